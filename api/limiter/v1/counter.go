@@ -1,0 +1,76 @@
+package limiterv1
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
+)
+
+// MoneyField is the field of a counters hash that counts the money of periods of
+// a kind. It does not depend on the limit's name or amount, so that renaming or
+// raising a limit forgets nothing; limits of the same period share it.
+func MoneyField(kind period.Kind) string { return "money:" + string(kind) }
+
+// RateField is the field of a counters hash that is a rate limit's bucket.
+func RateField(name string) string { return "rate:" + name }
+
+// MoneyCounter counts the money of the newest period it has seen, and of the one
+// before it, in which calls may still be open.
+//
+// In Redis it is seven little-endian IEEE 754 doubles, in the order of the fields
+// here: times in milliseconds since the Unix epoch, money in nano-USD.
+type MoneyCounter struct {
+	// Start and End are the bounds of the newest period: Start is in it, End is not.
+	Start, End  time.Time
+	Spent, Held money.Nanos
+	// Earlier is the period that ended at or before Start.
+	EarlierStart              time.Time
+	EarlierSpent, EarlierHeld money.Nanos
+}
+
+const moneyCounterSize = 7 * 8
+
+// DecodeMoneyCounter reads a counter as it stands in Redis.
+func DecodeMoneyCounter(raw []byte) (MoneyCounter, error) {
+	if len(raw) != moneyCounterSize {
+		return MoneyCounter{}, fmt.Errorf("money counter of %d bytes, want %d", len(raw), moneyCounterSize)
+	}
+	number := func(i int) int64 {
+		return int64(math.Float64frombits(binary.LittleEndian.Uint64(raw[i*8:])))
+	}
+	return MoneyCounter{
+		Start: time.UnixMilli(number(0)).UTC(),
+		End:   time.UnixMilli(number(1)).UTC(),
+		Spent: money.Nanos(number(2)),
+		Held:  money.Nanos(number(3)),
+
+		EarlierStart: time.UnixMilli(number(4)).UTC(),
+		EarlierSpent: money.Nanos(number(5)),
+		EarlierHeld:  money.Nanos(number(6)),
+	}, nil
+}
+
+// Encode is the counter as it stands in Redis.
+func (c MoneyCounter) Encode() []byte {
+	raw := make([]byte, 0, moneyCounterSize)
+	for _, n := range []int64{
+		c.Start.UnixMilli(), c.End.UnixMilli(), int64(c.Spent), int64(c.Held),
+		c.EarlierStart.UnixMilli(), int64(c.EarlierSpent), int64(c.EarlierHeld),
+	} {
+		raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(float64(n)))
+	}
+	return raw
+}
+
+// At is what was spent and is held in the period that now lies in: nothing, when
+// the newest period that the counter has seen is over.
+func (c MoneyCounter) At(now time.Time) (spent, held money.Nanos) {
+	if now.Before(c.End) {
+		return c.Spent, c.Held
+	}
+	return 0, 0
+}

@@ -1,0 +1,72 @@
+package limiterv1
+
+import (
+	"fmt"
+	"hash/fnv"
+	"strings"
+)
+
+// Shards is the number of hash tags over which the state of tenants is spread.
+// It is part of the layout: changing it moves every tenant.
+const Shards = 256
+
+// Keys of the compiled configuration and of the enforcers' sessions. They share
+// the hash tag {config}, and so one slot of a Redis Cluster.
+const (
+	// DocumentsKey is a hash: DocumentID -> "<revision> <JSON body>".
+	DocumentsKey = "bursar:{config}:documents"
+	// ChangesKey is a sorted set: DocumentID -> revision of its last change. A
+	// withdrawn document stays in it, without a body in the documents hash.
+	ChangesKey = "bursar:{config}:changes"
+	// RevisionKey is the revision of the newest change.
+	RevisionKey = "bursar:{config}:revision"
+	// IncarnationKey is a random name for one life of the configuration. Revisions
+	// of different incarnations do not compare.
+	IncarnationKey = "bursar:{config}:incarnation"
+	// SessionsKey is a sorted set: session -> time of its last heartbeat in
+	// milliseconds since the Unix epoch, by the clock of Redis.
+	SessionsKey = "bursar:{config}:sessions"
+	// SessionStatesKey is a hash: session -> JSON of SessionState.
+	SessionStatesKey = "bursar:{config}:session-states"
+)
+
+// Channels of Redis' publish/subscribe. What is published is a hint to look now
+// rather than later: a lost message delays, and never changes, what happens.
+const (
+	// ConfigChannel carries the revision of each change of the configuration.
+	ConfigChannel = "bursar:config"
+	// FeedChannel carries news for the control plane: "tenant <name>" when a rung
+	// of the tenant's ladder was crossed, "session <id>" when an enforcer came,
+	// went, or began to run another revision.
+	FeedChannel = "bursar:feed"
+	// FeedTenant and FeedSession are the first words of the messages on FeedChannel.
+	FeedTenant  = "tenant"
+	FeedSession = "session"
+)
+
+// Shard is the number of the shard that holds a tenant's state, in [0, Shards).
+func Shard(tenant string) uint32 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(tenant))
+	return h.Sum32() % Shards
+}
+
+// TenantCountersKey is the hash of the counters that count the whole tenant.
+func TenantCountersKey(tenant string) string {
+	return shardKey(Shard(tenant), "tenant", tenant)
+}
+
+// UserCountersKey is the hash of the counters that count one user of a tenant.
+func UserCountersKey(tenant, user string) string {
+	return shardKey(Shard(tenant), "user", tenant, user)
+}
+
+// CallsKey is the hash of the calls that a session has open, or settled and not
+// yet in the ledger, in a shard: call id -> CallRecord.
+func CallsKey(shard uint32, session string) string {
+	return shardKey(shard, "calls", session)
+}
+
+func shardKey(shard uint32, parts ...string) string {
+	return fmt.Sprintf("bursar:{%03d}:%s", shard, strings.Join(parts, ":"))
+}

@@ -1,0 +1,20 @@
+package limiterv1
+
+import "time"
+
+// Heartbeat is how often a session says that it lives.
+const Heartbeat = 2 * time.Second
+
+// SessionLife is how long after its last heartbeat a session counts as live.
+const SessionLife = 3 * Heartbeat
+
+// SessionState is what a session says of itself with each heartbeat.
+type SessionState struct {
+	// Incarnation and Revision name the newest configuration that the enforcer runs.
+	Incarnation string `json:"incarnation"`
+	Revision    int64  `json:"revision"`
+	// Started is when the enforcer started.
+	Started time.Time `json:"started"`
+	// Host is the name of the machine or pod it runs on.
+	Host string `json:"host"`
+}

@@ -1,0 +1,142 @@
+package period
+
+import (
+	"fmt"
+	"time"
+)
+
+// Kind is the length of a period. Periods of a minute and an hour are aligned to
+// the Unix epoch; longer ones are aligned to the calendar of a time zone. Weeks
+// start on Monday (ISO 8601).
+type Kind string
+
+// The kinds of period.
+const (
+	Minute  Kind = "Minute"
+	Hour    Kind = "Hour"
+	Day     Kind = "Day"
+	Week    Kind = "Week"
+	Month   Kind = "Month"
+	Quarter Kind = "Quarter"
+	Year    Kind = "Year"
+)
+
+// Kinds are all kinds, shortest first.
+func Kinds() []Kind { return []Kind{Minute, Hour, Day, Week, Month, Quarter, Year} }
+
+// Span is a half-open interval of time: Start is in it, End is not.
+type Span struct{ Start, End time.Time }
+
+// Contains reports whether t lies in the span.
+func (s Span) Contains(t time.Time) bool { return !t.Before(s.Start) && t.Before(s.End) }
+
+// Of is the period of the given kind that t lies in, by the calendar of zone.
+// It panics when kind is not one of Kinds, which the API server does not let pass.
+func Of(kind Kind, zone *time.Location, t time.Time) Span {
+	switch kind {
+	case Minute:
+		return fixed(time.Minute, t)
+	case Hour:
+		return fixed(time.Hour, t)
+	}
+	// Where a zone's clock is set across midnight, the local date is not
+	// monotonic, so t may lie one calendar period off that of its local date.
+	first := firstDate(kind, dateOf(t.In(zone)))
+	start := startOf(first, zone)
+	for start.After(t) {
+		first = firstDate(kind, first.addDays(-1))
+		start = startOf(first, zone)
+	}
+	for {
+		next := nextDate(kind, first)
+		end := startOf(next, zone)
+		if t.Before(end) {
+			return Span{Start: start, End: end}
+		}
+		first, start = next, end
+	}
+}
+
+func fixed(length time.Duration, t time.Time) Span {
+	seconds := int64(length / time.Second)
+	past := t.Unix() % seconds
+	if past < 0 {
+		past += seconds
+	}
+	start := time.Unix(t.Unix()-past, 0).UTC()
+	return Span{Start: start, End: start.Add(length)}
+}
+
+// date is a day of the proleptic Gregorian calendar, without a zone. It is held
+// as midnight UTC, where every date exists and has 24 hours.
+type date struct{ time.Time }
+
+func newDate(year int, month time.Month, day int) date {
+	return date{time.Date(year, month, day, 0, 0, 0, 0, time.UTC)}
+}
+
+func dateOf(t time.Time) date { return newDate(t.Date()) }
+
+func (d date) addDays(n int) date { return date{d.AddDate(0, 0, n)} }
+
+// firstDate is the first date of the period that d lies in.
+func firstDate(kind Kind, d date) date {
+	switch kind {
+	case Day:
+		return d
+	case Week:
+		return d.addDays(-(int(d.Weekday()) + 6) % 7)
+	case Month:
+		return newDate(d.Year(), d.Month(), 1)
+	case Quarter:
+		return newDate(d.Year(), d.Month()-(d.Month()-1)%3, 1)
+	case Year:
+		return newDate(d.Year(), time.January, 1)
+	}
+	panic(fmt.Sprintf("period: unknown kind %q", kind))
+}
+
+// nextDate is the first date of the period after the one that starts on d.
+func nextDate(kind Kind, d date) date {
+	switch kind {
+	case Day:
+		return d.addDays(1)
+	case Week:
+		return d.addDays(7)
+	case Month:
+		return newDate(d.Year(), d.Month()+1, 1)
+	case Quarter:
+		return newDate(d.Year(), d.Month()+3, 1)
+	case Year:
+		return newDate(d.Year()+1, time.January, 1)
+	}
+	panic(fmt.Sprintf("period: unknown kind %q", kind))
+}
+
+// startOf is the first instant from which on the clocks of zone never again show
+// a date before d. Clocks may skip midnight, or the whole date, or show midnight
+// twice; this instant exists all the same, and it never decreases with d.
+func startOf(d date, zone *time.Location) time.Time {
+	shows := func(t time.Time) bool { return !dateOf(t.In(zone)).Before(d.Time) }
+	// No zone is more than a day from UTC, so that d has not begun two days
+	// before its midnight in UTC and has begun two days after it. Walk the
+	// stretches of constant offset in between, latest first.
+	lower := d.Add(-48 * time.Hour)
+	t := d.Add(48 * time.Hour)
+	for {
+		begin, _ := t.In(zone).ZoneBounds()
+		if begin.IsZero() || begin.Before(lower) {
+			begin = lower
+		}
+		if !shows(begin) {
+			// Within the stretch the date changes at its own midnight.
+			_, offset := t.In(zone).Zone()
+			return d.Add(-time.Duration(offset) * time.Second).UTC()
+		}
+		before := begin.Add(-time.Nanosecond)
+		if !shows(before) {
+			return begin.UTC()
+		}
+		t = before
+	}
+}

@@ -1,0 +1,78 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// APIKey says whose calls a key's are. It holds the key's hash alone, so that it
+// can live in Git.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:path=apikeys,shortName=key,categories=bursar
+// +kubebuilder:printcolumn:name="Budget",type=string,JSONPath=`.spec.budgetRef.name`
+// +kubebuilder:printcolumn:name="User",type=string,JSONPath=`.spec.user`
+// +kubebuilder:printcolumn:name="Tier",type=string,JSONPath=`.spec.tier`
+// +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.spec.expiresAt`
+// +kubebuilder:printcolumn:name="Accepted",type=string,JSONPath=`.status.conditions[?(@.type=="Accepted")].status`
+// +kubebuilder:printcolumn:name="Programmed",type=string,JSONPath=`.status.conditions[?(@.type=="Programmed")].status`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type APIKey struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is whose key it is.
+	// +required
+	Spec APIKeySpec `json:"spec"`
+	// status is what is so.
+	// +optional
+	Status APIKeyStatus `json:"status,omitempty"`
+}
+
+// APIKeyList is a list of APIKeys.
+//
+// +kubebuilder:object:root=true
+type APIKeyList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []APIKey `json:"items"`
+}
+
+// APIKeySpec is whose key it is.
+type APIKeySpec struct {
+	// sha256 is the SHA-256 of the key in lower-case hexadecimal, as printed by
+	// `printf %s "$KEY" | sha256sum`. Make keys of at least 128 random bits: the
+	// hash of a guessable key is no secret.
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9a-f]{64}$')",message="must be the SHA-256 of the key: 64 lower-case hexadecimal digits"
+	// +required
+	SHA256 string `json:"sha256"`
+	// budgetRef names the TenantBudget, in the same namespace, whose tenant pays.
+	// +required
+	BudgetRef BudgetRef `json:"budgetRef"`
+	// user is who calls with the key: what per: User limits and the ledger go by.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9][A-Za-z0-9._@+-]*$')",message="must be letters, digits and . _ @ + -, such as \"ana\" or \"ana@example.com\""
+	// +required
+	User string `json:"user"`
+	// tier is the user's tier, which rate limits may select by.
+	// +required
+	Tier Tier `json:"tier"`
+	// expiresAt is when the key stops working. Absent means never.
+	// +optional
+	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
+}
+
+// BudgetRef names a TenantBudget of the same namespace.
+type BudgetRef struct {
+	// name is the TenantBudget's name.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	Name string `json:"name"`
+}
+
+// APIKeyStatus is the observed state of an APIKey.
+type APIKeyStatus struct {
+	ProgrammedStatus `json:",inline"`
+}

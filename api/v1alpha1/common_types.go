@@ -1,0 +1,71 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// Finalizer keeps an object until what it programmed has been withdrawn.
+const Finalizer = "bursar.dev/withdraw"
+
+// DelegatedLabel, with the value "true" on a Namespace, lets TenantBudgets in it
+// name tenants other than the namespace itself.
+const DelegatedLabel = "bursar.dev/delegated"
+
+// Amount is a sum of money in US dollars: a decimal string, exact to the
+// nano-dollar, of at most 9000000 dollars.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=32
+// +kubebuilder:validation:XValidation:rule="!self.matches('^-[0-9]')",message="must not be negative: write an amount of 0 or more, such as \"5.00\""
+// +kubebuilder:validation:XValidation:rule="self.matches('^-?[0-9]+(\\\\.[0-9]+)?$')",message="must be a decimal number of US dollars without signs, symbols or spaces, such as \"5.00\""
+// +kubebuilder:validation:XValidation:rule="!self.matches('^-?[0-9]+\\\\.[0-9]{10,}$')",message="must not be finer than a nano-dollar: write at most 9 digits after the point"
+// +kubebuilder:validation:XValidation:rule="!self.matches('^[0-9]+(\\\\.[0-9]+)?$') || double(self) <= 9000000.0",message="is too large: an amount is at most 9000000 US dollars"
+type Amount string
+
+// Tier is the name of a role of users, such as "gerente".
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be lower-case letters, digits and hyphens, such as \"gerente\""
+type Tier string
+
+// Scope says whether a limit counts a whole tenant together or each user apart.
+//
+// +kubebuilder:validation:Enum=Tenant;User
+type Scope string
+
+// The scopes of a limit.
+const (
+	ScopeTenant Scope = "Tenant"
+	ScopeUser   Scope = "User"
+)
+
+// EnforcerCount is how many live enforcers there are, and how many of them run
+// a configuration that contains the observed generation.
+type EnforcerCount struct {
+	// ready is the number of live enforcers that run a configuration containing
+	// the observed generation.
+	Ready int32 `json:"ready"`
+	// total is the number of live enforcers.
+	Total int32 `json:"total"`
+}
+
+// ProgrammedStatus is the part of a status that every kind has.
+type ProgrammedStatus struct {
+	// observedGeneration is the generation of the spec that this status speaks of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// revision is the number of the compiled configuration that contains the
+	// observed generation. Absent when none does.
+	// +optional
+	Revision int64 `json:"revision,omitempty"`
+	// enforcers counts the live enforcers and those that run the revision.
+	// +optional
+	Enforcers *EnforcerCount `json:"enforcers,omitempty"`
+	// conditions are the observations of the object's state. Ready, Accepted and
+	// Programmed are always present.
+	// +listType=map
+	// +listMapKey=type
+	// +patchStrategy=merge
+	// +patchMergeKey=type
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty" patchStrategy:"merge" patchMergeKey:"type"`
+}

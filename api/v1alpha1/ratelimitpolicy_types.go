@@ -1,0 +1,115 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// RateLimitPolicy says how fast the users of a tenant, and the tenant as a whole,
+// may call.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=rlp,categories=bursar
+// +kubebuilder:printcolumn:name="Target",type=string,JSONPath=`.spec.targetRef.name`
+// +kubebuilder:printcolumn:name="Accepted",type=string,JSONPath=`.status.conditions[?(@.type=="Accepted")].status`
+// +kubebuilder:printcolumn:name="Programmed",type=string,JSONPath=`.status.conditions[?(@.type=="Programmed")].status`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type RateLimitPolicy struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is what is to be enforced.
+	// +required
+	Spec RateLimitPolicySpec `json:"spec"`
+	// status is what is so.
+	// +optional
+	Status RateLimitPolicyStatus `json:"status,omitempty"`
+}
+
+// RateLimitPolicyList is a list of RateLimitPolicies.
+//
+// +kubebuilder:object:root=true
+type RateLimitPolicyList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []RateLimitPolicy `json:"items"`
+}
+
+// RateLimitPolicySpec is how fast a tenant may call.
+type RateLimitPolicySpec struct {
+	// targetRef names the TenantBudget, in the same namespace, whose tenant the
+	// limits apply to.
+	// +required
+	TargetRef TargetRef `json:"targetRef"`
+	// limits are the rate limits. A call is admitted only when it fits into every
+	// one that applies to it.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	// +listType=map
+	// +listMapKey=name
+	// +required
+	Limits []RateLimit `json:"limits"`
+}
+
+// TargetRef names the object that a policy applies to.
+type TargetRef struct {
+	// kind is the target's kind.
+	// +kubebuilder:validation:Enum=TenantBudget
+	// +kubebuilder:default=TenantBudget
+	// +optional
+	Kind string `json:"kind,omitempty"`
+	// name is the target's name, in the policy's namespace.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	Name string `json:"name"`
+}
+
+// RateLimit is a token bucket: it holds up to burst units, each call takes what
+// it needs, and it refills steadily with requests or tokens units per window.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.requests) != has(self.tokens)",message="must set exactly one of requests and tokens"
+// +kubebuilder:validation:XValidation:rule="!has(self.tiers) || self.tiers.size() == 0 || self.per == 'User'",message="tiers needs per: User: tiers are roles of users"
+type RateLimit struct {
+	// name tells the limit from the others of the policy.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be lower-case letters, digits and hyphens, such as \"gerente\""
+	// +required
+	Name string `json:"name"`
+	// tiers are the tiers of the users that the limit applies to; none means all.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=set
+	// +optional
+	Tiers []Tier `json:"tiers,omitempty"`
+	// per says whether the bucket is one for the whole tenant or one for each user.
+	// +required
+	Per Scope `json:"per"`
+	// requests is how many calls may be made per window.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000
+	// +optional
+	Requests *int64 `json:"requests,omitempty"`
+	// tokens is how many tokens, of input and output together, may be used per window.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100000000
+	// +optional
+	Tokens *int64 `json:"tokens,omitempty"`
+	// burst is how many units may be taken at once after a pause. It defaults to
+	// the number per window.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100000000
+	// +optional
+	Burst *int64 `json:"burst,omitempty"`
+	// window is the time in which an empty bucket takes in requests or tokens
+	// units, between 1s and 24h.
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('24h')",message="must be a duration between 1s and 24h, such as \"1m\""
+	// +required
+	Window string `json:"window"`
+}
+
+// RateLimitPolicyStatus is the observed state of a RateLimitPolicy.
+type RateLimitPolicyStatus struct {
+	ProgrammedStatus `json:",inline"`
+}

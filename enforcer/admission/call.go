@@ -1,0 +1,100 @@
+package admission
+
+import (
+	"errors"
+	"time"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
+)
+
+// Subject is who is calling. It comes from the credential alone, never from a
+// header or a body that a caller can write.
+type Subject struct {
+	Tenant string
+	User   string
+	Tier   string
+	// Credential is the name of the credential, "namespace/name", never its key.
+	Credential string
+}
+
+// Call is a call that wants to be admitted.
+type Call struct {
+	// ID is unique for all time; asking again with the same ID asks about the same call.
+	ID      string
+	Subject Subject
+	// Bound is the most that the call can cost. 0 <= Bound <= money.Max.
+	Bound money.Nanos
+	// Tokens is the most tokens, of all kinds together, that the call can use.
+	Tokens int64
+	// Record describes the call to whoever must end its hold, should this
+	// process die.
+	Record []byte
+}
+
+// Decision is the answer to a call that wants to be admitted: a hold or a refusal.
+type Decision struct {
+	// Hold is the money that is reserved for the admitted call; nil when refused.
+	Hold *Hold
+	// Refusal says why the call was not admitted; nil when it was.
+	Refusal *Refusal
+	// Rates are the rate limits that apply to the caller, as they stand after the
+	// decision, in the order in which they refuse.
+	Rates []RateReading
+}
+
+// RateReading is how a rate limit stood right after a decision.
+type RateReading struct {
+	Limit limiterv1.RateLimit
+	// Remaining is how many whole units are left in the bucket.
+	Remaining int64
+	// FullIn is how long the bucket takes to fill up again.
+	FullIn time.Duration
+}
+
+// Reason is why a call was refused.
+type Reason string
+
+// The reasons, in the order in which limits are asked: every money limit, in the
+// order of the TenantBudget, then every rate limit, in the order of the policies'
+// names and of the limits within them. The first that refuses is reported.
+const (
+	// BreakerOpen: spent has reached the Trip rung of a money limit.
+	BreakerOpen Reason = "BreakerOpen"
+	// BudgetExhausted: spent, held and the call's bound together exceed a money limit.
+	BudgetExhausted Reason = "BudgetExhausted"
+	// RateLimited: a bucket has too little left just now.
+	RateLimited Reason = "RateLimited"
+	// TooLarge: a bucket can never hold what the call needs.
+	TooLarge Reason = "TooLarge"
+)
+
+// Refusal is why a call was not admitted.
+type Refusal struct {
+	Reason Reason
+	// Limit is the name of the limit that refused.
+	Limit string
+	Per   limiterv1.Scope
+
+	// Of money limits: the period, its amount, and how it stood.
+	Period      period.Kind
+	Amount      money.Nanos
+	Spent, Held money.Nanos
+	// ResetsAt is when the period turns.
+	ResetsAt time.Time
+
+	// Of rate limits: the unit, and how long until the call would fit. Zero for
+	// TooLarge, which no wait mends.
+	Unit       limiterv1.Unit
+	RetryAfter time.Duration
+
+	// Bound is what the call wanted to hold.
+	Bound money.Nanos
+	// Tokens is how many tokens the call wanted.
+	Tokens int64
+}
+
+// ErrStoreUnavailable is returned by Admit when the Store did not answer: nothing
+// was decided, and the call must not be made.
+var ErrStoreUnavailable = errors.New("limiter store unavailable")
