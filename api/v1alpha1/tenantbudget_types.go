@@ -64,6 +64,7 @@ type TenantBudgetSpec struct {
 	// fits into every one of them; the first that it does not fit refuses it.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:XValidation:rule="self.all(limit, self.filter(other, other.period == limit.period && other.per == limit.per).size() == 1)",message="must not have two limits with the same period and per: the smaller alone would count"
 	// +listType=map
 	// +listMapKey=name
 	// +required

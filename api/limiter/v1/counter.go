@@ -15,8 +15,12 @@ import (
 // raising a limit forgets nothing; limits of the same period share it.
 func MoneyField(kind period.Kind) string { return "money:" + string(kind) }
 
-// RateField is the field of a counters hash that is a rate limit's bucket.
-func RateField(name string) string { return "rate:" + name }
+// RateField is the field of a counters hash that is a rate limit's bucket. The
+// window is part of it, because a bucket's level is measured in units of it: a
+// limit that gets another window starts with a full bucket.
+func RateField(limit RateLimit) string {
+	return fmt.Sprintf("rate:%s@%d", limit.Name, limit.Window.Milliseconds())
+}
 
 // MoneyCounter counts the money of the newest period it has seen, and of the one
 // before it, in which calls may still be open.

@@ -1,0 +1,84 @@
+package admission
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	// abandonedRetry is how often a void is tried while the Store does not answer.
+	abandonedRetry = 250 * time.Millisecond
+	// abandonedFor is how long a voided call is remembered by the Store, so that
+	// an admission that was under way all the time still finds it ended.
+	abandonedFor = time.Minute
+	// abandonedMost bounds the memory spent on calls that may hold money. Beyond
+	// it a hold may stay until its period turns: too little is admitted then, and
+	// never too much.
+	abandonedMost = 10_000
+)
+
+// abandoned voids the calls whose admission ended without an answer. The Store
+// may have taken their holds, and nobody else knows of them.
+type abandoned struct {
+	store Store
+	wake  chan struct{}
+
+	mu    sync.Mutex
+	calls []AdmitRequest
+}
+
+func newAbandoned(store Store) *abandoned {
+	return &abandoned{store: store, wake: make(chan struct{}, 1)}
+}
+
+func (a *abandoned) add(call AdmitRequest) {
+	a.mu.Lock()
+	if len(a.calls) < abandonedMost {
+		a.calls = append(a.calls, call)
+	}
+	a.mu.Unlock()
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (a *abandoned) take() []AdmitRequest {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	calls := a.calls
+	a.calls = nil
+	return calls
+}
+
+func (a *abandoned) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.wake:
+		}
+		for _, call := range a.take() {
+			a.void(ctx, call)
+		}
+	}
+}
+
+// void ends the call's hold, tries until the Store answers, and lets the Store
+// forget the call when no admission of it can be under way any more.
+func (a *abandoned) void(ctx context.Context, call AdmitRequest) {
+	hold := Hold{store: a.store, request: call}
+	for hold.Settle(ctx, 0, 0, nil) != nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(abandonedRetry):
+		}
+	}
+	time.AfterFunc(abandonedFor, func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_ = a.store.Forget(ctx, call.Tenant, []string{call.CallID}) // an error leaves a few bytes behind
+	})
+}
