@@ -1,0 +1,43 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// NewDatabase makes an empty database that nobody else uses and returns the
+// superuser's DSN for it. Roles belong to the whole server, databases share them.
+func (s *Server) NewDatabase(ctx context.Context) (dsn string, err error) {
+	name := unique("db")
+	if err := s.exec(ctx, "CREATE DATABASE "+quote(name)); err != nil {
+		return "", fmt.Errorf("make database %s: %w", name, err)
+	}
+	return withUserAndDatabase(s.URL, "", name)
+}
+
+// NewLogin makes a login that can do what the group role can, and nothing else,
+// and returns its DSN for the database of databaseDSN. The group must be there.
+func (s *Server) NewLogin(ctx context.Context, databaseDSN, group string) (dsn string, err error) {
+	name := unique(group)
+	if err := s.exec(ctx, "CREATE ROLE "+quote(name)+" LOGIN INHERIT IN ROLE "+quote(group)); err != nil {
+		return "", fmt.Errorf("make a login in %s: %w", group, err)
+	}
+	return withUserAndDatabase(databaseDSN, name, "")
+}
+
+func (s *Server) exec(ctx context.Context, statement string) error {
+	return s.admin(ctx, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, statement)
+		return err
+	})
+}
+
+func quote(identifier string) string { return pgx.Identifier{identifier}.Sanitize() }
+
+func unique(prefix string) string {
+	return prefix + "_" + strings.ReplaceAll(uuid.NewString(), "-", "")[:12]
+}

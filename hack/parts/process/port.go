@@ -1,0 +1,39 @@
+package process
+
+import (
+	"fmt"
+	"net"
+	"sync"
+)
+
+var (
+	portsMu sync.Mutex
+	ports   = map[int]bool{}
+)
+
+// FreePort is a TCP port of the loopback interface that nobody listens on, and
+// that this program was not given before. Another program may still take it
+// first: who listens on it must be ready to ask for another.
+func FreePort() (int, error) {
+	portsMu.Lock()
+	defer portsMu.Unlock()
+	for {
+		port, err := unusedPort()
+		if err != nil {
+			return 0, fmt.Errorf("free port on 127.0.0.1: %w", err)
+		}
+		if !ports[port] {
+			ports[port] = true
+			return port, nil
+		}
+	}
+}
+
+func unusedPort() (int, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().(*net.TCPAddr).Port, nil
+}
