@@ -86,12 +86,10 @@ for i, c in ipairs(counters) do
   end
 end
 for i, b in ipairs(buckets) do
-  local need = tonumber(ARGV[BUCKETS + 5 * (i - 1) + 4])
-  if b.level < need then
+  b.need = tonumber(ARGV[BUCKETS + 5 * (i - 1) + 4])
+  if b.level < b.need then
     return { 'refused', now, money_limits + i, 0, 0, unpack(levels) }
   end
-  b.level = b.level - need
-  levels[i] = b.level
 end
 
 -- Every limit has room: take it.
@@ -106,7 +104,8 @@ for i, c in ipairs(counters) do
   change(MONEY + 6 * (i - 1), write_counter(c))
 end
 for i, b in ipairs(buckets) do
-  change(BUCKETS + 5 * (i - 1), struct.pack(BUCKET, b.level, b.at))
+  levels[i] = b.level - b.need
+  change(BUCKETS + 5 * (i - 1), struct.pack(BUCKET, levels[i], b.at))
 end
 for key = 1, 2 do
   if #changes[key] > 0 then redis.call('HSET', KEYS[key], unpack(changes[key])) end

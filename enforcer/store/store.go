@@ -31,15 +31,16 @@ const keep = 24 * time.Hour
 
 // Store is an admission.Store in Redis.
 type Store struct {
-	client  redis.UniversalClient
-	session string
+	client        redis.UniversalClient
+	session       string
+	admit, settle *redis.Script
 }
 
 var _ admission.Store = (*Store)(nil)
 
 // New makes a Store whose calls belong to a session.
 func New(client redis.UniversalClient, session string) *Store {
-	return &Store{client: client, session: session}
+	return &Store{client: client, session: session, admit: admitScript, settle: settleScript}
 }
 
 func (s *Store) keys(tenant, user string) []string {
@@ -71,7 +72,7 @@ func (s *Store) Admit(ctx context.Context, r admission.AdmitRequest) (admission.
 		args = append(args, keyOf(check.Limit.Per), limiterv1.RateField(check.Limit),
 			check.Capacity(), check.Refill(), check.NeedPoints())
 	}
-	raw, err := admitScript.Run(ctx, s.client, s.keys(r.Tenant, r.User), args...).Slice()
+	raw, err := s.admit.Run(ctx, s.client, s.keys(r.Tenant, r.User), args...).Slice()
 	if err != nil {
 		return admission.AdmitReply{}, fmt.Errorf("admit: %w", err)
 	}
@@ -136,7 +137,7 @@ func (s *Store) Settle(ctx context.Context, r admission.SettleRequest) error {
 		args = append(args, keyOf(check.Limit.Per), limiterv1.RateField(check.Limit),
 			check.Capacity(), check.Refill(), check.NeedPoints())
 	}
-	if err := settleScript.Run(ctx, s.client, s.keys(r.Tenant, r.User), args...).Err(); err != nil {
+	if err := s.settle.Run(ctx, s.client, s.keys(r.Tenant, r.User), args...).Err(); err != nil {
 		return fmt.Errorf("settle: %w", err)
 	}
 	// Whether the hold was ended now, before, or is not known to this Redis at

@@ -1,0 +1,63 @@
+package store_test
+
+import (
+	"context"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/bursar-dev/bursar/hack/parts/redis"
+)
+
+var server *redis.Server
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "bursar-store")
+		if err != nil {
+			panic(err)
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		server, err = redis.Start(context.Background(), redis.Options{Dir: dir})
+		if err != nil {
+			panic(err)
+		}
+		defer func() { _ = server.Stop() }()
+		return m.Run()
+	}())
+}
+
+func newClient(t testing.TB) *goredis.Client {
+	t.Helper()
+	options, err := goredis.ParseURL(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := goredis.NewClient(options)
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// stoppedClock stands where Redis' own clock stands in the scripts, and moves when
+// it is told to.
+type stoppedClock struct{ client *goredis.Client }
+
+const clockKey = "clock"
+
+func newStoppedClock(t *testing.T) *stoppedClock { return &stoppedClock{client: newClient(t)} }
+
+// luaSource is the Lua expression that reads the clock in the form of TIME's answer.
+func (c *stoppedClock) luaSource() string { return "redis.call('LRANGE', '" + clockKey + "', 0, 1)" }
+
+func (c *stoppedClock) set(now time.Time) error {
+	ctx := context.Background()
+	_, err := c.client.TxPipelined(ctx, func(p goredis.Pipeliner) error {
+		p.Del(ctx, clockKey)
+		p.RPush(ctx, clockKey, strconv.FormatInt(now.Unix(), 10), strconv.Itoa(now.Nanosecond()/1000))
+		return nil
+	})
+	return err
+}
