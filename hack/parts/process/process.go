@@ -74,8 +74,7 @@ func Start(opts Options) (*Process, error) {
 	cmd.Env, cmd.Dir = opts.Env, opts.Dir
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = attributes(opts)
-	OnSpawner(func() { err = cmd.Start() })
-	if err != nil {
+	if err := spawn(cmd); err != nil {
 		return nil, fmt.Errorf("start %s: %w", opts.Name, err)
 	}
 
@@ -197,13 +196,12 @@ var spawner = sync.OnceValue(func() chan<- func() {
 	return work
 })
 
-// OnSpawner calls f on the thread that lives as long as the program. It is for
-// code that starts children by other means than Start.
-func OnSpawner(f func()) {
+func spawn(cmd *exec.Cmd) (err error) {
 	done := make(chan struct{})
 	spawner() <- func() {
 		defer close(done)
-		f()
+		err = cmd.Start()
 	}
 	<-done
+	return err
 }

@@ -1,0 +1,67 @@
+package kubernetes_test
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestServersDieWithTheirParent kills a parent that had no chance to stop its
+// API server and etcd.
+func TestServersDieWithTheirParent(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	parent := exec.Command(self)
+	parent.Env = append(os.Environ(), asParent+"="+dir)
+	out, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	before := commandsNaming(t, dir)
+	_ = parent.Process.Kill()
+	_ = parent.Wait()
+	if err != nil || line != "started\n" {
+		t.Fatalf("the parent said %q (%v), want started", line, err)
+	}
+	if want := 2; len(before) != want {
+		t.Fatalf("%d servers ran in %s, want %d: %q", len(before), dir, want, before)
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		left := commandsNaming(t, dir)
+		if len(left) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("still running: %q", left)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// commandsNaming are the command lines of running processes that name dir.
+func commandsNaming(t *testing.T, dir string) (commands []string) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no processes in /proc (%v)", err)
+	}
+	for _, file := range files {
+		command, _ := os.ReadFile(file) // Fails when the process has just ended.
+		if strings.Contains(string(command), dir) {
+			commands = append(commands, strings.ReplaceAll(string(command), "\x00", " "))
+		}
+	}
+	return commands
+}
