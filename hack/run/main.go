@@ -1,0 +1,63 @@
+// Command run leaves a whole Bursar up until Ctrl-C, configured with config/samples,
+// and says how to talk to it.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/bursar-dev/bursar/hack/stack"
+)
+
+func main() {
+	dir := flag.String("dir", ".dev", "directory for logs, data, the kubeconfig and the file env")
+	enforcers := flag.Int("enforcers", 2, "number of enforcers")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *dir, *enforcers); err != nil {
+		fmt.Fprintln(os.Stderr, "run:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, dir string, enforcers int) (err error) {
+	fmt.Println("Starting Bursar on real parts; logs are in", dir)
+	s, err := stack.Start(ctx, stack.Options{Dir: dir, Enforcers: enforcers, Progress: os.Stdout})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		fmt.Println("\nStopping.")
+		if stopErr := s.Stop(); err == nil {
+			err = stopErr
+		}
+	}()
+	if _, err := s.ApplySamples(ctx); err != nil {
+		return err
+	}
+	env, err := s.WriteEnv(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Printf(`
+Bursar is up, with config/samples applied. Ctrl-C ends it.
+
+  kubeconfig   %[1]s
+  addresses    %[2]s      (. %[2]s)
+  an API key   %[3]s      (user corporativo-1)
+
+  curl -i %[4]s/v1/chat/completions \
+    -H 'Authorization: Bearer %[3]s' -H 'Content-Type: application/json' \
+    -d '{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]}'
+
+  kubectl --kubeconfig %[1]s -n %[5]s get tenantbudgets
+`, s.Kubeconfig, env, stack.SampleKey("corporativo-1"), s.EnforcerURLs[0], stack.SampleNamespace)
+	<-ctx.Done()
+	return nil
+}

@@ -1,0 +1,149 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"github.com/bursar-dev/bursar/controllers/budgetstore"
+	"github.com/bursar-dev/bursar/hack/parts/kubernetes"
+	"github.com/bursar-dev/bursar/hack/parts/process"
+)
+
+// prepareDatabase makes the ledger's database and the logins of both planes. The
+// manager migrates it again when it leads, which then has nothing to do; here it
+// makes the group roles that the logins belong to.
+func (s *Stack) prepareDatabase(ctx context.Context) (err error) {
+	if s.DatabaseURL, err = s.postgres.NewDatabase(ctx); err != nil {
+		return err
+	}
+	if err := budgetstore.Migrate(ctx, s.DatabaseURL); err != nil {
+		return err
+	}
+	if s.managerDSN, err = s.postgres.NewLogin(ctx, s.DatabaseURL, "bursar_manager"); err != nil {
+		return err
+	}
+	s.enforcerDSN, err = s.postgres.NewLogin(ctx, s.DatabaseURL, "bursar_enforcer")
+	return err
+}
+
+// startManager runs the manager as the service account that config/rbac is for.
+func (s *Stack) startManager(ctx context.Context) error {
+	kubeconfig := s.dir("manager-kubeconfig")
+	if err := s.api.WriteKubeconfig(kubeconfig, kubernetes.Manager); err != nil {
+		return err
+	}
+	health, err := process.FreePort()
+	if err != nil {
+		return err
+	}
+	_, err = s.startChild(ctx, child{
+		name: "manager",
+		args: []string{
+			"--kubeconfig", kubeconfig,
+			"--leader-elect-namespace", kubernetes.ManagerNamespace,
+			"--metrics-bind-address", "0",
+			"--health-probe-bind-address", loopback(health),
+		},
+		env: []string{
+			"BURSAR_REDIS_URL=" + s.RedisURL,
+			"BURSAR_DATABASE_URL=" + s.managerDSN,
+			"BURSAR_OWNER_DATABASE_URL=" + s.DatabaseURL,
+		},
+		ready: "http://" + loopback(health) + "/readyz",
+	})
+	return err
+}
+
+func (s *Stack) startEnforcers(ctx context.Context) error {
+	for i := range s.opts.Enforcers {
+		if err := s.startEnforcer(ctx, fmt.Sprintf("enforcer-%d", i+1)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Stack) startEnforcer(ctx context.Context, name string) error {
+	listen, err := process.FreePort()
+	if err != nil {
+		return err
+	}
+	health, err := process.FreePort()
+	if err != nil {
+		return err
+	}
+	enforcer, err := s.startChild(ctx, child{
+		name:    name,
+		program: "enforcer",
+		args: []string{
+			"--listen-address", loopback(listen),
+			"--health-address", loopback(health),
+			"--provider-credentials-dir", s.dir("credentials"),
+		},
+		env: []string{
+			"BURSAR_REDIS_URL=" + s.RedisURL,
+			"BURSAR_DATABASE_URL=" + s.enforcerDSN,
+		},
+		ready: "http://" + loopback(health) + "/readyz",
+	})
+	if err != nil {
+		return err
+	}
+	s.enforcers = append(s.enforcers, enforcer)
+	s.EnforcerURLs = append(s.EnforcerURLs, "http://"+loopback(listen))
+	return nil
+}
+
+// Enforcer is the process that serves EnforcerURLs[i].
+func (s *Stack) Enforcer(i int) *process.Process { return s.enforcers[i] }
+
+func loopback(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
+
+// child is one of our own programs, to be run in the stack.
+type child struct {
+	// name is that of its log file; program is the binary in bin/, name by default.
+	name, program string
+	args, env     []string
+	// ready is the URL that answers 200 when the child works.
+	ready string
+}
+
+func (s *Stack) startChild(ctx context.Context, c child) (*process.Process, error) {
+	if c.program == "" {
+		c.program = c.name
+	}
+	path := filepath.Join(s.root, "bin", c.program)
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%s is not built: run `make build`", path)
+	}
+	p, err := process.Start(process.Options{
+		Name: c.name, Path: path, Args: c.args,
+		Env:     append(os.Environ(), c.env...),
+		LogFile: s.dir(c.name + ".log"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.onStop(p.Stop)
+	return p, p.WaitReady(ctx, func(ctx context.Context) error { return answersOK(ctx, c.ready) })
+}
+
+func answersOK(ctx context.Context, url string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", url, response.Status)
+	}
+	return nil
+}

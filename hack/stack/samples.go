@@ -1,0 +1,96 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// SampleNamespace is where config/samples puts its tenant.
+const SampleNamespace = "acme"
+
+// ApplySamples applies config/samples, with the fake provider in the place of the
+// real one, and waits until every enforcer enforces it.
+func (s *Stack) ApplySamples(ctx context.Context) (string, error) {
+	overlay, err := s.writeOverlay()
+	if err != nil {
+		return "", err
+	}
+	out, err := s.RunKubectl(ctx, "apply", "-k", overlay)
+	if err != nil {
+		return out, err
+	}
+	for _, kinds := range []string{"tenantbudgets,ratelimitpolicies,apikeys", "modelproviders"} {
+		args := []string{"wait", "--for=condition=Programmed", "--timeout=60s", "--all", kinds, "-n", SampleNamespace}
+		if _, err := s.RunKubectl(ctx, args...); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// writeOverlay writes a kustomization that points the sample provider at the fake.
+func (s *Stack) writeOverlay() (string, error) {
+	dir := s.dir("samples")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	samples, err := filepath.Rel(dir, filepath.Join(s.root, "config", "samples"))
+	if err != nil {
+		return "", err
+	}
+	overlay := fmt.Sprintf(`apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources:
+- %s
+patches:
+- target: {group: bursar.dev, kind: ModelProvider}
+  patch: |-
+    - {op: replace, path: /spec/endpoint, value: %s/v1}
+`, samples, s.ProviderURL)
+	return dir, os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(overlay), 0o644)
+}
+
+// SampleUsers are the users of config/samples that have an API key.
+func (s *Stack) SampleUsers(ctx context.Context) ([]string, error) {
+	out, err := s.RunKubectl(ctx, "get", "apikeys", "-n", SampleNamespace, "-o", "jsonpath={.items[*].spec.user}")
+	return strings.Fields(out), err
+}
+
+// SampleKey is the API key of a user of config/samples.
+func SampleKey(user string) string { return SampleKeyPrefix + user }
+
+// WriteEnv writes the addresses of everything into a file that a shell can source.
+func (s *Stack) WriteEnv(ctx context.Context) (string, error) {
+	users, err := s.SampleUsers(ctx)
+	if err != nil {
+		return "", err
+	}
+	var env strings.Builder
+	set := func(name, value string) { fmt.Fprintf(&env, "export %s=%s\n", name, quote(value)) }
+	set("KUBECONFIG", s.Kubeconfig)
+	set("ENFORCER_URLS", strings.Join(s.EnforcerURLs, " "))
+	set("PROVIDER_URL", s.ProviderURL)
+	set("PROVIDER_BILL_URL", s.ProviderURL+"/bill")
+	set("REDIS_URL", s.RedisURL)
+	set("DATABASE_URL", s.DatabaseURL)
+	for _, user := range users {
+		set("BURSAR_KEY_"+envName(user), SampleKey(user))
+	}
+	path := s.dir("env")
+	return path, os.WriteFile(path, []byte(env.String()), 0o600)
+}
+
+func quote(value string) string { return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'" }
+
+// envName is the user's name as the name of an environment variable may be.
+func envName(user string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '_'
+	}, strings.ToUpper(user))
+}

@@ -1,0 +1,196 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/bursar-dev/bursar/hack/fakeprovider"
+	"github.com/bursar-dev/bursar/hack/parts/kubernetes"
+	"github.com/bursar-dev/bursar/hack/parts/postgres"
+	"github.com/bursar-dev/bursar/hack/parts/process"
+	"github.com/bursar-dev/bursar/hack/parts/redis"
+)
+
+// ProviderKey is the API key that the fake provider wants. It is no secret.
+const ProviderKey = "fake-provider-key"
+
+// SampleKeyPrefix and a user's name make the API key of a user of config/samples.
+const SampleKeyPrefix = "bursar-sample-"
+
+// Options say how the stack is run.
+type Options struct {
+	// Dir is where logs, data and the kubeconfig are kept.
+	Dir string
+	// Enforcers is how many enforcers run.
+	Enforcers int
+	// Progress is told what happens, line by line.
+	Progress io.Writer
+}
+
+// Stack is a running Bursar.
+type Stack struct {
+	// Kubeconfig is the path of the administrator's kubeconfig.
+	Kubeconfig string
+	// EnforcerURLs are the base URLs of the enforcers.
+	EnforcerURLs []string
+	// Provider is the fake model provider, at ProviderURL.
+	Provider    *fakeprovider.Server
+	ProviderURL string
+	// RedisURL is where the limiter's state is.
+	RedisURL string
+	// DatabaseURL is the superuser's DSN of the ledger's database.
+	DatabaseURL string
+	// Kubectl is the path of a kubectl that fits.
+	Kubectl string
+
+	opts     Options
+	root     string
+	api      *kubernetes.Server
+	redis    *redis.Server
+	postgres *postgres.Server
+
+	managerDSN, enforcerDSN string
+	enforcers               []*process.Process
+	stops                   []func() error
+}
+
+// Start starts everything and waits until it works, with nothing configured yet.
+// Whatever was started is stopped again when it fails.
+func Start(ctx context.Context, opts Options) (*Stack, error) {
+	s := &Stack{opts: opts}
+	if err := s.start(ctx); err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	return s, nil
+}
+
+func (s *Stack) start(ctx context.Context) (err error) {
+	if s.root, err = kubernetes.Root(); err != nil {
+		return err
+	}
+	if s.opts.Dir, err = filepath.Abs(s.opts.Dir); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(s.opts.Dir, 0o755); err != nil {
+		return err
+	}
+	for _, step := range []struct {
+		name string
+		run  func(context.Context) error
+	}{
+		{"etcd, kube-apiserver, Redis and Postgres", s.startParts},
+		{"the model provider (a fake that keeps its own bill)", s.startProvider},
+		{"config/crd and config/rbac", s.applyResources},
+		{"the manager", s.startManager},
+		{fmt.Sprintf("%d enforcers", s.opts.Enforcers), s.startEnforcers},
+	} {
+		begin := time.Now()
+		if err := step.run(ctx); err != nil {
+			return fmt.Errorf("%s: %w", step.name, err)
+		}
+		s.say("  up: %s (%.1f s)", step.name, time.Since(begin).Seconds())
+	}
+	return nil
+}
+
+func (s *Stack) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(s.opts.Progress, format+"\n", args...)
+}
+
+// onStop remembers how to stop what was started; the last started is stopped first.
+func (s *Stack) onStop(stop func() error) { s.stops = append(s.stops, stop) }
+
+// Stop ends everything, in the opposite order of its start.
+func (s *Stack) Stop() error {
+	var all error
+	for len(s.stops) > 0 {
+		last := len(s.stops) - 1
+		all = errors.Join(all, s.stops[last]())
+		s.stops = s.stops[:last]
+	}
+	return all
+}
+
+func (s *Stack) dir(part string) string { return filepath.Join(s.opts.Dir, part) }
+
+// startParts starts the servers that Bursar stands on, side by side.
+func (s *Stack) startParts(ctx context.Context) error {
+	parts, ctx := errgroup.WithContext(ctx)
+	parts.Go(func() (err error) {
+		s.redis, err = redis.Start(ctx, redis.Options{Dir: s.dir("redis")})
+		return err
+	})
+	parts.Go(func() (err error) {
+		s.postgres, err = postgres.Start(ctx, postgres.Options{Dir: s.dir("postgres")})
+		return err
+	})
+	parts.Go(func() (err error) {
+		s.api, err = kubernetes.Start(ctx, kubernetes.Options{Dir: s.dir("kubernetes")})
+		return err
+	})
+	err := parts.Wait()
+	if s.redis != nil {
+		s.onStop(s.redis.Stop)
+		s.RedisURL = s.redis.URL
+	}
+	if s.postgres != nil {
+		s.onStop(s.postgres.Stop)
+	}
+	if s.api != nil {
+		s.onStop(s.api.Stop)
+		s.Kubectl = s.api.Kubectl
+	}
+	if err != nil {
+		return err
+	}
+	s.Kubeconfig = s.dir("kubeconfig")
+	if err := s.api.WriteKubeconfig(s.Kubeconfig, kubernetes.Administrator); err != nil {
+		return err
+	}
+	return s.prepareDatabase(ctx)
+}
+
+func (s *Stack) startProvider(context.Context) error {
+	provider, err := fakeprovider.Start(fakeprovider.Options{Key: ProviderKey})
+	if err != nil {
+		return err
+	}
+	s.Provider, s.ProviderURL = provider, provider.URL
+	s.onStop(provider.Stop)
+	credentials := s.dir("credentials")
+	if err := os.MkdirAll(credentials, 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(credentials, "openai"), []byte(ProviderKey+"\n"), 0o600)
+}
+
+func (s *Stack) applyResources(ctx context.Context) error {
+	for _, args := range [][]string{
+		{"apply", "-k", filepath.Join(s.root, "config", "crd")},
+		{"apply", "-k", filepath.Join(s.root, "config", "rbac")},
+	} {
+		if _, err := s.RunKubectl(ctx, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RunKubectl runs kubectl as the administrator and returns what it printed.
+func (s *Stack) RunKubectl(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, s.Kubectl, append([]string{"--kubeconfig", s.Kubeconfig}, args...)...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return string(out), fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+	}
+	return string(out), nil
+}
