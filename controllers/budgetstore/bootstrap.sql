@@ -1,0 +1,31 @@
+-- What the migrations need from the server before the first of them: the roles
+-- that rights are given to, and a schema in which the owner may make tables. Each
+-- step is left out when it is done already, so that an administrator may do all of
+-- it beforehand and hand out a login that is a member of bursar_owner and no more.
+--
+-- None of the roles can log in. Logins are made members of the one they act as.
+
+DO $$
+DECLARE
+  role text;
+BEGIN
+  FOREACH role IN ARRAY ARRAY['bursar_owner', 'bursar_manager', 'bursar_enforcer', 'bursar_reader'] LOOP
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
+      BEGIN
+        EXECUTE format('CREATE ROLE %I NOLOGIN', role);
+      EXCEPTION WHEN duplicate_object OR unique_violation THEN
+        -- Roles belong to the server: another database's manager made it just now.
+        NULL;
+      END;
+    END IF;
+  END LOOP;
+
+  IF NOT pg_has_role(current_user, 'bursar_owner', 'MEMBER') THEN
+    EXECUTE format('GRANT bursar_owner TO %I', current_user);
+  END IF;
+
+  IF NOT has_schema_privilege('bursar_owner', 'public', 'CREATE') THEN
+    GRANT USAGE, CREATE ON SCHEMA public TO bursar_owner;
+  END IF;
+END
+$$;

@@ -1,0 +1,202 @@
+package budgetstore_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/controllers/budgetstore"
+)
+
+// insertCalls is how enforcers write: many rows at once, without a conflict target,
+// as naming one takes the right to read.
+const insertCalls = `
+INSERT INTO ai_usage_logs (call_id, tenant_id, user_id, tier, credential, provider, model_asked, model_used,
+  endpoint, streamed, admitted_at, outcome, held_nanos, cost_nanos, session)
+SELECT call_id, tenant_id, user_id, 't', 'c', 'p', 'm', 'm', '/v1/chat/completions', false, admitted_at, 'Settled', cost, cost, 's'
+FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[])
+  AS calls (call_id, tenant_id, user_id, admitted_at, cost)
+ON CONFLICT DO NOTHING`
+
+func insertCall(t *testing.T, enforcer *pgxpool.Pool, id, tenant, user string, at time.Time, cost money.Nanos) {
+	t.Helper()
+	exec(t, enforcer, insertCalls, []string{id}, []string{tenant}, []string{user}, []time.Time{at}, []int64{int64(cost)})
+}
+
+func TestEnforcerOnlyInserts(t *testing.T) {
+	dsn := migrated(t)
+	enforcer := poolAs(t, dsn, "bursar_enforcer")
+	now := time.Now()
+	insertCall(t, enforcer, "call-1", "acme", "ana", now, 1234567)
+	insertCall(t, enforcer, "call-1", "acme", "ana", now, 1234567)
+
+	refused(t, enforcer, insufficientPrivilege, "SELECT call_id FROM ai_usage_logs")
+	refused(t, enforcer, insufficientPrivilege, "UPDATE ai_usage_logs SET cost_nanos = 0")
+	refused(t, enforcer, insufficientPrivilege, "DELETE FROM ai_usage_logs")
+	refused(t, enforcer, insufficientPrivilege, "INSERT INTO ai_usage_logs_default (call_id) VALUES ('x')")
+	refused(t, enforcer, insufficientPrivilege, "SELECT * FROM tenants")
+	refused(t, enforcer, insufficientPrivilege, "SELECT ensure_ledger_partitions(1)")
+
+	manager := poolAs(t, dsn, "bursar_manager")
+	// Cents are derived, and exact to the nano-dollar.
+	checkRows(t, manager, "ledger", "SELECT call_id, ' ', cost_cents::text FROM ai_usage_logs", []string{"call-1 0.1234567"})
+}
+
+func TestManagerCannotTouchTheLedger(t *testing.T) {
+	manager := poolAs(t, migrated(t), "bursar_manager")
+	refused(t, manager, insufficientPrivilege, insertCalls, []string{"x"}, []string{"x"}, []string{"x"}, []time.Time{time.Now()}, []int64{1})
+	refused(t, manager, insufficientPrivilege, "DELETE FROM ai_usage_logs")
+	refused(t, manager, insufficientPrivilege, "DELETE FROM budget_limits")
+	refused(t, manager, insufficientPrivilege, "DELETE FROM tenants")
+}
+
+// TestReaders: what each reader sees of the same rows.
+func TestReaders(t *testing.T) {
+	dsn := migrated(t)
+	enforcer := poolAs(t, dsn, "bursar_enforcer")
+	for _, call := range [][3]string{{"a1", "acme", "ana"}, {"a2", "acme", "bo"}, {"g1", "globex", "ana"}} {
+		insertCall(t, enforcer, call[0], call[1], call[2], time.Now(), money.Cent)
+	}
+	store := budgetstore.New(poolAs(t, dsn, "bursar_manager"))
+	for _, tenant := range []string{"acme", "globex"} {
+		b := budget("u-"+tenant, 1, limit("daily", period.Day, money.USD))
+		b.Tenant = tenant
+		if err := store.Record(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reader := poolAs(t, dsn, "bursar_reader")
+
+	for name, tc := range map[string]struct {
+		settings              map[string]string
+		wantCalls, wantLimits []string
+	}{
+		"nobody": {},
+		"a user": {
+			settings:   map[string]string{"bursar.tenant_id": "acme", "bursar.user_id": "ana", "bursar.role": "user"},
+			wantCalls:  []string{"a1"},
+			wantLimits: []string{"acme"},
+		},
+		"a user without a role": {
+			settings:   map[string]string{"bursar.tenant_id": "acme", "bursar.user_id": "bo"},
+			wantCalls:  []string{"a2"},
+			wantLimits: []string{"acme"},
+		},
+		"an admin": {
+			settings:   map[string]string{"bursar.tenant_id": "acme", "bursar.user_id": "ana", "bursar.role": "admin"},
+			wantCalls:  []string{"a1", "a2"},
+			wantLimits: []string{"acme"},
+		},
+		"an admin of no tenant": {
+			settings: map[string]string{"bursar.role": "admin"},
+		},
+		"a tenant's reader who is no user": {
+			settings:   map[string]string{"bursar.tenant_id": "globex"},
+			wantLimits: []string{"globex"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var calls, limits []string
+			err := pgx.BeginFunc(t.Context(), reader, func(tx pgx.Tx) error {
+				for setting, value := range tc.settings {
+					if _, err := tx.Exec(t.Context(), "SELECT set_config($1, $2, true)", setting, value); err != nil {
+						return err
+					}
+				}
+				calls = rows(t, tx, "SELECT call_id FROM ai_usage_logs ORDER BY call_id")
+				limits = rows(t, tx, "SELECT tenant_id FROM budget_limits ORDER BY tenant_id")
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.wantCalls, calls, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("calls seen (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tc.wantLimits, limits, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("limits seen (-want +got):\n%s", diff)
+			}
+		})
+	}
+	for _, table := range []string{"ai_usage_logs", "budget_limits", "tenants"} {
+		refused(t, reader, insufficientPrivilege, "DELETE FROM "+table)
+	}
+}
+
+// TestOwnerSeesNothing: row level security holds for the tables' owner, too.
+func TestOwnerSeesNothing(t *testing.T) {
+	dsn := migrated(t)
+	insertCall(t, poolAs(t, dsn, "bursar_enforcer"), "a1", "acme", "ana", time.Now(), money.Cent)
+	owner := poolAs(t, dsn, "bursar_owner")
+	for _, table := range []string{"ai_usage_logs", monthTable(time.Now()), "ai_usage_logs_default"} {
+		if got := rows(t, owner, "SELECT call_id FROM "+table); len(got) > 0 {
+			t.Errorf("the owner sees %v in %s", got, table)
+		}
+	}
+	refused(t, owner, insufficientPrivilege, "INSERT INTO tenants VALUES ('x', 'x', 'x', 'x', 1, 'UTC')")
+}
+
+func monthTable(t time.Time) string { return "ai_usage_logs_" + t.UTC().Format("2006_01") }
+
+func firstOfMonth(t time.Time, months int) time.Time {
+	y, m, _ := t.UTC().Date()
+	return time.Date(y, m+time.Month(months), 1, 0, 0, 0, 0, time.UTC)
+}
+
+func TestPartitions(t *testing.T) {
+	dsn := migrated(t)
+	manager := poolAs(t, dsn, "bursar_manager")
+	enforcer := poolAs(t, dsn, "bursar_enforcer")
+	store := budgetstore.New(manager)
+	now := time.Now()
+
+	if made, err := store.EnsurePartitions(t.Context(), 3); err != nil || made != 0 {
+		t.Errorf("right after the migration: made %d, %v, want none to be missing", made, err)
+	}
+	if made, err := store.EnsurePartitions(t.Context(), 5); err != nil || made != 2 {
+		t.Errorf("two months further: made %d, %v, want 2", made, err)
+	}
+
+	// The bounds are those of months in UTC, whatever zone a client is in.
+	for id, at := range map[string]time.Time{
+		"first":  firstOfMonth(now, 5),
+		"last":   firstOfMonth(now, 6).Add(-time.Microsecond),
+		"beyond": firstOfMonth(now, 6),
+	} {
+		insertCall(t, enforcer, id, "acme", "ana", at, 1)
+	}
+	fifth := monthTable(firstOfMonth(now, 5))
+	checkRows(t, manager, "where calls are", "SELECT call_id, ' ', tableoid::regclass::text FROM ai_usage_logs ORDER BY admitted_at",
+		[]string{"first " + fifth, "last " + fifth, "beyond ai_usage_logs_default"})
+
+	// A month that is in the default partition stays there and stops nothing.
+	if made, err := store.EnsurePartitions(t.Context(), 7); err != nil || made != 1 {
+		t.Errorf("past a month in the default partition: made %d, %v, want 1", made, err)
+	}
+
+	// Nobody reaches a partition past the table's own rules.
+	for _, table := range []string{fifth, "ai_usage_logs_default"} {
+		refused(t, manager, insufficientPrivilege, "SELECT call_id FROM "+table)
+		refused(t, enforcer, insufficientPrivilege, "SELECT call_id FROM "+table)
+	}
+	unprotected := rows(t, superuser(t, dsn), `SELECT relname::text FROM pg_class
+		WHERE relname LIKE 'ai_usage_logs%' AND relkind IN ('r', 'p') AND NOT (relrowsecurity AND relforcerowsecurity)`)
+	if len(unprotected) > 0 {
+		t.Errorf("tables without forced row level security: %v", unprotected)
+	}
+}
+
+func TestPartitionsBounds(t *testing.T) {
+	store, _ := newStore(t)
+	for _, months := range []int{-1, 25} {
+		if made, err := store.EnsurePartitions(t.Context(), months); err == nil {
+			t.Errorf("%d months ahead: made %d, want an error", months, made)
+		}
+	}
+}

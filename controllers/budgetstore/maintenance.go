@@ -1,0 +1,71 @@
+package budgetstore
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+)
+
+// MonthsAhead is for how many months after the present one the ledger has
+// partitions: so long may no manager run before calls go to the default partition.
+const MonthsAhead = 3
+
+const (
+	// partitionsEvery is how often partitions are looked after.
+	partitionsEvery = 24 * time.Hour
+	// firstRetry and lastRetry are the shortest and longest pause after a failure.
+	firstRetry = time.Second
+	lastRetry  = time.Minute
+)
+
+// Maintenance keeps the schema in shape for as long as the manager leads: it
+// migrates first, then sees to the partitions of the months to come every day.
+type Maintenance struct {
+	store    *Store
+	ownerDSN string
+}
+
+// NewMaintenance makes a Maintenance. Without an owner's DSN it leaves migrating
+// to somebody else.
+func NewMaintenance(store *Store, ownerDSN string) *Maintenance {
+	return &Maintenance{store: store, ownerDSN: ownerDSN}
+}
+
+// NeedLeaderElection keeps all but the leader out.
+func (m *Maintenance) NeedLeaderElection() bool { return true }
+
+// Start works until ctx ends. A failure is logged and tried again: Postgres may be
+// away for a while, and enforcement goes on without it.
+func (m *Maintenance) Start(ctx context.Context) error {
+	m.untilDone(ctx, "migrate", func(ctx context.Context) error {
+		if m.ownerDSN == "" {
+			return nil
+		}
+		return Migrate(ctx, m.ownerDSN)
+	})
+	wait.UntilWithContext(ctx, func(ctx context.Context) {
+		m.untilDone(ctx, "make partitions", func(ctx context.Context) error {
+			_, err := m.store.EnsurePartitions(ctx, MonthsAhead)
+			return err
+		})
+	}, partitionsEvery)
+	return nil
+}
+
+// untilDone does something until it succeeds or ctx ends.
+func (m *Maintenance) untilDone(ctx context.Context, what string, do func(context.Context) error) {
+	pause := wait.Backoff{Duration: firstRetry, Factor: 2, Jitter: 0.2, Steps: 7, Cap: lastRetry}
+	for ctx.Err() == nil {
+		err := do(ctx)
+		if err == nil {
+			return
+		}
+		log.FromContext(ctx).Error(err, "Will try again", "task", what)
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause.Step()):
+		}
+	}
+}

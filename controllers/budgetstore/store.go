@@ -1,0 +1,121 @@
+package budgetstore
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+)
+
+// Store writes the rows of tenants and budget limits, as a member of bursar_manager.
+type Store struct{ pool *pgxpool.Pool }
+
+// New makes a Store.
+func New(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
+
+// Budget is what is recorded of a TenantBudget that is in force.
+type Budget struct {
+	Tenant     string
+	Namespace  string
+	Name       string
+	UID        string
+	Generation int64
+	TimeZone   string
+	Limits     []limiterv1.MoneyLimit
+}
+
+const recordTenant = `
+INSERT INTO tenants (tenant_id, namespace, budget, budget_uid, generation, time_zone)
+VALUES (@tenant, @namespace, @name, @uid, @generation, @zone)
+ON CONFLICT (tenant_id) DO UPDATE
+SET namespace = excluded.namespace, budget = excluded.budget, budget_uid = excluded.budget_uid,
+    generation = excluded.generation, time_zone = excluded.time_zone,
+    recorded_at = excluded.recorded_at, withdrawn_at = NULL
+WHERE (tenants.budget_uid, tenants.generation) <> (excluded.budget_uid, excluded.generation)
+   OR tenants.withdrawn_at IS NOT NULL`
+
+// wantedLimits are the limits of a Budget as rows.
+const wantedLimits = `
+WITH wanted AS (
+  SELECT limit_name, per, period, amount_nanos, @zone::text AS time_zone, @uid::text AS budget_uid
+  FROM unnest(@names::text[], @pers::text[], @periods::text[], @amounts::bigint[])
+    AS w (limit_name, per, period, amount_nanos)
+)`
+
+const closeChangedLimits = wantedLimits + `
+UPDATE budget_limits SET valid_to = now()
+WHERE tenant_id = @tenant AND valid_to IS NULL
+  AND (limit_name, per, period, amount_nanos, time_zone, budget_uid) NOT IN (SELECT * FROM wanted)`
+
+const openMissingLimits = wantedLimits + `
+INSERT INTO budget_limits (tenant_id, generation, limit_name, per, period, amount_nanos, time_zone, budget_uid)
+SELECT @tenant, @generation, wanted.* FROM wanted
+ON CONFLICT (tenant_id, limit_name) WHERE valid_to IS NULL DO NOTHING`
+
+// Record makes the rows say what is in force now: it closes those of limits that
+// changed or went, and opens those that are missing. Recording again changes nothing.
+func (s *Store) Record(ctx context.Context, budget Budget) error {
+	var names, pers, periods []string
+	var amounts []int64
+	for _, limit := range budget.Limits {
+		names = append(names, limit.Name)
+		pers = append(pers, string(limit.Per))
+		periods = append(periods, string(limit.Period))
+		amounts = append(amounts, int64(limit.Amount))
+	}
+	args := pgx.NamedArgs{
+		"tenant": budget.Tenant, "namespace": budget.Namespace, "name": budget.Name, "uid": budget.UID,
+		"generation": budget.Generation, "zone": budget.TimeZone,
+		"names": names, "pers": pers, "periods": periods, "amounts": amounts,
+	}
+	if err := s.inOrder(ctx, args, recordTenant, closeChangedLimits, openMissingLimits); err != nil {
+		return fmt.Errorf("record the limits of tenant %s: %w", budget.Tenant, err)
+	}
+	return nil
+}
+
+const withdrawTenant = `
+UPDATE tenants SET withdrawn_at = now()
+WHERE tenant_id = @tenant AND budget_uid = @uid AND withdrawn_at IS NULL`
+
+const closeLimits = `
+UPDATE budget_limits SET valid_to = now()
+WHERE tenant_id = @tenant AND budget_uid = @uid AND valid_to IS NULL`
+
+// Close closes the rows that the budget with the UID opened. Rows of another
+// budget, which has taken over the tenant, stay open.
+func (s *Store) Close(ctx context.Context, tenant, uid string) error {
+	args := pgx.NamedArgs{"tenant": tenant, "uid": uid}
+	if err := s.inOrder(ctx, args, withdrawTenant, closeLimits); err != nil {
+		return fmt.Errorf("close the limits of tenant %s: %w", tenant, err)
+	}
+	return nil
+}
+
+// inOrder runs statements in one transaction.
+func (s *Store) inOrder(ctx context.Context, args pgx.NamedArgs, statements ...string) error {
+	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		for _, statement := range statements {
+			if _, err := tx.Exec(ctx, statement, args); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// EnsurePartitions makes the partitions of the ledger that are missing for this
+// month and so many after it, and returns how many it made.
+func (s *Store) EnsurePartitions(ctx context.Context, monthsAhead int) (made int, err error) {
+	err = s.pool.QueryRow(ctx, "SELECT ensure_ledger_partitions($1)", monthsAhead).Scan(&made)
+	if err != nil {
+		return 0, fmt.Errorf("make partitions of the ledger: %w", err)
+	}
+	return made, nil
+}
+
+// Ping reports whether Postgres answers.
+func (s *Store) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }

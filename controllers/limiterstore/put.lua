@@ -1,0 +1,32 @@
+-- Puts a document, and gives it a new revision unless it is there already with
+-- the same body.
+--
+-- KEYS[1]   documents: hash, id -> "<revision> <body>"
+-- KEYS[2]   changes: sorted set, id -> revision of its last change
+-- KEYS[3]   revision of the newest change
+-- KEYS[4]   incarnation: random name of this life of the configuration
+--
+-- ARGV[1]   id
+-- ARGV[2]   body
+-- ARGV[3]   incarnation to begin, if none has begun
+-- ARGV[4]   channel to publish the revision of a change on
+--
+-- Answers the revision that the document has.
+
+local id, body = ARGV[1], ARGV[2]
+
+redis.call('SET', KEYS[4], ARGV[3], 'NX')
+
+local stored = redis.call('HGET', KEYS[1], id)
+if stored then
+  local space = string.find(stored, ' ', 1, true)
+  if string.sub(stored, space + 1) == body then
+    return tonumber(string.sub(stored, 1, space - 1))
+  end
+end
+
+local revision = redis.call('INCR', KEYS[3])
+redis.call('HSET', KEYS[1], id, string.format('%d', revision) .. ' ' .. body)
+redis.call('ZADD', KEYS[2], revision, id)
+redis.call('PUBLISH', ARGV[4], revision)
+return revision

@@ -1,0 +1,209 @@
+package limiterstore
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/period"
+)
+
+var (
+	//go:embed put.lua
+	putLua string
+	//go:embed withdraw.lua
+	withdrawLua string
+	//go:embed observe.lua
+	observeLua string
+	//go:embed counters.lua
+	countersLua string
+
+	putScript      = redis.NewScript(putLua)
+	withdrawScript = redis.NewScript(withdrawLua)
+	observeScript  = redis.NewScript(observeLua)
+	countersScript = redis.NewScript(countersLua)
+)
+
+// Store writes configuration into Redis and reads what has become of it.
+type Store struct{ client redis.UniversalClient }
+
+// New makes a Store on one Redis, on Sentinel or on Cluster.
+func New(client redis.UniversalClient) *Store { return &Store{client: client} }
+
+// Put stores a document and returns the revision that contains it: a new one, or
+// the one it has when its body is what is stored already.
+func (s *Store) Put(ctx context.Context, id limiterv1.DocumentID, document any) (revision int64, err error) {
+	body, err := json.Marshal(document)
+	if err != nil {
+		return 0, fmt.Errorf("encode document %s: %w", id, err)
+	}
+	keys := []string{limiterv1.DocumentsKey, limiterv1.ChangesKey, limiterv1.RevisionKey, limiterv1.IncarnationKey}
+	revision, err = putScript.Run(ctx, s.client, keys,
+		id.String(), body, uuid.NewString(), limiterv1.ConfigChannel).Int64()
+	if err != nil {
+		return 0, fmt.Errorf("put document %s: %w", id, err)
+	}
+	return revision, nil
+}
+
+// Withdraw removes a document if the object with the UID is the first of its
+// sources, and reports whether it did. A document of another object, which has
+// taken over the name, stays.
+func (s *Store) Withdraw(ctx context.Context, id limiterv1.DocumentID, uid string) (bool, error) {
+	keys := []string{limiterv1.DocumentsKey, limiterv1.ChangesKey, limiterv1.RevisionKey}
+	withdrawn, err := withdrawScript.Run(ctx, s.client, keys, id.String(), uid, limiterv1.ConfigChannel).Bool()
+	if err != nil {
+		return false, fmt.Errorf("withdraw document %s: %w", id, err)
+	}
+	return withdrawn, nil
+}
+
+// Fleet is the live enforcers at one moment.
+type Fleet struct {
+	// Incarnation is the life of the configuration that counts; empty when nothing
+	// was ever put.
+	Incarnation string
+	// Sessions are the live sessions by their ids. A state that a session has not
+	// reported, or that cannot be read, is zero.
+	Sessions map[string]limiterv1.SessionState
+}
+
+// Running is the number of live sessions that run the revision or a newer one,
+// and of all live sessions.
+func (f Fleet) Running(revision int64) (running, all int) {
+	for _, state := range f.Sessions {
+		if state.Incarnation == f.Incarnation && state.Revision >= revision {
+			running++
+		}
+	}
+	return running, len(f.Sessions)
+}
+
+// Observation is a document and the enforcers that are to run it, at one moment.
+type Observation struct {
+	Fleet
+	// Revision is that of the document; zero when there is none.
+	Revision int64
+	// Sources are the objects that the document was compiled from.
+	Sources []limiterv1.Source
+	// Body is the document's JSON.
+	Body []byte
+}
+
+// OwnedBy reports whether the object with the UID is the one that put the document.
+func (o Observation) OwnedBy(uid string) bool {
+	return len(o.Sources) > 0 && o.Sources[0].UID == uid
+}
+
+// Contains reports whether the document was compiled from the generation of the
+// object with the UID.
+func (o Observation) Contains(uid string, generation int64) bool {
+	for _, source := range o.Sources {
+		if source.UID == uid {
+			return source.Generation == generation
+		}
+	}
+	return false
+}
+
+// Fleet reads the live enforcers.
+func (s *Store) Fleet(ctx context.Context) (Fleet, error) {
+	observation, err := s.observe(ctx, "")
+	return observation.Fleet, err
+}
+
+// Observe reads a document and the live enforcers.
+func (s *Store) Observe(ctx context.Context, id limiterv1.DocumentID) (Observation, error) {
+	return s.observe(ctx, id.String())
+}
+
+func (s *Store) observe(ctx context.Context, id string) (Observation, error) {
+	keys := []string{limiterv1.SessionsKey, limiterv1.SessionStatesKey, limiterv1.IncarnationKey, limiterv1.DocumentsKey}
+	answer, err := observeScript.Run(ctx, s.client, keys, limiterv1.SessionLife.Milliseconds(), id).StringSlice()
+	if err != nil {
+		return Observation{}, fmt.Errorf("read configuration and sessions: %w", err)
+	}
+	observation, err := document(answer[1])
+	if err != nil {
+		return Observation{}, fmt.Errorf("document %s: %w", id, err)
+	}
+	observation.Incarnation = answer[0]
+	observation.Sessions = map[string]limiterv1.SessionState{}
+	for i := 2; i+1 < len(answer); i += 2 {
+		var state limiterv1.SessionState
+		if json.Unmarshal([]byte(answer[i+1]), &state) != nil {
+			// It lives, and nobody can say what it runs: it counts as running nothing.
+			state = limiterv1.SessionState{}
+		}
+		observation.Sessions[answer[i]] = state
+	}
+	return observation, nil
+}
+
+// document reads "<revision> <body>".
+func document(stored string) (Observation, error) {
+	if stored == "" {
+		return Observation{}, nil
+	}
+	number, body, _ := strings.Cut(stored, " ")
+	revision, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		return Observation{}, fmt.Errorf("revision %q: %w", number, err)
+	}
+	var head struct {
+		Sources []limiterv1.Source `json:"sources"`
+	}
+	if err := json.Unmarshal([]byte(body), &head); err != nil {
+		return Observation{}, fmt.Errorf("body: %w", err)
+	}
+	return Observation{Revision: revision, Sources: head.Sources, Body: []byte(body)}, nil
+}
+
+// Counters are money counters of a tenant at one moment.
+type Counters struct {
+	// Now is that moment, by the clock that periods turn by.
+	Now time.Time
+	// Money are the counters by kind of period; one that never counted is absent.
+	Money map[period.Kind]limiterv1.MoneyCounter
+}
+
+// Counters reads the tenant's own money counters of the kinds of period.
+func (s *Store) Counters(ctx context.Context, tenant string, kinds ...period.Kind) (Counters, error) {
+	if len(kinds) == 0 {
+		// A script must ask for at least one field.
+		kinds = []period.Kind{period.Day}
+	}
+	fields := make([]any, len(kinds))
+	for i, kind := range kinds {
+		fields[i] = limiterv1.MoneyField(kind)
+	}
+	answer, err := countersScript.Run(ctx, s.client, []string{limiterv1.TenantCountersKey(tenant)}, fields...).Slice()
+	if err != nil {
+		return Counters{}, fmt.Errorf("read counters of tenant %s: %w", tenant, err)
+	}
+	now, _ := answer[0].(int64)
+	counters := Counters{Now: time.UnixMilli(now).UTC(), Money: map[period.Kind]limiterv1.MoneyCounter{}}
+	for i, kind := range kinds {
+		raw, _ := answer[i+1].(string)
+		if raw == "" {
+			continue
+		}
+		counter, err := limiterv1.DecodeMoneyCounter([]byte(raw))
+		if err != nil {
+			return Counters{}, fmt.Errorf("counter of tenant %s by %s: %w", tenant, kind, err)
+		}
+		counters.Money[kind] = counter
+	}
+	return counters, nil
+}
+
+// Ping reports whether Redis answers.
+func (s *Store) Ping(ctx context.Context) error { return s.client.Ping(ctx).Err() }

@@ -1,0 +1,24 @@
+-- Withdraws a document, if it is the caller's: if the first of the objects it was
+-- compiled from has the caller's UID. Another object may have taken the name over.
+--
+-- KEYS      as in put.lua, without the incarnation
+--
+-- ARGV[1]   id
+-- ARGV[2]   UID of the caller
+-- ARGV[3]   channel to publish the revision of a change on
+--
+-- Answers 1 when the document was withdrawn, 0 when there was none of the caller's.
+
+local id, uid = ARGV[1], ARGV[2]
+
+local stored = redis.call('HGET', KEYS[1], id)
+if not stored then return 0 end
+local body = string.sub(stored, string.find(stored, ' ', 1, true) + 1)
+if cjson.decode(body).sources[1].uid ~= uid then return 0 end
+
+local revision = redis.call('INCR', KEYS[3])
+redis.call('HDEL', KEYS[1], id)
+-- The id stays among the changes: enforcers learn there that it is gone.
+redis.call('ZADD', KEYS[2], revision, id)
+redis.call('PUBLISH', ARGV[3], revision)
+return 1
