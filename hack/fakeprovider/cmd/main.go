@@ -1,0 +1,54 @@
+// Command fakeprovider runs the fake model provider on its own.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/bursar-dev/bursar/hack/fakeprovider"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	listen := flag.String("listen", "127.0.0.1:8090", "`address` to listen on; port 0 means a free one")
+	key := flag.String("key", "", "API `key` that calls must come with; empty lets everybody in")
+	flag.Usage = usage
+	flag.Parse()
+	if flag.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q; see --help", flag.Arg(0))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	server, err := fakeprovider.Start(*listen, fakeprovider.Options{Key: *key})
+	if err != nil {
+		return err
+	}
+	fmt.Println("listening on " + server.URL)
+	<-ctx.Done()
+	return server.Stop()
+}
+
+func usage() {
+	out := flag.CommandLine.Output()
+	fmt.Fprint(out, `A deterministic fake of an OpenAI-compatible model provider that keeps its own bill.
+
+  POST /v1/chat/completions   whole and streamed
+  GET  /v1/models
+  GET  /bill                  what all calls cost; DELETE forgets them
+  GET  /held                  how many calls are held; POST /release lets them go on
+
+Flags:
+`)
+	flag.PrintDefaults()
+	fmt.Fprint(out, "\n"+fakeprovider.DirectivesHelp)
+}

@@ -1,0 +1,149 @@
+package fakeprovider
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// DirectivesHeader is the request header in which directives may stand.
+const DirectivesHeader = "X-Fake-Provider"
+
+// DirectivesHelp describes the directives for people.
+const DirectivesHelp = `A request steers its answer by directives, in double square brackets in its last
+user message, "Tell me a story [[output=120 delay=10ms]]", or, without brackets,
+in the header ` + DirectivesHeader + `:
+
+  output=N     generate N tokens a choice (default: the request's bound, at most 16),
+               and never more than the request's bound
+  overrun=N    then generate N more, beyond the bound
+  cached=N     N of the input tokens come from the cache
+  first=D      wait for D, such as 200ms, before the first token
+  delay=D      wait for D before each further token
+  hold         hold the answer until somebody says POST /release
+  hold=K       the same, after K tokens
+  cut=K        cut the connection after K tokens
+  fail=K       report an error within a stream after K tokens
+  status=S     answer with the HTTP status S and an error, and bill nothing
+  usage=KIND   report no usage (none), or a wrong one: zero, negative, huge, fractional
+  crlf         end the lines of a stream with CR LF
+  comments     put comments between the frames of a stream
+  split=N      send a stream in pieces of N bytes, wherever that cuts it
+`
+
+// directives steer one answer.
+type directives struct {
+	output   *int
+	overrun  int
+	cached   int
+	first    time.Duration
+	delay    time.Duration
+	hold     *int
+	cut      *int
+	fail     *int
+	status   int
+	usage    usageKind
+	crlf     bool
+	comments bool
+	split    int
+}
+
+type usageKind string
+
+const (
+	usageTrue       usageKind = ""
+	usageNone       usageKind = "none"
+	usageZero       usageKind = "zero"
+	usageNegative   usageKind = "negative"
+	usageHuge       usageKind = "huge"
+	usageFractional usageKind = "fractional"
+)
+
+var bracketed = regexp.MustCompile(`\[\[([^\[\]]*)\]\]`)
+
+// parseDirectives reads those of the header, then those of the prompt.
+func parseDirectives(header http.Header, prompt string) (d directives, err error) {
+	words := strings.Fields(header.Get(DirectivesHeader))
+	for _, match := range bracketed.FindAllStringSubmatch(prompt, -1) {
+		words = append(words, strings.Fields(match[1])...)
+	}
+	for _, word := range words {
+		if err := d.set(word); err != nil {
+			return directives{}, fmt.Errorf("directive %q: %w\n%s", word, err, DirectivesHelp)
+		}
+	}
+	return d, nil
+}
+
+func (d *directives) set(word string) (err error) {
+	name, value, hasValue := strings.Cut(word, "=")
+	switch name {
+	case "output":
+		d.output, err = count(value)
+	case "overrun":
+		err = assign(&d.overrun, value)
+	case "cached":
+		err = assign(&d.cached, value)
+	case "first":
+		d.first, err = time.ParseDuration(value)
+	case "delay":
+		d.delay, err = time.ParseDuration(value)
+	case "hold":
+		if !hasValue {
+			value = "0"
+		}
+		d.hold, err = count(value)
+	case "cut":
+		d.cut, err = count(value)
+	case "fail":
+		d.fail, err = count(value)
+	case "status":
+		if err = assign(&d.status, value); err == nil && (d.status < 400 || d.status > 599) {
+			err = errors.New("want a status from 400 to 599")
+		}
+	case "usage":
+		d.usage, err = parseUsageKind(value)
+	case "crlf":
+		d.crlf = true
+	case "comments":
+		d.comments = true
+	case "split":
+		if err = assign(&d.split, value); err == nil && d.split == 0 {
+			err = errors.New("want at least 1")
+		}
+	default:
+		err = errors.New("unknown")
+	}
+	return err
+}
+
+func assign(to *int, value string) error {
+	n, err := count(value)
+	if err == nil {
+		*to = *n
+	}
+	return err
+}
+
+func count(value string) (*int, error) {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 0 {
+		return nil, errors.New("want a number, 0 or more")
+	}
+	return &n, nil
+}
+
+func parseUsageKind(value string) (usageKind, error) {
+	switch kind := usageKind(value); kind {
+	case usageNone, usageZero, usageNegative, usageHuge, usageFractional:
+		return kind, nil
+	}
+	return "", errors.New("want none, zero, negative, huge or fractional")
+}
+
+// is reports whether the directive names this number of tokens.
+func is(directive *int, tokens int) bool { return directive != nil && *directive == tokens }

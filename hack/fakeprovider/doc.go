@@ -1,0 +1,8 @@
+// Package fakeprovider is a model provider that costs nothing: it speaks the
+// OpenAI API, generates a deterministic text, misbehaves when asked to, and
+// keeps its own bill.
+//
+// The bill is the other side's word on what calls cost. It must never be
+// computed with Bursar's own packages: what they share, they would get wrong
+// together.
+package fakeprovider

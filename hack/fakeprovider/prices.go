@@ -1,0 +1,68 @@
+package fakeprovider
+
+import (
+	_ "embed" // For the price table.
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/big"
+	"slices"
+)
+
+// model is what the provider knows of one of its models. The test model penny
+// costs exactly one cent a token, its input is free, and it generates one token
+// unless asked for more: a call that names no bound costs one cent.
+type model struct {
+	// Prices in US dollars per million tokens.
+	Input       rat `json:"input"`
+	CachedInput rat `json:"cachedInput"`
+	Output      rat `json:"output"`
+	// MaxOutput is the most tokens of an answer to a request without a bound;
+	// zero means defaultOutput.
+	MaxOutput int `json:"maxOutput"`
+}
+
+// rat is an exact number that is a decimal string in JSON.
+type rat struct{ *big.Rat }
+
+func (r *rat) UnmarshalJSON(raw []byte) error {
+	var s string
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return err
+	}
+	var ok bool
+	if r.Rat, ok = new(big.Rat).SetString(s); !ok {
+		return fmt.Errorf("price %q is not a number", s)
+	}
+	return nil
+}
+
+//go:embed prices.json
+var priceTable []byte
+
+func loadModels() (models map[string]model) {
+	if err := json.Unmarshal(priceTable, &models); err != nil {
+		panic(fmt.Sprintf("prices.json: %v", err))
+	}
+	return models
+}
+
+func names(models map[string]model) []string { return slices.Sorted(maps.Keys(models)) }
+
+// cost is what the tokens cost in nano-USD, rounded up.
+func (m model) cost(input, cachedInput, output int64) int64 {
+	total := new(big.Rat)
+	for _, part := range []struct {
+		tokens int64
+		price  rat
+	}{{input - cachedInput, m.Input}, {cachedInput, m.CachedInput}, {output, m.Output}} {
+		total.Add(total, new(big.Rat).Mul(new(big.Rat).SetInt64(part.tokens), part.price.Rat))
+	}
+	const nanosPerMicro = 1000 // 10^9 nano-USD a dollar, over 10^6 tokens
+	total.Mul(total, new(big.Rat).SetInt64(nanosPerMicro))
+	whole, rest := new(big.Int).QuoRem(total.Num(), total.Denom(), new(big.Int))
+	if rest.Sign() > 0 {
+		whole.Add(whole, big.NewInt(1))
+	}
+	return whole.Int64()
+}
