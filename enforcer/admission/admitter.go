@@ -40,19 +40,20 @@ func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Call) (Decisi
 		return Decision{}, fmt.Errorf("call %s: bound of %s and %d tokens is out of range", call.ID, call.Bound, call.Tokens)
 	}
 	buckets := tenant.bucketChecks(call)
-	now := time.Now().Add(time.Duration(a.ahead.Load()))
+	now, notBefore := time.Now().Add(time.Duration(a.ahead.Load())), time.Time{}
 	for range maxTurns {
 		request := AdmitRequest{
 			Tenant: tenant.name, User: call.Subject.User,
 			CallID: call.ID, Bound: call.Bound, Record: call.Record,
-			Money: tenant.moneyChecks(call, now), Buckets: buckets,
+			NotBefore: notBefore,
+			Money:     tenant.moneyChecks(call, now), Buckets: buckets,
 		}
 		reply, err := a.store.Admit(ctx, request)
 		if err != nil {
 			a.abandoned.add(request)
 			return Decision{}, fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
 		}
-		now = reply.Now
+		now, notBefore = reply.Now, reply.Now
 		a.ahead.Store(int64(time.Until(now)))
 		if reply.Verdict != PeriodTurned {
 			return a.decision(call, request, reply), nil

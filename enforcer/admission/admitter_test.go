@@ -123,9 +123,9 @@ func TestOnlyLimitsThatApplyAreAsked(t *testing.T) {
 		money   []string
 		buckets []string
 	}{
-		"a tier with a limit":    {call("gerente", 1, 10), []string{"daily", "each-user"}, []string{"tiers/gerente", "org/tokens"}},
+		"a tier with a limit":    {call("gerente", 1, 10), []string{"daily", "each-user"}, []string{"org/tokens", "tiers/gerente"}},
 		"a tier without a limit": {call("corporativo", 1, 10), []string{"daily", "each-user"}, []string{"org/tokens"}},
-		"a call that is free":    {call("empleado", 0, 10), nil, []string{"tiers/empleado", "org/tokens"}},
+		"a call that is free":    {call("empleado", 0, 10), nil, []string{"org/tokens", "tiers/empleado"}},
 	} {
 		store := &scriptedStore{replies: []admission.AdmitReply{{Verdict: admission.Admitted}}}
 		if _, err := admission.NewAdmitter(store).Admit(context.Background(), tenant(t), test.call); err != nil {
@@ -172,11 +172,11 @@ func TestRefusalSaysWhichLimitAndWhatMendsIt(t *testing.T) {
 		},
 		"an empty bucket": {
 			// 5 a minute: one each 12 s, of which a quarter has passed.
-			admission.AdmitReply{Refusing: 2, Levels: []int64{15_000, 0}}, call("empleado", money.Cent, 10),
+			admission.AdmitReply{Refusing: 3, Levels: []int64{0, 15_000}}, call("empleado", money.Cent, 10),
 			admission.Refusal{Reason: admission.RateLimited, Limit: "tiers/empleado", Per: limiterv1.PerUser, Unit: limiterv1.Requests, RetryAfter: 9 * time.Second},
 		},
 		"a bucket that is too small": {
-			admission.AdmitReply{Refusing: 3, Levels: []int64{300_000, 60_000_000}}, call("empleado", money.Cent, 1001),
+			admission.AdmitReply{Refusing: 2, Levels: []int64{60_000_000, 300_000}}, call("empleado", money.Cent, 1001),
 			admission.Refusal{Reason: admission.TooLarge, Limit: "org/tokens", Per: limiterv1.PerTenant, Unit: limiterv1.Tokens},
 		},
 	} {

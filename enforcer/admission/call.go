@@ -56,9 +56,10 @@ type RateReading struct {
 // Reason is why a call was refused.
 type Reason string
 
-// The reasons, in the order in which limits are asked: every money limit, in the
-// order of the TenantBudget, then every rate limit, in the order of the policies'
-// names and of the limits within them. The first that refuses is reported.
+// The reasons. Limits are asked in this order, and the first that refuses is
+// reported: the money limits of the tenant, then those of the user, in the order
+// of the TenantBudget; then the rate limits of the tenant, then those of the user,
+// in the order of the policies' names and of the limits within them.
 const (
 	// BreakerOpen: spent has reached the Trip rung of a money limit.
 	BreakerOpen Reason = "BreakerOpen"

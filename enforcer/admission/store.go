@@ -28,8 +28,12 @@ type AdmitRequest struct {
 	CallID       string
 	Bound        money.Nanos
 	Record       []byte
-	Money        []MoneyCheck
-	Buckets      []BucketCheck
+	// NotBefore is a time that an earlier reply about this call gave. The Store's
+	// clock may be set back by a failover; time does not go back.
+	NotBefore time.Time
+	// Money and Buckets are the checks, those of the tenant before those of the user.
+	Money   []MoneyCheck
+	Buckets []BucketCheck
 }
 
 // NoTrip is the Trip of a MoneyCheck whose ladder has no Trip rung: more than any

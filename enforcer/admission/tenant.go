@@ -1,7 +1,9 @@
 package admission
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -24,8 +26,12 @@ func NewTenant(doc limiterv1.Tenant) (*Tenant, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tenant %s: time zone %q: %w", doc.Tenant, doc.TimeZone, err)
 	}
-	t := &Tenant{name: doc.Tenant, rates: doc.Rates, money: make([]moneyRule, len(doc.Money))}
-	for i, limit := range doc.Money {
+	t := &Tenant{
+		name:  doc.Tenant,
+		rates: tenantFirst(doc.Rates, func(l limiterv1.RateLimit) limiterv1.Scope { return l.Per }),
+		money: make([]moneyRule, len(doc.Money)),
+	}
+	for i, limit := range tenantFirst(doc.Money, func(l limiterv1.MoneyLimit) limiterv1.Scope { return l.Per }) {
 		rule := &t.money[i]
 		rule.limit, rule.zone, rule.trip = limit, zone, NoTrip
 		if trip, ok := doc.TripAt(limit); ok {
@@ -36,6 +42,16 @@ func NewTenant(doc limiterv1.Tenant) (*Tenant, error) {
 		}
 	}
 	return t, nil
+}
+
+// tenantFirst puts the limits of the tenant before those of each user, and leaves
+// their order as it is otherwise.
+func tenantFirst[L any](limits []L, scope func(L) limiterv1.Scope) []L {
+	sorted := slices.Clone(limits)
+	slices.SortStableFunc(sorted, func(a, b L) int {
+		return cmp.Compare(scope(a), scope(b)) // "Tenant" < "User"
+	})
+	return sorted
 }
 
 // Name is the tenant's name.

@@ -6,14 +6,17 @@
 -- KEYS[3]   calls of the session: hash, call id -> record
 --
 -- ARGV[1]   call id
--- ARGV[2]   bound: the most that the call can cost, nano-USD
--- ARGV[3]   what the session wants to know of the call
--- ARGV[4]   when the user's counters may be forgotten, ms since the Unix epoch
--- ARGV[5]   number of money limits, then for each of them six:
---             key (1 tenant, 2 user), field, amount, trip, start, finish
---           where calls are refused once spent reaches trip
---           then for each bucket five:
---             key, field, capacity, refill, need
+-- ARGV[2]   what the session wants to know of the call
+-- ARGV[3]   numbers:
+--             bound       the most that the call can cost, nano-USD
+--             not_before  a time that an earlier answer gave, ms since the Unix epoch
+--             forget_at   when the user's counters may be forgotten, ms
+--             how many money limits count in KEYS[1], how many in KEYS[2],
+--             how many buckets are in KEYS[1], how many in KEYS[2]
+--           for each money limit: amount, trip, start, finish
+--             where calls are refused once spent reaches trip
+--           for each bucket: capacity, refill, need
+-- ARGV[4..] fields in KEYS[1], then in KEYS[2]: of money limits, then of buckets
 --
 -- Answers {verdict, now, refusing, spent, held, level...}: verdict is one of
 --   'admitted'
@@ -21,49 +24,30 @@
 --   'turned'   a period given is not the one that now lies in; ask again with now
 -- spent and held are those of the money limit that refused; a level for each bucket.
 
-local id, bound, note, forget_at = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
-local money_limits = tonumber(ARGV[5])
-local MONEY, BUCKETS = 6, 6 + 6 * money_limits -- where their arguments begin
+local id, note, numbers = ARGV[1], ARGV[2], unpack_numbers(ARGV[3])
+local bound, forget_at = numbers[1], numbers[3]
+local now = math.max(redis_time(), numbers[2])
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-
--- The fields of each key, in the order of the arguments, and what they hold.
-local fields, values = { {}, {} }, { {}, {} }
-local function want(argument)
-  local of = fields[tonumber(ARGV[argument])]
-  of[#of + 1] = ARGV[argument + 1]
-end
-for a = MONEY, BUCKETS - 1, 6 do want(a) end
-for a = BUCKETS, #ARGV, 5 do want(a) end
+local money = { numbers[4], numbers[5] }
+local buckets = { numbers[6], numbers[7] }
+local first = { 4, 4 + money[1] + buckets[1] } -- the first field of each key
+local values, changes = { {}, {} }, { {}, {} }
 for key = 1, 2 do
-  if #fields[key] > 0 then
-    values[key] = redis.call('HMGET', KEYS[key], unpack(fields[key]))
+  local count = money[key] + buckets[key]
+  if count > 0 then
+    values[key] = redis.call('HMGET', KEYS[key], unpack(ARGV, first[key], first[key] + count - 1))
   end
 end
-local reads = { 0, 0 }
-local function next_value(argument)
-  local key = tonumber(ARGV[argument])
-  reads[key] = reads[key] + 1
-  return values[key][reads[key]]
-end
 
--- Counters have seen no later moment than now, unless the clock was set back by a
--- failover: then time goes on from what they have seen.
-local counters, seen = {}, now
-for a = MONEY, BUCKETS - 1, 6 do
-  local c = read_counter(next_value(a))
-  counters[#counters + 1] = c
-  seen = math.max(seen, c.start)
-end
-now = seen
-
-local buckets, levels = {}, {}
-for a = BUCKETS, #ARGV, 5 do
-  local b = {}
-  b.level, b.at = bucket_level(next_value(a), now, tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3]))
-  buckets[#buckets + 1] = b
-  levels[#levels + 1] = b.level
+-- The levels come first, as every answer tells them.
+local MONEY, BUCKETS = 8, 8 + 4 * (money[1] + money[2]) -- where their numbers begin
+local levels, ats = {}, {}
+local n = BUCKETS
+for key = 1, 2 do
+  for i = money[key] + 1, money[key] + buckets[key] do
+    levels[#levels + 1], ats[#ats + 1] = bucket_level(values[key][i], now, numbers[n], numbers[n + 1])
+    n = n + 3
+  end
 end
 
 -- A call that was admitted before is admitted: the first answer stands.
@@ -73,43 +57,53 @@ if record then
   return { 'admitted', admitted_at, 0, 0, 0, unpack(levels) }
 end
 
-for i, c in ipairs(counters) do
-  local a = MONEY + 6 * (i - 1)
-  local amount, trip = tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3])
-  local start, finish = tonumber(ARGV[a + 4]), tonumber(ARGV[a + 5])
-  if now < start or now >= finish then
-    return { 'turned', now }
-  end
-  turn(c, start, finish)
-  if c.spent >= trip or c.spent + c.held + bound > amount then
-    return { 'refused', now, i, c.spent, c.held, unpack(levels) }
+local function change(key, i, value)
+  local list = changes[key]
+  list[#list + 1] = ARGV[first[key] + i - 1]
+  list[#list + 1] = value
+end
+
+local asked = 0
+n = MONEY
+for key = 1, 2 do
+  for i = 1, money[key] do
+    local amount, trip, start, finish = numbers[n], numbers[n + 1], numbers[n + 2], numbers[n + 3]
+    n, asked = n + 4, asked + 1
+    local raw = values[key][i]
+    -- Where a failover has set the clock back, time goes on from what was seen.
+    local seen = math.max(now, raw and struct.unpack('<d', raw) or 0)
+    if seen < start or seen >= finish then return { 'turned', seen } end
+    local c_start, c_finish, spent, held, e_start, e_spent, e_held = turned_counter(raw, start, finish)
+    if spent >= trip or spent + held + bound > amount then
+      return { 'refused', now, asked, spent, held, unpack(levels) }
+    end
+    change(key, i, struct.pack(COUNTER, c_start, c_finish, spent, held + bound, e_start, e_spent, e_held))
   end
 end
-for i, b in ipairs(buckets) do
-  b.need = tonumber(ARGV[BUCKETS + 5 * (i - 1) + 4])
-  if b.level < b.need then
-    return { 'refused', now, money_limits + i, 0, 0, unpack(levels) }
+n = BUCKETS
+local b = 0
+for key = 1, 2 do
+  for i = money[key] + 1, money[key] + buckets[key] do
+    b, asked = b + 1, asked + 1
+    local level = levels[b] - numbers[n + 2]
+    if level < 0 then
+      return { 'refused', now, asked, 0, 0, unpack(levels) }
+    end
+    n = n + 3
+    change(key, i, struct.pack(BUCKET, level, ats[b]))
   end
 end
 
 -- Every limit has room: take it.
-local changes = { {}, {} }
-local function change(argument, value)
-  local of = changes[tonumber(ARGV[argument])]
-  of[#of + 1] = ARGV[argument + 1]
-  of[#of + 1] = value
-end
-for i, c in ipairs(counters) do
-  c.held = c.held + bound
-  change(MONEY + 6 * (i - 1), write_counter(c))
-end
-for i, b in ipairs(buckets) do
-  levels[i] = b.level - b.need
-  change(BUCKETS + 5 * (i - 1), struct.pack(BUCKET, levels[i], b.at))
-end
 for key = 1, 2 do
   if #changes[key] > 0 then redis.call('HSET', KEYS[key], unpack(changes[key])) end
 end
 if #changes[2] > 0 then redis.call('PEXPIREAT', KEYS[2], forget_at) end
 redis.call('HSET', KEYS[3], id, 'H' .. struct.pack('<dd', bound, now) .. note)
+n, b = BUCKETS, 0
+for _ = 1, buckets[1] + buckets[2] do
+  b = b + 1
+  levels[b] = levels[b] - numbers[n + 2]
+  n = n + 3
+end
 return { 'admitted', now, 0, 0, 0, unpack(levels) }

@@ -10,7 +10,7 @@ import (
 func NewWithClock(client redis.UniversalClient, session, clock string) *Store {
 	s := New(client, session)
 	at := func(source string) *redis.Script {
-		return redis.NewScript(countersLua + strings.ReplaceAll(source, "redis.call('TIME')", clock))
+		return redis.NewScript(strings.ReplaceAll(countersLua+source, "redis.call('TIME')", clock))
 	}
 	s.admit, s.settle = at(admitLua), at(settleLua)
 	return s

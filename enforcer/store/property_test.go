@@ -82,8 +82,8 @@ func drawTenant(t *rapid.T) limiterv1.Tenant {
 	if rapid.Bool().Draw(t, "ladder") {
 		doc.Ladder = []limiterv1.Rung{{AtPercent: 80, Action: limiterv1.Warn}, {AtPercent: 90, Action: limiterv1.Trip}}
 	}
-	for _, kind := range period.Kinds() {
-		for _, per := range []limiterv1.Scope{limiterv1.PerTenant, limiterv1.PerUser} {
+	for _, per := range []limiterv1.Scope{limiterv1.PerTenant, limiterv1.PerUser} {
+		for _, kind := range period.Kinds() {
 			if rapid.IntRange(0, 3).Draw(t, "has limit") == 0 {
 				doc.Money = append(doc.Money, limiterv1.MoneyLimit{
 					Name: fmt.Sprintf("%s-%s", kind, per), Per: per, Period: kind,
@@ -92,11 +92,16 @@ func drawTenant(t *rapid.T) limiterv1.Tenant {
 			}
 		}
 	}
-	for i := range rapid.IntRange(0, 3).Draw(t, "rates") {
+	tenantRates := rapid.IntRange(0, 2).Draw(t, "rates of the tenant")
+	for i := range tenantRates + rapid.IntRange(0, 2).Draw(t, "rates of each user") {
+		per := limiterv1.PerTenant
+		if i >= tenantRates {
+			per = limiterv1.PerUser
+		}
 		count := rapid.Int64Range(1, 7).Draw(t, "count")
 		doc.Rates = append(doc.Rates, limiterv1.RateLimit{
 			Name: fmt.Sprintf("policy/%d", i), Count: count,
-			Per:    rapid.SampledFrom([]limiterv1.Scope{limiterv1.PerTenant, limiterv1.PerUser}).Draw(t, "per"),
+			Per:    per,
 			Unit:   rapid.SampledFrom([]limiterv1.Unit{limiterv1.Requests, limiterv1.Tokens}).Draw(t, "unit"),
 			Burst:  rapid.Int64Range(1, 20).Draw(t, "burst"),
 			Window: limiterv1.Duration(rapid.Int64Range(1000, 100_000).Draw(t, "window")),

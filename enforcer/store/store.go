@@ -51,32 +51,30 @@ func (s *Store) keys(tenant, user string) []string {
 	}
 }
 
-// keyOf is the number, among keys, of the key that a limit of the scope counts in.
-func keyOf(scope limiterv1.Scope) int {
-	if scope == limiterv1.PerUser {
-		return 2
-	}
-	return 1
-}
-
 // Admit runs admit.lua.
 func (s *Store) Admit(ctx context.Context, r admission.AdmitRequest) (admission.AdmitReply, error) {
-	args := make([]any, 0, 5+6*len(r.Money)+5*len(r.Buckets))
-	args = append(args, r.CallID, int64(r.Bound), r.Record, forgetAt(r.Money).UnixMilli(), len(r.Money))
+	layout := layoutOf(r.Money, r.Buckets)
+	numbers := []int64{int64(r.Bound), unixMilli(r.NotBefore), forgetAt(r.Money).UnixMilli()}
+	numbers = append(numbers, layout.counts()...)
 	for _, check := range r.Money {
-		args = append(args, keyOf(check.Limit.Per), limiterv1.MoneyField(check.Limit.Period),
-			int64(check.Limit.Amount), int64(check.Trip),
+		numbers = append(numbers, int64(check.Limit.Amount), int64(check.Trip),
 			check.Span.Start.UnixMilli(), check.Span.End.UnixMilli())
 	}
-	for _, check := range r.Buckets {
-		args = append(args, keyOf(check.Limit.Per), limiterv1.RateField(check.Limit),
-			check.Capacity(), check.Refill(), check.NeedPoints())
-	}
+	numbers = appendBuckets(numbers, r.Buckets)
+	args := layout.appendFields([]any{r.CallID, r.Record, packNumbers(numbers)})
 	raw, err := s.admit.Run(ctx, s.client, s.keys(r.Tenant, r.User), args...).Slice()
 	if err != nil {
 		return admission.AdmitReply{}, fmt.Errorf("admit: %w", err)
 	}
 	return admitReply(raw)
+}
+
+// unixMilli is the time in milliseconds since the Unix epoch, and zero for none.
+func unixMilli(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
 }
 
 // forgetAt is when the user's counters may go: when the last period is over and
@@ -126,17 +124,13 @@ func admitReply(raw []any) (admission.AdmitReply, error) {
 
 // Settle runs settle.lua.
 func (s *Store) Settle(ctx context.Context, r admission.SettleRequest) error {
-	args := make([]any, 0, 6+5*len(r.Money)+5*len(r.Buckets))
-	args = append(args, r.CallID, int64(r.Cost), r.Entry,
-		limiterv1.FeedChannel, limiterv1.FeedTenant+" "+r.Tenant, len(r.Money))
-	for _, check := range r.Money {
-		args = append(args, keyOf(check.Limit.Per), limiterv1.MoneyField(check.Limit.Period))
-		args = appendRungs(args, check)
-	}
-	for _, check := range r.Buckets {
-		args = append(args, keyOf(check.Limit.Per), limiterv1.RateField(check.Limit),
-			check.Capacity(), check.Refill(), check.NeedPoints())
-	}
+	layout := layoutOf(r.Money, r.Buckets)
+	numbers := append([]int64{int64(r.Cost)}, layout.counts()...)
+	numbers = appendRungs(numbers, r.Money)
+	numbers = appendBuckets(numbers, r.Buckets)
+	args := layout.appendFields([]any{
+		r.CallID, r.Entry, limiterv1.FeedChannel, limiterv1.FeedTenant + " " + r.Tenant, packNumbers(numbers),
+	})
 	if err := s.settle.Run(ctx, s.client, s.keys(r.Tenant, r.User), args...).Err(); err != nil {
 		return fmt.Errorf("settle: %w", err)
 	}
@@ -145,17 +139,20 @@ func (s *Store) Settle(ctx context.Context, r admission.SettleRequest) error {
 	return nil
 }
 
-// appendRungs appends the rungs whose crossing is news to the control plane. It
-// watches tenants; what a single user has reached concerns that user alone.
-func appendRungs(args []any, check admission.MoneyCheck) []any {
-	if check.Limit.Per == limiterv1.PerUser {
-		return append(args, 0)
+// appendRungs appends how many rungs a tenant's limit has, and the rungs of each.
+func appendRungs(numbers []int64, checks []admission.MoneyCheck) []int64 {
+	if len(checks) == 0 {
+		return append(numbers, 0)
 	}
-	args = append(args, len(check.Rungs))
-	for _, rung := range check.Rungs {
-		args = append(args, int64(rung))
+	numbers = append(numbers, int64(len(checks[0].Rungs)))
+	for _, check := range checks {
+		if check.Limit.Per == limiterv1.PerTenant {
+			for _, rung := range check.Rungs {
+				numbers = append(numbers, int64(rung))
+			}
+		}
 	}
-	return args
+	return numbers
 }
 
 // Forget drops calls that the ledger has.
