@@ -30,6 +30,9 @@ func (s *Stack) prepareDatabase(ctx context.Context) (err error) {
 	return err
 }
 
+// managerNamespace is the namespace of the manager's service account and lease.
+const managerNamespace = "bursar-system"
+
 // startManager runs the manager as the service account that config/rbac is for.
 func (s *Stack) startManager(ctx context.Context) error {
 	kubeconfig := s.dir("manager-kubeconfig")
@@ -44,7 +47,7 @@ func (s *Stack) startManager(ctx context.Context) error {
 		name: "manager",
 		args: []string{
 			"--kubeconfig", kubeconfig,
-			"--leader-elect-namespace", kubernetes.ManagerNamespace,
+			"--leader-elect-namespace", managerNamespace,
 			"--metrics-bind-address", "0",
 			"--health-probe-bind-address", loopback(health),
 		},
@@ -60,23 +63,33 @@ func (s *Stack) startManager(ctx context.Context) error {
 
 func (s *Stack) startEnforcers(ctx context.Context) error {
 	for i := range s.opts.Enforcers {
-		if err := s.startEnforcer(ctx, fmt.Sprintf("enforcer-%d", i+1)); err != nil {
+		enforcer, err := s.StartEnforcer(ctx, fmt.Sprintf("enforcer-%d", i+1))
+		if err != nil {
 			return err
 		}
+		s.EnforcerURLs = append(s.EnforcerURLs, enforcer.URL)
 	}
 	return nil
 }
 
-func (s *Stack) startEnforcer(ctx context.Context, name string) error {
+// Enforcer is one running enforcer.
+type Enforcer struct {
+	*process.Process
+	URL string
+}
+
+// StartEnforcer starts one more enforcer, which the stack stops unless somebody
+// else does, and waits until it is ready. Its log file bears its name.
+func (s *Stack) StartEnforcer(ctx context.Context, name string) (Enforcer, error) {
 	listen, err := process.FreePort()
 	if err != nil {
-		return err
+		return Enforcer{}, err
 	}
 	health, err := process.FreePort()
 	if err != nil {
-		return err
+		return Enforcer{}, err
 	}
-	enforcer, err := s.startChild(ctx, child{
+	p, err := s.startChild(ctx, child{
 		name:    name,
 		program: "enforcer",
 		args: []string{
@@ -90,16 +103,8 @@ func (s *Stack) startEnforcer(ctx context.Context, name string) error {
 		},
 		ready: "http://" + loopback(health) + "/readyz",
 	})
-	if err != nil {
-		return err
-	}
-	s.enforcers = append(s.enforcers, enforcer)
-	s.EnforcerURLs = append(s.EnforcerURLs, "http://"+loopback(listen))
-	return nil
+	return Enforcer{Process: p, URL: "http://" + loopback(listen)}, err
 }
-
-// Enforcer is the process that serves EnforcerURLs[i].
-func (s *Stack) Enforcer(i int) *process.Process { return s.enforcers[i] }
 
 func loopback(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 

@@ -2,6 +2,8 @@ package stack
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -93,4 +95,10 @@ func envName(user string) string {
 		}
 		return '_'
 	}, strings.ToUpper(user))
+}
+
+// HashKey is what an APIKey has of an API key: its SHA-256 in hexadecimal.
+func HashKey(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(sum[:])
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/bursar-dev/bursar/hack/fakeprovider"
 	"github.com/bursar-dev/bursar/hack/parts/kubernetes"
 	"github.com/bursar-dev/bursar/hack/parts/postgres"
-	"github.com/bursar-dev/bursar/hack/parts/process"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
 )
 
@@ -59,7 +58,6 @@ type Stack struct {
 	postgres *postgres.Server
 
 	managerDSN, enforcerDSN string
-	enforcers               []*process.Process
 	stops                   []func() error
 }
 
@@ -160,7 +158,7 @@ func (s *Stack) startParts(ctx context.Context) error {
 }
 
 func (s *Stack) startProvider(context.Context) error {
-	provider, err := fakeprovider.Start(fakeprovider.Options{Key: ProviderKey})
+	provider, err := fakeprovider.Start("127.0.0.1:0", fakeprovider.Options{Key: ProviderKey})
 	if err != nil {
 		return err
 	}
@@ -187,7 +185,18 @@ func (s *Stack) applyResources(ctx context.Context) error {
 
 // RunKubectl runs kubectl as the administrator and returns what it printed.
 func (s *Stack) RunKubectl(ctx context.Context, args ...string) (string, error) {
+	return s.kubectl(ctx, "", args...)
+}
+
+// Apply applies YAML as the administrator.
+func (s *Stack) Apply(ctx context.Context, yaml string) error {
+	_, err := s.kubectl(ctx, yaml, "apply", "-f", "-")
+	return err
+}
+
+func (s *Stack) kubectl(ctx context.Context, input string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, s.Kubectl, append([]string{"--kubeconfig", s.Kubeconfig}, args...)...)
+	cmd.Stdin = strings.NewReader(input)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return string(out), fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(string(out)))

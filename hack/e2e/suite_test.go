@@ -1,0 +1,149 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/bursar-dev/bursar/hack/stack"
+)
+
+// bursar is the stack that all tests share, each with tenants of its own.
+var bursar *stack.Stack
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) (code int) {
+	dir, err := os.MkdirTemp("", "bursar-e2e")
+	if err != nil {
+		return fail(err)
+	}
+	// Postgres runs as another user, who must be able to enter.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return fail(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	if bursar, err = stack.Start(ctx, stack.Options{Dir: dir, Enforcers: 2, Progress: os.Stderr}); err != nil {
+		return fail(err)
+	}
+	defer func() {
+		if err := bursar.Stop(); err != nil {
+			code = fail(err)
+		}
+		if code == 0 {
+			_ = os.RemoveAll(dir) // else the logs are wanted
+		} else {
+			fmt.Fprintln(os.Stderr, "logs are in", dir)
+		}
+	}()
+	if err := bursar.Apply(ctx, fmt.Sprintf(common, bursar.ProviderURL)); err != nil {
+		return fail(err)
+	}
+	return m.Run()
+}
+
+func fail(err error) int {
+	fmt.Fprintln(os.Stderr, err)
+	return 1
+}
+
+// common is what every test needs: a namespace for any tenant, and a provider
+// whose model "penny" costs exactly one cent a call, and is bound to.
+const common = `
+apiVersion: v1
+kind: Namespace
+metadata: {name: e2e, labels: {bursar.dev/delegated: "true"}}
+---
+apiVersion: bursar.dev/v1alpha1
+kind: ModelProvider
+metadata: {name: fake}
+spec:
+  endpoint: %s/v1
+  credentialFile: openai
+  models:
+  - {name: penny, maxOutputTokens: 1, prices: {input: "0", output: "10000"}}
+  - {name: gpt-4o, maxOutputTokens: 16384, prices: {input: "2.50", cachedInput: "1.25", output: "10"}}
+`
+
+// tenantYAML is a tenant with one limit and one API key, "key-of-<tenant>".
+func tenantYAML(tenant, amount string) string {
+	return fmt.Sprintf(`---
+apiVersion: bursar.dev/v1alpha1
+kind: TenantBudget
+metadata: {name: %[1]s, namespace: e2e}
+spec:
+  tenant: %[1]s
+  limits: [{name: yearly, period: Year, amount: "%[2]s"}]
+  ladder: []
+---
+apiVersion: bursar.dev/v1alpha1
+kind: APIKey
+metadata: {name: %[1]s, namespace: e2e}
+spec: {sha256: %[3]s, budgetRef: {name: %[1]s}, user: user, tier: tier}
+`, tenant, amount, stack.HashKey(keyOf(tenant)))
+}
+
+func keyOf(tenant string) string { return "key-of-" + tenant }
+
+// programmed waits until all that is in the namespace is enforced.
+func programmed(t *testing.T) {
+	t.Helper()
+	for _, kinds := range []string{"tenantbudgets,apikeys", "modelproviders"} {
+		if _, err := bursar.RunKubectl(t.Context(), "-n", "e2e", "wait", "--for=condition=Programmed", "--timeout=60s", "--all", kinds); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// chat asks for a chat completion with a tenant's key.
+func chat(ctx context.Context, url, tenant string, request map[string]any) (*http.Response, error) {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return nil, err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/v1/chat/completions", bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Authorization", "Bearer "+keyOf(tenant))
+	r.Header.Set("Content-Type", "application/json")
+	return http.DefaultClient.Do(r)
+}
+
+func prompt(text string) []map[string]string {
+	return []map[string]string{{"role": "user", "content": text}}
+}
+
+// ledger adds up what the ledger has of a tenant.
+func ledger(t *testing.T, tenant string) (calls int, costNanos int64) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), bursar.DatabaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }()
+	if err := conn.QueryRow(t.Context(),
+		`select count(*), coalesce(sum(cost_nanos), 0)::bigint from ai_usage_logs where tenant_id = $1 and outcome = 'Settled'`,
+		tenant).Scan(&calls, &costNanos); err != nil {
+		t.Fatal(err)
+	}
+	return calls, costNanos
+}
+
+// eventually waits until what is asked is so.
+func eventually(t *testing.T, what string, isSo func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(15 * time.Second); !isSo(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("it is not so that %s", what)
+		}
+	}
+}
