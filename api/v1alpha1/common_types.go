@@ -5,7 +5,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // Finalizer keeps an object until what it programmed has been withdrawn.
 const Finalizer = "bursar.dev/withdraw"
 
-// DelegatedLabel, with the value "true" on a Namespace, lets TenantBudgets in it
+// DelegatedLabel on a Namespace, with the value "true", lets TenantBudgets in it
 // name tenants other than the namespace itself.
 const DelegatedLabel = "bursar.dev/delegated"
 

@@ -1,0 +1,92 @@
+# Bursar's commands for developers. `make help` lists them.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# The build must not fetch another Go behind one's back.
+export GOTOOLCHAIN := local
+
+TOOLS := hack/tools/bin
+controller-gen := $(TOOLS)/controller-gen
+golangci-lint := $(TOOLS)/golangci-lint
+
+# Who has the programs of Kubernetes already says so, and nothing of it is built.
+ifeq ($(KUBEBUILDER_ASSETS),)
+export KUBEBUILDER_ASSETS := $(CURDIR)/$(TOOLS)
+kubernetes := $(addprefix $(TOOLS)/,kube-apiserver etcd kubectl)
+endif
+
+# What `make generate` writes.
+GENERATED := api/v1alpha1/zz_generated.deepcopy.go api/v1alpha1/applyconfiguration config/crd/bases config/rbac/role.yaml
+MODULES := . hack/tools hack/tools/golangci-lint
+
+##@ First
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: build tools parts ## Show a budget at work, from YAML to a refused call and back, on real parts
+	go run ./hack/demo
+
+.PHONY: test
+test: tools parts ## Run all tests, with the race detector, on real parts
+	go test -race -timeout 10m ./...
+
+.PHONY: run
+run: build tools parts ## Run everything until Ctrl-C; DEV_DIR=... puts its files elsewhere than .dev
+	go run ./hack/run
+
+##@ Code
+
+.PHONY: build
+build: ## Build bin/manager and bin/enforcer
+	@mkdir -p bin
+	@hack/gobuild.sh 'manager and enforcer' bin/ ./controllers/cmd/manager ./enforcer/cmd/enforcer
+
+.PHONY: generate
+generate: $(controller-gen) ## Generate deep copies, apply configurations, CRDs and RBAC from the Go code
+	$(controller-gen) object applyconfiguration crd paths=./api/v1alpha1/... output:crd:dir=config/crd/bases
+	$(controller-gen) rbac:roleName=bursar-manager paths=./controllers/... output:rbac:dir=config/rbac
+
+.PHONY: fmt
+fmt: $(golangci-lint) ## Format the Go code
+	$(golangci-lint) fmt
+
+.PHONY: lint
+lint: $(golangci-lint) ## Look for mistakes, and for imports across the walls of the house
+	$(golangci-lint) run
+	hack/arrows.sh
+
+.PHONY: verify
+verify: generate lint ## Check that generated code, modules and formatting are current, and lint
+	@dirty=$$(git status --porcelain -- $(GENERATED)); if [ -n "$$dirty" ]; then \
+		git --no-pager diff -- $(GENERATED); \
+		echo "error: generated code is not what is committed; run make generate and commit:" >&2; \
+		echo "$$dirty" >&2; exit 1; fi
+	go vet ./...
+	@for module in $(MODULES); do (cd $$module && echo "go mod tidy -diff in $$module" && go mod tidy -diff); done
+
+##@ Parts
+
+.PHONY: tools
+tools: $(kubernetes) ## Build kube-apiserver, etcd and kubectl, unless KUBEBUILDER_ASSETS names some
+
+.PHONY: parts
+parts: ## Install Redis, Postgres and a C compiler where they are missing, as root on Debian
+	@hack/parts/install.sh
+
+$(TOOLS)/golangci-lint: hack/tools/golangci-lint/go.mod hack/tools/golangci-lint/go.sum
+	@hack/tools/build.sh $(@F)
+
+$(TOOLS)/%: hack/tools/go.mod hack/tools/go.sum
+	@hack/tools/build.sh $(@F)
+
+.PHONY: clean
+clean: ## Remove what was built and the dev stack's files, but for the tools, which take long
+	rm -rf bin .dev cover.out

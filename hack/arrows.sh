@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Checks what depguard cannot see, as it looks at one package at a time: that no
+# package comes by others' way to what it must not import itself.
+set -euo pipefail
+
+ours=github.com/bursar-dev/bursar
+failed=false
+
+# dependencies PACKAGES...: all that they depend on but the standard library.
+dependencies() { go list -deps -f '{{if not .Standard}}{{.ImportPath}}{{end}}' "$@"; }
+
+# refuse WHAT FOUND PACKAGES...: complains when there is something in FOUND.
+refuse() {
+	local what=$1 found=$2
+	shift 2
+	[ -n "$found" ] || return 0
+	printf 'error: %s must not depend on %s, but does, of which the first five:\n%s\n' \
+		"$*" "$what" "$(head -n 5 <<<"$found")" >&2
+	failed=true
+}
+
+enforcer=$(dependencies ./enforcer/...)
+controllers=$(dependencies ./controllers/...)
+pure=(./api/money ./api/price ./api/period ./api/limiter/...)
+values=$(dependencies "${pure[@]}")
+
+refuse 'Kubernetes' "$(grep -E '^(sigs\.)?k8s\.io/' <<<"$enforcer")" ./enforcer/...
+refuse 'the control plane or its API' "$(grep -E "^$ours/(controllers|api/v1alpha1)(/|$)" <<<"$enforcer")" ./enforcer/...
+refuse 'the data plane' "$(grep -E "^$ours/enforcer(/|$)" <<<"$controllers")" ./controllers/...
+refuse 'more than the standard library and each other' \
+	"$(grep -vE "^$ours/api/(money|price|period|limiter)(/|$)" <<<"$values")" "${pure[@]}"
+! $failed
