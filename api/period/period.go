@@ -39,22 +39,15 @@ func Of(kind Kind, zone *time.Location, t time.Time) Span {
 	case Hour:
 		return fixed(time.Hour, t)
 	}
-	// Where a zone's clock is set across midnight, the local date is not
-	// monotonic, so t may lie one calendar period off that of its local date.
+	// Where a zone's clock is set back across midnight, a date is shown before its
+	// period begins: t then lies in the period before.
 	first := firstDate(kind, dateOf(t.In(zone)))
 	start := startOf(first, zone)
 	for start.After(t) {
 		first = firstDate(kind, first.addDays(-1))
 		start = startOf(first, zone)
 	}
-	for {
-		next := nextDate(kind, first)
-		end := startOf(next, zone)
-		if t.Before(end) {
-			return Span{Start: start, End: end}
-		}
-		first, start = next, end
-	}
+	return Span{Start: start, End: startOf(nextDate(kind, first), zone)}
 }
 
 func fixed(length time.Duration, t time.Time) Span {
