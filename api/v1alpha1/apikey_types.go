@@ -28,6 +28,9 @@ type APIKey struct {
 	Status APIKeyStatus `json:"status,omitempty"`
 }
 
+// Programming is the part of the status that every kind has.
+func (k *APIKey) Programming() *ProgrammedStatus { return &k.Status.ProgrammedStatus }
+
 // APIKeyList is a list of APIKeys.
 //
 // +kubebuilder:object:root=true
@@ -41,9 +44,10 @@ type APIKeyList struct {
 type APIKeySpec struct {
 	// sha256 is the SHA-256 of the key in lower-case hexadecimal, as printed by
 	// `printf %s "$KEY" | sha256sum`. Make keys of at least 128 random bits: the
-	// hash of a guessable key is no secret.
+	// hash of a guessable key is no secret. It cannot be changed.
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9a-f]{64}$')",message="must be the SHA-256 of the key: 64 lower-case hexadecimal digits"
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="cannot be changed: create another APIKey for another key, and delete this one"
 	// +required
 	SHA256 string `json:"sha256"`
 	// budgetRef names the TenantBudget, in the same namespace, whose tenant pays.

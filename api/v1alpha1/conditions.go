@@ -19,6 +19,7 @@ const (
 const (
 	ReasonEnforced    = "Enforced"
 	ReasonNotEnforced = "NotEnforced"
+	ReasonExpired     = "Expired"
 )
 
 // Reasons of ConditionAccepted.

@@ -26,6 +26,9 @@ type ModelProvider struct {
 	Status ModelProviderStatus `json:"status,omitempty"`
 }
 
+// Programming is the part of the status that every kind has.
+func (p *ModelProvider) Programming() *ProgrammedStatus { return &p.Status.ProgrammedStatus }
+
 // ModelProviderList is a list of ModelProviders.
 //
 // +kubebuilder:object:root=true

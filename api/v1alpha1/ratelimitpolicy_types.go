@@ -26,6 +26,9 @@ type RateLimitPolicy struct {
 	Status RateLimitPolicyStatus `json:"status,omitempty"`
 }
 
+// Programming is the part of the status that every kind has.
+func (p *RateLimitPolicy) Programming() *ProgrammedStatus { return &p.Status.ProgrammedStatus }
+
 // RateLimitPolicyList is a list of RateLimitPolicies.
 //
 // +kubebuilder:object:root=true

@@ -30,6 +30,9 @@ type TenantBudget struct {
 	Status TenantBudgetStatus `json:"status,omitempty"`
 }
 
+// Programming is the part of the status that every kind has.
+func (b *TenantBudget) Programming() *ProgrammedStatus { return &b.Status.ProgrammedStatus }
+
 // TenantBudgetList is a list of TenantBudgets.
 //
 // +kubebuilder:object:root=true

@@ -14,7 +14,7 @@ import (
 type APIKeySpecApplyConfiguration struct {
 	// sha256 is the SHA-256 of the key in lower-case hexadecimal, as printed by
 	// `printf %s "$KEY" | sha256sum`. Make keys of at least 128 random bits: the
-	// hash of a guessable key is no secret.
+	// hash of a guessable key is no secret. It cannot be changed.
 	SHA256 *string `json:"sha256,omitempty"`
 	// budgetRef names the TenantBudget, in the same namespace, whose tenant pays.
 	BudgetRef *BudgetRefApplyConfiguration `json:"budgetRef,omitempty"`

@@ -1,0 +1,86 @@
+package apikey
+
+import (
+	"context"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/conditions"
+	"github.com/bursar-dev/bursar/controllers/feed"
+	"github.com/bursar-dev/bursar/controllers/limiterstore"
+	"github.com/bursar-dev/bursar/controllers/requeue"
+)
+
+// kind is the kind that is reconciled here.
+const kind = "APIKey"
+
+// storeTimeout bounds what a phase waits for Redis.
+const storeTimeout = 5 * time.Second
+
+// Limiter is where documents go.
+type Limiter interface {
+	Put(ctx context.Context, id limiterv1.DocumentID, document any) (revision int64, err error)
+	Withdraw(ctx context.Context, id limiterv1.DocumentID, uid string) (bool, error)
+	Observe(ctx context.Context, id limiterv1.DocumentID) (limiterstore.Observation, error)
+}
+
+// Controller reconciles APIKeys.
+type Controller struct {
+	client   client.Client
+	limiter  Limiter
+	recorder events.EventRecorder
+	clock    clock.PassiveClock
+}
+
+// NewController makes a Controller.
+func NewController(client client.Client, limiter Limiter, recorder events.EventRecorder, clock clock.PassiveClock) *Controller {
+	return &Controller{client: client, limiter: limiter, recorder: recorder, clock: clock}
+}
+
+// Register makes the manager run the controller.
+func (c *Controller) Register(mgr ctrl.Manager, news *feed.Feed) error {
+	return c.watch(ctrl.NewControllerManagedBy(mgr).Named("apikey"), news).
+		WithOptions(requeue.Options()).
+		Complete(reconcile.AsReconciler(mgr.GetClient(), c))
+}
+
+// scope is what the phases of one reconcile know.
+type scope struct {
+	key *v1alpha1.APIKey
+	now time.Time
+
+	// accepted says whether the key is to work; document is what says it to the
+	// enforcers, nil when there is to be none. forfeited is set when what the key
+	// programmed before must not stay in force.
+	accepted  conditions.Verdict
+	document  *limiterv1.Credential
+	forfeited bool
+
+	rollout conditions.Rollout
+}
+
+// Reconcile takes an APIKey through its phases.
+func (c *Controller) Reconcile(ctx context.Context, key *v1alpha1.APIKey) (reconcile.Result, error) {
+	if !key.DeletionTimestamp.IsZero() {
+		return reconcile.Result{}, c.finalize(ctx, key)
+	}
+	s := &scope{key: key, now: c.clock.Now()}
+	for _, phase := range []func(context.Context, *scope) error{c.accept, c.hold, c.program, c.observe, c.report} {
+		err := phase(ctx, s)
+		if apierrors.IsConflict(err) {
+			return reconcile.Result{RequeueAfter: requeue.Stale}, nil
+		}
+		if err != nil {
+			return reconcile.Result{}, err
+		}
+	}
+	return reconcile.Result{RequeueAfter: s.lookAgain()}, s.rollout.Err
+}

@@ -1,0 +1,64 @@
+package apikey
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	applyv1alpha1 "github.com/bursar-dev/bursar/api/v1alpha1/applyconfiguration/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/announce"
+	"github.com/bursar-dev/bursar/controllers/apply"
+	"github.com/bursar-dev/bursar/controllers/conditions"
+)
+
+// report writes the status, if it differs from what is there, and tells what has
+// happened from the one to the other.
+func (c *Controller) report(ctx context.Context, s *scope) error {
+	before, after := s.key.Status, s.status()
+	if equality.Semantic.DeepEqual(before, after) {
+		return nil
+	}
+	status, err := apply.Configuration[applyv1alpha1.APIKeyStatusApplyConfiguration](after)
+	if err != nil {
+		return err
+	}
+	configuration := applyv1alpha1.APIKey(s.key.Name, s.key.Namespace).
+		WithResourceVersion(s.key.ResourceVersion).WithStatus(status)
+	if err := apply.Status(ctx, c.client, configuration); err != nil {
+		return err
+	}
+	announce.Tell(c.recorder, kind, s.key, *configuration.ResourceVersion,
+		announce.Of(before.ProgrammedStatus, after.ProgrammedStatus))
+	return nil
+}
+
+// status is what is to be said of the key, on every path.
+func (s *scope) status() v1alpha1.APIKeyStatus {
+	ready := conditions.Ready(s.accepted, s.rollout.Programmed(s.accepted))
+	if s.expired() {
+		ready = conditions.Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonExpired,
+			Message: "expired at " + s.key.Spec.ExpiresAt.UTC().Format(time.RFC3339)}
+	}
+	return v1alpha1.APIKeyStatus{
+		ProgrammedStatus: s.rollout.Common(s.key, s.now, s.accepted, ready),
+	}
+}
+
+// expired reports whether the key has stopped working. The enforcers see to that by
+// themselves: its document stays.
+func (s *scope) expired() bool {
+	expiry := s.key.Spec.ExpiresAt
+	return expiry != nil && !s.now.Before(expiry.Time)
+}
+
+// lookAgain is the pause until there may be something new to say of the key.
+func (s *scope) lookAgain() time.Duration {
+	pause := s.rollout.LookAgain(s.accepted, s.key, s.now)
+	if expiry := s.key.Spec.ExpiresAt; expiry != nil && !s.expired() {
+		pause = min(pause, expiry.Sub(s.now))
+	}
+	return pause
+}

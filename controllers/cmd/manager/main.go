@@ -1,0 +1,82 @@
+// Command manager is Bursar's control plane: it reconciles TenantBudgets,
+// RateLimitPolicies, ModelProviders and APIKeys into what the enforcers run.
+//
+// It takes no part in any call: when it is away, the enforcers go on with the
+// configuration that they have.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	_ "time/tzdata" // time zones of tenants, wherever this runs
+
+	"github.com/go-logr/logr"
+	"github.com/redis/go-redis/v9"
+	"github.com/spf13/pflag"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/bursar-dev/bursar/controllers/setup"
+)
+
+func main() {
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	ctrl.SetLogger(logr.FromSlogHandler(log.Handler()))
+	klog.SetSlogLogger(log)
+	redis.SetLogger(redisLog{log})
+	options, err := parseOptions(os.Args[1:], os.Getenv)
+	switch {
+	case errors.Is(err, pflag.ErrHelp):
+		return
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "manager:", err)
+		os.Exit(2)
+	}
+	if err := run(ctrl.SetupSignalHandler(), options); err != nil {
+		log.Error("manager ends", "error", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, options options) error {
+	redisClient, err := connectRedis(options.redisURL)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = redisClient.Close() }()
+	database, err := connectDatabase(ctx, options.databaseURL)
+	if err != nil {
+		return err
+	}
+	defer database.Close()
+	cluster, err := ctrl.GetConfig()
+	if err != nil {
+		return err
+	}
+	mgr, err := setup.NewManager(ctx, cluster, setup.Options{
+		Redis:                   redisClient,
+		Database:                database,
+		OwnerDSN:                options.ownerDatabaseURL,
+		Metrics:                 options.metrics(),
+		HealthAddress:           options.healthAddress,
+		LeaderElection:          options.leaderElect,
+		LeaderElectionNamespace: options.leaderElectNamespace,
+		Clock:                   clock.RealClock{},
+		Logger:                  ctrl.Log,
+	})
+	if err != nil {
+		return err
+	}
+	return mgr.Start(ctx)
+}
+
+// redisLog takes what the Redis client has to say into the log.
+type redisLog struct{ log *slog.Logger }
+
+func (l redisLog) Printf(ctx context.Context, format string, args ...any) {
+	l.log.WarnContext(ctx, "redis client: "+fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,107 @@
+package conditions
+
+import (
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/limiterstore"
+	"github.com/bursar-dev/bursar/controllers/requeue"
+)
+
+// Rollout is how far a generation of an object has got on its way to the enforcers.
+type Rollout struct {
+	// Err is why that cannot be told.
+	Err error
+	// Revision is the number of the configuration that contains the generation;
+	// zero when none does.
+	Revision int64
+	// Running is how many live enforcers run that revision, of All.
+	Running, All int
+}
+
+// RolloutOf finds an object's generation in a document and in those who run it.
+func RolloutOf(observed limiterstore.Observation, object metav1.Object) Rollout {
+	rollout := Rollout{All: len(observed.Sessions)}
+	if observed.Contains(string(object.GetUID()), object.GetGeneration()) {
+		rollout.Revision = observed.Revision
+		rollout.Running, _ = observed.Running(observed.Revision)
+	}
+	return rollout
+}
+
+// Programmed is the verdict on whether every live enforcer runs the generation.
+func (r Rollout) Programmed(accepted Verdict) Verdict {
+	switch {
+	case r.Err != nil:
+		// The error itself goes to the log: it differs from one try to the next.
+		return Verdict{metav1.ConditionUnknown, v1alpha1.ReasonStoreUnavailable, "Redis does not answer"}
+	case !accepted.Holds():
+		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonNotAccepted, "not accepted: what was programmed before, if anything, is not changed by this generation"}
+	case r.Revision == 0:
+		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonEnforcersPending, "no configuration contains this generation yet"}
+	case r.All == 0:
+		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonNoEnforcers, "no enforcer is running"}
+	case r.Running < r.All:
+		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonEnforcersPending,
+			fmt.Sprintf("%d of %d enforcers run revision %d", r.Running, r.All, r.Revision)}
+	}
+	return Verdict{metav1.ConditionTrue, v1alpha1.ReasonProgrammed,
+		fmt.Sprintf("all %d enforcers run revision %d", r.All, r.Revision)}
+}
+
+// Ready is the verdict on whether an object is enforced as written.
+func Ready(accepted, programmed Verdict) Verdict {
+	switch {
+	case !accepted.Holds():
+		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonNotEnforced, accepted.Message}
+	case !programmed.Holds():
+		return Verdict{programmed.Status, v1alpha1.ReasonNotEnforced, programmed.Message}
+	}
+	return Verdict{metav1.ConditionTrue, v1alpha1.ReasonEnforced, "enforced as written"}
+}
+
+// Common is the part of a status that every kind has: Ready, Accepted, Programmed,
+// then what further conditions the kind has.
+func (r Rollout) Common(object Object, now time.Time, accepted, ready Verdict, further ...Typed) v1alpha1.ProgrammedStatus {
+	verdicts := append([]Typed{
+		{v1alpha1.ConditionReady, ready},
+		{v1alpha1.ConditionAccepted, accepted},
+		{v1alpha1.ConditionProgrammed, r.Programmed(accepted)},
+	}, further...)
+	status := v1alpha1.ProgrammedStatus{
+		ObservedGeneration: object.GetGeneration(),
+		Revision:           r.Revision,
+		Conditions:         Build(object.Programming().Conditions, object.GetGeneration(), now, verdicts...),
+	}
+	if r.Err == nil {
+		status.Enforcers = &v1alpha1.EnforcerCount{Ready: int32(r.Running), Total: int32(r.All)}
+	}
+	return status
+}
+
+// Object is an object of any of the kinds.
+type Object interface {
+	metav1.Object
+	Programming() *v1alpha1.ProgrammedStatus
+}
+
+// IsProgrammed reports whether the object's status says that its present
+// generation is programmed.
+func IsProgrammed(object Object) bool {
+	return IsTrue(object.Programming().Conditions, v1alpha1.ConditionProgrammed, object.GetGeneration())
+}
+
+// routine is how often objects are looked at that nothing is heard of: whatever
+// was overlooked is put right then.
+const routine = 5 * time.Minute
+
+// LookAgain is the pause until there may be something new to say of the object.
+func (r Rollout) LookAgain(accepted Verdict, object Object, now time.Time) time.Duration {
+	if accepted.Holds() && !r.Programmed(accepted).Holds() {
+		return requeue.Pending(object.Programming().Conditions, now)
+	}
+	return requeue.Jittered(routine)
+}

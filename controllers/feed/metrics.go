@@ -1,0 +1,25 @@
+package feed
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+)
+
+// heard counts messages by what they are about; each controller hears them all.
+var heard = prometheus.NewCounterVec(prometheus.CounterOpts{
+	Name: "bursar_manager_feed_messages_total",
+	Help: "Messages from enforcers that a controller heard, by what they are about.",
+}, []string{"about"})
+
+func init() { metrics.Registry.MustRegister(heard) }
+
+// label keeps what others may publish on the channel out of the metric's labels.
+func label(about string) string {
+	switch about {
+	case limiterv1.FeedTenant, limiterv1.FeedSession:
+		return about
+	}
+	return "unknown"
+}

@@ -1,0 +1,87 @@
+package modelprovider
+
+import (
+	"context"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/conditions"
+	"github.com/bursar-dev/bursar/controllers/feed"
+	"github.com/bursar-dev/bursar/controllers/limiterstore"
+	"github.com/bursar-dev/bursar/controllers/requeue"
+)
+
+// kind is the kind that is reconciled here.
+const kind = "ModelProvider"
+
+// storeTimeout bounds what a phase waits for Redis.
+const storeTimeout = 5 * time.Second
+
+// Limiter is where documents go.
+type Limiter interface {
+	Put(ctx context.Context, id limiterv1.DocumentID, document any) (revision int64, err error)
+	Withdraw(ctx context.Context, id limiterv1.DocumentID, uid string) (bool, error)
+	Observe(ctx context.Context, id limiterv1.DocumentID) (limiterstore.Observation, error)
+}
+
+// Controller reconciles ModelProviders.
+type Controller struct {
+	client   client.Client
+	limiter  Limiter
+	recorder events.EventRecorder
+	clock    clock.PassiveClock
+}
+
+// NewController makes a Controller.
+func NewController(client client.Client, limiter Limiter, recorder events.EventRecorder, clock clock.PassiveClock) *Controller {
+	return &Controller{client: client, limiter: limiter, recorder: recorder, clock: clock}
+}
+
+// Register makes the manager run the controller.
+func (c *Controller) Register(mgr ctrl.Manager, news *feed.Feed) error {
+	return c.watch(ctrl.NewControllerManagedBy(mgr).Named("modelprovider"), news).
+		WithOptions(requeue.Options()).
+		Complete(reconcile.AsReconciler(mgr.GetClient(), c))
+}
+
+// scope is what the phases of one reconcile know.
+type scope struct {
+	provider *v1alpha1.ModelProvider
+	now      time.Time
+
+	// accepted says whether the provider is to have effect; document is what says it
+	// to the enforcers, nil when there is to be none. lost are the models that are
+	// another's.
+	accepted conditions.Verdict
+	document *limiterv1.Provider
+	lost     sets.Set[string]
+
+	rollout conditions.Rollout
+}
+
+// Reconcile takes a ModelProvider through its phases.
+func (c *Controller) Reconcile(ctx context.Context, provider *v1alpha1.ModelProvider) (reconcile.Result, error) {
+	if !provider.DeletionTimestamp.IsZero() {
+		return reconcile.Result{}, c.finalize(ctx, provider)
+	}
+	s := &scope{provider: provider, now: c.clock.Now()}
+	for _, phase := range []func(context.Context, *scope) error{c.accept, c.hold, c.program, c.observe, c.report} {
+		err := phase(ctx, s)
+		if apierrors.IsConflict(err) {
+			return reconcile.Result{RequeueAfter: requeue.Stale}, nil
+		}
+		if err != nil {
+			return reconcile.Result{}, err
+		}
+	}
+	return reconcile.Result{RequeueAfter: s.rollout.LookAgain(s.accepted, s.provider, s.now)}, s.rollout.Err
+}

@@ -1,0 +1,42 @@
+package modelprovider
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	applyv1alpha1 "github.com/bursar-dev/bursar/api/v1alpha1/applyconfiguration/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/announce"
+	"github.com/bursar-dev/bursar/controllers/apply"
+	"github.com/bursar-dev/bursar/controllers/conditions"
+)
+
+// report writes the status, if it differs from what is there, and tells what has
+// happened from the one to the other.
+func (c *Controller) report(ctx context.Context, s *scope) error {
+	before, after := s.provider.Status, s.status()
+	if equality.Semantic.DeepEqual(before, after) {
+		return nil
+	}
+	status, err := apply.Configuration[applyv1alpha1.ModelProviderStatusApplyConfiguration](after)
+	if err != nil {
+		return err
+	}
+	configuration := applyv1alpha1.ModelProvider(s.provider.Name).
+		WithResourceVersion(s.provider.ResourceVersion).WithStatus(status)
+	if err := apply.Status(ctx, c.client, configuration); err != nil {
+		return err
+	}
+	announce.Tell(c.recorder, kind, s.provider, *configuration.ResourceVersion,
+		announce.Of(before.ProgrammedStatus, after.ProgrammedStatus))
+	return nil
+}
+
+// status is what is to be said of the provider, on every path.
+func (s *scope) status() v1alpha1.ModelProviderStatus {
+	ready := conditions.Ready(s.accepted, s.rollout.Programmed(s.accepted))
+	return v1alpha1.ModelProviderStatus{
+		ProgrammedStatus: s.rollout.Common(s.provider, s.now, s.accepted, ready),
+	}
+}

@@ -1,0 +1,80 @@
+package ratelimitpolicy
+
+import (
+	"context"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/conditions"
+	"github.com/bursar-dev/bursar/controllers/feed"
+	"github.com/bursar-dev/bursar/controllers/limiterstore"
+	"github.com/bursar-dev/bursar/controllers/requeue"
+)
+
+// kind is the kind that is reconciled here.
+const kind = "RateLimitPolicy"
+
+// storeTimeout bounds what a phase waits for Redis.
+const storeTimeout = 5 * time.Second
+
+// Limiter is where documents are found.
+type Limiter interface {
+	Observe(ctx context.Context, id limiterv1.DocumentID) (limiterstore.Observation, error)
+}
+
+// Controller reconciles RateLimitPolicies.
+type Controller struct {
+	client   client.Client
+	limiter  Limiter
+	recorder events.EventRecorder
+	clock    clock.PassiveClock
+}
+
+// NewController makes a Controller.
+func NewController(client client.Client, limiter Limiter, recorder events.EventRecorder, clock clock.PassiveClock) *Controller {
+	return &Controller{client: client, limiter: limiter, recorder: recorder, clock: clock}
+}
+
+// Register makes the manager run the controller.
+func (c *Controller) Register(mgr ctrl.Manager, news *feed.Feed) error {
+	return c.watch(ctrl.NewControllerManagedBy(mgr).Named("ratelimitpolicy"), news).
+		WithOptions(requeue.Options()).
+		Complete(reconcile.AsReconciler(mgr.GetClient(), c))
+}
+
+// scope is what the phases of one reconcile know.
+type scope struct {
+	policy *v1alpha1.RateLimitPolicy
+	now    time.Time
+
+	// tenant is that of the target; empty when there is no target.
+	tenant   string
+	accepted conditions.Verdict
+	rollout  conditions.Rollout
+}
+
+// Reconcile takes a RateLimitPolicy through its phases.
+func (c *Controller) Reconcile(ctx context.Context, policy *v1alpha1.RateLimitPolicy) (reconcile.Result, error) {
+	if !policy.DeletionTimestamp.IsZero() {
+		return reconcile.Result{}, nil
+	}
+	s := &scope{policy: policy, now: c.clock.Now()}
+	for _, phase := range []func(context.Context, *scope) error{c.accept, c.observe, c.report} {
+		err := phase(ctx, s)
+		if apierrors.IsConflict(err) {
+			return reconcile.Result{RequeueAfter: requeue.Stale}, nil
+		}
+		if err != nil {
+			return reconcile.Result{}, err
+		}
+	}
+	return reconcile.Result{RequeueAfter: s.rollout.LookAgain(s.accepted, s.policy, s.now)}, s.rollout.Err
+}

@@ -1,0 +1,57 @@
+package ratelimitpolicy
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/conditions"
+	"github.com/bursar-dev/bursar/controllers/feed"
+	"github.com/bursar-dev/bursar/controllers/index"
+)
+
+//+kubebuilder:rbac:groups=bursar.dev,resources=ratelimitpolicies;tenantbudgets,verbs=get;list;watch
+//+kubebuilder:rbac:groups=bursar.dev,resources=ratelimitpolicies/status,verbs=patch
+//+kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// watch says what is news to the controller.
+func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder {
+	return b.
+		For(&v1alpha1.RateLimitPolicy{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.TenantBudget{}, handler.EnqueueRequestsFromMapFunc(c.policiesOf),
+			builder.WithPredicates(predicate.Funcs{UpdateFunc: concerns})).
+		WatchesRawSource(news.Source(feed.Audience{Objects: c.client, List: &v1alpha1.RateLimitPolicyList{}}))
+}
+
+// concerns reports whether a budget changed in what its policies follow: whether it
+// is accepted or going, and how far its document has got; not in what it has spent.
+func concerns(e event.UpdateEvent) bool {
+	was, is := e.ObjectOld.(*v1alpha1.TenantBudget), e.ObjectNew.(*v1alpha1.TenantBudget)
+	return was.DeletionTimestamp.IsZero() != is.DeletionTimestamp.IsZero() ||
+		was.Status.Revision != is.Status.Revision ||
+		!equality.Semantic.DeepEqual(was.Status.Enforcers, is.Status.Enforcers) ||
+		conditions.OfTarget(was, nil) != conditions.OfTarget(is, nil)
+}
+
+// policiesOf are the policies that apply to a budget.
+func (c *Controller) policiesOf(ctx context.Context, budget client.Object) []reconcile.Request {
+	var policies v1alpha1.RateLimitPolicyList
+	err := c.client.List(ctx, &policies,
+		client.InNamespace(budget.GetNamespace()), client.MatchingFields{index.PolicyTarget: budget.GetName()})
+	if err != nil {
+		log.FromContext(ctx).Error(err, "Cannot find the policies of a budget", "budget", client.ObjectKeyFromObject(budget))
+	}
+	var requests []reconcile.Request
+	for i := range policies.Items {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&policies.Items[i])})
+	}
+	return requests
+}

@@ -1,0 +1,54 @@
+// Package requeue says when to look at an object again.
+package requeue
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+const (
+	// Stale is for objects that turned out to have changed since they were read:
+	// the cache has the newer one in a moment.
+	Stale = 50 * time.Millisecond
+	// soonest and latest bound the pauses between looks at an object on its way to
+	// the enforcers.
+	soonest = 200 * time.Millisecond
+	latest  = 10 * time.Second
+	// firstRetry and lastRetry bound the pauses after errors.
+	firstRetry = 50 * time.Millisecond
+	lastRetry  = 10 * time.Second
+)
+
+// Jittered is a pause of about d: up to a tenth longer, so that objects that were
+// seen together are not seen together for ever.
+func Jittered(d time.Duration) time.Duration {
+	return d + rand.N(d/10+1)
+}
+
+// Pending is the pause until an object that is not programmed yet is looked at
+// again: short at first, and longer the longer it has waited. The feed tells of
+// enforcers that catch up; this is for when it does not.
+func Pending(conditions []metav1.Condition, now time.Time) time.Duration {
+	waited := latest
+	if programmed := meta.FindStatusCondition(conditions, v1alpha1.ConditionProgrammed); programmed != nil {
+		waited = now.Sub(programmed.LastTransitionTime.Time)
+	}
+	return Jittered(min(max(waited/4, soonest), latest))
+}
+
+// Options are the controllers' options: several objects at a time, and pauses
+// after errors that stay short enough for a store that is back to be noticed.
+func Options() controller.Options {
+	return controller.Options{
+		MaxConcurrentReconciles: 4,
+		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
+	}
+}

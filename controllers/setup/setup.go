@@ -1,0 +1,157 @@
+package setup
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/apikey"
+	"github.com/bursar-dev/bursar/controllers/budgetstore"
+	"github.com/bursar-dev/bursar/controllers/feed"
+	"github.com/bursar-dev/bursar/controllers/index"
+	"github.com/bursar-dev/bursar/controllers/limiterstore"
+	"github.com/bursar-dev/bursar/controllers/modelprovider"
+	"github.com/bursar-dev/bursar/controllers/ratelimitpolicy"
+	"github.com/bursar-dev/bursar/controllers/tenantbudget"
+)
+
+//+kubebuilder:rbac:groups=coordination.k8s.io,namespace=bursar-system,resources=leases,verbs=create
+//+kubebuilder:rbac:groups=coordination.k8s.io,namespace=bursar-system,resources=leases,resourceNames=bursar-manager,verbs=get;update
+//+kubebuilder:rbac:groups="",namespace=bursar-system,resources=events,verbs=create;patch
+//+kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
+//+kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
+
+// recorderName is who reports the manager's Events.
+const recorderName = "bursar-manager"
+
+// leaseName is the name of the Lease that the leader holds.
+const leaseName = "bursar-manager"
+
+// A leader that dies is replaced within leaseDuration; one that stops gives the
+// lease back at once.
+const (
+	leaseDuration = 8 * time.Second
+	renewDeadline = 5 * time.Second
+	retryPeriod   = time.Second
+)
+
+// probeTimeout bounds what a probe waits for a store.
+const probeTimeout = 2 * time.Second
+
+// Options are what differs between one manager and another.
+type Options struct {
+	// Redis and Database are the stores. They stay the caller's to close.
+	Redis    redis.UniversalClient
+	Database *pgxpool.Pool
+	// OwnerDSN is the DSN that migrations run with; empty to run none.
+	OwnerDSN string
+	// Metrics says how metrics are served.
+	Metrics metricsserver.Options
+	// HealthAddress is where probes are answered; "0" for nowhere.
+	HealthAddress string
+	// LeaderElection makes the manager work only while it holds the Lease, in
+	// LeaderElectionNamespace or, if that is empty, the namespace of its pod.
+	LeaderElection          bool
+	LeaderElectionNamespace string
+	Clock                   clock.PassiveClock
+	Logger                  logr.Logger
+	// Several lets several managers run in one process, as tests do.
+	Several bool
+}
+
+// Scheme knows the kinds that the manager reads and writes.
+func Scheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	return scheme, v1alpha1.AddToScheme(scheme)
+}
+
+// NewManager makes a manager with everything registered, to be started.
+func NewManager(ctx context.Context, cluster *rest.Config, options Options) (ctrl.Manager, error) {
+	scheme, err := Scheme()
+	if err != nil {
+		return nil, err
+	}
+	mgr, err := ctrl.NewManager(cluster, ctrl.Options{
+		Scheme:                        scheme,
+		Logger:                        options.Logger,
+		Cache:                         cache.Options{DefaultTransform: cache.TransformStripManagedFields()},
+		Controller:                    config.Controller{SkipNameValidation: &options.Several},
+		Metrics:                       options.Metrics,
+		HealthProbeBindAddress:        options.HealthAddress,
+		LeaderElection:                options.LeaderElection,
+		LeaderElectionNamespace:       options.LeaderElectionNamespace,
+		LeaderElectionID:              leaseName,
+		LeaderElectionReleaseOnCancel: true,
+		LeaseDuration:                 ptr.To(leaseDuration),
+		RenewDeadline:                 ptr.To(renewDeadline),
+		RetryPeriod:                   ptr.To(retryPeriod),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := index.Register(ctx, mgr.GetFieldIndexer()); err != nil {
+		return nil, fmt.Errorf("indexes: %w", err)
+	}
+	if err := register(mgr, options); err != nil {
+		return nil, err
+	}
+	return mgr, nil
+}
+
+// register is the list of what runs in the manager.
+func register(mgr ctrl.Manager, options Options) error {
+	var (
+		limiter  = limiterstore.New(options.Redis)
+		records  = budgetstore.New(options.Database)
+		news     = feed.New(options.Redis, limiter)
+		recorder = mgr.GetEventRecorder(recorderName)
+		client   = mgr.GetClient()
+		clock    = options.Clock
+	)
+	for _, controller := range []interface {
+		Register(mgr ctrl.Manager, news *feed.Feed) error
+	}{
+		tenantbudget.NewController(client, limiter, records, recorder, clock),
+		ratelimitpolicy.NewController(client, limiter, recorder, clock),
+		modelprovider.NewController(client, limiter, recorder, clock),
+		apikey.NewController(client, limiter, recorder, clock),
+	} {
+		if err := controller.Register(mgr, news); err != nil {
+			return fmt.Errorf("%T: %w", controller, err)
+		}
+	}
+	if err := mgr.Add(budgetstore.NewMaintenance(records, options.OwnerDSN)); err != nil {
+		return err
+	}
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return err
+	}
+	if err := mgr.AddReadyzCheck("redis", answers(limiter.Ping)); err != nil {
+		return err
+	}
+	return mgr.AddReadyzCheck("postgres", answers(records.Ping))
+}
+
+// answers makes a check of whether a store answers.
+func answers(ping func(context.Context) error) healthz.Checker {
+	return func(request *http.Request) error {
+		ctx, cancel := context.WithTimeout(request.Context(), probeTimeout)
+		defer cancel()
+		return ping(ctx)
+	}
+}

@@ -1,0 +1,107 @@
+package tenantbudget
+
+import (
+	"context"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/budgetstore"
+	"github.com/bursar-dev/bursar/controllers/conditions"
+	"github.com/bursar-dev/bursar/controllers/feed"
+	"github.com/bursar-dev/bursar/controllers/limiterstore"
+	"github.com/bursar-dev/bursar/controllers/requeue"
+)
+
+// kind is the kind that is reconciled here.
+const kind = "TenantBudget"
+
+// storeTimeout bounds what a phase waits for a store: a status that says that the
+// store is away must not itself wait for the store.
+const storeTimeout = 5 * time.Second
+
+// Limiter is where documents go and counters come from.
+type Limiter interface {
+	Put(ctx context.Context, id limiterv1.DocumentID, document any) (revision int64, err error)
+	Withdraw(ctx context.Context, id limiterv1.DocumentID, uid string) (bool, error)
+	Observe(ctx context.Context, id limiterv1.DocumentID) (limiterstore.Observation, error)
+	Counters(ctx context.Context, tenant string, kinds ...period.Kind) (limiterstore.Counters, error)
+}
+
+// Records is where it is kept which limits were in force, and when.
+type Records interface {
+	Record(ctx context.Context, budget budgetstore.Budget) error
+	Close(ctx context.Context, tenant, uid string) error
+}
+
+// Controller reconciles TenantBudgets.
+type Controller struct {
+	client   client.Client
+	limiter  Limiter
+	records  Records
+	recorder events.EventRecorder
+	clock    clock.PassiveClock
+}
+
+// NewController makes a Controller.
+func NewController(
+	client client.Client, limiter Limiter, records Records, recorder events.EventRecorder, clock clock.PassiveClock,
+) *Controller {
+	return &Controller{client: client, limiter: limiter, records: records, recorder: recorder, clock: clock}
+}
+
+// Register makes the manager run the controller.
+func (c *Controller) Register(mgr ctrl.Manager, news *feed.Feed) error {
+	return c.watch(ctrl.NewControllerManagedBy(mgr).Named("tenantbudget"), news).
+		WithOptions(requeue.Options()).
+		Complete(reconcile.AsReconciler(mgr.GetClient(), c))
+}
+
+// scope is what the phases of one reconcile know.
+type scope struct {
+	budget *v1alpha1.TenantBudget
+	now    time.Time
+
+	// accepted says whether the budget is to have effect; document is what says it
+	// to the enforcers, nil when there is to be none. forfeited is set when the
+	// tenant is not the budget's to name.
+	accepted  conditions.Verdict
+	document  *limiterv1.Tenant
+	forfeited bool
+
+	// rollout is how far the generation has got.
+	rollout conditions.Rollout
+	// usage is the state of the money under the document of this budget that is in
+	// force, whatever its generation; nil when none is, or when Redis is away.
+	usage *usage
+}
+
+// Reconcile takes a TenantBudget through its phases.
+func (c *Controller) Reconcile(ctx context.Context, budget *v1alpha1.TenantBudget) (reconcile.Result, error) {
+	if !budget.DeletionTimestamp.IsZero() {
+		return reconcile.Result{}, c.finalize(ctx, budget)
+	}
+	s := &scope{budget: budget, now: c.clock.Now()}
+	for _, phase := range []func(context.Context, *scope) error{
+		c.accept, c.hold, c.program, c.observe, c.report, c.record,
+	} {
+		err := phase(ctx, s)
+		if apierrors.IsConflict(err) {
+			// The object has changed since it was read: nothing is lost by beginning anew.
+			return reconcile.Result{RequeueAfter: requeue.Stale}, nil
+		}
+		if err != nil {
+			return reconcile.Result{}, err
+		}
+	}
+	// With Redis away, the status says so by now, and it is tried again.
+	return reconcile.Result{RequeueAfter: s.lookAgain()}, s.rollout.Err
+}

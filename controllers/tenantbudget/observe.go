@@ -1,0 +1,44 @@
+package tenantbudget
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/controllers/conditions"
+)
+
+// observe reads how far the document has got, and the state of the money.
+func (c *Controller) observe(ctx context.Context, s *scope) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	observed, err := c.limiter.Observe(ctx, documentID(s.budget))
+	if err == nil && observed.OwnedBy(string(s.budget.UID)) {
+		s.usage, err = c.usageUnder(ctx, observed.Body)
+	}
+	putErr := s.rollout.Err
+	s.rollout = conditions.RolloutOf(observed, s.budget)
+	s.rollout.Err = errors.Join(putErr, err)
+	return nil
+}
+
+// usageUnder is the state of the money under a tenant's document.
+func (c *Controller) usageUnder(ctx context.Context, document []byte) (*usage, error) {
+	var tenant limiterv1.Tenant
+	if err := json.Unmarshal(document, &tenant); err != nil {
+		return nil, err
+	}
+	var kinds []period.Kind
+	for _, limit := range tenant.Money {
+		if limit.Per == limiterv1.PerTenant {
+			kinds = append(kinds, limit.Period)
+		}
+	}
+	counters, err := c.limiter.Counters(ctx, tenant.Tenant, kinds...)
+	if err != nil {
+		return nil, err
+	}
+	return measure(tenant, counters)
+}

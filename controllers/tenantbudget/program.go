@@ -1,0 +1,78 @@
+package tenantbudget
+
+import (
+	"context"
+	"errors"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/budgetstore"
+	"github.com/bursar-dev/bursar/controllers/finalizer"
+)
+
+func documentID(budget *v1alpha1.TenantBudget) limiterv1.DocumentID {
+	return limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: budget.Spec.Tenant}
+}
+
+// hold keeps a budget that is about to program something from going before that
+// is withdrawn.
+func (c *Controller) hold(ctx context.Context, s *scope) error {
+	if s.document == nil {
+		return nil
+	}
+	return finalizer.Hold(ctx, c.client, s.budget)
+}
+
+// program puts the document. A budget that is invalid leaves in force what it
+// programmed before; one that may not name the tenant gives up what it did.
+func (c *Controller) program(ctx context.Context, s *scope) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	switch {
+	case s.document != nil:
+		_, s.rollout.Err = c.limiter.Put(ctx, documentID(s.budget), s.document)
+	case s.forfeited:
+		_, s.rollout.Err = c.limiter.Withdraw(ctx, documentID(s.budget), string(s.budget.UID))
+	}
+	return nil
+}
+
+// record keeps on record what is in force. It comes last, and waits for its turn
+// again when it fails: enforcement does not depend on it.
+func (c *Controller) record(ctx context.Context, s *scope) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	switch {
+	case s.rollout.Err != nil:
+		return nil
+	case s.document != nil:
+		return c.records.Record(ctx, budgetstore.Budget{
+			Tenant:     s.document.Tenant,
+			Namespace:  s.budget.Namespace,
+			Name:       s.budget.Name,
+			UID:        string(s.budget.UID),
+			Generation: s.budget.Generation,
+			TimeZone:   s.document.TimeZone,
+			Limits:     s.document.Money,
+		})
+	case s.forfeited:
+		return c.records.Close(ctx, s.budget.Spec.Tenant, string(s.budget.UID))
+	}
+	return nil
+}
+
+// finalize withdraws what a budget that is going has programmed. What has been
+// taken over by another budget stays.
+func (c *Controller) finalize(ctx context.Context, budget *v1alpha1.TenantBudget) error {
+	if !finalizer.Held(budget) {
+		return nil
+	}
+	storeCtx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	_, withdrawErr := c.limiter.Withdraw(storeCtx, documentID(budget), string(budget.UID))
+	closeErr := c.records.Close(storeCtx, budget.Spec.Tenant, string(budget.UID))
+	if err := errors.Join(withdrawErr, closeErr); err != nil {
+		return err
+	}
+	return finalizer.Release(ctx, c.client, budget)
+}
