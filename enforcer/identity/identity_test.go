@@ -1,0 +1,74 @@
+package identity_test
+
+import (
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/identity"
+)
+
+type credentials map[[sha256.Size]byte]limiterv1.Credential
+
+func (c credentials) Credential(hash [sha256.Size]byte) (limiterv1.Credential, bool) {
+	credential, ok := c[hash]
+	return credential, ok
+}
+
+func TestIdentify(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	later, earlier := now.Add(time.Nanosecond), now.Add(-time.Nanosecond)
+	credential := func(name string, expires *time.Time) limiterv1.Credential {
+		return limiterv1.Credential{Name: "acme/" + name, Tenant: "acme", User: name, Tier: "gerente", ExpiresAt: expires}
+	}
+	identifier := identity.NewIdentifier(credentials{
+		sha256.Sum256([]byte("key-of-ana")):  credential("ana", nil),
+		sha256.Sum256([]byte("key-of-bea")):  credential("bea", &later),
+		sha256.Sum256([]byte("key-of-carl")): credential("carl", &earlier),
+		sha256.Sum256([]byte("key-of-dora")): credential("dora", &now),
+		sha256.Sum256(nil):                   credential("nobody", nil),
+	}, func() time.Time { return now })
+
+	ana := admission.Subject{Tenant: "acme", User: "ana", Tier: "gerente", Credential: "acme/ana"}
+	bea := admission.Subject{Tenant: "acme", User: "bea", Tier: "gerente", Credential: "acme/bea"}
+	for name, tc := range map[string]struct {
+		authorization []string
+		want          admission.Subject
+		wantErr       error
+	}{
+		"known":                    {authorization: []string{"Bearer key-of-ana"}, want: ana},
+		"scheme in another case":   {authorization: []string{"bearer  key-of-ana "}, want: ana},
+		"expires later":            {authorization: []string{"Bearer key-of-bea"}, want: bea},
+		"expired":                  {authorization: []string{"Bearer key-of-carl"}, wantErr: identity.ErrExpired},
+		"expires now":              {authorization: []string{"Bearer key-of-dora"}, wantErr: identity.ErrExpired},
+		"unknown":                  {authorization: []string{"Bearer key-of-eve"}, wantErr: identity.ErrUnknown},
+		"key in another case":      {authorization: []string{"Bearer KEY-OF-ANA"}, wantErr: identity.ErrUnknown},
+		"no header":                {wantErr: identity.ErrMissing},
+		"empty key":                {authorization: []string{"Bearer "}, wantErr: identity.ErrMissing},
+		"another scheme":           {authorization: []string{"Basic key-of-ana"}, wantErr: identity.ErrMissing},
+		"no scheme":                {authorization: []string{"key-of-ana"}, wantErr: identity.ErrMissing},
+		"two headers, which is it": {authorization: []string{"Bearer key-of-ana", "Bearer key-of-bea"}, wantErr: identity.ErrMissing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			header := http.Header{
+				// What a caller may write, and nobody reads.
+				"X-User": {"root"}, "X-Tenant": {"other"}, "Openai-Organization": {"other"},
+			}
+			for _, value := range tc.authorization {
+				header.Add("Authorization", value)
+			}
+			got, err := identifier.Identify(header)
+			if got != tc.want || !errors.Is(err, tc.wantErr) {
+				t.Errorf("got %+v, %v; want %+v, %v", got, err, tc.want, tc.wantErr)
+			}
+			if err != nil && strings.Contains(err.Error(), "key-of") {
+				t.Errorf("the error has the key: %v", err)
+			}
+		})
+	}
+}

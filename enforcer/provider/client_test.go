@@ -1,0 +1,298 @@
+package provider_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/enforcer/provider"
+)
+
+func outgoing(endpoint string) provider.Outgoing {
+	return provider.Outgoing{
+		ID:       "call-1",
+		Protocol: provider.ChatCompletions{},
+		Provider: limiterv1.Provider{Name: "fake", Endpoint: endpoint, CredentialFile: "openai"},
+		Body:     []byte(`{"model":"mini"}`),
+		Header:   http.Header{},
+	}
+}
+
+// credentials is a directory with the provider's key.
+func credentials(t *testing.T, key string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "openai"), []byte(key), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestSendSaysNothingOfTheClient(t *testing.T) {
+	var got *http.Request
+	var body []byte
+	upstream := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		got = r
+		body, _ = io.ReadAll(r.Body)
+	}))
+	defer upstream.Close()
+	client := provider.NewClient(credentials(t, " the-provider's-key\n"))
+	defer client.Close()
+
+	out := outgoing(upstream.URL + "/v1/")
+	out.Header = http.Header{
+		"Authorization":       {"Bearer the-client's-key"},
+		"Cookie":              {"session=1"},
+		"X-Api-Key":           {"k"},
+		"Openai-Organization": {"org"},
+		"Openai-Project":      {"project"},
+		"Idempotency-Key":     {"again"},
+		"Accept-Encoding":     {"gzip, br"},
+		"Connection":          {"close"},
+		"X-Forwarded-For":     {"1.2.3.4"},
+		"X-Request-Id":        {"theirs"},
+		"Accept":              {"text/event-stream"},
+		"User-Agent":          {"app/1"},
+		"Traceparent":         {"00-1-1-01"},
+	}
+	response, err := client.Send(t.Context(), out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	want := http.Header{
+		"Authorization":   {"Bearer the-provider's-key"},
+		"Content-Type":    {"application/json"},
+		"Content-Length":  {"16"},
+		"Accept-Encoding": {"identity"},
+		"X-Request-Id":    {"call-1"},
+		"Accept":          {"text/event-stream"},
+		"User-Agent":      {"app/1"},
+		"Traceparent":     {"00-1-1-01"},
+	}
+	if !reflect.DeepEqual(got.Header, want) {
+		t.Errorf("header:\n got %v\nwant %v", got.Header, want)
+	}
+	if got.Method != http.MethodPost || got.URL.Path != "/v1/chat/completions" || string(body) != `{"model":"mini"}` {
+		t.Errorf("got %s %s %q", got.Method, got.URL.Path, body)
+	}
+}
+
+func TestSendTakesTheKeyThatThereIsNow(t *testing.T) {
+	var authorization string
+	upstream := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		authorization = r.Header.Get("Authorization")
+	}))
+	defer upstream.Close()
+	// As Kubernetes mounts a Secret: openai -> ..data/openai, ..data -> ..2026_1.
+	dir := t.TempDir()
+	mount := func(version, key string) {
+		t.Helper()
+		must(t, os.Mkdir(filepath.Join(dir, version), 0o700))
+		must(t, os.WriteFile(filepath.Join(dir, version, "openai"), []byte(key), 0o600))
+		must(t, os.Symlink(version, filepath.Join(dir, "..tmp")))
+		must(t, os.Rename(filepath.Join(dir, "..tmp"), filepath.Join(dir, "..data")))
+	}
+	must(t, os.Symlink(filepath.Join("..data", "openai"), filepath.Join(dir, "openai")))
+	client := provider.NewClient(dir)
+	defer client.Close()
+	for i, key := range []string{"old", "new"} {
+		mount(fmt.Sprintf("..2026_%d", i), key)
+		response, err := client.Send(t.Context(), outgoing(upstream.URL))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if authorization != "Bearer "+key {
+			t.Errorf("sent %q, want key %s", authorization, key)
+		}
+	}
+}
+
+func TestSendWithoutKey(t *testing.T) {
+	asked := false
+	upstream := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked = true
+	}))
+	defer upstream.Close()
+	dir := credentials(t, "top-secret")
+	must(t, os.WriteFile(filepath.Join(dir, "empty"), []byte(" \n"), 0o600))
+	must(t, os.WriteFile(filepath.Join(dir, "lines"), []byte("top\nsecret"), 0o600))
+	client := provider.NewClient(filepath.Join(dir, "."))
+	defer client.Close()
+	for _, file := range []string{"absent", "empty", "lines", "../" + filepath.Base(dir) + "/openai", "..", ".", "/etc/hostname", "a/b"} {
+		out := outgoing(upstream.URL)
+		out.Provider.CredentialFile = file
+		_, err := client.Send(t.Context(), out)
+		if !errors.Is(err, provider.ErrNotSent) || asked {
+			t.Errorf("with the key in %q: got %v, asked %t; want it not sent", file, err, asked)
+		}
+		if err != nil && strings.Contains(err.Error(), "secret") {
+			t.Errorf("the error has the key: %v", err)
+		}
+	}
+	out := outgoing(upstream.URL)
+	out.Provider.CredentialFile = ""
+	response, err := client.Send(t.Context(), out)
+	if err != nil || !asked {
+		t.Fatalf("to a provider that wants no key: %v, asked %t", err, asked)
+	}
+	_ = response.Body.Close()
+}
+
+// rawServer serves each connection with a function, below HTTP.
+func rawServer(t *testing.T, serve func(net.Conn)) (url string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go serve(conn)
+		}
+	}()
+	return "http://" + listener.Addr().String()
+}
+
+func TestSendKnowsWhatWasNotSent(t *testing.T) {
+	readRequest := func(conn net.Conn) {
+		request, err := http.ReadRequest(bufio.NewReader(conn))
+		if err == nil {
+			_, _ = io.Copy(io.Discard, request.Body)
+		}
+	}
+	for name, tc := range map[string]struct {
+		endpoint string
+		body     []byte
+		timeout  bool
+		notSent  bool
+	}{
+		"nobody listens": {endpoint: closedPort(t), notSent: true},
+		"no such host":   {endpoint: "http://no-such-host.invalid", notSent: true},
+		"not a URL":      {endpoint: "http://[", notSent: true},
+		"closed when it had all": {
+			endpoint: rawServer(t, func(conn net.Conn) { readRequest(conn); _ = conn.Close() }),
+		},
+		"closed in the header of the answer": {
+			endpoint: rawServer(t, func(conn net.Conn) {
+				readRequest(conn)
+				_, _ = conn.Write([]byte("HTTP/1.1 200 OK\r\nContent-"))
+				_ = conn.Close()
+			}),
+		},
+		"no answer in time": {
+			endpoint: rawServer(t, func(conn net.Conn) { readRequest(conn); _, _ = io.Copy(io.Discard, conn) }),
+			timeout:  true,
+		},
+		"not an answer": {
+			endpoint: rawServer(t, func(conn net.Conn) {
+				readRequest(conn)
+				_, _ = conn.Write([]byte("hello\r\n\r\n"))
+				_ = conn.Close()
+			}),
+		},
+		"closed before it had all": {
+			endpoint: rawServer(t, func(conn net.Conn) {
+				_, _ = conn.Read(make([]byte, 1))
+				_ = conn.(*net.TCPConn).SetLinger(0)
+				_ = conn.Close()
+			}),
+			body: make([]byte, 64<<20), notSent: true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := provider.NewClient(credentials(t, "key"))
+			defer client.Close()
+			out := outgoing(tc.endpoint)
+			if tc.body != nil {
+				out.Body = tc.body
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if tc.timeout {
+				ctx, cancel = context.WithTimeout(ctx, 200*time.Millisecond)
+				defer cancel()
+			}
+			_, err := client.Send(ctx, out)
+			if err == nil || errors.Is(err, provider.ErrNotSent) != tc.notSent {
+				t.Errorf("got %v, want an error, not sent: %t", err, tc.notSent)
+			}
+		})
+	}
+}
+
+// closedPort is an endpoint that nobody listens at.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	must(t, listener.Close())
+	return "http://" + listener.Addr().String()
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCopyHeader(t *testing.T) {
+	client := http.Header{"X-Bursar-Call-Id": {"ours"}, "X-Ratelimit-Limit-Requests": {"5"}}
+	provider.CopyHeader(client, http.Header{
+		"Content-Type":                   {"text/event-stream"},
+		"X-Request-Id":                   {"req_1"},
+		"Retry-After":                    {"3"},
+		"X-Bursar-Call-Id":               {"theirs"},
+		"X-Ratelimit-Limit-Requests":     {"10000"},
+		"X-Ratelimit-Remaining-Requests": {"9999"},
+		"Connection":                     {"keep-alive, X-Hop", "x-other-hop"},
+		"X-Hop":                          {"1"},
+		"X-Other-Hop":                    {"1"},
+		"Keep-Alive":                     {"timeout=5"},
+		"Transfer-Encoding":              {"chunked"},
+		"Set-Cookie":                     {"__cf_bm=1"},
+		"Openai-Organization":            {"acme-inc"},
+	})
+	want := http.Header{
+		"X-Bursar-Call-Id":           {"ours"},
+		"X-Ratelimit-Limit-Requests": {"5"},
+		"Content-Type":               {"text/event-stream"},
+		"X-Request-Id":               {"req_1"},
+		"Retry-After":                {"3"},
+	}
+	if !reflect.DeepEqual(client, want) {
+		t.Errorf("got %v, want %v", client, want)
+	}
+}
+
+// BenchmarkKey measures what it takes to read a key anew for each call.
+func BenchmarkKey(b *testing.B) {
+	dir := b.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "openai"), []byte("key\n"), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := provider.ReadKey(dir, "openai"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,55 @@
+package provider
+
+import (
+	"maps"
+	"net/http"
+	"strings"
+)
+
+// outgoing are the only header fields of a client that are sent to a provider.
+// Fields choose who is billed (Authorization, OpenAI-Project), and make requests
+// repeat (Idempotency-Key), so that one is sent only when it is known to be harmless.
+var outgoing = []string{"Accept", "User-Agent", "Traceparent", "Tracestate"}
+
+// outgoingHeader is what of a client's header is sent to a provider.
+func outgoingHeader(client http.Header) http.Header {
+	header := http.Header{"User-Agent": nil} // nil: none, rather than Go's own
+	for _, name := range outgoing {
+		if values := client[name]; len(values) > 0 {
+			header[name] = values
+		}
+	}
+	return header
+}
+
+// kept are the fields of a provider's header that a client does not see: those
+// that are about the connection to the provider (RFC 9110, 7.6.1), or about the
+// account that Bursar has there.
+var kept = []string{
+	"Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization",
+	"Te", "Trailer", "Transfer-Encoding", "Upgrade", "Alt-Svc", "Strict-Transport-Security",
+	"Set-Cookie", "Www-Authenticate", "Openai-Organization", "Openai-Project",
+}
+
+// ratePrefix begins the fields of a provider's own rate limits, which are not the caller's.
+const ratePrefix = "X-Ratelimit-"
+
+// CopyHeader copies to a client what it is to see of the header of an answer.
+// What the client's header has already stays.
+func CopyHeader(client, answer http.Header) {
+	ours := maps.Clone(client)
+	for name, values := range answer {
+		if !strings.HasPrefix(name, ratePrefix) {
+			client[name] = values
+		}
+	}
+	for _, names := range answer["Connection"] {
+		for name := range strings.SplitSeq(names, ",") {
+			client.Del(strings.TrimSpace(name))
+		}
+	}
+	for _, name := range kept {
+		delete(client, name)
+	}
+	maps.Copy(client, ours)
+}

@@ -1,0 +1,326 @@
+package provider_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/price"
+	"github.com/bursar-dev/bursar/enforcer/provider"
+)
+
+// mini is priced so that each kind of token can be told from the sum: one input
+// token costs 1,000 nano-USD, a cached one 100, an output token 1,000,000.
+var mini = limiterv1.Model{
+	Name: "mini", UpstreamName: "mini", MaxOutputTokens: 4096,
+	Prices: price.List{Input: money.USD, CachedInput: money.USD / 10, Output: 1000 * money.USD},
+}
+
+func read(t *testing.T, body string) provider.Request {
+	t.Helper()
+	request, err := provider.ChatCompletions{}.Read([]byte(body))
+	if err != nil {
+		t.Fatalf("read %s: %v", body, err)
+	}
+	return request
+}
+
+func callFor(t *testing.T, body string, model limiterv1.Model) provider.Call {
+	t.Helper()
+	call, err := read(t, body).For(model)
+	if err != nil {
+		t.Fatalf("%s for %s: %v", body, model.Name, err)
+	}
+	return call
+}
+
+func TestReadChat(t *testing.T) {
+	for name, tc := range map[string]struct {
+		body         string
+		wantModel    string
+		wantStreamed bool
+	}{
+		"the least":           {`{"model":"mini","messages":[]}`, "mini", false},
+		"streamed":            {`{"stream":true,"model":"mini","messages":[]}`, "mini", true},
+		"not streamed":        {`{"stream":false,"model":"mini","messages":[]}`, "mini", false},
+		"nulls are absent":    {`{"model":"mini","messages":[],"stream":null,"stream_options":null,"n":null,"max_tokens":null,"max_completion_tokens":null,"service_tier":null,"audio":null,"modalities":null,"tools":null}`, "mini", false},
+		"escapes":             {`{"mod\u0065l":"m\u0069ni","messages":[]}`, "mini", false},
+		"space around":        {" \n{ \"model\" : \"mini\" , \"messages\" : [ ] } \n", "mini", false},
+		"both bounds, equal":  {`{"model":"mini","messages":[],"max_tokens":5,"max_completion_tokens":5}`, "mini", false},
+		"parts of text":       {`{"model":"mini","messages":[{"role":"user","content":[{"type":"text","text":"a"}]},{"role":"assistant","content":[{"type":"refusal","refusal":"b"}]}]}`, "mini", false},
+		"no content":          {`{"model":"mini","messages":[{"role":"assistant","content":null,"tool_calls":[]},{"role":"assistant"}]}`, "mini", false},
+		"tools":               {`{"model":"mini","messages":[],"tools":[{"type":"function","function":{"name":"f"}},{"type":"custom","custom":{"name":"g"}}]}`, "mini", false},
+		"tiers that are ours": {`{"model":"mini","messages":[],"service_tier":"default"}`, "mini", false},
+		"text alone":          {`{"model":"mini","messages":[],"modalities":["text"]}`, "mini", false},
+		"what else there is":  {`{"model":"mini","messages":[],"store":true,"user":"u","temperature":1e0,"metadata":{"model":"x","MODEL":"y"}}`, "mini", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			request := read(t, tc.body)
+			if request.Model() != tc.wantModel || request.Streamed() != tc.wantStreamed {
+				t.Errorf("got %q, streamed %t; want %q, %t", request.Model(), request.Streamed(), tc.wantModel, tc.wantStreamed)
+			}
+		})
+	}
+}
+
+func TestReadChatRefuses(t *testing.T) {
+	with := func(members string) string { return `{"model":"mini","messages":[],` + members + `}` }
+	message := func(m string) string { return `{"model":"mini","messages":[{"content":"fine"},` + m + `]}` }
+	for name, tc := range map[string]struct {
+		body        string
+		param       string
+		unsupported bool
+		says        string
+	}{
+		"nothing":            {"", "", false, "not valid JSON"},
+		"not JSON":           {`{"model":"mini",}`, "", false, "not valid JSON"},
+		"more than one":      {`{"model":"mini","messages":[]}{}`, "", false, "not valid JSON"},
+		"an array":           {`[]`, "", false, "not a JSON object"},
+		"a string":           {`"{}"`, "", false, "not a JSON object"},
+		"not UTF-8":          {"{\"model\":\"mini\",\"messages\":[],\"user\":\"\xff\"}", "", false, "not UTF-8"},
+		"a bottomless pit":   {strings.Repeat("[", 40<<20), "", false, "nests deeper"},
+		"deep in an object":  {with(`"metadata":` + strings.Repeat(`{"a":`, 300) + "1" + strings.Repeat("}", 300)), "", false, "nests deeper"},
+		"no model":           {`{"messages":[]}`, "model", false, "must be"},
+		"null for a model":   {`{"model":null,"messages":[]}`, "model", false, "must be"},
+		"a number for one":   {`{"model":1,"messages":[]}`, "model", false, "must be"},
+		"an empty one":       {`{"model":"","messages":[]}`, "model", false, "must be"},
+		"two models":         {with(`"model":"dear"`), "model", false, "twice"},
+		"an escaped second":  {with(`"\u006dodel":"dear"`), "model", false, "twice"},
+		"Model":              {with(`"Model":"dear"`), "Model", false, `write "model"`},
+		"long s":             {with(`"\u017ftream":true`), "ſtream", false, `write "stream"`},
+		"kelvin sign":        {with(`"max_to\u212aens":1`), "max_to\u212aens", false, `write "max_tokens"`},
+		"two streams":        {with(`"stream":true,"stream":false`), "stream", false, "twice"},
+		"two ns":             {with(`"n":1,"n":2`), "n", false, "twice"},
+		"two bounds":         {with(`"max_tokens":1,"max_tokens":2`), "max_tokens", false, "twice"},
+		"two messages":       {with(`"messages":[]`), "messages", false, "twice"},
+		"two tiers":          {with(`"service_tier":"auto","service_tier":"priority"`), "service_tier", false, "twice"},
+		"stream as text":     {with(`"stream":"true"`), "stream", false, "true or false"},
+		"options as text":    {with(`"stream_options":"yes"`), "stream_options", false, "an object"},
+		"options twice":      {with(`"stream_options":{"include_usage":true,"include_usage":false}`), "stream_options.include_usage", false, "twice"},
+		"options as number":  {with(`"stream_options":{"include_usage":1}`), "stream_options.include_usage", false, "true or false"},
+		"n of zero":          {with(`"n":0`), "n", false, "between 1 and 128"},
+		"n of too many":      {with(`"n":129`), "n", false, "between 1 and 128"},
+		"n with an exponent": {with(`"n":1e0`), "n", false, "whole number"},
+		"n as text":          {with(`"n":"1"`), "n", false, "whole number"},
+		"a negative bound":   {with(`"max_tokens":-1`), "max_tokens", false, "whole number"},
+		"a fraction":         {with(`"max_tokens":1.5`), "max_tokens", false, "whole number"},
+		"beyond 64 bits":     {with(`"max_completion_tokens":18446744073709551617`), "max_completion_tokens", false, "whole number"},
+		"contradiction":      {with(`"max_tokens":5,"max_completion_tokens":6`), "max_completion_tokens", false, "contradicts max_tokens"},
+		"audio out":          {with(`"modalities":["text","audio"]`), "modalities", true, "not supported"},
+		"audio's voice":      {with(`"audio":{"voice":"alloy"}`), "audio", true, "not supported"},
+		"a dearer tier":      {with(`"service_tier":"priority"`), "service_tier", true, "not supported"},
+		"a cheaper tier":     {with(`"service_tier":"flex"`), "service_tier", true, "not supported"},
+		"web search":         {with(`"web_search_options":{}`), "web_search_options", true, "billed separately"},
+		"a prediction":       {with(`"prediction":{"type":"content","content":"x"}`), "prediction", true, "not supported"},
+		"fallback models":    {with(`"models":["dear"]`), "models", true, "not supported"},
+		"a provider's tool":  {with(`"tools":[{"type":"function"},{"type":"web_search"}]`), "tools[1].type", true, "not supported"},
+		"tools as object":    {with(`"tools":{}`), "tools", false, "an array"},
+		"no messages":        {`{"model":"mini"}`, "messages", false, "an array"},
+		"messages as text":   {`{"model":"mini","messages":"hi"}`, "messages", false, "an array"},
+		"message as text":    {message(`"hi"`), "messages[1]", false, "an object"},
+		"content as object":  {message(`{"content":{"type":"text"}}`), "messages[1].content", false, "a string or an array"},
+		"part as text":       {message(`{"content":["hi"]}`), "messages[1].content[0]", false, "an object"},
+		"an image":           {message(`{"content":[{"type":"text","text":"x"},{"type":"image_url","image_url":{"url":"http://a/b"}}]}`), "messages[1].content[1].type", true, "not supported"},
+		"a recording":        {message(`{"content":[{"type":"input_audio"}]}`), "messages[1].content[0].type", true, "not supported"},
+		"a file":             {message(`{"content":[{"type":"file"}]}`), "messages[1].content[0].type", true, "not supported"},
+		"an earlier answer":  {message(`{"audio":{"id":"audio_1"}}`), "messages[1].audio", true, "not supported"},
+		"a part of two":      {message(`{"content":[{"type":"text","type":"image_url"}]}`), "messages[1].content[0].type", false, "twice"},
+		"two contents":       {message(`{"content":"hi","content":[{"type":"image_url"}]}`), "messages[1].content", false, "twice"},
+		"content and Content": {
+			message(`{"content":"hi","Content":[{"type":"image_url"}]}`), "messages[1].Content", false, `write "content"`,
+		},
+		"a part without type": {message(`{"content":[{"image_url":{"url":"x"}}]}`), "messages[1].content[0].type", true, "not supported"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			request, err := provider.ChatCompletions{}.Read([]byte(tc.body))
+			var wrong *provider.RequestError
+			if !errors.As(err, &wrong) {
+				t.Fatalf("got %v, %v; want a RequestError", request, err)
+			}
+			if wrong.Param != tc.param || wrong.Unsupported != tc.unsupported || !strings.Contains(err.Error(), tc.says) {
+				t.Errorf("got %q of %q, unsupported %t; want one that says %q of %q, unsupported %t",
+					err, wrong.Param, wrong.Unsupported, tc.says, tc.param, tc.unsupported)
+			}
+		})
+	}
+}
+
+func TestBound(t *testing.T) {
+	alias := mini
+	alias.UpstreamName = `mini "2"`
+	dearCache := mini
+	dearCache.Prices.CachedInput = 2 * money.USD
+	for name, tc := range map[string]struct {
+		body       string
+		model      limiterv1.Model
+		wantBody   string
+		wantOutput int64
+	}{
+		"no bound": {
+			`{"model":"mini","messages":[]}`, mini,
+			`{"max_completion_tokens":4096,"model":"mini","messages":[]}`, 4096,
+		},
+		"a bound of null": {
+			`{"model":"mini","max_completion_tokens":null,"max_tokens":null,"messages":[]}`, mini,
+			`{"model":"mini","max_completion_tokens":4096,"max_tokens":null,"messages":[]}`, 4096,
+		},
+		"a bound": {
+			`{"model":"mini","messages":[],"max_completion_tokens":7}`, mini,
+			`{"model":"mini","messages":[],"max_completion_tokens":7}`, 7,
+		},
+		"the old bound, for each of three": {
+			`{"model":"mini","messages":[],"max_tokens":7,"n":3}`, mini,
+			`{"model":"mini","messages":[],"max_tokens":7,"n":3}`, 21,
+		},
+		"the highest bound": {
+			`{"model":"mini","messages":[],"max_tokens":4096}`, mini,
+			`{"model":"mini","messages":[],"max_tokens":4096}`, 4096,
+		},
+		"another name upstream": {
+			`{ "messages":[], "model" : "mini", "max_tokens":7}`, alias,
+			`{ "messages":[], "model" : "mini \"2\"", "max_tokens":7}`, 7,
+		},
+		"cache dearer than input": {
+			`{"model":"mini","messages":[],"max_tokens":7}`, dearCache,
+			`{"model":"mini","messages":[],"max_tokens":7}`, 7,
+		},
+		"a stream": {
+			`{"model":"mini","messages":[],"max_tokens":7,"stream":true}`, mini,
+			`{"stream_options":{"include_usage":true},"model":"mini","messages":[],"max_tokens":7,"stream":true}`, 7,
+		},
+		"a stream whose usage is asked for": {
+			`{"model":"mini","stream":true,"stream_options":{"include_usage":true},"messages":[],"max_tokens":7}`, mini,
+			`{"model":"mini","stream":true,"stream_options":{"include_usage":true},"messages":[],"max_tokens":7}`, 7,
+		},
+		"a stream whose usage is not wanted": {
+			`{"model":"mini","stream":true,"stream_options":{"include_usage":false,"include_obfuscation":false},"messages":[],"max_tokens":7}`, mini,
+			`{"model":"mini","stream":true,"stream_options":{"include_usage":true,"include_obfuscation":false},"messages":[],"max_tokens":7}`, 7,
+		},
+		"a stream with options of null, no bound and another name": {
+			"\t{\"model\":\"mini\",\"stream\":true,\"stream_options\":null,\"messages\":[]}", alias,
+			"\t{\"max_completion_tokens\":4096,\"model\":\"mini \\\"2\\\"\",\"stream\":true,\"stream_options\":{\"include_usage\":true},\"messages\":[]}", 4096,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			call := callFor(t, tc.body, tc.model)
+			if string(call.Body) != tc.wantBody {
+				t.Errorf("body\n got %s\nwant %s", call.Body, tc.wantBody)
+			}
+			if want := (price.Usage{Input: int64(len(tc.body)), Output: tc.wantOutput}); call.Bound != want {
+				t.Errorf("bound: got %+v, want %+v", call.Bound, want)
+			}
+			perInput := max(tc.model.Prices.Input, tc.model.Prices.CachedInput) / 1_000_000
+			want := perInput*money.Nanos(len(tc.body)) + tc.model.Prices.Output/1_000_000*money.Nanos(tc.wantOutput)
+			if call.Cost != want {
+				t.Errorf("cost: got %s, want %s", call.Cost, want)
+			}
+		})
+	}
+}
+
+func TestBoundRefuses(t *testing.T) {
+	huge := mini
+	huge.MaxOutputTokens = 10_000_000
+	for name, tc := range map[string]struct {
+		body  string
+		model limiterv1.Model
+		param string
+	}{
+		"more than the model gives":     {`{"model":"mini","messages":[],"max_tokens":4097}`, mini, "max_tokens"},
+		"the same, by its newer name":   {`{"model":"mini","messages":[],"max_completion_tokens":4097}`, mini, "max_completion_tokens"},
+		"more than money can be":        {`{"model":"mini","messages":[],"n":1,"max_tokens":10000000}`, dear(huge), ""},
+		"more tokens than can be count": {`{"model":"mini","messages":[],"n":128}`, huge, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			call, err := read(t, tc.body).For(tc.model)
+			var wrong *provider.RequestError
+			if !errors.As(err, &wrong) || wrong.Param != tc.param {
+				t.Errorf("got %+v, %v; want a RequestError of %q", call, err, tc.param)
+			}
+		})
+	}
+}
+
+func dear(m limiterv1.Model) limiterv1.Model {
+	m.Prices.Output = money.Max
+	return m
+}
+
+func TestUsageOfAWholeAnswer(t *testing.T) {
+	type usage = price.Usage
+	for name, tc := range map[string]struct {
+		answer string
+		want   usage
+		wantOK bool
+	}{
+		"usage":               {`{"usage":{"prompt_tokens":10,"completion_tokens":20,"total_tokens":30}}`, usage{Input: 10, Output: 20}, true},
+		"cached input":        {`{"usage":{"prompt_tokens":10,"completion_tokens":20,"prompt_tokens_details":{"cached_tokens":4}}}`, usage{Input: 6, CachedInput: 4, Output: 20}, true},
+		"all cached":          {`{"usage":{"prompt_tokens":10,"completion_tokens":20,"prompt_tokens_details":{"cached_tokens":10}}}`, usage{CachedInput: 10, Output: 20}, true},
+		"details of null":     {`{"usage":{"prompt_tokens":10,"completion_tokens":20,"prompt_tokens_details":null}}`, usage{Input: 10, Output: 20}, true},
+		"zero":                {`{"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":7}}`, usage{}, true},
+		"thoughts on top":     {`{"usage":{"prompt_tokens":21,"completion_tokens":5,"total_tokens":86}}`, usage{Input: 21, Output: 65}, true},
+		"none":                {`{"choices":[]}`, usage{}, false},
+		"null":                {`{"usage":null}`, usage{}, false},
+		"half of it":          {`{"usage":{"prompt_tokens":10}}`, usage{}, false},
+		"the other half":      {`{"usage":{"completion_tokens":10}}`, usage{}, false},
+		"negative":            {`{"usage":{"prompt_tokens":10,"completion_tokens":-1}}`, usage{}, false},
+		"fractional":          {`{"usage":{"prompt_tokens":10.5,"completion_tokens":1}}`, usage{}, false},
+		"absurd":              {`{"usage":{"prompt_tokens":10,"completion_tokens":1000000000000000}}`, usage{}, false},
+		"beyond 64 bits":      {`{"usage":{"prompt_tokens":18446744073709551617,"completion_tokens":1}}`, usage{}, false},
+		"as text":             {`{"usage":{"prompt_tokens":"10","completion_tokens":1}}`, usage{}, false},
+		"more cached than in": {`{"usage":{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":11}}}`, usage{}, false},
+		"negative cache":      {`{"usage":{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":-1}}}`, usage{}, false},
+		"absurd total":        {`{"usage":{"prompt_tokens":10,"completion_tokens":1,"total_tokens":9000000000000000000}}`, usage{}, false},
+		"not JSON":            {`{"usage":{"prompt_tokens":10,"completion_tokens":20}`, usage{}, false},
+		"compressed":          {"\x1f\x8b\x08\x00", usage{}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for size := 1; size <= len(tc.answer); size++ {
+				answer := callFor(t, `{"model":"mini","messages":[]}`, mini).Whole()
+				var seen bytes.Buffer
+				for chunk := range chunks([]byte(tc.answer), size) {
+					seen.Write(answer.Pass(chunk))
+				}
+				seen.Write(answer.End(false))
+				if seen.String() != tc.answer {
+					t.Fatalf("the client sees %q, want %q", seen.String(), tc.answer)
+				}
+				if got, ok := answer.Usage(); got != tc.want || ok != tc.wantOK || answer.Unfinished() {
+					t.Fatalf("got %+v, %t, unfinished %t; want %+v, %t", got, ok, answer.Unfinished(), tc.want, tc.wantOK)
+				}
+			}
+		})
+	}
+}
+
+func TestUsageOfACutAnswerIsNotBelieved(t *testing.T) {
+	answer := callFor(t, `{"model":"mini","messages":[]}`, mini).Whole()
+	answer.Pass([]byte(`{"usage":{"prompt_tokens":10,"completion_tokens":20}}`))
+	answer.End(true)
+	if usage, ok := answer.Usage(); ok || !answer.Unfinished() {
+		t.Errorf("got %+v, %t, unfinished %t; want an unfinished answer without usage", usage, ok, answer.Unfinished())
+	}
+}
+
+// chunks cuts b into pieces of a size.
+func chunks(b []byte, size int) func(yield func([]byte) bool) {
+	return func(yield func([]byte) bool) {
+		for len(b) > 0 {
+			n := min(size, len(b))
+			if !yield(bytes.Clone(b[:n])) {
+				return
+			}
+			b = b[n:]
+		}
+	}
+}
+
+func ExampleRequestError() {
+	_, err := provider.ChatCompletions{}.Read([]byte(`{"model":"mini","messages":[{"content":[{"type":"image_url"}]}]}`))
+	fmt.Println(err)
+	// Output: messages[0].content[0].type is not supported: only "text" and "refusal" are.
+}

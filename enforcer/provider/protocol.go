@@ -1,0 +1,71 @@
+package provider
+
+import (
+	"net/http"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/price"
+)
+
+// Protocol is one API of model providers.
+type Protocol interface {
+	// Of is the protocol of the providers that have this API.
+	Of() limiterv1.Protocol
+	// Path is where the API is, below a provider's endpoint.
+	Path() string
+	// Authorize writes the provider's key into the header of a call.
+	Authorize(header http.Header, key string)
+	// Read reads the body of a request. Its error is a *RequestError when the
+	// request is wrong, or asks for what cannot be bounded.
+	Read(body []byte) (Request, error)
+}
+
+// Request is a request that was read: it is well formed, says the same to every
+// parser, and asks for nothing whose cost cannot be bounded.
+type Request interface {
+	// Model is the model that is asked for.
+	Model() string
+	// Streamed is whether the answer is to come as a stream.
+	Streamed() bool
+	// For makes the call that asks the model for what the request asks. Its error
+	// is a *RequestError when the request asks for more than the model may give.
+	For(model limiterv1.Model) (Call, error)
+}
+
+// Call is a request addressed to a model, with the most that it can use and cost.
+type Call struct {
+	// Body is what the provider is to be sent.
+	Body []byte
+	// Bound is the most tokens that the call can use.
+	Bound price.Usage
+	// Cost is the most that the call can cost. 0 <= Cost <= money.Max.
+	Cost money.Nanos
+	// Whole and Stream make a reader for the call's answer.
+	Whole, Stream func() Answer
+}
+
+// Answer reads an answer as it passes by on its way to the client.
+type Answer interface {
+	// Pass takes the next bytes from the provider, cut anywhere, and returns what
+	// the client is to see now. The result is good until the next call.
+	Pass(chunk []byte) []byte
+	// End takes the end of the answer: whole, or cut off by a failure. It returns
+	// what the client is still to see.
+	End(cut bool) []byte
+	// Unfinished is whether the answer ended before its end.
+	Unfinished() bool
+	// Usage is what the call used, and whether the provider has said so in a way
+	// that can be believed. REQUIRES: End was called.
+	Usage() (price.Usage, bool)
+	// Problem is how the answer tells the client, in its midst, of a problem with
+	// the given JSON body; nil when the answer has no way to.
+	Problem(body []byte) []byte
+}
+
+// worstCost is what a call costs when all of its input is billed at the dearest
+// rate that input can have.
+func worstCost(prices price.List, bound price.Usage) (money.Nanos, error) {
+	dearest := price.List{Input: prices.DearestInput(), Output: prices.Output}
+	return dearest.Cost(bound)
+}

@@ -1,0 +1,37 @@
+package retry
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	// attemptTimeout bounds one attempt.
+	attemptTimeout = 30 * time.Second
+	// The pause after a failure doubles from first to longest.
+	firstPause, longestPause = 50 * time.Millisecond, 5 * time.Second
+)
+
+// Until does something again and again until it succeeds or ctx ends, and then
+// returns the last error. It tells failed of every failure, and of the pause that
+// follows.
+func Until(ctx context.Context, do func(context.Context) error, failed func(err error, pause time.Duration)) error {
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		err := attempt(ctx, do)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		failed(err, pause)
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+		}
+	}
+}
+
+func attempt(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	return do(ctx)
+}
