@@ -122,17 +122,17 @@ func (s *Stack) dir(part string) string { return filepath.Join(s.opts.Dir, part)
 
 // startParts starts the servers that Bursar stands on, side by side.
 func (s *Stack) startParts(ctx context.Context) error {
-	parts, ctx := errgroup.WithContext(ctx)
+	parts, starting := errgroup.WithContext(ctx)
 	parts.Go(func() (err error) {
-		s.redis, err = redis.Start(ctx, redis.Options{Dir: s.dir("redis")})
+		s.redis, err = redis.Start(starting, redis.Options{Dir: s.dir("redis")})
 		return err
 	})
 	parts.Go(func() (err error) {
-		s.postgres, err = postgres.Start(ctx, postgres.Options{Dir: s.dir("postgres")})
+		s.postgres, err = postgres.Start(starting, postgres.Options{Dir: s.dir("postgres")})
 		return err
 	})
 	parts.Go(func() (err error) {
-		s.api, err = kubernetes.Start(ctx, kubernetes.Options{Dir: s.dir("kubernetes")})
+		s.api, err = kubernetes.Start(starting, kubernetes.Options{Dir: s.dir("kubernetes")})
 		return err
 	})
 	err := parts.Wait()
