@@ -1,0 +1,39 @@
+-- The documents that changed after a revision, oldest change first, one page of them.
+--
+-- KEYS[1]  documents: hash, document id -> "<revision> <body>"
+-- KEYS[2]  changes: sorted set, document id -> revision of its last change
+-- KEYS[3]  revision of the newest change
+-- KEYS[4]  incarnation
+--
+-- ARGV[1]  incarnation whose revision ARGV[2] is; of another, everything is news
+-- ARGV[2]  revision
+-- ARGV[3]  size of a page, at least 1
+--
+-- Answers {incarnation, from, upto, more, id, document, id, document, ...}: the page
+-- has what changed after revision `from`, which is ARGV[2], or 0 when everything is
+-- news, up to revision `upto`; more is 1 when another page follows. A document that
+-- was withdrawn is empty. An incarnation that is not there is empty, too.
+
+local incarnation = redis.call('GET', KEYS[4])
+if not incarnation then return { '', 0, 0, 0 } end
+local newest = tonumber(redis.call('GET', KEYS[3]) or 0)
+
+local from, size = tonumber(ARGV[2]), tonumber(ARGV[3])
+if incarnation ~= ARGV[1] or newest < from then
+  -- Another life, or this one as it was earlier, from a backup.
+  from = 0
+end
+
+-- A page ends with the last change of a revision, so that none is split.
+local upto, more = newest, 0
+local nth = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. from, '+inf', 'WITHSCORES', 'LIMIT', size - 1, 1)
+if nth[2] and tonumber(nth[2]) < newest then
+  upto, more = tonumber(nth[2]), 1
+end
+
+local answer = { incarnation, from, upto, more }
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. from, upto)) do
+  answer[#answer + 1] = id
+  answer[#answer + 1] = redis.call('HGET', KEYS[1], id) or ''
+end
+return answer

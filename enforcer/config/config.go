@@ -1,0 +1,87 @@
+package config
+
+import (
+	"crypto/sha256"
+	"sync"
+	"sync/atomic"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/enforcer/admission"
+)
+
+// Hash is the SHA-256 of a credential.
+type Hash = [sha256.Size]byte
+
+// Running names a configuration.
+type Running struct {
+	// Incarnation and Revision are as in limiterv1.SessionState. An empty
+	// Incarnation means that no configuration was found yet.
+	Incarnation string
+	Revision    int64
+}
+
+// Config is a configuration that changes while it is read. Its methods may be
+// called from everywhere at once and do not wait. A change costs as much as what
+// it changes, however large the rest is.
+type Config struct {
+	tenants     sync.Map // name -> *admission.Tenant
+	credentials sync.Map // Hash -> limiterv1.Credential
+	routes      atomic.Pointer[routes]
+	// providers are what routes is made of. Only the Follower knows them.
+	providers map[string]limiterv1.Provider
+
+	running atomic.Pointer[Running]
+	changed chan struct{}
+}
+
+// New makes an empty Config. A Follower fills it.
+func New() *Config {
+	c := &Config{providers: map[string]limiterv1.Provider{}, changed: make(chan struct{}, 1)}
+	c.routes.Store(newRoutes(nil))
+	c.running.Store(&Running{})
+	return c
+}
+
+// Tenant is the configuration of a tenant, if it has one.
+func (c *Config) Tenant(name string) (*admission.Tenant, bool) {
+	tenant, ok := c.tenants.Load(name)
+	if !ok {
+		return nil, false
+	}
+	return tenant.(*admission.Tenant), true
+}
+
+// Credential is whose credential has the hash, if anybody's.
+func (c *Config) Credential(hash Hash) (limiterv1.Credential, bool) {
+	credential, ok := c.credentials.Load(hash)
+	if !ok {
+		return limiterv1.Credential{}, false
+	}
+	return credential.(limiterv1.Credential), true
+}
+
+// Route is where the model that callers know by a name is to be had, if anywhere.
+func (c *Config) Route(model string) (*Route, bool) {
+	route, ok := c.routes.Load().byModel[model]
+	return route, ok
+}
+
+// Routes are all routes in the order of their models' names. They are not to be changed.
+func (c *Config) Routes() []*Route { return c.routes.Load().sorted }
+
+// Running is the newest configuration that is run in full.
+func (c *Config) Running() Running { return *c.running.Load() }
+
+// Changed receives after Running changed; several changes may be one message.
+func (c *Config) Changed() <-chan struct{} { return c.changed }
+
+func (c *Config) setRunning(running Running) {
+	if running == c.Running() {
+		return
+	}
+	c.running.Store(&running)
+	select {
+	case c.changed <- struct{}{}:
+	default:
+	}
+}

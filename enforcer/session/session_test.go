@@ -1,0 +1,173 @@
+package session_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/enforcer/config"
+	"github.com/bursar-dev/bursar/enforcer/session"
+	"github.com/bursar-dev/bursar/hack/parts/redis"
+)
+
+var client *goredis.Client
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	server, err := redis.Start(context.Background(), redis.Options{})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	client = goredis.NewClient(&goredis.Options{Addr: server.Addr})
+	code := m.Run()
+	_ = client.Close()
+	if err := server.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}
+
+// running is a configuration that tests change.
+type running struct {
+	now     atomic.Pointer[config.Running]
+	changed chan struct{}
+}
+
+func newRunning() *running {
+	r := &running{changed: make(chan struct{}, 1)}
+	r.now.Store(&config.Running{})
+	return r
+}
+
+func (r *running) Running() config.Running  { return *r.now.Load() }
+func (r *running) Changed() <-chan struct{} { return r.changed }
+func (r *running) set(incarnation string, revision int64) {
+	r.now.Store(&config.Running{Incarnation: incarnation, Revision: revision})
+	r.changed <- struct{}{}
+}
+
+// news subscribes to what the control plane is told.
+func news(t *testing.T) <-chan *goredis.Message {
+	t.Helper()
+	subscription := client.Subscribe(t.Context(), limiterv1.FeedChannel)
+	t.Cleanup(func() { _ = subscription.Close() })
+	if _, err := subscription.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return subscription.Channel()
+}
+
+func wantNews(t *testing.T, messages <-chan *goredis.Message, want string) {
+	t.Helper()
+	select {
+	case got := <-messages:
+		if got.Payload != want {
+			t.Fatalf("told %q, want %q", got.Payload, want)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatalf("never told %q", want)
+	}
+}
+
+func state(t *testing.T, id string) limiterv1.SessionState {
+	t.Helper()
+	raw, err := client.HGet(t.Context(), limiterv1.SessionStatesKey, id).Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s limiterv1.SessionState
+	if err := json.Unmarshal(raw, &s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func lastBeat(t *testing.T, id string) float64 {
+	t.Helper()
+	beat, err := client.ZScore(t.Context(), limiterv1.SessionsKey, id).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return beat
+}
+
+func TestSession(t *testing.T) {
+	messages, runs := news(t), newRunning()
+	s := session.New(client, runs, slog.New(slog.DiscardHandler))
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	done := make(chan struct{})
+	begin := time.Now()
+	go func() {
+		defer close(done)
+		s.Run(ctx)
+	}()
+	told := limiterv1.FeedSession + " " + s.ID()
+
+	wantNews(t, messages, told)
+	host, _ := os.Hostname()
+	if got := state(t, s.ID()); got.Incarnation != "" || got.Revision != 0 || got.Host != host || got.Started.IsZero() {
+		t.Errorf("before the first configuration: %+v", got)
+	}
+	beat := lastBeat(t, s.ID())
+	if now := float64(time.Now().UnixMilli()); beat > now || beat < float64(begin.UnixMilli()) {
+		t.Errorf("beat at %.0f, which is not between %d and %.0f", beat, begin.UnixMilli(), now)
+	}
+
+	for revision := range int64(3) {
+		runs.set("first", revision+1)
+		wantNews(t, messages, told)
+		if got := state(t, s.ID()); got.Incarnation != "first" || got.Revision != revision+1 {
+			t.Errorf("revision %d: reported %+v", revision+1, got)
+		}
+	}
+	if took := time.Since(begin); took > 2*limiterv1.Heartbeat {
+		t.Errorf("it took %s to tell of three revisions: they wait for the heartbeat", took)
+	}
+
+	// The next beat comes by itself, and is no news.
+	beat = lastBeat(t, s.ID())
+	deadline := time.Now().Add(10 * time.Second)
+	for lastBeat(t, s.ID()) <= beat {
+		if time.Now().After(deadline) {
+			t.Fatal("no heartbeat")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	select {
+	case got := <-messages:
+		t.Errorf("told %q of a heartbeat", got.Payload)
+	default:
+	}
+
+	stop()
+	<-done
+	if _, err := client.ZScore(t.Context(), limiterv1.SessionsKey, s.ID()).Result(); err != nil {
+		t.Errorf("Run has returned and the session is gone: %v", err)
+	}
+	if err := s.Leave(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantNews(t, messages, told)
+	if n := client.ZCard(t.Context(), limiterv1.SessionsKey).Val() + client.HLen(t.Context(), limiterv1.SessionStatesKey).Val(); n != 0 {
+		t.Errorf("%d traces of a session that has left", n)
+	}
+}
+
+func TestSessionsDiffer(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	if a, b := session.New(client, newRunning(), log), session.New(client, newRunning(), log); a.ID() == b.ID() {
+		t.Errorf("two sessions with the same id %s", a.ID())
+	}
+}
