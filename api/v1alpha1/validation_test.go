@@ -1,0 +1,336 @@
+package v1alpha1_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/hack/parts/kubernetes"
+)
+
+func TestValidation(t *testing.T) {
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "What the API server takes and what it refuses")
+}
+
+var api client.Client
+
+var _ = BeforeSuite(func(ctx SpecContext) {
+	server, err := kubernetes.Start(ctx, kubernetes.Options{})
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(server.Stop)
+	scheme := runtime.NewScheme()
+	Expect(v1alpha1.AddToScheme(scheme)).To(Succeed())
+	api, err = client.New(server.Config, client.Options{Scheme: scheme})
+	Expect(err).NotTo(HaveOccurred())
+})
+
+const namespace = "default"
+
+func budget(change func(*v1alpha1.TenantBudgetSpec)) client.Object {
+	b := &v1alpha1.TenantBudget{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "it"},
+		Spec: v1alpha1.TenantBudgetSpec{
+			Tenant: "acme",
+			Limits: []v1alpha1.MoneyLimit{{Name: "daily", Period: "Day", Amount: "5.00"}},
+		},
+	}
+	change(&b.Spec)
+	return b
+}
+
+func amount(a v1alpha1.Amount) client.Object {
+	return budget(func(s *v1alpha1.TenantBudgetSpec) { s.Limits[0].Amount = a })
+}
+
+func policy(change func(*v1alpha1.RateLimitPolicySpec)) client.Object {
+	p := &v1alpha1.RateLimitPolicy{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "it"},
+		Spec: v1alpha1.RateLimitPolicySpec{
+			TargetRef: v1alpha1.TargetRef{Name: "acme"},
+			Limits: []v1alpha1.RateLimit{{
+				Name: "gerente", Tiers: []v1alpha1.Tier{"gerente"}, Per: v1alpha1.ScopeUser, Requests: ptr.To[int64](20), Window: "1m",
+			}},
+		},
+	}
+	change(&p.Spec)
+	return p
+}
+
+func rate(change func(*v1alpha1.RateLimit)) client.Object {
+	return policy(func(s *v1alpha1.RateLimitPolicySpec) { change(&s.Limits[0]) })
+}
+
+func provider(change func(*v1alpha1.ModelProviderSpec)) client.Object {
+	p := &v1alpha1.ModelProvider{
+		ObjectMeta: metav1.ObjectMeta{Name: "it"},
+		Spec: v1alpha1.ModelProviderSpec{
+			Endpoint: "https://api.openai.com/v1",
+			Models: []v1alpha1.Model{{
+				Name: "gpt-4o", MaxOutputTokens: 16384, Prices: v1alpha1.Prices{Input: "2.50", Output: "10.00"},
+			}},
+		},
+	}
+	change(&p.Spec)
+	return p
+}
+
+func model(change func(*v1alpha1.Model)) client.Object {
+	return provider(func(s *v1alpha1.ModelProviderSpec) { change(&s.Models[0]) })
+}
+
+var hash = strings.Repeat("0123456789abcdef", 4)
+
+func key(change func(*v1alpha1.APIKeySpec)) client.Object {
+	k := &v1alpha1.APIKey{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "it"},
+		Spec: v1alpha1.APIKeySpec{
+			SHA256: hash, BudgetRef: v1alpha1.BudgetRef{Name: "acme"}, User: "ana@example.com", Tier: "gerente",
+		},
+	}
+	change(&k.Spec)
+	return k
+}
+
+func asIs[T any](*T) {}
+
+// expectRefusal checks that the error names the field and says what is wrong.
+func expectRefusal(err error, field, says string) {
+	GinkgoHelper()
+	Expect(err).To(HaveOccurred())
+	var status apierrors.APIStatus
+	Expect(errors.As(err, &status)).To(BeTrue(), "not an answer of the API server: %v", err)
+	Expect(apierrors.IsInvalid(err)).To(BeTrue(), "not refused as invalid: %v", err)
+	var causes []string
+	for _, cause := range status.Status().Details.Causes {
+		causes = append(causes, cause.Field+": "+cause.Message)
+	}
+	Expect(causes).To(ContainElement(SatisfyAll(HavePrefix(field+": "), ContainSubstring(says))), "the error was: %v", err)
+}
+
+var _ = DescribeTable("refuses",
+	func(ctx SpecContext, object client.Object, field, says string) {
+		expectRefusal(api.Create(ctx, object, client.DryRunAll), field, says)
+	},
+
+	// TenantBudget
+	Entry("an amount below zero", amount("-5.00"), "spec.limits[0].amount", "must not be negative"),
+	Entry("an amount in words", amount("five"), "spec.limits[0].amount", "must be a decimal number of US dollars"),
+	Entry("an amount with a currency", amount("$5.00"), "spec.limits[0].amount", "must be a decimal number of US dollars"),
+	Entry("an amount with an exponent", amount("5e3"), "spec.limits[0].amount", "must be a decimal number of US dollars"),
+	Entry("an amount with a comma", amount("1,000"), "spec.limits[0].amount", "must be a decimal number of US dollars"),
+	Entry("an amount with a plus", amount("+5"), "spec.limits[0].amount", "must be a decimal number of US dollars"),
+	Entry("an amount that ends in a point", amount("5."), "spec.limits[0].amount", "must be a decimal number of US dollars"),
+	Entry("an amount with a line after it", amount("5\n"), "spec.limits[0].amount", "must be a decimal number of US dollars"),
+	Entry("an amount finer than a nano-dollar", amount("0.0000000001"), "spec.limits[0].amount", "at most 9 digits after the point"),
+	Entry("an amount that is too large", amount("9000001"), "spec.limits[0].amount", "at most 9000000 US dollars"),
+	Entry("an amount that is too large by a nano-dollar", amount("9000000.000000001"), "spec.limits[0].amount", "at most 9000000 US dollars"),
+	Entry("an empty amount", amount(""), "spec.limits[0].amount", "should be at least 1 chars long"),
+	Entry("a tenant with capitals", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Tenant = "Acme" }),
+		"spec.tenant", "must be lower-case letters, digits and hyphens"),
+	Entry("a tenant that ends in a hyphen", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Tenant = "acme-" }),
+		"spec.tenant", "must be lower-case letters, digits and hyphens"),
+	Entry("no tenant", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Tenant = "" }),
+		"spec.tenant", "should be at least 1 chars long"),
+	Entry("no limits", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Limits = []v1alpha1.MoneyLimit{} }),
+		"spec.limits", "should have at least 1 items"),
+	Entry("two limits of a name", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Limits = append(s.Limits, s.Limits[0]) }),
+		"spec.limits[1]", "Duplicate value"),
+	Entry("a limit's name with a dot", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Limits[0].Name = "a.b" }),
+		"spec.limits[0].name", "must be lower-case letters, digits and hyphens"),
+	Entry("a period that does not exist", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Limits[0].Period = "Fortnight" }),
+		"spec.limits[0].period", "Unsupported value"),
+	Entry("a limit per nobody", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Limits[0].Per = "Team" }),
+		"spec.limits[0].per", "Unsupported value"),
+	Entry("a time zone with blanks", budget(func(s *v1alpha1.TenantBudgetSpec) { s.TimeZone = "Buenos Aires" }),
+		"spec.timeZone", "must be the IANA name of a time zone"),
+	Entry("the time zone of whatever machine this is", budget(func(s *v1alpha1.TenantBudgetSpec) { s.TimeZone = "Local" }),
+		"spec.timeZone", "must be the IANA name of a time zone"),
+	Entry("two rungs at one percentage", budget(func(s *v1alpha1.TenantBudgetSpec) {
+		s.Ladder = []v1alpha1.Rung{{AtPercent: 80, Action: "Warn"}, {AtPercent: 80, Action: "Trip"}}
+	}), "spec.ladder", "must not have two rungs at the same atPercent"),
+	Entry("two rungs that trip", budget(func(s *v1alpha1.TenantBudgetSpec) {
+		s.Ladder = []v1alpha1.Rung{{AtPercent: 80, Action: "Trip"}, {AtPercent: 90, Action: "Trip"}}
+	}), "spec.ladder", "must have at most one rung with action Trip"),
+	Entry("a rung at nothing", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Ladder = []v1alpha1.Rung{{AtPercent: 0, Action: "Warn"}} }),
+		"spec.ladder[0].atPercent", "should be greater than or equal to 1"),
+	Entry("a rung above the limit", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Ladder = []v1alpha1.Rung{{AtPercent: 101, Action: "Warn"}} }),
+		"spec.ladder[0].atPercent", "should be less than or equal to 100"),
+	Entry("a rung that does nothing known", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Ladder = []v1alpha1.Rung{{AtPercent: 80, Action: "Panic"}} }),
+		"spec.ladder[0].action", "Unsupported value"),
+
+	// RateLimitPolicy
+	Entry("a policy for something else", policy(func(s *v1alpha1.RateLimitPolicySpec) { s.TargetRef.Kind = "Gateway" }),
+		"spec.targetRef.kind", "Unsupported value"),
+	Entry("a policy for nothing", policy(func(s *v1alpha1.RateLimitPolicySpec) { s.TargetRef.Name = "" }),
+		"spec.targetRef.name", "should be at least 1 chars long"),
+	Entry("a rate limit of nothing", rate(func(r *v1alpha1.RateLimit) { r.Requests = nil }),
+		"spec.limits[0]", "must set exactly one of requests and tokens"),
+	Entry("a rate limit of two things", rate(func(r *v1alpha1.RateLimit) { r.Tokens = ptr.To[int64](1) }),
+		"spec.limits[0]", "must set exactly one of requests and tokens"),
+	Entry("tiers of a whole tenant", rate(func(r *v1alpha1.RateLimit) { r.Per = v1alpha1.ScopeTenant }),
+		"spec.limits[0]", "tiers needs per: User"),
+	Entry("a tier with capitals", rate(func(r *v1alpha1.RateLimit) { r.Tiers = []v1alpha1.Tier{"Gerente"} }),
+		"spec.limits[0].tiers[0]", "must be lower-case letters, digits and hyphens"),
+	Entry("a tier twice", rate(func(r *v1alpha1.RateLimit) { r.Tiers = []v1alpha1.Tier{"gerente", "gerente"} }),
+		"spec.limits[0].tiers[1]", "Duplicate value"),
+	Entry("no requests at all", rate(func(r *v1alpha1.RateLimit) { r.Requests = ptr.To[int64](0) }),
+		"spec.limits[0].requests", "should be greater than or equal to 1"),
+	Entry("too many requests", rate(func(r *v1alpha1.RateLimit) { r.Requests = ptr.To[int64](1_000_001) }),
+		"spec.limits[0].requests", "should be less than or equal to 1000000"),
+	Entry("too many tokens", rate(func(r *v1alpha1.RateLimit) { r.Requests, r.Tokens = nil, ptr.To[int64](100_000_001) }),
+		"spec.limits[0].tokens", "should be less than or equal to 100000000"),
+	Entry("a bucket that holds nothing", rate(func(r *v1alpha1.RateLimit) { r.Burst = ptr.To[int64](0) }),
+		"spec.limits[0].burst", "should be greater than or equal to 1"),
+	Entry("a window without a unit", rate(func(r *v1alpha1.RateLimit) { r.Window = "60" }),
+		"spec.limits[0].window", "must be a duration between 1s and 24h"),
+	Entry("a window that is too short", rate(func(r *v1alpha1.RateLimit) { r.Window = "999ms" }),
+		"spec.limits[0].window", "must be a duration between 1s and 24h"),
+	Entry("a window that is too long", rate(func(r *v1alpha1.RateLimit) { r.Window = "24h1s" }),
+		"spec.limits[0].window", "must be a duration between 1s and 24h"),
+	Entry("a window into the past", rate(func(r *v1alpha1.RateLimit) { r.Window = "-1m" }),
+		"spec.limits[0].window", "must be a duration between 1s and 24h"),
+
+	// ModelProvider
+	Entry("a protocol nobody here speaks", provider(func(s *v1alpha1.ModelProviderSpec) { s.Protocol = "Gopher" }),
+		"spec.protocol", "Unsupported value"),
+	Entry("an endpoint without a scheme", provider(func(s *v1alpha1.ModelProviderSpec) { s.Endpoint = "api.openai.com" }),
+		"spec.endpoint", "must be an http or https URL"),
+	Entry("an endpoint that is a file", provider(func(s *v1alpha1.ModelProviderSpec) { s.Endpoint = "file:///etc/passwd" }),
+		"spec.endpoint", "must be an http or https URL"),
+	Entry("an endpoint with a password", provider(func(s *v1alpha1.ModelProviderSpec) { s.Endpoint = "https://me:secret@host/v1" }),
+		"spec.endpoint", "must be an http or https URL"),
+	Entry("an endpoint with a query", provider(func(s *v1alpha1.ModelProviderSpec) { s.Endpoint = "https://host/v1?key=1" }),
+		"spec.endpoint", "must be an http or https URL"),
+	Entry("a credential in another directory", provider(func(s *v1alpha1.ModelProviderSpec) { s.CredentialFile = "../openai" }),
+		"spec.credentialFile", "must be the name of a file"),
+	Entry("no models", provider(func(s *v1alpha1.ModelProviderSpec) { s.Models = []v1alpha1.Model{} }),
+		"spec.models", "should have at least 1 items"),
+	Entry("a model twice", provider(func(s *v1alpha1.ModelProviderSpec) { s.Models = append(s.Models, s.Models[0]) }),
+		"spec.models[1]", "Duplicate value"),
+	Entry("a model's name with blanks", model(func(m *v1alpha1.Model) { m.Name = "gpt 4o" }),
+		"spec.models[0].name", "must be a model name"),
+	Entry("a model that says nothing", model(func(m *v1alpha1.Model) { m.MaxOutputTokens = 0 }),
+		"spec.models[0].maxOutputTokens", "should be greater than or equal to 1"),
+	Entry("a price below zero", model(func(m *v1alpha1.Model) { m.Prices.Input = "-1" }),
+		"spec.models[0].prices.input", "must not be negative"),
+	Entry("a price that is no number", model(func(m *v1alpha1.Model) { m.Prices.Output = "free" }),
+		"spec.models[0].prices.output", "must be a decimal number of US dollars"),
+	Entry("cached input dearer than input", model(func(m *v1alpha1.Model) { m.Prices.CachedInput = ptr.To[v1alpha1.Amount]("2.51") }),
+		"spec.models[0].prices", "cachedInput must not be dearer than input"),
+
+	// APIKey
+	Entry("a key instead of its hash", key(func(s *v1alpha1.APIKeySpec) { s.SHA256 = "sk-secret" }),
+		"spec.sha256", "must be the SHA-256 of the key"),
+	Entry("a hash in capitals", key(func(s *v1alpha1.APIKeySpec) { s.SHA256 = strings.ToUpper(hash) }),
+		"spec.sha256", "must be the SHA-256 of the key"),
+	Entry("a hash that is too long", key(func(s *v1alpha1.APIKeySpec) { s.SHA256 = hash + "0" }),
+		"spec.sha256", "may not be more than 64"),
+	Entry("a key that nobody pays for", key(func(s *v1alpha1.APIKeySpec) { s.BudgetRef.Name = "" }),
+		"spec.budgetRef.name", "should be at least 1 chars long"),
+	Entry("a key of nobody", key(func(s *v1alpha1.APIKeySpec) { s.User = "" }),
+		"spec.user", "should be at least 1 chars long"),
+	Entry("a user with a colon, which would lead out of their own counters", key(func(s *v1alpha1.APIKeySpec) { s.User = "ana:bo" }),
+		"spec.user", "must be letters, digits and"),
+	Entry("a user of a tier with blanks", key(func(s *v1alpha1.APIKeySpec) { s.Tier = "gran jefe" }),
+		"spec.tier", "must be lower-case letters, digits and hyphens"),
+)
+
+var _ = DescribeTable("takes",
+	func(ctx SpecContext, object client.Object) {
+		Expect(api.Create(ctx, object, client.DryRunAll)).To(Succeed())
+	},
+	Entry("a budget of one limit", budget(asIs)),
+	Entry("an amount of nothing", amount("0")),
+	Entry("an amount of a nano-dollar", amount("0.000000001")),
+	Entry("the largest amount", amount("9000000.000000000")),
+	Entry("every period", budget(func(s *v1alpha1.TenantBudgetSpec) {
+		s.Limits = nil
+		for _, period := range []string{"Minute", "Hour", "Day", "Week", "Month", "Quarter", "Year"} {
+			s.Limits = append(s.Limits, v1alpha1.MoneyLimit{Name: strings.ToLower(period), Period: period, Amount: "1"})
+		}
+	})),
+	Entry("a zone with a sign", budget(func(s *v1alpha1.TenantBudgetSpec) { s.TimeZone = "Etc/GMT+3" })),
+	Entry("a policy", policy(asIs)),
+	Entry("the shortest window", rate(func(r *v1alpha1.RateLimit) { r.Window = "1s" })),
+	Entry("the longest window", rate(func(r *v1alpha1.RateLimit) { r.Window = "23h60m" })),
+	Entry("tokens of a tenant", rate(func(r *v1alpha1.RateLimit) {
+		r.Tiers, r.Per, r.Requests, r.Tokens, r.Burst = nil, v1alpha1.ScopeTenant, nil, ptr.To[int64](100_000_000), ptr.To[int64](1)
+	})),
+	Entry("a provider", provider(asIs)),
+	Entry("a provider on this machine", provider(func(s *v1alpha1.ModelProviderSpec) { s.Endpoint = "http://127.0.0.1:8000/v1" })),
+	Entry("a model that costs nothing", model(func(m *v1alpha1.Model) { m.Prices = v1alpha1.Prices{Input: "0", Output: "0"} })),
+	Entry("as many models as there may be", provider(func(s *v1alpha1.ModelProviderSpec) {
+		one := s.Models[0]
+		one.Prices.CachedInput = ptr.To[v1alpha1.Amount]("1.25")
+		s.Models = nil
+		for i := range 512 {
+			one.Name = "model-" + strings.Repeat("x", i%64) + string(rune('a'+i%26)) + "-" + time.Duration(i).String()
+			s.Models = append(s.Models, one)
+		}
+	})),
+	Entry("a key", key(asIs)),
+)
+
+var _ = Describe("fills in", func() {
+	It("what a budget leaves out", func(ctx SpecContext) {
+		b := budget(asIs).(*v1alpha1.TenantBudget)
+		Expect(api.Create(ctx, b, client.DryRunAll)).To(Succeed())
+		Expect(b.Spec.TimeZone).To(Equal("UTC"))
+		Expect(b.Spec.Limits[0].Per).To(Equal(v1alpha1.ScopeTenant))
+		Expect(b.Spec.Ladder).To(Equal([]v1alpha1.Rung{{AtPercent: 80, Action: "Warn"}, {AtPercent: 90, Action: "Trip"}}))
+	})
+
+	It("no rungs where the ladder is empty", func(ctx SpecContext) {
+		b := budget(func(s *v1alpha1.TenantBudgetSpec) { s.Ladder = []v1alpha1.Rung{} }).(*v1alpha1.TenantBudget)
+		Expect(api.Create(ctx, b, client.DryRunAll)).To(Succeed())
+		Expect(b.Spec.Ladder).To(BeEmpty())
+	})
+
+	It("the kind of a policy's target", func(ctx SpecContext) {
+		p := policy(asIs).(*v1alpha1.RateLimitPolicy)
+		Expect(api.Create(ctx, p, client.DryRunAll)).To(Succeed())
+		Expect(p.Spec.TargetRef.Kind).To(Equal("TenantBudget"))
+	})
+
+	It("the protocol of a provider", func(ctx SpecContext) {
+		p := provider(asIs).(*v1alpha1.ModelProvider)
+		Expect(api.Create(ctx, p, client.DryRunAll)).To(Succeed())
+		Expect(p.Spec.Protocol).To(Equal("OpenAI"))
+	})
+})
+
+var _ = Describe("does not let change", func() {
+	create := func(ctx context.Context, object client.Object) {
+		GinkgoHelper()
+		Expect(api.Create(ctx, object)).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) { Expect(api.Delete(ctx, object)).To(Succeed()) })
+	}
+
+	It("the tenant of a budget", func(ctx SpecContext) {
+		b := budget(asIs).(*v1alpha1.TenantBudget)
+		create(ctx, b)
+		changed := b.DeepCopy()
+		changed.Spec.Tenant = "globex"
+		expectRefusal(api.Update(ctx, changed), "spec.tenant", "cannot be changed")
+	})
+
+	It("the hash of a key", func(ctx SpecContext) {
+		k := key(asIs).(*v1alpha1.APIKey)
+		create(ctx, k)
+		changed := k.DeepCopy()
+		changed.Spec.SHA256 = strings.Repeat("f", 64)
+		expectRefusal(api.Update(ctx, changed), "spec.sha256", "cannot be changed")
+	})
+})
