@@ -4,6 +4,8 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
+# Steps follow one another; the go command keeps all cores busy by itself.
+.NOTPARALLEL:
 
 # The build must not fetch another Go behind one's back.
 export GOTOOLCHAIN := local
