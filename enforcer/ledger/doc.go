@@ -1,0 +1,6 @@
+// Package ledger takes settled calls to Postgres: one row a call, once.
+//
+// It must never hold up a call, lose one while Postgres is away, or let one row
+// that the database refuses stand in the way of others. What it has written it
+// drops from Redis; what it could not write stays there for another to write.
+package ledger

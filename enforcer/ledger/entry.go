@@ -1,0 +1,89 @@
+package ledger
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/price"
+)
+
+// Outcome is how a call's hold ended.
+type Outcome string
+
+// The outcomes.
+const (
+	// Settled: with the cost of what the provider says was used.
+	Settled Outcome = "Settled"
+	// Voided: without cost, since the provider was not asked, or refused.
+	Voided Outcome = "Voided"
+	// ChargedHold: with the hold itself, since nobody knows what was used.
+	ChargedHold Outcome = "ChargedHold"
+)
+
+// Entry is a call as the ledger keeps it. Its JSON is also what the limiter's
+// store keeps of the call until the ledger has it; while the call is open, what
+// only its end can tell is absent there.
+type Entry struct {
+	CallID string `json:"callID"`
+	// Tenant, User, Tier and Credential are the subject's.
+	Tenant     string `json:"tenant"`
+	User       string `json:"user"`
+	Tier       string `json:"tier,omitempty"`
+	Credential string `json:"credential,omitempty"`
+	Provider   string `json:"provider"`
+	// ModelAsked is what the caller asked for, ModelUsed what the provider was asked for.
+	ModelAsked string `json:"modelAsked"`
+	ModelUsed  string `json:"modelUsed"`
+	// Endpoint is the path that was called, such as "/v1/chat/completions".
+	Endpoint string `json:"endpoint"`
+	Streamed bool   `json:"streamed,omitempty"`
+	Session  string `json:"session"`
+	// Held is the most that the call could cost.
+	Held money.Nanos `json:"held"`
+
+	// AdmittedAt is by the clock of the limiter's store, and SettledAt follows
+	// from it: together they decide nothing, but AdmittedAt says in which periods
+	// the cost was counted.
+	AdmittedAt time.Time `json:"admittedAt,omitzero"`
+	SettledAt  time.Time `json:"settledAt,omitzero"`
+	Outcome    Outcome   `json:"outcome,omitempty"`
+	// Usage is zero unless the outcome is Settled.
+	Usage price.Usage `json:"usage,omitzero"`
+	Cost  money.Nanos `json:"cost,omitempty"`
+	// Duration is from the call's arrival to the end of its answer.
+	Duration time.Duration `json:"durationNanoseconds,omitempty"`
+	// TimeToFirstToken is from the call's arrival to the first bytes of a streamed
+	// answer; nil when there were none.
+	TimeToFirstToken *time.Duration `json:"timeToFirstTokenNanoseconds,omitempty"`
+}
+
+// Overrun is how much the call cost beyond its hold: zero, unless the provider
+// reported more than its bounds allow.
+func (e Entry) Overrun() money.Nanos { return max(0, e.Cost-e.Held) }
+
+// Encode writes the entry as JSON.
+func (e Entry) Encode() []byte {
+	encoded, err := json.Marshal(e)
+	if err != nil {
+		panic(fmt.Sprintf("ledger: an entry is always JSON: %v", err)) // strings, numbers and times of this era
+	}
+	return encoded
+}
+
+// Decode reads what Encode has written.
+func Decode(encoded []byte) (Entry, error) {
+	var e Entry
+	if err := json.Unmarshal(encoded, &e); err != nil {
+		return Entry{}, fmt.Errorf("decode ledger entry: %w", err)
+	}
+	return e, nil
+}
+
+// text is s as Postgres takes it: valid UTF-8 without NUL. A caller chooses the
+// name of the model that is asked for, and must not stop the ledger with it.
+func text(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}

@@ -1,0 +1,4 @@
+package ledger
+
+// SetLimit sets how many entries wait in memory at most.
+func (w *Writer) SetLimit(limit int) { w.limit = limit }

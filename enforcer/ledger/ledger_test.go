@@ -1,0 +1,292 @@
+package ledger_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/price"
+	"github.com/bursar-dev/bursar/enforcer/ledger"
+	"github.com/bursar-dev/bursar/hack/parts/ledgerdb"
+)
+
+func TestEntryRoundTrip(t *testing.T) {
+	open := entry("open")
+	open.AdmittedAt, open.SettledAt, open.Outcome = time.Time{}, time.Time{}, ""
+	open.Usage, open.Cost, open.Duration, open.TimeToFirstToken = price.Usage{}, 0, 0, nil
+	for _, want := range []ledger.Entry{entry("settled"), open, {}} {
+		got, err := ledger.Decode(want.Encode())
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("got %+v, %v; want %+v", got, err, want)
+		}
+	}
+	if got := string(open.Encode()); strings.Contains(got, "admittedAt") || strings.Contains(got, "usage") {
+		t.Errorf("an open call says how it ended: %s", got)
+	}
+	if _, err := ledger.Decode([]byte("record")); err == nil {
+		t.Error("what is no entry was decoded")
+	}
+}
+
+func TestRow(t *testing.T) {
+	db := newDatabase(t, server)
+	w := start(t, db.enforcer, &memory{})
+	voided := entry("voided")
+	voided.Outcome, voided.Cost, voided.Usage, voided.TimeToFirstToken, voided.Streamed = ledger.Voided, 0, price.Usage{}, nil, false
+	w.Add(entry("overrun"))
+	w.Add(voided)
+	flush(t, w)
+
+	row := map[string]any{
+		"call_id": "overrun", "tenant_id": "acme", "user_id": "ana", "tier": "gerente", "credential": "acme/ana-key",
+		"provider": "openai", "model_asked": "mini", "model_used": "mini-2026", "endpoint": "/v1/chat/completions",
+		"streamed": true, "admitted_at": "2026-11-23T12:00:00.123456+00:00", "settled_at": "2026-11-23T12:00:03.123456+00:00",
+		"outcome": "Settled", "input_tokens": 11.0, "cached_input_tokens": 12.0, "output_tokens": 13.0,
+		"held_nanos": 140_000_000.0, "cost_nanos": 150_000_000.0, "overrun_nanos": 10_000_000.0, "cost_cents": 15.0,
+		"duration_ms": 2999.0, "time_to_first_token_ms": 1500.0, "session": "session-1",
+	}
+	wantRow(t, db, row)
+	maps.Copy(row, map[string]any{
+		"call_id": "voided", "outcome": "Voided", "streamed": false, "input_tokens": 0.0, "cached_input_tokens": 0.0, "output_tokens": 0.0,
+		"cost_nanos": 0.0, "overrun_nanos": 0.0, "cost_cents": 0.0, "time_to_first_token_ms": nil,
+	})
+	wantRow(t, db, row)
+}
+
+func wantRow(t *testing.T, db database, want map[string]any) {
+	t.Helper()
+	var raw []byte
+	err := db.admin.QueryRow(t.Context(),
+		`SELECT to_jsonb(l) - 'recorded_at' FROM ai_usage_logs l WHERE call_id = $1 AND recorded_at IS NOT NULL`, want["call_id"]).Scan(&raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]any
+	if err := json.Unmarshal(raw, &got); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("row:\n got %v\nwant %v", got, want)
+	}
+}
+
+func TestEveryCallOnceAndInOrder(t *testing.T) {
+	db, store := newDatabase(t, server), &memory{}
+	w := start(t, db.enforcer, store)
+	var ids, forgotten []string
+	for i := range 2345 {
+		e := entry(number(i))
+		e.Tenant = fmt.Sprint("tenant-", i%3)
+		w.Add(e)
+		ids = append(ids, e.CallID)
+		forgotten = append(forgotten, e.Tenant+"/"+e.CallID)
+	}
+	flush(t, w)
+	again := entry(number(7))
+	again.Cost = 99 * money.USD // what was recorded first stands
+	w.Add(again)
+	flush(t, w)
+	if got := db.ids(t); !slices.Equal(got, ids) {
+		t.Errorf("%d calls in the ledger, want %d in the order in which they were added", len(got), len(ids))
+	}
+	var cost int64
+	if err := db.admin.QueryRow(t.Context(), `SELECT cost_nanos FROM ai_usage_logs WHERE call_id = $1`, number(7)).Scan(&cost); err != nil {
+		t.Fatal(err)
+	}
+	if cost != int64(15*money.Cent) {
+		t.Errorf("a repeat changed the cost to %s", money.Nanos(cost))
+	}
+	forgotten = append(forgotten, "acme/"+number(7))
+	slices.Sort(forgotten)
+	if got := store.ids(); !slices.Equal(got, forgotten) {
+		t.Errorf("%d calls forgotten, want %d", len(got), len(forgotten))
+	}
+}
+
+// TestVisibleSoon: a call is in the ledger within 100 ms, as DESIGN promises.
+func TestVisibleSoon(t *testing.T) {
+	db := newDatabase(t, server)
+	w := start(t, db.enforcer, &memory{})
+	var took []time.Duration
+	for i := range 21 {
+		begin := time.Now()
+		w.Add(entry(number(i)))
+		for len(db.ids(t)) <= i {
+			time.Sleep(time.Millisecond)
+		}
+		took = append(took, time.Since(begin))
+	}
+	slices.Sort(took)
+	if median := took[len(took)/2]; median > 100*time.Millisecond {
+		t.Errorf("half of the calls took more than %s: %v", median, took)
+	}
+}
+
+// TestTextThatPostgresRefuses: a caller may ask for a model of any name.
+func TestTextThatPostgresRefuses(t *testing.T) {
+	db, store := newDatabase(t, server), &memory{}
+	w := start(t, db.enforcer, store)
+	e := entry("nul")
+	e.ModelAsked = "a\x00b\xff"
+	w.Add(e)
+	flush(t, w)
+	var asked string
+	if err := db.admin.QueryRow(t.Context(), `SELECT model_asked FROM ai_usage_logs WHERE call_id = 'nul'`).Scan(&asked); err != nil {
+		t.Fatal(err)
+	}
+	if asked != "a\uFFFDb\uFFFD" {
+		t.Errorf("model asked: %q", asked)
+	}
+}
+
+// TestRowsThatPostgresRefuses: they stand in nobody's way, and stay in Redis.
+func TestRowsThatPostgresRefuses(t *testing.T) {
+	db, store := newDatabase(t, server), &memory{}
+	w := ledger.NewWriter(db.enforcer, store, discard)
+	var ids, forgotten []string
+	for i := range 1000 {
+		e := entry(number(i))
+		switch {
+		case i%333 == 1:
+			e.Outcome = "Nonsense" // against a check
+		case i == 500:
+			e.AdmittedAt = time.Date(300_000, 1, 1, 0, 0, 0, 0, time.UTC) // beyond what Postgres can tell
+		default:
+			ids = append(ids, e.CallID)
+			forgotten = append(forgotten, "acme/"+e.CallID)
+		}
+		w.Add(e)
+	}
+	run, stop := context.WithCancel(t.Context())
+	defer stop()
+	go w.Run(run)
+	flush(t, w)
+	if got := db.ids(t); !slices.Equal(got, ids) {
+		t.Errorf("%d calls in the ledger, want %d", len(got), len(ids))
+	}
+	if got := w.Refused(); got != 4 {
+		t.Errorf("%d calls refused, want 4", got)
+	}
+	if got := store.ids(); !slices.Equal(got, forgotten) {
+		t.Errorf("%d calls forgotten, want the %d that were written", len(got), len(forgotten))
+	}
+}
+
+// TestLossOfPostgres: calls wait while it is away, also when it goes in the midst
+// of writing, and none is lost, repeated or out of order.
+func TestLossOfPostgres(t *testing.T) {
+	opts := ledgerdb.Options{Dir: t.TempDir()}
+	own, err := ledgerdb.Start(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, store := newDatabase(t, own), &memory{}
+	w := start(t, db.enforcer, store)
+	var ids []string
+	add := func(n int) {
+		for range n {
+			e := entry(number(len(ids)))
+			ids = append(ids, e.CallID)
+			w.Add(e)
+		}
+	}
+	opts.Port = own.Port()
+	for range 3 {
+		add(2000)
+		eventually(t, "some calls are written", func() bool { return len(store.ids()) > len(ids)-2000 })
+		if err := own.Crash(); err != nil {
+			t.Fatal(err)
+		}
+		add(100)
+		if w.Waiting() < 100 {
+			t.Fatalf("%d calls wait for a Postgres that is gone, want at least 100", w.Waiting())
+		}
+		_ = own.Stop()
+		if own, err = ledgerdb.Start(t.Context(), opts); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer func() { _ = own.Stop() }()
+	flush(t, w)
+	if got := db.ids(t); !slices.Equal(got, ids) {
+		t.Errorf("%d calls in the ledger, want %d in the order in which they were added", len(got), len(ids))
+	}
+	if got := len(store.ids()); got != len(ids) {
+		t.Errorf("%d calls forgotten, want %d", got, len(ids))
+	}
+}
+
+// TestLossOfRedis: the ledger is written on, and what it has is forgotten later.
+func TestLossOfRedis(t *testing.T) {
+	db, store := newDatabase(t, server), &memory{}
+	store.lose(true)
+	w := start(t, db.enforcer, store)
+	for i := range 1200 {
+		w.Add(entry(number(i)))
+	}
+	eventually(t, "all calls are in the ledger", func() bool { return len(db.ids(t)) == 1200 })
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := w.Flush(ctx); err == nil {
+		t.Error("flushed, though nothing is forgotten")
+	}
+	store.lose(false)
+	flush(t, w)
+	if got := len(store.ids()); got != 1200 {
+		t.Errorf("%d calls forgotten, want 1200", got)
+	}
+}
+
+// TestMemoryIsBounded: calls that find no room are counted, and not forgotten.
+func TestMemoryIsBounded(t *testing.T) {
+	db, store := newDatabase(t, server), &memory{}
+	w := ledger.NewWriter(db.enforcer, store, discard)
+	w.SetLimit(3)
+	for i := range 5 {
+		w.Add(entry(number(i)))
+	}
+	if w.Waiting() != 3 || w.Left() != 2 {
+		t.Errorf("%d calls wait and %d are left, want 3 and 2", w.Waiting(), w.Left())
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	go w.Run(ctx)
+	flush(t, w)
+	if got, want := db.ids(t), []string{number(0), number(1), number(2)}; !slices.Equal(got, want) {
+		t.Errorf("in the ledger: %v, want %v", got, want)
+	}
+	if got := len(store.ids()); got != 3 {
+		t.Errorf("%d calls forgotten, want 3", got)
+	}
+}
+
+func TestFlushGivesUp(t *testing.T) {
+	db := newDatabase(t, server)
+	w := ledger.NewWriter(db.enforcer, &memory{}, discard) // which does not run
+	w.Add(entry("waits"))
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := w.Flush(ctx); err == nil || !strings.Contains(err.Error(), "1 calls are not in the ledger") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// BenchmarkWriter measures how many calls a second one enforcer can record.
+func BenchmarkWriter(b *testing.B) {
+	db := newDatabase(b, server)
+	w := start(b, db.enforcer, &memory{})
+	i := 0
+	for b.Loop() {
+		w.Add(entry(number(i)))
+		i++
+	}
+	flush(b, w)
+	b.ReportMetric(float64(i)/b.Elapsed().Seconds(), "calls/s")
+}

@@ -1,0 +1,155 @@
+package ledger_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/price"
+	"github.com/bursar-dev/bursar/enforcer/ledger"
+	"github.com/bursar-dev/bursar/hack/parts/ledgerdb"
+)
+
+var server *ledgerdb.Server
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	var err error
+	if server, err = ledgerdb.Start(context.Background(), ledgerdb.Options{}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	code := m.Run()
+	if err := server.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}
+
+// database is a ledger: as the enforcer writes it, and as an administrator reads it.
+type database struct{ enforcer, admin *pgxpool.Pool }
+
+func newDatabase(t testing.TB, server *ledgerdb.Server) database {
+	t.Helper()
+	db, err := server.NewDatabase(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	connect := func(dsn string) *pgxpool.Pool {
+		pool, err := pgxpool.New(context.Background(), dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(pool.Close)
+		return pool
+	}
+	return database{enforcer: connect(db.Enforcer), admin: connect(db.Admin)}
+}
+
+// ids are the calls in the ledger, in the order in which they were written.
+func (db database) ids(t testing.TB) (ids []string) {
+	t.Helper()
+	err := db.admin.QueryRow(context.Background(),
+		`SELECT coalesce(array_agg(call_id ORDER BY tableoid, ctid), '{}') FROM ai_usage_logs`).Scan(&ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ids
+}
+
+// memory is a store that knows which calls it was told to forget.
+type memory struct {
+	mu        sync.Mutex
+	forgotten []string
+	lost      bool
+}
+
+func (m *memory) Forget(_ context.Context, tenant string, ids []string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.lost {
+		return errors.New("the store is lost")
+	}
+	for _, id := range ids {
+		m.forgotten = append(m.forgotten, tenant+"/"+id)
+	}
+	return nil
+}
+
+func (m *memory) lose(lost bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lost = lost
+}
+
+func (m *memory) ids() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Sorted(slices.Values(m.forgotten))
+}
+
+// start runs a Writer until the test ends.
+func start(t testing.TB, db ledger.Database, store ledger.Store) *ledger.Writer {
+	t.Helper()
+	w := ledger.NewWriter(db, store, discard)
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		stop()
+		<-done
+	})
+	return w
+}
+
+func flush(t testing.TB, w *ledger.Writer) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := w.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+var discard = slog.New(slog.DiscardHandler)
+
+var admitted = time.Date(2026, 11, 23, 12, 0, 0, 123456000, time.UTC)
+
+// entry is a call in which no two numbers are the same.
+func entry(id string) ledger.Entry {
+	first := 1500 * time.Millisecond
+	return ledger.Entry{
+		CallID: id, Tenant: "acme", User: "ana", Tier: "gerente", Credential: "acme/ana-key",
+		Provider: "openai", ModelAsked: "mini", ModelUsed: "mini-2026", Endpoint: "/v1/chat/completions",
+		Streamed: true, Session: "session-1",
+		AdmittedAt: admitted, SettledAt: admitted.Add(3 * time.Second),
+		Outcome: ledger.Settled, Usage: price.Usage{Input: 11, CachedInput: 12, Output: 13},
+		Held: 14 * money.Cent, Cost: 15 * money.Cent,
+		Duration: 2999 * time.Millisecond, TimeToFirstToken: &first,
+	}
+}
+
+func number(i int) string { return fmt.Sprintf("call-%06d", i) }
