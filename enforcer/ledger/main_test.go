@@ -61,7 +61,7 @@ func newDatabase(t testing.TB, server *ledgerdb.Server) database {
 func (db database) ids(t testing.TB) (ids []string) {
 	t.Helper()
 	err := db.admin.QueryRow(context.Background(),
-		`SELECT coalesce(array_agg(call_id ORDER BY tableoid, ctid), '{}') FROM ai_usage_logs`).Scan(&ids)
+		`SELECT coalesce(array_agg(call_id ORDER BY recorded_at, call_id), '{}') FROM ai_usage_logs`).Scan(&ids)
 	if err != nil {
 		t.Fatal(err)
 	}
