@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/config"
+	"github.com/bursar-dev/bursar/enforcer/ledger"
+	"github.com/bursar-dev/bursar/enforcer/provider"
+	"github.com/bursar-dev/bursar/enforcer/proxy"
+	"github.com/bursar-dev/bursar/enforcer/session"
+	"github.com/bursar-dev/bursar/enforcer/store"
+)
+
+// How long the steps of a shutdown may take that follow --shutdown-grace.
+const (
+	cutGrace    = 5 * time.Second  // for handlers to end whose answers were cut
+	settleGrace = 10 * time.Second // for calls to be settled
+	flushGrace  = 10 * time.Second // for the ledger to have them
+	leaveGrace  = 2 * time.Second  // for the session to leave
+)
+
+// enforcer is everything that runs in this process.
+type enforcer struct {
+	options options
+	log     *slog.Logger
+
+	redis    redis.UniversalClient
+	database *pgxpool.Pool
+	provider *provider.Client
+
+	follower *config.Follower
+	session  *session.Session
+	admitter *admission.Admitter
+	ledger   *ledger.Writer
+	proxy    *proxy.Proxy
+
+	calls, health     *http.Server
+	callsAt, healthAt net.Listener
+	shuttingDown      atomic.Bool
+	background        sync.WaitGroup
+	inBackground      context.Context
+	stopBackground    context.CancelFunc
+}
+
+// newEnforcer puts an enforcer together and opens its ports. Redis and Postgres
+// need not be there yet.
+func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
+	e = &enforcer{options: options, log: log}
+	e.inBackground, e.stopBackground = context.WithCancel(context.Background())
+	if e.redis, err = connectRedis(options.redisURL); err != nil {
+		return nil, err
+	}
+	if e.database, err = connectDatabase(options.databaseURL); err != nil {
+		return nil, err
+	}
+	running := config.New()
+	e.follower = config.NewFollower(e.redis, running, log)
+	e.session = session.New(e.redis, running, log)
+	limiter := store.New(e.redis, e.session.ID())
+	e.admitter = admission.NewAdmitter(limiter)
+	e.ledger = ledger.NewWriter(e.database, limiter, log)
+	e.provider = provider.NewClient(options.credentialsDir)
+	registry := prometheus.NewRegistry()
+	e.proxy = proxy.New(proxy.Options{
+		Config: running, Admitter: e.admitter, Client: e.provider, Ledger: e.ledger,
+		Metrics: proxy.NewMetrics(registry), Log: log, Session: e.session.ID(),
+		MaxRequestBytes: options.maxRequestBytes, DrainTimeout: options.drainTimeout,
+	})
+	registerMetrics(registry, running, e.ledger)
+	e.calls, e.health = e.newServer(e.proxy), e.newServer(e.healthHandler(registry))
+	if e.callsAt, err = net.Listen("tcp", options.listenAddress); err != nil {
+		return nil, err
+	}
+	if e.healthAt, err = net.Listen("tcp", options.healthAddress); err != nil {
+		return nil, errors.Join(err, e.callsAt.Close())
+	}
+	return e, nil
+}
+
+func connectRedis(url string) (redis.UniversalClient, error) {
+	options, err := redis.ParseURL(url)
+	if err != nil {
+		return nil, errors.New("the URL of Redis cannot be read") // the error may quote its password
+	}
+	options.ContextTimeoutEnabled = true
+	return redis.NewClient(options), nil
+}
+
+func connectDatabase(url string) (*pgxpool.Pool, error) {
+	options, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("the URL of Postgres: %w", err) // pgx leaves passwords out
+	}
+	options.MaxConns = 4 // the ledger's writer uses one at a time
+	return pgxpool.NewWithConfig(context.Background(), options)
+}
+
+func (e *enforcer) newServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(e.log.Handler(), slog.LevelWarn),
+	}
+}
+
+// run serves until ctx ends, and then shuts down in good order.
+func (e *enforcer) run(ctx context.Context) error {
+	for _, task := range []func(context.Context){e.follower.Run, e.session.Run, e.admitter.Run, e.ledger.Run} {
+		e.background.Go(func() { task(e.inBackground) })
+	}
+	failed := make(chan error, 2)
+	serve := func(server *http.Server, listener net.Listener) {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			failed <- err
+		}
+	}
+	go serve(e.calls, e.callsAt)
+	go serve(e.health, e.healthAt)
+	e.log.Info("enforcer serves", "calls", e.callsAt.Addr(), "health", e.healthAt.Addr(), "session", e.session.ID())
+	var failure error
+	select {
+	case <-ctx.Done():
+	case failure = <-failed:
+	}
+	return errors.Join(failure, e.shutdown())
+}
+
+// shutdown lets answers that are under way finish, settles their calls, writes
+// them to the ledger, and leaves. An error means that some calls are left in Redis.
+func (e *enforcer) shutdown() error {
+	e.shuttingDown.Store(true)
+	e.log.Info("shutting down: answers under way may finish", "within", e.options.shutdownGrace.String())
+	e.stopServing()
+	err := errors.Join(within(settleGrace, e.proxy.Drain), within(flushGrace, e.ledger.Flush))
+	e.stopBackground()
+	e.background.Wait()
+	if err == nil { // else somebody must find what the session has left behind
+		err = within(leaveGrace, e.session.Leave)
+	}
+	e.provider.Close()
+	e.database.Close()
+	err = errors.Join(err, e.redis.Close(), e.health.Close())
+	if err == nil {
+		e.log.Info("all calls are settled and in the ledger")
+	}
+	return err
+}
+
+// stopServing closes the port and waits until all handlers have ended; those that
+// take too long have their answers cut.
+func (e *enforcer) stopServing() {
+	if within(e.options.shutdownGrace, e.calls.Shutdown) == nil {
+		return
+	}
+	e.log.Warn("answers under way are cut")
+	e.proxy.Cut()
+	if err := within(cutGrace, e.calls.Shutdown); err != nil {
+		e.log.Error("handlers do not end", "error", errors.Join(err, e.calls.Close()))
+	}
+}
+
+func within(d time.Duration, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	return do(ctx)
+}

@@ -1,0 +1,54 @@
+// Command enforcer is Bursar's data plane: it admits or refuses every model call
+// before it is made, passes admitted calls to their providers, and settles them.
+//
+// It needs Redis and Postgres, and nothing of Kubernetes. SIGTERM lets answers
+// that are under way finish; a second one does not.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	_ "time/tzdata" // time zones of tenants, wherever this runs
+
+	"github.com/redis/go-redis/v9"
+	"github.com/spf13/pflag"
+)
+
+func main() {
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	redis.SetLogger(redisLog{log})
+	options, err := parseOptions(os.Args[1:], os.Getenv)
+	switch {
+	case errors.Is(err, pflag.ErrHelp):
+		return
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "enforcer:", err)
+		os.Exit(2)
+	}
+	if err := run(options, log); err != nil {
+		log.Error("enforcer ends", "error", err)
+		os.Exit(1)
+	}
+}
+
+func run(options options, log *slog.Logger) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	context.AfterFunc(ctx, stop) // the next signal ends the process
+	e, err := newEnforcer(options, log)
+	if err != nil {
+		return err
+	}
+	return e.run(ctx)
+}
+
+// redisLog takes what the Redis client has to say into the log.
+type redisLog struct{ log *slog.Logger }
+
+func (l redisLog) Printf(ctx context.Context, format string, args ...any) {
+	l.log.WarnContext(ctx, "redis client: "+fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// options are what an enforcer is told when it starts.
+type options struct {
+	listenAddress, healthAddress string
+	// redisURL and databaseURL may hold passwords: they are not to be logged.
+	redisURL, databaseURL string
+	credentialsDir        string
+	shutdownGrace         time.Duration
+	drainTimeout          time.Duration
+	maxRequestBytes       int64
+}
+
+// The environment variables with secrets, which have no place on a command line.
+const (
+	redisVariable    = "BURSAR_REDIS_URL"
+	databaseVariable = "BURSAR_DATABASE_URL"
+)
+
+const usage = `Usage: enforcer [flags]
+
+Admits or refuses model calls before they are made, passes admitted ones to their
+providers, and settles them.
+
+Environment:
+  BURSAR_REDIS_URL      where Redis is, such as "redis://:password@host:6379/0";
+                        rediss:// for TLS
+  BURSAR_DATABASE_URL   where Postgres is, as a member of role bursar_enforcer, such
+                        as "postgres://user:password@host:5432/bursar"
+
+Flags:
+`
+
+func parseOptions(args []string, getenv func(string) string) (options, error) {
+	var o options
+	flags := pflag.NewFlagSet("enforcer", pflag.ContinueOnError)
+	flags.SortFlags = false
+	flags.Usage = func() { fmt.Fprint(os.Stdout, usage, flags.FlagUsages()) }
+	flags.StringVar(&o.listenAddress, "listen-address", ":8080", "where calls are served")
+	flags.StringVar(&o.healthAddress, "health-address", ":8081", "where /healthz, /readyz and /metrics are served")
+	flags.StringVar(&o.redisURL, "redis-url", "", "where Redis is, if its URL has no password; else use "+redisVariable)
+	flags.StringVar(&o.credentialsDir, "provider-credentials-dir", "/etc/bursar/providers", "directory with the providers' API keys, one in a file")
+	flags.DurationVar(&o.shutdownGrace, "shutdown-grace", 2*time.Minute, "how long answers that are under way may take to finish after SIGTERM; settling the calls may take 30s more")
+	flags.DurationVar(&o.drainTimeout, "drain-timeout", time.Minute, "how long an answer is read on after its client has hung up, to learn what it cost")
+	flags.Int64Var(&o.maxRequestBytes, "max-request-bytes", 32<<20, "size of the largest request body that is taken")
+	if err := flags.Parse(args); err != nil {
+		return options{}, err
+	}
+	if flags.NArg() > 0 {
+		return options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	o.databaseURL = getenv(databaseVariable)
+	if o.redisURL == "" {
+		o.redisURL = getenv(redisVariable)
+	} else if hasPassword(o.redisURL) {
+		return options{}, errors.New("--redis-url has a password, which everybody on the machine can read there: use " + redisVariable)
+	}
+	return o, o.validate()
+}
+
+func hasPassword(raw string) bool {
+	u, err := url.Parse(raw)
+	if err != nil || u.User == nil {
+		return false
+	}
+	_, has := u.User.Password()
+	return has
+}
+
+func (o options) validate() error {
+	switch {
+	case o.redisURL == "":
+		return errors.New("where is Redis? Set " + redisVariable + " or --redis-url")
+	case o.databaseURL == "":
+		return errors.New("where is Postgres? Set " + databaseVariable)
+	case o.maxRequestBytes < 1:
+		return errors.New("--max-request-bytes must be at least 1")
+	case o.drainTimeout < 0 || o.shutdownGrace < 0:
+		return errors.New("--drain-timeout and --shutdown-grace must not be negative")
+	}
+	return nil
+}

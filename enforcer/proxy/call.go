@@ -1,0 +1,191 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/bursar-dev/bursar/api/price"
+	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/config"
+	"github.com/bursar-dev/bursar/enforcer/identity"
+	"github.com/bursar-dev/bursar/enforcer/ledger"
+	"github.com/bursar-dev/bursar/enforcer/provider"
+)
+
+const (
+	// readTimeout is how long a client may take to send a request's body.
+	readTimeout = time.Minute
+	// admitTimeout is how long the limiter's store may take to decide.
+	admitTimeout = 2 * time.Second
+)
+
+// CallIDHeader is the field of an answer that names the call, in the ledger and
+// towards the provider, too.
+const CallIDHeader = "X-Bursar-Call-Id"
+
+// call is a call on its way. Each step adds what it found out.
+type call struct {
+	id       string
+	arrived  time.Time
+	protocol provider.Protocol
+
+	subject  admission.Subject       // identify
+	tenant   *admission.Tenant       // identify
+	request  provider.Request        // read
+	route    *config.Route           // bound
+	bounded  provider.Call           // bound
+	rates    []admission.RateReading // admit
+	hold     *admission.Hold         // admit
+	heldFrom time.Time               // admit: when, by this machine's clock
+	progress progress                // forward
+}
+
+// progress is what is known of a call that is being forwarded. How the call ends
+// follows from it, at whatever point that comes.
+type progress struct {
+	// sent is whether the provider may have been asked.
+	sent bool
+	// status is the status of the provider's answer; 0 while there is none.
+	status int
+	// usage is what the provider says that the call used; nil while it does not.
+	usage *price.Usage
+	// firstToken is when the first bytes of a streamed answer came; zero when none did.
+	firstToken time.Time
+}
+
+// serveCalls serves the calls of a protocol.
+func (p *Proxy) serveCalls(protocol provider.Protocol) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		c := &call{id: newID(), arrived: time.Now(), protocol: protocol}
+		w.Header().Set(CallIDHeader, c.id)
+		defer p.end(c) // also when a step panics
+		for _, step := range []func(*call, http.ResponseWriter, *http.Request) *refusal{
+			p.identify, p.read, p.bound, p.admit, p.forward,
+		} {
+			if refusal := step(c, w, r); refusal != nil {
+				p.refuse(w, refusal)
+				return
+			}
+		}
+	}
+}
+
+// newID is a name for a call, unique for all time, and later ones are greater,
+// which indexes like.
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// identify finds out who calls, and who pays.
+func (p *Proxy) identify(c *call, _ http.ResponseWriter, r *http.Request) (no *refusal) {
+	if c.subject, no = p.subject(r); no != nil {
+		return no
+	}
+	var ok bool
+	if c.tenant, ok = p.Config.Tenant(c.subject.Tenant); !ok {
+		return noBudget(c.subject)
+	}
+	return nil
+}
+
+// subject is who sent a request.
+func (p *Proxy) subject(r *http.Request) (admission.Subject, *refusal) {
+	subject, err := p.identifier.Identify(r.Header)
+	switch {
+	case err == nil:
+		return subject, nil
+	case errors.Is(err, identity.ErrUnknown) && p.Config.Running().Incarnation == "":
+		// Nobody is known before the first configuration has come.
+		return subject, notConfigured()
+	}
+	return subject, badCredential(err)
+}
+
+// read reads the request.
+func (p *Proxy) read(c *call, w http.ResponseWriter, r *http.Request) *refusal {
+	body, err := p.readBody(w, r)
+	if err != nil {
+		return unreadable(err)
+	}
+	if c.request, err = c.protocol.Read(body); err != nil {
+		return badRequest(err)
+	}
+	return nil
+}
+
+func (p *Proxy) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	control := http.NewResponseController(w)
+	if err := control.SetReadDeadline(time.Now().Add(readTimeout)); err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, p.MaxRequestBytes))
+	if err != nil {
+		return nil, err
+	}
+	// The deadline is not for what comes after: the answer may take its time.
+	return body, control.SetReadDeadline(time.Time{})
+}
+
+// bound finds the model, and what the call can cost there at most.
+func (p *Proxy) bound(c *call, _ http.ResponseWriter, _ *http.Request) *refusal {
+	route, ok := p.Config.Route(c.request.Model())
+	if !ok || route.Provider.Protocol != c.protocol.Of() {
+		return unknownModel(c.request.Model())
+	}
+	bounded, err := c.request.For(route.Model)
+	if err != nil {
+		return badRequest(err)
+	}
+	c.route, c.bounded = route, bounded
+	return nil
+}
+
+// admit has the call admitted, and its bound held. A client that goes meanwhile
+// does not interrupt it: an admission without an answer may have taken a hold.
+func (p *Proxy) admit(c *call, w http.ResponseWriter, r *http.Request) *refusal {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), admitTimeout)
+	defer cancel()
+	asked := time.Now()
+	decision, err := p.Admitter.Admit(ctx, c.tenant, admission.Call{
+		ID:      c.id,
+		Subject: c.subject,
+		Bound:   c.bounded.Cost,
+		Tokens:  c.bounded.Bound.Total(),
+		Record:  p.opening(c).Encode(),
+	})
+	p.Metrics.asked(asked)
+	if err != nil {
+		p.Log.Error("a call could not be decided", "call", c.id, "error", err)
+		return storeLost()
+	}
+	setRates(w.Header(), decision.Rates)
+	if decision.Hold == nil {
+		return notAdmitted(c.subject, decision.Refusal)
+	}
+	c.hold, c.heldFrom = decision.Hold, time.Now()
+	p.calls.Add(1)
+	p.Metrics.admitted()
+	return nil
+}
+
+// opening is the call's entry in the ledger, as far as it is known before the
+// call is made.
+func (p *Proxy) opening(c *call) ledger.Entry {
+	return ledger.Entry{
+		CallID:     c.id,
+		Tenant:     c.subject.Tenant,
+		User:       c.subject.User,
+		Tier:       c.subject.Tier,
+		Credential: c.subject.Credential,
+		Provider:   c.route.Provider.Name,
+		ModelAsked: c.request.Model(),
+		ModelUsed:  c.route.Model.UpstreamName,
+		Endpoint:   "/v1" + c.protocol.Path(),
+		Streamed:   c.request.Streamed(),
+		Session:    p.Session,
+		Held:       c.bounded.Cost,
+	}
+}

@@ -1,0 +1,125 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/config"
+	"github.com/bursar-dev/bursar/enforcer/identity"
+	"github.com/bursar-dev/bursar/enforcer/ledger"
+	"github.com/bursar-dev/bursar/enforcer/provider"
+)
+
+// Config is the configuration that calls are made by.
+type Config interface {
+	identity.Credentials
+	Tenant(name string) (*admission.Tenant, bool)
+	Route(model string) (*config.Route, bool)
+	Routes() []*config.Route
+	Running() config.Running
+}
+
+// Admitter admits calls.
+type Admitter interface {
+	Admit(ctx context.Context, tenant *admission.Tenant, call admission.Call) (admission.Decision, error)
+}
+
+// Ledger takes calls that were settled.
+type Ledger interface {
+	Add(ledger.Entry)
+}
+
+// Options are what a Proxy is made of.
+type Options struct {
+	Config   Config
+	Admitter Admitter
+	Client   *provider.Client
+	Ledger   Ledger
+	Metrics  *Metrics
+	Log      *slog.Logger
+	// Session is the session that the holds belong to.
+	Session string
+	// MaxRequestBytes is the size of the largest request body that is read.
+	MaxRequestBytes int64
+	// DrainTimeout is how long an answer is read on after its client has gone.
+	DrainTimeout time.Duration
+}
+
+// Proxy is an http.Handler that passes calls to providers.
+type Proxy struct {
+	Options
+	identifier *identity.Identifier
+	endpoints  map[string]endpoint
+
+	// calls counts those that were admitted and are not settled, givenUp those that
+	// were not and will not be.
+	calls   sync.WaitGroup
+	givenUp atomic.Int64
+	// forwarding ends when answers that are under way must be cut, settling when
+	// calls that could not be settled must be given up.
+	forwarding, settling context.Context
+	cut, giveUp          context.CancelFunc
+}
+
+// endpoint is what is served at a path.
+type endpoint struct {
+	method string
+	serve  http.HandlerFunc
+}
+
+// New makes a Proxy.
+func New(options Options) *Proxy {
+	p := &Proxy{
+		Options:    options,
+		identifier: identity.NewIdentifier(options.Config, time.Now),
+	}
+	p.forwarding, p.cut = context.WithCancel(context.Background())
+	p.settling, p.giveUp = context.WithCancel(context.Background())
+	p.endpoints = map[string]endpoint{
+		"/v1/chat/completions": {http.MethodPost, p.serveCalls(provider.ChatCompletions{})},
+		"/v1/models":           {http.MethodGet, p.serveModels},
+	}
+	return p
+}
+
+// ServeHTTP serves a request.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// The deadline of an earlier answer on the connection is not for this one. If it
+	// cannot be cleared, the connection is no more, and nothing depends on it.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+	switch endpoint, ok := p.endpoints[r.URL.Path]; {
+	case !ok:
+		p.refuse(w, unknownPath(r))
+	case r.Method != endpoint.method:
+		p.refuse(w, wrongMethod(r, endpoint.method))
+	default:
+		endpoint.serve(w, r)
+	}
+}
+
+// Cut ends all answers that are under way, as if their providers had.
+func (p *Proxy) Cut() { p.cut() }
+
+// Drain waits until all calls are settled. When ctx ends before that, the rest is
+// given up: what their calls hold in Redis is left to be charged in full.
+// REQUIRES: no handler runs, and none will.
+func (p *Proxy) Drain(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, p.giveUp)
+	defer stop()
+	p.calls.Wait()
+	if n := p.givenUp.Load(); n > 0 {
+		return fmt.Errorf("%d calls were not settled", n)
+	}
+	return nil
+}
+
+func (p *Proxy) refuse(w http.ResponseWriter, r *refusal) {
+	p.Metrics.refused(r)
+	r.write(w)
+}

@@ -1,0 +1,78 @@
+package proxy
+
+import (
+	"context"
+	"time"
+
+	"github.com/bursar-dev/bursar/enforcer/ledger"
+	"github.com/bursar-dev/bursar/enforcer/retry"
+)
+
+// end ends the call's hold, if it has one, off the client's path.
+func (p *Proxy) end(c *call) {
+	if c.hold == nil {
+		return
+	}
+	entry, tokens := p.closing(c)
+	go func() {
+		defer p.calls.Done()
+		p.settle(c, entry, tokens)
+	}()
+}
+
+// closing is the call's entry in the ledger, and how many tokens it used of those
+// that it was admitted with.
+func (p *Proxy) closing(c *call) (entry ledger.Entry, tokens int64) {
+	now := time.Now()
+	entry = p.opening(c)
+	entry.AdmittedAt = c.hold.AdmittedAt()
+	entry.SettledAt = entry.AdmittedAt.Add(now.Sub(c.heldFrom))
+	entry.Duration = now.Sub(c.arrived)
+	if first := c.progress.firstToken; !first.IsZero() {
+		wait := first.Sub(c.arrived)
+		entry.TimeToFirstToken = &wait
+	}
+	tokens = c.charge(&entry)
+	return entry, tokens
+}
+
+// charge says how the call ended and what it cost, and returns its tokens: nothing
+// where the provider was not asked or refused, what it says was used where that
+// can be believed, and the hold where nobody knows.
+func (c *call) charge(entry *ledger.Entry) (tokens int64) {
+	if !c.progress.sent || c.progress.status >= 300 {
+		entry.Outcome = ledger.Voided
+		return 0
+	}
+	if usage := c.progress.usage; usage != nil {
+		if cost, err := c.route.Model.Prices.Cost(*usage); err == nil {
+			entry.Outcome, entry.Cost, entry.Usage = ledger.Settled, cost, *usage
+			return usage.Total()
+		}
+	}
+	entry.Outcome, entry.Cost = ledger.ChargedHold, c.hold.Bound()
+	return c.bounded.Bound.Total()
+}
+
+// settle posts the cost, tries until that is done, and then hands the entry to the
+// ledger: what the ledger has, the counters have.
+func (p *Proxy) settle(c *call, entry ledger.Entry, tokens int64) {
+	ended := time.Now()
+	record := entry.Encode()
+	logged := false
+	err := retry.Until(p.settling, func(ctx context.Context) error {
+		return c.hold.Settle(ctx, entry.Cost, tokens, record)
+	}, func(err error, _ time.Duration) {
+		if !logged {
+			p.Log.Error("a call cannot be settled yet", "call", c.id, "error", err)
+			logged = true
+		}
+	})
+	if err != nil {
+		p.givenUp.Add(1)
+		p.Log.Error("a call was not settled: its hold stays, to be charged in full", "error", err, "entry", string(record))
+		return
+	}
+	p.Metrics.settled(entry, ended)
+	p.Ledger.Add(entry)
+}
