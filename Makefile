@@ -24,6 +24,9 @@ endif
 GENERATED := api/v1alpha1/zz_generated.deepcopy.go api/v1alpha1/applyconfiguration config/crd/bases config/rbac/role.yaml
 MODULES := . hack/tools hack/tools/golangci-lint
 
+# With the flags of `make build`, so that nothing is compiled twice.
+go-run := CGO_ENABLED=0 go run -trimpath
+
 ##@ First
 
 .PHONY: help
@@ -34,7 +37,7 @@ help: ## List the targets
 
 .PHONY: demo
 demo: build tools parts ## Show a budget at work, from YAML to a refused call and back, on real parts
-	go run ./hack/demo
+	$(go-run) ./hack/demo
 
 .PHONY: test
 test: tools parts ## Run all tests, with the race detector, on real parts
@@ -42,7 +45,7 @@ test: tools parts ## Run all tests, with the race detector, on real parts
 
 .PHONY: run
 run: build tools parts ## Run everything until Ctrl-C; DEV_DIR=... puts its files elsewhere than .dev
-	go run ./hack/run
+	$(go-run) ./hack/run
 
 ##@ Code
 

@@ -50,8 +50,9 @@ follow() {
 		show
 	done
 	[ ! -t 2 ] || printf '\r\033[K' >&2
-	printf '%s: built in %d:%02d min, %d packages compiled\n' \
-		"$label" $((SECONDS / 60)) $((SECONDS % 60)) "$packages" >&2
 }
 
+shopt -s lastpipe # follow counts in this shell.
 build "$@" 2>&1 | follow
+printf '%s: built in %d:%02d min, %d packages compiled\n' \
+	"$label" $((SECONDS / 60)) $((SECONDS % 60)) "$packages" >&2

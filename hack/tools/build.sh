@@ -39,5 +39,6 @@ mkdir -p bin
 bin=$PWD/bin
 cd "$module"
 # Two builds side by side must not write into one file, nor leave half of one.
+trap 'rm -f "$bin/.$name.$$"' EXIT
 LDFLAGS=$ldflags ../"$([ "$module" = . ] || echo ../)"gobuild.sh "$name" "$bin/.$name.$$" "$package"
 mv "$bin/.$name.$$" "$bin/$name"
