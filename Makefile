@@ -77,6 +77,10 @@ verify: generate lint ## Check that generated code, modules and formatting are c
 	go vet ./...
 	@for module in $(MODULES); do (cd $$module && echo "go mod tidy -diff in $$module" && go mod tidy -diff); done
 
+.PHONY: bench
+bench: parts ## Run the data plane's benchmarks
+	go test -run '^$$' -bench . -benchmem ./enforcer/...
+
 ##@ Parts
 
 .PHONY: tools
