@@ -1,0 +1,123 @@
+package setup_test
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	goredis "github.com/redis/go-redis/v9"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
+)
+
+// enforcer is what the control plane sees of an enforcer: its heartbeats.
+type enforcer struct {
+	id      string
+	mu      sync.Mutex
+	state   limiterv1.SessionState
+	follows bool
+	stop    context.CancelFunc
+	ended   chan struct{}
+}
+
+// startEnforcer starts an enforcer that runs nothing yet. With follows, it runs
+// what the configuration has come to, at each of its frequent heartbeats.
+func startEnforcer(follows bool) *enforcer {
+	ctx, cancel := context.WithCancel(context.Background())
+	e := &enforcer{id: uuid.NewString(), follows: follows, stop: cancel, ended: make(chan struct{})}
+	e.state.Host = "a test"
+	e.beat(ctx, true)
+	go func() {
+		defer close(e.ended)
+		for ctx.Err() == nil {
+			select {
+			case <-ctx.Done():
+			case <-time.After(50 * time.Millisecond):
+				e.beat(ctx, false)
+			}
+		}
+	}()
+	DeferCleanup(e.leave)
+	return e
+}
+
+// beat says that the enforcer lives, and what it runs.
+func (e *enforcer) beat(ctx context.Context, news bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.follows {
+		incarnation, _ := redisClient.Get(ctx, limiterv1.IncarnationKey).Result()
+		revision, _ := redisClient.Get(ctx, limiterv1.RevisionKey).Int64()
+		news = news || revision != e.state.Revision || incarnation != e.state.Incarnation
+		e.state.Incarnation, e.state.Revision = incarnation, revision
+	}
+	state, err := json.Marshal(e.state)
+	if err != nil {
+		panic(err)
+	}
+	now, err := redisClient.Time(ctx).Result()
+	if err != nil {
+		return // A test has stopped Redis.
+	}
+	_ = redisClient.ZAdd(ctx, limiterv1.SessionsKey, goredis.Z{Score: float64(now.UnixMilli()), Member: e.id}).Err()
+	_ = redisClient.HSet(ctx, limiterv1.SessionStatesKey, e.id, state).Err()
+	if news {
+		_ = redisClient.Publish(ctx, limiterv1.FeedChannel, limiterv1.FeedSession+" "+e.id).Err()
+	}
+}
+
+// runs makes the enforcer say that it runs the revision.
+func (e *enforcer) runs(ctx context.Context, revision int64) {
+	GinkgoHelper()
+	incarnation, err := redisClient.Get(ctx, limiterv1.IncarnationKey).Result()
+	Expect(err).NotTo(HaveOccurred())
+	e.mu.Lock()
+	e.state.Incarnation, e.state.Revision = incarnation, revision
+	e.mu.Unlock()
+	e.beat(ctx, true)
+}
+
+// leave ends the enforcer in good order.
+func (e *enforcer) leave() {
+	e.stop()
+	<-e.ended
+	ctx := context.Background()
+	_ = redisClient.ZRem(ctx, limiterv1.SessionsKey, e.id).Err()
+	_ = redisClient.HDel(ctx, limiterv1.SessionStatesKey, e.id).Err()
+	_ = redisClient.Publish(ctx, limiterv1.FeedChannel, limiterv1.FeedSession+" "+e.id).Err()
+}
+
+// die ends the enforcer as a crash would: without a word.
+func (e *enforcer) die() {
+	e.stop()
+	<-e.ended
+}
+
+// spend makes the counters of a tenant say what was spent and is held in the
+// present period of a kind. With told, the control plane hears of it at once.
+func spend(ctx context.Context, tenant string, kind period.Kind, spent, held money.Nanos, told bool) {
+	GinkgoHelper()
+	now, err := redisClient.Time(ctx).Result()
+	Expect(err).NotTo(HaveOccurred())
+	span := period.Of(kind, time.UTC, now)
+	counter := limiterv1.MoneyCounter{Start: span.Start, End: span.End, Spent: spent, Held: held}
+	Expect(redisClient.HSet(ctx, limiterv1.TenantCountersKey(tenant), limiterv1.MoneyField(kind), counter.Encode()).Err()).To(Succeed())
+	if told {
+		Expect(redisClient.Publish(ctx, limiterv1.FeedChannel, limiterv1.FeedTenant+" "+tenant).Err()).To(Succeed())
+	}
+}
+
+// stored is the document as it stands in Redis; empty when there is none.
+func stored(ctx context.Context, id string) string {
+	body, err := redisClient.HGet(ctx, limiterv1.DocumentsKey, id).Result()
+	if err != nil && err != goredis.Nil {
+		return err.Error()
+	}
+	return body
+}

@@ -1,0 +1,196 @@
+package setup_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/rand"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/conditions"
+)
+
+// newNamespace makes a namespace that no other test knows; it is the tenant, too.
+func newNamespace(ctx context.Context, labels ...string) string {
+	GinkgoHelper()
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "t-" + rand.String(8), Labels: map[string]string{}}}
+	for _, label := range labels {
+		namespace.Labels[label] = "true"
+	}
+	Expect(api.Create(ctx, namespace)).To(Succeed())
+	return namespace.Name
+}
+
+func newBudget(namespace string) *v1alpha1.TenantBudget {
+	return &v1alpha1.TenantBudget{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "budget"},
+		Spec: v1alpha1.TenantBudgetSpec{
+			Tenant: namespace,
+			Limits: []v1alpha1.MoneyLimit{
+				{Name: "daily", Period: "Day", Amount: "5.00"},
+				{Name: "monthly", Period: "Month", Amount: "100.00"},
+				{Name: "each-user", Period: "Day", Amount: "0.50", Per: v1alpha1.ScopeUser},
+			},
+			Ladder: []v1alpha1.Rung{{AtPercent: 80, Action: "Warn"}, {AtPercent: 90, Action: "Trip"}},
+		},
+	}
+}
+
+func newPolicy(namespace, name string) *v1alpha1.RateLimitPolicy {
+	return &v1alpha1.RateLimitPolicy{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec: v1alpha1.RateLimitPolicySpec{
+			TargetRef: v1alpha1.TargetRef{Kind: "TenantBudget", Name: "budget"},
+			Limits:    []v1alpha1.RateLimit{{Name: "all", Per: v1alpha1.ScopeUser, Requests: ptr.To[int64](5), Window: "1m"}},
+		},
+	}
+}
+
+func newKey(namespace, name string) *v1alpha1.APIKey {
+	hash := sha256.Sum256([]byte(namespace + name))
+	return &v1alpha1.APIKey{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec: v1alpha1.APIKeySpec{
+			SHA256: hex.EncodeToString(hash[:]), BudgetRef: v1alpha1.BudgetRef{Name: "budget"}, User: "ana", Tier: "gerente",
+		},
+	}
+}
+
+func newProvider(models ...string) *v1alpha1.ModelProvider {
+	p := &v1alpha1.ModelProvider{
+		ObjectMeta: metav1.ObjectMeta{Name: "p-" + rand.String(8)},
+		Spec:       v1alpha1.ModelProviderSpec{Endpoint: "https://api.example.com/v1"},
+	}
+	for _, model := range models {
+		p.Spec.Models = append(p.Spec.Models, v1alpha1.Model{
+			Name: model, MaxOutputTokens: 1000, Prices: v1alpha1.Prices{Input: "1", Output: "2"},
+		})
+	}
+	return p
+}
+
+// create makes the object and, when the test ends, sees it gone.
+func create(ctx context.Context, object client.Object) {
+	GinkgoHelper()
+	Expect(api.Create(ctx, object)).To(Succeed())
+	DeferCleanup(func(ctx SpecContext) {
+		remove(ctx, object)
+	})
+}
+
+// remove deletes the object and waits until nothing holds it any more.
+func remove(ctx context.Context, object client.Object) {
+	GinkgoHelper()
+	Expect(client.IgnoreNotFound(api.Delete(ctx, object))).To(Succeed())
+	Eventually(ctx, func() error { return get(ctx, object) }).Should(Satisfy(apierrors.IsNotFound))
+}
+
+func get(ctx context.Context, object client.Object) error {
+	return api.Get(ctx, client.ObjectKeyFromObject(object), object)
+}
+
+// update changes the object's spec, whatever else has changed meanwhile.
+func update[T client.Object](ctx context.Context, object T, change func(T)) {
+	GinkgoHelper()
+	Eventually(ctx, func() error {
+		if err := get(ctx, object); err != nil {
+			return err
+		}
+		change(object)
+		return api.Update(ctx, object)
+	}).Should(Succeed())
+}
+
+// object is an object of any kind that has conditions.
+type object interface {
+	client.Object
+	conditions.Object
+}
+
+// condition reads a condition of the object's present generation as
+// "Status Reason"; anything else is what is missing.
+func condition(ctx context.Context, o object, conditionType string) func() string {
+	return func() string {
+		if err := get(ctx, o); err != nil {
+			return err.Error()
+		}
+		found := meta.FindStatusCondition(o.Programming().Conditions, conditionType)
+		switch {
+		case found == nil:
+			return "no condition " + conditionType
+		case found.ObservedGeneration != o.GetGeneration():
+			return fmt.Sprintf("generation %d, is %d", found.ObservedGeneration, o.GetGeneration())
+		}
+		return string(found.Status) + " " + found.Reason
+	}
+}
+
+func expectCondition(ctx context.Context, o object, conditionType, want string) {
+	GinkgoHelper()
+	Eventually(ctx, condition(ctx, o, conditionType)).Should(Equal(want), "%s of %s", conditionType, o.GetName())
+}
+
+func message(o object, conditionType string) string {
+	if found := meta.FindStatusCondition(o.Programming().Conditions, conditionType); found != nil {
+		return found.Message
+	}
+	return ""
+}
+
+func expectProgrammed(ctx context.Context, o object) {
+	GinkgoHelper()
+	expectCondition(ctx, o, v1alpha1.ConditionProgrammed, "True Programmed")
+}
+
+// eventsOf are the notes of the Events of an object for a reason, in the order of
+// their times.
+func eventsOf(ctx context.Context, o client.Object, reason string) func() []string {
+	return func() []string {
+		var list eventsv1.EventList
+		if err := api.List(ctx, &list); err != nil {
+			return []string{err.Error()}
+		}
+		var notes []string
+		for _, event := range list.Items {
+			if event.Regarding.UID == o.GetUID() && event.Reason == reason {
+				note := event.Type + ": " + event.Note
+				if event.Series != nil {
+					note += fmt.Sprintf(" (%d times)", event.Series.Count)
+				}
+				notes = append(notes, note)
+			}
+		}
+		return notes
+	}
+}
+
+// rows are the rows of a query, each in one string.
+func rows(ctx context.Context, query string, args ...any) func() []string {
+	return func() []string {
+		found, err := superuser.Query(ctx, query, args...)
+		if err != nil {
+			return []string{err.Error()}
+		}
+		var lines []string
+		for found.Next() {
+			values, err := found.Values()
+			if err != nil {
+				return []string{err.Error()}
+			}
+			lines = append(lines, strings.TrimSpace(fmt.Sprintln(values...)))
+		}
+		return lines
+	}
+}

@@ -1,0 +1,147 @@
+package setup_test
+
+import (
+	"context"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+	_ "time/tzdata" // as in the manager
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	goredis "github.com/redis/go-redis/v9"
+	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/bursar-dev/bursar/controllers/budgetstore"
+	"github.com/bursar-dev/bursar/controllers/setup"
+	"github.com/bursar-dev/bursar/hack/parts/kubernetes"
+	"github.com/bursar-dev/bursar/hack/parts/postgres"
+	"github.com/bursar-dev/bursar/hack/parts/redis"
+)
+
+func TestControlPlane(t *testing.T) {
+	RegisterFailHandler(Fail)
+	SetDefaultEventuallyTimeout(10 * time.Second)
+	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
+	RunSpecs(t, "The control plane on a real API server, Redis and Postgres")
+}
+
+var (
+	// api acts as an administrator, and reads past every cache.
+	api client.Client
+	// redisServer is stopped and started by tests of what happens without it.
+	redisServer *redis.Server
+	redisClient *goredis.Client
+	// database is the manager's, and superuser sees all rows.
+	database, superuser *pgxpool.Pool
+	ownerDSN            string
+	// asManager is who the manager is in a cluster, with the rights in config/rbac.
+	asManager *rest.Config
+)
+
+var _ = BeforeSuite(func(ctx SpecContext) {
+	ctrl.SetLogger(GinkgoLogr)
+	started := make(chan error, 2)
+	var kube *kubernetes.Server
+	var pg *postgres.Server
+	go func() {
+		var err error
+		kube, err = kubernetes.Start(ctx, kubernetes.Options{})
+		started <- err
+	}()
+	go func() {
+		var err error
+		pg, err = postgres.Start(ctx, postgres.Options{})
+		started <- err
+	}()
+	var err error
+	redisServer, err = redis.Start(ctx, redis.Options{Dir: GinkgoT().TempDir(), AppendOnly: true})
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() error { return redisServer.Stop() })
+	Expect(<-started).To(Succeed())
+	Expect(<-started).To(Succeed())
+	DeferCleanup(kube.Stop)
+	DeferCleanup(pg.Stop)
+
+	options, err := goredis.ParseURL(redisServer.URL)
+	Expect(err).NotTo(HaveOccurred())
+	options.ContextTimeoutEnabled = true
+	redisClient = goredis.NewClient(options)
+	DeferCleanup(redisClient.Close)
+
+	ownerDSN, err = pg.NewDatabase(ctx)
+	Expect(err).NotTo(HaveOccurred())
+	Expect(budgetstore.Migrate(ctx, ownerDSN)).To(Succeed())
+	managerDSN, err := pg.NewLogin(ctx, ownerDSN, "bursar_manager")
+	Expect(err).NotTo(HaveOccurred())
+	database = connect(managerDSN)
+	superuser = connect(ownerDSN)
+
+	scheme, err := setup.Scheme()
+	Expect(err).NotTo(HaveOccurred())
+	Expect(eventsv1.AddToScheme(scheme)).To(Succeed())
+	api, err = client.New(kube.Config, client.Options{Scheme: scheme})
+	Expect(err).NotTo(HaveOccurred())
+	applyRights(ctx, kube)
+	asManager, err = kube.ConfigOf(kubernetes.Manager)
+	Expect(err).NotTo(HaveOccurred())
+	startManager()
+})
+
+func connect(dsn string) *pgxpool.Pool {
+	GinkgoHelper()
+	pool, err := pgxpool.New(context.Background(), dsn)
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(pool.Close)
+	return pool
+}
+
+// applyRights gives the manager the rights that it has in a cluster, and no more.
+func applyRights(ctx context.Context, kube *kubernetes.Server) {
+	GinkgoHelper()
+	kubeconfig := filepath.Join(GinkgoT().TempDir(), "kubeconfig")
+	Expect(kube.WriteKubeconfig(kubeconfig, kubernetes.Administrator)).To(Succeed())
+	out, err := exec.CommandContext(ctx, kube.Kubectl, "--kubeconfig", kubeconfig, "apply", "-k", "../../config/rbac").CombinedOutput()
+	Expect(err).NotTo(HaveOccurred(), string(out))
+}
+
+// startManager runs a manager until the function that it returns is called, which
+// waits for it to end, or until the test ends.
+func startManager() (stop func()) {
+	GinkgoHelper()
+	ctx, cancel := context.WithCancel(context.Background())
+	mgr, err := setup.NewManager(ctx, asManager, setup.Options{
+		Redis:                   redisClient,
+		Database:                database,
+		OwnerDSN:                ownerDSN,
+		Metrics:                 metricsserver.Options{BindAddress: "0"},
+		HealthAddress:           "0",
+		LeaderElection:          true,
+		LeaderElectionNamespace: "bursar-system",
+		Clock:                   clock.RealClock{},
+		Logger:                  GinkgoLogr,
+		Several:                 true,
+	})
+	Expect(err).NotTo(HaveOccurred())
+	ended := make(chan error, 1)
+	go func() { ended <- mgr.Start(ctx) }()
+	stopped := false
+	stop = func() {
+		GinkgoHelper()
+		if !stopped {
+			stopped = true
+			cancel()
+			Expect(<-ended).To(Succeed())
+		}
+	}
+	DeferCleanup(func() { stop() })
+	Eventually(mgr.Elected()).WithTimeout(30 * time.Second).Should(BeClosed())
+	return stop
+}
