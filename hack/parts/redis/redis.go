@@ -113,6 +113,12 @@ func (s *Server) start(ctx context.Context, path string, opts Options) (err erro
 
 // ping asks whether it is our server that answers on the port.
 func (s *Server) ping(ctx context.Context) error {
+	// The client logs, and tries again, when nobody listens yet.
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", s.Addr)
+	if err != nil {
+		return err
+	}
+	_ = conn.Close()
 	client := goredis.NewClient(&goredis.Options{Addr: s.Addr, MaxRetries: -1})
 	defer func() { _ = client.Close() }()
 	info, err := client.InfoMap(ctx, "server").Result()
