@@ -38,12 +38,15 @@ var (
 	api client.Client
 	// redisServer is stopped and started by tests of what happens without it.
 	redisServer *redis.Server
+	redisDir    string
 	redisClient *goredis.Client
 	// database is the manager's, and superuser sees all rows.
 	database, superuser *pgxpool.Pool
 	ownerDSN            string
 	// asManager is who the manager is in a cluster, with the rights in config/rbac.
 	asManager *rest.Config
+	// stopManager ends the manager that runs.
+	stopManager func()
 )
 
 var _ = BeforeSuite(func(ctx SpecContext) {
@@ -62,7 +65,8 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 		started <- err
 	}()
 	var err error
-	redisServer, err = redis.Start(ctx, redis.Options{Dir: GinkgoT().TempDir(), AppendOnly: true})
+	redisDir = GinkgoT().TempDir()
+	redisServer, err = redis.Start(ctx, redis.Options{Dir: redisDir, AppendOnly: true})
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() error { return redisServer.Stop() })
 	Expect(<-started).To(Succeed())
@@ -92,7 +96,8 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	applyRights(ctx, kube)
 	asManager, err = kube.ConfigOf(kubernetes.Manager)
 	Expect(err).NotTo(HaveOccurred())
-	startManager()
+	stopManager = startManager()
+	DeferCleanup(func() { stopManager() })
 })
 
 func connect(dsn string) *pgxpool.Pool {
@@ -113,7 +118,7 @@ func applyRights(ctx context.Context, kube *kubernetes.Server) {
 }
 
 // startManager runs a manager until the function that it returns is called, which
-// waits for it to end, or until the test ends.
+// waits for it to end.
 func startManager() (stop func()) {
 	GinkgoHelper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -141,7 +146,6 @@ func startManager() (stop func()) {
 			Expect(<-ended).To(Succeed())
 		}
 	}
-	DeferCleanup(func() { stop() })
 	Eventually(mgr.Elected()).WithTimeout(30 * time.Second).Should(BeClosed())
 	return stop
 }

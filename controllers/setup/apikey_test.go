@@ -1,0 +1,96 @@
+package setup_test
+
+import (
+	"context"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+var _ = Describe("An APIKey", func() {
+	document := func(ctx context.Context, k *v1alpha1.APIKey) func() string {
+		return func() string { return stored(ctx, "credential/"+k.Spec.SHA256) }
+	}
+
+	It("is programmed while its budget stands", func(ctx SpecContext) {
+		startEnforcer(true)
+		tenant := newNamespace(ctx)
+		key := newKey(tenant, "key")
+		create(ctx, key)
+		expectCondition(ctx, key, v1alpha1.ConditionAccepted, "False TargetNotFound")
+		Expect(document(ctx, key)()).To(BeEmpty())
+
+		budget := newBudget(tenant)
+		create(ctx, budget)
+		expectProgrammed(ctx, key)
+		Expect(document(ctx, key)()).To(ContainSubstring(`"tenant":"` + tenant + `","user":"ana","tier":"gerente"`))
+
+		By("its budget becoming invalid, which takes nothing from it")
+		update(ctx, budget, func(b *v1alpha1.TenantBudget) { b.Spec.TimeZone = "Mars/Olympus_Mons" })
+		expectCondition(ctx, key, v1alpha1.ConditionAccepted, "False TargetNotAccepted")
+		Expect(document(ctx, key)()).NotTo(BeEmpty())
+		update(ctx, budget, func(b *v1alpha1.TenantBudget) { b.Spec.TimeZone = "UTC" })
+		expectProgrammed(ctx, key)
+
+		By("its budget going")
+		remove(ctx, budget)
+		expectCondition(ctx, key, v1alpha1.ConditionAccepted, "False TargetNotFound")
+		Eventually(ctx, document(ctx, key)).Should(BeEmpty())
+
+		By("the budget coming back")
+		create(ctx, newBudget(tenant))
+		expectProgrammed(ctx, key)
+		remove(ctx, key)
+		Expect(document(ctx, key)()).To(BeEmpty())
+	})
+
+	It("does not charge a tenant that its budget may not name", func(ctx SpecContext) {
+		startEnforcer(true)
+		namespace := newNamespace(ctx, v1alpha1.DelegatedLabel)
+		budget, key := newBudget(namespace), newKey(namespace, "key")
+		budget.Spec.Tenant = namespace + "-other"
+		create(ctx, budget)
+		create(ctx, key)
+		expectProgrammed(ctx, key)
+		label(ctx, namespace, nil)
+		expectCondition(ctx, key, v1alpha1.ConditionAccepted, "False TargetNotAccepted")
+		Eventually(ctx, document(ctx, key)).Should(BeEmpty())
+	})
+
+	It("is one of its kind: the older key wins", func(ctx SpecContext) {
+		startEnforcer(true)
+		tenant := newNamespace(ctx)
+		create(ctx, newBudget(tenant))
+		older, newer := newKey(tenant, "a"), newKey(tenant, "b")
+		newer.Spec.SHA256, newer.Spec.User = older.Spec.SHA256, "bo"
+		create(ctx, older)
+		expectProgrammed(ctx, older)
+		create(ctx, newer)
+		expectCondition(ctx, newer, v1alpha1.ConditionAccepted, "False Conflicted")
+		Expect(message(newer, v1alpha1.ConditionAccepted)).To(ContainSubstring("belongs to the older APIKey " + tenant + "/a"))
+		Expect(document(ctx, older)()).To(ContainSubstring(`"user":"ana"`))
+
+		remove(ctx, older)
+		expectProgrammed(ctx, newer)
+		Expect(document(ctx, newer)()).To(ContainSubstring(`"user":"bo"`))
+	})
+
+	It("says when it has expired", func(ctx SpecContext) {
+		startEnforcer(true)
+		tenant := newNamespace(ctx)
+		create(ctx, newBudget(tenant))
+		key := newKey(tenant, "key")
+		key.Spec.ExpiresAt = ptr.To(metav1.NewTime(time.Now().Add(2 * time.Second)).Rfc3339Copy())
+		create(ctx, key)
+		expectProgrammed(ctx, key)
+		expectCondition(ctx, key, v1alpha1.ConditionReady, "False Expired")
+		Expect(time.Now()).To(BeTemporally(">=", key.Spec.ExpiresAt.Time))
+		Expect(condition(ctx, key, v1alpha1.ConditionProgrammed)()).To(Equal("True Programmed"), "enforcers see to its expiry themselves")
+		Expect(document(ctx, key)()).To(ContainSubstring(`"expiresAt":"` + key.Spec.ExpiresAt.UTC().Format(time.RFC3339) + `"`))
+	})
+})

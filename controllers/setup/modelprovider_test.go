@@ -1,0 +1,60 @@
+package setup_test
+
+import (
+	"context"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+var _ = Describe("A ModelProvider", func() {
+	document := func(ctx context.Context, p *v1alpha1.ModelProvider) func() string {
+		return func() string { return stored(ctx, "provider/"+p.Name) }
+	}
+
+	It("is programmed, and withdrawn when it is deleted", func(ctx SpecContext) {
+		startEnforcer(true)
+		provider := newProvider("one")
+		create(ctx, provider)
+		expectProgrammed(ctx, provider)
+		Expect(document(ctx, provider)()).To(ContainSubstring(
+			`"models":[{"name":"one","upstreamName":"one","maxOutputTokens":1000,"prices":{"input":1000000000,"cachedInput":1000000000,"output":2000000000}}]`))
+		Eventually(ctx, eventsOf(ctx, provider, "Programmed")).Should(HaveLen(1))
+		remove(ctx, provider)
+		Expect(document(ctx, provider)()).To(BeEmpty())
+	})
+
+	It("has its models for itself: the older provider wins", func(ctx SpecContext) {
+		startEnforcer(true)
+		older := newProvider("first", "shared")
+		older.Name = "a-" + older.Name // Creation times are whole seconds: the name breaks a tie.
+		create(ctx, older)
+		expectProgrammed(ctx, older)
+		newer := newProvider("shared", "own")
+		newer.Name = "b-" + newer.Name
+		create(ctx, newer)
+		expectCondition(ctx, newer, v1alpha1.ConditionAccepted, "False Conflicted")
+		Expect(message(newer, v1alpha1.ConditionAccepted)).To(Equal(
+			`spec.models[0].name: Invalid value: "shared": belongs to the older ModelProvider ` + older.Name))
+		Expect(document(ctx, newer)()).To(BeEmpty())
+		Expect(newer.Finalizers).To(BeEmpty())
+
+		By("the older one giving the model up")
+		update(ctx, older, func(p *v1alpha1.ModelProvider) { p.Spec.Models = p.Spec.Models[:1] })
+		expectProgrammed(ctx, newer)
+
+		By("the older one taking it back: no model is to be had at two prices")
+		update(ctx, older, func(p *v1alpha1.ModelProvider) {
+			p.Spec.Models = append(p.Spec.Models, newProvider("shared").Spec.Models...)
+		})
+		expectCondition(ctx, newer, v1alpha1.ConditionAccepted, "False Conflicted")
+		Eventually(ctx, document(ctx, newer)).ShouldNot(ContainSubstring(`"shared"`))
+		Expect(document(ctx, newer)()).To(ContainSubstring(`"own"`), "what is not contested stays in force")
+
+		By("the older one going")
+		remove(ctx, older)
+		expectProgrammed(ctx, newer)
+	})
+})

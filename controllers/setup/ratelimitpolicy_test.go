@@ -1,0 +1,94 @@
+package setup_test
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+// ratesOf are the names of the rate limits in a tenant's document.
+func ratesOf(ctx context.Context, tenant string) func() []string {
+	return func() []string {
+		_, body, _ := strings.Cut(stored(ctx, "tenant/"+tenant), " ")
+		var document limiterv1.Tenant
+		if err := json.Unmarshal([]byte(body), &document); err != nil {
+			return []string{err.Error()}
+		}
+		names := []string{}
+		for _, rate := range document.Rates {
+			names = append(names, rate.Name)
+		}
+		return names
+	}
+}
+
+var _ = Describe("A RateLimitPolicy", func() {
+	It("is programmed with its budget, whichever comes first", func(ctx SpecContext) {
+		startEnforcer(true)
+		tenant := newNamespace(ctx)
+		early := newPolicy(tenant, "early")
+		create(ctx, early)
+		expectCondition(ctx, early, v1alpha1.ConditionAccepted, "False TargetNotFound")
+		Expect(message(early, v1alpha1.ConditionAccepted)).To(Equal(`spec.targetRef.name: Not found: "budget"`))
+		expectCondition(ctx, early, v1alpha1.ConditionProgrammed, "False NotAccepted")
+
+		budget := newBudget(tenant)
+		create(ctx, budget)
+		expectProgrammed(ctx, early)
+		expectCondition(ctx, early, v1alpha1.ConditionReady, "True Enforced")
+
+		late := newPolicy(tenant, "also-late")
+		create(ctx, late)
+		expectProgrammed(ctx, late)
+		Expect(ratesOf(ctx, tenant)()).To(Equal([]string{"also-late/all", "early/all"}))
+
+		By("changing")
+		update(ctx, early, func(p *v1alpha1.RateLimitPolicy) { p.Spec.Limits[0].Name = "everybody" })
+		expectProgrammed(ctx, early)
+		Expect(ratesOf(ctx, tenant)()).To(Equal([]string{"also-late/all", "early/everybody"}))
+		expectProgrammed(ctx, budget)
+
+		By("going")
+		remove(ctx, late)
+		Eventually(ctx, ratesOf(ctx, tenant)).Should(Equal([]string{"early/everybody"}))
+
+		By("turning to another budget")
+		update(ctx, early, func(p *v1alpha1.RateLimitPolicy) { p.Spec.TargetRef.Name = "another" })
+		Eventually(ctx, ratesOf(ctx, tenant)).Should(BeEmpty())
+		expectCondition(ctx, early, v1alpha1.ConditionAccepted, "False TargetNotFound")
+	})
+
+	It("is as good as its budget", func(ctx SpecContext) {
+		startEnforcer(true)
+		tenant := newNamespace(ctx)
+		budget, policy := newBudget(tenant), newPolicy(tenant, "policy")
+		create(ctx, budget)
+		create(ctx, policy)
+		expectProgrammed(ctx, policy)
+
+		update(ctx, budget, func(b *v1alpha1.TenantBudget) { b.Spec.TimeZone = "Mars/Olympus_Mons" })
+		expectCondition(ctx, policy, v1alpha1.ConditionAccepted, "False TargetNotAccepted")
+		Expect(ratesOf(ctx, tenant)()).To(Equal([]string{"policy/all"}), "the last good configuration stays in force")
+		update(ctx, budget, func(b *v1alpha1.TenantBudget) { b.Spec.TimeZone = "UTC" })
+		expectProgrammed(ctx, policy)
+
+		remove(ctx, budget)
+		expectCondition(ctx, policy, v1alpha1.ConditionAccepted, "False TargetNotFound")
+	})
+
+	It("does not reach beyond its namespace", func(ctx SpecContext) {
+		tenant := newNamespace(ctx)
+		create(ctx, newBudget(tenant))
+		Eventually(ctx, ratesOf(ctx, tenant)).Should(BeEmpty())
+		stranger := newPolicy(newNamespace(ctx), "policy")
+		create(ctx, stranger)
+		expectCondition(ctx, stranger, v1alpha1.ConditionAccepted, "False TargetNotFound")
+		Expect(ratesOf(ctx, tenant)()).To(BeEmpty())
+	})
+})
