@@ -40,7 +40,7 @@ demo: build tools parts ## Show a budget at work, from YAML to a refused call an
 	$(go-run) ./hack/demo
 
 .PHONY: test
-test: tools parts ## Run all tests, with the race detector, on real parts
+test: build tools parts ## Run all tests, with the race detector, on real parts
 	go test -race -timeout 10m ./...
 
 .PHONY: run

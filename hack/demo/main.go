@@ -16,7 +16,7 @@ import (
 )
 
 func main() {
-	dir := flag.String("dir", ".dev", "directory for logs, data and the kubeconfig")
+	dir := flag.String("dir", stack.DefaultDir(), "directory for logs, data and the kubeconfig")
 	timeout := flag.Duration("timeout", 10*time.Minute, "give up after this long")
 	flag.Parse()
 

@@ -14,7 +14,7 @@ import (
 )
 
 func main() {
-	dir := flag.String("dir", ".dev", "directory for logs, data, the kubeconfig and the file env")
+	dir := flag.String("dir", stack.DefaultDir(), "directory for logs, data, the kubeconfig and the file env")
 	enforcers := flag.Int("enforcers", 2, "number of enforcers")
 	flag.Parse()
 

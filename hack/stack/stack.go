@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,9 @@ const ProviderKey = "fake-provider-key"
 
 // SampleKeyPrefix and a user's name make the API key of a user of config/samples.
 const SampleKeyPrefix = "bursar-sample-"
+
+// DefaultDir is what the environment's DEV_DIR names, else .dev.
+func DefaultDir() string { return cmp.Or(os.Getenv("DEV_DIR"), ".dev") }
 
 // Options say how the stack is run.
 type Options struct {
