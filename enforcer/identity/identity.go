@@ -13,7 +13,7 @@ import (
 
 // Why a caller is not known. The texts are for the caller.
 var (
-	ErrMissing = errors.New(`no API key: send the header "Authorization: Bearer <key>", once`)
+	ErrMissing = errors.New(`no API key: send the header "Authorization: Bearer KEY", once`)
 	ErrUnknown = errors.New("the API key is not known")
 	ErrExpired = errors.New("the API key has expired")
 )

@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// writeTimeout is how long a client may take to take in some of an answer. One
-	// that takes longer counts as gone.
-	writeTimeout = time.Minute
+	// defaultWriteTimeout is how long a client may take to take in some of an
+	// answer. One that takes longer counts as gone.
+	defaultWriteTimeout = time.Minute
 	// drainBytes is how much of an answer is read on after its client has gone.
 	drainBytes = 64 << 20
 )
@@ -24,7 +24,7 @@ func (p *Proxy) forward(c *call, w http.ResponseWriter, r *http.Request) *refusa
 	if r.Context().Err() != nil {
 		return nil // the client has gone, and nothing was sent
 	}
-	client := newClient(w, r)
+	client := newClient(w, r, p.writeTimeout)
 	ctx, release := p.outlive(client.gone)
 	defer release()
 	response, err := p.Client.Send(ctx, provider.Outgoing{
@@ -85,7 +85,7 @@ func (p *Proxy) pass(c *call, client *client, response *http.Response) *refusal 
 		c.progress.usage = &usage
 	}
 	if !answer.Unfinished() {
-		client.begin(response) // if it was empty
+		client.finish(response)
 		return nil
 	}
 	p.Log.Warn("a provider's answer was cut off", "provider", c.route.Provider.Name, "call", c.id, "error", err)
@@ -139,6 +139,7 @@ func (p *Proxy) tellCut(client *client, response *http.Response, answer provider
 type client struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
+	timeout time.Duration
 	gone    context.Context
 	hangUp  context.CancelFunc
 	begun   bool
@@ -146,9 +147,9 @@ type client struct {
 	drained int64
 }
 
-func newClient(w http.ResponseWriter, r *http.Request) *client {
+func newClient(w http.ResponseWriter, r *http.Request, timeout time.Duration) *client {
 	gone, hangUp := context.WithCancel(r.Context())
-	return &client{w: w, control: http.NewResponseController(w), gone: gone, hangUp: hangUp}
+	return &client{w: w, control: http.NewResponseController(w), timeout: timeout, gone: gone, hangUp: hangUp}
 }
 
 // begin sends the header of an answer, once.
@@ -179,12 +180,18 @@ func (c *client) write(response *http.Response, piece []byte) {
 	}
 }
 
+// finish lets the server end the answer, which may have been silent for long.
+func (c *client) finish(response *http.Response) {
+	c.begin(response)
+	c.do(func() error { return nil })
+}
+
 // do sends something, and takes the client for gone when that fails.
 func (c *client) do(send func() error) {
 	if c.gone.Err() != nil {
 		return
 	}
-	err := c.control.SetWriteDeadline(time.Now().Add(writeTimeout))
+	err := c.control.SetWriteDeadline(time.Now().Add(c.timeout))
 	if err == nil {
 		err = send()
 	}

@@ -54,8 +54,9 @@ type Options struct {
 // Proxy is an http.Handler that passes calls to providers.
 type Proxy struct {
 	Options
-	identifier *identity.Identifier
-	endpoints  map[string]endpoint
+	identifier   *identity.Identifier
+	endpoints    map[string]endpoint
+	writeTimeout time.Duration
 
 	// calls counts those that were admitted and are not settled, givenUp those that
 	// were not and will not be.
@@ -76,8 +77,9 @@ type endpoint struct {
 // New makes a Proxy.
 func New(options Options) *Proxy {
 	p := &Proxy{
-		Options:    options,
-		identifier: identity.NewIdentifier(options.Config, time.Now),
+		Options:      options,
+		identifier:   identity.NewIdentifier(options.Config, time.Now),
+		writeTimeout: defaultWriteTimeout,
 	}
 	p.forwarding, p.cut = context.WithCancel(context.Background())
 	p.settling, p.giveUp = context.WithCancel(context.Background())
@@ -90,9 +92,6 @@ func New(options Options) *Proxy {
 
 // ServeHTTP serves a request.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// The deadline of an earlier answer on the connection is not for this one. If it
-	// cannot be cleared, the connection is no more, and nothing depends on it.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 	switch endpoint, ok := p.endpoints[r.URL.Path]; {
 	case !ok:
 		p.refuse(w, unknownPath(r))

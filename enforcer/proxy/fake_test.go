@@ -1,0 +1,269 @@
+package proxy_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/api/price"
+	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/config"
+	"github.com/bursar-dev/bursar/enforcer/ledger"
+	"github.com/bursar-dev/bursar/enforcer/provider"
+	"github.com/bursar-dev/bursar/enforcer/proxy"
+)
+
+// admittedAt is when the fake store admits calls.
+var admittedAt = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// fakeStore admits every call, unless told what to reply, and remembers holds.
+type fakeStore struct {
+	mu      sync.Mutex
+	reply   *admission.AdmitReply
+	err     error
+	settles error // what Settle answers
+	admits  []admission.AdmitRequest
+	ends    map[string]admission.SettleRequest
+}
+
+func (s *fakeStore) Admit(_ context.Context, r admission.AdmitRequest) (admission.AdmitReply, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return admission.AdmitReply{}, s.err
+	}
+	s.admits = append(s.admits, r)
+	reply := admission.AdmitReply{Now: admittedAt}
+	if s.reply != nil {
+		reply = *s.reply
+	}
+	for _, check := range r.Buckets[len(reply.Levels):] {
+		reply.Levels = append(reply.Levels, check.Capacity()-check.NeedPoints())
+	}
+	return reply, nil
+}
+
+func (s *fakeStore) Settle(_ context.Context, r admission.SettleRequest) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.settles != nil {
+		return s.settles
+	}
+	s.ends[r.CallID] = r
+	return nil
+}
+
+func (s *fakeStore) Forget(context.Context, string, []string) error { return nil }
+
+// setSettles says what Settle answers from now on.
+func (s *fakeStore) setSettles(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settles = err
+}
+
+// held is how many calls are admitted and not settled.
+func (s *fakeStore) held() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.admits) - len(s.ends)
+}
+
+// fakeLedger remembers what it was given.
+type fakeLedger struct {
+	mu      sync.Mutex
+	entries []ledger.Entry
+}
+
+func (l *fakeLedger) Add(e ledger.Entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.entries = append(l.entries, e)
+}
+
+func (l *fakeLedger) all() []ledger.Entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.entries)
+}
+
+// fakeConfig has one tenant, whose user has the key "key", and the model mini.
+type fakeConfig struct {
+	tenant  *admission.Tenant
+	routes  []*config.Route
+	running config.Running
+}
+
+func (c *fakeConfig) Credential(hash [sha256.Size]byte) (limiterv1.Credential, bool) {
+	switch hash {
+	case sha256.Sum256([]byte("key")):
+		return limiterv1.Credential{Name: "acme/ana-key", Tenant: "acme", User: "ana", Tier: "gerente"}, true
+	case sha256.Sum256([]byte("key-without-budget")):
+		return limiterv1.Credential{Name: "poor/bea-key", Tenant: "poor", User: "bea", Tier: "gerente"}, true
+	case sha256.Sum256([]byte("key-that-expired")):
+		expired := time.Unix(1, 0)
+		return limiterv1.Credential{Name: "acme/old-key", Tenant: "acme", User: "ana", ExpiresAt: &expired}, true
+	}
+	return limiterv1.Credential{}, false
+}
+
+func (c *fakeConfig) Tenant(name string) (*admission.Tenant, bool) { return c.tenant, name == "acme" }
+func (c *fakeConfig) Routes() []*config.Route                      { return c.routes }
+func (c *fakeConfig) Running() config.Running                      { return c.running }
+func (c *fakeConfig) Route(model string) (*config.Route, bool) {
+	for _, route := range c.routes {
+		if route.Model.Name == model {
+			return route, true
+		}
+	}
+	return nil, false
+}
+
+// dollarADay is a tenant with limits of each kind.
+var dollarADay = limiterv1.Tenant{
+	Tenant: "acme", TimeZone: "America/Argentina/Buenos_Aires",
+	Money: []limiterv1.MoneyLimit{
+		{Name: "daily", Per: limiterv1.PerTenant, Period: period.Day, Amount: money.USD},
+		{Name: "each-user", Per: limiterv1.PerUser, Period: period.Month, Amount: money.USD / 2},
+	},
+	Rates: []limiterv1.RateLimit{
+		{Name: "org/tokens", Per: limiterv1.PerTenant, Unit: limiterv1.Tokens, Count: 200_000, Burst: 200_000, Window: 60_000},
+		{Name: "tiers/gerente", Per: limiterv1.PerUser, Unit: limiterv1.Requests, Count: 20, Burst: 20, Window: 60_000},
+	},
+	Ladder: []limiterv1.Rung{{AtPercent: 90, Action: limiterv1.Trip}},
+}
+
+// mini costs 1,000 nano-USD an input token, 100 a cached one, 10,000 an output token.
+var mini = limiterv1.Model{
+	Name: "mini", UpstreamName: "mini-2026", MaxOutputTokens: 100,
+	Prices: price.List{Input: money.USD, CachedInput: money.USD / 10, Output: 10 * money.USD},
+}
+
+// door is a proxy that listens, before an upstream.
+type door struct {
+	t      *testing.T
+	url    string
+	server *httptest.Server
+	proxy  *proxy.Proxy
+	store  *fakeStore
+	ledger *fakeLedger
+	config *fakeConfig
+}
+
+// newDoor is a door before an upstream, which is nil where nobody listens.
+func newDoor(t *testing.T, upstream http.HandlerFunc, change ...func(*proxy.Options)) *door {
+	t.Helper()
+	tenant, err := admission.NewTenant(dollarADay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	provided := httptest.NewServer(upstream)
+	t.Cleanup(provided.Close)
+	if upstream == nil {
+		provided.Close()
+	}
+	d := &door{
+		t: t, store: &fakeStore{ends: map[string]admission.SettleRequest{}}, ledger: &fakeLedger{},
+		config: &fakeConfig{
+			tenant:  tenant,
+			running: config.Running{Incarnation: "first", Revision: 1},
+			routes: []*config.Route{{
+				Provider: limiterv1.Provider{Name: "fake", Protocol: limiterv1.OpenAI, Endpoint: provided.URL + "/v1"},
+				Model:    mini,
+			}},
+		},
+	}
+	client := provider.NewClient(t.TempDir())
+	t.Cleanup(client.Close)
+	options := proxy.Options{
+		Config: d.config, Admitter: admission.NewAdmitter(d.store), Client: client, Ledger: d.ledger,
+		Metrics: proxy.NewMetrics(prometheus.NewRegistry()), Log: slog.New(slog.DiscardHandler),
+		Session: "session-1", MaxRequestBytes: 1 << 20, DrainTimeout: time.Minute,
+	}
+	for _, f := range change {
+		f(&options)
+	}
+	d.proxy = proxy.New(options)
+	d.server = httptest.NewServer(d.proxy)
+	d.server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	t.Cleanup(d.server.Close)
+	d.url = d.server.URL
+	return d
+}
+
+// chat is a request that may cost 100 output tokens and its own length.
+const chat = `{"model":"mini","messages":[{"role":"user","content":"hi"}]}`
+
+const streamedChat = `{"model":"mini","messages":[{"role":"user","content":"hi"}],"stream":true}`
+
+// boundOf is what a request of this length holds.
+func boundOf(body string) money.Nanos { return money.Nanos(len(body)*1000 + 100*10_000) }
+
+func (d *door) request(method, path, body string) *http.Request {
+	d.t.Helper()
+	request, err := http.NewRequestWithContext(d.t.Context(), method, d.url+path, strings.NewReader(body))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer key")
+	return request
+}
+
+// reply is what a client sees; err is why it does not see all of it.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+	err    error
+}
+
+func (d *door) do(request *http.Request) reply {
+	d.t.Helper()
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return reply{err: err}
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	return reply{response.StatusCode, response.Header, string(body), err}
+}
+
+func (d *door) call(body string) reply {
+	d.t.Helper()
+	return d.do(d.request(http.MethodPost, "/v1/chat/completions", body))
+}
+
+// ending is the one call's end, once it is settled.
+func (d *door) ending() (ledger.Entry, admission.SettleRequest) {
+	d.t.Helper()
+	eventually(d.t, "the call is settled", func() bool { return len(d.ledger.all()) > 0 })
+	entry := d.ledger.all()[0]
+	d.store.mu.Lock()
+	defer d.store.mu.Unlock()
+	return entry, d.store.ends[entry.CallID]
+}
+
+func eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+var errLost = errors.New("connection refused")

@@ -1,0 +1,242 @@
+package proxy_test
+
+import (
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/config"
+	"github.com/bursar-dev/bursar/enforcer/proxy"
+)
+
+// full is what is told of dollarADay's rate limits while nothing is taken from them.
+var full = http.Header{
+	"X-Ratelimit-Limit-Requests": {"20"}, "X-Ratelimit-Remaining-Requests": {"20"}, "X-Ratelimit-Reset-Requests": {"0s"},
+	"X-Ratelimit-Limit-Tokens": {"200000"}, "X-Ratelimit-Remaining-Tokens": {"200000"}, "X-Ratelimit-Reset-Tokens": {"0s"},
+}
+
+// levels are those of dollarADay's buckets, tokens first.
+func levels(tokens, requests int64) []int64 { return []int64{tokens * 60_000, requests * 60_000} }
+
+// TestRefusals checks every field of every refusal that a client can be given
+// before its call is made.
+func TestRefusals(t *testing.T) {
+	noon := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for name, tc := range map[string]struct {
+		method, path, key, body string
+		change                  func(*door)
+		wantStatus              int
+		wantHeader              http.Header
+		wantBody                string
+	}{
+		"unknown path": {
+			path: "/v1/completions", wantStatus: 404, wantHeader: http.Header{},
+			wantBody: `{"error":{"message":"There is nothing at /v1/completions.","type":"invalid_request_error","param":null,"code":"unknown_url"},` +
+				`"type":"urn:bursar:problem:unknown-url","title":"Unknown URL","status":404,"detail":"There is nothing at /v1/completions."}`,
+		},
+		"wrong method": {
+			method: "GET", wantStatus: 405, wantHeader: http.Header{"Allow": {"POST"}},
+			wantBody: `{"error":{"message":"/v1/chat/completions takes POST, not GET.","type":"invalid_request_error","param":null,"code":"method_not_allowed"},` +
+				`"type":"urn:bursar:problem:method-not-allowed","title":"Method not allowed","status":405,"detail":"/v1/chat/completions takes POST, not GET."}`,
+		},
+		"no key": {
+			key: "-", wantStatus: 401, wantHeader: http.Header{"Www-Authenticate": {"Bearer"}},
+			wantBody: `{"error":{"message":"No API key: send the header \"Authorization: Bearer KEY\", once.","type":"invalid_request_error","param":null,"code":"invalid_api_key"},` +
+				`"type":"urn:bursar:problem:invalid-api-key","title":"Invalid API key","status":401,"detail":"No API key: send the header \"Authorization: Bearer KEY\", once."}`,
+		},
+		"unknown key": {
+			key: "guess", wantStatus: 401, wantHeader: http.Header{"Www-Authenticate": {"Bearer"}},
+			wantBody: `{"error":{"message":"The API key is not known.","type":"invalid_request_error","param":null,"code":"invalid_api_key"},` +
+				`"type":"urn:bursar:problem:invalid-api-key","title":"Invalid API key","status":401,"detail":"The API key is not known."}`,
+		},
+		"expired key": {
+			key: "key-that-expired", wantStatus: 401, wantHeader: http.Header{"Www-Authenticate": {"Bearer"}},
+			wantBody: `{"error":{"message":"The API key has expired.","type":"invalid_request_error","param":null,"code":"invalid_api_key"},` +
+				`"type":"urn:bursar:problem:invalid-api-key","title":"Invalid API key","status":401,"detail":"The API key has expired."}`,
+		},
+		"unknown key before there is a configuration": {
+			key: "guess", change: func(d *door) { d.config.running = config.Running{} },
+			wantStatus: 503, wantHeader: http.Header{"Retry-After": {"1"}},
+			wantBody: `{"error":{"message":"The limiter has no configuration yet.","type":"server_error","param":null,"code":"limiter_unavailable"},` +
+				`"type":"urn:bursar:problem:limiter-unavailable","title":"Limiter unavailable","status":503,"detail":"The limiter has no configuration yet."}`,
+		},
+		"no budget": {
+			key: "key-without-budget", wantStatus: 403, wantHeader: http.Header{},
+			wantBody: `{"error":{"message":"Tenant poor has no budget.","type":"permission_error","param":null,"code":"no_budget"},` +
+				`"type":"urn:bursar:problem:no-budget","title":"No budget","status":403,"detail":"Tenant poor has no budget."}`,
+		},
+		"too large a body": {
+			body: strings.Repeat(" ", 2<<20), wantStatus: 413, wantHeader: http.Header{},
+			wantBody: `{"error":{"message":"The request body is larger than 1048576 bytes.","type":"invalid_request_error","param":null,"code":"request_too_large"},` +
+				`"type":"urn:bursar:problem:request-too-large","title":"Request too large","status":413,"detail":"The request body is larger than 1048576 bytes."}`,
+		},
+		"a wrong parameter": {
+			body: `{"model":"mini","messages":[],"n":0}`, wantStatus: 400, wantHeader: http.Header{},
+			wantBody: `{"error":{"message":"n must be a whole number between 1 and 128.","type":"invalid_request_error","param":"n","code":"invalid_request"},` +
+				`"type":"urn:bursar:problem:invalid-request","title":"Invalid request","status":400,"detail":"n must be a whole number between 1 and 128."}`,
+		},
+		"an unsupported parameter": {
+			body: `{"model":"mini","messages":[],"audio":{}}`, wantStatus: 400, wantHeader: http.Header{},
+			wantBody: `{"error":{"message":"audio is not supported: only text is.","type":"invalid_request_error","param":"audio","code":"unsupported_parameter"},` +
+				`"type":"urn:bursar:problem:unsupported-parameter","title":"Unsupported parameter","status":400,"detail":"audio is not supported: only text is."}`,
+		},
+		"a bound above the model's": {
+			body: `{"model":"mini","messages":[],"max_tokens":101}`, wantStatus: 400, wantHeader: http.Header{},
+			wantBody: `{"error":{"message":"max_tokens is above the 100 tokens that mini may give.","type":"invalid_request_error","param":"max_tokens","code":"invalid_request"},` +
+				`"type":"urn:bursar:problem:invalid-request","title":"Invalid request","status":400,"detail":"max_tokens is above the 100 tokens that mini may give."}`,
+		},
+		"an unknown model": {
+			body: `{"model":"maxi","messages":[]}`, wantStatus: 404, wantHeader: http.Header{},
+			wantBody: `{"error":{"message":"There is no model \"maxi\" here; /v1/models lists those there are.","type":"invalid_request_error","param":"model","code":"model_not_found"},` +
+				`"type":"urn:bursar:problem:model-not-found","title":"Model not found","status":404,"detail":"There is no model \"maxi\" here; /v1/models lists those there are."}`,
+		},
+		"the store is lost": {
+			change:     func(d *door) { d.store.err = errLost },
+			wantStatus: 503, wantHeader: http.Header{"Retry-After": {"1"}},
+			wantBody: `{"error":{"message":"The limiter cannot decide just now, so the call was not made.","type":"server_error","param":null,"code":"limiter_unavailable"},` +
+				`"type":"urn:bursar:problem:limiter-unavailable","title":"Limiter unavailable","status":503,"detail":"The limiter cannot decide just now, so the call was not made."}`,
+		},
+		"budget exhausted": {
+			change: refusing(admission.AdmitReply{Refusing: 0, Spent: 80 * money.Cent, Held: 20 * money.Cent, Levels: levels(200_000, 20)}), wantStatus: 429,
+			wantHeader: merge(full, http.Header{"X-Should-Retry": {"false"}}),
+			wantBody: `{"error":{"message":"The call may cost $0.00106, which is more than is left of the budget \"daily\" of tenant acme: $0.80 spent and $0.20 held of $1.00 per day. A new period begins at RESET.","type":"insufficient_quota","param":null,"code":"budget_exhausted"},` +
+				`"type":"urn:bursar:problem:budget-exhausted","title":"Budget exhausted","status":429,"detail":"The call may cost $0.00106, which is more than is left of the budget \"daily\" of tenant acme: $0.80 spent and $0.20 held of $1.00 per day. A new period begins at RESET.",` +
+				`"limit":"daily","per":"Tenant","period":"Day","resetsAt":"RESET","amount":"1.00","spent":"0.80","held":"0.20"}`,
+		},
+		"breaker open": {
+			change: refusing(admission.AdmitReply{Refusing: 1, Spent: 46 * money.Cent, Levels: levels(200_000, 20)}), wantStatus: 429,
+			wantHeader: merge(full, http.Header{"X-Should-Retry": {"false"}}),
+			wantBody: `{"error":{"message":"The breaker is open on the budget \"each-user\" of user ana: $0.46 spent and $0.00 held of $0.50 per month. A new period begins at RESET.","type":"insufficient_quota","param":null,"code":"breaker_open"},` +
+				`"type":"urn:bursar:problem:breaker-open","title":"Breaker open","status":429,"detail":"The breaker is open on the budget \"each-user\" of user ana: $0.46 spent and $0.00 held of $0.50 per month. A new period begins at RESET.",` +
+				`"limit":"each-user","per":"User","period":"Month","resetsAt":"RESET","amount":"0.50","spent":"0.46","held":"0.00"}`,
+		},
+		"rate limited": {
+			change: refusing(admission.AdmitReply{Refusing: 3, Levels: []int64{150_000 * 60_000, 15_000}}), wantStatus: 429,
+			wantHeader: http.Header{
+				"X-Ratelimit-Limit-Requests": {"20"}, "X-Ratelimit-Remaining-Requests": {"0"}, "X-Ratelimit-Reset-Requests": {"59.25s"},
+				"X-Ratelimit-Limit-Tokens": {"200000"}, "X-Ratelimit-Remaining-Tokens": {"150000"}, "X-Ratelimit-Reset-Tokens": {"15s"},
+				"Retry-After": {"3"},
+			},
+			wantBody: `{"error":{"message":"The rate limit \"tiers/gerente\" of requests per user has too little left; there is enough in 2.25s.","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"},` +
+				`"type":"urn:bursar:problem:rate-limit-exceeded","title":"Rate limit exceeded","status":429,"detail":"The rate limit \"tiers/gerente\" of requests per user has too little left; there is enough in 2.25s.",` +
+				`"limit":"tiers/gerente","per":"User"}`,
+		},
+		"larger than a bucket": {
+			body:       `{"model":"mini","messages":[],"n":100,"max_tokens":100,"user":"` + strings.Repeat("x", 200_000) + `"}`,
+			change:     refusing(admission.AdmitReply{Refusing: 2, Levels: levels(200_000, 20)}),
+			wantStatus: 429, wantHeader: merge(full, http.Header{"X-Should-Retry": {"false"}}),
+			wantBody: `{"error":{"message":"The call may use 210065 tokens, which the rate limit \"org/tokens\" per tenant never has at once.","type":"rate_limit_error","param":null,"code":"request_too_large"},` +
+				`"type":"urn:bursar:problem:request-too-large","title":"Request too large","status":429,"detail":"The call may use 210065 tokens, which the rate limit \"org/tokens\" per tenant never has at once.",` +
+				`"limit":"org/tokens","per":"Tenant"}`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDoor(t, func(http.ResponseWriter, *http.Request) { t.Error("the provider was asked") })
+			if tc.change != nil {
+				tc.change(d)
+			}
+			request := d.request(or(tc.method, "POST"), or(tc.path, "/v1/chat/completions"), or(tc.body, chat))
+			if tc.key != "" {
+				request.Header.Set("Authorization", "Bearer "+strings.TrimPrefix(tc.key, "-"))
+			}
+			before := time.Now()
+			got := d.do(request)
+			if got.err != nil {
+				t.Fatal(got.err)
+			}
+			if got.status != tc.wantStatus {
+				t.Errorf("status %d, want %d", got.status, tc.wantStatus)
+			}
+			for _, reset := range resets(before, noon) {
+				got.body = strings.ReplaceAll(got.body, reset, "RESET")
+			}
+			if got.body != tc.wantBody+"\n" {
+				t.Errorf("body:\n got %swant %s", got.body, tc.wantBody)
+			}
+			named := strings.HasPrefix(or(tc.path, "/v1/chat/completions"), "/v1/chat") && tc.method == ""
+			if id := got.header.Get(proxy.CallIDHeader); (id != "") != named {
+				t.Errorf("call id %q", id)
+			}
+			for _, name := range []string{proxy.CallIDHeader, "Date", "Content-Length"} {
+				got.header.Del(name)
+			}
+			want := merge(tc.wantHeader, http.Header{"Content-Type": {"application/json"}})
+			if !reflect.DeepEqual(got.header, want) {
+				t.Errorf("header:\n got %v\nwant %v", got.header, want)
+			}
+			if d.store.held() != len(d.store.admits) || len(d.ledger.all()) > 0 {
+				t.Error("a refused call was settled")
+			}
+		})
+	}
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+func merge(headers ...http.Header) http.Header {
+	merged := http.Header{}
+	for _, h := range headers {
+		for name, values := range h {
+			merged[name] = values
+		}
+	}
+	return merged
+}
+
+// refusing makes the store refuse.
+func refusing(reply admission.AdmitReply) func(*door) {
+	reply.Verdict, reply.Now = admission.Refused, admittedAt
+	return func(d *door) { d.store.reply = &reply }
+}
+
+// resets are when dollarADay's periods turn, as seen from some moments: midnight in
+// Buenos Aires, which is at 03:00 UTC all year.
+func resets(moments ...time.Time) (resets []string) {
+	for _, m := range moments {
+		zone := time.FixedZone("-03", -3*60*60)
+		y, month, d := m.In(zone).Date()
+		for _, reset := range []time.Time{
+			time.Date(y, month, d+1, 0, 0, 0, 0, zone), time.Date(y, month, d+2, 0, 0, 0, 0, zone), // should it turn midnight just now
+			time.Date(y, month+1, 1, 0, 0, 0, 0, zone), time.Date(y, month+2, 1, 0, 0, 0, 0, zone),
+		} {
+			resets = append(resets, reset.UTC().Format(time.RFC3339))
+		}
+	}
+	return resets
+}
+
+// TestTightest: of several rate limits of a unit, the headers tell of the one with
+// the least left.
+func TestTightest(t *testing.T) {
+	d := newDoor(t, func(http.ResponseWriter, *http.Request) {})
+	document := dollarADay
+	document.Rates = append([]limiterv1.RateLimit{
+		{Name: "org/requests", Per: limiterv1.PerTenant, Unit: limiterv1.Requests, Count: 100, Burst: 150, Window: 1000},
+		{Name: "org/slow", Per: limiterv1.PerTenant, Unit: limiterv1.Requests, Count: 1, Burst: 150, Window: 1000},
+		{Name: "others", Per: limiterv1.PerUser, Tiers: []string{"empleado"}, Unit: limiterv1.Requests, Count: 1, Burst: 1, Window: 1000},
+	}, document.Rates[1])
+	var err error
+	if d.config.tenant, err = admission.NewTenant(document); err != nil {
+		t.Fatal(err)
+	}
+	d.store.reply = &admission.AdmitReply{Now: admittedAt, Levels: []int64{7500, 7500, 15 * 60_000}}
+	got := d.call(chat).header
+	for name, want := range map[string]string{"Limit": "150", "Remaining": "7", "Reset": "2m22.5s"} {
+		if value := got.Get("X-Ratelimit-" + name + "-Requests"); value != want {
+			t.Errorf("%s: got %q, want %q", name, value, want)
+		}
+		if value, ok := got["X-Ratelimit-"+name+"-Tokens"]; ok {
+			t.Errorf("%s of tokens, of which there is no limit: %q", name, value)
+		}
+	}
+}
