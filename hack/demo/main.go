@@ -20,18 +20,18 @@ func main() {
 	timeout := flag.Duration("timeout", 10*time.Minute, "give up after this long")
 	flag.Parse()
 
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	ctx, cancel := context.WithTimeout(ctx, *timeout)
-	defer cancel()
-	if err := run(ctx, *dir); err != nil {
+	if err := demonstrate(*dir, *timeout); err != nil {
 		fmt.Fprintf(os.Stderr, "\nNOT SO: %v\n", err)
 		os.Exit(1)
 	}
 	fmt.Println("\nAll of it is so.")
 }
 
-func run(ctx context.Context, dir string) (err error) {
+func demonstrate(dir string, timeout time.Duration) (err error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	fmt.Println("Starting Bursar on real parts; logs are in", dir)
 	s, err := stack.Start(ctx, stack.Options{Dir: dir, Enforcers: 2, Progress: os.Stdout})
 	if err != nil {

@@ -18,15 +18,15 @@ func main() {
 	enforcers := flag.Int("enforcers", 2, "number of enforcers")
 	flag.Parse()
 
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *dir, *enforcers); err != nil {
+	if err := run(*dir, *enforcers); err != nil {
 		fmt.Fprintln(os.Stderr, "run:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, dir string, enforcers int) (err error) {
+func run(dir string, enforcers int) (err error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	fmt.Println("Starting Bursar on real parts; logs are in", dir)
 	s, err := stack.Start(ctx, stack.Options{Dir: dir, Enforcers: enforcers, Progress: os.Stdout})
 	if err != nil {
