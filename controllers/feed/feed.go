@@ -123,6 +123,7 @@ type look struct {
 func (l *listener) lookAtFleet(ctx context.Context) {
 	fleet, err := l.fleet.Fleet(ctx)
 	now := look{Fleet: fleet, failed: err != nil}
+	noteEnforcers(now)
 	switch was := l.seen; {
 	case now.failed != was.failed, now.Incarnation != was.Incarnation, !sameSessions(was, now):
 		l.addAll(ctx)

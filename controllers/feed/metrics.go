@@ -1,6 +1,8 @@
 package feed
 
 import (
+	"math"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
@@ -13,7 +15,21 @@ var heard = prometheus.NewCounterVec(prometheus.CounterOpts{
 	Help: "Messages from enforcers that a controller heard, by what they are about.",
 }, []string{"about"})
 
-func init() { metrics.Registry.MustRegister(heard) }
+var enforcers = prometheus.NewGauge(prometheus.GaugeOpts{
+	Name: "bursar_manager_live_enforcers",
+	Help: "Live sessions of enforcers at the last look; NaN when Redis did not answer.",
+})
+
+func init() { metrics.Registry.MustRegister(heard, enforcers) }
+
+// noteEnforcers takes a look at the enforcers into the metric.
+func noteEnforcers(now look) {
+	if now.failed {
+		enforcers.Set(math.NaN())
+		return
+	}
+	enforcers.Set(float64(len(now.Sessions)))
+}
 
 // label keeps what others may publish on the channel out of the metric's labels.
 func label(about string) string {

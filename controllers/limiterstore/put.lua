@@ -11,7 +11,7 @@
 -- ARGV[3]   incarnation to begin, if none has begun
 -- ARGV[4]   channel to publish the revision of a change on
 --
--- Answers the revision that the document has.
+-- Answers {revision that the document has, 1 if it is new or 0}.
 
 local id, body = ARGV[1], ARGV[2]
 
@@ -21,7 +21,7 @@ local stored = redis.call('HGET', KEYS[1], id)
 if stored then
   local space = string.find(stored, ' ', 1, true)
   if string.sub(stored, space + 1) == body then
-    return tonumber(string.sub(stored, 1, space - 1))
+    return { tonumber(string.sub(stored, 1, space - 1)), 0 }
   end
 end
 
@@ -29,4 +29,4 @@ local revision = redis.call('INCR', KEYS[3])
 redis.call('HSET', KEYS[1], id, string.format('%d', revision) .. ' ' .. body)
 redis.call('ZADD', KEYS[2], revision, id)
 redis.call('PUBLISH', ARGV[4], revision)
-return revision
+return { revision, 1 }

@@ -46,12 +46,15 @@ func (s *Store) Put(ctx context.Context, id limiterv1.DocumentID, document any) 
 		return 0, fmt.Errorf("encode document %s: %w", id, err)
 	}
 	keys := []string{limiterv1.DocumentsKey, limiterv1.ChangesKey, limiterv1.RevisionKey, limiterv1.IncarnationKey}
-	revision, err = putScript.Run(ctx, s.client, keys,
-		id.String(), body, uuid.NewString(), limiterv1.ConfigChannel).Int64()
+	answer, err := putScript.Run(ctx, s.client, keys,
+		id.String(), body, uuid.NewString(), limiterv1.ConfigChannel).Int64Slice()
 	if err != nil {
 		return 0, fmt.Errorf("put document %s: %w", id, err)
 	}
-	return revision, nil
+	if isNew := answer[1] == 1; isNew {
+		changes.WithLabelValues(string(id.Kind), "put").Inc()
+	}
+	return answer[0], nil
 }
 
 // Withdraw removes a document if the object with the UID is the first of its
@@ -62,6 +65,9 @@ func (s *Store) Withdraw(ctx context.Context, id limiterv1.DocumentID, uid strin
 	withdrawn, err := withdrawScript.Run(ctx, s.client, keys, id.String(), uid, limiterv1.ConfigChannel).Bool()
 	if err != nil {
 		return false, fmt.Errorf("withdraw document %s: %w", id, err)
+	}
+	if withdrawn {
+		changes.WithLabelValues(string(id.Kind), "withdraw").Inc()
 	}
 	return withdrawn, nil
 }

@@ -1,4 +1,3 @@
-// Package requeue says when to look at an object again.
 package requeue
 
 import (

@@ -32,7 +32,7 @@ var _ = Describe("Without Redis", func() {
 
 		Expect(redisServer.Stop()).To(Succeed())
 		for _, o := range all {
-			Eventually(ctx, condition(ctx, o, v1alpha1.ConditionProgrammed)).WithTimeout(20 * time.Second).
+			Eventually(ctx, condition(ctx, o, v1alpha1.ConditionProgrammed)).WithTimeout(20*time.Second).
 				Should(Equal("Unknown StoreUnavailable"), o.GetName())
 			Expect(condition(ctx, o, v1alpha1.ConditionReady)()).To(Equal("Unknown NotEnforced"))
 		}
@@ -43,12 +43,13 @@ var _ = Describe("Without Redis", func() {
 		Expect(err).NotTo(HaveOccurred())
 		redisServer = restarted
 		for _, o := range all {
-			Eventually(ctx, condition(ctx, o, v1alpha1.ConditionProgrammed)).WithTimeout(20 * time.Second).
+			Eventually(ctx, condition(ctx, o, v1alpha1.ConditionProgrammed)).WithTimeout(20*time.Second).
 				Should(Equal("True Programmed"), o.GetName())
 		}
-		By("hearing from it again")
+		By("hearing from it again, long before the next poll")
 		spend(ctx, tenant, period.Day, 450*money.Cent, 0, true)
-		expectCondition(ctx, budget, v1alpha1.ConditionBreakerOpen, "True TripRungReached")
+		Eventually(ctx, condition(ctx, budget, v1alpha1.ConditionBreakerOpen)).WithTimeout(3 * time.Second).
+			Should(Equal("True TripRungReached"))
 		Expect(eventsOf(ctx, budget, "BudgetWarning")()).To(HaveLen(1), "the rung was news once")
 	})
 

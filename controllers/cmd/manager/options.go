@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 
 	"github.com/spf13/pflag"
@@ -72,10 +73,22 @@ func parseOptions(args []string, getenv func(string) string) (options, error) {
 	if flags.NArg() > 0 {
 		return options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
+	if hasPassword(o.redisURL) {
+		return options{}, errors.New("--redis-url has a password, which everybody on the machine can read there: use " + redisVariable)
+	}
 	o.redisURL = cmp.Or(o.redisURL, getenv(redisVariable))
 	o.databaseURL = getenv(databaseVariable)
 	o.ownerDatabaseURL = getenv(ownerDatabaseVariable)
 	return o, o.validate()
+}
+
+func hasPassword(raw string) bool {
+	u, err := url.Parse(raw)
+	if err != nil || u.User == nil {
+		return false
+	}
+	_, has := u.User.Password()
+	return has
 }
 
 func (o options) validate() error {

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestParseOptions(t *testing.T) {
+	complete := map[string]string{redisVariable: "redis://:secret@redis:6379/0", databaseVariable: "postgres://bursar@postgres/bursar"}
+	for name, tc := range map[string]struct {
+		args []string
+		env  map[string]string
+		// wantErr is a part of the error; empty when there is to be none.
+		wantErr string
+	}{
+		"what is needed":             {env: complete},
+		"Redis by flag":              {args: []string{"--redis-url", "redis://redis"}, env: map[string]string{databaseVariable: "postgres://x"}},
+		"a password by flag":         {args: []string{"--redis-url", "redis://:secret@redis"}, env: complete, wantErr: redisVariable},
+		"kubeconfig":                 {args: []string{"--kubeconfig", "/tmp/kubeconfig"}, env: complete},
+		"no Redis":                   {env: map[string]string{databaseVariable: "postgres://x"}, wantErr: redisVariable},
+		"no Postgres":                {env: map[string]string{redisVariable: "redis://redis"}, wantErr: databaseVariable},
+		"metrics for everybody":      {args: []string{"--metrics-plain"}, env: complete, wantErr: "loopback"},
+		"metrics for all addresses":  {args: []string{"--metrics-plain", "--metrics-bind-address=0.0.0.0:80"}, env: complete, wantErr: "loopback"},
+		"plain metrics on loopback":  {args: []string{"--metrics-plain", "--metrics-bind-address=127.0.0.1:8080"}, env: complete},
+		"plain metrics on loopback6": {args: []string{"--metrics-plain", "--metrics-bind-address=[::1]:8080"}, env: complete},
+		"a flag there is not":        {args: []string{"--frobnicate"}, env: complete, wantErr: "frobnicate"},
+		"a word too many":            {args: []string{"please"}, env: complete, wantErr: "please"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := parseOptions(tc.args, func(name string) string { return tc.env[name] })
+			if tc.wantErr == "" && err != nil || tc.wantErr != "" && (err == nil || !strings.Contains(err.Error(), tc.wantErr)) {
+				t.Errorf("%+v: got error %v, want one about %q", got, err, tc.wantErr)
+			}
+		})
+	}
+}
+
+func TestMetricsAreProtected(t *testing.T) {
+	protected := options{metricsAddress: ":8443"}.metrics()
+	if !protected.SecureServing || protected.FilterProvider == nil {
+		t.Errorf("metrics are served with %+v, want TLS and a filter", protected)
+	}
+}
+
+func TestConnectRedis(t *testing.T) {
+	for name, tc := range map[string]struct{ url, want string }{
+		"one":      {"redis://:secret@127.0.0.1:1/0", "*redis.Client"},
+		"Sentinel": {"redis://127.0.0.1:1/0?master_name=main", "*redis.Client"},
+		"Cluster":  {"redis://127.0.0.1:1?addr=127.0.0.1:2", "*redis.ClusterClient"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, err := connectRedis(tc.url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = client.Close() }()
+			if got := typeOf(client); got != tc.want {
+				t.Errorf("%s makes a %s, want a %s", tc.url, got, tc.want)
+			}
+		})
+	}
+	for _, url := range []string{"://:secret@", "http://:secret@redis", "redis://:secret@redis/x"} {
+		if client, err := connectRedis(url); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s made %v, %v, want an error without the password", url, client, err)
+		}
+	}
+}
+
+func typeOf(v any) string { return fmt.Sprintf("%T", v) }

@@ -1,0 +1,312 @@
+package compile_test
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"testing"
+	"time"
+	_ "time/tzdata" // as in the manager
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/api/price"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/compile"
+)
+
+func meta(name string, generation int64) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Namespace: "acme", Name: name, UID: types.UID("uid-" + name), Generation: generation}
+}
+
+func budget() *v1alpha1.TenantBudget {
+	return &v1alpha1.TenantBudget{
+		ObjectMeta: meta("acme", 3),
+		Spec: v1alpha1.TenantBudgetSpec{
+			Tenant:   "acme",
+			TimeZone: "America/Argentina/Buenos_Aires",
+			Limits: []v1alpha1.MoneyLimit{
+				{Name: "monthly", Period: "Month", Amount: "100.00", Per: v1alpha1.ScopeTenant},
+				{Name: "daily", Period: "Day", Amount: "5.000000001"},
+				{Name: "each-user", Period: "Day", Amount: "0", Per: v1alpha1.ScopeUser},
+			},
+			Ladder: []v1alpha1.Rung{{AtPercent: 90, Action: "Trip"}, {AtPercent: 80, Action: "Warn"}},
+		},
+	}
+}
+
+func policy(name string, limits ...v1alpha1.RateLimit) v1alpha1.RateLimitPolicy {
+	return v1alpha1.RateLimitPolicy{
+		ObjectMeta: meta(name, 1),
+		Spec:       v1alpha1.RateLimitPolicySpec{TargetRef: v1alpha1.TargetRef{Name: "acme"}, Limits: limits},
+	}
+}
+
+func requests(name string, n int64) v1alpha1.RateLimit {
+	return v1alpha1.RateLimit{Name: name, Per: v1alpha1.ScopeUser, Requests: &n, Window: "1m"}
+}
+
+func source(kind, name string, generation int64) limiterv1.Source {
+	return limiterv1.Source{Kind: kind, Namespace: "acme", Name: name, UID: "uid-" + name, Generation: generation}
+}
+
+func TestTenant(t *testing.T) {
+	going := policy("going", requests("r", 1))
+	going.DeletionTimestamp = ptr.To(metav1.Now())
+	broken := policy("broken", requests("r", 0))
+	policies := []v1alpha1.RateLimitPolicy{
+		policy("b", requests("second", 2), requests("first", 1)),
+		going,
+		broken,
+		policy("a", v1alpha1.RateLimit{
+			Name: "tiers", Per: v1alpha1.ScopeUser, Tiers: []v1alpha1.Tier{"gerente", "empleado"},
+			Tokens: ptr.To[int64](1000), Burst: ptr.To[int64](5000), Window: "1h30m",
+		}),
+	}
+	want := limiterv1.Tenant{
+		Sources: []limiterv1.Source{
+			source("TenantBudget", "acme", 3), source("RateLimitPolicy", "a", 1), source("RateLimitPolicy", "b", 1),
+		},
+		Tenant:   "acme",
+		TimeZone: "America/Argentina/Buenos_Aires",
+		Money: []limiterv1.MoneyLimit{
+			{Name: "monthly", Per: limiterv1.PerTenant, Period: period.Month, Amount: 100 * money.USD},
+			{Name: "daily", Per: limiterv1.PerTenant, Period: period.Day, Amount: 5*money.USD + 1},
+			{Name: "each-user", Per: limiterv1.PerUser, Period: period.Day, Amount: 0},
+		},
+		Rates: []limiterv1.RateLimit{
+			{Name: "a/tiers", Per: limiterv1.PerUser, Tiers: []string{"empleado", "gerente"}, Unit: limiterv1.Tokens, Count: 1000, Burst: 5000, Window: 5_400_000},
+			{Name: "b/second", Per: limiterv1.PerUser, Unit: limiterv1.Requests, Count: 2, Burst: 2, Window: 60_000},
+			{Name: "b/first", Per: limiterv1.PerUser, Unit: limiterv1.Requests, Count: 1, Burst: 1, Window: 60_000},
+		},
+		Ladder: []limiterv1.Rung{{AtPercent: 80, Action: limiterv1.Warn}, {AtPercent: 90, Action: limiterv1.Trip}},
+	}
+	wantJSON, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		rand.Shuffle(len(policies), func(i, j int) { policies[i], policies[j] = policies[j], policies[i] })
+		got, errs := compile.Tenant(budget(), policies)
+		if diff := cmp.Diff(want, got); diff != "" || len(errs) > 0 {
+			t.Fatalf("errors %v; document (-want +got):\n%s", errs, diff)
+		}
+		if gotJSON, err := json.Marshal(got); err != nil || string(gotJSON) != string(wantJSON) {
+			t.Fatalf("encoded %s, %v, want %s", gotJSON, err, wantJSON)
+		}
+	}
+}
+
+func TestTenantOfLittle(t *testing.T) {
+	b := budget()
+	b.Spec.TimeZone, b.Spec.Ladder, b.Spec.Limits = "", nil, b.Spec.Limits[:1]
+	got, errs := compile.Tenant(b, nil)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	raw, err := json.Marshal(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"sources":[{"kind":"TenantBudget","namespace":"acme","name":"acme","uid":"uid-acme","generation":3}],` +
+		`"tenant":"acme","timeZone":"UTC","money":[{"name":"monthly","per":"Tenant","period":"Month","amount":100000000000}],` +
+		`"rates":[],"ladder":[]}`
+	if diff := cmp.Diff(want, string(raw)); diff != "" {
+		t.Errorf("document (-want +got):\n%s", diff)
+	}
+}
+
+// ignoreDetail compares errors by field and type.
+var ignoreDetail = cmpopts.IgnoreFields(field.Error{}, "Detail", "BadValue", "Origin")
+
+func invalid(path string) *field.Error {
+	return &field.Error{Type: field.ErrorTypeInvalid, Field: path}
+}
+
+func TestTenantErrors(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change   func(*v1alpha1.TenantBudgetSpec)
+		wantErrs field.ErrorList
+	}{
+		"time zone that does not exist": {
+			change:   func(s *v1alpha1.TenantBudgetSpec) { s.TimeZone = "Mars/Olympus_Mons" },
+			wantErrs: field.ErrorList{invalid("spec.timeZone")},
+		},
+		"time zone of this machine": {
+			change:   func(s *v1alpha1.TenantBudgetSpec) { s.TimeZone = "Local" },
+			wantErrs: field.ErrorList{invalid("spec.timeZone")},
+		},
+		"amounts": {
+			change: func(s *v1alpha1.TenantBudgetSpec) {
+				s.Limits[0].Amount, s.Limits[2].Amount = "-1", "9000000.000000001"
+			},
+			wantErrs: field.ErrorList{invalid("spec.limits[0].amount"), invalid("spec.limits[2].amount")},
+		},
+		"period": {
+			change:   func(s *v1alpha1.TenantBudgetSpec) { s.Limits[1].Period = "Fortnight" },
+			wantErrs: field.ErrorList{{Type: field.ErrorTypeNotSupported, Field: "spec.limits[1].period"}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := budget()
+			tc.change(&b.Spec)
+			got, errs := compile.Tenant(b, nil)
+			if diff := cmp.Diff(tc.wantErrs, errs, ignoreDetail); diff != "" {
+				t.Errorf("errors (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(limiterv1.Tenant{}, got); diff != "" {
+				t.Errorf("a document in spite of errors (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestPolicyErrors(t *testing.T) {
+	// The limiter counts units times milliseconds exactly up to 2^53.
+	const day = 24 * 60 * 60 * 1000
+	const most = (1 << 53) / day
+	for name, tc := range map[string]struct {
+		limit    v1alpha1.RateLimit
+		wantErrs field.ErrorList
+	}{
+		"as much as can be counted": {
+			limit: v1alpha1.RateLimit{Tokens: ptr.To[int64](most), Burst: ptr.To[int64](most), Window: "24h"},
+		},
+		"a burst of one more": {
+			limit:    v1alpha1.RateLimit{Tokens: ptr.To[int64](most), Burst: ptr.To[int64](most + 1), Window: "24h"},
+			wantErrs: field.ErrorList{invalid("spec.limits[0].burst")},
+		},
+		"one token more": {
+			limit:    v1alpha1.RateLimit{Tokens: ptr.To[int64](most + 1), Window: "24h"},
+			wantErrs: field.ErrorList{invalid("spec.limits[0].tokens")},
+		},
+		"so many requests that the product overflows": {
+			limit:    v1alpha1.RateLimit{Requests: ptr.To[int64](1 << 62), Window: "24h"},
+			wantErrs: field.ErrorList{invalid("spec.limits[0].requests")},
+		},
+		"nothing to count": {
+			limit:    v1alpha1.RateLimit{Window: "1m"},
+			wantErrs: field.ErrorList{invalid("spec.limits[0]")},
+		},
+		"two things to count": {
+			limit:    v1alpha1.RateLimit{Requests: ptr.To[int64](1), Tokens: ptr.To[int64](1), Window: "1m"},
+			wantErrs: field.ErrorList{invalid("spec.limits[0]")},
+		},
+		"window in words": {
+			limit:    v1alpha1.RateLimit{Requests: ptr.To[int64](1), Window: "minute"},
+			wantErrs: field.ErrorList{invalid("spec.limits[0].window")},
+		},
+		"window of nothing": {
+			limit:    v1alpha1.RateLimit{Requests: ptr.To[int64](1), Window: "0s"},
+			wantErrs: field.ErrorList{invalid("spec.limits[0].window")},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := policy("p", tc.limit)
+			got, errs := compile.Policy(&p)
+			if diff := cmp.Diff(tc.wantErrs, errs, ignoreDetail); diff != "" {
+				t.Errorf("errors (-want +got):\n%s", diff)
+			}
+			if wantNone := len(tc.wantErrs) > 0; wantNone != (got == nil) {
+				t.Errorf("compiled to %v beside errors %v", got, errs)
+			}
+		})
+	}
+}
+
+func provider() *v1alpha1.ModelProvider {
+	return &v1alpha1.ModelProvider{
+		ObjectMeta: metav1.ObjectMeta{Name: "openai", UID: "uid-openai", Generation: 2},
+		Spec: v1alpha1.ModelProviderSpec{
+			Endpoint:       "https://api.openai.com/v1",
+			CredentialFile: "openai",
+			Models: []v1alpha1.Model{
+				{Name: "gpt-4o", MaxOutputTokens: 16384, Prices: v1alpha1.Prices{
+					Input: "2.50", CachedInput: ptr.To[v1alpha1.Amount]("1.25"), Output: "10.00"}},
+				{Name: "cheap", UpstreamName: "gpt-4o-mini", MaxOutputTokens: 100, Prices: v1alpha1.Prices{Input: "0.15", Output: "0.60"}},
+			},
+		},
+	}
+}
+
+func TestProvider(t *testing.T) {
+	want := limiterv1.Provider{
+		Sources:        []limiterv1.Source{{Kind: "ModelProvider", Name: "openai", UID: "uid-openai", Generation: 2}},
+		Name:           "openai",
+		Protocol:       limiterv1.OpenAI,
+		Endpoint:       "https://api.openai.com/v1",
+		CredentialFile: "openai",
+		Models: []limiterv1.Model{
+			{Name: "gpt-4o", UpstreamName: "gpt-4o", MaxOutputTokens: 16384, Prices: price.List{
+				Input: 2500 * money.USD / 1000, CachedInput: 1250 * money.USD / 1000, Output: 10 * money.USD}},
+			{Name: "cheap", UpstreamName: "gpt-4o-mini", MaxOutputTokens: 100, Prices: price.List{
+				Input: 15 * money.Cent, CachedInput: 15 * money.Cent, Output: 60 * money.Cent}},
+		},
+	}
+	got, errs := compile.Provider(provider())
+	if diff := cmp.Diff(want, got); diff != "" || len(errs) > 0 {
+		t.Errorf("errors %v; document (-want +got):\n%s", errs, diff)
+	}
+}
+
+func TestProviderErrors(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change   func(*v1alpha1.ModelProviderSpec)
+		wantErrs field.ErrorList
+	}{
+		"prices": {
+			change: func(s *v1alpha1.ModelProviderSpec) {
+				s.Models[0].Prices.Input, s.Models[1].Prices.Output = "a lot", "0.0000000001"
+			},
+			wantErrs: field.ErrorList{invalid("spec.models[0].prices.input"), invalid("spec.models[1].prices.output")},
+		},
+		"cached input dearer by a nano-dollar": {
+			change: func(s *v1alpha1.ModelProviderSpec) {
+				s.Models[0].Prices.CachedInput = ptr.To[v1alpha1.Amount]("2.500000001")
+			},
+			wantErrs: field.ErrorList{invalid("spec.models[0].prices.cachedInput")},
+		},
+		"endpoint": {
+			change:   func(s *v1alpha1.ModelProviderSpec) { s.Endpoint = "nowhere" },
+			wantErrs: field.ErrorList{invalid("spec.endpoint")},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := provider()
+			tc.change(&p.Spec)
+			got, errs := compile.Provider(p)
+			if diff := cmp.Diff(tc.wantErrs, errs, ignoreDetail); diff != "" {
+				t.Errorf("errors (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(limiterv1.Provider{}, got); diff != "" {
+				t.Errorf("a document in spite of errors (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestCredential(t *testing.T) {
+	expiry := time.Date(2027, 1, 2, 3, 4, 5, 0, time.FixedZone("", -3*60*60))
+	key := &v1alpha1.APIKey{
+		ObjectMeta: meta("ana", 5),
+		Spec: v1alpha1.APIKeySpec{
+			SHA256: "abc", BudgetRef: v1alpha1.BudgetRef{Name: "acme"}, User: "ana", Tier: "gerente",
+			ExpiresAt: ptr.To(metav1.NewTime(expiry)),
+		},
+	}
+	want := limiterv1.Credential{
+		Sources: []limiterv1.Source{source("APIKey", "ana", 5)},
+		SHA256:  "abc", Name: "acme/ana", Tenant: "acme-inc", User: "ana", Tier: "gerente",
+		ExpiresAt: ptr.To(time.Date(2027, 1, 2, 6, 4, 5, 0, time.UTC)),
+	}
+	if diff := cmp.Diff(want, compile.Credential(key, "acme-inc")); diff != "" {
+		t.Errorf("document (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,292 @@
+package limiterstore_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	goredis "github.com/redis/go-redis/v9"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/controllers/limiterstore"
+	"github.com/bursar-dev/bursar/hack/parts/redis"
+)
+
+var client *goredis.Client
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	server, err := redis.Start(context.Background(), redis.Options{})
+	if err != nil {
+		println(err.Error())
+		return 1
+	}
+	options, err := goredis.ParseURL(server.URL)
+	if err != nil {
+		println(err.Error())
+		return 1
+	}
+	client = goredis.NewClient(options)
+	code := m.Run()
+	_ = client.Close()
+	if err := server.Stop(); err != nil {
+		println(err.Error())
+		return 1
+	}
+	return code
+}
+
+// newStore is a store in a Redis that is empty.
+func newStore(t *testing.T) *limiterstore.Store {
+	t.Helper()
+	if err := client.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	return limiterstore.New(client)
+}
+
+var acme = limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: "acme"}
+
+func document(uid string, generation int64, zone string) limiterv1.Tenant {
+	return limiterv1.Tenant{
+		Sources:  []limiterv1.Source{{Kind: "TenantBudget", Name: "acme", UID: uid, Generation: generation}},
+		Tenant:   "acme",
+		TimeZone: zone,
+	}
+}
+
+func put(t *testing.T, store *limiterstore.Store, id limiterv1.DocumentID, document any) int64 {
+	t.Helper()
+	revision, err := store.Put(t.Context(), id, document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return revision
+}
+
+func TestPut(t *testing.T) {
+	store := newStore(t)
+	heard := client.Subscribe(t.Context(), limiterv1.ConfigChannel)
+	defer func() { _ = heard.Close() }()
+	if _, err := heard.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	first := put(t, store, acme, document("u1", 1, "UTC"))
+	if again := put(t, store, acme, document("u1", 1, "UTC")); again != first {
+		t.Errorf("the same document again has revision %d, want %d", again, first)
+	}
+	other := limiterv1.DocumentID{Kind: limiterv1.ProviderDocument, Name: "openai"}
+	second := put(t, store, other, limiterv1.Provider{Sources: []limiterv1.Source{{UID: "p"}}})
+	changed := put(t, store, acme, document("u1", 2, "UTC"))
+	if diff := cmp.Diff([]int64{1, 2, 3}, []int64{first, second, changed}); diff != "" {
+		t.Errorf("revisions (-want +got):\n%s", diff)
+	}
+
+	stored, err := client.HGet(t.Context(), limiterv1.DocumentsKey, "tenant/acme").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, body, _ := strings.Cut(stored, " ")
+	var got limiterv1.Tenant
+	if err := json.Unmarshal([]byte(body), &got); err != nil || number != "3" {
+		t.Fatalf("stored is %q: %v", stored, err)
+	}
+	if diff := cmp.Diff(document("u1", 2, "UTC"), got); diff != "" {
+		t.Errorf("document stored (-want +got):\n%s", diff)
+	}
+	changes, err := client.ZRangeWithScores(t.Context(), limiterv1.ChangesKey, 0, -1).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]goredis.Z{{Score: 2, Member: "provider/openai"}, {Score: 3, Member: "tenant/acme"}}, changes); diff != "" {
+		t.Errorf("changes (-want +got):\n%s", diff)
+	}
+	for _, want := range []string{"1", "2", "3"} {
+		message, err := heard.ReceiveMessage(t.Context())
+		if err != nil || message.Payload != want {
+			t.Errorf("heard %v, %v, want revision %s", message, err, want)
+		}
+	}
+}
+
+func TestIncarnation(t *testing.T) {
+	store := newStore(t)
+	incarnation := func() string {
+		put(t, store, acme, document("u1", 1, "UTC"))
+		fleet, err := store.Fleet(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fleet.Incarnation
+	}
+	first := incarnation()
+	if first == "" {
+		t.Error("no incarnation after a document was put")
+	}
+	if again := incarnation(); again != first {
+		t.Errorf("incarnation turned from %s to %s", first, again)
+	}
+	store = newStore(t)
+	if next := incarnation(); next == first {
+		t.Errorf("a Redis that has forgotten all has incarnation %s again", next)
+	}
+}
+
+func TestWithdraw(t *testing.T) {
+	for name, tc := range map[string]struct {
+		stored        *limiterv1.Tenant
+		uid           string
+		wantWithdrawn bool
+		wantRevision  int64
+	}{
+		"nothing there":   {uid: "u1"},
+		"own":             {stored: new(document("u1", 1, "UTC")), uid: "u1", wantWithdrawn: true, wantRevision: 2},
+		"somebody else's": {stored: new(document("u2", 1, "UTC")), uid: "u1", wantRevision: 1},
+		"of a part alone": {stored: new(withPolicy(document("u2", 1, "UTC"), "u1")), uid: "u1", wantRevision: 1},
+		"of the whole":    {stored: new(withPolicy(document("u2", 1, "UTC"), "u1")), uid: "u2", wantWithdrawn: true, wantRevision: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := newStore(t)
+			if tc.stored != nil {
+				put(t, store, acme, tc.stored)
+			}
+			got, err := store.Withdraw(t.Context(), acme, tc.uid)
+			if err != nil || got != tc.wantWithdrawn {
+				t.Fatalf("withdrew %t, %v, want %t", got, err, tc.wantWithdrawn)
+			}
+			observed, err := store.Observe(t.Context(), acme)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := tc.stored != nil && !tc.wantWithdrawn; want != (observed.Revision > 0) {
+				t.Errorf("document found at revision %d, want it there: %t", observed.Revision, want)
+			}
+			revision, _ := client.Get(t.Context(), limiterv1.RevisionKey).Int64()
+			score, _ := client.ZScore(t.Context(), limiterv1.ChangesKey, acme.String()).Result()
+			if revision != tc.wantRevision || int64(score) != tc.wantRevision {
+				t.Errorf("revision %d, of the change %v, want %d", revision, score, tc.wantRevision)
+			}
+		})
+	}
+}
+
+func withPolicy(tenant limiterv1.Tenant, uid string) limiterv1.Tenant {
+	tenant.Sources = append(tenant.Sources, limiterv1.Source{Kind: "RateLimitPolicy", Name: "p", UID: uid, Generation: 7})
+	return tenant
+}
+
+func TestObserve(t *testing.T) {
+	store := newStore(t)
+	revision := put(t, store, acme, withPolicy(document("u1", 3, "UTC"), "u2"))
+	fleet, err := store.Fleet(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	beat := func(session string, ago time.Duration, state string) {
+		now, err := client.Time(t.Context()).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		client.ZAdd(t.Context(), limiterv1.SessionsKey, goredis.Z{Score: float64(now.Add(-ago).UnixMilli()), Member: session})
+		if state != "" {
+			client.HSet(t.Context(), limiterv1.SessionStatesKey, session, state)
+		}
+	}
+	running := func(incarnation string, revision int64) string {
+		raw, err := json.Marshal(limiterv1.SessionState{Incarnation: incarnation, Revision: revision})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(raw)
+	}
+	beat("current", 0, running(fleet.Incarnation, revision))
+	beat("ahead", time.Second, running(fleet.Incarnation, revision+1))
+	beat("behind", 0, running(fleet.Incarnation, revision-1))
+	beat("of another life", 0, running("another", revision+1))
+	beat("silent", 0, "")
+	beat("babbling", 0, "{")
+	beat("dead", limiterv1.SessionLife+time.Second, running(fleet.Incarnation, revision))
+
+	observed, err := store.Observe(t.Context(), acme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ready, all := observed.Running(revision); ready != 2 || all != 6 {
+		t.Errorf("%d of %d run revision %d, want 2 of 6: %+v", ready, all, revision, observed.Sessions)
+	}
+	if observed.Revision != revision || !observed.OwnedBy("u1") || observed.OwnedBy("u2") {
+		t.Errorf("observed revision %d of %+v, want %d, of u1", observed.Revision, observed.Sources, revision)
+	}
+	for _, tc := range []struct {
+		uid        string
+		generation int64
+		want       bool
+	}{{"u1", 3, true}, {"u1", 2, false}, {"u1", 4, false}, {"u2", 7, true}, {"u3", 3, false}} {
+		if got := observed.Contains(tc.uid, tc.generation); got != tc.want {
+			t.Errorf("contains %s at generation %d: %t, want %t", tc.uid, tc.generation, got, tc.want)
+		}
+	}
+}
+
+func TestCounters(t *testing.T) {
+	store := newStore(t)
+	now, err := client.Time(t.Context()).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	span := period.Of(period.Day, time.UTC, now)
+	want := limiterv1.MoneyCounter{
+		Start: span.Start, End: span.End, Spent: 3 * money.USD, Held: 7,
+		EarlierStart: span.Start.AddDate(0, 0, -1), EarlierSpent: 1, EarlierHeld: 2,
+	}
+	key := limiterv1.TenantCountersKey("acme")
+	if err := client.HSet(t.Context(), key, limiterv1.MoneyField(period.Day), want.Encode()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	counters, err := store.Counters(t.Context(), "acme", period.Month, period.Day, period.Day)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[period.Kind]limiterv1.MoneyCounter{period.Day: want}, counters.Money); diff != "" {
+		t.Errorf("counters (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(now, counters.Now, cmpopts.EquateApproxTime(10*time.Second)); diff != "" {
+		t.Errorf("time of Redis (-want +got):\n%s", diff)
+	}
+	if none, err := store.Counters(t.Context(), "nobody"); err != nil || len(none.Money) > 0 || none.Now.IsZero() {
+		t.Errorf("counters of nobody: %+v, %v, want none, and the time", none, err)
+	}
+	if err := client.HSet(t.Context(), key, limiterv1.MoneyField(period.Day), "not a counter").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if broken, err := store.Counters(t.Context(), "acme", period.Day); err == nil {
+		t.Errorf("a broken counter was read as %+v", broken)
+	}
+}
+
+func TestWithoutRedis(t *testing.T) {
+	gone := goredis.NewClient(&goredis.Options{Addr: "127.0.0.1:1", MaxRetries: -1})
+	defer func() { _ = gone.Close() }()
+	store := limiterstore.New(gone)
+	if _, err := store.Put(t.Context(), acme, document("u1", 1, "UTC")); err == nil {
+		t.Error("put a document without Redis")
+	}
+	if _, err := store.Withdraw(t.Context(), acme, "u1"); err == nil {
+		t.Error("withdrew a document without Redis")
+	}
+	if _, err := store.Observe(t.Context(), acme); err == nil {
+		t.Error("observed a document without Redis")
+	}
+	if _, err := store.Counters(t.Context(), "acme", period.Day); err == nil {
+		t.Error("read counters without Redis")
+	}
+}

@@ -1,0 +1,2 @@
+// Package requeue says when to look at an object again.
+package requeue
