@@ -60,7 +60,7 @@ func NewFollower(client redis.UniversalClient, config *Config, log *slog.Logger)
 	return f
 }
 
-var errNotAsked = errors.New("Redis was not asked for the configuration yet")
+var errNotAsked = errors.New("the configuration was not asked for yet")
 
 // Failure is why Redis did not answer when it was last asked for the
 // configuration; nil when it did.
@@ -100,7 +100,7 @@ func (f *Follower) poll(ctx context.Context) {
 // noteFailure logs when Redis stops to answer, and when it answers again.
 func (f *Follower) noteFailure(err error) {
 	switch was := f.Failure(); {
-	case err != nil && (was == nil || was == errNotAsked):
+	case err != nil && (was == nil || errors.Is(was, errNotAsked)):
 		f.log.Error("the configuration cannot be read; the last one stays", "error", err)
 	case err == nil && was != nil:
 		f.log.Info("following the configuration", "incarnation", f.seen.Incarnation, "revision", f.seen.Revision)

@@ -3,6 +3,7 @@ package config_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -92,7 +93,7 @@ func (c *controlPlane) change(kind limiterv1.DocumentKind, name string, do func(
 	ctx := context.Background()
 	id := limiterv1.DocumentID{Kind: kind, Name: name}.String()
 	revision, err := c.client.Get(ctx, limiterv1.RevisionKey).Int64()
-	if err != nil && err != goredis.Nil {
+	if err != nil && !errors.Is(err, goredis.Nil) {
 		c.t.Fatal(err)
 	}
 	revision++

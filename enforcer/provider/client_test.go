@@ -135,7 +135,10 @@ func TestSendWithoutKey(t *testing.T) {
 	for _, file := range []string{"absent", "empty", "lines", "../" + filepath.Base(dir) + "/openai", "..", ".", "/etc/hostname", "a/b"} {
 		out := outgoing(upstream.URL)
 		out.Provider.CredentialFile = file
-		_, err := client.Send(t.Context(), out)
+		response, err := client.Send(t.Context(), out)
+		if err == nil {
+			_ = response.Body.Close()
+		}
 		if !errors.Is(err, provider.ErrNotSent) || asked {
 			t.Errorf("with the key in %q: got %v, asked %t; want it not sent", file, err, asked)
 		}
@@ -231,7 +234,10 @@ func TestSendKnowsWhatWasNotSent(t *testing.T) {
 				ctx, cancel = context.WithTimeout(ctx, 200*time.Millisecond)
 				defer cancel()
 			}
-			_, err := client.Send(ctx, out)
+			response, err := client.Send(ctx, out)
+			if err == nil {
+				_ = response.Body.Close()
+			}
 			if err == nil || errors.Is(err, provider.ErrNotSent) != tc.notSent {
 				t.Errorf("got %v, want an error, not sent: %t", err, tc.notSent)
 			}

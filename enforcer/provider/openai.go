@@ -341,9 +341,9 @@ func (a *chatAnswer) Pass(chunk []byte) []byte {
 	return chunk
 }
 
-func (a *chatAnswer) End(cut bool) []byte        { a.cut = cut; return nil }
-func (a *chatAnswer) Unfinished() bool           { return a.cut }
-func (a *chatAnswer) Problem(body []byte) []byte { return nil }
+func (a *chatAnswer) End(cut bool) []byte   { a.cut = cut; return nil }
+func (a *chatAnswer) Unfinished() bool      { return a.cut }
+func (a *chatAnswer) Problem([]byte) []byte { return nil }
 
 func (a *chatAnswer) Usage() (price.Usage, bool) {
 	if a.cut || a.large {

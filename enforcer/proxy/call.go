@@ -34,15 +34,14 @@ type call struct {
 	arrived  time.Time
 	protocol provider.Protocol
 
-	subject  admission.Subject       // identify
-	tenant   *admission.Tenant       // identify
-	request  provider.Request        // read
-	route    *config.Route           // bound
-	bounded  provider.Call           // bound
-	rates    []admission.RateReading // admit
-	hold     *admission.Hold         // admit
-	heldFrom time.Time               // admit: when, by this machine's clock
-	progress progress                // forward
+	subject  admission.Subject // identify
+	tenant   *admission.Tenant // identify
+	request  provider.Request  // read
+	route    *config.Route     // bound
+	bounded  provider.Call     // bound
+	hold     *admission.Hold   // admit
+	heldFrom time.Time         // admit: when, by this machine's clock
+	progress progress          // forward
 }
 
 // progress is what is known of a call that is being forwarded. How the call ends

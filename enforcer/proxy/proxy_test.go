@@ -337,7 +337,9 @@ func TestClientHangsUp(t *testing.T) {
 		if entry.Outcome != ledger.ChargedHold || entry.Cost != boundOf(streamedChat) {
 			t.Errorf("got %s at %s, want the hold: %s", entry.Outcome, entry.Cost, boundOf(streamedChat))
 		}
-		<-upstream.left
+		if err := <-upstream.left; !errors.Is(err, context.Canceled) {
+			t.Errorf("the provider was left with %v", err)
+		}
 	})
 	t.Run("and the answer has no end", func(t *testing.T) {
 		started := make(chan struct{})
@@ -609,7 +611,9 @@ func TestSilence(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if body, err := io.ReadAll(response.Body); err != nil || response.StatusCode != tc.want {
+		body, err := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if err != nil || response.StatusCode != tc.want {
 			t.Errorf("got %d %q, %v; want %d", response.StatusCode, body, err, tc.want)
 		}
 		time.Sleep(3 * timeout)

@@ -131,7 +131,7 @@ func (e *enforcer) run(ctx context.Context) error {
 	}
 	go serve(e.calls, e.callsAt)
 	go serve(e.health, e.healthAt)
-	e.log.Info("enforcer serves", "calls", e.callsAt.Addr(), "health", e.healthAt.Addr(), "session", e.session.ID())
+	e.log.Info("enforcer serves", "calls", e.callsAt.Addr().String(), "health", e.healthAt.Addr().String(), "session", e.session.ID())
 	var failure error
 	select {
 	case <-ctx.Done():

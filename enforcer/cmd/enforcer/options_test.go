@@ -1,0 +1,73 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestParseOptions(t *testing.T) {
+	environment := map[string]string{
+		redisVariable:    "redis://:secret@redis:6379/0",
+		databaseVariable: "postgres://enforcer:secret@postgres/bursar",
+	}
+	getenv := func(name string) string { return environment[name] }
+
+	got, err := parseOptions(nil, getenv)
+	want := options{
+		listenAddress: ":8080", healthAddress: ":8081",
+		redisURL: environment[redisVariable], databaseURL: environment[databaseVariable],
+		credentialsDir: "/etc/bursar/providers", shutdownGrace: 2 * time.Minute, drainTimeout: time.Minute, maxRequestBytes: 32 << 20,
+	}
+	if err != nil || got != want {
+		t.Errorf("defaults: got %+v, %v; want %+v", got, err, want)
+	}
+
+	got, err = parseOptions([]string{
+		"--listen-address", "a:1", "--health-address=b:2", "--redis-url", "redis://r:3/4", "--provider-credentials-dir", "c",
+		"--shutdown-grace", "5s", "--drain-timeout", "6s", "--max-request-bytes", "7",
+	}, getenv)
+	want = options{
+		listenAddress: "a:1", healthAddress: "b:2", redisURL: "redis://r:3/4", databaseURL: environment[databaseVariable],
+		credentialsDir: "c", shutdownGrace: 5 * time.Second, drainTimeout: 6 * time.Second, maxRequestBytes: 7,
+	}
+	if err != nil || got != want {
+		t.Errorf("flags: got %+v, %v; want %+v", got, err, want)
+	}
+}
+
+func TestParseOptionsRefuses(t *testing.T) {
+	for name, tc := range map[string]struct {
+		args            []string
+		redis, database string
+		says            string
+	}{
+		"no Redis":                {nil, "", "postgres://p", "BURSAR_REDIS_URL"},
+		"no Postgres":             {nil, "redis://r", "", "BURSAR_DATABASE_URL"},
+		"a password among flags":  {[]string{"--redis-url", "redis://:secret@r"}, "", "postgres://p", "has a password"},
+		"an unknown flag":         {[]string{"--database-url", "x"}, "redis://r", "postgres://p", "unknown flag"},
+		"an argument":             {[]string{"serve"}, "redis://r", "postgres://p", `unexpected argument "serve"`},
+		"no bytes":                {[]string{"--max-request-bytes", "0"}, "redis://r", "postgres://p", "at least 1"},
+		"a negative grace":        {[]string{"--shutdown-grace", "-1s"}, "redis://r", "postgres://p", "negative"},
+		"a negative time to wait": {[]string{"--drain-timeout", "-1s"}, "redis://r", "postgres://p", "negative"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := parseOptions(tc.args, func(name string) string {
+				return map[string]string{redisVariable: tc.redis, databaseVariable: tc.database}[name]
+			})
+			if err == nil || !strings.Contains(err.Error(), tc.says) || strings.Contains(err.Error(), "secret") {
+				t.Errorf("got %v, want an error that says %q", err, tc.says)
+			}
+		})
+	}
+}
+
+// TestSecretsStayOut: addresses that cannot be read are not repeated.
+func TestSecretsStayOut(t *testing.T) {
+	if _, err := connectRedis("redis://:secret@host:port:6379/x"); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("Redis: %v", err)
+	}
+	if _, err := connectDatabase("postgres://user:secret@host:port/x"); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("Postgres: %v", err)
+	}
+}
