@@ -39,17 +39,17 @@ func (r Rollout) Programmed(accepted Verdict) Verdict {
 		// The error itself goes to the log: it differs from one try to the next.
 		return Verdict{metav1.ConditionUnknown, v1alpha1.ReasonStoreUnavailable, "Redis does not answer"}
 	case !accepted.Holds():
-		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonNotAccepted, "not accepted: what was programmed before, if anything, is not changed by this generation"}
+		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonNotAccepted, "not accepted: the condition Accepted says why"}
 	case r.Revision == 0:
 		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonEnforcersPending, "no configuration contains this generation yet"}
 	case r.All == 0:
 		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonNoEnforcers, "no enforcer is running"}
-	case r.Running < r.All:
-		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonEnforcersPending,
-			fmt.Sprintf("%d of %d enforcers run revision %d", r.Running, r.All, r.Revision)}
 	}
-	return Verdict{metav1.ConditionTrue, v1alpha1.ReasonProgrammed,
-		fmt.Sprintf("all %d enforcers run revision %d", r.All, r.Revision)}
+	count := fmt.Sprintf("%d of %d live enforcers run revision %d", r.Running, r.All, r.Revision)
+	if r.Running < r.All {
+		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonEnforcersPending, count}
+	}
+	return Verdict{metav1.ConditionTrue, v1alpha1.ReasonProgrammed, count}
 }
 
 // Ready is the verdict on whether an object is enforced as written.

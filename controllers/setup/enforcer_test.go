@@ -3,6 +3,7 @@ package setup_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"sync"
 	"time"
 
@@ -116,7 +117,7 @@ func spend(ctx context.Context, tenant string, kind period.Kind, spent, held mon
 // stored is the document as it stands in Redis; empty when there is none.
 func stored(ctx context.Context, id string) string {
 	body, err := redisClient.HGet(ctx, limiterv1.DocumentsKey, id).Result()
-	if err != nil && err != goredis.Nil {
+	if err != nil && !errors.Is(err, goredis.Nil) {
 		return err.Error()
 	}
 	return body

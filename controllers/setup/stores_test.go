@@ -1,17 +1,27 @@
 package setup_test
 
 import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net/http"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	applyv1alpha1 "github.com/bursar-dev/bursar/api/v1alpha1/applyconfiguration/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/apply"
+	"github.com/bursar-dev/bursar/hack/parts/postgres"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
 )
 
@@ -30,12 +40,15 @@ var _ = Describe("Without Redis", func() {
 		spend(ctx, tenant, period.Day, 4*money.USD, 0, true)
 		Eventually(ctx, eventsOf(ctx, budget, "BudgetWarning")).Should(HaveLen(1))
 
+		Expect(probe(ctx, "readyz")()).To(Equal(http.StatusOK))
 		Expect(redisServer.Stop()).To(Succeed())
 		for _, o := range all {
 			Eventually(ctx, condition(ctx, o, v1alpha1.ConditionProgrammed)).WithTimeout(20*time.Second).
 				Should(Equal("Unknown StoreUnavailable"), o.GetName())
 			Expect(condition(ctx, o, v1alpha1.ConditionReady)()).To(Equal("Unknown NotEnforced"))
 		}
+		Expect(probe(ctx, "readyz")()).To(Equal(http.StatusInternalServerError))
+		Expect(probe(ctx, "healthz")()).To(Equal(http.StatusOK), "starting the manager anew would mend nothing")
 		Expect(condition(ctx, budget, v1alpha1.ConditionBreakerOpen)()).To(Equal("Unknown Unknown"))
 		Expect(budget.Status.Limits[0].Spent).To(Equal("4.00"), "what was last known stays")
 
@@ -53,7 +66,7 @@ var _ = Describe("Without Redis", func() {
 		Expect(eventsOf(ctx, budget, "BudgetWarning")()).To(HaveLen(1), "the rung was news once")
 	})
 
-	It("programs everything anew into one that has forgotten all", func(ctx SpecContext) {
+	It("programs everything anew into one that has forgotten its configuration", func(ctx SpecContext) {
 		startEnforcer(true)
 		tenant := newNamespace(ctx)
 		budget, policy, key, provider := newBudget(tenant), newPolicy(tenant, "policy"), newKey(tenant, "key"), newProvider("model")
@@ -64,13 +77,107 @@ var _ = Describe("Without Redis", func() {
 		for _, o := range all {
 			expectProgrammed(ctx, o)
 		}
-		Expect(redisClient.FlushAll(ctx).Err()).To(Succeed())
+		Expect(redisClient.Del(ctx, limiterv1.DocumentsKey, limiterv1.ChangesKey, limiterv1.RevisionKey,
+			limiterv1.IncarnationKey, limiterv1.SessionsKey, limiterv1.SessionStatesKey).Err()).To(Succeed())
 		for _, document := range []string{"tenant/" + tenant, "credential/" + key.Spec.SHA256, "provider/" + provider.Name} {
 			Eventually(ctx, func() string { return stored(ctx, document) }).ShouldNot(BeEmpty(), document)
 		}
 		for _, o := range all {
 			expectProgrammed(ctx, o)
 		}
+	})
+})
+
+// probe is how the manager answers a probe.
+func probe(ctx context.Context, name string) func() int {
+	return func() int {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, healthURL+"/"+name, nil)
+		if err != nil {
+			return 0
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return 0
+		}
+		_ = response.Body.Close()
+		return response.StatusCode
+	}
+}
+
+var _ = Describe("Without Postgres", func() {
+	It("enforces all the same, and records what was so when it is back", func(ctx SpecContext) {
+		startEnforcer(true)
+		tenant := newNamespace(ctx)
+		budget := newBudget(tenant)
+		create(ctx, budget)
+		expectProgrammed(ctx, budget)
+		Eventually(ctx, rows(ctx, openLimits, tenant)).Should(ContainElement("daily 5000000000"))
+
+		Expect(postgresServer.Stop()).To(Succeed())
+		update(ctx, budget, func(b *v1alpha1.TenantBudget) { b.Spec.Limits[0].Amount = "6.00" })
+		expectProgrammed(ctx, budget)
+		spend(ctx, tenant, period.Day, 6*money.USD, 0, true)
+		expectCondition(ctx, budget, v1alpha1.ConditionBreakerOpen, "True TripRungReached")
+		Expect(probe(ctx, "readyz")()).To(Equal(http.StatusInternalServerError))
+
+		restarted, err := postgres.Start(ctx, postgres.Options{Dir: postgresDir, Port: postgresServer.Port})
+		Expect(err).NotTo(HaveOccurred())
+		postgresServer = restarted
+		Eventually(ctx, rows(ctx, openLimits, tenant)).WithTimeout(20 * time.Second).Should(ContainElement("daily 6000000000"))
+		Expect(rows(ctx, closedLimits, tenant)()).To(Equal([]string{"daily 5000000000"}))
+		Eventually(ctx, probe(ctx, "readyz")).Should(Equal(http.StatusOK))
+	})
+})
+
+var _ = Describe("Metrics", func() {
+	// scrape asks for the metrics with a token; empty for none.
+	scrape := func(ctx context.Context, token string) (status int, body string) {
+		GinkgoHelper()
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, metricsURL, nil)
+		Expect(err).NotTo(HaveOccurred())
+		if token != "" {
+			request.Header.Set("Authorization", "Bearer "+token)
+		}
+		// The manager makes its own certificate when it is given none.
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+		response, err := client.Do(request)
+		Expect(err).NotTo(HaveOccurred())
+		defer func() { _ = response.Body.Close() }()
+		content, err := io.ReadAll(response.Body)
+		Expect(err).NotTo(HaveOccurred())
+		return response.StatusCode, string(content)
+	}
+	tokenOf := func(ctx context.Context, namespace, name string) string {
+		GinkgoHelper()
+		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+		Expect(api.Create(ctx, account)).To(Succeed())
+		request := &authenticationv1.TokenRequest{}
+		Expect(api.SubResource("token").Create(ctx, account, request)).To(Succeed())
+		return request.Status.Token
+	}
+
+	It("are for those who may get them", func(ctx SpecContext) {
+		namespace := newNamespace(ctx)
+		status, _ := scrape(ctx, "")
+		Expect(status).To(Equal(http.StatusUnauthorized))
+		status, _ = scrape(ctx, tokenOf(ctx, namespace, "anybody"))
+		Expect(status).To(Equal(http.StatusForbidden))
+
+		token := tokenOf(ctx, namespace, "prometheus")
+		binding := &rbacv1.ClusterRoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: namespace},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "bursar-metrics-reader"},
+			Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: namespace, Name: "prometheus"}},
+		}
+		create(ctx, binding)
+		Eventually(ctx, func() int {
+			status, body := scrape(ctx, token)
+			if status == http.StatusOK {
+				Expect(body).To(ContainSubstring("bursar_manager_live_enforcers"))
+				Expect(body).To(ContainSubstring("controller_runtime_reconcile_total"))
+			}
+			return status
+		}).Should(Equal(http.StatusOK))
 	})
 })
 
@@ -81,6 +188,8 @@ var _ = Describe("A second manager", func() {
 		create(ctx, budget)
 		expectProgrammed(ctx, budget)
 		version := budget.ResourceVersion
+		// Events that are on their way when a manager stops may be lost.
+		Eventually(ctx, eventsOf(ctx, budget, "Programmed")).Should(HaveLen(1))
 
 		stopManager()
 		begin := time.Now()

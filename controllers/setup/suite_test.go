@@ -2,6 +2,7 @@ package setup_test
 
 import (
 	"context"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -12,17 +13,19 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	goredis "github.com/redis/go-redis/v9"
-	eventsv1 "k8s.io/api/events/v1"
+	clientgo "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/bursar-dev/bursar/controllers/budgetstore"
 	"github.com/bursar-dev/bursar/controllers/setup"
 	"github.com/bursar-dev/bursar/hack/parts/kubernetes"
 	"github.com/bursar-dev/bursar/hack/parts/postgres"
+	"github.com/bursar-dev/bursar/hack/parts/process"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
 )
 
@@ -40,6 +43,9 @@ var (
 	redisServer *redis.Server
 	redisDir    string
 	redisClient *goredis.Client
+	// postgresServer likewise.
+	postgresServer *postgres.Server
+	postgresDir    string
 	// database is the manager's, and superuser sees all rows.
 	database, superuser *pgxpool.Pool
 	ownerDSN            string
@@ -47,13 +53,15 @@ var (
 	asManager *rest.Config
 	// stopManager ends the manager that runs.
 	stopManager func()
+	// healthURL and metricsURL are where it answers.
+	healthURL, metricsURL string
 )
 
 var _ = BeforeSuite(func(ctx SpecContext) {
 	ctrl.SetLogger(GinkgoLogr)
 	started := make(chan error, 2)
 	var kube *kubernetes.Server
-	var pg *postgres.Server
+	postgresDir = GinkgoT().TempDir()
 	go func() {
 		var err error
 		kube, err = kubernetes.Start(ctx, kubernetes.Options{})
@@ -61,7 +69,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	}()
 	go func() {
 		var err error
-		pg, err = postgres.Start(ctx, postgres.Options{})
+		postgresServer, err = postgres.Start(ctx, postgres.Options{Dir: postgresDir})
 		started <- err
 	}()
 	var err error
@@ -72,7 +80,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	Expect(<-started).To(Succeed())
 	Expect(<-started).To(Succeed())
 	DeferCleanup(kube.Stop)
-	DeferCleanup(pg.Stop)
+	DeferCleanup(func() error { return postgresServer.Stop() })
 
 	options, err := goredis.ParseURL(redisServer.URL)
 	Expect(err).NotTo(HaveOccurred())
@@ -80,17 +88,17 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	redisClient = goredis.NewClient(options)
 	DeferCleanup(redisClient.Close)
 
-	ownerDSN, err = pg.NewDatabase(ctx)
+	ownerDSN, err = postgresServer.NewDatabase(ctx)
 	Expect(err).NotTo(HaveOccurred())
 	Expect(budgetstore.Migrate(ctx, ownerDSN)).To(Succeed())
-	managerDSN, err := pg.NewLogin(ctx, ownerDSN, "bursar_manager")
+	managerDSN, err := postgresServer.NewLogin(ctx, ownerDSN, "bursar_manager")
 	Expect(err).NotTo(HaveOccurred())
 	database = connect(managerDSN)
 	superuser = connect(ownerDSN)
 
 	scheme, err := setup.Scheme()
 	Expect(err).NotTo(HaveOccurred())
-	Expect(eventsv1.AddToScheme(scheme)).To(Succeed())
+	Expect(clientgo.AddToScheme(scheme)).To(Succeed())
 	api, err = client.New(kube.Config, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
 	applyRights(ctx, kube)
@@ -98,6 +106,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	Expect(err).NotTo(HaveOccurred())
 	stopManager = startManager()
 	DeferCleanup(func() { stopManager() })
+	openMinutely(ctx)
 })
 
 func connect(dsn string) *pgxpool.Pool {
@@ -122,12 +131,16 @@ func applyRights(ctx context.Context, kube *kubernetes.Server) {
 func startManager() (stop func()) {
 	GinkgoHelper()
 	ctx, cancel := context.WithCancel(context.Background())
+	health, metrics := freeAddress(), freeAddress()
+	healthURL, metricsURL = "http://"+health, "https://"+metrics+"/metrics"
 	mgr, err := setup.NewManager(ctx, asManager, setup.Options{
-		Redis:                   redisClient,
-		Database:                database,
-		OwnerDSN:                ownerDSN,
-		Metrics:                 metricsserver.Options{BindAddress: "0"},
-		HealthAddress:           "0",
+		Redis:    redisClient,
+		Database: database,
+		OwnerDSN: ownerDSN,
+		Metrics: metricsserver.Options{
+			BindAddress: metrics, SecureServing: true, FilterProvider: filters.WithAuthenticationAndAuthorization,
+		},
+		HealthAddress:           health,
 		LeaderElection:          true,
 		LeaderElectionNamespace: "bursar-system",
 		Clock:                   clock.RealClock{},
@@ -148,4 +161,11 @@ func startManager() (stop func()) {
 	}
 	Eventually(mgr.Elected()).WithTimeout(30 * time.Second).Should(BeClosed())
 	return stop
+}
+
+func freeAddress() string {
+	GinkgoHelper()
+	port, err := process.FreePort()
+	Expect(err).NotTo(HaveOccurred())
+	return fmt.Sprintf("127.0.0.1:%d", port)
 }

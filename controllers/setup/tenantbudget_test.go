@@ -290,24 +290,18 @@ var _ = Describe("The breaker", func() {
 	})
 
 	It("closes when the period turns, without being told", func(ctx SpecContext) {
-		tenant := newNamespace(ctx)
-		budget := newBudget(tenant)
-		budget.Spec.Limits = []v1alpha1.MoneyLimit{{Name: "minutely", Period: "Minute", Amount: "1.00"}}
-		create(ctx, budget)
-		expectCondition(ctx, budget, v1alpha1.ConditionBreakerOpen, "False BelowTripRung")
-
-		// The shortest period there is takes a minute: one that ends soon will do.
-		end := awaitLateMinute(ctx)
-		spend(ctx, tenant, period.Minute, 95*money.Cent, 0, true)
-		Eventually(ctx, breaker(ctx, budget)).Should(Equal("Open minutely"))
-		Expect(budget.Status.Breaker.ClosesAt.Time).To(BeTemporally("==", end))
+		budget, end := minutely.budget, minutely.end
 		Eventually(ctx, breaker(ctx, budget)).WithTimeout(time.Until(end) + 3*time.Second).Should(Equal("Closed "))
-		Expect(time.Now()).To(BeTemporally("~", end, 3*time.Second))
+		Expect(budget.Status.Breaker.Since.Time).To(BeTemporally("~", end, 3*time.Second))
 		Expect(budget.Status.Limits[0].Spent).To(Equal("0.00"))
+		Eventually(ctx, eventsOf(ctx, budget, "BreakerOpened")).Should(ConsistOf(
+			ContainSubstring("paid calls are refused until " + end.Format(time.RFC3339))))
 		Eventually(ctx, eventsOf(ctx, budget, "BreakerClosed")).Should(ConsistOf(ContainSubstring("the period turned")))
 
 		By("the next period, in which a rung is news again")
-		spend(ctx, tenant, period.Minute, 85*money.Cent, 0, true)
+		Expect(eventsOf(ctx, budget, "BudgetWarning")()).To(HaveLen(1))
+		awaitEarlyMinute(ctx)
+		spend(ctx, budget.Spec.Tenant, period.Minute, 85*money.Cent, 0, true)
 		Eventually(ctx, eventsOf(ctx, budget, "BudgetWarning")).Should(HaveLen(2))
 	})
 
@@ -324,15 +318,32 @@ var _ = Describe("The breaker", func() {
 	})
 })
 
-// awaitLateMinute waits until the present minute has some seconds left, but not
-// many, and returns its end.
-func awaitLateMinute(ctx context.Context) time.Time {
+// minutely is a budget whose breaker opens as the tests begin, until the end of the
+// minute: the shortest period there is takes long enough to be watched meanwhile.
+var minutely struct {
+	budget *v1alpha1.TenantBudget
+	end    time.Time
+}
+
+func openMinutely(ctx context.Context) {
 	GinkgoHelper()
-	const enough, few = 4 * time.Second, 15 * time.Second
-	left := func() time.Duration { return time.Until(period.Of(period.Minute, time.UTC, time.Now()).End) }
-	Eventually(ctx, left).WithTimeout(time.Minute).WithPolling(100 * time.Millisecond).
-		Should(SatisfyAll(BeNumerically(">", enough), BeNumerically("<", few)))
-	return period.Of(period.Minute, time.UTC, time.Now()).End
+	budget := newBudget(newNamespace(ctx))
+	budget.Spec.Limits = []v1alpha1.MoneyLimit{{Name: "minutely", Period: "Minute", Amount: "1.00"}}
+	create(ctx, budget)
+	expectCondition(ctx, budget, v1alpha1.ConditionBreakerOpen, "False BelowTripRung")
+	minutely.budget, minutely.end = budget, awaitEarlyMinute(ctx)
+	spend(ctx, budget.Spec.Tenant, period.Minute, 95*money.Cent, 0, true)
+	expectCondition(ctx, budget, v1alpha1.ConditionBreakerOpen, "True TripRungReached")
+	Expect(budget.Status.Breaker.ClosesAt.Time).To(BeTemporally("==", minutely.end))
+}
+
+// awaitEarlyMinute waits until the present minute has some seconds left, and
+// returns its end.
+func awaitEarlyMinute(ctx context.Context) time.Time {
+	GinkgoHelper()
+	end := func() time.Time { return period.Of(period.Minute, time.UTC, time.Now()).End }
+	Eventually(ctx, func() time.Duration { return time.Until(end()) }).Should(BeNumerically(">", 4*time.Second))
+	return end()
 }
 
 var _ = Describe("A budget that never had effect", func() {

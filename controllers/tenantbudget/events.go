@@ -24,7 +24,7 @@ func (s *scope) happened(before, after v1alpha1.TenantBudgetStatus) []announce.E
 			events = append(events, budgetWarning(limit, rung))
 		}
 	}
-	return append(events, s.usage.breakerTurned(before, after.Breaker)...)
+	return append(events, s.usage.breakerTurned(before)...)
 }
 
 func find(limits []v1alpha1.MoneyLimitStatus, name string) v1alpha1.MoneyLimitStatus {
@@ -53,7 +53,7 @@ func (u *usage) newWarning(limit limitUsage, before v1alpha1.MoneyLimitStatus) (
 }
 
 // breakerTurned is the Event of the breaker's turn, if it has turned.
-func (u *usage) breakerTurned(before v1alpha1.TenantBudgetStatus, after *v1alpha1.BreakerStatus) []announce.Event {
+func (u *usage) breakerTurned(before v1alpha1.TenantBudgetStatus) []announce.Event {
 	wasOpen := before.Breaker != nil && before.Breaker.State == v1alpha1.BreakerOpen
 	tripped := u.tripped()
 	switch {
@@ -74,11 +74,16 @@ func (u *usage) whyClosed(open v1alpha1.BreakerStatus, limits []v1alpha1.MoneyLi
 		if limit.Name != open.Limit {
 			continue
 		}
-		was, err := money.Parse(find(limits, open.Limit).Amount)
-		if err == nil && limit.Amount > was {
-			return fmt.Sprintf("the limit was raised from %s to %s USD", was, limit.Amount)
+		before := find(limits, open.Limit)
+		amount, _ := money.Parse(before.Amount)
+		spent, _ := money.Parse(before.Spent)
+		switch {
+		case limit.Amount > amount:
+			return fmt.Sprintf("the limit was raised from %s to %s USD", before.Amount, limit.Amount)
+		case limit.spent < spent:
+			return fmt.Sprintf("%s USD were counted as spent, and now %s are", before.Spent, limit.spent)
 		}
-		return "the ladder or the period was changed"
+		return "the ladder was changed"
 	}
 	return "the limit was taken away"
 }

@@ -122,7 +122,14 @@ func TestEvents(t *testing.T) {
 			},
 			want: [][]string{
 				{warned}, {opened},
-				{"Normal BreakerClosed: limit daily no longer holds it open: the ladder or the period was changed; it was open since 2026-11-25T12:00:00Z"},
+				{"Normal BreakerClosed: limit daily no longer holds it open: the ladder was changed; it was open since 2026-11-25T12:00:00Z"},
+			},
+		},
+		"Redis has forgotten what was spent": {
+			looks: []look{at(noon, 450*money.Cent), at(noon, 0)},
+			want: [][]string{
+				{"Warning BudgetWarning: limit daily has reached its 80% rung: 4.50 of 5.00 USD spent (90%); resets at 2026-11-26T00:00:00Z", opened},
+				{"Normal BreakerClosed: limit daily no longer holds it open: 4.50 USD were counted as spent, and now 0.00 are; it was open since 2026-11-25T12:00:00Z"},
 			},
 		},
 		"Redis was away meanwhile": {

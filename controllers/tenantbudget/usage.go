@@ -44,8 +44,9 @@ func measure(tenant limiterv1.Tenant, counters limiterstore.Counters) (*usage, e
 		if limit.Per != limiterv1.PerTenant {
 			continue
 		}
-		l := limitUsage{MoneyLimit: limit, resetsAt: period.Of(limit.Period, zone, counters.Now).End}
-		l.spent, l.held = counters.Money[limit.Period].At(counters.Now)
+		span := period.Of(limit.Period, zone, counters.Now)
+		l := limitUsage{MoneyLimit: limit, resetsAt: span.End}
+		l.spent, l.held = counters.Money[limit.Period].In(span)
 		for _, rung := range tenant.Ladder {
 			if l.spent >= rung.Reached(limit) {
 				l.rung = rung.Action

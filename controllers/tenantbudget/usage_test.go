@@ -132,6 +132,20 @@ func TestMeasure(t *testing.T) {
 				Nearest: "daily", NextReset: midnight.AddDate(0, 0, 1),
 			},
 		},
+		"the tenant has moved to another zone since, where the day goes on": {
+			tenant: func() limiterv1.Tenant {
+				moved := tenantWith(usualLadder, daily(5*money.USD))
+				moved.TimeZone = "America/Argentina/Buenos_Aires"
+				return moved
+			}(),
+			counters: limiterstore.Counters{Now: midnight.Add(time.Hour), Money: map[period.Kind]limiterv1.MoneyCounter{
+				period.Day: {Start: midnight.AddDate(0, 0, -1), End: midnight, Spent: 5 * money.USD},
+			}},
+			want: summary{
+				Rungs: map[string]limiterv1.Action{"daily": trip}, Spent: map[string]money.Nanos{"daily": 5 * money.USD},
+				Nearest: "daily", Tripped: "daily", NextReset: midnight.Add(3 * time.Hour),
+			},
+		},
 		"no ladder": {
 			tenant:   tenantWith(nil, daily(5*money.USD)),
 			counters: spentAt(noon, map[period.Kind]money.Nanos{period.Day: 6 * money.USD}),

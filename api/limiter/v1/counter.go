@@ -70,6 +70,17 @@ func (c MoneyCounter) Encode() []byte {
 	return raw
 }
 
+// In is what was spent and is held in the period, which now lies in, by the rule by
+// which enforcers turn counters: as long as the newest period that the counter has
+// seen was not over when this one began, it goes on, with other bounds where the
+// tenant has moved to another time zone.
+func (c MoneyCounter) In(span period.Span) (spent, held money.Nanos) {
+	if span.Start.Before(c.End) {
+		return c.Spent, c.Held
+	}
+	return 0, 0
+}
+
 // At is what was spent and is held in the period that now lies in: nothing, when
 // the newest period that the counter has seen is over.
 func (c MoneyCounter) At(now time.Time) (spent, held money.Nanos) {
