@@ -27,6 +27,7 @@ func (p *Proxy) forward(c *call, w http.ResponseWriter, r *http.Request) *refusa
 	client := newClient(w, r, p.writeTimeout)
 	ctx, release := p.outlive(client.gone)
 	defer release()
+	c.progress.sent = true // unless Send is certain that it was not
 	response, err := p.Client.Send(ctx, provider.Outgoing{
 		ID: c.id, Protocol: c.protocol, Provider: c.route.Provider, Body: c.bounded.Body, Header: r.Header,
 	})
@@ -41,7 +42,8 @@ func (p *Proxy) forward(c *call, w http.ResponseWriter, r *http.Request) *refusa
 		p.Log.Warn("a provider's answer is not for the client", "provider", c.route.Provider.Name, "call", c.id, "status", response.StatusCode)
 		return unusableAnswer(response.StatusCode)
 	}
-	return p.pass(c, client, response)
+	client.answer = response
+	return p.pass(c, client)
 }
 
 // unusable is whether an answer says nothing to a client: a redirect, or that the
@@ -71,25 +73,25 @@ func (p *Proxy) outlive(client context.Context) (ctx context.Context, release fu
 	}
 }
 
-// pass passes an answer to the client and notes what it used.
-func (p *Proxy) pass(c *call, client *client, response *http.Response) *refusal {
-	answer, streamed := c.bounded.Whole(), isStream(response)
+// pass passes the answer to the client and notes what it used.
+func (p *Proxy) pass(c *call, client *client) *refusal {
+	answer, streamed := c.bounded.Whole(), isStream(client.answer)
 	if streamed {
 		answer = c.bounded.Stream()
-		response.Header.Del("Content-Length") // it counts what will be left out
-		client.begin(response)
+		client.answer.Header.Del("Content-Length") // it counts what will be left out
+		client.begin()
 	}
-	err := p.copy(c, client, response, answer, streamed)
-	client.write(response, answer.End(err != nil))
+	err := c.copy(client, answer, streamed)
+	client.write(answer.End(err != nil))
 	if usage, ok := answer.Usage(); ok {
 		c.progress.usage = &usage
 	}
 	if !answer.Unfinished() {
-		client.finish(response)
+		client.finish()
 		return nil
 	}
 	p.Log.Warn("a provider's answer was cut off", "provider", c.route.Provider.Name, "call", c.id, "error", err)
-	return p.tellCut(client, response, answer)
+	return client.tellCut(answer)
 }
 
 func isStream(response *http.Response) bool {
@@ -99,14 +101,14 @@ func isStream(response *http.Response) bool {
 
 // copy passes the answer on as it comes, until its end, and returns why it was cut
 // off if it was.
-func (p *Proxy) copy(c *call, client *client, response *http.Response, answer provider.Answer, streamed bool) error {
+func (c *call) copy(client *client, answer provider.Answer, streamed bool) error {
 	buffer := make([]byte, 32<<10)
 	for {
-		n, err := response.Body.Read(buffer)
+		n, err := client.answer.Body.Read(buffer)
 		if n > 0 && streamed && c.progress.firstToken.IsZero() {
 			c.progress.firstToken = time.Now()
 		}
-		client.write(response, answer.Pass(buffer[:n]))
+		client.write(answer.Pass(buffer[:n]))
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
@@ -120,21 +122,6 @@ func (p *Proxy) copy(c *call, client *client, response *http.Response, answer pr
 
 var errDrained = errors.New("the client has gone, and more comes than is drained")
 
-// tellCut tells the client that the answer was cut off: with a refusal if it has
-// seen nothing of it, else in the answer's midst if that has a way to, else by
-// cutting the connection.
-func (p *Proxy) tellCut(client *client, response *http.Response, answer provider.Answer) *refusal {
-	cut := answerCut()
-	if !client.begun {
-		return cut
-	}
-	if problem := answer.Problem(cut.body()); problem != nil {
-		client.write(response, problem)
-		return nil
-	}
-	panic(http.ErrAbortHandler)
-}
-
 // client is the receiver of an answer, until it has gone; then it is a drain.
 type client struct {
 	w       http.ResponseWriter
@@ -142,7 +129,9 @@ type client struct {
 	timeout time.Duration
 	gone    context.Context
 	hangUp  context.CancelFunc
-	begun   bool
+	// answer is the provider's; begun is whether its header was sent.
+	answer *http.Response
+	begun  bool
 	// drained is how many bytes have come since the client has gone.
 	drained int64
 }
@@ -152,23 +141,23 @@ func newClient(w http.ResponseWriter, r *http.Request, timeout time.Duration) *c
 	return &client{w: w, control: http.NewResponseController(w), timeout: timeout, gone: gone, hangUp: hangUp}
 }
 
-// begin sends the header of an answer, once.
-func (c *client) begin(response *http.Response) {
+// begin sends the header of the answer, once.
+func (c *client) begin() {
 	if c.begun {
 		return
 	}
 	c.begun = true
-	provider.CopyHeader(c.w.Header(), response.Header)
-	c.w.WriteHeader(response.StatusCode)
+	provider.CopyHeader(c.w.Header(), c.answer.Header)
+	c.w.WriteHeader(c.answer.StatusCode)
 	c.do(c.control.Flush)
 }
 
-// write sends a piece of an answer at once.
-func (c *client) write(response *http.Response, piece []byte) {
+// write sends a piece of the answer at once.
+func (c *client) write(piece []byte) {
 	if len(piece) == 0 {
 		return
 	}
-	c.begin(response)
+	c.begin()
 	c.do(func() error {
 		if _, err := c.w.Write(piece); err != nil {
 			return err
@@ -181,9 +170,24 @@ func (c *client) write(response *http.Response, piece []byte) {
 }
 
 // finish lets the server end the answer, which may have been silent for long.
-func (c *client) finish(response *http.Response) {
-	c.begin(response)
+func (c *client) finish() {
+	c.begin()
 	c.do(func() error { return nil })
+}
+
+// tellCut tells the client that the answer was cut off: with a refusal if it has
+// seen nothing of it, else in the answer's midst if that has a way to, else by
+// cutting the connection.
+func (c *client) tellCut(answer provider.Answer) *refusal {
+	cut := answerCut()
+	if !c.begun {
+		return cut
+	}
+	if problem := answer.Problem(cut.body()); problem != nil {
+		c.write(problem)
+		return nil
+	}
+	panic(http.ErrAbortHandler)
 }
 
 // do sends something, and takes the client for gone when that fails.

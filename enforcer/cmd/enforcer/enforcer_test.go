@@ -318,6 +318,8 @@ func TestShutdownMidStream(t *testing.T) {
 	if got := e.probe("/healthz"); got.status != 200 {
 		t.Errorf("healthz says %d %q while it shuts down", got.status, got.body)
 	}
+	// Settling takes its time now: the enforcer must wait for it.
+	must(t, w.redis.Do(t.Context(), "CLIENT", "PAUSE", 300, "WRITE").Err())
 	w.provider.Release()
 	got := stream.read()
 	if want := w.direct(got.header.Get(proxy.CallIDHeader), chat("gpt-4o", "[[output=9]]", `"stream":true`, `"max_completion_tokens":20`)); got.body != want.body || got.err != nil {
