@@ -3,7 +3,6 @@ package setup_test
 import (
 	"context"
 	"fmt"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -38,7 +37,8 @@ func TestControlPlane(t *testing.T) {
 
 var (
 	// api acts as an administrator, and reads past every cache.
-	api client.Client
+	api                     client.Client
+	kubectlPath, kubeconfig string
 	// redisServer is stopped and started by tests of what happens without it.
 	redisServer *redis.Server
 	redisDir    string
@@ -101,7 +101,10 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	Expect(clientgo.AddToScheme(scheme)).To(Succeed())
 	api, err = client.New(kube.Config, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
-	applyRights(ctx, kube)
+	kubectlPath, kubeconfig = kube.Kubectl, filepath.Join(GinkgoT().TempDir(), "kubeconfig")
+	Expect(kube.WriteKubeconfig(kubeconfig, kubernetes.Administrator)).To(Succeed())
+	// The manager has the rights that it has in a cluster, and no more.
+	kubectl(ctx, "apply", "-k", "../../config/rbac")
 	asManager, err = kube.ConfigOf(kubernetes.Manager)
 	Expect(err).NotTo(HaveOccurred())
 	stopManager = startManager()
@@ -115,15 +118,6 @@ func connect(dsn string) *pgxpool.Pool {
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(pool.Close)
 	return pool
-}
-
-// applyRights gives the manager the rights that it has in a cluster, and no more.
-func applyRights(ctx context.Context, kube *kubernetes.Server) {
-	GinkgoHelper()
-	kubeconfig := filepath.Join(GinkgoT().TempDir(), "kubeconfig")
-	Expect(kube.WriteKubeconfig(kubeconfig, kubernetes.Administrator)).To(Succeed())
-	out, err := exec.CommandContext(ctx, kube.Kubectl, "--kubeconfig", kubeconfig, "apply", "-k", "../../config/rbac").CombinedOutput()
-	Expect(err).NotTo(HaveOccurred(), string(out))
 }
 
 // startManager runs a manager until the function that it returns is called, which

@@ -1,0 +1,52 @@
+package setup_test
+
+import (
+	"context"
+	"os/exec"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// kubectl runs kubectl as an administrator.
+func kubectl(ctx context.Context, args ...string) string {
+	GinkgoHelper()
+	out, err := exec.CommandContext(ctx, kubectlPath, append([]string{"--kubeconfig", kubeconfig}, args...)...).CombinedOutput()
+	Expect(err).NotTo(HaveOccurred(), string(out))
+	return string(out)
+}
+
+var _ = Describe("What is in config", func() {
+	It("is taken by the API server, and its pods are restricted", func(ctx SpecContext) {
+		kubectl(ctx, "apply", "-k", "../../config/default")
+		for _, name := range []string{"bursar-manager", "bursar-enforcer"} {
+			var deployment appsv1.Deployment
+			Expect(api.Get(ctx, client.ObjectKey{Namespace: "bursar-system", Name: name}, &deployment)).To(Succeed())
+			// The namespace lets no other pods in.
+			pod := &corev1.Pod{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "bursar-system", Name: name, Labels: deployment.Spec.Template.Labels},
+				Spec:       deployment.Spec.Template.Spec,
+			}
+			Expect(api.Create(ctx, pod, client.DryRunAll)).To(Succeed())
+
+			pod.Spec.SecurityContext.RunAsNonRoot = nil
+			Expect(api.Create(ctx, pod, client.DryRunAll)).To(MatchError(ContainSubstring("violates PodSecurity")))
+		}
+	})
+
+	It("has samples that are programmed", func(ctx SpecContext) {
+		startEnforcer(true)
+		DeferCleanup(func(ctx SpecContext) {
+			kubectl(ctx, "delete", "-k", "../../config/samples", "--ignore-not-found", "--wait=false")
+		})
+		kubectl(ctx, "apply", "-k", "../../config/samples")
+		kubectl(ctx, "wait", "--for=condition=Ready", "--timeout=10s", "--all", "-n", "acme", "tenantbudgets,ratelimitpolicies,apikeys")
+		kubectl(ctx, "wait", "--for=condition=Ready", "--timeout=10s", "modelprovider/openai")
+		Expect(kubectl(ctx, "get", "bursar", "-n", "acme")).To(SatisfyAll(
+			ContainSubstring("tenantbudget.bursar.dev/acme"), ContainSubstring("apikey.bursar.dev/empleado-1")))
+	})
+})
