@@ -185,7 +185,7 @@ func TestPartitions(t *testing.T) {
 		refused(t, manager, insufficientPrivilege, "SELECT call_id FROM "+table)
 		refused(t, enforcer, insufficientPrivilege, "SELECT call_id FROM "+table)
 	}
-	unprotected := rows(t, superuser(t, dsn), `SELECT relname::text FROM pg_class
+	unprotected := rows(t, connectTo(t, dsn), `SELECT relname::text FROM pg_class
 		WHERE relname LIKE 'ai_usage_logs%' AND relkind IN ('r', 'p') AND NOT (relrowsecurity AND relforcerowsecurity)`)
 	if len(unprotected) > 0 {
 		t.Errorf("tables without forced row level security: %v", unprotected)

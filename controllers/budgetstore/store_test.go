@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 
@@ -251,7 +252,7 @@ func TestMigrateTogether(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	pool := superuser(t, dsn)
+	pool := connectTo(t, dsn)
 	checkRows(t, pool, "migrations noted", "SELECT version_id FROM bursar_schema_versions WHERE version_id > 0", []string{"1"})
 }
 
@@ -260,7 +261,7 @@ func TestMigrateTogether(t *testing.T) {
 func TestMigrateWithoutPrivileges(t *testing.T) {
 	migrated(t) // The roles belong to the server.
 	dsn := newDatabase(t)
-	exec(t, superuser(t, dsn), "GRANT USAGE, CREATE ON SCHEMA public TO bursar_owner")
+	exec(t, connectTo(t, dsn), "GRANT USAGE, CREATE ON SCHEMA public TO bursar_owner")
 	login, err := server.NewLogin(t.Context(), dsn, "bursar_owner")
 	if err != nil {
 		t.Fatal(err)
@@ -268,11 +269,38 @@ func TestMigrateWithoutPrivileges(t *testing.T) {
 	if err := budgetstore.Migrate(t.Context(), login); err != nil {
 		t.Fatal(err)
 	}
-	checkRows(t, superuser(t, dsn), "owner of the ledger", "SELECT tableowner FROM pg_tables WHERE tablename = 'ai_usage_logs'",
+	checkRows(t, connectTo(t, dsn), "owner of the ledger", "SELECT tableowner FROM pg_tables WHERE tablename = 'ai_usage_logs'",
 		[]string{"bursar_owner"})
 }
 
-func superuser(t *testing.T, dsn string) *pgxpool.Pool {
+// TestMigrateAsDatabaseOwner: where there are no roles yet, it takes the owner of
+// the database, with the right to make roles, and no superuser.
+func TestMigrateAsDatabaseOwner(t *testing.T) {
+	fresh, err := postgres.Start(t.Context(), postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := fresh.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	admin := connectTo(t, fresh.URL)
+	exec(t, admin, "CREATE ROLE landlord LOGIN CREATEROLE")
+	exec(t, admin, "CREATE DATABASE bursar OWNER landlord")
+	dsn := strings.Replace(strings.Replace(fresh.URL, "postgres@", "landlord@", 1), "/postgres?", "/bursar?", 1)
+	for range 2 {
+		if err := budgetstore.Migrate(t.Context(), dsn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	landlord := connectTo(t, dsn)
+	checkRows(t, landlord, "owner of the ledger", "SELECT tableowner FROM pg_tables WHERE tablename = 'ai_usage_logs'",
+		[]string{"bursar_owner"})
+	checkRows(t, landlord, "roles that can log in", "SELECT rolname FROM pg_roles WHERE rolname LIKE 'bursar%' AND rolcanlogin", nil)
+}
+
+func connectTo(t *testing.T, dsn string) *pgxpool.Pool {
 	t.Helper()
 	pool, err := pgxpool.New(t.Context(), dsn)
 	if err != nil {
