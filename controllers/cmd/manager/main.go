@@ -20,6 +20,7 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 
+	"github.com/bursar-dev/bursar/api/redisclient"
 	"github.com/bursar-dev/bursar/controllers/setup"
 )
 
@@ -43,7 +44,7 @@ func main() {
 }
 
 func run(ctx context.Context, options options) error {
-	redisClient, err := connectRedis(options.redisURL)
+	redisClient, err := redisclient.Open(options.redisURL)
 	if err != nil {
 		return err
 	}

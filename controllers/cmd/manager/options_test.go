@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 )
@@ -42,29 +41,3 @@ func TestMetricsAreProtected(t *testing.T) {
 		t.Errorf("metrics are served with %+v, want TLS and a filter", protected)
 	}
 }
-
-func TestConnectRedis(t *testing.T) {
-	for name, tc := range map[string]struct{ url, want string }{
-		"one":      {"redis://:secret@127.0.0.1:1/0", "*redis.Client"},
-		"Sentinel": {"redis://127.0.0.1:1/0?master_name=main", "*redis.Client"},
-		"Cluster":  {"redis://127.0.0.1:1?addr=127.0.0.1:2", "*redis.ClusterClient"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			client, err := connectRedis(tc.url)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = client.Close() }()
-			if got := typeOf(client); got != tc.want {
-				t.Errorf("%s makes a %s, want a %s", tc.url, got, tc.want)
-			}
-		})
-	}
-	for _, url := range []string{"://:secret@", "http://:secret@redis", "redis://:secret@redis/x"} {
-		if client, err := connectRedis(url); err == nil || strings.Contains(err.Error(), "secret") {
-			t.Errorf("%s made %v, %v, want an error without the password", url, client, err)
-		}
-	}
-}
-
-func typeOf(v any) string { return fmt.Sprintf("%T", v) }

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/bursar-dev/bursar/api/redisclient"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
@@ -60,7 +61,7 @@ type enforcer struct {
 func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 	e = &enforcer{options: options, log: log}
 	e.inBackground, e.stopBackground = context.WithCancel(context.Background())
-	if e.redis, err = connectRedis(options.redisURL); err != nil {
+	if e.redis, err = redisclient.Open(options.redisURL); err != nil {
 		return nil, err
 	}
 	if e.database, err = connectDatabase(options.databaseURL); err != nil {
@@ -88,15 +89,6 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 		return nil, errors.Join(err, e.callsAt.Close())
 	}
 	return e, nil
-}
-
-func connectRedis(url string) (redis.UniversalClient, error) {
-	options, err := redis.ParseURL(url)
-	if err != nil {
-		return nil, errors.New("the URL of Redis cannot be read") // the error may quote its password
-	}
-	options.ContextTimeoutEnabled = true
-	return redis.NewClient(options), nil
 }
 
 func connectDatabase(url string) (*pgxpool.Pool, error) {

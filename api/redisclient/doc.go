@@ -1,0 +1,6 @@
+// Package redisclient makes the clients of Redis that both planes use, from one
+// URL, so that what the URL of one Redis, of Sentinels or of a Cluster looks like
+// is the same everywhere.
+//
+// Its errors never say what is in a URL: that would tell the password.
+package redisclient
