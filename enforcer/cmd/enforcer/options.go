@@ -34,7 +34,8 @@ providers, and settles them.
 
 Environment:
   BURSAR_REDIS_URL      where Redis is, such as "redis://:password@host:6379/0";
-                        rediss:// for TLS
+                        rediss:// for TLS; with ?master_name=... it is a Sentinel's,
+                        with ?addr=host:port (for each further node) a Cluster's
   BURSAR_DATABASE_URL   where Postgres is, as a member of role bursar_enforcer, such
                         as "postgres://user:password@host:5432/bursar"
 
