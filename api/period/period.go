@@ -2,12 +2,13 @@ package period
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
-// Kind is the length of a period. Periods of a minute and an hour are aligned to
-// the Unix epoch; longer ones are aligned to the calendar of a time zone. Weeks
-// start on Monday (ISO 8601).
+// Kind is the length of a period: one of Kinds, or a fixed window of whole seconds
+// such as "5m". Windows, minutes and hours are aligned to the Unix epoch; longer
+// kinds are aligned to the calendar of a time zone. Weeks start on Monday (ISO 8601).
 type Kind string
 
 // The kinds of period.
@@ -24,6 +25,38 @@ const (
 // Kinds are all kinds, shortest first.
 func Kinds() []Kind { return []Kind{Minute, Hour, Day, Week, Month, Quarter, Year} }
 
+// Longest is the longest fixed window.
+const Longest = 24 * time.Hour
+
+// Validate reports why kind is neither one of Kinds nor a fixed window.
+func (kind Kind) Validate() error {
+	if slices.Contains(Kinds(), kind) {
+		return nil
+	}
+	window, err := time.ParseDuration(string(kind))
+	if err != nil {
+		return fmt.Errorf("period %q: must be one of %v, or a window such as 5m", kind, Kinds())
+	}
+	if window < time.Second || window > Longest || window%time.Second != 0 {
+		return fmt.Errorf("period %q: a window is whole seconds, between 1s and %s", kind, Longest)
+	}
+	return nil
+}
+
+// window is the length of a kind that is not aligned to a calendar.
+func (kind Kind) window() (length time.Duration, fixed bool) {
+	switch kind {
+	case Minute:
+		return time.Minute, true
+	case Hour:
+		return time.Hour, true
+	case Day, Week, Month, Quarter, Year:
+		return 0, false
+	}
+	length, err := time.ParseDuration(string(kind))
+	return length, err == nil
+}
+
 // Span is a half-open interval of time: Start is in it, End is not.
 type Span struct{ Start, End time.Time }
 
@@ -31,13 +64,10 @@ type Span struct{ Start, End time.Time }
 func (s Span) Contains(t time.Time) bool { return !t.Before(s.Start) && t.Before(s.End) }
 
 // Of is the period of the given kind that t lies in, by the calendar of zone.
-// It panics when kind is not one of Kinds, which the API server does not let pass.
+// It panics when kind is not valid, which the API server does not let pass.
 func Of(kind Kind, zone *time.Location, t time.Time) Span {
-	switch kind {
-	case Minute:
-		return fixed(time.Minute, t)
-	case Hour:
-		return fixed(time.Hour, t)
+	if length, fixed := kind.window(); fixed {
+		return windowAt(length, t)
 	}
 	// Where a zone's clock is set back across midnight, a date is shown before its
 	// period begins: t then lies in the period before.
@@ -50,7 +80,7 @@ func Of(kind Kind, zone *time.Location, t time.Time) Span {
 	return Span{Start: start, End: startOf(nextDate(kind, first), zone)}
 }
 
-func fixed(length time.Duration, t time.Time) Span {
+func windowAt(length time.Duration, t time.Time) Span {
 	seconds := int64(length / time.Second)
 	past := t.Unix() % seconds
 	if past < 0 {

@@ -27,12 +27,14 @@ func Tenant(budget *v1alpha1.TenantBudget, policies []v1alpha1.RateLimitPolicy) 
 		return limiterv1.Tenant{}, errs
 	}
 	tenant := limiterv1.Tenant{
-		Sources:  []limiterv1.Source{source(kindTenantBudget, budget)},
-		Tenant:   budget.Spec.Tenant,
-		TimeZone: zone,
-		Money:    moneyLimits,
-		Rates:    []limiterv1.RateLimit{},
-		Ladder:   ladder(budget.Spec.Ladder),
+		Sources: []limiterv1.Source{source(kindTenantBudget, budget)},
+		Level: limiterv1.Level{
+			Tenant:   budget.Spec.Tenant,
+			TimeZone: zone,
+			Money:    moneyLimits,
+			Rates:    []limiterv1.RateLimit{},
+			Ladder:   ladder(budget.Spec.Ladder),
+		},
 	}
 	for _, policy := range byName(policies) {
 		rates, errs := Policy(&policy)

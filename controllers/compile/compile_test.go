@@ -74,19 +74,21 @@ func TestTenant(t *testing.T) {
 		Sources: []limiterv1.Source{
 			source("TenantBudget", "acme", 3), source("RateLimitPolicy", "a", 1), source("RateLimitPolicy", "b", 1),
 		},
-		Tenant:   "acme",
-		TimeZone: "America/Argentina/Buenos_Aires",
-		Money: []limiterv1.MoneyLimit{
-			{Name: "monthly", Per: limiterv1.PerTenant, Period: period.Month, Amount: 100 * money.USD},
-			{Name: "daily", Per: limiterv1.PerTenant, Period: period.Day, Amount: 5*money.USD + 1},
-			{Name: "each-user", Per: limiterv1.PerUser, Period: period.Day, Amount: 0},
+		Level: limiterv1.Level{
+			Tenant:   "acme",
+			TimeZone: "America/Argentina/Buenos_Aires",
+			Money: []limiterv1.MoneyLimit{
+				{Name: "monthly", Per: limiterv1.PerTenant, Period: period.Month, Amount: 100 * money.USD},
+				{Name: "daily", Per: limiterv1.PerTenant, Period: period.Day, Amount: 5*money.USD + 1},
+				{Name: "each-user", Per: limiterv1.PerUser, Period: period.Day, Amount: 0},
+			},
+			Rates: []limiterv1.RateLimit{
+				{Name: "a/tiers", Per: limiterv1.PerUser, Selector: limiterv1.Selector{Tiers: []string{"empleado", "gerente"}}, Unit: limiterv1.Tokens, Count: 1000, Burst: 5000, Window: 5_400_000},
+				{Name: "b/second", Per: limiterv1.PerUser, Unit: limiterv1.Requests, Count: 2, Burst: 2, Window: 60_000},
+				{Name: "b/first", Per: limiterv1.PerUser, Unit: limiterv1.Requests, Count: 1, Burst: 1, Window: 60_000},
+			},
+			Ladder: []limiterv1.Rung{{AtPercent: 80, Action: limiterv1.Warn}, {AtPercent: 90, Action: limiterv1.Trip}},
 		},
-		Rates: []limiterv1.RateLimit{
-			{Name: "a/tiers", Per: limiterv1.PerUser, Tiers: []string{"empleado", "gerente"}, Unit: limiterv1.Tokens, Count: 1000, Burst: 5000, Window: 5_400_000},
-			{Name: "b/second", Per: limiterv1.PerUser, Unit: limiterv1.Requests, Count: 2, Burst: 2, Window: 60_000},
-			{Name: "b/first", Per: limiterv1.PerUser, Unit: limiterv1.Requests, Count: 1, Burst: 1, Window: 60_000},
-		},
-		Ladder: []limiterv1.Rung{{AtPercent: 80, Action: limiterv1.Warn}, {AtPercent: 90, Action: limiterv1.Trip}},
 	}
 	wantJSON, err := json.Marshal(want)
 	if err != nil {

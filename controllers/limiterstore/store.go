@@ -13,7 +13,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
-	"github.com/bursar-dev/bursar/api/period"
 )
 
 var (
@@ -177,36 +176,34 @@ func document(stored string) (Observation, error) {
 type Counters struct {
 	// Now is that moment, by the clock that periods turn by.
 	Now time.Time
-	// Money are the counters by kind of period; one that never counted is absent.
-	Money map[period.Kind]limiterv1.MoneyCounter
+	// Money are the counters by their fields (limiterv1.MoneyField); one that never
+	// counted is absent.
+	Money map[string]limiterv1.MoneyCounter
 }
 
-// Counters reads the tenant's own money counters of the kinds of period.
-func (s *Store) Counters(ctx context.Context, tenant string, kinds ...period.Kind) (Counters, error) {
-	if len(kinds) == 0 {
-		// A script must ask for at least one field.
-		kinds = []period.Kind{period.Day}
+// Counters reads the counters of a tenant's own money limits, in the budget tree
+// with the root.
+func (s *Store) Counters(ctx context.Context, root, tenant string, limits ...limiterv1.MoneyLimit) (Counters, error) {
+	fields := []any{limiterv1.EpochField} // a script must ask for at least one field
+	for _, limit := range limits {
+		fields = append(fields, limiterv1.MoneyField(limit))
 	}
-	fields := make([]any, len(kinds))
-	for i, kind := range kinds {
-		fields[i] = limiterv1.MoneyField(kind)
-	}
-	answer, err := countersScript.Run(ctx, s.client, []string{limiterv1.TenantCountersKey(tenant)}, fields...).Slice()
+	answer, err := countersScript.Run(ctx, s.client, []string{limiterv1.TenantCountersKey(root, tenant)}, fields...).Slice()
 	if err != nil {
 		return Counters{}, fmt.Errorf("read counters of tenant %s: %w", tenant, err)
 	}
 	now, _ := answer[0].(int64)
-	counters := Counters{Now: time.UnixMilli(now).UTC(), Money: map[period.Kind]limiterv1.MoneyCounter{}}
-	for i, kind := range kinds {
-		raw, _ := answer[i+1].(string)
+	counters := Counters{Now: time.UnixMilli(now).UTC(), Money: map[string]limiterv1.MoneyCounter{}}
+	for i, limit := range limits {
+		raw, _ := answer[i+2].(string)
 		if raw == "" {
 			continue
 		}
 		counter, err := limiterv1.DecodeMoneyCounter([]byte(raw))
 		if err != nil {
-			return Counters{}, fmt.Errorf("counter of tenant %s by %s: %w", tenant, kind, err)
+			return Counters{}, fmt.Errorf("counter of tenant %s, limit %s: %w", tenant, limit.Name, err)
 		}
-		counters.Money[kind] = counter
+		counters.Money[limiterv1.MoneyField(limit)] = counter
 	}
 	return counters, nil
 }

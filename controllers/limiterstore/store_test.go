@@ -57,9 +57,8 @@ var acme = limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: "acme"}
 
 func document(uid string, generation int64, zone string) limiterv1.Tenant {
 	return limiterv1.Tenant{
-		Sources:  []limiterv1.Source{{Kind: "TenantBudget", Name: "acme", UID: uid, Generation: generation}},
-		Tenant:   "acme",
-		TimeZone: zone,
+		Sources: []limiterv1.Source{{Kind: "TenantBudget", Name: "acme", UID: uid, Generation: generation}},
+		Level:   limiterv1.Level{Tenant: "acme", TimeZone: zone},
 	}
 }
 
@@ -243,32 +242,33 @@ func TestCounters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	daily := limiterv1.MoneyLimit{Period: period.Day}
 	span := period.Of(period.Day, time.UTC, now)
 	want := limiterv1.MoneyCounter{
 		Start: span.Start, End: span.End, Spent: 3 * money.USD, Held: 7,
 		EarlierStart: span.Start.AddDate(0, 0, -1), EarlierSpent: 1, EarlierHeld: 2,
 	}
-	key := limiterv1.TenantCountersKey("acme")
-	if err := client.HSet(t.Context(), key, limiterv1.MoneyField(period.Day), want.Encode()).Err(); err != nil {
+	key := limiterv1.TenantCountersKey("root", "acme")
+	if err := client.HSet(t.Context(), key, limiterv1.MoneyField(daily), want.Encode()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	counters, err := store.Counters(t.Context(), "acme", period.Month, period.Day, period.Day)
+	counters, err := store.Counters(t.Context(), "root", "acme", limiterv1.MoneyLimit{Period: period.Month}, daily, daily)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[period.Kind]limiterv1.MoneyCounter{period.Day: want}, counters.Money); diff != "" {
+	if diff := cmp.Diff(map[string]limiterv1.MoneyCounter{limiterv1.MoneyField(daily): want}, counters.Money); diff != "" {
 		t.Errorf("counters (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(now, counters.Now, cmpopts.EquateApproxTime(10*time.Second)); diff != "" {
 		t.Errorf("time of Redis (-want +got):\n%s", diff)
 	}
-	if none, err := store.Counters(t.Context(), "nobody"); err != nil || len(none.Money) > 0 || none.Now.IsZero() {
+	if none, err := store.Counters(t.Context(), "nobody", "nobody"); err != nil || len(none.Money) > 0 || none.Now.IsZero() {
 		t.Errorf("counters of nobody: %+v, %v, want none, and the time", none, err)
 	}
-	if err := client.HSet(t.Context(), key, limiterv1.MoneyField(period.Day), "not a counter").Err(); err != nil {
+	if err := client.HSet(t.Context(), key, limiterv1.MoneyField(daily), "not a counter").Err(); err != nil {
 		t.Fatal(err)
 	}
-	if broken, err := store.Counters(t.Context(), "acme", period.Day); err == nil {
+	if broken, err := store.Counters(t.Context(), "root", "acme", daily); err == nil {
 		t.Errorf("a broken counter was read as %+v", broken)
 	}
 }
@@ -286,7 +286,7 @@ func TestWithoutRedis(t *testing.T) {
 	if _, err := store.Observe(t.Context(), acme); err == nil {
 		t.Error("observed a document without Redis")
 	}
-	if _, err := store.Counters(t.Context(), "acme", period.Day); err == nil {
+	if _, err := store.Counters(t.Context(), "root", "acme"); err == nil {
 		t.Error("read counters without Redis")
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
-	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/budgetstore"
 	"github.com/bursar-dev/bursar/controllers/conditions"
@@ -31,9 +30,10 @@ const storeTimeout = 5 * time.Second
 // Limiter is where documents go and counters come from.
 type Limiter interface {
 	Put(ctx context.Context, id limiterv1.DocumentID, document any) (revision int64, err error)
+	Open(ctx context.Context, tenant limiterv1.Tenant) error
 	Withdraw(ctx context.Context, id limiterv1.DocumentID, uid string) (bool, error)
 	Observe(ctx context.Context, id limiterv1.DocumentID) (limiterstore.Observation, error)
-	Counters(ctx context.Context, tenant string, kinds ...period.Kind) (limiterstore.Counters, error)
+	Counters(ctx context.Context, root, tenant string, limits ...limiterv1.MoneyLimit) (limiterstore.Counters, error)
 }
 
 // Records is where it is kept which limits were in force, and when.

@@ -6,7 +6,6 @@ import (
 	"errors"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
-	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/controllers/conditions"
 )
 
@@ -30,13 +29,13 @@ func (c *Controller) usageUnder(ctx context.Context, document []byte) (*usage, e
 	if err := json.Unmarshal(document, &tenant); err != nil {
 		return nil, err
 	}
-	var kinds []period.Kind
+	var limits []limiterv1.MoneyLimit
 	for _, limit := range tenant.Money {
 		if limit.Per == limiterv1.PerTenant {
-			kinds = append(kinds, limit.Period)
+			limits = append(limits, limit)
 		}
 	}
-	counters, err := c.limiter.Counters(ctx, tenant.Tenant, kinds...)
+	counters, err := c.limiter.Counters(ctx, tenant.Root(), tenant.Tenant, limits...)
 	if err != nil {
 		return nil, err
 	}

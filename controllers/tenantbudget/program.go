@@ -30,7 +30,8 @@ func (c *Controller) program(ctx context.Context, s *scope) error {
 	defer cancel()
 	switch {
 	case s.document != nil:
-		_, s.rollout.Err = c.limiter.Put(ctx, documentID(s.budget), s.document)
+		_, err := c.limiter.Put(ctx, documentID(s.budget), s.document)
+		s.rollout.Err = errors.Join(err, c.limiter.Open(ctx, *s.document))
 	case s.forfeited:
 		_, s.rollout.Err = c.limiter.Withdraw(ctx, documentID(s.budget), string(s.budget.UID))
 	}

@@ -46,7 +46,7 @@ func measure(tenant limiterv1.Tenant, counters limiterstore.Counters) (*usage, e
 		}
 		span := period.Of(limit.Period, zone, counters.Now)
 		l := limitUsage{MoneyLimit: limit, resetsAt: span.End}
-		l.spent, l.held = counters.Money[limit.Period].In(span)
+		l.spent, l.held = counters.Money[limiterv1.MoneyField(limit)].In(span)
 		for _, rung := range tenant.Ladder {
 			if l.spent >= rung.Reached(limit) {
 				l.rung = rung.Action

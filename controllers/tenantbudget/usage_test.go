@@ -27,15 +27,15 @@ func monthly(amount money.Nanos) limiterv1.MoneyLimit {
 }
 
 func tenantWith(ladder []limiterv1.Rung, limits ...limiterv1.MoneyLimit) limiterv1.Tenant {
-	return limiterv1.Tenant{Tenant: "acme", TimeZone: "UTC", Money: limits, Ladder: ladder}
+	return limiterv1.Tenant{Level: limiterv1.Level{Tenant: "acme", TimeZone: "UTC", Money: limits, Ladder: ladder}}
 }
 
 // spentAt are counters at a moment, of the periods in UTC that it lies in.
 func spentAt(now time.Time, spent map[period.Kind]money.Nanos) limiterstore.Counters {
-	counters := limiterstore.Counters{Now: now, Money: map[period.Kind]limiterv1.MoneyCounter{}}
+	counters := limiterstore.Counters{Now: now, Money: map[string]limiterv1.MoneyCounter{}}
 	for kind, amount := range spent {
 		span := period.Of(kind, time.UTC, now)
-		counters.Money[kind] = limiterv1.MoneyCounter{Start: span.Start, End: span.End, Spent: amount, Held: 7}
+		counters.Money[limiterv1.MoneyField(limiterv1.MoneyLimit{Period: kind})] = limiterv1.MoneyCounter{Start: span.Start, End: span.End, Spent: amount, Held: 7}
 	}
 	return counters
 }
@@ -124,8 +124,8 @@ func TestMeasure(t *testing.T) {
 		},
 		"the period has turned since": {
 			tenant: tenantWith(usualLadder, daily(5*money.USD)),
-			counters: limiterstore.Counters{Now: midnight, Money: map[period.Kind]limiterv1.MoneyCounter{
-				period.Day: {Start: midnight.AddDate(0, 0, -1), End: midnight, Spent: 5 * money.USD},
+			counters: limiterstore.Counters{Now: midnight, Money: map[string]limiterv1.MoneyCounter{
+				limiterv1.MoneyField(daily(0)): {Start: midnight.AddDate(0, 0, -1), End: midnight, Spent: 5 * money.USD},
 			}},
 			want: summary{
 				Rungs: map[string]limiterv1.Action{"daily": ""}, Spent: map[string]money.Nanos{"daily": 0},
@@ -138,8 +138,8 @@ func TestMeasure(t *testing.T) {
 				moved.TimeZone = "America/Argentina/Buenos_Aires"
 				return moved
 			}(),
-			counters: limiterstore.Counters{Now: midnight.Add(time.Hour), Money: map[period.Kind]limiterv1.MoneyCounter{
-				period.Day: {Start: midnight.AddDate(0, 0, -1), End: midnight, Spent: 5 * money.USD},
+			counters: limiterstore.Counters{Now: midnight.Add(time.Hour), Money: map[string]limiterv1.MoneyCounter{
+				limiterv1.MoneyField(daily(0)): {Start: midnight.AddDate(0, 0, -1), End: midnight, Spent: 5 * money.USD},
 			}},
 			want: summary{
 				Rungs: map[string]limiterv1.Action{"daily": trip}, Spent: map[string]money.Nanos{"daily": 5 * money.USD},

@@ -2,6 +2,7 @@ package admission
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -69,7 +70,14 @@ func (a *abandoned) run(ctx context.Context) {
 // forget the call when no admission of it can be under way any more.
 func (a *abandoned) void(ctx context.Context, call AdmitRequest) {
 	hold := Hold{store: a.store, request: call}
-	for hold.Settle(ctx, 0, 0, nil) != nil {
+	for {
+		err := hold.Settle(ctx, 0, 0, nil)
+		if err == nil {
+			break
+		}
+		if errors.Is(err, ErrFenced) {
+			return
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -79,6 +87,6 @@ func (a *abandoned) void(ctx context.Context, call AdmitRequest) {
 	time.AfterFunc(abandonedFor, func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
-		_ = a.store.Forget(ctx, call.Tenant, []string{call.CallID}) // an error leaves a few bytes behind
+		_ = a.store.Forget(ctx, call.Root, []string{call.CallID}) // an error leaves a few bytes behind
 	})
 }

@@ -34,70 +34,135 @@ func (a *Admitter) Run(ctx context.Context) { a.abandoned.run(ctx) }
 const maxTurns = 4
 
 // Admit decides whether a call of the tenant may be made, and holds its bound if
-// so. An error wraps ErrStoreUnavailable: then the call must not be made.
+// so. An error means that nothing was decided and the call must not be made: it
+// wraps ErrStoreUnavailable or is ErrRungChanged.
 func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Call) (Decision, error) {
 	if call.Bound < 0 || call.Bound > money.Max || call.Tokens < 0 {
 		return Decision{}, fmt.Errorf("call %s: bound of %s and %d tokens is out of range", call.ID, call.Bound, call.Tokens)
 	}
-	buckets := tenant.bucketChecks(call)
-	now, notBefore := time.Now().Add(time.Duration(a.ahead.Load())), time.Time{}
+	if name, forced := tenant.forcedOpen(); forced && call.Bound > 0 && !tenant.shadow {
+		return Decision{Refusal: &Refusal{Reason: BreakerForced, Tenant: name, Bound: call.Bound, Tokens: call.Tokens}}, nil
+	}
+	request := AdmitRequest{
+		Root: tenant.doc.Root(), CallID: call.ID, Bound: call.Bound, Record: call.Record,
+		Shadow: tenant.shadow, Downgraded: call.Downgraded && call.Bound > 0,
+	}
+	now := time.Now().Add(time.Duration(a.ahead.Load()))
 	for range maxTurns {
-		request := AdmitRequest{
-			Tenant: tenant.name, User: call.Subject.User,
-			CallID: call.ID, Bound: call.Bound, Record: call.Record,
-			NotBefore: notBefore,
-			Money:     tenant.moneyChecks(call, now), Buckets: buckets,
+		request.Accounts = tenant.accounts(call, now)
+		if d, known := tenant.recall(call, request); known {
+			return d, nil
 		}
 		reply, err := a.store.Admit(ctx, request)
 		if err != nil {
 			a.abandoned.add(request)
 			return Decision{}, fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
 		}
-		now, notBefore = reply.Now, reply.Now
+		now, request.NotBefore = reply.Now, reply.Now
 		a.ahead.Store(int64(time.Until(now)))
-		if reply.Verdict != PeriodTurned {
-			return a.decision(call, request, reply), nil
+		switch reply.Verdict {
+		case PeriodTurned:
+			continue
+		case RungChanged:
+			tenant.rungChanged(call)
+			return Decision{}, ErrRungChanged
 		}
+		return a.decision(tenant, call, request, reply), nil
 	}
 	return Decision{}, fmt.Errorf("%w: %w", ErrStoreUnavailable, errClockJumps)
 }
 
 var errClockJumps = errors.New("the store's clock jumps from period to period")
 
-func (a *Admitter) decision(call Call, request AdmitRequest, reply AdmitReply) Decision {
+// rungChanged remembers that the guess about the user was wrong.
+func (t *Tenant) rungChanged(call Call) {
+	if call.Downgraded {
+		t.downgraded.Delete(call.Subject.User)
+	} else {
+		t.downgraded.Store(call.Subject.User, true)
+	}
+}
+
+// learn remembers a refusal by money.
+func (t *Tenant) learn(account Account, check MoneyCheck, reply AdmitReply, rates []RateReading) {
+	if !t.forgetful {
+		t.exhausted.learn(account, check, reply, rates)
+	}
+}
+
+// recall answers a call by a refusal that is known to stand.
+func (t *Tenant) recall(call Call, request AdmitRequest) (Decision, bool) {
+	if t.forgetful {
+		return Decision{}, false
+	}
+	known, found := t.exhausted.recall(request.Accounts, call.Bound)
+	if !found {
+		return Decision{}, false
+	}
+	return Decision{Refusal: known.check.refusal(call, known.tenant, known.spent, known.held), Rates: known.rates}, true
+}
+
+func (a *Admitter) decision(tenant *Tenant, call Call, request AdmitRequest, reply AdmitReply) Decision {
 	var d Decision
-	for i, check := range request.Buckets {
-		d.Rates = append(d.Rates, check.reading(reply.Levels[i]))
+	debts := reply.Debts
+	for _, account := range request.Accounts {
+		for _, check := range account.Buckets {
+			d.Rates = append(d.Rates, check.reading(debts[0]))
+			debts = debts[1:]
+		}
+	}
+	if reply.Refusing > 0 {
+		d.Refusal = refusal(tenant, call, request, reply, d.Rates)
 	}
 	if reply.Verdict == Admitted {
-		d.Hold = &Hold{store: a.store, request: request, tokens: call.Tokens, admittedAt: reply.Now}
-	} else {
-		d.Refusal = refusal(call, request, reply)
+		d.Hold = &Hold{store: a.store, request: request, tokens: call.Tokens, taken: reply.Taken, admittedAt: reply.AdmittedAt}
 	}
 	return d
 }
 
-func refusal(call Call, request AdmitRequest, reply AdmitReply) *Refusal {
-	r := &Refusal{Bound: call.Bound, Tokens: call.Tokens}
-	if reply.Refusing < len(request.Money) {
-		check := request.Money[reply.Refusing]
-		r.Reason = BudgetExhausted
-		if reply.Spent >= check.Trip {
-			r.Reason = BreakerOpen
+// refusal is the refusal of the check that the reply names.
+func refusal(tenant *Tenant, call Call, request AdmitRequest, reply AdmitReply, rates []RateReading) *Refusal {
+	index := reply.Refusing - 1
+	for _, account := range request.Accounts {
+		if index < len(account.Money) {
+			check := account.Money[index]
+			tenant.learn(account, check, reply, rates)
+			return check.refusal(call, account.Tenant, reply.Spent, reply.Held)
 		}
-		r.Limit, r.Per, r.Period, r.Amount = check.Limit.Name, check.Limit.Per, check.Limit.Period, check.Limit.Amount
-		r.Spent, r.Held, r.ResetsAt = reply.Spent, reply.Held, check.Span.End
-		return r
+		index -= len(account.Money)
 	}
-	index := reply.Refusing - len(request.Money)
-	check := request.Buckets[index]
-	r.Reason = RateLimited
-	r.Limit, r.Per, r.Unit = check.Limit.Name, check.Limit.Per, check.Limit.Unit
-	if check.NeedPoints() > check.Capacity() {
+	bucket := index
+	for _, account := range request.Accounts {
+		if index < len(account.Buckets) {
+			return account.Buckets[index].refusal(call, account.Tenant, reply.Debts[bucket])
+		}
+		index -= len(account.Buckets)
+	}
+	panic(fmt.Sprintf("admission: the store refuses by check %d, which was not asked", reply.Refusing))
+}
+
+func (c MoneyCheck) refusal(call Call, tenant string, spent, held money.Nanos) *Refusal {
+	r := &Refusal{
+		Reason: BudgetExhausted, Tenant: tenant, Limit: c.Limit.Name, Per: c.Limit.Per,
+		Period: c.Limit.Period, Amount: c.Limit.Amount, Spent: spent, Held: held, ResetsAt: c.Span.End,
+		Bound: call.Bound, Tokens: call.Tokens,
+	}
+	if spent >= c.Trip {
+		r.Reason = BreakerOpen
+	}
+	return r
+}
+
+func (c BucketCheck) refusal(call Call, tenant string, debt int64) *Refusal {
+	r := &Refusal{
+		Reason: RateLimited, Tenant: tenant, Limit: c.Limit.Name, Per: c.Limit.Per, Unit: c.Limit.Unit,
+		Bound: call.Bound, Tokens: call.Tokens,
+	}
+	if c.NeedPoints() > c.Capacity() {
 		r.Reason = TooLarge
 		return r
 	}
-	r.RetryAfter = check.timeFor(check.NeedPoints() - reply.Levels[index])
+	r.RetryAfter = c.timeFor(debt + c.NeedPoints() - c.Capacity())
 	return r
 }
 
@@ -107,6 +172,7 @@ type Hold struct {
 	store      Store
 	request    AdmitRequest
 	tokens     int64
+	taken      []bool
 	admittedAt time.Time
 }
 
@@ -119,24 +185,44 @@ func (h *Hold) Bound() money.Nanos { return h.request.Bound }
 
 // Settle ends the hold with what the call cost and used, and leaves entry with
 // the Store until the ledger has it. A call that was not made after all cost and
-// used nothing. After an error it is unknown whether the hold has ended: settle
-// again; a repeat changes nothing.
+// used nothing.
+//
+// ErrFenced means that another session ends the hold, and writes the ledger. After
+// any other error it is unknown whether the hold has ended: settle again; a repeat
+// changes nothing.
 func (h *Hold) Settle(ctx context.Context, cost money.Nanos, tokens int64, entry []byte) error {
 	return h.store.Settle(ctx, SettleRequest{
-		Tenant: h.request.Tenant, User: h.request.User,
-		CallID: h.request.CallID, Cost: cost, Entry: entry,
-		Money: h.request.Money, Buckets: h.unused(tokens),
+		Root: h.request.Root, CallID: h.request.CallID, Cost: cost, Entry: entry,
+		Accounts: h.settleAccounts(tokens),
 	})
 }
 
-// unused is what the token buckets get back when a call used so many tokens. A
-// request was made, whatever became of it, so the request buckets get nothing.
-func (h *Hold) unused(tokens int64) []BucketCheck {
-	var back []BucketCheck
-	for _, check := range h.request.Buckets {
-		if check.Limit.Unit == limiterv1.Tokens && tokens != h.tokens {
-			back = append(back, BucketCheck{Limit: check.Limit, Need: h.tokens - tokens})
+// settleAccounts are the accounts of the admission, with what their buckets get
+// back when the call used so many tokens.
+func (h *Hold) settleAccounts(tokens int64) []Account {
+	accounts := make([]Account, len(h.request.Accounts))
+	bucket := 0
+	for i, a := range h.request.Accounts {
+		accounts[i] = Account{Tenant: a.Tenant, User: a.User, Money: a.Money}
+		for _, check := range a.Buckets {
+			taken := h.taken == nil || h.taken[bucket]
+			bucket++
+			if unused := h.unused(check.Limit.Unit, tokens); taken && unused != 0 {
+				accounts[i].Buckets = append(accounts[i].Buckets, BucketCheck{Limit: check.Limit, Need: unused})
+			}
 		}
 	}
-	return back
+	return accounts
+}
+
+// unused is what a bucket gets back at the end of a call. A request was made,
+// whatever became of it.
+func (h *Hold) unused(unit limiterv1.Unit, tokens int64) int64 {
+	switch unit {
+	case limiterv1.Tokens:
+		return h.tokens - tokens
+	case limiterv1.InFlight:
+		return 1
+	}
+	return 0
 }

@@ -26,8 +26,10 @@ func (s *scriptedStore) Admit(_ context.Context, r admission.AdmitRequest) (admi
 		return admission.AdmitReply{}, s.err
 	}
 	reply := s.replies[min(len(s.asked), len(s.replies))-1]
-	for len(reply.Levels) < len(r.Buckets) {
-		reply.Levels = append(reply.Levels, 0)
+	for _, a := range r.Accounts {
+		for range a.Buckets {
+			reply.Debts = append(reply.Debts, 0)
+		}
 	}
 	return reply, nil
 }
@@ -41,19 +43,19 @@ func (s *scriptedStore) Forget(context.Context, string, []string) error { return
 
 func tenant(t *testing.T) *admission.Tenant {
 	t.Helper()
-	tenant, err := admission.NewTenant(limiterv1.Tenant{
+	tenant, err := admission.NewTenant(limiterv1.Tenant{Level: limiterv1.Level{
 		Tenant: "acme", TimeZone: "America/Argentina/Buenos_Aires",
 		Money: []limiterv1.MoneyLimit{
 			{Name: "daily", Per: limiterv1.PerTenant, Period: period.Day, Amount: 5 * money.USD},
 			{Name: "each-user", Per: limiterv1.PerUser, Period: period.Day, Amount: money.USD},
 		},
 		Rates: []limiterv1.RateLimit{
-			{Name: "tiers/empleado", Per: limiterv1.PerUser, Tiers: []string{"empleado"}, Unit: limiterv1.Requests, Count: 5, Burst: 5, Window: 60_000},
-			{Name: "tiers/gerente", Per: limiterv1.PerUser, Tiers: []string{"gerente"}, Unit: limiterv1.Requests, Count: 20, Burst: 20, Window: 60_000},
+			{Name: "tiers/empleado", Per: limiterv1.PerUser, Selector: limiterv1.Selector{Tiers: []string{"empleado"}}, Unit: limiterv1.Requests, Count: 5, Burst: 5, Window: 60_000},
+			{Name: "tiers/gerente", Per: limiterv1.PerUser, Selector: limiterv1.Selector{Tiers: []string{"gerente"}}, Unit: limiterv1.Requests, Count: 20, Burst: 20, Window: 60_000},
 			{Name: "org/tokens", Per: limiterv1.PerTenant, Unit: limiterv1.Tokens, Count: 1000, Burst: 1000, Window: 60_000},
 		},
 		Ladder: []limiterv1.Rung{{AtPercent: 80, Action: limiterv1.Warn}, {AtPercent: 90, Action: limiterv1.Trip}},
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +70,7 @@ func TestAdmitAsksAgainWithTheTimeOfTheStore(t *testing.T) {
 	now := time.Date(2031, 5, 6, 12, 0, 0, 0, time.UTC) // far from the clock of any machine this runs on
 	store := &scriptedStore{replies: []admission.AdmitReply{
 		{Verdict: admission.PeriodTurned, Now: now},
-		{Verdict: admission.Admitted, Now: now},
+		{Verdict: admission.Admitted, Now: now, AdmittedAt: now},
 	}}
 	admitter := admission.NewAdmitter(store)
 	for range 2 {
@@ -82,7 +84,7 @@ func TestAdmitAsksAgainWithTheTimeOfTheStore(t *testing.T) {
 	}
 	want := period.Span{Start: time.Date(2031, 5, 6, 3, 0, 0, 0, time.UTC), End: time.Date(2031, 5, 7, 3, 0, 0, 0, time.UTC)}
 	for _, request := range store.asked[1:] {
-		if got := request.Money[0].Span; got != want {
+		if got := request.Accounts[0].Money[0].Span; got != want {
 			t.Errorf("asked for the day %v, want %v", got, want)
 		}
 	}
@@ -132,11 +134,13 @@ func TestOnlyLimitsThatApplyAreAsked(t *testing.T) {
 			t.Fatal(err)
 		}
 		var gotMoney, gotBuckets []string
-		for _, c := range store.asked[0].Money {
-			gotMoney = append(gotMoney, c.Limit.Name)
-		}
-		for _, c := range store.asked[0].Buckets {
-			gotBuckets = append(gotBuckets, c.Limit.Name)
+		for _, a := range store.asked[0].Accounts {
+			for _, c := range a.Money {
+				gotMoney = append(gotMoney, c.Limit.Name)
+			}
+			for _, c := range a.Buckets {
+				gotBuckets = append(gotBuckets, c.Limit.Name)
+			}
 		}
 		if !equal(gotMoney, test.money) || !equal(gotBuckets, test.buckets) {
 			t.Errorf("%s: asked %v and %v, want %v and %v", name, gotMoney, gotBuckets, test.money, test.buckets)
@@ -163,21 +167,21 @@ func TestRefusalSaysWhichLimitAndWhatMendsIt(t *testing.T) {
 		want  admission.Refusal
 	}{
 		"the breaker": {
-			admission.AdmitReply{Refusing: 0, Spent: 450 * money.Cent, Held: money.Cent}, call("empleado", money.Cent, 10),
-			admission.Refusal{Reason: admission.BreakerOpen, Limit: "daily", Per: limiterv1.PerTenant, Period: period.Day, Amount: 5 * money.USD, Spent: 450 * money.Cent, Held: money.Cent},
+			admission.AdmitReply{Refusing: 1, Spent: 450 * money.Cent, Held: money.Cent}, call("empleado", money.Cent, 10),
+			admission.Refusal{Reason: admission.BreakerOpen, Tenant: "acme", Limit: "daily", Per: limiterv1.PerTenant, Period: period.Day, Amount: 5 * money.USD, Spent: 450 * money.Cent, Held: money.Cent},
 		},
 		"a user's budget": {
-			admission.AdmitReply{Refusing: 1, Spent: 80 * money.Cent, Held: 20 * money.Cent}, call("empleado", money.Cent, 10),
-			admission.Refusal{Reason: admission.BudgetExhausted, Limit: "each-user", Per: limiterv1.PerUser, Period: period.Day, Amount: money.USD, Spent: 80 * money.Cent, Held: 20 * money.Cent},
+			admission.AdmitReply{Refusing: 2, Spent: 80 * money.Cent, Held: 20 * money.Cent}, call("empleado", money.Cent, 10),
+			admission.Refusal{Reason: admission.BudgetExhausted, Tenant: "acme", Limit: "each-user", Per: limiterv1.PerUser, Period: period.Day, Amount: money.USD, Spent: 80 * money.Cent, Held: 20 * money.Cent},
 		},
 		"an empty bucket": {
 			// 5 a minute: one each 12 s, of which a quarter has passed.
-			admission.AdmitReply{Refusing: 3, Levels: []int64{0, 15_000}}, call("empleado", money.Cent, 10),
-			admission.Refusal{Reason: admission.RateLimited, Limit: "tiers/empleado", Per: limiterv1.PerUser, Unit: limiterv1.Requests, RetryAfter: 9 * time.Second},
+			admission.AdmitReply{Refusing: 4, Debts: []int64{0, 5*60_000 - 15_000}}, call("empleado", money.Cent, 10),
+			admission.Refusal{Reason: admission.RateLimited, Tenant: "acme", Limit: "tiers/empleado", Per: limiterv1.PerUser, Unit: limiterv1.Requests, RetryAfter: 9 * time.Second},
 		},
 		"a bucket that is too small": {
-			admission.AdmitReply{Refusing: 2, Levels: []int64{60_000_000, 300_000}}, call("empleado", money.Cent, 1001),
-			admission.Refusal{Reason: admission.TooLarge, Limit: "org/tokens", Per: limiterv1.PerTenant, Unit: limiterv1.Tokens},
+			admission.AdmitReply{Refusing: 3, Debts: []int64{0, 0}}, call("empleado", money.Cent, 1001),
+			admission.Refusal{Reason: admission.TooLarge, Tenant: "acme", Limit: "org/tokens", Per: limiterv1.PerTenant, Unit: limiterv1.Tokens},
 		},
 	} {
 		test.reply.Verdict, test.reply.Now = admission.Refused, time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
@@ -187,8 +191,8 @@ func TestRefusalSaysWhichLimitAndWhatMendsIt(t *testing.T) {
 			t.Fatalf("%s: got %+v, %v; want a refusal", name, d, err)
 		}
 		got := *d.Refusal
-		if got.Period != "" && !got.ResetsAt.Equal(store.asked[0].Money[0].Span.End) {
-			t.Errorf("%s: resets at %s, want %s", name, got.ResetsAt, store.asked[0].Money[0].Span.End)
+		if got.Period != "" && !got.ResetsAt.Equal(store.asked[0].Accounts[0].Money[0].Span.End) {
+			t.Errorf("%s: resets at %s, want %s", name, got.ResetsAt, store.asked[0].Accounts[0].Money[0].Span.End)
 		}
 		got.ResetsAt = time.Time{}
 		test.want.Bound, test.want.Tokens = test.call.Bound, test.call.Tokens
@@ -217,11 +221,13 @@ func TestSettleGivesTokensBackAndNoRequests(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []int64
-		for _, check := range store.settled[0].Buckets {
-			if check.Limit.Name != "org/tokens" {
-				t.Errorf("%s: %s gets something back, want only tokens", name, check.Limit.Name)
+		for _, a := range store.settled[0].Accounts {
+			for _, check := range a.Buckets {
+				if check.Limit.Name != "org/tokens" {
+					t.Errorf("%s: %s gets something back, want only tokens", name, check.Limit.Name)
+				}
+				got = append(got, check.Need)
 			}
-			got = append(got, check.Need)
 		}
 		if len(got) != len(test.want) || len(got) > 0 && got[0] != test.want[0] {
 			t.Errorf("%s: gave back %v, want %v", name, got, test.want)

@@ -24,6 +24,14 @@ type Call struct {
 	// ID is unique for all time; asking again with the same ID asks about the same call.
 	ID      string
 	Subject Subject
+	// Model is the model that the call is bound for, as the price list names it.
+	Model string
+	// Downgraded says that Model was chosen as if a Downgrade rung were reached; see
+	// Tenant.ModelFor.
+	Downgraded bool
+	// BeyondTrip lets the call use what is left of a limit beyond its Trip rung. It
+	// is for the fallback CheapestModel.
+	BeyondTrip bool
 	// Bound is the most that the call can cost. 0 <= Bound <= money.Max.
 	Bound money.Nanos
 	// Tokens is the most tokens, of all kinds together, that the call can use.
@@ -37,7 +45,8 @@ type Call struct {
 type Decision struct {
 	// Hold is the money that is reserved for the admitted call; nil when refused.
 	Hold *Hold
-	// Refusal says why the call was not admitted; nil when it was.
+	// Refusal says why the call was not admitted; nil when it was. Beside a Hold it
+	// says why the call would have been refused, were the tenant not in Shadow.
 	Refusal *Refusal
 	// Rates are the rate limits that apply to the caller, as they stand after the
 	// decision, in the order in which they refuse.
@@ -57,10 +66,12 @@ type RateReading struct {
 type Reason string
 
 // The reasons. Limits are asked in this order, and the first that refuses is
-// reported: the money limits of the tenant, then those of the user, in the order
-// of the TenantBudget; then the rate limits of the tenant, then those of the user,
-// in the order of the policies' names and of the limits within them.
+// reported: the money limits of the tenant, of the user and of each ancestor,
+// nearest first, in the order of the TenantBudget; then the rate limits of each
+// in the same order, by the policies' names and in their order.
 const (
+	// BreakerForced: the breaker of the tenant or of an ancestor is forced open.
+	BreakerForced Reason = "BreakerForced"
 	// BreakerOpen: spent has reached the Trip rung of a money limit.
 	BreakerOpen Reason = "BreakerOpen"
 	// BudgetExhausted: spent, held and the call's bound together exceed a money limit.
@@ -74,7 +85,9 @@ const (
 // Refusal is why a call was not admitted.
 type Refusal struct {
 	Reason Reason
-	// Limit is the name of the limit that refused.
+	// Tenant is the tenant whose limit refused: the caller's or an ancestor.
+	Tenant string
+	// Limit is the name of the limit that refused; empty for BreakerForced.
 	Limit string
 	Per   limiterv1.Scope
 
@@ -95,6 +108,11 @@ type Refusal struct {
 	// Tokens is how many tokens the call wanted.
 	Tokens int64
 }
+
+// ErrRungChanged is returned by Admit when spent has crossed a Downgrade rung since
+// Tenant.ModelFor was asked: ask it again, bind the call for what it says, and ask
+// to admit that.
+var ErrRungChanged = errors.New("a Downgrade rung was crossed")
 
 // ErrStoreUnavailable is returned by Admit when the Store did not answer: nothing
 // was decided, and the call must not be made.

@@ -2,6 +2,7 @@ package admission
 
 import (
 	"context"
+	"errors"
 	"math"
 	"time"
 
@@ -18,33 +19,49 @@ type Store interface {
 	Admit(ctx context.Context, request AdmitRequest) (AdmitReply, error)
 	// Settle ends a call's hold. Ending it again changes nothing.
 	Settle(ctx context.Context, request SettleRequest) error
-	// Forget drops settled calls of a tenant that nobody will ask about again.
-	Forget(ctx context.Context, tenant string, callIDs []string) error
+	// Forget drops settled calls of a budget tree that nobody will ask about again.
+	Forget(ctx context.Context, root string, callIDs []string) error
 }
 
 // AdmitRequest is everything that one admission needs to be decided.
 type AdmitRequest struct {
-	Tenant, User string
-	CallID       string
-	Bound        money.Nanos
-	Record       []byte
+	// Root is the tenant at the top of the budget tree.
+	Root   string
+	CallID string
+	Bound  money.Nanos
+	Record []byte
 	// NotBefore is a time that an earlier reply about this call gave. The Store's
 	// clock may be set back by a failover; time does not go back.
 	NotBefore time.Time
-	// Money and Buckets are the checks, those of the tenant before those of the user.
+	// Shadow decides and counts, and admits whatever was decided.
+	Shadow bool
+	// Downgraded says that the call is bound as if a Downgrade rung were reached.
+	Downgraded bool
+	// Accounts are the counters and the checks in each: of the tenant, of the user,
+	// then of the ancestors, nearest first.
+	Accounts []Account
+}
+
+// Account names counters, those of a tenant or of one user of it, and the checks
+// that a call must pass in them.
+type Account struct {
+	Tenant string
+	// User is empty for the counters of the whole tenant.
+	User    string
 	Money   []MoneyCheck
 	Buckets []BucketCheck
 }
 
-// NoTrip is the Trip of a MoneyCheck whose ladder has no Trip rung: more than any
-// counter can reach.
-const NoTrip money.Nanos = math.MaxInt64
+// Never is an amount that no counter reaches.
+const Never money.Nanos = math.MaxInt64
 
 // MoneyCheck asks whether a call fits into a money limit.
 type MoneyCheck struct {
 	Limit limiterv1.MoneyLimit
 	// Trip is the spent amount from which on calls are refused.
 	Trip money.Nanos
+	// Downgrade is the spent amount from which on calls are bound for other models.
+	Downgrade money.Nanos
 	// Rungs are the spent amounts at which something happens.
 	Rungs []money.Nanos
 	// Span is the period in which the check is meant to happen.
@@ -53,39 +70,41 @@ type MoneyCheck struct {
 
 // BucketCheck asks whether a bucket has what a call needs.
 //
-// A bucket's level is counted in points, of which a unit of the limit has as many
-// as the window has milliseconds. So a bucket that takes in Count units a window
-// takes in exactly Count points a millisecond, in whole numbers.
+// A bucket's debt, what was taken and has not flowed in again, is counted in
+// points, of which a unit of the limit has as many as the window has milliseconds.
+// So a bucket that takes in Count units a window takes in exactly Count points a
+// millisecond, in whole numbers. Calls in flight are a bucket that nothing flows
+// into.
 type BucketCheck struct {
 	Limit limiterv1.RateLimit
 	// Need is how many units the call takes.
 	Need int64
 }
 
-func (c BucketCheck) pointsPerUnit() int64 { return c.Limit.Window.Milliseconds() }
+func (c BucketCheck) pointsPerUnit() int64 { return max(1, c.Limit.Window.Milliseconds()) }
 
-// Capacity is the level of the full bucket, in points.
+// Capacity is the most debt that the bucket may have, in points.
 func (c BucketCheck) Capacity() int64 { return c.Limit.Burst * c.pointsPerUnit() }
 
-// Refill is how many points the bucket takes in per millisecond.
+// Refill is how many points of debt flow in again per millisecond.
 func (c BucketCheck) Refill() int64 { return c.Limit.Count }
 
 // NeedPoints is what the call takes, in points.
 func (c BucketCheck) NeedPoints() int64 { return c.Need * c.pointsPerUnit() }
 
-// reading is the bucket at a level in points.
-func (c BucketCheck) reading(level int64) RateReading {
+// reading is the bucket at a debt in points.
+func (c BucketCheck) reading(debt int64) RateReading {
 	return RateReading{
 		Limit:     c.Limit,
-		Remaining: level / c.pointsPerUnit(),
-		FullIn:    c.timeFor(c.Capacity() - level),
+		Remaining: max(0, c.Capacity()-debt) / c.pointsPerUnit(),
+		FullIn:    c.timeFor(debt),
 	}
 }
 
-// timeFor is how long the bucket takes to gain so many points, rounded up to the
-// millisecond.
+// timeFor is how long the bucket takes to pay back so many points, rounded up to
+// the millisecond; zero when nothing flows in and nobody can say.
 func (c BucketCheck) timeFor(points int64) time.Duration {
-	if points <= 0 {
+	if points <= 0 || c.Refill() == 0 {
 		return 0
 	}
 	return time.Duration((points+c.Refill()-1)/c.Refill()) * time.Millisecond
@@ -102,33 +121,44 @@ const (
 	Refused
 	// PeriodTurned: Now lies outside a check's Span. Nothing was decided.
 	PeriodTurned
+	// RungChanged: Downgraded is not what the counters say. Nothing was decided.
+	RungChanged
 )
 
 // AdmitReply is the Store's answer.
 type AdmitReply struct {
 	Verdict Verdict
-	// Now is the Store's time of the decision; that of the first one for a call
-	// that was admitted before.
+	// Now is the Store's time of the decision.
 	Now time.Time
-	// Refusing is the index of the check that refused, buckets counted after money.
+	// AdmittedAt is when the call was admitted: Now, or before for a call that was
+	// asked about again.
+	AdmittedAt time.Time
+	// Refusing is the number, from 1, of the check that refused, the money of all
+	// accounts counted before the buckets of all accounts; 0 when none did. Under
+	// Shadow a call is admitted all the same.
 	Refusing int
 	// Spent and Held are those of the money limit that refused.
 	Spent, Held money.Nanos
-	// Levels are the levels of the buckets after the decision, in points.
-	Levels []int64
+	// Debts are the debts of the buckets after the decision, in points.
+	Debts []int64
+	// Taken says of each bucket whether it was taken from, where a call was admitted
+	// that would have been refused but for Shadow; nil means that all were.
+	Taken []bool
 }
 
 // SettleRequest ends a hold.
 type SettleRequest struct {
-	Tenant, User string
-	CallID       string
+	Root   string
+	CallID string
 	// Cost is what the call cost; zero for a call that was not made after all.
 	Cost money.Nanos
 	// Entry is the call's entry for the ledger.
 	Entry []byte
-	// Money are the checks that the call was admitted by.
-	Money []MoneyCheck
-	// Buckets are the buckets that get something back, Need being how much; less
-	// than zero takes more.
-	Buckets []BucketCheck
+	// Accounts are those that the call was admitted by. Of their buckets, those get
+	// something back whose Need is not zero; less than zero takes more.
+	Accounts []Account
 }
+
+// ErrFenced is returned by a Store whose session was declared dead. Another session
+// has ended, or will end, all its calls.
+var ErrFenced = errors.New("session was declared dead")

@@ -1,9 +1,8 @@
 package admission
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,55 +13,102 @@ import (
 
 // Tenant is a tenant's compiled configuration, made ready for admissions.
 type Tenant struct {
-	name  string
-	money []moneyRule
-	rates []limiterv1.RateLimit
+	doc    limiterv1.Tenant
+	shadow bool
+	// levels are the tenant and its ancestors, nearest first.
+	levels []level
+	// downgraded remembers the users, by name, whose last call met a Downgrade
+	// rung. It only makes the first guess good: the Store checks it.
+	downgraded sync.Map
+	// exhausted are the refusals that stand until a known moment.
+	exhausted memory
+	// forgetful is a tenant with no such refusals: one in shadow is never refused,
+	// and one with a Downgrade rung may have another model admitted where one is
+	// refused now.
+	forgetful bool
 }
 
-// NewTenant makes a tenant's configuration ready for admissions. It fails when
-// the time zone is not known to this machine.
+// level is one tenant of the budget tree.
+type level struct {
+	limiterv1.Level
+	money []moneyRule
+}
+
+// NewTenant makes a tenant's configuration ready for admissions. It fails when a
+// time zone is not known to this machine.
 func NewTenant(doc limiterv1.Tenant) (*Tenant, error) {
-	zone, err := time.LoadLocation(doc.TimeZone)
-	if err != nil {
-		return nil, fmt.Errorf("tenant %s: time zone %q: %w", doc.Tenant, doc.TimeZone, err)
-	}
-	t := &Tenant{
-		name:  doc.Tenant,
-		rates: tenantFirst(doc.Rates, func(l limiterv1.RateLimit) limiterv1.Scope { return l.Per }),
-		money: make([]moneyRule, len(doc.Money)),
-	}
-	for i, limit := range tenantFirst(doc.Money, func(l limiterv1.MoneyLimit) limiterv1.Scope { return l.Per }) {
-		rule := &t.money[i]
-		rule.limit, rule.zone, rule.trip = limit, zone, NoTrip
-		if trip, ok := doc.TripAt(limit); ok {
-			rule.trip = trip
+	t := &Tenant{doc: doc, shadow: doc.Enforcement == limiterv1.Shadow}
+	t.forgetful = t.shadow
+	for _, l := range append([]limiterv1.Level{doc.Level}, doc.Ancestors...) {
+		zone, err := time.LoadLocation(l.TimeZone)
+		if err != nil {
+			return nil, fmt.Errorf("tenant %s: time zone %q: %w", l.Tenant, l.TimeZone, err)
 		}
-		for _, rung := range doc.Ladder {
-			rule.rungs = append(rule.rungs, rung.Reached(limit))
+		t.levels = append(t.levels, newLevel(l, zone))
+		if _, downgrades := l.Rung(limiterv1.Downgrade); downgrades {
+			t.forgetful = true
 		}
 	}
 	return t, nil
 }
 
-// tenantFirst puts the limits of the tenant before those of each user, and leaves
-// their order as it is otherwise.
-func tenantFirst[L any](limits []L, scope func(L) limiterv1.Scope) []L {
-	sorted := slices.Clone(limits)
-	slices.SortStableFunc(sorted, func(a, b L) int {
-		return cmp.Compare(scope(a), scope(b)) // "Tenant" < "User"
-	})
-	return sorted
+func newLevel(l limiterv1.Level, zone *time.Location) level {
+	rules := make([]moneyRule, len(l.Money))
+	for i, limit := range l.Money {
+		rule := &rules[i]
+		rule.limit, rule.zone, rule.trip, rule.downgrade = limit, zone, Never, Never
+		if trip, ok := l.TripAt(limit); ok {
+			rule.trip = trip
+		}
+		if rung, ok := l.Rung(limiterv1.Downgrade); ok {
+			rule.downgrade = rung.Reached(limit)
+		}
+		for _, rung := range l.Ladder {
+			rule.rungs = append(rule.rungs, rung.Reached(limit))
+		}
+	}
+	return level{Level: l, money: rules}
 }
 
 // Name is the tenant's name.
-func (t *Tenant) Name() string { return t.name }
+func (t *Tenant) Name() string { return t.doc.Tenant }
+
+// Document is the compiled configuration.
+func (t *Tenant) Document() limiterv1.Tenant { return t.doc }
+
+// ModelFor is the model that a user's call for a model is to be bound for: another
+// one, and downgraded, when a Downgrade rung was last seen reached.
+func (t *Tenant) ModelFor(user, model string) (use string, downgraded bool) {
+	if _, downgraded = t.downgraded.Load(user); !downgraded {
+		return model, false
+	}
+	for _, l := range t.levels {
+		if rung, ok := l.Rung(limiterv1.Downgrade); ok {
+			if other, ok := rung.Models[model]; ok {
+				return other, true
+			}
+		}
+	}
+	return model, true
+}
+
+// forcedOpen is the name of the tenant, of this one and its ancestors, whose
+// breaker is forced open.
+func (t *Tenant) forcedOpen() (name string, forced bool) {
+	for _, l := range t.levels {
+		if l.Forced == limiterv1.BreakerOpen {
+			return l.Tenant, true
+		}
+	}
+	return "", false
+}
 
 // moneyRule is a money limit with what follows from it.
 type moneyRule struct {
-	limit limiterv1.MoneyLimit
-	zone  *time.Location
-	trip  money.Nanos
-	rungs []money.Nanos
+	limit           limiterv1.MoneyLimit
+	zone            *time.Location
+	trip, downgrade money.Nanos
+	rungs           []money.Nanos
 	// span is the period that was asked for last. It is a memory of a pure
 	// function, kept because calendars are slow and periods are long.
 	span atomic.Pointer[period.Span]
@@ -77,26 +123,58 @@ func (r *moneyRule) spanAt(now time.Time) period.Span {
 	return span
 }
 
-// moneyChecks are the checks of every money limit, for a call at the given time.
-// A call that costs nothing at most is not the business of any: free models keep
-// working when the money is gone.
-func (t *Tenant) moneyChecks(call Call, now time.Time) []MoneyCheck {
+// accounts are the counters that a call counts in, and its checks in each: those
+// of the tenant, of the user, and of every ancestor, at the given time.
+func (t *Tenant) accounts(call Call, now time.Time) []Account {
+	accounts := make([]Account, 0, len(t.levels)+1)
+	for i := range t.levels {
+		l := &t.levels[i]
+		accounts = append(accounts, Account{
+			Tenant:  l.Tenant,
+			Money:   l.moneyChecks(limiterv1.PerTenant, call, now),
+			Buckets: l.bucketChecks(limiterv1.PerTenant, call),
+		})
+		if i == 0 {
+			accounts = append(accounts, Account{
+				Tenant:  l.Tenant,
+				User:    call.Subject.User,
+				Money:   l.moneyChecks(limiterv1.PerUser, call, now),
+				Buckets: l.bucketChecks(limiterv1.PerUser, call),
+			})
+		}
+	}
+	return accounts
+}
+
+// moneyChecks are the checks of the money limits of a scope. A call that costs
+// nothing at most is not the business of any: free models keep working when the
+// money is gone.
+func (l *level) moneyChecks(scope limiterv1.Scope, call Call, now time.Time) []MoneyCheck {
 	if call.Bound == 0 {
 		return nil
 	}
-	checks := make([]MoneyCheck, len(t.money))
-	for i := range t.money {
-		rule := &t.money[i]
-		checks[i] = MoneyCheck{Limit: rule.limit, Trip: rule.trip, Rungs: rule.rungs, Span: rule.spanAt(now)}
+	var checks []MoneyCheck
+	for i := range l.money {
+		rule := &l.money[i]
+		if rule.limit.Per != scope || !rule.limit.Selects(call.Subject.Tier, call.Model) {
+			continue
+		}
+		check := MoneyCheck{
+			Limit: rule.limit, Trip: rule.trip, Downgrade: rule.downgrade, Rungs: rule.rungs, Span: rule.spanAt(now),
+		}
+		if call.BeyondTrip {
+			check.Trip = Never
+		}
+		checks = append(checks, check)
 	}
 	return checks
 }
 
-// bucketChecks are the checks of the rate limits that apply to the call.
-func (t *Tenant) bucketChecks(call Call) []BucketCheck {
-	checks := make([]BucketCheck, 0, len(t.rates))
-	for _, limit := range t.rates {
-		if !limit.AppliesTo(call.Subject.Tier) {
+// bucketChecks are the checks of the rate limits of a scope.
+func (l *level) bucketChecks(scope limiterv1.Scope, call Call) []BucketCheck {
+	var checks []BucketCheck
+	for _, limit := range l.Rates {
+		if limit.Per != scope || !limit.Selects(call.Subject.Tier, call.Model) {
 			continue
 		}
 		need := int64(1)

@@ -19,7 +19,9 @@ import (
 	"github.com/bursar-dev/bursar/hack/parts/redis"
 )
 
-func tenant(name string) limiterv1.Tenant { return limiterv1.Tenant{Tenant: name, TimeZone: "UTC"} }
+func tenant(name string) limiterv1.Tenant {
+	return limiterv1.Tenant{Level: limiterv1.Level{Tenant: name, TimeZone: "UTC"}}
+}
 
 func hashOf(key string) (config.Hash, string) {
 	hash := sha256.Sum256([]byte(key))

@@ -38,6 +38,10 @@ type Follower struct {
 	config *Config
 	log    *slog.Logger
 
+	// epoch is the one that was told last, to onEpoch.
+	epoch   limiterv1.Epoch
+	onEpoch func(limiterv1.Epoch)
+
 	// seen is how far the changes were read.
 	seen Running
 	// held are the documents that the Config has something of, stale are those of
@@ -49,10 +53,11 @@ type Follower struct {
 	failure atomic.Pointer[error]
 }
 
-// NewFollower makes a Follower. Nothing else may write to the config.
-func NewFollower(client redis.UniversalClient, config *Config, log *slog.Logger) *Follower {
+// NewFollower makes a Follower, which tells onEpoch of every epoch. Nothing else
+// may write to the config.
+func NewFollower(client redis.UniversalClient, config *Config, onEpoch func(limiterv1.Epoch), log *slog.Logger) *Follower {
 	f := &Follower{
-		client: client, config: config, log: log,
+		client: client, config: config, onEpoch: onEpoch, log: log,
 		held:   map[limiterv1.DocumentID]struct{}{},
 		broken: map[limiterv1.DocumentID]int64{},
 	}
@@ -88,7 +93,7 @@ func (f *Follower) Run(ctx context.Context) {
 
 // poll reads all changes there are.
 func (f *Follower) poll(ctx context.Context) {
-	more, err := true, error(nil)
+	more, err := true, f.readEpoch(ctx)
 	for more && err == nil {
 		more, err = f.readPage(ctx)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/price"
 )
@@ -27,11 +28,9 @@ const (
 // store keeps of the call until the ledger has it; while the call is open, what
 // only its end can tell is absent there.
 type Entry struct {
-	CallID string `json:"callID"`
-	// Tenant, User, Tier and Credential are the subject's.
-	Tenant     string `json:"tenant"`
-	User       string `json:"user"`
-	Tier       string `json:"tier,omitempty"`
+	// OpenCall is what others must know of the call to end or to count it.
+	limiterv1.OpenCall
+	// Credential is the subject's, and never its key.
 	Credential string `json:"credential,omitempty"`
 	Provider   string `json:"provider"`
 	// ModelAsked is what the caller asked for, ModelUsed what the provider was asked for.

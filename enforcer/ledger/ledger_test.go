@@ -83,10 +83,10 @@ func TestEveryCallOnceAndInOrder(t *testing.T) {
 	var ids, forgotten []string
 	for i := range 2345 {
 		e := entry(number(i))
-		e.Tenant = fmt.Sprint("tenant-", i%3)
+		e.Root = fmt.Sprint("root-", i%3)
 		w.Add(e)
 		ids = append(ids, e.CallID)
-		forgotten = append(forgotten, e.Tenant+"/"+e.CallID)
+		forgotten = append(forgotten, e.Root+"/"+e.CallID)
 	}
 	flush(t, w)
 	again := entry(number(7))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
@@ -142,8 +143,11 @@ var admitted = time.Date(2026, 11, 23, 12, 0, 0, 123456000, time.UTC)
 func entry(id string) ledger.Entry {
 	first := 1500 * time.Millisecond
 	return ledger.Entry{
-		CallID: id, Tenant: "acme", User: "ana", Tier: "gerente", Credential: "acme/ana-key",
-		Provider: "openai", ModelAsked: "mini", ModelUsed: "mini-2026", Endpoint: "/v1/chat/completions",
+		OpenCall: limiterv1.OpenCall{
+			CallID: id, Tenant: "acme", User: "ana", Tier: "gerente", Model: "mini", Root: "acme", Tokens: 16,
+		},
+		Credential: "acme/ana-key",
+		Provider:   "openai", ModelAsked: "mini", ModelUsed: "mini-2026", Endpoint: "/v1/chat/completions",
 		Streamed: true, Session: "session-1",
 		AdmittedAt: admitted, SettledAt: admitted.Add(3 * time.Second),
 		Outcome: ledger.Settled, Usage: price.Usage{Input: 11, CachedInput: 12, Output: 13},

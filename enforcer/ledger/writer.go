@@ -29,8 +29,8 @@ const (
 
 // Store keeps settled calls until the ledger has them.
 type Store interface {
-	// Forget drops calls of a tenant that the ledger has.
-	Forget(ctx context.Context, tenant string, callIDs []string) error
+	// Forget drops calls of the budget tree with the root that the ledger has.
+	Forget(ctx context.Context, root string, callIDs []string) error
 }
 
 // Writer writes entries to the ledger, in the order in which they were added.
@@ -158,11 +158,11 @@ func refusedForGood(err error) bool {
 func (w *Writer) forget(ctx context.Context, batch []Entry) {
 	ids := map[string][]string{}
 	for _, e := range batch {
-		ids[e.Tenant] = append(ids[e.Tenant], e.CallID)
+		ids[e.Root] = append(ids[e.Root], e.CallID)
 	}
-	for tenant, ids := range ids {
+	for root, ids := range ids {
 		_ = w.try(ctx, "drop calls from Redis", func(ctx context.Context) error { // fails with ctx alone
-			return w.store.Forget(ctx, tenant, ids)
+			return w.store.Forget(ctx, root, ids)
 		})
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/config"
@@ -34,14 +35,17 @@ type call struct {
 	arrived  time.Time
 	protocol provider.Protocol
 
-	subject  admission.Subject // identify
-	tenant   *admission.Tenant // identify
-	request  provider.Request  // read
-	route    *config.Route     // bound
-	bounded  provider.Call     // bound
-	hold     *admission.Hold   // admit
-	heldFrom time.Time         // admit: when, by this machine's clock
-	progress progress          // forward
+	subject admission.Subject // identify
+	tenant  *admission.Tenant // identify
+	request provider.Request  // read
+	route   *config.Route     // bound
+	bounded provider.Call     // bound
+	// downgraded is whether the ladder may have put another model in the place of
+	// the one that was asked for.
+	downgraded bool            // bound
+	hold       *admission.Hold // admit
+	heldFrom   time.Time       // admit: when, by this machine's clock
+	progress   progress        // forward
 }
 
 // progress is what is known of a call that is being forwarded. How the call ends
@@ -130,15 +134,16 @@ func (p *Proxy) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error)
 
 // bound finds the model, and what the call can cost there at most.
 func (p *Proxy) bound(c *call, _ http.ResponseWriter, _ *http.Request) *refusal {
-	route, ok := p.Config.Route(c.request.Model())
+	model, downgraded := c.tenant.ModelFor(c.subject.User, c.request.Model())
+	route, ok := p.Config.Route(model)
 	if !ok || route.Provider.Protocol != c.protocol.Of() {
-		return unknownModel(c.request.Model())
+		return unknownModel(model)
 	}
 	bounded, err := c.request.For(route.Model)
 	if err != nil {
 		return badRequest(err)
 	}
-	c.route, c.bounded = route, bounded
+	c.route, c.bounded, c.downgraded = route, bounded, downgraded
 	return nil
 }
 
@@ -147,15 +152,13 @@ func (p *Proxy) bound(c *call, _ http.ResponseWriter, _ *http.Request) *refusal 
 func (p *Proxy) admit(c *call, w http.ResponseWriter, r *http.Request) *refusal {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), admitTimeout)
 	defer cancel()
-	asked := time.Now()
-	decision, err := p.Admitter.Admit(ctx, c.tenant, admission.Call{
-		ID:      c.id,
-		Subject: c.subject,
-		Bound:   c.bounded.Cost,
-		Tokens:  c.bounded.Bound.Total(),
-		Record:  p.opening(c).Encode(),
-	})
-	p.Metrics.asked(asked)
+	decision, err := p.ask(ctx, c)
+	if errors.Is(err, admission.ErrRungChanged) {
+		if refusal := p.bound(c, w, r); refusal != nil {
+			return refusal
+		}
+		decision, err = p.ask(ctx, c)
+	}
 	if err != nil {
 		p.Log.Error("a call could not be decided", "call", c.id, "error", err)
 		return storeLost()
@@ -170,14 +173,32 @@ func (p *Proxy) admit(c *call, w http.ResponseWriter, r *http.Request) *refusal 
 	return nil
 }
 
+func (p *Proxy) ask(ctx context.Context, c *call) (admission.Decision, error) {
+	defer p.Metrics.asked(time.Now())
+	return p.Admitter.Admit(ctx, c.tenant, admission.Call{
+		ID:         c.id,
+		Subject:    c.subject,
+		Model:      c.route.Model.Name,
+		Downgraded: c.downgraded,
+		Bound:      c.bounded.Cost,
+		Tokens:     c.bounded.Bound.Total(),
+		Record:     p.opening(c).Encode(),
+	})
+}
+
 // opening is the call's entry in the ledger, as far as it is known before the
 // call is made.
 func (p *Proxy) opening(c *call) ledger.Entry {
 	return ledger.Entry{
-		CallID:     c.id,
-		Tenant:     c.subject.Tenant,
-		User:       c.subject.User,
-		Tier:       c.subject.Tier,
+		OpenCall: limiterv1.OpenCall{
+			CallID: c.id,
+			Tenant: c.subject.Tenant,
+			User:   c.subject.User,
+			Tier:   c.subject.Tier,
+			Model:  c.route.Model.Name,
+			Root:   c.tenant.Document().Root(),
+			Tokens: c.bounded.Bound.Total(),
+		},
 		Credential: c.subject.Credential,
 		Provider:   c.route.Provider.Name,
 		ModelAsked: c.request.Model(),

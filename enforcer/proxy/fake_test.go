@@ -47,14 +47,21 @@ func (s *fakeStore) Admit(_ context.Context, r admission.AdmitRequest) (admissio
 		return admission.AdmitReply{}, s.err
 	}
 	s.admits = append(s.admits, r)
-	reply := admission.AdmitReply{Now: admittedAt}
+	reply := admission.AdmitReply{Now: admittedAt, AdmittedAt: admittedAt}
 	if s.reply != nil {
 		reply = *s.reply
 	}
-	for _, check := range r.Buckets[len(reply.Levels):] {
-		reply.Levels = append(reply.Levels, check.Capacity()-check.NeedPoints())
+	for _, check := range bucketsOf(r.Accounts)[len(reply.Debts):] {
+		reply.Debts = append(reply.Debts, check.NeedPoints())
 	}
 	return reply, nil
+}
+
+func bucketsOf(accounts []admission.Account) (all []admission.BucketCheck) {
+	for _, a := range accounts {
+		all = append(all, a.Buckets...)
+	}
+	return all
 }
 
 func (s *fakeStore) Settle(_ context.Context, r admission.SettleRequest) error {
@@ -134,7 +141,7 @@ func (c *fakeConfig) Route(model string) (*config.Route, bool) {
 }
 
 // dollarADay is a tenant with limits of each kind.
-var dollarADay = limiterv1.Tenant{
+var dollarADay = limiterv1.Tenant{Level: limiterv1.Level{
 	Tenant: "acme", TimeZone: "America/Argentina/Buenos_Aires",
 	Money: []limiterv1.MoneyLimit{
 		{Name: "daily", Per: limiterv1.PerTenant, Period: period.Day, Amount: money.USD},
@@ -145,7 +152,7 @@ var dollarADay = limiterv1.Tenant{
 		{Name: "tiers/gerente", Per: limiterv1.PerUser, Unit: limiterv1.Requests, Count: 20, Burst: 20, Window: 60_000},
 	},
 	Ladder: []limiterv1.Rung{{AtPercent: 90, Action: limiterv1.Trip}},
-}
+}}
 
 // mini costs 1,000 nano-USD an input token, 100 a cached one, 10,000 an output token.
 var mini = limiterv1.Model{

@@ -206,8 +206,12 @@ func TestEndOfACall(t *testing.T) {
 			}
 			entry, end := d.ending()
 			want := ledger.Entry{
-				CallID: got.header.Get(proxy.CallIDHeader), Tenant: "acme", User: "ana", Tier: "gerente", Credential: "acme/ana-key",
-				Provider: "fake", ModelAsked: "mini", ModelUsed: "mini-2026", Endpoint: "/v1/chat/completions",
+				OpenCall: limiterv1.OpenCall{
+					CallID: got.header.Get(proxy.CallIDHeader), Tenant: "acme", User: "ana", Tier: "gerente",
+					Model: "mini", Root: "acme", Tokens: int64(len(body)) + 100,
+				},
+				Credential: "acme/ana-key",
+				Provider:   "fake", ModelAsked: "mini", ModelUsed: "mini-2026", Endpoint: "/v1/chat/completions",
 				Streamed: strings.Contains(body, "stream"), Session: "session-1", Held: boundOf(body),
 				AdmittedAt: admittedAt, Outcome: tc.wantOutcome, Usage: tc.wantUsage, Cost: tc.wantCost,
 				SettledAt: entry.SettledAt, Duration: entry.Duration, TimeToFirstToken: entry.TimeToFirstToken,
@@ -225,7 +229,7 @@ func TestEndOfACall(t *testing.T) {
 				ledger.Settled: tc.wantUsage.Total(), ledger.ChargedHold: int64(len(body)) + 100,
 			}[tc.wantOutcome]
 			var unused int64
-			for _, bucket := range end.Buckets {
+			for _, bucket := range bucketsOf(end.Accounts) {
 				unused += bucket.Need
 			}
 			if unused != wantUnused {

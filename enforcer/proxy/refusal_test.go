@@ -21,7 +21,9 @@ var full = http.Header{
 }
 
 // levels are those of dollarADay's buckets, tokens first.
-func levels(tokens, requests int64) []int64 { return []int64{tokens * 60_000, requests * 60_000} }
+func left(tokens, requests int64) []int64 {
+	return []int64{(200_000 - tokens) * 60_000, (20 - requests) * 60_000}
+}
 
 // TestRefusals checks every field of every refusal that a client can be given
 // before its call is made.
@@ -102,21 +104,21 @@ func TestRefusals(t *testing.T) {
 				`"type":"urn:bursar:problem:limiter-unavailable","title":"Limiter unavailable","status":503,"detail":"The limiter cannot decide just now, so the call was not made."}`,
 		},
 		"budget exhausted": {
-			change: refusing(admission.AdmitReply{Refusing: 0, Spent: 80 * money.Cent, Held: 20 * money.Cent, Levels: levels(200_000, 20)}), wantStatus: 429,
+			change: refusing(admission.AdmitReply{Refusing: 1, Spent: 80 * money.Cent, Held: 20 * money.Cent, Debts: left(200_000, 20)}), wantStatus: 429,
 			wantHeader: merge(full, http.Header{"X-Should-Retry": {"false"}}),
 			wantBody: `{"error":{"message":"The call may cost $0.00106, which is more than is left of the budget \"daily\" of tenant acme: $0.80 spent and $0.20 held of $1.00 per day. A new period begins at RESET.","type":"insufficient_quota","param":null,"code":"budget_exhausted"},` +
 				`"type":"urn:bursar:problem:budget-exhausted","title":"Budget exhausted","status":429,"detail":"The call may cost $0.00106, which is more than is left of the budget \"daily\" of tenant acme: $0.80 spent and $0.20 held of $1.00 per day. A new period begins at RESET.",` +
 				`"limit":"daily","per":"Tenant","period":"Day","resetsAt":"RESET","amount":"1.00","spent":"0.80","held":"0.20"}`,
 		},
 		"breaker open": {
-			change: refusing(admission.AdmitReply{Refusing: 1, Spent: 46 * money.Cent, Levels: levels(200_000, 20)}), wantStatus: 429,
+			change: refusing(admission.AdmitReply{Refusing: 2, Spent: 46 * money.Cent, Debts: left(200_000, 20)}), wantStatus: 429,
 			wantHeader: merge(full, http.Header{"X-Should-Retry": {"false"}}),
 			wantBody: `{"error":{"message":"The breaker is open on the budget \"each-user\" of user ana: $0.46 spent and $0.00 held of $0.50 per month. A new period begins at RESET.","type":"insufficient_quota","param":null,"code":"breaker_open"},` +
 				`"type":"urn:bursar:problem:breaker-open","title":"Breaker open","status":429,"detail":"The breaker is open on the budget \"each-user\" of user ana: $0.46 spent and $0.00 held of $0.50 per month. A new period begins at RESET.",` +
 				`"limit":"each-user","per":"User","period":"Month","resetsAt":"RESET","amount":"0.50","spent":"0.46","held":"0.00"}`,
 		},
 		"rate limited": {
-			change: refusing(admission.AdmitReply{Refusing: 3, Levels: []int64{150_000 * 60_000, 15_000}}), wantStatus: 429,
+			change: refusing(admission.AdmitReply{Refusing: 4, Debts: []int64{50_000 * 60_000, 20*60_000 - 15_000}}), wantStatus: 429,
 			wantHeader: http.Header{
 				"X-Ratelimit-Limit-Requests": {"20"}, "X-Ratelimit-Remaining-Requests": {"0"}, "X-Ratelimit-Reset-Requests": {"59.25s"},
 				"X-Ratelimit-Limit-Tokens": {"200000"}, "X-Ratelimit-Remaining-Tokens": {"150000"}, "X-Ratelimit-Reset-Tokens": {"15s"},
@@ -128,7 +130,7 @@ func TestRefusals(t *testing.T) {
 		},
 		"larger than a bucket": {
 			body:       `{"model":"mini","messages":[],"n":100,"max_tokens":100,"user":"` + strings.Repeat("x", 200_000) + `"}`,
-			change:     refusing(admission.AdmitReply{Refusing: 2, Levels: levels(200_000, 20)}),
+			change:     refusing(admission.AdmitReply{Refusing: 3, Debts: left(200_000, 20)}),
 			wantStatus: 429, wantHeader: merge(full, http.Header{"X-Should-Retry": {"false"}}),
 			wantBody: `{"error":{"message":"The call may use 210065 tokens, which the rate limit \"org/tokens\" per tenant never has at once.","type":"rate_limit_error","param":null,"code":"request_too_large"},` +
 				`"type":"urn:bursar:problem:request-too-large","title":"Request too large","status":429,"detail":"The call may use 210065 tokens, which the rate limit \"org/tokens\" per tenant never has at once.",` +
@@ -223,13 +225,13 @@ func TestTightest(t *testing.T) {
 	document.Rates = append([]limiterv1.RateLimit{
 		{Name: "org/requests", Per: limiterv1.PerTenant, Unit: limiterv1.Requests, Count: 100, Burst: 150, Window: 1000},
 		{Name: "org/slow", Per: limiterv1.PerTenant, Unit: limiterv1.Requests, Count: 1, Burst: 150, Window: 1000},
-		{Name: "others", Per: limiterv1.PerUser, Tiers: []string{"empleado"}, Unit: limiterv1.Requests, Count: 1, Burst: 1, Window: 1000},
+		{Name: "others", Per: limiterv1.PerUser, Selector: limiterv1.Selector{Tiers: []string{"empleado"}}, Unit: limiterv1.Requests, Count: 1, Burst: 1, Window: 1000},
 	}, document.Rates[1])
 	var err error
 	if d.config.tenant, err = admission.NewTenant(document); err != nil {
 		t.Fatal(err)
 	}
-	d.store.reply = &admission.AdmitReply{Now: admittedAt, Levels: []int64{7500, 7500, 15 * 60_000}}
+	d.store.reply = &admission.AdmitReply{Now: admittedAt, Debts: []int64{142_500, 142_500, 5 * 60_000}}
 	got := d.call(chat).header
 	for name, want := range map[string]string{"Limit": "150", "Remaining": "7", "Reset": "2m22.5s"} {
 		if value := got.Get("X-Ratelimit-" + name + "-Requests"); value != want {

@@ -2,8 +2,10 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/enforcer/retry"
 )
@@ -60,8 +62,13 @@ func (p *Proxy) settle(c *call, entry ledger.Entry, tokens int64) {
 	ended := time.Now()
 	record := entry.Encode()
 	logged := false
+	fenced := false
 	err := retry.Until(p.settling, func(ctx context.Context) error {
-		return c.hold.Settle(ctx, entry.Cost, tokens, record)
+		err := c.hold.Settle(ctx, entry.Cost, tokens, record)
+		if fenced = errors.Is(err, admission.ErrFenced); fenced {
+			return nil
+		}
+		return err
 	}, func(err error, _ time.Duration) {
 		if !logged {
 			p.Log.Error("a call cannot be settled yet", "call", c.id, "error", err)
@@ -71,6 +78,10 @@ func (p *Proxy) settle(c *call, entry ledger.Entry, tokens int64) {
 	if err != nil {
 		p.givenUp.Add(1)
 		p.Log.Error("a call was not settled: its hold stays, to be charged in full", "error", err, "entry", string(record))
+		return
+	}
+	if fenced {
+		p.Log.Error("this session was declared dead: another has charged the call its hold", "call", c.id)
 		return
 	}
 	p.Metrics.settled(entry, ended)

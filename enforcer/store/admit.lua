@@ -1,61 +1,68 @@
 -- Admits a call, all or nothing: either every limit has room for it and all of
 -- that is taken, or nothing changes and the answer says which limit refused.
 --
--- KEYS[1]   counters of the tenant: hash, field -> counter or bucket
--- KEYS[2]   counters of the user: likewise
--- KEYS[3]   calls of the session: hash, call id -> record
+-- KEYS[1]   calls of the session: hash, call id -> record, and 'fenced' once the
+--           session has been declared dead
+-- KEYS[2]   counters of the tenant: hash, field -> counter or bucket, and 'epoch'
+--           -> the epoch under which they were set
+-- KEYS[3]   counters of the user: likewise, without an epoch
+-- KEYS[4..] counters of the tenant's parent, of that one's parent, and so on
 --
 -- ARGV[1]   call id
 -- ARGV[2]   what the session wants to know of the call
--- ARGV[3]   numbers:
+-- ARGV[3]   epoch that the session knows
+-- ARGV[4]   numbers:
 --             bound       the most that the call can cost, nano-USD
 --             not_before  a time that an earlier answer gave, ms since the Unix epoch
 --             forget_at   when the user's counters may be forgotten, ms
---             how many money limits count in KEYS[1], how many in KEYS[2],
---             how many buckets are in KEYS[1], how many in KEYS[2]
---           for each money limit: amount, trip, start, finish
---             where calls are refused once spent reaches trip
+--             shadow      1: decide, take, and never refuse
+--             downgraded  1: the call is bound as if a Downgrade rung were reached
+--           for each key from KEYS[2]: how many money limits, how many buckets
+--           for each money limit: amount, trip, downgrade, start, finish
+--             where calls are refused once spent reaches trip, and are to be bound
+--             by another model once it reaches downgrade
 --           for each bucket: capacity, refill, need
--- ARGV[4..] fields in KEYS[1], then in KEYS[2]: of money limits, then of buckets
+-- ARGV[5..] fields in each key from KEYS[2]: of money limits, then of buckets
 --
--- Answers {verdict, now, refusing, spent, held, level...}: verdict is one of
---   'admitted'
---   'refused'  by the limit number `refusing`, from 1, buckets after money
---   'turned'   a period given is not the one that now lies in; ask again with now
--- spent and held are those of the money limit that refused; a level for each bucket.
+-- Answers {verdict, now, admitted_at, refusing, spent, held, debt..., taken...}:
+-- verdict is one of
+--   'admitted'  under shadow, with the limit that would have refused
+--   'refused'   by the limit number `refusing`, from 1: money before buckets, each
+--               in the order of the keys
+--   'turned'    a period given is not the one that now lies in; ask again with now
+--   'rung'      downgraded is not what spent says; ask again the other way
+--   'closed'    counters are not of the epoch: nothing is admitted
+--   'fenced'    the session was declared dead and must not go on
+-- A call that was admitted before is admitted, as of then: admitted_at. spent and
+-- held are those of the money limit that refused; a debt for each bucket,
+-- and for an admission under shadow that would have been refused, for each bucket
+-- whether it was taken from (1) or had too little (0).
 
-local id, note, numbers = ARGV[1], ARGV[2], unpack_numbers(ARGV[3])
-local bound, forget_at = numbers[1], numbers[3]
-local now = math.max(redis_time(), numbers[2])
+local id, note, epoch, numbers = ARGV[1], ARGV[2], ARGV[3], unpack_numbers(ARGV[4])
+local bound, not_before, forget_at, shadow, downgraded =
+  numbers[1], numbers[2], numbers[3], numbers[4] == 1, numbers[5] == 1
+local now = math.max(redis_time(), not_before)
+local TENANT, USER = 2, 3
 
-local money = { numbers[4], numbers[5] }
-local buckets = { numbers[6], numbers[7] }
-local first = { 4, 4 + money[1] + buckets[1] } -- the first field of each key
-local values, changes = { {}, {} }, { {}, {} }
-for key = 1, 2 do
-  local count = money[key] + buckets[key]
-  if count > 0 then
-    values[key] = redis.call('HMGET', KEYS[key], unpack(ARGV, first[key], first[key] + count - 1))
+local own = redis.call('HMGET', KEYS[1], id, 'fenced')
+if own[2] then return { 'fenced', now } end
+
+-- Each key's share of the fields, and what they hold.
+local money, buckets, first, values, changes = {}, {}, {}, {}, {}
+local n, field = 6, 5
+for key = TENANT, #KEYS do
+  money[key], buckets[key], first[key], changes[key] = numbers[n], numbers[n + 1], field, {}
+  local last = field + money[key] + buckets[key] - 1
+  if key ~= USER then
+    values[key] = redis.call('HMGET', KEYS[key], 'epoch', unpack(ARGV, field, last))
+    if table.remove(values[key], 1) ~= epoch then return { 'closed', now } end
+  elseif last >= field then
+    values[key] = redis.call('HMGET', KEYS[key], unpack(ARGV, field, last))
   end
+  n, field = n + 2, last + 1
 end
-
--- The levels come first, as every answer tells them.
-local MONEY, BUCKETS = 8, 8 + 4 * (money[1] + money[2]) -- where their numbers begin
-local levels, ats = {}, {}
-local n = BUCKETS
-for key = 1, 2 do
-  for i = money[key] + 1, money[key] + buckets[key] do
-    levels[#levels + 1], ats[#ats + 1] = bucket_level(values[key][i], now, numbers[n], numbers[n + 1])
-    n = n + 3
-  end
-end
-
--- A call that was admitted before is admitted: the first answer stands.
-local record = redis.call('HGET', KEYS[3], id)
-if record then
-  local _, admitted_at = struct.unpack('<dd', record, 2)
-  return { 'admitted', admitted_at, 0, 0, 0, unpack(levels) }
-end
+local MONEY, BUCKETS = n, n -- where their numbers begin
+for key = TENANT, #KEYS do BUCKETS = BUCKETS + 5 * money[key] end
 
 local function change(key, i, value)
   local list = changes[key]
@@ -63,47 +70,70 @@ local function change(key, i, value)
   list[#list + 1] = value
 end
 
-local asked = 0
+-- The debts come first, as every answer tells them.
+local debts, ats = {}, {}
+n = BUCKETS
+for key = TENANT, #KEYS do
+  for i = money[key] + 1, money[key] + buckets[key] do
+    debts[#debts + 1], ats[#ats + 1] = bucket_debt(values[key][i], now, numbers[n + 1])
+    n = n + 3
+  end
+end
+
+-- A call that was admitted before is admitted: the first answer stands.
+if own[1] then
+  local _, admitted_at = struct.unpack('<dd', own[1], 2)
+  return { 'admitted', now, admitted_at, 0, 0, 0, unpack(debts) }
+end
+
+local asked, refusing, refusing_spent, refusing_held = 0, 0, 0, 0
+local reached = false
 n = MONEY
-for key = 1, 2 do
+for key = TENANT, #KEYS do
   for i = 1, money[key] do
-    local amount, trip, start, finish = numbers[n], numbers[n + 1], numbers[n + 2], numbers[n + 3]
-    n, asked = n + 4, asked + 1
+    local amount, trip, downgrade = numbers[n], numbers[n + 1], numbers[n + 2]
+    local start, finish = numbers[n + 3], numbers[n + 4]
+    n, asked = n + 5, asked + 1
     local raw = values[key][i]
     -- Where a failover has set the clock back, time goes on from what was seen.
     local seen = math.max(now, raw and struct.unpack('<d', raw) or 0)
     if seen < start or seen >= finish then return { 'turned', seen } end
     local c_start, c_finish, spent, held, e_start, e_spent, e_held = turned_counter(raw, start, finish)
-    if spent >= trip or spent + held + bound > amount then
-      return { 'refused', now, asked, spent, held, unpack(levels) }
+    reached = reached or spent >= downgrade
+    if refusing == 0 and (spent >= trip or spent + held + bound > amount) then
+      refusing, refusing_spent, refusing_held = asked, spent, held
     end
     change(key, i, struct.pack(COUNTER, c_start, c_finish, spent, held + bound, e_start, e_spent, e_held))
   end
 end
+if reached ~= downgraded then return { 'rung', now } end
+
+local after, taken, b = {}, {}, 0
 n = BUCKETS
-local b = 0
-for key = 1, 2 do
+for key = TENANT, #KEYS do
   for i = money[key] + 1, money[key] + buckets[key] do
     b, asked = b + 1, asked + 1
-    local level = levels[b] - numbers[n + 2]
-    if level < 0 then
-      return { 'refused', now, asked, 0, 0, unpack(levels) }
-    end
+    local capacity, need = numbers[n], numbers[n + 2]
     n = n + 3
-    change(key, i, struct.pack(BUCKET, level, ats[b]))
+    after[b], taken[b] = debts[b] + need, 1
+    if after[b] > capacity then
+      if refusing == 0 then refusing = asked end
+      after[b], taken[b] = debts[b], 0
+    end
+    change(key, i, struct.pack(BUCKET, after[b], ats[b]))
   end
+end
+if refusing > 0 and not shadow then
+  return { 'refused', now, 0, refusing, refusing_spent, refusing_held, unpack(debts) }
 end
 
 -- Every limit has room: take it.
-for key = 1, 2 do
+for key = TENANT, #KEYS do
   if #changes[key] > 0 then redis.call('HSET', KEYS[key], unpack(changes[key])) end
 end
-if #changes[2] > 0 then redis.call('PEXPIREAT', KEYS[2], forget_at) end
-redis.call('HSET', KEYS[3], id, 'H' .. struct.pack('<dd', bound, now) .. note)
-n, b = BUCKETS, 0
-for _ = 1, buckets[1] + buckets[2] do
-  b = b + 1
-  levels[b] = levels[b] - numbers[n + 2]
-  n = n + 3
+if #changes[USER] > 0 then redis.call('PEXPIREAT', KEYS[USER], forget_at) end
+redis.call('HSET', KEYS[1], id, 'H' .. struct.pack('<dd', bound, now) .. note)
+if refusing > 0 then
+  for i = 1, b do after[b + i] = taken[i] end
 end
-return { 'admitted', now, 0, 0, 0, unpack(levels) }
+return { 'admitted', now, now, refusing, refusing_spent, refusing_held, unpack(after) }

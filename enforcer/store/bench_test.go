@@ -13,7 +13,6 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/enforcer/admission"
-	"github.com/bursar-dev/bursar/enforcer/store"
 )
 
 // BenchmarkAdmission measures an admission and its settlement under six limits, as
@@ -28,7 +27,7 @@ func BenchmarkAdmission(b *testing.B) {
 		})
 		b.Run(fmt.Sprintf("admit/callers=%d", callers), func(b *testing.B) {
 			client := newClient(b)
-			admitter := admission.NewAdmitter(store.New(client, "session"))
+			admitter := admission.NewAdmitter(newStore(client, "session"))
 			tenant := sixLimits(b)
 			measure(b, client, callers, func() error {
 				d, err := admitter.Admit(ctx, tenant, newCall(tenant, money.Cent))
@@ -40,7 +39,7 @@ func BenchmarkAdmission(b *testing.B) {
 		})
 		b.Run(fmt.Sprintf("admit+settle/callers=%d", callers), func(b *testing.B) {
 			client := newClient(b)
-			s := store.New(client, "session")
+			s := newStore(client, "session")
 			admitter := admission.NewAdmitter(s)
 			tenant := sixLimits(b)
 			measure(b, client, callers, func() error {

@@ -9,6 +9,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
 )
 
@@ -60,4 +61,18 @@ func (c *stoppedClock) set(now time.Time) error {
 		return nil
 	})
 	return err
+}
+
+// testEpoch is the epoch under which tests count.
+var testEpoch = limiterv1.Epoch{Number: 1, State: limiterv1.EpochOpen}
+
+// openTenant sets the counters of a new tenant and of its ancestors: nothing spent.
+func openTenant(client goredis.UniversalClient, doc limiterv1.Tenant) error {
+	for _, l := range append([]limiterv1.Level{doc.Level}, doc.Ancestors...) {
+		key := limiterv1.TenantCountersKey(doc.Root(), l.Tenant)
+		if err := client.HSet(context.Background(), key, limiterv1.EpochField, testEpoch.Token()).Err(); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -27,14 +27,16 @@ local function turned_counter(raw, start, finish)
   return math.min(c_start, start), finish, spent, held, e_start, e_spent, e_held
 end
 
--- A bucket is a level and the time it was true. One unit of the limit is `window`
--- points of level, so that a bucket refilled with `refill` units a window gains
--- exactly `refill` points a millisecond, and no fraction is ever lost.
+-- A bucket is its debt, what was taken and has not flowed in again, and the time
+-- at which that was true. One unit of a rate limit is `window` points of debt, so
+-- that a bucket refilled with `refill` units a window pays back exactly `refill`
+-- points a millisecond, and no fraction is ever lost. A bucket without refill
+-- counts calls in flight.
 local BUCKET = '<dd'
 
-local function bucket_level(raw, now, capacity, refill)
-  if not raw then return capacity, now end
-  local level, since = struct.unpack(BUCKET, raw)
+local function bucket_debt(raw, now, refill)
+  if not raw then return 0, now end
+  local debt, since = struct.unpack(BUCKET, raw)
   local at = math.max(since, now)
-  return math.min(capacity, level + (at - since) * refill), at
+  return math.max(0, debt - (at - since) * refill), at
 end

@@ -8,56 +8,31 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/admission"
 )
 
-// layout says which fields of which key an operation counts in. The scripts take
-// the fields of the tenant's key before those of the user's, and within a key
-// money before buckets; the checks arrive tenant first, user after.
-type layout struct {
-	tenantMoney, userMoney, tenantBuckets, userBuckets []string
-}
-
-func layoutOf(money []admission.MoneyCheck, buckets []admission.BucketCheck) layout {
-	var l layout
-	for _, check := range money {
-		field := limiterv1.MoneyField(check.Limit.Period)
-		if check.Limit.Per == limiterv1.PerUser {
-			l.userMoney = append(l.userMoney, field)
+// keys are the keys of an operation on a call, in the order the scripts want them.
+func (s *Store) keys(root string, accounts []admission.Account) []string {
+	keys := make([]string, 0, len(accounts)+1)
+	keys = append(keys, limiterv1.CallsKey(limiterv1.Shard(root), s.session))
+	for _, a := range accounts {
+		if a.User == "" {
+			keys = append(keys, limiterv1.TenantCountersKey(root, a.Tenant))
 		} else {
-			l.tenantMoney = append(l.tenantMoney, field)
+			keys = append(keys, limiterv1.UserCountersKey(root, a.Tenant, a.User))
 		}
 	}
-	for _, check := range buckets {
-		field := limiterv1.RateField(check.Limit)
-		if check.Limit.Per == limiterv1.PerUser {
-			l.userBuckets = append(l.userBuckets, field)
-		} else {
-			l.tenantBuckets = append(l.tenantBuckets, field)
+	return keys
+}
+
+// appendFields appends the fields that the accounts' checks are about.
+func appendFields(args []any, accounts []admission.Account) []any {
+	for _, a := range accounts {
+		for _, check := range a.Money {
+			args = append(args, limiterv1.MoneyField(check.Limit))
 		}
-	}
-	return l
-}
-
-// counts are how many fields there are, in the order in which the scripts want it.
-func (l layout) counts() []int64 {
-	return []int64{
-		int64(len(l.tenantMoney)), int64(len(l.userMoney)),
-		int64(len(l.tenantBuckets)), int64(len(l.userBuckets)),
-	}
-}
-
-func (l layout) appendFields(args []any) []any {
-	for _, fields := range [][]string{l.tenantMoney, l.tenantBuckets, l.userMoney, l.userBuckets} {
-		for _, field := range fields {
-			args = append(args, field)
+		for _, check := range a.Buckets {
+			args = append(args, limiterv1.RateField(check.Limit))
 		}
 	}
 	return args
-}
-
-func appendBuckets(numbers []int64, checks []admission.BucketCheck) []int64 {
-	for _, check := range checks {
-		numbers = append(numbers, check.Capacity(), check.Refill(), check.NeedPoints())
-	}
-	return numbers
 }
 
 // packNumbers writes numbers as the scripts read them: as doubles, which are exact
@@ -69,4 +44,11 @@ func packNumbers(numbers []int64) []byte {
 		packed = binary.LittleEndian.AppendUint64(packed, math.Float64bits(float64(n)))
 	}
 	return packed
+}
+
+func number(yes bool) int64 {
+	if yes {
+		return 1
+	}
+	return 0
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -19,11 +20,13 @@ import (
 )
 
 // TestScriptsAgreeWithTheModel runs random histories of admissions, settlements,
-// repeats and passing time against the scripts and against a model that knows
-// nothing of counters: it keeps every call for ever and adds them up.
+// repeats, passing time and changes of the configuration against the scripts and
+// against a model that knows nothing of counters: it keeps every call for ever and
+// adds them up.
 func TestScriptsAgreeWithTheModel(t *testing.T) {
 	clock := newStoppedClock(t)
 	s := store.NewWithClock(clock.client, "session", clock.luaSource())
+	s.SetEpoch(testEpoch)
 	rapid.Check(t, func(t *rapid.T) {
 		h := newHistory(t, s, clock)
 		t.Repeat(map[string]func(*rapid.T){
@@ -32,6 +35,7 @@ func TestScriptsAgreeWithTheModel(t *testing.T) {
 			"settle":       h.settle,
 			"settle again": h.settleAgain,
 			"wait":         h.wait,
+			"reconfigure":  h.reconfigure,
 			"":             h.checkCounters,
 		})
 	})
@@ -42,19 +46,24 @@ type history struct {
 	admitter *admission.Admitter
 	clock    *stoppedClock
 	tenant   *admission.Tenant
-	doc      limiterv1.Tenant
-	zone     *time.Location
-	now      time.Time
-	calls    []*modelCall
-	buckets  map[string]*modelBucket
+	// bystander is a tenant without limits.
+	bystander *admission.Tenant
+	doc       limiterv1.Tenant
+	now       time.Time
+	calls     []*modelCall
+	buckets   map[string]*modelBucket
 }
 
 type modelCall struct {
 	call       admission.Call
 	hold       *admission.Hold
+	doc        limiterv1.Tenant
 	admittedAt time.Time
 	settled    bool
 	cost       money.Nanos
+	// took are the buckets that the call took something from: in shadow, those
+	// that had it.
+	took map[string]bool
 }
 
 func newHistory(t *rapid.T, s *store.Store, clock *stoppedClock) *history {
@@ -62,11 +71,15 @@ func newHistory(t *rapid.T, s *store.Store, clock *stoppedClock) *history {
 		admitter: admission.NewAdmitter(s), clock: clock,
 		doc: drawTenant(t), buckets: map[string]*modelBucket{},
 	}
-	var err error
-	if h.tenant, err = admission.NewTenant(h.doc); err != nil {
-		t.Fatal(err)
+	h.useDocument(t)
+	bystander := limiterv1.Tenant{Level: limiterv1.Level{Tenant: uuid.NewString(), TimeZone: "UTC"}}
+	for _, doc := range []limiterv1.Tenant{h.doc, bystander} {
+		if err := openTenant(clock.client, doc); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if h.zone, err = time.LoadLocation(h.doc.TimeZone); err != nil {
+	var err error
+	if h.bystander, err = admission.NewTenant(bystander); err != nil {
 		t.Fatal(err)
 	}
 	seconds := rapid.Int64Range(1_700_000_000, 1_900_000_000).Draw(t, "start")
@@ -74,40 +87,108 @@ func newHistory(t *rapid.T, s *store.Store, clock *stoppedClock) *history {
 	return h
 }
 
+func (h *history) useDocument(t *rapid.T) {
+	var err error
+	if h.tenant, err = admission.NewTenant(h.doc); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var (
+	testTiers  = []string{"empleado", "gerente"}
+	testModels = []string{"large", "small"}
+)
+
 func drawTenant(t *rapid.T) limiterv1.Tenant {
-	doc := limiterv1.Tenant{
-		Tenant:   uuid.NewString(),
-		TimeZone: rapid.SampledFrom([]string{"UTC", "America/Argentina/Buenos_Aires", "Asia/Kathmandu", "Australia/Lord_Howe"}).Draw(t, "zone"),
+	var doc limiterv1.Tenant
+	doc.Level = drawLevel(t, "", []limiterv1.Scope{limiterv1.PerTenant, limiterv1.PerUser})
+	for range rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "ancestors") {
+		doc.Ancestors = append(doc.Ancestors, drawLevel(t, "", []limiterv1.Scope{limiterv1.PerTenant}))
 	}
-	if rapid.Bool().Draw(t, "ladder") {
-		doc.Ladder = []limiterv1.Rung{{AtPercent: 80, Action: limiterv1.Warn}, {AtPercent: 90, Action: limiterv1.Trip}}
+	if rapid.IntRange(0, 4).Draw(t, "shadow") == 0 {
+		doc.Enforcement = limiterv1.Shadow
 	}
-	for _, per := range []limiterv1.Scope{limiterv1.PerTenant, limiterv1.PerUser} {
-		for _, kind := range period.Kinds() {
-			if rapid.IntRange(0, 3).Draw(t, "has limit") == 0 {
-				doc.Money = append(doc.Money, limiterv1.MoneyLimit{
+	return doc
+}
+
+func drawLevel(t *rapid.T, name string, scopes []limiterv1.Scope) limiterv1.Level {
+	l := limiterv1.Level{Tenant: name, TimeZone: "UTC"}
+	if name == "" {
+		l.Tenant = uuid.NewString()
+		l.TimeZone = rapid.SampledFrom([]string{"UTC", "America/Argentina/Buenos_Aires", "Asia/Kathmandu", "Australia/Lord_Howe"}).Draw(t, "zone")
+	}
+	l.Ladder = drawLadder(t)
+	for _, per := range scopes {
+		for _, kind := range append(period.Kinds(), "90s") {
+			if rapid.IntRange(0, 4).Draw(t, "has limit") == 0 {
+				l.Money = append(l.Money, limiterv1.MoneyLimit{
 					Name: fmt.Sprintf("%s-%s", kind, per), Per: per, Period: kind,
-					Amount: money.Nanos(rapid.Int64Range(0, 400).Draw(t, "amount")),
+					Amount:   money.Nanos(rapid.Int64Range(0, 400).Draw(t, "amount")),
+					Selector: drawSelector(t),
 				})
 			}
 		}
-	}
-	tenantRates := rapid.IntRange(0, 2).Draw(t, "rates of the tenant")
-	for i := range tenantRates + rapid.IntRange(0, 2).Draw(t, "rates of each user") {
-		per := limiterv1.PerTenant
-		if i >= tenantRates {
-			per = limiterv1.PerUser
+		for i := range rapid.IntRange(0, 2).Draw(t, "rates") {
+			l.Rates = append(l.Rates, drawRate(t, fmt.Sprintf("policy/%s-%d", per, i), per))
 		}
-		count := rapid.Int64Range(1, 7).Draw(t, "count")
-		doc.Rates = append(doc.Rates, limiterv1.RateLimit{
-			Name: fmt.Sprintf("policy/%d", i), Count: count,
-			Per:    per,
-			Unit:   rapid.SampledFrom([]limiterv1.Unit{limiterv1.Requests, limiterv1.Tokens}).Draw(t, "unit"),
-			Burst:  rapid.Int64Range(1, 20).Draw(t, "burst"),
-			Window: limiterv1.Duration(rapid.Int64Range(1000, 100_000).Draw(t, "window")),
-		})
 	}
-	return doc
+	return l
+}
+
+func drawLadder(t *rapid.T) (ladder []limiterv1.Rung) {
+	for _, rung := range []limiterv1.Rung{
+		{AtPercent: 60, Action: limiterv1.Downgrade, Models: map[string]string{"large": "small"}},
+		{AtPercent: 80, Action: limiterv1.Warn},
+		{AtPercent: 90, Action: limiterv1.Trip},
+	} {
+		if rapid.Bool().Draw(t, string(rung.Action)) {
+			ladder = append(ladder, rung)
+		}
+	}
+	return ladder
+}
+
+func drawSelector(t *rapid.T) (s limiterv1.Selector) {
+	if rapid.IntRange(0, 3).Draw(t, "selects tiers") == 0 {
+		s.Tiers = testTiers[:1]
+	}
+	if rapid.IntRange(0, 3).Draw(t, "selects models") == 0 {
+		s.Models = testModels[1:]
+	}
+	return s
+}
+
+func drawRate(t *rapid.T, name string, per limiterv1.Scope) limiterv1.RateLimit {
+	limit := limiterv1.RateLimit{
+		Name: name, Per: per, Selector: drawSelector(t),
+		Unit:  rapid.SampledFrom([]limiterv1.Unit{limiterv1.Requests, limiterv1.Tokens, limiterv1.InFlight}).Draw(t, "unit"),
+		Burst: rapid.Int64Range(1, 20).Draw(t, "burst"),
+	}
+	if limit.Unit != limiterv1.InFlight {
+		limit.Count = rapid.Int64Range(1, 7).Draw(t, "count")
+		limit.Window = limiterv1.Duration(rapid.Int64Range(1000, 100_000).Draw(t, "window"))
+	}
+	return limit
+}
+
+// reconfigure changes amounts, bursts and ladders. What was spent stays spent.
+func (h *history) reconfigure(t *rapid.T) {
+	levels := []*limiterv1.Level{&h.doc.Level}
+	for i := range h.doc.Ancestors {
+		levels = append(levels, &h.doc.Ancestors[i])
+	}
+	for _, l := range levels {
+		l.Ladder = drawLadder(t)
+		l.Money, l.Rates = append([]limiterv1.MoneyLimit(nil), l.Money...), append([]limiterv1.RateLimit(nil), l.Rates...)
+		for i := range l.Money {
+			l.Money[i].Amount = money.Nanos(rapid.Int64Range(0, 400).Draw(t, "new amount"))
+		}
+		for i := range l.Rates {
+			l.Rates[i].Burst = rapid.Int64Range(1, 20).Draw(t, "new burst")
+		}
+	}
+	h.doc.Ancestors = append([]limiterv1.Level(nil), h.doc.Ancestors...)
+	h.useDocument(t)
 }
 
 func (h *history) setTime(t *rapid.T, now time.Time) {
@@ -115,48 +196,90 @@ func (h *history) setTime(t *rapid.T, now time.Time) {
 	if err := h.clock.set(h.now); err != nil {
 		t.Fatal(err)
 	}
+	// Time stands still or leaps here. The enforcer hears of it as it does in life:
+	// with the next answer, whosever call it is.
+	if d, err := h.admitter.Admit(context.Background(), h.bystander, admission.Call{ID: uuid.NewString()}); err != nil || d.Hold == nil {
+		t.Fatal(d, err)
+	}
 }
 
 func (h *history) wait(t *rapid.T) {
 	if rapid.Bool().Draw(t, "to the end of a period") {
 		kind := rapid.SampledFrom(period.Kinds()[:4]).Draw(t, "period")
-		end := period.Of(kind, h.zone, h.now).End
+		end := period.Of(kind, zoneOf(h.doc.Level), h.now).End
 		h.setTime(t, end.Add(time.Duration(rapid.IntRange(-1, 0).Draw(t, "just"))*time.Millisecond))
 		return
 	}
 	h.setTime(t, h.now.Add(time.Duration(rapid.Int64Range(0, 200_000).Draw(t, "ms"))*time.Millisecond))
 }
 
+func zoneOf(l limiterv1.Level) *time.Location {
+	zone, err := time.LoadLocation(l.TimeZone)
+	if err != nil {
+		panic(err)
+	}
+	return zone
+}
+
 func (h *history) admit(t *rapid.T) {
 	call := admission.Call{
 		ID: uuid.NewString(),
 		Subject: admission.Subject{
-			Tenant: h.doc.Tenant, User: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "user"),
+			Tenant: h.doc.Tenant,
+			User:   rapid.SampledFrom([]string{"a", "b"}).Draw(t, "user"),
+			Tier:   rapid.SampledFrom(testTiers).Draw(t, "tier"),
 		},
 		Bound:  money.Nanos(rapid.Int64Range(0, 120).Draw(t, "bound")),
 		Tokens: rapid.Int64Range(0, 12).Draw(t, "tokens"),
 		Record: []byte("record"),
 	}
+	asked := rapid.SampledFrom(testModels).Draw(t, "model")
+	got := h.askUntilBound(t, &call, asked)
 	want := h.modelAdmit(call)
-	got, err := h.admitter.Admit(context.Background(), h.tenant, call)
-	if err != nil {
-		t.Fatal(err)
+	if wantDowngraded := call.Bound > 0 && h.downgraded(call); call.Downgraded != wantDowngraded && call.Bound > 0 {
+		t.Fatalf("bound with downgraded %t, want %t", call.Downgraded, wantDowngraded)
 	}
 	compare(t, want, got)
 	if got.Hold != nil {
-		h.calls = append(h.calls, &modelCall{call: call, hold: got.Hold, admittedAt: h.now})
+		h.calls = append(h.calls, &modelCall{call: call, hold: got.Hold, doc: h.doc, admittedAt: h.now, took: want.took})
 	}
+}
+
+// askUntilBound asks as a door does: again, when a Downgrade rung was crossed.
+func (h *history) askUntilBound(t *rapid.T, call *admission.Call, asked string) admission.Decision {
+	for range 2 {
+		call.Model, call.Downgraded = h.tenant.ModelFor(call.Subject.User, asked)
+		d, err := h.admitter.Admit(context.Background(), h.tenant, *call)
+		if errors.Is(err, admission.ErrRungChanged) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	t.Fatalf("the rung changed twice while nothing was spent")
+	return admission.Decision{}
 }
 
 func (h *history) admitAgain(t *rapid.T) {
 	c := h.drawCall(t)
 	got, err := h.admitter.Admit(context.Background(), h.tenant, c.call)
-	if err != nil {
+	switch {
+	case errors.Is(err, admission.ErrRungChanged):
+		t.Fatalf("call %s was admitted, and asked again it is to be bound anew", c.call.ID)
+	case err != nil:
 		t.Fatal(err)
-	}
-	if got.Hold == nil {
+	case got.Hold == nil && !h.mayBeRemembered(got):
 		t.Fatalf("call %s was admitted, and asked again it is refused: %+v", c.call.ID, got.Refusal)
 	}
+}
+
+// mayBeRemembered: a refusal by money may come from the enforcer's memory, which
+// does not know calls. Doors ask again only when an answer was lost, and then the
+// call must not be made.
+func (h *history) mayBeRemembered(d admission.Decision) bool {
+	return d.Refusal.Reason == admission.BreakerOpen || d.Refusal.Reason == admission.BudgetExhausted
 }
 
 func (h *history) settle(t *rapid.T) {
@@ -166,19 +289,19 @@ func (h *history) settle(t *rapid.T) {
 	}
 	c.settled = true
 	// A provider may report more than the bound.
-	c.cost = money.Nanos(rapid.Int64Range(0, int64(c.call.Bound)+5).Draw(t, "cost"))
-	if c.call.Bound == 0 {
-		c.cost = 0
+	if c.call.Bound > 0 {
+		c.cost = money.Nanos(rapid.Int64Range(0, int64(c.call.Bound)+5).Draw(t, "cost"))
 	}
 	tokens := rapid.Int64Range(0, c.call.Tokens+2).Draw(t, "used tokens")
 	if err := c.hold.Settle(context.Background(), c.cost, tokens, []byte("entry")); err != nil {
 		t.Fatal(err)
 	}
-	for _, limit := range h.doc.Rates {
-		if limit.Unit == limiterv1.Tokens {
-			h.bucket(limit, c.call.Subject.User).add(limit, h.now, c.call.Tokens-tokens)
+	eachRate(c.doc, c.call, func(tenant string, limit limiterv1.RateLimit) {
+		unused := map[limiterv1.Unit]int64{limiterv1.Tokens: c.call.Tokens - tokens, limiterv1.InFlight: 1}[limit.Unit]
+		if b := h.bucket(tenant, limit, c.call.Subject.User); unused != 0 && c.took[tenant+limit.Name] {
+			b.pay(limit, h.now, unused)
 		}
-	}
+	})
 }
 
 func (h *history) settleAgain(t *rapid.T) {
@@ -193,24 +316,26 @@ func (h *history) settleAgain(t *rapid.T) {
 
 // checkCounters reads the counters as the control plane reads them.
 func (h *history) checkCounters(t *rapid.T) {
-	for _, limit := range h.doc.Money {
-		if limit.Per == limiterv1.PerUser {
-			continue
-		}
-		raw, err := h.clock.client.HGet(context.Background(), limiterv1.TenantCountersKey(h.doc.Tenant), limiterv1.MoneyField(limit.Period)).Bytes()
-		if errors.Is(err, redis.Nil) {
-			continue
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		counter, err := limiterv1.DecodeMoneyCounter(raw)
-		if err != nil {
-			t.Fatal(err)
-		}
-		spent, held := counter.At(h.now)
-		if wantSpent, wantHeld := h.total(limit, ""); spent != wantSpent || held != wantHeld {
-			t.Fatalf("limit %s: spent %d and held %d, want %d and %d", limit.Name, spent, held, wantSpent, wantHeld)
+	for _, l := range levelsOf(h.doc) {
+		for _, limit := range l.Money {
+			if limit.Per == limiterv1.PerUser {
+				continue
+			}
+			raw, err := h.clock.client.HGet(context.Background(), limiterv1.TenantCountersKey(h.doc.Root(), l.Tenant), limiterv1.MoneyField(limit)).Bytes()
+			if errors.Is(err, redis.Nil) {
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			counter, err := limiterv1.DecodeMoneyCounter(raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			spent, held := counter.In(period.Of(limit.Period, zoneOf(l), h.now))
+			if wantSpent, wantHeld := h.total(l, limit, ""); spent != wantSpent || held != wantHeld {
+				t.Fatalf("limit %s: spent %d and held %d, want %d and %d", limit.Name, spent, held, wantSpent, wantHeld)
+			}
 		}
 	}
 }
@@ -222,53 +347,105 @@ func (h *history) drawCall(t *rapid.T) *modelCall {
 	return rapid.SampledFrom(h.calls).Draw(t, "call")
 }
 
+func levelsOf(doc limiterv1.Tenant) []limiterv1.Level {
+	return append([]limiterv1.Level{doc.Level}, doc.Ancestors...)
+}
+
+// eachMoney visits the money limits that the call counts in, in the order in which
+// they refuse.
+func eachMoney(doc limiterv1.Tenant, call admission.Call, visit func(limiterv1.Level, limiterv1.MoneyLimit)) {
+	for i, l := range levelsOf(doc) {
+		for _, per := range []limiterv1.Scope{limiterv1.PerTenant, limiterv1.PerUser} {
+			for _, limit := range l.Money {
+				if limit.Per == per && (per == limiterv1.PerTenant || i == 0) && limit.Selects(call.Subject.Tier, call.Model) {
+					visit(l, limit)
+				}
+			}
+		}
+	}
+}
+
+// eachRate visits the rate limits that the call counts in, in the order in which
+// they refuse.
+func eachRate(doc limiterv1.Tenant, call admission.Call, visit func(tenant string, limit limiterv1.RateLimit)) {
+	for i, l := range levelsOf(doc) {
+		for _, per := range []limiterv1.Scope{limiterv1.PerTenant, limiterv1.PerUser} {
+			for _, limit := range l.Rates {
+				if limit.Per == per && (per == limiterv1.PerTenant || i == 0) && limit.Selects(call.Subject.Tier, call.Model) {
+					visit(l.Tenant, limit)
+				}
+			}
+		}
+	}
+}
+
 // outcome is what the model expects of an admission.
 type outcome struct {
-	admitted    bool
-	limit       string
-	reason      admission.Reason
-	spent, held money.Nanos
-	remaining   []int64
+	admitted bool
+	// refusals are those of every limit that refuses, in order.
+	refusals  []modelRefusal
+	remaining []int64
+	took      map[string]bool
+}
+
+type modelRefusal struct {
+	limit  string
+	reason admission.Reason
+	spent  money.Nanos
+	// stands: the limit refuses because of what is spent, held left aside.
+	stands bool
+}
+
+func (h *history) downgraded(call admission.Call) (reached bool) {
+	eachMoney(h.doc, call, func(l limiterv1.Level, limit limiterv1.MoneyLimit) {
+		if rung, ok := l.Rung(limiterv1.Downgrade); ok {
+			spent, _ := h.total(l, limit, call.Subject.User)
+			reached = reached || spent >= rung.Reached(limit)
+		}
+	})
+	return reached
 }
 
 // modelAdmit is the rule in the words of the documentation: every money limit in
 // order, then every rate limit; all or nothing.
-func (h *history) modelAdmit(call admission.Call) (want outcome) {
-	defer func() {
-		for _, limit := range h.doc.Rates {
-			want.remaining = append(want.remaining, h.bucket(limit, call.Subject.User).level(limit, h.now)/limit.Window.Milliseconds())
-		}
-	}()
-	for _, limit := range h.doc.Money {
-		if call.Bound == 0 {
-			continue
-		}
-		spent, held := h.total(limit, call.Subject.User)
-		trip, trips := h.doc.TripAt(limit)
-		if trips && spent >= trip {
-			want = outcome{limit: limit.Name, reason: admission.BreakerOpen, spent: spent, held: held}
-			return want
-		}
-		if spent+held+call.Bound > limit.Amount {
-			want = outcome{limit: limit.Name, reason: admission.BudgetExhausted, spent: spent, held: held}
-			return want
-		}
+func (h *history) modelAdmit(call admission.Call) outcome {
+	want := outcome{took: map[string]bool{}}
+	if call.Bound > 0 {
+		eachMoney(h.doc, call, func(l limiterv1.Level, limit limiterv1.MoneyLimit) {
+			spent, held := h.total(l, limit, call.Subject.User)
+			r := modelRefusal{limit: limit.Name, spent: spent, stands: spent+call.Bound > limit.Amount}
+			if trip, trips := l.TripAt(limit); trips && spent >= trip {
+				r.reason, r.stands = admission.BreakerOpen, true
+			} else if spent+held+call.Bound > limit.Amount {
+				r.reason = admission.BudgetExhausted
+			}
+			if r.reason != "" {
+				want.refusals = append(want.refusals, r)
+			}
+		})
 	}
-	for _, limit := range h.doc.Rates {
-		need := need(limit, call)
-		if need > limit.Burst {
-			want = outcome{limit: limit.Name, reason: admission.TooLarge}
-			return want
+	eachRate(h.doc, call, func(tenant string, limit limiterv1.RateLimit) {
+		r := modelRefusal{limit: limit.Name}
+		switch bucket := h.bucket(tenant, limit, call.Subject.User); {
+		case need(limit, call) > limit.Burst:
+			r.reason = admission.TooLarge
+		case bucket.debt(limit, h.now)+need(limit, call)*pointsPerUnit(limit) > limit.Burst*pointsPerUnit(limit):
+			r.reason = admission.RateLimited
+		default:
+			want.took[tenant+limit.Name] = true
+			return
 		}
-		if h.bucket(limit, call.Subject.User).level(limit, h.now) < need*limit.Window.Milliseconds() {
-			want = outcome{limit: limit.Name, reason: admission.RateLimited}
-			return want
+		want.refusals = append(want.refusals, r)
+	})
+	want.admitted = len(want.refusals) == 0 || h.doc.Enforcement == limiterv1.Shadow
+	eachRate(h.doc, call, func(tenant string, limit limiterv1.RateLimit) {
+		bucket := h.bucket(tenant, limit, call.Subject.User)
+		if want.admitted && want.took[tenant+limit.Name] {
+			bucket.pay(limit, h.now, -need(limit, call))
 		}
-	}
-	for _, limit := range h.doc.Rates {
-		h.bucket(limit, call.Subject.User).add(limit, h.now, -need(limit, call))
-	}
-	want.admitted = true
+		left := limit.Burst*pointsPerUnit(limit) - bucket.debt(limit, h.now)
+		want.remaining = append(want.remaining, max(0, left)/pointsPerUnit(limit))
+	})
 	return want
 }
 
@@ -280,10 +457,11 @@ func need(limit limiterv1.RateLimit, call admission.Call) int64 {
 }
 
 // total adds up the calls that were admitted in the limit's current period.
-func (h *history) total(limit limiterv1.MoneyLimit, user string) (spent, held money.Nanos) {
-	span := period.Of(limit.Period, h.zone, h.now)
+func (h *history) total(l limiterv1.Level, limit limiterv1.MoneyLimit, user string) (spent, held money.Nanos) {
+	span := period.Of(limit.Period, zoneOf(l), h.now)
 	for _, c := range h.calls {
-		if !span.Contains(c.admittedAt) || limit.Per == limiterv1.PerUser && c.call.Subject.User != user {
+		if !span.Contains(c.admittedAt) || limit.Per == limiterv1.PerUser && c.call.Subject.User != user ||
+			!limit.Selects(c.call.Subject.Tier, c.call.Model) {
 			continue
 		}
 		if c.settled {
@@ -295,16 +473,18 @@ func (h *history) total(limit limiterv1.MoneyLimit, user string) (spent, held mo
 	return spent, held
 }
 
-// modelBucket is a bucket whose level is counted in units times milliseconds of
-// the window.
+// modelBucket is a bucket whose debt is counted in units times milliseconds of the
+// window.
 type modelBucket struct {
 	points int64
 	at     time.Time
 	used   bool
 }
 
-func (h *history) bucket(limit limiterv1.RateLimit, user string) *modelBucket {
-	key := limit.Name
+func pointsPerUnit(limit limiterv1.RateLimit) int64 { return max(1, limit.Window.Milliseconds()) }
+
+func (h *history) bucket(tenant string, limit limiterv1.RateLimit, user string) *modelBucket {
+	key := tenant + " " + limit.Name
 	if limit.Per == limiterv1.PerUser {
 		key += " " + user
 	}
@@ -314,31 +494,35 @@ func (h *history) bucket(limit limiterv1.RateLimit, user string) *modelBucket {
 	return h.buckets[key]
 }
 
-func (b *modelBucket) level(limit limiterv1.RateLimit, now time.Time) int64 {
-	full := limit.Burst * limit.Window.Milliseconds()
+func (b *modelBucket) debt(limit limiterv1.RateLimit, now time.Time) int64 {
 	if !b.used {
-		return full
+		return 0
 	}
-	return min(full, b.points+now.Sub(b.at).Milliseconds()*limit.Count)
+	return max(0, b.points-now.Sub(b.at).Milliseconds()*limit.Count)
 }
 
-func (b *modelBucket) add(limit limiterv1.RateLimit, now time.Time, units int64) {
-	full := limit.Burst * limit.Window.Milliseconds()
-	b.points, b.at, b.used = min(full, b.level(limit, now)+units*limit.Window.Milliseconds()), now, true
+func (b *modelBucket) pay(limit limiterv1.RateLimit, now time.Time, units int64) {
+	b.points, b.at, b.used = max(0, b.debt(limit, now)-units*pointsPerUnit(limit)), now, true
 }
 
 func compare(t *rapid.T, want outcome, got admission.Decision) {
 	t.Helper()
-	switch {
-	case want.admitted && got.Hold == nil:
-		t.Fatalf("refused by %+v, want admitted", got.Refusal)
-	case !want.admitted && got.Hold != nil:
-		t.Fatalf("admitted, want refused by %q: %s", want.limit, want.reason)
-	case !want.admitted:
-		r := got.Refusal
-		if r.Limit != want.limit || r.Reason != want.reason || r.Spent != want.spent || r.Held != want.held {
-			t.Fatalf("refused by %+v, want %+v", r, want)
-		}
+	if want.admitted != (got.Hold != nil) {
+		t.Fatalf("got %+v with refusal %+v, want %+v", got, got.Refusal, want)
+	}
+	if (len(want.refusals) == 0) != (got.Refusal == nil) {
+		t.Fatalf("got refusal %+v, want %+v", got.Refusal, want)
+	}
+	if r := got.Refusal; r != nil && !slices.ContainsFunc(want.refusals, func(m modelRefusal) bool {
+		// The first that refuses, or one that the enforcer remembers because it
+		// refuses whatever happens.
+		return m.limit == r.Limit &&
+			(m == want.refusals[0] && m.reason == r.Reason && m.spent == r.Spent || m.stands && m.spent >= r.Spent)
+	}) {
+		t.Fatalf("refused by %+v, want %+v", r, want)
+	}
+	if got.Hold == nil {
+		return
 	}
 	for i, rate := range got.Rates {
 		if rate.Remaining != want.remaining[i] {

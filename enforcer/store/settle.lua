@@ -2,50 +2,69 @@
 -- posted, the buckets get back what was not needed, and the call waits, settled,
 -- for the ledger. Once: a repeat changes nothing.
 --
--- KEYS[1]   counters of the tenant: hash, field -> counter or bucket
--- KEYS[2]   counters of the user: likewise
--- KEYS[3]   calls of the session: hash, call id -> record
+-- KEYS[1]   calls of the session: hash, call id -> record, and 'fenced'
+-- KEYS[2..] counters, as for an admission
 --
 -- ARGV[1]   call id
 -- ARGV[2]   the call's entry for the ledger
--- ARGV[3]   channel to publish ARGV[4] on when the tenant's spent reaches a rung
--- ARGV[5]   numbers:
+-- ARGV[3]   channel to publish ARGV[4] on when a tenant's spent reaches a rung
+-- ARGV[5]   epoch that the session knows
+-- ARGV[6]   numbers:
 --             cost        nano-USD; 0 voids the hold
---             how many money limits count in KEYS[1], how many in KEYS[2],
---             how many buckets are in KEYS[1], how many in KEYS[2]
---             how many rungs a money limit in KEYS[1] has
---           for each money limit in KEYS[1]: the amount of each rung
---           for each bucket: capacity, refill, unused
+--             adopting    1: a call of a session that was declared dead
+--           for each key from KEYS[2]: how many money limits, how many buckets,
+--             and how many rungs each of the money limits has
+--           for each rung of each money limit: its amount
+--           for each bucket: refill, unused
 --             where unused is given back (below zero: is taken)
--- ARGV[6..] fields in KEYS[1], then in KEYS[2]: of money limits, then of buckets
+-- ARGV[7..] fields in each key from KEYS[2]: of money limits, then of buckets
 --
--- Answers 'settled', 'repeated', or 'unknown' when there is no such hold: it was
--- settled and the ledger has it, or it was never taken.
+-- Answers one of
+--   'settled'
+--   'repeated'  the call was settled before, and not by this
+--   'unknown'   there is no such hold: it was settled and the ledger has it, or it
+--               was never taken
+--   'closed'    counters are not of the epoch: ask again when they are
+--   'fenced'    the session was declared dead; another ends its calls
 
-local id, entry, numbers = ARGV[1], ARGV[2], unpack_numbers(ARGV[5])
-local cost = numbers[1]
+local id, entry, epoch, numbers = ARGV[1], ARGV[2], ARGV[5], unpack_numbers(ARGV[6])
+local cost, adopting = numbers[1], numbers[2] == 1
 local now = redis_time()
+local TENANT, USER = 2, 3
 
-local record = redis.call('HGET', KEYS[3], id)
+local own = redis.call('HMGET', KEYS[1], id, 'fenced')
+local record = own[1]
+if own[2] and not adopting then return 'fenced' end
+if record and string.sub(record, 1, 1) == 'S' then return 'repeated' end
+
+local money, buckets, rungs, first, values = {}, {}, {}, {}, {}
+local n, field = 3, 7
+for key = TENANT, #KEYS do
+  money[key], buckets[key], rungs[key], first[key] = numbers[n], numbers[n + 1], numbers[n + 2], field
+  local last = field + money[key] + buckets[key] - 1
+  if key ~= USER then
+    values[key] = redis.call('HMGET', KEYS[key], 'epoch', unpack(ARGV, field, last))
+    if table.remove(values[key], 1) ~= epoch then return 'closed' end
+  elseif last >= field then
+    values[key] = redis.call('HMGET', KEYS[key], unpack(ARGV, field, last))
+  end
+  n, field = n + 3, last + 1
+end
+
 if not record then
   -- An admission that is still on its way must find that its call has ended.
-  redis.call('HSET', KEYS[3], id, 'S' .. struct.pack('<dd', cost, now) .. entry)
+  redis.call('HSET', KEYS[1], id, 'S' .. struct.pack('<dd', cost, now) .. entry)
   return 'unknown'
 end
-if string.sub(record, 1, 1) == 'S' then return 'repeated' end
 local bound, admitted_at = struct.unpack('<dd', record, 2)
 
-local money = { numbers[2], numbers[3] }
-local buckets = { numbers[4], numbers[5] }
-local rungs = numbers[6]
-local RUNGS, n = 7, 7 + money[1] * rungs -- where the numbers of rungs and buckets begin
 local crossed = false
 
 -- Posts cost in the place of bound, to the period in which the call was admitted.
-local function post(raw, first_rung)
+local function post(raw, rung, last_rung)
   local start, finish, spent, held, e_start, e_spent, e_held = struct.unpack(COUNTER, raw)
   if admitted_at >= start then
-    for r = first_rung, first_rung + rungs - 1 do
+    for r = rung, last_rung do
       crossed = crossed or (spent < numbers[r] and spent + cost >= numbers[r])
     end
     spent, held = spent + cost, held - bound
@@ -55,35 +74,31 @@ local function post(raw, first_rung)
   return struct.pack(COUNTER, start, finish, spent, held, e_start, e_spent, e_held)
 end
 
-local function give_back(raw, capacity, refill, unused)
-  local level, at = bucket_level(raw, now, capacity, refill)
-  return struct.pack(BUCKET, math.min(capacity, level + unused), at)
+local function give_back(raw, refill, unused)
+  local debt, at = bucket_debt(raw, now, refill)
+  return struct.pack(BUCKET, math.max(0, debt - unused), at)
 end
 
-local field = 6
-for key = 1, 2 do
-  local count = money[key] + buckets[key]
-  if count > 0 then
-    local values = redis.call('HMGET', KEYS[key], unpack(ARGV, field, field + count - 1))
-    local changes = {}
-    for i = 1, count do
-      local value = values[i]
-      if value and i <= money[key] then
-        value = post(value, RUNGS + (i - 1) * rungs)
-      elseif value then
-        value = give_back(value, numbers[n], numbers[n + 1], numbers[n + 2])
-      end
-      if i > money[key] then n = n + 3 end
-      if value then -- else a counter that was forgotten, or a bucket that is full
-        changes[#changes + 1] = ARGV[field + i - 1]
-        changes[#changes + 1] = value
-      end
+local bucket = n
+for key = TENANT, #KEYS do bucket = bucket + money[key] * rungs[key] end
+for key = TENANT, #KEYS do
+  local changes = {}
+  for i = 1, money[key] + buckets[key] do
+    local value = values[key][i]
+    if i <= money[key] then
+      value = value and post(value, n, n + rungs[key] - 1)
+      n = n + rungs[key]
+    else
+      value = value and give_back(value, numbers[bucket], numbers[bucket + 1])
+      bucket = bucket + 2
     end
-    if #changes > 0 then redis.call('HSET', KEYS[key], unpack(changes)) end
-    field = field + count
+    if value then -- else a counter that was forgotten, or a bucket without debt
+      changes[#changes + 1] = ARGV[first[key] + i - 1]
+      changes[#changes + 1] = value
+    end
   end
-  rungs = 0 -- what a single user has reached concerns that user alone
+  if #changes > 0 then redis.call('HSET', KEYS[key], unpack(changes)) end
 end
-redis.call('HSET', KEYS[3], id, 'S' .. struct.pack('<dd', cost, admitted_at) .. entry)
+redis.call('HSET', KEYS[1], id, 'S' .. struct.pack('<dd', cost, admitted_at) .. entry)
 if crossed then redis.call('PUBLISH', ARGV[3], ARGV[4]) end
 return 'settled'

@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -34,39 +36,65 @@ type Store struct {
 	client        redis.UniversalClient
 	session       string
 	admit, settle *redis.Script
+	// epoch is the one that this session knows.
+	epoch atomic.Pointer[limiterv1.Epoch]
 }
 
 var _ admission.Store = (*Store)(nil)
 
-// New makes a Store whose calls belong to a session.
+// New makes a Store whose calls belong to a session. Before SetEpoch it is closed.
 func New(client redis.UniversalClient, session string) *Store {
 	return &Store{client: client, session: session, admit: admitScript, settle: settleScript}
 }
 
-func (s *Store) keys(tenant, user string) []string {
-	return []string{
-		limiterv1.TenantCountersKey(tenant),
-		limiterv1.UserCountersKey(tenant, user),
-		limiterv1.CallsKey(limiterv1.Shard(tenant), s.session),
+// SetEpoch tells the epoch. Money is admitted while it is open.
+func (s *Store) SetEpoch(epoch limiterv1.Epoch) { s.epoch.Store(&epoch) }
+
+// ErrClosed means that the counters are not of the epoch that this session knows:
+// they are being rebuilt, or this session has yet to hear of the new epoch.
+var ErrClosed = errors.New("the limiter is closed: its counters are being rebuilt")
+
+func (s *Store) knownEpoch() (string, error) {
+	if epoch := s.epoch.Load(); epoch != nil && epoch.State == limiterv1.EpochOpen {
+		return epoch.Token(), nil
 	}
+	return "", ErrClosed
 }
 
 // Admit runs admit.lua.
 func (s *Store) Admit(ctx context.Context, r admission.AdmitRequest) (admission.AdmitReply, error) {
-	layout := layoutOf(r.Money, r.Buckets)
-	numbers := []int64{int64(r.Bound), unixMilli(r.NotBefore), forgetAt(r.Money).UnixMilli()}
-	numbers = append(numbers, layout.counts()...)
-	for _, check := range r.Money {
-		numbers = append(numbers, int64(check.Limit.Amount), int64(check.Trip),
-			check.Span.Start.UnixMilli(), check.Span.End.UnixMilli())
+	epoch, err := s.knownEpoch()
+	if err != nil {
+		return admission.AdmitReply{}, err
 	}
-	numbers = appendBuckets(numbers, r.Buckets)
-	args := layout.appendFields([]any{r.CallID, r.Record, packNumbers(numbers)})
-	raw, err := s.admit.Run(ctx, s.client, s.keys(r.Tenant, r.User), args...).Slice()
+	args := appendFields([]any{r.CallID, r.Record, epoch, packNumbers(admitNumbers(r))}, r.Accounts)
+	raw, err := s.admit.Run(ctx, s.client, s.keys(r.Root, r.Accounts), args...).Slice()
 	if err != nil {
 		return admission.AdmitReply{}, fmt.Errorf("admit: %w", err)
 	}
 	return admitReply(raw)
+}
+
+// admitNumbers are the numbers of admit.lua, in its order.
+func admitNumbers(r admission.AdmitRequest) []int64 {
+	numbers := []int64{
+		int64(r.Bound), unixMilli(r.NotBefore), forgetAt(r.Accounts).UnixMilli(), number(r.Shadow), number(r.Downgraded),
+	}
+	for _, a := range r.Accounts {
+		numbers = append(numbers, int64(len(a.Money)), int64(len(a.Buckets)))
+	}
+	for _, a := range r.Accounts {
+		for _, check := range a.Money {
+			numbers = append(numbers, int64(check.Limit.Amount), int64(check.Trip), int64(check.Downgrade),
+				check.Span.Start.UnixMilli(), check.Span.End.UnixMilli())
+		}
+	}
+	for _, a := range r.Accounts {
+		for _, check := range a.Buckets {
+			numbers = append(numbers, check.Capacity(), check.Refill(), check.NeedPoints())
+		}
+	}
+	return numbers
 }
 
 // unixMilli is the time in milliseconds since the Unix epoch, and zero for none.
@@ -79,11 +107,13 @@ func unixMilli(t time.Time) int64 {
 
 // forgetAt is when the user's counters may go: when the last period is over and
 // its calls are settled. Buckets alone are full again within a day at the latest.
-func forgetAt(checks []admission.MoneyCheck) time.Time {
+func forgetAt(accounts []admission.Account) time.Time {
 	last := time.Now()
-	for _, check := range checks {
-		if check.Span.End.After(last) {
-			last = check.Span.End
+	for _, a := range accounts {
+		for _, check := range a.Money {
+			if check.Span.End.After(last) {
+				last = check.Span.End
+			}
 		}
 	}
 	return last.Add(keep)
@@ -103,8 +133,15 @@ func admitReply(raw []any) (admission.AdmitReply, error) {
 	}
 	reply := admission.AdmitReply{Now: time.UnixMilli(numbers[1]).UTC()}
 	switch raw[0] {
+	case "fenced":
+		return reply, admission.ErrFenced
+	case "closed":
+		return reply, ErrClosed
 	case "turned":
 		reply.Verdict = admission.PeriodTurned
+		return reply, nil
+	case "rung":
+		reply.Verdict = admission.RungChanged
 		return reply, nil
 	case "admitted":
 		reply.Verdict = admission.Admitted
@@ -113,54 +150,97 @@ func admitReply(raw []any) (admission.AdmitReply, error) {
 	default:
 		return admission.AdmitReply{}, fmt.Errorf("admit: verdict %v", raw[0])
 	}
-	if len(raw) < 5 {
+	if len(raw) < 6 {
 		return admission.AdmitReply{}, fmt.Errorf("admit: answer of %d values", len(raw))
 	}
-	reply.Refusing = int(numbers[2]) - 1
-	reply.Spent, reply.Held = money.Nanos(numbers[3]), money.Nanos(numbers[4])
-	reply.Levels = numbers[5:]
+	reply.AdmittedAt = time.UnixMilli(numbers[2]).UTC()
+	reply.Refusing = int(numbers[3])
+	reply.Spent, reply.Held = money.Nanos(numbers[4]), money.Nanos(numbers[5])
+	reply.Debts = numbers[6:]
+	if reply.Verdict == admission.Admitted && reply.Refusing > 0 {
+		buckets := len(reply.Debts) / 2
+		for _, taken := range reply.Debts[buckets:] {
+			reply.Taken = append(reply.Taken, taken == 1)
+		}
+		reply.Debts = reply.Debts[:buckets]
+	}
 	return reply, nil
 }
 
 // Settle runs settle.lua.
 func (s *Store) Settle(ctx context.Context, r admission.SettleRequest) error {
-	layout := layoutOf(r.Money, r.Buckets)
-	numbers := append([]int64{int64(r.Cost)}, layout.counts()...)
-	numbers = appendRungs(numbers, r.Money)
-	numbers = appendBuckets(numbers, r.Buckets)
-	args := layout.appendFields([]any{
-		r.CallID, r.Entry, limiterv1.FeedChannel, limiterv1.FeedTenant + " " + r.Tenant, packNumbers(numbers),
-	})
-	if err := s.settle.Run(ctx, s.client, s.keys(r.Tenant, r.User), args...).Err(); err != nil {
+	epoch, err := s.knownEpoch()
+	if err != nil {
+		return err
+	}
+	args := appendFields([]any{
+		r.CallID, r.Entry, limiterv1.FeedChannel, feedMessage(r.Accounts), epoch, packNumbers(settleNumbers(r)),
+	}, r.Accounts)
+	answer, err := s.settle.Run(ctx, s.client, s.keys(r.Root, r.Accounts), args...).Text()
+	switch {
+	case err != nil:
 		return fmt.Errorf("settle: %w", err)
+	case answer == "fenced":
+		return admission.ErrFenced
+	case answer == "closed":
+		return ErrClosed
 	}
 	// Whether the hold was ended now, before, or is not known to this Redis at
 	// all: nothing is left to release, and the ledger keeps the cost.
 	return nil
 }
 
-// appendRungs appends how many rungs a tenant's limit has, and the rungs of each.
-func appendRungs(numbers []int64, checks []admission.MoneyCheck) []int64 {
-	if len(checks) == 0 {
-		return append(numbers, 0)
+// settleNumbers are the numbers of settle.lua, in its order.
+func settleNumbers(r admission.SettleRequest) []int64 {
+	numbers := []int64{int64(r.Cost), number(false)}
+	for _, a := range r.Accounts {
+		numbers = append(numbers, int64(len(a.Money)), int64(len(a.Buckets)), int64(rungs(a)))
 	}
-	numbers = append(numbers, int64(len(checks[0].Rungs)))
-	for _, check := range checks {
-		if check.Limit.Per == limiterv1.PerTenant {
+	for _, a := range r.Accounts {
+		if rungs(a) == 0 {
+			continue
+		}
+		for _, check := range a.Money {
 			for _, rung := range check.Rungs {
 				numbers = append(numbers, int64(rung))
 			}
 		}
 	}
+	for _, a := range r.Accounts {
+		for _, check := range a.Buckets {
+			numbers = append(numbers, check.Refill(), check.NeedPoints())
+		}
+	}
 	return numbers
 }
 
+// rungs is how many rungs each money limit of the account has whose crossing is
+// news to the control plane. It watches tenants; what a single user has reached
+// concerns that user alone.
+func rungs(a admission.Account) int {
+	if a.User != "" || len(a.Money) == 0 {
+		return 0
+	}
+	return len(a.Money[0].Rungs)
+}
+
+// feedMessage names the tenants of which a rung may have been crossed.
+func feedMessage(accounts []admission.Account) string {
+	message := limiterv1.FeedTenant
+	for _, a := range accounts {
+		if a.User == "" {
+			message += " " + a.Tenant
+		}
+	}
+	return message
+}
+
 // Forget drops calls that the ledger has.
-func (s *Store) Forget(ctx context.Context, tenant string, callIDs []string) error {
+func (s *Store) Forget(ctx context.Context, root string, callIDs []string) error {
 	if len(callIDs) == 0 {
 		return nil
 	}
-	key := limiterv1.CallsKey(limiterv1.Shard(tenant), s.session)
+	key := limiterv1.CallsKey(limiterv1.Shard(root), s.session)
 	if err := s.client.HDel(ctx, key, callIDs...).Err(); err != nil {
 		return fmt.Errorf("forget: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
@@ -18,10 +19,14 @@ import (
 
 func newTenant(t testing.TB, limits []limiterv1.MoneyLimit, rates []limiterv1.RateLimit, ladder ...limiterv1.Rung) *admission.Tenant {
 	t.Helper()
-	tenant, err := admission.NewTenant(limiterv1.Tenant{
+	doc := limiterv1.Tenant{Level: limiterv1.Level{
 		Tenant: uuid.NewString(), TimeZone: "UTC", Money: limits, Rates: rates, Ladder: ladder,
-	})
+	}}
+	tenant, err := admission.NewTenant(doc)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := openTenant(newClient(t), doc); err != nil {
 		t.Fatal(err)
 	}
 	return tenant
@@ -37,6 +42,12 @@ func newCall(tenant *admission.Tenant, bound money.Nanos) admission.Call {
 	}
 }
 
+func newStore(client redis.UniversalClient, session string) *store.Store {
+	s := store.New(client, session)
+	s.SetEpoch(testEpoch)
+	return s
+}
+
 func dollarAYear() []limiterv1.MoneyLimit {
 	return []limiterv1.MoneyLimit{{Name: "yearly", Per: limiterv1.PerTenant, Period: period.Year, Amount: money.USD}}
 }
@@ -48,8 +59,8 @@ func TestAsManyAreAdmittedAsFit(t *testing.T) {
 	for run := range runs {
 		tenant := newTenant(t, dollarAYear(), nil)
 		enforcers := []*admission.Admitter{
-			admission.NewAdmitter(store.New(newClient(t), uuid.NewString())),
-			admission.NewAdmitter(store.New(newClient(t), uuid.NewString())),
+			admission.NewAdmitter(newStore(newClient(t), uuid.NewString())),
+			admission.NewAdmitter(newStore(newClient(t), uuid.NewString())),
 		}
 		var admitted atomic.Int64
 		var all sync.WaitGroup
@@ -78,7 +89,7 @@ func TestAsManyAreAdmittedAsFit(t *testing.T) {
 func TestSettlingFreesWhatWasNotNeeded(t *testing.T) {
 	ctx := context.Background()
 	tenant := newTenant(t, dollarAYear(), nil)
-	admitter := admission.NewAdmitter(store.New(newClient(t), "session"))
+	admitter := admission.NewAdmitter(newStore(newClient(t), "session"))
 	first, err := admitter.Admit(ctx, tenant, newCall(tenant, money.USD))
 	if err != nil || first.Hold == nil {
 		t.Fatalf("first call: %+v, %v", first, err)
@@ -108,7 +119,7 @@ func TestCrossingARungIsNews(t *testing.T) {
 		t.Fatal(err)
 	}
 	tenant := newTenant(t, dollarAYear(), nil, limiterv1.Rung{AtPercent: 80, Action: limiterv1.Warn})
-	admitter := admission.NewAdmitter(store.New(client, "session"))
+	admitter := admission.NewAdmitter(newStore(client, "session"))
 	spend := func(cost money.Nanos) {
 		t.Helper()
 		d, err := admitter.Admit(ctx, tenant, newCall(tenant, cost))
@@ -141,7 +152,7 @@ func TestAbandonedAdmissionHoldsNothing(t *testing.T) {
 	ctx := context.Background()
 	client := newClient(t)
 	tenant := newTenant(t, dollarAYear(), nil)
-	s := store.New(client, "session")
+	s := newStore(client, "session")
 	late := &lateStore{Store: s}
 	admitter := admission.NewAdmitter(late)
 	running, stop := context.WithCancel(ctx)

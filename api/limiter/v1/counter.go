@@ -4,22 +4,40 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 )
 
-// MoneyField is the field of a counters hash that counts the money of periods of
-// a kind. It does not depend on the limit's name or amount, so that renaming or
-// raising a limit forgets nothing; limits of the same period share it.
-func MoneyField(kind period.Kind) string { return "money:" + string(kind) }
+// MoneyField is the field of a counters hash that counts the money of a limit. It
+// depends on what the limit counts, and neither on its name nor on its amount, so
+// that renaming or raising a limit forgets nothing.
+func MoneyField(limit MoneyLimit) string {
+	return "money:" + string(limit.Period) + limit.Selector.field()
+}
 
 // RateField is the field of a counters hash that is a rate limit's bucket. The
-// window is part of it, because a bucket's level is measured in units of it: a
+// window is part of it, because a bucket's debt is measured in units of it: a
 // limit that gets another window starts with a full bucket.
 func RateField(limit RateLimit) string {
 	return fmt.Sprintf("rate:%s@%d", limit.Name, limit.Window.Milliseconds())
+}
+
+func (s Selector) field() string {
+	var field strings.Builder
+	for _, part := range []struct {
+		name   string
+		values []string
+	}{{"tiers", s.Tiers}, {"models", s.Models}} {
+		if len(part.values) > 0 {
+			sorted := slices.Sorted(slices.Values(part.values))
+			field.WriteString(";" + part.name + "=" + strings.Join(sorted, ","))
+		}
+	}
+	return field.String()
 }
 
 // MoneyCounter counts the money of the newest period it has seen, and of the one
@@ -76,15 +94,6 @@ func (c MoneyCounter) Encode() []byte {
 // tenant has moved to another time zone.
 func (c MoneyCounter) In(span period.Span) (spent, held money.Nanos) {
 	if span.Start.Before(c.End) {
-		return c.Spent, c.Held
-	}
-	return 0, 0
-}
-
-// At is what was spent and is held in the period that now lies in: nothing, when
-// the newest period that the counter has seen is over.
-func (c MoneyCounter) At(now time.Time) (spent, held money.Nanos) {
-	if now.Before(c.End) {
 		return c.Spent, c.Held
 	}
 	return 0, 0

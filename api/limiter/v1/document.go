@@ -1,6 +1,7 @@
 package limiterv1
 
 import (
+	"slices"
 	"time"
 
 	"github.com/bursar-dev/bursar/api/money"
@@ -38,22 +39,70 @@ type Source struct {
 	Generation int64  `json:"generation"`
 }
 
-// Tenant is the compiled configuration of one tenant: its TenantBudget and all
-// RateLimitPolicies that apply to it.
+// Tenant is the compiled configuration of one tenant: its TenantBudget, all
+// RateLimitPolicies that apply to it, and what it inherits from its parents.
 type Tenant struct {
 	// Sources are the objects this was compiled from; the TenantBudget is the first.
 	Sources []Source `json:"sources"`
+	// Level is the tenant's own part.
+	Level
+	// Ancestors are the tenant's parent, that one's parent, and so on: what the
+	// tenant spends counts against their limits too. At most MaxDepth.
+	Ancestors []Level `json:"ancestors,omitempty"`
+	// Enforcement says whether refusals are enforced or only counted.
+	Enforcement Enforcement `json:"enforcement,omitempty"`
+	// AssumedOutputTokens is the bound written into a call that has none, where it
+	// is less than the model's own; 0 means the model's own.
+	AssumedOutputTokens int64 `json:"assumedOutputTokens,omitempty"`
+}
+
+// MaxDepth is how many ancestors a tenant may have.
+const MaxDepth = 8
+
+// Root is the name of the tenant at the top of the budget tree, the tenant itself
+// when it has no parent. It decides in which shard the whole tree is kept.
+func (t Tenant) Root() string {
+	if n := len(t.Ancestors); n > 0 {
+		return t.Ancestors[n-1].Tenant
+	}
+	return t.Tenant
+}
+
+// Level is one tenant of a budget tree with its own limits.
+type Level struct {
 	// Tenant is the tenant's name.
 	Tenant string `json:"tenant"`
 	// TimeZone is the IANA zone whose calendar the money limits follow.
 	TimeZone string `json:"timeZone"`
-	// Money are the money limits in the order in which they refuse.
+	// Money are the money limits in the order in which they refuse. Those of an
+	// ancestor are all per tenant.
 	Money []MoneyLimit `json:"money"`
 	// Rates are the rate limits in the order in which they refuse, after Money.
+	// Those of an ancestor are all per tenant.
 	Rates []RateLimit `json:"rates"`
 	// Ladder are the rungs of every money limit, lowest first.
 	Ladder []Rung `json:"ladder"`
+	// Forced overrides the breaker; empty leaves it to itself.
+	Forced BreakerState `json:"forced,omitempty"`
 }
+
+// BreakerState is the state of a breaker.
+type BreakerState string
+
+// The states of a breaker.
+const (
+	BreakerClosed BreakerState = "Closed"
+	BreakerOpen   BreakerState = "Open"
+)
+
+// Enforcement says what becomes of a refusal.
+type Enforcement string
+
+// Enforce refuses; Shadow decides, counts and records, and never refuses.
+const (
+	Enforce Enforcement = "Enforce"
+	Shadow  Enforcement = "Shadow"
+)
 
 // Scope says whether a limit counts a whole tenant together or each user apart.
 type Scope string
@@ -70,6 +119,22 @@ type MoneyLimit struct {
 	Per    Scope       `json:"per"`
 	Period period.Kind `json:"period"`
 	Amount money.Nanos `json:"amount"`
+	Selector
+}
+
+// Selector says which calls count against a limit.
+type Selector struct {
+	// Tiers are the tiers of users whose calls count; none means all.
+	Tiers []string `json:"tiers,omitempty"`
+	// Models are the models, as the provider's price list names them, calls of
+	// which count; none means all.
+	Models []string `json:"models,omitempty"`
+}
+
+// Selects reports whether a call of the model by a user of the tier counts.
+func (s Selector) Selects(tier, model string) bool {
+	return (len(s.Tiers) == 0 || slices.Contains(s.Tiers, tier)) &&
+		(len(s.Models) == 0 || slices.Contains(s.Models, model))
 }
 
 // Unit is what a rate limit counts.
@@ -79,30 +144,22 @@ type Unit string
 const (
 	Requests Unit = "requests"
 	Tokens   Unit = "tokens"
+	// InFlight are calls that are admitted and not settled.
+	InFlight Unit = "inFlight"
 )
 
 // RateLimit is a token bucket that holds Burst units and refills with Count
-// units in each window.
+// units in each window; of InFlight, it holds Burst units, and a call gives its
+// unit back when it ends.
 type RateLimit struct {
 	// Name is "policy/limit": the RateLimitPolicy's name and the limit's within it.
 	Name string `json:"name"`
 	Per  Scope  `json:"per"`
-	// Tiers are the tiers the limit applies to; none means all.
-	Tiers  []string `json:"tiers,omitempty"`
+	Selector
 	Unit   Unit     `json:"unit"`
-	Count  int64    `json:"count"`
+	Count  int64    `json:"count,omitempty"`
 	Burst  int64    `json:"burst"`
-	Window Duration `json:"window"`
-}
-
-// AppliesTo reports whether calls of a user of the tier count against the limit.
-func (l RateLimit) AppliesTo(tier string) bool {
-	for _, t := range l.Tiers {
-		if t == tier {
-			return true
-		}
-	}
-	return len(l.Tiers) == 0
+	Window Duration `json:"window,omitempty"`
 }
 
 // Duration is a time.Duration that is whole milliseconds in JSON.
@@ -121,28 +178,61 @@ type Action string
 const (
 	// Warn raises an Event and an alert; calls go on.
 	Warn Action = "Warn"
+	// Downgrade makes calls of a model calls of a cheaper one.
+	Downgrade Action = "Downgrade"
 	// Trip opens the breaker: no further paid call is admitted.
 	Trip Action = "Trip"
+)
+
+// Fallback is what a caller gets in the place of a call that the breaker or a
+// money limit refuses.
+type Fallback string
+
+// The fallbacks.
+const (
+	// Cache: the answer to the exact same call of the same tenant, if kept.
+	Cache Fallback = "Cache"
+	// CheapestModel: the cheapest model, which may use what is left of the limit
+	// beyond the Trip rung.
+	CheapestModel Fallback = "CheapestModel"
+	// Message: a plain answer with the rung's message.
+	Message Fallback = "Message"
 )
 
 // Rung is what happens when spent reaches AtPercent of a money limit.
 type Rung struct {
 	AtPercent int32  `json:"atPercent"`
 	Action    Action `json:"action"`
+	// Models, of Downgrade, are the models to be replaced and by which.
+	Models map[string]string `json:"models,omitempty"`
+	// Fallback, of Trip, is what is tried, in order, before the call is refused.
+	Fallback []Fallback `json:"fallback,omitempty"`
+	// Message is the text of the fallback Message.
+	Message string `json:"message,omitempty"`
 }
 
 // Reached is the spent amount at which the rung is reached under the limit.
 func (r Rung) Reached(l MoneyLimit) money.Nanos { return l.Amount.Share(r.AtPercent) }
 
-// TripAt is the lowest spent amount at which the breaker opens on the limit, and
-// whether the ladder has such a rung at all.
-func (t Tenant) TripAt(l MoneyLimit) (money.Nanos, bool) {
-	for _, rung := range t.Ladder {
-		if rung.Action == Trip {
-			return rung.Reached(l), true
+// Rung is the lowest rung with the action, and whether there is one.
+func (l Level) Rung(action Action) (Rung, bool) {
+	for _, rung := range l.Ladder {
+		if rung.Action == action {
+			return rung, true
 		}
 	}
-	return 0, false
+	return Rung{}, false
+}
+
+// TripAt is the lowest spent amount at which the breaker opens on the limit, and
+// whether there is such an amount: not without a Trip rung, and not while the
+// breaker is forced.
+func (l Level) TripAt(limit MoneyLimit) (money.Nanos, bool) {
+	rung, ok := l.Rung(Trip)
+	if !ok || l.Forced == BreakerClosed {
+		return 0, false
+	}
+	return rung.Reached(limit), true
 }
 
 // Protocol is the wire format that a provider speaks.

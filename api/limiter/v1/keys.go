@@ -44,28 +44,39 @@ const (
 	FeedSession = "session"
 )
 
-// Shard is the number of the shard that holds a tenant's state, in [0, Shards).
-func Shard(tenant string) uint32 {
+// Shard is the number of the shard that holds the state of the budget tree with
+// the root, in [0, Shards).
+func Shard(root string) uint32 {
 	h := fnv.New32a()
-	_, _ = h.Write([]byte(tenant))
+	_, _ = h.Write([]byte(root))
 	return h.Sum32() % Shards
 }
 
-// TenantCountersKey is the hash of the counters that count the whole tenant.
-func TenantCountersKey(tenant string) string {
-	return shardKey(Shard(tenant), "tenant", tenant)
+// TenantCountersKey is the hash of the counters that count a whole tenant of the
+// budget tree with the root.
+func TenantCountersKey(root, tenant string) string {
+	return shardKey(Shard(root), "tenant", tenant)
 }
 
+// EpochField is the field of a tenant's counters that says under which epoch they
+// were set.
+const EpochField = "epoch"
+
 // UserCountersKey is the hash of the counters that count one user of a tenant.
-func UserCountersKey(tenant, user string) string {
-	return shardKey(Shard(tenant), "user", tenant, user)
+func UserCountersKey(root, tenant, user string) string {
+	return shardKey(Shard(root), "user", tenant, user)
 }
 
 // CallsKey is the hash of the calls that a session has open, or settled and not
-// yet in the ledger, in a shard: call id -> CallRecord.
+// yet in the ledger, in a shard: call id -> record. A record is a letter, H for
+// held or S for settled, two packed doubles, and what the session wrote.
 func CallsKey(shard uint32, session string) string {
 	return shardKey(shard, "calls", session)
 }
+
+// FencedField is the field of a session's calls that is set once the session has
+// been declared dead: its scripts are refused from then on.
+const FencedField = "fenced"
 
 func shardKey(shard uint32, parts ...string) string {
 	return fmt.Sprintf("bursar:{%03d}:%s", shard, strings.Join(parts, ":"))

@@ -68,9 +68,9 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 		return nil, err
 	}
 	running := config.New()
-	e.follower = config.NewFollower(e.redis, running, log)
 	e.session = session.New(e.redis, running, log)
 	limiter := store.New(e.redis, e.session.ID())
+	e.follower = config.NewFollower(e.redis, running, limiter.SetEpoch, log)
 	e.admitter = admission.NewAdmitter(limiter)
 	e.ledger = ledger.NewWriter(e.database, limiter, log)
 	e.provider = provider.NewClient(options.credentialsDir)

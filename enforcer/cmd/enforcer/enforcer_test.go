@@ -80,11 +80,11 @@ func (w *world) addsUp(rows map[string]row) {
 		spent[r.User] += money.Nanos(r.Cost)
 	}
 	for who, want := range spent {
-		key := limiterv1.TenantCountersKey("acme")
+		key := limiterv1.TenantCountersKey("acme", "acme")
 		if who != "tenant" {
-			key = limiterv1.UserCountersKey("acme", who)
+			key = limiterv1.UserCountersKey("acme", "acme", who)
 		}
-		raw, err := w.redis.HGet(w.t.Context(), key, limiterv1.MoneyField(period.Year)).Bytes()
+		raw, err := w.redis.HGet(w.t.Context(), key, limiterv1.MoneyField(limiterv1.MoneyLimit{Period: period.Year})).Bytes()
 		must(w.t, err)
 		counter, err := limiterv1.DecodeMoneyCounter(raw)
 		must(w.t, err)

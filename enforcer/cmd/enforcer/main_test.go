@@ -137,17 +137,17 @@ func listens(address string) bool {
 
 // acme is a tenant with a dollar a day and room for many calls; ana and bea are
 // its users, who have a dollar a month each.
-var acme = limiterv1.Tenant{
+var acme = limiterv1.Tenant{Level: limiterv1.Level{
 	Tenant: "acme", TimeZone: "UTC",
 	Money: []limiterv1.MoneyLimit{
 		{Name: "yearly", Per: limiterv1.PerTenant, Period: period.Year, Amount: money.USD},
 		{Name: "each-user", Per: limiterv1.PerUser, Period: period.Year, Amount: money.USD},
 	},
 	Rates: []limiterv1.RateLimit{
-		{Name: "tiers/gerente", Per: limiterv1.PerUser, Tiers: []string{"gerente"}, Unit: limiterv1.Requests, Count: 1000, Burst: 1000, Window: 60_000},
-		{Name: "tiers/empleado", Per: limiterv1.PerUser, Tiers: []string{"empleado"}, Unit: limiterv1.Requests, Count: 5, Burst: 5, Window: 3_600_000},
+		{Name: "tiers/gerente", Per: limiterv1.PerUser, Selector: limiterv1.Selector{Tiers: []string{"gerente"}}, Unit: limiterv1.Requests, Count: 1000, Burst: 1000, Window: 60_000},
+		{Name: "tiers/empleado", Per: limiterv1.PerUser, Selector: limiterv1.Selector{Tiers: []string{"empleado"}}, Unit: limiterv1.Requests, Count: 5, Burst: 5, Window: 3_600_000},
 	},
-}
+}}
 
 // fake is the fake provider with its own prices.
 func (w *world) fake() limiterv1.Provider {

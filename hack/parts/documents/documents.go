@@ -22,6 +22,11 @@ func Put(ctx context.Context, client redis.UniversalClient, documents ...any) (r
 		if revision, err = store.Put(ctx, id, document); err != nil {
 			return 0, err
 		}
+		if tenant, ok := document.(limiterv1.Tenant); ok {
+			if err := store.Open(ctx, tenant); err != nil {
+				return 0, err
+			}
+		}
 	}
 	return revision, nil
 }

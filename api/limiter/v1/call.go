@@ -1,0 +1,75 @@
+package limiterv1
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"time"
+
+	"github.com/bursar-dev/bursar/api/money"
+)
+
+// OpenCall is what a session leaves in Redis of a call, for whoever must end it or
+// count it should the session die. The enforcers' ledger entries contain it.
+type OpenCall struct {
+	CallID string `json:"callID"`
+	// Tenant, User and Tier are the caller's.
+	Tenant string `json:"tenant"`
+	User   string `json:"user"`
+	Tier   string `json:"tier,omitempty"`
+	// Model is the model that the call was bound for, as the price list names it.
+	Model string `json:"model,omitempty"`
+	// Root is the root of the tenant's budget tree when the call was admitted.
+	Root string `json:"root,omitempty"`
+	// Tokens is the bound of the call's tokens.
+	Tokens int64 `json:"tokens,omitempty"`
+}
+
+// CallRecord is the value of a call in a session's calls.
+type CallRecord struct {
+	// Settled tells a settled call from an open one.
+	Settled bool
+	// Amount is the bound of an open call, the cost of a settled one.
+	Amount money.Nanos
+	// AdmittedAt is when the call was admitted, by the clock of Redis.
+	AdmittedAt time.Time
+	// Body is what the session wrote.
+	Body []byte
+}
+
+const (
+	heldLetter, settledLetter = 'H', 'S'
+	callHeaderSize            = 1 + 2*8
+)
+
+// ErrCallRecord means that a value in a session's calls is none.
+var ErrCallRecord = errors.New("not a record of a call")
+
+// DecodeCallRecord reads a record as it stands in Redis: the letter H or S, two
+// little-endian doubles (nano-USD, milliseconds since the Unix epoch), the body.
+func DecodeCallRecord(raw []byte) (CallRecord, error) {
+	if len(raw) < callHeaderSize || raw[0] != heldLetter && raw[0] != settledLetter {
+		return CallRecord{}, ErrCallRecord
+	}
+	number := func(i int) int64 {
+		return int64(math.Float64frombits(binary.LittleEndian.Uint64(raw[1+8*i:])))
+	}
+	return CallRecord{
+		Settled:    raw[0] == settledLetter,
+		Amount:     money.Nanos(number(0)),
+		AdmittedAt: time.UnixMilli(number(1)).UTC(),
+		Body:       raw[callHeaderSize:],
+	}, nil
+}
+
+// Encode is the record as it stands in Redis.
+func (r CallRecord) Encode() []byte {
+	raw := make([]byte, 1, callHeaderSize+len(r.Body))
+	raw[0] = heldLetter
+	if r.Settled {
+		raw[0] = settledLetter
+	}
+	raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(float64(r.Amount)))
+	raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(float64(r.AdmittedAt.UnixMilli())))
+	return append(raw, r.Body...)
+}

@@ -1,0 +1,74 @@
+package admission
+
+import (
+	"slices"
+	"sync"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+)
+
+// memory keeps the refusals that stand until a known moment, so that they need not
+// ask the Store again. What is spent never becomes less within a period, so that a
+// limit that refuses because of what is spent alone, holds left aside, refuses
+// until its period turns or the configuration changes; and with another
+// configuration comes another memory.
+type memory struct {
+	mu    sync.RWMutex
+	spent map[account]map[string]remembered
+}
+
+// account names counters.
+type account struct{ tenant, user string }
+
+// remembered is a money limit that refused, and how it stood.
+type remembered struct {
+	tenant      string
+	check       MoneyCheck
+	spent, held money.Nanos
+	rates       []RateReading
+}
+
+// rememberedAccounts bounds the memory. What does not fit is asked of the Store.
+const rememberedAccounts = 10_000
+
+// learn remembers the money check that refused a call.
+func (m *memory) learn(a Account, check MoneyCheck, reply AdmitReply, rates []RateReading) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.spent == nil || len(m.spent) >= rememberedAccounts {
+		m.spent = map[account]map[string]remembered{}
+	}
+	key := account{a.Tenant, a.User}
+	rates = slices.DeleteFunc(slices.Clone(rates), func(r RateReading) bool {
+		return r.Limit.Per == limiterv1.PerUser // how fast one user is, is no business of another
+	})
+	if m.spent[key] == nil {
+		m.spent[key] = map[string]remembered{}
+	}
+	m.spent[key][check.Limit.Name] = remembered{a.Tenant, check, reply.Spent, reply.Held, rates}
+}
+
+// recall finds the first of the checks that is known to refuse the bound.
+func (m *memory) recall(accounts []Account, bound money.Nanos) (known remembered, found bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if len(m.spent) == 0 {
+		return remembered{}, false
+	}
+	for _, a := range accounts {
+		of := m.spent[account{a.Tenant, a.User}]
+		for _, check := range a.Money {
+			known, ok := of[check.Limit.Name]
+			if ok && known.check.Span == check.Span && known.refuses(check, bound) {
+				return known, true
+			}
+		}
+	}
+	return remembered{}, false
+}
+
+// refuses reports whether the check refuses the bound whatever else is held.
+func (r remembered) refuses(check MoneyCheck, bound money.Nanos) bool {
+	return r.spent >= check.Trip || r.spent+bound > check.Limit.Amount
+}

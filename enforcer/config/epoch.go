@@ -1,0 +1,34 @@
+package config
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+)
+
+// readEpoch tells which epoch counts, when it is another than before.
+func (f *Follower) readEpoch(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
+	defer cancel()
+	raw, err := f.client.Get(ctx, limiterv1.EpochKey).Bytes()
+	if errors.Is(err, redis.Nil) {
+		raw, err = []byte("{}"), nil
+	}
+	var epoch limiterv1.Epoch
+	if err == nil {
+		err = json.Unmarshal(raw, &epoch)
+	}
+	if err != nil {
+		return fmt.Errorf("read the epoch: %w", err)
+	}
+	if epoch != f.epoch {
+		f.epoch = epoch
+		f.onEpoch(epoch)
+	}
+	return nil
+}
