@@ -57,7 +57,7 @@ type APIKeySpec struct {
 	// user is who calls with the key: what per: User limits and the ledger go by.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9][A-Za-z0-9._@+-]*$')",message="must be letters, digits and . _ @ + -, such as \"ana\" or \"ana@example.com\""
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9][A-Za-z0-9._@+-]*$')",message="must be letters, digits and . _ @ + -, such as \"gerente-1\" or \"reports@example.com\""
 	// +required
 	User string `json:"user"`
 	// tier is the user's tier, which rate limits may select by.

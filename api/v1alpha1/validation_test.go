@@ -96,7 +96,7 @@ func key(change func(*v1alpha1.APIKeySpec)) client.Object {
 	k := &v1alpha1.APIKey{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "it"},
 		Spec: v1alpha1.APIKeySpec{
-			SHA256: hash, BudgetRef: v1alpha1.BudgetRef{Name: "acme"}, User: "ana@example.com", Tier: "gerente",
+			SHA256: hash, BudgetRef: v1alpha1.BudgetRef{Name: "acme"}, User: "reports@example.com", Tier: "gerente",
 		},
 	}
 	change(&k.Spec)
@@ -241,7 +241,7 @@ var _ = DescribeTable("refuses",
 		"spec.budgetRef.name", "should be at least 1 chars long"),
 	Entry("a key of nobody", key(func(s *v1alpha1.APIKeySpec) { s.User = "" }),
 		"spec.user", "should be at least 1 chars long"),
-	Entry("a user with a colon, which would lead out of their own counters", key(func(s *v1alpha1.APIKeySpec) { s.User = "ana:bo" }),
+	Entry("a user with a colon, which would lead out of their own counters", key(func(s *v1alpha1.APIKeySpec) { s.User = "gerente-1:2" }),
 		"spec.user", "must be letters, digits and"),
 	Entry("a user of a tier with blanks", key(func(s *v1alpha1.APIKeySpec) { s.Tier = "gran jefe" }),
 		"spec.tier", "must be lower-case letters, digits and hyphens"),

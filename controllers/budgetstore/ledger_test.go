@@ -33,8 +33,8 @@ func TestEnforcerOnlyInserts(t *testing.T) {
 	dsn := migrated(t)
 	enforcer := poolAs(t, dsn, "bursar_enforcer")
 	now := time.Now()
-	insertCall(t, enforcer, "call-1", "acme", "ana", now, 1234567)
-	insertCall(t, enforcer, "call-1", "acme", "ana", now, 1234567)
+	insertCall(t, enforcer, "call-1", "acme", "gerente-1", now, 1234567)
+	insertCall(t, enforcer, "call-1", "acme", "gerente-1", now, 1234567)
 
 	refused(t, enforcer, insufficientPrivilege, "SELECT call_id FROM ai_usage_logs")
 	refused(t, enforcer, insufficientPrivilege, "UPDATE ai_usage_logs SET cost_nanos = 0")
@@ -60,7 +60,7 @@ func TestManagerCannotTouchTheLedger(t *testing.T) {
 func TestReaders(t *testing.T) {
 	dsn := migrated(t)
 	enforcer := poolAs(t, dsn, "bursar_enforcer")
-	for _, call := range [][3]string{{"a1", "acme", "ana"}, {"a2", "acme", "bo"}, {"g1", "globex", "ana"}} {
+	for _, call := range [][3]string{{"a1", "acme", "gerente-1"}, {"a2", "acme", "empleado-1"}, {"g1", "globex", "gerente-1"}} {
 		insertCall(t, enforcer, call[0], call[1], call[2], time.Now(), money.Cent)
 	}
 	store := budgetstore.New(poolAs(t, dsn, "bursar_manager"))
@@ -79,17 +79,17 @@ func TestReaders(t *testing.T) {
 	}{
 		"nobody": {},
 		"a user": {
-			settings:   map[string]string{"bursar.tenant_id": "acme", "bursar.user_id": "ana", "bursar.role": "user"},
+			settings:   map[string]string{"bursar.tenant_id": "acme", "bursar.user_id": "gerente-1", "bursar.role": "user"},
 			wantCalls:  []string{"a1"},
 			wantLimits: []string{"acme"},
 		},
 		"a user without a role": {
-			settings:   map[string]string{"bursar.tenant_id": "acme", "bursar.user_id": "bo"},
+			settings:   map[string]string{"bursar.tenant_id": "acme", "bursar.user_id": "empleado-1"},
 			wantCalls:  []string{"a2"},
 			wantLimits: []string{"acme"},
 		},
 		"an admin": {
-			settings:   map[string]string{"bursar.tenant_id": "acme", "bursar.user_id": "ana", "bursar.role": "admin"},
+			settings:   map[string]string{"bursar.tenant_id": "acme", "bursar.user_id": "gerente-1", "bursar.role": "admin"},
 			wantCalls:  []string{"a1", "a2"},
 			wantLimits: []string{"acme"},
 		},
@@ -132,7 +132,7 @@ func TestReaders(t *testing.T) {
 // TestOwnerSeesNothing: row level security holds for the tables' owner, too.
 func TestOwnerSeesNothing(t *testing.T) {
 	dsn := migrated(t)
-	insertCall(t, poolAs(t, dsn, "bursar_enforcer"), "a1", "acme", "ana", time.Now(), money.Cent)
+	insertCall(t, poolAs(t, dsn, "bursar_enforcer"), "a1", "acme", "gerente-1", time.Now(), money.Cent)
 	owner := poolAs(t, dsn, "bursar_owner")
 	for _, table := range []string{"ai_usage_logs", monthTable(time.Now()), "ai_usage_logs_default"} {
 		if got := rows(t, owner, "SELECT call_id FROM "+table); len(got) > 0 {
@@ -169,7 +169,7 @@ func TestPartitions(t *testing.T) {
 		"last":   firstOfMonth(now, 6).Add(-time.Microsecond),
 		"beyond": firstOfMonth(now, 6),
 	} {
-		insertCall(t, enforcer, id, "acme", "ana", at, 1)
+		insertCall(t, enforcer, id, "acme", "gerente-1", at, 1)
 	}
 	fifth := monthTable(firstOfMonth(now, 5))
 	checkRows(t, manager, "where calls are", "SELECT call_id, ' ', tableoid::regclass::text FROM ai_usage_logs ORDER BY admitted_at",

@@ -297,15 +297,15 @@ func TestProviderErrors(t *testing.T) {
 func TestCredential(t *testing.T) {
 	expiry := time.Date(2027, 1, 2, 3, 4, 5, 0, time.FixedZone("", -3*60*60))
 	key := &v1alpha1.APIKey{
-		ObjectMeta: meta("ana", 5),
+		ObjectMeta: meta("gerente-1", 5),
 		Spec: v1alpha1.APIKeySpec{
-			SHA256: "abc", BudgetRef: v1alpha1.BudgetRef{Name: "acme"}, User: "ana", Tier: "gerente",
+			SHA256: "abc", BudgetRef: v1alpha1.BudgetRef{Name: "acme"}, User: "gerente-1", Tier: "gerente",
 			ExpiresAt: ptr.To(metav1.NewTime(expiry)),
 		},
 	}
 	want := limiterv1.Credential{
-		Sources: []limiterv1.Source{source("APIKey", "ana", 5)},
-		SHA256:  "abc", Name: "acme/ana", Tenant: "acme-inc", User: "ana", Tier: "gerente",
+		Sources: []limiterv1.Source{source("APIKey", "gerente-1", 5)},
+		SHA256:  "abc", Name: "acme/gerente-1", Tenant: "acme-inc", User: "gerente-1", Tier: "gerente",
 		ExpiresAt: ptr.To(time.Date(2027, 1, 2, 6, 4, 5, 0, time.UTC)),
 	}
 	if diff := cmp.Diff(want, compile.Credential(key, "acme-inc")); diff != "" {

@@ -28,7 +28,7 @@ var _ = Describe("An APIKey", func() {
 		budget := newBudget(tenant)
 		create(ctx, budget)
 		expectProgrammed(ctx, key)
-		Expect(document(ctx, key)()).To(ContainSubstring(`"tenant":"` + tenant + `","user":"ana","tier":"gerente"`))
+		Expect(document(ctx, key)()).To(ContainSubstring(`"tenant":"` + tenant + `","user":"gerente-1","tier":"gerente"`))
 
 		By("its budget becoming invalid, which takes nothing from it")
 		update(ctx, budget, func(b *v1alpha1.TenantBudget) { b.Spec.TimeZone = "Mars/Olympus_Mons" })
@@ -67,17 +67,17 @@ var _ = Describe("An APIKey", func() {
 		tenant := newNamespace(ctx)
 		create(ctx, newBudget(tenant))
 		older, newer := newKey(tenant, "a"), newKey(tenant, "b")
-		newer.Spec.SHA256, newer.Spec.User = older.Spec.SHA256, "bo"
+		newer.Spec.SHA256, newer.Spec.User = older.Spec.SHA256, "empleado-1"
 		create(ctx, older)
 		expectProgrammed(ctx, older)
 		create(ctx, newer)
 		expectCondition(ctx, newer, v1alpha1.ConditionAccepted, "False Conflicted")
 		Expect(message(newer, v1alpha1.ConditionAccepted)).To(ContainSubstring("belongs to the older APIKey " + tenant + "/a"))
-		Expect(document(ctx, older)()).To(ContainSubstring(`"user":"ana"`))
+		Expect(document(ctx, older)()).To(ContainSubstring(`"user":"gerente-1"`))
 
 		remove(ctx, older)
 		expectProgrammed(ctx, newer)
-		Expect(document(ctx, newer)()).To(ContainSubstring(`"user":"bo"`))
+		Expect(document(ctx, newer)()).To(ContainSubstring(`"user":"empleado-1"`))
 	})
 
 	It("says when it has expired", func(ctx SpecContext) {

@@ -63,7 +63,7 @@ func newKey(namespace, name string) *v1alpha1.APIKey {
 	return &v1alpha1.APIKey{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
 		Spec: v1alpha1.APIKeySpec{
-			SHA256: hex.EncodeToString(hash[:]), BudgetRef: v1alpha1.BudgetRef{Name: "budget"}, User: "ana", Tier: "gerente",
+			SHA256: hex.EncodeToString(hash[:]), BudgetRef: v1alpha1.BudgetRef{Name: "budget"}, User: "gerente-1", Tier: "gerente",
 		},
 	}
 }

@@ -84,7 +84,7 @@ func TestDocumentsComeAndGo(t *testing.T) {
 
 	plane.begin("first")
 	plane.put(limiterv1.TenantDocument, "acme", tenant("acme"))
-	plane.putCredential(credential("ana", "acme"))
+	plane.putCredential(credential("gerente-1", "acme"))
 	plane.put(limiterv1.ProviderDocument, "fake", providerOf("fake", "mini", "maxi"))
 	follower.Poll(ctx)
 	wantRunning(t, c, "first", 3)
@@ -92,12 +92,12 @@ func TestDocumentsComeAndGo(t *testing.T) {
 	if got, ok := c.Tenant("acme"); !ok || got.Name() != "acme" {
 		t.Errorf("tenant acme: %v, %t", got, ok)
 	}
-	hash, _ := hashOf("ana")
-	if got, ok := c.Credential(hash); !ok || got.User != "ana" || got.Tenant != "acme" || got.Name != "acme/ana" {
+	hash, _ := hashOf("gerente-1")
+	if got, ok := c.Credential(hash); !ok || got.User != "gerente-1" || got.Tenant != "acme" || got.Name != "acme/gerente-1" {
 		t.Errorf("credential: got %+v, %t", got, ok)
 	}
 
-	changed := credential("ana", "acme")
+	changed := credential("gerente-1", "acme")
 	changed.Tier = "corporativo"
 	plane.putCredential(changed)
 	plane.put(limiterv1.ProviderDocument, "fake", providerOf("fake", "mini"))
@@ -159,8 +159,8 @@ func TestBrokenDocuments(t *testing.T) {
 	unknown.Protocol = "Telepathy"
 	unbounded := providerOf("fake", "mini")
 	unbounded.Models[0].MaxOutputTokens = 0
-	ana := credential("ana", "acme")
-	nobody := ana
+	gerente := credential("gerente-1", "acme")
+	nobody := gerente
 	nobody.User = ""
 	mars := tenant("acme")
 	mars.TimeZone = "Mars/Olympus_Mons"
@@ -172,8 +172,8 @@ func TestBrokenDocuments(t *testing.T) {
 		"not JSON":                  {limiterv1.TenantDocument, "acme", tenant("acme"), nil},
 		"an unknown time zone":      {limiterv1.TenantDocument, "acme", tenant("acme"), mars},
 		"about another tenant":      {limiterv1.TenantDocument, "acme", tenant("acme"), tenant("other")},
-		"about another credential":  {limiterv1.CredentialDocument, ana.SHA256, ana, credential("bea", "acme")},
-		"a credential of nobody":    {limiterv1.CredentialDocument, ana.SHA256, ana, nobody},
+		"about another credential":  {limiterv1.CredentialDocument, gerente.SHA256, gerente, credential("empleado-1", "acme")},
+		"a credential of nobody":    {limiterv1.CredentialDocument, gerente.SHA256, gerente, nobody},
 		"a negative price":          {limiterv1.ProviderDocument, "fake", validProvider, bad},
 		"an endpoint that is none":  {limiterv1.ProviderDocument, "fake", validProvider, relative},
 		"an unknown protocol":       {limiterv1.ProviderDocument, "fake", validProvider, unknown},
@@ -186,7 +186,7 @@ func TestBrokenDocuments(t *testing.T) {
 			follower, c := newFollower(plane.client)
 			isThere := func() bool {
 				_, tenant := c.Tenant("acme")
-				hash, _ := hashOf("ana")
+				hash, _ := hashOf("gerente-1")
 				_, credential := c.Credential(hash)
 				_, route := c.Route("mini")
 				return tenant || credential || route
@@ -411,7 +411,7 @@ func BenchmarkChange(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				b.StopTimer()
-				plane.putCredential(credential("ana", "acme"))
+				plane.putCredential(credential("gerente-1", "acme"))
 				b.StartTimer()
 				follower.Poll(context.Background())
 			}

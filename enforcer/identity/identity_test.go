@@ -27,32 +27,32 @@ func TestIdentify(t *testing.T) {
 		return limiterv1.Credential{Name: "acme/" + name, Tenant: "acme", User: name, Tier: "gerente", ExpiresAt: expires}
 	}
 	identifier := identity.NewIdentifier(credentials{
-		sha256.Sum256([]byte("key-of-ana")):  credential("ana", nil),
-		sha256.Sum256([]byte("key-of-bea")):  credential("bea", &later),
-		sha256.Sum256([]byte("key-of-carl")): credential("carl", &earlier),
-		sha256.Sum256([]byte("key-of-dora")): credential("dora", &now),
-		sha256.Sum256(nil):                   credential("nobody", nil),
+		sha256.Sum256([]byte("key-of-gerente-1")): credential("gerente-1", nil),
+		sha256.Sum256([]byte("key-of-gerente-2")): credential("gerente-2", &later),
+		sha256.Sum256([]byte("key-of-carl")):      credential("carl", &earlier),
+		sha256.Sum256([]byte("key-of-dora")):      credential("dora", &now),
+		sha256.Sum256(nil):                        credential("nobody", nil),
 	}, func() time.Time { return now })
 
-	ana := admission.Subject{Tenant: "acme", User: "ana", Tier: "gerente", Credential: "acme/ana"}
-	bea := admission.Subject{Tenant: "acme", User: "bea", Tier: "gerente", Credential: "acme/bea"}
+	first := admission.Subject{Tenant: "acme", User: "gerente-1", Tier: "gerente", Credential: "acme/gerente-1"}
+	second := admission.Subject{Tenant: "acme", User: "gerente-2", Tier: "gerente", Credential: "acme/gerente-2"}
 	for name, tc := range map[string]struct {
 		authorization []string
 		want          admission.Subject
 		wantErr       error
 	}{
-		"known":                    {authorization: []string{"Bearer key-of-ana"}, want: ana},
-		"scheme in another case":   {authorization: []string{"bearer  key-of-ana "}, want: ana},
-		"expires later":            {authorization: []string{"Bearer key-of-bea"}, want: bea},
+		"known":                    {authorization: []string{"Bearer key-of-gerente-1"}, want: first},
+		"scheme in another case":   {authorization: []string{"bearer  key-of-gerente-1 "}, want: first},
+		"expires later":            {authorization: []string{"Bearer key-of-gerente-2"}, want: second},
 		"expired":                  {authorization: []string{"Bearer key-of-carl"}, wantErr: identity.ErrExpired},
 		"expires now":              {authorization: []string{"Bearer key-of-dora"}, wantErr: identity.ErrExpired},
 		"unknown":                  {authorization: []string{"Bearer key-of-eve"}, wantErr: identity.ErrUnknown},
-		"key in another case":      {authorization: []string{"Bearer KEY-OF-ANA"}, wantErr: identity.ErrUnknown},
+		"key in another case":      {authorization: []string{"Bearer KEY-OF-GERENTE-1"}, wantErr: identity.ErrUnknown},
 		"no header":                {wantErr: identity.ErrMissing},
 		"empty key":                {authorization: []string{"Bearer "}, wantErr: identity.ErrMissing},
-		"another scheme":           {authorization: []string{"Basic key-of-ana"}, wantErr: identity.ErrMissing},
-		"no scheme":                {authorization: []string{"key-of-ana"}, wantErr: identity.ErrMissing},
-		"two headers, which is it": {authorization: []string{"Bearer key-of-ana", "Bearer key-of-bea"}, wantErr: identity.ErrMissing},
+		"another scheme":           {authorization: []string{"Basic key-of-gerente-1"}, wantErr: identity.ErrMissing},
+		"no scheme":                {authorization: []string{"key-of-gerente-1"}, wantErr: identity.ErrMissing},
+		"two headers, which is it": {authorization: []string{"Bearer key-of-gerente-1", "Bearer key-of-gerente-2"}, wantErr: identity.ErrMissing},
 	} {
 		t.Run(name, func(t *testing.T) {
 			header := http.Header{

@@ -45,7 +45,7 @@ func TestRow(t *testing.T) {
 	flush(t, w)
 
 	row := map[string]any{
-		"call_id": "overrun", "tenant_id": "acme", "user_id": "ana", "tier": "gerente", "credential": "acme/ana-key",
+		"call_id": "overrun", "tenant_id": "acme", "user_id": "gerente-1", "tier": "gerente", "credential": "acme/gerente-1-key",
 		"provider": "openai", "model_asked": "mini", "model_used": "mini-2026", "endpoint": "/v1/chat/completions",
 		"streamed": true, "admitted_at": "2026-11-23T12:00:00.123456+00:00", "settled_at": "2026-11-23T12:00:03.123456+00:00",
 		"outcome": "Settled", "input_tokens": 11.0, "cached_input_tokens": 12.0, "output_tokens": 13.0,

@@ -144,9 +144,9 @@ func entry(id string) ledger.Entry {
 	first := 1500 * time.Millisecond
 	return ledger.Entry{
 		OpenCall: limiterv1.OpenCall{
-			CallID: id, Tenant: "acme", User: "ana", Tier: "gerente", Model: "mini", Root: "acme", Tokens: 16,
+			CallID: id, Tenant: "acme", User: "gerente-1", Tier: "gerente", Model: "mini", Root: "acme", Tokens: 16,
 		},
-		Credential: "acme/ana-key",
+		Credential: "acme/gerente-1-key",
 		Provider:   "openai", ModelAsked: "mini", ModelUsed: "mini-2026", Endpoint: "/v1/chat/completions",
 		Streamed: true, Session: "session-1",
 		AdmittedAt: admitted, SettledAt: admitted.Add(3 * time.Second),

@@ -118,12 +118,12 @@ type fakeConfig struct {
 func (c *fakeConfig) Credential(hash [sha256.Size]byte) (limiterv1.Credential, bool) {
 	switch hash {
 	case sha256.Sum256([]byte("key")):
-		return limiterv1.Credential{Name: "acme/ana-key", Tenant: "acme", User: "ana", Tier: "gerente"}, true
+		return limiterv1.Credential{Name: "acme/gerente-1-key", Tenant: "acme", User: "gerente-1", Tier: "gerente"}, true
 	case sha256.Sum256([]byte("key-without-budget")):
-		return limiterv1.Credential{Name: "poor/bea-key", Tenant: "poor", User: "bea", Tier: "gerente"}, true
+		return limiterv1.Credential{Name: "poor/gerente-2-key", Tenant: "poor", User: "gerente-2", Tier: "gerente"}, true
 	case sha256.Sum256([]byte("key-that-expired")):
 		expired := time.Unix(1, 0)
-		return limiterv1.Credential{Name: "acme/old-key", Tenant: "acme", User: "ana", ExpiresAt: &expired}, true
+		return limiterv1.Credential{Name: "acme/old-key", Tenant: "acme", User: "gerente-1", ExpiresAt: &expired}, true
 	}
 	return limiterv1.Credential{}, false
 }

@@ -207,10 +207,10 @@ func TestEndOfACall(t *testing.T) {
 			entry, end := d.ending()
 			want := ledger.Entry{
 				OpenCall: limiterv1.OpenCall{
-					CallID: got.header.Get(proxy.CallIDHeader), Tenant: "acme", User: "ana", Tier: "gerente",
+					CallID: got.header.Get(proxy.CallIDHeader), Tenant: "acme", User: "gerente-1", Tier: "gerente",
 					Model: "mini", Root: "acme", Tokens: int64(len(body)) + 100,
 				},
-				Credential: "acme/ana-key",
+				Credential: "acme/gerente-1-key",
 				Provider:   "fake", ModelAsked: "mini", ModelUsed: "mini-2026", Endpoint: "/v1/chat/completions",
 				Streamed: strings.Contains(body, "stream"), Session: "session-1", Held: boundOf(body),
 				AdmittedAt: admittedAt, Outcome: tc.wantOutcome, Usage: tc.wantUsage, Cost: tc.wantCost,
@@ -280,7 +280,7 @@ func TestHoldIsTakenFirst(t *testing.T) {
 		}
 	}
 	record, err := ledger.Decode(d.store.admits[0].Record)
-	if err != nil || record.Held != boundOf(chat) || record.User != "ana" || record.Outcome != "" || record.Session != "session-1" {
+	if err != nil || record.Held != boundOf(chat) || record.User != "gerente-1" || record.Outcome != "" || record.Session != "session-1" {
 		t.Errorf("the open call's record: %+v, %v", record, err)
 	}
 }

@@ -113,8 +113,8 @@ func TestRefusals(t *testing.T) {
 		"breaker open": {
 			change: refusing(admission.AdmitReply{Refusing: 2, Spent: 46 * money.Cent, Debts: left(200_000, 20)}), wantStatus: 429,
 			wantHeader: merge(full, http.Header{"X-Should-Retry": {"false"}}),
-			wantBody: `{"error":{"message":"The breaker is open on the budget \"each-user\" of user ana: $0.46 spent and $0.00 held of $0.50 per month. A new period begins at RESET.","type":"insufficient_quota","param":null,"code":"breaker_open"},` +
-				`"type":"urn:bursar:problem:breaker-open","title":"Breaker open","status":429,"detail":"The breaker is open on the budget \"each-user\" of user ana: $0.46 spent and $0.00 held of $0.50 per month. A new period begins at RESET.",` +
+			wantBody: `{"error":{"message":"The breaker is open on the budget \"each-user\" of user gerente-1: $0.46 spent and $0.00 held of $0.50 per month. A new period begins at RESET.","type":"insufficient_quota","param":null,"code":"breaker_open"},` +
+				`"type":"urn:bursar:problem:breaker-open","title":"Breaker open","status":429,"detail":"The breaker is open on the budget \"each-user\" of user gerente-1: $0.46 spent and $0.00 held of $0.50 per month. A new period begins at RESET.",` +
 				`"limit":"each-user","per":"User","period":"Month","resetsAt":"RESET","amount":"0.50","spent":"0.46","held":"0.00"}`,
 		},
 		"rate limited": {

@@ -179,7 +179,7 @@ func TestBill(t *testing.T) {
 		want int64 // nano-USD
 	}{
 		// 7 x 2500 + 10 x 10000
-		{"a", request("one two [[output=10]]", map[string]any{"user": "ana"}), 117_500},
+		{"a", request("one two [[output=10]]", map[string]any{"user": "gerente-1"}), 117_500},
 		// 7 x 150 + 10 x 600
 		{"b", request("one two [[output=10]]", map[string]any{"model": "gpt-4o-mini"}), 7_050},
 		// 4 words: (8-5) x 2500 + 5 x 1250 + 1 x 10000
@@ -214,7 +214,7 @@ func TestBill(t *testing.T) {
 	if bill.TotalNanos != 10_148_300 || bill.Total != "0.010148300" || len(bill.Calls) != 4 {
 		t.Errorf("the bill is %+v, want 0.010148300 for 4 calls", bill)
 	}
-	if bill.Calls[0].User != "ana" || !bill.Calls[3].Stream || bill.Calls[1].Model != "gpt-4o-mini" {
+	if bill.Calls[0].User != "gerente-1" || !bill.Calls[3].Stream || bill.Calls[1].Model != "gpt-4o-mini" {
 		t.Errorf("the bill does not say whose calls, which model, or how: %+v", bill.Calls)
 	}
 

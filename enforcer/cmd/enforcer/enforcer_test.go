@@ -146,7 +146,7 @@ func TestClientSeesWhatTheProviderSays(t *testing.T) {
 			{tokens, `"n":3`},
 		} {
 			body := chat("gpt-4o", prompt, members...)
-			got := e.call("ana", body)
+			got := e.call("gerente-1", body)
 			if got.status != 200 || got.err != nil {
 				t.Fatalf("%s: %d %s %v", body, got.status, got.body, got.err)
 			}
@@ -166,7 +166,7 @@ func TestClientSeesWhatTheProviderSays(t *testing.T) {
 			t.Errorf("%s\n got %s\nwant %s", bodies[i], got.body, want.body)
 		}
 		r := rows[id]
-		if r.Outcome != "Settled" || r.User != "ana" || r.Streamed != strings.Contains(bodies[i], streamed) || r.Cost > r.Held || r.Overrun != 0 {
+		if r.Outcome != "Settled" || r.User != "gerente-1" || r.Streamed != strings.Contains(bodies[i], streamed) || r.Cost > r.Held || r.Overrun != 0 {
 			t.Errorf("%s: %+v", bodies[i], r)
 		}
 		if left := got.header.Get("X-Ratelimit-Remaining-Requests"); left != fmt.Sprint(1000-i-1) {
@@ -203,7 +203,7 @@ func TestWhatGoesWrongAtTheProvider(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			e := w.ready()
-			got := e.call("ana", chat("gpt-4o", tc.prompt, `"max_completion_tokens":20`, fmt.Sprintf(`"stream":%t`, tc.stream)))
+			got := e.call("gerente-1", chat("gpt-4o", tc.prompt, `"max_completion_tokens":20`, fmt.Sprintf(`"stream":%t`, tc.stream)))
 			if got.status != tc.wantStatus {
 				t.Errorf("status %d, want %d: %s", got.status, tc.wantStatus, got.body)
 			}
@@ -223,7 +223,7 @@ func TestWhatGoesWrongAtTheProvider(t *testing.T) {
 func TestClientHangsUpMidStream(t *testing.T) {
 	w := newWorld(t)
 	e := w.ready()
-	stream := e.open("ana", chat("gpt-4o", "[[output=9 hold=4]]", `"stream":true`, `"max_completion_tokens":20`))
+	stream := e.open("gerente-1", chat("gpt-4o", "[[output=9 hold=4]]", `"stream":true`, `"max_completion_tokens":20`))
 	eventually(t, "the provider holds the stream", func() bool { return w.provider.Held() == 1 })
 	stream.hangUp()
 	w.provider.Release()
@@ -245,7 +245,7 @@ func TestAsManyCallsAsFit(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range calls {
 		e := enforcers[i%2]
-		r := e.request("ana", chat("penny", "one", fmt.Sprintf(`"stream":%t`, i%4 < 2)))
+		r := e.request("gerente-1", chat("penny", "one", fmt.Sprintf(`"stream":%t`, i%4 < 2)))
 		all.Go(func() { answers[i] = do(e.client, r) })
 	}
 	all.Wait()
@@ -269,17 +269,17 @@ func TestRateLimitOfATier(t *testing.T) {
 	w := newWorld(t)
 	e := w.ready()
 	for i := range 5 {
-		if got := e.call("bea", chat("gpt-4o-mini", "[[output=1]]")); got.status != 200 || got.header.Get("X-Ratelimit-Remaining-Requests") != fmt.Sprint(4-i) {
+		if got := e.call("empleado-1", chat("gpt-4o-mini", "[[output=1]]")); got.status != 200 || got.header.Get("X-Ratelimit-Remaining-Requests") != fmt.Sprint(4-i) {
 			t.Fatalf("call %d: %d, %v", i, got.status, got.header)
 		}
 	}
-	got := e.call("bea", chat("gpt-4o-mini", "[[output=1]]"))
+	got := e.call("empleado-1", chat("gpt-4o-mini", "[[output=1]]"))
 	var wait int
 	_, err := fmt.Sscan(got.header.Get("Retry-After"), &wait)
 	if got.status != 429 || err != nil || wait < 700 || wait > 720 || !strings.Contains(got.body, `"limit":"tiers/empleado"`) {
 		t.Errorf("got %d, Retry-After %q (5 an hour: one in 720 s), %s", got.status, got.header.Get("Retry-After"), got.body)
 	}
-	if got := e.call("ana", chat("gpt-4o-mini", "[[output=1]]")); got.status != 200 {
+	if got := e.call("gerente-1", chat("gpt-4o-mini", "[[output=1]]")); got.status != 200 {
 		t.Errorf("a user of another tier: %d %s", got.status, got.body)
 	}
 }
@@ -289,7 +289,7 @@ func TestRateLimitOfATier(t *testing.T) {
 func TestConfigurationChanges(t *testing.T) {
 	w := newWorld(t)
 	e := w.ready()
-	if got := e.call("ana", chat("gpt-4o-mini", "[[output=1]]")); got.status != 200 {
+	if got := e.call("gerente-1", chat("gpt-4o-mini", "[[output=1]]")); got.status != 200 {
 		t.Fatalf("got %d %s", got.status, got.body)
 	}
 	provider := w.fake()
@@ -297,7 +297,7 @@ func TestConfigurationChanges(t *testing.T) {
 	revision, err := w.put(provider)
 	must(t, err)
 	eventually(t, "the enforcer runs the change", func() bool { return w.runs(e, revision) })
-	if got := e.call("ana", chat("gpt-4o-mini", "[[output=1]]")); got.status != 404 {
+	if got := e.call("gerente-1", chat("gpt-4o-mini", "[[output=1]]")); got.status != 404 {
 		t.Errorf("a model that was withdrawn: %d %s", got.status, got.body)
 	}
 }
@@ -307,7 +307,7 @@ func TestConfigurationChanges(t *testing.T) {
 func TestShutdownMidStream(t *testing.T) {
 	w := newWorld(t)
 	e := w.ready()
-	stream := e.open("ana", chat("gpt-4o", "[[output=9 hold=4]]", `"stream":true`, `"max_completion_tokens":20`))
+	stream := e.open("gerente-1", chat("gpt-4o", "[[output=9 hold=4]]", `"stream":true`, `"max_completion_tokens":20`))
 	eventually(t, "the provider holds the stream", func() bool { return w.provider.Held() == 1 })
 
 	e.stop()
@@ -348,8 +348,8 @@ func TestShutdownCannotWait(t *testing.T) {
 	w := newWorld(t)
 	w.configure()
 	e := w.start(func(o *options) { o.shutdownGrace = 50 * time.Millisecond })
-	eventually(t, "the enforcer is configured", func() bool { return e.call("ana", "{}").status == 400 })
-	stream := e.open("ana", chat("gpt-4o", "[[output=9 hold=4]]", `"stream":true`))
+	eventually(t, "the enforcer is configured", func() bool { return e.call("gerente-1", "{}").status == 400 })
+	stream := e.open("gerente-1", chat("gpt-4o", "[[output=9 hold=4]]", `"stream":true`))
 	eventually(t, "the provider holds the stream", func() bool { return w.provider.Held() == 1 })
 	if err := e.shutDown(); err != nil {
 		t.Error(err)
@@ -374,7 +374,7 @@ func TestRedisIsAbsentAtFirst(t *testing.T) {
 	must(t, err)
 	w.redisURL = fmt.Sprintf("redis://127.0.0.1:%d/0", port)
 	e := w.start()
-	refused := func() answer { return e.call("ana", chat("gpt-4o-mini", "[[output=1]]")) }
+	refused := func() answer { return e.call("gerente-1", chat("gpt-4o-mini", "[[output=1]]")) }
 	if got := refused(); got.status != 503 || got.header.Get("Retry-After") != "1" || !strings.Contains(got.body, "limiter_unavailable") {
 		t.Errorf("without Redis: %d %v %s", got.status, got.header, got.body)
 	}
@@ -415,11 +415,11 @@ func TestRedisGoesWhileCallsAreOpen(t *testing.T) {
 	opts.Port = own.Port
 	w.redisURL, w.redis = own.URL, connect(t, own.Addr)
 	e := w.ready()
-	stream := e.open("ana", chat("gpt-4o", "[[output=9 hold=4]]", `"stream":true`))
+	stream := e.open("gerente-1", chat("gpt-4o", "[[output=9 hold=4]]", `"stream":true`))
 	eventually(t, "the provider holds the stream", func() bool { return w.provider.Held() == 1 })
 
 	must(t, own.Stop())
-	if got := e.call("ana", chat("gpt-4o-mini", "[[output=1]]")); got.status != 503 {
+	if got := e.call("gerente-1", chat("gpt-4o-mini", "[[output=1]]")); got.status != 503 {
 		t.Errorf("a call without Redis: %d %s", got.status, got.body)
 	}
 	w.provider.Release()
@@ -438,7 +438,7 @@ func TestRedisGoesWhileCallsAreOpen(t *testing.T) {
 	// admission be on its way there still.
 	eventually(t, "Redis remembers the one call", func() bool { return w.remembered() == 1 })
 	eventually(t, "readyz says yes", func() bool { return e.probe("/readyz").status == 200 })
-	if got := e.call("ana", chat("gpt-4o-mini", "[[output=1]]")); got.status != 200 {
+	if got := e.call("gerente-1", chat("gpt-4o-mini", "[[output=1]]")); got.status != 200 {
 		t.Errorf("a call when Redis is back: %d %s", got.status, got.body)
 	}
 	w.likeTheBill(w.rows(2))
@@ -461,7 +461,7 @@ func TestPostgresIsAbsentAtFirst(t *testing.T) {
 
 	e := w.ready()
 	for range 3 {
-		if got := e.call("ana", chat("gpt-4o-mini", "[[output=1]]")); got.status != 200 {
+		if got := e.call("gerente-1", chat("gpt-4o-mini", "[[output=1]]")); got.status != 200 {
 			t.Fatalf("without Postgres: %d %s", got.status, got.body)
 		}
 	}
@@ -483,8 +483,8 @@ func TestPostgresIsAbsentAtFirst(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	w := newWorld(t)
 	e := w.ready()
-	e.call("ana", chat("gpt-4o-mini", "[[output=1]]"))
-	e.call("ana", chat("gpt-5", "[[output=1]]"))
+	e.call("gerente-1", chat("gpt-4o-mini", "[[output=1]]"))
+	e.call("gerente-1", chat("gpt-5", "[[output=1]]"))
 	e.call("eve", chat("gpt-4o-mini", "[[output=1]]"))
 	w.rows(1)
 	metrics := strings.Split(e.probe("/metrics").body, "\n")
@@ -516,7 +516,7 @@ func TestManyStreamsAtOnce(t *testing.T) {
 	all := make([]*opened, streams)
 	var opening sync.WaitGroup
 	for i := range streams {
-		r := e.request("ana", chat("gpt-4o-mini", "[[output=3 hold=1]]", `"stream":true`, `"max_completion_tokens":3`))
+		r := e.request("gerente-1", chat("gpt-4o-mini", "[[output=3 hold=1]]", `"stream":true`, `"max_completion_tokens":3`))
 		opening.Go(func() {
 			var err error
 			if all[i], err = open(e.client, r); err != nil {

@@ -135,8 +135,8 @@ func listens(address string) bool {
 	return err == nil
 }
 
-// acme is a tenant with a dollar a day and room for many calls; ana and bea are
-// its users, who have a dollar a month each.
+// acme is a tenant with a dollar a day and room for many calls; gerente-1 and
+// empleado-1 are its users, who have a dollar a month each.
 var acme = limiterv1.Tenant{Level: limiterv1.Level{
 	Tenant: "acme", TimeZone: "UTC",
 	Money: []limiterv1.MoneyLimit{
@@ -174,7 +174,7 @@ func keyOf(user, tier string) limiterv1.Credential {
 // configure writes acme, its users, and the provider.
 func (w *world) configure() int64 {
 	w.t.Helper()
-	revision, err := w.put(acme, keyOf("ana", "gerente"), keyOf("bea", "empleado"), w.fake())
+	revision, err := w.put(acme, keyOf("gerente-1", "gerente"), keyOf("empleado-1", "empleado"), w.fake())
 	must(w.t, err)
 	return revision
 }

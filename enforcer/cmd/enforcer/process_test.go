@@ -38,7 +38,7 @@ func TestSIGTERM(t *testing.T) {
 
 	var stream *opened
 	eventually(t, "the enforcer is configured", func() bool {
-		stream, err = open(http.DefaultClient, request(t, address, "ana",
+		stream, err = open(http.DefaultClient, request(t, address, "gerente-1",
 			chat("gpt-4o", "[[output=9 hold=4]]", `"stream":true`, `"max_completion_tokens":20`)))
 		must(t, err)
 		if stream.status != http.StatusOK {
