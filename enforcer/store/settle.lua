@@ -51,6 +51,7 @@ for key = TENANT, #KEYS do
   n, field = n + 3, last + 1
 end
 
+if not record and adopting then return 'unknown' end
 if not record then
   -- An admission that is still on its way must find that its call has ended.
   redis.call('HSET', KEYS[1], id, 'S' .. struct.pack('<dd', cost, now) .. entry)

@@ -36,15 +36,23 @@ type Store struct {
 	client        redis.UniversalClient
 	session       string
 	admit, settle *redis.Script
-	// epoch is the one that this session knows.
-	epoch atomic.Pointer[limiterv1.Epoch]
+	// epoch is the one that this process knows.
+	epoch *atomic.Pointer[limiterv1.Epoch]
 }
 
 var _ admission.Store = (*Store)(nil)
 
 // New makes a Store whose calls belong to a session. Before SetEpoch it is closed.
 func New(client redis.UniversalClient, session string) *Store {
-	return &Store{client: client, session: session, admit: admitScript, settle: settleScript}
+	return &Store{client: client, session: session, admit: admitScript,
+		settle: settleScript, epoch: new(atomic.Pointer[limiterv1.Epoch])}
+}
+
+// Next is a Store whose calls belong to another session. Both know the same epoch.
+func (s *Store) Next(session string) *Store {
+	next := *s
+	next.session = session
+	return &next
 }
 
 // SetEpoch tells the epoch. Money is admitted while it is open.

@@ -36,6 +36,8 @@ type Options struct {
 	// AppendOnly makes it keep its data in Dir, so that a server started there
 	// again has them. Without it a server that ends forgets everything.
 	AppendOnly bool
+	// clusterPort makes it a node of a Cluster, whose other nodes reach it there.
+	clusterPort int
 }
 
 // Server is a running Redis.
@@ -92,14 +94,17 @@ func (s *Server) start(ctx context.Context, path string, opts Options) (err erro
 	if opts.AppendOnly {
 		appendOnly = "yes"
 	}
+	args := []string{
+		"--bind", "127.0.0.1", "--port", strconv.Itoa(s.Port),
+		"--dir", opts.Dir, "--daemonize", "no",
+		"--maxmemory-policy", "noeviction",
+		"--save", "", "--appendonly", appendOnly,
+	}
+	if opts.clusterPort != 0 {
+		args = append(args, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(opts.clusterPort))
+	}
 	s.process, err = process.Start(process.Options{
-		Path: path,
-		Args: []string{
-			"--bind", "127.0.0.1", "--port", strconv.Itoa(s.Port),
-			"--dir", opts.Dir, "--daemonize", "no",
-			"--maxmemory-policy", "noeviction",
-			"--save", "", "--appendonly", appendOnly,
-		},
+		Path: path, Args: args,
 		LogFile: filepath.Join(opts.Dir, "redis.log"),
 	})
 	if err != nil {
