@@ -263,8 +263,8 @@ func (r *chatRequest) Model() string { return r.model.value.Str }
 func (r *chatRequest) Streamed() bool { return r.streamed }
 
 // For makes the call that asks the model for what the request asks.
-func (r *chatRequest) For(model limiterv1.Model) (Call, error) {
-	bound, err := r.bound(model)
+func (r *chatRequest) For(model limiterv1.Model, assumedOutput int64) (Call, error) {
+	bound, err := r.bound(model, assumedOutput)
 	if err != nil {
 		return Call{}, err
 	}
@@ -273,7 +273,7 @@ func (r *chatRequest) For(model limiterv1.Model) (Call, error) {
 		return Call{}, wrong("", "asks for more than one call may cost: %v", tooExpensive)
 	}
 	return Call{
-		Body:   r.rewritten(model),
+		Body:   r.rewritten(model, bound.Output/r.choices),
 		Bound:  bound,
 		Cost:   cost,
 		Whole:  func() Answer { return &chatAnswer{} },
@@ -288,26 +288,34 @@ func (r *chatRequest) For(model limiterv1.Model) (Call, error) {
 // it longer; what the provider's template puts around messages and tools is
 // shorter than the JSON around them. So the input is bounded by the length of the
 // body, for every tokenizer, without running one.
-func (r *chatRequest) bound(model limiterv1.Model) (price.Usage, error) {
+func (r *chatRequest) bound(model limiterv1.Model, assumedOutput int64) (price.Usage, error) {
 	output := r.maxOutput
 	switch {
 	case output == 0:
-		output = model.MaxOutputTokens
+		output = assumed(model, assumedOutput)
 	case output > model.MaxOutputTokens:
 		return price.Usage{}, wrong(r.maxOutputParam, "is above the %d tokens that %s may give", model.MaxOutputTokens, model.Name)
 	}
 	return price.Usage{Input: int64(len(r.body)), Output: output * r.choices}, nil
 }
 
+// assumed is the bound of a call that names none.
+func assumed(model limiterv1.Model, assumedOutput int64) int64 {
+	if assumedOutput == 0 {
+		return model.MaxOutputTokens
+	}
+	return min(assumedOutput, model.MaxOutputTokens)
+}
+
 // rewritten is the body for the provider: it names the model as the provider does,
 // bounds the output, and asks for the usage of a stream.
-func (r *chatRequest) rewritten(model limiterv1.Model) []byte {
+func (r *chatRequest) rewritten(model limiterv1.Model, output int64) []byte {
 	changed := rewrite{body: r.body}
 	if model.UpstreamName != r.Model() {
 		changed.set(&r.model, gjson.AppendJSONString(nil, model.UpstreamName))
 	}
 	if r.maxOutput == 0 {
-		changed.set(&r.maxCompletionTokens, fmt.Append(nil, model.MaxOutputTokens))
+		changed.set(&r.maxCompletionTokens, fmt.Append(nil, output))
 	}
 	if r.streamed && !r.usageWanted {
 		changed.set(&r.streamOptions, r.optionsWithUsage())

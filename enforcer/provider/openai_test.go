@@ -31,7 +31,7 @@ func read(t *testing.T, body string) provider.Request {
 
 func callFor(t *testing.T, body string, model limiterv1.Model) provider.Call {
 	t.Helper()
-	call, err := read(t, body).For(model)
+	call, err := read(t, body).For(model, 0)
 	if err != nil {
 		t.Fatalf("%s for %s: %v", body, model.Name, err)
 	}
@@ -236,7 +236,7 @@ func TestBoundRefuses(t *testing.T) {
 		"more tokens than can be count": {`{"model":"mini","messages":[],"n":128}`, huge, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			call, err := read(t, tc.body).For(tc.model)
+			call, err := read(t, tc.body).For(tc.model, 0)
 			var wrong *provider.RequestError
 			if !errors.As(err, &wrong) || wrong.Param != tc.param {
 				t.Errorf("got %+v, %v; want a RequestError of %q", call, err, tc.param)

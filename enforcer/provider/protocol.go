@@ -28,9 +28,11 @@ type Request interface {
 	Model() string
 	// Streamed is whether the answer is to come as a stream.
 	Streamed() bool
-	// For makes the call that asks the model for what the request asks. Its error
-	// is a *RequestError when the request asks for more than the model may give.
-	For(model limiterv1.Model) (Call, error)
+	// For makes the call that asks the model for what the request asks. A request
+	// that does not bound its output is bound to assumedOutput tokens, or, where
+	// that is 0 or more than the model gives, to what the model gives at most. The
+	// error is a *RequestError when the request asks for more than that.
+	For(model limiterv1.Model, assumedOutput int64) (Call, error)
 }
 
 // Call is a request addressed to a model, with the most that it can use and cost.

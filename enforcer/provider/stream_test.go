@@ -17,7 +17,7 @@ func newStream(tb testing.TB, usageWanted bool) provider.Answer {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	call, err := request.For(mini)
+	call, err := request.For(mini, 0)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -29,6 +29,14 @@ const (
 // towards the provider, too.
 const CallIDHeader = "X-Bursar-Call-Id"
 
+// ModelHeader is the field of an answer that names the model that was called, when
+// the ladder has put it in the place of the one that was asked for.
+const ModelHeader = "X-Bursar-Model"
+
+// ShadowHeader is the field of an answer to a tenant in Shadow that says with which
+// error code the call would have been refused.
+const ShadowHeader = "X-Bursar-Would-Refuse"
+
 // call is a call on its way. Each step adds what it found out.
 type call struct {
 	id       string
@@ -134,16 +142,26 @@ func (p *Proxy) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error)
 
 // bound finds the model, and what the call can cost there at most.
 func (p *Proxy) bound(c *call, _ http.ResponseWriter, _ *http.Request) *refusal {
-	model, downgraded := c.tenant.ModelFor(c.subject.User, c.request.Model())
+	asked := c.request.Model()
+	model, downgraded := c.tenant.ModelFor(c.subject.User, asked)
+	c.downgraded = downgraded
+	if model != asked && p.boundFor(c, model) == nil {
+		return nil
+	}
+	// Also where the model in its place cannot do what is asked for.
+	return p.boundFor(c, asked)
+}
+
+func (p *Proxy) boundFor(c *call, model string) *refusal {
 	route, ok := p.Config.Route(model)
 	if !ok || route.Provider.Protocol != c.protocol.Of() {
 		return unknownModel(model)
 	}
-	bounded, err := c.request.For(route.Model)
+	bounded, err := c.request.For(route.Model, c.tenant.Document().AssumedOutputTokens)
 	if err != nil {
 		return badRequest(err)
 	}
-	c.route, c.bounded, c.downgraded = route, bounded, downgraded
+	c.route, c.bounded = route, bounded
 	return nil
 }
 
@@ -167,10 +185,23 @@ func (p *Proxy) admit(c *call, w http.ResponseWriter, r *http.Request) *refusal 
 	if decision.Hold == nil {
 		return notAdmitted(c.subject, decision.Refusal)
 	}
+	p.tell(c, w.Header(), decision)
 	c.hold, c.heldFrom = decision.Hold, time.Now()
 	p.calls.Add(1)
 	p.Metrics.admitted()
 	return nil
+}
+
+// tell tells the client how its call was admitted otherwise than it may think.
+func (p *Proxy) tell(c *call, header http.Header, decision admission.Decision) {
+	if used := c.route.Model.Name; used != c.request.Model() {
+		header.Set(ModelHeader, used)
+	}
+	if decision.Refusal != nil {
+		shadowed := notAdmitted(c.subject, decision.Refusal)
+		header.Set(ShadowHeader, shadowed.code)
+		p.Metrics.shadowed(shadowed)
+	}
 }
 
 func (p *Proxy) ask(ctx context.Context, c *call) (admission.Decision, error) {

@@ -32,8 +32,11 @@ var admittedAt = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 // fakeStore admits every call, unless told what to reply, and remembers holds.
 type fakeStore struct {
-	mu      sync.Mutex
-	reply   *admission.AdmitReply
+	mu    sync.Mutex
+	reply *admission.AdmitReply
+	// decide, if set, may reply otherwise; asked counts the questions.
+	decide  func(admission.AdmitRequest) *admission.AdmitReply
+	asked   int
 	err     error
 	settles error // what Settle answers
 	admits  []admission.AdmitRequest
@@ -43,8 +46,14 @@ type fakeStore struct {
 func (s *fakeStore) Admit(_ context.Context, r admission.AdmitRequest) (admission.AdmitReply, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.asked++
 	if s.err != nil {
 		return admission.AdmitReply{}, s.err
+	}
+	if s.decide != nil {
+		if reply := s.decide(r); reply != nil {
+			return *reply, nil
+		}
 	}
 	s.admits = append(s.admits, r)
 	reply := admission.AdmitReply{Now: admittedAt, AdmittedAt: admittedAt}
@@ -55,6 +64,12 @@ func (s *fakeStore) Admit(_ context.Context, r admission.AdmitRequest) (admissio
 		reply.Debts = append(reply.Debts, check.NeedPoints())
 	}
 	return reply, nil
+}
+
+func (s *fakeStore) questions() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked
 }
 
 func bucketsOf(accounts []admission.Account) (all []admission.BucketCheck) {

@@ -24,7 +24,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		admissions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bursar_enforcer_admissions_total",
-			Help: "Requests by decision (admitted, refused), and, for refusals, by the error code that the client saw.",
+			Help: "Requests by decision (admitted, refused; shadowed for an admission that would be refused but for Shadow), and, for refusals, by their error code.",
 		}, []string{"decision", "reason"}),
 		admission: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "bursar_enforcer_admission_seconds",
@@ -59,6 +59,9 @@ func (m *Metrics) admitted() {
 	m.admissions.WithLabelValues("admitted", "").Inc()
 	m.open.Inc()
 }
+
+// shadowed counts, beside the admission itself, what would have been refused.
+func (m *Metrics) shadowed(r *refusal) { m.admissions.WithLabelValues("shadowed", r.code).Inc() }
 
 // refused counts what was refused before it was admitted.
 func (m *Metrics) refused(r *refusal) {
