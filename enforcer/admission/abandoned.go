@@ -22,21 +22,21 @@ const (
 // abandoned voids the calls whose admission ended without an answer. The Store
 // may have taken their holds, and nobody else knows of them.
 type abandoned struct {
-	store Store
-	wake  chan struct{}
+	wake chan struct{}
 
 	mu    sync.Mutex
-	calls []AdmitRequest
+	calls []Hold
 }
 
-func newAbandoned(store Store) *abandoned {
-	return &abandoned{store: store, wake: make(chan struct{}, 1)}
+func newAbandoned() *abandoned {
+	return &abandoned{wake: make(chan struct{}, 1)}
 }
 
-func (a *abandoned) add(call AdmitRequest) {
+// add adds a call that may have a hold in the store.
+func (a *abandoned) add(store Store, call AdmitRequest) {
 	a.mu.Lock()
 	if len(a.calls) < abandonedMost {
-		a.calls = append(a.calls, call)
+		a.calls = append(a.calls, Hold{store: store, request: call})
 	}
 	a.mu.Unlock()
 	select {
@@ -45,7 +45,7 @@ func (a *abandoned) add(call AdmitRequest) {
 	}
 }
 
-func (a *abandoned) take() []AdmitRequest {
+func (a *abandoned) take() []Hold {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	calls := a.calls
@@ -60,18 +60,17 @@ func (a *abandoned) run(ctx context.Context) {
 			return
 		case <-a.wake:
 		}
-		for _, call := range a.take() {
-			a.void(ctx, call)
+		for _, hold := range a.take() {
+			hold.void(ctx)
 		}
 	}
 }
 
 // void ends the call's hold, tries until the Store answers, and lets the Store
 // forget the call when no admission of it can be under way any more.
-func (a *abandoned) void(ctx context.Context, call AdmitRequest) {
-	hold := Hold{store: a.store, request: call}
+func (h *Hold) void(ctx context.Context) {
 	for {
-		err := hold.Settle(ctx, 0, 0, nil)
+		err := h.Settle(ctx, 0, 0, nil)
 		if err == nil {
 			break
 		}
@@ -87,6 +86,6 @@ func (a *abandoned) void(ctx context.Context, call AdmitRequest) {
 	time.AfterFunc(abandonedFor, func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
-		_ = a.store.Forget(ctx, call.Root, []string{call.CallID}) // an error leaves a few bytes behind
+		_ = h.store.Forget(ctx, h.request.Root, []string{h.request.CallID}) // an error leaves a few bytes behind
 	})
 }

@@ -13,7 +13,7 @@ import (
 
 // Admitter admits calls.
 type Admitter struct {
-	store     Store
+	store     atomic.Pointer[Store]
 	abandoned *abandoned
 	// ahead is how far the Store's clock was ahead of this machine's, in
 	// nanoseconds, when last seen. It only makes guesses of the period good: the
@@ -23,8 +23,14 @@ type Admitter struct {
 
 // NewAdmitter makes an Admitter on a Store. Run must run beside it.
 func NewAdmitter(store Store) *Admitter {
-	return &Admitter{store: store, abandoned: newAbandoned(store)}
+	a := &Admitter{abandoned: newAbandoned()}
+	a.Use(store)
+	return a
 }
+
+// Use makes the Admitter admit calls in another Store from now on. Those that were
+// admitted before are settled where they were admitted.
+func (a *Admitter) Use(store Store) { a.store.Store(&store) }
 
 // Run voids calls whose admission was given up without an answer, until ctx ends.
 func (a *Admitter) Run(ctx context.Context) { a.abandoned.run(ctx) }
@@ -47,15 +53,17 @@ func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Call) (Decisi
 		Root: tenant.doc.Root(), CallID: call.ID, Bound: call.Bound, Record: call.Record,
 		Shadow: tenant.shadow, Downgraded: call.Downgraded && call.Bound > 0,
 	}
+	store := *a.store.Load()
 	now := time.Now().Add(time.Duration(a.ahead.Load()))
 	for range maxTurns {
 		request.Accounts = tenant.accounts(call, now)
+		request.Record = withCounters(call.Record, request.Accounts)
 		if d, known := tenant.recall(call, request); known {
 			return d, nil
 		}
-		reply, err := a.store.Admit(ctx, request)
+		reply, err := store.Admit(ctx, request)
 		if err != nil {
-			a.abandoned.add(request)
+			a.abandoned.add(store, request)
 			return Decision{}, fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
 		}
 		now, request.NotBefore = reply.Now, reply.Now
@@ -67,7 +75,7 @@ func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Call) (Decisi
 			tenant.rungChanged(call)
 			return Decision{}, ErrRungChanged
 		}
-		return a.decision(tenant, call, request, reply), nil
+		return decision(store, tenant, call, request, reply), nil
 	}
 	return Decision{}, fmt.Errorf("%w: %w", ErrStoreUnavailable, errClockJumps)
 }
@@ -102,7 +110,7 @@ func (t *Tenant) recall(call Call, request AdmitRequest) (Decision, bool) {
 	return Decision{Refusal: known.check.refusal(call, known.tenant, known.spent, known.held), Rates: known.rates}, true
 }
 
-func (a *Admitter) decision(tenant *Tenant, call Call, request AdmitRequest, reply AdmitReply) Decision {
+func decision(store Store, tenant *Tenant, call Call, request AdmitRequest, reply AdmitReply) Decision {
 	var d Decision
 	debts := reply.Debts
 	for _, account := range request.Accounts {
@@ -115,7 +123,7 @@ func (a *Admitter) decision(tenant *Tenant, call Call, request AdmitRequest, rep
 		d.Refusal = refusal(tenant, call, request, reply, d.Rates)
 	}
 	if reply.Verdict == Admitted {
-		d.Hold = &Hold{store: a.store, request: request, tokens: call.Tokens, taken: reply.Taken, admittedAt: reply.AdmittedAt}
+		d.Hold = &Hold{store: store, request: request, tokens: call.Tokens, taken: reply.Taken, admittedAt: reply.AdmittedAt}
 	}
 	return d
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -82,6 +83,40 @@ func (w *Writer) Run(ctx context.Context) {
 	both.Go(func() { consume(ctx, w.waiting, linger, w.write) })
 	both.Go(func() { consume(ctx, w.written, 0, w.forget) })
 	both.Wait()
+}
+
+// Write writes entries at once, and returns those that the ledger has now. Those
+// that the database refuses for good are told to the log and left out. After an
+// error it may have some; writing them again changes nothing.
+func (w *Writer) Write(ctx context.Context, entries []Entry) (written []Entry, err error) {
+	for batch := range slices.Chunk(entries, batchSize) {
+		taken, err := w.writeOrHalve(ctx, batch)
+		written = append(written, taken...)
+		if err != nil {
+			return written, err
+		}
+	}
+	return written, nil
+}
+
+func (w *Writer) writeOrHalve(ctx context.Context, batch []Entry) (written []Entry, err error) {
+	err = insert(ctx, w.db, batch)
+	switch {
+	case err == nil:
+		return batch, nil
+	case !refusedForGood(err):
+		return nil, err
+	case len(batch) == 1:
+		w.log.Error("the ledger refuses a call; it stays in Redis", "error", err, "entry", batch[0])
+		return nil, nil
+	}
+	half := len(batch) / 2
+	first, err := w.writeOrHalve(ctx, batch[:half])
+	if err != nil {
+		return first, err
+	}
+	second, err := w.writeOrHalve(ctx, batch[half:])
+	return append(slices.Clone(first), second...), err
 }
 
 // Flush waits until everything that was added is written, and forgotten in Redis.

@@ -4,9 +4,11 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -32,10 +34,15 @@ type Config interface {
 	Changed() <-chan struct{}
 }
 
-// Session is one life of one enforcer.
+// Session is one life of one enforcer. A process that has slept for so long that it
+// was declared dead begins another.
 type Session struct {
-	id      string
-	client  redis.UniversalClient
+	id     atomic.Pointer[string]
+	client redis.UniversalClient
+	// begun is told of every life once others know of it, and can adopt what it
+	// leaves behind: not before may it admit calls.
+	begun   func(id string)
+	known   bool
 	config  Config
 	log     *slog.Logger
 	host    string
@@ -43,17 +50,23 @@ type Session struct {
 	lost    bool
 }
 
-// New makes a session, of which nobody knows before it runs.
-func New(client redis.UniversalClient, config Config, log *slog.Logger) *Session {
+// New makes a session, of which nobody knows before it runs. It tells begun its id
+// then, and that of each life that follows.
+func New(client redis.UniversalClient, config Config, begun func(id string), log *slog.Logger) *Session {
 	host, _ := os.Hostname() // only for people to read; empty will do
-	return &Session{
-		id: uuid.NewString(), client: client, config: config, log: log,
-		host: host, started: time.Now().UTC(),
-	}
+	s := &Session{client: client, config: config, begun: begun, log: log, host: host, started: time.Now().UTC()}
+	s.beginAnew()
+	return s
 }
 
 // ID is unique for all time.
-func (s *Session) ID() string { return s.id }
+func (s *Session) ID() string { return *s.id.Load() }
+
+func (s *Session) beginAnew() {
+	id := uuid.NewString()
+	s.id.Store(&id)
+	s.known = false
+}
 
 // Run says that the session lives, at once, with every limiterv1.Heartbeat, and
 // whenever what is run has changed, until ctx ends. The session is not over then:
@@ -67,6 +80,10 @@ func (s *Session) Run(ctx context.Context) {
 			return
 		}
 		s.noteFailure(err)
+		if errors.Is(err, errDead) {
+			s.beginAnew()
+			continue
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -81,12 +98,14 @@ func (s *Session) noteFailure(err error) {
 	if failed := err != nil; failed != s.lost {
 		s.lost = failed
 		if failed {
-			s.log.Error("the session's heartbeat is not heard", "session", s.id, "error", err)
+			s.log.Error("the session's heartbeat is not heard", "session", s.ID(), "error", err)
 		} else {
-			s.log.Info("the session's heartbeat is heard again", "session", s.id)
+			s.log.Info("the session's heartbeat is heard again", "session", s.ID())
 		}
 	}
 }
+
+var errDead = errors.New("this process slept for too long: its session was declared dead, and another adopts its calls")
 
 func (s *Session) beat(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, limiterv1.Heartbeat)
@@ -99,13 +118,24 @@ func (s *Session) beat(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("encode the session's state: %w", err)
 	}
-	return beatScript.Run(ctx, s.client, s.keys(), s.id, state, limiterv1.FeedChannel, s.news()).Err()
+	keys := append(s.keys(), limiterv1.FenceKey(s.ID()))
+	heard, err := beatScript.Run(ctx, s.client, keys, s.ID(), state, limiterv1.FeedChannel, s.news()).Bool()
+	switch {
+	case err != nil:
+		return err
+	case !heard:
+		return errDead
+	case !s.known:
+		s.known = true
+		s.begun(s.ID())
+	}
+	return nil
 }
 
 // Leave ends the session: nobody waits for it any more. Run must have returned,
 // and every hold of the session must have ended.
 func (s *Session) Leave(ctx context.Context) error {
-	if err := leaveScript.Run(ctx, s.client, s.keys(), s.id, limiterv1.FeedChannel, s.news()).Err(); err != nil {
+	if err := leaveScript.Run(ctx, s.client, s.keys(), s.ID(), limiterv1.FeedChannel, s.news()).Err(); err != nil {
 		return fmt.Errorf("leave: %w", err)
 	}
 	return nil
@@ -115,4 +145,4 @@ func (s *Session) keys() []string {
 	return []string{limiterv1.SessionsKey, limiterv1.SessionStatesKey}
 }
 
-func (s *Session) news() string { return limiterv1.FeedSession + " " + s.id }
+func (s *Session) news() string { return limiterv1.FeedSession + " " + s.ID() }

@@ -104,7 +104,7 @@ func lastBeat(t *testing.T, id string) float64 {
 
 func TestSession(t *testing.T) {
 	messages, runs := news(t), newRunning()
-	s := session.New(client, runs, slog.New(slog.DiscardHandler))
+	s := session.New(client, runs, func(string) {}, slog.New(slog.DiscardHandler))
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	done := make(chan struct{})
@@ -167,7 +167,44 @@ func TestSession(t *testing.T) {
 
 func TestSessionsDiffer(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
-	if a, b := session.New(client, newRunning(), log), session.New(client, newRunning(), log); a.ID() == b.ID() {
+	if a, b := session.New(client, newRunning(), func(string) {}, log), session.New(client, newRunning(), func(string) {}, log); a.ID() == b.ID() {
 		t.Errorf("two sessions with the same id %s", a.ID())
+	}
+}
+
+// TestDeclaredDead: a session that was declared dead begins another life, tells of
+// both, and does not come back as what it was.
+func TestDeclaredDead(t *testing.T) {
+	begun := make(chan string, 2)
+	s := session.New(client, newRunning(), func(id string) { begun <- id }, slog.New(slog.DiscardHandler))
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.Run(ctx)
+	}()
+	first := <-begun
+	if err := client.Set(ctx, limiterv1.FenceKey(first), 1, time.Minute).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.ZRem(ctx, limiterv1.SessionsKey, first).Err(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case second := <-begun:
+		if second == first || s.ID() != second {
+			t.Errorf("%s was declared dead, and goes on as %s (%s)", first, second, s.ID())
+		}
+		lastBeat(t, second)
+	case <-time.After(10 * time.Second):
+		t.Fatal("no life follows")
+	}
+	if err := client.ZScore(ctx, limiterv1.SessionsKey, first).Err(); err == nil {
+		t.Errorf("%s is among the living again", first)
+	}
+	stop()
+	<-done
+	if err := s.Leave(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 }

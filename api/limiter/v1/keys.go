@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"strings"
+	"time"
 )
 
 // Shards is the number of hash tags over which the state of tenants is spread.
@@ -77,6 +78,17 @@ func CallsKey(shard uint32, session string) string {
 // FencedField is the field of a session's calls that is set once the session has
 // been declared dead: its scripts are refused from then on.
 const FencedField = "fenced"
+
+// FenceTime is how long a session that was declared dead is refused, should it have
+// only slept.
+const FenceTime = 24 * time.Hour
+
+// FenceKey exists while a session that was declared dead is refused: its heartbeats
+// are not heard any more.
+func FenceKey(session string) string { return "bursar:{config}:fence:" + session }
+
+// AdopterKey holds the session that adopts the calls of a dead one.
+func AdopterKey(session string) string { return "bursar:{config}:adopter:" + session }
 
 func shardKey(shard uint32, parts ...string) string {
 	return fmt.Sprintf("bursar:{%03d}:%s", shard, strings.Join(parts, ":"))

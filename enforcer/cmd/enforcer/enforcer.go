@@ -15,8 +15,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/redisclient"
 	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/adoption"
 	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/enforcer/provider"
@@ -44,9 +46,14 @@ type enforcer struct {
 
 	follower *config.Follower
 	session  *session.Session
-	admitter *admission.Admitter
-	ledger   *ledger.Writer
-	proxy    *proxy.Proxy
+	limiter  limiter
+	// begun is closed when the session has begun.
+	begun     chan struct{}
+	beginOnce sync.Once
+	adopter   *adoption.Adopter
+	admitter  *admission.Admitter
+	ledger    *ledger.Writer
+	proxy     *proxy.Proxy
 
 	calls, health     *http.Server
 	callsAt, healthAt net.Listener
@@ -59,7 +66,7 @@ type enforcer struct {
 // newEnforcer puts an enforcer together and opens its ports. Redis and Postgres
 // need not be there yet.
 func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
-	e = &enforcer{options: options, log: log}
+	e = &enforcer{options: options, log: log, begun: make(chan struct{})}
 	e.inBackground, e.stopBackground = context.WithCancel(context.Background())
 	if e.redis, err = redisclient.Open(options.redisURL); err != nil {
 		return nil, err
@@ -68,11 +75,12 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 		return nil, err
 	}
 	running := config.New()
-	e.session = session.New(e.redis, running, log)
-	limiter := store.New(e.redis, e.session.ID())
-	e.follower = config.NewFollower(e.redis, running, limiter.SetEpoch, log)
-	e.admitter = admission.NewAdmitter(limiter)
-	e.ledger = ledger.NewWriter(e.database, limiter, log)
+	e.session = session.New(e.redis, running, e.beginSession, log)
+	e.limiter.Store(store.New(e.redis, e.session.ID()))
+	e.follower = config.NewFollower(e.redis, running, e.limiter.Load().SetEpoch, log)
+	e.admitter = admission.NewAdmitter(e.limiter.Load())
+	e.ledger = ledger.NewWriter(e.database, &e.limiter, log)
+	e.adopter = adoption.New(e.redis, &e.limiter, e.ledger, e.session.ID, log)
 	e.provider = provider.NewClient(options.credentialsDir)
 	registry := prometheus.NewRegistry()
 	e.proxy = proxy.New(proxy.Options{
@@ -112,7 +120,9 @@ func (e *enforcer) newServer(handler http.Handler) *http.Server {
 
 // run serves until ctx ends, and then shuts down in good order.
 func (e *enforcer) run(ctx context.Context) error {
-	for _, task := range []func(context.Context){e.follower.Run, e.session.Run, e.admitter.Run, e.ledger.Run} {
+	for _, task := range []func(context.Context){
+		e.session.Run, e.onceBegun(e.follower.Run), e.onceBegun(e.adopter.Run), e.admitter.Run, e.ledger.Run,
+	} {
 		e.background.Go(func() { task(e.inBackground) })
 	}
 	failed := make(chan error, 2)
@@ -130,6 +140,43 @@ func (e *enforcer) run(ctx context.Context) error {
 	case failure = <-failed:
 	}
 	return errors.Join(failure, e.shutdown())
+}
+
+// onceBegun is a task that waits for the session. Before others know of it, and can
+// adopt what it leaves behind, nothing is admitted.
+func (e *enforcer) onceBegun(task func(context.Context)) func(context.Context) {
+	return func(ctx context.Context) {
+		select {
+		case <-ctx.Done():
+		case <-e.begun:
+			task(ctx)
+		}
+	}
+}
+
+// beginSession makes calls belong to a session from now on. Those that were admitted
+// before end where they were admitted.
+func (e *enforcer) beginSession(id string) {
+	next := e.limiter.Load().Next(id)
+	e.limiter.Store(next)
+	e.admitter.Use(next)
+	e.beginOnce.Do(func() { close(e.begun) })
+}
+
+// limiter is the store of the session that this process has now.
+type limiter struct{ atomic.Pointer[store.Store] }
+
+// Forget is that of the store. What another session has left is dropped by who
+// adopts it.
+func (l *limiter) Forget(ctx context.Context, root string, callIDs []string) error {
+	return l.Load().Forget(ctx, root, callIDs)
+}
+
+// SettleAdopted is that of the store.
+func (l *limiter) SettleAdopted(
+	ctx context.Context, dead string, call limiterv1.OpenCall, record limiterv1.CallRecord, entry []byte,
+) error {
+	return l.Load().SettleAdopted(ctx, dead, call, record, entry)
 }
 
 // shutdown lets answers that are under way finish, settles their calls, writes

@@ -1,0 +1,321 @@
+package adoption
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/enforcer/ledger"
+)
+
+//go:embed declare.lua
+var declareLua string
+
+var declareScript = redis.NewScript(declareLua)
+
+const (
+	// lookEvery is how often the living look for the dead.
+	lookEvery = limiterv1.Heartbeat
+	// lookTimeout bounds one look.
+	lookTimeout = lookEvery
+	// adoptTimeout bounds one attempt to adopt a session. What it did not get to is
+	// done by the next.
+	adoptTimeout = time.Minute
+	// pageSize is how many calls are ended together, more or less.
+	pageSize = 500
+	// rest is how long a session is let alone that could be adopted in part alone.
+	rest = 10 * time.Minute
+)
+
+// Store ends the open calls of the dead.
+type Store interface {
+	// SettleAdopted charges an open call in full. That it was ended before is no error.
+	SettleAdopted(ctx context.Context, dead string, call limiterv1.OpenCall, record limiterv1.CallRecord, entry []byte) error
+}
+
+// Ledger takes settled calls.
+type Ledger interface {
+	// Write writes entries, of which it may have some, and returns those that it has now.
+	Write(ctx context.Context, entries []ledger.Entry) (written []ledger.Entry, err error)
+}
+
+// Adopter adopts the sessions of enforcers that have died.
+type Adopter struct {
+	client redis.UniversalClient
+	store  Store
+	ledger Ledger
+	self   func() string
+	log    *slog.Logger
+
+	// watched are the last heartbeats of all sessions, and since when each is known
+	// to be the last, by the clock of Redis.
+	watched map[string]silence
+	// lookedAt is when it looked last, by the clock of Redis.
+	lookedAt time.Time
+	// resting are the sessions of which something was left, and until when they are
+	// let alone, by the clock of Redis.
+	resting map[string]time.Time
+}
+
+// silence is the time since a session's last heartbeat.
+type silence struct {
+	beat  float64
+	since time.Time
+}
+
+// New makes an Adopter of the session that self names.
+func New(client redis.UniversalClient, store Store, ledger Ledger, self func() string, log *slog.Logger) *Adopter {
+	return &Adopter{
+		client: client, store: store, ledger: ledger, self: self, log: log,
+		watched: map[string]silence{}, resting: map[string]time.Time{},
+	}
+}
+
+// Run adopts until ctx ends.
+func (a *Adopter) Run(ctx context.Context) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		for _, dead := range a.look(ctx) {
+			a.tryAdopt(ctx, dead)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// look finds the sessions that were silent for a session's life while Redis was
+// there to hear them: who could not be heard has not died.
+func (a *Adopter) look(ctx context.Context) (dead []string) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	pipe := a.client.Pipeline()
+	beats, clock := pipe.ZRangeWithScores(ctx, limiterv1.SessionsKey, 0, -1), pipe.Time(ctx)
+	if _, err := pipe.Exec(ctx); err != nil {
+		clear(a.watched)
+		return nil
+	}
+	now := clock.Val()
+	if gap := now.Sub(a.lookedAt); gap < 0 || gap > 2*lookEvery {
+		clear(a.watched) // this process, or Redis, has slept
+	}
+	a.lookedAt = now
+	watched := map[string]silence{}
+	for _, beat := range beats.Val() {
+		session, _ := beat.Member.(string)
+		silent, known := a.watched[session]
+		if !known || silent.beat != beat.Score {
+			silent = silence{beat.Score, now}
+		}
+		watched[session] = silent
+		if session != a.self() && now.Sub(silent.since) >= limiterv1.SessionLife && now.After(a.resting[session]) {
+			dead = append(dead, session)
+		}
+	}
+	a.watched = watched
+	return dead
+}
+
+// tryAdopt adopts a session unless it lives or another adopts it.
+func (a *Adopter) tryAdopt(ctx context.Context, dead string) {
+	ctx, cancel := context.WithTimeout(ctx, adoptTimeout)
+	defer cancel()
+	mine, err := a.declare(ctx, dead)
+	if err != nil || !mine {
+		return // Redis does not answer, which others log
+	}
+	begin := time.Now()
+	sum, err := a.adopt(ctx, dead)
+	switch {
+	case err != nil:
+		a.log.Error("a dead session cannot be adopted yet", "dead", dead, "charged", sum.charged, "recorded", sum.recorded, "error", err)
+	case sum.charged+sum.recorded+sum.left > 0:
+		a.log.Info("adopted a dead session", "dead", dead, "charged", sum.charged, "recorded", sum.recorded,
+			"left", sum.left, "took", time.Since(begin).String())
+	}
+}
+
+func (a *Adopter) declare(ctx context.Context, dead string) (mine bool, err error) {
+	keys := []string{limiterv1.SessionsKey, limiterv1.FenceKey(dead), limiterv1.AdopterKey(dead)}
+	return declareScript.Run(ctx, a.client, keys, dead, a.self(), a.watched[dead].beat,
+		limiterv1.SessionLife.Milliseconds(), limiterv1.FenceTime.Milliseconds()).Bool()
+}
+
+// summary is what became of the calls of a session.
+type summary struct {
+	// charged are the open calls, which were charged in full, recorded all that the
+	// ledger has, and left those that it will never have.
+	charged, recorded, left int
+}
+
+// adopt fences the session in every shard, and then ends what it left in each.
+func (a *Adopter) adopt(ctx context.Context, dead string) (sum summary, err error) {
+	shards, err := a.fence(ctx, dead)
+	if err != nil {
+		return sum, err
+	}
+	for _, shard := range shards {
+		if err := a.adoptShard(ctx, dead, shard, &sum); err != nil {
+			return sum, err
+		}
+	}
+	if sum.left > 0 { // it stays among the sessions, until somebody can do more about it
+		a.resting[dead] = a.lookedAt.Add(rest)
+		return sum, nil
+	}
+	delete(a.resting, dead)
+	return sum, a.bury(ctx, dead)
+}
+
+// fence makes every shard refuse the session's scripts, and finds those in which
+// it has calls. In the others the fence goes by itself after a while.
+func (a *Adopter) fence(ctx context.Context, dead string) (shards []uint32, err error) {
+	pipe := a.client.Pipeline()
+	sizes := make([]*redis.IntCmd, limiterv1.Shards)
+	for shard := range sizes {
+		key := limiterv1.CallsKey(uint32(shard), dead)
+		pipe.HSet(ctx, key, limiterv1.FencedField, 1)
+		sizes[shard] = pipe.HLen(ctx, key)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, fmt.Errorf("fence: %w", err)
+	}
+	pipe = a.client.Pipeline()
+	for shard, size := range sizes {
+		if size.Val() == 1 {
+			pipe.PExpire(ctx, limiterv1.CallsKey(uint32(shard), dead), limiterv1.FenceTime)
+		} else {
+			shards = append(shards, uint32(shard))
+		}
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, fmt.Errorf("fence: %w", err)
+	}
+	return shards, nil
+}
+
+// adoptShard ends the session's calls in a shard and takes them to the ledger.
+func (a *Adopter) adoptShard(ctx context.Context, dead string, shard uint32, sum *summary) error {
+	key := limiterv1.CallsKey(shard, dead)
+	now, err := a.client.Time(ctx).Result()
+	if err != nil {
+		return fmt.Errorf("read the time: %w", err)
+	}
+	for cursor, more := uint64(0), true; more; more = cursor != 0 {
+		var records []string
+		if records, cursor, err = a.client.HScan(ctx, key, cursor, "", pageSize).Result(); err != nil {
+			return fmt.Errorf("read the calls: %w", err)
+		}
+		if err := a.endAll(ctx, dead, key, records, now, sum); err != nil {
+			return err
+		}
+	}
+	size, err := a.client.HLen(ctx, key).Result()
+	if err != nil {
+		return fmt.Errorf("count the calls: %w", err)
+	}
+	if size > 1 {
+		sum.left += int(size - 1)
+		return nil
+	}
+	if err := a.client.PExpire(ctx, key, limiterv1.FenceTime).Err(); err != nil {
+		return fmt.Errorf("let the fence go: %w", err)
+	}
+	return nil
+}
+
+// endAll ends calls, given by their ids and records in turn, takes them to the
+// ledger, and then drops them.
+func (a *Adopter) endAll(ctx context.Context, dead, key string, records []string, now time.Time, sum *summary) error {
+	var entries []ledger.Entry
+	var done []string
+	for i := 0; i+1 < len(records); i += 2 {
+		id, raw := records[i], []byte(records[i+1])
+		if id == limiterv1.FencedField {
+			continue
+		}
+		entry, charged, err := a.end(ctx, dead, id, raw, now)
+		switch {
+		case errors.Is(err, errNothing):
+			done = append(done, id)
+		case errors.Is(err, errUnreadable):
+			a.log.Error("a call of a dead session stays in Redis", "dead", dead, "call", id, "error", err)
+		case err != nil:
+			return err
+		default:
+			entries = append(entries, entry)
+			sum.charged += charged
+		}
+	}
+	written, err := a.ledger.Write(ctx, entries)
+	for _, e := range written {
+		done = append(done, e.CallID)
+	}
+	sum.recorded += len(written)
+	return errors.Join(err, a.forget(ctx, key, done))
+}
+
+var (
+	// errUnreadable means that a record is none that this enforcer can read.
+	errUnreadable = errors.New("the record of a call cannot be read")
+	// errNothing means that a call was never made, and the ledger need not know.
+	errNothing = errors.New("the call was voided before it was made")
+)
+
+// end ends a call, if it is open, and returns its entry for the ledger, and how
+// many calls were charged.
+func (a *Adopter) end(ctx context.Context, dead, id string, raw []byte, now time.Time) (entry ledger.Entry, charged int, err error) {
+	record, err := limiterv1.DecodeCallRecord(raw)
+	if err == nil && record.Settled && len(record.Body) == 0 {
+		return ledger.Entry{}, 0, errNothing
+	}
+	if err == nil {
+		entry, err = ledger.Decode(record.Body)
+	}
+	if err != nil || entry.CallID != id {
+		return ledger.Entry{}, 0, errors.Join(errUnreadable, err)
+	}
+	if record.Settled {
+		return entry, 0, nil
+	}
+	call := entry.OpenCall
+	entry.Counters = nil // which are of no interest any more
+	entry.Outcome, entry.Cost = ledger.ChargedHold, record.Amount
+	entry.AdmittedAt, entry.SettledAt = record.AdmittedAt, now.UTC()
+	if err := a.store.SettleAdopted(ctx, dead, call, record, entry.Encode()); err != nil {
+		return ledger.Entry{}, 0, err
+	}
+	return entry, 1, nil
+}
+
+// forget drops calls of which nothing is left to do.
+func (a *Adopter) forget(ctx context.Context, key string, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	if err := a.client.HDel(ctx, key, ids...).Err(); err != nil {
+		return fmt.Errorf("forget: %w", err)
+	}
+	return nil
+}
+
+// bury removes the session: nobody needs to look for it any more.
+func (a *Adopter) bury(ctx context.Context, dead string) error {
+	pipe := a.client.TxPipeline()
+	pipe.ZRem(ctx, limiterv1.SessionsKey, dead)
+	pipe.HDel(ctx, limiterv1.SessionStatesKey, dead)
+	pipe.Publish(ctx, limiterv1.FeedChannel, limiterv1.FeedSession+" "+dead)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("bury: %w", err)
+	}
+	return nil
+}
