@@ -30,14 +30,20 @@ func newLadderDoor(t *testing.T, document limiterv1.Tenant) (d *door, asked *ups
 		}
 		_, _ = fmt.Fprint(w, `{"usage":{"prompt_tokens":1,"completion_tokens":1}}`)
 	})
-	var err error
-	if d.config.tenant, err = admission.NewTenant(document); err != nil {
-		t.Fatal(err)
-	}
+	d.config.tenant = newTenant(t, document)
 	maxi := mini
 	maxi.Name, maxi.UpstreamName, maxi.MaxOutputTokens = "maxi", "maxi-2026", 1000
 	d.config.routes = append(d.config.routes, &config.Route{Provider: d.config.routes[0].Provider, Model: maxi})
 	return d, asked
+}
+
+func newTenant(t *testing.T, document limiterv1.Tenant) *admission.Tenant {
+	t.Helper()
+	tenant, err := admission.NewTenant(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tenant
 }
 
 // rungReached makes the store say that the Downgrade rung is reached, as the

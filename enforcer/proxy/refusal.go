@@ -196,7 +196,16 @@ func unknownModel(name string) *refusal {
 // notAdmitted is the refusal of a call by a limit.
 func notAdmitted(subject admission.Subject, r *admission.Refusal) *refusal {
 	switch r.Reason {
+	case admission.BreakerForced:
+		return &refusal{
+			status: http.StatusTooManyRequests, kind: insufficientQuota, code: "breaker_open",
+			title: "Breaker open", message: fmt.Sprintf("The breaker of tenant %s is forced open.", r.Tenant),
+			final: true,
+		}
 	case admission.RateLimited:
+		if r.Unit == limiterv1.InFlight {
+			return inFlight(r)
+		}
 		return &refusal{
 			status: http.StatusTooManyRequests, kind: rateLimitError, code: "rate_limit_exceeded",
 			title: "Rate limit exceeded",
@@ -216,6 +225,17 @@ func notAdmitted(subject admission.Subject, r *admission.Refusal) *refusal {
 	return outOfMoney(subject, r)
 }
 
+// inFlight is the refusal of a call while as many are in flight as may be. Nobody
+// knows when one of them ends; most do soon.
+func inFlight(r *admission.Refusal) *refusal {
+	return &refusal{
+		status: http.StatusTooManyRequests, kind: rateLimitError, code: "rate_limit_exceeded",
+		title:   "Rate limit exceeded",
+		message: fmt.Sprintf("As many calls are in flight as the rate limit %q per %s allows; one of them must end first.", r.Limit, scope(r.Per)),
+		limit:   &limit{Limit: r.Limit, Per: string(r.Per)}, retryAfter: time.Second,
+	}
+}
+
 // outOfMoney is the refusal of a call by a money limit. To try again does not help
 // before the period turns, which clients would not wait for.
 func outOfMoney(subject admission.Subject, r *admission.Refusal) *refusal {
@@ -227,7 +247,7 @@ func outOfMoney(subject admission.Subject, r *admission.Refusal) *refusal {
 			Amount: r.Amount.String(), Spent: r.Spent.String(), Held: r.Held.String(),
 		},
 	}
-	whose := "tenant " + subject.Tenant
+	whose := "tenant " + r.Tenant
 	if r.Per == limiterv1.PerUser {
 		whose = "user " + subject.User
 	}

@@ -128,6 +128,28 @@ func TestRefusals(t *testing.T) {
 				`"type":"urn:bursar:problem:rate-limit-exceeded","title":"Rate limit exceeded","status":429,"detail":"The rate limit \"tiers/gerente\" of requests per user has too little left; there is enough in 2.25s.",` +
 				`"limit":"tiers/gerente","per":"User"}`,
 		},
+		"too many in flight": {
+			change: func(d *door) {
+				document := dollarADay
+				document.Rates = []limiterv1.RateLimit{{Name: "tiers/in-flight", Per: limiterv1.PerUser, Unit: limiterv1.InFlight, Burst: 2}}
+				d.config.tenant = newTenant(d.t, document)
+				refusing(admission.AdmitReply{Refusing: 3, Debts: []int64{2}})(d)
+			},
+			wantStatus: 429, wantHeader: http.Header{"Retry-After": {"1"}},
+			wantBody: `{"error":{"message":"As many calls are in flight as the rate limit \"tiers/in-flight\" per user allows; one of them must end first.","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"},` +
+				`"type":"urn:bursar:problem:rate-limit-exceeded","title":"Rate limit exceeded","status":429,"detail":"As many calls are in flight as the rate limit \"tiers/in-flight\" per user allows; one of them must end first.",` +
+				`"limit":"tiers/in-flight","per":"User"}`,
+		},
+		"a parent's breaker is forced open": {
+			change: func(d *door) {
+				document := dollarADay
+				document.Ancestors = []limiterv1.Level{{Tenant: "group", TimeZone: "UTC", Forced: limiterv1.BreakerOpen}}
+				d.config.tenant = newTenant(d.t, document)
+			},
+			wantStatus: 429, wantHeader: http.Header{"X-Should-Retry": {"false"}},
+			wantBody: `{"error":{"message":"The breaker of tenant group is forced open.","type":"insufficient_quota","param":null,"code":"breaker_open"},` +
+				`"type":"urn:bursar:problem:breaker-open","title":"Breaker open","status":429,"detail":"The breaker of tenant group is forced open."}`,
+		},
 		"larger than a bucket": {
 			body:       `{"model":"mini","messages":[],"n":100,"max_tokens":100,"user":"` + strings.Repeat("x", 200_000) + `"}`,
 			change:     refusing(admission.AdmitReply{Refusing: 3, Debts: left(200_000, 20)}),
