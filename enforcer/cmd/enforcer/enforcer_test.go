@@ -34,19 +34,29 @@ func (w *world) rows(n int) map[string]row {
 	w.t.Helper()
 	var all map[string]row
 	eventually(w.t, fmt.Sprintf("the ledger has %d calls", n), func() bool {
-		found, err := w.ledger.Query(context.Background(),
-			`SELECT call_id, user_id, outcome, streamed, held_nanos, cost_nanos, overrun_nanos FROM ai_usage_logs`)
-		must(w.t, err)
-		rows, err := pgx.CollectRows(found, pgx.RowToStructByPos[row])
-		must(w.t, err)
-		all = map[string]row{}
-		for _, r := range rows {
-			all[r.CallID] = r
-		}
+		all = w.allRows()
 		return len(all) >= n
 	})
 	if len(all) != n {
 		w.t.Fatalf("the ledger has %d calls, want %d", len(all), n)
+	}
+	return all
+}
+
+// allRows are the rows that the ledger has now. None has another of the same call.
+func (w *world) allRows() map[string]row {
+	w.t.Helper()
+	found, err := w.ledger.Query(context.Background(),
+		`SELECT call_id, user_id, outcome, streamed, held_nanos, cost_nanos, overrun_nanos FROM ai_usage_logs`)
+	must(w.t, err)
+	rows, err := pgx.CollectRows(found, pgx.RowToStructByPos[row])
+	must(w.t, err)
+	all := map[string]row{}
+	for _, r := range rows {
+		if twice, ok := all[r.CallID]; ok {
+			w.t.Errorf("the ledger has a call twice: %+v and %+v", r, twice)
+		}
+		all[r.CallID] = r
 	}
 	return all
 }
@@ -67,6 +77,9 @@ func (w *world) remembered() (calls int64) {
 	for _, key := range keys {
 		n, err := w.redis.HLen(w.t.Context(), key).Result()
 		must(w.t, err)
+		if w.redis.HExists(w.t.Context(), key, limiterv1.FencedField).Val() {
+			n--
+		}
 		calls += n
 	}
 	return calls

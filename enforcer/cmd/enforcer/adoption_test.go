@@ -1,0 +1,315 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/enforcer/proxy"
+	"github.com/bursar-dev/bursar/hack/parts/ledgerdb"
+)
+
+// faultsVariable is how many enforcers `make faults` has killed.
+const faultsVariable = "BURSAR_FAULTS"
+
+// faults is how often something is to go wrong in a test.
+func faults(t *testing.T, few int) int {
+	t.Helper()
+	many := os.Getenv(faultsVariable)
+	if many == "" {
+		return few
+	}
+	n, err := strconv.Atoi(many)
+	must(t, err)
+	return n
+}
+
+// child is an enforcer in a process of its own.
+type child struct {
+	t       *testing.T
+	cmd     *exec.Cmd
+	address string
+	session string
+	client  *http.Client
+}
+
+// spawn starts an enforcer in a process of its own and waits until it serves calls.
+func (w *world) spawn() *child {
+	w.t.Helper()
+	cmd := exec.Command(os.Args[0],
+		"--listen-address", "127.0.0.1:0", "--health-address", "127.0.0.1:0", "--provider-credentials-dir", w.keys)
+	cmd.Env = append(os.Environ(), asEnforcer+"=yes", redisVariable+"="+w.redisURL, databaseVariable+"="+w.database.Enforcer)
+	stderr, err := cmd.StderrPipe()
+	must(w.t, err)
+	must(w.t, cmd.Start())
+	c := &child{t: w.t, cmd: cmd, client: &http.Client{Transport: &http.Transport{}}}
+	w.t.Cleanup(c.kill)
+	log := bufio.NewScanner(stderr)
+	for c.address == "" && log.Scan() {
+		var line struct{ Msg, Calls, Session string }
+		must(w.t, json.Unmarshal(log.Bytes(), &line))
+		if line.Msg == "enforcer serves" {
+			c.address, c.session = line.Calls, line.Session
+		}
+	}
+	go func() { _, _ = io.Copy(io.Discard, stderr) }() // lest the child wait for a reader
+	eventually(w.t, "the child is configured", func() bool {
+		request, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, "http://"+c.address+"/v1/models", nil)
+		must(w.t, err)
+		request.Header.Set("Authorization", "Bearer key-of-gerente-1")
+		got := do(c.client, request)
+		return got.status == http.StatusOK && strings.Contains(got.body, "penny")
+	})
+	return c
+}
+
+// kill ends the child at once.
+func (c *child) kill() {
+	c.client.CloseIdleConnections()
+	if c.cmd.ProcessState == nil {
+		_ = c.cmd.Process.Kill() // fails when it has ended
+		_ = c.cmd.Wait()         // says that it was killed
+	}
+}
+
+func (c *child) signal(signal os.Signal) {
+	c.t.Helper()
+	must(c.t, c.cmd.Process.Signal(signal))
+}
+
+func (c *child) request(body string) *http.Request {
+	return request(c.t, c.address, "gerente-1", body)
+}
+
+// awaitAdoption waits until nobody knows the sessions any more.
+func (w *world) awaitAdoption(sessions ...string) {
+	w.t.Helper()
+	eventually(w.t, "the dead are adopted", func() bool {
+		scores, err := w.redis.ZMScore(w.t.Context(), limiterv1.SessionsKey, sessions...).Result()
+		must(w.t, err)
+		for _, score := range scores {
+			if score != 0 {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// ownLedger gives the world a Postgres of its own, which can be stopped.
+func (w *world) ownLedger() (stop, start func()) {
+	w.t.Helper()
+	opts := ledgerdb.Options{Dir: w.t.TempDir()}
+	own, err := ledgerdb.Start(w.t.Context(), opts)
+	must(w.t, err)
+	opts.Port = own.Port()
+	w.database, err = own.NewDatabase(w.t.Context())
+	must(w.t, err)
+	w.t.Cleanup(func() { _ = own.Stop() })
+	w.ledger.Close()
+	w.ledger = w.connectLedger()
+	return func() {
+			w.t.Helper()
+			must(w.t, own.Crash())
+		}, func() {
+			w.t.Helper()
+			own, err = ledgerdb.Start(context.Background(), opts)
+			must(w.t, err)
+			w.ledger.Close()
+			w.ledger = w.connectLedger()
+		}
+}
+
+const held = `"stream":true,"max_completion_tokens":20`
+
+// TestKilled: an enforcer is killed while calls are open, others are settled, and
+// Postgres is away. The open ones are charged in full, all are in the ledger, once,
+// and nothing stays held.
+func TestKilled(t *testing.T) {
+	const open, settled = 3, 4
+	w := newWorld(t)
+	stopLedger, startLedger := w.ownLedger()
+	survivor := w.ready()
+	victim := w.spawn()
+	stopLedger()
+	for range settled {
+		if got := do(victim.client, victim.request(chat("gpt-4o-mini", "[[output=1]]"))); got.status != 200 {
+			t.Fatalf("without Postgres: %d %s", got.status, got.body)
+		}
+	}
+	ids := map[string]bool{}
+	for range open {
+		stream, err := openCall(victim, chat("gpt-4o", "[[output=9 hold=4]]", held))
+		must(t, err)
+		defer stream.hangUp()
+		ids[stream.header.Get(proxy.CallIDHeader)] = true
+	}
+	eventually(t, "the provider holds the streams", func() bool { return w.provider.Held() == open })
+	victim.kill()
+	startLedger()
+	rows := w.rows(open + settled)
+	for id, r := range rows {
+		if want := map[bool]string{true: "ChargedHold", false: "Settled"}[ids[id]]; r.Outcome != want || ids[id] && r.Cost != r.Held {
+			t.Errorf("call %s: %+v, want %s", id, r, want)
+		}
+	}
+	w.awaitAdoption(victim.session)
+	w.atRest(rows)
+	if live := w.redis.ZCard(t.Context(), limiterv1.SessionsKey).Val(); live != 1 {
+		t.Errorf("%d sessions, want the survivor's alone", live)
+	}
+	must(t, survivor.shutDown())
+	w.ledger.Close()
+}
+
+func openCall(c *child, body string) (*opened, error) {
+	return open(c.client, c.request(body)) //nolint:bodyclose // who reads the answer closes it
+}
+
+// TestSlept: an enforcer that slept for longer than a session lives, with a call
+// open and another settled and not in the ledger, finds itself declared dead. What
+// it does of the past has no effect, and it goes on as another session.
+func TestSlept(t *testing.T) {
+	w := newWorld(t)
+	stopLedger, startLedger := w.ownLedger()
+	survivor := w.ready()
+	sleeper := w.spawn()
+	stopLedger()
+	if got := do(sleeper.client, sleeper.request(chat("gpt-4o-mini", "[[output=1]]"))); got.status != 200 {
+		t.Fatalf("without Postgres: %d %s", got.status, got.body)
+	}
+	stream, err := openCall(sleeper, chat("gpt-4o", "[[output=9 hold=4]]", held))
+	must(t, err)
+	eventually(t, "the provider holds the stream", func() bool { return w.provider.Held() == 1 })
+	sleeper.signal(syscall.SIGSTOP)
+	startLedger()
+	w.awaitAdoption(sleeper.session)
+	before := w.rows(2)
+	w.addsUp(before)
+
+	sleeper.signal(syscall.SIGCONT)
+	w.provider.Release()
+	if got := stream.read(); got.err != nil || !strings.HasSuffix(got.body, "data: [DONE]\n\n") {
+		t.Errorf("the stream: %s %v", got.body, got.err)
+	}
+	eventually(t, "the sleeper admits calls as another session", func() bool {
+		return do(sleeper.client, sleeper.request(chat("gpt-4o-mini", "[[output=1]]"))).status == 200
+	})
+	rows := w.rows(3)
+	for id, r := range before {
+		if rows[id] != r {
+			t.Errorf("call %s: %+v, was %+v before the sleeper awoke", id, rows[id], r)
+		}
+	}
+	if open := rows[stream.header.Get(proxy.CallIDHeader)]; open.Outcome != "ChargedHold" || open.Cost != open.Held {
+		t.Errorf("the call that was open: %+v, want it charged in full", open)
+	}
+	w.atRest(rows)
+	sessions := w.redis.ZRange(t.Context(), limiterv1.SessionsKey, 0, -1).Val()
+	if len(sessions) != 2 || strings.Contains(strings.Join(sessions, " "), sleeper.session) {
+		t.Errorf("sessions %v, want the survivor's and another than %s", sessions, sleeper.session)
+	}
+	sleeper.signal(syscall.SIGTERM)
+	if err := sleeper.cmd.Wait(); err != nil {
+		t.Errorf("the sleeper ends with %v", err)
+	}
+	must(t, survivor.shutDown())
+	w.ledger.Close()
+}
+
+// TestKilledAtRandom: enforcers are killed one after the other under load. Every
+// call that a client got an answer to is in the ledger, once; counters are what the
+// ledger adds up to; nothing is held, and no call counts as in flight.
+func TestKilledAtRandom(t *testing.T) {
+	kills := faults(t, 5)
+	w := newWorld(t)
+	tenant := acme
+	tenant.Money = []limiterv1.MoneyLimit{
+		{Name: "yearly", Per: limiterv1.PerTenant, Period: period.Year, Amount: 1000 * money.USD},
+		{Name: "each-user", Per: limiterv1.PerUser, Period: period.Year, Amount: 1000 * money.USD},
+	}
+	inFlight := limiterv1.RateLimit{Name: "flight/all", Per: limiterv1.PerTenant, Unit: limiterv1.InFlight, Burst: 1000}
+	tenant.Rates = []limiterv1.RateLimit{inFlight}
+	_, err := w.put(tenant, keyOf("gerente-1", "gerente"), w.fake())
+	must(t, err)
+	survivors := []*running{w.start(), w.start()}
+
+	begin := time.Now()
+	var (
+		sessions []string
+		answered sync.Map
+		dying    sync.WaitGroup
+	)
+	for range kills {
+		victim := w.spawn()
+		sessions = append(sessions, victim.session)
+		ctx, stop := context.WithCancel(t.Context())
+		var load sync.WaitGroup
+		for i := range 4 {
+			load.Go(func() {
+				for ctx.Err() == nil {
+					body := chat("gpt-4o", "[[output=9 delay=5ms]]", held)
+					if i == 0 {
+						body = chat("penny", "one")
+					}
+					if got := do(victim.client, victim.request(body)); got.status == 200 {
+						answered.Store(got.header.Get(proxy.CallIDHeader), true)
+					}
+				}
+			})
+		}
+		dying.Go(func() {
+			time.Sleep(time.Duration(rand.Int64N(int64(500 * time.Millisecond)))) // when it dies is what is tried
+			victim.kill()
+			stop()
+			load.Wait()
+		})
+		if len(sessions)%2 == 0 { // two at a time
+			dying.Wait()
+		}
+	}
+	dying.Wait()
+	killed := time.Now()
+	w.awaitAdoption(sessions...)
+	adopted := time.Since(killed)
+	rows := w.allRows()
+	missing, charged := 0, 0
+	answered.Range(func(id, _ any) bool {
+		if _, ok := rows[id.(string)]; !ok {
+			missing++
+		}
+		return true
+	})
+	for _, r := range rows {
+		if r.Outcome == "ChargedHold" {
+			charged++
+		}
+	}
+	if missing > 0 || charged == 0 {
+		t.Errorf("%d calls that were answered are not in the ledger, %d were charged in full", missing, charged)
+	}
+	w.atRest(rows)
+	raw, err := w.redis.HGet(t.Context(), limiterv1.TenantCountersKey("acme", "acme"), limiterv1.RateField(inFlight)).Result()
+	if must(t, err); strings.Trim(raw[:8], "\x00") != "" {
+		t.Errorf("calls count as in flight: %x", raw)
+	}
+	t.Logf("%d enforcers killed within %s: %d calls in the ledger, %d of them charged in full; all adopted %s after the last",
+		kills, killed.Sub(begin).Round(time.Millisecond), len(rows), charged, adopted.Round(time.Millisecond))
+	for _, s := range survivors {
+		must(t, s.shutDown())
+	}
+}
