@@ -47,54 +47,30 @@ local TENANT, USER = 2, 3
 local own = redis.call('HMGET', KEYS[1], id, 'fenced')
 if own[2] then return { 'fenced', now } end
 
--- Each key's share of the fields, and what they hold.
-local money, buckets, first, values, changes = {}, {}, {}, {}, {}
-local n, field = 6, 5
-for key = TENANT, #KEYS do
-  money[key], buckets[key], first[key], changes[key] = numbers[n], numbers[n + 1], field, {}
-  local last = field + money[key] + buckets[key] - 1
-  if key ~= USER then
-    values[key] = redis.call('HMGET', KEYS[key], 'epoch', unpack(ARGV, field, last))
-    if table.remove(values[key], 1) ~= epoch then return { 'closed', now } end
-  elseif last >= field then
-    values[key] = redis.call('HMGET', KEYS[key], unpack(ARGV, field, last))
-  end
-  n, field = n + 2, last + 1
-end
-local MONEY, BUCKETS = n, n -- where their numbers begin
-for key = TENANT, #KEYS do BUCKETS = BUCKETS + 5 * money[key] end
-
-local function change(key, i, value)
-  local list = changes[key]
-  list[#list + 1] = ARGV[first[key] + i - 1]
-  list[#list + 1] = value
-end
-
--- The debts come first, as every answer tells them.
-local debts, ats = {}, {}
-n = BUCKETS
-for key = TENANT, #KEYS do
-  for i = money[key] + 1, money[key] + buckets[key] do
-    debts[#debts + 1], ats[#ats + 1] = bucket_debt(values[key][i], now, numbers[n + 1])
-    n = n + 3
-  end
-end
-
--- A call that was admitted before is admitted: the first answer stands.
-if own[1] then
-  local _, admitted_at = struct.unpack('<dd', own[1], 2)
-  return { 'admitted', now, admitted_at, 0, 0, 0, unpack(debts) }
-end
-
+-- What the answer tells of the limits.
 local asked, refusing, refusing_spent, refusing_held = 0, 0, 0, 0
+local debts, after, taken = {}, {}, {}
+-- What is to be written to each key: field, value, field, value...
+local values, changes = {}, {}
+
+-- Money, key by key.
 local reached = false
-n = MONEY
+local counts, n, field = 6, 6 + 2 * (#KEYS - 1), 5
 for key = TENANT, #KEYS do
-  for i = 1, money[key] do
+  local money, buckets = numbers[counts], numbers[counts + 1]
+  local stored
+  if key ~= USER then
+    stored = redis.call('HMGET', KEYS[key], 'epoch', unpack(ARGV, field, field + money + buckets - 1))
+    if stored[1] ~= epoch then return { 'closed', now } end
+  elseif money + buckets > 0 then
+    stored = redis.call('HMGET', KEYS[key], 'epoch', unpack(ARGV, field, field + money + buckets - 1))
+  end
+  local change = {}
+  for i = 1, money do
     local amount, trip, downgrade = numbers[n], numbers[n + 1], numbers[n + 2]
     local start, finish = numbers[n + 3], numbers[n + 4]
     n, asked = n + 5, asked + 1
-    local raw = values[key][i]
+    local raw = stored[i + 1]
     -- Where a failover has set the clock back, time goes on from what was seen.
     local seen = math.max(now, raw and struct.unpack('<d', raw) or 0)
     if seen < start or seen >= finish then return { 'turned', seen } end
@@ -103,25 +79,39 @@ for key = TENANT, #KEYS do
     if refusing == 0 and (spent >= trip or spent + held + bound > amount) then
       refusing, refusing_spent, refusing_held = asked, spent, held
     end
-    change(key, i, struct.pack(COUNTER, c_start, c_finish, spent, held + bound, e_start, e_spent, e_held))
+    change[2 * i - 1] = ARGV[field + i - 1]
+    change[2 * i] = struct.pack(COUNTER, c_start, c_finish, spent, held + bound, e_start, e_spent, e_held)
   end
+  values[key], changes[key] = stored, change
+  counts, field = counts + 2, field + money + buckets
 end
-if reached ~= downgraded then return { 'rung', now } end
+if reached ~= downgraded and not own[1] then return { 'rung', now } end
 
-local after, taken, b = {}, {}, 0
-n = BUCKETS
+-- Then the buckets, key by key.
+counts, field = 6, 5
+local b = 0
 for key = TENANT, #KEYS do
-  for i = money[key] + 1, money[key] + buckets[key] do
-    b, asked = b + 1, asked + 1
-    local capacity, need = numbers[n], numbers[n + 2]
-    n = n + 3
-    after[b], taken[b] = debts[b] + need, 1
-    if after[b] > capacity then
+  local money, buckets = numbers[counts], numbers[counts + 1]
+  local change = changes[key]
+  for i = money + 1, money + buckets do
+    local capacity, refill, need = numbers[n], numbers[n + 1], numbers[n + 2]
+    n, asked, b = n + 3, asked + 1, b + 1
+    local debt, at = bucket_debt(values[key][i + 1], now, refill)
+    debts[b], after[b], taken[b] = debt, debt + need, 1
+    if debt + need > capacity then
       if refusing == 0 then refusing = asked end
-      after[b], taken[b] = debts[b], 0
+      after[b], taken[b] = debt, 0
     end
-    change(key, i, struct.pack(BUCKET, after[b], ats[b]))
+    change[2 * i - 1] = ARGV[field + i - 1]
+    change[2 * i] = struct.pack(BUCKET, after[b], at)
   end
+  counts, field = counts + 2, field + money + buckets
+end
+
+-- A call that was admitted before is admitted: the first answer stands.
+if own[1] then
+  local _, admitted_at = struct.unpack('<dd', own[1], 2)
+  return { 'admitted', now, admitted_at, 0, 0, 0, unpack(debts) }
 end
 if refusing > 0 and not shadow then
   return { 'refused', now, 0, refusing, refusing_spent, refusing_held, unpack(debts) }

@@ -37,21 +37,17 @@ local record = own[1]
 if own[2] and not adopting then return 'fenced' end
 if record and string.sub(record, 1, 1) == 'S' then return 'repeated' end
 
-local money, buckets, rungs, first, values = {}, {}, {}, {}, {}
-local n, field = 3, 7
+local stored = {}
+local counts, field = 3, 7
 for key = TENANT, #KEYS do
-  money[key], buckets[key], rungs[key], first[key] = numbers[n], numbers[n + 1], numbers[n + 2], field
-  local last = field + money[key] + buckets[key] - 1
-  if key ~= USER then
-    values[key] = redis.call('HMGET', KEYS[key], 'epoch', unpack(ARGV, field, last))
-    if table.remove(values[key], 1) ~= epoch then return 'closed' end
-  elseif last >= field then
-    values[key] = redis.call('HMGET', KEYS[key], unpack(ARGV, field, last))
+  local fields = numbers[counts] + numbers[counts + 1]
+  if key ~= USER or fields > 0 then
+    stored[key] = redis.call('HMGET', KEYS[key], 'epoch', unpack(ARGV, field, field + fields - 1))
   end
-  n, field = n + 3, last + 1
+  if key ~= USER and stored[key][1] ~= epoch then return 'closed' end
+  counts, field = counts + 3, field + fields
 end
 
-if not record and adopting then return 'unknown' end
 if not record then
   -- An admission that is still on its way must find that its call has ended.
   redis.call('HSET', KEYS[1], id, 'S' .. struct.pack('<dd', cost, now) .. entry)
@@ -80,25 +76,28 @@ local function give_back(raw, refill, unused)
   return struct.pack(BUCKET, math.max(0, debt - unused), at)
 end
 
-local bucket = n
-for key = TENANT, #KEYS do bucket = bucket + money[key] * rungs[key] end
+local rung, bucket = counts, counts -- where the numbers of rungs and of buckets begin
+for c = 3, counts - 1, 3 do bucket = bucket + numbers[c] * numbers[c + 2] end
+counts, field = 3, 7
 for key = TENANT, #KEYS do
+  local money, buckets, rungs = numbers[counts], numbers[counts + 1], numbers[counts + 2]
   local changes = {}
-  for i = 1, money[key] + buckets[key] do
-    local value = values[key][i]
-    if i <= money[key] then
-      value = value and post(value, n, n + rungs[key] - 1)
-      n = n + rungs[key]
+  for i = 1, money + buckets do
+    local value = stored[key][i + 1]
+    if i <= money then
+      value = value and post(value, rung, rung + rungs - 1)
+      rung = rung + rungs
     else
       value = value and give_back(value, numbers[bucket], numbers[bucket + 1])
       bucket = bucket + 2
     end
     if value then -- else a counter that was forgotten, or a bucket without debt
-      changes[#changes + 1] = ARGV[first[key] + i - 1]
+      changes[#changes + 1] = ARGV[field + i - 1]
       changes[#changes + 1] = value
     end
   end
   if #changes > 0 then redis.call('HSET', KEYS[key], unpack(changes)) end
+  counts, field = counts + 3, field + money + buckets
 end
 redis.call('HSET', KEYS[1], id, 'S' .. struct.pack('<dd', cost, admitted_at) .. entry)
 if crossed then redis.call('PUBLISH', ARGV[3], ARGV[4]) end
