@@ -27,6 +27,13 @@ type Amount string
 // +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be lower-case letters, digits and hyphens, such as \"gerente\""
 type Tier string
 
+// ModelName is the name of a model, as callers ask for it.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=128
+// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9][A-Za-z0-9._:/@-]*$')",message="must be a model name such as \"gpt-4o-mini\": letters, digits and . _ : / @ -"
+type ModelName string
+
 // Scope says whether a limit counts a whole tenant together or each user apart.
 //
 // +kubebuilder:validation:Enum=Tenant;User

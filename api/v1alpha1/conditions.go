@@ -18,6 +18,7 @@ const (
 // Reasons of ConditionReady.
 const (
 	ReasonEnforced    = "Enforced"
+	ReasonShadow      = "Shadow"
 	ReasonNotEnforced = "NotEnforced"
 	ReasonExpired     = "Expired"
 )
@@ -30,6 +31,10 @@ const (
 	ReasonNamespaceNotDelegated = "NamespaceNotDelegated"
 	ReasonTargetNotFound        = "TargetNotFound"
 	ReasonTargetNotAccepted     = "TargetNotAccepted"
+	ReasonParentNotFound        = "ParentNotFound"
+	ReasonParentNotAccepted     = "ParentNotAccepted"
+	ReasonParentCycle           = "ParentCycle"
+	ReasonParentTooDeep         = "ParentTooDeep"
 )
 
 // Reasons of ConditionProgrammed.
@@ -45,15 +50,20 @@ const (
 const (
 	ReasonBelowTripRung   = "BelowTripRung"
 	ReasonTripRungReached = "TripRungReached"
+	ReasonForced          = "Forced"
 	ReasonUnknown         = "Unknown"
 )
 
 // Reasons of Events.
 const (
-	EventAccepted      = "Accepted"
-	EventRejected      = "Rejected"
-	EventProgrammed    = "Programmed"
-	EventBudgetWarning = "BudgetWarning"
-	EventBreakerOpened = "BreakerOpened"
-	EventBreakerClosed = "BreakerClosed"
+	EventAccepted         = "Accepted"
+	EventRejected         = "Rejected"
+	EventProgrammed       = "Programmed"
+	EventBudgetWarning    = "BudgetWarning"
+	EventBudgetDowngraded = "BudgetDowngraded"
+	EventLimitTripped     = "LimitTripped"
+	EventBreakerOpened    = "BreakerOpened"
+	EventBreakerClosed    = "BreakerClosed"
+	EventBreakerForced    = "BreakerForced"
+	EventBreakerReleased  = "BreakerReleased"
 )

@@ -69,9 +69,12 @@ type TargetRef struct {
 }
 
 // RateLimit is a token bucket: it holds up to burst units, each call takes what
-// it needs, and it refills steadily with requests or tokens units per window.
+// it needs, and it refills steadily with requests or tokens units per window. Of
+// concurrent, it holds that many, and each call gives its one back when it ends.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.requests) != has(self.tokens)",message="must set exactly one of requests and tokens"
+// +kubebuilder:validation:XValidation:rule="[has(self.requests), has(self.tokens), has(self.concurrent)].filter(set, set).size() == 1",message="must set exactly one of requests, tokens and concurrent"
+// +kubebuilder:validation:XValidation:rule="has(self.window) != has(self.concurrent)",message="must set window with requests or tokens, and not with concurrent"
+// +kubebuilder:validation:XValidation:rule="!has(self.burst) || !has(self.concurrent)",message="must not set burst with concurrent, which is the most there may be at once"
 // +kubebuilder:validation:XValidation:rule="!has(self.tiers) || self.tiers.size() == 0 || self.per == 'User'",message="tiers needs per: User: tiers are roles of users"
 type RateLimit struct {
 	// name tells the limit from the others of the policy.
@@ -85,6 +88,12 @@ type RateLimit struct {
 	// +listType=set
 	// +optional
 	Tiers []Tier `json:"tiers,omitempty"`
+	// models are the models whose calls the limit applies to, by the names in their
+	// ModelProviders; none means all.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=set
+	// +optional
+	Models []ModelName `json:"models,omitempty"`
 	// per says whether the bucket is one for the whole tenant or one for each user.
 	// +required
 	Per Scope `json:"per"`
@@ -98,6 +107,11 @@ type RateLimit struct {
 	// +kubebuilder:validation:Maximum=100000000
 	// +optional
 	Tokens *int64 `json:"tokens,omitempty"`
+	// concurrent is how many calls may be in flight at once: admitted and not ended.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000
+	// +optional
+	Concurrent *int64 `json:"concurrent,omitempty"`
 	// burst is how many units may be taken at once after a pause. It defaults to
 	// the number per window.
 	// +kubebuilder:validation:Minimum=1
@@ -105,11 +119,12 @@ type RateLimit struct {
 	// +optional
 	Burst *int64 `json:"burst,omitempty"`
 	// window is the time in which an empty bucket takes in requests or tokens
-	// units, between 1s and 24h.
+	// units, between 1s and 24h. It is required with either, and goes with nothing
+	// else.
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+(ms|s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('24h')",message="must be a duration between 1s and 24h, such as \"1m\""
-	// +required
-	Window string `json:"window"`
+	// +optional
+	Window string `json:"window,omitempty"`
 }
 
 // RateLimitPolicyStatus is the observed state of a RateLimitPolicy.

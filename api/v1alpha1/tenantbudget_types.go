@@ -13,7 +13,8 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Spent",type=string,JSONPath=`.status.nearest.spent`,description="US dollars spent of that limit"
 // +kubebuilder:printcolumn:name="Amount",type=string,JSONPath=`.status.nearest.amount`,description="US dollars of that limit"
 // +kubebuilder:printcolumn:name="Used",type=string,JSONPath=`.status.nearest.used`
-// +kubebuilder:printcolumn:name="Breaker",type=string,JSONPath=`.status.breaker.state`
+// +kubebuilder:printcolumn:name="Breaker",type=string,JSONPath=`.status.breaker.summary`
+// +kubebuilder:printcolumn:name="Enforcement",type=string,JSONPath=`.spec.enforcement`
 // +kubebuilder:printcolumn:name="Programmed",type=string,JSONPath=`.status.conditions[?(@.type=="Programmed")].status`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
@@ -43,6 +44,8 @@ type TenantBudgetList struct {
 }
 
 // TenantBudgetSpec is what a tenant may spend.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.parentRef) == has(oldSelf.parentRef) && (!has(self.parentRef) || self.parentRef == oldSelf.parentRef)",message="cannot be changed: it decides where the tenant's counters are kept, and others would begin at zero",fieldPath=".parentRef"
 type TenantBudgetSpec struct {
 	// tenant is the name of the organisation that pays. It is unique in the
 	// cluster, cannot be changed, and must equal the namespace unless that is
@@ -53,6 +56,13 @@ type TenantBudgetSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="cannot be changed: create another TenantBudget for another tenant"
 	// +required
 	Tenant string `json:"tenant"`
+
+	// parentRef names the TenantBudget of which this tenant is a part, such as that
+	// of the company of a department. What the tenant spends counts against the
+	// per: Tenant limits of its parent too, and of its parent's parent, and so on;
+	// their ladders and breakers hold for it. It cannot be changed.
+	// +optional
+	ParentRef *ParentRef `json:"parentRef,omitempty"`
 
 	// timeZone is the IANA name of the zone whose calendar the periods follow,
 	// such as "America/Argentina/Buenos_Aires".
@@ -67,7 +77,7 @@ type TenantBudgetSpec struct {
 	// fits into every one of them; the first that it does not fit refuses it.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
-	// +kubebuilder:validation:XValidation:rule="self.all(limit, self.filter(other, other.period == limit.period && other.per == limit.per).size() == 1)",message="must not have two limits with the same period and per: the smaller alone would count"
+	// +kubebuilder:validation:XValidation:rule="self.all(limit, self.filter(other, other.period == limit.period && other.per == limit.per && (has(other.tiers) ? other.tiers : []) == (has(limit.tiers) ? limit.tiers : []) && (has(other.models) ? other.models : []) == (has(limit.models) ? limit.models : [])).size() == 1)",message="must not have two limits with the same period, per, tiers and models: the smaller alone would count"
 	// +listType=map
 	// +listMapKey=name
 	// +required
@@ -75,16 +85,77 @@ type TenantBudgetSpec struct {
 
 	// ladder is what happens as a limit is used up. The rungs apply to every
 	// limit of the tenant: one of per: Tenant trips the breaker of the tenant, one
-	// of per: User stops that user alone. An empty list means that nothing happens
+	// of per: User stops that user alone, and one with tiers or models stops the
+	// calls that count against it alone. An empty list means that nothing happens
 	// before the limit itself is reached.
 	// +kubebuilder:default={{atPercent:80,action:Warn},{atPercent:90,action:Trip}}
 	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:XValidation:rule="self.all(rung, self.filter(other, other.atPercent == rung.atPercent).size() == 1)",message="must not have two rungs at the same atPercent"
 	// +kubebuilder:validation:XValidation:rule="self.filter(rung, rung.action == 'Trip').size() <= 1",message="must have at most one rung with action Trip"
+	// +kubebuilder:validation:XValidation:rule="self.filter(rung, rung.action == 'Downgrade').size() <= 1",message="must have at most one rung with action Downgrade"
+	// +kubebuilder:validation:XValidation:rule="self.all(rung, rung.action != 'Downgrade' || self.all(other, other.action != 'Trip' || rung.atPercent < other.atPercent))",message="must have the rung with action Downgrade below the one with action Trip: from there on no call is admitted"
 	// +listType=atomic
 	// +optional
 	Ladder []Rung `json:"ladder"`
+
+	// breaker overrides the tenant's breaker.
+	// +optional
+	Breaker *Breaker `json:"breaker,omitempty"`
+
+	// enforcement is Enforce, or Shadow: then calls of the tenant are decided on,
+	// counted and recorded as ever, and none is refused, by whichever limit, of the
+	// tenant or of its parents. The calls of other tenants, of which this one is
+	// the parent, go by their own enforcement.
+	// +kubebuilder:default=Enforce
+	// +optional
+	Enforcement Enforcement `json:"enforcement,omitempty"`
+
+	// assumedOutputTokens is how much output a call may have that names no bound
+	// of its own: it is written into the call, where it is less than the model's
+	// maxOutputTokens. Less money is held for such calls then, and more of them
+	// fit into a limit at a time. Absent means maxOutputTokens.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10000000
+	// +optional
+	AssumedOutputTokens *int64 `json:"assumedOutputTokens,omitempty"`
 }
+
+// ParentRef names the TenantBudget that a tenant is a part of.
+type ParentRef struct {
+	// name is the parent's name.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	Name string `json:"name"`
+	// namespace is the parent's namespace. It defaults to that of the budget.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +optional
+	Namespace string `json:"namespace,omitempty"`
+}
+
+// Breaker overrides the breaker of a tenant.
+type Breaker struct {
+	// forced holds the breaker Open, so that all paid calls of the tenant and of
+	// the tenants below it are refused, or Closed, so that the Trip rung does not
+	// open it; the limits themselves hold all the same. Absent leaves the breaker
+	// to the ladder.
+	// +optional
+	Forced BreakerState `json:"forced,omitempty"`
+}
+
+// Enforcement says what becomes of a refusal.
+//
+// +kubebuilder:validation:Enum=Enforce;Shadow
+type Enforcement string
+
+// The kinds of enforcement.
+const (
+	// EnforcementEnforce refuses.
+	EnforcementEnforce Enforcement = "Enforce"
+	// EnforcementShadow decides, counts and records, and never refuses.
+	EnforcementShadow Enforcement = "Shadow"
+)
 
 // MoneyLimit is an amount of money that may be spent in each period.
 type MoneyLimit struct {
@@ -94,8 +165,12 @@ type MoneyLimit struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be lower-case letters, digits and hyphens, such as \"daily\""
 	// +required
 	Name string `json:"name"`
-	// period is how often the amount becomes available anew.
-	// +kubebuilder:validation:Enum=Minute;Hour;Day;Week;Month;Quarter;Year
+	// period is how often the amount becomes available anew: one of Minute, Hour,
+	// Day, Week, Month, Quarter and Year, or a fixed window between 1s and 24h, such
+	// as "5m". Minutes, hours and windows begin at multiples of their length since
+	// 1970 in UTC; the others follow the calendar of timeZone.
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self in ['Minute', 'Hour', 'Day', 'Week', 'Month', 'Quarter', 'Year'] || (self.matches('^([0-9]+(s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('24h'))",message="must be Minute, Hour, Day, Week, Month, Quarter or Year, or a window of whole seconds between 1s and 24h, such as \"5m\""
 	// +required
 	Period string `json:"period"`
 	// amount is how much may be spent in each period, in US dollars.
@@ -105,23 +180,39 @@ type MoneyLimit struct {
 	// +kubebuilder:default=Tenant
 	// +optional
 	Per Scope `json:"per,omitempty"`
+	// tiers are the tiers of users whose calls count against the limit; none means
+	// all.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=set
+	// +optional
+	Tiers []Tier `json:"tiers,omitempty"`
+	// models are the models whose calls count against the limit, by the names in
+	// their ModelProviders; none means all.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=set
+	// +optional
+	Models []ModelName `json:"models,omitempty"`
 }
 
 // Action is what happens at a rung of the ladder.
 //
-// +kubebuilder:validation:Enum=Warn;Trip
+// +kubebuilder:validation:Enum=Warn;Downgrade;Trip
 type Action string
 
 // The actions of a rung.
 const (
 	// ActionWarn raises an Event; calls go on.
 	ActionWarn Action = "Warn"
+	// ActionDowngrade makes calls of a model calls of a cheaper one.
+	ActionDowngrade Action = "Downgrade"
 	// ActionTrip opens the breaker: no further paid call is admitted until the
 	// period turns or the limit is raised.
 	ActionTrip Action = "Trip"
 )
 
 // Rung is what happens when a limit is used up to a percentage.
+//
+// +kubebuilder:validation:XValidation:rule="(self.action == 'Downgrade') == (has(self.models) && self.models.size() > 0)",message="must have models with action Downgrade, and with no other"
 type Rung struct {
 	// atPercent is the share of the limit's amount, in per cent of what is spent,
 	// at which the rung is reached.
@@ -132,6 +223,24 @@ type Rung struct {
 	// action is what happens at the rung.
 	// +required
 	Action Action `json:"action"`
+	// models are, of Downgrade, the models that are replaced, and by which.
+	// +kubebuilder:validation:MaxItems=64
+	// +listType=map
+	// +listMapKey=from
+	// +optional
+	Models []Replacement `json:"models,omitempty"`
+}
+
+// Replacement is a model that calls are made of in the place of another.
+//
+// +kubebuilder:validation:XValidation:rule="self.from != self.to",message="must not replace a model by itself"
+type Replacement struct {
+	// from is the model that is asked for.
+	// +required
+	From ModelName `json:"from"`
+	// to is the model that is called in its place.
+	// +required
+	To ModelName `json:"to"`
 }
 
 // TenantBudgetStatus is the observed state of a TenantBudget.
@@ -198,6 +307,18 @@ const (
 type BreakerStatus struct {
 	// state is Open while the tenant's paid calls are refused.
 	State BreakerState `json:"state"`
+	// summary is the state, and whose doing it is, for the columns of kubectl get:
+	// such as "Open (forced)" or "Open (parent)".
+	// +optional
+	Summary string `json:"summary,omitempty"`
+	// forced is true while the spec of the tenant, or of one that it is a part of,
+	// decides the state.
+	// +optional
+	Forced bool `json:"forced,omitempty"`
+	// tenant is the tenant above this one whose breaker it is; absent when it is
+	// the tenant's own.
+	// +optional
+	Tenant string `json:"tenant,omitempty"`
 	// limit is the name of the limit that opened the breaker.
 	// +optional
 	Limit string `json:"limit,omitempty"`

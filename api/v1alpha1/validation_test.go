@@ -54,6 +54,28 @@ func amount(a v1alpha1.Amount) client.Object {
 	return budget(func(s *v1alpha1.TenantBudgetSpec) { s.Limits[0].Amount = a })
 }
 
+func limit(change func(*v1alpha1.MoneyLimit)) client.Object {
+	return budget(func(s *v1alpha1.TenantBudgetSpec) { change(&s.Limits[0]) })
+}
+
+func period(kind string) client.Object {
+	return limit(func(l *v1alpha1.MoneyLimit) { l.Period = kind })
+}
+
+// twoLimits are two limits that differ in name and amount, and in what is changed.
+func twoLimits(change func(a, b *v1alpha1.MoneyLimit)) client.Object {
+	return budget(func(s *v1alpha1.TenantBudgetSpec) {
+		s.Limits = append(s.Limits, v1alpha1.MoneyLimit{Name: "another", Period: "Day", Amount: "6.00"})
+		change(&s.Limits[0], &s.Limits[1])
+	})
+}
+
+func ladder(rungs ...v1alpha1.Rung) client.Object {
+	return budget(func(s *v1alpha1.TenantBudgetSpec) { s.Ladder = rungs })
+}
+
+var cheaper = []v1alpha1.Replacement{{From: "gpt-4o", To: "gpt-4o-mini"}}
+
 func policy(change func(*v1alpha1.RateLimitPolicySpec)) client.Object {
 	p := &v1alpha1.RateLimitPolicy{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "it"},
@@ -70,6 +92,13 @@ func policy(change func(*v1alpha1.RateLimitPolicySpec)) client.Object {
 
 func rate(change func(*v1alpha1.RateLimit)) client.Object {
 	return policy(func(s *v1alpha1.RateLimitPolicySpec) { change(&s.Limits[0]) })
+}
+
+func concurrent(change func(*v1alpha1.RateLimit)) client.Object {
+	return rate(func(r *v1alpha1.RateLimit) {
+		r.Requests, r.Window, r.Concurrent = nil, "", ptr.To[int64](2)
+		change(r)
+	})
 }
 
 func provider(change func(*v1alpha1.ModelProviderSpec)) client.Object {
@@ -150,7 +179,34 @@ var _ = DescribeTable("refuses",
 	Entry("a limit's name with a dot", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Limits[0].Name = "a.b" }),
 		"spec.limits[0].name", "must be lower-case letters, digits and hyphens"),
 	Entry("a period that does not exist", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Limits[0].Period = "Fortnight" }),
-		"spec.limits[0].period", "Unsupported value"),
+		"spec.limits[0].period", "must be Minute, Hour,"),
+	Entry("a window as a period that is too short", period("0s"), "spec.limits[0].period", "between 1s and 24h"),
+	Entry("a window as a period that is too long", period("24h1s"), "spec.limits[0].period", "between 1s and 24h"),
+	Entry("a window as a period that is not whole seconds", period("1500ms"), "spec.limits[0].period", "whole seconds"),
+	Entry("a window as a period with a fraction", period("1.5m"), "spec.limits[0].period", "whole seconds"),
+	Entry("a window as a period without a unit", period("60"), "spec.limits[0].period", "such as \"5m\""),
+	Entry("a window as a period into the past", period("-5m"), "spec.limits[0].period", "such as \"5m\""),
+	Entry("a window as a period longer than can be said", period("99999999999999h"), "spec.limits[0].period", ""),
+	Entry("two limits that count the same", twoLimits(func(a, b *v1alpha1.MoneyLimit) {}),
+		"spec.limits", "must not have two limits with the same period, per, tiers and models"),
+	Entry("two limits that count the same window", twoLimits(func(a, b *v1alpha1.MoneyLimit) { a.Period, b.Period = "5m", "5m" }),
+		"spec.limits", "must not have two limits with the same period, per, tiers and models"),
+	Entry("two limits that count the same tiers and models, in whatever order", twoLimits(func(a, b *v1alpha1.MoneyLimit) {
+		a.Tiers, b.Tiers = []v1alpha1.Tier{"gerente", "empleado"}, []v1alpha1.Tier{"empleado", "gerente"}
+		a.Models, b.Models = []v1alpha1.ModelName{"gpt-4o", "o1"}, []v1alpha1.ModelName{"o1", "gpt-4o"}
+	}), "spec.limits", "must not have two limits with the same period, per, tiers and models"),
+	Entry("a money limit's tier twice", limit(func(l *v1alpha1.MoneyLimit) { l.Tiers = []v1alpha1.Tier{"gerente", "gerente"} }),
+		"spec.limits[0].tiers[1]", "Duplicate value"),
+	Entry("a money limit's model that cannot be", limit(func(l *v1alpha1.MoneyLimit) { l.Models = []v1alpha1.ModelName{"gpt 4o"} }),
+		"spec.limits[0].models[0]", "must be a model name"),
+	Entry("a parent without a name", budget(func(s *v1alpha1.TenantBudgetSpec) { s.ParentRef = &v1alpha1.ParentRef{Namespace: "globex"} }),
+		"spec.parentRef.name", "should be at least 1 chars long"),
+	Entry("a breaker forced half open", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Breaker = &v1alpha1.Breaker{Forced: "HalfOpen"} }),
+		"spec.breaker.forced", "Unsupported value"),
+	Entry("enforcement of the third kind", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Enforcement = "Audit" }),
+		"spec.enforcement", "Unsupported value"),
+	Entry("calls assumed to say nothing", budget(func(s *v1alpha1.TenantBudgetSpec) { s.AssumedOutputTokens = ptr.To[int64](0) }),
+		"spec.assumedOutputTokens", "should be greater than or equal to 1"),
 	Entry("a limit per nobody", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Limits[0].Per = "Team" }),
 		"spec.limits[0].per", "Unsupported value"),
 	Entry("a time zone with blanks", budget(func(s *v1alpha1.TenantBudgetSpec) { s.TimeZone = "Buenos Aires" }),
@@ -169,6 +225,24 @@ var _ = DescribeTable("refuses",
 		"spec.ladder[0].atPercent", "should be less than or equal to 100"),
 	Entry("a rung that does nothing known", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Ladder = []v1alpha1.Rung{{AtPercent: 80, Action: "Panic"}} }),
 		"spec.ladder[0].action", "Unsupported value"),
+	Entry("a downgrade to nothing", ladder(v1alpha1.Rung{AtPercent: 85, Action: "Downgrade"}),
+		"spec.ladder[0]", "must have models with action Downgrade, and with no other"),
+	Entry("a warning with models", ladder(v1alpha1.Rung{AtPercent: 80, Action: "Warn", Models: cheaper}),
+		"spec.ladder[0]", "must have models with action Downgrade, and with no other"),
+	Entry("two rungs that downgrade", ladder(
+		v1alpha1.Rung{AtPercent: 70, Action: "Downgrade", Models: cheaper}, v1alpha1.Rung{AtPercent: 80, Action: "Downgrade", Models: cheaper}),
+		"spec.ladder", "must have at most one rung with action Downgrade"),
+	Entry("a downgrade after the emergency stop", ladder(
+		v1alpha1.Rung{AtPercent: 90, Action: "Trip"}, v1alpha1.Rung{AtPercent: 95, Action: "Downgrade", Models: cheaper}),
+		"spec.ladder", "below the one with action Trip"),
+	Entry("a model replaced by itself", ladder(v1alpha1.Rung{AtPercent: 80, Action: "Downgrade", Models: []v1alpha1.Replacement{{From: "gpt-4o", To: "gpt-4o"}}}),
+		"spec.ladder[0].models[0]", "must not replace a model by itself"),
+	Entry("a model replaced twice", ladder(v1alpha1.Rung{AtPercent: 80, Action: "Downgrade", Models: []v1alpha1.Replacement{
+		{From: "gpt-4o", To: "gpt-4o-mini"}, {From: "gpt-4o", To: "o1"}}}),
+		"spec.ladder[0].models[1]", "Duplicate value"),
+	Entry("a model replaced by one that cannot be", ladder(v1alpha1.Rung{AtPercent: 80, Action: "Downgrade", Models: []v1alpha1.Replacement{
+		{From: "gpt-4o", To: "a cheap one"}}}),
+		"spec.ladder[0].models[0].to", "must be a model name"),
 
 	// RateLimitPolicy
 	Entry("a policy for something else", policy(func(s *v1alpha1.RateLimitPolicySpec) { s.TargetRef.Kind = "Gateway" }),
@@ -176,9 +250,21 @@ var _ = DescribeTable("refuses",
 	Entry("a policy for nothing", policy(func(s *v1alpha1.RateLimitPolicySpec) { s.TargetRef.Name = "" }),
 		"spec.targetRef.name", "should be at least 1 chars long"),
 	Entry("a rate limit of nothing", rate(func(r *v1alpha1.RateLimit) { r.Requests = nil }),
-		"spec.limits[0]", "must set exactly one of requests and tokens"),
+		"spec.limits[0]", "must set exactly one of requests, tokens and concurrent"),
 	Entry("a rate limit of two things", rate(func(r *v1alpha1.RateLimit) { r.Tokens = ptr.To[int64](1) }),
-		"spec.limits[0]", "must set exactly one of requests and tokens"),
+		"spec.limits[0]", "must set exactly one of requests, tokens and concurrent"),
+	Entry("a rate limit of calls in flight and of requests", rate(func(r *v1alpha1.RateLimit) { r.Concurrent = ptr.To[int64](1) }),
+		"spec.limits[0]", "must set exactly one of requests, tokens and concurrent"),
+	Entry("requests in no time", rate(func(r *v1alpha1.RateLimit) { r.Window = "" }),
+		"spec.limits[0]", "must set window with requests or tokens"),
+	Entry("calls in flight in a time", concurrent(func(r *v1alpha1.RateLimit) { r.Window = "1m" }),
+		"spec.limits[0]", "must set window with requests or tokens, and not with concurrent"),
+	Entry("a burst of calls in flight", concurrent(func(r *v1alpha1.RateLimit) { r.Burst = ptr.To[int64](2) }),
+		"spec.limits[0]", "must not set burst with concurrent"),
+	Entry("no calls in flight at all", concurrent(func(r *v1alpha1.RateLimit) { r.Concurrent = ptr.To[int64](0) }),
+		"spec.limits[0].concurrent", "should be greater than or equal to 1"),
+	Entry("a rate limit's model that cannot be", rate(func(r *v1alpha1.RateLimit) { r.Models = []v1alpha1.ModelName{"gpt,4o"} }),
+		"spec.limits[0].models[0]", "must be a model name"),
 	Entry("tiers of a whole tenant", rate(func(r *v1alpha1.RateLimit) { r.Per = v1alpha1.ScopeTenant }),
 		"spec.limits[0]", "tiers needs per: User"),
 	Entry("a tier with capitals", rate(func(r *v1alpha1.RateLimit) { r.Tiers = []v1alpha1.Tier{"Gerente"} }),
@@ -261,6 +347,42 @@ var _ = DescribeTable("takes",
 			s.Limits = append(s.Limits, v1alpha1.MoneyLimit{Name: strings.ToLower(period), Period: period, Amount: "1"})
 		}
 	})),
+	Entry("the shortest window as a period", period("1s")),
+	Entry("the longest window as a period", period("23h59m60s")),
+	Entry("two limits of one period, for different tiers", twoLimits(func(a, b *v1alpha1.MoneyLimit) {
+		a.Tiers, b.Tiers = []v1alpha1.Tier{"gerente"}, []v1alpha1.Tier{"empleado"}
+	})),
+	Entry("two limits of one period, for one model and for all", twoLimits(func(a, b *v1alpha1.MoneyLimit) {
+		a.Models = []v1alpha1.ModelName{"gpt-4o"}
+	})),
+	Entry("two limits of one period, per tenant and per user", twoLimits(func(a, b *v1alpha1.MoneyLimit) { b.Per = v1alpha1.ScopeUser })),
+	Entry("as many limits of as many tiers and models as there may be", budget(func(s *v1alpha1.TenantBudgetSpec) {
+		s.Limits = nil
+		for i := range 16 {
+			l := v1alpha1.MoneyLimit{Name: "limit-" + string(rune('a'+i)), Period: "24h", Amount: "1"}
+			for j := range 16 {
+				l.Tiers = append(l.Tiers, v1alpha1.Tier(strings.Repeat(string(rune('a'+j)), 47+i)))
+				l.Models = append(l.Models, v1alpha1.ModelName(strings.Repeat(string(rune('a'+j)), 112+i)))
+			}
+			s.Limits = append(s.Limits, l)
+		}
+	})),
+	Entry("a budget with a parent", budget(func(s *v1alpha1.TenantBudgetSpec) {
+		s.ParentRef = &v1alpha1.ParentRef{Name: "company", Namespace: "globex"}
+	})),
+	Entry("a ladder that warns, downgrades and trips", ladder(
+		v1alpha1.Rung{AtPercent: 90, Action: "Trip"}, v1alpha1.Rung{AtPercent: 85, Action: "Downgrade", Models: cheaper},
+		v1alpha1.Rung{AtPercent: 80, Action: "Warn"})),
+	Entry("a ladder that only downgrades", ladder(v1alpha1.Rung{AtPercent: 100, Action: "Downgrade", Models: cheaper})),
+	Entry("a breaker forced open, in shadow", budget(func(s *v1alpha1.TenantBudgetSpec) {
+		s.Breaker, s.Enforcement = &v1alpha1.Breaker{Forced: "Open"}, "Shadow"
+		s.AssumedOutputTokens = ptr.To[int64](1)
+	})),
+	Entry("a breaker left to itself", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Breaker = &v1alpha1.Breaker{} })),
+	Entry("calls in flight", concurrent(asIs)),
+	Entry("calls in flight of a tenant, by model", concurrent(func(r *v1alpha1.RateLimit) {
+		r.Tiers, r.Per, r.Models = nil, v1alpha1.ScopeTenant, []v1alpha1.ModelName{"gpt-4o"}
+	})),
 	Entry("a zone with a sign", budget(func(s *v1alpha1.TenantBudgetSpec) { s.TimeZone = "Etc/GMT+3" })),
 	Entry("a policy", policy(asIs)),
 	Entry("the shortest window", rate(func(r *v1alpha1.RateLimit) { r.Window = "1s" })),
@@ -289,6 +411,7 @@ var _ = Describe("fills in", func() {
 		Expect(api.Create(ctx, b, client.DryRunAll)).To(Succeed())
 		Expect(b.Spec.TimeZone).To(Equal("UTC"))
 		Expect(b.Spec.Limits[0].Per).To(Equal(v1alpha1.ScopeTenant))
+		Expect(b.Spec.Enforcement).To(Equal(v1alpha1.EnforcementEnforce))
 		Expect(b.Spec.Ladder).To(Equal([]v1alpha1.Rung{{AtPercent: 80, Action: "Warn"}, {AtPercent: 90, Action: "Trip"}}))
 	})
 
@@ -325,6 +448,22 @@ var _ = Describe("does not let change", func() {
 		changed.Spec.Tenant = "globex"
 		expectRefusal(api.Update(ctx, changed), "spec.tenant", "cannot be changed")
 	})
+
+	DescribeTable("the parent of a budget",
+		func(ctx SpecContext, was, is *v1alpha1.ParentRef) {
+			b := budget(func(s *v1alpha1.TenantBudgetSpec) { s.ParentRef = was }).(*v1alpha1.TenantBudget)
+			create(ctx, b)
+			changed := b.DeepCopy()
+			changed.Spec.ParentRef = is
+			expectRefusal(api.Update(ctx, changed), "spec.parentRef", "cannot be changed")
+			b.Spec.Limits[0].Amount = "7.00"
+			Expect(api.Update(ctx, b)).To(Succeed(), "all else can be changed")
+		},
+		Entry("to another", &v1alpha1.ParentRef{Name: "a"}, &v1alpha1.ParentRef{Name: "b"}),
+		Entry("to one of another namespace", &v1alpha1.ParentRef{Name: "a"}, &v1alpha1.ParentRef{Name: "a", Namespace: "globex"}),
+		Entry("from none", nil, &v1alpha1.ParentRef{Name: "a"}),
+		Entry("to none", &v1alpha1.ParentRef{Name: "a"}, nil),
+	)
 
 	It("the hash of a key", func(ctx SpecContext) {
 		k := key(asIs).(*v1alpha1.APIKey)

@@ -14,9 +14,30 @@ import (
 )
 
 // Tenant compiles a TenantBudget and the RateLimitPolicies that apply to it into
-// the document of its tenant. The errors are those of the budget alone: a policy
-// with errors of its own (see Policy) is left out, and does not spoil the rest.
-func Tenant(budget *v1alpha1.TenantBudget, policies []v1alpha1.RateLimitPolicy) (limiterv1.Tenant, field.ErrorList) {
+// the document of its tenant, which has the given ancestors, nearest first. The
+// errors are those of the budget alone: a policy with errors of its own (see
+// Policy) is left out, and does not spoil the rest.
+func Tenant(
+	budget *v1alpha1.TenantBudget, policies []v1alpha1.RateLimitPolicy, ancestors ...Ancestor,
+) (limiterv1.Tenant, field.ErrorList) {
+	level, sources, errs := level(budget, policies)
+	if len(errs) > 0 {
+		return limiterv1.Tenant{}, errs
+	}
+	tenant := limiterv1.Tenant{Sources: sources, Level: level}
+	if budget.Spec.Enforcement == v1alpha1.EnforcementShadow {
+		tenant.Enforcement = limiterv1.Shadow
+	}
+	if tokens := budget.Spec.AssumedOutputTokens; tokens != nil {
+		tenant.AssumedOutputTokens = *tokens
+	}
+	return under(tenant, ancestors), nil
+}
+
+// level compiles a tenant's own part, and names what it was compiled from.
+func level(
+	budget *v1alpha1.TenantBudget, policies []v1alpha1.RateLimitPolicy,
+) (limiterv1.Level, []limiterv1.Source, field.ErrorList) {
 	spec := field.NewPath("spec")
 	moneyLimits, errs := moneyLimits(budget.Spec.Limits, spec.Child("limits"))
 	zone, err := timeZone(budget.Spec.TimeZone, spec.Child("timeZone"))
@@ -24,27 +45,28 @@ func Tenant(budget *v1alpha1.TenantBudget, policies []v1alpha1.RateLimitPolicy) 
 		errs = append(errs, err)
 	}
 	if len(errs) > 0 {
-		return limiterv1.Tenant{}, errs
+		return limiterv1.Level{}, nil, errs
 	}
-	tenant := limiterv1.Tenant{
-		Sources: []limiterv1.Source{source(kindTenantBudget, budget)},
-		Level: limiterv1.Level{
-			Tenant:   budget.Spec.Tenant,
-			TimeZone: zone,
-			Money:    moneyLimits,
-			Rates:    []limiterv1.RateLimit{},
-			Ladder:   ladder(budget.Spec.Ladder),
-		},
+	sources := []limiterv1.Source{source(kindTenantBudget, budget)}
+	level := limiterv1.Level{
+		Tenant:   budget.Spec.Tenant,
+		TimeZone: zone,
+		Money:    moneyLimits,
+		Rates:    []limiterv1.RateLimit{},
+		Ladder:   ladder(budget.Spec.Ladder),
+	}
+	if breaker := budget.Spec.Breaker; breaker != nil {
+		level.Forced = limiterv1.BreakerState(breaker.Forced)
 	}
 	for _, policy := range byName(policies) {
 		rates, errs := Policy(&policy)
 		if len(errs) > 0 {
 			continue
 		}
-		tenant.Sources = append(tenant.Sources, source(kindRateLimitPolicy, &policy))
-		tenant.Rates = append(tenant.Rates, rates...)
+		sources = append(sources, source(kindRateLimitPolicy, &policy))
+		level.Rates = append(level.Rates, rates...)
 	}
-	return tenant, nil
+	return level, sources, nil
 }
 
 // defaultZone is the zone of a budget that names none, as in the CRD.
@@ -69,17 +91,32 @@ func moneyLimits(limits []v1alpha1.MoneyLimit, path *field.Path) ([]limiterv1.Mo
 			errs = append(errs, err)
 		}
 		kind := period.Kind(limit.Period)
-		if !slices.Contains(period.Kinds(), kind) {
-			errs = append(errs, field.NotSupported(path.Index(i).Child("period"), kind, period.Kinds()))
+		if err := kind.Validate(); err != nil {
+			errs = append(errs, field.Invalid(path.Index(i).Child("period"), limit.Period, err.Error()))
 		}
 		compiled = append(compiled, limiterv1.MoneyLimit{
-			Name:   limit.Name,
-			Per:    limiterv1.Scope(cmp.Or(limit.Per, v1alpha1.ScopeTenant)),
-			Period: kind,
-			Amount: amount,
+			Name:     limit.Name,
+			Per:      limiterv1.Scope(cmp.Or(limit.Per, v1alpha1.ScopeTenant)),
+			Period:   kind,
+			Amount:   amount,
+			Selector: selector(limit.Tiers, limit.Models),
 		})
 	}
 	return compiled, errs
+}
+
+// selector has its names in an order that does not depend on the resource's.
+func selector(tiers []v1alpha1.Tier, models []v1alpha1.ModelName) limiterv1.Selector {
+	return limiterv1.Selector{Tiers: sorted(tiers), Models: sorted(models)}
+}
+
+func sorted[T ~string](names []T) []string {
+	var all []string
+	for _, name := range names {
+		all = append(all, string(name))
+	}
+	slices.Sort(all)
+	return all
 }
 
 func dollars(amount v1alpha1.Amount, path *field.Path) (money.Nanos, *field.Error) {
@@ -93,7 +130,14 @@ func dollars(amount v1alpha1.Amount, path *field.Path) (money.Nanos, *field.Erro
 func ladder(rungs []v1alpha1.Rung) []limiterv1.Rung {
 	compiled := make([]limiterv1.Rung, 0, len(rungs))
 	for _, rung := range rungs {
-		compiled = append(compiled, limiterv1.Rung{AtPercent: rung.AtPercent, Action: limiterv1.Action(rung.Action)})
+		r := limiterv1.Rung{AtPercent: rung.AtPercent, Action: limiterv1.Action(rung.Action)}
+		for _, replacement := range rung.Models {
+			if r.Models == nil {
+				r.Models = map[string]string{}
+			}
+			r.Models[string(replacement.From)] = string(replacement.To)
+		}
+		compiled = append(compiled, r)
 	}
 	slices.SortStableFunc(compiled, func(a, b limiterv1.Rung) int { return cmp.Compare(a.AtPercent, b.AtPercent) })
 	return compiled

@@ -125,6 +125,150 @@ func TestTenantOfLittle(t *testing.T) {
 	}
 }
 
+// TestTenantWithEverything: what can be said of a tenant stands in its document.
+func TestTenantWithEverything(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*v1alpha1.TenantBudgetSpec)
+		want   func(*limiterv1.Tenant)
+	}{
+		"a fixed window": {
+			change: func(s *v1alpha1.TenantBudgetSpec) { s.Limits[0].Period = "5m" },
+			want:   func(t *limiterv1.Tenant) { t.Money[0].Period = "5m" },
+		},
+		"tiers and models, in their order": {
+			change: func(s *v1alpha1.TenantBudgetSpec) {
+				s.Limits[0].Tiers, s.Limits[0].Models = []v1alpha1.Tier{"gerente", "empleado"}, []v1alpha1.ModelName{"o1", "gpt-4o"}
+			},
+			want: func(t *limiterv1.Tenant) {
+				t.Money[0].Selector = limiterv1.Selector{Tiers: []string{"empleado", "gerente"}, Models: []string{"gpt-4o", "o1"}}
+			},
+		},
+		"a ladder that downgrades": {
+			change: func(s *v1alpha1.TenantBudgetSpec) {
+				s.Ladder = append(s.Ladder, v1alpha1.Rung{AtPercent: 85, Action: "Downgrade", Models: []v1alpha1.Replacement{
+					{From: "gpt-4o", To: "gpt-4o-mini"}, {From: "o1", To: "gpt-4o-mini"},
+				}})
+			},
+			want: func(t *limiterv1.Tenant) {
+				t.Ladder = []limiterv1.Rung{
+					{AtPercent: 80, Action: limiterv1.Warn},
+					{AtPercent: 85, Action: limiterv1.Downgrade, Models: map[string]string{"gpt-4o": "gpt-4o-mini", "o1": "gpt-4o-mini"}},
+					{AtPercent: 90, Action: limiterv1.Trip},
+				}
+			},
+		},
+		"a breaker forced open":   {forced(v1alpha1.BreakerOpen), func(t *limiterv1.Tenant) { t.Forced = limiterv1.BreakerOpen }},
+		"a breaker forced closed": {forced(v1alpha1.BreakerClosed), func(t *limiterv1.Tenant) { t.Forced = limiterv1.BreakerClosed }},
+		"a breaker left alone":    {forced(""), func(*limiterv1.Tenant) {}},
+		"shadow": {
+			change: func(s *v1alpha1.TenantBudgetSpec) { s.Enforcement = v1alpha1.EnforcementShadow },
+			want:   func(t *limiterv1.Tenant) { t.Enforcement = limiterv1.Shadow },
+		},
+		"enforcement as ever": {
+			change: func(s *v1alpha1.TenantBudgetSpec) { s.Enforcement = v1alpha1.EnforcementEnforce },
+			want:   func(*limiterv1.Tenant) {},
+		},
+		"assumed output": {
+			change: func(s *v1alpha1.TenantBudgetSpec) { s.AssumedOutputTokens = ptr.To[int64](500) },
+			want:   func(t *limiterv1.Tenant) { t.AssumedOutputTokens = 500 },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want, errs := compile.Tenant(budget(), nil)
+			if len(errs) > 0 {
+				t.Fatal(errs)
+			}
+			tc.want(&want)
+			b := budget()
+			tc.change(&b.Spec)
+			got, errs := compile.Tenant(b, nil)
+			if diff := cmp.Diff(want, got); diff != "" || len(errs) > 0 {
+				t.Errorf("errors %v; document (-want +got):\n%s", errs, diff)
+			}
+		})
+	}
+}
+
+func forced(state v1alpha1.BreakerState) func(*v1alpha1.TenantBudgetSpec) {
+	return func(s *v1alpha1.TenantBudgetSpec) { s.Breaker = &v1alpha1.Breaker{Forced: state} }
+}
+
+func TestPolicy(t *testing.T) {
+	models := []v1alpha1.ModelName{"o1", "gpt-4o"}
+	selected := limiterv1.Selector{Models: []string{"gpt-4o", "o1"}}
+	p := policy("p",
+		v1alpha1.RateLimit{Name: "in-flight", Per: v1alpha1.ScopeTenant, Concurrent: ptr.To[int64](3), Models: models},
+		v1alpha1.RateLimit{Name: "each", Per: v1alpha1.ScopeUser, Tiers: []v1alpha1.Tier{"empleado"}, Concurrent: ptr.To[int64](1)},
+		v1alpha1.RateLimit{Name: "tokens", Per: v1alpha1.ScopeTenant, Tokens: ptr.To[int64](10), Models: models, Window: "1s"},
+	)
+	want := []limiterv1.RateLimit{
+		{Name: "p/in-flight", Per: limiterv1.PerTenant, Selector: selected, Unit: limiterv1.InFlight, Burst: 3},
+		{Name: "p/each", Per: limiterv1.PerUser, Selector: limiterv1.Selector{Tiers: []string{"empleado"}}, Unit: limiterv1.InFlight, Burst: 1},
+		{Name: "p/tokens", Per: limiterv1.PerTenant, Selector: selected, Unit: limiterv1.Tokens, Count: 10, Burst: 10, Window: 1000},
+	}
+	got, errs := compile.Policy(&p)
+	if diff := cmp.Diff(want, got); diff != "" || len(errs) > 0 {
+		t.Errorf("errors %v; limits (-want +got):\n%s", errs, diff)
+	}
+}
+
+// TestAncestors: descendants inherit what counts whole tenants, and nothing else.
+func TestAncestors(t *testing.T) {
+	company := budget()
+	company.ObjectMeta, company.Spec.Tenant, company.Spec.TimeZone = meta("company", 7), "company", ""
+	company.Spec.Breaker = &v1alpha1.Breaker{Forced: v1alpha1.BreakerClosed}
+	company.Spec.Enforcement, company.Spec.AssumedOutputTokens = v1alpha1.EnforcementShadow, ptr.To[int64](9)
+	shared := v1alpha1.RateLimit{Name: "all", Per: v1alpha1.ScopeTenant, Requests: ptr.To[int64](9), Window: "1m"}
+	group := budget()
+	group.ObjectMeta, group.Spec.Tenant = meta("group", 2), "group"
+	group.Spec.Limits, group.Spec.Ladder = group.Spec.Limits[2:], nil
+
+	var ancestors []compile.Ancestor
+	for _, a := range []struct {
+		budget   *v1alpha1.TenantBudget
+		policies []v1alpha1.RateLimitPolicy
+	}{
+		{company, []v1alpha1.RateLimitPolicy{
+			policy("each", requests("r", 1)), policy("shared", requests("r", 1), shared), policy("broken", shared, requests("r", 0)),
+		}},
+		{group, nil},
+	} {
+		ancestor, errs := compile.NewAncestor(a.budget, a.policies)
+		if len(errs) > 0 {
+			t.Fatal(errs)
+		}
+		ancestors = append(ancestors, ancestor)
+	}
+	policies := []v1alpha1.RateLimitPolicy{policy("own", requests("r", 1))}
+	want, errs := compile.Tenant(budget(), policies)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	want.Sources = append(want.Sources,
+		source("TenantBudget", "company", 7), source("RateLimitPolicy", "shared", 1), source("TenantBudget", "group", 2))
+	want.Ancestors = []limiterv1.Level{
+		{
+			Tenant: "company", TimeZone: "UTC", Money: want.Money[:2],
+			Rates: []limiterv1.RateLimit{
+				{Name: "shared/all", Per: limiterv1.PerTenant, Unit: limiterv1.Requests, Count: 9, Burst: 9, Window: 60_000}},
+			Ladder: want.Ladder, Forced: limiterv1.BreakerClosed,
+		},
+		{
+			Tenant: "group", TimeZone: want.TimeZone, Money: []limiterv1.MoneyLimit{},
+			Rates: []limiterv1.RateLimit{}, Ladder: []limiterv1.Rung{},
+		},
+	}
+	got, errs := compile.Tenant(budget(), policies, ancestors...)
+	if diff := cmp.Diff(want, got); diff != "" || len(errs) > 0 {
+		t.Errorf("errors %v; document (-want +got):\n%s", errs, diff)
+	}
+
+	company.Spec.TimeZone = "Mars/Olympus_Mons"
+	if got, errs := compile.NewAncestor(company, nil); len(errs) != 1 || errs[0].Field != "spec.timeZone" {
+		t.Errorf("compiled an ancestor without a time zone to %+v, with errors %v", got, errs)
+	}
+}
+
 // ignoreDetail compares errors by field and type.
 var ignoreDetail = cmpopts.IgnoreFields(field.Error{}, "Detail", "BadValue", "Origin")
 
@@ -153,7 +297,15 @@ func TestTenantErrors(t *testing.T) {
 		},
 		"period": {
 			change:   func(s *v1alpha1.TenantBudgetSpec) { s.Limits[1].Period = "Fortnight" },
-			wantErrs: field.ErrorList{{Type: field.ErrorTypeNotSupported, Field: "spec.limits[1].period"}},
+			wantErrs: field.ErrorList{invalid("spec.limits[1].period")},
+		},
+		"window longer than a day": {
+			change:   func(s *v1alpha1.TenantBudgetSpec) { s.Limits[2].Period = "25h" },
+			wantErrs: field.ErrorList{invalid("spec.limits[2].period")},
+		},
+		"window of a part of a second": {
+			change:   func(s *v1alpha1.TenantBudgetSpec) { s.Limits[0].Period = "1500ms" },
+			wantErrs: field.ErrorList{invalid("spec.limits[0].period")},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -200,6 +352,27 @@ func TestPolicyErrors(t *testing.T) {
 		"two things to count": {
 			limit:    v1alpha1.RateLimit{Requests: ptr.To[int64](1), Tokens: ptr.To[int64](1), Window: "1m"},
 			wantErrs: field.ErrorList{invalid("spec.limits[0]")},
+		},
+		"three things to count": {
+			limit: v1alpha1.RateLimit{
+				Requests: ptr.To[int64](1), Tokens: ptr.To[int64](1), Concurrent: ptr.To[int64](1), Window: "1m",
+			},
+			wantErrs: field.ErrorList{invalid("spec.limits[0]")},
+		},
+		"calls in flight": {
+			limit: v1alpha1.RateLimit{Concurrent: ptr.To[int64](1)},
+		},
+		"no calls in flight": {
+			limit:    v1alpha1.RateLimit{Concurrent: ptr.To[int64](0)},
+			wantErrs: field.ErrorList{invalid("spec.limits[0].concurrent")},
+		},
+		"calls in flight with a window and a burst": {
+			limit:    v1alpha1.RateLimit{Concurrent: ptr.To[int64](1), Burst: ptr.To[int64](1), Window: "1m"},
+			wantErrs: field.ErrorList{invalid("spec.limits[0].window"), invalid("spec.limits[0].burst")},
+		},
+		"window missing": {
+			limit:    v1alpha1.RateLimit{Requests: ptr.To[int64](1)},
+			wantErrs: field.ErrorList{invalid("spec.limits[0].window")},
 		},
 		"window in words": {
 			limit:    v1alpha1.RateLimit{Requests: ptr.To[int64](1), Window: "minute"},

@@ -38,21 +38,19 @@ func Policy(policy *v1alpha1.RateLimitPolicy) ([]limiterv1.RateLimit, field.Erro
 
 func rateLimit(limit v1alpha1.RateLimit, path *field.Path) (limiterv1.RateLimit, field.ErrorList) {
 	var errs field.ErrorList
-	rate := limiterv1.RateLimit{Per: limiterv1.Scope(limit.Per)}
-	for _, tier := range limit.Tiers {
-		rate.Tiers = append(rate.Tiers, string(tier))
-	}
-	slices.Sort(rate.Tiers)
+	rate := limiterv1.RateLimit{Per: limiterv1.Scope(limit.Per), Selector: selector(limit.Tiers, limit.Models)}
 
 	countPath := path.Child("requests")
-	switch {
-	case limit.Requests != nil && limit.Tokens == nil:
-		rate.Unit, rate.Count = limiterv1.Requests, *limit.Requests
-	case limit.Tokens != nil && limit.Requests == nil:
-		rate.Unit, rate.Count = limiterv1.Tokens, *limit.Tokens
+	switch requests, tokens, concurrent := limit.Requests, limit.Tokens, limit.Concurrent; {
+	case requests != nil && tokens == nil && concurrent == nil:
+		rate.Unit, rate.Count = limiterv1.Requests, *requests
+	case tokens != nil && requests == nil && concurrent == nil:
+		rate.Unit, rate.Count = limiterv1.Tokens, *tokens
 		countPath = path.Child("tokens")
+	case concurrent != nil && requests == nil && tokens == nil:
+		return inFlight(limit, rate, path)
 	default:
-		return rate, append(errs, field.Invalid(path, limit.Name, "must set exactly one of requests and tokens"))
+		return rate, append(errs, field.Invalid(path, limit.Name, "must set exactly one of requests, tokens and concurrent"))
 	}
 	rate.Burst = ptr.Deref(limit.Burst, rate.Count)
 
@@ -65,6 +63,22 @@ func rateLimit(limit v1alpha1.RateLimit, path *field.Path) (limiterv1.RateLimit,
 	errs = append(errs, countable(rate.Count, rate.Window, countPath)...)
 	if limit.Burst != nil {
 		errs = append(errs, countable(rate.Burst, rate.Window, path.Child("burst"))...)
+	}
+	return rate, errs
+}
+
+// inFlight compiles a limit of the calls that are in flight at once.
+func inFlight(limit v1alpha1.RateLimit, rate limiterv1.RateLimit, path *field.Path) (limiterv1.RateLimit, field.ErrorList) {
+	rate.Unit, rate.Burst = limiterv1.InFlight, *limit.Concurrent
+	var errs field.ErrorList
+	if rate.Burst < 1 || rate.Burst > maxPoints {
+		errs = append(errs, field.Invalid(path.Child("concurrent"), rate.Burst, "must be at least 1, and no more than can be counted exactly"))
+	}
+	if limit.Window != "" {
+		errs = append(errs, field.Invalid(path.Child("window"), limit.Window, "must not be set with concurrent"))
+	}
+	if limit.Burst != nil {
+		errs = append(errs, field.Invalid(path.Child("burst"), *limit.Burst, "must not be set with concurrent"))
 	}
 	return rate, errs
 }

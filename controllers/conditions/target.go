@@ -27,11 +27,30 @@ func OfTarget(budget *v1alpha1.TenantBudget, path *field.Path) Verdict {
 	return Verdict{status, v1alpha1.ReasonTargetNotAccepted, message}
 }
 
+// OfParent is the verdict on a budget that, at path, names another as a parent, or
+// has it as the parent of a parent. What is wrong with the parent's own parents is
+// for the caller to find: a status would tell of it late.
+func OfParent(parent *v1alpha1.TenantBudget, path *field.Path) Verdict {
+	accepted := acceptance(parent)
+	key := parent.Namespace + "/" + parent.Name
+	switch accepted.Reason {
+	case v1alpha1.ReasonAccepted, v1alpha1.ReasonParentNotFound, v1alpha1.ReasonParentNotAccepted,
+		v1alpha1.ReasonParentCycle, v1alpha1.ReasonParentTooDeep:
+		return Accepted()
+	case "":
+		return Verdict{metav1.ConditionUnknown, v1alpha1.ReasonParentNotAccepted,
+			field.Invalid(path, key, "has not been looked at yet").Error()}
+	}
+	return Rejected(v1alpha1.ReasonParentNotAccepted,
+		field.Invalid(path, key, fmt.Sprintf("TenantBudget %s is not accepted: %s", key, accepted.Reason)).Error())
+}
+
 // MayNotNameTenant reports whether the budget was found to name a tenant that is
 // not its own to name.
 func MayNotNameTenant(budget *v1alpha1.TenantBudget) bool {
 	accepted := acceptance(budget)
-	return accepted.Status == metav1.ConditionFalse && accepted.Reason != v1alpha1.ReasonInvalid
+	return accepted.Status == metav1.ConditionFalse &&
+		(accepted.Reason == v1alpha1.ReasonNamespaceNotDelegated || accepted.Reason == v1alpha1.ReasonConflicted)
 }
 
 func acceptance(budget *v1alpha1.TenantBudget) metav1.Condition {

@@ -103,10 +103,12 @@ func (l *listener) hear(ctx context.Context, message any) bool {
 		l.addAll(ctx)
 		return true
 	case *redis.Message:
-		about, name, _ := strings.Cut(message.Payload, " ")
+		about, names, _ := strings.Cut(message.Payload, " ")
 		heard.WithLabelValues(label(about)).Inc()
 		if about == limiterv1.FeedTenant {
-			l.addTenant(ctx, name)
+			for _, tenant := range strings.Fields(names) {
+				l.addTenant(ctx, tenant)
+			}
 		}
 		return about == limiterv1.FeedSession
 	}

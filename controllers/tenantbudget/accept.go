@@ -28,11 +28,19 @@ func (c *Controller) accept(ctx context.Context, s *scope) error {
 		s.accepted, s.forfeited = *rejection, true
 		return nil
 	}
+	ancestors, rejection, err := c.ancestors(ctx, s.budget)
+	if err != nil {
+		return err
+	}
+	if rejection != nil {
+		s.accepted = *rejection
+		return nil
+	}
 	policies, err := c.policiesOf(ctx, s.budget)
 	if err != nil {
 		return err
 	}
-	document, errs := compile.Tenant(s.budget, policies)
+	document, errs := compile.Tenant(s.budget, policies, ancestors...)
 	if len(errs) > 0 {
 		s.accepted = conditions.Invalid(errs)
 		return nil

@@ -19,12 +19,28 @@ func (s *scope) happened(before, after v1alpha1.TenantBudgetStatus) []announce.E
 	if s.usage == nil {
 		return events
 	}
-	for _, limit := range s.usage.limits {
-		if rung, reached := s.usage.newWarning(limit, find(before.Limits, limit.Name)); reached {
-			events = append(events, budgetWarning(limit, rung))
-		}
+	for _, limit := range s.usage.own().limits {
+		events = append(events, s.usage.climbed(limit, find(before.Limits, limit.Name))...)
 	}
 	return append(events, s.usage.breakerTurned(before)...)
+}
+
+// climbed are the Events of the rungs that the limit has reached since it was as
+// before. A Trip rung is the breaker's to tell of, but where it stops some calls
+// and not the tenant.
+func (u *usage) climbed(limit limitUsage, before v1alpha1.MoneyLimitStatus) []announce.Event {
+	var events []announce.Event
+	if rung, reached := u.own().newRung(limiterv1.Warn, limit, before); reached {
+		events = append(events, budgetWarning(limit, rung))
+	}
+	if rung, reached := u.own().newRung(limiterv1.Downgrade, limit, before); reached {
+		events = append(events, budgetDowngraded(limit, rung))
+	}
+	isForced := u.own().forced == limiterv1.BreakerClosed
+	if rung, reached := u.own().newRung(limiterv1.Trip, limit, before); reached && limit.selects() && !isForced {
+		events = append(events, u.limitTripped(limit, rung))
+	}
+	return events
 }
 
 func find(limits []v1alpha1.MoneyLimitStatus, name string) v1alpha1.MoneyLimitStatus {
@@ -36,13 +52,15 @@ func find(limits []v1alpha1.MoneyLimitStatus, name string) v1alpha1.MoneyLimitSt
 	return v1alpha1.MoneyLimitStatus{}
 }
 
-// newWarning is the highest Warn rung that the limit has reached and had not
+// newRung is the highest rung of the action that the limit has reached and had not
 // reached when it was as before, in this period.
-func (u *usage) newWarning(limit limitUsage, before v1alpha1.MoneyLimitStatus) (limiterv1.Rung, bool) {
+func (u *levelUsage) newRung(
+	action limiterv1.Action, limit limitUsage, before v1alpha1.MoneyLimitStatus,
+) (limiterv1.Rung, bool) {
 	samePeriod := before.ResetsAt.Unix() == limit.resetsAt.Unix()
 	for i := len(u.ladder) - 1; i >= 0; i-- {
 		rung := u.ladder[i]
-		if rung.Action != limiterv1.Warn || limit.spent < rung.Reached(limit.MoneyLimit) {
+		if rung.Action != action || limit.spent < rung.Reached(limit.MoneyLimit) {
 			continue
 		}
 		// A rung is reached at exactly its percentage, rounded down.
@@ -52,25 +70,42 @@ func (u *usage) newWarning(limit limitUsage, before v1alpha1.MoneyLimitStatus) (
 	return limiterv1.Rung{}, false
 }
 
-// breakerTurned is the Event of the breaker's turn, if it has turned.
+// breakerTurned are the Events of the breaker's turn, if it has turned.
 func (u *usage) breakerTurned(before v1alpha1.TenantBudgetStatus) []announce.Event {
-	wasOpen := before.Breaker != nil && before.Breaker.State == v1alpha1.BreakerOpen
-	tripped := u.tripped()
-	switch {
-	case tripped != nil && !wasOpen:
-		return []announce.Event{breakerOpened(*tripped)}
-	case tripped == nil && wasOpen:
-		return []announce.Event{breakerClosed(*before.Breaker, u.whyClosed(*before.Breaker, before.Limits))}
+	was := v1alpha1.BreakerStatus{State: v1alpha1.BreakerClosed}
+	if before.Breaker != nil {
+		was = *before.Breaker
 	}
-	return nil
+	is := u.breaker()
+	var events []announce.Event
+	if is.forced {
+		if !was.Forced || was.State != is.state {
+			events = append(events, u.breakerForced())
+		}
+		return events
+	}
+	if was.Forced {
+		events = append(events, breakerReleased(was))
+	}
+	wasOpen := was.State == v1alpha1.BreakerOpen && !was.Forced
+	switch {
+	case is.limit != nil && !wasOpen:
+		events = append(events, u.breakerOpened(*is.limit))
+	case is.limit == nil && wasOpen:
+		events = append(events, breakerClosed(was, u.whyClosed(was, before.Limits)))
+	}
+	return events
 }
 
 // whyClosed is why a breaker that was open is not any more.
 func (u *usage) whyClosed(open v1alpha1.BreakerStatus, limits []v1alpha1.MoneyLimitStatus) string {
-	if open.ClosesAt != nil && !u.now.Before(open.ClosesAt.Time) {
+	if open.ClosesAt != nil && !u.own().now.Before(open.ClosesAt.Time) {
 		return "the period turned"
 	}
-	for _, limit := range u.limits {
+	if open.Tenant != "" {
+		return fmt.Sprintf("tenant %s, whose limit it is, has more to spend", open.Tenant)
+	}
+	for _, limit := range u.own().limits {
 		if limit.Name != open.Limit {
 			continue
 		}
@@ -96,11 +131,50 @@ func budgetWarning(limit limitUsage, rung limiterv1.Rung) announce.Event {
 	}
 }
 
-func breakerOpened(limit limitUsage) announce.Event {
+func budgetDowngraded(limit limitUsage, rung limiterv1.Rung) announce.Event {
 	return announce.Event{
-		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventBreakerOpened, Action: "OpenBreaker", Field: fieldOf(limit.Name),
-		Note: fmt.Sprintf("limit %s has reached the Trip rung: %s; paid calls are refused until %s, or until the limit is raised",
-			limit.Name, spentOf(limit), limit.resetsAt.Format(time.RFC3339)),
+		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventBudgetDowngraded, Action: "Downgrade", Field: fieldOf(limit.Name),
+		Note: fmt.Sprintf("limit %s has reached its %d%% rung: %s; cheaper models are called until %s",
+			limit.Name, rung.AtPercent, spentOf(limit), limit.resetsAt.Format(time.RFC3339)),
+	}
+}
+
+func (u *usage) limitTripped(limit limitUsage, rung limiterv1.Rung) announce.Event {
+	return announce.Event{
+		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventLimitTripped, Action: "Trip", Field: fieldOf(limit.Name),
+		Note: fmt.Sprintf("limit %s has reached its %d%% rung: %s; paid calls of its tiers and models %s until %s, or until the limit is raised",
+			limit.Name, rung.AtPercent, spentOf(limit), u.refused(), limit.resetsAt.Format(time.RFC3339)),
+	}
+}
+
+func (u *usage) breakerOpened(limit limitUsage) announce.Event {
+	return announce.Event{
+		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventBreakerOpened, Action: "OpenBreaker", Field: u.fieldOf(limit),
+		Note: fmt.Sprintf("limit %s%s has reached the Trip rung: %s; paid calls %s until %s, or until the limit is raised",
+			limit.Name, u.ofTenant(limit.tenant), spentOf(limit), u.refused(), limit.resetsAt.Format(time.RFC3339)),
+	}
+}
+
+// fieldOf is the part of the tenant's budget that a limit, its own or inherited,
+// stands in.
+func (u *usage) fieldOf(limit limitUsage) string {
+	if limit.tenant != u.own().tenant {
+		return "spec.parentRef"
+	}
+	return fieldOf(limit.Name)
+}
+
+func (u *usage) breakerForced() announce.Event {
+	return announce.Event{
+		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventBreakerForced, Action: "ForceBreaker", Field: "spec.breaker.forced",
+		Note: u.breakerOpen().Message,
+	}
+}
+
+func breakerReleased(was v1alpha1.BreakerStatus) announce.Event {
+	return announce.Event{
+		Type: corev1.EventTypeNormal, Reason: v1alpha1.EventBreakerReleased, Action: "ReleaseBreaker", Field: "spec.breaker.forced",
+		Note: fmt.Sprintf("the breaker is no longer forced %s; it was %s since %s", was.State, was.State, rfc3339(was.Since)),
 	}
 }
 

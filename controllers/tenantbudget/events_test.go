@@ -36,11 +36,11 @@ func statusesOf(t *testing.T, looks []look) (statuses []v1alpha1.TenantBudgetSta
 		if l.blind {
 			s.rollout = conditions.Rollout{Err: errBlind}
 		} else {
-			var err error
-			s.usage, err = measure(tenantWith(l.ladder, daily(l.amount)), spentAt(l.now, map[period.Kind]money.Nanos{period.Day: l.spent}))
+			level, err := measure(tenantWith(l.ladder, daily(l.amount)), spentAt(l.now, map[period.Kind]money.Nanos{period.Day: l.spent}))
 			if err != nil {
 				t.Fatal(err)
 			}
+			s.usage = &usage{levels: []levelUsage{level}}
 		}
 		after := s.status()
 		var notes []string

@@ -29,15 +29,23 @@ func (c *Controller) usageUnder(ctx context.Context, document []byte) (*usage, e
 	if err := json.Unmarshal(document, &tenant); err != nil {
 		return nil, err
 	}
-	var limits []limiterv1.MoneyLimit
-	for _, limit := range tenant.Money {
-		if limit.Per == limiterv1.PerTenant {
-			limits = append(limits, limit)
+	u := &usage{shadow: tenant.Enforcement == limiterv1.Shadow}
+	for _, l := range append([]limiterv1.Level{tenant.Level}, tenant.Ancestors...) {
+		var limits []limiterv1.MoneyLimit
+		for _, limit := range l.Money {
+			if limit.Per == limiterv1.PerTenant {
+				limits = append(limits, limit)
+			}
 		}
+		counters, err := c.limiter.Counters(ctx, tenant.Root(), l.Tenant, limits...)
+		if err != nil {
+			return nil, err
+		}
+		measured, err := measure(l, counters)
+		if err != nil {
+			return nil, err
+		}
+		u.levels = append(u.levels, measured)
 	}
-	counters, err := c.limiter.Counters(ctx, tenant.Root(), tenant.Tenant, limits...)
-	if err != nil {
-		return nil, err
-	}
-	return measure(tenant, counters)
+	return u, nil
 }

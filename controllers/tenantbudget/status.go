@@ -46,7 +46,7 @@ func (c *Controller) report(ctx context.Context, s *scope) error {
 
 // status is what is to be said of the budget, on every path.
 func (s *scope) status() v1alpha1.TenantBudgetStatus {
-	ready := conditions.Ready(s.accepted, s.rollout.Programmed(s.accepted))
+	ready := s.ready()
 	breakerOpen := conditions.Typed{Type: v1alpha1.ConditionBreakerOpen, Verdict: s.breakerOpen()}
 	status := v1alpha1.TenantBudgetStatus{
 		ProgrammedStatus: s.rollout.Common(s.budget, s.now, s.accepted, ready, breakerOpen),
@@ -66,9 +66,19 @@ func (s *scope) status() v1alpha1.TenantBudgetStatus {
 	return status
 }
 
+// ready is as for any kind, but for a tenant in shadow, of which nothing is refused.
+func (s *scope) ready() conditions.Verdict {
+	ready := conditions.Ready(s.accepted, s.rollout.Programmed(s.accepted))
+	if ready.Holds() && s.budget.Spec.Enforcement == v1alpha1.EnforcementShadow {
+		ready.Reason = v1alpha1.ReasonShadow
+		ready.Message = "decided, counted and recorded as written, and nothing is refused: spec.enforcement is Shadow"
+	}
+	return ready
+}
+
 func (s *scope) limits() []v1alpha1.MoneyLimitStatus {
 	var limits []v1alpha1.MoneyLimitStatus
-	for _, limit := range s.usage.limits {
+	for _, limit := range s.usage.own().limits {
 		limits = append(limits, v1alpha1.MoneyLimitStatus{
 			Name:     limit.Name,
 			Amount:   limit.Amount.String(),
@@ -96,16 +106,21 @@ func (s *scope) nearest() *v1alpha1.NearestLimit {
 }
 
 func (s *scope) breaker() *v1alpha1.BreakerStatus {
-	breaker := &v1alpha1.BreakerStatus{State: v1alpha1.BreakerClosed, Since: ptr.To(localTime(s.now))}
-	if limit := s.usage.tripped(); limit != nil {
-		breaker.State = v1alpha1.BreakerOpen
-		breaker.Limit = limit.Name
-		breaker.ClosesAt = ptr.To(localTime(limit.resetsAt))
+	b, own := s.usage.breaker(), s.usage.own().tenant
+	status := &v1alpha1.BreakerStatus{
+		State: b.state, Summary: b.summary(own), Forced: b.forced, Since: ptr.To(localTime(s.now)),
 	}
-	if before := s.budget.Status.Breaker; before != nil && before.State == breaker.State {
-		breaker.Since = before.Since
+	if b.tenant != own {
+		status.Tenant = b.tenant
 	}
-	return breaker
+	if b.limit != nil {
+		status.Limit = b.limit.Name
+		status.ClosesAt = ptr.To(localTime(b.limit.resetsAt))
+	}
+	if before := s.budget.Status.Breaker; before != nil && before.State == status.State {
+		status.Since = before.Since
+	}
+	return status
 }
 
 func (s *scope) breakerOpen() conditions.Verdict {
@@ -117,14 +132,7 @@ func (s *scope) breakerOpen() conditions.Verdict {
 		return conditions.Verdict{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonUnknown,
 			Message: "no configuration of this budget is in force"}
 	}
-	limit := s.usage.tripped()
-	if limit == nil {
-		return conditions.Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonBelowTripRung,
-			Message: "no limit of the tenant has reached the Trip rung"}
-	}
-	return conditions.Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonTripRungReached,
-		Message: fmt.Sprintf("limit %s has reached the Trip rung: paid calls are refused until %s, or until the limit is raised",
-			limit.Name, limit.resetsAt.Format(time.RFC3339))}
+	return s.usage.breakerOpen()
 }
 
 // localTime is a time as it comes back from the API server, where it has whole
@@ -137,7 +145,7 @@ func (s *scope) lookAgain() time.Duration {
 	pause := requeue.Jittered(poll)
 	if s.usage != nil {
 		if reset, ok := s.usage.nextReset(); ok {
-			pause = min(pause, reset.Sub(s.usage.now)+rand.N(afterReset))
+			pause = min(pause, reset.Sub(s.usage.own().now)+rand.N(afterReset))
 		}
 	}
 	if s.document != nil && s.rollout.Running < max(s.rollout.All, 1) {

@@ -10,19 +10,33 @@ import (
 	"github.com/bursar-dev/bursar/controllers/limiterstore"
 )
 
-// usage is the state of a tenant's money at one moment.
+// usage is the state of the money that a tenant's calls depend on at one moment.
 type usage struct {
+	// shadow is set when refusals are not enforced.
+	shadow bool
+	// levels are the tenant and its ancestors, nearest first. There is at least one.
+	levels []levelUsage
+}
+
+// levelUsage is the state of the money of one tenant of the budget tree.
+type levelUsage struct {
+	// tenant is its name.
+	tenant string
 	// now is that moment by the clock that periods turn by.
 	now time.Time
 	// ladder are the rungs, lowest first.
 	ladder []limiterv1.Rung
 	// limits are those that count the whole tenant, in the order of the budget.
 	limits []limitUsage
+	// forced overrides the breaker; empty leaves it to the limits.
+	forced limiterv1.BreakerState
 }
 
-// limitUsage is how far a limit is used in the period that usage.now lies in.
+// limitUsage is how far a limit is used in the period that its level's now lies in.
 type limitUsage struct {
 	limiterv1.MoneyLimit
+	// tenant is whose limit it is.
+	tenant      string
 	spent, held money.Nanos
 	resetsAt    time.Time
 	// rung is the action of the highest rung reached; empty below the first.
@@ -31,52 +45,70 @@ type limitUsage struct {
 	tripped bool
 }
 
+// selects reports whether the limit counts some calls of the tenant and not others.
+// It stops those alone that it counts, and is not the business of the breaker.
+func (l limitUsage) selects() bool { return len(l.Tiers) > 0 || len(l.Models) > 0 }
+
 func (l limitUsage) percent() int64 { return l.spent.Percent(l.Amount) }
 
-// measure finds out how far the limits are used.
-func measure(tenant limiterv1.Tenant, counters limiterstore.Counters) (*usage, error) {
-	zone, err := time.LoadLocation(tenant.TimeZone)
+// measure finds out how far the limits of a level are used.
+func measure(level limiterv1.Level, counters limiterstore.Counters) (levelUsage, error) {
+	zone, err := time.LoadLocation(level.TimeZone)
 	if err != nil {
-		return nil, fmt.Errorf("time zone %q: %w", tenant.TimeZone, err)
+		return levelUsage{}, fmt.Errorf("time zone %q: %w", level.TimeZone, err)
 	}
-	u := &usage{now: counters.Now, ladder: tenant.Ladder}
-	for _, limit := range tenant.Money {
+	u := levelUsage{tenant: level.Tenant, now: counters.Now, ladder: level.Ladder, forced: level.Forced}
+	for _, limit := range level.Money {
 		if limit.Per != limiterv1.PerTenant {
 			continue
 		}
 		span := period.Of(limit.Period, zone, counters.Now)
-		l := limitUsage{MoneyLimit: limit, resetsAt: span.End}
+		l := limitUsage{MoneyLimit: limit, tenant: level.Tenant, resetsAt: span.End}
 		l.spent, l.held = counters.Money[limiterv1.MoneyField(limit)].In(span)
-		for _, rung := range tenant.Ladder {
+		for _, rung := range level.Ladder {
 			if l.spent >= rung.Reached(limit) {
 				l.rung = rung.Action
 			}
 		}
-		trip, trips := tenant.TripAt(limit)
-		l.tripped = trips && l.spent >= trip
+		trip, trips := level.TripAt(limit)
+		l.tripped = trips && l.spent >= trip && !l.selects()
 		u.limits = append(u.limits, l)
 	}
 	return u, nil
 }
 
-// nearest is the limit that is used most, the first of those that are used
-// equally; nil when there are none.
+// own is the tenant's own part.
+func (u *usage) own() *levelUsage { return &u.levels[0] }
+
+// all are the limits of all levels.
+func (u *usage) all() []*limitUsage {
+	var all []*limitUsage
+	for _, level := range u.levels {
+		for i := range level.limits {
+			all = append(all, &level.limits[i])
+		}
+	}
+	return all
+}
+
+// nearest is the limit of the tenant's own that is used most, the first of those
+// that are used equally; nil when there are none.
 func (u *usage) nearest() *limitUsage {
 	var nearest *limitUsage
-	for i := range u.limits {
-		if nearest == nil || u.limits[i].percent() > nearest.percent() {
-			nearest = &u.limits[i]
+	limits := u.own().limits
+	for i := range limits {
+		if nearest == nil || limits[i].percent() > nearest.percent() {
+			nearest = &limits[i]
 		}
 	}
 	return nearest
 }
 
-// tripped is the limit that holds the breaker open for longest; nil when it is
-// closed.
+// tripped is the limit, of the tenant or of an ancestor, that holds the breaker
+// open for longest; nil when none does.
 func (u *usage) tripped() *limitUsage {
 	var last *limitUsage
-	for i := range u.limits {
-		limit := &u.limits[i]
+	for _, limit := range u.all() {
 		if limit.tripped && (last == nil || limit.resetsAt.After(last.resetsAt)) {
 			last = limit
 		}
@@ -87,7 +119,7 @@ func (u *usage) tripped() *limitUsage {
 // nextReset is when the first of the periods turns; false when there are none.
 func (u *usage) nextReset() (time.Time, bool) {
 	var next time.Time
-	for _, limit := range u.limits {
+	for _, limit := range u.all() {
 		if next.IsZero() || limit.resetsAt.Before(next) {
 			next = limit.resetsAt
 		}

@@ -26,8 +26,8 @@ func monthly(amount money.Nanos) limiterv1.MoneyLimit {
 	return limiterv1.MoneyLimit{Name: "monthly", Per: limiterv1.PerTenant, Period: period.Month, Amount: amount}
 }
 
-func tenantWith(ladder []limiterv1.Rung, limits ...limiterv1.MoneyLimit) limiterv1.Tenant {
-	return limiterv1.Tenant{Level: limiterv1.Level{Tenant: "acme", TimeZone: "UTC", Money: limits, Ladder: ladder}}
+func tenantWith(ladder []limiterv1.Rung, limits ...limiterv1.MoneyLimit) limiterv1.Level {
+	return limiterv1.Level{Tenant: "acme", TimeZone: "UTC", Money: limits, Ladder: ladder}
 }
 
 // spentAt are counters at a moment, of the periods in UTC that it lies in.
@@ -50,7 +50,7 @@ type summary struct {
 
 func summarize(u *usage) summary {
 	s := summary{Rungs: map[string]limiterv1.Action{}, Spent: map[string]money.Nanos{}}
-	for _, limit := range u.limits {
+	for _, limit := range u.own().limits {
 		s.Rungs[limit.Name], s.Spent[limit.Name] = limit.rung, limit.spent
 	}
 	if nearest := u.nearest(); nearest != nil {
@@ -68,7 +68,7 @@ func TestMeasure(t *testing.T) {
 	midnight := time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)
 	december := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
 	for name, tc := range map[string]struct {
-		tenant   limiterv1.Tenant
+		tenant   limiterv1.Level
 		counters limiterstore.Counters
 		want     summary
 	}{
@@ -133,7 +133,7 @@ func TestMeasure(t *testing.T) {
 			},
 		},
 		"the tenant has moved to another zone since, where the day goes on": {
-			tenant: func() limiterv1.Tenant {
+			tenant: func() limiterv1.Level {
 				moved := tenantWith(usualLadder, daily(5*money.USD))
 				moved.TimeZone = "America/Argentina/Buenos_Aires"
 				return moved
@@ -174,7 +174,7 @@ func TestMeasure(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(tc.want, summarize(got)); diff != "" {
+			if diff := cmp.Diff(tc.want, summarize(&usage{levels: []levelUsage{got}})); diff != "" {
 				t.Errorf("usage (-want +got):\n%s", diff)
 			}
 		})
@@ -189,7 +189,7 @@ func TestMeasureInTheTenantsZone(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := time.Date(2026, 11, 26, 3, 0, 0, 0, time.UTC)
-	if reset, _ := got.nextReset(); !reset.Equal(want) {
+	if reset, _ := (&usage{levels: []levelUsage{got}}).nextReset(); !reset.Equal(want) {
 		t.Errorf("resets at %s, want midnight in Buenos Aires, %s", reset, want)
 	}
 	tenant.TimeZone = "Mars/Olympus_Mons"

@@ -2,17 +2,20 @@ package tenantbudget
 
 import (
 	"context"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/conditions"
 	"github.com/bursar-dev/bursar/controllers/feed"
 	"github.com/bursar-dev/bursar/controllers/index"
 )
@@ -30,20 +33,49 @@ func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder
 		For(&v1alpha1.TenantBudget{}, specChanged).
 		// The others that name the tenant: one of them may have it now.
 		Watches(&v1alpha1.TenantBudget{}, handler.EnqueueRequestsFromMapFunc(c.rivalsOf), specChanged).
-		Watches(&v1alpha1.RateLimitPolicy{}, handler.EnqueueRequestsFromMapFunc(targetOf), specChanged).
+		Watches(&v1alpha1.TenantBudget{}, handler.EnqueueRequestsFromMapFunc(c.descendantsOf), builder.WithPredicates(
+			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{UpdateFunc: acceptanceChanged}))).
+		Watches(&v1alpha1.RateLimitPolicy{}, handler.EnqueueRequestsFromMapFunc(c.targetOf), specChanged).
 		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(c.affectedBy),
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WatchesRawSource(news.Source(feed.Audience{
-			Objects: c.client, List: &v1alpha1.TenantBudgetList{}, OfTenant: c.budgetsNaming,
+			Objects: c.client, List: &v1alpha1.TenantBudgetList{}, OfTenant: c.concernedBy,
 		}))
 }
 
-// targetOf is the budget that a policy applies to.
-func targetOf(_ context.Context, object client.Object) []reconcile.Request {
+// acceptanceChanged reports whether a budget changed in what its descendants follow
+// beside its spec: whether it is accepted.
+func acceptanceChanged(e event.UpdateEvent) bool {
+	was, is := e.ObjectOld.(*v1alpha1.TenantBudget), e.ObjectNew.(*v1alpha1.TenantBudget)
+	return conditions.OfParent(was, nil) != conditions.OfParent(is, nil)
+}
+
+// targetOf is the budget that a policy applies to, and all that inherit from it.
+func (c *Controller) targetOf(ctx context.Context, object client.Object) []reconcile.Request {
 	policy := object.(*v1alpha1.RateLimitPolicy)
-	return []reconcile.Request{{NamespacedName: types.NamespacedName{
-		Namespace: policy.Namespace, Name: policy.Spec.TargetRef.Name,
-	}}}
+	target := types.NamespacedName{Namespace: policy.Namespace, Name: policy.Spec.TargetRef.Name}
+	return append(requests(target), c.descendants(ctx, target)...)
+}
+
+// descendantsOf are the budgets that inherit from a budget.
+func (c *Controller) descendantsOf(ctx context.Context, object client.Object) []reconcile.Request {
+	return c.descendants(ctx, client.ObjectKeyFromObject(object))
+}
+
+func (c *Controller) descendants(ctx context.Context, key types.NamespacedName) []reconcile.Request {
+	keys, err := c.below(ctx, key)
+	if err != nil {
+		log.FromContext(ctx).Error(err, "Cannot find the budgets below a budget", "budget", key)
+	}
+	return requests(keys...)
+}
+
+func requests(keys ...types.NamespacedName) []reconcile.Request {
+	var requests []reconcile.Request
+	for _, key := range keys {
+		requests = append(requests, reconcile.Request{NamespacedName: key})
+	}
+	return requests
 }
 
 // rivalsOf are the other budgets that name the tenant that a budget names.
@@ -77,11 +109,24 @@ func (c *Controller) naming(ctx context.Context, tenant string) []reconcile.Requ
 	if err != nil {
 		log.FromContext(ctx).Error(err, "Cannot find the budgets of a tenant", "tenant", tenant)
 	}
-	var requests []reconcile.Request
-	for _, key := range keys {
-		requests = append(requests, reconcile.Request{NamespacedName: key})
+	return requests(keys...)
+}
+
+// concernedBy are the budgets that news of a tenant's money is about: those that
+// name it, and those below them.
+func (c *Controller) concernedBy(ctx context.Context, tenant string) ([]types.NamespacedName, error) {
+	concerned, err := c.budgetsNaming(ctx, tenant)
+	if err != nil {
+		return nil, err
 	}
-	return requests
+	for _, key := range slices.Clone(concerned) {
+		below, err := c.below(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		concerned = append(concerned, below...)
+	}
+	return concerned, nil
 }
 
 // budgetsNaming are the budgets that name the tenant.

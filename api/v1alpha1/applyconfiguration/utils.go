@@ -22,6 +22,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.APIKeySpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("APIKeyStatus"):
 		return &apiv1alpha1.APIKeyStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Breaker"):
+		return &apiv1alpha1.BreakerApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("BreakerStatus"):
 		return &apiv1alpha1.BreakerStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("BudgetRef"):
@@ -42,6 +44,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.MoneyLimitStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("NearestLimit"):
 		return &apiv1alpha1.NearestLimitApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ParentRef"):
+		return &apiv1alpha1.ParentRefApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Prices"):
 		return &apiv1alpha1.PricesApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ProgrammedStatus"):
@@ -54,6 +58,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.RateLimitPolicySpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RateLimitPolicyStatus"):
 		return &apiv1alpha1.RateLimitPolicyStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Replacement"):
+		return &apiv1alpha1.ReplacementApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Rung"):
 		return &apiv1alpha1.RungApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("TargetRef"):

@@ -83,6 +83,12 @@ var schemaYAML = typed.YAMLObject(`types:
   scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Amount
   scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.Breaker
+  map:
+    fields:
+    - name: forced
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.BreakerState
 - name: com.github.bursar-dev.bursar.api.v1alpha1.BreakerState
   scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.BreakerStatus
@@ -91,6 +97,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: closesAt
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: forced
+      type:
+        scalar: boolean
     - name: limit
       type:
         scalar: string
@@ -100,12 +109,20 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: state
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.BreakerState
+    - name: summary
+      type:
+        scalar: string
+    - name: tenant
+      type:
+        scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.BudgetRef
   map:
     fields:
     - name: name
       type:
         scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.Enforcement
+  scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.EnforcerCount
   map:
     fields:
@@ -130,6 +147,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: upstreamName
       type:
         scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.ModelName
+  scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.ModelProvider
   map:
     fields:
@@ -195,6 +214,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: amount
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.Amount
+    - name: models
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.ModelName
+          elementRelationship: associative
     - name: name
       type:
         scalar: string
@@ -205,6 +230,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: period
       type:
         scalar: string
+    - name: tiers
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.Tier
+          elementRelationship: associative
 - name: com.github.bursar-dev.bursar.api.v1alpha1.MoneyLimitStatus
   map:
     fields:
@@ -244,6 +275,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: used
       type:
         scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.ParentRef
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+    - name: namespace
+      type:
+        scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Prices
   map:
     fields:
@@ -262,6 +302,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: burst
       type:
         scalar: numeric
+    - name: concurrent
+      type:
+        scalar: numeric
+    - name: models
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.ModelName
+          elementRelationship: associative
     - name: name
       type:
         scalar: string
@@ -335,6 +384,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: revision
       type:
         scalar: numeric
+- name: com.github.bursar-dev.bursar.api.v1alpha1.Replacement
+  map:
+    fields:
+    - name: from
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.ModelName
+    - name: to
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.ModelName
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Rung
   map:
     fields:
@@ -344,6 +402,14 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: atPercent
       type:
         scalar: numeric
+    - name: models
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.Replacement
+          elementRelationship: associative
+          keys:
+          - from
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Scope
   scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.TargetRef
@@ -377,6 +443,16 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.bursar-dev.bursar.api.v1alpha1.TenantBudgetSpec
   map:
     fields:
+    - name: assumedOutputTokens
+      type:
+        scalar: numeric
+    - name: breaker
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Breaker
+    - name: enforcement
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Enforcement
+      default: Enforce
     - name: ladder
       type:
         list:
@@ -396,6 +472,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - name
+    - name: parentRef
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.ParentRef
     - name: tenant
       type:
         scalar: string

@@ -14,6 +14,15 @@ import (
 type BreakerStatusApplyConfiguration struct {
 	// state is Open while the tenant's paid calls are refused.
 	State *apiv1alpha1.BreakerState `json:"state,omitempty"`
+	// summary is the state, and whose doing it is, for the columns of kubectl get:
+	// such as "Open (forced)" or "Open (parent)".
+	Summary *string `json:"summary,omitempty"`
+	// forced is true while the spec of the tenant, or of one that it is a part of,
+	// decides the state.
+	Forced *bool `json:"forced,omitempty"`
+	// tenant is the tenant above this one whose breaker it is; absent when it is
+	// the tenant's own.
+	Tenant *string `json:"tenant,omitempty"`
 	// limit is the name of the limit that opened the breaker.
 	Limit *string `json:"limit,omitempty"`
 	// since is when the breaker was first seen in this state.
@@ -33,6 +42,30 @@ func BreakerStatus() *BreakerStatusApplyConfiguration {
 // If called multiple times, the State field is set to the value of the last call.
 func (b *BreakerStatusApplyConfiguration) WithState(value apiv1alpha1.BreakerState) *BreakerStatusApplyConfiguration {
 	b.State = &value
+	return b
+}
+
+// WithSummary sets the Summary field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Summary field is set to the value of the last call.
+func (b *BreakerStatusApplyConfiguration) WithSummary(value string) *BreakerStatusApplyConfiguration {
+	b.Summary = &value
+	return b
+}
+
+// WithForced sets the Forced field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Forced field is set to the value of the last call.
+func (b *BreakerStatusApplyConfiguration) WithForced(value bool) *BreakerStatusApplyConfiguration {
+	b.Forced = &value
+	return b
+}
+
+// WithTenant sets the Tenant field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Tenant field is set to the value of the last call.
+func (b *BreakerStatusApplyConfiguration) WithTenant(value string) *BreakerStatusApplyConfiguration {
+	b.Tenant = &value
 	return b
 }
 

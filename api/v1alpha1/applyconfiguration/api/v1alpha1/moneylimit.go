@@ -13,12 +13,21 @@ import (
 type MoneyLimitApplyConfiguration struct {
 	// name tells the limit from the others of the budget.
 	Name *string `json:"name,omitempty"`
-	// period is how often the amount becomes available anew.
+	// period is how often the amount becomes available anew: one of Minute, Hour,
+	// Day, Week, Month, Quarter and Year, or a fixed window between 1s and 24h, such
+	// as "5m". Minutes, hours and windows begin at multiples of their length since
+	// 1970 in UTC; the others follow the calendar of timeZone.
 	Period *string `json:"period,omitempty"`
 	// amount is how much may be spent in each period, in US dollars.
 	Amount *apiv1alpha1.Amount `json:"amount,omitempty"`
 	// per says whether the amount is for the whole tenant or for each user.
 	Per *apiv1alpha1.Scope `json:"per,omitempty"`
+	// tiers are the tiers of users whose calls count against the limit; none means
+	// all.
+	Tiers []apiv1alpha1.Tier `json:"tiers,omitempty"`
+	// models are the models whose calls count against the limit, by the names in
+	// their ModelProviders; none means all.
+	Models []apiv1alpha1.ModelName `json:"models,omitempty"`
 }
 
 // MoneyLimitApplyConfiguration constructs a declarative configuration of the MoneyLimit type for use with
@@ -56,5 +65,25 @@ func (b *MoneyLimitApplyConfiguration) WithAmount(value apiv1alpha1.Amount) *Mon
 // If called multiple times, the Per field is set to the value of the last call.
 func (b *MoneyLimitApplyConfiguration) WithPer(value apiv1alpha1.Scope) *MoneyLimitApplyConfiguration {
 	b.Per = &value
+	return b
+}
+
+// WithTiers adds the given value to the Tiers field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Tiers field.
+func (b *MoneyLimitApplyConfiguration) WithTiers(values ...apiv1alpha1.Tier) *MoneyLimitApplyConfiguration {
+	for i := range values {
+		b.Tiers = append(b.Tiers, values[i])
+	}
+	return b
+}
+
+// WithModels adds the given value to the Models field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Models field.
+func (b *MoneyLimitApplyConfiguration) WithModels(values ...apiv1alpha1.ModelName) *MoneyLimitApplyConfiguration {
+	for i := range values {
+		b.Models = append(b.Models, values[i])
+	}
 	return b
 }

@@ -10,23 +10,30 @@ import (
 // with apply.
 //
 // RateLimit is a token bucket: it holds up to burst units, each call takes what
-// it needs, and it refills steadily with requests or tokens units per window.
+// it needs, and it refills steadily with requests or tokens units per window. Of
+// concurrent, it holds that many, and each call gives its one back when it ends.
 type RateLimitApplyConfiguration struct {
 	// name tells the limit from the others of the policy.
 	Name *string `json:"name,omitempty"`
 	// tiers are the tiers of the users that the limit applies to; none means all.
 	Tiers []apiv1alpha1.Tier `json:"tiers,omitempty"`
+	// models are the models whose calls the limit applies to, by the names in their
+	// ModelProviders; none means all.
+	Models []apiv1alpha1.ModelName `json:"models,omitempty"`
 	// per says whether the bucket is one for the whole tenant or one for each user.
 	Per *apiv1alpha1.Scope `json:"per,omitempty"`
 	// requests is how many calls may be made per window.
 	Requests *int64 `json:"requests,omitempty"`
 	// tokens is how many tokens, of input and output together, may be used per window.
 	Tokens *int64 `json:"tokens,omitempty"`
+	// concurrent is how many calls may be in flight at once: admitted and not ended.
+	Concurrent *int64 `json:"concurrent,omitempty"`
 	// burst is how many units may be taken at once after a pause. It defaults to
 	// the number per window.
 	Burst *int64 `json:"burst,omitempty"`
 	// window is the time in which an empty bucket takes in requests or tokens
-	// units, between 1s and 24h.
+	// units, between 1s and 24h. It is required with either, and goes with nothing
+	// else.
 	Window *string `json:"window,omitempty"`
 }
 
@@ -54,6 +61,16 @@ func (b *RateLimitApplyConfiguration) WithTiers(values ...apiv1alpha1.Tier) *Rat
 	return b
 }
 
+// WithModels adds the given value to the Models field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Models field.
+func (b *RateLimitApplyConfiguration) WithModels(values ...apiv1alpha1.ModelName) *RateLimitApplyConfiguration {
+	for i := range values {
+		b.Models = append(b.Models, values[i])
+	}
+	return b
+}
+
 // WithPer sets the Per field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Per field is set to the value of the last call.
@@ -75,6 +92,14 @@ func (b *RateLimitApplyConfiguration) WithRequests(value int64) *RateLimitApplyC
 // If called multiple times, the Tokens field is set to the value of the last call.
 func (b *RateLimitApplyConfiguration) WithTokens(value int64) *RateLimitApplyConfiguration {
 	b.Tokens = &value
+	return b
+}
+
+// WithConcurrent sets the Concurrent field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Concurrent field is set to the value of the last call.
+func (b *RateLimitApplyConfiguration) WithConcurrent(value int64) *RateLimitApplyConfiguration {
+	b.Concurrent = &value
 	return b
 }
 

@@ -16,6 +16,8 @@ type RungApplyConfiguration struct {
 	AtPercent *int32 `json:"atPercent,omitempty"`
 	// action is what happens at the rung.
 	Action *apiv1alpha1.Action `json:"action,omitempty"`
+	// models are, of Downgrade, the models that are replaced, and by which.
+	Models []ReplacementApplyConfiguration `json:"models,omitempty"`
 }
 
 // RungApplyConfiguration constructs a declarative configuration of the Rung type for use with
@@ -37,5 +39,18 @@ func (b *RungApplyConfiguration) WithAtPercent(value int32) *RungApplyConfigurat
 // If called multiple times, the Action field is set to the value of the last call.
 func (b *RungApplyConfiguration) WithAction(value apiv1alpha1.Action) *RungApplyConfiguration {
 	b.Action = &value
+	return b
+}
+
+// WithModels adds the given value to the Models field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Models field.
+func (b *RungApplyConfiguration) WithModels(values ...*ReplacementApplyConfiguration) *RungApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithModels")
+		}
+		b.Models = append(b.Models, *values[i])
+	}
 	return b
 }

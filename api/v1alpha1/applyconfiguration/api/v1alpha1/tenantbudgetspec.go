@@ -2,6 +2,10 @@
 
 package v1alpha1
 
+import (
+	apiv1alpha1 "github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
 // TenantBudgetSpecApplyConfiguration represents a declarative configuration of the TenantBudgetSpec type for use
 // with apply.
 //
@@ -11,6 +15,11 @@ type TenantBudgetSpecApplyConfiguration struct {
 	// cluster, cannot be changed, and must equal the namespace unless that is
 	// labelled bursar.dev/delegated=true.
 	Tenant *string `json:"tenant,omitempty"`
+	// parentRef names the TenantBudget of which this tenant is a part, such as that
+	// of the company of a department. What the tenant spends counts against the
+	// per: Tenant limits of its parent too, and of its parent's parent, and so on;
+	// their ladders and breakers hold for it. It cannot be changed.
+	ParentRef *ParentRefApplyConfiguration `json:"parentRef,omitempty"`
 	// timeZone is the IANA name of the zone whose calendar the periods follow,
 	// such as "America/Argentina/Buenos_Aires".
 	TimeZone *string `json:"timeZone,omitempty"`
@@ -19,9 +28,22 @@ type TenantBudgetSpecApplyConfiguration struct {
 	Limits []MoneyLimitApplyConfiguration `json:"limits,omitempty"`
 	// ladder is what happens as a limit is used up. The rungs apply to every
 	// limit of the tenant: one of per: Tenant trips the breaker of the tenant, one
-	// of per: User stops that user alone. An empty list means that nothing happens
+	// of per: User stops that user alone, and one with tiers or models stops the
+	// calls that count against it alone. An empty list means that nothing happens
 	// before the limit itself is reached.
 	Ladder []RungApplyConfiguration `json:"ladder,omitempty"`
+	// breaker overrides the tenant's breaker.
+	Breaker *BreakerApplyConfiguration `json:"breaker,omitempty"`
+	// enforcement is Enforce, or Shadow: then calls of the tenant are decided on,
+	// counted and recorded as ever, and none is refused, by whichever limit, of the
+	// tenant or of its parents. The calls of other tenants, of which this one is
+	// the parent, go by their own enforcement.
+	Enforcement *apiv1alpha1.Enforcement `json:"enforcement,omitempty"`
+	// assumedOutputTokens is how much output a call may have that names no bound
+	// of its own: it is written into the call, where it is less than the model's
+	// maxOutputTokens. Less money is held for such calls then, and more of them
+	// fit into a limit at a time. Absent means maxOutputTokens.
+	AssumedOutputTokens *int64 `json:"assumedOutputTokens,omitempty"`
 }
 
 // TenantBudgetSpecApplyConfiguration constructs a declarative configuration of the TenantBudgetSpec type for use with
@@ -35,6 +57,14 @@ func TenantBudgetSpec() *TenantBudgetSpecApplyConfiguration {
 // If called multiple times, the Tenant field is set to the value of the last call.
 func (b *TenantBudgetSpecApplyConfiguration) WithTenant(value string) *TenantBudgetSpecApplyConfiguration {
 	b.Tenant = &value
+	return b
+}
+
+// WithParentRef sets the ParentRef field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ParentRef field is set to the value of the last call.
+func (b *TenantBudgetSpecApplyConfiguration) WithParentRef(value *ParentRefApplyConfiguration) *TenantBudgetSpecApplyConfiguration {
+	b.ParentRef = value
 	return b
 }
 
@@ -69,5 +99,29 @@ func (b *TenantBudgetSpecApplyConfiguration) WithLadder(values ...*RungApplyConf
 		}
 		b.Ladder = append(b.Ladder, *values[i])
 	}
+	return b
+}
+
+// WithBreaker sets the Breaker field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Breaker field is set to the value of the last call.
+func (b *TenantBudgetSpecApplyConfiguration) WithBreaker(value *BreakerApplyConfiguration) *TenantBudgetSpecApplyConfiguration {
+	b.Breaker = value
+	return b
+}
+
+// WithEnforcement sets the Enforcement field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Enforcement field is set to the value of the last call.
+func (b *TenantBudgetSpecApplyConfiguration) WithEnforcement(value apiv1alpha1.Enforcement) *TenantBudgetSpecApplyConfiguration {
+	b.Enforcement = &value
+	return b
+}
+
+// WithAssumedOutputTokens sets the AssumedOutputTokens field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the AssumedOutputTokens field is set to the value of the last call.
+func (b *TenantBudgetSpecApplyConfiguration) WithAssumedOutputTokens(value int64) *TenantBudgetSpecApplyConfiguration {
+	b.AssumedOutputTokens = &value
 	return b
 }

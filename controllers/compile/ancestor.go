@@ -1,0 +1,43 @@
+package compile
+
+import (
+	"slices"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+// Ancestor is what a tenant's descendants inherit of it: of its limits, those that
+// count the whole tenant; its ladder; and its breaker, if that is forced.
+type Ancestor struct {
+	sources []limiterv1.Source
+	level   limiterv1.Level
+}
+
+// NewAncestor compiles a TenantBudget and the RateLimitPolicies that apply to it
+// for its tenant's descendants. The errors are as Tenant's.
+func NewAncestor(budget *v1alpha1.TenantBudget, policies []v1alpha1.RateLimitPolicy) (Ancestor, field.ErrorList) {
+	own := slices.DeleteFunc(slices.Clone(policies), func(p v1alpha1.RateLimitPolicy) bool {
+		// What does not matter to descendants is not to change their documents.
+		return !slices.ContainsFunc(p.Spec.Limits, func(l v1alpha1.RateLimit) bool { return l.Per == v1alpha1.ScopeTenant })
+	})
+	level, sources, errs := level(budget, own)
+	if len(errs) > 0 {
+		return Ancestor{}, errs
+	}
+	level.Money = slices.DeleteFunc(level.Money, func(l limiterv1.MoneyLimit) bool { return l.Per != limiterv1.PerTenant })
+	level.Rates = slices.DeleteFunc(level.Rates, func(l limiterv1.RateLimit) bool { return l.Per != limiterv1.PerTenant })
+	return Ancestor{sources: sources, level: level}, nil
+}
+
+// under puts a tenant under its ancestors. What it was compiled from itself stays
+// first among the sources.
+func under(tenant limiterv1.Tenant, ancestors []Ancestor) limiterv1.Tenant {
+	for _, ancestor := range ancestors {
+		tenant.Sources = append(tenant.Sources, ancestor.sources...)
+		tenant.Ancestors = append(tenant.Ancestors, ancestor.level)
+	}
+	return tenant
+}
