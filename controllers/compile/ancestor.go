@@ -41,3 +41,40 @@ func under(tenant limiterv1.Tenant, ancestors []Ancestor) limiterv1.Tenant {
 	}
 	return tenant
 }
+
+// Inherit puts what an ancestor is now in the place of what the document, which was
+// compiled earlier, has of it. All else stays.
+func Inherit(document limiterv1.Tenant, ancestor Ancestor) limiterv1.Tenant {
+	parts := partsOf(document.Sources)
+	document.Ancestors = slices.Clone(document.Ancestors)
+	for i := range document.Ancestors {
+		if part := &parts[i+1]; (*part)[0].UID == ancestor.sources[0].UID {
+			*part, document.Ancestors[i] = ancestor.sources, ancestor.level
+		}
+	}
+	document.Sources = slices.Concat(parts...)
+	return document
+}
+
+// AncestorsOf are the TenantBudgets that the document inherits from, nearest first.
+func AncestorsOf(document limiterv1.Tenant) []limiterv1.Source {
+	var budgets []limiterv1.Source
+	for _, part := range partsOf(document.Sources)[1:] {
+		budgets = append(budgets, part[0])
+	}
+	return budgets
+}
+
+// partsOf are the sources of the tenant and of each of its ancestors: a budget, and
+// the policies that apply to it.
+func partsOf(sources []limiterv1.Source) [][]limiterv1.Source {
+	var parts [][]limiterv1.Source
+	for _, source := range sources {
+		if source.Kind == kindTenantBudget {
+			parts = append(parts, nil)
+		}
+		last := len(parts) - 1
+		parts[last] = append(parts[last], source)
+	}
+	return parts
+}

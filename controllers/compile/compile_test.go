@@ -3,6 +3,7 @@ package compile_test
 import (
 	"encoding/json"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 	_ "time/tzdata" // as in the manager
@@ -261,6 +262,23 @@ func TestAncestors(t *testing.T) {
 	got, errs := compile.Tenant(budget(), policies, ancestors...)
 	if diff := cmp.Diff(want, got); diff != "" || len(errs) > 0 {
 		t.Errorf("errors %v; document (-want +got):\n%s", errs, diff)
+	}
+
+	// What an ancestor has become is inherited alone.
+	company.Generation, company.Spec.Breaker.Forced = 8, v1alpha1.BreakerOpen
+	changed, errs := compile.NewAncestor(company, nil)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	want.Sources = []limiterv1.Source{want.Sources[0], want.Sources[1], source("TenantBudget", "company", 8), want.Sources[4]}
+	want.Ancestors = slices.Clone(want.Ancestors)
+	want.Ancestors[0].Rates, want.Ancestors[0].Forced = []limiterv1.RateLimit{}, limiterv1.BreakerOpen
+	if diff := cmp.Diff(want, compile.Inherit(got, changed)); diff != "" {
+		t.Errorf("document after a change of an ancestor (-want +got):\n%s", diff)
+	}
+	wantAncestors := []limiterv1.Source{source("TenantBudget", "company", 7), source("TenantBudget", "group", 2)}
+	if diff := cmp.Diff(wantAncestors, compile.AncestorsOf(got)); diff != "" {
+		t.Errorf("ancestors (-want +got):\n%s", diff)
 	}
 
 	company.Spec.TimeZone = "Mars/Olympus_Mons"

@@ -143,6 +143,8 @@ func TestSource(t *testing.T) {
 
 	publish(t, redisClient, "tenant acme")
 	taken(t, queue, soon, "of acme")
+	publish(t, redisClient, "tenant acme company")
+	taken(t, queue, soon, "of acme", "of company")
 
 	enforcers.become(nil, map[string]int64{"one": 1})
 	publish(t, redisClient, "session one")

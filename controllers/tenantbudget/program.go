@@ -24,18 +24,25 @@ func (c *Controller) hold(ctx context.Context, s *scope) error {
 }
 
 // program puts the document. A budget that is invalid leaves in force what it
-// programmed before; one that may not name the tenant gives up what it did.
+// programmed before, but for what its ancestors have changed since; one that may
+// not name the tenant gives up what it did.
 func (c *Controller) program(ctx context.Context, s *scope) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	switch {
 	case s.document != nil:
-		_, err := c.limiter.Put(ctx, documentID(s.budget), s.document)
-		s.rollout.Err = errors.Join(err, c.limiter.Open(ctx, *s.document))
+		s.rollout.Err = c.put(ctx, s.budget, *s.document)
 	case s.forfeited:
 		_, s.rollout.Err = c.limiter.Withdraw(ctx, documentID(s.budget), string(s.budget.UID))
+	default:
+		s.rollout.Err = c.refresh(ctx, s.budget)
 	}
 	return nil
+}
+
+func (c *Controller) put(ctx context.Context, budget *v1alpha1.TenantBudget, document limiterv1.Tenant) error {
+	_, err := c.limiter.Put(ctx, documentID(budget), document)
+	return errors.Join(err, c.limiter.Open(ctx, document))
 }
 
 // record keeps on record what is in force. It comes last, and waits for its turn

@@ -146,6 +146,34 @@ func TestMeasure(t *testing.T) {
 				Nearest: "daily", Tripped: "daily", NextReset: midnight.Add(3 * time.Hour),
 			},
 		},
+		"a limit of some calls stops those, and not the tenant": {
+			tenant: func() limiterv1.Level {
+				level := tenantWith(usualLadder, daily(5*money.USD), monthly(100*money.USD))
+				level.Money[0].Tiers, level.Money[1].Models = []string{"gerente"}, []string{"gpt-4o"}
+				return level
+			}(),
+			counters: limiterstore.Counters{Now: noon, Money: map[string]limiterv1.MoneyCounter{
+				"money:Day;tiers=gerente":   {Start: noon.Add(-12 * time.Hour), End: midnight, Spent: 5 * money.USD},
+				"money:Month;models=gpt-4o": {Start: noon.Add(-12 * time.Hour), End: december, Spent: 95 * money.USD},
+			}},
+			want: summary{
+				Rungs:   map[string]limiterv1.Action{"daily": trip, "monthly": trip},
+				Spent:   map[string]money.Nanos{"daily": 5 * money.USD, "monthly": 95 * money.USD},
+				Nearest: "daily", NextReset: midnight,
+			},
+		},
+		"a breaker forced closed": {
+			tenant: func() limiterv1.Level {
+				level := tenantWith(usualLadder, daily(5*money.USD))
+				level.Forced = limiterv1.BreakerClosed
+				return level
+			}(),
+			counters: spentAt(noon, map[period.Kind]money.Nanos{period.Day: 5 * money.USD}),
+			want: summary{
+				Rungs: map[string]limiterv1.Action{"daily": trip}, Spent: map[string]money.Nanos{"daily": 5 * money.USD},
+				Nearest: "daily", NextReset: midnight,
+			},
+		},
 		"no ladder": {
 			tenant:   tenantWith(nil, daily(5*money.USD)),
 			counters: spentAt(noon, map[period.Kind]money.Nanos{period.Day: 6 * money.USD}),
