@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,10 +72,15 @@ spec:
   models:
   - {name: penny, maxOutputTokens: 1, prices: {input: "0", output: "10000"}}
   - {name: gpt-4o, maxOutputTokens: 16384, prices: {input: "2.50", cachedInput: "1.25", output: "10"}}
+  - {name: gpt-4o-mini, maxOutputTokens: 16384, prices: {input: "0.15", cachedInput: "0.075", output: "0.60"}}
 `
 
-// tenantYAML is a tenant with one limit and one API key, "key-of-<tenant>".
-func tenantYAML(tenant, amount string) string {
+// tenantYAML is a tenant with one limit and one API key, "key-of-<tenant>". More
+// members of the spec may follow.
+func tenantYAML(tenant, amount string, more ...string) string {
+	if len(more) == 0 {
+		more = []string{"ladder: []"}
+	}
 	return fmt.Sprintf(`---
 apiVersion: bursar.dev/v1alpha1
 kind: TenantBudget
@@ -82,13 +88,13 @@ metadata: {name: %[1]s, namespace: e2e}
 spec:
   tenant: %[1]s
   limits: [{name: yearly, period: Year, amount: "%[2]s"}]
-  ladder: []
+  %[4]s
 ---
 apiVersion: bursar.dev/v1alpha1
 kind: APIKey
 metadata: {name: %[1]s, namespace: e2e}
 spec: {sha256: %[3]s, budgetRef: {name: %[1]s}, user: user, tier: tier}
-`, tenant, amount, stack.HashKey(keyOf(tenant)))
+`, tenant, amount, stack.HashKey(keyOf(tenant)), strings.Join(more, "\n  "))
 }
 
 func keyOf(tenant string) string { return "key-of-" + tenant }
