@@ -18,6 +18,9 @@ type Rollout struct {
 	// Revision is the number of the configuration that contains the generation;
 	// zero when none does.
 	Revision int64
+	// Behind is how many documents that inherit from the object have another
+	// generation of it.
+	Behind int
 	// Running is how many live enforcers run that revision, of All.
 	Running, All int
 }
@@ -32,6 +35,35 @@ func RolloutOf(observed limiterstore.Observation, object metav1.Object) Rollout 
 	return rollout
 }
 
+// Inherited takes in the documents of other tenants, some of which inherit from the
+// object: its generation has to be in all of those, and be run by the same fleet.
+func (r Rollout) Inherited(fleet limiterstore.Fleet, documents []limiterstore.Observation, object Object) Rollout {
+	uid := string(object.GetUID())
+	var newest int64
+	for _, document := range documents {
+		switch {
+		case document.Contains(uid, object.GetGeneration()):
+			newest = max(newest, document.Revision)
+		case document.From(uid):
+			r.Behind++
+		}
+	}
+	if r.Revision == 0 {
+		return r
+	}
+	if IsProgrammed(object) {
+		// They have had it since that revision. What else has changed in them since is
+		// not the object's business.
+		newest = min(newest, object.Programming().Revision)
+	}
+	r.Revision = max(r.Revision, newest)
+	r.Running, _ = fleet.Running(r.Revision)
+	if r.Behind > 0 {
+		r.Running = 0
+	}
+	return r
+}
+
 // Programmed is the verdict on whether every live enforcer runs the generation.
 func (r Rollout) Programmed(accepted Verdict) Verdict {
 	switch {
@@ -42,6 +74,9 @@ func (r Rollout) Programmed(accepted Verdict) Verdict {
 		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonNotAccepted, "not accepted: the condition Accepted says why"}
 	case r.Revision == 0:
 		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonEnforcersPending, "no configuration contains this generation yet"}
+	case r.Behind > 0:
+		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonEnforcersPending,
+			fmt.Sprintf("%d configurations of tenants below do not contain this generation yet", r.Behind)}
 	case r.All == 0:
 		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonNoEnforcers, "no enforcer is running"}
 	}

@@ -3,10 +3,12 @@ package index
 import (
 	"cmp"
 	"context"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
@@ -64,4 +66,34 @@ func KeyOf(object client.Object) string { return client.ObjectKeyFromObject(obje
 func ParentOf(budget *v1alpha1.TenantBudget) types.NamespacedName {
 	ref := budget.Spec.ParentRef
 	return types.NamespacedName{Namespace: cmp.Or(ref.Namespace, budget.Namespace), Name: ref.Name}
+}
+
+// Below are the budgets of which the one with the key is the parent, those of which
+// they are, and so on.
+func Below(ctx context.Context, reader client.Reader, key types.NamespacedName) ([]v1alpha1.TenantBudget, error) {
+	var below []v1alpha1.TenantBudget
+	seen := []types.NamespacedName{key}
+	for i := 0; i < len(seen); i++ {
+		var children v1alpha1.TenantBudgetList
+		if err := reader.List(ctx, &children, client.MatchingFields{BudgetParent: seen[i].String()}); err != nil {
+			return nil, err
+		}
+		for _, child := range children.Items {
+			// Where parents lead back, so would this.
+			if key := client.ObjectKeyFromObject(&child); !slices.Contains(seen, key) {
+				seen, below = append(seen, key), append(below, child)
+			}
+		}
+	}
+	return below, nil
+}
+
+// DocumentsBelow are the documents of the budgets below the one with the key.
+func DocumentsBelow(ctx context.Context, reader client.Reader, key types.NamespacedName) ([]limiterv1.DocumentID, error) {
+	below, err := Below(ctx, reader, key)
+	var ids []limiterv1.DocumentID
+	for _, budget := range below {
+		ids = append(ids, limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: budget.Spec.Tenant})
+	}
+	return ids, err
 }

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -117,6 +118,12 @@ func (o Observation) Contains(uid string, generation int64) bool {
 		}
 	}
 	return false
+}
+
+// From reports whether the document was compiled from any generation of the object
+// with the UID.
+func (o Observation) From(uid string) bool {
+	return slices.ContainsFunc(o.Sources, func(s limiterv1.Source) bool { return s.UID == uid })
 }
 
 // Fleet reads the live enforcers.

@@ -28,6 +28,7 @@ const storeTimeout = 5 * time.Second
 // Limiter is where documents are found.
 type Limiter interface {
 	Observe(ctx context.Context, id limiterv1.DocumentID) (limiterstore.Observation, error)
+	Documents(ctx context.Context, ids ...limiterv1.DocumentID) ([]limiterstore.Observation, error)
 }
 
 // Controller reconciles RateLimitPolicies.

@@ -2,19 +2,29 @@ package ratelimitpolicy
 
 import (
 	"context"
+	"errors"
+
+	"k8s.io/apimachinery/pkg/types"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/controllers/conditions"
+	"github.com/bursar-dev/bursar/controllers/index"
 )
 
-// observe looks for the policy in the document of its target's tenant, and for
-// those who run it.
+// observe looks for the policy in the document of its target's tenant, in those that
+// inherit from it, and for those who run them.
 func (c *Controller) observe(ctx context.Context, s *scope) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	id := limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: s.tenant}
 	observed, err := c.limiter.Observe(ctx, id)
-	s.rollout = conditions.RolloutOf(observed, s.policy)
-	s.rollout.Err = err
+	target := types.NamespacedName{Namespace: s.policy.Namespace, Name: s.policy.Spec.TargetRef.Name}
+	below, findErr := index.DocumentsBelow(ctx, c.client, target)
+	if findErr != nil {
+		return findErr
+	}
+	inheriting, readErr := c.limiter.Documents(ctx, below...)
+	s.rollout = conditions.RolloutOf(observed, s.policy).Inherited(observed.Fleet, inheriting, s.policy)
+	s.rollout.Err = errors.Join(err, readErr)
 	return nil
 }

@@ -128,6 +128,45 @@ var _ = Describe("A parent", func() {
 		Expect(condition(ctx, company, v1alpha1.ConditionBreakerOpen)()).To(Equal("False BelowTripRung"))
 	})
 
+	It("is programmed when its children's configurations are", func(ctx SpecContext) {
+		e := startEnforcer(false)
+		company := newBudget(newNamespace(ctx))
+		team, policy := newChild(ctx, company), newPolicy(company.Namespace, "policy")
+		policy.Spec.Limits[0].Per = v1alpha1.ScopeTenant
+		create(ctx, company)
+		create(ctx, policy)
+		create(ctx, team)
+		Eventually(ctx, inherited(ctx, team)).Should(Equal([]string{company.Namespace + " daily=5.00 monthly=100.00 policy/all"}))
+		revision := func() int64 {
+			revision, err := redisClient.Get(ctx, limiterv1.RevisionKey).Int64()
+			Expect(err).NotTo(HaveOccurred())
+			return revision
+		}
+		e.runs(ctx, revision())
+		expectProgrammed(ctx, company)
+		expectProgrammed(ctx, policy)
+
+		By("the child changing by itself, which is not the parent's business")
+		update(ctx, team, func(b *v1alpha1.TenantBudget) { b.Spec.Limits[0].Amount = "1.00" })
+		expectCondition(ctx, team, v1alpha1.ConditionProgrammed, "False EnforcersPending")
+		Consistently(ctx, condition(ctx, company, v1alpha1.ConditionProgrammed)).
+			WithTimeout(500 * time.Millisecond).Should(Equal("True Programmed"))
+		e.runs(ctx, revision())
+		expectProgrammed(ctx, team)
+
+		By("the parent changing, and all but the last of the documents being run")
+		update(ctx, company, func(b *v1alpha1.TenantBudget) { b.Spec.Limits[0].Amount = "4.00" })
+		Eventually(ctx, inherited(ctx, team)).Should(Equal([]string{company.Namespace + " daily=4.00 monthly=100.00 policy/all"}))
+		Eventually(ctx, func() string { return stored(ctx, "tenant/"+company.Spec.Tenant) }).Should(ContainSubstring(`"amount":4000000000`))
+		e.runs(ctx, revision()-1)
+		expectCondition(ctx, company, v1alpha1.ConditionProgrammed, "False EnforcersPending")
+		Consistently(ctx, condition(ctx, company, v1alpha1.ConditionProgrammed)).
+			WithTimeout(500 * time.Millisecond).Should(Equal("False EnforcersPending"))
+		e.runs(ctx, revision())
+		expectProgrammed(ctx, company)
+		expectProgrammed(ctx, team)
+	})
+
 	It("that becomes invalid or goes leaves its children as they were", func(ctx SpecContext) {
 		startEnforcer(true)
 		company := newBudget(newNamespace(ctx))

@@ -33,6 +33,7 @@ type Limiter interface {
 	Open(ctx context.Context, tenant limiterv1.Tenant) error
 	Withdraw(ctx context.Context, id limiterv1.DocumentID, uid string) (bool, error)
 	Observe(ctx context.Context, id limiterv1.DocumentID) (limiterstore.Observation, error)
+	Documents(ctx context.Context, ids ...limiterv1.DocumentID) ([]limiterstore.Observation, error)
 	Counters(ctx context.Context, root, tenant string, limits ...limiterv1.MoneyLimit) (limiterstore.Counters, error)
 }
 

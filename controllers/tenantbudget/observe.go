@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/controllers/conditions"
+	"github.com/bursar-dev/bursar/controllers/index"
 )
 
 // observe reads how far the document has got, and the state of the money.
@@ -17,9 +20,14 @@ func (c *Controller) observe(ctx context.Context, s *scope) error {
 	if err == nil && observed.OwnedBy(string(s.budget.UID)) {
 		s.usage, err = c.usageUnder(ctx, observed.Body)
 	}
+	below, findErr := index.DocumentsBelow(ctx, c.client, client.ObjectKeyFromObject(s.budget))
+	if findErr != nil {
+		return findErr
+	}
+	inheriting, readErr := c.limiter.Documents(ctx, below...)
 	putErr := s.rollout.Err
-	s.rollout = conditions.RolloutOf(observed, s.budget)
-	s.rollout.Err = errors.Join(putErr, err)
+	s.rollout = conditions.RolloutOf(observed, s.budget).Inherited(observed.Fleet, inheriting, s.budget)
+	s.rollout.Err = errors.Join(putErr, err, readErr)
 	return nil
 }
 

@@ -133,22 +133,3 @@ func reject(reason string, err *field.Error) *conditions.Verdict {
 	rejection := conditions.Rejected(reason, err.Error())
 	return &rejection
 }
-
-// below are the budgets of which the one with the key is the parent, those of which
-// they are, and so on.
-func (c *Controller) below(ctx context.Context, key types.NamespacedName) ([]types.NamespacedName, error) {
-	found := []types.NamespacedName{key}
-	for i := 0; i < len(found); i++ {
-		var children v1alpha1.TenantBudgetList
-		if err := c.client.List(ctx, &children, client.MatchingFields{index.BudgetParent: found[i].String()}); err != nil {
-			return found[1:], err
-		}
-		for j := range children.Items {
-			// Where parents lead back, so would this.
-			if child := client.ObjectKeyFromObject(&children.Items[j]); !slices.Contains(found, child) {
-				found = append(found, child)
-			}
-		}
-	}
-	return found[1:], nil
-}

@@ -63,11 +63,19 @@ func (c *Controller) descendantsOf(ctx context.Context, object client.Object) []
 }
 
 func (c *Controller) descendants(ctx context.Context, key types.NamespacedName) []reconcile.Request {
-	keys, err := c.below(ctx, key)
+	below, err := index.Below(ctx, c.client, key)
 	if err != nil {
 		log.FromContext(ctx).Error(err, "Cannot find the budgets below a budget", "budget", key)
 	}
-	return requests(keys...)
+	return requests(keysOf(below)...)
+}
+
+func keysOf(budgets []v1alpha1.TenantBudget) []types.NamespacedName {
+	var keys []types.NamespacedName
+	for i := range budgets {
+		keys = append(keys, client.ObjectKeyFromObject(&budgets[i]))
+	}
+	return keys
 }
 
 func requests(keys ...types.NamespacedName) []reconcile.Request {
@@ -120,11 +128,11 @@ func (c *Controller) concernedBy(ctx context.Context, tenant string) ([]types.Na
 		return nil, err
 	}
 	for _, key := range slices.Clone(concerned) {
-		below, err := c.below(ctx, key)
+		below, err := index.Below(ctx, c.client, key)
 		if err != nil {
 			return nil, err
 		}
-		concerned = append(concerned, below...)
+		concerned = append(concerned, keysOf(below)...)
 	}
 	return concerned, nil
 }
@@ -135,9 +143,5 @@ func (c *Controller) budgetsNaming(ctx context.Context, tenant string) ([]types.
 	if err := c.client.List(ctx, &budgets, client.MatchingFields{index.BudgetTenant: tenant}); err != nil {
 		return nil, err
 	}
-	var keys []types.NamespacedName
-	for i := range budgets.Items {
-		keys = append(keys, client.ObjectKeyFromObject(&budgets.Items[i]))
-	}
-	return keys, nil
+	return keysOf(budgets.Items), nil
 }
