@@ -81,6 +81,10 @@ verify: generate lint ## Check that generated code, modules and formatting are c
 bench: parts ## Run the data plane's benchmarks
 	go test -run '^$$' -bench . -benchmem ./enforcer/...
 
+.PHONY: histories
+histories: parts ## Hold the scripts against their model in 20,000 random histories
+	go test -count=1 -v -timeout 30m -run '^TestScriptsAgreeWithTheModel$$' ./enforcer/store -rapid.checks=20000
+
 .PHONY: faults
 faults: parts ## Kill enforcers and put them to sleep, and print what became of every call
 	BURSAR_FAULTS=100 go test -count=1 -v -timeout 30m -run '^(TestKilled|TestSlept|TestKilledAtRandom)$$' ./enforcer/cmd/enforcer

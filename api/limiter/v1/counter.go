@@ -16,7 +16,7 @@ import (
 // depends on what the limit counts, and neither on its name nor on its amount, so
 // that renaming or raising a limit forgets nothing.
 func MoneyField(limit MoneyLimit) string {
-	return "money:" + string(limit.Period) + limit.Selector.field()
+	return "money:" + string(limit.Period) + limit.selectorField()
 }
 
 // RateField is the field of a counters hash that is a rate limit's bucket. The
@@ -26,7 +26,9 @@ func RateField(limit RateLimit) string {
 	return fmt.Sprintf("rate:%s@%d", limit.Name, limit.Window.Milliseconds())
 }
 
-func (s Selector) field() string {
+// selectorField is what a selector adds to the field of its limit: nothing, if it
+// selects everything.
+func (s Selector) selectorField() string {
 	var field strings.Builder
 	for _, part := range []struct {
 		name   string

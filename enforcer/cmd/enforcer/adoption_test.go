@@ -177,7 +177,7 @@ func TestKilled(t *testing.T) {
 }
 
 func openCall(c *child, body string) (*opened, error) {
-	return open(c.client, c.request(body)) //nolint:bodyclose // who reads the answer closes it
+	return open(c.client, c.request(body))
 }
 
 // TestSlept: an enforcer that slept for longer than a session lives, with a call

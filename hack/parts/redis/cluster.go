@@ -53,7 +53,7 @@ func (c *Cluster) start(ctx context.Context, dir string, masters int) error {
 			return err
 		}
 		c.Masters = append(c.Masters, m)
-		err = m.do(ctx, func(client *goredis.Client) error {
+		err = m.do(func(client *goredis.Client) error {
 			if err := client.ClusterAddSlotsRange(ctx, i*slots/masters, (i+1)*slots/masters-1).Err(); err != nil {
 				return err
 			}
@@ -73,13 +73,13 @@ func (c *Cluster) start(ctx context.Context, dir string, masters int) error {
 
 // meet makes the other node one of this node's cluster.
 func (s *Server) meet(ctx context.Context, other *Server, clusterPort int) error {
-	return s.do(ctx, func(client *goredis.Client) error {
+	return s.do(func(client *goredis.Client) error {
 		return client.Do(ctx, "CLUSTER", "MEET", "127.0.0.1", other.Port, clusterPort).Err()
 	})
 }
 
 func (s *Server) isJoined(ctx context.Context, masters int) error {
-	return s.do(ctx, func(client *goredis.Client) error {
+	return s.do(func(client *goredis.Client) error {
 		info, err := client.ClusterInfo(ctx).Result()
 		if err != nil {
 			return err
@@ -94,7 +94,7 @@ func (s *Server) isJoined(ctx context.Context, masters int) error {
 }
 
 // do calls f with a client of this node alone.
-func (s *Server) do(ctx context.Context, f func(*goredis.Client) error) error {
+func (s *Server) do(f func(*goredis.Client) error) error {
 	client := goredis.NewClient(&goredis.Options{Addr: s.Addr, MaxRetries: -1})
 	defer func() { _ = client.Close() }()
 	return f(client)
@@ -102,7 +102,7 @@ func (s *Server) do(ctx context.Context, f func(*goredis.Client) error) error {
 
 // Slot is the hash slot of a key.
 func (c *Cluster) Slot(ctx context.Context, key string) (slot int, err error) {
-	err = c.Masters[0].do(ctx, func(client *goredis.Client) error {
+	err = c.Masters[0].do(func(client *goredis.Client) error {
 		n, err := client.ClusterKeySlot(ctx, key).Result()
 		slot = int(n)
 		return err
@@ -113,12 +113,6 @@ func (c *Cluster) Slot(ctx context.Context, key string) (slot int, err error) {
 // Owner is the number of the master that has the slot.
 func (c *Cluster) Owner(ctx context.Context, slot int) (owner int, err error) {
 	for i, m := range c.Masters {
-		err := m.do(ctx, func(client *goredis.Client) error {
-			return client.ClusterCountKeysInSlot(ctx, slot).Err()
-		})
-		if err != nil {
-			return 0, err
-		}
 		if has, err := m.has(ctx, slot); err != nil || has {
 			return i, err
 		}
@@ -127,11 +121,13 @@ func (c *Cluster) Owner(ctx context.Context, slot int) (owner int, err error) {
 }
 
 func (s *Server) has(ctx context.Context, slot int) (has bool, err error) {
-	err = s.do(ctx, func(client *goredis.Client) error {
-		ranges, err := client.ClusterSlots(ctx).Result()
-		for _, r := range ranges {
-			if r.Start <= slot && slot <= r.End {
-				has = has || r.Nodes[0].Addr == s.Addr
+	err = s.do(func(client *goredis.Client) error {
+		shards, err := client.ClusterShards(ctx).Result()
+		for _, shard := range shards {
+			for _, r := range shard.Slots {
+				if r.Start <= int64(slot) && int64(slot) <= r.End {
+					has = has || shard.Nodes[0].Port == int64(s.Port)
+				}
 			}
 		}
 		return err
@@ -149,7 +145,7 @@ func (c *Cluster) MoveSlot(ctx context.Context, slot, to int) error {
 	source, target := c.Masters[from], c.Masters[to]
 	ids := map[*Server]string{}
 	for _, m := range c.Masters {
-		if err := m.do(ctx, func(client *goredis.Client) (err error) {
+		if err := m.do(func(client *goredis.Client) (err error) {
 			ids[m], err = client.Do(ctx, "CLUSTER", "MYID").Text()
 			return err
 		}); err != nil {
@@ -174,14 +170,14 @@ func (c *Cluster) MoveSlot(ctx context.Context, slot, to int) error {
 }
 
 func (s *Server) setSlot(ctx context.Context, slot int, state, node string) error {
-	return s.do(ctx, func(client *goredis.Client) error {
+	return s.do(func(client *goredis.Client) error {
 		return client.Do(ctx, "CLUSTER", "SETSLOT", slot, state, node).Err()
 	})
 }
 
 // migrate moves the keys of a slot until none is left.
 func (s *Server) migrate(ctx context.Context, slot int, target *Server) error {
-	return s.do(ctx, func(client *goredis.Client) error {
+	return s.do(func(client *goredis.Client) error {
 		for {
 			keys, err := client.ClusterGetKeysInSlot(ctx, slot, 100).Result()
 			if err != nil || len(keys) == 0 {
