@@ -29,9 +29,6 @@ type Call struct {
 	// Downgraded says that Model was chosen as if a Downgrade rung were reached; see
 	// Tenant.ModelFor.
 	Downgraded bool
-	// BeyondTrip lets the call use what is left of a limit beyond its Trip rung. It
-	// is for the fallback CheapestModel.
-	BeyondTrip bool
 	// Bound is the most that the call can cost. 0 <= Bound <= money.Max.
 	Bound money.Nanos
 	// Tokens is the most tokens, of all kinds together, that the call can use.

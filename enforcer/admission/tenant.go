@@ -159,13 +159,9 @@ func (l *level) moneyChecks(scope limiterv1.Scope, call Call, now time.Time) []M
 		if rule.limit.Per != scope || !rule.limit.Selects(call.Subject.Tier, call.Model) {
 			continue
 		}
-		check := MoneyCheck{
+		checks = append(checks, MoneyCheck{
 			Limit: rule.limit, Trip: rule.trip, Downgrade: rule.downgrade, Rungs: rule.rungs, Span: rule.spanAt(now),
-		}
-		if call.BeyondTrip {
-			check.Trip = Never
-		}
-		checks = append(checks, check)
+		})
 	}
 	return checks
 }

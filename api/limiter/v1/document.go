@@ -184,31 +184,12 @@ const (
 	Trip Action = "Trip"
 )
 
-// Fallback is what a caller gets in the place of a call that the breaker or a
-// money limit refuses.
-type Fallback string
-
-// The fallbacks.
-const (
-	// Cache: the answer to the exact same call of the same tenant, if kept.
-	Cache Fallback = "Cache"
-	// CheapestModel: the cheapest model, which may use what is left of the limit
-	// beyond the Trip rung.
-	CheapestModel Fallback = "CheapestModel"
-	// Message: a plain answer with the rung's message.
-	Message Fallback = "Message"
-)
-
 // Rung is what happens when spent reaches AtPercent of a money limit.
 type Rung struct {
 	AtPercent int32  `json:"atPercent"`
 	Action    Action `json:"action"`
 	// Models, of Downgrade, are the models to be replaced and by which.
 	Models map[string]string `json:"models,omitempty"`
-	// Fallback, of Trip, is what is tried, in order, before the call is refused.
-	Fallback []Fallback `json:"fallback,omitempty"`
-	// Message is the text of the fallback Message.
-	Message string `json:"message,omitempty"`
 }
 
 // Reached is the spent amount at which the rung is reached under the limit.

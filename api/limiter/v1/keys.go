@@ -36,9 +36,10 @@ const (
 const (
 	// ConfigChannel carries the revision of each change of the configuration.
 	ConfigChannel = "bursar:config"
-	// FeedChannel carries news for the control plane: "tenant <name>" when a rung
-	// of the tenant's ladder was crossed, "session <id>" when an enforcer came,
-	// went, or began to run another revision.
+	// FeedChannel carries news for the control plane: "tenant <name> <name>..." when
+	// a call of the first tenant has taken spent past a rung of its ladder or of one
+	// of its ancestors', which follow; "session <id>" when an enforcer came, went, or
+	// began to run another revision.
 	FeedChannel = "bursar:feed"
 	// FeedTenant and FeedSession are the first words of the messages on FeedChannel.
 	FeedTenant  = "tenant"
