@@ -8,7 +8,8 @@ const EpochKey = "bursar:{config}:epoch"
 // EpochState says whether money is admitted.
 type EpochState string
 
-// EpochOpen: counters are valid, and money is admitted. In no other state is it.
+// EpochOpen is the state in which counters are valid, and money is admitted. In no
+// other is it.
 const EpochOpen EpochState = "Open"
 
 // Epoch is the generation of the limiter's counters in Redis.
