@@ -59,8 +59,8 @@ func (s *Store) Next(session string) *Store {
 func (s *Store) SetEpoch(epoch limiterv1.Epoch) { s.epoch.Store(&epoch) }
 
 // ErrClosed means that the counters are not of the epoch that this session knows:
-// they are being rebuilt, or this session has yet to hear of the new epoch.
-var ErrClosed = errors.New("the limiter is closed: its counters are being rebuilt")
+// they were lost, or this session has yet to hear of the epoch.
+var ErrClosed = errors.New("the limiter is closed: its counters are not of the epoch that this enforcer knows")
 
 func (s *Store) knownEpoch() (string, error) {
 	if epoch := s.epoch.Load(); epoch != nil && epoch.State == limiterv1.EpochOpen {
