@@ -161,9 +161,31 @@ func (c *Cluster) MoveSlot(ctx context.Context, slot, to int) error {
 	if err := source.migrate(ctx, slot, target); err != nil {
 		return err
 	}
-	for _, m := range append([]*Server{target, source}, c.Masters...) {
-		if err := m.setSlot(ctx, slot, "NODE", ids[target]); err != nil {
+	return c.assign(ctx, slot, to, ids[target])
+}
+
+// assign tells all masters whose the slot is, the new one first, until what they
+// told each other before has died away: an old claim that is still on its way may
+// win over a new one, and then nobody has the slot.
+func (c *Cluster) assign(ctx context.Context, slot, to int, id string) error {
+	const confirmations = 3
+	for confirmed := 0; confirmed < confirmations; {
+		if err := c.Masters[to].setSlot(ctx, slot, "NODE", id); err != nil {
 			return err
+		}
+		for _, m := range c.Masters {
+			if err := m.setSlot(ctx, slot, "NODE", id); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(5 * time.Millisecond):
+		}
+		owner, err := c.Owner(ctx, slot)
+		if confirmed++; err != nil || owner != to {
+			confirmed = 0
 		}
 	}
 	return nil
