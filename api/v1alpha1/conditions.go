@@ -44,6 +44,7 @@ const (
 	ReasonEnforcersPending = "EnforcersPending"
 	ReasonNoEnforcers      = "NoEnforcers"
 	ReasonStoreUnavailable = "StoreUnavailable"
+	ReasonLimiterClosed    = "LimiterClosed"
 )
 
 // Reasons of ConditionBreakerOpen.

@@ -1,6 +1,7 @@
 package conditions
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -64,9 +65,41 @@ func (r Rollout) Inherited(fleet limiterstore.Fleet, documents []limiterstore.Ob
 	return r
 }
 
+// Unprogrammed is an error that says by itself what it means for Programmed.
+type Unprogrammed struct {
+	Verdict
+	// Err is the cause, for the log; nil for none.
+	Err error
+}
+
+// Error is the message, and the cause.
+func (e *Unprogrammed) Error() string {
+	if e.Err == nil {
+		return e.Message
+	}
+	return e.Message + ": " + e.Err.Error()
+}
+
+// Unwrap is the cause.
+func (e *Unprogrammed) Unwrap() error { return e.Err }
+
+// LimiterClosed is the error where nothing of a tenant is admitted at present.
+func LimiterClosed(message string) error {
+	return &Unprogrammed{Verdict: Verdict{metav1.ConditionFalse, v1alpha1.ReasonLimiterClosed, message}}
+}
+
+// LedgerUnavailable is the error where counters cannot be set without Postgres.
+func LedgerUnavailable(err error) error {
+	return &Unprogrammed{Err: err, Verdict: Verdict{metav1.ConditionUnknown, v1alpha1.ReasonStoreUnavailable,
+		"Postgres does not answer, which knows what was spent"}}
+}
+
 // Programmed is the verdict on whether every live enforcer runs the generation.
 func (r Rollout) Programmed(accepted Verdict) Verdict {
+	var explained *Unprogrammed
 	switch {
+	case errors.As(r.Err, &explained):
+		return explained.Verdict
 	case r.Err != nil:
 		// The error itself goes to the log: it differs from one try to the next.
 		return Verdict{metav1.ConditionUnknown, v1alpha1.ReasonStoreUnavailable, "Redis does not answer"}

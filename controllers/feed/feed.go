@@ -110,7 +110,7 @@ func (l *listener) hear(ctx context.Context, message any) bool {
 				l.addTenant(ctx, tenant)
 			}
 		}
-		return about == limiterv1.FeedSession
+		return about == limiterv1.FeedSession || about == limiterv1.FeedEpoch
 	}
 	return false
 }
@@ -127,7 +127,7 @@ func (l *listener) lookAtFleet(ctx context.Context) {
 	now := look{Fleet: fleet, failed: err != nil}
 	noteEnforcers(now)
 	switch was := l.seen; {
-	case now.failed != was.failed, now.Incarnation != was.Incarnation, !sameSessions(was, now):
+	case now.failed != was.failed, now.Incarnation != was.Incarnation, now.Epoch != was.Epoch, !sameSessions(was, now):
 		l.addAll(ctx)
 	case progressed(was, now):
 		l.addUnprogrammed(ctx)

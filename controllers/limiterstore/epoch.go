@@ -2,54 +2,177 @@ package limiterstore
 
 import (
 	"context"
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 
 	"github.com/redis/go-redis/v9"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/redisclient"
 )
 
-// Epoch is the generation of the counters; the first one begins when there is none.
-func (s *Store) Epoch(ctx context.Context) (epoch limiterv1.Epoch, err error) {
-	raw, err := s.client.Get(ctx, limiterv1.EpochKey).Bytes()
+//go:embed swap.lua
+var swapLua string
+
+var swapScript = redis.NewScript(swapLua)
+
+// ErrSuperseded means that Redis has an epoch by now that is newer than the caller's.
+var ErrSuperseded = errors.New("another epoch has begun")
+
+// Epoch is the generation of the counters; zero when there is none.
+func (s *Store) Epoch(ctx context.Context) (limiterv1.Epoch, error) {
+	epoch, _, err := s.readEpoch(ctx)
+	return epoch, err
+}
+
+// readEpoch reads the epoch, and how it stands in Redis.
+func (s *Store) readEpoch(ctx context.Context) (epoch limiterv1.Epoch, raw string, err error) {
+	raw, err = s.client.Get(ctx, limiterv1.EpochKey).Result()
 	if errors.Is(err, redis.Nil) {
-		return s.firstEpoch(ctx)
+		return limiterv1.Epoch{}, "", nil
 	}
 	if err == nil {
-		err = json.Unmarshal(raw, &epoch)
+		err = json.Unmarshal([]byte(raw), &epoch)
 	}
 	if err != nil {
-		return limiterv1.Epoch{}, fmt.Errorf("read the epoch: %w", err)
+		return limiterv1.Epoch{}, "", fmt.Errorf("read the epoch: %w", err)
 	}
-	return epoch, nil
+	return epoch, raw, nil
 }
 
-func (s *Store) firstEpoch(ctx context.Context) (limiterv1.Epoch, error) {
-	first := limiterv1.Epoch{Number: 1, State: limiterv1.EpochOpen}
-	raw, err := json.Marshal(first)
+// Inspection is what Redis says of itself and of the epoch.
+type Inspection struct {
+	Epoch   limiterv1.Epoch
+	Servers []redisclient.Server
+	// Gaps is how many shards do not know the epoch: their nodes have lost data.
+	Gaps int
+}
+
+// Whole reports whether every master is in a run in which the epoch is open, and
+// every shard knows it.
+func (i Inspection) Whole() bool {
+	return i.Gaps == 0 && !slices.ContainsFunc(i.Servers, func(s redisclient.Server) bool { return !i.Epoch.OpenIn(s.Run) })
+}
+
+// Runs are the runs of the masters, in order.
+func (i Inspection) Runs() []string {
+	var runs []string
+	for _, server := range i.Servers {
+		runs = append(runs, server.Run)
+	}
+	slices.Sort(runs)
+	return runs
+}
+
+// Inspect asks every master about itself and every shard about the epoch.
+func (s *Store) Inspect(ctx context.Context) (found Inspection, err error) {
+	if found.Servers, err = redisclient.Masters(ctx, s.client); err != nil {
+		return Inspection{}, err
+	}
+	if found.Epoch, err = s.Epoch(ctx); err != nil {
+		return Inspection{}, err
+	}
+	pipe := s.client.Pipeline()
+	shards := make([]*redis.StringCmd, limiterv1.Shards)
+	for shard := range shards {
+		shards[shard] = pipe.Get(ctx, limiterv1.ShardEpochKey(uint32(shard)))
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return Inspection{}, fmt.Errorf("read the shards' epochs: %w", err)
+	}
+	for _, shard := range shards {
+		if shard.Err() != nil && !errors.Is(shard.Err(), redis.Nil) {
+			return Inspection{}, fmt.Errorf("read the shards' epochs: %w", shard.Err())
+		}
+		if shard.Val() != found.Epoch.Token() {
+			found.Gaps++
+		}
+	}
+	return found, nil
+}
+
+// BeginEpoch closes the limiter under a new epoch: sessions are to announce their
+// open calls. It is ErrSuperseded when there is an epoch of that number or a newer.
+func (s *Store) BeginEpoch(ctx context.Context, number int64) error {
+	err := s.putEpoch(ctx, limiterv1.Epoch{Number: number, State: limiterv1.EpochRebuilding}, func(was limiterv1.Epoch) bool {
+		return was.Number < number
+	})
 	if err != nil {
-		return limiterv1.Epoch{}, err
+		return fmt.Errorf("begin epoch %d: %w", number, err)
 	}
-	if err := s.client.SetNX(ctx, limiterv1.EpochKey, raw, 0).Err(); err != nil {
-		return limiterv1.Epoch{}, fmt.Errorf("begin the first epoch: %w", err)
-	}
-	return s.Epoch(ctx)
+	return nil
 }
 
-// Open makes the counters of a tenant and its ancestors valid under the epoch,
-// where they are not valid under another.
-func (s *Store) Open(ctx context.Context, tenant limiterv1.Tenant) error {
-	epoch, err := s.Epoch(ctx)
+// OpenEpoch opens an epoch that was begun, in the runs of the masters.
+func (s *Store) OpenEpoch(ctx context.Context, number int64, runs []string) error {
+	epoch := limiterv1.Epoch{Number: number, State: limiterv1.EpochOpen, Runs: runs}
+	pipe := s.client.Pipeline()
+	for shard := range uint32(limiterv1.Shards) {
+		pipe.Set(ctx, limiterv1.ShardEpochKey(shard), epoch.Token(), 0)
+	}
+	_, err := pipe.Exec(ctx)
+	if err == nil {
+		err = s.putEpoch(ctx, epoch, func(was limiterv1.Epoch) bool {
+			return was.Number == number && was.State == limiterv1.EpochRebuilding
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("open epoch %d: %w", number, err)
+	}
+	return nil
+}
+
+// RefuseEpoch closes the limiter until another epoch begins, and says why.
+func (s *Store) RefuseEpoch(ctx context.Context, reason string) error {
+	was, err := s.Epoch(ctx)
+	if err == nil && (was.State != limiterv1.EpochRefused || was.Reason != reason) {
+		refused := limiterv1.Epoch{Number: was.Number, State: limiterv1.EpochRefused, Reason: reason}
+		err = s.putEpoch(ctx, refused, func(now limiterv1.Epoch) bool { return now.Number == was.Number })
+	}
+	if err != nil {
+		return fmt.Errorf("refuse Redis: %w", err)
+	}
+	return nil
+}
+
+// putEpoch puts an epoch in the place of one that may be replaced.
+func (s *Store) putEpoch(ctx context.Context, epoch limiterv1.Epoch, replaces func(was limiterv1.Epoch) bool) error {
+	body, err := json.Marshal(epoch)
 	if err != nil {
 		return err
 	}
-	for _, level := range append([]limiterv1.Level{tenant.Level}, tenant.Ancestors...) {
-		key := limiterv1.TenantCountersKey(tenant.Root(), level.Tenant)
-		if err := s.client.HSetNX(ctx, key, limiterv1.EpochField, epoch.Token()).Err(); err != nil {
-			return fmt.Errorf("open the counters of tenant %s: %w", level.Tenant, err)
+	keys := []string{limiterv1.EpochKey, limiterv1.AnnouncedKey}
+	for {
+		was, raw, err := s.readEpoch(ctx)
+		if err != nil {
+			return err
+		}
+		if !replaces(was) {
+			return ErrSuperseded
+		}
+		swapped, err := swapScript.Run(ctx, s.client, keys, raw, body, limiterv1.ConfigChannel,
+			limiterv1.FeedChannel, limiterv1.FeedEpoch+" "+epoch.Token()).Bool()
+		if err != nil || swapped {
+			return err
 		}
 	}
-	return nil
+}
+
+// Announced are the sessions that have announced their open calls for an epoch.
+func (s *Store) Announced(ctx context.Context, number int64) (map[string]bool, error) {
+	all, err := s.client.HGetAll(ctx, limiterv1.AnnouncedKey).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read who has announced open calls: %w", err)
+	}
+	announced := map[string]bool{}
+	for session, of := range all {
+		if of == strconv.FormatInt(number, 10) {
+			announced[session] = true
+		}
+	}
+	return announced, nil
 }

@@ -5,18 +5,19 @@
 -- KEYS[2]   session states: hash, session -> JSON
 -- KEYS[3]   incarnation
 -- KEYS[4]   documents: hash, id -> "<revision> <body>"
+-- KEYS[5]   epoch: JSON
 --
 -- ARGV[1]   how long a session lives after a heartbeat, ms
 -- ARGV[2]   id of the document, or ''
 --
--- Answers {incarnation, document, session, state, session, state...}, where what
+-- Answers {incarnation, epoch, document, session, state, session, state...}, where what
 -- is missing is ''.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local document = ARGV[2] ~= '' and redis.call('HGET', KEYS[4], ARGV[2])
-local answer = { redis.call('GET', KEYS[3]) or '', document or '' }
+local answer = { redis.call('GET', KEYS[3]) or '', redis.call('GET', KEYS[5]) or '', document or '' }
 
 local live = redis.call('ZRANGE', KEYS[1], '(' .. string.format('%d', now - ARGV[1]), '+inf', 'BYSCORE')
 for _, session in ipairs(live) do

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -77,6 +78,8 @@ type Fleet struct {
 	// Incarnation is the life of the configuration that counts; empty when nothing
 	// was ever put.
 	Incarnation string
+	// Epoch is the epoch as it stands in Redis, to be compared alone.
+	Epoch string
 	// Sessions are the live sessions by their ids. A state that a session has not
 	// reported, or that cannot be read, is zero.
 	Sessions map[string]limiterv1.SessionState
@@ -138,18 +141,19 @@ func (s *Store) Observe(ctx context.Context, id limiterv1.DocumentID) (Observati
 }
 
 func (s *Store) observe(ctx context.Context, id string) (Observation, error) {
-	keys := []string{limiterv1.SessionsKey, limiterv1.SessionStatesKey, limiterv1.IncarnationKey, limiterv1.DocumentsKey}
+	keys := []string{limiterv1.SessionsKey, limiterv1.SessionStatesKey, limiterv1.IncarnationKey,
+		limiterv1.DocumentsKey, limiterv1.EpochKey}
 	answer, err := observeScript.Run(ctx, s.client, keys, limiterv1.SessionLife.Milliseconds(), id).StringSlice()
 	if err != nil {
 		return Observation{}, fmt.Errorf("read configuration and sessions: %w", err)
 	}
-	observation, err := document(answer[1])
+	observation, err := document(answer[2])
 	if err != nil {
 		return Observation{}, fmt.Errorf("document %s: %w", id, err)
 	}
-	observation.Incarnation = answer[0]
+	observation.Incarnation, observation.Epoch = answer[0], answer[1]
 	observation.Sessions = map[string]limiterv1.SessionState{}
-	for i := 2; i+1 < len(answer); i += 2 {
+	for i := 3; i+1 < len(answer); i += 2 {
 		var state limiterv1.SessionState
 		if json.Unmarshal([]byte(answer[i+1]), &state) != nil {
 			// It lives, and nobody can say what it runs: it counts as running nothing.
@@ -188,16 +192,22 @@ type Counters struct {
 	Money map[string]limiterv1.MoneyCounter
 }
 
+// ErrNotValid means that the counters of a tenant are being set, or wait for that.
+var ErrNotValid = errors.New("the counters are not set yet")
+
 // Counters reads the counters of a tenant's own money limits, in the budget tree
-// with the root.
+// with the root. It is ErrNotValid when they are not valid, whatever they say.
 func (s *Store) Counters(ctx context.Context, root, tenant string, limits ...limiterv1.MoneyLimit) (Counters, error) {
-	fields := []any{limiterv1.EpochField} // a script must ask for at least one field
+	fields := []any{limiterv1.EpochField}
 	for _, limit := range limits {
 		fields = append(fields, limiterv1.MoneyField(limit))
 	}
 	answer, err := countersScript.Run(ctx, s.client, []string{limiterv1.TenantCountersKey(root, tenant)}, fields...).Slice()
 	if err != nil {
 		return Counters{}, fmt.Errorf("read counters of tenant %s: %w", tenant, err)
+	}
+	if epoch, _ := answer[1].(string); !isNumber(epoch) {
+		return Counters{}, fmt.Errorf("tenant %s: %w", tenant, ErrNotValid)
 	}
 	now, _ := answer[0].(int64)
 	counters := Counters{Now: time.UnixMilli(now).UTC(), Money: map[string]limiterv1.MoneyCounter{}}
@@ -213,6 +223,11 @@ func (s *Store) Counters(ctx context.Context, root, tenant string, limits ...lim
 		counters.Money[limiterv1.MoneyField(limit)] = counter
 	}
 	return counters, nil
+}
+
+func isNumber(s string) bool {
+	_, err := strconv.ParseInt(s, 10, 64)
+	return err == nil
 }
 
 // Ping reports whether Redis answers.

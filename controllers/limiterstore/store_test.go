@@ -3,6 +3,7 @@ package limiterstore_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -249,7 +250,7 @@ func TestCounters(t *testing.T) {
 		EarlierStart: span.Start.AddDate(0, 0, -1), EarlierSpent: 1, EarlierHeld: 2,
 	}
 	key := limiterv1.TenantCountersKey("root", "acme")
-	if err := client.HSet(t.Context(), key, limiterv1.MoneyField(daily), want.Encode()).Err(); err != nil {
+	if err := client.HSet(t.Context(), key, limiterv1.MoneyField(daily), want.Encode(), limiterv1.EpochField, "7").Err(); err != nil {
 		t.Fatal(err)
 	}
 	counters, err := store.Counters(t.Context(), "root", "acme", limiterv1.MoneyLimit{Period: period.Month}, daily, daily)
@@ -262,8 +263,8 @@ func TestCounters(t *testing.T) {
 	if diff := cmp.Diff(now, counters.Now, cmpopts.EquateApproxTime(10*time.Second)); diff != "" {
 		t.Errorf("time of Redis (-want +got):\n%s", diff)
 	}
-	if none, err := store.Counters(t.Context(), "nobody", "nobody"); err != nil || len(none.Money) > 0 || none.Now.IsZero() {
-		t.Errorf("counters of nobody: %+v, %v, want none, and the time", none, err)
+	if none, err := store.Counters(t.Context(), "nobody", "nobody"); !errors.Is(err, limiterstore.ErrNotValid) {
+		t.Errorf("counters of nobody: %+v, %v, want %v", none, err, limiterstore.ErrNotValid)
 	}
 	if err := client.HSet(t.Context(), key, limiterv1.MoneyField(daily), "not a counter").Err(); err != nil {
 		t.Fatal(err)

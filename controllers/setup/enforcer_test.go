@@ -68,8 +68,18 @@ func (e *enforcer) beat(ctx context.Context, news bool) {
 	}
 	_ = redisClient.ZAdd(ctx, limiterv1.SessionsKey, goredis.Z{Score: float64(now.UnixMilli()), Member: e.id}).Err()
 	_ = redisClient.HSet(ctx, limiterv1.SessionStatesKey, e.id, state).Err()
+	e.announce(ctx)
 	if news {
 		_ = redisClient.Publish(ctx, limiterv1.FeedChannel, limiterv1.FeedSession+" "+e.id).Err()
+	}
+}
+
+// announce says that the enforcer has no calls open, if that is asked.
+func (e *enforcer) announce(ctx context.Context) {
+	var epoch limiterv1.Epoch
+	raw, err := redisClient.Get(ctx, limiterv1.EpochKey).Bytes()
+	if err == nil && json.Unmarshal(raw, &epoch) == nil && epoch.State == limiterv1.EpochRebuilding {
+		_ = redisClient.HSet(ctx, limiterv1.AnnouncedKey, e.id, epoch.Number).Err()
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
@@ -29,6 +30,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/limiterstore"
 	"github.com/bursar-dev/bursar/controllers/modelprovider"
 	"github.com/bursar-dev/bursar/controllers/ratelimitpolicy"
+	"github.com/bursar-dev/bursar/controllers/recovery"
 	"github.com/bursar-dev/bursar/controllers/tenantbudget"
 )
 
@@ -128,7 +130,7 @@ func register(mgr ctrl.Manager, options Options) error {
 	for _, controller := range []interface {
 		Register(mgr ctrl.Manager, news *feed.Feed) error
 	}{
-		tenantbudget.NewController(client, limiter, records, recorder, clock),
+		tenantbudget.NewController(client, limiter, recovery.NewOpener(limiter, records), records, recorder, clock),
 		ratelimitpolicy.NewController(client, limiter, recorder, clock),
 		modelprovider.NewController(client, limiter, recorder, clock),
 		apikey.NewController(client, limiter, recorder, clock),
@@ -137,8 +139,13 @@ func register(mgr ctrl.Manager, options Options) error {
 			return fmt.Errorf("%T: %w", controller, err)
 		}
 	}
-	if err := mgr.Add(budgetstore.NewMaintenance(records, options.OwnerDSN)); err != nil {
-		return err
+	for _, task := range []manager.Runnable{
+		budgetstore.NewMaintenance(records, options.OwnerDSN),
+		recovery.NewRebuilder(limiter, records),
+	} {
+		if err := mgr.Add(task); err != nil {
+			return err
+		}
 	}
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/google/uuid"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -38,6 +39,7 @@ var _ = Describe("Without Redis", func() {
 			expectProgrammed(ctx, o)
 		}
 		spend(ctx, tenant, period.Day, 4*money.USD, 0, true)
+		record(ctx, tenant, 4*money.USD)
 		Eventually(ctx, eventsOf(ctx, budget, "BudgetWarning")).Should(HaveLen(1))
 
 		Expect(probe(ctx, "readyz")()).To(Equal(http.StatusOK))
@@ -87,6 +89,17 @@ var _ = Describe("Without Redis", func() {
 		}
 	})
 })
+
+// record makes the ledger have a call of the tenant that cost so much.
+func record(ctx context.Context, tenant string, cost money.Nanos) {
+	GinkgoHelper()
+	_, err := superuser.Exec(ctx, `
+INSERT INTO ai_usage_logs (call_id, tenant_id, user_id, tier, credential, provider, model_asked, model_used, endpoint,
+  streamed, admitted_at, outcome, held_nanos, cost_nanos, session)
+VALUES ($1, $2, 'user', 'tier', 'key', 'provider', 'model', 'model', '/', false, now(), 'Settled', $3, $3, 'session')`,
+		uuid.NewString(), tenant, int64(cost))
+	Expect(err).NotTo(HaveOccurred())
+}
 
 // probe is how the manager answers a probe.
 func probe(ctx context.Context, name string) func() int {

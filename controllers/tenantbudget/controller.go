@@ -30,11 +30,16 @@ const storeTimeout = 5 * time.Second
 // Limiter is where documents go and counters come from.
 type Limiter interface {
 	Put(ctx context.Context, id limiterv1.DocumentID, document any) (revision int64, err error)
-	Open(ctx context.Context, tenant limiterv1.Tenant) error
 	Withdraw(ctx context.Context, id limiterv1.DocumentID, uid string) (bool, error)
 	Observe(ctx context.Context, id limiterv1.DocumentID) (limiterstore.Observation, error)
 	Documents(ctx context.Context, ids ...limiterv1.DocumentID) ([]limiterstore.Observation, error)
 	Counters(ctx context.Context, root, tenant string, limits ...limiterv1.MoneyLimit) (limiterstore.Counters, error)
+}
+
+// Opener makes the counters of a tenant valid.
+type Opener interface {
+	Prepare(ctx context.Context, document limiterv1.Tenant) error
+	Open(ctx context.Context, document limiterv1.Tenant) error
 }
 
 // Records is where it is kept which limits were in force, and when.
@@ -47,6 +52,7 @@ type Records interface {
 type Controller struct {
 	client   client.Client
 	limiter  Limiter
+	opener   Opener
 	records  Records
 	recorder events.EventRecorder
 	clock    clock.PassiveClock
@@ -54,9 +60,9 @@ type Controller struct {
 
 // NewController makes a Controller.
 func NewController(
-	client client.Client, limiter Limiter, records Records, recorder events.EventRecorder, clock clock.PassiveClock,
+	client client.Client, limiter Limiter, opener Opener, records Records, recorder events.EventRecorder, clock clock.PassiveClock,
 ) *Controller {
-	return &Controller{client: client, limiter: limiter, records: records, recorder: recorder, clock: clock}
+	return &Controller{client: client, limiter: limiter, opener: opener, records: records, recorder: recorder, clock: clock}
 }
 
 // Register makes the manager run the controller.

@@ -10,6 +10,7 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/controllers/conditions"
 	"github.com/bursar-dev/bursar/controllers/index"
+	"github.com/bursar-dev/bursar/controllers/limiterstore"
 )
 
 // observe reads how far the document has got, and the state of the money.
@@ -19,6 +20,9 @@ func (c *Controller) observe(ctx context.Context, s *scope) error {
 	observed, err := c.limiter.Observe(ctx, documentID(s.budget))
 	if err == nil && observed.OwnedBy(string(s.budget.UID)) {
 		s.usage, err = c.usageUnder(ctx, observed.Body)
+	}
+	if errors.Is(err, limiterstore.ErrNotValid) {
+		err = conditions.LimiterClosed("the limiter's counters are being set: nothing is admitted until that is done")
 	}
 	below, findErr := index.DocumentsBelow(ctx, c.client, client.ObjectKeyFromObject(s.budget))
 	if findErr != nil {

@@ -41,8 +41,13 @@ func (c *Controller) program(ctx context.Context, s *scope) error {
 }
 
 func (c *Controller) put(ctx context.Context, budget *v1alpha1.TenantBudget, document limiterv1.Tenant) error {
-	_, err := c.limiter.Put(ctx, documentID(budget), document)
-	return errors.Join(err, c.limiter.Open(ctx, document))
+	if err := c.opener.Prepare(ctx, document); err != nil {
+		return err
+	}
+	if _, err := c.limiter.Put(ctx, documentID(budget), document); err != nil {
+		return err
+	}
+	return c.opener.Open(ctx, document)
 }
 
 // record keeps on record what is in force. It comes last, and waits for its turn

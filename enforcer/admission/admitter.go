@@ -14,6 +14,7 @@ import (
 // Admitter admits calls.
 type Admitter struct {
 	store     atomic.Pointer[Store]
+	open      *openHolds
 	abandoned *abandoned
 	// ahead is how far the Store's clock was ahead of this machine's, in
 	// nanoseconds, when last seen. It only makes guesses of the period good: the
@@ -23,7 +24,7 @@ type Admitter struct {
 
 // NewAdmitter makes an Admitter on a Store. Run must run beside it.
 func NewAdmitter(store Store) *Admitter {
-	a := &Admitter{abandoned: newAbandoned()}
+	a := &Admitter{open: newOpenHolds(), abandoned: newAbandoned()}
 	a.Use(store)
 	return a
 }
@@ -41,7 +42,7 @@ const maxTurns = 4
 
 // Admit decides whether a call of the tenant may be made, and holds its bound if
 // so. An error means that nothing was decided and the call must not be made: it
-// wraps ErrStoreUnavailable or is ErrRungChanged.
+// wraps ErrStoreUnavailable or ErrClosed, or is ErrRungChanged.
 func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Call) (Decision, error) {
 	if call.Bound < 0 || call.Bound > money.Max || call.Tokens < 0 {
 		return Decision{}, fmt.Errorf("call %s: bound of %s and %d tokens is out of range", call.ID, call.Bound, call.Tokens)
@@ -53,6 +54,7 @@ func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Call) (Decisi
 		Root: tenant.doc.Root(), CallID: call.ID, Bound: call.Bound, Record: call.Record,
 		Shadow: tenant.shadow, Downgraded: call.Downgraded && call.Bound > 0,
 	}
+	defer a.open.admitting()()
 	store := *a.store.Load()
 	now := time.Now().Add(time.Duration(a.ahead.Load()))
 	for range maxTurns {
@@ -62,6 +64,9 @@ func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Call) (Decisi
 			return d, nil
 		}
 		reply, err := store.Admit(ctx, request)
+		if errors.Is(err, ErrClosed) {
+			return Decision{}, err // nothing was taken
+		}
 		if err != nil {
 			a.abandoned.add(store, request)
 			return Decision{}, fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
@@ -75,7 +80,9 @@ func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Call) (Decisi
 			tenant.rungChanged(call)
 			return Decision{}, ErrRungChanged
 		}
-		return decision(store, tenant, call, request, reply), nil
+		d := decision(store, tenant, call, request, reply)
+		a.open.add(d.Hold)
+		return d, nil
 	}
 	return Decision{}, fmt.Errorf("%w: %w", ErrStoreUnavailable, errClockJumps)
 }
@@ -175,9 +182,10 @@ func (c BucketCheck) refusal(call Call, tenant string, debt int64) *Refusal {
 }
 
 // Hold is the money that is reserved for an admitted call. It must be ended with
-// Settle.
+// Settle, and then Done.
 type Hold struct {
 	store      Store
+	open       *openHolds
 	request    AdmitRequest
 	tokens     int64
 	taken      []bool
@@ -190,6 +198,10 @@ func (h *Hold) AdmittedAt() time.Time { return h.admittedAt }
 
 // Bound is the amount held.
 func (h *Hold) Bound() money.Nanos { return h.request.Bound }
+
+// Done says that the hold has ended and that the ledger, or who takes calls there,
+// has the call. Until then it counts as open.
+func (h *Hold) Done() { h.open.remove(h) }
 
 // Settle ends the hold with what the call cost and used, and leaves entry with
 // the Store until the ledger has it. A call that was not made after all cost and

@@ -162,3 +162,7 @@ type SettleRequest struct {
 // ErrFenced is returned by a Store whose session was declared dead. Another session
 // has ended, or will end, all its calls.
 var ErrFenced = errors.New("session was declared dead")
+
+// ErrClosed is returned by a Store that is not valid at present: its counters were
+// lost and are being set anew, or those of a new limit are not set yet.
+var ErrClosed = errors.New("the limiter is closed: its counters are not valid yet")

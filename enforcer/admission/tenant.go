@@ -73,6 +73,15 @@ func newLevel(l limiterv1.Level, zone *time.Location) level {
 // Name is the tenant's name.
 func (t *Tenant) Name() string { return t.doc.Tenant }
 
+// Ancestors are the names of the tenant's ancestors, nearest first.
+func (t *Tenant) Ancestors() []string {
+	var names []string
+	for _, l := range t.levels[1:] {
+		names = append(names, l.Tenant)
+	}
+	return names
+}
+
 // Document is the compiled configuration.
 func (t *Tenant) Document() limiterv1.Tenant { return t.doc }
 

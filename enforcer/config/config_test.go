@@ -249,6 +249,7 @@ func TestLossOfRedis(t *testing.T) {
 	plane.begin("first")
 	plane.put(limiterv1.TenantDocument, "acme", tenant("acme"))
 	follower, c := newFollower(plane.client)
+	follower.SetGrace(time.Hour)
 	follower.Poll(t.Context())
 	wantRunning(t, c, "first", 1)
 
@@ -278,6 +279,11 @@ func TestLossOfRedis(t *testing.T) {
 	plane.put(limiterv1.TenantDocument, "other", tenant("other"))
 	follower.Poll(t.Context())
 	wantRunning(t, c, "second", 1)
+	if _, ok := c.Tenant("acme"); !ok {
+		t.Error("tenant acme has had no time to come again, and is gone")
+	}
+	follower.SetGrace(0)
+	follower.Poll(t.Context())
 	if _, ok := c.Tenant("acme"); ok {
 		t.Error("tenant acme is not of this incarnation and is there")
 	}

@@ -19,6 +19,9 @@ func (f *Follower) readEpoch(ctx context.Context) error {
 	if errors.Is(err, redis.Nil) {
 		raw, err = []byte("{}"), nil
 	}
+	if err == nil && string(raw) == f.epoch {
+		return nil
+	}
 	var epoch limiterv1.Epoch
 	if err == nil {
 		err = json.Unmarshal(raw, &epoch)
@@ -26,9 +29,7 @@ func (f *Follower) readEpoch(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the epoch: %w", err)
 	}
-	if epoch != f.epoch {
-		f.epoch = epoch
-		f.onEpoch(epoch)
-	}
+	f.epoch = string(raw)
+	f.onEpoch(epoch)
 	return nil
 }

@@ -23,6 +23,9 @@ const (
 	pollInterval = time.Second
 	// pollTimeout bounds one question.
 	pollTimeout = 2 * time.Second
+	// staleGrace is how long documents of an earlier life of the configuration stay
+	// that the present one does not have yet.
+	staleGrace = 30 * time.Second
 	// pageSize is how many documents are read at once.
 	pageSize = 500
 )
@@ -38,8 +41,8 @@ type Follower struct {
 	config *Config
 	log    *slog.Logger
 
-	// epoch is the one that was told last, to onEpoch.
-	epoch   limiterv1.Epoch
+	// epoch is the JSON of the one that was told last, to onEpoch.
+	epoch   string
 	onEpoch func(limiterv1.Epoch)
 
 	// seen is how far the changes were read.
@@ -47,6 +50,10 @@ type Follower struct {
 	// held are the documents that the Config has something of, stale are those of
 	// them that were not seen again since everything is read anew.
 	held, stale map[limiterv1.DocumentID]struct{}
+	// anew is since when everything is read anew, and grace how long a document that
+	// does not come again stays: a Redis that was lost is filled again one by one.
+	anew  time.Time
+	grace time.Duration
 	// broken are the documents that cannot be run, with the revisions they came with.
 	broken map[limiterv1.DocumentID]int64
 
@@ -57,7 +64,7 @@ type Follower struct {
 // may write to the config.
 func NewFollower(client redis.UniversalClient, config *Config, onEpoch func(limiterv1.Epoch), log *slog.Logger) *Follower {
 	f := &Follower{
-		client: client, config: config, onEpoch: onEpoch, log: log,
+		client: client, config: config, onEpoch: onEpoch, log: log, grace: staleGrace,
 		held:   map[limiterv1.DocumentID]struct{}{},
 		broken: map[limiterv1.DocumentID]int64{},
 	}
@@ -176,7 +183,7 @@ func (f *Follower) apply(p page) {
 		return
 	}
 	if p.from == 0 {
-		f.stale, f.broken = maps.Clone(f.held), map[limiterv1.DocumentID]int64{}
+		f.stale, f.broken, f.anew = maps.Clone(f.held), map[limiterv1.DocumentID]int64{}, time.Now()
 	}
 	for _, c := range p.changes {
 		delete(f.stale, c.id)
@@ -186,10 +193,12 @@ func (f *Follower) apply(p page) {
 	if p.more {
 		return
 	}
-	for id := range f.stale {
-		f.withdraw(id)
+	if time.Since(f.anew) >= f.grace {
+		for id := range f.stale {
+			f.withdraw(id)
+		}
+		f.stale = nil
 	}
-	f.stale = nil
 	f.config.setRunning(f.running())
 }
 

@@ -112,5 +112,7 @@ func (c *controlPlane) change(kind limiterv1.DocumentKind, name string, do func(
 // newFollower is a Follower, which polls when told to, and its Config.
 func newFollower(client goredis.UniversalClient) (*config.Follower, *config.Config) {
 	c := config.New()
-	return config.NewFollower(client, c, func(limiterv1.Epoch) {}, slog.New(slog.DiscardHandler)), c
+	follower := config.NewFollower(client, c, func(limiterv1.Epoch) {}, slog.New(slog.DiscardHandler))
+	follower.SetGrace(0)
+	return follower, c
 }

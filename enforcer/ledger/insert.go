@@ -15,10 +15,12 @@ type Database interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
-// column is a column of ai_usage_logs: its name, its type, and its values in a batch.
+// column is a column of ai_usage_logs: its name, the type of the parameter it comes
+// in, its values in a batch, and what is made of each.
 type column struct {
 	name, kind string
 	values     func(batch []Entry) any
+	expression string
 }
 
 func each[T any](name, kind string, value func(*Entry) T) column {
@@ -28,11 +30,19 @@ func each[T any](name, kind string, value func(*Entry) T) column {
 			values[i] = value(&batch[i])
 		}
 		return values
-	}}
+	}, name}
 }
 
 func textColumn(name string, value func(*Entry) string) column {
 	return each(name, "text", func(e *Entry) string { return text(value(e)) })
+}
+
+// listColumn is a column of arrays. They come joined by commas, which no name has:
+// an array of arrays cannot be taken apart row by row.
+func listColumn(name string, value func(*Entry) []string) column {
+	c := textColumn(name, func(e *Entry) string { return strings.Join(value(e), ",") })
+	c.expression = fmt.Sprintf("coalesce(string_to_array(nullif(%s, ''), ','), '{}')", name)
+	return c
 }
 
 var columns = []column{
@@ -42,6 +52,7 @@ var columns = []column{
 	textColumn("tier", func(e *Entry) string { return e.Tier }),
 	textColumn("credential", func(e *Entry) string { return e.Credential }),
 	textColumn("provider", func(e *Entry) string { return e.Provider }),
+	textColumn("model", func(e *Entry) string { return e.Model }),
 	textColumn("model_asked", func(e *Entry) string { return e.ModelAsked }),
 	textColumn("model_used", func(e *Entry) string { return e.ModelUsed }),
 	textColumn("endpoint", func(e *Entry) string { return e.Endpoint }),
@@ -58,6 +69,7 @@ var columns = []column{
 	each("duration_ms", "bigint", func(e *Entry) int64 { return e.Duration.Milliseconds() }),
 	each("time_to_first_token_ms", "bigint", timeToFirstToken),
 	textColumn("session", func(e *Entry) string { return e.Session }),
+	listColumn("ancestors", func(e *Entry) []string { return e.Ancestors }),
 }
 
 func timeToFirstToken(e *Entry) *int64 {
@@ -71,13 +83,15 @@ func timeToFirstToken(e *Entry) *int64 {
 // insertSQL inserts a batch in one statement, a parameter a column. It names no
 // conflict target: that would take the right to read the table.
 var insertSQL = func() string {
-	var names, parameters []string
+	var names, expressions, parameters []string
 	for i, c := range columns {
-		names = append(names, c.name)
+		names, expressions = append(names, c.name), append(expressions, c.expression)
 		parameters = append(parameters, fmt.Sprintf("$%d::%s[]", i+1, c.kind))
 	}
 	return "INSERT INTO ai_usage_logs (" + strings.Join(names, ", ") + ")" +
-		" SELECT * FROM unnest(" + strings.Join(parameters, ", ") + ") ON CONFLICT DO NOTHING"
+		" SELECT " + strings.Join(expressions, ", ") +
+		" FROM unnest(" + strings.Join(parameters, ", ") + ") AS batch (" + strings.Join(names, ", ") + ")" +
+		" ON CONFLICT DO NOTHING"
 }()
 
 // insert writes a batch, all of it or nothing. Entries that are there already stay

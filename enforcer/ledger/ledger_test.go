@@ -40,13 +40,15 @@ func TestRow(t *testing.T) {
 	w := start(t, db.enforcer, &memory{})
 	voided := entry("voided")
 	voided.Outcome, voided.Cost, voided.Usage, voided.TimeToFirstToken, voided.Streamed = ledger.Voided, 0, price.Usage{}, nil, false
-	w.Add(entry("overrun"))
+	overrun := entry("overrun")
+	overrun.Ancestors = []string{"region", "group"}
+	w.Add(overrun)
 	w.Add(voided)
 	flush(t, w)
 
 	row := map[string]any{
 		"call_id": "overrun", "tenant_id": "acme", "user_id": "gerente-1", "tier": "gerente", "credential": "acme/gerente-1-key",
-		"provider": "openai", "model_asked": "mini", "model_used": "mini-2026", "endpoint": "/v1/chat/completions",
+		"ancestors": []any{"region", "group"}, "provider": "openai", "model": "mini", "model_asked": "mini", "model_used": "mini-2026", "endpoint": "/v1/chat/completions",
 		"streamed": true, "admitted_at": "2026-11-23T12:00:00.123456+00:00", "settled_at": "2026-11-23T12:00:03.123456+00:00",
 		"outcome": "Settled", "input_tokens": 11.0, "cached_input_tokens": 12.0, "output_tokens": 13.0,
 		"held_nanos": 140_000_000.0, "cost_nanos": 150_000_000.0, "overrun_nanos": 10_000_000.0, "cost_cents": 15.0,
@@ -54,7 +56,7 @@ func TestRow(t *testing.T) {
 	}
 	wantRow(t, db, row)
 	maps.Copy(row, map[string]any{
-		"call_id": "voided", "outcome": "Voided", "streamed": false, "input_tokens": 0.0, "cached_input_tokens": 0.0, "output_tokens": 0.0,
+		"call_id": "voided", "ancestors": []any{}, "outcome": "Voided", "streamed": false, "input_tokens": 0.0, "cached_input_tokens": 0.0, "output_tokens": 0.0,
 		"cost_nanos": 0.0, "overrun_nanos": 0.0, "cost_cents": 0.0, "time_to_first_token_ms": nil,
 	})
 	wantRow(t, db, row)

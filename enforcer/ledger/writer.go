@@ -121,19 +121,32 @@ func (w *Writer) writeOrHalve(ctx context.Context, batch []Entry) (written []Ent
 
 // Flush waits until everything that was added is written, and forgotten in Redis.
 func (w *Writer) Flush(ctx context.Context) error {
+	if err := empty(ctx, w.waiting, w.written); err != nil {
+		return fmt.Errorf("%d calls are not in the ledger, %d of it not dropped from Redis: %w", w.waiting.len(), w.written.len(), err)
+	}
+	return nil
+}
+
+// Written waits until everything that was added is written.
+func (w *Writer) Written(ctx context.Context) error {
+	if err := empty(ctx, w.waiting); err != nil {
+		return fmt.Errorf("%d calls are not in the ledger: %w", w.waiting.len(), err)
+	}
+	return nil
+}
+
+// empty waits until queues are empty.
+func empty(ctx context.Context, queues ...*queue[Entry]) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for {
-		waiting, written := w.waiting.len(), w.written.len()
-		if waiting+written == 0 {
-			return nil
-		}
+	for slices.ContainsFunc(queues, func(q *queue[Entry]) bool { return q.len() > 0 }) {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%d calls are not in the ledger, %d of it not dropped from Redis: %w", waiting, written, ctx.Err())
+			return ctx.Err()
 		case <-tick.C:
 		}
 	}
+	return nil
 }
 
 // consume hands what is in the queue to work, batch by batch, until ctx ends. An

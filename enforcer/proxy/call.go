@@ -23,6 +23,9 @@ const (
 	readTimeout = time.Minute
 	// admitTimeout is how long the limiter's store may take to decide.
 	admitTimeout = 2 * time.Second
+	// closedPatience is how long a call waits for a closed limiter to open, and
+	// closedPause how often it asks.
+	closedPatience, closedPause = time.Second, 50 * time.Millisecond
 )
 
 // CallIDHeader is the field of an answer that names the call, in the ledger and
@@ -204,7 +207,26 @@ func (p *Proxy) tell(c *call, header http.Header, decision admission.Decision) {
 	}
 }
 
+// ask asks the limiter. One that is closed while counters are set is a matter of
+// moments, as a rule: it is asked again.
 func (p *Proxy) ask(ctx context.Context, c *call) (admission.Decision, error) {
+	for patience := time.After(closedPatience); ; {
+		decision, err := p.askOnce(ctx, c)
+		if !errors.Is(err, admission.ErrClosed) {
+			return decision, err
+		}
+		select {
+		case <-patience:
+			return decision, err
+		case <-time.After(closedPause):
+		}
+		if tenant, ok := p.Config.Tenant(c.subject.Tenant); ok {
+			c.tenant = tenant // its limits may be others by now
+		}
+	}
+}
+
+func (p *Proxy) askOnce(ctx context.Context, c *call) (admission.Decision, error) {
 	defer p.Metrics.asked(time.Now())
 	return p.Admitter.Admit(ctx, c.tenant, admission.Call{
 		ID:         c.id,
@@ -222,13 +244,14 @@ func (p *Proxy) ask(ctx context.Context, c *call) (admission.Decision, error) {
 func (p *Proxy) opening(c *call) ledger.Entry {
 	return ledger.Entry{
 		OpenCall: limiterv1.OpenCall{
-			CallID: c.id,
-			Tenant: c.subject.Tenant,
-			User:   c.subject.User,
-			Tier:   c.subject.Tier,
-			Model:  c.route.Model.Name,
-			Root:   c.tenant.Document().Root(),
-			Tokens: c.bounded.Bound.Total(),
+			CallID:    c.id,
+			Tenant:    c.subject.Tenant,
+			User:      c.subject.User,
+			Tier:      c.subject.Tier,
+			Model:     c.route.Model.Name,
+			Root:      c.tenant.Document().Root(),
+			Ancestors: c.tenant.Ancestors(),
+			Tokens:    c.bounded.Bound.Total(),
 		},
 		Credential: c.subject.Credential,
 		Provider:   c.route.Provider.Name,

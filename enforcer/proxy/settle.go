@@ -80,6 +80,7 @@ func (p *Proxy) settle(c *call, entry ledger.Entry, tokens int64) {
 		p.Log.Error("a call was not settled: its hold stays, to be charged in full", "error", err, "entry", string(record))
 		return
 	}
+	defer c.hold.Done()
 	if fenced {
 		p.Log.Error("this session was declared dead: another has charged the call its hold", "call", c.id)
 		return

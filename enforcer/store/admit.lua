@@ -4,14 +4,13 @@
 -- KEYS[1]   calls of the session: hash, call id -> record, and 'fenced' once the
 --           session has been declared dead
 -- KEYS[2]   counters of the tenant: hash, field -> counter or bucket, and 'epoch'
---           -> the epoch under which they were set
--- KEYS[3]   counters of the user: likewise, without an epoch
+--           -> the epoch under which they are valid
+-- KEYS[3]   counters of the user under the epoch: likewise, without that field
 -- KEYS[4..] counters of the tenant's parent, of that one's parent, and so on
 --
 -- ARGV[1]   call id
 -- ARGV[2]   what the session wants to know of the call
--- ARGV[3]   epoch that the session knows
--- ARGV[4]   numbers:
+-- ARGV[3]   numbers:
 --             bound       the most that the call can cost, nano-USD
 --             not_before  a time that an earlier answer gave, ms since the Unix epoch
 --             forget_at   when the user's counters may be forgotten, ms
@@ -22,7 +21,7 @@
 --             where calls are refused once spent reaches trip, and are to be bound
 --             by another model once it reaches downgrade
 --           for each bucket: capacity, refill, need
--- ARGV[5..] fields in each key from KEYS[2]: of money limits, then of buckets
+-- ARGV[4..] fields in each key from KEYS[2]: of money limits, then of buckets
 --
 -- Answers {verdict, now, admitted_at, refusing, spent, held, debt..., taken...}:
 -- verdict is one of
@@ -31,14 +30,14 @@
 --               in the order of the keys
 --   'turned'    a period given is not the one that now lies in; ask again with now
 --   'rung'      downgraded is not what spent says; ask again the other way
---   'closed'    counters are not of the epoch: nothing is admitted
+--   'closed'    counters are not of the epoch, or one is missing: nothing is admitted
 --   'fenced'    the session was declared dead and must not go on
 -- A call that was admitted before is admitted, as of then: admitted_at. spent and
 -- held are those of the money limit that refused; a debt for each bucket,
 -- and for an admission under shadow that would have been refused, for each bucket
 -- whether it was taken from (1) or had too little (0).
 
-local id, note, epoch, numbers = ARGV[1], ARGV[2], ARGV[3], unpack_numbers(ARGV[4])
+local id, note, numbers = ARGV[1], ARGV[2], unpack_numbers(ARGV[3])
 local bound, not_before, forget_at, shadow, downgraded =
   numbers[1], numbers[2], numbers[3], numbers[4] == 1, numbers[5] == 1
 local now = math.max(redis_time(), not_before)
@@ -55,13 +54,13 @@ local values, changes = {}, {}
 
 -- Money, key by key.
 local reached = false
-local counts, n, field = 6, 6 + 2 * (#KEYS - 1), 5
+local counts, n, field = 6, 6 + 2 * (#KEYS - 1), 4
 for key = TENANT, #KEYS do
   local money, buckets = numbers[counts], numbers[counts + 1]
   local stored
   if key ~= USER then
     stored = redis.call('HMGET', KEYS[key], 'epoch', unpack(ARGV, field, field + money + buckets - 1))
-    if stored[1] ~= epoch then return { 'closed', now } end
+    if stored[1] ~= EPOCH then return { 'closed', now } end
   elseif money + buckets > 0 then
     stored = redis.call('HMGET', KEYS[key], 'epoch', unpack(ARGV, field, field + money + buckets - 1))
   end
@@ -71,6 +70,7 @@ for key = TENANT, #KEYS do
     local start, finish = numbers[n + 3], numbers[n + 4]
     n, asked = n + 5, asked + 1
     local raw = stored[i + 1]
+    if not raw and key ~= USER then return { 'closed', now } end
     -- Where a failover has set the clock back, time goes on from what was seen.
     local seen = math.max(now, raw and struct.unpack('<d', raw) or 0)
     if seen < start or seen >= finish then return { 'turned', seen } end
@@ -88,7 +88,7 @@ end
 if reached ~= downgraded and not own[1] then return { 'rung', now } end
 
 -- Then the buckets, key by key.
-counts, field = 6, 5
+counts, field = 6, 4
 local b = 0
 for key = TENANT, #KEYS do
   local money, buckets = numbers[counts], numbers[counts + 1]

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/enforcer/admission"
 )
 
 // SettleAdopted runs settle.lua for an open call of a session that was declared
@@ -13,10 +14,11 @@ import (
 func (s *Store) SettleAdopted(
 	ctx context.Context, dead string, call limiterv1.OpenCall, record limiterv1.CallRecord, entry []byte,
 ) error {
-	epoch, err := s.knownEpoch()
+	open, done, err := s.epoch.enter()
 	if err != nil {
 		return err
 	}
+	defer done()
 	keys := []string{limiterv1.CallsKey(limiterv1.Shard(call.Root), dead)}
 	var fields []any
 	numbers := []int64{int64(record.Amount), number(true)}
@@ -27,7 +29,7 @@ func (s *Store) SettleAdopted(
 			keys = append(keys, limiterv1.TenantCountersKey(call.Root, c.Tenant))
 			message += " " + c.Tenant
 		} else {
-			keys = append(keys, limiterv1.UserCountersKey(call.Root, c.Tenant, c.User))
+			keys = append(keys, limiterv1.UserCountersKey(call.Root, open.Epoch, c.Tenant, c.User))
 		}
 		numbers = append(numbers, int64(len(c.Money)), int64(len(c.InFlight)), 0)
 		for _, field := range c.Money {
@@ -37,13 +39,13 @@ func (s *Store) SettleAdopted(
 			fields, buckets = append(fields, field), append(buckets, 0, 1)
 		}
 	}
-	args := []any{call.CallID, entry, limiterv1.FeedChannel, message, epoch, packNumbers(append(numbers, buckets...))}
-	answer, err := s.settle.Run(ctx, s.client, keys, append(args, fields...)...).Text()
+	args := []any{call.CallID, entry, limiterv1.FeedChannel, message, packNumbers(append(numbers, buckets...))}
+	answer, err := open.run(ctx, open.settle, keys, append(args, fields...)).Text()
 	switch {
 	case err != nil:
 		return fmt.Errorf("settle an adopted call: %w", err)
 	case answer == "closed":
-		return ErrClosed
+		return admission.ErrClosed
 	case answer == "settled":
 		// The rungs are not known here: let who watches them look.
 		_ = s.client.Publish(ctx, limiterv1.FeedChannel, message).Err() // only a hint

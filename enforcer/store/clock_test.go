@@ -10,6 +10,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/redisclient"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
 )
 
@@ -63,14 +64,29 @@ func (c *stoppedClock) set(now time.Time) error {
 	return err
 }
 
-// testEpoch is the epoch under which tests count.
-var testEpoch = limiterv1.Epoch{Number: 1, State: limiterv1.EpochOpen}
+// testEpoch is the epoch under which tests count, open in a Redis.
+func testEpoch(client goredis.UniversalClient) limiterv1.Epoch {
+	masters, err := redisclient.Masters(context.Background(), client)
+	if err != nil {
+		panic(err)
+	}
+	epoch := limiterv1.Epoch{Number: 1, State: limiterv1.EpochOpen}
+	for _, master := range masters {
+		epoch.Runs = append(epoch.Runs, master.Run)
+	}
+	return epoch
+}
 
 // openTenant sets the counters of a new tenant and of its ancestors: nothing spent.
 func openTenant(client goredis.UniversalClient, doc limiterv1.Tenant) error {
 	for _, l := range append([]limiterv1.Level{doc.Level}, doc.Ancestors...) {
-		key := limiterv1.TenantCountersKey(doc.Root(), l.Tenant)
-		if err := client.HSet(context.Background(), key, limiterv1.EpochField, testEpoch.Token()).Err(); err != nil {
+		fields := []any{limiterv1.EpochField, limiterv1.Epoch{Number: 1}.Token()}
+		for _, limit := range l.Money {
+			if limit.Per == limiterv1.PerTenant {
+				fields = append(fields, limiterv1.MoneyField(limit), make([]byte, 7*8)) // nothing of a period long past
+			}
+		}
+		if err := client.HSet(context.Background(), limiterv1.TenantCountersKey(doc.Root(), l.Tenant), fields...).Err(); err != nil {
 			return err
 		}
 	}

@@ -50,7 +50,7 @@ func TestClusterWhoseSlotMoves(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := store.New(client, "session")
-	s.SetEpoch(testEpoch)
+	s.SetEpoch(testEpoch(client))
 	admitter := admission.NewAdmitter(s)
 	running, stop := context.WithCancel(ctx)
 	defer stop()

@@ -1,5 +1,9 @@
 -- What the scripts share: how counters and buckets are packed, and how they turn.
 -- All numbers are doubles and stay whole and below 2^53, where doubles are exact.
+--
+-- EPOCH, the number of the epoch as a string, stands before this text. So the
+-- scripts of each epoch are other scripts: a Redis into which they were not loaded
+-- under the epoch does not know them, and cannot run them on old counters.
 
 -- Numbers in an argument are packed doubles.
 local function unpack_numbers(packed)

@@ -1,17 +1,23 @@
 package store
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
 // NewWithClock makes a Store whose scripts read the time from a Lua expression.
 func NewWithClock(client redis.UniversalClient, session, clock string) *Store {
 	s := New(client, session)
-	at := func(source string) *redis.Script {
-		return redis.NewScript(strings.ReplaceAll(countersLua+source, "redis.call('TIME')", clock))
+	s.epoch.scripts = func(e limiterv1.Epoch) (admit, settle *redis.Script) {
+		at := func(source string) *redis.Script {
+			text := fmt.Sprintf("local EPOCH = '%s'\n", e.Token()) + countersLua + source
+			return redis.NewScript(strings.ReplaceAll(text, "redis.call('TIME')", clock))
+		}
+		return at(admitLua), at(settleLua)
 	}
-	s.admit, s.settle = at(admitLua), at(settleLua)
 	return s
 }

@@ -9,14 +9,14 @@ import (
 )
 
 // keys are the keys of an operation on a call, in the order the scripts want them.
-func (s *Store) keys(root string, accounts []admission.Account) []string {
+func (s *Store) keys(epoch limiterv1.Epoch, root string, accounts []admission.Account) []string {
 	keys := make([]string, 0, len(accounts)+1)
 	keys = append(keys, limiterv1.CallsKey(limiterv1.Shard(root), s.session))
 	for _, a := range accounts {
 		if a.User == "" {
 			keys = append(keys, limiterv1.TenantCountersKey(root, a.Tenant))
 		} else {
-			keys = append(keys, limiterv1.UserCountersKey(root, a.Tenant, a.User))
+			keys = append(keys, limiterv1.UserCountersKey(root, epoch, a.Tenant, a.User))
 		}
 	}
 	return keys

@@ -26,7 +26,7 @@ import (
 func TestScriptsAgreeWithTheModel(t *testing.T) {
 	clock := newStoppedClock(t)
 	s := store.NewWithClock(clock.client, "session", clock.luaSource())
-	s.SetEpoch(testEpoch)
+	s.SetEpoch(testEpoch(clock.client))
 	rapid.Check(t, func(t *rapid.T) {
 		h := newHistory(t, s, clock)
 		t.Repeat(map[string]func(*rapid.T){

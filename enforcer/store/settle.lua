@@ -8,8 +8,7 @@
 -- ARGV[1]   call id
 -- ARGV[2]   the call's entry for the ledger
 -- ARGV[3]   channel to publish ARGV[4] on when a tenant's spent reaches a rung
--- ARGV[5]   epoch that the session knows
--- ARGV[6]   numbers:
+-- ARGV[5]   numbers:
 --             cost        nano-USD; 0 voids the hold
 --             adopting    1: a call of a session that was declared dead
 --           for each key from KEYS[2]: how many money limits, how many buckets,
@@ -17,7 +16,7 @@
 --           for each rung of each money limit: its amount
 --           for each bucket: refill, unused
 --             where unused is given back (below zero: is taken)
--- ARGV[7..] fields in each key from KEYS[2]: of money limits, then of buckets
+-- ARGV[6..] fields in each key from KEYS[2]: of money limits, then of buckets
 --
 -- Answers one of
 --   'settled'
@@ -27,7 +26,7 @@
 --   'closed'    counters are not of the epoch: ask again when they are
 --   'fenced'    the session was declared dead; another ends its calls
 
-local id, entry, epoch, numbers = ARGV[1], ARGV[2], ARGV[5], unpack_numbers(ARGV[6])
+local id, entry, numbers = ARGV[1], ARGV[2], unpack_numbers(ARGV[5])
 local cost, adopting = numbers[1], numbers[2] == 1
 local now = redis_time()
 local TENANT, USER = 2, 3
@@ -38,13 +37,13 @@ if own[2] and not adopting then return 'fenced' end
 if record and string.sub(record, 1, 1) == 'S' then return 'repeated' end
 
 local stored = {}
-local counts, field = 3, 7
+local counts, field = 3, 6
 for key = TENANT, #KEYS do
   local fields = numbers[counts] + numbers[counts + 1]
   if key ~= USER or fields > 0 then
     stored[key] = redis.call('HMGET', KEYS[key], 'epoch', unpack(ARGV, field, field + fields - 1))
   end
-  if key ~= USER and stored[key][1] ~= epoch then return 'closed' end
+  if key ~= USER and stored[key][1] ~= EPOCH then return 'closed' end
   counts, field = counts + 3, field + fields
 end
 
@@ -78,7 +77,7 @@ end
 
 local rung, bucket = counts, counts -- where the numbers of rungs and of buckets begin
 for c = 3, counts - 1, 3 do bucket = bucket + numbers[c] * numbers[c + 2] end
-counts, field = 3, 7
+counts, field = 3, 6
 for key = TENANT, #KEYS do
   local money, buckets, rungs = numbers[counts], numbers[counts + 1], numbers[counts + 2]
   local changes = {}

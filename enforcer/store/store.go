@@ -3,9 +3,7 @@ package store
 import (
 	"context"
 	_ "embed"
-	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -22,9 +20,6 @@ var (
 	admitLua string
 	//go:embed settle.lua
 	settleLua string
-
-	admitScript  = redis.NewScript(countersLua + admitLua)
-	settleScript = redis.NewScript(countersLua + settleLua)
 )
 
 // keep is how long a user's counters outlive their last period, so that calls
@@ -33,19 +28,16 @@ const keep = 24 * time.Hour
 
 // Store is an admission.Store in Redis.
 type Store struct {
-	client        redis.UniversalClient
-	session       string
-	admit, settle *redis.Script
-	// epoch is the one that this process knows.
-	epoch *atomic.Pointer[limiterv1.Epoch]
+	client  redis.UniversalClient
+	session string
+	epoch   *epoch
 }
 
 var _ admission.Store = (*Store)(nil)
 
 // New makes a Store whose calls belong to a session. Before SetEpoch it is closed.
 func New(client redis.UniversalClient, session string) *Store {
-	return &Store{client: client, session: session, admit: admitScript,
-		settle: settleScript, epoch: new(atomic.Pointer[limiterv1.Epoch])}
+	return &Store{client: client, session: session, epoch: newEpoch(client)}
 }
 
 // Next is a Store whose calls belong to another session. Both know the same epoch.
@@ -55,28 +47,19 @@ func (s *Store) Next(session string) *Store {
 	return &next
 }
 
-// SetEpoch tells the epoch. Money is admitted while it is open.
-func (s *Store) SetEpoch(epoch limiterv1.Epoch) { s.epoch.Store(&epoch) }
-
-// ErrClosed means that the counters are not of the epoch that this session knows:
-// they were lost, or this session has yet to hear of the epoch.
-var ErrClosed = errors.New("the limiter is closed: its counters are not of the epoch that this enforcer knows")
-
-func (s *Store) knownEpoch() (string, error) {
-	if epoch := s.epoch.Load(); epoch != nil && epoch.State == limiterv1.EpochOpen {
-		return epoch.Token(), nil
-	}
-	return "", ErrClosed
-}
+// SetEpoch tells the epoch. Money is admitted while it is open. When SetEpoch
+// returns, nothing is under way any more that was asked under the one before.
+func (s *Store) SetEpoch(epoch limiterv1.Epoch) { s.epoch.set(epoch) }
 
 // Admit runs admit.lua.
 func (s *Store) Admit(ctx context.Context, r admission.AdmitRequest) (admission.AdmitReply, error) {
-	epoch, err := s.knownEpoch()
+	open, done, err := s.epoch.enter()
 	if err != nil {
 		return admission.AdmitReply{}, err
 	}
-	args := appendFields([]any{r.CallID, r.Record, epoch, packNumbers(admitNumbers(r))}, r.Accounts)
-	raw, err := s.admit.Run(ctx, s.client, s.keys(r.Root, r.Accounts), args...).Slice()
+	defer done()
+	args := appendFields([]any{r.CallID, r.Record, packNumbers(admitNumbers(r))}, r.Accounts)
+	raw, err := open.run(ctx, open.admit, s.keys(open.Epoch, r.Root, r.Accounts), args).Slice()
 	if err != nil {
 		return admission.AdmitReply{}, fmt.Errorf("admit: %w", err)
 	}
@@ -144,7 +127,7 @@ func admitReply(raw []any) (admission.AdmitReply, error) {
 	case "fenced":
 		return reply, admission.ErrFenced
 	case "closed":
-		return reply, ErrClosed
+		return reply, admission.ErrClosed
 	case "turned":
 		reply.Verdict = admission.PeriodTurned
 		return reply, nil
@@ -177,21 +160,22 @@ func admitReply(raw []any) (admission.AdmitReply, error) {
 
 // Settle runs settle.lua.
 func (s *Store) Settle(ctx context.Context, r admission.SettleRequest) error {
-	epoch, err := s.knownEpoch()
+	open, done, err := s.epoch.enter()
 	if err != nil {
 		return err
 	}
+	defer done()
 	args := appendFields([]any{
-		r.CallID, r.Entry, limiterv1.FeedChannel, feedMessage(r.Accounts), epoch, packNumbers(settleNumbers(r)),
+		r.CallID, r.Entry, limiterv1.FeedChannel, feedMessage(r.Accounts), packNumbers(settleNumbers(r)),
 	}, r.Accounts)
-	answer, err := s.settle.Run(ctx, s.client, s.keys(r.Root, r.Accounts), args...).Text()
+	answer, err := open.run(ctx, open.settle, s.keys(open.Epoch, r.Root, r.Accounts), args).Text()
 	switch {
 	case err != nil:
 		return fmt.Errorf("settle: %w", err)
 	case answer == "fenced":
 		return admission.ErrFenced
 	case answer == "closed":
-		return ErrClosed
+		return admission.ErrClosed
 	}
 	// Whether the hold was ended now, before, or is not known to this Redis at
 	// all: nothing is left to release, and the ledger keeps the cost.

@@ -44,7 +44,7 @@ func newCall(tenant *admission.Tenant, bound money.Nanos) admission.Call {
 
 func newStore(client redis.UniversalClient, session string) *store.Store {
 	s := store.New(client, session)
-	s.SetEpoch(testEpoch)
+	s.SetEpoch(testEpoch(client))
 	return s
 }
 

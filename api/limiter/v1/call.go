@@ -21,6 +21,9 @@ type OpenCall struct {
 	Model string `json:"model,omitempty"`
 	// Root is the root of the tenant's budget tree when the call was admitted.
 	Root string `json:"root,omitempty"`
+	// Ancestors are the tenants whose limits the call counts against beside its own,
+	// nearest first.
+	Ancestors []string `json:"ancestors,omitempty"`
 	// Tokens is the bound of the call's tokens.
 	Tokens int64 `json:"tokens,omitempty"`
 	// Counters are those that the open call is counted in: of the tenant, of the

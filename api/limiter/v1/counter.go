@@ -100,3 +100,14 @@ func (c MoneyCounter) In(span period.Span) (spent, held money.Nanos) {
 	}
 	return 0, 0
 }
+
+// EncodeBucket is a bucket that lacks so many points at a time, as it stands in
+// Redis: two little-endian doubles. A bucket of calls
+// in flight lacks a point for each.
+func EncodeBucket(debt int64, at time.Time) []byte {
+	raw := make([]byte, 0, 2*8)
+	for _, n := range []int64{debt, at.UnixMilli()} {
+		raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(float64(n)))
+	}
+	return raw
+}

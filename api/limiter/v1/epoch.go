@@ -1,22 +1,49 @@
 package limiterv1
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // EpochKey holds the JSON of Epoch.
 const EpochKey = "bursar:{config}:epoch"
 
+// AnnouncedKey is a hash: session -> number of the epoch for which it has said, in
+// its calls, which ones are open.
+const AnnouncedKey = "bursar:{config}:announced"
+
+// ShardEpochKey holds the number of the epoch in each shard: where it is missing,
+// the node of the shard has lost its data.
+func ShardEpochKey(shard uint32) string { return shardKey(shard, "epoch") }
+
 // EpochState says whether money is admitted.
 type EpochState string
 
-// EpochOpen is the state in which counters are valid, and money is admitted. In no
-// other is it.
-const EpochOpen EpochState = "Open"
+// The states of an epoch. Money is admitted while it is Open, and in no other.
+const (
+	// EpochOpen: counters that bear the epoch's token are valid.
+	EpochOpen EpochState = "Open"
+	// EpochRebuilding: sessions are to announce their open calls.
+	EpochRebuilding EpochState = "Rebuilding"
+	// EpochRefused: this Redis must not be trusted with money; Reason says why.
+	EpochRefused EpochState = "Refused"
+)
 
-// Epoch is the generation of the limiter's counters in Redis.
+// Epoch is the generation of the limiter's counters in Redis. Its number comes from
+// Postgres, which does not forget it when Redis does.
 type Epoch struct {
 	Number int64      `json:"number"`
 	State  EpochState `json:"state"`
+	// Runs are the run ids of the masters in which the epoch is open. A Redis that
+	// was started again, perhaps with old data, or a replica that took over, perhaps
+	// without the newest, has another.
+	Runs []string `json:"runs,omitempty"`
+	// Reason is why the Redis is refused.
+	Reason string `json:"reason,omitempty"`
 }
 
 // Token is what stands in EpochField of counters that are valid under the epoch.
 func (e Epoch) Token() string { return strconv.FormatInt(e.Number, 10) }
+
+// OpenIn reports whether the epoch is open in the run of a Redis.
+func (e Epoch) OpenIn(run string) bool { return e.State == EpochOpen && slices.Contains(e.Runs, run) }

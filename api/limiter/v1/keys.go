@@ -34,16 +34,19 @@ const (
 // Channels of Redis' publish/subscribe. What is published is a hint to look now
 // rather than later: a lost message delays, and never changes, what happens.
 const (
-	// ConfigChannel carries the revision of each change of the configuration.
+	// ConfigChannel carries the revision of each change of the configuration, and
+	// "epoch" when the epoch has changed.
 	ConfigChannel = "bursar:config"
 	// FeedChannel carries news for the control plane: "tenant <name> <name>..." when
 	// a call of the first tenant has taken spent past a rung of its ladder or of one
 	// of its ancestors', which follow; "session <id>" when an enforcer came, went, or
-	// began to run another revision.
+	// began to run another revision; "epoch <number>" when the epoch has changed.
 	FeedChannel = "bursar:feed"
-	// FeedTenant and FeedSession are the first words of the messages on FeedChannel.
+	// FeedTenant, FeedSession and FeedEpoch are the first words of the messages on
+	// FeedChannel.
 	FeedTenant  = "tenant"
 	FeedSession = "session"
+	FeedEpoch   = "epoch"
 )
 
 // Shard is the number of the shard that holds the state of the budget tree with
@@ -61,12 +64,13 @@ func TenantCountersKey(root, tenant string) string {
 }
 
 // EpochField is the field of a tenant's counters that says under which epoch they
-// were set.
+// are valid: Epoch.Token, or something else while they are being set.
 const EpochField = "epoch"
 
-// UserCountersKey is the hash of the counters that count one user of a tenant.
-func UserCountersKey(root, tenant, user string) string {
-	return shardKey(Shard(root), "user", tenant, user)
+// UserCountersKey is the hash of the counters that count one user of a tenant under
+// an epoch. Those of other epochs are not looked at any more, and expire.
+func UserCountersKey(root string, epoch Epoch, tenant, user string) string {
+	return shardKey(Shard(root), "user", epoch.Token(), tenant, user)
 }
 
 // CallsKey is the hash of the calls that a session has open, or settled and not

@@ -23,6 +23,7 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/enforcer/provider"
 	"github.com/bursar-dev/bursar/enforcer/proxy"
+	"github.com/bursar-dev/bursar/enforcer/recovery"
 	"github.com/bursar-dev/bursar/enforcer/session"
 	"github.com/bursar-dev/bursar/enforcer/store"
 )
@@ -51,6 +52,7 @@ type enforcer struct {
 	begun     chan struct{}
 	beginOnce sync.Once
 	adopter   *adoption.Adopter
+	announcer *recovery.Announcer
 	admitter  *admission.Admitter
 	ledger    *ledger.Writer
 	proxy     *proxy.Proxy
@@ -77,9 +79,10 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 	running := config.New()
 	e.session = session.New(e.redis, running, e.beginSession, log)
 	e.limiter.Store(store.New(e.redis, e.session.ID()))
-	e.follower = config.NewFollower(e.redis, running, e.limiter.Load().SetEpoch, log)
 	e.admitter = admission.NewAdmitter(e.limiter.Load())
 	e.ledger = ledger.NewWriter(e.database, &e.limiter, log)
+	e.announcer = recovery.NewAnnouncer(e.redis, e.limiter.Load(), e.admitter, e.ledger, e.session.ID, log)
+	e.follower = config.NewFollower(e.redis, running, e.announcer.SetEpoch, log)
 	e.adopter = adoption.New(e.redis, &e.limiter, e.ledger, e.session.ID, log)
 	e.provider = provider.NewClient(options.credentialsDir)
 	registry := prometheus.NewRegistry()
@@ -121,7 +124,7 @@ func (e *enforcer) newServer(handler http.Handler) *http.Server {
 // run serves until ctx ends, and then shuts down in good order.
 func (e *enforcer) run(ctx context.Context) error {
 	for _, task := range []func(context.Context){
-		e.session.Run, e.onceBegun(e.follower.Run), e.onceBegun(e.adopter.Run), e.admitter.Run, e.ledger.Run,
+		e.session.Run, e.onceBegun(e.follower.Run), e.onceBegun(e.adopter.Run), e.announcer.Run, e.admitter.Run, e.ledger.Run,
 	} {
 		e.background.Go(func() { task(e.inBackground) })
 	}

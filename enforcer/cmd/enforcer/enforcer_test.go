@@ -17,6 +17,7 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/enforcer/proxy"
+	"github.com/bursar-dev/bursar/hack/parts/controlplane"
 	"github.com/bursar-dev/bursar/hack/parts/ledgerdb"
 	"github.com/bursar-dev/bursar/hack/parts/process"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
@@ -95,7 +96,7 @@ func (w *world) addsUp(rows map[string]row) {
 	for who, want := range spent {
 		key := limiterv1.TenantCountersKey("acme", "acme")
 		if who != "tenant" {
-			key = limiterv1.UserCountersKey("acme", "acme", who)
+			key = limiterv1.UserCountersKey("acme", limiterv1.Epoch{Number: w.epoch}, "acme", who)
 		}
 		raw, err := w.redis.HGet(w.t.Context(), key, limiterv1.MoneyField(limiterv1.MoneyLimit{Period: period.Year})).Bytes()
 		must(w.t, err)
@@ -428,6 +429,7 @@ func TestRedisGoesWhileCallsAreOpen(t *testing.T) {
 	opts.Port = own.Port
 	w.redisURL, w.redis = own.URL, connect(t, own.Addr)
 	e := w.ready()
+	go controlplane.Recover(t.Context(), w.redis, w.ledger, acme)
 	stream := e.open("gerente-1", chat("gpt-4o", "[[output=9 hold=4]]", `"stream":true`))
 	eventually(t, "the provider holds the stream", func() bool { return w.provider.Held() == 1 })
 
@@ -446,6 +448,7 @@ func TestRedisGoesWhileCallsAreOpen(t *testing.T) {
 	defer func() { _ = own.Stop() }()
 	rows := w.rows(1)
 	w.likeTheBill(rows)
+	w.epoch = 2
 	w.addsUp(rows)
 	// Of the call that Redis did not decide it is told that it was not made, lest its
 	// admission be on its way there still.

@@ -74,11 +74,13 @@ type world struct {
 	ledger   *pgxpool.Pool
 	provider *fakeprovider.Server
 	keys     string
+	// epoch is the number of the one under which calls are counted.
+	epoch int64
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, redisURL: redisServer.URL, redis: connect(t, redisServer.Addr), keys: t.TempDir()}
+	w := &world{t: t, redisURL: redisServer.URL, redis: connect(t, redisServer.Addr), keys: t.TempDir(), epoch: 1}
 	must(t, w.redis.FlushAll(t.Context()).Err())
 	var err error
 	w.database, err = ledgerServer.NewDatabase(t.Context())

@@ -14,6 +14,9 @@ import (
 // the revision that contains them all.
 func Put(ctx context.Context, client redis.UniversalClient, documents ...any) (revision int64, err error) {
 	store := limiterstore.New(client)
+	if err := openEpoch(ctx, store); err != nil {
+		return 0, err
+	}
 	for _, document := range documents {
 		id, err := idOf(document)
 		if err != nil {
@@ -23,7 +26,7 @@ func Put(ctx context.Context, client redis.UniversalClient, documents ...any) (r
 			return 0, err
 		}
 		if tenant, ok := document.(limiterv1.Tenant); ok {
-			if err := store.Open(ctx, tenant); err != nil {
+			if err := open(ctx, store, tenant); err != nil {
 				return 0, err
 			}
 		}
@@ -41,4 +44,48 @@ func idOf(document any) (limiterv1.DocumentID, error) {
 		return limiterv1.DocumentID{Kind: limiterv1.CredentialDocument, Name: d.SHA256}, nil
 	}
 	return limiterv1.DocumentID{}, fmt.Errorf("%T is no document", document)
+}
+
+// openEpoch opens the first epoch, if there is none.
+func openEpoch(ctx context.Context, store *limiterstore.Store) error {
+	found, err := store.Inspect(ctx)
+	if err != nil || found.Epoch.Number > 0 {
+		return err
+	}
+	if err := store.BeginEpoch(ctx, 1); err != nil {
+		return err
+	}
+	return store.OpenEpoch(ctx, 1, found.Runs())
+}
+
+// open opens a tenant and its ancestors, of which the ledger knows nothing.
+func open(ctx context.Context, store *limiterstore.Store, tenant limiterv1.Tenant) error {
+	epoch, err := store.Epoch(ctx)
+	if err != nil {
+		return err
+	}
+	for _, level := range append([]limiterv1.Level{tenant.Level}, tenant.Ancestors...) {
+		counters := limiterstore.TenantCounters{Root: tenant.Root(), Tenant: level.Tenant, Epoch: epoch}
+		var wanted []string
+		for _, limit := range level.Money {
+			if limit.Per == limiterv1.PerTenant {
+				wanted = append(wanted, limiterv1.MoneyField(limit))
+			}
+		}
+		closed, err := store.CloseTenant(ctx, counters, false, wanted...)
+		if err != nil {
+			return err
+		}
+		if closed == nil {
+			continue
+		}
+		nothing := map[string][]byte{}
+		for _, field := range closed.Missing {
+			nothing[field] = make([]byte, len(limiterv1.MoneyCounter{}.Encode())) // of a period long past
+		}
+		if err := closed.Open(ctx, nothing, closed.Missing...); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,0 +1,104 @@
+package budgetstore
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
+)
+
+// Ledger is the ledger at one moment.
+type Ledger struct{ tx pgx.Tx }
+
+// ReadLedger lets a function read the ledger as it is at one moment.
+func (s *Store) ReadLedger(ctx context.Context, read func(Ledger) error) error {
+	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	return pgx.BeginTxFunc(ctx, s.pool, options, func(tx pgx.Tx) error { return read(Ledger{tx}) })
+}
+
+// Knows says which of the calls are in the ledger.
+func (l Ledger) Knows(ctx context.Context, callIDs []string) (map[string]bool, error) {
+	known := map[string]bool{}
+	if len(callIDs) == 0 {
+		return known, nil
+	}
+	rows, err := l.tx.Query(ctx, "SELECT call_id FROM ai_usage_logs WHERE call_id = ANY($1)", callIDs)
+	if err != nil {
+		return nil, fmt.Errorf("look for calls in the ledger: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("look for calls in the ledger: %w", err)
+	}
+	for _, id := range ids {
+		known[id] = true
+	}
+	return known, nil
+}
+
+// Spent is what calls cost in a period, and in the one before.
+type Spent struct{ Now, Earlier money.Nanos }
+
+const spentOf = `
+SELECT coalesce(sum(cost_nanos) FILTER (WHERE admitted_at >= @start), 0)::bigint,
+       coalesce(sum(cost_nanos) FILTER (WHERE admitted_at < @start), 0)::bigint,
+       %s
+FROM ai_usage_logs
+WHERE %s AND admitted_at >= @earlier AND admitted_at < @end
+  AND (cardinality(@tiers::text[]) = 0 OR tier = ANY(@tiers))
+  AND (cardinality(@models::text[]) = 0 OR model = ANY(@models))
+%s`
+
+// Spent is what the tenant and those below it spent of what the selector selects,
+// in a period and in the one before it, which begins at earlier.
+func (l Ledger) Spent(
+	ctx context.Context, tenant string, selector limiterv1.Selector, earlier, now period.Span,
+) (spent Spent, err error) {
+	query := fmt.Sprintf(spentOf, "''",
+		"(tenant_id = @tenant OR (ancestors <> '{}' AND ancestors @> ARRAY[@tenant::text]))", "")
+	var nobody string
+	err = l.tx.QueryRow(ctx, query, spentArgs(tenant, selector, earlier, now)).Scan(&spent.Now, &spent.Earlier, &nobody)
+	if err != nil {
+		return Spent{}, fmt.Errorf("add up what tenant %s spent: %w", tenant, err)
+	}
+	return spent, nil
+}
+
+// SpentByUser is what each user of the tenant spent.
+func (l Ledger) SpentByUser(
+	ctx context.Context, tenant string, selector limiterv1.Selector, earlier, now period.Span,
+) (map[string]Spent, error) {
+	query := fmt.Sprintf(spentOf, "user_id", "tenant_id = @tenant", "GROUP BY user_id")
+	rows, err := l.tx.Query(ctx, query, spentArgs(tenant, selector, earlier, now))
+	if err != nil {
+		return nil, fmt.Errorf("add up what users of tenant %s spent: %w", tenant, err)
+	}
+	spent, user, sum := map[string]Spent{}, "", Spent{}
+	_, err = pgx.ForEachRow(rows, []any{&sum.Now, &sum.Earlier, &user}, func() error {
+		spent[user] = sum
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("add up what users of tenant %s spent: %w", tenant, err)
+	}
+	return spent, nil
+}
+
+func spentArgs(tenant string, selector limiterv1.Selector, earlier, now period.Span) pgx.NamedArgs {
+	return pgx.NamedArgs{
+		"tenant": tenant, "tiers": orNone(selector.Tiers), "models": orNone(selector.Models),
+		"earlier": earlier.Start, "start": now.Start, "end": now.End,
+	}
+}
+
+// orNone is an empty array rather than none, which to SQL is neither empty nor not.
+func orNone(values []string) []string {
+	if values == nil {
+		return []string{}
+	}
+	return values
+}

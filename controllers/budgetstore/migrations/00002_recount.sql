@@ -1,0 +1,29 @@
+-- What the limiter's counters are set from when Redis has lost them.
+
+-- +goose Up
+
+ALTER TABLE ai_usage_logs
+  ADD COLUMN model text NOT NULL DEFAULT '',
+  ADD COLUMN ancestors text[] NOT NULL DEFAULT '{}';
+COMMENT ON COLUMN ai_usage_logs.model IS 'the model as the price list names it, by which limits select';
+COMMENT ON COLUMN ai_usage_logs.ancestors IS 'the tenants whose limits the call counted against beside its own, nearest first';
+CREATE INDEX ai_usage_logs_ancestors ON ai_usage_logs USING gin (ancestors) WHERE ancestors <> '{}';
+
+-- limiter_epoch: the number of the newest generation of the limiter's counters. It
+-- is here because Redis may come back with an old one.
+CREATE TABLE limiter_epoch (
+  singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+  number    bigint NOT NULL,
+  began_at  timestamptz NOT NULL DEFAULT now()
+);
+INSERT INTO limiter_epoch (number) VALUES (0);
+
+ALTER TABLE limiter_epoch ENABLE ROW LEVEL SECURITY;
+ALTER TABLE limiter_epoch FORCE ROW LEVEL SECURITY;
+GRANT SELECT, UPDATE ON limiter_epoch TO bursar_manager;
+CREATE POLICY manager ON limiter_epoch TO bursar_manager USING (true) WITH CHECK (true);
+
+-- +goose Down
+DROP TABLE limiter_epoch;
+DROP INDEX ai_usage_logs_ancestors;
+ALTER TABLE ai_usage_logs DROP COLUMN ancestors, DROP COLUMN model;

@@ -1,0 +1,19 @@
+-- Sets counters of a tenant, or of one user of it, while the tenant is closed, and
+-- opens the tenant if asked to.
+--
+-- KEYS[1]   counters of the tenant: hash
+-- KEYS[2]   counters to set: the tenant's again, or a user's
+--
+-- ARGV[1]   number of the epoch
+-- ARGV[2]   ticket with which the tenant was closed
+-- ARGV[3]   1: open the tenant
+-- ARGV[4]   when the counters may be forgotten, ms since the Unix epoch; 0 for never
+-- ARGV[5..] field, value, field, value...
+--
+-- Answers 1, or 0 when somebody else has closed or opened the tenant since.
+
+if redis.call('HGET', KEYS[1], 'epoch') ~= 'closed:' .. ARGV[1] .. ':' .. ARGV[2] then return 0 end
+if #ARGV > 4 then redis.call('HSET', KEYS[2], unpack(ARGV, 5)) end
+if ARGV[4] ~= '0' then redis.call('PEXPIREAT', KEYS[2], ARGV[4]) end
+if ARGV[3] == '1' then redis.call('HSET', KEYS[1], 'epoch', ARGV[1]) end
+return 1

@@ -1,0 +1,70 @@
+package admission
+
+import (
+	"sync"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+)
+
+// openHolds are the holds of this process. Should the Store lose what it has, they
+// are what is to be known of the calls that are under way.
+type openHolds struct {
+	// admissions are under way while it is locked for reading.
+	admissions sync.RWMutex
+
+	mu    sync.Mutex
+	holds map[*Hold]struct{}
+}
+
+func newOpenHolds() *openHolds { return &openHolds{holds: map[*Hold]struct{}{}} }
+
+// admitting begins an admission, until done.
+func (o *openHolds) admitting() (done func()) {
+	o.admissions.RLock()
+	return o.admissions.RUnlock
+}
+
+func (o *openHolds) add(h *Hold) {
+	if h == nil {
+		return
+	}
+	h.open = o
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.holds[h] = struct{}{}
+}
+
+func (o *openHolds) remove(h *Hold) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.holds, h)
+}
+
+// OpenCall is a call that was admitted and has not ended.
+type OpenCall struct {
+	ID string
+	// Root is the tenant at the top of the budget tree.
+	Root   string
+	Record limiterv1.CallRecord
+}
+
+// OpenCalls are the calls of the Store in use that have not ended, once all
+// admissions that are under way are decided.
+func (a *Admitter) OpenCalls() []OpenCall {
+	a.open.admissions.Lock()
+	defer a.open.admissions.Unlock()
+	store := *a.store.Load()
+	a.open.mu.Lock()
+	defer a.open.mu.Unlock()
+	var calls []OpenCall
+	for hold := range a.open.holds {
+		if hold.store != store {
+			continue // of a session that was declared dead: another ends them
+		}
+		calls = append(calls, OpenCall{
+			ID: hold.request.CallID, Root: hold.request.Root,
+			Record: limiterv1.CallRecord{Amount: hold.request.Bound, AdmittedAt: hold.admittedAt, Body: hold.request.Record},
+		})
+	}
+	return calls
+}

@@ -1,0 +1,181 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/ledger"
+	"github.com/bursar-dev/bursar/enforcer/retry"
+)
+
+// Limiter is where calls are admitted.
+type Limiter interface {
+	// SetEpoch tells the epoch. When it returns, nothing is under way any more that
+	// was asked under the one before.
+	SetEpoch(epoch limiterv1.Epoch)
+}
+
+// Calls knows which calls are open.
+type Calls interface {
+	OpenCalls() []admission.OpenCall
+}
+
+// Ledger takes settled calls.
+type Ledger interface {
+	// Written waits until everything that was added is in the ledger.
+	Written(ctx context.Context) error
+	// Write writes entries, of which it may have some.
+	Write(ctx context.Context, entries []ledger.Entry) (written []ledger.Entry, err error)
+}
+
+// Announcer says which calls a session has open, for every epoch that is rebuilt.
+type Announcer struct {
+	client  redis.UniversalClient
+	limiter Limiter
+	calls   Calls
+	ledger  Ledger
+	// session is the one that this process has now.
+	session func() string
+	log     *slog.Logger
+	epochs  chan limiterv1.Epoch
+}
+
+// NewAnnouncer makes an Announcer. Run must run beside it.
+func NewAnnouncer(
+	client redis.UniversalClient, limiter Limiter, calls Calls, ledger Ledger, session func() string, log *slog.Logger,
+) *Announcer {
+	return &Announcer{
+		client: client, limiter: limiter, calls: calls, ledger: ledger, session: session, log: log,
+		epochs: make(chan limiterv1.Epoch, 1),
+	}
+}
+
+// SetEpoch tells the limiter of an epoch and, if that is being rebuilt, announces
+// what is open.
+func (a *Announcer) SetEpoch(epoch limiterv1.Epoch) {
+	a.log.Info("epoch", "number", epoch.Number, "state", epoch.State, "reason", epoch.Reason)
+	a.limiter.SetEpoch(epoch)
+	select {
+	case <-a.epochs: // which nobody waits for any more
+	default:
+	}
+	a.epochs <- epoch
+}
+
+// Run announces until ctx ends.
+func (a *Announcer) Run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case epoch := <-a.epochs:
+			if epoch.State == limiterv1.EpochRebuilding {
+				a.announceUntilHeard(ctx, epoch)
+			}
+		}
+	}
+}
+
+// announceUntilHeard announces until that succeeds, or there is another epoch.
+func (a *Announcer) announceUntilHeard(ctx context.Context, epoch limiterv1.Epoch) {
+	begin := time.Now()
+	err := retry.Until(ctx, func(ctx context.Context) error {
+		if len(a.epochs) > 0 {
+			return nil
+		}
+		return a.announce(ctx, epoch)
+	}, func(err error, pause time.Duration) {
+		a.log.Error("open calls cannot be announced yet", "epoch", epoch.Number, "error", err, "after", pause.String())
+	})
+	if err == nil {
+		a.log.Info("announced the open calls", "epoch", epoch.Number, "took", time.Since(begin).String())
+	}
+}
+
+func (a *Announcer) announce(ctx context.Context, epoch limiterv1.Epoch) error {
+	session := a.session()
+	if err := a.mustLive(ctx, session); err != nil {
+		return err
+	}
+	// In this order: a call that ends meanwhile is in both, and a call in neither
+	// there is none.
+	open := a.calls.OpenCalls()
+	if err := a.ledger.Written(ctx); err != nil {
+		return err
+	}
+	if err := a.recordLeft(ctx, session); err != nil {
+		return err
+	}
+	if err := a.replaceCalls(ctx, session, open); err != nil {
+		return err
+	}
+	if err := a.client.HSet(ctx, limiterv1.AnnouncedKey, session, epoch.Number).Err(); err != nil {
+		return fmt.Errorf("announce: %w", err)
+	}
+	return nil
+}
+
+var errDead = errors.New("the session was declared dead: the one that follows it announces")
+
+func (a *Announcer) mustLive(ctx context.Context, session string) error {
+	dead, err := a.client.Exists(ctx, limiterv1.FenceKey(session)).Result()
+	if err == nil && dead > 0 {
+		err = errDead
+	}
+	return err
+}
+
+// recordLeft takes to the ledger what Redis has of the session's settled calls:
+// there may be some for which there was no room in memory.
+func (a *Announcer) recordLeft(ctx context.Context, session string) error {
+	pipe := a.client.Pipeline()
+	shards := make([]*redis.MapStringStringCmd, limiterv1.Shards)
+	for shard := range shards {
+		shards[shard] = pipe.HGetAll(ctx, limiterv1.CallsKey(uint32(shard), session))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("read the session's calls: %w", err)
+	}
+	var left []ledger.Entry
+	for _, shard := range shards {
+		for _, raw := range shard.Val() {
+			record, err := limiterv1.DecodeCallRecord([]byte(raw))
+			if err != nil || !record.Settled || len(record.Body) == 0 {
+				continue
+			}
+			if entry, err := ledger.Decode(record.Body); err == nil {
+				left = append(left, entry)
+			}
+		}
+	}
+	_, err := a.ledger.Write(ctx, left)
+	return err
+}
+
+// replaceCalls makes the session's calls in Redis exactly those that are open.
+func (a *Announcer) replaceCalls(ctx context.Context, session string, open []admission.OpenCall) error {
+	records := map[uint32][]any{}
+	for _, call := range open {
+		shard := limiterv1.Shard(call.Root)
+		records[shard] = append(records[shard], call.ID, call.Record.Encode())
+	}
+	pipe := a.client.Pipeline()
+	for shard := range uint32(limiterv1.Shards) {
+		key := limiterv1.CallsKey(shard, session)
+		pipe.Del(ctx, key)
+		if len(records[shard]) > 0 {
+			pipe.HSet(ctx, key, records[shard]...)
+		}
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("leave the open calls in Redis: %w", err)
+	}
+	return nil
+}

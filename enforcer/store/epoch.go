@@ -1,0 +1,102 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/redisclient"
+	"github.com/bursar-dev/bursar/enforcer/admission"
+)
+
+// epoch is the epoch that this process knows. Operations enter it, and it changes
+// when all have left.
+type epoch struct {
+	client redis.UniversalClient
+	// scripts makes the scripts of an epoch.
+	scripts func(limiterv1.Epoch) (admit, settle *redis.Script)
+
+	mu   sync.RWMutex
+	open *openEpoch // nil while it is not open
+}
+
+// openEpoch is an epoch in which money is admitted, and its scripts.
+type openEpoch struct {
+	limiterv1.Epoch
+	client        redis.UniversalClient
+	admit, settle *redis.Script
+}
+
+func newEpoch(client redis.UniversalClient) *epoch {
+	return &epoch{client: client, scripts: scriptsOf}
+}
+
+// scriptsOf are the scripts of an epoch, which no other epoch has.
+func scriptsOf(e limiterv1.Epoch) (admit, settle *redis.Script) {
+	head := fmt.Sprintf("local EPOCH = '%s'\n", e.Token()) + countersLua
+	return redis.NewScript(head + admitLua), redis.NewScript(head + settleLua)
+}
+
+func (e *epoch) set(now limiterv1.Epoch) {
+	var open *openEpoch
+	if now.State == limiterv1.EpochOpen {
+		admit, settle := e.scripts(now)
+		open = &openEpoch{Epoch: now, client: e.client, admit: admit, settle: settle}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.open = open
+}
+
+// enter begins an operation in the open epoch, until done.
+func (e *epoch) enter() (open *openEpoch, done func(), err error) {
+	e.mu.RLock()
+	if e.open == nil {
+		e.mu.RUnlock()
+		return nil, nil, admission.ErrClosed
+	}
+	return e.open, e.mu.RUnlock, nil
+}
+
+// run runs a script of the epoch by its hash, never by its text: a Redis that does
+// not know it must first prove to be one in which the epoch is open.
+func (e *openEpoch) run(ctx context.Context, script *redis.Script, keys []string, args []any) *redis.Cmd {
+	answer := script.EvalSha(ctx, e.client, keys, args...)
+	if !redis.HasErrorPrefix(answer.Err(), "NOSCRIPT") {
+		return answer
+	}
+	if err := e.load(ctx); err != nil {
+		answer.SetErr(err)
+		return answer
+	}
+	answer = script.EvalSha(ctx, e.client, keys, args...)
+	if redis.HasErrorPrefix(answer.Err(), "NOSCRIPT") {
+		answer.SetErr(fmt.Errorf("%w: the epoch is not open in this run of Redis", admission.ErrClosed))
+	}
+	return answer
+}
+
+// load loads the scripts into every master in which the epoch is open.
+func (e *openEpoch) load(ctx context.Context) error {
+	return redisclient.ForEachMaster(ctx, e.client, func(ctx context.Context, node *redis.Client) error {
+		conn := node.Conn() // one connection is to one run, and ends with it
+		return errors.Join(e.loadInto(ctx, conn), conn.Close())
+	})
+}
+
+func (e *openEpoch) loadInto(ctx context.Context, conn *redis.Conn) error {
+	server, err := redisclient.Describe(ctx, conn)
+	if err != nil || !e.OpenIn(server.Run) {
+		return err
+	}
+	for _, script := range []*redis.Script{e.admit, e.settle} {
+		if err := script.Load(ctx, conn).Err(); err != nil {
+			return fmt.Errorf("load a script: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,39 @@
+// Package controlplane runs, for tests of the data plane, the one part of the control
+// plane that enforcers wait for: what makes a limiter that lost its data true again.
+package controlplane
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/controllers/budgetstore"
+	"github.com/bursar-dev/bursar/controllers/limiterstore"
+	"github.com/bursar-dev/bursar/controllers/recovery"
+)
+
+// openEvery is how often the tenants are opened.
+const openEvery = 50 * time.Millisecond
+
+// Recover rebuilds the limiter whenever it has to be, and keeps tenants open, until
+// ctx ends. Errors are those of a Redis that is away, and pass with it.
+func Recover(ctx context.Context, client redis.UniversalClient, database *pgxpool.Pool, tenants ...limiterv1.Tenant) {
+	counters, records := limiterstore.New(client), budgetstore.New(database)
+	go func() { _ = recovery.NewRebuilder(counters, records).Start(ctx) }() // fails never
+	opener := recovery.NewOpener(counters, records)
+	tick := time.NewTicker(openEvery)
+	defer tick.Stop()
+	for {
+		for _, tenant := range tenants {
+			_ = opener.Open(ctx, tenant)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
