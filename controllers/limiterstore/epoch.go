@@ -95,10 +95,11 @@ func (s *Store) Inspect(ctx context.Context) (found Inspection, err error) {
 	return found, nil
 }
 
-// BeginEpoch closes the limiter under a new epoch: sessions are to announce their
-// open calls. It is ErrSuperseded when there is an epoch of that number or a newer.
-func (s *Store) BeginEpoch(ctx context.Context, number int64) error {
-	err := s.putEpoch(ctx, limiterv1.Epoch{Number: number, State: limiterv1.EpochRebuilding}, func(was limiterv1.Epoch) bool {
+// BeginEpoch closes the limiter under a new epoch, in the runs of the masters:
+// sessions are to announce their open calls. It is ErrSuperseded when there is an
+// epoch of that number or a newer.
+func (s *Store) BeginEpoch(ctx context.Context, number int64, runs []string) error {
+	err := s.putEpoch(ctx, limiterv1.Epoch{Number: number, State: limiterv1.EpochRebuilding, Runs: runs}, func(was limiterv1.Epoch) bool {
 		return was.Number < number
 	})
 	if err != nil {

@@ -33,7 +33,7 @@ const (
 // Limiter is the epoch in Redis, and who works under it.
 type Limiter interface {
 	Inspect(ctx context.Context) (limiterstore.Inspection, error)
-	BeginEpoch(ctx context.Context, number int64) error
+	BeginEpoch(ctx context.Context, number int64, runs []string) error
 	OpenEpoch(ctx context.Context, number int64, runs []string) error
 	RefuseEpoch(ctx context.Context, reason string) error
 	Announced(ctx context.Context, number int64) (map[string]bool, error)
@@ -120,7 +120,10 @@ func (r *Rebuilder) look(ctx context.Context) error {
 	}
 	ctx, cancelRebuild := context.WithTimeout(ctx, rebuildTimeout)
 	defer cancelRebuild()
-	return r.rebuild(ctx, found)
+	if err := r.rebuild(ctx, found); !errors.Is(err, limiterstore.ErrSuperseded) {
+		return err
+	}
+	return nil // another has rebuilt it, or is about to
 }
 
 // Unfit is why servers must not be trusted with money; empty when they may be.
@@ -149,12 +152,8 @@ func (r *Rebuilder) remember(ctx context.Context) error {
 func (r *Rebuilder) rebuild(ctx context.Context, found limiterstore.Inspection) error {
 	begin := time.Now()
 	first := r.last == 0 && found.Epoch.Number == 0 // nobody can have admitted anything
-	number, err := r.records.NextEpoch(ctx, found.Epoch.Number)
+	number, err := r.begin(ctx, found)
 	if err != nil {
-		return err
-	}
-	log.FromContext(ctx).Info("Rebuilding the limiter", "epoch", number, "was", found.Epoch.Number, "gaps", found.Gaps)
-	if err := r.limiter.BeginEpoch(ctx, number); err != nil {
 		return err
 	}
 	if !first {
@@ -178,6 +177,19 @@ func (r *Rebuilder) rebuild(ctx context.Context, found limiterstore.Inspection) 
 	r.last = number
 	log.FromContext(ctx).Info("The limiter is open", "epoch", number, "took", time.Since(begin).String())
 	return nil
+}
+
+// begin begins an epoch, or joins in one that another leader has begun and did not
+// come to open.
+func (r *Rebuilder) begin(ctx context.Context, found limiterstore.Inspection) (number int64, err error) {
+	if e := found.Epoch; e.State == limiterv1.EpochRebuilding && e.Number >= r.last && slices.Equal(e.Runs, found.Runs()) {
+		return e.Number, nil
+	}
+	if number, err = r.records.NextEpoch(ctx, found.Epoch.Number); err != nil {
+		return 0, err
+	}
+	log.FromContext(ctx).Info("Rebuilding the limiter", "epoch", number, "was", found.Epoch.Number, "gaps", found.Gaps)
+	return number, r.limiter.BeginEpoch(ctx, number, found.Runs())
 }
 
 // awaitAnnouncements waits until every session that lives, or lived when the

@@ -187,6 +187,25 @@ func (s *Stack) applyResources(ctx context.Context) error {
 	return nil
 }
 
+// StopRedis ends Redis, at once if it is to crash. What it has in memory is lost,
+// but for what SAVE has written before.
+func (s *Stack) StopRedis(crash bool) error {
+	if crash {
+		s.redis.Crash()
+	}
+	return s.redis.Stop()
+}
+
+// StartRedis starts Redis again where it was.
+func (s *Stack) StartRedis(ctx context.Context) error {
+	again, err := redis.Start(ctx, redis.Options{Dir: s.dir("redis"), Port: s.redis.Port})
+	if err != nil {
+		return err
+	}
+	*s.redis = *again // which the stack stops
+	return nil
+}
+
 // RunKubectl runs kubectl as the administrator and returns what it printed.
 func (s *Stack) RunKubectl(ctx context.Context, args ...string) (string, error) {
 	return s.kubectl(ctx, "", args...)

@@ -34,9 +34,9 @@ const (
 type Epoch struct {
 	Number int64      `json:"number"`
 	State  EpochState `json:"state"`
-	// Runs are the run ids of the masters in which the epoch is open. A Redis that
-	// was started again, perhaps with old data, or a replica that took over, perhaps
-	// without the newest, has another.
+	// Runs are the run ids of the masters in which the epoch is open or rebuilt. A
+	// Redis that was started again, perhaps with old data, or a replica that took
+	// over, perhaps without the newest, has another.
 	Runs []string `json:"runs,omitempty"`
 	// Reason is why the Redis is refused.
 	Reason string `json:"reason,omitempty"`
