@@ -3,6 +3,7 @@ package admission
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -24,7 +25,8 @@ const (
 type abandoned struct {
 	wake chan struct{}
 
-	mu    sync.Mutex
+	mu sync.Mutex
+	// calls are those to void. One leaves when it is voided.
 	calls []Hold
 }
 
@@ -45,47 +47,87 @@ func (a *abandoned) add(store Store, call AdmitRequest) {
 	}
 }
 
-func (a *abandoned) take() []Hold {
+// first is the call to void next. It stays.
+func (a *abandoned) first() (hold Hold, found bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	calls := a.calls
-	a.calls = nil
-	return calls
+	if len(a.calls) == 0 {
+		return Hold{}, false
+	}
+	return a.calls[0], true
+}
+
+// remove takes the first call away, and puts it behind the others when it is to be
+// tried again: the Store may answer for those.
+func (a *abandoned) remove(again bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	first := a.calls[0]
+	a.calls[0] = Hold{}
+	if a.calls = a.calls[1:]; again {
+		a.calls = append(a.calls, first)
+	} else if len(a.calls) == 0 {
+		a.calls = nil // a burst's memory goes with it
+	}
+}
+
+func (a *abandoned) len() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.calls)
 }
 
 func (a *abandoned) run(ctx context.Context) {
 	for {
+		var again <-chan time.Time
+		if hold, found := a.first(); found {
+			err := hold.void(ctx)
+			if ctx.Err() != nil {
+				return
+			}
+			a.remove(err != nil)
+			if err == nil {
+				continue
+			}
+			again = time.After(abandonedRetry)
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-a.wake:
-		}
-		for _, hold := range a.take() {
-			hold.void(ctx)
+		case <-again:
 		}
 	}
 }
 
-// void ends the call's hold, tries until the Store answers, and lets the Store
-// forget the call when no admission of it can be under way any more.
-func (h *Hold) void(ctx context.Context) {
-	for {
-		err := h.Settle(ctx, 0, 0, nil)
-		if err == nil {
-			break
-		}
-		if errors.Is(err, ErrFenced) {
-			return
-		}
+// flush waits until all calls are voided.
+func (a *abandoned) flush(ctx context.Context) error {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for a.len() > 0 {
 		select {
 		case <-ctx.Done():
-			return
-		case <-time.After(abandonedRetry):
+			return fmt.Errorf("%d calls whose admission was not answered are not voided: %w", a.len(), ctx.Err())
+		case <-tick.C:
 		}
+	}
+	return nil
+}
+
+// void ends the call's hold, and lets the Store forget the call when no admission
+// of it can be under way any more. That another session ends it is no error.
+func (h *Hold) void(ctx context.Context) error {
+	err := h.Settle(ctx, 0, 0, nil)
+	switch {
+	case errors.Is(err, ErrFenced):
+		return nil
+	case err != nil:
+		return err
 	}
 	time.AfterFunc(abandonedFor, func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		_ = h.store.Forget(ctx, h.request.Root, []string{h.request.CallID}) // an error leaves a few bytes behind
 	})
+	return nil
 }

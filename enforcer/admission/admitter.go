@@ -36,6 +36,10 @@ func (a *Admitter) Use(store Store) { a.store.Store(&store) }
 // Run voids calls whose admission was given up without an answer, until ctx ends.
 func (a *Admitter) Run(ctx context.Context) { a.abandoned.run(ctx) }
 
+// Flush waits until every call whose admission was given up without an answer is
+// voided. Run must still run. An error says how many calls may hold money yet.
+func (a *Admitter) Flush(ctx context.Context) error { return a.abandoned.flush(ctx) }
+
 // maxTurns bounds how often a period may turn while one admission is decided. One
 // turn is ordinary, a second one needs a clock that jumps.
 const maxTurns = 4

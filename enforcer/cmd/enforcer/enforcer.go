@@ -188,7 +188,7 @@ func (e *enforcer) shutdown() error {
 	e.shuttingDown.Store(true)
 	e.log.Info("shutting down: answers under way may finish", "within", e.options.shutdownGrace.String())
 	e.stopServing()
-	err := errors.Join(within(settleGrace, e.proxy.Drain), within(flushGrace, e.ledger.Flush))
+	err := errors.Join(within(settleGrace, e.endCalls), within(flushGrace, e.ledger.Flush))
 	e.stopBackground()
 	e.background.Wait()
 	if err == nil { // else somebody must find what the session has left behind
@@ -201,6 +201,12 @@ func (e *enforcer) shutdown() error {
 		e.log.Info("all calls are settled and in the ledger")
 	}
 	return err
+}
+
+// endCalls waits until every hold of this process has ended: those of the calls that
+// were made, and those that an admission without an answer may have left.
+func (e *enforcer) endCalls(ctx context.Context) error {
+	return errors.Join(e.proxy.Drain(ctx), e.admitter.Flush(ctx))
 }
 
 // stopServing closes the port and waits until all handlers have ended; those that

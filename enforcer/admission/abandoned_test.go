@@ -1,0 +1,98 @@
+package admission_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/enforcer/admission"
+)
+
+// deafStore answers no admission, and settles calls but those it is deaf to.
+type deafStore struct {
+	scriptedStore
+	mu   sync.Mutex
+	deaf map[string]bool
+}
+
+func newDeafStore(deaf ...string) *deafStore {
+	s := &deafStore{scriptedStore: scriptedStore{err: errors.New("no answer")}, deaf: map[string]bool{}}
+	for _, id := range deaf {
+		s.deaf[id] = true
+	}
+	return s
+}
+
+func (s *deafStore) Settle(ctx context.Context, r admission.SettleRequest) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.deaf[r.CallID] {
+		return errors.New("no answer")
+	}
+	return s.scriptedStore.Settle(ctx, r)
+}
+
+func (s *deafStore) voided() (ids string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.settled {
+		ids += r.CallID
+	}
+	return ids
+}
+
+// abandon gives up the admission of calls.
+func abandon(t *testing.T, admitter *admission.Admitter, ids ...string) {
+	t.Helper()
+	for _, id := range ids {
+		c := call("empleado", money.Cent, 10)
+		c.ID = id
+		if _, err := admitter.Admit(t.Context(), tenant(t), c); !errors.Is(err, admission.ErrStoreUnavailable) {
+			t.Fatalf("call %s: %v, want %v", id, err, admission.ErrStoreUnavailable)
+		}
+	}
+}
+
+// TestFlushWaitsForAbandonedCalls: when Flush returns, all are voided, those that
+// were waiting behind one that the Store had no answer for too.
+func TestFlushWaitsForAbandonedCalls(t *testing.T) {
+	store := newDeafStore("b")
+	admitter := admission.NewAdmitter(store)
+	abandon(t, admitter, "a", "b", "c", "d")
+	running, stop := context.WithCancel(t.Context())
+	var run sync.WaitGroup
+	run.Go(func() { admitter.Run(running) })
+	defer run.Wait()
+	defer stop()
+
+	for deadline := time.Now().Add(10 * time.Second); store.voided() != "acd"; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("voided are %q, want a, c and d", store.voided())
+		}
+	}
+	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := admitter.Flush(short); err == nil || !strings.Contains(err.Error(), "1 calls") {
+		t.Errorf("with a call that is not voided, Flush returned %v", err)
+	}
+	store.mu.Lock()
+	store.deaf = nil
+	store.mu.Unlock()
+	if err := admitter.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := store.voided(); got != "acdb" {
+		t.Errorf("after Flush, voided are %q, want acdb", got)
+	}
+}
+
+// TestFlushOfNothing does not wait, and not for Run either.
+func TestFlushOfNothing(t *testing.T) {
+	if err := admission.NewAdmitter(newDeafStore()).Flush(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
