@@ -85,6 +85,10 @@ bench: parts ## Run the data plane's benchmarks
 histories: parts ## Hold the scripts against their model in 20,000 random histories
 	go test -count=1 -v -timeout 30m -run '^TestScriptsAgreeWithTheModel$$' ./enforcer/store -rapid.checks=20000
 
+.PHONY: exact
+exact: build tools parts ## Make 1,000 calls at once through four enforcers, 50 times, where exactly 100 fit
+	BURSAR_EXACT_RUNS=50 go test -count=1 -v -timeout 30m -run '^TestAsManyCallsAreAdmittedAsFit$$' ./hack/e2e
+
 .PHONY: faults
 faults: parts ## Kill enforcers and put them to sleep, and print what became of every call
 	BURSAR_FAULTS=100 go test -count=1 -v -timeout 30m -run '^(TestKilled|TestSlept|TestKilledAtRandom)$$' ./enforcer/cmd/enforcer

@@ -111,6 +111,10 @@ func programmed(t *testing.T) {
 
 // chat asks for a chat completion with a tenant's key.
 func chat(ctx context.Context, url, tenant string, request map[string]any) (*http.Response, error) {
+	return chatWith(ctx, http.DefaultClient, url, tenant, request)
+}
+
+func chatWith(ctx context.Context, client *http.Client, url, tenant string, request map[string]any) (*http.Response, error) {
 	body, err := json.Marshal(request)
 	if err != nil {
 		return nil, err
@@ -121,7 +125,7 @@ func chat(ctx context.Context, url, tenant string, request map[string]any) (*htt
 	}
 	r.Header.Set("Authorization", "Bearer "+keyOf(tenant))
 	r.Header.Set("Content-Type", "application/json")
-	return http.DefaultClient.Do(r)
+	return client.Do(r)
 }
 
 func prompt(text string) []map[string]string {
