@@ -38,6 +38,10 @@ type Options struct {
 	AppendOnly bool
 	// clusterPort makes it a node of a Cluster, whose other nodes reach it there.
 	clusterPort int
+	// replicaOf makes it a replica of another server, and replicated makes it ready
+	// to have replicas at once.
+	replicaOf  *Server
+	replicated bool
 }
 
 // Server is a running Redis.
@@ -102,6 +106,12 @@ func (s *Server) start(ctx context.Context, path string, opts Options) (err erro
 	}
 	if opts.clusterPort != 0 {
 		args = append(args, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(opts.clusterPort))
+	}
+	if opts.replicated {
+		args = append(args, "--repl-diskless-sync-delay", "0")
+	}
+	if opts.replicaOf != nil {
+		args = append(args, "--replicaof", "127.0.0.1", strconv.Itoa(opts.replicaOf.Port))
 	}
 	s.process, err = process.Start(process.Options{
 		Path: path, Args: args,
