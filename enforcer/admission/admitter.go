@@ -16,15 +16,16 @@ type Admitter struct {
 	store     atomic.Pointer[Store]
 	open      *openHolds
 	abandoned *abandoned
-	// ahead is how far the Store's clock was ahead of this machine's, in
-	// nanoseconds, when last seen. It only makes guesses of the period good: the
-	// Store checks every guess.
-	ahead atomic.Int64
+	// clock is this machine's. It makes guesses of the Store's time, with ahead, how
+	// far the Store's clock was ahead of it, in nanoseconds, and seen, the Store's
+	// time in milliseconds, when last heard. The Store checks every guess.
+	clock       func() time.Time
+	ahead, seen atomic.Int64
 }
 
 // NewAdmitter makes an Admitter on a Store. Run must run beside it.
 func NewAdmitter(store Store) *Admitter {
-	a := &Admitter{open: newOpenHolds(), abandoned: newAbandoned()}
+	a := &Admitter{open: newOpenHolds(), abandoned: newAbandoned(), clock: time.Now}
 	a.Use(store)
 	return a
 }
@@ -60,7 +61,7 @@ func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Call) (Decisi
 	}
 	defer a.open.admitting()()
 	store := *a.store.Load()
-	now := time.Now().Add(time.Duration(a.ahead.Load()))
+	now := a.guess()
 	for range maxTurns {
 		request.Accounts = tenant.accounts(call, now)
 		request.Record = withCounters(call.Record, request.Accounts)
@@ -76,7 +77,7 @@ func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Call) (Decisi
 			return Decision{}, fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
 		}
 		now, request.NotBefore = reply.Now, reply.Now
-		a.ahead.Store(int64(time.Until(now)))
+		a.hear(now)
 		switch reply.Verdict {
 		case PeriodTurned:
 			continue
@@ -89,6 +90,26 @@ func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Call) (Decisi
 		return d, nil
 	}
 	return Decision{}, fmt.Errorf("%w: %w", ErrStoreUnavailable, errClockJumps)
+}
+
+// UseClock makes the Admitter guess by another clock than this machine's. It must be
+// called before anything else.
+func (a *Admitter) UseClock(clock func() time.Time) { a.clock = clock }
+
+// guess is what the Store's clock says, as far as is known here: not less than what
+// it said last, should this machine's clock have been set back.
+func (a *Admitter) guess() time.Time {
+	now := a.clock().Add(time.Duration(a.ahead.Load()))
+	if seen := time.UnixMilli(a.seen.Load()); seen.After(now) {
+		return seen
+	}
+	return now
+}
+
+// hear takes note of what the Store's clock says.
+func (a *Admitter) hear(now time.Time) {
+	a.ahead.Store(int64(now.Sub(a.clock())))
+	a.seen.Store(now.UnixMilli())
 }
 
 var errClockJumps = errors.New("the store's clock jumps from period to period")
