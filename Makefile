@@ -89,6 +89,10 @@ histories: parts ## Hold the scripts against their model in 20,000 random histor
 exact: build tools parts ## Make 1,000 calls at once through four enforcers, 50 times, where exactly 100 fit
 	BURSAR_EXACT_RUNS=50 go test -count=1 -v -timeout 30m -run '^TestAsManyCallsAreAdmittedAsFit$$' ./hack/e2e
 
+.PHONY: calendar
+calendar: ## Walk through every period of five years in sixteen zones
+	go test -count=1 -v ./api/period
+
 .PHONY: faults
 faults: parts ## Kill enforcers and put them to sleep, and print what became of every call
 	BURSAR_FAULTS=100 go test -count=1 -v -timeout 30m -run '^(TestKilled|TestSlept|TestKilledAtRandom)$$' ./enforcer/cmd/enforcer

@@ -31,7 +31,12 @@ var zones = []struct {
 	{"Asia/Gaza", 2020, "daylight saving on another date each year, at midnight and after"},
 	{"Asia/Pyongyang", 2014, "half an hour back at midnight, and forth again"},
 	{"Antarctica/Troll", 2022, "daylight saving of two hours"},
+	{"Pacific/Chatham", 2022, "daylight saving, at a quarter to three, of a zone with three quarters of an hour"},
+	{"Asia/Kolkata", 2022, "five hours and a half from UTC"},
 }
+
+// windows are fixed windows, some of which do not divide a day.
+var windows = []period.Kind{"1s", "90s", "5m", "7h", "24h"}
 
 // location is the zone of the name.
 func location(t interface {
@@ -130,7 +135,7 @@ func TestEveryInstantInOnePeriod(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		place := rapid.SampledFrom(zones).Draw(t, "place")
 		zone := location(t, place.name)
-		kind := rapid.SampledFrom(period.Kinds()).Draw(t, "kind")
+		kind := rapid.SampledFrom(append(period.Kinds(), windows...)).Draw(t, "kind")
 		first := time.Date(place.year, time.January, 1, 0, 0, 0, 0, time.UTC)
 		within := func(from, to time.Time, label string) time.Time {
 			return from.Add(time.Duration(rapid.Int64Range(0, int64(to.Sub(from))-1).Draw(t, label)))
@@ -158,6 +163,32 @@ func TestEveryInstantInOnePeriod(t *testing.T) {
 			t.Errorf("the same instant is in %s and in %s", show(span, zone), show(got, zone))
 		}
 	})
+}
+
+// TestPeriodsLieEndToEnd walks from period to period through the five years of every
+// zone: each begins where the one before ended, so that there are no gaps and no
+// overlaps. Of the short ones, which no calendar touches, the first suffice.
+func TestPeriodsLieEndToEnd(t *testing.T) {
+	const most = 50_000
+	periods := 0
+	for _, place := range zones {
+		zone := location(t, place.name)
+		first := time.Date(place.year, time.January, 1, 0, 0, 0, 0, time.UTC)
+		for _, kind := range append(period.Kinds(), windows...) {
+			span := period.Of(kind, zone, first)
+			for walked := 0; span.Start.Before(first.AddDate(5, 0, 0)) && walked < most; walked++ {
+				last := period.Of(kind, zone, span.End.Add(-1))
+				next := period.Of(kind, zone, span.End)
+				if !span.Start.Before(span.End) || last != span || !next.Start.Equal(span.End) {
+					t.Fatalf("%s in %s: after %s comes %s, and the last instant of it is in %s",
+						kind, place.name, show(span, zone), show(next, zone), show(last, zone))
+				}
+				span = next
+				periods++
+			}
+		}
+	}
+	t.Logf("%d periods of %d kinds lie end to end in %d zones", periods, len(period.Kinds())+len(windows), len(zones))
 }
 
 func TestOf(t *testing.T) {
