@@ -78,7 +78,7 @@ verify: generate lint ## Check that generated code, modules and formatting are c
 	@for module in $(MODULES); do (cd $$module && echo "go mod tidy -diff in $$module" && go mod tidy -diff); done
 
 .PHONY: bench
-bench: parts ## Run the data plane's benchmarks
+bench: parts ## Measure what an admission costs, by the layout of its state in Redis
 	go test -run '^$$' -bench . -benchmem ./enforcer/...
 
 .PHONY: histories
