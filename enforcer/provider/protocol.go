@@ -2,6 +2,7 @@ package provider
 
 import (
 	"net/http"
+	"time"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
@@ -33,6 +34,25 @@ type Request interface {
 	// that is 0 or more than the model gives, to what the model gives at most. The
 	// error is a *RequestError when the request asks for more than that.
 	For(model limiterv1.Model, assumedOutput int64) (Call, error)
+	// Message is the answer that a model would give that said text, stopped, and
+	// used nothing: streamed if the request asks for that. It is not ok where the
+	// protocol has no answers of text, as those that ask for embeddings.
+	Message(text Text) (answer Plain, ok bool)
+}
+
+// Text is what an answer is to say that no model gave.
+type Text struct {
+	// ID names the answer, and At is when it is given.
+	ID string
+	At time.Time
+	// Content is valid UTF-8.
+	Content string
+}
+
+// Plain is a whole answer, given with the status 200.
+type Plain struct {
+	ContentType string
+	Body        []byte
 }
 
 // Call is a request addressed to a model, with the most that it can use and cost.
