@@ -93,7 +93,7 @@ type TenantBudgetSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(rung, self.filter(other, other.atPercent == rung.atPercent).size() == 1)",message="must not have two rungs at the same atPercent"
 	// +kubebuilder:validation:XValidation:rule="self.filter(rung, rung.action == 'Trip').size() <= 1",message="must have at most one rung with action Trip"
 	// +kubebuilder:validation:XValidation:rule="self.filter(rung, rung.action == 'Downgrade').size() <= 1",message="must have at most one rung with action Downgrade"
-	// +kubebuilder:validation:XValidation:rule="self.all(rung, rung.action != 'Downgrade' || self.all(other, other.action != 'Trip' || rung.atPercent < other.atPercent))",message="must have the rung with action Downgrade below the one with action Trip: from there on no call is admitted"
+	// +kubebuilder:validation:XValidation:rule="self.all(rung, rung.action != 'Downgrade' || self.all(other, other.action != 'Trip' || rung.atPercent < other.atPercent))",message="must have the rung with action Downgrade below the one with action Trip: from there on no call is admitted as it was asked for"
 	// +listType=atomic
 	// +optional
 	Ladder []Rung `json:"ladder"`
@@ -206,13 +206,35 @@ const (
 	// ActionDowngrade makes calls of a model calls of a cheaper one.
 	ActionDowngrade Action = "Downgrade"
 	// ActionTrip opens the breaker: no further paid call is admitted until the
-	// period turns or the limit is raised.
+	// period turns or the limit is raised, but for those of the fallback.
 	ActionTrip Action = "Trip"
+)
+
+// Fallback is what a caller gets in the place of a call that is refused for money.
+//
+// +kubebuilder:validation:Enum=Cache;CheapestModel;Message
+type Fallback string
+
+// The fallbacks of a Trip rung.
+const (
+	// FallbackCache answers with the answer to an earlier call of the tenant whose
+	// request was the same.
+	FallbackCache Fallback = "Cache"
+	// FallbackCheapestModel makes a call of the cheapest model, from what is left of
+	// the limits.
+	FallbackCheapestModel Fallback = "CheapestModel"
+	// FallbackMessage answers with the rung's message.
+	FallbackMessage Fallback = "Message"
 )
 
 // Rung is what happens when a limit is used up to a percentage.
 //
 // +kubebuilder:validation:XValidation:rule="(self.action == 'Downgrade') == (has(self.models) && self.models.size() > 0)",message="must have models with action Downgrade, and with no other"
+// +kubebuilder:validation:XValidation:rule="self.action == 'Trip' || !has(self.fallback) || self.fallback.size() == 0",message="must have fallback with action Trip alone"
+// +kubebuilder:validation:XValidation:rule="has(self.message) == (has(self.fallback) && 'Message' in self.fallback)",message="must have message with Message in fallback, and not without"
+// +kubebuilder:validation:XValidation:rule="!has(self.cache) || (has(self.fallback) && 'Cache' in self.fallback)",message="must have cache with Cache in fallback alone"
+// +kubebuilder:validation:XValidation:rule="!has(self.cheapestModel) || (has(self.fallback) && 'CheapestModel' in self.fallback)",message="must have cheapestModel with CheapestModel in fallback alone"
+// +kubebuilder:validation:XValidation:rule="!has(self.fallback) || !('Message' in self.fallback) || self.fallback[self.fallback.size() - 1] == 'Message'",message="must have Message last in fallback: what comes after it would never be tried"
 type Rung struct {
 	// atPercent is the share of the limit's amount, in per cent of what is spent,
 	// at which the rung is reached.
@@ -229,6 +251,61 @@ type Rung struct {
 	// +listMapKey=from
 	// +optional
 	Models []Replacement `json:"models,omitempty"`
+	// fallback is, of Trip, what is tried in the place of a call of the tenant that
+	// is refused for money, in this order, until one has an answer: because a limit
+	// has reached its Trip rung or has too little left for the call, or because the
+	// breaker is forced open; by a limit of the tenant, of the user or of a parent. An
+	// empty list, or none that has an answer, refuses the call. Calls that a rate
+	// limit refuses have no fallback.
+	//
+	// Cache answers with what was answered to an earlier call of the tenant whose
+	// request was the same, byte for byte. The answer to one user of the tenant is
+	// then given to another who asks the same: only list Cache where users may see
+	// each other's answers. Answers are kept from the time on that Cache is listed, in
+	// the memory of each enforcer alone, and for no other tenant.
+	//
+	// CheapestModel makes the call of the cheapest model of the same protocol that
+	// can do it, if it costs nothing or fits into what is left of the limits: the
+	// Trip rung is not asked, the amounts are. Under a breaker that is forced open,
+	// only models that cost nothing are called.
+	//
+	// Message answers with message, as a model would.
+	// +kubebuilder:validation:MaxItems=3
+	// +listType=set
+	// +optional
+	Fallback []Fallback `json:"fallback,omitempty"`
+	// message is, of the fallback Message, what callers are answered.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	// +optional
+	Message string `json:"message,omitempty"`
+	// cache is how the fallback Cache keeps answers.
+	// +optional
+	Cache *CacheFallback `json:"cache,omitempty"`
+	// cheapestModel is how the fallback CheapestModel chooses.
+	// +optional
+	CheapestModel *CheapestModelFallback `json:"cheapestModel,omitempty"`
+}
+
+// CacheFallback is how the fallback Cache keeps answers.
+type CacheFallback struct {
+	// maxAge is how old an answer may be, in whole seconds between 1s and 24h.
+	// +kubebuilder:default="1h"
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+(s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('24h')",message="must be a duration of whole seconds between 1s and 24h, such as \"1h\""
+	// +optional
+	MaxAge string `json:"maxAge,omitempty"`
+}
+
+// CheapestModelFallback is how the fallback CheapestModel chooses.
+type CheapestModelFallback struct {
+	// models are those among which the cheapest is chosen, by the names in their
+	// ModelProviders; none means all. Name those that can do what the tenant's
+	// programs need, where some cannot.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=set
+	// +optional
+	Models []ModelName `json:"models,omitempty"`
 }
 
 // Replacement is a model that calls are made of in the place of another.

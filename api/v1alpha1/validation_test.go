@@ -74,6 +74,19 @@ func ladder(rungs ...v1alpha1.Rung) client.Object {
 	return budget(func(s *v1alpha1.TenantBudgetSpec) { s.Ladder = rungs })
 }
 
+// trip is a ladder of one rung, of action Trip unless that is changed.
+func trip(change func(*v1alpha1.Rung)) client.Object {
+	rung := v1alpha1.Rung{AtPercent: 90, Action: "Trip"}
+	change(&rung)
+	return ladder(rung)
+}
+
+func cached(maxAge string) client.Object {
+	return trip(func(r *v1alpha1.Rung) {
+		r.Fallback, r.Cache = []v1alpha1.Fallback{"Cache"}, &v1alpha1.CacheFallback{MaxAge: maxAge}
+	})
+}
+
 var cheaper = []v1alpha1.Replacement{{From: "gpt-4o", To: "gpt-4o-mini"}}
 
 func policy(change func(*v1alpha1.RateLimitPolicySpec)) client.Object {
@@ -229,6 +242,30 @@ var _ = DescribeTable("refuses",
 		"spec.ladder[0]", "must have models with action Downgrade, and with no other"),
 	Entry("a warning with models", ladder(v1alpha1.Rung{AtPercent: 80, Action: "Warn", Models: cheaper}),
 		"spec.ladder[0]", "must have models with action Downgrade, and with no other"),
+	Entry("a fallback that nobody knows", trip(func(r *v1alpha1.Rung) { r.Fallback = []v1alpha1.Fallback{"Prayer"} }),
+		"spec.ladder[0].fallback[0]", "Unsupported value"),
+	Entry("a fallback twice", trip(func(r *v1alpha1.Rung) { r.Fallback = []v1alpha1.Fallback{"Cache", "Cache"} }),
+		"spec.ladder[0].fallback[1]", "Duplicate value"),
+	Entry("a warning with a fallback", trip(func(r *v1alpha1.Rung) { r.Action, r.Fallback = "Warn", []v1alpha1.Fallback{"Cache"} }),
+		"spec.ladder[0]", "must have fallback with action Trip alone"),
+	Entry("a message that is not said", trip(func(r *v1alpha1.Rung) { r.Fallback = []v1alpha1.Fallback{"Message"} }),
+		"spec.ladder[0]", "must have message with Message in fallback"),
+	Entry("a message that is never given", trip(func(r *v1alpha1.Rung) { r.Message = "The budget is used up." }),
+		"spec.ladder[0]", "must have message with Message in fallback"),
+	Entry("a message that is too long", trip(func(r *v1alpha1.Rung) {
+		r.Fallback, r.Message = []v1alpha1.Fallback{"Message"}, strings.Repeat("x", 2049)
+	}), "spec.ladder[0].message", "may not be more than 2048"),
+	Entry("something after the message", trip(func(r *v1alpha1.Rung) {
+		r.Fallback, r.Message = []v1alpha1.Fallback{"Message", "Cache"}, "The budget is used up."
+	}), "spec.ladder[0]", "must have Message last in fallback"),
+	Entry("a cache that is not used", trip(func(r *v1alpha1.Rung) { r.Cache = &v1alpha1.CacheFallback{MaxAge: "1h"} }),
+		"spec.ladder[0]", "must have cache with Cache in fallback alone"),
+	Entry("a choice of models that is not used", trip(func(r *v1alpha1.Rung) { r.CheapestModel = &v1alpha1.CheapestModelFallback{} }),
+		"spec.ladder[0]", "must have cheapestModel with CheapestModel in fallback alone"),
+	Entry("answers of no age", cached("0s"), "spec.ladder[0].cache.maxAge", "between 1s and 24h"),
+	Entry("answers that are too old", cached("24h1s"), "spec.ladder[0].cache.maxAge", "between 1s and 24h"),
+	Entry("answers of an age without a unit", cached("60"), "spec.ladder[0].cache.maxAge", "such as \"1h\""),
+	Entry("answers of an age that is not whole seconds", cached("1500ms"), "spec.ladder[0].cache.maxAge", "whole seconds"),
 	Entry("two rungs that downgrade", ladder(
 		v1alpha1.Rung{AtPercent: 70, Action: "Downgrade", Models: cheaper}, v1alpha1.Rung{AtPercent: 80, Action: "Downgrade", Models: cheaper}),
 		"spec.ladder", "must have at most one rung with action Downgrade"),
@@ -373,6 +410,14 @@ var _ = DescribeTable("takes",
 	Entry("a ladder that warns, downgrades and trips", ladder(
 		v1alpha1.Rung{AtPercent: 90, Action: "Trip"}, v1alpha1.Rung{AtPercent: 85, Action: "Downgrade", Models: cheaper},
 		v1alpha1.Rung{AtPercent: 80, Action: "Warn"})),
+	Entry("a Trip rung with all fallbacks", trip(func(r *v1alpha1.Rung) {
+		r.Fallback, r.Message = []v1alpha1.Fallback{"Cache", "CheapestModel", "Message"}, strings.Repeat("¡", 2048)
+		r.Cache = &v1alpha1.CacheFallback{MaxAge: "23h59m60s"}
+		r.CheapestModel = &v1alpha1.CheapestModelFallback{Models: []v1alpha1.ModelName{"gpt-4o-mini", "local"}}
+	})),
+	Entry("a Trip rung with a fallback and nothing said of it", trip(func(r *v1alpha1.Rung) {
+		r.Fallback = []v1alpha1.Fallback{"CheapestModel", "Cache"}
+	})),
 	Entry("a ladder that only downgrades", ladder(v1alpha1.Rung{AtPercent: 100, Action: "Downgrade", Models: cheaper})),
 	Entry("a breaker forced open, in shadow", budget(func(s *v1alpha1.TenantBudgetSpec) {
 		s.Breaker, s.Enforcement = &v1alpha1.Breaker{Forced: "Open"}, "Shadow"
@@ -413,6 +458,14 @@ var _ = Describe("fills in", func() {
 		Expect(b.Spec.Limits[0].Per).To(Equal(v1alpha1.ScopeTenant))
 		Expect(b.Spec.Enforcement).To(Equal(v1alpha1.EnforcementEnforce))
 		Expect(b.Spec.Ladder).To(Equal([]v1alpha1.Rung{{AtPercent: 80, Action: "Warn"}, {AtPercent: 90, Action: "Trip"}}))
+	})
+
+	It("how old answers of a fallback may be", func(ctx SpecContext) {
+		b := trip(func(r *v1alpha1.Rung) {
+			r.Fallback, r.Cache = []v1alpha1.Fallback{"Cache"}, &v1alpha1.CacheFallback{}
+		}).(*v1alpha1.TenantBudget)
+		Expect(api.Create(ctx, b, client.DryRunAll)).To(Succeed())
+		Expect(b.Spec.Ladder[0].Cache.MaxAge).To(Equal("1h"))
 	})
 
 	It("no rungs where the ladder is empty", func(ctx SpecContext) {

@@ -47,13 +47,17 @@ func level(
 	if len(errs) > 0 {
 		return limiterv1.Level{}, nil, errs
 	}
+	rungs, errs := ladder(budget.Spec.Ladder, spec.Child("ladder"))
+	if len(errs) > 0 {
+		return limiterv1.Level{}, nil, errs
+	}
 	sources := []limiterv1.Source{source(kindTenantBudget, budget)}
 	level := limiterv1.Level{
 		Tenant:   budget.Spec.Tenant,
 		TimeZone: zone,
 		Money:    moneyLimits,
 		Rates:    []limiterv1.RateLimit{},
-		Ladder:   ladder(budget.Spec.Ladder),
+		Ladder:   rungs,
 	}
 	if breaker := budget.Spec.Breaker; breaker != nil {
 		level.Forced = limiterv1.BreakerState(breaker.Forced)
@@ -127,9 +131,10 @@ func dollars(amount v1alpha1.Amount, path *field.Path) (money.Nanos, *field.Erro
 	return nanos, nil
 }
 
-func ladder(rungs []v1alpha1.Rung) []limiterv1.Rung {
+func ladder(rungs []v1alpha1.Rung, path *field.Path) ([]limiterv1.Rung, field.ErrorList) {
+	var errs field.ErrorList
 	compiled := make([]limiterv1.Rung, 0, len(rungs))
-	for _, rung := range rungs {
+	for i, rung := range rungs {
 		r := limiterv1.Rung{AtPercent: rung.AtPercent, Action: limiterv1.Action(rung.Action)}
 		for _, replacement := range rung.Models {
 			if r.Models == nil {
@@ -137,8 +142,10 @@ func ladder(rungs []v1alpha1.Rung) []limiterv1.Rung {
 			}
 			r.Models[string(replacement.From)] = string(replacement.To)
 		}
+		fallbacks, fallbackErrs := fallbacks(rung, path.Index(i))
+		r.Fallbacks, errs = fallbacks, append(errs, fallbackErrs...)
 		compiled = append(compiled, r)
 	}
 	slices.SortStableFunc(compiled, func(a, b limiterv1.Rung) int { return cmp.Compare(a.AtPercent, b.AtPercent) })
-	return compiled
+	return compiled, errs
 }

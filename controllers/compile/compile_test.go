@@ -158,6 +158,32 @@ func TestTenantWithEverything(t *testing.T) {
 				}
 			},
 		},
+		"fallbacks, in their order": {
+			change: func(s *v1alpha1.TenantBudgetSpec) {
+				s.Ladder = []v1alpha1.Rung{{
+					AtPercent: 90, Action: "Trip", Fallback: []v1alpha1.Fallback{"CheapestModel", "Cache", "Message"},
+					Message: "The budget is used up.", Cache: &v1alpha1.CacheFallback{MaxAge: "5m"},
+					CheapestModel: &v1alpha1.CheapestModelFallback{Models: []v1alpha1.ModelName{"small", "free"}},
+				}}
+			},
+			want: func(t *limiterv1.Tenant) {
+				t.Ladder = []limiterv1.Rung{{AtPercent: 90, Action: limiterv1.Trip, Fallbacks: []limiterv1.Fallback{
+					{Kind: limiterv1.CheapestModel, Models: []string{"free", "small"}},
+					{Kind: limiterv1.Cache, MaxAge: 300_000},
+					{Kind: limiterv1.Message, Text: "The budget is used up."},
+				}}}
+			},
+		},
+		"fallbacks of which nothing is said": {
+			change: func(s *v1alpha1.TenantBudgetSpec) {
+				s.Ladder = []v1alpha1.Rung{{AtPercent: 90, Action: "Trip", Fallback: []v1alpha1.Fallback{"Cache", "CheapestModel"}}}
+			},
+			want: func(t *limiterv1.Tenant) {
+				t.Ladder = []limiterv1.Rung{{AtPercent: 90, Action: limiterv1.Trip, Fallbacks: []limiterv1.Fallback{
+					{Kind: limiterv1.Cache, MaxAge: 3_600_000}, {Kind: limiterv1.CheapestModel},
+				}}}
+			},
+		},
 		"a breaker forced open":   {forced(v1alpha1.BreakerOpen), func(t *limiterv1.Tenant) { t.Forced = limiterv1.BreakerOpen }},
 		"a breaker forced closed": {forced(v1alpha1.BreakerClosed), func(t *limiterv1.Tenant) { t.Forced = limiterv1.BreakerClosed }},
 		"a breaker left alone":    {forced(""), func(*limiterv1.Tenant) {}},
@@ -320,6 +346,14 @@ func TestTenantErrors(t *testing.T) {
 		"window longer than a day": {
 			change:   func(s *v1alpha1.TenantBudgetSpec) { s.Limits[2].Period = "25h" },
 			wantErrs: field.ErrorList{invalid("spec.limits[2].period")},
+		},
+		"age of a fallback's answers": {
+			change: func(s *v1alpha1.TenantBudgetSpec) {
+				s.Ladder = []v1alpha1.Rung{{
+					AtPercent: 90, Action: "Trip", Fallback: []v1alpha1.Fallback{"Cache"}, Cache: &v1alpha1.CacheFallback{MaxAge: "a while"},
+				}}
+			},
+			wantErrs: field.ErrorList{invalid("spec.ladder[0].cache.maxAge")},
 		},
 		"window of a part of a second": {
 			change:   func(s *v1alpha1.TenantBudgetSpec) { s.Limits[0].Period = "1500ms" },

@@ -180,7 +180,7 @@ const (
 	Warn Action = "Warn"
 	// Downgrade makes calls of a model calls of a cheaper one.
 	Downgrade Action = "Downgrade"
-	// Trip opens the breaker: no further paid call is admitted.
+	// Trip opens the breaker: no further paid call is admitted, but as a fallback.
 	Trip Action = "Trip"
 )
 
@@ -190,7 +190,34 @@ type Rung struct {
 	Action    Action `json:"action"`
 	// Models, of Downgrade, are the models to be replaced and by which.
 	Models map[string]string `json:"models,omitempty"`
+	// Fallbacks, of Trip, are what is tried in the place of calls of the tenant that
+	// are refused for money, in this order.
+	Fallbacks []Fallback `json:"fallbacks,omitempty"`
 }
+
+// Fallback is what may be tried in the place of a call that is refused for money.
+type Fallback struct {
+	Kind FallbackKind `json:"kind"`
+	// MaxAge, of Cache, is how old an answer may be.
+	MaxAge Duration `json:"maxAge,omitempty"`
+	// Models, of CheapestModel, are those to choose among; none means all.
+	Models []string `json:"models,omitempty"`
+	// Text, of Message, is what callers are answered.
+	Text string `json:"text,omitempty"`
+}
+
+// FallbackKind is a kind of fallback.
+type FallbackKind string
+
+// The kinds of fallback.
+const (
+	// Cache answers with an earlier answer to the same request.
+	Cache FallbackKind = "Cache"
+	// CheapestModel makes a call of the cheapest model, which the Trip rung does not refuse.
+	CheapestModel FallbackKind = "CheapestModel"
+	// Message answers with a text.
+	Message FallbackKind = "Message"
+)
 
 // Reached is the spent amount at which the rung is reached under the limit.
 func (r Rung) Reached(l MoneyLimit) money.Nanos { return l.Amount.Share(r.AtPercent) }
@@ -214,6 +241,13 @@ func (l Level) TripAt(limit MoneyLimit) (money.Nanos, bool) {
 		return 0, false
 	}
 	return rung.Reached(limit), true
+}
+
+// Fallbacks are what is tried in the place of a call of the tenant that is refused
+// for money, in this order.
+func (l Level) Fallbacks() []Fallback {
+	rung, _ := l.Rung(Trip)
+	return rung.Fallbacks
 }
 
 // Protocol is the wire format that a provider speaks.

@@ -28,6 +28,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.BreakerStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("BudgetRef"):
 		return &apiv1alpha1.BudgetRefApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CacheFallback"):
+		return &apiv1alpha1.CacheFallbackApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("CheapestModelFallback"):
+		return &apiv1alpha1.CheapestModelFallbackApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EnforcerCount"):
 		return &apiv1alpha1.EnforcerCountApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Model"):

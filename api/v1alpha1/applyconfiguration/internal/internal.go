@@ -121,6 +121,22 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: name
       type:
         scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.CacheFallback
+  map:
+    fields:
+    - name: maxAge
+      type:
+        scalar: string
+      default: 1h
+- name: com.github.bursar-dev.bursar.api.v1alpha1.CheapestModelFallback
+  map:
+    fields:
+    - name: models
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.ModelName
+          elementRelationship: associative
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Enforcement
   scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.EnforcerCount
@@ -132,6 +148,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: total
       type:
         scalar: numeric
+- name: com.github.bursar-dev.bursar.api.v1alpha1.Fallback
+  scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Model
   map:
     fields:
@@ -402,6 +420,21 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: atPercent
       type:
         scalar: numeric
+    - name: cache
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.CacheFallback
+    - name: cheapestModel
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.CheapestModelFallback
+    - name: fallback
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.Fallback
+          elementRelationship: associative
+    - name: message
+      type:
+        scalar: string
     - name: models
       type:
         list:

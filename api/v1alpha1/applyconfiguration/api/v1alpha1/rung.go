@@ -18,6 +18,32 @@ type RungApplyConfiguration struct {
 	Action *apiv1alpha1.Action `json:"action,omitempty"`
 	// models are, of Downgrade, the models that are replaced, and by which.
 	Models []ReplacementApplyConfiguration `json:"models,omitempty"`
+	// fallback is, of Trip, what is tried in the place of a call of the tenant that
+	// is refused for money, in this order, until one has an answer: because a limit
+	// has reached its Trip rung or has too little left for the call, or because the
+	// breaker is forced open; by a limit of the tenant, of the user or of a parent. An
+	// empty list, or none that has an answer, refuses the call. Calls that a rate
+	// limit refuses have no fallback.
+	//
+	// Cache answers with what was answered to an earlier call of the tenant whose
+	// request was the same, byte for byte. The answer to one user of the tenant is
+	// then given to another who asks the same: only list Cache where users may see
+	// each other's answers. Answers are kept from the time on that Cache is listed, in
+	// the memory of each enforcer alone, and for no other tenant.
+	//
+	// CheapestModel makes the call of the cheapest model of the same protocol that
+	// can do it, if it costs nothing or fits into what is left of the limits: the
+	// Trip rung is not asked, the amounts are. Under a breaker that is forced open,
+	// only models that cost nothing are called.
+	//
+	// Message answers with message, as a model would.
+	Fallback []apiv1alpha1.Fallback `json:"fallback,omitempty"`
+	// message is, of the fallback Message, what callers are answered.
+	Message *string `json:"message,omitempty"`
+	// cache is how the fallback Cache keeps answers.
+	Cache *CacheFallbackApplyConfiguration `json:"cache,omitempty"`
+	// cheapestModel is how the fallback CheapestModel chooses.
+	CheapestModel *CheapestModelFallbackApplyConfiguration `json:"cheapestModel,omitempty"`
 }
 
 // RungApplyConfiguration constructs a declarative configuration of the Rung type for use with
@@ -52,5 +78,39 @@ func (b *RungApplyConfiguration) WithModels(values ...*ReplacementApplyConfigura
 		}
 		b.Models = append(b.Models, *values[i])
 	}
+	return b
+}
+
+// WithFallback adds the given value to the Fallback field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Fallback field.
+func (b *RungApplyConfiguration) WithFallback(values ...apiv1alpha1.Fallback) *RungApplyConfiguration {
+	for i := range values {
+		b.Fallback = append(b.Fallback, values[i])
+	}
+	return b
+}
+
+// WithMessage sets the Message field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Message field is set to the value of the last call.
+func (b *RungApplyConfiguration) WithMessage(value string) *RungApplyConfiguration {
+	b.Message = &value
+	return b
+}
+
+// WithCache sets the Cache field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Cache field is set to the value of the last call.
+func (b *RungApplyConfiguration) WithCache(value *CacheFallbackApplyConfiguration) *RungApplyConfiguration {
+	b.Cache = value
+	return b
+}
+
+// WithCheapestModel sets the CheapestModel field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the CheapestModel field is set to the value of the last call.
+func (b *RungApplyConfiguration) WithCheapestModel(value *CheapestModelFallbackApplyConfiguration) *RungApplyConfiguration {
+	b.CheapestModel = value
 	return b
 }
