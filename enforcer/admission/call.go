@@ -29,6 +29,9 @@ type Call struct {
 	// Downgraded says that Model was chosen as if a Downgrade rung were reached; see
 	// Tenant.ModelFor.
 	Downgraded bool
+	// Fallback says that the call is made in the place of one that money refused:
+	// no rung is asked about it, only what is left of the limits. It is not Downgraded.
+	Fallback bool
 	// Bound is the most that the call can cost. 0 <= Bound <= money.Max.
 	Bound money.Nanos
 	// Tokens is the most tokens, of all kinds together, that the call can use.
@@ -104,6 +107,15 @@ type Refusal struct {
 	Bound money.Nanos
 	// Tokens is how many tokens the call wanted.
 	Tokens int64
+}
+
+// ByMoney is whether it was for money that the call was not admitted.
+func (r *Refusal) ByMoney() bool {
+	switch r.Reason {
+	case BreakerForced, BreakerOpen, BudgetExhausted:
+		return true
+	}
+	return false
 }
 
 // ErrRungChanged is returned by Admit when spent has crossed a Downgrade rung since

@@ -61,6 +61,7 @@ func (m *memory) recall(accounts []Account, bound money.Nanos) (known remembered
 		for _, check := range a.Money {
 			known, ok := of[check.Limit.Name]
 			if ok && known.check.Span == check.Span && known.refuses(check, bound) {
+				known.check = check // the one that was remembered may not have asked about the Trip rung
 				return known, true
 			}
 		}

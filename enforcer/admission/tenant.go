@@ -168,9 +168,13 @@ func (l *level) moneyChecks(scope limiterv1.Scope, call Call, now time.Time) []M
 		if rule.limit.Per != scope || !rule.limit.Selects(call.Subject.Tier, call.Model) {
 			continue
 		}
-		checks = append(checks, MoneyCheck{
+		check := MoneyCheck{
 			Limit: rule.limit, Trip: rule.trip, Downgrade: rule.downgrade, Rungs: rule.rungs, Span: rule.spanAt(now),
-		})
+		}
+		if call.Fallback {
+			check.Trip, check.Downgrade = Never, Never
+		}
+		checks = append(checks, check)
 	}
 	return checks
 }

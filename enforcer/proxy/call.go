@@ -12,6 +12,7 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/answercache"
 	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/identity"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
@@ -33,7 +34,7 @@ const (
 const CallIDHeader = "X-Bursar-Call-Id"
 
 // ModelHeader is the field of an answer that names the model that was called, when
-// the ladder has put it in the place of the one that was asked for.
+// the ladder has chosen it in the place of the caller.
 const ModelHeader = "X-Bursar-Model"
 
 // ShadowHeader is the field of an answer to a tenant in Shadow that says with which
@@ -49,14 +50,20 @@ type call struct {
 	subject admission.Subject // identify
 	tenant  *admission.Tenant // identify
 	request provider.Request  // read
-	route   *config.Route     // bound
-	bounded provider.Call     // bound
+	// repeats names the answers to requests like this one, where the tenant has the
+	// fallback Cache; then the answer is recorded.
+	repeats   answercache.Key // read
+	recording *recording      // read
+	route     *config.Route   // bound
+	bounded   provider.Call   // bound
 	// downgraded is whether the ladder may have put another model in the place of
 	// the one that was asked for.
-	downgraded bool            // bound
-	hold       *admission.Hold // admit
-	heldFrom   time.Time       // admit: when, by this machine's clock
-	progress   progress        // forward
+	downgraded bool // bound
+	// fallback is whether the call is made in the place of one that money refused.
+	fallback bool            // admit
+	hold     *admission.Hold // admit
+	heldFrom time.Time       // admit: when, by this machine's clock
+	progress progress        // forward
 }
 
 // progress is what is known of a call that is being forwarded. How the call ends
@@ -127,6 +134,9 @@ func (p *Proxy) read(c *call, w http.ResponseWriter, r *http.Request) *refusal {
 	if c.request, err = c.protocol.Read(body); err != nil {
 		return badRequest(err)
 	}
+	if _, ok := remembers(c.tenant); ok {
+		c.repeats, c.recording = repeatsOf(c.subject.Tenant, r, body), &recording{}
+	}
 	return nil
 }
 
@@ -168,7 +178,8 @@ func (p *Proxy) boundFor(c *call, model string) *refusal {
 	return nil
 }
 
-// admit has the call admitted, and its bound held. A client that goes meanwhile
+// admit has the call admitted, and its bound held, or one in its place, or has the
+// client given another answer; then there is no hold. A client that goes meanwhile
 // does not interrupt it: an admission without an answer may have taken a hold.
 func (p *Proxy) admit(c *call, w http.ResponseWriter, r *http.Request) *refusal {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), admitTimeout)
@@ -186,13 +197,18 @@ func (p *Proxy) admit(c *call, w http.ResponseWriter, r *http.Request) *refusal 
 	}
 	setRates(w.Header(), decision.Rates)
 	if decision.Hold == nil {
-		return notAdmitted(c.subject, decision.Refusal)
+		return p.fallBack(ctx, c, w, decision.Refusal)
 	}
 	p.tell(c, w.Header(), decision)
+	p.admitted(c, decision)
+	return nil
+}
+
+// admitted notes that the call has its hold.
+func (p *Proxy) admitted(c *call, decision admission.Decision) {
 	c.hold, c.heldFrom = decision.Hold, time.Now()
 	p.calls.Add(1)
 	p.Metrics.admitted()
-	return nil
 }
 
 // tell tells the client how its call was admitted otherwise than it may think.
@@ -233,6 +249,7 @@ func (p *Proxy) askOnce(ctx context.Context, c *call) (admission.Decision, error
 		Subject:    c.subject,
 		Model:      c.route.Model.Name,
 		Downgraded: c.downgraded,
+		Fallback:   c.fallback,
 		Bound:      c.bounded.Cost,
 		Tokens:     c.bounded.Bound.Total(),
 		Record:     p.opening(c).Encode(),

@@ -21,6 +21,7 @@ import (
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/answercache"
 	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/enforcer/provider"
@@ -213,6 +214,7 @@ func newDoor(t *testing.T, upstream http.HandlerFunc, change ...func(*proxy.Opti
 	t.Cleanup(client.Close)
 	options := proxy.Options{
 		Config: d.config, Admitter: admission.NewAdmitter(d.store), Client: client, Ledger: d.ledger,
+		Answers: answercache.New(1 << 20),
 		Metrics: proxy.NewMetrics(prometheus.NewRegistry()), Log: slog.New(slog.DiscardHandler),
 		Session: "session-1", MaxRequestBytes: 1 << 20, DrainTimeout: time.Minute,
 	}

@@ -21,10 +21,14 @@ const (
 
 // forward sends the call to its provider and passes the answer to the client.
 func (p *Proxy) forward(c *call, w http.ResponseWriter, r *http.Request) *refusal {
+	if c.hold == nil {
+		return nil // the client has another answer
+	}
 	if r.Context().Err() != nil {
 		return nil // the client has gone, and nothing was sent
 	}
 	client := newClient(w, r, p.writeTimeout)
+	client.recording = c.recording
 	ctx, release := p.outlive(client.gone)
 	defer release()
 	c.progress.sent = true // unless Send is certain that it was not
@@ -88,6 +92,7 @@ func (p *Proxy) pass(c *call, client *client) *refusal {
 	}
 	if !answer.Unfinished() {
 		client.finish()
+		p.remember(c)
 		return nil
 	}
 	p.Log.Warn("a provider's answer was cut off", "provider", c.route.Provider.Name, "call", c.id, "error", err)
@@ -132,6 +137,8 @@ type client struct {
 	// answer is the provider's; begun is whether its header was sent.
 	answer *http.Response
 	begun  bool
+	// recording is given the same, also when the client has gone.
+	recording *recording
 	// drained is how many bytes have come since the client has gone.
 	drained int64
 }
@@ -148,6 +155,7 @@ func (c *client) begin() {
 	}
 	c.begun = true
 	provider.CopyHeader(c.w.Header(), c.answer.Header)
+	c.recording.begin(c.answer.StatusCode, c.w.Header())
 	c.w.WriteHeader(c.answer.StatusCode)
 	c.do(c.control.Flush)
 }
@@ -158,6 +166,7 @@ func (c *client) write(piece []byte) {
 		return
 	}
 	c.begin()
+	c.recording.write(piece)
 	c.do(func() error {
 		if _, err := c.w.Write(piece); err != nil {
 			return err

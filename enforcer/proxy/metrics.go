@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
 )
 
@@ -12,6 +13,7 @@ import (
 // a user's or a model's name.
 type Metrics struct {
 	admissions *prometheus.CounterVec
+	fallbacks  *prometheus.CounterVec
 	admission  prometheus.Histogram
 	open       prometheus.Gauge
 	ends       *prometheus.CounterVec
@@ -26,6 +28,10 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Name: "bursar_enforcer_admissions_total",
 			Help: "Requests by decision (admitted, refused; shadowed for an admission that would be refused but for Shadow), and, for refusals, by their error code.",
 		}, []string{"decision", "reason"}),
+		fallbacks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "bursar_enforcer_fallbacks_total",
+			Help: "Requests that money refused and a fallback answered (Cache, CheapestModel, Message), by the error code that they had got without. None is counted as refused; those of CheapestModel are calls, and counted as admitted.",
+		}, []string{"fallback", "reason"}),
 		admission: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "bursar_enforcer_admission_seconds",
 			Help:    "Time that the limiter's store took to decide on a call.",
@@ -49,7 +55,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 12), // 0.1 ms to 7 min
 		}),
 	}
-	registry.MustRegister(m.admissions, m.admission, m.open, m.ends, m.overruns, m.settle)
+	registry.MustRegister(m.admissions, m.fallbacks, m.admission, m.open, m.ends, m.overruns, m.settle)
 	return m
 }
 
@@ -68,6 +74,10 @@ func (m *Metrics) refused(r *refusal) {
 	if !r.afterwards {
 		m.admissions.WithLabelValues("refused", r.code).Inc()
 	}
+}
+
+func (m *Metrics) fellBack(fallback limiterv1.FallbackKind, from *refusal) {
+	m.fallbacks.WithLabelValues(string(fallback), from.code).Inc()
 }
 
 func (m *Metrics) settled(e ledger.Entry, ended time.Time) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/answercache"
 	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/identity"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
@@ -41,8 +42,10 @@ type Options struct {
 	Admitter Admitter
 	Client   *provider.Client
 	Ledger   Ledger
-	Metrics  *Metrics
-	Log      *slog.Logger
+	// Answers keeps answers for the fallback Cache.
+	Answers *answercache.Cache
+	Metrics *Metrics
+	Log     *slog.Logger
 	// Session is the session that the holds belong to.
 	Session string
 	// MaxRequestBytes is the size of the largest request body that is read.

@@ -19,6 +19,7 @@ import (
 	"github.com/bursar-dev/bursar/api/redisclient"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/adoption"
+	"github.com/bursar-dev/bursar/enforcer/answercache"
 	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/enforcer/provider"
@@ -55,6 +56,7 @@ type enforcer struct {
 	announcer *recovery.Announcer
 	admitter  *admission.Admitter
 	ledger    *ledger.Writer
+	answers   *answercache.Cache
 	proxy     *proxy.Proxy
 
 	calls, health     *http.Server
@@ -85,10 +87,11 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 	e.follower = config.NewFollower(e.redis, running, e.announcer.SetEpoch, log)
 	e.adopter = adoption.New(e.redis, &e.limiter, e.ledger, e.session.ID, log)
 	e.provider = provider.NewClient(options.credentialsDir)
+	e.answers = answercache.New(options.answerCacheBytes)
 	registry := prometheus.NewRegistry()
 	e.proxy = proxy.New(proxy.Options{
 		Config: running, Admitter: e.admitter, Client: e.provider, Ledger: e.ledger,
-		Metrics: proxy.NewMetrics(registry), Log: log, Session: e.session.ID(),
+		Answers: e.answers, Metrics: proxy.NewMetrics(registry), Log: log, Session: e.session.ID(),
 		MaxRequestBytes: options.maxRequestBytes, DrainTimeout: options.drainTimeout,
 	})
 	registerMetrics(registry, running, e.ledger)
@@ -124,7 +127,7 @@ func (e *enforcer) newServer(handler http.Handler) *http.Server {
 // run serves until ctx ends, and then shuts down in good order.
 func (e *enforcer) run(ctx context.Context) error {
 	for _, task := range []func(context.Context){
-		e.session.Run, e.onceBegun(e.follower.Run), e.onceBegun(e.adopter.Run), e.announcer.Run, e.admitter.Run, e.ledger.Run,
+		e.session.Run, e.onceBegun(e.follower.Run), e.onceBegun(e.adopter.Run), e.announcer.Run, e.admitter.Run, e.ledger.Run, e.answers.Run,
 	} {
 		e.background.Go(func() { task(e.inBackground) })
 	}

@@ -19,6 +19,7 @@ type options struct {
 	shutdownGrace         time.Duration
 	drainTimeout          time.Duration
 	maxRequestBytes       int64
+	answerCacheBytes      int64
 }
 
 // The environment variables with secrets, which have no place on a command line.
@@ -54,6 +55,7 @@ func parseOptions(args []string, getenv func(string) string) (options, error) {
 	flags.DurationVar(&o.shutdownGrace, "shutdown-grace", 2*time.Minute, "how long answers that are under way may take to finish after SIGTERM; settling the calls may take 30s more")
 	flags.DurationVar(&o.drainTimeout, "drain-timeout", time.Minute, "how long an answer is read on after its client has hung up, to learn what it cost")
 	flags.Int64Var(&o.maxRequestBytes, "max-request-bytes", 32<<20, "size of the largest request body that is taken")
+	flags.Int64Var(&o.answerCacheBytes, "answer-cache-bytes", 64<<20, "how much memory the answers may take that are kept for the fallback Cache; 0 keeps none")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
@@ -86,6 +88,8 @@ func (o options) validate() error {
 		return errors.New("where is Postgres? Set " + databaseVariable)
 	case o.maxRequestBytes < 1:
 		return errors.New("--max-request-bytes must be at least 1")
+	case o.answerCacheBytes < 0:
+		return errors.New("--answer-cache-bytes must not be negative")
 	case o.drainTimeout < 0 || o.shutdownGrace < 0:
 		return errors.New("--drain-timeout and --shutdown-grace must not be negative")
 	}

@@ -1,0 +1,110 @@
+package answercache
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"net/http"
+	"time"
+
+	"github.com/jellydator/ttlcache/v3"
+)
+
+// Key names an answer: whose it is, and to what.
+type Key [sha256.Size]byte
+
+// KeyOf is the key made of parts. Others make another.
+func KeyOf(parts ...[]byte) (key Key) {
+	hash := sha256.New()
+	for _, part := range parts {
+		_ = binary.Write(hash, binary.LittleEndian, int64(len(part))) // a hash takes all
+		hash.Write(part)
+	}
+	hash.Sum(key[:0])
+	return key
+}
+
+// Answer is an answer as a client was given it. It is not to be changed.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+	// At is when it was given, by this machine's clock.
+	At time.Time
+}
+
+// MaxAnswerBytes is the size of the largest body that is kept.
+const MaxAnswerBytes = 1 << 20
+
+// entryBytes is about what an answer takes beside its body and its header.
+const entryBytes = 512
+
+func (a Answer) bytes() uint64 {
+	n := entryBytes + len(a.Body)
+	for name, values := range a.Header {
+		n += len(name)
+		for _, value := range values {
+			n += len(value)
+		}
+	}
+	return uint64(n)
+}
+
+// Cache keeps answers. Its methods may be called from everywhere at once.
+type Cache struct {
+	// answers is nil where none are kept.
+	answers *ttlcache.Cache[Key, Answer]
+}
+
+// New makes a Cache whose answers take at most so many bytes together; none are
+// kept where that is 0.
+func New(maxBytes int64) *Cache {
+	if maxBytes <= 0 {
+		return &Cache{}
+	}
+	return &Cache{answers: ttlcache.New(
+		ttlcache.WithDisableTouchOnHit[Key, Answer](),
+		ttlcache.WithMaxCost(uint64(maxBytes), func(item ttlcache.CostItem[Key, Answer]) uint64 { return item.Value.bytes() }),
+	)}
+}
+
+// Put keeps an answer for so long, in the place of any that was kept for the key.
+// One that is too large is not kept.
+func (c *Cache) Put(key Key, answer Answer, maxAge time.Duration) {
+	if c.answers != nil && maxAge > 0 && len(answer.Body) <= MaxAnswerBytes {
+		c.answers.Set(key, answer, maxAge)
+	}
+}
+
+// Get is the answer that is kept for the key, if one is that is no older.
+func (c *Cache) Get(key Key, maxAge time.Duration) (Answer, bool) {
+	if c.answers == nil {
+		return Answer{}, false
+	}
+	item := c.answers.Get(key)
+	if item == nil || time.Since(item.Value().At) > maxAge {
+		return Answer{}, false
+	}
+	return item.Value(), true
+}
+
+// sweep is how often answers are dropped that are too old. They are not given any
+// more before that, either.
+const sweep = 10 * time.Second
+
+// Run drops answers that are too old, until ctx ends.
+func (c *Cache) Run(ctx context.Context) {
+	if c.answers == nil {
+		return
+	}
+	tick := time.NewTicker(sweep)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			c.answers.DeleteExpired()
+		}
+	}
+}
