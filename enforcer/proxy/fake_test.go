@@ -124,9 +124,12 @@ func (l *fakeLedger) all() []ledger.Entry {
 	return slices.Clone(l.entries)
 }
 
-// fakeConfig has one tenant, whose user has the key "key", and the model mini.
+// fakeConfig has one tenant, whose users have the keys "key" and "key-of-another",
+// and the model mini.
 type fakeConfig struct {
-	tenant  *admission.Tenant
+	tenant *admission.Tenant
+	// poor is a tenant whose user has the key "key-without-budget"; nil until it has one.
+	poor    *admission.Tenant
 	routes  []*config.Route
 	running config.Running
 }
@@ -135,6 +138,8 @@ func (c *fakeConfig) Credential(hash [sha256.Size]byte) (limiterv1.Credential, b
 	switch hash {
 	case sha256.Sum256([]byte("key")):
 		return limiterv1.Credential{Name: "acme/gerente-1-key", Tenant: "acme", User: "gerente-1", Tier: "gerente"}, true
+	case sha256.Sum256([]byte("key-of-another")):
+		return limiterv1.Credential{Name: "acme/gerente-3-key", Tenant: "acme", User: "gerente-3", Tier: "gerente"}, true
 	case sha256.Sum256([]byte("key-without-budget")):
 		return limiterv1.Credential{Name: "poor/gerente-2-key", Tenant: "poor", User: "gerente-2", Tier: "gerente"}, true
 	case sha256.Sum256([]byte("key-that-expired")):
@@ -144,9 +149,15 @@ func (c *fakeConfig) Credential(hash [sha256.Size]byte) (limiterv1.Credential, b
 	return limiterv1.Credential{}, false
 }
 
-func (c *fakeConfig) Tenant(name string) (*admission.Tenant, bool) { return c.tenant, name == "acme" }
-func (c *fakeConfig) Routes() []*config.Route                      { return c.routes }
-func (c *fakeConfig) Running() config.Running                      { return c.running }
+func (c *fakeConfig) Tenant(name string) (*admission.Tenant, bool) {
+	if name == "poor" {
+		return c.poor, c.poor != nil
+	}
+	return c.tenant, name == "acme"
+}
+
+func (c *fakeConfig) Routes() []*config.Route { return c.routes }
+func (c *fakeConfig) Running() config.Running { return c.running }
 func (c *fakeConfig) Route(model string) (*config.Route, bool) {
 	for _, route := range c.routes {
 		if route.Model.Name == model {

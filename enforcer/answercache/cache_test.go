@@ -1,0 +1,86 @@
+package answercache_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bursar-dev/bursar/enforcer/answercache"
+)
+
+func key(name string) answercache.Key { return answercache.KeyOf([]byte(name)) }
+
+func answer(size int, age time.Duration) answercache.Answer {
+	return answercache.Answer{
+		Status: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
+		Body: []byte(strings.Repeat("x", size)), At: time.Now().Add(-age),
+	}
+}
+
+func has(c *answercache.Cache, name string) bool {
+	_, ok := c.Get(key(name), time.Hour)
+	return ok
+}
+
+func TestAnswersThatNobodyAskedForGoFirst(t *testing.T) {
+	c := answercache.New(350_000)
+	for _, name := range []string{"a", "b", "c"} {
+		c.Put(key(name), answer(100_000, 0), time.Hour)
+	}
+	has(c, "a")
+	c.Put(key("d"), answer(100_000, 0), time.Hour)
+	for name, want := range map[string]bool{"a": true, "b": false, "c": true, "d": true} {
+		if got := has(c, name); got != want {
+			t.Errorf("%s is kept: %t, want %t", name, got, want)
+		}
+	}
+	c.Put(key("c"), answer(300_000, 0), time.Hour)
+	if !has(c, "c") || has(c, "a") || has(c, "d") {
+		t.Error("a larger answer in the place of another did not make the others go")
+	}
+}
+
+func TestAnswersThatAreNotKept(t *testing.T) {
+	for name, tc := range map[string]struct {
+		maxBytes   int64
+		answer     answercache.Answer
+		keep, want time.Duration
+	}{
+		"too old for who asks":       {1 << 20, answer(1, time.Minute), time.Hour, time.Second},
+		"too old for who keeps":      {1 << 20, answer(1, 0), time.Nanosecond, time.Hour},
+		"of no age":                  {1 << 20, answer(1, 0), 0, time.Hour},
+		"too large":                  {64 << 20, answer(answercache.MaxAnswerBytes+1, 0), time.Hour, time.Hour},
+		"larger than all the memory": {1 << 10, answer(1<<10, 0), time.Hour, time.Hour},
+		"where none are":             {0, answer(1, 0), time.Hour, time.Hour},
+	} {
+		c := answercache.New(tc.maxBytes)
+		c.Put(key("a"), tc.answer, tc.keep)
+		time.Sleep(time.Microsecond)
+		if _, ok := c.Get(key("a"), tc.want); ok {
+			t.Errorf("%s: is given", name)
+		}
+	}
+}
+
+func TestLargestAnswer(t *testing.T) {
+	c := answercache.New(2 << 20)
+	c.Put(key("a"), answer(answercache.MaxAnswerBytes, 0), time.Hour)
+	if !has(c, "a") {
+		t.Error("is not kept")
+	}
+}
+
+func TestKeysOfDifferentPartsDiffer(t *testing.T) {
+	seen := map[answercache.Key]bool{}
+	for _, parts := range [][]string{{}, {""}, {"ab"}, {"a", "b"}, {"", "ab"}, {"ab", ""}, {"b", "a"}} {
+		var raw [][]byte
+		for _, part := range parts {
+			raw = append(raw, []byte(part))
+		}
+		seen[answercache.KeyOf(raw...)] = true
+	}
+	if len(seen) != 7 {
+		t.Errorf("%d keys of 7 lists of parts", len(seen))
+	}
+}
