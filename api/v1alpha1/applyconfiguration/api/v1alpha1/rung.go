@@ -31,9 +31,10 @@ type RungApplyConfiguration struct {
 	// each other's answers. Answers are kept from the time on that Cache is listed, in
 	// the memory of each enforcer alone, and for no other tenant.
 	//
-	// CheapestModel makes the call of the cheapest model of the same protocol that
-	// can do it, if it costs nothing or fits into what is left of the limits: the
-	// Trip rung is not asked, the amounts are. Under a breaker that is forced open,
+	// CheapestModel makes the call of the model of the same protocol that can do it
+	// and whose prices are the lowest for what the call may use, if it costs nothing
+	// or fits into what is left of the limits: the Trip rung is not asked, the amounts
+	// are. Under a breaker that is forced open,
 	// only models that cost nothing are called.
 	//
 	// Message answers with message, as a model would.
