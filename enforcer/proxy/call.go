@@ -14,6 +14,7 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/answercache"
 	"github.com/bursar-dev/bursar/enforcer/config"
+	"github.com/bursar-dev/bursar/enforcer/idempotency"
 	"github.com/bursar-dev/bursar/enforcer/identity"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/enforcer/provider"
@@ -50,12 +51,13 @@ type call struct {
 	subject admission.Subject // identify
 	tenant  *admission.Tenant // identify
 	request provider.Request  // read
-	// repeats names the answers to requests like this one, where the tenant has the
-	// fallback Cache; then the answer is recorded.
-	repeats   answercache.Key // read
-	recording *recording      // read
-	route     *config.Route   // bound
-	bounded   provider.Call   // bound
+	same    answercache.Key   // read: of the requests that are the same
+	// claim is the call's claim to the name that its caller gave it, nil without one.
+	claim *idempotency.Claim // claim
+	// recording is the answer, where it may be given again; else nil.
+	recording *recording    // read, claim
+	route     *config.Route // bound
+	bounded   provider.Call // bound
 	// downgraded is whether the ladder may have put another model in the place of
 	// the one that was asked for.
 	downgraded bool // bound
@@ -64,6 +66,8 @@ type call struct {
 	hold     *admission.Hold // admit
 	heldFrom time.Time       // admit: when, by this machine's clock
 	progress progress        // forward
+	// answered is whether the client has got an answer that is not this call's.
+	answered bool
 }
 
 // progress is what is known of a call that is being forwarded. How the call ends
@@ -86,10 +90,15 @@ func (p *Proxy) serveCalls(protocol provider.Protocol) http.HandlerFunc {
 		w.Header().Set(CallIDHeader, c.id)
 		defer p.end(c) // also when a step panics
 		for _, step := range []func(*call, http.ResponseWriter, *http.Request) *refusal{
-			p.identify, p.read, p.bound, p.admit, p.forward,
+			p.identify, p.read, p.claim, p.bound, p.admit, p.forward,
 		} {
 			if refusal := step(c, w, r); refusal != nil {
+				p.free(c)
 				p.refuse(w, refusal)
+				c.recording.refusal(w.Header(), refusal)
+				return
+			}
+			if c.answered {
 				return
 			}
 		}
@@ -135,7 +144,10 @@ func (p *Proxy) read(c *call, w http.ResponseWriter, r *http.Request) *refusal {
 		return badRequest(err)
 	}
 	if _, ok := remembers(c.tenant); ok {
-		c.repeats, c.recording = repeatsOf(c.subject.Tenant, r, body), &recording{}
+		c.recording = &recording{}
+	}
+	if c.recording != nil || r.Header[IdempotencyKeyHeader] != nil {
+		c.same = answercache.KeyOf([]byte(c.subject.Tenant), []byte(r.URL.Path), []byte(r.URL.RawQuery), body)
 	}
 	return nil
 }
@@ -179,7 +191,7 @@ func (p *Proxy) boundFor(c *call, model string) *refusal {
 }
 
 // admit has the call admitted, and its bound held, or one in its place, or has the
-// client given another answer; then there is no hold. A client that goes meanwhile
+// client given another answer. A client that goes meanwhile
 // does not interrupt it: an admission without an answer may have taken a hold.
 func (p *Proxy) admit(c *call, w http.ResponseWriter, r *http.Request) *refusal {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), admitTimeout)

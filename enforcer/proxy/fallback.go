@@ -43,11 +43,11 @@ func (p *Proxy) fallBack(ctx context.Context, c *call, w http.ResponseWriter, re
 func (p *Proxy) try(ctx context.Context, c *call, w http.ResponseWriter, fallback limiterv1.Fallback) bool {
 	switch fallback.Kind {
 	case limiterv1.Cache:
-		answer, ok := p.Answers.Get(c.repeats, fallback.MaxAge.Std())
+		answer, ok := p.Answers.Get(c.same, fallback.MaxAge.Std())
 		if ok {
 			w.Header().Set(FallbackHeader, string(fallback.Kind))
 			w.Header().Set("Age", strconv.Itoa(int(time.Since(answer.At).Seconds())))
-			p.give(w, answer)
+			p.give(c, w, answer)
 		}
 		return ok
 	case limiterv1.CheapestModel:
@@ -57,7 +57,7 @@ func (p *Proxy) try(ctx context.Context, c *call, w http.ResponseWriter, fallbac
 		message, ok := c.request.Message(text)
 		if ok {
 			w.Header().Set(FallbackHeader, string(fallback.Kind))
-			p.give(w, answercache.Answer{
+			p.give(c, w, answercache.Answer{
 				Status: http.StatusOK, Header: http.Header{"Content-Type": {message.ContentType}}, Body: message.Body,
 			})
 		}
@@ -133,12 +133,6 @@ func remembers(tenant *admission.Tenant) (limiterv1.Fallback, bool) {
 	return limiterv1.Fallback{}, false
 }
 
-// repeatsOf is the key of the answers to a tenant's requests like this one: to the
-// same URL with the same body, byte for byte.
-func repeatsOf(tenant string, r *http.Request, body []byte) answercache.Key {
-	return answercache.KeyOf([]byte(tenant), []byte(r.URL.Path), []byte(r.URL.RawQuery), body)
-}
-
 // remember keeps a whole answer to the call for the tenant's fallback Cache. Of its
 // header, what is about that call alone is left out.
 func (p *Proxy) remember(c *call) {
@@ -147,6 +141,6 @@ func (p *Proxy) remember(c *call) {
 		return
 	}
 	if answer, ok := c.recording.whole("Content-Type", "Content-Encoding", ModelHeader); ok {
-		p.Answers.Put(c.repeats, answer, fallback.MaxAge.Std())
+		p.Answers.Put(c.same, answer, fallback.MaxAge.Std())
 	}
 }

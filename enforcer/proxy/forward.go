@@ -21,9 +21,6 @@ const (
 
 // forward sends the call to its provider and passes the answer to the client.
 func (p *Proxy) forward(c *call, w http.ResponseWriter, r *http.Request) *refusal {
-	if c.hold == nil {
-		return nil // the client has another answer
-	}
 	if r.Context().Err() != nil {
 		return nil // the client has gone, and nothing was sent
 	}
@@ -42,6 +39,7 @@ func (p *Proxy) forward(c *call, w http.ResponseWriter, r *http.Request) *refusa
 	}
 	defer func() { _ = response.Body.Close() }() // it was read as far as it is wanted
 	c.progress.status = response.StatusCode
+	p.free(c)
 	if unusable(response) {
 		p.Log.Warn("a provider's answer is not for the client", "provider", c.route.Provider.Name, "call", c.id, "status", response.StatusCode)
 		return unusableAnswer(response.StatusCode)
@@ -181,6 +179,7 @@ func (c *client) write(piece []byte) {
 // finish lets the server end the answer, which may have been silent for long.
 func (c *client) finish() {
 	c.begin()
+	c.recording.end()
 	c.do(func() error { return nil })
 }
 
@@ -194,6 +193,7 @@ func (c *client) tellCut(answer provider.Answer) *refusal {
 	}
 	if problem := answer.Problem(cut.body()); problem != nil {
 		c.write(problem)
+		c.recording.end()
 		return nil
 	}
 	panic(http.ErrAbortHandler)

@@ -14,6 +14,7 @@ import (
 type Metrics struct {
 	admissions *prometheus.CounterVec
 	fallbacks  *prometheus.CounterVec
+	replays    prometheus.Counter
 	admission  prometheus.Histogram
 	open       prometheus.Gauge
 	ends       *prometheus.CounterVec
@@ -32,6 +33,10 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Name: "bursar_enforcer_fallbacks_total",
 			Help: "Requests that money refused and a fallback answered (Cache, CheapestModel, Message), by the error code that they had got without. None is counted as refused; those of CheapestModel are calls, and counted as admitted.",
 		}, []string{"fallback", "reason"}),
+		replays: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "bursar_enforcer_replays_total",
+			Help: "Requests that got the answer of the call that had their Idempotency-Key before.",
+		}),
 		admission: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "bursar_enforcer_admission_seconds",
 			Help:    "Time that the limiter's store took to decide on a call.",
@@ -55,7 +60,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 12), // 0.1 ms to 7 min
 		}),
 	}
-	registry.MustRegister(m.admissions, m.fallbacks, m.admission, m.open, m.ends, m.overruns, m.settle)
+	registry.MustRegister(m.admissions, m.fallbacks, m.replays, m.admission, m.open, m.ends, m.overruns, m.settle)
 	return m
 }
 

@@ -44,6 +44,10 @@ type Options struct {
 	Ledger   Ledger
 	// Answers keeps answers for the fallback Cache.
 	Answers *answercache.Cache
+	// Claims say which call has the name in an Idempotency-Key, and Replays keeps
+	// the answers of those that have one.
+	Claims  Claims
+	Replays *answercache.Cache
 	Metrics *Metrics
 	Log     *slog.Logger
 	// Session is the session that the holds belong to.

@@ -14,6 +14,8 @@ type recording struct {
 	answer answercache.Answer
 	// tooLarge is whether the answer is larger than what is ever kept.
 	tooLarge bool
+	// ended is whether the answer is there to its end.
+	ended bool
 }
 
 func (r *recording) begin(status int, header http.Header) {
@@ -33,10 +35,23 @@ func (r *recording) write(piece []byte) {
 	r.answer.Body = append(r.answer.Body, piece...)
 }
 
-// whole is the answer, once all of it was written, with those fields of its header
+func (r *recording) end() {
+	if r != nil {
+		r.ended = true
+	}
+}
+
+// refusal is an answer that is an error of ours, of which nothing was written before.
+func (r *recording) refusal(header http.Header, refused *refusal) {
+	r.begin(refused.status, header)
+	r.write(refused.text())
+	r.end()
+}
+
+// whole is the answer, if it is there to its end and may be kept, with those fields of its header
 // that are named; none means all.
 func (r *recording) whole(names ...string) (answer answercache.Answer, ok bool) {
-	if r == nil || r.tooLarge || r.answer.Status == 0 {
+	if r == nil || r.tooLarge || !r.ended {
 		return answer, false
 	}
 	answer = r.answer
@@ -52,8 +67,10 @@ func (r *recording) whole(names ...string) (answer answercache.Answer, ok bool) 
 	return answer, true
 }
 
-// give gives a client an answer that was kept.
-func (p *Proxy) give(w http.ResponseWriter, answer answercache.Answer) {
+// give gives a client an answer in the place of a call.
+func (p *Proxy) give(c *call, w http.ResponseWriter, answer answercache.Answer) {
+	c.answered = true
+	p.free(c)
 	for name, values := range answer.Header {
 		w.Header()[name] = values
 	}

@@ -95,8 +95,11 @@ func (r *refusal) write(w http.ResponseWriter) {
 		header.Set("X-Should-Retry", "false")
 	}
 	w.WriteHeader(r.status)
-	_, _ = w.Write(append(r.body(), '\n')) // the client may have gone
+	_, _ = w.Write(r.text()) // the client may have gone
 }
+
+// text is the body as a line of its own.
+func (r *refusal) text() []byte { return append(r.body(), '\n') }
 
 // OpenAI's error types.
 const (
@@ -300,4 +303,60 @@ func answerCut() *refusal {
 		title: "Answer cut off", message: "The provider's answer was cut off before its end.",
 		final: true, afterwards: true,
 	}
+}
+
+func badIdempotencyKey() *refusal {
+	return &refusal{
+		status: http.StatusBadRequest, kind: invalidRequest, code: "idempotency_key_invalid",
+		title:   "Invalid Idempotency-Key",
+		message: fmt.Sprintf("Idempotency-Key must be one field of 1 to %d visible ASCII characters.", maxIdempotencyKey),
+	}
+}
+
+// idempotencyKeyReused is the refusal of a request whose name another request has.
+func idempotencyKeyReused(call string) *refusal {
+	return named(call, &refusal{
+		status: http.StatusUnprocessableEntity, kind: invalidRequest, code: "idempotency_key_reused",
+		title:   "Idempotency-Key reused",
+		message: "The Idempotency-Key was sent before with another request: send the same request, or another key.",
+	})
+}
+
+// underWay is the refusal of a request that was sent before and has no answer yet.
+func underWay(call string) *refusal {
+	return named(call, &refusal{
+		status: http.StatusConflict, kind: invalidRequest, code: "idempotency_key_in_use",
+		title:      "Call under way",
+		message:    "The call with this Idempotency-Key is under way; ask for its answer when it has ended.",
+		retryAfter: time.Second,
+	})
+}
+
+// answerGone is the refusal of a request that was sent before, and answered.
+func answerGone(call string) *refusal {
+	return named(call, &refusal{
+		status: http.StatusConflict, kind: invalidRequest, code: "idempotency_answer_gone",
+		title: "Answer gone",
+		message: fmt.Sprintf("The call with this Idempotency-Key was made and paid for, as %s, and its answer is not kept here. "+
+			"To pay for another, send another key.", call),
+		final: true,
+	})
+}
+
+// callInterrupted is the refusal of a request that was sent before and whose
+// enforcer has died.
+func callInterrupted(call string) *refusal {
+	return named(call, &refusal{
+		status: http.StatusConflict, kind: invalidRequest, code: "idempotency_call_interrupted",
+		title: "Call interrupted",
+		message: fmt.Sprintf("The call with this Idempotency-Key, %s, was interrupted. It may have been made, and is charged what was held for it. "+
+			"To pay for another, send another key.", call),
+		final: true,
+	})
+}
+
+// named is a refusal that is about another call.
+func named(call string, r *refusal) *refusal {
+	r.header = http.Header{CallIDHeader: {call}}
+	return r
 }

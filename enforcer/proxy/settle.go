@@ -10,8 +10,9 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/retry"
 )
 
-// end ends the call's hold, if it has one, off the client's path.
+// end ends the call's claim and its hold, if it has them, off the client's path.
 func (p *Proxy) end(c *call) {
+	defer p.endClaim(c)
 	if c.hold == nil {
 		return
 	}
@@ -42,7 +43,7 @@ func (p *Proxy) closing(c *call) (entry ledger.Entry, tokens int64) {
 // where the provider was not asked or refused, what it says was used where that
 // can be believed, and the hold where nobody knows.
 func (c *call) charge(entry *ledger.Entry) (tokens int64) {
-	if !c.progress.sent || c.progress.status >= 300 {
+	if c.voided() {
 		entry.Outcome = ledger.Voided
 		return 0
 	}
@@ -54,6 +55,12 @@ func (c *call) charge(entry *ledger.Entry) (tokens int64) {
 	}
 	entry.Outcome, entry.Cost = ledger.ChargedHold, c.hold.Bound()
 	return c.bounded.Bound.Total()
+}
+
+// voided is whether the call costs nothing, as far as it has come: it was not made,
+// or the provider refused it.
+func (c *call) voided() bool {
+	return c.hold == nil || !c.progress.sent || c.progress.status >= 300
 }
 
 // settle posts the cost, tries until that is done, and then hands the entry to the

@@ -95,6 +95,12 @@ func FenceKey(session string) string { return "bursar:{config}:fence:" + session
 // AdopterKey holds the session that adopts the calls of a dead one.
 func AdopterKey(session string) string { return "bursar:{config}:adopter:" + session }
 
+// IdempotencyKey is the claim that a call of the tenant has a name: JSON, until its
+// window ends. name is a hash of the name.
+func IdempotencyKey(tenant, name string) string {
+	return shardKey(Shard(tenant), "idempotency", name)
+}
+
 func shardKey(shard uint32, parts ...string) string {
 	return fmt.Sprintf("bursar:{%03d}:%s", shard, strings.Join(parts, ":"))
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/adoption"
 	"github.com/bursar-dev/bursar/enforcer/answercache"
 	"github.com/bursar-dev/bursar/enforcer/config"
+	"github.com/bursar-dev/bursar/enforcer/idempotency"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/enforcer/provider"
 	"github.com/bursar-dev/bursar/enforcer/proxy"
@@ -56,8 +57,9 @@ type enforcer struct {
 	announcer *recovery.Announcer
 	admitter  *admission.Admitter
 	ledger    *ledger.Writer
-	answers   *answercache.Cache
-	proxy     *proxy.Proxy
+	// answers are kept for the fallback Cache, replays for repeats of named calls.
+	answers, replays *answercache.Cache
+	proxy            *proxy.Proxy
 
 	calls, health     *http.Server
 	callsAt, healthAt net.Listener
@@ -87,11 +89,12 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 	e.follower = config.NewFollower(e.redis, running, e.announcer.SetEpoch, log)
 	e.adopter = adoption.New(e.redis, &e.limiter, e.ledger, e.session.ID, log)
 	e.provider = provider.NewClient(options.credentialsDir)
-	e.answers = answercache.New(options.answerCacheBytes)
+	e.answers, e.replays = answercache.New(options.answerCacheBytes), answercache.New(options.replayCacheBytes)
 	registry := prometheus.NewRegistry()
 	e.proxy = proxy.New(proxy.Options{
 		Config: running, Admitter: e.admitter, Client: e.provider, Ledger: e.ledger,
-		Answers: e.answers, Metrics: proxy.NewMetrics(registry), Log: log, Session: e.session.ID(),
+		Answers: e.answers, Claims: idempotency.New(e.redis, options.idempotencyWindow, e.session.ID), Replays: e.replays,
+		Metrics: proxy.NewMetrics(registry), Log: log, Session: e.session.ID(),
 		MaxRequestBytes: options.maxRequestBytes, DrainTimeout: options.drainTimeout,
 	})
 	registerMetrics(registry, running, e.ledger)
@@ -127,7 +130,8 @@ func (e *enforcer) newServer(handler http.Handler) *http.Server {
 // run serves until ctx ends, and then shuts down in good order.
 func (e *enforcer) run(ctx context.Context) error {
 	for _, task := range []func(context.Context){
-		e.session.Run, e.onceBegun(e.follower.Run), e.onceBegun(e.adopter.Run), e.announcer.Run, e.admitter.Run, e.ledger.Run, e.answers.Run,
+		e.session.Run, e.onceBegun(e.follower.Run), e.onceBegun(e.adopter.Run), e.announcer.Run, e.admitter.Run, e.ledger.Run,
+		e.answers.Run, e.replays.Run,
 	} {
 		e.background.Go(func() { task(e.inBackground) })
 	}

@@ -186,6 +186,7 @@ func (w *world) options() options {
 		listenAddress: "127.0.0.1:0", healthAddress: "127.0.0.1:0",
 		redisURL: w.redisURL, databaseURL: w.database.Enforcer, credentialsDir: w.keys,
 		shutdownGrace: time.Minute, drainTimeout: time.Minute, maxRequestBytes: 1 << 20,
+		answerCacheBytes: 1 << 20, idempotencyWindow: time.Hour, replayCacheBytes: 1 << 20,
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/bursar-dev/bursar/enforcer/idempotency"
 )
 
 // options are what an enforcer is told when it starts.
@@ -20,6 +22,8 @@ type options struct {
 	drainTimeout          time.Duration
 	maxRequestBytes       int64
 	answerCacheBytes      int64
+	idempotencyWindow     time.Duration
+	replayCacheBytes      int64
 }
 
 // The environment variables with secrets, which have no place on a command line.
@@ -56,6 +60,8 @@ func parseOptions(args []string, getenv func(string) string) (options, error) {
 	flags.DurationVar(&o.drainTimeout, "drain-timeout", time.Minute, "how long an answer is read on after its client has hung up, to learn what it cost")
 	flags.Int64Var(&o.maxRequestBytes, "max-request-bytes", 32<<20, "size of the largest request body that is taken")
 	flags.Int64Var(&o.answerCacheBytes, "answer-cache-bytes", 64<<20, "how much memory the answers may take that are kept for the fallback Cache; 0 keeps none")
+	flags.DurationVar(&o.idempotencyWindow, "idempotency-window", time.Hour, "how long an Idempotency-Key names the call that it was first sent with, 1s to 24h; each takes some 400 bytes of Redis for as long")
+	flags.Int64Var(&o.replayCacheBytes, "replay-cache-bytes", 64<<20, "how much memory the answers may take that are kept for repeats of calls with an Idempotency-Key; 0 keeps none")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
@@ -88,8 +94,10 @@ func (o options) validate() error {
 		return errors.New("where is Postgres? Set " + databaseVariable)
 	case o.maxRequestBytes < 1:
 		return errors.New("--max-request-bytes must be at least 1")
-	case o.answerCacheBytes < 0:
-		return errors.New("--answer-cache-bytes must not be negative")
+	case o.answerCacheBytes < 0 || o.replayCacheBytes < 0:
+		return errors.New("--answer-cache-bytes and --replay-cache-bytes must not be negative")
+	case o.idempotencyWindow < time.Second || o.idempotencyWindow > idempotency.MaxWindow:
+		return errors.New("--idempotency-window must be between 1s and 24h")
 	case o.drainTimeout < 0 || o.shutdownGrace < 0:
 		return errors.New("--drain-timeout and --shutdown-grace must not be negative")
 	}

@@ -18,6 +18,7 @@ func TestParseOptions(t *testing.T) {
 		listenAddress: ":8080", healthAddress: ":8081",
 		redisURL: environment[redisVariable], databaseURL: environment[databaseVariable],
 		credentialsDir: "/etc/bursar/providers", shutdownGrace: 2 * time.Minute, drainTimeout: time.Minute, maxRequestBytes: 32 << 20,
+		answerCacheBytes: 64 << 20, idempotencyWindow: time.Hour, replayCacheBytes: 64 << 20,
 	}
 	if err != nil || got != want {
 		t.Errorf("defaults: got %+v, %v; want %+v", got, err, want)
@@ -26,10 +27,12 @@ func TestParseOptions(t *testing.T) {
 	got, err = parseOptions([]string{
 		"--listen-address", "a:1", "--health-address=b:2", "--redis-url", "redis://r:3/4", "--provider-credentials-dir", "c",
 		"--shutdown-grace", "5s", "--drain-timeout", "6s", "--max-request-bytes", "7",
+		"--answer-cache-bytes", "8", "--idempotency-window", "9s", "--replay-cache-bytes", "0",
 	}, getenv)
 	want = options{
 		listenAddress: "a:1", healthAddress: "b:2", redisURL: "redis://r:3/4", databaseURL: environment[databaseVariable],
 		credentialsDir: "c", shutdownGrace: 5 * time.Second, drainTimeout: 6 * time.Second, maxRequestBytes: 7,
+		answerCacheBytes: 8, idempotencyWindow: 9 * time.Second, replayCacheBytes: 0,
 	}
 	if err != nil || got != want {
 		t.Errorf("flags: got %+v, %v; want %+v", got, err, want)
@@ -47,6 +50,10 @@ func TestParseOptionsRefuses(t *testing.T) {
 		"a password among flags":  {[]string{"--redis-url", "redis://:secret@r"}, "", "postgres://p", "has a password"},
 		"an unknown flag":         {[]string{"--database-url", "x"}, "redis://r", "postgres://p", "unknown flag"},
 		"an argument":             {[]string{"serve"}, "redis://r", "postgres://p", `unexpected argument "serve"`},
+		"less than no answers":    {[]string{"--answer-cache-bytes", "-1"}, "redis://r", "postgres://p", "must not be negative"},
+		"less than no replays":    {[]string{"--replay-cache-bytes", "-1"}, "redis://r", "postgres://p", "must not be negative"},
+		"no window":               {[]string{"--idempotency-window", "0s"}, "redis://r", "postgres://p", "between 1s and 24h"},
+		"too long a window":       {[]string{"--idempotency-window", "25h"}, "redis://r", "postgres://p", "between 1s and 24h"},
 		"no bytes":                {[]string{"--max-request-bytes", "0"}, "redis://r", "postgres://p", "at least 1"},
 		"a negative grace":        {[]string{"--shutdown-grace", "-1s"}, "redis://r", "postgres://p", "negative"},
 		"a negative time to wait": {[]string{"--drain-timeout", "-1s"}, "redis://r", "postgres://p", "negative"},
