@@ -110,7 +110,8 @@ func (c *Claims) Take(ctx context.Context, claim Claim) (standing Claim, taken b
 // Release frees the name of a call that cost nothing. To do so again changes nothing.
 func (c *Claims) Release(ctx context.Context, claim Claim) error { return c.end(ctx, claim, "") }
 
-// Keep says that the call was made. To do so again changes nothing.
+// Keep says that the call was made, also where Redis has lost the claim meanwhile. To
+// do so again changes nothing.
 func (c *Claims) Keep(ctx context.Context, claim Claim) error {
 	made := claim
 	made.Made = true
@@ -118,7 +119,7 @@ func (c *Claims) Keep(ctx context.Context, claim Claim) error {
 }
 
 func (c *Claims) end(ctx context.Context, claim Claim, then string) error {
-	if err := endScript.Run(ctx, c.client, []string{claim.key}, claim.encode(), then).Err(); err != nil {
+	if err := endScript.Run(ctx, c.client, []string{claim.key}, claim.encode(), then, c.window.Milliseconds()).Err(); err != nil {
 		return fmt.Errorf("end a claim: %w", err)
 	}
 	return nil

@@ -1,0 +1,166 @@
+package proxy_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/bursar-dev/bursar/enforcer/answercache"
+	"github.com/bursar-dev/bursar/enforcer/idempotency"
+	"github.com/bursar-dev/bursar/enforcer/proxy"
+)
+
+// lostClaims are claims in a Redis that fails in the operations named. There is one
+// name.
+type lostClaims struct {
+	mu       sync.Mutex
+	fails    string
+	standing *idempotency.Claim
+	attempts map[string]int
+}
+
+func (c *lostClaims) attempt(operation string) error {
+	c.attempts[operation]++
+	if strings.Contains(c.fails, operation) {
+		return errLost
+	}
+	return nil
+}
+
+func (c *lostClaims) Take(_ context.Context, claim idempotency.Claim) (idempotency.Claim, bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.standing != nil {
+		return *c.standing, false, c.attempt("take")
+	}
+	c.standing = &claim // also when its answer is lost
+	return claim, true, c.attempt("take")
+}
+
+func (c *lostClaims) Release(context.Context, idempotency.Claim) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.attempt("release")
+	if err == nil {
+		c.standing = nil
+	}
+	return err
+}
+
+func (c *lostClaims) Keep(context.Context, idempotency.Claim) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.attempt("keep")
+	if err == nil {
+		c.standing.Made = true
+	}
+	return err
+}
+
+func (c *lostClaims) Interrupted(context.Context, idempotency.Claim) (bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return false, c.attempt("interrupted")
+}
+
+func (c *lostClaims) set(fails string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fails = fails
+}
+
+func (c *lostClaims) is(what func() bool) func() bool {
+	return func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return what()
+	}
+}
+
+// newNamedDoor is a door, and a call through it that has a name.
+func newNamedDoor(t *testing.T, upstream http.HandlerFunc, fails string, change ...func(*proxy.Options)) (*door, *lostClaims, func() reply) {
+	t.Helper()
+	claims := &lostClaims{fails: fails, attempts: map[string]int{}}
+	change = append([]func(*proxy.Options){func(o *proxy.Options) { o.Claims, o.Replays = claims, answercache.New(1<<20) }}, change...)
+	d := newDoor(t, upstream, change...)
+	return d, claims, func() reply {
+		request := d.request(http.MethodPost, "/v1/chat/completions", chat)
+		request.Header.Set(proxy.IdempotencyKeyHeader, "key")
+		return d.do(request)
+	}
+}
+
+// TestClaimIsLost: without an answer of Redis a named call is not made, and a claim
+// that may have been taken is released.
+func TestClaimIsLost(t *testing.T) {
+	d, claims, call := newNamedDoor(t, whole(200, answer), "take release")
+	if got := call(); got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") != "1" || !strings.Contains(got.body, `"limiter_unavailable"`) {
+		t.Errorf("got %+v", got)
+	}
+	if n := d.store.questions(); n != 0 {
+		t.Errorf("the limiter was asked %d times", n)
+	}
+	eventually(t, "the release is tried again", claims.is(func() bool { return claims.attempts["release"] > 2 }))
+	claims.set("")
+	eventually(t, "the name is free", claims.is(func() bool { return claims.standing == nil }))
+	if got := call(); got.status != http.StatusOK || got.body != answer {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// TestEndOfAClaimIsLost: the answer is there, and that the call was made is said until
+// it is heard.
+func TestEndOfAClaimIsLost(t *testing.T) {
+	d, claims, call := newNamedDoor(t, whole(200, answer), "keep")
+	first := call()
+	eventually(t, "it is tried again", claims.is(func() bool { return claims.attempts["keep"] > 2 }))
+	if got := call(); got.body != first.body || got.header.Get(proxy.ReplayedHeader) != "true" {
+		t.Errorf("got %+v", got)
+	}
+	claims.set("")
+	eventually(t, "it is heard", claims.is(func() bool { return claims.standing.Made }))
+	if err := d.proxy.Drain(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if n := d.store.questions(); n != 1 {
+		t.Errorf("the limiter was asked %d times, want once", n)
+	}
+}
+
+// TestWhetherACallWasInterruptedIsLost: nobody knows, so it is to be asked again.
+func TestWhetherACallWasInterruptedIsLost(t *testing.T) {
+	d, claims, call := newNamedDoor(t, whole(200, answer), "keep interrupted", func(o *proxy.Options) { o.Replays = answercache.New(0) })
+	if got := call(); got.status != http.StatusOK {
+		t.Fatalf("got %+v", got)
+	}
+	if got := call(); got.status != http.StatusServiceUnavailable || !strings.Contains(got.body, `"limiter_unavailable"`) {
+		t.Errorf("got %+v", got)
+	}
+	claims.set("keep")
+	if got := call(); got.status != http.StatusConflict || got.header.Get("Retry-After") != "1" || !strings.Contains(got.body, `"idempotency_key_in_use"`) {
+		t.Errorf("got %+v", got)
+	}
+	if n := d.store.questions(); n != 1 {
+		t.Errorf("the limiter was asked %d times, want once", n)
+	}
+	claims.set("")
+}
+
+// TestCutAnswerIsNotGivenAgain: an answer that is cut off in its midst was paid for, and
+// is not there to be given again.
+func TestCutAnswerIsNotGivenAgain(t *testing.T) {
+	d, claims, call := newNamedDoor(t, hijack("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"id\""), "")
+	if got := call(); got.err == nil {
+		t.Errorf("got %+v, want it cut", got)
+	}
+	eventually(t, "the claim is kept", claims.is(func() bool { return claims.standing != nil && claims.standing.Made }))
+	got := call()
+	if got.status != http.StatusConflict || got.header.Get("X-Should-Retry") != "false" || !strings.Contains(got.body, `"idempotency_answer_gone"`) {
+		t.Errorf("got %+v", got)
+	}
+	if n := d.store.questions(); n != 1 {
+		t.Errorf("the limiter was asked %d times, want once", n)
+	}
+}
