@@ -463,6 +463,9 @@ func provider() *v1alpha1.ModelProvider {
 	}
 }
 
+// flat is a book of one list.
+func flat(list price.List) price.Book { return price.Book{price.Default: {Base: list}} }
+
 func TestProvider(t *testing.T) {
 	want := limiterv1.Provider{
 		Sources:        []limiterv1.Source{{Kind: "ModelProvider", Name: "openai", UID: "uid-openai", Generation: 2}},
@@ -471,10 +474,10 @@ func TestProvider(t *testing.T) {
 		Endpoint:       "https://api.openai.com/v1",
 		CredentialFile: "openai",
 		Models: []limiterv1.Model{
-			{Name: "gpt-4o", UpstreamName: "gpt-4o", MaxOutputTokens: 16384, Prices: price.List{
-				Input: 2500 * money.USD / 1000, CachedInput: 1250 * money.USD / 1000, Output: 10 * money.USD}},
-			{Name: "cheap", UpstreamName: "gpt-4o-mini", MaxOutputTokens: 100, Prices: price.List{
-				Input: 15 * money.Cent, CachedInput: 15 * money.Cent, Output: 60 * money.Cent}},
+			{Name: "gpt-4o", UpstreamName: "gpt-4o", MaxOutputTokens: 16384, Prices: flat(price.List{
+				price.Input: 2500 * money.USD / 1000, price.CachedInput: 1250 * money.USD / 1000, price.Output: 10 * money.USD})},
+			{Name: "cheap", UpstreamName: "gpt-4o-mini", MaxOutputTokens: 100, Prices: flat(price.List{
+				price.Input: 15 * money.Cent, price.CachedInput: 15 * money.Cent, price.Output: 60 * money.Cent})},
 		},
 	}
 	got, errs := compile.Provider(provider())

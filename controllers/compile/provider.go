@@ -34,7 +34,7 @@ func Provider(provider *v1alpha1.ModelProvider) (limiterv1.Provider, field.Error
 			Name:            model.Name,
 			UpstreamName:    cmp.Or(model.UpstreamName, model.Name),
 			MaxOutputTokens: model.MaxOutputTokens,
-			Prices:          prices,
+			Prices:          price.Book{price.Default: {Base: prices}},
 		})
 	}
 	if len(errs) > 0 {
@@ -44,22 +44,22 @@ func Provider(provider *v1alpha1.ModelProvider) (limiterv1.Provider, field.Error
 }
 
 func prices(prices v1alpha1.Prices, path *field.Path) (price.List, field.ErrorList) {
-	var list price.List
+	list := price.List{}
 	var errs field.ErrorList
-	parse := func(into *price.PerMillion, amount v1alpha1.Amount, name string) {
-		nanos, err := dollars(amount, path.Child(name))
+	parse := func(kind price.Kind, amount v1alpha1.Amount) {
+		nanos, err := dollars(amount, path.Child(string(kind)))
 		if err != nil {
 			errs = append(errs, err)
 		}
-		*into = nanos
+		list[kind] = nanos
 	}
-	parse(&list.Input, prices.Input, "input")
-	parse(&list.Output, prices.Output, "output")
-	list.CachedInput = list.Input
+	parse(price.Input, prices.Input)
+	parse(price.Output, prices.Output)
+	list[price.CachedInput] = list[price.Input]
 	if prices.CachedInput != nil {
-		parse(&list.CachedInput, *prices.CachedInput, "cachedInput")
+		parse(price.CachedInput, *prices.CachedInput)
 	}
-	if len(errs) == 0 && list.CachedInput > list.Input {
+	if len(errs) == 0 && list[price.CachedInput] > list[price.Input] {
 		errs = append(errs, field.Invalid(path.Child("cachedInput"), *prices.CachedInput,
 			"must not be dearer than input"))
 	}

@@ -61,7 +61,7 @@ func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Call) (Decisi
 	}
 	defer a.open.admitting()()
 	store := *a.store.Load()
-	now := a.guess()
+	now := a.Now()
 	for range maxTurns {
 		request.Accounts = tenant.accounts(call, now)
 		request.Record = withCounters(call.Record, request.Accounts)
@@ -96,9 +96,9 @@ func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Call) (Decisi
 // called before anything else.
 func (a *Admitter) UseClock(clock func() time.Time) { a.clock = clock }
 
-// guess is what the Store's clock says, as far as is known here: not less than what
+// Now is what the Store's clock says, as far as is known here: not less than what
 // it said last, should this machine's clock have been set back.
-func (a *Admitter) guess() time.Time {
+func (a *Admitter) Now() time.Time {
 	now := a.clock().Add(time.Duration(a.ahead.Load()))
 	if seen := time.UnixMilli(a.seen.Load()); seen.After(now) {
 		return seen

@@ -6,10 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
+	"time"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
-	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 )
 
@@ -100,7 +101,7 @@ func validateProvider(p limiterv1.Provider, name string) error {
 	if p.Name != name {
 		return fmt.Errorf("is about provider %q", p.Name)
 	}
-	if p.Protocol != limiterv1.OpenAI {
+	if !slices.Contains(limiterv1.Protocols(), p.Protocol) {
 		return fmt.Errorf("unknown protocol %q: this enforcer may be older than the control plane", p.Protocol)
 	}
 	endpoint, err := url.Parse(p.Endpoint)
@@ -108,13 +109,31 @@ func validateProvider(p limiterv1.Provider, name string) error {
 		return fmt.Errorf("endpoint %q is not an http or https URL", p.Endpoint)
 	}
 	for _, m := range p.Models {
-		if m.Name == "" || m.UpstreamName == "" || m.MaxOutputTokens < 1 {
-			return fmt.Errorf("model %q has no name, no upstream name or no bound of its output", m.Name)
+		if err := validateModel(m); err != nil {
+			return fmt.Errorf("model %q: %w", m.Name, err)
 		}
-		for _, price := range []money.Nanos{m.Prices.Input, m.Prices.CachedInput, m.Prices.Output} {
-			if price < 0 || price > money.Max {
-				return fmt.Errorf("model %q: price %s is out of range", m.Name, price)
-			}
+	}
+	return nil
+}
+
+func validateModel(m limiterv1.Model) error {
+	if m.Name == "" || m.UpstreamName == "" {
+		return errors.New("has no name or no upstream name")
+	}
+	if m.MaxOutputTokens < 0 || m.ContextWindow < 0 {
+		return errors.New("has a bound below 0")
+	}
+	if err := m.Prices.Validate(); err != nil {
+		return err
+	}
+	var last time.Time
+	for _, change := range m.PriceChanges {
+		if !change.EffectiveFrom.After(last) {
+			return fmt.Errorf("prices from %s on come after those of %s", change.EffectiveFrom, last)
+		}
+		last = change.EffectiveFrom
+		if err := change.Prices.Validate(); err != nil {
+			return fmt.Errorf("prices from %s on: %w", last, err)
 		}
 	}
 	return nil

@@ -42,7 +42,7 @@ func providerOf(name string, models ...string) limiterv1.Provider {
 	p := limiterv1.Provider{Name: name, Protocol: limiterv1.OpenAI, Endpoint: "https://" + name + ".example/v1"}
 	for _, model := range models {
 		p.Models = append(p.Models, limiterv1.Model{
-			Name: model, UpstreamName: model, MaxOutputTokens: 10, Prices: price.List{Input: money.USD},
+			Name: model, UpstreamName: model, MaxOutputTokens: 10, Prices: price.Book{price.Default: {Base: price.List{price.Input: money.USD}}},
 		})
 	}
 	return p
@@ -152,13 +152,17 @@ func TestNothingIsReportedBeforeItRuns(t *testing.T) {
 
 func TestBrokenDocuments(t *testing.T) {
 	validProvider, bad := providerOf("fake", "mini"), providerOf("fake", "mini")
-	bad.Models[0].Prices.Output = -1
+	bad.Models[0].Prices[price.Default].Base[price.Output] = -1
 	relative := providerOf("fake", "mini")
 	relative.Endpoint = "api.example/v1"
 	unknown := providerOf("fake", "mini")
 	unknown.Protocol = "Telepathy"
 	unbounded := providerOf("fake", "mini")
-	unbounded.Models[0].MaxOutputTokens = 0
+	unbounded.Models[0].MaxOutputTokens = -1
+	backwards := providerOf("fake", "mini")
+	backwards.Models[0].PriceChanges = []limiterv1.PriceChange{
+		{EffectiveFrom: time.Unix(2, 0), Prices: backwards.Models[0].Prices}, {EffectiveFrom: time.Unix(1, 0), Prices: backwards.Models[0].Prices},
+	}
 	gerente := credential("gerente-1", "acme")
 	nobody := gerente
 	nobody.User = ""
@@ -169,16 +173,17 @@ func TestBrokenDocuments(t *testing.T) {
 		name        string
 		good, wrong any
 	}{
-		"not JSON":                  {limiterv1.TenantDocument, "acme", tenant("acme"), nil},
-		"an unknown time zone":      {limiterv1.TenantDocument, "acme", tenant("acme"), mars},
-		"about another tenant":      {limiterv1.TenantDocument, "acme", tenant("acme"), tenant("other")},
-		"about another credential":  {limiterv1.CredentialDocument, gerente.SHA256, gerente, credential("empleado-1", "acme")},
-		"a credential of nobody":    {limiterv1.CredentialDocument, gerente.SHA256, gerente, nobody},
-		"a negative price":          {limiterv1.ProviderDocument, "fake", validProvider, bad},
-		"an endpoint that is none":  {limiterv1.ProviderDocument, "fake", validProvider, relative},
-		"an unknown protocol":       {limiterv1.ProviderDocument, "fake", validProvider, unknown},
-		"a model without its bound": {limiterv1.ProviderDocument, "fake", validProvider, unbounded},
-		"about another provider":    {limiterv1.ProviderDocument, "fake", validProvider, providerOf("other", "mini")},
+		"not JSON":                     {limiterv1.TenantDocument, "acme", tenant("acme"), nil},
+		"an unknown time zone":         {limiterv1.TenantDocument, "acme", tenant("acme"), mars},
+		"about another tenant":         {limiterv1.TenantDocument, "acme", tenant("acme"), tenant("other")},
+		"about another credential":     {limiterv1.CredentialDocument, gerente.SHA256, gerente, credential("empleado-1", "acme")},
+		"a credential of nobody":       {limiterv1.CredentialDocument, gerente.SHA256, gerente, nobody},
+		"a negative price":             {limiterv1.ProviderDocument, "fake", validProvider, bad},
+		"an endpoint that is none":     {limiterv1.ProviderDocument, "fake", validProvider, relative},
+		"an unknown protocol":          {limiterv1.ProviderDocument, "fake", validProvider, unknown},
+		"a model without its bound":    {limiterv1.ProviderDocument, "fake", validProvider, unbounded},
+		"prices that come in disorder": {limiterv1.ProviderDocument, "fake", validProvider, backwards},
+		"about another provider":       {limiterv1.ProviderDocument, "fake", validProvider, providerOf("other", "mini")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			plane := newControlPlane(t)

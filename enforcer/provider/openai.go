@@ -268,9 +268,9 @@ func (r *chatRequest) For(model limiterv1.Model, assumedOutput int64) (Call, err
 	if err != nil {
 		return Call{}, err
 	}
-	cost, tooExpensive := worstCost(model.Prices, bound)
-	if tooExpensive != nil {
-		return Call{}, wrong("", "asks for more than one call may cost: %v", tooExpensive)
+	cost, noCost := dearest(model, bound)
+	if noCost != nil {
+		return Call{}, noCost
 	}
 	return Call{
 		Body:   r.rewritten(model, bound.Output/r.choices),
@@ -291,12 +291,14 @@ func (r *chatRequest) For(model limiterv1.Model, assumedOutput int64) (Call, err
 func (r *chatRequest) bound(model limiterv1.Model, assumedOutput int64) (price.Usage, error) {
 	output := r.maxOutput
 	switch {
+	case model.MaxOutputTokens == 0:
+		return price.Usage{}, wrong("model", "%s has no output: it is for embeddings alone", model.Name)
 	case output == 0:
 		output = assumed(model, assumedOutput)
 	case output > model.MaxOutputTokens:
 		return price.Usage{}, wrong(r.maxOutputParam, "is above the %d tokens that %s may give", model.MaxOutputTokens, model.Name)
 	}
-	return price.Usage{Input: int64(len(r.body)), Output: output * r.choices}, nil
+	return price.Usage{Input: model.BoundInput(int64(len(r.body))), Output: output * r.choices}, nil
 }
 
 // assumed is the bound of a call that names none.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -17,7 +18,7 @@ import (
 // token costs 1,000 nano-USD, a cached one 100, an output token 1,000,000.
 var mini = limiterv1.Model{
 	Name: "mini", UpstreamName: "mini", MaxOutputTokens: 4096,
-	Prices: price.List{Input: money.USD, CachedInput: money.USD / 10, Output: 1000 * money.USD},
+	Prices: price.Book{price.Default: {Base: price.List{price.Input: money.USD, price.CachedInput: money.USD / 10, price.Output: 1000 * money.USD}}},
 }
 
 func read(t *testing.T, body string) provider.Request {
@@ -152,8 +153,9 @@ func TestReadChatRefuses(t *testing.T) {
 func TestBound(t *testing.T) {
 	alias := mini
 	alias.UpstreamName = `mini "2"`
-	dearCache := mini
-	dearCache.Prices.CachedInput = 2 * money.USD
+	dearCache := priced(mini, price.CachedInput, 2*money.USD)
+	narrow := mini
+	narrow.ContextWindow = 30
 	for name, tc := range map[string]struct {
 		body       string
 		model      limiterv1.Model
@@ -188,6 +190,10 @@ func TestBound(t *testing.T) {
 			`{"model":"mini","messages":[],"max_tokens":7}`, dearCache,
 			`{"model":"mini","messages":[],"max_tokens":7}`, 7,
 		},
+		"more than fits into the model": {
+			`{"model":"mini","messages":[],"max_tokens":7}`, narrow,
+			`{"model":"mini","messages":[],"max_tokens":7}`, 7,
+		},
 		"a stream": {
 			`{"model":"mini","messages":[],"max_tokens":7,"stream":true}`, mini,
 			`{"stream_options":{"include_usage":true},"model":"mini","messages":[],"max_tokens":7,"stream":true}`, 7,
@@ -210,11 +216,16 @@ func TestBound(t *testing.T) {
 			if string(call.Body) != tc.wantBody {
 				t.Errorf("body\n got %s\nwant %s", call.Body, tc.wantBody)
 			}
-			if want := (price.Usage{Input: int64(len(tc.body)), Output: tc.wantOutput}); call.Bound != want {
+			input := int64(len(tc.body))
+			if window := tc.model.ContextWindow; window > 0 {
+				input = window
+			}
+			if want := (price.Usage{Input: input, Output: tc.wantOutput}); call.Bound != want {
 				t.Errorf("bound: got %+v, want %+v", call.Bound, want)
 			}
-			perInput := max(tc.model.Prices.Input, tc.model.Prices.CachedInput) / 1_000_000
-			want := perInput*money.Nanos(len(tc.body)) + tc.model.Prices.Output/1_000_000*money.Nanos(tc.wantOutput)
+			list := tc.model.Prices[price.Default].Base
+			perInput := max(list[price.Input], list[price.CachedInput]) / 1_000_000
+			want := perInput*money.Nanos(input) + list[price.Output]/1_000_000*money.Nanos(tc.wantOutput)
 			if call.Cost != want {
 				t.Errorf("cost: got %s, want %s", call.Cost, want)
 			}
@@ -225,6 +236,10 @@ func TestBound(t *testing.T) {
 func TestBoundRefuses(t *testing.T) {
 	huge := mini
 	huge.MaxOutputTokens = 10_000_000
+	noPrices := mini
+	noPrices.Prices = price.Book{price.Default: {Base: price.List{price.Input: money.USD}}}
+	embedding := mini
+	embedding.MaxOutputTokens = 0
 	for name, tc := range map[string]struct {
 		body  string
 		model limiterv1.Model
@@ -232,7 +247,9 @@ func TestBoundRefuses(t *testing.T) {
 	}{
 		"more than the model gives":     {`{"model":"mini","messages":[],"max_tokens":4097}`, mini, "max_tokens"},
 		"the same, by its newer name":   {`{"model":"mini","messages":[],"max_completion_tokens":4097}`, mini, "max_completion_tokens"},
-		"more than money can be":        {`{"model":"mini","messages":[],"n":1,"max_tokens":10000000}`, dear(huge), ""},
+		"more than money can be":        {`{"model":"mini","messages":[],"n":1,"max_tokens":10000000}`, priced(huge, price.Output, money.Max), ""},
+		"output of a model without":     {`{"model":"mini","messages":[]}`, embedding, "model"},
+		"output without a price":        {`{"model":"mini","messages":[]}`, noPrices, ""},
 		"more tokens than can be count": {`{"model":"mini","messages":[],"n":128}`, huge, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -245,8 +262,11 @@ func TestBoundRefuses(t *testing.T) {
 	}
 }
 
-func dear(m limiterv1.Model) limiterv1.Model {
-	m.Prices.Output = money.Max
+// priced is the model with another price.
+func priced(m limiterv1.Model, kind price.Kind, p price.PerMillion) limiterv1.Model {
+	list := maps.Clone(m.Prices[price.Default].Base)
+	list[kind] = p
+	m.Prices = price.Book{price.Default: {Base: list}}
 	return m
 }
 

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -32,7 +33,8 @@ type Request interface {
 	// For makes the call that asks the model for what the request asks. A request
 	// that does not bound its output is bound to assumedOutput tokens, or, where
 	// that is 0 or more than the model gives, to what the model gives at most. The
-	// error is a *RequestError when the request asks for more than that.
+	// error is a *RequestError when the request asks for more than that. The model
+	// has the prices that are in force, and those are what the call costs.
 	For(model limiterv1.Model, assumedOutput int64) (Call, error)
 	// Message is the answer that a model would give that said text, stopped, and
 	// used nothing: streamed if the request asks for that. It is not ok where the
@@ -85,9 +87,15 @@ type Answer interface {
 	Problem(body []byte) []byte
 }
 
-// worstCost is what a call costs when all of its input is billed at the dearest
-// rate that input can have.
-func worstCost(prices price.List, bound price.Usage) (money.Nanos, error) {
-	dearest := price.List{Input: prices.DearestInput(), Output: prices.Output}
-	return dearest.Cost(bound)
+// dearest is the most that a call can cost that uses no more than the bound, and is
+// served in one of the service tiers; none means the default alone.
+func dearest(model limiterv1.Model, bound price.Usage, tiers ...price.ServiceTier) (money.Nanos, *RequestError) {
+	cost, err := model.Prices.Dearest(bound, tiers...)
+	switch {
+	case errors.Is(err, price.ErrNoPrice):
+		return 0, wrong("", "asks for what %s does not offer: %v", model.Name, err)
+	case err != nil:
+		return 0, wrong("", "asks for more than one call may cost: %v", err)
+	}
+	return cost, nil
 }

@@ -57,7 +57,10 @@ type call struct {
 	// recording is the answer, where it may be given again; else nil.
 	recording *recording    // read, claim
 	route     *config.Route // bound
-	bounded   provider.Call // bound
+	// model is the route's, with the prices in force when the call was bound: it is
+	// settled with them, too.
+	model   limiterv1.Model // bound
+	bounded provider.Call   // bound
 	// downgraded is whether the ladder may have put another model in the place of
 	// the one that was asked for.
 	downgraded bool // bound
@@ -182,11 +185,12 @@ func (p *Proxy) boundFor(c *call, model string) *refusal {
 	if !ok || route.Provider.Protocol != c.protocol.Of() {
 		return unknownModel(model)
 	}
-	bounded, err := c.request.For(route.Model, c.tenant.Document().AssumedOutputTokens)
+	priced := route.Model.At(p.Admitter.Now())
+	bounded, err := c.request.For(priced, c.tenant.Document().AssumedOutputTokens)
 	if err != nil {
 		return badRequest(err)
 	}
-	c.route, c.bounded = route, bounded
+	c.route, c.model, c.bounded = route, priced, bounded
 	return nil
 }
 

@@ -29,6 +29,8 @@ type Config interface {
 // Admitter admits calls.
 type Admitter interface {
 	Admit(ctx context.Context, tenant *admission.Tenant, call admission.Call) (admission.Decision, error)
+	// Now is the time by which calls are admitted.
+	Now() time.Time
 }
 
 // Ledger takes calls that were settled.

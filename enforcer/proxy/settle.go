@@ -48,7 +48,7 @@ func (c *call) charge(entry *ledger.Entry) (tokens int64) {
 		return 0
 	}
 	if usage := c.progress.usage; usage != nil {
-		if cost, err := c.route.Model.Prices.Cost(*usage); err == nil {
+		if cost, err := c.model.Prices.Cost(*usage); err == nil {
 			entry.Outcome, entry.Cost, entry.Usage = ledger.Settled, cost, *usage
 			return usage.Total()
 		}

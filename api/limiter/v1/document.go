@@ -253,8 +253,20 @@ func (l Level) Fallbacks() []Fallback {
 // Protocol is the wire format that a provider speaks.
 type Protocol string
 
-// OpenAI is the OpenAI API and everything compatible with it.
-const OpenAI Protocol = "OpenAI"
+// The protocols.
+const (
+	// OpenAI is the OpenAI API and everything compatible with it.
+	OpenAI Protocol = "OpenAI"
+	// Anthropic is the API of Claude.
+	Anthropic Protocol = "Anthropic"
+	// Gemini is the Gemini API.
+	Gemini Protocol = "Gemini"
+	// AzureOpenAI is the OpenAI API as Azure has it.
+	AzureOpenAI Protocol = "AzureOpenAI"
+)
+
+// Protocols are all protocols.
+func Protocols() []Protocol { return []Protocol{OpenAI, Anthropic, Gemini, AzureOpenAI} }
 
 // Provider is a model provider and what its models cost.
 type Provider struct {
@@ -275,10 +287,42 @@ type Model struct {
 	Name string `json:"name"`
 	// UpstreamName is what the provider is asked for.
 	UpstreamName string `json:"upstreamName"`
-	// MaxOutputTokens is the bound that is written into a request that has none.
-	MaxOutputTokens int64 `json:"maxOutputTokens"`
-	// Prices are what the model's tokens cost.
-	Prices price.List `json:"prices"`
+	// ContextWindow is the most input tokens that the model takes; 0 means that
+	// nobody knows.
+	ContextWindow int64 `json:"contextWindow,omitempty"`
+	// MaxOutputTokens is the bound that is written into a request that has none. 0
+	// is a model without output, for embeddings alone.
+	MaxOutputTokens int64 `json:"maxOutputTokens,omitempty"`
+	// Prices are what the model's tokens cost until the first of PriceChanges.
+	Prices price.Book `json:"prices"`
+	// PriceChanges are what they cost from then on, the earliest first.
+	PriceChanges []PriceChange `json:"priceChanges,omitempty"`
+}
+
+// PriceChange is what a model's tokens cost from a moment on.
+type PriceChange struct {
+	EffectiveFrom time.Time  `json:"effectiveFrom"`
+	Prices        price.Book `json:"prices"`
+}
+
+// At is the model with the prices that are in force at a moment, and no others.
+func (m Model) At(now time.Time) Model {
+	for _, change := range m.PriceChanges {
+		if !now.Before(change.EffectiveFrom) {
+			m.Prices = change.Prices
+		}
+	}
+	m.PriceChanges = nil
+	return m
+}
+
+// BoundInput is the most input tokens of a call that the model takes, where the
+// call by itself has so many at most.
+func (m Model) BoundInput(tokens int64) int64 {
+	if m.ContextWindow > 0 {
+		return min(tokens, m.ContextWindow)
+	}
+	return tokens
 }
 
 // Credential is an API key, known by its SHA-256, and whose it is.

@@ -154,14 +154,14 @@ var acme = limiterv1.Tenant{Level: limiterv1.Level{
 // fake is the fake provider with its own prices.
 func (w *world) fake() limiterv1.Provider {
 	model := func(name string, most int64, prices price.List) limiterv1.Model {
-		return limiterv1.Model{Name: name, UpstreamName: name, MaxOutputTokens: most, Prices: prices}
+		return limiterv1.Model{Name: name, UpstreamName: name, MaxOutputTokens: most, Prices: price.Book{price.Default: {Base: prices}}}
 	}
 	return limiterv1.Provider{
 		Name: "fake", Protocol: limiterv1.OpenAI, Endpoint: w.provider.URL + "/v1", CredentialFile: "fake",
 		Models: []limiterv1.Model{
-			model("gpt-4o", 1000, price.List{Input: 2500 * money.USD / 1000, CachedInput: 1250 * money.USD / 1000, Output: 10 * money.USD}),
-			model("gpt-4o-mini", 1000, price.List{Input: 150 * money.USD / 1000, CachedInput: 75 * money.USD / 1000, Output: 600 * money.USD / 1000}),
-			model("penny", 1, price.List{Output: 10_000 * money.USD}),
+			model("gpt-4o", 1000, price.List{price.Input: 2500 * money.USD / 1000, price.CachedInput: 1250 * money.USD / 1000, price.Output: 10 * money.USD}),
+			model("gpt-4o-mini", 1000, price.List{price.Input: 150 * money.USD / 1000, price.CachedInput: 75 * money.USD / 1000, price.Output: 600 * money.USD / 1000}),
+			model("penny", 1, price.List{price.Input: 0, price.Output: 10_000 * money.USD}),
 		},
 	}
 }

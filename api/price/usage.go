@@ -1,0 +1,123 @@
+package price
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+)
+
+// Kind is a kind of token that providers bill at a price of its own.
+type Kind string
+
+// The kinds of token. They are disjoint: a token is billed as one of them.
+const (
+	// Input is text, and whatever else is billed as text is, that was not read from
+	// the provider's cache, nor written to it at a price of its own.
+	Input Kind = "input"
+	// CachedInput is input that the provider read from its cache.
+	CachedInput Kind = "cachedInput"
+	// CacheWrite5m and CacheWrite1h are input that the provider wrote to its cache,
+	// to be kept for five minutes and for an hour.
+	CacheWrite5m Kind = "cacheWrite5m"
+	CacheWrite1h Kind = "cacheWrite1h"
+	// AudioInput is sound, and CachedAudioInput sound that was read from the cache.
+	AudioInput       Kind = "audioInput"
+	CachedAudioInput Kind = "cachedAudioInput"
+	// Output is text, reasoning included.
+	Output Kind = "output"
+	// AudioOutput is sound, ImageOutput pictures.
+	AudioOutput Kind = "audioOutput"
+	ImageOutput Kind = "imageOutput"
+)
+
+// Kinds are all kinds, those of input first.
+func Kinds() []Kind {
+	return []Kind{
+		Input, CachedInput, CacheWrite5m, CacheWrite1h, AudioInput, CachedAudioInput,
+		Output, AudioOutput, ImageOutput,
+	}
+}
+
+// ServiceTier is the way in which a provider serves a call, which has prices of
+// its own: Default, or as the provider calls it, such as "flex", "priority" or "batch".
+type ServiceTier string
+
+// Default is the service tier of calls that ask for none, by whichever name the
+// provider has for it ("default", "standard"). The empty ServiceTier means it, too.
+const Default ServiceTier = "default"
+
+// MaxTokens is the largest number of tokens of one kind that a call may report.
+// More than that is not usage but an error of the provider.
+const MaxTokens = 1_000_000_000
+
+// Usage is how many tokens of each kind a call used, and in which service tier.
+// The kinds are disjoint: Input contains none of the other kinds of input.
+type Usage struct {
+	Input            int64 `json:"input"`
+	CachedInput      int64 `json:"cachedInput"`
+	CacheWrite5m     int64 `json:"cacheWrite5m,omitempty"`
+	CacheWrite1h     int64 `json:"cacheWrite1h,omitempty"`
+	AudioInput       int64 `json:"audioInput,omitempty"`
+	CachedAudioInput int64 `json:"cachedAudioInput,omitempty"`
+	Output           int64 `json:"output"`
+	AudioOutput      int64 `json:"audioOutput,omitempty"`
+	ImageOutput      int64 `json:"imageOutput,omitempty"`
+
+	// Reasoning is how many of the Output tokens were reasoning. It is no kind: it is
+	// contained in Output, billed there, and told for information alone.
+	Reasoning int64 `json:"reasoning,omitempty"`
+	// ServiceTier is in which service tier the provider says it served the call.
+	ServiceTier ServiceTier `json:"serviceTier,omitempty"`
+}
+
+// Of is how many tokens of a kind were used.
+func (u Usage) Of(kind Kind) int64 {
+	switch kind {
+	case Input:
+		return u.Input
+	case CachedInput:
+		return u.CachedInput
+	case CacheWrite5m:
+		return u.CacheWrite5m
+	case CacheWrite1h:
+		return u.CacheWrite1h
+	case AudioInput:
+		return u.AudioInput
+	case CachedAudioInput:
+		return u.CachedAudioInput
+	case Output:
+		return u.Output
+	case AudioOutput:
+		return u.AudioOutput
+	case ImageOutput:
+		return u.ImageOutput
+	}
+	return 0
+}
+
+// TotalInput is the number of input tokens of all kinds.
+func (u Usage) TotalInput() int64 {
+	return u.Input + u.CachedInput + u.CacheWrite5m + u.CacheWrite1h + u.AudioInput + u.CachedAudioInput
+}
+
+// Total is the number of tokens of all kinds.
+func (u Usage) Total() int64 { return u.TotalInput() + u.Output + u.AudioOutput + u.ImageOutput }
+
+// ErrUsage is the reason for which Cost refuses a usage that cannot be true.
+var ErrUsage = errors.New("usage out of range")
+
+// Validate reports whether every count is between 0 and MaxTokens, and no more
+// than the Output was Reasoning.
+func (u Usage) Validate() error {
+	for _, kind := range Kinds() {
+		if n := u.Of(kind); n < 0 || n > MaxTokens {
+			return fmt.Errorf("%w: %d tokens of kind %s", ErrUsage, n, kind)
+		}
+	}
+	if u.Reasoning < 0 || u.Reasoning > u.Output {
+		return fmt.Errorf("%w: %d tokens of reasoning in %d of output", ErrUsage, u.Reasoning, u.Output)
+	}
+	return nil
+}
+
+func (u Usage) serviceTier() ServiceTier { return cmp.Or(u.ServiceTier, Default) }
