@@ -40,8 +40,11 @@ type ModelProviderList struct {
 
 // ModelProviderSpec is a provider and its models.
 type ModelProviderSpec struct {
-	// protocol is the wire format that the provider speaks.
-	// +kubebuilder:validation:Enum=OpenAI
+	// protocol is the wire format that the provider speaks: OpenAI, which is Chat
+	// Completions, Responses and Embeddings of OpenAI and of every endpoint that is
+	// compatible with it; Anthropic; Gemini; or AzureOpenAI, which is OpenAI as Azure
+	// has it.
+	// +kubebuilder:validation:Enum=OpenAI;Anthropic;Gemini;AzureOpenAI
 	// +kubebuilder:default=OpenAI
 	// +optional
 	Protocol string `json:"protocol,omitempty"`
@@ -70,6 +73,9 @@ type ModelProviderSpec struct {
 }
 
 // Model is one model of a provider.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.maxOutputTokens) == has(self.prices.output)",message="must stand together with prices.output: a model without output, for embeddings alone, has neither",fieldPath=".maxOutputTokens"
+// +kubebuilder:validation:XValidation:rule="!has(self.priceChanges) || self.priceChanges.all(change, has(change.prices.output) == has(self.prices.output))",message="must have a price for output where prices has one, and nowhere else",fieldPath=".priceChanges"
 type Model struct {
 	// name is what callers ask for. It belongs to one ModelProvider of the cluster.
 	// +kubebuilder:validation:MinLength=1
@@ -82,31 +88,140 @@ type Model struct {
 	// +kubebuilder:validation:MaxLength=128
 	// +optional
 	UpstreamName string `json:"upstreamName,omitempty"`
+	// contextWindow is the most input tokens that the model takes. No call is held
+	// more money for its input than for so many. Absent means that only the length
+	// of a call's body bounds its input.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000000
+	// +optional
+	ContextWindow int64 `json:"contextWindow,omitempty"`
 	// maxOutputTokens is the most output a call may ask for, and the bound that is
-	// written into a call that names none.
+	// written into a call that names none. A model without output, which is for
+	// embeddings alone, has none, and no prices.output.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000000
-	// +required
-	MaxOutputTokens int64 `json:"maxOutputTokens"`
-	// prices are what the model's tokens cost.
+	// +optional
+	MaxOutputTokens int64 `json:"maxOutputTokens,omitempty"`
+	// prices are what the model's tokens cost, until the first of priceChanges.
 	// +required
 	Prices Prices `json:"prices"`
+	// priceChanges are what they cost from later moments on. A call costs what was
+	// in force when it was admitted; no call is priced anew.
+	// +kubebuilder:validation:MaxItems=4
+	// +listType=map
+	// +listMapKey=effectiveFrom
+	// +optional
+	PriceChanges []PriceChange `json:"priceChanges,omitempty"`
 }
 
-// Prices are US dollars per million tokens.
+// Price is US dollars per million tokens: a decimal string, exact to the
+// nano-dollar, of at most 9000000 dollars.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=17
+// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{1,7}(\\\\.[0-9]{1,9})?$') && double(self) <= 9000000.0",message="must be US dollars per million tokens: a decimal number that is not negative, not above 9000000, and has at most 9 digits after the point, such as \"2.50\""
+type Price string
+
+// PriceList has the price of each kind of token. A kind without a price is not to
+// be had: calls that could use it are refused.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.cachedInput) || double(self.cachedInput) <= double(self.input)",message="cachedInput must not be dearer than input"
-type Prices struct {
-	// input is the price of a million input tokens.
+// +kubebuilder:validation:XValidation:rule="!has(self.cachedAudioInput) || has(self.audioInput) && double(self.cachedAudioInput) <= double(self.audioInput)",message="cachedAudioInput must not be dearer than audioInput, nor stand without it"
+// +kubebuilder:validation:XValidation:rule="!has(self.cacheWrite1h) || !has(self.cacheWrite5m) || double(self.cacheWrite5m) <= double(self.cacheWrite1h)",message="cacheWrite5m must not be dearer than cacheWrite1h"
+// +kubebuilder:validation:XValidation:rule="has(self.output) || !has(self.audioOutput) && !has(self.imageOutput)",message="audioOutput and imageOutput must not stand without output"
+type PriceList struct {
+	// input is the price of input tokens that no other price is for.
 	// +required
-	Input Amount `json:"input"`
-	// cachedInput is the price of a million input tokens that the provider reads
-	// from its cache. It defaults to input.
+	Input Price `json:"input"`
+	// cachedInput is the price of input tokens that the provider reads from its
+	// cache. It defaults to input.
 	// +optional
-	CachedInput *Amount `json:"cachedInput,omitempty"`
-	// output is the price of a million output tokens, reasoning included.
+	CachedInput Price `json:"cachedInput,omitempty"`
+	// cacheWrite5m is the price of input tokens that the provider writes to its cache
+	// for five minutes, where it bills that apart.
+	// +optional
+	CacheWrite5m Price `json:"cacheWrite5m,omitempty"`
+	// cacheWrite1h is the price of input tokens that the provider writes to its cache
+	// for an hour.
+	// +optional
+	CacheWrite1h Price `json:"cacheWrite1h,omitempty"`
+	// audioInput is the price of input tokens that are sound.
+	// +optional
+	AudioInput Price `json:"audioInput,omitempty"`
+	// cachedAudioInput is the price of sound that the provider reads from its cache.
+	// It defaults to audioInput.
+	// +optional
+	CachedAudioInput Price `json:"cachedAudioInput,omitempty"`
+	// output is the price of output tokens that no other price is for, reasoning
+	// included. A model for embeddings has none.
+	// +optional
+	Output Price `json:"output,omitempty"`
+	// audioOutput is the price of output tokens that are sound.
+	// +optional
+	AudioOutput Price `json:"audioOutput,omitempty"`
+	// imageOutput is the price of output tokens that are pictures.
+	// +optional
+	ImageOutput Price `json:"imageOutput,omitempty"`
+}
+
+// Prices are what a model's tokens cost at one time.
+type Prices struct {
+	PriceList `json:",inline"`
+	// longContext are the prices of calls with long input.
+	// +kubebuilder:validation:MaxItems=2
+	// +listType=map
+	// +listMapKey=aboveInputTokens
+	// +optional
+	LongContext []LongContextPrices `json:"longContext,omitempty"`
+	// serviceTiers are the prices of calls in other service tiers than the
+	// provider's default. A tier that is not listed is refused.
+	// +kubebuilder:validation:MaxItems=4
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	ServiceTiers []ServiceTierPrices `json:"serviceTiers,omitempty"`
+}
+
+// LongContextPrices are the prices of calls with more input than a number of
+// tokens. They are those of the whole call, not only of what is beyond the number,
+// and name the same kinds of token as the prices of shorter calls.
+type LongContextPrices struct {
+	// aboveInputTokens is the number of input tokens, of all kinds together, that a
+	// call may have without being long.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000000
 	// +required
-	Output Amount `json:"output"`
+	AboveInputTokens int64 `json:"aboveInputTokens"`
+	PriceList        `json:",inline"`
+}
+
+// ServiceTierPrices are the prices of calls in a service tier.
+type ServiceTierPrices struct {
+	// name is what the provider calls the service tier, such as "flex", "priority"
+	// or "batch".
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$') && !(self in ['default', 'standard', 'auto'])",message="must be the name of a service tier such as \"flex\", in lower-case letters, digits, hyphens and underscores; the prices of the default tier stand in prices itself"
+	// +required
+	Name      string `json:"name"`
+	PriceList `json:",inline"`
+	// longContext are the prices of calls with long input in this service tier.
+	// +kubebuilder:validation:MaxItems=2
+	// +listType=map
+	// +listMapKey=aboveInputTokens
+	// +optional
+	LongContext []LongContextPrices `json:"longContext,omitempty"`
+}
+
+// PriceChange is what a model's tokens cost from a moment on.
+type PriceChange struct {
+	// effectiveFrom is when the prices come into force.
+	// +required
+	EffectiveFrom metav1.Time `json:"effectiveFrom"`
+	// prices are what the model's tokens cost from then on. What is not named here
+	// is not taken from the prices before.
+	// +required
+	Prices Prices `json:"prices"`
 }
 
 // ModelProviderStatus is the observed state of a ModelProvider.

@@ -455,9 +455,9 @@ func provider() *v1alpha1.ModelProvider {
 			Endpoint:       "https://api.openai.com/v1",
 			CredentialFile: "openai",
 			Models: []v1alpha1.Model{
-				{Name: "gpt-4o", MaxOutputTokens: 16384, Prices: v1alpha1.Prices{
-					Input: "2.50", CachedInput: ptr.To[v1alpha1.Amount]("1.25"), Output: "10.00"}},
-				{Name: "cheap", UpstreamName: "gpt-4o-mini", MaxOutputTokens: 100, Prices: v1alpha1.Prices{Input: "0.15", Output: "0.60"}},
+				{Name: "gpt-4o", MaxOutputTokens: 16384, Prices: v1alpha1.Prices{PriceList: v1alpha1.PriceList{
+					Input: "2.50", CachedInput: "1.25", Output: "10.00"}}},
+				{Name: "cheap", UpstreamName: "gpt-4o-mini", MaxOutputTokens: 100, Prices: v1alpha1.Prices{PriceList: v1alpha1.PriceList{Input: "0.15", Output: "0.60"}}},
 			},
 		},
 	}
@@ -499,7 +499,7 @@ func TestProviderErrors(t *testing.T) {
 		},
 		"cached input dearer by a nano-dollar": {
 			change: func(s *v1alpha1.ModelProviderSpec) {
-				s.Models[0].Prices.CachedInput = ptr.To[v1alpha1.Amount]("2.500000001")
+				s.Models[0].Prices.CachedInput = "2.500000001"
 			},
 			wantErrs: field.ErrorList{invalid("spec.models[0].prices.cachedInput")},
 		},

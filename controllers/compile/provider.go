@@ -28,14 +28,9 @@ func Provider(provider *v1alpha1.ModelProvider) (limiterv1.Provider, field.Error
 		Models:         make([]limiterv1.Model, 0, len(provider.Spec.Models)),
 	}
 	for i, model := range provider.Spec.Models {
-		prices, priceErrs := prices(model.Prices, spec.Child("models").Index(i).Child("prices"))
-		errs = append(errs, priceErrs...)
-		compiled.Models = append(compiled.Models, limiterv1.Model{
-			Name:            model.Name,
-			UpstreamName:    cmp.Or(model.UpstreamName, model.Name),
-			MaxOutputTokens: model.MaxOutputTokens,
-			Prices:          price.Book{price.Default: {Base: prices}},
-		})
+		compiledModel, modelErrs := compileModel(model, spec.Child("models").Index(i))
+		errs = append(errs, modelErrs...)
+		compiled.Models = append(compiled.Models, compiledModel)
 	}
 	if len(errs) > 0 {
 		return limiterv1.Provider{}, errs
@@ -43,25 +38,33 @@ func Provider(provider *v1alpha1.ModelProvider) (limiterv1.Provider, field.Error
 	return compiled, nil
 }
 
-func prices(prices v1alpha1.Prices, path *field.Path) (price.List, field.ErrorList) {
-	list := price.List{}
-	var errs field.ErrorList
-	parse := func(kind price.Kind, amount v1alpha1.Amount) {
-		nanos, err := dollars(amount, path.Child(string(kind)))
-		if err != nil {
-			errs = append(errs, err)
+func compileModel(model v1alpha1.Model, path *field.Path) (limiterv1.Model, field.ErrorList) {
+	prices, errs := book(model.Prices, path.Child("prices"))
+	changes, changeErrs := priceChanges(model.PriceChanges, path.Child("priceChanges"))
+	errs = append(errs, changeErrs...)
+	compiled := limiterv1.Model{
+		Name:            model.Name,
+		UpstreamName:    cmp.Or(model.UpstreamName, model.Name),
+		ContextWindow:   model.ContextWindow,
+		MaxOutputTokens: model.MaxOutputTokens,
+		Prices:          prices,
+		PriceChanges:    changes,
+	}
+	if !boundsItsOutput(compiled) {
+		errs = append(errs, field.Invalid(path.Child("maxOutputTokens"), model.MaxOutputTokens,
+			"must stand together with a price for output, at all times: a model without output, for embeddings alone, has neither"))
+	}
+	return compiled, errs
+}
+
+// boundsItsOutput is whether the model has a bound of its output just when it has
+// a price for that, at all times.
+func boundsItsOutput(model limiterv1.Model) bool {
+	bounded := model.MaxOutputTokens > 0
+	for _, change := range model.PriceChanges {
+		if change.Prices.Offers(price.Output) != bounded {
+			return false
 		}
-		list[kind] = nanos
 	}
-	parse(price.Input, prices.Input)
-	parse(price.Output, prices.Output)
-	list[price.CachedInput] = list[price.Input]
-	if prices.CachedInput != nil {
-		parse(price.CachedInput, *prices.CachedInput)
-	}
-	if len(errs) == 0 && list[price.CachedInput] > list[price.Input] {
-		errs = append(errs, field.Invalid(path.Child("cachedInput"), *prices.CachedInput,
-			"must not be dearer than input"))
-	}
-	return list, errs
+	return model.Prices.Offers(price.Output) == bounded
 }

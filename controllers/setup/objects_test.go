@@ -75,7 +75,7 @@ func newProvider(models ...string) *v1alpha1.ModelProvider {
 	}
 	for _, model := range models {
 		p.Spec.Models = append(p.Spec.Models, v1alpha1.Model{
-			Name: model, MaxOutputTokens: 1000, Prices: v1alpha1.Prices{Input: "1", Output: "2"},
+			Name: model, MaxOutputTokens: 1000, Prices: v1alpha1.Prices{PriceList: v1alpha1.PriceList{Input: "1", Output: "2"}},
 		})
 	}
 	return p

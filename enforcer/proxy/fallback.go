@@ -10,7 +10,6 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
-	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/answercache"
 	"github.com/bursar-dev/bursar/enforcer/config"
@@ -110,8 +109,7 @@ func (p *Proxy) byPrice(c *call, among []string) []*config.Route {
 		if route.Provider.Protocol != c.protocol.Of() || len(among) > 0 && !slices.Contains(among, route.Model.Name) {
 			continue
 		}
-		prices := price.List{Input: route.Model.Prices.DearestInput(), Output: route.Model.Prices.Output}
-		if cost, err := prices.Cost(c.bounded.Bound); err == nil {
+		if cost, err := route.Model.At(p.Admitter.Now()).Prices.Dearest(c.bounded.Bound); err == nil {
 			all = append(all, priced{route, cost})
 		}
 	}

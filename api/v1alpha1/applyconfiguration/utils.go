@@ -34,6 +34,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.CheapestModelFallbackApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EnforcerCount"):
 		return &apiv1alpha1.EnforcerCountApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("LongContextPrices"):
+		return &apiv1alpha1.LongContextPricesApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Model"):
 		return &apiv1alpha1.ModelApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ModelProvider"):
@@ -50,6 +52,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.NearestLimitApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ParentRef"):
 		return &apiv1alpha1.ParentRefApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PriceChange"):
+		return &apiv1alpha1.PriceChangeApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PriceList"):
+		return &apiv1alpha1.PriceListApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Prices"):
 		return &apiv1alpha1.PricesApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ProgrammedStatus"):
@@ -66,6 +72,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.ReplacementApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Rung"):
 		return &apiv1alpha1.RungApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ServiceTierPrices"):
+		return &apiv1alpha1.ServiceTierPricesApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("TargetRef"):
 		return &apiv1alpha1.TargetRefApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("TenantBudget"):

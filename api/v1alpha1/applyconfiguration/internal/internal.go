@@ -150,15 +150,59 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: numeric
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Fallback
   scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.LongContextPrices
+  map:
+    fields:
+    - name: aboveInputTokens
+      type:
+        scalar: numeric
+    - name: audioInput
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+    - name: audioOutput
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+    - name: cacheWrite1h
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+    - name: cacheWrite5m
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+    - name: cachedAudioInput
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+    - name: cachedInput
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+    - name: imageOutput
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+    - name: input
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+    - name: output
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Model
   map:
     fields:
+    - name: contextWindow
+      type:
+        scalar: numeric
     - name: maxOutputTokens
       type:
         scalar: numeric
     - name: name
       type:
         scalar: string
+    - name: priceChanges
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.PriceChange
+          elementRelationship: associative
+          keys:
+          - effectiveFrom
     - name: prices
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.Prices
@@ -302,18 +346,63 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: namespace
       type:
         scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.Price
+  scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.PriceChange
+  map:
+    fields:
+    - name: effectiveFrom
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: prices
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Prices
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Prices
   map:
     fields:
+    - name: audioInput
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+    - name: audioOutput
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+    - name: cacheWrite1h
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+    - name: cacheWrite5m
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+    - name: cachedAudioInput
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
     - name: cachedInput
       type:
-        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Amount
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+    - name: imageOutput
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
     - name: input
       type:
-        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Amount
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+    - name: longContext
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.LongContextPrices
+          elementRelationship: associative
+          keys:
+          - aboveInputTokens
     - name: output
       type:
-        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Amount
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+    - name: serviceTiers
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.ServiceTierPrices
+          elementRelationship: associative
+          keys:
+          - name
 - name: com.github.bursar-dev.bursar.api.v1alpha1.RateLimit
   map:
     fields:
@@ -445,6 +534,47 @@ var schemaYAML = typed.YAMLObject(`types:
           - from
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Scope
   scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.ServiceTierPrices
+  map:
+    fields:
+    - name: audioInput
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+    - name: audioOutput
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+    - name: cacheWrite1h
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+    - name: cacheWrite5m
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+    - name: cachedAudioInput
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+    - name: cachedInput
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+    - name: imageOutput
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+    - name: input
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+    - name: longContext
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.LongContextPrices
+          elementRelationship: associative
+          keys:
+          - aboveInputTokens
+    - name: name
+      type:
+        scalar: string
+    - name: output
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
 - name: com.github.bursar-dev.bursar.api.v1alpha1.TargetRef
   map:
     fields:

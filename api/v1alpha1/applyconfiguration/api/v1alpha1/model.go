@@ -11,11 +11,19 @@ type ModelApplyConfiguration struct {
 	Name *string `json:"name,omitempty"`
 	// upstreamName is what the provider calls the model. It defaults to name.
 	UpstreamName *string `json:"upstreamName,omitempty"`
+	// contextWindow is the most input tokens that the model takes. No call is held
+	// more money for its input than for so many. Absent means that only the length
+	// of a call's body bounds its input.
+	ContextWindow *int64 `json:"contextWindow,omitempty"`
 	// maxOutputTokens is the most output a call may ask for, and the bound that is
-	// written into a call that names none.
+	// written into a call that names none. A model without output, which is for
+	// embeddings alone, has none, and no prices.output.
 	MaxOutputTokens *int64 `json:"maxOutputTokens,omitempty"`
-	// prices are what the model's tokens cost.
+	// prices are what the model's tokens cost, until the first of priceChanges.
 	Prices *PricesApplyConfiguration `json:"prices,omitempty"`
+	// priceChanges are what they cost from later moments on. A call costs what was
+	// in force when it was admitted; no call is priced anew.
+	PriceChanges []PriceChangeApplyConfiguration `json:"priceChanges,omitempty"`
 }
 
 // ModelApplyConfiguration constructs a declarative configuration of the Model type for use with
@@ -40,6 +48,14 @@ func (b *ModelApplyConfiguration) WithUpstreamName(value string) *ModelApplyConf
 	return b
 }
 
+// WithContextWindow sets the ContextWindow field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ContextWindow field is set to the value of the last call.
+func (b *ModelApplyConfiguration) WithContextWindow(value int64) *ModelApplyConfiguration {
+	b.ContextWindow = &value
+	return b
+}
+
 // WithMaxOutputTokens sets the MaxOutputTokens field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the MaxOutputTokens field is set to the value of the last call.
@@ -53,5 +69,18 @@ func (b *ModelApplyConfiguration) WithMaxOutputTokens(value int64) *ModelApplyCo
 // If called multiple times, the Prices field is set to the value of the last call.
 func (b *ModelApplyConfiguration) WithPrices(value *PricesApplyConfiguration) *ModelApplyConfiguration {
 	b.Prices = value
+	return b
+}
+
+// WithPriceChanges adds the given value to the PriceChanges field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the PriceChanges field.
+func (b *ModelApplyConfiguration) WithPriceChanges(values ...*PriceChangeApplyConfiguration) *ModelApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithPriceChanges")
+		}
+		b.PriceChanges = append(b.PriceChanges, *values[i])
+	}
 	return b
 }

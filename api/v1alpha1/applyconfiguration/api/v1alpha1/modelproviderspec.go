@@ -7,7 +7,10 @@ package v1alpha1
 //
 // ModelProviderSpec is a provider and its models.
 type ModelProviderSpecApplyConfiguration struct {
-	// protocol is the wire format that the provider speaks.
+	// protocol is the wire format that the provider speaks: OpenAI, which is Chat
+	// Completions, Responses and Embeddings of OpenAI and of every endpoint that is
+	// compatible with it; Anthropic; Gemini; or AzureOpenAI, which is OpenAI as Azure
+	// has it.
 	Protocol *string `json:"protocol,omitempty"`
 	// endpoint is the base URL of the provider's API, up to and including the
 	// version, such as "https://api.openai.com/v1".

@@ -9,15 +9,14 @@ import (
 // PricesApplyConfiguration represents a declarative configuration of the Prices type for use
 // with apply.
 //
-// Prices are US dollars per million tokens.
+// Prices are what a model's tokens cost at one time.
 type PricesApplyConfiguration struct {
-	// input is the price of a million input tokens.
-	Input *apiv1alpha1.Amount `json:"input,omitempty"`
-	// cachedInput is the price of a million input tokens that the provider reads
-	// from its cache. It defaults to input.
-	CachedInput *apiv1alpha1.Amount `json:"cachedInput,omitempty"`
-	// output is the price of a million output tokens, reasoning included.
-	Output *apiv1alpha1.Amount `json:"output,omitempty"`
+	PriceListApplyConfiguration `json:""`
+	// longContext are the prices of calls with long input.
+	LongContext []LongContextPricesApplyConfiguration `json:"longContext,omitempty"`
+	// serviceTiers are the prices of calls in other service tiers than the
+	// provider's default. A tier that is not listed is refused.
+	ServiceTiers []ServiceTierPricesApplyConfiguration `json:"serviceTiers,omitempty"`
 }
 
 // PricesApplyConfiguration constructs a declarative configuration of the Prices type for use with
@@ -29,23 +28,97 @@ func Prices() *PricesApplyConfiguration {
 // WithInput sets the Input field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Input field is set to the value of the last call.
-func (b *PricesApplyConfiguration) WithInput(value apiv1alpha1.Amount) *PricesApplyConfiguration {
-	b.Input = &value
+func (b *PricesApplyConfiguration) WithInput(value apiv1alpha1.Price) *PricesApplyConfiguration {
+	b.PriceListApplyConfiguration.Input = &value
 	return b
 }
 
 // WithCachedInput sets the CachedInput field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the CachedInput field is set to the value of the last call.
-func (b *PricesApplyConfiguration) WithCachedInput(value apiv1alpha1.Amount) *PricesApplyConfiguration {
-	b.CachedInput = &value
+func (b *PricesApplyConfiguration) WithCachedInput(value apiv1alpha1.Price) *PricesApplyConfiguration {
+	b.PriceListApplyConfiguration.CachedInput = &value
+	return b
+}
+
+// WithCacheWrite5m sets the CacheWrite5m field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the CacheWrite5m field is set to the value of the last call.
+func (b *PricesApplyConfiguration) WithCacheWrite5m(value apiv1alpha1.Price) *PricesApplyConfiguration {
+	b.PriceListApplyConfiguration.CacheWrite5m = &value
+	return b
+}
+
+// WithCacheWrite1h sets the CacheWrite1h field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the CacheWrite1h field is set to the value of the last call.
+func (b *PricesApplyConfiguration) WithCacheWrite1h(value apiv1alpha1.Price) *PricesApplyConfiguration {
+	b.PriceListApplyConfiguration.CacheWrite1h = &value
+	return b
+}
+
+// WithAudioInput sets the AudioInput field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the AudioInput field is set to the value of the last call.
+func (b *PricesApplyConfiguration) WithAudioInput(value apiv1alpha1.Price) *PricesApplyConfiguration {
+	b.PriceListApplyConfiguration.AudioInput = &value
+	return b
+}
+
+// WithCachedAudioInput sets the CachedAudioInput field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the CachedAudioInput field is set to the value of the last call.
+func (b *PricesApplyConfiguration) WithCachedAudioInput(value apiv1alpha1.Price) *PricesApplyConfiguration {
+	b.PriceListApplyConfiguration.CachedAudioInput = &value
 	return b
 }
 
 // WithOutput sets the Output field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Output field is set to the value of the last call.
-func (b *PricesApplyConfiguration) WithOutput(value apiv1alpha1.Amount) *PricesApplyConfiguration {
-	b.Output = &value
+func (b *PricesApplyConfiguration) WithOutput(value apiv1alpha1.Price) *PricesApplyConfiguration {
+	b.PriceListApplyConfiguration.Output = &value
+	return b
+}
+
+// WithAudioOutput sets the AudioOutput field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the AudioOutput field is set to the value of the last call.
+func (b *PricesApplyConfiguration) WithAudioOutput(value apiv1alpha1.Price) *PricesApplyConfiguration {
+	b.PriceListApplyConfiguration.AudioOutput = &value
+	return b
+}
+
+// WithImageOutput sets the ImageOutput field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ImageOutput field is set to the value of the last call.
+func (b *PricesApplyConfiguration) WithImageOutput(value apiv1alpha1.Price) *PricesApplyConfiguration {
+	b.PriceListApplyConfiguration.ImageOutput = &value
+	return b
+}
+
+// WithLongContext adds the given value to the LongContext field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the LongContext field.
+func (b *PricesApplyConfiguration) WithLongContext(values ...*LongContextPricesApplyConfiguration) *PricesApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithLongContext")
+		}
+		b.LongContext = append(b.LongContext, *values[i])
+	}
+	return b
+}
+
+// WithServiceTiers adds the given value to the ServiceTiers field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the ServiceTiers field.
+func (b *PricesApplyConfiguration) WithServiceTiers(values ...*ServiceTierPricesApplyConfiguration) *PricesApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithServiceTiers")
+		}
+		b.ServiceTiers = append(b.ServiceTiers, *values[i])
+	}
 	return b
 }
