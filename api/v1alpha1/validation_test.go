@@ -3,6 +3,8 @@ package v1alpha1_test
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -11,9 +13,11 @@ import (
 	. "github.com/onsi/gomega"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/hack/parts/kubernetes"
@@ -535,6 +539,22 @@ var _ = DescribeTable("takes",
 	})),
 	Entry("a key", key(asIs)),
 )
+
+var _ = Describe("takes", func() {
+	It("every provider of the catalogue, and keeps every field of it", func(ctx SpecContext) {
+		files, err := filepath.Glob("../../config/providers/[^k]*.yaml")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(files).To(HaveLen(3))
+		for _, file := range files {
+			raw, err := os.ReadFile(file)
+			Expect(err).NotTo(HaveOccurred())
+			provider := &unstructured.Unstructured{}
+			Expect(yaml.Unmarshal(raw, &provider.Object)).To(Succeed(), file)
+			Expect(provider.GetKind()).To(Equal("ModelProvider"), file)
+			Expect(api.Create(ctx, provider, client.DryRunAll, client.FieldValidation(metav1.FieldValidationStrict))).To(Succeed(), file)
+		}
+	})
+})
 
 var _ = Describe("fills in", func() {
 	It("what a budget leaves out", func(ctx SpecContext) {
