@@ -50,9 +50,10 @@ run: build tools parts ## Run everything until Ctrl-C; DEV_DIR=... puts its file
 ##@ Code
 
 .PHONY: build
-build: ## Build bin/manager and bin/enforcer
+build: ## Build bin/manager, bin/enforcer and bin/kubectl-budget
 	@mkdir -p bin
-	@hack/gobuild.sh 'manager and enforcer' bin/ ./controllers/cmd/manager ./enforcer/cmd/enforcer
+	@hack/gobuild.sh 'manager, enforcer and kubectl-budget' bin/ \
+		./controllers/cmd/manager ./enforcer/cmd/enforcer ./controllers/cmd/kubectl-budget
 
 .PHONY: generate
 generate: $(controller-gen) ## Generate deep copies, apply configurations, CRDs and RBAC from the Go code

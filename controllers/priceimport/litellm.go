@@ -1,0 +1,175 @@
+package priceimport
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+// litePrices are the names of LiteLLM's prices per token, without what may follow
+// them: above so many tokens, and a service tier.
+var litePrices = map[string]func(*v1alpha1.PriceList) *v1alpha1.Price{
+	"input_cost_per_token":                        func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.Input },
+	"cache_read_input_token_cost":                 func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.CachedInput },
+	"cache_creation_input_token_cost":             func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.CacheWrite5m },
+	"cache_creation_input_token_cost_above_1hr":   func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.CacheWrite1h },
+	"input_cost_per_audio_token":                  func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.AudioInput },
+	"cache_read_input_audio_token_cost":           func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.CachedAudioInput },
+	"cache_read_input_token_cost_per_audio_token": func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.CachedAudioInput },
+	"output_cost_per_token":                       func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.Output },
+	"output_cost_per_audio_token":                 func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.AudioOutput },
+	"output_cost_per_image_token":                 func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.ImageOutput },
+}
+
+// liteSuffix is what may follow the name of a price.
+var liteSuffix = regexp.MustCompile(`^(.*?)(?:_above_([0-9]+)k_tokens)?(?:_(flex|priority))?$`)
+
+// liteModes are the kinds of model that there are calls for: whether each has output.
+var liteModes = map[string]bool{"chat": true, "completion": true, "responses": true, "embedding": false}
+
+// liteTariffs are the prices of a row by service tier, "" being the default.
+type liteTariffs map[string]*tariff
+
+func readLiteLLM(top map[string]json.RawMessage, provider string) ([]row, error) {
+	var rows []row
+	for name, raw := range top {
+		var members map[string]json.RawMessage
+		if json.Unmarshal(raw, &members) != nil || text(members["litellm_provider"]) != provider {
+			continue
+		}
+		r := row{name: name}
+		r.model, r.leftOut, r.wrong = readLiteRow(strings.TrimPrefix(name, provider+"/"), members)
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
+
+func readLiteRow(name string, members map[string]json.RawMessage) (v1alpha1.Model, []string, error) {
+	hasOutput, ok := liteModes[text(members["mode"])]
+	if !ok {
+		return v1alpha1.Model{}, nil, fmt.Errorf("there are no calls for its mode %q", text(members["mode"]))
+	}
+	tariffs := liteTariffs{"": {}}
+	for _, key := range slices.Sorted(maps.Keys(members)) {
+		if err := tariffs.read(key, members[key]); err != nil {
+			return v1alpha1.Model{}, nil, fmt.Errorf("%s: %w", key, err)
+		}
+	}
+	base := tariffs[""]
+	if err := sameAs(members, "output_cost_per_reasoning_token", base.base.Output); err != nil {
+		return v1alpha1.Model{}, nil, err
+	}
+	if err := sameAs(members, "input_cost_per_image_token", base.base.Input); err != nil {
+		return v1alpha1.Model{}, nil, err
+	}
+	model, leftOut, err := compiled(name, limits{
+		context: number(members["max_input_tokens"]), output: number(members["max_output_tokens"]), embedding: !hasOutput,
+	}, *base)
+	if err != nil {
+		return v1alpha1.Model{}, nil, err
+	}
+	tiers, more := tariffs.serviceTiers(hasOutput)
+	model.Prices.ServiceTiers = tiers
+	return model, append(leftOut, more...), nil
+}
+
+// read reads a member of a row, if it is a price per token.
+func (t liteTariffs) read(key string, raw json.RawMessage) error {
+	parts := liteSuffix.FindStringSubmatch(key)
+	if parts == nil {
+		return nil
+	}
+	priceOf, ok := litePrices[parts[1]]
+	if !ok || string(raw) == "null" {
+		return nil
+	}
+	if number(raw) == "" {
+		return errors.New("is no number")
+	}
+	p, err := toPrice(number(raw), 1)
+	if err != nil {
+		return err
+	}
+	tier := t[parts[3]]
+	if tier == nil {
+		tier = &tariff{}
+		t[parts[3]] = tier
+	}
+	list := &tier.base
+	if parts[2] != "" {
+		thousands, err := strconv.ParseInt(parts[2], 10, 32)
+		if err != nil {
+			return err
+		}
+		list = tier.longer(thousands * 1000)
+	}
+	*priceOf(list) = p
+	return nil
+}
+
+// longer is the list of input above so many tokens.
+func (t *tariff) longer(above int64) *v1alpha1.PriceList {
+	for i := range t.long {
+		if t.long[i].AboveInputTokens == above {
+			return &t.long[i].PriceList
+		}
+	}
+	t.long = append(t.long, v1alpha1.LongContextPrices{AboveInputTokens: above})
+	return &t.long[len(t.long)-1].PriceList
+}
+
+// serviceTiers are the tiers that have all of their prices; the others are told.
+func (t liteTariffs) serviceTiers(hasOutput bool) (tiers []v1alpha1.ServiceTierPrices, leftOut []string) {
+	for _, name := range slices.Sorted(maps.Keys(t)) {
+		tier := t[name]
+		switch {
+		case name == "":
+			continue
+		case tier.base.Input == "" || hasOutput && tier.base.Output == "":
+			leftOut = append(leftOut, "service tier "+name+": it has no price of input or of output")
+			continue
+		case len(tier.long) < len(t[""].long):
+			leftOut = append(leftOut, "service tier "+name+": it has no prices of long input")
+			continue
+		}
+		for _, kind := range tier.align() {
+			leftOut = append(leftOut, "service tier "+name+", "+kind)
+		}
+		tiers = append(tiers, v1alpha1.ServiceTierPrices{Name: name, PriceList: tier.base, LongContext: tier.long})
+	}
+	return tiers, leftOut
+}
+
+// sameAs refuses a price that is given and is another: there is no kind for it.
+func sameAs(members map[string]json.RawMessage, key string, want v1alpha1.Price) error {
+	if number(members[key]) == "" {
+		return nil
+	}
+	p, err := toPrice(number(members[key]), 1)
+	if err != nil {
+		return fmt.Errorf("%s: %w", key, err)
+	}
+	if p != want {
+		return errors.New(key + " is another price, for which there is no kind of token")
+	}
+	return nil
+}
+
+// text is a string in JSON, or nothing.
+func text(raw json.RawMessage) (s string) {
+	_ = json.Unmarshal(raw, &s) // What is no string is none.
+	return s
+}
+
+// number is a number in JSON as it stands there, or nothing.
+func number(raw json.RawMessage) (n json.Number) {
+	_ = json.Unmarshal(raw, &n) // What is no number is none.
+	return n
+}

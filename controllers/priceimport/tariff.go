@@ -1,0 +1,116 @@
+package priceimport
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+// field is a price in a row, and where it goes.
+type field struct {
+	name   string
+	number json.Number
+	into   *v1alpha1.Price
+}
+
+// readPrices reads prices for so many tokens; those that are absent stay so.
+func readPrices(tokens int64, fields ...field) error {
+	for _, f := range fields {
+		if f.number == "" {
+			continue
+		}
+		p, err := toPrice(f.number, tokens)
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+		*f.into = p
+	}
+	return nil
+}
+
+// tariff are prices by the length of input.
+type tariff struct {
+	base v1alpha1.PriceList
+	long []v1alpha1.LongContextPrices
+}
+
+// limits are what bounds a model.
+type limits struct {
+	context, output json.Number
+	// embedding is whether the model has no output.
+	embedding bool
+}
+
+// compiled is the model of a row, and what of the row is not in it.
+func compiled(name string, limits limits, prices tariff) (v1alpha1.Model, []string, error) {
+	model := v1alpha1.Model{Name: name}
+	var err error
+	if model.ContextWindow, err = toTokens(limits.context); err != nil {
+		return model, nil, err
+	}
+	if limits.embedding {
+		prices.base.Output = ""
+	} else if model.MaxOutputTokens, err = toTokens(limits.output); err != nil {
+		return model, nil, err
+	}
+	switch {
+	case prices.base.Input == "":
+		return model, nil, errors.New("it has no price of input")
+	case !limits.embedding && prices.base.Output == "":
+		return model, nil, errors.New("it has no price of output")
+	case !limits.embedding && model.MaxOutputTokens == 0:
+		return model, nil, errors.New("it has no limit of its output")
+	}
+	leftOut := prices.align()
+	if n := len(prices.long); n > 0 && model.ContextWindow > 0 && prices.long[n-1].AboveInputTokens >= model.ContextWindow {
+		model.ContextWindow = 0
+		leftOut = append(leftOut, "contextWindow: there are prices of input beyond it")
+	}
+	model.Prices = v1alpha1.Prices{PriceList: prices.base, LongContext: prices.long}
+	return model, leftOut, nil
+}
+
+// align takes away the prices that are not there for input of every length, as a
+// call does not know beforehand how long it will be, and says so.
+func (t *tariff) align() (leftOut []string) {
+	slices.SortFunc(t.long, func(a, b v1alpha1.LongContextPrices) int {
+		return cmp.Compare(a.AboveInputTokens, b.AboveInputTokens)
+	})
+	for _, kind := range optional {
+		lists := []*v1alpha1.PriceList{&t.base}
+		for i := range t.long {
+			lists = append(lists, &t.long[i].PriceList)
+		}
+		priced := 0
+		for _, list := range lists {
+			if *kind.of(list) != "" {
+				priced++
+			}
+		}
+		if priced == 0 || priced == len(lists) {
+			continue
+		}
+		for _, list := range lists {
+			*kind.of(list) = ""
+		}
+		leftOut = append(leftOut, kind.name+": it has no price for input of every length")
+	}
+	return leftOut
+}
+
+// optional are the kinds of token that a model need not have.
+var optional = []struct {
+	name string
+	of   func(*v1alpha1.PriceList) *v1alpha1.Price
+}{
+	{"cacheWrite5m", func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.CacheWrite5m }},
+	{"cacheWrite1h", func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.CacheWrite1h }},
+	{"audioInput", func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.AudioInput }},
+	{"cachedAudioInput", func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.CachedAudioInput }},
+	{"audioOutput", func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.AudioOutput }},
+	{"imageOutput", func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.ImageOutput }},
+}
