@@ -150,7 +150,10 @@ func entry(id string) ledger.Entry {
 		Provider:   "openai", ModelAsked: "mini", ModelUsed: "mini-2026", Endpoint: "/v1/chat/completions",
 		Streamed: true, Session: "session-1",
 		AdmittedAt: admitted, SettledAt: admitted.Add(3 * time.Second),
-		Outcome: ledger.Settled, Usage: price.Usage{Input: 11, CachedInput: 12, Output: 13},
+		Outcome: ledger.Settled, Usage: price.Usage{
+			Input: 11, CachedInput: 12, CacheWrite5m: 21, CacheWrite1h: 22, AudioInput: 23, CachedAudioInput: 24,
+			Output: 13, AudioOutput: 25, ImageOutput: 26, Reasoning: 7, ServiceTier: "flex",
+		},
 		Held: 14 * money.Cent, Cost: 15 * money.Cent,
 		Duration: 2999 * time.Millisecond, TimeToFirstToken: &first,
 	}
