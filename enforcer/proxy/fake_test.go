@@ -184,8 +184,11 @@ var dollarADay = limiterv1.Tenant{Level: limiterv1.Level{
 // mini costs 1,000 nano-USD an input token, 100 a cached one, 10,000 an output token.
 var mini = limiterv1.Model{
 	Name: "mini", UpstreamName: "mini-2026", MaxOutputTokens: 100,
-	Prices: price.Book{price.Default: {Base: price.List{price.Input: money.USD, price.CachedInput: money.USD / 10, price.Output: 10 * money.USD}}},
+	Prices: flat(price.List{price.Input: money.USD, price.CachedInput: money.USD / 10, price.Output: 10 * money.USD}),
 }
+
+// flat is a book of one list.
+func flat(list price.List) price.Book { return price.Book{price.Default: {Base: list}} }
 
 // door is a proxy that listens, before an upstream.
 type door struct {

@@ -52,13 +52,15 @@ func newFallbackDoor(t *testing.T, document limiterv1.Tenant) *fallbackDoor {
 	d.configure(t, document)
 	of := d.config.routes[0].Provider
 	d.config.routes = []*config.Route{
-		{Provider: of, Model: limiterv1.Model{Name: "free", UpstreamName: "gpt-4o-mini", MaxOutputTokens: 10}},
-		{Provider: of, Model: limiterv1.Model{Name: "gpt-4o", UpstreamName: "gpt-4o", MaxOutputTokens: 1000, Prices: price.List{
-			Input: 250 * money.Cent, CachedInput: 125 * money.Cent, Output: 10 * money.USD,
-		}}},
-		{Provider: of, Model: limiterv1.Model{Name: "gpt-4o-mini", UpstreamName: "gpt-4o-mini", MaxOutputTokens: 1000, Prices: price.List{
-			Input: 15 * money.Cent, CachedInput: 75 * money.Cent / 10, Output: 60 * money.Cent,
-		}}},
+		{Provider: of, Model: limiterv1.Model{Name: "free", UpstreamName: "gpt-4o-mini", MaxOutputTokens: 10, Prices: flat(price.List{
+			price.Input: 0, price.CachedInput: 0, price.Output: 0,
+		})}},
+		{Provider: of, Model: limiterv1.Model{Name: "gpt-4o", UpstreamName: "gpt-4o", MaxOutputTokens: 1000, Prices: flat(price.List{
+			price.Input: 250 * money.Cent, price.CachedInput: 125 * money.Cent, price.Output: 10 * money.USD,
+		})}},
+		{Provider: of, Model: limiterv1.Model{Name: "gpt-4o-mini", UpstreamName: "gpt-4o-mini", MaxOutputTokens: 1000, Prices: flat(price.List{
+			price.Input: 15 * money.Cent, price.CachedInput: 75 * money.Cent / 10, price.Output: 60 * money.Cent,
+		})}},
 	}
 	d.store.decide = d.decide
 	return d
