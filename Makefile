@@ -95,8 +95,9 @@ calendar: ## Walk through every period of five years in sixteen zones
 	go test -count=1 -v ./api/period
 
 .PHONY: faults
-faults: parts ## Kill enforcers and put them to sleep, and print what became of every call
+faults: build tools parts ## Kill enforcers, put them to sleep, lose Redis; print what became of every call
 	BURSAR_FAULTS=100 go test -count=1 -v -timeout 30m -run '^(TestKilled|TestSlept|TestKilledAtRandom)$$' ./enforcer/cmd/enforcer
+	BURSAR_FAULTS_AWAY=2m go test -count=1 -v -timeout 30m -run '^(TestRedis|TestOpenCallsOutliveRedis)' ./hack/e2e
 
 ##@ Parts
 
