@@ -3,6 +3,7 @@ package recovery_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"testing"
 	"time"
@@ -144,7 +145,7 @@ func (w *world) announce(t *testing.T, session string) {
 func (w *world) counter(t fataler, key, field string) limiterv1.MoneyCounter {
 	t.Helper()
 	raw, err := w.redis.HGet(context.Background(), key, field).Bytes()
-	if err == goredis.Nil {
+	if errors.Is(err, goredis.Nil) {
 		return limiterv1.MoneyCounter{}
 	}
 	must(t, err)

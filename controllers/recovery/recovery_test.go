@@ -356,3 +356,39 @@ func TestOneNodeOfAClusterForgets(t *testing.T) {
 		t.Errorf("counter %+v, %v, want 0.40 spent", counter, err)
 	}
 }
+
+// TestAReplicaTakesOver: it may lack what its master said last, and is not believed.
+func TestAReplicaTakesOver(t *testing.T) {
+	w := newWorld(t)
+	servers, err := redis.StartSentinel(t.Context(), t.TempDir())
+	must(t, err)
+	t.Cleanup(func() { _ = servers.Stop() })
+	client, err := redisclient.Open(servers.URL)
+	must(t, err)
+	t.Cleanup(func() { _ = client.Close() })
+	w.limiter = limiterstore.New(client)
+	w.toLedger(t, acmeCall("in-the-ledger", time.Now(), 40*money.Cent, true))
+	w.start(t, 1)
+	opener := recovery.NewOpener(w.limiter, w.records)
+	epoch := w.opened(t, 0)
+	must(t, opener.Open(t.Context(), acme))
+	field := limiterv1.MoneyField(daily(limiterv1.PerTenant))
+	key := limiterv1.TenantCountersKey("acme", "acme")
+	must(t, client.HDel(t.Context(), key, field).Err()) // so much for what the replica has
+
+	servers.Master.Crash()
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if found, err := w.limiter.Inspect(t.Context()); err == nil && found.Epoch.Number > epoch.Number && found.Whole() {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("no new epoch is open in the replica that took over")
+		}
+	}
+	must(t, opener.Open(t.Context(), acme))
+	raw, err := client.HGet(t.Context(), key, field).Bytes()
+	must(t, err)
+	if counter, err := limiterv1.DecodeMoneyCounter(raw); err != nil || counter.Spent != 40*money.Cent {
+		t.Errorf("counter %+v, %v, want 0.40 spent", counter, err)
+	}
+}

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -58,7 +57,7 @@ reason, and so is each part of a row that is left out. The cluster is not touche
 }
 
 func runImport(cmd *cobra.Command, file string, options priceimport.Options, strict bool) error {
-	var table io.Reader = cmd.InOrStdin()
+	table := cmd.InOrStdin()
 	if file != "-" {
 		opened, err := os.Open(file)
 		if err != nil {
