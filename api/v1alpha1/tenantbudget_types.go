@@ -118,6 +118,31 @@ type TenantBudgetSpec struct {
 	// +kubebuilder:validation:Maximum=10000000
 	// +optional
 	AssumedOutputTokens *int64 `json:"assumedOutputTokens,omitempty"`
+
+	// virtualModels are names that callers of the tenant may ask for in the place of
+	// a model's: the first model of the list whose call fits into what is left of the
+	// limits is called. The tenants below this one have none of them.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	VirtualModels []VirtualModel `json:"virtualModels,omitempty"`
+}
+
+// VirtualModel is a name for the first of several models that the budget allows.
+type VirtualModel struct {
+	// name is what callers ask for, such as "auto". Where a model has that name, too,
+	// this is what is meant.
+	// +required
+	Name ModelName `json:"name"`
+	// models are the models in the order in which they are tried, by the names in
+	// their ModelProviders. One that cannot do what a call asks for is passed over.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:XValidation:rule="self.all(model, self.exists_one(other, other == model))",message="must not name a model twice"
+	// +listType=atomic
+	// +required
+	Models []ModelName `json:"models"`
 }
 
 // ParentRef names the TenantBudget that a tenant is a part of.

@@ -74,6 +74,12 @@ func twoLimits(change func(a, b *v1alpha1.MoneyLimit)) client.Object {
 	})
 }
 
+func virtual(models ...v1alpha1.ModelName) client.Object {
+	return budget(func(s *v1alpha1.TenantBudgetSpec) {
+		s.VirtualModels = []v1alpha1.VirtualModel{{Name: "auto", Models: append([]v1alpha1.ModelName{}, models...)}}
+	})
+}
+
 func ladder(rungs ...v1alpha1.Rung) client.Object {
 	return budget(func(s *v1alpha1.TenantBudgetSpec) { s.Ladder = rungs })
 }
@@ -222,6 +228,9 @@ var _ = DescribeTable("refuses",
 		"spec.tenant", "must be lower-case letters, digits and hyphens"),
 	Entry("no tenant", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Tenant = "" }),
 		"spec.tenant", "should be at least 1 chars long"),
+	Entry("a virtual model of none", virtual(), "spec.virtualModels[0].models", "should have at least 1 items"),
+	Entry("a virtual model that names one twice", virtual("gpt-4o", "gpt-4o"), "spec.virtualModels[0].models", "must not name a model twice"),
+	Entry("a virtual model with blanks", virtual("gpt 4o"), "spec.virtualModels[0].models[0]", "must be a model name"),
 	Entry("no limits", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Limits = []v1alpha1.MoneyLimit{} }),
 		"spec.limits", "should have at least 1 items"),
 	Entry("two limits of a name", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Limits = append(s.Limits, s.Limits[0]) }),
@@ -510,6 +519,7 @@ var _ = DescribeTable("takes",
 	Entry("tokens of a tenant", rate(func(r *v1alpha1.RateLimit) {
 		r.Tiers, r.Per, r.Requests, r.Tokens, r.Burst = nil, v1alpha1.ScopeTenant, nil, ptr.To[int64](100_000_000), ptr.To[int64](1)
 	})),
+	Entry("a virtual model", virtual("gpt-4o", "gpt-4o-mini")),
 	Entry("a provider", provider(asIs)),
 	Entry("a provider on this machine", provider(func(s *v1alpha1.ModelProviderSpec) { s.Endpoint = "http://127.0.0.1:8000/v1" })),
 	Entry("a model that costs nothing", model(func(m *v1alpha1.Model) {

@@ -31,7 +31,21 @@ func Tenant(
 	if tokens := budget.Spec.AssumedOutputTokens; tokens != nil {
 		tenant.AssumedOutputTokens = *tokens
 	}
+	tenant.VirtualModels = virtualModels(budget.Spec.VirtualModels)
 	return under(tenant, ancestors), nil
+}
+
+func virtualModels(virtual []v1alpha1.VirtualModel) map[string][]string {
+	if len(virtual) == 0 {
+		return nil
+	}
+	compiled := map[string][]string{}
+	for _, v := range virtual {
+		for _, model := range v.Models {
+			compiled[string(v.Name)] = append(compiled[string(v.Name)], string(model))
+		}
+	}
+	return compiled
 }
 
 // level compiles a tenant's own part, and names what it was compiled from.

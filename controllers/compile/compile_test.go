@@ -202,6 +202,16 @@ func TestTenantWithEverything(t *testing.T) {
 			change: func(s *v1alpha1.TenantBudgetSpec) { s.AssumedOutputTokens = ptr.To[int64](500) },
 			want:   func(t *limiterv1.Tenant) { t.AssumedOutputTokens = 500 },
 		},
+		"virtual models": {
+			change: func(s *v1alpha1.TenantBudgetSpec) {
+				s.VirtualModels = []v1alpha1.VirtualModel{
+					{Name: "auto", Models: []v1alpha1.ModelName{"gpt-4o", "gpt-4o-mini"}}, {Name: "gpt-4o", Models: []v1alpha1.ModelName{"gpt-4o"}},
+				}
+			},
+			want: func(t *limiterv1.Tenant) {
+				t.VirtualModels = map[string][]string{"auto": {"gpt-4o", "gpt-4o-mini"}, "gpt-4o": {"gpt-4o"}}
+			},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want, errs := compile.Tenant(budget(), nil)
@@ -248,6 +258,7 @@ func TestAncestors(t *testing.T) {
 	company.ObjectMeta, company.Spec.Tenant, company.Spec.TimeZone = meta("company", 7), "company", ""
 	company.Spec.Breaker = &v1alpha1.Breaker{Forced: v1alpha1.BreakerClosed}
 	company.Spec.Enforcement, company.Spec.AssumedOutputTokens = v1alpha1.EnforcementShadow, ptr.To[int64](9)
+	company.Spec.VirtualModels = []v1alpha1.VirtualModel{{Name: "auto", Models: []v1alpha1.ModelName{"gpt-4o"}}}
 	shared := v1alpha1.RateLimit{Name: "all", Per: v1alpha1.ScopeTenant, Requests: ptr.To[int64](9), Window: "1m"}
 	group := budget()
 	group.ObjectMeta, group.Spec.Tenant = meta("group", 2), "group"

@@ -55,8 +55,11 @@ type call struct {
 	// claim is the call's claim to the name that its caller gave it, nil without one.
 	claim *idempotency.Claim // claim
 	// recording is the answer, where it may be given again; else nil.
-	recording *recording    // read, claim
-	route     *config.Route // bound
+	recording *recording // read, claim
+	// models are the model that the call is bound for, unless the ladder has put
+	// another in its place, and those to be tried after it.
+	models []string      // bound
+	route  *config.Route // bound
 	// model is the route's, with the prices in force when the call was bound: it is
 	// settled with them, too.
 	model   limiterv1.Model // bound
@@ -170,7 +173,28 @@ func (p *Proxy) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error)
 
 // bound finds the model, and what the call can cost there at most.
 func (p *Proxy) bound(c *call, _ http.ResponseWriter, _ *http.Request) *refusal {
-	asked := c.request.Model()
+	return p.boundForFirst(c, c.tenant.Document().ModelsFor(c.request.Model()))
+}
+
+// boundForFirst binds the call for the first of the models that can do what is
+// asked for, or refuses it as the first does.
+func (p *Proxy) boundForFirst(c *call, models []string) (why *refusal) {
+	for i := range models {
+		no := p.boundOnLadder(c, models[i])
+		if no == nil {
+			c.models = models[i:]
+			return nil
+		}
+		if why == nil {
+			why = no
+		}
+	}
+	return why
+}
+
+// boundOnLadder binds the call for a model, or for the one that the ladder puts in
+// its place.
+func (p *Proxy) boundOnLadder(c *call, asked string) *refusal {
 	model, downgraded := c.tenant.ModelFor(c.subject.User, asked)
 	c.downgraded = downgraded
 	if model != asked && p.boundFor(c, model) == nil {
@@ -200,12 +224,9 @@ func (p *Proxy) boundFor(c *call, model string) *refusal {
 func (p *Proxy) admit(c *call, w http.ResponseWriter, r *http.Request) *refusal {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), admitTimeout)
 	defer cancel()
-	decision, err := p.ask(ctx, c)
-	if errors.Is(err, admission.ErrRungChanged) {
-		if refusal := p.bound(c, w, r); refusal != nil {
-			return refusal
-		}
-		decision, err = p.ask(ctx, c)
+	decision, err := p.askOnLadder(ctx, c)
+	for err == nil && decision.Hold == nil && decision.Refusal.ByMoney() && p.boundForNext(c) {
+		decision, err = p.askOnLadder(ctx, c)
 	}
 	if err != nil {
 		p.Log.Error("a call could not be decided", "call", c.id, "error", err)
@@ -218,6 +239,22 @@ func (p *Proxy) admit(c *call, w http.ResponseWriter, r *http.Request) *refusal 
 	p.tell(c, w.Header(), decision)
 	p.admitted(c, decision)
 	return nil
+}
+
+// boundForNext binds the call for the next of its models that can do it, if any.
+func (p *Proxy) boundForNext(c *call) bool {
+	next := c.models[1:]
+	return len(next) > 0 && p.boundForFirst(c, next) == nil
+}
+
+// askOnLadder asks the limiter, and asks again for the model that the ladder puts
+// in the place of another when that has changed.
+func (p *Proxy) askOnLadder(ctx context.Context, c *call) (admission.Decision, error) {
+	decision, err := p.ask(ctx, c)
+	if errors.Is(err, admission.ErrRungChanged) && p.boundForFirst(c, c.models) == nil {
+		return p.ask(ctx, c)
+	}
+	return decision, err
 }
 
 // admitted notes that the call has its hold.

@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
 )
 
 // modelList is the list of models in OpenAI's shape.
@@ -18,16 +20,33 @@ type model struct {
 	OwnedBy string `json:"owned_by"`
 }
 
-// serveModels lists the models that may be asked for.
+// serveModels lists the models that may be asked for, the tenant's virtual ones first.
 func (p *Proxy) serveModels(w http.ResponseWriter, r *http.Request) {
-	if _, refusal := p.subject(r); refusal != nil {
+	subject, refusal := p.subject(r)
+	if refusal != nil {
 		p.refuse(w, refusal)
 		return
 	}
 	list := modelList{Object: "list", Data: []model{}}
+	virtual := p.virtualModels(subject.Tenant)
+	for _, name := range slices.Sorted(maps.Keys(virtual)) {
+		list.Data = append(list.Data, model{ID: name, Object: "model", OwnedBy: subject.Tenant})
+	}
 	for _, route := range p.Config.Routes() {
+		if _, hidden := virtual[route.Model.Name]; hidden {
+			continue
+		}
 		list.Data = append(list.Data, model{ID: route.Model.Name, Object: "model", OwnedBy: route.Provider.Name})
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(list) // the client may have gone
+}
+
+// virtualModels are the models of each virtual one of a tenant, by its name.
+func (p *Proxy) virtualModels(name string) map[string][]string {
+	tenant, ok := p.Config.Tenant(name)
+	if !ok {
+		return nil
+	}
+	return tenant.Document().VirtualModels
 }

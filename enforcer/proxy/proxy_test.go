@@ -540,6 +540,15 @@ func TestModels(t *testing.T) {
 	if got.status != 200 || got.body != want || got.header.Get("Content-Type") != "application/json" {
 		t.Errorf("got %d %s, want %s", got.status, got.body, want)
 	}
+	virtual := dollarADay
+	virtual.VirtualModels = map[string][]string{"thrifty": {"mini"}, "auto": {"maxi", "mini"}, "mini": {"maxi", "mini"}}
+	d.config.tenant = newTenant(t, virtual)
+	want = `{"object":"list","data":[{"id":"auto","object":"model","created":0,"owned_by":"acme"},` +
+		`{"id":"mini","object":"model","created":0,"owned_by":"acme"},{"id":"thrifty","object":"model","created":0,"owned_by":"acme"}]}` + "\n"
+	if got := d.do(d.request("GET", "/v1/models", "")); got.body != want {
+		t.Errorf("with virtual models got %s, want %s", got.body, want)
+	}
+	d.config.tenant = newTenant(t, dollarADay)
 	d.config.routes = nil
 	if got := d.do(d.request("GET", "/v1/models", "")); !json.Valid([]byte(got.body)) || !strings.Contains(got.body, `"data":[]`) {
 		t.Errorf("without models: %s", got.body)

@@ -54,6 +54,18 @@ type Tenant struct {
 	// AssumedOutputTokens is the bound written into a call that has none, where it
 	// is less than the model's own; 0 means the model's own.
 	AssumedOutputTokens int64 `json:"assumedOutputTokens,omitempty"`
+	// VirtualModels are the models to be tried, in this order, for each name that
+	// callers may ask for in the place of a model's.
+	VirtualModels map[string][]string `json:"virtualModels,omitempty"`
+}
+
+// ModelsFor are the models to be tried for a call that asks for the name: that of
+// a virtual model, or else of the one model.
+func (t Tenant) ModelsFor(name string) []string {
+	if models := t.VirtualModels[name]; len(models) > 0 {
+		return models
+	}
+	return []string{name}
 }
 
 // MaxDepth is how many ancestors a tenant may have.

@@ -645,6 +645,14 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
       default: UTC
+    - name: virtualModels
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.VirtualModel
+          elementRelationship: associative
+          keys:
+          - name
 - name: com.github.bursar-dev.bursar.api.v1alpha1.TenantBudgetStatus
   map:
     fields:
@@ -681,6 +689,18 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: numeric
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Tier
   scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.VirtualModel
+  map:
+    fields:
+    - name: models
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.ModelName
+          elementRelationship: atomic
+    - name: name
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.ModelName
 - name: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
   map:
     fields:

@@ -44,6 +44,10 @@ type TenantBudgetSpecApplyConfiguration struct {
 	// maxOutputTokens. Less money is held for such calls then, and more of them
 	// fit into a limit at a time. Absent means maxOutputTokens.
 	AssumedOutputTokens *int64 `json:"assumedOutputTokens,omitempty"`
+	// virtualModels are names that callers of the tenant may ask for in the place of
+	// a model's: the first model of the list whose call fits into what is left of the
+	// limits is called. The tenants below this one have none of them.
+	VirtualModels []VirtualModelApplyConfiguration `json:"virtualModels,omitempty"`
 }
 
 // TenantBudgetSpecApplyConfiguration constructs a declarative configuration of the TenantBudgetSpec type for use with
@@ -123,5 +127,18 @@ func (b *TenantBudgetSpecApplyConfiguration) WithEnforcement(value apiv1alpha1.E
 // If called multiple times, the AssumedOutputTokens field is set to the value of the last call.
 func (b *TenantBudgetSpecApplyConfiguration) WithAssumedOutputTokens(value int64) *TenantBudgetSpecApplyConfiguration {
 	b.AssumedOutputTokens = &value
+	return b
+}
+
+// WithVirtualModels adds the given value to the VirtualModels field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the VirtualModels field.
+func (b *TenantBudgetSpecApplyConfiguration) WithVirtualModels(values ...*VirtualModelApplyConfiguration) *TenantBudgetSpecApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithVirtualModels")
+		}
+		b.VirtualModels = append(b.VirtualModels, *values[i])
+	}
 	return b
 }
