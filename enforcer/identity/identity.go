@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,10 +36,10 @@ func NewIdentifier(credentials Credentials, now func() time.Time) *Identifier {
 	return &Identifier{credentials: credentials, now: now}
 }
 
-// Identify is who sent a request with the header. Its error is one of the Err
-// values of this package.
-func (i *Identifier) Identify(header http.Header) (admission.Subject, error) {
-	key, ok := bearer(header)
+// Identify is who sent a request with the header, and with the query, where a key
+// may stand in it. Its error is one of the Err values of this package.
+func (i *Identifier) Identify(header http.Header, query url.Values) (admission.Subject, error) {
+	key, ok := keyOf(header, query)
 	if !ok {
 		return admission.Subject{}, ErrMissing
 	}
@@ -56,13 +58,33 @@ func (i *Identifier) Identify(header http.Header) (admission.Subject, error) {
 	}, nil
 }
 
-// bearer is the token of the one Authorization field (RFC 6750, 2.1).
-func bearer(header http.Header) (token string, ok bool) {
-	fields := header.Values("Authorization")
-	if len(fields) != 1 {
+// keyFields are the fields in which clients of Anthropic, Google and Azure send keys.
+var keyFields = []string{"X-Api-Key", "X-Goog-Api-Key", "Api-Key"}
+
+// keyOf is the one key that a request comes with, in any of the places in which
+// clients of the providers send theirs. Two keys are none, unless they are equal.
+func keyOf(header http.Header, query url.Values) (key string, ok bool) {
+	var keys []string
+	for _, value := range header.Values("Authorization") {
+		keys = append(keys, bearer(value))
+	}
+	for _, name := range keyFields {
+		for _, value := range header.Values(name) {
+			keys = append(keys, strings.TrimSpace(value))
+		}
+	}
+	keys = slices.Compact(append(keys, query["key"]...))
+	if len(keys) != 1 {
 		return "", false
 	}
-	scheme, token, _ := strings.Cut(fields[0], " ")
-	token = strings.TrimSpace(token)
-	return token, strings.EqualFold(scheme, "Bearer") && token != ""
+	return keys[0], keys[0] != ""
+}
+
+// bearer is the token of an Authorization field (RFC 6750, 2.1), empty when there is none.
+func bearer(field string) string {
+	scheme, token, _ := strings.Cut(field, " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
 }

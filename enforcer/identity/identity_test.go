@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +39,8 @@ func TestIdentify(t *testing.T) {
 	second := admission.Subject{Tenant: "acme", User: "gerente-2", Tier: "gerente", Credential: "acme/gerente-2"}
 	for name, tc := range map[string]struct {
 		authorization []string
+		others        http.Header
+		query         url.Values
 		want          admission.Subject
 		wantErr       error
 	}{
@@ -53,6 +56,20 @@ func TestIdentify(t *testing.T) {
 		"another scheme":           {authorization: []string{"Basic key-of-gerente-1"}, wantErr: identity.ErrMissing},
 		"no scheme":                {authorization: []string{"key-of-gerente-1"}, wantErr: identity.ErrMissing},
 		"two headers, which is it": {authorization: []string{"Bearer key-of-gerente-1", "Bearer key-of-gerente-2"}, wantErr: identity.ErrMissing},
+		"Anthropic's field":        {others: http.Header{"X-Api-Key": {"key-of-gerente-1"}}, want: first},
+		"Google's field":           {others: http.Header{"X-Goog-Api-Key": {"key-of-gerente-1"}}, want: first},
+		"Azure's field":            {others: http.Header{"Api-Key": {" key-of-gerente-1"}}, want: first},
+		"Google's query":           {query: url.Values{"key": {"key-of-gerente-1"}}, want: first},
+		"an empty field":           {others: http.Header{"X-Api-Key": {""}}, wantErr: identity.ErrMissing},
+		"unknown in the query":     {query: url.Values{"key": {"key-of-eve"}}, wantErr: identity.ErrUnknown},
+		"two keys in the query":    {query: url.Values{"key": {"key-of-gerente-1", "key-of-gerente-2"}}, wantErr: identity.ErrMissing},
+		"the same key twice":       {authorization: []string{"Bearer key-of-gerente-1"}, others: http.Header{"X-Api-Key": {"key-of-gerente-1"}}, want: first},
+		"two keys, which is it": {
+			authorization: []string{"Bearer key-of-gerente-1"}, others: http.Header{"X-Api-Key": {"key-of-gerente-2"}}, wantErr: identity.ErrMissing,
+		},
+		"a key and an unusable one": {
+			authorization: []string{"Basic eve"}, others: http.Header{"X-Api-Key": {"key-of-gerente-1"}}, wantErr: identity.ErrMissing,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			header := http.Header{
@@ -62,7 +79,10 @@ func TestIdentify(t *testing.T) {
 			for _, value := range tc.authorization {
 				header.Add("Authorization", value)
 			}
-			got, err := identifier.Identify(header)
+			for field, values := range tc.others {
+				header[field] = values
+			}
+			got, err := identifier.Identify(header, tc.query)
 			if got != tc.want || !errors.Is(err, tc.wantErr) {
 				t.Errorf("got %+v, %v; want %+v, %v", got, err, tc.want, tc.wantErr)
 			}

@@ -66,7 +66,9 @@ type Outgoing struct {
 	ID       string
 	Protocol Protocol
 	Provider limiterv1.Provider
-	Body     []byte
+	// Path and Body are the Call's.
+	Path string
+	Body []byte
 	// Header is the client's, of which very little is sent on.
 	Header http.Header
 }
@@ -90,12 +92,12 @@ func (c *Client) Send(ctx context.Context, out Outgoing) (*http.Response, error)
 }
 
 func (c *Client) request(ctx context.Context, out Outgoing) (*http.Request, error) {
-	url := strings.TrimSuffix(out.Provider.Endpoint, "/") + out.Protocol.Path()
+	url := strings.TrimSuffix(out.Provider.Endpoint, "/") + out.Path
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(out.Body))
 	if err != nil {
 		return nil, err
 	}
-	request.Header = outgoingHeader(out.Header)
+	request.Header = outgoingHeader(out.Header, out.Protocol)
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept-Encoding", "identity")
 	request.Header.Set("X-Request-Id", out.ID)

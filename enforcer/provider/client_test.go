@@ -25,6 +25,7 @@ func outgoing(endpoint string) provider.Outgoing {
 		ID:       "call-1",
 		Protocol: provider.ChatCompletions{},
 		Provider: limiterv1.Provider{Name: "fake", Endpoint: endpoint, CredentialFile: "openai"},
+		Path:     "/chat/completions",
 		Body:     []byte(`{"model":"mini"}`),
 		Header:   http.Header{},
 	}

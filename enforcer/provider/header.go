@@ -3,18 +3,19 @@ package provider
 import (
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 )
 
-// outgoing are the only header fields of a client that are sent to a provider.
+// outgoing are the header fields of a client that are sent to every provider.
 // Fields choose who is billed (Authorization, OpenAI-Project), and make requests
 // repeat (Idempotency-Key), so that one is sent only when it is known to be harmless.
 var outgoing = []string{"Accept", "User-Agent", "Traceparent", "Tracestate"}
 
-// outgoingHeader is what of a client's header is sent to a provider.
-func outgoingHeader(client http.Header) http.Header {
+// outgoingHeader is what of a client's header is sent to a provider of the protocol.
+func outgoingHeader(client http.Header, protocol Protocol) http.Header {
 	header := http.Header{"User-Agent": nil} // nil: none, rather than Go's own
-	for _, name := range outgoing {
+	for _, name := range slices.Concat(outgoing, protocol.Fields()) {
 		if values := client[name]; len(values) > 0 {
 			header[name] = values
 		}
@@ -28,18 +29,22 @@ func outgoingHeader(client http.Header) http.Header {
 var kept = []string{
 	"Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization",
 	"Te", "Trailer", "Transfer-Encoding", "Upgrade", "Alt-Svc", "Strict-Transport-Security",
-	"Set-Cookie", "Www-Authenticate", "Openai-Organization", "Openai-Project",
+	"Set-Cookie", "Www-Authenticate", "Openai-Organization", "Openai-Project", "Anthropic-Organization-Id",
 }
 
-// ratePrefix begins the fields of a provider's own rate limits, which are not the caller's.
-const ratePrefix = "X-Ratelimit-"
+// ratePrefixes begin the fields of a provider's own rate limits, which are not the caller's.
+var ratePrefixes = []string{"X-Ratelimit-", "Anthropic-Ratelimit-", "Anthropic-Priority-"}
+
+func ofRates(name string) bool {
+	return slices.ContainsFunc(ratePrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+}
 
 // CopyHeader copies to a client what it is to see of the header of an answer.
 // What the client's header has already stays.
 func CopyHeader(client, answer http.Header) {
 	ours := maps.Clone(client)
 	for name, values := range answer {
-		if !strings.HasPrefix(name, ratePrefix) {
+		if !ofRates(name) {
 			client[name] = values
 		}
 	}

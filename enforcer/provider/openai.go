@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
-	"unicode/utf8"
+	"slices"
 
 	"github.com/tidwall/gjson"
 	"github.com/tidwall/sjson"
@@ -19,20 +19,24 @@ type ChatCompletions struct{}
 // Of is the protocol of the providers that have this API.
 func (ChatCompletions) Of() limiterv1.Protocol { return limiterv1.OpenAI }
 
-// Path is where the API is, below a provider's endpoint.
-func (ChatCompletions) Path() string { return "/chat/completions" }
+// Path is where clients find the API.
+func (ChatCompletions) Path() string { return "/v1/chat/completions" }
+
+// Fields are none.
+func (ChatCompletions) Fields() []string { return nil }
 
 // Authorize writes the provider's key into the header of a call.
 func (ChatCompletions) Authorize(header http.Header, key string) {
 	header.Set("Authorization", "Bearer "+key)
 }
 
-// Read reads the body of a request.
-func (ChatCompletions) Read(body []byte) (Request, error) {
-	r, err := readChat(body)
+// Read reads a request.
+func (ChatCompletions) Read(in Incoming) (Request, error) {
+	r, err := readChat(in.Body, "")
 	if err != nil {
 		return nil, err
 	}
+	r.path = func(string) string { return "/chat/completions" }
 	return r, nil
 }
 
@@ -42,6 +46,14 @@ const maxChoices = 128
 // chatRequest is a Chat Completions request that was read.
 type chatRequest struct {
 	body []byte
+	// path is where a model of the given name is asked.
+	path func(upstreamName string) string
+	// deployment is the model that the path names; empty where the body does.
+	deployment string
+	input      input
+	tier       serviceTier
+	// audible is whether the answer may be sound.
+	audible bool
 	// The members that are rewritten for the provider.
 	model, streamOptions, maxCompletionTokens member
 
@@ -55,24 +67,24 @@ type chatRequest struct {
 	choices        int64
 }
 
-func readChat(body []byte) (*chatRequest, *RequestError) {
-	if !utf8.Valid(body) {
-		return nil, wrong("", "is not UTF-8")
-	}
-	root, err := parseObject(body)
+// readChat reads a body, which names the model unless a deployment does.
+func readChat(body []byte, deployment string) (*chatRequest, *RequestError) {
+	root, err := parseBody(body)
 	if err != nil {
 		return nil, err
 	}
 	r := &chatRequest{
 		body:                body,
+		deployment:          deployment,
 		model:               member{name: "model"},
 		streamOptions:       member{name: "stream_options"},
 		maxCompletionTokens: member{name: "max_completion_tokens"},
 	}
 	maxTokens, n := member{name: "max_tokens"}, member{name: "n"}
 	stream, messages, tools := member{name: "stream"}, member{name: "messages"}, member{name: "tools"}
+	tier, modalities, voice := member{name: "service_tier"}, member{name: "modalities"}, member{name: "audio"}
 	unbounded := unboundedMembers()
-	members := []*member{&r.model, &messages, &stream, &r.streamOptions, &maxTokens, &r.maxCompletionTokens, &n, &tools}
+	members := []*member{&r.model, &messages, &stream, &r.streamOptions, &maxTokens, &r.maxCompletionTokens, &n, &tools, &tier, &modalities, &voice}
 	for i := range unbounded {
 		members = append(members, &unbounded[i].member)
 	}
@@ -83,9 +95,11 @@ func readChat(body []byte) (*chatRequest, *RequestError) {
 		r.readModel(),
 		r.readStream(&stream),
 		r.readBounds(&maxTokens, &n),
+		r.readTier(&tier),
+		r.readModalities(&modalities, &voice),
 		refuseUnbounded(unbounded),
 		readTools(&tools),
-		readMessages(&messages),
+		r.readMessages(&messages),
 	} {
 		if err != nil {
 			return nil, err
@@ -95,10 +109,10 @@ func readChat(body []byte) (*chatRequest, *RequestError) {
 }
 
 func (r *chatRequest) readModel() *RequestError {
-	if r.model.value.Type != gjson.String || r.model.value.Str == "" {
-		return wrong("model", "must be the name of a model")
+	if r.deployment != "" && !r.model.given() {
+		return nil
 	}
-	return nil
+	return r.model.modelName()
 }
 
 func (r *chatRequest) readStream(stream *member) (err *RequestError) {
@@ -141,41 +155,51 @@ func (r *chatRequest) readBounds(maxTokens, n *member) (err *RequestError) {
 	return nil
 }
 
+func (r *chatRequest) readTier(tier *member) (err *RequestError) {
+	r.tier, err = readTier(tier)
+	return err
+}
+
+func (r *chatRequest) readModalities(modalities, voice *member) *RequestError {
+	r.audible = voice.given()
+	if !modalities.given() {
+		return nil
+	}
+	if !modalities.value.IsArray() {
+		return wrong("modalities", "must be an array")
+	}
+	return eachOf(modalities.value, "modalities", func(modality gjson.Result) *RequestError {
+		r.audible = r.audible || modality.Str == "audio"
+		if modality.Str != "text" && modality.Str != "audio" {
+			return unsupported("", `only "text" and "audio" are`)
+		}
+		return nil
+	})
+}
+
 // unboundedMember is a member that can make a call cost what is not bounded here.
 type unboundedMember struct {
 	member
 	reason string
-	// harmless is whether a value costs nothing beyond the bound; nil when only null does.
-	harmless func(gjson.Result) bool
 }
 
 func unboundedMembers() []unboundedMember {
 	const separately = "it is billed separately"
 	return []unboundedMember{
-		{member{name: "modalities"}, "only text is", onlyText},
-		{member{name: "audio"}, "only text is", nil},
-		{member{name: "service_tier"}, "only the default tier is", defaultTier},
-		{member{name: "prediction"}, "rejected predictions are billed beyond max_completion_tokens", nil},
-		{member{name: "web_search_options"}, separately, nil},
+		{member{name: "prediction"}, "rejected predictions are billed beyond max_completion_tokens"},
+		{member{name: "web_search_options"}, separately},
 		// What some compatible providers add.
-		{member{name: "search_parameters"}, separately, nil},
-		{member{name: "plugins"}, separately, nil},
-		{member{name: "models"}, "another model has other prices", nil},
+		{member{name: "search_parameters"}, separately},
+		{member{name: "plugins"}, separately},
+		{member{name: "models"}, "another model has other prices"},
+		{member{name: "providerOptions"}, "another model has other prices"},
+		{member{name: "data_sources"}, separately},
 	}
-}
-
-func onlyText(modalities gjson.Result) bool {
-	kinds := modalities.Array()
-	return modalities.IsArray() && len(kinds) == 1 && kinds[0].Type == gjson.String && kinds[0].Str == "text"
-}
-
-func defaultTier(tier gjson.Result) bool {
-	return tier.Type == gjson.String && (tier.Str == "auto" || tier.Str == "default")
 }
 
 func refuseUnbounded(members []unboundedMember) *RequestError {
 	for _, m := range members {
-		if m.given() && (m.harmless == nil || !m.harmless(m.value)) {
+		if m.given() {
 			return unsupported(m.name, m.reason)
 		}
 	}
@@ -195,16 +219,14 @@ func readTools(tools *member) *RequestError {
 	})
 }
 
-// readMessages refuses content other than text: a short reference to an image, a
-// recording or a file can stand for any number of tokens.
-func readMessages(messages *member) *RequestError {
+func (r *chatRequest) readMessages(messages *member) *RequestError {
 	if !messages.value.IsArray() {
 		return wrong("messages", "must be an array of messages")
 	}
-	return eachOf(messages.value, "messages", readMessage)
+	return eachOf(messages.value, "messages", r.readMessage)
 }
 
-func readMessage(message gjson.Result) *RequestError {
+func (r *chatRequest) readMessage(message gjson.Result) *RequestError {
 	if !message.IsObject() {
 		return wrong("", "must be an object")
 	}
@@ -212,32 +234,61 @@ func readMessage(message gjson.Result) *RequestError {
 	if err := readMembers(message, &content, &audio); err != nil {
 		return err
 	}
+	if audio.given() {
+		r.input.recording()
+	}
 	switch {
-	case audio.given():
-		return unsupported("audio", "only text is")
 	case !content.given() || content.value.Type == gjson.String:
 		return nil
 	case !content.value.IsArray():
 		return wrong("content", "must be a string or an array of parts")
 	}
-	return eachOf(content.value, "content", func(part gjson.Result) *RequestError {
-		return readType(part, "text", "refusal")
-	})
+	return eachOf(content.value, "content", r.readPart)
+}
+
+func (r *chatRequest) readPart(part gjson.Result) *RequestError {
+	kind, err := typeOf(part)
+	if err != nil {
+		return err
+	}
+	switch kind {
+	case "text", "refusal":
+		return nil
+	case "image_url":
+		return r.readImage(part)
+	case "input_audio":
+		r.input.recording()
+		return nil
+	case "file":
+		r.input.only("a file")
+		return nil
+	}
+	return unsupported("type", `only "text", "refusal", "image_url", "input_audio" and "file" are`)
+}
+
+func (r *chatRequest) readImage(part gjson.Result) *RequestError {
+	image, url := member{name: "image_url"}, member{name: "url"}
+	if err := readMembers(part, &image); err != nil {
+		return err
+	}
+	if !image.value.IsObject() {
+		return wrong("image_url", "must be an object")
+	}
+	if err := readMembers(image.value, &url); err != nil {
+		return err.within("image_url")
+	}
+	r.input.image(url.value)
+	return nil
 }
 
 // readType refuses an object whose type is none of those given.
 func readType(object gjson.Result, types ...string) *RequestError {
-	if !object.IsObject() {
-		return wrong("", "must be an object")
-	}
-	kind := member{name: "type"}
-	if err := readMembers(object, &kind); err != nil {
+	kind, err := typeOf(object)
+	if err != nil {
 		return err
 	}
-	for _, t := range types {
-		if kind.value.Type == gjson.String && kind.value.Str == t {
-			return nil
-		}
+	if slices.Contains(types, kind) {
+		return nil
 	}
 	return unsupported("type", fmt.Sprintf("only %q and %q are", types[0], types[1]))
 }
@@ -257,48 +308,68 @@ func eachOf(array gjson.Result, name string, read func(gjson.Result) *RequestErr
 }
 
 // Model is the model that is asked for.
-func (r *chatRequest) Model() string { return r.model.value.Str }
+func (r *chatRequest) Model() string {
+	if r.deployment != "" {
+		return r.deployment
+	}
+	return r.model.value.Str
+}
 
 // Streamed is whether the answer is to come as a stream.
 func (r *chatRequest) Streamed() bool { return r.streamed }
 
 // For makes the call that asks the model for what the request asks.
 func (r *chatRequest) For(model limiterv1.Model, assumedOutput int64) (Call, error) {
-	bound, err := r.bound(model, assumedOutput)
+	output, err := outputBound(r.maxOutput, r.maxOutputParam, model, assumedOutput)
 	if err != nil {
 		return Call{}, err
 	}
-	cost, noCost := dearest(model, bound)
-	if noCost != nil {
-		return Call{}, noCost
+	bound, err := r.bound(model, output*r.choices)
+	if err != nil {
+		return Call{}, err
+	}
+	cost, err := dearest(model, bound, r.tier.possible()...)
+	if err != nil {
+		return Call{}, err
 	}
 	return Call{
-		Body:   r.rewritten(model, bound.Output/r.choices),
+		Path:   r.path(model.UpstreamName),
+		Body:   r.rewritten(model, output),
 		Bound:  bound,
 		Cost:   cost,
-		Whole:  func() Answer { return &chatAnswer{} },
-		Stream: func() Answer { return newChatStream(!r.usageWanted) },
+		Whole:  r.whole,
+		Stream: func() Answer { return newChatStream(!r.usageWanted, r.tier) },
 	}, nil
 }
 
-// bound is the most tokens that the call can use.
-//
-// Every input token stands for at least one byte of the text that the model
-// reads, and every byte of that text is in the body, in which JSON can only make
-// it longer; what the provider's template puts around messages and tools is
-// shorter than the JSON around them. So the input is bounded by the length of the
-// body, for every tokenizer, without running one.
-func (r *chatRequest) bound(model limiterv1.Model, assumedOutput int64) (price.Usage, error) {
-	output := r.maxOutput
+// bound is the most tokens that the call can use. Sound is bounded as if all were
+// sound.
+func (r *chatRequest) bound(model limiterv1.Model, output int64) (bound price.Usage, err *RequestError) {
+	input, err := r.input.bound(r.body, model, imageTokens(model.UpstreamName))
+	if err != nil {
+		return price.Usage{}, err
+	}
+	if bound.Input = input; r.input.audible {
+		bound.Input, bound.AudioInput = 0, input
+	}
+	if bound.Output = output; r.audible {
+		bound.Output, bound.AudioOutput = 0, output
+	}
+	return bound, nil
+}
+
+// outputBound is the most output that a request allows: what its parameter says, or
+// what is assumed where that is 0.
+func outputBound(asked int64, param string, model limiterv1.Model, assumedOutput int64) (int64, *RequestError) {
 	switch {
 	case model.MaxOutputTokens == 0:
-		return price.Usage{}, wrong("model", "%s has no output: it is for embeddings alone", model.Name)
-	case output == 0:
-		output = assumed(model, assumedOutput)
-	case output > model.MaxOutputTokens:
-		return price.Usage{}, wrong(r.maxOutputParam, "is above the %d tokens that %s may give", model.MaxOutputTokens, model.Name)
+		return 0, wrong("model", "%s has no output: it is for embeddings alone", model.Name)
+	case asked == 0:
+		return assumed(model, assumedOutput), nil
+	case asked > model.MaxOutputTokens:
+		return 0, wrong(param, "is above the %d tokens that %s may give", model.MaxOutputTokens, model.Name)
 	}
-	return price.Usage{Input: model.BoundInput(int64(len(r.body))), Output: output * r.choices}, nil
+	return asked, nil
 }
 
 // assumed is the bound of a call that names none.
@@ -313,7 +384,7 @@ func assumed(model limiterv1.Model, assumedOutput int64) int64 {
 // bounds the output, and asks for the usage of a stream.
 func (r *chatRequest) rewritten(model limiterv1.Model, output int64) []byte {
 	changed := rewrite{body: r.body}
-	if model.UpstreamName != r.Model() {
+	if model.UpstreamName != r.model.value.Str && (r.deployment == "" || r.model.given()) {
 		changed.set(&r.model, gjson.AppendJSONString(nil, model.UpstreamName))
 	}
 	if r.maxOutput == 0 {
@@ -335,35 +406,10 @@ func (r *chatRequest) optionsWithUsage() []byte {
 	return options
 }
 
-// maxAnswer is the size of the largest whole answer whose usage is read.
-const maxAnswer = 64 << 20
-
-// chatAnswer is a whole answer.
-type chatAnswer struct {
-	body       []byte
-	cut, large bool
-}
-
-func (a *chatAnswer) Pass(chunk []byte) []byte {
-	if a.large = a.large || len(a.body)+len(chunk) > maxAnswer; !a.large {
-		a.body = append(a.body, chunk...)
-	}
-	return chunk
-}
-
-func (a *chatAnswer) End(cut bool) []byte   { a.cut = cut; return nil }
-func (a *chatAnswer) Unfinished() bool      { return a.cut }
-func (a *chatAnswer) Problem([]byte) []byte { return nil }
-
-func (a *chatAnswer) Usage() (price.Usage, bool) {
-	if a.cut || a.large {
-		return price.Usage{}, false
-	}
-	root, err := parseObject(a.body)
-	if err != nil {
-		return price.Usage{}, false
-	}
-	return chatUsage(root.Get("usage"))
+func (r *chatRequest) whole() Answer {
+	return newWholeAnswer(func(members *memberScanner) (price.Usage, bool) {
+		return chatUsage(members.member("usage"), r.tier.served(members.member("service_tier")))
+	}, "usage", "service_tier")
 }
 
 // chatStream is a streamed answer.
@@ -374,16 +420,18 @@ func (a *chatAnswer) Usage() (price.Usage, bool) {
 type chatStream struct {
 	events eventStream
 	hide   bool
+	tier   serviceTier
 
 	cut, done bool
 	usage     gjson.Result
+	served    price.ServiceTier
 	// last is whether usage came in the extra chunk, after which there is no more
 	// of it; elsewhere it may be a running total.
 	last bool
 }
 
-func newChatStream(hideUsage bool) *chatStream {
-	s := &chatStream{hide: hideUsage}
+func newChatStream(hideUsage bool, tier serviceTier) *chatStream {
+	s := &chatStream{hide: hideUsage, tier: tier}
 	s.events = eventStream{read: s.read, changing: hideUsage}
 	return s
 }
@@ -399,13 +447,15 @@ func (s *chatStream) End(cut bool) []byte {
 // do not close a stream with [DONE], but then with the usage that was asked for.
 func (s *chatStream) Unfinished() bool { return s.cut || !s.done && !s.last }
 
-func (s *chatStream) Problem(body []byte) []byte { return s.events.interject(body) }
+func (s *chatStream) Problem(body []byte) ([]byte, bool) {
+	return s.events.interject("", body), false
+}
 
 func (s *chatStream) Usage() (price.Usage, bool) {
 	if s.Unfinished() && !s.last {
 		return price.Usage{}, false
 	}
-	return chatUsage(s.usage)
+	return chatUsage(s.usage, s.served)
 }
 
 var (
@@ -433,7 +483,8 @@ func (s *chatStream) readUsage(data []byte) []byte {
 		return data
 	}
 	choices := chunk.Get("choices")
-	s.usage, s.last = usage, choices.IsArray() && len(choices.Array()) == 0
+	s.usage, s.served = usage, s.tier.served(chunk.Get("service_tier"))
+	s.last = choices.IsArray() && len(choices.Array()) == 0
 	if s.last && s.hide {
 		return nil
 	}
@@ -457,27 +508,21 @@ func (s *chatStream) withoutNull(data []byte, null gjson.Result) []byte {
 }
 
 // chatUsage reads a usage, and whether it can be believed.
-func chatUsage(usage gjson.Result) (price.Usage, bool) {
-	prompt, ok := wholeNumber(usage.Get("prompt_tokens"))
-	completion, alsoOK := wholeNumber(usage.Get("completion_tokens"))
-	if !ok || !alsoOK {
-		return price.Usage{}, false
-	}
-	var cached int64 // no details, nothing cached
-	if tokens := usage.Get("prompt_tokens_details.cached_tokens"); tokens.Type != gjson.Null {
-		if cached, ok = wholeNumber(tokens); !ok {
-			return price.Usage{}, false
-		}
-	}
+func chatUsage(usage gjson.Result, served price.ServiceTier) (price.Usage, bool) {
+	n := numbers{of: usage}
+	prompt, completion := n.must("prompt_tokens"), n.must("completion_tokens")
+	cached, audio := n.may("prompt_tokens_details.cached_tokens"), n.may("prompt_tokens_details.audio_tokens")
+	spoken := n.may("completion_tokens_details.audio_tokens")
 	// Some compatible providers leave the model's thoughts, which they bill as
 	// output, out of completion_tokens and in total_tokens. A usage of nothing at
 	// all stays nothing.
 	if total, ok := wholeNumber(usage.Get("total_tokens")); ok && prompt+completion > 0 {
 		completion = max(completion, total-prompt)
 	}
-	used := price.Usage{Input: prompt - cached, CachedInput: cached, Output: completion}
-	if used.Validate() != nil {
-		return price.Usage{}, false
+	used := price.Usage{
+		Input: prompt - cached - audio, CachedInput: cached, AudioInput: audio,
+		Output: completion - spoken, AudioOutput: spoken, ServiceTier: served,
 	}
-	return used, true
+	used.Reasoning = min(used.Output, n.mayElse0("completion_tokens_details.reasoning_tokens"))
+	return n.believable(used)
 }

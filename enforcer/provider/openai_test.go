@@ -23,7 +23,7 @@ var mini = limiterv1.Model{
 
 func read(t *testing.T, body string) provider.Request {
 	t.Helper()
-	request, err := provider.ChatCompletions{}.Read([]byte(body))
+	request, err := provider.ChatCompletions{}.Read(provider.Incoming{Body: []byte(body)})
 	if err != nil {
 		t.Fatalf("read %s: %v", body, err)
 	}
@@ -77,67 +77,61 @@ func TestReadChatRefuses(t *testing.T) {
 		unsupported bool
 		says        string
 	}{
-		"nothing":            {"", "", false, "not valid JSON"},
-		"not JSON":           {`{"model":"mini",}`, "", false, "not valid JSON"},
-		"more than one":      {`{"model":"mini","messages":[]}{}`, "", false, "not valid JSON"},
-		"an array":           {`[]`, "", false, "not a JSON object"},
-		"a string":           {`"{}"`, "", false, "not a JSON object"},
-		"not UTF-8":          {"{\"model\":\"mini\",\"messages\":[],\"user\":\"\xff\"}", "", false, "not UTF-8"},
-		"a bottomless pit":   {strings.Repeat("[", 40<<20), "", false, "nests deeper"},
-		"deep in an object":  {with(`"metadata":` + strings.Repeat(`{"a":`, 300) + "1" + strings.Repeat("}", 300)), "", false, "nests deeper"},
-		"no model":           {`{"messages":[]}`, "model", false, "must be"},
-		"null for a model":   {`{"model":null,"messages":[]}`, "model", false, "must be"},
-		"a number for one":   {`{"model":1,"messages":[]}`, "model", false, "must be"},
-		"an empty one":       {`{"model":"","messages":[]}`, "model", false, "must be"},
-		"two models":         {with(`"model":"dear"`), "model", false, "twice"},
-		"an escaped second":  {with(`"\u006dodel":"dear"`), "model", false, "twice"},
-		"Model":              {with(`"Model":"dear"`), "Model", false, `write "model"`},
-		"long s":             {with(`"\u017ftream":true`), "ſtream", false, `write "stream"`},
-		"kelvin sign":        {with(`"max_to\u212aens":1`), "max_to\u212aens", false, `write "max_tokens"`},
-		"two streams":        {with(`"stream":true,"stream":false`), "stream", false, "twice"},
-		"two ns":             {with(`"n":1,"n":2`), "n", false, "twice"},
-		"two bounds":         {with(`"max_tokens":1,"max_tokens":2`), "max_tokens", false, "twice"},
-		"two messages":       {with(`"messages":[]`), "messages", false, "twice"},
-		"two tiers":          {with(`"service_tier":"auto","service_tier":"priority"`), "service_tier", false, "twice"},
-		"stream as text":     {with(`"stream":"true"`), "stream", false, "true or false"},
-		"options as text":    {with(`"stream_options":"yes"`), "stream_options", false, "an object"},
-		"options twice":      {with(`"stream_options":{"include_usage":true,"include_usage":false}`), "stream_options.include_usage", false, "twice"},
-		"options as number":  {with(`"stream_options":{"include_usage":1}`), "stream_options.include_usage", false, "true or false"},
-		"n of zero":          {with(`"n":0`), "n", false, "between 1 and 128"},
-		"n of too many":      {with(`"n":129`), "n", false, "between 1 and 128"},
-		"n with an exponent": {with(`"n":1e0`), "n", false, "whole number"},
-		"n as text":          {with(`"n":"1"`), "n", false, "whole number"},
-		"a negative bound":   {with(`"max_tokens":-1`), "max_tokens", false, "whole number"},
-		"a fraction":         {with(`"max_tokens":1.5`), "max_tokens", false, "whole number"},
-		"beyond 64 bits":     {with(`"max_completion_tokens":18446744073709551617`), "max_completion_tokens", false, "whole number"},
-		"contradiction":      {with(`"max_tokens":5,"max_completion_tokens":6`), "max_completion_tokens", false, "contradicts max_tokens"},
-		"audio out":          {with(`"modalities":["text","audio"]`), "modalities", true, "not supported"},
-		"audio's voice":      {with(`"audio":{"voice":"alloy"}`), "audio", true, "not supported"},
-		"a dearer tier":      {with(`"service_tier":"priority"`), "service_tier", true, "not supported"},
-		"a cheaper tier":     {with(`"service_tier":"flex"`), "service_tier", true, "not supported"},
-		"web search":         {with(`"web_search_options":{}`), "web_search_options", true, "billed separately"},
-		"a prediction":       {with(`"prediction":{"type":"content","content":"x"}`), "prediction", true, "not supported"},
-		"fallback models":    {with(`"models":["dear"]`), "models", true, "not supported"},
-		"a provider's tool":  {with(`"tools":[{"type":"function"},{"type":"web_search"}]`), "tools[1].type", true, "not supported"},
-		"tools as object":    {with(`"tools":{}`), "tools", false, "an array"},
-		"no messages":        {`{"model":"mini"}`, "messages", false, "an array"},
-		"messages as text":   {`{"model":"mini","messages":"hi"}`, "messages", false, "an array"},
-		"message as text":    {message(`"hi"`), "messages[1]", false, "an object"},
-		"content as object":  {message(`{"content":{"type":"text"}}`), "messages[1].content", false, "a string or an array"},
-		"part as text":       {message(`{"content":["hi"]}`), "messages[1].content[0]", false, "an object"},
-		"an image":           {message(`{"content":[{"type":"text","text":"x"},{"type":"image_url","image_url":{"url":"http://a/b"}}]}`), "messages[1].content[1].type", true, "not supported"},
-		"a recording":        {message(`{"content":[{"type":"input_audio"}]}`), "messages[1].content[0].type", true, "not supported"},
-		"a file":             {message(`{"content":[{"type":"file"}]}`), "messages[1].content[0].type", true, "not supported"},
-		"an earlier answer":  {message(`{"audio":{"id":"audio_1"}}`), "messages[1].audio", true, "not supported"},
-		"a part of two":      {message(`{"content":[{"type":"text","type":"image_url"}]}`), "messages[1].content[0].type", false, "twice"},
-		"two contents":       {message(`{"content":"hi","content":[{"type":"image_url"}]}`), "messages[1].content", false, "twice"},
+		"nothing":                {"", "", false, "not valid JSON"},
+		"not JSON":               {`{"model":"mini",}`, "", false, "not valid JSON"},
+		"more than one":          {`{"model":"mini","messages":[]}{}`, "", false, "not valid JSON"},
+		"an array":               {`[]`, "", false, "not a JSON object"},
+		"a string":               {`"{}"`, "", false, "not a JSON object"},
+		"not UTF-8":              {"{\"model\":\"mini\",\"messages\":[],\"user\":\"\xff\"}", "", false, "not UTF-8"},
+		"a bottomless pit":       {strings.Repeat("[", 40<<20), "", false, "nests deeper"},
+		"deep in an object":      {with(`"metadata":` + strings.Repeat(`{"a":`, 300) + "1" + strings.Repeat("}", 300)), "", false, "nests deeper"},
+		"no model":               {`{"messages":[]}`, "model", false, "must be"},
+		"null for a model":       {`{"model":null,"messages":[]}`, "model", false, "must be"},
+		"a number for one":       {`{"model":1,"messages":[]}`, "model", false, "must be"},
+		"an empty one":           {`{"model":"","messages":[]}`, "model", false, "must be"},
+		"two models":             {with(`"model":"dear"`), "model", false, "twice"},
+		"an escaped second":      {with(`"\u006dodel":"dear"`), "model", false, "twice"},
+		"Model":                  {with(`"Model":"dear"`), "Model", false, `write "model"`},
+		"long s":                 {with(`"\u017ftream":true`), "ſtream", false, `write "stream"`},
+		"kelvin sign":            {with(`"max_to\u212aens":1`), "max_to\u212aens", false, `write "max_tokens"`},
+		"two streams":            {with(`"stream":true,"stream":false`), "stream", false, "twice"},
+		"two ns":                 {with(`"n":1,"n":2`), "n", false, "twice"},
+		"two bounds":             {with(`"max_tokens":1,"max_tokens":2`), "max_tokens", false, "twice"},
+		"two messages":           {with(`"messages":[]`), "messages", false, "twice"},
+		"two tiers":              {with(`"service_tier":"auto","service_tier":"priority"`), "service_tier", false, "twice"},
+		"stream as text":         {with(`"stream":"true"`), "stream", false, "true or false"},
+		"options as text":        {with(`"stream_options":"yes"`), "stream_options", false, "an object"},
+		"options twice":          {with(`"stream_options":{"include_usage":true,"include_usage":false}`), "stream_options.include_usage", false, "twice"},
+		"options as number":      {with(`"stream_options":{"include_usage":1}`), "stream_options.include_usage", false, "true or false"},
+		"n of zero":              {with(`"n":0`), "n", false, "between 1 and 128"},
+		"n of too many":          {with(`"n":129`), "n", false, "between 1 and 128"},
+		"n with an exponent":     {with(`"n":1e0`), "n", false, "whole number"},
+		"n as text":              {with(`"n":"1"`), "n", false, "whole number"},
+		"a negative bound":       {with(`"max_tokens":-1`), "max_tokens", false, "whole number"},
+		"a fraction":             {with(`"max_tokens":1.5`), "max_tokens", false, "whole number"},
+		"beyond 64 bits":         {with(`"max_completion_tokens":18446744073709551617`), "max_completion_tokens", false, "whole number"},
+		"contradiction":          {with(`"max_tokens":5,"max_completion_tokens":6`), "max_completion_tokens", false, "contradicts max_tokens"},
+		"web search":             {with(`"web_search_options":{}`), "web_search_options", true, "billed separately"},
+		"a prediction":           {with(`"prediction":{"type":"content","content":"x"}`), "prediction", true, "not supported"},
+		"fallback models":        {with(`"models":["dear"]`), "models", true, "not supported"},
+		"a provider's tool":      {with(`"tools":[{"type":"function"},{"type":"web_search"}]`), "tools[1].type", true, "not supported"},
+		"tools as object":        {with(`"tools":{}`), "tools", false, "an array"},
+		"no messages":            {`{"model":"mini"}`, "messages", false, "an array"},
+		"messages as text":       {`{"model":"mini","messages":"hi"}`, "messages", false, "an array"},
+		"message as text":        {message(`"hi"`), "messages[1]", false, "an object"},
+		"content as object":      {message(`{"content":{"type":"text"}}`), "messages[1].content", false, "a string or an array"},
+		"part as text":           {message(`{"content":["hi"]}`), "messages[1].content[0]", false, "an object"},
+		"an image without a URL": {message(`{"content":[{"type":"image_url","image_url":"http://a/b"}]}`), "messages[1].content[0].image_url", false, "an object"},
+		"an unknown part":        {message(`{"content":[{"type":"text","text":"x"},{"type":"video"}]}`), "messages[1].content[1].type", true, "not supported"},
+		"a part of two":          {message(`{"content":[{"type":"text","type":"image_url"}]}`), "messages[1].content[0].type", false, "twice"},
+		"two contents":           {message(`{"content":"hi","content":[{"type":"image_url"}]}`), "messages[1].content", false, "twice"},
 		"content and Content": {
 			message(`{"content":"hi","Content":[{"type":"image_url"}]}`), "messages[1].Content", false, `write "content"`,
 		},
 		"a part without type": {message(`{"content":[{"image_url":{"url":"x"}}]}`), "messages[1].content[0].type", true, "not supported"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			request, err := provider.ChatCompletions{}.Read([]byte(tc.body))
+			request, err := provider.ChatCompletions{}.Read(provider.Incoming{Body: []byte(tc.body)})
 			var wrong *provider.RequestError
 			if !errors.As(err, &wrong) {
 				t.Fatalf("got %v, %v; want a RequestError", request, err)
@@ -262,6 +256,106 @@ func TestBoundRefuses(t *testing.T) {
 	}
 }
 
+// dearer has prices for sound, for the tier flex, which is half as dear, and for
+// priority, which is twice as dear.
+var dearer = func() limiterv1.Model {
+	list := price.List{
+		price.Input: 10 * money.USD, price.CachedInput: money.USD, price.Output: 100 * money.USD,
+		price.AudioInput: 1000 * money.USD, price.AudioOutput: 10_000 * money.USD,
+	}
+	half, twice := price.List{}, price.List{}
+	for kind, p := range list {
+		half[kind], twice[kind] = p/2, 2*p
+	}
+	m := mini
+	m.ContextWindow = 1000
+	m.Prices = price.Book{price.Default: {Base: list}, "flex": {Base: half}, "priority": {Base: twice}}
+	return m
+}()
+
+// TestBoundOfTiersAndSound: a call is held for at the dearest tier in which it may
+// be served, and where it may hear or be heard, as if all were sound.
+func TestBoundOfTiersAndSound(t *testing.T) {
+	const recording = `[{"content":[{"type":"input_audio"}]}]`
+	for name, tc := range map[string]struct {
+		members string
+		model   limiterv1.Model
+		want    func(length int64) money.Nanos // nil: refused
+	}{
+		"default":        {`"service_tier":"auto","messages":[]`, dearer, func(n int64) money.Nanos { return money.Nanos(n*10_000 + 10*100_000) }},
+		"priority":       {`"service_tier":"priority","messages":[]`, dearer, func(n int64) money.Nanos { return money.Nanos(n*20_000 + 10*200_000) }},
+		"flex":           {`"service_tier":"flex","messages":[]`, dearer, func(n int64) money.Nanos { return money.Nanos(n*10_000 + 10*100_000) }},
+		"of no price":    {`"service_tier":"flex","messages":[]`, mini, nil},
+		"heard":          {`"messages":` + recording, dearer, func(int64) money.Nanos { return 1000*1_000_000 + 10*100_000 }},
+		"heard in vain":  {`"messages":` + recording, mini, nil},
+		"spoken":         {`"modalities":["text","audio"],"audio":{},"messages":[]`, dearer, func(n int64) money.Nanos { return money.Nanos(n*10_000 + 10*10_000_000) }},
+		"spoken in vain": {`"modalities":["text","audio"],"audio":{},"messages":[]`, mini, nil},
+		"text alone":     {`"modalities":["text"],"messages":[]`, mini, func(n int64) money.Nanos { return money.Nanos(n*1000 + 10*1_000_000) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := `{"model":"mini","max_tokens":10,` + tc.members + `}`
+			call, err := read(t, body).For(tc.model, 0)
+			if tc.want == nil {
+				var wrong *provider.RequestError
+				if !errors.As(err, &wrong) {
+					t.Errorf("got %+v, %v; want it refused", call.Bound, err)
+				}
+				return
+			}
+			if want := tc.want(int64(len(body))); err != nil || call.Cost != want {
+				t.Errorf("got %s, %v; want %s", call.Cost, err, want)
+			}
+		})
+	}
+}
+
+// TestBoundOfWhatIsNotText: images by the formula of the model, and whatever has no
+// formula by the context window, if that is known.
+func TestBoundOfWhatIsNotText(t *testing.T) {
+	const data = "data:image/png;base64,iVBORw0KGgo="
+	image := func(url string) string { return `{"type":"image_url","image_url":{"url":"` + url + `"}}` }
+	for name, tc := range map[string]struct {
+		part     string
+		upstream string
+		window   int64
+		want     int64 // beside the length of the body; -1: the window; -2: refused
+	}{
+		"an image by its URL":          {image("https://a.example/b.png"), "gpt-4o", 0, 85 + 8*170},
+		"an image in the body":         {image(data), "gpt-4o", 0, 85 + 8*170 - int64(len(data)+2)},
+		"of a model with a date":       {image(data), "gpt-4o-2024-08-06", 0, 85 + 8*170 - int64(len(data)+2)},
+		"of a model at a gateway":      {image(data), "openai/gpt-4o-mini", 0, 2833 + 8*5667 - int64(len(data)+2)},
+		"of a model that sees patches": {image(data), "gpt-4.1-mini", 0, 2489 - int64(len(data)+2)},
+		"of a model that nobody knows": {image(data), "llava", 0, -2},
+		"the same, with a window":      {image(data), "llava", 5000, -1},
+		"more than the window":         {image(data), "gpt-4o", 500, -1},
+		"a file":                       {`{"type":"file","file":{"file_id":"f"}}`, "gpt-4o", 0, -2},
+		"a file, with a window":        {`{"type":"file","file":{"file_id":"f"}}`, "gpt-4o", 5000, -1},
+		"text beyond the window":       {`{"type":"text","text":"` + strings.Repeat("x", 500) + `"}`, "gpt-4o", 100, -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			model := mini
+			model.UpstreamName, model.ContextWindow = tc.upstream, tc.window
+			body := `{"model":"mini","max_tokens":1,"messages":[{"role":"user","content":[` + tc.part + `]}]}`
+			call, err := read(t, body).For(model, 0)
+			switch {
+			case tc.want == -2:
+				var wrong *provider.RequestError
+				if !errors.As(err, &wrong) || !wrong.Unsupported || !strings.Contains(err.Error(), "context window of mini") {
+					t.Errorf("got %+v, %v; want it refused for want of a window", call.Bound, err)
+				}
+				return
+			case tc.want == -1:
+				tc.want = tc.window
+			default:
+				tc.want += int64(len(body))
+			}
+			if err != nil || call.Bound.Input != tc.want {
+				t.Errorf("got %d tokens, %v; want %d", call.Bound.Input, err, tc.want)
+			}
+		})
+	}
+}
+
 // priced is the model with another price.
 func priced(m limiterv1.Model, kind price.Kind, p price.PerMillion) limiterv1.Model {
 	list := maps.Clone(m.Prices[price.Default].Base)
@@ -293,10 +387,15 @@ func TestUsageOfAWholeAnswer(t *testing.T) {
 		"beyond 64 bits":      {`{"usage":{"prompt_tokens":18446744073709551617,"completion_tokens":1}}`, usage{}, false},
 		"as text":             {`{"usage":{"prompt_tokens":"10","completion_tokens":1}}`, usage{}, false},
 		"more cached than in": {`{"usage":{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":11}}}`, usage{}, false},
-		"negative cache":      {`{"usage":{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":-1}}}`, usage{}, false},
-		"absurd total":        {`{"usage":{"prompt_tokens":10,"completion_tokens":1,"total_tokens":9000000000000000000}}`, usage{}, false},
-		"not JSON":            {`{"usage":{"prompt_tokens":10,"completion_tokens":20}`, usage{}, false},
-		"compressed":          {"\x1f\x8b\x08\x00", usage{}, false},
+		"sound and thoughts": {`{"usage":{"prompt_tokens":10,"completion_tokens":20,"prompt_tokens_details":{"cached_tokens":2,"audio_tokens":3},"completion_tokens_details":{"audio_tokens":4,"reasoning_tokens":5}}}`,
+			usage{Input: 5, CachedInput: 2, AudioInput: 3, Output: 16, AudioOutput: 4, Reasoning: 5}, true},
+		"served in a tier": {`{"service_tier":"flex","usage":{"prompt_tokens":10,"completion_tokens":20}}`, usage{Input: 10, Output: 20, ServiceTier: "flex"}, true},
+		"served as any":    {`{"service_tier":"default","usage":{"prompt_tokens":10,"completion_tokens":20}}`, usage{Input: 10, Output: 20}, true},
+		"usage twice":      {`{"usage":{"prompt_tokens":10,"completion_tokens":20},"usage":{"prompt_tokens":1,"completion_tokens":1}}`, usage{}, false},
+		"negative cache":   {`{"usage":{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":-1}}}`, usage{}, false},
+		"absurd total":     {`{"usage":{"prompt_tokens":10,"completion_tokens":1,"total_tokens":9000000000000000000}}`, usage{}, false},
+		"not JSON":         {`{"usage":{"prompt_tokens":10,"completion_tokens":20}`, usage{}, false},
+		"compressed":       {"\x1f\x8b\x08\x00", usage{}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for size := 1; size <= len(tc.answer); size++ {
@@ -340,7 +439,7 @@ func chunks(b []byte, size int) func(yield func([]byte) bool) {
 }
 
 func ExampleRequestError() {
-	_, err := provider.ChatCompletions{}.Read([]byte(`{"model":"mini","messages":[{"content":[{"type":"image_url"}]}]}`))
+	_, err := provider.ChatCompletions{}.Read(provider.Incoming{Body: []byte(`{"model":"mini","messages":[],"web_search_options":{}}`)})
 	fmt.Println(err)
-	// Output: messages[0].content[0].type is not supported: only "text" and "refusal" are.
+	// Output: web_search_options is not supported: it is billed separately.
 }

@@ -3,6 +3,8 @@ package provider
 import (
 	"errors"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
@@ -14,13 +16,41 @@ import (
 type Protocol interface {
 	// Of is the protocol of the providers that have this API.
 	Of() limiterv1.Protocol
-	// Path is where the API is, below a provider's endpoint.
+	// Path is where clients find the API. In it, {model} stands, at most once, for
+	// the name of a model.
 	Path() string
+	// Fields are the fields of a client's header that a provider is sent beside
+	// those that every provider is.
+	Fields() []string
 	// Authorize writes the provider's key into the header of a call.
 	Authorize(header http.Header, key string)
-	// Read reads the body of a request. Its error is a *RequestError when the
-	// request is wrong, or asks for what cannot be bounded.
-	Read(body []byte) (Request, error)
+	// Read reads a request. Its error is a *RequestError when the request is wrong,
+	// or asks for what cannot be bounded.
+	Read(in Incoming) (Request, error)
+}
+
+// Incoming is a request as a client has sent it.
+type Incoming struct {
+	// Model is the model that the path names; empty where the body does.
+	Model string
+	Query url.Values
+	Body  []byte
+}
+
+// wildcard stands in a Protocol's Path for the name of a model.
+const wildcard = "{model}"
+
+// MatchPath reports whether path is one of those that a Protocol's Path describes,
+// and which model it names, if they name one.
+func MatchPath(pattern, path string) (model string, ok bool) {
+	before, after, named := strings.Cut(pattern, wildcard)
+	if !named {
+		return "", path == pattern
+	}
+	if model, ok = strings.CutPrefix(path, before); ok {
+		model, ok = strings.CutSuffix(model, after)
+	}
+	return model, ok && model != ""
 }
 
 // Request is a request that was read: it is well formed, says the same to every
@@ -59,6 +89,8 @@ type Plain struct {
 
 // Call is a request addressed to a model, with the most that it can use and cost.
 type Call struct {
+	// Path is where the provider is to be asked, below its endpoint, with the query.
+	Path string
 	// Body is what the provider is to be sent.
 	Body []byte
 	// Bound is the most tokens that the call can use.
@@ -83,8 +115,14 @@ type Answer interface {
 	// that can be believed. REQUIRES: End was called.
 	Usage() (price.Usage, bool)
 	// Problem is how the answer tells the client, in its midst, of a problem with
-	// the given JSON body; nil when the answer has no way to.
-	Problem(body []byte) []byte
+	// the given JSON body; nil when the answer has no way to. Where not all clients
+	// take that for an error, the connection is to be cut as well.
+	Problem(body []byte) (frame []byte, cutAsWell bool)
+}
+
+// Protocols are all protocols.
+func Protocols() []Protocol {
+	return []Protocol{ChatCompletions{}}
 }
 
 // dearest is the most that a call can cost that uses no more than the bound, and is

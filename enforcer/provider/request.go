@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
 )
@@ -56,6 +57,14 @@ func unsupported(param, reason string) *RequestError {
 // maxDepth is how deep a request may nest. No honest one comes near; a hostile
 // one must not exhaust the stack of a recursive parser.
 const maxDepth = 256
+
+// parseBody parses the body of a request.
+func parseBody(body []byte) (gjson.Result, *RequestError) {
+	if !utf8.Valid(body) {
+		return gjson.Result{}, wrong("", "is not UTF-8")
+	}
+	return parseObject(body)
+}
 
 // parseObject parses JSON that must be one object. It holds no reference to json.
 func parseObject(json []byte) (gjson.Result, *RequestError) {
@@ -136,6 +145,29 @@ func readMember(key string, value gjson.Result, members []*member) *RequestError
 		return nil
 	}
 	return nil
+}
+
+// modelName reads a member that is the name of a model.
+func (m *member) modelName() *RequestError {
+	if m.value.Type != gjson.String || m.value.Str == "" {
+		return wrong(m.name, "must be the name of a model")
+	}
+	return nil
+}
+
+// typeOf is the type of an object that says what it is.
+func typeOf(object gjson.Result) (string, *RequestError) {
+	if !object.IsObject() {
+		return "", wrong("", "must be an object")
+	}
+	kind := member{name: "type"}
+	if err := readMembers(object, &kind); err != nil {
+		return "", err
+	}
+	if kind.given() && kind.value.Type != gjson.String {
+		return "", wrong("type", "must be a string")
+	}
+	return kind.value.Str, nil
 }
 
 // bool reads a member that is true or false; absent is false.

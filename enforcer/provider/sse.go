@@ -109,11 +109,15 @@ func (s *eventStream) end(cut bool) []byte {
 	return seen
 }
 
-// interject is a frame with the given data, for a client in the midst of a stream.
-func (s *eventStream) interject(data []byte) []byte {
+// interject is a frame with the given event, if any, and data, for a client in the
+// midst of a stream.
+func (s *eventStream) interject(event string, data []byte) []byte {
 	var frame []byte
 	if s.tooLarge || !s.changing && s.open() {
 		frame = append(frame, "\n\n"...) // close the frame that the client has begun to see
+	}
+	if event != "" {
+		frame = append(append(append(frame, "event: "...), event...), '\n')
 	}
 	frame = append(append(frame, "data: "...), data...)
 	return append(frame, "\n\n"...)

@@ -13,7 +13,7 @@ import (
 func newStream(tb testing.TB, usageWanted bool) provider.Answer {
 	tb.Helper()
 	body := fmt.Sprintf(`{"model":"mini","messages":[],"stream":true,"stream_options":{"include_usage":%t}}`, usageWanted)
-	request, err := provider.ChatCompletions{}.Read([]byte(body))
+	request, err := provider.ChatCompletions{}.Read(provider.Incoming{Body: []byte(body)})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -208,7 +208,11 @@ func TestStreamTellsOfAProblem(t *testing.T) {
 			var seen bytes.Buffer
 			seen.Write(stream.Pass([]byte(tc.stream)))
 			seen.Write(stream.End(true))
-			seen.Write(stream.Problem([]byte(body)))
+			problem, cutAsWell := stream.Problem([]byte(body))
+			if cutAsWell {
+				t.Error("the connection is to be cut as well")
+			}
+			seen.Write(problem)
 			if seen.String() != tc.want {
 				t.Errorf("got %.200q, want %.200q", seen.String(), tc.want)
 			}

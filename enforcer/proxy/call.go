@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/google/uuid"
@@ -100,7 +101,7 @@ func (p *Proxy) serveCalls(protocol provider.Protocol) http.HandlerFunc {
 		} {
 			if refusal := step(c, w, r); refusal != nil {
 				p.free(c)
-				p.refuse(w, refusal)
+				p.refuse(w, refusal, protocol.Of())
 				c.recording.refusal(w.Header(), refusal)
 				return
 			}
@@ -117,7 +118,7 @@ func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
 // identify finds out who calls, and who pays.
 func (p *Proxy) identify(c *call, _ http.ResponseWriter, r *http.Request) (no *refusal) {
-	if c.subject, no = p.subject(r); no != nil {
+	if c.subject, no = p.subject(r, c.protocol.Of()); no != nil {
 		return no
 	}
 	var ok bool
@@ -127,9 +128,13 @@ func (p *Proxy) identify(c *call, _ http.ResponseWriter, r *http.Request) (no *r
 	return nil
 }
 
-// subject is who sent a request.
-func (p *Proxy) subject(r *http.Request) (admission.Subject, *refusal) {
-	subject, err := p.identifier.Identify(r.Header)
+// subject is who sent a request of a protocol.
+func (p *Proxy) subject(r *http.Request, protocol limiterv1.Protocol) (admission.Subject, *refusal) {
+	var query url.Values
+	if protocol == limiterv1.Gemini {
+		query = r.URL.Query()
+	}
+	subject, err := p.identifier.Identify(r.Header, query)
 	switch {
 	case err == nil:
 		return subject, nil
@@ -146,7 +151,8 @@ func (p *Proxy) read(c *call, w http.ResponseWriter, r *http.Request) *refusal {
 	if err != nil {
 		return unreadable(err)
 	}
-	if c.request, err = c.protocol.Read(body); err != nil {
+	model, _ := provider.MatchPath(c.protocol.Path(), r.URL.Path)
+	if c.request, err = c.protocol.Read(provider.Incoming{Model: model, Query: r.URL.Query(), Body: body}); err != nil {
 		return badRequest(err)
 	}
 	if _, ok := remembers(c.tenant); ok {
@@ -232,7 +238,7 @@ func (p *Proxy) admit(c *call, w http.ResponseWriter, r *http.Request) *refusal 
 		p.Log.Error("a call could not be decided", "call", c.id, "error", err)
 		return storeLost()
 	}
-	setRates(w.Header(), decision.Rates)
+	setRates(w.Header(), c.protocol.Of(), decision.Rates)
 	if decision.Hold == nil {
 		return p.fallBack(ctx, c, w, decision.Refusal)
 	}
@@ -327,7 +333,7 @@ func (p *Proxy) opening(c *call) ledger.Entry {
 		Provider:   c.route.Provider.Name,
 		ModelAsked: c.request.Model(),
 		ModelUsed:  c.route.Model.UpstreamName,
-		Endpoint:   "/v1" + c.protocol.Path(),
+		Endpoint:   c.protocol.Path(),
 		Streamed:   c.request.Streamed(),
 		Session:    p.Session,
 		Held:       c.bounded.Cost,

@@ -79,7 +79,7 @@ func (p *Proxy) callCheapest(ctx context.Context, c *call, w http.ResponseWriter
 	if decision.Hold == nil {
 		return false
 	}
-	setRates(w.Header(), decision.Rates)
+	setRates(w.Header(), c.protocol.Of(), decision.Rates)
 	w.Header().Set(FallbackHeader, string(limiterv1.CheapestModel))
 	w.Header().Set(ModelHeader, c.route.Model.Name)
 	p.admitted(c, decision)

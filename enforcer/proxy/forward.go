@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/provider"
 )
 
@@ -30,7 +31,8 @@ func (p *Proxy) forward(c *call, w http.ResponseWriter, r *http.Request) *refusa
 	defer release()
 	c.progress.sent = true // unless Send is certain that it was not
 	response, err := p.Client.Send(ctx, provider.Outgoing{
-		ID: c.id, Protocol: c.protocol, Provider: c.route.Provider, Body: c.bounded.Body, Header: r.Header,
+		ID: c.id, Protocol: c.protocol, Provider: c.route.Provider,
+		Path: c.bounded.Path, Body: c.bounded.Body, Header: r.Header,
 	})
 	c.progress.sent = !errors.Is(err, provider.ErrNotSent)
 	if err != nil {
@@ -94,7 +96,7 @@ func (p *Proxy) pass(c *call, client *client) *refusal {
 		return nil
 	}
 	p.Log.Warn("a provider's answer was cut off", "provider", c.route.Provider.Name, "call", c.id, "error", err)
-	return client.tellCut(answer)
+	return client.tellCut(answer, c.protocol.Of())
 }
 
 func isStream(response *http.Response) bool {
@@ -186,17 +188,19 @@ func (c *client) finish() {
 // tellCut tells the client that the answer was cut off: with a refusal if it has
 // seen nothing of it, else in the answer's midst if that has a way to, else by
 // cutting the connection.
-func (c *client) tellCut(answer provider.Answer) *refusal {
+func (c *client) tellCut(answer provider.Answer, protocol limiterv1.Protocol) *refusal {
 	cut := answerCut()
 	if !c.begun {
 		return cut
 	}
-	if problem := answer.Problem(cut.body()); problem != nil {
-		c.write(problem)
-		c.recording.end()
-		return nil
+	cut.protocol = protocol
+	problem, cutAsWell := answer.Problem(cut.body())
+	c.write(problem)
+	if problem == nil || cutAsWell {
+		panic(http.ErrAbortHandler)
 	}
-	panic(http.ErrAbortHandler)
+	c.recording.end()
+	return nil
 }
 
 // do sends something, and takes the client for gone when that fails.

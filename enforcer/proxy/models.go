@@ -5,6 +5,8 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
 // modelList is the list of models in OpenAI's shape.
@@ -22,9 +24,9 @@ type model struct {
 
 // serveModels lists the models that may be asked for, the tenant's virtual ones first.
 func (p *Proxy) serveModels(w http.ResponseWriter, r *http.Request) {
-	subject, refusal := p.subject(r)
+	subject, refusal := p.subject(r, limiterv1.OpenAI)
 	if refusal != nil {
-		p.refuse(w, refusal)
+		p.refuse(w, refusal, limiterv1.OpenAI)
 		return
 	}
 	list := modelList{Object: "list", Data: []model{}}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/answercache"
 	"github.com/bursar-dev/bursar/enforcer/config"
@@ -64,7 +65,7 @@ type Options struct {
 type Proxy struct {
 	Options
 	identifier   *identity.Identifier
-	endpoints    map[string]endpoint
+	endpoints    []endpoint
 	writeTimeout time.Duration
 
 	// calls counts those that were admitted and are not settled, givenUp those that
@@ -77,10 +78,12 @@ type Proxy struct {
 	cut, giveUp          context.CancelFunc
 }
 
-// endpoint is what is served at a path.
+// endpoint is what is served at the paths that a pattern describes.
 type endpoint struct {
-	method string
-	serve  http.HandlerFunc
+	path     string
+	method   string
+	protocol limiterv1.Protocol
+	serve    http.HandlerFunc
 }
 
 // New makes a Proxy.
@@ -92,23 +95,33 @@ func New(options Options) *Proxy {
 	}
 	p.forwarding, p.cut = context.WithCancel(context.Background())
 	p.settling, p.giveUp = context.WithCancel(context.Background())
-	p.endpoints = map[string]endpoint{
-		"/v1/chat/completions": {http.MethodPost, p.serveCalls(provider.ChatCompletions{})},
-		"/v1/models":           {http.MethodGet, p.serveModels},
+	p.endpoints = []endpoint{{"/v1/models", http.MethodGet, limiterv1.OpenAI, p.serveModels}}
+	for _, protocol := range provider.Protocols() {
+		p.endpoints = append(p.endpoints, endpoint{protocol.Path(), http.MethodPost, protocol.Of(), p.serveCalls(protocol)})
 	}
 	return p
 }
 
 // ServeHTTP serves a request.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch endpoint, ok := p.endpoints[r.URL.Path]; {
+	switch endpoint, ok := p.at(r.URL.Path); {
 	case !ok:
-		p.refuse(w, unknownPath(r))
+		p.refuse(w, unknownPath(r), protocolOf(r.URL.Path))
 	case r.Method != endpoint.method:
-		p.refuse(w, wrongMethod(r, endpoint.method))
+		p.refuse(w, wrongMethod(r, endpoint.method), endpoint.protocol)
 	default:
 		endpoint.serve(w, r)
 	}
+}
+
+// at is the endpoint at a path, if there is one.
+func (p *Proxy) at(path string) (endpoint, bool) {
+	for _, e := range p.endpoints {
+		if _, ok := provider.MatchPath(e.path, path); ok {
+			return e, true
+		}
+	}
+	return endpoint{}, false
 }
 
 // Cut ends all answers that are under way, as if their providers had.
@@ -127,7 +140,8 @@ func (p *Proxy) Drain(ctx context.Context) error {
 	return nil
 }
 
-func (p *Proxy) refuse(w http.ResponseWriter, r *refusal) {
+func (p *Proxy) refuse(w http.ResponseWriter, r *refusal, protocol limiterv1.Protocol) {
 	p.Metrics.refused(r)
+	r.protocol = protocol
 	r.write(w)
 }

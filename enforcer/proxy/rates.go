@@ -10,14 +10,23 @@ import (
 )
 
 // setRates writes, for requests and for tokens, how the tightest of the rate
-// limits stands, in the fields that OpenAI uses.
-func setRates(header http.Header, rates []admission.RateReading) {
+// limits stands, in the fields that clients of the protocol read.
+func setRates(header http.Header, protocol limiterv1.Protocol, rates []admission.RateReading) {
 	for unit, name := range map[limiterv1.Unit]string{limiterv1.Requests: "Requests", limiterv1.Tokens: "Tokens"} {
-		if rate, ok := tightest(rates, unit); ok {
-			header.Set("X-Ratelimit-Limit-"+name, strconv.FormatInt(rate.Limit.Burst, 10))
-			header.Set("X-Ratelimit-Remaining-"+name, strconv.FormatInt(rate.Remaining, 10))
-			header.Set("X-Ratelimit-Reset-"+name, roundUp(rate.FullIn, time.Millisecond).String())
+		rate, ok := tightest(rates, unit)
+		if !ok {
+			continue
 		}
+		limit, remaining := strconv.FormatInt(rate.Limit.Burst, 10), strconv.FormatInt(rate.Remaining, 10)
+		if protocol == limiterv1.Anthropic {
+			header.Set("Anthropic-Ratelimit-"+name+"-Limit", limit)
+			header.Set("Anthropic-Ratelimit-"+name+"-Remaining", remaining)
+			header.Set("Anthropic-Ratelimit-"+name+"-Reset", time.Now().Add(roundUp(rate.FullIn, time.Second)).UTC().Format(time.RFC3339))
+			continue
+		}
+		header.Set("X-Ratelimit-Limit-"+name, limit)
+		header.Set("X-Ratelimit-Remaining-"+name, remaining)
+		header.Set("X-Ratelimit-Reset-"+name, roundUp(rate.FullIn, time.Millisecond).String())
 	}
 }
 

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,10 +13,12 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/provider"
 )
 
-// refusal is an answer that is an error of ours. The body has OpenAI's shape, with
-// the members of RFC 9457 beside it.
+// refusal is an answer that is an error of ours, in OpenAI's terms. shape.go says it
+// in those of other protocols.
 type refusal struct {
-	status int
+	// protocol is the one in whose shape the error is told; empty is OpenAI.
+	protocol limiterv1.Protocol
+	status   int
 	// kind and code are OpenAI's error.type and error.code; param is the parameter
 	// of the request that is wrong, if one is.
 	kind, code, param string
@@ -43,42 +44,6 @@ type limit struct {
 	Amount   string     `json:"amount,omitempty"`
 	Spent    string     `json:"spent,omitempty"`
 	Held     string     `json:"held,omitempty"`
-}
-
-type problem struct {
-	Error  openAIError `json:"error"`
-	Type   string      `json:"type"`
-	Title  string      `json:"title"`
-	Status int         `json:"status"`
-	Detail string      `json:"detail"`
-	*limit
-}
-
-type openAIError struct {
-	Message string  `json:"message"`
-	Type    string  `json:"type"`
-	Param   *string `json:"param"`
-	Code    string  `json:"code"`
-}
-
-// body is the body of the refusal, in one line of JSON.
-func (r *refusal) body() []byte {
-	p := problem{
-		Error:  openAIError{Message: r.message, Type: r.kind, Code: r.code},
-		Type:   "urn:bursar:problem:" + strings.ReplaceAll(r.code, "_", "-"),
-		Title:  r.title,
-		Status: r.status,
-		Detail: r.message,
-		limit:  r.limit,
-	}
-	if r.param != "" {
-		p.Error.Param = &r.param
-	}
-	body, err := json.Marshal(p)
-	if err != nil {
-		panic(fmt.Sprintf("proxy: a problem is always JSON: %v", err)) // strings, numbers and times of this era
-	}
-	return body
 }
 
 // write answers a request with the refusal.

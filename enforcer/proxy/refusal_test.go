@@ -83,9 +83,9 @@ func TestRefusals(t *testing.T) {
 				`"type":"urn:bursar:problem:invalid-request","title":"Invalid request","status":400,"detail":"n must be a whole number between 1 and 128."}`,
 		},
 		"an unsupported parameter": {
-			body: `{"model":"mini","messages":[],"audio":{}}`, wantStatus: 400, wantHeader: http.Header{},
-			wantBody: `{"error":{"message":"audio is not supported: only text is.","type":"invalid_request_error","param":"audio","code":"unsupported_parameter"},` +
-				`"type":"urn:bursar:problem:unsupported-parameter","title":"Unsupported parameter","status":400,"detail":"audio is not supported: only text is."}`,
+			body: `{"model":"mini","messages":[],"plugins":[]}`, wantStatus: 400, wantHeader: http.Header{},
+			wantBody: `{"error":{"message":"plugins is not supported: it is billed separately.","type":"invalid_request_error","param":"plugins","code":"unsupported_parameter"},` +
+				`"type":"urn:bursar:problem:unsupported-parameter","title":"Unsupported parameter","status":400,"detail":"plugins is not supported: it is billed separately."}`,
 		},
 		"a bound above the model's": {
 			body: `{"model":"mini","messages":[],"max_tokens":101}`, wantStatus: 400, wantHeader: http.Header{},

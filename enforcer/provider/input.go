@@ -1,0 +1,73 @@
+package provider
+
+import (
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+)
+
+// input is what is known of a request's input, apart from its length.
+//
+// Text is bounded by its length: every token of it stands for at least one byte of
+// what the model reads, and every byte of that is in the body, in which JSON can
+// only make it longer; what a provider's template puts around messages and tools is
+// shorter than the JSON around them, unless extra says otherwise. That holds for
+// every tokenizer whose tokens stand for bytes, without running one.
+//
+// An image costs what the provider's formula gives for the largest image there is,
+// and the bytes that encode it are not text. What has no such formula, such as a
+// recording, a file, or a reference to what was said earlier, is bounded by the
+// model's context window alone.
+type input struct {
+	// images is how many images there are, and encoded how many bytes of the body
+	// they take.
+	images, encoded int64
+	// extra is how many tokens the provider adds beyond what the JSON pays for.
+	extra int64
+	// audible is whether some of it is sound, which has a price of its own.
+	audible bool
+	// unknown names the first thing that has no formula; empty when all have one.
+	unknown string
+}
+
+// image notes an image that is given by a URL, which may hold it.
+func (in *input) image(url gjson.Result) {
+	in.images++
+	if strings.HasPrefix(url.Str, "data:") {
+		in.encoded += int64(len(url.Raw))
+	}
+}
+
+// only notes what only the context window bounds.
+func (in *input) only(what string) {
+	if in.unknown == "" {
+		in.unknown = what
+	}
+}
+
+// recording notes sound, of whose length the request does not speak.
+func (in *input) recording() {
+	in.audible = true
+	in.only("a recording")
+}
+
+// bound is the most tokens that the model can read for the body. An image is
+// perImage at the most, or of unknown size when that is 0.
+func (in *input) bound(body []byte, model limiterv1.Model, perImage int64) (int64, *RequestError) {
+	if in.images > 0 && perImage == 0 {
+		in.only("an image")
+	}
+	tokens, window := int64(len(body))-in.encoded+in.images*perImage+in.extra, model.ContextWindow
+	switch {
+	case in.unknown == "" && (window == 0 || tokens < window):
+		return tokens, nil
+	case window > 0:
+		return window, nil
+	}
+	return 0, &RequestError{
+		Unsupported: true,
+		Reason:      "has " + in.unknown + ", whose tokens only the context window of " + model.Name + " bounds, which is not configured",
+	}
+}
