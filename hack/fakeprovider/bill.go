@@ -20,13 +20,23 @@ type BilledCall struct {
 	// ID is the X-Request-Id that the request came with, or one made here.
 	ID    string `json:"id"`
 	Model string `json:"model"`
+	// API is the path that was called, without the model.
+	API string `json:"api"`
 	// User is the request's "user", if it had one.
 	User   string `json:"user,omitempty"`
 	Stream bool   `json:"stream"`
-	// InputTokens contain CachedInputTokens.
-	InputTokens       int64 `json:"input_tokens"`
-	CachedInputTokens int64 `json:"cached_input_tokens"`
-	OutputTokens      int64 `json:"output_tokens"`
+	// InputTokens contain those that were read from the cache, those that were
+	// written to it, for five minutes and for an hour, and those of sound.
+	InputTokens        int64 `json:"input_tokens"`
+	CachedInputTokens  int64 `json:"cached_input_tokens"`
+	CacheWriteTokens   int64 `json:"cache_write_tokens,omitempty"`
+	CacheWrite1hTokens int64 `json:"cache_write_1h_tokens,omitempty"`
+	AudioInputTokens   int64 `json:"audio_input_tokens,omitempty"`
+	// OutputTokens contain ThoughtTokens.
+	OutputTokens  int64 `json:"output_tokens"`
+	ThoughtTokens int64 `json:"thought_tokens,omitempty"`
+	// Tier is the service tier; empty is the default.
+	Tier string `json:"tier,omitempty"`
 	// CostNanos is the price of the tokens in nano-USD, rounded up.
 	CostNanos int64 `json:"cost_nanos"`
 	// Complete says whether the answer was generated to its end.
@@ -61,6 +71,13 @@ func (e *line) addOutput(tokens int64) {
 	e.call.OutputTokens += tokens
 }
 
+func (e *line) addThoughts(tokens int64) {
+	e.ledger.mu.Lock()
+	defer e.ledger.mu.Unlock()
+	e.call.OutputTokens += tokens
+	e.call.ThoughtTokens += tokens
+}
+
 func (e *line) complete() {
 	e.ledger.mu.Lock()
 	defer e.ledger.mu.Unlock()
@@ -73,7 +90,7 @@ func (l *ledger) bill() Bill {
 	bill := Bill{Calls: make([]BilledCall, len(l.lines))}
 	for i, entry := range l.lines {
 		call := entry.call
-		call.CostNanos = entry.model.cost(call.InputTokens, call.CachedInputTokens, call.OutputTokens)
+		call.CostNanos = entry.model.cost(call)
 		bill.Calls[i] = call
 		bill.TotalNanos += call.CostNanos
 	}

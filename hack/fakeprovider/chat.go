@@ -20,13 +20,20 @@ const maxChoices = 128
 
 // answer is one answer on its way.
 type answer struct {
-	request    chatRequest
+	api        api
+	request    request
 	directives directives
 	model      model
 	id         string
 	tokens     int // of each choice
+	thoughts   int
+	tier       string
 	cutShort   bool
-	line       *line
+	// sequence and text are what a stream has said so far, for those that number
+	// their events and repeat themselves.
+	sequence int
+	text     string
+	line     *line
 }
 
 // The ways in which an answer ends before its end.
@@ -42,9 +49,11 @@ func (p *Provider) generate(ctx context.Context, a *answer, emit func(choice int
 	if err := sleep(ctx, a.directives.first); err != nil {
 		return err
 	}
+	a.line.addThoughts(int64(a.thoughts))
+	padding := a.padding()
 	done := 0
 	for i := range a.tokens + a.directives.overrun {
-		for choice := range a.request.choices() {
+		for choice := range a.request.choices {
 			if i >= a.tokens && choice > 0 {
 				break
 			}
@@ -53,7 +62,7 @@ func (p *Provider) generate(ctx context.Context, a *answer, emit func(choice int
 			}
 			a.line.addOutput(1)
 			done++
-			if err := emit(choice, fmt.Sprintf("token%d ", i)); err != nil {
+			if err := emit(choice, fmt.Sprintf("token%d ", i)+padding); err != nil {
 				return err
 			}
 		}
@@ -81,7 +90,7 @@ func (p *Provider) interrupt(ctx context.Context, a *answer, done int) error {
 	switch {
 	case is(d.cut, done):
 		return errCut
-	case a.request.Stream && is(d.fail, done):
+	case a.request.stream && is(d.fail, done):
 		return errFail
 	}
 	return ctx.Err()
@@ -101,43 +110,12 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func (a *answer) finishReason() string {
-	if a.cutShort {
-		return "length"
+// padding is what each token says beside itself, so that the answer has its size.
+func (a *answer) padding() string {
+	if a.directives.size == 0 || a.tokens == 0 {
+		return ""
 	}
-	return "stop"
-}
-
-// usage is what the answer says that it used, nil when it says nothing. It need
-// not be the truth; the bill is.
-func (a *answer) usage() json.RawMessage {
-	total := a.line.snapshot()
-	input, output := any(total.InputTokens), any(total.OutputTokens)
-	switch a.directives.usage {
-	case usageTrue:
-	case usageNone:
-		return nil
-	case usageZero:
-		input, output = 0, 0
-	case usageNegative:
-		output = -total.OutputTokens
-	case usageHuge:
-		output = json.Number("1000000000000000")
-	case usageFractional:
-		output = json.Number("1.5")
-	}
-	return marshal(map[string]any{
-		"prompt_tokens":     input,
-		"completion_tokens": output,
-		"total_tokens":      total.InputTokens + total.OutputTokens,
-		"prompt_tokens_details": map[string]any{
-			"cached_tokens": total.CachedInputTokens, "audio_tokens": 0,
-		},
-		"completion_tokens_details": map[string]any{
-			"reasoning_tokens": 0, "audio_tokens": 0,
-			"accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0,
-		},
-	})
+	return strings.Repeat("x", a.directives.size/(a.tokens*a.request.choices)+1)
 }
 
 func marshal(v any) json.RawMessage {
@@ -150,7 +128,7 @@ func marshal(v any) json.RawMessage {
 
 // whole answers at once.
 func (p *Provider) whole(w http.ResponseWriter, r *http.Request, a *answer) {
-	texts := make([]strings.Builder, a.request.choices())
+	texts := make([]strings.Builder, a.request.choices)
 	err := p.generate(r.Context(), a, func(choice int, text string) error {
 		texts[choice].WriteString(text)
 		return nil
@@ -158,23 +136,11 @@ func (p *Provider) whole(w http.ResponseWriter, r *http.Request, a *answer) {
 	if err != nil && !errors.Is(err, errCut) {
 		return // The caller has gone.
 	}
-	choices := make([]any, len(texts))
+	said := make([]string, len(texts))
 	for i := range texts {
-		choices[i] = map[string]any{
-			"index":         i,
-			"message":       map[string]any{"role": "assistant", "content": texts[i].String(), "refusal": nil},
-			"logprobs":      nil,
-			"finish_reason": a.finishReason(),
-		}
+		said[i] = texts[i].String()
 	}
-	completion := map[string]any{
-		"id": "chatcmpl-" + a.id, "object": "chat.completion", "created": created,
-		"model": a.request.Model, "choices": choices, "system_fingerprint": "fp_fake",
-	}
-	if usage := a.usage(); usage != nil {
-		completion["usage"] = usage
-	}
-	body := marshal(completion)
+	body := marshal(a.api.whole(a, said))
 	if err != nil {
 		cut(w, body)
 	}

@@ -21,7 +21,15 @@ in the header ` + DirectivesHeader + `:
   output=N     generate N tokens a choice (default: the request's bound, at most 16),
                and never more than the request's bound
   overrun=N    then generate N more, beyond the bound
+  input=N      count N input tokens (default: a word each, and four a message), and
+               never more than the text has bytes
   cached=N     N of the input tokens come from the cache
+  write=N      N of the input tokens are written to the cache, for five minutes
+  write1h=N    N of them for an hour
+  audio=N      N of the input tokens are sound
+  thoughts=N   of the output, or beside it, N tokens are thoughts, within the bound
+  tier=NAME    serve the call in another service tier than the request asks for
+  size=N       say N bytes more than the tokens do
   first=D      wait for D, such as 200ms, before the first token
   delay=D      wait for D before each further token
   hold         hold the answer until somebody says POST /release
@@ -32,24 +40,33 @@ in the header ` + DirectivesHeader + `:
   usage=KIND   report no usage (none), or a wrong one: zero, negative, huge, fractional
   crlf         end the lines of a stream with CR LF
   comments     put comments between the frames of a stream
+  duplicate    send every frame of a stream twice
   split=N      send a stream in pieces of N bytes, wherever that cuts it
 `
 
 // directives steer one answer.
 type directives struct {
-	output   *int
-	overrun  int
-	cached   int
-	first    time.Duration
-	delay    time.Duration
-	hold     *int
-	cut      *int
-	fail     *int
-	status   int
-	usage    usageKind
-	crlf     bool
-	comments bool
-	split    int
+	output    *int
+	overrun   int
+	input     *int
+	cached    int
+	write     int
+	write1h   int
+	audio     int
+	thoughts  int
+	tier      string
+	size      int
+	duplicate bool
+	first     time.Duration
+	delay     time.Duration
+	hold      *int
+	cut       *int
+	fail      *int
+	status    int
+	usage     usageKind
+	crlf      bool
+	comments  bool
+	split     int
 }
 
 type usageKind string
@@ -88,6 +105,22 @@ func (d *directives) set(word string) (err error) {
 		err = assign(&d.overrun, value)
 	case "cached":
 		err = assign(&d.cached, value)
+	case "input":
+		d.input, err = count(value)
+	case "write":
+		err = assign(&d.write, value)
+	case "write1h":
+		err = assign(&d.write1h, value)
+	case "audio":
+		err = assign(&d.audio, value)
+	case "thoughts":
+		err = assign(&d.thoughts, value)
+	case "tier":
+		d.tier = value
+	case "size":
+		err = assign(&d.size, value)
+	case "duplicate":
+		d.duplicate = true
 	case "first":
 		d.first, err = time.ParseDuration(value)
 	case "delay":

@@ -1,5 +1,5 @@
-// Package fakeprovider is a model provider that costs nothing: it speaks the
-// OpenAI API, generates a deterministic text, misbehaves when asked to, and
+// Package fakeprovider is a model provider that costs nothing: it speaks the APIs
+// of OpenAI, Azure, Anthropic and Gemini, generates a deterministic text, misbehaves when asked to, and
 // keeps its own bill.
 //
 // The bill is the other side's word on what calls cost. It must never be

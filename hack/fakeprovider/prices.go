@@ -17,6 +17,14 @@ type model struct {
 	Input       rat `json:"input"`
 	CachedInput rat `json:"cachedInput"`
 	Output      rat `json:"output"`
+	// What is absent is priced as Input.
+	CacheWrite   *rat `json:"cacheWrite"`
+	CacheWrite1h *rat `json:"cacheWrite1h"`
+	AudioInput   *rat `json:"audioInput"`
+	// Tiers are the service tiers beside the default, and how many times dearer each is.
+	Tiers map[string]rat `json:"tiers"`
+	// ImageTokens is what every image counts.
+	ImageTokens int64 `json:"imageTokens"`
 	// MaxOutput is the most tokens of an answer to a request without a bound;
 	// zero means defaultOutput.
 	MaxOutput int `json:"maxOutput"`
@@ -49,14 +57,24 @@ func loadModels() (models map[string]model) {
 
 func names(models map[string]model) []string { return slices.Sorted(maps.Keys(models)) }
 
-// cost is what the tokens cost in nano-USD, rounded up.
-func (m model) cost(input, cachedInput, output int64) int64 {
+// cost is what the tokens of a call cost in nano-USD, rounded up.
+func (m model) cost(call BilledCall) int64 {
 	total := new(big.Rat)
-	for _, part := range []struct {
-		tokens int64
-		price  rat
-	}{{input - cachedInput, m.Input}, {cachedInput, m.CachedInput}, {output, m.Output}} {
-		total.Add(total, new(big.Rat).Mul(new(big.Rat).SetInt64(part.tokens), part.price.Rat))
+	add := func(tokens int64, price *rat) {
+		if price == nil {
+			price = &m.Input
+		}
+		total.Add(total, new(big.Rat).Mul(new(big.Rat).SetInt64(tokens), price.Rat))
+	}
+	plain := call.InputTokens - call.CachedInputTokens - call.CacheWriteTokens - call.CacheWrite1hTokens - call.AudioInputTokens
+	add(plain, &m.Input)
+	add(call.CachedInputTokens, &m.CachedInput)
+	add(call.CacheWriteTokens, m.CacheWrite)
+	add(call.CacheWrite1hTokens, m.CacheWrite1h)
+	add(call.AudioInputTokens, m.AudioInput)
+	add(call.OutputTokens, &m.Output)
+	if call.Tier != "" {
+		total.Mul(total, m.Tiers[call.Tier].Rat)
 	}
 	const nanosPerMicro = 1000 // 10^9 nano-USD a dollar, over 10^6 tokens
 	total.Mul(total, new(big.Rat).SetInt64(nanosPerMicro))

@@ -2,7 +2,6 @@ package fakeprovider
 
 import (
 	"crypto/subtle"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,8 +21,8 @@ type Options struct {
 	Key string
 }
 
-// Provider is the fake, an http.Handler. Under /v1 it is the OpenAI API; beside
-// it are /bill, /held and /release, which need no key.
+// Provider is the fake, an http.Handler. Under /v1 it is the OpenAI API and
+// Anthropic's, under /v1beta Gemini's, under /openai Azure's; beside them are /bill, /held and /release, which need no key.
 type Provider struct {
 	key    string
 	models map[string]model
@@ -36,8 +35,18 @@ type Provider struct {
 // New makes a provider with an empty bill.
 func New(opts Options) *Provider {
 	p := &Provider{key: opts.Key, models: loadModels(), mux: http.NewServeMux()}
-	p.mux.Handle("POST /v1/chat/completions", p.authenticated(p.chat))
-	p.mux.Handle("GET /v1/models", p.authenticated(p.listModels))
+	for path, api := range map[string]api{
+		"/v1/chat/completions":   chatAPI{},
+		"/v1/responses":          responsesAPI{},
+		"/v1/embeddings":         embeddingsAPI{},
+		"/v1/messages":           messagesAPI{},
+		"/v1beta/models/{model}": geminiAPI{},
+		"/openai/deployments/{model}/chat/completions": chatAPI{},
+		"/openai/deployments/{model}/embeddings":       embeddingsAPI{},
+	} {
+		p.mux.Handle("POST "+path, p.authenticated(api, func(w http.ResponseWriter, r *http.Request) { p.call(w, r, path, api) }))
+	}
+	p.mux.Handle("GET /v1/models", p.authenticated(chatAPI{}, p.listModels))
 	p.mux.HandleFunc("GET /bill", func(w http.ResponseWriter, r *http.Request) { writeJSON(w, r, marshal(p.Bill())) })
 	p.mux.HandleFunc("DELETE /bill", func(w http.ResponseWriter, _ *http.Request) {
 		p.ResetBill()
@@ -68,11 +77,18 @@ func (p *Provider) Held() int { return p.gate.count() }
 // Release lets the calls go on that are held now, and says how many they were.
 func (p *Provider) Release() int { return p.gate.release() }
 
-func (p *Provider) authenticated(next http.HandlerFunc) http.Handler {
+// authenticated wants the key as clients of any of the APIs send it.
+func (p *Provider) authenticated(api api, next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		got := []byte(r.Header.Get("Authorization"))
-		if p.key != "" && subtle.ConstantTimeCompare(got, []byte("Bearer "+p.key)) != 1 {
-			writeError(w, http.StatusUnauthorized, "invalid_request_error", "invalid_api_key", "Incorrect API key provided.")
+		got, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if !ok {
+			got = ""
+		}
+		for _, name := range []string{"X-Api-Key", "X-Goog-Api-Key", "Api-Key"} {
+			got += r.Header.Get(name)
+		}
+		if p.key != "" && subtle.ConstantTimeCompare([]byte(got), []byte(p.key)) != 1 {
+			writeError(w, api, &refusal{http.StatusUnauthorized, "invalid_request_error", "invalid_api_key", "Incorrect API key provided."})
 			return
 		}
 		next(w, r)
@@ -87,21 +103,17 @@ func (p *Provider) listModels(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, r, marshal(map[string]any{"object": "list", "data": data}))
 }
 
-func (p *Provider) chat(w http.ResponseWriter, r *http.Request) {
+// call answers a call of an API.
+func (p *Provider) call(w http.ResponseWriter, r *http.Request, path string, api api) {
 	id := r.Header.Get("X-Request-Id")
 	if id == "" {
 		id = fmt.Sprintf("fake-%d", p.calls.Add(1))
 	}
 	w.Header().Set("X-Request-Id", id)
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		writeError(w, http.StatusBadRequest, "invalid_request_error", "", err.Error())
-		return
-	}
-	a, err := p.prepare(id, r.Header, body)
+	a, err := p.prepare(w, r, id, api)
 	var refused *refusal
 	if errors.As(err, &refused) {
-		writeError(w, refused.status, refused.kind, refused.code, refused.message)
+		writeError(w, api, refused)
 		return
 	}
 	if is(a.directives.hold, 0) {
@@ -109,16 +121,32 @@ func (p *Provider) chat(w http.ResponseWriter, r *http.Request) {
 			return // The caller has gone, and nothing was generated.
 		}
 	}
-	a.line = p.ledger.begin(a.model, BilledCall{
-		ID: id, Model: a.request.Model, User: a.request.User, Stream: a.request.Stream,
-		InputTokens:       a.request.inputTokens(),
-		CachedInputTokens: min(int64(a.directives.cached), a.request.inputTokens()),
-	})
-	if a.request.Stream {
+	a.line = p.ledger.begin(a.model, a.opening(path))
+	if a.request.stream {
 		p.stream(w, r, a)
 		return
 	}
 	p.whole(w, r, a)
+}
+
+// opening is the call's line on the bill before there is any output.
+func (a *answer) opening(path string) BilledCall {
+	call := BilledCall{
+		ID: a.id, API: path, Model: a.request.model, User: a.request.user, Stream: a.request.stream,
+		InputTokens: a.request.inputTokens(a.model, a.directives), Tier: a.tier,
+	}
+	left := call.InputTokens
+	for _, part := range []struct {
+		asked int
+		to    *int64
+	}{
+		{a.directives.cached, &call.CachedInputTokens}, {a.directives.write, &call.CacheWriteTokens},
+		{a.directives.write1h, &call.CacheWrite1hTokens}, {a.directives.audio, &call.AudioInputTokens},
+	} {
+		*part.to = min(int64(part.asked), left)
+		left -= *part.to
+	}
+	return call
 }
 
 // refusal is an answer that is an error.
@@ -130,31 +158,55 @@ type refusal struct {
 func (r *refusal) Error() string { return r.message }
 
 // prepare reads a request and decides on the answer to it. Its error is a *refusal.
-func (p *Provider) prepare(id string, header http.Header, body []byte) (*answer, error) {
-	request, err := parseChatRequest(body)
-	if err != nil {
-		return nil, &refusal{http.StatusBadRequest, "invalid_request_error", "", err.Error()}
+func (p *Provider) prepare(w http.ResponseWriter, r *http.Request, id string, api api) (*answer, error) {
+	wrong := func(err error) *refusal {
+		return &refusal{http.StatusBadRequest, "invalid_request_error", "", err.Error()}
 	}
-	m, known := p.models[request.Model]
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		return nil, wrong(err)
+	}
+	request, err := api.read(r.PathValue("model"), r, body)
+	if err != nil {
+		return nil, wrong(err)
+	}
+	m, known := p.models[request.model]
 	if !known {
 		return nil, &refusal{
 			http.StatusNotFound, "invalid_request_error", "model_not_found",
-			fmt.Sprintf("The model %q does not exist; there are %s.", request.Model, strings.Join(names(p.models), ", ")),
+			fmt.Sprintf("The model %q does not exist; there are %s.", request.model, strings.Join(names(p.models), ", ")),
 		}
 	}
-	if request.choices() > maxChoices {
-		return nil, &refusal{http.StatusBadRequest, "invalid_request_error", "", fmt.Sprintf("n must be at most %d", maxChoices)}
+	if request.choices < 1 || request.choices > maxChoices {
+		return nil, wrong(fmt.Errorf("n must be between 1 and %d", maxChoices))
 	}
-	d, err := parseDirectives(header, request.lastPrompt())
+	d, err := parseDirectives(r.Header, request.prompt)
 	if err != nil {
-		return nil, &refusal{http.StatusBadRequest, "invalid_request_error", "", err.Error()}
+		return nil, wrong(err)
 	}
 	if d.status != 0 {
 		return nil, &refusal{d.status, kindOf(d.status), "", fmt.Sprintf("status %d, as asked", d.status)}
 	}
-	a := &answer{request: request, directives: d, model: m, id: id}
+	a := &answer{api: api, request: request, directives: d, model: m, id: id}
 	a.tokens, a.cutShort = request.outputTokens(m, d)
-	return a, nil
+	if a.thoughts = d.thoughts; request.bound != nil {
+		a.thoughts = min(d.thoughts, *request.bound-a.tokens)
+	}
+	return a, a.serveIn(request.tier)
+}
+
+// serveIn decides on the service tier. Its error is a *refusal.
+func (a *answer) serveIn(asked string) error {
+	if a.directives.tier != "" {
+		asked = a.directives.tier
+	}
+	switch _, known := a.model.Tiers[asked]; {
+	case known:
+		a.tier = asked
+	case asked != "" && asked != "auto" && asked != "default":
+		return &refusal{http.StatusBadRequest, "invalid_request_error", "", fmt.Sprintf("there is no service tier %q", asked)}
+	}
+	return nil
 }
 
 func kindOf(status int) string {
@@ -167,21 +219,13 @@ func kindOf(status int) string {
 	return "invalid_request_error"
 }
 
-func errorBody(kind, code, message string) map[string]any {
-	body := map[string]any{"message": message, "type": kind, "param": nil, "code": nil}
-	if code != "" {
-		body["code"] = code
-	}
-	return body
-}
-
-func writeError(w http.ResponseWriter, status int, kind, code, message string) {
+func writeError(w http.ResponseWriter, api api, r *refusal) {
 	w.Header().Set("Content-Type", "application/json")
-	if status == http.StatusTooManyRequests {
+	if r.status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "1")
 	}
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{"error": errorBody(kind, code, message)}) // The caller may have gone.
+	w.WriteHeader(r.status)
+	_, _ = w.Write(append(marshal(api.refusal(r)), '\n')) // The caller may have gone.
 }
 
 // Server is a provider that listens on loopback.

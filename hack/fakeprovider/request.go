@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 )
 
@@ -24,9 +25,7 @@ type chatRequest struct {
 	MaxTokens           *int   `json:"max_tokens"`
 	N                   *int   `json:"n"`
 	User                string `json:"user"`
-
-	// bodyLength bounds the input tokens: no tokenizer makes more than one of a byte.
-	bodyLength int
+	ServiceTier         string `json:"service_tier"`
 }
 
 type message struct {
@@ -34,102 +33,93 @@ type message struct {
 	Content content `json:"content"`
 }
 
-// content is the text of a message: a string, or the text among its parts.
-type content string
+// content is what a message says: a string, or parts.
+type content []part
+
+// part is a part of a message, of any of the APIs.
+type part struct {
+	Type     string          `json:"type"`
+	Text     string          `json:"text"`
+	ImageURL json.RawMessage `json:"image_url"`
+	Content  content         `json:"content"` // of a tool's result
+}
 
 func (c *content) UnmarshalJSON(raw []byte) error {
 	var text string
 	if err := json.Unmarshal(raw, &text); err == nil { // Also null, which is no text.
-		*c = content(text)
+		*c = content{{Text: text}}
 		return nil
 	}
-	var parts []struct {
-		Text string `json:"text"`
-	}
+	var parts []part
 	if err := json.Unmarshal(raw, &parts); err != nil {
 		return errors.New("content is neither a string nor an array of parts")
 	}
-	var texts []string
-	for _, part := range parts {
-		texts = append(texts, part.Text)
-	}
-	*c = content(strings.Join(texts, " "))
+	*c = parts
 	return nil
 }
 
-func parseChatRequest(body []byte) (r chatRequest, err error) {
-	if err := json.Unmarshal(body, &r); err != nil {
-		return r, fmt.Errorf("the body is not a chat completion request: %w", err)
+// text is all the text of the content.
+func (c content) text() string {
+	texts := make([]string, len(c))
+	for i, p := range c {
+		texts[i] = p.Text
 	}
-	r.bodyLength = len(body)
-	if len(r.Messages) == 0 {
-		return r, errors.New("messages must not be empty")
+	return strings.Join(texts, " ")
+}
+
+// add adds the content to the input of a request.
+func (r *request) add(c content) {
+	for _, p := range c {
+		r.text(p.Text)
+		r.add(p.Content)
+		if strings.Contains(p.Type, "image") {
+			r.images++
+		}
+	}
+}
+
+// addMessages adds messages, and takes the last one of the user for the prompt.
+func (r *request) addMessages(messages []message) {
+	for _, m := range messages {
+		r.messages++
+		r.add(m.Content)
+		if m.Role == "user" {
+			r.prompt = m.Content.text()
+		}
+	}
+}
+
+func wordsIn(s string) int { return len(strings.Fields(s)) }
+
+func (chatAPI) read(model string, _ *http.Request, body []byte) (request, error) {
+	var in chatRequest
+	if err := json.Unmarshal(body, &in); err != nil {
+		return request{}, fmt.Errorf("the body is not a chat completion request: %w", err)
+	}
+	if len(in.Messages) == 0 {
+		return request{}, errors.New("messages must not be empty")
 	}
 	for _, field := range []struct {
 		name  string
 		value *int
-	}{{"max_completion_tokens", r.MaxCompletionTokens}, {"max_tokens", r.MaxTokens}, {"n", r.N}} {
+	}{{"max_completion_tokens", in.MaxCompletionTokens}, {"max_tokens", in.MaxTokens}, {"n", in.N}} {
 		if field.value != nil && *field.value < 1 {
-			return r, fmt.Errorf("%s must be at least 1", field.name)
+			return request{}, fmt.Errorf("%s must be at least 1", field.name)
 		}
 	}
+	r := request{
+		model: in.Model, user: in.User, stream: in.Stream, usageWanted: in.StreamOptions.IncludeUsage,
+		bound: in.MaxTokens, choices: 1, tier: in.ServiceTier,
+	}
+	if in.MaxCompletionTokens != nil {
+		r.bound = in.MaxCompletionTokens
+	}
+	if in.N != nil {
+		r.choices = *in.N
+	}
+	if model != "" {
+		r.model = model
+	}
+	r.addMessages(in.Messages)
 	return r, nil
-}
-
-// choices is how many answers are wanted.
-func (r chatRequest) choices() int {
-	if r.N != nil {
-		return *r.N
-	}
-	return 1
-}
-
-// bound is the most tokens a choice may have; nil means that the request has none.
-func (r chatRequest) bound() *int {
-	if r.MaxCompletionTokens != nil {
-		return r.MaxCompletionTokens
-	}
-	return r.MaxTokens
-}
-
-// lastPrompt is the text of the last message of the user.
-func (r chatRequest) lastPrompt() string {
-	for i := len(r.Messages) - 1; i >= 0; i-- {
-		if r.Messages[i].Role == "user" {
-			return string(r.Messages[i].Content)
-		}
-	}
-	return ""
-}
-
-// inputTokens counts a token a word and four a message.
-func (r chatRequest) inputTokens() int64 {
-	const perMessage = 4
-	tokens := 0
-	for _, m := range r.Messages {
-		tokens += perMessage + len(strings.Fields(string(m.Content)))
-	}
-	return int64(min(tokens, r.bodyLength))
-}
-
-// outputTokens is how many tokens each choice gets, and whether the bound cuts
-// the answer short.
-func (r chatRequest) outputTokens(m model, d directives) (tokens int, cutShort bool) {
-	longest := m.MaxOutput
-	if longest == 0 {
-		longest = defaultOutput
-	}
-	bound := r.bound()
-	switch {
-	case d.output != nil:
-		tokens = *d.output
-	case bound != nil:
-		tokens = min(*bound, defaultOutput)
-	default:
-		tokens = longest
-	}
-	if bound != nil && tokens >= *bound {
-		return *bound, true
-	}
-	return tokens, false
 }

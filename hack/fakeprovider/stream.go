@@ -1,7 +1,6 @@
 package fakeprovider
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 )
@@ -14,56 +13,22 @@ func (p *Provider) stream(w http.ResponseWriter, r *http.Request, a *answer) {
 	// The status goes out before the first token is there.
 	_ = http.NewResponseController(w).Flush()
 
-	choices := a.request.choices()
-	for choice := range choices {
-		if err := frames.write(a.chunk(choice, map[string]any{"role": "assistant", "content": "", "refusal": nil}, nil)); err != nil {
-			return
-		}
+	if frames.write(a.api.begin(a)...) != nil {
+		return
 	}
 	err := p.generate(r.Context(), a, func(choice int, text string) error {
-		return frames.write(a.chunk(choice, map[string]any{"content": text}, nil))
+		return frames.write(a.api.token(a, choice, text))
 	})
 	switch {
 	case errors.Is(err, errCut):
 		panic(http.ErrAbortHandler)
 	case errors.Is(err, errFail):
-		_ = frames.write(marshal(map[string]any{"error": errorBody("server_error", "", "the model failed, as asked")}))
+		_ = frames.write(a.api.failed())
 		return
 	case err != nil:
 		return // The caller has gone.
 	}
-	for choice := range choices {
-		if err := frames.write(a.chunk(choice, map[string]any{}, a.finishReason())); err != nil {
-			return
-		}
-	}
-	if usage := a.usage(); usage != nil && a.request.StreamOptions.IncludeUsage {
-		last := a.frame([]any{})
-		last["usage"] = usage
-		if err := frames.write(marshal(last)); err != nil {
-			return
-		}
-	}
-	_ = frames.write([]byte("[DONE]"))
-}
-
-// chunk is the frame with a piece of a choice. Frames that carry no usage say so
-// when the request asked for it.
-func (a *answer) chunk(choice int, delta map[string]any, finishReason any) json.RawMessage {
-	frame := a.frame([]any{map[string]any{
-		"index": choice, "delta": delta, "logprobs": nil, "finish_reason": finishReason,
-	}})
-	if a.request.StreamOptions.IncludeUsage {
-		frame["usage"] = nil
-	}
-	return marshal(frame)
-}
-
-func (a *answer) frame(choices []any) map[string]any {
-	return map[string]any{
-		"id": "chatcmpl-" + a.id, "object": "chat.completion.chunk", "created": created,
-		"model": a.request.Model, "system_fingerprint": "fp_fake", "choices": choices,
-	}
+	_ = frames.write(a.api.end(a)...) // The caller may have gone.
 }
 
 // frameWriter writes server-sent events, as ugly as asked.
@@ -72,19 +37,35 @@ type frameWriter struct {
 	directives directives
 }
 
-func (f *frameWriter) write(data []byte) error {
+func (f *frameWriter) write(frames ...frame) error {
+	for _, one := range frames {
+		for range map[bool]int{false: 1, true: 2}[f.directives.duplicate] {
+			if err := f.writeOne(one); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (f *frameWriter) writeOne(one frame) error {
 	newline := "\n"
 	if f.directives.crlf {
 		newline = "\r\n"
 	}
-	var frame []byte
+	var out []byte
 	if f.directives.comments {
-		frame = append(frame, ": the model thinks"+newline+newline...)
+		out = append(out, ": the model thinks"+newline+newline...)
 	}
-	frame = append(frame, "data: "...)
-	frame = append(frame, data...)
-	frame = append(frame, newline+newline...)
-	return f.send(frame)
+	if one.event != "" {
+		out = append(out, "event: "+one.event+newline...)
+	}
+	data := []byte(done)
+	if one.data != done {
+		data = marshal(one.data)
+	}
+	out = append(append(out, "data: "...), data...)
+	return f.send(append(out, newline+newline...))
 }
 
 // send writes and flushes the frame, in pieces when asked.

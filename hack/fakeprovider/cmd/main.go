@@ -40,9 +40,14 @@ func run() error {
 
 func usage() {
 	out := flag.CommandLine.Output()
-	fmt.Fprint(out, `A deterministic fake of an OpenAI-compatible model provider that keeps its own bill.
+	fmt.Fprint(out, `A deterministic fake of model providers that keeps its own bill.
 
-  POST /v1/chat/completions   whole and streamed
+  POST /v1/chat/completions   OpenAI, whole and streamed, as all that follow
+  POST /v1/responses
+  POST /v1/embeddings
+  POST /openai/deployments/{model}/{chat/completions,embeddings}   Azure OpenAI
+  POST /v1/messages           Anthropic
+  POST /v1beta/models/{model}:{generateContent,streamGenerateContent?alt=sse}   Gemini
   GET  /v1/models
   GET  /bill                  what all calls cost; DELETE forgets them
   GET  /held                  how many calls are held; POST /release lets them go on

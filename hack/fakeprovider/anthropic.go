@@ -1,0 +1,132 @@
+package fakeprovider
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+)
+
+// messagesAPI is Anthropic's Messages.
+type messagesAPI struct{}
+
+func (messagesAPI) read(_ string, r *http.Request, body []byte) (request, error) {
+	var in struct {
+		Model     string    `json:"model"`
+		System    content   `json:"system"`
+		Messages  []message `json:"messages"`
+		Stream    bool      `json:"stream"`
+		MaxTokens *int      `json:"max_tokens"`
+		Metadata  struct {
+			UserID string `json:"user_id"`
+		} `json:"metadata"`
+	}
+	if r.Header.Get("Anthropic-Version") == "" {
+		return request{}, errors.New("anthropic-version: header is required")
+	}
+	if err := json.Unmarshal(body, &in); err != nil {
+		return request{}, fmt.Errorf("the body is not a Messages request: %w", err)
+	}
+	if in.MaxTokens == nil || *in.MaxTokens < 1 {
+		return request{}, errors.New("max_tokens: Field required")
+	}
+	out := request{model: in.Model, user: in.Metadata.UserID, stream: in.Stream, bound: in.MaxTokens, choices: 1}
+	out.add(in.System)
+	out.addMessages(in.Messages)
+	return out, nil
+}
+
+// messagesInput is the part of the usage that is known before there is any output.
+// Input is what is left beside the cache.
+func messagesInput(r reported) map[string]any {
+	writes := r.CacheWriteTokens + r.CacheWrite1hTokens
+	return map[string]any{
+		"input_tokens":                r.InputTokens - r.CachedInputTokens - writes,
+		"cache_read_input_tokens":     r.CachedInputTokens,
+		"cache_creation_input_tokens": writes,
+		"cache_creation": map[string]any{
+			"ephemeral_5m_input_tokens": r.CacheWriteTokens, "ephemeral_1h_input_tokens": r.CacheWrite1hTokens,
+		},
+		"output_tokens": 1, "service_tier": "standard",
+	}
+}
+
+func (a *answer) message(text string, stopReason any) map[string]any {
+	content := []any{}
+	if text != "" {
+		content = append(content, map[string]any{"type": "text", "text": text})
+	}
+	return map[string]any{
+		"id": "msg_" + a.id, "type": "message", "role": "assistant", "model": a.request.model,
+		"content": content, "stop_reason": stopReason, "stop_sequence": nil,
+	}
+}
+
+func (a *answer) stopReason() string {
+	if a.cutShort {
+		return "max_tokens"
+	}
+	return "end_turn"
+}
+
+func (messagesAPI) whole(a *answer, texts []string) any {
+	message := a.message(texts[0], a.stopReason())
+	if r, ok := a.usage(); ok {
+		usage := messagesInput(r)
+		usage["output_tokens"] = r.out(0)
+		message["usage"] = usage
+	}
+	return message
+}
+
+func (messagesAPI) begin(a *answer) []frame {
+	message := a.message("", nil)
+	if r, ok := a.usage(); ok {
+		message["usage"] = messagesInput(r)
+	}
+	return []frame{
+		{"message_start", map[string]any{"type": "message_start", "message": message}},
+		{"content_block_start", map[string]any{
+			"type": "content_block_start", "index": 0, "content_block": map[string]any{"type": "text", "text": ""},
+		}},
+		{"ping", map[string]any{"type": "ping"}},
+	}
+}
+
+func (messagesAPI) token(_ *answer, _ int, text string) frame {
+	return frame{"content_block_delta", map[string]any{
+		"type": "content_block_delta", "index": 0, "delta": map[string]any{"type": "text_delta", "text": text},
+	}}
+}
+
+func (messagesAPI) end(a *answer) []frame {
+	delta := map[string]any{
+		"type": "message_delta", "delta": map[string]any{"stop_reason": a.stopReason(), "stop_sequence": nil},
+	}
+	if r, ok := a.usage(); ok {
+		delta["usage"] = map[string]any{"output_tokens": r.out(0)}
+	}
+	return []frame{
+		{"content_block_stop", map[string]any{"type": "content_block_stop", "index": 0}},
+		{"message_delta", delta},
+		{"message_stop", map[string]any{"type": "message_stop"}},
+	}
+}
+
+func (messagesAPI) failed() frame {
+	return frame{"error", map[string]any{
+		"type": "error", "error": map[string]any{"type": "overloaded_error", "message": "the model failed, as asked"},
+	}}
+}
+
+func (messagesAPI) refusal(r *refusal) any {
+	kinds := map[int]string{
+		http.StatusUnauthorized: "authentication_error", http.StatusNotFound: "not_found_error",
+		http.StatusTooManyRequests: "rate_limit_error", http.StatusBadRequest: "invalid_request_error",
+	}
+	kind, ok := kinds[r.status]
+	if !ok {
+		kind = "api_error"
+	}
+	return map[string]any{"type": "error", "error": map[string]any{"type": kind, "message": r.message}}
+}

@@ -1,0 +1,136 @@
+package fakeprovider
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// geminiAPI is Gemini's generateContent and streamGenerateContent.
+type geminiAPI struct{}
+
+// geminiContent is one message.
+type geminiContent struct {
+	Role  string `json:"role"`
+	Parts []struct {
+		Text       string          `json:"text"`
+		InlineData json.RawMessage `json:"inlineData"`
+	} `json:"parts"`
+}
+
+func (geminiAPI) read(path string, r *http.Request, body []byte) (request, error) {
+	var in struct {
+		Contents          []geminiContent `json:"contents"`
+		SystemInstruction geminiContent   `json:"systemInstruction"`
+		GenerationConfig  struct {
+			MaxOutputTokens *int `json:"maxOutputTokens"`
+			CandidateCount  *int `json:"candidateCount"`
+		} `json:"generationConfig"`
+	}
+	if err := json.Unmarshal(body, &in); err != nil {
+		return request{}, fmt.Errorf("the body is not a generateContent request: %w", err)
+	}
+	model, method, _ := strings.Cut(path, ":")
+	out := request{model: model, choices: 1, bound: in.GenerationConfig.MaxOutputTokens}
+	switch method {
+	case "generateContent":
+	case "streamGenerateContent":
+		out.stream = true
+		if r.URL.Query().Get("alt") != "sse" {
+			return request{}, errors.New("this fake streams server-sent events alone: alt=sse")
+		}
+	default:
+		return request{}, fmt.Errorf("there is no method %q", method)
+	}
+	if n := in.GenerationConfig.CandidateCount; n != nil {
+		out.choices = *n
+	}
+	for _, c := range append(in.Contents, in.SystemInstruction) {
+		if len(c.Parts) == 0 {
+			continue
+		}
+		out.messages++
+		var texts []string
+		for _, p := range c.Parts {
+			out.text(p.Text)
+			texts = append(texts, p.Text)
+			if len(p.InlineData) > 0 {
+				out.images++
+			}
+		}
+		if c.Role == "user" {
+			out.prompt = strings.Join(texts, " ")
+		}
+	}
+	return out, nil
+}
+
+// usageSoFar is the usage that every chunk has. What is 0 is left out, but for the prompt's.
+func (a *answer) usageSoFar(chunk map[string]any) map[string]any {
+	r, ok := a.usage()
+	if !ok {
+		return chunk
+	}
+	usage := map[string]any{
+		"promptTokenCount": r.InputTokens, "totalTokenCount": r.InputTokens + r.OutputTokens,
+	}
+	if n := r.out(r.ThoughtTokens); n != int64(0) || r.kind == usageZero {
+		usage["candidatesTokenCount"] = n
+	}
+	for name, n := range map[string]int64{"thoughtsTokenCount": r.ThoughtTokens, "cachedContentTokenCount": r.CachedInputTokens} {
+		if n != 0 {
+			usage[name] = n
+		}
+	}
+	if r.AudioInputTokens != 0 {
+		usage["promptTokensDetails"] = []any{
+			map[string]any{"modality": "TEXT", "tokenCount": r.InputTokens - r.AudioInputTokens},
+			map[string]any{"modality": "AUDIO", "tokenCount": r.AudioInputTokens},
+		}
+	}
+	chunk["usageMetadata"] = usage
+	return chunk
+}
+
+func (a *answer) candidates(texts []string, first int, finished bool) map[string]any {
+	candidates := make([]any, len(texts))
+	for i, text := range texts {
+		candidate := map[string]any{
+			"content": map[string]any{"role": "model", "parts": []any{map[string]any{"text": text}}}, "index": first + i,
+		}
+		if finished {
+			candidate["finishReason"] = map[bool]string{true: "MAX_TOKENS", false: "STOP"}[a.cutShort]
+		}
+		candidates[i] = candidate
+	}
+	return a.usageSoFar(map[string]any{"candidates": candidates, "modelVersion": a.request.model, "responseId": a.id})
+}
+
+func (geminiAPI) whole(a *answer, texts []string) any { return a.candidates(texts, 0, true) }
+func (geminiAPI) begin(*answer) []frame               { return nil }
+
+func (geminiAPI) token(a *answer, choice int, text string) frame {
+	return frame{data: a.candidates([]string{text}, choice, false)}
+}
+
+func (geminiAPI) end(a *answer) []frame {
+	return []frame{{data: a.candidates(make([]string, a.request.choices), 0, true)}}
+}
+
+func (api geminiAPI) failed() frame {
+	return frame{data: api.refusal(&refusal{status: http.StatusInternalServerError, message: "the model failed, as asked"})}
+}
+
+func (geminiAPI) refusal(r *refusal) any {
+	names := map[int]string{
+		http.StatusUnauthorized: "UNAUTHENTICATED", http.StatusNotFound: "NOT_FOUND",
+		http.StatusTooManyRequests: "RESOURCE_EXHAUSTED", http.StatusBadRequest: "INVALID_ARGUMENT",
+	}
+	name, ok := names[r.status]
+	if !ok {
+		name = "INTERNAL"
+	}
+	return map[string]any{"error": map[string]any{"code": r.status, "message": r.message, "status": name}}
+}
