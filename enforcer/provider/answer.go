@@ -43,18 +43,33 @@ type numbers struct {
 }
 
 // must is a number that must be there.
-func (n *numbers) must(path string) int64 {
-	value, ok := wholeNumber(n.of.Get(path))
-	n.broken = n.broken || !ok
+func (n *numbers) must(path string) int64 { return n.read(n.of.Get(path)) }
+
+func (n *numbers) read(number gjson.Result) int64 {
+	value, ok := wholeNumber(number)
+	n.broken = n.broken || !ok || value > price.MaxTokens
 	return value
 }
 
 // may is a number that may be absent, or null, which is 0.
-func (n *numbers) may(path string) int64 {
-	if n.of.Get(path).Type == gjson.Null {
+func (n *numbers) may(path string) int64 { return n.readIfAny(n.of.Get(path)) }
+
+func (n *numbers) readIfAny(number gjson.Result) int64 {
+	if number.Type == gjson.Null {
 		return 0
 	}
-	return n.must(path)
+	return n.read(number)
+}
+
+// modality is how many tokens of a modality an array of {modality, tokenCount} has.
+func (n *numbers) modality(path, modality string) (tokens int64) {
+	n.of.Get(path).ForEach(func(_, part gjson.Result) bool {
+		if part.Get("modality").Str == modality {
+			tokens += n.readIfAny(part.Get("tokenCount"))
+		}
+		return true
+	})
+	return tokens
 }
 
 // mayElse0 is a number on which no money depends.

@@ -6,6 +6,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/price"
 )
 
 // input is what is known of a request's input, apart from its length.
@@ -51,6 +52,19 @@ func (in *input) only(what string) {
 func (in *input) recording() {
 	in.audible = true
 	in.only("a recording")
+}
+
+// usage is the most that a call can use that has so much output at most. Where some
+// of the input is sound, it is bounded as if all were.
+func (in *input) usage(body []byte, model limiterv1.Model, perImage, output int64) (price.Usage, *RequestError) {
+	tokens, err := in.bound(body, model, perImage)
+	if err != nil {
+		return price.Usage{}, err
+	}
+	if in.audible {
+		return price.Usage{AudioInput: tokens, Output: output}, nil
+	}
+	return price.Usage{Input: tokens, Output: output}, nil
 }
 
 // bound is the most tokens that the model can read for the body. An image is

@@ -27,7 +27,7 @@ func (ChatCompletions) Fields() []string { return nil }
 
 // Authorize writes the provider's key into the header of a call.
 func (ChatCompletions) Authorize(header http.Header, key string) {
-	header.Set("Authorization", "Bearer "+key)
+	bearer(header, key)
 }
 
 // Read reads a request.
@@ -324,9 +324,12 @@ func (r *chatRequest) For(model limiterv1.Model, assumedOutput int64) (Call, err
 	if err != nil {
 		return Call{}, err
 	}
-	bound, err := r.bound(model, output*r.choices)
+	bound, err := r.input.usage(r.body, model, imageTokens(model.UpstreamName), output*r.choices)
 	if err != nil {
 		return Call{}, err
+	}
+	if r.audible {
+		bound.Output, bound.AudioOutput = 0, bound.Output // as if all were sound
 	}
 	cost, err := dearest(model, bound, r.tier.possible()...)
 	if err != nil {
@@ -340,22 +343,6 @@ func (r *chatRequest) For(model limiterv1.Model, assumedOutput int64) (Call, err
 		Whole:  r.whole,
 		Stream: func() Answer { return newChatStream(!r.usageWanted, r.tier) },
 	}, nil
-}
-
-// bound is the most tokens that the call can use. Sound is bounded as if all were
-// sound.
-func (r *chatRequest) bound(model limiterv1.Model, output int64) (bound price.Usage, err *RequestError) {
-	input, err := r.input.bound(r.body, model, imageTokens(model.UpstreamName))
-	if err != nil {
-		return price.Usage{}, err
-	}
-	if bound.Input = input; r.input.audible {
-		bound.Input, bound.AudioInput = 0, input
-	}
-	if bound.Output = output; r.audible {
-		bound.Output, bound.AudioOutput = 0, output
-	}
-	return bound, nil
 }
 
 // outputBound is the most output that a request allows: what its parameter says, or

@@ -122,7 +122,9 @@ type Answer interface {
 
 // Protocols are all protocols.
 func Protocols() []Protocol {
-	return []Protocol{ChatCompletions{}}
+	return []Protocol{
+		ChatCompletions{}, Responses{},
+	}
 }
 
 // dearest is the most that a call can cost that uses no more than the bound, and is
