@@ -123,7 +123,7 @@ type Answer interface {
 // Protocols are all protocols.
 func Protocols() []Protocol {
 	return []Protocol{
-		ChatCompletions{}, Responses{},
+		ChatCompletions{}, Responses{}, Embeddings{},
 	}
 }
 
