@@ -124,6 +124,7 @@ type Answer interface {
 func Protocols() []Protocol {
 	return []Protocol{
 		ChatCompletions{}, Responses{}, Embeddings{},
+		AzureChatCompletions{}, AzureEmbeddings{},
 	}
 }
 
