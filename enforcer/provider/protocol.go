@@ -125,7 +125,7 @@ func Protocols() []Protocol {
 	return []Protocol{
 		ChatCompletions{}, Responses{}, Embeddings{},
 		AzureChatCompletions{}, AzureEmbeddings{},
-		Messages{},
+		Messages{}, GenerateContent{}, GenerateContent{Streamed: true},
 	}
 }
 
