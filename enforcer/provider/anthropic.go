@@ -28,7 +28,7 @@ func (Messages) Fields() []string { return []string{"Anthropic-Version", "Anthro
 // Authorize writes the provider's key into the header of a call, and the version of
 // the API, without which there is no answer, where the client named none.
 func (Messages) Authorize(header http.Header, key string) {
-	header.Set("X-Api-Key", key)
+	setKey(header, "X-Api-Key", key)
 	header.Set("Anthropic-Version", cmp.Or(header.Get("Anthropic-Version"), "2023-06-01"))
 }
 

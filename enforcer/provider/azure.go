@@ -62,7 +62,7 @@ func (azure) Of() limiterv1.Protocol { return limiterv1.AzureOpenAI }
 func (azure) Fields() []string { return nil }
 
 // Authorize writes the provider's key into the header of a call.
-func (azure) Authorize(header http.Header, key string) { header.Set("Api-Key", key) }
+func (azure) Authorize(header http.Header, key string) { setKey(header, "Api-Key", key) }
 
 func deploymentPath(name, path, version string) string {
 	return "/deployments/" + url.PathEscape(name) + path + "?api-version=" + url.QueryEscape(version)

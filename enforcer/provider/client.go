@@ -101,13 +101,13 @@ func (c *Client) request(ctx context.Context, out Outgoing) (*http.Request, erro
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept-Encoding", "identity")
 	request.Header.Set("X-Request-Id", out.ID)
+	var key string
 	if file := out.Provider.CredentialFile; file != "" {
-		key, err := c.keys.read(file)
-		if err != nil {
+		if key, err = c.keys.read(file); err != nil {
 			return nil, err
 		}
-		out.Protocol.Authorize(request.Header, key)
 	}
+	out.Protocol.Authorize(request.Header, key)
 	return request, nil
 }
 

@@ -40,7 +40,9 @@ func (g GenerateContent) method() string {
 func (GenerateContent) Fields() []string { return nil }
 
 // Authorize writes the provider's key into the header of a call.
-func (GenerateContent) Authorize(header http.Header, key string) { header.Set("X-Goog-Api-Key", key) }
+func (GenerateContent) Authorize(header http.Header, key string) {
+	setKey(header, "X-Goog-Api-Key", key)
+}
 
 // Read reads a request.
 func (g GenerateContent) Read(in Incoming) (Request, error) {

@@ -22,7 +22,8 @@ type Protocol interface {
 	// Fields are the fields of a client's header that a provider is sent beside
 	// those that every provider is.
 	Fields() []string
-	// Authorize writes the provider's key into the header of a call.
+	// Authorize writes the provider's key into the header of a call, unless it is
+	// empty, and what else no call may go without.
 	Authorize(header http.Header, key string)
 	// Read reads a request. Its error is a *RequestError when the request is wrong,
 	// or asks for what cannot be bounded.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/tidwall/gjson"
 	"github.com/tidwall/sjson"
@@ -319,5 +318,14 @@ func (r *responsesRequest) Message(text Text) (Plain, bool) {
 
 // bearer writes a key into the header of a call as OpenAI takes it.
 func bearer(header http.Header, key string) {
-	header.Set("Authorization", "Bearer "+strings.TrimSpace(key))
+	if key != "" {
+		header.Set("Authorization", "Bearer "+key)
+	}
+}
+
+// setKey writes a key into a field of its own.
+func setKey(header http.Header, name, key string) {
+	if key != "" {
+		header.Set(name, key)
+	}
 }

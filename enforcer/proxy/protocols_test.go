@@ -1,0 +1,535 @@
+package proxy_test
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/price"
+	"github.com/bursar-dev/bursar/enforcer/config"
+	"github.com/bursar-dev/bursar/enforcer/ledger"
+	"github.com/bursar-dev/bursar/enforcer/proxy"
+	"github.com/bursar-dev/bursar/hack/fakeprovider"
+)
+
+// protocol is an API as its clients call it.
+type protocol struct {
+	name         string
+	path, stream string // stream is empty where the body asks for one
+	key          string // the field, or parameter, in which the key is sent
+	body         func(prompt string, output int, stream bool) map[string]any
+	neverStreams bool
+	// more are directives of the fake that suit the protocol.
+	more []string
+}
+
+func user(prompt string) []any { return []any{map[string]any{"role": "user", "content": prompt}} }
+
+func chatBody(model string, usage bool) func(string, int, bool) map[string]any {
+	return func(prompt string, output int, stream bool) map[string]any {
+		body := map[string]any{"messages": user(prompt), "max_completion_tokens": output, "stream": stream}
+		if model != "" {
+			body["model"] = model
+		}
+		if stream && usage {
+			body["stream_options"] = map[string]any{"include_usage": true}
+		}
+		return body
+	}
+}
+
+func geminiBody(prompt string, output int, _ bool) map[string]any {
+	return map[string]any{
+		"contents":         []any{map[string]any{"role": "user", "parts": []any{map[string]any{"text": prompt}}}},
+		"generationConfig": map[string]any{"maxOutputTokens": output},
+	}
+}
+
+var protocols = []protocol{
+	{name: "Chat Completions", path: "/v1/chat/completions", key: "Authorization", body: chatBody("gpt-4o", false), more: []string{"thoughts=2", "audio=1"}},
+	{name: "Chat Completions with usage", path: "/v1/chat/completions", key: "Authorization", body: chatBody("gpt-5", true), more: []string{"tier=flex", "tier=priority"}},
+	{name: "Azure", path: "/openai/deployments/gpt-4o-mini/chat/completions?api-version=2024-10-21", key: "Api-Key", body: chatBody("", true)},
+	{name: "Responses", path: "/v1/responses", key: "Authorization", more: []string{"thoughts=2"}, body: func(prompt string, output int, stream bool) map[string]any {
+		return map[string]any{"model": "gpt-5", "input": prompt, "max_output_tokens": output, "stream": stream}
+	}},
+	{name: "Messages", path: "/v1/messages", key: "X-Api-Key", more: []string{"write=2", "write1h=2", "write=1 write1h=1"}, body: func(prompt string, output int, stream bool) map[string]any {
+		block := map[string]any{"type": "text", "text": prompt, "cache_control": map[string]any{"type": "ephemeral", "ttl": "1h"}}
+		return map[string]any{
+			"model": "claude-sonnet-4-5", "max_tokens": output, "stream": stream,
+			"messages": []any{map[string]any{"role": "user", "content": []any{block}}},
+		}
+	}},
+	{
+		name: "Gemini", path: "/v1beta/models/gemini-2.5-flash:generateContent", stream: "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse",
+		key: "X-Goog-Api-Key", more: []string{"thoughts=2"}, body: geminiBody,
+	},
+	{
+		name: "Gemini with the key in the query", path: "/v1beta/models/gemini-2.5-flash:generateContent?key=key",
+		stream: "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse&key=key", body: geminiBody,
+	},
+	{name: "Embeddings", path: "/v1/embeddings", key: "Authorization", neverStreams: true, body: func(prompt string, _ int, _ bool) map[string]any {
+		return map[string]any{"model": "text-embedding-3-small", "input": prompt}
+	}},
+}
+
+// listed are the prices of the fake, written down a second time.
+func listed(list price.List, tiers map[price.ServiceTier]int64) price.Book {
+	book := price.Book{price.Default: {Base: list}}
+	for tier, tenths := range tiers {
+		other := price.List{}
+		for kind, p := range list {
+			other[kind] = p * money.Nanos(tenths) / 10
+		}
+		book[tier] = price.Tariff{Base: other}
+	}
+	return book
+}
+
+// newProtocolsDoor is a door before the fake, which has all of its models there.
+func newProtocolsDoor(t *testing.T, upstream http.HandlerFunc, change ...func(*proxy.Options)) *door {
+	t.Helper()
+	d := newDoor(t, upstream, change...)
+	base := strings.TrimSuffix(d.config.routes[0].Provider.Endpoint, "/v1")
+	d.config.routes = nil
+	add := func(protocol limiterv1.Protocol, path, model string, list price.List, tiers map[price.ServiceTier]int64) {
+		d.config.routes = append(d.config.routes, &config.Route{
+			Provider: limiterv1.Provider{Name: string(protocol), Protocol: protocol, Endpoint: base + path},
+			Model:    limiterv1.Model{Name: model, UpstreamName: model, MaxOutputTokens: 200, Prices: listed(list, tiers)},
+		})
+	}
+	const cent, mill = money.Cent, money.Cent / 10
+	add(limiterv1.OpenAI, "/v1", "gpt-4o", price.List{price.Input: 250 * cent, price.CachedInput: 125 * cent, price.AudioInput: 4000 * cent, price.Output: 1000 * cent}, map[price.ServiceTier]int64{"priority": 17})
+	add(limiterv1.OpenAI, "/v1", "gpt-5", price.List{price.Input: 125 * cent, price.CachedInput: 125 * mill, price.Output: 1000 * cent}, map[price.ServiceTier]int64{"flex": 5, "priority": 20})
+	add(limiterv1.OpenAI, "/v1", "text-embedding-3-small", price.List{price.Input: 2 * cent, price.CachedInput: 2 * cent, price.Output: 0}, nil)
+	add(limiterv1.AzureOpenAI, "/openai", "gpt-4o-mini", price.List{price.Input: 15 * cent, price.CachedInput: 75 * mill, price.Output: 60 * cent}, nil)
+	add(limiterv1.Anthropic, "/v1", "claude-sonnet-4-5", price.List{price.Input: 300 * cent, price.CachedInput: 30 * cent, price.CacheWrite5m: 375 * cent, price.CacheWrite1h: 600 * cent, price.Output: 1500 * cent}, nil)
+	add(limiterv1.Gemini, "/v1beta", "gemini-2.5-flash", price.List{price.Input: 30 * cent, price.CachedInput: 3 * cent, price.AudioInput: 100 * cent, price.Output: 250 * cent}, nil)
+	return d
+}
+
+// ask is a request of the protocol.
+func (d *door) ask(ctx context.Context, p protocol, prompt string, output int, stream bool) *http.Request {
+	d.t.Helper()
+	body, err := json.Marshal(p.body(prompt, output, stream))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	path := p.path
+	if stream && p.stream != "" {
+		path = p.stream
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url+path, bytes.NewReader(body))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	switch p.key {
+	case "":
+	case "Authorization":
+		r.Header.Set(p.key, "Bearer key")
+	default:
+		r.Header.Set(p.key, "key")
+	}
+	return r
+}
+
+// entry is the ledger's entry of a call, once it is there.
+func (d *door) entry(callID string) (found ledger.Entry) {
+	d.t.Helper()
+	eventually(d.t, "call "+callID+" is settled", func() bool {
+		d.ledger.mu.Lock()
+		defer d.ledger.mu.Unlock()
+		for _, e := range slices.Backward(d.ledger.entries) {
+			if e.CallID == callID {
+				found = e
+				return true
+			}
+		}
+		return false
+	})
+	return found
+}
+
+// TestProtocols: through the door, with the key where each protocol's clients send
+// it, every call comes to what the provider's bill says.
+func TestProtocols(t *testing.T) {
+	fake := fakeprovider.New(fakeprovider.Options{})
+	d := newProtocolsDoor(t, fake.ServeHTTP)
+	for _, p := range protocols {
+		for _, directives := range append([]string{"", "cached=2", "crlf comments split=7", "duplicate", "usage=zero"}, p.more...) {
+			for _, stream := range []bool{false, true} {
+				if stream && p.neverStreams {
+					continue
+				}
+				t.Run(fmt.Sprintf("%s %s stream=%t", p.name, directives, stream), func(t *testing.T) {
+					got := d.do(d.ask(t.Context(), p, "one two three [[output=5 "+directives+"]]", 20, stream))
+					if got.status != http.StatusOK || got.err != nil {
+						t.Fatalf("%d %s %v", got.status, got.body, got.err)
+					}
+					if stream && strings.Contains(got.body, "error") {
+						t.Errorf("the client sees an error:\n%s", got.body)
+					}
+					entry, billed := d.entry(got.header.Get(proxy.CallIDHeader)), billOf(t, fake, got)
+					want := money.Nanos(billed.CostNanos)
+					if directives == "usage=zero" {
+						want = 0 // the provider's word is taken, as it is
+					}
+					if entry.Outcome != ledger.Settled || entry.Cost != want || entry.Held < want {
+						t.Errorf("ledger %+v\nbill %+v", entry, billed)
+					}
+				})
+			}
+		}
+	}
+}
+
+func billOf(t *testing.T, fake *fakeprovider.Provider, got reply) fakeprovider.BilledCall {
+	t.Helper()
+	for _, call := range fake.Bill().Calls {
+		if call.ID == got.header.Get(proxy.CallIDHeader) {
+			return call
+		}
+	}
+	t.Fatal("the call is not on the bill")
+	return fakeprovider.BilledCall{}
+}
+
+// TestUsageThatCannotBeBelieved: the hold is charged.
+func TestUsageThatCannotBeBelieved(t *testing.T) {
+	fake := fakeprovider.New(fakeprovider.Options{})
+	d := newProtocolsDoor(t, fake.ServeHTTP)
+	for _, p := range protocols {
+		for _, directives := range []string{"usage=none", "usage=negative", "usage=huge", "usage=fractional"} {
+			for _, stream := range []bool{false, true} {
+				if stream && p.neverStreams {
+					continue
+				}
+				got := d.do(d.ask(t.Context(), p, "one two three [[output=5 "+directives+"]]", 20, stream))
+				entry := d.entry(got.header.Get(proxy.CallIDHeader))
+				if got.status != http.StatusOK || entry.Outcome != ledger.ChargedHold || entry.Cost != entry.Held || entry.Held == 0 {
+					t.Errorf("%s %s stream=%t: %d, ledger %+v", p.name, directives, stream, got.status, entry)
+				}
+			}
+		}
+	}
+}
+
+// TestRefusalsOfProtocols: an error of ours has the shape of the protocol.
+func TestRefusalsOfProtocols(t *testing.T) {
+	d := newProtocolsDoor(t, nil)
+	for name, tc := range map[string]struct{ method, path, body, key, want string }{
+		"Anthropic's": {
+			"POST", "/v1/messages", `{"model":"none","max_tokens":1,"messages":[]}`, "key",
+			`{"error":{"type":"not_found_error","message":"There is no model \"none\" here; /v1/models lists those there are.","code":"model_not_found"},"type":"error","title":"Model not found","status":404,`,
+		},
+		"Anthropic's, beside its path": {
+			"POST", "/v1/messages/count_tokens", `{}`, "key",
+			`{"error":{"type":"not_found_error","message":"There is nothing at /v1/messages/count_tokens.","code":"unknown_url"},"type":"error",`,
+		},
+		"Anthropic's, for a wrong key": {
+			"POST", "/v1/messages", `{}`, "guess",
+			`{"error":{"type":"authentication_error","message":"The API key is not known.","code":"invalid_api_key"},"type":"error",`,
+		},
+		"Gemini's": {
+			"POST", "/v1beta/models/none:generateContent", `{"contents":[]}`, "key",
+			`{"error":{"code":404,"message":"There is no model \"none\" here; /v1/models lists those there are.","status":"NOT_FOUND","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"MODEL_NOT_FOUND","domain":"bursar.dev"}]},"type":"urn:bursar:problem:model-not-found",`,
+		},
+		"Gemini's, for another method": {
+			"POST", "/v1beta/models/gemini-2.5-flash:batchGenerateContent", `{}`, "key",
+			`{"error":{"code":404,"message":"There is nothing at /v1beta/models/gemini-2.5-flash:batchGenerateContent.","status":"NOT_FOUND",`,
+		},
+		"Gemini's, for a stream that is an array": {
+			"POST", "/v1beta/models/gemini-2.5-flash:streamGenerateContent", `{"contents":[]}`, "key",
+			`{"error":{"code":400,"message":"alt is not supported: a stream must be asked for with \"?alt=sse\".","status":"INVALID_ARGUMENT",`,
+		},
+		"Azure's": {
+			"POST", "/openai/deployments/gpt-4o-mini/chat/completions", `{"messages":[]}`, "key",
+			`{"error":{"message":"api-version must be given in the query, once, such as \"2024-10-21\".","type":"invalid_request_error","param":"api-version","code":"invalid_request"},`,
+		},
+		"of another protocol's model": {
+			"POST", "/v1/chat/completions", `{"model":"claude-sonnet-4-5","messages":[]}`, "key",
+			`{"error":{"message":"There is no model \"claude-sonnet-4-5\" here;`,
+		},
+		"of a response that was stored": {
+			"GET", "/v1/responses/resp_1", "", "key", `{"error":{"message":"There is nothing at /v1/responses/resp_1.","type":"invalid_request_error"`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			request := d.request(tc.method, tc.path, tc.body)
+			request.Header.Set("Authorization", "Bearer "+tc.key)
+			if got := d.do(request); !strings.HasPrefix(got.body, tc.want) {
+				t.Errorf("got\n%s\nwant\n%s", got.body, tc.want)
+			}
+		})
+	}
+}
+
+// TestRatesOfAnthropic: how the rate limits stand, in Anthropic's fields.
+func TestRatesOfAnthropic(t *testing.T) {
+	fake := fakeprovider.New(fakeprovider.Options{})
+	d := newProtocolsDoor(t, fake.ServeHTTP)
+	got := d.do(d.ask(t.Context(), protocols[4], "hi", 20, false))
+	if n := got.header.Get("Anthropic-Ratelimit-Requests-Limit"); n != "20" {
+		t.Errorf("limit %q of requests in %v", n, got.header)
+	}
+	if reset, err := time.Parse(time.RFC3339, got.header.Get("Anthropic-Ratelimit-Tokens-Reset")); err != nil || time.Until(reset) > time.Minute {
+		t.Errorf("tokens reset at %v, %v", reset, err)
+	}
+	if got.header.Get("X-Ratelimit-Limit-Requests") != "" {
+		t.Error("OpenAI's fields, too")
+	}
+}
+
+// transcript is a stream as the fake gave it, frame by frame, and what it billed.
+type transcript struct {
+	protocol   protocol
+	directives string
+	frames     []string
+	billed     money.Nanos
+}
+
+// replay answers every call with a transcript, up to a number of frames, after which
+// the connection breaks.
+type replay struct {
+	mu     sync.Mutex
+	frames []string
+	broken bool
+	// step, if set, is waited for before each frame but the first.
+	step chan struct{}
+}
+
+func (r *replay) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	_, _ = io.Copy(io.Discard, request.Body)
+	r.mu.Lock()
+	frames, broken, step := r.frames, r.broken, r.step
+	r.mu.Unlock()
+	w.Header().Set("Content-Type", "text/event-stream")
+	_ = http.NewResponseController(w).Flush()
+	for i, frame := range frames {
+		if step != nil && i > 0 {
+			<-step
+		}
+		_, _ = io.WriteString(w, frame)
+		_ = http.NewResponseController(w).Flush()
+	}
+	if broken {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func (r *replay) set(frames []string, broken bool, step chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.frames, r.broken, r.step = frames, broken, step
+}
+
+// record records transcripts of every protocol that streams.
+func record(t *testing.T) (all []transcript) {
+	t.Helper()
+	fake := fakeprovider.New(fakeprovider.Options{})
+	recorded := ""
+	d := newProtocolsDoor(t, func(w http.ResponseWriter, r *http.Request) {
+		tee := &teeWriter{ResponseWriter: w}
+		fake.ServeHTTP(tee, r)
+		recorded = tee.String()
+	})
+	for _, p := range protocols {
+		if p.neverStreams {
+			continue
+		}
+		for _, directives := range append([]string{"", "cached=2", "crlf", "comments", "duplicate"}, p.more...) {
+			got := d.do(d.ask(t.Context(), p, "one two three [[output=3 "+directives+"]]", 20, true))
+			d.entry(got.header.Get(proxy.CallIDHeader))
+			newline := "\n\n"
+			if strings.Contains(directives, "crlf") {
+				newline = "\r\n\r\n"
+			}
+			all = append(all, transcript{p, directives, strings.SplitAfter(strings.TrimSuffix(recorded, newline), newline), money.Nanos(billOf(t, fake, got).CostNanos)})
+			all[len(all)-1].frames[len(all[len(all)-1].frames)-1] += newline
+		}
+	}
+	return all
+}
+
+// teeWriter keeps what is written.
+type teeWriter struct {
+	http.ResponseWriter
+	bytes.Buffer
+}
+
+func (w *teeWriter) Write(b []byte) (int, error) {
+	w.Buffer.Write(b)
+	return w.ResponseWriter.Write(b)
+}
+
+func (w *teeWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// TestDisconnectAtEveryFrame: wherever the provider or the client goes, the call costs
+// no less than its bill and no more than its hold. Where the client goes, the truth
+// still comes in; where the provider does, nothing is free.
+func TestDisconnectAtEveryFrame(t *testing.T) {
+	transcripts := record(t)
+	upstream := &replay{}
+	d := newProtocolsDoor(t, upstream.ServeHTTP)
+	calls, zero, settled := 0, 0, 0
+	check := func(script transcript, frames int, who, callID string) {
+		entry := d.entry(callID)
+		calls++
+		if entry.Cost == 0 {
+			zero++
+		}
+		if entry.Outcome == ledger.Settled {
+			settled++
+		}
+		exact := entry.Outcome == ledger.Settled && entry.Cost == script.billed
+		hold := entry.Outcome == ledger.ChargedHold && entry.Cost == entry.Held && entry.Held >= script.billed
+		if !exact && (who == "client" || !hold) {
+			t.Errorf("%s %q, %s gone after %d of %d frames: %s of %s, held %s, billed %s",
+				script.protocol.name, script.directives, who, frames, len(script.frames), entry.Outcome, entry.Cost, entry.Held, script.billed)
+		}
+	}
+	for _, script := range transcripts {
+		for frames := range len(script.frames) + 1 {
+			upstream.set(script.frames[:frames], true, nil)
+			got := d.do(d.ask(t.Context(), script.protocol, "one two three", 20, true))
+			check(script, frames, "provider", got.header.Get(proxy.CallIDHeader))
+			if frames == 0 && got.err == nil && !strings.Contains(got.body, `"error"`) {
+				t.Errorf("%s: the client sees no error in %q", script.protocol.name, got.body)
+			}
+		}
+		for frames := range len(script.frames) {
+			step := make(chan struct{}, len(script.frames))
+			upstream.set(script.frames, false, step)
+			for range frames - 1 {
+				step <- struct{}{}
+			}
+			ctx, hangUp := context.WithCancel(t.Context())
+			response, err := http.DefaultClient.Do(d.ask(ctx, script.protocol, "one two three", 20, true))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if frames > 0 {
+				_, _ = io.ReadAtLeast(response.Body, make([]byte, 1), 1)
+			}
+			hangUp()
+			close(step)
+			_ = response.Body.Close()
+			check(script, frames, "client", response.Header.Get(proxy.CallIDHeader))
+		}
+	}
+	t.Logf("%d transcripts, %d disconnects: %d settled with the bill, %d charged the hold, %d of no cost",
+		len(transcripts), calls, settled, calls-settled, zero)
+	if zero > 0 || len(transcripts) < 40 {
+		t.Errorf("%d calls of %d transcripts cost nothing", zero, len(transcripts))
+	}
+}
+
+// TestBillAgainstHold: of random calls, none costs the provider's customer more than
+// was held for it, except where the provider went beyond the bound, which is posted
+// as overrun. BURSAR_CALLS says how many.
+func TestBillAgainstHold(t *testing.T) {
+	calls, err := strconv.Atoi(cmp.Or(os.Getenv("BURSAR_CALLS"), "1000"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	fake := fakeprovider.New(fakeprovider.Options{})
+	d := newProtocolsDoor(t, fake.ServeHTTP)
+	const workers = 4
+	var all sync.WaitGroup
+	var beyond sync.Map // the calls in which the provider goes beyond the bound
+	for w := range workers {
+		random := rand.New(rand.NewPCG(seed, uint64(w)))
+		all.Go(func() {
+			for range calls / workers {
+				p := protocols[random.IntN(len(protocols))]
+				prompt := randomPrompt(random, p)
+				got := d.do(d.ask(t.Context(), p, prompt, 1+random.IntN(60), !p.neverStreams && random.IntN(2) == 0))
+				if strings.Contains(prompt, "overrun") || strings.Contains(prompt, "tier=priority") {
+					beyond.Store(got.header.Get(proxy.CallIDHeader), true)
+				}
+				if got.status != http.StatusOK || got.err != nil {
+					t.Errorf("%s: %d %s %v", p.name, got.status, got.body, got.err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	eventually(t, "all calls are settled", func() bool { return len(d.ledger.all()) == calls/workers*workers })
+	billed := map[string]fakeprovider.BilledCall{}
+	for _, call := range fake.Bill().Calls {
+		billed[call.ID] = call
+	}
+	overruns := 0
+	for _, entry := range d.ledger.all() {
+		call := billed[entry.CallID]
+		cost := money.Nanos(call.CostNanos)
+		if entry.Outcome != ledger.Settled || entry.Cost != cost || entry.Overrun() != max(0, cost-entry.Held) {
+			t.Errorf("ledger %+v, bill %+v", entry, call)
+		}
+		if entry.Overrun() > 0 {
+			overruns++
+			if _, ok := beyond.Load(entry.CallID); !ok {
+				t.Errorf("within its bounds, a call cost more than its hold: ledger %+v, bill %+v", entry, call)
+			}
+		}
+	}
+	t.Logf("%d calls, %d of them overruns, %d not on the bill", len(d.ledger.all()), overruns, len(d.ledger.all())-len(billed))
+}
+
+// randomPrompt is a text of any alphabet, with what the fake is to make of it.
+func randomPrompt(random *rand.Rand, p protocol) string {
+	var text strings.Builder
+	alphabets := []string{"abc def ", "ñandú 你好 ", "🙂🙃 ", "\"\\\n\t ", "\x01\x7f "}
+	for range random.IntN(40) {
+		text.WriteString(alphabets[random.IntN(len(alphabets))])
+	}
+	n := random.IntN(1 + len(text.String()))
+	fmt.Fprintf(&text, "[[output=%d input=%d cached=%d", random.IntN(60), n, random.IntN(1+n))
+	if len(p.more) > 0 && random.IntN(2) == 0 {
+		text.WriteString(" " + p.more[random.IntN(len(p.more))])
+	}
+	if random.IntN(20) == 0 && !p.neverStreams {
+		fmt.Fprintf(&text, " overrun=%d", 100+random.IntN(2000))
+	}
+	if random.IntN(4) == 0 {
+		fmt.Fprintf(&text, " split=%d crlf", 1+random.IntN(20))
+	}
+	return text.String() + "]]"
+}
+
+// TestLargeAnswers: an answer of any size passes whole, and its usage is read without
+// keeping it.
+func TestLargeAnswers(t *testing.T) {
+	const size = 100 << 20
+	fake := fakeprovider.New(fakeprovider.Options{})
+	d := newProtocolsDoor(t, fake.ServeHTTP)
+	for _, p := range []protocol{protocols[0], protocols[4]} {
+		for _, stream := range []bool{false, true} {
+			response, err := http.DefaultClient.Do(d.ask(t.Context(), p, fmt.Sprintf("[[output=20 size=%d]]", size), 20, stream))
+			if err != nil {
+				t.Fatal(err)
+			}
+			n, err := io.Copy(io.Discard, response.Body)
+			_ = response.Body.Close()
+			entry := d.entry(response.Header.Get(proxy.CallIDHeader))
+			if n < size || err != nil || entry.Outcome != ledger.Settled || entry.Cost != money.Nanos(billOf(t, fake, reply{header: response.Header}).CostNanos) {
+				t.Errorf("%s stream=%t: %d bytes, %v, ledger %+v", p.name, stream, n, err, entry)
+			}
+		}
+	}
+}
