@@ -94,6 +94,19 @@ exact: build tools parts ## Make 1,000 calls at once through four enforcers, 50 
 calendar: ## Walk through every period of five years in sixteen zones
 	go test -count=1 -v ./api/period
 
+# How long each target of `make fuzz` runs.
+FUZZ_TIME ?= 60s
+
+.PHONY: fuzz
+fuzz: ## Fuzz every reader of requests and of answers, FUZZ_TIME (60s) each
+	@for target in $$(go test -list '^Fuzz' ./enforcer/provider | grep '^Fuzz'); do \
+		echo "$$target"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) ./enforcer/provider; done
+
+.PHONY: bills
+bills: ## Hold 10,000 random calls of all protocols against the provider's bill
+	BURSAR_CALLS=10000 go test -count=1 -v -timeout 10m -run '^(TestBillAgainstHold|TestDisconnectAtEveryFrame)$$' ./enforcer/proxy
+
 .PHONY: faults
 faults: build tools parts ## Kill enforcers, put them to sleep, lose Redis; print what became of every call
 	BURSAR_FAULTS=100 go test -count=1 -v -timeout 30m -run '^(TestKilled|TestSlept|TestKilledAtRandom)$$' ./enforcer/cmd/enforcer

@@ -337,14 +337,14 @@ func TestBoundOfWhatIsNotText(t *testing.T) {
 			model.UpstreamName, model.ContextWindow = tc.upstream, tc.window
 			body := `{"model":"mini","max_tokens":1,"messages":[{"role":"user","content":[` + tc.part + `]}]}`
 			call, err := read(t, body).For(model, 0)
-			switch {
-			case tc.want == -2:
+			switch tc.want {
+			case -2:
 				var wrong *provider.RequestError
 				if !errors.As(err, &wrong) || !wrong.Unsupported || !strings.Contains(err.Error(), "context window of mini") {
 					t.Errorf("got %+v, %v; want it refused for want of a window", call.Bound, err)
 				}
 				return
-			case tc.want == -1:
+			case -1:
 				tc.want = tc.window
 			default:
 				tc.want += int64(len(body))

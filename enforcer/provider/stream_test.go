@@ -284,6 +284,7 @@ func BenchmarkStream(b *testing.B) {
 			for b.Loop() {
 				stream.Pass(frame)
 			}
+			b.ReportMetric(float64(provider.Copied(stream))/float64(b.N), "copied-B/op")
 		})
 	}
 }
@@ -296,5 +297,39 @@ func TestStreamHardlyAllocates(t *testing.T) {
 		if got := testing.AllocsPerRun(1000, func() { stream.Pass(frame) }); got > most {
 			t.Errorf("%s: %v allocations a frame, want %d at the most", name, got, most)
 		}
+	}
+}
+
+// framesOf are frames that are nearly all of a stream of each other protocol.
+var framesOf = map[string]struct {
+	protocol    provider.Protocol
+	body, frame string
+}{
+	"Responses": {
+		provider.Responses{}, `{"model":"maxi","input":"hi"}`,
+		"event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"item_id\":\"msg_1\",\"output_index\":0,\"content_index\":0,\"delta\":\"Hel\",\"sequence_number\":4}\n\n",
+	},
+	"Messages": {
+		provider.Messages{}, `{"model":"maxi","max_tokens":7,"messages":[]}`,
+		"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hel\"}}\n\n",
+	},
+	"Gemini": {
+		provider.GenerateContent{Streamed: true}, `{"contents":[]}`,
+		"data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"Hel\"}],\"role\":\"model\"}}],\"usageMetadata\":{\"promptTokenCount\":4,\"totalTokenCount\":4}}\r\n\r\n",
+	},
+}
+
+// BenchmarkStreams measures one frame of a stream of the other protocols.
+func BenchmarkStreams(b *testing.B) {
+	for name, bc := range framesOf {
+		b.Run(name, func(b *testing.B) {
+			stream, frame := answerOf(b, bc.protocol, bc.body, true), []byte(bc.frame)
+			b.SetBytes(int64(len(frame)))
+			b.ReportAllocs()
+			for b.Loop() {
+				stream.Pass(frame)
+			}
+			b.ReportMetric(float64(provider.Copied(stream))/float64(b.N), "copied-B/op")
+		})
 	}
 }
