@@ -107,6 +107,10 @@ fuzz: ## Fuzz every reader of requests and of answers, FUZZ_TIME (60s) each
 bills: ## Hold 10,000 random calls of all protocols against the provider's bill
 	BURSAR_CALLS=10000 go test -count=1 -v -timeout 10m -run '^(TestBillAgainstHold|TestDisconnectAtEveryFrame)$$' ./enforcer/proxy
 
+.PHONY: mixed
+mixed: build tools parts ## Make 5,000 calls of all protocols, a third of them cut, and compare the ledger with the bill
+	BURSAR_MIXED=5000 go test -count=1 -v -timeout 10m -run '^TestMixedCalls$$' ./hack/e2e
+
 .PHONY: faults
 faults: build tools parts ## Kill enforcers, put them to sleep, lose Redis; print what became of every call
 	BURSAR_FAULTS=100 go test -count=1 -v -timeout 30m -run '^(TestKilled|TestSlept|TestKilledAtRandom)$$' ./enforcer/cmd/enforcer

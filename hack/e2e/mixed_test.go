@@ -1,0 +1,284 @@
+package e2e
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/bursar-dev/bursar/hack/fakeprovider"
+)
+
+// mixedProviders are ModelProviders of every protocol, all at the fake.
+const mixedProviders = `
+apiVersion: bursar.dev/v1alpha1
+kind: ModelProvider
+metadata: {name: mixed-openai}
+spec:
+  endpoint: %[1]s/v1
+  credentialFile: openai
+  models:
+  - {name: gpt-5, maxOutputTokens: 200, prices: {input: "1.25", cachedInput: "0.125", output: "10"}}
+  - {name: text-embedding-3-small, prices: {input: "0.02"}}
+---
+apiVersion: bursar.dev/v1alpha1
+kind: ModelProvider
+metadata: {name: mixed-azure}
+spec:
+  protocol: AzureOpenAI
+  endpoint: %[1]s/openai
+  credentialFile: openai
+  models:
+  - {name: my-deployment, upstreamName: gpt-4o-mini, maxOutputTokens: 200, prices: {input: "0.15", cachedInput: "0.075", output: "0.60"}}
+---
+apiVersion: bursar.dev/v1alpha1
+kind: ModelProvider
+metadata: {name: mixed-anthropic}
+spec:
+  protocol: Anthropic
+  endpoint: %[1]s/v1
+  credentialFile: openai
+  models:
+  - {name: claude-sonnet-4-5, maxOutputTokens: 200, prices: {input: "3", cachedInput: "0.30", cacheWrite5m: "3.75", cacheWrite1h: "6", output: "15"}}
+---
+apiVersion: bursar.dev/v1alpha1
+kind: ModelProvider
+metadata: {name: mixed-gemini}
+spec:
+  protocol: Gemini
+  endpoint: %[1]s/v1beta
+  credentialFile: openai
+  models:
+  - {name: gemini-2.5-flash, maxOutputTokens: 200, prices: {input: "0.30", cachedInput: "0.03", output: "2.50"}}
+`
+
+// mixedCall is a call of one of the protocols.
+type mixedCall struct {
+	path, keyField, directives string
+	body                       map[string]any
+	// cut is who ends the call before its end, if anybody.
+	cut cutBy
+	// id is the call's, once it was made.
+	id string
+}
+
+type cutBy string
+
+const (
+	byNobody   cutBy = "nobody"
+	byProvider cutBy = "the provider"
+	byClient   cutBy = "the client"
+)
+
+// newMixedCall is a random call: a third of all are cut at a random frame.
+func newMixedCall(random *rand.Rand) mixedCall {
+	c := mixedCall{cut: byNobody, directives: fmt.Sprintf("output=%d cached=%d", random.IntN(20), random.IntN(5))}
+	switch random.IntN(5) {
+	case 0:
+		c.cut = byProvider
+		c.directives += fmt.Sprintf(" cut=%d", random.IntN(20))
+	case 1:
+		c.cut = byClient
+		c.directives += " delay=1ms"
+	}
+	stream := c.cut == byClient || random.IntN(3) > 0
+	output := 20 + random.IntN(100)
+	prompt := func(more string) string { return "one two three four [[" + c.directives + more + "]]" }
+	user := func(text string) []any { return []any{map[string]any{"role": "user", "content": text}} }
+	switch random.IntN(6) {
+	case 0:
+		c.path, c.keyField = "/v1/chat/completions", "Authorization"
+		c.body = map[string]any{"model": "gpt-5", "messages": user(prompt(" thoughts=2")), "max_completion_tokens": output, "stream": stream}
+	case 1:
+		c.path, c.keyField = "/openai/deployments/my-deployment/chat/completions?api-version=2024-10-21", "Api-Key"
+		c.body = map[string]any{"messages": user(prompt("")), "max_tokens": output, "stream": stream, "n": 2}
+	case 2:
+		c.path, c.keyField = "/v1/responses", "Authorization"
+		c.body = map[string]any{"model": "gpt-5", "input": prompt(" crlf"), "max_output_tokens": output, "stream": stream}
+	case 3:
+		c.path, c.keyField = "/v1/messages", "X-Api-Key"
+		block := map[string]any{"type": "text", "text": prompt(" write=2 write1h=1"), "cache_control": map[string]any{"type": "ephemeral", "ttl": "1h"}}
+		c.body = map[string]any{"model": "claude-sonnet-4-5", "messages": []any{map[string]any{"role": "user", "content": []any{block}}}, "max_tokens": output, "stream": stream}
+	case 4:
+		c.path, c.keyField = "/v1beta/models/gemini-2.5-flash:generateContent", "X-Goog-Api-Key"
+		if stream {
+			c.path = "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse"
+		}
+		c.body = map[string]any{
+			"contents":         []any{map[string]any{"role": "user", "parts": []any{map[string]any{"text": prompt(" thoughts=3")}}}},
+			"generationConfig": map[string]any{"maxOutputTokens": output},
+		}
+	default:
+		c.path, c.keyField, c.cut = "/v1/embeddings", "Authorization", byNobody
+		c.body = map[string]any{"model": "text-embedding-3-small", "input": []any{"one two", "three"}}
+	}
+	return c
+}
+
+// make makes the call, and leaves after some frames if it is to.
+func (c *mixedCall) make(ctx context.Context, random *rand.Rand, enforcer string) error {
+	body, err := json.Marshal(c.body)
+	if err != nil {
+		return err
+	}
+	ctx, hangUp := context.WithCancel(ctx)
+	defer hangUp()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, enforcer+c.path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	key := keyOf("mixed")
+	if c.keyField == "Authorization" {
+		key = "Bearer " + key
+	}
+	r.Header.Set(c.keyField, key)
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	c.id = response.Header.Get("X-Bursar-Call-Id")
+	if c.cut == byClient {
+		_, _ = io.ReadFull(response.Body, make([]byte, random.IntN(3000)))
+		return nil
+	}
+	answer, err := io.ReadAll(response.Body)
+	if c.cut == byNobody && (err != nil || response.StatusCode != http.StatusOK) {
+		return fmt.Errorf("%s: status %d, %w: %s", c.path, response.StatusCode, err, answer)
+	}
+	return nil
+}
+
+// inLedger is a call as the ledger has it.
+type inLedger struct {
+	rows       int
+	cost, held int64
+}
+
+// TestMixedCalls: calls of every protocol through two enforcers, a third of them cut,
+// are in the ledger once each: to the nano-dollar of the provider's bill if they came
+// to their end, and between the bill and the hold otherwise. BURSAR_MIXED says how many.
+func TestMixedCalls(t *testing.T) {
+	calls, err := strconv.Atoi(cmp.Or(os.Getenv("BURSAR_MIXED"), "300"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := bursar.Apply(t.Context(), fmt.Sprintf(mixedProviders, bursar.ProviderURL)+tenantYAML("mixed", "1000000")); err != nil {
+		t.Fatal(err)
+	}
+	programmed(t)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	made := make([]mixedCall, calls)
+	const workers = 8
+	var all sync.WaitGroup
+	for w := range workers {
+		random := rand.New(rand.NewPCG(seed, uint64(w)))
+		all.Go(func() {
+			for i := w; i < calls; i += workers {
+				made[i] = newMixedCall(random)
+				if err := made[i].make(t.Context(), random, bursar.EnforcerURLs[i%len(bursar.EnforcerURLs)]); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	var ledger map[string]inLedger
+	eventually(t, "the ledger has every call", func() bool {
+		ledger = mixedLedger(t)
+		return len(ledger) >= calls
+	})
+	compareMixed(t, made, ledger)
+}
+
+// mixedLedger is what the ledger has of the tenant, by call.
+func mixedLedger(t *testing.T) map[string]inLedger {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), bursar.DatabaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }()
+	rows, err := conn.Query(t.Context(), `select call_id, cost_nanos, held_nanos from ai_usage_logs where tenant_id = 'mixed'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]inLedger{}
+	for rows.Next() {
+		var id string
+		var row inLedger
+		if err := rows.Scan(&id, &row.cost, &row.held); err != nil {
+			t.Fatal(err)
+		}
+		row.rows = found[id].rows + 1
+		found[id] = row
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// providerBill is the provider's bill, by call.
+func providerBill(t *testing.T) map[string]int64 {
+	t.Helper()
+	response, err := http.Get(bursar.ProviderURL + "/bill")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	var bill fakeprovider.Bill
+	if err := json.NewDecoder(response.Body).Decode(&bill); err != nil {
+		t.Fatal(err)
+	}
+	costs := map[string]int64{}
+	for _, call := range bill.Calls {
+		costs[call.ID] = call.CostNanos
+	}
+	return costs
+}
+
+func compareMixed(t *testing.T, made []mixedCall, ledger map[string]inLedger) {
+	t.Helper()
+	bill := providerBill(t)
+	var lost, double, off, outside int
+	cut := map[cutBy]int{}
+	exact := map[cutBy]int{}
+	for _, call := range made {
+		row, billed := ledger[call.id], bill[call.id]
+		cut[call.cut]++
+		if row.cost == billed {
+			exact[call.cut]++
+		}
+		switch {
+		case row.rows == 0:
+			lost++
+		case row.rows > 1:
+			double++
+		case call.cut == byNobody && row.cost != billed:
+			off++
+		case call.cut != byNobody && (row.cost < billed || row.cost > row.held):
+			outside++
+		default:
+			continue
+		}
+		t.Errorf("%s, cut by %s: ledger %+v, bill %d", call.path, call.cut, row, billed)
+	}
+	t.Logf("%d calls, cut by %v, of which exactly the bill: %v; %d lost, %d double, %d off, %d cut ones outside bill and hold",
+		len(made), cut, exact, lost, double, off, outside)
+	if len(ledger) != len(made) {
+		t.Errorf("the ledger has %d calls, want %d", len(ledger), len(made))
+	}
+}
