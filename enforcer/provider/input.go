@@ -15,7 +15,9 @@ import (
 // what the model reads, and every byte of that is in the body, in which JSON can
 // only make it longer; what a provider's template puts around messages and tools is
 // shorter than the JSON around them, unless extra says otherwise. That holds for
-// every tokenizer whose tokens stand for bytes, without running one.
+// every tokenizer whose tokens stand for bytes, without running one. To run one would
+// give less, but prove nothing: how tools and formats are written into what the model
+// reads is not published, and tokens across a seam are not the sum of the parts'.
 //
 // An image costs what the provider's formula gives for the largest image there is,
 // and the bytes that encode it are not text. What has no such formula, such as a
