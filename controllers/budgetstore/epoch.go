@@ -5,9 +5,10 @@ import (
 	"fmt"
 )
 
-// LastEpoch is the number of the newest epoch of the limiter; 0 before the first.
+// LastEpoch is the number of the newest epoch of the limiter that was opened, or was
+// about to be; 0 before the first.
 func (s *Store) LastEpoch(ctx context.Context) (number int64, err error) {
-	if err := s.pool.QueryRow(ctx, "SELECT number FROM limiter_epoch").Scan(&number); err != nil {
+	if err := s.pool.QueryRow(ctx, "SELECT opened FROM limiter_epoch").Scan(&number); err != nil {
 		return 0, fmt.Errorf("read the number of the newest epoch: %w", err)
 	}
 	return number, nil
@@ -16,9 +17,19 @@ func (s *Store) LastEpoch(ctx context.Context) (number int64, err error) {
 // NextEpoch is a number that no epoch has had and that is greater than seen. No two
 // callers get the same.
 func (s *Store) NextEpoch(ctx context.Context, seen int64) (number int64, err error) {
-	const next = "UPDATE limiter_epoch SET number = greatest(number, $1) + 1, began_at = now() RETURNING number"
+	const next = "UPDATE limiter_epoch SET taken = greatest(taken, $1) + 1 RETURNING taken"
 	if err := s.pool.QueryRow(ctx, next, seen).Scan(&number); err != nil {
 		return 0, fmt.Errorf("take a number for an epoch: %w", err)
 	}
 	return number, nil
+}
+
+// OpenEpoch notes that an epoch is about to be opened: from then on no older one is
+// believed.
+func (s *Store) OpenEpoch(ctx context.Context, number int64) error {
+	const open = "UPDATE limiter_epoch SET opened = greatest(opened, $1)"
+	if _, err := s.pool.Exec(ctx, open, number); err != nil {
+		return fmt.Errorf("note epoch %d: %w", number, err)
+	}
+	return nil
 }

@@ -95,12 +95,13 @@ func (s *Store) Inspect(ctx context.Context) (found Inspection, err error) {
 	return found, nil
 }
 
-// BeginEpoch closes the limiter under a new epoch, in the runs of the masters:
-// sessions are to announce their open calls. It is ErrSuperseded when there is an
-// epoch of that number or a newer.
-func (s *Store) BeginEpoch(ctx context.Context, number int64, runs []string) error {
-	err := s.putEpoch(ctx, limiterv1.Epoch{Number: number, State: limiterv1.EpochRebuilding, Runs: runs}, func(was limiterv1.Epoch) bool {
-		return was.Number < number
+// BeginEpoch closes the limiter under a new epoch in the place of the one that was
+// seen, in the runs of the masters: sessions are to announce their open calls. It is
+// ErrSuperseded when there is another than was seen.
+func (s *Store) BeginEpoch(ctx context.Context, seen limiterv1.Epoch, number int64, runs []string) error {
+	epoch := limiterv1.Epoch{Number: number, State: limiterv1.EpochRebuilding, Runs: runs}
+	err := s.putEpoch(ctx, epoch, func(was limiterv1.Epoch) bool {
+		return was.Number == seen.Number && was.State == seen.State && was.Number < number
 	})
 	if err != nil {
 		return fmt.Errorf("begin epoch %d: %w", number, err)

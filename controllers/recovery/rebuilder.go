@@ -33,7 +33,7 @@ const (
 // Limiter is the epoch in Redis, and who works under it.
 type Limiter interface {
 	Inspect(ctx context.Context) (limiterstore.Inspection, error)
-	BeginEpoch(ctx context.Context, number int64, runs []string) error
+	BeginEpoch(ctx context.Context, seen limiterv1.Epoch, number int64, runs []string) error
 	OpenEpoch(ctx context.Context, number int64, runs []string) error
 	RefuseEpoch(ctx context.Context, reason string) error
 	Announced(ctx context.Context, number int64) (map[string]bool, error)
@@ -46,6 +46,7 @@ type Limiter interface {
 type Records interface {
 	LastEpoch(ctx context.Context) (int64, error)
 	NextEpoch(ctx context.Context, seen int64) (int64, error)
+	OpenEpoch(ctx context.Context, number int64) error
 	ReadLedger(ctx context.Context, read func(budgetstore.Ledger) error) error
 }
 
@@ -54,8 +55,8 @@ type Rebuilder struct {
 	limiter Limiter
 	records Records
 
-	// last is the number of the newest epoch, as Postgres knows it; -1 before it was
-	// asked.
+	// last is the number of the newest epoch that was opened, as Postgres knows it; -1
+	// before it was asked.
 	last int64
 	// live are the sessions that lived when the epoch was last seen open; nil when
 	// it never was.
@@ -171,6 +172,9 @@ func (r *Rebuilder) rebuild(ctx context.Context, found limiterstore.Inspection) 
 	if !slices.Equal(now.Runs(), found.Runs()) {
 		return errors.New("a Redis was started again while the limiter was rebuilt: it begins anew")
 	}
+	if err := r.records.OpenEpoch(ctx, number); err != nil {
+		return err
+	}
 	if err := r.limiter.OpenEpoch(ctx, number, found.Runs()); err != nil {
 		return err
 	}
@@ -189,7 +193,7 @@ func (r *Rebuilder) begin(ctx context.Context, found limiterstore.Inspection) (n
 		return 0, err
 	}
 	log.FromContext(ctx).Info("Rebuilding the limiter", "epoch", number, "was", found.Epoch.Number, "gaps", found.Gaps)
-	return number, r.limiter.BeginEpoch(ctx, number, found.Runs())
+	return number, r.limiter.BeginEpoch(ctx, found.Epoch, number, found.Runs())
 }
 
 // awaitAnnouncements waits until every session that lives, or lived when the

@@ -91,6 +91,9 @@ func TestEightAtOnce(t *testing.T) {
 	w.announce(t, "dead") // and then it dies
 	w.start(t, 8)
 	epoch := w.opened(t, 0)
+	if epoch.Number > 8 {
+		t.Errorf("epoch %d is open: eight took more than a number each", epoch.Number)
+	}
 
 	var together sync.WaitGroup
 	for range 8 {

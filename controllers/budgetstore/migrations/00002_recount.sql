@@ -9,14 +9,15 @@ COMMENT ON COLUMN ai_usage_logs.model IS 'the model as the price list names it, 
 COMMENT ON COLUMN ai_usage_logs.ancestors IS 'the tenants whose limits the call counted against beside its own, nearest first';
 CREATE INDEX ai_usage_logs_ancestors ON ai_usage_logs USING gin (ancestors) WHERE ancestors <> '{}';
 
--- limiter_epoch: the number of the newest generation of the limiter's counters. It
--- is here because Redis may come back with an old one.
+-- limiter_epoch: the newest number that was taken for a generation of the limiter's
+-- counters, and the newest that was opened. They are here because Redis may come back
+-- with an old one.
 CREATE TABLE limiter_epoch (
   singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
-  number    bigint NOT NULL,
-  began_at  timestamptz NOT NULL DEFAULT now()
+  taken     bigint NOT NULL DEFAULT 0,
+  opened    bigint NOT NULL DEFAULT 0
 );
-INSERT INTO limiter_epoch (number) VALUES (0);
+INSERT INTO limiter_epoch DEFAULT VALUES;
 
 ALTER TABLE limiter_epoch ENABLE ROW LEVEL SECURITY;
 ALTER TABLE limiter_epoch FORCE ROW LEVEL SECURITY;

@@ -52,7 +52,7 @@ func openEpoch(ctx context.Context, store *limiterstore.Store) error {
 	if err != nil || found.Epoch.Number > 0 {
 		return err
 	}
-	if err := store.BeginEpoch(ctx, 1, found.Runs()); err != nil {
+	if err := store.BeginEpoch(ctx, found.Epoch, 1, found.Runs()); err != nil {
 		return err
 	}
 	return store.OpenEpoch(ctx, 1, found.Runs())
