@@ -45,6 +45,7 @@ type TenantBudgetList struct {
 
 // TenantBudgetSpec is what a tenant may spend.
 //
+// +kubebuilder:validation:XValidation:rule="!has(self.storeLossPercent) || self.onStoreLoss == 'AllowBounded'",message="needs onStoreLoss: AllowBounded: nothing is kept for when the limiter's store is lost otherwise",fieldPath=".storeLossPercent"
 // +kubebuilder:validation:XValidation:rule="has(self.parentRef) == has(oldSelf.parentRef) && (!has(self.parentRef) || self.parentRef == oldSelf.parentRef)",message="cannot be changed: it decides where the tenant's counters are kept, and others would begin at zero",fieldPath=".parentRef"
 type TenantBudgetSpec struct {
 	// tenant is the name of the organisation that pays. It is unique in the
@@ -119,6 +120,25 @@ type TenantBudgetSpec struct {
 	// +optional
 	AssumedOutputTokens *int64 `json:"assumedOutputTokens,omitempty"`
 
+	// onStoreLoss says what becomes of calls while Redis is out of reach. Deny refuses
+	// them, with status 503. AllowBounded admits them from money that each enforcer
+	// holds beforehand: for each kind of calls that it sees (those that count in the
+	// same limits: of a user, where there are limits of users), a share of the smallest
+	// of the limits. It shows as held. So the limits hold even then; rate limits are
+	// not asked. An enforcer that dies, or is cut off for longer than six seconds, is
+	// charged its shares in full. Calls with an Idempotency-Key are refused all the
+	// same.
+	// +kubebuilder:default=Deny
+	// +optional
+	OnStoreLoss StoreLoss `json:"onStoreLoss,omitempty"`
+
+	// storeLossPercent is the size of a share, for AllowBounded: percent of the
+	// smallest limit that the calls count in. Absent means 1.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=50
+	// +optional
+	StoreLossPercent *int32 `json:"storeLossPercent,omitempty"`
+
 	// virtualModels are names that callers of the tenant may ask for in the place of
 	// a model's: the first model of the list whose call fits into what is left of the
 	// limits is called. The tenants below this one have none of them.
@@ -128,6 +148,16 @@ type TenantBudgetSpec struct {
 	// +optional
 	VirtualModels []VirtualModel `json:"virtualModels,omitempty"`
 }
+
+// StoreLoss says what becomes of calls while Redis is out of reach.
+// +kubebuilder:validation:Enum=Deny;AllowBounded
+type StoreLoss string
+
+// The answers to the loss of the store.
+const (
+	StoreLossDeny         StoreLoss = "Deny"
+	StoreLossAllowBounded StoreLoss = "AllowBounded"
+)
 
 // VirtualModel is a name for the first of several models that the budget allows.
 type VirtualModel struct {

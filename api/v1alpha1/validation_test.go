@@ -264,6 +264,13 @@ var _ = DescribeTable("refuses",
 		"spec.breaker.forced", "Unsupported value"),
 	Entry("enforcement of the third kind", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Enforcement = "Audit" }),
 		"spec.enforcement", "Unsupported value"),
+	Entry("a store that is lost in a third way", budget(func(s *v1alpha1.TenantBudgetSpec) { s.OnStoreLoss = "AllowAll" }),
+		"spec.onStoreLoss", "Unsupported value"),
+	Entry("a share that nothing is admitted from", budget(func(s *v1alpha1.TenantBudgetSpec) { s.StoreLossPercent = ptr.To[int32](5) }),
+		"spec.storeLossPercent", "needs onStoreLoss: AllowBounded"),
+	Entry("a share of everything", budget(func(s *v1alpha1.TenantBudgetSpec) {
+		s.OnStoreLoss, s.StoreLossPercent = v1alpha1.StoreLossAllowBounded, ptr.To[int32](100)
+	}), "spec.storeLossPercent", "should be less than or equal to 50"),
 	Entry("calls assumed to say nothing", budget(func(s *v1alpha1.TenantBudgetSpec) { s.AssumedOutputTokens = ptr.To[int64](0) }),
 		"spec.assumedOutputTokens", "should be greater than or equal to 1"),
 	Entry("a limit per nobody", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Limits[0].Per = "Team" }),

@@ -821,6 +821,11 @@ func (in *TenantBudgetSpec) DeepCopyInto(out *TenantBudgetSpec) {
 		*out = new(int64)
 		**out = **in
 	}
+	if in.StoreLossPercent != nil {
+		in, out := &in.StoreLossPercent, &out.StoreLossPercent
+		*out = new(int32)
+		**out = **in
+	}
 	if in.VirtualModels != nil {
 		in, out := &in.VirtualModels, &out.VirtualModels
 		*out = make([]VirtualModel, len(*in))

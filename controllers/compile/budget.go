@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
@@ -30,6 +31,9 @@ func Tenant(
 	}
 	if tokens := budget.Spec.AssumedOutputTokens; tokens != nil {
 		tenant.AssumedOutputTokens = *tokens
+	}
+	if budget.Spec.OnStoreLoss == v1alpha1.StoreLossAllowBounded {
+		tenant.StoreLossPercent = ptr.Deref(budget.Spec.StoreLossPercent, 1)
 	}
 	tenant.VirtualModels = virtualModels(budget.Spec.VirtualModels)
 	return under(tenant, ancestors), nil

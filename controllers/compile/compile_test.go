@@ -202,6 +202,20 @@ func TestTenantWithEverything(t *testing.T) {
 			change: func(s *v1alpha1.TenantBudgetSpec) { s.AssumedOutputTokens = ptr.To[int64](500) },
 			want:   func(t *limiterv1.Tenant) { t.AssumedOutputTokens = 500 },
 		},
+		"a share for the loss of the store": {
+			change: func(s *v1alpha1.TenantBudgetSpec) {
+				s.OnStoreLoss, s.StoreLossPercent = v1alpha1.StoreLossAllowBounded, ptr.To[int32](10)
+			},
+			want: func(t *limiterv1.Tenant) { t.StoreLossPercent = 10 },
+		},
+		"a share of the usual size": {
+			change: func(s *v1alpha1.TenantBudgetSpec) { s.OnStoreLoss = v1alpha1.StoreLossAllowBounded },
+			want:   func(t *limiterv1.Tenant) { t.StoreLossPercent = 1 },
+		},
+		"no share": {
+			change: func(s *v1alpha1.TenantBudgetSpec) { s.OnStoreLoss = v1alpha1.StoreLossDeny },
+			want:   func(*limiterv1.Tenant) {},
+		},
 		"virtual models": {
 			change: func(s *v1alpha1.TenantBudgetSpec) {
 				s.VirtualModels = []v1alpha1.VirtualModel{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 type Admitter struct {
 	store     atomic.Pointer[Store]
 	open      *openHolds
+	shares    *shares
 	abandoned *abandoned
 	// clock is this machine's. It makes guesses of the Store's time, with ahead, how
 	// far the Store's clock was ahead of it, in nanoseconds, and seen, the Store's
@@ -25,7 +27,7 @@ type Admitter struct {
 
 // NewAdmitter makes an Admitter on a Store. Run must run beside it.
 func NewAdmitter(store Store) *Admitter {
-	a := &Admitter{open: newOpenHolds(), abandoned: newAbandoned(), clock: time.Now}
+	a := &Admitter{open: newOpenHolds(), shares: newShares(), abandoned: newAbandoned(), clock: time.Now}
 	a.Use(store)
 	return a
 }
@@ -34,12 +36,22 @@ func NewAdmitter(store Store) *Admitter {
 // admitted before are settled where they were admitted.
 func (a *Admitter) Use(store Store) { a.store.Store(&store) }
 
-// Run voids calls whose admission was given up without an answer, until ctx ends.
-func (a *Admitter) Run(ctx context.Context) { a.abandoned.run(ctx) }
+// Run voids calls whose admission was given up without an answer, and takes shares
+// beforehand for tenants that want them, until ctx ends.
+func (a *Admitter) Run(ctx context.Context) {
+	var shares sync.WaitGroup
+	shares.Go(func() { a.runShares(ctx) })
+	a.abandoned.run(ctx)
+	shares.Wait()
+}
 
-// Flush waits until every call whose admission was given up without an answer is
-// voided. Run must still run. An error says how many calls may hold money yet.
-func (a *Admitter) Flush(ctx context.Context) error { return a.abandoned.flush(ctx) }
+// Flush gives back all shares, and waits until every call whose admission was given
+// up without an answer is voided. Run must still run. An error says how many calls may
+// hold money yet.
+func (a *Admitter) Flush(ctx context.Context) error {
+	a.giveBack(ctx, func(*share) bool { return true })
+	return a.abandoned.flush(ctx)
+}
 
 // maxTurns bounds how often a period may turn while one admission is decided. One
 // turn is ordinary, a second one needs a clock that jumps.
@@ -55,6 +67,21 @@ func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Call) (Decisi
 	if name, forced := tenant.forcedOpen(); forced && call.Bound > 0 && !tenant.shadow {
 		return Decision{Refusal: &Refusal{Reason: BreakerForced, Tenant: name, Bound: call.Bound, Tokens: call.Tokens}}, nil
 	}
+	d, err := a.decide(ctx, tenant, call, a.open.add)
+	if err == nil && d.Hold == nil && d.Refusal.ByMoney() &&
+		a.giveBack(ctx, func(s *share) bool { return s.tenant.Name() == tenant.Name() }) {
+		// What is kept for when the Store is away must not refuse calls while it is there.
+		d, err = a.decide(ctx, tenant, call, a.open.add)
+	}
+	if d.Hold != nil {
+		a.shares.want(tenant, call, d.Hold.store, a.Now())
+	}
+	return d, err
+}
+
+// decide asks the Store, and tells admitted of a hold before anybody can ask which
+// calls are open.
+func (a *Admitter) decide(ctx context.Context, tenant *Tenant, call Call, admitted func(*Hold)) (Decision, error) {
 	request := AdmitRequest{
 		Root: tenant.doc.Root(), CallID: call.ID, Bound: call.Bound, Record: call.Record,
 		Shadow: tenant.shadow, Downgraded: call.Downgraded && call.Bound > 0,
@@ -86,7 +113,9 @@ func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Call) (Decisi
 			return Decision{}, ErrRungChanged
 		}
 		d := decision(store, tenant, call, request, reply)
-		a.open.add(d.Hold)
+		if d.Hold != nil {
+			admitted(d.Hold)
+		}
 		return d, nil
 	}
 	return Decision{}, fmt.Errorf("%w: %w", ErrStoreUnavailable, errClockJumps)
@@ -209,8 +238,12 @@ func (c BucketCheck) refusal(call Call, tenant string, debt int64) *Refusal {
 // Hold is the money that is reserved for an admitted call. It must be ended with
 // Settle, and then Done.
 type Hold struct {
-	store      Store
-	open       *openHolds
+	store Store
+	open  *openHolds
+	// from is the share that the call was admitted from, while the Store does not know
+	// of the call; shares are its fellows.
+	from       *share
+	shares     *shares
 	request    AdmitRequest
 	tokens     int64
 	taken      []bool
@@ -236,6 +269,9 @@ func (h *Hold) Done() { h.open.remove(h) }
 // any other error it is unknown whether the hold has ended: settle again; a repeat
 // changes nothing.
 func (h *Hold) Settle(ctx context.Context, cost money.Nanos, tokens int64, entry []byte) error {
+	if err := h.take(ctx); err != nil {
+		return err
+	}
 	return h.store.Settle(ctx, SettleRequest{
 		Root: h.request.Root, CallID: h.request.CallID, Cost: cost, Entry: entry,
 		Accounts: h.settleAccounts(tokens),

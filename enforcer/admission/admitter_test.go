@@ -34,6 +34,8 @@ func (s *scriptedStore) Admit(_ context.Context, r admission.AdmitRequest) (admi
 	return reply, nil
 }
 
+func (s *scriptedStore) Take(context.Context, admission.TakeRequest) error { return nil }
+
 func (s *scriptedStore) Settle(_ context.Context, r admission.SettleRequest) error {
 	s.settled = append(s.settled, r)
 	return nil

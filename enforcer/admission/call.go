@@ -36,6 +36,8 @@ type Call struct {
 	Bound money.Nanos
 	// Tokens is the most tokens, of all kinds together, that the call can use.
 	Tokens int64
+	// share says that this is no call but a share, which takes from no bucket.
+	share bool
 	// Record describes the call to whoever must end its hold, should this
 	// process die.
 	Record []byte

@@ -25,9 +25,6 @@ func (o *openHolds) admitting() (done func()) {
 }
 
 func (o *openHolds) add(h *Hold) {
-	if h == nil {
-		return
-	}
 	h.open = o
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -49,10 +46,12 @@ type OpenCall struct {
 }
 
 // OpenCalls are the calls of the Store in use that have not ended, once all
-// admissions that are under way are decided.
+// admissions that are under way are decided. Shares are forgotten: who asks has lost
+// what the Store had, and makes it know of these calls instead.
 func (a *Admitter) OpenCalls() []OpenCall {
 	a.open.admissions.Lock()
 	defer a.open.admissions.Unlock()
+	a.shares.forget()
 	store := *a.store.Load()
 	a.open.mu.Lock()
 	defer a.open.mu.Unlock()

@@ -19,6 +19,9 @@ type Store interface {
 	Admit(ctx context.Context, request AdmitRequest) (AdmitReply, error)
 	// Settle ends a call's hold. Ending it again changes nothing.
 	Settle(ctx context.Context, request SettleRequest) error
+	// Take makes a call open that holds a part of what another, open one held. Taking
+	// it again changes nothing.
+	Take(ctx context.Context, request TakeRequest) error
 	// Forget drops settled calls of a budget tree that nobody will ask about again.
 	Forget(ctx context.Context, root string, callIDs []string) error
 }
@@ -158,6 +161,18 @@ type SettleRequest struct {
 	// something back whose Need is not zero; less than zero takes more.
 	Accounts []Account
 }
+
+// TakeRequest takes a part of an open call's bound for another call.
+type TakeRequest struct {
+	Root string
+	// From is the call to take from, CallID the one that takes.
+	From, CallID string
+	Bound        money.Nanos
+	Record       []byte
+}
+
+// ErrGone is returned by Take when there is nothing to take from.
+var ErrGone = errors.New("there is no open call to take from")
 
 // ErrFenced is returned by a Store whose session was declared dead. Another session
 // has ended, or will end, all its calls.

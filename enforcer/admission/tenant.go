@@ -181,6 +181,9 @@ func (l *level) moneyChecks(scope limiterv1.Scope, call Call, now time.Time) []M
 
 // bucketChecks are the checks of the rate limits of a scope.
 func (l *level) bucketChecks(scope limiterv1.Scope, call Call) []BucketCheck {
+	if call.share {
+		return nil
+	}
 	var checks []BucketCheck
 	for _, limit := range l.Rates {
 		if limit.Per != scope || !limit.Selects(call.Subject.Tier, call.Model) {

@@ -43,6 +43,10 @@ const ModelHeader = "X-Bursar-Model"
 // error code the call would have been refused.
 const ShadowHeader = "X-Bursar-Would-Refuse"
 
+// StoreLostHeader is the field of an answer to a call that was admitted while the
+// limiter was out of reach, from money that was held for that.
+const StoreLostHeader = "X-Bursar-Store-Lost"
+
 // call is a call on its way. Each step adds what it found out.
 type call struct {
 	id       string
@@ -236,7 +240,7 @@ func (p *Proxy) admit(c *call, w http.ResponseWriter, r *http.Request) *refusal 
 	}
 	if err != nil {
 		p.Log.Error("a call could not be decided", "call", c.id, "error", err)
-		return storeLost()
+		return p.admitBounded(c, w, err)
 	}
 	setRates(w.Header(), c.protocol.Of(), decision.Rates)
 	if decision.Hold == nil {
@@ -244,6 +248,26 @@ func (p *Proxy) admit(c *call, w http.ResponseWriter, r *http.Request) *refusal 
 	}
 	p.tell(c, w.Header(), decision)
 	p.admitted(c, decision)
+	return nil
+}
+
+// admitBounded has a call admitted that the limiter could not decide, where the tenant
+// has a share for that. It is another call to the limiter, which may have been told of
+// the first; a call that its caller has named cannot become another.
+func (p *Proxy) admitBounded(c *call, w http.ResponseWriter, err error) *refusal {
+	lost := errors.Is(err, admission.ErrStoreUnavailable) || errors.Is(err, admission.ErrClosed)
+	if !lost || c.claim != nil {
+		return storeLost()
+	}
+	c.id = newID()
+	hold, ok := p.Admitter.AdmitBounded(c.tenant, p.asking(c))
+	if !ok {
+		return storeLost()
+	}
+	w.Header().Set(CallIDHeader, c.id)
+	w.Header().Set(StoreLostHeader, "AllowBounded")
+	p.Metrics.bounded()
+	p.admitted(c, admission.Decision{Hold: hold})
 	return nil
 }
 
@@ -303,7 +327,12 @@ func (p *Proxy) ask(ctx context.Context, c *call) (admission.Decision, error) {
 
 func (p *Proxy) askOnce(ctx context.Context, c *call) (admission.Decision, error) {
 	defer p.Metrics.asked(time.Now())
-	return p.Admitter.Admit(ctx, c.tenant, admission.Call{
+	return p.Admitter.Admit(ctx, c.tenant, p.asking(c))
+}
+
+// asking is the call as the limiter sees it.
+func (p *Proxy) asking(c *call) admission.Call {
+	return admission.Call{
 		ID:         c.id,
 		Subject:    c.subject,
 		Model:      c.route.Model.Name,
@@ -312,7 +341,7 @@ func (p *Proxy) askOnce(ctx context.Context, c *call) (admission.Decision, error
 		Bound:      c.bounded.Cost,
 		Tokens:     c.bounded.Bound.Total(),
 		Record:     p.opening(c).Encode(),
-	})
+	}
 }
 
 // opening is the call's entry in the ledger, as far as it is known before the

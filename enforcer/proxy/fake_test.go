@@ -44,6 +44,8 @@ type fakeStore struct {
 	ends    map[string]admission.SettleRequest
 }
 
+func (s *fakeStore) Take(context.Context, admission.TakeRequest) error { return nil }
+
 func (s *fakeStore) Admit(_ context.Context, r admission.AdmitRequest) (admission.AdmitReply, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -15,6 +15,7 @@ type Metrics struct {
 	admissions *prometheus.CounterVec
 	fallbacks  *prometheus.CounterVec
 	replays    prometheus.Counter
+	shares     prometheus.Counter
 	admission  prometheus.Histogram
 	open       prometheus.Gauge
 	ends       *prometheus.CounterVec
@@ -36,6 +37,10 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		replays: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "bursar_enforcer_replays_total",
 			Help: "Requests that got the answer of the call that had their Idempotency-Key before.",
+		}),
+		shares: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "bursar_enforcer_bounded_admissions_total",
+			Help: "Calls that were admitted from a tenant's share while the limiter's store was lost. They are counted as admitted, too.",
 		}),
 		admission: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "bursar_enforcer_admission_seconds",
@@ -60,7 +65,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 12), // 0.1 ms to 7 min
 		}),
 	}
-	registry.MustRegister(m.admissions, m.fallbacks, m.replays, m.admission, m.open, m.ends, m.overruns, m.settle)
+	registry.MustRegister(m.admissions, m.fallbacks, m.replays, m.shares, m.admission, m.open, m.ends, m.overruns, m.settle)
 	return m
 }
 
@@ -70,6 +75,9 @@ func (m *Metrics) admitted() {
 	m.admissions.WithLabelValues("admitted", "").Inc()
 	m.open.Inc()
 }
+
+// bounded counts what was admitted while the store was lost.
+func (m *Metrics) bounded() { m.shares.Inc() }
 
 // shadowed counts, beside the admission itself, what would have been refused.
 func (m *Metrics) shadowed(r *refusal) { m.admissions.WithLabelValues("shadowed", r.code).Inc() }

@@ -30,6 +30,7 @@ type Config interface {
 // Admitter admits calls.
 type Admitter interface {
 	Admit(ctx context.Context, tenant *admission.Tenant, call admission.Call) (admission.Decision, error)
+	AdmitBounded(tenant *admission.Tenant, call admission.Call) (*admission.Hold, bool)
 	// Now is the time by which calls are admitted.
 	Now() time.Time
 }

@@ -18,7 +18,7 @@ import (
 type epoch struct {
 	client redis.UniversalClient
 	// scripts makes the scripts of an epoch.
-	scripts func(limiterv1.Epoch) (admit, settle *redis.Script)
+	scripts func(limiterv1.Epoch) scripts
 
 	mu   sync.RWMutex
 	open *openEpoch // nil while it is not open
@@ -27,25 +27,26 @@ type epoch struct {
 // openEpoch is an epoch in which money is admitted, and its scripts.
 type openEpoch struct {
 	limiterv1.Epoch
-	client        redis.UniversalClient
-	admit, settle *redis.Script
+	scripts
+	client redis.UniversalClient
 }
+
+// scripts are those of an epoch, which no other epoch has.
+type scripts struct{ admit, settle, take *redis.Script }
 
 func newEpoch(client redis.UniversalClient) *epoch {
 	return &epoch{client: client, scripts: scriptsOf}
 }
 
-// scriptsOf are the scripts of an epoch, which no other epoch has.
-func scriptsOf(e limiterv1.Epoch) (admit, settle *redis.Script) {
+func scriptsOf(e limiterv1.Epoch) scripts {
 	head := fmt.Sprintf("local EPOCH = '%s'\n", e.Token()) + countersLua
-	return redis.NewScript(head + admitLua), redis.NewScript(head + settleLua)
+	return scripts{redis.NewScript(head + admitLua), redis.NewScript(head + settleLua), redis.NewScript(head + takeLua)}
 }
 
 func (e *epoch) set(now limiterv1.Epoch) {
 	var open *openEpoch
 	if now.State == limiterv1.EpochOpen {
-		admit, settle := e.scripts(now)
-		open = &openEpoch{Epoch: now, client: e.client, admit: admit, settle: settle}
+		open = &openEpoch{Epoch: now, client: e.client, scripts: e.scripts(now)}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -93,7 +94,7 @@ func (e *openEpoch) loadInto(ctx context.Context, conn *redis.Conn) error {
 	if err != nil || !e.OpenIn(server.Run) {
 		return err
 	}
-	for _, script := range []*redis.Script{e.admit, e.settle} {
+	for _, script := range []*redis.Script{e.admit, e.settle, e.take} {
 		if err := script.Load(ctx, conn).Err(); err != nil {
 			return fmt.Errorf("load a script: %w", err)
 		}

@@ -12,12 +12,12 @@ import (
 // NewWithClock makes a Store whose scripts read the time from a Lua expression.
 func NewWithClock(client redis.UniversalClient, session, clock string) *Store {
 	s := New(client, session)
-	s.epoch.scripts = func(e limiterv1.Epoch) (admit, settle *redis.Script) {
+	s.epoch.scripts = func(e limiterv1.Epoch) scripts {
 		at := func(source string) *redis.Script {
 			text := fmt.Sprintf("local EPOCH = '%s'\n", e.Token()) + countersLua + source
 			return redis.NewScript(strings.ReplaceAll(text, "redis.call('TIME')", clock))
 		}
-		return at(admitLua), at(settleLua)
+		return scripts{at(admitLua), at(settleLua), at(takeLua)}
 	}
 	return s
 }

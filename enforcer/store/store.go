@@ -20,6 +20,8 @@ var (
 	admitLua string
 	//go:embed settle.lua
 	settleLua string
+	//go:embed take.lua
+	takeLua string
 )
 
 // keep is how long a user's counters outlive their last period, so that calls
@@ -225,6 +227,26 @@ func feedMessage(accounts []admission.Account) string {
 		}
 	}
 	return message
+}
+
+// Take runs take.lua.
+func (s *Store) Take(ctx context.Context, r admission.TakeRequest) error {
+	open, done, err := s.epoch.enter()
+	if err != nil {
+		return err
+	}
+	defer done()
+	keys := []string{limiterv1.CallsKey(limiterv1.Shard(r.Root), s.session)}
+	args := []any{r.From, r.CallID, r.Record, packNumbers([]int64{int64(r.Bound)})}
+	switch answer, err := open.run(ctx, open.take, keys, args).Text(); {
+	case err != nil:
+		return fmt.Errorf("take: %w", err)
+	case answer == "fenced":
+		return admission.ErrFenced
+	case answer == "gone":
+		return admission.ErrGone
+	}
+	return nil
 }
 
 // Forget drops calls that the ledger has.

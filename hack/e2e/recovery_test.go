@@ -212,6 +212,41 @@ func TestRedisIsAway(t *testing.T) {
 	l.nothingOverspent(t)
 }
 
+// TestSharesWhileRedisIsAway: a tenant that has it so goes on from what its enforcers
+// hold, and spends no more in all.
+func TestSharesWhileRedisIsAway(t *testing.T) {
+	for name, loss := range map[string]struct{ lose, find func() error }{
+		"hangs":  {bursar.PauseRedis, bursar.ResumeRedis},
+		"is-old": {func() error { return bursar.StopRedis(true) }, func() error { return bursar.StartRedis(t.Context()) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tenant := "bounded-" + name
+			newTenant(t, tenant, "1.00", "onStoreLoss: AllowBounded", "storeLossPercent: 10")
+			first := startLoad(t, tenant, 2, time.Millisecond)
+			eventually(t, "calls are admitted", func() bool { return first.count(http.StatusOK) >= 10 })
+			first.end()
+			eventually(t, "each enforcer has a share", func() bool {
+				return strings.HasSuffix(statusOf(t, tenant), " 0.20 True")
+			})
+			before := first.count(http.StatusOK)
+
+			if err := loss.lose(); err != nil {
+				t.Fatal(err)
+			}
+			l := first.resume(t, 16)
+			eventually(t, "the shares are spent", func() bool { return l.count(http.StatusServiceUnavailable) >= 16 })
+			without := l.count(http.StatusOK) - before
+			if err := loss.find(); err != nil {
+				t.Fatal(err)
+			}
+			if without != 20 {
+				t.Errorf("%d calls of a cent were admitted without Redis, from two shares of ten", without)
+			}
+			l.nothingOverspent(t)
+		})
+	}
+}
+
 // TestOpenCallsOutliveRedis: a call that is open when Redis forgets it stays held, and
 // is settled.
 func TestOpenCallsOutliveRedis(t *testing.T) {
@@ -327,10 +362,11 @@ func TestALimitThatIsNewCountsWhatWasSpent(t *testing.T) {
 }
 
 // newTenant applies a tenant and waits until it is enforced.
-func newTenant(t *testing.T, name, amount string) {
+func newTenant(t *testing.T, name, amount string, more ...string) {
 	t.Helper()
 	// A rung makes it news when the money is spent.
-	if err := bursar.Apply(t.Context(), tenantYAML(name, amount, "ladder: [{atPercent: 100, action: Warn}]")); err != nil {
+	more = append(more, "ladder: [{atPercent: 100, action: Warn}]")
+	if err := bursar.Apply(t.Context(), tenantYAML(name, amount, more...)); err != nil {
 		t.Fatal(err)
 	}
 	programmed(t)

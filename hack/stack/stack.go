@@ -206,6 +206,12 @@ func (s *Stack) StartRedis(ctx context.Context) error {
 	return nil
 }
 
+// PauseRedis makes Redis hang, and ResumeRedis lets it go on.
+func (s *Stack) PauseRedis() error { return s.redis.Pause() }
+
+// ResumeRedis lets Redis go on.
+func (s *Stack) ResumeRedis() error { return s.redis.Resume() }
+
 // RunKubectl runs kubectl as the administrator and returns what it printed.
 func (s *Stack) RunKubectl(ctx context.Context, args ...string) (string, error) {
 	return s.kubectl(ctx, "", args...)

@@ -54,6 +54,10 @@ type Tenant struct {
 	// AssumedOutputTokens is the bound written into a call that has none, where it
 	// is less than the model's own; 0 means the model's own.
 	AssumedOutputTokens int64 `json:"assumedOutputTokens,omitempty"`
+	// StoreLossPercent is how much of its smallest limit an enforcer holds beforehand
+	// for calls of a kind, to admit from while the limiter's store is lost; 0 means
+	// that nothing is admitted then.
+	StoreLossPercent int32 `json:"storeLossPercent,omitempty"`
 	// VirtualModels are the models to be tried, in this order, for each name that
 	// callers may ask for in the place of a model's.
 	VirtualModels map[string][]string `json:"virtualModels,omitempty"`

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -148,11 +149,19 @@ func (s *Server) ping(ctx context.Context) error {
 
 // Stop ends the server and waits until it has ended.
 func (s *Server) Stop() error {
+	_ = s.Resume() // else it would not hear
 	return errors.Join(s.process.Stop(), s.removeTempDir())
 }
 
 // Crash ends the server at once. Stop is still to be called.
 func (s *Server) Crash() { s.process.Kill() }
+
+// Pause stops the server where it is, as a machine does that hangs, and Resume lets
+// it go on.
+func (s *Server) Pause() error { return syscall.Kill(s.process.PID(), syscall.SIGSTOP) }
+
+// Resume lets a paused server go on.
+func (s *Server) Resume() error { return syscall.Kill(s.process.PID(), syscall.SIGCONT) }
 
 func (s *Server) removeTempDir() error {
 	if s.tempDir == "" {

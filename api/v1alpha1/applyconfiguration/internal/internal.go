@@ -575,6 +575,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: output
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+- name: com.github.bursar-dev.bursar.api.v1alpha1.StoreLoss
+  scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.TargetRef
   map:
     fields:
@@ -635,9 +637,16 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - name
+    - name: onStoreLoss
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.StoreLoss
+      default: Deny
     - name: parentRef
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.ParentRef
+    - name: storeLossPercent
+      type:
+        scalar: numeric
     - name: tenant
       type:
         scalar: string

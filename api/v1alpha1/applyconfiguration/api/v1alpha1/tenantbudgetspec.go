@@ -44,6 +44,18 @@ type TenantBudgetSpecApplyConfiguration struct {
 	// maxOutputTokens. Less money is held for such calls then, and more of them
 	// fit into a limit at a time. Absent means maxOutputTokens.
 	AssumedOutputTokens *int64 `json:"assumedOutputTokens,omitempty"`
+	// onStoreLoss says what becomes of calls while Redis is out of reach. Deny refuses
+	// them, with status 503. AllowBounded admits them from money that each enforcer
+	// holds beforehand: for each kind of calls that it sees (those that count in the
+	// same limits: of a user, where there are limits of users), a share of the smallest
+	// of the limits. It shows as held. So the limits hold even then; rate limits are
+	// not asked. An enforcer that dies, or is cut off for longer than six seconds, is
+	// charged its shares in full. Calls with an Idempotency-Key are refused all the
+	// same.
+	OnStoreLoss *apiv1alpha1.StoreLoss `json:"onStoreLoss,omitempty"`
+	// storeLossPercent is the size of a share, for AllowBounded: percent of the
+	// smallest limit that the calls count in. Absent means 1.
+	StoreLossPercent *int32 `json:"storeLossPercent,omitempty"`
 	// virtualModels are names that callers of the tenant may ask for in the place of
 	// a model's: the first model of the list whose call fits into what is left of the
 	// limits is called. The tenants below this one have none of them.
@@ -127,6 +139,22 @@ func (b *TenantBudgetSpecApplyConfiguration) WithEnforcement(value apiv1alpha1.E
 // If called multiple times, the AssumedOutputTokens field is set to the value of the last call.
 func (b *TenantBudgetSpecApplyConfiguration) WithAssumedOutputTokens(value int64) *TenantBudgetSpecApplyConfiguration {
 	b.AssumedOutputTokens = &value
+	return b
+}
+
+// WithOnStoreLoss sets the OnStoreLoss field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the OnStoreLoss field is set to the value of the last call.
+func (b *TenantBudgetSpecApplyConfiguration) WithOnStoreLoss(value apiv1alpha1.StoreLoss) *TenantBudgetSpecApplyConfiguration {
+	b.OnStoreLoss = &value
+	return b
+}
+
+// WithStoreLossPercent sets the StoreLossPercent field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the StoreLossPercent field is set to the value of the last call.
+func (b *TenantBudgetSpecApplyConfiguration) WithStoreLossPercent(value int32) *TenantBudgetSpecApplyConfiguration {
+	b.StoreLossPercent = &value
 	return b
 }
 

@@ -1,0 +1,323 @@
+package admission
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+)
+
+const (
+	// shareIdle is how long a share is kept that no call has asked for.
+	shareIdle = time.Minute
+	// sharesLookedAt is how often it is looked which shares are to be given back.
+	sharesLookedAt = 5 * time.Second
+	// sharesMost bounds the shares of this process.
+	sharesMost = 10_000
+	// sharesWanted bounds the queue of those to be taken. What does not fit is asked
+	// for again with the next call.
+	sharesWanted = 1024
+	// shareTimeout bounds what taking or giving back one share waits for the Store.
+	shareTimeout = 2 * time.Second
+	// beforeTurn is how long before its period turns a share is not used any more:
+	// this machine only guesses the Store's time.
+	beforeTurn = 5 * time.Second
+)
+
+// shares are money that is held beforehand, for calls of the tenants that have
+// onStoreLoss: AllowBounded while the Store does not answer. A share is a hold like
+// any other, in all the limits that a kind of calls counts in, so that these limits
+// hold whatever is admitted from it.
+type shares struct {
+	wanted chan wantedShare
+
+	mu  sync.Mutex
+	all map[string]*share
+}
+
+// wantedShare is a share that calls like one of a tenant will want.
+type wantedShare struct {
+	tenant *Tenant
+	call   Call
+}
+
+// share is a hold for calls that count in the same limits.
+type share struct {
+	hold *Hold
+	// tenant is the configuration that it was taken under.
+	tenant *Tenant
+	// left is what calls may still take of it.
+	left money.Nanos
+	// until is when the first of its periods turns.
+	until time.Time
+	// used is when a call last asked for it.
+	used time.Time
+	// untaken is how many calls were admitted from it of which the Store does not
+	// know yet.
+	untaken int
+}
+
+func newShares() *shares {
+	return &shares{wanted: make(chan wantedShare, sharesWanted), all: map[string]*share{}}
+}
+
+// sharing is the call as shares see it: it takes from no bucket.
+func sharing(call Call) Call {
+	call.share = true
+	return call
+}
+
+// shareKey names the counters of accounts.
+func shareKey(root string, accounts []Account) string {
+	var key strings.Builder
+	key.WriteString(root)
+	for _, a := range accounts {
+		if len(a.Money) > 0 { // else it does not matter whose call it is
+			fmt.Fprintf(&key, "\n%s\n%s", a.Tenant, a.User)
+		}
+		for _, check := range a.Money {
+			key.WriteString("\n" + limiterv1.MoneyField(check.Limit))
+		}
+	}
+	return key.String()
+}
+
+// want sees to it that calls like this one have a share.
+func (s *shares) want(tenant *Tenant, call Call, store Store, now time.Time) {
+	if tenant.doc.StoreLossPercent == 0 || call.Bound == 0 || call.share {
+		return
+	}
+	key := shareKey(tenant.doc.Root(), tenant.accounts(sharing(call), now))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if have := s.all[key]; have.serves(tenant, store, now) {
+		have.used = now
+		return
+	}
+	select {
+	case s.wanted <- wantedShare{tenant, call}:
+	default:
+	}
+}
+
+// serves reports whether the share need not be taken anew: it is of the present
+// configuration, session and period, and at least half of it is left.
+func (s *share) serves(tenant *Tenant, store Store, now time.Time) bool {
+	return s != nil && s.tenant == tenant && s.hold.store == store && 2*s.left >= s.hold.Bound() && now.Before(s.until)
+}
+
+// use takes the bound of a call from the share of calls like it.
+func (s *shares) use(key string, bound money.Nanos, tenant *Tenant, now time.Time) *share {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	have := s.all[key]
+	if have == nil || have.left < bound || have.tenant != tenant || !now.Before(have.until.Add(-beforeTurn)) {
+		return nil
+	}
+	have.left -= bound
+	have.used = now
+	have.untaken++
+	return have
+}
+
+// taken notes that the Store knows of a call that was admitted from the share.
+func (s *shares) taken(of *share) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	of.untaken--
+}
+
+// forget forgets all shares. What they held is not known to the Store any more.
+func (s *shares) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = map[string]*share{}
+}
+
+// remove takes away the shares that are to be given back, and can be. due must not
+// ask for shares.
+func (s *shares) remove(due func(*share) bool) (removed []*share) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, share := range s.all {
+		if share.untaken == 0 && due(share) {
+			delete(s.all, key)
+			removed = append(removed, share)
+		}
+	}
+	return removed
+}
+
+// runShares takes the shares that are wanted, and gives back those that are not
+// wanted any more, until ctx ends.
+func (a *Admitter) runShares(ctx context.Context) {
+	tick := time.NewTicker(sharesLookedAt)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case want := <-a.shares.wanted:
+			a.takeShare(ctx, want)
+		case <-tick.C:
+			now := a.Now()
+			a.giveBack(ctx, func(s *share) bool { return now.After(s.until) || now.Sub(s.used) > shareIdle })
+		}
+	}
+}
+
+// takeShare takes a share in the place of the one there is, unless calls were
+// admitted from that which the Store does not know of.
+func (a *Admitter) takeShare(ctx context.Context, want wantedShare) {
+	now := a.Now()
+	accounts := want.tenant.accounts(sharing(want.call), now)
+	key, amount, until := shareKey(want.tenant.doc.Root(), accounts), want.tenant.share(accounts), turn(accounts)
+	have, serves := a.shares.find(key, want.tenant, *a.store.Load(), now)
+	if amount == 0 || serves {
+		return
+	}
+	a.giveBack(ctx, func(s *share) bool { return s == have })
+	if !a.shares.hasRoom(key) {
+		return
+	}
+	call := sharing(want.call)
+	call.ID, call.Bound, call.Tokens = uuid.NewString(), amount, 0
+	call.Record = shareRecord(want.tenant, call)
+	ctx, cancel := context.WithTimeout(ctx, shareTimeout)
+	defer cancel()
+	// Without a share, the next call wants it again.
+	_, _ = a.decide(ctx, want.tenant, call, func(hold *Hold) {
+		a.shares.put(key, &share{hold: hold, tenant: want.tenant, left: amount, until: until, used: now})
+	})
+}
+
+// shareRecord is what others know of a share, should this process die: a call that
+// was charged in full.
+func shareRecord(tenant *Tenant, call Call) []byte {
+	record, err := json.Marshal(struct {
+		limiterv1.OpenCall
+		Endpoint string      `json:"endpoint"`
+		Held     money.Nanos `json:"held"`
+	}{limiterv1.OpenCall{
+		CallID: call.ID, Tenant: call.Subject.Tenant, User: call.Subject.User, Tier: call.Subject.Tier,
+		Model: call.Model, Root: tenant.doc.Root(), Ancestors: tenant.Ancestors(),
+	}, "share", call.Bound})
+	if err != nil {
+		panic(fmt.Sprintf("admission: names are always JSON: %v", err))
+	}
+	return record
+}
+
+// share is how much of the smallest limit one share is.
+func (t *Tenant) share(accounts []Account) (amount money.Nanos) {
+	for _, a := range accounts {
+		for _, check := range a.Money {
+			if part := check.Limit.Amount.Share(t.doc.StoreLossPercent); amount == 0 || part < amount {
+				amount = part
+			}
+		}
+	}
+	return amount
+}
+
+// turn is when the first of the checks' periods turns.
+func turn(accounts []Account) (first time.Time) {
+	for _, a := range accounts {
+		for _, check := range a.Money {
+			if first.IsZero() || check.Span.End.Before(first) {
+				first = check.Span.End
+			}
+		}
+	}
+	return first
+}
+
+// find is the share of a kind of calls, nil for none, and whether it serves.
+func (s *shares) find(key string, tenant *Tenant, store Store, now time.Time) (have *share, serves bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	have = s.all[key]
+	return have, have.serves(tenant, store, now)
+}
+
+func (s *shares) put(key string, share *share) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all[key] = share
+}
+
+// hasRoom is whether a share of a kind of calls may be added.
+func (s *shares) hasRoom(key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all[key] == nil && len(s.all) < sharesMost
+}
+
+// giveBack ends the holds of shares, and reports whether there were any. One that the
+// Store does not answer for is ended as a call without an answer is.
+func (a *Admitter) giveBack(ctx context.Context, due func(*share) bool) bool {
+	given := a.shares.remove(due)
+	for _, share := range given {
+		ctx, cancel := context.WithTimeout(ctx, shareTimeout)
+		if err := share.hold.Settle(ctx, 0, 0, nil); err != nil && !errors.Is(err, ErrFenced) {
+			a.abandoned.add(share.hold.store, share.hold.request)
+		}
+		cancel()
+	}
+	return len(given) > 0
+}
+
+// AdmitBounded admits a call while the Store does not answer, if the share of calls
+// like it has room for it. Its ID must be one that the Store was never asked about.
+func (a *Admitter) AdmitBounded(tenant *Tenant, call Call) (*Hold, bool) {
+	if tenant.doc.StoreLossPercent == 0 {
+		return nil, false
+	}
+	if _, forced := tenant.forcedOpen(); forced {
+		return nil, false
+	}
+	defer a.open.admitting()()
+	now := a.Now()
+	accounts := tenant.accounts(sharing(call), now)
+	from := a.shares.use(shareKey(tenant.doc.Root(), accounts), call.Bound, tenant, now)
+	if from == nil {
+		return nil, false
+	}
+	hold := &Hold{
+		store: from.hold.store, tokens: call.Tokens, admittedAt: from.hold.admittedAt, shares: a.shares, from: from,
+		request: AdmitRequest{
+			Root: from.hold.request.Root, CallID: call.ID, Bound: call.Bound,
+			Record: withCounters(call.Record, from.hold.request.Accounts), Accounts: from.hold.request.Accounts,
+		},
+	}
+	a.open.add(hold)
+	return hold, true
+}
+
+// take makes the Store know of a call that was admitted from a share.
+func (h *Hold) take(ctx context.Context) error {
+	if h.from == nil {
+		return nil
+	}
+	err := h.store.Take(ctx, TakeRequest{
+		Root: h.request.Root, From: h.from.hold.request.CallID, CallID: h.request.CallID,
+		Bound: h.request.Bound, Record: h.request.Record,
+	})
+	if err != nil && !errors.Is(err, ErrGone) && !errors.Is(err, ErrFenced) {
+		return err
+	}
+	h.shares.taken(h.from)
+	h.from = nil
+	if errors.Is(err, ErrGone) {
+		return nil // the share was lost with the Store: the ledger will know the call
+	}
+	return err
+}
