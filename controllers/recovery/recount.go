@@ -160,9 +160,12 @@ func (r *recount) addTo(counter *limiterv1.MoneyCounter, call call, limit limite
 	holds := slices.ContainsFunc(call.Counters, func(c limiterv1.CallCounters) bool {
 		return c.Tenant == r.level.Level.Tenant && c.User == user && slices.Contains(c.Money, limiterv1.MoneyField(limit))
 	})
-	if !call.Settled && holds {
+	switch {
+	case !call.Settled && holds:
 		*held += call.Amount
-	} else {
+	case !call.Settled && call.Share:
+		// It is given back, and taken anew with the limit.
+	default:
 		*spent += call.Amount
 	}
 }

@@ -270,6 +270,7 @@ func drawCalls(t *rapid.T, tenant limiterv1.Tenant, now time.Time, settled bool)
 			limiterv1.OpenCall{
 				CallID: uuid.NewString(), Tenant: levels[caller].Tenant, User: testUsers[who], Tier: testTiers[who],
 				Model: rapid.SampledFrom(testModels).Draw(t, "model"), Root: tenant.Root(),
+				Share: !settled && rapid.IntRange(0, 3).Draw(t, "share") == 0,
 			},
 			limiterv1.CallRecord{
 				Settled: settled || rapid.Bool().Draw(t, "settled"),
@@ -316,6 +317,7 @@ func addUp(tenant, user string, limit limiterv1.MoneyLimit, now time.Time, ledge
 			held = held || !c.Settled && counters.Tenant == tenant && counters.User == user && slices.Contains(counters.Money, limiterv1.MoneyField(limit))
 		}
 		switch {
+		case c.Share && !c.Settled && !held:
 		case span.Contains(c.AdmittedAt) && held:
 			sum.Held += c.Amount
 		case span.Contains(c.AdmittedAt):

@@ -208,7 +208,7 @@ func shareRecord(tenant *Tenant, call Call) []byte {
 		Held     money.Nanos `json:"held"`
 	}{limiterv1.OpenCall{
 		CallID: call.ID, Tenant: call.Subject.Tenant, User: call.Subject.User, Tier: call.Subject.Tier,
-		Model: call.Model, Root: tenant.doc.Root(), Ancestors: tenant.Ancestors(),
+		Model: call.Model, Root: tenant.doc.Root(), Ancestors: tenant.Ancestors(), Share: true,
 	}, "share", call.Bound})
 	if err != nil {
 		panic(fmt.Sprintf("admission: names are always JSON: %v", err))

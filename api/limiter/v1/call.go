@@ -24,6 +24,9 @@ type OpenCall struct {
 	// Ancestors are the tenants whose limits the call counts against beside its own,
 	// nearest first.
 	Ancestors []string `json:"ancestors,omitempty"`
+	// Share says that this is no call but money that is held beforehand, for calls that
+	// are admitted while the store is lost.
+	Share bool `json:"share,omitempty"`
 	// Tokens is the bound of the call's tokens.
 	Tokens int64 `json:"tokens,omitempty"`
 	// Counters are those that the open call is counted in: of the tenant, of the
