@@ -24,6 +24,24 @@ const (
 	ChargedHold Outcome = "ChargedHold"
 )
 
+// Decision is how a call was admitted.
+type Decision string
+
+// The decisions.
+const (
+	// Admitted: as it was asked for.
+	Admitted Decision = "Admitted"
+	// Replaced: with another model than was asked for, which the ladder put in its
+	// place or which was the first of a virtual model's that fitted.
+	Replaced Decision = "Replaced"
+	// Fallback: with the cheapest model, after money had refused the call.
+	Fallback Decision = "Fallback"
+	// Shadowed: it would have been refused, were the tenant not in Shadow.
+	Shadowed Decision = "Shadowed"
+	// Bounded: from money that was held for when the limiter's store is lost.
+	Bounded Decision = "Bounded"
+)
+
 // Entry is a call as the ledger keeps it. Its JSON is also what the limiter's
 // store keeps of the call until the ledger has it; while the call is open, what
 // only its end can tell is absent there.
@@ -49,6 +67,8 @@ type Entry struct {
 	AdmittedAt time.Time `json:"admittedAt,omitzero"`
 	SettledAt  time.Time `json:"settledAt,omitzero"`
 	Outcome    Outcome   `json:"outcome,omitempty"`
+	// Decision is empty, which means Admitted, of a call that was ended by who adopted it.
+	Decision Decision `json:"decision,omitempty"`
 	// Usage is zero unless the outcome is Settled.
 	Usage price.Usage `json:"usage,omitzero"`
 	Cost  money.Nanos `json:"cost,omitempty"`

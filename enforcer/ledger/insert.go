@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -76,6 +77,7 @@ var columns = []column{
 	each("overrun_nanos", "bigint", func(e *Entry) int64 { return int64(e.Overrun()) }),
 	each("duration_ms", "bigint", func(e *Entry) int64 { return e.Duration.Milliseconds() }),
 	each("time_to_first_token_ms", "bigint", timeToFirstToken),
+	textColumn("decision", func(e *Entry) string { return string(cmp.Or(e.Decision, Admitted)) }),
 	textColumn("session", func(e *Entry) string { return e.Session }),
 	listColumn("ancestors", func(e *Entry) []string { return e.Ancestors }),
 }

@@ -72,6 +72,8 @@ type call struct {
 	// downgraded is whether the ladder may have put another model in the place of
 	// the one that was asked for.
 	downgraded bool // bound
+	// decision is how the call was admitted.
+	decision ledger.Decision // admit
 	// fallback is whether the call is made in the place of one that money refused.
 	fallback bool            // admit
 	hold     *admission.Hold // admit
@@ -268,6 +270,7 @@ func (p *Proxy) admitBounded(c *call, w http.ResponseWriter, err error) *refusal
 	w.Header().Set(StoreLostHeader, "AllowBounded")
 	p.Metrics.bounded()
 	p.admitted(c, admission.Decision{Hold: hold})
+	c.decision = ledger.Bounded
 	return nil
 }
 
@@ -290,6 +293,16 @@ func (p *Proxy) askOnLadder(ctx context.Context, c *call) (admission.Decision, e
 // admitted notes that the call has its hold.
 func (p *Proxy) admitted(c *call, decision admission.Decision) {
 	c.hold, c.heldFrom = decision.Hold, time.Now()
+	switch {
+	case c.fallback:
+		c.decision = ledger.Fallback
+	case decision.Refusal != nil:
+		c.decision = ledger.Shadowed
+	case c.route.Model.Name != c.request.Model():
+		c.decision = ledger.Replaced
+	default:
+		c.decision = ledger.Admitted
+	}
 	p.calls.Add(1)
 	p.Metrics.admitted()
 }

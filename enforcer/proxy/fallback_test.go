@@ -362,7 +362,7 @@ func TestCheapestModelIsACall(t *testing.T) {
 	d.spent = 95 * money.Cent
 	d.call(bigChat)
 	entry, end := d.ending()
-	if entry.Outcome != ledger.Settled || entry.ModelAsked != "gpt-4o" || entry.Model != "gpt-4o-mini" || entry.Cost == 0 || end.Cost != entry.Cost {
+	if entry.Outcome != ledger.Settled || entry.Decision != ledger.Fallback || entry.ModelAsked != "gpt-4o" || entry.Model != "gpt-4o-mini" || entry.Cost == 0 || end.Cost != entry.Cost {
 		t.Errorf("settled with %s, ledger %+v", end.Cost, entry)
 	}
 	if want := money.Nanos(len(bigChat))*150 + 100*600; entry.Held != want || d.store.admits[0].Bound != want {

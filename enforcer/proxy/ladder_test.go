@@ -10,6 +10,7 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/config"
+	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/enforcer/proxy"
 )
 
@@ -101,6 +102,9 @@ func TestShadowTellsAndDoesNotRefuse(t *testing.T) {
 	}
 	if code := got.header.Get(proxy.ShadowHeader); code != "breaker_open" {
 		t.Errorf("%s is %q, want breaker_open", proxy.ShadowHeader, code)
+	}
+	if entry, _ := d.ending(); entry.Decision != ledger.Shadowed {
+		t.Errorf("the ledger says %s, want %s", entry.Decision, ledger.Shadowed)
 	}
 }
 

@@ -214,6 +214,7 @@ func TestEndOfACall(t *testing.T) {
 				Provider:   "fake", ModelAsked: "mini", ModelUsed: "mini-2026", Endpoint: "/v1/chat/completions",
 				Streamed: strings.Contains(body, "stream"), Session: "session-1", Held: boundOf(body),
 				AdmittedAt: admittedAt, Outcome: tc.wantOutcome, Usage: tc.wantUsage, Cost: tc.wantCost,
+				Decision:  ledger.Admitted,
 				SettledAt: entry.SettledAt, Duration: entry.Duration, TimeToFirstToken: entry.TimeToFirstToken,
 			}
 			if tc.wantOutcome == ledger.ChargedHold {

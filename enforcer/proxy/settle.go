@@ -28,6 +28,7 @@ func (p *Proxy) end(c *call) {
 func (p *Proxy) closing(c *call) (entry ledger.Entry, tokens int64) {
 	now := time.Now()
 	entry = p.opening(c)
+	entry.Decision = c.decision
 	entry.AdmittedAt = c.hold.AdmittedAt()
 	entry.SettledAt = entry.AdmittedAt.Add(now.Sub(c.heldFrom))
 	entry.Duration = now.Sub(c.arrived)

@@ -10,6 +10,7 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/enforcer/proxy"
 )
 
@@ -77,7 +78,7 @@ func TestVirtualModel(t *testing.T) {
 			default:
 				entry, _ := d.ending()
 				if got.status != http.StatusOK || asked.Model != tc.wantModel+"-2026" || got.header.Get(proxy.ModelHeader) != tc.wantModel ||
-					entry.Model != tc.wantModel || !slices.Contains([]string{"auto", "mini"}, entry.ModelAsked) {
+					entry.Model != tc.wantModel || entry.Decision != ledger.Replaced || !slices.Contains([]string{"auto", "mini"}, entry.ModelAsked) {
 					t.Errorf("status %d, the provider was asked for %q, the header says %q, the ledger %q for %q; want 200 and %s",
 						got.status, asked.Model, got.header.Get(proxy.ModelHeader), entry.Model, entry.ModelAsked, tc.wantModel)
 				}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	goredis "github.com/redis/go-redis/v9"
 )
 
@@ -243,8 +244,26 @@ func TestSharesWhileRedisIsAway(t *testing.T) {
 				t.Errorf("%d calls of a cent were admitted without Redis, from two shares of ten", without)
 			}
 			l.nothingOverspent(t)
+			if got := decided(t, tenant, "Bounded"); got != 20 {
+				t.Errorf("the ledger has %d calls that were admitted from a share, want 20", got)
+			}
 		})
 	}
+}
+
+// decided is how many of the tenant's calls were admitted in a way.
+func decided(t *testing.T, tenant, decision string) (calls int) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), bursar.DatabaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }()
+	if err := conn.QueryRow(t.Context(), "select count(*) from ai_usage_logs where tenant_id = $1 and decision = $2",
+		tenant, decision).Scan(&calls); err != nil {
+		t.Fatal(err)
+	}
+	return calls
 }
 
 // TestOpenCallsOutliveRedis: a call that is open when Redis forgets it stays held, and
