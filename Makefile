@@ -111,6 +111,10 @@ bills: ## Hold 10,000 random calls of all protocols against the provider's bill
 mixed: build tools parts ## Make 5,000 calls of all protocols, a third of them cut, and compare the ledger with the bill
 	BURSAR_MIXED=5000 go test -count=1 -v -timeout 10m -run '^TestMixedCalls$$' ./hack/e2e
 
+.PHONY: clients
+clients: build tools parts ## Call Bursar with the providers' own clients; needs Node.js 20 or newer, and npm's network
+	BURSAR_CLIENTS=1 go test -count=1 -v -timeout 10m ./hack/clients
+
 .PHONY: faults
 faults: build tools parts ## Kill enforcers, put them to sleep, lose Redis; print what became of every call
 	BURSAR_FAULTS=100 go test -count=1 -v -timeout 30m -run '^(TestKilled|TestSlept|TestKilledAtRandom)$$' ./enforcer/cmd/enforcer

@@ -1,0 +1,162 @@
+package budgetstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/controllers/budgetstore"
+)
+
+// TestNobodySeesForeignRows tries every verb on every table there is, as every role,
+// and as readers of every kind: what a migration adds is tried as well. Foreign rows
+// are those of the tenant globex, of another user, or of any tenant to who has none.
+func TestNobodySeesForeignRows(t *testing.T) {
+	dsn := migrated(t)
+	enforcer := poolAs(t, dsn, "bursar_enforcer")
+	for _, call := range [][3]string{{"a1", "acme", "gerente-1"}, {"a2", "acme", "empleado-1"}, {"g1", "globex", "gerente-1"}} {
+		insertCall(t, enforcer, call[0], call[1], call[2], time.Now(), money.Cent)
+	}
+	store := budgetstore.New(poolAs(t, dsn, "bursar_manager"))
+	for _, tenant := range []string{"acme", "globex"} {
+		b := budget("u-"+tenant, 1, limit("daily", period.Day, money.USD))
+		b.Tenant = tenant
+		if err := store.Record(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	admin := connectTo(t, dsn)
+	tables := tablesOf(t, admin)
+	tried, seen := 0, 0
+	for _, who := range []struct {
+		role     string
+		settings map[string]string
+		// tenant and user are whose rows may be seen; empty for none's, "*" for all.
+		tenant, user string
+	}{
+		{role: "bursar_owner"},
+		{role: "bursar_enforcer"},
+		{role: "bursar_manager", tenant: "*", user: "*"},
+		{role: "bursar_reader"},
+		{"bursar_reader", map[string]string{"bursar.tenant_id": "acme"}, "acme", ""},
+		{"bursar_reader", map[string]string{"bursar.tenant_id": "acme", "bursar.user_id": "gerente-1"}, "acme", "gerente-1"},
+		{"bursar_reader", map[string]string{"bursar.tenant_id": "acme", "bursar.role": "admin"}, "acme", "*"},
+		{"bursar_reader", map[string]string{"bursar.role": "admin", "bursar.user_id": "gerente-1"}, "", ""},
+	} {
+		for _, table := range tables {
+			foreign := "true"
+			if who.tenant != "" {
+				foreign = fmt.Sprintf("'%s' NOT IN ('*', tenant_id)", who.tenant)
+			}
+			if table.user && who.tenant != "" {
+				foreign += fmt.Sprintf(" OR '%s' NOT IN ('*', user_id)", who.user)
+			}
+			if !table.tenant {
+				foreign = fmt.Sprintf("'%s' <> '*'", who.tenant)
+			}
+			for _, statement := range []string{
+				"SELECT 1 FROM %s WHERE " + foreign,
+				"WITH gone AS (DELETE FROM %s WHERE " + foreign + " RETURNING 1) SELECT 1 FROM gone",
+				"WITH changed AS (UPDATE %s SET " + table.column + " = " + table.column + " WHERE " + foreign + " RETURNING 1) SELECT 1 FROM changed",
+			} {
+				tried++
+				seen += rowsAs(t, admin, who.role, who.settings, fmt.Sprintf(statement, table.name))
+			}
+			tried++
+			truncated := "TRUNCATE " + table.name
+			if who.role != "bursar_owner" && !failsAs(t, admin, who.role, truncated) {
+				t.Errorf("%s may %s", who.role, truncated)
+			}
+		}
+	}
+	if seen > 0 {
+		t.Errorf("foreign rows were seen or changed %d times in %d attempts", seen, tried)
+	}
+	t.Logf("%d tables: foreign rows seen or changed: 0 of %d attempts", len(tables), tried)
+}
+
+type table struct {
+	name, column string
+	// tenant and user are whether it has columns that say whose a row is.
+	tenant, user bool
+}
+
+// tablesOf are all tables, partitions and views there are, but for the note of
+// migrations, which is about no tenant.
+func tablesOf(t *testing.T, admin *pgxpool.Pool) []table {
+	t.Helper()
+	rows, err := admin.Query(t.Context(), `
+SELECT c.oid::regclass::text,
+       (SELECT quote_ident(attname) FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum LIMIT 1),
+       EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attname = 'tenant_id'),
+       EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attname = 'user_id')
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p', 'v', 'm') AND c.relname <> 'bursar_schema_versions'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (found table, err error) {
+		err = row.Scan(&found.name, &found.column, &found.tenant, &found.user)
+		return found, err
+	})
+	if err != nil || len(tables) < 4 {
+		t.Fatalf("tables %+v, %v", tables, err)
+	}
+	return tables
+}
+
+// as does something in a transaction as a role, and takes it back.
+func as(t *testing.T, admin *pgxpool.Pool, role string, settings map[string]string, do func(context.Context, pgx.Tx)) {
+	t.Helper()
+	tx, err := admin.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := tx.Exec(t.Context(), "SET LOCAL ROLE "+role); err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range settings {
+		if _, err := tx.Exec(t.Context(), "SELECT set_config($1, $2, true)", name, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do(t.Context(), tx)
+}
+
+// rowsAs is how many rows a role gets by a statement; none where it may not ask.
+func rowsAs(t *testing.T, admin *pgxpool.Pool, role string, settings map[string]string, statement string) (count int) {
+	t.Helper()
+	as(t, admin, role, settings, func(ctx context.Context, tx pgx.Tx) {
+		rows, err := tx.Query(ctx, statement)
+		if err == nil {
+			var got []int
+			if got, err = pgx.CollectRows(rows, pgx.RowTo[int]); err == nil && len(got) > 0 {
+				t.Errorf("%s %v: %d rows by %s", role, settings, len(got), statement)
+				count = len(got)
+			}
+		}
+		var failure *pgconn.PgError
+		if err != nil && (!errors.As(err, &failure) || failure.Code != insufficientPrivilege) {
+			t.Errorf("%s: %v, want rows or SQLSTATE %s", statement, err, insufficientPrivilege)
+		}
+	})
+	return count
+}
+
+func failsAs(t *testing.T, admin *pgxpool.Pool, role, statement string) (fails bool) {
+	t.Helper()
+	as(t, admin, role, nil, func(ctx context.Context, tx pgx.Tx) {
+		_, err := tx.Exec(ctx, statement)
+		fails = err != nil
+	})
+	return fails
+}

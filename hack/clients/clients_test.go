@@ -1,0 +1,401 @@
+package clients
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/bursar-dev/bursar/hack/stack"
+)
+
+// bursar is the stack that all tests share.
+var bursar *stack.Stack
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) (code int) {
+	if os.Getenv("BURSAR_CLIENTS") == "" {
+		fmt.Println("the providers' clients are called by `make clients`, which needs npm's network")
+		return 0
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	if err := install(ctx); err != nil {
+		return fail(err)
+	}
+	dir, err := os.MkdirTemp("", "bursar-clients")
+	if err != nil {
+		return fail(err)
+	}
+	// Postgres runs as another user, who must be able to enter.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return fail(err)
+	}
+	if bursar, err = stack.Start(ctx, stack.Options{Dir: dir, Enforcers: 1, Progress: os.Stderr}); err != nil {
+		return fail(err)
+	}
+	defer func() {
+		if err := bursar.Stop(); err != nil {
+			code = fail(err)
+		}
+		if code == 0 {
+			_ = os.RemoveAll(dir) // else the logs are wanted
+		} else {
+			fmt.Fprintln(os.Stderr, "logs are in", dir)
+		}
+	}()
+	if err := configure(ctx); err != nil {
+		return fail(err)
+	}
+	return m.Run()
+}
+
+func fail(err error) int {
+	fmt.Fprintln(os.Stderr, err)
+	return 1
+}
+
+// installed is where npm says what it has installed.
+const installed = "node_modules/.package-lock.json"
+
+// install installs what package-lock.json names, unless it is there.
+func install(ctx context.Context) error {
+	for _, program := range []string{"node", "npm"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return fmt.Errorf("%s is not on the PATH: run `make parts` as root on Debian, or install Node.js 20 or newer, with npm "+
+				"(Debian, Ubuntu: apt-get install nodejs npm; Fedora: dnf install nodejs; macOS: brew install node)", program)
+		}
+	}
+	wanted, err := os.Stat("package-lock.json")
+	if err != nil {
+		return err
+	}
+	if has, err := os.Stat(installed); err == nil && !has.ModTime().Before(wanted.ModTime()) {
+		return nil
+	}
+	out, err := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("npm ci in hack/clients, which needs the network: %w: %s", err, out)
+	}
+	now := time.Now()
+	return os.Chtimes(installed, now, now)
+}
+
+// configuration is a ModelProvider of each protocol, and a namespace for tenants.
+const configuration = `
+apiVersion: v1
+kind: Namespace
+metadata: {name: clients, labels: {bursar.dev/delegated: "true"}}
+---
+apiVersion: bursar.dev/v1alpha1
+kind: ModelProvider
+metadata: {name: openai}
+spec:
+  endpoint: %[1]s/v1
+  credentialFile: openai
+  models:
+  - {name: gpt-4o-mini, maxOutputTokens: 200, prices: {input: "0.15", cachedInput: "0.075", output: "0.60"}}
+  - {name: text-embedding-3-small, prices: {input: "0.02"}}
+---
+apiVersion: bursar.dev/v1alpha1
+kind: ModelProvider
+metadata: {name: anthropic}
+spec:
+  protocol: Anthropic
+  endpoint: %[1]s/v1
+  credentialFile: openai
+  models:
+  - {name: claude-sonnet-4-5, maxOutputTokens: 200, prices: {input: "3", cachedInput: "0.30", cacheWrite5m: "3.75", cacheWrite1h: "6", output: "15"}}
+---
+apiVersion: bursar.dev/v1alpha1
+kind: ModelProvider
+metadata: {name: gemini}
+spec:
+  protocol: Gemini
+  endpoint: %[1]s/v1beta
+  credentialFile: openai
+  models:
+  - {name: gemini-2.5-flash, maxOutputTokens: 200, prices: {input: "0.30", cachedInput: "0.03", output: "2.50"}}
+`
+
+// tenant is a TenantBudget with one limit, and a key for each of its users.
+func tenant(name, amount string, users ...string) string {
+	out := fmt.Sprintf(`---
+apiVersion: bursar.dev/v1alpha1
+kind: TenantBudget
+metadata: {name: %[1]s, namespace: clients}
+spec:
+  tenant: %[1]s
+  limits: [{name: yearly, period: Year, amount: "%[2]s"}]
+  ladder: []
+`, name, amount)
+	for _, user := range users {
+		out += fmt.Sprintf(`---
+apiVersion: bursar.dev/v1alpha1
+kind: APIKey
+metadata: {name: %[2]s, namespace: clients}
+spec: {sha256: %[3]s, budgetRef: {name: %[1]s}, user: %[2]s, tier: tier}
+`, name, user, stack.HashKey(keyOf(user)))
+	}
+	return out
+}
+
+func keyOf(user string) string { return "key-of-" + user }
+
+// slow lets every user of the tenant "slow" make one call in three seconds.
+const slow = `---
+apiVersion: bursar.dev/v1alpha1
+kind: RateLimitPolicy
+metadata: {name: slow, namespace: clients}
+spec:
+  targetRef: {name: slow}
+  limits: [{name: seldom, per: User, requests: 1, window: 3s}]
+`
+
+func configure(ctx context.Context) error {
+	var each []string
+	for _, c := range calls {
+		each = append(each, "slow-"+c.user())
+	}
+	yaml := fmt.Sprintf(configuration, bursar.ProviderURL) +
+		tenant("rich", "100", "rich") + tenant("poor", "0.000000001", "poor") + tenant("slow", "100", each...) + slow
+	if err := bursar.Apply(ctx, yaml); err != nil {
+		return err
+	}
+	for _, kinds := range []string{"tenantbudgets,apikeys,ratelimitpolicies", "modelproviders"} {
+		if _, err := bursar.RunKubectl(ctx, "-n", "clients", "wait", "--for=condition=Programmed", "--timeout=60s", "--all", kinds); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// call is a call of a client: a program of this directory, and its argument.
+type call struct{ client, call, errorName string }
+
+func (c call) user() string { return strings.ToLower(c.client + "-" + c.call) }
+
+// calls are all there are, with the type of the client's own error for a 429.
+var calls = []call{
+	{"openai", "chat", "RateLimitError"},
+	{"openai", "chatStream", "RateLimitError"},
+	{"openai", "responses", "RateLimitError"},
+	{"openai", "responsesStream", "RateLimitError"},
+	{"openai", "embeddings", "RateLimitError"},
+	{"anthropic", "messages", "RateLimitError"},
+	{"anthropic", "messagesStream", "RateLimitError"},
+	{"genai", "generateContent", "ApiError"},
+	{"genai", "generateContentStream", "ApiError"},
+	{"ai-openai", "chat", "APICallError"},
+	{"ai-openai", "chatStream", "APICallError"},
+	{"ai-openai", "responses", "APICallError"},
+	{"ai-openai", "responsesStream", "APICallError"},
+	{"ai-openai", "embeddings", "APICallError"},
+	{"ai-openai-compatible", "chat", "APICallError"},
+	{"ai-openai-compatible", "chatStream", "APICallError"},
+	{"ai-openai-compatible", "embeddings", "APICallError"},
+}
+
+// result is what a client says of a call.
+type result struct {
+	Text  string
+	Error *struct {
+		Name, Message string
+		Status        int
+	}
+}
+
+// door is the way to the enforcer, and notes what goes through it.
+type door struct {
+	*httptest.Server
+	mu       sync.Mutex
+	answered []answered
+}
+
+type answered struct {
+	status     int
+	retryAfter time.Duration
+	at         time.Time
+	callID     string
+}
+
+func newDoor(t *testing.T) *door {
+	t.Helper()
+	enforcer, err := url.Parse(bursar.EnforcerURLs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &door{}
+	proxy := httputil.NewSingleHostReverseProxy(enforcer)
+	proxy.FlushInterval = -1
+	proxy.ModifyResponse = func(r *http.Response) error {
+		a := answered{status: r.StatusCode, at: time.Now(), callID: r.Header.Get("X-Bursar-Call-Id")}
+		a.retryAfter, _ = time.ParseDuration(cmp.Or(r.Header.Get("Retry-After"), "0") + "s")
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.answered = append(d.answered, a)
+		return nil
+	}
+	d.Server = httptest.NewServer(proxy)
+	t.Cleanup(d.Close)
+	return d
+}
+
+func (d *door) log() []answered {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return append([]answered(nil), d.answered...)
+}
+
+// make makes a call through the door with a user's key.
+func (c call) make(t *testing.T, d *door, user string) (r result) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "node", c.client+".mjs", c.call)
+	cmd.Env = append(os.Environ(), "BURSAR_URL="+d.URL, "BURSAR_KEY="+keyOf(user), "PROMPT=Tell me a story [[output=7]]")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err = errors.Join(err, json.Unmarshal(out, &r)); err != nil {
+		t.Fatalf("%s %s: %v: %s%s", c.client, c.call, err, out, stderr.Bytes())
+	}
+	return r
+}
+
+// sideBySide runs a test of each call, two at a time.
+func sideBySide(t *testing.T, test func(*testing.T, call)) {
+	for _, c := range calls {
+		t.Run(c.client+"/"+c.call, func(t *testing.T) {
+			t.Parallel()
+			test(t, c)
+		})
+	}
+}
+
+// TestCalls: every client gets its answer, and the ledger has the provider's bill.
+func TestCalls(t *testing.T) {
+	sideBySide(t, func(t *testing.T, c call) {
+		d := newDoor(t)
+		r := c.make(t, d, "rich")
+		if r.Error != nil || r.Text == "" {
+			t.Fatalf("got %q, error %+v", r.Text, r.Error)
+		}
+		log := d.log()
+		if len(log) != 1 || log[0].status != http.StatusOK {
+			t.Fatalf("answers %+v, want one of 200", log)
+		}
+		if c.call == "embeddings" {
+			if !strings.HasSuffix(r.Text, " numbers") || strings.HasPrefix(r.Text, "0 ") {
+				t.Errorf("got %q", r.Text)
+			}
+		}
+		checkBill(t, log[0].callID)
+	})
+}
+
+// checkBill compares the ledger with the provider's bill for a call.
+func checkBill(t *testing.T, id string) {
+	t.Helper()
+	billed := int64(-1)
+	for _, line := range bursar.Provider.Bill().Calls {
+		if line.ID == id {
+			billed = line.CostNanos
+		}
+	}
+	if billed <= 0 {
+		t.Fatalf("the provider billed %d nano-USD for call %q", billed, id)
+	}
+	conn, err := pgx.Connect(t.Context(), bursar.DatabaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	var rows int
+	var cost int64
+	for deadline := time.Now().Add(15 * time.Second); rows == 0 && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if err := conn.QueryRow(t.Context(),
+			"SELECT count(*), coalesce(sum(cost_nanos), 0)::bigint FROM ai_usage_logs WHERE call_id = $1", id).Scan(&rows, &cost); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if rows != 1 || cost != billed {
+		t.Errorf("the ledger has %d rows of the call for %d nano-USD, the bill says %d", rows, cost, billed)
+	}
+}
+
+// tries is how often the client makes a call that is refused for money. The AI SDK
+// tries every 429 again, whatever x-should-retry says.
+func (c call) tries() int {
+	if strings.HasPrefix(c.client, "ai-") {
+		return 3
+	}
+	return 1
+}
+
+// TestBudgetRefusal: it is the client's own error, says why, and is not tried again by
+// clients that heed what they are told.
+func TestBudgetRefusal(t *testing.T) {
+	sideBySide(t, func(t *testing.T, c call) {
+		d := newDoor(t)
+		r := c.make(t, d, "poor")
+		if r.Error == nil {
+			t.Fatalf("answered %q", r.Text)
+		}
+		if r.Error.Name != c.errorName || r.Error.Status != http.StatusTooManyRequests ||
+			!strings.Contains(r.Error.Message, `the budget "yearly" of tenant poor`) &&
+				!strings.Contains(r.Error.Message, `the budget \"yearly\" of tenant poor`) {
+			t.Errorf("got %+v, want a %s with status 429 that says why", *r.Error, c.errorName)
+		}
+		if log := d.log(); len(log) != c.tries() {
+			t.Errorf("the call was made %d times, want %d", len(log), c.tries())
+		}
+	})
+}
+
+// TestRateLimit: a call that comes too soon is made again, and not before its time, by
+// the clients that try again at all.
+func TestRateLimit(t *testing.T) {
+	sideBySide(t, func(t *testing.T, c call) {
+		d := newDoor(t)
+		user := "slow-" + c.user()
+		if r := c.make(t, d, user); r.Error != nil {
+			t.Fatalf("error %+v", *r.Error)
+		}
+		r := c.make(t, d, user)
+		if c.client == "genai" { // tries nothing again unless it is told to
+			if log := d.log(); r.Error == nil || r.Error.Status != http.StatusTooManyRequests || len(log) != 2 || log[1].retryAfter == 0 {
+				t.Errorf("error %+v after %+v, want one of 429, with when to try again", r.Error, log)
+			}
+			return
+		}
+		if r.Error != nil {
+			t.Fatalf("error %+v after %+v", *r.Error, d.log())
+		}
+		log := d.log()
+		if last := log[len(log)-1]; len(log) > 2 {
+			refused := log[1]
+			if refused.status != http.StatusTooManyRequests || refused.retryAfter == 0 {
+				t.Errorf("refused with %+v, want 429 and when to try again", refused)
+			}
+			if len(log) != 3 || last.at.Sub(refused.at) < refused.retryAfter {
+				t.Errorf("answers %+v: tried again before its time", log)
+			}
+		} else {
+			t.Errorf("answers %+v: the second call came too late to be refused", log)
+		}
+	})
+}
