@@ -39,6 +39,8 @@ type ModelProviderList struct {
 }
 
 // ModelProviderSpec is a provider and its models.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.protocol) || self.protocol in ['OpenAI', 'AzureOpenAI'] || self.models.all(model, !has(model.tokenizer))",message="tokenizer is for models of the protocols OpenAI and AzureOpenAI: leave it out",fieldPath=".models"
 type ModelProviderSpec struct {
 	// protocol is the wire format that the provider speaks: OpenAI, which is Chat
 	// Completions, Responses and Embeddings of OpenAI and of every endpoint that is
@@ -95,6 +97,15 @@ type Model struct {
 	// +kubebuilder:validation:Maximum=1000000000
 	// +optional
 	ContextWindow int64 `json:"contextWindow,omitempty"`
+	// tokenizer makes tokens of what the model reads: o200k_base, which is that of
+	// OpenAI's models from gpt-4o on, or cl100k_base, which is that of gpt-4,
+	// gpt-3.5-turbo and the models for embeddings. The texts of a call's messages are
+	// then held for by their tokens. Absent means that they are held for by their
+	// bytes, which is right for every model, and several times as much. Name it only
+	// where the maker of the model does: a wrong one can hold less than a call costs.
+	// +kubebuilder:validation:Enum=o200k_base;cl100k_base
+	// +optional
+	Tokenizer string `json:"tokenizer,omitempty"`
 	// maxOutputTokens is the most output a call may ask for, and the bound that is
 	// written into a call that names none. A model without output, which is for
 	// embeddings alone, has none, and no prices.output.

@@ -46,6 +46,7 @@ func compileModel(model v1alpha1.Model, path *field.Path) (limiterv1.Model, fiel
 		Name:            model.Name,
 		UpstreamName:    cmp.Or(model.UpstreamName, model.Name),
 		ContextWindow:   model.ContextWindow,
+		Tokenizer:       limiterv1.Tokenizer(model.Tokenizer),
 		MaxOutputTokens: model.MaxOutputTokens,
 		Prices:          prices,
 		PriceChanges:    changes,

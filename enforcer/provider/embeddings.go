@@ -40,6 +40,7 @@ type embeddingsRequest struct {
 	path       func(upstreamName string) string
 	deployment string
 	model      member
+	input      input
 }
 
 func readEmbeddings(body []byte, deployment string) (*embeddingsRequest, *RequestError) {
@@ -63,14 +64,18 @@ func readEmbeddings(body []byte, deployment string) (*embeddingsRequest, *Reques
 	case stream.given():
 		return nil, unsupported("stream", "embeddings come whole")
 	}
-	return r, readEmbeddingsInput(input.value)
+	if err := r.readInput(input.value); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
-// readEmbeddingsInput takes a text, a text as tokens, or an array of either. Where a
-// text is given as tokens, each has at least a digit and a comma in the body, so that
-// the length of the body bounds them, too.
-func readEmbeddingsInput(in gjson.Result) *RequestError {
+// readInput takes a text, a text as tokens, or an array of either. Where a text is
+// given as tokens, each has at least a digit and a comma in the body, so that the
+// length of the body bounds them, too.
+func (r *embeddingsRequest) readInput(in gjson.Result) *RequestError {
 	if in.Type == gjson.String {
+		r.input.text(in)
 		return nil
 	}
 	if !in.IsArray() {
@@ -81,6 +86,7 @@ func readEmbeddingsInput(in gjson.Result) *RequestError {
 			return eachOf(element, "", readToken)
 		}
 		if element.Type == gjson.String {
+			r.input.text(element)
 			return nil
 		}
 		return readToken(element)
@@ -104,9 +110,9 @@ func (r *embeddingsRequest) Model() string {
 func (r *embeddingsRequest) Streamed() bool { return false }
 
 func (r *embeddingsRequest) For(model limiterv1.Model, _ int64) (Call, error) {
-	bound := price.Usage{Input: model.BoundInput(int64(len(r.body)))}
-	if r.severalInputs() {
-		bound.Input = int64(len(r.body)) // the window is that of one input
+	bound := price.Usage{Input: int64(len(r.body)) - r.input.saved(model.Tokenizer)}
+	if !r.severalInputs() { // the window is that of one input
+		bound.Input = model.BoundInput(bound.Input)
 	}
 	cost, err := dearest(model, bound)
 	if err != nil {

@@ -17,3 +17,6 @@ func Copied(answer Answer) int64 {
 	}
 	return -1
 }
+
+// BoundText is the bound of a text by a tokenizer.
+var BoundText = boundText

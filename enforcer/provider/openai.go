@@ -230,29 +230,47 @@ func (r *chatRequest) readMessage(message gjson.Result) *RequestError {
 	if !message.IsObject() {
 		return wrong("", "must be an object")
 	}
-	content, audio := member{name: "content"}, member{name: "audio"}
-	if err := readMembers(message, &content, &audio); err != nil {
+	role, content, audio := member{name: "role"}, member{name: "content"}, member{name: "audio"}
+	if err := readMembers(message, &role, &content, &audio); err != nil {
 		return err
 	}
 	if audio.given() {
 		r.input.recording()
 	}
+	verbatim := readAsWritten(role)
 	switch {
 	case !content.given() || content.value.Type == gjson.String:
+		if verbatim {
+			r.input.text(content.value)
+		}
 		return nil
 	case !content.value.IsArray():
 		return wrong("content", "must be a string or an array of parts")
 	}
-	return eachOf(content.value, "content", r.readPart)
+	return eachOf(content.value, "content", func(part gjson.Result) *RequestError {
+		return r.readPart(part, verbatim)
+	})
 }
 
-func (r *chatRequest) readPart(part gjson.Result) *RequestError {
+// readAsWritten is whether the model reads the text of a message with this role as it
+// is. Of what tools answer, nobody has said how it is read.
+func readAsWritten(role member) bool {
+	return role.value.Type == gjson.String && slices.Contains([]string{"system", "developer", "user", "assistant"}, role.value.Str)
+}
+
+// readPart reads a part of a message, whose text the model may read verbatim.
+func (r *chatRequest) readPart(part gjson.Result, verbatim bool) *RequestError {
 	kind, err := typeOf(part)
 	if err != nil {
 		return err
 	}
 	switch kind {
-	case "text", "refusal":
+	case "text":
+		if verbatim {
+			r.input.text(part.Get("text"))
+		}
+		return nil
+	case "refusal":
 		return nil
 	case "image_url":
 		return r.readImage(part)

@@ -54,6 +54,7 @@ func readResponses(body []byte) (*responsesRequest, *RequestError) {
 	r := &responsesRequest{body: body, model: member{name: "model"}, maxOutput: member{name: "max_output_tokens"}}
 	input, tools, stream := member{name: "input"}, member{name: "tools"}, member{name: "stream"}
 	background, tier := member{name: "background"}, member{name: "service_tier"}
+	instructions := member{name: "instructions"}
 	previous, conversation := member{name: "previous_response_id"}, member{name: "conversation"}
 	unbounded := []unboundedMember{
 		{member{name: "prompt"}, "a stored prompt can ask for anything"},
@@ -62,7 +63,7 @@ func readResponses(body []byte) (*responsesRequest, *RequestError) {
 		{member{name: "providerOptions"}, "another model has other prices"},
 		{member{name: "context_management"}, "compacting the context is billed beyond max_output_tokens"},
 	}
-	members := []*member{&r.model, &r.maxOutput, &input, &tools, &stream, &background, &tier, &previous, &conversation}
+	members := []*member{&r.model, &r.maxOutput, &input, &tools, &stream, &background, &tier, &instructions, &previous, &conversation}
 	for i := range unbounded {
 		members = append(members, &unbounded[i].member)
 	}
@@ -77,6 +78,7 @@ func readResponses(body []byte) (*responsesRequest, *RequestError) {
 			return nil, err
 		}
 	}
+	r.input.text(instructions.value)
 	if previous.given() || conversation.given() {
 		r.input.only("an earlier response")
 	}
@@ -104,6 +106,7 @@ func (r *responsesRequest) readScalars(stream, background, tier *member) (err *R
 func (r *responsesRequest) readInput(in *member) *RequestError {
 	switch {
 	case !in.given() || in.value.Type == gjson.String:
+		r.input.text(in.value)
 		return nil
 	case !in.value.IsArray():
 		return wrong("input", "must be a string or an array of items")
@@ -136,26 +139,37 @@ func (r *responsesRequest) readItem(item gjson.Result) *RequestError {
 }
 
 func (r *responsesRequest) readContent(item gjson.Result, name string) *RequestError {
-	content := member{name: name}
-	if err := readMembers(item, &content); err != nil {
+	role, content := member{name: "role"}, member{name: name}
+	if err := readMembers(item, &role, &content); err != nil {
 		return err
 	}
+	verbatim := name == "content" && readAsWritten(role)
 	switch {
 	case !content.given() || content.value.Type == gjson.String:
+		if verbatim {
+			r.input.text(content.value)
+		}
 		return nil
 	case !content.value.IsArray():
 		return wrong(name, "must be a string or an array of parts")
 	}
-	return eachOf(content.value, name, r.readPart)
+	return eachOf(content.value, name, func(part gjson.Result) *RequestError {
+		return r.readPart(part, verbatim)
+	})
 }
 
-func (r *responsesRequest) readPart(part gjson.Result) *RequestError {
+// readPart reads a part of an item, whose text the model may read verbatim.
+func (r *responsesRequest) readPart(part gjson.Result, verbatim bool) *RequestError {
 	kind, err := typeOf(part)
 	if err != nil {
 		return err
 	}
 	switch kind {
-	case "input_text", "output_text", "text", "summary_text", "refusal":
+	case "input_text", "output_text":
+		if verbatim {
+			r.input.text(part.Get("text"))
+		}
+	case "text", "summary_text", "refusal":
 	case "input_image":
 		url := member{name: "image_url"}
 		if err := readMembers(part, &url); err != nil {

@@ -297,6 +297,15 @@ type Provider struct {
 	Models         []Model `json:"models"`
 }
 
+// Tokenizer is the name of a vocabulary of tokens, and of how text is cut into them.
+type Tokenizer string
+
+// The tokenizers whose vocabularies OpenAI has published, and whose models are current.
+const (
+	O200kBase  Tokenizer = "o200k_base"
+	CL100kBase Tokenizer = "cl100k_base"
+)
+
 // Model is one model of a provider.
 type Model struct {
 	// Name is what callers ask for.
@@ -306,6 +315,9 @@ type Model struct {
 	// ContextWindow is the most input tokens that the model takes; 0 means that
 	// nobody knows.
 	ContextWindow int64 `json:"contextWindow,omitempty"`
+	// Tokenizer makes tokens of what the model reads; empty means that nobody knows,
+	// and so does one that the enforcer does not.
+	Tokenizer Tokenizer `json:"tokenizer,omitempty"`
 	// MaxOutputTokens is the bound that is written into a request that has none. 0
 	// is a model without output, for embeddings alone.
 	MaxOutputTokens int64 `json:"maxOutputTokens,omitempty"`

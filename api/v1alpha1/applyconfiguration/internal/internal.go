@@ -206,6 +206,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: prices
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.Prices
+    - name: tokenizer
+      type:
+        scalar: string
     - name: upstreamName
       type:
         scalar: string

@@ -15,6 +15,13 @@ type ModelApplyConfiguration struct {
 	// more money for its input than for so many. Absent means that only the length
 	// of a call's body bounds its input.
 	ContextWindow *int64 `json:"contextWindow,omitempty"`
+	// tokenizer makes tokens of what the model reads: o200k_base, which is that of
+	// OpenAI's models from gpt-4o on, or cl100k_base, which is that of gpt-4,
+	// gpt-3.5-turbo and the models for embeddings. The texts of a call's messages are
+	// then held for by their tokens. Absent means that they are held for by their
+	// bytes, which is right for every model, and several times as much. Name it only
+	// where the maker of the model does: a wrong one can hold less than a call costs.
+	Tokenizer *string `json:"tokenizer,omitempty"`
 	// maxOutputTokens is the most output a call may ask for, and the bound that is
 	// written into a call that names none. A model without output, which is for
 	// embeddings alone, has none, and no prices.output.
@@ -53,6 +60,14 @@ func (b *ModelApplyConfiguration) WithUpstreamName(value string) *ModelApplyConf
 // If called multiple times, the ContextWindow field is set to the value of the last call.
 func (b *ModelApplyConfiguration) WithContextWindow(value int64) *ModelApplyConfiguration {
 	b.ContextWindow = &value
+	return b
+}
+
+// WithTokenizer sets the Tokenizer field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Tokenizer field is set to the value of the last call.
+func (b *ModelApplyConfiguration) WithTokenizer(value string) *ModelApplyConfiguration {
+	b.Tokenizer = &value
 	return b
 }
 
