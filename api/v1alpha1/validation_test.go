@@ -405,6 +405,11 @@ var _ = DescribeTable("refuses",
 		"spec.models[0].priceChanges", "must have a price for output where prices has one"),
 	Entry("a context window of nothing", model(func(m *v1alpha1.Model) { m.ContextWindow = -1 }),
 		"spec.models[0].contextWindow", "should be greater than or equal to 1"),
+	Entry("a tokenizer nobody here has", model(func(m *v1alpha1.Model) { m.Tokenizer = "p50k_base" }),
+		"spec.models[0].tokenizer", "Unsupported value"),
+	Entry("a tokenizer of another maker's models", provider(func(s *v1alpha1.ModelProviderSpec) {
+		s.Protocol, s.Models[0].Tokenizer = "Anthropic", "o200k_base"
+	}), "spec.models", "tokenizer is for models of the protocols OpenAI and AzureOpenAI"),
 	Entry("a price below zero", model(func(m *v1alpha1.Model) { m.Prices.Input = "-1" }),
 		"spec.models[0].prices.input", "a decimal number that is not negative"),
 	Entry("a price that is no number", model(func(m *v1alpha1.Model) { m.Prices.Output = "free" }),
@@ -533,6 +538,10 @@ var _ = DescribeTable("takes",
 		m.Prices = v1alpha1.Prices{PriceList: v1alpha1.PriceList{Input: "0", Output: "0"}}
 	})),
 	Entry("a model for embeddings", model(func(m *v1alpha1.Model) { m.MaxOutputTokens, m.Prices.Output = 0, "" })),
+	Entry("a tokenizer", model(func(m *v1alpha1.Model) { m.Tokenizer = "o200k_base" })),
+	Entry("a tokenizer at Azure", provider(func(s *v1alpha1.ModelProviderSpec) {
+		s.Protocol, s.Models[0].Tokenizer = "AzureOpenAI", "cl100k_base"
+	})),
 	Entry("a price of every kind", model(func(m *v1alpha1.Model) {
 		m.ContextWindow = 1_048_576
 		m.Prices.PriceList = v1alpha1.PriceList{
@@ -547,7 +556,7 @@ var _ = DescribeTable("takes",
 	Entry("the other protocols", provider(func(s *v1alpha1.ModelProviderSpec) { s.Protocol = "Anthropic" })),
 	Entry("as many models as there may be", provider(func(s *v1alpha1.ModelProviderSpec) {
 		one := s.Models[0]
-		one.Prices.CachedInput = "1.25"
+		one.Prices.CachedInput, one.Tokenizer = "1.25", "o200k_base"
 		s.Models = nil
 		for i := range 512 {
 			one.Name = "model-" + strings.Repeat("x", i%64) + string(rune('a'+i%26)) + "-" + time.Duration(i).String()

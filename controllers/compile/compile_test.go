@@ -485,7 +485,7 @@ func provider() *v1alpha1.ModelProvider {
 			Models: []v1alpha1.Model{
 				{Name: "gpt-4o", MaxOutputTokens: 16384, Prices: v1alpha1.Prices{PriceList: v1alpha1.PriceList{
 					Input: "2.50", CachedInput: "1.25", Output: "10.00"}}},
-				{Name: "cheap", UpstreamName: "gpt-4o-mini", MaxOutputTokens: 100, Prices: v1alpha1.Prices{PriceList: v1alpha1.PriceList{Input: "0.15", Output: "0.60"}}},
+				{Name: "cheap", UpstreamName: "gpt-4o-mini", Tokenizer: "o200k_base", MaxOutputTokens: 100, Prices: v1alpha1.Prices{PriceList: v1alpha1.PriceList{Input: "0.15", Output: "0.60"}}},
 			},
 		},
 	}
@@ -504,7 +504,7 @@ func TestProvider(t *testing.T) {
 		Models: []limiterv1.Model{
 			{Name: "gpt-4o", UpstreamName: "gpt-4o", MaxOutputTokens: 16384, Prices: flat(price.List{
 				price.Input: 2500 * money.USD / 1000, price.CachedInput: 1250 * money.USD / 1000, price.Output: 10 * money.USD})},
-			{Name: "cheap", UpstreamName: "gpt-4o-mini", MaxOutputTokens: 100, Prices: flat(price.List{
+			{Name: "cheap", UpstreamName: "gpt-4o-mini", Tokenizer: limiterv1.O200kBase, MaxOutputTokens: 100, Prices: flat(price.List{
 				price.Input: 15 * money.Cent, price.CachedInput: 15 * money.Cent, price.Output: 60 * money.Cent})},
 		},
 	}
@@ -612,6 +612,42 @@ func TestCatalogue(t *testing.T) {
 				t.Errorf("model %s of %s has no context window", model.Name, file)
 			}
 		}
+	}
+}
+
+// TestCatalogueNamesTokenizers: the catalogue names the tokenizer of a model where
+// OpenAI's tiktoken does, as it stands, and of no other model.
+func TestCatalogueNamesTokenizers(t *testing.T) {
+	want := map[string]limiterv1.Tokenizer{
+		"gpt-5": limiterv1.O200kBase, "gpt-5-mini": limiterv1.O200kBase, "gpt-5-nano": limiterv1.O200kBase,
+		"gpt-4.1": limiterv1.O200kBase, "gpt-4.1-mini": limiterv1.O200kBase, "gpt-4.1-nano": limiterv1.O200kBase,
+		"gpt-4o": limiterv1.O200kBase, "gpt-4o-mini": limiterv1.O200kBase,
+		"o3": limiterv1.O200kBase, "o4-mini": limiterv1.O200kBase,
+		"text-embedding-3-small": limiterv1.CL100kBase, "text-embedding-3-large": limiterv1.CL100kBase,
+	}
+	files, err := filepath.Glob("../../config/providers/[^k]*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]limiterv1.Tokenizer{}
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var p v1alpha1.ModelProvider
+		if err := yaml.UnmarshalStrict(raw, &p); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		document, _ := compile.Provider(&p)
+		for _, model := range document.Models {
+			if model.Tokenizer != "" {
+				got[model.Name] = model.Tokenizer
+			}
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("tokenizers (-want +got):\n%s", diff)
 	}
 }
 

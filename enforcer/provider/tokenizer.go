@@ -13,7 +13,7 @@ import (
 
 const (
 	// maxTokenized is how many bytes of a request's text are tokenized at most, which
-	// takes a core 20 ms or so. The rest is bounded by its length.
+	// takes a core 20 to 40 ms. The rest is bounded by its length.
 	maxTokenized = 64 << 10
 	// longestWord is how many bytes of a word are tokenized at most: what a tokenizer
 	// takes for a word may grow with the square of its length.
@@ -49,7 +49,8 @@ var tokenizers = map[limiterv1.Tokenizer]func() *codec.Codec{
 //   - words with "<|", where a provider may read a special token;
 //   - words with characters of which two editions of an expression may think otherwise:
 //     those that are not graphic, such as what Unicode will give a meaning one day, and
-//     the long s, which some take for an s in what they cut off after an apostrophe.
+//     the long s, which some take for an s in what they cut off after an apostrophe. The
+//     library loses one of these, U+007F, altogether.
 func boundText(tokenizer *codec.Codec, text string) int64 {
 	if strings.ContainsRune(text, utf8.RuneError) { // half a surrogate pair, which others read otherwise
 		return int64(len(text))
