@@ -47,7 +47,9 @@ func text() *rapid.Generator[string] {
 // have a byte of it are no more than its bound.
 func TestBoundTextBoundsInAnyContext(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		before, in, after := text().Draw(t, "before"), text().Draw(t, "in"), text().Draw(t, "after")
+		around := rapid.OneOf(text(), rapid.StringMatching(`[a-z]{0,4}`)) // or the rest of a word
+		tight := rapid.StringMatching(`[a-z]( [a-z]{1,10})+`)             // a text whose first word is one token
+		before, in, after := around.Draw(t, "before"), rapid.OneOf(text(), tight).Draw(t, "in"), around.Draw(t, "after")
 		for by, c := range codecs {
 			_, tokens, err := c.Encode(before + in + after)
 			if err != nil {
