@@ -13,6 +13,16 @@ const (
 	ConditionProgrammed = "Programmed"
 	// ConditionBreakerOpen is True while the breaker refuses the tenant's paid calls.
 	ConditionBreakerOpen = "BreakerOpen"
+	// ConditionExhausted is True while a limit of the tenant, or of one that it is a
+	// part of, has nothing left for any paid call: all of its amount is spent. Limits
+	// with tiers or models, and those of each user, do not count here.
+	ConditionExhausted = "Exhausted"
+	// ConditionReconciling is True while the object is on its way to being enforced as
+	// written, and needs nothing but time or other objects for that.
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled is True when the object will not be enforced as written unless
+	// somebody changes it, or what stands in its way.
+	ConditionStalled = "Stalled"
 )
 
 // Reasons of ConditionReady.
@@ -55,6 +65,20 @@ const (
 	ReasonUnknown         = "Unknown"
 )
 
+// Reasons of ConditionExhausted, beside ReasonUnknown.
+const (
+	ReasonAmountLeft  = "AmountLeft"
+	ReasonAmountSpent = "AmountSpent"
+)
+
+// Reasons of ConditionReconciling and ConditionStalled, beside those of Accepted,
+// Programmed and Ready, which say what is waited for or stands in the way.
+const (
+	ReasonReconciled  = "Reconciled"
+	ReasonReconciling = "Reconciling"
+	ReasonStalled     = "Stalled"
+)
+
 // Reasons of Events.
 const (
 	EventAccepted         = "Accepted"
@@ -67,4 +91,6 @@ const (
 	EventBreakerClosed    = "BreakerClosed"
 	EventBreakerForced    = "BreakerForced"
 	EventBreakerReleased  = "BreakerReleased"
+	EventBudgetExhausted  = "BudgetExhausted"
+	EventBudgetRecovered  = "BudgetRecovered"
 )

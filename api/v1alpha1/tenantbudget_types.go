@@ -411,6 +411,12 @@ type MoneyLimitStatus struct {
 	Rung Action `json:"rung,omitempty"`
 	// resetsAt is when the period turns and spent starts again at zero.
 	ResetsAt metav1.Time `json:"resetsAt"`
+	// exhaustsAt is when the amount is used up, should spending go on as in the last
+	// minutes: at most ten, and at most a quarter of the period. It is a forecast, to
+	// the minute within the hour and coarser beyond; absent when nothing suggests that
+	// it will be before resetsAt.
+	// +optional
+	ExhaustsAt *metav1.Time `json:"exhaustsAt,omitempty"`
 }
 
 // NearestLimit is the limit that is used most.

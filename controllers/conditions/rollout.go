@@ -132,12 +132,16 @@ func Ready(accepted, programmed Verdict) Verdict {
 }
 
 // Common is the part of a status that every kind has: Ready, Accepted, Programmed,
-// then what further conditions the kind has.
+// Reconciling and Stalled, then what further conditions the kind has.
 func (r Rollout) Common(object Object, now time.Time, accepted, ready Verdict, further ...Typed) v1alpha1.ProgrammedStatus {
+	programmed := r.Programmed(accepted)
+	reconciling, stalled := progress(accepted, programmed, ready)
 	verdicts := append([]Typed{
 		{v1alpha1.ConditionReady, ready},
 		{v1alpha1.ConditionAccepted, accepted},
-		{v1alpha1.ConditionProgrammed, r.Programmed(accepted)},
+		{v1alpha1.ConditionProgrammed, programmed},
+		{v1alpha1.ConditionReconciling, reconciling},
+		{v1alpha1.ConditionStalled, stalled},
 	}, further...)
 	status := v1alpha1.ProgrammedStatus{
 		ObservedGeneration: object.GetGeneration(),

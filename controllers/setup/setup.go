@@ -29,6 +29,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/index"
 	"github.com/bursar-dev/bursar/controllers/limiterstore"
 	"github.com/bursar-dev/bursar/controllers/modelprovider"
+	"github.com/bursar-dev/bursar/controllers/pace"
 	"github.com/bursar-dev/bursar/controllers/ratelimitpolicy"
 	"github.com/bursar-dev/bursar/controllers/recovery"
 	"github.com/bursar-dev/bursar/controllers/tenantbudget"
@@ -126,11 +127,12 @@ func register(mgr ctrl.Manager, options Options) error {
 		recorder = mgr.GetEventRecorder(recorderName)
 		client   = mgr.GetClient()
 		clock    = options.Clock
+		pacer    = pace.New()
 	)
 	for _, controller := range []interface {
 		Register(mgr ctrl.Manager, news *feed.Feed) error
 	}{
-		tenantbudget.NewController(client, limiter, recovery.NewOpener(limiter, records), records, recorder, clock),
+		tenantbudget.NewController(client, limiter, recovery.NewOpener(limiter, records), records, recorder, clock, pacer),
 		ratelimitpolicy.NewController(client, limiter, recorder, clock),
 		modelprovider.NewController(client, limiter, recorder, clock),
 		apikey.NewController(client, limiter, recorder, clock),

@@ -17,6 +17,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/conditions"
 	"github.com/bursar-dev/bursar/controllers/feed"
 	"github.com/bursar-dev/bursar/controllers/limiterstore"
+	"github.com/bursar-dev/bursar/controllers/pace"
 	"github.com/bursar-dev/bursar/controllers/requeue"
 )
 
@@ -56,13 +57,17 @@ type Controller struct {
 	records  Records
 	recorder events.EventRecorder
 	clock    clock.PassiveClock
+	pacer    *pace.Pacer
+
+	forecasts forecasts
 }
 
 // NewController makes a Controller.
 func NewController(
 	client client.Client, limiter Limiter, opener Opener, records Records, recorder events.EventRecorder, clock clock.PassiveClock,
+	pacer *pace.Pacer,
 ) *Controller {
-	return &Controller{client: client, limiter: limiter, opener: opener, records: records, recorder: recorder, clock: clock}
+	return &Controller{client: client, limiter: limiter, opener: opener, records: records, recorder: recorder, clock: clock, pacer: pacer}
 }
 
 // Register makes the manager run the controller.
@@ -89,6 +94,9 @@ type scope struct {
 	// usage is the state of the money under the document of this budget that is in
 	// force, whatever its generation; nil when none is, or when Redis is away.
 	usage *usage
+	// untold is how long figures have to wait that are not in the status yet; zero
+	// when there are none.
+	untold time.Duration
 }
 
 // Reconcile takes a TenantBudget through its phases.
@@ -110,5 +118,5 @@ func (c *Controller) Reconcile(ctx context.Context, budget *v1alpha1.TenantBudge
 		}
 	}
 	// With Redis away, the status says so by now, and it is tried again.
-	return reconcile.Result{RequeueAfter: s.lookAgain()}, s.rollout.Err
+	return reconcile.Result{RequeueAfter: c.lookAgain(s)}, s.rollout.Err
 }

@@ -22,7 +22,8 @@ func (s *scope) happened(before, after v1alpha1.TenantBudgetStatus) []announce.E
 	for _, limit := range s.usage.own().limits {
 		events = append(events, s.usage.climbed(limit, find(before.Limits, limit.Name))...)
 	}
-	return append(events, s.usage.breakerTurned(before)...)
+	events = append(events, s.usage.breakerTurned(before)...)
+	return append(events, exhaustionTurned(before, after)...)
 }
 
 // climbed are the Events of the rungs that the limit has reached since it was as

@@ -21,6 +21,9 @@ func (c *Controller) observe(ctx context.Context, s *scope) error {
 	if err == nil && observed.OwnedBy(string(s.budget.UID)) {
 		s.usage, err = c.usageUnder(ctx, observed.Body)
 	}
+	if s.usage != nil {
+		c.forecasts.take(s.budget.UID, s.usage.own())
+	}
 	if errors.Is(err, limiterstore.ErrNotValid) {
 		err = conditions.LimiterClosed("the limiter's counters are being set: nothing is admitted until that is done")
 	}

@@ -87,5 +87,7 @@ func (c *Controller) finalize(ctx context.Context, budget *v1alpha1.TenantBudget
 	if err := errors.Join(withdrawErr, closeErr); err != nil {
 		return err
 	}
+	c.pacer.Forget(budget.UID)
+	c.forecasts.forget(budget.UID)
 	return finalizer.Release(ctx, c.client, budget)
 }

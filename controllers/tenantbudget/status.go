@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -18,8 +19,12 @@ import (
 	"github.com/bursar-dev/bursar/controllers/requeue"
 )
 
-// poll is how often counters are read when nothing is heard of them.
-const poll = 10 * time.Second
+// poll is how often counters are read when nothing is heard of them; of many
+// budgets, less often, so that eachLook passes between two of them.
+const (
+	poll     = 10 * time.Second
+	eachLook = 10 * time.Millisecond
+)
 
 // afterReset is how long after a period's end the turn is looked at, at most.
 const afterReset = 250 * time.Millisecond
@@ -29,8 +34,16 @@ const afterReset = 250 * time.Millisecond
 func (c *Controller) report(ctx context.Context, s *scope) error {
 	before, after := s.budget.Status, s.status()
 	if equality.Semantic.DeepEqual(before, after) {
+		c.pacer.Forget(s.budget.UID)
 		return nil
 	}
+	events := s.happened(before, after)
+	if len(events) == 0 && differInFigures(before, after) {
+		if s.untold = c.pacer.Wait(s.budget.UID, s.now); s.untold > 0 {
+			return nil
+		}
+	}
+	c.pacer.Forget(s.budget.UID)
 	status, err := apply.Configuration[applyv1alpha1.TenantBudgetStatusApplyConfiguration](after)
 	if err != nil {
 		return err
@@ -40,7 +53,7 @@ func (c *Controller) report(ctx context.Context, s *scope) error {
 	if err := apply.Status(ctx, c.client, configuration); err != nil {
 		return err
 	}
-	announce.Tell(c.recorder, kind, s.budget, *configuration.ResourceVersion, s.happened(before, after))
+	announce.Tell(c.recorder, kind, s.budget, *configuration.ResourceVersion, events)
 	return nil
 }
 
@@ -48,8 +61,9 @@ func (c *Controller) report(ctx context.Context, s *scope) error {
 func (s *scope) status() v1alpha1.TenantBudgetStatus {
 	ready := s.ready()
 	breakerOpen := conditions.Typed{Type: v1alpha1.ConditionBreakerOpen, Verdict: s.breakerOpen()}
+	exhausted := conditions.Typed{Type: v1alpha1.ConditionExhausted, Verdict: s.exhausted()}
 	status := v1alpha1.TenantBudgetStatus{
-		ProgrammedStatus: s.rollout.Common(s.budget, s.now, s.accepted, ready, breakerOpen),
+		ProgrammedStatus: s.rollout.Common(s.budget, s.now, s.accepted, ready, breakerOpen, exhausted),
 	}
 	switch {
 	case s.usage != nil:
@@ -79,7 +93,7 @@ func (s *scope) ready() conditions.Verdict {
 func (s *scope) limits() []v1alpha1.MoneyLimitStatus {
 	var limits []v1alpha1.MoneyLimitStatus
 	for _, limit := range s.usage.own().limits {
-		limits = append(limits, v1alpha1.MoneyLimitStatus{
+		status := v1alpha1.MoneyLimitStatus{
 			Name:     limit.Name,
 			Amount:   limit.Amount.String(),
 			Spent:    limit.spent.String(),
@@ -87,7 +101,11 @@ func (s *scope) limits() []v1alpha1.MoneyLimitStatus {
 			Percent:  limit.percent(),
 			Rung:     v1alpha1.Action(limit.rung),
 			ResetsAt: localTime(limit.resetsAt),
-		})
+		}
+		if !limit.exhaustsAt.IsZero() {
+			status.ExhaustsAt = ptr.To(localTime(limit.exhaustsAt))
+		}
+		limits = append(limits, status)
 	}
 	return limits
 }
@@ -124,25 +142,40 @@ func (s *scope) breaker() *v1alpha1.BreakerStatus {
 }
 
 func (s *scope) breakerOpen() conditions.Verdict {
-	switch {
-	case s.usage == nil && s.rollout.Err != nil:
-		return conditions.Verdict{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonUnknown,
-			Message: "Redis does not answer: the breaker is as the enforcers find it"}
-	case s.usage == nil:
-		return conditions.Verdict{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonUnknown,
-			Message: "no configuration of this budget is in force"}
+	if s.usage == nil {
+		return s.unknown("the breaker is as the enforcers find it")
 	}
 	return s.usage.breakerOpen()
+}
+
+func (s *scope) exhausted() conditions.Verdict {
+	if s.usage == nil {
+		return s.unknown("what is left is as the enforcers find it")
+	}
+	return s.usage.exhausted()
+}
+
+// unknown is the verdict on what depends on money that cannot be seen.
+func (s *scope) unknown(meanwhile string) conditions.Verdict {
+	message := "no configuration of this budget is in force"
+	if s.rollout.Err != nil {
+		message = "Redis does not answer: " + meanwhile
+	}
+	return conditions.Verdict{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonUnknown, Message: message}
 }
 
 // localTime is a time as it comes back from the API server, where it has whole
 // seconds and this machine's zone.
 func localTime(t time.Time) metav1.Time { return metav1.NewTime(t).Rfc3339Copy() }
 
-// lookAgain is when there will be something to see: at the next poll, when a period
-// turns, or while enforcers are about to follow.
-func (s *scope) lookAgain() time.Duration {
-	pause := requeue.Jittered(poll)
+// lookAgain is when there will be something to see or to tell: at the next poll,
+// when a period turns, when it is the turn of figures that wait, or while enforcers
+// are about to follow.
+func (c *Controller) lookAgain(s *scope) time.Duration {
+	pause := requeue.Jittered(max(poll, time.Duration(c.forecasts.count())*eachLook))
+	if s.untold > 0 {
+		pause = min(pause, s.untold)
+	}
 	if s.usage != nil {
 		if reset, ok := s.usage.nextReset(); ok {
 			pause = min(pause, reset.Sub(s.usage.own().now)+rand.N(afterReset))
@@ -152,4 +185,16 @@ func (s *scope) lookAgain() time.Duration {
 		pause = min(pause, requeue.Pending(s.budget.Status.Conditions, s.now))
 	}
 	return pause
+}
+
+// differInFigures reports whether two statuses differ in figures alone: what is
+// spent, held and forecast, how many enforcers there are, and which period it is of
+// a limit that is below its first rung.
+func differInFigures(before, after v1alpha1.TenantBudgetStatus) bool {
+	return conditions.DifferInFigures(before.ProgrammedStatus, after.ProgrammedStatus) &&
+		equality.Semantic.DeepEqual(before.Breaker, after.Breaker) &&
+		slices.EqualFunc(before.Limits, after.Limits, func(a, b v1alpha1.MoneyLimitStatus) bool {
+			return a.Name == b.Name && a.Amount == b.Amount && a.Rung == b.Rung &&
+				(a.Rung == "" || a.ResetsAt.Equal(&b.ResetsAt))
+		})
 }

@@ -38,7 +38,11 @@ type limitUsage struct {
 	// tenant is whose limit it is.
 	tenant      string
 	spent, held money.Nanos
+	startedAt   time.Time
 	resetsAt    time.Time
+	// exhaustsAt is when the amount is used up by forecast; zero when it is not
+	// before resetsAt.
+	exhaustsAt time.Time
 	// rung is the action of the highest rung reached; empty below the first.
 	rung limiterv1.Action
 	// tripped is set when the limit holds the breaker open.
@@ -63,7 +67,7 @@ func measure(level limiterv1.Level, counters limiterstore.Counters) (levelUsage,
 			continue
 		}
 		span := period.Of(limit.Period, zone, counters.Now)
-		l := limitUsage{MoneyLimit: limit, tenant: level.Tenant, resetsAt: span.End}
+		l := limitUsage{MoneyLimit: limit, tenant: level.Tenant, startedAt: span.Start, resetsAt: span.End}
 		l.spent, l.held = counters.Money[limiterv1.MoneyField(limit)].In(span)
 		for _, rung := range level.Ladder {
 			if l.spent >= rung.Reached(limit) {

@@ -307,6 +307,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: amount
       type:
         scalar: string
+    - name: exhaustsAt
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: held
       type:
         scalar: string

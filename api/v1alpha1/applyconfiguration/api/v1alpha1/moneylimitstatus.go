@@ -27,6 +27,11 @@ type MoneyLimitStatusApplyConfiguration struct {
 	Rung *apiv1alpha1.Action `json:"rung,omitempty"`
 	// resetsAt is when the period turns and spent starts again at zero.
 	ResetsAt *v1.Time `json:"resetsAt,omitempty"`
+	// exhaustsAt is when the amount is used up, should spending go on as in the last
+	// minutes: at most ten, and at most a quarter of the period. It is a forecast, to
+	// the minute within the hour and coarser beyond; absent when nothing suggests that
+	// it will be before resetsAt.
+	ExhaustsAt *v1.Time `json:"exhaustsAt,omitempty"`
 }
 
 // MoneyLimitStatusApplyConfiguration constructs a declarative configuration of the MoneyLimitStatus type for use with
@@ -88,5 +93,13 @@ func (b *MoneyLimitStatusApplyConfiguration) WithRung(value apiv1alpha1.Action) 
 // If called multiple times, the ResetsAt field is set to the value of the last call.
 func (b *MoneyLimitStatusApplyConfiguration) WithResetsAt(value v1.Time) *MoneyLimitStatusApplyConfiguration {
 	b.ResetsAt = &value
+	return b
+}
+
+// WithExhaustsAt sets the ExhaustsAt field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ExhaustsAt field is set to the value of the last call.
+func (b *MoneyLimitStatusApplyConfiguration) WithExhaustsAt(value v1.Time) *MoneyLimitStatusApplyConfiguration {
+	b.ExhaustsAt = &value
 	return b
 }
