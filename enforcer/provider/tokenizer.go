@@ -13,8 +13,8 @@ import (
 
 const (
 	// maxTokenized is how many bytes of a request's text are tokenized at most, which
-	// takes a core 20 to 40 ms. The rest is bounded by its length.
-	maxTokenized = 64 << 10
+	// takes a core 5 to 10 ms. The rest is bounded by its length.
+	maxTokenized = 16 << 10
 	// longestWord is how many bytes of a word are tokenized at most: what a tokenizer
 	// takes for a word may grow with the square of its length.
 	longestWord = 256
