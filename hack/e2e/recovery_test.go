@@ -235,7 +235,9 @@ func TestSharesWhileRedisIsAway(t *testing.T) {
 				t.Fatal(err)
 			}
 			l := first.resume(t, 16)
-			eventually(t, "the shares are spent", func() bool { return l.count(http.StatusServiceUnavailable) >= 16 })
+			eventually(t, "both shares are spent", func() bool {
+				return l.count(http.StatusOK)-before >= 20 && l.count(http.StatusServiceUnavailable) >= 16
+			})
 			without := l.count(http.StatusOK) - before
 			if err := loss.find(); err != nil {
 				t.Fatal(err)
