@@ -69,9 +69,10 @@ func newShares() *shares {
 	return &shares{wanted: make(chan wantedShare, sharesWanted), all: map[string]*share{}}
 }
 
-// sharing is the call as shares see it: it takes from no bucket.
+// sharing is the call as shares see it: it takes from no bucket, and is no fallback,
+// since a share is taken below the Trip rung alone.
 func sharing(call Call) Call {
-	call.share = true
+	call.share, call.Fallback = true, false
 	return call
 }
 
@@ -267,12 +268,20 @@ func (a *Admitter) giveBack(ctx context.Context, due func(*share) bool) bool {
 	given := a.shares.remove(due)
 	for _, share := range given {
 		ctx, cancel := context.WithTimeout(ctx, shareTimeout)
-		if err := share.hold.Settle(ctx, 0, 0, nil); err != nil && !errors.Is(err, ErrFenced) {
+		if err := share.hold.giveBack(ctx); err != nil && !errors.Is(err, ErrFenced) {
 			a.abandoned.add(share.hold.store, share.hold.request)
 		}
 		cancel()
 	}
 	return len(given) > 0
+}
+
+// giveBack ends the hold of a share, of which nothing is left to be remembered.
+func (h *Hold) giveBack(ctx context.Context) error {
+	if err := h.Settle(ctx, 0, 0, nil); err != nil {
+		return err
+	}
+	return h.store.Forget(ctx, h.request.Root, []string{h.request.CallID})
 }
 
 // AdmitBounded admits a call while the Store does not answer, if the share of calls
