@@ -5,8 +5,6 @@ import (
 	"errors"
 	"testing"
 
-	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
-	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 )
 
@@ -42,24 +40,13 @@ func TestShutdownVoidsAbandonedCalls(t *testing.T) {
 	if got := e.call("gerente-1", chat("gpt-4o-mini", "[[output=1]]")); got.status != 503 {
 		t.Fatalf("a call whose admission gets no answer: %d %s", got.status, got.body)
 	}
-	if got := w.counter(); got.Held == 0 {
+	if got := w.counter(ofTenant); got.Held == 0 {
 		t.Fatal("the admission that got no answer has taken no hold")
 	}
 	if err := e.shutDown(); err != nil {
 		t.Fatal(err)
 	}
-	if got := w.counter(); got.Held != 0 || got.Spent != 0 {
+	if got := w.counter(ofTenant); got.Held != 0 || got.Spent != 0 {
 		t.Errorf("after the shutdown %s are held and %s are spent, want neither", got.Held, got.Spent)
 	}
-}
-
-// counter is what is counted of the tenant's year.
-func (w *world) counter() limiterv1.MoneyCounter {
-	w.t.Helper()
-	field := limiterv1.MoneyField(limiterv1.MoneyLimit{Period: period.Year})
-	raw, err := w.redis.HGet(w.t.Context(), limiterv1.TenantCountersKey("acme", "acme"), field).Bytes()
-	must(w.t, err)
-	counter, err := limiterv1.DecodeMoneyCounter(raw)
-	must(w.t, err)
-	return counter
 }

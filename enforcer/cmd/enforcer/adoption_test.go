@@ -176,6 +176,38 @@ func TestKilled(t *testing.T) {
 	w.ledger.Close()
 }
 
+// TestKilledWithAShare: nobody can say whether the dead enforcer was cut off and spent
+// its share, so that is charged in full, as a row of its own.
+func TestKilledWithAShare(t *testing.T) {
+	w := newWorld(t)
+	survivor := w.ready()
+	sharing := acme
+	sharing.StoreLossPercent = 10
+	revision, err := w.put(sharing)
+	must(t, err)
+	eventually(t, "the survivor runs it", func() bool { return w.runs(survivor, revision) })
+	victim := w.spawn()
+	if got := do(victim.client, victim.request(chat("gpt-4o-mini", "[[output=1]]"))); got.status != 200 {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	w.rows(1)
+	eventually(t, "the share is held", func() bool { return w.counter(ofTenant).Held == 10*money.Cent })
+	victim.kill()
+	rows := w.rows(2)
+	charged := 0
+	for _, r := range rows {
+		if r.Outcome == "ChargedHold" && money.Nanos(r.Cost) == 10*money.Cent && r.Held == r.Cost {
+			charged++
+		}
+	}
+	if charged != 1 {
+		t.Errorf("rows %+v, want the share of 0.10 charged in full once", rows)
+	}
+	w.awaitAdoption(victim.session)
+	w.atRest(rows)
+	must(t, survivor.shutDown())
+}
+
 func openCall(c *child, body string) (*opened, error) {
 	return open(c.client, c.request(body))
 }

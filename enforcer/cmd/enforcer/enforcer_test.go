@@ -94,18 +94,28 @@ func (w *world) addsUp(rows map[string]row) {
 		spent[r.User] += money.Nanos(r.Cost)
 	}
 	for who, want := range spent {
-		key := limiterv1.TenantCountersKey("acme", "acme")
+		key := ofTenant
 		if who != "tenant" {
 			key = limiterv1.UserCountersKey("acme", limiterv1.Epoch{Number: w.epoch}, "acme", who)
 		}
-		raw, err := w.redis.HGet(w.t.Context(), key, limiterv1.MoneyField(limiterv1.MoneyLimit{Period: period.Year})).Bytes()
-		must(w.t, err)
-		counter, err := limiterv1.DecodeMoneyCounter(raw)
-		must(w.t, err)
+		counter := w.counter(key)
 		if counter.Spent != want || counter.Held != 0 {
 			w.t.Errorf("%s: counted %s spent and %s held, the ledger says %s", who, counter.Spent, counter.Held, want)
 		}
 	}
+}
+
+// ofTenant are the counters of the whole tenant.
+var ofTenant = limiterv1.TenantCountersKey("acme", "acme")
+
+// counter is the counter of the year's money in counters.
+func (w *world) counter(key string) limiterv1.MoneyCounter {
+	w.t.Helper()
+	raw, err := w.redis.HGet(w.t.Context(), key, limiterv1.MoneyField(limiterv1.MoneyLimit{Period: period.Year})).Bytes()
+	must(w.t, err)
+	counter, err := limiterv1.DecodeMoneyCounter(raw)
+	must(w.t, err)
+	return counter
 }
 
 // likeTheBill checks that the ledger has what the provider bills, call by call.
