@@ -113,7 +113,7 @@ mixed: build tools parts ## Make 5,000 calls of all protocols, a third of them c
 
 .PHONY: clients
 clients: build tools parts ## Call Bursar with the providers' own clients; needs Node.js 20 or newer, and npm's network
-	BURSAR_CLIENTS=1 go test -count=1 -v -timeout 10m ./hack/clients
+	go test -tags clients -count=1 -v -timeout 10m ./hack/clients
 
 .PHONY: faults
 faults: build tools parts ## Kill enforcers, put them to sleep, lose Redis; print what became of every call

@@ -1,7 +1,6 @@
 package limiterstore_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -22,27 +21,11 @@ import (
 
 var client *goredis.Client
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	server, err := redis.Start(context.Background(), redis.Options{})
-	if err != nil {
-		println(err.Error())
-		return 1
-	}
-	options, err := goredis.ParseURL(server.URL)
-	if err != nil {
-		println(err.Error())
-		return 1
-	}
-	client = goredis.NewClient(options)
-	code := m.Run()
-	_ = client.Close()
-	if err := server.Stop(); err != nil {
-		println(err.Error())
-		return 1
-	}
-	return code
+func TestMain(m *testing.M) {
+	os.Exit(redis.Use(func(_ *redis.Server, c *goredis.Client) int {
+		client = c
+		return m.Run()
+	}))
 }
 
 // newStore is a store in a Redis that is empty.

@@ -19,17 +19,10 @@ import (
 var server *redis.Server
 
 func TestMain(m *testing.M) {
-	var err error
-	if server, err = redis.Start(context.Background(), redis.Options{}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	if err := server.Stop(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
+	os.Exit(redis.Use(func(s *redis.Server, _ *goredis.Client) int {
+		server = s
+		return m.Run()
+	}))
 }
 
 // controlPlane writes documents as the control plane does.

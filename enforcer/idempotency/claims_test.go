@@ -1,8 +1,6 @@
 package idempotency_test
 
 import (
-	"context"
-	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -16,22 +14,11 @@ import (
 
 var client *goredis.Client
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	server, err := redis.Start(context.Background(), redis.Options{})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	client = goredis.NewClient(&goredis.Options{Addr: server.Addr})
-	code := m.Run()
-	_ = client.Close()
-	if err := server.Stop(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return code
+func TestMain(m *testing.M) {
+	os.Exit(redis.Use(func(_ *redis.Server, c *goredis.Client) int {
+		client = c
+		return m.Run()
+	}))
 }
 
 // newClaims are the claims of two sessions, in an empty Redis.

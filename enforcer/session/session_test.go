@@ -3,7 +3,6 @@ package session_test
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"log/slog"
 	"os"
 	"sync/atomic"
@@ -20,22 +19,11 @@ import (
 
 var client *goredis.Client
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	server, err := redis.Start(context.Background(), redis.Options{})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	client = goredis.NewClient(&goredis.Options{Addr: server.Addr})
-	code := m.Run()
-	_ = client.Close()
-	if err := server.Stop(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return code
+func TestMain(m *testing.M) {
+	os.Exit(redis.Use(func(_ *redis.Server, c *goredis.Client) int {
+		client = c
+		return m.Run()
+	}))
 }
 
 // running is a configuration that tests change.

@@ -17,19 +17,10 @@ import (
 var server *redis.Server
 
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "bursar-store")
-		if err != nil {
-			panic(err)
-		}
-		defer func() { _ = os.RemoveAll(dir) }()
-		server, err = redis.Start(context.Background(), redis.Options{Dir: dir})
-		if err != nil {
-			panic(err)
-		}
-		defer func() { _ = server.Stop() }()
+	os.Exit(redis.Use(func(s *redis.Server, _ *goredis.Client) int {
+		server = s
 		return m.Run()
-	}())
+	}))
 }
 
 func newClient(t testing.TB) *goredis.Client {

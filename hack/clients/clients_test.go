@@ -1,3 +1,5 @@
+//go:build clients
+
 package clients
 
 import (
@@ -26,48 +28,15 @@ import (
 // bursar is the stack that all tests share.
 var bursar *stack.Stack
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) (code int) {
-	if os.Getenv("BURSAR_CLIENTS") == "" {
-		fmt.Println("the providers' clients are called by `make clients`, which needs npm's network")
-		return 0
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	if err := install(ctx); err != nil {
-		return fail(err)
-	}
-	dir, err := os.MkdirTemp("", "bursar-clients")
-	if err != nil {
-		return fail(err)
-	}
-	// Postgres runs as another user, who must be able to enter.
-	if err := os.Chmod(dir, 0o755); err != nil {
-		return fail(err)
-	}
-	if bursar, err = stack.Start(ctx, stack.Options{Dir: dir, Enforcers: 1, Progress: os.Stderr}); err != nil {
-		return fail(err)
-	}
-	defer func() {
-		if err := bursar.Stop(); err != nil {
-			code = fail(err)
+func TestMain(m *testing.M) {
+	os.Exit(stack.Use(1, func(ctx context.Context, s *stack.Stack) int {
+		bursar = s
+		if err := errors.Join(install(ctx), configure(ctx)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
 		}
-		if code == 0 {
-			_ = os.RemoveAll(dir) // else the logs are wanted
-		} else {
-			fmt.Fprintln(os.Stderr, "logs are in", dir)
-		}
-	}()
-	if err := configure(ctx); err != nil {
-		return fail(err)
-	}
-	return m.Run()
-}
-
-func fail(err error) int {
-	fmt.Fprintln(os.Stderr, err)
-	return 1
+		return m.Run()
+	}))
 }
 
 // installed is where npm says what it has installed.

@@ -19,41 +19,15 @@ import (
 // bursar is the stack that all tests share, each with tenants of its own.
 var bursar *stack.Stack
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) (code int) {
-	dir, err := os.MkdirTemp("", "bursar-e2e")
-	if err != nil {
-		return fail(err)
-	}
-	// Postgres runs as another user, who must be able to enter.
-	if err := os.Chmod(dir, 0o755); err != nil {
-		return fail(err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	if bursar, err = stack.Start(ctx, stack.Options{Dir: dir, Enforcers: 2, Progress: os.Stderr}); err != nil {
-		return fail(err)
-	}
-	defer func() {
-		if err := bursar.Stop(); err != nil {
-			code = fail(err)
+func TestMain(m *testing.M) {
+	os.Exit(stack.Use(2, func(ctx context.Context, s *stack.Stack) int {
+		bursar = s
+		if err := bursar.Apply(ctx, fmt.Sprintf(common, bursar.ProviderURL)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
 		}
-		if code == 0 {
-			_ = os.RemoveAll(dir) // else the logs are wanted
-		} else {
-			fmt.Fprintln(os.Stderr, "logs are in", dir)
-		}
-	}()
-	if err := bursar.Apply(ctx, fmt.Sprintf(common, bursar.ProviderURL)); err != nil {
-		return fail(err)
-	}
-	return m.Run()
-}
-
-func fail(err error) int {
-	fmt.Fprintln(os.Stderr, err)
-	return 1
+		return m.Run()
+	}))
 }
 
 // common is what every test needs: a namespace for any tenant, and a provider

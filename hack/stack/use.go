@@ -1,0 +1,50 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+)
+
+// startWithin is how long a stack may take to start.
+const startWithin = 5 * time.Minute
+
+// Use runs something, such as a package's tests, with a stack of its own, and returns
+// what that returns: an exit code. It is not 0 when the stack does not start, or does
+// not stop. The stack's files go with it, unless the code is not 0: then the logs are
+// wanted, and stderr says where they are.
+func Use(enforcers int, run func(ctx context.Context, s *Stack) int) (code int) {
+	dir, err := os.MkdirTemp("", "bursar-stack-")
+	if err != nil {
+		return failed(err)
+	}
+	defer func() {
+		if code == 0 {
+			_ = os.RemoveAll(dir)
+		} else {
+			fmt.Fprintln(os.Stderr, "logs are in", dir)
+		}
+	}()
+	// Postgres runs as another user, who must be able to enter.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return failed(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
+	defer cancel()
+	s, err := Start(ctx, Options{Dir: dir, Enforcers: enforcers, Progress: os.Stderr})
+	if err != nil {
+		return failed(err)
+	}
+	defer func() {
+		if err := s.Stop(); err != nil {
+			code = failed(err)
+		}
+	}()
+	return run(ctx, s)
+}
+
+func failed(err error) int {
+	fmt.Fprintln(os.Stderr, err)
+	return 1
+}
