@@ -1,9 +1,7 @@
 package proxy_test
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,70 +16,9 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/price"
-	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/enforcer/proxy"
 )
-
-const (
-	answer     = `{"id":"1","choices":[{"message":{"content":"hello"}}],"usage":{"prompt_tokens":8,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":3}}}`
-	chunk      = `data: {"id":"1","choices":[{"delta":{"content":"hello"}}]}` + "\n\n"
-	usageChunk = `data: {"id":"1","choices":[],"usage":{"prompt_tokens":8,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":3}}}` + "\n\n"
-	done       = "data: [DONE]\n\n"
-)
-
-var (
-	used     = price.Usage{Input: 5, CachedInput: 3, Output: 5}
-	usedCost = money.Nanos(5*1000 + 3*100 + 5*10_000)
-)
-
-// whole answers with a status and a body.
-func whole(status int, body string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(status)
-		_, _ = io.WriteString(w, body)
-	}
-}
-
-// stream answers with frames, each sent when the one before has been.
-func stream(frames ...string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/event-stream")
-		for _, frame := range frames {
-			if frame == cut {
-				panic(http.ErrAbortHandler)
-			}
-			_, _ = io.WriteString(w, frame)
-			_ = http.NewResponseController(w).Flush()
-		}
-	}
-}
-
-// cut is a frame at which the connection breaks.
-const cut = "cut"
-
-// hijack answers with raw bytes and closes the connection.
-func hijack(raw string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		conn, _, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			panic(err)
-		}
-		_, _ = io.WriteString(conn, raw)
-		_ = conn.Close()
-	}
-}
-
-func errorBody(code, message string) string {
-	titles := map[string]string{
-		"provider_unreachable": "Provider unreachable", "provider_failed": "Provider failed",
-		"provider_refused": "Provider refused", "provider_cut": "Answer cut off",
-	}
-	return fmt.Sprintf(`{"error":{"message":%q,"type":"server_error","param":null,"code":%q},"type":"urn:bursar:problem:%s","title":%q,"status":502,"detail":%q}`,
-		message, code, strings.ReplaceAll(code, "_", "-"), titles[code], message)
-}
 
 // TestEndOfACall: what the client sees, and how the hold ends, whatever the
 // provider does.
@@ -286,108 +223,6 @@ func TestHoldIsTakenFirst(t *testing.T) {
 	}
 }
 
-// gated is an upstream that streams a chunk, then waits to be let on.
-type gated struct {
-	started, on chan struct{}
-	left        chan error // why it ended, when it was cancelled
-}
-
-func newGated() *gated {
-	return &gated{started: make(chan struct{}), on: make(chan struct{}), left: make(chan error, 1)}
-}
-
-func (g *gated) serve(w http.ResponseWriter, r *http.Request) {
-	stream(chunk)(w, r)
-	close(g.started)
-	select {
-	case <-g.on:
-		stream(usageChunk, done)(w, r)
-	case <-r.Context().Done():
-		g.left <- r.Context().Err()
-	}
-}
-
-// hangUpMidStream makes a call and hangs up once its first chunk is there.
-func (d *door) hangUpMidStream() {
-	d.t.Helper()
-	ctx, hangUp := context.WithCancel(d.t.Context())
-	defer hangUp()
-	response, err := http.DefaultClient.Do(d.request("POST", "/v1/chat/completions", streamedChat).WithContext(ctx))
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	if _, err := io.ReadFull(response.Body, make([]byte, len(chunk))); err != nil {
-		d.t.Fatal(err)
-	}
-	hangUp()
-	_ = response.Body.Close()
-}
-
-func TestClientHangsUp(t *testing.T) {
-	t.Run("and the answer is drained", func(t *testing.T) {
-		upstream := newGated()
-		d := newDoor(t, upstream.serve)
-		d.hangUpMidStream()
-		close(upstream.on)
-		entry, _ := d.ending()
-		if entry.Outcome != ledger.Settled || entry.Cost != usedCost {
-			t.Errorf("got %s at %s, want the truth: %s", entry.Outcome, entry.Cost, usedCost)
-		}
-	})
-	t.Run("and the answer takes too long", func(t *testing.T) {
-		upstream := newGated()
-		d := newDoor(t, upstream.serve, func(o *proxy.Options) { o.DrainTimeout = 50 * time.Millisecond })
-		d.hangUpMidStream()
-		entry, _ := d.ending()
-		if entry.Outcome != ledger.ChargedHold || entry.Cost != boundOf(streamedChat) {
-			t.Errorf("got %s at %s, want the hold: %s", entry.Outcome, entry.Cost, boundOf(streamedChat))
-		}
-		if err := <-upstream.left; !errors.Is(err, context.Canceled) {
-			t.Errorf("the provider was left with %v", err)
-		}
-	})
-	t.Run("and the answer has no end", func(t *testing.T) {
-		started := make(chan struct{})
-		left := make(chan struct{})
-		d := newDoor(t, func(w http.ResponseWriter, r *http.Request) {
-			stream(chunk)(w, r)
-			close(started)
-			comment := []byte(":" + strings.Repeat(" ", 1<<20) + "\n\n")
-			for r.Context().Err() == nil {
-				_, _ = w.Write(comment)
-			}
-			close(left)
-		})
-		d.hangUpMidStream()
-		entry, _ := d.ending()
-		if entry.Outcome != ledger.ChargedHold {
-			t.Errorf("got %s, want the hold charged", entry.Outcome)
-		}
-		<-left
-	})
-	t.Run("before the answer begins", func(t *testing.T) {
-		asked, on := make(chan struct{}), make(chan struct{})
-		d := newDoor(t, func(w http.ResponseWriter, r *http.Request) {
-			close(asked)
-			<-on
-			whole(200, answer)(w, r)
-		})
-		ctx, hangUp := context.WithCancel(t.Context())
-		go func() {
-			<-asked
-			hangUp()
-		}()
-		if got := d.do(d.request("POST", "/v1/chat/completions", chat).WithContext(ctx)); !errors.Is(got.err, context.Canceled) {
-			t.Fatalf("got %+v", got)
-		}
-		close(on)
-		entry, _ := d.ending()
-		if entry.Outcome != ledger.Settled || entry.Cost != usedCost {
-			t.Errorf("got %s at %s, want the truth: %s", entry.Outcome, entry.Cost, usedCost)
-		}
-	})
-}
-
 // TestSettlingDoesNotHoldUpTheClient: the answer is there before its cost is posted,
 // and the ledger has it afterwards.
 func TestSettlingDoesNotHoldUpTheClient(t *testing.T) {
@@ -456,26 +291,6 @@ func TestShutdownMidStream(t *testing.T) {
 	}
 }
 
-// TestCut: a shutdown that cannot wait ends answers as their providers might.
-func TestCut(t *testing.T) {
-	d := newDoor(t, newGated().serve)
-	response, err := http.DefaultClient.Do(d.request("POST", "/v1/chat/completions", streamedChat))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	if _, err := io.ReadFull(response.Body, make([]byte, len(chunk))); err != nil {
-		t.Fatal(err)
-	}
-	d.proxy.Cut()
-	if rest, err := io.ReadAll(response.Body); !strings.HasPrefix(string(rest), `data: {"error":`) || err != nil {
-		t.Errorf("the client sees %q, %v", rest, err)
-	}
-	if entry, _ := d.ending(); entry.Outcome != ledger.ChargedHold {
-		t.Errorf("got %s, want the hold charged", entry.Outcome)
-	}
-}
-
 // TestPanic: a bug on the way of a call does not leave its hold open.
 func TestPanic(t *testing.T) {
 	for name, upstream := range map[string]http.HandlerFunc{
@@ -503,133 +318,6 @@ func TestPanic(t *testing.T) {
 // panicWriter panics when it is written to.
 type panicWriter struct{ http.ResponseWriter }
 
-func (panicWriter) Write([]byte) (int, error)     { panic("a bug") }
+func (panicWriter) Write([]byte) (int, error) { panic("a bug") }
+
 func (w panicWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// TestStreamIsNotHeldBack: each frame is with the client before the next is made.
-func TestStreamIsNotHeldBack(t *testing.T) {
-	next := make(chan struct{})
-	d := newDoor(t, func(w http.ResponseWriter, r *http.Request) {
-		for range 3 {
-			stream(chunk)(w, r)
-			<-next
-		}
-		stream(usageChunk, done)(w, r)
-	})
-	response, err := http.DefaultClient.Do(d.request("POST", "/v1/chat/completions", streamedChat))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	body := bufio.NewReader(response.Body)
-	for range 3 {
-		line, err := body.ReadString('\n')
-		if blank, _ := body.ReadString('\n'); err != nil || line+blank != chunk {
-			t.Fatalf("got %q, %v", line+blank, err)
-		}
-		next <- struct{}{}
-	}
-	if rest, err := io.ReadAll(body); string(rest) != done || err != nil {
-		t.Errorf("at the end: %q, %v", rest, err)
-	}
-}
-
-func TestModels(t *testing.T) {
-	d := newDoor(t, nil)
-	got := d.do(d.request("GET", "/v1/models", ""))
-	want := `{"object":"list","data":[{"id":"mini","object":"model","created":0,"owned_by":"fake"}]}` + "\n"
-	if got.status != 200 || got.body != want || got.header.Get("Content-Type") != "application/json" {
-		t.Errorf("got %d %s, want %s", got.status, got.body, want)
-	}
-	virtual := dollarADay
-	virtual.VirtualModels = map[string][]string{"thrifty": {"mini"}, "auto": {"maxi", "mini"}, "mini": {"maxi", "mini"}}
-	d.config.tenant = newTenant(t, virtual)
-	want = `{"object":"list","data":[{"id":"auto","object":"model","created":0,"owned_by":"acme"},` +
-		`{"id":"mini","object":"model","created":0,"owned_by":"acme"},{"id":"thrifty","object":"model","created":0,"owned_by":"acme"}]}` + "\n"
-	if got := d.do(d.request("GET", "/v1/models", "")); got.body != want {
-		t.Errorf("with virtual models got %s, want %s", got.body, want)
-	}
-	d.config.tenant = newTenant(t, dollarADay)
-	d.config.routes = nil
-	if got := d.do(d.request("GET", "/v1/models", "")); !json.Valid([]byte(got.body)) || !strings.Contains(got.body, `"data":[]`) {
-		t.Errorf("without models: %s", got.body)
-	}
-	request := d.request("GET", "/v1/models", "")
-	request.Header.Del("Authorization")
-	if got := d.do(request); got.status != 401 {
-		t.Errorf("without a key: %d", got.status)
-	}
-}
-
-// TestModelOfAnotherProtocol: a model that its provider serves in another way is
-// not to be had here.
-func TestModelOfAnotherProtocol(t *testing.T) {
-	d := newDoor(t, func(http.ResponseWriter, *http.Request) { t.Error("the provider was asked") })
-	d.config.routes = append([]*config.Route{}, &config.Route{
-		Provider: limiterv1.Provider{Name: "other", Protocol: "Other"}, Model: mini,
-	})
-	if got := d.call(chat); got.status != 404 || !strings.Contains(got.body, "model_not_found") {
-		t.Errorf("got %d %s", got.status, got.body)
-	}
-}
-
-// TestClientThatDoesNotRead: it counts as gone, and its call ends with the truth.
-func TestClientThatDoesNotRead(t *testing.T) {
-	comment := ":" + strings.Repeat(" ", 1<<20) + "\n\n"
-	d := newDoor(t, func(w http.ResponseWriter, r *http.Request) {
-		stream(chunk)(w, r)
-		for range 32 { // more than the buffers between the two can take
-			_, _ = io.WriteString(w, comment)
-		}
-		stream(usageChunk, done)(w, r)
-	})
-	d.proxy.SetWriteTimeout(50 * time.Millisecond)
-	conn, err := net.Dial("tcp", d.server.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close() }()
-	if err := d.request("POST", "/v1/chat/completions", streamedChat).Write(conn); err != nil {
-		t.Fatal(err)
-	}
-	if entry, _ := d.ending(); entry.Outcome != ledger.Settled || entry.Cost != usedCost {
-		t.Errorf("got %s at %s, want the truth: %s", entry.Outcome, entry.Cost, usedCost)
-	}
-}
-
-// TestSilence: the time that a client has to take in an answer does not run while
-// the provider is silent, nor does it end the next answer on the connection.
-func TestSilence(t *testing.T) {
-	const timeout = 20 * time.Millisecond
-	d := newDoor(t, func(w http.ResponseWriter, r *http.Request) {
-		for _, piece := range []string{chunk, usageChunk, done, ""} {
-			stream(piece)(w, r)
-			time.Sleep(3 * timeout)
-		}
-	})
-	d.proxy.SetWriteTimeout(timeout)
-	conn, err := net.Dial("tcp", d.server.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close() }()
-	replies := bufio.NewReader(conn)
-	for _, tc := range []struct {
-		body string
-		want int
-	}{{streamedChat, 200}, {"{}", 400}, {streamedChat, 200}} {
-		if err := d.request("POST", "/v1/chat/completions", tc.body).Write(conn); err != nil {
-			t.Fatal(err)
-		}
-		response, err := http.ReadResponse(replies, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(response.Body)
-		_ = response.Body.Close()
-		if err != nil || response.StatusCode != tc.want {
-			t.Errorf("got %d %q, %v; want %d", response.StatusCode, body, err, tc.want)
-		}
-		time.Sleep(3 * timeout)
-	}
-}
