@@ -1,0 +1,45 @@
+package v1alpha1_test
+
+import (
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+var hash = strings.Repeat("0123456789abcdef", 4)
+
+func key(change func(*v1alpha1.APIKeySpec)) client.Object {
+	k := &v1alpha1.APIKey{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "it"},
+		Spec: v1alpha1.APIKeySpec{
+			SHA256: hash, BudgetRef: v1alpha1.BudgetRef{Name: "acme"}, User: "reports@example.com", Tier: "gerente",
+		},
+	}
+	change(&k.Spec)
+	return k
+}
+
+var _ = DescribeTable("of an APIKey, refuses", refused,
+	Entry("a key instead of its hash", key(func(s *v1alpha1.APIKeySpec) { s.SHA256 = "sk-secret" }),
+		"spec.sha256", "must be the SHA-256 of the key"),
+	Entry("a hash in capitals", key(func(s *v1alpha1.APIKeySpec) { s.SHA256 = strings.ToUpper(hash) }),
+		"spec.sha256", "must be the SHA-256 of the key"),
+	Entry("a hash that is too long", key(func(s *v1alpha1.APIKeySpec) { s.SHA256 = hash + "0" }),
+		"spec.sha256", "may not be more than 64"),
+	Entry("a key that nobody pays for", key(func(s *v1alpha1.APIKeySpec) { s.BudgetRef.Name = "" }),
+		"spec.budgetRef.name", "should be at least 1 chars long"),
+	Entry("a key of nobody", key(func(s *v1alpha1.APIKeySpec) { s.User = "" }),
+		"spec.user", "should be at least 1 chars long"),
+	Entry("a user with a colon, which would lead out of their own counters", key(func(s *v1alpha1.APIKeySpec) { s.User = "gerente-1:2" }),
+		"spec.user", "must be letters, digits and"),
+	Entry("a user of a tier with blanks", key(func(s *v1alpha1.APIKeySpec) { s.Tier = "gran jefe" }),
+		"spec.tier", "must be lower-case letters, digits and hyphens"),
+)
+
+var _ = DescribeTable("of an APIKey, takes", taken,
+	Entry("a key", key(asIs)),
+)

@@ -1,0 +1,93 @@
+package v1alpha1_test
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+func policy(change func(*v1alpha1.RateLimitPolicySpec)) client.Object {
+	p := &v1alpha1.RateLimitPolicy{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "it"},
+		Spec: v1alpha1.RateLimitPolicySpec{
+			TargetRef: v1alpha1.TargetRef{Name: "acme"},
+			Limits: []v1alpha1.RateLimit{{
+				Name: "gerente", Tiers: []v1alpha1.Tier{"gerente"}, Per: v1alpha1.ScopeUser, Requests: ptr.To[int64](20), Window: "1m",
+			}},
+		},
+	}
+	change(&p.Spec)
+	return p
+}
+
+func rate(change func(*v1alpha1.RateLimit)) client.Object {
+	return policy(func(s *v1alpha1.RateLimitPolicySpec) { change(&s.Limits[0]) })
+}
+
+func concurrent(change func(*v1alpha1.RateLimit)) client.Object {
+	return rate(func(r *v1alpha1.RateLimit) {
+		r.Requests, r.Window, r.Concurrent = nil, "", ptr.To[int64](2)
+		change(r)
+	})
+}
+
+var _ = DescribeTable("of a RateLimitPolicy, refuses", refused,
+	Entry("a policy for something else", policy(func(s *v1alpha1.RateLimitPolicySpec) { s.TargetRef.Kind = "Gateway" }),
+		"spec.targetRef.kind", "Unsupported value"),
+	Entry("a policy for nothing", policy(func(s *v1alpha1.RateLimitPolicySpec) { s.TargetRef.Name = "" }),
+		"spec.targetRef.name", "should be at least 1 chars long"),
+	Entry("a rate limit of nothing", rate(func(r *v1alpha1.RateLimit) { r.Requests = nil }),
+		"spec.limits[0]", "must set exactly one of requests, tokens and concurrent"),
+	Entry("a rate limit of two things", rate(func(r *v1alpha1.RateLimit) { r.Tokens = ptr.To[int64](1) }),
+		"spec.limits[0]", "must set exactly one of requests, tokens and concurrent"),
+	Entry("a rate limit of calls in flight and of requests", rate(func(r *v1alpha1.RateLimit) { r.Concurrent = ptr.To[int64](1) }),
+		"spec.limits[0]", "must set exactly one of requests, tokens and concurrent"),
+	Entry("requests in no time", rate(func(r *v1alpha1.RateLimit) { r.Window = "" }),
+		"spec.limits[0]", "must set window with requests or tokens"),
+	Entry("calls in flight in a time", concurrent(func(r *v1alpha1.RateLimit) { r.Window = "1m" }),
+		"spec.limits[0]", "must set window with requests or tokens, and not with concurrent"),
+	Entry("a burst of calls in flight", concurrent(func(r *v1alpha1.RateLimit) { r.Burst = ptr.To[int64](2) }),
+		"spec.limits[0]", "must not set burst with concurrent"),
+	Entry("no calls in flight at all", concurrent(func(r *v1alpha1.RateLimit) { r.Concurrent = ptr.To[int64](0) }),
+		"spec.limits[0].concurrent", "should be greater than or equal to 1"),
+	Entry("a rate limit's model that cannot be", rate(func(r *v1alpha1.RateLimit) { r.Models = []v1alpha1.ModelName{"gpt,4o"} }),
+		"spec.limits[0].models[0]", "must be a model name"),
+	Entry("tiers of a whole tenant", rate(func(r *v1alpha1.RateLimit) { r.Per = v1alpha1.ScopeTenant }),
+		"spec.limits[0]", "tiers needs per: User"),
+	Entry("a tier with capitals", rate(func(r *v1alpha1.RateLimit) { r.Tiers = []v1alpha1.Tier{"Gerente"} }),
+		"spec.limits[0].tiers[0]", "must be lower-case letters, digits and hyphens"),
+	Entry("a tier twice", rate(func(r *v1alpha1.RateLimit) { r.Tiers = []v1alpha1.Tier{"gerente", "gerente"} }),
+		"spec.limits[0].tiers[1]", "Duplicate value"),
+	Entry("no requests at all", rate(func(r *v1alpha1.RateLimit) { r.Requests = ptr.To[int64](0) }),
+		"spec.limits[0].requests", "should be greater than or equal to 1"),
+	Entry("too many requests", rate(func(r *v1alpha1.RateLimit) { r.Requests = ptr.To[int64](1_000_001) }),
+		"spec.limits[0].requests", "should be less than or equal to 1000000"),
+	Entry("too many tokens", rate(func(r *v1alpha1.RateLimit) { r.Requests, r.Tokens = nil, ptr.To[int64](100_000_001) }),
+		"spec.limits[0].tokens", "should be less than or equal to 100000000"),
+	Entry("a bucket that holds nothing", rate(func(r *v1alpha1.RateLimit) { r.Burst = ptr.To[int64](0) }),
+		"spec.limits[0].burst", "should be greater than or equal to 1"),
+	Entry("a window without a unit", rate(func(r *v1alpha1.RateLimit) { r.Window = "60" }),
+		"spec.limits[0].window", "must be a duration between 1s and 24h"),
+	Entry("a window that is too short", rate(func(r *v1alpha1.RateLimit) { r.Window = "999ms" }),
+		"spec.limits[0].window", "must be a duration between 1s and 24h"),
+	Entry("a window that is too long", rate(func(r *v1alpha1.RateLimit) { r.Window = "24h1s" }),
+		"spec.limits[0].window", "must be a duration between 1s and 24h"),
+	Entry("a window into the past", rate(func(r *v1alpha1.RateLimit) { r.Window = "-1m" }),
+		"spec.limits[0].window", "must be a duration between 1s and 24h"),
+)
+
+var _ = DescribeTable("of a RateLimitPolicy, takes", taken,
+	Entry("calls in flight", concurrent(asIs)),
+	Entry("calls in flight of a tenant, by model", concurrent(func(r *v1alpha1.RateLimit) {
+		r.Tiers, r.Per, r.Models = nil, v1alpha1.ScopeTenant, []v1alpha1.ModelName{"gpt-4o"}
+	})),
+	Entry("a policy", policy(asIs)),
+	Entry("the shortest window", rate(func(r *v1alpha1.RateLimit) { r.Window = "1s" })),
+	Entry("the longest window", rate(func(r *v1alpha1.RateLimit) { r.Window = "23h60m" })),
+	Entry("tokens of a tenant", rate(func(r *v1alpha1.RateLimit) {
+		r.Tiers, r.Per, r.Requests, r.Tokens, r.Burst = nil, v1alpha1.ScopeTenant, nil, ptr.To[int64](100_000_000), ptr.To[int64](1)
+	})),
+)
