@@ -56,9 +56,10 @@ func TestManagerCannotTouchTheLedger(t *testing.T) {
 	refused(t, manager, insufficientPrivilege, "DELETE FROM tenants")
 }
 
-// TestReaders: what each reader sees of the same rows.
-func TestReaders(t *testing.T) {
-	dsn := migrated(t)
+// twoTenants is a database with calls and limits of acme, of two users, and of globex.
+func twoTenants(t *testing.T) (dsn string) {
+	t.Helper()
+	dsn = migrated(t)
 	enforcer := poolAs(t, dsn, "bursar_enforcer")
 	for _, call := range [][3]string{{"a1", "acme", "gerente-1"}, {"a2", "acme", "empleado-1"}, {"g1", "globex", "gerente-1"}} {
 		insertCall(t, enforcer, call[0], call[1], call[2], time.Now(), money.Cent)
@@ -71,6 +72,12 @@ func TestReaders(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	return dsn
+}
+
+// TestReaders: what each reader sees of the same rows.
+func TestReaders(t *testing.T) {
+	dsn := twoTenants(t)
 	reader := poolAs(t, dsn, "bursar_reader")
 
 	for name, tc := range map[string]struct {
