@@ -231,8 +231,8 @@ func (p *Proxy) boundFor(c *call, model string) *refusal {
 }
 
 // admit has the call admitted, and its bound held, or one in its place, or has the
-// client given another answer. A client that goes meanwhile
-// does not interrupt it: an admission without an answer may have taken a hold.
+// client given another answer. A client that goes meanwhile does not interrupt it: an
+// admission without an answer may have taken a hold.
 func (p *Proxy) admit(c *call, w http.ResponseWriter, r *http.Request) *refusal {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), admitTimeout)
 	defer cancel()
