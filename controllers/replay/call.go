@@ -1,0 +1,65 @@
+package replay
+
+import (
+	"iter"
+	"time"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+)
+
+// Call is a call of the past.
+type Call struct {
+	ID string
+	// Tenant, User and Tier are the caller's.
+	Tenant, User, Tier string
+	// Model is the model that was called, as limits select it.
+	Model string
+	// Ancestors are the tenants whose limits the call counted against beside its own.
+	Ancestors []string
+	// AdmittedAt decides which periods the call belongs to. Of a call that was refused,
+	// it is when that was.
+	AdmittedAt time.Time
+	// SettledAt is when its hold ended.
+	SettledAt time.Time
+	// Bound is the most that the call could cost, Cost what it did.
+	Bound, Cost money.Nanos
+	// Tokens are those that it used, of all kinds.
+	Tokens int64
+	// Fallback is a call that was made in the place of one that money refused and that
+	// has the same ID: no rung is asked about it. Of that one, it is that there was such
+	// a call.
+	Fallback bool
+	// Refused is a call that was not made, because money refused it. What it would have
+	// cost is estimated, should it be admitted now. Calls that a rate limit refused are
+	// not to be replayed: who was too fast asked again.
+	Refused bool
+}
+
+// History is what happened in a stretch of time.
+type History struct {
+	// From and To are its bounds: From is in it, To is not.
+	From, To time.Time
+	// Opening is what had been spent in the periods that From lies in.
+	Opening []Opening
+	// Calls are all calls that count against any limit of the document and were
+	// admitted before To and not settled a Lag before From, in the order of AdmittedAt.
+	// Those that were admitted before From are not asked about, and so are those of
+	// tenants that are neither the document's nor below it.
+	Calls iter.Seq2[Call, error]
+}
+
+// Opening is what had been spent in a limit's period before From, by calls that were
+// settled a Lag before.
+type Opening struct {
+	// Tenant and Limit name the limit.
+	Tenant, Limit string
+	// User is whose it is, for a limit per user.
+	User  string
+	Spent money.Nanos
+}
+
+// levelsOf are the tenant and its ancestors, nearest first.
+func levelsOf(document limiterv1.Tenant) []limiterv1.Level {
+	return append([]limiterv1.Level{document.Level}, document.Ancestors...)
+}

@@ -1,0 +1,187 @@
+package replay
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
+)
+
+// rule is a money limit of a level, with what follows from it.
+type rule struct {
+	limit limiterv1.MoneyLimit
+	zone  *time.Location
+	// trip is the spent amount from which on calls are refused; trips is whether there
+	// is one.
+	trip  money.Nanos
+	trips bool
+	// opening is what had been spent when the replay begins, by user.
+	opening map[string]money.Nanos
+	// counters are those of the newest period, by user; "" is the whole tenant.
+	counters map[string]*counter
+	// past are earlier periods in which something happened.
+	past   []*counter
+	result *Limit
+}
+
+// counter counts the money of one period.
+type counter struct {
+	rule        *rule
+	user        string
+	span        period.Span
+	spent, held money.Nanos
+	// posted is the part of spent that was surely counted, unposted the bounds of the
+	// calls of which nothing was surely counted.
+	posted, unposted       money.Nanos
+	trippedAt, exhaustedAt time.Time
+	refused                Tally
+}
+
+// at is the counter of a user in the period that a moment lies in, which begins with
+// what was spent there before the replay.
+func (r *rule) at(user string, now, from time.Time) *counter {
+	if r.limit.Per == limiterv1.PerTenant {
+		user = ""
+	}
+	c := r.counters[user]
+	if c != nil && c.span.Contains(now) {
+		return c
+	}
+	if c != nil {
+		c.close()
+	}
+	c = &counter{rule: r, user: user, span: period.Of(r.limit.Period, r.zone, now)}
+	if c.span.Contains(from) {
+		c.spent = r.opening[user]
+		c.posted = c.spent
+		c.note(from)
+	}
+	r.counters[user] = c
+	return c
+}
+
+// close keeps the period, if something happened in it. Calls that are open end in it yet.
+func (c *counter) close() {
+	if !c.trippedAt.IsZero() || !c.exhaustedAt.IsZero() || c.refused.Calls > 0 {
+		c.rule.past = append(c.rule.past, c)
+	}
+}
+
+// finish is what the limit would have done.
+func (r *rule) finish() Limit {
+	for _, c := range r.counters {
+		c.close()
+	}
+	slices.SortFunc(r.past, func(a, b *counter) int {
+		return cmp.Or(a.span.Start.Compare(b.span.Start), cmp.Compare(a.user, b.user))
+	})
+	for _, c := range r.past {
+		r.result.Periods = append(r.result.Periods, Period{
+			Start: c.span.Start, End: c.span.End, User: c.user, Spent: c.spent,
+			TrippedAt: c.trippedAt, ExhaustedAt: c.exhaustedAt, Refused: c.refused,
+		})
+	}
+	return *r.result
+}
+
+// refuses is why the limit has no room for a call, if it has none. The moment in which
+// a cost was counted is not known to the second: a call that was admitted then is
+// answered as is best for it, one that was refused as is worst.
+func (c *counter) refuses(call Call) (reason Reason, refuses bool) {
+	tripping, taken := c.posted, c.spent+c.held
+	if call.Refused {
+		tripping, taken = c.spent, c.posted+c.unposted
+	}
+	switch {
+	case c.rule.trips && !call.Fallback && tripping >= c.rule.trip:
+		return BreakerOpen, true
+	case taken+call.Bound > c.rule.limit.Amount:
+		return BudgetExhausted, true
+	}
+	return "", false
+}
+
+// take takes a hold.
+func (c *counter) take(bound money.Nanos) {
+	c.held += bound
+	c.unposted += bound
+}
+
+// settle ends a hold with a cost, as the ledger has it.
+func (c *counter) settle(bound, cost money.Nanos, at time.Time) {
+	c.held -= bound
+	c.spent += cost
+	c.note(at)
+}
+
+// post counts the cost of a hold that has ended.
+func (c *counter) post(bound, cost money.Nanos) {
+	c.unposted -= bound
+	c.posted += cost
+}
+
+// note notes when spent has reached the Trip rung.
+func (c *counter) note(at time.Time) {
+	if c.rule.trips && c.trippedAt.IsZero() && c.spent >= c.rule.trip {
+		c.trippedAt = at
+	}
+}
+
+// meter is a rate limit of a level.
+type meter struct {
+	limit   limiterv1.RateLimit
+	buckets map[string]*bucket
+	result  *Limit
+}
+
+// bucket is a debt, in points, at a time. A unit of the limit is as many points as its
+// window has milliseconds, so that Count points flow in each millisecond.
+type bucket struct {
+	debt  int64
+	since time.Time
+}
+
+func (m *meter) points(units int64) int64 { return units * max(1, m.limit.Window.Milliseconds()) }
+
+// need is how many points a call takes.
+func (m *meter) need(call Call) int64 {
+	if m.limit.Unit == limiterv1.Tokens {
+		return m.points(call.Tokens)
+	}
+	return m.points(1)
+}
+
+// at is the bucket of a user as it is at a moment.
+func (m *meter) at(user string, now time.Time) *bucket {
+	if m.limit.Per == limiterv1.PerTenant {
+		user = ""
+	}
+	b := m.buckets[user]
+	if b == nil {
+		b = &bucket{since: now}
+		m.buckets[user] = b
+	}
+	passed := now.Sub(b.since).Milliseconds()
+	if m.limit.Count > 0 && passed >= b.debt/m.limit.Count+1 {
+		b.debt = 0 // also where the product would be too large
+	} else {
+		b.debt = max(0, b.debt-passed*m.limit.Count)
+	}
+	b.since = now
+	return b
+}
+
+// refuses is why the bucket has too little for a call, if it has.
+func (m *meter) refuses(b *bucket, call Call) (reason Reason, refuses bool) {
+	capacity, need := m.points(m.limit.Burst), m.need(call)
+	switch {
+	case need > capacity:
+		return TooLarge, true
+	case b.debt+need > capacity:
+		return RateLimited, true
+	}
+	return "", false
+}

@@ -1,0 +1,302 @@
+package replay
+
+import (
+	"cmp"
+	"container/heap"
+	"fmt"
+	"slices"
+	"time"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+)
+
+// Run replays what happened under a tenant's document. It fails when the calls do, are
+// not in order, or a time zone is not known to this machine.
+func Run(document limiterv1.Tenant, history History) (Result, error) {
+	r, err := newReplay(document, history)
+	if err != nil {
+		return Result{}, err
+	}
+	var last time.Time
+	for call, err := range history.Calls {
+		switch {
+		case err != nil:
+			return Result{}, err
+		case call.AdmittedAt.Before(last):
+			return Result{}, fmt.Errorf("call %s of %s comes after one of %s: calls must be in order", call.ID, call.AdmittedAt, last)
+		}
+		last = call.AdmittedAt
+		r.holds.endUntil(call.AdmittedAt)
+		r.next(call)
+	}
+	r.holds.endUntil(history.To)
+	return r.finish(), nil
+}
+
+// replay is a run.
+type replay struct {
+	document limiterv1.Tenant
+	from     time.Time
+	levels   []level
+	holds    holds
+	users    map[userKey]*User
+	result   Result
+	// forced is what a breaker that is forced open refuses.
+	forced *Limit
+	// fitting are calls that were refused then and fit now, in whose place a fallback
+	// may have been made.
+	fitting map[string]bool
+	ratios  ratios
+}
+
+type userKey struct{ tenant, name string }
+
+// level is one tenant of the budget tree.
+type level struct {
+	limiterv1.Level
+	rules  []*rule
+	meters []*meter
+}
+
+func newReplay(document limiterv1.Tenant, history History) (*replay, error) {
+	r := &replay{
+		document: document, from: history.From, users: map[userKey]*User{}, fitting: map[string]bool{}, ratios: ratios{},
+		result: Result{From: history.From, To: history.To, Shadow: document.Enforcement == limiterv1.Shadow},
+	}
+	for _, l := range levelsOf(document) {
+		zone, err := time.LoadLocation(l.TimeZone)
+		if err != nil {
+			return nil, fmt.Errorf("tenant %s: time zone %q: %w", l.Tenant, l.TimeZone, err)
+		}
+		made := level{Level: l}
+		for _, limit := range inOrder(l.Money, func(l limiterv1.MoneyLimit) limiterv1.Scope { return l.Per }) {
+			trip, trips := l.TripAt(limit)
+			made.rules = append(made.rules, &rule{
+				limit: limit, zone: zone, trip: trip, trips: trips,
+				opening: openingOf(history.Opening, l.Tenant, limit.Name), counters: map[string]*counter{},
+				result: &Limit{Tenant: l.Tenant, Money: &limit, Refused: map[Reason]Tally{}},
+			})
+		}
+		for _, limit := range inOrder(l.Rates, func(l limiterv1.RateLimit) limiterv1.Scope { return l.Per }) {
+			made.meters = append(made.meters, &meter{
+				limit: limit, buckets: map[string]*bucket{},
+				result: &Limit{Tenant: l.Tenant, Rate: &limit, Refused: map[Reason]Tally{}},
+			})
+		}
+		r.levels = append(r.levels, made)
+	}
+	return r, nil
+}
+
+// inOrder are limits in the order in which they refuse: those of the tenant, then
+// those of each user.
+func inOrder[L any](limits []L, per func(L) limiterv1.Scope) []L {
+	ordered := slices.Clone(limits)
+	slices.SortStableFunc(ordered, func(a, b L) int {
+		return cmp.Compare(order[per(a)], order[per(b)])
+	})
+	return ordered
+}
+
+var order = map[limiterv1.Scope]int{limiterv1.PerTenant: 0, limiterv1.PerUser: 1}
+
+func openingOf(openings []Opening, tenant, limit string) map[string]money.Nanos {
+	spent := map[string]money.Nanos{}
+	for _, o := range openings {
+		if o.Tenant == tenant && o.Limit == limit {
+			spent[o.User] += o.Spent
+		}
+	}
+	return spent
+}
+
+// next replays one call.
+func (r *replay) next(call Call) {
+	first, counts := r.counts(call)
+	if !counts {
+		return
+	}
+	if !call.Refused && r.fitting[call.ID] {
+		delete(r.fitting, call.ID) // what it was made in the place of is made
+		return
+	}
+	if call.Refused {
+		call.Cost, call.SettledAt = r.ratios.estimate(call), call.AdmittedAt
+	}
+	asked := !call.AdmittedAt.Before(r.from) && first == 0
+	h, refusal := r.ask(call, first)
+	if !asked {
+		if !call.Refused {
+			r.take(h)
+		}
+		return
+	}
+	r.tally(call, refusal)
+	if refusal == nil || r.result.Shadow && !call.Refused {
+		r.take(h)
+	}
+}
+
+// counts is the nearest level whose limits a call counts against; those above it, too.
+func (r *replay) counts(call Call) (first int, counts bool) {
+	for i, l := range r.levels {
+		if call.Tenant == l.Tenant || slices.Contains(call.Ancestors, l.Tenant) {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// refusal is the limit that refuses a call.
+type refusal struct {
+	reason  Reason
+	limit   *Limit
+	counter *counter
+}
+
+// ask is what a call would take from the levels from the first on, and what refuses
+// it; nil when nothing does. Money is asked before buckets, each in the order in which
+// it refuses, and the first that refuses is told.
+func (r *replay) ask(call Call, first int) (*hold, *refusal) {
+	h := &hold{call: call, ends: call.SettledAt}
+	var found *refusal
+	refuse := func(why refusal) {
+		if found == nil {
+			found = &why
+		}
+	}
+	if call.Bound > 0 {
+		r.askForced(first, refuse)
+	}
+	for _, l := range r.levels[first:] {
+		for _, rule := range l.rules {
+			if call.Bound == 0 || !applies(l, rule.limit.Per, rule.limit.Selector, call) {
+				continue
+			}
+			c := rule.at(call.User, call.AdmittedAt, r.from)
+			if reason, refuses := c.refuses(call); refuses {
+				refuse(refusal{reason, rule.result, c})
+			}
+			h.counters = append(h.counters, c)
+		}
+	}
+	r.askBuckets(h, first, refuse)
+	return h, found
+}
+
+// askForced asks the breakers that are forced.
+func (r *replay) askForced(first int, refuse func(refusal)) {
+	for _, l := range r.levels[first:] {
+		if l.Forced != limiterv1.BreakerOpen {
+			continue
+		}
+		if r.forced == nil {
+			r.forced = &Limit{Tenant: l.Tenant, Refused: map[Reason]Tally{}}
+		}
+		refuse(refusal{BreakerForced, r.forced, nil})
+	}
+}
+
+func (r *replay) askBuckets(h *hold, first int, refuse func(refusal)) {
+	for _, l := range r.levels[first:] {
+		for _, m := range l.meters {
+			if !applies(l, m.limit.Per, m.limit.Selector, h.call) {
+				continue
+			}
+			b := m.at(h.call.User, h.call.AdmittedAt)
+			if reason, refuses := m.refuses(b, h.call); refuses {
+				refuse(refusal{reason, m.result, nil})
+			}
+			h.taken = append(h.taken, taking{b, m.need(h.call)})
+			if m.limit.Unit == limiterv1.InFlight {
+				h.inFlight = append(h.inFlight, b)
+			}
+		}
+	}
+}
+
+// applies is whether a call counts against a limit of a level. Users are a tenant's
+// own: a limit per user is not for those of the tenants below.
+func applies(l level, per limiterv1.Scope, selector limiterv1.Selector, call Call) bool {
+	return (per == limiterv1.PerTenant || call.Tenant == l.Tenant) && selector.Selects(call.Tier, call.Model)
+}
+
+// take takes what a call takes.
+func (r *replay) take(h *hold) {
+	for _, c := range h.counters {
+		c.take(h.call.Bound)
+	}
+	for _, t := range h.taken {
+		t.bucket.debt += t.points
+	}
+	h.taken = nil
+	if len(h.counters)+len(h.inFlight) > 0 {
+		heap.Push(&r.holds, h)
+	}
+	if !h.call.Refused {
+		r.ratios.learn(h.call)
+	}
+}
+
+// tally adds a call to what is told.
+func (r *replay) tally(call Call, why *refusal) {
+	if call.Refused {
+		r.result.WereRefused.add(call.Cost)
+		if why == nil {
+			r.result.Fitting.add(call.Cost)
+			if call.Fallback {
+				r.fitting[call.ID] = true
+			}
+		}
+		return
+	}
+	key := userKey{call.Tenant, call.User}
+	user := r.users[key]
+	if user == nil {
+		user = &User{Tenant: call.Tenant, Name: call.User}
+		r.users[key] = user
+	}
+	user.Admitted.add(call.Cost)
+	r.result.Admitted.add(call.Cost)
+	if why == nil {
+		return
+	}
+	user.Refused.add(call.Cost)
+	r.result.Refused.add(call.Cost)
+	byReason := why.limit.Refused[why.reason]
+	byReason.add(call.Cost)
+	why.limit.Refused[why.reason] = byReason
+	if c := why.counter; c != nil {
+		c.refused.add(call.Cost)
+		if why.reason == BudgetExhausted && c.exhaustedAt.IsZero() {
+			c.exhaustedAt = call.AdmittedAt
+		}
+	}
+}
+
+// finish is the result once all calls are replayed.
+func (r *replay) finish() Result {
+	if r.forced != nil {
+		r.result.Limits = append(r.result.Limits, *r.forced)
+	}
+	for _, l := range r.levels {
+		for _, rule := range l.rules {
+			r.result.Limits = append(r.result.Limits, rule.finish())
+		}
+	}
+	for _, l := range r.levels {
+		for _, m := range l.meters {
+			r.result.Limits = append(r.result.Limits, *m.result)
+		}
+	}
+	for _, user := range r.users {
+		if user.Refused.Calls > 0 {
+			r.result.Users = append(r.result.Users, *user)
+		}
+	}
+	slices.SortFunc(r.result.Users, func(a, b User) int {
+		return cmp.Or(cmp.Compare(b.Refused.Calls, a.Refused.Calls), cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Name, b.Name))
+	})
+	return r.result
+}

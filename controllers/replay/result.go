@@ -1,0 +1,96 @@
+package replay
+
+import (
+	"time"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+)
+
+// Reason is why a call is refused, in the words of the enforcer.
+type Reason string
+
+// The reasons.
+const (
+	BreakerForced   Reason = "BreakerForced"
+	BreakerOpen     Reason = "BreakerOpen"
+	BudgetExhausted Reason = "BudgetExhausted"
+	RateLimited     Reason = "RateLimited"
+	TooLarge        Reason = "TooLarge"
+)
+
+// Tally is a number of calls and their money.
+type Tally struct {
+	Calls int64
+	// Cost is what the calls cost; of those that were not made, what they are estimated
+	// to cost.
+	Cost money.Nanos
+}
+
+func (t *Tally) add(cost money.Nanos) { t.Calls, t.Cost = t.Calls+1, t.Cost+cost }
+
+// Result is what would have happened.
+type Result struct {
+	From, To time.Time
+	// Shadow says that the document refuses nothing: what is Refused here is admitted,
+	// and only counted.
+	Shadow bool
+	// Admitted are the calls of the tenant, and of those below it, that were made then.
+	Admitted Tally
+	// Refused are those of Admitted that would be refused now.
+	Refused Tally
+	// WereRefused are the calls that money refused then, and Fitting those of them that
+	// would be admitted now.
+	WereRefused, Fitting Tally
+	// Limits are the document's limits: the money limits of the tenant and of its
+	// ancestors, nearest first, then the rate limits in the same order.
+	Limits []Limit
+	// Users are those of whose calls some would be refused now, most refused first.
+	Users []User
+}
+
+// Limit is what a limit would have done.
+type Limit struct {
+	// Tenant is whose limit it is.
+	Tenant string
+	// Money or Rate is the limit; the other one is nil. Both are of a breaker that is
+	// forced open.
+	Money *limiterv1.MoneyLimit
+	Rate  *limiterv1.RateLimit
+	// Refused are the calls that were made then and that it would refuse now, by reason.
+	Refused map[Reason]Tally
+	// Periods are those in which a money limit would have refused calls, or have reached
+	// its Trip rung; of a limit per user, by user as well. In the order of time.
+	Periods []Period
+}
+
+// Total are the calls that the limit would refuse.
+func (l Limit) Total() (total Tally) {
+	for _, t := range l.Refused {
+		total.Calls, total.Cost = total.Calls+t.Calls, total.Cost+t.Cost
+	}
+	return total
+}
+
+// Period is a period of a money limit.
+type Period struct {
+	Start, End time.Time
+	// User is whose period it is, of a limit per user.
+	User string
+	// Spent is what would have been spent at its end, or at the end of the replay.
+	Spent money.Nanos
+	// TrippedAt is when spent would have reached the Trip rung; zero if it would not.
+	TrippedAt time.Time
+	// ExhaustedAt is when a call would first have found too little left; zero if none.
+	ExhaustedAt time.Time
+	// Refused are the calls that were made then and that it would have refused.
+	Refused Tally
+}
+
+// User is what a user would have met.
+type User struct {
+	Tenant, Name string
+	// Admitted are the user's calls that were made then, Refused those of them that
+	// would be refused now.
+	Admitted, Refused Tally
+}
