@@ -90,7 +90,7 @@ func (a *Admitter) decide(ctx context.Context, tenant *Tenant, call Call, admitt
 	store := *a.store.Load()
 	now := a.Now()
 	for range maxTurns {
-		request.Accounts = tenant.accounts(call, now)
+		request.Accounts, request.UserUntil = tenant.accounts(call, now), tenant.userUntil(now)
 		request.Record = withCounters(call.Record, request.Accounts)
 		if d, known := tenant.recall(call, request); known {
 			return d, nil

@@ -43,6 +43,10 @@ type AdmitRequest struct {
 	// Accounts are the counters and the checks in each: of the tenant, of the user,
 	// then of the ancestors, nearest first.
 	Accounts []Account
+	// UserUntil is the end of the last of the periods that now lies in, of all limits
+	// of users, also of those that the call does not count in; zero when there are
+	// none. The user's counters are needed until then.
+	UserUntil time.Time
 }
 
 // Account names counters, those of a tenant or of one user of it, and the checks

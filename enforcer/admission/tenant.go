@@ -155,6 +155,21 @@ func (t *Tenant) accounts(call Call, now time.Time) []Account {
 	return accounts
 }
 
+// userUntil is the end of the last of the periods that now lies in, of the limits of
+// users; zero when there are none.
+func (t *Tenant) userUntil(now time.Time) (until time.Time) {
+	for i := range t.levels[0].money {
+		rule := &t.levels[0].money[i]
+		if rule.limit.Per != limiterv1.PerUser {
+			continue
+		}
+		if end := rule.spanAt(now).End; end.After(until) {
+			until = end
+		}
+	}
+	return until
+}
+
 // moneyChecks are the checks of the money limits of a scope. A call that costs
 // nothing at most is not the business of any: free models keep working when the
 // money is gone.

@@ -13,7 +13,8 @@
 -- ARGV[3]   numbers:
 --             bound       the most that the call can cost, nano-USD
 --             not_before  a time that an earlier answer gave, ms since the Unix epoch
---             forget_at   when the user's counters may be forgotten, ms
+--             forget_at   when the user's counters may be forgotten, ms, unless one begins
+--                         another period before that
 --             shadow      1: decide, take, and never refuse
 --             downgraded  1: the call is bound as if a Downgrade rung were reached
 --           for each key from KEYS[2]: how many money limits, how many buckets
@@ -53,7 +54,7 @@ local debts, after, taken = {}, {}, {}
 local values, changes = {}, {}
 
 -- Money, key by key.
-local reached = false
+local reached, renewed = false, false
 local counts, n, field = 6, 6 + 2 * (#KEYS - 1), 4
 for key = TENANT, #KEYS do
   local money, buckets = numbers[counts], numbers[counts + 1]
@@ -71,17 +72,22 @@ for key = TENANT, #KEYS do
     n, asked = n + 5, asked + 1
     local raw = stored[i + 1]
     if not raw and key ~= USER then return { 'closed', now } end
+    local had_start, had_finish = 0, 0
+    if raw then had_start, had_finish = struct.unpack('<dd', raw) end
     -- Where a failover has set the clock back, time goes on from what was seen.
-    local seen = math.max(now, raw and struct.unpack('<d', raw) or 0)
+    local seen = math.max(now, had_start)
     if seen < start or seen >= finish then return { 'turned', seen } end
     local c_start, c_finish, spent, held, e_start, e_spent, e_held = turned_counter(raw, start, finish)
     reached = reached or spent >= downgrade
+    if key == USER then renewed = renewed or c_finish ~= had_finish end
     if refusing == 0 and (spent >= trip or spent + held + bound > amount) then
       refusing, refusing_spent, refusing_held = asked, spent, held
     end
     change[2 * i - 1] = ARGV[field + i - 1]
     change[2 * i] = struct.pack(COUNTER, c_start, c_finish, spent, held + bound, e_start, e_spent, e_held)
   end
+  -- Buckets alone last from one call to the next.
+  if key == USER then renewed = renewed or money == 0 and buckets > 0 end
   values[key], changes[key] = stored, change
   counts, field = counts + 2, field + money + buckets
 end
@@ -121,7 +127,7 @@ end
 for key = TENANT, #KEYS do
   if #changes[key] > 0 then redis.call('HSET', KEYS[key], unpack(changes[key])) end
 end
-if #changes[USER] > 0 then redis.call('PEXPIREAT', KEYS[USER], forget_at) end
+if renewed then redis.call('PEXPIREAT', KEYS[USER], forget_at) end
 redis.call('HSET', KEYS[1], id, 'H' .. struct.pack('<dd', bound, now) .. note)
 if refusing > 0 then
   for i = 1, b do after[b + i] = taken[i] end

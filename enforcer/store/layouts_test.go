@@ -300,10 +300,15 @@ func BenchmarkLayouts(b *testing.B) {
 	}
 }
 
+// benchmarkSlices is in how many slices, one after the other, a benchmark makes its
+// calls.
+const benchmarkSlices = 20
+
 // measureCalls makes b.N calls by so many callers, and reports the time of Redis in
-// the commands, and the time that callers waited for admissions.
+// the commands, and the time that callers waited for admissions. The clock of Redis
+// runs on while another program has its core, so that the time is that of the
+// slice of the calls that took the least.
 func measureCalls(b *testing.B, client *redis.Client, callers int, m measured, commands []string) {
-	ctx := context.Background()
 	call := func() (wait time.Duration, err error) {
 		id, begin := uuid.NewString(), time.Now()
 		admitted, err := m.admit(id)
@@ -319,29 +324,32 @@ func measureCalls(b *testing.B, client *redis.Client, callers int, m measured, c
 	if _, err := call(); err != nil { // loads the scripts
 		b.Fatal(err)
 	}
-	if err := client.ConfigResetStat(ctx).Err(); err != nil {
-		b.Fatal(err)
-	}
-	waits := make([]time.Duration, b.N)
-	var next atomic.Int64
-	var all sync.WaitGroup
+	waits, least := make([]time.Duration, b.N), math.Inf(1)
 	b.ResetTimer()
-	for range callers {
-		all.Go(func() {
-			for i := next.Add(1) - 1; i < int64(b.N); i = next.Add(1) - 1 {
-				var err error
-				if waits[i], err = call(); err != nil {
-					b.Error(err)
-					return
+	for slice := range slices.Chunk(waits, max(1, b.N/benchmarkSlices)) {
+		if err := client.ConfigResetStat(context.Background()).Err(); err != nil {
+			b.Fatal(err)
+		}
+		var next atomic.Int64
+		var all sync.WaitGroup
+		for range callers {
+			all.Go(func() {
+				for i := next.Add(1) - 1; i < int64(len(slice)); i = next.Add(1) - 1 {
+					var err error
+					if slice[i], err = call(); err != nil {
+						b.Error(err)
+						return
+					}
 				}
-			}
-		})
+			})
+		}
+		all.Wait()
+		least = min(least, commandTime(b, client, commands)/float64(len(slice)))
 	}
-	all.Wait()
 	b.StopTimer()
 	slices.Sort(waits)
 	micros := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
-	b.ReportMetric(commandTime(b, client, commands)/float64(b.N), "redis-us/call")
+	b.ReportMetric(least, "redis-us/call")
 	b.ReportMetric(micros(waits[b.N/2]), "p50-us")
 	b.ReportMetric(micros(waits[b.N*99/100]), "p99-us")
 	b.ReportMetric(0, "ns/op") // a call is many things

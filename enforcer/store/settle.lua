@@ -28,7 +28,6 @@
 
 local id, entry, numbers = ARGV[1], ARGV[2], unpack_numbers(ARGV[5])
 local cost, adopting = numbers[1], numbers[2] == 1
-local now = redis_time()
 local TENANT, USER = 2, 3
 
 local own = redis.call('HMGET', KEYS[1], id, 'fenced')
@@ -49,7 +48,7 @@ end
 
 if not record then
   -- An admission that is still on its way must find that its call has ended.
-  redis.call('HSET', KEYS[1], id, 'S' .. struct.pack('<dd', cost, now) .. entry)
+  redis.call('HSET', KEYS[1], id, 'S' .. struct.pack('<dd', cost, redis_time()) .. entry)
   return 'unknown'
 end
 local bound, admitted_at = struct.unpack('<dd', record, 2)
@@ -70,7 +69,9 @@ local function post(raw, rung, last_rung)
   return struct.pack(COUNTER, start, finish, spent, held, e_start, e_spent, e_held)
 end
 
+local now
 local function give_back(raw, refill, unused)
+  now = now or redis_time()
   local debt, at = bucket_debt(raw, now, refill)
   return struct.pack(BUCKET, math.max(0, debt - unused), at)
 end

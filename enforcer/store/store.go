@@ -71,7 +71,7 @@ func (s *Store) Admit(ctx context.Context, r admission.AdmitRequest) (admission.
 // admitNumbers are the numbers of admit.lua, in its order.
 func admitNumbers(r admission.AdmitRequest) []int64 {
 	numbers := []int64{
-		int64(r.Bound), unixMilli(r.NotBefore), forgetAt(r.Accounts).UnixMilli(), number(r.Shadow), number(r.Downgraded),
+		int64(r.Bound), unixMilli(r.NotBefore), forgetAt(r).UnixMilli(), number(r.Shadow), number(r.Downgraded),
 	}
 	for _, a := range r.Accounts {
 		numbers = append(numbers, int64(len(a.Money)), int64(len(a.Buckets)))
@@ -100,16 +100,11 @@ func unixMilli(t time.Time) int64 {
 
 // forgetAt is when the user's counters may go: when the last period is over and
 // its calls are settled. Buckets alone are full again within a day at the latest.
-func forgetAt(accounts []admission.Account) time.Time {
-	last := time.Now()
-	for _, a := range accounts {
-		for _, check := range a.Money {
-			if check.Span.End.After(last) {
-				last = check.Span.End
-			}
-		}
+func forgetAt(r admission.AdmitRequest) time.Time {
+	if now := time.Now(); now.After(r.UserUntil) {
+		return now.Add(keep)
 	}
-	return last.Add(keep)
+	return r.UserUntil.Add(keep)
 }
 
 func admitReply(raw []any) (admission.AdmitReply, error) {
