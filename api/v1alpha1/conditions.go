@@ -17,6 +17,9 @@ const (
 	// part of, has nothing left for any paid call: all of its amount is spent. Limits
 	// with tiers or models, and those of each user, do not count here.
 	ConditionExhausted = "Exhausted"
+	// ConditionExpired is True when a BudgetGrant's time is over. The grant is kept as a
+	// record, and stays Ready: nothing is left to be done about it.
+	ConditionExpired = "Expired"
 	// ConditionReconciling is True while the object is on its way to being enforced as
 	// written, and needs nothing but time or other objects for that.
 	ConditionReconciling = "Reconciling"
@@ -41,6 +44,8 @@ const (
 	ReasonNamespaceNotDelegated = "NamespaceNotDelegated"
 	ReasonTargetNotFound        = "TargetNotFound"
 	ReasonTargetNotAccepted     = "TargetNotAccepted"
+	ReasonLimitNotFound         = "LimitNotFound"
+	ReasonTooManyGrants         = "TooManyGrants"
 	ReasonParentNotFound        = "ParentNotFound"
 	ReasonParentNotAccepted     = "ParentNotAccepted"
 	ReasonParentCycle           = "ParentCycle"
@@ -71,6 +76,12 @@ const (
 	ReasonAmountSpent = "AmountSpent"
 )
 
+// Reasons of ConditionExpired, beside ReasonExpired.
+const (
+	ReasonNotStarted = "NotStarted"
+	ReasonRunning    = "Running"
+)
+
 // Reasons of ConditionReconciling and ConditionStalled, beside those of Accepted,
 // Programmed and Ready, which say what is waited for or stands in the way.
 const (
@@ -93,4 +104,6 @@ const (
 	EventBreakerReleased  = "BreakerReleased"
 	EventBudgetExhausted  = "BudgetExhausted"
 	EventBudgetRecovered  = "BudgetRecovered"
+	EventGranted          = "Granted"
+	EventGrantExpired     = "GrantExpired"
 )

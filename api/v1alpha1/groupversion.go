@@ -24,6 +24,7 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 		&RateLimitPolicy{}, &RateLimitPolicyList{},
 		&ModelProvider{}, &ModelProviderList{},
 		&APIKey{}, &APIKeyList{},
+		&BudgetGrant{}, &BudgetGrantList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil

@@ -397,8 +397,13 @@ type TenantBudgetStatus struct {
 type MoneyLimitStatus struct {
 	// name is the limit's name in the spec.
 	Name string `json:"name"`
-	// amount is the limit in US dollars.
+	// amount is the limit in US dollars: that of the spec, and what is granted. The
+	// ladder's rungs are percentages of it.
 	Amount string `json:"amount"`
+	// granted is how much of amount active BudgetGrants give; absent when they give
+	// nothing.
+	// +optional
+	Granted string `json:"granted,omitempty"`
 	// spent is what settled calls cost in this period, in US dollars.
 	Spent string `json:"spent"`
 	// held is what open calls may cost at most, in US dollars.
@@ -425,7 +430,7 @@ type NearestLimit struct {
 	Name string `json:"name"`
 	// spent is what settled calls cost in this period, in US dollars.
 	Spent string `json:"spent"`
-	// amount is the limit in US dollars.
+	// amount is the limit in US dollars, with what is granted.
 	Amount string `json:"amount"`
 	// used is spent as a percentage of amount, such as "92%".
 	Used string `json:"used"`

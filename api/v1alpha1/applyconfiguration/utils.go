@@ -26,6 +26,12 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.BreakerApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("BreakerStatus"):
 		return &apiv1alpha1.BreakerStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("BudgetGrant"):
+		return &apiv1alpha1.BudgetGrantApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("BudgetGrantSpec"):
+		return &apiv1alpha1.BudgetGrantSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("BudgetGrantStatus"):
+		return &apiv1alpha1.BudgetGrantStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("BudgetRef"):
 		return &apiv1alpha1.BudgetRefApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("CacheFallback"):

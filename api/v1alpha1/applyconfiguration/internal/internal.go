@@ -115,6 +115,71 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: tenant
       type:
         scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.BudgetGrant
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.BudgetGrantSpec
+    - name: status
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.BudgetGrantStatus
+- name: com.github.bursar-dev.bursar.api.v1alpha1.BudgetGrantSpec
+  map:
+    fields:
+    - name: amount
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Amount
+    - name: budgetRef
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.BudgetRef
+    - name: expiresAt
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: limit
+      type:
+        scalar: string
+    - name: reason
+      type:
+        scalar: string
+    - name: startsAt
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: user
+      type:
+        scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.BudgetGrantStatus
+  map:
+    fields:
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+    - name: enforcers
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.EnforcerCount
+    - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: revision
+      type:
+        scalar: numeric
+    - name: state
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.GrantState
 - name: com.github.bursar-dev.bursar.api.v1alpha1.BudgetRef
   map:
     fields:
@@ -149,6 +214,8 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: numeric
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Fallback
+  scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.GrantState
   scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.LongContextPrices
   map:
@@ -310,6 +377,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: exhaustsAt
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: granted
+      type:
+        scalar: string
     - name: held
       type:
         scalar: string

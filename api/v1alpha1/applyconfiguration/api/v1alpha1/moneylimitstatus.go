@@ -14,8 +14,12 @@ import (
 type MoneyLimitStatusApplyConfiguration struct {
 	// name is the limit's name in the spec.
 	Name *string `json:"name,omitempty"`
-	// amount is the limit in US dollars.
+	// amount is the limit in US dollars: that of the spec, and what is granted. The
+	// ladder's rungs are percentages of it.
 	Amount *string `json:"amount,omitempty"`
+	// granted is how much of amount active BudgetGrants give; absent when they give
+	// nothing.
+	Granted *string `json:"granted,omitempty"`
 	// spent is what settled calls cost in this period, in US dollars.
 	Spent *string `json:"spent,omitempty"`
 	// held is what open calls may cost at most, in US dollars.
@@ -53,6 +57,14 @@ func (b *MoneyLimitStatusApplyConfiguration) WithName(value string) *MoneyLimitS
 // If called multiple times, the Amount field is set to the value of the last call.
 func (b *MoneyLimitStatusApplyConfiguration) WithAmount(value string) *MoneyLimitStatusApplyConfiguration {
 	b.Amount = &value
+	return b
+}
+
+// WithGranted sets the Granted field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Granted field is set to the value of the last call.
+func (b *MoneyLimitStatusApplyConfiguration) WithGranted(value string) *MoneyLimitStatusApplyConfiguration {
+	b.Granted = &value
 	return b
 }
 

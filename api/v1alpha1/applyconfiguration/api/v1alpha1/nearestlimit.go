@@ -11,7 +11,7 @@ type NearestLimitApplyConfiguration struct {
 	Name *string `json:"name,omitempty"`
 	// spent is what settled calls cost in this period, in US dollars.
 	Spent *string `json:"spent,omitempty"`
-	// amount is the limit in US dollars.
+	// amount is the limit in US dollars, with what is granted.
 	Amount *string `json:"amount,omitempty"`
 	// used is spent as a percentage of amount, such as "92%".
 	Used *string `json:"used,omitempty"`

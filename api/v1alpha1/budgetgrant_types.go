@@ -1,0 +1,119 @@
+package v1alpha1
+
+import (
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// BudgetGrant tops up a limit of a TenantBudget of its own namespace for a time. It
+// is on record as it was given: to take it back, delete it.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=grant,categories=bursar
+// +kubebuilder:printcolumn:name="Budget",type=string,JSONPath=`.spec.budgetRef.name`
+// +kubebuilder:printcolumn:name="Limit",type=string,JSONPath=`.spec.limit`
+// +kubebuilder:printcolumn:name="User",type=string,JSONPath=`.spec.user`
+// +kubebuilder:printcolumn:name="Amount",type=string,JSONPath=`.spec.amount`,description="US dollars that the limit has more"
+// +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.spec.expiresAt`
+// +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.state`
+// +kubebuilder:printcolumn:name="Programmed",type=string,JSONPath=`.status.conditions[?(@.type=="Programmed")].status`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type BudgetGrant struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is what is granted. It cannot be changed.
+	// +required
+	Spec BudgetGrantSpec `json:"spec"`
+	// status is what is so.
+	// +optional
+	Status BudgetGrantStatus `json:"status,omitempty"`
+}
+
+// Programming is the part of the status that every kind has.
+func (g *BudgetGrant) Programming() *ProgrammedStatus { return &g.Status.ProgrammedStatus }
+
+// IsExpired reports whether the grant was found to be over.
+func (g *BudgetGrant) IsExpired() bool {
+	return meta.IsStatusConditionTrue(g.Status.Conditions, ConditionExpired)
+}
+
+// BudgetGrantList is a list of BudgetGrants.
+//
+// +kubebuilder:object:root=true
+type BudgetGrantList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []BudgetGrant `json:"items"`
+}
+
+// BudgetGrantSpec is what is granted, to whom, why and for how long.
+//
+// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="cannot be changed: a grant is on record as it was given. Delete it to take it back, and create another"
+// +kubebuilder:validation:XValidation:rule="!has(self.startsAt) || self.startsAt < self.expiresAt",message="must be after startsAt",fieldPath=".expiresAt"
+type BudgetGrantSpec struct {
+	// budgetRef names the TenantBudget, in the same namespace, that gets more.
+	// +required
+	BudgetRef BudgetRef `json:"budgetRef"`
+	// limit is the name of the limit in the budget's spec.limits.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be the name of a limit of the budget, such as \"daily\""
+	// +required
+	Limit string `json:"limit"`
+	// user is who gets more, where the limit is per: User. Absent means every user.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9][A-Za-z0-9._@+-]*$')",message="must be the user of an APIKey: letters, digits and . _ @ + -, such as \"gerente-1\" or \"reports@example.com\""
+	// +optional
+	User string `json:"user,omitempty"`
+	// amount is how much more the limit has while the grant is active, in US dollars.
+	// What several grants give adds up, and the rungs of the ladder follow. It is for
+	// each of the limit's periods: one that turns has it anew. With its grants, a limit
+	// is at most 9000000 dollars.
+	// +kubebuilder:validation:XValidation:rule="!self.matches('^0+(\\\\.0+)?$')",message="must be more than 0"
+	// +required
+	Amount Amount `json:"amount"`
+	// reason is why it is granted, for the record.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:XValidation:rule="self.matches('[^\\\\s]')",message="must say why more is granted"
+	// +required
+	Reason string `json:"reason"`
+	// startsAt is from when on the grant is active. Absent means at once.
+	// +optional
+	StartsAt *metav1.Time `json:"startsAt,omitempty"`
+	// expiresAt is from when on the grant is active no more: at this very moment by the
+	// clock of Redis, whether or not the manager runs. What was spent until then stays
+	// spent, also where it is more than the limit has without the grant.
+	// +required
+	ExpiresAt metav1.Time `json:"expiresAt"`
+}
+
+// GrantState says whether a grant counts.
+//
+// +kubebuilder:validation:Enum=Pending;Active;Expired
+type GrantState string
+
+// The states of a grant.
+const (
+	// GrantPending is a grant that does not count yet.
+	GrantPending GrantState = "Pending"
+	// GrantActive is a grant that counts.
+	GrantActive GrantState = "Active"
+	// GrantExpired is a grant that counts no more, and is kept as a record.
+	GrantExpired GrantState = "Expired"
+)
+
+// BudgetGrantStatus is the observed state of a BudgetGrant.
+type BudgetGrantStatus struct {
+	ProgrammedStatus `json:",inline"`
+
+	// state is Pending until the grant is programmed and its startsAt has come, then
+	// Active, and Expired from expiresAt on.
+	// +optional
+	State GrantState `json:"state,omitempty"`
+}
