@@ -1,6 +1,7 @@
 package budgetstore_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -29,6 +30,16 @@ func insertCall(t *testing.T, enforcer *pgxpool.Pool, id, tenant, user string, a
 	exec(t, enforcer, insertCalls, []string{id}, []string{tenant}, []string{user}, []time.Time{at}, []int64{int64(cost)})
 }
 
+// insertRefusal is how enforcers put a refused call on record.
+func insertRefusal(t *testing.T, enforcer *pgxpool.Pool, id, tenant, user string, at time.Time) {
+	t.Helper()
+	exec(t, enforcer, `
+INSERT INTO ai_refusals (call_id, tenant_id, user_id, tier, credential, model_asked, model, endpoint, refused_at, reason,
+  limit_tenant, limit_name, per, period, unit, bound_nanos, tokens, fallback, session)
+SELECT $1, $2, $3, 't', 'c', 'm', 'm', '/v1/chat/completions', $4, 'BudgetExhausted', $2, 'daily', 'Tenant', 'Day', '', 1, 1, '', 's'
+ON CONFLICT DO NOTHING`, id, tenant, user, at)
+}
+
 func TestEnforcerOnlyInserts(t *testing.T) {
 	dsn := migrated(t)
 	enforcer := poolAs(t, dsn, "bursar_enforcer")
@@ -40,29 +51,37 @@ func TestEnforcerOnlyInserts(t *testing.T) {
 	refused(t, enforcer, insufficientPrivilege, "UPDATE ai_usage_logs SET cost_nanos = 0")
 	refused(t, enforcer, insufficientPrivilege, "DELETE FROM ai_usage_logs")
 	refused(t, enforcer, insufficientPrivilege, "INSERT INTO ai_usage_logs_default (call_id) VALUES ('x')")
+	insertRefusal(t, enforcer, "call-2", "acme", "gerente-1", now)
+	insertRefusal(t, enforcer, "call-2", "acme", "gerente-1", now)
+	refused(t, enforcer, insufficientPrivilege, "SELECT call_id FROM ai_refusals")
+	refused(t, enforcer, insufficientPrivilege, "DELETE FROM ai_refusals")
 	refused(t, enforcer, insufficientPrivilege, "SELECT * FROM tenants")
 	refused(t, enforcer, insufficientPrivilege, "SELECT ensure_ledger_partitions(1)")
 
 	manager := poolAs(t, dsn, "bursar_manager")
 	// Cents are derived, and exact to the nano-dollar.
 	checkRows(t, manager, "ledger", "SELECT call_id, ' ', cost_cents::text FROM ai_usage_logs", []string{"call-1 0.1234567"})
+	checkRows(t, manager, "refusals", "SELECT call_id FROM ai_refusals", []string{"call-2"})
 }
 
 func TestManagerCannotTouchTheLedger(t *testing.T) {
 	manager := poolAs(t, migrated(t), "bursar_manager")
 	refused(t, manager, insufficientPrivilege, insertCalls, []string{"x"}, []string{"x"}, []string{"x"}, []time.Time{time.Now()}, []int64{1})
 	refused(t, manager, insufficientPrivilege, "DELETE FROM ai_usage_logs")
+	refused(t, manager, insufficientPrivilege, "DELETE FROM ai_refusals")
 	refused(t, manager, insufficientPrivilege, "DELETE FROM budget_limits")
 	refused(t, manager, insufficientPrivilege, "DELETE FROM tenants")
 }
 
-// twoTenants is a database with calls and limits of acme, of two users, and of globex.
+// twoTenants is a database with calls, refused calls and limits of acme, of two users,
+// and of globex.
 func twoTenants(t *testing.T) (dsn string) {
 	t.Helper()
 	dsn = migrated(t)
 	enforcer := poolAs(t, dsn, "bursar_enforcer")
 	for _, call := range [][3]string{{"a1", "acme", "gerente-1"}, {"a2", "acme", "empleado-1"}, {"g1", "globex", "gerente-1"}} {
 		insertCall(t, enforcer, call[0], call[1], call[2], time.Now(), money.Cent)
+		insertRefusal(t, enforcer, call[0], call[1], call[2], time.Now())
 	}
 	store := budgetstore.New(poolAs(t, dsn, "bursar_manager"))
 	for _, tenant := range []string{"acme", "globex"} {
@@ -109,7 +128,7 @@ func TestReaders(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var calls, limits []string
+			var calls, refusals, limits []string
 			err := pgx.BeginFunc(t.Context(), reader, func(tx pgx.Tx) error {
 				for setting, value := range tc.settings {
 					if _, err := tx.Exec(t.Context(), "SELECT set_config($1, $2, true)", setting, value); err != nil {
@@ -117,6 +136,7 @@ func TestReaders(t *testing.T) {
 					}
 				}
 				calls = rows(t, tx, "SELECT call_id FROM ai_usage_logs ORDER BY call_id")
+				refusals = rows(t, tx, "SELECT call_id FROM ai_refusals ORDER BY call_id")
 				limits = rows(t, tx, "SELECT tenant_id FROM budget_limits ORDER BY tenant_id")
 				return nil
 			})
@@ -126,12 +146,15 @@ func TestReaders(t *testing.T) {
 			if diff := cmp.Diff(tc.wantCalls, calls, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("calls seen (-want +got):\n%s", diff)
 			}
+			if diff := cmp.Diff(tc.wantCalls, refusals, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("refused calls seen (-want +got):\n%s", diff)
+			}
 			if diff := cmp.Diff(tc.wantLimits, limits, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("limits seen (-want +got):\n%s", diff)
 			}
 		})
 	}
-	for _, table := range []string{"ai_usage_logs", "budget_limits", "tenants"} {
+	for _, table := range []string{"ai_usage_logs", "ai_refusals", "budget_limits", "tenants"} {
 		refused(t, reader, insufficientPrivilege, "DELETE FROM "+table)
 	}
 }
@@ -166,8 +189,8 @@ func TestPartitions(t *testing.T) {
 	if made, err := store.EnsurePartitions(t.Context(), 3); err != nil || made != 0 {
 		t.Errorf("right after the migration: made %d, %v, want none to be missing", made, err)
 	}
-	if made, err := store.EnsurePartitions(t.Context(), 5); err != nil || made != 2 {
-		t.Errorf("two months further: made %d, %v, want 2", made, err)
+	if made, err := store.EnsurePartitions(t.Context(), 5); err != nil || made != 4 {
+		t.Errorf("two months further: made %d, %v, want two of calls and two of refused calls", made, err)
 	}
 
 	// The bounds are those of months in UTC, whatever zone a client is in.
@@ -177,23 +200,27 @@ func TestPartitions(t *testing.T) {
 		"beyond": firstOfMonth(now, 6),
 	} {
 		insertCall(t, enforcer, id, "acme", "gerente-1", at, 1)
+		insertRefusal(t, enforcer, id, "acme", "gerente-1", at)
 	}
 	fifth := monthTable(firstOfMonth(now, 5))
 	checkRows(t, manager, "where calls are", "SELECT call_id, ' ', tableoid::regclass::text FROM ai_usage_logs ORDER BY admitted_at",
 		[]string{"first " + fifth, "last " + fifth, "beyond ai_usage_logs_default"})
+	refusalsOfFifth := strings.Replace(fifth, "ai_usage_logs", "ai_refusals", 1)
+	checkRows(t, manager, "where refused calls are", "SELECT call_id, ' ', tableoid::regclass::text FROM ai_refusals ORDER BY refused_at",
+		[]string{"first " + refusalsOfFifth, "last " + refusalsOfFifth, "beyond ai_refusals_default"})
 
 	// A month that is in the default partition stays there and stops nothing.
-	if made, err := store.EnsurePartitions(t.Context(), 7); err != nil || made != 1 {
-		t.Errorf("past a month in the default partition: made %d, %v, want 1", made, err)
+	if made, err := store.EnsurePartitions(t.Context(), 7); err != nil || made != 2 {
+		t.Errorf("past a month in the default partition: made %d, %v, want 2", made, err)
 	}
 
 	// Nobody reaches a partition past the table's own rules.
-	for _, table := range []string{fifth, "ai_usage_logs_default"} {
+	for _, table := range []string{fifth, "ai_usage_logs_default", refusalsOfFifth, "ai_refusals_default"} {
 		refused(t, manager, insufficientPrivilege, "SELECT call_id FROM "+table)
 		refused(t, enforcer, insufficientPrivilege, "SELECT call_id FROM "+table)
 	}
 	unprotected := rows(t, connectTo(t, dsn), `SELECT relname::text FROM pg_class
-		WHERE relname LIKE 'ai_usage_logs%' AND relkind IN ('r', 'p') AND NOT (relrowsecurity AND relforcerowsecurity)`)
+		WHERE relname ~ '^ai_(usage_logs|refusals)' AND relkind IN ('r', 'p') AND NOT (relrowsecurity AND relforcerowsecurity)`)
 	if len(unprotected) > 0 {
 		t.Errorf("tables without forced row level security: %v", unprotected)
 	}

@@ -3,7 +3,6 @@ package ledger
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
@@ -99,10 +98,4 @@ func Decode(encoded []byte) (Entry, error) {
 		return Entry{}, fmt.Errorf("decode ledger entry: %w", err)
 	}
 	return e, nil
-}
-
-// text is s as Postgres takes it: valid UTF-8 without NUL. A caller chooses the
-// name of the model that is asked for, and must not stop the ledger with it.
-func text(s string) string {
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }

@@ -56,21 +56,22 @@ func TestRow(t *testing.T) {
 		"held_nanos": 140_000_000.0, "cost_nanos": 150_000_000.0, "overrun_nanos": 10_000_000.0, "cost_cents": 15.0,
 		"duration_ms": 2999.0, "time_to_first_token_ms": 1500.0, "session": "session-1",
 	}
-	wantRow(t, db, row)
+	wantRow(t, db, "ai_usage_logs", row)
 	maps.Copy(row, map[string]any{
 		"call_id": "voided", "ancestors": []any{}, "decision": "Admitted", "outcome": "Voided", "streamed": false, "input_tokens": 0.0, "cached_input_tokens": 0.0, "output_tokens": 0.0,
 		"cache_write_5m_tokens": 0.0, "cache_write_1h_tokens": 0.0, "audio_input_tokens": 0.0, "cached_audio_input_tokens": 0.0,
 		"audio_output_tokens": 0.0, "image_output_tokens": 0.0, "reasoning_tokens": 0.0, "service_tier": "",
 		"cost_nanos": 0.0, "overrun_nanos": 0.0, "cost_cents": 0.0, "time_to_first_token_ms": nil,
 	})
-	wantRow(t, db, row)
+	wantRow(t, db, "ai_usage_logs", row)
 }
 
-func wantRow(t *testing.T, db database, want map[string]any) {
+// wantRow checks the row that a table has of a call.
+func wantRow(t *testing.T, db database, table string, want map[string]any) {
 	t.Helper()
 	var raw []byte
 	err := db.admin.QueryRow(t.Context(),
-		`SELECT to_jsonb(l) - 'recorded_at' FROM ai_usage_logs l WHERE call_id = $1 AND recorded_at IS NOT NULL`, want["call_id"]).Scan(&raw)
+		`SELECT to_jsonb(l) - 'recorded_at' FROM `+table+` l WHERE call_id = $1 AND recorded_at IS NOT NULL`, want["call_id"]).Scan(&raw)
 	if err != nil {
 		t.Fatal(err)
 	}

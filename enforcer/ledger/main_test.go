@@ -104,17 +104,23 @@ func (m *memory) ids() []string {
 func start(t testing.TB, db ledger.Database, store ledger.Store) *ledger.Writer {
 	t.Helper()
 	w := ledger.NewWriter(db, store, discard)
+	untilTheEnd(t, w.Run)
+	return w
+}
+
+// untilTheEnd runs something until the test ends.
+func untilTheEnd(t testing.TB, run func(context.Context)) {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		w.Run(ctx)
+		run(ctx)
 	}()
 	t.Cleanup(func() {
 		stop()
 		<-done
 	})
-	return w
 }
 
 func flush(t testing.TB, w *ledger.Writer) {

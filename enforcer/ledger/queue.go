@@ -1,9 +1,14 @@
 package ledger
 
 import (
+	"context"
 	"slices"
 	"sync"
+	"time"
 )
+
+// batchSize is how many items of a queue are taken at once, at most.
+const batchSize = 500
 
 // queue is a first-in, first-out queue that wakes its one reader.
 type queue[T any] struct {
@@ -51,4 +56,51 @@ func (q *queue[T]) len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.items)
+}
+
+// consume hands what is in the queue to work, batch by batch, until ctx ends. The
+// first item of a batch waits for others for as long as linger, and between two
+// batches is a pause. An item leaves the queue when work has returned.
+func consume[T any](ctx context.Context, q *queue[T], linger, between time.Duration, work func(context.Context, []T)) {
+	for {
+		if batch := q.first(batchSize); len(batch) > 0 {
+			work(ctx, batch)
+			if ctx.Err() != nil {
+				return
+			}
+			q.drop(len(batch))
+			pause(ctx, between)
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-q.filled:
+			pause(ctx, linger)
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	if d == 0 {
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// empty waits until queues are empty.
+func empty[T any](ctx context.Context, queues ...*queue[T]) error {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for slices.ContainsFunc(queues, func(q *queue[T]) bool { return q.len() > 0 }) {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return nil
 }

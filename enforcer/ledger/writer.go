@@ -2,16 +2,12 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/bursar-dev/bursar/enforcer/retry"
 )
@@ -19,9 +15,6 @@ import (
 const (
 	// linger is how long the first entry of a batch waits for others.
 	linger = 20 * time.Millisecond
-	// batchSize is how many entries are written at once, at most.
-	batchSize = 500
-
 	// maxWaiting is how many entries wait in memory for Postgres, at most. An entry
 	// takes less than a kilobyte, so that this is less than a gigabyte, and hours of
 	// a busy enforcer. Entries beyond it stay in Redis alone.
@@ -80,8 +73,8 @@ func (w *Writer) Left() int64 { return w.left.Load() }
 // Run writes until ctx ends. What is not written by then stays in Redis.
 func (w *Writer) Run(ctx context.Context) {
 	var both sync.WaitGroup
-	both.Go(func() { consume(ctx, w.waiting, linger, w.write) })
-	both.Go(func() { consume(ctx, w.written, 0, w.forget) })
+	both.Go(func() { consume(ctx, w.waiting, linger, 0, w.write) })
+	both.Go(func() { consume(ctx, w.written, 0, 0, w.forget) })
 	both.Wait()
 }
 
@@ -90,33 +83,32 @@ func (w *Writer) Run(ctx context.Context) {
 // error it may have some; writing them again changes nothing.
 func (w *Writer) Write(ctx context.Context, entries []Entry) (written []Entry, err error) {
 	for batch := range slices.Chunk(entries, batchSize) {
-		taken, err := w.writeOrHalve(ctx, batch)
-		written = append(written, taken...)
+		rejected, err := calls.insert(ctx, w.db, batch)
 		if err != nil {
 			return written, err
 		}
+		w.tell(rejected)
+		written = append(written, without(batch, rejected)...)
 	}
 	return written, nil
 }
 
-func (w *Writer) writeOrHalve(ctx context.Context, batch []Entry) (written []Entry, err error) {
-	err = insert(ctx, w.db, batch)
-	switch {
-	case err == nil:
-		return batch, nil
-	case !refusedForGood(err):
-		return nil, err
-	case len(batch) == 1:
-		w.log.Error("the ledger refuses a call; it stays in Redis", "error", err, "entry", batch[0])
-		return nil, nil
+// tell tells the log of calls that the database will never take.
+func (w *Writer) tell(rejected []rejection[Entry]) {
+	for _, r := range rejected {
+		w.refused.Add(1)
+		w.log.Error("the ledger refuses a call; it stays in Redis", "error", r.err, "entry", r.row)
 	}
-	half := len(batch) / 2
-	first, err := w.writeOrHalve(ctx, batch[:half])
-	if err != nil {
-		return first, err
+}
+
+// without are the calls of a batch that were not rejected.
+func without(batch []Entry, rejected []rejection[Entry]) []Entry {
+	if len(rejected) == 0 {
+		return batch
 	}
-	second, err := w.writeOrHalve(ctx, batch[half:])
-	return append(slices.Clone(first), second...), err
+	return slices.DeleteFunc(slices.Clone(batch), func(e Entry) bool {
+		return slices.ContainsFunc(rejected, func(r rejection[Entry]) bool { return r.row.CallID == e.CallID })
+	})
 }
 
 // Flush waits until everything that was added is written, and forgotten in Redis.
@@ -135,71 +127,18 @@ func (w *Writer) Written(ctx context.Context) error {
 	return nil
 }
 
-// empty waits until queues are empty.
-func empty(ctx context.Context, queues ...*queue[Entry]) error {
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for slices.ContainsFunc(queues, func(q *queue[Entry]) bool { return q.len() > 0 }) {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
-	return nil
-}
-
-// consume hands what is in the queue to work, batch by batch, until ctx ends. An
-// item leaves the queue when work has returned.
-func consume(ctx context.Context, q *queue[Entry], linger time.Duration, work func(context.Context, []Entry)) {
-	for {
-		if batch := q.first(batchSize); len(batch) > 0 {
-			work(ctx, batch)
-			if ctx.Err() != nil {
-				return
-			}
-			q.drop(len(batch))
-			continue
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-q.filled:
-			time.Sleep(linger)
-		}
-	}
-}
-
-// write writes a batch, and tries until it is written or refused for good.
+// write writes a batch, and tries until it is written, but for what is refused for good.
 func (w *Writer) write(ctx context.Context, batch []Entry) {
-	var refusal error
-	err := w.try(ctx, "write to the ledger", func(ctx context.Context) error {
-		err := insert(ctx, w.db, batch)
-		if refusedForGood(err) {
-			refusal, err = err, nil
-		}
+	var rejected []rejection[Entry]
+	err := w.try(ctx, "write to the ledger", func(ctx context.Context) (err error) {
+		rejected, err = calls.insert(ctx, w.db, batch)
 		return err
 	})
-	switch {
-	case err != nil: // ctx has ended
-	case refusal == nil:
-		w.written.add(w.limit, batch...)
-	case len(batch) > 1:
-		half := len(batch) / 2
-		w.write(ctx, batch[:half])
-		w.write(ctx, batch[half:])
-	default:
-		w.refused.Add(1)
-		w.log.Error("the ledger refuses a call; it stays in Redis", "error", refusal, "entry", batch[0])
+	if err != nil {
+		return // ctx has ended
 	}
-}
-
-// refusedForGood is whether the database refuses what it is given, rather than is
-// unable to take anything: classes 22, data exceptions, and 23, violations of
-// integrity, of SQLSTATE.
-func refusedForGood(err error) bool {
-	var refusal *pgconn.PgError
-	return errors.As(err, &refusal) && (strings.HasPrefix(refusal.Code, "22") || strings.HasPrefix(refusal.Code, "23"))
+	w.tell(rejected)
+	w.written.add(w.limit, without(batch, rejected)...)
 }
 
 // forget drops calls from Redis that the ledger has.

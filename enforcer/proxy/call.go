@@ -381,3 +381,37 @@ func (p *Proxy) opening(c *call) ledger.Entry {
 		Held:       c.bounded.Cost,
 	}
 }
+
+// refusalOf is the call's refusal as it is kept on record.
+func (p *Proxy) refusalOf(c *call, refused *admission.Refusal) ledger.Refusal {
+	record := ledger.Refusal{
+		CallID:      c.id,
+		Tenant:      c.subject.Tenant,
+		User:        c.subject.User,
+		Tier:        c.subject.Tier,
+		Credential:  c.subject.Credential,
+		ModelAsked:  c.request.Model(),
+		Model:       c.route.Model.Name,
+		Endpoint:    c.protocol.Path(),
+		RefusedAt:   p.Admitter.Now(),
+		Reason:      string(refused.Reason),
+		LimitTenant: refused.Tenant,
+		Limit:       refused.Limit,
+		Per:         string(refused.Per),
+		Bound:       refused.Bound,
+		Tokens:      refused.Tokens,
+		Session:     p.Session,
+	}
+	switch refused.Reason {
+	case admission.BreakerOpen, admission.BudgetExhausted:
+		record.Period = string(refused.Period)
+		record.Amount, record.Spent, record.Held = &refused.Amount, &refused.Spent, &refused.Held
+		record.ResetsAt = &refused.ResetsAt
+	case admission.RateLimited, admission.TooLarge:
+		record.Unit = string(refused.Unit)
+		if refused.RetryAfter > 0 {
+			record.RetryAfter = &refused.RetryAfter
+		}
+	}
+	return record
+}

@@ -109,21 +109,21 @@ func (s *fakeStore) held() int {
 }
 
 // fakeLedger remembers what it was given.
-type fakeLedger struct {
-	mu      sync.Mutex
-	entries []ledger.Entry
+type fakeLedger[T any] struct {
+	mu    sync.Mutex
+	given []T
 }
 
-func (l *fakeLedger) Add(e ledger.Entry) {
+func (l *fakeLedger[T]) Add(one T) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.entries = append(l.entries, e)
+	l.given = append(l.given, one)
 }
 
-func (l *fakeLedger) all() []ledger.Entry {
+func (l *fakeLedger[T]) all() []T {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Clone(l.entries)
+	return slices.Clone(l.given)
 }
 
 // fakeConfig has one tenant, whose users have the keys "key" and "key-of-another",
@@ -194,13 +194,14 @@ func flat(list price.List) price.Book { return price.Book{price.Default: {Base: 
 
 // door is a proxy that listens, before an upstream.
 type door struct {
-	t      *testing.T
-	url    string
-	server *httptest.Server
-	proxy  *proxy.Proxy
-	store  *fakeStore
-	ledger *fakeLedger
-	config *fakeConfig
+	t        *testing.T
+	url      string
+	server   *httptest.Server
+	proxy    *proxy.Proxy
+	store    *fakeStore
+	ledger   *fakeLedger[ledger.Entry]
+	refusals *fakeLedger[ledger.Refusal]
+	config   *fakeConfig
 }
 
 // newDoor is a door before an upstream, which is nil where nobody listens.
@@ -216,7 +217,7 @@ func newDoor(t *testing.T, upstream http.HandlerFunc, change ...func(*proxy.Opti
 		provided.Close()
 	}
 	d := &door{
-		t: t, store: &fakeStore{ends: map[string]admission.SettleRequest{}}, ledger: &fakeLedger{},
+		t: t, store: &fakeStore{ends: map[string]admission.SettleRequest{}}, ledger: &fakeLedger[ledger.Entry]{}, refusals: &fakeLedger[ledger.Refusal]{},
 		config: &fakeConfig{
 			tenant:  tenant,
 			running: config.Running{Incarnation: "first", Revision: 1},
@@ -229,7 +230,7 @@ func newDoor(t *testing.T, upstream http.HandlerFunc, change ...func(*proxy.Opti
 	client := provider.NewClient(t.TempDir())
 	t.Cleanup(client.Close)
 	options := proxy.Options{
-		Config: d.config, Admitter: admission.NewAdmitter(d.store), Client: client, Ledger: d.ledger,
+		Config: d.config, Admitter: admission.NewAdmitter(d.store), Client: client, Ledger: d.ledger, Refusals: d.refusals,
 		Answers: answercache.New(1 << 20),
 		Metrics: proxy.NewMetrics(prometheus.NewRegistry()), Log: slog.New(slog.DiscardHandler),
 		Session: "session-1", MaxRequestBytes: 1 << 20, DrainTimeout: time.Minute,

@@ -22,14 +22,17 @@ const FallbackHeader = "X-Bursar-Fallback"
 
 // fallBack tries the tenant's fallbacks in the place of a call that was refused, in
 // their order, and refuses the call where none has an answer. Where one makes
-// another call, that one is admitted.
+// another call, that one is admitted. The refusal is put on record either way.
 func (p *Proxy) fallBack(ctx context.Context, c *call, w http.ResponseWriter, refused *admission.Refusal) *refusal {
 	why := notAdmitted(c.subject, refused)
+	record := p.refusalOf(c, refused) // of the call as it was refused: a fallback may bind it anew
+	defer func() { p.Refusals.Add(record) }()
 	if !refused.ByMoney() {
 		return why
 	}
 	for _, fallback := range c.tenant.Document().Fallbacks() {
 		if p.try(ctx, c, w, fallback) {
+			record.Fallback = string(fallback.Kind)
 			p.Metrics.fellBack(fallback.Kind, why)
 			return nil
 		}

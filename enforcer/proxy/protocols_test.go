@@ -152,7 +152,7 @@ func (d *door) entry(callID string) (found ledger.Entry) {
 	eventually(d.t, "call "+callID+" is settled", func() bool {
 		d.ledger.mu.Lock()
 		defer d.ledger.mu.Unlock()
-		for _, e := range slices.Backward(d.ledger.entries) {
+		for _, e := range slices.Backward(d.ledger.given) {
 			if e.CallID == callID {
 				found = e
 				return true

@@ -40,12 +40,18 @@ type Ledger interface {
 	Add(ledger.Entry)
 }
 
+// Refusals takes calls that a limit refused.
+type Refusals interface {
+	Add(ledger.Refusal)
+}
+
 // Options are what a Proxy is made of.
 type Options struct {
 	Config   Config
 	Admitter Admitter
 	Client   *provider.Client
 	Ledger   Ledger
+	Refusals Refusals
 	// Answers keeps answers for the fallback Cache.
 	Answers *answercache.Cache
 	// Claims say which call has the name in an Idempotency-Key, and Replays keeps

@@ -35,6 +35,7 @@ const (
 	cutGrace    = 5 * time.Second  // for handlers to end whose answers were cut
 	settleGrace = 10 * time.Second // for calls to be settled
 	flushGrace  = 10 * time.Second // for the ledger to have them
+	recordGrace = 2 * time.Second  // for refusals to be on record
 	leaveGrace  = 2 * time.Second  // for the session to leave
 )
 
@@ -57,6 +58,7 @@ type enforcer struct {
 	announcer *recovery.Announcer
 	admitter  *admission.Admitter
 	ledger    *ledger.Writer
+	refusals  *ledger.Recorder
 	// answers are kept for the fallback Cache, replays for repeats of named calls.
 	answers, replays *answercache.Cache
 	proxy            *proxy.Proxy
@@ -85,6 +87,7 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 	e.limiter.Store(store.New(e.redis, e.session.ID()))
 	e.admitter = admission.NewAdmitter(e.limiter.Load())
 	e.ledger = ledger.NewWriter(e.database, &e.limiter, log)
+	e.refusals = ledger.NewRecorder(e.database, log)
 	e.announcer = recovery.NewAnnouncer(e.redis, e.limiter.Load(), e.admitter, e.ledger, e.session.ID, log)
 	e.follower = config.NewFollower(e.redis, running, e.announcer.SetEpoch, log)
 	e.adopter = adoption.New(e.redis, &e.limiter, e.ledger, e.session.ID, log)
@@ -92,12 +95,12 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 	e.answers, e.replays = answercache.New(options.answerCacheBytes), answercache.New(options.replayCacheBytes)
 	registry := prometheus.NewRegistry()
 	e.proxy = proxy.New(proxy.Options{
-		Config: running, Admitter: e.admitter, Client: e.provider, Ledger: e.ledger,
+		Config: running, Admitter: e.admitter, Client: e.provider, Ledger: e.ledger, Refusals: e.refusals,
 		Answers: e.answers, Claims: idempotency.New(e.redis, options.idempotencyWindow, e.session.ID), Replays: e.replays,
 		Metrics: proxy.NewMetrics(registry), Log: log, Session: e.session.ID(),
 		MaxRequestBytes: options.maxRequestBytes, DrainTimeout: options.drainTimeout,
 	})
-	registerMetrics(registry, running, e.ledger)
+	registerMetrics(registry, running, e.ledger, e.refusals)
 	e.calls, e.health = e.newServer(e.proxy), e.newServer(e.healthHandler(registry))
 	if e.callsAt, err = net.Listen("tcp", options.listenAddress); err != nil {
 		return nil, err
@@ -113,7 +116,7 @@ func connectDatabase(url string) (*pgxpool.Pool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the URL of Postgres: %w", err) // pgx leaves passwords out
 	}
-	options.MaxConns = 4 // the ledger's writer uses one at a time
+	options.MaxConns = 4 // the ledger's writer uses one at a time, and so do refusals and adoption
 	return pgxpool.NewWithConfig(context.Background(), options)
 }
 
@@ -130,7 +133,7 @@ func (e *enforcer) newServer(handler http.Handler) *http.Server {
 // run serves until ctx ends, and then shuts down in good order.
 func (e *enforcer) run(ctx context.Context) error {
 	for _, task := range []func(context.Context){
-		e.session.Run, e.onceBegun(e.follower.Run), e.onceBegun(e.adopter.Run), e.announcer.Run, e.admitter.Run, e.ledger.Run,
+		e.session.Run, e.onceBegun(e.follower.Run), e.onceBegun(e.adopter.Run), e.announcer.Run, e.admitter.Run, e.ledger.Run, e.refusals.Run,
 		e.answers.Run, e.replays.Run,
 	} {
 		e.background.Go(func() { task(e.inBackground) })
@@ -196,6 +199,9 @@ func (e *enforcer) shutdown() error {
 	e.log.Info("shutting down: answers under way may finish", "within", e.options.shutdownGrace.String())
 	e.stopServing()
 	err := errors.Join(within(settleGrace, e.endCalls), within(flushGrace, e.ledger.Flush))
+	if unrecorded := within(recordGrace, e.refusals.Flush); unrecorded != nil {
+		e.log.Warn("some refusals are not on record", "error", unrecorded)
+	}
 	e.stopBackground()
 	e.background.Wait()
 	if err == nil { // else somebody must find what the session has left behind

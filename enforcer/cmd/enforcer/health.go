@@ -44,7 +44,7 @@ func (e *enforcer) ready() error {
 }
 
 // registerMetrics registers what is measured outside of the proxy.
-func registerMetrics(registry *prometheus.Registry, running *config.Config, writer *ledger.Writer) {
+func registerMetrics(registry *prometheus.Registry, running *config.Config, writer *ledger.Writer, recorder *ledger.Recorder) {
 	gauge := func(name, help string, value func() float64) {
 		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 	}
@@ -59,5 +59,9 @@ func registerMetrics(registry *prometheus.Registry, running *config.Config, writ
 		func() float64 { return float64(writer.Refused()) })
 	counter("bursar_enforcer_ledger_left_total", "Settled calls for which the ledger's queue had no room; they stay in Redis.",
 		func() float64 { return float64(writer.Left()) })
+	counter("bursar_enforcer_refusals_recorded_total", "Refused calls that were put on record.",
+		func() float64 { return float64(recorder.Recorded()) })
+	counter("bursar_enforcer_refusals_left_out_total", "Refused calls that were not put on record, because there were too many at once.",
+		func() float64 { return float64(recorder.LeftOut()) })
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 }

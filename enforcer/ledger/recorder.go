@@ -1,0 +1,71 @@
+package ledger
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/bursar-dev/bursar/enforcer/retry"
+)
+
+const (
+	// maxRefusals is how many refusals wait in memory, at most. One takes less than a
+	// kilobyte, so that this is less than ten megabytes.
+	maxRefusals = 10_000
+	// refusalsEvery is the pause between two batches: however fast calls are refused,
+	// no more than 2,000 a second are written, and Postgres is left to the ledger.
+	refusalsEvery = 250 * time.Millisecond
+)
+
+// Recorder puts refusals on record. They move no money, so that it may leave some
+// out, which it counts: calls are refused fast, and nothing else must suffer for it.
+type Recorder struct {
+	db  Database
+	log *slog.Logger
+
+	waiting           *queue[Refusal]
+	recorded, leftOut atomic.Int64
+}
+
+// NewRecorder makes a Recorder. Run must run beside it.
+func NewRecorder(db Database, log *slog.Logger) *Recorder {
+	return &Recorder{db: db, log: log, waiting: newQueue[Refusal]()}
+}
+
+// Add puts a refusal on record, if there is room. It returns at once.
+func (r *Recorder) Add(refusal Refusal) {
+	if !r.waiting.add(maxRefusals, refusal) {
+		r.leftOut.Add(1)
+	}
+}
+
+// LeftOut is how many refusals were left out.
+func (r *Recorder) LeftOut() int64 { return r.leftOut.Load() }
+
+// Recorded is how many refusals are on record.
+func (r *Recorder) Recorded() int64 { return r.recorded.Load() }
+
+// Run writes until ctx ends.
+func (r *Recorder) Run(ctx context.Context) { consume(ctx, r.waiting, linger, refusalsEvery, r.write) }
+
+func (r *Recorder) write(ctx context.Context, batch []Refusal) {
+	var rejected []rejection[Refusal]
+	err := retry.Until(ctx, func(ctx context.Context) (err error) {
+		rejected, err = refusals.insert(ctx, r.db, batch)
+		return err
+	}, func(err error, pause time.Duration) {
+		r.log.Warn("refusals cannot be put on record; will try again", "error", err, "after", pause.String())
+	})
+	if err != nil {
+		return // ctx has ended
+	}
+	for _, bad := range rejected {
+		r.leftOut.Add(1)
+		r.log.Error("a refusal cannot be put on record", "error", bad.err, "call", bad.row.CallID)
+	}
+	r.recorded.Add(int64(len(batch) - len(rejected)))
+}
+
+// Flush waits until everything that was added is on record.
+func (r *Recorder) Flush(ctx context.Context) error { return empty(ctx, r.waiting) }
