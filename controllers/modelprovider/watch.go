@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/acceptance"
 	"github.com/bursar-dev/bursar/controllers/feed"
 )
 
@@ -30,7 +31,7 @@ func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder
 
 // rivalsOf are the other providers that name a model of the given one.
 func (c *Controller) rivalsOf(ctx context.Context, object client.Object) []reconcile.Request {
-	rivals, err := c.rivals(ctx, object.(*v1alpha1.ModelProvider))
+	rivals, err := acceptance.RivalsOf(ctx, c.client, object.(*v1alpha1.ModelProvider))
 	if err != nil {
 		log.FromContext(ctx).Error(err, "Cannot find the providers of the same models", "provider", object.GetName())
 	}

@@ -1,14 +1,12 @@
-package tenantbudget
+package acceptance
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -23,8 +21,8 @@ var parentPath = field.NewPath("spec", "parentRef")
 
 // ancestors are what the budget inherits, nearest first, or why it must not have
 // effect with the parents it has.
-func (c *Controller) ancestors(ctx context.Context, budget *v1alpha1.TenantBudget) ([]compile.Ancestor, *conditions.Verdict, error) {
-	parents, rejection, err := c.parents(ctx, budget)
+func ancestors(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget) ([]compile.Ancestor, *Decision, error) {
+	parents, rejection, err := parents(ctx, reader, budget)
 	if rejection != nil || err != nil {
 		return nil, rejection, err
 	}
@@ -32,9 +30,9 @@ func (c *Controller) ancestors(ctx context.Context, budget *v1alpha1.TenantBudge
 	// The topmost first: what is wrong with it is what is wrong with those below.
 	for i, parent := range slices.Backward(parents) {
 		if verdict := conditions.OfParent(parent, parentPath); !verdict.Holds() {
-			return nil, &verdict, nil
+			return nil, &Decision{Verdict: verdict}, nil
 		}
-		policies, err := c.policiesOf(ctx, parent)
+		policies, err := PoliciesOf(ctx, reader, parent)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -49,55 +47,8 @@ func (c *Controller) ancestors(ctx context.Context, budget *v1alpha1.TenantBudge
 	return ancestors, nil, nil
 }
 
-// refresh brings up to date what the document of a budget that is not accepted
-// inherits, and leaves the rest as it was. What an ancestor takes away, or a breaker
-// that it forces, must not be escaped by a mistake in a budget below.
-func (c *Controller) refresh(ctx context.Context, budget *v1alpha1.TenantBudget) error {
-	if budget.Spec.ParentRef == nil {
-		return nil
-	}
-	observed, err := c.limiter.Observe(ctx, documentID(budget))
-	if err != nil || !observed.OwnedBy(string(budget.UID)) {
-		return err
-	}
-	var document limiterv1.Tenant
-	if err := json.Unmarshal(observed.Body, &document); err != nil {
-		return err
-	}
-	for _, source := range compile.AncestorsOf(document) {
-		ancestor, isFit, err := c.ancestor(ctx, source)
-		if err != nil {
-			return err
-		}
-		if isFit {
-			document = compile.Inherit(document, ancestor)
-		}
-	}
-	return c.put(ctx, budget, document)
-}
-
-// ancestor compiles a budget that a document was compiled from, unless it is gone or
-// is not to have effect itself.
-func (c *Controller) ancestor(ctx context.Context, source limiterv1.Source) (compile.Ancestor, bool, error) {
-	var budget v1alpha1.TenantBudget
-	err := c.client.Get(ctx, types.NamespacedName{Namespace: source.Namespace, Name: source.Name}, &budget)
-	if err != nil {
-		return compile.Ancestor{}, false, client.IgnoreNotFound(err)
-	}
-	isSame := string(budget.UID) == source.UID && budget.DeletionTimestamp.IsZero()
-	if !isSame || !conditions.OfParent(&budget, parentPath).Holds() {
-		return compile.Ancestor{}, false, nil
-	}
-	policies, err := c.policiesOf(ctx, &budget)
-	if err != nil {
-		return compile.Ancestor{}, false, err
-	}
-	ancestor, errs := compile.NewAncestor(&budget, policies)
-	return ancestor, len(errs) == 0, nil
-}
-
 // parents are the budget's parent, that one's parent, and so on.
-func (c *Controller) parents(ctx context.Context, budget *v1alpha1.TenantBudget) ([]*v1alpha1.TenantBudget, *conditions.Verdict, error) {
+func parents(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget) ([]*v1alpha1.TenantBudget, *Decision, error) {
 	var parents []*v1alpha1.TenantBudget
 	chain := []string{index.KeyOf(budget)}
 	for at := budget; at.Spec.ParentRef != nil; at = parents[len(parents)-1] {
@@ -113,7 +64,7 @@ func (c *Controller) parents(ctx context.Context, budget *v1alpha1.TenantBudget)
 				fmt.Sprintf("must not have more than %d budgets above it: %s", limiterv1.MaxDepth, way))), nil
 		}
 		parent := &v1alpha1.TenantBudget{}
-		err := c.client.Get(ctx, key, parent)
+		err := reader.Get(ctx, key, parent)
 		switch {
 		case apierrors.IsNotFound(err), err == nil && !parent.DeletionTimestamp.IsZero():
 			rejection := reject(v1alpha1.ReasonParentNotFound, field.NotFound(parentPath, key.String()))
@@ -129,7 +80,7 @@ func (c *Controller) parents(ctx context.Context, budget *v1alpha1.TenantBudget)
 	return parents, nil, nil
 }
 
-func reject(reason string, err *field.Error) *conditions.Verdict {
-	rejection := conditions.Rejected(reason, err.Error())
+func reject(reason string, err *field.Error) *Decision {
+	rejection := rejected(reason, err)
 	return &rejection
 }
