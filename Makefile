@@ -21,7 +21,7 @@ kubernetes := $(addprefix $(TOOLS)/,kube-apiserver etcd kubectl)
 endif
 
 # What `make generate` writes.
-GENERATED := api/v1alpha1/zz_generated.deepcopy.go api/v1alpha1/applyconfiguration config/crd/bases config/rbac/role.yaml
+GENERATED := api/v1alpha1/zz_generated.deepcopy.go api/v1alpha1/applyconfiguration config/crd/bases config/rbac/role.yaml config/webhook/manifests.yaml
 MODULES := . hack/tools hack/tools/golangci-lint
 
 # With the flags of `make build`, so that nothing is compiled twice.
@@ -56,9 +56,10 @@ build: ## Build bin/manager, bin/enforcer and bin/kubectl-budget
 		./controllers/cmd/manager ./enforcer/cmd/enforcer ./controllers/cmd/kubectl-budget
 
 .PHONY: generate
-generate: $(controller-gen) ## Generate deep copies, apply configurations, CRDs and RBAC from the Go code
+generate: $(controller-gen) ## Generate deep copies, apply configurations, CRDs, RBAC and webhooks from the Go code
 	$(controller-gen) object applyconfiguration crd paths=./api/v1alpha1/... output:crd:dir=config/crd/bases
-	$(controller-gen) rbac:roleName=bursar-manager paths=./controllers/... output:rbac:dir=config/rbac
+	$(controller-gen) rbac:roleName=bursar-manager paths=./controllers/... paths=./webhook/... output:rbac:dir=config/rbac
+	$(controller-gen) webhook paths=./webhook output:webhook:dir=config/webhook
 
 .PHONY: fmt
 fmt: $(golangci-lint) ## Format the Go code

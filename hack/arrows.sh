@@ -20,13 +20,13 @@ refuse() {
 }
 
 enforcer=$(dependencies ./enforcer/...)
-controllers=$(dependencies ./controllers/...)
+controllers=$(dependencies ./controllers/... ./webhook/...)
 pure=(./api/money ./api/price ./api/period ./api/limiter/...)
 values=$(dependencies "${pure[@]}")
 
 refuse 'Kubernetes' "$(grep -E '^(sigs\.)?k8s\.io/' <<<"$enforcer")" ./enforcer/...
-refuse 'the control plane or its API' "$(grep -E "^$ours/(controllers|api/v1alpha1)(/|$)" <<<"$enforcer")" ./enforcer/...
-refuse 'the data plane' "$(grep -E "^$ours/enforcer(/|$)" <<<"$controllers")" ./controllers/...
+refuse 'the control plane or its API' "$(grep -E "^$ours/(controllers|webhook|api/v1alpha1)(/|$)" <<<"$enforcer")" ./enforcer/...
+refuse 'the data plane' "$(grep -E "^$ours/enforcer(/|$)" <<<"$controllers")" ./controllers/... ./webhook/...
 refuse 'more than the standard library and each other' \
 	"$(grep -vE "^$ours/api/(money|price|period|limiter)(/|$)" <<<"$values")" "${pure[@]}"
 ! $failed

@@ -23,6 +23,8 @@ func kubectl(ctx context.Context, args ...string) string {
 var _ = Describe("What is in config", func() {
 	It("is taken by the API server, and its pods are restricted", func(ctx SpecContext) {
 		kubectl(ctx, "apply", "-k", "../../config/default")
+		// Nobody answers there, and every change would be asked about first.
+		DeferCleanup(func(ctx SpecContext) { kubectl(ctx, "delete", "validatingwebhookconfiguration", "bursar") })
 		for _, name := range []string{"bursar-manager", "bursar-enforcer"} {
 			var deployment appsv1.Deployment
 			Expect(api.Get(ctx, client.ObjectKey{Namespace: "bursar-system", Name: name}, &deployment)).To(Succeed())

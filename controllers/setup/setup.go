@@ -10,6 +10,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
@@ -77,12 +78,14 @@ type Options struct {
 	Logger                  logr.Logger
 	// Several lets several managers run in one process, as tests do.
 	Several bool
+	// Webhooks says how the webhooks are served; nil for nowhere.
+	Webhooks *WebhookOptions
 }
 
 // Scheme knows the kinds that the manager reads and writes.
 func Scheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
-	return scheme, errors.Join(corev1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme))
+	return scheme, errors.Join(corev1.AddToScheme(scheme), admissionv1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme))
 }
 
 // NewManager makes a manager with everything registered, to be started.
@@ -91,12 +94,17 @@ func NewManager(ctx context.Context, cluster *rest.Config, options Options) (ctr
 	if err != nil {
 		return nil, err
 	}
+	webhooks, err := newWebhooks(cluster, scheme, options)
+	if err != nil {
+		return nil, fmt.Errorf("webhooks: %w", err)
+	}
 	mgr, err := ctrl.NewManager(cluster, ctrl.Options{
 		Scheme:                        scheme,
 		Logger:                        options.Logger,
 		Cache:                         cache.Options{DefaultTransform: cache.TransformStripManagedFields()},
 		Controller:                    config.Controller{SkipNameValidation: &options.Several},
 		Metrics:                       options.Metrics,
+		WebhookServer:                 webhooks.server,
 		HealthProbeBindAddress:        options.HealthAddress,
 		LeaderElection:                options.LeaderElection,
 		LeaderElectionNamespace:       options.LeaderElectionNamespace,
@@ -115,7 +123,7 @@ func NewManager(ctx context.Context, cluster *rest.Config, options Options) (ctr
 	if err := register(mgr, options); err != nil {
 		return nil, err
 	}
-	return mgr, nil
+	return mgr, webhooks.register(mgr, limiterstore.New(options.Redis))
 }
 
 // register is the list of what runs in the manager.

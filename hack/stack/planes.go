@@ -50,6 +50,7 @@ func (s *Stack) startManager(ctx context.Context) error {
 			"--leader-elect-namespace", managerNamespace,
 			"--metrics-bind-address", "0",
 			"--health-probe-bind-address", loopback(health),
+			"--webhook-bind-address", s.webhookAddress,
 		},
 		env: []string{
 			"BURSAR_REDIS_URL=" + s.RedisURL,
@@ -58,6 +59,17 @@ func (s *Stack) startManager(ctx context.Context) error {
 		},
 		ready: "http://" + loopback(health) + "/readyz",
 	})
+	if err != nil {
+		return err
+	}
+	return s.awaitWebhooks(ctx)
+}
+
+// awaitWebhooks waits until the API server trusts the webhooks: it lets everything
+// pass before, and nobody would see what they say.
+func (s *Stack) awaitWebhooks(ctx context.Context) error {
+	_, err := s.RunKubectl(ctx, "wait", "validatingwebhookconfiguration/bursar",
+		"--for=jsonpath={.webhooks[0].clientConfig.caBundle}", "--timeout=60s")
 	return err
 }
 

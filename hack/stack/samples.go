@@ -45,6 +45,7 @@ func (s *Stack) writeOverlay() (string, error) {
 	}
 	overlay := fmt.Sprintf(`apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
+sortOptions: {order: fifo}
 resources:
 - %s
 patches:

@@ -17,6 +17,7 @@ import (
 	"github.com/bursar-dev/bursar/hack/fakeprovider"
 	"github.com/bursar-dev/bursar/hack/parts/kubernetes"
 	"github.com/bursar-dev/bursar/hack/parts/postgres"
+	"github.com/bursar-dev/bursar/hack/parts/process"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
 )
 
@@ -62,7 +63,9 @@ type Stack struct {
 	postgres *postgres.Server
 
 	managerDSN, enforcerDSN string
-	stops                   []func() error
+	// webhookAddress is where the API server asks the webhooks.
+	webhookAddress string
+	stops          []func() error
 }
 
 // Start starts everything and waits until it works, with nothing configured yet.
@@ -91,7 +94,7 @@ func (s *Stack) start(ctx context.Context) (err error) {
 	}{
 		{"etcd, kube-apiserver, Redis and Postgres", s.startParts},
 		{"the model provider (a fake that keeps its own bill)", s.startProvider},
-		{"config/crd and config/rbac", s.applyResources},
+		{"config/crd, config/rbac and config/webhook", s.applyResources},
 		{"the manager", s.startManager},
 		{fmt.Sprintf("%d enforcers", s.opts.Enforcers), s.startEnforcers},
 	} {
@@ -184,7 +187,16 @@ func (s *Stack) applyResources(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	port, err := process.FreePort()
+	if err != nil {
+		return err
+	}
+	s.webhookAddress = loopback(port)
+	webhooks, err := kubernetes.Webhooks("https://" + s.webhookAddress)
+	if err != nil {
+		return err
+	}
+	return s.Apply(ctx, webhooks)
 }
 
 // StopRedis ends Redis, at once if it is to crash. What it has in memory is lost,

@@ -64,6 +64,7 @@ func run(ctx context.Context, options options) error {
 		OwnerDSN:                options.ownerDatabaseURL,
 		Metrics:                 options.metrics(),
 		HealthAddress:           options.healthAddress,
+		Webhooks:                options.webhooks(),
 		LeaderElection:          options.leaderElect,
 		LeaderElectionNamespace: options.leaderElectNamespace,
 		Clock:                   clock.RealClock{},

@@ -8,11 +8,14 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"strings"
 
 	"github.com/spf13/pflag"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/bursar-dev/bursar/controllers/setup"
 )
 
 // options are what a manager is told when it starts.
@@ -25,6 +28,8 @@ type options struct {
 	healthAddress        string
 	metricsAddress       string
 	metricsPlain         bool
+	webhookAddress       string
+	webhookCertDir       string
 }
 
 // The environment variables with secrets, which have no place on a command line.
@@ -63,10 +68,12 @@ func parseOptions(args []string, getenv func(string) string) (options, error) {
 	flags.AddGoFlagSet(kubeconfig)
 	flags.StringVar(&o.redisURL, "redis-url", "", "where Redis is, if its URL has no password; else use "+redisVariable)
 	flags.BoolVar(&o.leaderElect, "leader-elect", true, "work only while holding the Lease bursar-manager, so that several managers can run")
-	flags.StringVar(&o.leaderElectNamespace, "leader-elect-namespace", "", "namespace of the Lease (default that of the pod)")
+	flags.StringVar(&o.leaderElectNamespace, "leader-elect-namespace", "", "namespace of the Lease, and of the webhooks' certificates (default that of the pod)")
 	flags.StringVar(&o.healthAddress, "health-probe-bind-address", ":8081", `where /healthz and /readyz are served; "0" for nowhere`)
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", `where /metrics is served, with TLS, to who may get it; "0" for nowhere`)
 	flags.BoolVar(&o.metricsPlain, "metrics-plain", false, "serve metrics without TLS to everybody; for loopback addresses")
+	flags.StringVar(&o.webhookAddress, "webhook-bind-address", ":9443", `where the webhooks are served, with TLS; "0" for nowhere`)
+	flags.StringVar(&o.webhookCertDir, "webhook-cert-dir", "", "directory with their tls.crt and tls.key, such as cert-manager's (default they are made in the manager)")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
@@ -107,6 +114,26 @@ func isLoopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	ip := net.ParseIP(host)
 	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
+}
+
+// defaultNamespace is where config puts the manager.
+const defaultNamespace = "bursar-system"
+
+// ownNamespace is a file with the namespace of the pod, where there is one.
+const ownNamespace = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+
+// webhooks says how webhooks are served; nil for nowhere.
+func (o options) webhooks() *setup.WebhookOptions {
+	if o.webhookAddress == "0" {
+		return nil
+	}
+	namespace := o.leaderElectNamespace
+	if content, err := os.ReadFile(ownNamespace); err == nil && namespace == "" {
+		namespace = strings.TrimSpace(string(content))
+	}
+	return &setup.WebhookOptions{
+		Address: o.webhookAddress, CertificateDir: o.webhookCertDir, Namespace: cmp.Or(namespace, defaultNamespace),
+	}
 }
 
 // metrics says how metrics are served: to those who show a token of the cluster

@@ -1,0 +1,96 @@
+package setup
+
+import (
+	"crypto/tls"
+	"net"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	webhookserver "sigs.k8s.io/controller-runtime/pkg/webhook"
+
+	"github.com/bursar-dev/bursar/webhook"
+	"github.com/bursar-dev/bursar/webhook/certificate"
+)
+
+// webhookName is the name of the webhooks' Service, and of the Secret with the
+// authority that signs their certificates.
+const webhookName = "bursar-webhook"
+
+// webhookConfiguration is the name of the ValidatingWebhookConfiguration.
+const webhookConfiguration = "bursar"
+
+// WebhookOptions say how webhooks are served.
+type WebhookOptions struct {
+	// Address is where, such as ":9443".
+	Address string
+	// CertificateDir has the certificate, tls.crt, and its key, tls.key. When it is
+	// empty, the managers make certificates by themselves.
+	CertificateDir string
+	// Namespace is that of the Service and the Secret.
+	Namespace string
+}
+
+// webhooks are the server of the webhooks, and who keeps its certificates, if that is
+// not somebody else. There is no server when they are served nowhere.
+//
+// Whether the manager is ready does not depend on them: it would wait for what the
+// leader makes, and the leader may be of a release that makes nothing.
+type webhooks struct {
+	server webhookserver.Server
+	keeper *certificate.Keeper
+}
+
+func newWebhooks(cluster *rest.Config, scheme *runtime.Scheme, options Options) (webhooks, error) {
+	if options.Webhooks == nil {
+		return webhooks{}, nil
+	}
+	host, service, err := net.SplitHostPort(options.Webhooks.Address)
+	if err != nil {
+		return webhooks{}, err
+	}
+	port, err := net.LookupPort("tcp", service)
+	if err != nil {
+		return webhooks{}, err
+	}
+	served := webhookserver.Options{Host: host, Port: port, CertDir: options.Webhooks.CertificateDir}
+	if served.CertDir != "" {
+		return webhooks{server: webhookserver.NewServer(served)}, nil
+	}
+	// Past the manager's cache, which would watch every Secret.
+	direct, err := client.New(cluster, client.Options{Scheme: scheme})
+	if err != nil {
+		return webhooks{}, err
+	}
+	secret := types.NamespacedName{Namespace: options.Webhooks.Namespace, Name: webhookName}
+	certificates := certificate.NewServer(direct, secret, options.Webhooks.names(host), options.Clock)
+	served.TLSOpts = append(served.TLSOpts, func(c *tls.Config) { c.GetCertificate = certificates.GetCertificate })
+	return webhooks{
+		server: webhookserver.NewServer(served),
+		keeper: certificate.NewKeeper(direct, secret, webhookConfiguration, options.Clock),
+	}, nil
+}
+
+// names are what the API server calls the server: its Service or, where the server has
+// no other address, this machine.
+func (o *WebhookOptions) names(host string) []string {
+	names := []string{webhookName + "." + o.Namespace + ".svc"}
+	if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() {
+		names = append(names, host)
+	}
+	return names
+}
+
+func (w webhooks) register(mgr ctrl.Manager, limiter webhook.Limiter) error {
+	if w.server == nil {
+		return nil
+	}
+	if w.keeper != nil {
+		if err := mgr.Add(w.keeper); err != nil {
+			return err
+		}
+	}
+	return webhook.Register(mgr, limiter)
+}

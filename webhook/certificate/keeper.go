@@ -1,0 +1,107 @@
+package certificate
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+)
+
+//+kubebuilder:rbac:groups="",namespace=bursar-system,resources=secrets,resourceNames=bursar-webhook,verbs=get;update
+//+kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingwebhookconfigurations,resourceNames=bursar,verbs=get;update
+
+// lookEvery is how often the Keeper sees whether all is as it should be. Looking needs
+// less rights than watching does.
+const lookEvery = 10 * time.Second
+
+// Keeper sees to it that there is an authority, and that the API server trusts it.
+type Keeper struct {
+	client        client.Client
+	secret        types.NamespacedName
+	configuration string
+	clock         clock.PassiveClock
+}
+
+// NewKeeper makes a Keeper of the authority that servers of the webhooks in the
+// ValidatingWebhookConfiguration are trusted by. It is kept in the Secret, which must be there, empty
+// at first: whoever may create one Secret may create any. The client must not be one
+// that keeps what it reads, nor watch.
+func NewKeeper(client client.Client, secret types.NamespacedName, configuration string, clock clock.PassiveClock) *Keeper {
+	return &Keeper{client: client, secret: secret, configuration: configuration, clock: clock}
+}
+
+// NeedLeaderElection makes the leader alone keep the authority.
+func (k *Keeper) NeedLeaderElection() bool { return true }
+
+// Start keeps the authority until ctx ends. Errors are logged, each once until it
+// changes: without webhooks everything else goes on.
+func (k *Keeper) Start(ctx context.Context) error {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	told := ""
+	for {
+		err := k.Keep(ctx)
+		if err != nil && err.Error() != told && ctx.Err() == nil {
+			told = err.Error()
+			log.FromContext(ctx).Error(err, "Cannot keep the certificates of the webhooks; the API server goes on without them")
+		}
+		if err == nil {
+			told = ""
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// Keep makes the authority if there is none or its end is near, and tells the API
+// server. Between the two, webhooks are away to it for a moment.
+func (k *Keeper) Keep(ctx context.Context) error {
+	trusted, err := k.keepAuthority(ctx)
+	if err != nil {
+		return err
+	}
+	var configuration admissionv1.ValidatingWebhookConfiguration
+	if err := k.client.Get(ctx, types.NamespacedName{Name: k.configuration}, &configuration); err != nil {
+		return err
+	}
+	isKnown := true
+	for i := range configuration.Webhooks {
+		bundle := &configuration.Webhooks[i].ClientConfig.CABundle
+		isKnown = isKnown && bytes.Equal(*bundle, trusted)
+		*bundle = trusted
+	}
+	if isKnown {
+		return nil
+	}
+	return k.client.Update(ctx, &configuration)
+}
+
+// keepAuthority is the authority's certificate, of a new one where that is needed.
+func (k *Keeper) keepAuthority(ctx context.Context) ([]byte, error) {
+	var secret corev1.Secret
+	if err := k.client.Get(ctx, k.secret, &secret); err != nil {
+		return nil, err
+	}
+	now := k.clock.Now()
+	if present, err := readAuthority(secret.Data, now); err == nil && !present.isOld(now) {
+		return present.pem, nil
+	}
+	data, err := newAuthority()
+	if err != nil {
+		return nil, err
+	}
+	secret.Data = data
+	if err := k.client.Update(ctx, &secret); err != nil {
+		return nil, err
+	}
+	return secret.Data[corev1.TLSCertKey], nil
+}

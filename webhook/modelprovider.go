@@ -1,0 +1,27 @@
+package webhook
+
+import (
+	"context"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/acceptance"
+)
+
+//+kubebuilder:webhook:path=/validate-bursar-dev-v1alpha1-modelprovider,mutating=false,failurePolicy=ignore,sideEffects=None,timeoutSeconds=3,groups=bursar.dev,versions=v1alpha1,resources=modelproviders,verbs=create;update,name=modelproviders.bursar.dev,admissionReviewVersions=v1,serviceName=bursar-webhook,serviceNamespace=bursar-system,patch=`{"matchConditions":[{"name":"spec-is-new","expression":"request.operation == 'CREATE' || object.spec != oldObject.spec"}]}`
+
+type modelProviders struct{ reader client.Reader }
+
+func (modelProviders) kind() string { return "ModelProvider" }
+
+func (modelProviders) spec(provider *v1alpha1.ModelProvider) any { return provider.Spec }
+
+func (m modelProviders) decide(ctx context.Context, provider *v1alpha1.ModelProvider) (acceptance.Decision, error) {
+	decided, err := acceptance.OfModelProvider(ctx, m.reader, provider)
+	return decided.Decision, err
+}
+
+func (modelProviders) warn(context.Context, *v1alpha1.ModelProvider, *v1alpha1.ModelProvider) []string {
+	return nil
+}

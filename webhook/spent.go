@@ -1,0 +1,61 @@
+package webhook
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/controllers/limiterstore"
+)
+
+// stops are the warnings of the limits that refuse calls from now on, for what is
+// spent already, and did not before. Those of users are left out: each user is spent
+// for apart.
+func stops(was, is limiterv1.Level, counters limiterstore.Counters) []string {
+	zone, err := time.LoadLocation(is.TimeZone)
+	if err != nil {
+		return nil
+	}
+	var warnings []string
+	for i, limit := range is.Money {
+		if limit.Per != limiterv1.PerTenant {
+			continue
+		}
+		span := period.Of(limit.Period, zone, counters.Now)
+		spent, _ := counters.Money[limiterv1.MoneyField(limit)].In(span)
+		if !isUsedUp(is, limit, spent) || wasUsedUp(was, limit, spent) {
+			continue
+		}
+		calls := "calls"
+		if len(limit.Tiers) > 0 || len(limit.Models) > 0 {
+			calls = "the calls that it counts"
+		}
+		beyond := ""
+		if spent < limit.Amount {
+			beyond = ", which is beyond its Trip rung"
+		}
+		warnings = append(warnings, fmt.Sprintf("%s: limit %s is set to %s USD and %s are already spent%s: %s are refused until %s",
+			field.NewPath("spec", "limits").Index(i).Child("amount"), limit.Name, limit.Amount, spent, beyond,
+			calls, span.End.UTC().Format(time.RFC3339)))
+	}
+	return warnings
+}
+
+// isUsedUp reports whether a limit of the level refuses calls when so much is spent.
+func isUsedUp(level limiterv1.Level, limit limiterv1.MoneyLimit, spent money.Nanos) bool {
+	trip, trips := level.TripAt(limit)
+	return spent > 0 && (spent >= limit.Amount || trips && spent >= trip)
+}
+
+// wasUsedUp is the same of the limit that counted the same calls before.
+func wasUsedUp(level limiterv1.Level, limit limiterv1.MoneyLimit, spent money.Nanos) bool {
+	i := slices.IndexFunc(level.Money, func(before limiterv1.MoneyLimit) bool {
+		return before.Per == limit.Per && limiterv1.MoneyField(before) == limiterv1.MoneyField(limit)
+	})
+	return i >= 0 && isUsedUp(level, level.Money[i], spent)
+}

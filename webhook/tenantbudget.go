@@ -1,0 +1,88 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/acceptance"
+	"github.com/bursar-dev/bursar/controllers/compile"
+)
+
+//+kubebuilder:webhook:path=/validate-bursar-dev-v1alpha1-tenantbudget,mutating=false,failurePolicy=ignore,sideEffects=None,timeoutSeconds=3,groups=bursar.dev,versions=v1alpha1,resources=tenantbudgets,verbs=create;update,name=tenantbudgets.bursar.dev,admissionReviewVersions=v1,serviceName=bursar-webhook,serviceNamespace=bursar-system,patch=`{"matchConditions":[{"name":"spec-is-new","expression":"request.operation == 'CREATE' || object.spec != oldObject.spec"}]}`
+
+type tenantBudgets struct {
+	reader  client.Reader
+	limiter Limiter
+}
+
+func (tenantBudgets) kind() string { return "TenantBudget" }
+
+func (tenantBudgets) spec(budget *v1alpha1.TenantBudget) any { return budget.Spec }
+
+func (b tenantBudgets) decide(ctx context.Context, budget *v1alpha1.TenantBudget) (acceptance.Decision, error) {
+	decided, err := acceptance.OfTenantBudget(ctx, b.reader, budget)
+	return decided.Decision, err
+}
+
+func (b tenantBudgets) warn(ctx context.Context, was, is *v1alpha1.TenantBudget) []string {
+	var warnings []string
+	if is.Spec.Enforcement == v1alpha1.EnforcementShadow && (was == nil || was.Spec.Enforcement != v1alpha1.EnforcementShadow) {
+		warnings = append(warnings, fmt.Sprintf(
+			"spec.enforcement: Shadow refuses nothing: what tenant %s spends is counted and has no limit", is.Spec.Tenant))
+	}
+	if was != nil {
+		warnings = append(warnings, raised(was.Spec.Limits, is.Spec.Limits)...)
+	}
+	warnings = append(warnings, b.stopped(ctx, was, is)...)
+	return append(warnings, unknown(ctx, b.reader, modelsOf(is.Spec))...)
+}
+
+// steep is from how many times as much on a raise is worth a second look: a digit
+// too many makes it ten.
+const steep = 10
+
+// raised are the warnings of limits that were raised steeply.
+func raised(were, are []v1alpha1.MoneyLimit) []string {
+	amounts := map[string]v1alpha1.Amount{}
+	for _, limit := range were {
+		amounts[limit.Name] = limit.Amount
+	}
+	var warnings []string
+	for i, limit := range are {
+		path := field.NewPath("spec", "limits").Index(i).Child("amount")
+		before, _ := money.Parse(string(amounts[limit.Name]))
+		after, err := money.Parse(string(limit.Amount))
+		if err == nil && before > 0 && after/before >= steep {
+			warnings = append(warnings, fmt.Sprintf("%s: limit %s is raised from %s to %s USD, %d times as much",
+				path, limit.Name, before, after, after/before))
+		}
+	}
+	return warnings
+}
+
+// stopped are the warnings of limits that are used up as they are written, and were
+// not before.
+func (b tenantBudgets) stopped(ctx context.Context, was, is *v1alpha1.TenantBudget) []string {
+	decided, err := acceptance.OfTenantBudget(ctx, b.reader, is)
+	if err != nil || decided.Document == nil || decided.Document.Enforcement == limiterv1.Shadow {
+		return nil
+	}
+	counters, err := b.limiter.Counters(ctx, decided.Document.Root(), is.Spec.Tenant, decided.Document.Money...)
+	if err != nil {
+		// A tenant that is new has none, and others get no warning while Redis is away.
+		log.FromContext(ctx).V(1).Info("Cannot read what has been spent", "tenant", is.Spec.Tenant, "error", err.Error())
+		return nil
+	}
+	var before limiterv1.Tenant
+	if was != nil {
+		before, _ = compile.Tenant(was, nil)
+	}
+	return stops(before.Level, decided.Document.Level, counters)
+}

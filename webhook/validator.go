@@ -1,0 +1,112 @@
+package webhook
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/acceptance"
+)
+
+// refused are the reasons for which an object is not let in. What else stands in the
+// way of its effect may pass without it: an object that it names may yet be created.
+var refused = sets.New(
+	v1alpha1.ReasonInvalid,
+	v1alpha1.ReasonConflicted,
+	v1alpha1.ReasonNamespaceNotDelegated,
+	v1alpha1.ReasonParentCycle,
+	v1alpha1.ReasonParentTooDeep,
+)
+
+// warnWithin bounds what is waited for stores to find out whether there is something
+// to warn of. The API server waits for twice as long.
+const warnWithin = 1500 * time.Millisecond
+
+// rules are what there is to say about the objects of a kind.
+type rules[T client.Object] interface {
+	// kind is the kind's name.
+	kind() string
+	// spec is what is decided on.
+	spec(object T) any
+	// decide decides whether the object is to have effect.
+	decide(ctx context.Context, object T) (acceptance.Decision, error)
+	// warn says what may not be meant in an object that is not refused, which is
+	// created or, unless was is nil, changed.
+	warn(ctx context.Context, was, is T) []string
+}
+
+// validator answers the API server by the rules of a kind.
+type validator[T client.Object] struct{ rules[T] }
+
+// register makes the manager serve the rules of a kind.
+func register[T client.Object](mgr ctrl.Manager, object T, r rules[T]) error {
+	return ctrl.NewWebhookManagedBy(mgr, object).WithValidator(validator[T]{r}).Complete()
+}
+
+// ValidateCreate answers whether an object may be created.
+func (v validator[T]) ValidateCreate(ctx context.Context, object T) (admission.Warnings, error) {
+	// It is younger than all that there are, even those of the same second.
+	newest := object.DeepCopyObject().(T)
+	newest.SetCreationTimestamp(metav1.NewTime(time.Now().Add(24 * time.Hour)))
+	var none T
+	return v.answer(ctx, none, newest)
+}
+
+// ValidateUpdate answers whether an object may be changed.
+func (v validator[T]) ValidateUpdate(ctx context.Context, was, is T) (admission.Warnings, error) {
+	if !is.GetDeletionTimestamp().IsZero() || equality.Semantic.DeepEqual(v.spec(was), v.spec(is)) {
+		return nil, nil
+	}
+	return v.answer(ctx, was, is)
+}
+
+// ValidateDelete lets everything go.
+func (v validator[T]) ValidateDelete(context.Context, T) (admission.Warnings, error) { return nil, nil }
+
+func (v validator[T]) answer(ctx context.Context, was, is T) (admission.Warnings, error) {
+	decided, err := v.decide(ctx, is)
+	if err != nil {
+		// The controller decides again, and waits for what could not be read.
+		log.FromContext(ctx).Error(err, "Cannot decide on an object before it is written")
+		return admission.Warnings{"it could not be decided yet whether this is valid: see the condition Accepted"}, nil
+	}
+	if refused.Has(decided.Reason) {
+		kind := v1alpha1.GroupVersion.WithKind(v.kind()).GroupKind()
+		return nil, apierrors.NewInvalid(kind, is.GetName(), decided.Errors)
+	}
+	var warnings []string
+	if decided.Status == metav1.ConditionFalse {
+		warnings = append(warnings, "has no effect yet: "+decided.Message)
+	}
+	ctx, cancel := context.WithTimeout(ctx, warnWithin)
+	defer cancel()
+	return clip(append(warnings, v.warn(ctx, was, is)...)), nil
+}
+
+// The API server cuts longer warnings, and drops what is too much in all.
+const (
+	maxWarning  = 256
+	maxWarnings = 12
+)
+
+// clip makes warnings fit.
+func clip(warnings []string) admission.Warnings {
+	if len(warnings) > maxWarnings {
+		warnings = append(warnings[:maxWarnings-1:maxWarnings-1], "and more: these were the first")
+	}
+	for i, warning := range warnings {
+		if runes := []rune(warning); len(runes) > maxWarning {
+			warnings[i] = string(runes[:maxWarning-3]) + "..."
+		}
+	}
+	return warnings
+}

@@ -1,0 +1,30 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/limiterstore"
+)
+
+// Limiter is where it stands what has been spent.
+type Limiter interface {
+	Counters(ctx context.Context, root, tenant string, limits ...limiterv1.MoneyLimit) (limiterstore.Counters, error)
+}
+
+//+kubebuilder:webhookconfiguration:mutating=false,name=bursar
+
+// Register makes the manager serve the webhooks, whether it leads or not.
+func Register(mgr ctrl.Manager, limiter Limiter) error {
+	reader := mgr.GetClient()
+	return errors.Join(
+		register(mgr, &v1alpha1.TenantBudget{}, tenantBudgets{reader, limiter}),
+		register(mgr, &v1alpha1.RateLimitPolicy{}, rateLimitPolicies{reader}),
+		register(mgr, &v1alpha1.ModelProvider{}, modelProviders{reader}),
+		register(mgr, &v1alpha1.APIKey{}, apiKeys{reader}),
+	)
+}

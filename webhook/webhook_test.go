@@ -1,0 +1,319 @@
+package webhook_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+// TestCreate creates objects beside others. Each is refused as its status would say it,
+// or let in with warnings.
+func TestCreate(t *testing.T) {
+	namespace, delegated := newNamespace(t), newNamespace(t, v1alpha1.DelegatedLabel)
+	present := newBudget(namespace)
+	create(t, present)
+	awaitSeen(t, present)
+	key := newKey(namespace, "key")
+	create(t, key)
+	awaitAccepted(t, key, "True Accepted")
+	provider := newProvider("model-" + namespace)
+	create(t, provider)
+	awaitAccepted(t, provider, "True Accepted")
+	bottom := newChain(t, limiterv1.MaxDepth)
+	// The parent of this one is not there, and would be what is created in a test.
+	below := newBudget(newNamespace(t))
+	below.Spec.ParentRef = &v1alpha1.ParentRef{Name: "above", Namespace: delegated}
+	must(t, api.Create(t.Context(), below))
+	awaitAccepted(t, below, "False ParentNotFound")
+
+	for name, tc := range map[string]struct {
+		object client.Object
+		// wantErr is what the error says of a field; empty when the object is let in.
+		wantErr string
+		// wantWarnings begin the warnings.
+		wantWarnings []string
+	}{
+		"a second budget of a tenant": {
+			object: budgetOf(delegated, func(b *v1alpha1.TenantBudget) { b.Spec.Tenant = namespace }),
+			wantErr: fmt.Sprintf(`spec.tenant: Invalid value: %q: belongs to the older TenantBudget %s/budget`,
+				namespace, namespace),
+		},
+		"a budget of another tenant": {
+			object: budgetOf(namespace, func(b *v1alpha1.TenantBudget) { b.Name, b.Spec.Tenant = "other", "other" }),
+			wantErr: fmt.Sprintf(`spec.tenant: Forbidden: must equal the namespace, %q, unless that is labelled %s=true`,
+				namespace, v1alpha1.DelegatedLabel),
+		},
+		"a delegated budget of another tenant": {
+			object: budgetOf(delegated, func(b *v1alpha1.TenantBudget) { b.Spec.Tenant = "tenant-of-" + delegated }),
+		},
+		"no such time zone": {
+			object:  budgetOf(delegated, func(b *v1alpha1.TenantBudget) { b.Spec.TimeZone = "Mars/Olympus_Mons" }),
+			wantErr: `spec.timeZone: Invalid value: "Mars/Olympus_Mons": no such time zone`,
+		},
+		"no such time zone, nor parent": {
+			object: budgetOf(delegated, func(b *v1alpha1.TenantBudget) {
+				b.Spec.TimeZone, b.Spec.ParentRef = "Mars/Olympus_Mons", &v1alpha1.ParentRef{Name: "nowhere"}
+			}),
+			wantErr: `spec.timeZone: Invalid value`,
+		},
+		"no such parent yet": {
+			object:       budgetOf(delegated, func(b *v1alpha1.TenantBudget) { b.Spec.ParentRef = &v1alpha1.ParentRef{Name: "nowhere"} }),
+			wantWarnings: []string{fmt.Sprintf(`has no effect yet: spec.parentRef: Not found: "%s/nowhere"`, delegated)},
+		},
+		"parents that lead back": {
+			object: budgetOf(delegated, func(b *v1alpha1.TenantBudget) {
+				b.Name, b.Spec.ParentRef = "above", &v1alpha1.ParentRef{Name: "budget", Namespace: below.Namespace}
+			}),
+			wantErr: fmt.Sprintf(`spec.parentRef: Invalid value: "%[1]s/budget": must not lead back: %[2]s/above -> %[1]s/budget -> %[2]s/above`,
+				below.Namespace, delegated),
+		},
+		"too many parents": {
+			object: budgetOf(delegated, func(b *v1alpha1.TenantBudget) {
+				b.Spec.ParentRef = &v1alpha1.ParentRef{Name: "budget", Namespace: bottom.Namespace}
+			}),
+			wantErr: fmt.Sprintf(`must not have more than %d budgets above it`, limiterv1.MaxDepth),
+		},
+		"a budget that refuses nothing": {
+			object: budgetOf(delegated, func(b *v1alpha1.TenantBudget) { b.Spec.Enforcement = v1alpha1.EnforcementShadow }),
+			wantWarnings: []string{fmt.Sprintf(
+				`spec.enforcement: Shadow refuses nothing: what tenant %s spends is counted and has no limit`, delegated)},
+		},
+		"models that nobody has": {
+			object: budgetOf(delegated, func(b *v1alpha1.TenantBudget) {
+				b.Spec.Limits[1].Models = []v1alpha1.ModelName{v1alpha1.ModelName("model-" + namespace), "no-such-model"}
+				b.Spec.Ladder = []v1alpha1.Rung{
+					{AtPercent: 80, Action: "Downgrade", Models: []v1alpha1.Replacement{{From: "auto", To: "no-such-model"}}},
+					{AtPercent: 90, Action: "Trip", Fallback: []v1alpha1.Fallback{"CheapestModel"},
+						CheapestModel: &v1alpha1.CheapestModelFallback{Models: []v1alpha1.ModelName{"no-such-model"}}},
+				}
+				b.Spec.VirtualModels = []v1alpha1.VirtualModel{{Name: "auto", Models: []v1alpha1.ModelName{"no-such-model"}}}
+			}),
+			wantWarnings: []string{
+				`spec.limits[1].models[1]: no ModelProvider has a model "no-such-model"`,
+				`spec.ladder[0].models[0].to: no ModelProvider has a model "no-such-model"`,
+				`spec.ladder[1].cheapestModel.models[0]: no ModelProvider has a model "no-such-model"`,
+				`spec.virtualModels[0].models[0]: no ModelProvider has a model "no-such-model"`,
+			},
+		},
+		"a policy": {object: newPolicy(namespace)},
+		"a policy without its target": {
+			object:       newPolicy(delegated),
+			wantWarnings: []string{`has no effect yet: spec.targetRef.name: Not found: "budget"`},
+		},
+		"a policy for a model that nobody has": {
+			object: func() client.Object {
+				policy := newPolicy(namespace)
+				policy.Spec.Limits[0].Models = []v1alpha1.ModelName{"no-such-model"}
+				return policy
+			}(),
+			wantWarnings: []string{`spec.limits[0].models[0]: no ModelProvider has a model "no-such-model"`},
+		},
+		"a model of another provider": {
+			object: newProvider("model-of-"+namespace, "model-"+namespace),
+			wantErr: fmt.Sprintf(`spec.models[1].name: Invalid value: "model-%s": belongs to the older ModelProvider %s`,
+				namespace, provider.Name),
+		},
+		"long calls without a price of what short ones have": {
+			object: func() client.Object {
+				p := newProvider("another-" + namespace)
+				p.Spec.Models[0].Prices.CachedInput = "0.5"
+				p.Spec.Models[0].Prices.LongContext = []v1alpha1.LongContextPrices{{AboveInputTokens: 1000}}
+				p.Spec.Models[0].Prices.LongContext[0].PriceList = v1alpha1.PriceList{Input: "2"}
+				return p
+			}(),
+			wantErr: `spec.models[0].prices.longContext[0].output: Required value: there is a price of it for shorter calls`,
+		},
+		"a key that another APIKey has": {
+			object:  newKey(namespace, "other"),
+			wantErr: fmt.Sprintf(`belongs to the older APIKey %s/key`, namespace),
+		},
+		"a key without its budget": {
+			object:       newKey(delegated, "key"),
+			wantWarnings: []string{`has no effect yet: spec.budgetRef.name: Not found: "budget"`},
+		},
+		"a key that has expired": {
+			object: func() client.Object {
+				expired := newKey(namespace, "expired")
+				expired.Spec.SHA256 = strings.Repeat("a", 64)
+				expired.Spec.ExpiresAt = &metav1.Time{Time: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)}
+				return expired
+			}(),
+			wantWarnings: []string{`spec.expiresAt: 2020-01-01T00:00:00Z is over: calls with the key are refused`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			warned.take()
+			// Nothing stays, so that the cases do not meet.
+			expectAnswer(t, api.Create(t.Context(), tc.object, client.DryRunAll), tc.wantErr, tc.wantWarnings...)
+		})
+	}
+}
+
+// expectAnswer expects the API server to have answered with the error, if any, of an
+// invalid object, and warnings that begin so.
+func expectAnswer(t *testing.T, err error, wantErr string, wantWarnings ...string) {
+	t.Helper()
+	switch {
+	case wantErr == "" && err != nil:
+		t.Errorf("refused: %v", err)
+	case wantErr != "" && (!apierrors.IsInvalid(err) || !strings.Contains(err.Error(), wantErr)):
+		t.Errorf("got error %v, want an invalid object: %s", err, wantErr)
+	}
+	if got := warned.take(); !slices.EqualFunc(got, wantWarnings, strings.HasPrefix) {
+		t.Errorf("got warnings %q, want %q", got, wantWarnings)
+	}
+}
+
+func budgetOf(namespace string, change func(*v1alpha1.TenantBudget)) *v1alpha1.TenantBudget {
+	budget := newBudget(namespace)
+	change(budget)
+	return budget
+}
+
+// newChain makes a budget with so many above it.
+func newChain(t *testing.T, above int) *v1alpha1.TenantBudget {
+	t.Helper()
+	bottom := newBudget(newNamespace(t))
+	create(t, bottom)
+	for range above {
+		awaitSeen(t, bottom)
+		child := newBudget(newNamespace(t))
+		child.Spec.ParentRef = &v1alpha1.ParentRef{Name: bottom.Name, Namespace: bottom.Namespace}
+		create(t, child)
+		bottom = child
+	}
+	awaitSeen(t, bottom)
+	return bottom
+}
+
+// TestUpdate changes objects that are there.
+func TestUpdate(t *testing.T) {
+	namespace := newNamespace(t)
+	budget := newBudget(namespace)
+	create(t, budget)
+	awaitSeen(t, budget)
+	spend(t, budget, "Day", "2.50")
+
+	for _, tc := range []struct {
+		name         string
+		change       func(*v1alpha1.TenantBudgetSpec)
+		wantErr      string
+		wantWarnings []string
+	}{
+		{name: "a raise", change: func(s *v1alpha1.TenantBudgetSpec) { s.Limits[1].Amount = "900.00" }},
+		{
+			name:   "a digit too many",
+			change: func(s *v1alpha1.TenantBudgetSpec) { s.Limits[1].Amount = "1000.00" },
+			wantWarnings: []string{
+				"spec.limits[1].amount: limit monthly is raised from 100.00 to 1000.00 USD, 10 times as much"},
+		},
+		{
+			name:   "less than was spent",
+			change: func(s *v1alpha1.TenantBudgetSpec) { s.Limits[0].Amount = "2.00" },
+			wantWarnings: []string{
+				"spec.limits[0].amount: limit daily is set to 2.00 USD and 2.50 are already spent: calls are refused until "},
+		},
+		{
+			name:   "little more than was spent",
+			change: func(s *v1alpha1.TenantBudgetSpec) { s.Limits[0].Amount = "2.60" },
+			wantWarnings: []string{"spec.limits[0].amount: limit daily is set to 2.60 USD and 2.50 are already spent, " +
+				"which is beyond its Trip rung: calls are refused until "},
+		},
+		{
+			name:   "a rung that was passed",
+			change: func(s *v1alpha1.TenantBudgetSpec) { s.Ladder = []v1alpha1.Rung{{AtPercent: 50, Action: "Trip"}} },
+			wantWarnings: []string{"spec.limits[0].amount: limit daily is set to 5.00 USD and 2.50 are already spent, " +
+				"which is beyond its Trip rung: calls are refused until "},
+		},
+		{
+			name: "less than was spent, in shadow",
+			change: func(s *v1alpha1.TenantBudgetSpec) {
+				s.Limits[0].Amount, s.Enforcement = "2.00", v1alpha1.EnforcementShadow
+			},
+			wantWarnings: []string{"spec.enforcement: Shadow refuses nothing"},
+		},
+		{
+			name:    "no such time zone",
+			change:  func(s *v1alpha1.TenantBudgetSpec) { s.TimeZone = "Mars/Olympus_Mons" },
+			wantErr: `spec.timeZone: Invalid value: "Mars/Olympus_Mons"`,
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			warned.take()
+			changed := budget.DeepCopy()
+			tc.change(&changed.Spec)
+			expectAnswer(t, api.Patch(t.Context(), changed, client.MergeFrom(budget), client.DryRunAll), tc.wantErr, tc.wantWarnings...)
+		})
+	}
+
+	t.Run("what was used up before", func(t *testing.T) {
+		must(t, update(t, budget, func(b *v1alpha1.TenantBudget) { b.Spec.Limits[0].Amount = "2.00" }))
+		warned.take()
+		err := update(t, budget, func(b *v1alpha1.TenantBudget) { b.Spec.Limits[0].Amount = "1.00" })
+		expectAnswer(t, err, "")
+	})
+}
+
+// TestWhatIsInvalidAlready changes a budget that has become invalid by what others did.
+func TestWhatIsInvalidAlready(t *testing.T) {
+	namespace := newNamespace(t, v1alpha1.DelegatedLabel)
+	budget := budgetOf(namespace, func(b *v1alpha1.TenantBudget) { b.Spec.Tenant = "tenant-of-" + namespace })
+	create(t, budget)
+	awaitSeen(t, budget)
+	out, err := kubectl(t.Context(), "", "label", "namespace", namespace, v1alpha1.DelegatedLabel+"-")
+	if err != nil {
+		t.Fatal(out)
+	}
+	awaitAccepted(t, budget, "False NamespaceNotDelegated")
+
+	err = update(t, budget, func(b *v1alpha1.TenantBudget) { b.Spec.Limits[0].Amount = "6.00" })
+	expectAnswer(t, err, "spec.tenant: Forbidden: must equal the namespace")
+	err = update(t, budget, func(b *v1alpha1.TenantBudget) {
+		b.Labels, b.Finalizers = map[string]string{"team": "a"}, append(b.Finalizers, "example.com/hold")
+	})
+	expectAnswer(t, err, "")
+	must(t, api.Delete(t.Context(), budget))
+	err = update(t, budget, func(b *v1alpha1.TenantBudget) {
+		b.Finalizers = slices.DeleteFunc(b.Finalizers, func(f string) bool { return f == "example.com/hold" })
+	})
+	expectAnswer(t, err, "")
+	eventually(t, "the budget goes", func() string {
+		if err := api.Get(t.Context(), client.ObjectKeyFromObject(budget), budget); !apierrors.IsNotFound(err) {
+			return fmt.Sprint(err)
+		}
+		return ""
+	})
+}
+
+// TestKubectl is how people see it.
+func TestKubectl(t *testing.T) {
+	namespace := newNamespace(t, v1alpha1.DelegatedLabel)
+	create(t, newBudget(namespace))
+	awaitSeen(t, newBudget(namespace))
+	const yaml = `
+apiVersion: bursar.dev/v1alpha1
+kind: TenantBudget
+metadata: {name: %s, namespace: %s}
+spec:
+  tenant: %s
+  limits: [{name: daily, period: Day, amount: "5.00", models: [gpt-4o-min]}]
+`
+	out, err := kubectl(t.Context(), fmt.Sprintf(yaml, "second", namespace, namespace), "apply", "-f", "-")
+	if want := fmt.Sprintf(`The TenantBudget "second" is invalid: spec.tenant: Invalid value: %[1]q: belongs to the older TenantBudget %[1]s/budget`,
+		namespace); err == nil || !strings.Contains(out, want) {
+		t.Errorf("got %v, %s, want %s", err, out, want)
+	}
+	out, err = kubectl(t.Context(), fmt.Sprintf(yaml, "other", namespace, "other-"+namespace), "apply", "-f", "-")
+	if want := `Warning: spec.limits[0].models[0]: no ModelProvider has a model "gpt-4o-min"`; err != nil || !strings.Contains(out, want) {
+		t.Errorf("got %v, %s, want %s", err, out, want)
+	}
+}
