@@ -137,6 +137,7 @@ var _ = Describe("A parent", func() {
 		create(ctx, policy)
 		create(ctx, team)
 		Eventually(ctx, inherited(ctx, team)).Should(Equal([]string{company.Namespace + " daily=5.00 monthly=100.00 policy/all"}))
+		Eventually(ctx, func() string { return stored(ctx, "tenant/"+company.Spec.Tenant) }).Should(ContainSubstring("policy/all"))
 		revision := func() int64 {
 			revision, err := redisClient.Get(ctx, limiterv1.RevisionKey).Int64()
 			Expect(err).NotTo(HaveOccurred())
