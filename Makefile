@@ -58,7 +58,7 @@ build: ## Build bin/manager, bin/enforcer and bin/kubectl-budget
 .PHONY: generate
 generate: $(controller-gen) ## Generate deep copies, apply configurations, CRDs, RBAC and webhooks from the Go code
 	$(controller-gen) object applyconfiguration crd paths=./api/v1alpha1/... output:crd:dir=config/crd/bases
-	$(controller-gen) rbac:roleName=bursar-manager paths=./controllers/... paths=./webhook/... output:rbac:dir=config/rbac
+	$(controller-gen) rbac:roleName=bursar-manager paths=./controllers/... output:rbac:dir=config/rbac
 	$(controller-gen) webhook paths=./webhook output:webhook:dir=config/webhook
 
 .PHONY: fmt

@@ -15,6 +15,9 @@ import (
 	"github.com/bursar-dev/bursar/webhook/certificate"
 )
 
+//+kubebuilder:rbac:groups="",namespace=bursar-system,resources=secrets,resourceNames=bursar-webhook,verbs=get;update
+//+kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingwebhookconfigurations,resourceNames=bursar,verbs=get;update
+
 // webhookName is the name of the webhooks' Service, and of the Secret with the
 // authority that signs their certificates.
 const webhookName = "bursar-webhook"

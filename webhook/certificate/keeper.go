@@ -13,9 +13,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
-//+kubebuilder:rbac:groups="",namespace=bursar-system,resources=secrets,resourceNames=bursar-webhook,verbs=get;update
-//+kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingwebhookconfigurations,resourceNames=bursar,verbs=get;update
-
 // lookEvery is how often the Keeper sees whether all is as it should be. Looking needs
 // less rights than watching does.
 const lookEvery = 10 * time.Second
