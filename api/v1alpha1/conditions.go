@@ -60,6 +60,8 @@ const (
 	ReasonNoEnforcers      = "NoEnforcers"
 	ReasonStoreUnavailable = "StoreUnavailable"
 	ReasonLimiterClosed    = "LimiterClosed"
+	ReasonProbePending     = "ProbePending"
+	ReasonProbeFailed      = "ProbeFailed"
 )
 
 // Reasons of ConditionBreakerOpen.

@@ -11,12 +11,16 @@ import (
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/conditions"
+	"github.com/bursar-dev/bursar/controllers/limiterstore"
 )
 
 var now = time.Date(2026, 11, 25, 12, 0, 0, 999, time.UTC)
 
 func TestProgrammed(t *testing.T) {
 	accepted, rejected := conditions.Accepted(), conditions.Rejected(v1alpha1.ReasonInvalid, "no")
+	unknown := limiterstore.Proof{Tenant: "one", Revision: 7}
+	contradicted := limiterstore.Proof{Tenant: "other", Revision: 7, Answered: true, By: "host", Contradiction: "1.00 USD, want 2.00"}
+	proven := limiterstore.Proof{Tenant: "acme", Revision: 7, Answered: true}
 	for name, tc := range map[string]struct {
 		rollout     conditions.Rollout
 		accepted    conditions.Verdict
@@ -24,6 +28,18 @@ func TestProgrammed(t *testing.T) {
 	}{
 		"everywhere": {
 			rollout:  conditions.Rollout{Revision: 7, Running: 2, All: 2},
+			accepted: accepted, want: "True Programmed", ready: "True Enforced",
+		},
+		"everywhere, and nobody has seen it": {
+			rollout:  conditions.Rollout{Revision: 7, Running: 2, All: 2, Unproven: &limiterstore.Proof{Tenant: "acme", Revision: 7}},
+			accepted: accepted, want: "False ProbePending", ready: "False NotEnforced",
+		},
+		"everywhere, they say": {
+			rollout:  conditions.Rollout{Revision: 7, Running: 2, All: 2}.Probed(unknown, contradicted),
+			accepted: accepted, want: "False ProbeFailed", ready: "False NotEnforced",
+		},
+		"everywhere, and seen": {
+			rollout:  conditions.Rollout{Revision: 7, Running: 2, All: 2}.Probed(proven, limiterstore.Proof{Tenant: "withdrawn"}),
 			accepted: accepted, want: "True Programmed", ready: "True Enforced",
 		},
 		"not everywhere": {

@@ -24,6 +24,9 @@ type Rollout struct {
 	Behind int
 	// Running is how many live enforcers run that revision, of All.
 	Running, All int
+	// Unproven is a document of which no probe has shown yet that calls are admitted by
+	// it; nil when there is none.
+	Unproven *limiterstore.Proof
 }
 
 // RolloutOf finds an object's generation in a document and in those who run it.
@@ -65,6 +68,26 @@ func (r Rollout) Inherited(fleet limiterstore.Fleet, documents []limiterstore.Ob
 	return r
 }
 
+// Arrived reports whether every live enforcer says that it runs the generation.
+func (r Rollout) Arrived() bool {
+	return r.Err == nil && r.Revision > 0 && r.Behind == 0 && r.All > 0 && r.Running == r.All
+}
+
+// Probed takes in what probes have shown: what contradicts the documents before what
+// is not known yet.
+func (r Rollout) Probed(proofs ...limiterstore.Proof) Rollout {
+	for i, proof := range proofs {
+		isUnknown := proof.Revision > 0 && !proof.Answered
+		if proof.Contradiction != "" || isUnknown && r.Unproven == nil {
+			r.Unproven = &proofs[i]
+		}
+		if proof.Contradiction != "" {
+			break
+		}
+	}
+	return r
+}
+
 // Unprogrammed is an error that says by itself what it means for Programmed.
 type Unprogrammed struct {
 	Verdict
@@ -94,7 +117,8 @@ func LedgerUnavailable(err error) error {
 		"Postgres does not answer, which knows what was spent"}}
 }
 
-// Programmed is the verdict on whether every live enforcer runs the generation.
+// Programmed is the verdict on whether every live enforcer runs the generation, and
+// calls were seen to be admitted by it.
 func (r Rollout) Programmed(accepted Verdict) Verdict {
 	var explained *Unprogrammed
 	switch {
@@ -117,7 +141,21 @@ func (r Rollout) Programmed(accepted Verdict) Verdict {
 	if r.Running < r.All {
 		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonEnforcersPending, count}
 	}
+	if r.Unproven != nil {
+		return unproven(*r.Unproven, count)
+	}
 	return Verdict{metav1.ConditionTrue, v1alpha1.ReasonProgrammed, count}
+}
+
+// unproven is the verdict where enforcers say that they run the generation, and no call
+// was seen to be admitted by it.
+func unproven(proof limiterstore.Proof, count string) Verdict {
+	if proof.Contradiction == "" {
+		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonProbePending,
+			fmt.Sprintf("%s; a probe of tenant %s through one of them is not answered yet", count, proof.Tenant)}
+	}
+	return Verdict{metav1.ConditionFalse, v1alpha1.ReasonProbeFailed,
+		fmt.Sprintf("%s, but a probe of tenant %s through enforcer %s found: %s", count, proof.Tenant, proof.By, proof.Contradiction)}
 }
 
 // Ready is the verdict on whether an object is enforced as written.

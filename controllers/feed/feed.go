@@ -40,7 +40,9 @@ type Audience struct {
 	// List is an empty list of the kind.
 	List client.ObjectList
 	// OfTenant finds those that news of a tenant is about; nil when none ever is.
-	OfTenant func(ctx context.Context, tenant string) ([]types.NamespacedName, error)
+	OfTenant finder
+	// OfProbe finds those that wait for a probe of a tenant; nil when none ever does.
+	OfProbe finder
 }
 
 // Feed makes sources of work out of Redis.
@@ -105,10 +107,9 @@ func (l *listener) hear(ctx context.Context, message any) bool {
 	case *redis.Message:
 		about, names, _ := strings.Cut(message.Payload, " ")
 		heard.WithLabelValues(label(about)).Inc()
-		if about == limiterv1.FeedTenant {
-			for _, tenant := range strings.Fields(names) {
-				l.addTenant(ctx, tenant)
-			}
+		find := map[string]finder{limiterv1.FeedTenant: l.audience.OfTenant, limiterv1.FeedProbe: l.audience.OfProbe}[about]
+		for _, tenant := range strings.Fields(names) {
+			l.addOf(ctx, find, tenant)
 		}
 		return about == limiterv1.FeedSession || about == limiterv1.FeedEpoch
 	}
@@ -157,11 +158,14 @@ func progressed(was, now look) bool {
 	return false
 }
 
-func (l *listener) addTenant(ctx context.Context, tenant string) {
-	if l.audience.OfTenant == nil {
+// finder finds the objects that news of a tenant is about.
+type finder = func(ctx context.Context, tenant string) ([]types.NamespacedName, error)
+
+func (l *listener) addOf(ctx context.Context, find finder, tenant string) {
+	if find == nil {
 		return
 	}
-	keys, err := l.audience.OfTenant(ctx, tenant)
+	keys, err := find(ctx, tenant)
 	if err != nil {
 		log.FromContext(ctx).Error(err, "News of a tenant is lost until it is looked at anyway", "tenant", tenant)
 	}

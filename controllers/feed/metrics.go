@@ -34,7 +34,7 @@ func noteEnforcers(now look) {
 // label keeps what others may publish on the channel out of the metric's labels.
 func label(about string) string {
 	switch about {
-	case limiterv1.FeedTenant, limiterv1.FeedSession:
+	case limiterv1.FeedTenant, limiterv1.FeedSession, limiterv1.FeedProbe:
 		return about
 	}
 	return "unknown"

@@ -62,8 +62,12 @@ func (s *Store) Put(ctx context.Context, id limiterv1.DocumentID, document any) 
 // sources, and reports whether it did. A document of another object, which has
 // taken over the name, stays.
 func (s *Store) Withdraw(ctx context.Context, id limiterv1.DocumentID, uid string) (bool, error) {
-	keys := []string{limiterv1.DocumentsKey, limiterv1.ChangesKey, limiterv1.RevisionKey}
-	withdrawn, err := withdrawScript.Run(ctx, s.client, keys, id.String(), uid, limiterv1.ConfigChannel).Bool()
+	keys := []string{limiterv1.DocumentsKey, limiterv1.ChangesKey, limiterv1.RevisionKey, limiterv1.ProbeAnswersKey}
+	tenant := ""
+	if id.Kind == limiterv1.TenantDocument {
+		tenant = id.Name
+	}
+	withdrawn, err := withdrawScript.Run(ctx, s.client, keys, id.String(), uid, limiterv1.ConfigChannel, tenant).Bool()
 	if err != nil {
 		return false, fmt.Errorf("withdraw document %s: %w", id, err)
 	}

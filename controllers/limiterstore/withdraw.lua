@@ -1,11 +1,13 @@
 -- Withdraws a document, if it is the caller's: if the first of the objects it was
 -- compiled from has the caller's UID. Another object may have taken the name over.
 --
--- KEYS      as in put.lua, without the incarnation
+-- KEYS      as in put.lua, without the incarnation; then
+-- KEYS[4]   probe answers: hash, tenant -> JSON
 --
 -- ARGV[1]   id
 -- ARGV[2]   UID of the caller
 -- ARGV[3]   channel to publish the revision of a change on
+-- ARGV[4]   tenant whose document it is, or ''
 --
 -- Answers 1 when the document was withdrawn, 0 when there was none of the caller's.
 
@@ -18,6 +20,7 @@ if cjson.decode(body).sources[1].uid ~= uid then return 0 end
 
 local revision = redis.call('INCR', KEYS[3])
 redis.call('HDEL', KEYS[1], id)
+redis.call('HDEL', KEYS[4], ARGV[4])
 -- The id stays among the changes: enforcers learn there that it is gone.
 redis.call('ZADD', KEYS[2], revision, id)
 redis.call('PUBLISH', ARGV[3], revision)

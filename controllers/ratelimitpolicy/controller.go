@@ -31,17 +31,24 @@ type Limiter interface {
 	Documents(ctx context.Context, ids ...limiterv1.DocumentID) ([]limiterstore.Observation, error)
 }
 
+// Prober finds out whether calls are admitted by the documents that enforcers run.
+type Prober interface {
+	Prove(ctx context.Context, rollout conditions.Rollout, object conditions.Object, tenant string,
+		below []limiterv1.DocumentID, now time.Time) conditions.Rollout
+}
+
 // Controller reconciles RateLimitPolicies.
 type Controller struct {
 	client   client.Client
 	limiter  Limiter
+	prober   Prober
 	recorder events.EventRecorder
 	clock    clock.PassiveClock
 }
 
 // NewController makes a Controller.
-func NewController(client client.Client, limiter Limiter, recorder events.EventRecorder, clock clock.PassiveClock) *Controller {
-	return &Controller{client: client, limiter: limiter, recorder: recorder, clock: clock}
+func NewController(client client.Client, limiter Limiter, prober Prober, recorder events.EventRecorder, clock clock.PassiveClock) *Controller {
+	return &Controller{client: client, limiter: limiter, prober: prober, recorder: recorder, clock: clock}
 }
 
 // Register makes the manager run the controller.

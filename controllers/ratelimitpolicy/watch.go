@@ -38,6 +38,7 @@ func concerns(e event.UpdateEvent) bool {
 	return was.DeletionTimestamp.IsZero() != is.DeletionTimestamp.IsZero() ||
 		was.Status.Revision != is.Status.Revision ||
 		!equality.Semantic.DeepEqual(was.Status.Enforcers, is.Status.Enforcers) ||
+		conditions.IsProgrammed(was) != conditions.IsProgrammed(is) ||
 		conditions.OfTarget(was, nil) != conditions.OfTarget(is, nil)
 }
 

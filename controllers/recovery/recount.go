@@ -163,8 +163,8 @@ func (r *recount) addTo(counter *limiterv1.MoneyCounter, call call, limit limite
 	switch {
 	case !call.Settled && holds:
 		*held += call.Amount
-	case !call.Settled && call.Share:
-		// It is given back, and taken anew with the limit.
+	case !call.Settled && (call.Share || call.Probe):
+		// It is given back; a share is taken anew with the limit.
 	default:
 		*spent += call.Amount
 	}

@@ -15,6 +15,7 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/hack/parts/probes"
 )
 
 // enforcer is what the control plane sees of an enforcer: its heartbeats.
@@ -23,8 +24,12 @@ type enforcer struct {
 	mu      sync.Mutex
 	state   limiterv1.SessionState
 	follows bool
-	stop    context.CancelFunc
-	ended   chan struct{}
+	// admitsBy is a document that it admits calls by in the place of the one it runs; and
+	// isSilent is set when it answers no probes.
+	admitsBy probes.Change
+	isSilent bool
+	stop     context.CancelFunc
+	ended    chan struct{}
 }
 
 // startEnforcer starts an enforcer that runs nothing yet. With follows, it runs
@@ -69,6 +74,9 @@ func (e *enforcer) beat(ctx context.Context, news bool) {
 	_ = redisClient.ZAdd(ctx, limiterv1.SessionsKey, goredis.Z{Score: float64(now.UnixMilli()), Member: e.id}).Err()
 	_ = redisClient.HSet(ctx, limiterv1.SessionStatesKey, e.id, state).Err()
 	e.announce(ctx)
+	if !e.isSilent {
+		_, _ = probes.Answer(ctx, redisClient, e.id, e.state, e.admitsBy)
+	}
 	if news {
 		_ = redisClient.Publish(ctx, limiterv1.FeedChannel, limiterv1.FeedSession+" "+e.id).Err()
 	}
@@ -92,6 +100,21 @@ func (e *enforcer) runs(ctx context.Context, revision int64) {
 	e.state.Incarnation, e.state.Revision = incarnation, revision
 	e.mu.Unlock()
 	e.beat(ctx, true)
+}
+
+// admits makes the enforcer admit calls by other documents than those it runs, or, with
+// nil, by those.
+func (e *enforcer) admits(by probes.Change) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.admitsBy = by
+}
+
+// answersProbes makes the enforcer answer probes, or not.
+func (e *enforcer) answersProbes(does bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.isSilent = !does
 }
 
 // leave ends the enforcer in good order.

@@ -31,6 +31,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/limiterstore"
 	"github.com/bursar-dev/bursar/controllers/modelprovider"
 	"github.com/bursar-dev/bursar/controllers/pace"
+	"github.com/bursar-dev/bursar/controllers/probe"
 	"github.com/bursar-dev/bursar/controllers/ratelimitpolicy"
 	"github.com/bursar-dev/bursar/controllers/recovery"
 	"github.com/bursar-dev/bursar/controllers/tenantbudget"
@@ -136,12 +137,13 @@ func register(mgr ctrl.Manager, options Options) error {
 		client   = mgr.GetClient()
 		clock    = options.Clock
 		pacer    = pace.New()
+		prober   = probe.New(limiter)
 	)
 	for _, controller := range []interface {
 		Register(mgr ctrl.Manager, news *feed.Feed) error
 	}{
-		tenantbudget.NewController(client, limiter, recovery.NewOpener(limiter, records), records, recorder, clock, pacer),
-		ratelimitpolicy.NewController(client, limiter, recorder, clock),
+		tenantbudget.NewController(client, limiter, recovery.NewOpener(limiter, records), prober, records, recorder, clock, pacer),
+		ratelimitpolicy.NewController(client, limiter, prober, recorder, clock),
 		modelprovider.NewController(client, limiter, recorder, clock),
 		apikey.NewController(client, limiter, recorder, clock),
 	} {

@@ -43,6 +43,12 @@ type Opener interface {
 	Open(ctx context.Context, document limiterv1.Tenant) error
 }
 
+// Prober finds out whether calls are admitted by the documents that enforcers run.
+type Prober interface {
+	Prove(ctx context.Context, rollout conditions.Rollout, object conditions.Object, tenant string,
+		below []limiterv1.DocumentID, now time.Time) conditions.Rollout
+}
+
 // Records is where it is kept which limits were in force, and when.
 type Records interface {
 	Record(ctx context.Context, budget budgetstore.Budget) error
@@ -54,6 +60,7 @@ type Controller struct {
 	client   client.Client
 	limiter  Limiter
 	opener   Opener
+	prober   Prober
 	records  Records
 	recorder events.EventRecorder
 	clock    clock.PassiveClock
@@ -64,10 +71,11 @@ type Controller struct {
 
 // NewController makes a Controller.
 func NewController(
-	client client.Client, limiter Limiter, opener Opener, records Records, recorder events.EventRecorder, clock clock.PassiveClock,
+	client client.Client, limiter Limiter, opener Opener, prober Prober, records Records, recorder events.EventRecorder, clock clock.PassiveClock,
 	pacer *pace.Pacer,
 ) *Controller {
-	return &Controller{client: client, limiter: limiter, opener: opener, records: records, recorder: recorder, clock: clock, pacer: pacer}
+	return &Controller{client: client, limiter: limiter, opener: opener, prober: prober, records: records, recorder: recorder,
+		clock: clock, pacer: pacer}
 }
 
 // Register makes the manager run the controller.

@@ -35,6 +35,7 @@ func (c *Controller) observe(ctx context.Context, s *scope) error {
 	putErr := s.rollout.Err
 	s.rollout = conditions.RolloutOf(observed, s.budget).Inherited(observed.Fleet, inheriting, s.budget)
 	s.rollout.Err = errors.Join(putErr, err, readErr)
+	s.rollout = c.prober.Prove(ctx, s.rollout, s.budget, s.budget.Spec.Tenant, below, s.now)
 	return nil
 }
 

@@ -181,7 +181,7 @@ func (c *Controller) lookAgain(s *scope) time.Duration {
 			pause = min(pause, reset.Sub(s.usage.own().now)+rand.N(afterReset))
 		}
 	}
-	if s.document != nil && s.rollout.Running < max(s.rollout.All, 1) {
+	if s.document != nil && (s.rollout.Running < max(s.rollout.All, 1) || s.rollout.Unproven != nil) {
 		pause = min(pause, requeue.Pending(s.budget.Status.Conditions, s.now))
 	}
 	return pause

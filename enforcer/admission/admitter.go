@@ -109,7 +109,9 @@ func (a *Admitter) decide(ctx context.Context, tenant *Tenant, call Call, admitt
 		case PeriodTurned:
 			continue
 		case RungChanged:
-			tenant.rungChanged(call)
+			if !call.probe {
+				tenant.rungChanged(call)
+			}
 			return Decision{}, ErrRungChanged
 		}
 		d := decision(store, tenant, call, request, reply)
@@ -153,15 +155,15 @@ func (t *Tenant) rungChanged(call Call) {
 }
 
 // learn remembers a refusal by money.
-func (t *Tenant) learn(account Account, check MoneyCheck, reply AdmitReply, rates []RateReading) {
-	if !t.forgetful {
+func (t *Tenant) learn(call Call, account Account, check MoneyCheck, reply AdmitReply, rates []RateReading) {
+	if !t.forgetful && !call.probe {
 		t.exhausted.learn(account, check, reply, rates)
 	}
 }
 
 // recall answers a call by a refusal that is known to stand.
 func (t *Tenant) recall(call Call, request AdmitRequest) (Decision, bool) {
-	if t.forgetful {
+	if t.forgetful || call.probe {
 		return Decision{}, false
 	}
 	known, found := t.exhausted.recall(request.Accounts, call.Bound)
@@ -172,7 +174,7 @@ func (t *Tenant) recall(call Call, request AdmitRequest) (Decision, bool) {
 }
 
 func decision(store Store, tenant *Tenant, call Call, request AdmitRequest, reply AdmitReply) Decision {
-	var d Decision
+	d := Decision{asked: request.Accounts}
 	debts := reply.Debts
 	for _, account := range request.Accounts {
 		for _, check := range account.Buckets {
@@ -195,7 +197,7 @@ func refusal(tenant *Tenant, call Call, request AdmitRequest, reply AdmitReply, 
 	for _, account := range request.Accounts {
 		if index < len(account.Money) {
 			check := account.Money[index]
-			tenant.learn(account, check, reply, rates)
+			tenant.learn(call, account, check, reply, rates)
 			return check.refusal(call, account.Tenant, reply.Spent, reply.Held)
 		}
 		index -= len(account.Money)
@@ -288,7 +290,7 @@ func (h *Hold) settleAccounts(tokens int64) []Account {
 		for _, check := range a.Buckets {
 			taken := h.taken == nil || h.taken[bucket]
 			bucket++
-			if unused := h.unused(check.Limit.Unit, tokens); taken && unused != 0 {
+			if unused := h.unused(check, tokens); taken && unused != 0 {
 				accounts[i].Buckets = append(accounts[i].Buckets, BucketCheck{Limit: check.Limit, Need: unused})
 			}
 		}
@@ -298,12 +300,12 @@ func (h *Hold) settleAccounts(tokens int64) []Account {
 
 // unused is what a bucket gets back at the end of a call. A request was made,
 // whatever became of it.
-func (h *Hold) unused(unit limiterv1.Unit, tokens int64) int64 {
-	switch unit {
+func (h *Hold) unused(check BucketCheck, tokens int64) int64 {
+	switch check.Limit.Unit {
 	case limiterv1.Tokens:
 		return h.tokens - tokens
 	case limiterv1.InFlight:
-		return 1
+		return check.Need
 	}
 	return 0
 }

@@ -43,6 +43,8 @@ func (s *scriptedStore) Settle(_ context.Context, r admission.SettleRequest) err
 
 func (s *scriptedStore) Forget(context.Context, string, []string) error { return nil }
 
+func (s *scriptedStore) ForgetUser(context.Context, string, string, string) error { return nil }
+
 func tenant(t *testing.T) *admission.Tenant {
 	t.Helper()
 	tenant, err := admission.NewTenant(limiterv1.Tenant{Level: limiterv1.Level{

@@ -38,6 +38,8 @@ type Call struct {
 	Tokens int64
 	// share says that this is no call but a share, which takes from no bucket.
 	share bool
+	// probe says that nobody makes this call, which asks buckets for nothing.
+	probe bool
 	// Record describes the call to whoever must end its hold, should this
 	// process die.
 	Record []byte
@@ -53,6 +55,8 @@ type Decision struct {
 	// Rates are the rate limits that apply to the caller, as they stand after the
 	// decision, in the order in which they refuse.
 	Rates []RateReading
+	// asked are the accounts that the Store was asked about.
+	asked []Account
 }
 
 // RateReading is how a rate limit stood right after a decision.

@@ -41,7 +41,7 @@ func countersOf(accounts []Account) []limiterv1.CallCounters {
 			counters.Money = append(counters.Money, limiterv1.MoneyField(check.Limit))
 		}
 		for _, check := range a.Buckets {
-			if check.Limit.Unit == limiterv1.InFlight {
+			if check.Limit.Unit == limiterv1.InFlight && check.Need > 0 {
 				counters.InFlight = append(counters.InFlight, limiterv1.RateField(check.Limit))
 			}
 		}

@@ -24,6 +24,8 @@ type Store interface {
 	Take(ctx context.Context, request TakeRequest) error
 	// Forget drops settled calls of a budget tree that nobody will ask about again.
 	Forget(ctx context.Context, root string, callIDs []string) error
+	// ForgetUser drops the counters of a user of a tenant who makes no more calls.
+	ForgetUser(ctx context.Context, root, tenant, user string) error
 }
 
 // AdmitRequest is everything that one admission needs to be decided.

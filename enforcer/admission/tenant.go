@@ -205,7 +205,10 @@ func (l *level) bucketChecks(scope limiterv1.Scope, call Call) []BucketCheck {
 			continue
 		}
 		need := int64(1)
-		if limit.Unit == limiterv1.Tokens {
+		switch {
+		case call.probe:
+			need = 0
+		case limit.Unit == limiterv1.Tokens:
 			need = call.Tokens
 		}
 		checks = append(checks, BucketCheck{Limit: limit, Need: need})

@@ -288,6 +288,13 @@ func (a *Adopter) end(ctx context.Context, dead, id string, raw []byte, now time
 		return entry, 0, nil
 	}
 	call := entry.OpenCall
+	if call.Probe {
+		record.Amount = 0
+		if err := a.store.SettleAdopted(ctx, dead, call, record, nil); err != nil {
+			return ledger.Entry{}, 0, err
+		}
+		return ledger.Entry{}, 0, errNothing
+	}
 	entry.Counters = nil // which are of no interest any more
 	entry.Outcome, entry.Cost = ledger.ChargedHold, record.Amount
 	entry.AdmittedAt, entry.SettledAt = record.AdmittedAt, now.UTC()

@@ -94,6 +94,8 @@ func (s *fakeStore) Settle(_ context.Context, r admission.SettleRequest) error {
 
 func (s *fakeStore) Forget(context.Context, string, []string) error { return nil }
 
+func (s *fakeStore) ForgetUser(context.Context, string, string, string) error { return nil }
+
 // setSettles says what Settle answers from now on.
 func (s *fakeStore) setSettles(err error) {
 	s.mu.Lock()

@@ -255,3 +255,16 @@ func (s *Store) Forget(ctx context.Context, root string, callIDs []string) error
 	}
 	return nil
 }
+
+// ForgetUser drops the counters of a user who makes no more calls.
+func (s *Store) ForgetUser(ctx context.Context, root, tenant, user string) error {
+	open, done, err := s.epoch.enter()
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := s.client.Del(ctx, limiterv1.UserCountersKey(root, open.Epoch, tenant, user)).Err(); err != nil {
+		return fmt.Errorf("forget a user: %w", err)
+	}
+	return nil
+}

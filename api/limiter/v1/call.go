@@ -27,6 +27,9 @@ type OpenCall struct {
 	// Share says that this is no call but money that is held beforehand, for calls that
 	// are admitted while the store is lost.
 	Share bool `json:"share,omitempty"`
+	// Probe says that nobody makes this call: it ends without cost, and is not for the
+	// ledger.
+	Probe bool `json:"probe,omitempty"`
 	// Tokens is the bound of the call's tokens.
 	Tokens int64 `json:"tokens,omitempty"`
 	// Counters are those that the open call is counted in: of the tenant, of the

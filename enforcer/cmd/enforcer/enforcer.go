@@ -23,6 +23,7 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/idempotency"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
+	"github.com/bursar-dev/bursar/enforcer/probing"
 	"github.com/bursar-dev/bursar/enforcer/provider"
 	"github.com/bursar-dev/bursar/enforcer/proxy"
 	"github.com/bursar-dev/bursar/enforcer/recovery"
@@ -55,6 +56,7 @@ type enforcer struct {
 	begun     chan struct{}
 	beginOnce sync.Once
 	adopter   *adoption.Adopter
+	prober    *probing.Prober
 	announcer *recovery.Announcer
 	admitter  *admission.Admitter
 	ledger    *ledger.Writer
@@ -69,6 +71,8 @@ type enforcer struct {
 	background        sync.WaitGroup
 	inBackground      context.Context
 	stopBackground    context.CancelFunc
+	// stopProbes ends the probes, and waits for that.
+	stopProbes func()
 }
 
 // newEnforcer puts an enforcer together and opens its ports. Redis and Postgres
@@ -91,6 +95,7 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 	e.announcer = recovery.NewAnnouncer(e.redis, e.limiter.Load(), e.admitter, e.ledger, e.session.ID, log)
 	e.follower = config.NewFollower(e.redis, running, e.announcer.SetEpoch, log)
 	e.adopter = adoption.New(e.redis, &e.limiter, e.ledger, e.session.ID, log)
+	e.prober = probing.New(e.redis, running, e.admitter, e.session.ID, log)
 	e.provider = provider.NewClient(options.credentialsDir)
 	e.answers, e.replays = answercache.New(options.answerCacheBytes), answercache.New(options.replayCacheBytes)
 	registry := prometheus.NewRegistry()
@@ -138,6 +143,7 @@ func (e *enforcer) run(ctx context.Context) error {
 	} {
 		e.background.Go(func() { task(e.inBackground) })
 	}
+	e.startProbes()
 	failed := make(chan error, 2)
 	serve := func(server *http.Server, listener net.Listener) {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -153,6 +159,18 @@ func (e *enforcer) run(ctx context.Context) error {
 	case failure = <-failed:
 	}
 	return errors.Join(failure, e.shutdown())
+}
+
+// startProbes answers probes until stopProbes. They end before the holds of this
+// process are ended, since they take some.
+func (e *enforcer) startProbes() {
+	ctx, cancel := context.WithCancel(e.inBackground)
+	var probes sync.WaitGroup
+	probes.Go(func() { e.onceBegun(e.prober.Run)(ctx) })
+	e.stopProbes = func() {
+		cancel()
+		probes.Wait()
+	}
 }
 
 // onceBegun is a task that waits for the session. Before others know of it, and can
@@ -198,6 +216,7 @@ func (e *enforcer) shutdown() error {
 	e.shuttingDown.Store(true)
 	e.log.Info("shutting down: answers under way may finish", "within", e.options.shutdownGrace.String())
 	e.stopServing()
+	e.stopProbes()
 	err := errors.Join(within(settleGrace, e.endCalls), within(flushGrace, e.ledger.Flush))
 	if unrecorded := within(recordGrace, e.refusals.Flush); unrecorded != nil {
 		e.log.Warn("some refusals are not on record", "error", unrecorded)

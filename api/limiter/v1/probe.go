@@ -1,0 +1,185 @@
+package limiterv1
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
+)
+
+const (
+	// ProbesKey is a set: the tenants that a live enforcer is to probe. Whoever takes a
+	// name out of it makes the probe.
+	ProbesKey = "bursar:{config}:probes"
+	// ProbeLife is how long probes stay wanted that no enforcer takes.
+	ProbeLife = 30 * time.Second
+	// ProbeAnswersKey is a hash: tenant -> JSON of the answer to its newest probe.
+	ProbeAnswersKey = "bursar:{config}:probe-answers"
+	// ProbesChannel says that probes are wanted.
+	ProbesChannel = "bursar:probes"
+	// FeedProbe begins a message on FeedChannel: "probe <name> <name>...", when
+	// probes of the tenants were answered.
+	FeedProbe = "probe"
+)
+
+// ProbeAnswer is what an enforcer found when it asked the limiter to admit calls of a
+// tenant that nobody makes, in the way in which it admits all calls.
+type ProbeAnswer struct {
+	// Session is whose answer it is, on the machine or pod Host.
+	Session string `json:"session"`
+	Host    string `json:"host"`
+	// Incarnation and Revision are the newest configuration that it ran beforehand.
+	Incarnation string `json:"incarnation"`
+	Revision    int64  `json:"revision"`
+	// Failure is why there is nothing more to say; empty when there is.
+	Failure string `json:"failure,omitempty"`
+	// Forced is the tenant whose breaker is forced open, so that no limit was asked.
+	Forced string `json:"forced,omitempty"`
+	// Shadow says that refusals were not enforced.
+	Shadow bool `json:"shadow,omitempty"`
+	// Levels are the limits that the limiter was asked about, of the tenant and of its
+	// ancestors, nearest first.
+	Levels []ProbedLevel `json:"levels,omitempty"`
+}
+
+// ProbedLevel is what was asked of one tenant of a budget tree.
+type ProbedLevel struct {
+	Tenant string        `json:"tenant"`
+	Money  []ProbedMoney `json:"money,omitempty"`
+	Rates  []RateLimit   `json:"rates,omitempty"`
+}
+
+// ProbedMoney is a money limit as it was asked about.
+type ProbedMoney struct {
+	MoneyLimit
+	// Trip and Downgrade are the spent amounts from which on calls are refused or
+	// bound for other models, nil for none. Rungs are those of all rungs.
+	Trip      *money.Nanos  `json:"trip,omitempty"`
+	Downgrade *money.Nanos  `json:"downgrade,omitempty"`
+	Rungs     []money.Nanos `json:"rungs,omitempty"`
+	// ResetsAt is when the period turns.
+	ResetsAt time.Time `json:"resetsAt"`
+}
+
+// Contradiction is where the answer is not what a tenant's document demands: the first
+// limit that is not enforced as written. It is empty when there is none.
+func (a ProbeAnswer) Contradiction(document Tenant) string {
+	if a.Failure != "" {
+		return a.Failure
+	}
+	forced := document.forcedOpen()
+	isShadow := document.Enforcement == Shadow
+	switch {
+	case a.Shadow != isShadow:
+		return fmt.Sprintf("shadow is %t, want %t", a.Shadow, isShadow)
+	case a.Forced != forced && forced != "":
+		return fmt.Sprintf("calls are not refused, though the breaker of tenant %s is forced open", forced)
+	case a.Forced != forced:
+		return fmt.Sprintf("all calls are refused, as if the breaker of tenant %s were forced open", a.Forced)
+	case forced != "":
+		return ""
+	}
+	levels := append([]Level{document.Level}, document.Ancestors...)
+	for i, level := range levels {
+		if i >= len(a.Levels) || a.Levels[i].Tenant != level.Tenant {
+			return fmt.Sprintf("no limit of tenant %s was asked", level.Tenant)
+		}
+		if why := a.Levels[i].contradiction(level); why != "" {
+			return why
+		}
+	}
+	if len(a.Levels) > len(levels) {
+		return fmt.Sprintf("limits of tenant %s were asked, which is no ancestor", a.Levels[len(levels)].Tenant)
+	}
+	return ""
+}
+
+// forcedOpen is the tenant whose breaker, forced open, refuses all calls; empty for
+// none.
+func (t Tenant) forcedOpen() string {
+	if t.Enforcement == Shadow {
+		return ""
+	}
+	for _, level := range append([]Level{t.Level}, t.Ancestors...) {
+		if level.Forced == BreakerOpen {
+			return level.Tenant
+		}
+	}
+	return ""
+}
+
+func (p ProbedLevel) contradiction(level Level) string {
+	for _, limit := range level.Money {
+		i := slices.IndexFunc(p.Money, func(m ProbedMoney) bool { return m.Name == limit.Name })
+		if i < 0 {
+			return fmt.Sprintf("limit %s of tenant %s was not asked", limit.Name, level.Tenant)
+		}
+		if why := p.Money[i].contradiction(limit, level); why != "" {
+			return fmt.Sprintf("limit %s of tenant %s: %s", limit.Name, level.Tenant, why)
+		}
+	}
+	for _, limit := range level.Rates {
+		i := slices.IndexFunc(p.Rates, func(r RateLimit) bool { return r.Name == limit.Name })
+		if i < 0 {
+			return fmt.Sprintf("rate limit %s of tenant %s was not asked", limit.Name, level.Tenant)
+		}
+		if got := p.Rates[i]; !reflect.DeepEqual(got, limit) {
+			return fmt.Sprintf("rate limit %s of tenant %s: %s, want %s", limit.Name, level.Tenant, got.text(), limit.text())
+		}
+	}
+	if len(p.Money) != len(level.Money) || len(p.Rates) != len(level.Rates) {
+		return fmt.Sprintf("%d limits of tenant %s were asked, want %d",
+			len(p.Money)+len(p.Rates), level.Tenant, len(level.Money)+len(level.Rates))
+	}
+	return ""
+}
+
+func (p ProbedMoney) contradiction(limit MoneyLimit, level Level) string {
+	want := level.Probed(limit)
+	zone, err := time.LoadLocation(level.TimeZone)
+	if err != nil {
+		return err.Error()
+	}
+	switch turn := period.Of(limit.Period, zone, p.ResetsAt.Add(-time.Millisecond)).End; {
+	case p.Amount != limit.Amount:
+		return fmt.Sprintf("%s USD, want %s", p.Amount, limit.Amount)
+	case !reflect.DeepEqual(p.MoneyLimit, limit):
+		return fmt.Sprintf("it counts %s, want %s", p.text(), limit.text())
+	case !turn.Equal(p.ResetsAt):
+		return fmt.Sprintf("it resets at %s, which is no end of a %s in %s", p.ResetsAt.Format(time.RFC3339), limit.Period, level.TimeZone)
+	case !reflect.DeepEqual(p.Trip, want.Trip), !reflect.DeepEqual(p.Downgrade, want.Downgrade),
+		!slices.Equal(p.Rungs, want.Rungs):
+		return fmt.Sprintf("its rungs are %v, want %v", p.Rungs, want.Rungs)
+	}
+	return ""
+}
+
+// Probed is a money limit of the level as a probe is to find it, but for ResetsAt.
+func (l Level) Probed(limit MoneyLimit) ProbedMoney {
+	probed := ProbedMoney{MoneyLimit: limit}
+	if trip, ok := l.TripAt(limit); ok {
+		probed.Trip = &trip
+	}
+	if rung, ok := l.Rung(Downgrade); ok {
+		downgrade := rung.Reached(limit)
+		probed.Downgrade = &downgrade
+	}
+	for _, rung := range l.Ladder {
+		probed.Rungs = append(probed.Rungs, rung.Reached(limit))
+	}
+	return probed
+}
+
+func (l MoneyLimit) text() string {
+	return fmt.Sprintf("per %s in a %s%s", l.Per, l.Period, l.Selector.text())
+}
+
+func (l RateLimit) text() string {
+	return fmt.Sprintf("%d %s, at most %d, in %s per %s%s", l.Count, l.Unit, l.Burst, l.Window.Std(), l.Per, l.Selector.text())
+}
+
+func (s Selector) text() string { return strings.ReplaceAll(s.selectorField(), ";", ", ") }

@@ -1,0 +1,150 @@
+package admission
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+)
+
+// probeBound is what a probe holds: the smallest amount there is.
+const probeBound money.Nanos = 1
+
+// Probe asks the Store to admit calls that nobody makes, as calls of the tenant are
+// admitted, so many that every limit is asked about, and says what was asked. What
+// they hold, they give back; of buckets they ask nothing, as what they took would be
+// missing for a call. A tenant's memory of refusals is left aside.
+func (a *Admitter) Probe(ctx context.Context, tenant *Tenant) (limiterv1.ProbeAnswer, error) {
+	answer := limiterv1.ProbeAnswer{Shadow: tenant.shadow}
+	if name, forced := tenant.forcedOpen(); forced && !tenant.shadow {
+		answer.Forced = name
+		return answer, nil
+	}
+	for _, call := range tenant.probes() {
+		asked, err := a.probe(ctx, tenant, call)
+		if err != nil {
+			return limiterv1.ProbeAnswer{}, err
+		}
+		if answer.Levels == nil {
+			for _, l := range tenant.levels {
+				answer.Levels = append(answer.Levels, limiterv1.ProbedLevel{Tenant: l.Tenant})
+			}
+		}
+		for _, account := range asked {
+			noteAsked(answer.Levels, account)
+		}
+	}
+	return answer, nil
+}
+
+// noteAsked adds the checks of an account that are not there yet.
+func noteAsked(levels []limiterv1.ProbedLevel, account Account) {
+	i := slices.IndexFunc(levels, func(l limiterv1.ProbedLevel) bool { return l.Tenant == account.Tenant })
+	level := &levels[i]
+	for _, check := range account.Money {
+		if !slices.ContainsFunc(level.Money, func(p limiterv1.ProbedMoney) bool { return p.Name == check.Limit.Name }) {
+			level.Money = append(level.Money, check.probed())
+		}
+	}
+	for _, check := range account.Buckets {
+		if !slices.ContainsFunc(level.Rates, func(r limiterv1.RateLimit) bool { return r.Name == check.Limit.Name }) {
+			level.Rates = append(level.Rates, check.Limit)
+		}
+	}
+}
+
+func (c MoneyCheck) probed() limiterv1.ProbedMoney {
+	probed := limiterv1.ProbedMoney{MoneyLimit: c.Limit, Rungs: c.Rungs, ResetsAt: c.Span.End}
+	if c.Trip != Never {
+		probed.Trip = &c.Trip
+	}
+	if c.Downgrade != Never {
+		probed.Downgrade = &c.Downgrade
+	}
+	return probed
+}
+
+// probes are calls of which each limit counts at least one. Each is of another user,
+// who has no other calls.
+func (t *Tenant) probes() []Call {
+	selectors := t.selectors()
+	var calls []Call
+	for {
+		var tier, model string
+		isSelected := false
+		// As many as go together in one call: those without a tier or a model of
+		// their own leave the choice to the others.
+		for _, s := range selectors {
+			withTier, withModel := orFirst(tier, s.Tiers), orFirst(model, s.Models)
+			if s.Selects(withTier, withModel) {
+				tier, model, isSelected = withTier, withModel, true
+			}
+		}
+		if !isSelected && len(calls) > 0 {
+			return calls
+		}
+		calls = append(calls, t.newProbe(tier, model))
+		selectors = slices.DeleteFunc(selectors, func(s limiterv1.Selector) bool { return s.Selects(tier, model) })
+	}
+}
+
+func (t *Tenant) selectors() []limiterv1.Selector {
+	var selectors []limiterv1.Selector
+	for _, l := range t.levels {
+		for _, limit := range l.Money {
+			selectors = append(selectors, limit.Selector)
+		}
+		for _, limit := range l.Rates {
+			selectors = append(selectors, limit.Selector)
+		}
+	}
+	return selectors
+}
+
+func orFirst(chosen string, values []string) string {
+	if chosen == "" && len(values) > 0 {
+		return values[0]
+	}
+	return chosen
+}
+
+func (t *Tenant) newProbe(tier, model string) Call {
+	call := Call{ID: "probe:" + uuid.NewString(), Model: model, Bound: probeBound, probe: true}
+	call.Subject = Subject{Tenant: t.Name(), User: call.ID, Tier: tier}
+	record, err := json.Marshal(limiterv1.OpenCall{
+		CallID: call.ID, Tenant: t.Name(), User: call.Subject.User, Tier: tier, Model: model,
+		Root: t.doc.Root(), Ancestors: t.Ancestors(), Probe: true,
+	})
+	if err != nil {
+		panic(fmt.Sprintf("admission: names are always JSON: %v", err))
+	}
+	call.Record = record
+	return call
+}
+
+// probe asks about one call, and says what was asked.
+func (a *Admitter) probe(ctx context.Context, tenant *Tenant, call Call) ([]Account, error) {
+	d, err := a.decide(ctx, tenant, call, a.open.add)
+	if errors.Is(err, ErrRungChanged) {
+		call.Downgraded = true
+		d, err = a.decide(ctx, tenant, call, a.open.add)
+	}
+	if err != nil || d.Hold == nil {
+		return d.asked, err
+	}
+	defer d.Hold.Done()
+	store := d.Hold.store
+	err = d.Hold.giveBack(ctx)
+	if err != nil && !errors.Is(err, ErrFenced) {
+		a.abandoned.add(store, d.Hold.request)
+		return nil, fmt.Errorf("give back what a probe held: %w", err)
+	}
+	_ = store.ForgetUser(ctx, d.Hold.request.Root, tenant.Name(), call.Subject.User) // an error leaves what goes by itself
+	return d.asked, nil
+}
