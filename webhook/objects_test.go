@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/rand"
@@ -87,11 +88,16 @@ func create(t *testing.T, object client.Object) {
 // update changes the object as it is now, whatever else changes it meanwhile.
 func update[T client.Object](t *testing.T, object T, change func(T)) error {
 	t.Helper()
-	must(t, api.Get(t.Context(), client.ObjectKeyFromObject(object), object))
-	warned.take()
-	before := object.DeepCopyObject().(T)
-	change(object)
-	return api.Patch(t.Context(), object, client.MergeFrom(before))
+	for {
+		must(t, api.Get(t.Context(), client.ObjectKeyFromObject(object), object))
+		warned.take()
+		before := object.DeepCopyObject().(T)
+		change(object)
+		err := api.Patch(t.Context(), object, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+		if !apierrors.IsConflict(err) {
+			return err
+		}
+	}
 }
 
 // object is an object of any kind that has conditions.
