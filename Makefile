@@ -47,6 +47,10 @@ test: build tools parts ## Run all tests, with the race detector, on real parts
 run: build tools parts ## Run everything until Ctrl-C; DEV_DIR=... puts its files elsewhere than .dev
 	$(go-run) ./hack/run
 
+.PHONY: tour
+tour: build tools parts ## Write docs/tour.md by running each command of kubectl budget
+	$(go-run) ./hack/tour
+
 ##@ Code
 
 .PHONY: build

@@ -3,11 +3,13 @@ package budgetstore
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
 )
 
 // Store writes the rows of tenants and budget limits, as a member of bursar_manager.
@@ -18,13 +20,12 @@ func New(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
 
 // Budget is what is recorded of a TenantBudget that is in force.
 type Budget struct {
-	Tenant     string
 	Namespace  string
 	Name       string
 	UID        string
 	Generation int64
-	TimeZone   string
-	Limits     []limiterv1.MoneyLimit
+	// Level is the tenant, and what was compiled for it.
+	limiterv1.Level
 }
 
 const recordTenant = `
@@ -37,39 +38,55 @@ SET namespace = excluded.namespace, budget = excluded.budget, budget_uid = exclu
 WHERE (tenants.budget_uid, tenants.generation) <> (excluded.budget_uid, excluded.generation)
    OR tenants.withdrawn_at IS NOT NULL`
 
-// wantedLimits are the limits of a Budget as rows.
+// wantedLimits are the limits of a Budget as rows. Tiers and models come joined by
+// commas, which no name has: an array of arrays cannot be taken apart row by row.
 const wantedLimits = `
 WITH wanted AS (
-  SELECT limit_name, per, period, amount_nanos, @zone::text AS time_zone, @uid::text AS budget_uid
-  FROM unnest(@names::text[], @pers::text[], @periods::text[], @amounts::bigint[])
-    AS w (limit_name, per, period, amount_nanos)
+  SELECT limit_name, per, period, amount_nanos, trip_nanos,
+         coalesce(string_to_array(nullif(tiers, ''), ','), '{}') AS tiers,
+         coalesce(string_to_array(nullif(models, ''), ','), '{}') AS models,
+         @zone::text AS time_zone, @uid::text AS budget_uid
+  FROM unnest(@names::text[], @pers::text[], @periods::text[], @amounts::bigint[], @trips::bigint[], @tiers::text[], @models::text[])
+    AS w (limit_name, per, period, amount_nanos, trip_nanos, tiers, models)
 )`
 
 const closeChangedLimits = wantedLimits + `
 UPDATE budget_limits SET valid_to = now()
-WHERE tenant_id = @tenant AND valid_to IS NULL
-  AND (limit_name, per, period, amount_nanos, time_zone, budget_uid) NOT IN (SELECT * FROM wanted)`
+WHERE tenant_id = @tenant AND valid_to IS NULL AND NOT EXISTS (
+  SELECT FROM wanted
+  WHERE (limit_name, per, period, amount_nanos, trip_nanos, tiers, models, time_zone, budget_uid) IS NOT DISTINCT FROM
+        (budget_limits.limit_name, budget_limits.per, budget_limits.period, budget_limits.amount_nanos, budget_limits.trip_nanos,
+         budget_limits.tiers, budget_limits.models, budget_limits.time_zone, budget_limits.budget_uid))`
 
 const openMissingLimits = wantedLimits + `
-INSERT INTO budget_limits (tenant_id, generation, limit_name, per, period, amount_nanos, time_zone, budget_uid)
+INSERT INTO budget_limits
+  (tenant_id, generation, limit_name, per, period, amount_nanos, trip_nanos, tiers, models, time_zone, budget_uid)
 SELECT @tenant, @generation, wanted.* FROM wanted
 ON CONFLICT (tenant_id, limit_name) WHERE valid_to IS NULL DO NOTHING`
 
 // Record makes the rows say what is in force now: it closes those of limits that
 // changed or went, and opens those that are missing. Recording again changes nothing.
 func (s *Store) Record(ctx context.Context, budget Budget) error {
-	var names, pers, periods []string
+	var names, pers, periods, tiers, models []string
 	var amounts []int64
-	for _, limit := range budget.Limits {
+	var trips []*money.Nanos
+	for _, limit := range budget.Money {
 		names = append(names, limit.Name)
 		pers = append(pers, string(limit.Per))
 		periods = append(periods, string(limit.Period))
 		amounts = append(amounts, int64(limit.Amount))
+		tiers = append(tiers, strings.Join(limit.Tiers, ","))
+		models = append(models, strings.Join(limit.Models, ","))
+		var trip *money.Nanos
+		if at, ok := budget.TripAt(limit); ok {
+			trip = &at
+		}
+		trips = append(trips, trip)
 	}
 	args := pgx.NamedArgs{
 		"tenant": budget.Tenant, "namespace": budget.Namespace, "name": budget.Name, "uid": budget.UID,
 		"generation": budget.Generation, "zone": budget.TimeZone,
-		"names": names, "pers": pers, "periods": periods, "amounts": amounts,
+		"names": names, "pers": pers, "periods": periods, "amounts": amounts, "trips": trips, "tiers": tiers, "models": models,
 	}
 	if err := s.inOrder(ctx, args, recordTenant, closeChangedLimits, openMissingLimits); err != nil {
 		return fmt.Errorf("record the limits of tenant %s: %w", budget.Tenant, err)

@@ -126,7 +126,8 @@ func limit(name string, kind period.Kind, amount money.Nanos) limiterv1.MoneyLim
 
 func budget(uid string, generation int64, limits ...limiterv1.MoneyLimit) budgetstore.Budget {
 	return budgetstore.Budget{
-		Tenant: "acme", Namespace: "acme", Name: "acme", UID: uid, Generation: generation, TimeZone: "UTC", Limits: limits,
+		Namespace: "acme", Name: "acme", UID: uid, Generation: generation,
+		Level: limiterv1.Level{Tenant: "acme", TimeZone: "UTC", Money: limits},
 	}
 }
 
@@ -205,6 +206,27 @@ func TestRecord(t *testing.T) {
 			checkRows(t, pool, "tenants", standing, tc.wantTenants)
 		})
 	}
+}
+
+// TestRecordWhatLimitsCount: a limit that counts other calls, or trips elsewhere, is another.
+func TestRecordWhatLimitsCount(t *testing.T) {
+	store, pool := newStore(t)
+	tripping := func(b budgetstore.Budget) budgetstore.Budget {
+		b.Ladder = []limiterv1.Rung{{AtPercent: 90, Action: limiterv1.Trip}}
+		return b
+	}
+	selecting := limit("daily", period.Day, money.USD)
+	selecting.Tiers, selecting.Models = []string{"gerente", "empleado"}, []string{"gpt-4o"}
+	for _, step := range []budgetstore.Budget{
+		budget("u1", 1, limit("daily", period.Day, money.USD)), tripping(budget("u1", 2, limit("daily", period.Day, money.USD))),
+		tripping(budget("u1", 3, selecting)), tripping(budget("u1", 4, selecting)),
+	} {
+		if err := store.Record(t.Context(), step); err != nil {
+			t.Fatal(err)
+		}
+	}
+	checkRows(t, pool, "rows", `SELECT 'g', generation, ' ', tiers::text, models::text, ' ', trip_nanos FROM budget_limits
+WHERE tenant_id = 'acme' ORDER BY generation`, []string{"g1 {}{} <nil>", "g2 {}{} 900000000", "g3 {gerente,empleado}{gpt-4o} 900000000"})
 }
 
 func checkRows(t *testing.T, pool *pgxpool.Pool, what, query string, want []string) {

@@ -60,13 +60,11 @@ func (c *Controller) record(ctx context.Context, s *scope) error {
 		return nil
 	case s.document != nil:
 		return c.records.Record(ctx, budgetstore.Budget{
-			Tenant:     s.document.Tenant,
 			Namespace:  s.budget.Namespace,
 			Name:       s.budget.Name,
 			UID:        string(s.budget.UID),
 			Generation: s.budget.Generation,
-			TimeZone:   s.document.TimeZone,
-			Limits:     s.document.Money,
+			Level:      s.document.Level,
 		})
 	case s.forfeited:
 		return c.records.Close(ctx, s.budget.Spec.Tenant, string(s.budget.UID))

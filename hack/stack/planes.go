@@ -13,7 +13,7 @@ import (
 	"github.com/bursar-dev/bursar/hack/parts/process"
 )
 
-// prepareDatabase makes the ledger's database and the logins of both planes. The
+// prepareDatabase makes the ledger's database, the logins of both planes and a reader's. The
 // manager migrates it again when it leads, which then has nothing to do; here it
 // makes the group roles that the logins belong to.
 func (s *Stack) prepareDatabase(ctx context.Context) (err error) {
@@ -26,7 +26,10 @@ func (s *Stack) prepareDatabase(ctx context.Context) (err error) {
 	if s.managerDSN, err = s.postgres.NewLogin(ctx, s.DatabaseURL, "bursar_manager"); err != nil {
 		return err
 	}
-	s.enforcerDSN, err = s.postgres.NewLogin(ctx, s.DatabaseURL, "bursar_enforcer")
+	if s.enforcerDSN, err = s.postgres.NewLogin(ctx, s.DatabaseURL, "bursar_enforcer"); err != nil {
+		return err
+	}
+	s.ReaderURL, err = s.postgres.NewLogin(ctx, s.DatabaseURL, "bursar_reader")
 	return err
 }
 

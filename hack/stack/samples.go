@@ -79,6 +79,7 @@ func (s *Stack) WriteEnv(ctx context.Context) (string, error) {
 	set("PROVIDER_BILL_URL", s.ProviderURL+"/bill")
 	set("REDIS_URL", s.RedisURL)
 	set("DATABASE_URL", s.DatabaseURL)
+	set("BURSAR_DATABASE_URL", s.ReaderURL)
 	for _, user := range users {
 		set("BURSAR_KEY_"+envName(user), SampleKey(user))
 	}

@@ -53,6 +53,9 @@ type Stack struct {
 	RedisURL string
 	// DatabaseURL is the superuser's DSN of the ledger's database.
 	DatabaseURL string
+	// ReaderURL is the DSN of a login that may read the ledger, as who uses kubectl
+	// budget has one.
+	ReaderURL string
 	// Kubectl is the path of a kubectl that fits.
 	Kubectl string
 

@@ -3,14 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/spf13/cobra"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/yaml"
 
-	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/priceimport"
 )
 
@@ -84,27 +80,5 @@ func runImport(cmd *cobra.Command, file string, options priceimport.Options, str
 		return fmt.Errorf("%d rows were refused, and %d could be used", refused, len(provider.Spec.Models))
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "%d models, %d rows refused\n", len(provider.Spec.Models), refused)
-	return write(cmd.OutOrStdout(), provider)
-}
-
-// write writes the provider as it is written by hand: without a status.
-func write(w io.Writer, provider *v1alpha1.ModelProvider) error {
-	text, err := yaml.Marshal(struct {
-		metav1.TypeMeta `json:",inline"`
-		Metadata        struct {
-			Name string `json:"name"`
-		} `json:"metadata"`
-		Spec v1alpha1.ModelProviderSpec `json:"spec"`
-	}{
-		TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "ModelProvider"},
-		Metadata: struct {
-			Name string `json:"name"`
-		}{provider.Name},
-		Spec: provider.Spec,
-	})
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(text)
-	return err
+	return writeManifest(cmd.OutOrStdout(), formatYAML, "ModelProvider", provider, provider.Spec)
 }

@@ -13,18 +13,18 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-const table = `{
+const prices = `{
   "mini":   {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 1.5e-07, "output_cost_per_token": 6e-07, "max_output_tokens": 16384},
   "absurd": {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": -1, "output_cost_per_token": 6e-07, "max_output_tokens": 16384},
   "other":  {"litellm_provider": "anthropic", "mode": "chat", "input_cost_per_token": -1}
 }`
 
 // run runs the command with the table on its standard input.
-func run(t *testing.T, args ...string) (stdout, stderr string, err error) {
+func runImportOf(t *testing.T, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
 	var out, errs bytes.Buffer
 	command := newCommand()
-	command.SetIn(strings.NewReader(table))
+	command.SetIn(strings.NewReader(prices))
 	command.SetOut(&out)
 	command.SetErr(&errs)
 	command.SetArgs(args)
@@ -50,11 +50,11 @@ spec:
 
 func TestImport(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "prices.json")
-	if err := os.WriteFile(file, []byte(table), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(prices), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, from := range []string{"-", file} {
-		stdout, stderr, err := run(t, "prices", "import", "-f", from, "--provider", "openai")
+		stdout, stderr, err := runImportOf(t, "prices", "import", "-f", from, "--provider", "openai")
 		if err != nil || stdout != wantYAML {
 			t.Errorf("from %s: error %v, output\n%s\nwant\n%s", from, err, stdout, wantYAML)
 		}
@@ -65,7 +65,7 @@ func TestImport(t *testing.T) {
 }
 
 func TestImportForAnother(t *testing.T) {
-	stdout, _, err := run(t, "prices", "import", "-f", "-", "--provider", "openai", "--format", "litellm",
+	stdout, _, err := runImportOf(t, "prices", "import", "-f", "-", "--provider", "openai", "--format", "litellm",
 		"--name", "proxy", "--protocol", "AzureOpenAI", "--endpoint", "https://it.example", "--credential-file", "key")
 	var provider v1alpha1.ModelProvider
 	if err != nil || yaml.UnmarshalStrict([]byte(stdout), &provider) != nil {
@@ -91,7 +91,7 @@ func TestImportFails(t *testing.T) {
 		"an argument":     {[]string{"prices.json", "--provider", "openai"}, "unknown command", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			stdout, _, err := run(t, append([]string{"prices", "import"}, tc.args...)...)
+			stdout, _, err := runImportOf(t, append([]string{"prices", "import"}, tc.args...)...)
 			var usage usageError
 			if err == nil || !strings.Contains(err.Error(), tc.want) || errors.As(err, &usage) != tc.usage || stdout != "" {
 				t.Errorf("error %v (of usage: %t), output %q; want %q (of usage: %t) and no output", err, errors.As(err, &usage), stdout, tc.want, tc.usage)

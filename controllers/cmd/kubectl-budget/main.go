@@ -2,25 +2,59 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	_ "time/tzdata" // budgets follow the calendars of their zones, wherever this runs
 
 	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
 )
 
-func main() {
-	err := newCommand().Execute()
+// Exit codes, beside 0.
+const (
+	exitFailed  = 1
+	exitUsage   = 2
+	exitRefuses = 3
+)
+
+func main() { os.Exit(run(os.Args)) }
+
+// run runs the command, and returns its exit code.
+func run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	command := newCommand()
+	command.SetArgs(arguments(args))
+	err := command.ExecuteContext(ctx)
 	var usage usageError
 	switch {
 	case err == nil:
-		return
+		return 0
+	case errors.Is(err, errRefuses):
+		return exitRefuses
 	case errors.As(err, &usage):
 		fmt.Fprintf(os.Stderr, "kubectl budget: %v\nSee kubectl budget --help.\n", err)
-		os.Exit(2)
+		return exitUsage
 	}
 	fmt.Fprintf(os.Stderr, "kubectl budget: %v\n", err)
-	os.Exit(1)
+	return exitFailed
+}
+
+// completer is the name under which kubectl runs a plugin for completions.
+const completer = "kubectl_complete-budget"
+
+// arguments are those of the command. Under the name that kubectl looks for, it
+// completes.
+func arguments(args []string) []string {
+	if filepath.Base(args[0]) == completer {
+		return append([]string{cobra.ShellCompRequestCmd}, args[1:]...)
+	}
+	return args[1:]
 }
 
 // usageError is a command that is not written as it must be.
@@ -28,15 +62,39 @@ type usageError struct{ error }
 
 func newCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "kubectl-budget",
-		Short:         "Work with budgets and prices of Bursar",
+		Use:   "kubectl-budget",
+		Short: "Work with the budgets of Bursar",
+		Long: `Work with the budgets of Bursar: see what is spent, why a call was refused, and what
+the past would have looked like under other limits; make keys, grants and prices.
+
+Exit codes: 0 done; 1 it failed; 2 the command is not written as it must be; 3 replay
+--exit-code, and calls would be refused.`,
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl budget"},
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Version:       version(),
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	config := genericclioptions.NewConfigFlags(true).WithDeprecatedPasswordFlag()
+	config.AddFlags(root.PersistentFlags())
+	cluster := &cluster{config: config}
+	completeCluster(root, cluster)
+
 	prices := &cobra.Command{Use: "prices", Short: "Work with prices of models"}
 	prices.AddCommand(newImport())
-	root.AddCommand(prices)
+	key := &cobra.Command{Use: "key", Short: "Work with API keys"}
+	key.AddCommand(newKeyCreate(cluster))
+	root.AddCommand(newTop(cluster), newExplain(cluster), newReplay(cluster), newGrant(cluster), key, prices, newVersion())
 	return root
+}
+
+// exactly is that so many arguments are given.
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usageError{fmt.Errorf("want %s, got %d arguments", what, len(args))}
+		}
+		return nil
+	}
 }

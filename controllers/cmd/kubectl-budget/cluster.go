@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kruntime "k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+// cluster is the cluster that kubectl's flags name.
+type cluster struct {
+	config *genericclioptions.ConfigFlags
+}
+
+// namespace is the one that is asked for, else that of the kubeconfig's context.
+func (c *cluster) namespace() (string, error) {
+	namespace, _, err := c.config.ToRawKubeConfigLoader().Namespace()
+	return namespace, err
+}
+
+func (c *cluster) client() (client.Client, error) {
+	config, err := c.config.ToRESTConfig()
+	if err != nil {
+		return nil, fmt.Errorf("%w: name a cluster by --kubeconfig, --context or KUBECONFIG", err)
+	}
+	scheme := kruntime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return nil, err
+	}
+	return client.New(config, client.Options{Scheme: scheme})
+}
+
+// budgets are the TenantBudgets of a namespace, of all when it is empty. Where names are
+// given, they are these, and one that is not there is an error.
+func (c *cluster) budgets(ctx context.Context, namespace string, names ...string) ([]v1alpha1.TenantBudget, error) {
+	api, err := c.client()
+	if err != nil {
+		return nil, err
+	}
+	var list v1alpha1.TenantBudgetList
+	if err := api.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+		return nil, mended(err)
+	}
+	if len(names) == 0 {
+		return list.Items, nil
+	}
+	var named []v1alpha1.TenantBudget
+	for _, name := range names {
+		budget, err := pick(list.Items, namespace, name)
+		if err != nil {
+			return nil, err
+		}
+		named = append(named, budget)
+	}
+	return named, nil
+}
+
+// pick is the budget with the name, or the only one.
+func pick(budgets []v1alpha1.TenantBudget, namespace, name string) (v1alpha1.TenantBudget, error) {
+	var names []string
+	for _, budget := range budgets {
+		if budget.Name == name {
+			return budget, nil
+		}
+		names = append(names, budget.Name)
+	}
+	switch {
+	case len(budgets) == 0:
+		return v1alpha1.TenantBudget{}, fmt.Errorf("namespace %s has no TenantBudget: name another with -n", namespace)
+	case name != "":
+		return v1alpha1.TenantBudget{}, fmt.Errorf("namespace %s has no TenantBudget %s, but %s", namespace, name, strings.Join(names, ", "))
+	case len(budgets) > 1:
+		return v1alpha1.TenantBudget{}, usageError{fmt.Errorf("namespace %s has several TenantBudgets, name one of them: %s", namespace, strings.Join(names, ", "))}
+	}
+	return budgets[0], nil
+}
+
+// mended adds to an error of the cluster what mends it.
+func mended(err error) error {
+	switch {
+	case meta.IsNoMatchError(err):
+		return fmt.Errorf("%w: Bursar is not installed in this cluster, or name another with --context", err)
+	case apierrors.IsForbidden(err):
+		return fmt.Errorf("%w: ask for the right, or name a namespace of yours with -n", err)
+	}
+	return err
+}
+
+// namespaceList is the kind of a list of namespaces.
+var namespaceList = schema.GroupVersionKind{Version: "v1", Kind: "NamespaceList"}
+
+// completeCluster completes the values of kubectl's flags.
+func completeCluster(root *cobra.Command, c *cluster) {
+	for flag, complete := range map[string]cobra.CompletionFunc{
+		"namespace": func(cmd *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+			namespaces := &metav1.PartialObjectMetadataList{}
+			namespaces.SetGroupVersionKind(namespaceList)
+			return c.complete(cmd, namespaces, prefix)
+		},
+		"context": func(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+			config, err := c.config.ToRawKubeConfigLoader().RawConfig()
+			if err != nil {
+				return nil, cobra.ShellCompDirectiveError
+			}
+			var names []string
+			for name := range config.Contexts {
+				names = append(names, name)
+			}
+			return starting(names, prefix), cobra.ShellCompDirectiveNoFileComp
+		},
+	} {
+		if err := root.RegisterFlagCompletionFunc(flag, complete); err != nil {
+			panic(err) // there is no such flag
+		}
+	}
+}
+
+// completeBudgets completes names of TenantBudgets, at most so many.
+func (c *cluster) completeBudgets(most int) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		if len(args) >= most {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return c.complete(cmd, &v1alpha1.TenantBudgetList{}, prefix)
+	}
+}
+
+// complete are the names of the objects of a list, in the namespace that is asked for.
+func (c *cluster) complete(cmd *cobra.Command, list client.ObjectList, prefix string) ([]string, cobra.ShellCompDirective) {
+	api, err := c.client()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	namespace, err := c.namespace()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var in []client.ListOption
+	if _, isOfNamespaces := list.(*metav1.PartialObjectMetadataList); !isOfNamespaces {
+		in = append(in, client.InNamespace(namespace))
+	}
+	if err := api.List(cmd.Context(), list, in...); err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var names []string
+	_ = meta.EachListItem(list, func(object kruntime.Object) error {
+		accessor, err := meta.Accessor(object)
+		if err == nil {
+			names = append(names, accessor.GetName())
+		}
+		return err
+	})
+	return starting(names, prefix), cobra.ShellCompDirectiveNoFileComp
+}
+
+// policies are the RateLimitPolicies in the namespaces of budgets.
+func (c *cluster) policies(ctx context.Context, budgets tree) ([]v1alpha1.RateLimitPolicy, error) {
+	api, err := c.client()
+	if err != nil {
+		return nil, err
+	}
+	namespaces := map[string]bool{"": true}
+	if budgets.partial != nil {
+		delete(namespaces, "")
+		for _, budget := range budgets.budgets {
+			namespaces[budget.Namespace] = true
+		}
+	}
+	var all []v1alpha1.RateLimitPolicy
+	for namespace := range namespaces {
+		var list v1alpha1.RateLimitPolicyList
+		if err := api.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+			return nil, mended(err)
+		}
+		all = append(all, list.Items...)
+	}
+	return all, nil
+}

@@ -1,0 +1,305 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/controllers/history"
+)
+
+func newExplain(c *cluster) *cobra.Command {
+	var (
+		who    whose
+		ledger database
+		format string
+	)
+	cmd := &cobra.Command{
+		Use:   "explain CALL-ID",
+		Short: "Say why a call was admitted or refused",
+		Long: `Say why a call was admitted, made with another model, or refused: how each money limit
+stood at that moment. The id of a call is in the field x-bursar-call-id of its answer.
+
+The figures are those of the ledger, to the second. Those of the limit that refused are
+exact: they are on record with the refusal.`,
+		Example: `  kubectl budget explain 01900a5c-3f0e-7cc3-98c4-dc0c0c07398f -n acme
+  kubectl budget explain 01900a5c-3f0e-7cc3-98c4-dc0c0c07398f --tenant acme -o yaml`,
+		Args:              exactly(1, "the id of one call"),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			reader, closeIt, err := ledger.open(ctx)
+			if err != nil {
+				return err
+			}
+			defer closeIt()
+			tenant, budgets, err := who.find(ctx, c)
+			if err != nil {
+				return err
+			}
+			explained, err := explain(ctx, reader, budgets, tenant, args[0])
+			if err != nil {
+				return err
+			}
+			if format != formatTable {
+				return writeObject(cmd.OutOrStdout(), format, explained)
+			}
+			explained.write(cmd.OutOrStdout())
+			return nil
+		},
+	}
+	who.addFlags(cmd, c)
+	ledger.addFlag(cmd)
+	addOutput(cmd, &format, formatTable, formatJSON, formatYAML)
+	return cmd
+}
+
+// explanation is why a call was admitted or refused.
+type explanation struct {
+	Call     string    `json:"call"`
+	Verdict  string    `json:"verdict"`
+	Why      []string  `json:"why"`
+	At       time.Time `json:"at"`
+	Tenant   string    `json:"tenant"`
+	User     string    `json:"user"`
+	Tier     string    `json:"tier"`
+	APIKey   string    `json:"apiKey"`
+	Asked    string    `json:"modelAsked"`
+	Model    string    `json:"model"`
+	Endpoint string    `json:"endpoint"`
+	Bound    string    `json:"bound"`
+	Cost     string    `json:"cost,omitempty"`
+	Outcome  string    `json:"outcome,omitempty"`
+	// Limits are the money limits that the call counted against.
+	Limits []standing `json:"limits"`
+	// Unknown is what cannot be known.
+	Unknown []string `json:"unknown"`
+}
+
+// standing is how a limit stood when the call came.
+type standing struct {
+	Limit  string `json:"limit"`
+	Per    string `json:"per"`
+	Period string `json:"period"`
+	Spent  string `json:"spent"`
+	Held   string `json:"held"`
+	Bound  string `json:"bound"`
+	Amount string `json:"amount"`
+	// TripsAt is the spent amount from which on it refuses.
+	TripsAt string `json:"tripsAt,omitempty"`
+	// Exact is whether the figures are the limiter's own rather than the ledger's.
+	Exact   bool   `json:"exact"`
+	Verdict string `json:"verdict"`
+}
+
+// explain finds a call and how the limits stood.
+func explain(ctx context.Context, reader *history.Reader, budgets tree, tenant, id string) (*explanation, error) {
+	call, err := reader.Find(ctx, tenant, id)
+	if err != nil {
+		return nil, err
+	}
+	e := &explanation{
+		Call: call.ID, At: call.At, Tenant: tenant, User: call.User, Tier: call.Tier, APIKey: call.Credential,
+		Asked: call.ModelAsked, Model: call.Model, Endpoint: call.Endpoint, Bound: call.Bound.String(), Limits: []standing{},
+	}
+	e.tell(call)
+	ancestors := budgets.ancestorsOf(tenant)
+	if call.Admission != nil {
+		ancestors = call.Admission.Ancestors
+	}
+	document := limiterv1.Tenant{Level: limiterv1.Level{Tenant: tenant}}
+	var limits []history.Limit
+	for i, level := range append([]string{tenant}, ancestors...) {
+		found, err := reader.LimitsAt(ctx, level, call.At)
+		if err != nil {
+			return nil, err
+		}
+		above := limiterv1.Level{Tenant: level}
+		for _, limit := range found {
+			if limit.Selects(call.Tier, call.Model) && (i == 0 || limit.Per == limiterv1.PerTenant) {
+				limits = append(limits, limit)
+				above.Money = append(above.Money, limit.MoneyLimit)
+			}
+		}
+		if i > 0 {
+			document.Ancestors = append(document.Ancestors, above)
+		}
+	}
+	family := history.Family(document, budgets.budgets)
+	for _, limit := range limits {
+		spent, held, err := reader.Standing(ctx, limit, call, family...)
+		if err != nil {
+			return nil, err
+		}
+		e.Limits = append(e.Limits, stood(call, limit, spent, held))
+	}
+	e.Unknown = append(budgets.unknown(document), unknowns(call)...)
+	return e, nil
+}
+
+// stood is how a limit stood, and what it said of the call.
+func stood(call history.Call, limit history.Limit, spent, held money.Nanos) standing {
+	s := standing{Limit: limit.Tenant + "/" + limit.Name, Per: string(limit.Per), Period: string(limit.Period), Amount: limit.Amount.String(), Bound: call.Bound.String()}
+	r := call.Refusal
+	if s.Exact = r != nil && r.Tenant == limit.Tenant && r.Limit == limit.Name && r.Unit == ""; s.Exact {
+		spent, held, limit.Amount = r.Spent, r.Held, r.Amount
+		s.Amount = r.Amount.String()
+	}
+	s.Spent, s.Held = spent.String(), held.String()
+	if limit.Trip != nil {
+		s.TripsAt = limit.Trip.String()
+	}
+	refuses, tripped := limit.Refuses(spent, held, call.Bound)
+	switch {
+	case call.Bound == 0:
+		s.Verdict = "not asked: the call could cost nothing"
+	case s.Exact:
+		s.Verdict = "refused: " + r.Reason
+	case tripped:
+		s.Verdict = "its Trip rung is reached"
+	case refuses:
+		s.Verdict = "has too little left"
+	default:
+		s.Verdict = "fits"
+	}
+	return s
+}
+
+// tell says what became of the call, and why.
+func (e *explanation) tell(call history.Call) {
+	if r := call.Refusal; r != nil {
+		e.Verdict = "refused"
+		e.Why = append(e.Why, whyRefused(call, r))
+		if r.Fallback != "" {
+			e.Verdict = "refused, and answered by " + r.Fallback
+			e.Why = append(e.Why, "The fallback "+r.Fallback+" answered in its place.")
+		}
+	}
+	a := call.Admission
+	if a == nil {
+		return
+	}
+	e.Outcome, e.Cost = a.Outcome, a.Cost.String()
+	if call.Refusal == nil {
+		e.Verdict = "admitted"
+	}
+	switch a.Decision {
+	case "Admitted":
+		e.Why = append(e.Why, "Every limit had room for its bound, and it was made as it was asked for.")
+	case "Replaced":
+		e.Verdict = "admitted with another model"
+		e.Why = append(e.Why, fmt.Sprintf("It asked for %s and was made with %s: a Downgrade rung was reached, or %s is a virtual model and %s the first that fitted.",
+			call.ModelAsked, call.Model, call.ModelAsked, call.Model))
+	case "Fallback":
+		e.Why = append(e.Why, fmt.Sprintf("Money refused the call for %s; the fallback CheapestModel made it with %s, of which no rung is asked.", call.ModelAsked, call.Model))
+	case "Shadowed":
+		e.Verdict = "admitted in Shadow"
+		e.Why = append(e.Why, "A limit would have refused it, and nothing is refused in Shadow.")
+	case "Bounded":
+		e.Verdict = "admitted from a share"
+		e.Why = append(e.Why, "Redis was away: it was admitted from money that the enforcer held for that, and limits were not asked.")
+	}
+	switch a.Outcome {
+	case "Settled":
+		e.Why = append(e.Why, fmt.Sprintf("Its hold ended at %s with what the provider reported, %d tokens.", moment(a.SettledAt), a.Tokens))
+	case "Voided":
+		e.Why = append(e.Why, "It cost nothing: it was not made, or the provider refused it.")
+	case "ChargedHold":
+		e.Why = append(e.Why, "Nobody knows what it used, so it was charged what was held.")
+	}
+	if a.Overrun > 0 {
+		e.Why = append(e.Why, fmt.Sprintf("The provider reported %s more than its own bounds allow.", a.Overrun))
+	}
+}
+
+func whyRefused(call history.Call, r *history.Refusal) string {
+	limit := r.Tenant + "/" + r.Limit
+	switch r.Reason {
+	case "BreakerForced":
+		return fmt.Sprintf("The breaker of tenant %s was forced open: spec.breaker.forced.", r.Tenant)
+	case "BreakerOpen":
+		return fmt.Sprintf("Limit %s had reached its Trip rung: %s of %s spent. Its period turned at %s.", limit, r.Spent, r.Amount, moment(r.ResetsAt))
+	case "BudgetExhausted":
+		return fmt.Sprintf("Limit %s had too little left: %s spent, %s held and the call's bound of %s are more than %s. Its period turned at %s.",
+			limit, r.Spent, r.Held, call.Bound, r.Amount, moment(r.ResetsAt))
+	case "RateLimited":
+		if r.Unit == limiterv1.InFlight {
+			return fmt.Sprintf("Rate limit %s: as many calls were in flight as it allows per %s.", limit, strings.ToLower(string(r.Per)))
+		}
+		return fmt.Sprintf("Rate limit %s of %s per %s had too little left; there was enough %s later.", limit, r.Unit, strings.ToLower(string(r.Per)), r.RetryAfter)
+	case "TooLarge":
+		return fmt.Sprintf("Rate limit %s never has the %d tokens at once that the call might have used.", limit, r.Tokens)
+	}
+	return r.Reason
+}
+
+// unknowns are what is on record nowhere.
+func unknowns(call history.Call) []string {
+	unknown := []string{"what was in the buckets of rate limits at that moment"}
+	if time.Since(call.At) < time.Hour {
+		unknown = append(unknown, "what calls held that are open yet: the ledger has them when they end")
+	}
+	return unknown
+}
+
+// write writes the explanation for people.
+func (e *explanation) write(w io.Writer) {
+	shade := green
+	if strings.HasPrefix(e.Verdict, "refused") {
+		shade = red
+	}
+	facts := table{
+		{{"CALL", bold}, {e.Call, plain}},
+		{{"VERDICT", bold}, {e.Verdict, shade}},
+		{{"AT", bold}, {e.At.UTC().Format("2006-01-02T15:04:05.000Z07:00"), plain}},
+		{{"CALLER", bold}, {fmt.Sprintf("user %s, tier %s, of tenant %s, with APIKey %s", e.User, e.Tier, e.Tenant, e.APIKey), plain}},
+		{{"MODEL", bold}, {e.model(), plain}},
+		{{"MONEY", bold}, {e.money(), plain}},
+	}
+	facts.write(w)
+	fmt.Fprintln(w)
+	for _, why := range e.Why {
+		fmt.Fprintln(w, why)
+	}
+	if len(e.Limits) > 0 {
+		fmt.Fprintln(w)
+		e.limits().write(w)
+	}
+	fmt.Fprintln(w, "\nNot known:")
+	for _, unknown := range e.Unknown {
+		fmt.Fprintln(w, "-", unknown)
+	}
+}
+
+func (e *explanation) model() string {
+	if e.Asked == e.Model {
+		return e.Model + " at " + e.Endpoint
+	}
+	return fmt.Sprintf("%s, in the place of %s, at %s", e.Model, e.Asked, e.Endpoint)
+}
+
+func (e *explanation) money() string {
+	if e.Cost == "" {
+		return fmt.Sprintf("bound %s", e.Bound)
+	}
+	return fmt.Sprintf("bound %s, cost %s (%s)", e.Bound, e.Cost, e.Outcome)
+}
+
+func (e *explanation) limits() table {
+	all := table{cells("LIMIT", "PER", "PERIOD", "SPENT", "HELD", "BOUND", "AMOUNT", "TRIPS AT", "VERDICT")}
+	for _, l := range e.Limits {
+		row := cells(l.Limit, l.Per, l.Period, l.Spent, l.Held, l.Bound, l.Amount, orDash(l.TripsAt))
+		shade := plain
+		if l.Exact {
+			shade = red
+		}
+		all = append(all, append(row, cell{l.Verdict, shade}))
+	}
+	return all
+}

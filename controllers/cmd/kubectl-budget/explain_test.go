@@ -1,0 +1,74 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestExplain(t *testing.T) {
+	namespace(t, "explained")
+	budget(t, "explained")
+	at := time.Now().Add(-time.Minute).Truncate(time.Millisecond)
+	for _, statement := range []string{
+		`INSERT INTO tenants (tenant_id, namespace, budget, budget_uid, generation, time_zone) VALUES ('explained', 'explained', 'explained', 'u', 1, 'UTC')`,
+		`INSERT INTO budget_limits (tenant_id, limit_name, per, period, time_zone, amount_nanos, budget_uid, generation, valid_from, trip_nanos)
+		 VALUES ('explained', 'daily', 'Tenant', 'Year', 'UTC', 1000000000, 'u', 1, now() - interval '1 day', 900000000),
+		        ('explained', 'each', 'User', 'Year', 'UTC', 500000000, 'u', 1, now() - interval '1 day', NULL)`,
+	} {
+		if _, err := ledger.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	admitted(t, "explained-1", "explained", "ana", at.Add(-time.Minute))
+	admitted(t, "explained-2", "explained", "bo", at.Add(-time.Millisecond)) // open when the next one came
+	admitted(t, "explained-3", "explained", "ana", at)
+	refusedCall(t, "explained-4", "explained", at.Add(time.Second))
+
+	for _, tc := range []struct {
+		id, verdict string
+		limits      []standing
+	}{
+		{"explained-3", "admitted", []standing{
+			{Limit: "explained/daily", Per: "Tenant", Period: "Year", Spent: "0.08", Held: "0.10", Bound: "0.10", Amount: "1.00", TripsAt: "0.90", Verdict: "fits"},
+			{Limit: "explained/each", Per: "User", Period: "Year", Spent: "0.08", Held: "0.00", Bound: "0.10", Amount: "0.50", Verdict: "fits"},
+		}},
+		{"explained-4", "refused", []standing{
+			{Limit: "explained/daily", Per: "Tenant", Period: "Year", Spent: "0.94", Held: "0.01", Bound: "0.10", Amount: "1.00", TripsAt: "0.90", Exact: true, Verdict: "refused: BudgetExhausted"},
+			{Limit: "explained/each", Per: "User", Period: "Year", Spent: "0.16", Held: "0.00", Bound: "0.10", Amount: "0.50", Verdict: "fits"},
+		}},
+	} {
+		t.Run(tc.id, func(t *testing.T) {
+			stdout, _, err := budgeted(t, "explain", tc.id, "-n", "explained", "-o", "json")
+			var got explanation
+			if err != nil || json.Unmarshal([]byte(stdout), &got) != nil || got.Verdict != tc.verdict || len(got.Limits) != len(tc.limits) {
+				t.Fatalf("error %v, printed %s", err, stdout)
+			}
+			for i, want := range tc.limits {
+				if got.Limits[i] != want {
+					t.Errorf("got %+v, want %+v", got.Limits[i], want)
+				}
+			}
+			if stdout, _, err = budgeted(t, "explain", tc.id, "--tenant", "explained"); err != nil || !strings.Contains(stdout, "what was in the buckets of rate limits") {
+				t.Errorf("error %v, printed\n%s", err, stdout)
+			}
+		})
+	}
+}
+
+func TestExplanation(t *testing.T) {
+	e := explanation{
+		Call: "01900a5c-3f0e-7cc3-98c4-dc0c0c07398f", Verdict: "refused", At: noon, Tenant: "acme", User: "ana@example.com", Tier: "gerente",
+		APIKey: "acme/ana", Asked: "auto", Model: "gpt-4o", Endpoint: "/v1/chat/completions", Bound: "0.10",
+		Why: []string{"Limit acme/daily had reached its Trip rung: 4.60 of 5.00 spent. Its period turned at 2026-11-25T03:00:00Z."},
+		Limits: []standing{
+			{Limit: "acme/daily", Per: "Tenant", Period: "Day", Spent: "4.60", Held: "0.00", Bound: "0.10", Amount: "5.00", TripsAt: "4.50", Exact: true, Verdict: "refused: BreakerOpen"},
+			{Limit: "acme/each-user", Per: "User", Period: "Month", Spent: "1.00", Held: "0.20", Bound: "0.10", Amount: "50.00", Verdict: "fits"},
+		},
+		Unknown: []string{"what was in the buckets of rate limits at that moment"},
+	}
+	var text strings.Builder
+	e.write(&text)
+	golden(t, "explain.txt", text.String())
+}

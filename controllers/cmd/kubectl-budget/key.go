@@ -1,0 +1,169 @@
+package main
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+// keyPrefix is what every key begins with, so that scanners for secrets can find it:
+// bursar_ and 64 hexadecimal digits.
+const keyPrefix = "bursar_"
+
+// newKey is an API key of 256 random bits.
+func newKey() string {
+	bits := make([]byte, 32)
+	_, _ = rand.Read(bits) // which never fails
+	return keyPrefix + hex.EncodeToString(bits)
+}
+
+type keyOptions struct {
+	budget, user, tier, expires, keyFile, format string
+	apply                                        bool
+}
+
+func newKeyCreate(c *cluster) *cobra.Command {
+	var o keyOptions
+	cmd := &cobra.Command{
+		Use:   "create NAME --budget BUDGET --user USER --tier TIER",
+		Short: "Make an API key, and the APIKey for Git",
+		Long: `Make an API key of 256 random bits. The APIKey, which has the key's hash alone, is
+written to standard output, ready for Git. The key is shown once, on standard error, or
+written to a new file that only its owner can read (--key-file); it is nowhere else, and
+who loses it makes another.
+
+A key is bursar_ and 64 hexadecimal digits, which scanners for secrets can find by
+\bbursar_[0-9a-f]{64}\b. The cluster is not touched, unless --apply is given.`,
+		Example: `  kubectl budget key create ana --budget acme --user ana@example.com --tier gerente > ana.yaml
+  kubectl budget key create ci --budget acme --user ci --tier empleado --expires 720h --key-file ci.key --apply`,
+		Args:              exactly(1, "the name of one APIKey"),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runKeyCreate(cmd, c, o, args[0])
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.budget, "budget", "", "the TenantBudget of the namespace whose tenant pays")
+	flags.StringVar(&o.user, "user", "", "who calls with the key")
+	flags.StringVar(&o.tier, "tier", "", "the user's tier")
+	flags.StringVar(&o.expires, "expires", "", `when the key stops working: a time such as 2027-01-31T00:00:00Z, or how long from now, such as 720h or 30d (default: never)`)
+	flags.StringVar(&o.keyFile, "key-file", "", "write the key to this file, which must not exist, rather than to standard error")
+	flags.BoolVar(&o.apply, "apply", false, "also create the APIKey in the cluster")
+	addOutput(cmd, &o.format, formatYAML, formatJSON)
+	if err := cmd.RegisterFlagCompletionFunc("budget", c.completeBudgets(1<<10)); err != nil {
+		panic(err) // there is no such flag
+	}
+	return cmd
+}
+
+func runKeyCreate(cmd *cobra.Command, c *cluster, o keyOptions, name string) error {
+	if o.budget == "" || o.user == "" || o.tier == "" {
+		return usageError{errors.New("--budget, --user and --tier must be given")}
+	}
+	if problems := validation.IsDNS1123Subdomain(name); len(problems) > 0 {
+		return usageError{fmt.Errorf("name %q: %s", name, problems[0])}
+	}
+	expires, err := parseExpiry(o.expires, time.Now())
+	if err != nil {
+		return err
+	}
+	namespace, err := c.namespace()
+	if err != nil {
+		return err
+	}
+	key := newKey()
+	sum := sha256.Sum256([]byte(key))
+	object := &v1alpha1.APIKey{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace},
+		Spec: v1alpha1.APIKeySpec{
+			SHA256: hex.EncodeToString(sum[:]), BudgetRef: v1alpha1.BudgetRef{Name: o.budget},
+			User: o.user, Tier: v1alpha1.Tier(o.tier), ExpiresAt: expires,
+		},
+	}
+	if o.apply {
+		if err := create(cmd, c, object.DeepCopy()); err != nil {
+			return err
+		}
+	}
+	if err := tellKey(cmd.ErrOrStderr(), o.keyFile, key, object); err != nil {
+		return err
+	}
+	return writeManifest(cmd.OutOrStdout(), o.format, "APIKey", object, object.Spec)
+}
+
+// parseExpiry reads a time, or how long from now; empty is none.
+func parseExpiry(text string, now time.Time) (*metav1.Time, error) {
+	if text == "" {
+		return nil, nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		length, lengthErr := parseLength(text)
+		if lengthErr != nil {
+			return nil, usageError{fmt.Errorf("%q is neither a time such as 2027-01-31T00:00:00Z nor a length such as 720h or 30d", text)}
+		}
+		at = now.Add(length)
+	}
+	if !at.After(now) {
+		return nil, usageError{fmt.Errorf("%s is over", moment(at))}
+	}
+	t := metav1.NewTime(at.UTC().Truncate(time.Second))
+	return &t, nil
+}
+
+// create makes an object in the cluster.
+func create(cmd *cobra.Command, c *cluster, object client.Object) error {
+	api, err := c.client()
+	if err != nil {
+		return err
+	}
+	err = api.Create(cmd.Context(), object, client.FieldOwner("kubectl-budget"))
+	if apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("%w: choose another name, or delete it first", err)
+	}
+	if err != nil {
+		return mended(err)
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s/%s created\n", object.GetNamespace(), object.GetName())
+	return nil
+}
+
+// tellKey tells the key once.
+func tellKey(w io.Writer, path, key string, object *v1alpha1.APIKey) error {
+	if path == "" {
+		fmt.Fprintf(w, "The API key of %s, shown this once:\n\n  %s\n\n", object.Spec.User, key)
+		return nil
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(file, key)
+	return errors.Join(err, file.Close())
+}
+
+// writeManifest writes an object as it is written by hand: without a status.
+func writeManifest(w io.Writer, format, kind string, object metav1.Object, spec any) error {
+	metadata := map[string]string{"name": object.GetName()}
+	if namespace := object.GetNamespace(); namespace != "" {
+		metadata["namespace"] = namespace
+	}
+	return writeObject(w, format, struct {
+		metav1.TypeMeta `json:",inline"`
+		Metadata        map[string]string `json:"metadata"`
+		Spec            any               `json:"spec"`
+	}{metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: kind}, metadata, spec})
+}

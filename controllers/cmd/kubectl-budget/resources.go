@@ -1,0 +1,217 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	yamlreader "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/compile"
+	"github.com/bursar-dev/bursar/controllers/index"
+)
+
+// resources are the objects that limits are compiled from.
+type resources struct {
+	budgets  []v1alpha1.TenantBudget
+	policies []v1alpha1.RateLimitPolicy
+}
+
+// readResources reads the TenantBudgets and RateLimitPolicies of a file; those that name
+// no namespace are of the given one. Others are left out, and told.
+func readResources(r io.Reader, namespace string, left func(kind, name string)) (resources, error) {
+	var all resources
+	documents := yamlreader.NewYAMLReader(bufio.NewReader(r))
+	for n := 1; ; n++ {
+		document, err := documents.Read()
+		if errors.Is(err, io.EOF) {
+			return all, nil
+		}
+		if err == nil && len(bytes.TrimSpace(document)) > 0 {
+			err = all.add(document, namespace, left)
+		}
+		if err != nil {
+			return resources{}, fmt.Errorf("document %d: %w", n, err)
+		}
+	}
+}
+
+func (r *resources) add(document []byte, namespace string, left func(kind, name string)) error {
+	var object metav1.PartialObjectMetadata
+	if err := yaml.Unmarshal(document, &object); err != nil {
+		return err
+	}
+	switch {
+	case object.Kind == "" && object.Name == "":
+		return nil // comments alone
+	case object.Kind == "List" && object.APIVersion == "v1":
+		return r.addList(document, namespace, left)
+	}
+	if object.APIVersion != v1alpha1.GroupVersion.String() {
+		left(object.Kind, object.Name)
+		return nil
+	}
+	switch object.Kind {
+	case "TenantBudget":
+		var budget v1alpha1.TenantBudget
+		if err := yaml.UnmarshalStrict(document, &budget); err != nil {
+			return fmt.Errorf("TenantBudget %s: %w", object.Name, err)
+		}
+		budget.Namespace = cmp.Or(budget.Namespace, namespace)
+		r.budgets = append(r.budgets, budget)
+	case "RateLimitPolicy":
+		var policy v1alpha1.RateLimitPolicy
+		if err := yaml.UnmarshalStrict(document, &policy); err != nil {
+			return fmt.Errorf("RateLimitPolicy %s: %w", object.Name, err)
+		}
+		policy.Namespace = cmp.Or(policy.Namespace, namespace)
+		r.policies = append(r.policies, policy)
+	default:
+		left(object.Kind, object.Name)
+	}
+	return nil
+}
+
+// addList adds what kubectl get -o yaml prints of several objects.
+func (r *resources) addList(document []byte, namespace string, left func(kind, name string)) error {
+	var list metav1.List
+	if err := yaml.Unmarshal(document, &list); err != nil {
+		return err
+	}
+	for _, item := range list.Items {
+		if err := r.add(item.Raw, namespace, left); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func readResourceFile(path string, stdin io.Reader, namespace string, left func(kind, name string)) (resources, error) {
+	from := stdin
+	if path != "-" {
+		file, err := os.Open(path)
+		if err != nil {
+			return resources{}, err
+		}
+		defer func() { _ = file.Close() }()
+		from = file
+	}
+	read, err := readResources(from, namespace, left)
+	if err != nil {
+		return resources{}, fmt.Errorf("%s, %w", path, err)
+	}
+	if len(read.budgets)+len(read.policies) == 0 {
+		return resources{}, fmt.Errorf("%s has no TenantBudget and no RateLimitPolicy to replay", path)
+	}
+	return read, nil
+}
+
+// over are the resources in the place of those of others that have their names.
+func (r resources) over(others resources) resources {
+	return resources{
+		budgets:  over(r.budgets, others.budgets, func(b *v1alpha1.TenantBudget) client.ObjectKey { return client.ObjectKeyFromObject(b) }),
+		policies: over(r.policies, others.policies, func(p *v1alpha1.RateLimitPolicy) client.ObjectKey { return client.ObjectKeyFromObject(p) }),
+	}
+}
+
+func over[T any](objects, others []T, key func(*T) client.ObjectKey) []T {
+	all := slices.Clone(objects)
+	for _, other := range others {
+		if !slices.ContainsFunc(objects, func(o T) bool { return key(&o) == key(&other) }) {
+			all = append(all, other)
+		}
+	}
+	return all
+}
+
+// changed are the keys of the budgets that are here, or that policies here are for.
+func (r resources) changed() []client.ObjectKey {
+	var keys []client.ObjectKey
+	add := func(key client.ObjectKey) {
+		if !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	}
+	for i := range r.budgets {
+		add(client.ObjectKeyFromObject(&r.budgets[i]))
+	}
+	for _, policy := range r.policies {
+		add(client.ObjectKey{Namespace: policy.Namespace, Name: policy.Spec.TargetRef.Name})
+	}
+	return keys
+}
+
+func (r resources) budget(key client.ObjectKey) (*v1alpha1.TenantBudget, error) {
+	for i := range r.budgets {
+		if client.ObjectKeyFromObject(&r.budgets[i]) == key {
+			return &r.budgets[i], nil
+		}
+	}
+	return nil, fmt.Errorf("there is no TenantBudget %s, in the file or in the cluster", key)
+}
+
+func (r resources) policiesOf(budget *v1alpha1.TenantBudget) []v1alpha1.RateLimitPolicy {
+	return slices.DeleteFunc(slices.Clone(r.policies), func(p v1alpha1.RateLimitPolicy) bool {
+		return p.Namespace != budget.Namespace || p.Spec.TargetRef.Name != budget.Name
+	})
+}
+
+// check says what is wrong with the resources by themselves. To compile leaves a wrong
+// policy out.
+func (r resources) check() error {
+	var errs []error
+	for i := range r.policies {
+		_, found := compile.Policy(&r.policies[i])
+		errs = append(errs, wrong("RateLimitPolicy", &r.policies[i], found))
+	}
+	for i := range r.budgets {
+		_, found := compile.Tenant(&r.budgets[i], nil)
+		errs = append(errs, wrong("TenantBudget", &r.budgets[i], found))
+	}
+	return errors.Join(errs...)
+}
+
+func wrong(kind string, object client.Object, errs field.ErrorList) error {
+	if len(errs) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s %s: %w", kind, client.ObjectKeyFromObject(object), errs.ToAggregate())
+}
+
+// compile compiles the document of a budget, under the parents that it has.
+func (r resources) compile(budget *v1alpha1.TenantBudget) (limiterv1.Tenant, error) {
+	var ancestors []compile.Ancestor
+	way := []string{client.ObjectKeyFromObject(budget).String()}
+	for at := budget; at.Spec.ParentRef != nil; {
+		key := index.ParentOf(at)
+		isCycle := slices.Contains(way, key.String())
+		way = append(way, key.String())
+		if isCycle || len(ancestors) == limiterv1.MaxDepth {
+			return limiterv1.Tenant{}, fmt.Errorf("TenantBudget %s: spec.parentRef: must neither lead back nor be deeper than %d: %s",
+				way[0], limiterv1.MaxDepth, strings.Join(way, " -> "))
+		}
+		parent, err := r.budget(key)
+		if err != nil {
+			return limiterv1.Tenant{}, fmt.Errorf("TenantBudget %s: spec.parentRef: %w", way[0], err)
+		}
+		ancestor, errs := compile.NewAncestor(parent, r.policiesOf(parent))
+		if len(errs) > 0 {
+			return limiterv1.Tenant{}, wrong("TenantBudget", parent, errs)
+		}
+		ancestors, at = append(ancestors, ancestor), parent
+	}
+	document, errs := compile.Tenant(budget, r.policiesOf(budget), ancestors...)
+	return document, wrong("TenantBudget", budget, errs)
+}

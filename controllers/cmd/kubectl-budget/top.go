@@ -1,0 +1,260 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/duration"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+// refreshEvery is how often top looks again on a terminal.
+const refreshEvery = 2 * time.Second
+
+type topOptions struct {
+	allNamespaces, once bool
+	format              string
+}
+
+func newTop(c *cluster) *cobra.Command {
+	var o topOptions
+	cmd := &cobra.Command{
+		Use:   "top [BUDGET...]",
+		Short: "Show what is spent of each limit",
+		Long: `Show what is spent and held of each limit of the TenantBudgets of a namespace, as their
+status has it: when its period turns, and when it will be exhausted at the rate of the
+last minutes. On a terminal it looks again every two seconds, until Ctrl-C. Limits per
+user are not shown: the ledger has them.`,
+		Example: `  kubectl budget top -A
+  kubectl budget top acme -n acme --once
+  kubectl budget top -n acme -o json`,
+		ValidArgsFunction: c.completeBudgets(1 << 10),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runTop(cmd.Context(), cmd.OutOrStdout(), c, o, args)
+		},
+	}
+	cmd.Flags().BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "show the budgets of all namespaces")
+	cmd.Flags().BoolVar(&o.once, "once", false, "look once, also on a terminal")
+	addOutput(cmd, &o.format, formatTable, formatJSON, formatYAML)
+	return cmd
+}
+
+func runTop(ctx context.Context, w io.Writer, c *cluster, o topOptions, names []string) error {
+	namespace := ""
+	if !o.allNamespaces {
+		var err error
+		if namespace, err = c.namespace(); err != nil {
+			return err
+		}
+	}
+	look := func() ([]usedLimit, error) {
+		budgets, err := c.budgets(ctx, namespace, names...)
+		return usedLimits(budgets), err
+	}
+	if o.format == formatTable && !o.once && terminal(w) != nil {
+		return watch(ctx, w, o, look)
+	}
+	limits, err := look()
+	if err != nil {
+		return err
+	}
+	if o.format != formatTable {
+		return writeObject(w, o.format, map[string]any{"limits": limits})
+	}
+	if len(limits) == 0 {
+		return fmt.Errorf("there is no TenantBudget%s", in(namespace))
+	}
+	topTable(limits, o.allNamespaces, colored(w), time.Now()).write(w)
+	return nil
+}
+
+func in(namespace string) string {
+	if namespace == "" {
+		return ""
+	}
+	return " in namespace " + namespace + ": name another with -n, or all with -A"
+}
+
+// watch shows what is there again and again, until ctx ends. What fails later than at
+// first is shown, and tried again.
+func watch(ctx context.Context, w io.Writer, o topOptions, look func() ([]usedLimit, error)) error {
+	const clear, home, clearRest = "\x1b[2J", "\x1b[H", "\x1b[J"
+	tick := time.NewTicker(refreshEvery)
+	defer tick.Stop()
+	limits, err := look()
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(w, clear)
+	for {
+		_, height, sizeErr := term.GetSize(int(terminal(w).Fd()))
+		if sizeErr != nil {
+			height = 24
+		}
+		now := time.Now()
+		lines := topTable(limits, o.allNamespaces, true, now).lines(colored(w))
+		head := "kubectl budget top, " + now.Format(time.TimeOnly) + ", until Ctrl-C"
+		if err != nil {
+			head = fmt.Sprintf("%s: %v", now.Format(time.TimeOnly), err)
+		}
+		lines = append([]string{head, ""}, lines...)
+		if room := max(4, height-1); len(lines) > room {
+			lines = append(lines[:room-1], fmt.Sprintf("... and %d more", len(lines)-room+1))
+		}
+		fmt.Fprint(w, home, strings.Join(lines, "\x1b[K\n"), "\x1b[K\n", clearRest)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		var again []usedLimit
+		if again, err = look(); err == nil {
+			limits = again
+		} else if ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// usedLimit is a limit, and how far it is used.
+type usedLimit struct {
+	Namespace string `json:"namespace"`
+	Budget    string `json:"budget"`
+	Tenant    string `json:"tenant"`
+	Limit     string `json:"limit,omitempty"`
+	Amount    string `json:"amount,omitempty"`
+	Spent     string `json:"spent,omitempty"`
+	Held      string `json:"held,omitempty"`
+	Percent   int64  `json:"percent"`
+	// Rung is the action of the highest rung reached.
+	Rung    string `json:"rung,omitempty"`
+	Breaker string `json:"breaker,omitempty"`
+	// Ready is the condition's status; its message is in Problem unless it is True.
+	Ready      string       `json:"ready"`
+	Problem    string       `json:"problem,omitempty"`
+	ResetsAt   *metav1.Time `json:"resetsAt,omitempty"`
+	ExhaustsAt *metav1.Time `json:"exhaustsAt,omitempty"`
+}
+
+// usedLimits are the limits of budgets, and a row without a limit for a budget whose
+// status has none.
+func usedLimits(budgets []v1alpha1.TenantBudget) []usedLimit {
+	all := []usedLimit{}
+	for _, budget := range budgets {
+		row := usedLimit{Namespace: budget.Namespace, Budget: budget.Name, Tenant: budget.Spec.Tenant, Ready: "Unknown"}
+		if breaker := budget.Status.Breaker; breaker != nil {
+			row.Breaker = cmp.Or(breaker.Summary, string(breaker.State))
+		}
+		for _, condition := range budget.Status.Conditions {
+			if condition.Type == v1alpha1.ConditionReady {
+				row.Ready = string(condition.Status)
+				if condition.Status != metav1.ConditionTrue {
+					row.Problem = condition.Message
+				}
+			}
+		}
+		if len(budget.Status.Limits) == 0 {
+			all = append(all, row)
+		}
+		for _, limit := range budget.Status.Limits {
+			row.Limit, row.Amount, row.Spent, row.Held = limit.Name, limit.Amount, limit.Spent, limit.Held
+			row.Percent, row.Rung = limit.Percent, string(limit.Rung)
+			row.ResetsAt, row.ExhaustsAt = limit.ResetsAt.DeepCopy(), limit.ExhaustsAt
+			all = append(all, row)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b usedLimit) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Budget, b.Budget))
+	})
+	return all
+}
+
+// topTable is the limits as a table, with bars where they can be seen.
+func topTable(limits []usedLimit, namespaces, bars bool, now time.Time) table {
+	header := cells("BUDGET", "LIMIT", "SPENT", "HELD", "AMOUNT", "USED")
+	if bars {
+		header = append(header, cell{})
+	}
+	header = append(header, cells("BREAKER", "RESETS", "EXHAUSTS", "READY")...)
+	if namespaces {
+		header = append(cells("NAMESPACE"), header...)
+	}
+	all := table{header}
+	for _, l := range limits {
+		row := cells(l.Budget, orDash(l.Limit), orDash(l.Spent), orDash(l.Held), orDash(l.Amount))
+		used, shade := "-", usedColor(l)
+		if l.Limit != "" {
+			used = fmt.Sprintf("%d%%", l.Percent)
+		}
+		row = append(row, cell{used, shade})
+		if bars {
+			row = append(row, cell{bar(l), shade})
+		}
+		breaker := cell{text: orDash(l.Breaker)}
+		if strings.HasPrefix(l.Breaker, string(v1alpha1.BreakerOpen)) {
+			breaker.color = red
+		}
+		ready := cell{text: l.Ready}
+		if l.Ready != string(metav1.ConditionTrue) {
+			ready = cell{l.Ready + " " + l.Problem, yellow}
+		}
+		row = append(row, breaker, cell{text: until(l.ResetsAt, now)}, cell{text: exhausts(l, now)}, ready)
+		if namespaces {
+			row = append(cells(l.Namespace), row...)
+		}
+		all = append(all, row)
+	}
+	return all
+}
+
+func orDash(text string) string { return cmp.Or(text, "-") }
+
+// usedColor warns from the first rung on, and where nothing is left.
+func usedColor(l usedLimit) color {
+	switch {
+	case l.Limit == "":
+		return plain
+	case l.Rung == string(v1alpha1.ActionTrip) || l.Percent >= 100:
+		return red
+	case l.Rung != "":
+		return yellow
+	}
+	return green
+}
+
+const barWidth = 20
+
+// bar is how much is spent of a limit, as a bar.
+func bar(l usedLimit) string {
+	if l.Limit == "" {
+		return ""
+	}
+	full := int(min(max(l.Percent, 0), 100)) * barWidth / 100
+	return strings.Repeat("█", full) + strings.Repeat("░", barWidth-full)
+}
+
+func until(t *metav1.Time, now time.Time) string {
+	switch {
+	case t == nil:
+		return "-"
+	case !t.After(now):
+		return "now"
+	}
+	return "in " + duration.HumanDuration(t.Sub(now))
+}
+
+func exhausts(l usedLimit, now time.Time) string {
+	if l.Limit != "" && l.Percent >= 100 {
+		return "exhausted"
+	}
+	return until(l.ExhaustsAt, now)
+}

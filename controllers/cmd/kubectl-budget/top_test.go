@@ -1,0 +1,121 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+func TestTopTable(t *testing.T) {
+	in := func(d time.Duration) *metav1.Time { t := metav1.NewTime(noon.Add(d)); return &t }
+	limits := []usedLimit{
+		{Namespace: "acme", Budget: "acme", Limit: "daily", Amount: "5.00", Spent: "4.56141", Held: "0.10", Percent: 91, Rung: "Trip", Breaker: "Open", Ready: "True", ResetsAt: in(15 * time.Hour)},
+		{Namespace: "acme", Budget: "acme", Limit: "monthly", Amount: "100.00", Spent: "4.56141", Held: "0.10", Percent: 4, Breaker: "Open", Ready: "True", ResetsAt: in(7 * 24 * time.Hour), ExhaustsAt: in(90 * time.Minute)},
+		{Namespace: "new", Budget: "new", Ready: "False", Problem: "not enforced yet"},
+		{Namespace: "over", Budget: "over", Limit: "daily", Amount: "1.00", Spent: "1.20", Held: "0.00", Percent: 120, Rung: "Warn", Breaker: "Closed", Ready: "True", ResetsAt: in(-time.Second)},
+	}
+	for name, tc := range map[string]struct{ namespaces, bars, colors bool }{
+		"top.txt": {}, "top-all-namespaces.txt": {namespaces: true}, "top-terminal.txt": {bars: true, colors: true},
+	} {
+		lines := topTable(limits, tc.namespaces, tc.bars, noon).lines(tc.colors)
+		golden(t, name, strings.Join(lines, "\n")+"\n")
+	}
+}
+
+func TestTop(t *testing.T) {
+	namespace(t, "top")
+	b := budget(t, "top")
+	b.Status.Limits = []v1alpha1.MoneyLimitStatus{{Name: "daily", Amount: "5.00", Spent: "1.00", Held: "0.50", Percent: 20, ResetsAt: metav1.NewTime(noon)}}
+	b.Status.Breaker = &v1alpha1.BreakerStatus{State: v1alpha1.BreakerOpen, Summary: "Open (forced)"}
+	b.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: "Pending", Message: "1 of 2 enforcers", LastTransitionTime: metav1.NewTime(noon)}}
+	if err := api.Status().Update(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	stdout, _, err := budgeted(t, "top", "-n", "top", "-o", "json")
+	var got struct{ Limits []usedLimit }
+	if err != nil || json.Unmarshal([]byte(stdout), &got) != nil || len(got.Limits) != 1 {
+		t.Fatalf("error %v, printed %s", err, stdout)
+	}
+	if l := got.Limits[0]; l.Spent != "1.00" || l.Breaker != "Open (forced)" || l.Ready != "False" || l.Problem != "1 of 2 enforcers" {
+		t.Errorf("got %+v", l)
+	}
+	for _, args := range [][]string{{"-n", "top"}, {"-A"}, {"top", "-n", "top", "--once"}} {
+		if stdout, _, err := budgeted(t, append([]string{"top"}, args...)...); err != nil || !strings.Contains(stdout, "20%") || strings.Contains(stdout, "\x1b") {
+			t.Errorf("%v: error %v, printed\n%s", args, err, stdout)
+		}
+	}
+}
+
+// TestErrors: what is wrong, and what mends it.
+func TestErrors(t *testing.T) {
+	namespace(t, "errors")
+	namespace(t, "empty")
+	budget(t, "errors")
+	budget(t, "errors", func(b *v1alpha1.TenantBudget) { b.Name = "other" })
+	for name, tc := range map[string]struct {
+		args  []string
+		want  string
+		usage bool
+	}{
+		"no such budget":      {[]string{"top", "nobody", "-n", "errors"}, "namespace errors has no TenantBudget nobody, but errors, other", false},
+		"no budget":           {[]string{"top", "-n", "empty"}, "there is no TenantBudget in namespace empty: name another with -n, or all with -A", false},
+		"no such format":      {[]string{"top", "-o", "xml"}, "-o xml: must be one of table, json, yaml", true},
+		"several budgets":     {[]string{"explain", "x", "-n", "errors"}, "name one of them: errors, other", true},
+		"no id":               {[]string{"explain", "-n", "errors"}, "want the id of one call", true},
+		"no such call":        {[]string{"explain", "x", "-n", "errors", "--budget", "other"}, "no such call is on record", false},
+		"twice the same":      {[]string{"explain", "x", "--tenant", "a", "--budget", "b"}, "give one", true},
+		"password":            {[]string{"explain", "x", "--tenant", "a", "--database-url", "postgres://a:b@host/db"}, "use BURSAR_DATABASE_URL", true},
+		"no file":             {[]string{"replay"}, "-f must be given", true},
+		"no such file":        {[]string{"replay", "-f", "/nowhere.yaml"}, "no such file", false},
+		"no length":           {[]string{"replay", "-f", "-", "--since", "soon"}, `"soon" is no length`, true},
+		"nothing to replay":   {[]string{"replay", "-f", "-"}, "has no TenantBudget and no RateLimitPolicy", false},
+		"grant of nothing":    {[]string{"grant", "acme", "--limit", "l", "--amount", "0", "--expires", "1h", "--reason", "r"}, "must be more than 0", true},
+		"grant without end":   {[]string{"grant", "acme", "--limit", "l", "--amount", "1", "--reason", "r"}, "--expires and --reason must be given", true},
+		"grant of the past":   {[]string{"grant", "acme", "--limit", "l", "--amount", "1", "--reason", "r", "--expires", "2020-01-01T00:00:00Z"}, "is over", true},
+		"grant of no time":    {[]string{"grant", "acme", "--limit", "l", "--amount", "1", "--reason", "r", "--starts", "2h", "--expires", "1h"}, "must be after --starts", true},
+		"key of nobody":       {[]string{"key", "create", "ana"}, "--budget, --user and --tier must be given", true},
+		"key of a wrong name": {[]string{"key", "create", "Ana!", "--budget", "b", "--user", "u", "--tier", "t"}, "lowercase", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stdout, _, err := budgeted(t, tc.args...)
+			var usage usageError
+			if err == nil || !strings.Contains(err.Error(), tc.want) || errors.As(err, &usage) != tc.usage || stdout != "" {
+				t.Errorf("error %v (of usage: %t), printed %q; want %q (of usage: %t)", err, errors.As(err, &usage), stdout, tc.want, tc.usage)
+			}
+		})
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	namespace(t, "completion")
+	budget(t, "completion")
+	for name, tc := range map[string]struct {
+		args []string
+		want []string
+	}{
+		"budgets":   {[]string{"top", "-n", "completion", ""}, []string{"completion"}},
+		"of a flag": {[]string{"key", "create", "ana", "-n", "completion", "--budget", "c"}, []string{"completion"}},
+		"limits":    {[]string{"grant", "completion", "-n", "completion", "--limit", ""}, []string{"daily"}},
+		"formats":   {[]string{"explain", "-o", ""}, []string{"json", "table", "yaml"}},
+		"namespace": {[]string{"top", "-n", "comp"}, []string{"completion"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stdout, _, err := budgeted(t, append([]string{"__complete"}, tc.args...)...)
+			want := strings.Join(append(tc.want, ":4", ""), "\n")
+			if err != nil || stdout != want {
+				t.Errorf("error %v, completed %q, want %q", err, stdout, want)
+			}
+		})
+	}
+	if got := arguments([]string{"/usr/bin/" + completer, "top", ""}); strings.Join(got, " ") != "__complete top " {
+		t.Errorf("as kubectl's completer: %q", got)
+	}
+}

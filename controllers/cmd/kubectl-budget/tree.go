@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/history"
+)
+
+// tree is the TenantBudgets that can be seen, of which some are others' parents.
+type tree struct {
+	budgets []v1alpha1.TenantBudget
+	// partial is why not all of them can be seen; nil when they can.
+	partial error
+}
+
+// tree is what can be seen of the cluster's budgets: all, else those of a namespace.
+func (c *cluster) tree(ctx context.Context, namespace string) (tree, error) {
+	all, err := c.budgets(ctx, "")
+	if err == nil {
+		return tree{budgets: all}, nil
+	}
+	if !apierrors.IsForbidden(err) {
+		return tree{}, err
+	}
+	own, ownErr := c.budgets(ctx, namespace)
+	return tree{budgets: own, partial: err}, ownErr
+}
+
+// unknown is what cannot be known of a document's ancestors, if anything.
+func (t tree) unknown(document limiterv1.Tenant) []string {
+	if t.partial == nil || len(document.Ancestors) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("what the other tenants below %s spent: %v", document.Ancestors[0].Tenant, t.partial)}
+}
+
+// whose says for which tenant the ledger is asked.
+type whose struct{ tenant, budget string }
+
+func (w *whose) addFlags(cmd *cobra.Command, c *cluster) {
+	cmd.Flags().StringVar(&w.tenant, "tenant", "", "the tenant (default: that of the budget)")
+	cmd.Flags().StringVar(&w.budget, "budget", "", "the TenantBudget (default: the only one of the namespace)")
+	if err := cmd.RegisterFlagCompletionFunc("budget", c.completeBudgets(1<<10)); err != nil {
+		panic(err) // there is no such flag
+	}
+}
+
+// find is the tenant that is asked about, and the budgets around it.
+func (w *whose) find(ctx context.Context, c *cluster) (tenant string, budgets tree, err error) {
+	if w.tenant != "" && w.budget != "" {
+		return "", tree{}, usageError{errors.New("--tenant and --budget say the same: give one")}
+	}
+	namespace, err := c.namespace()
+	if err != nil {
+		return "", tree{}, err
+	}
+	budgets, err = c.tree(ctx, namespace)
+	if w.tenant != "" {
+		if err != nil {
+			budgets.partial = err // the ledger is there without the cluster
+		}
+		return w.tenant, budgets, nil
+	}
+	if err != nil {
+		return "", tree{}, err
+	}
+	var own []v1alpha1.TenantBudget
+	for _, b := range budgets.budgets {
+		if b.Namespace == namespace {
+			own = append(own, b)
+		}
+	}
+	budget, err := pick(own, namespace, w.budget)
+	return budget.Spec.Tenant, budgets, err
+}
+
+// ancestorsOf are the tenants above a tenant, as far as can be seen.
+func (t tree) ancestorsOf(tenant string) []string {
+	for _, member := range history.Family(limiterv1.Tenant{Level: limiterv1.Level{Tenant: tenant}}, t.budgets) {
+		if member.Name == tenant {
+			return member.Ancestors
+		}
+	}
+	return nil
+}

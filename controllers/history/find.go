@@ -1,0 +1,141 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
+)
+
+// Call is what is on record of one call.
+type Call struct {
+	ID, Tenant, User, Tier string
+	// Credential is the name of the APIKey, "namespace/name".
+	Credential string
+	// ModelAsked is what the caller asked for, Model what the call was bound for.
+	ModelAsked, Model string
+	Endpoint          string
+	// At is when it was admitted or refused.
+	At time.Time
+	// Bound is the most that it could cost.
+	Bound money.Nanos
+	// Admission is what is on record of a call that was admitted, Refusal of one that was
+	// refused. Both are there where CheapestModel was called in its place.
+	Admission *Admission
+	Refusal   *Refusal
+}
+
+// Admission is how a call was admitted, and how it ended.
+type Admission struct {
+	// Decision and Outcome are in the words of the ledger.
+	Decision, Outcome string
+	Provider          string
+	Streamed          bool
+	SettledAt         time.Time
+	Cost, Overrun     money.Nanos
+	Tokens            int64
+	Ancestors         []string
+}
+
+// Refusal is why a call was refused: the first limit that refused, as it stood.
+type Refusal struct {
+	Reason string
+	// Tenant and Limit name the limit; Limit is empty where a breaker was forced open.
+	Tenant, Limit string
+	Per           limiterv1.Scope
+	// Of a money limit.
+	Period              period.Kind
+	Amount, Spent, Held money.Nanos
+	ResetsAt            time.Time
+	// Of a rate limit. RetryAfter is zero where nobody could say.
+	Unit       limiterv1.Unit
+	RetryAfter time.Duration
+	Tokens     int64
+	// Fallback is what answered in the call's place; empty where nothing did.
+	Fallback string
+}
+
+// ErrNoCall means that there is no call with the ID.
+var ErrNoCall = errors.New("no such call is on record")
+
+const findAdmitted = `
+SELECT call_id, user_id, tier, credential, model_asked, ` + modelOf + `, endpoint, admitted_at, held_nanos,
+       decision, outcome, provider, streamed, coalesce(settled_at, admitted_at), cost_nanos, overrun_nanos,
+       ` + usedTokens + `, ancestors
+FROM ai_usage_logs WHERE tenant_id = @tenant AND call_id = @call`
+
+const findRefused = `
+SELECT call_id, user_id, tier, credential, model_asked, model, endpoint, refused_at, bound_nanos,
+       reason, limit_tenant, limit_name, per, period, coalesce(amount_nanos, 0), coalesce(spent_nanos, 0),
+       coalesce(held_nanos, 0), coalesce(resets_at, refused_at), unit, coalesce(retry_after_ms, 0), tokens, fallback
+FROM ai_refusals WHERE tenant_id = @tenant AND call_id = @call`
+
+// Find is what is on record of a call of the tenant. It fails with ErrNoCall where
+// nothing is.
+func (r *Reader) Find(ctx context.Context, tenant, id string) (call Call, err error) {
+	args := pgx.NamedArgs{"tenant": tenant, "call": id}
+	err = r.forTenant(ctx, tenant, func(tx pgx.Tx) error {
+		admitted, found, err := one(ctx, tx, findAdmitted, args, scanAdmitted)
+		if err != nil {
+			return err
+		}
+		refused, wasRefused, err := one(ctx, tx, findRefused, args, scanRefused)
+		switch {
+		case err != nil:
+			return err
+		case !found && !wasRefused:
+			return ErrNoCall
+		case !found:
+			call = refused
+			return nil
+		}
+		call, call.Refusal = admitted, refused.Refusal
+		return nil
+	})
+	call.Tenant = tenant
+	if err != nil {
+		return Call{}, fmt.Errorf("call %s of tenant %s: %w", id, tenant, err)
+	}
+	return call, nil
+}
+
+func one[T any](
+	ctx context.Context, tx pgx.Tx, query string, args pgx.NamedArgs, scan pgx.RowToFunc[T],
+) (value T, found bool, err error) {
+	rows, err := tx.Query(ctx, query, args)
+	if err != nil {
+		return value, false, err
+	}
+	value, err = pgx.CollectOneRow(rows, scan)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return value, false, nil
+	}
+	return value, err == nil, err
+}
+
+func scanAdmitted(row pgx.CollectableRow) (Call, error) {
+	var c Call
+	var a Admission
+	err := row.Scan(&c.ID, &c.User, &c.Tier, &c.Credential, &c.ModelAsked, &c.Model, &c.Endpoint, &c.At, &c.Bound,
+		&a.Decision, &a.Outcome, &a.Provider, &a.Streamed, &a.SettledAt, &a.Cost, &a.Overrun, &a.Tokens, &a.Ancestors)
+	c.Admission = &a
+	return c, err
+}
+
+func scanRefused(row pgx.CollectableRow) (Call, error) {
+	var c Call
+	var r Refusal
+	var retryAfter int64
+	err := row.Scan(&c.ID, &c.User, &c.Tier, &c.Credential, &c.ModelAsked, &c.Model, &c.Endpoint, &c.At, &c.Bound,
+		&r.Reason, &r.Tenant, &r.Limit, &r.Per, &r.Period, &r.Amount, &r.Spent,
+		&r.Held, &r.ResetsAt, &r.Unit, &retryAfter, &r.Tokens, &r.Fallback)
+	r.RetryAfter = time.Duration(retryAfter) * time.Millisecond
+	c.Refusal = &r
+	return c, err
+}

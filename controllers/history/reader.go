@@ -1,0 +1,50 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Database is where transactions begin. *pgxpool.Pool is one.
+type Database interface {
+	BeginTx(ctx context.Context, options pgx.TxOptions) (pgx.Tx, error)
+}
+
+// Reader reads the past.
+type Reader struct{ db Database }
+
+// NewReader makes a Reader of a login that is a member of bursar_reader or of
+// bursar_manager.
+func NewReader(db Database) *Reader { return &Reader{db: db} }
+
+// forTenant lets a function read the rows of one tenant, of all its users.
+func (r *Reader) forTenant(ctx context.Context, tenant string, read func(pgx.Tx) error) error {
+	err := pgx.BeginTxFunc(ctx, r.db, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		const say = "SELECT set_config('bursar.tenant_id', $1, true), set_config('bursar.role', 'admin', true)"
+		if _, err := tx.Exec(ctx, say, tenant); err != nil {
+			return err
+		}
+		return read(tx)
+	})
+	return explained(err)
+}
+
+// explained adds to an error what mends it.
+func explained(err error) error {
+	const undefinedTable, undefinedColumn, insufficientPrivilege = "42P01", "42703", "42501"
+	var failure *pgconn.PgError
+	if !errors.As(err, &failure) {
+		return err
+	}
+	switch failure.Code {
+	case undefinedTable, undefinedColumn:
+		return fmt.Errorf("%w: the database has not the schema of this version; its manager migrates it", err)
+	case insufficientPrivilege:
+		return fmt.Errorf("%w: the login must be a member of bursar_reader (GRANT bursar_reader TO it)", err)
+	}
+	return err
+}

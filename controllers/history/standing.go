@@ -1,0 +1,105 @@
+package history
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
+)
+
+// Limit is a money limit as it was in force at some moment.
+type Limit struct {
+	limiterv1.MoneyLimit
+	// Tenant is whose limit it was.
+	Tenant string
+	// Trip is the spent amount from which on calls were refused; nil when there was none.
+	Trip *money.Nanos
+	// Span is the period that the moment lies in.
+	Span period.Span
+	// Generation is that of the TenantBudget which brought the limit.
+	Generation int64
+}
+
+// Refuses reports whether so much spent and held left no room for a bound, and whether
+// that is because the Trip rung was reached.
+func (l Limit) Refuses(spent, held, bound money.Nanos) (refuses, tripped bool) {
+	tripped = l.Trip != nil && spent >= *l.Trip
+	return tripped || spent+held+bound > l.Amount, tripped
+}
+
+const limitsAt = `
+SELECT limit_name, per, period, time_zone, amount_nanos, tiers, models, trip_nanos, generation
+FROM budget_limits
+WHERE tenant_id = @tenant AND valid_from <= @at AND (valid_to IS NULL OR valid_to > @at)
+ORDER BY per, limit_name` // those of the tenant before those of the user
+
+// LimitsAt are the money limits of a tenant that were in force at a moment.
+func (r *Reader) LimitsAt(ctx context.Context, tenant string, at time.Time) (limits []Limit, err error) {
+	err = r.forTenant(ctx, tenant, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, limitsAt, pgx.NamedArgs{"tenant": tenant, "at": at})
+		if err != nil {
+			return err
+		}
+		limits, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Limit, error) {
+			l := Limit{Tenant: tenant}
+			var zoneName string
+			err := row.Scan(&l.Name, &l.Per, &l.Period, &zoneName, &l.Amount, &l.Tiers, &l.Models, &l.Trip, &l.Generation)
+			if err != nil {
+				return l, err
+			}
+			zone, err := time.LoadLocation(zoneName)
+			if err == nil {
+				l.Span = period.Of(l.Period, zone, at)
+			}
+			return l, err
+		})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the limits of tenant %s: %w", tenant, err)
+	}
+	return limits, nil
+}
+
+const standing = `
+SELECT coalesce(sum(cost_nanos) FILTER (WHERE settled_at <= @at), 0)::bigint,
+       coalesce(sum(held_nanos) FILTER (WHERE settled_at > @at), 0)::bigint
+FROM ai_usage_logs
+WHERE tenant_id = @tenant AND admitted_at >= @start AND (admitted_at, call_id) < (@at, @call)
+  AND (@level::text = tenant_id OR @level::text = ANY(ancestors))
+  AND (@user::text = '' OR user_id = @user)
+  AND (cardinality(@tiers::text[]) = 0 OR tier = ANY(@tiers))
+  AND (cardinality(@models::text[]) = 0 OR ` + modelOf + ` = ANY(@models))`
+
+// Standing is what was spent and held of a limit when a call was admitted or refused, by
+// the ledger: without what was still open when it was asked. The tenants are all whose
+// calls count against the limit.
+func (r *Reader) Standing(ctx context.Context, limit Limit, call Call, tenants ...Tenant) (spent, held money.Nanos, err error) {
+	for _, tenant := range tenants {
+		if tenant.Name != limit.Tenant && (limit.Per == limiterv1.PerUser || !slices.Contains(tenant.Ancestors, limit.Tenant)) {
+			continue
+		}
+		args := pgx.NamedArgs{
+			"tenant": tenant.Name, "level": limit.Tenant, "start": limit.Span.Start, "at": call.At, "call": call.ID,
+			"user": "", "tiers": orNone(limit.Tiers), "models": orNone(limit.Models),
+		}
+		if limit.Per == limiterv1.PerUser {
+			args["user"] = call.User
+		}
+		var s, h money.Nanos
+		err := r.forTenant(ctx, tenant.Name, func(tx pgx.Tx) error {
+			return tx.QueryRow(ctx, standing, args).Scan(&s, &h)
+		})
+		if err != nil {
+			return 0, 0, fmt.Errorf("add up what tenant %s had spent of limit %s: %w", tenant.Name, limit.Name, err)
+		}
+		spent, held = spent+s, held+h
+	}
+	return spent, held, nil
+}
