@@ -48,14 +48,31 @@ func stops(was, is limiterv1.Level, counters limiterstore.Counters) []string {
 
 // isUsedUp reports whether a limit of the level refuses calls when so much is spent.
 func isUsedUp(level limiterv1.Level, limit limiterv1.MoneyLimit, spent money.Nanos) bool {
-	trip, trips := level.TripAt(limit)
-	return spent > 0 && (spent >= limit.Amount || trips && spent >= trip)
+	return spent > 0 && spent >= refusesFrom(level, limit)
 }
 
 // wasUsedUp is the same of the limit that counted the same calls before.
 func wasUsedUp(level limiterv1.Level, limit limiterv1.MoneyLimit, spent money.Nanos) bool {
-	i := slices.IndexFunc(level.Money, func(before limiterv1.MoneyLimit) bool {
-		return before.Per == limit.Per && limiterv1.MoneyField(before) == limiterv1.MoneyField(limit)
+	earlier, found := counterpart(level, limit)
+	return found && isUsedUp(level, earlier, spent)
+}
+
+// refusesFrom is how much is spent when a limit of the level begins to refuse calls.
+func refusesFrom(level limiterv1.Level, limit limiterv1.MoneyLimit) money.Nanos {
+	if trip, trips := level.TripAt(limit); trips {
+		return min(trip, limit.Amount)
+	}
+	return limit.Amount
+}
+
+// counterpart is the limit of a level that counts the same calls as the given one, which may
+// have had another name.
+func counterpart(level limiterv1.Level, limit limiterv1.MoneyLimit) (limiterv1.MoneyLimit, bool) {
+	i := slices.IndexFunc(level.Money, func(b limiterv1.MoneyLimit) bool {
+		return b.Per == limit.Per && limiterv1.MoneyField(b) == limiterv1.MoneyField(limit)
 	})
-	return i >= 0 && isUsedUp(level, level.Money[i], spent)
+	if i < 0 {
+		return limiterv1.MoneyLimit{}, false
+	}
+	return level.Money[i], true
 }

@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -20,6 +21,7 @@ import (
 type tenantBudgets struct {
 	reader  client.Reader
 	limiter Limiter
+	ledger  Ledger
 }
 
 func (tenantBudgets) kind() string { return "TenantBudget" }
@@ -40,8 +42,8 @@ func (b tenantBudgets) warn(ctx context.Context, was, is *v1alpha1.TenantBudget)
 	if was != nil {
 		warnings = append(warnings, raised(was.Spec.Limits, is.Spec.Limits)...)
 	}
-	warnings = append(warnings, b.stopped(ctx, was, is)...)
-	return append(warnings, unknown(ctx, b.reader, modelsOf(is.Spec))...)
+	warnings = append(warnings, unknown(ctx, b.reader, modelsOf(is.Spec))...)
+	return append(warnings, b.refusing(ctx, was, is)...)
 }
 
 // steep is from how many times as much on a raise is worth a second look: a digit
@@ -67,22 +69,28 @@ func raised(were, are []v1alpha1.MoneyLimit) []string {
 	return warnings
 }
 
-// stopped are the warnings of limits that are used up as they are written, and were
-// not before.
-func (b tenantBudgets) stopped(ctx context.Context, was, is *v1alpha1.TenantBudget) []string {
+// refusing are the warnings of limits by which calls are refused, or would have been,
+// that were not before.
+func (b tenantBudgets) refusing(ctx context.Context, was, is *v1alpha1.TenantBudget) []string {
 	decided, err := acceptance.OfTenantBudget(ctx, b.reader, is)
 	if err != nil || decided.Document == nil || decided.Document.Enforcement == limiterv1.Shadow {
 		return nil
 	}
-	counters, err := b.limiter.Counters(ctx, decided.Document.Root(), is.Spec.Tenant, decided.Document.Money...)
-	if err != nil {
-		// A tenant that is new has none, and others get no warning while Redis is away.
-		log.FromContext(ctx).V(1).Info("Cannot read what has been spent", "tenant", is.Spec.Tenant, "error", err.Error())
-		return nil
-	}
+	document := *decided.Document
 	var before limiterv1.Tenant
 	if was != nil {
 		before, _ = compile.Tenant(was, nil)
 	}
-	return stops(before.Level, decided.Document.Level, counters)
+	if !tightens(before.Level, document.Level) {
+		return nil
+	}
+	var warnings []string
+	counters, err := b.limiter.Counters(ctx, document.Root(), is.Spec.Tenant, document.Money...)
+	if err == nil {
+		warnings = stops(before.Level, document.Level, counters)
+	} else {
+		// A tenant that is new has none, and others get no warning while Redis is away.
+		log.FromContext(ctx).V(1).Info("Cannot read what has been spent", "tenant", is.Spec.Tenant, "error", err.Error())
+	}
+	return append(warnings, replayed(ctx, b.reader, b.ledger, document, time.Now())...)
 }

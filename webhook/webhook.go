@@ -19,10 +19,10 @@ type Limiter interface {
 //+kubebuilder:webhookconfiguration:mutating=false,name=bursar
 
 // Register makes the manager serve the webhooks, whether it leads or not.
-func Register(mgr ctrl.Manager, limiter Limiter) error {
+func Register(mgr ctrl.Manager, limiter Limiter, ledger Ledger) error {
 	reader := mgr.GetClient()
 	return errors.Join(
-		register(mgr, &v1alpha1.TenantBudget{}, tenantBudgets{reader, limiter}),
+		register(mgr, &v1alpha1.TenantBudget{}, tenantBudgets{reader, limiter, ledger}),
 		register(mgr, &v1alpha1.RateLimitPolicy{}, rateLimitPolicies{reader}),
 		register(mgr, &v1alpha1.ModelProvider{}, modelProviders{reader}),
 		register(mgr, &v1alpha1.APIKey{}, apiKeys{reader}),

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
@@ -255,12 +256,38 @@ func TestUpdate(t *testing.T) {
 		})
 	}
 
+	t.Run("fewer calls than were made", func(t *testing.T) {
+		recordCalls(t, budget, 8, "0.50")
+		warned.take()
+		changed := budget.DeepCopy()
+		changed.Spec.Limits[1].Amount = "1.00"
+		expectAnswer(t, api.Patch(t.Context(), changed, client.MergeFrom(budget), client.DryRunAll), "",
+			"under these limits 6 of the 8 calls of the last 7 days would have been refused, 6 of them by limit monthly;")
+		changed.Spec.Limits[1].Amount = "200.00"
+		expectAnswer(t, api.Patch(t.Context(), changed, client.MergeFrom(budget), client.DryRunAll), "")
+	})
 	t.Run("what was used up before", func(t *testing.T) {
 		must(t, update(t, budget, func(b *v1alpha1.TenantBudget) { b.Spec.Limits[0].Amount = "2.00" }))
 		warned.take()
 		err := update(t, budget, func(b *v1alpha1.TenantBudget) { b.Spec.Limits[0].Amount = "1.00" })
-		expectAnswer(t, err, "")
+		// Nothing of what is spent, then.
+		expectAnswer(t, err, "", "under these limits 6 of the 8 calls of the last 7 days would have been refused, 6 of them by limit daily;")
 	})
+}
+
+// recordCalls puts calls of a cost into the ledger, one after another until just now.
+func recordCalls(t *testing.T, budget *v1alpha1.TenantBudget, calls int, cost string) {
+	t.Helper()
+	nanos, err := money.Parse(cost)
+	must(t, err)
+	for i := range calls {
+		_, err := superuser.Exec(t.Context(), `
+INSERT INTO ai_usage_logs (call_id, tenant_id, user_id, tier, credential, provider, model_asked, model_used, endpoint,
+  streamed, admitted_at, settled_at, outcome, held_nanos, cost_nanos, session)
+SELECT gen_random_uuid()::text, $1, 'user', 'tier', 'key', 'provider', 'model', 'model', '/', false, at, at, 'Settled', $2, $2, 'session'
+FROM (SELECT now() - make_interval(secs => 2 * $3) AS at) AS call`, budget.Spec.Tenant, int64(nanos), calls-i)
+		must(t, err)
+	}
 }
 
 // TestWhatIsInvalidAlready changes a budget that has become invalid by what others did.

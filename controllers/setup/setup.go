@@ -27,6 +27,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/apikey"
 	"github.com/bursar-dev/bursar/controllers/budgetstore"
 	"github.com/bursar-dev/bursar/controllers/feed"
+	"github.com/bursar-dev/bursar/controllers/history"
 	"github.com/bursar-dev/bursar/controllers/index"
 	"github.com/bursar-dev/bursar/controllers/limiterstore"
 	"github.com/bursar-dev/bursar/controllers/modelprovider"
@@ -124,7 +125,7 @@ func NewManager(ctx context.Context, cluster *rest.Config, options Options) (ctr
 	if err := register(mgr, options); err != nil {
 		return nil, err
 	}
-	return mgr, webhooks.register(mgr, limiterstore.New(options.Redis))
+	return mgr, webhooks.register(mgr, limiterstore.New(options.Redis), history.NewReader(options.Database))
 }
 
 // register is the list of what runs in the manager.

@@ -48,6 +48,7 @@ func demonstrate(dir string, timeout time.Duration) (err error) {
 		run   func(context.Context) error
 	}{
 		{"A platform team applies its YAML", d.applySamples},
+		{"What cannot have effect is refused when it is written", d.secondBudgetIsRefused},
 		{"An empleado may make 5 requests a minute", d.empleadoIsRateLimited},
 		{"A gerente may make 20 requests a minute", d.gerenteIsRateLimited},
 		{"A corporativo spends until the breaker opens", d.spendUntilBreakerOpens},

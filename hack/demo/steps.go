@@ -47,6 +47,23 @@ func (d *demo) applySamples(ctx context.Context) error {
 	return d.show(ctx, "get", "tenantbudgets,ratelimitpolicies,modelproviders,apikeys")
 }
 
+// secondBudgetIsRefused tries to give the tenant a second budget, by which it would
+// have more.
+func (d *demo) secondBudgetIsRefused(ctx context.Context) error {
+	err := d.stack.Apply(ctx, `
+apiVersion: bursar.dev/v1alpha1
+kind: TenantBudget
+metadata: {name: second, namespace: acme}
+spec: {tenant: acme, limits: [{name: daily, period: Day, amount: "500.00"}]}
+`)
+	const want = `The TenantBudget "second" is invalid: spec.tenant: Invalid value: "acme": belongs to the older TenantBudget acme/acme`
+	if err == nil || !strings.Contains(err.Error(), want) {
+		return fmt.Errorf("got %v, want %s", err, want)
+	}
+	fmt.Printf("  $ kubectl -n acme apply -f second.yaml\n  %s\n", want)
+	return nil
+}
+
 func (d *demo) empleadoIsRateLimited(ctx context.Context) error {
 	return d.isRateLimited(ctx, "empleado-1", 5, true)
 }

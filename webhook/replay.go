@@ -1,0 +1,88 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/history"
+	"github.com/bursar-dev/bursar/controllers/replay"
+)
+
+// Ledger is where the calls of the past are.
+type Ledger interface {
+	Opening(ctx context.Context, document limiterv1.Tenant, from time.Time, tenants ...history.Tenant) ([]replay.Opening, error)
+	Calls(ctx context.Context, from, to time.Time, tenants ...history.Tenant) iter.Seq2[replay.Call, error]
+}
+
+// lookBack is how many days of calls are replayed.
+const lookBack = 7
+
+// replays are one at a time: who writes YAML must not keep the ledger busy. A request
+// that comes meanwhile gets no warning.
+var replays sync.Mutex
+
+// replayed is the warning of how many calls of the last days a document would have
+// refused, if it would have, and there is time to find out.
+func replayed(ctx context.Context, reader client.Reader, ledger Ledger, document limiterv1.Tenant, now time.Time) []string {
+	if !replays.TryLock() {
+		return nil
+	}
+	defer replays.Unlock()
+	result, err := replayOf(ctx, reader, ledger, document, now)
+	if err != nil {
+		log.FromContext(ctx).V(1).Info("Cannot replay the calls of a tenant", "tenant", document.Tenant, "error", err.Error())
+		return nil
+	}
+	if result.Refused.Calls == 0 {
+		return nil
+	}
+	warning := fmt.Sprintf("under these limits %d of the %d calls of the last %d days would have been refused",
+		result.Refused.Calls, result.Admitted.Calls, lookBack)
+	if most := mostRefusing(result.Limits); most.Money != nil {
+		warning += fmt.Sprintf(", %d of them by limit %s", most.Total().Calls, most.Money.Name)
+		if most.Tenant != document.Tenant {
+			warning += " of tenant " + most.Tenant
+		}
+	}
+	return []string{warning + `; "kubectl budget replay" says more`}
+}
+
+func replayOf(
+	ctx context.Context, reader client.Reader, ledger Ledger, document limiterv1.Tenant, now time.Time,
+) (replay.Result, error) {
+	var budgets v1alpha1.TenantBudgetList
+	if err := reader.List(ctx, &budgets, client.UnsafeDisableDeepCopy); err != nil {
+		return replay.Result{}, err
+	}
+	family := history.Family(document, budgets.Items)
+	from := now.AddDate(0, 0, -lookBack)
+	opening, err := ledger.Opening(ctx, document, from, family...)
+	if err != nil {
+		return replay.Result{}, err
+	}
+	return replay.Run(document, replay.History{
+		From: from, To: now, Opening: opening, Calls: ledger.Calls(ctx, from, now, family...),
+	})
+}
+
+func mostRefusing(limits []replay.Limit) replay.Limit {
+	return slices.MaxFunc(limits, func(a, b replay.Limit) int { return int(a.Total().Calls - b.Total().Calls) })
+}
+
+// tightens reports whether a level refuses calls that it did not refuse before: by a
+// limit that is new, or that is reached with less.
+func tightens(was, is limiterv1.Level) bool {
+	return slices.ContainsFunc(is.Money, func(limit limiterv1.MoneyLimit) bool {
+		earlier, found := counterpart(was, limit)
+		return !found || refusesFrom(is, limit) < refusesFrom(was, earlier)
+	})
+}
