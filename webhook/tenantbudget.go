@@ -79,7 +79,7 @@ func (b tenantBudgets) refusing(ctx context.Context, was, is *v1alpha1.TenantBud
 	document := *decided.Document
 	var before limiterv1.Tenant
 	if was != nil {
-		before, _ = compile.Tenant(was, nil)
+		before, _ = compile.Tenant(was, nil, nil)
 	}
 	if !tightens(before.Level, document.Level) {
 		return nil

@@ -26,5 +26,6 @@ func Register(mgr ctrl.Manager, limiter Limiter, ledger Ledger) error {
 		register(mgr, &v1alpha1.RateLimitPolicy{}, rateLimitPolicies{reader}),
 		register(mgr, &v1alpha1.ModelProvider{}, modelProviders{reader}),
 		register(mgr, &v1alpha1.APIKey{}, apiKeys{reader}),
+		register(mgr, &v1alpha1.BudgetGrant{}, budgetGrants{reader}),
 	)
 }

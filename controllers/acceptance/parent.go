@@ -32,11 +32,10 @@ func ancestors(ctx context.Context, reader client.Reader, budget *v1alpha1.Tenan
 		if verdict := conditions.OfParent(parent, parentPath); !verdict.Holds() {
 			return nil, &Decision{Verdict: verdict}, nil
 		}
-		policies, err := PoliciesOf(ctx, reader, parent)
+		ancestor, errs, err := AncestorOf(ctx, reader, parent)
 		if err != nil {
 			return nil, nil, err
 		}
-		ancestor, errs := compile.NewAncestor(parent, policies)
 		if len(errs) > 0 {
 			// Its own status will say so.
 			return nil, reject(v1alpha1.ReasonParentNotAccepted, field.Invalid(parentPath, index.KeyOf(parent),
@@ -45,6 +44,23 @@ func ancestors(ctx context.Context, reader client.Reader, budget *v1alpha1.Tenan
 		ancestors[i] = ancestor
 	}
 	return ancestors, nil, nil
+}
+
+// AncestorOf compiles what those below a budget inherit of it. The errors of its
+// fields are as compile.NewAncestor's.
+func AncestorOf(
+	ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget,
+) (compile.Ancestor, field.ErrorList, error) {
+	policies, err := policiesOf(ctx, reader, budget)
+	if err != nil {
+		return compile.Ancestor{}, nil, err
+	}
+	grants, err := grantsOf(ctx, reader, budget)
+	if err != nil {
+		return compile.Ancestor{}, nil, err
+	}
+	ancestor, errs := compile.NewAncestor(budget, policies, grants)
+	return ancestor, errs, nil
 }
 
 // parents are the budget's parent, that one's parent, and so on.

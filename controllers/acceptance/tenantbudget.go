@@ -41,11 +41,15 @@ func OfTenantBudget(ctx context.Context, reader client.Reader, budget *v1alpha1.
 	if err != nil {
 		return TenantBudget{}, err
 	}
-	policies, err := PoliciesOf(ctx, reader, budget)
+	policies, err := policiesOf(ctx, reader, budget)
 	if err != nil {
 		return TenantBudget{}, err
 	}
-	document, errs := compile.Tenant(budget, policies, ancestors...)
+	grants, err := grantsOf(ctx, reader, budget)
+	if err != nil {
+		return TenantBudget{}, err
+	}
+	document, errs := compile.Tenant(budget, policies, grants, ancestors...)
 	switch {
 	case len(errs) > 0: // What is wrong with the budget itself comes first.
 		return TenantBudget{Decision: invalid(errs)}, nil
@@ -111,10 +115,18 @@ func mayNameTenant(ctx context.Context, reader client.Reader, budget *v1alpha1.T
 	return namespace.Labels[v1alpha1.DelegatedLabel] == "true", client.IgnoreNotFound(err)
 }
 
-// PoliciesOf are the RateLimitPolicies that apply to the budget.
-func PoliciesOf(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget) ([]v1alpha1.RateLimitPolicy, error) {
+// policiesOf are the RateLimitPolicies that apply to the budget.
+func policiesOf(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget) ([]v1alpha1.RateLimitPolicy, error) {
 	var policies v1alpha1.RateLimitPolicyList
 	err := reader.List(ctx, &policies,
 		client.InNamespace(budget.Namespace), client.MatchingFields{index.PolicyTarget: budget.Name})
 	return policies.Items, err
+}
+
+// grantsOf are the BudgetGrants that name the budget.
+func grantsOf(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget) ([]v1alpha1.BudgetGrant, error) {
+	var grants v1alpha1.BudgetGrantList
+	err := reader.List(ctx, &grants,
+		client.InNamespace(budget.Namespace), client.MatchingFields{index.GrantBudget: budget.Name})
+	return grants.Items, err
 }

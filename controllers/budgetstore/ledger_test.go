@@ -87,6 +87,11 @@ func twoTenants(t *testing.T) (dsn string) {
 	for _, tenant := range []string{"acme", "globex"} {
 		b := budget("u-"+tenant, 1, limit("daily", period.Day, money.USD))
 		b.Tenant = tenant
+		for _, user := range []string{"gerente-1", "empleado-1"} {
+			if err := store.RecordGrant(t.Context(), grantOf(tenant+user, tenant, user)); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if err := store.Record(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}

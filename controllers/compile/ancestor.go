@@ -16,20 +16,32 @@ type Ancestor struct {
 	level   limiterv1.Level
 }
 
-// NewAncestor compiles a TenantBudget and the RateLimitPolicies that apply to it
-// for its tenant's descendants. The errors are as Tenant's.
-func NewAncestor(budget *v1alpha1.TenantBudget, policies []v1alpha1.RateLimitPolicy) (Ancestor, field.ErrorList) {
+// NewAncestor compiles a TenantBudget, the RateLimitPolicies that apply to it and the
+// BudgetGrants that it was given for its tenant's descendants. The errors are as
+// Tenant's.
+func NewAncestor(
+	budget *v1alpha1.TenantBudget, policies []v1alpha1.RateLimitPolicy, grants []v1alpha1.BudgetGrant,
+) (Ancestor, field.ErrorList) {
+	shared := Granting(budget, grants)
+	shared = slices.DeleteFunc(shared, func(g v1alpha1.BudgetGrant) bool { return isPerUser(budget, g.Spec.Limit) })
 	own := slices.DeleteFunc(slices.Clone(policies), func(p v1alpha1.RateLimitPolicy) bool {
 		// What does not matter to descendants is not to change their documents.
 		return !slices.ContainsFunc(p.Spec.Limits, func(l v1alpha1.RateLimit) bool { return l.Per == v1alpha1.ScopeTenant })
 	})
-	level, sources, errs := level(budget, own)
+	level, sources, errs := level(budget, own, shared)
 	if len(errs) > 0 {
 		return Ancestor{}, errs
 	}
 	level.Money = slices.DeleteFunc(level.Money, func(l limiterv1.MoneyLimit) bool { return l.Per != limiterv1.PerTenant })
 	level.Rates = slices.DeleteFunc(level.Rates, func(l limiterv1.RateLimit) bool { return l.Per != limiterv1.PerTenant })
 	return Ancestor{sources: sources, level: level}, nil
+}
+
+// isPerUser reports whether a limit of the budget is for each user.
+func isPerUser(budget *v1alpha1.TenantBudget, limit string) bool {
+	return slices.ContainsFunc(budget.Spec.Limits, func(l v1alpha1.MoneyLimit) bool {
+		return l.Name == limit && l.Per == v1alpha1.ScopeUser
+	})
 }
 
 // under puts a tenant under its ancestors. What it was compiled from itself stays
@@ -65,8 +77,8 @@ func AncestorsOf(document limiterv1.Tenant) []limiterv1.Source {
 	return budgets
 }
 
-// partsOf are the sources of the tenant and of each of its ancestors: a budget, and
-// the policies that apply to it.
+// partsOf are the sources of the tenant and of each of its ancestors: a budget, the
+// policies that apply to it, and the grants it was given.
 func partsOf(sources []limiterv1.Source) [][]limiterv1.Source {
 	var parts [][]limiterv1.Source
 	for _, source := range sources {

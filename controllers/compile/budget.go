@@ -14,14 +14,15 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// Tenant compiles a TenantBudget and the RateLimitPolicies that apply to it into
-// the document of its tenant, which has the given ancestors, nearest first. The
-// errors are those of the budget alone: a policy with errors of its own (see
-// Policy) is left out, and does not spoil the rest.
+// Tenant compiles a TenantBudget, the RateLimitPolicies that apply to it and the
+// BudgetGrants that it was given into the document of its tenant, which has the given
+// ancestors, nearest first. The errors are those of the budget alone: a policy or a
+// grant with errors of its own (see Policy and Grant) is left out, and does not spoil
+// the rest.
 func Tenant(
-	budget *v1alpha1.TenantBudget, policies []v1alpha1.RateLimitPolicy, ancestors ...Ancestor,
+	budget *v1alpha1.TenantBudget, policies []v1alpha1.RateLimitPolicy, grants []v1alpha1.BudgetGrant, ancestors ...Ancestor,
 ) (limiterv1.Tenant, field.ErrorList) {
-	level, sources, errs := level(budget, policies)
+	level, sources, errs := level(budget, policies, grants)
 	if len(errs) > 0 {
 		return limiterv1.Tenant{}, errs
 	}
@@ -54,7 +55,7 @@ func virtualModels(virtual []v1alpha1.VirtualModel) map[string][]string {
 
 // level compiles a tenant's own part, and names what it was compiled from.
 func level(
-	budget *v1alpha1.TenantBudget, policies []v1alpha1.RateLimitPolicy,
+	budget *v1alpha1.TenantBudget, policies []v1alpha1.RateLimitPolicy, grants []v1alpha1.BudgetGrant,
 ) (limiterv1.Level, []limiterv1.Source, field.ErrorList) {
 	spec := field.NewPath("spec")
 	moneyLimits, errs := moneyLimits(budget.Spec.Limits, spec.Child("limits"))
@@ -88,7 +89,7 @@ func level(
 		sources = append(sources, source(kindRateLimitPolicy, &policy))
 		level.Rates = append(level.Rates, rates...)
 	}
-	return level, sources, nil
+	return level, append(sources, grant(&level, budget, grants)...), nil
 }
 
 // defaultZone is the zone of a budget that names none, as in the CRD.

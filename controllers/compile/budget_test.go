@@ -74,7 +74,7 @@ func TestTenant(t *testing.T) {
 	}
 	for range 20 {
 		rand.Shuffle(len(policies), func(i, j int) { policies[i], policies[j] = policies[j], policies[i] })
-		got, errs := compile.Tenant(budget(), policies)
+		got, errs := compile.Tenant(budget(), policies, nil)
 		if diff := cmp.Diff(want, got); diff != "" || len(errs) > 0 {
 			t.Fatalf("errors %v; document (-want +got):\n%s", errs, diff)
 		}
@@ -87,7 +87,7 @@ func TestTenant(t *testing.T) {
 func TestTenantOfLittle(t *testing.T) {
 	b := budget()
 	b.Spec.TimeZone, b.Spec.Ladder, b.Spec.Limits = "", nil, b.Spec.Limits[:1]
-	got, errs := compile.Tenant(b, nil)
+	got, errs := compile.Tenant(b, nil, nil)
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
@@ -202,14 +202,14 @@ func TestTenantWithEverything(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			want, errs := compile.Tenant(budget(), nil)
+			want, errs := compile.Tenant(budget(), nil, nil)
 			if len(errs) > 0 {
 				t.Fatal(errs)
 			}
 			tc.want(&want)
 			b := budget()
 			tc.change(&b.Spec)
-			got, errs := compile.Tenant(b, nil)
+			got, errs := compile.Tenant(b, nil, nil)
 			if diff := cmp.Diff(want, got); diff != "" || len(errs) > 0 {
 				t.Errorf("errors %v; document (-want +got):\n%s", errs, diff)
 			}
@@ -243,14 +243,14 @@ func TestAncestors(t *testing.T) {
 		}},
 		{group, nil},
 	} {
-		ancestor, errs := compile.NewAncestor(a.budget, a.policies)
+		ancestor, errs := compile.NewAncestor(a.budget, a.policies, nil)
 		if len(errs) > 0 {
 			t.Fatal(errs)
 		}
 		ancestors = append(ancestors, ancestor)
 	}
 	policies := []v1alpha1.RateLimitPolicy{policy("own", requests("r", 1))}
-	want, errs := compile.Tenant(budget(), policies)
+	want, errs := compile.Tenant(budget(), policies, nil)
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
@@ -268,14 +268,14 @@ func TestAncestors(t *testing.T) {
 			Rates: []limiterv1.RateLimit{}, Ladder: []limiterv1.Rung{},
 		},
 	}
-	got, errs := compile.Tenant(budget(), policies, ancestors...)
+	got, errs := compile.Tenant(budget(), policies, nil, ancestors...)
 	if diff := cmp.Diff(want, got); diff != "" || len(errs) > 0 {
 		t.Errorf("errors %v; document (-want +got):\n%s", errs, diff)
 	}
 
 	// What an ancestor has become is inherited alone.
 	company.Generation, company.Spec.Breaker.Forced = 8, v1alpha1.BreakerOpen
-	changed, errs := compile.NewAncestor(company, nil)
+	changed, errs := compile.NewAncestor(company, nil, nil)
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
@@ -291,7 +291,7 @@ func TestAncestors(t *testing.T) {
 	}
 
 	company.Spec.TimeZone = "Mars/Olympus_Mons"
-	if got, errs := compile.NewAncestor(company, nil); len(errs) != 1 || errs[0].Field != "spec.timeZone" {
+	if got, errs := compile.NewAncestor(company, nil, nil); len(errs) != 1 || errs[0].Field != "spec.timeZone" {
 		t.Errorf("compiled an ancestor without a time zone to %+v, with errors %v", got, errs)
 	}
 }
@@ -339,7 +339,7 @@ func TestTenantErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := budget()
 			tc.change(&b.Spec)
-			got, errs := compile.Tenant(b, nil)
+			got, errs := compile.Tenant(b, nil, nil)
 			if diff := cmp.Diff(tc.wantErrs, errs, ignoreDetail); diff != "" {
 				t.Errorf("errors (-want +got):\n%s", diff)
 			}

@@ -12,6 +12,7 @@ const (
 	kindRateLimitPolicy = "RateLimitPolicy"
 	kindModelProvider   = "ModelProvider"
 	kindAPIKey          = "APIKey"
+	kindBudgetGrant     = "BudgetGrant"
 )
 
 func source(kind string, object metav1.Object) limiterv1.Source {

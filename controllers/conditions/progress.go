@@ -13,12 +13,12 @@ func progress(accepted, programmed, ready Verdict) (reconciling, stalled Verdict
 	const arrived, waits, stuck = "nothing is left to be done", "on its way to being enforced", "waits for a change"
 	no, yes := metav1.ConditionFalse, metav1.ConditionTrue
 	switch {
+	case ready.Holds():
+		return Verdict{no, v1alpha1.ReasonReconciled, arrived}, Verdict{no, v1alpha1.ReasonReconciled, arrived}
 	case isFinal(accepted):
 		return Verdict{no, v1alpha1.ReasonStalled, stuck}, Verdict{yes, accepted.Reason, accepted.Message}
 	case ready.Reason == v1alpha1.ReasonExpired:
 		return Verdict{no, v1alpha1.ReasonStalled, stuck}, Verdict{yes, ready.Reason, ready.Message}
-	case ready.Holds():
-		return Verdict{no, v1alpha1.ReasonReconciled, arrived}, Verdict{no, v1alpha1.ReasonReconciled, arrived}
 	case !accepted.Holds():
 		return Verdict{yes, accepted.Reason, accepted.Message}, Verdict{no, v1alpha1.ReasonReconciling, waits}
 	}
@@ -34,6 +34,7 @@ func isFinal(accepted Verdict) bool {
 	}
 	switch accepted.Reason {
 	case v1alpha1.ReasonTargetNotFound, v1alpha1.ReasonTargetNotAccepted,
+		v1alpha1.ReasonLimitNotFound, v1alpha1.ReasonTooManyGrants,
 		v1alpha1.ReasonParentNotFound, v1alpha1.ReasonParentNotAccepted:
 		return false
 	}

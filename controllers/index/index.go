@@ -20,6 +20,8 @@ const (
 	BudgetParent = "spec.parentRef"
 	// PolicyTarget finds RateLimitPolicies by the name of their target.
 	PolicyTarget = "spec.targetRef.name"
+	// GrantBudget finds BudgetGrants by the name of the budget that gets more.
+	GrantBudget = "spec.budgetRef.name"
 	// KeyBudget finds APIKeys by the name of the budget that pays.
 	KeyBudget = "spec.budgetRef.name"
 	// KeyHash finds APIKeys by the hash of the key.
@@ -44,6 +46,9 @@ func Register(ctx context.Context, indexer client.FieldIndexer) error {
 		}},
 		{&v1alpha1.RateLimitPolicy{}, PolicyTarget, func(o client.Object) []string {
 			return []string{o.(*v1alpha1.RateLimitPolicy).Spec.TargetRef.Name}
+		}},
+		{&v1alpha1.BudgetGrant{}, GrantBudget, func(o client.Object) []string {
+			return []string{o.(*v1alpha1.BudgetGrant).Spec.BudgetRef.Name}
 		}},
 		{&v1alpha1.APIKey{}, KeyBudget, func(o client.Object) []string {
 			return []string{o.(*v1alpha1.APIKey).Spec.BudgetRef.Name}

@@ -229,6 +229,17 @@ func (s *Store) Counters(ctx context.Context, root, tenant string, limits ...lim
 	return counters, nil
 }
 
+// Now is the time by the clock that the periods of a budget tree turn by.
+func (s *Store) Now(ctx context.Context, root string) (time.Time, error) {
+	keys := []string{limiterv1.TenantCountersKey(root, root)}
+	answer, err := countersScript.Run(ctx, s.client, keys, limiterv1.EpochField).Slice()
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read the clock: %w", err)
+	}
+	now, _ := answer[0].(int64)
+	return time.UnixMilli(now).UTC(), nil
+}
+
 func isNumber(s string) bool {
 	_, err := strconv.ParseInt(s, 10, 64)
 	return err == nil

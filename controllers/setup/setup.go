@@ -25,6 +25,7 @@ import (
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/apikey"
+	"github.com/bursar-dev/bursar/controllers/budgetgrant"
 	"github.com/bursar-dev/bursar/controllers/budgetstore"
 	"github.com/bursar-dev/bursar/controllers/feed"
 	"github.com/bursar-dev/bursar/controllers/history"
@@ -147,6 +148,7 @@ func register(mgr ctrl.Manager, options Options) error {
 		ratelimitpolicy.NewController(client, limiter, prober, recorder, clock),
 		modelprovider.NewController(client, limiter, recorder, clock),
 		apikey.NewController(client, limiter, recorder, clock),
+		budgetgrant.NewController(client, limiter, records, recorder, clock),
 	} {
 		if err := controller.Register(mgr, news); err != nil {
 			return fmt.Errorf("%T: %w", controller, err)

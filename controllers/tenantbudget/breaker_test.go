@@ -91,7 +91,7 @@ func TestBreaker(t *testing.T) {
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("breaker (-want +got):\n%s", diff)
 			}
-			if reset, _ := u.nextReset(); !reset.Equal(noon.Add(12 * time.Hour)) {
+			if reset, _ := u.nextTurn(); !reset.Equal(noon.Add(12 * time.Hour)) {
 				t.Errorf("resets at %s", reset)
 			}
 		})

@@ -53,10 +53,6 @@ func (c *Controller) ancestor(ctx context.Context, source limiterv1.Source) (com
 	if !isSame || !conditions.OfParent(&budget, nil).Holds() {
 		return compile.Ancestor{}, false, nil
 	}
-	policies, err := acceptance.PoliciesOf(ctx, c.client, &budget)
-	if err != nil {
-		return compile.Ancestor{}, false, err
-	}
-	ancestor, errs := compile.NewAncestor(&budget, policies)
-	return ancestor, len(errs) == 0, nil
+	ancestor, errs, err := acceptance.AncestorOf(ctx, c.client, &budget)
+	return ancestor, len(errs) == 0, err
 }

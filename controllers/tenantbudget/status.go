@@ -26,8 +26,8 @@ const (
 	eachLook = 10 * time.Millisecond
 )
 
-// afterReset is how long after a period's end the turn is looked at, at most.
-const afterReset = 250 * time.Millisecond
+// afterTurn is how long after a period's end, or a grant's, it is looked at, at most.
+const afterTurn = 250 * time.Millisecond
 
 // report writes the status, if it differs from what is there, and tells what has
 // happened from the one to the other.
@@ -102,6 +102,9 @@ func (s *scope) limits() []v1alpha1.MoneyLimitStatus {
 			Rung:     v1alpha1.Action(limit.rung),
 			ResetsAt: localTime(limit.resetsAt),
 		}
+		if limit.granted > 0 {
+			status.Granted = limit.granted.String()
+		}
 		if !limit.exhaustsAt.IsZero() {
 			status.ExhaustsAt = ptr.To(localTime(limit.exhaustsAt))
 		}
@@ -169,7 +172,7 @@ func (s *scope) unknown(meanwhile string) conditions.Verdict {
 func localTime(t time.Time) metav1.Time { return metav1.NewTime(t).Rfc3339Copy() }
 
 // lookAgain is when there will be something to see or to tell: at the next poll,
-// when a period turns, when it is the turn of figures that wait, or while enforcers
+// when a period turns or a grant does, when it is the turn of figures that wait, or while enforcers
 // are about to follow.
 func (c *Controller) lookAgain(s *scope) time.Duration {
 	pause := requeue.Jittered(max(poll, time.Duration(c.forecasts.count())*eachLook))
@@ -177,8 +180,8 @@ func (c *Controller) lookAgain(s *scope) time.Duration {
 		pause = min(pause, s.untold)
 	}
 	if s.usage != nil {
-		if reset, ok := s.usage.nextReset(); ok {
-			pause = min(pause, reset.Sub(s.usage.own().now)+rand.N(afterReset))
+		if turn, ok := s.usage.nextTurn(); ok {
+			pause = min(pause, turn.Sub(s.usage.own().now)+rand.N(afterTurn))
 		}
 	}
 	if s.document != nil && (s.rollout.Running < max(s.rollout.All, 1) || s.rollout.Unproven != nil) {

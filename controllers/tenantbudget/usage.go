@@ -34,7 +34,11 @@ type levelUsage struct {
 
 // limitUsage is how far a limit is used in the period that its level's now lies in.
 type limitUsage struct {
+	// MoneyLimit is the limit with what is granted now in its amount.
 	limiterv1.MoneyLimit
+	granted money.Nanos
+	// changesAt is when a grant starts or expires next.
+	changesAt time.Time
 	// tenant is whose limit it is.
 	tenant      string
 	spent, held money.Nanos
@@ -67,7 +71,12 @@ func measure(level limiterv1.Level, counters limiterstore.Counters) (levelUsage,
 			continue
 		}
 		span := period.Of(limit.Period, zone, counters.Now)
-		l := limitUsage{MoneyLimit: limit, tenant: level.Tenant, startedAt: span.Start, resetsAt: span.End}
+		base := limit.Amount
+		limit, stretch := limit.At(counters.Now, "")
+		l := limitUsage{
+			MoneyLimit: limit, granted: limit.Amount - base, changesAt: stretch.End,
+			tenant: level.Tenant, startedAt: span.Start, resetsAt: span.End,
+		}
 		l.spent, l.held = counters.Money[limiterv1.MoneyField(limit)].In(span)
 		for _, rung := range level.Ladder {
 			if l.spent >= rung.Reached(limit) {
@@ -120,12 +129,15 @@ func (u *usage) tripped() *limitUsage {
 	return last
 }
 
-// nextReset is when the first of the periods turns; false when there are none.
-func (u *usage) nextReset() (time.Time, bool) {
+// nextTurn is when the first of the periods turns, or a grant starts or expires; false
+// when there are none.
+func (u *usage) nextTurn() (time.Time, bool) {
 	var next time.Time
 	for _, limit := range u.all() {
-		if next.IsZero() || limit.resetsAt.Before(next) {
-			next = limit.resetsAt
+		for _, turn := range []time.Time{limit.resetsAt, limit.changesAt} {
+			if next.IsZero() || turn.Before(next) {
+				next = turn
+			}
 		}
 	}
 	return next, !next.IsZero()

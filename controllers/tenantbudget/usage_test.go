@@ -59,7 +59,7 @@ func summarize(u *usage) summary {
 	if tripped := u.tripped(); tripped != nil {
 		s.Tripped = tripped.Name
 	}
-	s.NextReset, _ = u.nextReset()
+	s.NextReset, _ = u.nextTurn()
 	return s
 }
 
@@ -217,7 +217,7 @@ func TestMeasureInTheTenantsZone(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := time.Date(2026, 11, 26, 3, 0, 0, 0, time.UTC)
-	if reset, _ := (&usage{levels: []levelUsage{got}}).nextReset(); !reset.Equal(want) {
+	if reset, _ := (&usage{levels: []levelUsage{got}}).nextTurn(); !reset.Equal(want) {
 		t.Errorf("resets at %s, want midnight in Buenos Aires, %s", reset, want)
 	}
 	tenant.TimeZone = "Mars/Olympus_Mons"

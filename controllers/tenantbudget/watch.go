@@ -22,7 +22,7 @@ import (
 
 //+kubebuilder:rbac:groups=bursar.dev,resources=tenantbudgets,verbs=get;list;watch;patch
 //+kubebuilder:rbac:groups=bursar.dev,resources=tenantbudgets/status,verbs=patch
-//+kubebuilder:rbac:groups=bursar.dev,resources=ratelimitpolicies,verbs=get;list;watch
+//+kubebuilder:rbac:groups=bursar.dev,resources=ratelimitpolicies;budgetgrants,verbs=get;list;watch
 //+kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 //+kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
@@ -36,6 +36,8 @@ func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder
 		Watches(&v1alpha1.TenantBudget{}, handler.EnqueueRequestsFromMapFunc(c.descendantsOf), builder.WithPredicates(
 			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{UpdateFunc: acceptanceChanged}))).
 		Watches(&v1alpha1.RateLimitPolicy{}, handler.EnqueueRequestsFromMapFunc(c.targetOf), specChanged).
+		Watches(&v1alpha1.BudgetGrant{}, handler.EnqueueRequestsFromMapFunc(c.granted), builder.WithPredicates(
+			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{UpdateFunc: expired}))).
 		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(c.affectedBy),
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WatchesRawSource(news.Source(feed.Audience{
@@ -55,6 +57,18 @@ func (c *Controller) targetOf(ctx context.Context, object client.Object) []recon
 	policy := object.(*v1alpha1.RateLimitPolicy)
 	target := types.NamespacedName{Namespace: policy.Namespace, Name: policy.Spec.TargetRef.Name}
 	return append(requests(target), c.descendants(ctx, target)...)
+}
+
+// granted is the budget that a grant is for, and all that inherit from it.
+func (c *Controller) granted(ctx context.Context, object client.Object) []reconcile.Request {
+	grant := object.(*v1alpha1.BudgetGrant)
+	budget := types.NamespacedName{Namespace: grant.Namespace, Name: grant.Spec.BudgetRef.Name}
+	return append(requests(budget), c.descendants(ctx, budget)...)
+}
+
+// expired reports whether a grant was found to be over.
+func expired(e event.UpdateEvent) bool {
+	return e.ObjectNew.(*v1alpha1.BudgetGrant).IsExpired() && !e.ObjectOld.(*v1alpha1.BudgetGrant).IsExpired()
 }
 
 // descendantsOf are the budgets that inherit from a budget.

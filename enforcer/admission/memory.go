@@ -60,7 +60,7 @@ func (m *memory) recall(accounts []Account, bound money.Nanos) (known remembered
 		of := m.spent[account{a.Tenant, a.User}]
 		for _, check := range a.Money {
 			known, ok := of[check.Limit.Name]
-			if ok && known.check.Span == check.Span && known.refuses(check, bound) {
+			if ok && known.check.Span == check.Span && known.check.Stretch == check.Stretch && known.refuses(check, bound) {
 				known.check = check // the one that was remembered may not have asked about the Trip rung
 				return known, true
 			}

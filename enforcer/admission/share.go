@@ -56,7 +56,7 @@ type share struct {
 	tenant *Tenant
 	// left is what calls may still take of it.
 	left money.Nanos
-	// until is when the first of its periods turns.
+	// until is when the first of its periods turns, or a grant starts or expires.
 	until time.Time
 	// used is when a call last asked for it.
 	used time.Time
@@ -180,7 +180,7 @@ func (a *Admitter) runShares(ctx context.Context) {
 func (a *Admitter) takeShare(ctx context.Context, want wantedShare) {
 	now := a.Now()
 	accounts := want.tenant.accounts(sharing(want.call), now)
-	key, amount, until := shareKey(want.tenant.doc.Root(), accounts), want.tenant.share(accounts), turn(accounts)
+	key, amount := shareKey(want.tenant.doc.Root(), accounts), want.tenant.share(accounts)
 	have, serves := a.shares.find(key, want.tenant, *a.store.Load(), now)
 	if amount == 0 || serves {
 		return
@@ -196,6 +196,7 @@ func (a *Admitter) takeShare(ctx context.Context, want wantedShare) {
 	defer cancel()
 	// Without a share, the next call wants it again.
 	_, _ = a.decide(ctx, want.tenant, call, func(hold *Hold) {
+		until := turn(hold.request.Accounts) // as the Store found it, whatever was guessed
 		a.shares.put(key, &share{hold: hold, tenant: want.tenant, left: amount, until: until, used: now})
 	})
 }
@@ -229,12 +230,14 @@ func (t *Tenant) share(accounts []Account) (amount money.Nanos) {
 	return amount
 }
 
-// turn is when the first of the checks' periods turns.
+// turn is when the first of the checks' periods turns, or what is granted changes.
 func turn(accounts []Account) (first time.Time) {
 	for _, a := range accounts {
 		for _, check := range a.Money {
-			if first.IsZero() || check.Span.End.Before(first) {
-				first = check.Span.End
+			for _, end := range []time.Time{check.Span.End, check.Stretch.End} {
+				if first.IsZero() || end.Before(first) {
+					first = end
+				}
 			}
 		}
 	}

@@ -66,6 +66,7 @@ const Never money.Nanos = math.MaxInt64
 
 // MoneyCheck asks whether a call fits into a money limit.
 type MoneyCheck struct {
+	// Limit is the limit with what is granted in its amount.
 	Limit limiterv1.MoneyLimit
 	// Trip is the spent amount from which on calls are refused.
 	Trip money.Nanos
@@ -75,6 +76,8 @@ type MoneyCheck struct {
 	Rungs []money.Nanos
 	// Span is the period in which the check is meant to happen.
 	Span period.Span
+	// Stretch is the time in which these amounts hold: until a grant starts or expires.
+	Stretch period.Span
 }
 
 // BucketCheck asks whether a bucket has what a call needs.
@@ -128,7 +131,7 @@ const (
 	Admitted Verdict = iota
 	// Refused: the check numbered Refusing refused, and nothing was taken.
 	Refused
-	// PeriodTurned: Now lies outside a check's Span. Nothing was decided.
+	// PeriodTurned: Now lies outside a check's Span or Stretch. Nothing was decided.
 	PeriodTurned
 	// RungChanged: Downgraded is not what the counters say. Nothing was decided.
 	RungChanged

@@ -56,15 +56,9 @@ func newLevel(l limiterv1.Level, zone *time.Location) level {
 	rules := make([]moneyRule, len(l.Money))
 	for i, limit := range l.Money {
 		rule := &rules[i]
-		rule.limit, rule.zone, rule.trip, rule.downgrade = limit, zone, Never, Never
-		if trip, ok := l.TripAt(limit); ok {
-			rule.trip = trip
-		}
-		if rung, ok := l.Rung(limiterv1.Downgrade); ok {
-			rule.downgrade = rung.Reached(limit)
-		}
-		for _, rung := range l.Ladder {
-			rule.rungs = append(rule.rungs, rung.Reached(limit))
+		rule.limit, rule.zone = limit, zone
+		if len(limit.Grants) == 0 {
+			rule.terms = termsAt(l, limit, "", time.Time{})
 		}
 	}
 	return level{Level: l, money: rules}
@@ -114,10 +108,10 @@ func (t *Tenant) forcedOpen() (name string, forced bool) {
 
 // moneyRule is a money limit with what follows from it.
 type moneyRule struct {
-	limit           limiterv1.MoneyLimit
-	zone            *time.Location
-	trip, downgrade money.Nanos
-	rungs           []money.Nanos
+	limit limiterv1.MoneyLimit
+	zone  *time.Location
+	// terms are those of a limit without grants.
+	terms terms
 	// span is the period that was asked for last. It is a memory of a pure
 	// function, kept because calendars are slow and periods are long.
 	span atomic.Pointer[period.Span]
@@ -130,6 +124,41 @@ func (r *moneyRule) spanAt(now time.Time) period.Span {
 	span := period.Of(r.limit.Period, r.zone, now)
 	r.span.Store(&span)
 	return span
+}
+
+// terms are a money limit as it is for a user during a stretch of time, with what
+// follows from its amount.
+type terms struct {
+	limit           limiterv1.MoneyLimit
+	trip, downgrade money.Nanos
+	rungs           []money.Nanos
+	stretch         period.Span
+}
+
+// termsAt are the terms of a limit of the level for a user at a moment. Rungs are
+// those of the next stretch as well, in which the call may be settled.
+func termsAt(l limiterv1.Level, limit limiterv1.MoneyLimit, user string, now time.Time) terms {
+	t := terms{trip: Never, downgrade: Never}
+	t.limit, t.stretch = limit.At(now, user)
+	if trip, ok := l.TripAt(t.limit); ok {
+		t.trip = trip
+	}
+	if rung, ok := l.Rung(limiterv1.Downgrade); ok {
+		t.downgrade = rung.Reached(t.limit)
+	}
+	t.rungs = appendRungs(t.rungs, l, t.limit)
+	if len(limit.Grants) > 0 {
+		next, _ := limit.At(t.stretch.End, user)
+		t.rungs = appendRungs(t.rungs, l, next)
+	}
+	return t
+}
+
+func appendRungs(rungs []money.Nanos, l limiterv1.Level, limit limiterv1.MoneyLimit) []money.Nanos {
+	for _, rung := range l.Ladder {
+		rungs = append(rungs, rung.Reached(limit))
+	}
+	return rungs
 }
 
 // accounts are the counters that a call counts in, and its checks in each: those
@@ -183,8 +212,13 @@ func (l *level) moneyChecks(scope limiterv1.Scope, call Call, now time.Time) []M
 		if rule.limit.Per != scope || !rule.limit.Selects(call.Subject.Tier, call.Model) {
 			continue
 		}
+		terms := rule.terms
+		if len(rule.limit.Grants) > 0 {
+			terms = termsAt(l.Level, rule.limit, call.Subject.User, now)
+		}
 		check := MoneyCheck{
-			Limit: rule.limit, Trip: rule.trip, Downgrade: rule.downgrade, Rungs: rule.rungs, Span: rule.spanAt(now),
+			Limit: terms.limit, Trip: terms.trip, Downgrade: terms.downgrade, Rungs: terms.rungs,
+			Span: rule.spanAt(now), Stretch: terms.stretch,
 		}
 		if call.Fallback {
 			check.Trip, check.Downgrade = Never, Never

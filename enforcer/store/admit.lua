@@ -17,6 +17,8 @@
 --                         another period before that
 --             shadow      1: decide, take, and never refuse
 --             downgraded  1: the call is bound as if a Downgrade rung were reached
+--             from, till  when the amounts below hold, ms: at from, and not at till any
+--                         more; till is 0 where there are none
 --           for each key from KEYS[2]: how many money limits, how many buckets
 --           for each money limit: amount, trip, downgrade, start, finish
 --             where calls are refused once spent reaches trip, and are to be bound
@@ -29,7 +31,8 @@
 --   'admitted'  under shadow, with the limit that would have refused
 --   'refused'   by the limit number `refusing`, from 1: money before buckets, each
 --               in the order of the keys
---   'turned'    a period given is not the one that now lies in; ask again with now
+--   'turned'    now does not lie in a period given, or not between from and till; ask
+--               again with now
 --   'rung'      downgraded is not what spent says; ask again the other way
 --   'closed'    counters are not of the epoch, or one is missing: nothing is admitted
 --   'fenced'    the session was declared dead and must not go on
@@ -41,11 +44,13 @@
 local id, note, numbers = ARGV[1], ARGV[2], unpack_numbers(ARGV[3])
 local bound, not_before, forget_at, shadow, downgraded =
   numbers[1], numbers[2], numbers[3], numbers[4] == 1, numbers[5] == 1
+local from, till = numbers[6], numbers[7]
 local now = math.max(redis_time(), not_before)
 local TENANT, USER = 2, 3
 
 local own = redis.call('HMGET', KEYS[1], id, 'fenced')
 if own[2] then return { 'fenced', now } end
+if now < from or (till > 0 and now >= till) then return { 'turned', now } end
 
 -- What the answer tells of the limits.
 local asked, refusing, refusing_spent, refusing_held = 0, 0, 0, 0
@@ -55,7 +60,7 @@ local values, changes = {}, {}
 
 -- Money, key by key.
 local reached, renewed = false, false
-local counts, n, field = 6, 6 + 2 * (#KEYS - 1), 4
+local counts, n, field = 8, 8 + 2 * (#KEYS - 1), 4
 for key = TENANT, #KEYS do
   local money, buckets = numbers[counts], numbers[counts + 1]
   local stored
@@ -94,7 +99,7 @@ end
 if reached ~= downgraded and not own[1] then return { 'rung', now } end
 
 -- Then the buckets, key by key.
-counts, field = 6, 4
+counts, field = 8, 4
 local b = 0
 for key = TENANT, #KEYS do
   local money, buckets = numbers[counts], numbers[counts + 1]

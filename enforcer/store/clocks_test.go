@@ -57,7 +57,10 @@ func (c *clocks) decide(enforcer *admission.Admitter, tenant *admission.Tenant) 
 	return fmt.Sprintf("admitted at %s, %+v", d.Hold.AdmittedAt(), d.Rates), "none"
 }
 
-// shortPeriods is a tenant with limits that each refuse now and then.
+var midnight = time.Date(2031, time.May, 7, 0, 0, 0, 0, time.UTC)
+
+// shortPeriods is a tenant with limits that each refuse now and then, and have more at
+// times.
 func shortPeriods(t *testing.T) *admission.Tenant {
 	t.Helper()
 	var limits []limiterv1.MoneyLimit
@@ -67,6 +70,10 @@ func shortPeriods(t *testing.T) *admission.Tenant {
 	}{{period.Minute, 3}, {"5m", 8}, {period.Hour, 40}, {period.Day, 50}} {
 		limits = append(limits, limiterv1.MoneyLimit{
 			Name: string(l.kind), Per: limiterv1.PerTenant, Period: l.kind, Amount: l.cents * money.Cent,
+			Grants: []limiterv1.Grant{
+				{Amount: money.Cent, StartsAt: midnight.Add(-44 * time.Minute), ExpiresAt: midnight.Add(-31 * time.Minute)},
+				{Amount: 2 * money.Cent, StartsAt: midnight.Add(-38 * time.Minute), ExpiresAt: midnight.Add(17 * time.Minute)},
+			},
 		})
 	}
 	return newTenant(t, limits, []limiterv1.RateLimit{
@@ -76,7 +83,7 @@ func shortPeriods(t *testing.T) *admission.Tenant {
 
 // TestEnforcerClocksChangeNoDecision: two enforcers, one an hour fast and one an hour
 // slow, call by call in turn, decide as one decides whose clock is right, before and
-// after the turns of minutes, windows of five minutes, hours and a day.
+// after the turns of minutes, windows of five minutes, hours, a day, and grants.
 func TestEnforcerClocksChangeNoDecision(t *testing.T) {
 	c := &clocks{T: t, redis: newStoppedClock(t)}
 	right, fast, slow := time.Duration(0), time.Hour, -time.Hour
@@ -84,7 +91,6 @@ func TestEnforcerClocksChangeNoDecision(t *testing.T) {
 	wrong := []*admission.Admitter{c.enforcer(&fast), c.enforcer(&slow)}
 	one, other := shortPeriods(t), shortPeriods(t)
 
-	midnight := time.Date(2031, time.May, 7, 0, 0, 0, 0, time.UTC)
 	refusing := map[string]int{}
 	for at := midnight.Add(-70 * time.Minute); at.Before(midnight.Add(70 * time.Minute)); at = at.Add(time.Minute) {
 		for _, after := range []time.Duration{-time.Millisecond, 0, time.Millisecond, 30 * time.Second} {
@@ -114,7 +120,6 @@ func TestEnforcerClockIsSetBack(t *testing.T) {
 	enforcer := c.enforcer(&ahead)
 	tenant := newTenant(t, []limiterv1.MoneyLimit{{Name: "hourly", Per: limiterv1.PerTenant, Period: period.Hour, Amount: money.Cent}}, nil)
 	bystander := newTenant(t, nil, nil)
-	ten := time.Date(2031, time.May, 7, 10, 0, 0, 0, time.UTC)
 	c.set(ten.Add(-time.Minute))
 	for _, want := range []string{"none", "hourly"} {
 		if _, by := c.decide(enforcer, tenant); by != want {

@@ -71,6 +71,9 @@ func newHistory(t *rapid.T, s *store.Store, clock *stoppedClock) *history {
 		admitter: admission.NewAdmitter(s), clock: clock,
 		doc: drawTenant(t), buckets: map[string]*modelBucket{},
 	}
+	seconds := rapid.Int64Range(1_700_000_000, 1_900_000_000).Draw(t, "start")
+	h.now = time.Unix(seconds, 0)
+	h.grant(t)
 	h.useDocument(t)
 	bystander := limiterv1.Tenant{Level: limiterv1.Level{Tenant: uuid.NewString(), TimeZone: "UTC"}}
 	for _, doc := range []limiterv1.Tenant{h.doc, bystander} {
@@ -82,8 +85,7 @@ func newHistory(t *rapid.T, s *store.Store, clock *stoppedClock) *history {
 	if h.bystander, err = admission.NewTenant(bystander); err != nil {
 		t.Fatal(err)
 	}
-	seconds := rapid.Int64Range(1_700_000_000, 1_900_000_000).Draw(t, "start")
-	h.setTime(t, time.Unix(seconds, 0))
+	h.setTime(t, h.now)
 	return h
 }
 
@@ -171,13 +173,48 @@ func drawRate(t *rapid.T, name string, per limiterv1.Scope) limiterv1.RateLimit 
 	return limit
 }
 
-// reconfigure changes amounts, bursts and ladders. What was spent stays spent.
-func (h *history) reconfigure(t *rapid.T) {
+// grant gives other grants to the limits: some that are over, some for now, some for
+// later.
+func (h *history) grant(t *rapid.T) {
+	for _, l := range h.levels() {
+		l.Money = append([]limiterv1.MoneyLimit(nil), l.Money...)
+		for i := range l.Money {
+			l.Money[i].Grants = h.drawGrants(t, l.Money[i].Per)
+		}
+	}
+}
+
+func (h *history) drawGrants(t *rapid.T, per limiterv1.Scope) (grants []limiterv1.Grant) {
+	for range rapid.SampledFrom([]int{0, 0, 0, 1, 2}).Draw(t, "grants") {
+		starts := h.now.Add(time.Duration(rapid.IntRange(-200, 200).Draw(t, "starts")) * time.Second)
+		grant := limiterv1.Grant{
+			Amount:   money.Nanos(rapid.Int64Range(1, 400).Draw(t, "granted")),
+			StartsAt: starts, ExpiresAt: starts.Add(time.Duration(rapid.IntRange(1, 400).Draw(t, "lasts")) * time.Second),
+		}
+		if rapid.Bool().Draw(t, "at once") {
+			grant.StartsAt = time.Time{}
+		}
+		if per == limiterv1.PerUser {
+			grant.User = rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "granted to")
+		}
+		grants = append(grants, grant)
+	}
+	return grants
+}
+
+// levels are the tenant and its ancestors, to be changed.
+func (h *history) levels() []*limiterv1.Level {
+	h.doc.Ancestors = append([]limiterv1.Level(nil), h.doc.Ancestors...)
 	levels := []*limiterv1.Level{&h.doc.Level}
 	for i := range h.doc.Ancestors {
 		levels = append(levels, &h.doc.Ancestors[i])
 	}
-	for _, l := range levels {
+	return levels
+}
+
+// reconfigure changes amounts, bursts and ladders. What was spent stays spent.
+func (h *history) reconfigure(t *rapid.T) {
+	for _, l := range h.levels() {
 		l.Ladder = drawLadder(t)
 		l.Money, l.Rates = append([]limiterv1.MoneyLimit(nil), l.Money...), append([]limiterv1.RateLimit(nil), l.Rates...)
 		for i := range l.Money {
@@ -187,7 +224,7 @@ func (h *history) reconfigure(t *rapid.T) {
 			l.Rates[i].Burst = rapid.Int64Range(1, 20).Draw(t, "new burst")
 		}
 	}
-	h.doc.Ancestors = append([]limiterv1.Level(nil), h.doc.Ancestors...)
+	h.grant(t)
 	h.useDocument(t)
 }
 
@@ -204,6 +241,11 @@ func (h *history) setTime(t *rapid.T, now time.Time) {
 }
 
 func (h *history) wait(t *rapid.T) {
+	if turns := h.turnsOfGrants(); len(turns) > 0 && rapid.IntRange(0, 2).Draw(t, "to the turn of a grant") == 0 {
+		turn := rapid.SampledFrom(turns).Draw(t, "turn")
+		h.setTime(t, turn.Add(time.Duration(rapid.IntRange(-1, 0).Draw(t, "just"))*time.Millisecond))
+		return
+	}
 	if rapid.Bool().Draw(t, "to the end of a period") {
 		kind := rapid.SampledFrom(period.Kinds()[:4]).Draw(t, "period")
 		end := period.Of(kind, zoneOf(h.doc.Level), h.now).End
@@ -211,6 +253,22 @@ func (h *history) wait(t *rapid.T) {
 		return
 	}
 	h.setTime(t, h.now.Add(time.Duration(rapid.Int64Range(0, 200_000).Draw(t, "ms"))*time.Millisecond))
+}
+
+// turnsOfGrants are the starts and ends of grants that are to come.
+func (h *history) turnsOfGrants() (turns []time.Time) {
+	for _, l := range h.levels() {
+		for _, limit := range l.Money {
+			for _, grant := range limit.Grants {
+				for _, turn := range []time.Time{grant.StartsAt, grant.ExpiresAt} {
+					if turn.After(h.now.Add(time.Millisecond)) {
+						turns = append(turns, turn)
+					}
+				}
+			}
+		}
+	}
+	return turns
 }
 
 func zoneOf(l limiterv1.Level) *time.Location {
@@ -351,13 +409,19 @@ func levelsOf(doc limiterv1.Tenant) []limiterv1.Level {
 	return append([]limiterv1.Level{doc.Level}, doc.Ancestors...)
 }
 
-// eachMoney visits the money limits that the call counts in, in the order in which
-// they refuse.
-func eachMoney(doc limiterv1.Tenant, call admission.Call, visit func(limiterv1.Level, limiterv1.MoneyLimit)) {
-	for i, l := range levelsOf(doc) {
+// eachMoney visits the money limits that the call counts in, with what is granted now
+// in their amounts, in the order in which they refuse.
+func (h *history) eachMoney(call admission.Call, visit func(limiterv1.Level, limiterv1.MoneyLimit)) {
+	for i, l := range levelsOf(h.doc) {
 		for _, per := range []limiterv1.Scope{limiterv1.PerTenant, limiterv1.PerUser} {
 			for _, limit := range l.Money {
 				if limit.Per == per && (per == limiterv1.PerTenant || i == 0) && limit.Selects(call.Subject.Tier, call.Model) {
+					for _, grant := range limit.Grants {
+						isOwn := grant.User == "" || grant.User == call.Subject.User
+						if isOwn && !h.now.Before(grant.StartsAt) && h.now.Before(grant.ExpiresAt) {
+							limit.Amount += grant.Amount
+						}
+					}
 					visit(l, limit)
 				}
 			}
@@ -397,7 +461,7 @@ type modelRefusal struct {
 }
 
 func (h *history) downgraded(call admission.Call) (reached bool) {
-	eachMoney(h.doc, call, func(l limiterv1.Level, limit limiterv1.MoneyLimit) {
+	h.eachMoney(call, func(l limiterv1.Level, limit limiterv1.MoneyLimit) {
 		if rung, ok := l.Rung(limiterv1.Downgrade); ok {
 			spent, _ := h.total(l, limit, call.Subject.User)
 			reached = reached || spent >= rung.Reached(limit)
@@ -411,7 +475,7 @@ func (h *history) downgraded(call admission.Call) (reached bool) {
 func (h *history) modelAdmit(call admission.Call) outcome {
 	want := outcome{took: map[string]bool{}}
 	if call.Bound > 0 {
-		eachMoney(h.doc, call, func(l limiterv1.Level, limit limiterv1.MoneyLimit) {
+		h.eachMoney(call, func(l limiterv1.Level, limit limiterv1.MoneyLimit) {
 			spent, held := h.total(l, limit, call.Subject.User)
 			r := modelRefusal{limit: limit.Name, spent: spent, stands: spent+call.Bound > limit.Amount}
 			if trip, trips := l.TripAt(limit); trips && spent >= trip {

@@ -10,6 +10,7 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 )
 
@@ -70,8 +71,10 @@ func (s *Store) Admit(ctx context.Context, r admission.AdmitRequest) (admission.
 
 // admitNumbers are the numbers of admit.lua, in its order.
 func admitNumbers(r admission.AdmitRequest) []int64 {
+	valid := stretch(r.Accounts)
 	numbers := []int64{
 		int64(r.Bound), unixMilli(r.NotBefore), forgetAt(r).UnixMilli(), number(r.Shadow), number(r.Downgraded),
+		unixMilli(valid.Start), unixMilli(valid.End),
 	}
 	for _, a := range r.Accounts {
 		numbers = append(numbers, int64(len(a.Money)), int64(len(a.Buckets)))
@@ -105,6 +108,22 @@ func forgetAt(r admission.AdmitRequest) time.Time {
 		return now.Add(keep)
 	}
 	return r.UserUntil.Add(keep)
+}
+
+// stretch is the time in which the amounts of all checks hold; zero where there are
+// none.
+func stretch(accounts []admission.Account) (all period.Span) {
+	for _, a := range accounts {
+		for _, check := range a.Money {
+			if check.Stretch.Start.After(all.Start) {
+				all.Start = check.Stretch.Start
+			}
+			if all.End.IsZero() || check.Stretch.End.Before(all.End) {
+				all.End = check.Stretch.End
+			}
+		}
+	}
+	return all
 }
 
 func admitReply(raw []any) (admission.AdmitReply, error) {
@@ -193,6 +212,9 @@ func settleNumbers(r admission.SettleRequest) []int64 {
 			for _, rung := range check.Rungs {
 				numbers = append(numbers, int64(rung))
 			}
+			for range rungs(a) - len(check.Rungs) {
+				numbers = append(numbers, int64(admission.Never))
+			}
 		}
 	}
 	for _, a := range r.Accounts {
@@ -203,14 +225,17 @@ func settleNumbers(r admission.SettleRequest) []int64 {
 	return numbers
 }
 
-// rungs is how many rungs each money limit of the account has whose crossing is
+// rungs is how many rungs a money limit of the account has at most whose crossing is
 // news to the control plane. It watches tenants; what a single user has reached
 // concerns that user alone.
-func rungs(a admission.Account) int {
-	if a.User != "" || len(a.Money) == 0 {
+func rungs(a admission.Account) (most int) {
+	if a.User != "" {
 		return 0
 	}
-	return len(a.Money[0].Rungs)
+	for _, check := range a.Money {
+		most = max(most, len(check.Rungs))
+	}
+	return most
 }
 
 // feedMessage names the tenants of which a rung may have been crossed.

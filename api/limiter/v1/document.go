@@ -134,8 +134,11 @@ type MoneyLimit struct {
 	Name   string      `json:"name"`
 	Per    Scope       `json:"per"`
 	Period period.Kind `json:"period"`
+	// Amount is what the limit has without grants.
 	Amount money.Nanos `json:"amount"`
 	Selector
+	// Grants are what it has more, at some time or other.
+	Grants []Grant `json:"grants,omitempty"`
 }
 
 // Selector says which calls count against a limit.

@@ -177,7 +177,7 @@ func (r resources) check() error {
 		errs = append(errs, wrong("RateLimitPolicy", &r.policies[i], found))
 	}
 	for i := range r.budgets {
-		_, found := compile.Tenant(&r.budgets[i], nil)
+		_, found := compile.Tenant(&r.budgets[i], nil, nil)
 		errs = append(errs, wrong("TenantBudget", &r.budgets[i], found))
 	}
 	return errors.Join(errs...)
@@ -190,7 +190,8 @@ func wrong(kind string, object client.Object, errs field.ErrorList) error {
 	return fmt.Errorf("%s %s: %w", kind, client.ObjectKeyFromObject(object), errs.ToAggregate())
 }
 
-// compile compiles the document of a budget, under the parents that it has.
+// compile compiles the document of a budget, under the parents that it has. What was
+// granted for a time is left out: the limits themselves are in question.
 func (r resources) compile(budget *v1alpha1.TenantBudget) (limiterv1.Tenant, error) {
 	var ancestors []compile.Ancestor
 	way := []string{client.ObjectKeyFromObject(budget).String()}
@@ -206,12 +207,12 @@ func (r resources) compile(budget *v1alpha1.TenantBudget) (limiterv1.Tenant, err
 		if err != nil {
 			return limiterv1.Tenant{}, fmt.Errorf("TenantBudget %s: spec.parentRef: %w", way[0], err)
 		}
-		ancestor, errs := compile.NewAncestor(parent, r.policiesOf(parent))
+		ancestor, errs := compile.NewAncestor(parent, r.policiesOf(parent), nil)
 		if len(errs) > 0 {
 			return limiterv1.Tenant{}, wrong("TenantBudget", parent, errs)
 		}
 		ancestors, at = append(ancestors, ancestor), parent
 	}
-	document, errs := compile.Tenant(budget, r.policiesOf(budget), ancestors...)
+	document, errs := compile.Tenant(budget, r.policiesOf(budget), nil, ancestors...)
 	return document, wrong("TenantBudget", budget, errs)
 }

@@ -1,0 +1,60 @@
+package limiterv1
+
+import (
+	"time"
+
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
+)
+
+// Grant is what a money limit has more for a time.
+type Grant struct {
+	// Name is that of the BudgetGrant, in the namespace of the budget.
+	Name string `json:"name"`
+	// User is who has it, of a limit per user; empty means everyone.
+	User   string      `json:"user,omitempty"`
+	Amount money.Nanos `json:"amount"`
+	// StartsAt is from when on it counts, zero for ever since; ExpiresAt is from when
+	// on it does not. Both are by the clock that periods turn by.
+	StartsAt  time.Time `json:"startsAt,omitzero"`
+	ExpiresAt time.Time `json:"expiresAt"`
+}
+
+// always is the time in which a limit without grants has its amount.
+var always = period.Span{Start: time.Unix(0, 0).UTC(), End: time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)}
+
+// MaxGrants is how many grants the limits of a tenant may have together.
+const MaxGrants = 64
+
+// At is the limit as it is for a user at a moment: what is granted then is in its
+// amount, which is at most money.Max, and it has no grants. The stretch is the time
+// around the moment in which that is so: it ends when a grant starts or expires.
+func (l MoneyLimit) At(now time.Time, user string) (limit MoneyLimit, stretch period.Span) {
+	stretch = always
+	for _, grant := range l.Grants {
+		if grant.User != "" && grant.User != user {
+			continue
+		}
+		if !now.Before(grant.StartsAt) && now.Before(grant.ExpiresAt) {
+			l.Amount = min(l.Amount+grant.Amount, money.Max)
+		}
+		for _, turn := range []time.Time{grant.StartsAt, grant.ExpiresAt} {
+			stretch = cut(stretch, turn, now)
+		}
+	}
+	l.Grants = nil
+	return l, stretch
+}
+
+// cut is the part of the span, before or from the turn on, that now lies in.
+func cut(span period.Span, turn, now time.Time) period.Span {
+	switch {
+	case now.Before(turn):
+		if turn.Before(span.End) {
+			span.End = turn
+		}
+	case turn.After(span.Start):
+		span.Start = turn
+	}
+	return span
+}

@@ -1,0 +1,61 @@
+package budgetstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+)
+
+// Grant is what is recorded of a BudgetGrant.
+type Grant struct {
+	limiterv1.Grant
+	// UID is that of the object, Namespace its namespace.
+	UID, Namespace string
+	Tenant, Limit  string
+	Reason         string
+	// CreatedAt is when the object was created.
+	CreatedAt time.Time
+}
+
+const recordGrant = `
+INSERT INTO budget_grants (
+  grant_uid, tenant_id, namespace, grant_name, limit_name, user_id, amount_nanos, reason, starts_at, expires_at, created_at)
+VALUES (@uid, @tenant, @namespace, @name, @limit, nullif(@user, ''), @amount, @reason, @starts, @expires, @created)
+ON CONFLICT (grant_uid) DO NOTHING`
+
+// RecordGrant makes a row for the grant. Recording again changes nothing.
+func (s *Store) RecordGrant(ctx context.Context, grant Grant) error {
+	args := pgx.NamedArgs{
+		"uid": grant.UID, "tenant": grant.Tenant, "namespace": grant.Namespace, "name": grant.Name, "limit": grant.Limit,
+		"user": grant.User, "amount": int64(grant.Amount), "reason": grant.Reason,
+		"starts": nilIfZero(grant.StartsAt), "expires": grant.ExpiresAt, "created": grant.CreatedAt,
+	}
+	if err := s.inOrder(ctx, args, recordGrant); err != nil {
+		return fmt.Errorf("record grant %s/%s: %w", grant.Namespace, grant.Name, err)
+	}
+	return nil
+}
+
+func nilIfZero(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+const closeGrant = `
+UPDATE budget_grants SET withdrawn_at = now()
+WHERE grant_uid = @uid AND withdrawn_at IS NULL`
+
+// CloseGrant notes in the row of the grant with the UID that it was withdrawn. One
+// that was never recorded has none.
+func (s *Store) CloseGrant(ctx context.Context, uid string) error {
+	if err := s.inOrder(ctx, pgx.NamedArgs{"uid": uid}, closeGrant); err != nil {
+		return fmt.Errorf("close grant %s: %w", uid, err)
+	}
+	return nil
+}
