@@ -20,6 +20,10 @@ const (
 	// ConditionExpired is True when a BudgetGrant's time is over. The grant is kept as a
 	// record, and stays Ready: nothing is left to be done about it.
 	ConditionExpired = "Expired"
+	// ConditionAlertsFailing is True while somebody who is to be told of alerts cannot
+	// be, for a reason that the message gives. It is there where spec.alerts is, and
+	// leaves Ready as it is: what is enforced does not depend on it.
+	ConditionAlertsFailing = "AlertsFailing"
 	// ConditionReconciling is True while the object is on its way to being enforced as
 	// written, and needs nothing but time or other objects for that.
 	ConditionReconciling = "Reconciling"
@@ -82,6 +86,14 @@ const (
 const (
 	ReasonNotStarted = "NotStarted"
 	ReasonRunning    = "Running"
+)
+
+// Reasons of ConditionAlertsFailing, beside ReasonUnknown.
+const (
+	ReasonAlertsDeliverable = "Deliverable"
+	ReasonNoMailServer      = "NoMailServer"
+	ReasonSecretUnusable    = "SecretUnusable"
+	ReasonDeliveryFailing   = "DeliveryFailing"
 )
 
 // Reasons of ConditionReconciling and ConditionStalled, beside those of Accepted,

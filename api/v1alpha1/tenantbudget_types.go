@@ -147,6 +147,11 @@ type TenantBudgetSpec struct {
 	// +listMapKey=name
 	// +optional
 	VirtualModels []VirtualModel `json:"virtualModels,omitempty"`
+
+	// alerts says who is told when a rung of the ladder is reached, or a limit is spent
+	// in full. Absent tells nobody: it is recorded all the same.
+	// +optional
+	Alerts *Alerts `json:"alerts,omitempty"`
 }
 
 // StoreLoss says what becomes of calls while Redis is out of reach.

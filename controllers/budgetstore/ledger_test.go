@@ -73,8 +73,8 @@ func TestManagerCannotTouchTheLedger(t *testing.T) {
 	refused(t, manager, insufficientPrivilege, "DELETE FROM tenants")
 }
 
-// twoTenants is a database with calls, refused calls and limits of acme, of two users,
-// and of globex.
+// twoTenants is a database with calls, refused calls, limits and alerts of acme, of
+// two users, and of globex.
 func twoTenants(t *testing.T) (dsn string) {
 	t.Helper()
 	dsn = migrated(t)
@@ -93,6 +93,11 @@ func twoTenants(t *testing.T) (dsn string) {
 			}
 		}
 		if err := store.Record(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+		a := alerts(reached("daily", "Warn", 80, money.USD), by("gerente-1", reached("each", "Warn", 80, money.USD)))
+		a.Tenant, a.UID = tenant, "u-"+tenant
+		if _, err := store.RecordAlerts(t.Context(), a); err != nil {
 			t.Fatal(err)
 		}
 	}

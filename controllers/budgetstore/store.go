@@ -102,11 +102,11 @@ const closeLimits = `
 UPDATE budget_limits SET valid_to = now()
 WHERE tenant_id = @tenant AND budget_uid = @uid AND valid_to IS NULL`
 
-// Close closes the rows that the budget with the UID opened. Rows of another
-// budget, which has taken over the tenant, stay open.
+// Close closes the rows that the budget with the UID opened, and resolves its alerts.
+// Rows of another budget, which has taken over the tenant, stay open.
 func (s *Store) Close(ctx context.Context, tenant, uid string) error {
 	args := pgx.NamedArgs{"tenant": tenant, "uid": uid}
-	if err := s.inOrder(ctx, args, withdrawTenant, closeLimits); err != nil {
+	if err := s.inOrder(ctx, args, withdrawTenant, closeLimits, removeAlerts); err != nil {
 		return fmt.Errorf("close the limits of tenant %s: %w", tenant, err)
 	}
 	return nil

@@ -24,6 +24,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/alert"
 	"github.com/bursar-dev/bursar/controllers/apikey"
 	"github.com/bursar-dev/bursar/controllers/budgetgrant"
 	"github.com/bursar-dev/bursar/controllers/budgetstore"
@@ -69,6 +70,8 @@ type Options struct {
 	Database *pgxpool.Pool
 	// OwnerDSN is the DSN that migrations run with; empty to run none.
 	OwnerDSN string
+	// Alerts says how people are told of alerts.
+	Alerts alert.Options
 	// Metrics says how metrics are served.
 	Metrics metricsserver.Options
 	// HealthAddress is where probes are answered; "0" for nowhere.
@@ -140,11 +143,12 @@ func register(mgr ctrl.Manager, options Options) error {
 		clock    = options.Clock
 		pacer    = pace.New()
 		prober   = probe.New(limiter)
+		alerts   = alert.NewDeliverer(records, client, mgr.GetAPIReader(), options.Alerts)
 	)
 	for _, controller := range []interface {
 		Register(mgr ctrl.Manager, news *feed.Feed) error
 	}{
-		tenantbudget.NewController(client, limiter, recovery.NewOpener(limiter, records), prober, records, recorder, clock, pacer),
+		tenantbudget.NewController(client, limiter, recovery.NewOpener(limiter, records), prober, records, alerts, recorder, clock, pacer),
 		ratelimitpolicy.NewController(client, limiter, prober, recorder, clock),
 		modelprovider.NewController(client, limiter, recorder, clock),
 		apikey.NewController(client, limiter, recorder, clock),
@@ -157,6 +161,7 @@ func register(mgr ctrl.Manager, options Options) error {
 	for _, task := range []manager.Runnable{
 		budgetstore.NewMaintenance(records, options.OwnerDSN),
 		recovery.NewRebuilder(limiter, records),
+		alerts,
 	} {
 		if err := mgr.Add(task); err != nil {
 			return err

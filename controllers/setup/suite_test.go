@@ -25,6 +25,7 @@ import (
 	"github.com/bursar-dev/bursar/hack/parts/kubernetes"
 	"github.com/bursar-dev/bursar/hack/parts/postgres"
 	"github.com/bursar-dev/bursar/hack/parts/process"
+	"github.com/bursar-dev/bursar/hack/parts/receivers"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
 )
 
@@ -52,6 +53,8 @@ var (
 	ownerDSN            string
 	// asManager is who the manager is in a cluster, with the rights in config/rbac.
 	asManager *rest.Config
+	// receiving are whom alerts are sent to.
+	receiving *receivers.Receivers
 	// stopManager ends the manager that runs.
 	stopManager func()
 	// healthURL and metricsURL are where it answers.
@@ -108,6 +111,9 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	kubectl(ctx, "apply", "-k", "../../config/rbac")
 	asManager, err = kube.ConfigOf(kubernetes.Manager)
 	Expect(err).NotTo(HaveOccurred())
+	receiving, err = receivers.Start()
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(receiving.Stop)
 	stopManager = startManager()
 	DeferCleanup(func() { stopManager() })
 	openMinutely(ctx)
@@ -132,6 +138,7 @@ func startManager() (stop func()) {
 		Redis:    redisClient,
 		Database: database,
 		OwnerDSN: ownerDSN,
+		Alerts:   alertOptions(),
 		Metrics: metricsserver.Options{
 			BindAddress: metrics, SecureServing: true, FilterProvider: filters.WithAuthenticationAndAuthorization,
 		},

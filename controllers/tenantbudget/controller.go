@@ -5,6 +5,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -49,10 +50,19 @@ type Prober interface {
 		below []limiterv1.DocumentID, now time.Time) conditions.Rollout
 }
 
-// Records is where it is kept which limits were in force, and when.
+// Records is where it is kept which limits were in force, and when, and which of
+// their rungs were reached.
 type Records interface {
 	Record(ctx context.Context, budget budgetstore.Budget) error
 	Close(ctx context.Context, tenant, uid string) error
+	RecordAlerts(ctx context.Context, alerts budgetstore.Alerts) (raised int, err error)
+}
+
+// Deliverer tells people of alerts that were recorded.
+type Deliverer interface {
+	Wake()
+	Verdict(ctx context.Context, budget *v1alpha1.TenantBudget) conditions.Verdict
+	Forget(budget types.UID)
 }
 
 // Controller reconciles TenantBudgets.
@@ -62,20 +72,22 @@ type Controller struct {
 	opener   Opener
 	prober   Prober
 	records  Records
+	alerts   Deliverer
 	recorder events.EventRecorder
 	clock    clock.PassiveClock
 	pacer    *pace.Pacer
 
 	forecasts forecasts
+	recorded  recordedAlerts
 }
 
 // NewController makes a Controller.
 func NewController(
-	client client.Client, limiter Limiter, opener Opener, prober Prober, records Records, recorder events.EventRecorder, clock clock.PassiveClock,
-	pacer *pace.Pacer,
+	client client.Client, limiter Limiter, opener Opener, prober Prober, records Records, alerts Deliverer,
+	recorder events.EventRecorder, clock clock.PassiveClock, pacer *pace.Pacer,
 ) *Controller {
-	return &Controller{client: client, limiter: limiter, opener: opener, prober: prober, records: records, recorder: recorder,
-		clock: clock, pacer: pacer}
+	return &Controller{client: client, limiter: limiter, opener: opener, prober: prober, records: records, alerts: alerts,
+		recorder: recorder, clock: clock, pacer: pacer}
 }
 
 // Register makes the manager run the controller.
@@ -102,6 +114,9 @@ type scope struct {
 	// usage is the state of the money under the document of this budget that is in
 	// force, whatever its generation; nil when none is, or when Redis is away.
 	usage *usage
+	// alertsFailing says whether people who are to be told of alerts can be; nil when
+	// nobody is to be.
+	alertsFailing *conditions.Verdict
 	// untold is how long figures have to wait that are not in the status yet; zero
 	// when there are none.
 	untold time.Duration
@@ -114,7 +129,7 @@ func (c *Controller) Reconcile(ctx context.Context, budget *v1alpha1.TenantBudge
 	}
 	s := &scope{budget: budget, now: c.clock.Now()}
 	for _, phase := range []func(context.Context, *scope) error{
-		c.accept, c.hold, c.program, c.observe, c.report, c.record,
+		c.accept, c.hold, c.program, c.observe, c.lookAtAlerts, c.report, c.record, c.alert,
 	} {
 		err := phase(ctx, s)
 		if apierrors.IsConflict(err) {

@@ -50,7 +50,7 @@ func (c *Controller) put(ctx context.Context, budget *v1alpha1.TenantBudget, doc
 	return c.opener.Open(ctx, document)
 }
 
-// record keeps on record what is in force. It comes last, and waits for its turn
+// record keeps on record what is in force. It comes late, and waits for its turn
 // again when it fails: enforcement does not depend on it.
 func (c *Controller) record(ctx context.Context, s *scope) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
@@ -87,5 +87,7 @@ func (c *Controller) finalize(ctx context.Context, budget *v1alpha1.TenantBudget
 	}
 	c.pacer.Forget(budget.UID)
 	c.forecasts.forget(budget.UID)
+	c.recorded.forget(budget.UID)
+	c.alerts.Forget(budget.UID)
 	return finalizer.Release(ctx, c.client, budget)
 }

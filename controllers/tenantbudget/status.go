@@ -62,8 +62,12 @@ func (s *scope) status() v1alpha1.TenantBudgetStatus {
 	ready := s.ready()
 	breakerOpen := conditions.Typed{Type: v1alpha1.ConditionBreakerOpen, Verdict: s.breakerOpen()}
 	exhausted := conditions.Typed{Type: v1alpha1.ConditionExhausted, Verdict: s.exhausted()}
+	further := []conditions.Typed{breakerOpen, exhausted}
+	if s.alertsFailing != nil {
+		further = append(further, conditions.Typed{Type: v1alpha1.ConditionAlertsFailing, Verdict: *s.alertsFailing})
+	}
 	status := v1alpha1.TenantBudgetStatus{
-		ProgrammedStatus: s.rollout.Common(s.budget, s.now, s.accepted, ready, breakerOpen, exhausted),
+		ProgrammedStatus: s.rollout.Common(s.budget, s.now, s.accepted, ready, further...),
 	}
 	switch {
 	case s.usage != nil:

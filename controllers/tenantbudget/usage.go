@@ -7,6 +7,7 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/controllers/budgetstore"
 	"github.com/bursar-dev/bursar/controllers/limiterstore"
 )
 
@@ -141,4 +142,33 @@ func (u *usage) nextTurn() (time.Time, bool) {
 		}
 	}
 	return next, !next.IsZero()
+}
+
+// rungOf is a rung of one limit, and the spent amount at which it is reached.
+type rungOf struct {
+	budgetstore.Rung
+	at money.Nanos
+}
+
+// rungsOf are the rungs of a limit of which somebody is told, lowest first: those of
+// the ladder and, above them, that nothing is left. A Trip rung that the breaker is
+// kept from is none.
+func (u *levelUsage) rungsOf(limit limiterv1.MoneyLimit) []rungOf {
+	var rungs []rungOf
+	add := func(action string, percent int32, at money.Nanos) {
+		rung := budgetstore.Rung{Limit: limit.Name, Amount: limit.Amount, Action: action, AtPercent: percent}
+		rungs = append(rungs, rungOf{rung, at})
+	}
+	full := false
+	for _, rung := range u.ladder {
+		if rung.Action == limiterv1.Trip && u.forced == limiterv1.BreakerClosed {
+			continue
+		}
+		add(string(rung.Action), rung.AtPercent, rung.Reached(limit))
+		full = full || rung.AtPercent == 100
+	}
+	if !full {
+		add(budgetstore.Exhaust, 100, limit.Amount)
+	}
+	return rungs
 }

@@ -16,6 +16,10 @@ import (
 func ForKind(kind schema.GroupVersionKind) interface{} {
 	switch kind {
 	// Group=bursar.dev, Version=v1alpha1
+	case v1alpha1.SchemeGroupVersion.WithKind("Alerts"):
+		return &apiv1alpha1.AlertsApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("AlertWebhook"):
+		return &apiv1alpha1.AlertWebhookApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("APIKey"):
 		return &apiv1alpha1.APIKeyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("APIKeySpec"):
@@ -78,8 +82,12 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.ReplacementApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Rung"):
 		return &apiv1alpha1.RungApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("SecretKeyRef"):
+		return &apiv1alpha1.SecretKeyRefApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ServiceTierPrices"):
 		return &apiv1alpha1.ServiceTierPricesApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("SlackAlerts"):
+		return &apiv1alpha1.SlackAlertsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("TargetRef"):
 		return &apiv1alpha1.TargetRefApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("TenantBudget"):

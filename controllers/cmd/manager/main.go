@@ -62,6 +62,7 @@ func run(ctx context.Context, options options) error {
 		Redis:                   redisClient,
 		Database:                database,
 		OwnerDSN:                options.ownerDatabaseURL,
+		Alerts:                  options.alerts,
 		Metrics:                 options.metrics(),
 		HealthAddress:           options.healthAddress,
 		Webhooks:                options.webhooks(),

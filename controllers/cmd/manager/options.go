@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	"github.com/bursar-dev/bursar/controllers/alert"
 	"github.com/bursar-dev/bursar/controllers/setup"
 )
 
@@ -30,6 +31,7 @@ type options struct {
 	metricsPlain         bool
 	webhookAddress       string
 	webhookCertDir       string
+	alerts               alert.Options
 }
 
 // The environment variables with secrets, which have no place on a command line.
@@ -37,6 +39,7 @@ const (
 	redisVariable         = "BURSAR_REDIS_URL"
 	databaseVariable      = "BURSAR_DATABASE_URL"
 	ownerDatabaseVariable = "BURSAR_OWNER_DATABASE_URL"
+	mailServerVariable    = "BURSAR_SMTP_URL"
 )
 
 const usage = `Usage: manager [flags]
@@ -53,12 +56,15 @@ Environment:
                              such as "postgres://user:password@host:5432/bursar"
   BURSAR_OWNER_DATABASE_URL  the same, as a login that can become bursar_owner, to
                              migrate the schema; without it, that is left to others
+  BURSAR_SMTP_URL            the mail server for e-mail of alerts, such as
+                             "smtp://user:password@host:587" (STARTTLS) or
+                             "smtps://user:password@host:465" (TLS); without it, no
+                             e-mail is sent
 
 Flags:
 `
 
-func parseOptions(args []string, getenv func(string) string) (options, error) {
-	var o options
+func parseOptions(args []string, getenv func(string) string) (o options, err error) {
 	flags := pflag.NewFlagSet("manager", pflag.ContinueOnError)
 	flags.SortFlags = false
 	flags.Usage = func() { fmt.Fprint(os.Stderr, usage, flags.FlagUsages()) }
@@ -74,6 +80,8 @@ func parseOptions(args []string, getenv func(string) string) (options, error) {
 	flags.BoolVar(&o.metricsPlain, "metrics-plain", false, "serve metrics without TLS to everybody; for loopback addresses")
 	flags.StringVar(&o.webhookAddress, "webhook-bind-address", ":9443", `where the webhooks are served, with TLS; "0" for nowhere`)
 	flags.StringVar(&o.webhookCertDir, "webhook-cert-dir", "", "directory with their tls.crt and tls.key, such as cert-manager's (default they are made in the manager)")
+	var told alertFlags
+	told.register(flags)
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
@@ -86,6 +94,9 @@ func parseOptions(args []string, getenv func(string) string) (options, error) {
 	o.redisURL = cmp.Or(o.redisURL, getenv(redisVariable))
 	o.databaseURL = getenv(databaseVariable)
 	o.ownerDatabaseURL = getenv(ownerDatabaseVariable)
+	if o.alerts, err = told.options(getenv(mailServerVariable)); err != nil {
+		return options{}, err
+	}
 	return o, o.validate()
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"strings"
 	"testing"
 )
@@ -13,18 +14,24 @@ func TestParseOptions(t *testing.T) {
 		// wantErr is a part of the error; empty when there is to be none.
 		wantErr string
 	}{
-		"what is needed":             {env: complete},
-		"Redis by flag":              {args: []string{"--redis-url", "redis://redis"}, env: map[string]string{databaseVariable: "postgres://x"}},
-		"a password by flag":         {args: []string{"--redis-url", "redis://:secret@redis"}, env: complete, wantErr: redisVariable},
-		"kubeconfig":                 {args: []string{"--kubeconfig", "/tmp/kubeconfig"}, env: complete},
-		"no Redis":                   {env: map[string]string{databaseVariable: "postgres://x"}, wantErr: redisVariable},
-		"no Postgres":                {env: map[string]string{redisVariable: "redis://redis"}, wantErr: databaseVariable},
-		"metrics for everybody":      {args: []string{"--metrics-plain"}, env: complete, wantErr: "loopback"},
-		"metrics for all addresses":  {args: []string{"--metrics-plain", "--metrics-bind-address=0.0.0.0:80"}, env: complete, wantErr: "loopback"},
-		"plain metrics on loopback":  {args: []string{"--metrics-plain", "--metrics-bind-address=127.0.0.1:8080"}, env: complete},
-		"plain metrics on loopback6": {args: []string{"--metrics-plain", "--metrics-bind-address=[::1]:8080"}, env: complete},
-		"a flag there is not":        {args: []string{"--frobnicate"}, env: complete, wantErr: "frobnicate"},
-		"a word too many":            {args: []string{"please"}, env: complete, wantErr: "please"},
+		"what is needed":                 {env: complete},
+		"Redis by flag":                  {args: []string{"--redis-url", "redis://redis"}, env: map[string]string{databaseVariable: "postgres://x"}},
+		"a password by flag":             {args: []string{"--redis-url", "redis://:secret@redis"}, env: complete, wantErr: redisVariable},
+		"kubeconfig":                     {args: []string{"--kubeconfig", "/tmp/kubeconfig"}, env: complete},
+		"no Redis":                       {env: map[string]string{databaseVariable: "postgres://x"}, wantErr: redisVariable},
+		"no Postgres":                    {env: map[string]string{redisVariable: "redis://redis"}, wantErr: databaseVariable},
+		"metrics for everybody":          {args: []string{"--metrics-plain"}, env: complete, wantErr: "loopback"},
+		"metrics for all addresses":      {args: []string{"--metrics-plain", "--metrics-bind-address=0.0.0.0:80"}, env: complete, wantErr: "loopback"},
+		"plain metrics on loopback":      {args: []string{"--metrics-plain", "--metrics-bind-address=127.0.0.1:8080"}, env: complete},
+		"plain metrics on loopback6":     {args: []string{"--metrics-plain", "--metrics-bind-address=[::1]:8080"}, env: complete},
+		"a mail server":                  {args: []string{"--smtp-from=bursar@example.com"}, env: with(complete, mailServerVariable, "smtp://u:secret@mail.example.com")},
+		"a mail server alone":            {env: with(complete, mailServerVariable, "smtp://mail.example.com"), wantErr: "--smtp-from"},
+		"a mail server in the clear":     {args: []string{"--smtp-from=bursar@example.com"}, env: with(complete, mailServerVariable, "smtp+plain://mail.example.com"), wantErr: "loopback"},
+		"a network that is none":         {args: []string{"--alert-allowed-networks=10.0.0.0"}, env: complete, wantErr: "--alert-allowed-networks"},
+		"a host that is none":            {args: []string{"--alert-allowed-hosts=https://example.com"}, env: complete, wantErr: "--alert-allowed-hosts"},
+		"authorities that are not there": {args: []string{"--alert-ca-file=/does/not/exist"}, env: complete, wantErr: "--alert-ca-file"},
+		"a flag there is not":            {args: []string{"--frobnicate"}, env: complete, wantErr: "frobnicate"},
+		"a word too many":                {args: []string{"please"}, env: complete, wantErr: "please"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := parseOptions(tc.args, func(name string) string { return tc.env[name] })
@@ -33,6 +40,13 @@ func TestParseOptions(t *testing.T) {
 			}
 		})
 	}
+}
+
+// with is an environment with one more variable.
+func with(env map[string]string, name, value string) map[string]string {
+	env = maps.Clone(env)
+	env[name] = value
+	return env
 }
 
 func TestMetricsAreProtected(t *testing.T) {

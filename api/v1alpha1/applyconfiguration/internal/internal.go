@@ -81,6 +81,33 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: numeric
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Action
   scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.AlertWebhook
+  map:
+    fields:
+    - name: signingSecretRef
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.SecretKeyRef
+    - name: url
+      type:
+        scalar: string
+    - name: urlSecretRef
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.SecretKeyRef
+- name: com.github.bursar-dev.bursar.api.v1alpha1.Alerts
+  map:
+    fields:
+    - name: email
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.EmailAddress
+          elementRelationship: associative
+    - name: slack
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.SlackAlerts
+    - name: webhook
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.AlertWebhook
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Amount
   scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Breaker
@@ -202,6 +229,8 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: com.github.bursar-dev.bursar.api.v1alpha1.ModelName
           elementRelationship: associative
+- name: com.github.bursar-dev.bursar.api.v1alpha1.EmailAddress
+  scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Enforcement
   scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.EnforcerCount
@@ -610,6 +639,15 @@ var schemaYAML = typed.YAMLObject(`types:
           - from
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Scope
   scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.SecretKeyRef
+  map:
+    fields:
+    - name: key
+      type:
+        scalar: string
+    - name: name
+      type:
+        scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.ServiceTierPrices
   map:
     fields:
@@ -651,6 +689,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: output
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+- name: com.github.bursar-dev.bursar.api.v1alpha1.SlackAlerts
+  map:
+    fields:
+    - name: urlSecretRef
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.SecretKeyRef
 - name: com.github.bursar-dev.bursar.api.v1alpha1.StoreLoss
   scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.TargetRef
@@ -684,6 +728,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.bursar-dev.bursar.api.v1alpha1.TenantBudgetSpec
   map:
     fields:
+    - name: alerts
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Alerts
     - name: assumedOutputTokens
       type:
         scalar: numeric

@@ -60,6 +60,9 @@ type TenantBudgetSpecApplyConfiguration struct {
 	// a model's: the first model of the list whose call fits into what is left of the
 	// limits is called. The tenants below this one have none of them.
 	VirtualModels []VirtualModelApplyConfiguration `json:"virtualModels,omitempty"`
+	// alerts says who is told when a rung of the ladder is reached, or a limit is spent
+	// in full. Absent tells nobody: it is recorded all the same.
+	Alerts *AlertsApplyConfiguration `json:"alerts,omitempty"`
 }
 
 // TenantBudgetSpecApplyConfiguration constructs a declarative configuration of the TenantBudgetSpec type for use with
@@ -168,5 +171,13 @@ func (b *TenantBudgetSpecApplyConfiguration) WithVirtualModels(values ...*Virtua
 		}
 		b.VirtualModels = append(b.VirtualModels, *values[i])
 	}
+	return b
+}
+
+// WithAlerts sets the Alerts field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Alerts field is set to the value of the last call.
+func (b *TenantBudgetSpecApplyConfiguration) WithAlerts(value *AlertsApplyConfiguration) *TenantBudgetSpecApplyConfiguration {
+	b.Alerts = value
 	return b
 }

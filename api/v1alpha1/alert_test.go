@@ -1,0 +1,67 @@
+package v1alpha1_test
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+// alerts is a budget that tells by every channel, but for what is changed.
+func alerts(change func(*v1alpha1.Alerts)) client.Object {
+	return budget(func(s *v1alpha1.TenantBudgetSpec) {
+		secret := v1alpha1.SecretKeyRef{Name: "alerts", Key: "secret"}
+		s.Alerts = &v1alpha1.Alerts{
+			Email:   []v1alpha1.EmailAddress{"ops@example.com"},
+			Webhook: &v1alpha1.AlertWebhook{URL: "https://alerts.example.com/bursar?of=acme", SigningSecretRef: secret},
+			Slack:   &v1alpha1.SlackAlerts{URLSecretRef: secret},
+		}
+		change(s.Alerts)
+	})
+}
+
+func address(a v1alpha1.EmailAddress) client.Object {
+	return alerts(func(a2 *v1alpha1.Alerts) { a2.Email[0] = a })
+}
+
+func receiver(url string) client.Object {
+	return alerts(func(a *v1alpha1.Alerts) { a.Webhook.URL = url })
+}
+
+func secretRef(ref v1alpha1.SecretKeyRef) client.Object {
+	return alerts(func(a *v1alpha1.Alerts) { a.Slack.URLSecretRef = ref })
+}
+
+var _ = DescribeTable("of alerts, takes", taken,
+	Entry("every channel", alerts(func(*v1alpha1.Alerts) {})),
+	Entry("e-mail alone", alerts(func(a *v1alpha1.Alerts) { a.Webhook, a.Slack = nil, nil })),
+	Entry("a long address", address("first.last+bursar_alerts%1@mail-1.eu.example.co.uk")),
+	Entry("a URL that is a secret", alerts(func(a *v1alpha1.Alerts) {
+		a.Webhook.URL, a.Webhook.URLSecretRef = "", &v1alpha1.SecretKeyRef{Name: "alerts", Key: "url"}
+	})),
+	Entry("a URL with a port", receiver("https://alerts.example.com:8443")),
+)
+
+var _ = DescribeTable("of alerts, refuses", refused,
+	Entry("nobody", alerts(func(a *v1alpha1.Alerts) { *a = v1alpha1.Alerts{} }), "spec.alerts", "must have email, webhook or slack"),
+	Entry("an address without a host", address("ops"), "spec.alerts.email[0]", "must be an e-mail address alone"),
+	Entry("an address with a name", address("Ops <ops@example.com>"), "spec.alerts.email[0]", "must be an e-mail address alone"),
+	Entry("two addresses in one", address("a@example.com,b@example.com"), "spec.alerts.email[0]", "must be an e-mail address alone"),
+	Entry("an address with a line after it", address("a@example.com\nBcc: b@example.com"), "spec.alerts.email[0]", "must be an e-mail address alone"),
+	Entry("the same address twice", alerts(func(a *v1alpha1.Alerts) { a.Email = append(a.Email, a.Email[0]) }), "spec.alerts.email[1]", "Duplicate value"),
+	Entry("too many addresses", alerts(func(a *v1alpha1.Alerts) {
+		for i := range 16 {
+			a.Email = append(a.Email, v1alpha1.EmailAddress(string(rune('a'+i))+"@example.com"))
+		}
+	}), "spec.alerts.email", "must have at most 16 items"),
+	Entry("a URL in the clear", receiver("http://alerts.example.com"), "spec.alerts.webhook.url", "with https"),
+	Entry("a URL with a password", receiver("https://u:p@alerts.example.com"), "spec.alerts.webhook.url", "without user and password"),
+	Entry("a URL without a host", receiver("https:///bursar"), "spec.alerts.webhook.url", "must be a URL such as"),
+	Entry("words for a URL", receiver("alerts"), "spec.alerts.webhook.url", "must be a URL such as"),
+	Entry("no URL", receiver(""), "spec.alerts.webhook", "must have one of url and urlSecretRef"),
+	Entry("two URLs", alerts(func(a *v1alpha1.Alerts) { a.Webhook.URLSecretRef = &v1alpha1.SecretKeyRef{Name: "a", Key: "b"} }),
+		"spec.alerts.webhook", "must have one of url and urlSecretRef"),
+	Entry("a Secret of another namespace", secretRef(v1alpha1.SecretKeyRef{Name: "globex/alerts", Key: "url"}),
+		"spec.alerts.slack.urlSecretRef.name", "must be the name of a Secret"),
+	Entry("a Secret without a key", secretRef(v1alpha1.SecretKeyRef{Name: "alerts"}), "spec.alerts.slack.urlSecretRef.key", "should be at least 1 chars long"),
+)

@@ -1,0 +1,11 @@
+// Package alert tells people that spending has reached a rung: by e-mail, by a signed
+// webhook and in Slack.
+//
+// What is to be sent is in Postgres, written together with the alert itself, and the
+// leader takes it from there: nothing is lost while a mail server, a receiver or the
+// manager is away, and no two managers send the same. Where a manager dies, or loses
+// Postgres, between sending and noting it, the same is sent again, under the same id.
+//
+// Secrets are read one at a time, when they are needed, where the manager was let read
+// them. The package must never write what is in them anywhere, errors included.
+package alert

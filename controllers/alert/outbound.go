@@ -1,0 +1,147 @@
+package alert
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	// connectTimeout bounds a connection.
+	connectTimeout = 5 * time.Second
+	// most is how much of an answer is read, so that the connection can be kept.
+	most = 64 << 10
+	// longestWait is how long a receiver may tell the manager to wait.
+	longestWait = time.Hour
+)
+
+// Outbound says where alerts may be posted. The URLs are the tenants' to write, and the
+// manager stands where tenants do not.
+type Outbound struct {
+	// Hosts are the only hosts that are posted to: names, and "*.example.com" for all
+	// names below one. None means every host.
+	Hosts []string
+	// Networks are networks that are posted to although they are not of the public
+	// internet, such as a company's own.
+	Networks []netip.Prefix
+}
+
+// poster posts to receivers.
+type poster struct {
+	client *http.Client
+	hosts  []string
+}
+
+func newPoster(o Outbound, authorities *x509.CertPool) poster {
+	dialer := &net.Dialer{Timeout: connectTimeout, Control: o.guard}
+	return poster{hosts: o.Hosts, client: &http.Client{
+		Transport: &http.Transport{
+			Proxy:                  http.ProxyFromEnvironment,
+			DialContext:            dialer.DialContext,
+			TLSClientConfig:        &tls.Config{RootCAs: authorities, MinVersion: tls.VersionTLS12},
+			TLSHandshakeTimeout:    connectTimeout,
+			ForceAttemptHTTP2:      true,
+			MaxIdleConnsPerHost:    1,
+			IdleConnTimeout:        time.Minute,
+			MaxResponseHeaderBytes: most,
+		},
+		// Where a receiver sends the manager on to is nobody's choice but the receiver's.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// guard looks at the address itself, after its name was resolved: a name may be made
+// to mean anything.
+func (o Outbound) guard(_, address string, _ syscall.RawConn) error {
+	host, err := netip.ParseAddrPort(address)
+	if err != nil || !o.allows(host.Addr().Unmap()) {
+		return errNotAllowed
+	}
+	return nil
+}
+
+func (o Outbound) allows(address netip.Addr) bool {
+	contains := func(network netip.Prefix) bool { return network.Contains(address) }
+	if slices.ContainsFunc(o.Networks, contains) {
+		return true
+	}
+	return address.IsGlobalUnicast() && !address.IsPrivate() && !slices.ContainsFunc(notPublic, contains)
+}
+
+// notPublic are networks that are not of the public internet, or lead to such that may
+// not be, beside those that package netip knows.
+var notPublic = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"),
+	netip.MustParsePrefix("100.64.0.0/10"), // carriers' own, and that of some clouds' metadata
+	netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("198.18.0.0/15"),
+	netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("64:ff9b::/96"), // the next three have IPv4 addresses in them
+	netip.MustParsePrefix("64:ff9b:1::/48"),
+	netip.MustParsePrefix("2002::/16"),
+	netip.MustParsePrefix("fec0::/10"),
+}
+
+// check says what is wrong with a URL.
+func (p poster) check(raw string) error {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil:
+		return unusable("the URL is not one with https and a host, and without user and password")
+	case !p.allowsHost(u.Hostname()):
+		return failed("the host is none of those that the manager sends to (--alert-allowed-hosts)")
+	}
+	return nil
+}
+
+func (p poster) allowsHost(host string) bool {
+	host = strings.ToLower(host)
+	return len(p.hosts) == 0 || slices.ContainsFunc(p.hosts, func(allowed string) bool {
+		if domain, isPattern := strings.CutPrefix(allowed, "*"); isPattern {
+			return strings.HasSuffix(host, domain)
+		}
+		return host == allowed
+	})
+}
+
+// post posts a body to a receiver, which has it when it answers 2xx.
+func (p poster) post(ctx context.Context, receiver, url string, header http.Header, body []byte) error {
+	if err := p.check(url); err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return unusable("the URL of the %s cannot be used", receiver)
+	}
+	request.Header = header
+	request.Header.Set("User-Agent", "bursar")
+	response, err := p.client.Do(request)
+	if err != nil {
+		return failed(fmt.Sprintf("the %s cannot be reached: %s", receiver, cause(err)))
+	}
+	defer func() { _ = response.Body.Close() }()
+	_, _ = io.CopyN(io.Discard, response.Body, most)
+	if response.StatusCode/100 == 2 {
+		return nil
+	}
+	f := failed(fmt.Sprintf("the %s answers %d %s", receiver, response.StatusCode, http.StatusText(response.StatusCode)))
+	if response.StatusCode/100 == 3 {
+		f.message += ", and redirects are not followed"
+	}
+	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && seconds > 0 {
+		f.wait = min(time.Duration(seconds)*time.Second, longestWait)
+	}
+	return f
+}

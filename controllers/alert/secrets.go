@@ -1,0 +1,47 @@
+package alert
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+// secretsRole is the ClusterRole that lets the manager read Secrets, in the namespaces
+// in which somebody binds it. The manager has no right to any Secret by itself.
+const secretsRole = "bursar-alert-secrets"
+
+// secrets reads Secrets, past every cache: a cache would list and watch them all.
+type secrets struct{ api client.Reader }
+
+// read reads a key of a Secret.
+func (s secrets) read(ctx context.Context, namespace string, ref v1alpha1.SecretKeyRef) (string, error) {
+	secret := &corev1.Secret{}
+	err := s.api.Get(ctx, types.NamespacedName{Namespace: namespace, Name: ref.Name}, secret)
+	name := namespace + "/" + ref.Name
+	switch {
+	case apierrors.IsForbidden(err):
+		return "", unusable("the manager may not read Secret %s: bind ClusterRole %s to its service account in namespace %s",
+			name, secretsRole, namespace)
+	case apierrors.IsNotFound(err):
+		return "", unusable("there is no Secret %s", name)
+	case err != nil:
+		return "", failed(fmt.Sprintf("Secret %s cannot be read: the API server does not answer", name))
+	}
+	value := strings.TrimSpace(string(secret.Data[ref.Key]))
+	if value == "" {
+		return "", unusable("Secret %s has nothing under key %s", name, ref.Key)
+	}
+	return value, nil
+}
+
+// unusable is the failure of a Secret that somebody has to see to.
+func unusable(format string, args ...any) *failure {
+	return &failure{reason: v1alpha1.ReasonSecretUnusable, message: fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,185 @@
+package budgetstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
+)
+
+// Exhaust is the action of an alert that a limit is spent in full. The others are
+// those of rungs.
+const Exhaust = "Exhaust"
+
+// Alert is a rung of a limit that is reached, in one period of the limit.
+type Alert struct {
+	Rung
+	// User is whose spending it is, of a limit of each user; empty where it is the
+	// whole tenant's.
+	User string
+	// Period is the period of the limit in which it was spent.
+	Period period.Span
+	// Spent is what was spent in it when the rung was seen to be reached.
+	Spent money.Nanos
+	// Message says it to a person.
+	Message string
+}
+
+// Rung is a rung of a limit.
+type Rung struct {
+	Limit string
+	// Amount is that of the limit.
+	Amount money.Nanos
+	// Action is that of the rung, or Exhaust.
+	Action    string
+	AtPercent int32
+}
+
+// Channel is a way to tell somebody of an alert.
+type Channel string
+
+// The channels.
+const (
+	Email   Channel = "Email"
+	Webhook Channel = "Webhook"
+	Slack   Channel = "Slack"
+)
+
+// Recipient is who is told of an alert, by which channel.
+type Recipient struct {
+	Channel Channel
+	// Address is that of an e-mail; empty for the other channels, of which a budget
+	// has one each.
+	Address string
+}
+
+// Alerts are the alerts of a tenant at one moment.
+type Alerts struct {
+	// Tenant has the budget with the UID.
+	Tenant, UID string
+	// Now is the moment by the clock that periods turn by.
+	Now time.Time
+	// Reached are the rungs that are reached: all that the whole tenant has reached,
+	// and any that users have.
+	Reached []Alert
+	// UserRungs are the rungs of limits of each user, whether or not somebody has
+	// reached them.
+	UserRungs []Rung
+	// Recipients are who is told of what is new.
+	Recipients []Recipient
+}
+
+// MostAnHour is of how many alerts of a tenant recipients are told within an hour;
+// and of how many of its users. What is beyond is recorded, and muted.
+const MostAnHour = 60
+
+// reachedAlerts are the rungs that are reached as rows.
+const reachedAlerts = `
+WITH reached AS (
+  SELECT * FROM jsonb_to_recordset(@reached) AS r (limit_name text, user_id text, period_start timestamptz,
+    period_end timestamptz, action text, at_percent integer, amount_nanos bigint, spent_nanos bigint, message text)
+)`
+
+// reopenAlerts opens alerts that were resolved, such as by a limit that was raised,
+// and that is now as before. It is news to nobody.
+const reopenAlerts = reachedAlerts + `
+UPDATE cost_alerts AS a SET resolved_at = NULL, resolution = NULL, budget_uid = @uid
+FROM reached AS r
+WHERE a.tenant_id = @tenant AND (a.resolved_at IS NOT NULL OR a.budget_uid <> @uid)
+  AND (a.limit_name, a.user_id, a.period_start, a.action, a.at_percent, a.amount_nanos)
+    = (r.limit_name, r.user_id, r.period_start, r.action, r.at_percent, r.amount_nanos)`
+
+// raiseAlerts makes the rows of what is new, and of who is to be told. Whoever is
+// first with a row tells of it.
+const raiseAlerts = reachedAlerts + `, fresh AS (
+  SELECT r.*, row_number() OVER (PARTITION BY r.user_id = '' ORDER BY r.spent_nanos DESC) + (
+      SELECT count(*) FROM cost_alerts AS a
+      WHERE a.tenant_id = @tenant AND NOT a.muted AND a.raised_at > now() - interval '1 hour'
+        AND (a.user_id = '') = (r.user_id = '')) > @most AS muted
+  FROM reached AS r
+  WHERE NOT EXISTS (
+    SELECT FROM cost_alerts AS a
+    WHERE a.tenant_id = @tenant
+      AND (a.limit_name, a.user_id, a.period_start, a.action, a.at_percent, a.amount_nanos)
+        = (r.limit_name, r.user_id, r.period_start, r.action, r.at_percent, r.amount_nanos))
+), raised AS (
+  INSERT INTO cost_alerts (tenant_id, budget_uid, limit_name, user_id, period_start, period_end, action, at_percent,
+      amount_nanos, spent_nanos, message, muted)
+  SELECT @tenant, @uid, fresh.* FROM fresh
+  ON CONFLICT (tenant_id, limit_name, user_id, period_start, action, at_percent, amount_nanos) DO NOTHING
+  RETURNING alert_id, muted
+), told AS (
+  INSERT INTO alert_deliveries (alert_id, tenant_id, channel, recipient)
+  SELECT raised.alert_id, @tenant, recipients.channel, recipients.address
+  FROM raised, jsonb_to_recordset(@recipients) AS recipients (channel text, address text)
+  WHERE NOT raised.muted
+)
+SELECT count(*) FROM raised`
+
+// resolveAlerts closes the alerts whose cause is gone.
+const resolveAlerts = reachedAlerts + `
+UPDATE cost_alerts
+SET resolved_at = now(), resolution = CASE WHEN period_end <= @now THEN 'PeriodTurned' ELSE 'LimitChanged' END
+WHERE tenant_id = @tenant AND resolved_at IS NULL AND CASE
+  WHEN user_id = '' THEN (limit_name, period_start, action, at_percent, amount_nanos) NOT IN (
+    SELECT limit_name, period_start, action, at_percent, amount_nanos FROM reached)
+  ELSE period_end <= @now OR (limit_name, action, at_percent, amount_nanos) NOT IN (
+    SELECT * FROM jsonb_to_recordset(@user_rungs) AS r (limit_name text, action text, at_percent integer, amount_nanos bigint))
+END`
+
+// RecordAlerts makes the rows say what is reached now: it raises what is new, once,
+// whoever else does so at the same time, and resolves what is reached no more. It
+// returns how many alerts it raised. Recording again changes nothing.
+func (s *Store) RecordAlerts(ctx context.Context, alerts Alerts) (raised int, err error) {
+	args := alerts.args()
+	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, reopenAlerts, args); err != nil {
+			return err
+		}
+		if err := tx.QueryRow(ctx, raiseAlerts, args).Scan(&raised); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, resolveAlerts, args)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("record the alerts of tenant %s: %w", alerts.Tenant, err)
+	}
+	return raised, nil
+}
+
+func (a Alerts) args() pgx.NamedArgs {
+	reached, userRungs, recipients := []map[string]any{}, []map[string]any{}, []map[string]any{}
+	for _, alert := range a.Reached {
+		row := alert.row()
+		row["user_id"], row["spent_nanos"], row["message"] = alert.User, alert.Spent, alert.Message
+		row["period_start"], row["period_end"] = alert.Period.Start, alert.Period.End
+		reached = append(reached, row)
+	}
+	for _, rung := range a.UserRungs {
+		userRungs = append(userRungs, rung.row())
+	}
+	for _, recipient := range a.Recipients {
+		recipients = append(recipients, map[string]any{"channel": recipient.Channel, "address": recipient.Address})
+	}
+	return pgx.NamedArgs{
+		"tenant": a.Tenant, "uid": a.UID, "now": a.Now, "most": MostAnHour,
+		"reached": reached, "user_rungs": userRungs, "recipients": recipients,
+	}
+}
+
+// row are the columns of a rung.
+func (r Rung) row() map[string]any {
+	return map[string]any{
+		"limit_name": r.Limit, "amount_nanos": r.Amount, "action": r.Action, "at_percent": r.AtPercent,
+	}
+}
+
+// removeAlerts closes the alerts of a budget that is gone.
+const removeAlerts = `
+UPDATE cost_alerts SET resolved_at = now(), resolution = 'BudgetRemoved'
+WHERE tenant_id = @tenant AND budget_uid = @uid AND resolved_at IS NULL`

@@ -1,0 +1,112 @@
+package budgetstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Delivery is one recipient who is to be told of one alert.
+type Delivery struct {
+	// ID is the same at every attempt.
+	ID string
+	// Attempt is how often it was taken, this time included.
+	Attempt int
+	Recipient
+	Alert
+	// AlertID is the same for all recipients of the alert.
+	AlertID string
+	// Tenant has the budget with the UID.
+	Tenant, UID string
+	RaisedAt    time.Time
+}
+
+// Among many managers one takes a row: a row that is locked is passed over, and one
+// that was taken is not due. That ends with the lease, should who took it have died.
+const takeDelivery = `
+WITH due AS (
+  SELECT delivery_id FROM alert_deliveries
+  WHERE delivered_at IS NULL AND abandoned_at IS NULL AND next_attempt_at <= now()
+  ORDER BY next_attempt_at LIMIT 1
+  FOR UPDATE SKIP LOCKED
+)
+UPDATE alert_deliveries AS d SET attempts = d.attempts + 1, next_attempt_at = now() + @lease
+FROM due, cost_alerts AS a
+WHERE d.delivery_id = due.delivery_id AND a.alert_id = d.alert_id
+RETURNING d.delivery_id::text, d.attempts, d.channel, d.recipient, a.alert_id::text, a.tenant_id, a.budget_uid, a.raised_at,
+  a.limit_name, a.amount_nanos, a.action, a.at_percent, a.user_id, a.period_start, a.period_end, a.spent_nanos, a.message`
+
+// TakeDelivery takes a delivery that is due, for as long as the lease: nobody else is
+// given it meanwhile. It returns nil when none is due.
+func (s *Store) TakeDelivery(ctx context.Context, lease time.Duration) (*Delivery, error) {
+	var d Delivery
+	err := s.pool.QueryRow(ctx, takeDelivery, pgx.NamedArgs{"lease": lease}).Scan(
+		&d.ID, &d.Attempt, &d.Channel, &d.Address, &d.AlertID, &d.Tenant, &d.UID, &d.RaisedAt,
+		&d.Limit, &d.Amount, &d.Action, &d.AtPercent, &d.User, &d.Period.Start, &d.Period.End, &d.Spent, &d.Message)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("take a delivery of an alert: %w", err)
+	}
+	return &d, nil
+}
+
+// Delivered notes that a delivery was made.
+func (s *Store) Delivered(ctx context.Context, d Delivery) error {
+	const delivered = `UPDATE alert_deliveries SET delivered_at = now(), last_error = '' WHERE delivery_id = $1::uuid AND delivered_at IS NULL`
+	if _, err := s.pool.Exec(ctx, delivered, d.ID); err != nil {
+		return fmt.Errorf("note that an alert was delivered: %w", err)
+	}
+	return nil
+}
+
+// PutOff notes why a delivery could not be made, and after which pause it is to be
+// tried again. It changes nothing if somebody else has taken it since.
+func (s *Store) PutOff(ctx context.Context, d Delivery, why string, pause time.Duration) error {
+	const putOff = `
+UPDATE alert_deliveries SET last_error = @why, next_attempt_at = now() + @pause
+WHERE delivery_id = @id::uuid AND attempts = @attempt AND delivered_at IS NULL`
+	return s.end(ctx, putOff, d, pgx.NamedArgs{"why": why, "pause": pause})
+}
+
+// Abandon notes that a delivery will not be made, and why.
+func (s *Store) Abandon(ctx context.Context, d Delivery, why string) error {
+	const abandon = `
+UPDATE alert_deliveries SET last_error = @why, abandoned_at = now()
+WHERE delivery_id = @id::uuid AND attempts = @attempt AND delivered_at IS NULL`
+	return s.end(ctx, abandon, d, pgx.NamedArgs{"why": why})
+}
+
+func (s *Store) end(ctx context.Context, statement string, d Delivery, args pgx.NamedArgs) error {
+	args["id"], args["attempt"] = d.ID, d.Attempt
+	if _, err := s.pool.Exec(ctx, statement, args); err != nil {
+		return fmt.Errorf("note that an alert was not delivered: %w", err)
+	}
+	return nil
+}
+
+// Failing is, of each tenant of which a delivery has failed and waits, why the one
+// that has waited longest did. The keys are the UIDs of budgets.
+func (s *Store) Failing(ctx context.Context) (map[string]string, error) {
+	const failing = `
+SELECT DISTINCT ON (a.budget_uid) a.budget_uid, d.last_error
+FROM alert_deliveries AS d JOIN cost_alerts AS a USING (alert_id)
+WHERE d.delivered_at IS NULL AND d.abandoned_at IS NULL AND d.last_error <> ''
+ORDER BY a.budget_uid, a.raised_at, d.channel, d.recipient`
+	rows, err := s.pool.Query(ctx, failing)
+	if err != nil {
+		return nil, fmt.Errorf("look for deliveries that fail: %w", err)
+	}
+	found, uid, why := map[string]string{}, "", ""
+	if _, err := pgx.ForEachRow(rows, []any{&uid, &why}, func() error {
+		found[uid] = why
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("look for deliveries that fail: %w", err)
+	}
+	return found, nil
+}

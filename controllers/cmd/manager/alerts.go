@@ -1,0 +1,78 @@
+package main
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"regexp"
+
+	"github.com/spf13/pflag"
+
+	"github.com/bursar-dev/bursar/controllers/alert"
+)
+
+// alertFlags are the flags about alerts.
+type alertFlags struct {
+	from            string
+	hosts, networks []string
+	authorities     string
+}
+
+func (f *alertFlags) register(flags *pflag.FlagSet) {
+	flags.StringVar(&f.from, "smtp-from", "", "the address that e-mail of alerts comes from; needed with "+mailServerVariable)
+	flags.StringSliceVar(&f.hosts, "alert-allowed-hosts", nil, `the only hosts that alerts may be posted to, such as "hooks.slack.com,*.example.com" (default every host)`)
+	flags.StringSliceVar(&f.networks, "alert-allowed-networks", nil, `networks that alerts may be posted to beside the public internet, such as "10.20.0.0/16"`)
+	flags.StringVar(&f.authorities, "alert-ca-file", "", "PEM file of certificate authorities to trust beside the system's, for the mail server and for webhooks")
+}
+
+// host is a host name, or all below one.
+var host = regexp.MustCompile(`^(\*\.)?[a-z0-9]([-.a-z0-9]*[a-z0-9])?$`)
+
+// options are what the flags and the mail server's URL, if there is one, say.
+func (f *alertFlags) options(mailServer string) (o alert.Options, err error) {
+	if mailServer != "" {
+		if f.from == "" {
+			return alert.Options{}, errors.New("whom does e-mail come from? Set --smtp-from beside " + mailServerVariable)
+		}
+		if o.MailServer, err = alert.ParseMailServer(mailServer, f.from); err != nil {
+			return alert.Options{}, fmt.Errorf("%s: %w", mailServerVariable, err)
+		}
+	}
+	for _, name := range f.hosts {
+		if !host.MatchString(name) {
+			return alert.Options{}, fmt.Errorf(`--alert-allowed-hosts: %q must be a host name in lower case, such as "hooks.slack.com" or "*.example.com"`, name)
+		}
+	}
+	o.Outbound.Hosts = f.hosts
+	for _, network := range f.networks {
+		prefix, err := netip.ParsePrefix(network)
+		if err != nil {
+			return alert.Options{}, fmt.Errorf(`--alert-allowed-networks: %q must be a network such as "10.20.0.0/16"`, network)
+		}
+		o.Outbound.Networks = append(o.Outbound.Networks, prefix)
+	}
+	if f.authorities != "" {
+		if o.Authorities, err = authorities(f.authorities); err != nil {
+			return alert.Options{}, fmt.Errorf("--alert-ca-file: %w", err)
+		}
+	}
+	return o, nil
+}
+
+// authorities are those of the system and those in a file.
+func authorities(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, err
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s has no certificate", file)
+	}
+	return pool, nil
+}

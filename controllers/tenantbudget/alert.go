@@ -1,0 +1,130 @@
+package tenantbudget
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/controllers/alert"
+	"github.com/bursar-dev/bursar/controllers/budgetstore"
+)
+
+// alert records which rungs are reached, so that somebody is told of each, once. It
+// comes after the status, and is tried again until it is done: the store has what it
+// knows of, whoever recorded it.
+func (c *Controller) alert(ctx context.Context, s *scope) error {
+	if s.usage == nil {
+		c.recorded.forget(s.budget.UID)
+	}
+	if s.usage == nil || s.rollout.Err != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	alerts := s.alerts()
+	if c.recorded.has(s.budget.UID, alerts) {
+		return nil
+	}
+	alerts.Recipients = alert.Recipients(s.budget.Spec.Alerts)
+	raised, err := c.records.RecordAlerts(ctx, alerts)
+	if err != nil {
+		return err
+	}
+	c.recorded.note(s.budget.UID, alerts)
+	if raised > 0 {
+		c.alerts.Wake()
+	}
+	return nil
+}
+
+// lookAtAlerts finds out whether people can be told of alerts, before there are any.
+func (c *Controller) lookAtAlerts(ctx context.Context, s *scope) error {
+	if s.budget.Spec.Alerts != nil {
+		verdict := c.alerts.Verdict(ctx, s.budget)
+		s.alertsFailing = &verdict
+	}
+	return nil
+}
+
+// alerts are the alerts of the budget's tenant. Those of its ancestors are for their
+// own budgets to raise.
+func (s *scope) alerts() budgetstore.Alerts {
+	own := s.usage.own()
+	alerts := budgetstore.Alerts{Tenant: own.tenant, UID: string(s.budget.UID), Now: own.now}
+	for _, limit := range own.limits {
+		for _, rung := range own.rungsOf(limit.MoneyLimit) {
+			if limit.spent < rung.at {
+				continue
+			}
+			alerts.Reached = append(alerts.Reached, budgetstore.Alert{
+				Rung:    rung.Rung,
+				Period:  period.Span{Start: limit.startedAt, End: limit.resetsAt},
+				Spent:   limit.spent,
+				Message: s.usage.alertMessage(limit, rung.Rung),
+			})
+		}
+	}
+	return alerts
+}
+
+// alertMessage is what an Event says of the same, where there is one.
+func (u *usage) alertMessage(limit limitUsage, rung budgetstore.Rung) string {
+	of := limiterv1.Rung{AtPercent: rung.AtPercent}
+	switch rung.Action {
+	case string(limiterv1.Warn):
+		return budgetWarning(limit, of).Note
+	case string(limiterv1.Downgrade):
+		return budgetDowngraded(limit, of).Note
+	case string(limiterv1.Trip):
+		if limit.selects() {
+			return u.limitTripped(limit, of).Note
+		}
+		return u.breakerOpened(limit).Note
+	}
+	return fmt.Sprintf("limit %s is spent in full: %s; paid calls that count against it %s until %s, or until the limit is raised",
+		limit.Name, spentOf(limit), u.refused(), limit.resetsAt.Format(time.RFC3339))
+}
+
+// recordedAlerts remembers which alerts of budgets this manager has recorded, so that
+// a budget that is looked at and found as before costs Postgres nothing. It is in
+// memory alone: recording them again would change nothing.
+type recordedAlerts struct {
+	mu      sync.Mutex
+	budgets map[types.UID]string
+}
+
+func (r *recordedAlerts) has(budget types.UID, alerts budgetstore.Alerts) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	recorded, found := r.budgets[budget]
+	return found && recorded == gist(alerts)
+}
+
+func (r *recordedAlerts) note(budget types.UID, alerts budgetstore.Alerts) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.budgets == nil {
+		r.budgets = map[types.UID]string{}
+	}
+	r.budgets[budget] = gist(alerts)
+}
+
+func (r *recordedAlerts) forget(budget types.UID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.budgets, budget)
+}
+
+// gist is what there is to record of alerts: not how much more was spent since.
+func gist(alerts budgetstore.Alerts) string {
+	gist := fmt.Sprint(alerts.Tenant, alerts.UserRungs)
+	for _, alert := range alerts.Reached {
+		gist += fmt.Sprint(alert.Rung, alert.User, alert.Period)
+	}
+	return gist
+}

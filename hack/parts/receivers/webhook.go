@@ -1,0 +1,105 @@
+package receivers
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Webhook is a receiver of webhooks.
+type Webhook struct {
+	// URL is its base URL: every path below it is taken.
+	URL string
+
+	server   *http.Server
+	mu       sync.Mutex
+	requests []Request
+	answer   func(path string) (status int, header http.Header)
+}
+
+// Request is a request that the receiver was sent, whatever it answered.
+type Request struct {
+	Path   string
+	Header http.Header
+	Body   []byte
+	// Status is what it answered.
+	Status int
+}
+
+func startWebhook(config *tls.Config) (*Webhook, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	w := &Webhook{URL: "https://" + listener.Addr().String()}
+	w.server = &http.Server{Handler: http.HandlerFunc(w.take), TLSConfig: config, ReadHeaderTimeout: time.Minute}
+	go func() { _ = w.server.ServeTLS(listener, "", "") }() // ends when it is closed
+	return w, nil
+}
+
+func (w *Webhook) stop() error { return w.server.Close() }
+
+// Answer makes the receiver answer requests of a path as the function says; nil makes
+// it take everything again.
+func (w *Webhook) Answer(answer func(path string) (status int, header http.Header)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.answer = answer
+}
+
+// FailNext makes the receiver answer so many requests of a path with 503.
+func (w *Webhook) FailNext(path string, count int) {
+	w.Answer(func(asked string) (int, http.Header) {
+		if asked == path && count > 0 {
+			count--
+			return http.StatusServiceUnavailable, nil
+		}
+		return http.StatusOK, nil
+	})
+}
+
+// Requests are the requests of a path so far.
+func (w *Webhook) Requests(path string) []Request {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var requests []Request
+	for _, r := range w.requests {
+		if r.Path == path {
+			requests = append(requests, r)
+		}
+	}
+	return requests
+}
+
+// Taken are those of them that were answered 200.
+func (w *Webhook) Taken(path string) []Request {
+	var taken []Request
+	for _, r := range w.Requests(path) {
+		if r.Status == http.StatusOK {
+			taken = append(taken, r)
+		}
+	}
+	return taken
+}
+
+func (w *Webhook) take(response http.ResponseWriter, request *http.Request) {
+	body, err := io.ReadAll(request.Body)
+	if err != nil {
+		return // Whoever hung up has sent nothing.
+	}
+	r := Request{Path: request.URL.Path, Header: request.Header.Clone(), Body: body, Status: http.StatusOK}
+	w.mu.Lock()
+	if w.answer != nil {
+		var header http.Header
+		r.Status, header = w.answer(r.Path)
+		for name, values := range header {
+			response.Header()[name] = values
+		}
+	}
+	w.requests = append(w.requests, r)
+	w.mu.Unlock()
+	response.WriteHeader(r.Status)
+}
