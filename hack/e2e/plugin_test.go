@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -12,7 +13,7 @@ import (
 )
 
 // kubectlBudget runs the plugin in the namespace of the tests, and decodes what it prints.
-func kubectlBudget(t *testing.T, into any, args ...string) {
+func kubectlBudget(t *testing.T, into any, args ...string) error {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), filepath.Join("..", "..", "bin", "kubectl-budget"),
 		append(args, "-n", "e2e", "--kubeconfig", bursar.Kubeconfig, "-o", "json")...)
@@ -21,11 +22,9 @@ func kubectlBudget(t *testing.T, into any, args ...string) {
 	cmd.Stderr = &told
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("kubectl budget %s: %v: %s", strings.Join(args, " "), err, told.String())
+		return fmt.Errorf("kubectl budget %s: %w: %s", strings.Join(args, " "), err, told.String())
 	}
-	if err := json.Unmarshal(out, into); err != nil {
-		t.Fatalf("kubectl budget %s: %v: %s", strings.Join(args, " "), err, out)
-	}
+	return json.Unmarshal(out, into)
 }
 
 // replayed is what the plugin says of a tenant under a YAML.
@@ -39,9 +38,8 @@ func replayed(t *testing.T, yaml string) (made, refused, wereRefused, fitting in
 	var got struct {
 		Replays []struct{ Admitted, Refused, WereRefused, Fitting tally }
 	}
-	kubectlBudget(t, &got, "replay", "-f", file, "--since", "1h")
-	if len(got.Replays) != 1 {
-		t.Fatalf("%d replays, want one", len(got.Replays))
+	if err := kubectlBudget(t, &got, "replay", "-f", file, "--since", "1h"); err != nil || len(got.Replays) != 1 {
+		t.Fatalf("error %v, %d replays, want one", err, len(got.Replays))
 	}
 	r := got.Replays[0]
 	return r.Admitted.Calls, r.Refused.Calls, r.WereRefused.Calls, r.Fitting.Calls
@@ -102,7 +100,9 @@ func TestReplayOfWhatWas(t *testing.T) {
 			Exact         bool
 		}
 	}
-	kubectlBudget(t, &why, "explain", refusedID, "--tenant", "replayed")
+	eventually(t, "the refusal is explained", func() bool {
+		return kubectlBudget(t, &why, "explain", refusedID, "--tenant", "replayed") == nil
+	})
 	if why.Verdict != "refused" || len(why.Limits) != 1 || !why.Limits[0].Exact || why.Limits[0].Limit != "replayed/yearly" || why.Limits[0].Amount != "0.50" {
 		t.Errorf("call %s is explained as %+v", refusedID, why)
 	}

@@ -224,10 +224,10 @@ func whyRefused(call history.Call, r *history.Refusal) string {
 	case "BreakerForced":
 		return fmt.Sprintf("The breaker of tenant %s was forced open: spec.breaker.forced.", r.Tenant)
 	case "BreakerOpen":
-		return fmt.Sprintf("Limit %s had reached its Trip rung: %s of %s spent. Its period turned at %s.", limit, r.Spent, r.Amount, moment(r.ResetsAt))
+		return fmt.Sprintf("Limit %s had reached its Trip rung: %s of %s spent. %s", limit, r.Spent, r.Amount, turn(r.ResetsAt))
 	case "BudgetExhausted":
-		return fmt.Sprintf("Limit %s had too little left: %s spent, %s held and the call's bound of %s are more than %s. Its period turned at %s.",
-			limit, r.Spent, r.Held, call.Bound, r.Amount, moment(r.ResetsAt))
+		return fmt.Sprintf("Limit %s had too little left: %s spent, %s held and the call's bound of %s are more than %s. %s",
+			limit, r.Spent, r.Held, call.Bound, r.Amount, turn(r.ResetsAt))
 	case "RateLimited":
 		if r.Unit == limiterv1.InFlight {
 			return fmt.Sprintf("Rate limit %s: as many calls were in flight as it allows per %s.", limit, strings.ToLower(string(r.Per)))
@@ -237,6 +237,14 @@ func whyRefused(call history.Call, r *history.Refusal) string {
 		return fmt.Sprintf("Rate limit %s never has the %d tokens at once that the call might have used.", limit, r.Tokens)
 	}
 	return r.Reason
+}
+
+// turn is when a period turns, or did.
+func turn(at time.Time) string {
+	if at.After(time.Now()) {
+		return "Its period turns at " + moment(at) + "."
+	}
+	return "Its period turned at " + moment(at) + "."
 }
 
 // unknowns are what is on record nowhere.

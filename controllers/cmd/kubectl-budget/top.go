@@ -131,10 +131,12 @@ type usedLimit struct {
 	Budget    string `json:"budget"`
 	Tenant    string `json:"tenant"`
 	Limit     string `json:"limit,omitempty"`
-	Amount    string `json:"amount,omitempty"`
-	Spent     string `json:"spent,omitempty"`
-	Held      string `json:"held,omitempty"`
-	Percent   int64  `json:"percent"`
+	// Amount is with what is granted, of which Granted is a part.
+	Amount  string `json:"amount,omitempty"`
+	Granted string `json:"granted,omitempty"`
+	Spent   string `json:"spent,omitempty"`
+	Held    string `json:"held,omitempty"`
+	Percent int64  `json:"percent"`
 	// Rung is the action of the highest rung reached.
 	Rung    string `json:"rung,omitempty"`
 	Breaker string `json:"breaker,omitempty"`
@@ -166,7 +168,7 @@ func usedLimits(budgets []v1alpha1.TenantBudget) []usedLimit {
 			all = append(all, row)
 		}
 		for _, limit := range budget.Status.Limits {
-			row.Limit, row.Amount, row.Spent, row.Held = limit.Name, limit.Amount, limit.Spent, limit.Held
+			row.Limit, row.Amount, row.Granted, row.Spent, row.Held = limit.Name, limit.Amount, limit.Granted, limit.Spent, limit.Held
 			row.Percent, row.Rung = limit.Percent, string(limit.Rung)
 			row.ResetsAt, row.ExhaustsAt = limit.ResetsAt.DeepCopy(), limit.ExhaustsAt
 			all = append(all, row)

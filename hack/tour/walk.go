@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/bursar-dev/bursar/hack/stack"
+)
+
+const opening = `# A tour of kubectl budget
+
+This page is written by ` + "`make tour`" + `, which runs all of Bursar on one machine with the tenant of
+` + "`config/samples`" + `, makes calls, and runs the commands below: what you see is what they printed. Ids, times and figures
+are others each time.
+
+` + "`make build`" + ` makes the plugin, ` + "`bin/kubectl-budget`" + `, one static binary: put it on your ` + "`PATH`" + `. A link to it by the name
+` + "`kubectl_complete-budget`" + ` beside it gives kubectl's own completion the plugin's commands, budgets and limits;
+` + "`kubectl-budget completion bash`" + ` (or zsh, fish) does so for the binary by itself.
+
+` + "`explain`" + ` and ` + "`replay`" + ` read the ledger: ` + "`BURSAR_DATABASE_URL`" + ` is the URL of a login that is a member of
+` + "`bursar_reader`" + `. Whoever has it can read every tenant's calls. Everything else needs the cluster alone, with the usual
+flags of kubectl, or nothing. Every command has ` + "`--help`" + ` with examples; those that print tables have ` + "`-o json`" + ` and
+` + "`-o yaml`" + `. Colours are for terminals, unless ` + "`NO_COLOR`" + ` is set.
+`
+
+// walk walks through the commands.
+func (t *tour) walk(ctx context.Context) error {
+	t.say("%s", strings.TrimSpace(opening))
+	for _, stop := range []func(context.Context) error{
+		t.makeAKey, t.seeWhatIsSpent, t.askWhy, t.giveMore, t.replayThePast, t.importPrices,
+	} {
+		if err := stop(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// anas is the key that the tour made.
+func (t *tour) anas() (string, error) {
+	key, err := os.ReadFile(filepath.Join(t.work, "ana.key"))
+	return strings.TrimSpace(string(key)), err
+}
+
+func (t *tour) makeAKey(ctx context.Context) error {
+	t.say("## Make a key")
+	t.say("The APIKey has the hash alone, for Git. The key is shown once, on standard error, or goes to a file that only its owner\n" +
+		"can read; it is `bursar_` and 64 hexadecimal digits, which scanners for secrets can be told to find.")
+	for _, line := range []string{
+		"kubectl budget key create ana -n acme --budget acme --user ana@example.com --tier corporativo --expires 30d --key-file ana.key > ana.yaml",
+		"cat ana.yaml",
+		"kubectl apply -f ana.yaml",
+		"kubectl wait -n acme --for=condition=Programmed apikey/ana",
+	} {
+		if err := t.shell(ctx, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tour) seeWhatIsSpent(ctx context.Context) error {
+	t.say("## See what is spent")
+	key, err := t.anas()
+	if err != nil {
+		return err
+	}
+	for range 8 {
+		if err := t.mustChat(ctx, key, http.StatusOK); err != nil {
+			return err
+		}
+	}
+	t.say("Eight calls later; on a terminal, `kubectl budget top` shows bars and looks again every two seconds, until Ctrl-C.")
+	if err := t.settled(ctx, 8); err != nil {
+		return err
+	}
+	if err := t.shell(ctx, "kubectl budget top -n acme --once"); err != nil {
+		return err
+	}
+	return t.shell(ctx, "kubectl budget top acme -n acme -o yaml | head -n 11")
+}
+
+// calls are as dear as this: some 16 cents.
+const outputTokens = 16000
+
+func (t *tour) mustChat(ctx context.Context, key string, want int) error {
+	id, status, err := t.chat(ctx, key, "gpt-4o", outputTokens)
+	if err == nil && status != want {
+		err = fmt.Errorf("call %s: status %d, want %d", id, status, want)
+	}
+	return err
+}
+
+// settled waits until the ledger has so many calls of ana's, and status their money.
+func (t *tour) settled(ctx context.Context, calls int) error {
+	return t.until(ctx, fmt.Sprintf("status has %d calls", calls), func() (bool, error) {
+		out, err := t.stack.RunKubectl(ctx, "-n", stack.SampleNamespace, "get", "tenantbudget", "acme",
+			"-o", `jsonpath={.status.limits[0].spent} {.status.limits[0].held}`)
+		var spent, held float64
+		_, scanErr := fmt.Sscan(out, &spent, &held)
+		return scanErr == nil && held == 0 && spent > 0.16*float64(calls), err
+	})
+}
+
+func (t *tour) until(ctx context.Context, what string, isSo func() (bool, error)) error {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		so, err := isSo()
+		if so || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("it is not so that %s: %w", what, ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+func (t *tour) askWhy(ctx context.Context) error {
+	t.say("## Ask why")
+	key, err := t.anas()
+	if err != nil {
+		return err
+	}
+	admitted, status, err := t.chat(ctx, key, "gpt-4o", outputTokens)
+	if err != nil || status != http.StatusOK {
+		return fmt.Errorf("a call: status %d, %w", status, err)
+	}
+	var refused string
+	admittedCalls := 9
+	for ; ; admittedCalls++ {
+		id, status, err := t.chat(ctx, key, "gpt-4o", outputTokens)
+		if err != nil {
+			return err
+		}
+		if status == http.StatusTooManyRequests {
+			refused = id
+			break
+		}
+	}
+	if err := t.settled(ctx, admittedCalls); err != nil {
+		return err
+	}
+	t.say("Each answer names its call in `x-bursar-call-id`. Why was this one admitted, and how did the limits stand?")
+	if err := t.explained(ctx, admitted); err != nil {
+		return err
+	}
+	t.say("And why was this one, some calls later, refused? The figures of the limit that refused are the limiter's own;\n" +
+		"those of the others are reckoned from the ledger, to the second.")
+	return t.explained(ctx, refused)
+}
+
+// explained shows a call once it is on record.
+func (t *tour) explained(ctx context.Context, id string) error {
+	line := "kubectl budget explain " + id + " -n acme"
+	var err error
+	for range 100 {
+		if err = t.shell(ctx, line); err == nil || ctx.Err() != nil {
+			return err
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return err
+}
+
+func (t *tour) giveMore(ctx context.Context) error {
+	t.say("## Give more, for a time")
+	t.say("A BudgetGrant tops up a limit until it expires, and says why. It is written for Git, or created with `--apply`.")
+	return t.shell(ctx, `kubectl budget grant acme -n acme --name release-12 --limit daily --amount 5.00 --expires 24h --reason "load test of release 12"`)
+}
+
+const smaller = `apiVersion: bursar.dev/v1alpha1
+kind: TenantBudget
+metadata: {name: acme, namespace: acme}
+spec:
+  tenant: acme
+  timeZone: America/Argentina/Buenos_Aires
+  limits:
+  - {name: daily,   period: Day,   amount: "2.00"}
+  - {name: monthly, period: Month, amount: "100.00"}
+  ladder:
+  - {atPercent: 90, action: Trip}
+---
+apiVersion: bursar.dev/v1alpha1
+kind: RateLimitPolicy
+metadata: {name: tiers, namespace: acme}
+spec:
+  targetRef: {name: acme}
+  limits:
+  - {name: corporativo, tiers: [corporativo], per: User, requests: 5, burst: 20, window: 1m}
+`
+
+func (t *tour) replayThePast(ctx context.Context) error {
+	t.say("## Replay the past under other limits")
+	t.say("What would the last week have looked like with smaller limits? `replay` runs the calls of the ledger against\n" +
+		"the YAML, by the limiter's rules, before anybody applies it.")
+	if err := t.file("smaller.yaml", smaller); err != nil {
+		return err
+	}
+	if err := t.shell(ctx, "kubectl budget replay -f smaller.yaml --since 7d"); err != nil {
+		return err
+	}
+	t.say("Under the limits that were in force, nothing is refused that was admitted. In a pipeline, `--exit-code`\n" +
+		"makes a change fail that would refuse calls.")
+	if err := t.shell(ctx, "kubectl get tenantbudget,ratelimitpolicy -n acme -o yaml | kubectl budget replay -f - --since 7d --exit-code"); err != nil {
+		return err
+	}
+	if err := t.shell(ctx, "kubectl budget replay -f smaller.yaml --since 7d --exit-code > report.txt; echo exit $?"); err != nil {
+		return err
+	}
+	t.say("YAML that the controllers would not accept is refused with the same words.")
+	return t.shell(ctx, `sed 's/"2.00"/"2,00"/' smaller.yaml | kubectl budget replay -f -`, 1)
+}
+
+const table = `{
+  "mistral-small": {"litellm_provider": "mistral", "mode": "chat", "input_cost_per_token": 1e-07, "output_cost_per_token": 3e-07, "max_output_tokens": 8192},
+  "mistral-odd":   {"litellm_provider": "mistral", "mode": "chat", "input_cost_per_token": -1, "output_cost_per_token": 3e-07, "max_output_tokens": 8192}
+}
+`
+
+func (t *tour) importPrices(ctx context.Context) error {
+	t.say("## Import prices")
+	t.say("`prices import` makes a ModelProvider of a table of prices in the shape of models.dev or LiteLLM. These two rows are\n" +
+		"made up; the second cannot be right.")
+	if err := os.WriteFile(filepath.Join(t.work, "prices.json"), []byte(table), 0o644); err != nil {
+		return err
+	}
+	return t.shell(ctx, "kubectl budget prices import -f prices.json --provider mistral --endpoint https://api.example.com/v1")
+}
