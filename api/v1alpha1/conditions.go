@@ -120,4 +120,5 @@ const (
 	EventBudgetRecovered  = "BudgetRecovered"
 	EventGranted          = "Granted"
 	EventGrantExpired     = "GrantExpired"
+	EventDriftFound       = "DriftFound"
 )

@@ -20,6 +20,15 @@ func (s *Store) ReadLedger(ctx context.Context, read func(Ledger) error) error {
 	return pgx.BeginTxFunc(ctx, s.pool, options, func(tx pgx.Tx) error { return read(Ledger{tx}) })
 }
 
+// Pin makes this the moment at which the ledger is read, rather than that of what is
+// read first.
+func (l Ledger) Pin(ctx context.Context) error {
+	if _, err := l.tx.Exec(ctx, "SELECT 1"); err != nil {
+		return fmt.Errorf("read the ledger: %w", err)
+	}
+	return nil
+}
+
 // Knows says which of the calls are in the ledger.
 func (l Ledger) Knows(ctx context.Context, callIDs []string) (map[string]bool, error) {
 	known := map[string]bool{}

@@ -142,15 +142,21 @@ func (s *Store) Calls(ctx context.Context, shard uint32) (calls []Call, now time
 		return nil, time.Time{}, fmt.Errorf("read the calls of shard %d: %w", shard, err)
 	}
 	for i, session := range sessions {
-		for id, raw := range records[i].Val() {
-			record, err := limiterv1.DecodeCallRecord([]byte(raw))
-			if err != nil {
-				continue // the mark of a dead session, or what nobody can read
-			}
-			calls = append(calls, Call{Session: session, ID: id, CallRecord: record})
-		}
+		calls = append(calls, decodeCalls(session, records[i].Val())...)
 	}
 	return calls, clock.Val().UTC(), nil
+}
+
+// decodeCalls are the calls of a session.
+func decodeCalls(session string, records map[string]string) (calls []Call) {
+	for id, raw := range records {
+		record, err := limiterv1.DecodeCallRecord([]byte(raw))
+		if err != nil {
+			continue // the mark of a dead session, or what nobody can read
+		}
+		calls = append(calls, Call{Session: session, ID: id, CallRecord: record})
+	}
+	return calls
 }
 
 // Sessions are all sessions that may have calls in Redis, live or dead.

@@ -40,6 +40,45 @@ type call struct {
 	limiterv1.CallRecord
 }
 
+// Expected are the counters of a tenant and of its users as they are to be by the
+// ledger and calls that may not be in it: field -> counter.
+type Expected struct {
+	Tenant map[string]limiterv1.MoneyCounter
+	Users  map[string]map[string]limiterv1.MoneyCounter
+}
+
+// Expect counts what a tenant and its users have spent and hold, at a time.
+func Expect(
+	ctx context.Context, ledger budgetstore.Ledger, document limiterv1.Tenant, calls []limiterstore.Call, now time.Time,
+) (Expected, error) {
+	all := levels(document, limiterv1.Epoch{})
+	own := all[len(all)-1]
+	r, err := newRecount(ctx, ledger, own, calls, now)
+	if err != nil {
+		return Expected{}, err
+	}
+	if err := r.count(ctx, own.wanted()); err != nil {
+		return Expected{}, err
+	}
+	expected := Expected{Users: map[string]map[string]limiterv1.MoneyCounter{}}
+	expected.Tenant = moneyOf(r.tenant)
+	for user, counters := range r.users {
+		expected.Users[user] = moneyOf(counters)
+	}
+	return expected, nil
+}
+
+// moneyOf are the counters of money among counters.
+func moneyOf(counters map[string][]byte) map[string]limiterv1.MoneyCounter {
+	money := map[string]limiterv1.MoneyCounter{}
+	for field, raw := range counters {
+		if counter, err := limiterv1.DecodeMoneyCounter(raw); err == nil {
+			money[field] = counter
+		}
+	}
+	return money
+}
+
 func newRecount(
 	ctx context.Context, ledger budgetstore.Ledger, level openLevel, calls []limiterstore.Call, now time.Time,
 ) (*recount, error) {

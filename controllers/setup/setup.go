@@ -26,6 +26,7 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/alert"
 	"github.com/bursar-dev/bursar/controllers/apikey"
+	"github.com/bursar-dev/bursar/controllers/audit"
 	"github.com/bursar-dev/bursar/controllers/budgetgrant"
 	"github.com/bursar-dev/bursar/controllers/budgetstore"
 	"github.com/bursar-dev/bursar/controllers/feed"
@@ -162,6 +163,7 @@ func register(mgr ctrl.Manager, options Options) error {
 		budgetstore.NewMaintenance(records, options.OwnerDSN),
 		recovery.NewRebuilder(limiter, records),
 		alerts,
+		audit.New(limiter, records, recorder),
 	} {
 		if err := mgr.Add(task); err != nil {
 			return err

@@ -1,0 +1,23 @@
+package audit
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+)
+
+var (
+	audits = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "bursar_manager_audits_total",
+		Help: "Comparisons of a tenant's counters with the ledger: clean, drift, skipped (too busy, or being set), failed.",
+	}, []string{"result"})
+	tenantsWithDrift = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "bursar_manager_audit_tenants_with_drift",
+		Help: "Tenants with counters of money that do not say what the ledger says.",
+	})
+	drift = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "bursar_manager_audit_drift_usd",
+		Help: "How far these counters are from the ledger, added up, in US dollars.",
+	})
+)
+
+func init() { metrics.Registry.MustRegister(audits, tenantsWithDrift, drift) }
