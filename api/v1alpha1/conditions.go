@@ -121,4 +121,6 @@ const (
 	EventGranted          = "Granted"
 	EventGrantExpired     = "GrantExpired"
 	EventDriftFound       = "DriftFound"
+	EventStoreLost        = "StoreLost"
+	EventStoreBack        = "StoreBack"
 )

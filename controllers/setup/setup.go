@@ -34,6 +34,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/index"
 	"github.com/bursar-dev/bursar/controllers/limiterstore"
 	"github.com/bursar-dev/bursar/controllers/modelprovider"
+	"github.com/bursar-dev/bursar/controllers/outage"
 	"github.com/bursar-dev/bursar/controllers/pace"
 	"github.com/bursar-dev/bursar/controllers/probe"
 	"github.com/bursar-dev/bursar/controllers/ratelimitpolicy"
@@ -44,6 +45,7 @@ import (
 //+kubebuilder:rbac:groups=coordination.k8s.io,namespace=bursar-system,resources=leases,verbs=create
 //+kubebuilder:rbac:groups=coordination.k8s.io,namespace=bursar-system,resources=leases,resourceNames=bursar-manager,verbs=get;update
 //+kubebuilder:rbac:groups="",namespace=bursar-system,resources=events,verbs=create;patch
+//+kubebuilder:rbac:groups="",namespace=bursar-system,resources=configmaps,resourceNames=bursar-manager,verbs=get;create;patch
 //+kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
 //+kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 
@@ -81,8 +83,10 @@ type Options struct {
 	// LeaderElectionNamespace or, if that is empty, the namespace of its pod.
 	LeaderElection          bool
 	LeaderElectionNamespace string
-	Clock                   clock.PassiveClock
-	Logger                  logr.Logger
+	// Namespace is where the manager says which stores are out of reach; empty for nowhere.
+	Namespace string
+	Clock     clock.PassiveClock
+	Logger    logr.Logger
 	// Several lets several managers run in one process, as tests do.
 	Several bool
 	// Webhooks says how the webhooks are served; nil for nowhere.
@@ -166,6 +170,12 @@ func register(mgr ctrl.Manager, options Options) error {
 		audit.New(limiter, records, recorder),
 	} {
 		if err := mgr.Add(task); err != nil {
+			return err
+		}
+	}
+	if options.Namespace != "" {
+		if err := mgr.Add(outage.New(client, mgr.GetAPIReader(), recorder, options.Namespace,
+			outage.Store{Name: outage.Redis, Ping: limiter.Ping}, outage.Store{Name: outage.Postgres, Ping: records.Ping})); err != nil {
 			return err
 		}
 	}

@@ -145,6 +145,7 @@ func startManager() (stop func()) {
 		HealthAddress:           health,
 		LeaderElection:          true,
 		LeaderElectionNamespace: "bursar-system",
+		Namespace:               "bursar-system",
 		Clock:                   clock.RealClock{},
 		Logger:                  GinkgoLogr,
 		Several:                 true,

@@ -68,6 +68,7 @@ func run(ctx context.Context, options options) error {
 		Webhooks:                options.webhooks(),
 		LeaderElection:          options.leaderElect,
 		LeaderElectionNamespace: options.leaderElectNamespace,
+		Namespace:               options.namespace(),
 		Clock:                   clock.RealClock{},
 		Logger:                  ctrl.Log,
 	})

@@ -138,13 +138,17 @@ func (o options) webhooks() *setup.WebhookOptions {
 	if o.webhookAddress == "0" {
 		return nil
 	}
-	namespace := o.leaderElectNamespace
-	if content, err := os.ReadFile(ownNamespace); err == nil && namespace == "" {
-		namespace = strings.TrimSpace(string(content))
-	}
 	return &setup.WebhookOptions{
-		Address: o.webhookAddress, CertificateDir: o.webhookCertDir, Namespace: cmp.Or(namespace, defaultNamespace),
+		Address: o.webhookAddress, CertificateDir: o.webhookCertDir, Namespace: cmp.Or(o.namespace(), defaultNamespace),
 	}
+}
+
+// namespace is that of the manager; empty when nobody says so.
+func (o options) namespace() string {
+	if content, err := os.ReadFile(ownNamespace); err == nil && o.leaderElectNamespace == "" {
+		return strings.TrimSpace(string(content))
+	}
+	return o.leaderElectNamespace
 }
 
 // metrics says how metrics are served: to those who show a token of the cluster

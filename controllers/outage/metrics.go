@@ -1,0 +1,23 @@
+package outage
+
+import (
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+)
+
+var up = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+	Name: "bursar_manager_store_up",
+	Help: "Whether a store answers: 1, or 0 when it did not three times in a row.",
+}, []string{"store"})
+
+func init() { metrics.Registry.MustRegister(up) }
+
+func measure(store Store, isUp bool) {
+	value := 0.0
+	if isUp {
+		value = 1
+	}
+	up.WithLabelValues(strings.ToLower(store.Name)).Set(value)
+}

@@ -1,0 +1,41 @@
+package setup_test
+
+import (
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bursar-dev/bursar/hack/parts/redis"
+)
+
+var _ = Describe("An outage of a store", func() {
+	It("is told once, and its end once, whichever manager leads", func(ctx SpecContext) {
+		manager := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "bursar-system", Name: "bursar-manager"}}
+		told := func(reason string) func() []string {
+			return func() []string {
+				_ = get(ctx, manager) // there is none before the first outage
+				return eventsOf(ctx, manager, reason)()
+			}
+		}
+		lost, back := told("StoreLost"), told("StoreBack")
+		before, backBefore := len(lost()), len(back())
+		Expect(redisServer.Stop()).To(Succeed())
+		Eventually(ctx, lost).WithTimeout(20 * time.Second).Should(HaveLen(before + 1))
+		Expect(lost()).To(ContainElement(HavePrefix("Warning: Redis is out of reach since ")))
+		stopManager()
+		stopManager = startManager()
+		Consistently(ctx, lost).WithTimeout(5 * time.Second).Should(HaveLen(before + 1))
+
+		restarted, err := redis.Start(ctx, redis.Options{Dir: redisDir, Port: redisServer.Port, AppendOnly: true})
+		Expect(err).NotTo(HaveOccurred())
+		redisServer = restarted
+		Eventually(ctx, back).WithTimeout(20 * time.Second).Should(HaveLen(backBefore + 1))
+		Expect(back()).To(ContainElement(HavePrefix("Normal: Redis answers again; it was out of reach since ")))
+		Expect(get(ctx, manager)).To(Succeed())
+		Expect(manager.Data).NotTo(HaveKey("Redis"))
+		Consistently(ctx, back).WithTimeout(2 * time.Second).Should(HaveLen(backBefore + 1))
+	})
+})
