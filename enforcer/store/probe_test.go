@@ -3,6 +3,7 @@ package store_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
@@ -62,16 +63,19 @@ func TestProbe(t *testing.T) {
 		// spent is what was spent beforehand.
 		spent money.Nanos
 	}{
-		"nothing spent":               {},
-		"a Downgrade rung reached":    {spent: 50 * money.Cent},
-		"tripped":                     {spent: 95 * money.Cent},
-		"exhausted":                   {spent: money.USD, change: func(d *limiterv1.Tenant) { d.Ladder = nil }},
-		"shadow":                      {spent: money.USD, change: func(d *limiterv1.Tenant) { d.Enforcement = limiterv1.Shadow }},
-		"forced open":                 {change: func(d *limiterv1.Tenant) { d.Ancestors[0].Forced = limiterv1.BreakerOpen }},
-		"forced open, and shadow":     {change: func(d *limiterv1.Tenant) { d.Forced, d.Enforcement = limiterv1.BreakerOpen, limiterv1.Shadow }},
-		"forced closed":               {spent: 95 * money.Cent, change: func(d *limiterv1.Tenant) { d.Forced = limiterv1.BreakerClosed }},
-		"no limits of the tenant":     {change: func(d *limiterv1.Tenant) { d.Money, d.Rates = nil, nil }},
-		"no limits and nobody above":  {change: func(d *limiterv1.Tenant) { d.Money, d.Rates, d.Ancestors = nil, nil, nil }},
+		"nothing spent":              {},
+		"a Downgrade rung reached":   {spent: 50 * money.Cent},
+		"tripped":                    {spent: 95 * money.Cent},
+		"exhausted":                  {spent: money.USD, change: func(d *limiterv1.Tenant) { d.Ladder = nil }},
+		"shadow":                     {spent: money.USD, change: func(d *limiterv1.Tenant) { d.Enforcement = limiterv1.Shadow }},
+		"forced open":                {change: func(d *limiterv1.Tenant) { d.Ancestors[0].Forced = limiterv1.BreakerOpen }},
+		"forced open, and shadow":    {change: func(d *limiterv1.Tenant) { d.Forced, d.Enforcement = limiterv1.BreakerOpen, limiterv1.Shadow }},
+		"forced closed":              {spent: 95 * money.Cent, change: func(d *limiterv1.Tenant) { d.Forced = limiterv1.BreakerClosed }},
+		"no limits of the tenant":    {change: func(d *limiterv1.Tenant) { d.Money, d.Rates = nil, nil }},
+		"no limits and nobody above": {change: func(d *limiterv1.Tenant) { d.Money, d.Rates, d.Ancestors = nil, nil, nil }},
+		"granted": {spent: 50 * money.Cent, change: func(d *limiterv1.Tenant) {
+			d.Money[1].Grants = []limiterv1.Grant{{Name: "grant", Amount: money.USD, ExpiresAt: time.Now().Add(time.Hour)}}
+		}},
 		"a share for when Redis goes": {change: func(d *limiterv1.Tenant) { d.StoreLossPercent = 5 }},
 	} {
 		t.Run(name, func(t *testing.T) {

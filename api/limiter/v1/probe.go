@@ -63,6 +63,8 @@ type ProbedMoney struct {
 	Rungs     []money.Nanos `json:"rungs,omitempty"`
 	// ResetsAt is when the period turns.
 	ResetsAt time.Time `json:"resetsAt"`
+	// AsOf is a moment with the same grants, which are in the amount.
+	AsOf time.Time `json:"asOf"`
 }
 
 // Contradiction is where the answer is not what a tenant's document demands: the first
@@ -139,16 +141,16 @@ func (p ProbedLevel) contradiction(level Level) string {
 }
 
 func (p ProbedMoney) contradiction(limit MoneyLimit, level Level) string {
-	want := level.Probed(limit)
+	want := level.Probed(limit, p.AsOf)
 	zone, err := time.LoadLocation(level.TimeZone)
 	if err != nil {
 		return err.Error()
 	}
 	switch turn := period.Of(limit.Period, zone, p.ResetsAt.Add(-time.Millisecond)).End; {
-	case p.Amount != limit.Amount:
-		return fmt.Sprintf("%s USD, want %s", p.Amount, limit.Amount)
-	case !reflect.DeepEqual(p.MoneyLimit, limit):
-		return fmt.Sprintf("it counts %s, want %s", p.text(), limit.text())
+	case p.Amount != want.Amount:
+		return fmt.Sprintf("%s USD, want %s", p.Amount, want.Amount)
+	case !reflect.DeepEqual(p.MoneyLimit, want.MoneyLimit):
+		return fmt.Sprintf("it counts %s, want %s", p.text(), want.text())
 	case !turn.Equal(p.ResetsAt):
 		return fmt.Sprintf("it resets at %s, which is no end of a %s in %s", p.ResetsAt.Format(time.RFC3339), limit.Period, level.TimeZone)
 	case !reflect.DeepEqual(p.Trip, want.Trip), !reflect.DeepEqual(p.Downgrade, want.Downgrade),
@@ -158,9 +160,12 @@ func (p ProbedMoney) contradiction(limit MoneyLimit, level Level) string {
 	return ""
 }
 
-// Probed is a money limit of the level as a probe is to find it, but for ResetsAt.
-func (l Level) Probed(limit MoneyLimit) ProbedMoney {
-	probed := ProbedMoney{MoneyLimit: limit}
+// Probed is a money limit of the level as a probe is to find it at a moment, but for
+// ResetsAt: with what is granted to everyone. Its rungs are those of the next grants as
+// well, under which a call may be settled.
+func (l Level) Probed(document MoneyLimit, at time.Time) ProbedMoney {
+	limit, stretch := document.At(at, "")
+	probed := ProbedMoney{MoneyLimit: limit, AsOf: stretch.Start}
 	if trip, ok := l.TripAt(limit); ok {
 		probed.Trip = &trip
 	}
@@ -168,8 +173,15 @@ func (l Level) Probed(limit MoneyLimit) ProbedMoney {
 		downgrade := rung.Reached(limit)
 		probed.Downgrade = &downgrade
 	}
-	for _, rung := range l.Ladder {
-		probed.Rungs = append(probed.Rungs, rung.Reached(limit))
+	limits := []MoneyLimit{limit}
+	if len(document.Grants) > 0 {
+		next, _ := document.At(stretch.End, "")
+		limits = append(limits, next)
+	}
+	for _, limit := range limits {
+		for _, rung := range l.Ladder {
+			probed.Rungs = append(probed.Rungs, rung.Reached(limit))
+		}
 	}
 	return probed
 }

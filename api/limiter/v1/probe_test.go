@@ -42,13 +42,31 @@ func answerOf(t *testing.T, document limiterv1.Tenant) limiterv1.ProbeAnswer {
 		}
 		p := limiterv1.ProbedLevel{Tenant: level.Tenant, Rates: level.Rates}
 		for _, limit := range level.Money {
-			asked := level.Probed(limit)
+			asked := level.Probed(limit, time.Now())
 			asked.ResetsAt = period.Of(limit.Period, zone, time.Now()).End
 			p.Money = append(p.Money, asked)
 		}
 		answer.Levels = append(answer.Levels, p)
 	}
 	return answer
+}
+
+// granted is two dollars until long after now.
+var granted = limiterv1.Grant{Name: "grant", Amount: 2 * money.USD, ExpiresAt: time.Now().Add(time.Hour)}
+
+// TestContradictionOfGrants: what is granted at present is in the amount.
+func TestContradictionOfGrants(t *testing.T) {
+	document := probed()
+	expired := limiterv1.Grant{Name: "expired", Amount: money.USD, ExpiresAt: time.Now().Add(-time.Hour)}
+	anns := limiterv1.Grant{Name: "of a user", User: "ann", Amount: money.USD, ExpiresAt: time.Now().Add(time.Hour)}
+	document.Money[0].Grants = []limiterv1.Grant{expired, granted}
+	document.Money[1].Grants = []limiterv1.Grant{anns}
+	if got := onTheWire(t, answerOf(t, document)).Contradiction(document); got != "" {
+		t.Errorf("as granted: %q", got)
+	}
+	if got := onTheWire(t, answerOf(t, probed())).Contradiction(document); !strings.Contains(got, "5.00 USD, want 7.00") {
+		t.Errorf("without what was granted: %q", got)
+	}
 }
 
 // onTheWire is an answer as the control plane reads it.
@@ -80,6 +98,7 @@ func TestContradiction(t *testing.T) {
 		"another zone":            {admitsBy: func(d *limiterv1.Tenant) { d.TimeZone = "Asia/Tokyo" }, want: "no end of a Day in America/Argentina/Buenos_Aires"},
 		"another ladder":          {admitsBy: func(d *limiterv1.Tenant) { d.Ladder[1].AtPercent = 95 }, want: "its rungs are"},
 		"a rung that only warns":  {admitsBy: func(d *limiterv1.Tenant) { d.Ladder[1].Action = limiterv1.Warn }, want: "its rungs are"},
+		"a grant":                 {admitsBy: func(d *limiterv1.Tenant) { d.Money[0].Grants = []limiterv1.Grant{granted} }, want: "limit daily of tenant acme: 7.00 USD, want 5.00"},
 		"no such limit":           {admitsBy: func(d *limiterv1.Tenant) { d.Money = d.Money[:1] }, want: "limit each of tenant acme was not asked"},
 		"a limit too many":        {admitsBy: func(d *limiterv1.Tenant) { d.Rates = append(d.Rates, limiterv1.RateLimit{Name: "old"}) }, want: "4 limits of tenant acme were asked, want 3"},
 		"another rate":            {admitsBy: func(d *limiterv1.Tenant) { d.Rates[0].Count = 6 }, want: "rate limit tiers/all of tenant acme: 6 requests"},
