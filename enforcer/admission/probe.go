@@ -60,7 +60,7 @@ func noteAsked(levels []limiterv1.ProbedLevel, account Account) {
 }
 
 func (c MoneyCheck) probed() limiterv1.ProbedMoney {
-	probed := limiterv1.ProbedMoney{MoneyLimit: c.Limit, Rungs: c.Rungs, ResetsAt: c.Span.End, AsOf: c.Stretch.Start}
+	probed := limiterv1.ProbedMoney{MoneyLimit: c.Limit, Rungs: c.Rungs, ResetsAt: c.Span.End, From: c.Stretch.Start, Until: c.Stretch.End}
 	if c.Trip != Never {
 		probed.Trip = &c.Trip
 	}

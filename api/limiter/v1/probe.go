@@ -63,8 +63,9 @@ type ProbedMoney struct {
 	Rungs     []money.Nanos `json:"rungs,omitempty"`
 	// ResetsAt is when the period turns.
 	ResetsAt time.Time `json:"resetsAt"`
-	// AsOf is a moment with the same grants, which are in the amount.
-	AsOf time.Time `json:"asOf"`
+	// From and Until bound the time in which the same is granted, which is in the amount.
+	From  time.Time `json:"from"`
+	Until time.Time `json:"until"`
 }
 
 // Contradiction is where the answer is not what a tenant's document demands: the first
@@ -141,7 +142,7 @@ func (p ProbedLevel) contradiction(level Level) string {
 }
 
 func (p ProbedMoney) contradiction(limit MoneyLimit, level Level) string {
-	want := level.Probed(limit, p.AsOf)
+	want := level.Probed(limit, p.From)
 	zone, err := time.LoadLocation(level.TimeZone)
 	if err != nil {
 		return err.Error()
@@ -149,6 +150,8 @@ func (p ProbedMoney) contradiction(limit MoneyLimit, level Level) string {
 	switch turn := period.Of(limit.Period, zone, p.ResetsAt.Add(-time.Millisecond)).End; {
 	case p.Amount != want.Amount:
 		return fmt.Sprintf("%s USD, want %s", p.Amount, want.Amount)
+	case !p.From.Equal(want.From), !p.Until.Equal(want.Until):
+		return fmt.Sprintf("grants start or expire at %s, want %s", p.Until.Format(time.RFC3339), want.Until.Format(time.RFC3339))
 	case !reflect.DeepEqual(p.MoneyLimit, want.MoneyLimit):
 		return fmt.Sprintf("it counts %s, want %s", p.text(), want.text())
 	case !turn.Equal(p.ResetsAt):
@@ -165,7 +168,7 @@ func (p ProbedMoney) contradiction(limit MoneyLimit, level Level) string {
 // well, under which a call may be settled.
 func (l Level) Probed(document MoneyLimit, at time.Time) ProbedMoney {
 	limit, stretch := document.At(at, "")
-	probed := ProbedMoney{MoneyLimit: limit, AsOf: stretch.Start}
+	probed := ProbedMoney{MoneyLimit: limit, From: stretch.Start, Until: stretch.End}
 	if trip, ok := l.TripAt(limit); ok {
 		probed.Trip = &trip
 	}

@@ -64,8 +64,14 @@ func TestContradictionOfGrants(t *testing.T) {
 	if got := onTheWire(t, answerOf(t, document)).Contradiction(document); got != "" {
 		t.Errorf("as granted: %q", got)
 	}
-	if got := onTheWire(t, answerOf(t, probed())).Contradiction(document); !strings.Contains(got, "5.00 USD, want 7.00") {
+	if got := onTheWire(t, answerOf(t, probed())).Contradiction(document); !strings.Contains(got, "limit daily of tenant acme: 5.00 USD") {
 		t.Errorf("without what was granted: %q", got)
+	}
+	started := granted
+	started.StartsAt = time.Now().Add(-time.Minute)
+	document.Money[0].Grants = []limiterv1.Grant{started}
+	if got := onTheWire(t, answerOf(t, probed())).Contradiction(document); !strings.Contains(got, "grants start or expire at 9999-12-31") {
+		t.Errorf("without what was granted a minute ago: %q", got)
 	}
 }
 
