@@ -125,9 +125,10 @@ clients: build tools parts ## Call Bursar with the providers' own clients; needs
 	go test -tags clients -count=1 -v -timeout 10m ./hack/clients
 
 .PHONY: faults
-faults: build tools parts ## Kill enforcers, put them to sleep, lose Redis; print what became of every call
+faults: build tools parts ## Kill enforcers, put them to sleep, lose Redis and Postgres; print what became of every call
 	BURSAR_FAULTS=100 go test -count=1 -v -timeout 30m -run '^(TestKilled|TestSlept|TestKilledAtRandom)$$' ./enforcer/cmd/enforcer
 	BURSAR_FAULTS_AWAY=2m go test -count=1 -v -timeout 30m -run '^(TestRedis|TestOpenCallsOutliveRedis)' ./hack/e2e
+	BURSAR_FAULTS_POSTGRES=10m go test -count=1 -v -timeout 30m -run '^TestPostgresIsAway$$' ./hack/e2e
 
 ##@ Parts
 

@@ -251,26 +251,41 @@ func TestLossOfRedis(t *testing.T) {
 	}
 }
 
-// TestMemoryIsBounded: calls that find no room are counted, and not forgotten.
+// TestMemoryIsBounded: calls that find no room are counted, stay in Redis, and are read
+// back from there once the others are written.
 func TestMemoryIsBounded(t *testing.T) {
 	db, store := newDatabase(t, server), &memory{}
 	w := ledger.NewWriter(db.enforcer, store, discard)
 	w.SetLimit(3)
-	for i := range 5 {
-		w.Add(entry(number(i)))
+	var ids []string
+	for i := range 10 {
+		e := entry(number(i))
+		if i == 7 {
+			e.Outcome = "Nonsense" // which the database refuses
+		} else {
+			ids = append(ids, e.CallID)
+		}
+		store.settle(e)
+		w.Add(e)
 	}
-	if w.Waiting() != 3 || w.Left() != 2 {
-		t.Errorf("%d calls wait and %d are left, want 3 and 2", w.Waiting(), w.Left())
+	if w.Waiting() != 3 || w.Left() != 7 || w.Missing() != 7 {
+		t.Errorf("%d calls wait, %d found no room and %d are missing, want 3, 7 and 7", w.Waiting(), w.Left(), w.Missing())
 	}
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	go w.Run(ctx)
+	store.lose(true)
+	untilTheEnd(t, w.Run)
+	eventually(t, "what was in memory is written", func() bool { return len(db.ids(t)) == 3 })
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := w.Flush(ctx); err == nil || !strings.Contains(err.Error(), "7 of them in Redis alone") {
+		t.Errorf("flushed, though some calls are in Redis alone: %v", err)
+	}
+	store.lose(false)
 	flush(t, w)
-	if got, want := db.ids(t), []string{number(0), number(1), number(2)}; !slices.Equal(got, want) {
-		t.Errorf("in the ledger: %v, want %v", got, want)
+	if got := slices.Sorted(slices.Values(db.ids(t))); !slices.Equal(got, ids) {
+		t.Errorf("in the ledger: %v, want %v", got, ids)
 	}
-	if got := len(store.ids()); got != 3 {
-		t.Errorf("%d calls forgotten, want 3", got)
+	if len(store.settled) != 1 || w.Refused() != 1 {
+		t.Errorf("Redis keeps %d calls, and %d were refused; want 1 and the same", len(store.settled), w.Refused())
 	}
 }
 

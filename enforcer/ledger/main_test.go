@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -73,7 +74,9 @@ func (db database) ids(t testing.TB) (ids []string) {
 type memory struct {
 	mu        sync.Mutex
 	forgotten []string
-	lost      bool
+	// settled are the entries that it keeps.
+	settled map[string][]byte
+	lost    bool
 }
 
 func (m *memory) Forget(_ context.Context, tenant string, ids []string) error {
@@ -84,6 +87,32 @@ func (m *memory) Forget(_ context.Context, tenant string, ids []string) error {
 	}
 	for _, id := range ids {
 		m.forgotten = append(m.forgotten, tenant+"/"+id)
+		delete(m.settled, id)
+	}
+	return nil
+}
+
+// settle keeps an entry, as the limiter's store does until it is told to forget.
+func (m *memory) settle(e ledger.Entry) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.settled == nil {
+		m.settled = map[string][]byte{}
+	}
+	m.settled[e.CallID] = e.Encode()
+}
+
+func (m *memory) Settled(_ context.Context, take func([][]byte) error) error {
+	m.mu.Lock()
+	lost, settled := m.lost, slices.Collect(maps.Values(m.settled))
+	m.mu.Unlock()
+	if lost {
+		return errors.New("the store is lost")
+	}
+	for page := range slices.Chunk(settled, 2) {
+		if err := take(page); err != nil {
+			return err
+		}
 	}
 	return nil
 }

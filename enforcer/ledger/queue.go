@@ -91,11 +91,11 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// empty waits until queues are empty.
-func empty[T any](ctx context.Context, queues ...*queue[T]) error {
+// emptied waits until there is nothing left.
+func emptied(ctx context.Context, nothingLeft func() bool) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for slices.ContainsFunc(queues, func(q *queue[T]) bool { return q.len() > 0 }) {
+	for !nothingLeft() {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -68,4 +68,6 @@ func (r *Recorder) write(ctx context.Context, batch []Refusal) {
 }
 
 // Flush waits until everything that was added is on record.
-func (r *Recorder) Flush(ctx context.Context) error { return empty(ctx, r.waiting) }
+func (r *Recorder) Flush(ctx context.Context) error {
+	return emptied(ctx, func() bool { return r.waiting.len() == 0 })
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -16,15 +17,21 @@ const (
 	// linger is how long the first entry of a batch waits for others.
 	linger = 20 * time.Millisecond
 	// maxWaiting is how many entries wait in memory for Postgres, at most. An entry
-	// takes less than a kilobyte, so that this is less than a gigabyte, and hours of
-	// a busy enforcer. Entries beyond it stay in Redis alone.
-	maxWaiting = 1_000_000
+	// takes less than a kilobyte, so that this is less than two hundred megabytes.
+	// Entries beyond it stay in Redis alone, and are read back from there once
+	// Postgres takes them.
+	maxWaiting = 200_000
+	// readBackEvery is how often it is looked whether the time for that has come.
+	readBackEvery = time.Second
 )
 
 // Store keeps settled calls until the ledger has them.
 type Store interface {
 	// Forget drops calls of the budget tree with the root that the ledger has.
 	Forget(ctx context.Context, root string, callIDs []string) error
+	// Settled gives the entries of the settled calls that it keeps, piece by piece, in
+	// no order, some perhaps twice, until there are no more or take fails.
+	Settled(ctx context.Context, take func(entries [][]byte) error) error
 }
 
 // Writer writes entries to the ledger, in the order in which they were added.
@@ -37,9 +44,10 @@ type Writer struct {
 	waiting *queue[Entry]
 	// written are the entries that Redis may forget.
 	written *queue[Entry]
-	// refused and left count the entries that stay in Redis alone: those that the
-	// database will never take, and those for which there was no room in memory.
-	refused, left atomic.Int64
+	// refused and left count the entries that the database will never take, and those
+	// for which there was no room in memory. They stay in Redis; missing is how many
+	// of the latter are to be read back.
+	refused, left, missing atomic.Int64
 }
 
 // NewWriter makes a Writer. Run must run beside it.
@@ -55,8 +63,9 @@ func (w *Writer) Add(e Entry) {
 	if w.waiting.add(w.limit, e) {
 		return
 	}
+	w.missing.Add(1)
 	if n := w.left.Add(1); n == 1 || n%1000 == 0 {
-		w.log.Error("the ledger's queue is full: settled calls stay in Redis and not in the ledger",
+		w.log.Error("the ledger's queue is full: settled calls stay in Redis until the ledger takes them",
 			"calls", n, "waiting", w.Waiting(), "call", e.CallID)
 	}
 }
@@ -67,15 +76,62 @@ func (w *Writer) Waiting() int { return w.waiting.len() }
 // Refused is how many entries the database refused for good.
 func (w *Writer) Refused() int64 { return w.refused.Load() }
 
+// Missing is how many entries wait in Redis alone.
+func (w *Writer) Missing() int64 { return w.missing.Load() }
+
 // Left is how many entries found no room in memory.
 func (w *Writer) Left() int64 { return w.left.Load() }
 
 // Run writes until ctx ends. What is not written by then stays in Redis.
 func (w *Writer) Run(ctx context.Context) {
-	var both sync.WaitGroup
-	both.Go(func() { consume(ctx, w.waiting, linger, 0, w.write) })
-	both.Go(func() { consume(ctx, w.written, 0, 0, w.forget) })
-	both.Wait()
+	var all sync.WaitGroup
+	all.Go(func() { consume(ctx, w.waiting, linger, 0, w.write) })
+	all.Go(func() { consume(ctx, w.written, 0, 0, w.forget) })
+	all.Go(func() { w.readBack(ctx) })
+	all.Wait()
+}
+
+// readBack takes to the ledger what stayed in Redis alone, as often as there is
+// something and nothing is left in memory, until ctx ends.
+func (w *Writer) readBack(ctx context.Context) {
+	for ; ctx.Err() == nil; pause(ctx, readBackEvery) {
+		missing := w.missing.Load()
+		if missing == 0 || w.Waiting() > 0 {
+			continue
+		}
+		begin := time.Now()
+		if err := w.ReadBack(ctx); err != nil {
+			w.log.Error("cannot read settled calls back from Redis; will try again", "calls", missing, "error", err)
+			continue
+		}
+		w.missing.Add(-missing) // each was settled before it was missed
+		w.log.Info("settled calls that had stayed in Redis are in the ledger", "calls", missing, "took", time.Since(begin).String())
+	}
+}
+
+// ReadBack takes to the ledger all settled calls that Redis has.
+func (w *Writer) ReadBack(ctx context.Context) error {
+	return w.store.Settled(ctx, func(encoded [][]byte) error { return w.takeBack(ctx, encoded) })
+}
+
+// takeBack writes entries that Redis has. Some may wait in memory, too, or be written
+// by now: that changes nothing.
+func (w *Writer) takeBack(ctx context.Context, encoded [][]byte) error {
+	var entries []Entry
+	for _, one := range encoded {
+		e, err := Decode(one)
+		if err != nil {
+			w.log.Error("a settled call in Redis cannot be read; it stays there", "error", err)
+			continue
+		}
+		entries = append(entries, e)
+	}
+	written, err := w.Write(ctx, entries)
+	w.written.add(math.MaxInt, written...)
+	if err == nil {
+		w.refused.Add(int64(len(entries) - len(written)))
+	}
+	return err
 }
 
 // Write writes entries at once, and returns those that the ledger has now. Those
@@ -96,7 +152,6 @@ func (w *Writer) Write(ctx context.Context, entries []Entry) (written []Entry, e
 // tell tells the log of calls that the database will never take.
 func (w *Writer) tell(rejected []rejection[Entry]) {
 	for _, r := range rejected {
-		w.refused.Add(1)
 		w.log.Error("the ledger refuses a call; it stays in Redis", "error", r.err, "entry", r.row)
 	}
 }
@@ -111,17 +166,24 @@ func without(batch []Entry, rejected []rejection[Entry]) []Entry {
 	})
 }
 
-// Flush waits until everything that was added is written, and forgotten in Redis.
+// Flush waits until everything that was added is written, and forgotten in Redis. Who
+// ends after an error, or with entries that the database refused, must leave it to
+// others to find what Redis has.
 func (w *Writer) Flush(ctx context.Context) error {
-	if err := empty(ctx, w.waiting, w.written); err != nil {
-		return fmt.Errorf("%d calls are not in the ledger, %d of it not dropped from Redis: %w", w.waiting.len(), w.written.len(), err)
+	if err := emptied(ctx, w.nothingLeft); err != nil {
+		return fmt.Errorf("%d calls are not in the ledger, %d of them in Redis alone; %d of it not dropped from Redis: %w",
+			int64(w.waiting.len())+w.missing.Load(), w.missing.Load(), w.written.len(), err)
 	}
 	return nil
 }
 
+func (w *Writer) nothingLeft() bool {
+	return w.missing.Load() == 0 && w.waiting.len() == 0 && w.written.len() == 0
+}
+
 // Written waits until everything that was added is written.
 func (w *Writer) Written(ctx context.Context) error {
-	if err := empty(ctx, w.waiting); err != nil {
+	if err := emptied(ctx, func() bool { return w.waiting.len() == 0 }); err != nil {
 		return fmt.Errorf("%d calls are not in the ledger: %w", w.waiting.len(), err)
 	}
 	return nil
@@ -138,7 +200,8 @@ func (w *Writer) write(ctx context.Context, batch []Entry) {
 		return // ctx has ended
 	}
 	w.tell(rejected)
-	w.written.add(w.limit, without(batch, rejected)...)
+	w.refused.Add(int64(len(rejected)))
+	w.written.add(math.MaxInt, without(batch, rejected)...) // which is bounded by what waited
 }
 
 // forget drops calls from Redis that the ledger has.

@@ -11,7 +11,6 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/admission"
-	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/enforcer/retry"
 )
 
@@ -31,8 +30,8 @@ type Calls interface {
 type Ledger interface {
 	// Written waits until everything that was added is in the ledger.
 	Written(ctx context.Context) error
-	// Write writes entries, of which it may have some.
-	Write(ctx context.Context, entries []ledger.Entry) (written []ledger.Entry, err error)
+	// ReadBack takes to the ledger all settled calls of the session that Redis has.
+	ReadBack(ctx context.Context) error
 }
 
 // Announcer says which calls a session has open, for every epoch that is rebuilt.
@@ -110,7 +109,7 @@ func (a *Announcer) announce(ctx context.Context, epoch limiterv1.Epoch) error {
 	if err := a.ledger.Written(ctx); err != nil {
 		return err
 	}
-	if err := a.recordLeft(ctx, session); err != nil {
+	if err := a.ledger.ReadBack(ctx); err != nil { // there may have been too little room in memory
 		return err
 	}
 	if err := a.replaceCalls(ctx, session, open); err != nil {
@@ -129,33 +128,6 @@ func (a *Announcer) mustLive(ctx context.Context, session string) error {
 	if err == nil && dead > 0 {
 		err = errDead
 	}
-	return err
-}
-
-// recordLeft takes to the ledger what Redis has of the session's settled calls:
-// there may be some for which there was no room in memory.
-func (a *Announcer) recordLeft(ctx context.Context, session string) error {
-	pipe := a.client.Pipeline()
-	shards := make([]*redis.MapStringStringCmd, limiterv1.Shards)
-	for shard := range shards {
-		shards[shard] = pipe.HGetAll(ctx, limiterv1.CallsKey(uint32(shard), session))
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return fmt.Errorf("read the session's calls: %w", err)
-	}
-	var left []ledger.Entry
-	for _, shard := range shards {
-		for _, raw := range shard.Val() {
-			record, err := limiterv1.DecodeCallRecord([]byte(raw))
-			if err != nil || !record.Settled || len(record.Body) == 0 {
-				continue
-			}
-			if entry, err := ledger.Decode(record.Body); err == nil {
-				left = append(left, entry)
-			}
-		}
-	}
-	_, err := a.ledger.Write(ctx, left)
 	return err
 }
 

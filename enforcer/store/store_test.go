@@ -2,6 +2,9 @@ package store_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -185,4 +188,49 @@ func (s *lateStore) Admit(ctx context.Context, r admission.AdmitRequest) (admiss
 		return admission.AdmitReply{}, err
 	}
 	return admission.AdmitReply{}, context.DeadlineExceeded
+}
+
+// TestSettled: what a session left with its settled calls is there until it is told to
+// forget them, and nothing of its open calls or of other sessions'.
+func TestSettled(t *testing.T) {
+	ctx := t.Context()
+	client, session := newClient(t), uuid.NewString()
+	s := newStore(client, session)
+	want := map[string]string{}
+	for i := range 3 { // in several shards
+		tenant := newTenant(t, dollarAYear(), nil)
+		for _, by := range []*store.Store{s, newStore(client, uuid.NewString())} {
+			admitter := admission.NewAdmitter(by)
+			for j := range 3 {
+				d, err := admitter.Admit(ctx, tenant, newCall(tenant, money.Cent))
+				if err != nil || d.Hold == nil {
+					t.Fatalf("%+v, %v", d, err)
+				}
+				if j == 0 {
+					continue // stays open
+				}
+				entry := fmt.Sprint(by == s, i, j)
+				if err := d.Hold.Settle(ctx, money.Cent, 1, []byte(entry)); err != nil {
+					t.Fatal(err)
+				}
+				if by == s {
+					want[entry] = ""
+				}
+			}
+		}
+	}
+	got := map[string]string{}
+	take := func(entries [][]byte) error {
+		for _, e := range entries {
+			got[string(e)] = ""
+		}
+		return nil
+	}
+	if err := s.Settled(ctx, take); err != nil || !maps.Equal(got, want) {
+		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+	broken := errors.New("no more")
+	if err := s.Settled(ctx, func([][]byte) error { return broken }); !errors.Is(err, broken) {
+		t.Errorf("got %v, want %v", err, broken)
+	}
 }

@@ -197,21 +197,21 @@ func TestMixedCalls(t *testing.T) {
 	all.Wait()
 	var ledger map[string]inLedger
 	eventually(t, "the ledger has every call", func() bool {
-		ledger = mixedLedger(t)
+		ledger = ledgerByCall(t, "mixed")
 		return len(ledger) >= calls
 	})
 	compareMixed(t, made, ledger)
 }
 
-// mixedLedger is what the ledger has of the tenant, by call.
-func mixedLedger(t *testing.T) map[string]inLedger {
+// ledgerByCall is what the ledger has of the tenant, by call.
+func ledgerByCall(t *testing.T, tenant string) map[string]inLedger {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), bursar.DatabaseURL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close(t.Context()) }()
-	rows, err := conn.Query(t.Context(), `select call_id, cost_nanos, held_nanos from ai_usage_logs where tenant_id = 'mixed'`)
+	rows, err := conn.Query(t.Context(), `select call_id, cost_nanos, held_nanos from ai_usage_logs where tenant_id = $1`, tenant)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,9 +19,12 @@ import (
 
 // away is how long Redis is away where that is tried, and old how old the snapshot
 // is that it comes back with; BURSAR_FAULTS_AWAY makes both longer.
-func away(t *testing.T) time.Duration {
+func away(t *testing.T) time.Duration { return longer(t, "BURSAR_FAULTS_AWAY") }
+
+// longer is two seconds, unless an environment variable says otherwise.
+func longer(t *testing.T, variable string) time.Duration {
 	t.Helper()
-	raw := os.Getenv("BURSAR_FAULTS_AWAY")
+	raw := os.Getenv(variable)
 	if raw == "" {
 		return 2 * time.Second
 	}

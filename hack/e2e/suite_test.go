@@ -125,7 +125,13 @@ func ledger(t *testing.T, tenant string) (calls int, costNanos int64) {
 // eventually waits until what is asked is so.
 func eventually(t *testing.T, what string, isSo func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); !isSo(); time.Sleep(20 * time.Millisecond) {
+	within(t, 15*time.Second, what, isSo)
+}
+
+// within waits for so long until what is asked is so.
+func within(t *testing.T, long time.Duration, what string, isSo func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(long); !isSo(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("it is not so that %s", what)
 		}

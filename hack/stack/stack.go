@@ -221,6 +221,19 @@ func (s *Stack) StartRedis(ctx context.Context) error {
 	return nil
 }
 
+// CrashPostgres ends Postgres at once.
+func (s *Stack) CrashPostgres() error { return errors.Join(s.postgres.Crash(), s.postgres.Stop()) }
+
+// StartPostgres starts Postgres again where it was.
+func (s *Stack) StartPostgres(ctx context.Context) error {
+	again, err := postgres.Start(ctx, postgres.Options{Dir: s.dir("postgres"), Port: s.postgres.Port})
+	if err != nil {
+		return err
+	}
+	*s.postgres = *again // which the stack stops
+	return nil
+}
+
 // PauseRedis makes Redis hang, and ResumeRedis lets it go on.
 func (s *Stack) PauseRedis() error { return s.redis.Pause() }
 

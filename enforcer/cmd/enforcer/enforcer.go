@@ -203,6 +203,11 @@ func (l *limiter) Forget(ctx context.Context, root string, callIDs []string) err
 	return l.Load().Forget(ctx, root, callIDs)
 }
 
+// Settled is that of the store.
+func (l *limiter) Settled(ctx context.Context, take func(entries [][]byte) error) error {
+	return l.Load().Settled(ctx, take)
+}
+
 // SettleAdopted is that of the store.
 func (l *limiter) SettleAdopted(
 	ctx context.Context, dead string, call limiterv1.OpenCall, record limiterv1.CallRecord, entry []byte,
@@ -217,7 +222,7 @@ func (e *enforcer) shutdown() error {
 	e.log.Info("shutting down: answers under way may finish", "within", e.options.shutdownGrace.String())
 	e.stopServing()
 	e.stopProbes()
-	err := errors.Join(within(settleGrace, e.endCalls), within(flushGrace, e.ledger.Flush))
+	err := errors.Join(within(settleGrace, e.endCalls), within(flushGrace, e.ledger.Flush), e.refusedByLedger())
 	if unrecorded := within(recordGrace, e.refusals.Flush); unrecorded != nil {
 		e.log.Warn("some refusals are not on record", "error", unrecorded)
 	}
@@ -233,6 +238,15 @@ func (e *enforcer) shutdown() error {
 		e.log.Info("all calls are settled and in the ledger")
 	}
 	return err
+}
+
+// refusedByLedger is an error if the database refused some calls for good: they are in
+// Redis alone, where others must find them.
+func (e *enforcer) refusedByLedger() error {
+	if n := e.ledger.Refused(); n > 0 {
+		return fmt.Errorf("the ledger refuses %d calls, which are in Redis alone", n)
+	}
+	return nil
 }
 
 // endCalls waits until every hold of this process has ended: those of the calls that

@@ -55,9 +55,11 @@ func registerMetrics(registry *prometheus.Registry, running *config.Config, writ
 		func() float64 { return float64(running.Running().Revision) })
 	gauge("bursar_enforcer_ledger_waiting", "Settled calls that wait to be written to the ledger.",
 		func() float64 { return float64(writer.Waiting()) })
+	gauge("bursar_enforcer_ledger_missing", "Settled calls that wait in Redis alone to be written to the ledger.",
+		func() float64 { return float64(writer.Missing()) })
 	counter("bursar_enforcer_ledger_refused_total", "Settled calls that the ledger refused for good; they stay in Redis.",
 		func() float64 { return float64(writer.Refused()) })
-	counter("bursar_enforcer_ledger_left_total", "Settled calls for which the ledger's queue had no room; they stay in Redis.",
+	counter("bursar_enforcer_ledger_left_total", "Settled calls for which the ledger's queue had no room; they stay in Redis until the ledger takes them.",
 		func() float64 { return float64(writer.Left()) })
 	counter("bursar_enforcer_refusals_recorded_total", "Refused calls that were put on record.",
 		func() float64 { return float64(recorder.Recorded()) })
