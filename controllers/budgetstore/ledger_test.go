@@ -244,3 +244,47 @@ func TestPartitionsBounds(t *testing.T) {
 		}
 	}
 }
+
+// TestDetach: months long gone become tables of their own, with all that is in them,
+// that no role of Bursar reads; the ledger goes on without them.
+func TestDetach(t *testing.T) {
+	dsn := migrated(t)
+	manager, admin := poolAs(t, dsn, "bursar_manager"), connectTo(t, dsn)
+	enforcer := poolAs(t, dsn, "bursar_enforcer")
+	store := budgetstore.New(manager)
+	now := time.Now()
+	kept, gone := firstOfMonth(now, -24), firstOfMonth(now, -25)
+	for _, month := range []time.Time{gone, kept} {
+		for _, table := range []string{"ai_usage_logs", "ai_refusals"} {
+			name := strings.Replace(monthTable(month), "ai_usage_logs", table, 1)
+			exec(t, admin, "CREATE TABLE "+name+" PARTITION OF "+table+" FOR VALUES FROM ('"+month.Format(time.RFC3339)+
+				"') TO ('"+firstOfMonth(month, 1).Format(time.RFC3339)+"')")
+			exec(t, admin, "ALTER TABLE "+name+" OWNER TO bursar_owner")
+			exec(t, admin, "ALTER TABLE "+name+" ENABLE ROW LEVEL SECURITY")
+		}
+		insertCall(t, enforcer, month.Format("2006-01"), "acme", "gerente-1", month.Add(time.Hour), money.Cent)
+		insertRefusal(t, enforcer, month.Format("2006-01"), "acme", "gerente-1", month.Add(time.Hour))
+	}
+	insertCall(t, enforcer, "now", "acme", "gerente-1", now, money.Cent)
+
+	detached, err := store.DetachPartitions(t.Context(), budgetstore.LeastMonths)
+	want := []string{strings.Replace(monthTable(gone), "usage_logs", "refusals", 1), monthTable(gone)}
+	if diff := cmp.Diff(want, detached); err != nil || diff != "" {
+		t.Errorf("detached, %v (-want +got):\n%s", err, diff)
+	}
+	checkRows(t, manager, "ledger", "SELECT call_id FROM ai_usage_logs ORDER BY admitted_at", []string{kept.Format("2006-01"), "now"})
+	checkRows(t, manager, "refusals", "SELECT call_id FROM ai_refusals", []string{kept.Format("2006-01")})
+	for _, table := range want {
+		checkRows(t, admin, table, "SELECT call_id FROM "+table, []string{gone.Format("2006-01")})
+		refused(t, manager, insufficientPrivilege, "SELECT call_id FROM "+table)
+		refused(t, poolAs(t, dsn, "bursar_reader"), insufficientPrivilege, "SELECT call_id FROM "+table)
+	}
+	insertCall(t, enforcer, "late", "acme", "gerente-1", gone.Add(time.Hour), money.Cent) // and is as good in the default partition
+	if detached, err := store.DetachPartitions(t.Context(), budgetstore.LeastMonths); err != nil || len(detached) > 0 {
+		t.Errorf("again: %v, %v", detached, err)
+	}
+	if _, err := store.DetachPartitions(t.Context(), budgetstore.LeastMonths-1); err == nil {
+		t.Error("detached what the counters of a year need")
+	}
+	refused(t, enforcer, insufficientPrivilege, "SELECT detach_ledger_partitions(24)")
+}

@@ -21,16 +21,19 @@ const (
 )
 
 // Maintenance keeps the schema in shape for as long as the manager leads: it
-// migrates first, then sees to the partitions of the months to come every day.
+// migrates first, then sees every day to the partitions of the months to come, and to
+// those of months long gone.
 type Maintenance struct {
 	store    *Store
 	ownerDSN string
+	months   int
 }
 
 // NewMaintenance makes a Maintenance. Without an owner's DSN it leaves migrating
-// to somebody else.
-func NewMaintenance(store *Store, ownerDSN string) *Maintenance {
-	return &Maintenance{store: store, ownerDSN: ownerDSN}
+// to somebody else. Of the ledger, so many months before the present one stay
+// attached: LeastMonths or more, or 0 for all.
+func NewMaintenance(store *Store, ownerDSN string, months int) *Maintenance {
+	return &Maintenance{store: store, ownerDSN: ownerDSN, months: months}
 }
 
 // NeedLeaderElection keeps all but the leader out.
@@ -50,8 +53,20 @@ func (m *Maintenance) Start(ctx context.Context) error {
 			_, err := m.store.EnsurePartitions(ctx, MonthsAhead)
 			return err
 		})
+		m.untilDone(ctx, "detach partitions", m.detach)
 	}, partitionsEvery)
 	return nil
+}
+
+func (m *Maintenance) detach(ctx context.Context) error {
+	if m.months == 0 {
+		return nil
+	}
+	detached, err := m.store.DetachPartitions(ctx, m.months)
+	if len(detached) > 0 {
+		log.FromContext(ctx).Info("Detached old months of the ledger; they stay as tables", "tables", detached)
+	}
+	return err
 }
 
 // untilDone does something until it succeeds or ctx ends.

@@ -134,5 +134,19 @@ func (s *Store) EnsurePartitions(ctx context.Context, monthsAhead int) (made int
 	return made, nil
 }
 
+// LeastMonths is the least number of months before the present one that the ledger must
+// keep: counters of a year are set from what was spent in it and in the year before.
+const LeastMonths = 24
+
+// DetachPartitions detaches the partitions of the ledger of months that are more than so
+// many before the present one, and returns their names: they stay as tables.
+func (s *Store) DetachPartitions(ctx context.Context, months int) (detached []string, err error) {
+	err = s.pool.QueryRow(ctx, "SELECT detach_ledger_partitions($1)", months).Scan(&detached)
+	if err != nil {
+		return nil, fmt.Errorf("detach partitions of the ledger: %w", err)
+	}
+	return detached, nil
+}
+
 // Ping reports whether Postgres answers.
 func (s *Store) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }

@@ -75,6 +75,9 @@ type Options struct {
 	OwnerDSN string
 	// Alerts says how people are told of alerts.
 	Alerts alert.Options
+	// LedgerMonths is how many months before the present one stay in the ledger:
+	// budgetstore.LeastMonths or more, or 0 for all.
+	LedgerMonths int
 	// Metrics says how metrics are served.
 	Metrics metricsserver.Options
 	// HealthAddress is where probes are answered; "0" for nowhere.
@@ -164,7 +167,7 @@ func register(mgr ctrl.Manager, options Options) error {
 		}
 	}
 	for _, task := range []manager.Runnable{
-		budgetstore.NewMaintenance(records, options.OwnerDSN),
+		budgetstore.NewMaintenance(records, options.OwnerDSN, options.LedgerMonths),
 		recovery.NewRebuilder(limiter, records),
 		alerts,
 		audit.New(limiter, records, recorder),

@@ -63,6 +63,7 @@ func run(ctx context.Context, options options) error {
 		Database:                database,
 		OwnerDSN:                options.ownerDatabaseURL,
 		Alerts:                  options.alerts,
+		LedgerMonths:            options.ledgerMonths,
 		Metrics:                 options.metrics(),
 		HealthAddress:           options.healthAddress,
 		Webhooks:                options.webhooks(),

@@ -16,6 +16,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/bursar-dev/bursar/controllers/alert"
+	"github.com/bursar-dev/bursar/controllers/budgetstore"
 	"github.com/bursar-dev/bursar/controllers/setup"
 )
 
@@ -32,6 +33,7 @@ type options struct {
 	webhookAddress       string
 	webhookCertDir       string
 	alerts               alert.Options
+	ledgerMonths         int
 }
 
 // The environment variables with secrets, which have no place on a command line.
@@ -82,6 +84,8 @@ func parseOptions(args []string, getenv func(string) string) (o options, err err
 	flags.StringVar(&o.webhookCertDir, "webhook-cert-dir", "", "directory with their tls.crt and tls.key, such as cert-manager's (default they are made in the manager)")
 	var told alertFlags
 	told.register(flags)
+	flags.IntVar(&o.ledgerMonths, "ledger-months", 0, fmt.Sprintf(
+		"how many months before the present one stay in the ledger, %d or more; older ones are detached, and stay as tables. 0 keeps all", budgetstore.LeastMonths))
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
@@ -117,6 +121,8 @@ func (o options) validate() error {
 		return errors.New("where is Postgres? Set " + databaseVariable)
 	case o.metricsPlain && !isLoopback(o.metricsAddress):
 		return fmt.Errorf("--metrics-plain needs a loopback address: --metrics-bind-address is %q", o.metricsAddress)
+	case o.ledgerMonths != 0 && o.ledgerMonths < budgetstore.LeastMonths:
+		return fmt.Errorf("--ledger-months is %d: the counters of a year need %d or more; 0 keeps all", o.ledgerMonths, budgetstore.LeastMonths)
 	}
 	return nil
 }

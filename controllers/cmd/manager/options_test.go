@@ -32,6 +32,8 @@ func TestParseOptions(t *testing.T) {
 		"authorities that are not there": {args: []string{"--alert-ca-file=/does/not/exist"}, env: complete, wantErr: "--alert-ca-file"},
 		"a flag there is not":            {args: []string{"--frobnicate"}, env: complete, wantErr: "frobnicate"},
 		"a word too many":                {args: []string{"please"}, env: complete, wantErr: "please"},
+		"two years of the ledger":        {args: []string{"--ledger-months=24"}, env: complete},
+		"too few of its months":          {args: []string{"--ledger-months=23"}, env: complete, wantErr: "--ledger-months is 23"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := parseOptions(tc.args, func(name string) string { return tc.env[name] })
