@@ -69,6 +69,8 @@ func cached(maxAge string) client.Object {
 var cheaper = []v1alpha1.Replacement{{From: "gpt-4o", To: "gpt-4o-mini"}}
 
 var _ = DescribeTable("of a TenantBudget, refuses", refused,
+	Entry("a status that is no refusal for money", budget(func(s *v1alpha1.TenantBudgetSpec) { s.BudgetRefusalStatus = 418 }),
+		"spec.budgetRefusalStatus", `supported values: "402", "429"`),
 	Entry("an amount below zero", amount("-5.00"), "spec.limits[0].amount", "must not be negative"),
 	Entry("an amount in words", amount("five"), "spec.limits[0].amount", "must be a decimal number of US dollars"),
 	Entry("an amount with a currency", amount("$5.00"), "spec.limits[0].amount", "must be a decimal number of US dollars"),

@@ -111,6 +111,15 @@ type TenantBudgetSpec struct {
 	// +optional
 	Enforcement Enforcement `json:"enforcement,omitempty"`
 
+	// budgetRefusalStatus is the HTTP status of calls of the tenant that are refused for
+	// money, whoever's limit or breaker it is: 429, or 402. Clients that heed
+	// x-should-retry try neither again. There are some that do not, and try every 429
+	// again, in vain; no client tries a 402 again.
+	// +kubebuilder:default=429
+	// +kubebuilder:validation:Enum=402;429
+	// +optional
+	BudgetRefusalStatus int32 `json:"budgetRefusalStatus,omitempty"`
+
 	// assumedOutputTokens is how much output a call may have that names no bound
 	// of its own: it is written into the call, where it is less than the model's
 	// maxOutputTokens. Less money is held for such calls then, and more of them
@@ -454,7 +463,8 @@ const (
 
 // BreakerStatus is the state of a tenant's breaker.
 type BreakerStatus struct {
-	// state is Open while the tenant's paid calls are refused.
+	// state is Open while the tenant's paid calls are refused, but for what the
+	// fallbacks of the ladder let through.
 	State BreakerState `json:"state"`
 	// summary is the state, and whose doing it is, for the columns of kubectl get:
 	// such as "Open (forced)" or "Open (parent)".

@@ -30,6 +30,7 @@ func Tenant(
 	if budget.Spec.Enforcement == v1alpha1.EnforcementShadow {
 		tenant.Enforcement = limiterv1.Shadow
 	}
+	tenant.BudgetRefusalStatus = budget.Spec.BudgetRefusalStatus
 	if tokens := budget.Spec.AssumedOutputTokens; tokens != nil {
 		tenant.AssumedOutputTokens = *tokens
 	}

@@ -172,6 +172,10 @@ func TestTenantWithEverything(t *testing.T) {
 			change: func(s *v1alpha1.TenantBudgetSpec) { s.Enforcement = v1alpha1.EnforcementEnforce },
 			want:   func(*limiterv1.Tenant) {},
 		},
+		"another status of refusals for money": {
+			change: func(s *v1alpha1.TenantBudgetSpec) { s.BudgetRefusalStatus = 402 },
+			want:   func(t *limiterv1.Tenant) { t.BudgetRefusalStatus = 402 },
+		},
 		"assumed output": {
 			change: func(s *v1alpha1.TenantBudgetSpec) { s.AssumedOutputTokens = ptr.To[int64](500) },
 			want:   func(t *limiterv1.Tenant) { t.AssumedOutputTokens = 500 },

@@ -2,6 +2,7 @@ package tenantbudget
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -59,6 +60,20 @@ func (u *usage) refused() string {
 	return "are refused"
 }
 
+// refusedPast is refused where a limit has reached the Trip rung: the tenant may have it
+// that calls of the cheapest model go on, whosever limit it is. Under a breaker that is
+// forced open none does that costs anything.
+func (u *usage) refusedPast() string {
+	if slices.ContainsFunc(u.own().ladder, fallsBackToCheapestModel) && !u.shadow {
+		return ", but for those of the fallback CheapestModel, " + u.refused()
+	}
+	return " " + u.refused()
+}
+
+func fallsBackToCheapestModel(rung limiterv1.Rung) bool {
+	return slices.ContainsFunc(rung.Fallbacks, func(f limiterv1.Fallback) bool { return f.Kind == limiterv1.CheapestModel })
+}
+
 func (u *usage) breakerOpen() conditions.Verdict {
 	b := u.breaker()
 	switch {
@@ -74,8 +89,8 @@ func (u *usage) breakerOpen() conditions.Verdict {
 			Message: "no limit of the tenant has reached the Trip rung"}
 	}
 	return conditions.Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonTripRungReached,
-		Message: fmt.Sprintf("limit %s%s has reached the Trip rung: paid calls %s until %s, or until the limit is raised",
-			b.limit.Name, u.ofTenant(b.tenant), u.refused(), b.limit.resetsAt.Format(time.RFC3339))}
+		Message: fmt.Sprintf("limit %s%s has reached the Trip rung: paid calls%s until %s, or until the limit is raised",
+			b.limit.Name, u.ofTenant(b.tenant), u.refusedPast(), b.limit.resetsAt.Format(time.RFC3339))}
 }
 
 // ofTenant names a tenant that is not the one whose usage it is.

@@ -25,6 +25,8 @@ func TestBreaker(t *testing.T) {
 		// tenants are the tenant and its ancestors, nearest first.
 		tenants []tenant
 		shadow  bool
+		// fallback is one of the tenant's own ladder.
+		fallback limiterv1.FallbackKind
 		// want is summary, limit, condition and message.
 		want [4]string
 	}{
@@ -34,6 +36,26 @@ func TestBreaker(t *testing.T) {
 		},
 		"its own limit has tripped": {
 			tenants: []tenant{{name: "team", day: money.USD}, {name: "company"}},
+			want: [4]string{"Open", "daily", "True TripRungReached",
+				"limit daily has reached the Trip rung: paid calls are refused until 2026-11-26T00:00:00Z, or until the limit is raised"},
+		},
+		"its own limit has tripped, and the cheapest model goes on": {
+			tenants: []tenant{{name: "team", day: money.USD}, {name: "company"}}, fallback: limiterv1.CheapestModel,
+			want: [4]string{"Open", "daily", "True TripRungReached",
+				"limit daily has reached the Trip rung: paid calls, but for those of the fallback CheapestModel, are refused until 2026-11-26T00:00:00Z, or until the limit is raised"},
+		},
+		"a limit above has tripped, and the cheapest model goes on": {
+			tenants: []tenant{{name: "team"}, {name: "company", day: money.USD}}, fallback: limiterv1.CheapestModel,
+			want: [4]string{"Open (parent)", "daily", "True TripRungReached",
+				"limit daily of tenant company has reached the Trip rung: paid calls, but for those of the fallback CheapestModel, are refused until 2026-11-26T00:00:00Z, or until the limit is raised"},
+		},
+		"forced open, where the cheapest model does not go on": {
+			tenants: []tenant{{name: "team", forced: open}}, fallback: limiterv1.CheapestModel,
+			want: [4]string{"Open (forced)", "", "True Forced",
+				"spec.breaker.forced holds the breaker open: paid calls are refused until it is taken back"},
+		},
+		"a fallback that costs nothing": {
+			tenants: []tenant{{name: "team", day: money.USD}}, fallback: limiterv1.Message,
 			want: [4]string{"Open", "daily", "True TripRungReached",
 				"limit daily has reached the Trip rung: paid calls are refused until 2026-11-26T00:00:00Z, or until the limit is raised"},
 		},
@@ -74,8 +96,11 @@ func TestBreaker(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := &usage{shadow: tc.shadow}
-			for _, tenant := range tc.tenants {
+			for i, tenant := range tc.tenants {
 				level := tenantWith(usualLadder, daily(money.USD), monthly(money.USD))
+				if i == 0 && tc.fallback != "" {
+					level.Ladder = []limiterv1.Rung{{AtPercent: 90, Action: limiterv1.Trip, Fallbacks: []limiterv1.Fallback{{Kind: tc.fallback}}}}
+				}
 				level.Tenant, level.Forced = tenant.name, tenant.forced
 				measured, err := measure(level, spentAt(noon, map[period.Kind]money.Nanos{period.Day: tenant.day, period.Month: tenant.month}))
 				if err != nil {

@@ -143,16 +143,16 @@ func budgetDowngraded(limit limitUsage, rung limiterv1.Rung) announce.Event {
 func (u *usage) limitTripped(limit limitUsage, rung limiterv1.Rung) announce.Event {
 	return announce.Event{
 		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventLimitTripped, Action: "Trip", Field: fieldOf(limit.Name),
-		Note: fmt.Sprintf("limit %s has reached its %d%% rung: %s; paid calls of its tiers and models %s until %s, or until the limit is raised",
-			limit.Name, rung.AtPercent, spentOf(limit), u.refused(), limit.resetsAt.Format(time.RFC3339)),
+		Note: fmt.Sprintf("limit %s has reached its %d%% rung: %s; paid calls of its tiers and models%s until %s, or until the limit is raised",
+			limit.Name, rung.AtPercent, spentOf(limit), u.refusedPast(), limit.resetsAt.Format(time.RFC3339)),
 	}
 }
 
 func (u *usage) breakerOpened(limit limitUsage) announce.Event {
 	return announce.Event{
 		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventBreakerOpened, Action: "OpenBreaker", Field: u.fieldOf(limit),
-		Note: fmt.Sprintf("limit %s%s has reached the Trip rung: %s; paid calls %s until %s, or until the limit is raised",
-			limit.Name, u.ofTenant(limit.tenant), spentOf(limit), u.refused(), limit.resetsAt.Format(time.RFC3339)),
+		Note: fmt.Sprintf("limit %s%s has reached the Trip rung: %s; paid calls%s until %s, or until the limit is raised",
+			limit.Name, u.ofTenant(limit.tenant), spentOf(limit), u.refusedPast(), limit.resetsAt.Format(time.RFC3339)),
 	}
 }
 

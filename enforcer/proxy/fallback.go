@@ -25,6 +25,9 @@ const FallbackHeader = "X-Bursar-Fallback"
 // another call, that one is admitted. The refusal is put on record either way.
 func (p *Proxy) fallBack(ctx context.Context, c *call, w http.ResponseWriter, refused *admission.Refusal) *refusal {
 	why := notAdmitted(c.subject, refused)
+	if refused.ByMoney() {
+		why.status = cmp.Or(int(c.tenant.Document().BudgetRefusalStatus), why.status)
+	}
 	record := p.refusalOf(c, refused) // of the call as it was refused: a fallback may bind it anew
 	defer func() { p.Refusals.Add(record) }()
 	if !refused.ByMoney() {

@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"net/http"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -195,6 +196,66 @@ func TestRefusals(t *testing.T) {
 			}
 			if d.store.held() != len(d.store.admits) || len(d.ledger.all()) > 0 {
 				t.Error("a refused call was settled")
+			}
+		})
+	}
+}
+
+// TestBudgetRefusalStatus: a tenant may have refusals for money answered with 402,
+// whosever limit it is, in the shape of every protocol; and no others.
+func TestBudgetRefusalStatus(t *testing.T) {
+	const gemini = "/v1beta/models/gemini-2.5-flash:generateContent"
+	spent := refusing(admission.AdmitReply{Refusing: 1, Spent: 95 * money.Cent, Debts: left(200_000, 20)})
+	for name, tc := range map[string]struct {
+		forced limiterv1.BreakerState // of the parent
+		reply  func(*door)
+		want   int
+		code   string
+	}{
+		"budget exhausted": {
+			reply: refusing(admission.AdmitReply{Refusing: 1, Spent: 80 * money.Cent, Held: 20 * money.Cent, Debts: left(200_000, 20)}),
+			want:  402, code: "budget_exhausted",
+		},
+		"breaker open":                      {reply: spent, want: 402, code: "breaker_open"},
+		"a parent's limit":                  {reply: refusing(admission.AdmitReply{Refusing: 3, Spent: money.USD, Debts: left(200_000, 20)}), want: 402, code: "budget_exhausted"},
+		"a parent's breaker is forced open": {forced: limiterv1.BreakerOpen, want: 402, code: "breaker_open"},
+		"rate limited":                      {reply: refusing(admission.AdmitReply{Refusing: 5, Debts: []int64{0, 20 * 60_000}}), want: 429, code: "rate_limit_exceeded"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDoor(t, func(http.ResponseWriter, *http.Request) { t.Error("the provider was asked") })
+			document := dollarADay
+			document.BudgetRefusalStatus = 402
+			document.Ancestors = []limiterv1.Level{{Tenant: "group", TimeZone: "UTC", Forced: tc.forced, Money: dollarADay.Money[:1]}}
+			d.config.tenant = newTenant(t, document)
+			if tc.reply != nil {
+				tc.reply(d)
+			}
+			got := d.call(chat)
+			if got.status != tc.want || !strings.Contains(got.body, `"code":"`+tc.code+`"`) || !strings.Contains(got.body, `"status":`+strconv.Itoa(tc.want)) {
+				t.Errorf("got %d %s, want %d %s", got.status, got.body, tc.want, tc.code)
+			}
+		})
+	}
+	for name, tc := range map[string]struct {
+		protocol          limiterv1.Protocol
+		path, model, want string
+	}{
+		"Anthropic": {limiterv1.Anthropic, "/v1/messages", "claude", `"error":{"type":"billing_error"`},
+		"Gemini":    {limiterv1.Gemini, gemini, "gemini-2.5-flash", `"code":402,`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDoor(t, nil)
+			document := dollarADay
+			document.BudgetRefusalStatus = 402
+			d.config.tenant = newTenant(t, document)
+			d.config.routes[0].Provider.Protocol, d.config.routes[0].Model.Name = tc.protocol, tc.model
+			spent(d)
+			body := `{"model":"claude","max_tokens":10,"messages":[{"role":"user","content":"hi"}]}`
+			if tc.protocol == limiterv1.Gemini {
+				body = `{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}`
+			}
+			if got := d.do(d.request(http.MethodPost, tc.path, body)); got.status != 402 || !strings.Contains(got.body, tc.want) {
+				t.Errorf("got %d %s, want 402 and %s", got.status, got.body, tc.want)
 			}
 		})
 	}

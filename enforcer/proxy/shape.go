@@ -93,6 +93,8 @@ func (r *refusal) anthropicType() string {
 		return "not_found_error"
 	case http.StatusRequestEntityTooLarge:
 		return "request_too_large"
+	case http.StatusPaymentRequired:
+		return "billing_error"
 	case http.StatusTooManyRequests:
 		if r.kind == insufficientQuota {
 			return "billing_error"
@@ -115,7 +117,7 @@ func (r *refusal) googleStatus() string {
 		return "PERMISSION_DENIED"
 	case http.StatusNotFound:
 		return "NOT_FOUND"
-	case http.StatusTooManyRequests:
+	case http.StatusTooManyRequests, http.StatusPaymentRequired:
 		return "RESOURCE_EXHAUSTED"
 	case http.StatusMethodNotAllowed:
 		return "UNIMPLEMENTED"

@@ -142,7 +142,8 @@ func configure(ctx context.Context) error {
 		each = append(each, "slow-"+c.user())
 	}
 	yaml := fmt.Sprintf(configuration, bursar.ProviderURL) +
-		tenant("rich", "100", "rich") + tenant("poor", "0.000000001", "poor") + tenant("slow", "100", each...) + slow
+		tenant("rich", "100", "rich") + tenant("poor", "0.000000001", "poor") +
+		strings.Replace(tenant("broke", "0.000000001", "broke"), "ladder: []", "ladder: []\n  budgetRefusalStatus: 402", 1) + tenant("slow", "100", each...) + slow
 	if err := bursar.Apply(ctx, yaml); err != nil {
 		return err
 	}
@@ -306,13 +307,45 @@ func checkBill(t *testing.T, id string) {
 	}
 }
 
-// tries is how often the client makes a call that is refused for money. The AI SDK
+// tries is how often the client makes a call that is refused for money with 429. The AI SDK
 // tries every 429 again, whatever x-should-retry says.
 func (c call) tries() int {
 	if strings.HasPrefix(c.client, "ai-") {
 		return 3
 	}
 	return 1
+}
+
+// TestPaymentRequired: where a tenant has it so, a refusal for money is 402, which is the
+// client's own error as well, and which no client tries again.
+func TestPaymentRequired(t *testing.T) {
+	sideBySide(t, func(t *testing.T, c call) {
+		d := newDoor(t)
+		r := c.make(t, d, "broke")
+		if r.Error == nil {
+			t.Fatalf("answered %q", r.Text)
+		}
+		if r.Error.Name != c.paymentError() || r.Error.Status != http.StatusPaymentRequired || !r.says(`the budget "yearly" of tenant broke`) {
+			t.Errorf("got %+v, want a %s with status 402 that says why", *r.Error, c.paymentError())
+		}
+		if log := d.log(); len(log) != 1 {
+			t.Errorf("the call was made %d times, want once", len(log))
+		}
+	})
+}
+
+// paymentError is the type of the client's own error for a 402. Those of OpenAI and
+// Anthropic have none of its own.
+func (c call) paymentError() string {
+	if c.errorName == "RateLimitError" {
+		return "APIError"
+	}
+	return c.errorName
+}
+
+// says reports whether the error says something, as it is or quoted.
+func (r result) says(what string) bool {
+	return strings.Contains(r.Error.Message, what) || strings.Contains(r.Error.Message, strings.ReplaceAll(what, `"`, `\"`))
 }
 
 // TestBudgetRefusal: it is the client's own error, says why, and is not tried again by
@@ -325,8 +358,7 @@ func TestBudgetRefusal(t *testing.T) {
 			t.Fatalf("answered %q", r.Text)
 		}
 		if r.Error.Name != c.errorName || r.Error.Status != http.StatusTooManyRequests ||
-			!strings.Contains(r.Error.Message, `the budget "yearly" of tenant poor`) &&
-				!strings.Contains(r.Error.Message, `the budget \"yearly\" of tenant poor`) {
+			!r.says(`the budget "yearly" of tenant poor`) {
 			t.Errorf("got %+v, want a %s with status 429 that says why", *r.Error, c.errorName)
 		}
 		if log := d.log(); len(log) != c.tries() {

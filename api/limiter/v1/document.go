@@ -51,6 +51,8 @@ type Tenant struct {
 	Ancestors []Level `json:"ancestors,omitempty"`
 	// Enforcement says whether refusals are enforced or only counted.
 	Enforcement Enforcement `json:"enforcement,omitempty"`
+	// BudgetRefusalStatus is the HTTP status of refusals for money; 0 means 429.
+	BudgetRefusalStatus int32 `json:"budgetRefusalStatus,omitempty"`
 	// AssumedOutputTokens is the bound written into a call that has none, where it
 	// is less than the model's own; 0 means the model's own.
 	AssumedOutputTokens int64 `json:"assumedOutputTokens,omitempty"`

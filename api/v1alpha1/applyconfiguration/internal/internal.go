@@ -737,6 +737,10 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: breaker
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.Breaker
+    - name: budgetRefusalStatus
+      type:
+        scalar: numeric
+      default: 429
     - name: enforcement
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.Enforcement

@@ -12,7 +12,8 @@ import (
 //
 // BreakerStatus is the state of a tenant's breaker.
 type BreakerStatusApplyConfiguration struct {
-	// state is Open while the tenant's paid calls are refused.
+	// state is Open while the tenant's paid calls are refused, but for what the
+	// fallbacks of the ladder let through.
 	State *apiv1alpha1.BreakerState `json:"state,omitempty"`
 	// summary is the state, and whose doing it is, for the columns of kubectl get:
 	// such as "Open (forced)" or "Open (parent)".

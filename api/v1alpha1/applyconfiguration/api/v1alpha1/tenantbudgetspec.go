@@ -39,6 +39,11 @@ type TenantBudgetSpecApplyConfiguration struct {
 	// tenant or of its parents. The calls of other tenants, of which this one is
 	// the parent, go by their own enforcement.
 	Enforcement *apiv1alpha1.Enforcement `json:"enforcement,omitempty"`
+	// budgetRefusalStatus is the HTTP status of calls of the tenant that are refused for
+	// money, whoever's limit or breaker it is: 429, or 402. Clients that heed
+	// x-should-retry try neither again. There are some that do not, and try every 429
+	// again, in vain; no client tries a 402 again.
+	BudgetRefusalStatus *int32 `json:"budgetRefusalStatus,omitempty"`
 	// assumedOutputTokens is how much output a call may have that names no bound
 	// of its own: it is written into the call, where it is less than the model's
 	// maxOutputTokens. Less money is held for such calls then, and more of them
@@ -134,6 +139,14 @@ func (b *TenantBudgetSpecApplyConfiguration) WithBreaker(value *BreakerApplyConf
 // If called multiple times, the Enforcement field is set to the value of the last call.
 func (b *TenantBudgetSpecApplyConfiguration) WithEnforcement(value apiv1alpha1.Enforcement) *TenantBudgetSpecApplyConfiguration {
 	b.Enforcement = &value
+	return b
+}
+
+// WithBudgetRefusalStatus sets the BudgetRefusalStatus field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the BudgetRefusalStatus field is set to the value of the last call.
+func (b *TenantBudgetSpecApplyConfiguration) WithBudgetRefusalStatus(value int32) *TenantBudgetSpecApplyConfiguration {
+	b.BudgetRefusalStatus = &value
 	return b
 }
 
