@@ -3,6 +3,7 @@ package compile
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -98,12 +99,21 @@ const defaultZone = "UTC"
 
 func timeZone(name string, path *field.Path) (string, *field.Error) {
 	zone := cmp.Or(name, defaultZone)
-	// LoadLocation would read "Local" as the zone of whatever machine this is.
-	if _, err := time.LoadLocation(zone); err != nil || zone == "Local" {
+	if _, err := time.LoadLocation(zone); err != nil || isOfMachine(zone) {
 		return "", field.Invalid(path, name,
 			`no such time zone: write an IANA name such as "America/Argentina/Buenos_Aires" or "UTC"`)
 	}
 	return zone, nil
+}
+
+// isOfMachine reports whether a zone's name could be loaded and yet is none of
+// IANA's: what it means would be for the machine to say on which it is looked up.
+func isOfMachine(zone string) bool {
+	switch directory, _, _ := strings.Cut(zone, "/"); directory {
+	case "Local", "localtime", "posixrules", "posix", "right":
+		return true
+	}
+	return strings.Contains(zone, "//") || strings.HasSuffix(zone, "/")
 }
 
 func moneyLimits(limits []v1alpha1.MoneyLimit, path *field.Path) ([]limiterv1.MoneyLimit, field.ErrorList) {

@@ -313,6 +313,22 @@ func TestTenantErrors(t *testing.T) {
 			change:   func(s *v1alpha1.TenantBudgetSpec) { s.TimeZone = "Local" },
 			wantErrs: field.ErrorList{invalid("spec.timeZone")},
 		},
+		"time zone of a link on this machine": {
+			change:   func(s *v1alpha1.TenantBudgetSpec) { s.TimeZone = "localtime" },
+			wantErrs: field.ErrorList{invalid("spec.timeZone")},
+		},
+		"time zone of this machine's rules": {
+			change:   func(s *v1alpha1.TenantBudgetSpec) { s.TimeZone = "posixrules" },
+			wantErrs: field.ErrorList{invalid("spec.timeZone")},
+		},
+		"time zone of this machine with leap seconds": {
+			change:   func(s *v1alpha1.TenantBudgetSpec) { s.TimeZone = "right/UTC" },
+			wantErrs: field.ErrorList{invalid("spec.timeZone")},
+		},
+		"time zone by another path": {
+			change:   func(s *v1alpha1.TenantBudgetSpec) { s.TimeZone = "America//New_York" },
+			wantErrs: field.ErrorList{invalid("spec.timeZone")},
+		},
 		"amounts": {
 			change: func(s *v1alpha1.TenantBudgetSpec) {
 				s.Limits[0].Amount, s.Limits[2].Amount = "-1", "9000000.000000001"
