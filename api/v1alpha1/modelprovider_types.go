@@ -88,6 +88,7 @@ type Model struct {
 	// upstreamName is what the provider calls the model. It defaults to name.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[^\\\\s\\\\p{C}\\\\p{Z}]+$')",message="must be what the provider calls the model, without blanks and control characters"
 	// +optional
 	UpstreamName string `json:"upstreamName,omitempty"`
 	// contextWindow is the most input tokens that the model takes. No call is held
