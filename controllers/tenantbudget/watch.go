@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/conditions"
 	"github.com/bursar-dev/bursar/controllers/feed"
@@ -35,6 +36,8 @@ func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder
 		Watches(&v1alpha1.TenantBudget{}, handler.EnqueueRequestsFromMapFunc(c.rivalsOf), specChanged).
 		Watches(&v1alpha1.TenantBudget{}, handler.EnqueueRequestsFromMapFunc(c.descendantsOf), builder.WithPredicates(
 			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{UpdateFunc: acceptanceChanged}))).
+		// Those above waited for its document too, or counted it among those that run.
+		Watches(&v1alpha1.TenantBudget{}, handler.EnqueueRequestsFromMapFunc(c.above), builder.WithPredicates(onlyDeleted)).
 		Watches(&v1alpha1.RateLimitPolicy{}, handler.EnqueueRequestsFromMapFunc(c.targetOf), specChanged).
 		Watches(&v1alpha1.BudgetGrant{}, handler.EnqueueRequestsFromMapFunc(c.granted), builder.WithPredicates(
 			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{UpdateFunc: expired}))).
@@ -43,6 +46,11 @@ func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder
 		WatchesRawSource(news.Source(feed.Audience{
 			Objects: c.client, List: &v1alpha1.TenantBudgetList{}, OfTenant: c.concernedBy, OfProbe: c.budgetsNaming,
 		}))
+}
+
+var onlyDeleted = predicate.Funcs{
+	CreateFunc: func(event.CreateEvent) bool { return false },
+	UpdateFunc: func(event.UpdateEvent) bool { return false },
 }
 
 // acceptanceChanged reports whether a budget changed in what its descendants follow
@@ -74,6 +82,20 @@ func expired(e event.UpdateEvent) bool {
 // descendantsOf are the budgets that inherit from a budget.
 func (c *Controller) descendantsOf(ctx context.Context, object client.Object) []reconcile.Request {
 	return c.descendants(ctx, client.ObjectKeyFromObject(object))
+}
+
+// above are the budgets that a budget inherits from, as far as they are there.
+func (c *Controller) above(ctx context.Context, object client.Object) []reconcile.Request {
+	var above []types.NamespacedName
+	at := object.(*v1alpha1.TenantBudget)
+	for at.Spec.ParentRef != nil && len(above) < limiterv1.MaxDepth {
+		key, parent := index.ParentOf(at), &v1alpha1.TenantBudget{}
+		if err := c.client.Get(ctx, key, parent); err != nil {
+			break // it is gone, and so is what it had above
+		}
+		above, at = append(above, key), parent
+	}
+	return requests(above...)
 }
 
 func (c *Controller) descendants(ctx context.Context, key types.NamespacedName) []reconcile.Request {
