@@ -111,9 +111,11 @@ type scope struct {
 
 	// rollout is how far the generation has got.
 	rollout conditions.Rollout
-	// usage is the state of the money under the document of this budget that is in
-	// force, whatever its generation; nil when none is, or when Redis is away.
-	usage *usage
+	// inForce is the document of this budget that is in force, whatever its
+	// generation, and usage the state of the money under it; nil when none is, or when
+	// Redis is away.
+	inForce *limiterv1.Tenant
+	usage   *usage
 	// alertsFailing says whether people who are to be told of alerts can be; nil when
 	// nobody is to be.
 	alertsFailing *conditions.Verdict

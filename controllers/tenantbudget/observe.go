@@ -19,7 +19,10 @@ func (c *Controller) observe(ctx context.Context, s *scope) error {
 	defer cancel()
 	observed, err := c.limiter.Observe(ctx, documentID(s.budget))
 	if err == nil && observed.OwnedBy(string(s.budget.UID)) {
-		s.usage, err = c.usageUnder(ctx, observed.Body)
+		s.inForce = &limiterv1.Tenant{}
+		if err = json.Unmarshal(observed.Body, s.inForce); err == nil {
+			s.usage, err = c.usageUnder(ctx, *s.inForce)
+		}
 	}
 	if s.usage != nil {
 		c.forecasts.take(s.budget.UID, s.usage.own())
@@ -40,11 +43,7 @@ func (c *Controller) observe(ctx context.Context, s *scope) error {
 }
 
 // usageUnder is the state of the money under a tenant's document.
-func (c *Controller) usageUnder(ctx context.Context, document []byte) (*usage, error) {
-	var tenant limiterv1.Tenant
-	if err := json.Unmarshal(document, &tenant); err != nil {
-		return nil, err
-	}
+func (c *Controller) usageUnder(ctx context.Context, tenant limiterv1.Tenant) (*usage, error) {
 	u := &usage{shadow: tenant.Enforcement == limiterv1.Shadow}
 	for _, l := range append([]limiterv1.Level{tenant.Level}, tenant.Ancestors...) {
 		var limits []limiterv1.MoneyLimit

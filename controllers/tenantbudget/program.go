@@ -50,24 +50,26 @@ func (c *Controller) put(ctx context.Context, budget *v1alpha1.TenantBudget, doc
 	return c.opener.Open(ctx, document)
 }
 
-// record keeps on record what is in force. It comes late, and waits for its turn
-// again when it fails: enforcement does not depend on it.
+// record keeps on record what is in force, be it of this generation or of an older
+// one that was valid. It comes late, and waits for its turn again when it fails:
+// enforcement does not depend on it.
 func (c *Controller) record(ctx context.Context, s *scope) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	switch {
 	case s.rollout.Err != nil:
 		return nil
-	case s.document != nil:
-		return c.records.Record(ctx, budgetstore.Budget{
-			Namespace:  s.budget.Namespace,
-			Name:       s.budget.Name,
-			UID:        string(s.budget.UID),
-			Generation: s.budget.Generation,
-			Level:      s.document.Level,
-		})
 	case s.forfeited:
 		return c.records.Close(ctx, s.budget.Spec.Tenant, string(s.budget.UID))
+	case s.inForce != nil:
+		own := s.inForce.Sources[0]
+		return c.records.Record(ctx, budgetstore.Budget{
+			Namespace:  own.Namespace,
+			Name:       own.Name,
+			UID:        own.UID,
+			Generation: own.Generation,
+			Level:      s.inForce.Level,
+		})
 	}
 	return nil
 }
