@@ -1,0 +1,142 @@
+package setup_test
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	goredis "github.com/redis/go-redis/v9"
+	eventsv1 "k8s.io/api/events/v1"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+// endState is what objects have come to everywhere, line by line, without what is
+// another each time: revisions, UIDs and the namespace.
+func endState(ctx context.Context, namespace string, objects []object) ([]string, error) {
+	names := map[string]string{}
+	var lines []string
+	for _, o := range objects {
+		if err := get(ctx, o); err != nil {
+			return nil, err
+		}
+		name := fmt.Sprintf("%T %s", o, o.GetName())
+		names[string(o.GetUID())] = name
+		lines = append(lines, fmt.Sprintf("%s: generation %d, finalizers %v, %s", name, o.GetGeneration(), o.GetFinalizers(), said(o)))
+	}
+	documents, err := redisClient.HGetAll(ctx, limiterv1.DocumentsKey).Result()
+	if err != nil {
+		return nil, err
+	}
+	for id, stored := range documents {
+		if _, body, _ := strings.Cut(stored, " "); strings.Contains(body, namespace) {
+			lines = append(lines, fmt.Sprintf("document %s: %s", id, body))
+		}
+	}
+	for _, query := range []string{
+		"SELECT 'tenant', tenant_id, budget, budget_uid, generation, time_zone FROM tenants WHERE namespace = $1 AND withdrawn_at IS NULL",
+		"SELECT 'limit', tenant_id, limit_name, per, period, amount_nanos, time_zone, budget_uid FROM budget_limits " +
+			"WHERE tenant_id LIKE $1 || '-%' AND valid_to IS NULL",
+	} {
+		lines = append(lines, rows(ctx, query, namespace)()...)
+	}
+	for i, line := range lines {
+		line = uid.ReplaceAllStringFunc(line, func(uid string) string {
+			if name := names[uid]; name != "" {
+				return name
+			}
+			return "one that is gone"
+		})
+		lines[i] = hash.ReplaceAllString(strings.ReplaceAll(line, namespace, "NAMESPACE"), "HASH")
+	}
+	slices.Sort(lines)
+	return lines, nil
+}
+
+var (
+	uid      = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	hash     = regexp.MustCompile(`[0-9a-f]{64}`)
+	revision = regexp.MustCompile(`revision \d+`)
+)
+
+// said are an object's conditions, and the limits and the breaker of a budget.
+func said(o object) string {
+	var all []string
+	for _, c := range o.Programming().Conditions {
+		all = append(all, fmt.Sprintf("%s=%s %s at %d: %s", c.Type, c.Status, c.Reason, c.ObservedGeneration, c.Message))
+	}
+	if e := o.Programming().Enforcers; e != nil {
+		all = append(all, fmt.Sprintf("%d of %d", e.Ready, e.Total))
+	}
+	if budget, ok := o.(*v1alpha1.TenantBudget); ok {
+		for _, limit := range budget.Status.Limits {
+			all = append(all, fmt.Sprintf("%s: %s of %s", limit.Name, limit.Spent, limit.Amount))
+		}
+		if budget.Status.Breaker != nil {
+			all = append(all, string(budget.Status.Breaker.State))
+		}
+	}
+	return revision.ReplaceAllString(strings.Join(all, "; "), "revision N")
+}
+
+// written is a mark of all that a manager writes: it is another after any write.
+func written(ctx context.Context, namespace string, objects []object) ([]string, error) {
+	var marks []string
+	for _, o := range objects {
+		if err := get(ctx, o); err != nil {
+			return nil, err
+		}
+		marks = append(marks, fmt.Sprintf("%T %s at resource version %s", o, o.GetName(), o.GetResourceVersion()))
+	}
+	keys := redisClient.Scan(ctx, 0, "*", 1000).Iterator()
+	for keys.Next(ctx) {
+		switch key := keys.Val(); key {
+		case limiterv1.SessionsKey, limiterv1.SessionStatesKey, limiterv1.AnnouncedKey:
+			// those are the enforcers'
+		default:
+			dump, err := redisClient.Dump(ctx, key).Result()
+			if err != nil && err != goredis.Nil {
+				return nil, err
+			}
+			marks = append(marks, fmt.Sprintf("Redis %s: %x", key, dump))
+		}
+	}
+	for _, query := range []string{
+		"SELECT 'tenant', xmin::text, tenant_id FROM tenants WHERE namespace = $1",
+		"SELECT 'limit', xmin::text, tenant_id, limit_name, generation FROM budget_limits WHERE tenant_id LIKE $1 || '-%'",
+	} {
+		marks = append(marks, rows(ctx, query, namespace)()...)
+	}
+	slices.Sort(marks)
+	return marks, keys.Err()
+}
+
+// doubled are the Events of a seed's objects that tell the same twice in a row: that
+// an object is accepted, or why it is not.
+func doubled(ctx context.Context, namespace string) ([]string, error) {
+	var list eventsv1.EventList
+	if err := api.List(ctx, &list); err != nil {
+		return nil, err
+	}
+	told := map[string][]eventsv1.Event{}
+	for _, event := range list.Items {
+		isVerdict := event.Reason == v1alpha1.EventAccepted || event.Reason == v1alpha1.EventRejected
+		if isVerdict && strings.Contains(event.Regarding.Namespace+event.Regarding.Name, namespace) {
+			told[string(event.Regarding.UID)] = append(told[string(event.Regarding.UID)], event)
+		}
+	}
+	var twice []string
+	for _, events := range told {
+		slices.SortFunc(events, func(a, b eventsv1.Event) int { return a.EventTime.Compare(b.EventTime.Time) })
+		for i, event := range events {
+			isAgain := i > 0 && events[i-1].Note == event.Note && events[i-1].Reason == event.Reason
+			if isAgain || event.Series != nil {
+				twice = append(twice, fmt.Sprintf("%s %s: %s: %s", event.Regarding.Kind, event.Regarding.Name, event.Reason, event.Note))
+			}
+		}
+	}
+	return twice, nil
+}

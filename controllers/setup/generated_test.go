@@ -1,0 +1,234 @@
+package setup_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/hack/resources"
+)
+
+// How many resources are generated, and the seed that they come from: `make
+// resources` says more than this.
+var (
+	generatedCount = number("BURSAR_RESOURCES", 60)
+	generatedSeed  = number("BURSAR_SEED", 1)
+)
+
+func number(variable string, otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(variable)); err == nil {
+		return n
+	}
+	return otherwise
+}
+
+var _ = Describe("Generated resources", func() {
+	It("are accepted if they are right, and otherwise refused by the field that is wrong, and never programmed", func(ctx SpecContext) {
+		startEnforcer(true)
+		withoutManager()
+		steady(ctx)
+		delegated, plain := newNamespace(ctx, v1alpha1.DelegatedLabel), newNamespace(ctx)
+		made := resources.New(uint64(generatedSeed), delegated, plain).Make(generatedCount)
+		DeferCleanup(removeAll, made)
+
+		refused := createAll(ctx, made)
+		taken := map[string]object{}
+		Eventually(ctx, func(g Gomega) {
+			there, err := objects(ctx)
+			g.Expect(err).NotTo(HaveOccurred())
+			var wrong []string
+			for i, r := range made {
+				if refused[i] {
+					continue
+				}
+				o := there[keyOf(r)]
+				g.Expect(o).NotTo(BeNil(), r.String())
+				taken[string(o.GetUID())] = o
+				if complaint := misjudged(r, o); complaint != "" {
+					wrong = append(wrong, complaint)
+				}
+			}
+			g.Expect(wrong).To(BeEmpty(), strings.Join(wrong, "\n"))
+		}).WithTimeout(5 * time.Minute).WithPolling(time.Second).Should(Succeed())
+
+		programmed := sourcesInForce(ctx)
+		for uid, o := range taken {
+			isAccepted := meta.IsStatusConditionTrue(o.Programming().Conditions, v1alpha1.ConditionAccepted)
+			Expect(programmed[uid]).To(Equal(isAccepted), "whether %T %s is in a document", o, o.GetName())
+		}
+		Expect(panics()).To(BeZero())
+		report(made, refused)
+	})
+})
+
+// createAll creates the resources: first those that are right or wrong by
+// themselves, in any order, then those that come after them. It finds out which are
+// refused, and fails where one is that is right, or for another reason.
+func createAll(ctx context.Context, made []resources.Resource) []bool {
+	GinkgoHelper()
+	refused := make([]bool, len(made))
+	errs := make([]error, len(made))
+	order := rand.New(rand.NewPCG(uint64(generatedSeed), 1)).Perm(len(made))
+	for _, later := range []bool{false, true} {
+		var creating errgroup.Group
+		creating.SetLimit(8)
+		for _, i := range order {
+			if made[i].Later == later {
+				creating.Go(func() error {
+					err := api.Create(ctx, made[i].DeepCopy(), client.FieldValidation(metav1.FieldValidationStrict))
+					refused[i], errs[i] = err != nil, misrefused(made[i], err)
+					return nil
+				})
+			}
+		}
+		_ = creating.Wait() // no error comes this way
+	}
+	Expect(errors.Join(errs...)).NotTo(HaveOccurred())
+	return refused
+}
+
+// misrefused is what is wrong about the API server's answer; nil when nothing is.
+func misrefused(r resources.Resource, err error) error {
+	var status apierrors.APIStatus
+	switch {
+	case err == nil:
+		return nil
+	case r.IsValid():
+		return fmt.Errorf("%v was refused: %w", r, err)
+	case !errors.As(err, &status) || apierrors.IsInternalError(err):
+		return fmt.Errorf("%v was not refused, but failed: %w", r, err)
+	}
+	if details := status.Status().Details; details != nil {
+		for _, cause := range details.Causes {
+			if isAbout(cause.Field, r.Field) {
+				return nil
+			}
+		}
+	}
+	// Webhooks, and the decoder of fields that do not exist, tell by the message alone.
+	if strings.Contains(err.Error(), r.Field) {
+		return nil
+	}
+	return fmt.Errorf("%v was refused for something else: %w", r, err)
+}
+
+// isAbout reports whether the field is the one that is wrong, or a part of it.
+func isAbout(field, wrong string) bool {
+	rest, isPart := strings.CutPrefix(field, wrong)
+	return isPart && (rest == "" || rest[0] == '.' || rest[0] == '[')
+}
+
+// objects are all that there are, by their keys.
+func objects(ctx context.Context) (map[string]object, error) {
+	there := map[string]object{}
+	for _, list := range []client.ObjectList{
+		&v1alpha1.TenantBudgetList{}, &v1alpha1.RateLimitPolicyList{}, &v1alpha1.APIKeyList{}, &v1alpha1.ModelProviderList{},
+	} {
+		if err := api.List(ctx, list); err != nil {
+			return nil, err
+		}
+		err := meta.EachListItem(list, func(item runtime.Object) error {
+			gvk, err := api.GroupVersionKindFor(item)
+			item.GetObjectKind().SetGroupVersionKind(gvk)
+			there[keyOf(item.(object))] = item.(object)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return there, nil
+}
+
+// keyOf tells objects of all kinds apart.
+func keyOf(o client.Object) string {
+	return o.GetObjectKind().GroupVersionKind().Kind + " " + client.ObjectKeyFromObject(o).String()
+}
+
+// misjudged is what is wrong about the status of an object that the API server has
+// taken; empty when nothing is.
+func misjudged(r resources.Resource, o object) string {
+	accepted := meta.FindStatusCondition(o.Programming().Conditions, v1alpha1.ConditionAccepted)
+	switch {
+	case accepted == nil || accepted.ObservedGeneration != o.GetGeneration():
+		return fmt.Sprintf("%v has not been looked at", r)
+	case r.IsValid() && !meta.IsStatusConditionTrue(o.Programming().Conditions, v1alpha1.ConditionProgrammed):
+		return fmt.Sprintf("%v is not programmed: %+v", r, o.Programming().Conditions)
+	case !r.IsValid() && accepted.Status != metav1.ConditionFalse:
+		return fmt.Sprintf("%v is not refused: Accepted is %s: %s", r, accepted.Status, accepted.Message)
+	case !r.IsValid() && !strings.Contains(accepted.Message, r.Field):
+		return fmt.Sprintf("%v is refused for something else: %s", r, accepted.Message)
+	}
+	return ""
+}
+
+// sourcesInForce are the UIDs of all objects that documents are compiled from.
+func sourcesInForce(ctx context.Context) map[string]bool {
+	GinkgoHelper()
+	documents, err := redisClient.HVals(ctx, limiterv1.DocumentsKey).Result()
+	Expect(err).NotTo(HaveOccurred())
+	sources := map[string]bool{}
+	for _, stored := range documents {
+		var document struct{ Sources []limiterv1.Source }
+		_, body, _ := strings.Cut(stored, " ")
+		Expect(json.Unmarshal([]byte(body), &document)).To(Succeed())
+		for _, source := range document.Sources {
+			sources[source.UID] = true
+		}
+	}
+	return sources
+}
+
+// panics is how many reconciles and webhooks of this process have panicked.
+func panics() float64 { return sum("_panics_total") }
+
+func removeAll(ctx context.Context, made []resources.Resource) {
+	var removing errgroup.Group
+	removing.SetLimit(8)
+	for _, r := range made {
+		removing.Go(func() error { return client.IgnoreNotFound(api.Delete(ctx, r.DeepCopy())) })
+	}
+	Expect(removing.Wait()).To(Succeed())
+	Eventually(ctx, func(g Gomega) {
+		there, err := objects(ctx)
+		g.Expect(err).NotTo(HaveOccurred())
+		for _, r := range made {
+			g.Expect(there).NotTo(HaveKey(keyOf(r)))
+		}
+	}).WithTimeout(2 * time.Minute).WithPolling(200 * time.Millisecond).Should(Succeed())
+}
+
+// report prints how many there were of what.
+func report(made []resources.Resource, refused []bool) {
+	var right, byServer, byController int
+	for i, r := range made {
+		switch {
+		case r.IsValid():
+			right++
+		case refused[i]:
+			byServer++
+		default:
+			byController++
+		}
+	}
+	_, _ = fmt.Fprintf(GinkgoWriter, "seed %d: %d resources; %d right, all accepted and programmed; "+
+		"%d wrong refused by the API server and %d by Accepted=False, each by its field; none of them programmed; no panics\n",
+		generatedSeed, len(made), right, byServer, byController)
+}

@@ -1,0 +1,243 @@
+package setup_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/conditions"
+)
+
+// script is changes of objects of all kinds that a seed has put in an order. What
+// it ends in does not depend on how fast they are followed: before a change that
+// leaves in force what was there before, that is waited for.
+type script struct {
+	rand      *rand.Rand
+	namespace string
+	// there are the objects that there are now.
+	there map[string]object
+	// spoiled is set while budget-0 is invalid.
+	spoiled bool
+}
+
+func newScript(seed int, namespace string) *script {
+	return &script{
+		rand:      rand.New(rand.NewPCG(uint64(seed), 2)),
+		namespace: namespace, there: map[string]object{},
+	}
+}
+
+// changes is how many changes a script makes.
+const changes = 14
+
+// run makes the changes, and returns the objects that are left.
+func (s *script) run(ctx context.Context) ([]object, error) {
+	for range changes {
+		kinds := []func(context.Context) error{
+			s.changeBudget, s.changeBudget, s.spoilBudget, s.changeChild, s.changePolicy, s.changeKey, s.changeProvider, s.changeRival,
+			s.deleteAny, s.deleteAny,
+		}
+		if err := kinds[s.rand.IntN(len(kinds))](ctx); err != nil {
+			return nil, err
+		}
+	}
+	var left []object
+	for _, o := range s.there {
+		left = append(left, o)
+	}
+	return left, nil
+}
+
+// changeBudget makes one of two budgets, or gives it other limits.
+func (s *script) changeBudget(ctx context.Context) error {
+	b := newBudget(s.namespace)
+	b.Name = fmt.Sprintf("budget-%d", s.rand.IntN(2))
+	b.Spec.Tenant = s.namespace + "-" + b.Name
+	b.Spec.Limits[0].Amount = v1alpha1.Amount(fmt.Sprint(1 + s.rand.IntN(9)))
+	b.Spec.Limits = b.Spec.Limits[:1+s.rand.IntN(3)]
+	s.spoiled = s.spoiled && b.Name != "budget-0"
+	return s.put(ctx, b)
+}
+
+// spoilBudget makes a budget invalid: what it programmed stays in force.
+func (s *script) spoilBudget(ctx context.Context) error {
+	b, ok := s.there["budget-0"].(*v1alpha1.TenantBudget)
+	if !ok {
+		return nil
+	}
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
+	spoiled := newBudget(s.namespace)
+	spoiled.Name = b.Name
+	b.Spec.DeepCopyInto(&spoiled.Spec)
+	spoiled.Spec.TimeZone = "Mars/Olympus_Mons"
+	s.spoiled = true
+	return s.put(ctx, spoiled)
+}
+
+// changeChild makes or changes a budget below another, which may not be there.
+func (s *script) changeChild(ctx context.Context) error {
+	b := newBudget(s.namespace)
+	b.Name, b.Spec.Tenant = "child", s.namespace+"-child"
+	b.Spec.ParentRef = &v1alpha1.ParentRef{Name: "budget-1"}
+	b.Spec.Limits[0].Amount = v1alpha1.Amount(fmt.Sprint(1 + s.rand.IntN(9)))
+	return s.put(ctx, b)
+}
+
+// changeRival makes a budget that wants the tenant of another, and is too late; or
+// has it, if there is no other.
+func (s *script) changeRival(ctx context.Context) error {
+	if s.there["budget-0"] == nil || s.there["rival"] != nil {
+		return nil
+	}
+	b := newBudget(s.namespace)
+	b.Name, b.Spec.Tenant = "rival", s.namespace+"-budget-0"
+	return s.put(ctx, b)
+}
+
+func (s *script) changePolicy(ctx context.Context) error {
+	p := newPolicy(s.namespace, "policy")
+	p.Spec.TargetRef.Name = "budget-0"
+	requests := int64(1 + s.rand.IntN(9))
+	p.Spec.Limits[0].Requests = &requests
+	return s.put(ctx, p)
+}
+
+func (s *script) changeKey(ctx context.Context) error {
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
+	k := newKey(s.namespace, "key")
+	k.Spec.BudgetRef.Name = fmt.Sprintf("budget-%d", s.rand.IntN(2))
+	return s.put(ctx, k)
+}
+
+// changeProvider makes or changes one of two providers of the same model.
+func (s *script) changeProvider(ctx context.Context) error {
+	name := "provider-0"
+	if s.there[name] != nil && s.rand.IntN(2) == 0 {
+		name = "provider-1"
+	}
+	p := newProvider(s.namespace + "/model")
+	p.Name = s.namespace + "-" + name
+	p.Spec.Models[0].Prices.Input = v1alpha1.Price(fmt.Sprint(1 + s.rand.IntN(9)))
+	return s.putAs(ctx, name, p)
+}
+
+// deleteAny deletes an object. Those that want what it had come after it.
+func (s *script) deleteAny(ctx context.Context) error {
+	names := []string{"budget-0", "budget-1", "child", "policy", "key", "provider-0", "provider-1", "rival"}
+	name := names[s.rand.IntN(len(names))]
+	o := s.there[name]
+	if o == nil {
+		return nil
+	}
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
+	if err := deleted(ctx, o); err != nil {
+		return err
+	}
+	delete(s.there, name)
+	switch {
+	case name == "budget-0":
+		s.spoiled = false
+		// The rival would be the younger one from now on, or not, by a second.
+		return s.deleteWith(ctx, "rival")
+	case name == "provider-0":
+		return s.deleteWith(ctx, "provider-1")
+	}
+	return nil
+}
+
+func (s *script) deleteWith(ctx context.Context, name string) error {
+	o := s.there[name]
+	if o == nil {
+		return nil
+	}
+	delete(s.there, name)
+	return deleted(ctx, o)
+}
+
+// isValid reports whether an object that is there gets to the enforcers.
+func (s *script) isValid(name string) bool {
+	switch o := s.there[name].(type) {
+	case *v1alpha1.RateLimitPolicy:
+		return s.there["budget-0"] != nil && !s.spoiled
+	case *v1alpha1.APIKey:
+		return s.there[o.Spec.BudgetRef.Name] != nil && s.isValid(o.Spec.BudgetRef.Name)
+	}
+	switch name {
+	case "budget-0":
+		return !s.spoiled
+	case "child":
+		return s.there["budget-1"] != nil
+	}
+	return name != "rival" && name != "provider-1"
+}
+
+// patience bounds what the control plane takes to get anywhere.
+const patience = 90 * time.Second
+
+// deleted deletes an object and waits until it is gone.
+func deleted(ctx context.Context, o object) error {
+	if err := api.Delete(ctx, o); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	return poll(ctx, func(ctx context.Context) (bool, error) {
+		err := get(ctx, o)
+		return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
+	})
+}
+
+func poll(ctx context.Context, done wait.ConditionWithContextFunc) error {
+	return wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, patience, true, done)
+}
+
+func (s *script) put(ctx context.Context, o object) error { return s.putAs(ctx, o.GetName(), o) }
+
+// putAs makes the object, or makes the one that is there like it.
+func (s *script) putAs(ctx context.Context, name string, o object) error {
+	was := s.there[name]
+	s.there[name] = o
+	if was == nil {
+		return api.Create(ctx, o)
+	}
+	return poll(ctx, func(ctx context.Context) (bool, error) {
+		if err := get(ctx, was); err != nil {
+			return false, err
+		}
+		o.SetResourceVersion(was.GetResourceVersion())
+		o.SetFinalizers(was.GetFinalizers())
+		o.SetUID(was.GetUID())
+		err := api.Update(ctx, o)
+		if apierrors.IsConflict(err) {
+			return false, nil
+		}
+		return true, err
+	})
+}
+
+// settle waits until the enforcers have what is valid.
+func (s *script) settle(ctx context.Context) error {
+	for name, o := range s.there {
+		if !s.isValid(name) {
+			continue
+		}
+		err := poll(ctx, func(ctx context.Context) (bool, error) {
+			err := get(ctx, o)
+			return conditions.IsProgrammed(o), err
+		})
+		if err != nil {
+			return fmt.Errorf("%s %s is not programmed: %w: %+v", s.namespace, name, err, o.Programming().Conditions)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,48 @@
+package resources
+
+import (
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+// policy makes one that is valid.
+func (m *Maker) policy() Resource { return valid(m.newPolicy()) }
+
+func (m *Maker) newPolicy() *v1alpha1.RateLimitPolicy {
+	p := &v1alpha1.RateLimitPolicy{
+		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "RateLimitPolicy"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: m.delegated, Name: m.name("policy")},
+	}
+	p.Spec.TargetRef = v1alpha1.TargetRef{Kind: pick(m, "", "TenantBudget"), Name: pick(m, m.budgets...).Name}
+	for i := range pick(m, 1, 2, 3, 32) {
+		p.Spec.Limits = append(p.Spec.Limits, m.rateLimit(fmt.Sprintf("limit-%d", i)))
+	}
+	return p
+}
+
+func (m *Maker) rateLimit(name string) v1alpha1.RateLimit {
+	limit := v1alpha1.RateLimit{Name: name, Per: pick(m, v1alpha1.ScopeTenant, v1alpha1.ScopeUser), Models: some(m, 4, models...)}
+	if limit.Per == v1alpha1.ScopeUser {
+		limit.Tiers = some(m, 16, tiers...)
+	}
+	switch m.IntN(3) {
+	case 0:
+		limit.Requests = ptr.To(pick[int64](m, 1, 5, 1_000_000))
+	case 1:
+		limit.Tokens = ptr.To(pick[int64](m, 1, 200_000, 100_000_000))
+	default:
+		limit.Concurrent = ptr.To(pick[int64](m, 1, 4, 1_000_000))
+		return limit
+	}
+	// As many units as can be counted exactly in the window: 2^53 / 86,400,000 ms is
+	// just above a hundred million.
+	limit.Window = pick(m, "1s", "1001ms", "1m", "1h0m1s", "24h")
+	if m.oneIn(3) {
+		limit.Burst = ptr.To(pick[int64](m, 1, 100_000_000))
+	}
+	return limit
+}

@@ -1,0 +1,89 @@
+package resources
+
+import (
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+// provider makes one that is valid.
+func (m *Maker) provider() Resource {
+	p := m.newProvider()
+	m.providers = append(m.providers, p)
+	return valid(p)
+}
+
+func (m *Maker) newProvider() *v1alpha1.ModelProvider {
+	p := &v1alpha1.ModelProvider{
+		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "ModelProvider"},
+		ObjectMeta: metav1.ObjectMeta{Name: m.delegated + "-" + m.name("provider")},
+		Spec: v1alpha1.ModelProviderSpec{
+			Protocol:       pick(m, "", "OpenAI", "Anthropic", "Gemini", "AzureOpenAI"),
+			Endpoint:       pick(m, "https://api.example.com/v1", "http://127.0.0.1:8080", "https://[::1]:8443/a/b/", "https://xn--fiqs8s.example.com/v1"),
+			CredentialFile: pick(m, "", "openai", "a.b_c-D", "_"),
+		},
+	}
+	for i := range pick(m, 1, 1, 2, 5) {
+		p.Spec.Models = append(p.Spec.Models, m.model(fmt.Sprintf("%s/%d", p.Name, i), p.Spec.Protocol))
+	}
+	if m.oneIn(20) {
+		for i := len(p.Spec.Models); i < 512; i++ {
+			p.Spec.Models = append(p.Spec.Models, v1alpha1.Model{
+				Name: fmt.Sprintf("%s/%d", p.Name, i), Prices: v1alpha1.Prices{PriceList: v1alpha1.PriceList{Input: "0"}},
+			})
+		}
+	}
+	return p
+}
+
+func (m *Maker) model(name, protocol string) v1alpha1.Model {
+	model := v1alpha1.Model{
+		Name:          name,
+		UpstreamName:  pick(m, "", "gpt-4o", "ft:gpt-4o:org::id", "accounts/x/models/y", "モデル"),
+		ContextWindow: pick[int64](m, 0, 1, 128_000, 1_000_000_000),
+	}
+	if protocol == "" || protocol == "OpenAI" || protocol == "AzureOpenAI" {
+		model.Tokenizer = pick(m, "", "o200k_base", "cl100k_base")
+	}
+	isForEmbeddings := m.oneIn(4)
+	if !isForEmbeddings {
+		model.MaxOutputTokens = pick[int64](m, 1, 16_384, 10_000_000)
+	}
+	model.Prices = m.prices(isForEmbeddings)
+	for _, year := range some(m, 4, 1970, 2026, 2030, 9999) {
+		from := metav1.NewTime(time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC))
+		model.PriceChanges = append(model.PriceChanges, v1alpha1.PriceChange{EffectiveFrom: from, Prices: m.prices(isForEmbeddings)})
+	}
+	return model
+}
+
+func (m *Maker) prices(isForEmbeddings bool) v1alpha1.Prices {
+	prices := v1alpha1.Prices{PriceList: m.priceList(isForEmbeddings)}
+	for _, above := range some(m, 2, int64(1), 200_000, 1_000_000_000) {
+		prices.LongContext = append(prices.LongContext, v1alpha1.LongContextPrices{AboveInputTokens: above, PriceList: prices.PriceList})
+	}
+	for _, name := range some(m, 4, "flex", "priority", "batch", "a_b-9") {
+		prices.ServiceTiers = append(prices.ServiceTiers, v1alpha1.ServiceTierPrices{Name: name, PriceList: m.priceList(isForEmbeddings)})
+	}
+	return prices
+}
+
+func (m *Maker) priceList(isForEmbeddings bool) v1alpha1.PriceList {
+	list := v1alpha1.PriceList{Input: pick[v1alpha1.Price](m, "1.25", "0000001", "9000000", "9000000.00000000")}
+	list.CachedInput = pick(m, "", "0", "0.000000001", list.Input)
+	list.CacheWrite5m = pick[v1alpha1.Price](m, "", "2")
+	list.CacheWrite1h = pick[v1alpha1.Price](m, "", "2.0")
+	if m.oneIn(3) {
+		list.AudioInput = "40.00"
+		list.CachedAudioInput = pick[v1alpha1.Price](m, "", "40", "2.5")
+	}
+	if !isForEmbeddings {
+		list.Output = pick[v1alpha1.Price](m, "0", "10.00", "9000000")
+		list.AudioOutput = pick[v1alpha1.Price](m, "", "80")
+		list.ImageOutput = pick[v1alpha1.Price](m, "", "0.000000001")
+	}
+	return list
+}
