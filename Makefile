@@ -33,7 +33,7 @@ go-run := CGO_ENABLED=0 go run -trimpath
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: build tools parts ## Show a budget at work, from YAML to a refused call and back, on real parts
@@ -129,6 +129,24 @@ faults: build tools parts ## Kill enforcers, put them to sleep, lose Redis and P
 	BURSAR_FAULTS=100 go test -count=1 -v -timeout 30m -run '^(TestKilled|TestSlept|TestKilledAtRandom)$$' ./enforcer/cmd/enforcer
 	BURSAR_FAULTS_AWAY=2m go test -count=1 -v -timeout 30m -run '^(TestRedis|TestOpenCallsOutliveRedis)' ./hack/e2e
 	BURSAR_FAULTS_POSTGRES=10m go test -count=1 -v -timeout 30m -run '^TestPostgresIsAway$$' ./hack/e2e
+
+# The specs of the control plane whose long forms have targets of their own.
+control-plane := go test -race -count=1 -v -timeout 60m -run '^TestControlPlane$$' ./controllers/setup -ginkgo.v
+
+.PHONY: resources
+resources: tools parts ## Apply 2,000 generated resources, right and wrong; BURSAR_SEED=... makes others
+	BURSAR_RESOURCES=2000 $(control-plane) -ginkgo.focus='Generated resources'
+
+.PHONY: faults-operator
+faults-operator: tools parts ## Run 200 scripts of changes while requests of the manager fail and managers die
+	BURSAR_FAULT_SEEDS=200 $(control-plane) -ginkgo.focus='Faults of'
+
+# How many TenantBudgets `make bench-operator` has.
+BUDGETS ?= 10000
+
+.PHONY: bench-operator
+bench-operator: build tools parts ## Measure the operator with BUDGETS (10,000) TenantBudgets on a real API server
+	$(go-run) ./hack/bench -budgets $(BUDGETS)
 
 ##@ Parts
 

@@ -46,7 +46,7 @@ func (s *Stack) startManager(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.startChild(ctx, child{
+	s.Manager, err = s.startChild(ctx, child{
 		name: "manager",
 		args: []string{
 			"--kubeconfig", kubeconfig,
@@ -82,7 +82,7 @@ func (s *Stack) startEnforcers(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.EnforcerURLs = append(s.EnforcerURLs, enforcer.URL)
+		s.EnforcerURLs, s.Enforcers = append(s.EnforcerURLs, enforcer.URL), append(s.Enforcers, enforcer)
 	}
 	return nil
 }

@@ -44,8 +44,12 @@ type Options struct {
 type Stack struct {
 	// Kubeconfig is the path of the administrator's kubeconfig.
 	Kubeconfig string
-	// EnforcerURLs are the base URLs of the enforcers.
+	// EnforcerURLs are the base URLs of the enforcers that run from the start, which
+	// are Enforcers.
 	EnforcerURLs []string
+	Enforcers    []Enforcer
+	// Manager is the manager.
+	Manager *process.Process
 	// Provider is the fake model provider, at ProviderURL.
 	Provider    *fakeprovider.Server
 	ProviderURL string

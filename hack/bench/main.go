@@ -1,0 +1,75 @@
+// Command bench measures the operator with many TenantBudgets, on real parts: how
+// long it takes until all are programmed, and then one change among them; what it
+// writes to the API server meanwhile, at rest, and while all of them spend; and how
+// soon a breaker shows.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/bursar-dev/bursar/hack/stack"
+)
+
+type options struct {
+	budgets int
+	calls   int
+	busy    time.Duration
+	rest    time.Duration
+	changes int
+}
+
+func main() {
+	var o options
+	dir := flag.String("dir", stack.DefaultDir(), "directory for logs and data")
+	flag.IntVar(&o.budgets, "budgets", 10_000, "number of TenantBudgets, each with a RateLimitPolicy")
+	flag.IntVar(&o.calls, "calls", 300, "calls a second, spread over all tenants")
+	flag.DurationVar(&o.busy, "busy", time.Minute, "how long the tenants spend")
+	flag.DurationVar(&o.rest, "rest", 30*time.Second, "how long nothing happens")
+	flag.IntVar(&o.changes, "changes", 10, "number of budgets that are changed, and of breakers that open")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *dir, o); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, dir string, o options) (err error) {
+	fmt.Println("Starting Bursar on real parts; logs are in", dir)
+	s, err := stack.Start(ctx, stack.Options{Dir: dir, Enforcers: 2, Progress: os.Stdout})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if stopErr := s.Stop(); err == nil {
+			err = stopErr
+		}
+	}()
+	b, err := newBench(ctx, s, o)
+	if err != nil {
+		return err
+	}
+	for _, step := range []struct {
+		title string
+		run   func(context.Context) error
+	}{
+		{fmt.Sprintf("%d TenantBudgets with a RateLimitPolicy each are applied", o.budgets), b.program},
+		{"Nothing happens", b.idle},
+		{"One of them changes", b.change},
+		{fmt.Sprintf("All of them spend, %d calls a second", o.calls), b.spend},
+	} {
+		fmt.Printf("\n== %s\n\n", step.title)
+		if err := step.run(ctx); err != nil {
+			return fmt.Errorf("%s: %w", step.title, err)
+		}
+	}
+	return b.memory()
+}
