@@ -334,11 +334,14 @@ func TestPaymentRequired(t *testing.T) {
 	})
 }
 
-// paymentError is the type of the client's own error for a 402. Those of OpenAI and
-// Anthropic have none of its own.
+// paymentError is the type of the client's own error for a 402. OpenAI's has none of
+// its own.
 func (c call) paymentError() string {
-	if c.errorName == "RateLimitError" {
+	switch c.client {
+	case "openai":
 		return "APIError"
+	case "anthropic":
+		return "PaymentRequiredError"
 	}
 	return c.errorName
 }
