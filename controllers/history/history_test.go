@@ -245,6 +245,34 @@ VALUES ('acme', $1, $2, 'Day', 'UTC', $3, 'u', $4, $5, $6, $7, $8)`
 	}
 }
 
+// TestGrants: what was granted is in the limit while it was, and no longer than it stood.
+func TestGrants(t *testing.T) {
+	admin, reader := ledger(t, "bursar_reader")
+	exec(t, admin, "INSERT INTO tenants (tenant_id, namespace, budget, budget_uid, generation, time_zone) VALUES ('acme', 'acme', 'acme', 'u', 1, 'UTC')")
+	exec(t, admin, `INSERT INTO budget_limits (tenant_id, limit_name, per, period, time_zone, amount_nanos, budget_uid, generation, valid_from, trip_nanos)
+VALUES ('acme', 'daily', 'Tenant', 'Day', 'UTC', 1000, 'u', 1, $1, 900)`, midnight)
+	exec(t, admin, `INSERT INTO budget_grants (grant_uid, tenant_id, namespace, grant_name, limit_name, amount_nanos, reason, starts_at, expires_at, created_at, withdrawn_at)
+VALUES ('1', 'acme', 'acme', 'first', 'daily', 500, 'why', NULL, $2, $1, NULL), ('2', 'acme', 'acme', 'taken-back', 'daily', 100, 'why', NULL, $2, $1, $3)`,
+		noon, noon.Add(time.Hour), noon.Add(time.Minute))
+	for at, want := range map[time.Time][2]money.Nanos{
+		noon.Add(-time.Second): {1000, 900}, noon: {1600, 1440}, noon.Add(time.Minute): {1500, 1350}, noon.Add(time.Hour): {1000, 900},
+	} {
+		limits, err := reader.LimitsAt(t.Context(), "acme", at)
+		if err != nil || len(limits) != 1 {
+			t.Fatalf("error %v, limits %+v", err, limits)
+		}
+		if limit := limits[0].For("ana", at); limit.Amount != want[0] || *limit.Trip != want[1] {
+			t.Errorf("at %s: %d, trips at %d; want %d", at, limit.Amount, *limit.Trip, want)
+		}
+	}
+	document := limiterv1.Tenant{Level: limiterv1.Level{Tenant: "acme", Money: []limiterv1.MoneyLimit{{Name: "daily"}, {Name: "other"}}}}
+	granted, err := reader.Granted(t.Context(), document, noon.Add(2*time.Minute), noon.Add(time.Hour))
+	want := []limiterv1.Grant{{Name: "first", Amount: 500, StartsAt: noon, ExpiresAt: noon.Add(time.Hour)}}
+	if diff := cmp.Diff(want, granted.Money[0].Grants, sameMoment); err != nil || diff != "" || granted.Money[1].Grants != nil || document.Money[0].Grants != nil {
+		t.Errorf("error %v, granted %+v to %+v (-want +got):\n%s", err, granted, document, diff)
+	}
+}
+
 func TestFindRefused(t *testing.T) {
 	admin, reader := ledger(t, "bursar_reader")
 	exec(t, admin, refuse, "r", noon, "BudgetExhausted", "Message")

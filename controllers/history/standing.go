@@ -26,6 +26,18 @@ type Limit struct {
 	Generation int64
 }
 
+// For is the limit as it was for a user at a moment: what was granted is in its amount,
+// and the Trip rung is at the same percentage of it.
+func (l Limit) For(user string, at time.Time) Limit {
+	base := l.Amount
+	l.MoneyLimit, _ = l.At(at, user)
+	if l.Trip != nil && l.Amount != base {
+		trip := l.Amount.Share(int32(l.Trip.Percent(base)))
+		l.Trip = &trip
+	}
+	return l
+}
+
 // Refuses reports whether so much spent and held left no room for a bound, and whether
 // that is because the Trip rung was reached.
 func (l Limit) Refuses(spent, held, bound money.Nanos) (refuses, tripped bool) {
@@ -39,8 +51,13 @@ FROM budget_limits
 WHERE tenant_id = @tenant AND valid_from <= @at AND (valid_to IS NULL OR valid_to > @at)
 ORDER BY per, limit_name` // those of the tenant before those of the user
 
-// LimitsAt are the money limits of a tenant that were in force at a moment.
+// LimitsAt are the money limits of a tenant that were in force at a moment, with what was
+// granted then.
 func (r *Reader) LimitsAt(ctx context.Context, tenant string, at time.Time) (limits []Limit, err error) {
+	grants, err := r.grants(ctx, tenant, at, at.Add(time.Millisecond))
+	if err != nil {
+		return nil, err
+	}
 	err = r.forTenant(ctx, tenant, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, limitsAt, pgx.NamedArgs{"tenant": tenant, "at": at})
 		if err != nil {
@@ -53,6 +70,7 @@ func (r *Reader) LimitsAt(ctx context.Context, tenant string, at time.Time) (lim
 			if err != nil {
 				return l, err
 			}
+			l.Grants = grants[l.Name]
 			zone, err := time.LoadLocation(zoneName)
 			if err == nil {
 				l.Span = period.Of(l.Period, zone, at)

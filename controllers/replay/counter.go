@@ -14,10 +14,9 @@ import (
 type rule struct {
 	limit limiterv1.MoneyLimit
 	zone  *time.Location
-	// trip is the spent amount from which on calls are refused; trips is whether there
-	// is one.
-	trip  money.Nanos
-	trips bool
+	// tripAt is the spent amount from which on calls are refused under the limit as it is
+	// at some time, and whether there is one.
+	tripAt func(limiterv1.MoneyLimit) (amount money.Nanos, trips bool)
 	// opening is what had been spent when the replay begins, by user.
 	opening map[string]money.Nanos
 	// counters are those of the newest period, by user; "" is the whole tenant.
@@ -95,10 +94,12 @@ func (c *counter) refuses(call Call) (reason Reason, refuses bool) {
 	if call.Refused {
 		tripping, taken = c.spent, c.posted+c.unposted
 	}
+	limit, _ := c.rule.limit.At(call.AdmittedAt, c.user)
+	trip, trips := c.rule.tripAt(limit)
 	switch {
-	case c.rule.trips && !call.Fallback && tripping >= c.rule.trip:
+	case trips && !call.Fallback && tripping >= trip:
 		return BreakerOpen, true
-	case taken+call.Bound > c.rule.limit.Amount:
+	case taken+call.Bound > limit.Amount:
 		return BudgetExhausted, true
 	}
 	return "", false
@@ -125,7 +126,8 @@ func (c *counter) post(bound, cost money.Nanos) {
 
 // note notes when spent has reached the Trip rung.
 func (c *counter) note(at time.Time) {
-	if c.rule.trips && c.trippedAt.IsZero() && c.spent >= c.rule.trip {
+	limit, _ := c.rule.limit.At(at, c.user)
+	if trip, trips := c.rule.tripAt(limit); trips && c.trippedAt.IsZero() && c.spent >= trip {
 		c.trippedAt = at
 	}
 }

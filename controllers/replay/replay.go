@@ -71,9 +71,8 @@ func newReplay(document limiterv1.Tenant, history History) (*replay, error) {
 		}
 		made := level{Level: l}
 		for _, limit := range inOrder(l.Money, func(l limiterv1.MoneyLimit) limiterv1.Scope { return l.Per }) {
-			trip, trips := l.TripAt(limit)
 			made.rules = append(made.rules, &rule{
-				limit: limit, zone: zone, trip: trip, trips: trips,
+				limit: limit, zone: zone, tripAt: l.TripAt,
 				opening: openingOf(history.Opening, l.Tenant, limit.Name), counters: map[string]*counter{},
 				result: &Limit{Tenant: l.Tenant, Money: &limit, Refused: map[Reason]Tally{}},
 			})

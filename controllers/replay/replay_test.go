@@ -54,6 +54,17 @@ func eachUser(amount money.Nanos) limiterv1.MoneyLimit {
 	return limiterv1.MoneyLimit{Name: "each-user", Per: limiterv1.PerUser, Period: period.Day, Amount: amount}
 }
 
+// granted is a limit that has more from a second after noon on until another.
+func granted(limit limiterv1.MoneyLimit, amount money.Nanos, from, to float64) limiterv1.MoneyLimit {
+	limit.Grants = []limiterv1.Grant{{Name: "grant", Amount: amount, StartsAt: at(from), ExpiresAt: at(to)}}
+	return limit
+}
+
+func grantedTo(user string, limit limiterv1.MoneyLimit) limiterv1.MoneyLimit {
+	limit.Grants[0].User = user
+	return limit
+}
+
 func level(tenant string, limits ...limiterv1.MoneyLimit) limiterv1.Level {
 	return limiterv1.Level{Tenant: tenant, TimeZone: "UTC", Money: limits}
 }
@@ -169,6 +180,14 @@ func TestRules(t *testing.T) {
 		"the Trip rung stops no call that was admitted within a second": {
 			document: tripping(40, daily(100*cent)), calls: []replay.Call{call("1", 0, func(c *replay.Call) { c.Cost = 40 * cent }), call("2", 1.999), call("3", 2)},
 			want: map[string]int64{"acme/daily BreakerOpen": 1},
+		},
+		"what is granted": {
+			document: tripping(90, granted(daily(10*cent), 10*cent, 1, 10)), calls: []replay.Call{call("1", 0), call("2", 2), call("3", 4), call("4", 12)},
+			want: map[string]int64{"acme/daily BudgetExhausted": 1, "acme/daily BreakerOpen": 1},
+		},
+		"what is granted to a user": {
+			document: acme(grantedTo("bo", granted(eachUser(10*cent), 10*cent, 0, 10))), calls: []replay.Call{call("1", 0), call("2", 0, by("bo")), call("3", 2), call("4", 2, by("bo"))},
+			want: map[string]int64{"acme/each-user BudgetExhausted": 1},
 		},
 		"a breaker that is forced closed": {
 			document: forcedClosed, calls: []replay.Call{call("1", 0), call("2", 5)},

@@ -122,6 +122,7 @@ func explain(ctx context.Context, reader *history.Reader, budgets tree, tenant, 
 		}
 		above := limiterv1.Level{Tenant: level}
 		for _, limit := range found {
+			limit = limit.For(call.User, call.At)
 			if limit.Selects(call.Tier, call.Model) && (i == 0 || limit.Per == limiterv1.PerTenant) {
 				limits = append(limits, limit)
 				above.Money = append(above.Money, limit.MoneyLimit)

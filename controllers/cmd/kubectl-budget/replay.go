@@ -38,7 +38,7 @@ What cannot be known is taken to be as favourable to the calls as it may be: the
 of rate limits begin full, and a call takes from them the tokens that it used. What money
 refused then is asked for again, at the cost that calls of its model had. Calls keep the
 model that they were made with: Downgrade rungs, virtual models and fallbacks are not
-replayed.`,
+replayed. What was granted then is granted here, to the limits of the same names.`,
 		Example: `  kubectl budget replay -f new.yaml --since 7d
   git show HEAD:acme.yaml | kubectl budget replay -f - -n acme --since 30d -o json
   kubectl budget replay -f new.yaml --exit-code || echo "would refuse calls"`,
@@ -131,6 +131,9 @@ func replayAll(
 		}
 		document, err := all.compile(budget)
 		if err != nil {
+			return nil, err
+		}
+		if document, err = reader.Granted(ctx, document, from, to); err != nil {
 			return nil, err
 		}
 		family := history.Family(document, all.budgets)

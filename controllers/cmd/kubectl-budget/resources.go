@@ -190,8 +190,8 @@ func wrong(kind string, object client.Object, errs field.ErrorList) error {
 	return fmt.Errorf("%s %s: %w", kind, client.ObjectKeyFromObject(object), errs.ToAggregate())
 }
 
-// compile compiles the document of a budget, under the parents that it has. What was
-// granted for a time is left out: the limits themselves are in question.
+// compile compiles the document of a budget, under the parents that it has. Grants
+// are not compiled: those of the past are on record.
 func (r resources) compile(budget *v1alpha1.TenantBudget) (limiterv1.Tenant, error) {
 	var ancestors []compile.Ancestor
 	way := []string{client.ObjectKeyFromObject(budget).String()}
