@@ -11,6 +11,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/budgetstore"
 	"github.com/bursar-dev/bursar/hack/parts/kubernetes"
 	"github.com/bursar-dev/bursar/hack/parts/process"
+	"github.com/bursar-dev/bursar/hack/parts/receivers"
 )
 
 // prepareDatabase makes the ledger's database, the logins of both planes and a reader's. The
@@ -54,11 +55,15 @@ func (s *Stack) startManager(ctx context.Context) error {
 			"--metrics-bind-address", "0",
 			"--health-probe-bind-address", loopback(health),
 			"--webhook-bind-address", s.webhookAddress,
+			"--smtp-from", "bursar@example.com",
+			"--alert-ca-file", s.dir("authority.pem"),
+			"--alert-allowed-networks", "127.0.0.0/8",
 		},
 		env: []string{
 			"BURSAR_REDIS_URL=" + s.RedisURL,
 			"BURSAR_DATABASE_URL=" + s.managerDSN,
 			"BURSAR_OWNER_DATABASE_URL=" + s.DatabaseURL,
+			"BURSAR_SMTP_URL=" + fmt.Sprintf("smtp://%s:%s@%s", receivers.MailUser, receivers.MailPassword, s.Receivers.Mail.StartTLSAddress),
 		},
 		ready: "http://" + loopback(health) + "/readyz",
 	})

@@ -18,6 +18,7 @@ import (
 	"github.com/bursar-dev/bursar/hack/parts/kubernetes"
 	"github.com/bursar-dev/bursar/hack/parts/postgres"
 	"github.com/bursar-dev/bursar/hack/parts/process"
+	"github.com/bursar-dev/bursar/hack/parts/receivers"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
 )
 
@@ -53,6 +54,8 @@ type Stack struct {
 	// Provider is the fake model provider, at ProviderURL.
 	Provider    *fakeprovider.Server
 	ProviderURL string
+	// Receivers are whom alerts can be sent to.
+	Receivers *receivers.Receivers
 	// RedisURL is where the limiter's state is.
 	RedisURL string
 	// DatabaseURL is the superuser's DSN of the ledger's database.
@@ -101,6 +104,7 @@ func (s *Stack) start(ctx context.Context) (err error) {
 	}{
 		{"etcd, kube-apiserver, Redis and Postgres", s.startParts},
 		{"the model provider (a fake that keeps its own bill)", s.startProvider},
+		{"a mail server and a receiver of webhooks", s.startReceivers},
 		{"config/crd, config/rbac and config/webhook", s.applyResources},
 		{"the manager", s.startManager},
 		{fmt.Sprintf("%d enforcers", s.opts.Enforcers), s.startEnforcers},
@@ -183,6 +187,14 @@ func (s *Stack) startProvider(context.Context) error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(credentials, "openai"), []byte(ProviderKey+"\n"), 0o600)
+}
+
+func (s *Stack) startReceivers(context.Context) (err error) {
+	if s.Receivers, err = receivers.Start(); err != nil {
+		return err
+	}
+	s.onStop(s.Receivers.Stop)
+	return os.WriteFile(s.dir("authority.pem"), s.Receivers.Authority, 0o644)
 }
 
 func (s *Stack) applyResources(ctx context.Context) error {
