@@ -2,6 +2,7 @@ package setup_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -98,7 +99,7 @@ func written(ctx context.Context, namespace string, objects []object) ([]string,
 			// those are the enforcers'
 		default:
 			dump, err := redisClient.Dump(ctx, key).Result()
-			if err != nil && err != goredis.Nil {
+			if err != nil && !errors.Is(err, goredis.Nil) {
 				return nil, err
 			}
 			marks = append(marks, fmt.Sprintf("Redis %s: %x", key, dump))

@@ -249,8 +249,11 @@ func (r *faultyRun) live(ctx context.Context, scripted <-chan error) error {
 		case err := <-scripted:
 			r.failures += r.life.failures()
 			return err
-		case <-r.manager.ended:
+		case err := <-r.manager.ended:
 			r.manager.close()
+			if err != nil && !r.life.hasDied() {
+				return err
+			}
 			r.deaths, r.failures = r.deaths+1, r.failures+r.life.failures()
 		}
 	}

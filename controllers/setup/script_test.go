@@ -146,12 +146,12 @@ func (s *script) deleteAny(ctx context.Context) error {
 		return err
 	}
 	delete(s.there, name)
-	switch {
-	case name == "budget-0":
+	switch name {
+	case "budget-0":
 		s.spoiled = false
 		// The rival would be the younger one from now on, or not, by a second.
 		return s.deleteWith(ctx, "rival")
-	case name == "provider-0":
+	case "provider-0":
 		return s.deleteWith(ctx, "provider-1")
 	}
 	return nil

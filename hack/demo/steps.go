@@ -57,8 +57,11 @@ metadata: {name: second, namespace: acme}
 spec: {tenant: acme, limits: [{name: daily, period: Day, amount: "500.00"}]}
 `)
 	const want = `The TenantBudget "second" is invalid: spec.tenant: Invalid value: "acme": belongs to the older TenantBudget acme/acme`
-	if err == nil || !strings.Contains(err.Error(), want) {
-		return fmt.Errorf("got %v, want %s", err, want)
+	switch {
+	case err == nil:
+		return fmt.Errorf("it was taken, want %s", want)
+	case !strings.Contains(err.Error(), want):
+		return fmt.Errorf("got %w, want %s", err, want)
 	}
 	fmt.Printf("  $ kubectl -n acme apply -f second.yaml\n  %s\n", want)
 	return nil

@@ -86,7 +86,7 @@ var budgetFlaws = all(
 	breaks("spec.parentRef.name", "spec.parentRef", map[string]any{"name": ""}),
 	breaks("spec.parentRef.namespace", "spec.parentRef", map[string]any{"name": "a", "namespace": strings.Repeat("n", 64)}),
 	is("spec.tenantt", "acme"),
-	is("spec.limits[*].ammount", "5"),
+	is("spec.limits[*].amountt", "5"),
 )
 
 var policyFlaws = all(
