@@ -26,13 +26,13 @@ func aCentMore() []limiterv1.MoneyLimit {
 }
 
 // TestGrantsTurnByTheClockOfRedis: a grant counts from its first millisecond to its
-// last, also for enforcers that remember a refusal and whose clocks are an hour off;
-// and what was spent of it stays spent.
+// last, also for enforcers whose clocks are an hour off, be they new, or remember a
+// refusal; and what was spent of it stays spent.
 func TestGrantsTurnByTheClockOfRedis(t *testing.T) {
 	c := &clocks{T: t, redis: newStoppedClock(t)}
 	fast, slow := time.Hour, -time.Hour
-	enforcers := []*admission.Admitter{c.enforcer(&fast), c.enforcer(&slow)}
-	for first := range enforcers {
+	for first := range 2 {
+		enforcers := []*admission.Admitter{c.enforcer(&fast), c.enforcer(&slow)}
 		tenant := newTenant(t, aCentMore(), nil)
 		for _, step := range []struct {
 			at   time.Time
@@ -44,6 +44,13 @@ func TestGrantsTurnByTheClockOfRedis(t *testing.T) {
 			{ten.Add(time.Hour), []string{"yearly", "yearly", "yearly"}},
 		} {
 			c.set(step.at)
+			for _, ahead := range []*time.Duration{&fast, &slow} {
+				// Of one that has not heard the clock of Redis yet, it is the first call that tells.
+				if decision, by := c.decide(c.enforcer(ahead), tenant); by != step.want[0] {
+					t.Errorf("at %s a new enforcer, %s ahead: %s, want it to be refused by %s", step.at, *ahead, decision, step.want[0])
+				}
+				step.want = step.want[1:]
+			}
 			for i, want := range step.want {
 				if decision, by := c.decide(enforcers[(first+i)%2], tenant); by != want {
 					t.Errorf("at %s call %d: %s, want it to be refused by %s", step.at, i, decision, want)

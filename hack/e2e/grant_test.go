@@ -1,0 +1,68 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/bursar-dev/bursar/api/money"
+)
+
+// grantTo gives a tenant of one limit more for a time, and returns how long it took
+// from there until a call was admitted.
+func grantTo(t *testing.T, tenant, name, amount string, expires time.Time) time.Duration {
+	t.Helper()
+	if err := bursar.Apply(t.Context(), fmt.Sprintf(`
+apiVersion: bursar.dev/v1alpha1
+kind: BudgetGrant
+metadata: {name: %s, namespace: e2e}
+spec: {budgetRef: {name: %s}, limit: yearly, amount: %q, reason: a test, expiresAt: %q}
+`, name, tenant, amount, expires.UTC().Format(time.RFC3339))); err != nil {
+		t.Fatal(err)
+	}
+	applied := time.Now()
+	eventually(t, "a call is admitted again", func() bool {
+		status, _ := penny(t, tenant)
+		return status == http.StatusOK
+	})
+	return time.Since(applied)
+}
+
+// TestGrant: a budget that is used up admits calls again when more is granted, as many
+// as fit, and refuses them when the grant is taken back or over, although some of it is
+// left; what was spent of it stays spent.
+func TestGrant(t *testing.T) {
+	refusesAll := func(when string) {
+		t.Helper()
+		if got := countAnswers(t, "topped-up", 4); got["429 budget_exhausted"] != 4 {
+			t.Errorf("%s four calls got %v", when, got)
+		}
+	}
+	apply(t, tenantYAML("topped-up", "0.02"))
+	if got := countAnswers(t, "topped-up", 3); got["200"] != 2 || got["429 budget_exhausted"] != 1 {
+		t.Fatalf("three calls of a cent under two cents got %v", got)
+	}
+	took := grantTo(t, "topped-up", "taken-back", "0.02", time.Now().Add(time.Hour))
+	t.Logf("a call is admitted %s after kubectl has applied the grant", took)
+	if got := countAnswers(t, "topped-up", 3); got["200"] != 1 || got["429 budget_exhausted"] != 2 {
+		t.Errorf("three calls with a cent left of the grant got %v", got)
+	}
+	if _, err := bursar.RunKubectl(t.Context(), "-n", "e2e", "delete", "budgetgrant", "taken-back"); err != nil {
+		t.Fatal(err)
+	}
+
+	expires := time.Now().Add(4*time.Second + 4*took).Truncate(time.Second)
+	grantTo(t, "topped-up", "over", "0.10", expires)
+	eventually(t, "the grant is over", func() bool { return !time.Now().Before(expires) })
+	refusesAll("after the grant")
+	eventually(t, "the grant says so", func() bool {
+		state, err := bursar.RunKubectl(t.Context(), "-n", "e2e", "get", "budgetgrant", "over", "-o", "jsonpath={.status.state}")
+		return err == nil && state == "Expired"
+	})
+	refusesAll("after the configuration is without the grant")
+	eventually(t, "the ledger has what was spent", func() bool {
+		_, spent := ledger(t, "topped-up")
+		return money.Nanos(spent) == 5*money.Cent
+	})
+}
