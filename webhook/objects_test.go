@@ -35,7 +35,8 @@ func newBudget(namespace string) *v1alpha1.TenantBudget {
 	return &v1alpha1.TenantBudget{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "budget"},
 		Spec: v1alpha1.TenantBudgetSpec{
-			Tenant: namespace,
+			Tenant:          namespace,
+			AllowedChildren: &v1alpha1.AllowedChildren{Namespaces: v1alpha1.Namespaces{From: v1alpha1.NamespacesAll}},
 			Limits: []v1alpha1.MoneyLimit{
 				{Name: "daily", Period: "Day", Amount: "5.00"},
 				{Name: "monthly", Period: "Month", Amount: "100.00"},

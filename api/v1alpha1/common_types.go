@@ -45,6 +45,32 @@ const (
 	ScopeUser   Scope = "User"
 )
 
+// Namespaces says in which namespaces objects are meant.
+//
+// +kubebuilder:validation:XValidation:rule="(self.from == 'Selector') == has(self.selector)",message="must have selector with from: Selector, and not without"
+type Namespaces struct {
+	// from is Same for the namespace of the object that this is a part of, All for
+	// every namespace, and Selector for those that selector selects, beside its own.
+	// +kubebuilder:default=Same
+	// +optional
+	From NamespacesFrom `json:"from,omitempty"`
+	// selector selects namespaces by their labels.
+	// +optional
+	Selector *metav1.LabelSelector `json:"selector,omitempty"`
+}
+
+// NamespacesFrom says how namespaces are chosen.
+//
+// +kubebuilder:validation:Enum=Same;All;Selector
+type NamespacesFrom string
+
+// The ways to choose namespaces.
+const (
+	NamespacesSame     NamespacesFrom = "Same"
+	NamespacesAll      NamespacesFrom = "All"
+	NamespacesSelector NamespacesFrom = "Selector"
+)
+
 // EnforcerCount is how many live enforcers there are, and how many of them run
 // a configuration that contains the observed generation.
 type EnforcerCount struct {

@@ -17,6 +17,10 @@ const (
 	// part of, has nothing left for any paid call: all of its amount is spent. Limits
 	// with tiers or models, and those of each user, do not count here.
 	ConditionExhausted = "Exhausted"
+	// ConditionOvercommitted is True while the children of a budget may, by limits of
+	// their own, spend more together than a limit of the budget: lawful, but the limit
+	// will refuse some of them.
+	ConditionOvercommitted = "Overcommitted"
 	// ConditionExpired is True when a BudgetGrant's time is over. The grant is kept as a
 	// record, and stays Ready: nothing is left to be done about it.
 	ConditionExpired = "Expired"
@@ -54,6 +58,7 @@ const (
 	ReasonParentNotAccepted     = "ParentNotAccepted"
 	ReasonParentCycle           = "ParentCycle"
 	ReasonParentTooDeep         = "ParentTooDeep"
+	ReasonNotAllowedByParent    = "NotAllowedByParent"
 )
 
 // Reasons of ConditionProgrammed.
@@ -80,6 +85,12 @@ const (
 const (
 	ReasonAmountLeft  = "AmountLeft"
 	ReasonAmountSpent = "AmountSpent"
+)
+
+// Reasons of ConditionOvercommitted, beside ReasonUnknown.
+const (
+	ReasonChildrenFit         = "ChildrenFit"
+	ReasonChildrenExceedLimit = "ChildrenExceedLimit"
 )
 
 // Reasons of ConditionExpired, beside ReasonExpired.
@@ -118,6 +129,7 @@ const (
 	EventBreakerReleased  = "BreakerReleased"
 	EventBudgetExhausted  = "BudgetExhausted"
 	EventBudgetRecovered  = "BudgetRecovered"
+	EventOvercommitted    = "Overcommitted"
 	EventGranted          = "Granted"
 	EventGrantExpired     = "GrantExpired"
 	EventDriftFound       = "DriftFound"

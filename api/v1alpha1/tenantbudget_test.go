@@ -119,6 +119,12 @@ var _ = DescribeTable("of a TenantBudget, refuses", refused,
 		"spec.limits[0].tiers[1]", "Duplicate value"),
 	Entry("a money limit's model that cannot be", limit(func(l *v1alpha1.MoneyLimit) { l.Models = []v1alpha1.ModelName{"gpt 4o"} }),
 		"spec.limits[0].models[0]", "must be a model name"),
+	Entry("children of selected namespaces, without a selector", budget(func(s *v1alpha1.TenantBudgetSpec) {
+		s.AllowedChildren = &v1alpha1.AllowedChildren{Namespaces: v1alpha1.Namespaces{From: v1alpha1.NamespacesSelector}}
+	}), "spec.allowedChildren.namespaces", "must have selector with from: Selector, and not without"),
+	Entry("a selector of namespaces that nobody asks", budget(func(s *v1alpha1.TenantBudgetSpec) {
+		s.AllowedChildren = &v1alpha1.AllowedChildren{Namespaces: v1alpha1.Namespaces{Selector: &metav1.LabelSelector{}}}
+	}), "spec.allowedChildren.namespaces", "must have selector with from: Selector, and not without"),
 	Entry("a parent without a name", budget(func(s *v1alpha1.TenantBudgetSpec) { s.ParentRef = &v1alpha1.ParentRef{Namespace: "globex"} }),
 		"spec.parentRef.name", "should be at least 1 chars long"),
 	Entry("a breaker forced half open", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Breaker = &v1alpha1.Breaker{Forced: "HalfOpen"} }),

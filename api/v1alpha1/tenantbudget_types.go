@@ -61,9 +61,17 @@ type TenantBudgetSpec struct {
 	// parentRef names the TenantBudget of which this tenant is a part, such as that
 	// of the company of a department. What the tenant spends counts against the
 	// per: Tenant limits of its parent too, and of its parent's parent, and so on;
-	// their ladders and breakers hold for it. It cannot be changed.
+	// their ladders and breakers hold for it. The parent has to allow it, see
+	// allowedChildren. It cannot be changed.
 	// +optional
 	ParentRef *ParentRef `json:"parentRef,omitempty"`
+
+	// allowedChildren says which TenantBudgets may name this one as their parent, and so
+	// spend of its limits. Absent means those of its namespace. One that is not allowed
+	// any more is not accepted, and keeps what was in force of it, this budget's limits
+	// included, until it is allowed again or deleted.
+	// +optional
+	AllowedChildren *AllowedChildren `json:"allowedChildren,omitempty"`
 
 	// timeZone is the IANA name of the zone whose calendar the periods follow,
 	// such as "America/Argentina/Buenos_Aires".
@@ -201,6 +209,14 @@ type ParentRef struct {
 	// +kubebuilder:validation:MaxLength=63
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
+}
+
+// AllowedChildren says which TenantBudgets may name one as their parent.
+type AllowedChildren struct {
+	// namespaces are those in which they may be.
+	// +kubebuilder:default={from:Same}
+	// +optional
+	Namespaces Namespaces `json:"namespaces,omitempty"`
 }
 
 // Breaker overrides the breaker of a tenant.

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -91,9 +93,48 @@ func parents(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantB
 		case err != nil:
 			return nil, nil, err
 		}
+		allowed, err := allows(ctx, reader, parent, at)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case !allowed:
+			return nil, notAllowed(parent, at, len(parents) == 0), nil
+		}
 		parents = append(parents, parent)
 	}
 	return parents, nil, nil
+}
+
+// allows reports whether a budget lets another one name it as its parent.
+func allows(ctx context.Context, reader client.Reader, parent, child *v1alpha1.TenantBudget) (bool, error) {
+	var namespaces v1alpha1.Namespaces
+	if allowed := parent.Spec.AllowedChildren; allowed != nil {
+		namespaces = allowed.Namespaces
+	}
+	switch {
+	case parent.Namespace == child.Namespace, namespaces.From == v1alpha1.NamespacesAll:
+		return true, nil
+	case namespaces.From != v1alpha1.NamespacesSelector:
+		return false, nil
+	}
+	selector, err := metav1.LabelSelectorAsSelector(namespaces.Selector)
+	if err != nil {
+		return false, nil // the parent's own status says so
+	}
+	its, err := labelsOf(ctx, reader, child.Namespace)
+	return selector.Matches(labels.Set(its)), err
+}
+
+// notAllowed is the decision on a budget that is, or is below, a child that its parent
+// does not allow.
+func notAllowed(parent, child *v1alpha1.TenantBudget, isOwn bool) *Decision {
+	whose := "this one"
+	if !isOwn {
+		whose = index.KeyOf(child)
+	}
+	return reject(v1alpha1.ReasonNotAllowedByParent, field.Invalid(parentPath, index.KeyOf(parent), fmt.Sprintf(
+		"does not allow %s as a child: set spec.allowedChildren.namespaces of TenantBudget %s to include namespace %s; "+
+			"what was in force before stays in force", whose, index.KeyOf(parent), child.Namespace)))
 }
 
 func reject(reason string, err *field.Error) *Decision {

@@ -109,10 +109,16 @@ func mayNameTenant(ctx context.Context, reader client.Reader, budget *v1alpha1.T
 	if budget.Namespace == budget.Spec.Tenant {
 		return true, nil
 	}
+	labels, err := labelsOf(ctx, reader, budget.Namespace)
+	return labels[v1alpha1.DelegatedLabel] == "true", err
+}
+
+// labelsOf are the labels of a namespace; none when it is gone.
+func labelsOf(ctx context.Context, reader client.Reader, name string) (map[string]string, error) {
 	namespace := &metav1.PartialObjectMetadata{}
 	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	err := reader.Get(ctx, types.NamespacedName{Name: budget.Namespace}, namespace)
-	return namespace.Labels[v1alpha1.DelegatedLabel] == "true", client.IgnoreNotFound(err)
+	err := reader.Get(ctx, types.NamespacedName{Name: name}, namespace)
+	return namespace.Labels, client.IgnoreNotFound(err)
 }
 
 // policiesOf are the RateLimitPolicies that apply to the budget.

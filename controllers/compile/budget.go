@@ -72,6 +72,9 @@ func level(
 	if len(errs) > 0 {
 		return limiterv1.Level{}, nil, errs
 	}
+	if errs := allowedChildren(budget.Spec.AllowedChildren, spec.Child("allowedChildren")); len(errs) > 0 {
+		return limiterv1.Level{}, nil, errs
+	}
 	sources := []limiterv1.Source{source(kindTenantBudget, budget)}
 	level := limiterv1.Level{
 		Tenant:   budget.Spec.Tenant,

@@ -35,7 +35,7 @@ func isFinal(accepted Verdict) bool {
 	switch accepted.Reason {
 	case v1alpha1.ReasonTargetNotFound, v1alpha1.ReasonTargetNotAccepted,
 		v1alpha1.ReasonLimitNotFound, v1alpha1.ReasonTooManyGrants,
-		v1alpha1.ReasonParentNotFound, v1alpha1.ReasonParentNotAccepted:
+		v1alpha1.ReasonParentNotFound, v1alpha1.ReasonParentNotAccepted, v1alpha1.ReasonNotAllowedByParent:
 		return false
 	}
 	return true

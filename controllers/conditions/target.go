@@ -35,7 +35,7 @@ func OfParent(parent *v1alpha1.TenantBudget, path *field.Path) Verdict {
 	key := parent.Namespace + "/" + parent.Name
 	switch accepted.Reason {
 	case v1alpha1.ReasonAccepted, v1alpha1.ReasonParentNotFound, v1alpha1.ReasonParentNotAccepted,
-		v1alpha1.ReasonParentCycle, v1alpha1.ReasonParentTooDeep:
+		v1alpha1.ReasonParentCycle, v1alpha1.ReasonParentTooDeep, v1alpha1.ReasonNotAllowedByParent:
 		return Accepted()
 	case "":
 		return Verdict{metav1.ConditionUnknown, v1alpha1.ReasonParentNotAccepted,

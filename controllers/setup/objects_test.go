@@ -43,7 +43,8 @@ func newBudget(namespace string) *v1alpha1.TenantBudget {
 				{Name: "monthly", Period: "Month", Amount: "100.00"},
 				{Name: "each-user", Period: "Day", Amount: "0.50", Per: v1alpha1.ScopeUser},
 			},
-			Ladder: []v1alpha1.Rung{{AtPercent: 80, Action: "Warn"}, {AtPercent: 90, Action: "Trip"}},
+			Ladder:          []v1alpha1.Rung{{AtPercent: 80, Action: "Warn"}, {AtPercent: 90, Action: "Trip"}},
+			AllowedChildren: &v1alpha1.AllowedChildren{Namespaces: v1alpha1.Namespaces{From: v1alpha1.NamespacesAll}},
 		},
 	}
 }

@@ -15,6 +15,7 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/budgetstore"
+	"github.com/bursar-dev/bursar/controllers/compile"
 	"github.com/bursar-dev/bursar/controllers/conditions"
 	"github.com/bursar-dev/bursar/controllers/feed"
 	"github.com/bursar-dev/bursar/controllers/limiterstore"
@@ -108,6 +109,8 @@ type scope struct {
 	accepted  conditions.Verdict
 	document  *limiterv1.Tenant
 	forfeited bool
+	// overcommitted are the limits that the children may exceed together.
+	overcommitted []compile.Overcommitment
 
 	// rollout is how far the generation has got.
 	rollout conditions.Rollout
@@ -131,7 +134,7 @@ func (c *Controller) Reconcile(ctx context.Context, budget *v1alpha1.TenantBudge
 	}
 	s := &scope{budget: budget, now: c.clock.Now()}
 	for _, phase := range []func(context.Context, *scope) error{
-		c.accept, c.hold, c.program, c.observe, c.lookAtAlerts, c.report, c.record, c.alert,
+		c.accept, c.weigh, c.hold, c.program, c.observe, c.lookAtAlerts, c.report, c.record, c.alert,
 	} {
 		err := phase(ctx, s)
 		if apierrors.IsConflict(err) {

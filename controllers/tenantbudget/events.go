@@ -16,6 +16,7 @@ import (
 // happened are the Events of the way from one status to the next.
 func (s *scope) happened(before, after v1alpha1.TenantBudgetStatus) []announce.Event {
 	events := announce.Of(before.ProgrammedStatus, after.ProgrammedStatus)
+	events = append(events, becameOvercommitted(before, after)...)
 	if s.usage == nil {
 		return events
 	}

@@ -62,7 +62,8 @@ func (s *scope) status() v1alpha1.TenantBudgetStatus {
 	ready := s.ready()
 	breakerOpen := conditions.Typed{Type: v1alpha1.ConditionBreakerOpen, Verdict: s.breakerOpen()}
 	exhausted := conditions.Typed{Type: v1alpha1.ConditionExhausted, Verdict: s.exhausted()}
-	further := []conditions.Typed{breakerOpen, exhausted}
+	overcommitted := conditions.Typed{Type: v1alpha1.ConditionOvercommitted, Verdict: s.overcommitment()}
+	further := []conditions.Typed{breakerOpen, exhausted, overcommitted}
 	if s.alertsFailing != nil {
 		further = append(further, conditions.Typed{Type: v1alpha1.ConditionAlertsFailing, Verdict: *s.alertsFailing})
 	}

@@ -38,6 +38,8 @@ func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder
 			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{UpdateFunc: acceptanceChanged}))).
 		// Those above waited for its document too, or counted it among those that run.
 		Watches(&v1alpha1.TenantBudget{}, handler.EnqueueRequestsFromMapFunc(c.above), builder.WithPredicates(onlyDeleted)).
+		Watches(&v1alpha1.TenantBudget{}, handler.EnqueueRequestsFromMapFunc(c.parentOf), builder.WithPredicates(
+			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{UpdateFunc: promiseChanged}))).
 		Watches(&v1alpha1.RateLimitPolicy{}, handler.EnqueueRequestsFromMapFunc(c.targetOf), specChanged).
 		Watches(&v1alpha1.BudgetGrant{}, handler.EnqueueRequestsFromMapFunc(c.granted), builder.WithPredicates(
 			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{UpdateFunc: expired}))).
@@ -58,6 +60,22 @@ var onlyDeleted = predicate.Funcs{
 func acceptanceChanged(e event.UpdateEvent) bool {
 	was, is := e.ObjectOld.(*v1alpha1.TenantBudget), e.ObjectNew.(*v1alpha1.TenantBudget)
 	return conditions.OfParent(was, nil) != conditions.OfParent(is, nil)
+}
+
+// promiseChanged reports whether a budget changed in what its parent follows beside its
+// spec: whether it is accepted as its child.
+func promiseChanged(e event.UpdateEvent) bool {
+	was, is := e.ObjectOld.(*v1alpha1.TenantBudget), e.ObjectNew.(*v1alpha1.TenantBudget)
+	return conditions.OfTarget(was, nil) != conditions.OfTarget(is, nil)
+}
+
+// parentOf is the parent of a budget.
+func (c *Controller) parentOf(_ context.Context, object client.Object) []reconcile.Request {
+	budget := object.(*v1alpha1.TenantBudget)
+	if budget.Spec.ParentRef == nil {
+		return nil
+	}
+	return requests(index.ParentOf(budget))
 }
 
 // targetOf is the budget that a policy applies to, and all that inherit from it.
@@ -133,8 +151,9 @@ func (c *Controller) rivalsOf(ctx context.Context, object client.Object) []recon
 	return rivals
 }
 
-// affectedBy are the budgets in a namespace, which may or may not name their
-// tenants now, and with them all that name the same tenants.
+// affectedBy are the budgets in a namespace, which may or may not name their tenants
+// and their parents now, and with them all that name the same tenants and all that
+// inherit from them.
 func (c *Controller) affectedBy(ctx context.Context, namespace client.Object) []reconcile.Request {
 	var budgets v1alpha1.TenantBudgetList
 	if err := c.client.List(ctx, &budgets, client.InNamespace(namespace.GetName())); err != nil {
@@ -144,6 +163,7 @@ func (c *Controller) affectedBy(ctx context.Context, namespace client.Object) []
 	var affected []reconcile.Request
 	for i := range budgets.Items {
 		affected = append(affected, c.naming(ctx, budgets.Items[i].Spec.Tenant)...)
+		affected = append(affected, c.descendantsOf(ctx, &budgets.Items[i])...)
 	}
 	return affected
 }

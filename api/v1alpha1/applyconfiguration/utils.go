@@ -20,6 +20,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.AlertsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("AlertWebhook"):
 		return &apiv1alpha1.AlertWebhookApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("AllowedChildren"):
+		return &apiv1alpha1.AllowedChildrenApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("APIKey"):
 		return &apiv1alpha1.APIKeyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("APIKeySpec"):
@@ -58,6 +60,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.MoneyLimitApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("MoneyLimitStatus"):
 		return &apiv1alpha1.MoneyLimitStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Namespaces"):
+		return &apiv1alpha1.NamespacesApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("NearestLimit"):
 		return &apiv1alpha1.NearestLimitApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ParentRef"):

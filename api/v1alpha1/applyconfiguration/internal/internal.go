@@ -108,6 +108,14 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: webhook
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.AlertWebhook
+- name: com.github.bursar-dev.bursar.api.v1alpha1.AllowedChildren
+  map:
+    fields:
+    - name: namespaces
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Namespaces
+      default:
+        from: Same
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Amount
   scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Breaker
@@ -427,6 +435,18 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: spent
       type:
         scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.Namespaces
+  map:
+    fields:
+    - name: from
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.NamespacesFrom
+      default: Same
+    - name: selector
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
+- name: com.github.bursar-dev.bursar.api.v1alpha1.NamespacesFrom
+  scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.NearestLimit
   map:
     fields:
@@ -731,6 +751,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: alerts
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.Alerts
+    - name: allowedChildren
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.AllowedChildren
     - name: assumedOutputTokens
       type:
         scalar: numeric
@@ -872,6 +895,38 @@ var schemaYAML = typed.YAMLObject(`types:
         elementType:
           namedType: __untyped_deduced_
         elementRelationship: separable
+- name: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
+  map:
+    fields:
+    - name: matchExpressions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorRequirement
+          elementRelationship: atomic
+    - name: matchLabels
+      type:
+        map:
+          elementType:
+            scalar: string
+    elementRelationship: atomic
+- name: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorOperator
+  scalar: string
+- name: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorRequirement
+  map:
+    fields:
+    - name: key
+      type:
+        scalar: string
+    - name: operator
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorOperator
+    - name: values
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
 - name: io.k8s.apimachinery.pkg.apis.meta.v1.ManagedFieldsEntry
   map:
     fields:

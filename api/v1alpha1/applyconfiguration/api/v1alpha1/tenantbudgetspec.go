@@ -18,8 +18,14 @@ type TenantBudgetSpecApplyConfiguration struct {
 	// parentRef names the TenantBudget of which this tenant is a part, such as that
 	// of the company of a department. What the tenant spends counts against the
 	// per: Tenant limits of its parent too, and of its parent's parent, and so on;
-	// their ladders and breakers hold for it. It cannot be changed.
+	// their ladders and breakers hold for it. The parent has to allow it, see
+	// allowedChildren. It cannot be changed.
 	ParentRef *ParentRefApplyConfiguration `json:"parentRef,omitempty"`
+	// allowedChildren says which TenantBudgets may name this one as their parent, and so
+	// spend of its limits. Absent means those of its namespace. One that is not allowed
+	// any more is not accepted, and keeps what was in force of it, this budget's limits
+	// included, until it is allowed again or deleted.
+	AllowedChildren *AllowedChildrenApplyConfiguration `json:"allowedChildren,omitempty"`
 	// timeZone is the IANA name of the zone whose calendar the periods follow,
 	// such as "America/Argentina/Buenos_Aires".
 	TimeZone *string `json:"timeZone,omitempty"`
@@ -89,6 +95,14 @@ func (b *TenantBudgetSpecApplyConfiguration) WithTenant(value string) *TenantBud
 // If called multiple times, the ParentRef field is set to the value of the last call.
 func (b *TenantBudgetSpecApplyConfiguration) WithParentRef(value *ParentRefApplyConfiguration) *TenantBudgetSpecApplyConfiguration {
 	b.ParentRef = value
+	return b
+}
+
+// WithAllowedChildren sets the AllowedChildren field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the AllowedChildren field is set to the value of the last call.
+func (b *TenantBudgetSpecApplyConfiguration) WithAllowedChildren(value *AllowedChildrenApplyConfiguration) *TenantBudgetSpecApplyConfiguration {
+	b.AllowedChildren = value
 	return b
 }
 

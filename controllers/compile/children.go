@@ -1,0 +1,87 @@
+package compile
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+// allowedChildren is what is wrong with the selector of the namespaces of children.
+func allowedChildren(allowed *v1alpha1.AllowedChildren, path *field.Path) field.ErrorList {
+	if allowed == nil || allowed.Namespaces.Selector == nil {
+		return nil
+	}
+	if _, err := metav1.LabelSelectorAsSelector(allowed.Namespaces.Selector); err != nil {
+		path = path.Child("namespaces", "selector")
+		return field.ErrorList{field.Invalid(path, metav1.FormatLabelSelector(allowed.Namespaces.Selector), err.Error())}
+	}
+	return nil
+}
+
+// Overcommitment is a limit of a budget that its children may exceed together while
+// each keeps to its own.
+type Overcommitment struct {
+	// Limit is the name of the budget's limit, Amount what it has.
+	Limit  string
+	Amount money.Nanos
+	// Promised is the sum of the limits of so many children that count the same.
+	Promised money.Nanos
+	Children int
+}
+
+// String says it in words.
+func (o Overcommitment) String() string {
+	return fmt.Sprintf("limit %s has %s USD, and the limits of %d children add up to %s USD", o.Limit, o.Amount, o.Children, o.Promised)
+}
+
+// Overcommitted are the limits of a budget that count the whole tenant and are less
+// than what its children have of the same period, tiers and models together, in the
+// order of the budget. A child without such a limit promises nothing. Grants do not
+// count. REQUIRES: the children name the budget as their parent.
+func Overcommitted(budget *v1alpha1.TenantBudget, children []v1alpha1.TenantBudget) []Overcommitment {
+	var over []Overcommitment
+	promised, count := map[string]money.Nanos{}, map[string]int{}
+	for i := range children {
+		for _, limit := range tenantLimits(&children[i]) {
+			counted := limiterv1.MoneyField(limit)
+			promised[counted], count[counted] = promised[counted]+limit.Amount, count[counted]+1
+		}
+	}
+	for _, limit := range tenantLimits(budget) {
+		counted := limiterv1.MoneyField(limit)
+		if promised[counted] > limit.Amount {
+			over = append(over, Overcommitment{Limit: limit.Name, Amount: limit.Amount, Promised: promised[counted], Children: count[counted]})
+		}
+	}
+	return over
+}
+
+// tenantLimits are the valid limits of a budget that count the whole tenant.
+func tenantLimits(budget *v1alpha1.TenantBudget) []limiterv1.MoneyLimit {
+	var limits []limiterv1.MoneyLimit
+	for _, limit := range budget.Spec.Limits {
+		if cmp.Or(limit.Per, v1alpha1.ScopeTenant) != v1alpha1.ScopeTenant {
+			continue
+		}
+		if compiled, errs := moneyLimits([]v1alpha1.MoneyLimit{limit}, nil); len(errs) == 0 {
+			limits = append(limits, compiled...)
+		}
+	}
+	return limits
+}
+
+// Promises says of all in words how children exceed limits together; empty for none.
+func Promises(over []Overcommitment) string {
+	var words []string
+	for _, o := range over {
+		words = append(words, o.String())
+	}
+	return strings.Join(words, "; ")
+}

@@ -1,0 +1,89 @@
+package setup_test
+
+import (
+	"fmt"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+// allow makes a budget allow children of some namespaces, and of its own.
+func allow(namespaces v1alpha1.Namespaces) func(*v1alpha1.TenantBudget) {
+	return func(b *v1alpha1.TenantBudget) {
+		b.Spec.AllowedChildren = &v1alpha1.AllowedChildren{Namespaces: namespaces}
+	}
+}
+
+var _ = Describe("A child", func() {
+	It("is the parent's to allow", func(ctx SpecContext) {
+		startEnforcer(true)
+		company := newBudget(newNamespace(ctx, v1alpha1.DelegatedLabel))
+		company.Spec.AllowedChildren = nil
+		beside := newBudget(company.Namespace)
+		beside.Name, beside.Spec.Tenant = "beside", company.Namespace+"-beside"
+		beside.Spec.ParentRef = &v1alpha1.ParentRef{Name: company.Name}
+		team := newChild(ctx, company)
+		part := newChild(ctx, team)
+		for _, budget := range []*v1alpha1.TenantBudget{company, beside, team, part} {
+			create(ctx, budget)
+		}
+		expectProgrammed(ctx, beside)
+		expectCondition(ctx, team, v1alpha1.ConditionAccepted, "False NotAllowedByParent")
+		Expect(message(team, v1alpha1.ConditionAccepted)).To(Equal(fmt.Sprintf(
+			`spec.parentRef: Invalid value: "%[1]s/budget": does not allow this one as a child: `+
+				`set spec.allowedChildren.namespaces of TenantBudget %[1]s/budget to include namespace %[2]s; what was in force before stays in force`,
+			company.Namespace, team.Namespace)))
+		expectCondition(ctx, part, v1alpha1.ConditionAccepted, "False NotAllowedByParent")
+		Expect(message(part, v1alpha1.ConditionAccepted)).To(ContainSubstring("does not allow %s/budget as a child", team.Namespace))
+		Expect(condition(ctx, team, v1alpha1.ConditionStalled)()).To(Equal("False Reconciling"), "it waits for its parent")
+		Expect(stored(ctx, "tenant/"+team.Spec.Tenant)).To(BeEmpty())
+
+		By("the parent allowing it by its namespace's labels")
+		update(ctx, company, allow(v1alpha1.Namespaces{From: v1alpha1.NamespacesSelector, Selector: &metav1.LabelSelector{
+			MatchLabels: map[string]string{"of": "company"}}}))
+		expectCondition(ctx, team, v1alpha1.ConditionAccepted, "False NotAllowedByParent")
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: team.Namespace}}
+		update(ctx, namespace, func(n *corev1.Namespace) { n.Labels["of"] = "company" })
+		expectProgrammed(ctx, team)
+		expectProgrammed(ctx, part)
+
+		By("the parent taking it back: what was in force stays, and follows the parent's limits")
+		update(ctx, company, allow(v1alpha1.Namespaces{From: v1alpha1.NamespacesSame}))
+		expectCondition(ctx, team, v1alpha1.ConditionAccepted, "False NotAllowedByParent")
+		update(ctx, team, func(b *v1alpha1.TenantBudget) { b.Spec.Limits[0].Amount = "1000.00" })
+		update(ctx, company, func(b *v1alpha1.TenantBudget) { b.Spec.Limits[0].Amount = "1.00" })
+		Eventually(ctx, inherited(ctx, team)).Should(Equal([]string{company.Namespace + " daily=1.00 monthly=100.00"}))
+		Expect(documentOf(ctx, team).Money[0].Amount.String()).To(Equal("5.00"))
+		expectProgrammed(ctx, beside)
+
+		By("the parent allowing all")
+		update(ctx, company, allow(v1alpha1.Namespaces{From: v1alpha1.NamespacesAll}))
+		expectProgrammed(ctx, team)
+		Expect(documentOf(ctx, team).Money[0].Amount.String()).To(Equal("1000.00"))
+	})
+
+	It("may promise more than its parent has, which its parent says", func(ctx SpecContext) {
+		startEnforcer(true)
+		company := newBudget(newNamespace(ctx))
+		one, other := newChild(ctx, company), newChild(ctx, company)
+		one.Spec.Limits[0].Amount, one.Spec.Limits[1].Amount = "2.00", "50.00"
+		other.Spec.Limits[0].Amount, other.Spec.Limits[1].Amount = "3.00", "50.00"
+		for _, budget := range []*v1alpha1.TenantBudget{company, one, other} {
+			create(ctx, budget)
+			expectProgrammed(ctx, budget)
+		}
+		expectCondition(ctx, company, v1alpha1.ConditionOvercommitted, "False ChildrenFit")
+		update(ctx, other, func(b *v1alpha1.TenantBudget) { b.Spec.Limits[0].Amount = "3.01" })
+		expectCondition(ctx, company, v1alpha1.ConditionOvercommitted, "True ChildrenExceedLimit")
+		says := "limit daily has 5.00 USD, and the limits of 2 children add up to 5.01 USD: some of their calls may be refused that their own limits allow"
+		Expect(message(company, v1alpha1.ConditionOvercommitted)).To(Equal(says))
+		expectCondition(ctx, company, v1alpha1.ConditionReady, "True Enforced")
+		Eventually(ctx, eventsOf(ctx, company, "Overcommitted")).Should(ConsistOf("Warning: " + says))
+		remove(ctx, one)
+		expectCondition(ctx, company, v1alpha1.ConditionOvercommitted, "False ChildrenFit")
+	})
+})

@@ -1,0 +1,51 @@
+package tenantbudget
+
+import (
+	"context"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/announce"
+	"github.com/bursar-dev/bursar/controllers/compile"
+	"github.com/bursar-dev/bursar/controllers/conditions"
+	"github.com/bursar-dev/bursar/controllers/index"
+)
+
+// weigh compares what the budget has with what its children have together.
+func (c *Controller) weigh(ctx context.Context, s *scope) error {
+	var children v1alpha1.TenantBudgetList
+	// They are only looked at: the cache's own will do.
+	err := c.client.List(ctx, &children, client.UnsafeDisableDeepCopy,
+		client.MatchingFields{index.BudgetParent: index.KeyOf(s.budget)})
+	accepted := slices.DeleteFunc(slices.Clone(children.Items), func(child v1alpha1.TenantBudget) bool {
+		return !child.DeletionTimestamp.IsZero() || !conditions.OfTarget(&child, nil).Holds()
+	})
+	s.overcommitted = compile.Overcommitted(s.budget, accepted)
+	return err
+}
+
+// overcommitment is the verdict on whether the children may spend more together than
+// the budget has.
+func (s *scope) overcommitment() conditions.Verdict {
+	if len(s.overcommitted) == 0 {
+		return conditions.Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonChildrenFit,
+			Message: "no limit is less than those of the children together"}
+	}
+	return conditions.Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonChildrenExceedLimit,
+		Message: compile.Promises(s.overcommitted) + ": some of their calls may be refused that their own limits allow"}
+}
+
+// becameOvercommitted is the Event of the children having more together than before.
+func becameOvercommitted(before, after v1alpha1.TenantBudgetStatus) []announce.Event {
+	is := meta.FindStatusCondition(after.Conditions, v1alpha1.ConditionOvercommitted)
+	if is.Status != metav1.ConditionTrue || meta.IsStatusConditionTrue(before.Conditions, v1alpha1.ConditionOvercommitted) {
+		return nil
+	}
+	return []announce.Event{{Type: corev1.EventTypeWarning, Reason: v1alpha1.EventOvercommitted,
+		Action: "Weigh", Field: "spec.limits", Note: is.Message}}
+}
