@@ -51,10 +51,6 @@ run: build tools parts ## Run everything until Ctrl-C; DEV_DIR=... puts its file
 tour: build tools parts ## Write docs/tour.md by running each command of kubectl budget
 	$(go-run) ./hack/tour
 
-.PHONY: tour
-tour: build tools parts ## Write docs/tour.md by running each command of kubectl budget
-	$(go-run) ./hack/tour
-
 ##@ Code
 
 .PHONY: build
