@@ -41,7 +41,7 @@ demo: build tools parts ## Show a budget at work, from YAML to a refused call an
 
 .PHONY: test
 test: build tools parts ## Run all tests, with the race detector, on real parts
-	go test -race -timeout 10m ./...
+	go test -race -timeout 20m ./...
 
 .PHONY: run
 run: build tools parts ## Run everything until Ctrl-C; DEV_DIR=... puts its files elsewhere than .dev
@@ -71,7 +71,7 @@ fmt: $(golangci-lint) ## Format the Go code
 
 .PHONY: lint
 lint: $(golangci-lint) ## Look for mistakes, and for imports across the walls of the house
-	$(golangci-lint) run
+	$(golangci-lint) run --allow-parallel-runners
 	hack/arrows.sh
 
 .PHONY: verify
