@@ -79,7 +79,7 @@ var _ = Describe("A BudgetGrant", func() {
 
 		By("counting in the status of the budget")
 		spend(ctx, tenant, period.Day, 5*money.USD, 0, true)
-		Eventually(ctx, func() v1alpha1.MoneyLimitStatus { _ = get(ctx, budget); return budget.Status.Limits[0] }).Should(SatisfyAll(
+		Eventually(ctx, firstLimit(ctx, budget)).Should(SatisfyAll(
 			HaveField("Amount", "7.00"), HaveField("Granted", "2.00"), HaveField("Spent", "5.00"), HaveField("Percent", int64(71)), HaveField("Rung", v1alpha1.Action(""))))
 		Expect(condition(ctx, budget, v1alpha1.ConditionExhausted)()).To(Equal("False AmountLeft"))
 

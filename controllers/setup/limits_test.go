@@ -61,7 +61,7 @@ var _ = Describe("A breaker that is forced", func() {
 
 		By("reaching the Trip rung meanwhile, which changes nothing")
 		spend(ctx, budget.Spec.Tenant, period.Day, 5*money.USD, 0, true)
-		Eventually(ctx, func() string { _ = get(ctx, budget); return budget.Status.Limits[0].Spent }).Should(Equal("5.00"))
+		Eventually(ctx, firstLimit(ctx, budget)).Should(HaveField("Spent", "5.00"))
 		Expect(condition(ctx, budget, v1alpha1.ConditionBreakerOpen)()).To(Equal("True Forced"))
 
 		By("being forced closed")

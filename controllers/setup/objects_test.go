@@ -155,6 +155,17 @@ func expectProgrammed(ctx context.Context, o object) {
 	expectCondition(ctx, o, v1alpha1.ConditionProgrammed, "True Programmed")
 }
 
+// firstLimit is how the first limit of a budget stands; empty while its status says
+// nothing of limits.
+func firstLimit(ctx context.Context, budget *v1alpha1.TenantBudget) func() v1alpha1.MoneyLimitStatus {
+	return func() v1alpha1.MoneyLimitStatus {
+		if get(ctx, budget) != nil || len(budget.Status.Limits) == 0 {
+			return v1alpha1.MoneyLimitStatus{}
+		}
+		return budget.Status.Limits[0]
+	}
+}
+
 // eventsOf are the notes of the Events of an object for a reason, in the order of
 // their times.
 func eventsOf(ctx context.Context, o client.Object, reason string) func() []string {

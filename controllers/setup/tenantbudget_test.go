@@ -129,10 +129,7 @@ var _ = Describe("A TenantBudget", func() {
 
 		By("counting money under it all the same")
 		spend(ctx, tenant, period.Day, 1*money.USD, 0, true)
-		Eventually(ctx, func() string {
-			_ = get(ctx, budget)
-			return budget.Status.Limits[0].Spent
-		}).Should(Equal("1.00"))
+		Eventually(ctx, firstLimit(ctx, budget)).Should(HaveField("Spent", "1.00"))
 
 		update(ctx, budget, func(b *v1alpha1.TenantBudget) { b.Spec.TimeZone = "Asia/Kathmandu" })
 		expectProgrammed(ctx, budget)
@@ -264,7 +261,7 @@ var _ = Describe("The breaker", func() {
 
 		By("spending more below the next rung, which is no news")
 		spend(ctx, tenant, period.Day, 4*money.USD+1, 0, true)
-		Eventually(ctx, func() string { _ = get(ctx, budget); return budget.Status.Limits[0].Spent }).Should(Equal("4.000000001"))
+		Eventually(ctx, firstLimit(ctx, budget)).Should(HaveField("Spent", "4.000000001"))
 
 		By("reaching the rung that trips")
 		spend(ctx, tenant, period.Day, 450*money.Cent, 0, true)
