@@ -22,7 +22,7 @@ endif
 
 # What `make generate` writes.
 GENERATED := api/v1alpha1/zz_generated.deepcopy.go api/v1alpha1/applyconfiguration config/crd/bases config/rbac/role.yaml config/webhook/manifests.yaml
-MODULES := . hack/tools hack/tools/golangci-lint
+MODULES := . hack/tools hack/tools/golangci-lint hack/tools/promcheck
 
 # With the flags of `make build`, so that nothing is compiled twice.
 go-run := CGO_ENABLED=0 go run -trimpath
@@ -42,6 +42,7 @@ demo: build tools parts ## Show a budget at work, from YAML to a refused call an
 .PHONY: test
 test: build tools parts ## Run all tests, with the race detector, on real parts
 	go test -race -timeout 20m ./...
+	cd hack/tools/promcheck && go test -count=1 ./...
 
 .PHONY: run
 run: build tools parts ## Run everything until Ctrl-C; DEV_DIR=... puts its files elsewhere than .dev
@@ -121,8 +122,9 @@ clients: build tools parts ## Call Bursar with the providers' own clients; needs
 	go test -tags clients -count=1 -v -timeout 10m ./hack/clients
 
 .PHONY: faults
-faults: build tools parts ## Kill enforcers, put them to sleep, lose Redis and Postgres; print what became of every call
+faults: build tools parts ## Kill enforcers and managers, put enforcers to sleep, lose Redis and Postgres; print what became of it
 	BURSAR_FAULTS=100 go test -count=1 -v -timeout 30m -run '^(TestKilled|TestSlept|TestKilledAtRandom)$$' ./enforcer/cmd/enforcer
+	BURSAR_HAND_OVERS=5 go test -count=1 -v -timeout 30m -run '^TestHandOver$$' ./hack/e2e
 	BURSAR_FAULTS_AWAY=2m go test -count=1 -v -timeout 30m -run '^(TestRedis|TestOpenCallsOutliveRedis)' ./hack/e2e
 	BURSAR_FAULTS_POSTGRES=10m go test -count=1 -v -timeout 30m -run '^TestPostgresIsAway$$' ./hack/e2e
 

@@ -20,7 +20,14 @@ const (
 	resultAbandoned = "abandoned"
 )
 
-func init() { metrics.Registry.MustRegister(attempts) }
+func init() {
+	metrics.Registry.MustRegister(attempts)
+	for _, channel := range []budgetstore.Channel{budgetstore.Email, budgetstore.Webhook, budgetstore.Slack} {
+		for _, result := range []string{resultDelivered, resultFailed, resultAbandoned} {
+			attempts.WithLabelValues(string(channel), result) // so that the first one can be seen
+		}
+	}
+}
 
 func count(d budgetstore.Delivery, result string) {
 	attempts.WithLabelValues(string(d.Channel), result).Inc()

@@ -17,9 +17,9 @@ import (
 	"github.com/bursar-dev/bursar/controllers/index"
 )
 
-//+kubebuilder:rbac:groups=bursar.dev,resources=apikeys,verbs=get;list;watch;patch
+//+kubebuilder:rbac:groups=bursar.dev,resources=apikeys,verbs=list;watch;patch
 //+kubebuilder:rbac:groups=bursar.dev,resources=apikeys/status,verbs=patch
-//+kubebuilder:rbac:groups=bursar.dev,resources=tenantbudgets,verbs=get;list;watch
+//+kubebuilder:rbac:groups=bursar.dev,resources=tenantbudgets,verbs=list;watch
 //+kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // watch says what is news to the controller.

@@ -20,4 +20,9 @@ var (
 	})
 )
 
-func init() { metrics.Registry.MustRegister(audits, tenantsWithDrift, drift) }
+func init() {
+	metrics.Registry.MustRegister(audits, tenantsWithDrift, drift)
+	for _, result := range []string{"clean", "drift", "skipped", "failed"} {
+		audits.WithLabelValues(result) // so that the first one can be seen
+	}
+}

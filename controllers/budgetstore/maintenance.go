@@ -51,6 +51,9 @@ func (m *Maintenance) Start(ctx context.Context) error {
 	wait.UntilWithContext(ctx, func(ctx context.Context) {
 		m.untilDone(ctx, "make partitions", func(ctx context.Context) error {
 			_, err := m.store.EnsurePartitions(ctx, MonthsAhead)
+			if err == nil {
+				maintained.SetToCurrentTime()
+			}
 			return err
 		})
 		m.untilDone(ctx, "detach partitions", m.detach)
@@ -77,6 +80,7 @@ func (m *Maintenance) untilDone(ctx context.Context, what string, do func(contex
 		if err == nil {
 			return
 		}
+		maintenanceFailures.Inc()
 		log.FromContext(ctx).Error(err, "Will try again", "task", what)
 		select {
 		case <-ctx.Done():

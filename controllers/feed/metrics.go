@@ -20,7 +20,15 @@ var enforcers = prometheus.NewGauge(prometheus.GaugeOpts{
 	Help: "Live sessions of enforcers at the last look; NaN when Redis did not answer.",
 })
 
-func init() { metrics.Registry.MustRegister(heard, enforcers) }
+func init() {
+	metrics.Registry.MustRegister(heard, enforcers)
+	for _, about := range []string{limiterv1.FeedTenant, limiterv1.FeedSession, limiterv1.FeedEpoch, limiterv1.FeedProbe, unknown} {
+		heard.WithLabelValues(about)
+	}
+}
+
+// unknown stands for what the manager does not know.
+const unknown = "unknown"
 
 // noteEnforcers takes a look at the enforcers into the metric.
 func noteEnforcers(now look) {
@@ -34,8 +42,8 @@ func noteEnforcers(now look) {
 // label keeps what others may publish on the channel out of the metric's labels.
 func label(about string) string {
 	switch about {
-	case limiterv1.FeedTenant, limiterv1.FeedSession, limiterv1.FeedProbe:
+	case limiterv1.FeedTenant, limiterv1.FeedSession, limiterv1.FeedEpoch, limiterv1.FeedProbe:
 		return about
 	}
-	return "unknown"
+	return unknown
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/feed"
 )
 
-//+kubebuilder:rbac:groups=bursar.dev,resources=modelproviders,verbs=get;list;watch;patch
+//+kubebuilder:rbac:groups=bursar.dev,resources=modelproviders,verbs=list;watch;patch
 //+kubebuilder:rbac:groups=bursar.dev,resources=modelproviders/status,verbs=patch
 //+kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 

@@ -18,7 +18,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/index"
 )
 
-//+kubebuilder:rbac:groups=bursar.dev,resources=ratelimitpolicies;tenantbudgets,verbs=get;list;watch
+//+kubebuilder:rbac:groups=bursar.dev,resources=ratelimitpolicies;tenantbudgets,verbs=list;watch
 //+kubebuilder:rbac:groups=bursar.dev,resources=ratelimitpolicies/status,verbs=patch
 //+kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 

@@ -91,6 +91,8 @@ func (r *Rebuilder) Start(ctx context.Context) error {
 func (r *Rebuilder) note(ctx context.Context, err error) {
 	failure := ""
 	if err != nil {
+		failures.Inc()
+		open.Set(0)
 		failure = err.Error()
 	}
 	if failure != r.failure && failure != "" && ctx.Err() == nil {
@@ -107,6 +109,7 @@ func (r *Rebuilder) look(ctx context.Context) error {
 	if err != nil {
 		return err // who is not there admits nothing
 	}
+	noteLook(found)
 	if reason := Unfit(found.Servers); reason != "" {
 		return r.limiter.RefuseEpoch(lookCtx, reason)
 	}
@@ -179,6 +182,7 @@ func (r *Rebuilder) rebuild(ctx context.Context, found limiterstore.Inspection) 
 		return err
 	}
 	r.last = number
+	noteRebuilt(number, begin)
 	log.FromContext(ctx).Info("The limiter is open", "epoch", number, "took", time.Since(begin).String())
 	return nil
 }

@@ -20,11 +20,23 @@ func kubectl(ctx context.Context, args ...string) string {
 	return string(out)
 }
 
+// kubectlFails runs kubectl as an administrator, and wants it to fail.
+func kubectlFails(ctx context.Context, args ...string) string {
+	GinkgoHelper()
+	out, err := exec.CommandContext(ctx, kubectlPath, append([]string{"--kubeconfig", kubeconfig}, args...)...).CombinedOutput()
+	Expect(err).To(HaveOccurred(), string(out))
+	return string(out)
+}
+
 var _ = Describe("What is in config", func() {
 	It("is taken by the API server, and its pods are restricted", func(ctx SpecContext) {
-		kubectl(ctx, "apply", "-k", "../../config/default")
+		// The API server warns of fields that it does not know and of Deployments whose
+		// pods would not be let in.
+		kubectl(ctx, "apply", "--warnings-as-errors", "-k", "../../config/default")
 		// Nobody answers there, and every change would be asked about first.
 		DeferCleanup(func(ctx SpecContext) { kubectl(ctx, "delete", "validatingwebhookconfiguration", "bursar") })
+		Expect(kubectlFails(ctx, "-n", "bursar-system", "create", "deployment", "careless", "--image=careless",
+			"--dry-run=server", "--warnings-as-errors")).To(ContainSubstring("would violate PodSecurity"))
 		for _, name := range []string{"bursar-manager", "bursar-enforcer"} {
 			var deployment appsv1.Deployment
 			Expect(api.Get(ctx, client.ObjectKey{Namespace: "bursar-system", Name: name}, &deployment)).To(Succeed())
@@ -38,6 +50,11 @@ var _ = Describe("What is in config", func() {
 			pod.Spec.SecurityContext.RunAsNonRoot = nil
 			Expect(api.Create(ctx, pod, client.DryRunAll)).To(MatchError(ContainSubstring("violates PodSecurity")))
 		}
+	})
+
+	It("has what Prometheus and Grafana read", func(ctx SpecContext) {
+		Expect(kubectl(ctx, "kustomize", "../../config/prometheus")).To(ContainSubstring("kind: PrometheusRule"))
+		Expect(kubectl(ctx, "kustomize", "../../config/grafana")).To(ContainSubstring("grafana_dashboard"))
 	})
 
 	It("has samples that are programmed", func(ctx SpecContext) {

@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
@@ -29,6 +30,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/audit"
 	"github.com/bursar-dev/bursar/controllers/budgetgrant"
 	"github.com/bursar-dev/bursar/controllers/budgetstore"
+	"github.com/bursar-dev/bursar/controllers/census"
 	"github.com/bursar-dev/bursar/controllers/feed"
 	"github.com/bursar-dev/bursar/controllers/history"
 	"github.com/bursar-dev/bursar/controllers/index"
@@ -62,6 +64,11 @@ const (
 	renewDeadline = 5 * time.Second
 	retryPeriod   = time.Second
 )
+
+// stopWithin is how long what is under way may take to finish when the manager stops.
+// The pod must live longer than that, so that the lease is given back, too:
+// terminationGracePeriodSeconds in config/manager.
+const stopWithin = 20 * time.Second
 
 // probeTimeout bounds what a probe waits for a store.
 const probeTimeout = 2 * time.Second
@@ -124,6 +131,7 @@ func NewManager(ctx context.Context, cluster *rest.Config, options Options) (ctr
 		LeaderElectionNamespace:       options.LeaderElectionNamespace,
 		LeaderElectionID:              leaseName,
 		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       ptr.To(stopWithin),
 		LeaseDuration:                 ptr.To(leaseDuration),
 		RenewDeadline:                 ptr.To(renewDeadline),
 		RetryPeriod:                   ptr.To(retryPeriod),
@@ -181,6 +189,11 @@ func register(mgr ctrl.Manager, options Options) error {
 			outage.Store{Name: outage.Redis, Ping: limiter.Ping}, outage.Store{Name: outage.Postgres, Ping: records.Ping})); err != nil {
 			return err
 		}
+	}
+	taken := census.New(mgr.GetCache(), clock, counted)
+	metrics.Registry.Unregister(taken) // that of another manager, where there are several
+	if err := metrics.Registry.Register(taken); err != nil {
+		return err
 	}
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return err

@@ -40,6 +40,7 @@ func TestControlPlane(t *testing.T) {
 var (
 	// api acts as an administrator, and reads past every cache.
 	api                     client.Client
+	kube                    *kubernetes.Server
 	kubectlPath, kubeconfig string
 	// redisServer is stopped and started by tests of what happens without it.
 	redisServer *redis.Server
@@ -64,11 +65,10 @@ var (
 var _ = BeforeSuite(func(ctx SpecContext) {
 	ctrl.SetLogger(GinkgoLogr)
 	started := make(chan error, 2)
-	var kube *kubernetes.Server
 	postgresDir = GinkgoT().TempDir()
 	go func() {
 		var err error
-		kube, err = kubernetes.Start(ctx, kubernetes.Options{})
+		kube, err = kubernetes.Start(ctx, kubernetes.Options{Audited: []kubernetes.User{kubernetes.Manager}})
 		started <- err
 	}()
 	go func() {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -61,7 +62,21 @@ type Adopter struct {
 	// resting are the sessions of which something was left, and until when they are
 	// let alone, by the clock of Redis.
 	resting map[string]time.Time
+
+	adopted Adopted
 }
+
+// Adopted count what was adopted since the process began.
+type Adopted struct {
+	// Sessions are those of which nothing is left.
+	Sessions atomic.Int64
+	// Charged are the open calls that were charged in full, Recorded all calls that were
+	// taken to the ledger, and Left those that the ledger will not have by itself.
+	Charged, Recorded, Left atomic.Int64
+}
+
+// Adopted are the counts until now.
+func (a *Adopter) Adopted() *Adopted { return &a.adopted }
 
 // silence is the time since a session's last heartbeat.
 type silence struct {
@@ -135,6 +150,9 @@ func (a *Adopter) tryAdopt(ctx context.Context, dead string) {
 	}
 	begin := time.Now()
 	sum, err := a.adopt(ctx, dead)
+	a.adopted.Charged.Add(int64(sum.charged))
+	a.adopted.Recorded.Add(int64(sum.recorded))
+	a.adopted.Left.Add(int64(sum.left))
 	switch {
 	case err != nil:
 		a.log.Error("a dead session cannot be adopted yet", "dead", dead, "charged", sum.charged, "recorded", sum.recorded, "error", err)
@@ -173,7 +191,11 @@ func (a *Adopter) adopt(ctx context.Context, dead string) (sum summary, err erro
 		return sum, nil
 	}
 	delete(a.resting, dead)
-	return sum, a.bury(ctx, dead)
+	if err := a.bury(ctx, dead); err != nil {
+		return sum, err
+	}
+	a.adopted.Sessions.Add(1)
+	return sum, nil
 }
 
 // fence makes every shard refuse the session's scripts, and finds those in which

@@ -56,6 +56,8 @@ type Follower struct {
 	grace time.Duration
 	// broken are the documents that cannot be run, with the revisions they came with.
 	broken map[limiterv1.DocumentID]int64
+	// brokenCount is how many those are.
+	brokenCount atomic.Int64
 
 	failure atomic.Pointer[error]
 }
@@ -77,6 +79,9 @@ var errNotAsked = errors.New("the configuration was not asked for yet")
 // Failure is why Redis did not answer when it was last asked for the
 // configuration; nil when it did.
 func (f *Follower) Failure() error { return *f.failure.Load() }
+
+// Broken is how many documents cannot be run, and are run as they were before.
+func (f *Follower) Broken() int64 { return f.brokenCount.Load() }
 
 func (f *Follower) setFailure(err error) { f.failure.Store(&err) }
 
@@ -200,6 +205,7 @@ func (f *Follower) apply(p page) {
 		f.stale = nil
 	}
 	f.config.setRunning(f.running())
+	f.brokenCount.Store(int64(len(f.broken)))
 }
 
 // applyChange applies a change that came with its own revision or, should that be

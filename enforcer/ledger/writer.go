@@ -48,6 +48,8 @@ type Writer struct {
 	// for which there was no room in memory. They stay in Redis; missing is how many
 	// of the latter are to be read back.
 	refused, left, missing atomic.Int64
+	// failures count the attempts to write that failed.
+	failures atomic.Int64
 }
 
 // NewWriter makes a Writer. Run must run beside it.
@@ -72,6 +74,19 @@ func (w *Writer) Add(e Entry) {
 
 // Waiting is how many entries wait to be written.
 func (w *Writer) Waiting() int { return w.waiting.len() }
+
+// Oldest is when the entry was settled that has waited longest to be written, by the
+// clock of the limiter; false when none waits.
+func (w *Writer) Oldest() (settledAt time.Time, ok bool) {
+	first := w.waiting.first(1)
+	if len(first) == 0 {
+		return time.Time{}, false
+	}
+	return first[0].SettledAt, true
+}
+
+// Failures is how many attempts to write failed.
+func (w *Writer) Failures() int64 { return w.failures.Load() }
 
 // Refused is how many entries the database refused for good.
 func (w *Writer) Refused() int64 { return w.refused.Load() }
@@ -194,6 +209,9 @@ func (w *Writer) write(ctx context.Context, batch []Entry) {
 	var rejected []rejection[Entry]
 	err := w.try(ctx, "write to the ledger", func(ctx context.Context) (err error) {
 		rejected, err = calls.insert(ctx, w.db, batch)
+		if err != nil && ctx.Err() == nil {
+			w.failures.Add(1)
+		}
 		return err
 	})
 	if err != nil {

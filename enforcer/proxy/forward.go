@@ -30,17 +30,20 @@ func (p *Proxy) forward(c *call, w http.ResponseWriter, r *http.Request) *refusa
 	ctx, release := p.outlive(client.gone)
 	defer release()
 	c.progress.sent = true // unless Send is certain that it was not
+	begun := time.Now()
 	response, err := p.Client.Send(ctx, provider.Outgoing{
 		ID: c.id, Protocol: c.protocol, Provider: c.route.Provider,
 		Path: c.bounded.Path, Body: c.bounded.Body, Header: r.Header,
 	})
 	c.progress.sent = !errors.Is(err, provider.ErrNotSent)
 	if err != nil {
+		p.Metrics.answered(c.route.Provider.Name, 0, begun)
 		p.Log.Warn("no answer from a provider", "provider", c.route.Provider.Name, "call", c.id, "error", err)
 		return noAnswer(c.progress.sent)
 	}
 	defer func() { _ = response.Body.Close() }() // it was read as far as it is wanted
 	c.progress.status = response.StatusCode
+	p.Metrics.answered(c.route.Provider.Name, response.StatusCode, begun)
 	p.free(c)
 	if unusable(response) {
 		p.Log.Warn("a provider's answer is not for the client", "provider", c.route.Provider.Name, "call", c.id, "status", response.StatusCode)
@@ -95,6 +98,7 @@ func (p *Proxy) pass(c *call, client *client) *refusal {
 		p.remember(c)
 		return nil
 	}
+	p.Metrics.cut(c.route.Provider.Name)
 	p.Log.Warn("a provider's answer was cut off", "provider", c.route.Provider.Name, "call", c.id, "error", err)
 	return client.tellCut(answer, c.protocol.Of())
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -10,7 +11,8 @@ import (
 )
 
 // Metrics count what the proxy does. Labels have few values: none is a tenant's,
-// a user's or a model's name.
+// a user's or a model's name, of which there may be any number; those are in the
+// ledger. Providers are few, and named by the cluster's administrators.
 type Metrics struct {
 	admissions *prometheus.CounterVec
 	fallbacks  *prometheus.CounterVec
@@ -21,6 +23,8 @@ type Metrics struct {
 	ends       *prometheus.CounterVec
 	overruns   prometheus.Counter
 	settle     prometheus.Histogram
+	answers    *prometheus.CounterVec
+	firstByte  *prometheus.HistogramVec
 }
 
 // NewMetrics makes Metrics and registers them.
@@ -65,8 +69,33 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 12), // 0.1 ms to 7 min
 		}),
 	}
-	registry.MustRegister(m.admissions, m.fallbacks, m.replays, m.shares, m.admission, m.open, m.ends, m.overruns, m.settle)
+	m.answers = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "bursar_enforcer_provider_answers_total",
+		Help: "Calls by provider (the ModelProvider's name) and answer: 1xx to 5xx by the status, none when there was no answer, cut when it did not come to its end.",
+	}, []string{"provider", "answer"})
+	m.firstByte = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "bursar_enforcer_provider_header_seconds",
+		Help:    "Time that a provider took from the sending of a call to the header of its answer; of a whole answer that is most of its time.",
+		Buckets: prometheus.ExponentialBuckets(0.05, 2, 13), // 50 ms to 3.4 min
+	}, []string{"provider"})
+	registry.MustRegister(m.admissions, m.fallbacks, m.replays, m.shares, m.admission, m.open, m.ends, m.overruns, m.settle,
+		m.answers, m.firstByte)
+	m.begin()
 	return m
+}
+
+// begin makes what is known to be counted begin at zero, so that its first increase
+// can be seen.
+func (m *Metrics) begin() {
+	m.admissions.WithLabelValues("admitted", "")
+	for _, fallback := range []limiterv1.FallbackKind{limiterv1.Cache, limiterv1.CheapestModel, limiterv1.Message} {
+		for _, code := range []string{"budget_exhausted", "breaker_open"} {
+			m.fallbacks.WithLabelValues(string(fallback), code)
+		}
+	}
+	for _, outcome := range []ledger.Outcome{ledger.Settled, ledger.Voided, ledger.ChargedHold} {
+		m.ends.WithLabelValues(string(outcome))
+	}
 }
 
 func (m *Metrics) asked(since time.Time) { m.admission.Observe(time.Since(since).Seconds()) }
@@ -92,6 +121,20 @@ func (m *Metrics) refused(r *refusal) {
 func (m *Metrics) fellBack(fallback limiterv1.FallbackKind, from *refusal) {
 	m.fallbacks.WithLabelValues(string(fallback), from.code).Inc()
 }
+
+// answered counts what a provider answered to a call that was sent then; status is 0
+// when it did not.
+func (m *Metrics) answered(provider string, status int, sent time.Time) {
+	if status == 0 {
+		m.answers.WithLabelValues(provider, "none").Inc()
+		return
+	}
+	m.answers.WithLabelValues(provider, fmt.Sprintf("%dxx", status/100)).Inc()
+	m.firstByte.WithLabelValues(provider).Observe(time.Since(sent).Seconds())
+}
+
+// cut counts an answer that did not come to its end, beside the answer itself.
+func (m *Metrics) cut(provider string) { m.answers.WithLabelValues(provider, "cut").Inc() }
 
 func (m *Metrics) settled(e ledger.Entry, ended time.Time) {
 	m.open.Dec()

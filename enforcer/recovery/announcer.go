@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -44,6 +45,8 @@ type Announcer struct {
 	session func() string
 	log     *slog.Logger
 	epochs  chan limiterv1.Epoch
+	// told is the epoch that was told last.
+	told atomic.Pointer[limiterv1.Epoch]
 }
 
 // NewAnnouncer makes an Announcer. Run must run beside it.
@@ -61,11 +64,20 @@ func NewAnnouncer(
 func (a *Announcer) SetEpoch(epoch limiterv1.Epoch) {
 	a.log.Info("epoch", "number", epoch.Number, "state", epoch.State, "reason", epoch.Reason)
 	a.limiter.SetEpoch(epoch)
+	a.told.Store(&epoch)
 	select {
 	case <-a.epochs: // which nobody waits for any more
 	default:
 	}
 	a.epochs <- epoch
+}
+
+// Epoch is the epoch that was told last; zero before the first.
+func (a *Announcer) Epoch() limiterv1.Epoch {
+	if told := a.told.Load(); told != nil {
+		return *told
+	}
+	return limiterv1.Epoch{}
 }
 
 // Run announces until ctx ends.

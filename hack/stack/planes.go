@@ -37,24 +37,52 @@ func (s *Stack) prepareDatabase(ctx context.Context) (err error) {
 // managerNamespace is the namespace of the manager's service account and lease.
 const managerNamespace = "bursar-system"
 
-// startManager runs the manager as the service account that config/rbac is for.
+// startManager runs the first manager.
 func (s *Stack) startManager(ctx context.Context) error {
-	kubeconfig := s.dir("manager-kubeconfig")
-	if err := s.api.WriteKubeconfig(kubeconfig, kubernetes.Manager); err != nil {
+	s.managerKubeconfig = s.dir("manager-kubeconfig")
+	if err := s.api.WriteKubeconfig(s.managerKubeconfig, kubernetes.Manager); err != nil {
 		return err
 	}
+	if _, err := s.StartManager(ctx, "manager"); err != nil {
+		return err
+	}
+	return s.awaitWebhooks(ctx)
+}
+
+// Manager is one manager, running or not.
+type Manager struct {
+	*process.Process
+	// Name is that of its log file.
+	Name string
+	// MetricsURL is where its metrics are.
+	MetricsURL string
+	// webhooks is where it serves webhooks; "0" for nowhere.
+	webhooks string
+}
+
+// StartManager starts one more manager, as the service account that config/rbac is
+// for, which the stack stops unless somebody else does, and waits until it is ready.
+// One of them leads, and one serves the webhooks, which are at one address here. Its log
+// file bears its name.
+func (s *Stack) StartManager(ctx context.Context, name string) (Manager, error) {
 	health, err := process.FreePort()
 	if err != nil {
-		return err
+		return Manager{}, err
 	}
-	s.Manager, err = s.startChild(ctx, child{
-		name: "manager",
+	metrics, err := process.FreePort()
+	if err != nil {
+		return Manager{}, err
+	}
+	webhooks := s.freeWebhooks()
+	p, err := s.startChild(ctx, child{
+		name:    name,
+		program: "manager",
 		args: []string{
-			"--kubeconfig", kubeconfig,
+			"--kubeconfig", s.managerKubeconfig,
 			"--leader-elect-namespace", managerNamespace,
-			"--metrics-bind-address", "0",
+			"--metrics-bind-address", loopback(metrics), "--metrics-plain",
 			"--health-probe-bind-address", loopback(health),
-			"--webhook-bind-address", s.webhookAddress,
+			"--webhook-bind-address", webhooks,
 			"--smtp-from", "bursar@example.com",
 			"--alert-ca-file", s.dir("authority.pem"),
 			"--alert-allowed-networks", "127.0.0.0/8",
@@ -68,9 +96,25 @@ func (s *Stack) startManager(ctx context.Context) error {
 		ready: "http://" + loopback(health) + "/readyz",
 	})
 	if err != nil {
-		return err
+		return Manager{}, err
 	}
-	return s.awaitWebhooks(ctx)
+	manager := Manager{Process: p, Name: name, MetricsURL: "http://" + loopback(metrics) + "/metrics", webhooks: webhooks}
+	s.Managers = append(s.Managers, manager)
+	return manager, nil
+}
+
+// freeWebhooks is where the next manager is to serve webhooks: nowhere, if one does.
+func (s *Stack) freeWebhooks() string {
+	for _, manager := range s.Managers {
+		select {
+		case <-manager.Done():
+		default:
+			if manager.webhooks == s.webhookAddress {
+				return "0"
+			}
+		}
+	}
+	return s.webhookAddress
 }
 
 // awaitWebhooks waits until the API server trusts the webhooks: it lets everything
@@ -96,6 +140,8 @@ func (s *Stack) startEnforcers(ctx context.Context) error {
 type Enforcer struct {
 	*process.Process
 	URL string
+	// MetricsURL is where its metrics are.
+	MetricsURL string
 }
 
 // StartEnforcer starts one more enforcer, which the stack stops unless somebody
@@ -123,7 +169,9 @@ func (s *Stack) StartEnforcer(ctx context.Context, name string) (Enforcer, error
 		},
 		ready: "http://" + loopback(health) + "/readyz",
 	})
-	return Enforcer{Process: p, URL: "http://" + loopback(listen)}, err
+	return Enforcer{
+		Process: p, URL: "http://" + loopback(listen), MetricsURL: "http://" + loopback(health) + "/metrics",
+	}, err
 }
 
 func loopback(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }

@@ -45,12 +45,12 @@ type Options struct {
 type Stack struct {
 	// Kubeconfig is the path of the administrator's kubeconfig.
 	Kubeconfig string
+	// Managers are those that were started, also those that have ended since.
+	Managers []Manager
 	// EnforcerURLs are the base URLs of the enforcers that run from the start, which
 	// are Enforcers.
 	EnforcerURLs []string
 	Enforcers    []Enforcer
-	// Manager is the manager.
-	Manager *process.Process
 	// Provider is the fake model provider, at ProviderURL.
 	Provider    *fakeprovider.Server
 	ProviderURL string
@@ -72,6 +72,7 @@ type Stack struct {
 	redis    *redis.Server
 	postgres *postgres.Server
 
+	managerKubeconfig       string
 	managerDSN, enforcerDSN string
 	// webhookAddress is where the API server asks the webhooks.
 	webhookAddress string

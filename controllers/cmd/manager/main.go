@@ -21,6 +21,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/bursar-dev/bursar/api/redisclient"
+	"github.com/bursar-dev/bursar/controllers/limiterstore"
 	"github.com/bursar-dev/bursar/controllers/setup"
 )
 
@@ -49,6 +50,7 @@ func run(ctx context.Context, options options) error {
 		return err
 	}
 	defer func() { _ = redisClient.Close() }()
+	limiterstore.CountFailures(redisClient)
 	database, err := connectDatabase(ctx, options.databaseURL)
 	if err != nil {
 		return err

@@ -105,7 +105,7 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 		Metrics: proxy.NewMetrics(registry), Log: log, Session: e.session.ID(),
 		MaxRequestBytes: options.maxRequestBytes, DrainTimeout: options.drainTimeout,
 	})
-	registerMetrics(registry, running, e.ledger, e.refusals)
+	e.registerMetrics(registry, running)
 	e.calls, e.health = e.newServer(e.proxy), e.newServer(e.healthHandler(registry))
 	if e.callsAt, err = net.Listen("tcp", options.listenAddress); err != nil {
 		return nil, err

@@ -524,9 +524,18 @@ func TestMetrics(t *testing.T) {
 		`bursar_enforcer_open_calls 0`,
 		`bursar_enforcer_overruns_total 0`,
 		`bursar_enforcer_ledger_waiting 0`,
+		`bursar_enforcer_ledger_oldest_waiting_seconds 0`,
+		`bursar_enforcer_ledger_write_failures_total 0`,
 		`bursar_enforcer_ledger_refused_total 0`,
 		`bursar_enforcer_ledger_left_total 0`,
 		`bursar_enforcer_config_revision 4`,
+		`bursar_enforcer_config_broken_documents 0`,
+		`bursar_enforcer_store_available 1`,
+		`bursar_enforcer_limiter_open 1`,
+		`bursar_enforcer_redis_failures_total{failure="timeout"} 0`,
+		`bursar_enforcer_adopted_sessions_total 0`,
+		`bursar_enforcer_provider_answers_total{answer="2xx",provider="fake"} 1`,
+		`bursar_enforcer_provider_header_seconds_count{provider="fake"} 1`,
 	} {
 		if !slices.Contains(metrics, want) {
 			t.Errorf("no %s", want)

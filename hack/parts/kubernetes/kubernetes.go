@@ -24,6 +24,9 @@ type Options struct {
 	// Dir is where its files and its logs are kept, and left; what an earlier
 	// server left there is forgotten. Empty means a new directory that Stop removes.
 	Dir string
+	// Audited is whose requests are written down in the server's AuditLog; nobody's
+	// when empty.
+	Audited []User
 }
 
 // Server is a running API server.
@@ -32,6 +35,9 @@ type Server struct {
 	Config *rest.Config
 	// Kubectl is the path of a kubectl that fits the server.
 	Kubectl string
+	// AuditLog is the file with an audit.k8s.io/v1 Event a line for each request of
+	// those who are audited.
+	AuditLog string
 
 	environment *envtest.Environment
 	stopped     chan struct{}
@@ -83,6 +89,9 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 		return nil, err
 	}
 	logs, err := s.prepare(opts.Dir, assets, filepath.Join(root, "config", "crd", "bases"))
+	if err == nil && len(opts.Audited) > 0 {
+		err = s.audit(opts.Dir, opts.Audited)
+	}
 	if err == nil {
 		err = s.start()
 		logs.close() // The children have descriptors of their own.

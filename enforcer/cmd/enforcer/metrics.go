@@ -1,0 +1,99 @@
+package main
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/redisclient"
+	"github.com/bursar-dev/bursar/enforcer/config"
+)
+
+// registerMetrics registers what is measured outside of the proxy. docs/metrics.md
+// lists all of them.
+func (e *enforcer) registerMetrics(registry *prometheus.Registry, running *config.Config) {
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	e.registerLimiter(registry, running)
+	e.registerLedger(registry)
+	e.registerAdoption(registry)
+}
+
+// registerLimiter registers how things are with Redis, and with what came from there.
+func (e *enforcer) registerLimiter(registry *prometheus.Registry, running *config.Config) {
+	gauge(registry, "bursar_enforcer_config_revision", "Revision of the configuration that is run in full.",
+		func() float64 { return float64(running.Running().Revision) })
+	gauge(registry, "bursar_enforcer_config_broken_documents", "Documents that cannot be run; those before them are run on.",
+		func() float64 { return float64(e.follower.Broken()) })
+	gauge(registry, "bursar_enforcer_store_available", "1 if Redis answered when it was last asked for the configuration, else 0.",
+		func() float64 { return number(e.follower.Failure() == nil) })
+	gauge(registry, "bursar_enforcer_epoch", "Number of the newest epoch that the enforcer knows; 0 before the first.",
+		func() float64 { return float64(e.announcer.Epoch().Number) })
+	gauge(registry, "bursar_enforcer_limiter_open", "1 if that epoch is open, so that money can be admitted, else 0.",
+		func() float64 { return number(e.announcer.Epoch().State == limiterv1.EpochOpen) })
+	failures := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "bursar_enforcer_redis_failures_total",
+		Help: "Commands and connections that failed, by kind of failure (unreachable, timeout, refused).",
+	}, []string{"failure"})
+	registry.MustRegister(failures)
+	for _, failure := range redisclient.Failures {
+		failures.WithLabelValues(string(failure))
+	}
+	redisclient.OnFailure(e.redis, func(f redisclient.Failure) { failures.WithLabelValues(string(f)).Inc() })
+}
+
+func (e *enforcer) registerLedger(registry *prometheus.Registry) {
+	gauge(registry, "bursar_enforcer_ledger_waiting", "Settled calls that wait to be written to the ledger.",
+		func() float64 { return float64(e.ledger.Waiting()) })
+	gauge(registry, "bursar_enforcer_ledger_missing", "Settled calls that wait in Redis alone to be written to the ledger.",
+		func() float64 { return float64(e.ledger.Missing()) })
+	gauge(registry, "bursar_enforcer_ledger_oldest_waiting_seconds", "How long the first of them has waited; 0 when none waits.", e.oldestWaiting)
+	counter(registry, "bursar_enforcer_ledger_write_failures_total", "Attempts to write to the ledger that failed, and are made again.",
+		func() float64 { return float64(e.ledger.Failures()) })
+	counter(registry, "bursar_enforcer_ledger_refused_total", "Settled calls that the ledger refused for good; they stay in Redis.",
+		func() float64 { return float64(e.ledger.Refused()) })
+	counter(registry, "bursar_enforcer_ledger_left_total", "Settled calls for which the ledger's queue had no room; they stay in Redis until the ledger takes them.",
+		func() float64 { return float64(e.ledger.Left()) })
+	counter(registry, "bursar_enforcer_refusals_recorded_total", "Refused calls that were put on record.",
+		func() float64 { return float64(e.refusals.Recorded()) })
+	counter(registry, "bursar_enforcer_refusals_left_out_total", "Refused calls that were not put on record, because there were too many at once.",
+		func() float64 { return float64(e.refusals.LeftOut()) })
+}
+
+// oldestWaiting is the age in seconds of the first call that waits for the ledger. Both
+// times are by the limiter's clock.
+func (e *enforcer) oldestWaiting() float64 {
+	settledAt, ok := e.ledger.Oldest()
+	if !ok {
+		return 0
+	}
+	return max(e.admitter.Now().Sub(settledAt), time.Duration(0)).Seconds()
+}
+
+func (e *enforcer) registerAdoption(registry *prometheus.Registry) {
+	adopted := e.adopter.Adopted()
+	counter(registry, "bursar_enforcer_adopted_sessions_total", "Sessions of dead enforcers that were adopted to the end.",
+		func() float64 { return float64(adopted.Sessions.Load()) })
+	counter(registry, "bursar_enforcer_adopted_charged_calls_total", "Open calls of dead enforcers that were charged in full.",
+		func() float64 { return float64(adopted.Charged.Load()) })
+	counter(registry, "bursar_enforcer_adopted_recorded_calls_total", "Calls of dead enforcers that were taken to the ledger.",
+		func() float64 { return float64(adopted.Recorded.Load()) })
+	counter(registry, "bursar_enforcer_adopted_left_calls_total", "Calls of dead enforcers that stay in Redis, because they cannot be read or the ledger refuses them; counted at each attempt.",
+		func() float64 { return float64(adopted.Left.Load()) })
+}
+
+func gauge(registry *prometheus.Registry, name, help string, value func() float64) {
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+}
+
+func counter(registry *prometheus.Registry, name, help string, value func() float64) {
+	registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, value))
+}
+
+func number(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
+}
