@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"testing"
@@ -132,5 +133,24 @@ func TestPricesInForce(t *testing.T) {
 				t.Errorf("cost %s, held %s; want %s", entry.Cost, entry.Held, tc.want)
 			}
 		})
+	}
+}
+
+// TestPricesOfAdmission: a call that is under way when its prices change costs what
+// they were when it was admitted.
+func TestPricesOfAdmission(t *testing.T) {
+	var d *door
+	d = newDoor(t, func(w http.ResponseWriter, _ *http.Request) {
+		dearer := *d.config.routes[0]
+		dearer.Model.Prices = flat(price.List{price.Input: 3 * money.USD, price.CachedInput: money.USD, price.Output: 30 * money.USD})
+		d.config.routes[0] = &dearer
+		_, _ = fmt.Fprint(w, `{"usage":{"prompt_tokens":1,"completion_tokens":1}}`)
+	})
+	for i, want := range []money.Nanos{1_000 + 10_000, 3_000 + 30_000} {
+		d.call(chat)
+		eventually(t, "the call is settled", func() bool { return len(d.ledger.all()) == i+1 })
+		if entry := d.ledger.all()[i]; entry.Cost != want || entry.Held <= want {
+			t.Errorf("call %d: cost %s, held %s; want %s", i+1, entry.Cost, entry.Held, want)
+		}
 	}
 }

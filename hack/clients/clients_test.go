@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -213,6 +214,11 @@ func newDoor(t *testing.T) *door {
 	d := &door{}
 	proxy := httputil.NewSingleHostReverseProxy(enforcer)
 	proxy.FlushInterval = -1
+	proxy.ErrorLog = log.New(t.Output(), "door: ", log.Lmicroseconds)
+	// Each door has its own: any test server that closes also closes connections of the
+	// default one, and now and then a stream through another door was cut on this side.
+	transport := &http.Transport{}
+	proxy.Transport = transport
 	proxy.ModifyResponse = func(r *http.Response) error {
 		a := answered{status: r.StatusCode, at: time.Now(), callID: r.Header.Get("X-Bursar-Call-Id")}
 		a.retryAfter, _ = time.ParseDuration(cmp.Or(r.Header.Get("Retry-After"), "0") + "s")
@@ -222,7 +228,10 @@ func newDoor(t *testing.T) *door {
 		return nil
 	}
 	d.Server = httptest.NewServer(proxy)
-	t.Cleanup(d.Close)
+	t.Cleanup(func() {
+		d.Close()
+		transport.CloseIdleConnections()
+	})
 	return d
 }
 
