@@ -43,7 +43,12 @@ func (b tenantBudgets) warn(ctx context.Context, was, is *v1alpha1.TenantBudget)
 		warnings = append(warnings, raised(was.Spec.Limits, is.Spec.Limits)...)
 	}
 	warnings = append(warnings, unknown(ctx, b.reader, modelsOf(is.Spec))...)
-	return append(warnings, b.refusing(ctx, was, is)...)
+	decided, err := acceptance.OfTenantBudget(ctx, b.reader, is)
+	if err != nil || decided.Document == nil {
+		return warnings
+	}
+	warnings = append(warnings, promising(ctx, b.reader, was, is)...)
+	return append(warnings, b.refusing(ctx, was, *decided.Document)...)
 }
 
 // steep is from how many times as much on a raise is worth a second look: a digit
@@ -71,12 +76,10 @@ func raised(were, are []v1alpha1.MoneyLimit) []string {
 
 // refusing are the warnings of limits by which calls are refused, or would have been,
 // that were not before.
-func (b tenantBudgets) refusing(ctx context.Context, was, is *v1alpha1.TenantBudget) []string {
-	decided, err := acceptance.OfTenantBudget(ctx, b.reader, is)
-	if err != nil || decided.Document == nil || decided.Document.Enforcement == limiterv1.Shadow {
+func (b tenantBudgets) refusing(ctx context.Context, was *v1alpha1.TenantBudget, document limiterv1.Tenant) []string {
+	if document.Enforcement == limiterv1.Shadow {
 		return nil
 	}
-	document := *decided.Document
 	var before limiterv1.Tenant
 	if was != nil {
 		before, _ = compile.Tenant(was, nil, nil)
@@ -85,12 +88,12 @@ func (b tenantBudgets) refusing(ctx context.Context, was, is *v1alpha1.TenantBud
 		return nil
 	}
 	var warnings []string
-	counters, err := b.limiter.Counters(ctx, document.Root(), is.Spec.Tenant, document.Money...)
+	counters, err := b.limiter.Counters(ctx, document.Root(), document.Tenant, document.Money...)
 	if err == nil {
 		warnings = stops(before.Level, document.Level, counters)
 	} else {
 		// A tenant that is new has none, and others get no warning while Redis is away.
-		log.FromContext(ctx).V(1).Info("Cannot read what has been spent", "tenant", is.Spec.Tenant, "error", err.Error())
+		log.FromContext(ctx).V(1).Info("Cannot read what has been spent", "tenant", document.Tenant, "error", err.Error())
 	}
 	return append(warnings, replayed(ctx, b.reader, b.ledger, document, time.Now())...)
 }

@@ -65,6 +65,17 @@ func AncestorOf(
 	return ancestor, errs, nil
 }
 
+// ChildrenOf are the budgets that name the given one as their parent and are accepted.
+// They are the reader's own: REQUIRES that nobody changes them.
+func ChildrenOf(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget) ([]v1alpha1.TenantBudget, error) {
+	var children v1alpha1.TenantBudgetList
+	err := reader.List(ctx, &children, client.UnsafeDisableDeepCopy,
+		client.MatchingFields{index.BudgetParent: index.KeyOf(budget)})
+	return slices.DeleteFunc(slices.Clone(children.Items), func(child v1alpha1.TenantBudget) bool {
+		return !child.DeletionTimestamp.IsZero() || !conditions.OfTarget(&child, nil).Holds()
+	}), err
+}
+
 // parents are the budget's parent, that one's parent, and so on.
 func parents(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget) ([]*v1alpha1.TenantBudget, *Decision, error) {
 	var parents []*v1alpha1.TenantBudget

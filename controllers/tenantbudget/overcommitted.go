@@ -2,30 +2,22 @@ package tenantbudget
 
 import (
 	"context"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/acceptance"
 	"github.com/bursar-dev/bursar/controllers/announce"
 	"github.com/bursar-dev/bursar/controllers/compile"
 	"github.com/bursar-dev/bursar/controllers/conditions"
-	"github.com/bursar-dev/bursar/controllers/index"
 )
 
 // weigh compares what the budget has with what its children have together.
 func (c *Controller) weigh(ctx context.Context, s *scope) error {
-	var children v1alpha1.TenantBudgetList
-	// They are only looked at: the cache's own will do.
-	err := c.client.List(ctx, &children, client.UnsafeDisableDeepCopy,
-		client.MatchingFields{index.BudgetParent: index.KeyOf(s.budget)})
-	accepted := slices.DeleteFunc(slices.Clone(children.Items), func(child v1alpha1.TenantBudget) bool {
-		return !child.DeletionTimestamp.IsZero() || !conditions.OfTarget(&child, nil).Holds()
-	})
-	s.overcommitted = compile.Overcommitted(s.budget, accepted)
+	children, err := acceptance.ChildrenOf(ctx, c.client, s.budget)
+	s.overcommitted = compile.Overcommitted(s.budget, children)
 	return err
 }
 

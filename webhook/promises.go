@@ -1,0 +1,86 @@
+package webhook
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/acceptance"
+	"github.com/bursar-dev/bursar/controllers/compile"
+	"github.com/bursar-dev/bursar/controllers/index"
+)
+
+// promising are the warnings of children that may spend more together than their
+// parent has, or more beyond it than before: those of the budget, and those of which
+// it is one. REQUIRES: the budget is accepted.
+func promising(ctx context.Context, reader client.Reader, was, is *v1alpha1.TenantBudget) []string {
+	asParent, err := promisedTo(ctx, reader, was, is)
+	if err != nil {
+		log.FromContext(ctx).Error(err, "Cannot find the children of a budget")
+	}
+	asChild, err := promisedBy(ctx, reader, was, is)
+	if err != nil {
+		log.FromContext(ctx).Error(err, "Cannot find the parent of a budget, or its children")
+	}
+	return append(asParent, asChild...)
+}
+
+// promisedTo are the warnings of the budget's limits that are less than what its
+// children have together.
+func promisedTo(ctx context.Context, reader client.Reader, was, is *v1alpha1.TenantBudget) ([]string, error) {
+	children, err := acceptance.ChildrenOf(ctx, reader, is)
+	if err != nil {
+		return nil, err
+	}
+	var before []compile.Overcommitment
+	if was != nil {
+		before = compile.Overcommitted(was, children)
+	}
+	var warnings []string
+	for _, o := range worse(before, compile.Overcommitted(is, children)) {
+		i := slices.IndexFunc(is.Spec.Limits, func(l v1alpha1.MoneyLimit) bool { return l.Name == o.Limit })
+		warnings = append(warnings, fmt.Sprintf("%s: %s", field.NewPath("spec", "limits").Index(i).Child("amount"), o))
+	}
+	return warnings, nil
+}
+
+// promisedBy are the warnings of limits of the budget's parent that are less than
+// what the budget and the parent's other children have together.
+func promisedBy(ctx context.Context, reader client.Reader, was, is *v1alpha1.TenantBudget) ([]string, error) {
+	if is.Spec.ParentRef == nil {
+		return nil, nil
+	}
+	parent := &v1alpha1.TenantBudget{}
+	if err := reader.Get(ctx, index.ParentOf(is), parent); err != nil {
+		return nil, err
+	}
+	others, err := acceptance.ChildrenOf(ctx, reader, parent)
+	if err != nil {
+		return nil, err
+	}
+	others = slices.DeleteFunc(others, func(child v1alpha1.TenantBudget) bool { return child.UID == is.UID })
+	before := others
+	if was != nil && was.Spec.ParentRef != nil && index.ParentOf(was) == index.ParentOf(is) {
+		before = append(slices.Clone(others), *was)
+	}
+	var warnings []string
+	for _, o := range worse(compile.Overcommitted(parent, before), compile.Overcommitted(parent, append(slices.Clone(others), *is))) {
+		warnings = append(warnings, fmt.Sprintf("spec.parentRef: of TenantBudget %s %s", index.KeyOf(parent), o))
+	}
+	return warnings, nil
+}
+
+// worse are those of the second limits of which children may exceed more than they
+// could before.
+func worse(before, after []compile.Overcommitment) []compile.Overcommitment {
+	return slices.DeleteFunc(after, func(is compile.Overcommitment) bool {
+		return slices.ContainsFunc(before, func(was compile.Overcommitment) bool {
+			return was.Limit == is.Limit && was.Promised-was.Amount >= is.Promised-is.Amount
+		})
+	})
+}
