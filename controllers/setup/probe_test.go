@@ -1,10 +1,14 @@
 package setup_test
 
 import (
+	"context"
+	"fmt"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
@@ -66,6 +70,38 @@ var _ = Describe("A probe", func() {
 		By("the budget going")
 		remove(ctx, budget)
 		Eventually(ctx, func() bool { return redisClient.HExists(ctx, limiterv1.ProbeAnswersKey, tenant).Val() }).Should(BeFalse())
+	})
+
+	It("is not lost to enforcers that come and go: no condition is written anew", func(ctx SpecContext) {
+		startEnforcer(true)
+		tenant := newNamespace(ctx)
+		budget := newBudget(tenant)
+		create(ctx, budget)
+		expectProgrammed(ctx, budget)
+		watching, err := client.NewWithWatch(asManager, client.Options{Scheme: api.Scheme()})
+		Expect(err).NotTo(HaveOccurred())
+		watched, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+		seen, err := watching.Watch(watched, &v1alpha1.TenantBudgetList{}, client.InNamespace(tenant))
+		Expect(err).NotTo(HaveOccurred())
+		defer seen.Stop()
+		expectTotal := func(want int32) {
+			GinkgoHelper()
+			for event := range seen.ResultChan() {
+				status := event.Object.(*v1alpha1.TenantBudget).Status
+				found := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionProgrammed)
+				Expect(found).To(HaveField("Reason", v1alpha1.ReasonProgrammed))
+				if status.Enforcers.Total == want {
+					return
+				}
+			}
+			Fail(fmt.Sprintf("never %d enforcers in all", want))
+		}
+		total := budget.Status.Enforcers.Total
+		late := startEnforcer(true)
+		expectTotal(total + 1)
+		late.leave()
+		expectTotal(total)
 	})
 
 	It("of a parent is made of those below it", func(ctx SpecContext) {

@@ -143,12 +143,30 @@ func (p *Proxy) subject(r *http.Request, protocol limiterv1.Protocol) (admission
 	subject, err := p.identifier.Identify(r.Header, query)
 	switch {
 	case err == nil:
-		return subject, nil
+		return subject, p.awaitSession(r.Context())
 	case errors.Is(err, identity.ErrUnknown) && p.Config.Running().Incarnation == "":
 		// Nobody is known before the first configuration has come.
 		return subject, notConfigured()
 	}
 	return subject, badCredential(err)
+}
+
+// awaitSession waits, for a moment, until others know of the session. Not before do they
+// wait for this process to follow the configuration.
+func (p *Proxy) awaitSession(ctx context.Context) *refusal {
+	select {
+	case <-p.Begun:
+		return nil
+	default:
+	}
+	ctx, cancel := context.WithTimeout(ctx, closedPatience)
+	defer cancel()
+	select {
+	case <-p.Begun:
+		return nil
+	case <-ctx.Done():
+		return notConfigured()
+	}
 }
 
 // read reads the request.

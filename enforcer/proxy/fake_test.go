@@ -231,11 +231,13 @@ func newDoor(t *testing.T, upstream http.HandlerFunc, change ...func(*proxy.Opti
 	}
 	client := provider.NewClient(t.TempDir())
 	t.Cleanup(client.Close)
+	begun := make(chan struct{})
+	close(begun)
 	options := proxy.Options{
 		Config: d.config, Admitter: admission.NewAdmitter(d.store), Client: client, Ledger: d.ledger, Refusals: d.refusals,
 		Answers: answercache.New(1 << 20),
 		Metrics: proxy.NewMetrics(prometheus.NewRegistry()), Log: slog.New(slog.DiscardHandler),
-		Session: "session-1", MaxRequestBytes: 1 << 20, DrainTimeout: time.Minute,
+		Session: "session-1", Begun: begun, MaxRequestBytes: 1 << 20, DrainTimeout: time.Minute,
 	}
 	for _, f := range change {
 		f(&options)

@@ -62,6 +62,8 @@ type Options struct {
 	Log     *slog.Logger
 	// Session is the session that the holds belong to.
 	Session string
+	// Begun is closed when others know of that session: no call is taken before.
+	Begun <-chan struct{}
 	// MaxRequestBytes is the size of the largest request body that is read.
 	MaxRequestBytes int64
 	// DrainTimeout is how long an answer is read on after its client has gone.

@@ -50,8 +50,8 @@ type Session struct {
 	lost    bool
 }
 
-// New makes a session, of which nobody knows before it runs. It tells begun its id
-// then, and that of each life that follows.
+// New makes a session, of which nobody knows before it runs and has a configuration.
+// It tells begun its id then, and that of each life that follows.
 func New(client redis.UniversalClient, config Config, begun func(id string), log *slog.Logger) *Session {
 	host, _ := os.Hostname() // only for people to read; empty will do
 	s := &Session{client: client, config: config, begun: begun, log: log, host: host, started: time.Now().UTC()}
@@ -68,10 +68,13 @@ func (s *Session) beginAnew() {
 	s.known = false
 }
 
-// Run says that the session lives, at once, with every limiterv1.Heartbeat, and
-// whenever what is run has changed, until ctx ends. The session is not over then:
-// see Leave.
+// Run says that the session lives, as soon as it has a configuration, with every
+// limiterv1.Heartbeat, and whenever what is run has changed, until ctx ends. The session
+// is not over then: see Leave.
 func (s *Session) Run(ctx context.Context) {
+	if !s.awaitConfig(ctx) {
+		return
+	}
 	tick := time.NewTicker(limiterv1.Heartbeat)
 	defer tick.Stop()
 	for {
@@ -91,6 +94,19 @@ func (s *Session) Run(ctx context.Context) {
 		case <-s.config.Changed():
 		}
 	}
+}
+
+// awaitConfig waits for the first configuration: an enforcer that has none runs no
+// revision, and everything would be waiting for it while it starts.
+func (s *Session) awaitConfig(ctx context.Context) bool {
+	for s.config.Running().Incarnation == "" {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-s.config.Changed():
+		}
+	}
+	return true
 }
 
 // noteFailure logs when beats begin to fail, and when they are heard again.

@@ -92,7 +92,8 @@ func lastBeat(t *testing.T, id string) float64 {
 
 func TestSession(t *testing.T) {
 	messages, runs := news(t), newRunning()
-	s := session.New(client, runs, func(string) {}, slog.New(slog.DiscardHandler))
+	begun := make(chan string, 1)
+	s := session.New(client, runs, func(id string) { begun <- id }, slog.New(slog.DiscardHandler))
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	done := make(chan struct{})
@@ -103,21 +104,33 @@ func TestSession(t *testing.T) {
 	}()
 	told := limiterv1.FeedSession + " " + s.ID()
 
+	// It has none: whoever waits for enforcers does not wait for this one yet.
+	select {
+	case got := <-messages:
+		t.Errorf("told %q before the first configuration", got.Payload)
+	case got := <-begun:
+		t.Errorf("session %s has begun before the first configuration", got)
+	case <-time.After(100 * time.Millisecond):
+	}
+	runs.set("first", 7)
 	wantNews(t, messages, told)
 	host, _ := os.Hostname()
-	if got := state(t, s.ID()); got.Incarnation != "" || got.Revision != 0 || got.Host != host || got.Started.IsZero() {
-		t.Errorf("before the first configuration: %+v", got)
+	if got := state(t, s.ID()); got.Incarnation != "first" || got.Revision != 7 || got.Host != host || got.Started.IsZero() {
+		t.Errorf("with the first configuration: %+v", got)
+	}
+	if got := <-begun; got != s.ID() {
+		t.Errorf("session %s has begun, want %s", got, s.ID())
 	}
 	beat := lastBeat(t, s.ID())
 	if now := float64(time.Now().UnixMilli()); beat > now || beat < float64(begin.UnixMilli()) {
 		t.Errorf("beat at %.0f, which is not between %d and %.0f", beat, begin.UnixMilli(), now)
 	}
 
-	for revision := range int64(3) {
-		runs.set("first", revision+1)
+	for revision := int64(8); revision < 11; revision++ {
+		runs.set("first", revision)
 		wantNews(t, messages, told)
-		if got := state(t, s.ID()); got.Incarnation != "first" || got.Revision != revision+1 {
-			t.Errorf("revision %d: reported %+v", revision+1, got)
+		if got := state(t, s.ID()); got.Incarnation != "first" || got.Revision != revision {
+			t.Errorf("revision %d: reported %+v", revision, got)
 		}
 	}
 	if took := time.Since(begin); took > 2*limiterv1.Heartbeat {
@@ -164,7 +177,9 @@ func TestSessionsDiffer(t *testing.T) {
 // both, and does not come back as what it was.
 func TestDeclaredDead(t *testing.T) {
 	begun := make(chan string, 2)
-	s := session.New(client, newRunning(), func(id string) { begun <- id }, slog.New(slog.DiscardHandler))
+	runs := newRunning()
+	runs.set("first", 1)
+	s := session.New(client, runs, func(id string) { begun <- id }, slog.New(slog.DiscardHandler))
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {

@@ -8,7 +8,9 @@ const Heartbeat = 2 * time.Second
 // SessionLife is how long after its last heartbeat a session counts as live.
 const SessionLife = 3 * Heartbeat
 
-// SessionState is what a session says of itself with each heartbeat.
+// SessionState is what a session says of itself with each heartbeat. There is no
+// session before its first configuration is run in full, and no call is admitted before
+// there is one.
 type SessionState struct {
 	// Incarnation and Revision name the newest configuration that the enforcer runs.
 	Incarnation string `json:"incarnation"`

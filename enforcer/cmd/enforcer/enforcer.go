@@ -52,7 +52,8 @@ type enforcer struct {
 	follower *config.Follower
 	session  *session.Session
 	limiter  limiter
-	// begun is closed when the session has begun.
+	// begun is closed when the session has begun: others know of it, and by which
+	// configuration it will admit calls.
 	begun     chan struct{}
 	beginOnce sync.Once
 	adopter   *adoption.Adopter
@@ -102,7 +103,7 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 	e.proxy = proxy.New(proxy.Options{
 		Config: running, Admitter: e.admitter, Client: e.provider, Ledger: e.ledger, Refusals: e.refusals,
 		Answers: e.answers, Claims: idempotency.New(e.redis, options.idempotencyWindow, e.session.ID), Replays: e.replays,
-		Metrics: proxy.NewMetrics(registry), Log: log, Session: e.session.ID(),
+		Metrics: proxy.NewMetrics(registry), Log: log, Session: e.session.ID(), Begun: e.begun,
 		MaxRequestBytes: options.maxRequestBytes, DrainTimeout: options.drainTimeout,
 	})
 	e.registerMetrics(registry, running)
@@ -138,8 +139,8 @@ func (e *enforcer) newServer(handler http.Handler) *http.Server {
 // run serves until ctx ends, and then shuts down in good order.
 func (e *enforcer) run(ctx context.Context) error {
 	for _, task := range []func(context.Context){
-		e.session.Run, e.onceBegun(e.follower.Run), e.onceBegun(e.adopter.Run), e.announcer.Run, e.admitter.Run, e.ledger.Run, e.refusals.Run,
-		e.answers.Run, e.replays.Run,
+		e.follower.Run, e.session.Run, e.onceBegun(e.adopter.Run), e.onceBegun(e.announcer.Run), e.admitter.Run, e.ledger.Run,
+		e.refusals.Run, e.answers.Run, e.replays.Run,
 	} {
 		e.background.Go(func() { task(e.inBackground) })
 	}
@@ -173,8 +174,8 @@ func (e *enforcer) startProbes() {
 	}
 }
 
-// onceBegun is a task that waits for the session. Before others know of it, and can
-// adopt what it leaves behind, nothing is admitted.
+// onceBegun is a task that waits for the session. Before others know of it, wait for it
+// to follow the configuration, and can adopt what it leaves behind, nothing is admitted.
 func (e *enforcer) onceBegun(task func(context.Context)) func(context.Context) {
 	return func(ctx context.Context) {
 		select {
