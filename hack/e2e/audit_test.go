@@ -1,0 +1,166 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"k8s.io/client-go/tools/events"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/api/redisclient"
+	"github.com/bursar-dev/bursar/controllers/audit"
+	"github.com/bursar-dev/bursar/controllers/budgetstore"
+	"github.com/bursar-dev/bursar/controllers/limiterstore"
+	"github.com/bursar-dev/bursar/hack/stack"
+)
+
+// TestAudit: while calls are settled and recorded, however fast, audits find nothing;
+// a counter that was tampered with is found, told of once, and forgotten when it is
+// right again.
+func TestAudit(t *testing.T) {
+	const tenant, callers, loaded = "audited", 8, 3 * time.Second
+	apply(t, fmt.Sprintf(`---
+apiVersion: bursar.dev/v1alpha1
+kind: TenantBudget
+metadata: {name: %[1]s, namespace: e2e}
+spec:
+  tenant: %[1]s
+  limits:
+  - {name: yearly, period: Year, amount: "1000000"}
+  - {name: sudden, period: 1s, amount: "1000000"}
+  - {name: pennies, period: Day, amount: "1000000", models: [penny]}
+  - {name: each, period: Month, amount: "1000000", per: User}
+---
+apiVersion: bursar.dev/v1alpha1
+kind: APIKey
+metadata: {name: %[1]s, namespace: e2e}
+spec: {sha256: %[2]s, budgetRef: {name: %[1]s}, user: user, tier: tier}
+`, tenant, stack.HashKey(keyOf(tenant))))
+	client, err := redisclient.Open(bursar.RedisURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	pool, err := pgxpool.New(t.Context(), bursar.DatabaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	newAuditor := func() (*audit.Auditor, *events.FakeRecorder) {
+		recorder := events.NewFakeRecorder(100)
+		return audit.New(limiterstore.New(client), budgetstore.New(pool), recorder), recorder
+	}
+
+	var load sync.WaitGroup
+	var made atomic.Int64
+	until := time.Now().Add(loaded)
+	for i := range callers {
+		load.Go(func() {
+			for time.Now().Before(until) {
+				response, err := chat(t.Context(), bursar.EnforcerURLs[i%len(bursar.EnforcerURLs)], tenant, map[string]any{
+					"model": "penny", "messages": prompt("Hello"),
+				})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if answer := answerOf(response); answer != "200" {
+					t.Errorf("a call: %s", answer)
+				}
+				_ = response.Body.Close()
+				made.Add(1)
+			}
+		})
+	}
+	auditor, told := newAuditor()
+	audits, busy := 0, 0
+	for time.Now().Before(until) {
+		err := auditor.Audit(t.Context(), tenant)
+		if audits++; errors.Is(err, limiterstore.ErrBusy) {
+			busy++
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	load.Wait()
+	t.Logf("%d audits (%d too busy) while %d calls were made", audits, busy, made.Load())
+	eventually(t, "all calls are in the ledger", func() bool {
+		calls, _ := ledger(t, tenant)
+		return calls == int(made.Load())
+	})
+	if len(told.Events) > 0 || audits-busy < 3 || made.Load() == 0 {
+		t.Fatalf("%d findings under load, first: %s", len(told.Events), first(told))
+	}
+
+	key := limiterv1.TenantCountersKey(tenant, tenant)
+	field := limiterv1.MoneyField(limiterv1.MoneyLimit{Period: period.Year})
+	add := func(amount money.Nanos) {
+		t.Helper()
+		raw, err := client.HGet(t.Context(), key, field).Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		counter, err := limiterv1.DecodeMoneyCounter(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		counter.Spent += amount
+		if err := client.HSet(t.Context(), key, field, counter.Encode()).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	audited := func(auditor *audit.Auditor) {
+		t.Helper()
+		if err := auditor.Audit(t.Context(), tenant); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add(-1)
+	// The manager audits as well: whoever finds it tells of it.
+	audited(auditor)
+	tells := func() (found []string) {
+		out, err := bursar.RunKubectl(t.Context(), "-n", "e2e", "get", "events", "-o", `jsonpath={range .items[?(@.reason=="DriftFound")]}{.message}{"\n"}{end}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = strings.Fields(strings.ReplaceAll(out, " ", "_"))
+		for len(told.Events) > 0 {
+			found = append(found, strings.ReplaceAll(<-told.Events, " ", "_"))
+		}
+		return found
+	}
+	if kept, err := client.HGetAll(t.Context(), "bursar:{config}:audit-findings").Result(); err != nil || !strings.Contains(kept[tenant], `"limit":"yearly"`) {
+		t.Fatalf("findings %v, %v; want one of limit yearly", kept, err)
+	}
+	another, anothers := newAuditor()
+	audited(another)
+	if len(anothers.Events) > 0 {
+		t.Errorf("another manager tells of it again: %s", <-anothers.Events)
+	}
+	if found := tells(); len(found) > 1 || len(found) == 1 && !strings.Contains(found[0], "limit_yearly_counts_") {
+		t.Errorf("told %v, want limit yearly once", found)
+	}
+	add(1)
+	audited(another)
+	eventually(t, "nothing is left of it", func() bool {
+		return client.HLen(t.Context(), "bursar:{config}:audit-findings").Val() == 0
+	})
+}
+
+// first is the first Event that was told.
+func first(told *events.FakeRecorder) string {
+	select {
+	case event := <-told.Events:
+		return event
+	default:
+		return "none"
+	}
+}
