@@ -18,6 +18,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/feed"
 	"github.com/bursar-dev/bursar/controllers/limiterstore"
 	"github.com/bursar-dev/bursar/controllers/requeue"
+	"github.com/bursar-dev/bursar/controllers/traced"
 )
 
 // kind is the kind that is reconciled here.
@@ -59,7 +60,7 @@ func NewController(
 func (c *Controller) Register(mgr ctrl.Manager, news *feed.Feed) error {
 	return c.watch(ctrl.NewControllerManagedBy(mgr).Named("budgetgrant"), news).
 		WithOptions(requeue.Options()).
-		Complete(reconcile.AsReconciler(mgr.GetClient(), c))
+		Complete(traced.Reconciler("BudgetGrant", reconcile.AsReconciler(mgr.GetClient(), c)))
 }
 
 // scope is what the phases of one reconcile know.

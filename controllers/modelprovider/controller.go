@@ -18,6 +18,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/feed"
 	"github.com/bursar-dev/bursar/controllers/limiterstore"
 	"github.com/bursar-dev/bursar/controllers/requeue"
+	"github.com/bursar-dev/bursar/controllers/traced"
 )
 
 // kind is the kind that is reconciled here.
@@ -50,7 +51,7 @@ func NewController(client client.Client, limiter Limiter, recorder events.EventR
 func (c *Controller) Register(mgr ctrl.Manager, news *feed.Feed) error {
 	return c.watch(ctrl.NewControllerManagedBy(mgr).Named("modelprovider"), news).
 		WithOptions(requeue.Options()).
-		Complete(reconcile.AsReconciler(mgr.GetClient(), c))
+		Complete(traced.Reconciler("ModelProvider", reconcile.AsReconciler(mgr.GetClient(), c)))
 }
 
 // scope is what the phases of one reconcile know.

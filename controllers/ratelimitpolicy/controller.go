@@ -17,6 +17,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/feed"
 	"github.com/bursar-dev/bursar/controllers/limiterstore"
 	"github.com/bursar-dev/bursar/controllers/requeue"
+	"github.com/bursar-dev/bursar/controllers/traced"
 )
 
 // kind is the kind that is reconciled here.
@@ -55,7 +56,7 @@ func NewController(client client.Client, limiter Limiter, prober Prober, recorde
 func (c *Controller) Register(mgr ctrl.Manager, news *feed.Feed) error {
 	return c.watch(ctrl.NewControllerManagedBy(mgr).Named("ratelimitpolicy"), news).
 		WithOptions(requeue.Options()).
-		Complete(reconcile.AsReconciler(mgr.GetClient(), c))
+		Complete(traced.Reconciler("RateLimitPolicy", reconcile.AsReconciler(mgr.GetClient(), c)))
 }
 
 // scope is what the phases of one reconcile know.

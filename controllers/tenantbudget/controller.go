@@ -21,6 +21,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/limiterstore"
 	"github.com/bursar-dev/bursar/controllers/pace"
 	"github.com/bursar-dev/bursar/controllers/requeue"
+	"github.com/bursar-dev/bursar/controllers/traced"
 )
 
 // kind is the kind that is reconciled here.
@@ -95,7 +96,7 @@ func NewController(
 func (c *Controller) Register(mgr ctrl.Manager, news *feed.Feed) error {
 	return c.watch(ctrl.NewControllerManagedBy(mgr).Named("tenantbudget"), news).
 		WithOptions(requeue.Options()).
-		Complete(reconcile.AsReconciler(mgr.GetClient(), c))
+		Complete(traced.Reconciler("TenantBudget", reconcile.AsReconciler(mgr.GetClient(), c)))
 }
 
 // scope is what the phases of one reconcile know.

@@ -81,7 +81,6 @@ func TestSendSaysNothingOfTheClient(t *testing.T) {
 		"X-Request-Id":    {"call-1"},
 		"Accept":          {"text/event-stream"},
 		"User-Agent":      {"app/1"},
-		"Traceparent":     {"00-1-1-01"},
 	}
 	if !reflect.DeepEqual(got.Header, want) {
 		t.Errorf("header:\n got %v\nwant %v", got.Header, want)

@@ -10,7 +10,8 @@ import (
 // outgoing are the header fields of a client that are sent to every provider.
 // Fields choose who is billed (Authorization, OpenAI-Project), and make requests
 // repeat (Idempotency-Key), so that one is sent only when it is known to be harmless.
-var outgoing = []string{"Accept", "User-Agent", "Traceparent", "Tracestate"}
+// A trace (Traceparent, Tracestate) is the caller's, and no matter of a provider's.
+var outgoing = []string{"Accept", "User-Agent"}
 
 // outgoingHeader is what of a client's header is sent to a provider of the protocol.
 func outgoingHeader(client http.Header, protocol Protocol) http.Header {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/price"
@@ -81,6 +82,10 @@ type call struct {
 	progress progress        // forward
 	// answered is whether the client has got an answer that is not this call's.
 	answered bool
+	// refused is why there was no answer but an error of ours; nil as long as there is none.
+	refused *refusal
+	// span is the call's in its caller's trace; nil without a tracer.
+	span trace.Span
 }
 
 // progress is what is known of a call that is being forwarded. How the call ends
@@ -96,19 +101,29 @@ type progress struct {
 	firstToken time.Time
 }
 
+// step is a step of the way of a call.
+type step struct {
+	name string
+	take func(*call, http.ResponseWriter, *http.Request) *refusal
+}
+
 // serveCalls serves the calls of a protocol.
 func (p *Proxy) serveCalls(protocol provider.Protocol) http.HandlerFunc {
+	steps := []step{
+		{"identify", p.identify}, {"read", p.read}, {"claim", p.claim},
+		{"bound", p.bound}, {"admit", p.admit}, {forwardStep, p.forward},
+	}
 	return func(w http.ResponseWriter, r *http.Request) {
 		c := &call{id: newID(), arrived: time.Now(), protocol: protocol}
 		w.Header().Set(CallIDHeader, c.id)
-		defer p.end(c) // also when a step panics
-		for _, step := range []func(*call, http.ResponseWriter, *http.Request) *refusal{
-			p.identify, p.read, p.claim, p.bound, p.admit, p.forward,
-		} {
-			if refusal := step(c, w, r); refusal != nil {
+		r = p.startTrace(c, r)
+		defer c.endTrace() // also when a step panics
+		defer p.end(c)
+		for _, step := range steps {
+			if c.refused = p.take(step, c, w, r); c.refused != nil {
 				p.free(c)
-				p.refuse(w, refusal, protocol.Of())
-				c.recording.refusal(w.Header(), refusal)
+				p.refuse(w, c.refused, protocol.Of())
+				c.recording.refusal(w.Header(), c.refused)
 				return
 			}
 			if c.answered {

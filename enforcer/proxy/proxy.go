@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/answercache"
@@ -60,6 +62,8 @@ type Options struct {
 	Replays *answercache.Cache
 	Metrics *Metrics
 	Log     *slog.Logger
+	// Tracer makes spans of calls; nil for none.
+	Tracer trace.Tracer
 	// Session is the session that the holds belong to.
 	Session string
 	// Begun is closed when others know of that session: no call is taken before.

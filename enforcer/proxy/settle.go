@@ -69,6 +69,7 @@ func (c *call) voided() bool {
 func (p *Proxy) settle(c *call, entry ledger.Entry, tokens int64) {
 	ended := time.Now()
 	record := entry.Encode()
+	span := p.startAfter(c, "settle")
 	logged := false
 	fenced := false
 	err := retry.Until(p.settling, func(ctx context.Context) error {
@@ -83,6 +84,7 @@ func (p *Proxy) settle(c *call, entry ledger.Entry, tokens int64) {
 			logged = true
 		}
 	})
+	endSettle(span, &entry, err)
 	if err != nil {
 		p.givenUp.Add(1)
 		p.Log.Error("a call was not settled: its hold stays, to be charged in full", "error", err, "entry", string(record))
@@ -94,5 +96,5 @@ func (p *Proxy) settle(c *call, entry ledger.Entry, tokens int64) {
 		return
 	}
 	p.Metrics.settled(entry, ended)
-	p.Ledger.Add(entry)
+	p.record(c, entry)
 }

@@ -21,6 +21,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/bursar-dev/bursar/api/redisclient"
+	"github.com/bursar-dev/bursar/api/tracing"
 	"github.com/bursar-dev/bursar/controllers/limiterstore"
 	"github.com/bursar-dev/bursar/controllers/setup"
 )
@@ -38,13 +39,19 @@ func main() {
 		fmt.Fprintln(os.Stderr, "manager:", err)
 		os.Exit(2)
 	}
-	if err := run(ctrl.SetupSignalHandler(), options); err != nil {
+	if err := run(ctrl.SetupSignalHandler(), options, log); err != nil {
 		log.Error("manager ends", "error", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, options options) error {
+func run(ctx context.Context, options options, log *slog.Logger) error {
+	traces, err := tracing.Start("bursar-manager", os.Getenv, log)
+	if err != nil {
+		return err
+	}
+	defer traces.Stop()
+	traces.UseEverywhere()
 	redisClient, err := redisclient.Open(options.redisURL)
 	if err != nil {
 		return err

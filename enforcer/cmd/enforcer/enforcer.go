@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,7 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/redisclient"
+	"github.com/bursar-dev/bursar/api/tracing"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/adoption"
 	"github.com/bursar-dev/bursar/enforcer/answercache"
@@ -64,6 +66,7 @@ type enforcer struct {
 	refusals  *ledger.Recorder
 	// answers are kept for the fallback Cache, replays for repeats of named calls.
 	answers, replays *answercache.Cache
+	tracing          *tracing.Tracing
 	proxy            *proxy.Proxy
 
 	calls, health     *http.Server
@@ -87,6 +90,9 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 	if e.database, err = connectDatabase(options.databaseURL); err != nil {
 		return nil, err
 	}
+	if e.tracing, err = tracing.Start("bursar-enforcer", os.Getenv, log); err != nil {
+		return nil, err
+	}
 	running := config.New()
 	e.session = session.New(e.redis, running, e.beginSession, log)
 	e.limiter.Store(store.New(e.redis, e.session.ID()))
@@ -103,7 +109,7 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 	e.proxy = proxy.New(proxy.Options{
 		Config: running, Admitter: e.admitter, Client: e.provider, Ledger: e.ledger, Refusals: e.refusals,
 		Answers: e.answers, Claims: idempotency.New(e.redis, options.idempotencyWindow, e.session.ID), Replays: e.replays,
-		Metrics: proxy.NewMetrics(registry), Log: log, Session: e.session.ID(), Begun: e.begun,
+		Metrics: proxy.NewMetrics(registry), Log: log, Tracer: e.tracing.Tracer(), Session: e.session.ID(), Begun: e.begun,
 		MaxRequestBytes: options.maxRequestBytes, DrainTimeout: options.drainTimeout,
 	})
 	e.registerMetrics(registry, running)
@@ -232,6 +238,7 @@ func (e *enforcer) shutdown() error {
 	if err == nil { // else somebody must find what the session has left behind
 		err = within(leaveGrace, e.session.Leave)
 	}
+	e.tracing.Stop()
 	e.provider.Close()
 	e.database.Close()
 	err = errors.Join(err, e.redis.Close(), e.health.Close())

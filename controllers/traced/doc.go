@@ -1,0 +1,2 @@
+// Package traced makes a span of each reconcile, where there are traces.
+package traced

@@ -1,0 +1,158 @@
+package proxy
+
+import (
+	"net/http"
+	"strings"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/enforcer/ledger"
+)
+
+// Spans are named for the steps of the way of a call, but for the one that the GenAI
+// conventions name. They never have what is in a call, a credential, or a text that a
+// client has chosen. Without a tracer nothing is done for them.
+
+// forwardStep is the step that calls the provider.
+const forwardStep = "forward"
+
+// genAIProviders are the conventions' names of those whose protocols these are.
+var genAIProviders = map[limiterv1.Protocol]string{
+	limiterv1.OpenAI:      "openai",
+	limiterv1.AzureOpenAI: "azure.ai.openai",
+	limiterv1.Anthropic:   "anthropic",
+	limiterv1.Gemini:      "gcp.gemini",
+}
+
+// startTrace begins the span of a call, as a part of its caller's trace, if it is one.
+// The provider is not told of the trace.
+func (p *Proxy) startTrace(c *call, r *http.Request) *http.Request {
+	if p.Tracer == nil {
+		return r
+	}
+	route := c.protocol.Path() // the path and the query of the request may have what its client has chosen
+	ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+	ctx, c.span = p.Tracer.Start(ctx, r.Method+" "+route, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
+		attribute.String("http.request.method", r.Method),
+		attribute.String("http.route", route)))
+	return r.WithContext(ctx)
+}
+
+// take takes a step, and makes a span of it.
+func (p *Proxy) take(s step, c *call, w http.ResponseWriter, r *http.Request) *refusal {
+	if c.span == nil {
+		return s.take(c, w, r)
+	}
+	name, kind := s.name, trace.SpanKindInternal
+	if name == forwardStep {
+		name, kind = c.operation()+" "+c.route.Model.UpstreamName, trace.SpanKindClient
+	}
+	ctx, span := p.Tracer.Start(r.Context(), name, trace.WithSpanKind(kind))
+	defer span.End() // also when the step panics, to cut the answer off
+	if kind == trace.SpanKindClient {
+		defer func() { span.SetAttributes(c.forwarded()...) }()
+	}
+	refused := s.take(c, w, r.WithContext(ctx))
+	if refused != nil {
+		fail(span, refused)
+	}
+	return refused
+}
+
+// fail says in a span why the call was refused there.
+func fail(span trace.Span, refused *refusal) {
+	span.SetStatus(codes.Error, refused.title)
+	span.SetAttributes(attribute.String("error.type", refused.code))
+}
+
+// operation is what the call does, in the conventions' terms.
+func (c *call) operation() string {
+	switch {
+	case strings.HasSuffix(c.protocol.Path(), "/embeddings"):
+		return "embeddings"
+	case c.protocol.Of() == limiterv1.Gemini:
+		return "generate_content"
+	}
+	return "chat"
+}
+
+// forwarded are the conventions' attributes of a call that was forwarded.
+func (c *call) forwarded() []attribute.KeyValue {
+	attributes := []attribute.KeyValue{
+		attribute.String("gen_ai.operation.name", c.operation()),
+		attribute.String("gen_ai.provider.name", genAIProviders[c.protocol.Of()]),
+		attribute.String("gen_ai.request.model", c.route.Model.UpstreamName),
+		attribute.Bool("gen_ai.request.stream", c.request.Streamed()),
+		attribute.String("bursar.provider", c.route.Provider.Name),
+	}
+	if c.progress.status != 0 {
+		attributes = append(attributes, attribute.Int("http.response.status_code", c.progress.status))
+	}
+	if usage := c.progress.usage; usage != nil {
+		attributes = append(attributes,
+			attribute.Int64("gen_ai.usage.input_tokens", usage.TotalInput()),
+			attribute.Int64("gen_ai.usage.output_tokens", usage.Total()-usage.TotalInput()))
+	}
+	return attributes
+}
+
+// endTrace ends the span of a call. Who calls is in the ledger, under the call's id.
+func (c *call) endTrace() {
+	if c.span == nil {
+		return
+	}
+	c.span.SetAttributes(attribute.String("bursar.call.id", c.id)) // the last one that it had
+	if c.tenant != nil {
+		c.span.SetAttributes(attribute.String("bursar.tenant", c.subject.Tenant))
+	}
+	if c.hold != nil {
+		c.span.SetAttributes(
+			attribute.String("bursar.decision", string(c.decision)),
+			attribute.Int64("bursar.held_nanos", int64(c.hold.Bound())))
+	}
+	status := c.progress.status
+	if c.refused != nil {
+		fail(c.span, c.refused)
+		status = c.refused.status
+	}
+	if status != 0 {
+		c.span.SetAttributes(attribute.Int("http.response.status_code", status))
+	}
+	c.span.End()
+}
+
+// startAfter begins a span of what is done for a call after its answer; nil without a
+// tracer.
+func (p *Proxy) startAfter(c *call, name string) trace.Span {
+	if c.span == nil {
+		return nil
+	}
+	_, span := p.Tracer.Start(trace.ContextWithSpan(p.settling, c.span), name)
+	return span
+}
+
+// endSettle ends the span of a settlement, if there is one.
+func endSettle(span trace.Span, entry *ledger.Entry, err error) {
+	if span == nil {
+		return
+	}
+	span.SetAttributes(
+		attribute.String("bursar.outcome", string(entry.Outcome)),
+		attribute.Int64("bursar.cost_nanos", int64(entry.Cost)))
+	if err != nil {
+		span.SetStatus(codes.Error, "not settled")
+	}
+	span.End()
+}
+
+// record hands a settled call to the ledger.
+func (p *Proxy) record(c *call, entry ledger.Entry) {
+	if span := p.startAfter(c, "record"); span != nil {
+		defer span.End()
+	}
+	p.Ledger.Add(entry)
+}
