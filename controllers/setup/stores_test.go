@@ -43,6 +43,7 @@ var _ = Describe("Without Redis", func() {
 		Eventually(ctx, eventsOf(ctx, budget, "BudgetWarning")).Should(HaveLen(1))
 
 		Expect(probe(ctx, "readyz")()).To(Equal(http.StatusOK))
+		listening := listeners(ctx)
 		Expect(redisServer.Stop()).To(Succeed())
 		for _, o := range all {
 			Eventually(ctx, condition(ctx, o, v1alpha1.ConditionProgrammed)).WithTimeout(20*time.Second).
@@ -61,9 +62,10 @@ var _ = Describe("Without Redis", func() {
 			Eventually(ctx, condition(ctx, o, v1alpha1.ConditionProgrammed)).WithTimeout(20*time.Second).
 				Should(Equal("True Programmed"), o.GetName())
 		}
-		By("hearing from it again, long before the next poll")
+		By("hearing from it again, before the next poll")
+		Eventually(ctx, func() int64 { return listeners(ctx) }).WithTimeout(20 * time.Second).Should(BeNumerically(">=", listening))
 		spend(ctx, tenant, period.Day, 450*money.Cent, 0, true)
-		Eventually(ctx, condition(ctx, budget, v1alpha1.ConditionBreakerOpen)).WithTimeout(3 * time.Second).
+		Eventually(ctx, condition(ctx, budget, v1alpha1.ConditionBreakerOpen)).WithTimeout(8 * time.Second).
 			Should(Equal("True TripRungReached"))
 		Expect(eventsOf(ctx, budget, "BudgetWarning")()).To(HaveLen(1), "the rung was news once")
 	})
@@ -234,3 +236,12 @@ var _ = Describe("A status", func() {
 		Expect(err).To(Satisfy(apierrors.IsConflict))
 	})
 })
+
+// listeners is how many subscribers the feed has: what is said before they are back is
+// heard by nobody, and found out by the next poll.
+func listeners(ctx context.Context) int64 {
+	GinkgoHelper()
+	channels, err := redisClient.PubSubNumSub(ctx, limiterv1.FeedChannel).Result()
+	Expect(err).NotTo(HaveOccurred())
+	return channels[limiterv1.FeedChannel]
+}
