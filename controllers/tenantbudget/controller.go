@@ -79,8 +79,9 @@ type Controller struct {
 	clock    clock.PassiveClock
 	pacer    *pace.Pacer
 
-	forecasts forecasts
-	recorded  recordedAlerts
+	forecasts      forecasts
+	recorded       recordedAlerts
+	limitsRecorded recordedLimits
 }
 
 // NewController makes a Controller.

@@ -60,16 +60,17 @@ func (c *Controller) record(ctx context.Context, s *scope) error {
 	case s.rollout.Err != nil:
 		return nil
 	case s.forfeited:
+		c.limitsRecorded.forget(s.budget.Spec.Tenant)
 		return c.records.Close(ctx, s.budget.Spec.Tenant, string(s.budget.UID))
 	case s.inForce != nil:
 		own := s.inForce.Sources[0]
-		return c.records.Record(ctx, budgetstore.Budget{
+		return c.limitsRecorded.once(ctx, budgetstore.Budget{
 			Namespace:  own.Namespace,
 			Name:       own.Name,
 			UID:        own.UID,
 			Generation: own.Generation,
 			Level:      s.inForce.Level,
-		})
+		}, s.now, c.records.Record)
 	}
 	return nil
 }
@@ -83,6 +84,7 @@ func (c *Controller) finalize(ctx context.Context, budget *v1alpha1.TenantBudget
 	storeCtx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	_, withdrawErr := c.limiter.Withdraw(storeCtx, documentID(budget), string(budget.UID))
+	c.limitsRecorded.forget(budget.Spec.Tenant)
 	closeErr := c.records.Close(storeCtx, budget.Spec.Tenant, string(budget.UID))
 	if err := errors.Join(withdrawErr, closeErr); err != nil {
 		return err
