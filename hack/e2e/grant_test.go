@@ -66,3 +66,50 @@ func TestGrant(t *testing.T) {
 		return money.Nanos(spent) == 5*money.Cent
 	})
 }
+
+// TestGrantEndsWithoutManager: enforcers end a grant by themselves.
+func TestGrantEndsWithoutManager(t *testing.T) {
+	apply(t, tenantYAML("unattended", "0.01"))
+	if got := countAnswers(t, "unattended", 2); got["200"] != 1 || got["429 budget_exhausted"] != 1 {
+		t.Fatalf("two calls of a cent under one cent got %v", got)
+	}
+	expires := time.Now().Add(10 * time.Second).Truncate(time.Second)
+	grantTo(t, "unattended", "unattended", "0.10", expires)
+	state := func() string {
+		state, err := bursar.RunKubectl(t.Context(), "-n", "e2e", "get", "budgetgrant", "unattended", "-o", "jsonpath={.status.state}")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return state
+	}
+	eventually(t, "the grant says that it runs", func() bool { return state() == "Active" })
+
+	stopManagers(t)
+	defer func() {
+		if _, err := bursar.StartManager(t.Context(), "manager-after-unattended"); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the next manager says that the grant is over", func() bool { return state() == "Expired" })
+	}()
+	eventually(t, "the grant is over", func() bool { return !time.Now().Before(expires) })
+	if got := countAnswers(t, "unattended", 4); got["429 budget_exhausted"] != 4 {
+		t.Errorf("after the grant four calls got %v", got)
+	}
+	if got := state(); got != "Active" {
+		t.Errorf("the grant says %s, although no manager runs", got)
+	}
+}
+
+// stopManagers ends the managers that run.
+func stopManagers(t *testing.T) {
+	t.Helper()
+	for _, manager := range bursar.Managers {
+		select {
+		case <-manager.Done():
+		default:
+			if err := manager.Stop(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
