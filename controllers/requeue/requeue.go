@@ -26,10 +26,6 @@ const (
 	lastRetry  = 10 * time.Second
 )
 
-// Concurrent is how many objects of a kind are reconciled at a time. They spend their
-// time on waiting for the API server and the stores.
-const Concurrent = 16
-
 // Jittered is a pause of about d: up to a tenth longer, so that objects that were
 // seen together are not seen together for ever.
 func Jittered(d time.Duration) time.Duration {
@@ -51,7 +47,7 @@ func Pending(conditions []metav1.Condition, now time.Time) time.Duration {
 // after errors that stay short enough for a store that is back to be noticed.
 func Options() controller.Options {
 	return controller.Options{
-		MaxConcurrentReconciles: Concurrent,
+		MaxConcurrentReconciles: 4,
 		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
 	}
 }

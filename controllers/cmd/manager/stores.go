@@ -5,8 +5,6 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5/pgxpool"
-
-	"github.com/bursar-dev/bursar/controllers/requeue"
 )
 
 func connectDatabase(ctx context.Context, raw string) (*pgxpool.Pool, error) {
@@ -14,6 +12,6 @@ func connectDatabase(ctx context.Context, raw string) (*pgxpool.Pool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the URL of Postgres: %w", err) // pgx leaves passwords out
 	}
-	options.MaxConns = requeue.Concurrent + 4 // as many as budgets are reconciled at once, and some for probes
+	options.MaxConns = 8 // as many as budgets are reconciled at once, and some for probes
 	return pgxpool.NewWithConfig(ctx, options)
 }
