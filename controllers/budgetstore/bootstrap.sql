@@ -5,6 +5,11 @@
 --
 -- None of the roles can log in. Logins are made members of the one they act as.
 
+-- Managers that come up together go one at a time: of two that give the same right
+-- at the same moment, Postgres would fail one ("tuple concurrently updated"). The
+-- lock is over with the transaction, that is, with this file.
+SELECT pg_advisory_xact_lock(hashtext('bursar bootstrap'));
+
 DO $$
 DECLARE
   role text;
