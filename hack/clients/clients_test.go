@@ -127,14 +127,15 @@ spec: {sha256: %[3]s, budgetRef: {name: %[1]s}, user: %[2]s, tier: tier}
 
 func keyOf(user string) string { return "key-of-" + user }
 
-// slow lets every user of the tenant "slow" make one call in three seconds.
+// slow lets every user of the tenant "slow" make one call in fifteen seconds, which is
+// longer than a client takes from one call to the next on a busy machine.
 const slow = `---
 apiVersion: bursar.dev/v1alpha1
 kind: RateLimitPolicy
 metadata: {name: slow, namespace: clients}
 spec:
   targetRef: {name: slow}
-  limits: [{name: seldom, per: User, requests: 1, window: 3s}]
+  limits: [{name: seldom, per: User, requests: 1, window: 15s}]
 `
 
 func configure(ctx context.Context) error {
