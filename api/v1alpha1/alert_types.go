@@ -1,8 +1,7 @@
 package v1alpha1
 
 // Alerts says who is told when a rung of the ladder is reached, or a limit is spent in
-// full: each once for each limit, period and amount. All that are named are told.
-// Limits of per: User raise no alerts.
+// full: each once for each limit, user, period and amount. All that are named are told.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.email) || has(self.webhook) || has(self.slack)",message="must have email, webhook or slack: leave alerts out to tell nobody"
 type Alerts struct {

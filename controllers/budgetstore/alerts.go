@@ -39,6 +39,16 @@ type Rung struct {
 	AtPercent int32
 }
 
+// UserRung is a rung of a limit of each user.
+type UserRung struct {
+	Rung
+	// User is the one user for whom the limit has this rung, by a grant; those of
+	// everybody else are of no user.
+	User string
+	// Period is the period that the limit is in.
+	Period period.Span
+}
+
 // Channel is a way to tell somebody of an alert.
 type Channel string
 
@@ -67,8 +77,8 @@ type Alerts struct {
 	// and any that users have.
 	Reached []Alert
 	// UserRungs are the rungs of limits of each user, whether or not somebody has
-	// reached them.
-	UserRungs []Rung
+	// reached them: an alert of a user is open as long as there is its rung.
+	UserRungs []UserRung
 	// Recipients are who is told of what is new.
 	Recipients []Recipient
 }
@@ -121,14 +131,21 @@ const raiseAlerts = reachedAlerts + `, fresh AS (
 SELECT count(*) FROM raised`
 
 // resolveAlerts closes the alerts whose cause is gone.
-const resolveAlerts = reachedAlerts + `
-UPDATE cost_alerts
+const resolveAlerts = reachedAlerts + `, user_rungs AS (
+  SELECT * FROM jsonb_to_recordset(@user_rungs) AS r (limit_name text, user_id text, period_start timestamptz,
+    action text, at_percent integer, amount_nanos bigint)
+)
+UPDATE cost_alerts AS a
 SET resolved_at = now(), resolution = CASE WHEN period_end <= @now THEN 'PeriodTurned' ELSE 'LimitChanged' END
 WHERE tenant_id = @tenant AND resolved_at IS NULL AND CASE
   WHEN user_id = '' THEN (limit_name, period_start, action, at_percent, amount_nanos) NOT IN (
     SELECT limit_name, period_start, action, at_percent, amount_nanos FROM reached)
-  ELSE period_end <= @now OR (limit_name, action, at_percent, amount_nanos) NOT IN (
-    SELECT * FROM jsonb_to_recordset(@user_rungs) AS r (limit_name text, action text, at_percent integer, amount_nanos bigint))
+  ELSE NOT EXISTS (
+    SELECT FROM user_rungs AS r
+    WHERE (r.limit_name, r.period_start, r.action, r.at_percent, r.amount_nanos)
+        = (a.limit_name, a.period_start, a.action, a.at_percent, a.amount_nanos)
+      AND (r.user_id = a.user_id OR r.user_id = '' AND NOT EXISTS (
+        SELECT FROM user_rungs AS own WHERE (own.limit_name, own.user_id) = (a.limit_name, a.user_id))))
 END`
 
 // RecordAlerts makes the rows say what is reached now: it raises what is new, once,
@@ -161,7 +178,9 @@ func (a Alerts) args() pgx.NamedArgs {
 		reached = append(reached, row)
 	}
 	for _, rung := range a.UserRungs {
-		userRungs = append(userRungs, rung.row())
+		row := rung.row()
+		row["user_id"], row["period_start"] = rung.User, rung.Period.Start
+		userRungs = append(userRungs, row)
 	}
 	for _, recipient := range a.Recipients {
 		recipients = append(recipients, map[string]any{"channel": recipient.Channel, "address": recipient.Address})
@@ -177,6 +196,18 @@ func (r Rung) row() map[string]any {
 	return map[string]any{
 		"limit_name": r.Limit, "amount_nanos": r.Amount, "action": r.Action, "at_percent": r.AtPercent,
 	}
+}
+
+// ActiveUsers are the users of the tenant who have calls in the ledger that were
+// admitted since a moment.
+func (s *Store) ActiveUsers(ctx context.Context, tenant string, since time.Time) ([]string, error) {
+	const active = "SELECT DISTINCT user_id FROM ai_usage_logs WHERE tenant_id = $1 AND admitted_at >= $2"
+	rows, _ := s.pool.Query(ctx, active, tenant, since) // CollectRows has the error
+	users, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("look for the users of tenant %s: %w", tenant, err)
+	}
+	return users, nil
 }
 
 // removeAlerts closes the alerts of a budget that is gone.

@@ -3,6 +3,7 @@ package budgetstore_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -34,6 +35,11 @@ func nextDay(alert budgetstore.Alert) budgetstore.Alert {
 	return alert
 }
 
+// everybodys is the rung of an alert of a user as everybody has it.
+func everybodys(alert budgetstore.Alert) budgetstore.UserRung {
+	return budgetstore.UserRung{Rung: alert.Rung, Period: alert.Period}
+}
+
 // alerts are those of tenant acme at noon, with two recipients.
 func alerts(reached ...budgetstore.Alert) budgetstore.Alerts {
 	return budgetstore.Alerts{
@@ -60,7 +66,10 @@ func TestRecordAlerts(t *testing.T) {
 		a.Now = a.Now.Add(24 * time.Hour)
 		return a
 	}
-	withRungs := func(a budgetstore.Alerts, rungs ...budgetstore.Rung) budgetstore.Alerts {
+	everybody := everybodys(mine)
+	granted := by("gerente-1", reached("each", "Warn", 80, six))
+	own := budgetstore.UserRung{Rung: granted.Rung, User: granted.User, Period: granted.Period}
+	withRungs := func(a budgetstore.Alerts, rungs ...budgetstore.UserRung) budgetstore.Alerts {
 		a.UserRungs = rungs
 		return a
 	}
@@ -97,20 +106,32 @@ func TestRecordAlerts(t *testing.T) {
 		},
 		"users, each once, as each is heard of": {
 			steps: []budgetstore.Alerts{
-				withRungs(alerts(mine), mine.Rung), withRungs(alerts(yours), mine.Rung), withRungs(alerts(mine), mine.Rung),
+				withRungs(alerts(mine), everybody), withRungs(alerts(yours), everybody), withRungs(alerts(mine), everybody),
 			},
 			wantRaised: []int{1, 1, 0},
 			want:       []string{"each Warn@80 of 5 by gerente-1 on the 25", "each Warn@80 of 5 by gerente-2 on the 25"},
 		},
 		"the limit of users is changed": {
-			steps:      []budgetstore.Alerts{withRungs(alerts(mine), mine.Rung), alerts()},
+			steps:      []budgetstore.Alerts{withRungs(alerts(mine), everybody), alerts()},
 			wantRaised: []int{1, 0},
 			want:       []string{"each Warn@80 of 5 by gerente-1 on the 25 LimitChanged"},
 		},
 		"the period of users turns": {
-			steps:      []budgetstore.Alerts{withRungs(alerts(mine), mine.Rung), withRungs(later(alerts()), mine.Rung)},
+			steps:      []budgetstore.Alerts{withRungs(alerts(mine), everybody), withRungs(later(alerts()), everybodys(nextDay(mine)))},
 			wantRaised: []int{1, 0},
 			want:       []string{"each Warn@80 of 5 by gerente-1 on the 25 PeriodTurned"},
+		},
+		"a user is granted more": {
+			steps:      []budgetstore.Alerts{withRungs(alerts(mine, yours), everybody), withRungs(alerts(), everybody, own)},
+			wantRaised: []int{2, 0},
+			want:       []string{"each Warn@80 of 5 by gerente-1 on the 25 LimitChanged", "each Warn@80 of 5 by gerente-2 on the 25"},
+		},
+		"a user is granted more for a while, and reaches that too": {
+			steps: []budgetstore.Alerts{
+				withRungs(alerts(mine), everybody), withRungs(alerts(granted), everybody, own), withRungs(alerts(mine), everybody),
+			},
+			wantRaised: []int{1, 1, 0},
+			want:       []string{"each Warn@80 of 5 by gerente-1 on the 25", "each Warn@80 of 6 by gerente-1 on the 25 LimitChanged"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -200,7 +221,7 @@ func TestFloodOfAlerts(t *testing.T) {
 	flood := alerts(reached("daily", "Trip", 90, money.USD))
 	for i := range budgetstore.MostAnHour + 5 {
 		flood.Reached = append(flood.Reached, by(fmt.Sprintf("user-%d", i), reached("each", "Warn", 80, money.USD)))
-		flood.UserRungs = []budgetstore.Rung{flood.Reached[1].Rung}
+		flood.UserRungs = []budgetstore.UserRung{everybodys(flood.Reached[1])}
 	}
 	if _, err := store.RecordAlerts(t.Context(), flood); err != nil {
 		t.Fatal(err)
@@ -212,6 +233,20 @@ func TestFloodOfAlerts(t *testing.T) {
 	checkRows(t, pool, "alerts", `SELECT limit_name, ' ', muted, ' ', count(*) FROM cost_alerts GROUP BY limit_name, muted ORDER BY limit_name, muted`,
 		[]string{"daily false 1", "each false 60", "each true 6"})
 	checkRows(t, pool, "deliveries", `SELECT count(*) FROM alert_deliveries`, []string{"122"})
+}
+
+// TestActiveUsers: each once, of the tenant alone, and none who has made no call since.
+func TestActiveUsers(t *testing.T) {
+	dsn := twoTenants(t)
+	insertCall(t, poolAs(t, dsn, "bursar_enforcer"), "a3", "acme", "gerente-1", time.Now(), money.Cent)
+	store := budgetstore.New(poolAs(t, dsn, "bursar_manager"))
+	for ago, want := range map[time.Duration][]string{time.Hour: {"empleado-1", "gerente-1"}, -time.Hour: nil} {
+		users, err := store.ActiveUsers(t.Context(), "acme", time.Now().Add(-ago))
+		slices.Sort(users)
+		if err != nil || !slices.Equal(users, want) {
+			t.Errorf("active since %s: %v, %v, want %v", ago, users, err, want)
+		}
+	}
 }
 
 // TestReadersOfAlerts: an administrator sees all of the tenant's, and a user those

@@ -214,17 +214,61 @@ func (s *Store) Counters(ctx context.Context, root, tenant string, limits ...lim
 		return Counters{}, fmt.Errorf("tenant %s: %w", tenant, ErrNotValid)
 	}
 	now, _ := answer[0].(int64)
-	counters := Counters{Now: time.UnixMilli(now).UTC(), Money: map[string]limiterv1.MoneyCounter{}}
+	counters, err := countersOf(tenant, answer[2:], limits)
+	if err != nil {
+		return Counters{}, err
+	}
+	return Counters{Now: time.UnixMilli(now).UTC(), Money: counters}, nil
+}
+
+// countersOf are the counters of limits, by their fields, from what Redis has of each.
+func countersOf(tenant string, values []any, limits []limiterv1.MoneyLimit) (map[string]limiterv1.MoneyCounter, error) {
+	counters := map[string]limiterv1.MoneyCounter{}
 	for i, limit := range limits {
-		raw, _ := answer[i+2].(string)
+		raw, _ := values[i].(string)
 		if raw == "" {
 			continue
 		}
 		counter, err := limiterv1.DecodeMoneyCounter([]byte(raw))
 		if err != nil {
-			return Counters{}, fmt.Errorf("counter of tenant %s, limit %s: %w", tenant, limit.Name, err)
+			return nil, fmt.Errorf("counter of tenant %s, limit %s: %w", tenant, limit.Name, err)
 		}
-		counters.Money[limiterv1.MoneyField(limit)] = counter
+		counters[limiterv1.MoneyField(limit)] = counter
+	}
+	return counters, nil
+}
+
+// UserCounters reads the counters that users of a tenant have of limits of each user,
+// by user and field, under the epoch that is open. It is ErrNotValid when none is.
+func (s *Store) UserCounters(
+	ctx context.Context, root, tenant string, users []string, limits ...limiterv1.MoneyLimit,
+) (map[string]map[string]limiterv1.MoneyCounter, error) {
+	epoch, err := s.Epoch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if epoch.State != limiterv1.EpochOpen {
+		return nil, fmt.Errorf("users of tenant %s: %w", tenant, ErrNotValid)
+	}
+	var fields []string
+	for _, limit := range limits {
+		fields = append(fields, limiterv1.MoneyField(limit))
+	}
+	answers := make([]*redis.SliceCmd, len(users))
+	_, err = s.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		for i, user := range users {
+			answers[i] = pipe.HMGet(ctx, limiterv1.UserCountersKey(root, epoch, tenant, user), fields...)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read counters of users of tenant %s: %w", tenant, err)
+	}
+	counters := map[string]map[string]limiterv1.MoneyCounter{}
+	for i, user := range users {
+		if counters[user], err = countersOf(tenant, answers[i].Val(), limits); err != nil {
+			return nil, err
+		}
 	}
 	return counters, nil
 }

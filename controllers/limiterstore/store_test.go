@@ -1,8 +1,10 @@
 package limiterstore_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -254,6 +256,102 @@ func TestCounters(t *testing.T) {
 	}
 	if broken, err := store.Counters(t.Context(), "root", "acme", daily); err == nil {
 		t.Errorf("a broken counter was read as %+v", broken)
+	}
+}
+
+func TestUserCounters(t *testing.T) {
+	store := newStore(t)
+	ctx := t.Context()
+	each := limiterv1.MoneyLimit{Period: period.Day}
+	if none, err := store.UserCounters(ctx, "root", "acme", []string{"gerente-1"}, each); !errors.Is(err, limiterstore.ErrNotValid) {
+		t.Errorf("without an epoch: %+v, %v, want %v", none, err, limiterstore.ErrNotValid)
+	}
+	span := period.Of(period.Day, time.UTC, time.Now())
+	want := limiterv1.MoneyCounter{
+		Start: span.Start, End: span.End, Spent: 3 * money.USD, Held: 7,
+		EarlierStart: span.Start.AddDate(0, 0, -1), EarlierSpent: 1, EarlierHeld: 2,
+	}
+	epoch := limiterv1.Epoch{Number: 7, State: limiterv1.EpochOpen}
+	raw, err := json.Marshal(epoch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := func(epoch limiterv1.Epoch, user string) string {
+		return limiterv1.UserCountersKey("root", epoch, "acme", user)
+	}
+	field := limiterv1.MoneyField(each)
+	for _, err := range []error{
+		client.Set(ctx, limiterv1.EpochKey, raw, 0).Err(),
+		client.HSet(ctx, key(epoch, "gerente-1"), field, want.Encode()).Err(),
+		client.HSet(ctx, key(limiterv1.Epoch{Number: 6}, "of the epoch before"), field, want.Encode()).Err(),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	counters, err := store.UserCounters(ctx, "root", "acme", []string{"gerente-1", "of the epoch before", "nobody"}, limiterv1.MoneyLimit{Period: period.Month}, each)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]map[string]limiterv1.MoneyCounter{
+		"gerente-1": {field: want}, "of the epoch before": {}, "nobody": {},
+	}, counters); diff != "" {
+		t.Errorf("counters (-want +got):\n%s", diff)
+	}
+	if err := client.HSet(ctx, key(epoch, "gerente-1"), field, "not a counter").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if broken, err := store.UserCounters(ctx, "root", "acme", []string{"gerente-1"}, each); err == nil {
+		t.Errorf("a broken counter was read as %+v", broken)
+	}
+}
+
+// roundTrips notes what goes to Redis, beside greetings: a command, or a pipeline of
+// so many.
+type roundTrips []string
+
+func (r *roundTrips) DialHook(next goredis.DialHook) goredis.DialHook { return next }
+
+func (r *roundTrips) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
+	return func(ctx context.Context, cmd goredis.Cmder) error {
+		if cmd.Name() != "hello" {
+			*r = append(*r, cmd.Name())
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (r *roundTrips) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []goredis.Cmder) error {
+		if cmds[0].Name() != "client" {
+			*r = append(*r, fmt.Sprintf("%d x %s", len(cmds), cmds[0].Name()))
+		}
+		return next(ctx, cmds)
+	}
+}
+
+// TestCountersOfManyUsers: what a thousand users have spent is two round trips away,
+// and no key is searched for.
+func TestCountersOfManyUsers(t *testing.T) {
+	newStore(t)
+	if err := client.Set(t.Context(), limiterv1.EpochKey, `{"number": 7, "state": "Open"}`, 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	counted := goredis.NewClient(client.Options())
+	defer func() { _ = counted.Close() }()
+	var got roundTrips
+	counted.AddHook(&got)
+	users := make([]string, 1000)
+	for i := range users {
+		users[i] = fmt.Sprint("user-", i)
+	}
+	daily, monthly := limiterv1.MoneyLimit{Period: period.Day}, limiterv1.MoneyLimit{Period: period.Month}
+	counters, err := limiterstore.New(counted).UserCounters(t.Context(), "root", "acme", users, daily, monthly)
+	if err != nil || len(counters) != len(users) {
+		t.Fatalf("counters of %d users, %v, want %d", len(counters), err, len(users))
+	}
+	if diff := cmp.Diff(roundTrips{"get", "1000 x hmget"}, got); diff != "" {
+		t.Errorf("round trips (-want +got):\n%s", diff)
 	}
 }
 

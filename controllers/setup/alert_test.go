@@ -3,6 +3,7 @@ package setup_test
 import (
 	"context"
 	"crypto/x509"
+	"encoding/json"
 	"net/netip"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
@@ -36,6 +38,21 @@ func alertOptions() alert.Options {
 func alertsOf(ctx context.Context, tenant string) func() []string {
 	return rows(ctx, `SELECT limit_name, action, at_percent, coalesce(resolution, 'open') FROM cost_alerts
 WHERE tenant_id = $1 ORDER BY raised_at, at_percent`, tenant)
+}
+
+// spendOfUser makes the counter of a user say what was spent today.
+func spendOfUser(ctx context.Context, tenant, user string, spent money.Nanos) {
+	GinkgoHelper()
+	now, err := redisClient.Time(ctx).Result()
+	Expect(err).NotTo(HaveOccurred())
+	var epoch limiterv1.Epoch
+	raw, err := redisClient.Get(ctx, limiterv1.EpochKey).Bytes()
+	Expect(err).NotTo(HaveOccurred())
+	Expect(json.Unmarshal(raw, &epoch)).To(Succeed())
+	span := period.Of(period.Day, time.UTC, now)
+	counter := limiterv1.MoneyCounter{Start: span.Start, End: span.End, Spent: spent}
+	field := limiterv1.MoneyField(limiterv1.MoneyLimit{Per: limiterv1.PerUser, Period: period.Day})
+	Expect(redisClient.HSet(ctx, limiterv1.UserCountersKey(tenant, epoch, tenant, user), field, counter.Encode()).Err()).To(Succeed())
 }
 
 var _ = Describe("Alerts", func() {
@@ -70,6 +87,28 @@ var _ = Describe("Alerts", func() {
 		Eventually(ctx, rows(ctx, `SELECT action, resolution FROM cost_alerts WHERE tenant_id = $1 AND period_end = $2 ORDER BY at_percent`,
 			tenant, minutely.end)).WithTimeout(time.Until(minutely.end) + 3*time.Second).
 			Should(Equal([]string{"Warn PeriodTurned", "Trip PeriodTurned"}))
+	})
+
+	It("are raised of single users who make calls", func(ctx SpecContext) {
+		startEnforcer(true)
+		tenant := newNamespace(ctx)
+		budget := newBudget(tenant)
+		create(ctx, budget)
+		expectProgrammed(ctx, budget)
+		for _, user := range []string{"user", "who makes no call"} {
+			spendOfUser(ctx, tenant, user, 40*money.Cent)
+		}
+		record(ctx, tenant, 40*money.Cent)
+
+		By("a manager that begins, which looks at once")
+		stopManager()
+		stopManager = startManager()
+		ofUsers := rows(ctx, `SELECT limit_name, user_id, action, coalesce(resolution, 'open') FROM cost_alerts WHERE tenant_id = $1`, tenant)
+		Eventually(ctx, ofUsers).WithTimeout(30 * time.Second).Should(Equal([]string{"each-user user Warn open"}))
+
+		By("the limit being raised")
+		update(ctx, budget, func(b *v1alpha1.TenantBudget) { b.Spec.Limits[2].Amount = "0.60" })
+		Eventually(ctx, ofUsers).WithTimeout(30 * time.Second).Should(Equal([]string{"each-user user Warn LimitChanged"}))
 	})
 
 	It("are not lost while Postgres is away", func(ctx SpecContext) {

@@ -20,22 +20,30 @@ import (
 func (c *Controller) alert(ctx context.Context, s *scope) error {
 	if s.usage == nil {
 		c.recorded.forget(s.budget.UID)
+		c.userLooks.forget(s.budget.UID)
 	}
 	if s.usage == nil || s.rollout.Err != nil {
 		return nil
 	}
+	alerts := s.alerts()
+	if !c.recorded.has(s.budget.UID, alerts) {
+		if err := c.recordAlerts(ctx, s, alerts); err != nil {
+			return err
+		}
+		c.recorded.note(s.budget.UID, alerts)
+	}
+	return c.alertOfUsers(ctx, s, alerts)
+}
+
+// recordAlerts records alerts for those to be told who are to be.
+func (c *Controller) recordAlerts(ctx context.Context, s *scope, alerts budgetstore.Alerts) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	alerts := s.alerts()
-	if c.recorded.has(s.budget.UID, alerts) {
-		return nil
-	}
 	alerts.Recipients = alert.Recipients(s.budget.Spec.Alerts)
 	raised, err := c.records.RecordAlerts(ctx, alerts)
 	if err != nil {
 		return err
 	}
-	c.recorded.note(s.budget.UID, alerts)
 	if raised > 0 {
 		c.alerts.Wake()
 	}
@@ -55,7 +63,7 @@ func (c *Controller) lookAtAlerts(ctx context.Context, s *scope) error {
 // own budgets to raise.
 func (s *scope) alerts() budgetstore.Alerts {
 	own := s.usage.own()
-	alerts := budgetstore.Alerts{Tenant: own.tenant, UID: string(s.budget.UID), Now: own.now}
+	alerts := budgetstore.Alerts{Tenant: own.tenant, UID: string(s.budget.UID), Now: own.now, UserRungs: own.userRungs()}
 	for _, limit := range own.limits {
 		for _, rung := range own.rungsOf(limit.MoneyLimit) {
 			if limit.spent < rung.at {
@@ -120,11 +128,14 @@ func (r *recordedAlerts) forget(budget types.UID) {
 	delete(r.budgets, budget)
 }
 
-// gist is what there is to record of alerts: not how much more was spent since.
+// gist is what there is to record of alerts: not how much more was spent since. Where
+// periods of users turn, there is.
 func gist(alerts budgetstore.Alerts) string {
 	gist := fmt.Sprint(alerts.Tenant, alerts.UserRungs)
 	for _, alert := range alerts.Reached {
-		gist += fmt.Sprint(alert.Rung, alert.User, alert.Period)
+		gist += gistOf(alert)
 	}
 	return gist
 }
+
+func gistOf(alert budgetstore.Alert) string { return fmt.Sprint(alert.Rung, alert.User, alert.Period) }

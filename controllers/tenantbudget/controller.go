@@ -38,6 +38,8 @@ type Limiter interface {
 	Observe(ctx context.Context, id limiterv1.DocumentID) (limiterstore.Observation, error)
 	Documents(ctx context.Context, ids ...limiterv1.DocumentID) ([]limiterstore.Observation, error)
 	Counters(ctx context.Context, root, tenant string, limits ...limiterv1.MoneyLimit) (limiterstore.Counters, error)
+	UserCounters(ctx context.Context, root, tenant string, users []string, limits ...limiterv1.MoneyLimit,
+	) (map[string]map[string]limiterv1.MoneyCounter, error)
 }
 
 // Opener makes the counters of a tenant valid.
@@ -57,6 +59,7 @@ type Prober interface {
 type Records interface {
 	Record(ctx context.Context, budget budgetstore.Budget) error
 	Close(ctx context.Context, tenant, uid string) error
+	ActiveUsers(ctx context.Context, tenant string, since time.Time) ([]string, error)
 	RecordAlerts(ctx context.Context, alerts budgetstore.Alerts) (raised int, err error)
 }
 
@@ -82,6 +85,7 @@ type Controller struct {
 	forecasts      forecasts
 	recorded       recordedAlerts
 	limitsRecorded recordedLimits
+	userLooks      userLooks
 }
 
 // NewController makes a Controller.

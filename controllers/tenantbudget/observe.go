@@ -44,7 +44,7 @@ func (c *Controller) observe(ctx context.Context, s *scope) error {
 
 // usageUnder is the state of the money under a tenant's document.
 func (c *Controller) usageUnder(ctx context.Context, tenant limiterv1.Tenant) (*usage, error) {
-	u := &usage{shadow: tenant.Enforcement == limiterv1.Shadow}
+	u := &usage{root: tenant.Root(), shadow: tenant.Enforcement == limiterv1.Shadow}
 	for _, l := range append([]limiterv1.Level{tenant.Level}, tenant.Ancestors...) {
 		var limits []limiterv1.MoneyLimit
 		for _, limit := range l.Money {

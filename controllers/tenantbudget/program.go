@@ -92,6 +92,7 @@ func (c *Controller) finalize(ctx context.Context, budget *v1alpha1.TenantBudget
 	c.pacer.Forget(budget.UID)
 	c.forecasts.forget(budget.UID)
 	c.recorded.forget(budget.UID)
+	c.userLooks.forget(budget.UID)
 	c.alerts.Forget(budget.UID)
 	return finalizer.Release(ctx, c.client, budget)
 }

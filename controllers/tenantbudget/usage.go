@@ -13,6 +13,8 @@ import (
 
 // usage is the state of the money that a tenant's calls depend on at one moment.
 type usage struct {
+	// root is the tenant at the top of the budget tree.
+	root string
 	// shadow is set when refusals are not enforced.
 	shadow bool
 	// levels are the tenant and its ancestors, nearest first. There is at least one.
@@ -29,6 +31,10 @@ type levelUsage struct {
 	ladder []limiterv1.Rung
 	// limits are those that count the whole tenant, in the order of the budget.
 	limits []limitUsage
+	// userLimits are those that count each user apart; zone is whose calendar they
+	// follow.
+	userLimits []limiterv1.MoneyLimit
+	zone       *time.Location
 	// forced overrides the breaker; empty leaves it to the limits.
 	forced limiterv1.BreakerState
 }
@@ -66,9 +72,10 @@ func measure(level limiterv1.Level, counters limiterstore.Counters) (levelUsage,
 	if err != nil {
 		return levelUsage{}, fmt.Errorf("time zone %q: %w", level.TimeZone, err)
 	}
-	u := levelUsage{tenant: level.Tenant, now: counters.Now, ladder: level.Ladder, forced: level.Forced}
+	u := levelUsage{tenant: level.Tenant, now: counters.Now, ladder: level.Ladder, forced: level.Forced, zone: zone}
 	for _, limit := range level.Money {
 		if limit.Per != limiterv1.PerTenant {
+			u.userLimits = append(u.userLimits, limit)
 			continue
 		}
 		span := period.Of(limit.Period, zone, counters.Now)

@@ -88,6 +88,29 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
+// TestAlertOfUser: a user who spends past a rung of a limit of each user is told of
+// once, by name, though managers look again and again, and come and go. Users are looked
+// at once a minute, in which the other tests go on.
+func TestAlertOfUser(t *testing.T) {
+	budget := tenantYAML("each", "5.00", "ladder: [{atPercent: 80, action: Warn}]", "alerts: {email: [each@example.com]}")
+	apply(t, strings.Replace(budget, "limits: [", `limits: [{name: each-user, period: Year, amount: "0.10", per: User}, `, 1))
+	for range 8 {
+		if status, _ := penny(t, "each"); status != http.StatusOK {
+			t.Fatalf("a call is answered %d", status)
+		}
+	}
+	t.Parallel()
+	mails := func() []receivers.Mail { return bursar.Receivers.Mail.Mails("each@example.com") }
+	within(t, 2*time.Minute, "an e-mail came", func() bool { return len(mails()) > 0 })
+	want := "Bursar: user user of tenant each: 80% of limit each-user reached (Warn)"
+	if got := mails()[0].Header.Get("Subject"); got != want || len(mails()) != 1 {
+		t.Errorf("%d e-mails came, the first of %q, want one of %q", len(mails()), got, want)
+	}
+	if alerts := count(t, `SELECT count(*) FROM cost_alerts WHERE tenant_id = 'each' AND user_id = 'user'`); alerts != 1 {
+		t.Errorf("%d alerts are on record, want one", alerts)
+	}
+}
+
 // count is the number that a query answers.
 func count(t *testing.T, query string) (n int) {
 	t.Helper()

@@ -10,8 +10,7 @@ import (
 // with apply.
 //
 // Alerts says who is told when a rung of the ladder is reached, or a limit is spent in
-// full: each once for each limit, period and amount. All that are named are told.
-// Limits of per: User raise no alerts.
+// full: each once for each limit, user, period and amount. All that are named are told.
 type AlertsApplyConfiguration struct {
 	// email are the addresses to which e-mail is sent, one to each. It needs a mail
 	// server, which the manager is told of by who runs it.
