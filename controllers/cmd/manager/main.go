@@ -27,7 +27,8 @@ import (
 )
 
 func main() {
-	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	var level slog.LevelVar
+	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: &level}))
 	ctrl.SetLogger(logr.FromSlogHandler(log.Handler()))
 	klog.SetSlogLogger(log)
 	redis.SetLogger(redisLog{log})
@@ -39,6 +40,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "manager:", err)
 		os.Exit(2)
 	}
+	level.Set(options.logLevel)
 	if err := run(ctrl.SetupSignalHandler(), options, log); err != nil {
 		log.Error("manager ends", "error", err)
 		os.Exit(1)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
@@ -34,6 +35,7 @@ type options struct {
 	webhookCertDir       string
 	alerts               alert.Options
 	ledgerMonths         int
+	logLevel             slog.Level
 }
 
 // The environment variables with secrets, which have no place on a command line.
@@ -69,7 +71,7 @@ Flags:
 func parseOptions(args []string, getenv func(string) string) (o options, err error) {
 	flags := pflag.NewFlagSet("manager", pflag.ContinueOnError)
 	flags.SortFlags = false
-	flags.Usage = func() { fmt.Fprint(os.Stderr, usage, flags.FlagUsages()) }
+	flags.Usage = func() { fmt.Fprint(os.Stdout, usage, flags.FlagUsages()) }
 	// --kubeconfig is controller-runtime's, which reads it when it connects.
 	kubeconfig := flag.NewFlagSet("", flag.ContinueOnError)
 	config.RegisterFlags(kubeconfig)
@@ -86,6 +88,7 @@ func parseOptions(args []string, getenv func(string) string) (o options, err err
 	told.register(flags)
 	flags.IntVar(&o.ledgerMonths, "ledger-months", 0, fmt.Sprintf(
 		"how many months before the present one stay in the ledger, %d or more; older ones are detached, and stay as tables. 0 keeps all", budgetstore.LeastMonths))
+	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "the least that is logged: debug, info, warn or error")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}

@@ -31,6 +31,8 @@ func TestParseOptions(t *testing.T) {
 		"a host that is none":            {args: []string{"--alert-allowed-hosts=https://example.com"}, env: complete, wantErr: "--alert-allowed-hosts"},
 		"authorities that are not there": {args: []string{"--alert-ca-file=/does/not/exist"}, env: complete, wantErr: "--alert-ca-file"},
 		"a flag there is not":            {args: []string{"--frobnicate"}, env: complete, wantErr: "frobnicate"},
+		"all that is logged":             {args: []string{"--log-level=debug"}, env: complete},
+		"a level there is not":           {args: []string{"--log-level=loud"}, env: complete, wantErr: "--log-level"},
 		"a word too many":                {args: []string{"please"}, env: complete, wantErr: "please"},
 		"two years of the ledger":        {args: []string{"--ledger-months=24"}, env: complete},
 		"too few of its months":          {args: []string{"--ledger-months=23"}, env: complete, wantErr: "--ledger-months is 23"},

@@ -20,7 +20,8 @@ import (
 )
 
 func main() {
-	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	var level slog.LevelVar
+	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: &level}))
 	redis.SetLogger(redisLog{log})
 	options, err := parseOptions(os.Args[1:], os.Getenv)
 	switch {
@@ -30,6 +31,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "enforcer:", err)
 		os.Exit(2)
 	}
+	level.Set(options.logLevel)
 	if err := run(options, log); err != nil {
 		log.Error("enforcer ends", "error", err)
 		os.Exit(1)

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"time"
@@ -24,6 +25,7 @@ type options struct {
 	answerCacheBytes      int64
 	idempotencyWindow     time.Duration
 	replayCacheBytes      int64
+	logLevel              slog.Level
 }
 
 // The environment variables with secrets, which have no place on a command line.
@@ -62,6 +64,7 @@ func parseOptions(args []string, getenv func(string) string) (options, error) {
 	flags.Int64Var(&o.answerCacheBytes, "answer-cache-bytes", 64<<20, "how much memory the answers may take that are kept for the fallback Cache; 0 keeps none")
 	flags.DurationVar(&o.idempotencyWindow, "idempotency-window", time.Hour, "how long an Idempotency-Key names the call that it was first sent with, 1s to 24h; each takes some 400 bytes of Redis for as long")
 	flags.Int64Var(&o.replayCacheBytes, "replay-cache-bytes", 64<<20, "how much memory the answers may take that are kept for repeats of calls with an Idempotency-Key; 0 keeps none")
+	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "the least that is logged: debug, info, warn or error")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -27,12 +28,12 @@ func TestParseOptions(t *testing.T) {
 	got, err = parseOptions([]string{
 		"--listen-address", "a:1", "--health-address=b:2", "--redis-url", "redis://r:3/4", "--provider-credentials-dir", "c",
 		"--shutdown-grace", "5s", "--drain-timeout", "6s", "--max-request-bytes", "7",
-		"--answer-cache-bytes", "8", "--idempotency-window", "9s", "--replay-cache-bytes", "0",
+		"--answer-cache-bytes", "8", "--idempotency-window", "9s", "--replay-cache-bytes", "0", "--log-level", "debug",
 	}, getenv)
 	want = options{
 		listenAddress: "a:1", healthAddress: "b:2", redisURL: "redis://r:3/4", databaseURL: environment[databaseVariable],
 		credentialsDir: "c", shutdownGrace: 5 * time.Second, drainTimeout: 6 * time.Second, maxRequestBytes: 7,
-		answerCacheBytes: 8, idempotencyWindow: 9 * time.Second, replayCacheBytes: 0,
+		answerCacheBytes: 8, idempotencyWindow: 9 * time.Second, replayCacheBytes: 0, logLevel: slog.LevelDebug,
 	}
 	if err != nil || got != want {
 		t.Errorf("flags: got %+v, %v; want %+v", got, err, want)
@@ -49,6 +50,7 @@ func TestParseOptionsRefuses(t *testing.T) {
 		"no Postgres":             {nil, "redis://r", "", "BURSAR_DATABASE_URL"},
 		"a password among flags":  {[]string{"--redis-url", "redis://:secret@r"}, "", "postgres://p", "has a password"},
 		"an unknown flag":         {[]string{"--database-url", "x"}, "redis://r", "postgres://p", "unknown flag"},
+		"a level there is not":    {[]string{"--log-level", "loud"}, "redis://r", "postgres://p", "--log-level"},
 		"an argument":             {[]string{"serve"}, "redis://r", "postgres://p", `unexpected argument "serve"`},
 		"less than no answers":    {[]string{"--answer-cache-bytes", "-1"}, "redis://r", "postgres://p", "must not be negative"},
 		"less than no replays":    {[]string{"--replay-cache-bytes", "-1"}, "redis://r", "postgres://p", "must not be negative"},
