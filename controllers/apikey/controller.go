@@ -39,11 +39,12 @@ type Controller struct {
 	limiter  Limiter
 	recorder events.EventRecorder
 	clock    clock.PassiveClock
+	waiting  *feed.Waiting
 }
 
 // NewController makes a Controller.
 func NewController(client client.Client, limiter Limiter, recorder events.EventRecorder, clock clock.PassiveClock) *Controller {
-	return &Controller{client: client, limiter: limiter, recorder: recorder, clock: clock}
+	return &Controller{client: client, limiter: limiter, recorder: recorder, clock: clock, waiting: feed.NewWaiting()}
 }
 
 // Register makes the manager run the controller.
@@ -83,5 +84,6 @@ func (c *Controller) Reconcile(ctx context.Context, key *v1alpha1.APIKey) (recon
 			return reconcile.Result{}, err
 		}
 	}
+	c.waiting.Note(s.key, s.rollout)
 	return reconcile.Result{RequeueAfter: s.lookAgain()}, s.rollout.Err
 }

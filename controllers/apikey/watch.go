@@ -31,7 +31,7 @@ func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder
 		Watches(&v1alpha1.APIKey{}, handler.EnqueueRequestsFromMapFunc(c.rivalsOf), specChanged).
 		Watches(&v1alpha1.TenantBudget{}, handler.EnqueueRequestsFromMapFunc(c.keysOf),
 			builder.WithPredicates(predicate.Funcs{UpdateFunc: concerns})).
-		WatchesRawSource(news.Source(feed.Audience{Objects: c.client, List: &v1alpha1.APIKeyList{}}))
+		WatchesRawSource(news.Source(feed.Audience{Objects: c.client, List: &v1alpha1.APIKeyList{}, Waiting: c.waiting}))
 }
 
 // concerns reports whether a budget changed in what its keys follow: whether it is

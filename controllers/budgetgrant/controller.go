@@ -47,13 +47,14 @@ type Controller struct {
 	records  Records
 	recorder events.EventRecorder
 	clock    clock.PassiveClock
+	waiting  *feed.Waiting
 }
 
 // NewController makes a Controller.
 func NewController(
 	client client.Client, limiter Limiter, records Records, recorder events.EventRecorder, clock clock.PassiveClock,
 ) *Controller {
-	return &Controller{client: client, limiter: limiter, records: records, recorder: recorder, clock: clock}
+	return &Controller{client: client, limiter: limiter, records: records, recorder: recorder, clock: clock, waiting: feed.NewWaiting()}
 }
 
 // Register makes the manager run the controller.
@@ -92,5 +93,6 @@ func (c *Controller) Reconcile(ctx context.Context, grant *v1alpha1.BudgetGrant)
 			return reconcile.Result{}, err
 		}
 	}
+	c.waiting.Note(s.grant, s.rollout)
 	return reconcile.Result{RequeueAfter: s.lookAgain()}, s.rollout.Err
 }

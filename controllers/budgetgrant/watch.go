@@ -31,9 +31,9 @@ func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder
 		For(&v1alpha1.BudgetGrant{}, specChanged).
 		Watches(&v1alpha1.TenantBudget{}, handler.EnqueueRequestsFromMapFunc(c.grantsOf),
 			builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{UpdateFunc: concerns}))).
-		Watches(&v1alpha1.BudgetGrant{}, handler.EnqueueRequestsFromMapFunc(c.waiting),
+		Watches(&v1alpha1.BudgetGrant{}, handler.EnqueueRequestsFromMapFunc(c.inLine),
 			builder.WithPredicates(predicate.Funcs{CreateFunc: never, UpdateFunc: gone})).
-		WatchesRawSource(news.Source(feed.Audience{Objects: c.client, List: &v1alpha1.BudgetGrantList{}}))
+		WatchesRawSource(news.Source(feed.Audience{Objects: c.client, List: &v1alpha1.BudgetGrantList{}, Waiting: c.waiting}))
 }
 
 // concerns reports whether a budget changed in what its grants follow beside its
@@ -60,9 +60,9 @@ func (c *Controller) grantsOf(ctx context.Context, budget client.Object) []recon
 	return c.requests(ctx, budget.GetNamespace(), budget.GetName(), func(*v1alpha1.BudgetGrant) bool { return true })
 }
 
-// waiting are the grants that wait for others to make room for them, as the given
+// inLine are the grants that wait for others to make room for them, as the given
 // one may have.
-func (c *Controller) waiting(ctx context.Context, object client.Object) []reconcile.Request {
+func (c *Controller) inLine(ctx context.Context, object client.Object) []reconcile.Request {
 	grant := object.(*v1alpha1.BudgetGrant)
 	return c.requests(ctx, grant.Namespace, grant.Spec.BudgetRef.Name, func(g *v1alpha1.BudgetGrant) bool {
 		accepted := meta.FindStatusCondition(g.Status.Conditions, v1alpha1.ConditionAccepted)

@@ -43,6 +43,8 @@ type Audience struct {
 	OfTenant finder
 	// OfProbe finds those that wait for a probe of a tenant; nil when none ever does.
 	OfProbe finder
+	// Waiting are those that wait for the enforcers.
+	Waiting *Waiting
 }
 
 // Feed makes sources of work out of Redis.
@@ -91,6 +93,8 @@ func (l *listener) run(ctx context.Context) {
 		case <-soon:
 			soon = nil
 			l.lookAtFleet(ctx)
+		case <-l.audience.Waiting.late:
+			l.addArrived()
 		case <-routine.C:
 			l.lookAtFleet(ctx)
 		}
@@ -127,13 +131,14 @@ func (l *listener) lookAtFleet(ctx context.Context) {
 	fleet, err := l.fleet.Fleet(ctx)
 	now := look{Fleet: fleet, failed: err != nil}
 	noteEnforcers(now)
-	switch was := l.seen; {
-	case now.failed != was.failed, now.Incarnation != was.Incarnation, now.Epoch != was.Epoch, !sameSessions(was, now):
-		l.addAll(ctx)
-	case progressed(was, now):
-		l.addUnprogrammed(ctx)
-	}
+	was := l.seen
 	l.seen = now
+	if now.failed != was.failed || now.Incarnation != was.Incarnation || now.Epoch != was.Epoch || !sameSessions(was, now) {
+		l.audience.Waiting.forget(now.Fleet)
+		l.addAll(ctx)
+		return
+	}
+	l.addArrived()
 }
 
 func sameSessions(a, b look) bool {
@@ -146,16 +151,6 @@ func sameSessions(a, b look) bool {
 		}
 	}
 	return true
-}
-
-func progressed(was, now look) bool {
-	for session, state := range now.Sessions {
-		before := was.Sessions[session]
-		if state.Revision != before.Revision || state.Incarnation != before.Incarnation {
-			return true
-		}
-	}
-	return false
 }
 
 // finder finds the objects that news of a tenant is about.
@@ -174,13 +169,11 @@ func (l *listener) addOf(ctx context.Context, find finder, tenant string) {
 	}
 }
 
-// addUnprogrammed adds the objects that wait for enforcers.
-func (l *listener) addUnprogrammed(ctx context.Context) {
-	l.each(ctx, func(request reconcile.Request, programmed bool) {
-		if !programmed {
-			l.queue.Add(request)
-		}
-	})
+// addArrived adds the objects that waited for what all enforcers run by now.
+func (l *listener) addArrived() {
+	for _, key := range l.audience.Waiting.arrived(l.seen.Fleet) {
+		l.queue.Add(reconcile.Request{NamespacedName: key})
+	}
 }
 
 // addAll adds every object; those that are programmed let the others go first.

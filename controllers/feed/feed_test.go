@@ -18,6 +18,7 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/conditions"
 	"github.com/bursar-dev/bursar/controllers/feed"
 	"github.com/bursar-dev/bursar/controllers/limiterstore"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
@@ -115,6 +116,17 @@ func publish(t *testing.T, redisClient *goredis.Client, message string) {
 	}
 }
 
+// nothing fails when there is work.
+func nothing(t *testing.T, redisClient *goredis.Client, queue feed.Queue) {
+	t.Helper()
+	publish(t, redisClient, "tenant last") // which comes after whatever was on its way
+	taken(t, queue, soon, "of last")
+	if queue.Len() > 0 {
+		item, _ := queue.Get()
+		t.Fatalf("%s was disturbed for nothing", item.Name)
+	}
+}
+
 func TestSource(t *testing.T) {
 	dir := t.TempDir()
 	server, err := redis.Start(t.Context(), redis.Options{Dir: dir})
@@ -128,9 +140,11 @@ func TestSource(t *testing.T) {
 	queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
 	t.Cleanup(queue.ShutDown)
 
+	waiting := feed.NewWaiting()
 	news := feed.New(redisClient, enforcers).Source(feed.Audience{
 		Objects: objects{},
 		List:    &v1alpha1.TenantBudgetList{},
+		Waiting: waiting,
 		OfTenant: func(_ context.Context, tenant string) ([]types.NamespacedName, error) {
 			return []types.NamespacedName{{Name: "of " + tenant}}, nil
 		},
@@ -150,24 +164,41 @@ func TestSource(t *testing.T) {
 	publish(t, redisClient, "session one")
 	taken(t, queue, soon, all...)
 
-	enforcers.become(nil, map[string]int64{"one": 2})
-	publish(t, redisClient, "session one")
-	taken(t, queue, soon, "waiting")
-
 	enforcers.become(nil, map[string]int64{"one": 2, "two": 1})
 	publish(t, redisClient, "session two")
 	taken(t, queue, soon, all...)
+
+	// Each object that waits is looked at when all have what it waits for, and once.
+	wait := func(name string, rollout conditions.Rollout) {
+		rollout.All = 2
+		waiting.Note(&v1alpha1.TenantBudget{ObjectMeta: metav1.ObjectMeta{Name: name}}, rollout)
+	}
+	wait("for two", conditions.Rollout{Revision: 2, Running: 1})
+	wait("for three", conditions.Rollout{Revision: 3})
+	wait("for those below", conditions.Rollout{Revision: 2, Behind: 1})
+	wait("no more", conditions.Rollout{Revision: 2})
+	wait("no more", conditions.Rollout{Revision: 2, Running: 2})
+	wait("for Redis", conditions.Rollout{Revision: 2, Err: errors.New("no answer")})
+	enforcers.become(nil, map[string]int64{"one": 3, "two": 1})
+	publish(t, redisClient, "session one")
+	enforcers.awaitLook(t)
+	nothing(t, redisClient, queue)
+	enforcers.become(nil, map[string]int64{"one": 3, "two": 2})
+	publish(t, redisClient, "session two")
+	taken(t, queue, soon, "for two")
+	nothing(t, redisClient, queue)
+	enforcers.become(nil, map[string]int64{"one": 3, "two": 3})
+	publish(t, redisClient, "session two")
+	taken(t, queue, soon, "for three", "for those below")
+	wait("for what came meanwhile", conditions.Rollout{Revision: 3, Running: 1})
+	taken(t, queue, soon, "for what came meanwhile")
+	enforcers.become(nil, map[string]int64{"one": 2, "two": 1})
 
 	// Nothing has changed, and nobody is disturbed.
 	publish(t, redisClient, "nonsense")
 	publish(t, redisClient, "session two")
 	enforcers.awaitLook(t)
-	publish(t, redisClient, "tenant last")
-	taken(t, queue, soon, "of last")
-	if queue.Len() > 0 {
-		item, _ := queue.Get()
-		t.Fatalf("%s was disturbed for nothing", item.Name)
-	}
+	nothing(t, redisClient, queue)
 
 	// One dies without a word.
 	enforcers.become(nil, map[string]int64{"one": 2})

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -98,6 +99,21 @@ func (f Fleet) Running(revision int64) (running, all int) {
 		}
 	}
 	return running, len(f.Sessions)
+}
+
+// Reached is the newest revision that every live session runs; zero when there is none.
+func (f Fleet) Reached() int64 {
+	reached := int64(math.MaxInt64)
+	for _, state := range f.Sessions {
+		if state.Incarnation != f.Incarnation {
+			return 0
+		}
+		reached = min(reached, state.Revision)
+	}
+	if len(f.Sessions) == 0 {
+		return 0
+	}
+	return reached
 }
 
 // Observation is a document and the enforcers that are to run it, at one moment.

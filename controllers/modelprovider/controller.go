@@ -40,11 +40,12 @@ type Controller struct {
 	limiter  Limiter
 	recorder events.EventRecorder
 	clock    clock.PassiveClock
+	waiting  *feed.Waiting
 }
 
 // NewController makes a Controller.
 func NewController(client client.Client, limiter Limiter, recorder events.EventRecorder, clock clock.PassiveClock) *Controller {
-	return &Controller{client: client, limiter: limiter, recorder: recorder, clock: clock}
+	return &Controller{client: client, limiter: limiter, recorder: recorder, clock: clock, waiting: feed.NewWaiting()}
 }
 
 // Register makes the manager run the controller.
@@ -84,5 +85,6 @@ func (c *Controller) Reconcile(ctx context.Context, provider *v1alpha1.ModelProv
 			return reconcile.Result{}, err
 		}
 	}
+	c.waiting.Note(s.provider, s.rollout)
 	return reconcile.Result{RequeueAfter: s.rollout.LookAgain(s.accepted, s.provider, s.now)}, s.rollout.Err
 }

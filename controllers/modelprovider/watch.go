@@ -26,7 +26,7 @@ func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder
 		For(&v1alpha1.ModelProvider{}, specChanged).
 		// The others that name its models: one of them may have them now.
 		Watches(&v1alpha1.ModelProvider{}, handler.EnqueueRequestsFromMapFunc(c.rivalsOf), specChanged).
-		WatchesRawSource(news.Source(feed.Audience{Objects: c.client, List: &v1alpha1.ModelProviderList{}}))
+		WatchesRawSource(news.Source(feed.Audience{Objects: c.client, List: &v1alpha1.ModelProviderList{}, Waiting: c.waiting}))
 }
 
 // rivalsOf are the other providers that name a model of the given one.

@@ -45,11 +45,12 @@ type Controller struct {
 	prober   Prober
 	recorder events.EventRecorder
 	clock    clock.PassiveClock
+	waiting  *feed.Waiting
 }
 
 // NewController makes a Controller.
 func NewController(client client.Client, limiter Limiter, prober Prober, recorder events.EventRecorder, clock clock.PassiveClock) *Controller {
-	return &Controller{client: client, limiter: limiter, prober: prober, recorder: recorder, clock: clock}
+	return &Controller{client: client, limiter: limiter, prober: prober, recorder: recorder, clock: clock, waiting: feed.NewWaiting()}
 }
 
 // Register makes the manager run the controller.
@@ -85,5 +86,6 @@ func (c *Controller) Reconcile(ctx context.Context, policy *v1alpha1.RateLimitPo
 			return reconcile.Result{}, err
 		}
 	}
+	c.waiting.Note(s.policy, s.rollout)
 	return reconcile.Result{RequeueAfter: s.rollout.LookAgain(s.accepted, s.policy, s.now)}, s.rollout.Err
 }

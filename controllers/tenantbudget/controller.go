@@ -81,6 +81,7 @@ type Controller struct {
 	recorder events.EventRecorder
 	clock    clock.PassiveClock
 	pacer    *pace.Pacer
+	waiting  *feed.Waiting
 
 	forecasts      forecasts
 	recorded       recordedAlerts
@@ -94,7 +95,7 @@ func NewController(
 	recorder events.EventRecorder, clock clock.PassiveClock, pacer *pace.Pacer,
 ) *Controller {
 	return &Controller{client: client, limiter: limiter, opener: opener, prober: prober, records: records, alerts: alerts,
-		recorder: recorder, clock: clock, pacer: pacer}
+		recorder: recorder, clock: clock, pacer: pacer, waiting: feed.NewWaiting()}
 }
 
 // Register makes the manager run the controller.
@@ -151,6 +152,7 @@ func (c *Controller) Reconcile(ctx context.Context, budget *v1alpha1.TenantBudge
 			return reconcile.Result{}, err
 		}
 	}
+	c.waiting.Note(s.budget, s.rollout)
 	// With Redis away, the status says so by now, and it is tried again.
 	return reconcile.Result{RequeueAfter: c.lookAgain(s)}, s.rollout.Err
 }

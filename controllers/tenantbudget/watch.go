@@ -46,7 +46,7 @@ func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder
 		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(c.affectedBy),
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WatchesRawSource(news.Source(feed.Audience{
-			Objects: c.client, List: &v1alpha1.TenantBudgetList{}, OfTenant: c.concernedBy, OfProbe: c.budgetsNaming,
+			Objects: c.client, List: &v1alpha1.TenantBudgetList{}, OfTenant: c.concernedBy, OfProbe: c.budgetsNaming, Waiting: c.waiting,
 		}))
 }
 
