@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -55,13 +56,12 @@ func unknown(ctx context.Context, reader client.Reader, named []namedModel) []st
 	if len(named) == 0 {
 		return nil
 	}
-	var providers v1alpha1.ModelProviderList
-	if err := reader.List(ctx, &providers); err != nil {
-		log.FromContext(ctx).Error(err, "Cannot find the models that there are")
+	providers, ok := providers(ctx, reader)
+	if !ok {
 		return nil
 	}
 	known := sets.New[string]()
-	for _, provider := range providers.Items {
+	for _, provider := range providers {
 		for _, model := range provider.Spec.Models {
 			known.Insert(model.Name)
 		}
@@ -73,4 +73,28 @@ func unknown(ctx context.Context, reader client.Reader, named []namedModel) []st
 		}
 	}
 	return warnings
+}
+
+// untaken is the warning of a rule for models that are not listed which lets none
+// through: only a ModelProvider can say that it takes them.
+func untaken(ctx context.Context, reader client.Reader, rule v1alpha1.UnknownModel) []string {
+	if rule != v1alpha1.UnknownModelPriceAsMostExpensive {
+		return nil
+	}
+	providers, ok := providers(ctx, reader)
+	takes := func(provider v1alpha1.ModelProvider) bool { return provider.Spec.UnlistedModels != nil }
+	if !ok || slices.ContainsFunc(providers, takes) {
+		return nil
+	}
+	return []string{"spec.unknownModel: no ModelProvider has unlistedModels: models that none lists are refused until one has"}
+}
+
+// providers are those that there are; not ok where that cannot be found out.
+func providers(ctx context.Context, reader client.Reader) (all []v1alpha1.ModelProvider, ok bool) {
+	var providers v1alpha1.ModelProviderList
+	if err := reader.List(ctx, &providers); err != nil {
+		log.FromContext(ctx).Error(err, "Cannot find the models that there are")
+		return nil, false
+	}
+	return providers.Items, true
 }

@@ -96,6 +96,15 @@ var _ = DescribeTable("of a ModelProvider, refuses", refused,
 	Entry("a tokenizer of another maker's models", provider(func(s *v1alpha1.ModelProviderSpec) {
 		s.Protocol, s.Models[0].Tokenizer = "Anthropic", "o200k_base"
 	}), "spec.models", "tokenizer is for models of the protocols OpenAI and AzureOpenAI"),
+	Entry("models that are not listed without a bound", provider(func(s *v1alpha1.ModelProviderSpec) { s.UnlistedModels = &v1alpha1.UnlistedModels{} }),
+		"spec.unlistedModels.maxOutputTokens", "should be greater than or equal to 1"),
+	Entry("models that are not listed in a window of less than nothing", provider(func(s *v1alpha1.ModelProviderSpec) {
+		s.UnlistedModels = &v1alpha1.UnlistedModels{MaxOutputTokens: 1, ContextWindow: -1}
+	}), "spec.unlistedModels.contextWindow", "should be greater than or equal to 1"),
+	Entry("models that are not listed beside those for embeddings alone", provider(func(s *v1alpha1.ModelProviderSpec) {
+		s.Models[0].MaxOutputTokens, s.Models[0].Prices.Output = 0, ""
+		s.UnlistedModels = &v1alpha1.UnlistedModels{MaxOutputTokens: 1}
+	}), "spec.unlistedModels", "needs a model with prices.output in models"),
 	Entry("a price below zero", model(func(m *v1alpha1.Model) { m.Prices.Input = "-1" }),
 		"spec.models[0].prices.input", "a decimal number that is not negative"),
 	Entry("a price that is no number", model(func(m *v1alpha1.Model) { m.Prices.Output = "free" }),
@@ -138,6 +147,9 @@ var _ = DescribeTable("of a ModelProvider, refuses", refused,
 
 var _ = DescribeTable("of a ModelProvider, takes", taken,
 	Entry("a provider", provider(asIs)),
+	Entry("models that are not listed", provider(func(s *v1alpha1.ModelProviderSpec) {
+		s.UnlistedModels = &v1alpha1.UnlistedModels{MaxOutputTokens: 10_000_000, ContextWindow: 1_000_000_000}
+	})),
 	Entry("a provider on this machine", provider(func(s *v1alpha1.ModelProviderSpec) { s.Endpoint = "http://127.0.0.1:8000/v1" })),
 	Entry("a model that costs nothing", model(func(m *v1alpha1.Model) {
 		m.Prices = v1alpha1.Prices{PriceList: v1alpha1.PriceList{Input: "0", Output: "0"}}

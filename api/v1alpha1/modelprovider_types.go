@@ -40,6 +40,7 @@ type ModelProviderList struct {
 
 // ModelProviderSpec is a provider and its models.
 //
+// +kubebuilder:validation:XValidation:rule="!has(self.unlistedModels) || self.models.exists(model, has(model.prices.output))",message="needs a model with prices.output in models: those that are not listed are priced as these are",fieldPath=".unlistedModels"
 // +kubebuilder:validation:XValidation:rule="!has(self.protocol) || self.protocol in ['OpenAI', 'AzureOpenAI'] || self.models.all(model, !has(model.tokenizer))",message="tokenizer is for models of the protocols OpenAI and AzureOpenAI: leave it out",fieldPath=".models"
 type ModelProviderSpec struct {
 	// protocol is the wire format that the provider speaks: OpenAI, which is Chat
@@ -65,13 +66,42 @@ type ModelProviderSpec struct {
 	// +optional
 	CredentialFile string `json:"credentialFile,omitempty"`
 	// models are the models that may be called, with their prices. A model that is
-	// in no ModelProvider is refused.
+	// in no ModelProvider is refused, but as unlistedModels says.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=512
 	// +listType=map
 	// +listMapKey=name
 	// +required
 	Models []Model `json:"models"`
+	// unlistedModels has the provider take models that no ModelProvider lists, from
+	// tenants whose budget says unknownModel: PriceAsMostExpensive; absent, it takes
+	// none. Such a call is held and settled at the dearest price that any of models has
+	// for a kind of token, over longContext and serviceTiers, at the prices in force.
+	// That is a guess, and what the provider bills may be another, and more: list the
+	// dearest models that it has, and what it bills apart by the name that is asked for
+	// (such as a search, by a suffix) does not count. Callers reach every model that the
+	// provider's API key does. Of several ModelProviders of a protocol that have this,
+	// the first by name is called.
+	// +optional
+	UnlistedModels *UnlistedModels `json:"unlistedModels,omitempty"`
+}
+
+// UnlistedModels is what bounds a call of any model that no ModelProvider lists.
+type UnlistedModels struct {
+	// maxOutputTokens is the most output a call may ask for, and the bound that is
+	// written into a call that names none.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10000000
+	// +required
+	MaxOutputTokens int64 `json:"maxOutputTokens"`
+	// contextWindow is the most input tokens that any such model takes. Absent means
+	// that only the length of a call's body bounds its input, and that files, recordings
+	// and, of the protocols OpenAI and AzureOpenAI, images are refused, which that does
+	// not bound.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000000
+	// +optional
+	ContextWindow int64 `json:"contextWindow,omitempty"`
 }
 
 // Model is one model of a provider.

@@ -137,6 +137,21 @@ type TenantBudgetSpec struct {
 	// +optional
 	AssumedOutputTokens *int64 `json:"assumedOutputTokens,omitempty"`
 
+	// unknownModel says what becomes of calls for a model that no ModelProvider lists.
+	// Deny refuses them, with status 404. PriceAsMostExpensive has them made by a
+	// ModelProvider with unlistedModels, and refuses them where there is none of the
+	// protocol: they are held and settled at the dearest of its prices, which may not be
+	// what it bills, and priced_as says so in the ledger. That is so for the name alone
+	// that a caller asks for, not for those in virtualModels and ladder, and of calls of
+	// the tenant itself: those below it go by their own budgets.
+	//
+	// Limits, rate limits and Downgrade rungs with models know a model by one name. A
+	// call that asks for it by another, such as that of a dated version, does not count
+	// there, and is not downgraded; limits without models hold for it as for any.
+	// +kubebuilder:default=Deny
+	// +optional
+	UnknownModel UnknownModel `json:"unknownModel,omitempty"`
+
 	// onStoreLoss says what becomes of calls while Redis is out of reach. Deny refuses
 	// them, with status 503. AllowBounded admits them from money that each enforcer
 	// holds beforehand: for each kind of calls that it sees (those that count in the
@@ -170,6 +185,16 @@ type TenantBudgetSpec struct {
 	// +optional
 	Alerts *Alerts `json:"alerts,omitempty"`
 }
+
+// UnknownModel says what becomes of calls for a model that no ModelProvider lists.
+// +kubebuilder:validation:Enum=Deny;PriceAsMostExpensive
+type UnknownModel string
+
+// The answers to calls for such a model.
+const (
+	UnknownModelDeny                 UnknownModel = "Deny"
+	UnknownModelPriceAsMostExpensive UnknownModel = "PriceAsMostExpensive"
+)
 
 // StoreLoss says what becomes of calls while Redis is out of reach.
 // +kubebuilder:validation:Enum=Deny;AllowBounded

@@ -38,6 +38,9 @@ func Tenant(
 	if budget.Spec.OnStoreLoss == v1alpha1.StoreLossAllowBounded {
 		tenant.StoreLossPercent = ptr.Deref(budget.Spec.StoreLossPercent, 1)
 	}
+	if budget.Spec.UnknownModel == v1alpha1.UnknownModelPriceAsMostExpensive {
+		tenant.UnknownModel = limiterv1.PriceAsMostExpensive
+	}
 	tenant.VirtualModels = virtualModels(budget.Spec.VirtualModels)
 	return under(tenant, ancestors), nil
 }

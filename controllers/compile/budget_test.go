@@ -194,6 +194,14 @@ func TestTenantWithEverything(t *testing.T) {
 			change: func(s *v1alpha1.TenantBudgetSpec) { s.OnStoreLoss = v1alpha1.StoreLossDeny },
 			want:   func(*limiterv1.Tenant) {},
 		},
+		"models that no provider lists": {
+			change: func(s *v1alpha1.TenantBudgetSpec) { s.UnknownModel = v1alpha1.UnknownModelPriceAsMostExpensive },
+			want:   func(t *limiterv1.Tenant) { t.UnknownModel = limiterv1.PriceAsMostExpensive },
+		},
+		"none that no provider lists": {
+			change: func(s *v1alpha1.TenantBudgetSpec) { s.UnknownModel = v1alpha1.UnknownModelDeny },
+			want:   func(*limiterv1.Tenant) {},
+		},
 		"virtual models": {
 			change: func(s *v1alpha1.TenantBudgetSpec) {
 				s.VirtualModels = []v1alpha1.VirtualModel{

@@ -3,6 +3,7 @@ package compile
 import (
 	"cmp"
 	"net/url"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -32,10 +33,27 @@ func Provider(provider *v1alpha1.ModelProvider) (limiterv1.Provider, field.Error
 		errs = append(errs, modelErrs...)
 		compiled.Models = append(compiled.Models, compiledModel)
 	}
+	unlisted, err := unlistedModels(provider.Spec.UnlistedModels, compiled.Models, spec.Child("unlistedModels"))
+	if err != nil {
+		errs = append(errs, err)
+	}
 	if len(errs) > 0 {
 		return limiterv1.Provider{}, errs
 	}
+	compiled.UnlistedModels = unlisted
 	return compiled, nil
+}
+
+// unlistedModels need a model that is listed and has a price of output: theirs.
+func unlistedModels(bounds *v1alpha1.UnlistedModels, listed []limiterv1.Model, path *field.Path) (*limiterv1.UnlistedModels, *field.Error) {
+	if bounds == nil {
+		return nil, nil
+	}
+	if !slices.ContainsFunc(listed, func(m limiterv1.Model) bool { return m.Prices.Offers(price.Output) }) {
+		return nil, field.Forbidden(path,
+			"needs a model with prices.output in models: those that are not listed are priced as these are")
+	}
+	return &limiterv1.UnlistedModels{MaxOutputTokens: bounds.MaxOutputTokens, ContextWindow: bounds.ContextWindow}, nil
 }
 
 func compileModel(model v1alpha1.Model, path *field.Path) (limiterv1.Model, field.ErrorList) {

@@ -57,6 +57,21 @@ func TestProvider(t *testing.T) {
 	}
 }
 
+func TestUnlistedModels(t *testing.T) {
+	p := provider()
+	p.Spec.UnlistedModels = &v1alpha1.UnlistedModels{MaxOutputTokens: 1000, ContextWindow: 2000}
+	want := limiterv1.UnlistedModels{MaxOutputTokens: 1000, ContextWindow: 2000}
+	if got, errs := compile.Provider(p); len(errs) > 0 || got.UnlistedModels == nil || *got.UnlistedModels != want {
+		t.Errorf("errors %v; compiled %+v, want %+v", errs, got.UnlistedModels, want)
+	}
+	for i := range p.Spec.Models {
+		p.Spec.Models[i].MaxOutputTokens, p.Spec.Models[i].Prices.Output = 0, ""
+	}
+	if _, errs := compile.Provider(p); len(errs) != 1 || errs[0].Field != "spec.unlistedModels" {
+		t.Errorf("where none that is listed has output: errors %v, want one of spec.unlistedModels", errs)
+	}
+}
+
 func TestProviderPrices(t *testing.T) {
 	p := provider()
 	p.Spec.Protocol = "Gemini"

@@ -41,6 +41,8 @@ type Admission struct {
 	Cost, Overrun     money.Nanos
 	Tokens            int64
 	Ancestors         []string
+	// PricedAs is, in the words of the ledger, whose prices Cost is made of.
+	PricedAs string
 }
 
 // Refusal is why a call was refused: the first limit that refused, as it stood.
@@ -67,7 +69,7 @@ var ErrNoCall = errors.New("no such call is on record")
 const findAdmitted = `
 SELECT call_id, user_id, tier, credential, model_asked, ` + modelOf + `, endpoint, admitted_at, held_nanos,
        decision, outcome, provider, streamed, coalesce(settled_at, admitted_at), cost_nanos, overrun_nanos,
-       ` + usedTokens + `, ancestors
+       ` + usedTokens + `, ancestors, priced_as
 FROM ai_usage_logs WHERE tenant_id = @tenant AND call_id = @call`
 
 const findRefused = `
@@ -123,7 +125,7 @@ func scanAdmitted(row pgx.CollectableRow) (Call, error) {
 	var c Call
 	var a Admission
 	err := row.Scan(&c.ID, &c.User, &c.Tier, &c.Credential, &c.ModelAsked, &c.Model, &c.Endpoint, &c.At, &c.Bound,
-		&a.Decision, &a.Outcome, &a.Provider, &a.Streamed, &a.SettledAt, &a.Cost, &a.Overrun, &a.Tokens, &a.Ancestors)
+		&a.Decision, &a.Outcome, &a.Provider, &a.Streamed, &a.SettledAt, &a.Cost, &a.Overrun, &a.Tokens, &a.Ancestors, &a.PricedAs)
 	c.Admission = &a
 	return c, err
 }

@@ -6,6 +6,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
@@ -24,6 +25,22 @@ var _ = Describe("A ModelProvider", func() {
 		Eventually(ctx, eventsOf(ctx, provider, "Programmed")).Should(HaveLen(1))
 		remove(ctx, provider)
 		Expect(document(ctx, provider)()).To(BeEmpty())
+	})
+
+	It("takes models that it does not list, for budgets that say so", func(ctx SpecContext) {
+		startEnforcer(true)
+		provider := newProvider("listed")
+		provider.Spec.UnlistedModels = &v1alpha1.UnlistedModels{MaxOutputTokens: 700, ContextWindow: 9000}
+		create(ctx, provider)
+		expectProgrammed(ctx, provider)
+		Expect(document(ctx, provider)()).To(ContainSubstring(`"unlistedModels":{"maxOutputTokens":700,"contextWindow":9000}`))
+		budget := newBudget(newNamespace(ctx))
+		create(ctx, budget)
+		expectProgrammed(ctx, budget)
+		Expect(documentOf(ctx, budget).UnknownModel).To(BeEmpty(), "none, as long as the budget does not say so")
+		update(ctx, budget, func(b *v1alpha1.TenantBudget) { b.Spec.UnknownModel = v1alpha1.UnknownModelPriceAsMostExpensive })
+		expectProgrammed(ctx, budget)
+		Expect(documentOf(ctx, budget).UnknownModel).To(Equal(limiterv1.PriceAsMostExpensive))
 	})
 
 	It("has its models for itself: the older provider wins", func(ctx SpecContext) {

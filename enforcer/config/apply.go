@@ -113,6 +113,9 @@ func validateProvider(p limiterv1.Provider, name string) error {
 			return fmt.Errorf("model %q: %w", m.Name, err)
 		}
 	}
+	if unlisted := p.UnlistedModels; unlisted != nil && (unlisted.MaxOutputTokens <= 0 || unlisted.ContextWindow < 0) {
+		return errors.New("has no bound of models that it does not list")
+	}
 	return nil
 }
 

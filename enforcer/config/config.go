@@ -66,6 +66,12 @@ func (c *Config) Route(model string) (*Route, bool) {
 	return route, ok
 }
 
+// Taker is the provider of a protocol that takes models that none lists, if one does.
+func (c *Config) Taker(protocol limiterv1.Protocol) (limiterv1.Provider, bool) {
+	provider, ok := c.routes.Load().takers[protocol]
+	return provider, ok
+}
+
 // Routes are all routes in the order of their models' names. They are not to be changed.
 func (c *Config) Routes() []*Route { return c.routes.Load().sorted }
 

@@ -122,6 +122,42 @@ func TestDocumentsComeAndGo(t *testing.T) {
 	}
 }
 
+// TestTaker: of the providers that take models that none lists, the first by name of
+// the protocol.
+func TestTaker(t *testing.T) {
+	plane := newControlPlane(t)
+	plane.begin("first")
+	follower, c := newFollower(plane.client)
+	put := func(name string, protocol limiterv1.Protocol, takes bool) {
+		p := providerOf(name, "of-"+name)
+		p.Protocol = protocol
+		if takes {
+			p.UnlistedModels = &limiterv1.UnlistedModels{MaxOutputTokens: 7}
+		}
+		plane.put(limiterv1.ProviderDocument, name, p)
+	}
+	want := func(protocol limiterv1.Protocol, want string) {
+		t.Helper()
+		follower.Poll(t.Context())
+		if got, ok := c.Taker(protocol); got.Name != want || ok != (want != "") {
+			t.Errorf("%s: taken by %q, %t; want %q", protocol, got.Name, ok, want)
+		}
+	}
+	put("a", limiterv1.OpenAI, false)
+	want(limiterv1.OpenAI, "")
+	put("c", limiterv1.OpenAI, true)
+	want(limiterv1.OpenAI, "c")
+	put("b", limiterv1.OpenAI, true)
+	want(limiterv1.OpenAI, "b")
+	want(limiterv1.Gemini, "")
+	put("z", limiterv1.Gemini, true)
+	want(limiterv1.Gemini, "z")
+	put("b", limiterv1.OpenAI, false)
+	want(limiterv1.OpenAI, "c")
+	plane.withdraw(limiterv1.ProviderDocument, "c")
+	want(limiterv1.OpenAI, "")
+}
+
 // TestNothingIsReportedBeforeItRuns: P4 rests on it.
 func TestNothingIsReportedBeforeItRuns(t *testing.T) {
 	plane := newControlPlane(t)
@@ -155,6 +191,8 @@ func TestBrokenDocuments(t *testing.T) {
 	bad.Models[0].Prices[price.Default].Base[price.Output] = -1
 	relative := providerOf("fake", "mini")
 	relative.Endpoint = "api.example/v1"
+	bottomless := providerOf("fake", "mini")
+	bottomless.UnlistedModels = &limiterv1.UnlistedModels{}
 	unknown := providerOf("fake", "mini")
 	unknown.Protocol = "Telepathy"
 	unbounded := providerOf("fake", "mini")
@@ -173,17 +211,18 @@ func TestBrokenDocuments(t *testing.T) {
 		name        string
 		good, wrong any
 	}{
-		"not JSON":                     {limiterv1.TenantDocument, "acme", tenant("acme"), nil},
-		"an unknown time zone":         {limiterv1.TenantDocument, "acme", tenant("acme"), mars},
-		"about another tenant":         {limiterv1.TenantDocument, "acme", tenant("acme"), tenant("other")},
-		"about another credential":     {limiterv1.CredentialDocument, gerente.SHA256, gerente, credential("empleado-1", "acme")},
-		"a credential of nobody":       {limiterv1.CredentialDocument, gerente.SHA256, gerente, nobody},
-		"a negative price":             {limiterv1.ProviderDocument, "fake", validProvider, bad},
-		"an endpoint that is none":     {limiterv1.ProviderDocument, "fake", validProvider, relative},
-		"an unknown protocol":          {limiterv1.ProviderDocument, "fake", validProvider, unknown},
-		"a model without its bound":    {limiterv1.ProviderDocument, "fake", validProvider, unbounded},
-		"prices that come in disorder": {limiterv1.ProviderDocument, "fake", validProvider, backwards},
-		"about another provider":       {limiterv1.ProviderDocument, "fake", validProvider, providerOf("other", "mini")},
+		"not JSON":                      {limiterv1.TenantDocument, "acme", tenant("acme"), nil},
+		"an unknown time zone":          {limiterv1.TenantDocument, "acme", tenant("acme"), mars},
+		"about another tenant":          {limiterv1.TenantDocument, "acme", tenant("acme"), tenant("other")},
+		"about another credential":      {limiterv1.CredentialDocument, gerente.SHA256, gerente, credential("empleado-1", "acme")},
+		"a credential of nobody":        {limiterv1.CredentialDocument, gerente.SHA256, gerente, nobody},
+		"a negative price":              {limiterv1.ProviderDocument, "fake", validProvider, bad},
+		"an endpoint that is none":      {limiterv1.ProviderDocument, "fake", validProvider, relative},
+		"an unknown protocol":           {limiterv1.ProviderDocument, "fake", validProvider, unknown},
+		"a model without its bound":     {limiterv1.ProviderDocument, "fake", validProvider, unbounded},
+		"unlisted models without bound": {limiterv1.ProviderDocument, "fake", validProvider, bottomless},
+		"prices that come in disorder":  {limiterv1.ProviderDocument, "fake", validProvider, backwards},
+		"about another provider":        {limiterv1.ProviderDocument, "fake", validProvider, providerOf("other", "mini")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			plane := newControlPlane(t)

@@ -38,6 +38,7 @@ var calls = newTable("ai_usage_logs",
 	each("duration_ms", "bigint", func(e *Entry) int64 { return e.Duration.Milliseconds() }),
 	each("time_to_first_token_ms", "bigint", func(e *Entry) *int64 { return milliseconds(e.TimeToFirstToken) }),
 	textColumn("decision", func(e *Entry) string { return string(cmp.Or(e.Decision, Admitted)) }),
+	textColumn("priced_as", func(e *Entry) string { return string(cmp.Or(e.PricedAs, Listed)) }),
 	textColumn("session", func(e *Entry) string { return e.Session }),
 	listColumn("ancestors", func(e *Entry) []string { return e.Ancestors }),
 )

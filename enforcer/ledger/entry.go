@@ -41,6 +41,18 @@ const (
 	Bounded Decision = "Bounded"
 )
 
+// Pricing is whose prices a call is held and settled at.
+type Pricing string
+
+// The pricings.
+const (
+	// Listed: those of its own model.
+	Listed Pricing = "Listed"
+	// MostExpensive: no provider lists its model, and each kind of token costs what it
+	// costs at most of a model that the provider lists. The bill may be another.
+	MostExpensive Pricing = "MostExpensive"
+)
+
 // Entry is a call as the ledger keeps it. Its JSON is also what the limiter's
 // store keeps of the call until the ledger has it; while the call is open, what
 // only its end can tell is absent there.
@@ -59,6 +71,8 @@ type Entry struct {
 	Session  string `json:"session"`
 	// Held is the most that the call could cost.
 	Held money.Nanos `json:"held"`
+	// PricedAs is whose prices Held and Cost are; empty means Listed.
+	PricedAs Pricing `json:"pricedAs,omitempty"`
 
 	// AdmittedAt is by the clock of the limiter's store, and SettledAt follows
 	// from it: together they decide nothing, but AdmittedAt says in which periods

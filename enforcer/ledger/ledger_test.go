@@ -41,7 +41,7 @@ func TestRow(t *testing.T) {
 	voided := entry("voided")
 	voided.Outcome, voided.Cost, voided.Usage, voided.TimeToFirstToken, voided.Streamed = ledger.Voided, 0, price.Usage{}, nil, false
 	overrun := entry("overrun")
-	overrun.Ancestors, overrun.Decision = []string{"region", "group"}, ledger.Shadowed
+	overrun.Ancestors, overrun.Decision, overrun.PricedAs = []string{"region", "group"}, ledger.Shadowed, ledger.MostExpensive
 	w.Add(overrun)
 	w.Add(voided)
 	flush(t, w)
@@ -50,7 +50,7 @@ func TestRow(t *testing.T) {
 		"call_id": "overrun", "tenant_id": "acme", "user_id": "gerente-1", "tier": "gerente", "credential": "acme/gerente-1-key",
 		"ancestors": []any{"region", "group"}, "provider": "openai", "model": "mini", "model_asked": "mini", "model_used": "mini-2026", "endpoint": "/v1/chat/completions",
 		"streamed": true, "admitted_at": "2026-11-23T12:00:00.123456+00:00", "settled_at": "2026-11-23T12:00:03.123456+00:00",
-		"outcome": "Settled", "decision": "Shadowed", "input_tokens": 11.0, "cached_input_tokens": 12.0, "output_tokens": 13.0,
+		"outcome": "Settled", "decision": "Shadowed", "priced_as": "MostExpensive", "input_tokens": 11.0, "cached_input_tokens": 12.0, "output_tokens": 13.0,
 		"cache_write_5m_tokens": 21.0, "cache_write_1h_tokens": 22.0, "audio_input_tokens": 23.0, "cached_audio_input_tokens": 24.0,
 		"audio_output_tokens": 25.0, "image_output_tokens": 26.0, "reasoning_tokens": 7.0, "service_tier": "flex",
 		"held_nanos": 140_000_000.0, "cost_nanos": 150_000_000.0, "overrun_nanos": 10_000_000.0, "cost_cents": 15.0,
@@ -58,7 +58,7 @@ func TestRow(t *testing.T) {
 	}
 	wantRow(t, db, "ai_usage_logs", row)
 	maps.Copy(row, map[string]any{
-		"call_id": "voided", "ancestors": []any{}, "decision": "Admitted", "outcome": "Voided", "streamed": false, "input_tokens": 0.0, "cached_input_tokens": 0.0, "output_tokens": 0.0,
+		"call_id": "voided", "ancestors": []any{}, "decision": "Admitted", "priced_as": "Listed", "outcome": "Voided", "streamed": false, "input_tokens": 0.0, "cached_input_tokens": 0.0, "output_tokens": 0.0,
 		"cache_write_5m_tokens": 0.0, "cache_write_1h_tokens": 0.0, "audio_input_tokens": 0.0, "cached_audio_input_tokens": 0.0,
 		"audio_output_tokens": 0.0, "image_output_tokens": 0.0, "reasoning_tokens": 0.0, "service_tier": "",
 		"cost_nanos": 0.0, "overrun_nanos": 0.0, "cost_cents": 0.0, "time_to_first_token_ms": nil,

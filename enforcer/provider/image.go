@@ -3,6 +3,8 @@ package provider
 import (
 	"regexp"
 	"strings"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
 // What OpenAI's guide to images and vision gives for the largest image: models that
@@ -38,8 +40,11 @@ var largestImage = map[string]int64{
 var version = regexp.MustCompile(`-(latest|\d{4}-\d{2}-\d{2})$`)
 
 // imageTokens is the most tokens that one image is for a model behind an API of
-// OpenAI's; 0 when nobody has said.
-func imageTokens(upstreamName string) int64 {
-	name := upstreamName[strings.LastIndexByte(upstreamName, '/')+1:] // "openai/gpt-4o" at a gateway
+// OpenAI's; 0 when nobody has said, and a caller's word for it does not count.
+func imageTokens(model limiterv1.Model) int64 {
+	if model.Unlisted {
+		return 0
+	}
+	name := model.UpstreamName[strings.LastIndexByte(model.UpstreamName, '/')+1:] // "openai/gpt-4o" at a gateway
 	return largestImage[version.ReplaceAllString(name, "")]
 }

@@ -342,7 +342,7 @@ func (r *chatRequest) For(model limiterv1.Model, assumedOutput int64) (Call, err
 	if err != nil {
 		return Call{}, err
 	}
-	bound, err := r.input.usage(r.body, model, imageTokens(model.UpstreamName), output*r.choices)
+	bound, err := r.input.usage(r.body, model, imageTokens(model), output*r.choices)
 	if err != nil {
 		return Call{}, err
 	}

@@ -356,6 +356,22 @@ func TestBoundOfWhatIsNotText(t *testing.T) {
 	}
 }
 
+// TestImageOfAnUnlistedModel: the name that a caller gives is not that of a formula.
+func TestImageOfAnUnlistedModel(t *testing.T) {
+	const image = `{"type":"image_url","image_url":{"url":"https://a.example/b.png"}}`
+	model := mini
+	model.Name, model.UpstreamName, model.Unlisted = "gpt-4o", "gpt-4o", true
+	request := read(t, `{"model":"gpt-4o","max_tokens":1,"messages":[{"role":"user","content":[`+image+`]}]}`)
+	var wrong *provider.RequestError
+	if call, err := request.For(model, 0); !errors.As(err, &wrong) || !wrong.Unsupported {
+		t.Errorf("got %+v, %v; want it refused for want of a window", call.Bound, err)
+	}
+	model.ContextWindow = 5000
+	if call, err := request.For(model, 0); err != nil || call.Bound.Input != 5000 {
+		t.Errorf("with a window: %d tokens, %v; want all of it", call.Bound.Input, err)
+	}
+}
+
 // priced is the model with another price.
 func priced(m limiterv1.Model, kind price.Kind, p price.PerMillion) limiterv1.Model {
 	list := maps.Clone(m.Prices[price.Default].Base)

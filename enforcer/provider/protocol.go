@@ -54,6 +54,9 @@ func MatchPath(pattern, path string) (model string, ok bool) {
 	return model, ok && model != ""
 }
 
+// PathNamesModel is whether the paths of a Protocol name the model.
+func PathNamesModel(p Protocol) bool { return strings.Contains(p.Path(), wildcard) }
+
 // Request is a request that was read: it is well formed, says the same to every
 // parser, and asks for nothing whose cost cannot be bounded.
 type Request interface {

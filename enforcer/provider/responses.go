@@ -194,7 +194,7 @@ func (r *responsesRequest) For(model limiterv1.Model, assumedOutput int64) (Call
 	if err != nil {
 		return Call{}, err
 	}
-	bound, err := r.input.usage(r.body, model, imageTokens(model.UpstreamName), output)
+	bound, err := r.input.usage(r.body, model, imageTokens(model), output)
 	if err != nil {
 		return Call{}, err
 	}

@@ -250,9 +250,9 @@ func (p *Proxy) boundOnLadder(c *call, asked string) *refusal {
 }
 
 func (p *Proxy) boundFor(c *call, model string) *refusal {
-	route, ok := p.Config.Route(model)
-	if !ok || route.Provider.Protocol != c.protocol.Of() {
-		return unknownModel(model)
+	route, no := p.routeTo(c, model)
+	if no != nil {
+		return no
 	}
 	priced := route.Model.At(p.Admitter.Now())
 	bounded, err := c.request.For(priced, c.tenant.Document().AssumedOutputTokens)
@@ -345,6 +345,9 @@ func (p *Proxy) tell(c *call, header http.Header, decision admission.Decision) {
 	if used := c.route.Model.Name; used != c.request.Model() {
 		header.Set(ModelHeader, used)
 	}
+	if pricing := c.pricing(); pricing != "" {
+		header.Set(PricedAsHeader, string(pricing))
+	}
 	if decision.Refusal != nil {
 		shadowed := notAdmitted(c.subject, decision.Refusal)
 		header.Set(ShadowHeader, shadowed.code)
@@ -412,6 +415,7 @@ func (p *Proxy) opening(c *call) ledger.Entry {
 		Streamed:   c.request.Streamed(),
 		Session:    p.Session,
 		Held:       c.bounded.Cost,
+		PricedAs:   c.pricing(),
 	}
 }
 

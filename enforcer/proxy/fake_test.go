@@ -135,6 +135,7 @@ type fakeConfig struct {
 	// poor is a tenant whose user has the key "key-without-budget"; nil until it has one.
 	poor    *admission.Tenant
 	routes  []*config.Route
+	taker   *limiterv1.Provider
 	running config.Running
 }
 
@@ -158,6 +159,13 @@ func (c *fakeConfig) Tenant(name string) (*admission.Tenant, bool) {
 		return c.poor, c.poor != nil
 	}
 	return c.tenant, name == "acme"
+}
+
+func (c *fakeConfig) Taker(protocol limiterv1.Protocol) (limiterv1.Provider, bool) {
+	if c.taker == nil || c.taker.Protocol != protocol {
+		return limiterv1.Provider{}, false
+	}
+	return *c.taker, true
 }
 
 func (c *fakeConfig) Routes() []*config.Route { return c.routes }

@@ -233,7 +233,7 @@ func TestRefusalsOfProtocols(t *testing.T) {
 	for name, tc := range map[string]struct{ method, path, body, key, want string }{
 		"Anthropic's": {
 			"POST", "/v1/messages", `{"model":"none","max_tokens":1,"messages":[]}`, "key",
-			`{"error":{"type":"not_found_error","message":"There is no model \"none\" here; /v1/models lists those there are.","code":"model_not_found"},"type":"error","title":"Model not found","status":404,`,
+			`{"error":{"type":"not_found_error","message":"There is no model \"none\" here; /v1/models lists those there are. A TenantBudget allows others with unknownModel: PriceAsMostExpensive.","code":"model_not_found"},"type":"error","title":"Model not found","status":404,`,
 		},
 		"Anthropic's, beside its path": {
 			"POST", "/v1/messages/count_tokens", `{}`, "key",
@@ -245,7 +245,7 @@ func TestRefusalsOfProtocols(t *testing.T) {
 		},
 		"Gemini's": {
 			"POST", "/v1beta/models/none:generateContent", `{"contents":[]}`, "key",
-			`{"error":{"code":404,"message":"There is no model \"none\" here; /v1/models lists those there are.","status":"NOT_FOUND","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"MODEL_NOT_FOUND","domain":"bursar.dev"}]},"type":"urn:bursar:problem:model-not-found",`,
+			`{"error":{"code":404,"message":"There is no model \"none\" here; /v1/models lists those there are. A TenantBudget allows others with unknownModel: PriceAsMostExpensive.","status":"NOT_FOUND","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"MODEL_NOT_FOUND","domain":"bursar.dev"}]},"type":"urn:bursar:problem:model-not-found",`,
 		},
 		"Gemini's, for another method": {
 			"POST", "/v1beta/models/gemini-2.5-flash:batchGenerateContent", `{}`, "key",

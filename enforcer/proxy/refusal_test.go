@@ -95,8 +95,8 @@ func TestRefusals(t *testing.T) {
 		},
 		"an unknown model": {
 			body: `{"model":"maxi","messages":[]}`, wantStatus: 404, wantHeader: http.Header{},
-			wantBody: `{"error":{"message":"There is no model \"maxi\" here; /v1/models lists those there are.","type":"invalid_request_error","param":"model","code":"model_not_found"},` +
-				`"type":"urn:bursar:problem:model-not-found","title":"Model not found","status":404,"detail":"There is no model \"maxi\" here; /v1/models lists those there are."}`,
+			wantBody: `{"error":{"message":"There is no model \"maxi\" here; /v1/models lists those there are. A TenantBudget allows others with unknownModel: PriceAsMostExpensive.","type":"invalid_request_error","param":"model","code":"model_not_found"},` +
+				`"type":"urn:bursar:problem:model-not-found","title":"Model not found","status":404,"detail":"There is no model \"maxi\" here; /v1/models lists those there are. A TenantBudget allows others with unknownModel: PriceAsMostExpensive."}`,
 		},
 		"the store is lost": {
 			change:     func(d *door) { d.store.err = errLost },

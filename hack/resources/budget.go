@@ -70,6 +70,7 @@ func (m *Maker) newBudget() *v1alpha1.TenantBudget {
 	if m.oneIn(4) {
 		b.Spec.OnStoreLoss, b.Spec.StoreLossPercent = v1alpha1.StoreLossAllowBounded, pick(m, nil, ptr.To[int32](1), ptr.To[int32](50))
 	}
+	b.Spec.UnknownModel = pick(m, "", v1alpha1.UnknownModelDeny, v1alpha1.UnknownModelPriceAsMostExpensive)
 	for _, name := range some(m, 16, models...) {
 		v := v1alpha1.VirtualModel{Name: name}
 		for len(v.Models) == 0 {

@@ -73,6 +73,7 @@ var budgetFlaws = all(
 	is("spec.breaker.forced", "open", "Half", true),
 	is("spec.enforcement", "", "enforce", "Off", true),
 	is("spec.assumedOutputTokens", 0, -1, 10_000_001, "1000", 1.5),
+	is("spec.unknownModel", "", "Allow", "deny", true),
 	is("spec.onStoreLoss", "", "Allow", true),
 	is("spec.storeLossPercent", 0, 51, -1, "1", 1.5),
 	breaks("spec.storeLossPercent", "spec", map[string]any{"tenant": "a", "limits": many(1, aLimit), "storeLossPercent": 1}),

@@ -2,6 +2,7 @@ package resources
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,6 +29,12 @@ func (m *Maker) newProvider() *v1alpha1.ModelProvider {
 	}
 	for i := range pick(m, 1, 1, 2, 5) {
 		p.Spec.Models = append(p.Spec.Models, m.model(fmt.Sprintf("%s/%d", p.Name, i), p.Spec.Protocol))
+	}
+	hasOutput := func(model v1alpha1.Model) bool { return model.Prices.Output != "" }
+	if m.oneIn(2) && slices.ContainsFunc(p.Spec.Models, hasOutput) {
+		p.Spec.UnlistedModels = &v1alpha1.UnlistedModels{
+			MaxOutputTokens: pick[int64](m, 1, 10_000_000), ContextWindow: pick[int64](m, 0, 1, 1_000_000_000),
+		}
 	}
 	if m.oneIn(20) {
 		for i := len(p.Spec.Models); i < 512; i++ {

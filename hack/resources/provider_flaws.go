@@ -32,6 +32,12 @@ var providerFlaws = all(
 	breaks("spec.models[0].priceChanges", "spec.models", []any{aModelOf(map[string]any{"priceChanges": []any{map[string]any{
 		"effectiveFrom": "2027-01-01T00:00:00Z", "prices": aPrice("1", map[string]any{"output": "1"}),
 	}}}, aPrice("1", nil))}),
+	is("spec.unlistedModels", "gpt-9", []any{}),
+	is("spec.unlistedModels.maxOutputTokens", nil, 0, -1, 10_000_001, "many", 1.5),
+	is("spec.unlistedModels.contextWindow", 0, -1, 1_000_000_001, "many", 1.5),
+	breaks("spec.unlistedModels", "spec", map[string]any{
+		"endpoint": "https://api.example.com/v1", "models": many(1, aModel), "unlistedModels": map[string]any{"maxOutputTokens": 1},
+	}),
 	is("spec.models[*].prices", nil, "1.25"),
 	ofPrices(),
 	breaks("spec.models[0].prices.longContext[0].cacheWrite5m", "spec.models", []any{aModelOf(nil, aPrice("1", map[string]any{

@@ -60,6 +60,9 @@ type Tenant struct {
 	// for calls of a kind, to admit from while the limiter's store is lost; 0 means
 	// that nothing is admitted then.
 	StoreLossPercent int32 `json:"storeLossPercent,omitempty"`
+	// UnknownModel is what becomes of calls for a model that no provider lists; empty
+	// refuses them.
+	UnknownModel UnknownModel `json:"unknownModel,omitempty"`
 	// VirtualModels are the models to be tried, in this order, for each name that
 	// callers may ask for in the place of a model's.
 	VirtualModels map[string][]string `json:"virtualModels,omitempty"`
@@ -300,6 +303,9 @@ type Provider struct {
 	// directory that enforcers mount; empty when the provider wants none.
 	CredentialFile string  `json:"credentialFile,omitempty"`
 	Models         []Model `json:"models"`
+	// UnlistedModels bounds calls of models that no provider lists; nil when this one
+	// takes none.
+	UnlistedModels *UnlistedModels `json:"unlistedModels,omitempty"`
 }
 
 // Tokenizer is the name of a vocabulary of tokens, and of how text is cut into them.
@@ -330,6 +336,9 @@ type Model struct {
 	Prices price.Book `json:"prices"`
 	// PriceChanges are what they cost from then on, the earliest first.
 	PriceChanges []PriceChange `json:"priceChanges,omitempty"`
+	// Unlisted is whether no provider lists the model: its name is what a caller says,
+	// and its prices are those of others. No document has such a model.
+	Unlisted bool `json:"-"`
 }
 
 // PriceChange is what a model's tokens cost from a moment on.

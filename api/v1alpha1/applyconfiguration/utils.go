@@ -100,6 +100,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.TenantBudgetSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("TenantBudgetStatus"):
 		return &apiv1alpha1.TenantBudgetStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("UnlistedModels"):
+		return &apiv1alpha1.UnlistedModelsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("VirtualModel"):
 		return &apiv1alpha1.VirtualModelApplyConfiguration{}
 

@@ -357,6 +357,9 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
       default: OpenAI
+    - name: unlistedModels
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.UnlistedModels
 - name: com.github.bursar-dev.bursar.api.v1alpha1.ModelProviderStatus
   map:
     fields:
@@ -804,6 +807,10 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
       default: UTC
+    - name: unknownModel
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.UnknownModel
+      default: Deny
     - name: virtualModels
       type:
         list:
@@ -848,6 +855,17 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: numeric
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Tier
   scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.UnknownModel
+  scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.UnlistedModels
+  map:
+    fields:
+    - name: contextWindow
+      type:
+        scalar: numeric
+    - name: maxOutputTokens
+      type:
+        scalar: numeric
 - name: com.github.bursar-dev.bursar.api.v1alpha1.VirtualModel
   map:
     fields:

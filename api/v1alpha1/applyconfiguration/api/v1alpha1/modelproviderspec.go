@@ -20,8 +20,18 @@ type ModelProviderSpecApplyConfiguration struct {
 	// Absent when the provider wants none. The key itself never stands in the API.
 	CredentialFile *string `json:"credentialFile,omitempty"`
 	// models are the models that may be called, with their prices. A model that is
-	// in no ModelProvider is refused.
+	// in no ModelProvider is refused, but as unlistedModels says.
 	Models []ModelApplyConfiguration `json:"models,omitempty"`
+	// unlistedModels has the provider take models that no ModelProvider lists, from
+	// tenants whose budget says unknownModel: PriceAsMostExpensive; absent, it takes
+	// none. Such a call is held and settled at the dearest price that any of models has
+	// for a kind of token, over longContext and serviceTiers, at the prices in force.
+	// That is a guess, and what the provider bills may be another, and more: list the
+	// dearest models that it has, and what it bills apart by the name that is asked for
+	// (such as a search, by a suffix) does not count. Callers reach every model that the
+	// provider's API key does. Of several ModelProviders of a protocol that have this,
+	// the first by name is called.
+	UnlistedModels *UnlistedModelsApplyConfiguration `json:"unlistedModels,omitempty"`
 }
 
 // ModelProviderSpecApplyConfiguration constructs a declarative configuration of the ModelProviderSpec type for use with
@@ -64,5 +74,13 @@ func (b *ModelProviderSpecApplyConfiguration) WithModels(values ...*ModelApplyCo
 		}
 		b.Models = append(b.Models, *values[i])
 	}
+	return b
+}
+
+// WithUnlistedModels sets the UnlistedModels field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the UnlistedModels field is set to the value of the last call.
+func (b *ModelProviderSpecApplyConfiguration) WithUnlistedModels(value *UnlistedModelsApplyConfiguration) *ModelProviderSpecApplyConfiguration {
+	b.UnlistedModels = value
 	return b
 }

@@ -55,6 +55,18 @@ type TenantBudgetSpecApplyConfiguration struct {
 	// maxOutputTokens. Less money is held for such calls then, and more of them
 	// fit into a limit at a time. Absent means maxOutputTokens.
 	AssumedOutputTokens *int64 `json:"assumedOutputTokens,omitempty"`
+	// unknownModel says what becomes of calls for a model that no ModelProvider lists.
+	// Deny refuses them, with status 404. PriceAsMostExpensive has them made by a
+	// ModelProvider with unlistedModels, and refuses them where there is none of the
+	// protocol: they are held and settled at the dearest of its prices, which may not be
+	// what it bills, and priced_as says so in the ledger. That is so for the name alone
+	// that a caller asks for, not for those in virtualModels and ladder, and of calls of
+	// the tenant itself: those below it go by their own budgets.
+	//
+	// Limits, rate limits and Downgrade rungs with models know a model by one name. A
+	// call that asks for it by another, such as that of a dated version, does not count
+	// there, and is not downgraded; limits without models hold for it as for any.
+	UnknownModel *apiv1alpha1.UnknownModel `json:"unknownModel,omitempty"`
 	// onStoreLoss says what becomes of calls while Redis is out of reach. Deny refuses
 	// them, with status 503. AllowBounded admits them from money that each enforcer
 	// holds beforehand: for each kind of calls that it sees (those that count in the
@@ -169,6 +181,14 @@ func (b *TenantBudgetSpecApplyConfiguration) WithBudgetRefusalStatus(value int32
 // If called multiple times, the AssumedOutputTokens field is set to the value of the last call.
 func (b *TenantBudgetSpecApplyConfiguration) WithAssumedOutputTokens(value int64) *TenantBudgetSpecApplyConfiguration {
 	b.AssumedOutputTokens = &value
+	return b
+}
+
+// WithUnknownModel sets the UnknownModel field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the UnknownModel field is set to the value of the last call.
+func (b *TenantBudgetSpecApplyConfiguration) WithUnknownModel(value apiv1alpha1.UnknownModel) *TenantBudgetSpecApplyConfiguration {
+	b.UnknownModel = &value
 	return b
 }
 

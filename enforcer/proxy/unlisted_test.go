@@ -1,0 +1,190 @@
+package proxy_test
+
+import (
+	"cmp"
+	"net/http"
+	"strings"
+	"testing"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/price"
+	"github.com/bursar-dev/bursar/enforcer/ledger"
+	"github.com/bursar-dev/bursar/enforcer/proxy"
+)
+
+const unlistedChat = `{"model":"gpt-9","messages":[],"max_tokens":50}`
+
+// newUnlistedDoor is a door of a tenant whose calls for models that none lists are
+// taken, by a provider whose dearest input is maxi's and dearest output mini's.
+func newUnlistedDoor(t *testing.T, change func(*limiterv1.Tenant)) (*door, *upstreamBody) {
+	t.Helper()
+	document := dollarADay
+	document.UnknownModel = limiterv1.PriceAsMostExpensive
+	change(&document)
+	d, asked := newLadderDoor(t, document)
+	maxi := *d.config.routes[1]
+	maxi.Model.Prices = flat(price.List{price.Input: 4 * money.USD, price.CachedInput: money.USD, price.Output: 5 * money.USD})
+	d.config.routes[1] = &maxi
+	taker := d.config.routes[0].Provider
+	taker.Models = []limiterv1.Model{d.config.routes[0].Model, maxi.Model}
+	taker.UnlistedModels = &limiterv1.UnlistedModels{MaxOutputTokens: 60}
+	d.config.taker = &taker
+	return d, asked
+}
+
+// TestUnlistedModel: it is held and settled at the dearest prices, and asked for by the
+// name that the caller gave.
+func TestUnlistedModel(t *testing.T) {
+	d, asked := newUnlistedDoor(t, asIs)
+	got := d.call(unlistedChat)
+	entry, end := d.ending()
+	if got.status != http.StatusOK || asked.Model != "gpt-9" {
+		t.Errorf("status %d %s, and the provider was asked for %q; want gpt-9 to be called", got.status, got.body, asked.Model)
+	}
+	if as, other := got.header.Get(proxy.PricedAsHeader), got.header.Get(proxy.ModelHeader); as != "MostExpensive" || other != "" {
+		t.Errorf("the header says that it is priced as %q, and another model, %q", as, other)
+	}
+	wantHeld := money.Nanos(len(unlistedChat)*4_000 + 50*10_000)
+	const wantCost = 4_000 + 10_000
+	if d.store.admits[0].Bound != wantHeld || end.Cost != wantCost {
+		t.Errorf("held %s and settled with %s, want %s and %s", d.store.admits[0].Bound, end.Cost, wantHeld, money.Nanos(wantCost))
+	}
+	if entry.PricedAs != ledger.MostExpensive || entry.Decision != ledger.Admitted || entry.Held != wantHeld || entry.Cost != wantCost ||
+		entry.Model != "gpt-9" || entry.ModelAsked != "gpt-9" || entry.ModelUsed != "gpt-9" || entry.Provider != "fake" {
+		t.Errorf("the ledger has %+v", entry)
+	}
+	if kept, err := ledger.Decode(d.store.admits[0].Record); err != nil || kept.PricedAs != ledger.MostExpensive {
+		t.Errorf("who adopts the call would find %+v, %v", kept, err)
+	}
+}
+
+func TestListedModelIsPricedAsItself(t *testing.T) {
+	d, _ := newUnlistedDoor(t, asIs)
+	got := d.call(chat)
+	if entry, _ := d.ending(); entry.PricedAs != "" || got.header.Get(proxy.PricedAsHeader) != "" {
+		t.Errorf("the ledger says %q, the header %q", entry.PricedAs, got.header.Get(proxy.PricedAsHeader))
+	}
+}
+
+func TestUnlistedModelIsRefused(t *testing.T) {
+	const gemini = "/v1beta/models/"
+	naming := func(model string) string { return strings.Replace(unlistedChat, "gpt-9", model, 1) }
+	for name, tc := range map[string]struct {
+		change     func(*limiterv1.Tenant)
+		taker      func(*limiterv1.Provider)
+		path, body string
+		status     int
+		says       string
+	}{
+		"where the tenant denies": {
+			change: func(tenant *limiterv1.Tenant) { tenant.UnknownModel = "" },
+			status: 404, says: "A TenantBudget allows others with unknownModel: PriceAsMostExpensive",
+		},
+		"by a rule of the future": {
+			change: func(tenant *limiterv1.Tenant) { tenant.UnknownModel = "PriceAsAverage" },
+			status: 404, says: "unknownModel: PriceAsMostExpensive",
+		},
+		"where no provider takes it": {
+			taker:  func(p *limiterv1.Provider) { p.Protocol = limiterv1.Gemini },
+			status: 404, says: "No ModelProvider of protocol OpenAI takes others: that is spec.unlistedModels",
+		},
+		"by a name that no model has": {
+			body: naming(`gpt 9`), status: 404, says: "is no name that a model may have",
+		},
+		"by a name that leads elsewhere": {
+			taker: func(p *limiterv1.Provider) { p.Protocol = limiterv1.Gemini },
+			path:  gemini + "a%2F..%2F..%2Ffiles:generateContent", body: `{"contents":[]}`,
+			status: 404, says: "is no name that a model may have",
+		},
+		"by a name that asks for something else": {
+			taker: func(p *limiterv1.Provider) { p.Protocol = limiterv1.Gemini },
+			path:  gemini + "gemini-9:batchEmbedContents:generateContent", body: `{"contents":[]}`,
+			status: 404, says: "is no name that a model may have",
+		},
+		"as the name of a virtual model": {
+			change: func(tenant *limiterv1.Tenant) { tenant.VirtualModels = map[string][]string{"gpt-9": {"gpt-9"}} },
+			status: 404, says: "There is no model",
+		},
+		"in a virtual model": {
+			change: func(tenant *limiterv1.Tenant) { tenant.VirtualModels = map[string][]string{"auto": {"gpt-9"}} },
+			body:   naming("auto"), status: 404, says: `There is no model \"gpt-9\" here`,
+		},
+		"of more output than any has": {
+			body: strings.Replace(unlistedChat, "50", "61", 1), status: 400, says: "above the 60 tokens that gpt-9 may give",
+		},
+		"with a file": {
+			body:   `{"model":"gpt-9","messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"f"}}]}]}`,
+			status: 400, says: "only the context window of gpt-9 bounds",
+		},
+		"in a service tier without prices": {
+			body: `{"model":"gpt-9","messages":[],"service_tier":"priority"}`, status: 400, says: "asks for what gpt-9 does not offer",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			change := tc.change
+			if change == nil {
+				change = asIs
+			}
+			d, asked := newUnlistedDoor(t, change)
+			if tc.taker != nil {
+				tc.taker(d.config.taker)
+			}
+			got := d.do(d.request(http.MethodPost, cmp.Or(tc.path, "/v1/chat/completions"), cmp.Or(tc.body, unlistedChat)))
+			if got.status != tc.status || !strings.Contains(got.body, tc.says) || d.store.questions() > 0 || asked.Model != "" {
+				t.Errorf("got %d %s after %d questions, and the provider was asked for %q; want %d and %q",
+					got.status, got.body, d.store.questions(), asked.Model, tc.status, tc.says)
+			}
+		})
+	}
+}
+
+// TestListedElsewhere: a model that a provider of another protocol lists is no unlisted one.
+func TestListedElsewhere(t *testing.T) {
+	d, _ := newUnlistedDoor(t, asIs)
+	elsewhere := *d.config.routes[0]
+	elsewhere.Provider.Protocol = limiterv1.Anthropic
+	d.config.routes[0] = &elsewhere
+	if got := d.call(chat); got.status != http.StatusNotFound {
+		t.Errorf("got %d %s, want 404", got.status, got.body)
+	}
+}
+
+// TestUnlistedModelOnTheLadder: a rung may take calls from an unlisted model, and sends
+// none to one; a fallback may answer in its place.
+func TestUnlistedModelOnTheLadder(t *testing.T) {
+	rung := func(from, to string) func(*limiterv1.Tenant) {
+		return func(tenant *limiterv1.Tenant) {
+			tenant.Ladder = []limiterv1.Rung{{AtPercent: 80, Action: limiterv1.Downgrade, Models: map[string]string{from: to}}}
+		}
+	}
+	for name, tc := range map[string]struct {
+		change          func(*limiterv1.Tenant)
+		body, wantModel string
+		wantAs          ledger.Pricing
+	}{
+		"from one":             {rung("gpt-9", "mini"), unlistedChat, "mini-2026", ""},
+		"to one":               {rung("mini", "gpt-9"), chat, "mini-2026", ""},
+		"to another, from one": {rung("gpt-9", "gpt-10"), unlistedChat, "gpt-9", ledger.MostExpensive},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, asked := newUnlistedDoor(t, tc.change)
+			rungReached(d)
+			got := d.call(tc.body)
+			if entry, _ := d.ending(); got.status != http.StatusOK || asked.Model != tc.wantModel || entry.PricedAs != tc.wantAs {
+				t.Errorf("status %d %s, the provider was asked for %q, priced as %s; want %q, %s",
+					got.status, got.body, asked.Model, entry.PricedAs, tc.wantModel, tc.wantAs)
+			}
+		})
+	}
+	t.Run("CheapestModel", func(t *testing.T) {
+		d, asked := newUnlistedDoor(t, func(tenant *limiterv1.Tenant) {
+			tenant.Ladder = []limiterv1.Rung{{AtPercent: 90, Action: limiterv1.Trip, Fallbacks: []limiterv1.Fallback{{Kind: limiterv1.CheapestModel}}}}
+		})
+		leaves(d, money.Nanos(len(unlistedChat)*4_000+50*10_000)-1)
+		got := d.call(unlistedChat)
+		if entry, _ := d.ending(); got.status != http.StatusOK || asked.Model == "gpt-9" || entry.Decision != ledger.Fallback || entry.PricedAs != "" {
+			t.Errorf("status %d %s, the provider was asked for %q, decision %s, priced as %s", got.status, got.body, asked.Model, entry.Decision, entry.PricedAs)
+		}
+	})
+}
