@@ -2,6 +2,8 @@ package proxy_test
 
 import (
 	"cmp"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -9,8 +11,10 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/price"
+	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/enforcer/proxy"
+	"github.com/bursar-dev/bursar/hack/fakeprovider"
 )
 
 const unlistedChat = `{"model":"gpt-9","messages":[],"max_tokens":50}`
@@ -187,4 +191,58 @@ func TestUnlistedModelOnTheLadder(t *testing.T) {
 			t.Errorf("status %d %s, the provider was asked for %q, decision %s, priced as %s", got.status, got.body, asked.Model, entry.Decision, entry.PricedAs)
 		}
 	})
+}
+
+// TestUnlistedModelOfEveryProtocol: where the path names the model, too, the provider is
+// asked for it by its name, and the cost is that of the dearest: here twice the bill.
+func TestUnlistedModelOfEveryProtocol(t *testing.T) {
+	fake := fakeprovider.New(fakeprovider.Options{})
+	document := dollarADay
+	document.UnknownModel = limiterv1.PriceAsMostExpensive
+	for _, p := range protocols {
+		d := newProtocolsDoor(t, fake.ServeHTTP)
+		d.config.tenant = newTenant(t, document)
+		route := routeOf(t, d, p)
+		twice := price.List{}
+		for kind, once := range route.Model.Prices[price.Default].Base {
+			twice[kind] = 2 * once
+		}
+		d.config.taker = &route.Provider
+		d.config.taker.Models = []limiterv1.Model{{Name: "dear", Prices: flat(twice)}}
+		d.config.taker.UnlistedModels = &limiterv1.UnlistedModels{MaxOutputTokens: 200}
+		d.config.routes = nil
+		for _, stream := range []bool{false, true} {
+			if stream && p.neverStreams {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s stream=%t", p.name, stream), func(t *testing.T) {
+				got := d.do(d.ask(t.Context(), p, "one two three [[output=5 cached=2]]", 20, stream))
+				if got.status != http.StatusOK || got.err != nil {
+					t.Fatalf("%d %s %v", got.status, got.body, got.err)
+				}
+				entry, billed := d.entry(got.header.Get(proxy.CallIDHeader)), billOf(t, fake, got)
+				want := 2 * money.Nanos(billed.CostNanos)
+				if entry.PricedAs != ledger.MostExpensive || entry.Cost > want || entry.Cost < want-1 || entry.Held < entry.Cost || billed.Model != route.Model.Name {
+					t.Errorf("ledger %+v\nbill %+v\nwant twice the bill, of %s", entry, billed, route.Model.Name)
+				}
+			})
+		}
+	}
+}
+
+// routeOf is the route to the model that the bodies, or the paths, of a protocol name.
+func routeOf(t *testing.T, d *door, p protocol) *config.Route {
+	t.Helper()
+	body, err := json.Marshal(p.body("", 1, false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, route := range d.config.routes {
+		name := route.Model.Name
+		if strings.Contains(string(body), `"model":"`+name+`"`) || strings.Contains(p.path, "/"+name+"/") || strings.Contains(p.path, "/"+name+":") {
+			return route
+		}
+	}
+	t.Fatalf("%s asks for no model", p.name)
+	return nil
 }

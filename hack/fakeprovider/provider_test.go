@@ -167,7 +167,7 @@ func TestModels(t *testing.T) {
 	for _, model := range list.Data {
 		ids = append(ids, model.ID)
 	}
-	if got, want := strings.Join(ids, " "), "claude-sonnet-4-5 gemini-2.5-flash gpt-4o gpt-4o-mini gpt-5 penny text-embedding-3-small"; got != want || list.Object != "list" {
+	if got, want := strings.Join(ids, " "), "claude-sonnet-4-5 gemini-2.5-flash gpt-4.1 gpt-4o gpt-4o-mini gpt-5 penny text-embedding-3-small"; got != want || list.Object != "list" {
 		t.Errorf("models %q in a %q, want %q in a list", got, list.Object, want)
 	}
 }
