@@ -25,6 +25,7 @@ type APIKey struct {
 	// +required
 	Spec APIKeySpec `json:"spec"`
 	// status is what is so.
+	// +kubebuilder:default={conditions: {{type: "Reconciling", status: "True", reason: "Pending", message: "nobody has looked at it yet", lastTransitionTime: "1970-01-01T00:00:00Z"}}}
 	// +optional
 	Status APIKeyStatus `json:"status,omitempty"`
 }

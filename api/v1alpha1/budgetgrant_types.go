@@ -29,6 +29,7 @@ type BudgetGrant struct {
 	// +required
 	Spec BudgetGrantSpec `json:"spec"`
 	// status is what is so.
+	// +kubebuilder:default={conditions: {{type: "Reconciling", status: "True", reason: "Pending", message: "nobody has looked at it yet", lastTransitionTime: "1970-01-01T00:00:00Z"}}}
 	// +optional
 	Status BudgetGrantStatus `json:"status,omitempty"`
 }

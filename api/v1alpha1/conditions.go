@@ -113,6 +113,9 @@ const (
 	ReasonReconciled  = "Reconciled"
 	ReasonReconciling = "Reconciling"
 	ReasonStalled     = "Stalled"
+	// ReasonPending is that of an object that nobody has looked at yet. The API server
+	// says so in new objects, by the defaults of their statuses.
+	ReasonPending = "Pending"
 )
 
 // Reasons of Events.

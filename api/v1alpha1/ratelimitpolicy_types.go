@@ -22,6 +22,7 @@ type RateLimitPolicy struct {
 	// +required
 	Spec RateLimitPolicySpec `json:"spec"`
 	// status is what is so.
+	// +kubebuilder:default={conditions: {{type: "Reconciling", status: "True", reason: "Pending", message: "nobody has looked at it yet", lastTransitionTime: "1970-01-01T00:00:00Z"}}}
 	// +optional
 	Status RateLimitPolicyStatus `json:"status,omitempty"`
 }

@@ -27,6 +27,7 @@ type TenantBudget struct {
 	// +required
 	Spec TenantBudgetSpec `json:"spec"`
 	// status is what is so.
+	// +kubebuilder:default={conditions: {{type: "Reconciling", status: "True", reason: "Pending", message: "nobody has looked at it yet", lastTransitionTime: "1970-01-01T00:00:00Z"}}}
 	// +optional
 	Status TenantBudgetStatus `json:"status,omitempty"`
 }

@@ -14,7 +14,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/cli-utils/pkg/kstatus/status"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 	"sigs.k8s.io/yaml"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
@@ -108,6 +110,31 @@ var _ = Describe("fills in", func() {
 		Expect(p.Spec.Protocol).To(Equal("OpenAI"))
 	})
 })
+
+var _ = DescribeTable("says of a new object that nobody has looked at it yet",
+	func(ctx SpecContext, object client.Object) {
+		Expect(api.Create(ctx, object)).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) { Expect(api.Delete(ctx, object)).To(Succeed()) })
+		found := &unstructured.Unstructured{}
+		gvk, err := apiutil.GVKForObject(object, api.Scheme())
+		Expect(err).NotTo(HaveOccurred())
+		found.SetGroupVersionKind(gvk)
+		Expect(api.Get(ctx, client.ObjectKeyFromObject(object), found)).To(Succeed())
+		// Without a status it would pass for one that is in force.
+		result, err := status.Compute(found)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(result).To(HaveField("Status", status.InProgressStatus))
+		Expect(object.(interface {
+			Programming() *v1alpha1.ProgrammedStatus
+		}).Programming().Conditions).To(ConsistOf(And(
+			HaveField("Type", v1alpha1.ConditionReconciling), HaveField("Reason", v1alpha1.ReasonPending))))
+	},
+	Entry("of a TenantBudget", budget(asIs)),
+	Entry("of a RateLimitPolicy", policy(asIs)),
+	Entry("of a ModelProvider", provider(asIs)),
+	Entry("of an APIKey", key(asIs)),
+	Entry("of a BudgetGrant", grant(asIs)),
+)
 
 var _ = Describe("does not let change", func() {
 	create := func(ctx context.Context, object client.Object) {

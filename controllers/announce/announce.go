@@ -25,22 +25,25 @@ type Event struct {
 	Field string
 }
 
-// Of are the Events of any kind's way from one status to the next.
+// Of are the Events of any kind's way from one status to the next. One that says that
+// an object is programmed says that it was accepted, too.
 func Of(before, after v1alpha1.ProgrammedStatus) []Event {
-	var events []Event
+	wasProgrammed, programmed := find(before, v1alpha1.ConditionProgrammed), find(after, v1alpha1.ConditionProgrammed)
+	again := wasProgrammed.Status == metav1.ConditionTrue && wasProgrammed.ObservedGeneration == programmed.ObservedGeneration
+	if programmed.Status == metav1.ConditionTrue {
+		if again {
+			return nil
+		}
+		return []Event{everywhere(after)}
+	}
 	was, is := find(before, v1alpha1.ConditionAccepted), find(after, v1alpha1.ConditionAccepted)
 	switch {
 	case is.Status == metav1.ConditionTrue && was.Status != metav1.ConditionTrue:
-		events = append(events, accepted(after.ObservedGeneration))
+		return []Event{accepted(after.ObservedGeneration)}
 	case is.Status == metav1.ConditionFalse && (was.Status != is.Status || was.Reason != is.Reason || was.Message != is.Message):
-		events = append(events, rejected(is))
+		return []Event{rejected(is)}
 	}
-	was, is = find(before, v1alpha1.ConditionProgrammed), find(after, v1alpha1.ConditionProgrammed)
-	again := was.Status == metav1.ConditionTrue && was.ObservedGeneration == is.ObservedGeneration
-	if is.Status == metav1.ConditionTrue && !again {
-		events = append(events, programmed(after))
-	}
-	return events
+	return nil
 }
 
 func find(status v1alpha1.ProgrammedStatus, conditionType string) metav1.Condition {
@@ -64,7 +67,7 @@ func rejected(is metav1.Condition) Event {
 	}
 }
 
-func programmed(status v1alpha1.ProgrammedStatus) Event {
+func everywhere(status v1alpha1.ProgrammedStatus) Event {
 	return Event{
 		Type: corev1.EventTypeNormal, Reason: v1alpha1.EventProgrammed, Action: "Program",
 		Note: fmt.Sprintf("every enforcer runs generation %d, in revision %d", status.ObservedGeneration, status.Revision),

@@ -35,7 +35,8 @@ func TestOf(t *testing.T) {
 		want          []string
 	}{
 		"seen first":                     {after: status(1, yes, no), want: []string{accepted}},
-		"seen first, and everywhere":     {after: status(1, yes, yes), want: []string{accepted, programmed}},
+		"seen first, and everywhere":     {after: status(1, yes, yes), want: []string{programmed}},
+		"bad before, and everywhere":     {before: status(1, invalid, no), after: status(1, yes, yes), want: []string{programmed}},
 		"seen first, and bad":            {after: status(1, invalid, no), want: []string{rejected}},
 		"seen first, and hard to tell":   {after: status(1, unknown, unknown)},
 		"gets everywhere":                {before: status(1, yes, no), after: status(1, yes, yes), want: []string{programmed}},

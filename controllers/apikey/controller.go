@@ -16,6 +16,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/conditions"
 	"github.com/bursar-dev/bursar/controllers/feed"
 	"github.com/bursar-dev/bursar/controllers/limiterstore"
+	"github.com/bursar-dev/bursar/controllers/patience"
 	"github.com/bursar-dev/bursar/controllers/requeue"
 	"github.com/bursar-dev/bursar/controllers/traced"
 )
@@ -40,11 +41,12 @@ type Controller struct {
 	recorder events.EventRecorder
 	clock    clock.PassiveClock
 	waiting  *feed.Waiting
+	patience *patience.Patience
 }
 
 // NewController makes a Controller.
 func NewController(client client.Client, limiter Limiter, recorder events.EventRecorder, clock clock.PassiveClock) *Controller {
-	return &Controller{client: client, limiter: limiter, recorder: recorder, clock: clock, waiting: feed.NewWaiting()}
+	return &Controller{client: client, limiter: limiter, recorder: recorder, clock: clock, waiting: feed.NewWaiting(), patience: patience.New()}
 }
 
 // Register makes the manager run the controller.
@@ -67,6 +69,8 @@ type scope struct {
 	forfeited bool
 
 	rollout conditions.Rollout
+	// unsaid is how long it may wait what is not in the status yet; zero when all is.
+	unsaid time.Duration
 }
 
 // Reconcile takes an APIKey through its phases.

@@ -21,6 +21,9 @@ func (c *Controller) report(ctx context.Context, s *scope) error {
 	if equality.Semantic.DeepEqual(before, after) {
 		return nil
 	}
+	if s.unsaid = c.patience.Left(s.key, s.accepted, s.rollout, s.now); s.unsaid > 0 {
+		return nil
+	}
 	status, err := apply.Configuration[applyv1alpha1.APIKeyStatusApplyConfiguration](after)
 	if err != nil {
 		return err
@@ -56,7 +59,7 @@ func (s *scope) expired() bool {
 
 // lookAgain is the pause until there may be something new to say of the key.
 func (s *scope) lookAgain() time.Duration {
-	pause := s.rollout.LookAgain(s.accepted, s.key, s.now)
+	pause := s.rollout.LookAgain(s.accepted, s.key, s.unsaid, s.now)
 	if expiry := s.key.Spec.ExpiresAt; expiry != nil && !s.expired() {
 		pause = min(pause, expiry.Sub(s.now))
 	}

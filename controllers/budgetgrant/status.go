@@ -106,7 +106,7 @@ func (s *scope) started() bool {
 
 // lookAgain is the pause until there may be something new to say of the grant.
 func (s *scope) lookAgain() time.Duration {
-	pause := s.rollout.LookAgain(s.accepted, s.grant, s.now)
+	pause := s.rollout.LookAgain(s.accepted, s.grant, 0, s.now)
 	if s.storeNow.IsZero() || s.expired() {
 		return pause
 	}

@@ -37,7 +37,7 @@ func TestStatus(t *testing.T) {
 		"in force": {
 			storeNow: before, accepted: conditions.Accepted(), rollout: everywhere,
 			want: said{v1alpha1.GrantActive, "True Enforced", "True Programmed", "False Running", "False Reconciled",
-				[]string{"Accepted", "Programmed", "Granted"}},
+				[]string{"Programmed", "Granted"}},
 		},
 		"about to be": {
 			storeNow: before, accepted: conditions.Accepted(), rollout: conditions.Rollout{Revision: 7, Running: 1, All: 2},
@@ -47,7 +47,7 @@ func TestStatus(t *testing.T) {
 		"programmed, and not started": {
 			starts: &later, storeNow: before, accepted: conditions.Accepted(), rollout: everywhere,
 			want: said{v1alpha1.GrantPending, "True Enforced", "True Programmed", "False NotStarted", "False Reconciled",
-				[]string{"Accepted", "Programmed"}},
+				[]string{"Programmed"}},
 		},
 		"in force, with an enforcer that has just come": {
 			was:      v1alpha1.BudgetGrantStatus{State: v1alpha1.GrantActive},

@@ -208,10 +208,15 @@ func IsProgrammed(object Object) bool {
 // was overlooked is put right then.
 const routine = 5 * time.Minute
 
-// LookAgain is the pause until there may be something new to say of the object.
-func (r Rollout) LookAgain(accepted Verdict, object Object, now time.Time) time.Duration {
+// LookAgain is the pause until there may be something new to say of the object, or
+// until what is unsaid is to be said after all; zero when nothing is.
+func (r Rollout) LookAgain(accepted Verdict, object Object, unsaid time.Duration, now time.Time) time.Duration {
+	pause := requeue.Jittered(routine)
 	if accepted.Holds() && !r.Programmed(accepted).Holds() {
-		return requeue.Pending(object.Programming().Conditions, now)
+		pause = requeue.Pending(object.Programming().Conditions, now)
 	}
-	return requeue.Jittered(routine)
+	if unsaid > 0 {
+		pause = min(pause, unsaid)
+	}
+	return pause
 }

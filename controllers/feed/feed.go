@@ -25,6 +25,10 @@ import (
 // coalesce is how long news of enforcers waits for more of it.
 const coalesce = 50 * time.Millisecond
 
+// newsPriority lets objects of which something was heard go first: a breaker that has
+// opened does not wait for thousands of objects that were applied just before.
+const newsPriority = 10
+
 // Queue is where work goes.
 type Queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
@@ -164,27 +168,37 @@ func (l *listener) addOf(ctx context.Context, find finder, tenant string) {
 	if err != nil {
 		log.FromContext(ctx).Error(err, "News of a tenant is lost until it is looked at anyway", "tenant", tenant)
 	}
-	for _, key := range keys {
-		l.queue.Add(reconcile.Request{NamespacedName: key})
-	}
+	l.addFirst(keys...)
 }
 
 // addArrived adds the objects that waited for what all enforcers run by now.
 func (l *listener) addArrived() {
-	for _, key := range l.audience.Waiting.arrived(l.seen.Fleet) {
-		l.queue.Add(reconcile.Request{NamespacedName: key})
+	l.addFirst(l.audience.Waiting.arrived(l.seen.Fleet)...)
+}
+
+// addFirst adds objects that go before all others.
+func (l *listener) addFirst(keys ...types.NamespacedName) {
+	for _, key := range keys {
+		l.add(reconcile.Request{NamespacedName: key}, newsPriority)
 	}
+}
+
+func (l *listener) add(request reconcile.Request, priority int) {
+	if queue, ok := l.queue.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
+		queue.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, request)
+		return
+	}
+	l.queue.Add(request)
 }
 
 // addAll adds every object; those that are programmed let the others go first.
 func (l *listener) addAll(ctx context.Context) {
 	l.each(ctx, func(request reconcile.Request, programmed bool) {
-		if queue, ok := l.queue.(priorityqueue.PriorityQueue[reconcile.Request]); ok && programmed {
-			low := handler.LowPriority
-			queue.AddWithOpts(priorityqueue.AddOpts{Priority: &low}, request)
-			return
+		priority := 0
+		if programmed {
+			priority = handler.LowPriority
 		}
-		l.queue.Add(request)
+		l.add(request, priority)
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
@@ -222,4 +223,41 @@ func TestSource(t *testing.T) {
 	taken(t, queue, 10*time.Second, all...)
 	publish(t, redisClient, "tenant acme")
 	taken(t, queue, soon, "of acme")
+}
+
+// TestNewsGoesFirst: what was heard goes before all that waits, and what is programmed
+// comes last.
+func TestNewsGoesFirst(t *testing.T) {
+	server, err := redis.Start(t.Context(), redis.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Stop() })
+	redisClient := goredis.NewClient(&goredis.Options{Addr: server.Addr})
+	t.Cleanup(func() { _ = redisClient.Close() })
+	queue := priorityqueue.New[reconcile.Request]("test")
+	t.Cleanup(queue.ShutDown)
+	queue.Add(reconcile.Request{NamespacedName: types.NamespacedName{Name: "applied"}})
+	news := feed.New(redisClient, &fleet{}).Source(feed.Audience{
+		Objects: objects{}, List: &v1alpha1.TenantBudgetList{}, Waiting: feed.NewWaiting(),
+		OfTenant: func(_ context.Context, tenant string) ([]types.NamespacedName, error) {
+			return []types.NamespacedName{{Name: "of " + tenant}}, nil
+		},
+	})
+	if err := news.Start(t.Context(), queue); err != nil {
+		t.Fatal(err)
+	}
+	const all = 4
+	for deadline := time.Now().Add(10 * time.Second); queue.Len() < all && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		publish(t, redisClient, "tenant acme")
+	}
+	var got []string
+	for range queue.Len() {
+		item, _, _ := queue.GetWithPriority()
+		queue.Done(item)
+		got = append(got, item.Name)
+	}
+	if want := []string{"of acme", "applied", "waiting", "programmed"}; !slices.Equal(got, want) {
+		t.Errorf("order of work: %q, want %q", got, want)
+	}
 }

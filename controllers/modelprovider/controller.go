@@ -17,6 +17,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/conditions"
 	"github.com/bursar-dev/bursar/controllers/feed"
 	"github.com/bursar-dev/bursar/controllers/limiterstore"
+	"github.com/bursar-dev/bursar/controllers/patience"
 	"github.com/bursar-dev/bursar/controllers/requeue"
 	"github.com/bursar-dev/bursar/controllers/traced"
 )
@@ -41,11 +42,12 @@ type Controller struct {
 	recorder events.EventRecorder
 	clock    clock.PassiveClock
 	waiting  *feed.Waiting
+	patience *patience.Patience
 }
 
 // NewController makes a Controller.
 func NewController(client client.Client, limiter Limiter, recorder events.EventRecorder, clock clock.PassiveClock) *Controller {
-	return &Controller{client: client, limiter: limiter, recorder: recorder, clock: clock, waiting: feed.NewWaiting()}
+	return &Controller{client: client, limiter: limiter, recorder: recorder, clock: clock, waiting: feed.NewWaiting(), patience: patience.New()}
 }
 
 // Register makes the manager run the controller.
@@ -68,6 +70,8 @@ type scope struct {
 	lost     sets.Set[string]
 
 	rollout conditions.Rollout
+	// unsaid is how long it may wait what is not in the status yet; zero when all is.
+	unsaid time.Duration
 }
 
 // Reconcile takes a ModelProvider through its phases.
@@ -86,5 +90,5 @@ func (c *Controller) Reconcile(ctx context.Context, provider *v1alpha1.ModelProv
 		}
 	}
 	c.waiting.Note(s.provider, s.rollout)
-	return reconcile.Result{RequeueAfter: s.rollout.LookAgain(s.accepted, s.provider, s.now)}, s.rollout.Err
+	return reconcile.Result{RequeueAfter: s.rollout.LookAgain(s.accepted, s.provider, s.unsaid, s.now)}, s.rollout.Err
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/conditions"
 	"github.com/bursar-dev/bursar/controllers/feed"
 	"github.com/bursar-dev/bursar/controllers/limiterstore"
+	"github.com/bursar-dev/bursar/controllers/patience"
 	"github.com/bursar-dev/bursar/controllers/requeue"
 	"github.com/bursar-dev/bursar/controllers/traced"
 )
@@ -46,11 +47,12 @@ type Controller struct {
 	recorder events.EventRecorder
 	clock    clock.PassiveClock
 	waiting  *feed.Waiting
+	patience *patience.Patience
 }
 
 // NewController makes a Controller.
 func NewController(client client.Client, limiter Limiter, prober Prober, recorder events.EventRecorder, clock clock.PassiveClock) *Controller {
-	return &Controller{client: client, limiter: limiter, prober: prober, recorder: recorder, clock: clock, waiting: feed.NewWaiting()}
+	return &Controller{client: client, limiter: limiter, prober: prober, recorder: recorder, clock: clock, waiting: feed.NewWaiting(), patience: patience.New()}
 }
 
 // Register makes the manager run the controller.
@@ -69,6 +71,8 @@ type scope struct {
 	tenant   string
 	accepted conditions.Verdict
 	rollout  conditions.Rollout
+	// unsaid is how long it may wait what is not in the status yet; zero when all is.
+	unsaid time.Duration
 }
 
 // Reconcile takes a RateLimitPolicy through its phases.
@@ -87,5 +91,5 @@ func (c *Controller) Reconcile(ctx context.Context, policy *v1alpha1.RateLimitPo
 		}
 	}
 	c.waiting.Note(s.policy, s.rollout)
-	return reconcile.Result{RequeueAfter: s.rollout.LookAgain(s.accepted, s.policy, s.now)}, s.rollout.Err
+	return reconcile.Result{RequeueAfter: s.rollout.LookAgain(s.accepted, s.policy, s.unsaid, s.now)}, s.rollout.Err
 }

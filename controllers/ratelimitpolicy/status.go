@@ -19,6 +19,9 @@ func (c *Controller) report(ctx context.Context, s *scope) error {
 	if equality.Semantic.DeepEqual(before, after) {
 		return nil
 	}
+	if s.unsaid = c.patience.Left(s.policy, s.accepted, s.rollout, s.now); s.unsaid > 0 {
+		return nil
+	}
 	status, err := apply.Configuration[applyv1alpha1.RateLimitPolicyStatusApplyConfiguration](after)
 	if err != nil {
 		return err

@@ -116,7 +116,7 @@ func written(ctx context.Context, namespace string, objects []object) ([]string,
 }
 
 // doubled are the Events of a seed's objects that tell the same twice in a row: that
-// an object is accepted, or why it is not.
+// an object is accepted, or why it is not. One that is programmed was accepted between.
 func doubled(ctx context.Context, namespace string) ([]string, error) {
 	var list eventsv1.EventList
 	if err := api.List(ctx, &list); err != nil {
@@ -125,7 +125,7 @@ func doubled(ctx context.Context, namespace string) ([]string, error) {
 	told := map[string][]eventsv1.Event{}
 	for _, event := range list.Items {
 		isVerdict := event.Reason == v1alpha1.EventAccepted || event.Reason == v1alpha1.EventRejected
-		if isVerdict && strings.Contains(event.Regarding.Namespace+event.Regarding.Name, namespace) {
+		if (isVerdict || event.Reason == v1alpha1.EventProgrammed) && strings.Contains(event.Regarding.Namespace+event.Regarding.Name, namespace) {
 			told[string(event.Regarding.UID)] = append(told[string(event.Regarding.UID)], event)
 		}
 	}
@@ -133,6 +133,9 @@ func doubled(ctx context.Context, namespace string) ([]string, error) {
 	for _, events := range told {
 		slices.SortFunc(events, func(a, b eventsv1.Event) int { return a.EventTime.Compare(b.EventTime.Time) })
 		for i, event := range events {
+			if event.Reason == v1alpha1.EventProgrammed {
+				continue
+			}
 			isAgain := i > 0 && events[i-1].Note == event.Note && events[i-1].Reason == event.Reason
 			if isAgain || event.Series != nil {
 				twice = append(twice, fmt.Sprintf("%s %s: %s: %s", event.Regarding.Kind, event.Regarding.Name, event.Reason, event.Note))

@@ -20,6 +20,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/feed"
 	"github.com/bursar-dev/bursar/controllers/limiterstore"
 	"github.com/bursar-dev/bursar/controllers/pace"
+	"github.com/bursar-dev/bursar/controllers/patience"
 	"github.com/bursar-dev/bursar/controllers/requeue"
 	"github.com/bursar-dev/bursar/controllers/traced"
 )
@@ -82,6 +83,7 @@ type Controller struct {
 	clock    clock.PassiveClock
 	pacer    *pace.Pacer
 	waiting  *feed.Waiting
+	patience *patience.Patience
 
 	forecasts      forecasts
 	recorded       recordedAlerts
@@ -95,7 +97,7 @@ func NewController(
 	recorder events.EventRecorder, clock clock.PassiveClock, pacer *pace.Pacer,
 ) *Controller {
 	return &Controller{client: client, limiter: limiter, opener: opener, prober: prober, records: records, alerts: alerts,
-		recorder: recorder, clock: clock, pacer: pacer, waiting: feed.NewWaiting()}
+		recorder: recorder, clock: clock, pacer: pacer, waiting: feed.NewWaiting(), patience: patience.New()}
 }
 
 // Register makes the manager run the controller.
@@ -129,9 +131,8 @@ type scope struct {
 	// alertsFailing says whether people who are to be told of alerts can be; nil when
 	// nobody is to be.
 	alertsFailing *conditions.Verdict
-	// untold is how long figures have to wait that are not in the status yet; zero
-	// when there are none.
-	untold time.Duration
+	// unsaid is how long it has to wait what is not in the status yet; zero when all is.
+	unsaid time.Duration
 }
 
 // Reconcile takes a TenantBudget through its phases.

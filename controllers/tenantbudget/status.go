@@ -37,9 +37,12 @@ func (c *Controller) report(ctx context.Context, s *scope) error {
 		c.pacer.Forget(s.budget.UID)
 		return nil
 	}
+	if s.unsaid = c.patience.Left(s.budget, s.accepted, s.rollout, s.now); s.unsaid > 0 {
+		return nil
+	}
 	events := s.happened(before, after)
 	if len(events) == 0 && differInFigures(before, after) {
-		if s.untold = c.pacer.Wait(s.budget.UID, s.now); s.untold > 0 {
+		if s.unsaid = c.pacer.Wait(s.budget.UID, s.now); s.unsaid > 0 {
 			return nil
 		}
 	}
@@ -181,8 +184,8 @@ func localTime(t time.Time) metav1.Time { return metav1.NewTime(t).Rfc3339Copy()
 // are about to follow.
 func (c *Controller) lookAgain(s *scope) time.Duration {
 	pause := requeue.Jittered(max(poll, time.Duration(c.forecasts.count())*eachLook))
-	if s.untold > 0 {
-		pause = min(pause, s.untold)
+	if s.unsaid > 0 {
+		pause = min(pause, s.unsaid)
 	}
 	if s.usage != nil {
 		if turn, ok := s.usage.nextTurn(); ok {

@@ -41,6 +41,13 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: status
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.APIKeyStatus
+      default:
+        conditions:
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: nobody has looked at it yet
+          reason: Pending
+          status: "True"
+          type: Reconciling
 - name: com.github.bursar-dev.bursar.api.v1alpha1.APIKeySpec
   map:
     fields:
@@ -168,6 +175,13 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: status
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.BudgetGrantStatus
+      default:
+        conditions:
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: nobody has looked at it yet
+          reason: Pending
+          status: "True"
+          type: Reconciling
 - name: com.github.bursar-dev.bursar.api.v1alpha1.BudgetGrantSpec
   map:
     fields:
@@ -336,6 +350,13 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: status
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.ModelProviderStatus
+      default:
+        conditions:
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: nobody has looked at it yet
+          reason: Pending
+          status: "True"
+          type: Reconciling
 - name: com.github.bursar-dev.bursar.api.v1alpha1.ModelProviderSpec
   map:
     fields:
@@ -585,6 +606,13 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: status
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.RateLimitPolicyStatus
+      default:
+        conditions:
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: nobody has looked at it yet
+          reason: Pending
+          status: "True"
+          type: Reconciling
 - name: com.github.bursar-dev.bursar.api.v1alpha1.RateLimitPolicySpec
   map:
     fields:
@@ -748,6 +776,13 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: status
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.TenantBudgetStatus
+      default:
+        conditions:
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: nobody has looked at it yet
+          reason: Pending
+          status: "True"
+          type: Reconciling
 - name: com.github.bursar-dev.bursar.api.v1alpha1.TenantBudgetSpec
   map:
     fields:
