@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -29,6 +30,12 @@ const namespace = "bench"
 
 // writers is how many objects are applied at once.
 const writers = 16
+
+// tellEvery is how often it is told how far it has got.
+const tellEvery = 10 * time.Second
+
+// patience is how long it is waited for one change to show.
+const patience = time.Minute
 
 // bench is a stack with many budgets.
 type bench struct {
@@ -79,33 +86,41 @@ func (b *bench) program(ctx context.Context) error {
 	if err := b.mark(ctx); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, b.within,
+		fmt.Errorf("not all were programmed within %s, which is what -within allows", b.within))
+	defer cancel()
 	begin := time.Now()
-	applying, applyCtx := errgroup.WithContext(ctx)
-	applying.SetLimit(writers)
-	for i := range b.budgets {
-		applying.Go(func() error {
-			if err := b.api.Create(applyCtx, budget(i)); err != nil {
-				return err
-			}
-			return b.api.Create(applyCtx, policy(i))
-		})
-	}
-	if err := applying.Wait(); err != nil {
-		return err
+	if err := b.apply(ctx); err != nil {
+		return cmp.Or(ended(ctx), err)
 	}
 	fmt.Printf("applied in %.1f s\n", time.Since(begin).Seconds())
-	for n := 0; n < 2*b.budgets; {
-		next := b.seen.programmed()
-		if next/2000 > n/2000 {
-			fmt.Printf("  %6d programmed after %.1f s\n", next, time.Since(begin).Seconds())
+	told := time.Now()
+	for n := 0; n < 2*b.budgets; n = b.seen.programmed() {
+		if time.Since(told) >= tellEvery {
+			fmt.Printf("  %6d of %d objects are programmed after %.0f s\n", n, 2*b.budgets, time.Since(begin).Seconds())
+			told = time.Now()
 		}
-		n = next
 		if err := pause(ctx, 50*time.Millisecond); err != nil {
 			return err
 		}
 	}
 	fmt.Printf("all programmed after %.1f s\n", time.Since(begin).Seconds())
 	return b.wrote(ctx, time.Since(begin))
+}
+
+// apply creates the budgets and their policies.
+func (b *bench) apply(ctx context.Context) error {
+	applying, ctx := errgroup.WithContext(ctx)
+	applying.SetLimit(writers)
+	for i := range b.budgets {
+		applying.Go(func() error {
+			if err := b.api.Create(ctx, budget(i)); err != nil {
+				return err
+			}
+			return b.api.Create(ctx, policy(i))
+		})
+	}
+	return applying.Wait()
 }
 
 func name(i int) string { return fmt.Sprintf("tenant-%05d", i) }
@@ -166,11 +181,11 @@ func (b *bench) change(ctx context.Context) error {
 		if err := b.api.Update(ctx, changed); err != nil {
 			return err
 		}
-		if err := until(ctx, func() (bool, error) { return b.runs(ctx, changed) }); err != nil {
+		if err := until(ctx, "enforcers run the change of "+changed.Name, func() (bool, error) { return b.runs(ctx, changed) }); err != nil {
 			return err
 		}
 		run = append(run, time.Since(begin))
-		if err := until(ctx, func() (bool, error) { return b.seen.isProgrammed(changed), nil }); err != nil {
+		if err := until(ctx, changed.Name+" is programmed", func() (bool, error) { return b.seen.isProgrammed(changed), nil }); err != nil {
 			return err
 		}
 		shown = append(shown, time.Since(begin))
@@ -205,7 +220,10 @@ func (b *bench) memory() error {
 
 var vmHWM = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 
-func until(ctx context.Context, isSo func() (bool, error)) error {
+// until waits until something is so, which fails when it takes too long.
+func until(ctx context.Context, what string, isSo func() (bool, error)) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("waited for %s in vain to see that %s", patience, what))
+	defer cancel()
 	for {
 		if so, err := isSo(); so || err != nil {
 			return err

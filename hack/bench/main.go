@@ -5,7 +5,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -13,11 +15,15 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-logr/logr"
+	ctrl "sigs.k8s.io/controller-runtime"
+
 	"github.com/bursar-dev/bursar/hack/stack"
 )
 
 type options struct {
 	budgets int
+	within  time.Duration
 	calls   int
 	busy    time.Duration
 	rest    time.Duration
@@ -28,11 +34,13 @@ func main() {
 	var o options
 	dir := flag.String("dir", stack.DefaultDir(), "directory for logs and data")
 	flag.IntVar(&o.budgets, "budgets", 10_000, "number of TenantBudgets, each with a RateLimitPolicy")
+	flag.DurationVar(&o.within, "within", 20*time.Minute, "how long it may take until all are programmed")
 	flag.IntVar(&o.calls, "calls", 300, "calls a second, spread over all tenants")
 	flag.DurationVar(&o.busy, "busy", time.Minute, "how long the tenants spend")
 	flag.DurationVar(&o.rest, "rest", 30*time.Second, "how long nothing happens")
 	flag.IntVar(&o.changes, "changes", 10, "number of budgets that are changed, and of breakers that open")
 	flag.Parse()
+	ctrl.SetLogger(logr.Discard()) // its watches end with it, which is no news
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, *dir, o)
@@ -49,11 +57,35 @@ func run(ctx context.Context, dir string, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if stopErr := s.Stop(); err == nil {
-			err = stopErr
-		}
-	}()
+	defer func() { err = errors.Join(err, s.Stop()) }()
+	// The API server waits, when it stops, for those who watch.
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go failWith(ctx, s.Managers[0], stop)
+	if err := measure(ctx, s, o); err != nil {
+		return cmp.Or(ended(ctx), err)
+	}
+	return nil
+}
+
+// failWith ends everything with the manager: what comes after would be waited for in vain.
+func failWith(ctx context.Context, manager stack.Manager, stop context.CancelCauseFunc) {
+	select {
+	case <-ctx.Done():
+	case <-manager.Done():
+		stop(fmt.Errorf("the manager has ended; the end of its log:\n%s", manager.LogTail(5)))
+	}
+}
+
+// ended is why everything was ended; nil when it was not.
+func ended(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return context.Cause(ctx)
+}
+
+func measure(ctx context.Context, s *stack.Stack, o options) error {
 	b, err := newBench(ctx, s, o)
 	if err != nil {
 		return err

@@ -78,7 +78,7 @@ func (b *bench) trip(ctx context.Context, s *spender) error {
 			return err
 		}
 		begin := time.Now()
-		if err := until(ctx, func() (bool, error) { return b.seen.isOpen(name(at)), nil }); err != nil {
+		if err := until(ctx, "the breaker of "+name(at)+" is open", func() (bool, error) { return b.seen.isOpen(name(at)), nil }); err != nil {
 			return err
 		}
 		shown = append(shown, time.Since(begin))
