@@ -3,7 +3,6 @@ package webhook
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -73,20 +72,6 @@ func unknown(ctx context.Context, reader client.Reader, named []namedModel) []st
 		}
 	}
 	return warnings
-}
-
-// untaken is the warning of a rule for models that are not listed which lets none
-// through: only a ModelProvider can say that it takes them.
-func untaken(ctx context.Context, reader client.Reader, rule v1alpha1.UnknownModel) []string {
-	if rule != v1alpha1.UnknownModelPriceAsMostExpensive {
-		return nil
-	}
-	providers, ok := providers(ctx, reader)
-	takes := func(provider v1alpha1.ModelProvider) bool { return provider.Spec.UnlistedModels != nil }
-	if !ok || slices.ContainsFunc(providers, takes) {
-		return nil
-	}
-	return []string{"spec.unknownModel: no ModelProvider has unlistedModels: models that none lists are refused until one has"}
 }
 
 // providers are those that there are; not ok where that cannot be found out.

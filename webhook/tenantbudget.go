@@ -43,7 +43,7 @@ func (b tenantBudgets) warn(ctx context.Context, was, is *v1alpha1.TenantBudget)
 		warnings = append(warnings, raised(was.Spec.Limits, is.Spec.Limits)...)
 	}
 	warnings = append(warnings, unknown(ctx, b.reader, modelsOf(is.Spec))...)
-	warnings = append(warnings, untaken(ctx, b.reader, is.Spec.UnknownModel)...)
+	warnings = append(warnings, letsThrough(ctx, b.reader, is.Spec)...)
 	decided, err := acceptance.OfTenantBudget(ctx, b.reader, is)
 	if err != nil || decided.Document == nil {
 		return warnings

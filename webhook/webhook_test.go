@@ -105,12 +105,6 @@ func TestCreate(t *testing.T) {
 				`spec.virtualModels[0].models[0]: no ModelProvider has a model "no-such-model"`,
 			},
 		},
-		"models that nobody lists, nor takes": {
-			object: budgetOf(delegated, func(b *v1alpha1.TenantBudget) { b.Spec.UnknownModel = "PriceAsMostExpensive" }),
-			wantWarnings: []string{
-				"spec.unknownModel: no ModelProvider has unlistedModels: models that none lists are refused until one has",
-			},
-		},
 		"a policy": {object: newPolicy(namespace)},
 		"a policy without its target": {
 			object:       newPolicy(delegated),

@@ -215,7 +215,7 @@ func (e *explanation) tell(call history.Call) {
 		e.Why = append(e.Why, "Nobody knows what it used, so it was charged what was held.")
 	}
 	if a.PricedAs == "MostExpensive" {
-		e.Why = append(e.Why, fmt.Sprintf("No ModelProvider lists %s: it was priced as the most expensive of %s, and the bill may be another.", call.Model, a.Provider))
+		e.Why = append(e.Why, fmt.Sprintf("No ModelProvider listed %s: it was priced as the most expensive of %s, and the bill may be another.", call.Model, a.Provider))
 	}
 	if a.Overrun > 0 {
 		e.Why = append(e.Why, fmt.Sprintf("The provider reported %s more than its own bounds allow.", a.Overrun))
