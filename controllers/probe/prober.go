@@ -60,12 +60,20 @@ func (p *Prober) Prove(
 		}
 	}
 	proofs, err := p.limiter.Proofs(ctx, tenants...)
+	var concerning []limiterstore.Proof
 	for _, proof := range proofs {
-		if p.due(proof, now) {
+		isNewer := proof.Revision > rollout.Revision
+		if isNewer && conditions.IsProgrammed(object) {
+			continue // what has changed in it since is not the object's business
+		}
+		concerning = append(concerning, proof)
+		// Of a document that has just come, enforcers know nothing yet, and a probe that is
+		// made too early would keep the one in time waiting.
+		if !isNewer && p.due(proof, now) {
 			err = errors.Join(err, p.limiter.Probe(ctx, proof.Tenant))
 		}
 	}
-	rollout = rollout.Probed(proofs...)
+	rollout = rollout.Probed(concerning...)
 	rollout.Err = err
 	return rollout
 }

@@ -49,12 +49,12 @@ var arrived = conditions.Rollout{Revision: 7, Running: 2, All: 2}
 func TestProveAsksAgainAfterPauses(t *testing.T) {
 	limiter := &answers{proofs: map[string]limiterstore.Proof{"acme": unanswered("acme", 7)}}
 	prober := probe.New(limiter)
-	begin := time.Now()
+	begin, rollout := time.Now(), arrived
 	// prove asks as often as the controllers do, and says at which seconds a probe was wanted.
 	prove := func(from, to int) (seconds []int) {
 		for second := from; second < to; second++ {
 			before := len(limiter.wanted)
-			got := prober.Prove(t.Context(), arrived, &v1alpha1.TenantBudget{}, "acme", nil, begin.Add(time.Duration(second)*time.Second))
+			got := prober.Prove(t.Context(), rollout, &v1alpha1.TenantBudget{}, "acme", nil, begin.Add(time.Duration(second)*time.Second))
 			if len(limiter.wanted) > before {
 				seconds = append(seconds, second)
 			}
@@ -72,6 +72,10 @@ func TestProveAsksAgainAfterPauses(t *testing.T) {
 		t.Errorf("after a contradiction: after %v s, want %v", got, want)
 	}
 	limiter.proofs["acme"] = unanswered("acme", 8)
+	if got := prove(123, 125); got != nil {
+		t.Errorf("of a revision that enforcers do not run yet: after %v s, want none", got)
+	}
+	rollout.Revision = 8
 	if got, want := prove(125, 130), []int{125, 127}; !slices.Equal(got, want) {
 		t.Errorf("of another revision: after %v s, want %v", got, want)
 	}
@@ -106,6 +110,14 @@ func TestProve(t *testing.T) {
 		},
 		"one below is not, which has changed since": {
 			rollout: arrived, object: programmed, proofs: []limiterstore.Proof{answered("acme", 7, ""), unanswered("below", 9)},
+			wantReason: v1alpha1.ReasonProgrammed,
+		},
+		"it has changed since it was looked at": {
+			rollout: arrived, proofs: []limiterstore.Proof{unanswered("acme", 8)},
+			wantReason: v1alpha1.ReasonProbePending,
+		},
+		"it has changed since it was programmed": {
+			rollout: arrived, object: programmed, proofs: []limiterstore.Proof{unanswered("acme", 8)},
 			wantReason: v1alpha1.ReasonProgrammed,
 		},
 		"one below has no document": {

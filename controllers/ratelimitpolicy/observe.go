@@ -26,6 +26,9 @@ func (c *Controller) observe(ctx context.Context, s *scope) error {
 	inheriting, readErr := c.limiter.Documents(ctx, below...)
 	s.rollout = conditions.RolloutOf(observed, s.policy).Inherited(observed.Fleet, inheriting, s.policy)
 	s.rollout.Err = errors.Join(err, readErr)
-	s.rollout = c.prober.Prove(ctx, s.rollout, s.policy, s.tenant, below, s.now)
+	if s.accepted.Holds() {
+		// Before its target is, the counters may not be set by which a probe is admitted.
+		s.rollout = c.prober.Prove(ctx, s.rollout, s.policy, s.tenant, below, s.now)
+	}
 	return nil
 }
