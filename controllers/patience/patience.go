@@ -13,9 +13,9 @@ import (
 const (
 	// moment is how long enforcers have to follow before a status says that they did not.
 	moment = 2 * time.Second
-	// turn is how long another object, on which this one depends, has to be looked at.
-	// Of thousands that are applied at once it may be the last.
-	turn = time.Minute
+	// turn is how long another object, on which this one depends, has to be looked at. Of
+	// ten thousand that are applied at once it may be the last.
+	turn = 10 * time.Minute
 )
 
 // Patience remembers since when generations of objects are on their way.
@@ -29,6 +29,8 @@ type Patience struct {
 type generation struct {
 	number int64
 	since  time.Time
+	// bound is how long it is waited from then on.
+	bound time.Duration
 }
 
 // New makes a Patience.
@@ -41,18 +43,19 @@ func New() *Patience { return &Patience{objects: map[types.UID]generation{}} }
 func (p *Patience) Left(object conditions.Object, accepted conditions.Verdict, rollout conditions.Rollout, now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	patience := bound(accepted, rollout)
-	if patience == 0 || object.Programming().ObservedGeneration == object.GetGeneration() {
+	longest := bound(accepted, rollout)
+	if longest == 0 || object.Programming().ObservedGeneration == object.GetGeneration() {
 		delete(p.objects, object.GetUID())
 		return 0
 	}
 	seen, found := p.objects[object.GetUID()]
-	if !found || seen.number != object.GetGeneration() {
+	// What waited for another object begins to wait for enforcers when that was looked at.
+	if !found || seen.number != object.GetGeneration() || longest < seen.bound {
 		p.sweep(now)
-		seen = generation{object.GetGeneration(), now}
+		seen = generation{object.GetGeneration(), now, longest}
 		p.objects[object.GetUID()] = seen
 	}
-	return max(patience-now.Sub(seen.since), 0)
+	return max(seen.bound-now.Sub(seen.since), 0)
 }
 
 // bound is how long it is to be waited in all for a rollout to change; zero when it is

@@ -21,7 +21,7 @@ func budget(generation, observed int64) *v1alpha1.TenantBudget {
 }
 
 func TestLeft(t *testing.T) {
-	const moment, turn = 2 * time.Second, time.Minute
+	const moment, turn = 2 * time.Second, 10 * time.Minute
 	accepted := conditions.Accepted()
 	underWay := conditions.Rollout{Revision: 7, Running: 1, All: 2}
 	for name, tc := range map[string]struct {
@@ -55,23 +55,26 @@ func TestLeft(t *testing.T) {
 func TestLeftRunsOut(t *testing.T) {
 	begin := time.Now()
 	underWay := conditions.Rollout{Revision: 7, Running: 1, All: 2}
+	accepted, undecided := conditions.Accepted(), conditions.Verdict{Status: "Unknown"}
 	p := patience.New()
-	left := func(generation int64, after time.Duration) time.Duration {
-		return p.Left(budget(generation, 0), conditions.Accepted(), underWay, begin.Add(after))
-	}
 	for _, step := range []struct {
 		generation  int64
-		after, want time.Duration
+		after       time.Duration
+		accepted    conditions.Verdict
+		want        time.Duration
+		description string
 	}{
-		{1, 0, 2 * time.Second},
-		{1, time.Second, time.Second},
-		{1, 3 * time.Second, 0},
-		{1, 4 * time.Second, 0},               // until it was written
-		{2, 4 * time.Second, 2 * time.Second}, // another generation begins anew
-		{2, 5 * time.Second, time.Second},
+		{1, 0, undecided, 10 * time.Minute, "waits for another object"},
+		{1, 50 * time.Second, undecided, 550 * time.Second, "still waits"},
+		{1, 51 * time.Second, accepted, 2 * time.Second, "waits for enforcers from now on"},
+		{1, 52 * time.Second, undecided, time.Second, "does not begin anew"},
+		{1, 54 * time.Second, accepted, 0, "has waited long enough"},
+		{1, 55 * time.Second, accepted, 0, "has not been written yet"},
+		{2, 56 * time.Second, accepted, 2 * time.Second, "another generation begins anew"},
+		{2, 57 * time.Second, accepted, time.Second, "still waits"},
 	} {
-		if got := left(step.generation, step.after); got != step.want {
-			t.Errorf("generation %d after %s: %s left, want %s", step.generation, step.after, got, step.want)
+		if got := p.Left(budget(step.generation, 0), step.accepted, underWay, begin.Add(step.after)); got != step.want {
+			t.Errorf("%s: %s left, want %s", step.description, got, step.want)
 		}
 	}
 }
