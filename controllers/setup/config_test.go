@@ -3,12 +3,15 @@ package setup_test
 import (
 	"context"
 	"os/exec"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	flowcontrol "k8s.io/api/flowcontrol/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -50,6 +53,25 @@ var _ = Describe("What is in config", func() {
 			pod.Spec.SecurityContext.RunAsNonRoot = nil
 			Expect(api.Create(ctx, pod, client.DryRunAll)).To(MatchError(ContainSubstring("violates PodSecurity")))
 		}
+	})
+
+	It("has the manager's Lease renewed at the priority of leader elections, and nothing else", func(ctx SpecContext) {
+		kubectl(ctx, "apply", "-f", "../../config/manager/flow_schema.yaml")
+		uid := kubectl(ctx, "get", "flowschema", "bursar-leader-election", "-o", "jsonpath={.metadata.uid}")
+		requests, err := rest.HTTPClientFor(asManager)
+		Expect(err).NotTo(HaveOccurred())
+		schemaOf := func(path string) string {
+			answer, err := requests.Get(asManager.Host + path)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(answer.Body.Close()).To(Succeed())
+			return answer.Header.Get(flowcontrol.ResponseHeaderMatchedFlowSchemaUID)
+		}
+		Eventually(ctx, func() string {
+			return schemaOf("/apis/coordination.k8s.io/v1/namespaces/bursar-system/leases/bursar-manager")
+		}).WithTimeout(30 * time.Second).Should(Equal(uid))
+		Expect(schemaOf("/apis/bursar.dev/v1alpha1/tenantbudgets")).NotTo(Or(BeEmpty(), Equal(uid)))
+		Expect(kubectl(ctx, "get", "flowschema", "bursar-leader-election", "-o",
+			`jsonpath={.status.conditions[?(@.type=="Dangling")].status}`)).To(Equal("False"), "its priority level is there")
 	})
 
 	It("has what Prometheus and Grafana read", func(ctx SpecContext) {

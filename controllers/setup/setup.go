@@ -58,10 +58,12 @@ const recorderName = "bursar-manager"
 const leaseName = "bursar-manager"
 
 // A leader that dies is replaced within leaseDuration; one that stops gives the
-// lease back at once.
+// lease back at once. One that cannot renew it for renewDeadline ends: an API server that
+// is short of processors, as while thousands of objects are applied, may take seconds to
+// answer, and half of renewDeadline is how long each request may take.
 const (
-	leaseDuration = 8 * time.Second
-	renewDeadline = 5 * time.Second
+	leaseDuration = 10 * time.Second
+	renewDeadline = 8 * time.Second
 	retryPeriod   = time.Second
 )
 
