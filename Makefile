@@ -60,6 +60,14 @@ build: ## Build bin/manager, bin/enforcer and bin/kubectl-budget
 	@hack/gobuild.sh 'manager, enforcer and kubectl-budget' bin/ \
 		./controllers/cmd/manager ./enforcer/cmd/enforcer ./controllers/cmd/kubectl-budget
 
+# What builds container images: docker, podman or buildah.
+CONTAINER_TOOL ?= docker
+
+.PHONY: images
+images: ## Build the images bursar-manager:dev and bursar-enforcer:dev; CONTAINER_TOOL=podman for another tool
+	$(CONTAINER_TOOL) build --target manager -t bursar-manager:dev .
+	$(CONTAINER_TOOL) build --target enforcer -t bursar-enforcer:dev .
+
 .PHONY: generate
 generate: $(controller-gen) ## Generate deep copies, apply configurations, CRDs, RBAC and webhooks from the Go code
 	$(controller-gen) object applyconfiguration crd paths=./api/v1alpha1/... output:crd:dir=config/crd/bases
