@@ -6,7 +6,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/tools/events"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
@@ -23,6 +22,10 @@ type Event struct {
 	Note string
 	// Field is the part of the object that it is about; empty for the whole.
 	Field string
+	// Turn tells this turn of things from others of the same reason and field. It is
+	// made of what stays the same until the turn is written, so that whoever finds it
+	// unwritten tells of the same one.
+	Turn string
 }
 
 // Of are the Events of any kind's way from one status to the next. One that says that
@@ -34,14 +37,14 @@ func Of(before, after v1alpha1.ProgrammedStatus) []Event {
 		if again {
 			return nil
 		}
-		return []Event{everywhere(after)}
+		return []Event{everywhere(after, wasProgrammed)}
 	}
 	was, is := find(before, v1alpha1.ConditionAccepted), find(after, v1alpha1.ConditionAccepted)
 	switch {
 	case is.Status == metav1.ConditionTrue && was.Status != metav1.ConditionTrue:
-		return []Event{accepted(after.ObservedGeneration)}
+		return []Event{accepted(after.ObservedGeneration, was)}
 	case is.Status == metav1.ConditionFalse && (was.Status != is.Status || was.Reason != is.Reason || was.Message != is.Message):
-		return []Event{rejected(is)}
+		return []Event{rejected(is, was)}
 	}
 	return nil
 }
@@ -53,44 +56,32 @@ func find(status v1alpha1.ProgrammedStatus, conditionType string) metav1.Conditi
 	return metav1.Condition{}
 }
 
-func accepted(generation int64) Event {
+// Since says which turn of a condition it is: from what it was, and since when it was
+// that.
+func Since(was metav1.Condition) string {
+	return fmt.Sprintf("%s since %d", was.Status, was.LastTransitionTime.Unix())
+}
+
+func accepted(generation int64, was metav1.Condition) Event {
 	return Event{
 		Type: corev1.EventTypeNormal, Reason: v1alpha1.EventAccepted, Action: "Accept",
+		Turn: fmt.Sprintf("%d, %s", generation, Since(was)),
 		Note: fmt.Sprintf("generation %d is valid", generation),
 	}
 }
 
-func rejected(is metav1.Condition) Event {
+func rejected(is, was metav1.Condition) Event {
 	return Event{
 		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventRejected, Action: "Reject",
+		Turn: fmt.Sprintf("%d, %s: %s, %s", is.ObservedGeneration, Since(was), was.Message, is.Message),
 		Note: fmt.Sprintf("generation %d: %s: %s", is.ObservedGeneration, is.Reason, is.Message),
 	}
 }
 
-func everywhere(status v1alpha1.ProgrammedStatus) Event {
+func everywhere(status v1alpha1.ProgrammedStatus, was metav1.Condition) Event {
 	return Event{
 		Type: corev1.EventTypeNormal, Reason: v1alpha1.EventProgrammed, Action: "Program",
+		Turn: fmt.Sprintf("%d, %s", status.ObservedGeneration, Since(was)),
 		Note: fmt.Sprintf("every enforcer runs generation %d, in revision %d", status.ObservedGeneration, status.Revision),
-	}
-}
-
-// maxNote is how long the API server lets a note be, in bytes.
-const maxNote = 1024
-
-// Tell tells the Events of an object at the resource version at which they became
-// true. Events of the same version, reason and field would be merged into one.
-func Tell(recorder events.EventRecorder, kind string, object metav1.Object, resourceVersion string, told []Event) {
-	for _, event := range told {
-		regarding := &corev1.ObjectReference{
-			APIVersion:      v1alpha1.GroupVersion.String(),
-			Kind:            kind,
-			Namespace:       object.GetNamespace(),
-			Name:            object.GetName(),
-			UID:             object.GetUID(),
-			ResourceVersion: resourceVersion,
-			FieldPath:       event.Field,
-		}
-		note := event.Note[:min(len(event.Note), maxNote)]
-		recorder.Eventf(regarding, nil, event.Type, event.Reason, event.Action, "%s", note)
 	}
 }

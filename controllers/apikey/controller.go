@@ -5,7 +5,6 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -13,6 +12,7 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/announce"
 	"github.com/bursar-dev/bursar/controllers/conditions"
 	"github.com/bursar-dev/bursar/controllers/feed"
 	"github.com/bursar-dev/bursar/controllers/limiterstore"
@@ -38,15 +38,15 @@ type Limiter interface {
 type Controller struct {
 	client   client.Client
 	limiter  Limiter
-	recorder events.EventRecorder
+	teller   *announce.Teller
 	clock    clock.PassiveClock
 	waiting  *feed.Waiting
 	patience *patience.Patience
 }
 
 // NewController makes a Controller.
-func NewController(client client.Client, limiter Limiter, recorder events.EventRecorder, clock clock.PassiveClock) *Controller {
-	return &Controller{client: client, limiter: limiter, recorder: recorder, clock: clock, waiting: feed.NewWaiting(), patience: patience.New()}
+func NewController(client client.Client, limiter Limiter, teller *announce.Teller, clock clock.PassiveClock) *Controller {
+	return &Controller{client: client, limiter: limiter, teller: teller, clock: clock, waiting: feed.NewWaiting(), patience: patience.New()}
 }
 
 // Register makes the manager run the controller.

@@ -30,12 +30,11 @@ func (c *Controller) report(ctx context.Context, s *scope) error {
 	}
 	configuration := applyv1alpha1.APIKey(s.key.Name, s.key.Namespace).
 		WithResourceVersion(s.key.ResourceVersion).WithStatus(status)
-	if err := apply.Status(ctx, c.client, configuration); err != nil {
+	happened := announce.Of(before.ProgrammedStatus, after.ProgrammedStatus)
+	if err := c.teller.TellNext(ctx, kind, s.key, happened); err != nil {
 		return err
 	}
-	announce.Tell(c.recorder, kind, s.key, *configuration.ResourceVersion,
-		announce.Of(before.ProgrammedStatus, after.ProgrammedStatus))
-	return nil
+	return apply.Status(ctx, c.client, configuration)
 }
 
 // status is what is to be said of the key, on every path.

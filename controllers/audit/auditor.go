@@ -9,10 +9,10 @@ import (
 	"slices"
 	"time"
 
-	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/controllers/announce"
 	"github.com/bursar-dev/bursar/controllers/budgetstore"
 	"github.com/bursar-dev/bursar/controllers/limiterstore"
 	"github.com/bursar-dev/bursar/controllers/recovery"
@@ -47,16 +47,16 @@ type Ledger interface {
 
 // Auditor audits one tenant after another.
 type Auditor struct {
-	limiter  Limiter
-	ledger   Ledger
-	recorder events.EventRecorder
+	limiter Limiter
+	ledger  Ledger
+	teller  *announce.Teller
 	// known are the findings that were told, by tenant; nil before they were read.
 	known map[string][]Finding
 }
 
 // New makes an Auditor.
-func New(limiter Limiter, ledger Ledger, recorder events.EventRecorder) *Auditor {
-	return &Auditor{limiter: limiter, ledger: ledger, recorder: recorder}
+func New(limiter Limiter, ledger Ledger, teller *announce.Teller) *Auditor {
+	return &Auditor{limiter: limiter, ledger: ledger, teller: teller}
 }
 
 // NeedLeaderElection keeps all but the leader out.
@@ -216,11 +216,13 @@ func (a *Auditor) tell(ctx context.Context, document limiterv1.Tenant, findings 
 	if len(findings) == 0 && len(a.known[document.Tenant]) == 0 {
 		return nil
 	}
+	if len(fresh) > 0 && len(document.Sources) > 0 {
+		if err := a.teller.Tell(ctx, aboutBudget(document.Sources[0]), []announce.Event{driftFound(fresh)}); err != nil {
+			return err
+		}
+	}
 	if err := a.keep(ctx, document.Tenant, findings); err != nil {
 		return fmt.Errorf("keep what was found of tenant %s: %w", document.Tenant, err)
-	}
-	if len(fresh) > 0 {
-		driftFound(a.recorder, document, fresh)
 	}
 	return nil
 }

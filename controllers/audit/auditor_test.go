@@ -13,17 +13,18 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	goredis "github.com/redis/go-redis/v9"
-	"k8s.io/client-go/tools/events"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/controllers/announce"
 	"github.com/bursar-dev/bursar/controllers/audit"
 	"github.com/bursar-dev/bursar/controllers/budgetstore"
 	"github.com/bursar-dev/bursar/controllers/limiterstore"
 	"github.com/bursar-dev/bursar/hack/parts/documents"
 	"github.com/bursar-dev/bursar/hack/parts/ledgerdb"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
+	"github.com/bursar-dev/bursar/hack/parts/told"
 )
 
 var databases *ledgerdb.Server
@@ -147,16 +148,13 @@ func TestAuditor(t *testing.T) {
 	}
 	// newAuditor is that of another manager, which returns what it tells in an audit.
 	newAuditor := func() func() []string {
-		recorder := events.NewFakeRecorder(100)
-		auditor := audit.New(limiterstore.New(client), budgetstore.New(pools["manager"]), recorder)
-		return func() (told []string) {
+		events := &told.Events{}
+		auditor := audit.New(limiterstore.New(client), budgetstore.New(pools["manager"]), announce.NewTeller(events, nil))
+		return func() []string {
 			if err := auditor.Audit(ctx, "acme"); err != nil {
 				t.Error(err)
 			}
-			for len(recorder.Events) > 0 {
-				told = append(told, <-recorder.Events)
-			}
-			return told
+			return events.Take()
 		}
 	}
 	audited := newAuditor()
@@ -179,14 +177,14 @@ func TestAuditor(t *testing.T) {
 		})
 	}
 	for range 30 {
-		if told := audited(); len(told) > 0 {
-			t.Fatalf("under load: %q", told)
+		if found := audited(); len(found) > 0 {
+			t.Fatalf("under load: %q", found)
 		}
 	}
 	close(done)
 	enforcers.Wait()
-	if told := audited(); len(told) > 0 {
-		t.Errorf("at rest: %q", told)
+	if found := audited(); len(found) > 0 {
+		t.Errorf("at rest: %q", found)
 	}
 	t.Logf("30 audits while calls of %s were recorded", spent(t))
 
@@ -195,9 +193,9 @@ func TestAuditor(t *testing.T) {
 		"of a user":     {userKey("user-1"), "limit each of user user-1 counts "},
 	} {
 		must(t, client.HSet(ctx, tc.key, field, counter(t, tc.key, -1)).Err())
-		told := audited()
-		if len(told) != 1 || !strings.HasPrefix(told[0], "Warning DriftFound "+tc.want) {
-			t.Errorf("a counter %s that lacks a nano-dollar: %q, want %q", name, told, tc.want)
+		found := audited()
+		if len(found) != 1 || !strings.HasPrefix(found[0], "Warning DriftFound "+tc.want) {
+			t.Errorf("a counter %s that lacks a nano-dollar: %q, want %q", name, found, tc.want)
 		}
 		if again := append(audited(), newAuditor()()...); len(again) > 0 {
 			t.Errorf("a counter %s, found before: %q", name, again)

@@ -8,7 +8,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/events"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
@@ -69,20 +68,23 @@ func (a *Auditor) measure() {
 	drift.Set(total)
 }
 
-// driftFound is the Event of new findings, on the budget that the tenant's document was
-// compiled from.
-func driftFound(recorder events.EventRecorder, document limiterv1.Tenant, fresh []Finding) {
-	if len(document.Sources) == 0 {
-		return
-	}
-	source := document.Sources[0]
-	budget := &metav1.ObjectMeta{Namespace: source.Namespace, Name: source.Name, UID: types.UID(source.UID)}
+// aboutBudget refers to the budget that a document was compiled from.
+func aboutBudget(source limiterv1.Source) corev1.ObjectReference {
+	return announce.About("TenantBudget", &metav1.ObjectMeta{Namespace: source.Namespace, Name: source.Name, UID: types.UID(source.UID)})
+}
+
+// driftFound is the Event of new findings.
+func driftFound(fresh []Finding) announce.Event {
 	note := fresh[0].text()
 	if more := len(fresh) - 1; more > 0 {
 		note += fmt.Sprintf("; and %d counters more", more)
 	}
-	announce.Tell(recorder, "TenantBudget", budget, "", []announce.Event{{
+	turn := ""
+	for _, finding := range fresh {
+		turn += fmt.Sprintf("%s by %s; ", finding.key(), finding.drift())
+	}
+	return announce.Event{
 		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventDriftFound, Action: "Audit", Note: note,
-		Field: fmt.Sprintf("spec.limits{%s}", fresh[0].Limit),
-	}})
+		Field: fmt.Sprintf("spec.limits{%s}", fresh[0].Limit), Turn: turn,
+	}
 }

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -13,6 +12,7 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/announce"
 	"github.com/bursar-dev/bursar/controllers/budgetstore"
 	"github.com/bursar-dev/bursar/controllers/conditions"
 	"github.com/bursar-dev/bursar/controllers/feed"
@@ -42,19 +42,19 @@ type Records interface {
 
 // Controller reconciles BudgetGrants.
 type Controller struct {
-	client   client.Client
-	limiter  Limiter
-	records  Records
-	recorder events.EventRecorder
-	clock    clock.PassiveClock
-	waiting  *feed.Waiting
+	client  client.Client
+	limiter Limiter
+	records Records
+	teller  *announce.Teller
+	clock   clock.PassiveClock
+	waiting *feed.Waiting
 }
 
 // NewController makes a Controller.
 func NewController(
-	client client.Client, limiter Limiter, records Records, recorder events.EventRecorder, clock clock.PassiveClock,
+	client client.Client, limiter Limiter, records Records, teller *announce.Teller, clock clock.PassiveClock,
 ) *Controller {
-	return &Controller{client: client, limiter: limiter, records: records, recorder: recorder, clock: clock, waiting: feed.NewWaiting()}
+	return &Controller{client: client, limiter: limiter, records: records, teller: teller, clock: clock, waiting: feed.NewWaiting()}
 }
 
 // Register makes the manager run the controller.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	applyv1alpha1 "github.com/bursar-dev/bursar/api/v1alpha1/applyconfiguration/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/announce"
 	"github.com/bursar-dev/bursar/controllers/apply"
 	"github.com/bursar-dev/bursar/controllers/conditions"
 )
@@ -32,11 +31,10 @@ func (c *Controller) report(ctx context.Context, s *scope) error {
 	}
 	configuration := applyv1alpha1.BudgetGrant(s.grant.Name, s.grant.Namespace).
 		WithResourceVersion(s.grant.ResourceVersion).WithStatus(status)
-	if err := apply.Status(ctx, c.client, configuration); err != nil {
+	if err := c.teller.TellNext(ctx, kind, s.grant, s.happened(before, after)); err != nil {
 		return err
 	}
-	announce.Tell(c.recorder, kind, s.grant, *configuration.ResourceVersion, s.happened(before, after))
-	return nil
+	return apply.Status(ctx, c.client, configuration)
 }
 
 // status is what is to be said of the grant, on every path.

@@ -19,10 +19,10 @@ import (
 	"github.com/bursar-dev/bursar/controllers/index"
 )
 
-//+kubebuilder:rbac:groups=bursar.dev,resources=budgetgrants,verbs=list;watch;patch
+//+kubebuilder:rbac:groups=bursar.dev,resources=budgetgrants,verbs=get;list;watch;patch
 //+kubebuilder:rbac:groups=bursar.dev,resources=budgetgrants/status,verbs=patch
 //+kubebuilder:rbac:groups=bursar.dev,resources=tenantbudgets,verbs=list;watch
-//+kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+//+kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
 
 // watch says what is news to the controller.
 func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder {

@@ -28,12 +28,11 @@ func (c *Controller) report(ctx context.Context, s *scope) error {
 	}
 	configuration := applyv1alpha1.ModelProvider(s.provider.Name).
 		WithResourceVersion(s.provider.ResourceVersion).WithStatus(status)
-	if err := apply.Status(ctx, c.client, configuration); err != nil {
+	happened := announce.Of(before.ProgrammedStatus, after.ProgrammedStatus)
+	if err := c.teller.TellNext(ctx, kind, s.provider, happened); err != nil {
 		return err
 	}
-	announce.Tell(c.recorder, kind, s.provider, *configuration.ResourceVersion,
-		announce.Of(before.ProgrammedStatus, after.ProgrammedStatus))
-	return nil
+	return apply.Status(ctx, c.client, configuration)
 }
 
 // status is what is to be said of the provider, on every path.

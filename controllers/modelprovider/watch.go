@@ -15,9 +15,9 @@ import (
 	"github.com/bursar-dev/bursar/controllers/feed"
 )
 
-//+kubebuilder:rbac:groups=bursar.dev,resources=modelproviders,verbs=list;watch;patch
+//+kubebuilder:rbac:groups=bursar.dev,resources=modelproviders,verbs=get;list;watch;patch
 //+kubebuilder:rbac:groups=bursar.dev,resources=modelproviders/status,verbs=patch
-//+kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+//+kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
 
 // watch says what is news to the controller.
 func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder {

@@ -8,12 +8,14 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
-	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/announce"
 	"github.com/bursar-dev/bursar/controllers/apply"
 )
 
@@ -41,13 +43,14 @@ type Store struct {
 type Watcher struct {
 	client    client.Client
 	reader    client.Reader
-	recorder  events.EventRecorder
+	teller    *announce.Teller
 	namespace string
 	stores    []Store
 
 	// lost is what the ConfigMap says: store -> since when it is out of reach; nil
-	// before it was read.
-	lost map[string]string
+	// before it was read. about refers to it, as it was read or written last.
+	lost  map[string]string
+	about corev1.ObjectReference
 	// failed is how often in a row a store was out of reach, and since when.
 	failed map[string]int
 	since  map[string]time.Time
@@ -55,9 +58,9 @@ type Watcher struct {
 
 // New makes a Watcher, which keeps its ConfigMap in the namespace. reader must not need
 // a cache.
-func New(client client.Client, reader client.Reader, recorder events.EventRecorder, namespace string, stores ...Store) *Watcher {
+func New(client client.Client, reader client.Reader, teller *announce.Teller, namespace string, stores ...Store) *Watcher {
 	return &Watcher{
-		client: client, reader: reader, recorder: recorder, namespace: namespace, stores: stores,
+		client: client, reader: reader, teller: teller, namespace: namespace, stores: stores,
 		failed: map[string]int{}, since: map[string]time.Time{},
 	}
 }
@@ -103,9 +106,30 @@ func (w *Watcher) recall(ctx context.Context) error {
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("read ConfigMap %s/%s: %w", w.namespace, name, err)
 	}
+	if err != nil {
+		return w.keep(ctx, map[string]string{}) // Events are about it: it has to be there
+	}
 	w.lost = map[string]string{}
 	maps.Copy(w.lost, kept.Data)
+	w.refer(kept.UID, kept.ResourceVersion)
 	return nil
+}
+
+// keep writes which stores are out of reach.
+func (w *Watcher) keep(ctx context.Context, lost map[string]string) error {
+	configuration := applycorev1.ConfigMap(name, w.namespace).WithData(lost)
+	if err := w.client.Apply(ctx, configuration, apply.FieldOwner, client.ForceOwnership); err != nil {
+		return fmt.Errorf("apply ConfigMap %s/%s: %w", w.namespace, name, err)
+	}
+	w.lost = lost
+	w.refer(ptr.Deref(configuration.UID, ""), ptr.Deref(configuration.ResourceVersion, ""))
+	return nil
+}
+
+func (w *Watcher) refer(uid types.UID, resourceVersion string) {
+	w.about = corev1.ObjectReference{
+		APIVersion: "v1", Kind: "ConfigMap", Namespace: w.namespace, Name: name, UID: uid, ResourceVersion: resourceVersion,
+	}
 }
 
 func (w *Watcher) lookAt(ctx context.Context, store Store) error {
@@ -150,24 +174,21 @@ var meanwhile = map[string]string{
 	Postgres: "calls go on, the ledger is written later, and new limits wait",
 }
 
-// turn keeps that the store is out of reach since a time, or with none that it is not,
-// and then tells it: it is told once, even by two managers.
+// turn tells that the store is out of reach since a time, or with none that it is not,
+// and then keeps it: it is told once, even by two managers. What the ConfigMap was
+// before says which turn it is.
 func (w *Watcher) turn(ctx context.Context, store Store, since, note string) error {
 	lost := maps.Clone(w.lost)
-	event := struct{ kind, reason, action string }{corev1.EventTypeWarning, v1alpha1.EventStoreLost, "Wait"}
+	event := announce.Event{
+		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventStoreLost, Action: "Wait", Note: note,
+		Field: "data." + store.Name, Turn: w.about.ResourceVersion,
+	}
 	if lost[store.Name] = since; since == "" {
 		delete(lost, store.Name)
-		event.kind, event.reason, event.action = corev1.EventTypeNormal, v1alpha1.EventStoreBack, "GoOn"
+		event.Type, event.Reason, event.Action = corev1.EventTypeNormal, v1alpha1.EventStoreBack, "GoOn"
 	}
-	configuration := applycorev1.ConfigMap(name, w.namespace).WithData(lost)
-	if err := w.client.Apply(ctx, configuration, apply.FieldOwner, client.ForceOwnership); err != nil {
-		return fmt.Errorf("apply ConfigMap %s/%s: %w", w.namespace, name, err)
+	if err := w.teller.Tell(ctx, w.about, []announce.Event{event}); err != nil {
+		return err
 	}
-	w.lost = lost
-	regarding := &corev1.ObjectReference{APIVersion: "v1", Kind: "ConfigMap", Namespace: w.namespace, Name: name, FieldPath: "data." + store.Name}
-	if configuration.UID != nil && configuration.ResourceVersion != nil {
-		regarding.UID, regarding.ResourceVersion = *configuration.UID, *configuration.ResourceVersion
-	}
-	w.recorder.Eventf(regarding, nil, event.kind, event.reason, event.action, "%s", note)
-	return nil
+	return w.keep(ctx, lost)
 }

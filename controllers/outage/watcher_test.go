@@ -3,6 +3,7 @@ package outage
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -11,15 +12,18 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
-	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bursar-dev/bursar/controllers/announce"
+	"github.com/bursar-dev/bursar/hack/parts/told"
 )
 
 // cluster keeps the one ConfigMap, unless it is away.
 type cluster struct {
 	client.Client
-	kept   *corev1.ConfigMap
-	isAway bool
+	kept    *corev1.ConfigMap
+	applied int
+	isAway  bool
 }
 
 func (c *cluster) Get(_ context.Context, _ client.ObjectKey, object client.Object, _ ...client.GetOption) error {
@@ -34,16 +38,20 @@ func (c *cluster) Apply(_ context.Context, configuration runtime.ApplyConfigurat
 	if c.isAway {
 		return errors.New("no answer")
 	}
-	c.kept = &corev1.ConfigMap{Data: configuration.(*applycorev1.ConfigMapApplyConfiguration).Data}
+	applied := configuration.(*applycorev1.ConfigMapApplyConfiguration)
+	c.applied++
+	applied.WithUID("the one").WithResourceVersion(fmt.Sprint(c.applied))
+	c.kept = &corev1.ConfigMap{Data: applied.Data}
+	c.kept.UID, c.kept.ResourceVersion = *applied.UID, *applied.ResourceVersion
 	return nil
 }
 
 // TestWatcher: an outage is told once, and its end once, by whichever manager leads.
 func TestWatcher(t *testing.T) {
-	api, recorder := &cluster{}, events.NewFakeRecorder(100)
+	api, heard := &cluster{}, &told.Events{}
 	isUp := true
 	newWatcher := func() *Watcher {
-		return New(api, api, recorder, "ns", Store{Redis, func(context.Context) error {
+		return New(api, api, announce.NewTeller(heard, nil), "ns", Store{Redis, func(context.Context) error {
 			if isUp {
 				return nil
 			}
@@ -58,8 +66,7 @@ func TestWatcher(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for len(recorder.Events) > 0 {
-			event := <-recorder.Events
+		for _, event := range heard.Take() {
 			reasons = append(reasons, event[:len("Warning StoreLost")])
 		}
 		return reasons
@@ -74,8 +81,9 @@ func TestWatcher(t *testing.T) {
 		{"still away", func() {}, nil},
 		{"still away, and another manager", func() { watcher = newWatcher() }, nil},
 		{"back", func() { isUp = true }, []string{"Normal StoreBack "}},
-		{"away, and the API server as well", func() { isUp, api.isAway = false, true }, nil},
-		{"the API server is back", func() { api.isAway = false }, []string{"Warning StoreLost"}},
+		{"away, and that cannot be kept", func() { isUp, api.isAway = false, true }, []string{"Warning StoreLost"}},
+		{"nor by another manager", func() { watcher = newWatcher() }, nil},
+		{"it can be kept", func() { api.isAway = false }, nil},
 		{"back, with another manager", func() { isUp, watcher = true, newWatcher() }, []string{"Normal StoreBack "}},
 	} {
 		step.change()

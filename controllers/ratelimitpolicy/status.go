@@ -28,12 +28,11 @@ func (c *Controller) report(ctx context.Context, s *scope) error {
 	}
 	configuration := applyv1alpha1.RateLimitPolicy(s.policy.Name, s.policy.Namespace).
 		WithResourceVersion(s.policy.ResourceVersion).WithStatus(status)
-	if err := apply.Status(ctx, c.client, configuration); err != nil {
+	happened := announce.Of(before.ProgrammedStatus, after.ProgrammedStatus)
+	if err := c.teller.TellNext(ctx, kind, s.policy, happened); err != nil {
 		return err
 	}
-	announce.Tell(c.recorder, kind, s.policy, *configuration.ResourceVersion,
-		announce.Of(before.ProgrammedStatus, after.ProgrammedStatus))
-	return nil
+	return apply.Status(ctx, c.client, configuration)
 }
 
 // status is what is to be said of the policy, on every path.

@@ -18,9 +18,10 @@ import (
 	"github.com/bursar-dev/bursar/controllers/index"
 )
 
-//+kubebuilder:rbac:groups=bursar.dev,resources=ratelimitpolicies;tenantbudgets,verbs=list;watch
+//+kubebuilder:rbac:groups=bursar.dev,resources=ratelimitpolicies,verbs=get;list;watch
+//+kubebuilder:rbac:groups=bursar.dev,resources=tenantbudgets,verbs=list;watch
 //+kubebuilder:rbac:groups=bursar.dev,resources=ratelimitpolicies/status,verbs=patch
-//+kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+//+kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
 
 // watch says what is news to the controller.
 func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder {

@@ -62,6 +62,8 @@ type life struct {
 	// dies is the request at which the manager dies; on a way, and so many from now.
 	diesOn way
 	diesIn int
+	// fated are the writes to the API server whose fate is known beforehand.
+	fated func(*http.Request) fate
 	// kill ends the manager.
 	kill context.CancelFunc
 	// failed are the requests that did not go well.
@@ -136,6 +138,16 @@ func (l *life) next(w way) (fate, error) {
 	return failsBefore + fate(l.rand.IntN(kinds)), nil
 }
 
+// fateOf is the fate of a write to the API server.
+func (l *life) fateOf(request *http.Request) (fate, error) {
+	if l.fated != nil && !l.hasDied() {
+		if fate := l.fated(request); fate != goesWell {
+			return fate, nil
+		}
+	}
+	return l.next(toKubernetes)
+}
+
 // lateness is how far the cache is behind what has just come in.
 func (l *life) lateness() time.Duration {
 	l.mu.Lock()
@@ -167,7 +179,7 @@ func (t roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
 		return response, err
 	}
 	t.life.note(request)
-	fate, err := t.life.next(toKubernetes)
+	fate, err := t.life.fateOf(request)
 	if err != nil {
 		return nil, err
 	}

@@ -16,13 +16,12 @@ import (
 // unused are the rights of the manager that no test here makes use of, and what they
 // are for.
 var unused = map[string]string{
-	"patch events.k8s.io/events": "an Event that is repeated within minutes",
-	"patch events":               "likewise, of the Lease",
-	"get configmaps":             "which stores are out of reach, in package outage",
-	"create configmaps":          "likewise",
-	"patch configmaps":           "likewise",
-	"get secrets":                "the authority of the webhooks, in package webhook",
-	"update secrets":             "likewise",
+	"patch events":      "an Event of the Lease that is repeated within minutes",
+	"get configmaps":    "which stores are out of reach, in package outage",
+	"create configmaps": "likewise",
+	"patch configmaps":  "likewise",
+	"get secrets":       "the authority of the webhooks, in package webhook",
+	"update secrets":    "likewise",
 	"get admissionregistration.k8s.io/validatingwebhookconfigurations":    "likewise",
 	"update admissionregistration.k8s.io/validatingwebhookconfigurations": "likewise",
 }

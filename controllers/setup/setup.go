@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
@@ -26,6 +27,7 @@ import (
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/alert"
+	"github.com/bursar-dev/bursar/controllers/announce"
 	"github.com/bursar-dev/bursar/controllers/apikey"
 	"github.com/bursar-dev/bursar/controllers/audit"
 	"github.com/bursar-dev/bursar/controllers/budgetgrant"
@@ -50,9 +52,6 @@ import (
 //+kubebuilder:rbac:groups="",namespace=bursar-system,resources=configmaps,resourceNames=bursar-manager,verbs=get;create;patch
 //+kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
 //+kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
-
-// recorderName is who reports the manager's Events.
-const recorderName = "bursar-manager"
 
 // leaseName is the name of the Lease that the leader holds.
 const leaseName = "bursar-manager"
@@ -108,7 +107,8 @@ type Options struct {
 // Scheme knows the kinds that the manager reads and writes.
 func Scheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
-	return scheme, errors.Join(corev1.AddToScheme(scheme), admissionv1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme))
+	return scheme, errors.Join(corev1.AddToScheme(scheme), eventsv1.AddToScheme(scheme), admissionv1.AddToScheme(scheme),
+		v1alpha1.AddToScheme(scheme))
 }
 
 // NewManager makes a manager with everything registered, to be started.
@@ -153,24 +153,24 @@ func NewManager(ctx context.Context, cluster *rest.Config, options Options) (ctr
 // register is the list of what runs in the manager.
 func register(mgr ctrl.Manager, options Options) error {
 	var (
-		limiter  = limiterstore.New(options.Redis)
-		records  = budgetstore.New(options.Database)
-		news     = feed.New(options.Redis, limiter)
-		recorder = mgr.GetEventRecorder(recorderName)
-		client   = mgr.GetClient()
-		clock    = options.Clock
-		pacer    = pace.New()
-		prober   = probe.New(limiter)
-		alerts   = alert.NewDeliverer(records, client, mgr.GetAPIReader(), options.Alerts)
+		limiter = limiterstore.New(options.Redis)
+		records = budgetstore.New(options.Database)
+		news    = feed.New(options.Redis, limiter)
+		client  = mgr.GetClient()
+		teller  = announce.NewTeller(client, mgr.GetAPIReader())
+		clock   = options.Clock
+		pacer   = pace.New()
+		prober  = probe.New(limiter)
+		alerts  = alert.NewDeliverer(records, client, mgr.GetAPIReader(), options.Alerts)
 	)
 	for _, controller := range []interface {
 		Register(mgr ctrl.Manager, news *feed.Feed) error
 	}{
-		tenantbudget.NewController(client, limiter, recovery.NewOpener(limiter, records), prober, records, alerts, recorder, clock, pacer),
-		ratelimitpolicy.NewController(client, limiter, prober, recorder, clock),
-		modelprovider.NewController(client, limiter, recorder, clock),
-		apikey.NewController(client, limiter, recorder, clock),
-		budgetgrant.NewController(client, limiter, records, recorder, clock),
+		tenantbudget.NewController(client, limiter, recovery.NewOpener(limiter, records), prober, records, alerts, teller, clock, pacer),
+		ratelimitpolicy.NewController(client, limiter, prober, teller, clock),
+		modelprovider.NewController(client, limiter, teller, clock),
+		apikey.NewController(client, limiter, teller, clock),
+		budgetgrant.NewController(client, limiter, records, teller, clock),
 	} {
 		if err := controller.Register(mgr, news); err != nil {
 			return fmt.Errorf("%T: %w", controller, err)
@@ -180,14 +180,14 @@ func register(mgr ctrl.Manager, options Options) error {
 		budgetstore.NewMaintenance(records, options.OwnerDSN, options.LedgerMonths),
 		recovery.NewRebuilder(limiter, records),
 		alerts,
-		audit.New(limiter, records, recorder),
+		audit.New(limiter, records, teller),
 	} {
 		if err := mgr.Add(task); err != nil {
 			return err
 		}
 	}
 	if options.Namespace != "" {
-		if err := mgr.Add(outage.New(client, mgr.GetAPIReader(), recorder, options.Namespace,
+		if err := mgr.Add(outage.New(client, mgr.GetAPIReader(), teller, options.Namespace,
 			outage.Store{Name: outage.Redis, Ping: limiter.Ping}, outage.Store{Name: outage.Postgres, Ping: records.Ping})); err != nil {
 			return err
 		}

@@ -22,6 +22,7 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	applyv1alpha1 "github.com/bursar-dev/bursar/api/v1alpha1/applyconfiguration/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/apply"
+	"github.com/bursar-dev/bursar/controllers/limiterstore"
 	"github.com/bursar-dev/bursar/hack/parts/postgres"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
 )
@@ -64,6 +65,7 @@ var _ = Describe("Without Redis", func() {
 		}
 		By("hearing from it again, before the next poll")
 		Eventually(ctx, func() int64 { return listeners(ctx) }).WithTimeout(20 * time.Second).Should(BeNumerically(">=", listening))
+		Eventually(isOpen).WithContext(ctx).WithTimeout(20*time.Second).Should(BeTrue(), "counters are set from the ledger until then")
 		spend(ctx, tenant, period.Day, 450*money.Cent, 0, true)
 		Eventually(ctx, condition(ctx, budget, v1alpha1.ConditionBreakerOpen)).WithTimeout(8 * time.Second).
 			Should(Equal("True TripRungReached"))
@@ -91,6 +93,12 @@ var _ = Describe("Without Redis", func() {
 		}
 	})
 })
+
+// isOpen reports whether the limiter is open in this run of Redis.
+func isOpen(ctx context.Context) (bool, error) {
+	found, err := limiterstore.New(redisClient).Inspect(ctx)
+	return err == nil && found.Whole(), err
+}
 
 // record makes the ledger have a call of the tenant that cost so much.
 func record(ctx context.Context, tenant string, cost money.Nanos) {

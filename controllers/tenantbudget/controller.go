@@ -6,7 +6,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -14,6 +13,7 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/announce"
 	"github.com/bursar-dev/bursar/controllers/budgetstore"
 	"github.com/bursar-dev/bursar/controllers/compile"
 	"github.com/bursar-dev/bursar/controllers/conditions"
@@ -79,7 +79,7 @@ type Controller struct {
 	prober   Prober
 	records  Records
 	alerts   Deliverer
-	recorder events.EventRecorder
+	teller   *announce.Teller
 	clock    clock.PassiveClock
 	pacer    *pace.Pacer
 	waiting  *feed.Waiting
@@ -94,10 +94,10 @@ type Controller struct {
 // NewController makes a Controller.
 func NewController(
 	client client.Client, limiter Limiter, opener Opener, prober Prober, records Records, alerts Deliverer,
-	recorder events.EventRecorder, clock clock.PassiveClock, pacer *pace.Pacer,
+	teller *announce.Teller, clock clock.PassiveClock, pacer *pace.Pacer,
 ) *Controller {
 	return &Controller{client: client, limiter: limiter, opener: opener, prober: prober, records: records, alerts: alerts,
-		recorder: recorder, clock: clock, pacer: pacer, waiting: feed.NewWaiting(), patience: patience.New()}
+		teller: teller, clock: clock, pacer: pacer, waiting: feed.NewWaiting(), patience: patience.New()}
 }
 
 // Register makes the manager run the controller.

@@ -24,7 +24,7 @@ func (s *scope) happened(before, after v1alpha1.TenantBudgetStatus) []announce.E
 		events = append(events, s.usage.climbed(limit, find(before.Limits, limit.Name))...)
 	}
 	events = append(events, s.usage.breakerTurned(before)...)
-	return append(events, exhaustionTurned(before, after)...)
+	return append(events, s.usage.exhaustionTurned(before, after)...)
 }
 
 // climbed are the Events of the rungs that the limit has reached since it was as
@@ -82,7 +82,7 @@ func (u *usage) breakerTurned(before v1alpha1.TenantBudgetStatus) []announce.Eve
 	var events []announce.Event
 	if is.forced {
 		if !was.Forced || was.State != is.state {
-			events = append(events, u.breakerForced())
+			events = append(events, u.breakerForced(was))
 		}
 		return events
 	}
@@ -90,18 +90,32 @@ func (u *usage) breakerTurned(before v1alpha1.TenantBudgetStatus) []announce.Eve
 		events = append(events, breakerReleased(was))
 	}
 	wasOpen := was.State == v1alpha1.BreakerOpen && !was.Forced
-	switch {
-	case is.limit != nil && !wasOpen:
-		events = append(events, u.breakerOpened(*is.limit))
-	case is.limit == nil && wasOpen:
+	if wasOpen && (is.limit == nil || u.hasClosed(was)) {
 		events = append(events, breakerClosed(was, u.whyClosed(was, before.Limits)))
+		wasOpen = false
+	}
+	if is.limit != nil && !wasOpen {
+		opened := u.breakerOpened(*is.limit)
+		opened.Turn = fmt.Sprintf("%s; %s until %d", turnOf(was), is.limit.Amount, is.limit.resetsAt.Unix())
+		events = append(events, opened)
 	}
 	return events
 }
 
+// hasClosed reports whether a breaker that a limit held open has closed since: the
+// period turned. If it is open now, it has opened again, when nobody looked.
+func (u *usage) hasClosed(was v1alpha1.BreakerStatus) bool {
+	return was.State == v1alpha1.BreakerOpen && !was.Forced && was.ClosesAt != nil && !u.own().now.Before(was.ClosesAt.Time)
+}
+
+// turnOf is the turn from what a breaker was.
+func turnOf(was v1alpha1.BreakerStatus) string {
+	return fmt.Sprintf("%s %t since %s", was.State, was.Forced, rfc3339(was.Since))
+}
+
 // whyClosed is why a breaker that was open is not any more.
 func (u *usage) whyClosed(open v1alpha1.BreakerStatus, limits []v1alpha1.MoneyLimitStatus) string {
-	if open.ClosesAt != nil && !u.own().now.Before(open.ClosesAt.Time) {
+	if u.hasClosed(open) {
 		return "the period turned"
 	}
 	if open.Tenant != "" {
@@ -125,9 +139,15 @@ func (u *usage) whyClosed(open v1alpha1.BreakerStatus, limits []v1alpha1.MoneyLi
 	return "the limit was taken away"
 }
 
+// turn is one for each rung, period and amount, as an alert is.
+func (l limitUsage) turn(rung limiterv1.Rung) string {
+	return fmt.Sprintf("%d%% of %s until %d", rung.AtPercent, l.Amount, l.resetsAt.Unix())
+}
+
 func budgetWarning(limit limitUsage, rung limiterv1.Rung) announce.Event {
 	return announce.Event{
 		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventBudgetWarning, Action: "Warn", Field: fieldOf(limit.Name),
+		Turn: limit.turn(rung),
 		Note: fmt.Sprintf("limit %s has reached its %d%% rung: %s; resets at %s",
 			limit.Name, rung.AtPercent, spentOf(limit), limit.resetsAt.Format(time.RFC3339)),
 	}
@@ -136,6 +156,7 @@ func budgetWarning(limit limitUsage, rung limiterv1.Rung) announce.Event {
 func budgetDowngraded(limit limitUsage, rung limiterv1.Rung) announce.Event {
 	return announce.Event{
 		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventBudgetDowngraded, Action: "Downgrade", Field: fieldOf(limit.Name),
+		Turn: limit.turn(rung),
 		Note: fmt.Sprintf("limit %s has reached its %d%% rung: %s; cheaper models are called until %s",
 			limit.Name, rung.AtPercent, spentOf(limit), limit.resetsAt.Format(time.RFC3339)),
 	}
@@ -144,6 +165,7 @@ func budgetDowngraded(limit limitUsage, rung limiterv1.Rung) announce.Event {
 func (u *usage) limitTripped(limit limitUsage, rung limiterv1.Rung) announce.Event {
 	return announce.Event{
 		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventLimitTripped, Action: "Trip", Field: fieldOf(limit.Name),
+		Turn: limit.turn(rung),
 		Note: fmt.Sprintf("limit %s has reached its %d%% rung: %s; paid calls of its tiers and models%s until %s, or until the limit is raised",
 			limit.Name, rung.AtPercent, spentOf(limit), u.refusedPast(), limit.resetsAt.Format(time.RFC3339)),
 	}
@@ -166,9 +188,10 @@ func (u *usage) fieldOf(limit limitUsage) string {
 	return fieldOf(limit.Name)
 }
 
-func (u *usage) breakerForced() announce.Event {
+func (u *usage) breakerForced(was v1alpha1.BreakerStatus) announce.Event {
 	return announce.Event{
 		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventBreakerForced, Action: "ForceBreaker", Field: "spec.breaker.forced",
+		Turn: turnOf(was),
 		Note: u.breakerOpen().Message,
 	}
 }
@@ -176,6 +199,7 @@ func (u *usage) breakerForced() announce.Event {
 func breakerReleased(was v1alpha1.BreakerStatus) announce.Event {
 	return announce.Event{
 		Type: corev1.EventTypeNormal, Reason: v1alpha1.EventBreakerReleased, Action: "ReleaseBreaker", Field: "spec.breaker.forced",
+		Turn: turnOf(was),
 		Note: fmt.Sprintf("the breaker is no longer forced %s; it was %s since %s", was.State, was.State, rfc3339(was.Since)),
 	}
 }
@@ -183,6 +207,7 @@ func breakerReleased(was v1alpha1.BreakerStatus) announce.Event {
 func breakerClosed(open v1alpha1.BreakerStatus, why string) announce.Event {
 	return announce.Event{
 		Type: corev1.EventTypeNormal, Reason: v1alpha1.EventBreakerClosed, Action: "CloseBreaker", Field: fieldOf(open.Limit),
+		Turn: turnOf(open),
 		Note: fmt.Sprintf("limit %s no longer holds it open: %s; it was open since %s", open.Limit, why, rfc3339(open.Since)),
 	}
 }

@@ -1,6 +1,7 @@
 package tenantbudget
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -68,6 +69,12 @@ func TestEvents(t *testing.T) {
 		warned = "Warning BudgetWarning: limit daily has reached its 80% rung: 4.00 of 5.00 USD spent (80%); resets at 2026-11-26T00:00:00Z"
 		opened = "Warning BreakerOpened: limit daily has reached the Trip rung: 4.50 of 5.00 USD spent (90%); " +
 			"paid calls are refused until 2026-11-26T00:00:00Z, or until the limit is raised"
+	)
+	const (
+		warnedInFull = "Warning BudgetWarning: limit daily has reached its 80% rung: 5.00 of 5.00 USD spent (100%); resets at "
+		openedInFull = "Warning BreakerOpened: limit daily has reached the Trip rung: 5.00 of 5.00 USD spent (100%%); " +
+			"paid calls are refused until %s, or until the limit is raised"
+		exhausted = "Warning BudgetExhausted: limit daily is spent in full: paid calls are refused until %s, or until the limit is raised"
 	)
 	day := noon.AddDate(0, 0, 1)
 	five := 5 * money.USD
@@ -138,6 +145,32 @@ func TestEvents(t *testing.T) {
 				at(noon, 450*money.Cent), with(at(noon, 0), func(l *look) { l.blind = true }), at(noon, 450*money.Cent),
 			},
 			want: [][]string{{warned}, nil, nil, {opened}, nil, nil},
+		},
+		"spent in full while Redis comes and goes": {
+			looks: []look{
+				at(noon, five), with(at(noon, 0), func(l *look) { l.blind = true }), at(noon, five),
+				with(at(noon, 0), func(l *look) { l.blind = true }), at(day, 0),
+			},
+			want: [][]string{
+				{warnedInFull + "2026-11-26T00:00:00Z", fmt.Sprintf(openedInFull, "2026-11-26T00:00:00Z"), fmt.Sprintf(exhausted, "2026-11-26T00:00:00Z")},
+				nil, nil, nil,
+				{
+					"Normal BreakerClosed: limit daily no longer holds it open: the period turned; it was open since 2026-11-25T12:00:00Z",
+					"Normal BudgetRecovered: no limit of the tenant is spent in full",
+				},
+			},
+		},
+		"the period turns and the limit is spent in full again, while nobody looks": {
+			looks: []look{at(noon, five), at(day, five), at(day, five)},
+			want: [][]string{
+				{warnedInFull + "2026-11-26T00:00:00Z", fmt.Sprintf(openedInFull, "2026-11-26T00:00:00Z"), fmt.Sprintf(exhausted, "2026-11-26T00:00:00Z")},
+				{
+					warnedInFull + "2026-11-27T00:00:00Z",
+					"Normal BreakerClosed: limit daily no longer holds it open: the period turned; it was open since 2026-11-25T12:00:00Z",
+					fmt.Sprintf(openedInFull, "2026-11-27T00:00:00Z"), fmt.Sprintf(exhausted, "2026-11-27T00:00:00Z"),
+				},
+				nil,
+			},
 		},
 		"several rungs that warn": {
 			looks: []look{

@@ -35,9 +35,13 @@ func (s *scope) overcommitment() conditions.Verdict {
 // becameOvercommitted is the Event of the children having more together than before.
 func becameOvercommitted(before, after v1alpha1.TenantBudgetStatus) []announce.Event {
 	is := meta.FindStatusCondition(after.Conditions, v1alpha1.ConditionOvercommitted)
-	if is.Status != metav1.ConditionTrue || meta.IsStatusConditionTrue(before.Conditions, v1alpha1.ConditionOvercommitted) {
+	was := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionOvercommitted)
+	if was == nil {
+		was = &metav1.Condition{}
+	}
+	if is.Status != metav1.ConditionTrue || was.Status == metav1.ConditionTrue {
 		return nil
 	}
 	return []announce.Event{{Type: corev1.EventTypeWarning, Reason: v1alpha1.EventOvercommitted,
-		Action: "Weigh", Field: "spec.limits", Note: is.Message}}
+		Action: "Weigh", Field: "spec.limits", Note: is.Message, Turn: announce.Since(*was)}}
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	applyv1alpha1 "github.com/bursar-dev/bursar/api/v1alpha1/applyconfiguration/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/announce"
 	"github.com/bursar-dev/bursar/controllers/apply"
 	"github.com/bursar-dev/bursar/controllers/conditions"
 	"github.com/bursar-dev/bursar/controllers/requeue"
@@ -53,11 +52,10 @@ func (c *Controller) report(ctx context.Context, s *scope) error {
 	}
 	configuration := applyv1alpha1.TenantBudget(s.budget.Name, s.budget.Namespace).
 		WithResourceVersion(s.budget.ResourceVersion).WithStatus(status)
-	if err := apply.Status(ctx, c.client, configuration); err != nil {
+	if err := c.teller.TellNext(ctx, kind, s.budget, events); err != nil {
 		return err
 	}
-	announce.Tell(c.recorder, kind, s.budget, *configuration.ResourceVersion, events)
-	return nil
+	return apply.Status(ctx, c.client, configuration)
 }
 
 // status is what is to be said of the budget, on every path.
@@ -146,7 +144,7 @@ func (s *scope) breaker() *v1alpha1.BreakerStatus {
 		status.Limit = b.limit.Name
 		status.ClosesAt = ptr.To(localTime(b.limit.resetsAt))
 	}
-	if before := s.budget.Status.Breaker; before != nil && before.State == status.State {
+	if before := s.budget.Status.Breaker; before != nil && before.State == status.State && !s.usage.hasClosed(*before) {
 		status.Since = before.Since
 	}
 	return status

@@ -10,15 +10,16 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
-	"k8s.io/client-go/tools/events"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/redisclient"
+	"github.com/bursar-dev/bursar/controllers/announce"
 	"github.com/bursar-dev/bursar/controllers/audit"
 	"github.com/bursar-dev/bursar/controllers/budgetstore"
 	"github.com/bursar-dev/bursar/controllers/limiterstore"
+	"github.com/bursar-dev/bursar/hack/parts/told"
 	"github.com/bursar-dev/bursar/hack/stack"
 )
 
@@ -54,9 +55,9 @@ spec: {sha256: %[2]s, budgetRef: {name: %[1]s}, user: user, tier: tier}
 		t.Fatal(err)
 	}
 	defer pool.Close()
-	newAuditor := func() (*audit.Auditor, *events.FakeRecorder) {
-		recorder := events.NewFakeRecorder(100)
-		return audit.New(limiterstore.New(client), budgetstore.New(pool), recorder), recorder
+	newAuditor := func() (*audit.Auditor, *told.Events) {
+		events := &told.Events{}
+		return audit.New(limiterstore.New(client), budgetstore.New(pool), announce.NewTeller(events, nil)), events
 	}
 
 	var load sync.WaitGroup
@@ -80,7 +81,7 @@ spec: {sha256: %[2]s, budgetRef: {name: %[1]s}, user: user, tier: tier}
 			}
 		})
 	}
-	auditor, told := newAuditor()
+	auditor, events := newAuditor()
 	audits, busy := 0, 0
 	for time.Now().Before(until) {
 		err := auditor.Audit(t.Context(), tenant)
@@ -96,8 +97,8 @@ spec: {sha256: %[2]s, budgetRef: {name: %[1]s}, user: user, tier: tier}
 		calls, _ := ledger(t, tenant)
 		return calls == int(made.Load())
 	})
-	if len(told.Events) > 0 || audits-busy < 3 || made.Load() == 0 {
-		t.Fatalf("%d findings under load, first: %s", len(told.Events), first(told))
+	if found := events.Take(); len(found) > 0 || audits-busy < 3 || made.Load() == 0 {
+		t.Fatalf("findings under load: %q", found)
 	}
 
 	key := limiterv1.TenantCountersKey(tenant, tenant)
@@ -132,8 +133,8 @@ spec: {sha256: %[2]s, budgetRef: {name: %[1]s}, user: user, tier: tier}
 			t.Fatal(err)
 		}
 		found = strings.Fields(strings.ReplaceAll(out, " ", "_"))
-		for len(told.Events) > 0 {
-			found = append(found, strings.ReplaceAll(<-told.Events, " ", "_"))
+		for _, event := range events.Take() {
+			found = append(found, strings.ReplaceAll(event, " ", "_"))
 		}
 		return found
 	}
@@ -142,8 +143,8 @@ spec: {sha256: %[2]s, budgetRef: {name: %[1]s}, user: user, tier: tier}
 	}
 	another, anothers := newAuditor()
 	audited(another)
-	if len(anothers.Events) > 0 {
-		t.Errorf("another manager tells of it again: %s", <-anothers.Events)
+	if again := anothers.Take(); len(again) > 0 {
+		t.Errorf("another manager tells of it again: %q", again)
 	}
 	if found := tells(); len(found) > 1 || len(found) == 1 && !strings.Contains(found[0], "limit_yearly_counts_") {
 		t.Errorf("told %v, want limit yearly once", found)
@@ -153,14 +154,4 @@ spec: {sha256: %[2]s, budgetRef: {name: %[1]s}, user: user, tier: tier}
 	eventually(t, "nothing is left of it", func() bool {
 		return client.HLen(t.Context(), "bursar:{config}:audit-findings").Val() == 0
 	})
-}
-
-// first is the first Event that was told.
-func first(told *events.FakeRecorder) string {
-	select {
-	case event := <-told.Events:
-		return event
-	default:
-		return "none"
-	}
 }

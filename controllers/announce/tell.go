@@ -1,0 +1,143 @@
+package announce
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+// reporter is who reports the Events.
+const reporter = "bursar-manager"
+
+// How long the API server lets things be, in bytes: a note, who reports it, and the
+// name of an Event before the mark of its turn.
+const (
+	maxNote     = 1024
+	maxInstance = 128
+	maxName     = 253 - len(".0123456789abcdef")
+)
+
+// Creator creates objects, as a client.Client does.
+type Creator interface {
+	Create(ctx context.Context, object client.Object, options ...client.CreateOption) error
+}
+
+// Teller tells Events.
+type Teller struct {
+	api      Creator
+	reader   client.Reader
+	instance string
+}
+
+// NewTeller makes a Teller. reader reads past every cache; it may be nil where nothing
+// is told by TellNext.
+func NewTeller(api Creator, reader client.Reader) *Teller {
+	host, _ := os.Hostname()
+	instance := reporter + "-" + host
+	return &Teller{api: api, reader: reader, instance: instance[:min(len(instance), maxInstance)]}
+}
+
+// About refers to an object of a kind of ours.
+func About(kind string, object metav1.Object) corev1.ObjectReference {
+	return corev1.ObjectReference{
+		APIVersion:      v1alpha1.GroupVersion.String(),
+		Kind:            kind,
+		Namespace:       object.GetNamespace(),
+		Name:            object.GetName(),
+		UID:             object.GetUID(),
+		ResourceVersion: object.GetResourceVersion(),
+	}
+}
+
+// TellNext tells the Events of an object's way from the status that it has to the next,
+// as Tell does. It answers with a conflict, and tells nothing, when the object has
+// changed since it was read: the way may have begun elsewhere.
+func (t *Teller) TellNext(ctx context.Context, kind string, object client.Object, told []Event) error {
+	if len(told) == 0 {
+		return nil
+	}
+	is := &metav1.PartialObjectMetadata{}
+	is.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kind))
+	err := t.reader.Get(ctx, client.ObjectKeyFromObject(object), is)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("look at %s %s before it is told of: %w", kind, object.GetName(), err)
+	}
+	if err != nil || is.ResourceVersion != object.GetResourceVersion() {
+		resource := schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: kind}
+		return apierrors.NewConflict(resource, object.GetName(), errors.New("it has changed since it was read"))
+	}
+	return t.Tell(ctx, About(kind, object), told)
+}
+
+// Tell tells the Events of an object, each once: one of a turn that was told of before,
+// by whomever, is not told again. An error says that some were not told, and that what
+// they follow from is not to be written yet. What the API server refuses for good, such
+// as an Event in a namespace that is going, is told in the log alone.
+func (t *Teller) Tell(ctx context.Context, about corev1.ObjectReference, told []Event) error {
+	for _, event := range told {
+		err := t.api.Create(ctx, t.event(about, event))
+		switch {
+		case err == nil || apierrors.IsAlreadyExists(err):
+		case isFinal(err):
+			log.FromContext(ctx).Error(err, "An Event is not told", "reason", event.Reason, "note", event.Note)
+		default:
+			return fmt.Errorf("tell %s of %s %s: %w", event.Reason, about.Kind, about.Name, err)
+		}
+	}
+	return nil
+}
+
+func (t *Teller) event(about corev1.ObjectReference, event Event) *eventsv1.Event {
+	namespace := about.Namespace
+	if namespace == "" {
+		namespace = metav1.NamespaceDefault
+	}
+	name := nameOf(about, event)
+	about.FieldPath = event.Field
+	return &eventsv1.Event{
+		ObjectMeta:          metav1.ObjectMeta{Namespace: namespace, Name: name},
+		EventTime:           metav1.NewMicroTime(time.Now()),
+		ReportingController: reporter,
+		ReportingInstance:   t.instance,
+		Action:              event.Action,
+		Reason:              event.Reason,
+		Regarding:           about,
+		Note:                strings.ToValidUTF8(event.Note[:min(len(event.Note), maxNote)], ""),
+		Type:                event.Type,
+	}
+}
+
+// nameOf is the name of the one Event of a turn.
+func nameOf(about corev1.ObjectReference, event Event) string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{string(about.UID), event.Reason, event.Field, event.Turn}, "\x00")))
+	return fmt.Sprintf("%s.%x", strings.TrimRight(about.Name[:min(len(about.Name), maxName)], ".-"), sum[:8])
+}
+
+// isFinal reports whether the API server will answer the same again.
+func isFinal(err error) bool {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return false
+	}
+	switch code := int(status.Status().Code); code {
+	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusConflict, http.StatusTooManyRequests:
+		return false
+	default:
+		return code >= 400 && code < 500
+	}
+}
