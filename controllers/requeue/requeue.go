@@ -43,11 +43,12 @@ func Pending(conditions []metav1.Condition, now time.Time) time.Duration {
 	return Jittered(min(max(waited/4, soonest), latest))
 }
 
-// Options are the controllers' options: several objects at a time, and pauses
-// after errors that stay short enough for a store that is back to be noticed.
+// Options are the controllers' options: several objects at a time, which mostly wait for
+// the API server and the stores, and pauses after errors that stay short enough for a
+// store that is back to be noticed.
 func Options() controller.Options {
 	return controller.Options{
-		MaxConcurrentReconciles: 4,
+		MaxConcurrentReconciles: 8,
 		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
 	}
 }
