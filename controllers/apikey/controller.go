@@ -89,5 +89,5 @@ func (c *Controller) Reconcile(ctx context.Context, key *v1alpha1.APIKey) (recon
 		}
 	}
 	c.waiting.Note(s.key, s.rollout)
-	return reconcile.Result{RequeueAfter: s.lookAgain()}, s.rollout.Err
+	return requeue.After(s.lookAgain(), s.rollout.Err)
 }

@@ -94,5 +94,5 @@ func (c *Controller) Reconcile(ctx context.Context, grant *v1alpha1.BudgetGrant)
 		}
 	}
 	c.waiting.Note(s.grant, s.rollout)
-	return reconcile.Result{RequeueAfter: s.lookAgain()}, s.rollout.Err
+	return requeue.After(s.lookAgain(), s.rollout.Err)
 }

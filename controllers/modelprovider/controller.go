@@ -90,5 +90,5 @@ func (c *Controller) Reconcile(ctx context.Context, provider *v1alpha1.ModelProv
 		}
 	}
 	c.waiting.Note(s.provider, s.rollout)
-	return reconcile.Result{RequeueAfter: s.rollout.LookAgain(s.accepted, s.provider, s.unsaid, s.now)}, s.rollout.Err
+	return requeue.After(s.rollout.LookAgain(s.accepted, s.provider, s.unsaid, s.now), s.rollout.Err)
 }

@@ -91,5 +91,5 @@ func (c *Controller) Reconcile(ctx context.Context, policy *v1alpha1.RateLimitPo
 		}
 	}
 	c.waiting.Note(s.policy, s.rollout)
-	return reconcile.Result{RequeueAfter: s.rollout.LookAgain(s.accepted, s.policy, s.unsaid, s.now)}, s.rollout.Err
+	return requeue.After(s.rollout.LookAgain(s.accepted, s.policy, s.unsaid, s.now), s.rollout.Err)
 }

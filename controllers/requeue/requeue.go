@@ -43,6 +43,15 @@ func Pending(conditions []metav1.Condition, now time.Time) time.Duration {
 	return Jittered(min(max(waited/4, soonest), latest))
 }
 
+// After says that an object is to be looked at again after a pause, or, where there was
+// an error, when the controller's pause after errors is over.
+func After(pause time.Duration, err error) (reconcile.Result, error) {
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	return reconcile.Result{RequeueAfter: pause}, nil
+}
+
 // Options are the controllers' options: several objects at a time, which mostly wait for
 // the API server and the stores, and pauses after errors that stay short enough for a
 // store that is back to be noticed.

@@ -155,5 +155,5 @@ func (c *Controller) Reconcile(ctx context.Context, budget *v1alpha1.TenantBudge
 	}
 	c.waiting.Note(s.budget, s.rollout)
 	// With Redis away, the status says so by now, and it is tried again.
-	return reconcile.Result{RequeueAfter: c.lookAgain(s)}, s.rollout.Err
+	return requeue.After(c.lookAgain(s), s.rollout.Err)
 }

@@ -204,7 +204,7 @@ func report(what string, took []time.Duration) {
 // memory prints the most memory that the programs had.
 func (b *bench) memory() error {
 	fmt.Printf("\n== Peak memory\n\n")
-	peaks := map[string]int{"manager": b.stack.Managers[0].PID()}
+	peaks := map[string]int{"manager": b.stack.Managers[0].Process().PID()}
 	for i, enforcer := range b.stack.Enforcers {
 		peaks[fmt.Sprintf("enforcer %d", i+1)] = enforcer.PID()
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/go-logr/logr"
 	ctrl "sigs.k8s.io/controller-runtime"
 
+	"github.com/bursar-dev/bursar/hack/parts/process"
 	"github.com/bursar-dev/bursar/hack/stack"
 )
 
@@ -61,7 +62,7 @@ func run(ctx context.Context, dir string, o options) (err error) {
 	// The API server waits, when it stops, for those who watch.
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	go failWith(ctx, s.Managers[0], stop)
+	go failWith(ctx, s.Managers[0].Process(), stop)
 	if err := measure(ctx, s, o); err != nil {
 		return cmp.Or(ended(ctx), err)
 	}
@@ -69,7 +70,7 @@ func run(ctx context.Context, dir string, o options) (err error) {
 }
 
 // failWith ends everything with the manager: what comes after would be waited for in vain.
-func failWith(ctx context.Context, manager stack.Manager, stop context.CancelCauseFunc) {
+func failWith(ctx context.Context, manager *process.Process, stop context.CancelCauseFunc) {
 	select {
 	case <-ctx.Done():
 	case <-manager.Done():

@@ -14,6 +14,9 @@ import (
 	"github.com/bursar-dev/bursar/hack/parts/receivers"
 )
 
+// signingSecret is what the webhook of tenant noisy is signed with.
+var signingSecret = "whsec_" + strings.Repeat("QUJD", 11)
+
 // alertYAML lets the manager read the Secret with which the webhook of tenant noisy is
 // signed, and has it.
 const alertYAML = `---
@@ -33,7 +36,6 @@ subjects: [{kind: ServiceAccount, name: bursar-manager, namespace: bursar-system
 // the receiver fails at first; and nobody is told again when the limit is raised, which
 // resolves them.
 func TestAlerts(t *testing.T) {
-	secret := "whsec_" + strings.Repeat("QUJD", 11)
 	bursar.Receivers.Webhook.FailNext("/noisy", 1)
 	t.Cleanup(func() { bursar.Receivers.Webhook.Answer(nil) })
 	budget := func(amount string) string {
@@ -41,7 +43,7 @@ func TestAlerts(t *testing.T) {
 			fmt.Sprintf("alerts: {email: [ops@example.com], webhook: {url: %s/noisy, signingSecretRef: {name: alerts, key: signing}}}",
 				bursar.Receivers.Webhook.URL))
 	}
-	apply(t, fmt.Sprintf(alertYAML, secret)+budget("0.10"))
+	apply(t, fmt.Sprintf(alertYAML, signingSecret)+budget("0.10"))
 	for range 9 {
 		if status, _ := penny(t, "noisy"); status != http.StatusOK {
 			t.Fatalf("a call is answered %d", status)
@@ -69,7 +71,7 @@ func TestAlerts(t *testing.T) {
 	if !slices.Equal(subjects, want) {
 		t.Errorf("e-mails of %q came, want %q", subjects, want)
 	}
-	verifier, err := standardwebhooks.NewWebhook(secret)
+	verifier, err := standardwebhooks.NewWebhook(signingSecret)
 	if err != nil {
 		t.Fatal(err)
 	}

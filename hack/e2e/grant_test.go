@@ -105,7 +105,7 @@ func stopManagers(t *testing.T) {
 	t.Helper()
 	for _, manager := range bursar.Managers {
 		select {
-		case <-manager.Done():
+		case <-manager.Process().Done():
 		default:
 			if err := manager.Stop(); err != nil {
 				t.Fatal(err)

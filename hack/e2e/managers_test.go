@@ -36,12 +36,12 @@ func TestHandOver(t *testing.T) {
 		}
 	}
 	for run := range runs {
-		hand.over(t, fmt.Sprintf("stopped-%d", run), func(leader stack.Manager) {
+		hand.over(t, fmt.Sprintf("stopped-%d", run), func(leader *stack.Manager) {
 			if err := leader.Stop(); err != nil {
 				t.Error(err)
 			}
 		})
-		hand.over(t, fmt.Sprintf("killed-%d", run), func(leader stack.Manager) { leader.Kill() })
+		hand.over(t, fmt.Sprintf("killed-%d", run), func(leader *stack.Manager) { leader.Kill() })
 	}
 }
 
@@ -50,7 +50,7 @@ type handOver struct{ api client.Client }
 
 // over ends the manager that leads in one way or another, in the midst of changes of a
 // tenant's budget.
-func (h handOver) over(t *testing.T, tenant string, end func(leader stack.Manager)) {
+func (h handOver) over(t *testing.T, tenant string, end func(leader *stack.Manager)) {
 	newTenant(t, tenant, "1.00")
 	if _, err := bursar.StartManager(t.Context(), "manager-after-"+tenant); err != nil {
 		t.Fatal(err)
@@ -147,7 +147,7 @@ func (h handOver) holder(t *testing.T) string {
 }
 
 // leader is the one manager that says that it leads.
-func (h handOver) leader(t *testing.T) (leader stack.Manager) {
+func (h handOver) leader(t *testing.T) (leader *stack.Manager) {
 	t.Helper()
 	eventually(t, "one manager leads", func() bool {
 		leaders := 0
@@ -163,7 +163,7 @@ func (h handOver) leader(t *testing.T) (leader stack.Manager) {
 }
 
 // leads is whether a manager says that it leads. One that has ended says nothing.
-func leads(ctx context.Context, manager stack.Manager) bool {
+func leads(ctx context.Context, manager *stack.Manager) bool {
 	families, err := scrape(ctx, manager.MetricsURL)
 	family := families["leader_election_master_status"]
 	return err == nil && len(family.GetMetric()) == 1 && family.Metric[0].GetGauge().GetValue() == 1

@@ -24,7 +24,7 @@ func TestShutdownFinishesStreams(t *testing.T) {
 	programmed(t)
 	response, err := chat(t.Context(), enforcer.URL, "shutdown", map[string]any{
 		"model": "gpt-4o", "stream": true, "max_completion_tokens": tokens,
-		"messages": prompt("Tell me a story [[output=40 delay=50ms]]"),
+		"messages": prompt(secretPrompt + " [[output=40 delay=50ms]]"),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -26,7 +26,14 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		return m.Run()
+		if code := m.Run(); code != 0 {
+			return code
+		}
+		if err := noSecretsIn(ctx, bursar); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return 0
 	}))
 }
 
@@ -125,7 +132,7 @@ func ledger(t *testing.T, tenant string) (calls int, costNanos int64) {
 // eventually waits until what is asked is so.
 func eventually(t *testing.T, what string, isSo func() bool) {
 	t.Helper()
-	within(t, 15*time.Second, what, isSo)
+	within(t, time.Minute, what, isSo)
 }
 
 // within waits for so long until what is asked is so.

@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 
 	"github.com/bursar-dev/bursar/controllers/budgetstore"
-	"github.com/bursar-dev/bursar/hack/parts/kubernetes"
 	"github.com/bursar-dev/bursar/hack/parts/process"
-	"github.com/bursar-dev/bursar/hack/parts/receivers"
 )
 
 // prepareDatabase makes the ledger's database, the logins of both planes and a reader's. The
@@ -21,108 +20,33 @@ func (s *Stack) prepareDatabase(ctx context.Context) (err error) {
 	if s.DatabaseURL, err = s.postgres.NewDatabase(ctx); err != nil {
 		return err
 	}
+	if s.DatabaseURL, err = withPassword(s.DatabaseURL); err != nil {
+		return err
+	}
 	if err := budgetstore.Migrate(ctx, s.DatabaseURL); err != nil {
 		return err
 	}
-	if s.managerDSN, err = s.postgres.NewLogin(ctx, s.DatabaseURL, "bursar_manager"); err != nil {
-		return err
-	}
-	if s.enforcerDSN, err = s.postgres.NewLogin(ctx, s.DatabaseURL, "bursar_enforcer"); err != nil {
-		return err
-	}
-	s.ReaderURL, err = s.postgres.NewLogin(ctx, s.DatabaseURL, "bursar_reader")
-	return err
-}
-
-// managerNamespace is the namespace of the manager's service account and lease.
-const managerNamespace = "bursar-system"
-
-// startManager runs the first manager.
-func (s *Stack) startManager(ctx context.Context) error {
-	s.managerKubeconfig = s.dir("manager-kubeconfig")
-	if err := s.api.WriteKubeconfig(s.managerKubeconfig, kubernetes.Manager); err != nil {
-		return err
-	}
-	if _, err := s.StartManager(ctx, "manager"); err != nil {
-		return err
-	}
-	return s.awaitWebhooks(ctx)
-}
-
-// Manager is one manager, running or not.
-type Manager struct {
-	*process.Process
-	// Name is that of its log file.
-	Name string
-	// MetricsURL is where its metrics are.
-	MetricsURL string
-	// webhooks is where it serves webhooks; "0" for nowhere.
-	webhooks string
-}
-
-// StartManager starts one more manager, as the service account that config/rbac is
-// for, which the stack stops unless somebody else does, and waits until it is ready.
-// One of them leads, and one serves the webhooks, which are at one address here. Its log
-// file bears its name.
-func (s *Stack) StartManager(ctx context.Context, name string) (Manager, error) {
-	health, err := process.FreePort()
-	if err != nil {
-		return Manager{}, err
-	}
-	metrics, err := process.FreePort()
-	if err != nil {
-		return Manager{}, err
-	}
-	webhooks := s.freeWebhooks()
-	p, err := s.startChild(ctx, child{
-		name:    name,
-		program: "manager",
-		args: []string{
-			"--kubeconfig", s.managerKubeconfig,
-			"--leader-elect-namespace", managerNamespace,
-			"--metrics-bind-address", loopback(metrics), "--metrics-plain",
-			"--health-probe-bind-address", loopback(health),
-			"--webhook-bind-address", webhooks,
-			"--smtp-from", "bursar@example.com",
-			"--alert-ca-file", s.dir("authority.pem"),
-			"--alert-allowed-networks", "127.0.0.0/8",
-		},
-		env: []string{
-			"BURSAR_REDIS_URL=" + s.RedisURL,
-			"BURSAR_DATABASE_URL=" + s.managerDSN,
-			"BURSAR_OWNER_DATABASE_URL=" + s.DatabaseURL,
-			"BURSAR_SMTP_URL=" + fmt.Sprintf("smtp://%s:%s@%s", receivers.MailUser, receivers.MailPassword, s.Receivers.Mail.StartTLSAddress),
-		},
-		ready: "http://" + loopback(health) + "/readyz",
-	})
-	if err != nil {
-		return Manager{}, err
-	}
-	manager := Manager{Process: p, Name: name, MetricsURL: "http://" + loopback(metrics) + "/metrics", webhooks: webhooks}
-	s.Managers = append(s.Managers, manager)
-	return manager, nil
-}
-
-// freeWebhooks is where the next manager is to serve webhooks: nowhere, if one does.
-func (s *Stack) freeWebhooks() string {
-	for _, manager := range s.Managers {
-		select {
-		case <-manager.Done():
-		default:
-			if manager.webhooks == s.webhookAddress {
-				return "0"
-			}
+	for group, dsn := range map[string]*string{
+		"bursar_manager": &s.managerDSN, "bursar_enforcer": &s.enforcerDSN, "bursar_reader": &s.ReaderURL,
+	} {
+		if *dsn, err = s.postgres.NewLogin(ctx, s.DatabaseURL, group); err != nil {
+			return err
+		}
+		if *dsn, err = withPassword(*dsn); err != nil {
+			return err
 		}
 	}
-	return s.webhookAddress
+	return nil
 }
 
-// awaitWebhooks waits until the API server trusts the webhooks: it lets everything
-// pass before, and nobody would see what they say.
-func (s *Stack) awaitWebhooks(ctx context.Context) error {
-	_, err := s.RunKubectl(ctx, "wait", "validatingwebhookconfiguration/bursar",
-		"--for=jsonpath={.webhooks[0].clientConfig.caBundle}", "--timeout=60s")
-	return err
+// withPassword is a DSN with DatabasePassword.
+func withPassword(dsn string) (string, error) {
+	u, err := url.Parse(dsn)
+	if err != nil {
+		return "", fmt.Errorf("DSN: %w", err)
+	}
+	u.User = url.UserPassword(u.User.Username(), DatabasePassword)
+	return u.String(), nil
 }
 
 func (s *Stack) startEnforcers(ctx context.Context) error {
@@ -162,6 +86,7 @@ func (s *Stack) StartEnforcer(ctx context.Context, name string) (Enforcer, error
 			"--listen-address", loopback(listen),
 			"--health-address", loopback(health),
 			"--provider-credentials-dir", s.dir("credentials"),
+			"--log-level", "debug",
 		},
 		env: []string{
 			"BURSAR_REDIS_URL=" + s.RedisURL,
@@ -185,7 +110,22 @@ type child struct {
 	ready string
 }
 
+// startChild starts a child, which the stack stops unless somebody else does, and waits
+// until it is ready.
 func (s *Stack) startChild(ctx context.Context, c child) (*process.Process, error) {
+	p, err := s.launch(c)
+	if err != nil {
+		return nil, err
+	}
+	s.onStop(p.Stop)
+	return p, s.awaitReady(ctx, p, c)
+}
+
+func (s *Stack) awaitReady(ctx context.Context, p *process.Process, c child) error {
+	return p.WaitReady(ctx, func(ctx context.Context) error { return answersOK(ctx, c.ready) })
+}
+
+func (s *Stack) launch(c child) (*process.Process, error) {
 	if c.program == "" {
 		c.program = c.name
 	}
@@ -193,16 +133,11 @@ func (s *Stack) startChild(ctx context.Context, c child) (*process.Process, erro
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("%s is not built: run `make build`", path)
 	}
-	p, err := process.Start(process.Options{
+	return process.Start(process.Options{
 		Name: c.name, Path: path, Args: c.args,
 		Env:     append(os.Environ(), c.env...),
 		LogFile: s.dir(c.name + ".log"),
 	})
-	if err != nil {
-		return nil, err
-	}
-	s.onStop(p.Stop)
-	return p, p.WaitReady(ctx, func(ctx context.Context) error { return answersOK(ctx, c.ready) })
 }
 
 func answersOK(ctx context.Context, url string) error {

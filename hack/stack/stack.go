@@ -25,6 +25,10 @@ import (
 // ProviderKey is the API key that the fake provider wants. It is no secret.
 const ProviderKey = "fake-provider-key"
 
+// DatabasePassword is in every DSN, and never asked for: the server trusts this machine.
+// So it can be seen whether one gets somewhere.
+const DatabasePassword = "stack-database-password"
+
 // SampleKeyPrefix and a user's name make the API key of a user of config/samples.
 const SampleKeyPrefix = "bursar-sample-"
 
@@ -46,7 +50,7 @@ type Stack struct {
 	// Kubeconfig is the path of the administrator's kubeconfig.
 	Kubeconfig string
 	// Managers are those that were started, also those that have ended since.
-	Managers []Manager
+	Managers []*Manager
 	// EnforcerURLs are the base URLs of the enforcers that run from the start, which
 	// are Enforcers.
 	EnforcerURLs []string
@@ -135,6 +139,23 @@ func (s *Stack) Stop() error {
 		s.stops = s.stops[:last]
 	}
 	return all
+}
+
+// Logs is what the programs of Bursar have logged so far, those that have ended too, by
+// name.
+func (s *Stack) Logs() (map[string][]byte, error) {
+	files, err := filepath.Glob(s.dir("*.log"))
+	if err != nil {
+		return nil, err
+	}
+	logs := map[string][]byte{}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".log")
+		if logs[name], err = os.ReadFile(file); err != nil {
+			return nil, err
+		}
+	}
+	return logs, nil
 }
 
 func (s *Stack) dir(part string) string { return filepath.Join(s.opts.Dir, part) }
