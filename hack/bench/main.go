@@ -41,6 +41,11 @@ func main() {
 	flag.DurationVar(&o.rest, "rest", 30*time.Second, "how long nothing happens")
 	flag.IntVar(&o.changes, "changes", 10, "number of budgets that are changed, and of breakers that open")
 	flag.Parse()
+	if o.changes < 1 || o.budgets < 2*o.changes {
+		fmt.Fprintf(os.Stderr, "bench: -changes=%d: want 1 or more, and at most half of the %d budgets: some are changed, and others spend all they have\n",
+			o.changes, o.budgets)
+		os.Exit(2)
+	}
 	ctrl.SetLogger(logr.Discard()) // its watches end with it, which is no news
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -87,6 +92,9 @@ func ended(ctx context.Context) error {
 }
 
 func measure(ctx context.Context, s *stack.Stack, o options) error {
+	longest := o.within + 2*o.rest + 2*o.busy + time.Duration(3*o.changes)*patience
+	ctx, cancel := context.WithTimeoutCause(ctx, longest, fmt.Errorf("it took longer than %s in all, which is much too long", longest))
+	defer cancel()
 	b, err := newBench(ctx, s, o)
 	if err != nil {
 		return err
@@ -102,7 +110,7 @@ func measure(ctx context.Context, s *stack.Stack, o options) error {
 	} {
 		fmt.Printf("\n== %s\n\n", step.title)
 		if err := step.run(ctx); err != nil {
-			return fmt.Errorf("%s: %w", step.title, err)
+			return fmt.Errorf("%s: %w", step.title, cmp.Or(ended(ctx), err))
 		}
 	}
 	return b.memory()

@@ -74,10 +74,10 @@ func (b *bench) trip(ctx context.Context, s *spender) error {
 			return err
 		}
 		at := i*b.budgets/b.changes + 1
-		if err := s.call(ctx, s.tenants[at], 4600*money.USD/1000); err != nil {
+		begin, err := s.exhaust(ctx, s.tenants[at])
+		if err != nil {
 			return err
 		}
-		begin := time.Now()
 		if err := until(ctx, "the breaker of "+name(at)+" is open", func() (bool, error) { return b.seen.isOpen(name(at)), nil }); err != nil {
 			return err
 		}
@@ -106,7 +106,7 @@ func (s *spender) spread(ctx context.Context, perSecond int, long time.Duration)
 		case <-beat.C:
 		}
 		for range perSecond / beats {
-			if err := s.call(ctx, s.tenants[calls%len(s.tenants)], money.Cent); err != nil {
+			if _, err := s.call(ctx, s.tenants[calls%len(s.tenants)], money.Cent); err != nil {
 				return calls, err
 			}
 			calls++
@@ -115,8 +115,17 @@ func (s *spender) spread(ctx context.Context, perSecond int, long time.Duration)
 	return calls, nil
 }
 
-// call makes a call that costs so much.
-func (s *spender) call(ctx context.Context, tenant *admission.Tenant, cost money.Nanos) error {
+// exhaust makes calls until one is refused for money, and says when the one before ended.
+func (s *spender) exhaust(ctx context.Context, tenant *admission.Tenant) (last time.Time, err error) {
+	for admitted := true; admitted && err == nil; {
+		last = time.Now()
+		admitted, err = s.call(ctx, tenant, 50*money.Cent)
+	}
+	return last, err
+}
+
+// call makes a call that costs so much, unless it is refused for money.
+func (s *spender) call(ctx context.Context, tenant *admission.Tenant, cost money.Nanos) (admitted bool, err error) {
 	call := admission.Call{
 		ID: uuid.NewString(), Model: "none", Bound: cost, Tokens: 1,
 		Subject: admission.Subject{Tenant: tenant.Name(), User: "user", Tier: "tier"},
@@ -124,15 +133,15 @@ func (s *spender) call(ctx context.Context, tenant *admission.Tenant, cost money
 	decision, err := s.admitter.Admit(ctx, tenant, call)
 	switch {
 	case err != nil:
-		return err
+		return false, err
 	case decision.Refusal != nil && decision.Refusal.ByMoney():
-		return nil // its breaker is open
+		return false, nil // its breaker is open
 	case decision.Hold == nil:
-		return errors.New("refused, though no money is wanting")
+		return false, errors.New("refused, though no money is wanting")
 	}
 	if err := decision.Hold.Settle(ctx, cost, 1, nil); err != nil {
-		return err
+		return false, err
 	}
 	decision.Hold.Done()
-	return s.store.Forget(ctx, tenant.Document().Root(), []string{call.ID})
+	return true, s.store.Forget(ctx, tenant.Document().Root(), []string{call.ID})
 }

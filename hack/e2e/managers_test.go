@@ -95,7 +95,8 @@ func (h handOver) change(t *testing.T, tenant, amount string) {
 func (h handOver) programmed(t *testing.T, tenant string) *v1alpha1.TenantBudget {
 	t.Helper()
 	budget := &v1alpha1.TenantBudget{}
-	eventually(t, "the last change is programmed", func() bool {
+	// The lease of one that was killed lasts for most of that.
+	within(t, 30*time.Second, "the last change is programmed", func() bool {
 		if err := h.api.Get(t.Context(), client.ObjectKey{Namespace: "e2e", Name: tenant}, budget); err != nil {
 			t.Fatal(err)
 		}

@@ -223,6 +223,7 @@ func (s *Stack) applyResources(ctx context.Context) error {
 	for _, args := range [][]string{
 		{"apply", "-k", filepath.Join(s.root, "config", "crd")},
 		{"apply", "-k", filepath.Join(s.root, "config", "rbac")},
+		{"apply", "-f", filepath.Join(s.root, "config", "manager", "flow_schema.yaml")},
 	} {
 		if _, err := s.RunKubectl(ctx, args...); err != nil {
 			return err
