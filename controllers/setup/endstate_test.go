@@ -41,6 +41,7 @@ func endState(ctx context.Context, namespace string, objects []object) ([]string
 		"SELECT 'tenant', tenant_id, budget, budget_uid, generation, time_zone FROM tenants WHERE namespace = $1 AND withdrawn_at IS NULL",
 		"SELECT 'limit', tenant_id, limit_name, per, period, amount_nanos, time_zone, budget_uid FROM budget_limits " +
 			"WHERE tenant_id LIKE $1 || '-%' AND valid_to IS NULL",
+		"SELECT 'grant', tenant_id, grant_name, grant_uid, limit_name, amount_nanos FROM budget_grants WHERE namespace = $1 AND withdrawn_at IS NULL",
 	} {
 		lines = append(lines, rows(ctx, query, namespace)()...)
 	}
@@ -108,6 +109,7 @@ func written(ctx context.Context, namespace string, objects []object) ([]string,
 	for _, query := range []string{
 		"SELECT 'tenant', xmin::text, tenant_id FROM tenants WHERE namespace = $1",
 		"SELECT 'limit', xmin::text, tenant_id, limit_name, generation FROM budget_limits WHERE tenant_id LIKE $1 || '-%'",
+		"SELECT 'grant', xmin::text, tenant_id, grant_name FROM budget_grants WHERE namespace = $1",
 	} {
 		marks = append(marks, rows(ctx, query, namespace)()...)
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"golang.org/x/sync/errgroup"
@@ -18,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
@@ -45,7 +47,8 @@ var _ = Describe("Generated resources", func() {
 		withoutManager()
 		steady(ctx)
 		delegated, plain := newNamespace(ctx, v1alpha1.DelegatedLabel), newNamespace(ctx)
-		made := resources.New(uint64(generatedSeed), delegated, plain).Make(generatedCount)
+		maker := resources.New(uint64(generatedSeed), delegated, plain)
+		made := maker.Make(generatedCount)
 		DeferCleanup(removeAll, made)
 
 		refused := createAll(ctx, made)
@@ -75,8 +78,88 @@ var _ = Describe("Generated resources", func() {
 		}
 		Expect(panics()).To(BeZero())
 		report(made, refused)
+
+		spoil(ctx, maker, made, delegated)
 	})
 })
+
+// spoil updates wrongly what is right, and sees it refused and what was in force stay.
+func spoil(ctx context.Context, maker *resources.Maker, made []resources.Resource, namespace string) {
+	GinkgoHelper()
+	By("wrong updates of those that are right")
+	before := inForceOf(ctx, namespace)
+	var spoiled []resources.Resource
+	for _, r := range made {
+		if r.IsValid() {
+			spoiled = append(spoiled, maker.Spoil(r))
+		}
+	}
+	updatesRefused := updateAll(ctx, spoiled)
+	Eventually(ctx, func(g Gomega) {
+		there, err := objects(ctx)
+		g.Expect(err).NotTo(HaveOccurred())
+		for i, r := range spoiled {
+			if !updatesRefused[i] {
+				g.Expect(misjudged(r, there[keyOf(r)])).To(BeEmpty())
+			}
+		}
+	}).WithTimeout(time.Minute).WithPolling(200 * time.Millisecond).Should(Succeed())
+	Expect(cmp.Diff(before, inForceOf(ctx, namespace))).To(BeEmpty(), "what was in force stays")
+	Expect(panics()).To(BeZero())
+	_, _ = fmt.Fprintf(GinkgoWriter, "seed %d: %d wrong updates, %d refused by the API server; each by its field; what was in force stayed\n",
+		generatedSeed, len(spoiled), trues(updatesRefused))
+}
+
+// inForceOf are the documents that are compiled from objects of a namespace, without
+// their revisions.
+func inForceOf(ctx context.Context, namespace string) map[string]string {
+	GinkgoHelper()
+	documents, err := redisClient.HGetAll(ctx, limiterv1.DocumentsKey).Result()
+	Expect(err).NotTo(HaveOccurred())
+	bodies := map[string]string{}
+	for id, stored := range documents {
+		if _, body, _ := strings.Cut(stored, " "); strings.Contains(body, namespace) {
+			bodies[id] = body
+		}
+	}
+	return bodies
+}
+
+// updateAll makes the objects like the resources. It finds out which updates are
+// refused, and fails where one is for another reason than what is wrong about it.
+func updateAll(ctx context.Context, wrong []resources.Resource) []bool {
+	GinkgoHelper()
+	refused := make([]bool, len(wrong))
+	errs := make([]error, len(wrong))
+	var updating errgroup.Group
+	updating.SetLimit(8)
+	for i, r := range wrong {
+		updating.Go(func() error {
+			err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+				now := r.DeepCopy()
+				if err := get(ctx, now); err != nil {
+					return err
+				}
+				now.Object["spec"] = r.DeepCopy().Object["spec"]
+				return api.Update(ctx, now, client.FieldValidation(metav1.FieldValidationStrict))
+			})
+			refused[i], errs[i] = err != nil, misrefused(r, err)
+			return nil
+		})
+	}
+	_ = updating.Wait() // no error comes this way
+	Expect(errors.Join(errs...)).NotTo(HaveOccurred())
+	return refused
+}
+
+func trues(all []bool) (n int) {
+	for _, is := range all {
+		if is {
+			n++
+		}
+	}
+	return n
+}
 
 // createAll creates the resources: first those that are right or wrong by
 // themselves, in any order, then those that come after them. It finds out which are
@@ -140,6 +223,7 @@ func objects(ctx context.Context) (map[string]object, error) {
 	there := map[string]object{}
 	for _, list := range []client.ObjectList{
 		&v1alpha1.TenantBudgetList{}, &v1alpha1.RateLimitPolicyList{}, &v1alpha1.APIKeyList{}, &v1alpha1.ModelProviderList{},
+		&v1alpha1.BudgetGrantList{},
 	} {
 		if err := api.List(ctx, list); err != nil {
 			return nil, err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -41,7 +42,7 @@ func (s *script) run(ctx context.Context) ([]object, error) {
 	for range changes {
 		kinds := []func(context.Context) error{
 			s.changeBudget, s.changeBudget, s.spoilBudget, s.changeChild, s.changePolicy, s.changeKey, s.changeProvider, s.changeRival,
-			s.deleteAny, s.deleteAny,
+			s.changeGrant, s.changeGrant, s.deleteAny, s.deleteAny,
 		}
 		if err := kinds[s.rand.IntN(len(kinds))](ctx); err != nil {
 			return nil, err
@@ -119,6 +120,18 @@ func (s *script) changeKey(ctx context.Context) error {
 	return s.put(ctx, k)
 }
 
+// changeGrant grants a budget more, in the place of what was granted before.
+func (s *script) changeGrant(ctx context.Context) error {
+	if err := s.delete(ctx, "grant"); err != nil {
+		return err
+	}
+	g := newGrant(s.namespace, "grant", 0)
+	g.Spec.BudgetRef.Name = fmt.Sprintf("budget-%d", s.rand.IntN(2))
+	g.Spec.Amount = v1alpha1.Amount(fmt.Sprint(1 + s.rand.IntN(9)))
+	g.Spec.ExpiresAt = metav1.NewTime(time.Date(2999, 1, 1, 0, 0, 0, 0, time.UTC)) // the same each time
+	return s.put(ctx, g)
+}
+
 // changeProvider makes or changes one of two providers of the same model.
 func (s *script) changeProvider(ctx context.Context) error {
 	name := "provider-0"
@@ -133,19 +146,14 @@ func (s *script) changeProvider(ctx context.Context) error {
 
 // deleteAny deletes an object. Those that want what it had come after it.
 func (s *script) deleteAny(ctx context.Context) error {
-	names := []string{"budget-0", "budget-1", "child", "policy", "key", "provider-0", "provider-1", "rival"}
+	names := []string{"budget-0", "budget-1", "child", "policy", "key", "grant", "provider-0", "provider-1", "rival"}
 	name := names[s.rand.IntN(len(names))]
-	o := s.there[name]
-	if o == nil {
+	if s.there[name] == nil {
 		return nil
 	}
-	if err := s.settle(ctx); err != nil {
+	if err := s.delete(ctx, name); err != nil {
 		return err
 	}
-	if err := deleted(ctx, o); err != nil {
-		return err
-	}
-	delete(s.there, name)
 	switch name {
 	case "budget-0":
 		s.spoiled = false
@@ -155,6 +163,17 @@ func (s *script) deleteAny(ctx context.Context) error {
 		return s.deleteWith(ctx, "provider-1")
 	}
 	return nil
+}
+
+// delete deletes an object, if it is there, when the enforcers have what is valid.
+func (s *script) delete(ctx context.Context, name string) error {
+	if s.there[name] == nil {
+		return nil
+	}
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
+	return s.deleteWith(ctx, name)
 }
 
 func (s *script) deleteWith(ctx context.Context, name string) error {
@@ -172,6 +191,8 @@ func (s *script) isValid(name string) bool {
 	case *v1alpha1.RateLimitPolicy:
 		return s.there["budget-0"] != nil && !s.spoiled
 	case *v1alpha1.APIKey:
+		return s.there[o.Spec.BudgetRef.Name] != nil && s.isValid(o.Spec.BudgetRef.Name)
+	case *v1alpha1.BudgetGrant:
 		return s.there[o.Spec.BudgetRef.Name] != nil && s.isValid(o.Spec.BudgetRef.Name)
 	}
 	switch name {

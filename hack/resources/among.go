@@ -49,8 +49,8 @@ func (m *Maker) wrongAmongOthers() Resource {
 	}
 }
 
-// wrongChain makes budgets that are wrong by those above them, and a policy and a
-// key of such a budget.
+// wrongChain makes budgets that are wrong by those above them, and a policy, a key and a
+// grant of such a budget.
 func (m *Maker) wrongChain() []Resource {
 	top := m.newBudget()
 	var made []Resource
@@ -77,7 +77,8 @@ func (m *Maker) wrongChain() []Resource {
 	}
 	policy, key := m.newPolicy(), m.newKey()
 	policy.Spec.TargetRef.Name, key.Spec.BudgetRef.Name = top.Name, top.Name
-	return append(made, wrong(policy, "spec.targetRef.name", "is not accepted"), wrong(key, "spec.budgetRef.name", "is not accepted"))
+	return append(made, wrong(policy, "spec.targetRef.name", "is not accepted"), wrong(key, "spec.budgetRef.name", "is not accepted"),
+		wrong(m.grantOf(top), "spec.budgetRef.name", "is not accepted"))
 }
 
 func (m *Maker) below(parent *v1alpha1.TenantBudget, why string) Resource {

@@ -26,6 +26,7 @@ var (
 		"/UTC", "../UTC", "right/UTC", "posix/UTC", "UTC+3", "GMT+25", "+03:00", "Etc/GMT+15", "Europe/Berlin\r\n", "Europe/Zürich", "UTC\x00",
 		"Europe/ Berlin", "tzdata.zi", "leapseconds", strings.Repeat("A", 65), 3, true,
 	}
+	wrongUsers  = []any{"", "two words", "-a", "a\r\nb", "josé", "a\x00", strings.Repeat("u", 129), 5}
 	wrongTiers  = []any{"Gerente", "a.b", "", "gerente\r\n", "gérente", strings.Repeat("t", 64), 5}
 	wrongModels = []any{"", "gpt 4o", "-gpt", "gpt-4o\r\n", "gpt–4o", "模型", strings.Repeat("m", 129), 4}
 )
@@ -124,7 +125,7 @@ var keyFlaws = all(
 		strings.Repeat("a", 64)+"\r\n", strings.Repeat("á", 64), 5),
 	is("spec.budgetRef", nil, "acme"),
 	is("spec.budgetRef.name", nil, "", strings.Repeat("n", 254), 1),
-	is("spec.user", nil, "", "two words", "-a", "a\r\nb", "josé", "a\x00", strings.Repeat("u", 129), 5),
+	is("spec.user", append(wrongUsers, nil)...),
 	is("spec.tier", append(wrongTiers, nil)...),
 	is("spec.expiresAt", "tomorrow", "2027-01-01", "2027-13-01T00:00:00Z", 1_800_000_000, ""),
 	is("spec.key", "secret"),

@@ -56,9 +56,9 @@ func New(seed uint64, delegated, plain string) *Maker {
 // Make makes n resources or a few more, of all kinds, about half of which are
 // wrong. Those that others need stand before them.
 func (m *Maker) Make(n int) []Resource {
-	made := []Resource{m.budget(), m.key(), m.provider(), m.policy()}
+	made := []Resource{m.budget(), m.key(), m.provider(), m.policy(), m.grant()}
 	for len(made) < n {
-		switch m.IntN(20) {
+		switch m.IntN(24) {
 		case 0, 1, 2:
 			made = append(made, m.budget())
 		case 3, 4:
@@ -77,6 +77,12 @@ func (m *Maker) Make(n int) []Resource {
 			made = append(made, m.broken(m.newPolicy(), policyFlaws))
 		case 16, 17:
 			made = append(made, m.broken(m.newKey(), keyFlaws))
+		case 18, 19:
+			made = append(made, m.grant())
+		case 20:
+			made = append(made, m.broken(m.newGrant(), grantFlaws))
+		case 21:
+			made = append(made, m.wrongGrant())
 		default:
 			made = append(made, m.broken(m.newProvider(), providerFlaws))
 		}

@@ -18,6 +18,21 @@ func TestTheSameSeedMakesTheSame(t *testing.T) {
 	}
 }
 
+// TestSpoil: a wrong update is another, and leaves the resource as it was.
+func TestSpoil(t *testing.T) {
+	maker := resources.New(1, "a", "b")
+	for _, r := range maker.Make(100) {
+		if !r.IsValid() {
+			continue
+		}
+		was := r.DeepCopy()
+		spoiled := maker.Spoil(r)
+		if spoiled.IsValid() || reflect.DeepEqual(spoiled.Object, r.Object) || !reflect.DeepEqual(was.Object, r.Object) {
+			t.Errorf("%v became %v", r, spoiled)
+		}
+	}
+}
+
 // TestKindsAndFlaws: there are all kinds, right and wrong.
 func TestKindsAndFlaws(t *testing.T) {
 	right, wrong := map[string]int{}, map[string]int{}
@@ -28,7 +43,7 @@ func TestKindsAndFlaws(t *testing.T) {
 			wrong[r.GetKind()]++
 		}
 	}
-	for _, kind := range []string{"TenantBudget", "RateLimitPolicy", "APIKey", "ModelProvider"} {
+	for _, kind := range []string{"TenantBudget", "RateLimitPolicy", "APIKey", "ModelProvider", "BudgetGrant"} {
 		if right[kind] < 10 || wrong[kind] < 10 {
 			t.Errorf("%s: %d right and %d wrong, want at least 10 of each", kind, right[kind], wrong[kind])
 		}

@@ -1,0 +1,34 @@
+package resources
+
+import (
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// updateFlaws are what is wrong in updates: what is wrong in any resource, and what
+// cannot be changed. A policy or a key that names another budget is not among them: it
+// gives up the one that it had, be the other there or not.
+var updateFlaws = map[string][]flaw{
+	"TenantBudget": all(budgetFlaws,
+		is("spec.tenant", "another-tenant"),
+		is("spec.parentRef", map[string]any{"name": "another-parent"}),
+		is("spec.timeZone", wrongZones...),
+	),
+	"RateLimitPolicy": policyFlaws,
+	"APIKey":          all(keyFlaws, is("spec.sha256", aHash)),
+	"ModelProvider":   providerFlaws,
+	"BudgetGrant": all(grantFlaws,
+		is("spec.limit", "another-limit"), is("spec.amount", "0.02"), is("spec.reason", "another"), is("spec.expiresAt", "2997-01-01T00:00:00Z")),
+}
+
+const aHash = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+// Spoil makes a wrong update of a resource that is right.
+func (m *Maker) Spoil(r Resource) Resource {
+	copied := &unstructured.Unstructured{Object: copyOf(r.Object).(map[string]any)}
+	spoiled := m.broken(copied, updateFlaws[r.GetKind()])
+	if r.GetKind() == "BudgetGrant" {
+		// Whatever is changed, a grant is on record as it was given.
+		spoiled.Field = "spec"
+	}
+	return spoiled
+}
