@@ -37,7 +37,7 @@ func Of(before, after v1alpha1.ProgrammedStatus) []Event {
 		if again {
 			return nil
 		}
-		return []Event{everywhere(after, wasProgrammed)}
+		return []Event{everywhere(after)}
 	}
 	was, is := find(before, v1alpha1.ConditionAccepted), find(after, v1alpha1.ConditionAccepted)
 	switch {
@@ -78,10 +78,12 @@ func rejected(is, was metav1.Condition) Event {
 	}
 }
 
-func everywhere(status v1alpha1.ProgrammedStatus, was metav1.Condition) Event {
+// everywhere is one turn for each generation and revision: a manager that begins may
+// have to wait for enforcers anew before it finds what another has told.
+func everywhere(status v1alpha1.ProgrammedStatus) Event {
 	return Event{
 		Type: corev1.EventTypeNormal, Reason: v1alpha1.EventProgrammed, Action: "Program",
-		Turn: fmt.Sprintf("%d, %s", status.ObservedGeneration, Since(was)),
+		Turn: fmt.Sprintf("%d in %d", status.ObservedGeneration, status.Revision),
 		Note: fmt.Sprintf("every enforcer runs generation %d, in revision %d", status.ObservedGeneration, status.Revision),
 	}
 }

@@ -22,7 +22,6 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	applyv1alpha1 "github.com/bursar-dev/bursar/api/v1alpha1/applyconfiguration/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/apply"
-	"github.com/bursar-dev/bursar/controllers/limiterstore"
 	"github.com/bursar-dev/bursar/hack/parts/postgres"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
 )
@@ -65,7 +64,7 @@ var _ = Describe("Without Redis", func() {
 		}
 		By("hearing from it again, before the next poll")
 		Eventually(ctx, func() int64 { return listeners(ctx) }).WithTimeout(20 * time.Second).Should(BeNumerically(">=", listening))
-		Eventually(isOpen).WithContext(ctx).WithTimeout(20*time.Second).Should(BeTrue(), "counters are set from the ledger until then")
+		Eventually(ctx, counted(ctx, tenant, period.Month)).WithTimeout(20*time.Second).Should(Equal(4*money.USD), "as the ledger has it")
 		spend(ctx, tenant, period.Day, 450*money.Cent, 0, true)
 		Eventually(ctx, condition(ctx, budget, v1alpha1.ConditionBreakerOpen)).WithTimeout(8 * time.Second).
 			Should(Equal("True TripRungReached"))
@@ -94,10 +93,14 @@ var _ = Describe("Without Redis", func() {
 	})
 })
 
-// isOpen reports whether the limiter is open in this run of Redis.
-func isOpen(ctx context.Context) (bool, error) {
-	found, err := limiterstore.New(redisClient).Inspect(ctx)
-	return err == nil && found.Whole(), err
+// counted is what the tenant's counter of a period says was spent.
+func counted(ctx context.Context, tenant string, kind period.Kind) func() money.Nanos {
+	return func() money.Nanos {
+		field := limiterv1.MoneyField(limiterv1.MoneyLimit{Period: kind})
+		raw, _ := redisClient.HGet(ctx, limiterv1.TenantCountersKey(tenant, tenant), field).Bytes() // there may be none
+		counter, _ := limiterv1.DecodeMoneyCounter(raw)
+		return counter.Spent
+	}
 }
 
 // record makes the ledger have a call of the tenant that cost so much.
