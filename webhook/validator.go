@@ -8,6 +8,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/util/wait"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -25,6 +26,16 @@ var refused = sets.New(
 	v1alpha1.ReasonNamespaceNotDelegated,
 	v1alpha1.ReasonParentCycle,
 	v1alpha1.ReasonParentTooDeep,
+)
+
+// byOthers are those of them for which other objects are the cause.
+var byOthers = refused.Clone().Delete(v1alpha1.ReasonInvalid)
+
+// catchUp bounds how long the manager may take to hear of other objects: one that was
+// applied together with them, and after them, must not be refused for that.
+const (
+	catchUp   = time.Second
+	lookAgain = 100 * time.Millisecond
 )
 
 // warnWithin bounds what is waited for stores to find out whether there is something
@@ -73,7 +84,7 @@ func (v validator[T]) ValidateUpdate(ctx context.Context, was, is T) (admission.
 func (v validator[T]) ValidateDelete(context.Context, T) (admission.Warnings, error) { return nil, nil }
 
 func (v validator[T]) answer(ctx context.Context, was, is T) (admission.Warnings, error) {
-	decided, err := v.decide(ctx, is)
+	decided, err := v.decideCaughtUp(ctx, is)
 	if err != nil {
 		// The controller decides again, and waits for what could not be read.
 		log.FromContext(ctx).Error(err, "Cannot decide on an object before it is written")
@@ -90,6 +101,19 @@ func (v validator[T]) answer(ctx context.Context, was, is T) (admission.Warnings
 	ctx, cancel := context.WithTimeout(ctx, warnWithin)
 	defer cancel()
 	return clip(append(warnings, v.warn(ctx, was, is)...)), nil
+}
+
+// decideCaughtUp decides, and for as long as other objects are in the way once more: what
+// the manager knows of them may be of a moment ago.
+func (v validator[T]) decideCaughtUp(ctx context.Context, is T) (decided acceptance.Decision, err error) {
+	stands := wait.PollUntilContextTimeout(ctx, lookAgain, catchUp, true, func(ctx context.Context) (bool, error) {
+		decided, err = v.decide(ctx, is)
+		return !byOthers.Has(decided.Reason), err
+	})
+	if wait.Interrupted(stands) {
+		return decided, nil
+	}
+	return decided, stands
 }
 
 // The API server cuts longer warnings, and drops what is too much in all.
