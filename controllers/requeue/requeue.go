@@ -7,7 +7,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
@@ -24,6 +26,10 @@ const (
 	// firstRetry and lastRetry bound the pauses after errors.
 	firstRetry = 50 * time.Millisecond
 	lastRetry  = 10 * time.Second
+	// lookPriority lets objects that are looked at because time has gone by wait for those
+	// that are new, have changed, or have news: else a manager that is busy with them, as
+	// they keep the priority that they once had, never gets to the others.
+	lookPriority = handler.LowPriority
 )
 
 // Jittered is a pause of about d: up to a tenth longer, so that objects that were
@@ -49,7 +55,7 @@ func After(pause time.Duration, err error) (reconcile.Result, error) {
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{RequeueAfter: pause}, nil
+	return reconcile.Result{RequeueAfter: pause, Priority: ptr.To(lookPriority)}, nil
 }
 
 // Options are the controllers' options: several objects at a time, which mostly wait for

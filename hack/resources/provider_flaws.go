@@ -40,11 +40,11 @@ var providerFlaws = all(
 	}),
 	is("spec.models[*].prices", nil, "1.25"),
 	ofPrices(),
-	breaks("spec.models[0].prices.longContext[0].cacheWrite5m", "spec.models", []any{aModelOf(nil, aPrice("1", map[string]any{
-		"cacheWrite5m": "2", "longContext": []any{map[string]any{"aboveInputTokens": 1, "input": "1"}},
+	breaks("spec.models[0].prices.longContext[0].cacheWrite5m", "spec.models", []any{aModelOf(map[string]any{"maxOutputTokens": 1}, aPrice("1", map[string]any{
+		"output": "1", "cacheWrite5m": "2", "longContext": []any{map[string]any{"aboveInputTokens": 1, "input": "1", "output": "1"}},
 	}))}),
-	breaks("spec.models[0].prices.longContext[0].audioInput", "spec.models", []any{aModelOf(nil, aPrice("1", map[string]any{
-		"longContext": []any{map[string]any{"aboveInputTokens": 1, "input": "1", "audioInput": "1"}},
+	breaks("spec.models[0].prices.longContext[0].audioInput", "spec.models", []any{aModelOf(map[string]any{"maxOutputTokens": 1}, aPrice("1", map[string]any{
+		"output": "1", "longContext": []any{map[string]any{"aboveInputTokens": 1, "input": "1", "output": "1", "audioInput": "1"}},
 	}))}),
 	is("spec.models[*].prices.longContext[*].aboveInputTokens", nil, 0, -1, 1_000_000_001, "many", 1.5),
 	again("spec.models[0].prices.longContext", "spec.models[0].prices.longContext[$]", nil),
