@@ -281,8 +281,7 @@ func (p *Proxy) admit(c *call, w http.ResponseWriter, r *http.Request) *refusal 
 	if decision.Hold == nil {
 		return p.fallBack(ctx, c, w, decision.Refusal)
 	}
-	p.tell(c, w.Header(), decision)
-	p.admitted(c, decision)
+	p.admitted(c, w.Header(), decision)
 	return nil
 }
 
@@ -302,7 +301,7 @@ func (p *Proxy) admitBounded(c *call, w http.ResponseWriter, err error) *refusal
 	w.Header().Set(CallIDHeader, c.id)
 	w.Header().Set(StoreLostHeader, "AllowBounded")
 	p.Metrics.bounded()
-	p.admitted(c, admission.Decision{Hold: hold})
+	p.admitted(c, w.Header(), admission.Decision{Hold: hold})
 	c.decision = ledger.Bounded
 	return nil
 }
@@ -323,8 +322,8 @@ func (p *Proxy) askOnLadder(ctx context.Context, c *call) (admission.Decision, e
 	return decision, err
 }
 
-// admitted notes that the call has its hold.
-func (p *Proxy) admitted(c *call, decision admission.Decision) {
+// admitted notes that the call has its hold, and tells the client how it came by it.
+func (p *Proxy) admitted(c *call, header http.Header, decision admission.Decision) {
 	c.hold, c.heldFrom = decision.Hold, time.Now()
 	switch {
 	case c.fallback:
@@ -336,6 +335,7 @@ func (p *Proxy) admitted(c *call, decision admission.Decision) {
 	default:
 		c.decision = ledger.Admitted
 	}
+	p.tell(c, header, decision)
 	p.calls.Add(1)
 	p.Metrics.admitted()
 }

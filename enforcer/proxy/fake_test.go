@@ -96,6 +96,13 @@ func (s *fakeStore) Forget(context.Context, string, []string) error { return nil
 
 func (s *fakeStore) ForgetUser(context.Context, string, string, string) error { return nil }
 
+// fail has every admission fail from now on.
+func (s *fakeStore) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
+}
+
 // setSettles says what Settle answers from now on.
 func (s *fakeStore) setSettles(err error) {
 	s.mu.Lock()

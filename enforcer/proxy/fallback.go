@@ -88,7 +88,7 @@ func (p *Proxy) callCheapest(ctx context.Context, c *call, w http.ResponseWriter
 	setRates(w.Header(), c.protocol.Of(), decision.Rates)
 	w.Header().Set(FallbackHeader, string(limiterv1.CheapestModel))
 	w.Header().Set(ModelHeader, c.route.Model.Name)
-	p.admitted(c, decision)
+	p.admitted(c, w.Header(), decision)
 	return true
 }
 

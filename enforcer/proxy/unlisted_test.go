@@ -2,15 +2,20 @@ package proxy_test
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/price"
+	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/enforcer/proxy"
@@ -60,6 +65,27 @@ func TestUnlistedModel(t *testing.T) {
 	}
 	if kept, err := ledger.Decode(d.store.admits[0].Record); err != nil || kept.PricedAs != ledger.MostExpensive {
 		t.Errorf("who adopts the call would find %+v, %v", kept, err)
+	}
+}
+
+// TestUnlistedModelWithoutTheStore: it is told so, too, of a call from a share.
+func TestUnlistedModelWithoutTheStore(t *testing.T) {
+	d, _ := newUnlistedDoor(t, func(tenant *limiterv1.Tenant) { tenant.StoreLossPercent = 50 })
+	ctx, stop := context.WithCancel(t.Context())
+	var background sync.WaitGroup
+	background.Go(func() { d.proxy.Admitter.(*admission.Admitter).Run(ctx) })
+	t.Cleanup(func() { stop(); background.Wait() })
+	d.call(unlistedChat)
+	for d.store.questions() < 2 { // the second is for the share
+		time.Sleep(time.Millisecond)
+	}
+	d.store.fail(errors.New("the store is lost"))
+	got := d.call(unlistedChat)
+	for got.status == http.StatusServiceUnavailable { // the share has only just been taken
+		got = d.call(unlistedChat)
+	}
+	if lost, as := got.header.Get(proxy.StoreLostHeader), got.header.Get(proxy.PricedAsHeader); lost != "AllowBounded" || as != "MostExpensive" {
+		t.Errorf("status %d, store lost: %q, priced as %q", got.status, lost, as)
 	}
 }
 
