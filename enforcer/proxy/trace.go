@@ -49,7 +49,7 @@ func (p *Proxy) take(s step, c *call, w http.ResponseWriter, r *http.Request) *r
 	}
 	name, kind := s.name, trace.SpanKindInternal
 	if name == forwardStep {
-		name, kind = c.operation()+" "+c.route.Model.UpstreamName, trace.SpanKindClient
+		name, kind = strings.TrimSpace(c.operation()+" "+c.tracedModel()), trace.SpanKindClient
 	}
 	ctx, span := p.Tracer.Start(r.Context(), name, trace.WithSpanKind(kind))
 	defer span.End() // also when the step panics, to cut the answer off
@@ -80,14 +80,25 @@ func (c *call) operation() string {
 	return "chat"
 }
 
+// tracedModel is the name of the model as the provider knows it; empty where no
+// ModelProvider lists it, and the client has chosen it.
+func (c *call) tracedModel() string {
+	if c.route.Model.Unlisted {
+		return ""
+	}
+	return c.route.Model.UpstreamName
+}
+
 // forwarded are the conventions' attributes of a call that was forwarded.
 func (c *call) forwarded() []attribute.KeyValue {
 	attributes := []attribute.KeyValue{
 		attribute.String("gen_ai.operation.name", c.operation()),
 		attribute.String("gen_ai.provider.name", genAIProviders[c.protocol.Of()]),
-		attribute.String("gen_ai.request.model", c.route.Model.UpstreamName),
 		attribute.Bool("gen_ai.request.stream", c.request.Streamed()),
 		attribute.String("bursar.provider", c.route.Provider.Name),
+	}
+	if model := c.tracedModel(); model != "" {
+		attributes = append(attributes, attribute.String("gen_ai.request.model", model))
 	}
 	if c.progress.status != 0 {
 		attributes = append(attributes, attribute.Int("http.response.status_code", c.progress.status))

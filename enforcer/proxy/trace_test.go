@@ -108,6 +108,33 @@ func TestTrace(t *testing.T) {
 	}
 }
 
+// TestTraceOfAnUnlistedModel: its name is what the client has chosen, and in no span.
+func TestTraceOfAnUnlistedModel(t *testing.T) {
+	received := collector.Start(t)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", received.URL)
+	traces, err := tracing.Start("bursar-enforcer", os.Getenv, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, _ := newUnlistedDoor(t, asIs)
+	d.proxy.Tracer = traces.Tracer()
+	if got := d.call(strings.Replace(unlistedChat, "gpt-9", "a-secret", 1)); got.status != http.StatusOK {
+		t.Fatalf("status %d %s", got.status, got.body)
+	}
+	d.server.Close()
+	if err := d.proxy.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	traces.Stop()
+	names := map[string]bool{}
+	for _, span := range received.Spans() {
+		names[span.Name] = true
+	}
+	if text := fmt.Sprint(received.Spans()); !names["chat"] || strings.Contains(text, "secret") {
+		t.Errorf("the spans want one named chat, and no secret: %s", text)
+	}
+}
+
 // checkTree checks that the spans are those of a call and of the steps that it took.
 func checkTree(t *testing.T, spans map[string]*tracev1.Span, steps []string) {
 	t.Helper()
