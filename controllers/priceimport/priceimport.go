@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/compile"
 )
@@ -63,9 +63,6 @@ const (
 	maxModels       = 512
 	maxLongContexts = 2
 )
-
-// modelName is what a ModelProvider takes for the name of a model.
-var modelName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$`)
 
 // known are the defaults of the providers that have a protocol of their own.
 var known = map[string]Options{
@@ -191,7 +188,7 @@ func addModels(provider *v1alpha1.ModelProvider, rows []row) []Problem {
 // acceptable is what is wrong with a provider of one model: what the control plane
 // would refuse, and prices that can be written but not meant.
 func acceptable(provider v1alpha1.ModelProvider, model v1alpha1.Model) error {
-	if !modelName.MatchString(model.Name) {
+	if !limiterv1.IsModelName(model.Name) {
 		return errors.New("its name is none of a model: letters, digits and . _ : / @ - alone")
 	}
 	if isFree(model.Prices.Input) && (model.Prices.Output == "" || isFree(model.Prices.Output)) {
