@@ -5,12 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/bursar-dev/bursar/hack/parts/receivers"
@@ -31,13 +30,16 @@ var secrets = map[string]string{
 const secretPrompt = "Tell me a story"
 
 // noSecretsIn looks for secrets, after all tests, in what the programs have logged, in
-// all that Redis has, in resources and Events, and in metrics.
+// all that Redis and Postgres have, in resources and Events, and in metrics.
 func noSecretsIn(ctx context.Context, s *stack.Stack) (found error) {
 	places, err := s.Logs()
 	if err != nil {
 		return err
 	}
 	if places["Redis"], err = redisContents(ctx, s.RedisURL); err != nil {
+		return err
+	}
+	if places["Postgres"], err = databaseContents(ctx, s.DatabaseURL); err != nil {
 		return err
 	}
 	for _, kinds := range []string{"events", "tenantbudgets,ratelimitpolicies,modelproviders,apikeys,budgetgrants", "configmaps"} {
@@ -48,7 +50,7 @@ func noSecretsIn(ctx context.Context, s *stack.Stack) (found error) {
 		places[kinds] = []byte(out)
 	}
 	for _, enforcer := range s.Enforcers {
-		if places[enforcer.MetricsURL], err = contents(ctx, enforcer.MetricsURL); err != nil {
+		if places[enforcer.MetricsURL], err = get(ctx, enforcer.MetricsURL); err != nil {
 			return err
 		}
 	}
@@ -63,6 +65,28 @@ func noSecretsIn(ctx context.Context, s *stack.Stack) (found error) {
 		}
 	}
 	return found
+}
+
+// databaseContents is every row of every table of Bursar's, as text.
+func databaseContents(ctx context.Context, dsn string) ([]byte, error) {
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	const tables = "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'"
+	rows, _ := conn.Query(ctx, tables) // CollectRows has the error
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, err
+	}
+	var contents bytes.Buffer
+	for _, name := range names {
+		if _, err := conn.PgConn().CopyTo(ctx, &contents, "COPY (SELECT * FROM "+name+") TO STDOUT"); err != nil {
+			return nil, fmt.Errorf("table %s: %w", name, err)
+		}
+	}
+	return contents.Bytes(), nil
 }
 
 // redisContents is all that Redis has, as it writes it to disk, uncompressed.
@@ -84,17 +108,4 @@ func redisContents(ctx context.Context, url string) ([]byte, error) {
 		return nil, err
 	}
 	return os.ReadFile(filepath.Join(where["dir"], where["dbfilename"]))
-}
-
-func contents(ctx context.Context, url string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	content, err := io.ReadAll(response.Body)
-	return content, errors.Join(err, response.Body.Close())
 }
