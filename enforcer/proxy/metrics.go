@@ -24,7 +24,7 @@ type Metrics struct {
 	overruns   prometheus.Counter
 	settle     prometheus.Histogram
 	answers    *prometheus.CounterVec
-	firstByte  *prometheus.HistogramVec
+	header     *prometheus.HistogramVec
 }
 
 // NewMetrics makes Metrics and registers them.
@@ -73,13 +73,13 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		Name: "bursar_enforcer_provider_answers_total",
 		Help: "Calls by provider (the ModelProvider's name) and answer: 1xx to 5xx by the status, none when there was no answer, cut when it did not come to its end.",
 	}, []string{"provider", "answer"})
-	m.firstByte = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+	m.header = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "bursar_enforcer_provider_header_seconds",
 		Help:    "Time that a provider took from the sending of a call to the header of its answer; of a whole answer that is most of its time.",
 		Buckets: prometheus.ExponentialBuckets(0.05, 2, 13), // 50 ms to 3.4 min
 	}, []string{"provider"})
 	registry.MustRegister(m.admissions, m.fallbacks, m.replays, m.shares, m.admission, m.open, m.ends, m.overruns, m.settle,
-		m.answers, m.firstByte)
+		m.answers, m.header)
 	m.begin()
 	return m
 }
@@ -130,7 +130,7 @@ func (m *Metrics) answered(provider string, status int, sent time.Time) {
 		return
 	}
 	m.answers.WithLabelValues(provider, fmt.Sprintf("%dxx", status/100)).Inc()
-	m.firstByte.WithLabelValues(provider).Observe(time.Since(sent).Seconds())
+	m.header.WithLabelValues(provider).Observe(time.Since(sent).Seconds())
 }
 
 // cut counts an answer that did not come to its end, beside the answer itself.
