@@ -92,7 +92,7 @@ func (c *Config) putProvider(name string, body []byte) error {
 	if err := validateProvider(provider, name); err != nil {
 		return err
 	}
-	c.providers[name] = provider
+	c.providers[name] = newSource(provider)
 	c.routes.Store(newRoutes(c.providers))
 	return nil
 }

@@ -28,7 +28,7 @@ type Config struct {
 	credentials sync.Map // Hash -> limiterv1.Credential
 	routes      atomic.Pointer[routes]
 	// providers are what routes is made of. Only the Follower knows them.
-	providers map[string]limiterv1.Provider
+	providers map[string]source
 
 	running atomic.Pointer[Running]
 	changed chan struct{}
@@ -36,7 +36,7 @@ type Config struct {
 
 // New makes an empty Config. A Follower fills it.
 func New() *Config {
-	c := &Config{providers: map[string]limiterv1.Provider{}, changed: make(chan struct{}, 1)}
+	c := &Config{providers: map[string]source{}, changed: make(chan struct{}, 1)}
 	c.routes.Store(newRoutes(nil))
 	c.running.Store(&Running{})
 	return c
@@ -66,10 +66,15 @@ func (c *Config) Route(model string) (*Route, bool) {
 	return route, ok
 }
 
-// Taker is the provider of a protocol that takes models that none lists, if one does.
-func (c *Config) Taker(protocol limiterv1.Protocol) (limiterv1.Provider, bool) {
-	provider, ok := c.routes.Load().takers[protocol]
-	return provider, ok
+// RouteUnlisted is where a model that no provider lists is to be had, by the protocol, if
+// anywhere.
+func (c *Config) RouteUnlisted(protocol limiterv1.Protocol, model string) (*Route, bool) {
+	route, ok := c.routes.Load().unlisted[protocol]
+	if !ok {
+		return nil, false
+	}
+	route.Model.Name, route.Model.UpstreamName = model, model
+	return &route, true
 }
 
 // Routes are all routes in the order of their models' names. They are not to be changed.

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -122,9 +123,9 @@ func TestDocumentsComeAndGo(t *testing.T) {
 	}
 }
 
-// TestTaker: of the providers that take models that none lists, the first by name of
-// the protocol.
-func TestTaker(t *testing.T) {
+// TestRouteUnlisted: of the providers that take models that none lists, to the first by
+// name of the protocol, at its prices as they are now.
+func TestRouteUnlisted(t *testing.T) {
 	plane := newControlPlane(t)
 	plane.begin("first")
 	follower, c := newFollower(plane.client)
@@ -139,8 +140,14 @@ func TestTaker(t *testing.T) {
 	want := func(protocol limiterv1.Protocol, want string) {
 		t.Helper()
 		follower.Poll(t.Context())
-		if got, ok := c.Taker(protocol); got.Name != want || ok != (want != "") {
-			t.Errorf("%s: taken by %q, %t; want %q", protocol, got.Name, ok, want)
+		route, ok := c.RouteUnlisted(protocol, "x")
+		if !ok && want == "" {
+			return
+		}
+		model := providerOf(want, "of-"+want).Models[0]
+		model.Name, model.UpstreamName, model.MaxOutputTokens, model.Unlisted = "x", "x", 7, true
+		if !ok || route.Provider.Name != want || !reflect.DeepEqual(route.Model, model) {
+			t.Errorf("%s: taken %t, to %+v; want %+v of %q", protocol, ok, route, model, want)
 		}
 	}
 	put("a", limiterv1.OpenAI, false)

@@ -168,11 +168,13 @@ func (c *fakeConfig) Tenant(name string) (*admission.Tenant, bool) {
 	return c.tenant, name == "acme"
 }
 
-func (c *fakeConfig) Taker(protocol limiterv1.Protocol) (limiterv1.Provider, bool) {
+func (c *fakeConfig) RouteUnlisted(protocol limiterv1.Protocol, model string) (*config.Route, bool) {
 	if c.taker == nil || c.taker.Protocol != protocol {
-		return limiterv1.Provider{}, false
+		return nil, false
 	}
-	return *c.taker, true
+	unlisted := c.taker.Unlisted()
+	unlisted.Name, unlisted.UpstreamName = model, model
+	return &config.Route{Provider: *c.taker, Model: unlisted}, true
 }
 
 func (c *fakeConfig) Routes() []*config.Route { return c.routes }

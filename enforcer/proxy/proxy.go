@@ -26,7 +26,7 @@ type Config interface {
 	Tenant(name string) (*admission.Tenant, bool)
 	Route(model string) (*config.Route, bool)
 	Routes() []*config.Route
-	Taker(protocol limiterv1.Protocol) (limiterv1.Provider, bool)
+	RouteUnlisted(protocol limiterv1.Protocol, model string) (*config.Route, bool)
 	Running() config.Running
 }
 

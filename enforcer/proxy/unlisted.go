@@ -43,11 +43,11 @@ func (p *Proxy) routeToUnlisted(c *call, model string) (*config.Route, *refusal)
 	if !mayBeUnlisted(c.protocol, model) {
 		return nil, noModelName(model)
 	}
-	taker, ok := p.Config.Taker(c.protocol.Of())
+	route, ok := p.Config.RouteUnlisted(c.protocol.Of(), model)
 	if !ok {
 		return nil, untaken(model, c.protocol.Of())
 	}
-	return &config.Route{Provider: taker, Model: taker.Unlisted(model, p.Admitter.Now())}, nil
+	return route, nil
 }
 
 // mayBeUnlisted is whether a provider may be asked for a model by a name that nobody
