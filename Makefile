@@ -138,15 +138,19 @@ faults: build tools parts ## Kill enforcers and managers, put enforcers to sleep
 	BURSAR_FAULTS_POSTGRES=10m go test -count=1 -v -timeout 30m -run '^TestPostgresIsAway$$' ./hack/e2e
 
 # The specs of the control plane whose long forms have targets of their own.
-control-plane := go test -race -count=1 -v -timeout 60m -run '^TestControlPlane$$' ./controllers/setup -ginkgo.v
+control-plane := go test -race -count=1 -v -timeout 5h -run '^TestControlPlane$$' ./controllers/setup -ginkgo.v -ginkgo.timeout=5h
 
 .PHONY: resources
 resources: tools parts ## Apply 2,000 generated resources, right and wrong; BURSAR_SEED=... makes others
 	BURSAR_RESOURCES=2000 $(control-plane) -ginkgo.focus='Generated resources'
 
+# How many scripts `make faults-operator` runs. Several runs, each with its own
+# BURSAR_SEED, may run side by side.
+SEEDS ?= 200
+
 .PHONY: faults-operator
-faults-operator: tools parts ## Run 200 scripts of changes while requests of the manager fail and managers die
-	BURSAR_FAULT_SEEDS=200 $(control-plane) -ginkgo.focus='Faults of'
+faults-operator: tools parts ## Run SEEDS (200) scripts of changes from BURSAR_SEED on, while requests fail and managers die (1.5 h)
+	BURSAR_FAULT_SEEDS=$(SEEDS) $(control-plane) -ginkgo.focus='Faults of'
 
 # How many TenantBudgets `make bench-operator` has.
 BUDGETS ?= 10000

@@ -99,11 +99,11 @@ func written(ctx context.Context, namespace string, objects []object) ([]string,
 		case limiterv1.SessionsKey, limiterv1.SessionStatesKey, limiterv1.AnnouncedKey:
 			// those are the enforcers'
 		default:
-			dump, err := redisClient.Dump(ctx, key).Result()
-			if err != nil && !errors.Is(err, goredis.Nil) {
+			stored, err := storedAt(ctx, key)
+			if err != nil {
 				return nil, err
 			}
-			marks = append(marks, fmt.Sprintf("Redis %s: %x", key, dump))
+			marks = append(marks, fmt.Sprintf("Redis %s: %s", key, stored))
 		}
 	}
 	for _, query := range []string{
@@ -115,6 +115,27 @@ func written(ctx context.Context, namespace string, objects []object) ([]string,
 	}
 	slices.Sort(marks)
 	return marks, keys.Err()
+}
+
+// storedAt is what Redis has at a key, in an order that depends on nothing else: the
+// fields of a large hash may come in another one although nobody wrote.
+func storedAt(ctx context.Context, key string) (string, error) {
+	switch kind, err := redisClient.Type(ctx, key).Result(); {
+	case err != nil:
+		return "", err
+	case kind == "hash":
+		fields, err := redisClient.HGetAll(ctx, key).Result()
+		return fmt.Sprintf("%q", fields), err
+	case kind == "set":
+		members, err := redisClient.SMembers(ctx, key).Result()
+		slices.Sort(members)
+		return fmt.Sprintf("%q", members), err
+	}
+	dump, err := redisClient.Dump(ctx, key).Result()
+	if errors.Is(err, goredis.Nil) {
+		return "nothing any more", nil
+	}
+	return fmt.Sprintf("%x", dump), err
 }
 
 // doubled are the Events of a seed's objects that tell the same twice in a row: that

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -246,19 +248,33 @@ func (s *script) putAs(ctx context.Context, name string, o object) error {
 	})
 }
 
-// settle waits until the enforcers have what is valid.
+// settle waits until the enforcers have what is valid, and the rest is refused: what
+// is put next may depend on either.
 func (s *script) settle(ctx context.Context) error {
-	for name, o := range s.there {
-		if !s.isValid(name) {
-			continue
+	err := poll(ctx, func(ctx context.Context) (bool, error) {
+		for _, o := range s.there {
+			if err := get(ctx, o); err != nil {
+				return false, err
+			}
 		}
-		err := poll(ctx, func(ctx context.Context) (bool, error) {
-			err := get(ctx, o)
-			return conditions.IsProgrammed(o), err
-		})
-		if err != nil {
-			return fmt.Errorf("%s %s is not programmed: %w: %+v", s.namespace, name, err, o.Programming().Conditions)
-		}
+		return len(s.unjudged()) == 0, nil
+	})
+	if err != nil {
+		return fmt.Errorf("%s is not settled: %w: %s", s.namespace, err, strings.Join(s.unjudged(), "\n"))
 	}
 	return nil
+}
+
+// unjudged are the objects, as they were read last, that are valid and not programmed,
+// or invalid and not refused.
+func (s *script) unjudged() []string {
+	var unjudged []string
+	for name, o := range s.there {
+		accepted := meta.FindStatusCondition(o.Programming().Conditions, v1alpha1.ConditionAccepted)
+		isRefused := accepted != nil && accepted.Status == metav1.ConditionFalse && accepted.ObservedGeneration == o.GetGeneration()
+		if s.isValid(name) && !conditions.IsProgrammed(o) || !s.isValid(name) && !isRefused {
+			unjudged = append(unjudged, fmt.Sprintf("%s: %+v", name, o.Programming().Conditions))
+		}
+	}
+	return unjudged
 }
