@@ -121,7 +121,7 @@ func (s *script) rest(ctx context.Context, objects []object) (state []string, er
 		if err != nil {
 			return false, err
 		}
-		if !cmp.Equal(state, now) || len(s.unjudged()) > 0 {
+		if !cmp.Equal(state, now) || !s.areAllJudged() {
 			state, since = now, time.Now()
 		}
 		return time.Since(since) > calm, nil
