@@ -93,13 +93,16 @@ func runKeyCreate(cmd *cobra.Command, c *cluster, o keyOptions, name string) err
 			User: o.user, Tier: v1alpha1.Tier(o.tier), ExpiresAt: expires,
 		},
 	}
+	if err := keepKey(o.keyFile, key); err != nil {
+		return err
+	}
 	if o.apply {
 		if err := create(cmd, c, object.DeepCopy()); err != nil {
-			return err
+			return errors.Join(err, loseKey(o.keyFile, err))
 		}
 	}
-	if err := tellKey(cmd.ErrOrStderr(), o.keyFile, key, object); err != nil {
-		return err
+	if o.keyFile == "" {
+		fmt.Fprintf(cmd.ErrOrStderr(), "The API key of %s, shown this once:\n\n  %s\n\n", object.Spec.User, key)
 	}
 	return writeManifest(cmd.OutOrStdout(), o.format, "APIKey", object, object.Spec)
 }
@@ -141,10 +144,10 @@ func create(cmd *cobra.Command, c *cluster, object client.Object) error {
 	return nil
 }
 
-// tellKey tells the key once.
-func tellKey(w io.Writer, path, key string, object *v1alpha1.APIKey) error {
+// keepKey writes the key to the file, if there is to be one: before there is the APIKey,
+// so that there is none whose key nobody has.
+func keepKey(path, key string) error {
 	if path == "" {
-		fmt.Fprintf(w, "The API key of %s, shown this once:\n\n  %s\n\n", object.Spec.User, key)
 		return nil
 	}
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -153,6 +156,16 @@ func tellKey(w io.Writer, path, key string, object *v1alpha1.APIKey) error {
 	}
 	_, err = fmt.Fprintln(file, key)
 	return errors.Join(err, file.Close())
+}
+
+// loseKey removes the file of a key that the API server has refused. Where it gave no
+// answer, there may be the APIKey, and the file stays.
+func loseKey(path string, refusal error) error {
+	var answer apierrors.APIStatus
+	if path == "" || !errors.As(refusal, &answer) {
+		return nil
+	}
+	return os.Remove(path)
 }
 
 // writeManifest writes an object as it is written by hand: without a status.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -56,6 +57,35 @@ func TestKeyCreate(t *testing.T) {
 	}
 	if _, _, err = budgeted(t, append(args, "--key-file", file)...); err == nil || !strings.Contains(err.Error(), "exists") {
 		t.Errorf("into a file that is there: %v", err)
+	}
+}
+
+// TestKeyThatNobodyHas: there is no APIKey whose key was not told, and no key in a file
+// of which there is no APIKey.
+func TestKeyThatNobodyHas(t *testing.T) {
+	namespace(t, "untold")
+	budget(t, "untold")
+	dir := t.TempDir()
+	create := func(name, file string) error {
+		_, _, err := budgeted(t, "key", "create", name, "-n", "untold", "--budget", "untold", "--user", "ana", "--tier", "gerente",
+			"--key-file", filepath.Join(dir, file), "--apply")
+		return err
+	}
+	if err := create("ana", "key"); err != nil {
+		t.Fatal(err)
+	}
+	if err := create("bo", "key"); err == nil {
+		t.Error("the file was there, and is written over")
+	}
+	var key v1alpha1.APIKey
+	if err := api.Get(t.Context(), client.ObjectKey{Namespace: "untold", Name: "bo"}, &key); !apierrors.IsNotFound(err) {
+		t.Errorf("got an APIKey whose key nobody has: error %v", err)
+	}
+	if err := create("ana", "other"); err == nil {
+		t.Error("the name was taken, and is taken again")
+	}
+	if _, err := os.Stat(filepath.Join(dir, "other")); !os.IsNotExist(err) {
+		t.Errorf("got a file with the key of no APIKey: error %v", err)
 	}
 }
 

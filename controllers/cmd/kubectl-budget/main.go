@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	_ "time/tzdata" // budgets follow the calendars of their zones, wherever this runs
 
@@ -74,6 +75,7 @@ Exit codes: 0 done; 1 it failed; 2 the command is not written as it must be; 3 r
 		SilenceUsage:  true,
 		Version:       version(),
 	}
+	groups(root)
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	config := genericclioptions.NewConfigFlags(true).WithDeprecatedPasswordFlag()
@@ -81,12 +83,32 @@ Exit codes: 0 done; 1 it failed; 2 the command is not written as it must be; 3 r
 	cluster := &cluster{config: config}
 	completeCluster(root, cluster)
 
-	prices := &cobra.Command{Use: "prices", Short: "Work with prices of models"}
+	prices := groups(&cobra.Command{Use: "prices", Short: "Work with prices of models"})
 	prices.AddCommand(newImport())
-	key := &cobra.Command{Use: "key", Short: "Work with API keys"}
+	key := groups(&cobra.Command{Use: "key", Short: "Work with API keys"})
 	key.AddCommand(newKeyCreate(cluster))
 	root.AddCommand(newTop(cluster), newExplain(cluster), newReplay(cluster), newGrant(cluster), key, prices, newVersion())
 	return root
+}
+
+// groups makes a command one that only has others: by itself it says which, and one that
+// there is not is an error, where cobra would print help and be content.
+func groups(cmd *cobra.Command) *cobra.Command {
+	cmd.DisableFlagsInUseLine = true
+	cmd.ValidArgsFunction = cobra.NoFileCompletions
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		hint := ""
+		cmd.SuggestionsMinimumDistance = 2
+		if meant := cmd.SuggestionsFor(args[0]); len(meant) > 0 {
+			hint = "; did you mean " + strings.Join(meant, ", ") + "?"
+		}
+		return usageError{fmt.Errorf("unknown command %q for %q%s", args[0], cmd.CommandPath(), hint)}
+	}
+	return cmd
 }
 
 // exactly is that so many arguments are given.
