@@ -60,3 +60,26 @@ func TestOf(t *testing.T) {
 		})
 	}
 }
+
+// TestTurns: that an object is programmed is told once of a generation and revision, and
+// again after each time that it was rejected in between.
+func TestTurns(t *testing.T) {
+	yes, no, invalid := metav1.Condition{Status: "True"}, metav1.Condition{Status: "False"}, metav1.Condition{Status: "False", Reason: "Invalid"}
+	later := invalid
+	later.LastTransitionTime = metav1.Unix(1000, 0)
+	turn := func(before v1alpha1.ProgrammedStatus) string {
+		events := announce.Of(before, status(1, yes, yes))
+		if len(events) != 1 {
+			t.Fatalf("got Events %v, want one", events)
+		}
+		return events[0].Turn
+	}
+	first := turn(v1alpha1.ProgrammedStatus{})
+	if got := turn(status(1, yes, no)); got != first {
+		t.Errorf("it waited for enforcers anew: got turn %q, want %q", got, first)
+	}
+	again, then := turn(status(1, invalid, no)), turn(status(1, later, no))
+	if again == first || then == first || then == again {
+		t.Errorf("it was rejected twice: got turns %q, %q and %q, want three", first, again, then)
+	}
+}
