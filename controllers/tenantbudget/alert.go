@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -94,8 +93,8 @@ func (u *usage) alertMessage(limit limitUsage, rung budgetstore.Rung) string {
 		}
 		return u.breakerOpened(limit).Note
 	}
-	return fmt.Sprintf("limit %s is spent in full: %s; paid calls that count against it %s until %s, or until the limit is raised",
-		limit.Name, spentOf(limit), u.refused(), limit.resetsAt.Format(time.RFC3339))
+	return fmt.Sprintf("limit %s is spent in full: %s; paid calls that count against it %s %s",
+		limit.Name, spentOf(limit), u.refused(), limit.until())
 }
 
 // recordedAlerts remembers which alerts of budgets this manager has recorded, so that

@@ -50,6 +50,7 @@ func TestAlerts(t *testing.T) {
 			warned, "Trip@90: limit daily has reached the Trip rung: 4.50 of 5.00 USD spent (90%); paid calls " + refused}},
 		"a breaker that is kept from opening": {level: forced(tenantWith(usualLadder, daily(five))), spent: five * 9 / 10,
 			want: []string{warned}},
+		"a limit of nothing": {level: tenantWith(usualLadder, daily(0))},
 		"spent in full": {level: tenantWith(nil, daily(five)), spent: five, want: []string{
 			"Exhaust@100: limit daily is spent in full: 5.00 of 5.00 USD spent (100%); paid calls that count against it " + refused}},
 		"spent in full, of which a rung tells": {level: tenantWith(full, daily(five)), spent: five, want: []string{

@@ -187,7 +187,7 @@ func (u *usage) userMessage(user string, limit limitUsage, rung budgetstore.Rung
 	}
 	switch rung.Action {
 	case string(limiterv1.Trip), budgetstore.Exhaust:
-		return message + fmt.Sprintf("paid calls of the user that count against it %s until %s, or until the limit is raised", u.refused(), resets)
+		return message + fmt.Sprintf("paid calls of the user that count against it %s %s", u.refused(), limit.until())
 	case string(limiterv1.Downgrade):
 		return message + "cheaper models are called until " + resets
 	}

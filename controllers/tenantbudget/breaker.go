@@ -3,7 +3,6 @@ package tenantbudget
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -89,8 +88,8 @@ func (u *usage) breakerOpen() conditions.Verdict {
 			Message: "no limit of the tenant has reached the Trip rung"}
 	}
 	return conditions.Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonTripRungReached,
-		Message: fmt.Sprintf("limit %s%s has reached the Trip rung: paid calls%s until %s, or until the limit is raised",
-			b.limit.Name, u.ofTenant(b.tenant), u.refusedPast(), b.limit.resetsAt.Format(time.RFC3339))}
+		Message: fmt.Sprintf("limit %s%s has reached the Trip rung: paid calls%s %s",
+			b.limit.Name, u.ofTenant(b.tenant), u.refusedPast(), b.limit.until())}
 }
 
 // ofTenant names a tenant that is not the one whose usage it is.

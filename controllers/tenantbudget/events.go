@@ -59,6 +59,9 @@ func find(limits []v1alpha1.MoneyLimitStatus, name string) v1alpha1.MoneyLimitSt
 func (u *levelUsage) newRung(
 	action limiterv1.Action, limit limitUsage, before v1alpha1.MoneyLimitStatus,
 ) (limiterv1.Rung, bool) {
+	if limit.isNothing() {
+		return limiterv1.Rung{}, false
+	}
 	samePeriod := before.ResetsAt.Unix() == limit.resetsAt.Unix()
 	for i := len(u.ladder) - 1; i >= 0; i-- {
 		rung := u.ladder[i]
@@ -166,16 +169,16 @@ func (u *usage) limitTripped(limit limitUsage, rung limiterv1.Rung) announce.Eve
 	return announce.Event{
 		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventLimitTripped, Action: "Trip", Field: fieldOf(limit.Name),
 		Turn: limit.turn(rung),
-		Note: fmt.Sprintf("limit %s has reached its %d%% rung: %s; paid calls of its tiers and models%s until %s, or until the limit is raised",
-			limit.Name, rung.AtPercent, spentOf(limit), u.refusedPast(), limit.resetsAt.Format(time.RFC3339)),
+		Note: fmt.Sprintf("limit %s has reached its %d%% rung: %s; paid calls of its tiers and models%s %s",
+			limit.Name, rung.AtPercent, spentOf(limit), u.refusedPast(), limit.until()),
 	}
 }
 
 func (u *usage) breakerOpened(limit limitUsage) announce.Event {
 	return announce.Event{
 		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventBreakerOpened, Action: "OpenBreaker", Field: u.fieldOf(limit),
-		Note: fmt.Sprintf("limit %s%s has reached the Trip rung: %s; paid calls%s until %s, or until the limit is raised",
-			limit.Name, u.ofTenant(limit.tenant), spentOf(limit), u.refusedPast(), limit.resetsAt.Format(time.RFC3339)),
+		Note: fmt.Sprintf("limit %s%s has reached the Trip rung: %s; paid calls%s %s",
+			limit.Name, u.ofTenant(limit.tenant), spentOf(limit), u.refusedPast(), limit.until()),
 	}
 }
 

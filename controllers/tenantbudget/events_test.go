@@ -82,6 +82,7 @@ func TestEvents(t *testing.T) {
 		return look{now: now, ladder: usualLadder, amount: five, spent: spent}
 	}
 	with := func(l look, change func(*look)) look { change(&l); return l }
+	ofNothing := func(l *look) { l.amount = 0 }
 
 	for name, tc := range map[string]struct {
 		looks []look
@@ -172,6 +173,20 @@ func TestEvents(t *testing.T) {
 				nil,
 			},
 		},
+		"a limit of nothing, which no period changes": {
+			looks: []look{with(at(noon, 0), ofNothing), with(at(day, 0), ofNothing), with(at(day.AddDate(0, 0, 1), 0), ofNothing), at(day.AddDate(0, 0, 1), 0)},
+			want: [][]string{
+				{
+					"Warning BreakerOpened: limit daily has reached the Trip rung: 0.00 of 0.00 USD spent (100%); paid calls are refused until the limit is raised",
+					"Warning BudgetExhausted: limit daily is spent in full: paid calls are refused until the limit is raised",
+				},
+				nil, nil,
+				{
+					"Normal BreakerClosed: limit daily no longer holds it open: the limit was raised from 0.00 to 5.00 USD; it was open since 2026-11-25T12:00:00Z",
+					"Normal BudgetRecovered: no limit of the tenant is spent in full",
+				},
+			},
+		},
 		"several rungs that warn": {
 			looks: []look{
 				with(at(noon, 3*money.USD), func(l *look) {
@@ -206,5 +221,22 @@ func TestBreakerSince(t *testing.T) {
 		if status.Breaker.State != v1alpha1.BreakerOpen || !status.Breaker.Since.Time.Equal(noon) {
 			t.Errorf("look %d: breaker is %s since %s, want Open since %s", i, status.Breaker.State, status.Breaker.Since, noon)
 		}
+	}
+}
+
+// TestLimitOfNothing: a limit of nothing holds the breaker open for good, and a period that
+// turns is no more than figures.
+func TestLimitOfNothing(t *testing.T) {
+	nothing := look{now: noon, ladder: usualLadder}
+	tomorrow := nothing
+	tomorrow.now = noon.AddDate(0, 0, 1)
+	statuses, _ := statusesOf(t, []look{nothing, tomorrow})
+	for _, status := range statuses {
+		if status.Breaker.State != v1alpha1.BreakerOpen || status.Breaker.ClosesAt != nil || !status.Breaker.Since.Time.Equal(noon) {
+			t.Errorf("breaker is %+v, want it Open since %s for good", status.Breaker, noon)
+		}
+	}
+	if !differInFigures(statuses[0], statuses[1]) {
+		t.Error("a period that turns is written at once, though it changes nothing")
 	}
 }

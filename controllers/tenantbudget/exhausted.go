@@ -3,7 +3,6 @@ package tenantbudget
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -20,7 +19,7 @@ import (
 func (u *usage) exhausted() conditions.Verdict {
 	var last *limitUsage
 	for _, limit := range u.all() {
-		if limit.spent >= limit.Amount && !limit.selects() && (last == nil || limit.resetsAt.After(last.resetsAt)) {
+		if limit.spent >= limit.Amount && !limit.selects() && (last == nil || limit.outlasts(last)) {
 			last = limit
 		}
 	}
@@ -29,8 +28,8 @@ func (u *usage) exhausted() conditions.Verdict {
 			Message: "no limit of the tenant is spent in full"}
 	}
 	return conditions.Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAmountSpent,
-		Message: fmt.Sprintf("limit %s%s is spent in full: paid calls %s until %s, or until the limit is raised",
-			last.Name, u.ofTenant(last.tenant), u.refused(), last.resetsAt.Format(time.RFC3339))}
+		Message: fmt.Sprintf("limit %s%s is spent in full: paid calls %s %s",
+			last.Name, u.ofTenant(last.tenant), u.refused(), last.until())}
 }
 
 // exhaustionTurned is the Event of the tenant having nothing left, or something again.

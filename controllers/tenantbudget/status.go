@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
+	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	applyv1alpha1 "github.com/bursar-dev/bursar/api/v1alpha1/applyconfiguration/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/apply"
@@ -142,7 +143,9 @@ func (s *scope) breaker() *v1alpha1.BreakerStatus {
 	}
 	if b.limit != nil {
 		status.Limit = b.limit.Name
-		status.ClosesAt = ptr.To(localTime(b.limit.resetsAt))
+		if !b.limit.isNothing() {
+			status.ClosesAt = ptr.To(localTime(b.limit.resetsAt))
+		}
 	}
 	if before := s.budget.Status.Breaker; before != nil && before.State == status.State && !s.usage.hasClosed(*before) {
 		status.Since = before.Since
@@ -198,12 +201,12 @@ func (c *Controller) lookAgain(s *scope) time.Duration {
 
 // differInFigures reports whether two statuses differ in figures alone: what is
 // spent, held and forecast, how many enforcers there are, and which period it is of
-// a limit that is below its first rung.
+// a limit that is below its first rung, or is of nothing.
 func differInFigures(before, after v1alpha1.TenantBudgetStatus) bool {
 	return conditions.DifferInFigures(before.ProgrammedStatus, after.ProgrammedStatus) &&
 		equality.Semantic.DeepEqual(before.Breaker, after.Breaker) &&
 		slices.EqualFunc(before.Limits, after.Limits, func(a, b v1alpha1.MoneyLimitStatus) bool {
 			return a.Name == b.Name && a.Amount == b.Amount && a.Rung == b.Rung &&
-				(a.Rung == "" || a.ResetsAt.Equal(&b.ResetsAt))
+				(a.Rung == "" || a.Amount == money.Nanos(0).String() || a.ResetsAt.Equal(&b.ResetsAt))
 		})
 }

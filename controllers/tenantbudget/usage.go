@@ -64,6 +64,26 @@ type limitUsage struct {
 // It stops those alone that it counts, and is not the business of the breaker.
 func (l limitUsage) selects() bool { return len(l.Tiers) > 0 || len(l.Models) > 0 }
 
+// isNothing reports whether the limit is one of nothing. It refuses in every period, and
+// that its rungs are reached is no news: it was never below them.
+func (l limitUsage) isNothing() bool { return l.Amount == 0 }
+
+// until says until when the limit refuses calls, should it do so.
+func (l limitUsage) until() string {
+	if l.isNothing() {
+		return "until the limit is raised"
+	}
+	return fmt.Sprintf("until %s, or until the limit is raised", l.resetsAt.Format(time.RFC3339))
+}
+
+// outlasts reports whether the limit refuses calls for longer than another one.
+func (l *limitUsage) outlasts(other *limitUsage) bool {
+	if l.isNothing() != other.isNothing() {
+		return l.isNothing()
+	}
+	return l.resetsAt.After(other.resetsAt)
+}
+
 func (l limitUsage) percent() int64 { return l.spent.Percent(l.Amount) }
 
 // measure finds out how far the limits of a level are used.
@@ -130,7 +150,7 @@ func (u *usage) nearest() *limitUsage {
 func (u *usage) tripped() *limitUsage {
 	var last *limitUsage
 	for _, limit := range u.all() {
-		if limit.tripped && (last == nil || limit.resetsAt.After(last.resetsAt)) {
+		if limit.tripped && (last == nil || limit.outlasts(last)) {
 			last = limit
 		}
 	}
@@ -159,9 +179,12 @@ type rungOf struct {
 
 // rungsOf are the rungs of a limit of which somebody is told, lowest first: those of
 // the ladder and, above them, that nothing is left. A Trip rung that the breaker is
-// kept from is none.
+// kept from is none, and a limit of nothing has none.
 func (u *levelUsage) rungsOf(limit limiterv1.MoneyLimit) []rungOf {
 	var rungs []rungOf
+	if limit.Amount == 0 {
+		return nil
+	}
 	add := func(action string, percent int32, at money.Nanos) {
 		rung := budgetstore.Rung{Limit: limit.Name, Amount: limit.Amount, Action: action, AtPercent: percent}
 		rungs = append(rungs, rungOf{rung, at})
