@@ -177,7 +177,10 @@ func TestReceivers(t *testing.T) {
 
 // TestRetryAfter: a receiver that says when to come again is believed, up to an hour.
 func TestRetryAfter(t *testing.T) {
-	for value, want := range map[string]time.Duration{"120": 2 * time.Minute, "999999": time.Hour, "soon": 0, "-1": 0} {
+	for value, want := range map[string]time.Duration{
+		"120": 2 * time.Minute, "999999": time.Hour, "999999999999999": time.Hour, "soon": 0, "-1": 0,
+		"Fri, 31 Dec 2100 23:59:59 GMT": time.Hour, "Wed, 21 Oct 2015 07:28:00 GMT": 0,
+	} {
 		x := newTest(t)
 		world.Webhook.Answer(func(string) (int, http.Header) {
 			return http.StatusTooManyRequests, http.Header{"Retry-After": {value}}

@@ -140,8 +140,19 @@ func (p poster) post(ctx context.Context, receiver, url string, header http.Head
 	if response.StatusCode/100 == 3 {
 		f.message += ", and redirects are not followed"
 	}
-	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && seconds > 0 {
-		f.wait = min(time.Duration(seconds)*time.Second, longestWait)
-	}
+	f.wait = retryAfter(response.Header.Get("Retry-After"), time.Now())
 	return f
+}
+
+// retryAfter is how long a receiver asks to wait, in seconds or until a date; zero when it
+// does not.
+func retryAfter(asked string, now time.Time) time.Duration {
+	if seconds, err := strconv.Atoi(asked); err == nil {
+		return time.Duration(min(max(seconds, 0), int(longestWait/time.Second))) * time.Second
+	}
+	at, err := http.ParseTime(asked)
+	if err != nil {
+		return 0
+	}
+	return min(max(at.Sub(now), 0), longestWait)
 }
