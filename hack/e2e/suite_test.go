@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) {
 		if code := m.Run(); code != 0 {
 			return code
 		}
-		if err := noSecretsIn(ctx, bursar); err != nil {
+		if err := cmp.Or(noSecretsIn(ctx, bursar), removable(ctx, bursar)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
