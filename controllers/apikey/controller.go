@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -53,7 +52,7 @@ func NewController(client client.Client, limiter Limiter, teller *announce.Telle
 func (c *Controller) Register(mgr ctrl.Manager, news *feed.Feed) error {
 	return c.watch(ctrl.NewControllerManagedBy(mgr).Named("apikey"), news).
 		WithOptions(requeue.Options()).
-		Complete(traced.Reconciler("APIKey", reconcile.AsReconciler(mgr.GetClient(), c)))
+		Complete(traced.Reconciler(kind, requeue.Reconciler(mgr.GetClient(), c)))
 }
 
 // scope is what the phases of one reconcile know.
@@ -80,11 +79,7 @@ func (c *Controller) Reconcile(ctx context.Context, key *v1alpha1.APIKey) (recon
 	}
 	s := &scope{key: key, now: c.clock.Now()}
 	for _, phase := range []func(context.Context, *scope) error{c.accept, c.hold, c.program, c.observe, c.report} {
-		err := phase(ctx, s)
-		if apierrors.IsConflict(err) {
-			return reconcile.Result{RequeueAfter: requeue.Stale}, nil
-		}
-		if err != nil {
+		if err := phase(ctx, s); err != nil {
 			return reconcile.Result{}, err
 		}
 	}

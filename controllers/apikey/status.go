@@ -8,7 +8,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	applyv1alpha1 "github.com/bursar-dev/bursar/api/v1alpha1/applyconfiguration/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/announce"
 	"github.com/bursar-dev/bursar/controllers/apply"
 	"github.com/bursar-dev/bursar/controllers/conditions"
@@ -24,17 +23,11 @@ func (c *Controller) report(ctx context.Context, s *scope) error {
 	if s.unsaid = c.patience.Left(s.key, s.accepted, s.rollout, s.now); s.unsaid > 0 {
 		return nil
 	}
-	status, err := apply.Configuration[applyv1alpha1.APIKeyStatusApplyConfiguration](after)
-	if err != nil {
-		return err
-	}
-	configuration := applyv1alpha1.APIKey(s.key.Name, s.key.Namespace).
-		WithResourceVersion(s.key.ResourceVersion).WithStatus(status)
 	happened := announce.Of(before.ProgrammedStatus, after.ProgrammedStatus)
 	if err := c.teller.TellNext(ctx, kind, s.key, happened); err != nil {
 		return err
 	}
-	return apply.Status(ctx, c.client, configuration)
+	return apply.Status(ctx, c.client, s.key, after)
 }
 
 // status is what is to be said of the key, on every path.

@@ -2,29 +2,41 @@ package apply
 
 import (
 	"context"
-	"encoding/json"
+	"fmt"
 
-	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // FieldOwner is who owns the fields that the manager applies.
 const FieldOwner = client.FieldOwner("bursar-manager")
 
-// Status applies the status in the configuration. The configuration must carry the
-// resource version that the status was computed from: the API server answers with
-// a conflict when the object has changed since.
-func Status(ctx context.Context, c client.Client, configuration runtime.ApplyConfiguration) error {
-	return c.Status().Apply(ctx, configuration, FieldOwner, client.ForceOwnership)
+// Status applies all that stands in the JSON of a status as the status of the object,
+// which is as it was when the status was computed from it: the API server answers with
+// a conflict when it has changed since.
+func Status(ctx context.Context, c client.Client, object client.Object, status any) error {
+	kind, err := c.GroupVersionKindFor(object)
+	if err != nil {
+		return err
+	}
+	fields, err := fieldsOf(status)
+	if err != nil {
+		return fmt.Errorf("status of %s %s: %w", kind.Kind, object.GetName(), err)
+	}
+	configuration := &unstructured.Unstructured{Object: map[string]any{"status": fields}}
+	configuration.SetGroupVersionKind(kind)
+	configuration.SetNamespace(object.GetNamespace())
+	configuration.SetName(object.GetName())
+	configuration.SetResourceVersion(object.GetResourceVersion())
+	return c.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(configuration), FieldOwner, client.ForceOwnership)
 }
 
-// Configuration makes the apply configuration of a value: of every field that
-// stands in the value's JSON.
-func Configuration[C any](value any) (*C, error) {
-	raw, err := json.Marshal(value)
+func fieldsOf(status any) (map[string]any, error) {
+	raw, err := json.Marshal(status)
 	if err != nil {
 		return nil, err
 	}
-	configuration := new(C)
-	return configuration, json.Unmarshal(raw, configuration)
+	var fields map[string]any
+	return fields, json.Unmarshal(raw, &fields)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -61,7 +60,7 @@ func NewController(
 func (c *Controller) Register(mgr ctrl.Manager, news *feed.Feed) error {
 	return c.watch(ctrl.NewControllerManagedBy(mgr).Named("budgetgrant"), news).
 		WithOptions(requeue.Options()).
-		Complete(traced.Reconciler("BudgetGrant", reconcile.AsReconciler(mgr.GetClient(), c)))
+		Complete(traced.Reconciler(kind, requeue.Reconciler(mgr.GetClient(), c)))
 }
 
 // scope is what the phases of one reconcile know.
@@ -85,11 +84,7 @@ func (c *Controller) Reconcile(ctx context.Context, grant *v1alpha1.BudgetGrant)
 	}
 	s := &scope{grant: grant, now: c.clock.Now()}
 	for _, phase := range []func(context.Context, *scope) error{c.accept, c.observe, c.close, c.hold, c.report, c.record} {
-		err := phase(ctx, s)
-		if apierrors.IsConflict(err) {
-			return reconcile.Result{RequeueAfter: requeue.Stale}, nil
-		}
-		if err != nil {
+		if err := phase(ctx, s); err != nil {
 			return reconcile.Result{}, err
 		}
 	}

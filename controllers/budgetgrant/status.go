@@ -10,7 +10,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	applyv1alpha1 "github.com/bursar-dev/bursar/api/v1alpha1/applyconfiguration/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/apply"
 	"github.com/bursar-dev/bursar/controllers/conditions"
 )
@@ -25,16 +24,10 @@ func (c *Controller) report(ctx context.Context, s *scope) error {
 	if equality.Semantic.DeepEqual(before, after) {
 		return nil
 	}
-	status, err := apply.Configuration[applyv1alpha1.BudgetGrantStatusApplyConfiguration](after)
-	if err != nil {
-		return err
-	}
-	configuration := applyv1alpha1.BudgetGrant(s.grant.Name, s.grant.Namespace).
-		WithResourceVersion(s.grant.ResourceVersion).WithStatus(status)
 	if err := c.teller.TellNext(ctx, kind, s.grant, s.happened(before, after)); err != nil {
 		return err
 	}
-	return apply.Status(ctx, c.client, configuration)
+	return apply.Status(ctx, c.client, s.grant, after)
 }
 
 // status is what is to be said of the grant, on every path.

@@ -6,7 +6,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	applyv1alpha1 "github.com/bursar-dev/bursar/api/v1alpha1/applyconfiguration/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/announce"
 	"github.com/bursar-dev/bursar/controllers/apply"
 	"github.com/bursar-dev/bursar/controllers/conditions"
@@ -22,17 +21,11 @@ func (c *Controller) report(ctx context.Context, s *scope) error {
 	if s.unsaid = c.patience.Left(s.provider, s.accepted, s.rollout, s.now); s.unsaid > 0 {
 		return nil
 	}
-	status, err := apply.Configuration[applyv1alpha1.ModelProviderStatusApplyConfiguration](after)
-	if err != nil {
-		return err
-	}
-	configuration := applyv1alpha1.ModelProvider(s.provider.Name).
-		WithResourceVersion(s.provider.ResourceVersion).WithStatus(status)
 	happened := announce.Of(before.ProgrammedStatus, after.ProgrammedStatus)
 	if err := c.teller.TellNext(ctx, kind, s.provider, happened); err != nil {
 		return err
 	}
-	return apply.Status(ctx, c.client, configuration)
+	return apply.Status(ctx, c.client, s.provider, after)
 }
 
 // status is what is to be said of the provider, on every path.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -59,7 +58,7 @@ func NewController(client client.Client, limiter Limiter, prober Prober, teller 
 func (c *Controller) Register(mgr ctrl.Manager, news *feed.Feed) error {
 	return c.watch(ctrl.NewControllerManagedBy(mgr).Named("ratelimitpolicy"), news).
 		WithOptions(requeue.Options()).
-		Complete(traced.Reconciler("RateLimitPolicy", reconcile.AsReconciler(mgr.GetClient(), c)))
+		Complete(traced.Reconciler(kind, requeue.Reconciler(mgr.GetClient(), c)))
 }
 
 // scope is what the phases of one reconcile know.
@@ -82,11 +81,7 @@ func (c *Controller) Reconcile(ctx context.Context, policy *v1alpha1.RateLimitPo
 	}
 	s := &scope{policy: policy, now: c.clock.Now()}
 	for _, phase := range []func(context.Context, *scope) error{c.accept, c.observe, c.report} {
-		err := phase(ctx, s)
-		if apierrors.IsConflict(err) {
-			return reconcile.Result{RequeueAfter: requeue.Stale}, nil
-		}
-		if err != nil {
+		if err := phase(ctx, s); err != nil {
 			return reconcile.Result{}, err
 		}
 	}

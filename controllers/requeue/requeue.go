@@ -1,13 +1,16 @@
 package requeue
 
 import (
+	"context"
 	"math/rand/v2"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -16,9 +19,9 @@ import (
 )
 
 const (
-	// Stale is for objects that turned out to have changed since they were read:
-	// the cache has the newer one in a moment.
-	Stale = 50 * time.Millisecond
+	// stale is for objects that turned out to have changed since they were read: the
+	// cache has the newer one in a moment.
+	stale = 50 * time.Millisecond
 	// soonest and latest bound the pauses between looks at an object on its way to
 	// the enforcers.
 	soonest = 200 * time.Millisecond
@@ -56,6 +59,19 @@ func After(pause time.Duration, err error) (reconcile.Result, error) {
 		return reconcile.Result{}, err
 	}
 	return reconcile.Result{RequeueAfter: pause, Priority: ptr.To(lookPriority)}, nil
+}
+
+// Reconciler makes a Reconciler of one that is given objects. An object that turned out
+// to have changed since it was read is no error: nothing is lost by beginning anew.
+func Reconciler[T client.Object](reader client.Client, inner reconcile.ObjectReconciler[T]) reconcile.Reconciler {
+	reconciler := reconcile.AsReconciler(reader, inner)
+	return reconcile.Func(func(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+		result, err := reconciler.Reconcile(ctx, request)
+		if apierrors.IsConflict(err) {
+			return reconcile.Result{RequeueAfter: stale}, nil
+		}
+		return result, err
+	})
 }
 
 // Options are the controllers' options: several objects at a time, which mostly wait for

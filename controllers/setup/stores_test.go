@@ -20,7 +20,6 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	applyv1alpha1 "github.com/bursar-dev/bursar/api/v1alpha1/applyconfiguration/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/apply"
 	"github.com/bursar-dev/bursar/hack/parts/postgres"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
@@ -240,11 +239,8 @@ var _ = Describe("A status", func() {
 		stale := budget.ResourceVersion
 		update(ctx, budget, func(b *v1alpha1.TenantBudget) { b.Spec.Limits[0].Amount = "6.00" })
 
-		status, err := apply.Configuration[applyv1alpha1.TenantBudgetStatusApplyConfiguration](budget.Status)
-		Expect(err).NotTo(HaveOccurred())
-		err = apply.Status(ctx, api, applyv1alpha1.TenantBudget(budget.Name, budget.Namespace).
-			WithResourceVersion(stale).WithStatus(status))
-		Expect(err).To(Satisfy(apierrors.IsConflict))
+		budget.ResourceVersion = stale
+		Expect(apply.Status(ctx, api, budget, budget.Status)).To(Satisfy(apierrors.IsConflict))
 	})
 })
 

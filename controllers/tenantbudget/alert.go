@@ -3,9 +3,6 @@ package tenantbudget
 import (
 	"context"
 	"fmt"
-	"sync"
-
-	"k8s.io/apimachinery/pkg/types"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/period"
@@ -18,18 +15,17 @@ import (
 // knows of, whoever recorded it.
 func (c *Controller) alert(ctx context.Context, s *scope) error {
 	if s.usage == nil {
-		c.recorded.forget(s.budget.UID)
-		c.userLooks.forget(s.budget.UID)
+		s.memory.recorded, s.memory.users = recordedAlerts{}, userLook{}
 	}
 	if s.usage == nil || s.rollout.Err != nil {
 		return nil
 	}
 	alerts := s.alerts()
-	if !c.recorded.has(s.budget.UID, alerts) {
+	if !s.memory.recorded.are(alerts) {
 		if err := c.recordAlerts(ctx, s, alerts); err != nil {
 			return err
 		}
-		c.recorded.note(s.budget.UID, alerts)
+		s.memory.recorded.note(alerts)
 	}
 	return c.alertOfUsers(ctx, s, alerts)
 }
@@ -97,35 +93,13 @@ func (u *usage) alertMessage(limit limitUsage, rung budgetstore.Rung) string {
 		limit.Name, spentOf(limit), u.refused(), limit.until())
 }
 
-// recordedAlerts remembers which alerts of budgets this manager has recorded, so that
-// a budget that is looked at and found as before costs Postgres nothing. It is in
-// memory alone: recording them again would change nothing.
-type recordedAlerts struct {
-	mu      sync.Mutex
-	budgets map[types.UID]string
-}
+// recordedAlerts remember which alerts of a budget this manager has recorded, so that
+// a budget that is looked at and found as before costs Postgres nothing.
+type recordedAlerts struct{ gist string }
 
-func (r *recordedAlerts) has(budget types.UID, alerts budgetstore.Alerts) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	recorded, found := r.budgets[budget]
-	return found && recorded == gist(alerts)
-}
+func (r *recordedAlerts) are(alerts budgetstore.Alerts) bool { return r.gist == gist(alerts) }
 
-func (r *recordedAlerts) note(budget types.UID, alerts budgetstore.Alerts) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.budgets == nil {
-		r.budgets = map[types.UID]string{}
-	}
-	r.budgets[budget] = gist(alerts)
-}
-
-func (r *recordedAlerts) forget(budget types.UID) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.budgets, budget)
-}
+func (r *recordedAlerts) note(alerts budgetstore.Alerts) { r.gist = gist(alerts) }
 
 // gist is what there is to record of alerts: not how much more was spent since. Where
 // periods of users turn, there is.

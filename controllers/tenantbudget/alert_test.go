@@ -81,10 +81,10 @@ func TestRecordedOnce(t *testing.T) {
 		return alertsAt(t, tenantWith(usualLadder, daily(amount)), false, map[period.Kind]money.Nanos{period.Day: spent})
 	}
 	var recorded recordedAlerts
-	if recorded.has("uid", at(5*money.USD, 0)) {
+	if recorded.are(at(5*money.USD, 0)) {
 		t.Error("what was never recorded is recorded")
 	}
-	recorded.note("uid", at(5*money.USD, 4*money.USD))
+	recorded.note(at(5*money.USD, 4*money.USD))
 	for name, tc := range map[string]struct {
 		alerts budgetstore.Alerts
 		want   bool
@@ -95,7 +95,7 @@ func TestRecordedOnce(t *testing.T) {
 		"the same of a new limit": {at(4*money.USD, 350*money.Cent), false},
 		"nothing":                 {at(5*money.USD, 0), false},
 	} {
-		if got := recorded.has("uid", tc.alerts); got != tc.want {
+		if got := recorded.are(tc.alerts); got != tc.want {
 			t.Errorf("%s: recorded %v, want %v", name, got, tc.want)
 		}
 	}

@@ -4,10 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
-
-	"k8s.io/apimachinery/pkg/types"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/period"
@@ -27,40 +24,15 @@ const (
 	usersAtOnce = 500
 )
 
-// userLooks remembers, by budget, what was found at looks at the users.
-type userLooks struct {
-	mu      sync.Mutex
-	budgets map[types.UID]*userLook
-}
-
-// userLook is of one budget, which nobody else reconciles at the same time.
+// userLook remembers what was found at looks at the users of a budget.
 type userLook struct {
 	// done is the moment of the last look that was taken to its end; next is when
 	// another is due, however this one ends.
 	done, next time.Time
 	// recorded are the alerts of users that this manager has recorded under the rungs,
-	// so that users who stay above them cost Postgres nothing. It is in memory alone:
-	// recording them again would change nothing.
+	// so that users who stay above them cost Postgres nothing.
 	recorded map[string]bool
 	rungs    string
-}
-
-func (l *userLooks) of(budget types.UID) *userLook {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.budgets == nil {
-		l.budgets = map[types.UID]*userLook{}
-	}
-	if l.budgets[budget] == nil {
-		l.budgets[budget] = &userLook{}
-	}
-	return l.budgets[budget]
-}
-
-func (l *userLooks) forget(budget types.UID) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.budgets, budget)
 }
 
 // begin reports whether it is time for a look, and since when calls are to be looked
@@ -98,8 +70,7 @@ func (c *Controller) alertOfUsers(ctx context.Context, s *scope, alerts budgetst
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	own := s.usage.own()
-	look := c.userLooks.of(s.budget.UID)
+	own, look := s.usage.own(), &s.memory.users
 	since, isDue := look.begin(own.now, alerts.UserRungs)
 	if !isDue {
 		return nil

@@ -147,7 +147,7 @@ func (l *looked) RecordAlerts(_ context.Context, alerts budgetstore.Alerts) (int
 func TestLooksAtUsers(t *testing.T) {
 	l := &looked{users: usersAtOnce + 3}
 	c := &Controller{limiter: l, records: l, alerts: l}
-	s := &scope{budget: &v1alpha1.TenantBudget{}, usage: usageOf(t, each(""))}
+	s := &scope{memory: &memory{}, budget: &v1alpha1.TenantBudget{}, usage: usageOf(t, each(""))}
 	look := func(after time.Duration, wantErr bool) {
 		t.Helper()
 		s.usage.own().now = noon.Add(after)

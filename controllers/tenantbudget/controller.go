@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -85,10 +84,8 @@ type Controller struct {
 	waiting  *feed.Waiting
 	patience *patience.Patience
 
-	forecasts      forecasts
-	recorded       recordedAlerts
+	memories       memories
 	limitsRecorded recordedLimits
-	userLooks      userLooks
 }
 
 // NewController makes a Controller.
@@ -104,13 +101,14 @@ func NewController(
 func (c *Controller) Register(mgr ctrl.Manager, news *feed.Feed) error {
 	return c.watch(ctrl.NewControllerManagedBy(mgr).Named("tenantbudget"), news).
 		WithOptions(requeue.Options()).
-		Complete(traced.Reconciler("TenantBudget", reconcile.AsReconciler(mgr.GetClient(), c)))
+		Complete(traced.Reconciler(kind, requeue.Reconciler(mgr.GetClient(), c)))
 }
 
 // scope is what the phases of one reconcile know.
 type scope struct {
 	budget *v1alpha1.TenantBudget
 	now    time.Time
+	memory *memory
 
 	// accepted says whether the budget is to have effect; document is what says it
 	// to the enforcers, nil when there is to be none. forfeited is set when the
@@ -140,16 +138,11 @@ func (c *Controller) Reconcile(ctx context.Context, budget *v1alpha1.TenantBudge
 	if !budget.DeletionTimestamp.IsZero() {
 		return reconcile.Result{}, c.finalize(ctx, budget)
 	}
-	s := &scope{budget: budget, now: c.clock.Now()}
+	s := &scope{budget: budget, now: c.clock.Now(), memory: c.memories.of(budget.UID)}
 	for _, phase := range []func(context.Context, *scope) error{
 		c.accept, c.weigh, c.hold, c.program, c.observe, c.lookAtAlerts, c.report, c.record, c.alert,
 	} {
-		err := phase(ctx, s)
-		if apierrors.IsConflict(err) {
-			// The object has changed since it was read: nothing is lost by beginning anew.
-			return reconcile.Result{RequeueAfter: requeue.Stale}, nil
-		}
-		if err != nil {
+		if err := phase(ctx, s); err != nil {
 			return reconcile.Result{}, err
 		}
 	}

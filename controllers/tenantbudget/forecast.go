@@ -2,10 +2,7 @@ package tenantbudget
 
 import (
 	"math/bits"
-	"sync"
 	"time"
-
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/bursar-dev/bursar/api/money"
 )
@@ -18,13 +15,9 @@ const (
 	shortest     = 5 * time.Second
 )
 
-// forecasts remembers what the limits of budgets had spent a little while ago, to
-// say when they will be exhausted. It is in memory alone: a manager that begins
-// anew knows no rates for some seconds.
-type forecasts struct {
-	mu      sync.Mutex
-	budgets map[types.UID]map[string]*spending
-}
+// spendings remember what the limits of a budget had spent a little while ago, to say
+// when they will be exhausted; by the limits' names.
+type spendings map[string]*spending
 
 // spending is what a limit had spent at two moments of one period, of which the
 // older is between half of the recent past and all of it ago, once it is known.
@@ -40,35 +33,16 @@ type sample struct {
 	spent money.Nanos
 }
 
-// take takes in what a budget's limits have spent now, and sets their exhaustsAt.
-func (f *forecasts) take(budget types.UID, level *levelUsage) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.budgets == nil {
-		f.budgets = map[types.UID]map[string]*spending{}
-	}
-	before, now := f.budgets[budget], map[string]*spending{}
+// take takes in what the limits have spent now, and sets their exhaustsAt.
+func (s *spendings) take(level *levelUsage) {
+	now := spendings{}
 	for i := range level.limits {
 		limit := &level.limits[i]
-		seen := before[limit.Name].next(limit, level.now)
+		seen := (*s)[limit.Name].next(limit, level.now)
 		limit.exhaustsAt = seen.exhaustsAt(limit, level.now)
 		now[limit.Name] = seen
 	}
-	f.budgets[budget] = now
-}
-
-// count is how many budgets there are, as far as they were looked at.
-func (f *forecasts) count() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return len(f.budgets)
-}
-
-// forget forgets a budget that is gone.
-func (f *forecasts) forget(budget types.UID) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.budgets, budget)
+	*s = now
 }
 
 // next is what is remembered after a look at the limit.

@@ -36,7 +36,7 @@ func TestForecast(t *testing.T) {
 		"faster of late":               {spent: append(steady(30, 0), steady(13, 10*cent)...), want: 38 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var f forecasts
+			var s spendings
 			var limit limitUsage
 			now := noon
 			for i, spent := range tc.spent {
@@ -45,7 +45,7 @@ func TestForecast(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				f.take("uid", &level)
+				s.take(&level)
 				limit = level.limits[0]
 			}
 			got := time.Duration(0)
@@ -69,13 +69,13 @@ func unchanged(n int, amount money.Nanos) []money.Nanos {
 
 // TestForecastOfAnotherPeriod: what was spent before the period turned is no rate.
 func TestForecastOfAnotherPeriod(t *testing.T) {
-	var f forecasts
+	var s spendings
 	for i, now := range []time.Time{noon, noon.AddDate(0, 0, 1)} {
 		level, err := measure(tenantWith(usualLadder, daily(5*money.USD)), spentAt(now, map[period.Kind]money.Nanos{period.Day: money.USD * money.Nanos(i+1)}))
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.take("uid", &level)
+		s.take(&level)
 		if at := level.limits[0].exhaustsAt; !at.IsZero() {
 			t.Errorf("look %d: exhausted at %s, want never", i, at)
 		}
@@ -86,7 +86,7 @@ func TestForecastOfAnotherPeriod(t *testing.T) {
 // overflows.
 func TestForecastOfTheLargestAmounts(t *testing.T) {
 	yearly := limiterv1.MoneyLimit{Name: "yearly", Per: limiterv1.PerTenant, Period: period.Year, Amount: 9_000_000 * money.USD}
-	var f forecasts
+	var s spendings
 	var limit limitUsage
 	for i, spent := range []money.Nanos{1, 2} {
 		level, err := measure(tenantWith(usualLadder, yearly),
@@ -94,7 +94,7 @@ func TestForecastOfTheLargestAmounts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.take("uid", &level)
+		s.take(&level)
 		limit = level.limits[0]
 	}
 	if !limit.exhaustsAt.IsZero() {

@@ -25,7 +25,7 @@ func (c *Controller) observe(ctx context.Context, s *scope) error {
 		}
 	}
 	if s.usage != nil {
-		c.forecasts.take(s.budget.UID, s.usage.own())
+		s.memory.spending.take(s.usage.own())
 	}
 	if errors.Is(err, limiterstore.ErrNotValid) {
 		err = conditions.LimiterClosed("the limiter's counters are being set: nothing is admitted until that is done")

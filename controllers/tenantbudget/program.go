@@ -90,9 +90,7 @@ func (c *Controller) finalize(ctx context.Context, budget *v1alpha1.TenantBudget
 		return err
 	}
 	c.pacer.Forget(budget.UID)
-	c.forecasts.forget(budget.UID)
-	c.recorded.forget(budget.UID)
-	c.userLooks.forget(budget.UID)
+	c.memories.forget(budget.UID)
 	c.alerts.Forget(budget.UID)
 	return finalizer.Release(ctx, c.client, budget)
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	applyv1alpha1 "github.com/bursar-dev/bursar/api/v1alpha1/applyconfiguration/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/apply"
 	"github.com/bursar-dev/bursar/controllers/conditions"
 	"github.com/bursar-dev/bursar/controllers/requeue"
@@ -47,16 +46,10 @@ func (c *Controller) report(ctx context.Context, s *scope) error {
 		}
 	}
 	c.pacer.Forget(s.budget.UID)
-	status, err := apply.Configuration[applyv1alpha1.TenantBudgetStatusApplyConfiguration](after)
-	if err != nil {
-		return err
-	}
-	configuration := applyv1alpha1.TenantBudget(s.budget.Name, s.budget.Namespace).
-		WithResourceVersion(s.budget.ResourceVersion).WithStatus(status)
 	if err := c.teller.TellNext(ctx, kind, s.budget, events); err != nil {
 		return err
 	}
-	return apply.Status(ctx, c.client, configuration)
+	return apply.Status(ctx, c.client, s.budget, after)
 }
 
 // status is what is to be said of the budget, on every path.
@@ -184,7 +177,7 @@ func localTime(t time.Time) metav1.Time { return metav1.NewTime(t).Rfc3339Copy()
 // when a period turns or a grant does, when it is the turn of figures that wait, or while enforcers
 // are about to follow.
 func (c *Controller) lookAgain(s *scope) time.Duration {
-	pause := requeue.Jittered(max(poll, time.Duration(c.forecasts.count())*eachLook))
+	pause := requeue.Jittered(max(poll, time.Duration(c.memories.count())*eachLook))
 	if s.unsaid > 0 {
 		pause = min(pause, s.unsaid)
 	}
