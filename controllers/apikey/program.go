@@ -26,13 +26,15 @@ func (c *Controller) hold(ctx context.Context, s *scope) error {
 
 // program puts the document, or takes back what must not stay in force.
 func (c *Controller) program(ctx context.Context, s *scope) error {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	storeCtx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	switch {
 	case s.document != nil:
-		_, s.rollout.Err = c.limiter.Put(ctx, documentID(s.key), s.document)
+		_, s.rollout.Err = c.limiter.Put(storeCtx, documentID(s.key), s.document)
 	case s.forfeited:
-		_, s.rollout.Err = c.limiter.Withdraw(ctx, documentID(s.key), string(s.key.UID))
+		if _, s.rollout.Err = c.limiter.Withdraw(storeCtx, documentID(s.key), string(s.key.UID)); s.rollout.Err == nil {
+			return finalizer.Release(ctx, c.client, s.key)
+		}
 	}
 	return nil
 }

@@ -28,35 +28,39 @@ func (c *Controller) hold(ctx context.Context, s *scope) error {
 // program puts the document. A provider that is not accepted leaves in force what
 // it programmed before, without the models that are another's now.
 func (c *Controller) program(ctx context.Context, s *scope) error {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	storeCtx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	switch {
 	case s.document != nil:
-		_, s.rollout.Err = c.limiter.Put(ctx, documentID(s.provider), s.document)
+		_, s.rollout.Err = c.limiter.Put(storeCtx, documentID(s.provider), s.document)
 	case len(s.lost) > 0:
-		s.rollout.Err = c.giveUp(ctx, s)
+		left := false
+		if left, s.rollout.Err = c.giveUp(storeCtx, s); !left && s.rollout.Err == nil {
+			return finalizer.Release(ctx, c.client, s.provider)
+		}
 	}
 	return nil
 }
 
-// giveUp takes the models that are another's out of the document in force.
-func (c *Controller) giveUp(ctx context.Context, s *scope) error {
+// giveUp takes the models that are another's out of the document in force, and reports
+// whether any are left.
+func (c *Controller) giveUp(ctx context.Context, s *scope) (left bool, err error) {
 	id, uid := documentID(s.provider), string(s.provider.UID)
 	observed, err := c.limiter.Observe(ctx, id)
 	if err != nil || !observed.OwnedBy(uid) {
-		return err
+		return false, err
 	}
 	var inForce limiterv1.Provider
 	if err := json.Unmarshal(observed.Body, &inForce); err != nil {
-		return err
+		return false, err
 	}
 	inForce.Models = slices.DeleteFunc(inForce.Models, func(m limiterv1.Model) bool { return s.lost.Has(m.Name) })
 	if len(inForce.Models) == 0 {
 		_, err = c.limiter.Withdraw(ctx, id, uid)
-	} else {
-		_, err = c.limiter.Put(ctx, id, inForce)
+		return false, err
 	}
-	return err
+	_, err = c.limiter.Put(ctx, id, inForce)
+	return true, err
 }
 
 // observe reads how far the document has got.

@@ -41,10 +41,12 @@ var _ = Describe("An APIKey", func() {
 		remove(ctx, budget)
 		expectCondition(ctx, key, v1alpha1.ConditionAccepted, "False TargetNotFound")
 		Eventually(ctx, document(ctx, key)).Should(BeEmpty())
+		expectHeld(ctx, key, false)
 
 		By("the budget coming back")
 		create(ctx, newBudget(tenant))
 		expectProgrammed(ctx, key)
+		expectHeld(ctx, key, true)
 		remove(ctx, key)
 		Expect(document(ctx, key)()).To(BeEmpty())
 	})

@@ -70,6 +70,15 @@ var _ = Describe("A ModelProvider", func() {
 		Eventually(ctx, document(ctx, newer)).ShouldNot(ContainSubstring(`"shared"`))
 		Expect(document(ctx, newer)()).To(ContainSubstring(`"own"`), "what is not contested stays in force")
 
+		expectHeld(ctx, newer, true)
+
+		By("the older one taking the other, too")
+		update(ctx, older, func(p *v1alpha1.ModelProvider) {
+			p.Spec.Models = append(p.Spec.Models, newProvider("own").Spec.Models...)
+		})
+		Eventually(ctx, document(ctx, newer)).Should(BeEmpty())
+		expectHeld(ctx, newer, false)
+
 		By("the older one going")
 		remove(ctx, older)
 		expectProgrammed(ctx, newer)

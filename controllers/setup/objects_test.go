@@ -20,6 +20,7 @@ import (
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/conditions"
+	"github.com/bursar-dev/bursar/controllers/finalizer"
 )
 
 // newNamespace makes a namespace that no other test knows; it is the tenant, too.
@@ -153,6 +154,15 @@ func message(o object, conditionType string) string {
 func expectProgrammed(ctx context.Context, o object) {
 	GinkgoHelper()
 	expectCondition(ctx, o, v1alpha1.ConditionProgrammed, "True Programmed")
+}
+
+// expectHeld expects an object to be held back from going, or not, by what it has in force.
+func expectHeld(ctx context.Context, o object, want bool) {
+	GinkgoHelper()
+	Eventually(ctx, func() (bool, error) {
+		err := get(ctx, o)
+		return finalizer.Held(o), err
+	}).Should(Equal(want))
 }
 
 // firstLimit is how the first limit of a budget stands; empty while its status says

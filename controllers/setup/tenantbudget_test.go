@@ -167,12 +167,14 @@ var _ = Describe("The name of a tenant", func() {
 		By("delegating it")
 		label(ctx, namespace, ptr.To("true"))
 		expectProgrammed(ctx, budget)
+		expectHeld(ctx, budget, true)
 
 		By("taking that back")
 		label(ctx, namespace, nil)
 		expectCondition(ctx, budget, v1alpha1.ConditionAccepted, "False NamespaceNotDelegated")
 		Eventually(ctx, func() string { return stored(ctx, "tenant/"+budget.Spec.Tenant) }).Should(BeEmpty())
 		Eventually(ctx, rows(ctx, openLimits, budget.Spec.Tenant)).Should(BeEmpty())
+		expectHeld(ctx, budget, false)
 	})
 
 	It("belongs to the oldest budget that may have it", func(ctx SpecContext) {

@@ -54,17 +54,20 @@ func (c *Controller) put(ctx context.Context, budget *v1alpha1.TenantBudget, doc
 // one that was valid. It comes late, and waits for its turn again when it fails:
 // enforcement does not depend on it.
 func (c *Controller) record(ctx context.Context, s *scope) error {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	storeCtx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	switch {
 	case s.rollout.Err != nil:
 		return nil
 	case s.forfeited:
 		c.limitsRecorded.forget(s.budget.Spec.Tenant)
-		return c.records.Close(ctx, s.budget.Spec.Tenant, string(s.budget.UID))
+		if err := c.records.Close(storeCtx, s.budget.Spec.Tenant, string(s.budget.UID)); err != nil {
+			return err
+		}
+		return finalizer.Release(ctx, c.client, s.budget)
 	case s.inForce != nil:
 		own := s.inForce.Sources[0]
-		return c.limitsRecorded.once(ctx, budgetstore.Budget{
+		return c.limitsRecorded.once(storeCtx, budgetstore.Budget{
 			Namespace:  own.Namespace,
 			Name:       own.Name,
 			UID:        own.UID,
