@@ -18,7 +18,8 @@ import (
 
 // script is changes of objects of all kinds that a seed has put in an order. What
 // it ends in does not depend on how fast they are followed: before a change that
-// leaves in force what was there before, that is waited for.
+// leaves in force what was there before, that is waited for, and after one that what
+// comes next may not depend on any more.
 type script struct {
 	rand      *rand.Rand
 	namespace string
@@ -81,7 +82,10 @@ func (s *script) spoilBudget(ctx context.Context) error {
 	b.Spec.DeepCopyInto(&spoiled.Spec)
 	spoiled.Spec.TimeZone = "Mars/Olympus_Mons"
 	s.spoiled = true
-	return s.put(ctx, spoiled)
+	if err := s.put(ctx, spoiled); err != nil {
+		return err
+	}
+	return s.settle(ctx)
 }
 
 // changeChild makes or changes a budget below another, which may not be there.
@@ -159,11 +163,35 @@ func (s *script) deleteAny(ctx context.Context) error {
 	case "budget-0":
 		s.spoiled = false
 		// The rival would be the younger one from now on, or not, by a second.
-		return s.deleteWith(ctx, "rival")
+		if err := s.deleteWith(ctx, "rival"); err != nil {
+			return err
+		}
+		return s.miss(ctx, name)
+	case "budget-1":
+		return s.miss(ctx, name)
 	case "provider-0":
 		return s.deleteWith(ctx, "provider-1")
 	}
 	return nil
+}
+
+// miss waits until the manager has noticed that a budget is gone, of which its cache
+// may tell it late: a key finds no budget.
+func (s *script) miss(ctx context.Context, budget string) error {
+	witness := newKey(s.namespace, "witness")
+	witness.Spec.BudgetRef.Name = budget
+	if err := api.Create(ctx, witness); err != nil {
+		return err
+	}
+	err := poll(ctx, func(ctx context.Context) (bool, error) {
+		err := get(ctx, witness)
+		accepted := meta.FindStatusCondition(witness.Status.Conditions, v1alpha1.ConditionAccepted)
+		return accepted != nil && accepted.Reason == v1alpha1.ReasonTargetNotFound, err
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %s is still there for a key: %w: %+v", s.namespace, budget, err, witness.Status.Conditions)
+	}
+	return deleted(ctx, witness)
 }
 
 // delete deletes an object, if it is there, when the enforcers have what is valid.
