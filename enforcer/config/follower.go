@@ -60,6 +60,8 @@ type Follower struct {
 	brokenCount atomic.Int64
 
 	failure atomic.Pointer[error]
+	// isFollowing is set once the configuration was read to its end.
+	isFollowing atomic.Bool
 }
 
 // NewFollower makes a Follower, which tells onEpoch of every epoch. Nothing else
@@ -79,6 +81,10 @@ var errNotAsked = errors.New("the configuration was not asked for yet")
 // Failure is why Redis did not answer when it was last asked for the
 // configuration; nil when it did.
 func (f *Follower) Failure() error { return *f.failure.Load() }
+
+// IsFollowing reports whether there is a configuration, be it an empty one or, while Redis
+// is away, the last that there was.
+func (f *Follower) IsFollowing() bool { return f.isFollowing.Load() }
 
 // Broken is how many documents cannot be run, and are run as they were before.
 func (f *Follower) Broken() int64 { return f.brokenCount.Load() }
@@ -121,6 +127,7 @@ func (f *Follower) noteFailure(err error) {
 		f.log.Error("the configuration cannot be read; the last one stays", "error", err)
 	case err == nil && was != nil:
 		f.log.Info("following the configuration", "incarnation", f.seen.Incarnation, "revision", f.seen.Revision)
+		f.isFollowing.Store(true)
 	}
 	f.setFailure(err)
 }

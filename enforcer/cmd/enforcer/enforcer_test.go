@@ -451,7 +451,14 @@ func TestRedisGoesWhileCallsAreOpen(t *testing.T) {
 	if got := stream.read(); got.err != nil || !strings.HasSuffix(got.body, "data: [DONE]\n\n") {
 		t.Errorf("the stream: %s %v", got.body, got.err)
 	}
-	eventually(t, "readyz says no", func() bool { return e.probe("/readyz").status == 503 })
+	eventually(t, "the enforcer has noticed", func() bool {
+		return strings.Contains(e.probe("/metrics").body, "bursar_enforcer_store_available 0")
+	})
+	// Were it taken out of its Service, callers would get no answer at all, and tenants with
+	// AllowBounded nothing of the shares that are held for this.
+	if got := e.probe("/readyz"); got.status != 200 {
+		t.Errorf("readyz says %d %s while Redis is away, want 200", got.status, got.body)
+	}
 
 	own, err = redis.Start(t.Context(), opts)
 	must(t, err)
@@ -463,7 +470,9 @@ func TestRedisGoesWhileCallsAreOpen(t *testing.T) {
 	// Of the call that Redis did not decide it is told that it was not made, lest its
 	// admission be on its way there still.
 	eventually(t, "Redis remembers the one call", func() bool { return w.remembered() == 1 })
-	eventually(t, "readyz says yes", func() bool { return e.probe("/readyz").status == 200 })
+	eventually(t, "the enforcer follows its configuration again", func() bool {
+		return strings.Contains(e.probe("/metrics").body, "bursar_enforcer_store_available 1")
+	})
 	if got := e.call("gerente-1", chat("gpt-4o-mini", "[[output=1]]")); got.status != 200 {
 		t.Errorf("a call when Redis is back: %d %s", got.status, got.body)
 	}

@@ -30,11 +30,16 @@ func probe(check func() error) http.Handler {
 
 var errShuttingDown = errors.New("shutting down")
 
-// ready is nil when calls can be admitted: Redis answers, and its configuration,
-// which may be empty, is loaded.
+// ready is nil when calls can be answered: a configuration, which may be empty, is loaded.
+// Redis may be away since: all enforcers miss it together, as a rule, and callers are
+// better off with what is held for that, or with a 503 that says when to come again, than
+// with a Service that has nobody.
 func (e *enforcer) ready() error {
-	if e.shuttingDown.Load() {
+	switch {
+	case e.shuttingDown.Load():
 		return errShuttingDown
+	case e.follower.IsFollowing():
+		return nil
 	}
 	return e.follower.Failure()
 }
