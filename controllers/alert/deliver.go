@@ -19,9 +19,9 @@ import (
 )
 
 const (
-	// workers is how many deliveries are made at a time: so many receivers may hang
-	// before others wait for them.
-	workers = 4
+	// workers is how many deliveries are made at a time, each of another tenant: so many
+	// tenants' receivers may hang before others wait for them.
+	workers = 8
 	// sendTimeout bounds an attempt.
 	sendTimeout = 15 * time.Second
 	// longestPause is the longest pause between attempts.
@@ -48,7 +48,7 @@ var usualPauses = pauses{look: 5 * time.Second, lease: time.Minute, first: 5 * t
 
 // Outbox is where it stands what is to be delivered.
 type Outbox interface {
-	TakeDelivery(ctx context.Context, lease time.Duration) (*budgetstore.Delivery, error)
+	TakeDelivery(ctx context.Context, lease time.Duration, busy ...string) (*budgetstore.Delivery, error)
 	Delivered(ctx context.Context, d budgetstore.Delivery) error
 	PutOff(ctx context.Context, d budgetstore.Delivery, why string, pause time.Duration) error
 	Abandon(ctx context.Context, d budgetstore.Delivery, why string) error
@@ -82,6 +82,7 @@ type Deliverer struct {
 	pauses   pauses
 	// woken has something in it when there may be something to deliver.
 	woken    chan struct{}
+	busy     busy
 	findings findings
 }
 
@@ -142,13 +143,14 @@ func (d *Deliverer) Start(ctx context.Context) error {
 
 func (d *Deliverer) work(ctx context.Context) {
 	for ctx.Err() == nil {
-		delivery, err := d.outbox.TakeDelivery(ctx, d.pauses.lease)
+		delivery, err := d.take(ctx)
 		if err != nil && ctx.Err() == nil {
 			log.FromContext(ctx).Error(err, "Will look for alerts to deliver again")
 		}
 		if delivery != nil {
 			d.Wake() // there may be more, for another worker
 			d.deliver(context.WithoutCancel(ctx), *delivery)
+			d.busy.end(delivery.Tenant)
 			continue
 		}
 		select {
@@ -157,6 +159,17 @@ func (d *Deliverer) work(ctx context.Context) {
 		case <-time.After(d.pauses.look + rand.N(d.pauses.look/5)):
 		}
 	}
+}
+
+// take takes a delivery of a tenant of whom nobody is being told.
+func (d *Deliverer) take(ctx context.Context) (*budgetstore.Delivery, error) {
+	d.busy.taking.Lock()
+	defer d.busy.taking.Unlock()
+	delivery, err := d.outbox.TakeDelivery(ctx, d.pauses.lease, d.busy.tenants()...)
+	if delivery != nil {
+		d.busy.begin(delivery.Tenant)
+	}
+	return delivery, err
 }
 
 // deliver makes one attempt and notes how it ended.

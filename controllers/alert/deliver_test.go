@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -123,6 +126,80 @@ func TestTwoManagers(t *testing.T) {
 	if len(ids) != 40 {
 		t.Errorf("%d alerts were told, want 40", len(ids))
 	}
+}
+
+// hanging is a receiver that takes connections and says nothing.
+type hanging struct {
+	net.Listener
+	mu         sync.Mutex
+	open, most int
+}
+
+func (h *hanging) Accept() (net.Conn, error) {
+	conn, err := h.Listener.Accept()
+	if err == nil {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.open++
+		h.most = max(h.most, h.open)
+	}
+	return conn, err
+}
+
+// serve hangs until the listener is closed.
+func (h *hanging) serve() {
+	for {
+		conn, err := h.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			_, _ = io.Copy(io.Discard, conn) // until who came has had enough
+			_ = conn.Close()
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.open--
+		}()
+	}
+}
+
+// mostAtOnce is how many connections there were at a time.
+func (h *hanging) mostAtOnce() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.most
+}
+
+// TestReceiverHangs: a tenant whose receiver hangs keeps no more than one attempt at a time
+// busy, and no other tenant waiting.
+func TestReceiverHangs(t *testing.T) {
+	x := newTest(t).useDatabase()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	receiver := &hanging{Listener: listener}
+	go receiver.serve()
+	x.budget.Spec.Alerts = &v1alpha1.Alerts{Webhook: x.budget.Spec.Alerts.Webhook}
+	other := x.budget.DeepCopy()
+	other.Name, other.UID, other.Spec.Tenant = "other", "u2", "other"
+	x.others = append(x.others, *other)
+	x.budget.Spec.Alerts.Webhook.URL = "https://" + listener.Addr().String()
+	x.record(other)
+
+	var limits []string
+	for i := range 3 * workers {
+		limits = append(limits, fmt.Sprintf("limit-%d", i))
+	}
+	x.raise(limits...)
+	x.manage(x.newDeliverer(x.options()))
+	x.eventually("the receiver hangs", func() bool { return receiver.mostAtOnce() > 0 })
+	x.raiseOf(other, "daily")
+	x.eventually("the other tenant is told", func() bool { return len(world.Webhook.Taken(x.hook)) == 1 })
+	if got := receiver.mostAtOnce(); got > 2 { // two while one ends
+		t.Errorf("%d attempts hung at a time, want one", got)
+	}
+	_ = listener.Close() // what hangs ends when it is not answered in time
 }
 
 // TestManagerStops: a manager that is told to stop while a receiver makes it wait ends

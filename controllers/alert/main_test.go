@@ -57,13 +57,15 @@ type cluster struct {
 	client.Reader
 	budget  *v1alpha1.TenantBudget
 	secrets map[string]map[string]string
+	// others are further budgets.
+	others []v1alpha1.TenantBudget
 	// forbidden is set when Secrets may not be read.
 	forbidden bool
 }
 
 func (c *cluster) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
 	if c.budget != nil {
-		list.(*v1alpha1.TenantBudgetList).Items = []v1alpha1.TenantBudget{*c.budget}
+		list.(*v1alpha1.TenantBudgetList).Items = append([]v1alpha1.TenantBudget{*c.budget}, c.others...)
 	}
 	return nil
 }
@@ -129,18 +131,30 @@ func (x *test) useDatabase() *test {
 	}
 	x.Cleanup(x.pool.Close)
 	x.store = budgetstore.New(x.pool)
-	acme := budgetstore.Budget{Namespace: "acme", Name: "budget", UID: "u1", Level: limiterv1.Level{Tenant: "acme", TimeZone: "UTC"}}
-	if err := x.store.Record(x.Context(), acme); err != nil {
+	x.record(x.budget)
+	return x
+}
+
+// record makes the database know the tenant of a budget.
+func (x *test) record(budget *v1alpha1.TenantBudget) {
+	x.Helper()
+	known := budgetstore.Budget{Namespace: budget.Namespace, Name: budget.Name, UID: string(budget.UID),
+		Level: limiterv1.Level{Tenant: budget.Spec.Tenant, TimeZone: "UTC"}}
+	if err := x.store.Record(x.Context(), known); err != nil {
 		x.Fatal(err)
 	}
-	return x
 }
 
 // raise raises an alert of so many limits.
 func (x *test) raise(limits ...string) {
 	x.Helper()
+	x.raiseOf(x.budget, limits...)
+}
+
+func (x *test) raiseOf(budget *v1alpha1.TenantBudget, limits ...string) {
+	x.Helper()
 	now := time.Now()
-	alerts := budgetstore.Alerts{Tenant: "acme", UID: "u1", Now: now, Recipients: Recipients(x.budget.Spec.Alerts)}
+	alerts := budgetstore.Alerts{Tenant: budget.Spec.Tenant, UID: string(budget.UID), Now: now, Recipients: Recipients(budget.Spec.Alerts)}
 	for _, limit := range limits {
 		alerts.Reached = append(alerts.Reached, budgetstore.Alert{
 			Rung:   budgetstore.Rung{Limit: limit, Amount: 5 * money.USD, Action: "Warn", AtPercent: 80},

@@ -25,12 +25,13 @@ type Delivery struct {
 }
 
 // Among many managers one takes a row: a row that is locked is passed over, and one
-// that was taken is not due. That ends with the lease, should who took it have died.
+// that was taken is not due. That ends with the lease, should who took it have died. What was
+// never tried goes before what has failed: it is likelier to be taken.
 const takeDelivery = `
 WITH due AS (
   SELECT delivery_id FROM alert_deliveries
-  WHERE delivered_at IS NULL AND abandoned_at IS NULL AND next_attempt_at <= now()
-  ORDER BY next_attempt_at LIMIT 1
+  WHERE delivered_at IS NULL AND abandoned_at IS NULL AND next_attempt_at <= now() AND tenant_id <> ALL (@busy)
+  ORDER BY attempts > 0, next_attempt_at LIMIT 1
   FOR UPDATE SKIP LOCKED
 )
 UPDATE alert_deliveries AS d SET attempts = d.attempts + 1, next_attempt_at = now() + @lease
@@ -40,10 +41,14 @@ RETURNING d.delivery_id::text, d.attempts, d.channel, d.recipient, a.alert_id::t
   a.limit_name, a.amount_nanos, a.action, a.at_percent, a.user_id, a.period_start, a.period_end, a.spent_nanos, a.message`
 
 // TakeDelivery takes a delivery that is due, for as long as the lease: nobody else is
-// given it meanwhile. It returns nil when none is due.
-func (s *Store) TakeDelivery(ctx context.Context, lease time.Duration) (*Delivery, error) {
+// given it meanwhile. Those of tenants that are busy are left out. It returns nil when none
+// is due.
+func (s *Store) TakeDelivery(ctx context.Context, lease time.Duration, busy ...string) (*Delivery, error) {
+	if busy == nil {
+		busy = []string{} // nothing compares with NULL
+	}
 	var d Delivery
-	err := s.pool.QueryRow(ctx, takeDelivery, pgx.NamedArgs{"lease": lease}).Scan(
+	err := s.pool.QueryRow(ctx, takeDelivery, pgx.NamedArgs{"lease": lease, "busy": busy}).Scan(
 		&d.ID, &d.Attempt, &d.Channel, &d.Address, &d.AlertID, &d.Tenant, &d.UID, &d.RaisedAt,
 		&d.Limit, &d.Amount, &d.Action, &d.AtPercent, &d.User, &d.Period.Start, &d.Period.End, &d.Spent, &d.Message)
 	switch {
