@@ -5,15 +5,20 @@
 -- KEYS[2]   changes: sorted set, id -> revision of its last change
 -- KEYS[3]   revision of the newest change
 -- KEYS[4]   incarnation: random name of this life of the configuration
+-- KEYS[5]   term
 --
 -- ARGV[1]   id
 -- ARGV[2]   body
 -- ARGV[3]   incarnation to begin, if none has begun
 -- ARGV[4]   channel to publish the revision of a change on
+-- ARGV[5]   the caller's term, or '' for one that is alone
 --
--- Answers {revision that the document has, 1 if it is new or 0}.
+-- Answers {revision that the document has, 1 if it is new or 0}, or the error OVER when
+-- there is another term than the caller's.
 
 local id, body = ARGV[1], ARGV[2]
+
+if ARGV[5] ~= '' and redis.call('GET', KEYS[5]) ~= ARGV[5] then return redis.error_reply('OVER the term is over') end
 
 redis.call('SET', KEYS[4], ARGV[3], 'NX')
 

@@ -35,9 +35,14 @@ var (
 )
 
 // Store writes configuration into Redis and reads what has become of it.
-type Store struct{ client redis.UniversalClient }
+type Store struct {
+	client redis.UniversalClient
+	// term is nil where there is nobody else that might lead.
+	term *term
+}
 
-// New makes a Store on one Redis, on Sentinel or on Cluster.
+// New makes a Store on one Redis, on Sentinel or on Cluster. To change documents it is
+// for who is alone; managers of which one leads have NewLeader.
 func New(client redis.UniversalClient) *Store { return &Store{client: client} }
 
 // Put stores a document and returns the revision that contains it: a new one, or
@@ -48,7 +53,7 @@ func (s *Store) Put(ctx context.Context, id limiterv1.DocumentID, document any) 
 		return 0, fmt.Errorf("encode document %s: %w", id, err)
 	}
 	keys := []string{limiterv1.DocumentsKey, limiterv1.ChangesKey, limiterv1.RevisionKey, limiterv1.IncarnationKey}
-	answer, err := putScript.Run(ctx, s.client, keys,
+	answer, err := s.change(ctx, putScript, keys,
 		id.String(), body, uuid.NewString(), limiterv1.ConfigChannel).Int64Slice()
 	if err != nil {
 		return 0, fmt.Errorf("put document %s: %w", id, err)
@@ -68,7 +73,7 @@ func (s *Store) Withdraw(ctx context.Context, id limiterv1.DocumentID, uid strin
 	if id.Kind == limiterv1.TenantDocument {
 		tenant = id.Name
 	}
-	withdrawn, err := withdrawScript.Run(ctx, s.client, keys, id.String(), uid, limiterv1.ConfigChannel, tenant).Bool()
+	withdrawn, err := s.change(ctx, withdrawScript, keys, id.String(), uid, limiterv1.ConfigChannel, tenant).Bool()
 	if err != nil {
 		return false, fmt.Errorf("withdraw document %s: %w", id, err)
 	}
@@ -155,8 +160,12 @@ func (s *Store) Fleet(ctx context.Context) (Fleet, error) {
 	return observation.Fleet, err
 }
 
-// Observe reads a document and the live enforcers.
+// Observe reads a document and the live enforcers. What a leader has observed, no other
+// manager changes as long as it leads.
 func (s *Store) Observe(ctx context.Context, id limiterv1.DocumentID) (Observation, error) {
+	if _, err := s.begun(ctx, ""); err != nil {
+		return Observation{}, err
+	}
 	return s.observe(ctx, id.String())
 }
 

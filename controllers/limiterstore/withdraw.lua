@@ -3,15 +3,20 @@
 --
 -- KEYS      as in put.lua, without the incarnation; then
 -- KEYS[4]   probe answers: hash, tenant -> JSON
+-- KEYS[5]   term
 --
 -- ARGV[1]   id
 -- ARGV[2]   UID of the caller
 -- ARGV[3]   channel to publish the revision of a change on
 -- ARGV[4]   tenant whose document it is, or ''
+-- ARGV[5]   the caller's term, or '' for one that is alone
 --
--- Answers 1 when the document was withdrawn, 0 when there was none of the caller's.
+-- Answers 1 when the document was withdrawn, 0 when there was none of the caller's, or
+-- the error OVER when there is another term than the caller's.
 
 local id, uid = ARGV[1], ARGV[2]
+
+if ARGV[5] ~= '' and redis.call('GET', KEYS[5]) ~= ARGV[5] then return redis.error_reply('OVER the term is over') end
 
 local stored = redis.call('HGET', KEYS[1], id)
 if not stored then return 0 end

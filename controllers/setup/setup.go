@@ -91,7 +91,8 @@ type Options struct {
 	// HealthAddress is where probes are answered; "0" for nowhere.
 	HealthAddress string
 	// LeaderElection makes the manager work only while it holds the Lease, in
-	// LeaderElectionNamespace or, if that is empty, the namespace of its pod.
+	// LeaderElectionNamespace or, if that is empty, Namespace. Without it, no other
+	// manager may work on the same stores.
 	LeaderElection          bool
 	LeaderElectionNamespace string
 	// Namespace is where the manager says which stores are out of reach; empty for nowhere.
@@ -121,39 +122,47 @@ func NewManager(ctx context.Context, cluster *rest.Config, options Options) (ctr
 	if err != nil {
 		return nil, fmt.Errorf("webhooks: %w", err)
 	}
+	lease, err := newLease(cluster, options)
+	if err != nil {
+		return nil, fmt.Errorf("the Lease: %w", err)
+	}
 	mgr, err := ctrl.NewManager(cluster, ctrl.Options{
-		Scheme:                        scheme,
-		Logger:                        options.Logger,
-		Cache:                         cache.Options{DefaultTransform: cache.TransformStripManagedFields()},
-		Controller:                    config.Controller{SkipNameValidation: &options.Several},
-		Metrics:                       options.Metrics,
-		WebhookServer:                 webhooks.server,
-		HealthProbeBindAddress:        options.HealthAddress,
-		LeaderElection:                options.LeaderElection,
-		LeaderElectionNamespace:       options.LeaderElectionNamespace,
-		LeaderElectionID:              leaseName,
-		LeaderElectionReleaseOnCancel: true,
-		GracefulShutdownTimeout:       ptr.To(stopWithin),
-		LeaseDuration:                 ptr.To(leaseDuration),
-		RenewDeadline:                 ptr.To(renewDeadline),
-		RetryPeriod:                   ptr.To(retryPeriod),
+		Scheme:                              scheme,
+		Logger:                              options.Logger,
+		Cache:                               cache.Options{DefaultTransform: cache.TransformStripManagedFields()},
+		Controller:                          config.Controller{SkipNameValidation: &options.Several},
+		Metrics:                             options.Metrics,
+		WebhookServer:                       webhooks.server,
+		HealthProbeBindAddress:              options.HealthAddress,
+		LeaderElection:                      options.LeaderElection,
+		LeaderElectionID:                    leaseName,
+		LeaderElectionResourceLockInterface: &lease.elected,
+		LeaderElectionReleaseOnCancel:       true,
+		GracefulShutdownTimeout:             ptr.To(stopWithin),
+		LeaseDuration:                       ptr.To(leaseDuration),
+		RenewDeadline:                       ptr.To(renewDeadline),
+		RetryPeriod:                         ptr.To(retryPeriod),
 	})
 	if err != nil {
 		return nil, err
 	}
+	lease.elected.LockConfig.EventRecorder = mgr.GetEventRecorderFor(leaseName) //nolint:staticcheck // the only ones that a LeaseLock takes
 	if err := index.Register(ctx, mgr.GetFieldIndexer()); err != nil {
 		return nil, fmt.Errorf("indexes: %w", err)
 	}
-	if err := register(mgr, options); err != nil {
+	limiter := limiterstore.New(options.Redis)
+	if options.LeaderElection {
+		limiter = limiterstore.NewLeader(options.Redis, lease)
+	}
+	if err := register(mgr, limiter, options); err != nil {
 		return nil, err
 	}
 	return mgr, webhooks.register(mgr, limiterstore.New(options.Redis), history.NewReader(options.Database))
 }
 
 // register is the list of what runs in the manager.
-func register(mgr ctrl.Manager, options Options) error {
+func register(mgr ctrl.Manager, limiter *limiterstore.Store, options Options) error {
 	var (
-		limiter = limiterstore.New(options.Redis)
 		records = budgetstore.New(options.Database)
 		news    = feed.New(options.Redis, limiter)
 		client  = mgr.GetClient()

@@ -24,6 +24,9 @@ const (
 	// IncarnationKey is a random name for one life of the configuration. Revisions
 	// of different incarnations do not compare.
 	IncarnationKey = "bursar:{config}:incarnation"
+	// TermKey is a random name for the time in which the manager leads that was the last
+	// to begin: the only one that documents are changed in.
+	TermKey = "bursar:{config}:term"
 	// SessionsKey is a sorted set: session -> time of its last heartbeat in
 	// milliseconds since the Unix epoch, by the clock of Redis.
 	SessionsKey = "bursar:{config}:sessions"

@@ -1,0 +1,86 @@
+package limiterstore
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+)
+
+// Lease says which manager leads.
+type Lease interface {
+	// Held fails unless this manager is seen to hold the Lease, while it asks.
+	Held(ctx context.Context) error
+}
+
+// term is the time in which this manager leads, by a random name.
+//
+// A manager that was stopped for longer than its Lease lasts goes on in the midst of
+// what it did, and does not know yet that another leads. What it then writes must not
+// come after what the other has written. So a term is begun in Redis first, and counts
+// once the Lease was seen to be held after that: who holds it later begins its own term
+// later, before it writes or has observed anything, and what still comes in a term
+// before is refused. Nothing here is compared as older or newer, so that a Redis that
+// has lost the term, or has one from a backup, refuses all until the leader begins again.
+type term struct {
+	lease Lease
+	// mu lets one at a time begin.
+	mu   sync.Mutex
+	name string
+}
+
+// NewLeader makes a Store that changes documents only while the manager leads. It may
+// be made before it does.
+func NewLeader(client redis.UniversalClient, lease Lease) *Store {
+	return &Store{client: client, term: &term{lease: lease}}
+}
+
+// begun is the name of the term, which is not to be the one that is over; empty for a
+// manager that is alone.
+func (s *Store) begun(ctx context.Context, over string) (string, error) {
+	if s.term == nil {
+		return "", nil
+	}
+	s.term.mu.Lock()
+	defer s.term.mu.Unlock()
+	if s.term.name != over {
+		return s.term.name, nil
+	}
+	// Each attempt has another name: none counts before the Lease was seen to be held.
+	name := uuid.NewString()
+	if err := s.client.Set(ctx, limiterv1.TermKey, name, 0).Err(); err != nil {
+		return "", fmt.Errorf("begin to lead: %w", err)
+	}
+	if err := s.term.lease.Held(ctx); err != nil {
+		return "", fmt.Errorf("begin to lead: %w", err)
+	}
+	s.term.name = name
+	return name, nil
+}
+
+// change runs a script that changes documents, with the term as its last key and
+// argument. Where the term is over, and the manager leads nevertheless, it begins another.
+func (s *Store) change(ctx context.Context, script *redis.Script, keys []string, args ...any) *redis.Cmd {
+	var over string
+	for attempt := 1; ; attempt++ {
+		name, err := s.begun(ctx, over)
+		if err != nil {
+			return failed(ctx, err)
+		}
+		answer := script.Run(ctx, s.client, append(keys, limiterv1.TermKey), append(args, name)...)
+		if !redis.HasErrorPrefix(answer.Err(), "OVER") || attempt == 2 {
+			return answer
+		}
+		over = name
+	}
+}
+
+func failed(ctx context.Context, err error) *redis.Cmd {
+	answer := redis.NewCmd(ctx)
+	answer.SetErr(err)
+	return answer
+}
