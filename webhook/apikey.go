@@ -2,8 +2,10 @@ package webhook
 
 import (
 	"context"
+	"fmt"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
@@ -23,9 +25,21 @@ func (k apiKeys) decide(ctx context.Context, key *v1alpha1.APIKey) (acceptance.D
 	return decided.Decision, err
 }
 
-func (apiKeys) warn(_ context.Context, _, key *v1alpha1.APIKey) []string {
-	if expiry := key.Spec.ExpiresAt; expiry != nil && expiry.Time.Before(time.Now()) {
-		return []string{"spec.expiresAt: " + expiry.UTC().Format(time.RFC3339) + " is over: calls with the key are refused"}
+func (k apiKeys) warn(ctx context.Context, was, is *v1alpha1.APIKey) (warnings []string) {
+	if expiry := is.Spec.ExpiresAt; expiry != nil && expiry.Time.Before(time.Now()) {
+		warnings = append(warnings, "spec.expiresAt: "+expiry.UTC().Format(time.RFC3339)+" is over: calls with the key are refused")
 	}
-	return nil
+	if was != nil && was.Spec.BudgetRef != is.Spec.BudgetRef && !k.hasBudget(ctx, is) {
+		warnings = append(warnings, fmt.Sprintf(
+			"spec.budgetRef.name: calls with the key are refused until there is a TenantBudget %q: it is none of %q any more",
+			is.Spec.BudgetRef.Name, was.Spec.BudgetRef.Name))
+	}
+	return warnings
+}
+
+// hasBudget is whether the TenantBudget is there that the key names, as far as is known.
+func (k apiKeys) hasBudget(ctx context.Context, key *v1alpha1.APIKey) bool {
+	var budget v1alpha1.TenantBudget
+	err := k.reader.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: key.Spec.BudgetRef.Name}, &budget)
+	return !apierrors.IsNotFound(err) && budget.DeletionTimestamp.IsZero()
 }

@@ -290,6 +290,31 @@ FROM (SELECT now() - make_interval(secs => 2 * $3) AS at) AS call`, budget.Spec.
 	}
 }
 
+// TestKeyOfAnotherBudget: whose key leaves its budget for one that is not there is told
+// that calls are refused.
+func TestKeyOfAnotherBudget(t *testing.T) {
+	namespace := newNamespace(t)
+	budget, key := newBudget(namespace), newKey(namespace, "moved")
+	create(t, budget)
+	create(t, key)
+	awaitSeen(t, budget)
+	for _, tc := range []struct {
+		name string
+		want []string
+	}{
+		{"nowhere", []string{
+			`has no effect yet: spec.budgetRef.name: Not found: "nowhere"`,
+			`spec.budgetRef.name: calls with the key are refused until there is a TenantBudget "nowhere": it is none of "budget" any more`,
+		}},
+		{"budget", nil},
+	} {
+		before := key.DeepCopy()
+		key.Spec.BudgetRef.Name = tc.name
+		warned.take()
+		expectAnswer(t, api.Patch(t.Context(), key, client.MergeFrom(before)), "", tc.want...)
+	}
+}
+
 // TestWhatIsInvalidAlready changes a budget that has become invalid by what others did.
 func TestWhatIsInvalidAlready(t *testing.T) {
 	namespace := newNamespace(t, v1alpha1.DelegatedLabel)

@@ -52,7 +52,9 @@ type APIKeySpec struct {
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="cannot be changed: create another APIKey for another key, and delete this one"
 	// +required
 	SHA256 string `json:"sha256"`
-	// budgetRef names the TenantBudget, in the same namespace, whose tenant pays.
+	// budgetRef names the TenantBudget, in the same namespace, whose tenant pays. While
+	// there is none of the name, calls with the key are refused; that of another name,
+	// which it named before, has nothing to do with it any more.
 	// +required
 	BudgetRef BudgetRef `json:"budgetRef"`
 	// user is who calls with the key: what per: User limits and the ledger go by.

@@ -16,7 +16,9 @@ type APIKeySpecApplyConfiguration struct {
 	// `printf %s "$KEY" | sha256sum`. Make keys of at least 128 random bits: the
 	// hash of a guessable key is no secret. It cannot be changed.
 	SHA256 *string `json:"sha256,omitempty"`
-	// budgetRef names the TenantBudget, in the same namespace, whose tenant pays.
+	// budgetRef names the TenantBudget, in the same namespace, whose tenant pays. While
+	// there is none of the name, calls with the key are refused; that of another name,
+	// which it named before, has nothing to do with it any more.
 	BudgetRef *BudgetRefApplyConfiguration `json:"budgetRef,omitempty"`
 	// user is who calls with the key: what per: User limits and the ledger go by.
 	User *string `json:"user,omitempty"`
