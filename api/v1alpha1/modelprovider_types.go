@@ -81,8 +81,8 @@ type ModelProviderSpec struct {
 	// That is a guess, and what the provider bills may be another, and more: list the
 	// dearest models that it has, and what it bills apart by the name that is asked for
 	// (such as a search, by a suffix) does not count. Callers reach every model that the
-	// provider's API key does. Of several ModelProviders of a protocol that have this,
-	// the first by name is called.
+	// provider's API key does. Of the ModelProviders of a protocol one may have this: a
+	// younger one that has it, too, is Conflicted, as with a model of another's.
 	// +optional
 	UnlistedModels *UnlistedModels `json:"unlistedModels,omitempty"`
 }

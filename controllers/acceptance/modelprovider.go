@@ -20,9 +20,19 @@ type ModelProvider struct {
 	// Document says to the enforcers what models there are; nil when the provider is
 	// to have no effect.
 	Document *limiterv1.Provider
-	// Lost are the models that are another's.
-	Lost sets.Set[string]
+	// Lost is what is another's.
+	Lost Lost
 }
+
+// Lost is what a ModelProvider names, and an older one has.
+type Lost struct {
+	Models sets.Set[string]
+	// Unlisted is whether another of its protocol takes the models that none lists.
+	Unlisted bool
+}
+
+// Any reports whether anything is lost.
+func (l Lost) Any() bool { return len(l.Models) > 0 || l.Unlisted }
 
 // OfModelProvider decides whether the provider is valid and has all of its models
 // for itself, and compiles it if so.
@@ -31,37 +41,49 @@ func OfModelProvider(ctx context.Context, reader client.Reader, provider *v1alph
 	if len(errs) > 0 {
 		return ModelProvider{Decision: invalid(errs)}, nil
 	}
-	holders, err := olderHolders(ctx, reader, provider)
+	rivals, err := RivalsOf(ctx, reader, provider)
 	if err != nil {
 		return ModelProvider{}, err
 	}
-	if errs := lostTo(provider, holders); len(errs) > 0 {
-		return ModelProvider{Decision: rejected(v1alpha1.ReasonConflicted, errs...), Lost: sets.KeySet(holders)}, nil
+	holders, taker := olderHolders(rivals, provider)
+	if errs := append(lostTo(provider, holders), takenBy(provider, taker)...); len(errs) > 0 {
+		lost := Lost{Models: sets.KeySet(holders), Unlisted: taker != nil}
+		return ModelProvider{Decision: rejected(v1alpha1.ReasonConflicted, errs...), Lost: lost}, nil
 	}
 	return ModelProvider{Decision: accepted(), Document: &document}, nil
 }
 
-// olderHolders are the providers that have models of the given one because they
-// are older, by model.
-func olderHolders(
-	ctx context.Context, reader client.Reader, provider *v1alpha1.ModelProvider,
-) (map[string]*v1alpha1.ModelProvider, error) {
-	rivals, err := RivalsOf(ctx, reader, provider)
-	holders := map[string]*v1alpha1.ModelProvider{}
+// olderHolders are the rivals of a provider that have what it names because they are
+// older: its models, by model, and those that none lists, if one takes them.
+func olderHolders(rivals []*v1alpha1.ModelProvider, provider *v1alpha1.ModelProvider,
+) (holders map[string]*v1alpha1.ModelProvider, taker *v1alpha1.ModelProvider) {
+	holders = map[string]*v1alpha1.ModelProvider{}
+	older := func(rival, holder *v1alpha1.ModelProvider) bool {
+		return holder == nil || claim.Compare(rival, holder) < 0
+	}
 	for _, rival := range rivals {
 		if claim.Compare(rival, provider) > 0 {
 			continue
 		}
 		for name := range modelsOf(rival) {
-			if holder := holders[name]; holder == nil || claim.Compare(rival, holder) < 0 {
+			if older(rival, holders[name]) {
 				holders[name] = rival
 			}
 		}
+		if bothTakeUnlisted(rival, provider) && older(rival, taker) {
+			taker = rival
+		}
 	}
-	return holders, err
+	return holders, taker
 }
 
-// RivalsOf are the other providers that name a model of the given one.
+// bothTakeUnlisted is whether calls for a model that none lists could go to either.
+func bothTakeUnlisted(a, b *v1alpha1.ModelProvider) bool {
+	return a.Spec.Protocol == b.Spec.Protocol && a.Spec.UnlistedModels != nil && b.Spec.UnlistedModels != nil
+}
+
+// RivalsOf are the other providers that name a model of the given one, or take, as it
+// does, models of its protocol that none lists.
 func RivalsOf(
 	ctx context.Context, reader client.Reader, provider *v1alpha1.ModelProvider,
 ) ([]*v1alpha1.ModelProvider, error) {
@@ -73,7 +95,7 @@ func RivalsOf(
 	named := modelsOf(provider)
 	for i := range providers.Items {
 		other := &providers.Items[i]
-		if other.Name != provider.Name && named.HasAny(modelsOf(other).UnsortedList()...) {
+		if other.Name != provider.Name && (bothTakeUnlisted(other, provider) || named.HasAny(modelsOf(other).UnsortedList()...)) {
 			rivals = append(rivals, other)
 		}
 	}
@@ -99,4 +121,14 @@ func lostTo(provider *v1alpha1.ModelProvider, holders map[string]*v1alpha1.Model
 		}
 	}
 	return errs
+}
+
+// takenBy is the error of a provider that takes models that none lists, as an older one
+// does already.
+func takenBy(provider, taker *v1alpha1.ModelProvider) field.ErrorList {
+	if taker == nil {
+		return nil
+	}
+	return field.ErrorList{field.Forbidden(field.NewPath("spec", "unlistedModels"),
+		fmt.Sprintf("the older ModelProvider %s takes those of protocol %s already", taker.Name, provider.Spec.Protocol))}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -12,6 +11,7 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/acceptance"
 	"github.com/bursar-dev/bursar/controllers/announce"
 	"github.com/bursar-dev/bursar/controllers/conditions"
 	"github.com/bursar-dev/bursar/controllers/feed"
@@ -62,11 +62,10 @@ type scope struct {
 	now      time.Time
 
 	// accepted says whether the provider is to have effect; document is what says it
-	// to the enforcers, nil when there is to be none. lost are the models that are
-	// another's.
+	// to the enforcers, nil when there is to be none. lost is what is another's.
 	accepted conditions.Verdict
 	document *limiterv1.Provider
-	lost     sets.Set[string]
+	lost     acceptance.Lost
 
 	rollout conditions.Rollout
 	// unsaid is how long it may wait what is not in the status yet; zero when all is.

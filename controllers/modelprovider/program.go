@@ -26,14 +26,14 @@ func (c *Controller) hold(ctx context.Context, s *scope) error {
 }
 
 // program puts the document. A provider that is not accepted leaves in force what
-// it programmed before, without the models that are another's now.
+// it programmed before, without what is another's now.
 func (c *Controller) program(ctx context.Context, s *scope) error {
 	storeCtx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	switch {
 	case s.document != nil:
 		_, s.rollout.Err = c.limiter.Put(storeCtx, documentID(s.provider), s.document)
-	case len(s.lost) > 0:
+	case s.lost.Any():
 		left := false
 		if left, s.rollout.Err = c.giveUp(storeCtx, s); !left && s.rollout.Err == nil {
 			return finalizer.Release(ctx, c.client, s.provider)
@@ -42,8 +42,8 @@ func (c *Controller) program(ctx context.Context, s *scope) error {
 	return nil
 }
 
-// giveUp takes the models that are another's out of the document in force, and reports
-// whether any are left.
+// giveUp takes what is another's out of the document in force, and reports whether any
+// models are left.
 func (c *Controller) giveUp(ctx context.Context, s *scope) (left bool, err error) {
 	id, uid := documentID(s.provider), string(s.provider.UID)
 	observed, err := c.limiter.Observe(ctx, id)
@@ -54,7 +54,10 @@ func (c *Controller) giveUp(ctx context.Context, s *scope) (left bool, err error
 	if err := json.Unmarshal(observed.Body, &inForce); err != nil {
 		return false, err
 	}
-	inForce.Models = slices.DeleteFunc(inForce.Models, func(m limiterv1.Model) bool { return s.lost.Has(m.Name) })
+	inForce.Models = slices.DeleteFunc(inForce.Models, func(m limiterv1.Model) bool { return s.lost.Models.Has(m.Name) })
+	if s.lost.Unlisted {
+		inForce.UnlistedModels = nil
+	}
 	if len(inForce.Models) == 0 {
 		_, err = c.limiter.Withdraw(ctx, id, uid)
 		return false, err

@@ -24,12 +24,12 @@ func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder
 	specChanged := builder.WithPredicates(predicate.GenerationChangedPredicate{})
 	return b.
 		For(&v1alpha1.ModelProvider{}, specChanged).
-		// The others that name its models: one of them may have them now.
+		// The others that name what it does: one of them may have it now.
 		Watches(&v1alpha1.ModelProvider{}, handler.EnqueueRequestsFromMapFunc(c.rivalsOf), specChanged).
 		WatchesRawSource(news.Source(feed.Audience{Objects: c.client, List: &v1alpha1.ModelProviderList{}, Waiting: c.waiting}))
 }
 
-// rivalsOf are the other providers that name a model of the given one.
+// rivalsOf are the other providers of which each cannot have what both name.
 func (c *Controller) rivalsOf(ctx context.Context, object client.Object) []reconcile.Request {
 	rivals, err := acceptance.RivalsOf(ctx, c.client, object.(*v1alpha1.ModelProvider))
 	if err != nil {

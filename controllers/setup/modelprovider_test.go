@@ -43,6 +43,42 @@ var _ = Describe("A ModelProvider", func() {
 		Expect(documentOf(ctx, budget).UnknownModel).To(Equal(limiterv1.PriceAsMostExpensive))
 	})
 
+	It("takes models that none lists for itself: the older provider of the protocol does", func(ctx SpecContext) {
+		startEnforcer(true)
+		taking := func(name, protocol string) *v1alpha1.ModelProvider {
+			p := newProvider("model-" + name)
+			p.Name = name + "-" + p.Name // Creation times are whole seconds: the name breaks a tie.
+			p.Spec.Protocol = protocol
+			p.Spec.UnlistedModels = &v1alpha1.UnlistedModels{MaxOutputTokens: 700}
+			create(ctx, p)
+			return p
+		}
+		older := taking("a", "OpenAI")
+		expectProgrammed(ctx, older)
+		newer, other := taking("b", "OpenAI"), taking("c", "Gemini")
+		expectProgrammed(ctx, other)
+		expectCondition(ctx, newer, v1alpha1.ConditionAccepted, "False Conflicted")
+		Expect(message(newer, v1alpha1.ConditionAccepted)).To(Equal(
+			"spec.unlistedModels: Forbidden: the older ModelProvider " + older.Name + " takes those of protocol OpenAI already"))
+		Expect(document(ctx, newer)()).To(BeEmpty())
+
+		By("the older one giving them up")
+		update(ctx, older, func(p *v1alpha1.ModelProvider) { p.Spec.UnlistedModels = nil })
+		expectProgrammed(ctx, newer)
+
+		By("the older one taking them back")
+		update(ctx, older, func(p *v1alpha1.ModelProvider) {
+			p.Spec.UnlistedModels = &v1alpha1.UnlistedModels{MaxOutputTokens: 700}
+		})
+		expectCondition(ctx, newer, v1alpha1.ConditionAccepted, "False Conflicted")
+		Eventually(ctx, document(ctx, newer)).ShouldNot(ContainSubstring(`"unlistedModels"`))
+		Expect(document(ctx, newer)()).To(ContainSubstring(`"model-b`), "what is not contested stays in force")
+
+		By("the older one going")
+		remove(ctx, older)
+		expectProgrammed(ctx, newer)
+	})
+
 	It("has its models for itself: the older provider wins", func(ctx SpecContext) {
 		startEnforcer(true)
 		older := newProvider("first", "shared")

@@ -1,6 +1,7 @@
 package resources
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -31,7 +32,8 @@ func (m *Maker) newProvider() *v1alpha1.ModelProvider {
 		p.Spec.Models = append(p.Spec.Models, m.model(fmt.Sprintf("%s/%d", p.Name, i), p.Spec.Protocol))
 	}
 	hasOutput := func(model v1alpha1.Model) bool { return model.Prices.Output != "" }
-	if m.oneIn(2) && slices.ContainsFunc(p.Spec.Models, hasOutput) {
+	if taken := m.takers[cmp.Or(p.Spec.Protocol, "OpenAI")]; !taken && slices.ContainsFunc(p.Spec.Models, hasOutput) {
+		m.takers[cmp.Or(p.Spec.Protocol, "OpenAI")] = true
 		p.Spec.UnlistedModels = &v1alpha1.UnlistedModels{
 			MaxOutputTokens: pick[int64](m, 1, 10_000_000), ContextWindow: pick[int64](m, 0, 1, 1_000_000_000),
 		}

@@ -46,11 +46,13 @@ type Maker struct {
 	budgets   []*v1alpha1.TenantBudget
 	keys      []*v1alpha1.APIKey
 	providers []*v1alpha1.ModelProvider
+	// takers are the protocols of which a provider takes models that none lists.
+	takers map[string]bool
 }
 
 // New makes a Maker of resources in two namespaces.
 func New(seed uint64, delegated, plain string) *Maker {
-	return &Maker{Rand: rand.New(rand.NewPCG(seed, 0)), delegated: delegated, plain: plain}
+	return &Maker{Rand: rand.New(rand.NewPCG(seed, 0)), delegated: delegated, plain: plain, takers: map[string]bool{}}
 }
 
 // Make makes n resources or a few more, of all kinds, about half of which are
