@@ -30,6 +30,9 @@ func TestMain(m *testing.M) {
 		if code := m.Run(); code != 0 {
 			return code
 		}
+		// The context that the stack was started in may be over by now.
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+		defer cancel()
 		if err := cmp.Or(noSecretsIn(ctx, bursar), removable(ctx, bursar)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
