@@ -49,10 +49,17 @@ func newPolicy(namespace string) *v1alpha1.RateLimitPolicy {
 	return &v1alpha1.RateLimitPolicy{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "policy"},
 		Spec: v1alpha1.RateLimitPolicySpec{
-			TargetRef: v1alpha1.TargetRef{Kind: "TenantBudget", Name: "budget"},
+			TargetRef: &v1alpha1.TargetRef{Kind: "TenantBudget", Name: "budget"},
 			Limits:    []v1alpha1.RateLimit{{Name: "all", Per: v1alpha1.ScopeUser, Requests: ptr.To[int64](5), Window: "1m"}},
 		},
 	}
+}
+
+func selectingPolicy(namespace string, change func(*v1alpha1.TargetSelector)) *v1alpha1.RateLimitPolicy {
+	p := newPolicy(namespace)
+	p.Spec.TargetRef, p.Spec.TargetSelector = nil, &v1alpha1.TargetSelector{}
+	change(p.Spec.TargetSelector)
+	return p
 }
 
 func newKey(namespace, name string) *v1alpha1.APIKey {

@@ -2,7 +2,11 @@ package webhook
 
 import (
 	"context"
+	"fmt"
+	"slices"
 
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -23,10 +27,45 @@ func (p rateLimitPolicies) decide(ctx context.Context, policy *v1alpha1.RateLimi
 	return decided.Decision, err
 }
 
-func (p rateLimitPolicies) warn(ctx context.Context, _, policy *v1alpha1.RateLimitPolicy) []string {
+func (p rateLimitPolicies) warn(ctx context.Context, was, is *v1alpha1.RateLimitPolicy) []string {
 	var named []namedModel
-	for i, limit := range policy.Spec.Limits {
+	for i, limit := range is.Spec.Limits {
 		named = append(named, modelsAt(field.NewPath("spec", "limits").Index(i).Child("models"), limit.Models)...)
 	}
-	return unknown(ctx, p.reader, named)
+	return append(p.aiming(ctx, was, is), unknown(ctx, p.reader, named)...)
+}
+
+// aiming are the warnings of targets that may not be meant: all that there are, some that
+// get none of the limits, and some that have them no more.
+func (p rateLimitPolicies) aiming(ctx context.Context, was, is *v1alpha1.RateLimitPolicy) []string {
+	decided, err := acceptance.OfRateLimitPolicy(ctx, p.reader, is)
+	if err != nil {
+		return nil
+	}
+	path := field.NewPath("spec", "targetSelector")
+	var warnings []string
+	selector := is.Spec.TargetSelector
+	if decided.Holds() && selector != nil && len(selector.MatchLabels)+len(selector.MatchExpressions) == 0 {
+		warnings = append(warnings, fmt.Sprintf("%s: has neither matchLabels nor matchExpressions, and selects every TenantBudget of the namespaces: %d now",
+			path, len(decided.Targets)))
+	}
+	if leftOut := decided.LeftOut(); leftOut != "" {
+		warnings = append(warnings, fmt.Sprintf("%s: %s", path, leftOut))
+	}
+	if was == nil {
+		return warnings
+	}
+	before, err := acceptance.OfRateLimitPolicy(ctx, p.reader, was)
+	if err != nil {
+		return warnings
+	}
+	kept := sets.New[types.UID]()
+	for _, target := range decided.Targets {
+		kept.Insert(target.UID)
+	}
+	lost := slices.DeleteFunc(before.Targets, func(b *v1alpha1.TenantBudget) bool { return kept.Has(b.UID) })
+	if len(lost) > 0 {
+		warnings = append(warnings, "TenantBudgets whose tenants lose these limits: "+acceptance.Some(lost))
+	}
+	return warnings
 }

@@ -118,6 +118,28 @@ func TestCreate(t *testing.T) {
 			}(),
 			wantWarnings: []string{`spec.limits[0].models[0]: no ModelProvider has a model "no-such-model"`},
 		},
+		"a policy for budgets of other namespaces": {
+			object: selectingPolicy(namespace, func(s *v1alpha1.TargetSelector) { s.Namespaces.From = v1alpha1.NamespacesAll }),
+			wantErr: fmt.Sprintf(`spec.targetSelector.namespaces.from: Forbidden: must be Same, unless the namespace, %q, is labelled %s=true`,
+				namespace, v1alpha1.DelegatedLabel),
+		},
+		"a policy that selects nothing": {
+			object: selectingPolicy(delegated, func(s *v1alpha1.TargetSelector) {
+				s.MatchLabels, s.Namespaces.From = map[string]string{"plan": "nobody-s"}, v1alpha1.NamespacesAll
+			}),
+			wantWarnings: []string{`has no effect yet: spec.targetSelector: Not found`},
+		},
+		"a policy by no label": {
+			object: selectingPolicy(namespace, func(s *v1alpha1.TargetSelector) {
+				s.MatchExpressions = []metav1.LabelSelectorRequirement{{Key: "plan", Operator: "Near"}}
+			}),
+			wantErr: `spec.targetSelector.matchExpressions[0].operator: Invalid value: "Near"`,
+		},
+		"a policy for all of a namespace": {
+			object: selectingPolicy(namespace, func(*v1alpha1.TargetSelector) {}),
+			wantWarnings: []string{"spec.targetSelector: has neither matchLabels nor matchExpressions, " +
+				"and selects every TenantBudget of the namespaces: 1 now"},
+		},
 		"a model of another provider": {
 			object: newProvider("model-of-"+namespace, "model-"+namespace),
 			wantErr: fmt.Sprintf(`spec.models[1].name: Invalid value: "model-%s": belongs to the older ModelProvider %s`,
@@ -273,6 +295,31 @@ func TestUpdate(t *testing.T) {
 		// Nothing of what is spent, then.
 		expectAnswer(t, err, "", "under these limits 6 of the 8 calls of the last 7 days would have been refused, 6 of them by limit daily;")
 	})
+}
+
+// TestSelectingOthers changes a policy so that a tenant loses its limits.
+func TestSelectingOthers(t *testing.T) {
+	namespace := newNamespace(t, v1alpha1.DelegatedLabel)
+	budget := budgetOf(namespace, func(b *v1alpha1.TenantBudget) { b.Labels = map[string]string{"plan": "free"} })
+	create(t, budget)
+	awaitSeen(t, budget)
+	policy := selectingPolicy(namespace, func(s *v1alpha1.TargetSelector) { s.MatchLabels = map[string]string{"plan": "free"} })
+	create(t, policy)
+	awaitAccepted(t, policy, "True Accepted")
+	other := budgetOf(namespace, func(b *v1alpha1.TenantBudget) {
+		b.Name, b.Spec.Tenant, b.Labels = "other", "other-of-"+namespace, map[string]string{"plan": "paid"}
+	})
+	create(t, other)
+	awaitSeen(t, other)
+	warned.take()
+	changed := policy.DeepCopy()
+	changed.Spec.TargetSelector.MatchLabels["plan"] = "paid"
+	expectAnswer(t, api.Patch(t.Context(), changed, client.MergeFrom(policy), client.DryRunAll), "",
+		"TenantBudgets whose tenants lose these limits: "+namespace+"/budget")
+	changed.Spec.TargetSelector.MatchLabels["plan"] = "nobody-s"
+	expectAnswer(t, api.Patch(t.Context(), changed, client.MergeFrom(policy), client.DryRunAll), "",
+		"has no effect yet: spec.targetSelector: Not found", "TenantBudgets whose tenants lose these limits: "+namespace+"/budget")
+	expectAnswer(t, update(t, policy, func(p *v1alpha1.RateLimitPolicy) { p.Spec.Limits[0].Name = "renamed" }), "")
 }
 
 // recordCalls puts calls of a cost into the ledger, one after another until just now.

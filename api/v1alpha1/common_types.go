@@ -6,7 +6,8 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 const Finalizer = "bursar.dev/withdraw"
 
 // DelegatedLabel on a Namespace, with the value "true", lets TenantBudgets in it
-// name tenants other than the namespace itself.
+// name tenants other than the namespace itself, and RateLimitPolicies in it select
+// TenantBudgets of other namespaces.
 const DelegatedLabel = "bursar.dev/delegated"
 
 // Amount is a sum of money in US dollars: a decimal string, exact to the

@@ -71,6 +71,7 @@ const (
 	ReasonLimiterClosed    = "LimiterClosed"
 	ReasonProbePending     = "ProbePending"
 	ReasonProbeFailed      = "ProbeFailed"
+	ReasonTooManyLimits    = "TooManyLimits"
 )
 
 // Reasons of ConditionBreakerOpen.

@@ -13,7 +13,7 @@ func policy(change func(*v1alpha1.RateLimitPolicySpec)) client.Object {
 	p := &v1alpha1.RateLimitPolicy{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "it"},
 		Spec: v1alpha1.RateLimitPolicySpec{
-			TargetRef: v1alpha1.TargetRef{Name: "acme"},
+			TargetRef: &v1alpha1.TargetRef{Name: "acme"},
 			Limits: []v1alpha1.RateLimit{{
 				Name: "gerente", Tiers: []v1alpha1.Tier{"gerente"}, Per: v1alpha1.ScopeUser, Requests: ptr.To[int64](20), Window: "1m",
 			}},
@@ -21,6 +21,13 @@ func policy(change func(*v1alpha1.RateLimitPolicySpec)) client.Object {
 	}
 	change(&p.Spec)
 	return p
+}
+
+func selecting(change func(*v1alpha1.TargetSelector)) client.Object {
+	return policy(func(s *v1alpha1.RateLimitPolicySpec) {
+		s.TargetRef, s.TargetSelector = nil, &v1alpha1.TargetSelector{MatchLabels: map[string]string{"plan": "free"}}
+		change(s.TargetSelector)
+	})
 }
 
 func rate(change func(*v1alpha1.RateLimit)) client.Object {
@@ -39,6 +46,16 @@ var _ = DescribeTable("of a RateLimitPolicy, refuses", refused,
 		"spec.targetRef.kind", "Unsupported value"),
 	Entry("a policy for nothing", policy(func(s *v1alpha1.RateLimitPolicySpec) { s.TargetRef.Name = "" }),
 		"spec.targetRef.name", "should be at least 1 chars long"),
+	Entry("a policy without a target", policy(func(s *v1alpha1.RateLimitPolicySpec) { s.TargetRef = nil }),
+		"spec", "must set exactly one of targetRef, for one TenantBudget, and targetSelector, for many"),
+	Entry("a policy that names and selects", policy(func(s *v1alpha1.RateLimitPolicySpec) { s.TargetSelector = &v1alpha1.TargetSelector{} }),
+		"spec", "must set exactly one of targetRef, for one TenantBudget, and targetSelector, for many"),
+	Entry("a selector of something else", selecting(func(s *v1alpha1.TargetSelector) { s.Kind = "Gateway" }),
+		"spec.targetSelector.kind", "Unsupported value"),
+	Entry("targets from somewhere", selecting(func(s *v1alpha1.TargetSelector) { s.Namespaces.From = "Here" }),
+		"spec.targetSelector.namespaces.from", "Unsupported value"),
+	Entry("targets from selected namespaces without a selector", selecting(func(s *v1alpha1.TargetSelector) { s.Namespaces.From = "Selector" }),
+		"spec.targetSelector.namespaces", "must have selector with from: Selector, and not without"),
 	Entry("a rate limit of nothing", rate(func(r *v1alpha1.RateLimit) { r.Requests = nil }),
 		"spec.limits[0]", "must set exactly one of requests, tokens and concurrent"),
 	Entry("a rate limit of two things", rate(func(r *v1alpha1.RateLimit) { r.Tokens = ptr.To[int64](1) }),
@@ -85,6 +102,10 @@ var _ = DescribeTable("of a RateLimitPolicy, takes", taken,
 		r.Tiers, r.Per, r.Models = nil, v1alpha1.ScopeTenant, []v1alpha1.ModelName{"gpt-4o"}
 	})),
 	Entry("a policy", policy(asIs)),
+	Entry("a policy for many", selecting(asIs)),
+	Entry("a policy for all in some namespaces", selecting(func(s *v1alpha1.TargetSelector) {
+		s.MatchLabels, s.Namespaces = nil, v1alpha1.Namespaces{From: "Selector", Selector: &metav1.LabelSelector{}}
+	})),
 	Entry("the shortest window", rate(func(r *v1alpha1.RateLimit) { r.Window = "1s" })),
 	Entry("the longest window", rate(func(r *v1alpha1.RateLimit) { r.Window = "23h60m" })),
 	Entry("tokens of a tenant", rate(func(r *v1alpha1.RateLimit) {

@@ -9,6 +9,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:shortName=rlp,categories=bursar
 // +kubebuilder:printcolumn:name="Target",type=string,JSONPath=`.spec.targetRef.name`
+// +kubebuilder:printcolumn:name="Targets",type=integer,JSONPath=`.status.targets`
 // +kubebuilder:printcolumn:name="Accepted",type=string,JSONPath=`.status.conditions[?(@.type=="Accepted")].status`
 // +kubebuilder:printcolumn:name="Programmed",type=string,JSONPath=`.status.conditions[?(@.type=="Programmed")].status`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
@@ -39,12 +40,19 @@ type RateLimitPolicyList struct {
 	Items           []RateLimitPolicy `json:"items"`
 }
 
-// RateLimitPolicySpec is how fast a tenant may call.
+// RateLimitPolicySpec is how fast tenants may call: one that targetRef names, or each
+// of those that targetSelector selects. Each tenant has its own buckets.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.targetRef) != has(self.targetSelector)",message="must set exactly one of targetRef, for one TenantBudget, and targetSelector, for many"
 type RateLimitPolicySpec struct {
 	// targetRef names the TenantBudget, in the same namespace, whose tenant the
 	// limits apply to.
-	// +required
-	TargetRef TargetRef `json:"targetRef"`
+	// +optional
+	TargetRef *TargetRef `json:"targetRef,omitempty"`
+	// targetSelector selects the TenantBudgets whose tenants the limits apply to, each
+	// on its own. One that is not selected any more loses them.
+	// +optional
+	TargetSelector *TargetSelector `json:"targetSelector,omitempty"`
 	// limits are the rate limits. A call is admitted only when it fits into every
 	// one that applies to it.
 	// +kubebuilder:validation:MinItems=1
@@ -67,6 +75,46 @@ type TargetRef struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +required
 	Name string `json:"name"`
+}
+
+// TargetSelector selects the objects that a policy applies to: those that have all of
+// matchLabels and matchExpressions, in one of the namespaces. With neither, they are
+// all that there are in the namespaces.
+type TargetSelector struct {
+	// kind is the targets' kind.
+	// +kubebuilder:validation:Enum=TenantBudget
+	// +kubebuilder:default=TenantBudget
+	// +optional
+	Kind string `json:"kind,omitempty"`
+	// matchLabels are labels that a target has, with these values. Who may change a
+	// target's labels may take it out of the policy: where that must not be, select by
+	// the labels of namespaces alone.
+	// +kubebuilder:validation:MaxProperties=32
+	// +optional
+	MatchLabels map[string]string `json:"matchLabels,omitempty"`
+	// matchExpressions are what a target's labels meet beside matchLabels.
+	// +kubebuilder:validation:MaxItems=32
+	// +listType=atomic
+	// +optional
+	MatchExpressions []metav1.LabelSelectorRequirement `json:"matchExpressions,omitempty"`
+	// namespaces are those in which targets are. Others than the policy's own only
+	// where that is labelled bursar.dev/delegated=true. A tenant gets at most 128 limits
+	// in all from policies of other namespaces than its TenantBudget's: a policy that
+	// would exceed that beside older ones is left out of that tenant, and not
+	// Programmed.
+	// +kubebuilder:default={from:Same}
+	// +optional
+	Namespaces Namespaces `json:"namespaces,omitempty"`
+}
+
+// LabelSelector is what selects among the objects of the namespaces.
+func (s TargetSelector) LabelSelector() *metav1.LabelSelector {
+	return &metav1.LabelSelector{MatchLabels: s.MatchLabels, MatchExpressions: s.MatchExpressions}
+}
+
+// ReachesBeyond reports whether targets may be in other namespaces than the policy's.
+func (s TargetSelector) ReachesBeyond() bool {
+	return s.Namespaces.From == NamespacesAll || s.Namespaces.From == NamespacesSelector
 }
 
 // RateLimit is a token bucket: it holds up to burst units, each call takes what
@@ -131,4 +179,8 @@ type RateLimit struct {
 // RateLimitPolicyStatus is the observed state of a RateLimitPolicy.
 type RateLimitPolicyStatus struct {
 	ProgrammedStatus `json:",inline"`
+	// targets is how many TenantBudgets the limits apply to: those that are named or
+	// selected, and accepted themselves.
+	// +optional
+	Targets *int32 `json:"targets,omitempty"`
 }

@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -17,6 +15,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/compile"
 	"github.com/bursar-dev/bursar/controllers/conditions"
 	"github.com/bursar-dev/bursar/controllers/index"
+	"github.com/bursar-dev/bursar/controllers/reach"
 )
 
 var parentPath = field.NewPath("spec", "parentRef")
@@ -122,18 +121,7 @@ func allows(ctx context.Context, reader client.Reader, parent, child *v1alpha1.T
 	if allowed := parent.Spec.AllowedChildren; allowed != nil {
 		namespaces = allowed.Namespaces
 	}
-	switch {
-	case parent.Namespace == child.Namespace, namespaces.From == v1alpha1.NamespacesAll:
-		return true, nil
-	case namespaces.From != v1alpha1.NamespacesSelector:
-		return false, nil
-	}
-	selector, err := metav1.LabelSelectorAsSelector(namespaces.Selector)
-	if err != nil {
-		return false, nil // the parent's own status says so
-	}
-	its, err := labelsOf(ctx, reader, child.Namespace)
-	return selector.Matches(labels.Set(its)), err
+	return reach.Includes(namespaces, parent.Namespace, child.Namespace, labelsIn(ctx, reader))
 }
 
 // notAllowed is the decision on a budget that is, or is below, a child that its parent

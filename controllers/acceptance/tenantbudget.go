@@ -16,6 +16,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/claim"
 	"github.com/bursar-dev/bursar/controllers/compile"
 	"github.com/bursar-dev/bursar/controllers/index"
+	"github.com/bursar-dev/bursar/controllers/reach"
 )
 
 // TenantBudget is what was decided of a TenantBudget.
@@ -109,24 +110,16 @@ func mayNameTenant(ctx context.Context, reader client.Reader, budget *v1alpha1.T
 	if budget.Namespace == budget.Spec.Tenant {
 		return true, nil
 	}
-	labels, err := labelsOf(ctx, reader, budget.Namespace)
-	return labels[v1alpha1.DelegatedLabel] == "true", err
+	return reach.IsDelegated(budget.Namespace, labelsIn(ctx, reader))
 }
 
-// labelsOf are the labels of a namespace; none when it is gone.
-func labelsOf(ctx context.Context, reader client.Reader, name string) (map[string]string, error) {
-	namespace := &metav1.PartialObjectMetadata{}
-	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	err := reader.Get(ctx, types.NamespacedName{Name: name}, namespace)
-	return namespace.Labels, client.IgnoreNotFound(err)
-}
-
-// policiesOf are the RateLimitPolicies that apply to the budget.
-func policiesOf(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget) ([]v1alpha1.RateLimitPolicy, error) {
-	var policies v1alpha1.RateLimitPolicyList
-	err := reader.List(ctx, &policies,
-		client.InNamespace(budget.Namespace), client.MatchingFields{index.PolicyTarget: budget.Name})
-	return policies.Items, err
+func labelsIn(ctx context.Context, reader client.Reader) reach.LabelsOf {
+	return func(name string) (map[string]string, error) {
+		namespace := &metav1.PartialObjectMetadata{}
+		namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+		err := reader.Get(ctx, types.NamespacedName{Name: name}, namespace)
+		return namespace.Labels, client.IgnoreNotFound(err)
+	}
 }
 
 // grantsOf are the BudgetGrants that name the budget.

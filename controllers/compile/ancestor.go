@@ -24,7 +24,7 @@ func NewAncestor(
 ) (Ancestor, field.ErrorList) {
 	shared := Granting(budget, grants)
 	shared = slices.DeleteFunc(shared, func(g v1alpha1.BudgetGrant) bool { return isPerUser(budget, g.Spec.Limit) })
-	own := slices.DeleteFunc(slices.Clone(policies), func(p v1alpha1.RateLimitPolicy) bool {
+	own := slices.DeleteFunc(Applying(budget.Namespace, policies), func(p v1alpha1.RateLimitPolicy) bool {
 		// What does not matter to descendants is not to change their documents.
 		return !slices.ContainsFunc(p.Spec.Limits, func(l v1alpha1.RateLimit) bool { return l.Per == v1alpha1.ScopeTenant })
 	})

@@ -18,8 +18,8 @@ import (
 // Tenant compiles a TenantBudget, the RateLimitPolicies that apply to it and the
 // BudgetGrants that it was given into the document of its tenant, which has the given
 // ancestors, nearest first. The errors are those of the budget alone: a policy or a
-// grant with errors of its own (see Policy and Grant) is left out, and does not spoil
-// the rest.
+// grant with errors of its own is left out (see Applying and Granting), and does not
+// spoil the rest.
 func Tenant(
 	budget *v1alpha1.TenantBudget, policies []v1alpha1.RateLimitPolicy, grants []v1alpha1.BudgetGrant, ancestors ...Ancestor,
 ) (limiterv1.Tenant, field.ErrorList) {
@@ -89,11 +89,8 @@ func level(
 	if breaker := budget.Spec.Breaker; breaker != nil {
 		level.Forced = limiterv1.BreakerState(breaker.Forced)
 	}
-	for _, policy := range byName(policies) {
-		rates, errs := Policy(&policy)
-		if len(errs) > 0 {
-			continue
-		}
+	for _, policy := range Applying(budget.Namespace, policies) {
+		rates, _ := Policy(&policy, budget.Namespace)
 		sources = append(sources, source(kindRateLimitPolicy, &policy))
 		level.Rates = append(level.Rates, rates...)
 	}

@@ -5,25 +5,10 @@ import (
 	"fmt"
 	"strings"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/validation/field"
-
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
-
-// allowedChildren is what is wrong with the selector of the namespaces of children.
-func allowedChildren(allowed *v1alpha1.AllowedChildren, path *field.Path) field.ErrorList {
-	if allowed == nil || allowed.Namespaces.Selector == nil {
-		return nil
-	}
-	if _, err := metav1.LabelSelectorAsSelector(allowed.Namespaces.Selector); err != nil {
-		path = path.Child("namespaces", "selector")
-		return field.ErrorList{field.Invalid(path, metav1.FormatLabelSelector(allowed.Namespaces.Selector), err.Error())}
-	}
-	return nil
-}
 
 // Overcommitment is a limit of a budget that its children may exceed together while
 // each keeps to its own.

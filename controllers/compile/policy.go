@@ -1,9 +1,7 @@
 package compile
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -18,15 +16,21 @@ import (
 // doubles, which are exact up to here.
 const maxPoints = 1 << 53
 
-// Policy compiles the limits of a RateLimitPolicy. In the document, a limit is
-// called "policy/limit".
-func Policy(policy *v1alpha1.RateLimitPolicy) ([]limiterv1.RateLimit, field.ErrorList) {
-	path := field.NewPath("spec", "limits")
-	var errs field.ErrorList
+// Policy compiles the limits of a RateLimitPolicy for a TenantBudget in a namespace. In
+// the document, a limit is called "policy/limit", with the policy's namespace before it
+// where that is another: "namespace/policy/limit". Neither a namespace nor a name has a
+// slash, so that no two limits of a tenant share a name, and a bucket.
+func Policy(policy *v1alpha1.RateLimitPolicy, namespace string) ([]limiterv1.RateLimit, field.ErrorList) {
+	spec := field.NewPath("spec")
+	errs := targetSelector(policy.Spec.TargetSelector, spec.Child("targetSelector"))
+	prefix := policy.Name + "/"
+	if policy.Namespace != namespace {
+		prefix = policy.Namespace + "/" + prefix
+	}
 	compiled := make([]limiterv1.RateLimit, 0, len(policy.Spec.Limits))
 	for i, limit := range policy.Spec.Limits {
-		rate, limitErrs := rateLimit(limit, path.Index(i))
-		rate.Name = policy.Name + "/" + limit.Name
+		rate, limitErrs := rateLimit(limit, spec.Child("limits").Index(i))
+		rate.Name = prefix + limit.Name
 		compiled = append(compiled, rate)
 		errs = append(errs, limitErrs...)
 	}
@@ -95,13 +99,4 @@ func countable(units int64, window limiterv1.Duration, path *field.Path) field.E
 			window.Std(), most))}
 	}
 	return nil
-}
-
-// byName are the policies that are not being deleted, in the order of their names.
-func byName(policies []v1alpha1.RateLimitPolicy) []v1alpha1.RateLimitPolicy {
-	kept := slices.DeleteFunc(slices.Clone(policies), func(p v1alpha1.RateLimitPolicy) bool {
-		return !p.DeletionTimestamp.IsZero()
-	})
-	slices.SortFunc(kept, func(a, b v1alpha1.RateLimitPolicy) int { return cmp.Compare(a.Name, b.Name) })
-	return kept
 }

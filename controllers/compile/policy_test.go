@@ -16,7 +16,7 @@ import (
 func policy(name string, limits ...v1alpha1.RateLimit) v1alpha1.RateLimitPolicy {
 	return v1alpha1.RateLimitPolicy{
 		ObjectMeta: meta(name, 1),
-		Spec:       v1alpha1.RateLimitPolicySpec{TargetRef: v1alpha1.TargetRef{Name: "acme"}, Limits: limits},
+		Spec:       v1alpha1.RateLimitPolicySpec{TargetRef: &v1alpha1.TargetRef{Name: "acme"}, Limits: limits},
 	}
 }
 
@@ -37,7 +37,7 @@ func TestPolicy(t *testing.T) {
 		{Name: "p/each", Per: limiterv1.PerUser, Selector: limiterv1.Selector{Tiers: []string{"empleado"}}, Unit: limiterv1.InFlight, Burst: 1},
 		{Name: "p/tokens", Per: limiterv1.PerTenant, Selector: selected, Unit: limiterv1.Tokens, Count: 10, Burst: 10, Window: 1000},
 	}
-	got, errs := compile.Policy(&p)
+	got, errs := compile.Policy(&p, p.Namespace)
 	if diff := cmp.Diff(want, got); diff != "" || len(errs) > 0 {
 		t.Errorf("errors %v; limits (-want +got):\n%s", errs, diff)
 	}
@@ -106,7 +106,7 @@ func TestPolicyErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := policy("p", tc.limit)
-			got, errs := compile.Policy(&p)
+			got, errs := compile.Policy(&p, p.Namespace)
 			if diff := cmp.Diff(tc.wantErrs, errs, ignoreDetail); diff != "" {
 				t.Errorf("errors (-want +got):\n%s", diff)
 			}

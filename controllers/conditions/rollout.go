@@ -22,6 +22,12 @@ type Rollout struct {
 	// Behind is how many documents that inherit from the object have another
 	// generation of it.
 	Behind int
+	// Lacking is how many tenants that the object selects, of Selected, have a document
+	// without the generation, or none.
+	Lacking, Selected int
+	// LeftOut is why some tenants that the object selects will not have it; empty when
+	// none is left out.
+	LeftOut string
 	// Running is how many live enforcers run that revision, of All.
 	Running, All int
 	// Unproven is a document of which no probe has shown yet that calls are admitted by
@@ -62,7 +68,7 @@ func (r Rollout) Inherited(fleet limiterstore.Fleet, documents []limiterstore.Ob
 	}
 	r.Revision = max(r.Revision, newest)
 	r.Running, _ = fleet.Running(r.Revision)
-	if r.Behind > 0 {
+	if r.Behind > 0 || r.Lacking > 0 {
 		r.Running = 0
 	}
 	return r
@@ -70,7 +76,7 @@ func (r Rollout) Inherited(fleet limiterstore.Fleet, documents []limiterstore.Ob
 
 // Arrived reports whether every live enforcer says that it runs the generation.
 func (r Rollout) Arrived() bool {
-	return r.Err == nil && r.Revision > 0 && r.Behind == 0 && r.All > 0 && r.Running == r.All
+	return r.Err == nil && r.Revision > 0 && r.Behind == 0 && r.Lacking == 0 && r.All > 0 && r.Running == r.All
 }
 
 // Probed takes in what probes have shown: what contradicts the documents before what
@@ -129,8 +135,13 @@ func (r Rollout) Programmed(accepted Verdict) Verdict {
 		return Verdict{metav1.ConditionUnknown, v1alpha1.ReasonStoreUnavailable, "Redis does not answer"}
 	case !accepted.Holds():
 		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonNotAccepted, "not accepted: the condition Accepted says why"}
+	case r.LeftOut != "":
+		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonTooManyLimits, r.LeftOut}
 	case r.Revision == 0:
 		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonEnforcersPending, "no configuration contains this generation yet"}
+	case r.Lacking > 0:
+		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonEnforcersPending,
+			fmt.Sprintf("%d of %d selected tenants have no configuration with this generation yet", r.Lacking, r.Selected)}
 	case r.Behind > 0:
 		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonEnforcersPending,
 			fmt.Sprintf("%d configurations of tenants below do not contain this generation yet", r.Behind)}

@@ -64,6 +64,10 @@ func TestInherited(t *testing.T) {
 			budget: budget(7), rollout: own, documents: []limiterstore.Observation{from(7, 2)},
 			want: conditions.Rollout{Revision: 7, Running: 1, All: 2},
 		},
+		"a tenant that it selects does not have it": {
+			budget: budget(0), rollout: conditions.Rollout{Revision: 5, Running: 2, All: 2, Lacking: 1, Selected: 3},
+			want: conditions.Rollout{Revision: 5, Running: 0, All: 2, Lacking: 1, Selected: 3},
+		},
 		"its own document does not have it": {
 			budget: budget(0), rollout: conditions.Rollout{All: 2}, documents: []limiterstore.Observation{from(6, 2)},
 			want: conditions.Rollout{All: 2},
@@ -82,6 +86,14 @@ func TestInherited(t *testing.T) {
 				t.Errorf("Programmed for %s, want %s", verdict.Reason, wantReason)
 			}
 		})
+	}
+}
+
+func TestLeftOut(t *testing.T) {
+	rollout := conditions.Rollout{Revision: 5, Running: 2, All: 2, LeftOut: "some"}
+	verdict := rollout.Programmed(conditions.Accepted())
+	if want := (conditions.Verdict{Status: "False", Reason: v1alpha1.ReasonTooManyLimits, Message: "some"}); verdict != want {
+		t.Errorf("Programmed is %v, want %v", verdict, want)
 	}
 }
 

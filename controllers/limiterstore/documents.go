@@ -3,16 +3,30 @@ package limiterstore
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
+// batch is how many documents are read at once, so that Redis is kept busy by none of
+// many for long.
+const batch = 500
+
 // Documents reads documents without their bodies and without looking at who runs
 // them. Those that there are none of are left out.
 func (s *Store) Documents(ctx context.Context, ids ...limiterv1.DocumentID) ([]Observation, error) {
-	if len(ids) == 0 {
-		return nil, nil
+	var documents []Observation
+	for some := range slices.Chunk(ids, batch) {
+		read, err := s.documents(ctx, some)
+		if err != nil {
+			return nil, err
+		}
+		documents = append(documents, read...)
 	}
+	return documents, nil
+}
+
+func (s *Store) documents(ctx context.Context, ids []limiterv1.DocumentID) ([]Observation, error) {
 	fields := make([]string, len(ids))
 	for i, id := range ids {
 		fields[i] = id.String()

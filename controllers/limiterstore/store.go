@@ -138,11 +138,21 @@ func (o Observation) OwnedBy(uid string) bool {
 }
 
 // Contains reports whether the document was compiled from the generation of the
-// object with the UID.
+// object with the UID, and in no part from another.
 func (o Observation) Contains(uid string, generation int64) bool {
-	for _, source := range o.Sources {
+	isOther := func(s limiterv1.Source) bool { return s.UID == uid && s.Generation != generation }
+	return o.From(uid) && !slices.ContainsFunc(o.Sources, isOther)
+}
+
+// Applies reports whether the tenant's own part of the document, rather than what it
+// inherits, was compiled from the object with the UID.
+func (o Observation) Applies(uid string) bool {
+	for i, source := range o.Sources {
+		if i > 0 && source.Kind == o.Sources[0].Kind {
+			return false // the first of an ancestor's part
+		}
 		if source.UID == uid {
-			return source.Generation == generation
+			return true
 		}
 	}
 	return false

@@ -13,5 +13,7 @@ func (c *Controller) accept(ctx context.Context, s *scope) error {
 		return err
 	}
 	s.accepted, s.tenant = decided.Verdict, decided.Tenant
+	s.targets, s.pending = decided.Targets, decided.Pending
+	s.crowdedOut, s.leftOut = decided.CrowdedOut, decided.LeftOut()
 	return nil
 }

@@ -30,6 +30,7 @@ const storeTimeout = 5 * time.Second
 type Limiter interface {
 	Observe(ctx context.Context, id limiterv1.DocumentID) (limiterstore.Observation, error)
 	Documents(ctx context.Context, ids ...limiterv1.DocumentID) ([]limiterstore.Observation, error)
+	Fleet(ctx context.Context) (limiterstore.Fleet, error)
 }
 
 // Prober finds out whether calls are admitted by the documents that enforcers run.
@@ -47,11 +48,13 @@ type Controller struct {
 	clock    clock.PassiveClock
 	waiting  *feed.Waiting
 	patience *patience.Patience
+	arrivals *arrivals
 }
 
 // NewController makes a Controller.
 func NewController(client client.Client, limiter Limiter, prober Prober, teller *announce.Teller, clock clock.PassiveClock) *Controller {
-	return &Controller{client: client, limiter: limiter, prober: prober, teller: teller, clock: clock, waiting: feed.NewWaiting(), patience: patience.New()}
+	return &Controller{client: client, limiter: limiter, prober: prober, teller: teller, clock: clock, waiting: feed.NewWaiting(), patience: patience.New(),
+		arrivals: newArrivals()}
 }
 
 // Register makes the manager run the controller.
@@ -66,10 +69,15 @@ type scope struct {
 	policy *v1alpha1.RateLimitPolicy
 	now    time.Time
 
-	// tenant is that of the target; empty when there is no target.
+	// tenant is that of the target that the policy names; empty when there is none.
 	tenant   string
 	accepted conditions.Verdict
-	rollout  conditions.Rollout
+	// targets are the budgets that the policy applies to, but for those that are
+	// crowdedOut, of which leftOut says why; pending is how many more may yet be.
+	targets, crowdedOut []*v1alpha1.TenantBudget
+	pending             int
+	leftOut             string
+	rollout             conditions.Rollout
 	// unsaid is how long it may wait what is not in the status yet; zero when all is.
 	unsaid time.Duration
 }
@@ -85,6 +93,13 @@ func (c *Controller) Reconcile(ctx context.Context, policy *v1alpha1.RateLimitPo
 			return reconcile.Result{}, err
 		}
 	}
-	c.waiting.Note(s.policy, s.rollout)
-	return requeue.After(s.rollout.LookAgain(s.accepted, s.policy, s.unsaid, s.now), s.rollout.Err)
+	pause := s.rollout.LookAgain(s.accepted, s.policy, s.unsaid, s.now)
+	if policy.Spec.TargetSelector != nil {
+		// Its targets tell when they have got somewhere; to look at each step of each would
+		// be to look at all at each.
+		c.waiting.Note(policy, conditions.Rollout{})
+		return requeue.After(max(pause, gathering(policy)), s.rollout.Err)
+	}
+	c.waiting.Note(policy, s.rollout)
+	return requeue.After(pause, s.rollout.Err)
 }

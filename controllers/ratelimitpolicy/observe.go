@@ -11,11 +11,23 @@ import (
 	"github.com/bursar-dev/bursar/controllers/index"
 )
 
-// observe looks for the policy in the document of its target's tenant, in those that
-// inherit from it, and for those who run them.
+// observe looks for the policy in the documents of its targets' tenants, and for those who
+// run them.
 func (c *Controller) observe(ctx context.Context, s *scope) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
+	switch {
+	case s.policy.Spec.TargetSelector != nil:
+		return c.observeSelected(ctx, s)
+	case s.policy.Spec.TargetRef != nil:
+		return c.observeNamed(ctx, s)
+	}
+	return nil
+}
+
+// observeNamed looks for the policy in the document of the tenant of the target that it
+// names, in those that inherit from it, and for those who run them.
+func (c *Controller) observeNamed(ctx context.Context, s *scope) error {
 	id := limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: s.tenant}
 	observed, err := c.limiter.Observe(ctx, id)
 	target := types.NamespacedName{Namespace: s.policy.Namespace, Name: s.policy.Spec.TargetRef.Name}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/utils/ptr"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/announce"
@@ -33,5 +34,6 @@ func (s *scope) status() v1alpha1.RateLimitPolicyStatus {
 	ready := conditions.Ready(s.accepted, s.rollout.Programmed(s.accepted))
 	return v1alpha1.RateLimitPolicyStatus{
 		ProgrammedStatus: s.rollout.Common(s.policy, s.now, s.accepted, ready),
+		Targets:          ptr.To(int32(len(s.targets))),
 	}
 }

@@ -54,7 +54,7 @@ func newPolicy(namespace, name string) *v1alpha1.RateLimitPolicy {
 	return &v1alpha1.RateLimitPolicy{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
 		Spec: v1alpha1.RateLimitPolicySpec{
-			TargetRef: v1alpha1.TargetRef{Kind: "TenantBudget", Name: "budget"},
+			TargetRef: &v1alpha1.TargetRef{Kind: "TenantBudget", Name: "budget"},
 			Limits:    []v1alpha1.RateLimit{{Name: "all", Per: v1alpha1.ScopeUser, Requests: ptr.To[int64](5), Window: "1m"}},
 		},
 	}

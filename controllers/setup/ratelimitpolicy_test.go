@@ -20,12 +20,16 @@ func ratesOf(ctx context.Context, tenant string) func() []string {
 		if err := json.Unmarshal([]byte(body), &document); err != nil {
 			return []string{err.Error()}
 		}
-		names := []string{}
-		for _, rate := range document.Rates {
-			names = append(names, rate.Name)
-		}
-		return names
+		return namesOf(document.Rates)
 	}
+}
+
+func namesOf(rates []limiterv1.RateLimit) []string {
+	names := []string{}
+	for _, rate := range rates {
+		names = append(names, rate.Name)
+	}
+	return names
 }
 
 var _ = Describe("A RateLimitPolicy", func() {

@@ -16,9 +16,11 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/acceptance"
 	"github.com/bursar-dev/bursar/controllers/conditions"
 	"github.com/bursar-dev/bursar/controllers/feed"
 	"github.com/bursar-dev/bursar/controllers/index"
+	"github.com/bursar-dev/bursar/controllers/requeue"
 )
 
 //+kubebuilder:rbac:groups=bursar.dev,resources=tenantbudgets,verbs=get;list;watch;patch
@@ -30,21 +32,25 @@ import (
 // watch says what is news to the controller.
 func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder {
 	specChanged := builder.WithPredicates(predicate.GenerationChangedPredicate{})
+	// By its labels, policies select it.
+	specOrLabels := predicate.Or(predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{})
 	return b.
-		For(&v1alpha1.TenantBudget{}, specChanged).
+		For(&v1alpha1.TenantBudget{}, builder.WithPredicates(specOrLabels)).
 		// The others that name the tenant: one of them may have it now.
 		Watches(&v1alpha1.TenantBudget{}, handler.EnqueueRequestsFromMapFunc(c.rivalsOf), specChanged).
 		Watches(&v1alpha1.TenantBudget{}, handler.EnqueueRequestsFromMapFunc(c.descendantsOf), builder.WithPredicates(
-			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{UpdateFunc: acceptanceChanged}))).
+			predicate.Or(specOrLabels, predicate.Funcs{UpdateFunc: acceptanceChanged}))).
 		// Those above waited for its document too, or counted it among those that run.
 		Watches(&v1alpha1.TenantBudget{}, handler.EnqueueRequestsFromMapFunc(c.above), builder.WithPredicates(onlyDeleted)).
 		Watches(&v1alpha1.TenantBudget{}, handler.EnqueueRequestsFromMapFunc(c.parentOf), builder.WithPredicates(
 			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{UpdateFunc: promiseChanged}))).
 		Watches(&v1alpha1.RateLimitPolicy{}, handler.EnqueueRequestsFromMapFunc(c.targetOf), specChanged).
+		Watches(&v1alpha1.RateLimitPolicy{}, requeue.Many(c.selectedBy), specChanged).
 		Watches(&v1alpha1.BudgetGrant{}, handler.EnqueueRequestsFromMapFunc(c.granted), builder.WithPredicates(
 			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{UpdateFunc: expired}))).
 		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(c.affectedBy),
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		WatchesMetadata(&corev1.Namespace{}, requeue.Many(c.selectedFrom), builder.WithPredicates(delegationChanged)).
 		WatchesRawSource(news.Source(feed.Audience{
 			Objects: c.client, List: &v1alpha1.TenantBudgetList{}, OfTenant: c.concernedBy, OfProbe: c.budgetsNaming, Waiting: c.waiting,
 		}))
@@ -78,12 +84,53 @@ func (c *Controller) parentOf(_ context.Context, object client.Object) []reconci
 	return requests(index.ParentOf(budget))
 }
 
-// targetOf is the budget that a policy applies to, and all that inherit from it.
+// targetOf is the budget that a policy names, and all that inherit from it.
 func (c *Controller) targetOf(ctx context.Context, object client.Object) []reconcile.Request {
 	policy := object.(*v1alpha1.RateLimitPolicy)
+	if policy.Spec.TargetRef == nil {
+		return nil
+	}
 	target := types.NamespacedName{Namespace: policy.Namespace, Name: policy.Spec.TargetRef.Name}
 	return append(requests(target), c.descendants(ctx, target)...)
 }
+
+// selectedBy are the budgets that a policy selects, and all that inherit from them.
+func (c *Controller) selectedBy(ctx context.Context, object client.Object) []reconcile.Request {
+	policy := object.(*v1alpha1.RateLimitPolicy)
+	if policy.Spec.TargetSelector == nil {
+		return nil
+	}
+	selected, err := acceptance.Selected(ctx, c.client, policy)
+	if err != nil {
+		log.FromContext(ctx).Error(err, "Cannot find the budgets of a policy", "policy", client.ObjectKeyFromObject(policy))
+	}
+	var keys []types.NamespacedName
+	for _, budget := range selected {
+		keys = append(keys, client.ObjectKeyFromObject(budget))
+	}
+	return append(requests(keys...), c.descendants(ctx, keys...)...)
+}
+
+// selectedFrom are the budgets that policies in a namespace select of others, which it
+// may let them or not now.
+func (c *Controller) selectedFrom(ctx context.Context, namespace client.Object) []reconcile.Request {
+	var policies v1alpha1.RateLimitPolicyList
+	err := c.client.List(ctx, &policies,
+		client.InNamespace(namespace.GetName()), client.MatchingFields{index.PolicySelects: index.Beyond})
+	if err != nil {
+		log.FromContext(ctx).Error(err, "Cannot find the policies of a namespace", "namespace", namespace.GetName())
+	}
+	var selected []reconcile.Request
+	for i := range policies.Items {
+		selected = append(selected, c.selectedBy(ctx, &policies.Items[i])...)
+	}
+	return selected
+}
+
+// delegationChanged lets a namespace pass that is delegated now, or not any more.
+var delegationChanged = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+	return e.ObjectOld.GetLabels()[v1alpha1.DelegatedLabel] != e.ObjectNew.GetLabels()[v1alpha1.DelegatedLabel]
+}}
 
 // granted is the budget that a grant is for, and all that inherit from it.
 func (c *Controller) granted(ctx context.Context, object client.Object) []reconcile.Request {
@@ -116,10 +163,10 @@ func (c *Controller) above(ctx context.Context, object client.Object) []reconcil
 	return requests(above...)
 }
 
-func (c *Controller) descendants(ctx context.Context, key types.NamespacedName) []reconcile.Request {
-	below, err := index.Below(ctx, c.client, key)
+func (c *Controller) descendants(ctx context.Context, keys ...types.NamespacedName) []reconcile.Request {
+	below, err := index.Below(ctx, c.client, keys...)
 	if err != nil {
-		log.FromContext(ctx).Error(err, "Cannot find the budgets below a budget", "budget", key)
+		log.FromContext(ctx).Error(err, "Cannot find the budgets below budgets", "budgets", keys)
 	}
 	return requests(keysOf(below)...)
 }

@@ -144,7 +144,7 @@ func policy(i int) *v1alpha1.RateLimitPolicy {
 	return &v1alpha1.RateLimitPolicy{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name(i)},
 		Spec: v1alpha1.RateLimitPolicySpec{
-			TargetRef: v1alpha1.TargetRef{Name: name(i)},
+			TargetRef: &v1alpha1.TargetRef{Name: name(i)},
 			Limits: []v1alpha1.RateLimit{
 				{Name: "requests", Per: v1alpha1.ScopeUser, Requests: ptr.To[int64](1000), Window: "1m"},
 				{Name: "tokens", Per: v1alpha1.ScopeTenant, Tokens: ptr.To[int64](1_000_000), Window: "1m"},

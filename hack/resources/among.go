@@ -13,7 +13,7 @@ const maxDepth = 8
 // accepted beside those that there are. Names are claimed by the oldest and, of two
 // that were made in the same second, by the first by name.
 func (m *Maker) wrongAmongOthers() Resource {
-	switch m.IntN(8) {
+	switch m.IntN(10) {
 	case 0:
 		rival := m.newBudget()
 		rival.Spec.Tenant = pick(m, m.budgets...).Spec.Tenant
@@ -27,13 +27,19 @@ func (m *Maker) wrongAmongOthers() Resource {
 		b.Spec.ParentRef = &v1alpha1.ParentRef{Name: "nobody", Namespace: pick(m, "", m.plain, "no-such-namespace")}
 		return wrong(b, "spec.parentRef", "is not there")
 	case 3:
-		p := m.newPolicy()
-		p.Spec.TargetRef.Name = "nobody"
-		return wrong(p, "spec.targetRef.name", "is not there")
+		return wrong(named(m.newPolicy(), "nobody"), "spec.targetRef.name", "is not there")
 	case 4:
-		p := m.newPolicy()
+		p := named(m.newPolicy(), pick(m, m.budgets...).Name)
 		p.Namespace = m.plain
 		return wrong(p, "spec.targetRef.name", "is in another namespace")
+	case 7:
+		p := m.selecting(m.newPolicy())
+		p.Spec.TargetSelector.MatchLabels = map[string]string{"plan": "nobody-s"}
+		return wrong(p, "spec.targetSelector", "selects nothing")
+	case 8:
+		p := m.selecting(m.newPolicy())
+		p.Namespace, p.Spec.TargetSelector.Namespaces = m.plain, v1alpha1.Namespaces{From: v1alpha1.NamespacesAll}
+		return wrong(p, "spec.targetSelector.namespaces.from", "is not the namespace's to select")
 	case 5:
 		k := m.newKey()
 		k.Spec.BudgetRef.Name = "nobody"
@@ -76,7 +82,7 @@ func (m *Maker) wrongChain() []Resource {
 		made, top = append(made, wrong(deepest, "spec.parentRef", fmt.Sprintf("has %d above", maxDepth+1))), deepest
 	}
 	policy, key := m.newPolicy(), m.newKey()
-	policy.Spec.TargetRef.Name, key.Spec.BudgetRef.Name = top.Name, top.Name
+	policy, key.Spec.BudgetRef.Name = named(policy, top.Name), top.Name
 	return append(made, wrong(policy, "spec.targetRef.name", "is not accepted"), wrong(key, "spec.budgetRef.name", "is not accepted"),
 		wrong(m.grantOf(top), "spec.budgetRef.name", "is not accepted"))
 }

@@ -55,7 +55,7 @@ func (m *Maker) newBudget() *v1alpha1.TenantBudget {
 	name := m.name("budget")
 	b := &v1alpha1.TenantBudget{
 		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "TenantBudget"},
-		ObjectMeta: metav1.ObjectMeta{Namespace: m.delegated, Name: name},
+		ObjectMeta: metav1.ObjectMeta{Namespace: m.delegated, Name: name, Labels: map[string]string{"plan": name}},
 		Spec: v1alpha1.TenantBudgetSpec{
 			Tenant: m.delegated + "-" + name, TimeZone: pick(m, zones...), Limits: m.moneyLimits(), Ladder: m.ladder(),
 			Enforcement: pick(m, "", v1alpha1.EnforcementEnforce, v1alpha1.EnforcementShadow),

@@ -91,11 +91,41 @@ var budgetFlaws = all(
 	is("spec.limits[*].amountt", "5"),
 )
 
+// selectorFlaws are what is wrong in a policy that the API server does not see.
+var selectorFlaws = all(
+	is("spec.targetSelector.matchLabels", map[string]any{"a b": "c"}, map[string]any{"plan": "a b"}, map[string]any{"plan": strings.Repeat("a", 64)}),
+	is("spec.targetSelector.matchExpressions", []any{map[string]any{"key": "plan", "operator": "Near"}},
+		[]any{map[string]any{"key": "plan", "operator": "In"}}, []any{map[string]any{"key": "plan", "operator": "Exists", "values": []any{"a"}}}),
+	is("spec.targetSelector.namespaces", map[string]any{"from": "Selector", "selector": map[string]any{"matchLabels": map[string]any{"-": "a"}}}),
+)
+
+// aimed makes a policy one that has targets by the two.
+func aimed(why string, ref, selector any) []flaw {
+	return []flaw{func(m *Maker, object map[string]any) (string, string, bool) {
+		_, ok := set(m, object, "spec.targetRef", ref)
+		_, alsoOK := set(m, object, "spec.targetSelector", selector)
+		return "spec", why, ok && alsoOK
+	}}
+}
+
+func anExpression(i int) any {
+	return map[string]any{"key": fmt.Sprintf("plan-%d", i), "operator": "DoesNotExist"}
+}
+
 var policyFlaws = all(
 	is("spec", nil, []any{}),
-	is("spec.targetRef", nil, "acme"),
+	is("spec.targetRef", "acme"),
 	is("spec.targetRef.name", nil, "", strings.Repeat("n", 254), 1),
 	is("spec.targetRef.kind", "", "Tenant", 1),
+	aimed("neither names nor selects", nil, nil),
+	aimed("names and selects", map[string]any{"name": "acme"}, map[string]any{}),
+	is("spec.targetSelector", "plan"),
+	is("spec.targetSelector.kind", "", "Tenant", 1),
+	is("spec.targetSelector.matchLabels", "plan", []any{}),
+	is("spec.targetSelector.matchExpressions", "plan", many(33, anExpression)),
+	is("spec.targetSelector.namespaces.from", "", "Here", 1),
+	breaks("spec.targetSelector.namespaces", "spec.targetSelector.namespaces", map[string]any{"from": "Selector"}),
+	breaks("spec.targetSelector.namespaces", "spec.targetSelector.namespaces", map[string]any{"from": "All", "selector": map[string]any{}}),
 	is("spec.limits", nil, "5", []any{}, many(33, aRateLimit), many(huge, aRateLimit)),
 	is("spec.limits[*]", nil, "5"),
 	is("spec.limits[*].name", wrongNames...),

@@ -17,11 +17,49 @@ func (m *Maker) newPolicy() *v1alpha1.RateLimitPolicy {
 		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "RateLimitPolicy"},
 		ObjectMeta: metav1.ObjectMeta{Namespace: m.delegated, Name: m.name("policy")},
 	}
-	p.Spec.TargetRef = v1alpha1.TargetRef{Kind: pick(m, "", "TenantBudget"), Name: pick(m, m.budgets...).Name}
+	if m.oneIn(3) {
+		p.Spec.TargetSelector = m.targetSelector()
+	} else {
+		p.Spec.TargetRef = &v1alpha1.TargetRef{Kind: pick(m, "", "TenantBudget"), Name: pick(m, m.budgets...).Name}
+	}
 	for i := range pick(m, 1, 2, 3, 32) {
 		p.Spec.Limits = append(p.Spec.Limits, m.rateLimit(fmt.Sprintf("limit-%d", i)))
 	}
 	return p
+}
+
+// named makes a policy one that names its target.
+func named(p *v1alpha1.RateLimitPolicy, target string) *v1alpha1.RateLimitPolicy {
+	p.Spec.TargetRef, p.Spec.TargetSelector = &v1alpha1.TargetRef{Name: target}, nil
+	return p
+}
+
+// selecting makes a policy one that selects its targets.
+func (m *Maker) selecting(p *v1alpha1.RateLimitPolicy) *v1alpha1.RateLimitPolicy {
+	p.Spec.TargetRef, p.Spec.TargetSelector = nil, m.targetSelector()
+	return p
+}
+
+// targetSelector selects one or two budgets that are valid: each has a plan of its own.
+func (m *Maker) targetSelector() *v1alpha1.TargetSelector {
+	one, other := pick(m, m.budgets...).Name, pick(m, m.budgets...).Name
+	selector := &v1alpha1.TargetSelector{Kind: pick(m, "", "TenantBudget")}
+	if m.oneIn(2) {
+		selector.MatchLabels = map[string]string{"plan": one}
+	} else {
+		selector.MatchExpressions = []metav1.LabelSelectorRequirement{
+			{Key: "plan", Operator: metav1.LabelSelectorOpIn, Values: []string{one, other}}}
+	}
+	switch m.IntN(4) {
+	case 0:
+		selector.Namespaces.From = v1alpha1.NamespacesSame
+	case 1:
+		selector.Namespaces.From = v1alpha1.NamespacesAll
+	case 2:
+		selector.Namespaces = v1alpha1.Namespaces{From: v1alpha1.NamespacesSelector, Selector: &metav1.LabelSelector{
+			MatchLabels: map[string]string{v1alpha1.DelegatedLabel: "true"}}}
+	}
+	return selector
 }
 
 func (m *Maker) rateLimit(name string) v1alpha1.RateLimit {

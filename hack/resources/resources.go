@@ -76,7 +76,7 @@ func (m *Maker) Make(n int) []Resource {
 		case 11, 12, 13:
 			made = append(made, m.broken(m.newBudget(), budgetFlaws))
 		case 14, 15:
-			made = append(made, m.broken(m.newPolicy(), policyFlaws))
+			made = append(made, m.broken(m.newPolicy(), policyFlaws), m.broken(m.selecting(m.newPolicy()), selectorFlaws))
 		case 16, 17:
 			made = append(made, m.broken(m.newKey(), keyFlaws))
 		case 18, 19:

@@ -172,11 +172,17 @@ const (
 	InFlight Unit = "inFlight"
 )
 
+// MaxSelectedRates is how many rate limits a tenant may have together of policies of
+// other namespaces than its TenantBudget's.
+const MaxSelectedRates = 128
+
 // RateLimit is a token bucket that holds Burst units and refills with Count
 // units in each window; of InFlight, it holds Burst units, and a call gives its
 // unit back when it ends.
 type RateLimit struct {
-	// Name is "policy/limit": the RateLimitPolicy's name and the limit's within it.
+	// Name is "policy/limit": the RateLimitPolicy's name and the limit's within it; with
+	// the policy's namespace before it, where that is not the TenantBudget's:
+	// "namespace/policy/limit".
 	Name string `json:"name"`
 	Per  Scope  `json:"per"`
 	Selector

@@ -94,6 +94,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.SlackAlertsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("TargetRef"):
 		return &apiv1alpha1.TargetRefApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("TargetSelector"):
+		return &apiv1alpha1.TargetSelectorApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("TenantBudget"):
 		return &apiv1alpha1.TenantBudgetApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("TenantBudgetSpec"):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -15,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/reach"
 )
 
 // cluster is the cluster that kubectl's flags name.
@@ -185,4 +187,28 @@ func (c *cluster) policies(ctx context.Context, budgets tree) ([]v1alpha1.RateLi
 		all = append(all, list.Items...)
 	}
 	return all, nil
+}
+
+// labelsOf finds the labels of namespaces, which are read when first one is wanted.
+func (c *cluster) labelsOf(ctx context.Context) reach.LabelsOf {
+	read := sync.OnceValues(func() (map[string]map[string]string, error) {
+		api, err := c.client()
+		if err != nil {
+			return nil, err
+		}
+		namespaces := &metav1.PartialObjectMetadataList{}
+		namespaces.SetGroupVersionKind(namespaceList)
+		if err := api.List(ctx, namespaces); err != nil {
+			return nil, mended(err)
+		}
+		labels := map[string]map[string]string{}
+		for _, namespace := range namespaces.Items {
+			labels[namespace.Name] = namespace.Labels
+		}
+		return labels, nil
+	})
+	return func(namespace string) (map[string]string, error) {
+		labels, err := read()
+		return labels[namespace], err
+	}
 }

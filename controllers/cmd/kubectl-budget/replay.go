@@ -32,7 +32,8 @@ func newReplay(c *cluster) *cobra.Command {
 		Long: `Replay the calls of the ledger under the TenantBudgets and RateLimitPolicies of a file:
 how many would have been refused, by which limit and of which user, and when each limit
 would have been exhausted. What is not in the file is taken from the cluster, which is
-not touched.
+not touched. A policy with a targetSelector is replayed for each TenantBudget that it
+selects.
 
 What cannot be known is taken to be as favourable to the calls as it may be: the buckets
 of rate limits begin full, and a call takes from them the tokens that it used. What money
@@ -122,9 +123,13 @@ func replayAll(
 	if err != nil {
 		return nil, err
 	}
-	all := changed.over(resources{budgets: budgets.budgets, policies: policies})
+	all := changed.over(resources{budgets: budgets.budgets, policies: policies, labelsOf: c.labelsOf(ctx)})
+	keys, err := all.changedBy(changed)
+	if err != nil {
+		return nil, err
+	}
 	var reports []report
-	for _, key := range changed.changed() {
+	for _, key := range keys {
 		budget, err := all.budget(key)
 		if err != nil {
 			return nil, err
@@ -147,7 +152,11 @@ func replayAll(
 		if err != nil {
 			return nil, err
 		}
-		reports = append(reports, newReport(budget, result, budgets.unknown(document)))
+		unknown := budgets.unknown(document)
+		if budgets.partial != nil {
+			unknown = append(unknown, "rate limits of policies of namespaces that cannot be seen")
+		}
+		reports = append(reports, newReport(budget, result, unknown))
 	}
 	return reports, nil
 }

@@ -21,12 +21,15 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/compile"
 	"github.com/bursar-dev/bursar/controllers/index"
+	"github.com/bursar-dev/bursar/controllers/reach"
 )
 
 // resources are the objects that limits are compiled from.
 type resources struct {
 	budgets  []v1alpha1.TenantBudget
 	policies []v1alpha1.RateLimitPolicy
+	// labelsOf finds the labels of namespaces, by which policies may select budgets.
+	labelsOf reach.LabelsOf
 }
 
 // readResources reads the TenantBudgets and RateLimitPolicies of a file; those that name
@@ -123,6 +126,7 @@ func (r resources) over(others resources) resources {
 	return resources{
 		budgets:  over(r.budgets, others.budgets, func(b *v1alpha1.TenantBudget) client.ObjectKey { return client.ObjectKeyFromObject(b) }),
 		policies: over(r.policies, others.policies, func(p *v1alpha1.RateLimitPolicy) client.ObjectKey { return client.ObjectKeyFromObject(p) }),
+		labelsOf: others.labelsOf,
 	}
 }
 
@@ -136,21 +140,64 @@ func over[T any](objects, others []T, key func(*T) client.ObjectKey) []T {
 	return all
 }
 
-// changed are the keys of the budgets that are here, or that policies here are for.
-func (r resources) changed() []client.ObjectKey {
+// changedBy are the keys of the budgets that are among the changed resources, or that
+// changed policies are for.
+func (r resources) changedBy(changed resources) ([]client.ObjectKey, error) {
 	var keys []client.ObjectKey
 	add := func(key client.ObjectKey) {
 		if !slices.Contains(keys, key) {
 			keys = append(keys, key)
 		}
 	}
+	for i := range changed.budgets {
+		add(client.ObjectKeyFromObject(&changed.budgets[i]))
+	}
+	for i := range changed.policies {
+		policy := &changed.policies[i]
+		if ref := policy.Spec.TargetRef; ref != nil {
+			add(client.ObjectKey{Namespace: policy.Namespace, Name: ref.Name})
+			continue
+		}
+		targets, err := r.selectedBy(policy)
+		if err != nil {
+			return nil, err
+		}
+		for _, target := range targets {
+			add(target)
+		}
+	}
+	return keys, nil
+}
+
+// selectedBy are the keys of the budgets that a policy selects; that there are none is an
+// error.
+func (r resources) selectedBy(policy *v1alpha1.RateLimitPolicy) ([]client.ObjectKey, error) {
+	var keys []client.ObjectKey
 	for i := range r.budgets {
-		add(client.ObjectKeyFromObject(&r.budgets[i]))
+		applies, err := r.applies(policy, &r.budgets[i])
+		if err != nil {
+			return nil, err
+		}
+		if applies {
+			keys = append(keys, client.ObjectKeyFromObject(&r.budgets[i]))
+		}
 	}
-	for _, policy := range r.policies {
-		add(client.ObjectKey{Namespace: policy.Namespace, Name: policy.Spec.TargetRef.Name})
+	if len(keys) > 0 {
+		return keys, nil
 	}
-	return keys
+	why := "it selects no TenantBudget, in the file or in the cluster"
+	if policy.Spec.TargetSelector.ReachesBeyond() {
+		why += fmt.Sprintf("; beyond its own namespace only where that, %s, is labelled %s=true", policy.Namespace, v1alpha1.DelegatedLabel)
+	}
+	return nil, fmt.Errorf("RateLimitPolicy %s: spec.targetSelector: %s", client.ObjectKeyFromObject(policy), why)
+}
+
+func (r resources) applies(policy *v1alpha1.RateLimitPolicy, budget *v1alpha1.TenantBudget) (bool, error) {
+	applies, err := reach.Applies(policy, budget, r.labelsOf)
+	if err != nil {
+		return false, fmt.Errorf("RateLimitPolicy %s selects by the labels of namespaces: %w", client.ObjectKeyFromObject(policy), err)
+	}
+	return applies, nil
 }
 
 func (r resources) budget(key client.ObjectKey) (*v1alpha1.TenantBudget, error) {
@@ -162,10 +209,18 @@ func (r resources) budget(key client.ObjectKey) (*v1alpha1.TenantBudget, error) 
 	return nil, fmt.Errorf("there is no TenantBudget %s, in the file or in the cluster", key)
 }
 
-func (r resources) policiesOf(budget *v1alpha1.TenantBudget) []v1alpha1.RateLimitPolicy {
-	return slices.DeleteFunc(slices.Clone(r.policies), func(p v1alpha1.RateLimitPolicy) bool {
-		return p.Namespace != budget.Namespace || p.Spec.TargetRef.Name != budget.Name
-	})
+func (r resources) policiesOf(budget *v1alpha1.TenantBudget) ([]v1alpha1.RateLimitPolicy, error) {
+	var policies []v1alpha1.RateLimitPolicy
+	for i := range r.policies {
+		applies, err := r.applies(&r.policies[i], budget)
+		if err != nil {
+			return nil, err
+		}
+		if applies {
+			policies = append(policies, r.policies[i])
+		}
+	}
+	return policies, nil
 }
 
 // check says what is wrong with the resources by themselves. To compile leaves a wrong
@@ -173,8 +228,12 @@ func (r resources) policiesOf(budget *v1alpha1.TenantBudget) []v1alpha1.RateLimi
 func (r resources) check() error {
 	var errs []error
 	for i := range r.policies {
-		_, found := compile.Policy(&r.policies[i])
-		errs = append(errs, wrong("RateLimitPolicy", &r.policies[i], found))
+		policy := &r.policies[i]
+		_, found := compile.Policy(policy, policy.Namespace)
+		if (policy.Spec.TargetRef == nil) == (policy.Spec.TargetSelector == nil) {
+			found = append(found, field.Invalid(field.NewPath("spec"), "", "must set exactly one of targetRef and targetSelector"))
+		}
+		errs = append(errs, wrong("RateLimitPolicy", policy, found))
 	}
 	for i := range r.budgets {
 		_, found := compile.Tenant(&r.budgets[i], nil, nil)
@@ -207,12 +266,20 @@ func (r resources) compile(budget *v1alpha1.TenantBudget) (limiterv1.Tenant, err
 		if err != nil {
 			return limiterv1.Tenant{}, fmt.Errorf("TenantBudget %s: spec.parentRef: %w", way[0], err)
 		}
-		ancestor, errs := compile.NewAncestor(parent, r.policiesOf(parent), nil)
+		policies, err := r.policiesOf(parent)
+		if err != nil {
+			return limiterv1.Tenant{}, err
+		}
+		ancestor, errs := compile.NewAncestor(parent, policies, nil)
 		if len(errs) > 0 {
 			return limiterv1.Tenant{}, wrong("TenantBudget", parent, errs)
 		}
 		ancestors, at = append(ancestors, ancestor), parent
 	}
-	document, errs := compile.Tenant(budget, r.policiesOf(budget), nil, ancestors...)
+	policies, err := r.policiesOf(budget)
+	if err != nil {
+		return limiterv1.Tenant{}, err
+	}
+	document, errs := compile.Tenant(budget, policies, nil, ancestors...)
 	return document, wrong("TenantBudget", budget, errs)
 }

@@ -627,6 +627,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: targetRef
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.TargetRef
+    - name: targetSelector
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.TargetSelector
 - name: com.github.bursar-dev.bursar.api.v1alpha1.RateLimitPolicyStatus
   map:
     fields:
@@ -645,6 +648,9 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: numeric
     - name: revision
+      type:
+        scalar: numeric
+    - name: targets
       type:
         scalar: numeric
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Replacement
@@ -758,6 +764,29 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: name
       type:
         scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.TargetSelector
+  map:
+    fields:
+    - name: kind
+      type:
+        scalar: string
+      default: TenantBudget
+    - name: matchExpressions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorRequirement
+          elementRelationship: atomic
+    - name: matchLabels
+      type:
+        map:
+          elementType:
+            scalar: string
+    - name: namespaces
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Namespaces
+      default:
+        from: Same
 - name: com.github.bursar-dev.bursar.api.v1alpha1.TenantBudget
   map:
     fields:

@@ -5,11 +5,15 @@ package v1alpha1
 // RateLimitPolicySpecApplyConfiguration represents a declarative configuration of the RateLimitPolicySpec type for use
 // with apply.
 //
-// RateLimitPolicySpec is how fast a tenant may call.
+// RateLimitPolicySpec is how fast tenants may call: one that targetRef names, or each
+// of those that targetSelector selects. Each tenant has its own buckets.
 type RateLimitPolicySpecApplyConfiguration struct {
 	// targetRef names the TenantBudget, in the same namespace, whose tenant the
 	// limits apply to.
 	TargetRef *TargetRefApplyConfiguration `json:"targetRef,omitempty"`
+	// targetSelector selects the TenantBudgets whose tenants the limits apply to, each
+	// on its own. One that is not selected any more loses them.
+	TargetSelector *TargetSelectorApplyConfiguration `json:"targetSelector,omitempty"`
 	// limits are the rate limits. A call is admitted only when it fits into every
 	// one that applies to it.
 	Limits []RateLimitApplyConfiguration `json:"limits,omitempty"`
@@ -26,6 +30,14 @@ func RateLimitPolicySpec() *RateLimitPolicySpecApplyConfiguration {
 // If called multiple times, the TargetRef field is set to the value of the last call.
 func (b *RateLimitPolicySpecApplyConfiguration) WithTargetRef(value *TargetRefApplyConfiguration) *RateLimitPolicySpecApplyConfiguration {
 	b.TargetRef = value
+	return b
+}
+
+// WithTargetSelector sets the TargetSelector field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the TargetSelector field is set to the value of the last call.
+func (b *RateLimitPolicySpecApplyConfiguration) WithTargetSelector(value *TargetSelectorApplyConfiguration) *RateLimitPolicySpecApplyConfiguration {
+	b.TargetSelector = value
 	return b
 }
 

@@ -12,6 +12,9 @@ import (
 // RateLimitPolicyStatus is the observed state of a RateLimitPolicy.
 type RateLimitPolicyStatusApplyConfiguration struct {
 	ProgrammedStatusApplyConfiguration `json:""`
+	// targets is how many TenantBudgets the limits apply to: those that are named or
+	// selected, and accepted themselves.
+	Targets *int32 `json:"targets,omitempty"`
 }
 
 // RateLimitPolicyStatusApplyConfiguration constructs a declarative configuration of the RateLimitPolicyStatus type for use with
@@ -54,5 +57,13 @@ func (b *RateLimitPolicyStatusApplyConfiguration) WithConditions(values ...*v1.C
 		}
 		b.ProgrammedStatusApplyConfiguration.Conditions = append(b.ProgrammedStatusApplyConfiguration.Conditions, *values[i])
 	}
+	return b
+}
+
+// WithTargets sets the Targets field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Targets field is set to the value of the last call.
+func (b *RateLimitPolicyStatusApplyConfiguration) WithTargets(value int32) *RateLimitPolicyStatusApplyConfiguration {
+	b.Targets = &value
 	return b
 }

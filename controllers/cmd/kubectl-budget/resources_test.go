@@ -1,0 +1,111 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+const selectedYAML = `
+apiVersion: bursar.dev/v1alpha1
+kind: TenantBudget
+metadata: {name: budget, namespace: %s, labels: {plan: %s}}
+spec:
+  tenant: %[1]s
+  limits: [{name: daily, period: Day, amount: "1"}]
+---
+`
+
+const selectingYAML = `
+apiVersion: bursar.dev/v1alpha1
+kind: RateLimitPolicy
+metadata: {name: policy, namespace: %s}
+spec:
+  targetSelector: %s
+  limits: [{name: each, per: User, requests: 5, window: 1m}]
+---
+`
+
+func TestReplayOfSelectingPolicies(t *testing.T) {
+	cluster := fmt.Sprintf(selectedYAML, "acme", "free") + fmt.Sprintf(selectedYAML, "emea", "free") + fmt.Sprintf(selectedYAML, "apac", "paid")
+	for name, tc := range map[string]struct {
+		namespace, selector string
+		away                bool
+		want                []string
+		wantLimit           string
+		wantErr             string
+	}{
+		"of all namespaces": {namespace: "platform", selector: `{matchLabels: {plan: free}, namespaces: {from: All}}`,
+			want: []string{"acme/budget", "emea/budget"}, wantLimit: "platform/policy/each"},
+		"of its own":                  {namespace: "acme", selector: `{}`, want: []string{"acme/budget"}, wantLimit: "policy/each"},
+		"of its own, without a right": {namespace: "acme", selector: `{}`, away: true, want: []string{"acme/budget"}, wantLimit: "policy/each"},
+		"of none": {namespace: "platform", selector: `{matchLabels: {plan: gold}, namespaces: {from: All}}`,
+			wantErr: "RateLimitPolicy platform/policy: spec.targetSelector: it selects no TenantBudget"},
+		"where it may not": {namespace: "acme", selector: `{namespaces: {from: All}}`,
+			wantErr: "only where that, acme, is labelled bursar.dev/delegated=true"},
+		"by labels that cannot be read": {namespace: "platform", selector: `{namespaces: {from: All}}`, away: true,
+			wantErr: "RateLimitPolicy platform/policy selects by the labels of namespaces: forbidden"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			read := func(yaml string) resources {
+				t.Helper()
+				r, err := readResources(strings.NewReader(yaml), "default", func(kind, name string) { t.Errorf("%s %s was left out", kind, name) })
+				if err != nil {
+					t.Fatal(err)
+				}
+				return r
+			}
+			changed, others := read(fmt.Sprintf(selectingYAML, tc.namespace, tc.selector)), read(cluster)
+			others.labelsOf = func(namespace string) (map[string]string, error) {
+				if tc.away {
+					return nil, errors.New("forbidden")
+				}
+				return map[string]map[string]string{"platform": {v1alpha1.DelegatedLabel: "true"}}[namespace], nil
+			}
+			all := changed.over(others)
+			keys, err := all.changedBy(changed)
+			if tc.wantErr != "" {
+				if err == nil || !strings.Contains(err.Error(), tc.wantErr) {
+					t.Errorf("error %v, want %q", err, tc.wantErr)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, key := range keys {
+				got = append(got, key.String())
+				budget, err := all.budget(key)
+				if err != nil {
+					t.Fatal(err)
+				}
+				document, err := all.compile(budget)
+				if err != nil || len(document.Rates) != 1 || document.Rates[0].Name != tc.wantLimit {
+					t.Errorf("%s has %v, %v, want %s", key, document.Rates, err, tc.wantLimit)
+				}
+			}
+			if !slices.Equal(got, tc.want) {
+				t.Errorf("replayed are %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestPoliciesWithoutTarget(t *testing.T) {
+	for name, target := range map[string]string{"neither": "", "both": "  targetRef: {name: acme}\n  targetSelector: {}\n"} {
+		yaml := "apiVersion: bursar.dev/v1alpha1\nkind: RateLimitPolicy\nmetadata: {name: policy}\nspec:\n" + target +
+			"  limits: [{name: each, per: User, requests: 5, window: 1m}]\n"
+		r, err := readResources(strings.NewReader(yaml), "acme", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.check(); err == nil || !strings.Contains(err.Error(), "must set exactly one of targetRef and targetSelector") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}

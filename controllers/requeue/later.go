@@ -1,0 +1,64 @@
+package requeue
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// manyPriority lets many objects that one change is about wait for those that have
+// changed themselves, and go before those that are looked at because time has gone by.
+const manyPriority = handler.LowPriority / 2
+
+// Later is an object that is to be looked at after a pause. However often it is asked
+// for meanwhile, it is looked at once.
+type Later struct {
+	reconcile.Request
+	Pause time.Duration
+}
+
+type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// Coalesced looks at the objects that find finds for one that has changed, each after
+// its pause.
+func Coalesced(find func(ctx context.Context, changed client.Object) []Later) handler.EventHandler {
+	return each(func(ctx context.Context, q queue, changed client.Object) {
+		for _, later := range find(ctx, changed) {
+			q.AddAfter(later.Request, later.Pause)
+		}
+	})
+}
+
+// Many looks at the objects that find finds for one that has changed, which may be
+// many, when there is time.
+func Many(find handler.MapFunc) handler.EventHandler {
+	return each(func(ctx context.Context, q queue, changed client.Object) {
+		requests := find(ctx, changed)
+		if q, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
+			q.AddWithOpts(priorityqueue.AddOpts{Priority: ptr.To(manyPriority)}, requests...)
+			return
+		}
+		for _, request := range requests {
+			q.Add(request)
+		}
+	})
+}
+
+// each takes in an object that is new, has changed, as it was and as it is, or is gone.
+func each(take func(context.Context, queue, client.Object)) handler.EventHandler {
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { take(ctx, q, e.Object) },
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
+			take(ctx, q, e.ObjectOld)
+			take(ctx, q, e.ObjectNew)
+		},
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { take(ctx, q, e.Object) },
+	}
+}
