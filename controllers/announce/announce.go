@@ -29,16 +29,20 @@ type Event struct {
 }
 
 // Of are the Events of any kind's way from one status to the next. One that says that
-// an object is programmed says that it was accepted, too.
+// an object is programmed says that it was accepted, too, unless it was rejected before.
 func Of(before, after v1alpha1.ProgrammedStatus) []Event {
 	wasProgrammed, programmed := find(before, v1alpha1.ConditionProgrammed), find(after, v1alpha1.ConditionProgrammed)
 	again := wasProgrammed.Status == metav1.ConditionTrue && wasProgrammed.ObservedGeneration == programmed.ObservedGeneration
 	was, is := find(before, v1alpha1.ConditionAccepted), find(after, v1alpha1.ConditionAccepted)
 	if programmed.Status == metav1.ConditionTrue {
-		if again {
+		switch {
+		case again:
 			return nil
+		case was.Status == metav1.ConditionFalse:
+			// What is in force may be what was, of which it was told that it is everywhere.
+			return []Event{accepted(after.ObservedGeneration, was), everywhere(after)}
 		}
-		return []Event{everywhere(after, was)}
+		return []Event{everywhere(after)}
 	}
 	switch {
 	case is.Status == metav1.ConditionTrue && was.Status != metav1.ConditionTrue:
@@ -79,15 +83,11 @@ func rejected(is, was metav1.Condition) Event {
 }
 
 // everywhere is one turn for each generation and revision: a manager that begins may
-// have to wait for enforcers anew before it finds what another has told. One that was
-// rejected in between is another, though what is in force may be of the same revision.
-func everywhere(status v1alpha1.ProgrammedStatus, was metav1.Condition) Event {
-	turn := fmt.Sprintf("%d in %d", status.ObservedGeneration, status.Revision)
-	if was.Status == metav1.ConditionFalse {
-		turn += ", " + Since(was)
-	}
+// have to wait for enforcers anew before it finds what another has told.
+func everywhere(status v1alpha1.ProgrammedStatus) Event {
 	return Event{
-		Type: corev1.EventTypeNormal, Reason: v1alpha1.EventProgrammed, Action: "Program", Turn: turn,
+		Type: corev1.EventTypeNormal, Reason: v1alpha1.EventProgrammed, Action: "Program",
+		Turn: fmt.Sprintf("%d in %d", status.ObservedGeneration, status.Revision),
 		Note: fmt.Sprintf("every enforcer runs generation %d, in revision %d", status.ObservedGeneration, status.Revision),
 	}
 }
