@@ -54,7 +54,9 @@ type RateLimitPolicySpec struct {
 	// +optional
 	TargetSelector *TargetSelector `json:"targetSelector,omitempty"`
 	// limits are the rate limits. A call is admitted only when it fits into every
-	// one that applies to it.
+	// one that applies to it. A tenant gets at most 128 in all from policies of its
+	// TenantBudget's namespace, and 128 from those of all others: a policy that would
+	// exceed that beside older ones is left out of that tenant, and not Programmed.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
 	// +listType=map
@@ -98,10 +100,7 @@ type TargetSelector struct {
 	// +optional
 	MatchExpressions []metav1.LabelSelectorRequirement `json:"matchExpressions,omitempty"`
 	// namespaces are those in which targets are. Others than the policy's own only
-	// where that is labelled bursar.dev/delegated=true. A tenant gets at most 128 limits
-	// in all from policies of other namespaces than its TenantBudget's: a policy that
-	// would exceed that beside older ones is left out of that tenant, and not
-	// Programmed.
+	// where that is labelled bursar.dev/delegated=true.
 	// +kubebuilder:default={from:Same}
 	// +optional
 	Namespaces Namespaces `json:"namespaces,omitempty"`

@@ -33,7 +33,7 @@ type RateLimitPolicy struct {
 	Targets []*v1alpha1.TenantBudget
 	Pending int
 	// CrowdedOut are those of Targets whose tenants have as many limits of older
-	// policies of other namespaces as they may, and so none of this one's.
+	// policies as they may, and so none of this one's.
 	CrowdedOut []*v1alpha1.TenantBudget
 }
 
@@ -42,8 +42,8 @@ func (p RateLimitPolicy) LeftOut() string {
 	if len(p.CrowdedOut) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("TenantBudgets whose tenants get none of these limits, as they would have more than %d of policies of other "+
-		"namespaces, of which the oldest come first: %s", limiterv1.MaxSelectedRates, Some(p.CrowdedOut))
+	return fmt.Sprintf("TenantBudgets whose tenants get none of these limits, as they would have more than %d of policies of their own "+
+		"namespace, or of all others, of which the oldest come first: %s", limiterv1.MaxRates, Some(p.CrowdedOut))
 }
 
 // OfRateLimitPolicy decides whether the policy is valid and has a target that is in
@@ -77,8 +77,9 @@ func OfRateLimitPolicy(ctx context.Context, reader client.Reader, policy *v1alph
 	}
 	if decided.Holds() {
 		decided.Targets = []*v1alpha1.TenantBudget{budget}
+		decided.CrowdedOut, err = crowdedOut(ctx, reader, policy, decided.Targets)
 	}
-	return decided, nil
+	return decided, err
 }
 
 // ofSelecting decides on a policy that selects its targets. It is as good as the best of
@@ -146,29 +147,27 @@ func judge(selected []*v1alpha1.TenantBudget, path *field.Path) RateLimitPolicy 
 }
 
 // crowdedOut are those of a policy's targets whose tenants have as many limits of older
-// policies of other namespaces as they may.
+// policies as they may.
 func crowdedOut(
 	ctx context.Context, reader client.Reader, policy *v1alpha1.RateLimitPolicy, targets []*v1alpha1.TenantBudget,
 ) ([]*v1alpha1.TenantBudget, error) {
-	if !policy.Spec.TargetSelector.ReachesBeyond() {
-		return nil, nil
-	}
-	var rivals v1alpha1.RateLimitPolicyList
-	err := reader.List(ctx, &rivals, client.UnsafeDisableDeepCopy, client.MatchingFields{index.PolicySelects: index.Beyond})
+	// Where all rivals together have few, as nearly always, no target need be looked at.
+	isCrowdedHere, err := isCrowded(ctx, reader, policy, client.InNamespace(policy.Namespace))
 	if err != nil {
 		return nil, err
 	}
-	atMost := len(policy.Spec.Limits)
-	for i := range rivals.Items {
-		if rival := &rivals.Items[i]; rival.UID != policy.UID && claim.Compare(rival, policy) < 0 {
-			atMost += len(rival.Spec.Limits)
+	isCrowdedBeyond := false
+	if selector := policy.Spec.TargetSelector; selector != nil && selector.ReachesBeyond() {
+		isCrowdedBeyond, err = isCrowded(ctx, reader, policy, client.MatchingFields{index.PolicySelects: index.Beyond})
+		if err != nil {
+			return nil, err
 		}
-	}
-	if atMost <= limiterv1.MaxSelectedRates {
-		return nil, nil // as nearly always, and without a look at each target
 	}
 	var crowdedOut []*v1alpha1.TenantBudget
 	for _, budget := range targets {
+		if isHere := budget.Namespace == policy.Namespace; isHere && !isCrowdedHere || !isHere && !isCrowdedBeyond {
+			continue
+		}
 		policies, err := policiesOf(ctx, reader, budget)
 		if err != nil {
 			return nil, err
@@ -181,6 +180,20 @@ func crowdedOut(
 		}
 	}
 	return crowdedOut, nil
+}
+
+// isCrowded reports whether a policy and its older rivals, which are listed so, have more
+// limits together than a tenant may have of them.
+func isCrowded(ctx context.Context, reader client.Reader, policy *v1alpha1.RateLimitPolicy, where client.ListOption) (bool, error) {
+	var rivals v1alpha1.RateLimitPolicyList
+	err := reader.List(ctx, &rivals, client.UnsafeDisableDeepCopy, where)
+	together := len(policy.Spec.Limits)
+	for i := range rivals.Items {
+		if rival := &rivals.Items[i]; rival.UID != policy.UID && claim.Compare(rival, policy) < 0 {
+			together += len(rival.Spec.Limits)
+		}
+	}
+	return together > limiterv1.MaxRates, err
 }
 
 // Some names some of the budgets, and says how many more there are.

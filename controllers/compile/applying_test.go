@@ -46,9 +46,9 @@ func TestApplying(t *testing.T) {
 			[]v1alpha1.RateLimitPolicy{policyOf("x", "a", 100, 9), policyOf("x", "b", 32, 8), policyOf("x", "c", 28, 7)},
 			[]string{"x/a", "x/c"},
 		},
-		"its own, however many": {
-			[]v1alpha1.RateLimitPolicy{policyOf("x", "a", 128, 9), policyOf("acme", "many", 500, 0)},
-			[]string{"acme/many", "x/a"},
+		"as many of its own as there may be, whatever others there are": {
+			[]v1alpha1.RateLimitPolicy{policyOf("x", "a", 128, 9), policyOf("acme", "old", 128, 8), policyOf("acme", "new", 1, 0)},
+			[]string{"acme/old", "x/a"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

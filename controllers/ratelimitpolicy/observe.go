@@ -37,8 +37,8 @@ func (c *Controller) observeNamed(ctx context.Context, s *scope) error {
 	}
 	inheriting, readErr := c.limiter.Documents(ctx, below...)
 	s.rollout = conditions.RolloutOf(observed, s.policy).Inherited(observed.Fleet, inheriting, s.policy)
-	s.rollout.Err = errors.Join(err, readErr)
-	if s.accepted.Holds() {
+	s.rollout.Err, s.rollout.LeftOut = errors.Join(err, readErr), s.leftOut
+	if s.accepted.Holds() && s.leftOut == "" {
 		// Before its target is, the counters may not be set by which a probe is admitted.
 		s.rollout = c.prober.Prove(ctx, s.rollout, s.policy, s.tenant, below, s.now)
 	}

@@ -3,6 +3,7 @@ package setup_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -84,6 +85,34 @@ var _ = Describe("A RateLimitPolicy", func() {
 
 		remove(ctx, budget)
 		expectCondition(ctx, policy, v1alpha1.ConditionAccepted, "False TargetNotFound")
+	})
+
+	It("is left out, and says so, where older ones have as many limits as a tenant may", func(ctx SpecContext) {
+		startEnforcer(true)
+		tenant := newNamespace(ctx)
+		create(ctx, newBudget(tenant))
+		var policies []*v1alpha1.RateLimitPolicy
+		for i := range limiterv1.MaxRates/32 + 1 {
+			policy := newPolicy(tenant, fmt.Sprint("policy-", i)) // creation times are whole seconds: the name breaks a tie
+			for len(policy.Spec.Limits) < 32 {
+				limit := policy.Spec.Limits[0]
+				limit.Name = fmt.Sprint("limit-", len(policy.Spec.Limits))
+				policy.Spec.Limits = append(policy.Spec.Limits, limit)
+			}
+			create(ctx, policy)
+			policies = append(policies, policy)
+		}
+		last := policies[len(policies)-1]
+		expectCondition(ctx, last, v1alpha1.ConditionProgrammed, "False TooManyLimits")
+		Expect(message(last, v1alpha1.ConditionProgrammed)).To(ContainSubstring(tenant + "/budget"))
+		for _, policy := range policies[:len(policies)-1] {
+			expectProgrammed(ctx, policy)
+		}
+		Expect(ratesOf(ctx, tenant)()).To(HaveLen(limiterv1.MaxRates))
+
+		By("an older one going")
+		remove(ctx, policies[0])
+		expectProgrammed(ctx, last)
 	})
 
 	It("does not reach beyond its namespace", func(ctx SpecContext) {

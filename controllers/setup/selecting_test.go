@@ -227,7 +227,7 @@ var _ = Describe("A RateLimitPolicy with a targetSelector", func() {
 		crowdedOut := policies[4]
 		expectCondition(ctx, crowdedOut, v1alpha1.ConditionProgrammed, "False TooManyLimits")
 		Expect(message(crowdedOut, v1alpha1.ConditionProgrammed)).To(Equal("TenantBudgets whose tenants get none of these limits, " +
-			"as they would have more than 128 of policies of other namespaces, of which the oldest come first: " + tenant + "/budget"))
+			"as they would have more than 128 of policies of their own namespace, or of all others, of which the oldest come first: " + tenant + "/budget"))
 		expectCondition(ctx, crowdedOut, v1alpha1.ConditionReady, "False NotEnforced")
 		expectProgrammed(ctx, budget)
 		expectProgrammed(ctx, own)

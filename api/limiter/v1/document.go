@@ -172,9 +172,10 @@ const (
 	InFlight Unit = "inFlight"
 )
 
-// MaxSelectedRates is how many rate limits a tenant may have together of policies of
-// other namespaces than its TenantBudget's.
-const MaxSelectedRates = 128
+// MaxRates is how many rate limits a tenant may have together of policies of its
+// TenantBudget's namespace, and how many more of policies of all others: each is looked at
+// for every call, in Redis, where all calls wait for one another.
+const MaxRates = 128
 
 // RateLimit is a token bucket that holds Burst units and refills with Count
 // units in each window; of InFlight, it holds Burst units, and a call gives its

@@ -15,7 +15,9 @@ type RateLimitPolicySpecApplyConfiguration struct {
 	// on its own. One that is not selected any more loses them.
 	TargetSelector *TargetSelectorApplyConfiguration `json:"targetSelector,omitempty"`
 	// limits are the rate limits. A call is admitted only when it fits into every
-	// one that applies to it.
+	// one that applies to it. A tenant gets at most 128 in all from policies of its
+	// TenantBudget's namespace, and 128 from those of all others: a policy that would
+	// exceed that beside older ones is left out of that tenant, and not Programmed.
 	Limits []RateLimitApplyConfiguration `json:"limits,omitempty"`
 }
 

@@ -22,10 +22,7 @@ type TargetSelectorApplyConfiguration struct {
 	// matchExpressions are what a target's labels meet beside matchLabels.
 	MatchExpressions []v1.LabelSelectorRequirementApplyConfiguration `json:"matchExpressions,omitempty"`
 	// namespaces are those in which targets are. Others than the policy's own only
-	// where that is labelled bursar.dev/delegated=true. A tenant gets at most 128 limits
-	// in all from policies of other namespaces than its TenantBudget's: a policy that
-	// would exceed that beside older ones is left out of that tenant, and not
-	// Programmed.
+	// where that is labelled bursar.dev/delegated=true.
 	Namespaces *NamespacesApplyConfiguration `json:"namespaces,omitempty"`
 }
 
