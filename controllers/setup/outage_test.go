@@ -1,6 +1,8 @@
 package setup_test
 
 import (
+	"context"
+	"encoding/json"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -8,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
 )
 
@@ -37,5 +40,25 @@ var _ = Describe("An outage of a store", func() {
 		Expect(get(ctx, manager)).To(Succeed())
 		Expect(manager.Data).NotTo(HaveKey("Redis"))
 		Consistently(ctx, back).WithTimeout(2 * time.Second).Should(HaveLen(backBefore + 1))
+
+		By("being rebuilt: until that is done, it would take what another test spends for spent before")
+		Eventually(ctx, isOpen(ctx)).Should(BeTrue())
 	})
 })
+
+// isOpen reports whether the limiter is open in this run of Redis.
+func isOpen(ctx context.Context) func() (bool, error) {
+	return func() (bool, error) {
+		server, err := redisClient.InfoMap(ctx, "server").Result()
+		if err != nil {
+			return false, err
+		}
+		raw, err := redisClient.Get(ctx, limiterv1.EpochKey).Bytes()
+		if err != nil {
+			return false, err
+		}
+		var epoch limiterv1.Epoch
+		err = json.Unmarshal(raw, &epoch)
+		return epoch.OpenIn(server["Server"]["run_id"]), err
+	}
+}
