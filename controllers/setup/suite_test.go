@@ -3,6 +3,7 @@ package setup_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"path/filepath"
 	"testing"
 	"time"
@@ -163,7 +164,22 @@ func startManager() (stop func()) {
 		}
 	}
 	Eventually(mgr.Elected()).WithTimeout(30 * time.Second).Should(BeClosed())
+	// It may lead before it listens.
+	for _, address := range []string{health, metrics} {
+		Eventually(ctx, listens(address)).WithTimeout(30 * time.Second).Should(Succeed())
+	}
 	return stop
+}
+
+// listens fails while nobody listens at an address.
+func listens(address string) func() error {
+	return func() error {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	}
 }
 
 func freeAddress() string {
