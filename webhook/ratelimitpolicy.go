@@ -50,7 +50,7 @@ func (p rateLimitPolicies) aiming(ctx context.Context, was, is *v1alpha1.RateLim
 			path, len(decided.Targets)))
 	}
 	if leftOut := decided.LeftOut(); leftOut != "" {
-		warnings = append(warnings, fmt.Sprintf("%s: %s", path, leftOut))
+		warnings = append(warnings, "spec.limits: "+leftOut)
 	}
 	if was == nil {
 		return warnings

@@ -322,6 +322,33 @@ func TestSelectingOthers(t *testing.T) {
 	expectAnswer(t, update(t, policy, func(p *v1alpha1.RateLimitPolicy) { p.Spec.Limits[0].Name = "renamed" }), "")
 }
 
+// TestCrowded creates a policy where older ones have as many limits as a tenant may.
+func TestCrowded(t *testing.T) {
+	namespace := newNamespace(t)
+	budget := newBudget(namespace)
+	create(t, budget)
+	awaitSeen(t, budget)
+	with := func(name string, limits int) *v1alpha1.RateLimitPolicy {
+		policy := newPolicy(namespace)
+		policy.Name = name
+		for i := len(policy.Spec.Limits); i < limits; i++ {
+			limit := policy.Spec.Limits[0]
+			limit.Name = fmt.Sprint("limit-", i)
+			policy.Spec.Limits = append(policy.Spec.Limits, limit)
+		}
+		return policy
+	}
+	const each = 32
+	for i := range limiterv1.MaxRates / each {
+		policy := with(fmt.Sprint("policy-", i), each)
+		create(t, policy)
+		awaitAccepted(t, policy, "True Accepted")
+	}
+	warned.take()
+	expectAnswer(t, api.Create(t.Context(), with("policy-too-many", 1), client.DryRunAll), "",
+		"spec.limits: TenantBudgets whose tenants get none of these limits")
+}
+
 // recordCalls puts calls of a cost into the ledger, one after another until just now.
 func recordCalls(t *testing.T, budget *v1alpha1.TenantBudget, calls int, cost string) {
 	t.Helper()

@@ -25,7 +25,7 @@ type Rollout struct {
 	// Lacking is how many tenants that the object selects, of Selected, have a document
 	// without the generation, or none.
 	Lacking, Selected int
-	// LeftOut is why some tenants that the object selects will not have it; empty when
+	// LeftOut is why some tenants that the object applies to will not have it; empty when
 	// none is left out.
 	LeftOut string
 	// Running is how many live enforcers run that revision, of All.
