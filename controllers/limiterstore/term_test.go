@@ -33,6 +33,12 @@ type leaseFunc func(context.Context) error
 
 func (f leaseFunc) Held(ctx context.Context) error { return f(ctx) }
 
+// leaders are two managers that lead one after the other: the first of them does.
+func leaders() (lease *holder, former, now *limiterstore.Store) {
+	lease = &holder{}
+	return lease, limiterstore.NewLeader(client, lease.seenBy(0, func() {})), limiterstore.NewLeader(client, lease.seenBy(1, func() {}))
+}
+
 // TestFormerLeader: what a manager writes that led before has no effect once another
 // has begun, also where Redis has lost who that was.
 func TestFormerLeader(t *testing.T) {
@@ -44,9 +50,7 @@ func TestFormerLeader(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			newStore(t)
-			var lease holder
-			former := limiterstore.NewLeader(client, lease.seenBy(0, func() {}))
-			now := limiterstore.NewLeader(client, lease.seenBy(1, func() {}))
+			lease, former, now := leaders()
 			put(t, former, acme, document("u1", 1, "UTC"))
 			lease.Store(1)
 			put(t, former, acme, document("u1", 2, "UTC")) // nobody has begun yet
@@ -75,9 +79,7 @@ func TestFormerLeader(t *testing.T) {
 // not change under it.
 func TestObservedByTheLeader(t *testing.T) {
 	newStore(t)
-	var lease holder
-	former := limiterstore.NewLeader(client, lease.seenBy(0, func() {}))
-	now := limiterstore.NewLeader(client, lease.seenBy(1, func() {}))
+	lease, former, now := leaders()
 	put(t, former, acme, document("u1", 1, "UTC"))
 	lease.Store(1)
 	if _, err := now.Observe(t.Context(), acme); err != nil {
