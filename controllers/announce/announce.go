@@ -39,7 +39,7 @@ func Of(before, after v1alpha1.ProgrammedStatus) []Event {
 		case again:
 			return nil
 		case was.Status == metav1.ConditionFalse:
-			// What is in force may be what was, of which it was told that it is everywhere.
+			// Of this generation it may have been told before that it is everywhere.
 			return []Event{accepted(after.ObservedGeneration, was), everywhere(after)}
 		}
 		return []Event{everywhere(after)}
@@ -82,12 +82,13 @@ func rejected(is, was metav1.Condition) Event {
 	}
 }
 
-// everywhere is one turn for each generation and revision: a manager that begins may
-// have to wait for enforcers anew before it finds what another has told.
+// everywhere is one turn for each generation. That enforcers have to follow anew, because
+// others joined them or what the object depends on has changed, is no news of the object:
+// whether it is seen is a matter of when it is looked at.
 func everywhere(status v1alpha1.ProgrammedStatus) Event {
 	return Event{
 		Type: corev1.EventTypeNormal, Reason: v1alpha1.EventProgrammed, Action: "Program",
-		Turn: fmt.Sprintf("%d in %d", status.ObservedGeneration, status.Revision),
+		Turn: fmt.Sprint(status.ObservedGeneration),
 		Note: fmt.Sprintf("every enforcer runs generation %d, in revision %d", status.ObservedGeneration, status.Revision),
 	}
 }

@@ -62,7 +62,8 @@ func TestOf(t *testing.T) {
 }
 
 // TestTurns: what is told of one that was rejected is told again after each time that it
-// was, and once, whether or not it is found to wait for enforcers in between.
+// was, and once, whether or not it is found to wait for enforcers in between; and that a
+// generation is everywhere is told once.
 func TestTurns(t *testing.T) {
 	yes, no := metav1.Condition{Status: "True"}, metav1.Condition{Status: "False"}
 	first := metav1.Condition{Status: "False", Reason: "Invalid", LastTransitionTime: metav1.Unix(1000, 0)}
@@ -78,8 +79,11 @@ func TestTurns(t *testing.T) {
 		tell(status(1, rejected, no), status(1, yes, yes)) // by one whose status is not written
 		tell(status(1, rejected, no), status(1, yes, no))
 		tell(status(1, yes, no), status(1, yes, yes))
+		later := status(1, yes, yes)
+		later.Revision++ // by a grant
+		tell(status(1, yes, no), later)
 	}
-	want := map[string]bool{"Programmed 1 in 41": true, "Accepted 1, False since 1000": true, "Accepted 1, False since 2000": true}
+	want := map[string]bool{"Programmed 1": true, "Accepted 1, False since 1000": true, "Accepted 1, False since 2000": true}
 	if diff := cmp.Diff(want, turns); diff != "" {
 		t.Errorf("turns (-want +got):\n%s", diff)
 	}
