@@ -114,9 +114,9 @@ FUZZ_TIME ?= 60s
 
 .PHONY: fuzz
 fuzz: ## Fuzz every reader of requests and of answers, FUZZ_TIME (60s) each
-	@for target in $$(go test -list '^Fuzz' ./enforcer/provider | grep '^Fuzz'); do \
+	@for target in $$(go test -list '^Fuzz' ./enforcer/protocol | grep '^Fuzz'); do \
 		echo "$$target"; \
-		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 2s ./enforcer/provider; done
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 2s ./enforcer/protocol; done
 
 .PHONY: bills
 bills: ## Hold 10,000 random calls of all protocols against the provider's bill

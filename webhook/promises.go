@@ -10,9 +10,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/acceptance"
-	"github.com/bursar-dev/bursar/controllers/compile"
-	"github.com/bursar-dev/bursar/controllers/index"
+	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
+	"github.com/bursar-dev/bursar/controllers/rules/compile"
+	"github.com/bursar-dev/bursar/controllers/rules/index"
 )
 
 // promising are the warnings of children that may spend more together than their
@@ -56,7 +56,7 @@ func promisedBy(ctx context.Context, reader client.Reader, was, is *v1alpha1.Ten
 		return nil, nil
 	}
 	parent := &v1alpha1.TenantBudget{}
-	if err := reader.Get(ctx, index.ParentOf(is), parent); err != nil {
+	if err := reader.Get(ctx, is.ParentKey(), parent); err != nil {
 		return nil, err
 	}
 	others, err := acceptance.ChildrenOf(ctx, reader, parent)
@@ -65,7 +65,7 @@ func promisedBy(ctx context.Context, reader client.Reader, was, is *v1alpha1.Ten
 	}
 	others = slices.DeleteFunc(others, func(child v1alpha1.TenantBudget) bool { return child.UID == is.UID })
 	before := others
-	if was != nil && was.Spec.ParentRef != nil && index.ParentOf(was) == index.ParentOf(is) {
+	if was != nil && was.Spec.ParentRef != nil && was.ParentKey() == is.ParentKey() {
 		before = append(slices.Clone(others), *was)
 	}
 	var warnings []string

@@ -13,8 +13,8 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/history"
-	"github.com/bursar-dev/bursar/controllers/replay"
+	"github.com/bursar-dev/bursar/history"
+	"github.com/bursar-dev/bursar/history/replay"
 )
 
 // Ledger is where the calls of the past are.

@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/acceptance"
+	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
 )
 
 // refused are the reasons for which an object is not let in. What else stands in the

@@ -1,6 +1,11 @@
 package v1alpha1
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+import (
+	"cmp"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
 
 // TenantBudget says how much money a tenant and each of its users may spend per
 // period, and what happens as the limits come near.
@@ -529,4 +534,10 @@ type BreakerStatus struct {
 	// closesAt is when the breaker closes by itself.
 	// +optional
 	ClosesAt *metav1.Time `json:"closesAt,omitempty"`
+}
+
+// ParentKey names the budget's parent. REQUIRES: it has one.
+func (b *TenantBudget) ParentKey() types.NamespacedName {
+	ref := b.Spec.ParentRef
+	return types.NamespacedName{Namespace: cmp.Or(ref.Namespace, b.Namespace), Name: ref.Name}
 }

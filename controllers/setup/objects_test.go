@@ -19,8 +19,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/conditions"
-	"github.com/bursar-dev/bursar/controllers/finalizer"
+	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+	"github.com/bursar-dev/bursar/controllers/rollout/finalizer"
 )
 
 // newNamespace makes a namespace that no other test knows; it is the tenant, too.

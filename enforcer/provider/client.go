@@ -13,6 +13,7 @@ import (
 	"time"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
 // ErrNotSent is wrapped by the errors of Send when it is certain that the provider
@@ -64,7 +65,7 @@ func http1() *http.Protocols {
 type Outgoing struct {
 	// ID names the call to the provider.
 	ID       string
-	Protocol Protocol
+	Endpoint protocol.Endpoint
 	Provider limiterv1.Provider
 	// Path and Body are the Call's.
 	Path string
@@ -97,7 +98,7 @@ func (c *Client) request(ctx context.Context, out Outgoing) (*http.Request, erro
 	if err != nil {
 		return nil, err
 	}
-	request.Header = outgoingHeader(out.Header, out.Protocol)
+	request.Header = outgoingHeader(out.Header, out.Endpoint)
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept-Encoding", "identity")
 	request.Header.Set("X-Request-Id", out.ID)
@@ -107,7 +108,7 @@ func (c *Client) request(ctx context.Context, out Outgoing) (*http.Request, erro
 			return nil, err
 		}
 	}
-	out.Protocol.Authorize(request.Header, key)
+	out.Endpoint.Authorize(request.Header, key)
 	return request, nil
 }
 

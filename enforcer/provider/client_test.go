@@ -17,13 +17,14 @@ import (
 	"time"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
 	"github.com/bursar-dev/bursar/enforcer/provider"
 )
 
 func outgoing(endpoint string) provider.Outgoing {
 	return provider.Outgoing{
 		ID:       "call-1",
-		Protocol: provider.ChatCompletions{},
+		Endpoint: protocol.ChatCompletions{},
 		Provider: limiterv1.Provider{Name: "fake", Endpoint: endpoint, CredentialFile: "openai"},
 		Path:     "/chat/completions",
 		Body:     []byte(`{"model":"mini"}`),

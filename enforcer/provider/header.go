@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
 // outgoing are the header fields of a client that are sent to every provider.
@@ -14,9 +16,9 @@ import (
 var outgoing = []string{"Accept", "User-Agent"}
 
 // outgoingHeader is what of a client's header is sent to a provider of the protocol.
-func outgoingHeader(client http.Header, protocol Protocol) http.Header {
+func outgoingHeader(client http.Header, endpoint protocol.Endpoint) http.Header {
 	header := http.Header{"User-Agent": nil} // nil: none, rather than Go's own
-	for _, name := range slices.Concat(outgoing, protocol.Fields()) {
+	for _, name := range slices.Concat(outgoing, endpoint.Fields()) {
 		if values := client[name]; len(values) > 0 {
 			header[name] = values
 		}

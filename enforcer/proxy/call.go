@@ -19,7 +19,7 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/idempotency"
 	"github.com/bursar-dev/bursar/enforcer/identity"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
-	"github.com/bursar-dev/bursar/enforcer/provider"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
 const (
@@ -52,11 +52,11 @@ const StoreLostHeader = "X-Bursar-Store-Lost"
 type call struct {
 	id       string
 	arrived  time.Time
-	protocol provider.Protocol
+	endpoint protocol.Endpoint
 
 	subject admission.Subject // identify
 	tenant  *admission.Tenant // identify
-	request provider.Request  // read
+	request protocol.Request  // read
 	same    answercache.Key   // read: of the requests that are the same
 	// claim is the call's claim to the name that its caller gave it, nil without one.
 	claim *idempotency.Claim // claim
@@ -69,7 +69,7 @@ type call struct {
 	// model is the route's, with the prices in force when the call was bound: it is
 	// settled with them, too.
 	model   limiterv1.Model // bound
-	bounded provider.Call   // bound
+	bounded protocol.Call   // bound
 	// downgraded is whether the ladder may have put another model in the place of
 	// the one that was asked for.
 	downgraded bool // bound
@@ -107,14 +107,14 @@ type step struct {
 	take func(*call, http.ResponseWriter, *http.Request) *refusal
 }
 
-// serveCalls serves the calls of a protocol.
-func (p *Proxy) serveCalls(protocol provider.Protocol) http.HandlerFunc {
+// serveCalls serves the calls of an endpoint.
+func (p *Proxy) serveCalls(endpoint protocol.Endpoint) http.HandlerFunc {
 	steps := []step{
 		{"identify", p.identify}, {"read", p.read}, {"claim", p.claim},
 		{"bound", p.bound}, {"admit", p.admit}, {forwardStep, p.forward},
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
-		c := &call{id: newID(), arrived: time.Now(), protocol: protocol}
+		c := &call{id: newID(), arrived: time.Now(), endpoint: endpoint}
 		w.Header().Set(CallIDHeader, c.id)
 		r = p.startTrace(c, r)
 		defer c.endTrace() // also when a step panics
@@ -122,7 +122,7 @@ func (p *Proxy) serveCalls(protocol provider.Protocol) http.HandlerFunc {
 		for _, step := range steps {
 			if c.refused = p.take(step, c, w, r); c.refused != nil {
 				p.free(c)
-				p.refuse(w, c.refused, protocol.Of())
+				p.refuse(w, c.refused, endpoint.Protocol())
 				c.recording.refusal(w.Header(), c.refused)
 				return
 			}
@@ -139,7 +139,7 @@ func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
 // identify finds out who calls, and who pays.
 func (p *Proxy) identify(c *call, _ http.ResponseWriter, r *http.Request) (no *refusal) {
-	if c.subject, no = p.subject(r, c.protocol.Of()); no != nil {
+	if c.subject, no = p.subject(r, c.endpoint.Protocol()); no != nil {
 		return no
 	}
 	var ok bool
@@ -190,8 +190,8 @@ func (p *Proxy) read(c *call, w http.ResponseWriter, r *http.Request) *refusal {
 	if err != nil {
 		return unreadable(err)
 	}
-	model, _ := provider.MatchPath(c.protocol.Path(), r.URL.Path)
-	if c.request, err = c.protocol.Read(provider.Incoming{Model: model, Query: r.URL.Query(), Body: body}); err != nil {
+	model, _ := protocol.MatchPath(c.endpoint.Path(), r.URL.Path)
+	if c.request, err = c.endpoint.Read(protocol.Incoming{Model: model, Query: r.URL.Query(), Body: body}); err != nil {
 		return badRequest(err)
 	}
 	if _, ok := remembers(c.tenant); ok {
@@ -277,7 +277,7 @@ func (p *Proxy) admit(c *call, w http.ResponseWriter, r *http.Request) *refusal 
 		p.Log.Error("a call could not be decided", "call", c.id, "error", err)
 		return p.admitBounded(c, w, err)
 	}
-	setRates(w.Header(), c.protocol.Of(), decision.Rates)
+	setRates(w.Header(), c.endpoint.Protocol(), decision.Rates)
 	if decision.Hold == nil {
 		return p.fallBack(ctx, c, w, decision.Refusal)
 	}
@@ -411,7 +411,7 @@ func (p *Proxy) opening(c *call) ledger.Entry {
 		Provider:   c.route.Provider.Name,
 		ModelAsked: c.request.Model(),
 		ModelUsed:  c.route.Model.UpstreamName,
-		Endpoint:   c.protocol.Path(),
+		Endpoint:   c.endpoint.Path(),
 		Streamed:   c.request.Streamed(),
 		Session:    p.Session,
 		Held:       c.bounded.Cost,
@@ -429,7 +429,7 @@ func (p *Proxy) refusalOf(c *call, refused *admission.Refusal) ledger.Refusal {
 		Credential:  c.subject.Credential,
 		ModelAsked:  c.request.Model(),
 		Model:       c.route.Model.Name,
-		Endpoint:    c.protocol.Path(),
+		Endpoint:    c.endpoint.Path(),
 		RefusedAt:   p.Admitter.Now(),
 		Reason:      string(refused.Reason),
 		LimitTenant: refused.Tenant,

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/bursar-dev/bursar/enforcer/ledger"
-	"github.com/bursar-dev/bursar/enforcer/provider"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
 // SetWriteTimeout sets how long a client may take to take in some of an answer.
@@ -13,7 +13,7 @@ func (p *Proxy) SetWriteTimeout(d time.Duration) { p.writeTimeout = d }
 
 // TraceNothing is what is done for the trace of a call which does nothing itself.
 func (p *Proxy) TraceNothing(r *http.Request) func() {
-	c, entry := &call{protocol: provider.Protocols()[0]}, &ledger.Entry{}
+	c, entry := &call{endpoint: protocol.Endpoints()[0]}, &ledger.Entry{}
 	idle := step{"idle", func(*call, http.ResponseWriter, *http.Request) *refusal { return nil }}
 	return func() {
 		r = p.startTrace(c, r)

@@ -13,7 +13,7 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/answercache"
 	"github.com/bursar-dev/bursar/enforcer/config"
-	"github.com/bursar-dev/bursar/enforcer/provider"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
 // FallbackHeader is the field of an answer that names the fallback that gave it, in
@@ -58,7 +58,7 @@ func (p *Proxy) try(ctx context.Context, c *call, w http.ResponseWriter, fallbac
 	case limiterv1.CheapestModel:
 		return p.callCheapest(ctx, c, w, fallback.Models)
 	case limiterv1.Message:
-		text := provider.Text{ID: c.id, At: time.Now(), Content: fallback.Text}
+		text := protocol.Text{ID: c.id, At: time.Now(), Content: fallback.Text}
 		message, ok := c.request.Message(text)
 		if ok {
 			w.Header().Set(FallbackHeader, string(fallback.Kind))
@@ -85,7 +85,7 @@ func (p *Proxy) callCheapest(ctx context.Context, c *call, w http.ResponseWriter
 	if decision.Hold == nil {
 		return false
 	}
-	setRates(w.Header(), c.protocol.Of(), decision.Rates)
+	setRates(w.Header(), c.endpoint.Protocol(), decision.Rates)
 	w.Header().Set(FallbackHeader, string(limiterv1.CheapestModel))
 	w.Header().Set(ModelHeader, c.route.Model.Name)
 	p.admitted(c, w.Header(), decision)
@@ -112,7 +112,7 @@ func (p *Proxy) byPrice(c *call, among []string) []*config.Route {
 	}
 	var all []priced
 	for _, route := range p.Config.Routes() {
-		if route.Provider.Protocol != c.protocol.Of() || len(among) > 0 && !slices.Contains(among, route.Model.Name) {
+		if route.Provider.Protocol != c.endpoint.Protocol() || len(among) > 0 && !slices.Contains(among, route.Model.Name) {
 			continue
 		}
 		if cost, err := route.Model.At(p.Admitter.Now()).Prices.Dearest(c.bounded.Bound); err == nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
 	"github.com/bursar-dev/bursar/enforcer/provider"
 )
 
@@ -32,7 +33,7 @@ func (p *Proxy) forward(c *call, w http.ResponseWriter, r *http.Request) *refusa
 	c.progress.sent = true // unless Send is certain that it was not
 	begun := time.Now()
 	response, err := p.Client.Send(ctx, provider.Outgoing{
-		ID: c.id, Protocol: c.protocol, Provider: c.route.Provider,
+		ID: c.id, Endpoint: c.endpoint, Provider: c.route.Provider,
 		Path: c.bounded.Path, Body: c.bounded.Body, Header: r.Header,
 	})
 	c.progress.sent = !errors.Is(err, provider.ErrNotSent)
@@ -100,7 +101,7 @@ func (p *Proxy) pass(c *call, client *client) *refusal {
 	}
 	p.Metrics.cut(c.route.Provider.Name)
 	p.Log.Warn("a provider's answer was cut off", "provider", c.route.Provider.Name, "call", c.id, "error", err)
-	return client.tellCut(answer, c.protocol.Of())
+	return client.tellCut(answer, c.endpoint.Protocol())
 }
 
 func isStream(response *http.Response) bool {
@@ -110,7 +111,7 @@ func isStream(response *http.Response) bool {
 
 // copy passes the answer on as it comes, until its end, and returns why it was cut
 // off if it was.
-func (c *call) copy(client *client, answer provider.Answer, streamed bool) error {
+func (c *call) copy(client *client, answer protocol.Answer, streamed bool) error {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := client.answer.Body.Read(buffer)
@@ -192,7 +193,7 @@ func (c *client) finish() {
 // tellCut tells the client that the answer was cut off: with a refusal if it has
 // seen nothing of it, else in the answer's midst if that has a way to, else by
 // cutting the connection.
-func (c *client) tellCut(answer provider.Answer, protocol limiterv1.Protocol) *refusal {
+func (c *client) tellCut(answer protocol.Answer, protocol limiterv1.Protocol) *refusal {
 	cut := answerCut()
 	if !c.begun {
 		return cut

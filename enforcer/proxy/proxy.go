@@ -17,6 +17,7 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/identity"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
 	"github.com/bursar-dev/bursar/enforcer/provider"
 )
 
@@ -110,8 +111,8 @@ func New(options Options) *Proxy {
 	p.forwarding, p.cut = context.WithCancel(context.Background())
 	p.settling, p.giveUp = context.WithCancel(context.Background())
 	p.endpoints = []endpoint{{"/v1/models", http.MethodGet, limiterv1.OpenAI, p.serveModels}}
-	for _, protocol := range provider.Protocols() {
-		p.endpoints = append(p.endpoints, endpoint{protocol.Path(), http.MethodPost, protocol.Of(), p.serveCalls(protocol)})
+	for _, e := range protocol.Endpoints() {
+		p.endpoints = append(p.endpoints, endpoint{e.Path(), http.MethodPost, e.Protocol(), p.serveCalls(e)})
 	}
 	return p
 }
@@ -131,7 +132,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // at is the endpoint at a path, if there is one.
 func (p *Proxy) at(path string) (endpoint, bool) {
 	for _, e := range p.endpoints {
-		if _, ok := provider.MatchPath(e.path, path); ok {
+		if _, ok := protocol.MatchPath(e.path, path); ok {
 			return e, true
 		}
 	}

@@ -10,7 +10,7 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/admission"
-	"github.com/bursar-dev/bursar/enforcer/provider"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
 // refusal is an answer that is an error of ours, in OpenAI's terms. shape.go says it
@@ -144,7 +144,7 @@ func badRequest(err error) *refusal {
 		status: http.StatusBadRequest, kind: invalidRequest, code: "invalid_request",
 		title: "Invalid request", message: err.Error(),
 	}
-	var wrong *provider.RequestError
+	var wrong *protocol.RequestError
 	if errors.As(err, &wrong) {
 		r.param = wrong.Param
 		if wrong.Unsupported {

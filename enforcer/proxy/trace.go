@@ -34,7 +34,7 @@ func (p *Proxy) startTrace(c *call, r *http.Request) *http.Request {
 	if p.Tracer == nil {
 		return r
 	}
-	route := c.protocol.Path() // the path and the query of the request may have what its client has chosen
+	route := c.endpoint.Path() // the path and the query of the request may have what its client has chosen
 	ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
 	ctx, c.span = p.Tracer.Start(ctx, r.Method+" "+route, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
 		attribute.String("http.request.method", r.Method),
@@ -72,9 +72,9 @@ func fail(span trace.Span, refused *refusal) {
 // operation is what the call does, in the conventions' terms.
 func (c *call) operation() string {
 	switch {
-	case strings.HasSuffix(c.protocol.Path(), "/embeddings"):
+	case strings.HasSuffix(c.endpoint.Path(), "/embeddings"):
 		return "embeddings"
-	case c.protocol.Of() == limiterv1.Gemini:
+	case c.endpoint.Protocol() == limiterv1.Gemini:
 		return "generate_content"
 	}
 	return "chat"
@@ -93,7 +93,7 @@ func (c *call) tracedModel() string {
 func (c *call) forwarded() []attribute.KeyValue {
 	attributes := []attribute.KeyValue{
 		attribute.String("gen_ai.operation.name", c.operation()),
-		attribute.String("gen_ai.provider.name", genAIProviders[c.protocol.Of()]),
+		attribute.String("gen_ai.provider.name", genAIProviders[c.endpoint.Protocol()]),
 		attribute.Bool("gen_ai.request.stream", c.request.Streamed()),
 		attribute.String("bursar.provider", c.route.Provider.Name),
 	}

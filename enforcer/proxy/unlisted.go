@@ -8,7 +8,7 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
-	"github.com/bursar-dev/bursar/enforcer/provider"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
 // PricedAsHeader is the field of an answer to a call of a model that no provider lists,
@@ -19,7 +19,7 @@ const PricedAsHeader = "X-Bursar-Priced-As"
 func (p *Proxy) routeTo(c *call, model string) (*config.Route, *refusal) {
 	route, listed := p.Config.Route(model)
 	switch {
-	case listed && route.Provider.Protocol == c.protocol.Of():
+	case listed && route.Provider.Protocol == c.endpoint.Protocol():
 		return route, nil
 	case listed || !c.asksFor(model):
 		return nil, unknownModel(model)
@@ -40,20 +40,20 @@ func (p *Proxy) routeToUnlisted(c *call, model string) (*config.Route, *refusal)
 	if c.tenant.Document().UnknownModel != limiterv1.PriceAsMostExpensive {
 		return nil, denied(model)
 	}
-	if !mayBeUnlisted(c.protocol, model) {
+	if !mayBeUnlisted(c.endpoint, model) {
 		return nil, noModelName(model)
 	}
-	route, ok := p.Config.RouteUnlisted(c.protocol.Of(), model)
+	route, ok := p.Config.RouteUnlisted(c.endpoint.Protocol(), model)
 	if !ok {
-		return nil, untaken(model, c.protocol.Of())
+		return nil, untaken(model, c.endpoint.Protocol())
 	}
 	return route, nil
 }
 
 // mayBeUnlisted is whether a provider may be asked for a model by a name that nobody
 // but a caller has seen. It must not lead to another path than that of the model.
-func mayBeUnlisted(protocol provider.Protocol, name string) bool {
-	if provider.PathNamesModel(protocol) && strings.ContainsAny(name, "/:@") {
+func mayBeUnlisted(endpoint protocol.Endpoint, name string) bool {
+	if protocol.PathNamesModel(endpoint) && strings.ContainsAny(name, "/:@") {
 		return false
 	}
 	return limiterv1.IsModelName(name)

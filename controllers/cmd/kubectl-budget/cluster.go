@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/reach"
+	"github.com/bursar-dev/bursar/controllers/rules/reach"
 )
 
 // cluster is the cluster that kubectl's flags name.

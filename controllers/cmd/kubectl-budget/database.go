@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
-	"github.com/bursar-dev/bursar/controllers/history"
+	"github.com/bursar-dev/bursar/history"
 )
 
 // databaseVariable is the environment variable with the URL, which may hold a password.

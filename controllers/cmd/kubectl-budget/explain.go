@@ -11,7 +11,7 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
-	"github.com/bursar-dev/bursar/controllers/history"
+	"github.com/bursar-dev/bursar/history"
 )
 
 func newExplain(c *cluster) *cobra.Command {

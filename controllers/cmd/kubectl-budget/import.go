@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/bursar-dev/bursar/controllers/priceimport"
+	"github.com/bursar-dev/bursar/controllers/cmd/kubectl-budget/priceimport"
 )
 
 func newImport() *cobra.Command {

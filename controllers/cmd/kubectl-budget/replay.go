@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/history"
-	"github.com/bursar-dev/bursar/controllers/replay"
+	"github.com/bursar-dev/bursar/history"
+	"github.com/bursar-dev/bursar/history/replay"
 )
 
 // errRefuses is that calls would be refused, for --exit-code.

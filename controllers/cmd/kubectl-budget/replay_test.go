@@ -14,7 +14,7 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/replay"
+	"github.com/bursar-dev/bursar/history/replay"
 )
 
 // admitted puts a call of ten cents at most, which cost eight, into the ledger.

@@ -19,9 +19,8 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/compile"
-	"github.com/bursar-dev/bursar/controllers/index"
-	"github.com/bursar-dev/bursar/controllers/reach"
+	"github.com/bursar-dev/bursar/controllers/rules/compile"
+	"github.com/bursar-dev/bursar/controllers/rules/reach"
 )
 
 // resources are the objects that limits are compiled from.
@@ -255,7 +254,7 @@ func (r resources) compile(budget *v1alpha1.TenantBudget) (limiterv1.Tenant, err
 	var ancestors []compile.Ancestor
 	way := []string{client.ObjectKeyFromObject(budget).String()}
 	for at := budget; at.Spec.ParentRef != nil; {
-		key := index.ParentOf(at)
+		key := at.ParentKey()
 		isCycle := slices.Contains(way, key.String())
 		way = append(way, key.String())
 		if isCycle || len(ancestors) == limiterv1.MaxDepth {

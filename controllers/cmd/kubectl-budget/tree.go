@@ -10,7 +10,7 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/history"
+	"github.com/bursar-dev/bursar/history"
 )
 
 // tree is the TenantBudgets that can be seen, of which some are others' parents.

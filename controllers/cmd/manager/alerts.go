@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/bursar-dev/bursar/controllers/alert"
+	"github.com/bursar-dev/bursar/controllers/leader/alert"
 )
 
 // alertFlags are the flags about alerts.

@@ -22,8 +22,8 @@ import (
 
 	"github.com/bursar-dev/bursar/api/redisclient"
 	"github.com/bursar-dev/bursar/api/tracing"
-	"github.com/bursar-dev/bursar/controllers/limiterstore"
 	"github.com/bursar-dev/bursar/controllers/setup"
+	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
 func main() {

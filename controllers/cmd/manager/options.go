@@ -16,9 +16,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
-	"github.com/bursar-dev/bursar/controllers/alert"
-	"github.com/bursar-dev/bursar/controllers/budgetstore"
+	"github.com/bursar-dev/bursar/controllers/leader/alert"
 	"github.com/bursar-dev/bursar/controllers/setup"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 
 // options are what a manager is told when it starts.

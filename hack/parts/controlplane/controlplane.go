@@ -10,9 +10,9 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
-	"github.com/bursar-dev/bursar/controllers/budgetstore"
-	"github.com/bursar-dev/bursar/controllers/limiterstore"
-	"github.com/bursar-dev/bursar/controllers/recovery"
+	"github.com/bursar-dev/bursar/controllers/leader/recovery"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
+	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
 // openEvery is how often the tenants are opened.

@@ -7,7 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
-	"github.com/bursar-dev/bursar/controllers/limiterstore"
+	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
 // Put puts documents, each a limiterv1.Tenant, Provider or Credential, and returns

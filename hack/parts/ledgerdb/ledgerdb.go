@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"github.com/bursar-dev/bursar/controllers/budgetstore"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 	"github.com/bursar-dev/bursar/hack/parts/postgres"
 )
 

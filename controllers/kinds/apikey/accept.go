@@ -1,0 +1,17 @@
+package apikey
+
+import (
+	"context"
+
+	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
+)
+
+// accept decides whether the key is to work, and compiles it if so.
+func (c *Controller) accept(ctx context.Context, s *scope) error {
+	decided, err := acceptance.OfAPIKey(ctx, c.client, s.key)
+	if err != nil {
+		return err
+	}
+	s.accepted, s.document, s.forfeited = decided.Verdict, decided.Document, decided.Forfeited
+	return nil
+}

@@ -1,0 +1,65 @@
+package apikey
+
+import (
+	"context"
+
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+	"github.com/bursar-dev/bursar/controllers/rollout/feed"
+	"github.com/bursar-dev/bursar/controllers/rules/index"
+)
+
+//+kubebuilder:rbac:groups=bursar.dev,resources=apikeys,verbs=get;list;watch;patch
+//+kubebuilder:rbac:groups=bursar.dev,resources=apikeys/status,verbs=patch
+//+kubebuilder:rbac:groups=bursar.dev,resources=tenantbudgets,verbs=list;watch
+//+kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
+
+// watch says what is news to the controller.
+func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder {
+	specChanged := builder.WithPredicates(predicate.GenerationChangedPredicate{})
+	return b.
+		For(&v1alpha1.APIKey{}, specChanged).
+		// The others with the same hash: one of them may have it now.
+		Watches(&v1alpha1.APIKey{}, handler.EnqueueRequestsFromMapFunc(c.rivalsOf), specChanged).
+		Watches(&v1alpha1.TenantBudget{}, handler.EnqueueRequestsFromMapFunc(c.keysOf),
+			builder.WithPredicates(predicate.Funcs{UpdateFunc: concerns})).
+		WatchesRawSource(news.Source(feed.Audience{Objects: c.client, List: &v1alpha1.APIKeyList{}, Waiting: c.waiting}))
+}
+
+// concerns reports whether a budget changed in what its keys follow: whether it is
+// accepted, and whether it is going.
+func concerns(e event.UpdateEvent) bool {
+	was, is := e.ObjectOld.(*v1alpha1.TenantBudget), e.ObjectNew.(*v1alpha1.TenantBudget)
+	return was.DeletionTimestamp.IsZero() != is.DeletionTimestamp.IsZero() ||
+		conditions.OfTarget(was, nil) != conditions.OfTarget(is, nil)
+}
+
+// keysOf are the keys whose calls a budget pays for.
+func (c *Controller) keysOf(ctx context.Context, budget client.Object) []reconcile.Request {
+	return c.find(ctx, client.InNamespace(budget.GetNamespace()), client.MatchingFields{index.KeyBudget: budget.GetName()})
+}
+
+// rivalsOf are the keys with the same hash.
+func (c *Controller) rivalsOf(ctx context.Context, key client.Object) []reconcile.Request {
+	return c.find(ctx, client.MatchingFields{index.KeyHash: key.(*v1alpha1.APIKey).Spec.SHA256})
+}
+
+func (c *Controller) find(ctx context.Context, which ...client.ListOption) []reconcile.Request {
+	var keys v1alpha1.APIKeyList
+	if err := c.client.List(ctx, &keys, which...); err != nil {
+		log.FromContext(ctx).Error(err, "Cannot find the keys that something else concerns")
+	}
+	var requests []reconcile.Request
+	for i := range keys.Items {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&keys.Items[i])})
+	}
+	return requests
+}

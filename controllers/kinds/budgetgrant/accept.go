@@ -1,0 +1,37 @@
+package budgetgrant
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
+)
+
+// accept decides whether the grant is valid and gives something to a budget that is
+// in force.
+func (c *Controller) accept(ctx context.Context, s *scope) error {
+	decided, err := acceptance.OfBudgetGrant(ctx, c.client, s.grant)
+	if err != nil {
+		return err
+	}
+	s.accepted, s.budget = decided.Verdict, decided.Budget
+	return nil
+}
+
+// close leaves a grant that is over as it was: nothing is to be decided any more.
+func (c *Controller) close(_ context.Context, s *scope) error {
+	if !s.expired() {
+		return nil
+	}
+	if accepted := meta.FindStatusCondition(s.grant.Status.Conditions, v1alpha1.ConditionAccepted); accepted != nil {
+		s.accepted = conditions.Verdict{Status: accepted.Status, Reason: accepted.Reason, Message: accepted.Message}
+		return nil
+	}
+	s.accepted = conditions.Rejected(v1alpha1.ReasonExpired, field.Invalid(field.NewPath("spec", "expiresAt"),
+		rfc3339(s.grant.Spec.ExpiresAt), "is past: nothing was granted").Error())
+	return nil
+}

@@ -1,0 +1,52 @@
+package budgetgrant
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout/announce"
+)
+
+// happened are the Events of the way from one status to the next.
+func (s *scope) happened(before, after v1alpha1.BudgetGrantStatus) []announce.Event {
+	events := announce.Of(before.ProgrammedStatus, after.ProgrammedStatus)
+	if before.State == after.State {
+		return events
+	}
+	switch after.State {
+	case v1alpha1.GrantActive:
+		events = append(events, s.granted())
+	case v1alpha1.GrantExpired:
+		events = append(events, s.grantExpired(before.State))
+	}
+	return events
+}
+
+func (s *scope) granted() announce.Event {
+	spec := s.grant.Spec
+	whose := ""
+	if spec.User != "" {
+		whose = " of user " + spec.User
+	}
+	return announce.Event{
+		Type: corev1.EventTypeNormal, Reason: v1alpha1.EventGranted, Action: "Grant",
+		Note: fmt.Sprintf("limit %s%s of TenantBudget %s has %s USD more until %s: %s",
+			spec.Limit, whose, spec.BudgetRef.Name, spec.Amount, rfc3339(spec.ExpiresAt), spec.Reason),
+	}
+}
+
+// grantExpired is the Event of the grant's end: a warning where it never counted.
+func (s *scope) grantExpired(was v1alpha1.GrantState) announce.Event {
+	event := announce.Event{
+		Type: corev1.EventTypeNormal, Reason: v1alpha1.EventGrantExpired, Action: "Expire", Field: "spec.expiresAt",
+		Note: fmt.Sprintf("limit %s of TenantBudget %s no longer has %s USD more: %s",
+			s.grant.Spec.Limit, s.grant.Spec.BudgetRef.Name, s.grant.Spec.Amount, s.over()),
+	}
+	if was != v1alpha1.GrantActive {
+		event.Type = corev1.EventTypeWarning
+		event.Note = s.over() + ": it was never active"
+	}
+	return event
+}

@@ -1,0 +1,72 @@
+package budgetgrant
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout/finalizer"
+	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
+	"github.com/bursar-dev/bursar/controllers/rules/compile"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
+)
+
+// hold keeps a grant that gives something from going before that is on record.
+func (c *Controller) hold(ctx context.Context, s *scope) error {
+	if !s.accepted.Holds() {
+		return nil
+	}
+	return finalizer.Hold(ctx, c.client, s.grant)
+}
+
+// record keeps on record what is granted. It comes last, and waits for its turn
+// again when it fails: enforcement does not depend on it.
+func (c *Controller) record(ctx context.Context, s *scope) error {
+	if s.budget == nil || !s.accepted.Holds() || s.expired() {
+		return nil
+	}
+	return c.recordGrant(ctx, s.grant, s.budget)
+}
+
+func (c *Controller) recordGrant(ctx context.Context, grant *v1alpha1.BudgetGrant, budget *v1alpha1.TenantBudget) error {
+	compiled, errs := compile.Grant(grant, budget)
+	if len(errs) > 0 {
+		return nil // the budget has changed: what was on record before stays
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	return c.records.RecordGrant(ctx, budgetstore.Grant{
+		Grant:     compiled,
+		UID:       string(grant.UID),
+		Tenant:    budget.Spec.Tenant,
+		Namespace: grant.Namespace,
+		Limit:     grant.Spec.Limit,
+		Reason:    grant.Spec.Reason,
+		CreatedAt: grant.CreationTimestamp.UTC(),
+	})
+}
+
+// finalize closes the record of a grant that is going. The tenant's document loses
+// the grant by its budget's doing.
+func (c *Controller) finalize(ctx context.Context, grant *v1alpha1.BudgetGrant) error {
+	if !finalizer.Held(grant) {
+		return nil
+	}
+	decided, err := acceptance.OfBudgetGrant(ctx, c.client, grant)
+	if err != nil {
+		return err
+	}
+	if decided.Budget != nil && meta.IsStatusConditionTrue(grant.Status.Conditions, v1alpha1.ConditionAccepted) {
+		// Postgres may have been away for as long as there was a grant.
+		if err := c.recordGrant(ctx, grant, decided.Budget); err != nil {
+			return err
+		}
+	}
+	storeCtx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	if err := c.records.CloseGrant(storeCtx, string(grant.UID)); err != nil {
+		return err
+	}
+	return finalizer.Release(ctx, c.client, grant)
+}

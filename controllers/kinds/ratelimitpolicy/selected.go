@@ -1,0 +1,75 @@
+package ratelimitpolicy
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+	"github.com/bursar-dev/bursar/controllers/rules/index"
+)
+
+// News of the targets of a policy that selects them waits for more of it: for so long, and
+// longer for each target that there is to be looked at.
+const (
+	gather     = 300 * time.Millisecond
+	eachTarget = 500 * time.Microsecond
+)
+
+// gathering is how long news of a policy's targets waits for more: each look at the policy
+// is one at all of them.
+func gathering(policy *v1alpha1.RateLimitPolicy) time.Duration {
+	pause := gather
+	if targets := policy.Status.Targets; targets != nil {
+		pause = max(pause, time.Duration(*targets)*eachTarget)
+	}
+	return pause
+}
+
+// observeSelected looks for the policy in the documents of all tenants that it selects, in
+// those that inherit from them, and for those who run them. The probe is of the tenant
+// whose document had the policy last: TenantBudgets prove their documents by themselves.
+func (c *Controller) observeSelected(ctx context.Context, s *scope) error {
+	var keys []types.NamespacedName
+	var ids []limiterv1.DocumentID
+	for _, budget := range s.targets {
+		keys = append(keys, client.ObjectKeyFromObject(budget))
+		ids = append(ids, limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: budget.Spec.Tenant})
+	}
+	below, err := index.DocumentsBelow(ctx, c.client, keys...)
+	if err != nil {
+		return err
+	}
+	documents, err := c.limiter.Documents(ctx, ids...)
+	inheriting, belowErr := c.limiter.Documents(ctx, below...)
+	// After the documents: enforcers had the time to follow.
+	fleet, fleetErr := c.limiter.Fleet(ctx)
+	if err := errors.Join(err, belowErr, fleetErr); err != nil {
+		s.rollout = conditions.Rollout{Err: err}
+		return nil
+	}
+	last, found := c.arrivals.take(s.policy, s.wanted(), documents, fleet, s.now)
+	if !conditions.IsProgrammed(s.policy) {
+		// A budget that is new has no document yet, by which a call could be admitted.
+		found.Lacking, found.Selected = found.Lacking+s.pending, found.Selected+s.pending
+	}
+	found.LeftOut = s.leftOut
+	s.rollout = found.Inherited(fleet, inheriting, s.policy)
+	if s.accepted.Holds() && last != "" {
+		s.rollout = c.prober.Prove(ctx, s.rollout, s.policy, last, nil, s.now)
+	}
+	return nil
+}
+
+// wanted are the targets whose tenants are to have the policy in their documents.
+func (s *scope) wanted() []*v1alpha1.TenantBudget {
+	crowdedOut := sets.New(s.crowdedOut...)
+	return slices.DeleteFunc(slices.Clone(s.targets), crowdedOut.Has)
+}

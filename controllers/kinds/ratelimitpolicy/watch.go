@@ -1,0 +1,102 @@
+package ratelimitpolicy
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+	"github.com/bursar-dev/bursar/controllers/rollout/feed"
+	"github.com/bursar-dev/bursar/controllers/rollout/requeue"
+	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
+	"github.com/bursar-dev/bursar/controllers/rules/index"
+)
+
+//+kubebuilder:rbac:groups=bursar.dev,resources=ratelimitpolicies,verbs=get;list;watch
+//+kubebuilder:rbac:groups=bursar.dev,resources=tenantbudgets,verbs=list;watch
+//+kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch
+//+kubebuilder:rbac:groups=bursar.dev,resources=ratelimitpolicies/status,verbs=patch
+//+kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
+
+// watch says what is news to the controller.
+func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder {
+	return b.
+		For(&v1alpha1.RateLimitPolicy{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.TenantBudget{}, handler.EnqueueRequestsFromMapFunc(c.policiesOf),
+			builder.WithPredicates(predicate.Funcs{UpdateFunc: concerns})).
+		Watches(&v1alpha1.TenantBudget{}, requeue.Coalesced(c.selecting), builder.WithPredicates(
+			predicate.Or(predicate.Funcs{UpdateFunc: concerns}, predicate.LabelChangedPredicate{}))).
+		WatchesMetadata(&corev1.Namespace{}, requeue.Coalesced(c.reaching), builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		WatchesRawSource(news.Source(feed.Audience{Objects: c.client, List: &v1alpha1.RateLimitPolicyList{}, Waiting: c.waiting}))
+}
+
+// concerns reports whether a budget changed in what its policies follow: whether it
+// is accepted or going, and how far its document has got; not in what it has spent.
+func concerns(e event.UpdateEvent) bool {
+	was, is := e.ObjectOld.(*v1alpha1.TenantBudget), e.ObjectNew.(*v1alpha1.TenantBudget)
+	return was.DeletionTimestamp.IsZero() != is.DeletionTimestamp.IsZero() ||
+		was.Status.Revision != is.Status.Revision ||
+		!equality.Semantic.DeepEqual(was.Status.Enforcers, is.Status.Enforcers) ||
+		conditions.IsProgrammed(was) != conditions.IsProgrammed(is) ||
+		conditions.OfTarget(was, nil) != conditions.OfTarget(is, nil)
+}
+
+// policiesOf are the policies that name a budget.
+func (c *Controller) policiesOf(ctx context.Context, budget client.Object) []reconcile.Request {
+	var policies v1alpha1.RateLimitPolicyList
+	err := c.client.List(ctx, &policies,
+		client.InNamespace(budget.GetNamespace()), client.MatchingFields{index.PolicyTarget: budget.GetName()})
+	if err != nil {
+		log.FromContext(ctx).Error(err, "Cannot find the policies of a budget", "budget", client.ObjectKeyFromObject(budget))
+	}
+	var requests []reconcile.Request
+	for i := range policies.Items {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&policies.Items[i])})
+	}
+	return requests
+}
+
+// selecting are the policies that select a budget.
+func (c *Controller) selecting(ctx context.Context, budget client.Object) []requeue.Later {
+	policies, err := acceptance.PoliciesSelecting(ctx, c.client, budget.(*v1alpha1.TenantBudget))
+	if err != nil {
+		log.FromContext(ctx).Error(err, "Cannot find the policies that select a budget", "budget", client.ObjectKeyFromObject(budget))
+	}
+	return gathered(policies)
+}
+
+// reaching are the policies with targets in other namespaces, which by the labels of one
+// may be more or fewer now, or none.
+func (c *Controller) reaching(ctx context.Context, namespace client.Object) []requeue.Later {
+	var reaching v1alpha1.RateLimitPolicyList
+	err := c.client.List(ctx, &reaching, client.UnsafeDisableDeepCopy, client.MatchingFields{index.PolicySelects: index.Beyond})
+	if err != nil {
+		log.FromContext(ctx).Error(err, "Cannot find the policies that select budgets of a namespace", "namespace", namespace.GetName())
+	}
+	var concerned []*v1alpha1.RateLimitPolicy
+	for i := range reaching.Items {
+		policy := &reaching.Items[i]
+		if policy.Namespace == namespace.GetName() || policy.Spec.TargetSelector.Namespaces.From == v1alpha1.NamespacesSelector {
+			concerned = append(concerned, policy)
+		}
+	}
+	return gathered(concerned)
+}
+
+func gathered(policies []*v1alpha1.RateLimitPolicy) []requeue.Later {
+	var later []requeue.Later
+	for _, policy := range policies {
+		request := reconcile.Request{NamespacedName: client.ObjectKeyFromObject(policy)}
+		later = append(later, requeue.Later{Request: request, Pause: gathering(policy)})
+	}
+	return later
+}

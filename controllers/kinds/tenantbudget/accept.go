@@ -1,0 +1,17 @@
+package tenantbudget
+
+import (
+	"context"
+
+	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
+)
+
+// accept decides whether the budget is to have effect, and compiles it if so.
+func (c *Controller) accept(ctx context.Context, s *scope) error {
+	decided, err := acceptance.OfTenantBudget(ctx, c.client, s.budget)
+	if err != nil {
+		return err
+	}
+	s.accepted, s.document, s.forfeited = decided.Verdict, decided.Document, decided.Forfeited
+	return nil
+}

@@ -1,0 +1,114 @@
+package tenantbudget
+
+import (
+	"context"
+	"fmt"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/controllers/leader/alert"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
+)
+
+// alert records which rungs are reached, so that somebody is told of each, once. It
+// comes after the status, and is tried again until it is done: the store has what it
+// knows of, whoever recorded it.
+func (c *Controller) alert(ctx context.Context, s *scope) error {
+	if s.usage == nil {
+		s.memory.recorded, s.memory.users = recordedAlerts{}, userLook{}
+	}
+	if s.usage == nil || s.rollout.Err != nil {
+		return nil
+	}
+	alerts := s.alerts()
+	if !s.memory.recorded.are(alerts) {
+		if err := c.recordAlerts(ctx, s, alerts); err != nil {
+			return err
+		}
+		s.memory.recorded.note(alerts)
+	}
+	return c.alertOfUsers(ctx, s, alerts)
+}
+
+// recordAlerts records alerts for those to be told who are to be.
+func (c *Controller) recordAlerts(ctx context.Context, s *scope, alerts budgetstore.Alerts) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	alerts.Recipients = alert.Recipients(s.budget.Spec.Alerts)
+	raised, err := c.records.RecordAlerts(ctx, alerts)
+	if err != nil {
+		return err
+	}
+	if raised > 0 {
+		c.alerts.Wake()
+	}
+	return nil
+}
+
+// lookAtAlerts finds out whether people can be told of alerts, before there are any.
+func (c *Controller) lookAtAlerts(ctx context.Context, s *scope) error {
+	if s.budget.Spec.Alerts != nil {
+		verdict := c.alerts.Verdict(ctx, s.budget)
+		s.alertsFailing = &verdict
+	}
+	return nil
+}
+
+// alerts are the alerts of the budget's tenant. Those of its ancestors are for their
+// own budgets to raise.
+func (s *scope) alerts() budgetstore.Alerts {
+	own := s.usage.own()
+	alerts := budgetstore.Alerts{Tenant: own.tenant, UID: string(s.budget.UID), Now: own.now, UserRungs: own.userRungs()}
+	for _, limit := range own.limits {
+		for _, rung := range own.rungsOf(limit.MoneyLimit) {
+			if limit.spent < rung.at {
+				continue
+			}
+			alerts.Reached = append(alerts.Reached, budgetstore.Alert{
+				Rung:    rung.Rung,
+				Period:  period.Span{Start: limit.startedAt, End: limit.resetsAt},
+				Spent:   limit.spent,
+				Message: s.usage.alertMessage(limit, rung.Rung),
+			})
+		}
+	}
+	return alerts
+}
+
+// alertMessage is what an Event says of the same, where there is one.
+func (u *usage) alertMessage(limit limitUsage, rung budgetstore.Rung) string {
+	of := limiterv1.Rung{AtPercent: rung.AtPercent}
+	switch rung.Action {
+	case string(limiterv1.Warn):
+		return budgetWarning(limit, of).Note
+	case string(limiterv1.Downgrade):
+		return budgetDowngraded(limit, of).Note
+	case string(limiterv1.Trip):
+		if limit.selects() {
+			return u.limitTripped(limit, of).Note
+		}
+		return u.breakerOpened(limit).Note
+	}
+	return fmt.Sprintf("limit %s is spent in full: %s; paid calls that count against it %s %s",
+		limit.Name, spentOf(limit), u.refused(), limit.until())
+}
+
+// recordedAlerts remember which alerts of a budget this manager has recorded, so that
+// a budget that is looked at and found as before costs Postgres nothing.
+type recordedAlerts struct{ gist string }
+
+func (r *recordedAlerts) are(alerts budgetstore.Alerts) bool { return r.gist == gist(alerts) }
+
+func (r *recordedAlerts) note(alerts budgetstore.Alerts) { r.gist = gist(alerts) }
+
+// gist is what there is to record of alerts: not how much more was spent since. Where
+// periods of users turn, there is.
+func gist(alerts budgetstore.Alerts) string {
+	gist := fmt.Sprint(alerts.Tenant, alerts.UserRungs)
+	for _, alert := range alerts.Reached {
+		gist += gistOf(alert)
+	}
+	return gist
+}
+
+func gistOf(alert budgetstore.Alert) string { return fmt.Sprint(alert.Rung, alert.User, alert.Period) }

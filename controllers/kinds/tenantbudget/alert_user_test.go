@@ -1,0 +1,176 @@
+package tenantbudget
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
+)
+
+// each is a limit of five dollars a day for each user, with two more for the one who
+// is named by a grant.
+func each(granted string) limiterv1.MoneyLimit {
+	limit := daily(5 * money.USD)
+	limit.Name, limit.Per = "each", limiterv1.PerUser
+	if granted != "" {
+		limit.Grants = []limiterv1.Grant{{Name: "g", User: granted, Amount: 2 * money.USD, StartsAt: noon.Add(-time.Hour), ExpiresAt: noon.Add(time.Hour)}}
+	}
+	return limit
+}
+
+func usageOf(t *testing.T, limits ...limiterv1.MoneyLimit) *usage {
+	t.Helper()
+	measured, err := measure(tenantWith(usualLadder, limits...), spentAt(noon, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &usage{root: "acme", levels: []levelUsage{measured}}
+}
+
+func TestAlertsOfUser(t *testing.T) {
+	today := period.Of(period.Day, time.UTC, noon)
+	yesterday := period.Span{Start: today.Start.AddDate(0, 0, -1), End: today.Start}
+	tomorrow := period.Span{Start: today.End, End: today.End.AddDate(0, 0, 1)}
+	warned := "Warn@80 of 5.00: user gerente-1 has reached the 80% rung of limit each: "
+	for name, tc := range map[string]struct {
+		granted string
+		spent   money.Nanos
+		in      period.Span
+		want    []string
+	}{
+		"nothing counted": {},
+		"below the rungs": {spent: 4*money.USD - 1, in: today},
+		"one rung":        {spent: 4 * money.USD, in: today, want: []string{warned + "4.00 of 5.00 USD spent (80%); resets at 2026-11-26T00:00:00Z"}},
+		"all of it": {spent: 5 * money.USD, in: today, want: []string{
+			warned + "5.00 of 5.00 USD spent (100%); resets at 2026-11-26T00:00:00Z",
+			"Trip@90 of 5.00: user gerente-1 has reached the 90% rung of limit each: 5.00 of 5.00 USD spent (100%); paid calls of the user " +
+				"that count against it are refused until 2026-11-26T00:00:00Z, or until the limit is raised",
+			"Exhaust@100 of 5.00: user gerente-1 has spent limit each in full: 5.00 of 5.00 USD spent (100%); paid calls of the user " +
+				"that count against it are refused until 2026-11-26T00:00:00Z, or until the limit is raised",
+		}},
+		"who is granted more":               {granted: "gerente-1", spent: 5 * money.USD, in: today},
+		"where another is granted more":     {granted: "gerente-2", spent: 4 * money.USD, in: today, want: []string{warned + "4.00 of 5.00 USD spent (80%); resets at 2026-11-26T00:00:00Z"}},
+		"spent in the period before":        {spent: 5 * money.USD, in: yesterday},
+		"spent since the period has turned": {spent: 5 * money.USD, in: tomorrow},
+	} {
+		t.Run(name, func(t *testing.T) {
+			counters := map[string]limiterv1.MoneyCounter{}
+			if tc.spent > 0 {
+				counters[limiterv1.MoneyField(each(""))] = limiterv1.MoneyCounter{Start: tc.in.Start, End: tc.in.End, Spent: tc.spent, Held: 7}
+			}
+			var got []string
+			for _, a := range usageOf(t, each(tc.granted)).alertsOfUser("gerente-1", counters) {
+				got = append(got, fmt.Sprintf("%s@%d of %s: %s", a.Action, a.AtPercent, a.Amount, a.Message))
+				if a.Period != today || a.User != "gerente-1" || a.Limit != "each" {
+					t.Errorf("alert %+v is of another limit, user or period", a)
+				}
+			}
+			if diff := cmp.Diff(tc.want, got, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("alerts (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestUserRungs: who is granted more has rungs of his own.
+func TestUserRungs(t *testing.T) {
+	for granted, want := range map[string][]string{
+		"":          {" Warn of 5.00", " Trip of 5.00", " Exhaust of 5.00"},
+		"gerente-1": {" Warn of 5.00", " Trip of 5.00", " Exhaust of 5.00", "gerente-1 Warn of 7.00", "gerente-1 Trip of 7.00", "gerente-1 Exhaust of 7.00"},
+	} {
+		var got []string
+		for _, rung := range usageOf(t, each(granted), daily(money.USD)).own().userRungs() {
+			got = append(got, fmt.Sprintf("%s %s of %s", rung.User, rung.Action, rung.Amount))
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("granted to %q (-want +got):\n%s", granted, diff)
+		}
+	}
+}
+
+// looked is a world of many users, all of whom have spent in full.
+type looked struct {
+	Limiter
+	Records
+	Deliverer
+	users    int
+	away     bool
+	since    []time.Duration
+	recorded []int
+}
+
+func (l *looked) ActiveUsers(_ context.Context, _ string, since time.Time) ([]string, error) {
+	l.since = append(l.since, noon.Sub(since))
+	var users []string
+	for i := range l.users {
+		users = append(users, fmt.Sprint("user-", i))
+	}
+	return users, nil
+}
+
+func (l *looked) UserCounters(_ context.Context, _, _ string, users []string, limits ...limiterv1.MoneyLimit,
+) (map[string]map[string]limiterv1.MoneyCounter, error) {
+	if len(users) > usersAtOnce {
+		return nil, fmt.Errorf("%d users at once", len(users))
+	}
+	today := period.Of(period.Day, time.UTC, noon)
+	counters := map[string]map[string]limiterv1.MoneyCounter{}
+	for _, user := range users {
+		counters[user] = map[string]limiterv1.MoneyCounter{
+			limiterv1.MoneyField(limits[0]): {Start: today.Start, End: today.End, Spent: 4 * money.USD},
+		}
+	}
+	return counters, nil
+}
+
+func (l *looked) RecordAlerts(_ context.Context, alerts budgetstore.Alerts) (int, error) {
+	if l.away {
+		return 0, errors.New("Postgres is away")
+	}
+	l.recorded = append(l.recorded, len(alerts.Reached))
+	return 0, nil
+}
+
+// TestLooksAtUsers: a look is once a minute, of some users at a time, and what is
+// recorded already costs nothing.
+func TestLooksAtUsers(t *testing.T) {
+	l := &looked{users: usersAtOnce + 3}
+	c := &Controller{limiter: l, records: l, alerts: l}
+	s := &scope{memory: &memory{}, budget: &v1alpha1.TenantBudget{}, usage: usageOf(t, each(""))}
+	look := func(after time.Duration, wantErr bool) {
+		t.Helper()
+		s.usage.own().now = noon.Add(after)
+		if err := c.alert(t.Context(), s); (err != nil) != wantErr {
+			t.Fatal(err)
+		}
+	}
+	look(0, false)
+	look(59*time.Second, false)
+	look(time.Minute, false)
+	l.users++
+	look(2*time.Minute, false)
+	l.away = true
+	l.users++
+	look(3*time.Minute, true)
+	look(3*time.Minute+time.Second, false)
+	l.away = false
+	look(4*time.Minute, false)
+	if want := []int{0, usersAtOnce, 3, 1, 1}; !slices.Equal(l.recorded, want) {
+		t.Errorf("alerts were recorded by %v, want %v", l.recorded, want)
+	}
+	want := []time.Duration{time.Hour, 15 * time.Minute, 14 * time.Minute, 13 * time.Minute, 13 * time.Minute}
+	if !slices.Equal(l.since, want) {
+		t.Errorf("calls were looked at that were admitted %v before noon, want %v", l.since, want)
+	}
+}

@@ -1,0 +1,101 @@
+package tenantbudget
+
+import (
+	"fmt"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+)
+
+// breaker is whether the tenant's paid calls are stopped, and whose doing it is.
+type breaker struct {
+	state v1alpha1.BreakerState
+	// forced is set when a spec says so.
+	forced bool
+	// tenant is whose breaker it is.
+	tenant string
+	// limit is what holds it open; nil when it is closed or forced.
+	limit *limitUsage
+}
+
+// breaker is what follows for the tenant from its own breaker and from those of its
+// ancestors: one that is open is enough.
+func (u *usage) breaker() breaker {
+	for _, level := range u.levels {
+		if level.forced == limiterv1.BreakerOpen {
+			return breaker{state: v1alpha1.BreakerOpen, forced: true, tenant: level.tenant}
+		}
+	}
+	if limit := u.tripped(); limit != nil {
+		return breaker{state: v1alpha1.BreakerOpen, tenant: limit.tenant, limit: limit}
+	}
+	own := u.own()
+	return breaker{state: v1alpha1.BreakerClosed, forced: own.forced == limiterv1.BreakerClosed, tenant: own.tenant}
+}
+
+// summary is what the columns of kubectl get say of the breaker.
+func (b breaker) summary(own string) string {
+	why := ""
+	switch isOwn := b.tenant == own; {
+	case b.forced && isOwn:
+		why = " (forced)"
+	case b.forced:
+		why = " (parent, forced)"
+	case !isOwn:
+		why = " (parent)"
+	}
+	return string(b.state) + why
+}
+
+// refused says what becomes of calls that the breaker stops.
+func (u *usage) refused() string {
+	if u.shadow {
+		return "would be refused, were it not for shadow,"
+	}
+	return "are refused"
+}
+
+// refusedPast is refused where a limit has reached the Trip rung: the tenant may have it
+// that calls of the cheapest model go on, whosever limit it is. Under a breaker that is
+// forced open none does that costs anything.
+func (u *usage) refusedPast() string {
+	if slices.ContainsFunc(u.own().ladder, fallsBackToCheapestModel) && !u.shadow {
+		return ", but for those of the fallback CheapestModel, " + u.refused()
+	}
+	return " " + u.refused()
+}
+
+func fallsBackToCheapestModel(rung limiterv1.Rung) bool {
+	return slices.ContainsFunc(rung.Fallbacks, func(f limiterv1.Fallback) bool { return f.Kind == limiterv1.CheapestModel })
+}
+
+func (u *usage) breakerOpen() conditions.Verdict {
+	b := u.breaker()
+	switch {
+	case b.forced && b.state == v1alpha1.BreakerClosed:
+		return conditions.Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonForced,
+			Message: "spec.breaker.forced holds the breaker closed, whatever is spent"}
+	case b.forced:
+		return conditions.Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonForced,
+			Message: fmt.Sprintf("spec.breaker.forced%s holds the breaker open: paid calls %s until it is taken back",
+				u.ofTenant(b.tenant), u.refused())}
+	case b.limit == nil:
+		return conditions.Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonBelowTripRung,
+			Message: "no limit of the tenant has reached the Trip rung"}
+	}
+	return conditions.Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonTripRungReached,
+		Message: fmt.Sprintf("limit %s%s has reached the Trip rung: paid calls%s %s",
+			b.limit.Name, u.ofTenant(b.tenant), u.refusedPast(), b.limit.until())}
+}
+
+// ofTenant names a tenant that is not the one whose usage it is.
+func (u *usage) ofTenant(tenant string) string {
+	if tenant == u.own().tenant {
+		return ""
+	}
+	return " of tenant " + tenant
+}

@@ -1,0 +1,69 @@
+package tenantbudget
+
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout/announce"
+	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+)
+
+// exhausted is whether a limit that every call of the tenant counts against has
+// nothing left. What is held does not count: it may come back.
+func (u *usage) exhausted() conditions.Verdict {
+	var last *limitUsage
+	for _, limit := range u.all() {
+		if limit.spent >= limit.Amount && !limit.selects() && (last == nil || limit.outlasts(last)) {
+			last = limit
+		}
+	}
+	if last == nil {
+		return conditions.Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonAmountLeft,
+			Message: "no limit of the tenant is spent in full"}
+	}
+	return conditions.Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAmountSpent,
+		Message: fmt.Sprintf("limit %s%s is spent in full: paid calls %s %s",
+			last.Name, u.ofTenant(last.tenant), u.refused(), last.until())}
+}
+
+// exhaustionTurned is the Event of the tenant having nothing left, or something again.
+// Another limit that is spent in full, or another period, is news as well.
+func (u *usage) exhaustionTurned(before, after v1alpha1.TenantBudgetStatus) []announce.Event {
+	is := meta.FindStatusCondition(after.Conditions, v1alpha1.ConditionExhausted)
+	was := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionExhausted)
+	if was == nil {
+		was = &metav1.Condition{}
+	}
+	wasExhausted, isSame := was.Status == metav1.ConditionTrue, was.Message == is.Message
+	if was.Status == metav1.ConditionUnknown {
+		// Redis was away. The limits are as they were known last.
+		wasExhausted, isSame = u.wereExhausted(before.Limits), true
+	}
+	event := announce.Event{Type: corev1.EventTypeWarning, Reason: v1alpha1.EventBudgetExhausted,
+		Action: "Exhaust", Field: "spec.limits", Note: is.Message, Turn: announce.Since(*was) + "; " + is.Message}
+	switch {
+	case is.Status == metav1.ConditionTrue && (!wasExhausted || !isSame):
+		return []announce.Event{event}
+	case is.Status == metav1.ConditionFalse && wasExhausted:
+		event.Type, event.Reason, event.Action = corev1.EventTypeNormal, v1alpha1.EventBudgetRecovered, "Recover"
+		return []announce.Event{event}
+	}
+	return nil
+}
+
+// wereExhausted reports whether a limit of the tenant's own that every call counts
+// against had nothing left.
+func (u *usage) wereExhausted(before []v1alpha1.MoneyLimitStatus) bool {
+	return slices.ContainsFunc(u.own().limits, func(limit limitUsage) bool {
+		was := find(before, limit.Name)
+		spent, err := money.Parse(was.Spent)
+		amount, errAmount := money.Parse(was.Amount)
+		return err == nil && errAmount == nil && spent >= amount && !limit.selects()
+	})
+}

@@ -1,0 +1,99 @@
+package tenantbudget
+
+import (
+	"context"
+	"errors"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout/finalizer"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
+)
+
+func documentID(budget *v1alpha1.TenantBudget) limiterv1.DocumentID {
+	return limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: budget.Spec.Tenant}
+}
+
+// hold keeps a budget that is about to program something from going before that
+// is withdrawn.
+func (c *Controller) hold(ctx context.Context, s *scope) error {
+	if s.document == nil {
+		return nil
+	}
+	return finalizer.Hold(ctx, c.client, s.budget)
+}
+
+// program puts the document. A budget that is invalid leaves in force what it
+// programmed before, but for what its ancestors have changed since; one that may
+// not name the tenant gives up what it did.
+func (c *Controller) program(ctx context.Context, s *scope) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	switch {
+	case s.document != nil:
+		s.rollout.Err = c.put(ctx, s.budget, *s.document)
+	case s.forfeited:
+		_, s.rollout.Err = c.limiter.Withdraw(ctx, documentID(s.budget), string(s.budget.UID))
+	default:
+		s.rollout.Err = c.refresh(ctx, s.budget)
+	}
+	return nil
+}
+
+func (c *Controller) put(ctx context.Context, budget *v1alpha1.TenantBudget, document limiterv1.Tenant) error {
+	if err := c.opener.Prepare(ctx, document); err != nil {
+		return err
+	}
+	if _, err := c.limiter.Put(ctx, documentID(budget), document); err != nil {
+		return err
+	}
+	return c.opener.Open(ctx, document)
+}
+
+// record keeps on record what is in force, be it of this generation or of an older
+// one that was valid. It comes late, and waits for its turn again when it fails:
+// enforcement does not depend on it.
+func (c *Controller) record(ctx context.Context, s *scope) error {
+	storeCtx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	switch {
+	case s.rollout.Err != nil:
+		return nil
+	case s.forfeited:
+		c.limitsRecorded.forget(s.budget.Spec.Tenant)
+		if err := c.records.Close(storeCtx, s.budget.Spec.Tenant, string(s.budget.UID)); err != nil {
+			return err
+		}
+		return finalizer.Release(ctx, c.client, s.budget)
+	case s.inForce != nil:
+		own := s.inForce.Sources[0]
+		return c.limitsRecorded.once(storeCtx, budgetstore.Budget{
+			Namespace:  own.Namespace,
+			Name:       own.Name,
+			UID:        own.UID,
+			Generation: own.Generation,
+			Level:      s.inForce.Level,
+		}, s.now, c.records.Record)
+	}
+	return nil
+}
+
+// finalize withdraws what a budget that is going has programmed. What has been
+// taken over by another budget stays.
+func (c *Controller) finalize(ctx context.Context, budget *v1alpha1.TenantBudget) error {
+	if !finalizer.Held(budget) {
+		return nil
+	}
+	storeCtx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	_, withdrawErr := c.limiter.Withdraw(storeCtx, documentID(budget), string(budget.UID))
+	c.limitsRecorded.forget(budget.Spec.Tenant)
+	closeErr := c.records.Close(storeCtx, budget.Spec.Tenant, string(budget.UID))
+	if err := errors.Join(withdrawErr, closeErr); err != nil {
+		return err
+	}
+	c.pacer.Forget(budget.UID)
+	c.memories.forget(budget.UID)
+	c.alerts.Forget(budget.UID)
+	return finalizer.Release(ctx, c.client, budget)
+}

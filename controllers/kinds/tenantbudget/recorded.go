@@ -1,0 +1,56 @@
+package tenantbudget
+
+import (
+	"context"
+	"encoding/json"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
+)
+
+// recordAgain is after how long limits are recorded again that did not change, at
+// least; at most it is twice as long. It puts right what others did to the rows, such as
+// a manager that was stopped while it led: the rows are for people to look back at, and
+// no call is admitted by them, so that nothing keeps it from writing, as Redis does.
+const recordAgain = 5 * time.Minute
+
+// recordedLimits remembers which limits this manager has recorded of each tenant, so
+// that a budget that is looked at and found as before costs Postgres nothing.
+type recordedLimits struct {
+	tenants sync.Map // name -> *recordedTenant
+}
+
+type recordedTenant struct {
+	// mu lets one at a time record a tenant: what was recorded last is remembered last.
+	mu    sync.Mutex
+	gist  string
+	until time.Time
+}
+
+// once calls record, unless the same was recorded of the tenant a short while ago.
+func (r *recordedLimits) once(
+	ctx context.Context, budget budgetstore.Budget, now time.Time, record func(context.Context, budgetstore.Budget) error,
+) error {
+	raw, err := json.Marshal(budget)
+	if err != nil {
+		return err
+	}
+	entry, _ := r.tenants.LoadOrStore(budget.Tenant, &recordedTenant{})
+	tenant := entry.(*recordedTenant)
+	tenant.mu.Lock()
+	defer tenant.mu.Unlock()
+	if tenant.gist == string(raw) && now.Before(tenant.until) {
+		return nil
+	}
+	tenant.gist = "" // an error does not say that nothing was recorded
+	if err := record(ctx, budget); err != nil {
+		return err
+	}
+	tenant.gist, tenant.until = string(raw), now.Add(recordAgain+rand.N(recordAgain))
+	return nil
+}
+
+// forget forgets a tenant whose rows are about to be closed.
+func (r *recordedLimits) forget(tenant string) { r.tenants.Delete(tenant) }

@@ -1,0 +1,204 @@
+package tenantbudget
+
+import (
+	"fmt"
+	"time"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
+	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
+)
+
+// usage is the state of the money that a tenant's calls depend on at one moment.
+type usage struct {
+	// root is the tenant at the top of the budget tree.
+	root string
+	// shadow is set when refusals are not enforced.
+	shadow bool
+	// levels are the tenant and its ancestors, nearest first. There is at least one.
+	levels []levelUsage
+}
+
+// levelUsage is the state of the money of one tenant of the budget tree.
+type levelUsage struct {
+	// tenant is its name.
+	tenant string
+	// now is that moment by the clock that periods turn by.
+	now time.Time
+	// ladder are the rungs, lowest first.
+	ladder []limiterv1.Rung
+	// limits are those that count the whole tenant, in the order of the budget.
+	limits []limitUsage
+	// userLimits are those that count each user apart; zone is whose calendar they
+	// follow.
+	userLimits []limiterv1.MoneyLimit
+	zone       *time.Location
+	// forced overrides the breaker; empty leaves it to the limits.
+	forced limiterv1.BreakerState
+}
+
+// limitUsage is how far a limit is used in the period that its level's now lies in.
+type limitUsage struct {
+	// MoneyLimit is the limit with what is granted now in its amount.
+	limiterv1.MoneyLimit
+	granted money.Nanos
+	// changesAt is when a grant starts or expires next.
+	changesAt time.Time
+	// tenant is whose limit it is.
+	tenant      string
+	spent, held money.Nanos
+	startedAt   time.Time
+	resetsAt    time.Time
+	// exhaustsAt is when the amount is used up by forecast; zero when it is not
+	// before resetsAt.
+	exhaustsAt time.Time
+	// rung is the action of the highest rung reached; empty below the first.
+	rung limiterv1.Action
+	// tripped is set when the limit holds the breaker open.
+	tripped bool
+}
+
+// selects reports whether the limit counts some calls of the tenant and not others.
+// It stops those alone that it counts, and is not the business of the breaker.
+func (l limitUsage) selects() bool { return len(l.Tiers) > 0 || len(l.Models) > 0 }
+
+// isNothing reports whether the limit is one of nothing. It refuses in every period, and
+// that its rungs are reached is no news: it was never below them.
+func (l limitUsage) isNothing() bool { return l.Amount == 0 }
+
+// until says until when the limit refuses calls, should it do so.
+func (l limitUsage) until() string {
+	if l.isNothing() {
+		return "until the limit is raised"
+	}
+	return fmt.Sprintf("until %s, or until the limit is raised", l.resetsAt.Format(time.RFC3339))
+}
+
+// outlasts reports whether the limit refuses calls for longer than another one.
+func (l *limitUsage) outlasts(other *limitUsage) bool {
+	if l.isNothing() != other.isNothing() {
+		return l.isNothing()
+	}
+	return l.resetsAt.After(other.resetsAt)
+}
+
+func (l limitUsage) percent() int64 { return l.spent.Percent(l.Amount) }
+
+// measure finds out how far the limits of a level are used.
+func measure(level limiterv1.Level, counters limiterstore.Counters) (levelUsage, error) {
+	zone, err := time.LoadLocation(level.TimeZone)
+	if err != nil {
+		return levelUsage{}, fmt.Errorf("time zone %q: %w", level.TimeZone, err)
+	}
+	u := levelUsage{tenant: level.Tenant, now: counters.Now, ladder: level.Ladder, forced: level.Forced, zone: zone}
+	for _, limit := range level.Money {
+		if limit.Per != limiterv1.PerTenant {
+			u.userLimits = append(u.userLimits, limit)
+			continue
+		}
+		span := period.Of(limit.Period, zone, counters.Now)
+		base := limit.Amount
+		limit, stretch := limit.At(counters.Now, "")
+		l := limitUsage{
+			MoneyLimit: limit, granted: limit.Amount - base, changesAt: stretch.End,
+			tenant: level.Tenant, startedAt: span.Start, resetsAt: span.End,
+		}
+		l.spent, l.held = counters.Money[limiterv1.MoneyField(limit)].In(span)
+		for _, rung := range level.Ladder {
+			if l.spent >= rung.Reached(limit) {
+				l.rung = rung.Action
+			}
+		}
+		trip, trips := level.TripAt(limit)
+		l.tripped = trips && l.spent >= trip && !l.selects()
+		u.limits = append(u.limits, l)
+	}
+	return u, nil
+}
+
+// own is the tenant's own part.
+func (u *usage) own() *levelUsage { return &u.levels[0] }
+
+// all are the limits of all levels.
+func (u *usage) all() []*limitUsage {
+	var all []*limitUsage
+	for _, level := range u.levels {
+		for i := range level.limits {
+			all = append(all, &level.limits[i])
+		}
+	}
+	return all
+}
+
+// nearest is the limit of the tenant's own that is used most, the first of those
+// that are used equally; nil when there are none.
+func (u *usage) nearest() *limitUsage {
+	var nearest *limitUsage
+	limits := u.own().limits
+	for i := range limits {
+		if nearest == nil || limits[i].percent() > nearest.percent() {
+			nearest = &limits[i]
+		}
+	}
+	return nearest
+}
+
+// tripped is the limit, of the tenant or of an ancestor, that holds the breaker
+// open for longest; nil when none does.
+func (u *usage) tripped() *limitUsage {
+	var last *limitUsage
+	for _, limit := range u.all() {
+		if limit.tripped && (last == nil || limit.outlasts(last)) {
+			last = limit
+		}
+	}
+	return last
+}
+
+// nextTurn is when the first of the periods turns, or a grant starts or expires; false
+// when there are none.
+func (u *usage) nextTurn() (time.Time, bool) {
+	var next time.Time
+	for _, limit := range u.all() {
+		for _, turn := range []time.Time{limit.resetsAt, limit.changesAt} {
+			if next.IsZero() || turn.Before(next) {
+				next = turn
+			}
+		}
+	}
+	return next, !next.IsZero()
+}
+
+// rungOf is a rung of one limit, and the spent amount at which it is reached.
+type rungOf struct {
+	budgetstore.Rung
+	at money.Nanos
+}
+
+// rungsOf are the rungs of a limit of which somebody is told, lowest first: those of
+// the ladder and, above them, that nothing is left. A Trip rung that the breaker is
+// kept from is none, and a limit of nothing has none.
+func (u *levelUsage) rungsOf(limit limiterv1.MoneyLimit) []rungOf {
+	var rungs []rungOf
+	if limit.Amount == 0 {
+		return nil
+	}
+	add := func(action string, percent int32, at money.Nanos) {
+		rung := budgetstore.Rung{Limit: limit.Name, Amount: limit.Amount, Action: action, AtPercent: percent}
+		rungs = append(rungs, rungOf{rung, at})
+	}
+	full := false
+	for _, rung := range u.ladder {
+		if rung.Action == limiterv1.Trip && u.forced == limiterv1.BreakerClosed {
+			continue
+		}
+		add(string(rung.Action), rung.AtPercent, rung.Reached(limit))
+		full = full || rung.AtPercent == 100
+	}
+	if !full {
+		add(budgetstore.Exhaust, 100, limit.Amount)
+	}
+	return rungs
+}

@@ -1,0 +1,298 @@
+package alert
+
+import (
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
+	"github.com/bursar-dev/bursar/hack/parts/receivers"
+)
+
+// sent is how one delivery by a channel ends: "" when it was made, else what the tenant
+// is told.
+func (x *test) sent(channel budgetstore.Channel, options Options) string {
+	x.Helper()
+	recipient := budgetstore.Recipient{Channel: channel}
+	if channel == budgetstore.Email {
+		recipient.Address = x.mail
+	}
+	err := x.newDeliverer(options).attempt(x.Context(), budgetstore.Delivery{
+		ID: "id", AlertID: "id", Tenant: "acme", UID: "u1", Recipient: recipient, RaisedAt: time.Now(),
+	})
+	var why *failure
+	switch {
+	case err == nil:
+		return ""
+	case !errors.As(err, &why):
+		x.Fatalf("not to be shown: %v", err)
+	}
+	return why.message
+}
+
+func TestMailServers(t *testing.T) {
+	login := receivers.MailUser + ":" + receivers.MailPassword + "@"
+	_, port, _ := strings.Cut(world.Mail.StartTLSAddress, ":")
+	for name, tc := range map[string]struct {
+		url      string
+		distrust bool
+		refuse   int
+		want     string
+	}{
+		"STARTTLS":           {url: "smtp://" + login + world.Mail.StartTLSAddress},
+		"by name":            {url: "smtp://" + login + "localhost:" + port},
+		"TLS from the start": {url: "smtps://" + login + world.Mail.TLSAddress},
+		"a wrong password":   {url: "smtp://bursar:no@" + world.Mail.StartTLSAddress, want: "the mail server cannot be reached, or does not let the manager in: the connection fails"},
+		"no login":           {url: "smtp://" + world.Mail.StartTLSAddress, want: "the mail server does not take e-mail to testmailservers-no_login@example.com: it answers 502 5.7.0"},
+		"not trusted":        {url: "smtp://" + login + world.Mail.StartTLSAddress, distrust: true, want: "the mail server cannot be reached, or does not let the manager in: its certificate is not trusted (--alert-ca-file adds authorities)"},
+		"not now":            {url: "smtp://" + login + world.Mail.StartTLSAddress, refuse: 451, want: "the mail server does not take e-mail to testmailservers-not_now@example.com: it answers 451 4.3.0"},
+		"never":              {url: "smtp://" + login + world.Mail.StartTLSAddress, refuse: 554, want: "the mail server does not take e-mail to testmailservers-never@example.com: it answers 554 5.3.0"},
+		"nobody there":       {url: "smtp://" + login + "127.0.0.1:1", want: "the mail server cannot be reached, or does not let the manager in: the connection is refused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := newTest(t)
+			options := x.options()
+			var err error
+			if options.MailServer, err = ParseMailServer(tc.url, "Bursar <bursar@example.com>"); err != nil {
+				t.Fatal(err)
+			}
+			if tc.distrust {
+				options.Authorities = x509.NewCertPool()
+			}
+			if tc.refuse > 0 {
+				world.Mail.RefuseNext(1, tc.refuse)
+			}
+			if got := x.sent(budgetstore.Email, options); got != tc.want {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+			want := 0
+			if tc.want == "" {
+				want = 1
+			}
+			if got := len(world.Mail.Mails(x.mail)); got != want {
+				t.Errorf("%d e-mails came, want %d", got, want)
+			}
+		})
+	}
+	t.Run("none", func(t *testing.T) {
+		x := newTest(t)
+		options := x.options()
+		options.MailServer = nil
+		if got := x.sent(budgetstore.Email, options); !strings.Contains(got, "BURSAR_SMTP_URL") {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+func TestParseMailServer(t *testing.T) {
+	for name, tc := range map[string]struct {
+		url, from string
+		// wantErr is a part of the error; empty when there is to be none.
+		wantErr string
+	}{
+		"STARTTLS":              {url: "smtp://u:p@mail.example.com:587"},
+		"TLS":                   {url: "smtps://u:p@mail.example.com"},
+		"a sender with a name":  {url: "smtps://mail.example.com", from: "Bursar <bursar@example.com>"},
+		"in the clear, at home": {url: "smtp+plain://127.0.0.1:2525"},
+		"in the clear, abroad":  {url: "smtp+plain://mail.example.com", wantErr: "loopback"},
+		"something else":        {url: "https://u:secret@mail.example.com", wantErr: "must begin with smtp://"},
+		"no host":               {url: "smtp://", wantErr: "must be a URL"},
+		"a path":                {url: "smtp://mail.example.com/secret", wantErr: "must be a URL"},
+		"no URL":                {url: "smtp://u:secret@mail.example.com:x y", wantErr: "must be a URL"},
+		"no sender":             {url: "smtp://u:secret@mail.example.com", from: "nobody", wantErr: "sender"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if tc.from == "" {
+				tc.from = "bursar@example.com"
+			}
+			_, err := ParseMailServer(tc.url, tc.from)
+			if tc.wantErr == "" && err != nil || tc.wantErr != "" && (err == nil || !strings.Contains(err.Error(), tc.wantErr)) {
+				t.Errorf("error %v, want one about %q", err, tc.wantErr)
+			}
+			if err != nil && strings.Contains(err.Error(), "secret") {
+				t.Errorf("the error tells the password: %v", err)
+			}
+		})
+	}
+}
+
+func TestReceivers(t *testing.T) {
+	const outOfReach = "the webhook cannot be reached: "
+	redirect := func(string) (int, http.Header) {
+		return http.StatusTemporaryRedirect, http.Header{"Location": {world.Webhook.URL + "/elsewhere"}}
+	}
+	for name, tc := range map[string]struct {
+		url     string
+		options func(*Options)
+		answer  func(string) (int, http.Header)
+		want    string
+	}{
+		"takes it": {},
+		"fails": {answer: func(string) (int, http.Header) { return 500, nil },
+			want: "the webhook answers 500 Internal Server Error"},
+		"sends on": {answer: redirect,
+			want: "the webhook answers 307 Temporary Redirect, and redirects are not followed"},
+		"is not of the public internet": {options: func(o *Options) { o.Outbound.Networks = nil },
+			want: outOfReach + "its address is in a network that the manager does not send to (--alert-allowed-networks)"},
+		"is none of the hosts": {options: func(o *Options) { o.Outbound.Hosts = []string{"hooks.slack.com"} },
+			want: "the host is none of those that the manager sends to (--alert-allowed-hosts)"},
+		"is one of the hosts": {options: func(o *Options) { o.Outbound.Hosts = []string{"hooks.slack.com", "127.0.0.1"} }},
+		"is not trusted": {options: func(o *Options) { o.Authorities = x509.NewCertPool() },
+			want: outOfReach + "its certificate is not trusted (--alert-ca-file adds authorities)"},
+		"is not there":     {url: "https://127.0.0.1:1/secret", want: outOfReach + "the connection is refused"},
+		"has no such name": {url: "https://secret.invalid/", want: outOfReach + "its host name is not found"},
+		"is in the clear":  {url: "http://127.0.0.1/secret", want: "the URL is not one with https and a host, and without user and password"},
+		"has a password":   {url: "https://u:secret@127.0.0.1/", want: "the URL is not one with https and a host, and without user and password"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := newTest(t)
+			options := x.options()
+			if tc.options != nil {
+				tc.options(&options)
+			}
+			x.secrets["alerts"]["url"] = tc.url
+			if tc.url != "" {
+				x.budget.Spec.Alerts.Webhook.URL = ""
+				x.budget.Spec.Alerts.Webhook.URLSecretRef = &v1alpha1.SecretKeyRef{Name: "alerts", Key: "url"}
+			}
+			world.Webhook.Answer(tc.answer)
+			t.Cleanup(func() { world.Webhook.Answer(nil) })
+			if got := x.sent(budgetstore.Webhook, options); got != tc.want {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+			if got := world.Webhook.Requests("/elsewhere"); len(got) > 0 {
+				t.Error("a redirect was followed")
+			}
+		})
+	}
+}
+
+// TestRetryAfter: a receiver that says when to come again is believed, up to an hour.
+func TestRetryAfter(t *testing.T) {
+	for value, want := range map[string]time.Duration{
+		"120": 2 * time.Minute, "999999": time.Hour, "999999999999999": time.Hour, "soon": 0, "-1": 0,
+		"Fri, 31 Dec 2100 23:59:59 GMT": time.Hour, "Wed, 21 Oct 2015 07:28:00 GMT": 0,
+	} {
+		x := newTest(t)
+		world.Webhook.Answer(func(string) (int, http.Header) {
+			return http.StatusTooManyRequests, http.Header{"Retry-After": {value}}
+		})
+		t.Cleanup(func() { world.Webhook.Answer(nil) })
+		err := newPoster(x.options().Outbound, x.options().Authorities).post(t.Context(), "webhook", world.Webhook.URL, http.Header{}, nil)
+		var why *failure
+		if !errors.As(err, &why) || why.wait != want {
+			t.Errorf("Retry-After %q: %+v, want to wait %s", value, err, want)
+		}
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	inHouse := Outbound{Networks: []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16"), netip.MustParsePrefix("fd00:1::/32")}}
+	for address, want := range map[string]bool{
+		"93.184.216.34": true, "2606:4700::1111": true,
+		"10.20.3.4": true, "fd00:1::5": true, "::ffff:10.20.3.4": true,
+		"10.21.3.4": false, "fd00:2::5": false, "172.16.0.1": false, "192.168.1.1": false,
+		"127.0.0.1": false, "::1": false, "::ffff:127.0.0.1": false, "0.0.0.0": false, "::": false,
+		"169.254.169.254": false, "fe80::1": false, "fd00:ec2::254": false, "::ffff:169.254.169.254": false,
+		"100.100.100.200": false, "224.0.0.1": false, "ff02::1": false, "255.255.255.255": false,
+		"64:ff9b::a9fe:a9fe": false, "2002:a9fe:a9fe::1": false,
+	} {
+		err := inHouse.guard("tcp", netip.AddrPortFrom(netip.MustParseAddr(address), 443).String(), nil)
+		if got := err == nil; got != want {
+			t.Errorf("%s may be reached: %v, want %v", address, got, want)
+		}
+	}
+}
+
+func TestHosts(t *testing.T) {
+	p := poster{hosts: []string{"hooks.slack.com", "*.example.com"}}
+	for host, want := range map[string]bool{
+		"hooks.slack.com": true, "HOOKS.slack.com": true, "a.example.com": true, "a.b.example.com": true,
+		"example.com": false, "badexample.com": false, "hooks.slack.com.example.org": false, "": false,
+	} {
+		if got := p.allowsHost(host); got != want {
+			t.Errorf("%q is allowed: %v, want %v", host, got, want)
+		}
+	}
+}
+
+func TestSigningKeys(t *testing.T) {
+	of := func(length int) string {
+		return "whsec_" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", length)))
+	}
+	for name, tc := range map[string]struct {
+		secret string
+		want   int
+	}{
+		"one":        {of(24), 1},
+		"two":        {of(32) + "\n" + of(64) + "\n", 2},
+		"too short":  {of(23), 0},
+		"too long":   {of(65), 0},
+		"no prefix":  {strings.TrimPrefix(of(32), "whsec_"), 0},
+		"not base64": {"whsec_!", 0},
+	} {
+		keys, err := signingKeys(tc.secret)
+		if len(keys) != tc.want || (err == nil) != (tc.want > 0) {
+			t.Errorf("%s: %d keys, %v, want %d", name, len(keys), err, tc.want)
+		}
+		if err != nil && strings.Contains(err.Error(), "!") {
+			t.Errorf("%s: the error tells the secret: %v", name, err)
+		}
+	}
+}
+
+// TestVerdict: what stands in the way of alerts is told before there are any, and what
+// has come in their way while it does.
+func TestVerdict(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change       func(*test, *Options)
+		reason, says string
+	}{
+		"all in order":          {func(*test, *Options) {}, "Deliverable", "nothing"},
+		"no right":              {func(x *test, _ *Options) { x.forbidden = true }, "SecretUnusable", "may not read Secret acme/alerts: bind ClusterRole bursar-alert-secrets"},
+		"no Secret":             {func(x *test, _ *Options) { x.secrets = nil }, "SecretUnusable", "there is no Secret acme/alerts"},
+		"no key":                {func(x *test, _ *Options) { delete(x.secrets["alerts"], "slack") }, "SecretUnusable", "nothing under key slack"},
+		"a secret that is none": {func(x *test, _ *Options) { x.secrets["alerts"]["signing"] = "hunter2" }, "SecretUnusable", "acme/alerts, key signing"},
+		"no mail server":        {func(_ *test, o *Options) { o.MailServer = nil }, "NoMailServer", "BURSAR_SMTP_URL"},
+		"a receiver that fails": {func(x *test, _ *Options) {
+			x.useDatabase()
+			world.Webhook.Answer(func(path string) (int, http.Header) {
+				if path == x.hook {
+					return 500, nil
+				}
+				return 200, nil
+			})
+			x.raise("daily")
+		}, "DeliveryFailing", "the webhook answers 500"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := newTest(t)
+			options := x.options()
+			tc.change(x, &options)
+			t.Cleanup(func() { world.Webhook.Answer(nil) })
+			d := x.newDeliverer(options)
+			if x.store != nil {
+				x.manage(d)
+			}
+			wantStatus := metav1.ConditionTrue
+			if tc.reason == "Deliverable" {
+				wantStatus = metav1.ConditionFalse
+			}
+			x.eventually("the verdict is "+tc.reason+" "+tc.says, func() bool {
+				got := d.Verdict(t.Context(), x.budget)
+				if strings.Contains(got.Message, "hunter2") {
+					t.Fatalf("the verdict tells a secret: %s", got.Message)
+				}
+				return got.Status == wantStatus && got.Reason == tc.reason && strings.Contains(got.Message, tc.says)
+			})
+		})
+	}
+}

@@ -1,0 +1,263 @@
+package alert
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rules/index"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
+)
+
+const (
+	// workers is how many deliveries are made at a time, each of another tenant: so many
+	// tenants' receivers may hang before others wait for them.
+	workers = 8
+	// sendTimeout bounds an attempt.
+	sendTimeout = 15 * time.Second
+	// longestPause is the longest pause between attempts.
+	longestPause = time.Hour
+	// KeepTrying is for how long after an alert its delivery is tried.
+	KeepTrying = 72 * time.Hour
+)
+
+// pauses are the times that pass between attempts.
+type pauses struct {
+	// look is how often deliveries are looked for that nobody told of: those that were
+	// put off, and those that a manager left behind.
+	look time.Duration
+	// lease is for how long nobody else makes an attempt that a manager makes. It
+	// leaves time to note how the attempt ended.
+	lease time.Duration
+	// first is the pause after the first attempt. Later ones double, up to
+	// longestPause, and are shortened by up to a fifth, so that what failed together is
+	// not tried together.
+	first time.Duration
+}
+
+var usualPauses = pauses{look: 5 * time.Second, lease: time.Minute, first: 5 * time.Second}
+
+// Outbox is where it stands what is to be delivered.
+type Outbox interface {
+	TakeDelivery(ctx context.Context, lease time.Duration, busy ...string) (*budgetstore.Delivery, error)
+	Delivered(ctx context.Context, d budgetstore.Delivery) error
+	PutOff(ctx context.Context, d budgetstore.Delivery, why string, pause time.Duration) error
+	Abandon(ctx context.Context, d budgetstore.Delivery, why string) error
+	Failing(ctx context.Context) (map[string]string, error)
+}
+
+// channel is a way to tell somebody. Errors of both are *failure where they are meant
+// for the tenant.
+type channel interface {
+	// check reports what stands in the way of any delivery for the budget, as far as
+	// that can be told without making one.
+	check(ctx context.Context, budget *v1alpha1.TenantBudget) error
+	send(ctx context.Context, budget *v1alpha1.TenantBudget, d budgetstore.Delivery) error
+}
+
+// Options are what differs between one Deliverer and another.
+type Options struct {
+	// MailServer is nil where there is none.
+	MailServer *MailServer
+	Outbound   Outbound
+	// Authorities are trusted for the certificates of the mail server and of whom is
+	// posted to; nil means those of the system.
+	Authorities *x509.CertPool
+}
+
+// Deliverer delivers what is in the outbox for as long as the manager leads.
+type Deliverer struct {
+	outbox   Outbox
+	budgets  client.Reader
+	channels map[budgetstore.Channel]channel
+	pauses   pauses
+	// woken has something in it when there may be something to deliver.
+	woken    chan struct{}
+	busy     busy
+	findings findings
+}
+
+// NewDeliverer makes a Deliverer. It finds budgets in a cache, and Secrets at the API
+// server alone.
+func NewDeliverer(outbox Outbox, budgets, api client.Reader, options Options) *Deliverer {
+	poster, secrets := newPoster(options.Outbound, options.Authorities), secrets{api}
+	return &Deliverer{
+		outbox: outbox, budgets: budgets, pauses: usualPauses, woken: make(chan struct{}, 1),
+		channels: map[budgetstore.Channel]channel{
+			budgetstore.Email:   &email{server: options.MailServer, authorities: options.Authorities},
+			budgetstore.Webhook: &webhook{poster, secrets},
+			budgetstore.Slack:   &slack{poster, secrets},
+		},
+	}
+}
+
+// Recipients are who is told of the alerts of a budget.
+func Recipients(alerts *v1alpha1.Alerts) []budgetstore.Recipient {
+	if alerts == nil {
+		return nil
+	}
+	var recipients []budgetstore.Recipient
+	for _, address := range alerts.Email {
+		recipients = append(recipients, budgetstore.Recipient{Channel: budgetstore.Email, Address: string(address)})
+	}
+	if alerts.Webhook != nil {
+		recipients = append(recipients, budgetstore.Recipient{Channel: budgetstore.Webhook})
+	}
+	if alerts.Slack != nil {
+		recipients = append(recipients, budgetstore.Recipient{Channel: budgetstore.Slack})
+	}
+	return recipients
+}
+
+// NeedLeaderElection keeps all but the leader out.
+func (d *Deliverer) NeedLeaderElection() bool { return true }
+
+// Wake says that there is something to deliver.
+func (d *Deliverer) Wake() {
+	select {
+	case d.woken <- struct{}{}:
+	default:
+	}
+}
+
+// Start delivers until ctx ends, and then ends the attempts that are under way. A
+// failure is noted or logged, and tried again.
+func (d *Deliverer) Start(ctx context.Context) error {
+	var working sync.WaitGroup
+	for range workers {
+		working.Go(func() { d.work(ctx) })
+	}
+	working.Go(func() { d.watchFailing(ctx) })
+	working.Wait()
+	return nil
+}
+
+func (d *Deliverer) work(ctx context.Context) {
+	for ctx.Err() == nil {
+		delivery, err := d.take(ctx)
+		if err != nil && ctx.Err() == nil {
+			log.FromContext(ctx).Error(err, "Will look for alerts to deliver again")
+		}
+		if delivery != nil {
+			d.Wake() // there may be more, for another worker
+			d.deliver(context.WithoutCancel(ctx), *delivery)
+			d.busy.end(delivery.Tenant)
+			continue
+		}
+		select {
+		case <-ctx.Done():
+		case <-d.woken:
+		case <-time.After(d.pauses.look + rand.N(d.pauses.look/5)):
+		}
+	}
+}
+
+// take takes a delivery of a tenant of whom nobody is being told.
+func (d *Deliverer) take(ctx context.Context) (*budgetstore.Delivery, error) {
+	d.busy.taking.Lock()
+	defer d.busy.taking.Unlock()
+	delivery, err := d.outbox.TakeDelivery(ctx, d.pauses.lease, d.busy.tenants()...)
+	if delivery != nil {
+		d.busy.begin(delivery.Tenant)
+	}
+	return delivery, err
+}
+
+// deliver makes one attempt and notes how it ended.
+func (d *Deliverer) deliver(ctx context.Context, delivery budgetstore.Delivery) {
+	ctx, cancel := context.WithTimeout(ctx, d.pauses.lease)
+	defer cancel()
+	err := d.attempt(ctx, delivery)
+	var why *failure
+	if err != nil && !errors.As(err, &why) {
+		log.FromContext(ctx).Error(err, "Cannot deliver an alert", "tenant", delivery.Tenant, "channel", delivery.Channel)
+		why = failed("the manager cannot make the message: its log says why")
+	}
+	if errors.Is(err, errUnknown) {
+		return // The lease ends by itself, and it is tried again.
+	}
+	switch {
+	case why == nil:
+		count(delivery, resultDelivered)
+		d.note(ctx, func(ctx context.Context) error { return d.outbox.Delivered(ctx, delivery) })
+	case why.final || time.Since(delivery.RaisedAt) > KeepTrying:
+		count(delivery, resultAbandoned)
+		log.FromContext(ctx).Info("An alert is not delivered", "tenant", delivery.Tenant, "channel", delivery.Channel, "why", why.message)
+		d.note(ctx, func(ctx context.Context) error { return d.outbox.Abandon(ctx, delivery, why.message) })
+	default:
+		count(delivery, resultFailed)
+		pause := max(d.pauses.after(delivery.Attempt), why.wait)
+		d.note(ctx, func(ctx context.Context) error { return d.outbox.PutOff(ctx, delivery, why.message, pause) })
+	}
+}
+
+// errUnknown is the error where it cannot be told whose alert it is.
+var errUnknown = errors.New("cannot find the budget of an alert")
+
+func (d *Deliverer) attempt(ctx context.Context, delivery budgetstore.Delivery) error {
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
+	budget, err := d.budgetOf(ctx, delivery)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUnknown, err)
+	}
+	if budget == nil {
+		return &failure{message: "the TenantBudget is gone", final: true}
+	}
+	if !slices.Contains(Recipients(budget.Spec.Alerts), delivery.Recipient) {
+		return &failure{message: "spec.alerts does not name the recipient any more", final: true}
+	}
+	return d.channels[delivery.Channel].send(ctx, budget, delivery)
+}
+
+// budgetOf is the budget that the alert is of; nil when it is gone.
+func (d *Deliverer) budgetOf(ctx context.Context, delivery budgetstore.Delivery) (*v1alpha1.TenantBudget, error) {
+	var budgets v1alpha1.TenantBudgetList
+	if err := d.budgets.List(ctx, &budgets, client.MatchingFields{index.BudgetTenant: delivery.Tenant}); err != nil {
+		return nil, err
+	}
+	for i := range budgets.Items {
+		if string(budgets.Items[i].UID) == delivery.UID {
+			return &budgets.Items[i], nil
+		}
+	}
+	return nil, nil
+}
+
+// note notes how an attempt ended, and tries until the lease is over: what is not
+// noted is done again.
+func (d *Deliverer) note(ctx context.Context, note func(context.Context) error) {
+	pause := 100 * time.Millisecond
+	for {
+		err := note(ctx)
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			log.FromContext(ctx).Error(err, "Nobody knows how the delivery of an alert ended: it is made again")
+			return
+		case <-time.After(pause):
+			pause *= 2
+		}
+	}
+}
+
+// after is the pause after so many attempts.
+func (p pauses) after(attempts int) time.Duration {
+	pause := p.first
+	for i := 1; i < attempts && pause < longestPause; i++ {
+		pause *= 2
+	}
+	pause = min(pause, longestPause)
+	return pause - rand.N(pause/5)
+}

@@ -1,0 +1,116 @@
+package alert
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+)
+
+const (
+	// checkTimeout bounds a check, which a status waits for.
+	checkTimeout = 2 * time.Second
+	// What was found to be in order is believed for the one, and what was not for the
+	// other: Secrets are not watched, and each look is a request of the API server.
+	believed     = 10 * time.Minute
+	looksAgainIn = 5 * time.Second
+)
+
+// findings are what is known of whether alerts can be delivered.
+type findings struct {
+	mu sync.Mutex
+	// checked is what looking at the settings of budgets found.
+	checked map[types.UID]finding
+	// failing is why deliveries of budgets failed that wait for another attempt.
+	failing map[string]string
+}
+
+// finding is what looking at the settings of a budget's generation found.
+type finding struct {
+	generation int64
+	until      time.Time
+	failure    *failure
+}
+
+// Verdict says whether somebody who is to be told of the budget's alerts cannot be.
+// The budget has spec.alerts.
+func (d *Deliverer) Verdict(ctx context.Context, budget *v1alpha1.TenantBudget) conditions.Verdict {
+	if why := d.checked(ctx, budget); why != nil {
+		return conditions.Verdict{Status: metav1.ConditionTrue, Reason: why.reason, Message: why.message}
+	}
+	d.findings.mu.Lock()
+	defer d.findings.mu.Unlock()
+	if why := d.findings.failing[string(budget.UID)]; why != "" {
+		return conditions.Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonDeliveryFailing, Message: why}
+	}
+	return conditions.Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonAlertsDeliverable,
+		Message: "nothing is known to stand in the way of alerts"}
+}
+
+// Forget forgets a budget that is gone.
+func (d *Deliverer) Forget(budget types.UID) {
+	d.findings.mu.Lock()
+	defer d.findings.mu.Unlock()
+	delete(d.findings.checked, budget)
+}
+
+// checked is what stands in the way of all deliveries by a channel of the budget.
+func (d *Deliverer) checked(ctx context.Context, budget *v1alpha1.TenantBudget) *failure {
+	now := time.Now()
+	d.findings.mu.Lock()
+	found, known := d.findings.checked[budget.UID]
+	d.findings.mu.Unlock()
+	if known && found.generation == budget.Generation && now.Before(found.until) {
+		return found.failure
+	}
+	found = finding{generation: budget.Generation, until: now.Add(believed), failure: d.check(ctx, budget)}
+	if found.failure != nil {
+		found.until = now.Add(looksAgainIn)
+	}
+	d.findings.mu.Lock()
+	defer d.findings.mu.Unlock()
+	if d.findings.checked == nil {
+		d.findings.checked = map[types.UID]finding{}
+	}
+	d.findings.checked[budget.UID] = found
+	return found.failure
+}
+
+func (d *Deliverer) check(ctx context.Context, budget *v1alpha1.TenantBudget) *failure {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	for _, recipient := range Recipients(budget.Spec.Alerts) {
+		err := d.channels[recipient.Channel].check(ctx, budget)
+		var why *failure
+		if errors.As(err, &why) {
+			return why
+		}
+	}
+	return nil
+}
+
+// watchFailing looks at which deliveries fail, now and then.
+func (d *Deliverer) watchFailing(ctx context.Context) {
+	for ctx.Err() == nil {
+		failing, err := d.outbox.Failing(ctx)
+		switch {
+		case err == nil:
+			d.findings.mu.Lock()
+			d.findings.failing = failing
+			d.findings.mu.Unlock()
+		case ctx.Err() == nil:
+			log.FromContext(ctx).Error(err, "Will look at deliveries of alerts again")
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(d.pauses.look):
+		}
+	}
+}

@@ -1,0 +1,231 @@
+package alert
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
+	"github.com/bursar-dev/bursar/hack/parts/ledgerdb"
+	"github.com/bursar-dev/bursar/hack/parts/receivers"
+)
+
+var (
+	server *ledgerdb.Server
+	world  *receivers.Receivers
+)
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	var errs [2]error
+	server, errs[0] = ledgerdb.Start(context.Background(), ledgerdb.Options{})
+	world, errs[1] = receivers.Start()
+	if err := errors.Join(errs[:]...); err != nil {
+		println(err.Error())
+		return 1
+	}
+	code := m.Run()
+	if err := errors.Join(world.Stop(), server.Stop()); err != nil {
+		println(err.Error())
+		return 1
+	}
+	return code
+}
+
+// cluster is what the API server would answer: one budget, and Secrets of its namespace.
+// controllers/setup has these tests' counterpart on a real one.
+type cluster struct {
+	client.Reader
+	budget  *v1alpha1.TenantBudget
+	secrets map[string]map[string]string
+	// others are further budgets.
+	others []v1alpha1.TenantBudget
+	// forbidden is set when Secrets may not be read.
+	forbidden bool
+}
+
+func (c *cluster) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
+	if c.budget != nil {
+		list.(*v1alpha1.TenantBudgetList).Items = append([]v1alpha1.TenantBudget{*c.budget}, c.others...)
+	}
+	return nil
+}
+
+func (c *cluster) Get(_ context.Context, key types.NamespacedName, object client.Object, _ ...client.GetOption) error {
+	resource := schema.GroupResource{Resource: "secrets"}
+	values, found := c.secrets[key.Name]
+	switch {
+	case c.forbidden:
+		return apierrors.NewForbidden(resource, key.Name, errors.New("no"))
+	case !found || key.Namespace != "acme":
+		return apierrors.NewNotFound(resource, key.Name)
+	}
+	secret := object.(*corev1.Secret)
+	secret.Data = map[string][]byte{}
+	for name, value := range values {
+		secret.Data[name] = []byte(value)
+	}
+	return nil
+}
+
+// signingSecret signs in these tests.
+var signingSecret = "whsec_" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32)))
+
+// test is a budget of tenant acme that tells all channels, at addresses of its own.
+// useDatabase gives it a database, and managers may run.
+type test struct {
+	*testing.T
+	*cluster
+	store *budgetstore.Store
+	pool  *pgxpool.Pool
+	// mail, hook and channel are where the budget's alerts go.
+	mail, hook, channel string
+}
+
+func newTest(t *testing.T) *test {
+	t.Helper()
+	name := strings.ReplaceAll(strings.ToLower(t.Name()), "/", "-")
+	x := &test{T: t, mail: name + "@example.com", hook: "/" + name + "/hook", channel: "/" + name + "/channel"}
+	x.cluster = &cluster{
+		budget: &v1alpha1.TenantBudget{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "budget", UID: "u1", Generation: 1},
+			Spec: v1alpha1.TenantBudgetSpec{Tenant: "acme", Alerts: &v1alpha1.Alerts{
+				Email:   []v1alpha1.EmailAddress{v1alpha1.EmailAddress(x.mail)},
+				Webhook: &v1alpha1.AlertWebhook{URL: world.Webhook.URL + x.hook, SigningSecretRef: v1alpha1.SecretKeyRef{Name: "alerts", Key: "signing"}},
+				Slack:   &v1alpha1.SlackAlerts{URLSecretRef: v1alpha1.SecretKeyRef{Name: "alerts", Key: "slack"}},
+			}},
+		},
+		secrets: map[string]map[string]string{"alerts": {"signing": signingSecret, "slack": world.Webhook.URL + x.channel}},
+	}
+	return x
+}
+
+// useDatabase gives the test a database that knows tenant acme, and no alerts.
+func (x *test) useDatabase() *test {
+	x.Helper()
+	database, err := server.NewDatabase(x.Context())
+	if err != nil {
+		x.Fatal(err)
+	}
+	if x.pool, err = pgxpool.New(x.Context(), database.Manager); err != nil {
+		x.Fatal(err)
+	}
+	x.Cleanup(x.pool.Close)
+	x.store = budgetstore.New(x.pool)
+	x.record(x.budget)
+	return x
+}
+
+// record makes the database know the tenant of a budget.
+func (x *test) record(budget *v1alpha1.TenantBudget) {
+	x.Helper()
+	known := budgetstore.Budget{Namespace: budget.Namespace, Name: budget.Name, UID: string(budget.UID),
+		Level: limiterv1.Level{Tenant: budget.Spec.Tenant, TimeZone: "UTC"}}
+	if err := x.store.Record(x.Context(), known); err != nil {
+		x.Fatal(err)
+	}
+}
+
+// raise raises an alert of so many limits.
+func (x *test) raise(limits ...string) {
+	x.Helper()
+	x.raiseOf(x.budget, limits...)
+}
+
+func (x *test) raiseOf(budget *v1alpha1.TenantBudget, limits ...string) {
+	x.Helper()
+	now := time.Now()
+	alerts := budgetstore.Alerts{Tenant: budget.Spec.Tenant, UID: string(budget.UID), Now: now, Recipients: Recipients(budget.Spec.Alerts)}
+	for _, limit := range limits {
+		alerts.Reached = append(alerts.Reached, budgetstore.Alert{
+			Rung:   budgetstore.Rung{Limit: limit, Amount: 5 * money.USD, Action: "Warn", AtPercent: 80},
+			Period: period.Of(period.Day, time.UTC, now), Spent: 4 * money.USD, Message: "limit " + limit + " has reached its 80% rung",
+		})
+	}
+	if raised, err := x.store.RecordAlerts(x.Context(), alerts); err != nil || raised != len(limits) {
+		x.Fatalf("raised %d of %d, %v", raised, len(limits), err)
+	}
+}
+
+// quick are pauses of a manager that tests need not wait for.
+var quick = pauses{look: 20 * time.Millisecond, lease: 20 * time.Second, first: 20 * time.Millisecond}
+
+func (x *test) options() Options {
+	x.Helper()
+	mailServer, err := ParseMailServer("smtp://"+receivers.MailUser+":"+receivers.MailPassword+"@"+world.Mail.StartTLSAddress, "bursar@example.com")
+	if err != nil {
+		x.Fatal(err)
+	}
+	authorities := x509.NewCertPool()
+	authorities.AppendCertsFromPEM(world.Authority)
+	return Options{MailServer: mailServer, Authorities: authorities,
+		Outbound: Outbound{Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}}
+}
+
+func (x *test) newDeliverer(options Options) *Deliverer {
+	x.Helper()
+	d := NewDeliverer(x.store, x.cluster, x.cluster, options)
+	d.pauses = quick
+	return d
+}
+
+// manage runs a manager that delivers, until the test ends or the function that is
+// returned is called.
+func (x *test) manage(d *Deliverer) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = d.Start(ctx) // fails never
+	}()
+	stop = func() {
+		cancel()
+		<-ended
+	}
+	x.Cleanup(stop)
+	return stop
+}
+
+// eventually waits until something is so.
+func (x *test) eventually(what string, isSo func() bool) {
+	x.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !isSo(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			x.Fatalf("it is not so that %s", what)
+		}
+	}
+}
+
+// count is the number that a query answers.
+func (x *test) count(query string) (n int) {
+	x.Helper()
+	if err := x.pool.QueryRow(context.Background(), query).Scan(&n); err != nil {
+		x.Fatal(err)
+	}
+	return n
+}
+
+// waiting are how many deliveries are neither made nor abandoned.
+func (x *test) waiting() int {
+	x.Helper()
+	return x.count("SELECT count(*) FROM alert_deliveries WHERE delivered_at IS NULL AND abandoned_at IS NULL")
+}

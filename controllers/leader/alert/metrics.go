@@ -1,0 +1,34 @@
+package alert
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
+)
+
+// attempts counts attempts to deliver alerts, by channel and by how they ended.
+var attempts = prometheus.NewCounterVec(prometheus.CounterOpts{
+	Name: "bursar_manager_alert_delivery_attempts_total",
+	Help: "Attempts to deliver alerts, by channel, and by how they ended: delivered, failed (and tried again), abandoned.",
+}, []string{"channel", "result"})
+
+// How an attempt ended.
+const (
+	resultDelivered = "delivered"
+	resultFailed    = "failed"
+	resultAbandoned = "abandoned"
+)
+
+func init() {
+	metrics.Registry.MustRegister(attempts)
+	for _, channel := range []budgetstore.Channel{budgetstore.Email, budgetstore.Webhook, budgetstore.Slack} {
+		for _, result := range []string{resultDelivered, resultFailed, resultAbandoned} {
+			attempts.WithLabelValues(string(channel), result) // so that the first one can be seen
+		}
+	}
+}
+
+func count(d budgetstore.Delivery, result string) {
+	attempts.WithLabelValues(string(d.Channel), result).Inc()
+}

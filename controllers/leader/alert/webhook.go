@@ -1,0 +1,153 @@
+package alert
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
+)
+
+// webhook posts CloudEvents to the receiver that a budget names.
+type webhook struct {
+	poster  poster
+	secrets secrets
+}
+
+// eventType is the type of the CloudEvents.
+const eventType = "dev.bursar.alert.raised"
+
+// event is a CloudEvent 1.0 in structured mode.
+type event struct {
+	SpecVersion     string    `json:"specversion"`
+	ID              string    `json:"id"`
+	Source          string    `json:"source"`
+	Type            string    `json:"type"`
+	Subject         string    `json:"subject"`
+	Time            time.Time `json:"time"`
+	DataContentType string    `json:"datacontenttype"`
+	Data            data      `json:"data"`
+}
+
+// data is what an event says of an alert. Amounts are US dollars as decimal strings.
+type data struct {
+	Tenant      string    `json:"tenant"`
+	Limit       string    `json:"limit"`
+	User        string    `json:"user,omitempty"`
+	Action      string    `json:"action"`
+	AtPercent   int32     `json:"atPercent"`
+	Spent       string    `json:"spent"`
+	Amount      string    `json:"amount"`
+	PeriodStart time.Time `json:"periodStart"`
+	PeriodEnd   time.Time `json:"periodEnd"`
+	Message     string    `json:"message"`
+}
+
+func eventOf(budget *v1alpha1.TenantBudget, d budgetstore.Delivery) event {
+	return event{
+		SpecVersion: "1.0",
+		ID:          d.AlertID,
+		Source: "/apis/" + v1alpha1.GroupVersion.String() + "/namespaces/" + budget.Namespace +
+			"/tenantbudgets/" + budget.Name,
+		Type:            eventType,
+		Subject:         d.Tenant + "/" + d.Limit,
+		Time:            d.RaisedAt.UTC(),
+		DataContentType: "application/json",
+		Data: data{
+			Tenant: d.Tenant, Limit: d.Limit, User: d.User, Action: d.Action, AtPercent: d.AtPercent,
+			Spent: d.Spent.String(), Amount: d.Amount.String(),
+			PeriodStart: d.Period.Start.UTC(), PeriodEnd: d.Period.End.UTC(), Message: d.Message,
+		},
+	}
+}
+
+// settings are the URL of the receiver and the keys to sign with.
+func (w *webhook) settings(ctx context.Context, budget *v1alpha1.TenantBudget) (url string, keys [][]byte, err error) {
+	spec := budget.Spec.Alerts.Webhook
+	url = spec.URL
+	if spec.URLSecretRef != nil {
+		if url, err = w.secrets.read(ctx, budget.Namespace, *spec.URLSecretRef); err != nil {
+			return "", nil, err
+		}
+	}
+	secret, err := w.secrets.read(ctx, budget.Namespace, spec.SigningSecretRef)
+	if err != nil {
+		return "", nil, err
+	}
+	if keys, err = signingKeys(secret); err != nil {
+		return "", nil, unusable("Secret %s/%s, key %s: %s", budget.Namespace, spec.SigningSecretRef.Name, spec.SigningSecretRef.Key, err)
+	}
+	return url, keys, nil
+}
+
+func (w *webhook) check(ctx context.Context, budget *v1alpha1.TenantBudget) error {
+	url, _, err := w.settings(ctx, budget)
+	if err != nil {
+		return err
+	}
+	return w.poster.check(url)
+}
+
+func (w *webhook) send(ctx context.Context, budget *v1alpha1.TenantBudget, d budgetstore.Delivery) error {
+	url, keys, err := w.settings(ctx, budget)
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(eventOf(budget, d))
+	if err != nil {
+		return err
+	}
+	header := sign(d.AlertID, time.Now(), body, keys)
+	header.Set("Content-Type", "application/cloudevents+json; charset=utf-8")
+	return w.poster.post(ctx, "webhook", url, header, body)
+}
+
+// The sizes of a key that Standard Webhooks allows, in bytes.
+const (
+	shortestKey = 24
+	longestKey  = 64
+)
+
+type keyError string
+
+func (e keyError) Error() string { return string(e) }
+
+const errKey keyError = `a signing secret is "whsec_" and base64 of 24 to 64 random bytes`
+
+// signingKeys are the keys in the content of a Secret.
+func signingKeys(secret string) ([][]byte, error) {
+	var keys [][]byte
+	for _, word := range strings.Fields(secret) {
+		encoded, found := strings.CutPrefix(word, "whsec_")
+		key, err := base64.StdEncoding.DecodeString(encoded)
+		if !found || err != nil || len(key) < shortestKey || len(key) > longestKey {
+			return nil, errKey
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// sign makes the headers of Standard Webhooks 1.0.0, with a signature by each key.
+func sign(id string, at time.Time, body []byte, keys [][]byte) http.Header {
+	timestamp := strconv.FormatInt(at.Unix(), 10)
+	var signatures []string
+	for _, key := range keys {
+		mac := hmac.New(sha256.New, key)
+		mac.Write([]byte(id + "." + timestamp + "."))
+		mac.Write(body)
+		signatures = append(signatures, "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	}
+	header := http.Header{}
+	header.Set("webhook-id", id)
+	header.Set("webhook-timestamp", timestamp)
+	header.Set("webhook-signature", strings.Join(signatures, " "))
+	return header
+}

@@ -1,0 +1,228 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/controllers/leader/recovery"
+	"github.com/bursar-dev/bursar/controllers/rollout/announce"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
+	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
+)
+
+const (
+	// round is how long it takes to look at all tenants, if there are many; few are
+	// looked at every longest, and however many there are, shortest lies between two.
+	round             = 10 * time.Minute
+	shortest, longest = 50 * time.Millisecond, 5 * time.Second
+	// timeout bounds one audit.
+	timeout = time.Minute
+	// mostUsers is how many users of a tenant are looked at in one audit: others the
+	// next time.
+	mostUsers = 500
+)
+
+// Limiter is what is counted, and where findings are kept.
+type Limiter interface {
+	TenantNames(ctx context.Context) ([]string, error)
+	Tenant(ctx context.Context, name string) (limiterv1.Tenant, bool, error)
+	Time(ctx context.Context) (time.Time, error)
+	Snapshot(ctx context.Context, root, tenant string, fields []string, users []string, userFields []string) (limiterstore.Snapshot, error)
+	Findings(ctx context.Context) (map[string][]byte, error)
+	KeepFindings(ctx context.Context, tenant string, findings []byte) error
+}
+
+// Ledger is what is on record.
+type Ledger interface {
+	ReadLedger(ctx context.Context, read func(budgetstore.Ledger) error) error
+}
+
+// Auditor audits one tenant after another.
+type Auditor struct {
+	limiter Limiter
+	ledger  Ledger
+	teller  *announce.Teller
+	// known are the findings that were told, by tenant; nil before they were read.
+	known map[string][]Finding
+}
+
+// New makes an Auditor.
+func New(limiter Limiter, ledger Ledger, teller *announce.Teller) *Auditor {
+	return &Auditor{limiter: limiter, ledger: ledger, teller: teller}
+}
+
+// NeedLeaderElection keeps all but the leader out.
+func (a *Auditor) NeedLeaderElection() bool { return true }
+
+// Start audits until ctx ends.
+func (a *Auditor) Start(ctx context.Context) error {
+	for {
+		tenants, err := a.begin(ctx)
+		if err != nil {
+			log.FromContext(ctx).V(1).Info("No audit", "error", err.Error())
+		}
+		pause := longest
+		if len(tenants) > 0 {
+			pause = min(max(round/time.Duration(len(tenants)), shortest), longest)
+		}
+		rand.Shuffle(len(tenants), func(i, j int) { tenants[i], tenants[j] = tenants[j], tenants[i] })
+		for _, tenant := range append(tenants, "") {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(pause):
+			}
+			if tenant != "" {
+				a.note(ctx, tenant, a.Audit(ctx, tenant))
+			}
+		}
+	}
+}
+
+// begin is the tenants of a round. Findings about tenants that are gone are given up.
+func (a *Auditor) begin(ctx context.Context) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if err := a.recall(ctx); err != nil {
+		return nil, err
+	}
+	tenants, err := a.limiter.TenantNames(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for tenant := range maps.Clone(a.known) {
+		if !slices.Contains(tenants, tenant) {
+			err = errors.Join(err, a.keep(ctx, tenant, nil))
+		}
+	}
+	return tenants, err
+}
+
+func (a *Auditor) note(ctx context.Context, tenant string, err error) {
+	switch {
+	case err == nil && len(a.known[tenant]) > 0:
+		audits.WithLabelValues("drift").Inc()
+	case err == nil:
+		audits.WithLabelValues("clean").Inc()
+	case errors.Is(err, limiterstore.ErrBusy), errors.Is(err, limiterstore.ErrNotValid):
+		audits.WithLabelValues("skipped").Inc()
+	case ctx.Err() == nil:
+		audits.WithLabelValues("failed").Inc()
+		log.FromContext(ctx).V(1).Info("An audit failed", "tenant", tenant, "error", err.Error())
+	}
+}
+
+// Audit audits a tenant, and tells what is new.
+func (a *Auditor) Audit(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if err := a.recall(ctx); err != nil {
+		return err
+	}
+	document, found, err := a.limiter.Tenant(ctx, name)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return a.keep(ctx, name, nil)
+	}
+	findings, err := a.look(ctx, document)
+	if err != nil {
+		return err
+	}
+	return a.tell(ctx, document, findings)
+}
+
+// look reads the ledger, then the limiter, then the ledger again, and compares.
+func (a *Auditor) look(ctx context.Context, document limiterv1.Tenant) ([]Finding, error) {
+	var before, after recovery.Expected
+	var snapshot limiterstore.Snapshot
+	err := a.ledger.ReadLedger(ctx, func(ledger budgetstore.Ledger) error {
+		users, err := a.users(ctx, ledger, document)
+		if err != nil {
+			return err
+		}
+		fields, userFields := fieldsOf(document.Level)
+		if snapshot, err = a.limiter.Snapshot(ctx, document.Root(), document.Tenant, fields, users, userFields); err != nil {
+			return err
+		}
+		before, err = recovery.Expect(ctx, ledger, document, snapshot.Calls, snapshot.Now)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = a.ledger.ReadLedger(ctx, func(ledger budgetstore.Ledger) error {
+		after, err = recovery.Expect(ctx, ledger, document, snapshot.Calls, snapshot.Now)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return compare(document.Level, snapshot, before, after), nil
+}
+
+// users are users of the tenant that the ledger knows, from the moment on at which it
+// is read.
+func (a *Auditor) users(ctx context.Context, ledger budgetstore.Ledger, document limiterv1.Tenant) ([]string, error) {
+	if err := ledger.Pin(ctx); err != nil {
+		return nil, err
+	}
+	if _, perUser := fieldsOf(document.Level); len(perUser) == 0 {
+		return nil, nil
+	}
+	now, err := a.limiter.Time(ctx)
+	if err != nil {
+		return nil, err
+	}
+	recorded, err := recovery.Expect(ctx, ledger, document, nil, now)
+	if err != nil {
+		return nil, err
+	}
+	users := slices.Collect(maps.Keys(recorded.Users))
+	rand.Shuffle(len(users), func(i, j int) { users[i], users[j] = users[j], users[i] })
+	return users[:min(len(users), mostUsers)], nil
+}
+
+// fieldsOf are the fields of the counters of a level, of the tenant and of its users.
+func fieldsOf(level limiterv1.Level) (tenant, user []string) {
+	for _, limit := range level.Money {
+		if limit.Per == limiterv1.PerTenant {
+			tenant = append(tenant, limiterv1.MoneyField(limit))
+		} else {
+			user = append(user, limiterv1.MoneyField(limit))
+		}
+	}
+	return tenant, user
+}
+
+// tell tells of findings that were not there before, and keeps them: another manager
+// is not to tell of them again.
+func (a *Auditor) tell(ctx context.Context, document limiterv1.Tenant, findings []Finding) error {
+	var fresh []Finding
+	for _, finding := range findings {
+		if !slices.ContainsFunc(a.known[document.Tenant], func(f Finding) bool { return f.key() == finding.key() }) {
+			fresh = append(fresh, finding)
+		}
+	}
+	if len(findings) == 0 && len(a.known[document.Tenant]) == 0 {
+		return nil
+	}
+	if len(fresh) > 0 && len(document.Sources) > 0 {
+		if err := a.teller.Tell(ctx, aboutBudget(document.Sources[0]), []announce.Event{driftFound(fresh)}); err != nil {
+			return err
+		}
+	}
+	if err := a.keep(ctx, document.Tenant, findings); err != nil {
+		return fmt.Errorf("keep what was found of tenant %s: %w", document.Tenant, err)
+	}
+	return nil
+}

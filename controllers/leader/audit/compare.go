@@ -1,0 +1,99 @@
+package audit
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/controllers/leader/recovery"
+	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
+)
+
+// Finding is a counter that does not say what the ledger says.
+type Finding struct {
+	// Limit is the limit, and User the user whose counter it is; empty for that of the
+	// whole tenant.
+	Limit string `json:"limit"`
+	User  string `json:"user,omitempty"`
+	// Start is when the period began.
+	Start time.Time `json:"start"`
+	// Counted is what the limiter counts as spent, and Recorded what the ledger says,
+	// with the settled calls that are on their way there.
+	Counted  money.Nanos `json:"counted"`
+	Recorded money.Nanos `json:"recorded"`
+}
+
+// key tells one finding from another.
+func (f Finding) key() string { return fmt.Sprintf("%s/%s/%d", f.Limit, f.User, f.Start.Unix()) }
+
+// drift is how far they are apart.
+func (f Finding) drift() money.Nanos { return max(f.Counted-f.Recorded, f.Recorded-f.Counted) }
+
+func (f Finding) text() string {
+	whose := ""
+	if f.User != "" {
+		whose = " of user " + f.User
+	}
+	return fmt.Sprintf("limit %s%s counts %s USD as spent since %s, and the ledger has %s",
+		f.Limit, whose, f.Counted, f.Start.UTC().Format(time.RFC3339), f.Recorded)
+}
+
+// compare finds the counters of a moment that are neither what the ledger said before
+// it nor what it said after it nor anything between: calls cost nothing or more, so
+// that what it said at that moment lies there.
+func compare(level limiterv1.Level, snapshot limiterstore.Snapshot, before, after recovery.Expected) []Finding {
+	var findings []Finding
+	for _, limit := range level.Money {
+		field := limiterv1.MoneyField(limit)
+		if limit.Per == limiterv1.PerTenant {
+			found := between(before.Tenant[field], snapshot.Tenant[field], after.Tenant[field])
+			findings = append(findings, named(limit.Name, "", found)...)
+			continue
+		}
+		for _, user := range slices.Sorted(maps.Keys(snapshot.Users)) {
+			found := between(before.Users[user][field], snapshot.Users[user][field], after.Users[user][field])
+			findings = append(findings, named(limit.Name, user, found)...)
+		}
+	}
+	return findings
+}
+
+func named(limit, user string, findings []Finding) []Finding {
+	for i := range findings {
+		findings[i].Limit, findings[i].User = limit, user
+	}
+	return findings
+}
+
+// between finds the periods of a counter in which it says less than it did before or
+// more than after.
+func between(low, counter, high limiterv1.MoneyCounter) (findings []Finding) {
+	add := func(start time.Time, low, counted, high money.Nanos) {
+		if counted < low || counted > high {
+			recorded := low
+			if counted > high {
+				recorded = high
+			}
+			findings = append(findings, Finding{Start: start, Counted: counted, Recorded: recorded})
+		}
+	}
+	isSame := counter.Start.Equal(low.Start) && counter.End.Equal(low.End)
+	switch {
+	case isSame:
+		add(low.Start, low.Spent, counter.Spent, high.Spent)
+		if counter.EarlierStart.Equal(low.EarlierStart) {
+			add(low.EarlierStart, low.EarlierSpent, counter.EarlierSpent, high.EarlierSpent)
+		}
+	case !low.Start.Before(counter.End): // no call has turned it yet
+		add(low.Start, low.Spent, 0, high.Spent)
+		if counter.Start.Equal(low.EarlierStart) {
+			add(low.EarlierStart, low.EarlierSpent, counter.Spent, high.EarlierSpent)
+		}
+	}
+	// Else the tenant has moved to another time zone: it goes on counting from where the
+	// period began in the former one, until it turns.
+	return findings
+}

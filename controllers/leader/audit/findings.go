@@ -1,0 +1,90 @@
+package audit
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout/announce"
+)
+
+// recall reads the findings that were told, by this manager or another.
+func (a *Auditor) recall(ctx context.Context) error {
+	if a.known != nil {
+		return nil
+	}
+	kept, err := a.limiter.Findings(ctx)
+	if err != nil {
+		return err
+	}
+	known := map[string][]Finding{}
+	for tenant, raw := range kept {
+		var findings []Finding
+		if json.Unmarshal(raw, &findings) == nil {
+			known[tenant] = findings
+		}
+	}
+	a.known = known
+	a.measure()
+	return nil
+}
+
+// keep keeps the findings about a tenant, in the place of those there were.
+func (a *Auditor) keep(ctx context.Context, tenant string, findings []Finding) error {
+	var raw []byte
+	if len(findings) > 0 {
+		var err error
+		if raw, err = json.Marshal(findings); err != nil {
+			return err
+		}
+	}
+	if err := a.limiter.KeepFindings(ctx, tenant, raw); err != nil {
+		return err
+	}
+	delete(a.known, tenant)
+	if len(findings) > 0 {
+		a.known[tenant] = findings
+	}
+	a.measure()
+	return nil
+}
+
+// measure sets the metrics of what is known.
+func (a *Auditor) measure() {
+	var total float64
+	for _, findings := range a.known {
+		for _, finding := range findings {
+			total += float64(finding.drift()) / float64(money.USD)
+		}
+	}
+	tenantsWithDrift.Set(float64(len(a.known)))
+	drift.Set(total)
+}
+
+// aboutBudget refers to the budget that a document was compiled from.
+func aboutBudget(source limiterv1.Source) corev1.ObjectReference {
+	return announce.About("TenantBudget", &metav1.ObjectMeta{Namespace: source.Namespace, Name: source.Name, UID: types.UID(source.UID)})
+}
+
+// driftFound is the Event of new findings.
+func driftFound(fresh []Finding) announce.Event {
+	note := fresh[0].text()
+	if more := len(fresh) - 1; more > 0 {
+		note += fmt.Sprintf("; and %d counters more", more)
+	}
+	turn := ""
+	for _, finding := range fresh {
+		turn += fmt.Sprintf("%s by %s; ", finding.key(), finding.drift())
+	}
+	return announce.Event{
+		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventDriftFound, Action: "Audit", Note: note,
+		Field: fmt.Sprintf("spec.limits{%s}", fresh[0].Limit), Turn: turn,
+	}
+}

@@ -1,0 +1,194 @@
+package outage
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout/announce"
+	"github.com/bursar-dev/bursar/controllers/rollout/apply"
+)
+
+const (
+	// lookEvery is how often stores are asked whether they are there, lookTimeout what
+	// one of them may take to say so, and patience how often in a row it may not.
+	lookEvery   = time.Second
+	lookTimeout = 2 * time.Second
+	patience    = 3
+)
+
+// name is the name of the ConfigMap that says which stores are out of reach, and since
+// when. The Events are told of it.
+const name = "bursar-manager"
+
+// Store is what is watched.
+type Store struct {
+	// Name is the name of the store in Events, and in lower case that in metrics.
+	Name string
+	// Ping fails when it is out of reach.
+	Ping func(context.Context) error
+}
+
+// Watcher watches stores.
+type Watcher struct {
+	client    client.Client
+	reader    client.Reader
+	teller    *announce.Teller
+	namespace string
+	stores    []Store
+
+	// lost is what the ConfigMap says: store -> since when it is out of reach; nil
+	// before it was read. about refers to it, as it was read or written last.
+	lost  map[string]string
+	about corev1.ObjectReference
+	// failed is how often in a row a store was out of reach, and since when.
+	failed map[string]int
+	since  map[string]time.Time
+}
+
+// New makes a Watcher, which keeps its ConfigMap in the namespace. reader must not need
+// a cache.
+func New(client client.Client, reader client.Reader, teller *announce.Teller, namespace string, stores ...Store) *Watcher {
+	return &Watcher{
+		client: client, reader: reader, teller: teller, namespace: namespace, stores: stores,
+		failed: map[string]int{}, since: map[string]time.Time{},
+	}
+}
+
+// NeedLeaderElection keeps all but the leader out.
+func (w *Watcher) NeedLeaderElection() bool { return true }
+
+// Start watches until ctx ends.
+func (w *Watcher) Start(ctx context.Context) error {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		if err := w.look(ctx); err != nil && ctx.Err() == nil {
+			log.FromContext(ctx).Error(err, "Cannot keep which stores are out of reach; it is tried again")
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (w *Watcher) look(ctx context.Context) error {
+	if err := w.recall(ctx); err != nil {
+		return err
+	}
+	for _, store := range w.stores {
+		if err := w.lookAt(ctx, store); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recall reads what this manager or another has told.
+func (w *Watcher) recall(ctx context.Context) error {
+	if w.lost != nil {
+		return nil
+	}
+	var kept corev1.ConfigMap
+	err := w.reader.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: name}, &kept)
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("read ConfigMap %s/%s: %w", w.namespace, name, err)
+	}
+	if err != nil {
+		return w.keep(ctx, map[string]string{}) // Events are about it: it has to be there
+	}
+	w.lost = map[string]string{}
+	maps.Copy(w.lost, kept.Data)
+	w.refer(kept.UID, kept.ResourceVersion)
+	return nil
+}
+
+// keep writes which stores are out of reach.
+func (w *Watcher) keep(ctx context.Context, lost map[string]string) error {
+	configuration := applycorev1.ConfigMap(name, w.namespace).WithData(lost)
+	if err := w.client.Apply(ctx, configuration, apply.FieldOwner, client.ForceOwnership); err != nil {
+		return fmt.Errorf("apply ConfigMap %s/%s: %w", w.namespace, name, err)
+	}
+	w.lost = lost
+	w.refer(ptr.Deref(configuration.UID, ""), ptr.Deref(configuration.ResourceVersion, ""))
+	return nil
+}
+
+func (w *Watcher) refer(uid types.UID, resourceVersion string) {
+	w.about = corev1.ObjectReference{
+		APIVersion: "v1", Kind: "ConfigMap", Namespace: w.namespace, Name: name, UID: uid, ResourceVersion: resourceVersion,
+	}
+}
+
+func (w *Watcher) lookAt(ctx context.Context, store Store) error {
+	pinging, cancel := context.WithTimeout(ctx, lookTimeout)
+	err := store.Ping(pinging)
+	cancel()
+	if ctx.Err() != nil {
+		return nil
+	}
+	since, wasLost := w.lost[store.Name]
+	switch {
+	case err == nil:
+		w.failed[store.Name] = 0
+		measure(store, true)
+		if wasLost {
+			return w.turn(ctx, store, "", fmt.Sprintf("%s answers again; it was out of reach since %s", store.Name, since))
+		}
+	case !wasLost:
+		if w.failed[store.Name]++; w.failed[store.Name] == 1 {
+			w.since[store.Name] = time.Now()
+		}
+		if w.failed[store.Name] >= patience {
+			measure(store, false)
+			since := w.since[store.Name].UTC().Format(time.RFC3339)
+			return w.turn(ctx, store, since, fmt.Sprintf("%s is out of reach since %s: %s", store.Name, since, meanwhile[store.Name]))
+		}
+	default:
+		measure(store, false)
+	}
+	return nil
+}
+
+// The names of stores.
+const (
+	Redis    = "Redis"
+	Postgres = "Postgres"
+)
+
+// meanwhile is what the loss of a store means.
+var meanwhile = map[string]string{
+	Redis:    "calls are refused, but those of tenants with onStoreLoss AllowBounded, and changes wait",
+	Postgres: "calls go on, the ledger is written later, and new limits wait",
+}
+
+// turn tells that the store is out of reach since a time, or with none that it is not,
+// and then keeps it: it is told once, even by two managers. What the ConfigMap was
+// before says which turn it is.
+func (w *Watcher) turn(ctx context.Context, store Store, since, note string) error {
+	lost := maps.Clone(w.lost)
+	event := announce.Event{
+		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventStoreLost, Action: "Wait", Note: note,
+		Field: "data." + store.Name, Turn: w.about.ResourceVersion,
+	}
+	if lost[store.Name] = since; since == "" {
+		delete(lost, store.Name)
+		event.Type, event.Reason, event.Action = corev1.EventTypeNormal, v1alpha1.EventStoreBack, "GoOn"
+	}
+	if err := w.teller.Tell(ctx, w.about, []announce.Event{event}); err != nil {
+		return err
+	}
+	return w.keep(ctx, lost)
+}

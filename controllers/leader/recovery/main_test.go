@@ -1,0 +1,155 @@
+package recovery_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/jackc/pgx/v5/pgxpool"
+	goredis "github.com/redis/go-redis/v9"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
+	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
+	"github.com/bursar-dev/bursar/hack/parts/ledgerdb"
+	"github.com/bursar-dev/bursar/hack/parts/redis"
+)
+
+var (
+	redisServer *redis.Server
+	databases   *ledgerdb.Server
+)
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	ctx := context.Background()
+	ctrllog.SetLogger(logr.Discard())
+	var err error
+	if redisServer, err = redis.Start(ctx, redis.Options{}); err != nil {
+		println(err.Error())
+		return 1
+	}
+	defer func() { _ = redisServer.Stop() }()
+	if databases, err = ledgerdb.Start(ctx, ledgerdb.Options{}); err != nil {
+		println(err.Error())
+		return 1
+	}
+	defer func() { _ = databases.Stop() }()
+	return m.Run()
+}
+
+// world is an empty Redis and an empty ledger.
+type world struct {
+	redis    *goredis.Client
+	limiter  *limiterstore.Store
+	records  *budgetstore.Store
+	enforcer *pgxpool.Pool
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	options, err := goredis.ParseURL(redisServer.URL)
+	must(t, err)
+	client := goredis.NewClient(options)
+	t.Cleanup(func() { _ = client.Close() })
+	must(t, client.FlushAll(t.Context()).Err())
+	must(t, client.ConfigSet(t.Context(), "maxmemory-policy", "noeviction").Err())
+	database, err := databases.NewDatabase(t.Context())
+	must(t, err)
+	manager, err := pgxpool.New(t.Context(), database.Manager)
+	must(t, err)
+	t.Cleanup(manager.Close)
+	enforcer, err := pgxpool.New(t.Context(), database.Enforcer)
+	must(t, err)
+	t.Cleanup(enforcer.Close)
+	return &world{redis: client, limiter: limiterstore.New(client), records: budgetstore.New(manager), enforcer: enforcer}
+}
+
+type fataler interface {
+	Helper()
+	Fatal(...any)
+}
+
+func must(t fataler, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// recorded is a call as the ledger and Redis know it.
+type recorded struct {
+	limiterv1.OpenCall
+	limiterv1.CallRecord
+}
+
+// toLedger writes calls as enforcers do.
+func (w *world) toLedger(t fataler, calls ...recorded) {
+	t.Helper()
+	for _, c := range calls {
+		_, err := w.enforcer.Exec(context.Background(), `
+INSERT INTO ai_usage_logs (call_id, tenant_id, user_id, tier, credential, provider, model, ancestors, model_asked, model_used,
+  endpoint, streamed, admitted_at, outcome, held_nanos, cost_nanos, session)
+VALUES ($1, $2, $3, $4, 'c', 'p', $5, coalesce($6::text[], '{}'), 'm', 'm', '/', false, $7, 'Settled', $8, $8, 's')`,
+			c.CallID, c.Tenant, c.User, c.Tier, c.Model, c.Ancestors, c.AdmittedAt, int64(c.Amount))
+		must(t, err)
+	}
+}
+
+// toRedis leaves calls of a session in Redis as enforcers do.
+func (w *world) toRedis(t fataler, session string, calls ...recorded) {
+	t.Helper()
+	ctx := context.Background()
+	for _, c := range calls {
+		body, err := json.Marshal(c.OpenCall)
+		must(t, err)
+		c.Body = body
+		must(t, w.redis.HSet(ctx, limiterv1.CallsKey(limiterv1.Shard(c.Root), session), c.CallID, c.CallRecord.Encode()).Err())
+	}
+	w.beat(t, session)
+}
+
+// beat says that a session lives.
+func (w *world) beat(t fataler, session string) {
+	t.Helper()
+	now, err := w.redis.Time(context.Background()).Result()
+	must(t, err)
+	must(t, w.redis.ZAdd(context.Background(), limiterv1.SessionsKey, goredis.Z{Score: float64(now.UnixMilli()), Member: session}).Err())
+}
+
+// announce announces for a session whatever epoch is being rebuilt, until the test
+// ends. What it has in Redis is what it has open.
+func (w *world) announce(t *testing.T, session string) {
+	ctx := t.Context()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			epoch, err := w.limiter.Epoch(ctx)
+			if err == nil && epoch.State == limiterv1.EpochRebuilding {
+				_ = w.redis.HSet(ctx, limiterv1.AnnouncedKey, session, epoch.Number).Err()
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	t.Cleanup(func() { <-done })
+}
+
+// counter reads a money counter.
+func (w *world) counter(t fataler, key, field string) limiterv1.MoneyCounter {
+	t.Helper()
+	raw, err := w.redis.HGet(context.Background(), key, field).Bytes()
+	if errors.Is(err, goredis.Nil) {
+		return limiterv1.MoneyCounter{}
+	}
+	must(t, err)
+	counter, err := limiterv1.DecodeMoneyCounter(raw)
+	must(t, err)
+	return counter
+}

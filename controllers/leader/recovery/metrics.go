@@ -1,0 +1,45 @@
+package recovery
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
+)
+
+// What the leader finds of the limiter. Another manager leaves all of it at zero.
+var (
+	epoch = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "bursar_manager_epoch", Help: "Number of the epoch in Redis at the leader's last look.",
+	})
+	open = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "bursar_manager_limiter_open", Help: "1 if that epoch is open in all of Redis, so that money can be admitted, else 0.",
+	})
+	failures = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "bursar_manager_limiter_failures_total", Help: "Looks at the limiter, twice a second, at which it could not be seen to.",
+	})
+	rebuilds = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name:    "bursar_manager_rebuild_seconds",
+		Help:    "How long the limiter was closed while it was rebuilt under a new epoch, of rebuilds that ended well.",
+		Buckets: prometheus.ExponentialBuckets(0.05, 2, 13), // 50 ms to 3.4 min
+	})
+)
+
+func init() { metrics.Registry.MustRegister(epoch, open, failures, rebuilds) }
+
+func noteLook(found limiterstore.Inspection) {
+	epoch.Set(float64(found.Epoch.Number))
+	open.Set(0)
+	if found.Epoch.State == limiterv1.EpochOpen && found.Whole() {
+		open.Set(1)
+	}
+}
+
+func noteRebuilt(number int64, begin time.Time) {
+	epoch.Set(float64(number))
+	open.Set(1)
+	rebuilds.Observe(time.Since(begin).Seconds())
+}

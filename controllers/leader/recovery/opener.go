@@ -1,0 +1,183 @@
+package recovery
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
+	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
+)
+
+// Counters are the counters in Redis.
+type Counters interface {
+	Epoch(ctx context.Context) (limiterv1.Epoch, error)
+	Valid(ctx context.Context, tenant limiterstore.TenantCounters, wanted ...string) (open bool, valid []bool, err error)
+	CloseTenant(ctx context.Context, tenant limiterstore.TenantCounters, own bool, wanted ...string) (*limiterstore.Closed, error)
+	Calls(ctx context.Context, shard uint32) ([]limiterstore.Call, time.Time, error)
+}
+
+// Ledger is where what was spent is on record.
+type Ledger interface {
+	ReadLedger(ctx context.Context, read func(budgetstore.Ledger) error) error
+	Ping(ctx context.Context) error
+}
+
+// closed is the error where no epoch is open: nothing is admitted, for any tenant.
+func closed(epoch limiterv1.Epoch) error {
+	if epoch.State == limiterv1.EpochRefused {
+		return conditions.LimiterClosed(epoch.Reason)
+	}
+	return conditions.LimiterClosed("the limiter is being rebuilt: nothing is admitted until that is done")
+}
+
+// Opener makes the counters of tenants valid.
+type Opener struct {
+	counters Counters
+	ledger   Ledger
+	// locks lets one at a time see to the counters of a tenant.
+	locks sync.Map
+}
+
+// NewOpener makes an Opener.
+func NewOpener(counters Counters, ledger Ledger) *Opener {
+	return &Opener{counters: counters, ledger: ledger}
+}
+
+// Prepare fails if calls would be refused for want of the ledger, were the tenant's
+// configuration to become the document: a limit that is new must count what was
+// spent before.
+func (o *Opener) Prepare(ctx context.Context, document limiterv1.Tenant) error {
+	epoch, err := o.counters.Epoch(ctx)
+	if err != nil || epoch.State != limiterv1.EpochOpen {
+		return err
+	}
+	for _, l := range levels(document, epoch) {
+		open, valid, err := o.counters.Valid(ctx, l.TenantCounters, l.wanted()...)
+		if err != nil {
+			return err
+		}
+		for _, valid := range valid {
+			if open && !valid {
+				return o.ledgerAnswers(ctx)
+			}
+		}
+	}
+	return nil
+}
+
+func (o *Opener) ledgerAnswers(ctx context.Context) error {
+	if err := o.ledger.Ping(ctx); err != nil {
+		return conditions.LedgerUnavailable(err)
+	}
+	return nil
+}
+
+// Open makes the counters of the tenant and of its ancestors valid under the epoch,
+// where they are not. Its error is a *conditions.Unprogrammed when no epoch is open,
+// or when the ledger cannot be read.
+func (o *Opener) Open(ctx context.Context, document limiterv1.Tenant) error {
+	epoch, err := o.counters.Epoch(ctx)
+	if err != nil {
+		return err
+	}
+	if epoch.State != limiterv1.EpochOpen {
+		return closed(epoch)
+	}
+	for _, l := range levels(document, epoch) {
+		if err := o.open(ctx, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openLevel is a tenant of a budget tree that is to be opened under an epoch.
+type openLevel struct {
+	limiterstore.TenantCounters
+	limiterv1.Level
+	// own is whether it is the tenant whose document this is, and not an ancestor.
+	own bool
+}
+
+// levels are the tenant of a document and its ancestors, from the root down.
+func levels(document limiterv1.Tenant, epoch limiterv1.Epoch) []openLevel {
+	var all []openLevel
+	add := func(l limiterv1.Level, own bool) {
+		counters := limiterstore.TenantCounters{Root: document.Root(), Tenant: l.Tenant, Epoch: epoch}
+		all = append(all, openLevel{counters, l, own})
+	}
+	for i := len(document.Ancestors) - 1; i >= 0; i-- {
+		add(document.Ancestors[i], false)
+	}
+	add(document.Level, true)
+	return all
+}
+
+// inFlight stands for all buckets that count calls in flight.
+const inFlight = "in-flight"
+
+// usersOf stands for a field of the counters of all users.
+func usersOf(field string) string { return "users:" + field }
+
+// wantedOf stands for the counters of a limit.
+func wantedOf(limit limiterv1.MoneyLimit) string {
+	if limit.Per == limiterv1.PerUser {
+		return usersOf(limiterv1.MoneyField(limit))
+	}
+	return limiterv1.MoneyField(limit)
+}
+
+// wanted is what has to be valid for the level to be open.
+func (l openLevel) wanted() []string {
+	wanted := []string{inFlight}
+	for _, limit := range l.Money {
+		wanted = append(wanted, wantedOf(limit))
+	}
+	return wanted
+}
+
+func (o *Opener) open(ctx context.Context, l openLevel) error {
+	lock, _ := o.locks.LoadOrStore(l.Root+"/"+l.TenantCounters.Tenant, &sync.Mutex{})
+	lock.(*sync.Mutex).Lock()
+	defer lock.(*sync.Mutex).Unlock()
+	shut, err := o.counters.CloseTenant(ctx, l.TenantCounters, l.own, l.wanted()...)
+	if err != nil || shut == nil {
+		return err
+	}
+	if err := o.set(ctx, l, shut); err != nil {
+		// What was valid before is valid still: calls that need no more may go on.
+		_ = shut.Open(context.WithoutCancel(ctx), nil) // an error leaves it closed, to be opened by the next attempt
+		return fmt.Errorf("set the counters of tenant %s: %w", l.Level.Tenant, err)
+	}
+	return nil
+}
+
+// set sets what is missing, and opens.
+func (o *Opener) set(ctx context.Context, l openLevel, closed *limiterstore.Closed) error {
+	// Calls are read before the ledger: one on its way from here to there is in both.
+	calls, now, err := o.counters.Calls(ctx, limiterv1.Shard(l.Root))
+	if err != nil {
+		return err
+	}
+	var counted *recount
+	err = o.ledger.ReadLedger(ctx, func(ledger budgetstore.Ledger) error {
+		counted, err = newRecount(ctx, ledger, l, calls, now)
+		if err != nil {
+			return err
+		}
+		return counted.count(ctx, closed.Missing)
+	})
+	if err != nil {
+		return conditions.LedgerUnavailable(err)
+	}
+	for user, counters := range counted.users {
+		if err := closed.SetUser(ctx, user, counters, counted.forget); err != nil {
+			return err
+		}
+	}
+	return closed.Open(ctx, counted.tenant, closed.Missing...)
+}

@@ -1,0 +1,281 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/redisclient"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
+	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
+)
+
+const (
+	// lookEvery is how often Redis is looked at.
+	lookEvery = 500 * time.Millisecond
+	// lookTimeout bounds one look, and rebuildTimeout one attempt to rebuild.
+	lookTimeout, rebuildTimeout = 5 * time.Second, 5 * time.Minute
+	// announceEvery is how often it is looked who has announced open calls.
+	announceEvery = 20 * time.Millisecond
+	// announceWithin is how long a session that lived is waited for that is not
+	// heard of any more.
+	announceWithin = limiterv1.SessionLife + limiterv1.Heartbeat
+	// oldestVersion is the first major version of Redis that forgets scripts when it
+	// is started again, and does not hand them to replicas.
+	oldestVersion = 7
+)
+
+// Limiter is the epoch in Redis, and who works under it.
+type Limiter interface {
+	Inspect(ctx context.Context) (limiterstore.Inspection, error)
+	BeginEpoch(ctx context.Context, seen limiterv1.Epoch, number int64, runs []string) error
+	OpenEpoch(ctx context.Context, number int64, runs []string) error
+	RefuseEpoch(ctx context.Context, reason string) error
+	Announced(ctx context.Context, number int64) (map[string]bool, error)
+	Fleet(ctx context.Context) (limiterstore.Fleet, error)
+	Calls(ctx context.Context, shard uint32) ([]limiterstore.Call, time.Time, error)
+	Drop(ctx context.Context, shard uint32, session string, ids ...string) error
+}
+
+// Records is the ledger, and the number of the newest epoch.
+type Records interface {
+	LastEpoch(ctx context.Context) (int64, error)
+	NextEpoch(ctx context.Context, seen int64) (int64, error)
+	OpenEpoch(ctx context.Context, number int64) error
+	ReadLedger(ctx context.Context, read func(budgetstore.Ledger) error) error
+}
+
+// Rebuilder begins a new epoch whenever Redis cannot be trusted with the old one.
+type Rebuilder struct {
+	limiter Limiter
+	records Records
+
+	// last is the number of the newest epoch that was opened, as Postgres knows it; -1
+	// before it was asked.
+	last int64
+	// live are the sessions that lived when the epoch was last seen open; nil when
+	// it never was.
+	live map[string]limiterv1.SessionState
+	// failure is what was logged last.
+	failure string
+}
+
+// NewRebuilder makes a Rebuilder.
+func NewRebuilder(limiter Limiter, records Records) *Rebuilder {
+	return &Rebuilder{limiter: limiter, records: records, last: -1}
+}
+
+// NeedLeaderElection keeps all but the leader out.
+func (r *Rebuilder) NeedLeaderElection() bool { return true }
+
+// Start works until ctx ends.
+func (r *Rebuilder) Start(ctx context.Context) error {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		r.note(ctx, r.look(ctx))
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// note logs a failure when it is another than before.
+func (r *Rebuilder) note(ctx context.Context, err error) {
+	failure := ""
+	if err != nil {
+		failures.Inc()
+		open.Set(0)
+		failure = err.Error()
+	}
+	if failure != r.failure && failure != "" && ctx.Err() == nil {
+		log.FromContext(ctx).Error(err, "The limiter cannot be seen to")
+	}
+	r.failure = failure
+}
+
+// look looks at Redis, and rebuilds the epoch if it has to be.
+func (r *Rebuilder) look(ctx context.Context) error {
+	lookCtx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	found, err := r.limiter.Inspect(lookCtx)
+	if err != nil {
+		return err // who is not there admits nothing
+	}
+	noteLook(found)
+	if reason := Unfit(found.Servers); reason != "" {
+		return r.limiter.RefuseEpoch(lookCtx, reason)
+	}
+	if r.last < 0 {
+		if r.last, err = r.records.LastEpoch(lookCtx); err != nil {
+			r.last = -1
+			return err
+		}
+	}
+	if found.Epoch.Number >= r.last && found.Whole() {
+		return r.remember(lookCtx)
+	}
+	ctx, cancelRebuild := context.WithTimeout(ctx, rebuildTimeout)
+	defer cancelRebuild()
+	if err := r.rebuild(ctx, found); !errors.Is(err, limiterstore.ErrSuperseded) {
+		return err
+	}
+	return nil // another has rebuilt it, or is about to
+}
+
+// Unfit is why servers must not be trusted with money; empty when they may be.
+func Unfit(servers []redisclient.Server) string {
+	for _, server := range servers {
+		switch {
+		case server.Version < oldestVersion:
+			return fmt.Sprintf("this is Redis %d: Bursar needs %d or newer", server.Version, oldestVersion)
+		case server.Policy != "noeviction":
+			return fmt.Sprintf("maxmemory-policy of Redis is %q, by which it may drop what was spent: set it to noeviction", server.Policy)
+		}
+	}
+	return ""
+}
+
+func (r *Rebuilder) remember(ctx context.Context) error {
+	fleet, err := r.limiter.Fleet(ctx)
+	if err == nil {
+		r.live = fleet.Sessions
+	}
+	return err
+}
+
+// rebuild closes the limiter under a new epoch, and opens that when everything
+// that is known only to enforcers is known to Postgres and to Redis.
+func (r *Rebuilder) rebuild(ctx context.Context, found limiterstore.Inspection) error {
+	begin := time.Now()
+	first := r.last == 0 && found.Epoch.Number == 0 // nobody can have admitted anything
+	number, err := r.begin(ctx, found)
+	if err != nil {
+		return err
+	}
+	if !first {
+		if err := r.awaitAnnouncements(ctx, number); err != nil {
+			return err
+		}
+	}
+	if err := r.dropRecorded(ctx); err != nil {
+		return err
+	}
+	now, err := r.limiter.Inspect(ctx)
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(now.Runs(), found.Runs()) {
+		return errors.New("a Redis was started again while the limiter was rebuilt: it begins anew")
+	}
+	if err := r.records.OpenEpoch(ctx, number); err != nil {
+		return err
+	}
+	if err := r.limiter.OpenEpoch(ctx, number, found.Runs()); err != nil {
+		return err
+	}
+	r.last = number
+	noteRebuilt(number, begin)
+	log.FromContext(ctx).Info("The limiter is open", "epoch", number, "took", time.Since(begin).String())
+	return nil
+}
+
+// begin begins an epoch, or joins in one that another leader has begun and did not
+// come to open.
+func (r *Rebuilder) begin(ctx context.Context, found limiterstore.Inspection) (number int64, err error) {
+	if e := found.Epoch; e.State == limiterv1.EpochRebuilding && e.Number >= r.last && slices.Equal(e.Runs, found.Runs()) {
+		return e.Number, nil
+	}
+	if number, err = r.records.NextEpoch(ctx, found.Epoch.Number); err != nil {
+		return 0, err
+	}
+	log.FromContext(ctx).Info("Rebuilding the limiter", "epoch", number, "was", found.Epoch.Number, "gaps", found.Gaps)
+	return number, r.limiter.BeginEpoch(ctx, found.Epoch, number, found.Runs())
+}
+
+// awaitAnnouncements waits until every session that lives, or lived when the
+// limiter was last open, has announced its open calls, and for those that are not
+// heard of any more only for so long.
+func (r *Rebuilder) awaitAnnouncements(ctx context.Context, number int64) error {
+	tick := time.NewTicker(announceEvery)
+	defer tick.Stop()
+	patience := time.After(announceWithin)
+	patient := true
+	for {
+		announced, err := r.limiter.Announced(ctx, number)
+		if err != nil {
+			return err
+		}
+		fleet, err := r.limiter.Fleet(ctx)
+		if err != nil {
+			return err
+		}
+		known := r.live != nil || !patient
+		if known && all(announced, fleet.Sessions) && (!patient || all(announced, r.live)) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("not all enforcers have announced their open calls: %w", ctx.Err())
+		case <-patience:
+			patient = false
+		case <-tick.C:
+		}
+	}
+}
+
+// all reports whether all sessions have announced.
+func all(announced map[string]bool, sessions map[string]limiterv1.SessionState) bool {
+	for session := range sessions {
+		if !announced[session] {
+			return false
+		}
+	}
+	return true
+}
+
+// dropRecorded drops the calls of dead sessions that the ledger has: an old Redis
+// may have brought them back.
+func (r *Rebuilder) dropRecorded(ctx context.Context) error {
+	for shard := range uint32(limiterv1.Shards) {
+		calls, _, err := r.limiter.Calls(ctx, shard)
+		if err != nil {
+			return err
+		}
+		if len(calls) == 0 {
+			continue
+		}
+		var known map[string]bool
+		err = r.records.ReadLedger(ctx, func(ledger budgetstore.Ledger) error {
+			known, err = ledger.Knows(ctx, idsOf(calls))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, call := range calls {
+			if known[call.ID] {
+				err = errors.Join(err, r.limiter.Drop(ctx, shard, call.Session, call.ID))
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func idsOf(calls []limiterstore.Call) []string {
+	ids := make([]string, len(calls))
+	for i, call := range calls {
+		ids[i] = call.ID
+	}
+	return ids
+}

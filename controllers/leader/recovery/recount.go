@@ -1,0 +1,248 @@
+package recovery
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
+	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
+)
+
+// keep is how long a user's counters outlive their last period, so that calls
+// admitted in it can still be settled.
+const keep = 24 * time.Hour
+
+// recount counts anew what a tenant and its users have spent and hold.
+type recount struct {
+	ledger budgetstore.Ledger
+	level  openLevel
+	zone   *time.Location
+	now    time.Time
+	// calls are those that count here and that the ledger does not have.
+	calls []call
+
+	// tenant are the counters of the tenant, users those of users, as they are to
+	// stand in Redis: field -> value.
+	tenant map[string][]byte
+	users  map[string]map[string][]byte
+	// forget is when the users' counters may be forgotten.
+	forget time.Time
+}
+
+// call is a call that the ledger does not have.
+type call struct {
+	limiterv1.OpenCall
+	limiterv1.CallRecord
+}
+
+// Expected are the counters of a tenant and of its users as they are to be by the
+// ledger and calls that may not be in it: field -> counter.
+type Expected struct {
+	Tenant map[string]limiterv1.MoneyCounter
+	Users  map[string]map[string]limiterv1.MoneyCounter
+}
+
+// Expect counts what a tenant and its users have spent and hold, at a time.
+func Expect(
+	ctx context.Context, ledger budgetstore.Ledger, document limiterv1.Tenant, calls []limiterstore.Call, now time.Time,
+) (Expected, error) {
+	all := levels(document, limiterv1.Epoch{})
+	own := all[len(all)-1]
+	r, err := newRecount(ctx, ledger, own, calls, now)
+	if err != nil {
+		return Expected{}, err
+	}
+	if err := r.count(ctx, own.wanted()); err != nil {
+		return Expected{}, err
+	}
+	expected := Expected{Users: map[string]map[string]limiterv1.MoneyCounter{}}
+	expected.Tenant = moneyOf(r.tenant)
+	for user, counters := range r.users {
+		expected.Users[user] = moneyOf(counters)
+	}
+	return expected, nil
+}
+
+// moneyOf are the counters of money among counters.
+func moneyOf(counters map[string][]byte) map[string]limiterv1.MoneyCounter {
+	money := map[string]limiterv1.MoneyCounter{}
+	for field, raw := range counters {
+		if counter, err := limiterv1.DecodeMoneyCounter(raw); err == nil {
+			money[field] = counter
+		}
+	}
+	return money
+}
+
+func newRecount(
+	ctx context.Context, ledger budgetstore.Ledger, level openLevel, calls []limiterstore.Call, now time.Time,
+) (*recount, error) {
+	zone, err := time.LoadLocation(level.TimeZone)
+	if err != nil {
+		return nil, fmt.Errorf("time zone %q: %w", level.TimeZone, err)
+	}
+	known, err := ledger.Knows(ctx, idsOf(calls))
+	if err != nil {
+		return nil, err
+	}
+	r := &recount{
+		ledger: ledger, level: level, zone: zone, now: now,
+		tenant: map[string][]byte{}, users: map[string]map[string][]byte{}, forget: now.Add(keep),
+	}
+	for _, found := range calls {
+		if !known[found.ID] {
+			r.addCall(found.CallRecord)
+		}
+	}
+	return r, nil
+}
+
+// addCall adds a call if it counts against limits of the tenant. What cannot be
+// read as one was never made: the entry of a call that was voided is empty.
+func (r *recount) addCall(record limiterv1.CallRecord) {
+	var open limiterv1.OpenCall
+	if json.Unmarshal(record.Body, &open) != nil || open.Root != r.level.Root {
+		return
+	}
+	if open.Tenant == r.level.Level.Tenant || slices.Contains(open.Ancestors, r.level.Level.Tenant) {
+		r.calls = append(r.calls, call{open, record})
+	}
+}
+
+// count counts what is missing.
+func (r *recount) count(ctx context.Context, missing []string) error {
+	for _, limit := range r.level.Money {
+		if !slices.Contains(missing, wantedOf(limit)) {
+			continue
+		}
+		if err := r.countLimit(ctx, limit); err != nil {
+			return fmt.Errorf("limit %s: %w", limit.Name, err)
+		}
+	}
+	if slices.Contains(missing, inFlight) {
+		r.countInFlight()
+	}
+	return nil
+}
+
+func (r *recount) countLimit(ctx context.Context, limit limiterv1.MoneyLimit) error {
+	now := period.Of(limit.Period, r.zone, r.now)
+	earlier := period.Of(limit.Period, r.zone, now.Start.Add(-time.Millisecond))
+	field := limiterv1.MoneyField(limit)
+	if limit.Per == limiterv1.PerTenant {
+		spent, err := r.ledger.Spent(ctx, r.level.Level.Tenant, limit.Selector, earlier, now)
+		if err != nil {
+			return err
+		}
+		counter := newCounter(spent, earlier, now)
+		for _, call := range r.calls {
+			r.addTo(&counter, call, limit, "")
+		}
+		r.tenant[field] = counter.Encode()
+		return nil
+	}
+	spent, err := r.ledger.SpentByUser(ctx, r.level.Level.Tenant, limit.Selector, earlier, now)
+	if err != nil {
+		return err
+	}
+	counters := map[string]*limiterv1.MoneyCounter{}
+	counterOf := func(user string) *limiterv1.MoneyCounter {
+		if counters[user] == nil {
+			counter := newCounter(spent[user], earlier, now)
+			counters[user] = &counter
+		}
+		return counters[user]
+	}
+	for user := range spent {
+		counterOf(user)
+	}
+	for _, call := range r.calls {
+		if call.Tenant == r.level.Level.Tenant {
+			r.addTo(counterOf(call.User), call, limit, call.User)
+		}
+	}
+	for user, counter := range counters {
+		r.setUser(user, field, counter.Encode())
+	}
+	if until := now.End.Add(keep); until.After(r.forget) {
+		r.forget = until
+	}
+	return nil
+}
+
+func newCounter(spent budgetstore.Spent, earlier, now period.Span) limiterv1.MoneyCounter {
+	return limiterv1.MoneyCounter{
+		Start: now.Start, End: now.End, Spent: spent.Now,
+		EarlierStart: earlier.Start, EarlierSpent: spent.Earlier,
+	}
+}
+
+// addTo adds a call to the counter of a limit. A call that is open and does not
+// hold its bound there, because it was admitted before the limit was there, is
+// counted as if it had cost its bound: its end will not be told to the counter.
+func (r *recount) addTo(counter *limiterv1.MoneyCounter, call call, limit limiterv1.MoneyLimit, user string) {
+	if !limit.Selects(call.Tier, call.Model) || !call.AdmittedAt.Before(counter.End) {
+		return
+	}
+	spent, held := &counter.Spent, &counter.Held
+	if call.AdmittedAt.Before(counter.Start) {
+		spent, held = &counter.EarlierSpent, &counter.EarlierHeld
+		if call.AdmittedAt.Before(counter.EarlierStart) {
+			return
+		}
+	}
+	holds := slices.ContainsFunc(call.Counters, func(c limiterv1.CallCounters) bool {
+		return c.Tenant == r.level.Level.Tenant && c.User == user && slices.Contains(c.Money, limiterv1.MoneyField(limit))
+	})
+	switch {
+	case !call.Settled && holds:
+		*held += call.Amount
+	case !call.Settled && (call.Share || call.Probe):
+		// It is given back; a share is taken anew with the limit.
+	default:
+		*spent += call.Amount
+	}
+}
+
+func (r *recount) setUser(user, field string, value []byte) {
+	if r.users[user] == nil {
+		r.users[user] = map[string][]byte{}
+	}
+	r.users[user][field] = value
+}
+
+// countInFlight counts the calls in flight. Other buckets begin full: how fast
+// calls came is on record nowhere.
+func (r *recount) countInFlight() {
+	tenant, users := map[string]int64{}, map[string]map[string]int64{}
+	for _, call := range r.calls {
+		for _, counters := range call.Counters {
+			if call.Settled || counters.Tenant != r.level.Level.Tenant {
+				continue
+			}
+			count := tenant
+			if counters.User != "" {
+				if count = users[counters.User]; count == nil {
+					count = map[string]int64{}
+					users[counters.User] = count
+				}
+			}
+			for _, field := range counters.InFlight {
+				count[field]++
+			}
+		}
+	}
+	for field, n := range tenant {
+		r.tenant[field] = limiterv1.EncodeBucket(n, r.now)
+	}
+	for user, count := range users {
+		for field, n := range count {
+			r.setUser(user, field, limiterv1.EncodeBucket(n, r.now))
+		}
+	}
+}

@@ -1,0 +1,399 @@
+package recovery_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	goredis "github.com/redis/go-redis/v9"
+	"pgregory.net/rapid"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/api/redisclient"
+	"github.com/bursar-dev/bursar/controllers/leader/recovery"
+	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
+	"github.com/bursar-dev/bursar/hack/parts/redis"
+)
+
+// start runs rebuilders until the test ends.
+func (w *world) start(t *testing.T, rebuilders int) {
+	ctx, stop := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for range rebuilders {
+		all.Go(func() { _ = recovery.NewRebuilder(w.limiter, w.records).Start(ctx) })
+	}
+	t.Cleanup(func() {
+		stop()
+		all.Wait()
+	})
+}
+
+// opened waits until an epoch newer than a number is open in this run of Redis.
+func (w *world) opened(t *testing.T, than int64) limiterv1.Epoch {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		found, err := w.limiter.Inspect(t.Context())
+		must(t, err)
+		if found.Epoch.Number > than && found.Whole() {
+			return found.Epoch
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no epoch after %d is open: %+v", than, found)
+		}
+	}
+}
+
+func tenantCounters(epoch limiterv1.Epoch) limiterstore.TenantCounters {
+	return limiterstore.TenantCounters{Root: "acme", Tenant: "acme", Epoch: epoch}
+}
+
+func daily(per limiterv1.Scope) limiterv1.MoneyLimit {
+	return limiterv1.MoneyLimit{Name: "daily-" + string(per), Per: per, Period: period.Day, Amount: money.USD}
+}
+
+var acme = limiterv1.Tenant{Level: limiterv1.Level{
+	Tenant: "acme", TimeZone: "UTC", Money: []limiterv1.MoneyLimit{daily(limiterv1.PerTenant), daily(limiterv1.PerUser)},
+}}
+
+func (w *world) now(t fataler) time.Time {
+	now, err := w.redis.Time(context.Background()).Result()
+	must(t, err)
+	return now.UTC().Truncate(time.Millisecond)
+}
+
+func acmeCall(id string, at time.Time, amount money.Nanos, settled bool) recorded {
+	field := limiterv1.MoneyField(daily(limiterv1.PerTenant))
+	return recorded{
+		limiterv1.OpenCall{CallID: id, Tenant: "acme", User: "gerente-1", Root: "acme", Counters: []limiterv1.CallCounters{
+			{Tenant: "acme", Money: []string{field}}, {Tenant: "acme", User: "gerente-1", Money: []string{field}},
+		}},
+		limiterv1.CallRecord{Settled: settled, Amount: amount, AdmittedAt: at},
+	}
+}
+
+// TestEightAtOnce: however many rebuild, and open the tenant, the result is that of
+// one, and it stays.
+func TestEightAtOnce(t *testing.T) {
+	w := newWorld(t)
+	at := w.now(t)
+	w.toLedger(t, acmeCall("in-the-ledger", at, 40*money.Cent, true), acmeCall("in-both", at, 2*money.Cent, true))
+	w.toRedis(t, "live", acmeCall("open", at, 5*money.Cent, false), acmeCall("in-both", at, 2*money.Cent, true))
+	w.toRedis(t, "dead", acmeCall("left-open", at, 7*money.Cent, false), acmeCall("left-settled", at, money.Cent, true))
+	w.announce(t, "live")
+	w.announce(t, "dead") // and then it dies
+	w.start(t, 8)
+	epoch := w.opened(t, 0)
+	if epoch.Number > 8 {
+		t.Errorf("epoch %d is open: eight took more than a number each", epoch.Number)
+	}
+
+	var together sync.WaitGroup
+	for range 8 {
+		together.Go(func() {
+			if err := recovery.NewOpener(w.limiter, w.records).Open(t.Context(), acme); err != nil && !strings.Contains(err.Error(), "another epoch") {
+				t.Error(err)
+			}
+		})
+	}
+	together.Wait()
+	must(t, recovery.NewOpener(w.limiter, w.records).Open(t.Context(), acme))
+	span := period.Of(period.Day, time.UTC, at)
+	want := limiterv1.MoneyCounter{
+		Start: span.Start, End: span.End, Spent: 43 * money.Cent, Held: 12 * money.Cent, EarlierStart: span.Start.AddDate(0, 0, -1),
+	}
+	field := limiterv1.MoneyField(daily(limiterv1.PerTenant))
+	for _, key := range []string{
+		limiterv1.TenantCountersKey("acme", "acme"), limiterv1.UserCountersKey("acme", epoch, "acme", "gerente-1"),
+	} {
+		if diff := cmp.Diff(want, w.counter(t, key, field)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", key, diff)
+		}
+	}
+	time.Sleep(1200 * time.Millisecond) // two looks of each
+	now, err := w.limiter.Epoch(t.Context())
+	must(t, err)
+	if now.Number != epoch.Number {
+		t.Errorf("epoch %d is open by now, though nothing was wrong with %d", now.Number, epoch.Number)
+	}
+}
+
+// TestEveryLossIsSeen: what a Redis may lose, and that a new epoch begins each time,
+// with the counters that there were before.
+func TestEveryLossIsSeen(t *testing.T) {
+	w := newWorld(t)
+	w.toLedger(t, acmeCall("in-the-ledger", w.now(t), 40*money.Cent, true))
+	w.announce(t, "live")
+	w.start(t, 1)
+	epoch := w.opened(t, 0)
+	opener := recovery.NewOpener(w.limiter, w.records)
+	for name, lose := range map[string]func(){
+		"everything":    func() { must(t, w.redis.FlushAll(t.Context()).Err()) },
+		"the epoch":     func() { must(t, w.redis.Del(t.Context(), limiterv1.EpochKey).Err()) },
+		"one shard":     func() { must(t, w.redis.Del(t.Context(), limiterv1.ShardEpochKey(123)).Err()) },
+		"another epoch": func() { must(t, w.redis.Set(t.Context(), limiterv1.ShardEpochKey(7), "1000", 0).Err()) },
+	} {
+		w.beat(t, "live")
+		lose()
+		epoch = w.opened(t, epoch.Number)
+		must(t, opener.Open(t.Context(), acme))
+		key := limiterv1.TenantCountersKey("acme", "acme")
+		if got := w.counter(t, key, limiterv1.MoneyField(daily(limiterv1.PerTenant))); got.Spent != 40*money.Cent || got.Held != 0 {
+			t.Errorf("after the loss of %s: %+v", name, got)
+		}
+	}
+}
+
+// TestAClosedTenantIsNobodysToOpen but that of who closed it last.
+func TestAClosedTenantIsNobodysToOpen(t *testing.T) {
+	w := newWorld(t)
+	w.start(t, 1)
+	counters := tenantCounters(w.opened(t, 0))
+	first, err := w.limiter.CloseTenant(t.Context(), counters, true, "money:Day")
+	must(t, err)
+	second, err := w.limiter.CloseTenant(t.Context(), counters, true, "money:Day")
+	must(t, err)
+	if first.Open(t.Context(), map[string][]byte{"money:Day": []byte("old")}, "money:Day") == nil {
+		t.Error("the first to close the tenant has opened it, though it was closed again since")
+	}
+	must(t, second.Open(t.Context(), map[string][]byte{"money:Day": []byte("new")}, "money:Day"))
+	if second.SetUser(t.Context(), "gerente-1", map[string][]byte{"money:Day": []byte("late")}, time.Now().Add(time.Hour)) == nil {
+		t.Error("counters of an open tenant were set")
+	}
+	if again, err := w.limiter.CloseTenant(t.Context(), counters, true, "money:Day"); err != nil || again != nil {
+		t.Errorf("a tenant with all that is wanted was closed: %+v, %v", again, err)
+	}
+	// What is not wanted for a while is not counted meanwhile.
+	if other, err := w.limiter.CloseTenant(t.Context(), counters, true); err != nil || other != nil {
+		t.Errorf("wanting nothing closes the tenant: %+v, %v", other, err)
+	}
+	again, err := w.limiter.CloseTenant(t.Context(), counters, true, "money:Day")
+	must(t, err)
+	if again == nil || !slices.Equal(again.Missing, []string{"money:Day"}) {
+		t.Errorf("what was not counted for a while passes for the truth: %+v", again)
+	}
+}
+
+// TestCountersAreWhatIsOnRecord sets the counters of random tenants from random calls
+// in the ledger and in Redis, and adds those up in a simpler way.
+func TestCountersAreWhatIsOnRecord(t *testing.T) {
+	w := newWorld(t)
+	w.start(t, 1)
+	epoch := w.opened(t, 0)
+	opener := recovery.NewOpener(w.limiter, w.records)
+	rapid.Check(t, func(t *rapid.T) {
+		tenant := drawTenant(t)
+		now := w.now(t)
+		ledger, left := drawCalls(t, tenant, now, true), drawCalls(t, tenant, now, false)
+		w.toLedger(t, ledger...)
+		session := uuid.NewString()
+		w.toRedis(t, session, left...)
+		w.toRedis(t, session, ledger[:len(ledger)/2]...) // on their way from here to there
+		must(t, opener.Open(t.Context(), tenant))
+
+		for i, level := range append([]limiterv1.Level{tenant.Level}, tenant.Ancestors...) {
+			for _, limit := range level.Money {
+				users := []string{""}
+				if limit.Per == limiterv1.PerUser {
+					users = testUsers
+				}
+				for _, user := range users {
+					key := limiterv1.TenantCountersKey(tenant.Root(), level.Tenant)
+					if user != "" {
+						key = limiterv1.UserCountersKey(tenant.Root(), epoch, level.Tenant, user)
+					}
+					got := w.counter(t, key, limiterv1.MoneyField(limit))
+					want := addUp(level.Tenant, user, limit, now, ledger, left)
+					if got.Spent != want.Spent || got.Held != want.Held || got.EarlierSpent != want.EarlierSpent || got.EarlierHeld != want.EarlierHeld {
+						t.Fatalf("level %d, limit %+v, user %q: got %+v, want %+v\nledger %+v\nRedis %+v", i, limit, user, got, want, ledger, left)
+					}
+				}
+			}
+		}
+		must(t, w.redis.ZRem(context.Background(), limiterv1.SessionsKey, session).Err())
+	})
+}
+
+var (
+	testUsers  = []string{"gerente-1", "empleado-1"}
+	testTiers  = []string{"gerente", "empleado"}
+	testModels = []string{"large", "small"}
+)
+
+func drawTenant(t *rapid.T) limiterv1.Tenant {
+	level := func(scopes ...limiterv1.Scope) limiterv1.Level {
+		l := limiterv1.Level{Tenant: uuid.NewString(), TimeZone: "UTC"}
+		for _, per := range scopes {
+			for _, kind := range []period.Kind{period.Minute, period.Day, period.Year} {
+				if rapid.Bool().Draw(t, "has limit") {
+					l.Money = append(l.Money, limiterv1.MoneyLimit{
+						Name: fmt.Sprintf("%s-%s", kind, per), Per: per, Period: kind, Amount: money.USD, Selector: drawSelector(t),
+					})
+				}
+			}
+		}
+		return l
+	}
+	tenant := limiterv1.Tenant{Level: level(limiterv1.PerTenant, limiterv1.PerUser)}
+	for range rapid.IntRange(0, 2).Draw(t, "ancestors") {
+		tenant.Ancestors = append(tenant.Ancestors, level(limiterv1.PerTenant))
+	}
+	return tenant
+}
+
+func drawSelector(t *rapid.T) (s limiterv1.Selector) {
+	if rapid.IntRange(0, 2).Draw(t, "selects tiers") == 0 {
+		s.Tiers = testTiers[:1]
+	}
+	if rapid.IntRange(0, 2).Draw(t, "selects models") == 0 {
+		s.Models = testModels[1:]
+	}
+	return s
+}
+
+// drawCalls draws calls of the tenant and of its ancestors. Some of those that are
+// open were admitted before some of the limits were there.
+func drawCalls(t *rapid.T, tenant limiterv1.Tenant, now time.Time, settled bool) []recorded {
+	var calls []recorded
+	levels := append([]limiterv1.Level{tenant.Level}, tenant.Ancestors...)
+	for range rapid.IntRange(0, 6).Draw(t, "calls") {
+		caller := rapid.IntRange(0, len(levels)-1).Draw(t, "whose")
+		who := rapid.IntRange(0, 1).Draw(t, "who")
+		c := recorded{
+			limiterv1.OpenCall{
+				CallID: uuid.NewString(), Tenant: levels[caller].Tenant, User: testUsers[who], Tier: testTiers[who],
+				Model: rapid.SampledFrom(testModels).Draw(t, "model"), Root: tenant.Root(),
+				Share: !settled && rapid.IntRange(0, 3).Draw(t, "share") == 0,
+			},
+			limiterv1.CallRecord{
+				Settled: settled || rapid.Bool().Draw(t, "settled"),
+				Amount:  money.Nanos(rapid.Int64Range(0, 1000).Draw(t, "amount")),
+				AdmittedAt: now.Add(-rapid.SampledFrom([]time.Duration{
+					0, time.Second, time.Minute, 26 * time.Hour, 50 * time.Hour, 9000 * time.Hour, 18000 * time.Hour,
+				}).Draw(t, "ago")),
+			},
+		}
+		for i, l := range levels[caller:] {
+			if i > 0 {
+				c.Ancestors = append(c.Ancestors, l.Tenant)
+			}
+			for _, limit := range l.Money {
+				counts := i == 0 || limit.Per == limiterv1.PerTenant
+				if counts && limit.Selects(c.Tier, c.Model) && rapid.IntRange(0, 3).Draw(t, "limit is new") > 0 {
+					user := ""
+					if limit.Per == limiterv1.PerUser {
+						user = c.User
+					}
+					c.Counters = append(c.Counters, limiterv1.CallCounters{Tenant: l.Tenant, User: user, Money: []string{limiterv1.MoneyField(limit)}})
+				}
+			}
+		}
+		calls = append(calls, c)
+	}
+	return calls
+}
+
+// addUp is what a counter must say, by the calls one by one.
+func addUp(tenant, user string, limit limiterv1.MoneyLimit, now time.Time, ledger, left []recorded) (sum limiterv1.MoneyCounter) {
+	span := period.Of(limit.Period, time.UTC, now)
+	before := period.Of(limit.Period, time.UTC, span.Start.Add(-time.Millisecond))
+	for _, c := range append(slices.Clone(ledger), left...) {
+		mine := c.Tenant == tenant || slices.Contains(c.Ancestors, tenant)
+		if user != "" {
+			mine = c.Tenant == tenant && c.User == user
+		}
+		if !mine || !limit.Selects(c.Tier, c.Model) {
+			continue
+		}
+		held := false
+		for _, counters := range c.Counters {
+			held = held || !c.Settled && counters.Tenant == tenant && counters.User == user && slices.Contains(counters.Money, limiterv1.MoneyField(limit))
+		}
+		switch {
+		case c.Share && !c.Settled && !held:
+		case span.Contains(c.AdmittedAt) && held:
+			sum.Held += c.Amount
+		case span.Contains(c.AdmittedAt):
+			sum.Spent += c.Amount
+		case before.Contains(c.AdmittedAt) && held:
+			sum.EarlierHeld += c.Amount
+		case before.Contains(c.AdmittedAt):
+			sum.EarlierSpent += c.Amount
+		}
+	}
+	return sum
+}
+
+// TestOneNodeOfAClusterForgets: then all is rebuilt, for nobody can say which of a
+// call's limits were there.
+func TestOneNodeOfAClusterForgets(t *testing.T) {
+	w := newWorld(t)
+	cluster, err := redis.StartCluster(t.Context(), t.TempDir(), 3)
+	must(t, err)
+	t.Cleanup(func() { _ = cluster.Stop() })
+	opened, err := redisclient.Open(cluster.URL)
+	must(t, err)
+	client := opened.(*goredis.ClusterClient)
+	t.Cleanup(func() { _ = client.Close() })
+	w.limiter = limiterstore.New(client)
+	at := time.Now()
+	w.toLedger(t, acmeCall("in-the-ledger", at, 40*money.Cent, true))
+	w.start(t, 1)
+	opener := recovery.NewOpener(w.limiter, w.records)
+	epoch := w.opened(t, 0)
+	must(t, opener.Open(t.Context(), acme))
+	key := limiterv1.TenantCountersKey("acme", "acme")
+	node, err := client.MasterForKey(t.Context(), key)
+	must(t, err)
+	must(t, node.FlushAll(t.Context()).Err())
+	w.opened(t, epoch.Number)
+	must(t, opener.Open(t.Context(), acme))
+	raw, err := client.HGet(t.Context(), key, limiterv1.MoneyField(daily(limiterv1.PerTenant))).Bytes()
+	must(t, err)
+	if counter, err := limiterv1.DecodeMoneyCounter(raw); err != nil || counter.Spent != 40*money.Cent {
+		t.Errorf("counter %+v, %v, want 0.40 spent", counter, err)
+	}
+}
+
+// TestAReplicaTakesOver: it may lack what its master said last, and is not believed.
+func TestAReplicaTakesOver(t *testing.T) {
+	w := newWorld(t)
+	servers, err := redis.StartSentinel(t.Context(), t.TempDir())
+	must(t, err)
+	t.Cleanup(func() { _ = servers.Stop() })
+	client, err := redisclient.Open(servers.URL)
+	must(t, err)
+	t.Cleanup(func() { _ = client.Close() })
+	w.limiter = limiterstore.New(client)
+	w.toLedger(t, acmeCall("in-the-ledger", time.Now(), 40*money.Cent, true))
+	w.start(t, 1)
+	opener := recovery.NewOpener(w.limiter, w.records)
+	epoch := w.opened(t, 0)
+	must(t, opener.Open(t.Context(), acme))
+	field := limiterv1.MoneyField(daily(limiterv1.PerTenant))
+	key := limiterv1.TenantCountersKey("acme", "acme")
+	must(t, client.HDel(t.Context(), key, field).Err()) // so much for what the replica has
+
+	servers.Master.Crash()
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if found, err := w.limiter.Inspect(t.Context()); err == nil && found.Epoch.Number > epoch.Number && found.Whole() {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("no new epoch is open in the replica that took over")
+		}
+	}
+	must(t, opener.Open(t.Context(), acme))
+	raw, err := client.HGet(t.Context(), key, field).Bytes()
+	must(t, err)
+	if counter, err := limiterv1.DecodeMoneyCounter(raw); err != nil || counter.Spent != 40*money.Cent {
+		t.Errorf("counter %+v, %v, want 0.40 spent", counter, err)
+	}
+}

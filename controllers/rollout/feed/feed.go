@@ -1,0 +1,222 @@
+package feed
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
+)
+
+// coalesce is how long news of enforcers waits for more of it.
+const coalesce = 50 * time.Millisecond
+
+// newsPriority lets objects of which something was heard go first: a breaker that has
+// opened does not wait for thousands of objects that were applied just before.
+const newsPriority = 10
+
+// Queue is where work goes.
+type Queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// Fleet reads the live enforcers.
+type Fleet interface {
+	Fleet(ctx context.Context) (limiterstore.Fleet, error)
+}
+
+// Audience is the objects of one kind, for which there may be news.
+type Audience struct {
+	// Objects finds them.
+	Objects client.Reader
+	// List is an empty list of the kind.
+	List client.ObjectList
+	// OfTenant finds those that news of a tenant is about; nil when none ever is.
+	OfTenant finder
+	// OfProbe finds those that wait for a probe of a tenant; nil when none ever does.
+	OfProbe finder
+	// Waiting are those that wait for the enforcers.
+	Waiting *Waiting
+}
+
+// Feed makes sources of work out of Redis.
+type Feed struct {
+	redis redis.UniversalClient
+	fleet Fleet
+}
+
+// New makes a Feed.
+func New(redis redis.UniversalClient, fleet Fleet) *Feed { return &Feed{redis: redis, fleet: fleet} }
+
+// Source is the news for an audience. It never ends before its context does,
+// however long Redis is away.
+func (f *Feed) Source(audience Audience) source.Source {
+	return source.Func(func(ctx context.Context, queue Queue) error {
+		go (&listener{Feed: f, audience: audience, queue: queue}).run(ctx)
+		return nil
+	})
+}
+
+// listener feeds one queue.
+type listener struct {
+	*Feed
+	audience Audience
+	queue    Queue
+	// seen is the last look at the enforcers.
+	seen look
+}
+
+func (l *listener) run(ctx context.Context) {
+	subscription := l.redis.Subscribe(ctx, limiterv1.FeedChannel)
+	defer func() { _ = subscription.Close() }()
+	messages := subscription.ChannelWithSubscriptions()
+
+	routine := time.NewTicker(limiterv1.Heartbeat)
+	defer routine.Stop()
+	var soon <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case message := <-messages:
+			if l.hear(ctx, message) && soon == nil {
+				soon = time.After(coalesce)
+			}
+		case <-soon:
+			soon = nil
+			l.lookAtFleet(ctx)
+		case <-l.audience.Waiting.late:
+			l.addArrived()
+		case <-routine.C:
+			l.lookAtFleet(ctx)
+		}
+	}
+}
+
+// hear takes a message in, and reports whether it calls for a look at the enforcers.
+func (l *listener) hear(ctx context.Context, message any) bool {
+	switch message := message.(type) {
+	case *redis.Subscription:
+		// Connected, for the first time or again: nobody knows what was missed.
+		l.addAll(ctx)
+		return true
+	case *redis.Message:
+		about, names, _ := strings.Cut(message.Payload, " ")
+		heard.WithLabelValues(label(about)).Inc()
+		find := map[string]finder{limiterv1.FeedTenant: l.audience.OfTenant, limiterv1.FeedProbe: l.audience.OfProbe}[about]
+		for _, tenant := range strings.Fields(names) {
+			l.addOf(ctx, find, tenant)
+		}
+		return about == limiterv1.FeedSession || about == limiterv1.FeedEpoch
+	}
+	return false
+}
+
+// look is what one look at the enforcers found.
+type look struct {
+	limiterstore.Fleet
+	failed bool
+}
+
+// lookAtFleet adds the objects whose way to the enforcers may have changed.
+func (l *listener) lookAtFleet(ctx context.Context) {
+	fleet, err := l.fleet.Fleet(ctx)
+	now := look{Fleet: fleet, failed: err != nil}
+	noteEnforcers(now)
+	was := l.seen
+	l.seen = now
+	if now.failed != was.failed || now.Incarnation != was.Incarnation || now.Epoch != was.Epoch || !sameSessions(was, now) {
+		l.audience.Waiting.forget(now.Fleet)
+		l.addAll(ctx)
+		return
+	}
+	l.addArrived()
+}
+
+func sameSessions(a, b look) bool {
+	if len(a.Sessions) != len(b.Sessions) {
+		return false
+	}
+	for session := range a.Sessions {
+		if _, found := b.Sessions[session]; !found {
+			return false
+		}
+	}
+	return true
+}
+
+// finder finds the objects that news of a tenant is about.
+type finder = func(ctx context.Context, tenant string) ([]types.NamespacedName, error)
+
+func (l *listener) addOf(ctx context.Context, find finder, tenant string) {
+	if find == nil {
+		return
+	}
+	keys, err := find(ctx, tenant)
+	if err != nil {
+		log.FromContext(ctx).Error(err, "News of a tenant is lost until it is looked at anyway", "tenant", tenant)
+	}
+	l.addFirst(keys...)
+}
+
+// addArrived adds the objects that waited for what all enforcers run by now.
+func (l *listener) addArrived() {
+	l.addFirst(l.audience.Waiting.arrived(l.seen.Fleet)...)
+}
+
+// addFirst adds objects that go before all others.
+func (l *listener) addFirst(keys ...types.NamespacedName) {
+	for _, key := range keys {
+		l.add(reconcile.Request{NamespacedName: key}, newsPriority)
+	}
+}
+
+func (l *listener) add(request reconcile.Request, priority int) {
+	if queue, ok := l.queue.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
+		queue.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, request)
+		return
+	}
+	l.queue.Add(request)
+}
+
+// addAll adds every object; those that are programmed let the others go first.
+func (l *listener) addAll(ctx context.Context) {
+	l.each(ctx, func(request reconcile.Request, programmed bool) {
+		priority := 0
+		if programmed {
+			priority = handler.LowPriority
+		}
+		l.add(request, priority)
+	})
+}
+
+func (l *listener) each(ctx context.Context, visit func(request reconcile.Request, programmed bool)) {
+	list := l.audience.List.DeepCopyObject().(client.ObjectList)
+	// The objects are only looked at: the cache's own will do.
+	err := l.audience.Objects.List(ctx, list, client.UnsafeDisableDeepCopy)
+	if err == nil {
+		err = meta.EachListItem(list, func(item runtime.Object) error {
+			object := item.(interface {
+				client.Object
+				conditions.Object
+			})
+			visit(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(object)}, conditions.IsProgrammed(object))
+			return nil
+		})
+	}
+	if err != nil {
+		log.FromContext(ctx).Error(err, "News of enforcers is lost until objects are looked at anyway")
+	}
+}

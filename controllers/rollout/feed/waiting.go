@@ -1,0 +1,74 @@
+package feed
+
+import (
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
+)
+
+// Waiting remembers which objects of a kind wait for the enforcers, and for which
+// revision. Each is looked at once all enforcers have got there, and not at each step
+// that one of them makes: while thousands of objects are applied, that would be
+// thousands of looks for every step.
+type Waiting struct {
+	mu      sync.Mutex
+	objects map[types.NamespacedName]int64
+	// reached is the revision that every enforcer runs, as of the last look.
+	reached int64
+	// late receives after an object began to wait for what had been reached already.
+	late chan struct{}
+}
+
+// NewWaiting makes a Waiting.
+func NewWaiting() *Waiting {
+	return &Waiting{objects: map[types.NamespacedName]int64{}, late: make(chan struct{}, 1)}
+}
+
+// Note takes in how far an object was found to have got.
+func (w *Waiting) Note(object client.Object, rollout conditions.Rollout) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	key := client.ObjectKeyFromObject(object)
+	switch {
+	case rollout.Err != nil || rollout.Revision == 0 || rollout.All == 0 || rollout.Arrived():
+		delete(w.objects, key)
+		return
+	case rollout.Behind > 0:
+		// Nobody knows in which revision the others will have it, but in a later one.
+		w.objects[key] = max(w.reached, rollout.Revision) + 1
+		return
+	}
+	w.objects[key] = rollout.Revision
+	if rollout.Revision <= w.reached {
+		select {
+		case w.late <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// arrived takes out the objects that wait for no more than what the fleet has reached.
+func (w *Waiting) arrived(fleet limiterstore.Fleet) (keys []types.NamespacedName) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.reached = fleet.Reached()
+	for key, revision := range w.objects {
+		if revision <= w.reached {
+			keys = append(keys, key)
+			delete(w.objects, key)
+		}
+	}
+	return keys
+}
+
+// forget takes out all objects: all are looked at.
+func (w *Waiting) forget(fleet limiterstore.Fleet) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.reached = fleet.Reached()
+	clear(w.objects)
+}

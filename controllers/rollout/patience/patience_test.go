@@ -1,0 +1,80 @@
+package patience_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+	"github.com/bursar-dev/bursar/controllers/rollout/patience"
+	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
+)
+
+// budget has a generation, and a status that speaks of another, or the same.
+func budget(generation, observed int64) *v1alpha1.TenantBudget {
+	b := &v1alpha1.TenantBudget{ObjectMeta: metav1.ObjectMeta{UID: "uid", Generation: generation}}
+	b.Status.ObservedGeneration = observed
+	return b
+}
+
+func TestLeft(t *testing.T) {
+	const moment, turn = 2 * time.Second, 10 * time.Minute
+	accepted := conditions.Accepted()
+	underWay := conditions.Rollout{Revision: 7, Running: 1, All: 2}
+	for name, tc := range map[string]struct {
+		observed int64
+		accepted conditions.Verdict
+		rollout  conditions.Rollout
+		want     time.Duration
+	}{
+		"some enforcers run it":                    {0, accepted, underWay, moment},
+		"in no document yet":                       {0, accepted, conditions.Rollout{All: 2}, moment},
+		"not proven yet":                           {0, accepted, conditions.Rollout{Revision: 7, Running: 2, All: 2}.Probed(limiterstore.Proof{Revision: 7}), moment},
+		"what it depends on was not looked at":     {0, conditions.Verdict{Status: "Unknown"}, underWay, turn},
+		"an older generation is in the status":     {1, accepted, underWay, moment},
+		"the status speaks of it, and was not so":  {2, accepted, underWay, 0},
+		"all enforcers run it":                     {0, accepted, conditions.Rollout{Revision: 7, Running: 2, All: 2}, 0},
+		"there is no enforcer":                     {0, accepted, conditions.Rollout{Revision: 7}, 0},
+		"it is not accepted":                       {0, conditions.Rejected("Invalid", "no"), underWay, 0},
+		"nobody can tell how far it has got":       {0, accepted, conditions.Rollout{Err: errors.New("no answer"), Revision: 7}, 0},
+		"nobody can tell what is to come of it":    {0, conditions.Verdict{Status: "Unknown"}, conditions.Rollout{Err: errors.New("no answer")}, 0},
+		"the status speaks of it, and still does":  {2, conditions.Verdict{Status: "Unknown"}, underWay, 0},
+		"the limiter is closed, which may be long": {0, accepted, conditions.Rollout{Err: conditions.LimiterClosed("closed")}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := patience.New().Left(budget(2, tc.observed), tc.accepted, tc.rollout, time.Now()); got != tc.want {
+				t.Errorf("left: %s, want %s", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestLeftRunsOut(t *testing.T) {
+	begin := time.Now()
+	underWay := conditions.Rollout{Revision: 7, Running: 1, All: 2}
+	accepted, undecided := conditions.Accepted(), conditions.Verdict{Status: "Unknown"}
+	p := patience.New()
+	for _, step := range []struct {
+		generation  int64
+		after       time.Duration
+		accepted    conditions.Verdict
+		want        time.Duration
+		description string
+	}{
+		{1, 0, undecided, 10 * time.Minute, "waits for another object"},
+		{1, 50 * time.Second, undecided, 550 * time.Second, "still waits"},
+		{1, 51 * time.Second, accepted, 2 * time.Second, "waits for enforcers from now on"},
+		{1, 52 * time.Second, undecided, time.Second, "does not begin anew"},
+		{1, 54 * time.Second, accepted, 0, "has waited long enough"},
+		{1, 55 * time.Second, accepted, 0, "has not been written yet"},
+		{2, 56 * time.Second, accepted, 2 * time.Second, "another generation begins anew"},
+		{2, 57 * time.Second, accepted, time.Second, "still waits"},
+	} {
+		if got := p.Left(budget(step.generation, 0), step.accepted, underWay, begin.Add(step.after)); got != step.want {
+			t.Errorf("%s: %s left, want %s", step.description, got, step.want)
+		}
+	}
+}

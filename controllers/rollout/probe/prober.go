@@ -1,0 +1,99 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
+)
+
+// firstPause and lastPause bound the pauses between probes of a document that is not
+// proven.
+const (
+	firstPause = 2 * time.Second
+	lastPause  = 30 * time.Second
+)
+
+// Limiter is where probes are wanted and answered.
+type Limiter interface {
+	Probe(ctx context.Context, tenant string) error
+	Proofs(ctx context.Context, tenants ...string) ([]limiterstore.Proof, error)
+}
+
+// Prober wants probes.
+type Prober struct {
+	limiter Limiter
+
+	mu    sync.Mutex
+	asked map[string]asked
+}
+
+// asked is when a probe of a tenant was wanted last.
+type asked struct {
+	revision int64
+	at       time.Time
+	pause    time.Duration
+}
+
+// New makes a Prober.
+func New(limiter Limiter) *Prober {
+	return &Prober{limiter: limiter, asked: map[string]asked{}}
+}
+
+// Prove takes into the rollout of an object what is known of the document of its
+// tenant and, until the object's generation is programmed, of those below that inherit
+// from it. It wants probes of those of which nothing is known, or nothing good.
+func (p *Prober) Prove(
+	ctx context.Context, rollout conditions.Rollout, object conditions.Object, tenant string, below []limiterv1.DocumentID, now time.Time,
+) conditions.Rollout {
+	if !rollout.Arrived() {
+		return rollout
+	}
+	tenants := []string{tenant}
+	if !conditions.IsProgrammed(object) {
+		for _, id := range below {
+			tenants = append(tenants, id.Name)
+		}
+	}
+	proofs, err := p.limiter.Proofs(ctx, tenants...)
+	var concerning []limiterstore.Proof
+	for _, proof := range proofs {
+		isNewer := proof.Revision > rollout.Revision
+		if isNewer && conditions.IsProgrammed(object) {
+			continue // what has changed in it since is not the object's business
+		}
+		concerning = append(concerning, proof)
+		// Of a document that has just come, enforcers know nothing yet, and a probe that is
+		// made too early would keep the one in time waiting.
+		if !isNewer && p.due(proof, now) {
+			err = errors.Join(err, p.limiter.Probe(ctx, proof.Tenant))
+		}
+	}
+	rollout = rollout.Probed(concerning...)
+	rollout.Err = err
+	return rollout
+}
+
+// due reports whether a probe is to be wanted now, and notes that it was.
+func (p *Prober) due(proof limiterstore.Proof, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if proof.Proven() || proof.Revision == 0 {
+		delete(p.asked, proof.Tenant)
+		return false
+	}
+	last, found := p.asked[proof.Tenant]
+	if !found || last.revision != proof.Revision {
+		p.asked[proof.Tenant] = asked{proof.Revision, now, firstPause}
+		return true
+	}
+	if now.Sub(last.at) < last.pause {
+		return false
+	}
+	p.asked[proof.Tenant] = asked{proof.Revision, now, min(2*last.pause, lastPause)}
+	return true
+}

@@ -1,0 +1,91 @@
+package acceptance
+
+import (
+	"context"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+	"github.com/bursar-dev/bursar/controllers/rules/claim"
+	"github.com/bursar-dev/bursar/controllers/rules/compile"
+	"github.com/bursar-dev/bursar/controllers/rules/index"
+)
+
+// APIKey is what was decided of an APIKey.
+type APIKey struct {
+	Decision
+	// Document says to the enforcers whose calls the key's are; nil when it is not to
+	// work.
+	Document *limiterv1.Credential
+	// Forfeited is set when what the key programmed before must not stay in force.
+	Forfeited bool
+}
+
+// OfAPIKey decides whether the key is to work, and compiles it if so.
+func OfAPIKey(ctx context.Context, reader client.Reader, key *v1alpha1.APIKey) (APIKey, error) {
+	older, err := olderHolder(ctx, reader, key)
+	if err != nil {
+		return APIKey{}, err
+	}
+	if older != nil {
+		return APIKey{Forfeited: true, Decision: rejected(v1alpha1.ReasonConflicted,
+			field.Invalid(field.NewPath("spec", "sha256"), key.Spec.SHA256,
+				fmt.Sprintf("belongs to the older APIKey %s/%s", older.Namespace, older.Name)))}, nil
+	}
+	path := field.NewPath("spec", "budgetRef", "name")
+	budget, rejection, err := target(ctx, reader, types.NamespacedName{Namespace: key.Namespace, Name: key.Spec.BudgetRef.Name}, path)
+	switch {
+	case err != nil:
+		return APIKey{}, err
+	case rejection != nil:
+		return APIKey{Decision: *rejection, Forfeited: true}, nil
+	}
+	if verdict := conditions.OfTarget(budget, path); !verdict.Holds() {
+		// An invalid budget, or one that nobody has looked at yet, takes nothing from
+		// its keys. With any other, the tenant is somebody else's.
+		return APIKey{Decision: Decision{Verdict: verdict}, Forfeited: conditions.MayNotNameTenant(budget)}, nil
+	}
+	document := compile.Credential(key, budget.Spec.Tenant)
+	return APIKey{Decision: accepted(), Document: &document}, nil
+}
+
+// olderHolder is the key that has the hash of the given one because it is older;
+// nil when there is none.
+func olderHolder(ctx context.Context, reader client.Reader, key *v1alpha1.APIKey) (*v1alpha1.APIKey, error) {
+	var claimants v1alpha1.APIKeyList
+	if err := reader.List(ctx, &claimants, client.MatchingFields{index.KeyHash: key.Spec.SHA256}); err != nil {
+		return nil, err
+	}
+	holder := key
+	for i := range claimants.Items {
+		if claimant := &claimants.Items[i]; claim.Compare(claimant, holder) < 0 {
+			holder = claimant
+		}
+	}
+	if holder.UID == key.UID {
+		return nil, nil
+	}
+	return holder, nil
+}
+
+// target is the TenantBudget that an object names at path, or why the object is to
+// have no effect without it.
+func target(
+	ctx context.Context, reader client.Reader, key types.NamespacedName, path *field.Path,
+) (*v1alpha1.TenantBudget, *Decision, error) {
+	budget := &v1alpha1.TenantBudget{}
+	err := reader.Get(ctx, key, budget)
+	switch {
+	case apierrors.IsNotFound(err), err == nil && !budget.DeletionTimestamp.IsZero():
+		return nil, reject(v1alpha1.ReasonTargetNotFound, field.NotFound(path, key.Name)), nil
+	case err != nil:
+		return nil, nil, err
+	}
+	return budget, nil, nil
+}

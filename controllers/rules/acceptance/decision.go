@@ -1,0 +1,25 @@
+package acceptance
+
+import (
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+)
+
+// Decision is whether an object is to have effect.
+type Decision struct {
+	conditions.Verdict
+	// Errors are why it is not, field by field. There are none where the verdict is
+	// that of another object, which this one needs.
+	Errors field.ErrorList
+}
+
+func accepted() Decision { return Decision{Verdict: conditions.Accepted()} }
+
+func rejected(reason string, errs ...*field.Error) Decision {
+	list := field.ErrorList(errs)
+	return Decision{Verdict: conditions.Rejected(reason, list.ToAggregate().Error()), Errors: list}
+}
+
+func invalid(errs field.ErrorList) Decision { return rejected(v1alpha1.ReasonInvalid, errs...) }

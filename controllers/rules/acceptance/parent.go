@@ -1,0 +1,142 @@
+package acceptance
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+	"github.com/bursar-dev/bursar/controllers/rules/compile"
+	"github.com/bursar-dev/bursar/controllers/rules/index"
+	"github.com/bursar-dev/bursar/controllers/rules/reach"
+)
+
+var parentPath = field.NewPath("spec", "parentRef")
+
+// ancestors are what the budget inherits, nearest first, or why it must not have
+// effect with the parents it has.
+func ancestors(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget) ([]compile.Ancestor, *Decision, error) {
+	parents, rejection, err := parents(ctx, reader, budget)
+	if rejection != nil || err != nil {
+		return nil, rejection, err
+	}
+	ancestors := make([]compile.Ancestor, len(parents))
+	// The topmost first: what is wrong with it is what is wrong with those below.
+	for i, parent := range slices.Backward(parents) {
+		if verdict := conditions.OfParent(parent, parentPath); !verdict.Holds() {
+			return nil, &Decision{Verdict: verdict}, nil
+		}
+		ancestor, errs, err := AncestorOf(ctx, reader, parent)
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(errs) > 0 {
+			// Its own status will say so.
+			return nil, reject(v1alpha1.ReasonParentNotAccepted, field.Invalid(parentPath, index.KeyOf(parent),
+				fmt.Sprintf("TenantBudget %s is not accepted: %s", index.KeyOf(parent), v1alpha1.ReasonInvalid))), nil
+		}
+		ancestors[i] = ancestor
+	}
+	return ancestors, nil, nil
+}
+
+// AncestorOf compiles what those below a budget inherit of it. The errors of its
+// fields are as compile.NewAncestor's.
+func AncestorOf(
+	ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget,
+) (compile.Ancestor, field.ErrorList, error) {
+	policies, err := policiesOf(ctx, reader, budget)
+	if err != nil {
+		return compile.Ancestor{}, nil, err
+	}
+	grants, err := grantsOf(ctx, reader, budget)
+	if err != nil {
+		return compile.Ancestor{}, nil, err
+	}
+	ancestor, errs := compile.NewAncestor(budget, policies, grants)
+	return ancestor, errs, nil
+}
+
+// ChildrenOf are the budgets that name the given one as their parent and are accepted.
+// They are the reader's own: REQUIRES that nobody changes them.
+func ChildrenOf(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget) ([]v1alpha1.TenantBudget, error) {
+	var children v1alpha1.TenantBudgetList
+	err := reader.List(ctx, &children, client.UnsafeDisableDeepCopy,
+		client.MatchingFields{index.BudgetParent: index.KeyOf(budget)})
+	return slices.DeleteFunc(slices.Clone(children.Items), func(child v1alpha1.TenantBudget) bool {
+		return !child.DeletionTimestamp.IsZero() || !conditions.OfTarget(&child, nil).Holds()
+	}), err
+}
+
+// parents are the budget's parent, that one's parent, and so on.
+func parents(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget) ([]*v1alpha1.TenantBudget, *Decision, error) {
+	var parents []*v1alpha1.TenantBudget
+	chain := []string{index.KeyOf(budget)}
+	for at := budget; at.Spec.ParentRef != nil; at = parents[len(parents)-1] {
+		key := at.ParentKey()
+		isCycle := slices.Contains(chain, key.String())
+		chain = append(chain, key.String())
+		way := strings.Join(chain, " -> ")
+		switch {
+		case isCycle:
+			return nil, reject(v1alpha1.ReasonParentCycle, field.Invalid(parentPath, chain[1], "must not lead back: "+way)), nil
+		case len(parents) == limiterv1.MaxDepth:
+			return nil, reject(v1alpha1.ReasonParentTooDeep, field.Invalid(parentPath, chain[1],
+				fmt.Sprintf("must not have more than %d budgets above it: %s", limiterv1.MaxDepth, way))), nil
+		}
+		parent := &v1alpha1.TenantBudget{}
+		err := reader.Get(ctx, key, parent)
+		switch {
+		case apierrors.IsNotFound(err), err == nil && !parent.DeletionTimestamp.IsZero():
+			rejection := reject(v1alpha1.ReasonParentNotFound, field.NotFound(parentPath, key.String()))
+			if len(parents) > 0 {
+				rejection.Message += ", of " + way
+			}
+			return nil, rejection, nil
+		case err != nil:
+			return nil, nil, err
+		}
+		allowed, err := allows(ctx, reader, parent, at)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case !allowed:
+			return nil, notAllowed(parent, at, len(parents) == 0), nil
+		}
+		parents = append(parents, parent)
+	}
+	return parents, nil, nil
+}
+
+// allows reports whether a budget lets another one name it as its parent.
+func allows(ctx context.Context, reader client.Reader, parent, child *v1alpha1.TenantBudget) (bool, error) {
+	var namespaces v1alpha1.Namespaces
+	if allowed := parent.Spec.AllowedChildren; allowed != nil {
+		namespaces = allowed.Namespaces
+	}
+	return reach.Includes(namespaces, parent.Namespace, child.Namespace, labelsIn(ctx, reader))
+}
+
+// notAllowed is the decision on a budget that is, or is below, a child that its parent
+// does not allow.
+func notAllowed(parent, child *v1alpha1.TenantBudget, isOwn bool) *Decision {
+	whose := "this one"
+	if !isOwn {
+		whose = index.KeyOf(child)
+	}
+	return reject(v1alpha1.ReasonNotAllowedByParent, field.Invalid(parentPath, index.KeyOf(parent), fmt.Sprintf(
+		"does not allow %s as a child: set spec.allowedChildren.namespaces of TenantBudget %s to include namespace %s; "+
+			"what was in force before stays in force", whose, index.KeyOf(parent), child.Namespace)))
+}
+
+func reject(reason string, err *field.Error) *Decision {
+	rejection := rejected(reason, err)
+	return &rejection
+}

@@ -1,0 +1,211 @@
+package acceptance
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+	"github.com/bursar-dev/bursar/controllers/rules/claim"
+	"github.com/bursar-dev/bursar/controllers/rules/compile"
+	"github.com/bursar-dev/bursar/controllers/rules/index"
+	"github.com/bursar-dev/bursar/controllers/rules/reach"
+)
+
+// RateLimitPolicy is what was decided of a RateLimitPolicy.
+type RateLimitPolicy struct {
+	Decision
+	// Tenant is that of the target that it names; empty when it names none, or there is
+	// none.
+	Tenant string
+	// Targets are the budgets that its limits are to apply to: those that it names or
+	// selects and are accepted themselves, in the order of their keys. Pending is how
+	// many it selects that nobody has looked at yet.
+	Targets []*v1alpha1.TenantBudget
+	Pending int
+	// CrowdedOut are those of Targets whose tenants have as many limits of older
+	// policies as they may, and so none of this one's.
+	CrowdedOut []*v1alpha1.TenantBudget
+}
+
+// LeftOut says why tenants have none of the policy's limits; empty when all have.
+func (p RateLimitPolicy) LeftOut() string {
+	if len(p.CrowdedOut) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("TenantBudgets whose tenants get none of these limits, as they would have more than %d of policies of their own "+
+		"namespace, or of all others, of which the oldest come first: %s", limiterv1.MaxRates, Some(p.CrowdedOut))
+}
+
+// OfRateLimitPolicy decides whether the policy is valid and has a target that is in
+// force.
+func OfRateLimitPolicy(ctx context.Context, reader client.Reader, policy *v1alpha1.RateLimitPolicy) (RateLimitPolicy, error) {
+	if policy.Spec.TargetSelector != nil {
+		return ofSelecting(ctx, reader, policy)
+	}
+	if policy.Spec.TargetRef == nil {
+		return RateLimitPolicy{Decision: rejected(v1alpha1.ReasonInvalid, field.Required(field.NewPath("spec", "targetRef"),
+			"must set exactly one of targetRef and targetSelector"))}, nil
+	}
+	path := field.NewPath("spec", "targetRef", "name")
+	key := types.NamespacedName{Namespace: policy.Namespace, Name: policy.Spec.TargetRef.Name}
+	budget, rejection, err := target(ctx, reader, key, path)
+	if err != nil {
+		return RateLimitPolicy{}, err
+	}
+	var decided RateLimitPolicy
+	if budget != nil {
+		decided.Tenant = budget.Spec.Tenant
+	}
+	_, errs := compile.Policy(policy, policy.Namespace)
+	switch {
+	case len(errs) > 0: // What is wrong with the policy itself comes first.
+		decided.Decision = invalid(errs)
+	case rejection != nil:
+		decided.Decision = *rejection
+	default:
+		decided.Verdict = conditions.OfTarget(budget, path)
+	}
+	if decided.Holds() {
+		decided.Targets = []*v1alpha1.TenantBudget{budget}
+		decided.CrowdedOut, err = crowdedOut(ctx, reader, policy, decided.Targets)
+	}
+	return decided, err
+}
+
+// ofSelecting decides on a policy that selects its targets. It is as good as the best of
+// them: one that is not accepted, which may be anybody's, must not keep it from the
+// others.
+func ofSelecting(ctx context.Context, reader client.Reader, policy *v1alpha1.RateLimitPolicy) (RateLimitPolicy, error) {
+	path := field.NewPath("spec", "targetSelector")
+	if _, errs := compile.Policy(policy, policy.Namespace); len(errs) > 0 {
+		return RateLimitPolicy{Decision: invalid(errs)}, nil
+	}
+	may, err := reach.MaySelect(policy, labelsIn(ctx, reader))
+	if err != nil {
+		return RateLimitPolicy{}, err
+	}
+	if !may {
+		return RateLimitPolicy{Decision: rejected(v1alpha1.ReasonNamespaceNotDelegated, field.Forbidden(path.Child("namespaces", "from"),
+			fmt.Sprintf("must be %s, unless the namespace, %q, is labelled %s=true",
+				v1alpha1.NamespacesSame, policy.Namespace, v1alpha1.DelegatedLabel)))}, nil
+	}
+	selected, err := Selected(ctx, reader, policy)
+	if err != nil {
+		return RateLimitPolicy{}, err
+	}
+	decided := judge(selected, path)
+	if decided.Holds() {
+		decided.CrowdedOut, err = crowdedOut(ctx, reader, policy, decided.Targets)
+	}
+	return decided, err
+}
+
+// judge decides on a policy by the budgets that its selector, at path, selects.
+func judge(selected []*v1alpha1.TenantBudget, path *field.Path) RateLimitPolicy {
+	slices.SortFunc(selected, func(a, b *v1alpha1.TenantBudget) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
+	var decided RateLimitPolicy
+	var worse []*v1alpha1.TenantBudget
+	for _, budget := range selected {
+		switch its := conditions.OfTarget(budget, path); {
+		case its.Holds():
+			decided.Targets = append(decided.Targets, budget)
+		case its.Status == metav1.ConditionUnknown:
+			decided.Pending++
+		default:
+			worse = append(worse, budget)
+		}
+	}
+	switch {
+	case len(selected) == 0:
+		decided.Decision = rejected(v1alpha1.ReasonTargetNotFound,
+			field.NotFound(path, "no TenantBudget has such labels in these namespaces"))
+	case len(decided.Targets) > 0:
+		decided.Decision = accepted()
+		if len(worse) > 0 {
+			decided.Message = "valid; what was in force stays in force of those selected that are not accepted themselves: " + Some(worse)
+		}
+	case decided.Pending > 0:
+		decided.Verdict = conditions.Verdict{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonTargetNotAccepted,
+			Message: field.Invalid(path, "", "no TenantBudget that it selects has been looked at yet").Error()}
+	default:
+		decided.Verdict = conditions.Rejected(v1alpha1.ReasonTargetNotAccepted,
+			field.Invalid(path, "", "no TenantBudget that it selects is accepted: "+Some(worse)).Error())
+	}
+	return decided
+}
+
+// crowdedOut are those of a policy's targets whose tenants have as many limits of older
+// policies as they may.
+func crowdedOut(
+	ctx context.Context, reader client.Reader, policy *v1alpha1.RateLimitPolicy, targets []*v1alpha1.TenantBudget,
+) ([]*v1alpha1.TenantBudget, error) {
+	// Where all rivals together have few, as nearly always, no target need be looked at.
+	isCrowdedHere, err := isCrowded(ctx, reader, policy, client.InNamespace(policy.Namespace))
+	if err != nil {
+		return nil, err
+	}
+	isCrowdedBeyond := false
+	if selector := policy.Spec.TargetSelector; selector != nil && selector.ReachesBeyond() {
+		isCrowdedBeyond, err = isCrowded(ctx, reader, policy, client.MatchingFields{index.PolicySelects: index.Beyond})
+		if err != nil {
+			return nil, err
+		}
+	}
+	var crowdedOut []*v1alpha1.TenantBudget
+	for _, budget := range targets {
+		if isHere := budget.Namespace == policy.Namespace; isHere && !isCrowdedHere || !isHere && !isCrowdedBeyond {
+			continue
+		}
+		policies, err := policiesOf(ctx, reader, budget)
+		if err != nil {
+			return nil, err
+		}
+		isIt := func(p v1alpha1.RateLimitPolicy) bool { return p.UID == policy.UID }
+		// It may be about to be created, or changed.
+		policies = append(slices.DeleteFunc(policies, isIt), *policy)
+		if !slices.ContainsFunc(compile.Applying(budget.Namespace, policies), isIt) {
+			crowdedOut = append(crowdedOut, budget)
+		}
+	}
+	return crowdedOut, nil
+}
+
+// isCrowded reports whether a policy and its older rivals, which are listed so, have more
+// limits together than a tenant may have of them.
+func isCrowded(ctx context.Context, reader client.Reader, policy *v1alpha1.RateLimitPolicy, where client.ListOption) (bool, error) {
+	var rivals v1alpha1.RateLimitPolicyList
+	err := reader.List(ctx, &rivals, client.UnsafeDisableDeepCopy, where)
+	together := len(policy.Spec.Limits)
+	for i := range rivals.Items {
+		if rival := &rivals.Items[i]; rival.UID != policy.UID && claim.Compare(rival, policy) < 0 {
+			together += len(rival.Spec.Limits)
+		}
+	}
+	return together > limiterv1.MaxRates, err
+}
+
+// Some names some of the budgets, and says how many more there are.
+func Some(budgets []*v1alpha1.TenantBudget) string {
+	const named = 3
+	var keys []string
+	for _, budget := range budgets[:min(len(budgets), named)] {
+		keys = append(keys, index.KeyOf(budget))
+	}
+	words := strings.Join(keys, ", ")
+	if more := len(budgets) - named; more > 0 {
+		words += fmt.Sprintf(" and %d more", more)
+	}
+	return words
+}

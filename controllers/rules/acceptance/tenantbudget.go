@@ -1,0 +1,131 @@
+package acceptance
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rules/claim"
+	"github.com/bursar-dev/bursar/controllers/rules/compile"
+	"github.com/bursar-dev/bursar/controllers/rules/index"
+	"github.com/bursar-dev/bursar/controllers/rules/reach"
+)
+
+// TenantBudget is what was decided of a TenantBudget.
+type TenantBudget struct {
+	Decision
+	// Document says to the enforcers what is to be in force; nil when the budget is
+	// to have no effect.
+	Document *limiterv1.Tenant
+	// Forfeited is set when the tenant is not the budget's to name.
+	Forfeited bool
+}
+
+// OfTenantBudget decides whether the budget is to have effect, and compiles it if so.
+func OfTenantBudget(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget) (TenantBudget, error) {
+	holder, err := holder(ctx, reader, budget)
+	if err != nil {
+		return TenantBudget{}, err
+	}
+	if rejection := contest(budget, holder); rejection != nil {
+		return TenantBudget{Decision: *rejection, Forfeited: true}, nil
+	}
+	ancestors, rejection, err := ancestors(ctx, reader, budget)
+	if err != nil {
+		return TenantBudget{}, err
+	}
+	policies, err := policiesOf(ctx, reader, budget)
+	if err != nil {
+		return TenantBudget{}, err
+	}
+	grants, err := grantsOf(ctx, reader, budget)
+	if err != nil {
+		return TenantBudget{}, err
+	}
+	document, errs := compile.Tenant(budget, policies, grants, ancestors...)
+	switch {
+	case len(errs) > 0: // What is wrong with the budget itself comes first.
+		return TenantBudget{Decision: invalid(errs)}, nil
+	case rejection != nil:
+		return TenantBudget{Decision: *rejection}, nil
+	}
+	return TenantBudget{Decision: accepted(), Document: &document}, nil
+}
+
+// contest is why the budget may not name its tenant, when holder is the one that
+// does; nil when it may. There is no holder when no budget's namespace allows it.
+func contest(budget, holder *v1alpha1.TenantBudget) *Decision {
+	path := field.NewPath("spec", "tenant")
+	if holder == nil {
+		rejection := rejected(v1alpha1.ReasonNamespaceNotDelegated, field.Forbidden(path, fmt.Sprintf(
+			"must equal the namespace, %q, unless that is labelled %s=true", budget.Namespace, v1alpha1.DelegatedLabel)))
+		return &rejection
+	}
+	if holder.UID != budget.UID {
+		rejection := rejected(v1alpha1.ReasonConflicted, field.Invalid(path, budget.Spec.Tenant, fmt.Sprintf(
+			"belongs to the older TenantBudget %s/%s", holder.Namespace, holder.Name)))
+		return &rejection
+	}
+	return nil
+}
+
+// holder is the budget that has the tenant which the given one names: the oldest
+// of those whose namespaces let them name it. It is nil when the given budget's
+// namespace does not let it, whoever else has the tenant.
+func holder(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget) (*v1alpha1.TenantBudget, error) {
+	if may, err := mayNameTenant(ctx, reader, budget); err != nil || !may {
+		return nil, err
+	}
+	var rivals v1alpha1.TenantBudgetList
+	if err := reader.List(ctx, &rivals, client.MatchingFields{index.BudgetTenant: budget.Spec.Tenant}); err != nil {
+		return nil, err
+	}
+	claimants := []*v1alpha1.TenantBudget{budget}
+	for i := range rivals.Items {
+		rival := &rivals.Items[i]
+		if rival.UID == budget.UID {
+			continue
+		}
+		may, err := mayNameTenant(ctx, reader, rival)
+		if err != nil {
+			return nil, err
+		}
+		if may {
+			claimants = append(claimants, rival)
+		}
+	}
+	return slices.MinFunc(claimants, func(a, b *v1alpha1.TenantBudget) int { return claim.Compare(a, b) }), nil
+}
+
+// mayNameTenant reports whether the budget's namespace lets it name its tenant.
+func mayNameTenant(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget) (bool, error) {
+	if budget.Namespace == budget.Spec.Tenant {
+		return true, nil
+	}
+	return reach.IsDelegated(budget.Namespace, labelsIn(ctx, reader))
+}
+
+func labelsIn(ctx context.Context, reader client.Reader) reach.LabelsOf {
+	return func(name string) (map[string]string, error) {
+		namespace := &metav1.PartialObjectMetadata{}
+		namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+		err := reader.Get(ctx, types.NamespacedName{Name: name}, namespace)
+		return namespace.Labels, client.IgnoreNotFound(err)
+	}
+}
+
+// grantsOf are the BudgetGrants that name the budget.
+func grantsOf(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget) ([]v1alpha1.BudgetGrant, error) {
+	var grants v1alpha1.BudgetGrantList
+	err := reader.List(ctx, &grants,
+		client.InNamespace(budget.Namespace), client.MatchingFields{index.GrantBudget: budget.Name})
+	return grants.Items, err
+}

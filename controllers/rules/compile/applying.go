@@ -1,0 +1,42 @@
+package compile
+
+import (
+	"cmp"
+	"slices"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rules/claim"
+)
+
+// Applying are those of the policies of which a TenantBudget in a namespace gets the
+// limits, in the order in which they refuse: the valid ones that are not being deleted,
+// first those of its own namespace, by name. The oldest come before others until a tenant
+// has limiterv1.MaxRates limits of its own namespace, and as many of all others; one that
+// has more than are left is left out as a whole. So nobody elsewhere can crowd out what is
+// a namespace's own, nor a namespace what is imposed on it.
+func Applying(namespace string, policies []v1alpha1.RateLimitPolicy) []v1alpha1.RateLimitPolicy {
+	valid := slices.DeleteFunc(slices.Clone(policies), func(p v1alpha1.RateLimitPolicy) bool {
+		_, errs := Policy(&p, namespace)
+		return len(errs) > 0 || !p.DeletionTimestamp.IsZero()
+	})
+	slices.SortFunc(valid, func(a, b v1alpha1.RateLimitPolicy) int { return claim.Compare(&a, &b) })
+	rank := func(p v1alpha1.RateLimitPolicy) int {
+		if p.Namespace == namespace {
+			return 0
+		}
+		return 1
+	}
+	left := []int{limiterv1.MaxRates, limiterv1.MaxRates}
+	applying := slices.DeleteFunc(valid, func(p v1alpha1.RateLimitPolicy) bool {
+		if len(p.Spec.Limits) > left[rank(p)] {
+			return true
+		}
+		left[rank(p)] -= len(p.Spec.Limits)
+		return false
+	})
+	slices.SortFunc(applying, func(a, b v1alpha1.RateLimitPolicy) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
+	return applying
+}

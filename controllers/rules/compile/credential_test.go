@@ -1,0 +1,34 @@
+package compile_test
+
+import (
+	"testing"
+	"time"
+	_ "time/tzdata" // as in the manager
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rules/compile"
+)
+
+func TestCredential(t *testing.T) {
+	expiry := time.Date(2027, 1, 2, 3, 4, 5, 0, time.FixedZone("", -3*60*60))
+	key := &v1alpha1.APIKey{
+		ObjectMeta: meta("gerente-1", 5),
+		Spec: v1alpha1.APIKeySpec{
+			SHA256: "abc", BudgetRef: v1alpha1.BudgetRef{Name: "acme"}, User: "gerente-1", Tier: "gerente",
+			ExpiresAt: ptr.To(metav1.NewTime(expiry)),
+		},
+	}
+	want := limiterv1.Credential{
+		Sources: []limiterv1.Source{source("APIKey", "gerente-1", 5)},
+		SHA256:  "abc", Name: "acme/gerente-1", Tenant: "acme-inc", User: "gerente-1", Tier: "gerente",
+		ExpiresAt: ptr.To(time.Date(2027, 1, 2, 6, 4, 5, 0, time.UTC)),
+	}
+	if diff := cmp.Diff(want, compile.Credential(key, "acme-inc")); diff != "" {
+		t.Errorf("document (-want +got):\n%s", diff)
+	}
+}

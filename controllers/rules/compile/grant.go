@@ -1,0 +1,66 @@
+package compile
+
+import (
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rules/claim"
+)
+
+// Grant compiles a BudgetGrant of a limit of the budget that it names. An error of
+// type field.ErrorTypeNotFound means that the budget has no such limit.
+func Grant(grant *v1alpha1.BudgetGrant, budget *v1alpha1.TenantBudget) (limiterv1.Grant, field.ErrorList) {
+	path := field.NewPath("spec")
+	index := slices.IndexFunc(budget.Spec.Limits, func(l v1alpha1.MoneyLimit) bool { return l.Name == grant.Spec.Limit })
+	if index < 0 {
+		return limiterv1.Grant{}, field.ErrorList{field.NotFound(path.Child("limit"), grant.Spec.Limit)}
+	}
+	var errs field.ErrorList
+	amount, err := dollars(grant.Spec.Amount, path.Child("amount"))
+	if err != nil {
+		errs = append(errs, err)
+	}
+	if grant.Spec.User != "" && budget.Spec.Limits[index].Per != v1alpha1.ScopeUser {
+		errs = append(errs, field.Invalid(path.Child("user"), grant.Spec.User,
+			fmt.Sprintf("must not be set: limit %s is for the whole tenant, not per: User", grant.Spec.Limit)))
+	}
+	compiled := limiterv1.Grant{
+		Name: grant.Name, User: grant.Spec.User, Amount: amount, ExpiresAt: grant.Spec.ExpiresAt.UTC(),
+	}
+	if starts := grant.Spec.StartsAt; starts != nil {
+		compiled.StartsAt = starts.UTC()
+		if !starts.Before(&grant.Spec.ExpiresAt) {
+			errs = append(errs, field.Invalid(path.Child("expiresAt"), grant.Spec.ExpiresAt, "must be after startsAt"))
+		}
+	}
+	return compiled, errs
+}
+
+// Granting are those of the grants that count towards limits of the budget, at some
+// time or other: the valid ones whose time is not over and, should these be too many,
+// the oldest.
+func Granting(budget *v1alpha1.TenantBudget, grants []v1alpha1.BudgetGrant) []v1alpha1.BudgetGrant {
+	granting := slices.DeleteFunc(slices.Clone(grants), func(g v1alpha1.BudgetGrant) bool {
+		_, errs := Grant(&g, budget)
+		return len(errs) > 0 || !g.DeletionTimestamp.IsZero() || g.IsExpired()
+	})
+	slices.SortFunc(granting, func(a, b v1alpha1.BudgetGrant) int { return claim.Compare(&a, &b) })
+	return granting[:min(len(granting), limiterv1.MaxGrants)]
+}
+
+// grant adds to a level's limits what grants give them, and names what did.
+func grant(
+	level *limiterv1.Level, budget *v1alpha1.TenantBudget, grants []v1alpha1.BudgetGrant,
+) (sources []limiterv1.Source) {
+	for _, g := range Granting(budget, grants) {
+		compiled, _ := Grant(&g, budget)
+		limit := slices.IndexFunc(level.Money, func(l limiterv1.MoneyLimit) bool { return l.Name == g.Spec.Limit })
+		level.Money[limit].Grants = append(level.Money[limit].Grants, compiled)
+		sources = append(sources, source(kindBudgetGrant, &g))
+	}
+	return sources
+}

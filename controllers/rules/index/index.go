@@ -1,0 +1,124 @@
+package index
+
+import (
+	"context"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+// The indexed fields.
+const (
+	// BudgetTenant finds TenantBudgets by the tenant they name.
+	BudgetTenant = "spec.tenant"
+	// BudgetParent finds TenantBudgets by the "namespace/name" of their parent.
+	BudgetParent = "spec.parentRef"
+	// PolicyTarget finds RateLimitPolicies by the name of their target.
+	PolicyTarget = "spec.targetRef.name"
+	// PolicySelects finds RateLimitPolicies that select their targets by the namespace
+	// in which these are, or by Beyond.
+	PolicySelects = "spec.targetSelector.namespaces"
+	// GrantBudget finds BudgetGrants by the name of the budget that gets more.
+	GrantBudget = "spec.budgetRef.name"
+	// KeyBudget finds APIKeys by the name of the budget that pays.
+	KeyBudget = "spec.budgetRef.name"
+	// KeyHash finds APIKeys by the hash of the key.
+	KeyHash = "spec.sha256"
+)
+
+// Beyond is in the place of the namespace of targets where they may be in others than
+// the policy's own. No namespace has the name.
+const Beyond = "*"
+
+// Register makes the cache keep the indexes.
+func Register(ctx context.Context, indexer client.FieldIndexer) error {
+	for _, index := range []struct {
+		object client.Object
+		field  string
+		values client.IndexerFunc
+	}{
+		{&v1alpha1.TenantBudget{}, BudgetTenant, func(o client.Object) []string {
+			return []string{o.(*v1alpha1.TenantBudget).Spec.Tenant}
+		}},
+		{&v1alpha1.TenantBudget{}, BudgetParent, func(o client.Object) []string {
+			if budget := o.(*v1alpha1.TenantBudget); budget.Spec.ParentRef != nil {
+				return []string{budget.ParentKey().String()}
+			}
+			return nil
+		}},
+		{&v1alpha1.RateLimitPolicy{}, PolicyTarget, func(o client.Object) []string {
+			if ref := o.(*v1alpha1.RateLimitPolicy).Spec.TargetRef; ref != nil {
+				return []string{ref.Name}
+			}
+			return nil
+		}},
+		{&v1alpha1.RateLimitPolicy{}, PolicySelects, func(o client.Object) []string {
+			return selects(o.(*v1alpha1.RateLimitPolicy))
+		}},
+		{&v1alpha1.BudgetGrant{}, GrantBudget, func(o client.Object) []string {
+			return []string{o.(*v1alpha1.BudgetGrant).Spec.BudgetRef.Name}
+		}},
+		{&v1alpha1.APIKey{}, KeyBudget, func(o client.Object) []string {
+			return []string{o.(*v1alpha1.APIKey).Spec.BudgetRef.Name}
+		}},
+		{&v1alpha1.APIKey{}, KeyHash, func(o client.Object) []string {
+			return []string{o.(*v1alpha1.APIKey).Spec.SHA256}
+		}},
+	} {
+		if err := indexer.IndexField(ctx, index.object, index.field, index.values); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// selects is where the targets are that a policy selects; nowhere when it names its one.
+func selects(policy *v1alpha1.RateLimitPolicy) []string {
+	switch selector := policy.Spec.TargetSelector; {
+	case selector == nil:
+		return nil
+	case selector.ReachesBeyond():
+		return []string{Beyond}
+	}
+	return []string{policy.Namespace}
+}
+
+// KeyOf is the "namespace/name" of an object.
+func KeyOf(object client.Object) string { return client.ObjectKeyFromObject(object).String() }
+
+// Below are the budgets of which one with a key is the parent, those of which they are,
+// and so on: each once, and none that has one of the keys.
+func Below(ctx context.Context, reader client.Reader, keys ...types.NamespacedName) ([]v1alpha1.TenantBudget, error) {
+	var below []v1alpha1.TenantBudget
+	at := slices.Clone(keys)
+	seen := sets.New(keys...)
+	for i := 0; i < len(at); i++ {
+		var children v1alpha1.TenantBudgetList
+		if err := reader.List(ctx, &children, client.MatchingFields{BudgetParent: at[i].String()}); err != nil {
+			return nil, err
+		}
+		for _, child := range children.Items {
+			// Where parents lead back, so would this.
+			if key := client.ObjectKeyFromObject(&child); !seen.Has(key) {
+				seen.Insert(key)
+				at, below = append(at, key), append(below, child)
+			}
+		}
+	}
+	return below, nil
+}
+
+// DocumentsBelow are the documents of the budgets below those with the keys.
+func DocumentsBelow(ctx context.Context, reader client.Reader, keys ...types.NamespacedName) ([]limiterv1.DocumentID, error) {
+	below, err := Below(ctx, reader, keys...)
+	var ids []limiterv1.DocumentID
+	for _, budget := range below {
+		ids = append(ids, limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: budget.Spec.Tenant})
+	}
+	return ids, err
+}

@@ -1,0 +1,279 @@
+package budgetstore_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
+)
+
+// noon is a moment of the day that the alerts of these tests are of.
+var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+
+func reached(limit, action string, percent int32, amount money.Nanos) budgetstore.Alert {
+	return budgetstore.Alert{
+		Rung:   budgetstore.Rung{Limit: limit, Amount: amount, Action: action, AtPercent: percent},
+		Period: period.Of(period.Day, time.UTC, noon), Spent: amount.Share(percent), Message: limit + " " + action,
+	}
+}
+
+func by(user string, alert budgetstore.Alert) budgetstore.Alert {
+	alert.User = user
+	return alert
+}
+
+func nextDay(alert budgetstore.Alert) budgetstore.Alert {
+	alert.Period = period.Of(period.Day, time.UTC, alert.Period.End)
+	return alert
+}
+
+// everybodys is the rung of an alert of a user as everybody has it.
+func everybodys(alert budgetstore.Alert) budgetstore.UserRung {
+	return budgetstore.UserRung{Rung: alert.Rung, Period: alert.Period}
+}
+
+// alerts are those of tenant acme at noon, with two recipients.
+func alerts(reached ...budgetstore.Alert) budgetstore.Alerts {
+	return budgetstore.Alerts{
+		Tenant: "acme", UID: "u1", Now: noon, Reached: reached,
+		Recipients: []budgetstore.Recipient{{Channel: budgetstore.Email, Address: "ops@example.com"}, {Channel: budgetstore.Webhook}},
+	}
+}
+
+const alertRows = `
+SELECT limit_name, ' ', action, '@', at_percent, ' of ', amount_nanos / 1000000000, coalesce(' by ' || nullif(user_id, ''), ''),
+  ' on the ', extract(day FROM period_start AT TIME ZONE 'UTC')::int, coalesce(' ' || resolution, ''),
+  CASE WHEN muted THEN ' muted' ELSE '' END
+FROM cost_alerts ORDER BY period_start, limit_name, user_id, at_percent, amount_nanos`
+
+const deliveryRows = `
+SELECT limit_name, '@', at_percent, ' ', channel, ' ', recipient FROM alert_deliveries JOIN cost_alerts USING (alert_id)
+ORDER BY limit_name, at_percent, raised_at, channel`
+
+func TestRecordAlerts(t *testing.T) {
+	const five, six = 5 * money.USD, 6 * money.USD
+	warn, trip := reached("daily", "Warn", 80, five), reached("daily", "Trip", 90, five)
+	mine, yours := by("gerente-1", reached("each", "Warn", 80, five)), by("gerente-2", reached("each", "Warn", 80, five))
+	later := func(a budgetstore.Alerts) budgetstore.Alerts {
+		a.Now = a.Now.Add(24 * time.Hour)
+		return a
+	}
+	everybody := everybodys(mine)
+	granted := by("gerente-1", reached("each", "Warn", 80, six))
+	own := budgetstore.UserRung{Rung: granted.Rung, User: granted.User, Period: granted.Period}
+	withRungs := func(a budgetstore.Alerts, rungs ...budgetstore.UserRung) budgetstore.Alerts {
+		a.UserRungs = rungs
+		return a
+	}
+	for name, tc := range map[string]struct {
+		steps      []budgetstore.Alerts
+		wantRaised []int
+		want       []string
+	}{
+		"one, again and again": {
+			steps:      []budgetstore.Alerts{alerts(warn), alerts(warn), alerts(warn)},
+			wantRaised: []int{1, 0, 0},
+			want:       []string{"daily Warn@80 of 5 on the 25"},
+		},
+		"rung by rung": {
+			steps:      []budgetstore.Alerts{alerts(warn), alerts(warn, trip)},
+			wantRaised: []int{1, 1},
+			want:       []string{"daily Warn@80 of 5 on the 25", "daily Trip@90 of 5 on the 25"},
+		},
+		"the period turns": {
+			steps:      []budgetstore.Alerts{alerts(warn, trip), later(alerts()), later(alerts(nextDay(warn)))},
+			wantRaised: []int{2, 0, 1},
+			want: []string{"daily Warn@80 of 5 on the 25 PeriodTurned", "daily Trip@90 of 5 on the 25 PeriodTurned",
+				"daily Warn@80 of 5 on the 26"},
+		},
+		"the limit is raised, and the rung is reached again": {
+			steps:      []budgetstore.Alerts{alerts(warn), alerts(), alerts(reached("daily", "Warn", 80, six))},
+			wantRaised: []int{1, 0, 1},
+			want:       []string{"daily Warn@80 of 5 on the 25 LimitChanged", "daily Warn@80 of 6 on the 25"},
+		},
+		"the limit is raised, and taken back": {
+			steps:      []budgetstore.Alerts{alerts(warn), alerts(), alerts(warn)},
+			wantRaised: []int{1, 0, 0},
+			want:       []string{"daily Warn@80 of 5 on the 25"},
+		},
+		"users, each once, as each is heard of": {
+			steps: []budgetstore.Alerts{
+				withRungs(alerts(mine), everybody), withRungs(alerts(yours), everybody), withRungs(alerts(mine), everybody),
+			},
+			wantRaised: []int{1, 1, 0},
+			want:       []string{"each Warn@80 of 5 by gerente-1 on the 25", "each Warn@80 of 5 by gerente-2 on the 25"},
+		},
+		"the limit of users is changed": {
+			steps:      []budgetstore.Alerts{withRungs(alerts(mine), everybody), alerts()},
+			wantRaised: []int{1, 0},
+			want:       []string{"each Warn@80 of 5 by gerente-1 on the 25 LimitChanged"},
+		},
+		"the period of users turns": {
+			steps:      []budgetstore.Alerts{withRungs(alerts(mine), everybody), withRungs(later(alerts()), everybodys(nextDay(mine)))},
+			wantRaised: []int{1, 0},
+			want:       []string{"each Warn@80 of 5 by gerente-1 on the 25 PeriodTurned"},
+		},
+		"a user is granted more": {
+			steps:      []budgetstore.Alerts{withRungs(alerts(mine, yours), everybody), withRungs(alerts(), everybody, own)},
+			wantRaised: []int{2, 0},
+			want:       []string{"each Warn@80 of 5 by gerente-1 on the 25 LimitChanged", "each Warn@80 of 5 by gerente-2 on the 25"},
+		},
+		"a user is granted more for a while, and reaches that too": {
+			steps: []budgetstore.Alerts{
+				withRungs(alerts(mine), everybody), withRungs(alerts(granted), everybody, own), withRungs(alerts(mine), everybody),
+			},
+			wantRaised: []int{1, 1, 0},
+			want:       []string{"each Warn@80 of 5 by gerente-1 on the 25", "each Warn@80 of 6 by gerente-1 on the 25 LimitChanged"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store, pool := newStore(t)
+			record(t, store)
+			for i, step := range tc.steps {
+				raised, err := store.RecordAlerts(t.Context(), step)
+				if err != nil || raised != tc.wantRaised[i] {
+					t.Fatalf("step %d raised %d, %v, want %d", i, raised, err, tc.wantRaised[i])
+				}
+			}
+			checkRows(t, pool, "alerts", alertRows, tc.want)
+			checkRows(t, pool, "deliveries by alert", `SELECT DISTINCT count(*) FROM alert_deliveries GROUP BY alert_id`, []string{"2"})
+		})
+	}
+}
+
+// record makes the row of tenant acme, of which alerts can be.
+func record(t *testing.T, store *budgetstore.Store) {
+	t.Helper()
+	if err := store.Record(t.Context(), budget("u1", 1, limit("daily", period.Day, money.USD))); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAlertsOfABudgetThatGoes(t *testing.T) {
+	store, pool := newStore(t)
+	record(t, store)
+	for _, step := range []func(context.Context) error{
+		func(ctx context.Context) error {
+			_, err := store.RecordAlerts(ctx, alerts(reached("daily", "Warn", 80, money.USD)))
+			return err
+		},
+		func(ctx context.Context) error { return store.Close(ctx, "acme", "somebody-else") },
+	} {
+		if err := step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	checkRows(t, pool, "alerts", alertRows, []string{"daily Warn@80 of 1 on the 25"})
+	if err := store.Close(t.Context(), "acme", "u1"); err != nil {
+		t.Fatal(err)
+	}
+	checkRows(t, pool, "alerts", alertRows, []string{"daily Warn@80 of 1 on the 25 BudgetRemoved"})
+
+	// Another budget of the tenant finds it reached still, and tells nobody again.
+	again := alerts(reached("daily", "Warn", 80, money.USD))
+	again.UID = "u2"
+	if raised, err := store.RecordAlerts(t.Context(), again); err != nil || raised != 0 {
+		t.Errorf("raised %d, %v", raised, err)
+	}
+	checkRows(t, pool, "alerts", alertRows, []string{"daily Warn@80 of 1 on the 25"})
+	checkRows(t, pool, "deliveries", deliveryRows, []string{"daily@80 Email ops@example.com", "daily@80 Webhook "})
+}
+
+// TestManyRaiseAnAlert: an alert is one, however many see its cause at once.
+func TestManyRaiseAnAlert(t *testing.T) {
+	store, pool := newStore(t)
+	record(t, store)
+	var together sync.WaitGroup
+	var mu sync.Mutex
+	total := 0
+	for range 8 {
+		together.Go(func() {
+			raised, err := store.RecordAlerts(t.Context(), alerts(reached("daily", "Warn", 80, money.USD), reached("daily", "Trip", 90, money.USD)))
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			total += raised
+		})
+	}
+	together.Wait()
+	if total != 2 {
+		t.Errorf("two alerts were raised %d times", total)
+	}
+	checkRows(t, pool, "deliveries", deliveryRows, []string{
+		"daily@80 Email ops@example.com", "daily@80 Webhook ", "daily@90 Email ops@example.com", "daily@90 Webhook "})
+}
+
+// TestFloodOfAlerts: of users there may be many, and nobody reads thousands of
+// messages. The tenant's own alert is told of all the same.
+func TestFloodOfAlerts(t *testing.T) {
+	store, pool := newStore(t)
+	record(t, store)
+	flood := alerts(reached("daily", "Trip", 90, money.USD))
+	for i := range budgetstore.MostAnHour + 5 {
+		flood.Reached = append(flood.Reached, by(fmt.Sprintf("user-%d", i), reached("each", "Warn", 80, money.USD)))
+		flood.UserRungs = []budgetstore.UserRung{everybodys(flood.Reached[1])}
+	}
+	if _, err := store.RecordAlerts(t.Context(), flood); err != nil {
+		t.Fatal(err)
+	}
+	flood.Reached = append(flood.Reached, by("late", reached("each", "Warn", 80, money.USD)))
+	if _, err := store.RecordAlerts(t.Context(), flood); err != nil {
+		t.Fatal(err)
+	}
+	checkRows(t, pool, "alerts", `SELECT limit_name, ' ', muted, ' ', count(*) FROM cost_alerts GROUP BY limit_name, muted ORDER BY limit_name, muted`,
+		[]string{"daily false 1", "each false 60", "each true 6"})
+	checkRows(t, pool, "deliveries", `SELECT count(*) FROM alert_deliveries`, []string{"122"})
+}
+
+// TestActiveUsers: each once, of the tenant alone, and none who has made no call since.
+func TestActiveUsers(t *testing.T) {
+	dsn := twoTenants(t)
+	insertCall(t, poolAs(t, dsn, "bursar_enforcer"), "a3", "acme", "gerente-1", time.Now(), money.Cent)
+	store := budgetstore.New(poolAs(t, dsn, "bursar_manager"))
+	for ago, want := range map[time.Duration][]string{time.Hour: {"empleado-1", "gerente-1"}, -time.Hour: nil} {
+		users, err := store.ActiveUsers(t.Context(), "acme", time.Now().Add(-ago))
+		slices.Sort(users)
+		if err != nil || !slices.Equal(users, want) {
+			t.Errorf("active since %s: %v, %v, want %v", ago, users, err, want)
+		}
+	}
+}
+
+// TestReadersOfAlerts: an administrator sees all of the tenant's, and a user those
+// about that user.
+func TestReadersOfAlerts(t *testing.T) {
+	dsn := twoTenants(t)
+	admin := connectTo(t, dsn)
+	for name, tc := range map[string]struct {
+		settings   map[string]string
+		alerts     int
+		deliveries int
+	}{
+		"nobody":        {nil, 0, 0},
+		"who says none": {map[string]string{"bursar.tenant_id": "acme", "bursar.user_id": ""}, 0, 0},
+		"a user":        {map[string]string{"bursar.tenant_id": "acme", "bursar.user_id": "gerente-1"}, 1, 0},
+		"another user":  {map[string]string{"bursar.tenant_id": "acme", "bursar.user_id": "empleado-1"}, 0, 0},
+		"an admin":      {map[string]string{"bursar.tenant_id": "acme", "bursar.role": "admin"}, 2, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			as(t, admin, "bursar_reader", tc.settings, func(ctx context.Context, tx pgx.Tx) {
+				var alerts, deliveries int
+				err := tx.QueryRow(ctx, `SELECT (SELECT count(*) FROM cost_alerts), (SELECT count(*) FROM alert_deliveries)`).
+					Scan(&alerts, &deliveries)
+				if err != nil || alerts != tc.alerts || deliveries != tc.deliveries {
+					t.Errorf("sees %d alerts and %d deliveries, %v, want %d and %d", alerts, deliveries, err, tc.alerts, tc.deliveries)
+				}
+			})
+		})
+	}
+}

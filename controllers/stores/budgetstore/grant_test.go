@@ -1,0 +1,89 @@
+package budgetstore_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
+)
+
+func grantOf(uid, tenant, user string) budgetstore.Grant {
+	created := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	return budgetstore.Grant{
+		Grant: limiterv1.Grant{Name: "report", User: user, Amount: 2 * money.USD, ExpiresAt: created.Add(time.Hour)},
+		UID:   uid, Namespace: "acme", Tenant: tenant, Limit: "daily", Reason: "the report", CreatedAt: created,
+	}
+}
+
+func TestRecordGrant(t *testing.T) {
+	store, pool := newStore(t)
+	first, second := grantOf("u1", "acme", ""), grantOf("u2", "acme", "ana")
+	second.StartsAt = second.CreatedAt.Add(time.Minute)
+	again := first
+	again.Reason = "another story"
+	for _, grant := range []budgetstore.Grant{first, second, again} {
+		if err := store.RecordGrant(t.Context(), grant); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, uid := range []string{"u1", "u1", "u-of-nobody"} {
+		if err := store.CloseGrant(t.Context(), uid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := store.RecordGrant(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	got := rows(t, pool, `SELECT grant_uid, ' ', tenant_id, ' ', grant_name, ' ', limit_name, ' ', coalesce(user_id, '-'), ' ', amount_nanos, ' ',
+reason, ' ', starts_at IS NULL, ' ', expires_at - created_at = interval '1 hour', ' ', withdrawn_at IS NULL FROM budget_grants ORDER BY grant_uid`)
+	want := []string{
+		"u1 acme report daily - 2000000000 the report true true false",
+		"u2 acme report daily ana 2000000000 the report false true true",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("rows (-want +got):\n%s", diff)
+	}
+	refused(t, pool, insufficientPrivilege, "DELETE FROM budget_grants")
+}
+
+// TestReadersOfGrants: a user sees what is granted to all of the tenant and to them.
+func TestReadersOfGrants(t *testing.T) {
+	dsn := migrated(t)
+	store := budgetstore.New(poolAs(t, dsn, "bursar_manager"))
+	for _, grant := range []budgetstore.Grant{
+		grantOf("u1", "acme", ""), grantOf("u2", "acme", "ana"), grantOf("u3", "acme", "ben"), grantOf("u4", "globex", ""), grantOf("u5", "globex", "ana"),
+	} {
+		if err := store.RecordGrant(t.Context(), grant); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reader := poolAs(t, dsn, "bursar_reader")
+	for name, tc := range map[string]struct {
+		settings string
+		want     []string
+	}{
+		"nobody":           {"SET bursar.tenant_id = ''", nil},
+		"a user":           {"SET bursar.tenant_id = 'acme'; SET bursar.user_id = 'ana'", []string{"u1", "u2"}},
+		"an administrator": {"SET bursar.tenant_id = 'acme'; SET bursar.role = 'admin'", []string{"u1", "u2", "u3"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := reader.Acquire(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Release()
+			if _, err := conn.Exec(t.Context(), "RESET ALL; "+tc.settings); err != nil {
+				t.Fatal(err)
+			}
+			got := rows(t, conn, "SELECT grant_uid FROM budget_grants ORDER BY grant_uid")
+			if diff := cmp.Diff(tc.want, got, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("rows (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

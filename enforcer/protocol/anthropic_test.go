@@ -1,0 +1,144 @@
+package protocol_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/bursar-dev/bursar/api/price"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
+)
+
+func TestMessagesBound(t *testing.T) {
+	request := func(messages, more string) string {
+		return `{"model":"maxi","max_tokens":7,"messages":[` + messages + `]` + more + `}`
+	}
+	upstream := func(messages, more string) string {
+		return strings.Replace(request(messages, more), `"maxi"`, `"maxi-2026"`, 1)
+	}
+	user := func(blocks string) string { return `{"role":"user","content":[` + blocks + `]}` }
+	const picture = `{"type":"image","source":{"type":"base64","media_type":"image/png","data":"aaaaaaaa"}}`
+	cases := map[string]bounded{}
+	for name, tc := range map[string]struct {
+		messages, more string
+		window         int64
+		want           price.Usage
+	}{
+		"the least":             {"", "", 0, price.Usage{Input: length}},
+		"text":                  {`{"role":"user","content":"hi"},` + user(`{"type":"text","text":"x"}`), `,"system":[{"type":"text","text":"be brief"}]`, 0, price.Usage{Input: length}},
+		"what is never cached":  {user(`{"type":"text","text":"é"}`), `,"metadata":{"user_id":"u"}`, 0, price.Usage{Input: length}},
+		"to the cache":          {user(`{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}`), "", 0, price.Usage{CacheWrite5m: length}},
+		"for an hour":           {user(`{"type":"text","text":"x","cache_control":{"type":"ephemeral","ttl":"1h"}}`), "", 0, price.Usage{CacheWrite1h: length}},
+		"in an escape, perhaps": {user(`{"type":"text","text":"x","\u0063ache_control":{"type":"ephemeral"}}`), "", 0, price.Usage{CacheWrite1h: length}},
+		"tools":                 {"", `,"tools":[{"name":"f","input_schema":{}},{"type":"custom","name":"g"}]`, 0, price.Usage{Input: length + 1024}},
+		"tools that it knows":   {"", `,"tools":[{"type":"bash_20250124","name":"bash"},{"type":"computer_20250124","name":"c"}]`, 0, price.Usage{Input: length + 1024 + 3000}},
+		"an image":              {user(picture), "", 0, price.Usage{Input: length + 4784 - 10}},
+		"an image of a tool":    {user(`{"type":"tool_result","tool_use_id":"t","content":[` + picture + `]}`), "", 0, price.Usage{Input: length + 4784 - 10}},
+		"an image by its URL":   {user(`{"type":"image","source":{"type":"url","url":"https://a/b"}}`), "", 0, price.Usage{Input: length + 4784}},
+		"a document of text":    {user(`{"type":"document","source":{"type":"text","data":"x"}}`), "", 0, price.Usage{Input: length}},
+		"pages, with a window":  {user(`{"type":"document","source":{"type":"base64","data":"x"}}`), "", 5000, price.Usage{Input: 5000}},
+		"thinking and tool use": {user(`{"type":"thinking","thinking":"x","signature":"y"},{"type":"tool_use","id":"t","name":"f","input":{}}`), "", 0, price.Usage{Input: length}},
+		"what costs nothing":    {"", `,"speed":"standard","inference_geo":"global","service_tier":"auto","context_management":{"edits":[{"type":"clear_tool_uses_20250919"}]}`, 0, price.Usage{Input: length}},
+	} {
+		tc.want.Output = 7
+		cases[name] = bounded{request(tc.messages, tc.more), tc.window, upstream(tc.messages, tc.more), tc.want}
+	}
+	checkBounded(t, protocol.Messages{}, "/messages", cases)
+}
+
+// TestMessagesWithoutAPriceForWrites: where a model has no price for what is written
+// to its cache, it is held for as input, and a usage that has some charges the hold.
+func TestMessagesWithoutAPriceForWrites(t *testing.T) {
+	request, err := protocol.Messages{}.Read(incoming(`{"model":"mini","max_tokens":7,"messages":[],"system":[{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if call, err := request.For(mini, 0); err != nil || call.Bound.Input == 0 || call.Bound.CacheWrite5m != 0 {
+		t.Errorf("got %+v, %v", call.Bound, err)
+	}
+}
+
+func TestMessagesRefuse(t *testing.T) {
+	with := func(members string) string { return `{"model":"maxi","max_tokens":7,"messages":[],` + members + `}` }
+	block := func(b string) string {
+		return `{"model":"maxi","max_tokens":7,"messages":[{"role":"user","content":[` + b + `]}]}`
+	}
+	checkRefused(t, protocol.Messages{}, map[string]refused{
+		"no bound":            {`{"model":"maxi","messages":[]}`, "max_tokens", false, "must be given"},
+		"two bounds":          {with(`"max_tokens":8`), "max_tokens", false, "twice"},
+		"a bound of zero":     {`{"model":"maxi","max_tokens":0,"messages":[]}`, "max_tokens", false, "whole number"},
+		"too high a bound":    {`{"model":"maxi","max_tokens":101,"messages":[]}`, "max_tokens", false, "above the 100"},
+		"no messages":         {`{"model":"maxi","max_tokens":7}`, "messages", false, "an array"},
+		"no model":            {`{"max_tokens":7,"messages":[]}`, "model", false, "must be"},
+		"a provider's tool":   {with(`"tools":[{"type":"web_search_20250305","name":"web_search"}]`), "tools[0].type", true, "the client runs"},
+		"servers of tools":    {with(`"mcp_servers":[]`), "mcp_servers", true, "not bounded"},
+		"haste":               {with(`"speed":"fast"`), "speed", true, "prices of its own"},
+		"a place":             {with(`"inference_geo":"us"`), "inference_geo", true, "prices of its own"},
+		"a tier of no price":  {with(`"service_tier":"flex"`), "", false, "does not offer"},
+		"compaction":          {with(`"context_management":{"edits":[{"type":"compact_20260112"}]}`), "context_management.edits[0].type", true, "beyond max_tokens"},
+		"a container":         {with(`"container":"c"`), "container", true, "separately"},
+		"an unknown block":    {block(`{"type":"container_upload"}`), "messages[0].content[0].type", true, "only"},
+		"a type twice":        {block(`{"type":"text","type":"image"}`), "messages[0].content[0].type", false, "twice"},
+		"content twice":       {block(`{"type":"tool_result","content":"x","content":[]}`), "messages[0].content[0].content", false, "twice"},
+		"an image of nothing": {block(`{"type":"image"}`), "messages[0].content[0].source", false, "an object"},
+		"pages":               {block(`{"type":"document","source":{"type":"base64","data":"x"}}`), "", true, "a document"},
+		"pages in a document": {block(`{"type":"document","source":{"type":"content","content":[{"type":"video"}]}}`), "messages[0].content[0].source.content[0].type", true, "only"},
+		"system of a number":  {with(`"system":1`), "system", false, "must be"},
+	})
+}
+
+func TestMessagesUsage(t *testing.T) {
+	const start = "event: message_start\n" +
+		`data: {"type":"message_start","message":{"usage":{"input_tokens":10,"cache_read_input_tokens":4,"cache_creation_input_tokens":5,"cache_creation":{"ephemeral_5m_input_tokens":3,"ephemeral_1h_input_tokens":2},"output_tokens":1,"service_tier":"standard"}}}` + "\n\n"
+	const text = "event: content_block_delta\n" + `data: {"type":"content_block_delta","delta":{"text":"\"usage\" \"message_stop\""}}` + "\n\n"
+	const running = `data: {"type":"message_delta","delta":{"stop_reason":null},"usage":{"output_tokens":3}}` + "\n\n"
+	const delta = "event: message_delta\n" + `data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":20}}` + "\n\n"
+	const stop = "event: message_stop\n" + `data: {"type":"message_stop"}` + "\n\n"
+	used := price.Usage{Input: 10, CachedInput: 4, CacheWrite5m: 3, CacheWrite1h: 2, Output: 20}
+	corrected := used
+	corrected.Input = 11
+	const body = `{"model":"maxi","max_tokens":7,"messages":[]`
+	checkAnswered(t, protocol.Messages{}, body+`,"stream":true}`, true, map[string]answered{
+		"to its end":              {start + text + delta + stop, false, used, true, false},
+		"totals, not differences": {start + running + running + delta + stop, false, used, true, false},
+		"frames twice":            {start + start + text + delta + delta + stop + stop, false, used, true, false},
+		"the end corrects":        {start + strings.Replace(delta, `"output_tokens"`, `"input_tokens":11,"cache_read_input_tokens":null,"output_tokens"`, 1) + stop, false, corrected, true, false},
+		"cut after its usage":     {start + text + delta, true, used, true, true},
+		"cut after a running sum": {start + running, true, price.Usage{}, false, true},
+		"cut after its start":     {start + text, true, price.Usage{}, false, true},
+		"ends too early":          {start + text, false, price.Usage{}, false, true},
+		"an end without a usage":  {start + stop, false, price.Usage{}, false, false},
+		"without a start":         {delta + stop, false, price.Usage{}, false, false},
+		"an error":                {start + "event: error\n" + `data: {"type":"error","error":{"type":"overloaded_error"}}` + "\n\n", false, price.Usage{}, false, true},
+		"lines of CRLF":           {strings.ReplaceAll(start+delta+stop, "\n", "\r\n"), false, used, true, false},
+	})
+	checkAnswered(t, protocol.Messages{}, body+`}`, false, map[string]answered{
+		"usage":                         {`{"content":[],"usage":{"input_tokens":10,"output_tokens":20}}`, false, price.Usage{Input: 10, Output: 20}, true, false},
+		"written, without for how long": {`{"usage":{"input_tokens":10,"cache_creation_input_tokens":5,"output_tokens":20}}`, false, price.Usage{Input: 10, CacheWrite5m: 5, Output: 20}, true, false},
+		"in a tier":                     {`{"usage":{"input_tokens":10,"output_tokens":20,"service_tier":"priority"}}`, false, price.Usage{Input: 10, Output: 20, ServiceTier: "priority"}, true, false},
+		"more for an hour than all":     {`{"usage":{"input_tokens":10,"cache_creation_input_tokens":1,"cache_creation":{"ephemeral_1h_input_tokens":2},"output_tokens":20}}`, false, price.Usage{}, false, false},
+		"something billed beside":       {`{"usage":{"input_tokens":10,"output_tokens":20,"server_tool_use":{"web_search_requests":1}}}`, false, price.Usage{}, false, false},
+		"nothing billed beside":         {`{"usage":{"input_tokens":10,"output_tokens":20,"server_tool_use":{"web_search_requests":0}}}`, false, price.Usage{Input: 10, Output: 20}, true, false},
+		"zero":                          {`{"usage":{"input_tokens":0,"output_tokens":0}}`, false, price.Usage{}, true, false},
+		"none":                          {`{}`, false, price.Usage{}, false, false},
+		"a fraction":                    {`{"usage":{"input_tokens":1.5,"output_tokens":0}}`, false, price.Usage{}, false, false},
+	})
+}
+
+func TestMessagesMessage(t *testing.T) {
+	checkMessage(t, protocol.Messages{}, `{"model":"maxi","max_tokens":7,"messages":[]}`, false)
+	checkMessage(t, protocol.Messages{}, `{"model":"maxi","max_tokens":7,"messages":[],"stream":true}`, true)
+}
+
+func TestMessagesAuthorize(t *testing.T) {
+	for client, want := range map[string]string{"": "2023-06-01", "2099-01-01": "2099-01-01"} {
+		header := http.Header{}
+		if client != "" {
+			header.Set("Anthropic-Version", client)
+		}
+		protocol.Messages{}.Authorize(header, "k")
+		if header.Get("X-Api-Key") != "k" || header.Get("Anthropic-Version") != want || header.Get("Authorization") != "" {
+			t.Errorf("version %q: got %v", client, header)
+		}
+	}
+}

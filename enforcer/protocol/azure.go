@@ -1,0 +1,80 @@
+package protocol
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+)
+
+// AzureChatCompletions is OpenAI's Chat Completions API as Azure has it: the path
+// names a deployment, which is the model that callers ask for, and decides; what the
+// body may say of a model is not asked. A provider's endpoint ends in "/openai".
+type AzureChatCompletions struct{ azure }
+
+// Path is where clients find the API.
+func (AzureChatCompletions) Path() string {
+	return "/openai/deployments/" + wildcard + "/chat/completions"
+}
+
+// Read reads a request.
+func (AzureChatCompletions) Read(in Incoming) (Request, error) {
+	version, err := apiVersion(in.Query)
+	if err != nil {
+		return nil, err
+	}
+	r, err := readChat(in.Body, in.Model)
+	if err != nil {
+		return nil, err
+	}
+	r.path = func(name string) string { return deploymentPath(name, "/chat/completions", version) }
+	return r, nil
+}
+
+// AzureEmbeddings is OpenAI's Embeddings API as Azure has it.
+type AzureEmbeddings struct{ azure }
+
+// Path is where clients find the API.
+func (AzureEmbeddings) Path() string { return "/openai/deployments/" + wildcard + "/embeddings" }
+
+// Read reads a request.
+func (AzureEmbeddings) Read(in Incoming) (Request, error) {
+	version, err := apiVersion(in.Query)
+	if err != nil {
+		return nil, err
+	}
+	r, err := readEmbeddings(in.Body, in.Model)
+	if err != nil {
+		return nil, err
+	}
+	r.path = func(name string) string { return deploymentPath(name, "/embeddings", version) }
+	return r, nil
+}
+
+// azure is what the APIs of Azure have in common.
+type azure struct{}
+
+// Protocol is the protocol of the providers that have this API.
+func (azure) Protocol() limiterv1.Protocol { return limiterv1.AzureOpenAI }
+
+// Fields are none.
+func (azure) Fields() []string { return nil }
+
+// Authorize writes the provider's key into the header of a call.
+func (azure) Authorize(header http.Header, key string) { setKey(header, "Api-Key", key) }
+
+func deploymentPath(name, path, version string) string {
+	return "/deployments/" + url.PathEscape(name) + path + "?api-version=" + url.QueryEscape(version)
+}
+
+var versions = regexp.MustCompile(`^(\d{4}-\d{2}-\d{2}(-preview)?|preview|latest)$`)
+
+// apiVersion is the one thing that the query of a request may say.
+func apiVersion(query url.Values) (string, *RequestError) {
+	version := query["api-version"]
+	if len(version) != 1 || !versions.MatchString(version[0]) {
+		return "", wrong("api-version", "must be given in the query, once, such as \"2024-10-21\"")
+	}
+	return version[0], nil
+}

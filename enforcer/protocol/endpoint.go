@@ -1,0 +1,147 @@
+package protocol
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/price"
+)
+
+// Endpoint is one path of a protocol, at which calls are made.
+type Endpoint interface {
+	// Protocol is the protocol of the providers that have this API.
+	Protocol() limiterv1.Protocol
+	// Path is where clients find the API. In it, {model} stands, at most once, for
+	// the name of a model.
+	Path() string
+	// Fields are the fields of a client's header that a provider is sent beside
+	// those that every provider is.
+	Fields() []string
+	// Authorize writes the provider's key into the header of a call, unless it is
+	// empty, and what else no call may go without.
+	Authorize(header http.Header, key string)
+	// Read reads a request. Its error is a *RequestError when the request is wrong,
+	// or asks for what cannot be bounded.
+	Read(in Incoming) (Request, error)
+}
+
+// Incoming is a request as a client has sent it.
+type Incoming struct {
+	// Model is the model that the path names; empty where the body does.
+	Model string
+	Query url.Values
+	Body  []byte
+}
+
+// wildcard stands in an Endpoint's Path for the name of a model.
+const wildcard = "{model}"
+
+// MatchPath reports whether path is one of those that an Endpoint's Path describes,
+// and which model it names, if they name one.
+func MatchPath(pattern, path string) (model string, ok bool) {
+	before, after, named := strings.Cut(pattern, wildcard)
+	if !named {
+		return "", path == pattern
+	}
+	if model, ok = strings.CutPrefix(path, before); ok {
+		model, ok = strings.CutSuffix(model, after)
+	}
+	return model, ok && model != ""
+}
+
+// PathNamesModel is whether the paths of an Endpoint name the model.
+func PathNamesModel(e Endpoint) bool { return strings.Contains(e.Path(), wildcard) }
+
+// Request is a request that was read: it is well formed, says the same to every
+// parser, and asks for nothing whose cost cannot be bounded.
+type Request interface {
+	// Model is the model that is asked for.
+	Model() string
+	// Streamed is whether the answer is to come as a stream.
+	Streamed() bool
+	// For makes the call that asks the model for what the request asks. A request
+	// that does not bound its output is bound to assumedOutput tokens, or, where
+	// that is 0 or more than the model gives, to what the model gives at most. The
+	// error is a *RequestError when the request asks for more than that. The model
+	// has the prices that are in force, and those are what the call costs.
+	For(model limiterv1.Model, assumedOutput int64) (Call, error)
+	// Message is the answer that a model would give that said text, stopped, and
+	// used nothing: streamed if the request asks for that. It is not ok where the
+	// protocol has no answers of text, as those that ask for embeddings.
+	Message(text Text) (answer Plain, ok bool)
+}
+
+// Text is what an answer is to say that no model gave.
+type Text struct {
+	// ID names the answer, and At is when it is given.
+	ID string
+	At time.Time
+	// Content is valid UTF-8.
+	Content string
+}
+
+// Plain is a whole answer, given with the status 200.
+type Plain struct {
+	ContentType string
+	Body        []byte
+}
+
+// Call is a request addressed to a model, with the most that it can use and cost.
+type Call struct {
+	// Path is where the provider is to be asked, below its endpoint, with the query.
+	Path string
+	// Body is what the provider is to be sent.
+	Body []byte
+	// Bound is the most tokens that the call can use.
+	Bound price.Usage
+	// Cost is the most that the call can cost. 0 <= Cost <= money.Max.
+	Cost money.Nanos
+	// Whole and Stream make a reader for the call's answer.
+	Whole, Stream func() Answer
+}
+
+// Answer reads an answer as it passes by on its way to the client.
+type Answer interface {
+	// Pass takes the next bytes from the provider, cut anywhere, and returns what
+	// the client is to see now. The result is good until the next call.
+	Pass(chunk []byte) []byte
+	// End takes the end of the answer: whole, or cut off by a failure. It returns
+	// what the client is still to see.
+	End(cut bool) []byte
+	// Unfinished is whether the answer ended before its end.
+	Unfinished() bool
+	// Usage is what the call used, and whether the provider has said so in a way
+	// that can be believed. REQUIRES: End was called.
+	Usage() (price.Usage, bool)
+	// Problem is how the answer tells the client, in its midst, of a problem with
+	// the given JSON body; nil when the answer has no way to. Where not all clients
+	// take that for an error, the connection is to be cut as well.
+	Problem(body []byte) (frame []byte, cutAsWell bool)
+}
+
+// Endpoints are all endpoints of all protocols.
+func Endpoints() []Endpoint {
+	return []Endpoint{
+		ChatCompletions{}, Responses{}, Embeddings{},
+		AzureChatCompletions{}, AzureEmbeddings{},
+		Messages{}, GenerateContent{}, GenerateContent{Streamed: true},
+	}
+}
+
+// dearest is the most that a call can cost that uses no more than the bound, and is
+// served in one of the service tiers; none means the default alone.
+func dearest(model limiterv1.Model, bound price.Usage, tiers ...price.ServiceTier) (money.Nanos, *RequestError) {
+	cost, err := model.Prices.Dearest(bound, tiers...)
+	switch {
+	case errors.Is(err, price.ErrNoPrice):
+		return 0, wrong("", "asks for what %s does not offer: %v", model.Name, err)
+	case err != nil:
+		return 0, wrong("", "asks for more than one call may cost: %v", err)
+	}
+	return cost, nil
+}

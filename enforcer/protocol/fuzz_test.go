@@ -1,0 +1,169 @@
+package protocol_test
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/bursar-dev/bursar/api/price"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
+)
+
+// fuzzRead: a request is refused with a reason, or bounded; and what the provider is
+// sent reads as the same request, with the same bound of its output.
+func fuzzRead(f *testing.F, endpoint protocol.Endpoint, seeds ...string) {
+	for _, seed := range seeds {
+		f.Add([]byte(seed))
+	}
+	read := func(body []byte) (protocol.Call, error) {
+		request, err := endpoint.Read(streamed(incoming(string(body))))
+		if err != nil {
+			return protocol.Call{}, err
+		}
+		model := maxi
+		model.ContextWindow = 1_000_000
+		model.UpstreamName = request.Model()
+		return request.For(model, 0)
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		call, err := read(bytes.Clone(body))
+		var wrong *protocol.RequestError
+		switch {
+		case errors.As(err, &wrong):
+			return
+		case err != nil:
+			t.Fatalf("an error that is not the request's: %v", err)
+		case call.Cost < 0 || call.Bound.Validate() != nil || call.Bound.TotalInput() == 0:
+			t.Fatalf("bound %+v, cost %s", call.Bound, call.Cost)
+		case !gjson.ValidBytes(call.Body):
+			t.Fatalf("%s becomes %s", body, call.Body)
+		}
+		again, err := read(bytes.Clone(call.Body))
+		if err != nil {
+			t.Fatalf("%s becomes %s, which is refused: %v", body, call.Body, err)
+		}
+		if !bytes.Equal(again.Body, call.Body) || again.Bound.Output != call.Bound.Output || again.Path != call.Path {
+			t.Fatalf("%s becomes %s, which becomes %s", body, call.Body, again.Body)
+		}
+	})
+}
+
+func FuzzReadChatCompletions(f *testing.F) {
+	fuzzRead(f, protocol.ChatCompletions{},
+		`{"model":"maxi","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:x"}}]}],"n":2,"stream":true}`,
+		`{"model":"maxi","messages":[],"service_tier":"priority","modalities":["audio"],"stream_options":{},"stream":true,"tools":[{"type":"function"}]}`)
+}
+
+func FuzzReadResponses(f *testing.F) {
+	fuzzRead(f, protocol.Responses{},
+		`{"model":"maxi","input":"hi","previous_response_id":"r","max_output_tokens":5}`,
+		`{"model":"maxi","input":[{"role":"user","content":[{"type":"input_text"},{"type":"input_image","image_url":"data:x"}]},{"type":"reasoning"}]}`)
+}
+
+func FuzzReadEmbeddings(f *testing.F) {
+	fuzzRead(f, protocol.Embeddings{}, `{"model":"maxi","input":["hi",[1,2],3]}`, `{"model":"maxi","input":"hi"}`)
+}
+
+func FuzzReadAzure(f *testing.F) {
+	fuzzRead(f, protocol.AzureChatCompletions{}, `{"messages":[],"max_tokens":5}`, `{"model":"x","messages":[]}`)
+}
+
+func FuzzReadMessages(f *testing.F) {
+	fuzzRead(f, protocol.Messages{},
+		`{"model":"maxi","max_tokens":7,"messages":[{"role":"user","content":[{"type":"image","source":{"type":"base64","data":"aa"}},{"type":"document","source":{"type":"content","content":[]}}]}]}`,
+		`{"model":"maxi","max_tokens":7,"messages":[],"system":[{"type":"text","cache_control":{"ttl":"1h"}}],"tools":[{"name":"f"}],"context_management":{"edits":[]}}`)
+}
+
+func FuzzReadGemini(f *testing.F) {
+	fuzzRead(f, protocol.GenerateContent{Streamed: true},
+		`{"contents":[{"parts":[{"text":"hi"},{"inline_data":{"mime_type":"image/png","data":"iVBORw0KGgo="}}]}],"generation_config":{"max_output_tokens":null}}`,
+		`{"contents":{"parts":{"functionResponse":{"parts":[]}}},"generationConfig":{"candidateCount":2},"tools":[{"functionDeclarations":[]}]}`)
+}
+
+// fuzzStream: wherever a stream is cut into pieces, the client sees every byte of it,
+// and the usage and the end are the same.
+func fuzzStream(f *testing.F, endpoint protocol.Endpoint, body string, seeds ...string) {
+	for _, seed := range seeds {
+		for _, size := range []uint8{0, 1, 6, 39} {
+			f.Add([]byte(seed), size, size == 6)
+		}
+	}
+	f.Fuzz(func(t *testing.T, stream []byte, size uint8, cut bool) {
+		pass := func(size int) passed {
+			answer := answerOf(t, endpoint, body, true)
+			var seen bytes.Buffer
+			for piece := range chunks(stream, size) {
+				seen.Write(answer.Pass(piece))
+			}
+			seen.Write(answer.End(cut))
+			usage, ok := answer.Usage()
+			return passed{seen.String(), usage, ok, answer.Unfinished()}
+		}
+		whole, split := pass(len(stream)+1), pass(int(size)+1)
+		if whole != split {
+			t.Errorf("in pieces of %d bytes:\n got %+v\nwant %+v", int(size)+1, split, whole)
+		}
+		if whole.seen != string(stream) {
+			t.Errorf("the client sees %q of %q", whole.seen, stream)
+		}
+		if whole.ok && whole.usage.Validate() != nil {
+			t.Errorf("usage %+v", whole.usage)
+		}
+	})
+}
+
+func FuzzStreamResponses(f *testing.F) {
+	fuzzStream(f, protocol.Responses{}, `{"model":"maxi","input":"hi"}`,
+		"event: response.completed\r\ndata: {\"type\":\"response.completed\",\"response\":{\"usage\":{\"input_tokens\":1,\"output_tokens\":2}}}\r\n\r\n",
+		"data: {\"type\":\"response.failed\",\ndata: \"response\":{\"usage\":null}}\n\n")
+}
+
+func FuzzStreamMessages(f *testing.F) {
+	fuzzStream(f, protocol.Messages{}, `{"model":"maxi","max_tokens":7,"messages":[]}`,
+		"data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":1,\"output_tokens\":2}}}\n\n"+
+			"data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"x\"},\"usage\":{\"output_tokens\":5}}\n\ndata: {\"type\":\"message_stop\"}\n\n")
+}
+
+func FuzzStreamGemini(f *testing.F) {
+	fuzzStream(f, protocol.GenerateContent{Streamed: true}, `{"contents":[]}`,
+		"data: {\"candidates\":[{\"finishReason\":\"STOP\"}],\"usageMetadata\":{\"promptTokenCount\":1,\"totalTokenCount\":3}}\r\n\r\n",
+		"data: {\"promptFeedback\":{\"blockReason\":\"X\"},\"usageMetadata\":{\"promptTokenCount\":1,\"candidatesTokenCount\":1}}\n\n")
+}
+
+// FuzzWhole: of a whole answer, wherever it is cut into pieces, the same is read as
+// by a parser that has all of it, where all parsers read the same.
+func FuzzWhole(f *testing.F) {
+	for _, seed := range []string{
+		`{"usage":{"prompt_tokens":1,"completion_tokens":2},"service_tier":"priority"}`,
+		` { "choices" : [ { "x" : "}\"" } ] , "us\u0061ge" : { "prompt_tokens" : 1 , "completion_tokens" : 2 } } `,
+		`{"usage":{"prompt_tokens":1,"completion_tokens":2},"usage":null}`,
+		`{"usage":{"prompt_tokens":1,"completion_tokens":2}`, `[{"usage":1}]`, `{"a":"\\","usage":{}}`,
+	} {
+		f.Add([]byte(seed), uint8(3))
+	}
+	f.Fuzz(func(t *testing.T, body []byte, size uint8) {
+		read := func(size int) (price.Usage, bool) {
+			answer := answerOf(t, protocol.ChatCompletions{}, `{"model":"maxi","messages":[]}`, false)
+			for piece := range chunks(body, size) {
+				if seen := answer.Pass(bytes.Clone(piece)); !bytes.Equal(seen, piece) {
+					t.Fatalf("the client sees %q of %q", seen, piece)
+				}
+			}
+			answer.End(false)
+			return answer.Usage()
+		}
+		whole, ok := read(len(body) + 1)
+		if split, also := read(int(size) + 1); split != whole || also != ok {
+			t.Fatalf("in pieces of %d bytes: %+v, %t; whole: %+v, %t", int(size)+1, split, also, whole, ok)
+		}
+		if !gjson.ValidBytes(body) || !ok {
+			return
+		}
+		usage := gjson.GetBytes(body, "usage")
+		if got, want := whole.Input+whole.CachedInput+whole.AudioInput, usage.Get("prompt_tokens").Int(); got != want {
+			t.Errorf("got %d tokens of input, want %d in %s", got, want, body)
+		}
+	})
+}

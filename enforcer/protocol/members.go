@@ -1,0 +1,158 @@
+package protocol
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/tidwall/gjson"
+)
+
+// maxMember is the size of the largest member that is read. Usage is hundreds of bytes.
+const maxMember = 64 << 10
+
+// memberScanner finds members of the object that a whole answer is, as the answer
+// passes by in pieces, cut anywhere. However large the answer is, it keeps no more
+// of it than the members.
+type memberScanner struct {
+	names []string
+	found map[string][]byte
+
+	depth    int
+	inString bool
+	escaped  bool
+	state    scanState
+	// key is the last key at depth 1, with its quotes, and value what has come of
+	// the value that is being kept.
+	key, value []byte
+	keeping    bool
+	broken     bool
+}
+
+// scanState is where in the outermost object the scanner is.
+type scanState int
+
+const (
+	beforeObject scanState = iota
+	beforeKey
+	inKey
+	afterKey
+	inValue
+	afterObject
+)
+
+func newMemberScanner(names ...string) *memberScanner {
+	return &memberScanner{names: names, found: map[string][]byte{}}
+}
+
+// scan takes the next piece.
+func (s *memberScanner) scan(piece []byte) {
+	for len(piece) > 0 && !s.broken {
+		if s.inString {
+			piece = piece[s.scanString(piece):]
+			continue
+		}
+		s.scanByte(piece[0])
+		piece = piece[1:]
+	}
+}
+
+// scanString takes the bytes up to the end of the string, or of the piece, and
+// returns how many they are.
+func (s *memberScanner) scanString(piece []byte) int {
+	n := 0
+	for n < len(piece) && s.inString {
+		switch {
+		case s.escaped:
+			s.escaped = false
+		case piece[n] == '\\':
+			s.escaped = true
+		case piece[n] == '"':
+			s.inString = false
+		}
+		n++
+	}
+	s.keep(piece[:n]...)
+	if !s.inString && s.state == inKey {
+		s.state = afterKey
+	}
+	return n
+}
+
+// keep keeps what belongs to a key, or to a value that is wanted.
+func (s *memberScanner) keep(b ...byte) {
+	switch {
+	case s.state == inKey && len(s.key)+len(b) <= maxMember:
+		s.key = append(s.key, b...)
+	case s.keeping && len(s.value)+len(b) <= maxMember:
+		s.value = append(s.value, b...)
+	case s.state == inKey || s.keeping:
+		s.broken = true
+	}
+}
+
+func (s *memberScanner) scanByte(b byte) {
+	space := b == ' ' || b == '\t' || b == '\r' || b == '\n'
+	switch {
+	case s.state == inValue:
+		s.scanValue(b)
+	case space:
+	case s.state == beforeObject && b == '{':
+		s.depth, s.state = 1, beforeKey
+	case s.state == beforeKey && b == '"':
+		s.state, s.inString, s.key = inKey, true, s.key[:0]
+		s.keep(b)
+	case s.state == beforeKey && b == '}':
+		s.depth, s.state = 0, afterObject
+	case s.state == afterKey && b == ':':
+		s.begin()
+	default:
+		s.broken = true
+	}
+}
+
+// begin begins a value.
+func (s *memberScanner) begin() {
+	name := gjson.ParseBytes(s.key).Str
+	s.state, s.value = inValue, nil
+	s.keeping = slices.Contains(s.names, name)
+	if _, twice := s.found[name]; twice {
+		s.broken = true // parsers differ in which they take
+	}
+}
+
+func (s *memberScanner) scanValue(b byte) {
+	if s.depth == 1 && (b == ',' || b == '}') {
+		s.endValue(b)
+		return
+	}
+	switch b {
+	case '"':
+		s.inString = true
+	case '{', '[':
+		s.depth++
+	case '}', ']':
+		s.depth--
+	}
+	s.keep(b)
+}
+
+// endValue takes the byte after a value.
+func (s *memberScanner) endValue(b byte) {
+	if s.keeping {
+		s.found[gjson.ParseBytes(s.key).Str] = bytes.TrimSpace(s.value)
+		s.keeping = false
+	}
+	if s.state = beforeKey; b == '}' {
+		s.depth, s.state = 0, afterObject
+	}
+}
+
+// member is a member of the object. It does not exist when it was not there, or the
+// object is not whole.
+func (s *memberScanner) member(name string) gjson.Result {
+	value := s.found[name]
+	if s.broken || s.state != afterObject || deeperThan(maxDepth, value) || !gjson.ValidBytes(value) {
+		return gjson.Result{}
+	}
+	return gjson.ParseBytes(value)
+}

@@ -1,0 +1,237 @@
+package protocol
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tidwall/gjson"
+)
+
+// RequestError is what is wrong with a request.
+type RequestError struct {
+	// Param is where: a path such as "messages[0].content[1].type"; empty when the
+	// request as a whole is meant.
+	Param string
+	// Unsupported is whether the request asks for something that providers may
+	// have, but whose cost is not bounded here.
+	Unsupported bool
+	// Reason continues the sentence that begins with Param.
+	Reason string
+}
+
+// Error is a sentence for the caller, who wrote the request.
+func (e *RequestError) Error() string {
+	subject := e.Param
+	if subject == "" {
+		subject = "The request body"
+	}
+	return subject + " " + e.Reason + "."
+}
+
+// within is the error seen from the object that holds the place where it is.
+func (e *RequestError) within(parent string) *RequestError {
+	seen := *e
+	switch {
+	case e.Param == "":
+		seen.Param = parent
+	case strings.HasPrefix(e.Param, "["):
+		seen.Param = parent + e.Param
+	default:
+		seen.Param = parent + "." + e.Param
+	}
+	return &seen
+}
+
+func wrong(param, format string, args ...any) *RequestError {
+	return &RequestError{Param: param, Reason: fmt.Sprintf(format, args...)}
+}
+
+func unsupported(param, reason string) *RequestError {
+	return &RequestError{Param: param, Unsupported: true, Reason: "is not supported: " + reason}
+}
+
+// maxDepth is how deep a request may nest. No honest one comes near; a hostile
+// one must not exhaust the stack of a recursive parser.
+const maxDepth = 256
+
+// parseBody parses the body of a request.
+func parseBody(body []byte) (gjson.Result, *RequestError) {
+	if !utf8.Valid(body) {
+		return gjson.Result{}, wrong("", "is not UTF-8")
+	}
+	return parseObject(body)
+}
+
+// parseObject parses JSON that must be one object. It holds no reference to json.
+func parseObject(json []byte) (gjson.Result, *RequestError) {
+	switch {
+	case deeperThan(maxDepth, json):
+		return gjson.Result{}, wrong("", "nests deeper than %d levels", maxDepth)
+	case !gjson.ValidBytes(json):
+		return gjson.Result{}, wrong("", "is not valid JSON")
+	}
+	root := gjson.ParseBytes(json)
+	if !root.IsObject() {
+		return gjson.Result{}, wrong("", "is not a JSON object")
+	}
+	return root, nil
+}
+
+// deeperThan reports whether objects and arrays nest deeper than limit.
+func deeperThan(limit int, json []byte) bool {
+	depth := 0
+	for i := 0; i < len(json); i++ {
+		switch json[i] {
+		case '{', '[':
+			if depth++; depth > limit {
+				return true
+			}
+		case '}', ']':
+			depth--
+		case '"':
+			i = endOfString(json, i)
+		}
+	}
+	return false
+}
+
+// endOfString is the index of the quote that ends the string that starts at i.
+func endOfString(json []byte, i int) int {
+	for i++; i < len(json) && json[i] != '"'; i++ {
+		if json[i] == '\\' {
+			i++
+		}
+	}
+	return i
+}
+
+// member is a member of an object that matters to what a call does or costs.
+type member struct {
+	name  string
+	value gjson.Result
+	seen  bool
+}
+
+// given is whether the member is there and not null, which providers take for absent.
+func (m *member) given() bool { return m.seen && m.value.Type != gjson.Null }
+
+// readMembers finds the members of an object. It refuses the object when one of
+// them comes twice, or in another case: parsers differ in which they then take,
+// and what is bounded here must be what the provider does.
+func readMembers(object gjson.Result, members ...*member) *RequestError {
+	var err *RequestError
+	object.ForEach(func(key, value gjson.Result) bool {
+		err = readMember(key.Str, value, members)
+		return err == nil
+	})
+	return err
+}
+
+func readMember(key string, value gjson.Result, members []*member) *RequestError {
+	for _, m := range members {
+		switch {
+		case !strings.EqualFold(key, m.name):
+			continue
+		case key != m.name:
+			return wrong(key, "is not a parameter: write %q", m.name)
+		case m.seen:
+			return wrong(key, "is given twice")
+		}
+		m.value, m.seen = value, true
+		return nil
+	}
+	return nil
+}
+
+// modelName reads a member that is the name of a model.
+func (m *member) modelName() *RequestError {
+	if m.value.Type != gjson.String || m.value.Str == "" {
+		return wrong(m.name, "must be the name of a model")
+	}
+	return nil
+}
+
+// typeOf is the type of an object that says what it is.
+func typeOf(object gjson.Result) (string, *RequestError) {
+	if !object.IsObject() {
+		return "", wrong("", "must be an object")
+	}
+	kind := member{name: "type"}
+	if err := readMembers(object, &kind); err != nil {
+		return "", err
+	}
+	if kind.given() && kind.value.Type != gjson.String {
+		return "", wrong("type", "must be a string")
+	}
+	return kind.value.Str, nil
+}
+
+// bool reads a member that is true or false; absent is false.
+func (m *member) bool() (bool, *RequestError) {
+	if m.given() && !m.value.IsBool() {
+		return false, wrong(m.name, "must be true or false")
+	}
+	return m.value.Bool(), nil
+}
+
+// integer reads a member that is a whole number between low and high, written in
+// digits alone; absent is fallback.
+func (m *member) integer(low, high, fallback int64) (int64, *RequestError) {
+	if !m.given() {
+		return fallback, nil
+	}
+	n, ok := wholeNumber(m.value)
+	if !ok || n < low || n > high {
+		return 0, wrong(m.name, "must be a whole number between %d and %d", low, high)
+	}
+	return n, nil
+}
+
+// wholeNumber reads a number that is written in digits alone.
+func wholeNumber(value gjson.Result) (int64, bool) {
+	n, err := strconv.ParseUint(value.Raw, 10, 63)
+	return int64(n), err == nil && value.Type == gjson.Number
+}
+
+// rewrite is a body that is being changed here and there; all the rest of it
+// stays as it is, byte by byte.
+type rewrite struct {
+	body  []byte
+	edits []edit
+}
+
+// edit replaces body[start:end] by text.
+type edit struct {
+	start, end int
+	text       []byte
+}
+
+// set gives a member of the object that is the body a value in JSON. REQUIRES:
+// the object has a member, and each is set once.
+func (r *rewrite) set(m *member, value []byte) {
+	e := edit{m.value.Index, m.value.Index + len(m.value.Raw), value}
+	if !m.seen {
+		first := bytes.IndexByte(r.body, '{') + 1
+		e = edit{first, first, fmt.Appendf(nil, "%q:%s,", m.name, value)}
+	}
+	r.edits = append(r.edits, e)
+}
+
+// bytes is the body with its changes.
+func (r *rewrite) bytes() []byte {
+	if len(r.edits) == 0 {
+		return r.body
+	}
+	slices.SortStableFunc(r.edits, func(a, b edit) int { return a.start - b.start })
+	out := make([]byte, 0, len(r.body)+256)
+	at := 0
+	for _, e := range r.edits {
+		out = append(append(out, r.body[at:e.start]...), e.text...)
+		at = e.end
+	}
+	return append(out, r.body[at:]...)
+}

@@ -1,0 +1,345 @@
+package protocol
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+
+	"github.com/tidwall/gjson"
+	"github.com/tidwall/sjson"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/price"
+)
+
+// Responses is OpenAI's Responses API.
+type Responses struct{}
+
+// Protocol is the protocol of the providers that have this API.
+func (Responses) Protocol() limiterv1.Protocol { return limiterv1.OpenAI }
+
+// Path is where clients find the API.
+func (Responses) Path() string { return "/v1/responses" }
+
+// Fields are none.
+func (Responses) Fields() []string { return nil }
+
+// Authorize writes the provider's key into the header of a call.
+func (Responses) Authorize(header http.Header, key string) { bearer(header, key) }
+
+// Read reads a request.
+func (Responses) Read(in Incoming) (Request, error) {
+	r, err := readResponses(in.Body)
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// responsesRequest is a Responses request that was read.
+type responsesRequest struct {
+	body             []byte
+	model, maxOutput member
+	maxTokens        int64
+	streamed         bool
+	input            input
+	tier             serviceTier
+}
+
+func readResponses(body []byte) (*responsesRequest, *RequestError) {
+	root, err := parseBody(body)
+	if err != nil {
+		return nil, err
+	}
+	r := &responsesRequest{body: body, model: member{name: "model"}, maxOutput: member{name: "max_output_tokens"}}
+	input, tools, stream := member{name: "input"}, member{name: "tools"}, member{name: "stream"}
+	background, tier := member{name: "background"}, member{name: "service_tier"}
+	instructions := member{name: "instructions"}
+	previous, conversation := member{name: "previous_response_id"}, member{name: "conversation"}
+	unbounded := []unboundedMember{
+		{member{name: "prompt"}, "a stored prompt can ask for anything"},
+		{member{name: "models"}, "another model has other prices"},
+		{member{name: "plugins"}, "it is billed separately"},
+		{member{name: "providerOptions"}, "another model has other prices"},
+		{member{name: "context_management"}, "compacting the context is billed beyond max_output_tokens"},
+	}
+	members := []*member{&r.model, &r.maxOutput, &input, &tools, &stream, &background, &tier, &instructions, &previous, &conversation}
+	for i := range unbounded {
+		members = append(members, &unbounded[i].member)
+	}
+	if err := readMembers(root, members...); err != nil {
+		return nil, err
+	}
+	for _, err := range []*RequestError{
+		r.model.modelName(), r.readScalars(&stream, &background, &tier),
+		refuseUnbounded(unbounded), readTools(&tools), r.readInput(&input),
+	} {
+		if err != nil {
+			return nil, err
+		}
+	}
+	r.input.text(instructions.value)
+	if previous.given() || conversation.given() {
+		r.input.only("an earlier response")
+	}
+	return r, nil
+}
+
+func (r *responsesRequest) readScalars(stream, background, tier *member) (err *RequestError) {
+	if r.streamed, err = stream.bool(); err != nil {
+		return err
+	}
+	later, err := background.bool()
+	switch {
+	case err != nil:
+		return err
+	case later:
+		return unsupported("background", "its usage would not come with the answer")
+	}
+	if r.maxTokens, err = r.maxOutput.integer(1, maxOutputTokens, 0); err != nil {
+		return err
+	}
+	r.tier, err = readTier(tier)
+	return err
+}
+
+func (r *responsesRequest) readInput(in *member) *RequestError {
+	switch {
+	case !in.given() || in.value.Type == gjson.String:
+		r.input.text(in.value)
+		return nil
+	case !in.value.IsArray():
+		return wrong("input", "must be a string or an array of items")
+	}
+	return eachOf(in.value, "input", r.readItem)
+}
+
+// readItem reads an item of the input: a message, or what a model or a tool has
+// said before.
+func (r *responsesRequest) readItem(item gjson.Result) *RequestError {
+	kind, err := typeOf(item)
+	if err != nil {
+		return err
+	}
+	switch kind {
+	case "", "message":
+		return r.readContent(item, "content")
+	case "function_call_output", "custom_tool_call_output":
+		return r.readContent(item, "output")
+	case "function_call", "custom_tool_call":
+		return nil
+	case "reasoning":
+		r.input.only("reasoning of earlier") // known to the provider alone
+		return nil
+	case "item_reference":
+		r.input.only("an item of earlier")
+		return nil
+	}
+	return unsupported("type", "only messages, functions and what belongs to them are")
+}
+
+func (r *responsesRequest) readContent(item gjson.Result, name string) *RequestError {
+	role, content := member{name: "role"}, member{name: name}
+	if err := readMembers(item, &role, &content); err != nil {
+		return err
+	}
+	verbatim := name == "content" && readAsWritten(role)
+	switch {
+	case !content.given() || content.value.Type == gjson.String:
+		if verbatim {
+			r.input.text(content.value)
+		}
+		return nil
+	case !content.value.IsArray():
+		return wrong(name, "must be a string or an array of parts")
+	}
+	return eachOf(content.value, name, func(part gjson.Result) *RequestError {
+		return r.readPart(part, verbatim)
+	})
+}
+
+// readPart reads a part of an item, whose text the model may read verbatim.
+func (r *responsesRequest) readPart(part gjson.Result, verbatim bool) *RequestError {
+	kind, err := typeOf(part)
+	if err != nil {
+		return err
+	}
+	switch kind {
+	case "input_text", "output_text":
+		if verbatim {
+			r.input.text(part.Get("text"))
+		}
+	case "text", "summary_text", "refusal":
+	case "input_image":
+		url := member{name: "image_url"}
+		if err := readMembers(part, &url); err != nil {
+			return err
+		}
+		r.input.image(url.value)
+	case "input_audio":
+		r.input.recording()
+	case "input_file":
+		r.input.only("a file")
+	default:
+		return unsupported("type", `only "input_text", "output_text", "refusal", "input_image", "input_audio" and "input_file" are`)
+	}
+	return nil
+}
+
+func (r *responsesRequest) Model() string  { return r.model.value.Str }
+func (r *responsesRequest) Streamed() bool { return r.streamed }
+
+func (r *responsesRequest) For(model limiterv1.Model, assumedOutput int64) (Call, error) {
+	output, err := outputBound(r.maxTokens, r.maxOutput.name, model, assumedOutput)
+	if err != nil {
+		return Call{}, err
+	}
+	bound, err := r.input.usage(r.body, model, imageTokens(model), output)
+	if err != nil {
+		return Call{}, err
+	}
+	cost, err := dearest(model, bound, r.tier.possible()...)
+	if err != nil {
+		return Call{}, err
+	}
+	changed := rewrite{body: r.body}
+	if model.UpstreamName != r.Model() {
+		changed.set(&r.model, gjson.AppendJSONString(nil, model.UpstreamName))
+	}
+	if r.maxTokens == 0 {
+		changed.set(&r.maxOutput, fmt.Append(nil, output))
+	}
+	return Call{
+		Path: "/responses", Body: changed.bytes(), Bound: bound, Cost: cost,
+		Whole: func() Answer {
+			return newWholeAnswer(func(members *memberScanner) (price.Usage, bool) {
+				return responsesUsage(members.member("usage"), r.tier.served(members.member("service_tier")))
+			}, "usage", "service_tier")
+		},
+		Stream: func() Answer { return newResponsesStream(r.tier) },
+	}, nil
+}
+
+// responsesStream is a streamed answer: events of which the last has the whole
+// response, with its usage. Nothing is changed.
+type responsesStream struct {
+	events eventStream
+	tier   serviceTier
+
+	cut, done bool
+	usage     gjson.Result
+	served    price.ServiceTier
+}
+
+func newResponsesStream(tier serviceTier) *responsesStream {
+	s := &responsesStream{tier: tier}
+	s.events = eventStream{read: s.read}
+	return s
+}
+
+func (s *responsesStream) Pass(chunk []byte) []byte { return s.events.pass(chunk) }
+func (s *responsesStream) End(cut bool) []byte      { s.cut = cut; return s.events.end(cut) }
+
+// Unfinished is whether the stream ended before the response did. What follows the
+// last event is not missed.
+func (s *responsesStream) Unfinished() bool { return !s.done }
+
+func (s *responsesStream) Usage() (price.Usage, bool) {
+	if !s.done {
+		return price.Usage{}, false
+	}
+	return responsesUsage(s.usage, s.served)
+}
+
+var responseEvent = []byte(`"response.`)
+
+func (s *responsesStream) read(data []byte) []byte {
+	if !bytes.Contains(data, responseEvent) || !bytes.Contains(data, usageName) {
+		return data
+	}
+	event, err := parseObject(data)
+	if err != nil {
+		return data
+	}
+	switch event.Get("type").Str {
+	case "response.completed", "response.incomplete", "response.failed", "response.cancelled":
+		response := event.Get("response")
+		s.done, s.usage, s.served = true, response.Get("usage"), s.tier.served(response.Get("service_tier"))
+	}
+	return data
+}
+
+// Problem is an error event, with the members that OpenAI's have.
+func (s *responsesStream) Problem(body []byte) ([]byte, bool) {
+	said := gjson.ParseBytes(body).Get("error")
+	event := bytes.TrimSpace(body)
+	for name, value := range map[string]string{"type": "error", "code": said.Get("code").Str, "message": said.Get("message").Str} {
+		event, _ = sjson.SetBytes(event, name, value) // an object, into which a member can always be set
+	}
+	return s.events.interject("error", event), false
+}
+
+func responsesUsage(usage gjson.Result, served price.ServiceTier) (price.Usage, bool) {
+	n := numbers{of: usage}
+	input, cached, output := n.must("input_tokens"), n.may("input_tokens_details.cached_tokens"), n.must("output_tokens")
+	used := price.Usage{Input: input - cached, CachedInput: cached, Output: output, ServiceTier: served}
+	used.Reasoning = min(used.Output, n.mayElse0("output_tokens_details.reasoning_tokens"))
+	return n.believable(used)
+}
+
+// Message is the response that says text.
+func (r *responsesRequest) Message(text Text) (Plain, bool) {
+	part := map[string]any{"type": "output_text", "text": text.Content, "annotations": []any{}, "logprobs": []any{}}
+	item := func(status string, content ...any) map[string]any {
+		return map[string]any{
+			"type": "message", "id": "msg_" + text.ID, "status": status, "role": "assistant", "content": append([]any{}, content...),
+		}
+	}
+	response := func(status string, usage any, output ...any) map[string]any {
+		return map[string]any{
+			"id": "resp_" + text.ID, "object": "response", "created_at": text.At.Unix(), "status": status,
+			"model": r.Model(), "output": append([]any{}, output...), "error": nil, "incomplete_details": nil,
+			"instructions": nil, "metadata": map[string]any{}, "parallel_tool_calls": true, "temperature": nil,
+			"tool_choice": "auto", "tools": []any{}, "top_p": nil, "usage": usage,
+		}
+	}
+	completed := response("completed", map[string]any{
+		"input_tokens": 0, "input_tokens_details": map[string]int{"cached_tokens": 0},
+		"output_tokens": 0, "output_tokens_details": map[string]int{"reasoning_tokens": 0}, "total_tokens": 0,
+	}, item("completed", part))
+	if !r.streamed {
+		return wholeMessage(completed), true
+	}
+	place := map[string]any{"item_id": "msg_" + text.ID, "output_index": 0, "content_index": 0}
+	emptyPart := map[string]any{"type": "output_text", "text": "", "annotations": []any{}}
+	var m streamedMessage
+	for i, e := range []map[string]any{
+		{"type": "response.created", "response": response("in_progress", nil)},
+		{"type": "response.in_progress", "response": response("in_progress", nil)},
+		{"type": "response.output_item.added", "output_index": 0, "item": item("in_progress")},
+		with(place, "type", "response.content_part.added", "part", emptyPart),
+		with(place, "type", "response.output_text.delta", "delta", text.Content),
+		with(place, "type", "response.output_text.done", "text", text.Content),
+		with(place, "type", "response.content_part.done", "part", part),
+		{"type": "response.output_item.done", "output_index": 0, "item": item("completed", part)},
+		{"type": "response.completed", "response": completed},
+	} {
+		e["sequence_number"] = i
+		m.event(fmt.Sprint(e["type"]), e)
+	}
+	return m.plain(), true
+}
+
+// bearer writes a key into the header of a call as OpenAI takes it.
+func bearer(header http.Header, key string) {
+	if key != "" {
+		header.Set("Authorization", "Bearer "+key)
+	}
+}
+
+// setKey writes a key into a field of its own.
+func setKey(header http.Header, name, key string) {
+	if key != "" {
+		header.Set(name, key)
+	}
+}

@@ -1,0 +1,167 @@
+package history
+
+import (
+	"container/heap"
+	"context"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/bursar-dev/bursar/history/replay"
+)
+
+const (
+	// longestCall is how long before a stretch of time calls are looked for that are
+	// still open when it begins.
+	longestCall = 24 * time.Hour
+	// rowsAtOnce is how many rows are in memory at once, of all tenants together, and
+	// fewestRows how many of each tenant are asked for at least.
+	rowsAtOnce, fewestRows = 4096, 64
+)
+
+// usedTokens are all tokens of a call. Those of reasoning are contained in its output.
+const usedTokens = `input_tokens + cached_input_tokens + cache_write_5m_tokens + cache_write_1h_tokens
+       + audio_input_tokens + cached_audio_input_tokens + output_tokens + audio_output_tokens + image_output_tokens`
+
+// modelOf is the model by which limits select. Rows from before it was recorded have
+// only the name that the provider knows it by.
+const modelOf = "coalesce(nullif(model, ''), model_used)"
+
+// pageOfCalls are calls that were admitted in a stretch of time, or were open when it
+// began, and those that money refused, in order.
+const pageOfCalls = `
+(SELECT call_id, user_id, tier, ` + modelOf + `, ancestors, admitted_at AS at, coalesce(settled_at, admitted_at),
+        held_nanos, cost_nanos, ` + usedTokens + `, decision = 'Fallback', false AS refused
+ FROM ai_usage_logs
+ WHERE tenant_id = @tenant AND admitted_at >= @after AND admitted_at < @to
+   AND (admitted_at >= @from OR settled_at >= @settled)
+   AND (admitted_at, call_id, false) > (@after, @id, @refused)
+ ORDER BY admitted_at, call_id
+ LIMIT @rows)
+UNION ALL
+(SELECT call_id, user_id, tier, model, '{}', refused_at, refused_at,
+        bound_nanos, 0, 0, fallback = 'CheapestModel', true
+ FROM ai_refusals
+ WHERE tenant_id = @tenant AND refused_at >= greatest(@after, @from) AND refused_at < @to
+   AND reason IN ('BreakerForced', 'BreakerOpen', 'BudgetExhausted')
+   AND (refused_at, call_id, true) > (@after, @id, @refused)
+ ORDER BY refused_at, call_id
+ LIMIT @rows)
+ORDER BY at, call_id, refused
+LIMIT @rows`
+
+// Calls are the calls of tenants that were admitted from a moment on and before another,
+// those that were open at the first or had ended just before, and those that money
+// refused: the Calls of a replay.History. The ancestors of refused calls are the given
+// ones.
+func (r *Reader) Calls(ctx context.Context, from, to time.Time, tenants ...Tenant) iter.Seq2[replay.Call, error] {
+	return func(yield func(replay.Call, error) bool) {
+		rows := max(fewestRows, rowsAtOnce/max(1, len(tenants)))
+		var streams streams
+		for _, tenant := range tenants {
+			s := &stream{tenant: tenant, from: from, to: to, after: from.Add(-longestCall), rows: rows}
+			more, err := s.fill(ctx, r)
+			if err != nil {
+				yield(replay.Call{}, err)
+				return
+			}
+			if more {
+				streams = append(streams, s)
+			}
+		}
+		heap.Init(&streams)
+		for len(streams) > 0 {
+			first := streams[0]
+			if !yield(first.page[0], nil) {
+				return
+			}
+			first.page = first.page[1:]
+			more, err := first.fill(ctx, r)
+			switch {
+			case err != nil:
+				yield(replay.Call{}, err)
+				return
+			case more:
+				heap.Fix(&streams, 0)
+			default:
+				heap.Pop(&streams)
+			}
+		}
+	}
+}
+
+// Tenant is a tenant whose calls are read.
+type Tenant struct {
+	Name string
+	// Ancestors are the tenants above it, nearest first.
+	Ancestors []string
+}
+
+// stream are the calls of one tenant.
+type stream struct {
+	tenant   Tenant
+	from, to time.Time
+	rows     int
+	page     []replay.Call
+	// after, id and refused are of the last row that was read; over is whether there
+	// are no more.
+	after   time.Time
+	id      string
+	refused bool
+	over    bool
+}
+
+// fill reads the next page when the last one is used up, and is false when there is none.
+func (s *stream) fill(ctx context.Context, r *Reader) (more bool, err error) {
+	if len(s.page) > 0 || s.over {
+		return len(s.page) > 0, nil
+	}
+	err = r.forTenant(ctx, s.tenant.Name, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, pageOfCalls, pgx.NamedArgs{
+			"tenant": s.tenant.Name, "from": s.from, "to": s.to, "settled": s.from.Add(-replay.Lag),
+			"after": s.after, "id": s.id, "refused": s.refused, "rows": s.rows,
+		})
+		if err != nil {
+			return err
+		}
+		s.page, err = pgx.CollectRows(rows, s.scan)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("read the calls of tenant %s: %w", s.tenant.Name, err)
+	}
+	s.over = len(s.page) < s.rows
+	if n := len(s.page); n > 0 {
+		last := s.page[n-1]
+		s.after, s.id, s.refused = last.AdmittedAt, last.ID, last.Refused
+	}
+	return len(s.page) > 0, nil
+}
+
+func (s *stream) scan(row pgx.CollectableRow) (replay.Call, error) {
+	c := replay.Call{Tenant: s.tenant.Name}
+	err := row.Scan(&c.ID, &c.User, &c.Tier, &c.Model, &c.Ancestors, &c.AdmittedAt, &c.SettledAt,
+		&c.Bound, &c.Cost, &c.Tokens, &c.Fallback, &c.Refused)
+	if c.Refused {
+		c.Ancestors = s.tenant.Ancestors
+	}
+	return c, err
+}
+
+// streams are streams by their first call; each has one.
+type streams []*stream
+
+func (s streams) Len() int           { return len(s) }
+func (s streams) Less(i, j int) bool { return s[i].page[0].AdmittedAt.Before(s[j].page[0].AdmittedAt) }
+func (s streams) Swap(i, j int)      { s[i], s[j] = s[j], s[i] }
+
+// Push and Pop are heap's.
+func (s *streams) Push(x any) { *s = append(*s, x.(*stream)) }
+func (s *streams) Pop() any {
+	last := len(*s) - 1
+	popped := (*s)[last]
+	*s = (*s)[:last]
+	return popped
+}

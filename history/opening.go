@@ -1,0 +1,87 @@
+package history
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/history/replay"
+)
+
+const spentByUser = `
+SELECT user_id, sum(cost_nanos)::bigint
+FROM ai_usage_logs
+WHERE tenant_id = @tenant AND admitted_at >= @start AND admitted_at < @from AND settled_at < @settled
+  AND (@level::text = tenant_id OR @level::text = ANY(ancestors))
+  AND (cardinality(@tiers::text[]) = 0 OR tier = ANY(@tiers))
+  AND (cardinality(@models::text[]) = 0 OR ` + modelOf + ` = ANY(@models))
+GROUP BY user_id`
+
+// Opening is what the tenants had spent, at a moment, in the current period of each money
+// limit of the document: the Opening of a replay.History.
+func (r *Reader) Opening(
+	ctx context.Context, document limiterv1.Tenant, from time.Time, tenants ...Tenant,
+) ([]replay.Opening, error) {
+	var opening []replay.Opening
+	for _, level := range append([]limiterv1.Level{document.Level}, document.Ancestors...) {
+		zone, err := time.LoadLocation(level.TimeZone)
+		if err != nil {
+			return nil, fmt.Errorf("tenant %s: time zone %q: %w", level.Tenant, level.TimeZone, err)
+		}
+		for _, limit := range level.Money {
+			start := period.Of(limit.Period, zone, from).Start
+			for _, tenant := range tenants {
+				if tenant.Name != level.Tenant && (limit.Per == limiterv1.PerUser || !slices.Contains(tenant.Ancestors, level.Tenant)) {
+					continue
+				}
+				spent, err := r.spent(ctx, tenant.Name, level.Tenant, limit, start, from)
+				if err != nil {
+					return nil, err
+				}
+				opening = append(opening, spent...)
+			}
+		}
+	}
+	return opening, nil
+}
+
+// spent is what a tenant had spent of a limit, by user.
+func (r *Reader) spent(
+	ctx context.Context, tenant, level string, limit limiterv1.MoneyLimit, start, from time.Time,
+) (spent []replay.Opening, err error) {
+	err = r.forTenant(ctx, tenant, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, spentByUser, pgx.NamedArgs{
+			"tenant": tenant, "level": level, "start": start, "from": from, "settled": from.Add(-replay.Lag),
+			"tiers": orNone(limit.Tiers), "models": orNone(limit.Models),
+		})
+		if err != nil {
+			return err
+		}
+		spent, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (replay.Opening, error) {
+			o := replay.Opening{Tenant: level, Limit: limit.Name}
+			err := row.Scan(&o.User, &o.Spent)
+			if limit.Per == limiterv1.PerTenant {
+				o.User = ""
+			}
+			return o, err
+		})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("add up what tenant %s had spent of limit %s: %w", tenant, limit.Name, err)
+	}
+	return spent, nil
+}
+
+// orNone is an empty array rather than none, which to SQL is neither empty nor not.
+func orNone(values []string) []string {
+	if values == nil {
+		return []string{}
+	}
+	return values
+}
