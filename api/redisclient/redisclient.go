@@ -1,7 +1,10 @@
 package redisclient
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/url"
 
 	"github.com/redis/go-redis/v9"
@@ -42,4 +45,14 @@ func Open(raw string) (redis.UniversalClient, error) {
 		options.ContextTimeoutEnabled = true
 		return redis.NewClient(options), nil
 	}
+}
+
+// LogTo sends what the Redis client reports, such as connections that failed, to a
+// log. It holds for all clients of the process.
+func LogTo(log *slog.Logger) { redis.SetLogger(logger{log}) }
+
+type logger struct{ log *slog.Logger }
+
+func (l logger) Printf(ctx context.Context, format string, args ...any) {
+	l.log.WarnContext(ctx, "redis client: "+fmt.Sprintf(format, args...))
 }

@@ -4,13 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"net/url"
 	"os"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
+	"github.com/bursar-dev/bursar/api/dsn"
+	"github.com/bursar-dev/bursar/api/postgresclient"
 	"github.com/bursar-dev/bursar/history"
 )
 
@@ -27,21 +26,14 @@ func (d *database) addFlag(cmd *cobra.Command) {
 
 // open opens the ledger for reading.
 func (d *database) open(ctx context.Context) (reader *history.Reader, closeIt func(), err error) {
-	if u, err := url.Parse(d.url); err == nil && u.User != nil {
-		if _, has := u.User.Password(); has {
-			return nil, nil, usageError{errors.New("--database-url has a password, which everybody on the machine can read there: use " + databaseVariable)}
-		}
+	if dsn.HasPassword(d.url) {
+		return nil, nil, usageError{errors.New("--database-url has a password, which everybody on the machine can read there: use " + databaseVariable)}
 	}
 	raw := cmp.Or(d.url, os.Getenv(databaseVariable))
 	if raw == "" {
 		return nil, nil, usageError{errors.New("where is the ledger? Set " + databaseVariable + ` to the URL of a login that is a member of bursar_reader, such as "postgres://user:password@host:5432/bursar"`)}
 	}
-	options, err := pgxpool.ParseConfig(raw)
-	if err != nil {
-		return nil, nil, fmt.Errorf("the URL of Postgres: %w", err) // pgx leaves passwords out
-	}
-	options.MaxConns = 2
-	pool, err := pgxpool.NewWithConfig(ctx, options)
+	pool, err := postgresclient.Open(ctx, raw, 2)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -14,24 +14,28 @@ import (
 	_ "time/tzdata" // time zones of tenants, wherever this runs
 
 	"github.com/go-logr/logr"
-	"github.com/redis/go-redis/v9"
 	"github.com/spf13/pflag"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 
+	"github.com/bursar-dev/bursar/api/postgresclient"
 	"github.com/bursar-dev/bursar/api/redisclient"
 	"github.com/bursar-dev/bursar/api/tracing"
 	"github.com/bursar-dev/bursar/controllers/setup"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
+// databaseConns is as many connections as budgets are reconciled at once, and some for
+// probes.
+const databaseConns = 8
+
 func main() {
 	var level slog.LevelVar
 	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: &level}))
 	ctrl.SetLogger(logr.FromSlogHandler(log.Handler()))
 	klog.SetSlogLogger(log)
-	redis.SetLogger(redisLog{log})
+	redisclient.LogTo(log)
 	options, err := parseOptions(os.Args[1:], os.Getenv)
 	switch {
 	case errors.Is(err, pflag.ErrHelp):
@@ -60,7 +64,7 @@ func run(ctx context.Context, options options, log *slog.Logger) error {
 	}
 	defer func() { _ = redisClient.Close() }()
 	limiterstore.CountFailures(redisClient)
-	database, err := connectDatabase(ctx, options.databaseURL)
+	database, err := postgresclient.Open(ctx, options.databaseURL, databaseConns)
 	if err != nil {
 		return err
 	}
@@ -88,11 +92,4 @@ func run(ctx context.Context, options options, log *slog.Logger) error {
 		return err
 	}
 	return mgr.Start(ctx)
-}
-
-// redisLog takes what the Redis client has to say into the log.
-type redisLog struct{ log *slog.Logger }
-
-func (l redisLog) Printf(ctx context.Context, format string, args ...any) {
-	l.log.WarnContext(ctx, "redis client: "+fmt.Sprintf(format, args...))
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/url"
 	"os"
 	"strings"
 
@@ -16,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	"github.com/bursar-dev/bursar/api/dsn"
 	"github.com/bursar-dev/bursar/controllers/leader/alert"
 	"github.com/bursar-dev/bursar/controllers/setup"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
@@ -95,7 +95,7 @@ func parseOptions(args []string, getenv func(string) string) (o options, err err
 	if flags.NArg() > 0 {
 		return options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
-	if hasPassword(o.redisURL) {
+	if dsn.HasPassword(o.redisURL) {
 		return options{}, errors.New("--redis-url has a password, which everybody on the machine can read there: use " + redisVariable)
 	}
 	o.redisURL = cmp.Or(o.redisURL, getenv(redisVariable))
@@ -105,15 +105,6 @@ func parseOptions(args []string, getenv func(string) string) (o options, err err
 		return options{}, err
 	}
 	return o, o.validate()
-}
-
-func hasPassword(raw string) bool {
-	u, err := url.Parse(raw)
-	if err != nil || u.User == nil {
-		return false
-	}
-	_, has := u.User.Password()
-	return has
 }
 
 func (o options) validate() error {

@@ -5,11 +5,13 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -39,7 +41,7 @@ type pauses struct {
 	// leaves time to note how the attempt ended.
 	lease time.Duration
 	// first is the pause after the first attempt. Later ones double, up to
-	// longestPause, and are shortened by up to a fifth, so that what failed together is
+	// longestPause, and are lengthened by up to a fifth, so that what failed together is
 	// not tried together.
 	first time.Duration
 }
@@ -236,28 +238,23 @@ func (d *Deliverer) budgetOf(ctx context.Context, delivery budgetstore.Delivery)
 // note notes how an attempt ended, and tries until the lease is over: what is not
 // noted is done again.
 func (d *Deliverer) note(ctx context.Context, note func(context.Context) error) {
-	pause := 100 * time.Millisecond
-	for {
-		err := note(ctx)
-		if err == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			log.FromContext(ctx).Error(err, "Nobody knows how the delivery of an alert ended: it is made again")
-			return
-		case <-time.After(pause):
-			pause *= 2
-		}
+	var failed error
+	backoff := wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Steps: math.MaxInt32}
+	err := wait.ExponentialBackoffWithContext(ctx, backoff, func(ctx context.Context) (bool, error) {
+		failed = note(ctx)
+		return failed == nil, nil
+	})
+	if err != nil {
+		log.FromContext(ctx).Error(failed, "Failed to record how the delivery of an alert ended: it is delivered again")
 	}
 }
 
 // after is the pause after so many attempts.
 func (p pauses) after(attempts int) time.Duration {
+	backoff := wait.Backoff{Duration: p.first, Factor: 2, Jitter: 0.2, Steps: attempts, Cap: longestPause}
 	pause := p.first
-	for i := 1; i < attempts && pause < longestPause; i++ {
-		pause *= 2
+	for range min(attempts, 32) { // long before that it no longer grows
+		pause = backoff.Step()
 	}
-	pause = min(pause, longestPause)
-	return pause - rand.N(pause/5)
+	return pause
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/postgresclient"
 	"github.com/bursar-dev/bursar/api/redisclient"
 	"github.com/bursar-dev/bursar/api/tracing"
 	"github.com/bursar-dev/bursar/enforcer/admission"
@@ -32,6 +33,10 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/session"
 	"github.com/bursar-dev/bursar/enforcer/store"
 )
+
+// databaseConns is enough for the ledger's writer, which uses one at a time, for
+// refusals and for adoption.
+const databaseConns = 4
 
 // How long the steps of a shutdown may take that follow --shutdown-grace.
 const (
@@ -87,7 +92,7 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 	if e.redis, err = redisclient.Open(options.redisURL); err != nil {
 		return nil, err
 	}
-	if e.database, err = connectDatabase(options.databaseURL); err != nil {
+	if e.database, err = postgresclient.Open(context.Background(), options.databaseURL, databaseConns); err != nil {
 		return nil, err
 	}
 	if e.tracing, err = tracing.Start("bursar-enforcer", os.Getenv, log); err != nil {
@@ -121,15 +126,6 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 		return nil, errors.Join(err, e.callsAt.Close())
 	}
 	return e, nil
-}
-
-func connectDatabase(url string) (*pgxpool.Pool, error) {
-	options, err := pgxpool.ParseConfig(url)
-	if err != nil {
-		return nil, fmt.Errorf("the URL of Postgres: %w", err) // pgx leaves passwords out
-	}
-	options.MaxConns = 4 // the ledger's writer uses one at a time, and so do refusals and adoption
-	return pgxpool.NewWithConfig(context.Background(), options)
 }
 
 func (e *enforcer) newServer(handler http.Handler) *http.Server {

@@ -15,14 +15,15 @@ import (
 	"syscall"
 	_ "time/tzdata" // time zones of tenants, wherever this runs
 
-	"github.com/redis/go-redis/v9"
 	"github.com/spf13/pflag"
+
+	"github.com/bursar-dev/bursar/api/redisclient"
 )
 
 func main() {
 	var level slog.LevelVar
 	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: &level}))
-	redis.SetLogger(redisLog{log})
+	redisclient.LogTo(log)
 	options, err := parseOptions(os.Args[1:], os.Getenv)
 	switch {
 	case errors.Is(err, pflag.ErrHelp):
@@ -46,11 +47,4 @@ func run(options options, log *slog.Logger) error {
 		return err
 	}
 	return e.run(ctx)
-}
-
-// redisLog takes what the Redis client has to say into the log.
-type redisLog struct{ log *slog.Logger }
-
-func (l redisLog) Printf(ctx context.Context, format string, args ...any) {
-	l.log.WarnContext(ctx, "redis client: "+fmt.Sprintf(format, args...))
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/price"
+	"github.com/bursar-dev/bursar/api/redisclient"
 	"github.com/bursar-dev/bursar/hack/fakeprovider"
 	"github.com/bursar-dev/bursar/hack/parts/documents"
 	"github.com/bursar-dev/bursar/hack/parts/ledgerdb"
@@ -57,7 +58,7 @@ func runTests(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = ledgerServer.Stop() }()
-	goredis.SetLogger(redisLog{slog.New(slog.DiscardHandler)})
+	redisclient.LogTo(slog.New(slog.DiscardHandler))
 	return m.Run()
 }
 

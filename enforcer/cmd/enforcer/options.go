@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
 	"time"
 
 	"github.com/spf13/pflag"
 
+	"github.com/bursar-dev/bursar/api/dsn"
 	"github.com/bursar-dev/bursar/enforcer/idempotency"
 )
 
@@ -74,19 +74,10 @@ func parseOptions(args []string, getenv func(string) string) (options, error) {
 	o.databaseURL = getenv(databaseVariable)
 	if o.redisURL == "" {
 		o.redisURL = getenv(redisVariable)
-	} else if hasPassword(o.redisURL) {
+	} else if dsn.HasPassword(o.redisURL) {
 		return options{}, errors.New("--redis-url has a password, which everybody on the machine can read there: use " + redisVariable)
 	}
 	return o, o.validate()
-}
-
-func hasPassword(raw string) bool {
-	u, err := url.Parse(raw)
-	if err != nil || u.User == nil {
-		return false
-	}
-	_, has := u.User.Password()
-	return has
 }
 
 func (o options) validate() error {

@@ -70,10 +70,3 @@ func TestParseOptionsRefuses(t *testing.T) {
 		})
 	}
 }
-
-// TestSecretsStayOut: addresses that cannot be read are not repeated.
-func TestSecretsStayOut(t *testing.T) {
-	if _, err := connectDatabase("postgres://user:secret@host:port/x"); err == nil || strings.Contains(err.Error(), "secret") {
-		t.Errorf("Postgres: %v", err)
-	}
-}

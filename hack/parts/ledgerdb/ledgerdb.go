@@ -52,3 +52,8 @@ func (s *Server) NewDatabase(ctx context.Context) (db Database, err error) {
 	db.Manager, errs[1] = s.postgres.NewLogin(ctx, db.Admin, "bursar_manager")
 	return db, errors.Join(errs[:]...)
 }
+
+// Use runs something with a Server, as postgres.Use does with a Postgres.
+func Use(run func(server *Server) int) (code int) {
+	return postgres.Use(func(server *postgres.Server) int { return run(&Server{postgres: server}) })
+}
