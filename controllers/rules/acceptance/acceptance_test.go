@@ -1,0 +1,371 @@
+package acceptance_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
+	"github.com/bursar-dev/bursar/controllers/rules/index"
+	"github.com/bursar-dev/bursar/hack/testkit"
+	"github.com/bursar-dev/bursar/hack/testkit/objects"
+)
+
+// A rule of acceptance is a row in the table of its kind: the objects that are there,
+// the one that is decided on, and what is decided. Nothing here needs an API server: the
+// rules only read.
+
+// cluster answers reads as the manager's cache does, with its indexes.
+func cluster(t *testing.T, there ...client.Object) client.Client {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	testkit.Must(t, v1alpha1.AddToScheme(scheme))
+	testkit.Must(t, corev1.AddToScheme(scheme))
+	builder := fake.NewClientBuilder().WithScheme(scheme).WithObjects(there...)
+	testkit.Must(t, index.Register(t.Context(), indexer{builder}))
+	return builder.Build()
+}
+
+type indexer struct{ *fake.ClientBuilder }
+
+func (i indexer) IndexField(_ context.Context, object client.Object, field string, values client.IndexerFunc) error {
+	i.WithIndex(object, field, values)
+	return nil
+}
+
+// born is when the oldest object was made.
+var born = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// aged is the object as the API server has it, made so many days after the first.
+func aged[T client.Object](days int, object T) T {
+	object.SetUID(types.UID(object.GetNamespace() + "/" + object.GetName()))
+	object.SetCreationTimestamp(metav1.NewTime(born.AddDate(0, 0, days)))
+	return object
+}
+
+// with is the object, changed.
+func with[T client.Object](object T, change func(T)) T {
+	change(object)
+	return object
+}
+
+func namespace(name string, labels map[string]string) *corev1.Namespace {
+	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
+}
+
+var delegated = map[string]string{v1alpha1.DelegatedLabel: "true"}
+
+// budget is the budget of a namespace's tenant, of which it was found whether it is
+// accepted: "" for not yet.
+func budget(namespace string, reason string) *v1alpha1.TenantBudget {
+	b := objects.TenantBudget(namespace)
+	if reason == "" {
+		return b
+	}
+	status := metav1.ConditionFalse
+	if reason == v1alpha1.ReasonAccepted {
+		status = metav1.ConditionTrue
+	}
+	b.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionAccepted, Status: status, Reason: reason}}
+	return b
+}
+
+func child(namespace, parent string) *v1alpha1.TenantBudget {
+	b := objects.TenantBudget(namespace)
+	b.Spec.ParentRef = &v1alpha1.ParentRef{Namespace: parent, Name: objects.Budget}
+	return b
+}
+
+// verdict is what was decided, as "Status Reason field,field".
+func verdict(d acceptance.Decision) string {
+	fields := ""
+	for i, err := range d.Errors {
+		if i > 0 {
+			fields += ","
+		}
+		fields += err.Field
+	}
+	if fields != "" {
+		fields = " " + fields
+	}
+	return fmt.Sprint(d.Status, " ", d.Reason, fields)
+}
+
+const accepted = "True Accepted"
+
+func TestOfTenantBudget(t *testing.T) {
+	platform, plain := namespace("platform", delegated), namespace("plain", nil)
+	for name, tc := range map[string]struct {
+		there     []client.Object
+		budget    *v1alpha1.TenantBudget
+		want      string
+		forfeited bool
+	}{
+		"of its own namespace": {nil, objects.TenantBudget("acme"), accepted, false},
+		"of another, which is not delegated": {
+			[]client.Object{plain}, with(objects.TenantBudget("plain"), func(b *v1alpha1.TenantBudget) { b.Spec.Tenant = "acme" }),
+			"False NamespaceNotDelegated spec.tenant", true,
+		},
+		"of another, which is delegated": {
+			[]client.Object{platform}, with(objects.TenantBudget("platform"), func(b *v1alpha1.TenantBudget) { b.Spec.Tenant = "acme" }),
+			accepted, false,
+		},
+		"of an older one's tenant": {
+			[]client.Object{platform, aged(0, objects.TenantBudget("acme"))},
+			with(objects.TenantBudget("platform"), func(b *v1alpha1.TenantBudget) { b.Spec.Tenant = "acme" }),
+			"False Conflicted spec.tenant", true,
+		},
+		"of a younger one's tenant": {
+			[]client.Object{platform, aged(2, with(objects.TenantBudget("platform"), func(b *v1alpha1.TenantBudget) { b.Spec.Tenant = "acme" }))},
+			objects.TenantBudget("acme"), accepted, false,
+		},
+		"an older one may not name the tenant": {
+			[]client.Object{plain, aged(0, with(objects.TenantBudget("plain"), func(b *v1alpha1.TenantBudget) { b.Spec.Tenant = "acme" }))},
+			objects.TenantBudget("acme"), accepted, false,
+		},
+		"an amount that is none": {nil, with(objects.TenantBudget("acme"), func(b *v1alpha1.TenantBudget) {
+			b.Spec.Limits[1].Amount = "a lot"
+		}), "False Invalid spec.limits[1].amount", false},
+		"a zone that is none": {nil, with(objects.TenantBudget("acme"), func(b *v1alpha1.TenantBudget) {
+			b.Spec.TimeZone = "Mars/Olympus"
+		}), "False Invalid spec.timeZone", false},
+		"a parent":                   {[]client.Object{aged(0, budget("emea", v1alpha1.ReasonAccepted))}, child("acme", "emea"), accepted, false},
+		"a parent that is not there": {nil, child("acme", "emea"), "False ParentNotFound spec.parentRef", false},
+		"a parent that is not decided on": {
+			[]client.Object{aged(0, budget("emea", ""))}, child("acme", "emea"), "Unknown ParentNotAccepted", false,
+		},
+		"a parent that is not accepted": {
+			[]client.Object{aged(0, budget("emea", v1alpha1.ReasonInvalid))}, child("acme", "emea"), "False ParentNotAccepted", false,
+		},
+		"a parent that allows nobody": {
+			[]client.Object{aged(0, with(budget("emea", v1alpha1.ReasonAccepted), func(b *v1alpha1.TenantBudget) { b.Spec.AllowedChildren = nil }))},
+			child("acme", "emea"), "False NotAllowedByParent spec.parentRef", false,
+		},
+		"itself for a parent": {
+			[]client.Object{aged(1, with(child("acme", "acme"), func(b *v1alpha1.TenantBudget) {
+				b.Status = budget("acme", v1alpha1.ReasonAccepted).Status
+			}))}, child("acme", "acme"), "False ParentCycle spec.parentRef", false,
+		},
+		"what is wrong with itself before what is wrong with its parent": {nil, with(child("acme", "emea"), func(b *v1alpha1.TenantBudget) {
+			b.Spec.TimeZone = "Mars/Olympus"
+		}), "False Invalid spec.timeZone", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			decided, err := acceptance.OfTenantBudget(t.Context(), cluster(t, tc.there...), aged(1, tc.budget))
+			testkit.Must(t, err)
+			if got := verdict(decided.Decision); got != tc.want || decided.Forfeited != tc.forfeited {
+				t.Errorf("got %q, forfeited %t, want %q, %t: %s", got, decided.Forfeited, tc.want, tc.forfeited, decided.Message)
+			}
+			if (decided.Document != nil) != (tc.want == accepted) {
+				t.Errorf("the document is %+v of a budget that is %s", decided.Document, tc.want)
+			}
+		})
+	}
+}
+
+func TestOfAPIKey(t *testing.T) {
+	acme := aged(0, budget("acme", v1alpha1.ReasonAccepted))
+	sameHash := func(days int) client.Object {
+		return aged(days, with(objects.APIKey("other", "key"), func(k *v1alpha1.APIKey) { k.Spec.SHA256 = objects.APIKey("acme", "key").Spec.SHA256 }))
+	}
+	for name, tc := range map[string]struct {
+		there     []client.Object
+		want      string
+		forfeited bool
+	}{
+		"of a budget":                                     {[]client.Object{acme}, accepted, false},
+		"of no budget":                                    {nil, "False TargetNotFound spec.budgetRef.name", true},
+		"of one that is not decided on":                   {[]client.Object{aged(0, budget("acme", ""))}, "Unknown TargetNotAccepted", false},
+		"of one that is invalid":                          {[]client.Object{aged(0, budget("acme", v1alpha1.ReasonInvalid))}, "False TargetNotAccepted", false},
+		"of one whose tenant is another's":                {[]client.Object{aged(0, budget("acme", v1alpha1.ReasonConflicted))}, "False TargetNotAccepted", true},
+		"with an older one's hash":                        {[]client.Object{acme, sameHash(0)}, "False Conflicted spec.sha256", true},
+		"with a younger one's hash":                       {[]client.Object{acme, sameHash(2)}, accepted, false},
+		"with the hash of one as old, first by namespace": {[]client.Object{acme, sameHash(1)}, accepted, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			decided, err := acceptance.OfAPIKey(t.Context(), cluster(t, tc.there...), aged(1, objects.APIKey("acme", "key")))
+			testkit.Must(t, err)
+			if got := verdict(decided.Decision); got != tc.want || decided.Forfeited != tc.forfeited {
+				t.Errorf("got %q, forfeited %t, want %q, %t: %s", got, decided.Forfeited, tc.want, tc.forfeited, decided.Message)
+			}
+		})
+	}
+}
+
+func TestOfBudgetGrant(t *testing.T) {
+	grant := func(change func(*v1alpha1.BudgetGrant)) *v1alpha1.BudgetGrant {
+		g := objects.BudgetGrant("acme", "grant", metav1.NewTime(born.AddDate(1, 0, 0)))
+		change(g)
+		return g
+	}
+	as := func(*v1alpha1.BudgetGrant) {}
+	acme := aged(0, budget("acme", v1alpha1.ReasonAccepted))
+	for name, tc := range map[string]struct {
+		there []client.Object
+		grant *v1alpha1.BudgetGrant
+		want  string
+	}{
+		"of a limit":                    {[]client.Object{acme}, grant(as), accepted},
+		"of no budget":                  {nil, grant(as), "False TargetNotFound spec.budgetRef.name"},
+		"of a limit that there is none": {[]client.Object{acme}, grant(func(g *v1alpha1.BudgetGrant) { g.Spec.Limit = "weekly" }), "False LimitNotFound spec.limit"},
+		"of an amount that is none":     {[]client.Object{acme}, grant(func(g *v1alpha1.BudgetGrant) { g.Spec.Amount = "much" }), "False Invalid spec.amount"},
+		"of a budget that is invalid":   {[]client.Object{aged(0, budget("acme", v1alpha1.ReasonInvalid))}, grant(as), "False TargetNotAccepted"},
+		"of a budget not decided on":    {[]client.Object{aged(0, budget("acme", ""))}, grant(as), "Unknown TargetNotAccepted"},
+		"of a user, and the limit has none": {
+			[]client.Object{acme}, grant(func(g *v1alpha1.BudgetGrant) { g.Spec.User = "gerente-1" }), "False Invalid spec.user",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			decided, err := acceptance.OfBudgetGrant(t.Context(), cluster(t, tc.there...), aged(1, tc.grant))
+			testkit.Must(t, err)
+			if got := verdict(decided.Decision); got != tc.want {
+				t.Errorf("got %q, want %q: %s", got, tc.want, decided.Message)
+			}
+		})
+	}
+}
+
+func TestOfRateLimitPolicy(t *testing.T) {
+	free := map[string]string{"plan": "free"}
+	labelled := func(namespace, reason string) client.Object {
+		return aged(0, with(budget(namespace, reason), func(b *v1alpha1.TenantBudget) { b.Labels = free }))
+	}
+	selecting := func(namespace string, from v1alpha1.NamespacesFrom) *v1alpha1.RateLimitPolicy {
+		return objects.SelectingPolicy(namespace, "policy", func(s *v1alpha1.TargetSelector) {
+			s.MatchLabels, s.Namespaces = free, v1alpha1.Namespaces{From: from}
+		})
+	}
+	platform, plain := namespace("platform", delegated), namespace("plain", nil)
+	for name, tc := range map[string]struct {
+		there   []client.Object
+		policy  *v1alpha1.RateLimitPolicy
+		want    string
+		targets []string
+	}{
+		"of a budget": {
+			[]client.Object{aged(0, budget("acme", v1alpha1.ReasonAccepted))}, objects.RateLimitPolicy("acme", "policy"), accepted, []string{"acme"},
+		},
+		"of no budget": {nil, objects.RateLimitPolicy("acme", "policy"), "False TargetNotFound spec.targetRef.name", nil},
+		"of another namespace's": {
+			[]client.Object{aged(0, budget("other", v1alpha1.ReasonAccepted))}, objects.RateLimitPolicy("acme", "policy"),
+			"False TargetNotFound spec.targetRef.name", nil,
+		},
+		"of neither": {nil, with(objects.RateLimitPolicy("acme", "policy"), func(p *v1alpha1.RateLimitPolicy) { p.Spec.TargetRef = nil }),
+			"False Invalid spec.targetRef", nil},
+		"with a window that is none": {
+			[]client.Object{aged(0, budget("acme", v1alpha1.ReasonAccepted))},
+			with(objects.RateLimitPolicy("acme", "policy"), func(p *v1alpha1.RateLimitPolicy) { p.Spec.Limits[0].Window = "soon" }),
+			"False Invalid spec.limits[0].window", nil,
+		},
+		"by labels": {[]client.Object{labelled("acme", v1alpha1.ReasonAccepted)}, selecting("acme", v1alpha1.NamespacesSame), accepted, []string{"acme"}},
+		"by labels that nobody has": {
+			[]client.Object{aged(0, budget("acme", v1alpha1.ReasonAccepted))}, selecting("acme", v1alpha1.NamespacesSame),
+			"False TargetNotFound spec.targetSelector", nil,
+		},
+		"by labels, everywhere, from a delegated namespace": {
+			[]client.Object{platform, labelled("acme", v1alpha1.ReasonAccepted), labelled("other", v1alpha1.ReasonInvalid)},
+			selecting("platform", v1alpha1.NamespacesAll), accepted, []string{"acme"},
+		},
+		"by labels, everywhere, from another": {
+			[]client.Object{plain, labelled("acme", v1alpha1.ReasonAccepted)}, selecting("plain", v1alpha1.NamespacesAll),
+			"False NamespaceNotDelegated spec.targetSelector.namespaces.from", nil,
+		},
+		"by labels, and none is accepted": {
+			[]client.Object{platform, labelled("acme", v1alpha1.ReasonInvalid)}, selecting("platform", v1alpha1.NamespacesAll),
+			"False TargetNotAccepted", nil,
+		},
+		"by labels, and none is decided on": {
+			[]client.Object{platform, labelled("acme", "")}, selecting("platform", v1alpha1.NamespacesAll), "Unknown TargetNotAccepted", nil,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			decided, err := acceptance.OfRateLimitPolicy(t.Context(), cluster(t, tc.there...), aged(1, tc.policy))
+			testkit.Must(t, err)
+			var targets []string
+			for _, target := range decided.Targets {
+				targets = append(targets, target.Namespace)
+			}
+			if got := verdict(decided.Decision); got != tc.want || !slices.Equal(targets, tc.targets) {
+				t.Errorf("got %q for %v, want %q for %v: %s", got, targets, tc.want, tc.targets, decided.Message)
+			}
+		})
+	}
+}
+
+// TestCrowdedOut: a tenant has room for so many limits of its namespace's policies, and
+// the oldest policies come first.
+func TestCrowdedOut(t *testing.T) {
+	many := func(name string, limits int) *v1alpha1.RateLimitPolicy {
+		return with(objects.RateLimitPolicy("acme", name), func(p *v1alpha1.RateLimitPolicy) {
+			limit := p.Spec.Limits[0]
+			p.Spec.Limits = nil
+			for i := range limits {
+				limit.Name = fmt.Sprint("l", i)
+				p.Spec.Limits = append(p.Spec.Limits, limit)
+			}
+		})
+	}
+	acme := aged(0, budget("acme", v1alpha1.ReasonAccepted))
+	for name, tc := range map[string]struct {
+		older, limits int
+		want          bool
+	}{
+		"room for all": {120, 8, false}, "one too many": {120, 9, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			decided, err := acceptance.OfRateLimitPolicy(t.Context(),
+				cluster(t, acme, aged(0, many("older-1", tc.older/2)), aged(0, many("older-2", tc.older/2))), aged(1, many("policy", tc.limits)))
+			testkit.Must(t, err)
+			if got := len(decided.CrowdedOut) == 1; got != tc.want || verdict(decided.Decision) != accepted {
+				t.Errorf("crowded out: %t, want %t; %s", got, tc.want, verdict(decided.Decision))
+			}
+		})
+	}
+}
+
+func TestOfModelProvider(t *testing.T) {
+	named := func(name string, models ...string) *v1alpha1.ModelProvider {
+		p := objects.ModelProvider(models...)
+		p.Name = name
+		return p
+	}
+	unlisted := func(p *v1alpha1.ModelProvider) *v1alpha1.ModelProvider {
+		return with(p, func(p *v1alpha1.ModelProvider) {
+			p.Spec.UnlistedModels = &v1alpha1.UnlistedModels{MaxOutputTokens: 1000}
+		})
+	}
+	for name, tc := range map[string]struct {
+		there    []client.Object
+		provider *v1alpha1.ModelProvider
+		want     string
+	}{
+		"alone":                      {nil, named("b", "mini", "maxi"), accepted},
+		"with an older one's model":  {[]client.Object{aged(0, named("a", "mini"))}, named("b", "maxi", "mini"), "False Conflicted spec.models[1].name"},
+		"with a younger one's model": {[]client.Object{aged(2, named("a", "mini"))}, named("b", "mini"), accepted},
+		"with a model of one as old, which is first by name": {[]client.Object{aged(1, named("a", "mini"))}, named("b", "mini"), "False Conflicted spec.models[0].name"},
+		"with an older one, of other models":                 {[]client.Object{aged(0, named("a", "mini"))}, named("b", "maxi"), accepted},
+		"taking unlisted models as an older one does": {
+			[]client.Object{aged(0, unlisted(named("a", "mini")))}, unlisted(named("b", "maxi")), "False Conflicted spec.unlistedModels",
+		},
+		"with a price that is none": {nil, with(named("b", "mini"), func(p *v1alpha1.ModelProvider) { p.Spec.Models[0].Prices.Input = "cheap" }),
+			"False Invalid spec.models[0].prices.input"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			decided, err := acceptance.OfModelProvider(t.Context(), cluster(t, tc.there...), aged(1, tc.provider))
+			testkit.Must(t, err)
+			if got := verdict(decided.Decision); got != tc.want {
+				t.Errorf("got %q, want %q: %s", got, tc.want, decided.Message)
+			}
+		})
+	}
+}
