@@ -41,8 +41,8 @@ func (l Limit) For(user string, at time.Time) Limit {
 // Refuses reports whether so much spent and held left no room for a bound, and whether
 // that is because the Trip rung was reached.
 func (l Limit) Refuses(spent, held, bound money.Nanos) (refuses, tripped bool) {
-	tripped = l.Trip != nil && spent >= *l.Trip
-	return tripped || spent+held+bound > l.Amount, tripped
+	tripped = l.Trip != nil && limiterv1.Reached(spent, *l.Trip)
+	return tripped || !l.Fits(spent, held, bound), tripped
 }
 
 const limitsAt = `

@@ -83,6 +83,6 @@ func mostRefusing(limits []replay.Limit) replay.Limit {
 func tightens(was, is limiterv1.Level) bool {
 	return slices.ContainsFunc(is.Money, func(limit limiterv1.MoneyLimit) bool {
 		earlier, found := counterpart(was, limit)
-		return !found || refusesFrom(is, limit) < refusesFrom(was, earlier)
+		return !found || is.RefusesFrom(limit) < was.RefusesFrom(earlier)
 	})
 }

@@ -36,7 +36,7 @@ func stops(was, is limiterv1.Level, counters limiterstore.Counters) []string {
 			calls = "the calls that it counts"
 		}
 		beyond := ""
-		if spent < limit.Amount {
+		if !limit.Exhausted(spent) {
 			beyond = ", which is beyond its Trip rung"
 		}
 		warnings = append(warnings, fmt.Sprintf("%s: limit %s is set to %s USD and %s are already spent%s: %s are refused until %s",
@@ -48,21 +48,13 @@ func stops(was, is limiterv1.Level, counters limiterstore.Counters) []string {
 
 // isUsedUp reports whether a limit of the level refuses calls when so much is spent.
 func isUsedUp(level limiterv1.Level, limit limiterv1.MoneyLimit, spent money.Nanos) bool {
-	return spent > 0 && spent >= refusesFrom(level, limit)
+	return spent > 0 && limiterv1.Reached(spent, level.RefusesFrom(limit))
 }
 
 // wasUsedUp is the same of the limit that counted the same calls before.
 func wasUsedUp(level limiterv1.Level, limit limiterv1.MoneyLimit, spent money.Nanos) bool {
 	earlier, found := counterpart(level, limit)
 	return found && isUsedUp(level, earlier, spent)
-}
-
-// refusesFrom is how much is spent when a limit of the level begins to refuse calls.
-func refusesFrom(level limiterv1.Level, limit limiterv1.MoneyLimit) money.Nanos {
-	if trip, trips := level.TripAt(limit); trips {
-		return min(trip, limit.Amount)
-	}
-	return limit.Amount
 }
 
 // counterpart is the limit of a level that counts the same calls as the given one, which may

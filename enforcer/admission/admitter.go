@@ -218,7 +218,7 @@ func (c MoneyCheck) refusal(call Call, tenant string, spent, held money.Nanos) *
 		Period: c.Limit.Period, Amount: c.Limit.Amount, Spent: spent, Held: held, ResetsAt: c.Span.End,
 		Bound: call.Bound, Tokens: call.Tokens,
 	}
-	if spent >= c.Trip {
+	if limiterv1.Reached(spent, c.Trip) {
 		r.Reason = BreakerOpen
 	}
 	return r
@@ -229,11 +229,13 @@ func (c BucketCheck) refusal(call Call, tenant string, debt int64) *Refusal {
 		Reason: RateLimited, Tenant: tenant, Limit: c.Limit.Name, Per: c.Limit.Per, Unit: c.Limit.Unit,
 		Bound: call.Bound, Tokens: call.Tokens,
 	}
-	if c.NeedPoints() > c.Capacity() {
+	bucket := c.Limit.Bucket()
+	need := bucket.Points(c.Need)
+	if !bucket.Fits(0, need) {
 		r.Reason = TooLarge
 		return r
 	}
-	r.RetryAfter = c.timeFor(debt + c.NeedPoints() - c.Capacity())
+	r.RetryAfter = bucket.RetryAfter(debt, need)
 	return r
 }
 

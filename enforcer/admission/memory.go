@@ -71,5 +71,5 @@ func (m *memory) recall(accounts []Account, bound money.Nanos) (known remembered
 
 // refuses reports whether the check refuses the bound whatever else is held.
 func (r remembered) refuses(check MoneyCheck, bound money.Nanos) bool {
-	return r.spent >= check.Trip || r.spent+bound > check.Limit.Amount
+	return limiterv1.Reached(r.spent, check.Trip) || !check.Limit.Fits(r.spent, 0, bound)
 }

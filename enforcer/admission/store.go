@@ -81,45 +81,16 @@ type MoneyCheck struct {
 }
 
 // BucketCheck asks whether a bucket has what a call needs.
-//
-// A bucket's debt, what was taken and has not flowed in again, is counted in
-// points, of which a unit of the limit has as many as the window has milliseconds.
-// So a bucket that takes in Count units a window takes in exactly Count points a
-// millisecond, in whole numbers. Calls in flight are a bucket that nothing flows
-// into.
 type BucketCheck struct {
 	Limit limiterv1.RateLimit
 	// Need is how many units the call takes.
 	Need int64
 }
 
-func (c BucketCheck) pointsPerUnit() int64 { return max(1, c.Limit.Window.Milliseconds()) }
-
-// Capacity is the most debt that the bucket may have, in points.
-func (c BucketCheck) Capacity() int64 { return c.Limit.Burst * c.pointsPerUnit() }
-
-// Refill is how many points of debt flow in again per millisecond.
-func (c BucketCheck) Refill() int64 { return c.Limit.Count }
-
-// NeedPoints is what the call takes, in points.
-func (c BucketCheck) NeedPoints() int64 { return c.Need * c.pointsPerUnit() }
-
 // reading is the bucket at a debt in points.
 func (c BucketCheck) reading(debt int64) RateReading {
-	return RateReading{
-		Limit:     c.Limit,
-		Remaining: max(0, c.Capacity()-debt) / c.pointsPerUnit(),
-		FullIn:    c.timeFor(debt),
-	}
-}
-
-// timeFor is how long the bucket takes to pay back so many points, rounded up to
-// the millisecond; zero when nothing flows in and nobody can say.
-func (c BucketCheck) timeFor(points int64) time.Duration {
-	if points <= 0 || c.Refill() == 0 {
-		return 0
-	}
-	return time.Duration((points+c.Refill()-1)/c.Refill()) * time.Millisecond
+	bucket := c.Limit.Bucket()
+	return RateReading{Limit: c.Limit, Remaining: bucket.Remaining(debt), FullIn: bucket.FullIn(debt)}
 }
 
 // Verdict is how an admission was decided.

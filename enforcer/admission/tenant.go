@@ -144,7 +144,7 @@ func termsAt(l limiterv1.Level, limit limiterv1.MoneyLimit, user string, now tim
 		t.trip = trip
 	}
 	if rung, ok := l.Rung(limiterv1.Downgrade); ok {
-		t.downgrade = rung.Reached(t.limit)
+		t.downgrade = rung.Amount(t.limit)
 	}
 	t.rungs = appendRungs(t.rungs, l, t.limit)
 	if len(limit.Grants) > 0 {
@@ -156,7 +156,7 @@ func termsAt(l limiterv1.Level, limit limiterv1.MoneyLimit, user string, now tim
 
 func appendRungs(rungs []money.Nanos, l limiterv1.Level, limit limiterv1.MoneyLimit) []money.Nanos {
 	for _, rung := range l.Ladder {
-		rungs = append(rungs, rung.Reached(limit))
+		rungs = append(rungs, rung.Amount(limit))
 	}
 	return rungs
 }

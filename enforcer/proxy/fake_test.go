@@ -64,7 +64,7 @@ func (s *fakeStore) Admit(_ context.Context, r admission.AdmitRequest) (admissio
 		reply = *s.reply
 	}
 	for _, check := range bucketsOf(r.Accounts)[len(reply.Debts):] {
-		reply.Debts = append(reply.Debts, check.NeedPoints())
+		reply.Debts = append(reply.Debts, check.Limit.Bucket().Points(check.Need))
 	}
 	return reply, nil
 }

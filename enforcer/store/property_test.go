@@ -464,7 +464,7 @@ func (h *history) downgraded(call admission.Call) (reached bool) {
 	h.eachMoney(call, func(l limiterv1.Level, limit limiterv1.MoneyLimit) {
 		if rung, ok := l.Rung(limiterv1.Downgrade); ok {
 			spent, _ := h.total(l, limit, call.Subject.User)
-			reached = reached || spent >= rung.Reached(limit)
+			reached = reached || spent >= rung.Amount(limit)
 		}
 	})
 	return reached

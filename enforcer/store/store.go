@@ -25,10 +25,6 @@ var (
 	takeLua string
 )
 
-// keep is how long a user's counters outlive their last period, so that calls
-// admitted in it can still be settled.
-const keep = 24 * time.Hour
-
 // Store is an admission.Store in Redis.
 type Store struct {
 	client  redis.UniversalClient
@@ -73,7 +69,7 @@ func (s *Store) Admit(ctx context.Context, r admission.AdmitRequest) (admission.
 func admitNumbers(r admission.AdmitRequest) []int64 {
 	valid := stretch(r.Accounts)
 	numbers := []int64{
-		int64(r.Bound), unixMilli(r.NotBefore), forgetAt(r).UnixMilli(), number(r.Shadow), number(r.Downgraded),
+		int64(r.Bound), unixMilli(r.NotBefore), limiterv1.ForgetAt(time.Now(), r.UserUntil).UnixMilli(), number(r.Shadow), number(r.Downgraded),
 		unixMilli(valid.Start), unixMilli(valid.End),
 	}
 	for _, a := range r.Accounts {
@@ -87,7 +83,8 @@ func admitNumbers(r admission.AdmitRequest) []int64 {
 	}
 	for _, a := range r.Accounts {
 		for _, check := range a.Buckets {
-			numbers = append(numbers, check.Capacity(), check.Refill(), check.NeedPoints())
+			bucket := check.Limit.Bucket()
+			numbers = append(numbers, bucket.Capacity(), bucket.Refill(), bucket.Points(check.Need))
 		}
 	}
 	return numbers
@@ -99,15 +96,6 @@ func unixMilli(t time.Time) int64 {
 		return 0
 	}
 	return t.UnixMilli()
-}
-
-// forgetAt is when the user's counters may go: when the last period is over and
-// its calls are settled. Buckets alone are full again within a day at the latest.
-func forgetAt(r admission.AdmitRequest) time.Time {
-	if now := time.Now(); now.After(r.UserUntil) {
-		return now.Add(keep)
-	}
-	return r.UserUntil.Add(keep)
 }
 
 // stretch is the time in which the amounts of all checks hold; zero where there are
@@ -219,7 +207,8 @@ func settleNumbers(r admission.SettleRequest) []int64 {
 	}
 	for _, a := range r.Accounts {
 		for _, check := range a.Buckets {
-			numbers = append(numbers, check.Refill(), check.NeedPoints())
+			bucket := check.Limit.Bucket()
+			numbers = append(numbers, bucket.Refill(), bucket.Points(check.Need))
 		}
 	}
 	return numbers

@@ -90,16 +90,16 @@ func (r *rule) finish() Limit {
 // a cost was counted is not known to the second: a call that was admitted then is
 // answered as is best for it, one that was refused as is worst.
 func (c *counter) refuses(call Call) (reason Reason, refuses bool) {
-	tripping, taken := c.posted, c.spent+c.held
+	tripping, spent, held := c.posted, c.spent, c.held
 	if call.Refused {
-		tripping, taken = c.spent, c.posted+c.unposted
+		tripping, spent, held = c.spent, c.posted, c.unposted
 	}
 	limit, _ := c.rule.limit.At(call.AdmittedAt, c.user)
 	trip, trips := c.rule.tripAt(limit)
 	switch {
-	case trips && !call.Fallback && tripping >= trip:
+	case trips && !call.Fallback && limiterv1.Reached(tripping, trip):
 		return BreakerOpen, true
-	case taken+call.Bound > limit.Amount:
+	case !limit.Fits(spent, held, call.Bound):
 		return BudgetExhausted, true
 	}
 	return "", false
@@ -127,7 +127,7 @@ func (c *counter) post(bound, cost money.Nanos) {
 // note notes when spent has reached the Trip rung.
 func (c *counter) note(at time.Time) {
 	limit, _ := c.rule.limit.At(at, c.user)
-	if trip, trips := c.rule.tripAt(limit); trips && c.trippedAt.IsZero() && c.spent >= trip {
+	if trip, trips := c.rule.tripAt(limit); trips && c.trippedAt.IsZero() && limiterv1.Reached(c.spent, trip) {
 		c.trippedAt = at
 	}
 }
@@ -139,21 +139,18 @@ type meter struct {
 	result  *Limit
 }
 
-// bucket is a debt, in points, at a time. A unit of the limit is as many points as its
-// window has milliseconds, so that Count points flow in each millisecond.
+// bucket is a debt, in points, at a time.
 type bucket struct {
 	debt  int64
 	since time.Time
 }
 
-func (m *meter) points(units int64) int64 { return units * max(1, m.limit.Window.Milliseconds()) }
-
 // need is how many points a call takes.
 func (m *meter) need(call Call) int64 {
 	if m.limit.Unit == limiterv1.Tokens {
-		return m.points(call.Tokens)
+		return m.limit.Bucket().Points(call.Tokens)
 	}
-	return m.points(1)
+	return m.limit.Bucket().Points(1)
 }
 
 // at is the bucket of a user as it is at a moment.
@@ -166,23 +163,17 @@ func (m *meter) at(user string, now time.Time) *bucket {
 		b = &bucket{since: now}
 		m.buckets[user] = b
 	}
-	passed := now.Sub(b.since).Milliseconds()
-	if m.limit.Count > 0 && passed >= b.debt/m.limit.Count+1 {
-		b.debt = 0 // also where the product would be too large
-	} else {
-		b.debt = max(0, b.debt-passed*m.limit.Count)
-	}
-	b.since = now
+	b.debt, b.since = m.limit.Bucket().After(b.debt, now.Sub(b.since)), now
 	return b
 }
 
 // refuses is why the bucket has too little for a call, if it has.
 func (m *meter) refuses(b *bucket, call Call) (reason Reason, refuses bool) {
-	capacity, need := m.points(m.limit.Burst), m.need(call)
+	rule, need := m.limit.Bucket(), m.need(call)
 	switch {
-	case need > capacity:
+	case !rule.Fits(0, need):
 		return TooLarge, true
-	case b.debt+need > capacity:
+	case !rule.Fits(b.debt, need):
 		return RateLimited, true
 	}
 	return "", false

@@ -250,8 +250,9 @@ const (
 	Message FallbackKind = "Message"
 )
 
-// Reached is the spent amount at which the rung is reached under the limit.
-func (r Rung) Reached(l MoneyLimit) money.Nanos { return l.Amount.Share(r.AtPercent) }
+// Amount is the spent amount at which the rung is reached under the limit: AtPercent of
+// it, rounded up to the nano-USD. See Reached.
+func (r Rung) Amount(l MoneyLimit) money.Nanos { return l.Amount.Share(r.AtPercent) }
 
 // Rung is the lowest rung with the action, and whether there is one.
 func (l Level) Rung(action Action) (Rung, bool) {
@@ -271,7 +272,7 @@ func (l Level) TripAt(limit MoneyLimit) (money.Nanos, bool) {
 	if !ok || l.Forced == BreakerClosed {
 		return 0, false
 	}
-	return rung.Reached(limit), true
+	return rung.Amount(limit), true
 }
 
 // Fallbacks are what is tried in the place of a call of the tenant that is refused

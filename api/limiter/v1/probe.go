@@ -173,7 +173,7 @@ func (l Level) Probed(document MoneyLimit, at time.Time) ProbedMoney {
 		probed.Trip = &trip
 	}
 	if rung, ok := l.Rung(Downgrade); ok {
-		downgrade := rung.Reached(limit)
+		downgrade := rung.Amount(limit)
 		probed.Downgrade = &downgrade
 	}
 	limits := []MoneyLimit{limit}
@@ -183,7 +183,7 @@ func (l Level) Probed(document MoneyLimit, at time.Time) ProbedMoney {
 	}
 	for _, limit := range limits {
 		for _, rung := range l.Ladder {
-			probed.Rungs = append(probed.Rungs, rung.Reached(limit))
+			probed.Rungs = append(probed.Rungs, rung.Amount(limit))
 		}
 	}
 	return probed

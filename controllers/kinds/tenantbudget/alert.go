@@ -61,7 +61,7 @@ func (s *scope) alerts() budgetstore.Alerts {
 	alerts := budgetstore.Alerts{Tenant: own.tenant, UID: string(s.budget.UID), Now: own.now, UserRungs: own.userRungs()}
 	for _, limit := range own.limits {
 		for _, rung := range own.rungsOf(limit.MoneyLimit) {
-			if limit.spent < rung.at {
+			if !limiterv1.Reached(limit.spent, rung.at) {
 				continue
 			}
 			alerts.Reached = append(alerts.Reached, budgetstore.Alert{

@@ -139,7 +139,7 @@ func (u *usage) alertsOfUser(user string, counters map[string]limiterv1.MoneyCou
 		spent, _ := counter.In(span)
 		of := limitUsage{MoneyLimit: theirs, spent: spent, resetsAt: span.End}
 		for _, rung := range own.rungsOf(theirs) {
-			if spent >= rung.at {
+			if limiterv1.Reached(spent, rung.at) {
 				alerts = append(alerts, budgetstore.Alert{
 					Rung: rung.Rung, User: user, Period: span, Spent: spent, Message: u.userMessage(user, of, rung.Rung),
 				})

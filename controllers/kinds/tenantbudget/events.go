@@ -65,7 +65,7 @@ func (u *levelUsage) newRung(
 	samePeriod := before.ResetsAt.Unix() == limit.resetsAt.Unix()
 	for i := len(u.ladder) - 1; i >= 0; i-- {
 		rung := u.ladder[i]
-		if rung.Action != action || limit.spent < rung.Reached(limit.MoneyLimit) {
+		if rung.Action != action || !limiterv1.Reached(limit.spent, rung.Amount(limit.MoneyLimit)) {
 			continue
 		}
 		// A rung is reached at exactly its percentage, rounded down.

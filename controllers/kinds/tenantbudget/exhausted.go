@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout/announce"
@@ -19,7 +20,7 @@ import (
 func (u *usage) exhausted() conditions.Verdict {
 	var last *limitUsage
 	for _, limit := range u.all() {
-		if limit.spent >= limit.Amount && !limit.selects() && (last == nil || limit.outlasts(last)) {
+		if limit.Exhausted(limit.spent) && !limit.selects() && (last == nil || limit.outlasts(last)) {
 			last = limit
 		}
 	}
@@ -64,6 +65,6 @@ func (u *usage) wereExhausted(before []v1alpha1.MoneyLimitStatus) bool {
 		was := find(before, limit.Name)
 		spent, err := money.Parse(was.Spent)
 		amount, errAmount := money.Parse(was.Amount)
-		return err == nil && errAmount == nil && spent >= amount && !limit.selects()
+		return err == nil && errAmount == nil && limiterv1.MoneyLimit{Amount: amount}.Exhausted(spent) && !limit.selects()
 	})
 }

@@ -107,12 +107,12 @@ func measure(level limiterv1.Level, counters limiterstore.Counters) (levelUsage,
 		}
 		l.spent, l.held = counters.Money[limiterv1.MoneyField(limit)].In(span)
 		for _, rung := range level.Ladder {
-			if l.spent >= rung.Reached(limit) {
+			if limiterv1.Reached(l.spent, rung.Amount(limit)) {
 				l.rung = rung.Action
 			}
 		}
 		trip, trips := level.TripAt(limit)
-		l.tripped = trips && l.spent >= trip && !l.selects()
+		l.tripped = trips && limiterv1.Reached(l.spent, trip) && !l.selects()
 		u.limits = append(u.limits, l)
 	}
 	return u, nil
@@ -194,7 +194,7 @@ func (u *levelUsage) rungsOf(limit limiterv1.MoneyLimit) []rungOf {
 		if rung.Action == limiterv1.Trip && u.forced == limiterv1.BreakerClosed {
 			continue
 		}
-		add(string(rung.Action), rung.AtPercent, rung.Reached(limit))
+		add(string(rung.Action), rung.AtPercent, rung.Amount(limit))
 		full = full || rung.AtPercent == 100
 	}
 	if !full {

@@ -13,10 +13,6 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
-// keep is how long a user's counters outlive their last period, so that calls
-// admitted in it can still be settled.
-const keep = 24 * time.Hour
-
 // recount counts anew what a tenant and its users have spent and hold.
 type recount struct {
 	ledger budgetstore.Ledger
@@ -92,7 +88,7 @@ func newRecount(
 	}
 	r := &recount{
 		ledger: ledger, level: level, zone: zone, now: now,
-		tenant: map[string][]byte{}, users: map[string]map[string][]byte{}, forget: now.Add(keep),
+		tenant: map[string][]byte{}, users: map[string]map[string][]byte{}, forget: limiterv1.ForgetAt(now, time.Time{}),
 	}
 	for _, found := range calls {
 		if !known[found.ID] {
@@ -169,8 +165,8 @@ func (r *recount) countLimit(ctx context.Context, limit limiterv1.MoneyLimit) er
 	for user, counter := range counters {
 		r.setUser(user, field, counter.Encode())
 	}
-	if until := now.End.Add(keep); until.After(r.forget) {
-		r.forget = until
+	if forget := limiterv1.ForgetAt(r.now, now.End); forget.After(r.forget) {
+		r.forget = forget
 	}
 	return nil
 }

@@ -11,11 +11,6 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// maxPoints is the most that a bucket may hold or gain in a window. The limiter
-// counts a unit of a bucket as many points as its window has milliseconds, in
-// doubles, which are exact up to here.
-const maxPoints = 1 << 53
-
 // Policy compiles the limits of a RateLimitPolicy for a TenantBudget in a namespace. In
 // the document, a limit is called "policy/limit", with the policy's namespace before it
 // where that is another: "namespace/policy/limit". Neither a namespace nor a name has a
@@ -75,7 +70,7 @@ func rateLimit(limit v1alpha1.RateLimit, path *field.Path) (limiterv1.RateLimit,
 func inFlight(limit v1alpha1.RateLimit, rate limiterv1.RateLimit, path *field.Path) (limiterv1.RateLimit, field.ErrorList) {
 	rate.Unit, rate.Burst = limiterv1.InFlight, *limit.Concurrent
 	var errs field.ErrorList
-	if rate.Burst < 1 || rate.Burst > maxPoints {
+	if rate.Burst < 1 || rate.Burst > limiterv1.MaxPoints {
 		errs = append(errs, field.Invalid(path.Child("concurrent"), rate.Burst, "must be at least 1, and no more than can be counted exactly"))
 	}
 	if limit.Window != "" {
@@ -89,7 +84,7 @@ func inFlight(limit v1alpha1.RateLimit, rate limiterv1.RateLimit, path *field.Pa
 
 // countable reports units that the limiter could not count exactly.
 func countable(units int64, window limiterv1.Duration, path *field.Path) field.ErrorList {
-	most := maxPoints / window.Milliseconds()
+	most := limiterv1.MaxPoints / window.Milliseconds()
 	switch {
 	case units < 1:
 		return field.ErrorList{field.Invalid(path, units, "must be at least 1")}

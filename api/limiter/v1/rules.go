@@ -1,0 +1,135 @@
+package limiterv1
+
+import (
+	"time"
+
+	"github.com/bursar-dev/bursar/api/money"
+)
+
+// This file states each rule of the limiter once, for every part that decides,
+// explains or forecasts in Go. The Lua scripts of the enforcer apply the same rules
+// to the counters in Redis; a model of its own holds the scripts to them in the
+// enforcer's tests.
+
+// Fits reports whether the limit has room for a call that costs at most bound, beside
+// what is spent and held in the current period:
+//
+//	spent + held + bound <= amount
+//
+// All are nano-USD, at least zero, and nothing is rounded. The limit is as it is at
+// the moment, with what is granted in its amount; see At.
+func (l MoneyLimit) Fits(spent, held, bound money.Nanos) bool {
+	return spent+held+bound <= l.Amount
+}
+
+// Exhausted reports whether the limit is spent in full: it has no room for any call
+// that costs something, even if everything that is held were given back.
+func (l MoneyLimit) Exhausted(spent money.Nanos) bool { return !l.Fits(spent, 0, smallest) }
+
+// smallest is the least that a call costs that costs something.
+const smallest money.Nanos = 1
+
+// Reached reports whether a rung is reached: spent is at least the rung's amount. What
+// is held does not count, as it may be given back. See Rung.Amount and Level.TripAt.
+func Reached(spent, rung money.Nanos) bool { return spent >= rung }
+
+// RefusesFrom is the least spent amount at which a limit of the level refuses every
+// call that costs something: that of the Trip rung, if it trips, and at most the limit's
+// amount.
+func (l Level) RefusesFrom(limit MoneyLimit) money.Nanos {
+	if trip, trips := l.TripAt(limit); trips {
+		return min(trip, limit.Amount)
+	}
+	return limit.Amount
+}
+
+// Bucket is the arithmetic of a rate limit's bucket.
+//
+// A bucket's state is its debt: what was taken from it and has not flowed in again. A
+// bucket without debt is full. Debt is counted in points, of which a unit of the limit
+// has as many as the window has milliseconds. So a bucket that gets Count units in each
+// window pays back exactly Count points a millisecond, and no fraction is ever lost.
+// Calls in flight are a bucket that nothing flows into: its window is zero, and a unit
+// is one point.
+type Bucket struct{ unit, capacity, refill int64 }
+
+// MaxPoints is the largest capacity of a bucket, in points: numbers in Redis are
+// doubles, which are exact up to 2^53.
+const MaxPoints = 1 << 53
+
+// Bucket is the arithmetic of the limit's bucket. REQUIRES: Burst times the window in
+// milliseconds is at most MaxPoints.
+func (l RateLimit) Bucket() Bucket {
+	unit := max(1, l.Window.Milliseconds())
+	return Bucket{unit: unit, capacity: l.Burst * unit, refill: l.Count}
+}
+
+// Points is a number of units in points.
+func (b Bucket) Points(units int64) int64 { return units * b.unit }
+
+// Capacity is the largest debt that the bucket may have, in points.
+func (b Bucket) Capacity() int64 { return b.capacity }
+
+// Refill is how much debt is paid back, in points per millisecond; zero for calls in
+// flight.
+func (b Bucket) Refill() int64 { return b.refill }
+
+// Fits reports whether the bucket has room for a need at a debt, both in points:
+//
+//	debt + need <= capacity
+func (b Bucket) Fits(debt, need int64) bool { return debt+need <= b.capacity }
+
+// After is what is left of a debt when time has passed, in points and at least zero:
+//
+//	max(0, debt - refill * milliseconds)
+//
+// Fractions of a millisecond do not count. REQUIRES: passed is not negative.
+func (b Bucket) After(debt int64, passed time.Duration) int64 {
+	milliseconds := passed.Milliseconds()
+	if b.refill == 0 || debt <= 0 {
+		return max(0, debt)
+	}
+	if milliseconds > debt/b.refill {
+		return 0 // also where the product would be too large
+	}
+	return debt - milliseconds*b.refill
+}
+
+// Remaining is how many whole units are left at a debt in points, rounded down; zero
+// where the debt is larger than the capacity, as it is after a limit was lowered.
+func (b Bucket) Remaining(debt int64) int64 { return max(0, b.capacity-debt) / b.unit }
+
+// FullIn is how long until a debt in points is paid back, rounded up to the
+// millisecond; zero when nothing flows in, as nobody can say.
+func (b Bucket) FullIn(debt int64) time.Duration {
+	if debt <= 0 || b.refill == 0 {
+		return 0
+	}
+	return time.Duration((debt-1)/b.refill+1) * time.Millisecond
+}
+
+// RetryAfter is how long until a need fits that does not at a debt, both in points,
+// rounded up to the millisecond. It is zero when nobody can say: nothing flows in, or
+// the need is larger than the capacity.
+func (b Bucket) RetryAfter(debt, need int64) time.Duration {
+	if !b.Fits(0, need) {
+		return 0
+	}
+	return b.FullIn(debt + need - b.capacity)
+}
+
+// Retention is how long a user's counters are kept after the last period that they
+// count has ended, so that calls that were admitted in it can still be settled. It is
+// also how long buckets alone are kept: a window is at most as long, so that they are
+// full again.
+const Retention = 24 * time.Hour
+
+// ForgetAt is when a user's counters may be forgotten: Retention after now, or after
+// until, the end of the last of the user's current periods, where that is later. A zero
+// until is none.
+func ForgetAt(now, until time.Time) time.Time {
+	if until.After(now) {
+		return until.Add(Retention)
+	}
+	return now.Add(Retention)
+}
