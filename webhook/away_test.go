@@ -12,16 +12,18 @@ import (
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
+	"github.com/bursar-dev/bursar/hack/testkit"
+	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
 // TestAway creates a second budget of a tenant while no webhook answers. It gets in,
 // and no further: the first stays in force.
 func TestAway(t *testing.T) {
 	namespace, delegated := newNamespace(t), newNamespace(t, v1alpha1.DelegatedLabel)
-	first := newBudget(namespace)
+	first := objects.TenantBudget(namespace)
 	create(t, first)
 	awaitSeen(t, first)
-	must(t, stopManager())
+	testkit.Must(t, stopManager())
 	second := budgetOf(delegated, func(b *v1alpha1.TenantBudget) { b.Spec.Tenant = namespace })
 	// Its name would win, had both been created in the same second.
 	awaitNextSecond(t, first)
@@ -38,7 +40,7 @@ func TestAway(t *testing.T) {
 	if !strings.Contains(document, string(first.UID)) || strings.Contains(document, string(second.UID)) {
 		t.Errorf("in force is %s, want what %s says, the first", document, first.UID)
 	}
-	must(t, awaitWebhooks(t.Context()))
+	testkit.Must(t, awaitWebhooks(t.Context()))
 }
 
 // awaitNextSecond waits until what is created is younger than the object.
@@ -51,19 +53,17 @@ func awaitNextSecond(t *testing.T, object client.Object) {
 func spend(t *testing.T, budget *v1alpha1.TenantBudget, kind period.Kind, amount string) {
 	t.Helper()
 	spent, err := money.Parse(amount)
-	must(t, err)
+	testkit.Must(t, err)
 	now, err := redisClient.Time(t.Context()).Result()
-	must(t, err)
+	testkit.Must(t, err)
 	span := period.Of(kind, time.UTC, now)
 	counter := limiterv1.MoneyCounter{Start: span.Start, End: span.End, Spent: spent}
 	key := limiterv1.TenantCountersKey(budget.Spec.Tenant, budget.Spec.Tenant)
 	field := limiterv1.MoneyField(limiterv1.MoneyLimit{Period: kind})
-	eventually(t, "the counters of "+budget.Spec.Tenant, func() string {
+	testkit.EventuallySucceeds(t, "the counters of "+budget.Spec.Tenant, func() error {
 		// They are opened after the budget is accepted.
-		if _, err := limiterstore.New(redisClient).Counters(t.Context(), budget.Spec.Tenant, budget.Spec.Tenant); err != nil {
-			return err.Error()
-		}
-		return ""
+		_, err := limiterstore.New(redisClient).Counters(t.Context(), budget.Spec.Tenant, budget.Spec.Tenant)
+		return err
 	})
-	must(t, redisClient.HSet(t.Context(), key, field, counter.Encode()).Err())
+	testkit.Must(t, redisClient.HSet(t.Context(), key, field, counter.Encode()).Err())
 }

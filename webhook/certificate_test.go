@@ -20,6 +20,7 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/bursar-dev/bursar/hack/testkit"
 	"github.com/bursar-dev/bursar/webhook/certificate"
 )
 
@@ -44,12 +45,12 @@ func TestCertificates(t *testing.T) {
 		t.Fatalf("got %v, want an error while there is no authority", got.Subject)
 	}
 
-	must(t, keeper.Keep(ctx))
+	testkit.Must(t, keeper.Keep(ctx))
 	first, err := handshake()
-	must(t, err)
+	testkit.Must(t, err)
 	expectTrusted(t, first, configuration, now.Now())
 	versions := versionsOf(t, secret, configuration)
-	must(t, keeper.Keep(ctx))
+	testkit.Must(t, keeper.Keep(ctx))
 	if got := versionsOf(t, secret, configuration); got != versions {
 		t.Errorf("kept again: versions were %s, are %s", versions, got)
 	}
@@ -60,37 +61,37 @@ func TestCertificates(t *testing.T) {
 	}
 	now.SetTime(now.Now().Add(2 * time.Hour))
 	second, err := handshake()
-	must(t, err)
+	testkit.Must(t, err)
 	if second.Equal(first) {
 		t.Error("after thirteen hours got the certificate that ends after 24")
 	}
 	expectTrusted(t, second, configuration, now.Now())
 
 	// An authority that was taken away.
-	must(t, update(t, secret, func(s *corev1.Secret) { s.Data = nil }))
+	testkit.Must(t, update(t, secret, func(s *corev1.Secret) { s.Data = nil }))
 	now.SetTime(now.Now().Add(time.Minute))
 	if still, err := handshake(); err != nil || !second.Equal(still) {
 		t.Errorf("without an authority got another certificate (%v)", err)
 	}
-	must(t, keeper.Keep(ctx))
+	testkit.Must(t, keeper.Keep(ctx))
 	now.SetTime(now.Now().Add(time.Minute))
 	third, err := handshake()
-	must(t, err)
+	testkit.Must(t, err)
 	if third.Equal(second) {
 		t.Error("got a certificate of an authority that was taken away")
 	}
 	expectTrusted(t, third, configuration, now.Now())
 
 	// A configuration that was written anew.
-	must(t, update(t, configuration, func(c *admissionv1.ValidatingWebhookConfiguration) { c.Webhooks[0].ClientConfig.CABundle = nil }))
-	must(t, keeper.Keep(ctx))
+	testkit.Must(t, update(t, configuration, func(c *admissionv1.ValidatingWebhookConfiguration) { c.Webhooks[0].ClientConfig.CABundle = nil }))
+	testkit.Must(t, keeper.Keep(ctx))
 	expectTrusted(t, third, configuration, now.Now())
 
 	// One whose end is near.
 	now.SetTime(now.Now().AddDate(9, 6, 0))
-	must(t, keeper.Keep(ctx))
+	testkit.Must(t, keeper.Keep(ctx))
 	fourth, err := handshake()
-	must(t, err)
+	testkit.Must(t, err)
 	expectTrusted(t, fourth, configuration, now.Now().AddDate(0, 0, 1).Add(-time.Minute))
 }
 
@@ -114,7 +115,7 @@ func handshake(server *certificate.Server) (*x509.Certificate, error) {
 // certificate, whichever of its names it calls.
 func expectTrusted(t *testing.T, got *x509.Certificate, configuration *admissionv1.ValidatingWebhookConfiguration, now time.Time) {
 	t.Helper()
-	must(t, api.Get(t.Context(), client.ObjectKeyFromObject(configuration), configuration))
+	testkit.Must(t, api.Get(t.Context(), client.ObjectKeyFromObject(configuration), configuration))
 	for _, hook := range configuration.Webhooks {
 		roots := x509.NewCertPool()
 		roots.AppendCertsFromPEM(hook.ClientConfig.CABundle)
@@ -129,7 +130,7 @@ func expectTrusted(t *testing.T, got *x509.Certificate, configuration *admission
 func versionsOf(t *testing.T, objects ...client.Object) (versions string) {
 	t.Helper()
 	for _, object := range objects {
-		must(t, api.Get(t.Context(), client.ObjectKeyFromObject(object), object))
+		testkit.Must(t, api.Get(t.Context(), client.ObjectKeyFromObject(object), object))
 		versions += object.GetResourceVersion() + " "
 	}
 	return versions
@@ -150,17 +151,17 @@ func newConfiguration(name string) *admissionv1.ValidatingWebhookConfiguration {
 // TestTwoManagers: one that does not lead serves the webhooks as well.
 func TestTwoManagers(t *testing.T) {
 	var configuration admissionv1.ValidatingWebhookConfiguration
-	must(t, api.Get(t.Context(), types.NamespacedName{Name: "bursar"}, &configuration))
+	testkit.Must(t, api.Get(t.Context(), types.NamespacedName{Name: "bursar"}, &configuration))
 	expectServed(t, "", configuration.Webhooks[0].ClientConfig.CABundle)
 }
 
 // TestCertificateOfSomebodyElse: a certificate in files is served as it is.
 func TestCertificateOfSomebodyElse(t *testing.T) {
 	certificate, key, err := cert.GenerateSelfSignedCertKey(serverName, nil, nil)
-	must(t, err)
+	testkit.Must(t, err)
 	dir := t.TempDir()
-	must(t, os.WriteFile(filepath.Join(dir, "tls.crt"), certificate, 0o600))
-	must(t, os.WriteFile(filepath.Join(dir, "tls.key"), key, 0o600))
+	testkit.Must(t, os.WriteFile(filepath.Join(dir, "tls.crt"), certificate, 0o600))
+	testkit.Must(t, os.WriteFile(filepath.Join(dir, "tls.key"), key, 0o600))
 	expectServed(t, dir, certificate)
 }
 
@@ -168,19 +169,18 @@ func TestCertificateOfSomebodyElse(t *testing.T) {
 func expectServed(t *testing.T, certificateDir string, trusted []byte) {
 	t.Helper()
 	address, err := freeAddress()
-	must(t, err)
+	testkit.Must(t, err)
 	stop, err := startManager(address, certificateDir)
-	must(t, err)
-	defer func() { must(t, stop()) }()
+	testkit.Must(t, err)
+	defer func() { testkit.Must(t, stop()) }()
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(trusted)
-	eventually(t, "the webhooks at "+address, func() string {
+	testkit.EventuallySucceeds(t, "the webhooks at "+address, func() error {
 		connection, err := tls.Dial("tcp", address, &tls.Config{RootCAs: roots, ServerName: serverName})
 		if err != nil {
-			return err.Error()
+			return err
 		}
-		_ = connection.Close()
-		return ""
+		return connection.Close()
 	})
 }
 
@@ -189,14 +189,14 @@ func expectServed(t *testing.T, certificateDir string, trusted []byte) {
 func TestCertManager(t *testing.T) {
 	dir := t.TempDir()
 	config, err := filepath.Abs("../config")
-	must(t, err)
+	testkit.Must(t, err)
 	// Past links, as kustomize goes.
 	dir, err = filepath.EvalSymlinks(dir)
-	must(t, err)
+	testkit.Must(t, err)
 	config, err = filepath.Rel(dir, config)
-	must(t, err)
+	testkit.Must(t, err)
 	overlay := fmt.Sprintf("resources: [%[1]s/default]\ncomponents: [%[1]s/webhook/cert-manager]\n", config)
-	must(t, os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(overlay), 0o600))
+	testkit.Must(t, os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(overlay), 0o600))
 	out, err := kubectl(t.Context(), "", "kustomize", dir)
 	if err != nil {
 		t.Fatal(err, out)

@@ -6,6 +6,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
 // TestPromises writes children that may spend more together than their parent has,
@@ -17,7 +18,7 @@ func TestPromises(t *testing.T) {
 			b.Spec.Limits = []v1alpha1.MoneyLimit{{Name: "of-the-day", Period: "Day", Amount: daily}}
 		})
 	}
-	company := newBudget(newNamespace(t))
+	company := objects.TenantBudget(newNamespace(t))
 	one := childOf(company, "2.00")
 	for _, budget := range []*v1alpha1.TenantBudget{company, one} {
 		create(t, budget)

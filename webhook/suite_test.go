@@ -30,6 +30,7 @@ import (
 	"github.com/bursar-dev/bursar/hack/parts/postgres"
 	"github.com/bursar-dev/bursar/hack/parts/process"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
+	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
 // within is how long anything may take that has to come about.
@@ -208,7 +209,7 @@ func freeAddress() (string, error) {
 // awaitWebhooks waits until the API server asks the webhooks: until then it lets
 // everything pass.
 func awaitWebhooks(ctx context.Context) error {
-	notDelegated := newBudget("default")
+	notDelegated := objects.TenantBudget("default")
 	notDelegated.Spec.Tenant = "another"
 	isAsked := func() bool {
 		var configuration admissionv1.ValidatingWebhookConfiguration

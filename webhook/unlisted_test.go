@@ -6,6 +6,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/hack/testkit"
+	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
 // TestUnlistedModels: who lets through what no ModelProvider lists is told where nobody
@@ -13,7 +15,7 @@ import (
 // to be listed all the same.
 func TestUnlistedModels(t *testing.T) {
 	namespace := newNamespace(t)
-	provider := newProvider("listed-" + namespace)
+	provider := objects.ModelProvider("listed-" + namespace)
 	create(t, provider)
 	awaitAccepted(t, provider, "True Accepted")
 	listed := v1alpha1.ModelName("listed-" + namespace)
@@ -28,7 +30,7 @@ func TestUnlistedModels(t *testing.T) {
 
 	before := provider.DeepCopy()
 	provider.Spec.UnlistedModels = &v1alpha1.UnlistedModels{MaxOutputTokens: 1000}
-	must(t, api.Patch(t.Context(), provider, client.MergeFrom(before)))
+	testkit.Must(t, api.Patch(t.Context(), provider, client.MergeFrom(before)))
 	awaitAccepted(t, provider, "True Accepted")
 	warned.take()
 	expectAnswer(t, api.Create(t.Context(), budget.DeepCopy(), client.DryRunAll), "", unlisted,

@@ -14,26 +14,28 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/hack/testkit"
+	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
 // TestCreate creates objects beside others. Each is refused as its status would say it,
 // or let in with warnings.
 func TestCreate(t *testing.T) {
 	namespace, delegated := newNamespace(t), newNamespace(t, v1alpha1.DelegatedLabel)
-	present := newBudget(namespace)
+	present := objects.TenantBudget(namespace)
 	create(t, present)
 	awaitSeen(t, present)
-	key := newKey(namespace, "key")
+	key := objects.APIKey(namespace, "key")
 	create(t, key)
 	awaitAccepted(t, key, "True Accepted")
-	provider := newProvider("model-" + namespace)
+	provider := objects.ModelProvider("model-" + namespace)
 	create(t, provider)
 	awaitAccepted(t, provider, "True Accepted")
 	bottom := newChain(t, limiterv1.MaxDepth)
 	// The parent of this one is not there, and would be what is created in a test.
-	below := newBudget(newNamespace(t))
+	below := objects.TenantBudget(newNamespace(t))
 	below.Spec.ParentRef = &v1alpha1.ParentRef{Name: "above", Namespace: delegated}
-	must(t, api.Create(t.Context(), below))
+	testkit.Must(t, api.Create(t.Context(), below))
 	awaitAccepted(t, below, "False ParentNotFound")
 
 	for name, tc := range map[string]struct {
@@ -105,49 +107,49 @@ func TestCreate(t *testing.T) {
 				`spec.virtualModels[0].models[0]: no ModelProvider has a model "no-such-model"`,
 			},
 		},
-		"a policy": {object: newPolicy(namespace)},
+		"a policy": {object: objects.RateLimitPolicy(namespace, "policy")},
 		"a policy without its target": {
-			object:       newPolicy(delegated),
+			object:       objects.RateLimitPolicy(delegated, "policy"),
 			wantWarnings: []string{`has no effect yet: spec.targetRef.name: Not found: "budget"`},
 		},
 		"a policy for a model that nobody has": {
 			object: func() client.Object {
-				policy := newPolicy(namespace)
+				policy := objects.RateLimitPolicy(namespace, "policy")
 				policy.Spec.Limits[0].Models = []v1alpha1.ModelName{"no-such-model"}
 				return policy
 			}(),
 			wantWarnings: []string{`spec.limits[0].models[0]: no ModelProvider has a model "no-such-model"`},
 		},
 		"a policy for budgets of other namespaces": {
-			object: selectingPolicy(namespace, func(s *v1alpha1.TargetSelector) { s.Namespaces.From = v1alpha1.NamespacesAll }),
+			object: objects.SelectingPolicy(namespace, "policy", func(s *v1alpha1.TargetSelector) { s.Namespaces.From = v1alpha1.NamespacesAll }),
 			wantErr: fmt.Sprintf(`spec.targetSelector.namespaces.from: Forbidden: must be Same, unless the namespace, %q, is labelled %s=true`,
 				namespace, v1alpha1.DelegatedLabel),
 		},
 		"a policy that selects nothing": {
-			object: selectingPolicy(delegated, func(s *v1alpha1.TargetSelector) {
+			object: objects.SelectingPolicy(delegated, "policy", func(s *v1alpha1.TargetSelector) {
 				s.MatchLabels, s.Namespaces.From = map[string]string{"plan": "nobody-s"}, v1alpha1.NamespacesAll
 			}),
 			wantWarnings: []string{`has no effect yet: spec.targetSelector: Not found`},
 		},
 		"a policy by no label": {
-			object: selectingPolicy(namespace, func(s *v1alpha1.TargetSelector) {
+			object: objects.SelectingPolicy(namespace, "policy", func(s *v1alpha1.TargetSelector) {
 				s.MatchExpressions = []metav1.LabelSelectorRequirement{{Key: "plan", Operator: "Near"}}
 			}),
 			wantErr: `spec.targetSelector.matchExpressions[0].operator: Invalid value: "Near"`,
 		},
 		"a policy for all of a namespace": {
-			object: selectingPolicy(namespace, func(*v1alpha1.TargetSelector) {}),
+			object: objects.SelectingPolicy(namespace, "policy", func(*v1alpha1.TargetSelector) {}),
 			wantWarnings: []string{"spec.targetSelector: has neither matchLabels nor matchExpressions, " +
 				"and selects every TenantBudget of the namespaces: 1 now"},
 		},
 		"a model of another provider": {
-			object: newProvider("model-of-"+namespace, "model-"+namespace),
+			object: objects.ModelProvider("model-of-"+namespace, "model-"+namespace),
 			wantErr: fmt.Sprintf(`spec.models[1].name: Invalid value: "model-%s": belongs to the older ModelProvider %s`,
 				namespace, provider.Name),
 		},
 		"long calls without a price of what short ones have": {
 			object: func() client.Object {
-				p := newProvider("another-" + namespace)
+				p := objects.ModelProvider("another-" + namespace)
 				p.Spec.Models[0].Prices.CachedInput = "0.5"
 				p.Spec.Models[0].Prices.LongContext = []v1alpha1.LongContextPrices{{AboveInputTokens: 1000}}
 				p.Spec.Models[0].Prices.LongContext[0].PriceList = v1alpha1.PriceList{Input: "2"}
@@ -156,16 +158,16 @@ func TestCreate(t *testing.T) {
 			wantErr: `spec.models[0].prices.longContext[0].output: Required value: there is a price of it for shorter calls`,
 		},
 		"a key that another APIKey has": {
-			object:  newKey(namespace, "other"),
+			object:  objects.APIKey(namespace, "other"),
 			wantErr: fmt.Sprintf(`belongs to the older APIKey %s/key`, namespace),
 		},
 		"a key without its budget": {
-			object:       newKey(delegated, "key"),
+			object:       objects.APIKey(delegated, "key"),
 			wantWarnings: []string{`has no effect yet: spec.budgetRef.name: Not found: "budget"`},
 		},
 		"a key that has expired": {
 			object: func() client.Object {
-				expired := newKey(namespace, "expired")
+				expired := objects.APIKey(namespace, "expired")
 				expired.Spec.SHA256 = strings.Repeat("a", 64)
 				expired.Spec.ExpiresAt = &metav1.Time{Time: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)}
 				return expired
@@ -197,7 +199,7 @@ func expectAnswer(t *testing.T, err error, wantErr string, wantWarnings ...strin
 }
 
 func budgetOf(namespace string, change func(*v1alpha1.TenantBudget)) *v1alpha1.TenantBudget {
-	budget := newBudget(namespace)
+	budget := objects.TenantBudget(namespace)
 	change(budget)
 	return budget
 }
@@ -205,11 +207,11 @@ func budgetOf(namespace string, change func(*v1alpha1.TenantBudget)) *v1alpha1.T
 // newChain makes a budget with so many above it.
 func newChain(t *testing.T, above int) *v1alpha1.TenantBudget {
 	t.Helper()
-	bottom := newBudget(newNamespace(t))
+	bottom := objects.TenantBudget(newNamespace(t))
 	create(t, bottom)
 	for range above {
 		awaitSeen(t, bottom)
-		child := newBudget(newNamespace(t))
+		child := objects.TenantBudget(newNamespace(t))
 		child.Spec.ParentRef = &v1alpha1.ParentRef{Name: bottom.Name, Namespace: bottom.Namespace}
 		create(t, child)
 		bottom = child
@@ -221,7 +223,7 @@ func newChain(t *testing.T, above int) *v1alpha1.TenantBudget {
 // TestUpdate changes objects that are there.
 func TestUpdate(t *testing.T) {
 	namespace := newNamespace(t)
-	budget := newBudget(namespace)
+	budget := objects.TenantBudget(namespace)
 	create(t, budget)
 	awaitSeen(t, budget)
 	spend(t, budget, "Day", "2.50")
@@ -289,7 +291,7 @@ func TestUpdate(t *testing.T) {
 		expectAnswer(t, api.Patch(t.Context(), changed, client.MergeFrom(budget), client.DryRunAll), "")
 	})
 	t.Run("what was used up before", func(t *testing.T) {
-		must(t, update(t, budget, func(b *v1alpha1.TenantBudget) { b.Spec.Limits[0].Amount = "2.00" }))
+		testkit.Must(t, update(t, budget, func(b *v1alpha1.TenantBudget) { b.Spec.Limits[0].Amount = "2.00" }))
 		warned.take()
 		err := update(t, budget, func(b *v1alpha1.TenantBudget) { b.Spec.Limits[0].Amount = "1.00" })
 		// Nothing of what is spent, then.
@@ -303,7 +305,7 @@ func TestSelectingOthers(t *testing.T) {
 	budget := budgetOf(namespace, func(b *v1alpha1.TenantBudget) { b.Labels = map[string]string{"plan": "free"} })
 	create(t, budget)
 	awaitSeen(t, budget)
-	policy := selectingPolicy(namespace, func(s *v1alpha1.TargetSelector) { s.MatchLabels = map[string]string{"plan": "free"} })
+	policy := objects.SelectingPolicy(namespace, "policy", func(s *v1alpha1.TargetSelector) { s.MatchLabels = map[string]string{"plan": "free"} })
 	create(t, policy)
 	awaitAccepted(t, policy, "True Accepted")
 	other := budgetOf(namespace, func(b *v1alpha1.TenantBudget) {
@@ -325,11 +327,11 @@ func TestSelectingOthers(t *testing.T) {
 // TestCrowded creates a policy where older ones have as many limits as a tenant may.
 func TestCrowded(t *testing.T) {
 	namespace := newNamespace(t)
-	budget := newBudget(namespace)
+	budget := objects.TenantBudget(namespace)
 	create(t, budget)
 	awaitSeen(t, budget)
 	with := func(name string, limits int) *v1alpha1.RateLimitPolicy {
-		policy := newPolicy(namespace)
+		policy := objects.RateLimitPolicy(namespace, "policy")
 		policy.Name = name
 		for i := len(policy.Spec.Limits); i < limits; i++ {
 			limit := policy.Spec.Limits[0]
@@ -353,14 +355,14 @@ func TestCrowded(t *testing.T) {
 func recordCalls(t *testing.T, budget *v1alpha1.TenantBudget, calls int, cost string) {
 	t.Helper()
 	nanos, err := money.Parse(cost)
-	must(t, err)
+	testkit.Must(t, err)
 	for i := range calls {
 		_, err := superuser.Exec(t.Context(), `
 INSERT INTO ai_usage_logs (call_id, tenant_id, user_id, tier, credential, provider, model_asked, model_used, endpoint,
   streamed, admitted_at, settled_at, outcome, held_nanos, cost_nanos, session)
 SELECT gen_random_uuid()::text, $1, 'user', 'tier', 'key', 'provider', 'model', 'model', '/', false, at, at, 'Settled', $2, $2, 'session'
 FROM (SELECT now() - make_interval(secs => 2 * $3) AS at) AS call`, budget.Spec.Tenant, int64(nanos), calls-i)
-		must(t, err)
+		testkit.Must(t, err)
 	}
 }
 
@@ -368,7 +370,7 @@ FROM (SELECT now() - make_interval(secs => 2 * $3) AS at) AS call`, budget.Spec.
 // that calls are refused.
 func TestKeyOfAnotherBudget(t *testing.T) {
 	namespace := newNamespace(t)
-	budget, key := newBudget(namespace), newKey(namespace, "moved")
+	budget, key := objects.TenantBudget(namespace), objects.APIKey(namespace, "moved")
 	create(t, budget)
 	create(t, key)
 	awaitSeen(t, budget)
@@ -407,24 +409,21 @@ func TestWhatIsInvalidAlready(t *testing.T) {
 		b.Labels, b.Finalizers = map[string]string{"team": "a"}, append(b.Finalizers, "example.com/hold")
 	})
 	expectAnswer(t, err, "")
-	must(t, api.Delete(t.Context(), budget))
+	testkit.Must(t, api.Delete(t.Context(), budget))
 	err = update(t, budget, func(b *v1alpha1.TenantBudget) {
 		b.Finalizers = slices.DeleteFunc(b.Finalizers, func(f string) bool { return f == "example.com/hold" })
 	})
 	expectAnswer(t, err, "")
-	eventually(t, "the budget goes", func() string {
-		if err := api.Get(t.Context(), client.ObjectKeyFromObject(budget), budget); !apierrors.IsNotFound(err) {
-			return fmt.Sprint(err)
-		}
-		return ""
+	testkit.Eventually(t, "the budget goes", func() bool {
+		return apierrors.IsNotFound(api.Get(t.Context(), client.ObjectKeyFromObject(budget), budget))
 	})
 }
 
 // TestKubectl is how people see it.
 func TestKubectl(t *testing.T) {
 	namespace := newNamespace(t, v1alpha1.DelegatedLabel)
-	create(t, newBudget(namespace))
-	awaitSeen(t, newBudget(namespace))
+	create(t, objects.TenantBudget(namespace))
+	awaitSeen(t, objects.TenantBudget(namespace))
 	const yaml = `
 apiVersion: bursar.dev/v1alpha1
 kind: TenantBudget
