@@ -1,65 +1,57 @@
 package v1alpha1
 
-// Alerts says who is told when a rung of the ladder is reached, or a limit is spent in
-// full: each once for each limit, user, period and amount. All that are named are told.
+// Alerts says who is told when a rung of the ladder is reached or a limit is spent in full: once for each limit, user, period and amount. Everyone named is told.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.email) || has(self.webhook) || has(self.slack)",message="must have email, webhook or slack: leave alerts out to tell nobody"
+// +kubebuilder:validation:XValidation:rule="has(self.email) || has(self.webhook) || has(self.slack)",message="must set email, webhook or slack; to alert nobody, leave out alerts"
 type Alerts struct {
-	// email are the addresses to which e-mail is sent, one to each. It needs a mail
-	// server, which the manager is told of by who runs it.
+	// email lists the addresses that are told, each in a message of its own. Needs the manager's BURSAR_SMTP_URL and --smtp-from.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=set
 	// +optional
 	Email []EmailAddress `json:"email,omitempty"`
-	// webhook is where a CloudEvent is posted, signed as Standard Webhooks has it.
+	// webhook receives each alert as a CloudEvent, signed as Standard Webhooks specifies.
 	// +optional
 	Webhook *AlertWebhook `json:"webhook,omitempty"`
-	// slack is a channel of Slack, or of what takes the same messages, such as
-	// Mattermost.
+	// slack names a Slack channel, or a channel of a compatible service such as Mattermost.
 	// +optional
 	Slack *SlackAlerts `json:"slack,omitempty"`
 }
 
-// EmailAddress is an address that e-mail is sent to.
+// EmailAddress is an e-mail address, without a display name.
 //
 // +kubebuilder:validation:MinLength=3
 // +kubebuilder:validation:MaxLength=254
-// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9_%+-]+([.][A-Za-z0-9_%+-]+)*@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?([.][A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+$')",message="must be an e-mail address alone, such as \"ops@example.com\""
+// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9_%+-]+([.][A-Za-z0-9_%+-]+)*@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?([.][A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+$')",message="must be an e-mail address without a name, such as \"ops@example.com\""
 type EmailAddress string
 
-// AlertWebhook is where alerts are posted.
+// AlertWebhook names the URL that alerts are posted to. Exactly one of url and urlSecretRef must be set.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.url) != has(self.urlSecretRef)",message="must have one of url and urlSecretRef"
+// +kubebuilder:validation:XValidation:rule="has(self.url) != has(self.urlSecretRef)",message="must set exactly one of url and urlSecretRef"
 type AlertWebhook struct {
-	// url is where alerts are posted: https alone, and a host that the manager may
-	// reach. Redirects are not followed.
+	// url is the https URL that alerts are posted to. The manager must be allowed to reach its host (--alert-allowed-hosts and --alert-allowed-networks; by default, the public internet). Redirects are not followed.
 	// +kubebuilder:validation:MaxLength=2048
 	// +kubebuilder:validation:XValidation:rule="isURL(self) && self.matches('^https://[^/?#@ ]+([/?#].*)?$')",message="must be a URL such as \"https://alerts.example.com/bursar\", with https and without user and password"
 	// +optional
 	URL string `json:"url,omitempty"`
-	// urlSecretRef has the URL, where it is a secret itself.
+	// urlSecretRef names the Secret key that contains the URL, if the URL is itself a secret.
 	// +optional
 	URLSecretRef *SecretKeyRef `json:"urlSecretRef,omitempty"`
-	// signingSecretRef has the secret that requests are signed with: "whsec_" and
-	// base64 of 24 to 64 random bytes. Several, apart by spaces or lines, sign all, so
-	// that one can be changed for another.
+	// signingSecretRef names the Secret key that contains the signing secret: "whsec_" and the base64 of 24 to 64 random bytes. To rotate, store the old and the new secret separated by whitespace: each request is signed with both.
 	// +required
 	SigningSecretRef SecretKeyRef `json:"signingSecretRef"`
 }
 
-// SlackAlerts is a channel of Slack.
+// SlackAlerts names a Slack channel.
 type SlackAlerts struct {
-	// urlSecretRef has the URL of the channel's incoming webhook: who has the URL can
-	// write to the channel.
+	// urlSecretRef names the Secret key that contains the URL of the channel's incoming webhook. Anyone who has the URL can post to the channel.
 	// +required
 	URLSecretRef SecretKeyRef `json:"urlSecretRef"`
 }
 
-// SecretKeyRef names a key of a Secret in the same namespace. The manager has to be let
-// read it there, by a RoleBinding to the ClusterRole bursar-alert-secrets.
+// SecretKeyRef names a key of a Secret in the same namespace. The manager needs permission to read the Secret: a RoleBinding to the ClusterRole bursar-alert-secrets.
 type SecretKeyRef struct {
-	// name is the Secret's name.
+	// name is the name of the Secret.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$')",message="must be the name of a Secret"

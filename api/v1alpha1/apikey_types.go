@@ -2,8 +2,7 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// APIKey says whose calls a key's are. It holds the key's hash alone, so that it
-// can live in Git.
+// APIKey says who calls with a key, and which budget pays. It holds only the hash of the key, so it can live in Git.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -21,16 +20,16 @@ type APIKey struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec is whose key it is.
+	// spec is the owner of the key, and when it expires.
 	// +required
 	Spec APIKeySpec `json:"spec"`
-	// status is what is so.
-	// +kubebuilder:default={conditions: {{type: "Reconciling", status: "True", reason: "Pending", message: "nobody has looked at it yet", lastTransitionTime: "1970-01-01T00:00:00Z"}}}
+	// status is the last observed state.
+	// +kubebuilder:default={conditions: {{type: "Reconciling", status: "True", reason: "Pending", message: "waiting for the controller", lastTransitionTime: "1970-01-01T00:00:00Z"}}}
 	// +optional
 	Status APIKeyStatus `json:"status,omitempty"`
 }
 
-// Programming is the part of the status that every kind has.
+// Programming returns the part of the status that all kinds share.
 func (k *APIKey) Programming() *ProgrammedStatus { return &k.Status.ProgrammedStatus }
 
 // APIKeyList is a list of APIKeys.
@@ -42,38 +41,34 @@ type APIKeyList struct {
 	Items           []APIKey `json:"items"`
 }
 
-// APIKeySpec is whose key it is.
+// APIKeySpec is the owner of a key, and when it expires.
 type APIKeySpec struct {
-	// sha256 is the SHA-256 of the key in lower-case hexadecimal, as printed by
-	// `printf %s "$KEY" | sha256sum`. Make keys of at least 128 random bits: the
-	// hash of a guessable key is no secret. It cannot be changed.
+	// sha256 is the SHA-256 of the key in lower-case hexadecimal, as printed by `printf %s "$KEY" | sha256sum`. Use keys of at least 128 random bits: a guessable key can be found from its hash. It cannot be changed.
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9a-f]{64}$')",message="must be the SHA-256 of the key: 64 lower-case hexadecimal digits"
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="cannot be changed: create another APIKey for another key, and delete this one"
 	// +required
 	SHA256 string `json:"sha256"`
-	// budgetRef names the TenantBudget, in the same namespace, whose tenant pays. While
-	// there is none of the name, calls with the key are refused; that of another name,
-	// which it named before, has nothing to do with it any more.
+	// budgetRef names the TenantBudget in this namespace that pays. Calls are refused while no budget has this name. After a change, the previous budget is no longer charged.
 	// +required
 	BudgetRef BudgetRef `json:"budgetRef"`
-	// user is who calls with the key: what per: User limits and the ledger go by.
+	// user is who calls with the key. Limits with per: User count by it, and the ledger records it.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9][A-Za-z0-9._@+-]*$')",message="must be letters, digits and . _ @ + -, such as \"gerente-1\" or \"reports@example.com\""
 	// +required
 	User string `json:"user"`
-	// tier is the user's tier, which rate limits may select by.
+	// tier is the user's tier. Money limits and rate limits may select users by tier.
 	// +required
 	Tier Tier `json:"tier"`
-	// expiresAt is when the key stops working. Absent means never.
+	// expiresAt is when the key stops working. Unset: never.
 	// +optional
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
 }
 
-// BudgetRef names a TenantBudget of the same namespace.
+// BudgetRef names a TenantBudget in the same namespace.
 type BudgetRef struct {
-	// name is the TenantBudget's name.
+	// name is the name of the TenantBudget.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +required

@@ -5,8 +5,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// BudgetGrant tops up a limit of a TenantBudget of its own namespace for a time. It
-// is on record as it was given: to take it back, delete it.
+// BudgetGrant adds to a limit of a TenantBudget in the same namespace, for a time and a reason. It cannot be changed; delete it to take it back.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -14,9 +13,9 @@ import (
 // +kubebuilder:printcolumn:name="Budget",type=string,JSONPath=`.spec.budgetRef.name`
 // +kubebuilder:printcolumn:name="Limit",type=string,JSONPath=`.spec.limit`
 // +kubebuilder:printcolumn:name="User",type=string,JSONPath=`.spec.user`
-// +kubebuilder:printcolumn:name="Amount",type=string,JSONPath=`.spec.amount`,description="US dollars that the limit has more"
+// +kubebuilder:printcolumn:name="Amount",type=string,JSONPath=`.spec.amount`,description="US dollars that the grant adds to the limit"
 // +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.spec.expiresAt`
-// +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.state`
+// +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.state`,description="Pending, Active or Expired"
 // +kubebuilder:printcolumn:name="Programmed",type=string,JSONPath=`.status.conditions[?(@.type=="Programmed")].status`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
@@ -28,13 +27,13 @@ type BudgetGrant struct {
 	// spec is what is granted. It cannot be changed.
 	// +required
 	Spec BudgetGrantSpec `json:"spec"`
-	// status is what is so.
-	// +kubebuilder:default={conditions: {{type: "Reconciling", status: "True", reason: "Pending", message: "nobody has looked at it yet", lastTransitionTime: "1970-01-01T00:00:00Z"}}}
+	// status is the last observed state.
+	// +kubebuilder:default={conditions: {{type: "Reconciling", status: "True", reason: "Pending", message: "waiting for the controller", lastTransitionTime: "1970-01-01T00:00:00Z"}}}
 	// +optional
 	Status BudgetGrantStatus `json:"status,omitempty"`
 }
 
-// Programming is the part of the status that every kind has.
+// Programming returns the part of the status that all kinds share.
 func (g *BudgetGrant) Programming() *ProgrammedStatus { return &g.Status.ProgrammedStatus }
 
 // IsExpired reports whether the grant was found to be over.
@@ -53,43 +52,38 @@ type BudgetGrantList struct {
 
 // BudgetGrantSpec is what is granted, to whom, why and for how long.
 //
-// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="cannot be changed: a grant is on record as it was given. Delete it to take it back, and create another"
+// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="cannot be changed, because a grant is a record: delete it to take it back, and create another"
 // +kubebuilder:validation:XValidation:rule="!has(self.startsAt) || self.startsAt < self.expiresAt",message="must be after startsAt",fieldPath=".expiresAt"
 type BudgetGrantSpec struct {
-	// budgetRef names the TenantBudget, in the same namespace, that gets more.
+	// budgetRef names the TenantBudget in this namespace that gets more.
 	// +required
 	BudgetRef BudgetRef `json:"budgetRef"`
-	// limit is the name of the limit in the budget's spec.limits.
+	// limit is the name of a limit in the budget's spec.limits.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be the name of a limit of the budget, such as \"daily\""
 	// +required
 	Limit string `json:"limit"`
-	// user is who gets more, where the limit is per: User. Absent means every user.
+	// user is the user who gets more, if the limit has per: User. Unset: every user.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9][A-Za-z0-9._@+-]*$')",message="must be the user of an APIKey: letters, digits and . _ @ + -, such as \"gerente-1\" or \"reports@example.com\""
 	// +optional
 	User string `json:"user,omitempty"`
-	// amount is how much more the limit has while the grant is active, in US dollars.
-	// What several grants give adds up, and the rungs of the ladder follow. It is for
-	// each of the limit's periods: one that turns has it anew. With its grants, a limit
-	// is at most 9000000 dollars.
+	// amount is what the grant adds to the limit, in US dollars. It is added in every period while the grant is active: a new day gets it again. Several grants add up, and the rungs of the ladder follow. A limit with its grants is at most 9000000 dollars.
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^0+(\\\\.0+)?$')",message="must be more than 0"
 	// +required
 	Amount Amount `json:"amount"`
-	// reason is why it is granted, for the record.
+	// reason says why it is granted, for the record.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:XValidation:rule="self.matches('[^\\\\s]')",message="must say why more is granted"
 	// +required
 	Reason string `json:"reason"`
-	// startsAt is from when on the grant is active. Absent means at once.
+	// startsAt is when the grant becomes active. Unset: at once.
 	// +optional
 	StartsAt *metav1.Time `json:"startsAt,omitempty"`
-	// expiresAt is from when on the grant is active no more: at this very moment by the
-	// clock of Redis, whether or not the manager runs. What was spent until then stays
-	// spent, also where it is more than the limit has without the grant.
+	// expiresAt is when the grant ends, by the clock of Redis, whether or not the manager runs. What was spent until then stays spent, even if it exceeds the limit without the grant.
 	// +required
 	ExpiresAt metav1.Time `json:"expiresAt"`
 }
@@ -105,7 +99,7 @@ const (
 	GrantPending GrantState = "Pending"
 	// GrantActive is a grant that counts.
 	GrantActive GrantState = "Active"
-	// GrantExpired is a grant that counts no more, and is kept as a record.
+	// GrantExpired is a grant that no longer counts. It is kept as a record.
 	GrantExpired GrantState = "Expired"
 )
 
@@ -113,8 +107,7 @@ const (
 type BudgetGrantStatus struct {
 	ProgrammedStatus `json:",inline"`
 
-	// state is Pending until the grant is programmed and its startsAt has come, then
-	// Active, and Expired from expiresAt on.
+	// state is Pending until the grant is programmed and its startsAt has come, then Active, and Expired from expiresAt on.
 	// +optional
 	State GrantState `json:"state,omitempty"`
 }

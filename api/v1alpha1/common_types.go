@@ -5,13 +5,10 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // Finalizer keeps an object until what it programmed has been withdrawn.
 const Finalizer = "bursar.dev/withdraw"
 
-// DelegatedLabel on a Namespace, with the value "true", lets TenantBudgets in it
-// name tenants other than the namespace itself, and RateLimitPolicies in it select
-// TenantBudgets of other namespaces.
+// DelegatedLabel on a Namespace, with the value "true", allows TenantBudgets in it to name tenants other than the namespace itself, and RateLimitPolicies in it to select TenantBudgets in other namespaces.
 const DelegatedLabel = "bursar.dev/delegated"
 
-// Amount is a sum of money in US dollars: a decimal string, exact to the
-// nano-dollar, of at most 9000000 dollars.
+// Amount is a sum of money in US dollars: a decimal string, exact to the nano-dollar, at most 9000000 dollars, such as "5.00".
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=32
@@ -35,7 +32,7 @@ type Tier string
 // +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9][A-Za-z0-9._:/@-]*$')",message="must be a model name such as \"gpt-4o-mini\": letters, digits and . _ : / @ -"
 type ModelName string
 
-// Scope says whether a limit counts a whole tenant together or each user apart.
+// Scope says whether a limit counts the whole tenant together, or each user separately.
 //
 // +kubebuilder:validation:Enum=Tenant;User
 type Scope string
@@ -46,16 +43,15 @@ const (
 	ScopeUser   Scope = "User"
 )
 
-// Namespaces says in which namespaces objects are meant.
+// Namespaces selects namespaces.
 //
-// +kubebuilder:validation:XValidation:rule="(self.from == 'Selector') == has(self.selector)",message="must have selector with from: Selector, and not without"
+// +kubebuilder:validation:XValidation:rule="(self.from == 'Selector') == has(self.selector)",message="must set selector with from: Selector, and only then"
 type Namespaces struct {
-	// from is Same for the namespace of the object that this is a part of, All for
-	// every namespace, and Selector for those that selector selects, beside its own.
+	// from is Same for this object's namespace, All for every namespace, or Selector for those that match selector and this object's namespace. Default: Same.
 	// +kubebuilder:default=Same
 	// +optional
 	From NamespacesFrom `json:"from,omitempty"`
-	// selector selects namespaces by their labels.
+	// selector selects namespaces by their labels. Required with from: Selector; not allowed otherwise.
 	// +optional
 	Selector *metav1.LabelSelector `json:"selector,omitempty"`
 }
@@ -72,30 +68,26 @@ const (
 	NamespacesSelector NamespacesFrom = "Selector"
 )
 
-// EnforcerCount is how many live enforcers there are, and how many of them run
-// a configuration that contains the observed generation.
+// EnforcerCount is how many live enforcers there are, and how many of them run a configuration that contains the observed generation.
 type EnforcerCount struct {
-	// ready is the number of live enforcers that run a configuration containing
-	// the observed generation.
+	// ready is the number of live enforcers that run a configuration containing the observed generation.
 	Ready int32 `json:"ready"`
 	// total is the number of live enforcers.
 	Total int32 `json:"total"`
 }
 
-// ProgrammedStatus is the part of a status that every kind has.
+// ProgrammedStatus is the part of the status that all kinds share.
 type ProgrammedStatus struct {
-	// observedGeneration is the generation of the spec that this status speaks of.
+	// observedGeneration is the generation of the spec that this status describes.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// revision is the number of the compiled configuration that contains the
-	// observed generation. Absent when none does.
+	// revision is the number of the compiled configuration that contains the observed generation. Unset: none does yet.
 	// +optional
 	Revision int64 `json:"revision,omitempty"`
-	// enforcers counts the live enforcers and those that run the revision.
+	// enforcers counts the live enforcers, and those that run the revision.
 	// +optional
 	Enforcers *EnforcerCount `json:"enforcers,omitempty"`
-	// conditions are the observations of the object's state. Ready, Accepted,
-	// Programmed, Reconciling and Stalled are always present.
+	// conditions are the observations of the object's state. Ready, Accepted, Programmed, Reconciling and Stalled are always present.
 	// +listType=map
 	// +listMapKey=type
 	// +patchStrategy=merge

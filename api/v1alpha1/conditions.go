@@ -2,37 +2,25 @@ package v1alpha1
 
 // The types of condition.
 const (
-	// ConditionReady is True when the object is enforced as written. An exhausted
-	// budget or an open breaker is business, not ill health, and leaves it True.
+	// ConditionReady is True when the object is enforced as written. An exhausted budget or an open breaker does not affect it: they report spending, not health.
 	ConditionReady = "Ready"
-	// ConditionAccepted is True when the object is valid and wins every name it
-	// claims. An object that is not accepted changes nothing.
+	// ConditionAccepted is True when the object is valid and conflicts with no older object. An object that is not accepted changes nothing that is enforced.
 	ConditionAccepted = "Accepted"
-	// ConditionProgrammed is True when every live enforcer runs a configuration
-	// that contains the observed generation, and there is at least one.
+	// ConditionProgrammed is True when at least one enforcer is live, every live enforcer runs a configuration that contains the observed generation, and, for budgets and policies, a probe was admitted by the limits as written.
 	ConditionProgrammed = "Programmed"
 	// ConditionBreakerOpen is True while the breaker refuses the tenant's paid calls.
 	ConditionBreakerOpen = "BreakerOpen"
-	// ConditionExhausted is True while a limit of the tenant, or of one that it is a
-	// part of, has nothing left for any paid call: all of its amount is spent. Limits
-	// with tiers or models, and those of each user, do not count here.
+	// ConditionExhausted is True while a limit of the tenant or of one of its ancestors is spent in full, so that no paid call fits. Limits with tiers or models, and those with per: User, do not count.
 	ConditionExhausted = "Exhausted"
-	// ConditionOvercommitted is True while the children of a budget may, by limits of
-	// their own, spend more together than a limit of the budget: lawful, but the limit
-	// will refuse some of them.
+	// ConditionOvercommitted is True while the limits of the children of a budget together exceed a limit of the budget. That is allowed, but the limit will refuse some of their calls.
 	ConditionOvercommitted = "Overcommitted"
-	// ConditionExpired is True when a BudgetGrant's time is over. The grant is kept as a
-	// record, and stays Ready: nothing is left to be done about it.
+	// ConditionExpired is True when the time of a BudgetGrant is over. The grant is kept as a record and stays Ready, because nothing is left to do.
 	ConditionExpired = "Expired"
-	// ConditionAlertsFailing is True while somebody who is to be told of alerts cannot
-	// be, for a reason that the message gives. It is there where spec.alerts is, and
-	// leaves Ready as it is: what is enforced does not depend on it.
+	// ConditionAlertsFailing is True while alerts cannot be delivered to someone in spec.alerts; the message says why. It is present only if spec.alerts is set, and does not affect Ready, because enforcement does not depend on alerts.
 	ConditionAlertsFailing = "AlertsFailing"
-	// ConditionReconciling is True while the object is on its way to being enforced as
-	// written, and needs nothing but time or other objects for that.
+	// ConditionReconciling is True while the object is not yet enforced as written, and only time or other objects are needed.
 	ConditionReconciling = "Reconciling"
-	// ConditionStalled is True when the object will not be enforced as written unless
-	// somebody changes it, or what stands in its way.
+	// ConditionStalled is True when the object will not be enforced as written until somebody changes it, or what blocks it.
 	ConditionStalled = "Stalled"
 )
 
@@ -114,8 +102,7 @@ const (
 	ReasonReconciled  = "Reconciled"
 	ReasonReconciling = "Reconciling"
 	ReasonStalled     = "Stalled"
-	// ReasonPending is that of an object that nobody has looked at yet. The API server
-	// says so in new objects, by the defaults of their statuses.
+	// ReasonPending is the reason of a new object that no controller has processed yet. The API server sets it, by the defaults of the status.
 	ReasonPending = "Pending"
 )
 

@@ -111,7 +111,7 @@ var _ = Describe("fills in", func() {
 	})
 })
 
-var _ = DescribeTable("says of a new object that nobody has looked at it yet",
+var _ = DescribeTable("says of a new object that waiting for the controller",
 	func(ctx SpecContext, object client.Object) {
 		Expect(api.Create(ctx, object)).To(Succeed())
 		DeferCleanup(func(ctx SpecContext) { Expect(api.Delete(ctx, object)).To(Succeed()) })

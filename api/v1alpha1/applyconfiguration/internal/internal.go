@@ -44,7 +44,7 @@ var schemaYAML = typed.YAMLObject(`types:
       default:
         conditions:
         - lastTransitionTime: "1970-01-01T00:00:00Z"
-          message: nobody has looked at it yet
+          message: waiting for the controller
           reason: Pending
           status: "True"
           type: Reconciling
@@ -178,7 +178,7 @@ var schemaYAML = typed.YAMLObject(`types:
       default:
         conditions:
         - lastTransitionTime: "1970-01-01T00:00:00Z"
-          message: nobody has looked at it yet
+          message: waiting for the controller
           reason: Pending
           status: "True"
           type: Reconciling
@@ -353,7 +353,7 @@ var schemaYAML = typed.YAMLObject(`types:
       default:
         conditions:
         - lastTransitionTime: "1970-01-01T00:00:00Z"
-          message: nobody has looked at it yet
+          message: waiting for the controller
           reason: Pending
           status: "True"
           type: Reconciling
@@ -609,7 +609,7 @@ var schemaYAML = typed.YAMLObject(`types:
       default:
         conditions:
         - lastTransitionTime: "1970-01-01T00:00:00Z"
-          message: nobody has looked at it yet
+          message: waiting for the controller
           reason: Pending
           status: "True"
           type: Reconciling
@@ -808,7 +808,7 @@ var schemaYAML = typed.YAMLObject(`types:
       default:
         conditions:
         - lastTransitionTime: "1970-01-01T00:00:00Z"
-          message: nobody has looked at it yet
+          message: waiting for the controller
           reason: Pending
           status: "True"
           type: Reconciling

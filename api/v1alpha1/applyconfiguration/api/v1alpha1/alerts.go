@@ -9,16 +9,13 @@ import (
 // AlertsApplyConfiguration represents a declarative configuration of the Alerts type for use
 // with apply.
 //
-// Alerts says who is told when a rung of the ladder is reached, or a limit is spent in
-// full: each once for each limit, user, period and amount. All that are named are told.
+// Alerts says who is told when a rung of the ladder is reached or a limit is spent in full: once for each limit, user, period and amount. Everyone named is told.
 type AlertsApplyConfiguration struct {
-	// email are the addresses to which e-mail is sent, one to each. It needs a mail
-	// server, which the manager is told of by who runs it.
+	// email lists the addresses that are told, each in a message of its own. Needs the manager's BURSAR_SMTP_URL and --smtp-from.
 	Email []apiv1alpha1.EmailAddress `json:"email,omitempty"`
-	// webhook is where a CloudEvent is posted, signed as Standard Webhooks has it.
+	// webhook receives each alert as a CloudEvent, signed as Standard Webhooks specifies.
 	Webhook *AlertWebhookApplyConfiguration `json:"webhook,omitempty"`
-	// slack is a channel of Slack, or of what takes the same messages, such as
-	// Mattermost.
+	// slack names a Slack channel, or a channel of a compatible service such as Mattermost.
 	Slack *SlackAlertsApplyConfiguration `json:"slack,omitempty"`
 }
 

@@ -5,16 +5,13 @@ package v1alpha1
 // AlertWebhookApplyConfiguration represents a declarative configuration of the AlertWebhook type for use
 // with apply.
 //
-// AlertWebhook is where alerts are posted.
+// AlertWebhook names the URL that alerts are posted to. Exactly one of url and urlSecretRef must be set.
 type AlertWebhookApplyConfiguration struct {
-	// url is where alerts are posted: https alone, and a host that the manager may
-	// reach. Redirects are not followed.
+	// url is the https URL that alerts are posted to. The manager must be allowed to reach its host (--alert-allowed-hosts and --alert-allowed-networks; by default, the public internet). Redirects are not followed.
 	URL *string `json:"url,omitempty"`
-	// urlSecretRef has the URL, where it is a secret itself.
+	// urlSecretRef names the Secret key that contains the URL, if the URL is itself a secret.
 	URLSecretRef *SecretKeyRefApplyConfiguration `json:"urlSecretRef,omitempty"`
-	// signingSecretRef has the secret that requests are signed with: "whsec_" and
-	// base64 of 24 to 64 random bytes. Several, apart by spaces or lines, sign all, so
-	// that one can be changed for another.
+	// signingSecretRef names the Secret key that contains the signing secret: "whsec_" and the base64 of 24 to 64 random bytes. To rotate, store the old and the new secret separated by whitespace: each request is signed with both.
 	SigningSecretRef *SecretKeyRefApplyConfiguration `json:"signingSecretRef,omitempty"`
 }
 

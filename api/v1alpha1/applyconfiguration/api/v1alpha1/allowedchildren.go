@@ -5,9 +5,9 @@ package v1alpha1
 // AllowedChildrenApplyConfiguration represents a declarative configuration of the AllowedChildren type for use
 // with apply.
 //
-// AllowedChildren says which TenantBudgets may name one as their parent.
+// AllowedChildren says which TenantBudgets may name this one as their parent.
 type AllowedChildrenApplyConfiguration struct {
-	// namespaces are those in which they may be.
+	// namespaces are the namespaces that children may be in. Default: this budget's own.
 	Namespaces *NamespacesApplyConfiguration `json:"namespaces,omitempty"`
 }
 

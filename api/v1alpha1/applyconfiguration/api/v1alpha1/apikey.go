@@ -14,14 +14,13 @@ import (
 // APIKeyApplyConfiguration represents a declarative configuration of the APIKey type for use
 // with apply.
 //
-// APIKey says whose calls a key's are. It holds the key's hash alone, so that it
-// can live in Git.
+// APIKey says who calls with a key, and which budget pays. It holds only the hash of the key, so it can live in Git.
 type APIKeyApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// spec is whose key it is.
+	// spec is the owner of the key, and when it expires.
 	Spec *APIKeySpecApplyConfiguration `json:"spec,omitempty"`
-	// status is what is so.
+	// status is the last observed state.
 	Status *APIKeyStatusApplyConfiguration `json:"status,omitempty"`
 }
 

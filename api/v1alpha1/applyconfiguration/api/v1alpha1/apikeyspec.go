@@ -10,21 +10,17 @@ import (
 // APIKeySpecApplyConfiguration represents a declarative configuration of the APIKeySpec type for use
 // with apply.
 //
-// APIKeySpec is whose key it is.
+// APIKeySpec is the owner of a key, and when it expires.
 type APIKeySpecApplyConfiguration struct {
-	// sha256 is the SHA-256 of the key in lower-case hexadecimal, as printed by
-	// `printf %s "$KEY" | sha256sum`. Make keys of at least 128 random bits: the
-	// hash of a guessable key is no secret. It cannot be changed.
+	// sha256 is the SHA-256 of the key in lower-case hexadecimal, as printed by `printf %s "$KEY" | sha256sum`. Use keys of at least 128 random bits: a guessable key can be found from its hash. It cannot be changed.
 	SHA256 *string `json:"sha256,omitempty"`
-	// budgetRef names the TenantBudget, in the same namespace, whose tenant pays. While
-	// there is none of the name, calls with the key are refused; that of another name,
-	// which it named before, has nothing to do with it any more.
+	// budgetRef names the TenantBudget in this namespace that pays. Calls are refused while no budget has this name. After a change, the previous budget is no longer charged.
 	BudgetRef *BudgetRefApplyConfiguration `json:"budgetRef,omitempty"`
-	// user is who calls with the key: what per: User limits and the ledger go by.
+	// user is who calls with the key. Limits with per: User count by it, and the ledger records it.
 	User *string `json:"user,omitempty"`
-	// tier is the user's tier, which rate limits may select by.
+	// tier is the user's tier. Money limits and rate limits may select users by tier.
 	Tier *apiv1alpha1.Tier `json:"tier,omitempty"`
-	// expiresAt is when the key stops working. Absent means never.
+	// expiresAt is when the key stops working. Unset: never.
 	ExpiresAt *v1.Time `json:"expiresAt,omitempty"`
 }
 

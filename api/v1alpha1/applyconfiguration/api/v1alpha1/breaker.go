@@ -11,10 +11,7 @@ import (
 //
 // Breaker overrides the breaker of a tenant.
 type BreakerApplyConfiguration struct {
-	// forced holds the breaker Open, so that all paid calls of the tenant and of
-	// the tenants below it are refused, or Closed, so that the Trip rung does not
-	// open it; the limits themselves hold all the same. Absent leaves the breaker
-	// to the ladder.
+	// forced is Open to refuse all paid calls of this tenant and its children, or Closed to ignore Trip rungs; the limits still apply. Unset: the ladder decides.
 	Forced *apiv1alpha1.BreakerState `json:"forced,omitempty"`
 }
 

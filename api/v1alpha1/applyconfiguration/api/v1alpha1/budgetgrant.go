@@ -14,14 +14,13 @@ import (
 // BudgetGrantApplyConfiguration represents a declarative configuration of the BudgetGrant type for use
 // with apply.
 //
-// BudgetGrant tops up a limit of a TenantBudget of its own namespace for a time. It
-// is on record as it was given: to take it back, delete it.
+// BudgetGrant adds to a limit of a TenantBudget in the same namespace, for a time and a reason. It cannot be changed; delete it to take it back.
 type BudgetGrantApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
 	// spec is what is granted. It cannot be changed.
 	Spec *BudgetGrantSpecApplyConfiguration `json:"spec,omitempty"`
-	// status is what is so.
+	// status is the last observed state.
 	Status *BudgetGrantStatusApplyConfiguration `json:"status,omitempty"`
 }
 

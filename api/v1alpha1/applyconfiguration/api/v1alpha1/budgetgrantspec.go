@@ -12,24 +12,19 @@ import (
 //
 // BudgetGrantSpec is what is granted, to whom, why and for how long.
 type BudgetGrantSpecApplyConfiguration struct {
-	// budgetRef names the TenantBudget, in the same namespace, that gets more.
+	// budgetRef names the TenantBudget in this namespace that gets more.
 	BudgetRef *BudgetRefApplyConfiguration `json:"budgetRef,omitempty"`
-	// limit is the name of the limit in the budget's spec.limits.
+	// limit is the name of a limit in the budget's spec.limits.
 	Limit *string `json:"limit,omitempty"`
-	// user is who gets more, where the limit is per: User. Absent means every user.
+	// user is the user who gets more, if the limit has per: User. Unset: every user.
 	User *string `json:"user,omitempty"`
-	// amount is how much more the limit has while the grant is active, in US dollars.
-	// What several grants give adds up, and the rungs of the ladder follow. It is for
-	// each of the limit's periods: one that turns has it anew. With its grants, a limit
-	// is at most 9000000 dollars.
+	// amount is what the grant adds to the limit, in US dollars. It is added in every period while the grant is active: a new day gets it again. Several grants add up, and the rungs of the ladder follow. A limit with its grants is at most 9000000 dollars.
 	Amount *apiv1alpha1.Amount `json:"amount,omitempty"`
-	// reason is why it is granted, for the record.
+	// reason says why it is granted, for the record.
 	Reason *string `json:"reason,omitempty"`
-	// startsAt is from when on the grant is active. Absent means at once.
+	// startsAt is when the grant becomes active. Unset: at once.
 	StartsAt *v1.Time `json:"startsAt,omitempty"`
-	// expiresAt is from when on the grant is active no more: at this very moment by the
-	// clock of Redis, whether or not the manager runs. What was spent until then stays
-	// spent, also where it is more than the limit has without the grant.
+	// expiresAt is when the grant ends, by the clock of Redis, whether or not the manager runs. What was spent until then stays spent, even if it exceeds the limit without the grant.
 	ExpiresAt *v1.Time `json:"expiresAt,omitempty"`
 }
 

@@ -5,9 +5,9 @@ package v1alpha1
 // BudgetRefApplyConfiguration represents a declarative configuration of the BudgetRef type for use
 // with apply.
 //
-// BudgetRef names a TenantBudget of the same namespace.
+// BudgetRef names a TenantBudget in the same namespace.
 type BudgetRefApplyConfiguration struct {
-	// name is the TenantBudget's name.
+	// name is the name of the TenantBudget.
 	Name *string `json:"name,omitempty"`
 }
 

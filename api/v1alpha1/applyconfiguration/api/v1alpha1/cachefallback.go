@@ -5,9 +5,9 @@ package v1alpha1
 // CacheFallbackApplyConfiguration represents a declarative configuration of the CacheFallback type for use
 // with apply.
 //
-// CacheFallback is how the fallback Cache keeps answers.
+// CacheFallback configures the Cache fallback.
 type CacheFallbackApplyConfiguration struct {
-	// maxAge is how old an answer may be, in whole seconds between 1s and 24h.
+	// maxAge is how old an answer may be, in whole seconds from 1s to 24h, such as "30m". Default: 1h.
 	MaxAge *string `json:"maxAge,omitempty"`
 }
 

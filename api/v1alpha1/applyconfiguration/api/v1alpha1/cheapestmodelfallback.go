@@ -9,11 +9,9 @@ import (
 // CheapestModelFallbackApplyConfiguration represents a declarative configuration of the CheapestModelFallback type for use
 // with apply.
 //
-// CheapestModelFallback is how the fallback CheapestModel chooses.
+// CheapestModelFallback configures the CheapestModel fallback.
 type CheapestModelFallbackApplyConfiguration struct {
-	// models are those among which the cheapest is chosen, by the names in their
-	// ModelProviders; none means all. Name those that can do what the tenant's
-	// programs need, where some cannot.
+	// models are the models to choose from, by their names in ModelProviders. Empty: all models. If some cannot do what the tenant's programs need, name those that can.
 	Models []apiv1alpha1.ModelName `json:"models,omitempty"`
 }
 

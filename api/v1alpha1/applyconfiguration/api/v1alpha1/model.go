@@ -7,29 +7,19 @@ package v1alpha1
 //
 // Model is one model of a provider.
 type ModelApplyConfiguration struct {
-	// name is what callers ask for. It belongs to one ModelProvider of the cluster.
+	// name is the name that callers ask for. Only one ModelProvider in the cluster may list it.
 	Name *string `json:"name,omitempty"`
-	// upstreamName is what the provider calls the model. It defaults to name.
+	// upstreamName is the provider's name of the model. Default: name.
 	UpstreamName *string `json:"upstreamName,omitempty"`
-	// contextWindow is the most input tokens that the model takes. No call is held
-	// more money for its input than for so many. Absent means that only the length
-	// of a call's body bounds its input.
+	// contextWindow is the maximum number of input tokens; it caps the money reserved for a call's input. Unset: the reservation follows the size of the request.
 	ContextWindow *int64 `json:"contextWindow,omitempty"`
-	// tokenizer makes tokens of what the model reads: o200k_base, which is that of
-	// OpenAI's models from gpt-4o on, or cl100k_base, which is that of gpt-4,
-	// gpt-3.5-turbo and the models for embeddings. The texts of a call's messages are
-	// then held for by their tokens. Absent means that they are held for by their
-	// bytes, which is right for every model, and several times as much. Name it only
-	// where the maker of the model does: a wrong one can hold less than a call costs.
+	// tokenizer reserves money for message text by this tokenizer's count of tokens instead of by bytes, which reserves several times more. o200k_base: OpenAI's models from gpt-4o on. cl100k_base: gpt-4, gpt-3.5-turbo and the embedding models. Only for the protocols OpenAI and AzureOpenAI. Set it only if the maker of the model names it: with a wrong one, a call may cost more than was reserved. Unset: bytes, which is safe for every model.
 	Tokenizer *string `json:"tokenizer,omitempty"`
-	// maxOutputTokens is the most output a call may ask for, and the bound that is
-	// written into a call that names none. A model without output, which is for
-	// embeddings alone, has none, and no prices.output.
+	// maxOutputTokens is the maximum number of output tokens that a call may ask for. It is set on calls that name no maximum. Required with prices.output. Unset for embedding models, which have no output.
 	MaxOutputTokens *int64 `json:"maxOutputTokens,omitempty"`
-	// prices are what the model's tokens cost, until the first of priceChanges.
+	// prices are the prices of the model's tokens, until the first of priceChanges.
 	Prices *PricesApplyConfiguration `json:"prices,omitempty"`
-	// priceChanges are what they cost from later moments on. A call costs what was
-	// in force when it was admitted; no call is priced anew.
+	// priceChanges are prices that apply from later times on. A call costs what was in force when it was admitted; no call is priced again.
 	PriceChanges []PriceChangeApplyConfiguration `json:"priceChanges,omitempty"`
 }
 

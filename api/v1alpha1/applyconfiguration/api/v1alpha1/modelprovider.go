@@ -14,13 +14,13 @@ import (
 // ModelProviderApplyConfiguration represents a declarative configuration of the ModelProvider type for use
 // with apply.
 //
-// ModelProvider is where paid models are to be had, and what they cost.
+// ModelProvider names a provider of paid models, and the prices of its models.
 type ModelProviderApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// spec is the provider.
+	// spec is the desired state: the provider, its models and their prices.
 	Spec *ModelProviderSpecApplyConfiguration `json:"spec,omitempty"`
-	// status is what is so.
+	// status is the last observed state.
 	Status *ModelProviderStatusApplyConfiguration `json:"status,omitempty"`
 }
 

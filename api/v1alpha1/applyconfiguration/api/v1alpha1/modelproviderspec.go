@@ -7,30 +7,19 @@ package v1alpha1
 //
 // ModelProviderSpec is a provider and its models.
 type ModelProviderSpecApplyConfiguration struct {
-	// protocol is the wire format that the provider speaks: OpenAI, which is Chat
-	// Completions, Responses and Embeddings of OpenAI and of every endpoint that is
-	// compatible with it; Anthropic; Gemini; or AzureOpenAI, which is OpenAI as Azure
-	// has it.
+	// protocol is the API that the provider speaks. OpenAI: Chat Completions, Responses and Embeddings of OpenAI and of compatible providers. AzureOpenAI: OpenAI as Azure serves it. Anthropic. Gemini. Default: OpenAI.
 	Protocol *string `json:"protocol,omitempty"`
-	// endpoint is the base URL of the provider's API, up to and including the
-	// version, such as "https://api.openai.com/v1".
+	// endpoint is the base URL of the provider's API, up to and including the version, such as "https://api.openai.com/v1".
 	Endpoint *string `json:"endpoint,omitempty"`
-	// credentialFile is the name of the file that holds the provider's API key, in
-	// the directory that the enforcers mount (their --provider-credentials-dir).
-	// Absent when the provider wants none. The key itself never stands in the API.
+	// credentialFile is the name of the file that contains the provider's API key, in the directory that the enforcers mount (--provider-credentials-dir). Unset: the provider needs no key. The key itself is never in a resource.
 	CredentialFile *string `json:"credentialFile,omitempty"`
-	// models are the models that may be called, with their prices. A model that is
-	// in no ModelProvider is refused, but as unlistedModels says.
+	// models are the models that may be called, with their prices. A model that no ModelProvider lists is refused, except as unlistedModels allows.
 	Models []ModelApplyConfiguration `json:"models,omitempty"`
-	// unlistedModels has the provider take models that no ModelProvider lists, from
-	// tenants whose budget says unknownModel: PriceAsMostExpensive; absent, it takes
-	// none. Such a call is held and settled at the dearest price that any of models has
-	// for a kind of token, over longContext and serviceTiers, at the prices in force.
-	// That is a guess, and what the provider bills may be another, and more: list the
-	// dearest models that it has, and what it bills apart by the name that is asked for
-	// (such as a search, by a suffix) does not count. Callers reach every model that the
-	// provider's API key does. Of the ModelProviders of a protocol one may have this: a
-	// younger one that has it, too, is Conflicted, as with a model of another's.
+	// unlistedModels makes the provider accept models that no ModelProvider lists, from tenants whose budget has unknownModel: PriceAsMostExpensive. Unset: it accepts none.
+	//
+	// Such a call is held and settled at the highest price in force that any of models has for each kind of token, across longContext and serviceTiers. This is an estimate; the provider may bill more. List the provider's most expensive models. Extras selected by a model-name suffix, such as search, are not priced. Callers can reach every model that the provider's API key can.
+	//
+	// Only one ModelProvider per protocol may set this. A younger one that sets it, too, is not accepted (Conflicted).
 	UnlistedModels *UnlistedModelsApplyConfiguration `json:"unlistedModels,omitempty"`
 }
 

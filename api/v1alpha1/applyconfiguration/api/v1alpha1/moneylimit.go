@@ -11,22 +11,17 @@ import (
 //
 // MoneyLimit is an amount of money that may be spent in each period.
 type MoneyLimitApplyConfiguration struct {
-	// name tells the limit from the others of the budget.
+	// name identifies the limit within the budget.
 	Name *string `json:"name,omitempty"`
-	// period is how often the amount becomes available anew: one of Minute, Hour,
-	// Day, Week, Month, Quarter and Year, or a fixed window between 1s and 24h, such
-	// as "5m". Minutes, hours and windows begin at multiples of their length since
-	// 1970 in UTC; the others follow the calendar of timeZone.
+	// period is how often the amount becomes available again: Minute, Hour, Day, Week, Month, Quarter or Year, or a fixed window from 1s to 24h, such as "5m". Minutes, hours and windows start at multiples of their length since 1970 in UTC; the others follow the calendar of timeZone.
 	Period *string `json:"period,omitempty"`
-	// amount is how much may be spent in each period, in US dollars.
+	// amount is how much may be spent in each period, in US dollars, such as "5.00".
 	Amount *apiv1alpha1.Amount `json:"amount,omitempty"`
-	// per says whether the amount is for the whole tenant or for each user.
+	// per is Tenant for one amount for the whole tenant, or User for the same amount for each user. Default: Tenant.
 	Per *apiv1alpha1.Scope `json:"per,omitempty"`
-	// tiers are the tiers of users whose calls count against the limit; none means
-	// all.
+	// tiers are the tiers of users whose calls count against the limit. Empty: all tiers.
 	Tiers []apiv1alpha1.Tier `json:"tiers,omitempty"`
-	// models are the models whose calls count against the limit, by the names in
-	// their ModelProviders; none means all.
+	// models are the models whose calls count against the limit, by their names in ModelProviders. Empty: all models.
 	Models []apiv1alpha1.ModelName `json:"models,omitempty"`
 }
 

@@ -10,31 +10,25 @@ import (
 // MoneyLimitStatusApplyConfiguration represents a declarative configuration of the MoneyLimitStatus type for use
 // with apply.
 //
-// MoneyLimitStatus is how far a limit of a tenant is used in the current period.
+// MoneyLimitStatus is how much of a limit is used in the current period.
 type MoneyLimitStatusApplyConfiguration struct {
-	// name is the limit's name in the spec.
+	// name is the name of the limit in the spec.
 	Name *string `json:"name,omitempty"`
-	// amount is the limit in US dollars: that of the spec, and what is granted. The
-	// ladder's rungs are percentages of it.
+	// amount is the limit in US dollars: the amount in the spec plus active grants. The rungs of the ladder are percentages of it.
 	Amount *string `json:"amount,omitempty"`
-	// granted is how much of amount active BudgetGrants give; absent when they give
-	// nothing.
+	// granted is the part of amount that active BudgetGrants add, in US dollars. Unset: they add nothing.
 	Granted *string `json:"granted,omitempty"`
-	// spent is what settled calls cost in this period, in US dollars.
+	// spent is the cost of settled calls in this period, in US dollars.
 	Spent *string `json:"spent,omitempty"`
-	// held is what open calls may cost at most, in US dollars.
+	// held is the most that open calls may cost, in US dollars.
 	Held *string `json:"held,omitempty"`
 	// percent is spent as a percentage of amount, rounded down.
 	Percent *int64 `json:"percent,omitempty"`
-	// rung is the action of the highest rung reached in this period; absent when
-	// none is reached.
+	// rung is the action of the highest rung reached in this period. Unset: none is reached.
 	Rung *apiv1alpha1.Action `json:"rung,omitempty"`
 	// resetsAt is when the period turns and spent starts again at zero.
 	ResetsAt *v1.Time `json:"resetsAt,omitempty"`
-	// exhaustsAt is when the amount is used up, should spending go on as in the last
-	// minutes: at most ten, and at most a quarter of the period. It is a forecast, to
-	// the minute within the hour and coarser beyond; absent when nothing suggests that
-	// it will be before resetsAt.
+	// exhaustsAt is a forecast of when the amount will be used up if spending continues as in the last minutes: at most ten minutes, and at most a quarter of the period. It is exact to the minute within the next hour, and coarser beyond. Unset: no sign that the amount will be used up before resetsAt.
 	ExhaustsAt *v1.Time `json:"exhaustsAt,omitempty"`
 }
 

@@ -10,12 +10,11 @@ import (
 // NamespacesApplyConfiguration represents a declarative configuration of the Namespaces type for use
 // with apply.
 //
-// Namespaces says in which namespaces objects are meant.
+// Namespaces selects namespaces.
 type NamespacesApplyConfiguration struct {
-	// from is Same for the namespace of the object that this is a part of, All for
-	// every namespace, and Selector for those that selector selects, beside its own.
+	// from is Same for this object's namespace, All for every namespace, or Selector for those that match selector and this object's namespace. Default: Same.
 	From *apiv1alpha1.NamespacesFrom `json:"from,omitempty"`
-	// selector selects namespaces by their labels.
+	// selector selects namespaces by their labels. Required with from: Selector; not allowed otherwise.
 	Selector *v1.LabelSelectorApplyConfiguration `json:"selector,omitempty"`
 }
 

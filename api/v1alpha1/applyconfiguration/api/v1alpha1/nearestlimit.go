@@ -5,13 +5,13 @@ package v1alpha1
 // NearestLimitApplyConfiguration represents a declarative configuration of the NearestLimit type for use
 // with apply.
 //
-// NearestLimit is the limit that is used most.
+// NearestLimit is the limit of which the largest percentage is used.
 type NearestLimitApplyConfiguration struct {
-	// name is the limit's name in the spec.
+	// name is the name of the limit in the spec.
 	Name *string `json:"name,omitempty"`
-	// spent is what settled calls cost in this period, in US dollars.
+	// spent is the cost of settled calls in this period, in US dollars.
 	Spent *string `json:"spent,omitempty"`
-	// amount is the limit in US dollars, with what is granted.
+	// amount is the limit in US dollars, including active grants.
 	Amount *string `json:"amount,omitempty"`
 	// used is spent as a percentage of amount, such as "92%".
 	Used *string `json:"used,omitempty"`

@@ -5,11 +5,11 @@ package v1alpha1
 // ParentRefApplyConfiguration represents a declarative configuration of the ParentRef type for use
 // with apply.
 //
-// ParentRef names the TenantBudget that a tenant is a part of.
+// ParentRef names the parent of a TenantBudget.
 type ParentRefApplyConfiguration struct {
-	// name is the parent's name.
+	// name is the name of the parent.
 	Name *string `json:"name,omitempty"`
-	// namespace is the parent's namespace. It defaults to that of the budget.
+	// namespace is the namespace of the parent. Default: this budget's namespace.
 	Namespace *string `json:"namespace,omitempty"`
 }
 

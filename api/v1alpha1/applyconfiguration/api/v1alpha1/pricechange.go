@@ -9,12 +9,11 @@ import (
 // PriceChangeApplyConfiguration represents a declarative configuration of the PriceChange type for use
 // with apply.
 //
-// PriceChange is what a model's tokens cost from a moment on.
+// PriceChange is a change of a model's prices at a given time.
 type PriceChangeApplyConfiguration struct {
 	// effectiveFrom is when the prices come into force.
 	EffectiveFrom *v1.Time `json:"effectiveFrom,omitempty"`
-	// prices are what the model's tokens cost from then on. What is not named here
-	// is not taken from the prices before.
+	// prices replaces the whole price list: repeat every price that still applies.
 	Prices *PricesApplyConfiguration `json:"prices,omitempty"`
 }
 

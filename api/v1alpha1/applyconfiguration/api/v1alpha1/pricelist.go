@@ -9,31 +9,25 @@ import (
 // PriceListApplyConfiguration represents a declarative configuration of the PriceList type for use
 // with apply.
 //
-// PriceList has the price of each kind of token. A kind without a price is not to
-// be had: calls that could use it are refused.
+// PriceList has the price of each kind of token. Calls that could use a kind without a price are refused.
 type PriceListApplyConfiguration struct {
-	// input is the price of input tokens that no other price is for.
+	// input is the price in US dollars per million input tokens that no more specific price covers, such as "2.50".
 	Input *apiv1alpha1.Price `json:"input,omitempty"`
-	// cachedInput is the price of input tokens that the provider reads from its
-	// cache. It defaults to input.
+	// cachedInput is the price in US dollars per million input tokens that the provider reads from its cache. Default: input.
 	CachedInput *apiv1alpha1.Price `json:"cachedInput,omitempty"`
-	// cacheWrite5m is the price of input tokens that the provider writes to its cache
-	// for five minutes, where it bills that apart.
+	// cacheWrite5m is the price in US dollars per million input tokens that the provider writes to its cache for five minutes, if it bills them separately. Unset: calls that could use them are refused.
 	CacheWrite5m *apiv1alpha1.Price `json:"cacheWrite5m,omitempty"`
-	// cacheWrite1h is the price of input tokens that the provider writes to its cache
-	// for an hour.
+	// cacheWrite1h is the price in US dollars per million input tokens that the provider writes to its cache for one hour. Unset: calls that could use them are refused.
 	CacheWrite1h *apiv1alpha1.Price `json:"cacheWrite1h,omitempty"`
-	// audioInput is the price of input tokens that are sound.
+	// audioInput is the price in US dollars per million audio input tokens. Unset: calls that could use them are refused.
 	AudioInput *apiv1alpha1.Price `json:"audioInput,omitempty"`
-	// cachedAudioInput is the price of sound that the provider reads from its cache.
-	// It defaults to audioInput.
+	// cachedAudioInput is the price in US dollars per million audio input tokens that the provider reads from its cache. Default: audioInput.
 	CachedAudioInput *apiv1alpha1.Price `json:"cachedAudioInput,omitempty"`
-	// output is the price of output tokens that no other price is for, reasoning
-	// included. A model for embeddings has none.
+	// output is the price in US dollars per million output tokens that no more specific price covers, including reasoning. Unset for embedding models.
 	Output *apiv1alpha1.Price `json:"output,omitempty"`
-	// audioOutput is the price of output tokens that are sound.
+	// audioOutput is the price in US dollars per million audio output tokens. Unset: calls that could use them are refused.
 	AudioOutput *apiv1alpha1.Price `json:"audioOutput,omitempty"`
-	// imageOutput is the price of output tokens that are pictures.
+	// imageOutput is the price in US dollars per million image output tokens. Unset: calls that could use them are refused.
 	ImageOutput *apiv1alpha1.Price `json:"imageOutput,omitempty"`
 }
 

@@ -9,13 +9,12 @@ import (
 // PricesApplyConfiguration represents a declarative configuration of the Prices type for use
 // with apply.
 //
-// Prices are what a model's tokens cost at one time.
+// Prices are the prices of a model's tokens at one time.
 type PricesApplyConfiguration struct {
 	PriceListApplyConfiguration `json:""`
-	// longContext are the prices of calls with long input.
+	// longContext are the prices of calls with long input. Unset: length of input does not change the price.
 	LongContext []LongContextPricesApplyConfiguration `json:"longContext,omitempty"`
-	// serviceTiers are the prices of calls in other service tiers than the
-	// provider's default. A tier that is not listed is refused.
+	// serviceTiers are the prices of service tiers other than the provider's default. Calls that ask for a tier that is not listed are refused.
 	ServiceTiers []ServiceTierPricesApplyConfiguration `json:"serviceTiers,omitempty"`
 }
 

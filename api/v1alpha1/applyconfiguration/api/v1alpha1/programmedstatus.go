@@ -9,17 +9,15 @@ import (
 // ProgrammedStatusApplyConfiguration represents a declarative configuration of the ProgrammedStatus type for use
 // with apply.
 //
-// ProgrammedStatus is the part of a status that every kind has.
+// ProgrammedStatus is the part of the status that all kinds share.
 type ProgrammedStatusApplyConfiguration struct {
-	// observedGeneration is the generation of the spec that this status speaks of.
+	// observedGeneration is the generation of the spec that this status describes.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// revision is the number of the compiled configuration that contains the
-	// observed generation. Absent when none does.
+	// revision is the number of the compiled configuration that contains the observed generation. Unset: none does yet.
 	Revision *int64 `json:"revision,omitempty"`
-	// enforcers counts the live enforcers and those that run the revision.
+	// enforcers counts the live enforcers, and those that run the revision.
 	Enforcers *EnforcerCountApplyConfiguration `json:"enforcers,omitempty"`
-	// conditions are the observations of the object's state. Ready, Accepted,
-	// Programmed, Reconciling and Stalled are always present.
+	// conditions are the observations of the object's state. Ready, Accepted, Programmed, Reconciling and Stalled are always present.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

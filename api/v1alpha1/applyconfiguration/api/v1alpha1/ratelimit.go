@@ -9,31 +9,25 @@ import (
 // RateLimitApplyConfiguration represents a declarative configuration of the RateLimit type for use
 // with apply.
 //
-// RateLimit is a token bucket: it holds up to burst units, each call takes what
-// it needs, and it refills steadily with requests or tokens units per window. Of
-// concurrent, it holds that many, and each call gives its one back when it ends.
+// RateLimit is a token bucket. It holds up to burst units, each call takes what it needs, and the bucket refills steadily with requests or tokens units per window. With concurrent, it holds that many calls, and each call returns its unit when it ends. Exactly one of requests, tokens and concurrent must be set.
 type RateLimitApplyConfiguration struct {
-	// name tells the limit from the others of the policy.
+	// name identifies the limit within the policy.
 	Name *string `json:"name,omitempty"`
-	// tiers are the tiers of the users that the limit applies to; none means all.
+	// tiers are the tiers of the users that the limit applies to. Requires per: User. Empty: all tiers.
 	Tiers []apiv1alpha1.Tier `json:"tiers,omitempty"`
-	// models are the models whose calls the limit applies to, by the names in their
-	// ModelProviders; none means all.
+	// models are the models that the limit applies to, by their names in ModelProviders. Empty: all models.
 	Models []apiv1alpha1.ModelName `json:"models,omitempty"`
-	// per says whether the bucket is one for the whole tenant or one for each user.
+	// per is Tenant for one bucket for the whole tenant, or User for one bucket for each user.
 	Per *apiv1alpha1.Scope `json:"per,omitempty"`
-	// requests is how many calls may be made per window.
+	// requests is the number of calls per window.
 	Requests *int64 `json:"requests,omitempty"`
-	// tokens is how many tokens, of input and output together, may be used per window.
+	// tokens is the number of tokens, input and output together, per window.
 	Tokens *int64 `json:"tokens,omitempty"`
-	// concurrent is how many calls may be in flight at once: admitted and not ended.
+	// concurrent is the maximum number of calls in flight: admitted and not yet ended.
 	Concurrent *int64 `json:"concurrent,omitempty"`
-	// burst is how many units may be taken at once after a pause. It defaults to
-	// the number per window.
+	// burst is the number of units that may be taken at once after a pause. Not allowed with concurrent. Default: the number per window.
 	Burst *int64 `json:"burst,omitempty"`
-	// window is the time in which an empty bucket takes in requests or tokens
-	// units, between 1s and 24h. It is required with either, and goes with nothing
-	// else.
+	// window is the time in which an empty bucket refills, from 1s to 24h, such as "1m". Required with requests or tokens; not allowed with concurrent.
 	Window *string `json:"window,omitempty"`
 }
 

@@ -14,14 +14,13 @@ import (
 // RateLimitPolicyApplyConfiguration represents a declarative configuration of the RateLimitPolicy type for use
 // with apply.
 //
-// RateLimitPolicy says how fast the users of a tenant, and the tenant as a whole,
-// may call.
+// RateLimitPolicy says how fast a tenant and its users may call.
 type RateLimitPolicyApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// spec is what is to be enforced.
+	// spec is the desired state: the rate limits, and the tenants that they apply to.
 	Spec *RateLimitPolicySpecApplyConfiguration `json:"spec,omitempty"`
-	// status is what is so.
+	// status is the last observed state.
 	Status *RateLimitPolicyStatusApplyConfiguration `json:"status,omitempty"`
 }
 

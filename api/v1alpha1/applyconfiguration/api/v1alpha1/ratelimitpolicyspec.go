@@ -5,19 +5,13 @@ package v1alpha1
 // RateLimitPolicySpecApplyConfiguration represents a declarative configuration of the RateLimitPolicySpec type for use
 // with apply.
 //
-// RateLimitPolicySpec is how fast tenants may call: one that targetRef names, or each
-// of those that targetSelector selects. Each tenant has its own buckets.
+// RateLimitPolicySpec is how fast tenants may call: the tenant that targetRef names, or each of those that targetSelector selects. Each tenant has its own buckets.
 type RateLimitPolicySpecApplyConfiguration struct {
-	// targetRef names the TenantBudget, in the same namespace, whose tenant the
-	// limits apply to.
+	// targetRef names the TenantBudget in this namespace whose tenant the limits apply to. Exactly one of targetRef and targetSelector must be set.
 	TargetRef *TargetRefApplyConfiguration `json:"targetRef,omitempty"`
-	// targetSelector selects the TenantBudgets whose tenants the limits apply to, each
-	// on its own. One that is not selected any more loses them.
+	// targetSelector selects the TenantBudgets whose tenants the limits apply to, each separately. A TenantBudget that is no longer selected loses the limits.
 	TargetSelector *TargetSelectorApplyConfiguration `json:"targetSelector,omitempty"`
-	// limits are the rate limits. A call is admitted only when it fits into every
-	// one that applies to it. A tenant gets at most 128 in all from policies of its
-	// TenantBudget's namespace, and 128 from those of all others: a policy that would
-	// exceed that beside older ones is left out of that tenant, and not Programmed.
+	// limits are the rate limits. A call is admitted only if it fits into every limit that applies to it. A tenant gets at most 128 limits in total from policies in its TenantBudget's namespace, and 128 from all other namespaces, oldest policies first. A policy that would exceed this is left out for that tenant, and is not Programmed.
 	Limits []RateLimitApplyConfiguration `json:"limits,omitempty"`
 }
 

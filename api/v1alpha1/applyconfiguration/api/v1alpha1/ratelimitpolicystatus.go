@@ -12,8 +12,7 @@ import (
 // RateLimitPolicyStatus is the observed state of a RateLimitPolicy.
 type RateLimitPolicyStatusApplyConfiguration struct {
 	ProgrammedStatusApplyConfiguration `json:""`
-	// targets is how many TenantBudgets the limits apply to: those that are named or
-	// selected, and accepted themselves.
+	// targets is the number of TenantBudgets that the limits apply to: those that are named or selected, and themselves accepted.
 	Targets *int32 `json:"targets,omitempty"`
 }
 

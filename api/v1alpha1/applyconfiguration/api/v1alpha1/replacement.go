@@ -9,11 +9,11 @@ import (
 // ReplacementApplyConfiguration represents a declarative configuration of the Replacement type for use
 // with apply.
 //
-// Replacement is a model that calls are made of in the place of another.
+// Replacement says which model is called instead of which.
 type ReplacementApplyConfiguration struct {
 	// from is the model that is asked for.
 	From *apiv1alpha1.ModelName `json:"from,omitempty"`
-	// to is the model that is called in its place.
+	// to is the model that is called instead.
 	To *apiv1alpha1.ModelName `json:"to,omitempty"`
 }
 

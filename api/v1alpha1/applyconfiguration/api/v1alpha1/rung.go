@@ -9,41 +9,27 @@ import (
 // RungApplyConfiguration represents a declarative configuration of the Rung type for use
 // with apply.
 //
-// Rung is what happens when a limit is used up to a percentage.
+// Rung is what happens when a percentage of a limit is spent.
 type RungApplyConfiguration struct {
-	// atPercent is the share of the limit's amount, in per cent of what is spent,
-	// at which the rung is reached.
+	// atPercent is a percentage of the limit's amount; the rung is reached when spending gets there.
 	AtPercent *int32 `json:"atPercent,omitempty"`
-	// action is what happens at the rung.
+	// action is what happens at the rung. Warn: an Event is raised, and alerts are sent; calls continue. Downgrade: calls go to a cheaper model, as models says. Trip: paid calls are refused until the period turns or the limit is raised, except for what fallback allows.
 	Action *apiv1alpha1.Action `json:"action,omitempty"`
-	// models are, of Downgrade, the models that are replaced, and by which.
+	// models says which model is called instead of which. Only with action Downgrade, and required there.
 	Models []ReplacementApplyConfiguration `json:"models,omitempty"`
-	// fallback is, of Trip, what is tried in the place of a call of the tenant that
-	// is refused for money, in this order, until one has an answer: because a limit
-	// has reached its Trip rung or has too little left for the call, or because the
-	// breaker is forced open; by a limit of the tenant, of the user or of a parent. An
-	// empty list, or none that has an answer, refuses the call. Calls that a rate
-	// limit refuses have no fallback.
+	// fallback is what to try, in order, instead of refusing a call. Only with action Trip. Applies when a limit of the tenant, the user or a parent is tripped or has too little left, or the breaker is forced open; never to rate limits. Empty, or if none has an answer: the call is refused.
 	//
-	// Cache answers with what was answered to an earlier call of the tenant whose
-	// request was the same, byte for byte. The answer to one user of the tenant is
-	// then given to another who asks the same: only list Cache where users may see
-	// each other's answers. Answers are kept from the time on that Cache is listed, in
-	// the memory of each enforcer alone, and for no other tenant.
+	// Cache returns the answer to an earlier call of the tenant whose request was the same, byte for byte. One user's answer is then given to another user who asks the same: list Cache only where users may see each other's answers. Answers are kept from the time Cache is listed, only in the memory of each enforcer, and for no other tenant.
 	//
-	// CheapestModel makes the call of the model of the same protocol that can do it
-	// and whose prices are the lowest for what the call may use, if it costs nothing
-	// or fits into what is left of the limits: the Trip rung is not asked, the amounts
-	// are. Under a breaker that is forced open,
-	// only models that cost nothing are called.
+	// CheapestModel calls the model of the same protocol that can do what the call asks for and whose prices are lowest for what the call may use, if it costs nothing or fits into what is left of the limits. It ignores the Trip rung, but not the amounts. While the breaker is forced open, only models that cost nothing are called.
 	//
-	// Message answers with message, as a model would.
+	// Message answers with message, as a model would. It must be last.
 	Fallback []apiv1alpha1.Fallback `json:"fallback,omitempty"`
-	// message is, of the fallback Message, what callers are answered.
+	// message is the text that the Message fallback returns to callers. Required with Message in fallback; not allowed otherwise.
 	Message *string `json:"message,omitempty"`
-	// cache is how the fallback Cache keeps answers.
+	// cache configures the Cache fallback. Unset: answers up to 1h old are returned.
 	Cache *CacheFallbackApplyConfiguration `json:"cache,omitempty"`
-	// cheapestModel is how the fallback CheapestModel chooses.
+	// cheapestModel configures the CheapestModel fallback. Unset: it chooses among all models.
 	CheapestModel *CheapestModelFallbackApplyConfiguration `json:"cheapestModel,omitempty"`
 }
 

@@ -5,10 +5,9 @@ package v1alpha1
 // SecretKeyRefApplyConfiguration represents a declarative configuration of the SecretKeyRef type for use
 // with apply.
 //
-// SecretKeyRef names a key of a Secret in the same namespace. The manager has to be let
-// read it there, by a RoleBinding to the ClusterRole bursar-alert-secrets.
+// SecretKeyRef names a key of a Secret in the same namespace. The manager needs permission to read the Secret: a RoleBinding to the ClusterRole bursar-alert-secrets.
 type SecretKeyRefApplyConfiguration struct {
-	// name is the Secret's name.
+	// name is the name of the Secret.
 	Name *string `json:"name,omitempty"`
 	// key is the key in the Secret's data.
 	Key *string `json:"key,omitempty"`

@@ -9,13 +9,12 @@ import (
 // ServiceTierPricesApplyConfiguration represents a declarative configuration of the ServiceTierPrices type for use
 // with apply.
 //
-// ServiceTierPrices are the prices of calls in a service tier.
+// ServiceTierPrices are the prices of calls in one service tier.
 type ServiceTierPricesApplyConfiguration struct {
-	// name is what the provider calls the service tier, such as "flex", "priority"
-	// or "batch".
+	// name is the provider's name of the service tier, such as "flex", "priority" or "batch".
 	Name                        *string `json:"name,omitempty"`
 	PriceListApplyConfiguration `json:""`
-	// longContext are the prices of calls with long input in this service tier.
+	// longContext are the prices of calls with long input in this service tier. Unset: length of input does not change the price.
 	LongContext []LongContextPricesApplyConfiguration `json:"longContext,omitempty"`
 }
 

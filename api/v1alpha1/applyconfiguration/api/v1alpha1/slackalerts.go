@@ -5,10 +5,9 @@ package v1alpha1
 // SlackAlertsApplyConfiguration represents a declarative configuration of the SlackAlerts type for use
 // with apply.
 //
-// SlackAlerts is a channel of Slack.
+// SlackAlerts names a Slack channel.
 type SlackAlertsApplyConfiguration struct {
-	// urlSecretRef has the URL of the channel's incoming webhook: who has the URL can
-	// write to the channel.
+	// urlSecretRef names the Secret key that contains the URL of the channel's incoming webhook. Anyone who has the URL can post to the channel.
 	URLSecretRef *SecretKeyRefApplyConfiguration `json:"urlSecretRef,omitempty"`
 }
 

@@ -7,7 +7,7 @@ package v1alpha1
 //
 // TargetRef names the object that a policy applies to.
 type TargetRefApplyConfiguration struct {
-	// kind is the target's kind.
+	// kind is the target's kind. Default, and only value: TenantBudget.
 	Kind *string `json:"kind,omitempty"`
 	// name is the target's name, in the policy's namespace.
 	Name *string `json:"name,omitempty"`

@@ -9,20 +9,15 @@ import (
 // TargetSelectorApplyConfiguration represents a declarative configuration of the TargetSelector type for use
 // with apply.
 //
-// TargetSelector selects the objects that a policy applies to: those that have all of
-// matchLabels and matchExpressions, in one of the namespaces. With neither, they are
-// all that there are in the namespaces.
+// TargetSelector selects the objects that a policy applies to: those in the namespaces that meet all of matchLabels and matchExpressions. With neither, it selects all objects in the namespaces.
 type TargetSelectorApplyConfiguration struct {
-	// kind is the targets' kind.
+	// kind is the targets' kind. Default, and only value: TenantBudget.
 	Kind *string `json:"kind,omitempty"`
-	// matchLabels are labels that a target has, with these values. Who may change a
-	// target's labels may take it out of the policy: where that must not be, select by
-	// the labels of namespaces alone.
+	// matchLabels are labels, with their values, that a target must have. Anyone who may change a target's labels can take it out of the policy; to prevent that, select only by the labels of namespaces.
 	MatchLabels map[string]string `json:"matchLabels,omitempty"`
-	// matchExpressions are what a target's labels meet beside matchLabels.
+	// matchExpressions are further requirements that a target's labels must meet.
 	MatchExpressions []v1.LabelSelectorRequirementApplyConfiguration `json:"matchExpressions,omitempty"`
-	// namespaces are those in which targets are. Others than the policy's own only
-	// where that is labelled bursar.dev/delegated=true.
+	// namespaces are the namespaces in which targets are selected. Default: the policy's own. To select others, the policy's namespace must have the label bursar.dev/delegated=true.
 	Namespaces *NamespacesApplyConfiguration `json:"namespaces,omitempty"`
 }
 

@@ -14,14 +14,13 @@ import (
 // TenantBudgetApplyConfiguration represents a declarative configuration of the TenantBudget type for use
 // with apply.
 //
-// TenantBudget says how much money a tenant and each of its users may spend per
-// period, and what happens as the limits come near.
+// TenantBudget says how much money a tenant and each of its users may spend per period, and what happens as a limit is used up.
 type TenantBudgetApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// spec is what is to be enforced.
+	// spec is the desired state: the limits, and what happens as they are used up.
 	Spec *TenantBudgetSpecApplyConfiguration `json:"spec,omitempty"`
-	// status is what is so.
+	// status is the last observed state.
 	Status *TenantBudgetStatusApplyConfiguration `json:"status,omitempty"`
 }
 

@@ -11,80 +11,43 @@ import (
 //
 // TenantBudgetSpec is what a tenant may spend.
 type TenantBudgetSpecApplyConfiguration struct {
-	// tenant is the name of the organisation that pays. It is unique in the
-	// cluster, cannot be changed, and must equal the namespace unless that is
-	// labelled bursar.dev/delegated=true.
+	// tenant is the name of the organisation that pays. It is unique in the cluster and cannot be changed. It must equal the namespace, unless the namespace has the label bursar.dev/delegated=true.
 	Tenant *string `json:"tenant,omitempty"`
-	// parentRef names the TenantBudget of which this tenant is a part, such as that
-	// of the company of a department. What the tenant spends counts against the
-	// per: Tenant limits of its parent too, and of its parent's parent, and so on;
-	// their ladders and breakers hold for it. The parent has to allow it, see
-	// allowedChildren. It cannot be changed.
+	// parentRef names the TenantBudget of which this tenant is a part, such as the company of a department. What the tenant spends also counts against the per: Tenant limits of its parent, its parent's parent, and so on, and their ladders and breakers apply to it. The parent must allow it (allowedChildren). It cannot be changed. Unset: the tenant has no parent.
 	ParentRef *ParentRefApplyConfiguration `json:"parentRef,omitempty"`
-	// allowedChildren says which TenantBudgets may name this one as their parent, and so
-	// spend of its limits. Absent means those of its namespace. One that is not allowed
-	// any more is not accepted, and keeps what was in force of it, this budget's limits
-	// included, until it is allowed again or deleted.
+	// allowedChildren says which TenantBudgets may name this one as their parent, and so spend from its limits. Unset: those in this namespace. A child that is no longer allowed gets Accepted=False; its last accepted configuration, with this budget's limits, stays in force until it is allowed again or deleted.
 	AllowedChildren *AllowedChildrenApplyConfiguration `json:"allowedChildren,omitempty"`
-	// timeZone is the IANA name of the zone whose calendar the periods follow,
-	// such as "America/Argentina/Buenos_Aires".
+	// timeZone is the IANA name of the zone whose calendar the periods follow, such as "America/Argentina/Buenos_Aires". Default: UTC.
 	TimeZone *string `json:"timeZone,omitempty"`
-	// limits are the money limits. A call is admitted only when its worst case
-	// fits into every one of them; the first that it does not fit refuses it.
+	// limits are the money limits. A call is admitted only if its worst-case cost fits into every limit that applies to it; the first that it does not fit refuses it.
 	Limits []MoneyLimitApplyConfiguration `json:"limits,omitempty"`
-	// ladder is what happens as a limit is used up. The rungs apply to every
-	// limit of the tenant: one of per: Tenant trips the breaker of the tenant, one
-	// of per: User stops that user alone, and one with tiers or models stops the
-	// calls that count against it alone. An empty list means that nothing happens
-	// before the limit itself is reached.
-	Ladder []RungApplyConfiguration `json:"ladder,omitempty"`
-	// breaker overrides the tenant's breaker.
-	Breaker *BreakerApplyConfiguration `json:"breaker,omitempty"`
-	// enforcement is Enforce, or Shadow: then calls of the tenant are decided on,
-	// counted and recorded as ever, and none is refused, by whichever limit, of the
-	// tenant or of its parents. The calls of other tenants, of which this one is
-	// the parent, go by their own enforcement.
-	Enforcement *apiv1alpha1.Enforcement `json:"enforcement,omitempty"`
-	// budgetRefusalStatus is the HTTP status of calls of the tenant that are refused for
-	// money, whoever's limit or breaker it is: 429, or 402. Clients that heed
-	// x-should-retry try neither again. There are some that do not, and try every 429
-	// again, in vain; no client tries a 402 again.
-	BudgetRefusalStatus *int32 `json:"budgetRefusalStatus,omitempty"`
-	// assumedOutputTokens is how much output a call may have that names no bound
-	// of its own: it is written into the call, where it is less than the model's
-	// maxOutputTokens. Less money is held for such calls then, and more of them
-	// fit into a limit at a time. Absent means maxOutputTokens.
-	AssumedOutputTokens *int64 `json:"assumedOutputTokens,omitempty"`
-	// unknownModel says what becomes of calls for a model that no ModelProvider lists.
-	// Deny refuses them, with status 404. PriceAsMostExpensive has them made by a
-	// ModelProvider with unlistedModels, and refuses them where there is none of the
-	// protocol: they are held and settled at the dearest of its prices, which may not be
-	// what it bills, and priced_as says so in the ledger. That is so for the name alone
-	// that a caller asks for, not for those in virtualModels and ladder, and of calls of
-	// the tenant itself: those below it go by their own budgets.
+	// ladder is what happens as a limit is used up. Default: Warn at 80 % and Trip (refuse calls) at 90 %. Write [] for neither: then nothing happens before the limit itself is reached.
 	//
-	// Limits, rate limits and Downgrade rungs with models know a model by one name. A
-	// call that asks for it by another, such as that of a dated version, does not count
-	// there, and is not downgraded; limits without models hold for it as for any.
+	// The rungs apply to every limit of the tenant. At the Trip rung, a limit with per: Tenant opens the tenant's breaker, a limit with per: User blocks only that user, and a limit with tiers or models blocks only the calls that match it.
+	Ladder []RungApplyConfiguration `json:"ladder,omitempty"`
+	// breaker overrides the tenant's breaker. Unset: the ladder decides.
+	Breaker *BreakerApplyConfiguration `json:"breaker,omitempty"`
+	// enforcement is Enforce, or Shadow to decide, count and record everything and refuse nothing, not even for a parent's limit. Children follow their own setting. Default: Enforce.
+	Enforcement *apiv1alpha1.Enforcement `json:"enforcement,omitempty"`
+	// budgetRefusalStatus is the HTTP status of the tenant's calls that are refused for money, by its own or by a parent's limit or breaker: 429 or 402. Clients that obey x-should-retry retry neither; some clients ignore it and retry every 429, in vain. No client retries a 402. Default: 429.
+	BudgetRefusalStatus *int32 `json:"budgetRefusalStatus,omitempty"`
+	// assumedOutputTokens is the max_tokens to set on calls that name none, if it is less than the model's maxOutputTokens. Lower values reserve less money per call, so that more calls fit into a limit at once. Default: the model's maxOutputTokens.
+	AssumedOutputTokens *int64 `json:"assumedOutputTokens,omitempty"`
+	// unknownModel says what happens to calls for a model that no ModelProvider lists. Deny: they are refused with status 404. PriceAsMostExpensive: they go to a ModelProvider of the protocol that has unlistedModels, and are refused if there is none. They are held and settled at its highest prices, which may differ from what it bills; the ledger marks them in priced_as. Default: Deny.
+	//
+	// Applies only to names that callers ask for, not to names in virtualModels or ladder. Children follow their own setting.
+	//
+	// Limits, rate limits and Downgrade rungs with models match a model by one name only. A call that asks for the model by another name, such as a dated version, does not count there and is not downgraded. Limits without models apply to it.
 	UnknownModel *apiv1alpha1.UnknownModel `json:"unknownModel,omitempty"`
-	// onStoreLoss says what becomes of calls while Redis is out of reach. Deny refuses
-	// them, with status 503. AllowBounded admits them from money that each enforcer
-	// holds beforehand: for each kind of calls that it sees (those that count in the
-	// same limits: of a user, where there are limits of users), a share of the smallest
-	// of the limits. It shows as held. So the limits hold even then; rate limits are
-	// not asked. An enforcer that dies, or is cut off for longer than six seconds, is
-	// charged its shares in full. Calls with an Idempotency-Key are refused all the
-	// same.
+	// onStoreLoss says what happens to calls while Redis is unreachable. Deny: they are refused with status 503. AllowBounded: each enforcer reserves in advance a share of the smallest applicable limit (per user, where limits are per user), and admits calls from it while Redis is down. The reserve shows as held. The limits still hold; rate limits are not checked. Default: Deny.
+	//
+	// An enforcer that dies, or is cut off for more than six seconds, is charged its shares in full. Calls with an Idempotency-Key are refused even with AllowBounded.
 	OnStoreLoss *apiv1alpha1.StoreLoss `json:"onStoreLoss,omitempty"`
-	// storeLossPercent is the size of a share, for AllowBounded: percent of the
-	// smallest limit that the calls count in. Absent means 1.
+	// storeLossPercent is the size of the reserve of onStoreLoss: AllowBounded, as a percentage of the smallest applicable limit. Default: 1.
 	StoreLossPercent *int32 `json:"storeLossPercent,omitempty"`
-	// virtualModels are names that callers of the tenant may ask for in the place of
-	// a model's: the first model of the list whose call fits into what is left of the
-	// limits is called. The tenants below this one have none of them.
+	// virtualModels are names that callers of the tenant may ask for instead of a model: the first model in the list whose call fits into what is left of the limits is called. Children do not inherit them.
 	VirtualModels []VirtualModelApplyConfiguration `json:"virtualModels,omitempty"`
-	// alerts says who is told when a rung of the ladder is reached, or a limit is spent
-	// in full. Absent tells nobody: it is recorded all the same.
+	// alerts says who is told when a rung of the ladder is reached or a limit is spent in full. Unset: nobody is told; the alerts are recorded in Postgres all the same.
 	Alerts *AlertsApplyConfiguration `json:"alerts,omitempty"`
 }
 

@@ -12,9 +12,9 @@ import (
 // TenantBudgetStatus is the observed state of a TenantBudget.
 type TenantBudgetStatusApplyConfiguration struct {
 	ProgrammedStatusApplyConfiguration `json:""`
-	// limits are the tenant's own limits and how far they are used.
+	// limits are the tenant's own limits with per: Tenant, and how much of each is used.
 	Limits []MoneyLimitStatusApplyConfiguration `json:"limits,omitempty"`
-	// nearest is the limit that is used most, for the columns of kubectl get.
+	// nearest is the limit of which the largest percentage is used, for the columns of kubectl get.
 	Nearest *NearestLimitApplyConfiguration `json:"nearest,omitempty"`
 	// breaker is the state of the tenant's breaker.
 	Breaker *BreakerStatusApplyConfiguration `json:"breaker,omitempty"`

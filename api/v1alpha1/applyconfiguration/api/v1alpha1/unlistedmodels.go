@@ -5,15 +5,11 @@ package v1alpha1
 // UnlistedModelsApplyConfiguration represents a declarative configuration of the UnlistedModels type for use
 // with apply.
 //
-// UnlistedModels is what bounds a call of any model that no ModelProvider lists.
+// UnlistedModels bounds a call for a model that no ModelProvider lists.
 type UnlistedModelsApplyConfiguration struct {
-	// maxOutputTokens is the most output a call may ask for, and the bound that is
-	// written into a call that names none.
+	// maxOutputTokens is the maximum number of output tokens that a call may ask for. It is set on calls that name no maximum.
 	MaxOutputTokens *int64 `json:"maxOutputTokens,omitempty"`
-	// contextWindow is the most input tokens that any such model takes. Absent means
-	// that only the length of a call's body bounds its input, and that files, recordings
-	// and, of the protocols OpenAI and AzureOpenAI, images are refused, which that does
-	// not bound.
+	// contextWindow is the maximum number of input tokens of any such model. Unset: input is bounded only by the size of the request, and files and recordings are refused, as are images with the protocols OpenAI and AzureOpenAI, because the size does not bound them.
 	ContextWindow *int64 `json:"contextWindow,omitempty"`
 }
 

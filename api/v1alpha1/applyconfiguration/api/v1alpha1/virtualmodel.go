@@ -9,13 +9,11 @@ import (
 // VirtualModelApplyConfiguration represents a declarative configuration of the VirtualModel type for use
 // with apply.
 //
-// VirtualModel is a name for the first of several models that the budget allows.
+// VirtualModel is a name for the first of several models whose call fits into the limits.
 type VirtualModelApplyConfiguration struct {
-	// name is what callers ask for, such as "auto". Where a model has that name, too,
-	// this is what is meant.
+	// name is what callers ask for, such as "auto". If a model has the same name, the virtual model takes precedence.
 	Name *apiv1alpha1.ModelName `json:"name,omitempty"`
-	// models are the models in the order in which they are tried, by the names in
-	// their ModelProviders. One that cannot do what a call asks for is passed over.
+	// models are the models to try, in order, by their names in ModelProviders. A model that cannot do what a call asks for is skipped.
 	Models []apiv1alpha1.ModelName `json:"models,omitempty"`
 }
 
