@@ -43,7 +43,7 @@ var _ = DescribeTable("of alerts, takes", taken,
 )
 
 var _ = DescribeTable("of alerts, refuses", refused,
-	Entry("nobody", alerts(func(a *v1alpha1.Alerts) { *a = v1alpha1.Alerts{} }), "spec.alerts", "must have email, webhook or slack"),
+	Entry("nobody", alerts(func(a *v1alpha1.Alerts) { *a = v1alpha1.Alerts{} }), "spec.alerts", "must set email, webhook or slack"),
 	Entry("an address without a host", address("ops"), "spec.alerts.email[0]", "must be an e-mail address without a name"),
 	Entry("an address with a name", address("Ops <ops@example.com>"), "spec.alerts.email[0]", "must be an e-mail address without a name"),
 	Entry("two addresses in one", address("a@example.com,b@example.com"), "spec.alerts.email[0]", "must be an e-mail address without a name"),

@@ -193,7 +193,7 @@ var _ = DescribeTable("of a TenantBudget, refuses", refused,
 		"spec.ladder", "must have at most one rung with action Downgrade"),
 	Entry("a downgrade after the emergency stop", ladder(
 		v1alpha1.Rung{AtPercent: 90, Action: "Trip"}, v1alpha1.Rung{AtPercent: 95, Action: "Downgrade", Models: cheaper}),
-		"spec.ladder", "below the one with action Trip"),
+		"spec.ladder", "at a lower atPercent than the one with action Trip"),
 	Entry("a model replaced by itself", ladder(v1alpha1.Rung{AtPercent: 80, Action: "Downgrade", Models: []v1alpha1.Replacement{{From: "gpt-4o", To: "gpt-4o"}}}),
 		"spec.ladder[0].models[0]", "must replace a model by another: from and to are the same"),
 	Entry("a model replaced twice", ladder(v1alpha1.Rung{AtPercent: 80, Action: "Downgrade", Models: []v1alpha1.Replacement{
