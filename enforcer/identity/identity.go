@@ -11,6 +11,7 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
 // Why a caller is not known. The texts are for the caller.
@@ -28,18 +29,29 @@ type Credentials interface {
 // Identifier finds out who is calling.
 type Identifier struct {
 	credentials Credentials
+	keyFields   []string
 	now         func() time.Time
 }
 
-// NewIdentifier makes an Identifier. Keys expire by the clock now.
-func NewIdentifier(credentials Credentials, now func() time.Time) *Identifier {
-	return &Identifier{credentials: credentials, now: now}
+// NewIdentifier makes an Identifier, which takes keys from any of the header fields in
+// which clients of the protocols send them. Keys expire by the clock now.
+func NewIdentifier(credentials Credentials, protocols []protocol.Protocol, now func() time.Time) *Identifier {
+	i := &Identifier{credentials: credentials, now: now}
+	for _, p := range protocols {
+		i.keyFields = append(i.keyFields, p.Fields().Key...)
+	}
+	return i
 }
 
-// Identify is who sent a request with the header, and with the query, where a key
-// may stand in it. Its error is one of the Err values of this package.
-func (i *Identifier) Identify(header http.Header, query url.Values) (admission.Subject, error) {
-	key, ok := keyOf(header, query)
+// Identify is who sent a request to an endpoint of the protocol p, with the header and
+// the query. A key in the query is read where p has a parameter for it. The error is one
+// of the Err values of this package.
+func (i *Identifier) Identify(p protocol.Protocol, header http.Header, query url.Values) (admission.Subject, error) {
+	var inQuery []string
+	if parameter := p.KeyParameter(); parameter != "" {
+		inQuery = query[parameter]
+	}
+	key, ok := i.findKey(header, inQuery)
 	if !ok {
 		return admission.Subject{}, ErrMissing
 	}
@@ -58,22 +70,19 @@ func (i *Identifier) Identify(header http.Header, query url.Values) (admission.S
 	}, nil
 }
 
-// keyFields are the fields in which clients of Anthropic, Google and Azure send keys.
-var keyFields = []string{"X-Api-Key", "X-Goog-Api-Key", "Api-Key"}
-
-// keyOf is the one key that a request comes with, in any of the places in which
-// clients of the providers send theirs. Two keys are none, unless they are equal.
-func keyOf(header http.Header, query url.Values) (key string, ok bool) {
+// findKey finds the one key that a request comes with: in Authorization, in any of the
+// protocols' own fields, or in its query. Two keys are none, unless they are equal.
+func (i *Identifier) findKey(header http.Header, inQuery []string) (key string, ok bool) {
 	var keys []string
 	for _, value := range header.Values("Authorization") {
 		keys = append(keys, bearer(value))
 	}
-	for _, name := range keyFields {
+	for _, name := range i.keyFields {
 		for _, value := range header.Values(name) {
 			keys = append(keys, strings.TrimSpace(value))
 		}
 	}
-	keys = slices.Compact(append(keys, query["key"]...))
+	keys = slices.Compact(append(keys, inQuery...))
 	if len(keys) != 1 {
 		return "", false
 	}

@@ -12,6 +12,7 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/identity"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
 type credentials map[[sha256.Size]byte]limiterv1.Credential
@@ -33,7 +34,7 @@ func TestIdentify(t *testing.T) {
 		sha256.Sum256([]byte("key-of-carl")):      credential("carl", &earlier),
 		sha256.Sum256([]byte("key-of-dora")):      credential("dora", &now),
 		sha256.Sum256(nil):                        credential("nobody", nil),
-	}, func() time.Time { return now })
+	}, protocol.Protocols(), func() time.Time { return now })
 
 	first := admission.Subject{Tenant: "acme", User: "gerente-1", Tier: "gerente", Credential: "acme/gerente-1"}
 	second := admission.Subject{Tenant: "acme", User: "gerente-2", Tier: "gerente", Credential: "acme/gerente-2"}
@@ -41,6 +42,7 @@ func TestIdentify(t *testing.T) {
 		authorization []string
 		others        http.Header
 		query         url.Values
+		protocol      protocol.Protocol // nil: Gemini
 		want          admission.Subject
 		wantErr       error
 	}{
@@ -60,6 +62,7 @@ func TestIdentify(t *testing.T) {
 		"Google's field":           {others: http.Header{"X-Goog-Api-Key": {"key-of-gerente-1"}}, want: first},
 		"Azure's field":            {others: http.Header{"Api-Key": {" key-of-gerente-1"}}, want: first},
 		"Google's query":           {query: url.Values{"key": {"key-of-gerente-1"}}, want: first},
+		"the query, elsewhere":     {query: url.Values{"key": {"key-of-gerente-1"}}, protocol: protocol.OpenAI{}, wantErr: identity.ErrMissing},
 		"an empty field":           {others: http.Header{"X-Api-Key": {""}}, wantErr: identity.ErrMissing},
 		"unknown in the query":     {query: url.Values{"key": {"key-of-eve"}}, wantErr: identity.ErrUnknown},
 		"two keys in the query":    {query: url.Values{"key": {"key-of-gerente-1", "key-of-gerente-2"}}, wantErr: identity.ErrMissing},
@@ -82,7 +85,10 @@ func TestIdentify(t *testing.T) {
 			for field, values := range tc.others {
 				header[field] = values
 			}
-			got, err := identifier.Identify(header, tc.query)
+			if tc.protocol == nil {
+				tc.protocol = protocol.Gemini{}
+			}
+			got, err := identifier.Identify(tc.protocol, header, tc.query)
 			if got != tc.want || !errors.Is(err, tc.wantErr) {
 				t.Errorf("got %+v, %v; want %+v, %v", got, err, tc.want, tc.wantErr)
 			}

@@ -1,445 +1,101 @@
 package protocol
 
 import (
-	"bytes"
 	"cmp"
 	"net/http"
-	"strings"
-
-	"github.com/tidwall/gjson"
+	"strconv"
+	"time"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
-	"github.com/bursar-dev/bursar/api/price"
 )
 
-// Messages is Anthropic's Messages API.
-type Messages struct{}
+// Anthropic is the API of Claude (https://docs.anthropic.com/en/api).
+type Anthropic struct{}
 
-// Protocol is the protocol of the providers that have this API.
-func (Messages) Protocol() limiterv1.Protocol { return limiterv1.Anthropic }
+// Name is limiterv1.Anthropic.
+func (Anthropic) Name() limiterv1.Protocol { return limiterv1.Anthropic }
 
-// Path is where clients find the API.
-func (Messages) Path() string { return "/v1/messages" }
+// Endpoints are those that have calls of models.
+func (Anthropic) Endpoints() []Endpoint { return []Endpoint{Messages{}} }
 
-// Fields are those that say which version of the API is spoken. What a version adds
-// and costs stands in the body.
-func (Messages) Fields() []string { return []string{"Anthropic-Version", "Anthropic-Beta"} }
+// Prefixes are the paths of messages, and of the completions that came before them.
+func (Anthropic) Prefixes() []string { return []string{"/v1/messages", "/v1/complete"} }
 
-// Authorize writes the provider's key into the header of a call, and the version of
-// the API, without which there is no answer, where the client named none.
-func (Messages) Authorize(header http.Header, key string) {
+// Fields are the client's key, the version of the API that is spoken (what a version adds
+// and costs stands in the body), and those of Anthropic's organisations and rate limits.
+func (Anthropic) Fields() Fields {
+	return Fields{
+		Key:       []string{"X-Api-Key"},
+		Forwarded: []string{"Anthropic-Version", "Anthropic-Beta"},
+		Withheld:  []string{"Anthropic-Organization-Id", "Anthropic-Ratelimit-", "Anthropic-Priority-"},
+	}
+}
+
+// KeyParameter is none.
+func (Anthropic) KeyParameter() string { return "" }
+
+// Authorize writes the provider's key, and the version of the API, without which there
+// is no answer, where the client named none.
+func (Anthropic) Authorize(header http.Header, key string) {
 	setKey(header, "X-Api-Key", key)
 	header.Set("Anthropic-Version", cmp.Or(header.Get("Anthropic-Version"), "2023-06-01"))
 }
 
-// Read reads a request.
-func (Messages) Read(in Incoming) (Request, error) {
-	r, err := readMessagesRequest(in.Body)
-	if err != nil {
-		return nil, err
-	}
-	return r, nil
+type anthropicProblem struct {
+	Error anthropicError `json:"error"`
+	Problem
 }
 
-// What Anthropic adds to the input, by its guides to vision and to tools, each taken
-// at the most that any model has and rounded up.
-const (
-	// largestAnthropicImage: a token is 750 pixels, and larger images are scaled down,
-	// to 1568 pixels a side (1600 tokens), or 2576 (4784) for the models that see most.
-	largestAnthropicImage = 4784
-	// toolsPrompt is the prompt that comes with tools: 264 to 675 tokens.
-	toolsPrompt = 1024
-	// ownTool is the definition of a tool that Anthropic defines and the client runs:
-	// 245 to 735 tokens, and 499 for the prompt of computer use.
-	ownTool = 1500
-)
-
-// messagesRequest is a Messages request that was read.
-type messagesRequest struct {
-	body      []byte
-	model     member
-	maxTokens int64
-	streamed  bool
-	input     input
-	tier      serviceTier
-	// writes is the dearest kind of input that there may be.
-	writes price.Kind
+// anthropicError is Anthropic's, with a code that says more than the type.
+type anthropicError struct {
+	Type    string `json:"type"`
+	Message string `json:"message"`
+	Code    string `json:"code"`
 }
 
-func readMessagesRequest(body []byte) (*messagesRequest, *RequestError) {
-	root, err := parseBody(body)
-	if err != nil {
-		return nil, err
+// ErrorBody is the error in Anthropic's shape.
+func (Anthropic) ErrorBody(err Error) any {
+	problem := NewProblem(err)
+	problem.Type = "error" // clients know an error by this type, which is a URI reference as well
+	return anthropicProblem{
+		Error:   anthropicError{Type: anthropicType(err), Message: err.Message, Code: err.Code},
+		Problem: problem,
 	}
-	r := &messagesRequest{body: body, model: member{name: "model"}, writes: cacheWrites(body)}
-	maxTokens, messages, system := member{name: "max_tokens"}, member{name: "messages"}, member{name: "system"}
-	tools, stream, tier := member{name: "tools"}, member{name: "stream"}, member{name: "service_tier"}
-	speed, geo, context := member{name: "speed"}, member{name: "inference_geo"}, member{name: "context_management"}
-	unbounded := []unboundedMember{
-		{member{name: "mcp_servers"}, "what tools of the provider's side answer is not bounded"},
-		{member{name: "container"}, "it is billed separately"},
-		{member{name: "fallbacks"}, "another model has other prices"},
-	}
-	members := []*member{&r.model, &maxTokens, &messages, &system, &tools, &stream, &tier, &speed, &geo, &context}
-	for i := range unbounded {
-		members = append(members, &unbounded[i].member)
-	}
-	if err := readMembers(root, members...); err != nil {
-		return nil, err
-	}
-	if !maxTokens.given() {
-		return nil, wrong("max_tokens", "must be given")
-	}
-	for _, err := range []*RequestError{
-		r.model.modelName(), r.readScalars(&maxTokens, &stream, &tier),
-		only(&speed, "standard", "it has prices of its own"), only(&geo, "global", "it has prices of its own"),
-		readContextManagement(&context), refuseUnbounded(unbounded), r.readTools(&tools), r.readContent(&system),
-	} {
-		if err != nil {
-			return nil, err
+}
+
+// anthropicType is the error's type among those of Anthropic's errors.
+func anthropicType(err Error) string {
+	switch err.Status {
+	case http.StatusUnauthorized:
+		return "authentication_error"
+	case http.StatusForbidden:
+		return "permission_error"
+	case http.StatusNotFound:
+		return "not_found_error"
+	case http.StatusRequestEntityTooLarge:
+		return "request_too_large"
+	case http.StatusPaymentRequired:
+		return "billing_error"
+	case http.StatusTooManyRequests:
+		if err.Kind == InsufficientQuota {
+			return "billing_error"
 		}
+		return "rate_limit_error"
+	case http.StatusServiceUnavailable:
+		return "overloaded_error"
+	case http.StatusBadRequest, http.StatusMethodNotAllowed:
+		return "invalid_request_error"
 	}
-	if !messages.value.IsArray() {
-		return nil, wrong("messages", "must be an array of messages")
-	}
-	return r, eachOf(messages.value, "messages", r.readMessage)
+	return "api_error"
 }
 
-// cacheWrites is the dearest kind that input of the request may be. Where the body
-// has no word of writing to the cache, not even in an escape, nothing is written.
-func cacheWrites(body []byte) price.Kind {
-	escaped := bytes.Contains(body, []byte(`\u00`))
-	switch {
-	case !escaped && !bytes.Contains(body, []byte("cache_control")):
-		return price.Input
-	case escaped || bytes.Contains(body, []byte(`"1h"`)):
-		return price.CacheWrite1h
-	}
-	return price.CacheWrite5m
+// SetRate writes the anthropic-ratelimit fields, whose reset is a moment.
+func (Anthropic) SetRate(header http.Header, rate Rate, now time.Time) {
+	prefix := "Anthropic-Ratelimit-" + string(rate.Unit)
+	header.Set(prefix+"-Limit", strconv.FormatInt(rate.Limit, 10))
+	header.Set(prefix+"-Remaining", strconv.FormatInt(rate.Remaining, 10))
+	header.Set(prefix+"-Reset", now.Add(roundUp(rate.FullIn, time.Second)).UTC().Format(time.RFC3339))
 }
 
-// only refuses a member that has another value than the one that costs nothing more.
-func only(m *member, value, reason string) *RequestError {
-	if m.given() && (m.value.Type != gjson.String || m.value.Str != value) {
-		return unsupported(m.name, reason)
-	}
-	return nil
-}
-
-func (r *messagesRequest) readScalars(maxTokens, stream, tier *member) (err *RequestError) {
-	if r.maxTokens, err = maxTokens.integer(1, maxOutputTokens, 0); err != nil {
-		return err
-	}
-	if r.streamed, err = stream.bool(); err != nil {
-		return err
-	}
-	r.tier, err = readTier(tier)
-	return err
-}
-
-// readContextManagement allows what clears the context, and not what has the model
-// sum it up, which is billed beyond max_tokens.
-func readContextManagement(context *member) *RequestError {
-	if !context.given() {
-		return nil
-	}
-	edits := member{name: "edits"}
-	if err := readMembers(context.value, &edits); err != nil {
-		return err.within(context.name)
-	}
-	err := eachOf(edits.value, "edits", func(edit gjson.Result) *RequestError {
-		kind, err := typeOf(edit)
-		if err == nil && !strings.HasPrefix(kind, "clear_") {
-			err = unsupported("type", "it is billed beyond max_tokens")
-		}
-		return err
-	})
-	if err != nil {
-		return err.within(context.name)
-	}
-	return nil
-}
-
-// readTools refuses tools that the provider itself runs, and bills for.
-func (r *messagesRequest) readTools(tools *member) *RequestError {
-	if !tools.given() {
-		return nil
-	}
-	if !tools.value.IsArray() {
-		return wrong("tools", "must be an array")
-	}
-	r.input.extra += toolsPrompt
-	return eachOf(tools.value, "tools", func(tool gjson.Result) *RequestError {
-		kind, err := typeOf(tool)
-		switch {
-		case err != nil:
-			return err
-		case kind == "" || kind == "custom":
-			return nil
-		case hasAnyPrefix(kind, "bash_", "text_editor_", "computer_", "memory_"):
-			r.input.extra += ownTool
-			return nil
-		}
-		return unsupported("type", "only tools that the client runs are")
-	})
-}
-
-func hasAnyPrefix(s string, prefixes ...string) bool {
-	for _, prefix := range prefixes {
-		if strings.HasPrefix(s, prefix) {
-			return true
-		}
-	}
-	return false
-}
-
-func (r *messagesRequest) readMessage(message gjson.Result) *RequestError {
-	if !message.IsObject() {
-		return wrong("", "must be an object")
-	}
-	content := member{name: "content"}
-	if err := readMembers(message, &content); err != nil {
-		return err
-	}
-	return r.readContent(&content)
-}
-
-func (r *messagesRequest) readContent(content *member) *RequestError {
-	switch {
-	case !content.given() || content.value.Type == gjson.String:
-		return nil
-	case !content.value.IsArray():
-		return wrong(content.name, "must be a string or an array of blocks")
-	}
-	return eachOf(content.value, content.name, r.readBlock)
-}
-
-func (r *messagesRequest) readBlock(block gjson.Result) *RequestError {
-	kind, err := typeOf(block)
-	if err != nil {
-		return err
-	}
-	content, source := member{name: "content"}, member{name: "source"}
-	if err := readMembers(block, &content, &source); err != nil {
-		return err
-	}
-	switch kind {
-	case "text", "tool_use", "thinking", "redacted_thinking":
-		return nil
-	case "tool_result", "search_result":
-		return r.readContent(&content)
-	case "image":
-		return r.readImage(source.value)
-	case "document":
-		return r.readDocument(source.value)
-	}
-	return unsupported("type", "only text, images, documents, thinking and tools that the client runs are")
-}
-
-func (r *messagesRequest) readImage(source gjson.Result) *RequestError {
-	_, err := typeOf(source)
-	data := member{name: "data"}
-	if err == nil {
-		err = readMembers(source, &data)
-	}
-	if err != nil {
-		return err.within("source")
-	}
-	r.input.images++
-	r.input.encoded += int64(len(data.value.Raw))
-	return nil
-}
-
-// readDocument reads where a document comes from. One that is text stands in the
-// body; all others are pages, of which nobody here knows how many.
-func (r *messagesRequest) readDocument(source gjson.Result) *RequestError {
-	kind, err := typeOf(source)
-	if err != nil {
-		return err.within("source")
-	}
-	switch kind {
-	case "text":
-		return nil
-	case "content":
-		content := member{name: "content"}
-		err := readMembers(source, &content)
-		if err == nil {
-			err = r.readContent(&content)
-		}
-		if err != nil {
-			return err.within("source")
-		}
-		return nil
-	}
-	r.input.only("a document")
-	return nil
-}
-
-func (r *messagesRequest) Model() string  { return r.model.value.Str }
-func (r *messagesRequest) Streamed() bool { return r.streamed }
-
-func (r *messagesRequest) For(model limiterv1.Model, assumedOutput int64) (Call, error) {
-	bound, err := r.bound(model, assumedOutput)
-	if err != nil {
-		return Call{}, err
-	}
-	cost, err := dearest(model, bound, r.tier.possible()...)
-	if err != nil {
-		return Call{}, err
-	}
-	changed := rewrite{body: r.body}
-	if model.UpstreamName != r.Model() {
-		changed.set(&r.model, gjson.AppendJSONString(nil, model.UpstreamName))
-	}
-	return Call{
-		Path: "/messages", Body: changed.bytes(), Bound: bound, Cost: cost,
-		Whole: func() Answer {
-			return newWholeAnswer(func(members *memberScanner) (price.Usage, bool) {
-				u := messagesUsage{tier: r.tier}
-				u.add(members.member("usage"))
-				return u.usage()
-			}, "usage")
-		},
-		Stream: func() Answer { return newMessagesStream(r.tier) },
-	}, nil
-}
-
-func (r *messagesRequest) bound(model limiterv1.Model, assumedOutput int64) (price.Usage, *RequestError) {
-	output, err := outputBound(r.maxTokens, "max_tokens", model, assumedOutput)
-	if err != nil {
-		return price.Usage{}, err
-	}
-	bound, err := r.input.usage(r.body, model, largestAnthropicImage, output)
-	if err != nil {
-		return price.Usage{}, err
-	}
-	// A model without a price for what is written to its cache has none of that.
-	switch {
-	case r.writes == price.CacheWrite1h && model.Prices.Offers(price.CacheWrite1h):
-		bound.Input, bound.CacheWrite1h = 0, bound.Input
-	case r.writes != price.Input && model.Prices.Offers(price.CacheWrite5m):
-		bound.Input, bound.CacheWrite5m = 0, bound.Input
-	}
-	return bound, nil
-}
-
-// messagesUsage gathers a usage that comes in pieces, of which each tells the totals
-// so far: a later one takes the place of an earlier one, member by member.
-//
-// Input does not contain what was read from the cache or written to it.
-type messagesUsage struct {
-	tier                       serviceTier
-	input, output, read, wrote gjson.Result
-	wrote1h, served            gjson.Result
-	// billedBeside is whether there was something that has a price of its own.
-	billedBeside bool
-}
-
-func (u *messagesUsage) add(usage gjson.Result) {
-	for path, to := range map[string]*gjson.Result{
-		"input_tokens": &u.input, "output_tokens": &u.output,
-		"cache_read_input_tokens": &u.read, "cache_creation_input_tokens": &u.wrote,
-		"cache_creation.ephemeral_1h_input_tokens": &u.wrote1h, "service_tier": &u.served,
-	} {
-		if value := usage.Get(path); value.Type != gjson.Null {
-			*to = value
-		}
-	}
-	usage.Get("server_tool_use").ForEach(func(_, n gjson.Result) bool {
-		u.billedBeside = u.billedBeside || n.Num != 0
-		return true
-	})
-}
-
-func (u *messagesUsage) usage() (price.Usage, bool) {
-	n := numbers{}
-	input, output := n.read(u.input), n.read(u.output)
-	read, wrote, wrote1h := n.readIfAny(u.read), n.readIfAny(u.wrote), n.readIfAny(u.wrote1h)
-	n.broken = n.broken || u.billedBeside
-	return n.believable(price.Usage{
-		Input: input, CachedInput: read, CacheWrite5m: wrote - wrote1h, CacheWrite1h: wrote1h,
-		Output: output, ServiceTier: u.tier.served(u.served),
-	})
-}
-
-// messagesStream is a streamed answer. Nothing is changed.
-//
-// Input is known from the start, output at the end alone: of an answer that was cut
-// before it, nobody knows what it cost.
-type messagesStream struct {
-	events eventStream
-
-	said messagesUsage
-	// stopped is whether the usage that came last was that of the whole answer, done
-	// whether the stream has ended as it should.
-	cut, stopped, done bool
-}
-
-func newMessagesStream(tier serviceTier) *messagesStream {
-	s := &messagesStream{said: messagesUsage{tier: tier}}
-	s.events = eventStream{read: s.read}
-	return s
-}
-
-func (s *messagesStream) Pass(chunk []byte) []byte { return s.events.pass(chunk) }
-func (s *messagesStream) End(cut bool) []byte      { s.cut = cut; return s.events.end(cut) }
-func (s *messagesStream) Unfinished() bool         { return !s.done }
-
-func (s *messagesStream) Usage() (price.Usage, bool) {
-	if !s.stopped {
-		return price.Usage{}, false
-	}
-	return s.said.usage()
-}
-
-var messageStop = []byte(`"message_stop"`)
-
-func (s *messagesStream) read(data []byte) []byte {
-	if !bytes.Contains(data, usageName) && !bytes.Contains(data, messageStop) {
-		return data
-	}
-	event, err := parseObject(data)
-	if err != nil {
-		return data
-	}
-	switch event.Get("type").Str {
-	case "message_start":
-		s.said.add(event.Get("message.usage"))
-	case "message_delta":
-		s.said.add(event.Get("usage"))
-		s.stopped = s.stopped || event.Get("delta.stop_reason").Type == gjson.String
-	case "message_stop":
-		s.done = true
-	}
-	return data
-}
-
-// Problem is an error event.
-func (s *messagesStream) Problem(body []byte) ([]byte, bool) {
-	return s.events.interject("error", bytes.TrimSpace(body)), false
-}
-
-// Message is the answer that says text.
-func (r *messagesRequest) Message(text Text) (Plain, bool) {
-	usage := map[string]any{"input_tokens": 0, "output_tokens": 0, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
-	message := map[string]any{
-		"id": "msg_" + text.ID, "type": "message", "role": "assistant", "model": r.Model(), "content": []any{},
-		"stop_reason": nil, "stop_sequence": nil, "usage": usage,
-	}
-	block := map[string]any{"type": "text", "text": text.Content}
-	if !r.streamed {
-		return wholeMessage(with(message, "content", []any{block}, "stop_reason", "end_turn")), true
-	}
-	var m streamedMessage
-	for _, e := range []map[string]any{
-		{"type": "message_start", "message": message},
-		{"type": "content_block_start", "index": 0, "content_block": with(block, "text", "")},
-		{"type": "content_block_delta", "index": 0, "delta": map[string]any{"type": "text_delta", "text": text.Content}},
-		{"type": "content_block_stop", "index": 0},
-		{"type": "message_delta", "delta": map[string]any{"stop_reason": "end_turn", "stop_sequence": nil}, "usage": usage},
-		{"type": "message_stop"},
-	} {
-		m.event(e["type"].(string), e)
-	}
-	return m.plain(), true
-}
+// TraceName is anthropic.
+func (Anthropic) TraceName() string { return "anthropic" }

@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"errors"
-	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -14,17 +13,14 @@ import (
 
 // Endpoint is one path of a protocol, at which calls are made.
 type Endpoint interface {
-	// Protocol is the protocol of the providers that have this API.
-	Protocol() limiterv1.Protocol
+	// Protocol is the protocol that has this endpoint.
+	Protocol() Protocol
 	// Path is where clients find the API. In it, {model} stands, at most once, for
 	// the name of a model.
 	Path() string
-	// Fields are the fields of a client's header that a provider is sent beside
-	// those that every provider is.
-	Fields() []string
-	// Authorize writes the provider's key into the header of a call, unless it is
-	// empty, and what else no call may go without.
-	Authorize(header http.Header, key string)
+	// Operation is gen_ai.operation.name in traces, by OpenTelemetry's semantic
+	// conventions for generative AI: "chat", "embeddings", "generate_content", ...
+	Operation() string
 	// Read reads a request. Its error is a *RequestError when the request is wrong,
 	// or asks for what cannot be bounded.
 	Read(in Incoming) (Request, error)
@@ -122,15 +118,6 @@ type Answer interface {
 	// the given JSON body; nil when the answer has no way to. Where not all clients
 	// take that for an error, the connection is to be cut as well.
 	Problem(body []byte) (frame []byte, cutAsWell bool)
-}
-
-// Endpoints are all endpoints of all protocols.
-func Endpoints() []Endpoint {
-	return []Endpoint{
-		ChatCompletions{}, Responses{}, Embeddings{},
-		AzureChatCompletions{}, AzureEmbeddings{},
-		Messages{}, GenerateContent{}, GenerateContent{Streamed: true},
-	}
 }
 
 // dearest is the most that a call can cost that uses no more than the bound, and is

@@ -1,533 +1,120 @@
 package protocol
 
 import (
-	"bytes"
-	"fmt"
 	"net/http"
-	"slices"
-
-	"github.com/tidwall/gjson"
-	"github.com/tidwall/sjson"
+	"strconv"
+	"time"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
-	"github.com/bursar-dev/bursar/api/price"
 )
 
-// ChatCompletions is OpenAI's Chat Completions API.
-type ChatCompletions struct{}
-
-// Protocol is the protocol of the providers that have this API.
-func (ChatCompletions) Protocol() limiterv1.Protocol { return limiterv1.OpenAI }
-
-// Path is where clients find the API.
-func (ChatCompletions) Path() string { return "/v1/chat/completions" }
-
-// Fields are none.
-func (ChatCompletions) Fields() []string { return nil }
-
-// Authorize writes the provider's key into the header of a call.
-func (ChatCompletions) Authorize(header http.Header, key string) {
-	bearer(header, key)
+// OpenAI is OpenAI's API, and that of every provider that is compatible with it
+// (https://platform.openai.com/docs/api-reference).
+type OpenAI struct {
+	openAIErrors
+	openAIRates
 }
 
-// Read reads a request.
-func (ChatCompletions) Read(in Incoming) (Request, error) {
-	r, err := readChat(in.Body, "")
-	if err != nil {
-		return nil, err
-	}
-	r.path = func(string) string { return "/chat/completions" }
-	return r, nil
+// Name is limiterv1.OpenAI.
+func (OpenAI) Name() limiterv1.Protocol { return limiterv1.OpenAI }
+
+// Endpoints are those that have calls of models with text.
+func (OpenAI) Endpoints() []Endpoint {
+	return []Endpoint{ChatCompletions{}, Responses{}, Embeddings{}}
 }
 
-// maxChoices is the most answers that OpenAI gives to one request.
-const maxChoices = 128
+// Prefixes are all paths that no other protocol has.
+func (OpenAI) Prefixes() []string { return []string{"/"} }
 
-// chatRequest is a Chat Completions request that was read.
-type chatRequest struct {
-	body []byte
-	// path is where a model of the given name is asked.
-	path func(upstreamName string) string
-	// deployment is the model that the path names; empty where the body does.
-	deployment string
-	input      input
-	tier       serviceTier
-	// audible is whether the answer may be sound.
-	audible bool
-	// The members that are rewritten for the provider.
-	model, streamOptions, maxCompletionTokens member
-
-	streamed bool
-	// usageWanted is whether the client asked for the usage of a stream.
-	usageWanted bool
-	// maxOutput bounds the output of each choice, and maxOutputParam is the
-	// parameter that says so; 0 when none does.
-	maxOutput      int64
-	maxOutputParam string
-	choices        int64
+// Fields are those of OpenAI's organisations and rate limits.
+func (OpenAI) Fields() Fields {
+	return Fields{Withheld: []string{"Openai-Organization", "Openai-Project", "X-Ratelimit-"}}
 }
 
-// readChat reads a body, which names the model unless a deployment does.
-func readChat(body []byte, deployment string) (*chatRequest, *RequestError) {
-	root, err := parseBody(body)
-	if err != nil {
-		return nil, err
-	}
-	r := &chatRequest{
-		body:                body,
-		deployment:          deployment,
-		model:               member{name: "model"},
-		streamOptions:       member{name: "stream_options"},
-		maxCompletionTokens: member{name: "max_completion_tokens"},
-	}
-	maxTokens, n := member{name: "max_tokens"}, member{name: "n"}
-	stream, messages, tools := member{name: "stream"}, member{name: "messages"}, member{name: "tools"}
-	tier, modalities, voice := member{name: "service_tier"}, member{name: "modalities"}, member{name: "audio"}
-	unbounded := unboundedMembers()
-	members := []*member{&r.model, &messages, &stream, &r.streamOptions, &maxTokens, &r.maxCompletionTokens, &n, &tools, &tier, &modalities, &voice}
-	for i := range unbounded {
-		members = append(members, &unbounded[i].member)
-	}
-	if err := readMembers(root, members...); err != nil {
-		return nil, err
-	}
-	for _, err := range []*RequestError{
-		r.readModel(),
-		r.readStream(&stream),
-		r.readBounds(&maxTokens, &n),
-		r.readTier(&tier),
-		r.readModalities(&modalities, &voice),
-		refuseUnbounded(unbounded),
-		readTools(&tools),
-		r.readMessages(&messages),
-	} {
-		if err != nil {
-			return nil, err
-		}
-	}
-	return r, nil
-}
+// KeyParameter is none.
+func (OpenAI) KeyParameter() string { return "" }
 
-func (r *chatRequest) readModel() *RequestError {
-	if r.deployment != "" && !r.model.given() {
-		return nil
-	}
-	return r.model.modelName()
-}
-
-func (r *chatRequest) readStream(stream *member) (err *RequestError) {
-	if r.streamed, err = stream.bool(); err != nil || !r.streamOptions.given() {
-		return err
-	}
-	if !r.streamOptions.value.IsObject() {
-		return wrong("stream_options", "must be an object")
-	}
-	includeUsage := member{name: "include_usage"}
-	if err = readMembers(r.streamOptions.value, &includeUsage); err == nil {
-		r.usageWanted, err = includeUsage.bool()
-	}
-	if err != nil {
-		return err.within("stream_options")
-	}
-	return nil
-}
-
-// maxOutputTokens is far above what any model gives.
-const maxOutputTokens = 1_000_000_000
-
-func (r *chatRequest) readBounds(maxTokens, n *member) (err *RequestError) {
-	if r.choices, err = n.integer(1, maxChoices, 1); err != nil {
-		return err
-	}
-	for _, m := range []*member{maxTokens, &r.maxCompletionTokens} {
-		if !m.given() {
-			continue
-		}
-		bound, err := m.integer(1, maxOutputTokens, 0)
-		switch {
-		case err != nil:
-			return err
-		case r.maxOutput != 0 && r.maxOutput != bound:
-			return wrong(m.name, "contradicts %s", r.maxOutputParam)
-		}
-		r.maxOutput, r.maxOutputParam = bound, m.name
-	}
-	return nil
-}
-
-func (r *chatRequest) readTier(tier *member) (err *RequestError) {
-	r.tier, err = readTier(tier)
-	return err
-}
-
-func (r *chatRequest) readModalities(modalities, voice *member) *RequestError {
-	r.audible = voice.given()
-	if !modalities.given() {
-		return nil
-	}
-	if !modalities.value.IsArray() {
-		return wrong("modalities", "must be an array")
-	}
-	return eachOf(modalities.value, "modalities", func(modality gjson.Result) *RequestError {
-		r.audible = r.audible || modality.Str == "audio"
-		if modality.Str != "text" && modality.Str != "audio" {
-			return unsupported("", `only "text" and "audio" are`)
-		}
-		return nil
-	})
-}
-
-// unboundedMember is a member that can make a call cost what is not bounded here.
-type unboundedMember struct {
-	member
-	reason string
-}
-
-func unboundedMembers() []unboundedMember {
-	const separately = "it is billed separately"
-	return []unboundedMember{
-		{member{name: "prediction"}, "rejected predictions are billed beyond max_completion_tokens"},
-		{member{name: "web_search_options"}, separately},
-		// What some compatible providers add.
-		{member{name: "search_parameters"}, separately},
-		{member{name: "plugins"}, separately},
-		{member{name: "models"}, "another model has other prices"},
-		{member{name: "providerOptions"}, "another model has other prices"},
-		{member{name: "data_sources"}, separately},
+// Authorize writes the provider's key as a bearer token.
+func (OpenAI) Authorize(header http.Header, key string) {
+	if key != "" {
+		header.Set("Authorization", "Bearer "+key)
 	}
 }
 
-func refuseUnbounded(members []unboundedMember) *RequestError {
-	for _, m := range members {
-		if m.given() {
-			return unsupported(m.name, m.reason)
-		}
-	}
-	return nil
+// TraceName is openai.
+func (OpenAI) TraceName() string { return "openai" }
+
+// openAIErrors writes errors in OpenAI's shape.
+type openAIErrors struct{}
+
+type openAIProblem struct {
+	Error openAIError `json:"error"`
+	Problem
 }
 
-// readTools refuses tools that the provider itself runs, and bills for.
-func readTools(tools *member) *RequestError {
-	if !tools.given() {
-		return nil
-	}
-	if !tools.value.IsArray() {
-		return wrong("tools", "must be an array")
-	}
-	return eachOf(tools.value, "tools", func(tool gjson.Result) *RequestError {
-		return readType(tool, "function", "custom")
-	})
+type openAIError struct {
+	Message string  `json:"message"`
+	Type    string  `json:"type"`
+	Param   *string `json:"param"`
+	Code    string  `json:"code"`
 }
 
-func (r *chatRequest) readMessages(messages *member) *RequestError {
-	if !messages.value.IsArray() {
-		return wrong("messages", "must be an array of messages")
+// ErrorBody is the error in OpenAI's shape.
+func (openAIErrors) ErrorBody(err Error) any {
+	e := openAIError{Message: err.Message, Type: openAIType(err.Kind), Code: err.Code}
+	if err.Param != "" {
+		e.Param = &err.Param
 	}
-	return eachOf(messages.value, "messages", r.readMessage)
+	return openAIProblem{Error: e, Problem: NewProblem(err)}
 }
 
-func (r *chatRequest) readMessage(message gjson.Result) *RequestError {
-	if !message.IsObject() {
-		return wrong("", "must be an object")
-	}
-	role, content, audio := member{name: "role"}, member{name: "content"}, member{name: "audio"}
-	if err := readMembers(message, &role, &content, &audio); err != nil {
-		return err
-	}
-	if audio.given() {
-		r.input.recording()
-	}
-	verbatim := readAsWritten(role)
-	switch {
-	case !content.given() || content.value.Type == gjson.String:
-		if verbatim {
-			r.input.text(content.value)
-		}
-		return nil
-	case !content.value.IsArray():
-		return wrong("content", "must be a string or an array of parts")
-	}
-	return eachOf(content.value, "content", func(part gjson.Result) *RequestError {
-		return r.readPart(part, verbatim)
-	})
-}
-
-// readAsWritten is whether the model reads the text of a message with this role as it
-// is. Of what tools answer, nobody has said how it is read.
-func readAsWritten(role member) bool {
-	return role.value.Type == gjson.String && slices.Contains([]string{"system", "developer", "user", "assistant"}, role.value.Str)
-}
-
-// readPart reads a part of a message, whose text the model may read verbatim.
-func (r *chatRequest) readPart(part gjson.Result, verbatim bool) *RequestError {
-	kind, err := typeOf(part)
-	if err != nil {
-		return err
-	}
+// openAIType is the kind among OpenAI's error types.
+func openAIType(kind ErrorKind) string {
 	switch kind {
-	case "text":
-		if verbatim {
-			r.input.text(part.Get("text"))
-		}
-		return nil
-	case "refusal":
-		return nil
-	case "image_url":
-		return r.readImage(part)
-	case "input_audio":
-		r.input.recording()
-		return nil
-	case "file":
-		r.input.only("a file")
-		return nil
+	case InvalidRequest:
+		return "invalid_request_error"
+	case PermissionDenied:
+		return "permission_error"
+	case InsufficientQuota:
+		return "insufficient_quota"
+	case RateLimited:
+		return "rate_limit_error"
 	}
-	return unsupported("type", `only "text", "refusal", "image_url", "input_audio" and "file" are`)
+	return "server_error"
 }
 
-func (r *chatRequest) readImage(part gjson.Result) *RequestError {
-	image, url := member{name: "image_url"}, member{name: "url"}
-	if err := readMembers(part, &image); err != nil {
-		return err
-	}
-	if !image.value.IsObject() {
-		return wrong("image_url", "must be an object")
-	}
-	if err := readMembers(image.value, &url); err != nil {
-		return err.within("image_url")
-	}
-	r.input.image(url.value)
-	return nil
+// openAIRates writes how rate limits stand in OpenAI's fields.
+type openAIRates struct{}
+
+// SetRate writes the x-ratelimit fields, whose reset is a duration.
+func (openAIRates) SetRate(header http.Header, rate Rate, _ time.Time) {
+	unit := string(rate.Unit)
+	header.Set("X-Ratelimit-Limit-"+unit, strconv.FormatInt(rate.Limit, 10))
+	header.Set("X-Ratelimit-Remaining-"+unit, strconv.FormatInt(rate.Remaining, 10))
+	header.Set("X-Ratelimit-Reset-"+unit, roundUp(rate.FullIn, time.Millisecond).String())
 }
 
-// readType refuses an object whose type is none of those given.
-func readType(object gjson.Result, types ...string) *RequestError {
-	kind, err := typeOf(object)
-	if err != nil {
-		return err
-	}
-	if slices.Contains(types, kind) {
-		return nil
-	}
-	return unsupported("type", fmt.Sprintf("only %q and %q are", types[0], types[1]))
+// openAIModels is the list of models in OpenAI's shape.
+type openAIModels struct {
+	Object string        `json:"object"`
+	Data   []openAIModel `json:"data"`
 }
 
-// eachOf reads the elements of an array, and says of an error in which it is.
-func eachOf(array gjson.Result, name string, read func(gjson.Result) *RequestError) *RequestError {
-	var err *RequestError
-	i := 0
-	array.ForEach(func(_, element gjson.Result) bool {
-		if err = read(element); err != nil {
-			err = err.within(fmt.Sprintf("%s[%d]", name, i))
-		}
-		i++
-		return err == nil
-	})
-	return err
+type openAIModel struct {
+	ID      string `json:"id"`
+	Object  string `json:"object"`
+	Created int64  `json:"created"`
+	OwnedBy string `json:"owned_by"`
 }
 
-// Model is the model that is asked for.
-func (r *chatRequest) Model() string {
-	if r.deployment != "" {
-		return r.deployment
-	}
-	return r.model.value.Str
-}
+// ModelsPath is where OpenAI's clients ask for the list of models.
+func (OpenAI) ModelsPath() string { return "/v1/models" }
 
-// Streamed is whether the answer is to come as a stream.
-func (r *chatRequest) Streamed() bool { return r.streamed }
-
-// For makes the call that asks the model for what the request asks.
-func (r *chatRequest) For(model limiterv1.Model, assumedOutput int64) (Call, error) {
-	output, err := outputBound(r.maxOutput, r.maxOutputParam, model, assumedOutput)
-	if err != nil {
-		return Call{}, err
+// ModelList is the list of models in OpenAI's shape.
+func (OpenAI) ModelList(models []ListedModel) any {
+	list := openAIModels{Object: "list", Data: []openAIModel{}}
+	for _, m := range models {
+		list.Data = append(list.Data, openAIModel{ID: m.Name, Object: "model", OwnedBy: m.Owner})
 	}
-	bound, err := r.input.usage(r.body, model, imageTokens(model), output*r.choices)
-	if err != nil {
-		return Call{}, err
-	}
-	if r.audible {
-		bound.Output, bound.AudioOutput = 0, bound.Output // as if all were sound
-	}
-	cost, err := dearest(model, bound, r.tier.possible()...)
-	if err != nil {
-		return Call{}, err
-	}
-	return Call{
-		Path:   r.path(model.UpstreamName),
-		Body:   r.rewritten(model, output),
-		Bound:  bound,
-		Cost:   cost,
-		Whole:  r.whole,
-		Stream: func() Answer { return newChatStream(!r.usageWanted, r.tier) },
-	}, nil
-}
-
-// outputBound is the most output that a request allows: what its parameter says, or
-// what is assumed where that is 0.
-func outputBound(asked int64, param string, model limiterv1.Model, assumedOutput int64) (int64, *RequestError) {
-	switch {
-	case model.MaxOutputTokens == 0:
-		return 0, wrong("model", "%s has no output: it is for embeddings alone", model.Name)
-	case asked == 0:
-		return assumed(model, assumedOutput), nil
-	case asked > model.MaxOutputTokens:
-		return 0, wrong(param, "is above the %d tokens that %s may give", model.MaxOutputTokens, model.Name)
-	}
-	return asked, nil
-}
-
-// assumed is the bound of a call that names none.
-func assumed(model limiterv1.Model, assumedOutput int64) int64 {
-	if assumedOutput == 0 {
-		return model.MaxOutputTokens
-	}
-	return min(assumedOutput, model.MaxOutputTokens)
-}
-
-// rewritten is the body for the provider: it names the model as the provider does,
-// bounds the output, and asks for the usage of a stream.
-func (r *chatRequest) rewritten(model limiterv1.Model, output int64) []byte {
-	changed := rewrite{body: r.body}
-	if model.UpstreamName != r.model.value.Str && (r.deployment == "" || r.model.given()) {
-		changed.set(&r.model, gjson.AppendJSONString(nil, model.UpstreamName))
-	}
-	if r.maxOutput == 0 {
-		changed.set(&r.maxCompletionTokens, fmt.Append(nil, output))
-	}
-	if r.streamed && !r.usageWanted {
-		changed.set(&r.streamOptions, r.optionsWithUsage())
-	}
-	return changed.bytes()
-}
-
-func (r *chatRequest) optionsWithUsage() []byte {
-	options := []byte("{}")
-	if r.streamOptions.given() {
-		options = []byte(r.streamOptions.value.Raw)
-	}
-	// The options are a valid object, into which a member can always be set.
-	options, _ = sjson.SetRawBytes(options, "include_usage", []byte("true"))
-	return options
-}
-
-func (r *chatRequest) whole() Answer {
-	return newWholeAnswer(func(members *memberScanner) (price.Usage, bool) {
-		return chatUsage(members.member("usage"), r.tier.served(members.member("service_tier")))
-	}, "usage", "service_tier")
-}
-
-// chatStream is a streamed answer.
-//
-// Where the client did not ask for the usage, it sees what it would have seen had
-// nobody asked: the extra chunk with the usage is left out, and of all others the
-// "usage":null that came with asking.
-type chatStream struct {
-	events eventStream
-	hide   bool
-	tier   serviceTier
-
-	cut, done bool
-	usage     gjson.Result
-	served    price.ServiceTier
-	// last is whether usage came in the extra chunk, after which there is no more
-	// of it; elsewhere it may be a running total.
-	last bool
-}
-
-func newChatStream(hideUsage bool, tier serviceTier) *chatStream {
-	s := &chatStream{hide: hideUsage, tier: tier}
-	s.events = eventStream{read: s.read, changing: hideUsage}
-	return s
-}
-
-func (s *chatStream) Pass(chunk []byte) []byte { return s.events.pass(chunk) }
-
-func (s *chatStream) End(cut bool) []byte {
-	s.cut = cut
-	return s.events.end(cut)
-}
-
-// Unfinished is whether the stream ended before its end. Some compatible providers
-// do not close a stream with [DONE], but then with the usage that was asked for.
-func (s *chatStream) Unfinished() bool { return s.cut || !s.done && !s.last }
-
-func (s *chatStream) Problem(body []byte) ([]byte, bool) {
-	return s.events.interject("", body), false
-}
-
-func (s *chatStream) Usage() (price.Usage, bool) {
-	if s.Unfinished() && !s.last {
-		return price.Usage{}, false
-	}
-	return chatUsage(s.usage, s.served)
-}
-
-var (
-	doneData  = []byte("[DONE]")
-	usageName = []byte(`"usage"`)
-)
-
-func (s *chatStream) read(data []byte) []byte {
-	if bytes.Equal(data, doneData) {
-		s.done = true
-	}
-	if !bytes.Contains(data, usageName) {
-		return data // nearly all chunks, at the price of one search
-	}
-	return s.readUsage(data)
-}
-
-func (s *chatStream) readUsage(data []byte) []byte {
-	usage := gjson.GetBytes(data, "usage")
-	if usage.Type == gjson.Null {
-		return s.withoutNull(data, usage)
-	}
-	chunk, err := parseObject(data)
-	if err != nil || !usage.IsObject() {
-		return data
-	}
-	choices := chunk.Get("choices")
-	s.usage, s.served = usage, s.tier.served(chunk.Get("service_tier"))
-	s.last = choices.IsArray() && len(choices.Array()) == 0
-	if s.last && s.hide {
-		return nil
-	}
-	return data
-}
-
-// withoutNull takes "usage":null out of a chunk, in place.
-func (s *chatStream) withoutNull(data []byte, null gjson.Result) []byte {
-	start, end := bytes.LastIndex(data[:null.Index], usageName), null.Index+len(null.Raw)
-	if !s.hide || null.Raw != "null" || start < 0 || len(bytes.Trim(data[start+len(usageName):null.Index], ": \t")) > 0 {
-		return data
-	}
-	before, after := bytes.TrimRight(data[:start], " \t"), bytes.TrimLeft(data[end:], " \t")
-	switch {
-	case bytes.HasSuffix(before, []byte{','}):
-		start = len(before) - 1
-	case bytes.HasPrefix(after, []byte{','}):
-		end = len(data) - len(after) + 1
-	}
-	return append(data[:start], data[end:]...)
-}
-
-// chatUsage reads a usage, and whether it can be believed.
-func chatUsage(usage gjson.Result, served price.ServiceTier) (price.Usage, bool) {
-	n := numbers{of: usage}
-	prompt, completion := n.must("prompt_tokens"), n.must("completion_tokens")
-	cached, audio := n.may("prompt_tokens_details.cached_tokens"), n.may("prompt_tokens_details.audio_tokens")
-	spoken := n.may("completion_tokens_details.audio_tokens")
-	// Some compatible providers leave the model's thoughts, which they bill as
-	// output, out of completion_tokens and in total_tokens. A usage of nothing at
-	// all stays nothing.
-	if total, ok := wholeNumber(usage.Get("total_tokens")); ok && prompt+completion > 0 {
-		completion = max(completion, total-prompt)
-	}
-	used := price.Usage{
-		Input: prompt - cached - audio, CachedInput: cached, AudioInput: audio,
-		Output: completion - spoken, AudioOutput: spoken, ServiceTier: served,
-	}
-	used.Reasoning = min(used.Output, n.mayElse0("completion_tokens_details.reasoning_tokens"))
-	return n.believable(used)
+	return list
 }

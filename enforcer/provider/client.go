@@ -24,11 +24,13 @@ var ErrNotSent = errors.New("not sent")
 type Client struct {
 	transport http.RoundTripper
 	keys      keyring
+	withheld  withheld
 }
 
-// NewClient makes a Client that finds the providers' keys in the files of a directory.
-func NewClient(credentialsDir string) *Client {
-	return &Client{transport: newTransport(), keys: keyring{dir: credentialsDir}}
+// NewClient makes a Client for providers of the protocols, which finds the providers'
+// keys in the files of a directory.
+func NewClient(credentialsDir string, protocols []protocol.Protocol) *Client {
+	return &Client{transport: newTransport(), keys: keyring{dir: credentialsDir}, withheld: newWithheld(protocols)}
 }
 
 // Close closes the connections that are not in use.
@@ -65,7 +67,7 @@ func http1() *http.Protocols {
 type Outgoing struct {
 	// ID names the call to the provider.
 	ID       string
-	Endpoint protocol.Endpoint
+	Protocol protocol.Protocol
 	Provider limiterv1.Provider
 	// Path and Body are the Call's.
 	Path string
@@ -74,8 +76,8 @@ type Outgoing struct {
 	Header http.Header
 }
 
-// Send sends a call and returns the answer as soon as its header is there. The
-// caller closes the answer's body.
+// Send sends a call and returns the answer as soon as its header is there. The header
+// has only the fields that a client may see. The caller closes the answer's body.
 func (c *Client) Send(ctx context.Context, out Outgoing) (*http.Response, error) {
 	progress := &progress{}
 	request, err := c.request(progress.watch(ctx), out)
@@ -85,6 +87,7 @@ func (c *Client) Send(ctx context.Context, out Outgoing) (*http.Response, error)
 	response, err := c.transport.RoundTrip(request)
 	switch {
 	case err == nil:
+		c.withheld.removeFrom(response.Header)
 		return response, nil
 	case !progress.mayHaveBeenSent():
 		return nil, fmt.Errorf("%w: %w", ErrNotSent, err)
@@ -98,7 +101,7 @@ func (c *Client) request(ctx context.Context, out Outgoing) (*http.Request, erro
 	if err != nil {
 		return nil, err
 	}
-	request.Header = outgoingHeader(out.Header, out.Endpoint)
+	request.Header = outgoingHeader(out.Header, out.Protocol)
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept-Encoding", "identity")
 	request.Header.Set("X-Request-Id", out.ID)
@@ -108,7 +111,7 @@ func (c *Client) request(ctx context.Context, out Outgoing) (*http.Request, erro
 			return nil, err
 		}
 	}
-	out.Endpoint.Authorize(request.Header, key)
+	out.Protocol.Authorize(request.Header, key)
 	return request, nil
 }
 

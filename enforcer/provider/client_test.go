@@ -24,7 +24,7 @@ import (
 func outgoing(endpoint string) provider.Outgoing {
 	return provider.Outgoing{
 		ID:       "call-1",
-		Endpoint: protocol.ChatCompletions{},
+		Protocol: protocol.OpenAI{},
 		Provider: limiterv1.Provider{Name: "fake", Endpoint: endpoint, CredentialFile: "openai"},
 		Path:     "/chat/completions",
 		Body:     []byte(`{"model":"mini"}`),
@@ -50,7 +50,7 @@ func TestSendSaysNothingOfTheClient(t *testing.T) {
 		body, _ = io.ReadAll(r.Body)
 	}))
 	defer upstream.Close()
-	client := provider.NewClient(credentials(t, " the-provider's-key\n"))
+	client := provider.NewClient(credentials(t, " the-provider's-key\n"), protocol.Protocols())
 	defer client.Close()
 
 	out := outgoing(upstream.URL + "/v1/")
@@ -107,7 +107,7 @@ func TestSendTakesTheKeyThatThereIsNow(t *testing.T) {
 		must(t, os.Rename(filepath.Join(dir, "..tmp"), filepath.Join(dir, "..data")))
 	}
 	must(t, os.Symlink(filepath.Join("..data", "openai"), filepath.Join(dir, "openai")))
-	client := provider.NewClient(dir)
+	client := provider.NewClient(dir, protocol.Protocols())
 	defer client.Close()
 	for i, key := range []string{"old", "new"} {
 		mount(fmt.Sprintf("..2026_%d", i), key)
@@ -131,7 +131,7 @@ func TestSendWithoutKey(t *testing.T) {
 	dir := credentials(t, "top-secret")
 	must(t, os.WriteFile(filepath.Join(dir, "empty"), []byte(" \n"), 0o600))
 	must(t, os.WriteFile(filepath.Join(dir, "lines"), []byte("top\nsecret"), 0o600))
-	client := provider.NewClient(filepath.Join(dir, "."))
+	client := provider.NewClient(filepath.Join(dir, "."), protocol.Protocols())
 	defer client.Close()
 	for _, file := range []string{"absent", "empty", "lines", "../" + filepath.Base(dir) + "/openai", "..", ".", "/etc/hostname", "a/b"} {
 		out := outgoing(upstream.URL)
@@ -223,7 +223,7 @@ func TestSendKnowsWhatWasNotSent(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client := provider.NewClient(credentials(t, "key"))
+			client := provider.NewClient(credentials(t, "key"), protocol.Protocols())
 			defer client.Close()
 			out := outgoing(tc.endpoint)
 			if tc.body != nil {
@@ -264,7 +264,7 @@ func must(t *testing.T, err error) {
 
 func TestCopyHeader(t *testing.T) {
 	client := http.Header{"X-Bursar-Call-Id": {"ours"}, "X-Ratelimit-Limit-Requests": {"5"}}
-	provider.CopyHeader(client, http.Header{
+	answer := http.Header{
 		"Content-Type":                   {"text/event-stream"},
 		"X-Request-Id":                   {"req_1"},
 		"Retry-After":                    {"3"},
@@ -278,7 +278,11 @@ func TestCopyHeader(t *testing.T) {
 		"Transfer-Encoding":              {"chunked"},
 		"Set-Cookie":                     {"__cf_bm=1"},
 		"Openai-Organization":            {"acme-inc"},
-	})
+		"Anthropic-Ratelimit-Reset":      {"1s"},
+		"Anthropic-Organization-Id":      {"acme-inc"},
+	}
+	provider.NewClient("", protocol.Protocols()).Withhold(answer)
+	provider.CopyHeader(client, answer)
 	want := http.Header{
 		"X-Bursar-Call-Id":           {"ours"},
 		"X-Ratelimit-Limit-Requests": {"5"},

@@ -1,8 +1,7 @@
-// Package provider knows how model providers are spoken to: how a call is read
-// and its cost bounded before it is sent, how it is sent, and where its answer
-// says what it used. Each protocol is one file.
+// Package provider sends calls to model providers: with the provider's key, without what
+// the client's header says of who is billed, and with an error that tells whether the
+// provider can have been asked. What is a protocol's own it asks of package protocol.
 //
-// It must never send on what a caller wrote in a header, since headers choose who
-// is billed, nor pass a request whose cost it cannot bound, nor guess a usage that
-// the provider did not report.
+// It must never send on a field of a client's header that is not known to be harmless, nor
+// let a client see what an answer says of the account that Bursar has at the provider.
 package provider

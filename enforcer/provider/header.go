@@ -16,48 +16,60 @@ import (
 var outgoing = []string{"Accept", "User-Agent"}
 
 // outgoingHeader is what of a client's header is sent to a provider of the protocol.
-func outgoingHeader(client http.Header, endpoint protocol.Endpoint) http.Header {
+func outgoingHeader(client http.Header, p protocol.Protocol) http.Header {
 	header := http.Header{"User-Agent": nil} // nil: none, rather than Go's own
-	for _, name := range slices.Concat(outgoing, endpoint.Fields()) {
-		if values := client[name]; len(values) > 0 {
-			header[name] = values
+	for _, name := range slices.Concat(outgoing, p.Fields().Forwarded) {
+		if values := client.Values(name); len(values) > 0 {
+			header[http.CanonicalHeaderKey(name)] = values
 		}
 	}
 	return header
 }
 
-// kept are the fields of a provider's header that a client does not see: those
-// that are about the connection to the provider (RFC 9110, 7.6.1), or about the
-// account that Bursar has there.
-var kept = []string{
+// connectionFields are the fields of a provider's header that are about the connection
+// to it (RFC 9110, 7.6.1), or about who may use it.
+var connectionFields = []string{
 	"Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization",
 	"Te", "Trailer", "Transfer-Encoding", "Upgrade", "Alt-Svc", "Strict-Transport-Security",
-	"Set-Cookie", "Www-Authenticate", "Openai-Organization", "Openai-Project", "Anthropic-Organization-Id",
+	"Set-Cookie", "Www-Authenticate",
 }
 
-// ratePrefixes begin the fields of a provider's own rate limits, which are not the caller's.
-var ratePrefixes = []string{"X-Ratelimit-", "Anthropic-Ratelimit-", "Anthropic-Priority-"}
+// withheld are the fields of a provider's header that clients do not get.
+type withheld struct{ names, prefixes []string }
 
-func ofRates(name string) bool {
-	return slices.ContainsFunc(ratePrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
-}
-
-// CopyHeader copies to a client what it is to see of the header of an answer.
-// What the client's header has already stays.
-func CopyHeader(client, answer http.Header) {
-	ours := maps.Clone(client)
-	for name, values := range answer {
-		if !ofRates(name) {
-			client[name] = values
+// newWithheld are those of connections, and of all the protocols: a gateway that speaks
+// one of them may be a customer of a provider that speaks another.
+func newWithheld(protocols []protocol.Protocol) withheld {
+	w := withheld{names: slices.Clone(connectionFields)}
+	for _, p := range protocols {
+		for _, name := range p.Fields().Withheld {
+			if name = http.CanonicalHeaderKey(name); strings.HasSuffix(name, "-") {
+				w.prefixes = append(w.prefixes, name)
+			} else {
+				w.names = append(w.names, name)
+			}
 		}
 	}
+	return w
+}
+
+// removeFrom removes the fields from the header of an answer.
+func (w withheld) removeFrom(answer http.Header) {
 	for _, names := range answer["Connection"] {
 		for name := range strings.SplitSeq(names, ",") {
-			client.Del(strings.TrimSpace(name))
+			answer.Del(strings.TrimSpace(name))
 		}
 	}
-	for _, name := range kept {
-		delete(client, name)
-	}
+	maps.DeleteFunc(answer, func(name string, _ []string) bool {
+		return slices.Contains(w.names, name) ||
+			slices.ContainsFunc(w.prefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+	})
+}
+
+// CopyHeader copies the header of an answer to a client's. What the client's header has
+// already stays.
+func CopyHeader(client, answer http.Header) {
+	ours := maps.Clone(client)
+	maps.Copy(client, answer)
 	maps.Copy(client, ours)
 }

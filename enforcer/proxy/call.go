@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/google/uuid"
@@ -150,12 +149,8 @@ func (p *Proxy) identify(c *call, _ http.ResponseWriter, r *http.Request) (no *r
 }
 
 // subject is who sent a request of a protocol.
-func (p *Proxy) subject(r *http.Request, protocol limiterv1.Protocol) (admission.Subject, *refusal) {
-	var query url.Values
-	if protocol == limiterv1.Gemini {
-		query = r.URL.Query()
-	}
-	subject, err := p.identifier.Identify(r.Header, query)
+func (p *Proxy) subject(r *http.Request, spoken protocol.Protocol) (admission.Subject, *refusal) {
+	subject, err := p.identifier.Identify(spoken, r.Header, r.URL.Query())
 	switch {
 	case err == nil:
 		return subject, p.awaitSession(r.Context())

@@ -13,7 +13,7 @@ func (p *Proxy) SetWriteTimeout(d time.Duration) { p.writeTimeout = d }
 
 // TraceNothing is what is done for the trace of a call which does nothing itself.
 func (p *Proxy) TraceNothing(r *http.Request) func() {
-	c, entry := &call{endpoint: protocol.Endpoints()[0]}, &ledger.Entry{}
+	c, entry := &call{endpoint: protocol.ChatCompletions{}}, &ledger.Entry{}
 	idle := step{"idle", func(*call, http.ResponseWriter, *http.Request) *refusal { return nil }}
 	return func() {
 		r = p.startTrace(c, r)

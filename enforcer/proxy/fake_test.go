@@ -24,6 +24,7 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/answercache"
 	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
 	"github.com/bursar-dev/bursar/enforcer/provider"
 	"github.com/bursar-dev/bursar/enforcer/proxy"
 )
@@ -246,7 +247,7 @@ func newDoor(t *testing.T, upstream http.HandlerFunc, change ...func(*proxy.Opti
 			}},
 		},
 	}
-	client := provider.NewClient(t.TempDir())
+	client := provider.NewClient(t.TempDir(), protocol.Protocols())
 	t.Cleanup(client.Close)
 	begun := make(chan struct{})
 	close(begun)

@@ -112,7 +112,7 @@ func (p *Proxy) byPrice(c *call, among []string) []*config.Route {
 	}
 	var all []priced
 	for _, route := range p.Config.Routes() {
-		if route.Provider.Protocol != c.endpoint.Protocol() || len(among) > 0 && !slices.Contains(among, route.Model.Name) {
+		if route.Provider.Protocol != c.endpoint.Protocol().Name() || len(among) > 0 && !slices.Contains(among, route.Model.Name) {
 			continue
 		}
 		if cost, err := route.Model.At(p.Admitter.Now()).Prices.Dearest(c.bounded.Bound); err == nil {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"time"
 
-	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 	"github.com/bursar-dev/bursar/enforcer/provider"
 )
@@ -33,7 +32,7 @@ func (p *Proxy) forward(c *call, w http.ResponseWriter, r *http.Request) *refusa
 	c.progress.sent = true // unless Send is certain that it was not
 	begun := time.Now()
 	response, err := p.Client.Send(ctx, provider.Outgoing{
-		ID: c.id, Endpoint: c.endpoint, Provider: c.route.Provider,
+		ID: c.id, Protocol: c.endpoint.Protocol(), Provider: c.route.Provider,
 		Path: c.bounded.Path, Body: c.bounded.Body, Header: r.Header,
 	})
 	c.progress.sent = !errors.Is(err, provider.ErrNotSent)
@@ -193,12 +192,12 @@ func (c *client) finish() {
 // tellCut tells the client that the answer was cut off: with a refusal if it has
 // seen nothing of it, else in the answer's midst if that has a way to, else by
 // cutting the connection.
-func (c *client) tellCut(answer protocol.Answer, protocol limiterv1.Protocol) *refusal {
+func (c *client) tellCut(answer protocol.Answer, spoken protocol.Protocol) *refusal {
 	cut := answerCut()
 	if !c.begun {
 		return cut
 	}
-	cut.protocol = protocol
+	cut.protocol = spoken
 	problem, cutAsWell := answer.Problem(cut.body())
 	c.write(problem)
 	if problem == nil || cutAsWell {

@@ -6,42 +6,34 @@ import (
 	"net/http"
 	"slices"
 
-	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-// modelList is the list of models in OpenAI's shape.
-type modelList struct {
-	Object string  `json:"object"`
-	Data   []model `json:"data"`
-}
-
-type model struct {
-	ID      string `json:"id"`
-	Object  string `json:"object"`
-	Created int64  `json:"created"`
-	OwnedBy string `json:"owned_by"`
-}
-
-// serveModels lists the models that may be asked for, the tenant's virtual ones first.
-func (p *Proxy) serveModels(w http.ResponseWriter, r *http.Request) {
-	subject, refusal := p.subject(r, limiterv1.OpenAI)
-	if refusal != nil {
-		p.refuse(w, refusal, limiterv1.OpenAI)
-		return
+// serveModels serves the list of models in the shape of a protocol.
+func (p *Proxy) serveModels(lister protocol.ModelLister) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		subject, refusal := p.subject(r, lister)
+		if refusal != nil {
+			p.refuse(w, refusal, lister)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(lister.ModelList(p.models(subject.Tenant))) // the client may have gone
 	}
-	list := modelList{Object: "list", Data: []model{}}
-	virtual := p.virtualModels(subject.Tenant)
+}
+
+// models are those that a tenant may ask for, its virtual ones first.
+func (p *Proxy) models(tenant string) (all []protocol.ListedModel) {
+	virtual := p.virtualModels(tenant)
 	for _, name := range slices.Sorted(maps.Keys(virtual)) {
-		list.Data = append(list.Data, model{ID: name, Object: "model", OwnedBy: subject.Tenant})
+		all = append(all, protocol.ListedModel{Name: name, Owner: tenant})
 	}
 	for _, route := range p.Config.Routes() {
-		if _, hidden := virtual[route.Model.Name]; hidden {
-			continue
+		if _, hidden := virtual[route.Model.Name]; !hidden {
+			all = append(all, protocol.ListedModel{Name: route.Model.Name, Owner: route.Provider.Name})
 		}
-		list.Data = append(list.Data, model{ID: route.Model.Name, Object: "model", OwnedBy: route.Provider.Name})
 	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(list) // the client may have gone
+	return all
 }
 
 // virtualModels are the models of each virtual one of a tenant, by its name.

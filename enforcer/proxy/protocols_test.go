@@ -26,8 +26,8 @@ import (
 	"github.com/bursar-dev/bursar/hack/fakeprovider"
 )
 
-// protocol is an API as its clients call it.
-type protocol struct {
+// api is an API as its clients call it.
+type api struct {
 	name         string
 	path, stream string // stream is empty where the body asks for one
 	key          string // the field, or parameter, in which the key is sent
@@ -59,7 +59,7 @@ func geminiBody(prompt string, output int, _ bool) map[string]any {
 	}
 }
 
-var protocols = []protocol{
+var protocols = []api{
 	{name: "Chat Completions", path: "/v1/chat/completions", key: "Authorization", body: chatBody("gpt-4o", false), more: []string{"thoughts=2", "audio=1"}},
 	{name: "Chat Completions with usage", path: "/v1/chat/completions", key: "Authorization", body: chatBody("gpt-5", true), more: []string{"tier=flex", "tier=priority"}},
 	{name: "Azure", path: "/openai/deployments/gpt-4o-mini/chat/completions?api-version=2024-10-21", key: "Api-Key", body: chatBody("", true)},
@@ -122,7 +122,7 @@ func newProtocolsDoor(t *testing.T, upstream http.HandlerFunc, change ...func(*p
 }
 
 // ask is a request of the protocol.
-func (d *door) ask(ctx context.Context, p protocol, prompt string, output int, stream bool) *http.Request {
+func (d *door) ask(ctx context.Context, p api, prompt string, output int, stream bool) *http.Request {
 	d.t.Helper()
 	body, err := json.Marshal(p.body(prompt, output, stream))
 	if err != nil {
@@ -295,7 +295,7 @@ func TestRatesOfAnthropic(t *testing.T) {
 
 // transcript is a stream as the fake gave it, frame by frame, and what it billed.
 type transcript struct {
-	protocol   protocol
+	protocol   api
 	directives string
 	frames     []string
 	billed     money.Nanos
@@ -492,7 +492,7 @@ func TestBillAgainstHold(t *testing.T) {
 }
 
 // randomPrompt is a text of any alphabet, with what the fake is to make of it.
-func randomPrompt(random *rand.Rand, p protocol) string {
+func randomPrompt(random *rand.Rand, p api) string {
 	var text strings.Builder
 	alphabets := []string{"abc def ", "ñandú 你好 ", "🙂🙃 ", "\"\\\n\t ", "\x01\x7f "}
 	for range random.IntN(40) {
@@ -519,7 +519,7 @@ func TestLargeAnswers(t *testing.T) {
 	fake := fakeprovider.New(fakeprovider.Options{})
 	d := newProtocolsDoor(t, fake.ServeHTTP)
 	for _, stream := range []bool{false, true} {
-		for _, p := range map[bool][]protocol{false: {protocols[0]}, true: {protocols[0], protocols[4]}}[stream] {
+		for _, p := range map[bool][]api{false: {protocols[0]}, true: {protocols[0], protocols[4]}}[stream] {
 			response, err := http.DefaultClient.Do(d.ask(t.Context(), p, fmt.Sprintf("[[output=20 size=%d]]", size), 20, stream))
 			if err != nil {
 				t.Fatal(err)

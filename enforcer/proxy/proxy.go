@@ -51,11 +51,13 @@ type Refusals interface {
 
 // Options are what a Proxy is made of.
 type Options struct {
-	Config   Config
-	Admitter Admitter
-	Client   *provider.Client
-	Ledger   Ledger
-	Refusals Refusals
+	// Protocols are those that are served; nil means all of protocol.Protocols.
+	Protocols []protocol.Protocol
+	Config    Config
+	Admitter  Admitter
+	Client    *provider.Client
+	Ledger    Ledger
+	Refusals  Refusals
 	// Answers keeps answers for the fallback Cache.
 	Answers *answercache.Cache
 	// Claims say which call has the name in an Idempotency-Key, and Replays keeps
@@ -97,31 +99,44 @@ type Proxy struct {
 type endpoint struct {
 	path     string
 	method   string
-	protocol limiterv1.Protocol
+	protocol protocol.Protocol
 	serve    http.HandlerFunc
 }
 
 // New makes a Proxy.
 func New(options Options) *Proxy {
+	if options.Protocols == nil {
+		options.Protocols = protocol.Protocols()
+	}
 	p := &Proxy{
 		Options:      options,
-		identifier:   identity.NewIdentifier(options.Config, time.Now),
+		identifier:   identity.NewIdentifier(options.Config, options.Protocols, time.Now),
 		writeTimeout: defaultWriteTimeout,
 	}
 	p.forwarding, p.cut = context.WithCancel(context.Background())
 	p.settling, p.giveUp = context.WithCancel(context.Background())
-	p.endpoints = []endpoint{{"/v1/models", http.MethodGet, limiterv1.OpenAI, p.serveModels}}
-	for _, e := range protocol.Endpoints() {
-		p.endpoints = append(p.endpoints, endpoint{e.Path(), http.MethodPost, e.Protocol(), p.serveCalls(e)})
+	for _, spoken := range options.Protocols {
+		p.endpoints = append(p.endpoints, p.endpointsOf(spoken)...)
 	}
 	return p
+}
+
+// endpointsOf are what is served to clients of a protocol.
+func (p *Proxy) endpointsOf(spoken protocol.Protocol) (all []endpoint) {
+	if lister, ok := spoken.(protocol.ModelLister); ok {
+		all = append(all, endpoint{lister.ModelsPath(), http.MethodGet, spoken, p.serveModels(lister)})
+	}
+	for _, e := range spoken.Endpoints() {
+		all = append(all, endpoint{e.Path(), http.MethodPost, spoken, p.serveCalls(e)})
+	}
+	return all
 }
 
 // ServeHTTP serves a request.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch endpoint, ok := p.at(r.URL.Path); {
 	case !ok:
-		p.refuse(w, unknownPath(r), protocolOf(r.URL.Path))
+		p.refuse(w, unknownPath(r), protocol.AtPath(p.Protocols, r.URL.Path))
 	case r.Method != endpoint.method:
 		p.refuse(w, wrongMethod(r, endpoint.method), endpoint.protocol)
 	default:
@@ -155,8 +170,8 @@ func (p *Proxy) Drain(ctx context.Context) error {
 	return nil
 }
 
-func (p *Proxy) refuse(w http.ResponseWriter, r *refusal, protocol limiterv1.Protocol) {
+func (p *Proxy) refuse(w http.ResponseWriter, r *refusal, spoken protocol.Protocol) {
 	p.Metrics.refused(r)
-	r.protocol = protocol
+	r.protocol = spoken
 	r.write(w)
 }

@@ -2,31 +2,23 @@ package proxy
 
 import (
 	"net/http"
-	"strconv"
 	"time"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
 // setRates writes, for requests and for tokens, how the tightest of the rate
 // limits stands, in the fields that clients of the protocol read.
-func setRates(header http.Header, protocol limiterv1.Protocol, rates []admission.RateReading) {
-	for unit, name := range map[limiterv1.Unit]string{limiterv1.Requests: "Requests", limiterv1.Tokens: "Tokens"} {
-		rate, ok := tightest(rates, unit)
-		if !ok {
-			continue
+func setRates(header http.Header, spoken protocol.Protocol, rates []admission.RateReading) {
+	now := time.Now()
+	for _, unit := range []limiterv1.Unit{limiterv1.Requests, limiterv1.Tokens} {
+		if rate, ok := tightest(rates, unit); ok {
+			spoken.SetRate(header, protocol.Rate{
+				Unit: unit, Limit: rate.Limit.Burst, Remaining: rate.Remaining, FullIn: rate.FullIn,
+			}, now)
 		}
-		limit, remaining := strconv.FormatInt(rate.Limit.Burst, 10), strconv.FormatInt(rate.Remaining, 10)
-		if protocol == limiterv1.Anthropic {
-			header.Set("Anthropic-Ratelimit-"+name+"-Limit", limit)
-			header.Set("Anthropic-Ratelimit-"+name+"-Remaining", remaining)
-			header.Set("Anthropic-Ratelimit-"+name+"-Reset", time.Now().Add(roundUp(rate.FullIn, time.Second)).UTC().Format(time.RFC3339))
-			continue
-		}
-		header.Set("X-Ratelimit-Limit-"+name, limit)
-		header.Set("X-Ratelimit-Remaining-"+name, remaining)
-		header.Set("X-Ratelimit-Reset-"+name, roundUp(rate.FullIn, time.Millisecond).String())
 	}
 }
 

@@ -13,19 +13,18 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-// refusal is an answer that is an error of ours, in OpenAI's terms. shape.go says it
-// in those of other protocols.
+// refusal is an answer that is an error of ours.
 type refusal struct {
-	// protocol is the one in whose shape the error is told; empty is OpenAI.
-	protocol limiterv1.Protocol
+	// protocol is the one in whose shape the error is told.
+	protocol protocol.Protocol
 	status   int
-	// kind and code are OpenAI's error.type and error.code; param is the parameter
-	// of the request that is wrong, if one is.
-	kind, code, param string
+	kind     protocol.ErrorKind
+	// code names the error; param is the parameter of the request that is wrong, if one is.
+	code, param string
 	// title says the same for every refusal of the code, message all there is to say.
 	title, message string
 	// limit is the limit that refused, if one did.
-	limit *limit
+	limit *protocol.Limit
 	// retryAfter is when to try again, if that may help; final is that it will not.
 	retryAfter time.Duration
 	final      bool
@@ -33,17 +32,6 @@ type refusal struct {
 	header http.Header
 	// afterwards is whether the call had been admitted.
 	afterwards bool
-}
-
-// limit is what a refusal says of the limit that refused, in members of the body.
-type limit struct {
-	Limit    string     `json:"limit"`
-	Per      string     `json:"per"`
-	Period   string     `json:"period,omitempty"`
-	ResetsAt *time.Time `json:"resetsAt,omitempty"`
-	Amount   string     `json:"amount,omitempty"`
-	Spent    string     `json:"spent,omitempty"`
-	Held     string     `json:"held,omitempty"`
 }
 
 // write answers a request with the refusal.
@@ -66,25 +54,23 @@ func (r *refusal) write(w http.ResponseWriter) {
 // text is the body as a line of its own.
 func (r *refusal) text() []byte { return append(r.body(), '\n') }
 
-// OpenAI's error types.
-const (
-	invalidRequest    = "invalid_request_error"
-	insufficientQuota = "insufficient_quota"
-	rateLimitError    = "rate_limit_error"
-	permissionError   = "permission_error"
-	serverError       = "server_error"
-)
+// body is the body of the refusal, in one line of JSON.
+func (r *refusal) body() []byte {
+	return protocol.EncodeError(r.protocol, protocol.Error{
+		Status: r.status, Kind: r.kind, Code: r.code, Param: r.param, Title: r.title, Message: r.message, Limit: r.limit,
+	})
+}
 
 func unknownPath(r *http.Request) *refusal {
 	return &refusal{
-		status: http.StatusNotFound, kind: invalidRequest, code: "unknown_url",
+		status: http.StatusNotFound, kind: protocol.InvalidRequest, code: "unknown_url",
 		title: "Unknown URL", message: fmt.Sprintf("There is nothing at %s.", r.URL.Path),
 	}
 }
 
 func wrongMethod(r *http.Request, want string) *refusal {
 	return &refusal{
-		status: http.StatusMethodNotAllowed, kind: invalidRequest, code: "method_not_allowed",
+		status: http.StatusMethodNotAllowed, kind: protocol.InvalidRequest, code: "method_not_allowed",
 		title: "Method not allowed", message: fmt.Sprintf("%s takes %s, not %s.", r.URL.Path, want, r.Method),
 		header: http.Header{"Allow": {want}},
 	}
@@ -92,7 +78,7 @@ func wrongMethod(r *http.Request, want string) *refusal {
 
 func badCredential(err error) *refusal {
 	return &refusal{
-		status: http.StatusUnauthorized, kind: invalidRequest, code: "invalid_api_key",
+		status: http.StatusUnauthorized, kind: protocol.InvalidRequest, code: "invalid_api_key",
 		title: "Invalid API key", message: sentence(err),
 		header: http.Header{"Www-Authenticate": {"Bearer"}},
 	}
@@ -105,7 +91,7 @@ func sentence(err error) string {
 
 func noBudget(subject admission.Subject) *refusal {
 	return &refusal{
-		status: http.StatusForbidden, kind: permissionError, code: "no_budget",
+		status: http.StatusForbidden, kind: protocol.PermissionDenied, code: "no_budget",
 		title: "No budget", message: fmt.Sprintf("Tenant %s has no budget.", subject.Tenant),
 	}
 }
@@ -118,7 +104,7 @@ func notConfigured() *refusal {
 
 func storeLost() *refusal {
 	return &refusal{
-		status: http.StatusServiceUnavailable, kind: serverError, code: "limiter_unavailable",
+		status: http.StatusServiceUnavailable, kind: protocol.ServerError, code: "limiter_unavailable",
 		title: "Limiter unavailable", message: "The limiter cannot decide just now, so the call was not made.",
 		retryAfter: time.Second,
 	}
@@ -129,19 +115,19 @@ func unreadable(err error) *refusal {
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
 		return &refusal{
-			status: http.StatusRequestEntityTooLarge, kind: invalidRequest, code: "request_too_large",
+			status: http.StatusRequestEntityTooLarge, kind: protocol.InvalidRequest, code: "request_too_large",
 			title: "Request too large", message: fmt.Sprintf("The request body is larger than %d bytes.", tooLarge.Limit),
 		}
 	}
 	return &refusal{
-		status: http.StatusBadRequest, kind: invalidRequest, code: "invalid_request",
+		status: http.StatusBadRequest, kind: protocol.InvalidRequest, code: "invalid_request",
 		title: "Invalid request", message: "The request body did not arrive whole.",
 	}
 }
 
 func badRequest(err error) *refusal {
 	r := &refusal{
-		status: http.StatusBadRequest, kind: invalidRequest, code: "invalid_request",
+		status: http.StatusBadRequest, kind: protocol.InvalidRequest, code: "invalid_request",
 		title: "Invalid request", message: err.Error(),
 	}
 	var wrong *protocol.RequestError
@@ -156,7 +142,7 @@ func badRequest(err error) *refusal {
 
 func unknownModel(name string) *refusal {
 	return &refusal{
-		status: http.StatusNotFound, kind: invalidRequest, code: "model_not_found", param: "model",
+		status: http.StatusNotFound, kind: protocol.InvalidRequest, code: "model_not_found", param: "model",
 		title: "Model not found", message: fmt.Sprintf("There is no model %q here; /v1/models lists those there are.", name),
 	}
 }
@@ -166,7 +152,7 @@ func notAdmitted(subject admission.Subject, r *admission.Refusal) *refusal {
 	switch r.Reason {
 	case admission.BreakerForced:
 		return &refusal{
-			status: http.StatusTooManyRequests, kind: insufficientQuota, code: "breaker_open",
+			status: http.StatusTooManyRequests, kind: protocol.InsufficientQuota, code: "breaker_open",
 			title: "Breaker open", message: fmt.Sprintf("The breaker of tenant %s is forced open.", r.Tenant),
 			final: true,
 		}
@@ -175,19 +161,19 @@ func notAdmitted(subject admission.Subject, r *admission.Refusal) *refusal {
 			return inFlight(r)
 		}
 		return &refusal{
-			status: http.StatusTooManyRequests, kind: rateLimitError, code: "rate_limit_exceeded",
+			status: http.StatusTooManyRequests, kind: protocol.RateLimited, code: "rate_limit_exceeded",
 			title: "Rate limit exceeded",
 			message: fmt.Sprintf("The rate limit %q of %s per %s has too little left; there is enough in %s.",
 				r.Limit, r.Unit, scope(r.Per), roundUp(r.RetryAfter, time.Millisecond)),
-			limit: &limit{Limit: r.Limit, Per: string(r.Per)}, retryAfter: r.RetryAfter,
+			limit: &protocol.Limit{Limit: r.Limit, Per: string(r.Per)}, retryAfter: r.RetryAfter,
 		}
 	case admission.TooLarge:
 		return &refusal{
-			status: http.StatusTooManyRequests, kind: rateLimitError, code: "request_too_large",
+			status: http.StatusTooManyRequests, kind: protocol.RateLimited, code: "request_too_large",
 			title: "Request too large",
 			message: fmt.Sprintf("The call may use %d tokens, which the rate limit %q per %s never has at once.",
 				r.Tokens, r.Limit, scope(r.Per)),
-			limit: &limit{Limit: r.Limit, Per: string(r.Per)}, final: true,
+			limit: &protocol.Limit{Limit: r.Limit, Per: string(r.Per)}, final: true,
 		}
 	}
 	return outOfMoney(subject, r)
@@ -197,10 +183,10 @@ func notAdmitted(subject admission.Subject, r *admission.Refusal) *refusal {
 // knows when one of them ends; most do soon.
 func inFlight(r *admission.Refusal) *refusal {
 	return &refusal{
-		status: http.StatusTooManyRequests, kind: rateLimitError, code: "rate_limit_exceeded",
+		status: http.StatusTooManyRequests, kind: protocol.RateLimited, code: "rate_limit_exceeded",
 		title:   "Rate limit exceeded",
 		message: fmt.Sprintf("As many calls are in flight as the rate limit %q per %s allows; one of them must end first.", r.Limit, scope(r.Per)),
-		limit:   &limit{Limit: r.Limit, Per: string(r.Per)}, retryAfter: time.Second,
+		limit:   &protocol.Limit{Limit: r.Limit, Per: string(r.Per)}, retryAfter: time.Second,
 	}
 }
 
@@ -209,8 +195,8 @@ func inFlight(r *admission.Refusal) *refusal {
 func outOfMoney(subject admission.Subject, r *admission.Refusal) *refusal {
 	resetsAt := r.ResetsAt.UTC()
 	out := &refusal{
-		status: http.StatusTooManyRequests, kind: insufficientQuota, final: true,
-		limit: &limit{
+		status: http.StatusTooManyRequests, kind: protocol.InsufficientQuota, final: true,
+		limit: &protocol.Limit{
 			Limit: r.Limit, Per: string(r.Per), Period: string(r.Period), ResetsAt: &resetsAt,
 			Amount: r.Amount.String(), Spent: r.Spent.String(), Held: r.Held.String(),
 		},
@@ -239,13 +225,13 @@ func scope(s limiterv1.Scope) string { return strings.ToLower(string(s)) }
 func noAnswer(sent bool) *refusal {
 	if sent {
 		return &refusal{
-			status: http.StatusBadGateway, kind: serverError, code: "provider_failed",
+			status: http.StatusBadGateway, kind: protocol.ServerError, code: "provider_failed",
 			title: "Provider failed", message: "The provider took the call and gave no answer.",
 			final: true, afterwards: true,
 		}
 	}
 	return &refusal{
-		status: http.StatusBadGateway, kind: serverError, code: "provider_unreachable",
+		status: http.StatusBadGateway, kind: protocol.ServerError, code: "provider_unreachable",
 		title: "Provider unreachable", message: "The provider could not be reached.",
 		afterwards: true,
 	}
@@ -255,7 +241,7 @@ func noAnswer(sent bool) *refusal {
 // none of the client's business.
 func unusableAnswer(status int) *refusal {
 	return &refusal{
-		status: http.StatusBadGateway, kind: serverError, code: "provider_refused",
+		status: http.StatusBadGateway, kind: protocol.ServerError, code: "provider_refused",
 		title: "Provider refused", message: fmt.Sprintf("The provider refused Bursar with status %d.", status),
 		final: true, afterwards: true,
 	}
@@ -264,7 +250,7 @@ func unusableAnswer(status int) *refusal {
 // answerCut is the refusal of a call whose answer was cut off.
 func answerCut() *refusal {
 	return &refusal{
-		status: http.StatusBadGateway, kind: serverError, code: "provider_cut",
+		status: http.StatusBadGateway, kind: protocol.ServerError, code: "provider_cut",
 		title: "Answer cut off", message: "The provider's answer was cut off before its end.",
 		final: true, afterwards: true,
 	}
@@ -272,7 +258,7 @@ func answerCut() *refusal {
 
 func badIdempotencyKey() *refusal {
 	return &refusal{
-		status: http.StatusBadRequest, kind: invalidRequest, code: "idempotency_key_invalid",
+		status: http.StatusBadRequest, kind: protocol.InvalidRequest, code: "idempotency_key_invalid",
 		title:   "Invalid Idempotency-Key",
 		message: fmt.Sprintf("Idempotency-Key must be one field of 1 to %d visible ASCII characters.", maxIdempotencyKey),
 	}
@@ -281,7 +267,7 @@ func badIdempotencyKey() *refusal {
 // idempotencyKeyReused is the refusal of a request whose name another request has.
 func idempotencyKeyReused(call string) *refusal {
 	return named(call, &refusal{
-		status: http.StatusUnprocessableEntity, kind: invalidRequest, code: "idempotency_key_reused",
+		status: http.StatusUnprocessableEntity, kind: protocol.InvalidRequest, code: "idempotency_key_reused",
 		title:   "Idempotency-Key reused",
 		message: "The Idempotency-Key was sent before with another request: send the same request, or another key.",
 	})
@@ -290,7 +276,7 @@ func idempotencyKeyReused(call string) *refusal {
 // underWay is the refusal of a request that was sent before and has no answer yet.
 func underWay(call string) *refusal {
 	return named(call, &refusal{
-		status: http.StatusConflict, kind: invalidRequest, code: "idempotency_key_in_use",
+		status: http.StatusConflict, kind: protocol.InvalidRequest, code: "idempotency_key_in_use",
 		title:      "Call under way",
 		message:    "The call with this Idempotency-Key is under way; ask for its answer when it has ended.",
 		retryAfter: time.Second,
@@ -300,7 +286,7 @@ func underWay(call string) *refusal {
 // answerGone is the refusal of a request that was sent before, and answered.
 func answerGone(call string) *refusal {
 	return named(call, &refusal{
-		status: http.StatusConflict, kind: invalidRequest, code: "idempotency_answer_gone",
+		status: http.StatusConflict, kind: protocol.InvalidRequest, code: "idempotency_answer_gone",
 		title: "Answer gone",
 		message: fmt.Sprintf("The call with this Idempotency-Key was made and paid for, as %s, and its answer is not kept here. "+
 			"To pay for another, send another key.", call),
@@ -312,7 +298,7 @@ func answerGone(call string) *refusal {
 // enforcer has died.
 func callInterrupted(call string) *refusal {
 	return named(call, &refusal{
-		status: http.StatusConflict, kind: invalidRequest, code: "idempotency_call_interrupted",
+		status: http.StatusConflict, kind: protocol.InvalidRequest, code: "idempotency_call_interrupted",
 		title: "Call interrupted",
 		message: fmt.Sprintf("The call with this Idempotency-Key, %s, was interrupted. It may have been made, and is charged what was held for it. "+
 			"To pay for another, send another key.", call),

@@ -9,7 +9,6 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
-	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
 )
 
@@ -19,14 +18,6 @@ import (
 
 // forwardStep is the step that calls the provider.
 const forwardStep = "forward"
-
-// genAIProviders are the conventions' names of those whose protocols these are.
-var genAIProviders = map[limiterv1.Protocol]string{
-	limiterv1.OpenAI:      "openai",
-	limiterv1.AzureOpenAI: "azure.ai.openai",
-	limiterv1.Anthropic:   "anthropic",
-	limiterv1.Gemini:      "gcp.gemini",
-}
 
 // startTrace begins the span of a call, as a part of its caller's trace, if it is one.
 // The provider is not told of the trace.
@@ -49,7 +40,7 @@ func (p *Proxy) take(s step, c *call, w http.ResponseWriter, r *http.Request) *r
 	}
 	name, kind := s.name, trace.SpanKindInternal
 	if name == forwardStep {
-		name, kind = strings.TrimSpace(c.operation()+" "+c.tracedModel()), trace.SpanKindClient
+		name, kind = strings.TrimSpace(c.endpoint.Operation()+" "+c.tracedModel()), trace.SpanKindClient
 	}
 	ctx, span := p.Tracer.Start(r.Context(), name, trace.WithSpanKind(kind))
 	defer span.End() // also when the step panics, to cut the answer off
@@ -69,17 +60,6 @@ func fail(span trace.Span, refused *refusal) {
 	span.SetAttributes(attribute.String("error.type", refused.code))
 }
 
-// operation is what the call does, in the conventions' terms.
-func (c *call) operation() string {
-	switch {
-	case strings.HasSuffix(c.endpoint.Path(), "/embeddings"):
-		return "embeddings"
-	case c.endpoint.Protocol() == limiterv1.Gemini:
-		return "generate_content"
-	}
-	return "chat"
-}
-
 // tracedModel is the name of the model as the provider knows it; empty where no
 // ModelProvider lists it, and the client has chosen it.
 func (c *call) tracedModel() string {
@@ -92,8 +72,8 @@ func (c *call) tracedModel() string {
 // forwarded are the conventions' attributes of a call that was forwarded.
 func (c *call) forwarded() []attribute.KeyValue {
 	attributes := []attribute.KeyValue{
-		attribute.String("gen_ai.operation.name", c.operation()),
-		attribute.String("gen_ai.provider.name", genAIProviders[c.endpoint.Protocol()]),
+		attribute.String("gen_ai.operation.name", c.endpoint.Operation()),
+		attribute.String("gen_ai.provider.name", c.endpoint.Protocol().TraceName()),
 		attribute.Bool("gen_ai.request.stream", c.request.Streamed()),
 		attribute.String("bursar.provider", c.route.Provider.Name),
 	}

@@ -19,7 +19,7 @@ const PricedAsHeader = "X-Bursar-Priced-As"
 func (p *Proxy) routeTo(c *call, model string) (*config.Route, *refusal) {
 	route, listed := p.Config.Route(model)
 	switch {
-	case listed && route.Provider.Protocol == c.endpoint.Protocol():
+	case listed && route.Provider.Protocol == c.endpoint.Protocol().Name():
 		return route, nil
 	case listed || !c.asksFor(model):
 		return nil, unknownModel(model)
@@ -43,9 +43,9 @@ func (p *Proxy) routeToUnlisted(c *call, model string) (*config.Route, *refusal)
 	if !mayBeUnlisted(c.endpoint, model) {
 		return nil, noModelName(model)
 	}
-	route, ok := p.Config.RouteUnlisted(c.endpoint.Protocol(), model)
+	route, ok := p.Config.RouteUnlisted(c.endpoint.Protocol().Name(), model)
 	if !ok {
-		return nil, untaken(model, c.endpoint.Protocol())
+		return nil, untaken(model, c.endpoint.Protocol().Name())
 	}
 	return route, nil
 }
@@ -83,7 +83,7 @@ func untaken(model string, protocol limiterv1.Protocol) *refusal {
 
 func noModelName(name string) *refusal {
 	return &refusal{
-		status: http.StatusNotFound, kind: invalidRequest, code: "model_not_found", param: "model",
+		status: http.StatusNotFound, kind: protocol.InvalidRequest, code: "model_not_found", param: "model",
 		title: "Model not found", message: fmt.Sprintf("%q is no name that a model may have here.", name),
 	}
 }

@@ -257,7 +257,7 @@ func TestUnlistedModelOfEveryProtocol(t *testing.T) {
 }
 
 // routeOf is the route to the model that the bodies, or the paths, of a protocol name.
-func routeOf(t *testing.T, d *door, p protocol) *config.Route {
+func routeOf(t *testing.T, d *door, p api) *config.Route {
 	t.Helper()
 	body, err := json.Marshal(p.body("", 1, false))
 	if err != nil {

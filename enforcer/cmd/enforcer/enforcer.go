@@ -27,6 +27,7 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/idempotency"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/enforcer/probing"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
 	"github.com/bursar-dev/bursar/enforcer/provider"
 	"github.com/bursar-dev/bursar/enforcer/proxy"
 	"github.com/bursar-dev/bursar/enforcer/recovery"
@@ -108,11 +109,13 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 	e.follower = config.NewFollower(e.redis, running, e.announcer.SetEpoch, log)
 	e.adopter = adoption.New(e.redis, &e.limiter, e.ledger, e.session.ID, log)
 	e.prober = probing.New(e.redis, running, e.admitter, e.session.ID, log)
-	e.provider = provider.NewClient(options.credentialsDir)
+	protocols := protocol.Protocols()
+	e.provider = provider.NewClient(options.credentialsDir, protocols)
 	e.answers, e.replays = answercache.New(options.answerCacheBytes), answercache.New(options.replayCacheBytes)
 	registry := prometheus.NewRegistry()
 	e.proxy = proxy.New(proxy.Options{
-		Config: running, Admitter: e.admitter, Client: e.provider, Ledger: e.ledger, Refusals: e.refusals,
+		Protocols: protocols,
+		Config:    running, Admitter: e.admitter, Client: e.provider, Ledger: e.ledger, Refusals: e.refusals,
 		Answers: e.answers, Claims: idempotency.New(e.redis, options.idempotencyWindow, e.session.ID), Replays: e.replays,
 		Metrics: proxy.NewMetrics(registry), Log: log, Tracer: e.tracing.Tracer(), Session: e.session.ID(), Begun: e.begun,
 		MaxRequestBytes: options.maxRequestBytes, DrainTimeout: options.drainTimeout,

@@ -8,15 +8,51 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
+// AzureOpenAI is OpenAI's API as Azure has it
+// (https://learn.microsoft.com/azure/ai-foundry/openai/reference).
+type AzureOpenAI struct {
+	openAIErrors
+	openAIRates
+}
+
+// Name is limiterv1.AzureOpenAI.
+func (AzureOpenAI) Name() limiterv1.Protocol { return limiterv1.AzureOpenAI }
+
+// Endpoints are those that have calls of models with text.
+func (AzureOpenAI) Endpoints() []Endpoint {
+	return []Endpoint{AzureChatCompletions{}, AzureEmbeddings{}}
+}
+
+// Prefixes are all of Azure's paths.
+func (AzureOpenAI) Prefixes() []string { return []string{"/openai/"} }
+
+// Fields are the client's key. What Azure says of the account is in OpenAI's fields.
+func (AzureOpenAI) Fields() Fields { return Fields{Key: []string{"Api-Key"}} }
+
+// KeyParameter is none.
+func (AzureOpenAI) KeyParameter() string { return "" }
+
+// Authorize writes the provider's key.
+func (AzureOpenAI) Authorize(header http.Header, key string) { setKey(header, "Api-Key", key) }
+
+// TraceName is azure.ai.openai.
+func (AzureOpenAI) TraceName() string { return "azure.ai.openai" }
+
 // AzureChatCompletions is OpenAI's Chat Completions API as Azure has it: the path
 // names a deployment, which is the model that callers ask for, and decides; what the
 // body may say of a model is not asked. A provider's endpoint ends in "/openai".
-type AzureChatCompletions struct{ azure }
+type AzureChatCompletions struct{}
+
+// Protocol is AzureOpenAI.
+func (AzureChatCompletions) Protocol() Protocol { return AzureOpenAI{} }
 
 // Path is where clients find the API.
 func (AzureChatCompletions) Path() string {
 	return "/openai/deployments/" + wildcard + "/chat/completions"
 }
+
+// Operation is chat.
+func (AzureChatCompletions) Operation() string { return "chat" }
 
 // Read reads a request.
 func (AzureChatCompletions) Read(in Incoming) (Request, error) {
@@ -33,10 +69,16 @@ func (AzureChatCompletions) Read(in Incoming) (Request, error) {
 }
 
 // AzureEmbeddings is OpenAI's Embeddings API as Azure has it.
-type AzureEmbeddings struct{ azure }
+type AzureEmbeddings struct{}
+
+// Protocol is AzureOpenAI.
+func (AzureEmbeddings) Protocol() Protocol { return AzureOpenAI{} }
 
 // Path is where clients find the API.
 func (AzureEmbeddings) Path() string { return "/openai/deployments/" + wildcard + "/embeddings" }
+
+// Operation is embeddings.
+func (AzureEmbeddings) Operation() string { return "embeddings" }
 
 // Read reads a request.
 func (AzureEmbeddings) Read(in Incoming) (Request, error) {
@@ -51,18 +93,6 @@ func (AzureEmbeddings) Read(in Incoming) (Request, error) {
 	r.path = func(name string) string { return deploymentPath(name, "/embeddings", version) }
 	return r, nil
 }
-
-// azure is what the APIs of Azure have in common.
-type azure struct{}
-
-// Protocol is the protocol of the providers that have this API.
-func (azure) Protocol() limiterv1.Protocol { return limiterv1.AzureOpenAI }
-
-// Fields are none.
-func (azure) Fields() []string { return nil }
-
-// Authorize writes the provider's key into the header of a call.
-func (azure) Authorize(header http.Header, key string) { setKey(header, "Api-Key", key) }
 
 func deploymentPath(name, path, version string) string {
 	return "/deployments/" + url.PathEscape(name) + path + "?api-version=" + url.QueryEscape(version)

@@ -136,7 +136,7 @@ func TestMessagesAuthorize(t *testing.T) {
 		if client != "" {
 			header.Set("Anthropic-Version", client)
 		}
-		protocol.Messages{}.Authorize(header, "k")
+		protocol.Anthropic{}.Authorize(header, "k")
 		if header.Get("X-Api-Key") != "k" || header.Get("Anthropic-Version") != want || header.Get("Authorization") != "" {
 			t.Errorf("version %q: got %v", client, header)
 		}

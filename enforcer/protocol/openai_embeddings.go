@@ -1,8 +1,6 @@
 package protocol
 
 import (
-	"net/http"
-
 	"github.com/tidwall/gjson"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
@@ -12,17 +10,14 @@ import (
 // Embeddings is OpenAI's Embeddings API.
 type Embeddings struct{}
 
-// Protocol is the protocol of the providers that have this API.
-func (Embeddings) Protocol() limiterv1.Protocol { return limiterv1.OpenAI }
+// Protocol is OpenAI.
+func (Embeddings) Protocol() Protocol { return OpenAI{} }
 
 // Path is where clients find the API.
 func (Embeddings) Path() string { return "/v1/embeddings" }
 
-// Fields are none.
-func (Embeddings) Fields() []string { return nil }
-
-// Authorize writes the provider's key into the header of a call.
-func (Embeddings) Authorize(header http.Header, key string) { bearer(header, key) }
+// Operation is embeddings.
+func (Embeddings) Operation() string { return "embeddings" }
 
 // Read reads a request.
 func (Embeddings) Read(in Incoming) (Request, error) {

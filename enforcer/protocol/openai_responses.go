@@ -3,7 +3,6 @@ package protocol
 import (
 	"bytes"
 	"fmt"
-	"net/http"
 
 	"github.com/tidwall/gjson"
 	"github.com/tidwall/sjson"
@@ -15,17 +14,14 @@ import (
 // Responses is OpenAI's Responses API.
 type Responses struct{}
 
-// Protocol is the protocol of the providers that have this API.
-func (Responses) Protocol() limiterv1.Protocol { return limiterv1.OpenAI }
+// Protocol is OpenAI.
+func (Responses) Protocol() Protocol { return OpenAI{} }
 
 // Path is where clients find the API.
 func (Responses) Path() string { return "/v1/responses" }
 
-// Fields are none.
-func (Responses) Fields() []string { return nil }
-
-// Authorize writes the provider's key into the header of a call.
-func (Responses) Authorize(header http.Header, key string) { bearer(header, key) }
+// Operation is chat.
+func (Responses) Operation() string { return "chat" }
 
 // Read reads a request.
 func (Responses) Read(in Incoming) (Request, error) {
@@ -328,18 +324,4 @@ func (r *responsesRequest) Message(text Text) (Plain, bool) {
 		m.event(fmt.Sprint(e["type"]), e)
 	}
 	return m.plain(), true
-}
-
-// bearer writes a key into the header of a call as OpenAI takes it.
-func bearer(header http.Header, key string) {
-	if key != "" {
-		header.Set("Authorization", "Bearer "+key)
-	}
-}
-
-// setKey writes a key into a field of its own.
-func setKey(header http.Header, name, key string) {
-	if key != "" {
-		header.Set(name, key)
-	}
 }

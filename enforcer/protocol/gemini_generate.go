@@ -1,0 +1,492 @@
+package protocol
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"image"
+	_ "image/gif"  // the images whose size is read
+	_ "image/jpeg" // the same
+	_ "image/png"  // the same
+	"net/url"
+	"strings"
+
+	"github.com/tidwall/gjson"
+	"github.com/tidwall/sjson"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/price"
+)
+
+// GenerateContent is the Gemini API's generateContent, or streamGenerateContent,
+// which is always a stream of server-sent events here ("?alt=sse").
+type GenerateContent struct{ Streamed bool }
+
+// Protocol is Gemini.
+func (GenerateContent) Protocol() Protocol { return Gemini{} }
+
+// Path is where clients find the API.
+func (g GenerateContent) Path() string { return "/v1beta/models/" + wildcard + ":" + g.method() }
+
+func (g GenerateContent) method() string {
+	if g.Streamed {
+		return "streamGenerateContent"
+	}
+	return "generateContent"
+}
+
+// Operation is generate_content.
+func (GenerateContent) Operation() string { return "generate_content" }
+
+// Read reads a request.
+func (g GenerateContent) Read(in Incoming) (Request, error) {
+	alt := in.Query["alt"]
+	if g.Streamed && (len(alt) != 1 || alt[0] != "sse") {
+		return nil, unsupported("alt", `a stream must be asked for with "?alt=sse"`)
+	}
+	if !g.Streamed && len(alt) > 0 && (len(alt) > 1 || alt[0] != "json") {
+		return nil, unsupported("alt", `only "json" is`)
+	}
+	r, err := readGenerate(in.Body)
+	if err != nil {
+		return nil, err
+	}
+	r.api, r.model = g, in.Model
+	return r, nil
+}
+
+// maxCandidates is the most answers that Gemini gives to one request.
+const maxCandidates = 8
+
+// generateRequest is a generateContent request that was read.
+type generateRequest struct {
+	api        GenerateContent
+	model      string
+	body       []byte
+	config     member
+	maxTokens  int64
+	candidates int64
+	input      input
+	tier       serviceTier
+}
+
+func readGenerate(body []byte) (*generateRequest, *RequestError) {
+	root, err := parseBody(body)
+	if err != nil {
+		return nil, err
+	}
+	r := &generateRequest{body: body, config: member{name: "generationConfig"}, candidates: 1}
+	contents, system, tools := member{name: "contents"}, member{name: "systemInstruction"}, member{name: "tools"}
+	cached, tier, model := member{name: "cachedContent"}, member{name: "serviceTier"}, member{name: "model"}
+	if err := readProtoMembers(root, &r.config, &contents, &system, &tools, &cached, &tier, &model); err != nil {
+		return nil, err
+	}
+	if model.given() {
+		return nil, unsupported("model", "the path names the model")
+	}
+	if cached.given() {
+		r.input.only("content from a cache")
+	}
+	if !contents.value.IsArray() && !contents.value.IsObject() {
+		return nil, wrong("contents", "must be an array of contents")
+	}
+	if r.tier, err = readGoogleTier(&tier); err != nil {
+		return nil, err
+	}
+	for _, err := range []*RequestError{
+		r.readConfig(), readGoogleTools(&tools), oneOrEach(contents.value, "contents", r.readContent), r.readSystem(&system),
+	} {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// readProtoMembers is readMembers for an API whose JSON is that of Protocol Buffers,
+// in which a member may be written in camel case and in snake case.
+func readProtoMembers(object gjson.Result, members ...*member) *RequestError {
+	var err *RequestError
+	object.ForEach(func(key, value gjson.Result) bool {
+		name := key.Str
+		for _, m := range members {
+			if strings.Contains(name, "_") && name == snakeCase(m.name) {
+				name = m.name
+			} else if strings.EqualFold(strings.ReplaceAll(name, "_", ""), m.name) && name != m.name {
+				err = wrong(key.Str, "is not a parameter: write %q", m.name)
+				return false
+			}
+		}
+		err = readMember(name, value, members)
+		return err == nil
+	})
+	return err
+}
+
+func snakeCase(camel string) string {
+	var snake strings.Builder
+	for _, c := range camel {
+		if c >= 'A' && c <= 'Z' {
+			snake.WriteByte('_')
+			c += 'a' - 'A'
+		}
+		snake.WriteRune(c)
+	}
+	return snake.String()
+}
+
+// oneOrEach reads an object, or the elements of an array, for which one may stand.
+func oneOrEach(value gjson.Result, name string, read func(gjson.Result) *RequestError) *RequestError {
+	if value.IsArray() {
+		return eachOf(value, name, read)
+	}
+	if err := read(value); err != nil {
+		return err.within(name)
+	}
+	return nil
+}
+
+// readGoogleTier reads a service tier, which may be written in capitals.
+func readGoogleTier(tier *member) (serviceTier, *RequestError) {
+	asked, err := readTier(tier)
+	asked.asked = tierNamed(strings.ToLower(strings.TrimPrefix(string(asked.asked), "SERVICE_TIER_")))
+	return asked, err
+}
+
+func (r *generateRequest) readConfig() (err *RequestError) {
+	if !r.config.given() {
+		return nil
+	}
+	if !r.config.value.IsObject() {
+		return wrong("generationConfig", "must be an object")
+	}
+	maxTokens, candidates := member{name: "maxOutputTokens"}, member{name: "candidateCount"}
+	modalities, speech, images := member{name: "responseModalities"}, member{name: "speechConfig"}, member{name: "imageConfig"}
+	err = readProtoMembers(r.config.value, &maxTokens, &candidates, &modalities, &speech, &images)
+	if err == nil {
+		r.maxTokens, err = maxTokens.integer(1, maxOutputTokens, 0)
+	}
+	if err == nil {
+		r.candidates, err = candidates.integer(1, maxCandidates, 1)
+	}
+	if err == nil {
+		err = oneOrEach(modalities.value, "responseModalities", func(m gjson.Result) *RequestError {
+			if m.Type != gjson.Null && !strings.EqualFold(m.Str, "TEXT") {
+				return unsupported("", `only "TEXT" is`)
+			}
+			return nil
+		})
+	}
+	for _, m := range []*member{&speech, &images} {
+		if err == nil && m.given() {
+			err = unsupported(m.name, "only text is")
+		}
+	}
+	if err != nil {
+		return err.within("generationConfig")
+	}
+	return nil
+}
+
+// readGoogleTools refuses tools that the provider itself runs, and bills for.
+func readGoogleTools(tools *member) *RequestError {
+	if !tools.given() {
+		return nil
+	}
+	return oneOrEach(tools.value, "tools", func(tool gjson.Result) *RequestError {
+		return onlyMembers(tool, "functionDeclarations")
+	})
+}
+
+// onlyMembers refuses an object that has other members than those named.
+func onlyMembers(object gjson.Result, names ...string) (err *RequestError) {
+	if !object.IsObject() {
+		return wrong("", "must be an object")
+	}
+	object.ForEach(func(key, value gjson.Result) bool {
+		for _, name := range names {
+			if key.Str == name || key.Str == snakeCase(name) {
+				return true
+			}
+		}
+		if value.Type != gjson.Null {
+			err = unsupported(key.Str, "only "+strings.Join(names, ", ")+" are")
+		}
+		return err == nil
+	})
+	return err
+}
+
+func (r *generateRequest) readSystem(system *member) *RequestError {
+	switch {
+	case !system.given():
+		return nil
+	case !system.value.IsObject():
+		return wrong("systemInstruction", "must be a content")
+	}
+	if err := r.readContent(system.value); err != nil {
+		return err.within("systemInstruction")
+	}
+	return nil
+}
+
+func (r *generateRequest) readContent(content gjson.Result) *RequestError {
+	parts := member{name: "parts"}
+	if !content.IsObject() {
+		return wrong("", "must be an object")
+	}
+	if err := readProtoMembers(content, &parts); err != nil {
+		return err
+	}
+	if !parts.given() {
+		return nil
+	}
+	return oneOrEach(parts.value, "parts", r.readPart)
+}
+
+func (r *generateRequest) readPart(part gjson.Result) *RequestError {
+	err := onlyMembers(part, "text", "inlineData", "fileData", "functionCall", "functionResponse",
+		"thought", "thoughtSignature", "videoMetadata", "mediaResolution")
+	if err != nil {
+		return err
+	}
+	data, file, response := member{name: "inlineData"}, member{name: "fileData"}, member{name: "functionResponse"}
+	if err := readProtoMembers(part, &data, &file, &response); err != nil {
+		return err
+	}
+	if file.given() {
+		r.input.only("a file")
+	}
+	if response.given() {
+		parts := member{name: "parts"}
+		if err := readProtoMembers(response.value, &parts); err != nil {
+			return err.within("functionResponse")
+		}
+		if parts.given() {
+			return oneOrEach(parts.value, "functionResponse.parts", r.readPart)
+		}
+	}
+	if data.given() {
+		return r.readData(data.value)
+	}
+	return nil
+}
+
+// readData reads what is given in base64: an image is known by its size, text is no
+// longer than its base64, and all else only the context window bounds.
+func (r *generateRequest) readData(blob gjson.Result) *RequestError {
+	kind, data := member{name: "mimeType"}, member{name: "data"}
+	if err := readProtoMembers(blob, &kind, &data); err != nil {
+		return err.within("inlineData")
+	}
+	media := strings.ToLower(kind.value.Str)
+	switch {
+	case strings.HasPrefix(media, "text/"):
+	case strings.HasPrefix(media, "audio/"):
+		r.input.recording()
+	case strings.HasPrefix(media, "image/"):
+		tokens, ok := geminiImageTokens(data.value.Str)
+		if !ok {
+			r.input.only("an image of unknown size")
+		}
+		r.input.extra += tokens
+		r.input.encoded += int64(len(data.value.Raw))
+	default:
+		r.input.only("a file")
+	}
+	return nil
+}
+
+// What Gemini's guide to tokens gives for images: 258 tokens for one of up to 384
+// pixels a side, and for a larger one as much a tile, whose side is two thirds of the
+// image's shorter one, and at most 768; the models after those take a fixed number,
+// of which this is the highest.
+const (
+	tileTokens  = 258
+	fixedTokens = 2240
+)
+
+// geminiImageTokens is the most tokens that an image is, if its size can be read.
+func geminiImageTokens(encoded string) (int64, bool) {
+	encoding := base64.StdEncoding
+	if strings.ContainsAny(encoded[:min(len(encoded), 4096)], "-_") {
+		encoding = base64.URLEncoding
+	}
+	config, _, err := image.DecodeConfig(base64.NewDecoder(encoding, strings.NewReader(encoded)))
+	if err != nil || config.Width < 1 || config.Height < 1 {
+		return 0, false
+	}
+	side := max(1, min(768, min(config.Width, config.Height)*2/3))
+	tiles := int64((config.Width+side-1)/side) * int64((config.Height+side-1)/side)
+	return max(fixedTokens, tileTokens*tiles), true
+}
+
+func (r *generateRequest) Model() string  { return r.model }
+func (r *generateRequest) Streamed() bool { return r.api.Streamed }
+
+func (r *generateRequest) For(model limiterv1.Model, assumedOutput int64) (Call, error) {
+	output, err := outputBound(r.maxTokens, "generationConfig.maxOutputTokens", model, assumedOutput)
+	if err != nil {
+		return Call{}, err
+	}
+	bound, err := r.input.usage(r.body, model, 0, output*r.candidates)
+	if err != nil {
+		return Call{}, err
+	}
+	cost, err := dearest(model, bound, r.tier.possible()...)
+	if err != nil {
+		return Call{}, err
+	}
+	path := "/models/" + url.PathEscape(model.UpstreamName) + ":" + r.api.method()
+	if r.api.Streamed {
+		path += "?alt=sse"
+	}
+	return Call{
+		Path: path, Body: r.rewritten(output), Bound: bound, Cost: cost,
+		Whole: func() Answer {
+			return newWholeAnswer(func(members *memberScanner) (price.Usage, bool) {
+				return geminiUsage(members.member("usageMetadata"), r.tier)
+			}, "usageMetadata")
+		},
+		Stream: func() Answer { return newGenerateStream(r.candidates, r.tier) },
+	}, nil
+}
+
+// rewritten is the body for the provider: it bounds the output.
+func (r *generateRequest) rewritten(output int64) []byte {
+	changed := rewrite{body: r.body}
+	if r.maxTokens == 0 {
+		config := []byte("{}")
+		if r.config.given() {
+			config = []byte(r.config.value.Raw)
+		}
+		for _, name := range []string{"max_output_tokens", "maxOutputTokens"} {
+			config, _ = sjson.DeleteBytes(config, name) // a null
+		}
+		config, _ = sjson.SetRawBytes(config, "maxOutputTokens", fmt.Append(nil, output))
+		changed.set(&r.config, config)
+	}
+	return changed.bytes()
+}
+
+// generateStream is a streamed answer: chunks, each with the usage so far, of which
+// the last one for each candidate says why it is the last. Nothing is changed.
+type generateStream struct {
+	events     eventStream
+	tier       serviceTier
+	candidates int64
+
+	cut, blocked bool
+	finished     map[int64]bool
+	usage        gjson.Result
+}
+
+func newGenerateStream(candidates int64, tier serviceTier) *generateStream {
+	s := &generateStream{tier: tier, candidates: candidates, finished: map[int64]bool{}}
+	s.events = eventStream{read: s.read}
+	return s
+}
+
+func (s *generateStream) Pass(chunk []byte) []byte { return s.events.pass(chunk) }
+func (s *generateStream) End(cut bool) []byte      { s.cut = cut; return s.events.end(cut) }
+
+// Unfinished is whether the stream ended before the answer did. Nothing else says
+// that a stream is at its end than its connection.
+func (s *generateStream) Unfinished() bool { return s.cut || !s.stopped() }
+
+func (s *generateStream) stopped() bool {
+	return s.blocked || int64(len(s.finished)) >= s.candidates
+}
+
+// Usage is that of the last chunk, which is the whole when every candidate has
+// stopped, and the stream has ended as it should: a later chunk may count more.
+func (s *generateStream) Usage() (price.Usage, bool) {
+	if s.Unfinished() {
+		return price.Usage{}, false
+	}
+	return geminiUsage(s.usage, s.tier)
+}
+
+var (
+	usageMetadataName = []byte(`"usageMetadata"`)
+	finishReasonName  = []byte(`"finishReason"`)
+	blockReasonName   = []byte(`"blockReason"`)
+)
+
+func (s *generateStream) read(data []byte) []byte {
+	if bytes.Contains(data, usageMetadataName) {
+		if usage := gjson.GetBytes(data, "usageMetadata"); usage.IsObject() && gjson.ValidBytes(data) {
+			s.usage = usage
+		}
+	}
+	if !bytes.Contains(data, finishReasonName) && !bytes.Contains(data, blockReasonName) {
+		return data
+	}
+	chunk, err := parseObject(data)
+	if err != nil {
+		return data
+	}
+	s.blocked = s.blocked || chunk.Get("promptFeedback.blockReason").Type == gjson.String
+	chunk.Get("candidates").ForEach(func(_, candidate gjson.Result) bool {
+		if candidate.Get("finishReason").Type == gjson.String {
+			s.finished[candidate.Get("index").Int()] = true
+		}
+		return true
+	})
+	return data
+}
+
+// Problem is the error as JSON between two events, which is where Google's own
+// clients look for one. Others do not, so that the connection is to be cut as well.
+func (s *generateStream) Problem(body []byte) ([]byte, bool) {
+	return append([]byte("\n\n"), bytes.TrimSpace(body)...), true
+}
+
+// geminiUsage reads a usage, in which numbers that are 0 may be absent, except for
+// that of the prompt. Cached tokens are contained in the prompt's; thoughts, and what
+// was read for tools, are not contained in anything.
+func geminiUsage(usage gjson.Result, tier serviceTier) (price.Usage, bool) {
+	n := numbers{of: usage}
+	prompt, cached := n.must("promptTokenCount"), n.may("cachedContentTokenCount")
+	candidates, thoughts, tools := n.may("candidatesTokenCount"), n.may("thoughtsTokenCount"), n.may("toolUsePromptTokenCount")
+	// Without a total, an answer without candidates may be one without usage.
+	if total := usage.Get("totalTokenCount"); total.Type != gjson.Null {
+		candidates = max(candidates, n.must("totalTokenCount")-prompt-tools-thoughts)
+	} else {
+		n.must("candidatesTokenCount")
+	}
+	audio, cachedAudio := n.modality("promptTokensDetails", "AUDIO"), n.modality("cacheTokensDetails", "AUDIO")
+	spoken, pictures := n.modality("candidatesTokensDetails", "AUDIO"), n.modality("candidatesTokensDetails", "IMAGE")
+	return n.believable(price.Usage{
+		Input:       prompt - cached - (audio - cachedAudio) + tools,
+		CachedInput: cached - cachedAudio, AudioInput: audio - cachedAudio, CachedAudioInput: cachedAudio,
+		Output: candidates - spoken - pictures + thoughts, AudioOutput: spoken, ImageOutput: pictures,
+		Reasoning: thoughts, ServiceTier: servedByGoogle(tier, usage.Get("serviceTier")),
+	})
+}
+
+func servedByGoogle(tier serviceTier, answered gjson.Result) price.ServiceTier {
+	answered.Str = strings.ToLower(strings.TrimPrefix(answered.Str, "SERVICE_TIER_"))
+	return tier.served(answered)
+}
+
+// Message is the answer that says text in every candidate.
+func (r *generateRequest) Message(text Text) (Plain, bool) {
+	candidates := make([]any, r.candidates)
+	for i := range candidates {
+		candidates[i] = map[string]any{
+			"content":      map[string]any{"role": "model", "parts": []any{map[string]any{"text": text.Content}}},
+			"finishReason": "STOP", "index": i,
+		}
+	}
+	answer := map[string]any{
+		"candidates": candidates, "modelVersion": r.model, "responseId": text.ID,
+		"usageMetadata": map[string]int{"promptTokenCount": 0, "candidatesTokenCount": 0, "totalTokenCount": 0},
+	}
+	if !r.api.Streamed {
+		return wholeMessage(answer), true
+	}
+	var m streamedMessage
+	m.event("", answer)
+	return m.plain(), true
+}
