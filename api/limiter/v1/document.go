@@ -282,7 +282,8 @@ func (l Level) Fallbacks() []Fallback {
 	return rung.Fallbacks
 }
 
-// Protocol is the wire format that a provider speaks.
+// Protocol is the name of the API that a provider speaks. What it means is the enforcer's
+// business; the names are here because ModelProviders have them, too.
 type Protocol string
 
 // The protocols.
@@ -297,7 +298,7 @@ const (
 	AzureOpenAI Protocol = "AzureOpenAI"
 )
 
-// Protocols are all protocols.
+// Protocols are all protocols, in the order of the enum of spec.protocol.
 func Protocols() []Protocol { return []Protocol{OpenAI, Anthropic, Gemini, AzureOpenAI} }
 
 // Provider is a model provider and what its models cost.

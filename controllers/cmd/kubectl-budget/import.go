@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/controllers/cmd/kubectl-budget/priceimport"
 )
 
@@ -46,7 +47,7 @@ reason, and so is each part of a row that is left out. The cluster is not touche
 	flags.StringVar(&options.Provider, "provider", "", "the provider's name in the table")
 	flags.StringVar(&format, "format", string(priceimport.Auto), "the table's shape: models.dev, litellm, or auto")
 	flags.StringVar(&options.Name, "name", "", "the ModelProvider's name (default: the provider's)")
-	flags.StringVar(&options.Protocol, "protocol", "", "OpenAI, Anthropic, Gemini or AzureOpenAI (default: what the provider speaks, or OpenAI)")
+	flags.StringVar(&options.Protocol, "protocol", "", fmt.Sprintf("one of %v (default: what the provider speaks, or OpenAI)", limiterv1.Protocols()))
 	flags.StringVar(&options.Endpoint, "endpoint", "", "the base URL of the API (known for openai, anthropic and google)")
 	flags.StringVar(&options.CredentialFile, "credential-file", "", "the file with the API key that enforcers mount (default: the ModelProvider's name)")
 	flags.BoolVar(&strict, "strict", false, "fail, and write nothing, when a row is refused")
