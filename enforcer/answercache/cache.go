@@ -2,32 +2,18 @@ package answercache
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"net/http"
+	"net/textproto"
 	"time"
 
 	"github.com/jellydator/ttlcache/v3"
+
+	"github.com/bursar-dev/bursar/enforcer/digest"
 )
-
-// Key names an answer: whose it is, and to what.
-type Key [sha256.Size]byte
-
-// KeyOf is the key made of parts. Others make another.
-func KeyOf(parts ...[]byte) (key Key) {
-	hash := sha256.New()
-	for _, part := range parts {
-		_ = binary.Write(hash, binary.LittleEndian, int64(len(part))) // a hash takes all
-		hash.Write(part)
-	}
-	hash.Sum(key[:0])
-	return key
-}
 
 // Answer is an answer as a client was given it. It is not to be changed.
 type Answer struct {
 	Status int
-	Header http.Header
+	Header textproto.MIMEHeader
 	Body   []byte
 	// At is when it was given, by this machine's clock.
 	At time.Time
@@ -50,10 +36,10 @@ func (a Answer) bytes() uint64 {
 	return uint64(n)
 }
 
-// Cache keeps answers. Its methods may be called from everywhere at once.
+// Cache keeps answers, each by the digest of the request that it is to. Its methods may be called from everywhere at once.
 type Cache struct {
 	// answers is nil where none are kept.
-	answers *ttlcache.Cache[Key, Answer]
+	answers *ttlcache.Cache[digest.Digest, Answer]
 }
 
 // New makes a Cache whose answers take at most so many bytes together; none are
@@ -63,21 +49,21 @@ func New(maxBytes int64) *Cache {
 		return &Cache{}
 	}
 	return &Cache{answers: ttlcache.New(
-		ttlcache.WithDisableTouchOnHit[Key, Answer](),
-		ttlcache.WithMaxCost(uint64(maxBytes), func(item ttlcache.CostItem[Key, Answer]) uint64 { return item.Value.bytes() }),
+		ttlcache.WithDisableTouchOnHit[digest.Digest, Answer](),
+		ttlcache.WithMaxCost(uint64(maxBytes), func(item ttlcache.CostItem[digest.Digest, Answer]) uint64 { return item.Value.bytes() }),
 	)}
 }
 
 // Put keeps an answer for so long, in the place of any that was kept for the key.
 // One that is too large is not kept.
-func (c *Cache) Put(key Key, answer Answer, maxAge time.Duration) {
+func (c *Cache) Put(key digest.Digest, answer Answer, maxAge time.Duration) {
 	if c.answers != nil && maxAge > 0 && len(answer.Body) <= MaxAnswerBytes {
 		c.answers.Set(key, answer, maxAge)
 	}
 }
 
 // Get is the answer that is kept for the key, if one is that is no older.
-func (c *Cache) Get(key Key, maxAge time.Duration) (Answer, bool) {
+func (c *Cache) Get(key digest.Digest, maxAge time.Duration) (Answer, bool) {
 	if c.answers == nil {
 		return Answer{}, false
 	}

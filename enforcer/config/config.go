@@ -83,6 +83,9 @@ func (c *Config) Routes() []*Route { return c.routes.Load().sorted }
 // Running is the newest configuration that is run in full.
 func (c *Config) Running() Running { return *c.running.Load() }
 
+// Configured is whether the first configuration has come.
+func (c *Config) Configured() bool { return c.Running().Incarnation != "" }
+
 // Changed receives after Running changed; several changes may be one message.
 func (c *Config) Changed() <-chan struct{} { return c.changed }
 

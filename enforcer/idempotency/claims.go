@@ -2,10 +2,7 @@ package idempotency
 
 import (
 	"context"
-	"crypto/sha256"
 	_ "embed"
-	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/enforcer/digest"
 )
 
 //go:embed end.lua
@@ -47,22 +45,13 @@ type Claim struct {
 	key string
 }
 
-// NewClaim is a claim that a call has a name, for a request that parts identify.
-func NewClaim(name Name, call string, parts ...[]byte) Claim {
+// NewClaim is a claim that a call has a name, for a request.
+func NewClaim(name Name, call string, request digest.Digest) Claim {
 	named := [][]byte{[]byte(name.Tenant), []byte(name.User), []byte(name.Key)}
 	return Claim{
-		Call: call, Request: hash(append(named, parts...)),
-		key: limiterv1.IdempotencyKey(name.Tenant, hash(named)),
+		Call: call, Request: digest.Of(append(named, request[:])...).String(),
+		key: limiterv1.IdempotencyKey(name.Tenant, digest.Of(named...).String()),
 	}
-}
-
-func hash(parts [][]byte) string {
-	h := sha256.New()
-	for _, part := range parts {
-		_ = binary.Write(h, binary.LittleEndian, int64(len(part))) // a hash takes all
-		h.Write(part)
-	}
-	return hex.EncodeToString(h.Sum(nil))
 }
 
 // encode is the claim as it stands in Redis.

@@ -8,6 +8,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/enforcer/digest"
 	"github.com/bursar-dev/bursar/enforcer/idempotency"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
 )
@@ -36,7 +37,7 @@ func newClaims(t *testing.T) (one, other *idempotency.Claims) {
 var name = idempotency.Name{Tenant: "acme", User: "gerente-1", Key: "key"}
 
 func claim(call string) idempotency.Claim {
-	return idempotency.NewClaim(name, call, []byte("request"))
+	return idempotency.NewClaim(name, call, digest.Of([]byte("request")))
 }
 
 // take takes a claim, or fails, and says which call stands then.
@@ -132,16 +133,16 @@ func TestOtherNamesAndRequestsDiffer(t *testing.T) {
 		{Tenant: "acme", User: "gerente-1", Key: "key-2"}, {Tenant: "acme", User: "gerente-2", Key: "key"},
 		{Tenant: "globex", User: "gerente-1", Key: "key"}, {Tenant: "acme", User: "gerente-1k", Key: "ey"},
 	} {
-		if _, taken := take(t, one, idempotency.NewClaim(other, "b", []byte("request"))); !taken {
+		if _, taken := take(t, one, idempotency.NewClaim(other, "b", digest.Of([]byte("request")))); !taken {
 			t.Errorf("%+v is taken by %+v", other, name)
 		}
 	}
-	standing, taken := take(t, one, idempotency.NewClaim(name, "c", []byte("another request")))
-	if taken || standing.Request != first.Request || standing.Request == idempotency.NewClaim(name, "c", []byte("another request")).Request {
+	standing, taken := take(t, one, idempotency.NewClaim(name, "c", digest.Of([]byte("another request"))))
+	if taken || standing.Request != first.Request || standing.Request == idempotency.NewClaim(name, "c", digest.Of([]byte("another request"))).Request {
 		t.Errorf("another request: %+v, %t", standing, taken)
 	}
-	if idempotency.NewClaim(idempotency.Name{Key: "key-2"}, "a", []byte("request")).Request ==
-		idempotency.NewClaim(idempotency.Name{Key: "key"}, "a", []byte("request")).Request {
+	if idempotency.NewClaim(idempotency.Name{Key: "key-2"}, "a", digest.Of([]byte("request"))).Request ==
+		idempotency.NewClaim(idempotency.Name{Key: "key"}, "a", digest.Of([]byte("request"))).Request {
 		t.Error("who does not know the name can tell from the claim what was asked")
 	}
 }

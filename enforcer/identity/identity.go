@@ -1,9 +1,8 @@
 package identity
 
 import (
+	"context"
 	"crypto/sha256"
-	"errors"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -14,19 +13,58 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-// Why a caller is not known. The texts are for the caller.
+// Error is why nobody can say who is calling.
+type Error struct {
+	// Code names the error for programs, and Title is the same for every one of the code.
+	Code, Title string
+	// Message is for the caller: a sentence without its capital and its full stop. It has
+	// nothing of the credential.
+	Message string
+	// Challenge is how a caller can say who it is, as a WWW-Authenticate field has it.
+	Challenge string
+	// Unavailable is whether the same request may be answered in a moment: then nothing
+	// is said of the credential.
+	Unavailable bool
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Why a caller is not known.
 var (
-	ErrMissing = errors.New(`no API key: send the header "Authorization: Bearer KEY", once`)
-	ErrUnknown = errors.New("the API key is not known")
-	ErrExpired = errors.New("the API key has expired")
+	ErrMissing = badKey(`no API key: send the header "Authorization: Bearer KEY", once`)
+	ErrUnknown = badKey("the API key is not known")
+	ErrExpired = badKey("the API key has expired")
+	// ErrNotConfigured: nobody is known before the first configuration has come.
+	ErrNotConfigured = &Error{Message: "the limiter has no configuration yet", Unavailable: true}
 )
+
+func badKey(message string) *Error {
+	return &Error{Code: "invalid_api_key", Title: "Invalid API key", Message: message, Challenge: "Bearer"}
+}
+
+// Header is a view of the fields of a request's header.
+type Header interface {
+	// Values are those of a field, in their order. Its name may be written in any case.
+	Values(name string) []string
+}
+
+// Request is what of a request may say who has sent it.
+type Request struct {
+	// Protocol is the one of the endpoint, or the path, that was asked.
+	Protocol protocol.Protocol
+	Header   Header
+	Query    url.Values
+}
 
 // Credentials knows credentials by their SHA-256.
 type Credentials interface {
 	Credential(hash [sha256.Size]byte) (limiterv1.Credential, bool)
+	// Configured is whether there is a configuration, and so whether one that is not
+	// known is none.
+	Configured() bool
 }
 
-// Identifier finds out who is calling.
+// Identifier finds out who is calling, by API keys.
 type Identifier struct {
 	credentials Credentials
 	keyFields   []string
@@ -43,20 +81,21 @@ func NewIdentifier(credentials Credentials, protocols []protocol.Protocol, now f
 	return i
 }
 
-// Identify is who sent a request to an endpoint of the protocol p, with the header and
-// the query. A key in the query is read where p has a parameter for it. The error is one
-// of the Err values of this package.
-func (i *Identifier) Identify(p protocol.Protocol, header http.Header, query url.Values) (admission.Subject, error) {
+// Identify is who sent a request. A key in the query is read where the protocol has a
+// parameter for it. The error is one of the Err values of this package.
+func (i *Identifier) Identify(_ context.Context, request Request) (admission.Subject, error) {
 	var inQuery []string
-	if parameter := p.KeyParameter(); parameter != "" {
-		inQuery = query[parameter]
+	if parameter := request.Protocol.KeyParameter(); parameter != "" {
+		inQuery = request.Query[parameter]
 	}
-	key, ok := i.findKey(header, inQuery)
+	key, ok := i.findKey(request.Header, inQuery)
 	if !ok {
 		return admission.Subject{}, ErrMissing
 	}
 	credential, ok := i.credentials.Credential(sha256.Sum256([]byte(key)))
 	switch {
+	case !ok && !i.credentials.Configured():
+		return admission.Subject{}, ErrNotConfigured
 	case !ok:
 		return admission.Subject{}, ErrUnknown
 	case credential.ExpiresAt != nil && !i.now().Before(*credential.ExpiresAt):
@@ -72,7 +111,7 @@ func (i *Identifier) Identify(p protocol.Protocol, header http.Header, query url
 
 // findKey finds the one key that a request comes with: in Authorization, in any of the
 // protocols' own fields, or in its query. Two keys are none, unless they are equal.
-func (i *Identifier) findKey(header http.Header, inQuery []string) (key string, ok bool) {
+func (i *Identifier) findKey(header Header, inQuery []string) (key string, ok bool) {
 	var keys []string
 	for _, value := range header.Values("Authorization") {
 		keys = append(keys, bearer(value))

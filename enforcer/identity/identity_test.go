@@ -22,6 +22,8 @@ func (c credentials) Credential(hash [sha256.Size]byte) (limiterv1.Credential, b
 	return credential, ok
 }
 
+func (c credentials) Configured() bool { return len(c) > 0 }
+
 func TestIdentify(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	later, earlier := now.Add(time.Nanosecond), now.Add(-time.Nanosecond)
@@ -88,7 +90,7 @@ func TestIdentify(t *testing.T) {
 			if tc.protocol == nil {
 				tc.protocol = protocol.Gemini{}
 			}
-			got, err := identifier.Identify(tc.protocol, header, tc.query)
+			got, err := identifier.Identify(t.Context(), identity.Request{Protocol: tc.protocol, Header: header, Query: tc.query})
 			if got != tc.want || !errors.Is(err, tc.wantErr) {
 				t.Errorf("got %+v, %v; want %+v, %v", got, err, tc.want, tc.wantErr)
 			}
@@ -96,5 +98,14 @@ func TestIdentify(t *testing.T) {
 				t.Errorf("the error has the key: %v", err)
 			}
 		})
+	}
+}
+
+// TestBeforeTheConfiguration: a key that is not known yet is not said to be none.
+func TestBeforeTheConfiguration(t *testing.T) {
+	identifier := identity.NewIdentifier(credentials{}, protocol.Protocols(), time.Now)
+	request := identity.Request{Protocol: protocol.OpenAI{}, Header: http.Header{"Authorization": {"Bearer key"}}}
+	if got, err := identifier.Identify(t.Context(), request); got != (admission.Subject{}) || !errors.Is(err, identity.ErrNotConfigured) {
+		t.Errorf("got %+v, %v; want %v", got, err, identity.ErrNotConfigured)
 	}
 }

@@ -65,11 +65,3 @@ func (w withheld) removeFrom(answer http.Header) {
 			slices.ContainsFunc(w.prefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 	})
 }
-
-// CopyHeader copies the header of an answer to a client's. What the client's header has
-// already stays.
-func CopyHeader(client, answer http.Header) {
-	ours := maps.Clone(client)
-	maps.Copy(client, answer)
-	maps.Copy(client, ours)
-}

@@ -1,10 +1,9 @@
-// Package proxy is the door that speaks HTTP: it takes the calls of clients, has
-// them admitted, passes them to the provider and the answers back, and sees to it
-// that each hold is ended.
+// Package proxy is the door that speaks HTTP: it turns requests into calls, sends those
+// that may be made to the provider, and passes the answers back.
 //
-// call.go is the way of a call, step by step; forward.go is what happens while it
-// is under way, and settle.go how it ends. The proxy decides nothing about limits.
-// It must never forward a call without a hold, never let a hold go without an end,
-// whatever the client, the provider or this code does, and never let a client wait
-// for the bookkeeping.
+// serve.go is what it does with a request, and forward.go what happens while an answer
+// is under way. It has no rule of a call: those are in package call. What it knows is
+// HTTP: paths and methods, how long a body may take to be read and an answer to be
+// written, and that a client may hang up. It must never leave a call without its end,
+// whatever the client, the provider or this code does.
 package proxy

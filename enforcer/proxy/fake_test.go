@@ -22,7 +22,9 @@ import (
 	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/answercache"
+	"github.com/bursar-dev/bursar/enforcer/call"
 	"github.com/bursar-dev/bursar/enforcer/config"
+	"github.com/bursar-dev/bursar/enforcer/identity"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 	"github.com/bursar-dev/bursar/enforcer/provider"
@@ -179,7 +181,7 @@ func (c *fakeConfig) RouteUnlisted(protocol limiterv1.Protocol, model string) (*
 }
 
 func (c *fakeConfig) Routes() []*config.Route { return c.routes }
-func (c *fakeConfig) Running() config.Running { return c.running }
+func (c *fakeConfig) Configured() bool        { return c.running.Incarnation != "" }
 func (c *fakeConfig) Route(model string) (*config.Route, bool) {
 	for _, route := range c.routes {
 		if route.Model.Name == model {
@@ -214,18 +216,25 @@ func flat(list price.List) price.Book { return price.Book{price.Default: {Base: 
 
 // door is a proxy that listens, before an upstream.
 type door struct {
-	t        *testing.T
+	t        testing.TB
 	url      string
 	server   *httptest.Server
 	proxy    *proxy.Proxy
+	calls    *call.Calls
 	store    *fakeStore
 	ledger   *fakeLedger[ledger.Entry]
 	refusals *fakeLedger[ledger.Refusal]
 	config   *fakeConfig
 }
 
+// doorOptions are what a door is made of.
+type doorOptions struct {
+	call.Options
+	door proxy.Options
+}
+
 // newDoor is a door before an upstream, which is nil where nobody listens.
-func newDoor(t *testing.T, upstream http.HandlerFunc, change ...func(*proxy.Options)) *door {
+func newDoor(t testing.TB, upstream http.HandlerFunc, change ...func(*doorOptions)) *door {
 	t.Helper()
 	tenant, err := admission.NewTenant(dollarADay)
 	if err != nil {
@@ -251,16 +260,22 @@ func newDoor(t *testing.T, upstream http.HandlerFunc, change ...func(*proxy.Opti
 	t.Cleanup(client.Close)
 	begun := make(chan struct{})
 	close(begun)
-	options := proxy.Options{
-		Config: d.config, Admitter: admission.NewAdmitter(d.store), Client: client, Ledger: d.ledger, Refusals: d.refusals,
-		Answers: answercache.New(1 << 20),
-		Metrics: proxy.NewMetrics(prometheus.NewRegistry()), Log: slog.New(slog.DiscardHandler),
-		Session: "session-1", Begun: begun, MaxRequestBytes: 1 << 20, DrainTimeout: time.Minute,
+	options := doorOptions{
+		Options: call.Options{
+			Config: d.config, Admitter: admission.NewAdmitter(d.store), Ledger: d.ledger, Refusals: d.refusals,
+			Answers: answercache.New(1 << 20),
+			Metrics: call.NewMetrics(prometheus.NewRegistry()), Log: slog.New(slog.DiscardHandler),
+			Session: "session-1", Begun: begun,
+		},
+		door: proxy.Options{Protocols: protocol.Protocols(), Client: client, MaxRequestBytes: 1 << 20, DrainTimeout: time.Minute},
 	}
 	for _, f := range change {
 		f(&options)
 	}
-	d.proxy = proxy.New(options)
+	options.Identifier = identity.NewIdentifier(d.config, options.door.Protocols, time.Now)
+	d.calls = call.New(options.Options)
+	options.door.Calls = d.calls
+	d.proxy = proxy.New(options.door)
 	d.server = httptest.NewServer(d.proxy)
 	d.server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	t.Cleanup(d.server.Close)

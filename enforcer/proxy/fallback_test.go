@@ -14,9 +14,9 @@ import (
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/call"
 	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
-	"github.com/bursar-dev/bursar/enforcer/proxy"
 	"github.com/bursar-dev/bursar/hack/fakeprovider"
 )
 
@@ -48,7 +48,7 @@ type fallbackDoor struct {
 func newFallbackDoor(t *testing.T, document limiterv1.Tenant) *fallbackDoor {
 	t.Helper()
 	d := &fallbackDoor{provider: fakeprovider.New(fakeprovider.Options{}), metrics: prometheus.NewRegistry()}
-	d.door = newDoor(t, d.provider.ServeHTTP, func(o *proxy.Options) { o.Metrics = proxy.NewMetrics(d.metrics) })
+	d.door = newDoor(t, d.provider.ServeHTTP, func(o *doorOptions) { o.Metrics = call.NewMetrics(d.metrics) })
 	d.configure(t, document)
 	of := d.config.routes[0].Provider
 	d.config.routes = []*config.Route{
@@ -220,7 +220,7 @@ func TestFallbacks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newFallbackDoor(t, withFallbacks(tc.fallbacks...))
-			if got := d.call(bigChat); got.status != http.StatusOK || got.header.Get(proxy.FallbackHeader) != "" {
+			if got := d.call(bigChat); got.status != http.StatusOK || got.header.Get(call.FallbackHeader) != "" {
 				t.Fatalf("the first call got %d %s", got.status, got.body)
 			}
 			document := withFallbacks(tc.fallbacks...)
@@ -232,10 +232,10 @@ func TestFallbacks(t *testing.T) {
 			for range 2 { // from memory, where that knows
 				d.provider.ResetBill()
 				got := d.call(or(tc.body, bigChat))
-				if got.status != tc.wantStatus || got.header.Get(proxy.FallbackHeader) != tc.wantFallback ||
-					got.header.Get(proxy.ModelHeader) != tc.wantModel || !strings.Contains(got.body, tc.wantBody) {
-					t.Errorf("got %d, fallback %q, model %q and\n%s\nwant %d, %q, %q and %s", got.status, got.header.Get(proxy.FallbackHeader),
-						got.header.Get(proxy.ModelHeader), got.body, tc.wantStatus, tc.wantFallback, tc.wantModel, tc.wantBody)
+				if got.status != tc.wantStatus || got.header.Get(call.FallbackHeader) != tc.wantFallback ||
+					got.header.Get(call.ModelHeader) != tc.wantModel || !strings.Contains(got.body, tc.wantBody) {
+					t.Errorf("got %d, fallback %q, model %q and\n%s\nwant %d, %q, %q and %s", got.status, got.header.Get(call.FallbackHeader),
+						got.header.Get(call.ModelHeader), got.body, tc.wantStatus, tc.wantFallback, tc.wantModel, tc.wantBody)
 				}
 				if calls, model := d.billed(); model != tc.wantBilled || calls > 1 {
 					t.Errorf("the provider wants to be paid for %d calls, the last of %q; want one of %q", calls, model, tc.wantBilled)
@@ -296,16 +296,16 @@ func TestCacheFallback(t *testing.T) {
 				t.Errorf("the provider was asked")
 			}
 			if !tc.want {
-				if got.status != http.StatusTooManyRequests || got.header.Get(proxy.FallbackHeader) != "" {
-					t.Errorf("got %d, fallback %q; want it refused", got.status, got.header.Get(proxy.FallbackHeader))
+				if got.status != http.StatusTooManyRequests || got.header.Get(call.FallbackHeader) != "" {
+					t.Errorf("got %d, fallback %q; want it refused", got.status, got.header.Get(call.FallbackHeader))
 				}
 				return
 			}
 			if got.status != first.status || got.body != first.body || got.header.Get("Content-Type") != first.header.Get("Content-Type") {
 				t.Errorf("got %d %v %s\nwant the first answer, %d %v %s", got.status, got.header, got.body, first.status, first.header, first.body)
 			}
-			if got.header.Get(proxy.FallbackHeader) != "Cache" || got.header.Get("Age") != "0" {
-				t.Errorf("fallback %q, age %q; want Cache, 0", got.header.Get(proxy.FallbackHeader), got.header.Get("Age"))
+			if got.header.Get(call.FallbackHeader) != "Cache" || got.header.Get("Age") != "0" {
+				t.Errorf("fallback %q, age %q; want Cache, 0", got.header.Get(call.FallbackHeader), got.header.Get("Age"))
 			}
 			if n := d.store.held(); n != 0 {
 				t.Errorf("%d calls are open", n)
@@ -320,8 +320,8 @@ func TestDowngradedAnswerSaysSoAgain(t *testing.T) {
 	d.spent = 95 * money.Cent
 	for _, want := range []string{"CheapestModel", "Cache"} {
 		got := d.call(bigChat)
-		if got.header.Get(proxy.FallbackHeader) != want || got.header.Get(proxy.ModelHeader) != "gpt-4o-mini" {
-			t.Errorf("fallback %q of model %q, want %s of gpt-4o-mini", got.header.Get(proxy.FallbackHeader), got.header.Get(proxy.ModelHeader), want)
+		if got.header.Get(call.FallbackHeader) != want || got.header.Get(call.ModelHeader) != "gpt-4o-mini" {
+			t.Errorf("fallback %q of model %q, want %s of gpt-4o-mini", got.header.Get(call.FallbackHeader), got.header.Get(call.ModelHeader), want)
 		}
 	}
 }
@@ -339,8 +339,8 @@ func TestAnswerToWhoHasGoneIsKept(t *testing.T) {
 	d.provider.Release()
 	d.ending()
 	d.spent = 95 * money.Cent
-	if got := d.call(body); got.header.Get(proxy.FallbackHeader) != "Cache" || !strings.HasSuffix(got.body, done) {
-		t.Errorf("got %d, fallback %q and\n%s\nwant the whole stream from the cache", got.status, got.header.Get(proxy.FallbackHeader), got.body)
+	if got := d.call(body); got.header.Get(call.FallbackHeader) != "Cache" || !strings.HasSuffix(got.body, done) {
+		t.Errorf("got %d, fallback %q and\n%s\nwant the whole stream from the cache", got.status, got.header.Get(call.FallbackHeader), got.body)
 	}
 }
 
@@ -351,8 +351,8 @@ func TestRateLimitsHaveNoFallback(t *testing.T) {
 	d := newFallbackDoor(t, document)
 	d.store.decide = nil
 	d.store.reply = &admission.AdmitReply{Verdict: admission.Refused, Now: admittedAt, Refusing: 2, Debts: []int64{60_000}}
-	if got := d.call(bigChat); got.status != http.StatusTooManyRequests || got.header.Get(proxy.FallbackHeader) != "" {
-		t.Errorf("got %d, fallback %q; want 429 and none", got.status, got.header.Get(proxy.FallbackHeader))
+	if got := d.call(bigChat); got.status != http.StatusTooManyRequests || got.header.Get(call.FallbackHeader) != "" {
+		t.Errorf("got %d, fallback %q; want 429 and none", got.status, got.header.Get(call.FallbackHeader))
 	}
 }
 

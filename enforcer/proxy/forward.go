@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"io"
-	"mime"
+	"maps"
 	"net/http"
+	"net/textproto"
 	"time"
 
-	"github.com/bursar-dev/bursar/enforcer/protocol"
+	"github.com/bursar-dev/bursar/enforcer/call"
 	"github.com/bursar-dev/bursar/enforcer/provider"
 )
 
@@ -20,45 +21,30 @@ const (
 	drainBytes = 64 << 20
 )
 
-// forward sends the call to its provider and passes the answer to the client.
-func (p *Proxy) forward(c *call, w http.ResponseWriter, r *http.Request) *refusal {
+// forward sends the call to its provider and passes the answer to the client, unless
+// the client gets another, which is returned.
+func (p *Proxy) forward(c *call.Call, forward *call.Forward, w http.ResponseWriter, r *http.Request) *call.Response {
 	if r.Context().Err() != nil {
 		return nil // the client has gone, and nothing was sent
 	}
 	client := newClient(w, r, p.writeTimeout)
-	client.recording = c.recording
 	ctx, release := p.outlive(client.gone)
 	defer release()
-	c.progress.sent = true // unless Send is certain that it was not
-	begun := time.Now()
-	response, err := p.Client.Send(ctx, provider.Outgoing{
-		ID: c.id, Protocol: c.endpoint.Protocol(), Provider: c.route.Provider,
-		Path: c.bounded.Path, Body: c.bounded.Body, Header: r.Header,
+	c.Sending()
+	answer, err := p.Client.Send(ctx, provider.Outgoing{
+		ID: forward.ID, Protocol: forward.Protocol, Provider: forward.Provider,
+		Path: forward.Path, Body: forward.Body, Header: r.Header,
 	})
-	c.progress.sent = !errors.Is(err, provider.ErrNotSent)
 	if err != nil {
-		p.Metrics.answered(c.route.Provider.Name, 0, begun)
-		p.Log.Warn("no answer from a provider", "provider", c.route.Provider.Name, "call", c.id, "error", err)
-		return noAnswer(c.progress.sent)
+		return c.NoAnswer(!errors.Is(err, provider.ErrNotSent), err)
 	}
-	defer func() { _ = response.Body.Close() }() // it was read as far as it is wanted
-	c.progress.status = response.StatusCode
-	p.Metrics.answered(c.route.Provider.Name, response.StatusCode, begun)
-	p.free(c)
-	if unusable(response) {
-		p.Log.Warn("a provider's answer is not for the client", "provider", c.route.Provider.Name, "call", c.id, "status", response.StatusCode)
-		return unusableAnswer(response.StatusCode)
+	defer func() { _ = answer.Body.Close() }() // it was read as far as it is wanted
+	head, response := c.Answer(answer.StatusCode, textproto.MIMEHeader(answer.Header))
+	if response != nil {
+		return response
 	}
-	client.answer = response
-	return p.pass(c, client)
-}
-
-// unusable is whether an answer says nothing to a client: a redirect, or that the
-// provider does not know Bursar's key.
-func unusable(response *http.Response) bool {
-	return response.StatusCode < 200 ||
-		response.StatusCode >= 300 && response.StatusCode < 400 ||
-		response.StatusCode == http.StatusUnauthorized
+	client.head = head
+	return pass(c, client, answer.Body)
 }
 
 // outlive is a context for the provider's side of a call. It outlives the client
@@ -80,44 +66,30 @@ func (p *Proxy) outlive(client context.Context) (ctx context.Context, release fu
 	}
 }
 
-// pass passes the answer to the client and notes what it used.
-func (p *Proxy) pass(c *call, client *client) *refusal {
-	answer, streamed := c.bounded.Whole(), isStream(client.answer)
-	if streamed {
-		answer = c.bounded.Stream()
-		client.answer.Header.Del("Content-Length") // it counts what will be left out
+// pass passes the answer to the client, unless the client gets another in its place.
+func pass(c *call.Call, client *client, answer io.Reader) *call.Response {
+	if client.head.Streamed {
 		client.begin()
 	}
-	err := c.copy(client, answer, streamed)
-	client.write(answer.End(err != nil))
-	if usage, ok := answer.Usage(); ok {
-		c.progress.usage = &usage
+	rest := c.Finish(copyAnswer(c, client, answer))
+	if rest.Instead != nil {
+		return rest.Instead
 	}
-	if !answer.Unfinished() {
-		client.finish()
-		p.remember(c)
-		return nil
+	client.write(rest.Piece)
+	if rest.Cut {
+		panic(http.ErrAbortHandler)
 	}
-	p.Metrics.cut(c.route.Provider.Name)
-	p.Log.Warn("a provider's answer was cut off", "provider", c.route.Provider.Name, "call", c.id, "error", err)
-	return client.tellCut(answer, c.endpoint.Protocol())
+	client.finish()
+	return nil
 }
 
-func isStream(response *http.Response) bool {
-	kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type"))
-	return err == nil && kind == "text/event-stream" && response.StatusCode < 300
-}
-
-// copy passes the answer on as it comes, until its end, and returns why it was cut
+// copyAnswer passes the answer on as it comes, until its end, and returns why it was cut
 // off if it was.
-func (c *call) copy(client *client, answer protocol.Answer, streamed bool) error {
+func copyAnswer(c *call.Call, client *client, answer io.Reader) error {
 	buffer := make([]byte, 32<<10)
 	for {
-		n, err := client.answer.Body.Read(buffer)
-		if n > 0 && streamed && c.progress.firstToken.IsZero() {
-			c.progress.firstToken = time.Now()
-		}
-		client.write(answer.Pass(buffer[:n]))
+		n, err := answer.Read(buffer)
+		client.write(c.Pass(buffer[:n]))
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
@@ -138,11 +110,9 @@ type client struct {
 	timeout time.Duration
 	gone    context.Context
 	hangUp  context.CancelFunc
-	// answer is the provider's; begun is whether its header was sent.
-	answer *http.Response
-	begun  bool
-	// recording is given the same, also when the client has gone.
-	recording *recording
+	// head is what comes before the answer's body; begun is whether it was sent.
+	head  *call.Head
+	begun bool
 	// drained is how many bytes have come since the client has gone.
 	drained int64
 }
@@ -152,15 +122,14 @@ func newClient(w http.ResponseWriter, r *http.Request, timeout time.Duration) *c
 	return &client{w: w, control: http.NewResponseController(w), timeout: timeout, gone: gone, hangUp: hangUp}
 }
 
-// begin sends the header of the answer, once.
+// begin sends the head of the answer, once.
 func (c *client) begin() {
 	if c.begun {
 		return
 	}
 	c.begun = true
-	provider.CopyHeader(c.w.Header(), c.answer.Header)
-	c.recording.begin(c.answer.StatusCode, c.w.Header())
-	c.w.WriteHeader(c.answer.StatusCode)
+	maps.Copy(c.w.Header(), c.head.Header)
+	c.w.WriteHeader(c.head.Status)
 	c.do(c.control.Flush)
 }
 
@@ -170,7 +139,6 @@ func (c *client) write(piece []byte) {
 		return
 	}
 	c.begin()
-	c.recording.write(piece)
 	c.do(func() error {
 		if _, err := c.w.Write(piece); err != nil {
 			return err
@@ -185,26 +153,7 @@ func (c *client) write(piece []byte) {
 // finish lets the server end the answer, which may have been silent for long.
 func (c *client) finish() {
 	c.begin()
-	c.recording.end()
 	c.do(func() error { return nil })
-}
-
-// tellCut tells the client that the answer was cut off: with a refusal if it has
-// seen nothing of it, else in the answer's midst if that has a way to, else by
-// cutting the connection.
-func (c *client) tellCut(answer protocol.Answer, spoken protocol.Protocol) *refusal {
-	cut := answerCut()
-	if !c.begun {
-		return cut
-	}
-	cut.protocol = spoken
-	problem, cutAsWell := answer.Problem(cut.body())
-	c.write(problem)
-	if problem == nil || cutAsWell {
-		panic(http.ErrAbortHandler)
-	}
-	c.recording.end()
-	return nil
 }
 
 // do sends something, and takes the client for gone when that fails.

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/bursar-dev/bursar/enforcer/ledger"
-	"github.com/bursar-dev/bursar/enforcer/proxy"
 )
 
 // gated is an upstream that streams a chunk, then waits to be let on.
@@ -65,7 +64,7 @@ func TestClientHangsUp(t *testing.T) {
 	})
 	t.Run("and the answer takes too long", func(t *testing.T) {
 		upstream := newGated()
-		d := newDoor(t, upstream.serve, func(o *proxy.Options) { o.DrainTimeout = 50 * time.Millisecond })
+		d := newDoor(t, upstream.serve, func(o *doorOptions) { o.door.DrainTimeout = 50 * time.Millisecond })
 		d.hangUpMidStream()
 		entry, _ := d.ending()
 		if entry.Outcome != ledger.ChargedHold || entry.Cost != boundOf(streamedChat) {

@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"github.com/bursar-dev/bursar/enforcer/answercache"
+	"github.com/bursar-dev/bursar/enforcer/call"
 	"github.com/bursar-dev/bursar/enforcer/idempotency"
-	"github.com/bursar-dev/bursar/enforcer/proxy"
 )
 
 // lostClaims are claims in a Redis that fails in the operations named. There is one
@@ -80,14 +80,14 @@ func (c *lostClaims) is(what func() bool) func() bool {
 }
 
 // newNamedDoor is a door, and a call through it that has a name.
-func newNamedDoor(t *testing.T, upstream http.HandlerFunc, fails string, change ...func(*proxy.Options)) (*door, *lostClaims, func() reply) {
+func newNamedDoor(t *testing.T, upstream http.HandlerFunc, fails string, change ...func(*doorOptions)) (*door, *lostClaims, func() reply) {
 	t.Helper()
 	claims := &lostClaims{fails: fails, attempts: map[string]int{}}
-	change = append([]func(*proxy.Options){func(o *proxy.Options) { o.Claims, o.Replays = claims, answercache.New(1<<20) }}, change...)
+	change = append([]func(*doorOptions){func(o *doorOptions) { o.Claims, o.Replays = claims, answercache.New(1<<20) }}, change...)
 	d := newDoor(t, upstream, change...)
 	return d, claims, func() reply {
 		request := d.request(http.MethodPost, "/v1/chat/completions", chat)
-		request.Header.Set(proxy.IdempotencyKeyHeader, "key")
+		request.Header.Set(call.IdempotencyKeyHeader, "key")
 		return d.do(request)
 	}
 }
@@ -95,8 +95,8 @@ func newNamedDoor(t *testing.T, upstream http.HandlerFunc, fails string, change 
 // TestClaimIsLost: without an answer of Redis a named call is not made, and a claim
 // that may have been taken is released.
 func TestClaimIsLost(t *testing.T) {
-	d, claims, call := newNamedDoor(t, whole(200, answer), "take release")
-	if got := call(); got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") != "1" || !strings.Contains(got.body, `"limiter_unavailable"`) {
+	d, claims, send := newNamedDoor(t, whole(200, answer), "take release")
+	if got := send(); got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") != "1" || !strings.Contains(got.body, `"limiter_unavailable"`) {
 		t.Errorf("got %+v", got)
 	}
 	if n := d.store.questions(); n != 0 {
@@ -105,7 +105,7 @@ func TestClaimIsLost(t *testing.T) {
 	eventually(t, "the release is tried again", claims.is(func() bool { return claims.attempts["release"] > 2 }))
 	claims.set("")
 	eventually(t, "the name is free", claims.is(func() bool { return claims.standing == nil }))
-	if got := call(); got.status != http.StatusOK || got.body != answer {
+	if got := send(); got.status != http.StatusOK || got.body != answer {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -113,15 +113,15 @@ func TestClaimIsLost(t *testing.T) {
 // TestEndOfAClaimIsLost: the answer is there, and that the call was made is said until
 // it is heard.
 func TestEndOfAClaimIsLost(t *testing.T) {
-	d, claims, call := newNamedDoor(t, whole(200, answer), "keep")
-	first := call()
+	d, claims, send := newNamedDoor(t, whole(200, answer), "keep")
+	first := send()
 	eventually(t, "it is tried again", claims.is(func() bool { return claims.attempts["keep"] > 2 }))
-	if got := call(); got.body != first.body || got.header.Get(proxy.ReplayedHeader) != "true" {
+	if got := send(); got.body != first.body || got.header.Get(call.ReplayedHeader) != "true" {
 		t.Errorf("got %+v", got)
 	}
 	claims.set("")
 	eventually(t, "it is heard", claims.is(func() bool { return claims.standing.Made }))
-	if err := d.proxy.Drain(t.Context()); err != nil {
+	if err := d.calls.Drain(t.Context()); err != nil {
 		t.Error(err)
 	}
 	if n := d.store.questions(); n != 1 {
@@ -131,15 +131,15 @@ func TestEndOfAClaimIsLost(t *testing.T) {
 
 // TestWhetherACallWasInterruptedIsLost: nobody knows, so it is to be asked again.
 func TestWhetherACallWasInterruptedIsLost(t *testing.T) {
-	d, claims, call := newNamedDoor(t, whole(200, answer), "keep interrupted", func(o *proxy.Options) { o.Replays = answercache.New(0) })
-	if got := call(); got.status != http.StatusOK {
+	d, claims, send := newNamedDoor(t, whole(200, answer), "keep interrupted", func(o *doorOptions) { o.Replays = answercache.New(0) })
+	if got := send(); got.status != http.StatusOK {
 		t.Fatalf("got %+v", got)
 	}
-	if got := call(); got.status != http.StatusServiceUnavailable || !strings.Contains(got.body, `"limiter_unavailable"`) {
+	if got := send(); got.status != http.StatusServiceUnavailable || !strings.Contains(got.body, `"limiter_unavailable"`) {
 		t.Errorf("got %+v", got)
 	}
 	claims.set("keep")
-	if got := call(); got.status != http.StatusConflict || got.header.Get("Retry-After") != "1" || !strings.Contains(got.body, `"idempotency_key_in_use"`) {
+	if got := send(); got.status != http.StatusConflict || got.header.Get("Retry-After") != "1" || !strings.Contains(got.body, `"idempotency_key_in_use"`) {
 		t.Errorf("got %+v", got)
 	}
 	if n := d.store.questions(); n != 1 {
@@ -151,12 +151,12 @@ func TestWhetherACallWasInterruptedIsLost(t *testing.T) {
 // TestCutAnswerIsNotGivenAgain: an answer that is cut off in its midst was paid for, and
 // is not there to be given again.
 func TestCutAnswerIsNotGivenAgain(t *testing.T) {
-	d, claims, call := newNamedDoor(t, hijack("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"id\""), "")
-	if got := call(); got.err == nil {
+	d, claims, send := newNamedDoor(t, hijack("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"id\""), "")
+	if got := send(); got.err == nil {
 		t.Errorf("got %+v, want it cut", got)
 	}
 	eventually(t, "the claim is kept", claims.is(func() bool { return claims.standing != nil && claims.standing.Made }))
-	got := call()
+	got := send()
 	if got.status != http.StatusConflict || got.header.Get("X-Should-Retry") != "false" || !strings.Contains(got.body, `"idempotency_answer_gone"`) {
 		t.Errorf("got %+v", got)
 	}

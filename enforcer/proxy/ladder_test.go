@@ -9,9 +9,9 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/call"
 	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
-	"github.com/bursar-dev/bursar/enforcer/proxy"
 )
 
 // upstreamBody is what a provider was asked.
@@ -38,7 +38,7 @@ func newLadderDoor(t *testing.T, document limiterv1.Tenant) (d *door, asked *ups
 	return d, asked
 }
 
-func newTenant(t *testing.T, document limiterv1.Tenant) *admission.Tenant {
+func newTenant(t testing.TB, document limiterv1.Tenant) *admission.Tenant {
 	t.Helper()
 	tenant, err := admission.NewTenant(document)
 	if err != nil {
@@ -77,9 +77,9 @@ func TestDowngrade(t *testing.T) {
 			rungReached(d)
 			for range 2 { // to learn of the rung, and to remember it
 				got := d.call(tc.body)
-				if got.status != http.StatusOK || asked.Model != tc.wantModel || got.header.Get(proxy.ModelHeader) != tc.wantHeader {
+				if got.status != http.StatusOK || asked.Model != tc.wantModel || got.header.Get(call.ModelHeader) != tc.wantHeader {
 					t.Errorf("status %d, the provider was asked for %q, the header says %q; want 200, %q, %q",
-						got.status, asked.Model, got.header.Get(proxy.ModelHeader), tc.wantModel, tc.wantHeader)
+						got.status, asked.Model, got.header.Get(call.ModelHeader), tc.wantModel, tc.wantHeader)
 				}
 			}
 			if got := d.store.questions(); got != 3 {
@@ -100,8 +100,8 @@ func TestShadowTellsAndDoesNotRefuse(t *testing.T) {
 	if got.status != http.StatusOK || asked.Model != "mini-2026" {
 		t.Errorf("status %d, and the provider was asked for %q; want the call to be made", got.status, asked.Model)
 	}
-	if code := got.header.Get(proxy.ShadowHeader); code != "breaker_open" {
-		t.Errorf("%s is %q, want breaker_open", proxy.ShadowHeader, code)
+	if code := got.header.Get(call.ShadowHeader); code != "breaker_open" {
+		t.Errorf("%s is %q, want breaker_open", call.ShadowHeader, code)
 	}
 	if entry, _ := d.ending(); entry.Decision != ledger.Shadowed {
 		t.Errorf("the ledger says %s, want %s", entry.Decision, ledger.Shadowed)

@@ -9,8 +9,8 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/call"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
-	"github.com/bursar-dev/bursar/enforcer/proxy"
 )
 
 // TestRefusalsOnRecord: a call that a limit refused is put on record, once, under the
@@ -71,7 +71,7 @@ func TestRefusalsOnRecord(t *testing.T) {
 				t.Fatalf("%d refusals on record, want 1", len(got))
 			}
 			want := *tc.want
-			want.CallID = answer.header.Get(proxy.CallIDHeader)
+			want.CallID = answer.header.Get(call.CallIDHeader)
 			want.Tenant, want.User, want.Tier, want.Credential = "acme", "gerente-1", "gerente", "acme/gerente-1-key"
 			want.ModelAsked, want.Model, want.Endpoint, want.Session = "mini", "mini", "/v1/chat/completions", "session-1"
 			want.Bound, want.Tokens = boundOf(chat), int64(len(chat)+100)
@@ -103,7 +103,7 @@ func TestFallbacksOnRecord(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := newFallbackDoor(t, withFallbacks(tc.fallbacks...))
 			d.spent = 95 * money.Cent
-			id := d.call(bigChat).header.Get(proxy.CallIDHeader)
+			id := d.call(bigChat).header.Get(call.CallIDHeader)
 			got := d.refusals.all()
 			if len(got) != 1 || got[0].Fallback != tc.want || got[0].Model != "gpt-4o" || got[0].CallID != id {
 				t.Errorf("on record: %+v; want one of call %s and gpt-4o, with the fallback %q", got, id, tc.want)

@@ -20,9 +20,9 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/price"
+	"github.com/bursar-dev/bursar/enforcer/call"
 	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
-	"github.com/bursar-dev/bursar/enforcer/proxy"
 	"github.com/bursar-dev/bursar/hack/fakeprovider"
 )
 
@@ -100,7 +100,7 @@ func listed(list price.List, tiers map[price.ServiceTier]int64) price.Book {
 }
 
 // newProtocolsDoor is a door before the fake, which has all of its models there.
-func newProtocolsDoor(t *testing.T, upstream http.HandlerFunc, change ...func(*proxy.Options)) *door {
+func newProtocolsDoor(t *testing.T, upstream http.HandlerFunc, change ...func(*doorOptions)) *door {
 	t.Helper()
 	d := newDoor(t, upstream, change...)
 	base := strings.TrimSuffix(d.config.routes[0].Provider.Endpoint, "/v1")
@@ -182,7 +182,7 @@ func TestProtocols(t *testing.T) {
 					if stream && strings.Contains(got.body, "error") {
 						t.Errorf("the client sees an error:\n%s", got.body)
 					}
-					entry, billed := d.entry(got.header.Get(proxy.CallIDHeader)), billOf(t, fake, got)
+					entry, billed := d.entry(got.header.Get(call.CallIDHeader)), billOf(t, fake, got)
 					want := money.Nanos(billed.CostNanos)
 					if directives == "usage=zero" {
 						want = 0 // the provider's word is taken, as it is
@@ -198,9 +198,9 @@ func TestProtocols(t *testing.T) {
 
 func billOf(t *testing.T, fake *fakeprovider.Provider, got reply) fakeprovider.BilledCall {
 	t.Helper()
-	for _, call := range fake.Bill().Calls {
-		if call.ID == got.header.Get(proxy.CallIDHeader) {
-			return call
+	for _, billed := range fake.Bill().Calls {
+		if billed.ID == got.header.Get(call.CallIDHeader) {
+			return billed
 		}
 	}
 	t.Fatal("the call is not on the bill")
@@ -218,7 +218,7 @@ func TestUsageThatCannotBeBelieved(t *testing.T) {
 					continue
 				}
 				got := d.do(d.ask(t.Context(), p, "one two three [[output=5 "+directives+"]]", 20, stream))
-				entry := d.entry(got.header.Get(proxy.CallIDHeader))
+				entry := d.entry(got.header.Get(call.CallIDHeader))
 				if got.status != http.StatusOK || entry.Outcome != ledger.ChargedHold || entry.Cost != entry.Held || entry.Held == 0 {
 					t.Errorf("%s %s stream=%t: %d, ledger %+v", p.name, directives, stream, got.status, entry)
 				}
@@ -352,7 +352,7 @@ func record(t *testing.T) (all []transcript) {
 		}
 		for _, directives := range append([]string{"", "cached=2", "crlf", "comments", "duplicate"}, p.more...) {
 			got := d.do(d.ask(t.Context(), p, "one two three [[output=3 "+directives+"]]", 20, true))
-			d.entry(got.header.Get(proxy.CallIDHeader))
+			d.entry(got.header.Get(call.CallIDHeader))
 			newline := "\n\n"
 			if strings.Contains(directives, "crlf") {
 				newline = "\r\n\r\n"
@@ -405,7 +405,7 @@ func TestDisconnectAtEveryFrame(t *testing.T) {
 		for frames := range len(script.frames) + 1 {
 			upstream.set(script.frames[:frames], true, nil)
 			got := d.do(d.ask(t.Context(), script.protocol, "one two three", 20, true))
-			check(script, frames, "provider", got.header.Get(proxy.CallIDHeader))
+			check(script, frames, "provider", got.header.Get(call.CallIDHeader))
 			if frames == 0 && got.err == nil && !strings.Contains(got.body, `"error"`) {
 				t.Errorf("%s: the client sees no error in %q", script.protocol.name, got.body)
 			}
@@ -427,7 +427,7 @@ func TestDisconnectAtEveryFrame(t *testing.T) {
 			hangUp()
 			close(step)
 			_ = response.Body.Close()
-			check(script, frames, "client", response.Header.Get(proxy.CallIDHeader))
+			check(script, frames, "client", response.Header.Get(call.CallIDHeader))
 		}
 	}
 	t.Logf("%d transcripts, %d disconnects: %d settled with the bill, %d charged the hold, %d of no cost",
@@ -460,7 +460,7 @@ func TestBillAgainstHold(t *testing.T) {
 				prompt := randomPrompt(random, p)
 				got := d.do(d.ask(t.Context(), p, prompt, 1+random.IntN(60), !p.neverStreams && random.IntN(2) == 0))
 				if strings.Contains(prompt, "overrun") || strings.Contains(prompt, "tier=priority") {
-					beyond.Store(got.header.Get(proxy.CallIDHeader), true)
+					beyond.Store(got.header.Get(call.CallIDHeader), true)
 				}
 				if got.status != http.StatusOK || got.err != nil {
 					t.Errorf("%s: %d %s %v", p.name, got.status, got.body, got.err)
@@ -526,7 +526,7 @@ func TestLargeAnswers(t *testing.T) {
 			}
 			n, err := io.Copy(io.Discard, response.Body)
 			_ = response.Body.Close()
-			entry := d.entry(response.Header.Get(proxy.CallIDHeader))
+			entry := d.entry(response.Header.Get(call.CallIDHeader))
 			if n < size || err != nil || entry.Outcome != ledger.Settled || entry.Cost != money.Nanos(billOf(t, fake, reply{header: response.Header}).CostNanos) {
 				t.Errorf("%s stream=%t: %d bytes, %v, ledger %+v", p.name, stream, n, err, entry)
 			}

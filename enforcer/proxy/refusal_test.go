@@ -11,8 +11,8 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/call"
 	"github.com/bursar-dev/bursar/enforcer/config"
-	"github.com/bursar-dev/bursar/enforcer/proxy"
 )
 
 // full is what is told of dollarADay's rate limits while nothing is taken from them.
@@ -184,10 +184,10 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("body:\n got %swant %s", got.body, tc.wantBody)
 			}
 			named := strings.HasPrefix(or(tc.path, "/v1/chat/completions"), "/v1/chat") && tc.method == ""
-			if id := got.header.Get(proxy.CallIDHeader); (id != "") != named {
+			if id := got.header.Get(call.CallIDHeader); (id != "") != named {
 				t.Errorf("call id %q", id)
 			}
-			for _, name := range []string{proxy.CallIDHeader, "Date", "Content-Length"} {
+			for _, name := range []string{call.CallIDHeader, "Date", "Content-Length"} {
 				got.header.Del(name)
 			}
 			want := merge(tc.wantHeader, http.Header{"Content-Type": {"application/json"}})

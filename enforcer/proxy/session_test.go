@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-
-	"github.com/bursar-dev/bursar/enforcer/proxy"
 )
 
 // TestBeforeTheSession: a call waits for a moment until others know of the session, and
@@ -13,7 +11,7 @@ import (
 func TestBeforeTheSession(t *testing.T) {
 	begun := make(chan struct{})
 	d := newDoor(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) },
-		func(o *proxy.Options) { o.Begun = begun })
+		func(o *doorOptions) { o.Begun = begun })
 	if got := d.call(chat); got.status != 503 || !strings.Contains(got.body, "limiter_unavailable") {
 		t.Errorf("before the session: %d %s", got.status, got.body)
 	}

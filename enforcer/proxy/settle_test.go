@@ -16,8 +16,8 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/price"
+	"github.com/bursar-dev/bursar/enforcer/call"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
-	"github.com/bursar-dev/bursar/enforcer/proxy"
 )
 
 // TestEndOfACall: what the client sees, and how the hold ends, whatever the
@@ -144,7 +144,7 @@ func TestEndOfACall(t *testing.T) {
 			entry, end := d.ending()
 			want := ledger.Entry{
 				OpenCall: limiterv1.OpenCall{
-					CallID: got.header.Get(proxy.CallIDHeader), Tenant: "acme", User: "gerente-1", Tier: "gerente",
+					CallID: got.header.Get(call.CallIDHeader), Tenant: "acme", User: "gerente-1", Tier: "gerente",
 					Model: "mini", Root: "acme", Tokens: int64(len(body)) + 100,
 				},
 				Credential: "acme/gerente-1-key",
@@ -204,7 +204,7 @@ func TestHoldIsTakenFirst(t *testing.T) {
 	})
 	got := d.call(chat)
 	for name, want := range map[string]string{
-		proxy.CallIDHeader:               d.store.admits[0].CallID,
+		call.CallIDHeader:                d.store.admits[0].CallID,
 		"X-Ratelimit-Limit-Requests":     "20",
 		"X-Ratelimit-Remaining-Requests": "19",
 		"X-Ratelimit-Reset-Requests":     "3s",
@@ -249,7 +249,7 @@ func TestDrain(t *testing.T) {
 	d.server.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if err := d.proxy.Drain(ctx); err == nil || err.Error() != "2 calls were not settled" {
+	if err := d.calls.Drain(ctx); err == nil || err.Error() != "2 calls were not settled" {
 		t.Errorf("drained with %v, though the store is lost", err)
 	}
 	if n := len(d.ledger.all()); n != 0 {
@@ -283,7 +283,7 @@ func TestShutdownMidStream(t *testing.T) {
 	if got := <-replies; got.body != chunk+done || got.err != nil {
 		t.Errorf("the client sees %q, %v", got.body, got.err)
 	}
-	if err := errors.Join(<-down, d.proxy.Drain(t.Context())); err != nil {
+	if err := errors.Join(<-down, d.calls.Drain(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	if entries := d.ledger.all(); len(entries) != 1 || entries[0].Cost != usedCost {

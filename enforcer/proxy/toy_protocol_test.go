@@ -22,7 +22,6 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 	"github.com/bursar-dev/bursar/enforcer/provider"
-	"github.com/bursar-dev/bursar/enforcer/proxy"
 )
 
 // parrot is a protocol that nobody speaks. This file is all there is of it: it shows what
@@ -183,7 +182,7 @@ func newParrotDoor(t *testing.T, a *aviary) *door {
 	protocols := append(protocol.Protocols(), parrot{})
 	client := provider.NewClient(keys, protocols)
 	t.Cleanup(client.Close)
-	d := newDoor(t, whole(http.StatusOK, answer), func(o *proxy.Options) { o.Protocols, o.Client = protocols, client })
+	d := newDoor(t, whole(http.StatusOK, answer), func(o *doorOptions) { o.door.Protocols, o.door.Client = protocols, client })
 	openAI := *d.config.routes[0]
 	openAI.Model.Name = "gpt"
 	d.config.routes = []*config.Route{&openAI, {

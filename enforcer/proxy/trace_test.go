@@ -13,7 +13,6 @@ import (
 	tracev1 "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"github.com/bursar-dev/bursar/api/tracing"
-	"github.com/bursar-dev/bursar/enforcer/proxy"
 	"github.com/bursar-dev/bursar/hack/parts/collector"
 )
 
@@ -73,12 +72,12 @@ func TestTrace(t *testing.T) {
 					t.Errorf("the provider is told of trace %q", told)
 				}
 				tc.upstream(w, r)
-			}, func(o *proxy.Options) { o.Tracer = traces.Tracer() })
+			}, func(o *doorOptions) { o.Tracer = traces.Tracer() })
 			request := d.request(http.MethodPost, "/v1/chat/completions", tc.body)
 			request.Header.Set("Traceparent", callersParent)
 			d.do(request)
 			d.server.Close()
-			if err := d.proxy.Drain(t.Context()); err != nil {
+			if err := d.calls.Drain(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			traces.Stop()
@@ -117,12 +116,12 @@ func TestTraceOfAnUnlistedModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	d, _ := newUnlistedDoor(t, asIs)
-	d.proxy.Tracer = traces.Tracer()
+	d.calls.Tracer = traces.Tracer()
 	if got := d.call(strings.Replace(unlistedChat, "gpt-9", "a-secret", 1)); got.status != http.StatusOK {
 		t.Fatalf("status %d %s", got.status, got.body)
 	}
 	d.server.Close()
-	if err := d.proxy.Drain(t.Context()); err != nil {
+	if err := d.calls.Drain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	traces.Stop()
@@ -160,13 +159,4 @@ func valueOf(value *commonv1.AnyValue) any {
 		return v.BoolValue
 	}
 	return nil
-}
-
-// TestNoTrace: without a tracer, a call costs what it would if there were none.
-func TestNoTrace(t *testing.T) {
-	d := newDoor(t, nil)
-	traced := d.proxy.TraceNothing(d.request(http.MethodPost, "/v1/chat/completions", chat))
-	if got := testing.AllocsPerRun(100, traced); got != 0 {
-		t.Errorf("%v allocations a call, want none", got)
-	}
 }

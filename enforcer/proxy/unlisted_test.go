@@ -16,9 +16,9 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/call"
 	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
-	"github.com/bursar-dev/bursar/enforcer/proxy"
 	"github.com/bursar-dev/bursar/hack/fakeprovider"
 )
 
@@ -51,7 +51,7 @@ func TestUnlistedModel(t *testing.T) {
 	if got.status != http.StatusOK || asked.Model != "gpt-9" {
 		t.Errorf("status %d %s, and the provider was asked for %q; want gpt-9 to be called", got.status, got.body, asked.Model)
 	}
-	if as, other := got.header.Get(proxy.PricedAsHeader), got.header.Get(proxy.ModelHeader); as != "MostExpensive" || other != "" {
+	if as, other := got.header.Get(call.PricedAsHeader), got.header.Get(call.ModelHeader); as != "MostExpensive" || other != "" {
 		t.Errorf("the header says that it is priced as %q, and another model, %q", as, other)
 	}
 	wantHeld := money.Nanos(len(unlistedChat)*4_000 + 50*10_000)
@@ -73,7 +73,7 @@ func TestUnlistedModelWithoutTheStore(t *testing.T) {
 	d, _ := newUnlistedDoor(t, func(tenant *limiterv1.Tenant) { tenant.StoreLossPercent = 50 })
 	ctx, stop := context.WithCancel(t.Context())
 	var background sync.WaitGroup
-	background.Go(func() { d.proxy.Admitter.(*admission.Admitter).Run(ctx) })
+	background.Go(func() { d.calls.Admitter.(*admission.Admitter).Run(ctx) })
 	t.Cleanup(func() { stop(); background.Wait() })
 	d.call(unlistedChat)
 	for d.store.questions() < 2 { // the second is for the share
@@ -84,7 +84,7 @@ func TestUnlistedModelWithoutTheStore(t *testing.T) {
 	for got.status == http.StatusServiceUnavailable { // the share has only just been taken
 		got = d.call(unlistedChat)
 	}
-	if lost, as := got.header.Get(proxy.StoreLostHeader), got.header.Get(proxy.PricedAsHeader); lost != "AllowBounded" || as != "MostExpensive" {
+	if lost, as := got.header.Get(call.StoreLostHeader), got.header.Get(call.PricedAsHeader); lost != "AllowBounded" || as != "MostExpensive" {
 		t.Errorf("status %d, store lost: %q, priced as %q", got.status, lost, as)
 	}
 }
@@ -92,8 +92,8 @@ func TestUnlistedModelWithoutTheStore(t *testing.T) {
 func TestListedModelIsPricedAsItself(t *testing.T) {
 	d, _ := newUnlistedDoor(t, asIs)
 	got := d.call(chat)
-	if entry, _ := d.ending(); entry.PricedAs != "" || got.header.Get(proxy.PricedAsHeader) != "" {
-		t.Errorf("the ledger says %q, the header %q", entry.PricedAs, got.header.Get(proxy.PricedAsHeader))
+	if entry, _ := d.ending(); entry.PricedAs != "" || got.header.Get(call.PricedAsHeader) != "" {
+		t.Errorf("the ledger says %q, the header %q", entry.PricedAs, got.header.Get(call.PricedAsHeader))
 	}
 }
 
@@ -246,7 +246,7 @@ func TestUnlistedModelOfEveryProtocol(t *testing.T) {
 				if got.status != http.StatusOK || got.err != nil {
 					t.Fatalf("%d %s %v", got.status, got.body, got.err)
 				}
-				entry, billed := d.entry(got.header.Get(proxy.CallIDHeader)), billOf(t, fake, got)
+				entry, billed := d.entry(got.header.Get(call.CallIDHeader)), billOf(t, fake, got)
 				want := 2 * money.Nanos(billed.CostNanos)
 				if entry.PricedAs != ledger.MostExpensive || entry.Cost > want || entry.Cost < want-1 || entry.Held < entry.Cost || billed.Model != route.Model.Name {
 					t.Errorf("ledger %+v\nbill %+v\nwant twice the bill, of %s", entry, billed, route.Model.Name)

@@ -11,8 +11,8 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/call"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
-	"github.com/bursar-dev/bursar/enforcer/proxy"
 )
 
 // leaves makes the store refuse what costs more than is left of the first limit.
@@ -73,15 +73,15 @@ func TestVirtualModel(t *testing.T) {
 					t.Errorf("status %d %s, and the provider was asked for %q; want a refusal", got.status, got.body, asked.Model)
 				}
 			case "later":
-				if got.header.Get(proxy.FallbackHeader) != "Message" || asked.Model != "" {
+				if got.header.Get(call.FallbackHeader) != "Message" || asked.Model != "" {
 					t.Errorf("status %d %s, and the provider was asked for %q; want the message", got.status, got.body, asked.Model)
 				}
 			default:
 				entry, _ := d.ending()
-				if got.status != http.StatusOK || asked.Model != tc.wantModel+"-2026" || got.header.Get(proxy.ModelHeader) != tc.wantModel ||
+				if got.status != http.StatusOK || asked.Model != tc.wantModel+"-2026" || got.header.Get(call.ModelHeader) != tc.wantModel ||
 					entry.Model != tc.wantModel || entry.Decision != ledger.Replaced || !slices.Contains([]string{"auto", "mini"}, entry.ModelAsked) {
 					t.Errorf("status %d, the provider was asked for %q, the header says %q, the ledger %q for %q; want 200 and %s",
-						got.status, asked.Model, got.header.Get(proxy.ModelHeader), entry.Model, entry.ModelAsked, tc.wantModel)
+						got.status, asked.Model, got.header.Get(call.ModelHeader), entry.Model, entry.ModelAsked, tc.wantModel)
 				}
 			}
 			if got := d.store.questions(); got != tc.questions {

@@ -19,7 +19,7 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
-	"github.com/bursar-dev/bursar/enforcer/proxy"
+	"github.com/bursar-dev/bursar/enforcer/call"
 	"github.com/bursar-dev/bursar/hack/parts/ledgerdb"
 )
 
@@ -156,7 +156,7 @@ func TestKilled(t *testing.T) {
 		stream, err := openCall(victim, chat("gpt-4o", "[[output=9 hold=4]]", held))
 		must(t, err)
 		defer stream.hangUp()
-		ids[stream.header.Get(proxy.CallIDHeader)] = true
+		ids[stream.header.Get(call.CallIDHeader)] = true
 	}
 	eventually(t, "the provider holds the streams", func() bool { return w.provider.Held() == open })
 	victim.kill()
@@ -247,7 +247,7 @@ func TestSlept(t *testing.T) {
 			t.Errorf("call %s: %+v, was %+v before the sleeper awoke", id, rows[id], r)
 		}
 	}
-	if open := rows[stream.header.Get(proxy.CallIDHeader)]; open.Outcome != "ChargedHold" || open.Cost != open.Held {
+	if open := rows[stream.header.Get(call.CallIDHeader)]; open.Outcome != "ChargedHold" || open.Cost != open.Held {
 		t.Errorf("the call that was open: %+v, want it charged in full", open)
 	}
 	w.atRest(rows)
@@ -299,7 +299,7 @@ func TestKilledAtRandom(t *testing.T) {
 						body = chat("penny", "one")
 					}
 					if got := do(victim.client, victim.request(body)); got.status == 200 {
-						answered.Store(got.header.Get(proxy.CallIDHeader), true)
+						answered.Store(got.header.Get(call.CallIDHeader), true)
 					}
 				}
 			})

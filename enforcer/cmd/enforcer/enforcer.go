@@ -23,8 +23,10 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/adoption"
 	"github.com/bursar-dev/bursar/enforcer/answercache"
+	"github.com/bursar-dev/bursar/enforcer/call"
 	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/idempotency"
+	"github.com/bursar-dev/bursar/enforcer/identity"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/enforcer/probing"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
@@ -73,9 +75,10 @@ type enforcer struct {
 	// answers are kept for the fallback Cache, replays for repeats of named calls.
 	answers, replays *answercache.Cache
 	tracing          *tracing.Tracing
+	calls            *call.Calls
 	proxy            *proxy.Proxy
 
-	calls, health     *http.Server
+	server, health    *http.Server
 	callsAt, healthAt net.Listener
 	shuttingDown      atomic.Bool
 	background        sync.WaitGroup
@@ -113,15 +116,18 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 	e.provider = provider.NewClient(options.credentialsDir, protocols)
 	e.answers, e.replays = answercache.New(options.answerCacheBytes), answercache.New(options.replayCacheBytes)
 	registry := prometheus.NewRegistry()
-	e.proxy = proxy.New(proxy.Options{
-		Protocols: protocols,
-		Config:    running, Admitter: e.admitter, Client: e.provider, Ledger: e.ledger, Refusals: e.refusals,
+	e.calls = call.New(call.Options{
+		Identifier: identity.NewIdentifier(running, protocols, time.Now),
+		Config:     running, Admitter: e.admitter, Ledger: e.ledger, Refusals: e.refusals,
 		Answers: e.answers, Claims: idempotency.New(e.redis, options.idempotencyWindow, e.session.ID), Replays: e.replays,
-		Metrics: proxy.NewMetrics(registry), Log: log, Tracer: e.tracing.Tracer(), Session: e.session.ID(), Begun: e.begun,
+		Metrics: call.NewMetrics(registry), Log: log, Tracer: e.tracing.Tracer(), Session: e.session.ID(), Begun: e.begun,
+	})
+	e.proxy = proxy.New(proxy.Options{
+		Protocols: protocols, Calls: e.calls, Client: e.provider,
 		MaxRequestBytes: options.maxRequestBytes, DrainTimeout: options.drainTimeout,
 	})
 	e.registerMetrics(registry, running)
-	e.calls, e.health = e.newServer(e.proxy), e.newServer(e.healthHandler(registry))
+	e.server, e.health = e.newServer(e.proxy), e.newServer(e.healthHandler(registry))
 	if e.callsAt, err = net.Listen("tcp", options.listenAddress); err != nil {
 		return nil, err
 	}
@@ -156,7 +162,7 @@ func (e *enforcer) run(ctx context.Context) error {
 			failed <- err
 		}
 	}
-	go serve(e.calls, e.callsAt)
+	go serve(e.server, e.callsAt)
 	go serve(e.health, e.healthAt)
 	e.log.Info("enforcer serves", "calls", e.callsAt.Addr().String(), "health", e.healthAt.Addr().String(), "session", e.session.ID())
 	var failure error
@@ -259,19 +265,19 @@ func (e *enforcer) refusedByLedger() error {
 // endCalls waits until every hold of this process has ended: those of the calls that
 // were made, and those that an admission without an answer may have left.
 func (e *enforcer) endCalls(ctx context.Context) error {
-	return errors.Join(e.proxy.Drain(ctx), e.admitter.Flush(ctx))
+	return errors.Join(e.calls.Drain(ctx), e.admitter.Flush(ctx))
 }
 
 // stopServing closes the port and waits until all handlers have ended; those that
 // take too long have their answers cut.
 func (e *enforcer) stopServing() {
-	if within(e.options.shutdownGrace, e.calls.Shutdown) == nil {
+	if within(e.options.shutdownGrace, e.server.Shutdown) == nil {
 		return
 	}
 	e.log.Warn("answers under way are cut")
 	e.proxy.Cut()
-	if err := within(cutGrace, e.calls.Shutdown); err != nil {
-		e.log.Error("handlers do not end", "error", errors.Join(err, e.calls.Close()))
+	if err := within(cutGrace, e.server.Shutdown); err != nil {
+		e.log.Error("handlers do not end", "error", errors.Join(err, e.server.Close()))
 	}
 }
 

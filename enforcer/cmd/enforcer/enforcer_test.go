@@ -16,7 +16,7 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
-	"github.com/bursar-dev/bursar/enforcer/proxy"
+	"github.com/bursar-dev/bursar/enforcer/call"
 	"github.com/bursar-dev/bursar/hack/parts/controlplane"
 	"github.com/bursar-dev/bursar/hack/parts/ledgerdb"
 	"github.com/bursar-dev/bursar/hack/parts/process"
@@ -181,7 +181,7 @@ func TestClientSeesWhatTheProviderSays(t *testing.T) {
 	w.likeTheBill(rows)
 	w.atRest(rows)
 	for i, got := range seen {
-		id := got.header.Get(proxy.CallIDHeader)
+		id := got.header.Get(call.CallIDHeader)
 		want := w.direct(id, bodies[i])
 		for _, a := range []*answer{&got, &want} { // one is sent before the usage chunk, too, and stays
 			a.body = strings.ReplaceAll(a.body, ": the model thinks\r\n\r\n", "")
@@ -233,7 +233,7 @@ func TestWhatGoesWrongAtTheProvider(t *testing.T) {
 			}
 			rows := w.rows(1)
 			w.atRest(rows)
-			r := rows[got.header.Get(proxy.CallIDHeader)]
+			r := rows[got.header.Get(call.CallIDHeader)]
 			if r.Outcome != tc.wantOutcome || !tc.wantTruth && r.Cost != r.Held || tc.wantOverrun != (r.Overrun > 0) {
 				t.Errorf("the ledger has %+v, want %s", r, tc.wantOutcome)
 			}
@@ -346,7 +346,7 @@ func TestShutdownMidStream(t *testing.T) {
 	must(t, w.redis.Do(t.Context(), "CLIENT", "PAUSE", 300, "WRITE").Err())
 	w.provider.Release()
 	got := stream.read()
-	if want := w.direct(got.header.Get(proxy.CallIDHeader), chat("gpt-4o", "[[output=9]]", `"stream":true`, `"max_completion_tokens":20`)); got.body != want.body || got.err != nil {
+	if want := w.direct(got.header.Get(call.CallIDHeader), chat("gpt-4o", "[[output=9]]", `"stream":true`, `"max_completion_tokens":20`)); got.body != want.body || got.err != nil {
 		t.Errorf("the stream did not finish: %v\n got %s\nwant %s", got.err, got.body, want.body)
 	}
 	if err := e.shutDown(); err != nil {

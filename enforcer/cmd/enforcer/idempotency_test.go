@@ -9,12 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bursar-dev/bursar/enforcer/proxy"
+	"github.com/bursar-dev/bursar/enforcer/call"
 )
 
 // named is a request with an Idempotency-Key.
 func named(r *http.Request, key string) *http.Request {
-	r.Header.Set(proxy.IdempotencyKeyHeader, key)
+	r.Header.Set(call.IdempotencyKeyHeader, key)
 	return r
 }
 
@@ -60,11 +60,11 @@ func TestSameKeySameAnswer(t *testing.T) {
 		key := fmt.Sprint("key-", i)
 		first := e.callNamed(key, body)
 		again := e.awaitReplay(key, body)
-		if again.status != 200 || again.body != first.body || again.header.Get(proxy.CallIDHeader) != first.header.Get(proxy.CallIDHeader) ||
-			again.header.Get("Content-Type") != first.header.Get("Content-Type") || again.header.Get(proxy.ReplayedHeader) != "true" {
+		if again.status != 200 || again.body != first.body || again.header.Get(call.CallIDHeader) != first.header.Get(call.CallIDHeader) ||
+			again.header.Get("Content-Type") != first.header.Get("Content-Type") || again.header.Get(call.ReplayedHeader) != "true" {
 			t.Errorf("%s: got %+v\nwant the first answer again, %+v", body, again, first)
 		}
-		if first.header.Get(proxy.ReplayedHeader) != "" {
+		if first.header.Get(call.ReplayedHeader) != "" {
 			t.Errorf("the first answer says that it was given before")
 		}
 		for name := range again.header {
@@ -100,10 +100,10 @@ func TestWhoseKeyItIs(t *testing.T) {
 	e := w.ready()
 	body := chat("gpt-4o", "[[output=5]]")
 	e.callNamed("key", body)
-	if got := do(e.client, named(e.request("empleado-1", body), "key")); got.status != 200 || got.header.Get(proxy.ReplayedHeader) != "" {
+	if got := do(e.client, named(e.request("empleado-1", body), "key")); got.status != 200 || got.header.Get(call.ReplayedHeader) != "" {
 		t.Errorf("another user with the same key: %+v", got)
 	}
-	if got := e.callNamed("other-key", body); got.status != 200 || got.header.Get(proxy.ReplayedHeader) != "" {
+	if got := e.callNamed("other-key", body); got.status != 200 || got.header.Get(call.ReplayedHeader) != "" {
 		t.Errorf("the same user with another key: %+v", got)
 	}
 	if got := w.billedCalls(); got != 3 {
@@ -119,7 +119,7 @@ func TestSameKeyAnotherRequest(t *testing.T) {
 	for i, e := range enforcers {
 		got := e.callNamed("key", chat("gpt-4o", "[[output=6]]"))
 		if got.status != http.StatusUnprocessableEntity || codeOf(got) != "idempotency_key_reused" ||
-			got.header.Get(proxy.CallIDHeader) != first.header.Get(proxy.CallIDHeader) {
+			got.header.Get(call.CallIDHeader) != first.header.Get(call.CallIDHeader) {
 			t.Errorf("enforcer %d: got %+v", i, got)
 		}
 	}
@@ -135,7 +135,7 @@ func TestInvalidKeys(t *testing.T) {
 		"empty": {""}, "two": {"a", "b"}, "too long": {strings.Repeat("x", 256)}, "with a blank": {"a b"}, "not ASCII": {"clé"},
 	} {
 		r := e.request("gerente-1", chat("gpt-4o", "[[output=5]]"))
-		r.Header[proxy.IdempotencyKeyHeader] = keys
+		r.Header[call.IdempotencyKeyHeader] = keys
 		if got := do(e.client, r); got.status != http.StatusBadRequest || codeOf(got) != "idempotency_key_invalid" {
 			t.Errorf("%s: got %+v", name, got)
 		}
@@ -162,7 +162,7 @@ func TestManyAtOnceWithOneKey(t *testing.T) {
 	made := 0
 	for _, a := range answers {
 		switch code := codeOf(a); {
-		case a.status == 200 && a.header.Get(proxy.ReplayedHeader) == "":
+		case a.status == 200 && a.header.Get(call.ReplayedHeader) == "":
 			made++
 		case a.status == 200 || a.status == http.StatusConflict && (code == "idempotency_key_in_use" || code == "idempotency_answer_gone"):
 		default:
@@ -197,7 +197,7 @@ func TestOtherEnforcer(t *testing.T) {
 	w.provider.Release()
 	first := open.read()
 	if got := other.awaitReplay("key", body); got.status != http.StatusConflict || codeOf(got) != "idempotency_answer_gone" ||
-		got.header.Get("X-Should-Retry") != "false" || !strings.Contains(got.body, first.header.Get(proxy.CallIDHeader)) {
+		got.header.Get("X-Should-Retry") != "false" || !strings.Contains(got.body, first.header.Get(call.CallIDHeader)) {
 		t.Errorf("the other enforcer, afterwards: got %+v", got)
 	}
 	if got := one.callNamed("key", body); got.body != first.body {
@@ -249,7 +249,7 @@ func TestWhatCostNothingFreesItsKey(t *testing.T) {
 		revision, err = w.put(acme)
 		must(t, err)
 		eventually(t, "the enforcer runs it", func() bool { return w.runs(e, revision) })
-		if got := e.callNamed("key", body); got.status != 200 || got.header.Get(proxy.ReplayedHeader) != "" {
+		if got := e.callNamed("key", body); got.status != 200 || got.header.Get(call.ReplayedHeader) != "" {
 			t.Errorf("with money: got %+v", got)
 		}
 		rows := w.rows(1)
@@ -284,10 +284,10 @@ func TestWhatCostNothingFreesItsKey(t *testing.T) {
 		calls := map[string]bool{}
 		for range 2 {
 			got := e.callNamed("key", body)
-			if got.status != 500 || got.header.Get(proxy.ReplayedHeader) != "" {
+			if got.status != 500 || got.header.Get(call.ReplayedHeader) != "" {
 				t.Errorf("got %+v", got)
 			}
-			calls[got.header.Get(proxy.CallIDHeader)] = true
+			calls[got.header.Get(call.CallIDHeader)] = true
 		}
 		if len(calls) != 2 {
 			t.Errorf("the second attempt has the id of the first")
@@ -341,7 +341,7 @@ func TestWindow(t *testing.T) {
 		t.Errorf("claims live %v, want one of at most a second", ttl)
 	}
 	eventually(t, "the key is free", func() bool { return len(w.claims(t)) == 0 })
-	if got := e.callNamed("key", body); got.status != 200 || got.header.Get(proxy.CallIDHeader) == first.header.Get(proxy.CallIDHeader) {
+	if got := e.callNamed("key", body); got.status != 200 || got.header.Get(call.CallIDHeader) == first.header.Get(call.CallIDHeader) {
 		t.Errorf("after the window: got %+v", got)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/bursar-dev/bursar/enforcer/proxy"
+	"github.com/bursar-dev/bursar/enforcer/call"
 )
 
 // TestSIGTERM: an enforcer in a process of its own, told to end in the midst of a
@@ -50,7 +50,7 @@ func TestSIGTERM(t *testing.T) {
 	must(t, child.Process.Signal(syscall.SIGTERM))
 	eventually(t, "the port is closed", func() bool { return !listens(address) })
 	w.provider.Release()
-	if got := stream.read(); got.err != nil || !strings.HasSuffix(got.body, "data: [DONE]\n\n") || got.header.Get(proxy.CallIDHeader) == "" {
+	if got := stream.read(); got.err != nil || !strings.HasSuffix(got.body, "data: [DONE]\n\n") || got.header.Get(call.CallIDHeader) == "" {
 		t.Errorf("the stream: %s %v", got.body, got.err)
 	}
 	http.DefaultClient.CloseIdleConnections()

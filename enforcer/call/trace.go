@@ -1,7 +1,7 @@
-package proxy
+package call
 
 import (
-	"net/http"
+	"context"
 	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/bursar-dev/bursar/enforcer/identity"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
 )
 
@@ -16,53 +17,73 @@ import (
 // conventions name. They never have what is in a call, a credential, or a text that a
 // client has chosen. Without a tracer nothing is done for them.
 
-// forwardStep is the step that calls the provider.
-const forwardStep = "forward"
-
 // startTrace begins the span of a call, as a part of its caller's trace, if it is one.
 // The provider is not told of the trace.
-func (p *Proxy) startTrace(c *call, r *http.Request) *http.Request {
-	if p.Tracer == nil {
-		return r
+func (c *Call) startTrace() {
+	if c.calls.Tracer == nil {
+		return
 	}
-	route := c.endpoint.Path() // the path and the query of the request may have what its client has chosen
-	ctx := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-	ctx, c.span = p.Tracer.Start(ctx, r.Method+" "+route, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
-		attribute.String("http.request.method", r.Method),
+	route := c.Endpoint.Path() // the path and the query of the request may have what its client has chosen
+	parent := propagation.TraceContext{}.Extract(context.Background(), carrier{c.Header})
+	_, c.span = c.calls.Tracer.Start(parent, c.Method+" "+route, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
+		attribute.String("http.request.method", c.Method),
 		attribute.String("http.route", route)))
-	return r.WithContext(ctx)
 }
 
-// take takes a step, and makes a span of it.
-func (p *Proxy) take(s step, c *call, w http.ResponseWriter, r *http.Request) *refusal {
+// carrier carries a trace in the header of a request. It is only read.
+type carrier struct{ identity.Header }
+
+func (c carrier) Get(name string) string {
+	if values := c.Values(name); len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+func (carrier) Set(string, string) {}
+func (carrier) Keys() []string     { return nil }
+
+// traced is a context within the span of the call, if there is one.
+func (c *Call) traced(ctx context.Context) context.Context {
 	if c.span == nil {
-		return s.take(c, w, r)
+		return ctx
 	}
-	name, kind := s.name, trace.SpanKindInternal
-	if name == forwardStep {
-		name, kind = strings.TrimSpace(c.endpoint.Operation()+" "+c.tracedModel()), trace.SpanKindClient
+	return trace.ContextWithSpan(ctx, c.span)
+}
+
+// startForward begins the span of the step that the door takes.
+func (c *Call) startForward(ctx context.Context) {
+	if c.span == nil {
+		return
 	}
-	ctx, span := p.Tracer.Start(r.Context(), name, trace.WithSpanKind(kind))
-	defer span.End() // also when the step panics, to cut the answer off
-	if kind == trace.SpanKindClient {
-		defer func() { span.SetAttributes(c.forwarded()...) }()
+	name := strings.TrimSpace(c.Endpoint.Operation() + " " + c.tracedModel())
+	_, c.forward.span = c.calls.Tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindClient))
+}
+
+// endForward ends the span of that step, if it was begun and has not ended; refusal is
+// why the step has failed, nil where it has not.
+func (c *Call) endForward(refusal *Refusal) {
+	span := c.forward.span
+	if span == nil {
+		return
 	}
-	refused := s.take(c, w, r.WithContext(ctx))
-	if refused != nil {
-		fail(span, refused)
+	c.forward.span = nil
+	span.SetAttributes(c.forwarded()...)
+	if refusal != nil {
+		fail(span, refusal)
 	}
-	return refused
+	span.End()
 }
 
 // fail says in a span why the call was refused there.
-func fail(span trace.Span, refused *refusal) {
-	span.SetStatus(codes.Error, refused.title)
-	span.SetAttributes(attribute.String("error.type", refused.code))
+func fail(span trace.Span, refusal *Refusal) {
+	span.SetStatus(codes.Error, refusal.Title)
+	span.SetAttributes(attribute.String("error.type", refusal.Code))
 }
 
 // tracedModel is the name of the model as the provider knows it; empty where no
 // ModelProvider lists it, and the client has chosen it.
-func (c *call) tracedModel() string {
+func (c *Call) tracedModel() string {
 	if c.route.Model.Unlisted {
 		return ""
 	}
@@ -70,20 +91,20 @@ func (c *call) tracedModel() string {
 }
 
 // forwarded are the conventions' attributes of a call that was forwarded.
-func (c *call) forwarded() []attribute.KeyValue {
+func (c *Call) forwarded() []attribute.KeyValue {
 	attributes := []attribute.KeyValue{
-		attribute.String("gen_ai.operation.name", c.endpoint.Operation()),
-		attribute.String("gen_ai.provider.name", c.endpoint.Protocol().TraceName()),
+		attribute.String("gen_ai.operation.name", c.Endpoint.Operation()),
+		attribute.String("gen_ai.provider.name", c.Endpoint.Protocol().TraceName()),
 		attribute.Bool("gen_ai.request.stream", c.request.Streamed()),
 		attribute.String("bursar.provider", c.route.Provider.Name),
 	}
 	if model := c.tracedModel(); model != "" {
 		attributes = append(attributes, attribute.String("gen_ai.request.model", model))
 	}
-	if c.progress.status != 0 {
-		attributes = append(attributes, attribute.Int("http.response.status_code", c.progress.status))
+	if c.forward.status != 0 {
+		attributes = append(attributes, attribute.Int("http.response.status_code", c.forward.status))
 	}
-	if usage := c.progress.usage; usage != nil {
+	if usage := c.forward.usage; usage != nil {
 		attributes = append(attributes,
 			attribute.Int64("gen_ai.usage.input_tokens", usage.TotalInput()),
 			attribute.Int64("gen_ai.usage.output_tokens", usage.Total()-usage.TotalInput()))
@@ -92,7 +113,7 @@ func (c *call) forwarded() []attribute.KeyValue {
 }
 
 // endTrace ends the span of a call. Who calls is in the ledger, under the call's id.
-func (c *call) endTrace() {
+func (c *Call) endTrace() {
 	if c.span == nil {
 		return
 	}
@@ -105,10 +126,10 @@ func (c *call) endTrace() {
 			attribute.String("bursar.decision", string(c.decision)),
 			attribute.Int64("bursar.held_nanos", int64(c.hold.Bound())))
 	}
-	status := c.progress.status
-	if c.refused != nil {
-		fail(c.span, c.refused)
-		status = c.refused.status
+	status := c.forward.status
+	if refusal := c.refused(); refusal != nil {
+		fail(c.span, refusal)
+		status = refusal.Status
 	}
 	if status != 0 {
 		c.span.SetAttributes(attribute.Int("http.response.status_code", status))
@@ -118,11 +139,11 @@ func (c *call) endTrace() {
 
 // startAfter begins a span of what is done for a call after its answer; nil without a
 // tracer.
-func (p *Proxy) startAfter(c *call, name string) trace.Span {
+func (c *Call) startAfter(step string) trace.Span {
 	if c.span == nil {
 		return nil
 	}
-	_, span := p.Tracer.Start(trace.ContextWithSpan(p.settling, c.span), name)
+	_, span := c.calls.Tracer.Start(trace.ContextWithSpan(c.calls.settling, c.span), step)
 	return span
 }
 
@@ -138,12 +159,4 @@ func endSettle(span trace.Span, entry *ledger.Entry, err error) {
 		span.SetStatus(codes.Error, "not settled")
 	}
 	span.End()
-}
-
-// record hands a settled call to the ledger.
-func (p *Proxy) record(c *call, entry ledger.Entry) {
-	if span := p.startAfter(c, "record"); span != nil {
-		defer span.End()
-	}
-	p.Ledger.Add(entry)
 }

@@ -1,7 +1,6 @@
-package proxy
+package call
 
 import (
-	"net/http"
 	"time"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
@@ -9,13 +8,14 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-// setRates writes, for requests and for tokens, how the tightest of the rate
+// tellRates tells the client, for requests and for tokens, how the tightest of the rate
 // limits stands, in the fields that clients of the protocol read.
-func setRates(header http.Header, spoken protocol.Protocol, rates []admission.RateReading) {
+func (c *Call) tellRates(rates []admission.RateReading) {
 	now := time.Now()
+	header := map[string][]string(c.header)
 	for _, unit := range []limiterv1.Unit{limiterv1.Requests, limiterv1.Tokens} {
 		if rate, ok := tightest(rates, unit); ok {
-			spoken.SetRate(header, protocol.Rate{
+			c.Endpoint.Protocol().SetRate(header, protocol.Rate{
 				Unit: unit, Limit: rate.Limit.Burst, Remaining: rate.Remaining, FullIn: rate.FullIn,
 			}, now)
 		}

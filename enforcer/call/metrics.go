@@ -1,4 +1,4 @@
-package proxy
+package call
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/ledger"
 )
 
-// Metrics count what the proxy does. Labels have few values: none is a tenant's,
+// Metrics count calls. Labels have few values: none is a tenant's,
 // a user's or a model's name, of which there may be any number; those are in the
 // ledger. Providers are few, and named by the cluster's administrators.
 type Metrics struct {
@@ -109,17 +109,17 @@ func (m *Metrics) admitted() {
 func (m *Metrics) bounded() { m.shares.Inc() }
 
 // shadowed counts, beside the admission itself, what would have been refused.
-func (m *Metrics) shadowed(r *refusal) { m.admissions.WithLabelValues("shadowed", r.code).Inc() }
+func (m *Metrics) shadowed(r *Refusal) { m.admissions.WithLabelValues("shadowed", r.Code).Inc() }
 
 // refused counts what was refused before it was admitted.
-func (m *Metrics) refused(r *refusal) {
+func (m *Metrics) refused(r *Refusal) {
 	if !r.afterwards {
-		m.admissions.WithLabelValues("refused", r.code).Inc()
+		m.admissions.WithLabelValues("refused", r.Code).Inc()
 	}
 }
 
-func (m *Metrics) fellBack(fallback limiterv1.FallbackKind, from *refusal) {
-	m.fallbacks.WithLabelValues(string(fallback), from.code).Inc()
+func (m *Metrics) fellBack(fallback limiterv1.FallbackKind, from *Refusal) {
+	m.fallbacks.WithLabelValues(string(fallback), from.Code).Inc()
 }
 
 // answered counts what a provider answered to a call that was sent then; status is 0
@@ -136,7 +136,7 @@ func (m *Metrics) answered(provider string, status int, sent time.Time) {
 // cut counts an answer that did not come to its end, beside the answer itself.
 func (m *Metrics) cut(provider string) { m.answers.WithLabelValues(provider, "cut").Inc() }
 
-func (m *Metrics) settled(e ledger.Entry, ended time.Time) {
+func (m *Metrics) settled(e *ledger.Entry, ended time.Time) {
 	m.open.Dec()
 	m.ends.WithLabelValues(string(e.Outcome)).Inc()
 	m.settle.Observe(time.Since(ended).Seconds())

@@ -1,8 +1,7 @@
-package proxy
+package call
 
 import (
 	"fmt"
-	"net/http"
 	"strings"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
@@ -11,41 +10,43 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-// PricedAsHeader is the field of an answer to a call of a model that no provider lists,
-// which says how it is priced.
-const PricedAsHeader = "X-Bursar-Priced-As"
-
 // routeTo is where the call can be made of a model.
-func (p *Proxy) routeTo(c *call, model string) (*config.Route, *refusal) {
-	route, listed := p.Config.Route(model)
+func (c *Call) routeTo(model string) (*config.Route, *Refusal) {
+	route, listed := c.calls.Config.Route(model)
 	switch {
-	case listed && route.Provider.Protocol == c.endpoint.Protocol().Name():
+	case listed && c.speaksTo(route):
 		return route, nil
 	case listed || !c.asksFor(model):
 		return nil, unknownModel(model)
 	}
-	return p.routeToUnlisted(c, model)
+	return c.routeToUnlisted(model)
+}
+
+// speaksTo is whether the route's provider has the protocol that the caller speaks.
+func (c *Call) speaksTo(route *config.Route) bool {
+	return route.Provider.Protocol == c.Endpoint.Protocol().Name()
 }
 
 // asksFor is whether the model is the one that the caller named, rather than one that
 // the tenant's configuration did: a slip of the pen there is none of a price's business.
-func (c *call) asksFor(model string) bool {
+func (c *Call) asksFor(model string) bool {
 	_, virtual := c.tenant.Document().VirtualModels[model]
 	return model == c.request.Model() && !virtual
 }
 
 // routeToUnlisted is where the call can be made of a model that no provider lists, if
 // both the tenant and a provider say that it may.
-func (p *Proxy) routeToUnlisted(c *call, model string) (*config.Route, *refusal) {
+func (c *Call) routeToUnlisted(model string) (*config.Route, *Refusal) {
 	if c.tenant.Document().UnknownModel != limiterv1.PriceAsMostExpensive {
 		return nil, denied(model)
 	}
-	if !mayBeUnlisted(c.endpoint, model) {
+	if !mayBeUnlisted(c.Endpoint, model) {
 		return nil, noModelName(model)
 	}
-	route, ok := p.Config.RouteUnlisted(c.endpoint.Protocol().Name(), model)
+	speaks := c.Endpoint.Protocol().Name()
+	route, ok := c.calls.Config.RouteUnlisted(speaks, model)
 	if !ok {
-		return nil, untaken(model, c.endpoint.Protocol().Name())
+		return nil, untaken(model, speaks)
 	}
 	return route, nil
 }
@@ -60,7 +61,7 @@ func mayBeUnlisted(endpoint protocol.Endpoint, name string) bool {
 }
 
 // pricing is whose prices the call is held and settled at; empty for its own model's.
-func (c *call) pricing() ledger.Pricing {
+func (c *Call) pricing() ledger.Pricing {
 	if c.model.Unlisted {
 		return ledger.MostExpensive
 	}
@@ -68,22 +69,21 @@ func (c *call) pricing() ledger.Pricing {
 }
 
 // denied is the refusal of a call for a model that no provider lists.
-func denied(model string) *refusal {
+func denied(model string) *Refusal {
 	r := unknownModel(model)
-	r.message += " A TenantBudget allows others with unknownModel: PriceAsMostExpensive."
+	r.Message += " A TenantBudget allows others with unknownModel: PriceAsMostExpensive."
 	return r
 }
 
 // untaken is the refusal of a call for a model that no provider lists, and none takes.
-func untaken(model string, protocol limiterv1.Protocol) *refusal {
+func untaken(model string, speaks limiterv1.Protocol) *Refusal {
 	r := unknownModel(model)
-	r.message += fmt.Sprintf(" No ModelProvider of protocol %s takes others: that is spec.unlistedModels.", protocol)
+	r.Message += fmt.Sprintf(" No ModelProvider of protocol %s takes others: that is spec.unlistedModels.", speaks)
 	return r
 }
 
-func noModelName(name string) *refusal {
-	return &refusal{
-		status: http.StatusNotFound, kind: protocol.InvalidRequest, code: "model_not_found", param: "model",
-		title: "Model not found", message: fmt.Sprintf("%q is no name that a model may have here.", name),
-	}
+func noModelName(name string) *Refusal {
+	r := unknownModel(name)
+	r.Message = fmt.Sprintf("%q is no name that a model may have here.", name)
+	return r
 }

@@ -1,0 +1,161 @@
+package call
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/ledger"
+)
+
+// admit has the call admitted, and its bound held, or one in its place, or has the
+// client given another answer. A client that goes meanwhile does not interrupt it: an
+// admission without an answer may have taken a hold.
+func (c *Call) admit(ctx context.Context) *Refusal {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), admitTimeout)
+	defer cancel()
+	decision, err := c.askOnLadder(ctx)
+	for err == nil && decision.Hold == nil && decision.Refusal.ByMoney() && c.boundForNext() {
+		decision, err = c.askOnLadder(ctx)
+	}
+	if err != nil {
+		c.calls.Log.Error("a call could not be decided", "call", c.id, "error", err)
+		return c.admitBounded(err)
+	}
+	c.tellRates(decision.Rates)
+	if decision.Hold == nil {
+		return c.fallBack(ctx, decision.Refusal)
+	}
+	c.admitted(decision)
+	return nil
+}
+
+// admitBounded has a call admitted that the limiter could not decide, where the tenant
+// has a share for that. It is another call to the limiter, which may have been told of
+// the first; a call that its caller has named cannot become another.
+func (c *Call) admitBounded(err error) *Refusal {
+	lost := errors.Is(err, admission.ErrStoreUnavailable) || errors.Is(err, admission.ErrClosed)
+	if !lost || c.claim != nil {
+		return storeLost()
+	}
+	c.id = newID()
+	hold, ok := c.calls.Admitter.AdmitBounded(c.tenant, c.asking())
+	if !ok {
+		return storeLost()
+	}
+	c.header.Set(CallIDHeader, c.id)
+	c.header.Set(StoreLostHeader, "AllowBounded")
+	c.calls.Metrics.bounded()
+	c.admitted(admission.Decision{Hold: hold})
+	c.decision = ledger.Bounded
+	return nil
+}
+
+// askOnLadder asks the limiter, and asks again for the model that the ladder puts
+// in the place of another when that has changed.
+func (c *Call) askOnLadder(ctx context.Context) (admission.Decision, error) {
+	decision, err := c.ask(ctx)
+	if errors.Is(err, admission.ErrRungChanged) && c.boundForFirst(c.models) == nil {
+		return c.ask(ctx)
+	}
+	return decision, err
+}
+
+// ask asks the limiter. One that is closed while counters are set is a matter of
+// moments, as a rule: it is asked again.
+func (c *Call) ask(ctx context.Context) (admission.Decision, error) {
+	for waited := time.After(closedWait); ; {
+		decision, err := c.askOnce(ctx)
+		if !errors.Is(err, admission.ErrClosed) {
+			return decision, err
+		}
+		select {
+		case <-waited:
+			return decision, err
+		case <-time.After(closedPause):
+		}
+		if tenant, ok := c.calls.Config.Tenant(c.subject.Tenant); ok {
+			c.tenant = tenant // its limits may be others by now
+		}
+	}
+}
+
+func (c *Call) askOnce(ctx context.Context) (admission.Decision, error) {
+	defer c.calls.Metrics.asked(time.Now())
+	return c.calls.Admitter.Admit(ctx, c.tenant, c.asking())
+}
+
+// asking is the call as the limiter sees it.
+func (c *Call) asking() admission.Call {
+	return admission.Call{
+		ID:         c.id,
+		Subject:    c.subject,
+		Model:      c.route.Model.Name,
+		Downgraded: c.downgraded,
+		Fallback:   c.fallback,
+		Bound:      c.bounded.Cost,
+		Tokens:     c.bounded.Bound.Total(),
+		Record:     c.opening().Encode(),
+	}
+}
+
+// opening is the call's entry in the ledger, as far as it is known before the
+// call is made.
+func (c *Call) opening() ledger.Entry {
+	return ledger.Entry{
+		OpenCall: limiterv1.OpenCall{
+			CallID:    c.id,
+			Tenant:    c.subject.Tenant,
+			User:      c.subject.User,
+			Tier:      c.subject.Tier,
+			Model:     c.route.Model.Name,
+			Root:      c.tenant.Document().Root(),
+			Ancestors: c.tenant.Ancestors(),
+			Tokens:    c.bounded.Bound.Total(),
+		},
+		Credential: c.subject.Credential,
+		Provider:   c.route.Provider.Name,
+		ModelAsked: c.request.Model(),
+		ModelUsed:  c.route.Model.UpstreamName,
+		Endpoint:   c.Endpoint.Path(),
+		Streamed:   c.request.Streamed(),
+		Session:    c.calls.Session,
+		Held:       c.bounded.Cost,
+		PricedAs:   c.pricing(),
+	}
+}
+
+// admitted notes that the call has its hold, and tells the client how it came by it.
+func (c *Call) admitted(decision admission.Decision) {
+	c.hold, c.heldFrom = decision.Hold, time.Now()
+	switch {
+	case c.fallback:
+		c.decision = ledger.Fallback
+	case decision.Refusal != nil:
+		c.decision = ledger.Shadowed
+	case c.route.Model.Name != c.request.Model():
+		c.decision = ledger.Replaced
+	default:
+		c.decision = ledger.Admitted
+	}
+	c.tellDecision(decision)
+	c.calls.open.Add(1)
+	c.calls.Metrics.admitted()
+}
+
+// tellDecision tells the client how its call was admitted otherwise than it may think.
+func (c *Call) tellDecision(decision admission.Decision) {
+	if used := c.route.Model.Name; used != c.request.Model() {
+		c.header.Set(ModelHeader, used)
+	}
+	if pricing := c.pricing(); pricing != "" {
+		c.header.Set(PricedAsHeader, string(pricing))
+	}
+	if decision.Refusal != nil {
+		shadowed := notAdmitted(c.subject, decision.Refusal)
+		c.header.Set(ShadowHeader, shadowed.Code)
+		c.calls.Metrics.shadowed(shadowed)
+	}
+}

@@ -1,0 +1,56 @@
+package call
+
+import "context"
+
+// bound finds the model, and what the call can cost there at most.
+func (c *Call) bound(context.Context) *Refusal {
+	return c.boundForFirst(c.tenant.Document().ModelsFor(c.request.Model()))
+}
+
+// boundForFirst binds the call for the first of the models that can do what is
+// asked for, or refuses it as the first does.
+func (c *Call) boundForFirst(models []string) (why *Refusal) {
+	for i := range models {
+		refusal := c.boundOnLadder(models[i])
+		if refusal == nil {
+			c.models = models[i:]
+			return nil
+		}
+		if why == nil {
+			why = refusal
+		}
+	}
+	return why
+}
+
+// boundForNext binds the call for the next of its models that can do it, if any.
+func (c *Call) boundForNext() bool {
+	next := c.models[1:]
+	return len(next) > 0 && c.boundForFirst(next) == nil
+}
+
+// boundOnLadder binds the call for a model, or for the one that the ladder puts in
+// its place.
+func (c *Call) boundOnLadder(asked string) *Refusal {
+	model, downgraded := c.tenant.ModelFor(c.subject.User, asked)
+	c.downgraded = downgraded
+	if model != asked && c.boundFor(model) == nil {
+		return nil
+	}
+	// Also where the model in its place cannot do what is asked for.
+	return c.boundFor(asked)
+}
+
+func (c *Call) boundFor(model string) *Refusal {
+	route, refusal := c.routeTo(model)
+	if refusal != nil {
+		return refusal
+	}
+	priced := route.Model.At(c.calls.Admitter.Now())
+	bounded, err := c.request.For(priced, c.tenant.Document().AssumedOutputTokens)
+	if err != nil {
+		return badRequest(err)
+	}
+	c.route, c.model, c.bounded = route, priced, bounded
+	return nil
+}

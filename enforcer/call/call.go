@@ -1,0 +1,163 @@
+package call
+
+import (
+	"net/textproto"
+	"net/url"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/price"
+	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/config"
+	"github.com/bursar-dev/bursar/enforcer/digest"
+	"github.com/bursar-dev/bursar/enforcer/idempotency"
+	"github.com/bursar-dev/bursar/enforcer/identity"
+	"github.com/bursar-dev/bursar/enforcer/ledger"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
+)
+
+// The fields of an answer that are Bursar's own.
+const (
+	// CallIDHeader names the call, in the ledger and towards the provider, too.
+	CallIDHeader = "X-Bursar-Call-Id"
+	// ModelHeader names the model that was called, when the ladder has chosen it in the
+	// place of the caller.
+	ModelHeader = "X-Bursar-Model"
+	// ShadowHeader says with which error code a call of a tenant in Shadow would have
+	// been refused.
+	ShadowHeader = "X-Bursar-Would-Refuse"
+	// StoreLostHeader says that the call was admitted while the limiter was out of reach,
+	// from money that was held for that.
+	StoreLostHeader = "X-Bursar-Store-Lost"
+	// PricedAsHeader says how a call is priced whose model no provider lists.
+	PricedAsHeader = "X-Bursar-Priced-As"
+	// FallbackHeader names the fallback that answered in the place of a call that was
+	// refused for money.
+	FallbackHeader = "X-Bursar-Fallback"
+	// ReplayedHeader says that the answer was given before.
+	ReplayedHeader = "Idempotent-Replayed"
+)
+
+// IdempotencyKeyHeader is the field of a request in which the caller names the call.
+const IdempotencyKeyHeader = "Idempotency-Key"
+
+// Header are the fields of an answer's header, by their canonical names.
+type Header = textproto.MIMEHeader
+
+// Request is what a door has read of a request.
+type Request struct {
+	Endpoint protocol.Endpoint
+	// Method is what traces name beside the endpoint.
+	Method string
+	// Path is where the endpoint was found, and Query what follows the "?", as it was
+	// sent.
+	Path, Query string
+	// Header is a view of the header. It is not asked any more once the call is admitted.
+	Header identity.Header
+	// Body reads the body. It is called once at the most, when it is known who calls. An
+	// error of type *BodyTooLarge says that there is more than the door reads.
+	Body func() ([]byte, error)
+}
+
+// Forward is what is to be sent to a provider.
+type Forward struct {
+	// ID names the call to the provider.
+	ID       string
+	Protocol protocol.Protocol
+	Provider limiterv1.Provider
+	// Path is where the provider is to be asked, below its endpoint, with the query.
+	Path string
+	Body []byte
+}
+
+// Response is a whole answer that a client gets in the place of a provider's.
+type Response struct {
+	// Status is one of HTTP's.
+	Status int
+	// Header has all fields that the client is to see. It is not to be changed.
+	Header Header
+	Body   []byte
+	// Refusal is why the answer is an error of Bursar's own. It is nil where a request
+	// was answered: with an answer that was kept, a fallback's message, or again.
+	Refusal *Refusal
+}
+
+// Call is a call on its way. Each step adds what it found out. It is used by one goroutine
+// at a time.
+type Call struct {
+	Request
+	calls   *Calls
+	id      string
+	arrived time.Time
+	// header are the fields of Bursar's own that the client is to see.
+	header Header
+
+	query   url.Values        // identify or read: parsed
+	subject admission.Subject // identify
+	tenant  *admission.Tenant // identify
+	request protocol.Request  // read
+	same    digest.Digest     // read: of the requests that are the same
+	// claim is the call's claim to the name that its caller gave it, nil without one.
+	claim *idempotency.Claim // claim
+	// recording is the answer, where it may be given again; else nil.
+	recording *recording // read, claim
+	// models are the model that the call is bound for, unless the ladder has put
+	// another in its place, and those to be tried after it.
+	models []string      // bound
+	route  *config.Route // bound
+	// model is the route's, with the prices in force when the call was bound: it is
+	// settled with them, too.
+	model   limiterv1.Model // bound
+	bounded protocol.Call   // bound
+	// downgraded is whether the ladder may have put another model in the place of
+	// the one that was asked for.
+	downgraded bool // bound
+	// decision is how the call was admitted.
+	decision ledger.Decision // admit
+	// fallback is whether the call is made in the place of one that money refused.
+	fallback bool            // admit
+	hold     *admission.Hold // admit
+	heldFrom time.Time       // admit: when, by this machine's clock
+	forward  forward         // forward
+	// answered is what the client gets that is no provider's answer; nil as long as
+	// there is none.
+	answered *Response
+	// ended is whether End was called.
+	ended bool
+	// span is the call's in its caller's trace; nil without a tracer.
+	span trace.Span
+}
+
+// forward is what is known of a call that is being forwarded. How the call ends follows
+// from it, at whatever point that comes.
+type forward struct {
+	// sent is whether the provider may have been asked, and begun since when.
+	sent  bool
+	begun time.Time
+	// status is the status of the provider's answer; 0 while there is none.
+	status int
+	// answer reads the answer, and head is what the client sees before it.
+	answer protocol.Answer
+	head   Head
+	// shown is whether the client may have been given some of the answer.
+	shown bool
+	// usage is what the provider says that the call used; nil while it does not.
+	usage *price.Usage
+	// firstToken is when the first bytes of a streamed answer came; zero when none did.
+	firstToken time.Time
+	// span is the step's in the trace; nil without a tracer.
+	span trace.Span
+}
+
+// ID names the call, in the ledger and to its client.
+func (c *Call) ID() string { return c.id }
+
+// refused is why the client gets an error of Bursar's own; nil where it does not.
+func (c *Call) refused() *Refusal {
+	if c.answered == nil {
+		return nil
+	}
+	return c.answered.Refusal
+}

@@ -1,0 +1,146 @@
+package call
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/answercache"
+	"github.com/bursar-dev/bursar/enforcer/config"
+	"github.com/bursar-dev/bursar/enforcer/idempotency"
+	"github.com/bursar-dev/bursar/enforcer/identity"
+	"github.com/bursar-dev/bursar/enforcer/ledger"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
+)
+
+const (
+	// admitTimeout is how long the limiter's store may take to decide.
+	admitTimeout = 2 * time.Second
+	// closedWait is how long a call waits for a closed limiter to open, and closedPause
+	// how often it asks.
+	closedWait, closedPause = time.Second, 50 * time.Millisecond
+)
+
+// Identifier finds out who is calling. An *identity.Error says what the caller is told
+// when nobody can say; any other error means that the credential is none.
+type Identifier interface {
+	Identify(ctx context.Context, request identity.Request) (admission.Subject, error)
+}
+
+// Config is the configuration that calls are made by.
+type Config interface {
+	Tenant(name string) (*admission.Tenant, bool)
+	Route(model string) (*config.Route, bool)
+	Routes() []*config.Route
+	RouteUnlisted(protocol limiterv1.Protocol, model string) (*config.Route, bool)
+}
+
+// Admitter admits calls.
+type Admitter interface {
+	Admit(ctx context.Context, tenant *admission.Tenant, call admission.Call) (admission.Decision, error)
+	AdmitBounded(tenant *admission.Tenant, call admission.Call) (*admission.Hold, bool)
+	// Now is the time by which calls are admitted.
+	Now() time.Time
+}
+
+// Claims say which call has a name.
+type Claims interface {
+	Take(ctx context.Context, claim idempotency.Claim) (standing idempotency.Claim, taken bool, err error)
+	Release(ctx context.Context, claim idempotency.Claim) error
+	Keep(ctx context.Context, claim idempotency.Claim) error
+	Interrupted(ctx context.Context, claim idempotency.Claim) (bool, error)
+}
+
+// Ledger takes calls that were settled.
+type Ledger interface {
+	Add(ledger.Entry)
+}
+
+// RefusalRecorder takes calls that a limit refused.
+type RefusalRecorder interface {
+	Add(ledger.Refusal)
+}
+
+// Options are what Calls are made with.
+type Options struct {
+	Identifier Identifier
+	Config     Config
+	Admitter   Admitter
+	Ledger     Ledger
+	Refusals   RefusalRecorder
+	// Answers keeps answers for the fallback Cache.
+	Answers *answercache.Cache
+	// Claims say which call has the name in an Idempotency-Key, and Replays keeps the
+	// answers of those that have one.
+	Claims  Claims
+	Replays *answercache.Cache
+	Metrics *Metrics
+	Log     *slog.Logger
+	// Tracer makes spans of calls; nil for none.
+	Tracer trace.Tracer
+	// Session is the session that the holds belong to.
+	Session string
+	// Begun is closed when others know of that session: no call is taken before.
+	Begun <-chan struct{}
+}
+
+// Calls are the calls of a process, through whichever door they come. Its methods may be
+// called from everywhere at once.
+type Calls struct {
+	Options
+
+	// open counts what was admitted and is not settled, and claims that are not ended;
+	// givenUp are the calls that were not settled and will not be.
+	open    sync.WaitGroup
+	givenUp atomic.Int64
+	// settling ends when calls that could not be settled must be given up.
+	settling context.Context
+	giveUp   context.CancelFunc
+}
+
+// New makes Calls.
+func New(options Options) *Calls {
+	calls := &Calls{Options: options}
+	calls.settling, calls.giveUp = context.WithCancel(context.Background())
+	return calls
+}
+
+// Begin begins a call. The caller ends it with End, whatever happens.
+func (calls *Calls) Begin(request Request) *Call {
+	c := &Call{calls: calls, Request: request, id: newID(), arrived: time.Now(), header: Header{}}
+	c.header.Set(CallIDHeader, c.id)
+	c.startTrace()
+	return c
+}
+
+// Refuse is the answer to a request that is refused before it is a call, in the shape of
+// a protocol.
+func (calls *Calls) Refuse(refusal *Refusal, p protocol.Protocol) *Response {
+	calls.Metrics.refused(refusal)
+	return refusal.response(Header{}, p)
+}
+
+// Drain waits until all calls are settled. When ctx ends before that, the rest is given
+// up: what their calls hold in Redis is left to be charged in full.
+// REQUIRES: every call that has begun was ended, and none will begin.
+func (calls *Calls) Drain(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, calls.giveUp)
+	defer stop()
+	calls.open.Wait()
+	if n := calls.givenUp.Load(); n > 0 {
+		return fmt.Errorf("%d calls were not settled", n)
+	}
+	return nil
+}
+
+// newID is a name for a call, unique for all time, and later ones are greater, which
+// indexes like.
+func newID() string { return uuid.Must(uuid.NewV7()).String() }

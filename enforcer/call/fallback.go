@@ -1,0 +1,198 @@
+package call
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/answercache"
+	"github.com/bursar-dev/bursar/enforcer/config"
+	"github.com/bursar-dev/bursar/enforcer/ledger"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
+)
+
+// fallBack tries the tenant's fallbacks in the place of a call that was refused, in
+// their order, and refuses the call where none has an answer. Where one makes
+// another call, that one is admitted. The refusal is put on record either way.
+func (c *Call) fallBack(ctx context.Context, refused *admission.Refusal) *Refusal {
+	why := notAdmitted(c.subject, refused)
+	if refused.ByMoney() {
+		why.Status = cmp.Or(int(c.tenant.Document().BudgetRefusalStatus), why.Status)
+	}
+	record := c.refusalRecord(refused) // of the call as it was refused: a fallback may bind it anew
+	defer func() { c.calls.Refusals.Add(record) }()
+	if !refused.ByMoney() {
+		return why
+	}
+	for _, fallback := range c.tenant.Document().Fallbacks() {
+		if c.try(ctx, fallback) {
+			record.Fallback = string(fallback.Kind)
+			c.calls.Metrics.fellBack(fallback.Kind, why)
+			return nil
+		}
+	}
+	return why
+}
+
+// try reports whether the fallback has an answer, or has had a call admitted that
+// will give one.
+func (c *Call) try(ctx context.Context, fallback limiterv1.Fallback) bool {
+	switch fallback.Kind {
+	case limiterv1.Cache:
+		return c.giveCached(fallback)
+	case limiterv1.CheapestModel:
+		return c.callCheapest(ctx, fallback.Models)
+	case limiterv1.Message:
+		return c.giveMessage(fallback)
+	}
+	return false // made by a control plane that is newer
+}
+
+// giveCached gives an answer that the same request has got before.
+func (c *Call) giveCached(fallback limiterv1.Fallback) bool {
+	answer, ok := c.calls.Answers.Get(c.same, fallback.MaxAge.Std())
+	if ok {
+		c.header.Set(FallbackHeader, string(fallback.Kind))
+		c.header.Set("Age", strconv.Itoa(int(time.Since(answer.At).Seconds())))
+		c.give(answer)
+	}
+	return ok
+}
+
+// giveMessage gives the tenant's message in the shape of a model's answer.
+func (c *Call) giveMessage(fallback limiterv1.Fallback) bool {
+	message, ok := c.request.Message(protocol.Text{ID: c.id, At: time.Now(), Content: fallback.Text})
+	if ok {
+		c.header.Set(FallbackHeader, string(fallback.Kind))
+		c.give(answercache.Answer{
+			Status: statusOK, Header: Header{"Content-Type": {message.ContentType}}, Body: message.Body,
+		})
+	}
+	return ok
+}
+
+// give gives the client an answer in the place of the call.
+func (c *Call) give(answer answercache.Answer) {
+	c.free()
+	for name, values := range answer.Header {
+		c.header[name] = values
+	}
+	c.answered = &Response{Status: answer.Status, Header: c.header, Body: answer.Body}
+}
+
+// callCheapest has a call of the cheapest model admitted, if what is left of the
+// limits allows.
+func (c *Call) callCheapest(ctx context.Context, among []string) bool {
+	if !c.boundForCheapest(among) {
+		return false
+	}
+	decision, err := c.ask(ctx)
+	if err != nil {
+		c.calls.Log.Error("a fallback could not be decided", "call", c.id, "error", err)
+		return false
+	}
+	if decision.Hold == nil {
+		return false
+	}
+	c.tellRates(decision.Rates)
+	c.header.Set(FallbackHeader, string(limiterv1.CheapestModel))
+	c.header.Set(ModelHeader, c.route.Model.Name)
+	c.admitted(decision)
+	return true
+}
+
+// boundForCheapest binds the call for the cheapest model that can do it.
+func (c *Call) boundForCheapest(among []string) bool {
+	for _, route := range c.routesByPrice(among) {
+		if c.boundFor(route.Model.Name) == nil {
+			c.fallback, c.downgraded = true, false
+			return true
+		}
+	}
+	return false
+}
+
+// routesByPrice are the routes to models of the protocol, the first the one where what
+// the call was bound to use costs least.
+func (c *Call) routesByPrice(among []string) []*config.Route {
+	type priced struct {
+		*config.Route
+		cost money.Nanos
+	}
+	var all []priced
+	for _, route := range c.calls.Config.Routes() {
+		if !c.speaksTo(route) || len(among) > 0 && !slices.Contains(among, route.Model.Name) {
+			continue
+		}
+		if cost, err := route.Model.At(c.calls.Admitter.Now()).Prices.Dearest(c.bounded.Bound); err == nil {
+			all = append(all, priced{route, cost})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b priced) int { return cmp.Compare(a.cost, b.cost) })
+	routes := make([]*config.Route, len(all))
+	for i := range all {
+		routes[i] = all[i].Route
+	}
+	return routes
+}
+
+// cacheOf is the tenant's fallback that gives answers anew, if it has one.
+func cacheOf(tenant *admission.Tenant) (limiterv1.Fallback, bool) {
+	for _, fallback := range tenant.Document().Fallbacks() {
+		if fallback.Kind == limiterv1.Cache {
+			return fallback, true
+		}
+	}
+	return limiterv1.Fallback{}, false
+}
+
+// remember keeps a whole answer to the call for the tenant's fallback Cache. Of its
+// header, what is about that call alone is left out.
+func (c *Call) remember() {
+	fallback, ok := cacheOf(c.tenant)
+	if !ok || c.forward.status != statusOK || c.forward.usage == nil {
+		return
+	}
+	if answer, ok := c.recording.kept("Content-Type", "Content-Encoding", ModelHeader); ok {
+		c.calls.Answers.Put(c.same, answer, fallback.MaxAge.Std())
+	}
+}
+
+// refusalRecord is the call's refusal as it is kept on record.
+func (c *Call) refusalRecord(refused *admission.Refusal) ledger.Refusal {
+	record := ledger.Refusal{
+		CallID:      c.id,
+		Tenant:      c.subject.Tenant,
+		User:        c.subject.User,
+		Tier:        c.subject.Tier,
+		Credential:  c.subject.Credential,
+		ModelAsked:  c.request.Model(),
+		Model:       c.route.Model.Name,
+		Endpoint:    c.Endpoint.Path(),
+		RefusedAt:   c.calls.Admitter.Now(),
+		Reason:      string(refused.Reason),
+		LimitTenant: refused.Tenant,
+		Limit:       refused.Limit,
+		Per:         string(refused.Per),
+		Bound:       refused.Bound,
+		Tokens:      refused.Tokens,
+		Session:     c.calls.Session,
+	}
+	switch refused.Reason {
+	case admission.BreakerOpen, admission.BudgetExhausted:
+		record.Period = string(refused.Period)
+		record.Amount, record.Spent, record.Held = &refused.Amount, &refused.Spent, &refused.Held
+		record.ResetsAt = &refused.ResetsAt
+	case admission.RateLimited, admission.TooLarge:
+		record.Unit = string(refused.Unit)
+		if refused.RetryAfter > 0 {
+			record.RetryAfter = &refused.RetryAfter
+		}
+	}
+	return record
+}

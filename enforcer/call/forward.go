@@ -1,0 +1,162 @@
+package call
+
+import (
+	"maps"
+	"mime"
+	"time"
+)
+
+// Head is what the client sees before the body of the provider's answer.
+type Head struct {
+	Status int
+	// Header has all fields that the client is to see. It is not to be changed.
+	Header Header
+	// Streamed is whether the head is to be sent before there is any of the body.
+	Streamed bool
+}
+
+// Rest is what is left to be done for the client when the provider's answer has ended.
+type Rest struct {
+	// Instead is what the client gets in the place of an answer of which Pass has returned
+	// nothing: it was cut off. A door that has sent the head cuts the connection.
+	Instead *Response
+	// Piece is what the client is still to see of the answer.
+	Piece []byte
+	// Cut is whether the connection is to be cut after that: nothing else tells the client
+	// that there is more to the answer.
+	Cut bool
+}
+
+// Sending says that the provider is asked now: from here on nobody knows what the call
+// costs before NoAnswer, Answer or Finish says so. REQUIRES: Admit returned a Forward.
+func (c *Call) Sending() {
+	c.forward.sent, c.forward.begun = true, time.Now()
+}
+
+// NoAnswer says that there is no answer, and why; sent is whether the provider may have
+// been asked. It returns what the client gets.
+func (c *Call) NoAnswer(sent bool, err error) *Response {
+	c.forward.sent = sent
+	provider := c.route.Provider.Name
+	c.calls.Metrics.answered(provider, 0, c.forward.begun)
+	c.calls.Log.Warn("no answer from a provider", "provider", provider, "call", c.id, "error", err)
+	return c.refuseForwarded(noAnswer(sent))
+}
+
+// Answer takes the status and the header of the provider's answer, without the fields
+// that are about the connection to it. It returns what the client sees of them, or else
+// what it gets in the place of an answer that is none of its business.
+func (c *Call) Answer(status int, header Header) (*Head, *Response) {
+	f := &c.forward
+	f.status = status
+	provider := c.route.Provider.Name
+	c.calls.Metrics.answered(provider, status, f.begun)
+	c.free()
+	if unusable(status) {
+		c.calls.Log.Warn("a provider's answer is not for the client", "provider", provider, "call", c.id, "status", status)
+		return nil, c.refuseForwarded(unusableAnswer(status))
+	}
+	f.head = Head{Status: status, Header: c.headerOf(header), Streamed: isStream(status, header)}
+	if !f.head.Streamed {
+		f.answer = c.bounded.Whole()
+		return &f.head, nil
+	}
+	f.answer = c.bounded.Stream()
+	delete(f.head.Header, "Content-Length") // it counts what will be left out
+	c.show()
+	return &f.head, nil
+}
+
+// headerOf is what the client sees of the header of an answer, beside our own fields,
+// which stay.
+func (c *Call) headerOf(answer Header) Header {
+	header := make(Header, len(answer)+len(c.header))
+	maps.Copy(header, answer)
+	maps.Copy(header, c.header)
+	return header
+}
+
+// unusable is whether an answer says nothing to a client: a redirect, or that the
+// provider does not know Bursar's key.
+func unusable(status int) bool {
+	return status < 200 || status >= 300 && status < 400 || status == statusUnauthorized
+}
+
+func isStream(status int, header Header) bool {
+	kind, _, err := mime.ParseMediaType(header.Get("Content-Type"))
+	return err == nil && kind == "text/event-stream" && status < 300
+}
+
+// Pass takes the next bytes of the answer, cut anywhere, and returns what the client is to
+// see now. The result is good until the next call.
+// REQUIRES: Answer returned a Head, and Finish was not called.
+func (c *Call) Pass(piece []byte) []byte {
+	f := &c.forward
+	if len(piece) > 0 && f.head.Streamed && f.firstToken.IsZero() {
+		f.firstToken = time.Now()
+	}
+	seen := f.answer.Pass(piece)
+	c.showPiece(seen)
+	return seen
+}
+
+// show notes that the client is shown the answer, from its head.
+func (c *Call) show() {
+	if f := &c.forward; !f.shown {
+		f.shown = true
+		c.recording.begin(f.status, f.head.Header)
+	}
+}
+
+func (c *Call) showPiece(piece []byte) {
+	if len(piece) > 0 {
+		c.show()
+		c.recording.write(piece)
+	}
+}
+
+// Finish takes the end of the answer, or why it was cut off, and returns what is left to
+// be done for the client.
+// REQUIRES: Answer returned a Head, and Finish was not called.
+func (c *Call) Finish(cut error) Rest {
+	f := &c.forward
+	piece := f.answer.End(cut != nil)
+	c.showPiece(piece)
+	if usage, ok := f.answer.Usage(); ok {
+		f.usage = &usage
+	}
+	if f.answer.Unfinished() {
+		return c.finishCut(piece, cut)
+	}
+	c.show()
+	c.recording.end()
+	c.remember()
+	c.endForward(nil)
+	return Rest{Piece: piece}
+}
+
+// finishCut tells the client that the answer was cut off: with a refusal if it has seen
+// nothing of it, else in the answer's midst if that has a way to, else by a cut.
+func (c *Call) finishCut(piece []byte, cut error) Rest {
+	provider := c.route.Provider.Name
+	c.calls.Metrics.cut(provider)
+	c.calls.Log.Warn("a provider's answer was cut off", "provider", provider, "call", c.id, "error", cut)
+	refusal := answerCut()
+	if !c.forward.shown {
+		return Rest{Instead: c.refuseForwarded(refusal)}
+	}
+	problem, cutAsWell := c.forward.answer.Problem(refusal.body(c.Endpoint.Protocol()))
+	c.showPiece(problem)
+	rest := Rest{Piece: append(piece[:len(piece):len(piece)], problem...), Cut: problem == nil || cutAsWell}
+	if !rest.Cut {
+		c.recording.end()
+	}
+	c.endForward(nil)
+	return rest
+}
+
+// refuseForwarded refuses a call that was forwarded.
+func (c *Call) refuseForwarded(refusal *Refusal) *Response {
+	c.endForward(refusal)
+	return c.refuse(refusal)
+}

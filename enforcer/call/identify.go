@@ -1,0 +1,67 @@
+package call
+
+import (
+	"context"
+	"net/url"
+
+	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/identity"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
+)
+
+// identify finds out who calls, and who pays.
+func (c *Call) identify(ctx context.Context) (refusal *Refusal) {
+	p := c.Endpoint.Protocol()
+	c.query = keyQuery(p, c.Query)
+	c.subject, refusal = c.calls.Identify(ctx, identity.Request{Protocol: p, Header: c.Header, Query: c.query})
+	if refusal != nil {
+		return refusal
+	}
+	var ok bool
+	if c.tenant, ok = c.calls.Config.Tenant(c.subject.Tenant); !ok {
+		return noBudget(c.subject)
+	}
+	return nil
+}
+
+// keyQuery is the query, parsed, if clients of the protocol may send their key there.
+func keyQuery(p protocol.Protocol, query string) url.Values {
+	if p.KeyParameter() == "" {
+		return nil
+	}
+	return parseQuery(query)
+}
+
+// parseQuery is what of a query can be understood.
+func parseQuery(query string) url.Values {
+	values, _ := url.ParseQuery(query) // what is malformed is left out, as servers do
+	return values
+}
+
+// Identify is who has sent a request, or why it is refused: nobody can say, or the
+// session has not begun. It waits for the session, for a moment.
+func (calls *Calls) Identify(ctx context.Context, request identity.Request) (admission.Subject, *Refusal) {
+	subject, err := calls.Identifier.Identify(ctx, request)
+	if err != nil {
+		return subject, unidentified(err)
+	}
+	return subject, calls.awaitSession(ctx)
+}
+
+// awaitSession waits, for a moment, until others know of the session. Not before do they
+// wait for this process to follow the configuration.
+func (calls *Calls) awaitSession(ctx context.Context) *Refusal {
+	select {
+	case <-calls.Begun:
+		return nil
+	default:
+	}
+	ctx, cancel := context.WithTimeout(ctx, closedWait)
+	defer cancel()
+	select {
+	case <-calls.Begun:
+		return nil
+	case <-ctx.Done():
+		return notConfigured()
+	}
+}

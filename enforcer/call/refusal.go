@@ -1,0 +1,262 @@
+package call
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/identity"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
+)
+
+// Refusal is why a request gets an error of Bursar's own.
+type Refusal struct {
+	protocol.Error
+	// RetryAfter is when to try again, if that may help; Final is that it will not.
+	RetryAfter time.Duration
+	Final      bool
+	// Header has the fields that only this refusal has.
+	Header Header
+	// afterwards is whether the call had been admitted.
+	afterwards bool
+}
+
+// refuseWith is a Refusal that has an error and nothing beside it.
+func refuseWith(status int, kind protocol.ErrorKind, code, title, message string) *Refusal {
+	return &Refusal{Error: protocol.Error{Status: status, Kind: kind, Code: code, Title: title, Message: message}}
+}
+
+// by names the limit that has refused.
+func (r *Refusal) by(limit protocol.Limit) *Refusal {
+	r.Limit = &limit
+	return r
+}
+
+// after says when to try again.
+func (r *Refusal) after(wait time.Duration) *Refusal {
+	r.RetryAfter = wait
+	return r
+}
+
+// finally says that to try again does not help.
+func (r *Refusal) finally() *Refusal {
+	r.Final = true
+	return r
+}
+
+// response is the answer with the refusal, in the shape of a protocol, whose fields are
+// added to a header.
+func (r *Refusal) response(header Header, p protocol.Protocol) *Response {
+	for name, values := range r.Header {
+		header[name] = values
+	}
+	header.Set("Content-Type", "application/json")
+	if r.RetryAfter > 0 {
+		header.Set("Retry-After", strconv.FormatInt(int64(roundUp(r.RetryAfter, time.Second)/time.Second), 10))
+	}
+	if r.Final {
+		header.Set("X-Should-Retry", "false")
+	}
+	return &Response{Status: r.Status, Header: header, Body: append(r.body(p), '\n'), Refusal: r}
+}
+
+// body is the refusal in the shape of a protocol, in one line of JSON.
+func (r *Refusal) body(p protocol.Protocol) []byte { return protocol.EncodeError(p, r.Error) }
+
+// unidentified is the refusal of a request of which nobody can say who has sent it.
+func unidentified(err error) *Refusal {
+	var why *identity.Error
+	switch {
+	case !errors.As(err, &why):
+		why = identity.ErrUnknown
+	case why.Unavailable:
+		return unavailable(sentence(why.Message))
+	}
+	r := refuseWith(statusUnauthorized, protocol.InvalidRequest, why.Code, why.Title, sentence(why.Message))
+	r.Header = Header{"Www-Authenticate": {why.Challenge}}
+	return r
+}
+
+// sentence is a text as a sentence.
+func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] + "." }
+
+func noBudget(subject admission.Subject) *Refusal {
+	return refuseWith(statusForbidden, protocol.PermissionDenied, "no_budget", "No budget",
+		fmt.Sprintf("Tenant %s has no budget.", subject.Tenant))
+}
+
+// unavailable is the refusal of a call while Bursar cannot decide on it.
+func unavailable(why string) *Refusal {
+	return refuseWith(statusServiceUnavailable, protocol.ServerError,
+		"limiter_unavailable", "Limiter unavailable", why).after(time.Second)
+}
+
+func notConfigured() *Refusal { return unavailable("The limiter has no configuration yet.") }
+
+func storeLost() *Refusal {
+	return unavailable("The limiter cannot decide just now, so the call was not made.")
+}
+
+// unreadable is the refusal of a request whose body could not be read.
+func unreadable(err error) *Refusal {
+	var tooLarge *BodyTooLarge
+	if errors.As(err, &tooLarge) {
+		return refuseWith(statusRequestEntityTooLarge, protocol.InvalidRequest,
+			"request_too_large", "Request too large", tooLarge.Error())
+	}
+	return invalid("The request body did not arrive whole.")
+}
+
+func invalid(message string) *Refusal {
+	return refuseWith(statusBadRequest, protocol.InvalidRequest, "invalid_request", "Invalid request", message)
+}
+
+func badRequest(err error) *Refusal {
+	r := invalid(err.Error())
+	var wrong *protocol.RequestError
+	if errors.As(err, &wrong) {
+		r.Param = wrong.Param
+		if wrong.Unsupported {
+			r.Code, r.Title = "unsupported_parameter", "Unsupported parameter"
+		}
+	}
+	return r
+}
+
+func unknownModel(name string) *Refusal {
+	r := refuseWith(statusNotFound, protocol.InvalidRequest, "model_not_found", "Model not found",
+		fmt.Sprintf("There is no model %q here; /v1/models lists those there are.", name))
+	r.Param = "model"
+	return r
+}
+
+// notAdmitted is the refusal of a call by a limit.
+func notAdmitted(subject admission.Subject, r *admission.Refusal) *Refusal {
+	switch r.Reason {
+	case admission.BreakerForced:
+		return refuseWith(statusTooManyRequests, protocol.InsufficientQuota, "breaker_open", "Breaker open",
+			fmt.Sprintf("The breaker of tenant %s is forced open.", r.Tenant)).finally()
+	case admission.RateLimited:
+		return tooFast(r)
+	case admission.TooLarge:
+		return refuseWith(statusTooManyRequests, protocol.RateLimited, "request_too_large", "Request too large",
+			fmt.Sprintf("The call may use %d tokens, which the rate limit %q per %s never has at once.",
+				r.Tokens, r.Limit, scope(r.Per))).by(rateLimit(r)).finally()
+	}
+	return outOfMoney(subject, r)
+}
+
+// tooFast is the refusal of a call by a rate limit that will allow it later. Of those in
+// flight nobody knows when one ends; most do soon.
+func tooFast(r *admission.Refusal) *Refusal {
+	message := fmt.Sprintf("The rate limit %q of %s per %s has too little left; there is enough in %s.",
+		r.Limit, r.Unit, scope(r.Per), roundUp(r.RetryAfter, time.Millisecond))
+	wait := r.RetryAfter
+	if r.Unit == limiterv1.InFlight {
+		message = fmt.Sprintf("As many calls are in flight as the rate limit %q per %s allows; one of them must end first.",
+			r.Limit, scope(r.Per))
+		wait = time.Second
+	}
+	return refuseWith(statusTooManyRequests, protocol.RateLimited, "rate_limit_exceeded", "Rate limit exceeded", message).
+		by(rateLimit(r)).after(wait)
+}
+
+func rateLimit(r *admission.Refusal) protocol.Limit {
+	return protocol.Limit{Limit: r.Limit, Per: string(r.Per)}
+}
+
+// outOfMoney is the refusal of a call by a money limit. To try again does not help
+// before the period turns, which clients would not wait for.
+func outOfMoney(subject admission.Subject, r *admission.Refusal) *Refusal {
+	whose := "tenant " + r.Tenant
+	if r.Per == limiterv1.PerUser {
+		whose = "user " + subject.User
+	}
+	resetsAt := r.ResetsAt.UTC()
+	budget := fmt.Sprintf("the budget %q of %s: $%s spent and $%s held of $%s per %s",
+		r.Limit, whose, r.Spent, r.Held, r.Amount, strings.ToLower(string(r.Period)))
+	resets := "A new period begins at " + resetsAt.Format(time.RFC3339) + "."
+	code, title, message := "budget_exhausted", "Budget exhausted",
+		fmt.Sprintf("The call may cost $%s, which is more than is left of %s. %s", r.Bound, budget, resets)
+	if r.Reason == admission.BreakerOpen {
+		code, title = "breaker_open", "Breaker open"
+		message = fmt.Sprintf("The breaker is open on %s. %s", budget, resets)
+	}
+	return refuseWith(statusTooManyRequests, protocol.InsufficientQuota, code, title, message).finally().by(protocol.Limit{
+		Limit: r.Limit, Per: string(r.Per), Period: string(r.Period), ResetsAt: &resetsAt,
+		Amount: r.Amount.String(), Spent: r.Spent.String(), Held: r.Held.String(),
+	})
+}
+
+func scope(s limiterv1.Scope) string { return strings.ToLower(string(s)) }
+
+// providerFault is the refusal of a call that was admitted, and whose provider has failed.
+func providerFault(code, title, message string) *Refusal {
+	r := refuseWith(statusBadGateway, protocol.ServerError, code, title, message)
+	r.afterwards = true
+	return r
+}
+
+// noAnswer is the refusal of a call whose provider could not be reached, or was
+// and did not answer. What may have been paid for is not to be tried again.
+func noAnswer(sent bool) *Refusal {
+	if sent {
+		return providerFault("provider_failed", "Provider failed", "The provider took the call and gave no answer.").finally()
+	}
+	return providerFault("provider_unreachable", "Provider unreachable", "The provider could not be reached.")
+}
+
+// unusableAnswer is the refusal of a call whose provider answered with what is
+// none of the client's business.
+func unusableAnswer(status int) *Refusal {
+	return providerFault("provider_refused", "Provider refused",
+		fmt.Sprintf("The provider refused Bursar with status %d.", status)).finally()
+}
+
+// answerCut is the refusal of a call whose answer was cut off.
+func answerCut() *Refusal {
+	return providerFault("provider_cut", "Answer cut off", "The provider's answer was cut off before its end.").finally()
+}
+
+func badIdempotencyKey() *Refusal {
+	return refuseWith(statusBadRequest, protocol.InvalidRequest, "idempotency_key_invalid", "Invalid Idempotency-Key",
+		fmt.Sprintf("Idempotency-Key must be one field of 1 to %d visible ASCII characters.", maxIdempotencyKey))
+}
+
+// aboutCall is the refusal of a request whose name another call has.
+func aboutCall(call string, status int, code, title, message string) *Refusal {
+	r := refuseWith(status, protocol.InvalidRequest, code, title, message)
+	r.Header = Header{CallIDHeader: {call}}
+	return r
+}
+
+// idempotencyKeyReused is the refusal of a request whose name another request has.
+func idempotencyKeyReused(call string) *Refusal {
+	return aboutCall(call, statusUnprocessableEntity, "idempotency_key_reused", "Idempotency-Key reused",
+		"The Idempotency-Key was sent before with another request: send the same request, or another key.")
+}
+
+// underWay is the refusal of a request that was sent before and has no answer yet.
+func underWay(call string) *Refusal {
+	return aboutCall(call, statusConflict, "idempotency_key_in_use", "Call under way",
+		"The call with this Idempotency-Key is under way; ask for its answer when it has ended.").after(time.Second)
+}
+
+// answerGone is the refusal of a request that was sent before, and answered.
+func answerGone(call string) *Refusal {
+	return aboutCall(call, statusConflict, "idempotency_answer_gone", "Answer gone",
+		fmt.Sprintf("The call with this Idempotency-Key was made and paid for, as %s, and its answer is not kept here. "+
+			"To pay for another, send another key.", call)).finally()
+}
+
+// callInterrupted is the refusal of a request that was sent before and whose
+// enforcer has died.
+func callInterrupted(call string) *Refusal {
+	return aboutCall(call, statusConflict, "idempotency_call_interrupted", "Call interrupted",
+		fmt.Sprintf("The call with this Idempotency-Key, %s, was interrupted. It may have been made, and is charged what was held for it. "+
+			"To pay for another, send another key.", call)).finally()
+}

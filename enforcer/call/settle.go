@@ -1,0 +1,104 @@
+package call
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/ledger"
+	"github.com/bursar-dev/bursar/enforcer/retry"
+)
+
+// closing is the call's entry in the ledger when it has ended, and how many tokens it used
+// of those that it was admitted with.
+func (c *Call) closing(ended time.Time) (entry ledger.Entry, tokens int64) {
+	entry = c.opening()
+	entry.Decision = c.decision
+	entry.AdmittedAt = c.hold.AdmittedAt()
+	entry.SettledAt = entry.AdmittedAt.Add(ended.Sub(c.heldFrom))
+	entry.Duration = ended.Sub(c.arrived)
+	if first := c.forward.firstToken; !first.IsZero() {
+		wait := first.Sub(c.arrived)
+		entry.TimeToFirstToken = &wait
+	}
+	tokens = c.charge(&entry)
+	return entry, tokens
+}
+
+// charge says how the call ended and what it cost, and returns its tokens: nothing
+// where the provider was not asked or refused, what it says was used where that
+// can be believed, and the hold where nobody knows.
+func (c *Call) charge(entry *ledger.Entry) (tokens int64) {
+	if c.voided() {
+		entry.Outcome = ledger.Voided
+		return 0
+	}
+	if usage := c.forward.usage; usage != nil {
+		if cost, err := c.model.Prices.Cost(*usage); err == nil {
+			entry.Outcome, entry.Cost, entry.Usage = ledger.Settled, cost, *usage
+			return usage.Total()
+		}
+	}
+	entry.Outcome, entry.Cost = ledger.ChargedHold, c.hold.Bound()
+	return c.bounded.Bound.Total()
+}
+
+// voided is whether the call costs nothing, as far as it has come: it was not made,
+// or the provider refused it.
+func (c *Call) voided() bool {
+	return c.hold == nil || !c.forward.sent || c.forward.status >= 300
+}
+
+// settlement is what came of settling a call.
+type settlement int
+
+const (
+	// settled: the cost is posted.
+	settled settlement = iota
+	// fenced: this session was declared dead, and another has ended the hold.
+	fenced
+	// givenUp: the hold stays, until somebody charges it in full.
+	givenUp
+)
+
+// settle posts the cost, and tries until that is done.
+func (c *Call) settle(entry *ledger.Entry, tokens int64) settlement {
+	ended := time.Now()
+	record := entry.Encode()
+	span := c.startAfter(settleStep)
+	result, err := c.post(entry, tokens, record)
+	endSettle(span, entry, err)
+	switch result {
+	case settled:
+		c.calls.Metrics.settled(entry, ended)
+	case fenced:
+		c.calls.Log.Error("this session was declared dead: another has charged the call its hold", "call", c.id)
+	case givenUp:
+		c.calls.givenUp.Add(1)
+		c.calls.Log.Error("a call was not settled: its hold stays, to be charged in full", "error", err, "entry", string(record))
+	}
+	return result
+}
+
+// post ends the hold with what the call has cost. Its error is why that is given up.
+func (c *Call) post(entry *ledger.Entry, tokens int64, record []byte) (result settlement, err error) {
+	logged := false
+	err = retry.Until(c.calls.settling, func(ctx context.Context) error {
+		err := c.hold.Settle(ctx, entry.Cost, tokens, record)
+		if errors.Is(err, admission.ErrFenced) {
+			result = fenced
+			return nil
+		}
+		return err
+	}, func(err error, _ time.Duration) {
+		if !logged {
+			c.calls.Log.Error("a call cannot be settled yet", "call", c.id, "error", err)
+			logged = true
+		}
+	})
+	if err != nil {
+		return givenUp, err
+	}
+	return result, nil
+}

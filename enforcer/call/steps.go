@@ -1,0 +1,126 @@
+package call
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/bursar-dev/bursar/enforcer/ledger"
+)
+
+// The way of a call:
+//
+//	identify   who calls, and who pays               identify.go
+//	read       what is asked for                     read.go
+//	claim      whether it was asked before           claim.go
+//	bound      which model, and the most it costs    bound.go, unlisted.go
+//	admit      whether that may be spent             admit.go, fallback.go
+//	forward    the door asks the provider            forward.go
+//	settle     what it has cost                      settle.go
+//	record     for the ledger                        below
+//
+// The first five are taken in turn by Admit, until one of them refuses or answers the
+// call. The last two are taken off the client's path, once the call has ended.
+
+// step is a step that Admit takes. It returns why the call goes no further; nil when it
+// does, or when the step has answered it.
+type step struct {
+	name string
+	take func(*Call, context.Context) *Refusal
+}
+
+var steps = []step{
+	{"identify", (*Call).identify},
+	{"read", (*Call).read},
+	{"claim", (*Call).claimName},
+	{"bound", (*Call).bound},
+	{"admit", (*Call).admit},
+}
+
+// The names of the steps that are taken later.
+const (
+	forwardStep = "forward"
+	settleStep  = "settle"
+	recordStep  = "record"
+)
+
+// Admit takes the steps until the call may be made, and returns what is to be forwarded;
+// or else what the client gets instead: a refusal, or an answer that needs no provider.
+// ctx is the client's: it may end while the body is read, and does not interrupt an
+// admission.
+// REQUIRES: it is called once.
+func (c *Call) Admit(ctx context.Context) (*Forward, *Response) {
+	ctx = c.traced(ctx)
+	for _, step := range steps {
+		if refusal := c.take(ctx, step); refusal != nil {
+			return nil, c.refuse(refusal)
+		}
+		if c.answered != nil {
+			return nil, c.answered
+		}
+	}
+	c.startForward(ctx)
+	return &Forward{
+		ID: c.id, Protocol: c.Endpoint.Protocol(), Provider: c.route.Provider,
+		Path: c.bounded.Path, Body: c.bounded.Body,
+	}, nil
+}
+
+// take takes a step, and makes a span of it.
+func (c *Call) take(ctx context.Context, s step) *Refusal {
+	if c.span == nil {
+		return s.take(c, ctx)
+	}
+	ctx, span := c.calls.Tracer.Start(ctx, s.name, trace.WithSpanKind(trace.SpanKindInternal))
+	defer span.End() // also when the step panics
+	refusal := s.take(c, ctx)
+	if refusal != nil {
+		fail(span, refusal)
+	}
+	return refusal
+}
+
+// refuse refuses the call.
+func (c *Call) refuse(refusal *Refusal) *Response {
+	c.free()
+	c.calls.Metrics.refused(refusal)
+	c.answered = refusal.response(c.header, c.Endpoint.Protocol())
+	c.recording.whole(c.answered)
+	return c.answered
+}
+
+// End ends the call: its hold and its claim, if it has them, off the client's path. To
+// call it again does nothing. What was forwarded and is not finished counts as unknown.
+func (c *Call) End() {
+	if c.ended {
+		return
+	}
+	c.ended = true
+	defer c.endTrace()
+	c.endForward(nil)
+	defer c.endClaim()
+	if c.hold == nil {
+		return
+	}
+	entry, tokens := c.closing(time.Now())
+	go func() {
+		defer c.calls.open.Done()
+		switch c.settle(&entry, tokens) {
+		case settled:
+			c.record(entry)
+			c.hold.Done()
+		case fenced:
+			c.hold.Done() // another session has settled it, and records it
+		case givenUp:
+		}
+	}()
+}
+
+// record hands a settled call to the ledger: what the ledger has, the counters have.
+func (c *Call) record(entry ledger.Entry) {
+	if span := c.startAfter(recordStep); span != nil {
+		defer span.End()
+	}
+	c.calls.Ledger.Add(entry)
+}

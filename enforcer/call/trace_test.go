@@ -1,0 +1,30 @@
+package call
+
+import (
+	"context"
+	"net/textproto"
+	"testing"
+
+	"github.com/bursar-dev/bursar/enforcer/ledger"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
+)
+
+// TestNoTrace: without a tracer, a call costs what it would if there were none.
+func TestNoTrace(t *testing.T) {
+	c := &Call{calls: New(Options{}), Request: Request{Endpoint: protocol.ChatCompletions{}, Header: textproto.MIMEHeader{}}}
+	idle := step{"idle", func(*Call, context.Context) *Refusal { return nil }}
+	entry := &ledger.Entry{}
+	ctx := t.Context()
+	traced := func() {
+		c.startTrace()
+		ctx := c.traced(ctx)
+		c.take(ctx, idle)
+		c.startForward(ctx)
+		c.endForward(nil)
+		c.endTrace()
+		endSettle(c.startAfter(settleStep), entry, nil)
+	}
+	if got := testing.AllocsPerRun(100, traced); got != 0 {
+		t.Errorf("%v allocations a call, want none", got)
+	}
+}

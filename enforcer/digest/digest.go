@@ -1,0 +1,27 @@
+// Package digest tells requests apart, and whatever else is known by its parts: whether
+// an answer is kept for a request, and whether a call was made before, are asked by the
+// same digest.
+package digest
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+)
+
+// Digest is made of parts, and names them: others have another.
+type Digest [sha256.Size]byte
+
+// Of is the digest of parts. It differs for parts that are cut in another way.
+func Of(parts ...[]byte) (d Digest) {
+	hash := sha256.New()
+	for _, part := range parts {
+		_ = binary.Write(hash, binary.LittleEndian, int64(len(part))) // a hash takes all
+		hash.Write(part)
+	}
+	hash.Sum(d[:0])
+	return d
+}
+
+// String is the digest in hexadecimal digits.
+func (d Digest) String() string { return hex.EncodeToString(d[:]) }

@@ -1,0 +1,100 @@
+package proxy
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"time"
+
+	"github.com/bursar-dev/bursar/enforcer/call"
+	"github.com/bursar-dev/bursar/enforcer/identity"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
+)
+
+// readTimeout is how long a client may take to send a request's body.
+const readTimeout = time.Minute
+
+// serveCalls serves the calls of an endpoint.
+func (p *Proxy) serveCalls(endpoint protocol.Endpoint) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		c := p.Calls.Begin(call.Request{
+			Endpoint: endpoint, Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Header: r.Header,
+			Body: func() ([]byte, error) { return p.readBody(w, r) },
+		})
+		defer c.End() // also when something panics
+		forward, response := c.Admit(r.Context())
+		if response == nil {
+			response = p.forward(c, forward, w, r)
+		}
+		if response != nil {
+			p.respond(w, response)
+		}
+	}
+}
+
+func (p *Proxy) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	control := http.NewResponseController(w)
+	if err := control.SetReadDeadline(time.Now().Add(readTimeout)); err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, p.MaxRequestBytes))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, &call.BodyTooLarge{Limit: tooLarge.Limit}
+	case err != nil:
+		return nil, err
+	}
+	// The deadline is not for what comes after: the answer may take its time.
+	return body, control.SetReadDeadline(time.Time{})
+}
+
+// serveModels serves the list of models in the shape of a protocol.
+func (p *Proxy) serveModels(lister protocol.ModelLister) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		subject, refusal := p.Calls.Identify(r.Context(), identity.Request{Protocol: lister, Header: r.Header, Query: r.URL.Query()})
+		if refusal != nil {
+			p.refuse(w, refusal, lister)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(lister.ModelList(p.Calls.Models(subject.Tenant))) // the client may have gone
+	}
+}
+
+// respond gives a client a whole answer.
+func (p *Proxy) respond(w http.ResponseWriter, response *call.Response) {
+	maps.Copy(w.Header(), response.Header)
+	control := http.NewResponseController(w)
+	if control.SetWriteDeadline(time.Now().Add(p.writeTimeout)) != nil {
+		return // the client has gone
+	}
+	w.WriteHeader(response.Status)
+	_, _ = w.Write(response.Body) // the client may have gone
+	_ = control.SetWriteDeadline(time.Time{})
+}
+
+// refuse refuses a request that is no call.
+func (p *Proxy) refuse(w http.ResponseWriter, refusal *call.Refusal, spoken protocol.Protocol) {
+	p.respond(w, p.Calls.Refuse(refusal, spoken))
+}
+
+func unknownPath(r *http.Request) *call.Refusal {
+	return &call.Refusal{Error: protocol.Error{
+		Status: http.StatusNotFound, Kind: protocol.InvalidRequest, Code: "unknown_url",
+		Title: "Unknown URL", Message: fmt.Sprintf("There is nothing at %s.", r.URL.Path),
+	}}
+}
+
+func wrongMethod(r *http.Request, want string) *call.Refusal {
+	return &call.Refusal{
+		Error: protocol.Error{
+			Status: http.StatusMethodNotAllowed, Kind: protocol.InvalidRequest, Code: "method_not_allowed",
+			Title: "Method not allowed", Message: fmt.Sprintf("%s takes %s, not %s.", r.URL.Path, want, r.Method),
+		},
+		Header: call.Header{"Allow": {want}},
+	}
+}
