@@ -115,7 +115,7 @@ func New(options Options) *Calls {
 
 // Begin begins a call. The caller ends it with End, whatever happens.
 func (calls *Calls) Begin(request Request) *Call {
-	c := &Call{calls: calls, Request: request, id: newID(), arrived: time.Now(), header: Header{}}
+	c := &Call{calls: calls, Request: request, id: newID(), arrived: time.Now(), header: make(Header, 8)}
 	c.header.Set(CallIDHeader, c.id)
 	c.startTrace()
 	return c

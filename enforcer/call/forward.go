@@ -44,8 +44,9 @@ func (c *Call) NoAnswer(sent bool, err error) *Response {
 }
 
 // Answer takes the status and the header of the provider's answer, without the fields
-// that are about the connection to it. It returns what the client sees of them, or else
-// what it gets in the place of an answer that is none of its business.
+// that are about the connection to it; the header is the call's from then on. It returns
+// what the client sees of them, or else what it gets in the place of an answer that is
+// none of its business.
 func (c *Call) Answer(status int, header Header) (*Head, *Response) {
 	f := &c.forward
 	f.status = status
@@ -56,24 +57,16 @@ func (c *Call) Answer(status int, header Header) (*Head, *Response) {
 		c.calls.Log.Warn("a provider's answer is not for the client", "provider", provider, "call", c.id, "status", status)
 		return nil, c.refuseForwarded(unusableAnswer(status))
 	}
-	f.head = Head{Status: status, Header: c.headerOf(header), Streamed: isStream(status, header)}
+	f.head = Head{Status: status, Header: header, Streamed: isStream(status, header)}
+	maps.Copy(header, c.header) // our own fields stay
 	if !f.head.Streamed {
 		f.answer = c.bounded.Whole()
 		return &f.head, nil
 	}
 	f.answer = c.bounded.Stream()
-	delete(f.head.Header, "Content-Length") // it counts what will be left out
+	delete(header, "Content-Length") // it counts what will be left out
 	c.show()
 	return &f.head, nil
-}
-
-// headerOf is what the client sees of the header of an answer, beside our own fields,
-// which stay.
-func (c *Call) headerOf(answer Header) Header {
-	header := make(Header, len(answer)+len(c.header))
-	maps.Copy(header, answer)
-	maps.Copy(header, c.header)
-	return header
 }
 
 // unusable is whether an answer says nothing to a client: a redirect, or that the
