@@ -26,6 +26,8 @@ func TestCreate(t *testing.T) {
 	create(t, present)
 	awaitSeen(t, present)
 	key := objects.APIKey(namespace, "key")
+	sameHash := objects.APIKey(namespace, "other")
+	sameHash.Spec.SHA256 = key.Spec.SHA256
 	create(t, key)
 	awaitAccepted(t, key, "True Accepted")
 	provider := objects.ModelProvider("model-" + namespace)
@@ -158,7 +160,7 @@ func TestCreate(t *testing.T) {
 			wantErr: `spec.models[0].prices.longContext[0].output: Required value: there is a price of it for shorter calls`,
 		},
 		"a key that another APIKey has": {
-			object:  objects.APIKey(namespace, "other"),
+			object:  sameHash,
 			wantErr: fmt.Sprintf(`belongs to the older APIKey %s/key`, namespace),
 		},
 		"a key without its budget": {
@@ -224,6 +226,7 @@ func newChain(t *testing.T, above int) *v1alpha1.TenantBudget {
 func TestUpdate(t *testing.T) {
 	namespace := newNamespace(t)
 	budget := objects.TenantBudget(namespace)
+	budget.Spec.Limits = budget.Spec.Limits[:2] // those of the tenant alone
 	create(t, budget)
 	awaitSeen(t, budget)
 	spend(t, budget, "Day", "2.50")
