@@ -46,7 +46,6 @@ local bound, not_before, forget_at, shadow, downgraded =
   numbers[1], numbers[2], numbers[3], numbers[4] == 1, numbers[5] == 1
 local from, till = numbers[6], numbers[7]
 local now = math.max(redis_time(), not_before)
-local TENANT, USER = 2, 3
 
 local own = redis.call('HMGET', KEYS[1], id, 'fenced')
 if own[2] then return { 'fenced', now } end
@@ -66,7 +65,7 @@ for key = TENANT, #KEYS do
   local stored
   if key ~= USER then
     stored = redis.call('HMGET', KEYS[key], 'epoch', unpack(ARGV, field, field + money + buckets - 1))
-    if stored[1] ~= EPOCH then return { 'closed', now } end
+    if stored[1] ~= EPOCH then return answered({ 'closed', now }) end
   elseif money + buckets > 0 then
     stored = redis.call('HMGET', KEYS[key], 'epoch', unpack(ARGV, field, field + money + buckets - 1))
   end
@@ -76,27 +75,28 @@ for key = TENANT, #KEYS do
     local start, finish = numbers[n + 3], numbers[n + 4]
     n, asked = n + 5, asked + 1
     local raw = stored[i + 1]
-    if not raw and key ~= USER then return { 'closed', now } end
-    local had_start, had_finish = 0, 0
-    if raw then had_start, had_finish = struct.unpack('<dd', raw) end
+    if not raw and key ~= USER then return answered({ 'closed', now }) end
+    local had_start, had_finish, was_spent, was_held, was_e_start, was_e_spent, was_e_held =
+      read_counter(key, ARGV[field + i - 1], raw)
     -- Where a failover has set the clock back, time goes on from what was seen.
     local seen = math.max(now, had_start)
-    if seen < start or seen >= finish then return { 'turned', seen } end
-    local c_start, c_finish, spent, held, e_start, e_spent, e_held = turned_counter(raw, start, finish)
+    if seen < start or seen >= finish then return answered({ 'turned', seen }) end
+    local c_start, c_finish, spent, held, e_start, e_spent, e_held =
+      turn(start, finish, had_start, had_finish, was_spent, was_held, was_e_start, was_e_spent, was_e_held)
     reached = reached or spent >= downgrade
     if key == USER then renewed = renewed or c_finish ~= had_finish end
-    if refusing == 0 and (spent >= trip or spent + held + bound > amount) then
+    if refusing == 0 and (spent >= trip or spent + held + bound > amount or spent == EXACT or held == EXACT) then
       refusing, refusing_spent, refusing_held = asked, spent, held
     end
     change[2 * i - 1] = ARGV[field + i - 1]
-    change[2 * i] = struct.pack(COUNTER, c_start, c_finish, spent, held + bound, e_start, e_spent, e_held)
+    change[2 * i] = struct.pack(COUNTER, c_start, c_finish, spent, math.min(held + bound, EXACT), e_start, e_spent, e_held)
   end
   -- Buckets alone last from one call to the next.
   if key == USER then renewed = renewed or money == 0 and buckets > 0 end
   values[key], changes[key] = stored, change
   counts, field = counts + 2, field + money + buckets
 end
-if reached ~= downgraded and not own[1] then return { 'rung', now } end
+if reached ~= downgraded and not own[1] then return answered({ 'rung', now }) end
 
 -- Then the buckets, key by key.
 counts, field = 8, 4
@@ -107,7 +107,10 @@ for key = TENANT, #KEYS do
   for i = money + 1, money + buckets do
     local capacity, refill, need = numbers[n], numbers[n + 1], numbers[n + 2]
     n, asked, b = n + 3, asked + 1, b + 1
-    local debt, at = bucket_debt(values[key][i + 1], now, refill)
+    local raw = values[key][i + 1]
+    local was, since = read_bucket(raw, now)
+    if not was then was, since = mend_bucket(key, ARGV[field + i - 1], raw, now, refill, capacity) end
+    local debt, at = flown_in(was, since, now, refill)
     debts[b], after[b], taken[b] = debt, debt + need, 1
     if debt + need > capacity then
       if refusing == 0 then refusing = asked end
@@ -121,11 +124,11 @@ end
 
 -- A call that was admitted before is admitted: the first answer stands.
 if own[1] then
-  local _, admitted_at = struct.unpack('<dd', own[1], 2)
-  return { 'admitted', now, admitted_at, 0, 0, 0, unpack(debts) }
+  local _, admitted_at = read_call(own[1])
+  return answered({ 'admitted', now, admitted_at or now, 0, 0, 0, unpack(debts) }) -- its settlement tells of a broken record
 end
 if refusing > 0 and not shadow then
-  return { 'refused', now, 0, refusing, refusing_spent, refusing_held, unpack(debts) }
+  return answered({ 'refused', now, 0, refusing, refusing_spent, refusing_held, unpack(debts) })
 end
 
 -- Every limit has room: take it.
@@ -137,4 +140,4 @@ redis.call('HSET', KEYS[1], id, 'H' .. struct.pack('<dd', bound, now) .. note)
 if refusing > 0 then
   for i = 1, b do after[b + i] = taken[i] end
 end
-return { 'admitted', now, now, refusing, refusing_spent, refusing_held, unpack(after) }
+return answered({ 'admitted', now, now, refusing, refusing_spent, refusing_held, unpack(after) })

@@ -17,6 +17,8 @@ import (
 // when all have left.
 type epoch struct {
 	client redis.UniversalClient
+	// onBroken hears of what scripts found broken; nil for nobody.
+	onBroken func(Broken)
 	// scripts makes the scripts of an epoch.
 	scripts func(limiterv1.Epoch) scripts
 
@@ -28,7 +30,8 @@ type epoch struct {
 type openEpoch struct {
 	limiterv1.Epoch
 	scripts
-	client redis.UniversalClient
+	client   redis.UniversalClient
+	onBroken func(Broken)
 }
 
 // scripts are those of an epoch, which no other epoch has.
@@ -46,7 +49,7 @@ func scriptsOf(e limiterv1.Epoch) scripts {
 func (e *epoch) set(now limiterv1.Epoch) {
 	var open *openEpoch
 	if now.State == limiterv1.EpochOpen {
-		open = &openEpoch{Epoch: now, client: e.client, scripts: e.scripts(now)}
+		open = &openEpoch{Epoch: now, client: e.client, scripts: e.scripts(now), onBroken: e.onBroken}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -66,6 +69,19 @@ func (e *epoch) enter() (open *openEpoch, done func(), err error) {
 // run runs a script of the epoch by its hash, never by its text: a Redis that does
 // not know it must first prove to be one in which the epoch is open.
 func (e *openEpoch) run(ctx context.Context, script *redis.Script, keys []string, args []any) *redis.Cmd {
+	answer := e.eval(ctx, script, keys, args)
+	if all, ok := answer.Val().([]any); ok && len(all) > 1 && all[0] == "broken" {
+		answer.SetVal(all[1])
+		if e.onBroken != nil {
+			for _, broken := range readBroken(all[2:]) {
+				e.onBroken(broken)
+			}
+		}
+	}
+	return answer
+}
+
+func (e *openEpoch) eval(ctx context.Context, script *redis.Script, keys []string, args []any) *redis.Cmd {
 	answer := script.EvalSha(ctx, e.client, keys, args...)
 	if !redis.HasErrorPrefix(answer.Err(), "NOSCRIPT") {
 		return answer

@@ -28,7 +28,6 @@
 
 local id, entry, numbers = ARGV[1], ARGV[2], unpack_numbers(ARGV[5])
 local cost, adopting = numbers[1], numbers[2] == 1
-local TENANT, USER = 2, 3
 
 local own = redis.call('HMGET', KEYS[1], id, 'fenced')
 local record = own[1]
@@ -51,29 +50,37 @@ if not record then
   redis.call('HSET', KEYS[1], id, 'S' .. struct.pack('<dd', cost, redis_time()) .. entry)
   return 'unknown'
 end
-local bound, admitted_at = struct.unpack('<dd', record, 2)
+local bound, admitted_at = read_call(record)
+if not bound then
+  -- What it held stays held: that lets no more through.
+  bound, admitted_at = 0, redis_time()
+  tell('call', TENANT, 'calls', 'unreadable', record, bound)
+end
 
 local crossed = false
 
 -- Posts cost in the place of bound, to the period in which the call was admitted.
-local function post(raw, rung, last_rung)
-  local start, finish, spent, held, e_start, e_spent, e_held = struct.unpack(COUNTER, raw)
+local function post(key, field, raw, rung, last_rung)
+  local start, finish, spent, held, e_start, e_spent, e_held = read_counter(key, field, raw)
   if admitted_at >= start then
     for r = rung, last_rung do
       crossed = crossed or (spent < numbers[r] and spent + cost >= numbers[r])
     end
-    spent, held = spent + cost, held - bound
-  elseif admitted_at >= e_start then
-    e_spent, e_held = e_spent + cost, e_held - bound
+    spent, held = add(key, field, spent, cost), release(key, field, held, bound)
+  elseif e_start > 0 and admitted_at >= e_start then
+    e_spent, e_held = add(key, field, e_spent, cost), release(key, field, e_held, bound)
   end -- else its period is over for longer than anyone counts
   return struct.pack(COUNTER, start, finish, spent, held, e_start, e_spent, e_held)
 end
 
 local now
-local function give_back(raw, refill, unused)
+local function give_back(key, field, raw, refill, unused)
   now = now or redis_time()
-  local debt, at = bucket_debt(raw, now, refill)
-  return struct.pack(BUCKET, math.max(0, debt - unused), at)
+  local was, since = read_bucket(raw, now)
+  if not was then return nil end -- the next admission mends it: it knows the capacity
+  local debt, at = flown_in(was, since, now, refill)
+  if refill == 0 and debt < unused then tell('bucket', key, field, 'negative', debt - unused, 0) end
+  return struct.pack(BUCKET, math.min(math.max(0, debt - unused), EXACT), at)
 end
 
 local rung, bucket = counts, counts -- where the numbers of rungs and of buckets begin
@@ -85,13 +92,13 @@ for key = TENANT, #KEYS do
   for i = 1, money + buckets do
     local value = stored[key][i + 1]
     if i <= money then
-      value = value and post(value, rung, rung + rungs - 1)
+      value = value and post(key, ARGV[field + i - 1], value, rung, rung + rungs - 1)
       rung = rung + rungs
     else
-      value = value and give_back(value, numbers[bucket], numbers[bucket + 1])
+      value = value and give_back(key, ARGV[field + i - 1], value, numbers[bucket], numbers[bucket + 1])
       bucket = bucket + 2
     end
-    if value then -- else a counter that was forgotten, or a bucket without debt
+    if value then -- else a counter that was forgotten, or a bucket without debt or broken
       changes[#changes + 1] = ARGV[field + i - 1]
       changes[#changes + 1] = value
     end
@@ -101,4 +108,4 @@ for key = TENANT, #KEYS do
 end
 redis.call('HSET', KEYS[1], id, 'S' .. struct.pack('<dd', cost, admitted_at) .. entry)
 if crossed then redis.call('PUBLISH', ARGV[3], ARGV[4]) end
-return 'settled'
+return answered('settled')

@@ -20,8 +20,8 @@ local own = redis.call('HMGET', KEYS[1], from, id, 'fenced')
 if own[3] then return 'fenced' end
 if own[2] then return 'taken' end
 if not own[1] or string.sub(own[1], 1, 1) ~= 'H' then return 'gone' end
-local bound, admitted_at = struct.unpack('<dd', own[1], 2)
-if bound < amount then return 'gone' end
+local bound, admitted_at = read_call(own[1])
+if not bound or bound < amount then return 'gone' end
 redis.call('HSET', KEYS[1],
   from, 'H' .. struct.pack('<dd', bound - amount, admitted_at) .. string.sub(own[1], 18),
   id, 'H' .. struct.pack('<dd', amount, admitted_at) .. note)

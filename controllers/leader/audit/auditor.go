@@ -108,7 +108,7 @@ func (a *Auditor) begin(ctx context.Context) ([]string, error) {
 
 func (a *Auditor) note(ctx context.Context, tenant string, err error) {
 	switch {
-	case err == nil && len(a.known[tenant]) > 0:
+	case err == nil && hasDrift(a.known[tenant]):
 		audits.WithLabelValues("drift").Inc()
 	case err == nil:
 		audits.WithLabelValues("clean").Inc()

@@ -206,6 +206,18 @@ func TestAuditor(t *testing.T) {
 			t.Errorf("a counter %s that is right again: findings %s, %v", name, found, err)
 		}
 	}
+
+	brokenField := "broken:negative:" + field
+	for times := 1; times <= 2; times++ {
+		must(t, client.HIncrBy(ctx, tenantKey, brokenField, 1).Err()) // as an enforcer's script does
+		want := fmt.Sprintf("Warning DriftFound counter %s was broken in Redis (negative) and was mended, %d times so far", field, times)
+		if found := audited(); len(found) != 1 || !strings.HasPrefix(found[0], want) {
+			t.Errorf("a counter that was broken: %q, want %q", found, want)
+		}
+		if again := append(audited(), newAuditor()()...); len(again) > 0 {
+			t.Errorf("a counter that was broken, told before: %q", again)
+		}
+	}
 }
 
 func spent(t *testing.T) money.Nanos {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
@@ -12,7 +13,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
-// Finding is a counter that does not say what the ledger says.
+// Finding is a counter that does not say what the ledger says, or that was broken.
 type Finding struct {
 	// Limit is the limit, and User the user whose counter it is; empty for that of the
 	// whole tenant.
@@ -24,15 +25,28 @@ type Finding struct {
 	// with the settled calls that are on their way there.
 	Counted  money.Nanos `json:"counted"`
 	Recorded money.Nanos `json:"recorded"`
+	// Broken is, where this is no comparison, what was broken in Redis and was mended, as
+	// "<kind>:<field>", and Times how often.
+	Broken string `json:"broken,omitempty"`
+	Times  int64  `json:"times,omitempty"`
 }
 
 // key tells one finding from another.
-func (f Finding) key() string { return fmt.Sprintf("%s/%s/%d", f.Limit, f.User, f.Start.Unix()) }
+func (f Finding) key() string {
+	if f.Broken != "" {
+		return fmt.Sprintf("%s/%d", f.Broken, f.Times)
+	}
+	return fmt.Sprintf("%s/%s/%d", f.Limit, f.User, f.Start.Unix())
+}
 
 // drift is how far they are apart.
 func (f Finding) drift() money.Nanos { return max(f.Counted-f.Recorded, f.Recorded-f.Counted) }
 
 func (f Finding) text() string {
+	if f.Broken != "" {
+		kind, field, _ := strings.Cut(f.Broken, ":")
+		return fmt.Sprintf("counter %s was broken in Redis (%s) and was mended, %d times so far; the logs of the enforcers say how", field, kind, f.Times)
+	}
 	whose := ""
 	if f.User != "" {
 		whose = " of user " + f.User
@@ -57,6 +71,9 @@ func compare(level limiterv1.Level, snapshot limiterstore.Snapshot, before, afte
 			found := between(before.Users[user][field], snapshot.Users[user][field], after.Users[user][field])
 			findings = append(findings, named(limit.Name, user, found)...)
 		}
+	}
+	for _, what := range slices.Sorted(maps.Keys(snapshot.Broken)) {
+		findings = append(findings, Finding{Broken: what, Times: snapshot.Broken[what]})
 	}
 	return findings
 }

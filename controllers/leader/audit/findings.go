@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -59,13 +60,23 @@ func (a *Auditor) keep(ctx context.Context, tenant string, findings []Finding) e
 // measure sets the metrics of what is known.
 func (a *Auditor) measure() {
 	var total float64
+	var tenants int
 	for _, findings := range a.known {
+		if hasDrift(findings) {
+			tenants++
+		}
 		for _, finding := range findings {
 			total += float64(finding.drift()) / float64(money.USD)
 		}
 	}
-	tenantsWithDrift.Set(float64(len(a.known)))
+	tenantsWithDrift.Set(float64(tenants))
 	drift.Set(total)
+}
+
+// hasDrift reports whether a counter is away from the ledger now. That one was broken is
+// told once, and stays on record after it was mended.
+func hasDrift(findings []Finding) bool {
+	return slices.ContainsFunc(findings, func(f Finding) bool { return f.Broken == "" })
 }
 
 // aboutBudget refers to the budget that a document was compiled from.
@@ -83,8 +94,12 @@ func driftFound(fresh []Finding) announce.Event {
 	for _, finding := range fresh {
 		turn += fmt.Sprintf("%s by %s; ", finding.key(), finding.drift())
 	}
+	field := "spec.limits"
+	if fresh[0].Limit != "" {
+		field += "{" + fresh[0].Limit + "}"
+	}
 	return announce.Event{
 		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventDriftFound, Action: "Audit", Note: note,
-		Field: fmt.Sprintf("spec.limits{%s}", fresh[0].Limit), Turn: turn,
+		Field: field, Turn: turn,
 	}
 }

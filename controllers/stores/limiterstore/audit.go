@@ -31,6 +31,23 @@ type Snapshot struct {
 	Tenant map[string]limiterv1.MoneyCounter
 	Users  map[string]map[string]limiterv1.MoneyCounter
 	Calls  []Call
+	// Broken counts what scripts found broken in the counters of the tenant and of its
+	// users, and mended, by "<kind>:<field>".
+	Broken map[string]int64
+}
+
+// brokenPrefix begins the fields of a tenant's counters that count what was broken.
+const brokenPrefix = "broken:"
+
+// decodeBroken are the counts among the fields of a tenant's counters.
+func decodeBroken(fields map[string]string) map[string]int64 {
+	broken := map[string]int64{}
+	for field, value := range fields {
+		if what, is := strings.CutPrefix(field, brokenPrefix); is {
+			broken[what], _ = strconv.ParseInt(value, 10, 64) // the scripts' own HINCRBY: else as good as none
+		}
+	}
+	return broken
 }
 
 // TenantNames are the tenants that have a document, in no order.
@@ -117,6 +134,7 @@ func (s *Store) Snapshot(ctx context.Context, root, tenant string, fields []stri
 	pipe := s.client.TxPipeline()
 	asked := append([]any{limiterv1.EpochField}, anys(fields)...)
 	ofTenant := pipe.Eval(ctx, countersLua, []string{limiterv1.TenantCountersKey(root, tenant)}, asked...)
+	all := pipe.HGetAll(ctx, limiterv1.TenantCountersKey(root, tenant))
 	ofUsers := make([]*redis.SliceCmd, len(users))
 	if len(userFields) > 0 {
 		for i, user := range users {
@@ -143,6 +161,7 @@ func (s *Store) Snapshot(ctx context.Context, root, tenant string, fields []stri
 	}
 	milliseconds, _ := answer[0].(int64)
 	snapshot := Snapshot{Now: time.UnixMilli(milliseconds).UTC(), Users: map[string]map[string]limiterv1.MoneyCounter{}}
+	snapshot.Broken = decodeBroken(all.Val())
 	snapshot.Tenant = decodeCounters(fields, answer[2:])
 	for i, user := range users {
 		if ofUsers[i] != nil {

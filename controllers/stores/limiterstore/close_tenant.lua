@@ -21,7 +21,7 @@
 local epoch, ticket, own = ARGV[1], ARGV[2], ARGV[3] == '1'
 
 local was = redis.call('HGET', KEYS[1], 'epoch') or '0'
-local open = tonumber(was)
+local open = string.match(was, '^%d+$') and tonumber(was) -- 'nan' is a number to tonumber
 local number = open or tonumber(string.match(was, '^closed:(%d+):')) or 0
 if number > tonumber(epoch) then return { 'superseded' } end
 if number < tonumber(epoch) then

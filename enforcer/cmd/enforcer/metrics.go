@@ -9,6 +9,7 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/redisclient"
 	"github.com/bursar-dev/bursar/enforcer/config"
+	"github.com/bursar-dev/bursar/enforcer/store"
 )
 
 // registerMetrics registers what is measured outside of the proxy. docs/metrics.md
@@ -32,6 +33,7 @@ func (e *enforcer) registerLimiter(registry *prometheus.Registry, running *confi
 		func() float64 { return float64(e.announcer.Epoch().Number) })
 	gauge(registry, "bursar_enforcer_limiter_open", "1 if that epoch is open, so that money can be admitted, else 0.",
 		func() float64 { return number(e.announcer.Epoch().State == limiterv1.EpochOpen) })
+	e.registerBroken(registry)
 	failures := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "bursar_enforcer_redis_failures_total",
 		Help: "Commands and connections that failed, by kind of failure (unreachable, timeout, refused).",
@@ -41,6 +43,25 @@ func (e *enforcer) registerLimiter(registry *prometheus.Registry, running *confi
 		failures.WithLabelValues(string(failure))
 	}
 	redisclient.OnFailure(e.redis, func(f redisclient.Failure) { failures.WithLabelValues(string(f)).Inc() })
+}
+
+// registerBroken counts and logs what the scripts find broken.
+func (e *enforcer) registerBroken(registry *prometheus.Registry) {
+	found := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "bursar_enforcer_broken_counters_total",
+		Help: "Values in the limiter's store that could not be right, and were mended, by what they were (money, bucket, call) and what was wrong (negative, unreadable, fraction, overflow).",
+	}, []string{"counter", "kind"})
+	registry.MustRegister(found)
+	for _, counter := range store.BrokenCounters {
+		for _, kind := range store.BrokenKinds {
+			found.WithLabelValues(counter, kind)
+		}
+	}
+	e.limiter.Load().OnBroken(func(b store.Broken) {
+		found.WithLabelValues(b.Counter, b.Kind).Inc()
+		e.log.Error("a value in Redis could not be right, and was mended",
+			"counter", b.Counter, "key", b.Key, "field", b.Field, "kind", b.Kind, "found", b.Found, "mended", b.Mended)
+	})
 }
 
 func (e *enforcer) registerLedger(registry *prometheus.Registry) {

@@ -1,0 +1,37 @@
+package store
+
+import "fmt"
+
+// Broken is a value that a script found, or would have written, that cannot be right,
+// and that it mended. Each is told once; the tenant's counters count them too.
+type Broken struct {
+	// Counter is what it was: money (a counter of money), bucket, or call (the record of
+	// an open call).
+	Counter string
+	// Key is the key in Redis, which names the tenant, and Field the field in it.
+	Key, Field string
+	// Kind is what was wrong: negative, unreadable, fraction, or overflow (beyond 2^53).
+	Kind string
+	// Found is the value, and Mended what stands in its place.
+	Found, Mended string
+}
+
+// BrokenCounters and BrokenKinds are all values of Counter and of Kind.
+var (
+	BrokenCounters = []string{"money", "bucket", "call"}
+	BrokenKinds    = []string{"negative", "unreadable", "fraction", "overflow"}
+)
+
+// OnBroken has f called with each value that a script finds broken. It is set before
+// the first SetEpoch, and holds for the stores of other sessions too.
+func (s *Store) OnBroken(f func(Broken)) { s.epoch.onBroken = f }
+
+// readBroken reads what scripts answer of what was broken: six strings of each.
+func readBroken(parts []any) (all []Broken) {
+	const size = 6
+	for ; len(parts) >= size; parts = parts[size:] {
+		text := func(i int) string { return fmt.Sprint(parts[i]) }
+		all = append(all, Broken{Counter: text(0), Key: text(1), Field: text(2), Kind: text(3), Found: text(4), Mended: text(5)})
+	}
+	return all
+}

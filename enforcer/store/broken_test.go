@@ -1,0 +1,262 @@
+package store_test
+
+import (
+	"context"
+	"encoding/binary"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"pgregory.net/rapid"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/store"
+)
+
+// brokenHistory is a tenant with a limit of each kind, calls of it, and values that
+// are broken between them. Its model adds up calls and knows no counters.
+type brokenHistory struct {
+	clock  *stoppedClock
+	store  *store.Store
+	tenant *admission.Tenant
+	calls  []*modelCall
+	told   []store.Broken
+	// planted is how many values were broken that somebody must find.
+	planted int
+	// lowered are the money fields whose holds were lowered to what may be right.
+	lowered map[string]bool
+	// unknown are the fields whose amounts nobody can know any more.
+	unknown map[string]bool
+}
+
+const brokenAmount = 300
+
+var (
+	brokenMoney = []limiterv1.MoneyLimit{
+		{Name: "yearly", Per: limiterv1.PerTenant, Period: period.Year, Amount: brokenAmount},
+		{Name: "each", Per: limiterv1.PerUser, Period: period.Year, Amount: brokenAmount},
+	}
+	brokenRates = []limiterv1.RateLimit{
+		{Name: "p/rate", Per: limiterv1.PerTenant, Unit: limiterv1.Requests, Count: 5, Burst: 5, Window: 1000},
+		{Name: "p/flight", Per: limiterv1.PerUser, Unit: limiterv1.InFlight, Burst: 1000},
+	}
+)
+
+// TestScriptsMendWhatIsBroken: whatever stands in the counters, scripts answer, tell of
+// each broken value once, in their answers as in the data, let no more money through
+// than the limits have, and leave whole numbers that are not negative.
+func TestScriptsMendWhatIsBroken(t *testing.T) {
+	clock := newStoppedClock(t)
+	rapid.Check(t, func(t *rapid.T) {
+		h := &brokenHistory{clock: clock, lowered: map[string]bool{}, unknown: map[string]bool{}}
+		h.store = store.NewWithClock(clock.client, uuid.NewString(), clock.luaSource())
+		h.store.OnBroken(func(b store.Broken) { h.told = append(h.told, b) })
+		h.store.SetEpoch(testEpoch(clock.client))
+		doc := limiterv1.Tenant{Level: limiterv1.Level{Tenant: uuid.NewString(), TimeZone: "UTC", Money: brokenMoney, Rates: brokenRates}}
+		if err := openTenant(clock.client, doc); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if h.tenant, err = admission.NewTenant(doc); err != nil {
+			t.Fatal(err)
+		}
+		if err := clock.set(ten); err != nil {
+			t.Fatal(err)
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"admit":        func(t *rapid.T) { h.admit(t) },
+			"settle":       h.settle,
+			"break money":  h.breakMoney,
+			"lower held":   h.lowerHeld,
+			"break bucket": h.breakBucket,
+			"":             h.check,
+		})
+	})
+}
+
+// admit makes a call. A fresh admitter remembers no refusal, so that the scripts run.
+func (h *brokenHistory) admit(t *rapid.T) {
+	call := admission.Call{
+		ID: uuid.NewString(), Subject: admission.Subject{Tenant: h.tenant.Name(), User: "a"}, Model: "m",
+		Bound: money.Nanos(rapid.Int64Range(1, 60).Draw(t, "bound")), Record: []byte("record"),
+	}
+	d, err := admission.NewAdmitter(h.store).Admit(context.Background(), h.tenant, call)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Hold == nil {
+		return
+	}
+	var spent, held money.Nanos
+	for _, c := range h.calls {
+		if c.settled {
+			spent += c.cost
+		} else {
+			held += c.call.Bound
+		}
+	}
+	for field := range h.fields() {
+		most := spent + held + call.Bound
+		if h.lowered[field] {
+			most = spent + call.Bound // its holds were taken away, and nobody can tell
+		}
+		if h.unknown[field] || most > brokenAmount {
+			t.Fatalf("admitted %d beside %d spent and %d held; %s unknown: %t", call.Bound, spent, held, field, h.unknown[field])
+		}
+	}
+	h.calls = append(h.calls, &modelCall{call: call, hold: d.Hold})
+}
+
+func (h *brokenHistory) settle(t *rapid.T) {
+	if len(h.calls) == 0 {
+		t.Skip("no call yet")
+	}
+	c := rapid.SampledFrom(h.calls).Draw(t, "call")
+	if c.settled {
+		return
+	}
+	c.settled, c.cost = true, money.Nanos(rapid.Int64Range(0, int64(c.call.Bound)).Draw(t, "cost"))
+	before := len(h.told)
+	if err := c.hold.Settle(context.Background(), c.cost, 0, []byte("entry")); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range h.told[before:] { // what would become negative for want of what was taken away
+		if b.Kind != "negative" || b.Counter == "money" && !h.lowered[b.Field] {
+			t.Fatalf("told of %+v, and nothing was broken", b)
+		}
+		h.planted++
+	}
+}
+
+// fields are the money fields, with the keys they are in.
+func (h *brokenHistory) fields() map[string]string {
+	name := h.tenant.Name()
+	return map[string]string{
+		limiterv1.TenantCountersKey(name, name):                               limiterv1.MoneyField(brokenMoney[0]),
+		limiterv1.UserCountersKey(name, limiterv1.Epoch{Number: 1}, name, "a"): limiterv1.MoneyField(brokenMoney[1]),
+	}
+}
+
+func (h *brokenHistory) draw(t *rapid.T) (key, field string, raw []byte) {
+	key = rapid.SampledFrom(slices.Sorted(maps.Keys(h.fields()))).Draw(t, "key")
+	field = h.fields()[key]
+	raw, _ = h.clock.client.HGet(context.Background(), key, field).Bytes()
+	if len(raw) == 0 || math.Float64frombits(binary.LittleEndian.Uint64(raw)) == 0 {
+		t.Skip("nothing is counted there yet")
+	}
+	return key, field, raw
+}
+
+func (h *brokenHistory) write(t *rapid.T, key, field string, raw []byte) {
+	if err := h.clock.client.HSet(context.Background(), key, field, raw).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// breakMoney breaks a counter so that it can be seen, and makes a call: it must be told
+// of once, and not again.
+func (h *brokenHistory) breakMoney(t *rapid.T) {
+	key, field, raw := h.draw(t)
+	if rapid.IntRange(0, 3).Draw(t, "whole counter") == 0 {
+		raw = rapid.SliceOfN(rapid.Byte(), 0, 55).Draw(t, "garbage")
+	} else {
+		value := rapid.SampledFrom([]float64{-1, -1e300, 1e300, math.NaN(), math.Inf(1), math.Inf(-1)}).Draw(t, "value")
+		// Of start, finish, spent and held; -1 is a time.
+		at := rapid.SampledFrom([]int{0, 1, 2, 3}).Draw(t, "number")
+		if value == -1 && at == 0 {
+			at = 2
+		}
+		binary.LittleEndian.PutUint64(raw[8*at:], math.Float64bits(value))
+	}
+	h.write(t, key, field, raw)
+	h.findsOnce(t, key)
+	h.unknown[key] = true
+}
+
+// lowerHeld writes a hold that may be right, and is less than what is held.
+func (h *brokenHistory) lowerHeld(t *rapid.T) {
+	key, field, raw := h.draw(t)
+	if h.unknown[key] {
+		t.Skip("unknown already")
+	}
+	held := math.Float64frombits(binary.LittleEndian.Uint64(raw[24:]))
+	if held == 0 {
+		t.Skip("nothing is held")
+	}
+	binary.LittleEndian.PutUint64(raw[24:], math.Float64bits(float64(rapid.IntRange(0, int(held)-1).Draw(t, "held"))))
+	h.write(t, key, field, raw)
+	h.lowered[key], h.lowered[field] = true, true
+}
+
+func (h *brokenHistory) breakBucket(t *rapid.T) {
+	key, field := limiterv1.TenantCountersKey(h.tenant.Name(), h.tenant.Name()), limiterv1.RateField(brokenRates[0])
+	raw := rapid.SampledFrom([][]byte{
+		{}, []byte("garbage"), floats(-1, 0), floats(math.NaN(), 0), floats(1e300, 0), floats(0.5, 0), floats(0, math.Inf(1)),
+	}).Draw(t, "bucket")
+	h.write(t, key, field, raw)
+	h.findsOnce(t, key)
+	// It pays back with time: the tenant stays usable.
+	if err := h.clock.set(ten.Add(time.Duration(len(h.told)) * time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// findsOnce makes two calls: the first finds what was broken, the other nothing.
+func (h *brokenHistory) findsOnce(t *rapid.T, key string) {
+	before := len(h.told)
+	h.unknownUntilMended(t, key)
+	h.planted++
+	if found := h.told[before:]; len(found) != 1 || found[0].Key != key {
+		t.Fatalf("told of %+v, want one in %s", found, key)
+	}
+}
+
+func (h *brokenHistory) unknownUntilMended(t *rapid.T, _ string) {
+	h.admit(t)
+	h.admit(t)
+}
+
+func (h *brokenHistory) check(t *rapid.T) {
+	ctx := context.Background()
+	name := h.tenant.Name()
+	all, err := h.clock.client.HGetAll(ctx, limiterv1.TenantCountersKey(name, name)).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := 0
+	for field, value := range all {
+		if strings.HasPrefix(field, "broken:") {
+			n, err := strconv.Atoi(value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			counted += n
+		}
+	}
+	if counted != h.planted || len(h.told) != h.planted {
+		t.Fatalf("%d values were broken; %d are counted, %d were told: %+v", h.planted, counted, len(h.told), h.told)
+	}
+	for key, field := range h.fields() {
+		raw, _ := h.clock.client.HGet(ctx, key, field).Bytes()
+		for ; len(raw) >= 8; raw = raw[8:] {
+			if n := math.Float64frombits(binary.LittleEndian.Uint64(raw)); n < 0 || n != math.Trunc(n) || n > 1<<53 {
+				t.Fatalf("%s %s has %v", key, field, n)
+			}
+		}
+	}
+}
+
+func floats(numbers ...float64) (raw []byte) {
+	for _, n := range numbers {
+		raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(n))
+	}
+	return raw
+}
