@@ -24,16 +24,18 @@ import (
 // brokenHistory is a tenant with a limit of each kind, calls of it, and values that
 // are broken between them. Its model adds up calls and knows no counters.
 type brokenHistory struct {
-	clock  *stoppedClock
-	store  *store.Store
-	tenant *admission.Tenant
-	calls  []*modelCall
-	told   []store.Broken
+	clock *stoppedClock
+	store *store.Store
+	// session is whose calls they are.
+	session string
+	doc     limiterv1.Tenant
+	calls   []*modelCall
+	told    []store.Broken
 	// planted is how many values were broken that somebody must find.
 	planted int
-	// lowered are the money fields whose holds were lowered to what may be right.
+	// lowered are the keys, and the fields, whose holds were lowered to what may be right.
 	lowered map[string]bool
-	// unknown are the fields whose amounts nobody can know any more.
+	// unknown are the keys whose amounts nobody can know any more.
 	unknown map[string]bool
 }
 
@@ -56,18 +58,15 @@ var (
 func TestScriptsMendWhatIsBroken(t *testing.T) {
 	clock := newStoppedClock(t)
 	rapid.Check(t, func(t *rapid.T) {
-		h := &brokenHistory{clock: clock, lowered: map[string]bool{}, unknown: map[string]bool{}}
-		h.store = store.NewWithClock(clock.client, uuid.NewString(), clock.luaSource())
+		h := &brokenHistory{clock: clock, session: uuid.NewString(), lowered: map[string]bool{}, unknown: map[string]bool{}}
+		h.store = store.NewWithClock(clock.client, h.session, clock.luaSource())
 		h.store.OnBroken(func(b store.Broken) { h.told = append(h.told, b) })
 		h.store.SetEpoch(testEpoch(clock.client))
 		doc := limiterv1.Tenant{Level: limiterv1.Level{Tenant: uuid.NewString(), TimeZone: "UTC", Money: brokenMoney, Rates: brokenRates}}
 		if err := openTenant(clock.client, doc); err != nil {
 			t.Fatal(err)
 		}
-		var err error
-		if h.tenant, err = admission.NewTenant(doc); err != nil {
-			t.Fatal(err)
-		}
+		h.doc = doc
 		if err := clock.set(ten); err != nil {
 			t.Fatal(err)
 		}
@@ -77,18 +76,24 @@ func TestScriptsMendWhatIsBroken(t *testing.T) {
 			"break money":  h.breakMoney,
 			"lower held":   h.lowerHeld,
 			"break bucket": h.breakBucket,
+			"fraction":     h.fraction,
+			"break record": h.breakRecord,
 			"":             h.check,
 		})
 	})
 }
 
-// admit makes a call. A fresh admitter remembers no refusal, so that the scripts run.
+// admit makes a call. A fresh tenant remembers no refusal, so that the scripts run.
 func (h *brokenHistory) admit(t *rapid.T) {
+	tenant, err := admission.NewTenant(h.doc)
+	if err != nil {
+		t.Fatal(err)
+	}
 	call := admission.Call{
-		ID: uuid.NewString(), Subject: admission.Subject{Tenant: h.tenant.Name(), User: "a"}, Model: "m",
+		ID: uuid.NewString(), Subject: admission.Subject{Tenant: h.doc.Tenant, User: "a"}, Model: "m",
 		Bound: money.Nanos(rapid.Int64Range(1, 60).Draw(t, "bound")), Record: []byte("record"),
 	}
-	d, err := admission.NewAdmitter(h.store).Admit(context.Background(), h.tenant, call)
+	d, err := admission.NewAdmitter(h.store).Admit(context.Background(), tenant, call)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,13 +108,13 @@ func (h *brokenHistory) admit(t *rapid.T) {
 			held += c.call.Bound
 		}
 	}
-	for field := range h.fields() {
+	for key := range h.fields() {
 		most := spent + held + call.Bound
-		if h.lowered[field] {
+		if h.lowered[key] {
 			most = spent + call.Bound // its holds were taken away, and nobody can tell
 		}
-		if h.unknown[field] || most > brokenAmount {
-			t.Fatalf("admitted %d beside %d spent and %d held; %s unknown: %t", call.Bound, spent, held, field, h.unknown[field])
+		if h.unknown[key] || most > brokenAmount {
+			t.Fatalf("admitted %d beside %d spent and %d held; %s unknown: %t", call.Bound, spent, held, key, h.unknown[key])
 		}
 	}
 	h.calls = append(h.calls, &modelCall{call: call, hold: d.Hold})
@@ -138,9 +143,9 @@ func (h *brokenHistory) settle(t *rapid.T) {
 
 // fields are the money fields, with the keys they are in.
 func (h *brokenHistory) fields() map[string]string {
-	name := h.tenant.Name()
+	name := h.doc.Tenant
 	return map[string]string{
-		limiterv1.TenantCountersKey(name, name):                               limiterv1.MoneyField(brokenMoney[0]),
+		limiterv1.TenantCountersKey(name, name):                                limiterv1.MoneyField(brokenMoney[0]),
 		limiterv1.UserCountersKey(name, limiterv1.Epoch{Number: 1}, name, "a"): limiterv1.MoneyField(brokenMoney[1]),
 	}
 }
@@ -177,8 +182,8 @@ func (h *brokenHistory) breakMoney(t *rapid.T) {
 		binary.LittleEndian.PutUint64(raw[8*at:], math.Float64bits(value))
 	}
 	h.write(t, key, field, raw)
+	h.unknown[key] = true // from now on: also the call that finds it must not be admitted
 	h.findsOnce(t, key)
-	h.unknown[key] = true
 }
 
 // lowerHeld writes a hold that may be right, and is less than what is held.
@@ -196,8 +201,46 @@ func (h *brokenHistory) lowerHeld(t *rapid.T) {
 	h.lowered[key], h.lowered[field] = true, true
 }
 
+// fraction adds a half to what is spent: that is rounded up.
+func (h *brokenHistory) fraction(t *rapid.T) {
+	key, field, raw := h.draw(t)
+	if h.unknown[key] {
+		t.Skip("unknown already")
+	}
+	spent := math.Float64frombits(binary.LittleEndian.Uint64(raw[16:]))
+	binary.LittleEndian.PutUint64(raw[16:], math.Float64bits(spent+0.5))
+	h.write(t, key, field, raw)
+	h.findsOnce(t, key)
+	if last := h.told[len(h.told)-1]; last.Kind != "fraction" || last.Mended != strconv.Itoa(int(spent)+1) {
+		t.Fatalf("%v and a half: told of %+v", spent, last)
+	}
+}
+
+// breakRecord breaks the record of an open call: its end is told of, once, and posts
+// what it cost all the same.
+func (h *brokenHistory) breakRecord(t *rapid.T) {
+	open := slices.DeleteFunc(slices.Clone(h.calls), func(c *modelCall) bool { return c.settled })
+	if len(open) == 0 {
+		t.Skip("no open call")
+	}
+	c := rapid.SampledFrom(open).Draw(t, "call")
+	raw := rapid.SampledFrom([]string{"", "H", "garbage that is long enough", "H" + string(floats(math.NaN(), 0)), "H" + string(floats(-1, 0))}).Draw(t, "record")
+	h.write(t, limiterv1.CallsKey(limiterv1.Shard(h.doc.Tenant), h.session), c.call.ID, []byte(raw))
+	c.settled, c.cost = true, c.call.Bound
+	before := len(h.told)
+	for range 2 {
+		if err := c.hold.Settle(context.Background(), c.cost, 0, []byte("entry")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.planted++
+	if found := h.told[before:]; len(found) != 1 || found[0].Counter != "call" {
+		t.Fatalf("a broken record: told of %+v, want one", found)
+	}
+}
+
 func (h *brokenHistory) breakBucket(t *rapid.T) {
-	key, field := limiterv1.TenantCountersKey(h.tenant.Name(), h.tenant.Name()), limiterv1.RateField(brokenRates[0])
+	key, field := limiterv1.TenantCountersKey(h.doc.Tenant, h.doc.Tenant), limiterv1.RateField(brokenRates[0])
 	raw := rapid.SampledFrom([][]byte{
 		{}, []byte("garbage"), floats(-1, 0), floats(math.NaN(), 0), floats(1e300, 0), floats(0.5, 0), floats(0, math.Inf(1)),
 	}).Draw(t, "bucket")
@@ -212,21 +255,17 @@ func (h *brokenHistory) breakBucket(t *rapid.T) {
 // findsOnce makes two calls: the first finds what was broken, the other nothing.
 func (h *brokenHistory) findsOnce(t *rapid.T, key string) {
 	before := len(h.told)
-	h.unknownUntilMended(t, key)
+	h.admit(t)
+	h.admit(t)
 	h.planted++
 	if found := h.told[before:]; len(found) != 1 || found[0].Key != key {
 		t.Fatalf("told of %+v, want one in %s", found, key)
 	}
 }
 
-func (h *brokenHistory) unknownUntilMended(t *rapid.T, _ string) {
-	h.admit(t)
-	h.admit(t)
-}
-
 func (h *brokenHistory) check(t *rapid.T) {
 	ctx := context.Background()
-	name := h.tenant.Name()
+	name := h.doc.Tenant
 	all, err := h.clock.client.HGetAll(ctx, limiterv1.TenantCountersKey(name, name)).Result()
 	if err != nil {
 		t.Fatal(err)

@@ -26,6 +26,7 @@ import (
 func TestScriptsAgreeWithTheModel(t *testing.T) {
 	clock := newStoppedClock(t)
 	s := store.NewWithClock(clock.client, "session", clock.luaSource())
+	s.OnBroken(func(b store.Broken) { t.Errorf("told of %+v, and nothing was broken", b) })
 	s.SetEpoch(testEpoch(clock.client))
 	rapid.Check(t, func(t *rapid.T) {
 		h := newHistory(t, s, clock)
