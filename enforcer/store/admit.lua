@@ -109,7 +109,7 @@ for key = TENANT, #KEYS do
     n, asked, b = n + 3, asked + 1, b + 1
     local raw = values[key][i + 1]
     local was, since = read_bucket(raw, now)
-    if not was then was, since = mend_bucket(key, ARGV[field + i - 1], raw, now, refill, capacity) end
+    if not was then was, since = mender().bucket(key, ARGV[field + i - 1], raw, now, refill, capacity) end
     local debt, at = flown_in(was, since, now, refill)
     debts[b], after[b], taken[b] = debt, debt + need, 1
     if debt + need > capacity then

@@ -20,6 +20,7 @@ end
 --   spent, held     cost of settled calls, bounds of open calls, nano-USD
 --   earlier_*       start, spent and held of the period before
 local COUNTER, COUNTER_SIZE = '<ddddddd', 56
+local BUCKET, BUCKET_SIZE = '<dd', 16
 
 -- A value that no script writes (below zero, no number, a fraction, beyond EXACT) is
 -- broken. It is mended where it is found, whatever becomes of the call, so that it is
@@ -32,85 +33,86 @@ local COUNTER, COUNTER_SIZE = '<ddddddd', 56
 -- marked as valid, or its period turns.
 local EXACT = 9007199254740992 -- 2^53
 local TENANT, USER = 2, 3 -- keys of counters; those from 4 on are of ancestors
-local broken = {}
+local broken, mending
 
-local function kind_of(value)
-  if value ~= value then return 'unreadable' end
-  if value < 0 then return 'negative' end
-  return value > EXACT and 'overflow' or 'fraction'
-end
+-- What mends is made when it is needed: a script makes all its functions anew at every
+-- call, and nearly none finds anything broken.
+local function mender()
+  if mending then return mending end
+  broken = {}
 
-local function shown(value)
-  return type(value) == 'string' and #value .. ' bytes' or string.format('%.17g', value)
-end
+  local function kind_of(value)
+    if value ~= value then return 'unreadable' end
+    if value < 0 then return 'negative' end
+    return value > EXACT and 'overflow' or 'fraction'
+  end
 
-local function tell(counter, key, field, kind, was, is)
-  local tenant = KEYS[key == USER and TENANT or key]
-  local name = (key == USER and 'users:' or '') .. field
-  redis.call('HINCRBY', tenant, 'broken:' .. kind .. ':' .. name, 1)
-  if counter == 'money' then redis.call('HDEL', tenant, 'valid:' .. name) end
-  for _, part in ipairs({ counter, KEYS[key], field, kind, shown(was), shown(is) }) do broken[#broken + 1] = part end
+  local function shown(value)
+    return type(value) == 'string' and #value .. ' bytes' or string.format('%.17g', value)
+  end
+
+  local function tell(counter, key, field, kind, was, is)
+    local tenant = KEYS[key == USER and TENANT or key]
+    local name = (key == USER and 'users:' or '') .. field
+    redis.call('HINCRBY', tenant, 'broken:' .. kind .. ':' .. name, 1)
+    if counter == 'money' then redis.call('HDEL', tenant, 'valid:' .. name) end
+    for _, part in ipairs({ counter, KEYS[key], field, kind, shown(was), shown(is) }) do broken[#broken + 1] = part end
+  end
+
+  local function mend_amount(key, field, value)
+    if value >= 0 and value <= EXACT and value % 1 == 0 then return value end
+    local is = EXACT
+    if value >= 0 and value < EXACT then is = math.ceil(value) end
+    tell('money', key, field, kind_of(value), value, is)
+    return is
+  end
+
+  -- Mends a counter. Where its bounds are broken nobody can say what its amounts are of:
+  -- then it counts for whichever period comes first.
+  local function counter(key, field, raw)
+    local start, finish, spent, held, e_start, e_spent, e_held
+    if #raw == COUNTER_SIZE then
+      start, finish, spent, held, e_start, e_spent, e_held = struct.unpack(COUNTER, raw)
+    end
+    if start and start >= -EXACT and start <= finish and start % 1 == 0 and finish <= EXACT and finish % 1 == 0
+      and e_start >= -EXACT and e_start <= finish and e_start % 1 == 0
+    then
+      spent, held = mend_amount(key, field, spent), mend_amount(key, field, held)
+      e_spent, e_held = mend_amount(key, field, e_spent), mend_amount(key, field, e_held)
+    else
+      start, finish, spent, held, e_start, e_spent, e_held = 0, EXACT, EXACT, EXACT, 0, 0, 0
+      tell('money', key, field, 'unreadable', raw, EXACT)
+    end
+    redis.call('HSET', KEYS[key], field, struct.pack(COUNTER, start, finish, spent, held, e_start, e_spent, e_held))
+    return start, finish, spent, held, e_start, e_spent, e_held
+  end
+
+  -- Mends a bucket. That of a rate owes all that it can, and pays it back with time. Of
+  -- calls in flight it says that there are none: nothing would ever pay that back. A few
+  -- calls too many at once pass, and no money beyond a limit.
+  local function bucket(key, field, raw, now, refill, capacity)
+    local debt = refill > 0 and math.min(capacity, EXACT) or 0
+    tell('bucket', key, field, 'unreadable', raw, debt)
+    redis.call('HSET', KEYS[key], field, struct.pack(BUCKET, debt, now))
+    return debt, now
+  end
+
+  mending = { tell = tell, counter = counter, bucket = bucket }
+  return mending
 end
 
 -- The script's answer, which is {'broken', answer, counter, key, field, kind, what was
 -- found, what stands in its place, counter...} where something was broken.
 local function answered(answer)
-  if #broken == 0 then return answer end
+  if not broken then return answer end
   return { 'broken', answer, unpack(broken) }
 end
-
-local function mend_amount(key, field, value)
-  if value >= 0 and value <= EXACT and value % 1 == 0 then return value end
-  local is = EXACT
-  if value >= 0 and value < EXACT then is = math.ceil(value) end
-  tell('money', key, field, kind_of(value), value, is)
-  return is
-end
-
--- Adds to an amount. One that is EXACT stays so: it was told before.
-local function add(key, field, amount, more)
-  local sum = amount + more
-  if sum <= EXACT then return sum end
-  if amount < EXACT then tell('money', key, field, 'overflow', sum, EXACT) end
-  return EXACT
-end
-
--- Takes what a call held from what is held. Where less is held than that, nothing is:
--- what other calls hold is not known, and to refuse them all would not bring it back.
--- What is not known stays not known.
-local function release(key, field, held, bound)
-  if held == EXACT then return EXACT end
-  if held >= bound then return held - bound end
-  tell('money', key, field, 'negative', held - bound, 0)
-  return 0
-end
-
--- Mends a counter. Where its bounds are broken nobody can say what its amounts are of:
--- then it counts for whichever period comes first.
-local function mend_counter(key, field, raw)
-  local start, finish, spent, held, e_start, e_spent, e_held
-  if #raw == COUNTER_SIZE then
-    start, finish, spent, held, e_start, e_spent, e_held = struct.unpack(COUNTER, raw)
-  end
-  if start and start >= -EXACT and start <= finish and start % 1 == 0 and finish <= EXACT and finish % 1 == 0
-    and e_start >= -EXACT and e_start <= finish and e_start % 1 == 0
-  then
-    spent, held = mend_amount(key, field, spent), mend_amount(key, field, held)
-    e_spent, e_held = mend_amount(key, field, e_spent), mend_amount(key, field, e_held)
-  else
-    start, finish, spent, held, e_start, e_spent, e_held = 0, EXACT, EXACT, EXACT, 0, 0, 0
-    tell('money', key, field, 'unreadable', raw, EXACT)
-  end
-  redis.call('HSET', KEYS[key], field, struct.pack(COUNTER, start, finish, spent, held, e_start, e_spent, e_held))
-  return start, finish, spent, held, e_start, e_spent, e_held
-end
-
 
 -- Reads a counter; one that is not there has counted nothing. The test of what is read
 -- is written out, and its parts are few: it is made for every limit of every call.
 local function read_counter(key, field, raw)
   if not raw then return 0, 0, 0, 0, 0, 0, 0 end
-  if #raw ~= COUNTER_SIZE then return mend_counter(key, field, raw) end
+  if #raw ~= COUNTER_SIZE then return mender().counter(key, field, raw) end
   local start, finish, spent, held, e_start, e_spent, e_held = struct.unpack(COUNTER, raw)
   if spent >= 0 and spent <= EXACT and spent % 1 == 0 and held >= 0 and held <= EXACT and held % 1 == 0
     and e_spent >= 0 and e_spent <= EXACT and e_spent % 1 == 0 and e_held >= 0 and e_held <= EXACT and e_held % 1 == 0
@@ -119,7 +121,7 @@ local function read_counter(key, field, raw)
   then
     return start, finish, spent, held, e_start, e_spent, e_held
   end
-  return mend_counter(key, field, raw)
+  return mender().counter(key, field, raw)
 end
 
 -- Turns a counter to the period [start, finish). While the period that it has is not
@@ -135,7 +137,6 @@ end
 -- that a bucket refilled with `refill` units a window pays back exactly `refill`
 -- points a millisecond, and no fraction is ever lost. A bucket without refill
 -- counts calls in flight.
-local BUCKET, BUCKET_SIZE = '<dd', 16
 
 -- Reads a bucket: its debt, and when it was so; or nothing where it is broken.
 local function read_bucket(raw, now)
@@ -145,16 +146,6 @@ local function read_bucket(raw, now)
   if debt >= 0 and debt <= EXACT and debt % 1 == 0 and since >= -EXACT and since <= EXACT and since % 1 == 0 then
     return debt, since
   end
-end
-
--- Mends a bucket. That of a rate owes all that it can, and pays it back with time. Of
--- calls in flight it says that there are none: nothing would ever pay that back. A few
--- calls too many at once pass, and no money beyond a limit.
-local function mend_bucket(key, field, raw, now, refill, capacity)
-  local debt = refill > 0 and math.min(capacity, EXACT) or 0
-  tell('bucket', key, field, 'unreadable', raw, debt)
-  redis.call('HSET', KEYS[key], field, struct.pack(BUCKET, debt, now))
-  return debt, now
 end
 
 local function flown_in(debt, since, now, refill)

@@ -54,10 +54,28 @@ local bound, admitted_at = read_call(record)
 if not bound then
   -- What it held stays held: that lets no more through.
   bound, admitted_at = 0, redis_time()
-  tell('call', TENANT, 'calls', 'unreadable', record, bound)
+  mender().tell('call', TENANT, 'calls', 'unreadable', record, bound)
 end
 
 local crossed = false
+
+-- Adds to an amount. One that is EXACT stays so: it was told before.
+local function add(key, field, amount, more)
+  local sum = amount + more
+  if sum <= EXACT then return sum end
+  if amount < EXACT then mender().tell('money', key, field, 'overflow', sum, EXACT) end
+  return EXACT
+end
+
+-- Takes what a call held from what is held. Where less is held than that, nothing is:
+-- what other calls hold is not known, and to refuse them all would not bring it back.
+-- What is not known stays not known.
+local function release(key, field, held, bound)
+  if held == EXACT then return EXACT end
+  if held >= bound then return held - bound end
+  mender().tell('money', key, field, 'negative', held - bound, 0)
+  return 0
+end
 
 -- Posts cost in the place of bound, to the period in which the call was admitted.
 local function post(key, field, raw, rung, last_rung)
@@ -79,7 +97,7 @@ local function give_back(key, field, raw, refill, unused)
   local was, since = read_bucket(raw, now)
   if not was then return nil end -- the next admission mends it: it knows the capacity
   local debt, at = flown_in(was, since, now, refill)
-  if refill == 0 and debt < unused then tell('bucket', key, field, 'negative', debt - unused, 0) end
+  if refill == 0 and debt < unused then mender().tell('bucket', key, field, 'negative', debt - unused, 0) end
   return struct.pack(BUCKET, math.min(math.max(0, debt - unused), EXACT), at)
 end
 
