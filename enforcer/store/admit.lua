@@ -79,7 +79,8 @@ for key = TENANT, #KEYS do
     local had_start, had_finish, was_spent, was_held, was_e_start, was_e_spent, was_e_held =
       read_counter(key, ARGV[field + i - 1], raw)
     -- Where a failover has set the clock back, time goes on from what was seen.
-    local seen = math.max(now, had_start)
+    local seen = now
+    if had_start > now then seen = had_start end
     if seen < start or seen >= finish then return answered({ 'turned', seen }) end
     local c_start, c_finish, spent, held, e_start, e_spent, e_held =
       turn(start, finish, had_start, had_finish, was_spent, was_held, was_e_start, was_e_spent, was_e_held)
@@ -89,7 +90,9 @@ for key = TENANT, #KEYS do
       refusing, refusing_spent, refusing_held = asked, spent, held
     end
     change[2 * i - 1] = ARGV[field + i - 1]
-    change[2 * i] = struct.pack(COUNTER, c_start, c_finish, spent, math.min(held + bound, EXACT), e_start, e_spent, e_held)
+    held = held + bound
+    if held > EXACT then held = EXACT end
+    change[2 * i] = pack(COUNTER, c_start, c_finish, spent, held, e_start, e_spent, e_held)
   end
   -- Buckets alone last from one call to the next.
   if key == USER then renewed = renewed or money == 0 and buckets > 0 end
@@ -117,7 +120,7 @@ for key = TENANT, #KEYS do
       after[b], taken[b] = debt, 0
     end
     change[2 * i - 1] = ARGV[field + i - 1]
-    change[2 * i] = struct.pack(BUCKET, after[b], at)
+    change[2 * i] = pack(BUCKET, after[b], at)
   end
   counts, field = counts + 2, field + money + buckets
 end

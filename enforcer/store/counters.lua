@@ -19,6 +19,7 @@ end
 --   start, finish   bounds of the newest period, ms since the Unix epoch
 --   spent, held     cost of settled calls, bounds of open calls, nano-USD
 --   earlier_*       start, spent and held of the period before
+local pack, unpack_struct = struct.pack, struct.unpack
 local COUNTER, COUNTER_SIZE = '<ddddddd', 56
 local BUCKET, BUCKET_SIZE = '<dd', 16
 
@@ -109,15 +110,16 @@ local function answered(answer)
 end
 
 -- Reads a counter; one that is not there has counted nothing. The test of what is read
--- is written out, and its parts are few: it is made for every limit of every call.
+-- is made for every limit of every call, so its parts are few: amounts that are not
+-- negative, and together at most EXACT, are each at most EXACT. The rest is the mender's
+-- to look at, which finds each amount right where only their sum is that large.
 local function read_counter(key, field, raw)
   if not raw then return 0, 0, 0, 0, 0, 0, 0 end
   if #raw ~= COUNTER_SIZE then return mender().counter(key, field, raw) end
-  local start, finish, spent, held, e_start, e_spent, e_held = struct.unpack(COUNTER, raw)
-  if spent >= 0 and spent <= EXACT and spent % 1 == 0 and held >= 0 and held <= EXACT and held % 1 == 0
-    and e_spent >= 0 and e_spent <= EXACT and e_spent % 1 == 0 and e_held >= 0 and e_held <= EXACT and e_held % 1 == 0
-    and start >= -EXACT and start <= finish and start % 1 == 0 and finish <= EXACT and finish % 1 == 0
-    and e_start >= -EXACT and e_start <= finish and e_start % 1 == 0
+  local start, finish, spent, held, e_start, e_spent, e_held = unpack_struct(COUNTER, raw)
+  if spent >= 0 and held >= 0 and e_spent >= 0 and e_held >= 0 and spent + held + e_spent + e_held <= EXACT
+    and (spent % 1) + (held % 1) + (e_spent + e_held) % 1 == 0
+    and -EXACT <= e_start and e_start <= finish and -EXACT <= start and start <= finish and finish <= EXACT
   then
     return start, finish, spent, held, e_start, e_spent, e_held
   end
@@ -129,7 +131,8 @@ end
 -- and must not get its money anew.
 local function turn(start, finish, c_start, c_finish, spent, held, e_start, e_spent, e_held)
   if start >= c_finish then return start, finish, 0, 0, c_start, spent, held end
-  return math.min(c_start, start), finish, spent, held, e_start, e_spent, e_held
+  if start < c_start then c_start = start end -- comparisons: a call of math.min costs ten of them
+  return c_start, finish, spent, held, e_start, e_spent, e_held
 end
 
 -- A bucket is its debt, what was taken and has not flowed in again, and the time
@@ -142,15 +145,17 @@ end
 local function read_bucket(raw, now)
   if not raw then return 0, now end
   if #raw ~= BUCKET_SIZE then return nil end
-  local debt, since = struct.unpack(BUCKET, raw)
+  local debt, since = unpack_struct(BUCKET, raw)
   if debt >= 0 and debt <= EXACT and debt % 1 == 0 and since >= -EXACT and since <= EXACT and since % 1 == 0 then
     return debt, since
   end
 end
 
 local function flown_in(debt, since, now, refill)
-  local at = math.max(since, now)
-  return math.max(0, debt - (at - since) * refill), at
+  if now <= since then return debt, since end
+  debt = debt - (now - since) * refill
+  if debt < 0 then debt = 0 end
+  return debt, now
 end
 
 -- Reads the record of a call: its amount, and when it was admitted; or nothing where

@@ -88,7 +88,7 @@ local function post(key, field, raw, rung, last_rung)
   elseif e_start > 0 and admitted_at >= e_start then
     e_spent, e_held = add(key, field, e_spent, cost), release(key, field, e_held, bound)
   end -- else its period is over for longer than anyone counts
-  return struct.pack(COUNTER, start, finish, spent, held, e_start, e_spent, e_held)
+  return pack(COUNTER, start, finish, spent, held, e_start, e_spent, e_held)
 end
 
 local now
