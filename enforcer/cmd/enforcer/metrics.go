@@ -12,7 +12,7 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/store"
 )
 
-// registerMetrics registers what is measured outside of the proxy. docs/metrics.md
+// registerMetrics registers what is measured outside of package call. docs/metrics.md
 // lists all of them.
 func (e *enforcer) registerMetrics(registry *prometheus.Registry, running *config.Config) {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
