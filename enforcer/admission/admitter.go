@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 )
@@ -83,7 +84,7 @@ func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Call) (Decisi
 // calls are open.
 func (a *Admitter) decide(ctx context.Context, tenant *Tenant, call Call, admitted func(*Hold)) (Decision, error) {
 	request := AdmitRequest{
-		Root: tenant.doc.Root(), CallID: call.ID, Bound: call.Bound, Record: call.Record,
+		Root: tenant.doc.Root(), CallID: call.ID, Bound: call.Bound,
 		Shadow: tenant.shadow, Downgraded: call.Downgraded && call.Bound > 0,
 	}
 	defer a.open.admitting()()
@@ -91,10 +92,10 @@ func (a *Admitter) decide(ctx context.Context, tenant *Tenant, call Call, admitt
 	now := a.Now()
 	for range maxTurns {
 		request.Accounts, request.UserUntil = tenant.accounts(call, now), tenant.userUntil(now)
-		request.Record = withCounters(call.Record, request.Accounts)
 		if d, known := tenant.recall(call, request); known {
 			return d, nil
 		}
+		request.Record = call.recordIn(request.Accounts)
 		reply, err := store.Admit(ctx, request)
 		if errors.Is(err, ErrClosed) {
 			return Decision{}, err // nothing was taken
@@ -266,20 +267,23 @@ func (h *Hold) Bound() money.Nanos { return h.request.Bound }
 func (h *Hold) Done() { h.open.remove(h) }
 
 // Settle ends the hold with what the call cost and used, and leaves entry with
-// the Store until the ledger has it. A call that was not made after all cost and
-// used nothing.
+// the Store until the ledger has it; nil is no entry, of what the ledger need not know.
+// A call that was not made after all cost and used nothing.
 //
 // ErrFenced means that another session ends the hold, and writes the ledger. After
 // any other error it is unknown whether the hold has ended: settle again; a repeat
 // changes nothing.
-func (h *Hold) Settle(ctx context.Context, cost money.Nanos, tokens int64, entry []byte) error {
+func (h *Hold) Settle(ctx context.Context, cost money.Nanos, tokens int64, entry *ledgerv1.Entry) error {
 	if err := h.take(ctx); err != nil {
 		return err
 	}
-	return h.store.Settle(ctx, SettleRequest{
-		Root: h.request.Root, CallID: h.request.CallID, Cost: cost, Entry: entry,
-		Accounts: h.settleAccounts(tokens),
-	})
+	request := SettleRequest{
+		Root: h.request.Root, CallID: h.request.CallID, Cost: cost, Accounts: h.settleAccounts(tokens),
+	}
+	if entry != nil {
+		request.Entry = entry.Encode()
+	}
+	return h.store.Settle(ctx, request)
 }
 
 // settleAccounts are the accounts of the admission, with what their buckets get

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
@@ -40,9 +41,9 @@ type Call struct {
 	share bool
 	// probe says that nobody makes this call, which asks buckets for nothing.
 	probe bool
-	// Record describes the call to whoever must end its hold, should this
-	// process die.
-	Record []byte
+	// Entry is the call's entry in the ledger, as far as it is known. It describes the
+	// call to whoever must end its hold, should this process die.
+	Entry ledgerv1.Entry
 }
 
 // Decision is the answer to a call that wants to be admitted: a hold or a refusal.
@@ -69,28 +70,21 @@ type RateReading struct {
 }
 
 // Reason is why a call was refused.
-type Reason string
+type Reason = ledgerv1.Reason
 
-// The reasons. Limits are asked in this order, and the first that refuses is
-// reported: the money limits of the tenant, of the user and of each ancestor,
-// nearest first, in the order of the TenantBudget; then the rate limits of each
-// in the same order, by the policies' names and in their order.
+// See ledgerv1.
 const (
-	// BreakerForced: the breaker of the tenant or of an ancestor is forced open.
-	BreakerForced Reason = "BreakerForced"
-	// BreakerOpen: spent has reached the Trip rung of a money limit.
-	BreakerOpen Reason = "BreakerOpen"
-	// BudgetExhausted: spent, held and the call's bound together exceed a money limit.
-	BudgetExhausted Reason = "BudgetExhausted"
-	// RateLimited: a bucket has too little left just now.
-	RateLimited Reason = "RateLimited"
-	// TooLarge: a bucket can never hold what the call needs.
-	TooLarge Reason = "TooLarge"
+	BreakerForced   = ledgerv1.BreakerForced
+	BreakerOpen     = ledgerv1.BreakerOpen
+	BudgetExhausted = ledgerv1.BudgetExhausted
+	RateLimited     = ledgerv1.RateLimited
+	TooLarge        = ledgerv1.TooLarge
 )
 
 // Refusal is why a call was not admitted.
 type Refusal struct {
-	Reason Reason
+	// Reason is the first of those that apply, in the order of ledgerv1.Reasons.
+	Reason ledgerv1.Reason
 	// Tenant is the tenant whose limit refused: the caller's or an ancestor.
 	Tenant string
 	// Limit is the name of the limit that refused; empty for BreakerForced.
@@ -116,13 +110,7 @@ type Refusal struct {
 }
 
 // ByMoney is whether it was for money that the call was not admitted.
-func (r *Refusal) ByMoney() bool {
-	switch r.Reason {
-	case BreakerForced, BreakerOpen, BudgetExhausted:
-		return true
-	}
-	return false
-}
+func (r *Refusal) ByMoney() bool { return r.Reason.ByMoney() }
 
 // ErrRungChanged is returned by Admit when spent has crossed a Downgrade rung since
 // Tenant.ModelFor was asked: ask it again, bind the call for what it says, and ask

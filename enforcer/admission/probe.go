@@ -2,7 +2,6 @@ package admission
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -117,14 +116,8 @@ func orFirst(chosen string, values []string) string {
 func (t *Tenant) newProbe(tier, model string) Call {
 	call := Call{ID: "probe:" + uuid.NewString(), Model: model, Bound: probeBound, probe: true}
 	call.Subject = Subject{Tenant: t.Name(), User: call.ID, Tier: tier}
-	record, err := json.Marshal(limiterv1.OpenCall{
-		CallID: call.ID, Tenant: t.Name(), User: call.Subject.User, Tier: tier, Model: model,
-		Root: t.doc.Root(), Ancestors: t.Ancestors(), Probe: true,
-	})
-	if err != nil {
-		panic(fmt.Sprintf("admission: names are always JSON: %v", err))
-	}
-	call.Record = record
+	call.Entry.OpenCall = t.openCall(call)
+	call.Entry.Probe = true
 	return call
 }
 

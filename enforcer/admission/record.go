@@ -1,34 +1,14 @@
 package admission
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
-
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
-// withCounters adds to a call's record, the JSON of an object that contains a
-// limiterv1.OpenCall, the counters that the call is counted in. It is written at
-// the end rather than encoded with the rest, which was encoded before anybody knew
-// which limits apply.
-func withCounters(record []byte, accounts []Account) []byte {
-	object, isObject := bytes.CutSuffix(record, []byte("}"))
-	if !isObject {
-		return record
-	}
-	counters, err := json.Marshal(countersOf(accounts))
-	if err != nil {
-		panic(fmt.Sprintf("admission: names are always JSON: %v", err))
-	}
-	whole := make([]byte, 0, len(record)+len(counters)+len(`,"counters":`))
-	whole = append(whole, object...)
-	if len(object) > len("{") {
-		whole = append(whole, ',')
-	}
-	whole = append(whole, `"counters":`...)
-	whole = append(whole, counters...)
-	return append(whole, '}')
+// recordIn is what others are to know of the open call should this process die: its
+// entry, with the counters of the accounts that it is counted in.
+func (c Call) recordIn(accounts []Account) []byte {
+	c.Entry.Counters = countersOf(accounts)
+	return c.Entry.Encode()
 }
 
 // countersOf are the counters of the accounts that must change when the call ends
@@ -48,4 +28,12 @@ func countersOf(accounts []Account) []limiterv1.CallCounters {
 		all[i] = counters
 	}
 	return all
+}
+
+// openCall is what others must know to end a call of the tenant's that has no caller.
+func (t *Tenant) openCall(call Call) limiterv1.OpenCall {
+	return limiterv1.OpenCall{
+		CallID: call.ID, Tenant: t.Name(), User: call.Subject.User, Tier: call.Subject.Tier, Model: call.Model,
+		Root: t.doc.Root(), Ancestors: t.Ancestors(),
+	}
 }

@@ -2,7 +2,6 @@ package admission
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 )
@@ -191,7 +191,7 @@ func (a *Admitter) takeShare(ctx context.Context, want wantedShare) {
 	}
 	call := sharing(want.call)
 	call.ID, call.Bound, call.Tokens = uuid.NewString(), amount, 0
-	call.Record = shareRecord(want.tenant, call)
+	call.Entry = want.tenant.shareEntry(call)
 	ctx, cancel := context.WithTimeout(ctx, shareTimeout)
 	defer cancel()
 	// Without a share, the next call wants it again.
@@ -201,21 +201,12 @@ func (a *Admitter) takeShare(ctx context.Context, want wantedShare) {
 	})
 }
 
-// shareRecord is what others know of a share, should this process die: a call that
+// shareEntry is what others know of a share, should this process die: a call that
 // was charged in full.
-func shareRecord(tenant *Tenant, call Call) []byte {
-	record, err := json.Marshal(struct {
-		limiterv1.OpenCall
-		Endpoint string      `json:"endpoint"`
-		Held     money.Nanos `json:"held"`
-	}{limiterv1.OpenCall{
-		CallID: call.ID, Tenant: call.Subject.Tenant, User: call.Subject.User, Tier: call.Subject.Tier,
-		Model: call.Model, Root: tenant.doc.Root(), Ancestors: tenant.Ancestors(), Share: true,
-	}, "share", call.Bound})
-	if err != nil {
-		panic(fmt.Sprintf("admission: names are always JSON: %v", err))
-	}
-	return record
+func (t *Tenant) shareEntry(call Call) ledgerv1.Entry {
+	entry := ledgerv1.Entry{OpenCall: t.openCall(call), Endpoint: "share", Held: call.Bound}
+	entry.Share = true
+	return entry
 }
 
 // share is how much of the smallest limit one share is.
@@ -307,7 +298,7 @@ func (a *Admitter) AdmitBounded(tenant *Tenant, call Call) (*Hold, bool) {
 		store: from.hold.store, tokens: call.Tokens, admittedAt: from.hold.admittedAt, shares: a.shares, from: from,
 		request: AdmitRequest{
 			Root: from.hold.request.Root, CallID: call.ID, Bound: call.Bound,
-			Record: withCounters(call.Record, from.hold.request.Accounts), Accounts: from.hold.request.Accounts,
+			Record: call.recordIn(from.hold.request.Accounts), Accounts: from.hold.request.Accounts,
 		},
 	}
 	a.open.add(hold)

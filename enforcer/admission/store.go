@@ -34,6 +34,8 @@ type AdmitRequest struct {
 	Root   string
 	CallID string
 	Bound  money.Nanos
+	// Record is the call's entry for the ledger, encoded, with the counters that it is
+	// counted in.
 	Record []byte
 	// NotBefore is a time that an earlier reply about this call gave. The Store's
 	// clock may be set back by a failover; time does not go back.
@@ -135,7 +137,7 @@ type SettleRequest struct {
 	CallID string
 	// Cost is what the call cost; zero for a call that was not made after all.
 	Cost money.Nanos
-	// Entry is the call's entry for the ledger.
+	// Entry is the call's entry for the ledger, encoded; empty for none.
 	Entry []byte
 	// Accounts are those that the call was admitted by. Of their buckets, those get
 	// something back whose Need is not zero; less than zero takes more.

@@ -11,8 +11,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
-	"github.com/bursar-dev/bursar/enforcer/ledger"
+	"github.com/bursar-dev/bursar/api/money"
 )
 
 //go:embed declare.lua
@@ -36,14 +37,15 @@ const (
 
 // Store ends the open calls of the dead.
 type Store interface {
-	// SettleAdopted charges an open call in full. That it was ended before is no error.
-	SettleAdopted(ctx context.Context, dead string, call limiterv1.OpenCall, record limiterv1.CallRecord, entry []byte) error
+	// SettleAdopted charges an open call a cost, and keeps its entry for the ledger, if it has
+	// one. That it was ended before is no error.
+	SettleAdopted(ctx context.Context, dead string, call limiterv1.OpenCall, cost money.Nanos, entry *ledgerv1.Entry) error
 }
 
 // Ledger takes settled calls.
 type Ledger interface {
 	// Write writes entries, of which it may have some, and returns those that it has now.
-	Write(ctx context.Context, entries []ledger.Entry) (written []ledger.Entry, err error)
+	Write(ctx context.Context, entries []ledgerv1.Entry) (written []ledgerv1.Entry, err error)
 }
 
 // Adopter adopts the sessions of enforcers that have died.
@@ -258,7 +260,7 @@ func (a *Adopter) adoptShard(ctx context.Context, dead string, shard uint32, sum
 // endAll ends calls, given by their ids and records in turn, takes them to the
 // ledger, and then drops them.
 func (a *Adopter) endAll(ctx context.Context, dead, key string, records []string, now time.Time, sum *summary) error {
-	var entries []ledger.Entry
+	var entries []ledgerv1.Entry
 	var done []string
 	for i := 0; i+1 < len(records); i += 2 {
 		id, raw := records[i], []byte(records[i+1])
@@ -295,33 +297,32 @@ var (
 
 // end ends a call, if it is open, and returns its entry for the ledger, and how
 // many calls were charged.
-func (a *Adopter) end(ctx context.Context, dead, id string, raw []byte, now time.Time) (entry ledger.Entry, charged int, err error) {
+func (a *Adopter) end(ctx context.Context, dead, id string, raw []byte, now time.Time) (entry ledgerv1.Entry, charged int, err error) {
 	record, err := limiterv1.DecodeCallRecord(raw)
 	if err == nil && record.Settled && len(record.Body) == 0 {
-		return ledger.Entry{}, 0, errNothing
+		return ledgerv1.Entry{}, 0, errNothing
 	}
 	if err == nil {
-		entry, err = ledger.Decode(record.Body)
+		entry, err = ledgerv1.Decode(record.Body)
 	}
 	if err != nil || entry.CallID != id {
-		return ledger.Entry{}, 0, errors.Join(errUnreadable, err)
+		return ledgerv1.Entry{}, 0, errors.Join(errUnreadable, err)
 	}
 	if record.Settled {
 		return entry, 0, nil
 	}
 	call := entry.OpenCall
 	if call.Probe {
-		record.Amount = 0
-		if err := a.store.SettleAdopted(ctx, dead, call, record, nil); err != nil {
-			return ledger.Entry{}, 0, err
+		if err := a.store.SettleAdopted(ctx, dead, call, 0, nil); err != nil {
+			return ledgerv1.Entry{}, 0, err
 		}
-		return ledger.Entry{}, 0, errNothing
+		return ledgerv1.Entry{}, 0, errNothing
 	}
 	entry.Counters = nil // which are of no interest any more
-	entry.Outcome, entry.Cost = ledger.ChargedHold, record.Amount
+	entry.Outcome, entry.Cost = ledgerv1.ChargedHold, record.Amount
 	entry.AdmittedAt, entry.SettledAt = record.AdmittedAt, now.UTC()
-	if err := a.store.SettleAdopted(ctx, dead, call, record, entry.Encode()); err != nil {
-		return ledger.Entry{}, 0, err
+	if err := a.store.SettleAdopted(ctx, dead, call, entry.Cost, &entry); err != nil {
+		return ledgerv1.Entry{}, 0, err
 	}
 	return entry, 1, nil
 }

@@ -97,7 +97,7 @@ func (c *Call) asking() admission.Call {
 		Fallback:   c.fallback,
 		Bound:      c.bounded.Cost,
 		Tokens:     c.bounded.Bound.Total(),
-		Record:     c.opening().Encode(),
+		Entry:      c.opening(),
 	}
 }
 

@@ -31,7 +31,7 @@ func (c *Call) fallBack(ctx context.Context, refused *admission.Refusal) *Refusa
 	}
 	for _, fallback := range c.tenant.Document().Fallbacks() {
 		if c.try(ctx, fallback) {
-			record.Fallback = string(fallback.Kind)
+			record.Fallback = fallback.Kind
 			c.calls.Metrics.fellBack(fallback.Kind, why)
 			return nil
 		}
@@ -175,21 +175,21 @@ func (c *Call) refusalRecord(refused *admission.Refusal) ledger.Refusal {
 		Model:       c.route.Model.Name,
 		Endpoint:    c.Endpoint.Path(),
 		RefusedAt:   c.calls.Admitter.Now(),
-		Reason:      string(refused.Reason),
+		Reason:      refused.Reason,
 		LimitTenant: refused.Tenant,
 		Limit:       refused.Limit,
-		Per:         string(refused.Per),
+		Per:         refused.Per,
 		Bound:       refused.Bound,
 		Tokens:      refused.Tokens,
 		Session:     c.calls.Session,
 	}
 	switch refused.Reason {
 	case admission.BreakerOpen, admission.BudgetExhausted:
-		record.Period = string(refused.Period)
+		record.Period = refused.Period
 		record.Amount, record.Spent, record.Held = &refused.Amount, &refused.Spent, &refused.Held
 		record.ResetsAt = &refused.ResetsAt
 	case admission.RateLimited, admission.TooLarge:
-		record.Unit = string(refused.Unit)
+		record.Unit = refused.Unit
 		if refused.RetryAfter > 0 {
 			record.RetryAfter = &refused.RetryAfter
 		}

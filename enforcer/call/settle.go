@@ -65,9 +65,8 @@ const (
 // settle posts the cost, and tries until that is done.
 func (c *Call) settle(entry *ledger.Entry, tokens int64) settlement {
 	ended := time.Now()
-	record := entry.Encode()
 	span := c.startAfter(settleStep)
-	result, err := c.post(entry, tokens, record)
+	result, err := c.post(entry, tokens)
 	endSettle(span, entry, err)
 	switch result {
 	case settled:
@@ -76,16 +75,16 @@ func (c *Call) settle(entry *ledger.Entry, tokens int64) settlement {
 		c.calls.Log.Error("this session was declared dead: another has charged the call its hold", "call", c.id)
 	case givenUp:
 		c.calls.givenUp.Add(1)
-		c.calls.Log.Error("a call was not settled: its hold stays, to be charged in full", "error", err, "entry", string(record))
+		c.calls.Log.Error("a call was not settled: its hold stays, to be charged in full", "error", err, "entry", string(entry.Encode()))
 	}
 	return result
 }
 
 // post ends the hold with what the call has cost. Its error is why that is given up.
-func (c *Call) post(entry *ledger.Entry, tokens int64, record []byte) (result settlement, err error) {
+func (c *Call) post(entry *ledger.Entry, tokens int64) (result settlement, err error) {
 	logged := false
 	err = retry.Until(c.calls.settling, func(ctx context.Context) error {
-		err := c.hold.Settle(ctx, entry.Cost, tokens, record)
+		err := c.hold.Settle(ctx, entry.Cost, tokens, entry)
 		if errors.Is(err, admission.ErrFenced) {
 			result = fenced
 			return nil

@@ -11,37 +11,20 @@ import (
 	"testing"
 	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/hack/parts/ledgerdb"
 )
 
-func TestEntryRoundTrip(t *testing.T) {
-	open := entry("open")
-	open.AdmittedAt, open.SettledAt, open.Outcome = time.Time{}, time.Time{}, ""
-	open.Usage, open.Cost, open.Duration, open.TimeToFirstToken = price.Usage{}, 0, 0, nil
-	for _, want := range []ledger.Entry{entry("settled"), open, {}} {
-		got, err := ledger.Decode(want.Encode())
-		if err != nil || !reflect.DeepEqual(got, want) {
-			t.Errorf("got %+v, %v; want %+v", got, err, want)
-		}
-	}
-	if got := string(open.Encode()); strings.Contains(got, "admittedAt") || strings.Contains(got, "usage") {
-		t.Errorf("an open call says how it ended: %s", got)
-	}
-	if _, err := ledger.Decode([]byte("record")); err == nil {
-		t.Error("what is no entry was decoded")
-	}
-}
-
 func TestRow(t *testing.T) {
 	db := newDatabase(t, server)
 	w := start(t, db.enforcer, &memory{})
 	voided := entry("voided")
-	voided.Outcome, voided.Cost, voided.Usage, voided.TimeToFirstToken, voided.Streamed = ledger.Voided, 0, price.Usage{}, nil, false
+	voided.Outcome, voided.Cost, voided.Usage, voided.TimeToFirstToken, voided.Streamed = ledgerv1.Voided, 0, price.Usage{}, nil, false
 	overrun := entry("overrun")
-	overrun.Ancestors, overrun.Decision, overrun.PricedAs = []string{"region", "group"}, ledger.Shadowed, ledger.MostExpensive
+	overrun.Ancestors, overrun.Decision, overrun.PricedAs = []string{"region", "group"}, ledgerv1.Shadowed, ledgerv1.MostExpensive
 	w.Add(overrun)
 	w.Add(voided)
 	flush(t, w)

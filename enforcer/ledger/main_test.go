@@ -14,6 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/price"
@@ -93,7 +94,7 @@ func (m *memory) Forget(_ context.Context, tenant string, ids []string) error {
 }
 
 // settle keeps an entry, as the limiter's store does until it is told to forget.
-func (m *memory) settle(e ledger.Entry) {
+func (m *memory) settle(e ledgerv1.Entry) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.settled == nil {
@@ -175,9 +176,9 @@ var discard = slog.New(slog.DiscardHandler)
 var admitted = time.Date(2026, 11, 23, 12, 0, 0, 123456000, time.UTC)
 
 // entry is a call in which no two numbers are the same.
-func entry(id string) ledger.Entry {
+func entry(id string) ledgerv1.Entry {
 	first := 1500 * time.Millisecond
-	return ledger.Entry{
+	return ledgerv1.Entry{
 		OpenCall: limiterv1.OpenCall{
 			CallID: id, Tenant: "acme", User: "gerente-1", Tier: "gerente", Model: "mini", Root: "acme", Tokens: 16,
 		},
@@ -185,7 +186,7 @@ func entry(id string) ledger.Entry {
 		Provider:   "openai", ModelAsked: "mini", ModelUsed: "mini-2026", Endpoint: "/v1/chat/completions",
 		Streamed: true, Session: "session-1",
 		AdmittedAt: admitted, SettledAt: admitted.Add(3 * time.Second),
-		Outcome: ledger.Settled, Usage: price.Usage{
+		Outcome: ledgerv1.Settled, Usage: price.Usage{
 			Input: 11, CachedInput: 12, CacheWrite5m: 21, CacheWrite1h: 22, AudioInput: 23, CachedAudioInput: 24,
 			Output: 13, AudioOutput: 25, ImageOutput: 26, Reasoning: 7, ServiceTier: "flex",
 		},

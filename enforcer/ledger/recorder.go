@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	"github.com/bursar-dev/bursar/enforcer/retry"
 )
 
@@ -24,17 +25,17 @@ type Recorder struct {
 	db  Database
 	log *slog.Logger
 
-	waiting           *queue[Refusal]
+	waiting           *queue[ledgerv1.Refusal]
 	recorded, leftOut atomic.Int64
 }
 
 // NewRecorder makes a Recorder. Run must run beside it.
 func NewRecorder(db Database, log *slog.Logger) *Recorder {
-	return &Recorder{db: db, log: log, waiting: newQueue[Refusal]()}
+	return &Recorder{db: db, log: log, waiting: newQueue[ledgerv1.Refusal]()}
 }
 
 // Add puts a refusal on record, if there is room. It returns at once.
-func (r *Recorder) Add(refusal Refusal) {
+func (r *Recorder) Add(refusal ledgerv1.Refusal) {
 	if !r.waiting.add(maxRefusals, refusal) {
 		r.leftOut.Add(1)
 	}
@@ -49,8 +50,8 @@ func (r *Recorder) Recorded() int64 { return r.recorded.Load() }
 // Run writes until ctx ends.
 func (r *Recorder) Run(ctx context.Context) { consume(ctx, r.waiting, linger, refusalsEvery, r.write) }
 
-func (r *Recorder) write(ctx context.Context, batch []Refusal) {
-	var rejected []rejection[Refusal]
+func (r *Recorder) write(ctx context.Context, batch []ledgerv1.Refusal) {
+	var rejected []rejection[ledgerv1.Refusal]
 	err := retry.Until(ctx, func(ctx context.Context) (err error) {
 		rejected, err = refusals.insert(ctx, r.db, batch)
 		return err

@@ -5,14 +5,15 @@ import (
 	"testing"
 	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
 )
 
 // refusal is a refused call in which no two numbers are the same.
-func refusal(id string) ledger.Refusal {
+func refusal(id string) ledgerv1.Refusal {
 	resets := admitted.Add(12 * time.Hour)
-	return ledger.Refusal{
+	return ledgerv1.Refusal{
 		CallID: id, Tenant: "acme", User: "gerente-1", Tier: "gerente", Credential: "acme/gerente-1-key",
 		ModelAsked: "auto", Model: "mini", Endpoint: "/v1/chat/completions", RefusedAt: admitted,
 		Reason: "BudgetExhausted", LimitTenant: "group", Limit: "daily", Per: "Tenant",

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 )
 
 // Database is the connection to Postgres, of a login that may insert into the
@@ -15,54 +17,57 @@ type Database interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
-// column is a column of a table: its name, the type of the parameter it comes in, its
-// values in a batch of rows, and what is made of each.
-type column[T any] struct {
-	name, kind string
-	values     func(batch []T) any
-	expression string
-}
-
-func each[T, V any](name, kind string, value func(*T) V) column[T] {
-	return column[T]{name, kind, func(batch []T) any {
-		values := make([]V, len(batch))
-		for i := range batch {
-			values[i] = value(&batch[i])
-		}
-		return values
-	}, name}
-}
-
-func textColumn[T any](name string, value func(*T) string) column[T] {
-	return each(name, "text", func(row *T) string { return text(value(row)) })
-}
-
-// listColumn is a column of arrays. They come joined by commas, which no name has:
-// an array of arrays cannot be taken apart row by row.
-func listColumn[T any](name string, value func(*T) []string) column[T] {
-	c := textColumn(name, func(row *T) string { return strings.Join(value(row), ",") })
-	c.expression = fmt.Sprintf("coalesce(string_to_array(nullif(%s, ''), ','), '{}')", name)
-	return c
-}
-
 // table is a table that rows are added to, and nothing else.
 type table[T any] struct {
-	columns []column[T]
+	columns []ledgerv1.Column[T]
 	sql     string
 }
 
+var (
+	calls    = newTable(ledgerv1.Calls())
+	refusals = newTable(ledgerv1.Refusals())
+)
+
 // newTable makes a table. A batch is inserted in one statement, a parameter a column.
 // It names no conflict target: that would take the right to read the table.
-func newTable[T any](name string, columns ...column[T]) table[T] {
+func newTable[T any](of ledgerv1.Table[T]) table[T] {
 	var names, expressions, parameters []string
-	for i, c := range columns {
-		names, expressions = append(names, c.name), append(expressions, c.expression)
-		parameters = append(parameters, fmt.Sprintf("$%d::%s[]", i+1, c.kind))
+	for i, c := range of.Columns {
+		names, expressions = append(names, c.Name), append(expressions, expression(c))
+		parameters = append(parameters, fmt.Sprintf("$%d::%s[]", i+1, c.Type))
 	}
-	return table[T]{columns, "INSERT INTO " + name + " (" + strings.Join(names, ", ") + ")" +
+	return table[T]{of.Columns, "INSERT INTO " + of.Name + " (" + strings.Join(names, ", ") + ")" +
 		" SELECT " + strings.Join(expressions, ", ") +
 		" FROM unnest(" + strings.Join(parameters, ", ") + ") AS batch (" + strings.Join(names, ", ") + ")" +
 		" ON CONFLICT DO NOTHING"}
+}
+
+// expression is what is made of a column's parameter. Arrays come joined by commas, which
+// no name has: an array of arrays cannot be taken apart row by row.
+func expression[T any](c ledgerv1.Column[T]) string {
+	if c.Array {
+		return fmt.Sprintf("coalesce(string_to_array(nullif(%s, ''), ','), '{}')", c.Name)
+	}
+	return c.Name
+}
+
+// parameter is what a column's values in a batch are to the database.
+func parameter[T any](c ledgerv1.Column[T], batch []T) any {
+	switch values := c.Values(batch).(type) {
+	case []string:
+		for i := range values {
+			values[i] = text(values[i])
+		}
+		return values
+	case [][]string:
+		joined := make([]string, len(values))
+		for i := range values {
+			joined[i] = text(strings.Join(values[i], ","))
+		}
+		return joined
+	default:
+		return values
+	}
 }
 
 // insertWhole inserts a batch, all of it or nothing. Rows that are there already stay
@@ -70,7 +75,7 @@ func newTable[T any](name string, columns ...column[T]) table[T] {
 func (t table[T]) insertWhole(ctx context.Context, db Database, batch []T) error {
 	arguments := make([]any, len(t.columns))
 	for i, c := range t.columns {
-		arguments[i] = c.values(batch)
+		arguments[i] = parameter(c, batch)
 	}
 	_, err := db.Exec(ctx, t.sql, arguments...)
 	return err

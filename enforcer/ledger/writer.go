@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	"github.com/bursar-dev/bursar/enforcer/retry"
 )
 
@@ -41,9 +42,9 @@ type Writer struct {
 	log   *slog.Logger
 	limit int
 
-	waiting *queue[Entry]
+	waiting *queue[ledgerv1.Entry]
 	// written are the entries that Redis may forget.
-	written *queue[Entry]
+	written *queue[ledgerv1.Entry]
 	// refused and left count the entries that the database will never take, and those
 	// for which there was no room in memory. They stay in Redis; missing is how many
 	// of the latter are to be read back.
@@ -56,12 +57,12 @@ type Writer struct {
 func NewWriter(db Database, store Store, log *slog.Logger) *Writer {
 	return &Writer{
 		db: db, store: store, log: log, limit: maxWaiting,
-		waiting: newQueue[Entry](), written: newQueue[Entry](),
+		waiting: newQueue[ledgerv1.Entry](), written: newQueue[ledgerv1.Entry](),
 	}
 }
 
 // Add takes a settled call to the ledger. It returns at once.
-func (w *Writer) Add(e Entry) {
+func (w *Writer) Add(e ledgerv1.Entry) {
 	if w.waiting.add(w.limit, e) {
 		return
 	}
@@ -132,9 +133,9 @@ func (w *Writer) ReadBack(ctx context.Context) error {
 // takeBack writes entries that Redis has. Some may wait in memory, too, or be written
 // by now: that changes nothing.
 func (w *Writer) takeBack(ctx context.Context, encoded [][]byte) error {
-	var entries []Entry
+	var entries []ledgerv1.Entry
 	for _, one := range encoded {
-		e, err := Decode(one)
+		e, err := ledgerv1.Decode(one)
 		if err != nil {
 			w.log.Error("a settled call in Redis cannot be read; it stays there", "error", err)
 			continue
@@ -152,7 +153,7 @@ func (w *Writer) takeBack(ctx context.Context, encoded [][]byte) error {
 // Write writes entries at once, and returns those that the ledger has now. Those
 // that the database refuses for good are told to the log and left out. After an
 // error it may have some; writing them again changes nothing.
-func (w *Writer) Write(ctx context.Context, entries []Entry) (written []Entry, err error) {
+func (w *Writer) Write(ctx context.Context, entries []ledgerv1.Entry) (written []ledgerv1.Entry, err error) {
 	for batch := range slices.Chunk(entries, batchSize) {
 		rejected, err := calls.insert(ctx, w.db, batch)
 		if err != nil {
@@ -165,19 +166,19 @@ func (w *Writer) Write(ctx context.Context, entries []Entry) (written []Entry, e
 }
 
 // tell tells the log of calls that the database will never take.
-func (w *Writer) tell(rejected []rejection[Entry]) {
+func (w *Writer) tell(rejected []rejection[ledgerv1.Entry]) {
 	for _, r := range rejected {
 		w.log.Error("the ledger refuses a call; it stays in Redis", "error", r.err, "entry", r.row)
 	}
 }
 
 // without are the calls of a batch that were not rejected.
-func without(batch []Entry, rejected []rejection[Entry]) []Entry {
+func without(batch []ledgerv1.Entry, rejected []rejection[ledgerv1.Entry]) []ledgerv1.Entry {
 	if len(rejected) == 0 {
 		return batch
 	}
-	return slices.DeleteFunc(slices.Clone(batch), func(e Entry) bool {
-		return slices.ContainsFunc(rejected, func(r rejection[Entry]) bool { return r.row.CallID == e.CallID })
+	return slices.DeleteFunc(slices.Clone(batch), func(e ledgerv1.Entry) bool {
+		return slices.ContainsFunc(rejected, func(r rejection[ledgerv1.Entry]) bool { return r.row.CallID == e.CallID })
 	})
 }
 
@@ -205,8 +206,8 @@ func (w *Writer) Written(ctx context.Context) error {
 }
 
 // write writes a batch, and tries until it is written, but for what is refused for good.
-func (w *Writer) write(ctx context.Context, batch []Entry) {
-	var rejected []rejection[Entry]
+func (w *Writer) write(ctx context.Context, batch []ledgerv1.Entry) {
+	var rejected []rejection[ledgerv1.Entry]
 	err := w.try(ctx, "write to the ledger", func(ctx context.Context) (err error) {
 		rejected, err = calls.insert(ctx, w.db, batch)
 		if err != nil && ctx.Err() == nil {
@@ -223,7 +224,7 @@ func (w *Writer) write(ctx context.Context, batch []Entry) {
 }
 
 // forget drops calls from Redis that the ledger has.
-func (w *Writer) forget(ctx context.Context, batch []Entry) {
+func (w *Writer) forget(ctx context.Context, batch []ledgerv1.Entry) {
 	ids := map[string][]string{}
 	for _, e := range batch {
 		ids[e.Root] = append(ids[e.Root], e.CallID)

@@ -94,7 +94,7 @@ func TestRefusalsOnRecord(t *testing.T) {
 func TestFallbacksOnRecord(t *testing.T) {
 	for name, tc := range map[string]struct {
 		fallbacks []limiterv1.Fallback
-		want      string
+		want      limiterv1.FallbackKind
 	}{
 		"the cheapest model":     {[]limiterv1.Fallback{fromCheapest, fromMessage}, "CheapestModel"},
 		"a message":              {[]limiterv1.Fallback{among("gone"), fromMessage}, "Message"},

@@ -10,16 +10,25 @@ import (
 
 // keys are the keys of an operation on a call, in the order the scripts want them.
 func (s *Store) keys(epoch limiterv1.Epoch, root string, accounts []admission.Account) []string {
-	keys := make([]string, 0, len(accounts)+1)
-	keys = append(keys, limiterv1.CallsKey(limiterv1.Shard(root), s.session))
+	keys := callKeys(root, s.session, len(accounts))
 	for _, a := range accounts {
-		if a.User == "" {
-			keys = append(keys, limiterv1.TenantCountersKey(root, a.Tenant))
-		} else {
-			keys = append(keys, limiterv1.UserCountersKey(root, epoch, a.Tenant, a.User))
-		}
+		keys = append(keys, countersKey(epoch, root, a.Tenant, a.User))
 	}
 	return keys
+}
+
+// callKeys begins the keys of an operation on a call that is counted in so many accounts.
+func callKeys(root, session string, accounts int) []string {
+	keys := make([]string, 0, 1+accounts)
+	return append(keys, limiterv1.CallsKey(limiterv1.Shard(root), session))
+}
+
+// countersKey is the key of the counters of a tenant, or of one user of it.
+func countersKey(epoch limiterv1.Epoch, root, tenant, user string) string {
+	if user == "" {
+		return limiterv1.TenantCountersKey(root, tenant)
+	}
+	return limiterv1.UserCountersKey(root, epoch, tenant, user)
 }
 
 // appendFields appends the fields that the accounts' checks are about.

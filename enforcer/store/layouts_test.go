@@ -20,6 +20,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
@@ -108,8 +109,11 @@ func (l layout) limiter(t testing.TB, client *redis.Client, limits sixLimitsOf, 
 	return m
 }
 
-// ledgerEntry is as long as entries are.
-var ledgerEntry = make([]byte, 400)
+// settledEntry is as long as entries are, and so is ledgerEntry.
+var (
+	settledEntry = ledgerv1.Entry{ModelAsked: strings.Repeat("m", 400-len(ledgerv1.Entry{}.Encode()))}
+	ledgerEntry  = settledEntry.Encode()
+)
 
 // sixLimitsOf are the limits of some size: a day and a month for the
 // tenant, a day and a month for the user, and a bucket for each.
@@ -191,7 +195,7 @@ func (l sixLimitsOf) product(t testing.TB, client *redis.Client, s *store.Store)
 		},
 		settle: func(id string) error {
 			hold, _ := holds.LoadAndDelete(id)
-			if err := hold.(*admission.Hold).Settle(ctx, l.cost, 0, ledgerEntry); err != nil {
+			if err := hold.(*admission.Hold).Settle(ctx, l.cost, 0, &settledEntry); err != nil {
 				return err
 			}
 			return s.Forget(ctx, tenant.Name(), []string{id})

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	goredis "github.com/redis/go-redis/v9"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
@@ -132,7 +133,7 @@ func spendForProbe(t *testing.T, admitter *admission.Admitter, document limiterv
 	if err != nil || d.Hold == nil {
 		t.Fatalf("spend %s: %+v, %v", cost, d.Refusal, err)
 	}
-	if err := d.Hold.Settle(t.Context(), cost, 0, []byte("entry")); err != nil {
+	if err := d.Hold.Settle(t.Context(), cost, 0, &ledgerv1.Entry{}); err != nil {
 		t.Fatal(err)
 	}
 	d.Hold.Done()

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
@@ -290,7 +291,6 @@ func (h *history) admit(t *rapid.T) {
 		},
 		Bound:  money.Nanos(rapid.Int64Range(0, 120).Draw(t, "bound")),
 		Tokens: rapid.Int64Range(0, 12).Draw(t, "tokens"),
-		Record: []byte("record"),
 	}
 	asked := rapid.SampledFrom(testModels).Draw(t, "model")
 	got := h.askUntilBound(t, &call, asked)
@@ -352,7 +352,7 @@ func (h *history) settle(t *rapid.T) {
 		c.cost = money.Nanos(rapid.Int64Range(0, int64(c.call.Bound)+5).Draw(t, "cost"))
 	}
 	tokens := rapid.Int64Range(0, c.call.Tokens+2).Draw(t, "used tokens")
-	if err := c.hold.Settle(context.Background(), c.cost, tokens, []byte("entry")); err != nil {
+	if err := c.hold.Settle(context.Background(), c.cost, tokens, &ledgerv1.Entry{}); err != nil {
 		t.Fatal(err)
 	}
 	eachRate(c.doc, c.call, func(tenant string, limit limiterv1.RateLimit) {
@@ -368,7 +368,7 @@ func (h *history) settleAgain(t *rapid.T) {
 	if !c.settled {
 		return
 	}
-	if err := c.hold.Settle(context.Background(), c.cost+1, 0, []byte("another entry")); err != nil {
+	if err := c.hold.Settle(context.Background(), c.cost+1, 0, &ledgerv1.Entry{ModelAsked: "another"}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
@@ -175,7 +176,7 @@ func (h *shareHistory) settle(t *rapid.T) {
 // end ends a call, unless the store is lost.
 func (h *shareHistory) end(t *rapid.T, i int, cost money.Nanos) {
 	call := h.open[i]
-	err := call.hold.Settle(context.Background(), cost, 0, []byte("entry"))
+	err := call.hold.Settle(context.Background(), cost, 0, &ledgerv1.Entry{})
 	if errors.Is(err, errLost) {
 		return
 	}

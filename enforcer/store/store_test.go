@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
@@ -41,7 +42,6 @@ func newCall(tenant *admission.Tenant, bound money.Nanos) admission.Call {
 		Subject: admission.Subject{Tenant: tenant.Name(), User: "user", Tier: "tier"},
 		Bound:   bound,
 		Tokens:  10,
-		Record:  []byte("record"),
 	}
 }
 
@@ -209,12 +209,12 @@ func TestSettled(t *testing.T) {
 				if j == 0 {
 					continue // stays open
 				}
-				entry := fmt.Sprint(by == s, i, j)
-				if err := d.Hold.Settle(ctx, money.Cent, 1, []byte(entry)); err != nil {
+				entry := ledgerv1.Entry{ModelAsked: fmt.Sprint(by == s, i, j)}
+				if err := d.Hold.Settle(ctx, money.Cent, 1, &entry); err != nil {
 					t.Fatal(err)
 				}
 				if by == s {
-					want[entry] = ""
+					want[string(entry.Encode())] = ""
 				}
 			}
 		}

@@ -250,6 +250,9 @@ const (
 	Message FallbackKind = "Message"
 )
 
+// FallbackKinds are all kinds of fallback.
+func FallbackKinds() []FallbackKind { return []FallbackKind{Cache, CheapestModel, Message} }
+
 // Amount is the spent amount at which the rung is reached under the limit: AtPercent of
 // it, rounded up to the nano-USD. See Reached.
 func (r Rung) Amount(l MoneyLimit) money.Nanos { return l.Amount.Share(r.AtPercent) }

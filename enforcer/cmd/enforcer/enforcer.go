@@ -16,7 +16,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/postgresclient"
 	"github.com/bursar-dev/bursar/api/redisclient"
 	"github.com/bursar-dev/bursar/api/tracing"
@@ -222,9 +224,9 @@ func (l *limiter) Settled(ctx context.Context, take func(entries [][]byte) error
 
 // SettleAdopted is that of the store.
 func (l *limiter) SettleAdopted(
-	ctx context.Context, dead string, call limiterv1.OpenCall, record limiterv1.CallRecord, entry []byte,
+	ctx context.Context, dead string, call limiterv1.OpenCall, cost money.Nanos, entry *ledgerv1.Entry,
 ) error {
-	return l.Load().SettleAdopted(ctx, dead, call, record, entry)
+	return l.Load().SettleAdopted(ctx, dead, call, cost, entry)
 }
 
 // shutdown lets answers that are under way finish, settles their calls, writes

@@ -1,4 +1,4 @@
-package ledger
+package ledgerv1
 
 import (
 	"encoding/json"
@@ -8,49 +8,6 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/price"
-)
-
-// Outcome is how a call's hold ended.
-type Outcome string
-
-// The outcomes.
-const (
-	// Settled: with the cost of what the provider says was used.
-	Settled Outcome = "Settled"
-	// Voided: without cost, since the provider was not asked, or refused.
-	Voided Outcome = "Voided"
-	// ChargedHold: with the hold itself, since nobody knows what was used.
-	ChargedHold Outcome = "ChargedHold"
-)
-
-// Decision is how a call was admitted.
-type Decision string
-
-// The decisions.
-const (
-	// Admitted: as it was asked for.
-	Admitted Decision = "Admitted"
-	// Replaced: with another model than was asked for, which the ladder put in its
-	// place or which was the first of a virtual model's that fitted.
-	Replaced Decision = "Replaced"
-	// Fallback: with the cheapest model, after money had refused the call.
-	Fallback Decision = "Fallback"
-	// Shadowed: it would have been refused, were the tenant not in Shadow.
-	Shadowed Decision = "Shadowed"
-	// Bounded: from money that was held for when the limiter's store is lost.
-	Bounded Decision = "Bounded"
-)
-
-// Pricing is whose prices a call is held and settled at.
-type Pricing string
-
-// The pricings.
-const (
-	// Listed: those of its own model.
-	Listed Pricing = "Listed"
-	// MostExpensive: no provider lists its model, and each kind of token costs what it
-	// costs at most of a model that the provider lists. The bill may be another.
-	MostExpensive Pricing = "MostExpensive"
 )
 
 // Entry is a call as the ledger keeps it. Its JSON is also what the limiter's
@@ -96,7 +53,7 @@ type Entry struct {
 // reported more than its bounds allow.
 func (e Entry) Overrun() money.Nanos { return max(0, e.Cost-e.Held) }
 
-// Encode writes the entry as JSON.
+// Encode writes the entry as JSON: the body of a limiterv1.CallRecord.
 func (e Entry) Encode() []byte {
 	encoded, err := json.Marshal(e)
 	if err != nil {
@@ -105,7 +62,7 @@ func (e Entry) Encode() []byte {
 	return encoded
 }
 
-// Decode reads what Encode has written.
+// Decode reads what Encode has written, in this version or one before.
 func Decode(encoded []byte) (Entry, error) {
 	var e Entry
 	if err := json.Unmarshal(encoded, &e); err != nil {

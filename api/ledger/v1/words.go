@@ -1,0 +1,127 @@
+package ledgerv1
+
+import limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+
+// Reason is why a call was refused.
+type Reason string
+
+// The reasons. Limits are asked in this order, and the first that refuses is
+// reported: the money limits of the tenant, of the user and of each ancestor,
+// nearest first, in the order of the TenantBudget; then the rate limits of each
+// in the same order, by the policies' names and in their order.
+const (
+	// BreakerForced: the breaker of the tenant or of an ancestor is forced open.
+	BreakerForced Reason = "BreakerForced"
+	// BreakerOpen: spent has reached the Trip rung of a money limit.
+	BreakerOpen Reason = "BreakerOpen"
+	// BudgetExhausted: spent, held and the call's bound together exceed a money limit.
+	BudgetExhausted Reason = "BudgetExhausted"
+	// RateLimited: a bucket has too little left just now.
+	RateLimited Reason = "RateLimited"
+	// TooLarge: a bucket can never hold what the call needs.
+	TooLarge Reason = "TooLarge"
+)
+
+// Reasons are all reasons.
+func Reasons() []Reason {
+	return []Reason{BreakerForced, BreakerOpen, BudgetExhausted, RateLimited, TooLarge}
+}
+
+// ByMoney reports whether it is for money that a call was refused.
+func (r Reason) ByMoney() bool {
+	switch r {
+	case BreakerForced, BreakerOpen, BudgetExhausted:
+		return true
+	}
+	return false
+}
+
+// Outcome is how a call's hold ended.
+type Outcome string
+
+// The outcomes.
+const (
+	// Settled: with the cost of what the provider says was used.
+	Settled Outcome = "Settled"
+	// Voided: without cost, since the provider was not asked, or refused.
+	Voided Outcome = "Voided"
+	// ChargedHold: with the hold itself, since nobody knows what was used.
+	ChargedHold Outcome = "ChargedHold"
+)
+
+// Outcomes are all outcomes.
+func Outcomes() []Outcome { return []Outcome{Settled, Voided, ChargedHold} }
+
+// Decision is how a call was admitted.
+type Decision string
+
+// The decisions.
+const (
+	// Admitted: as it was asked for.
+	Admitted Decision = "Admitted"
+	// Replaced: with another model than was asked for, which the ladder put in its
+	// place or which was the first of a virtual model's that fitted.
+	Replaced Decision = "Replaced"
+	// Fallback: with the cheapest model, after money had refused the call.
+	Fallback Decision = "Fallback"
+	// Shadowed: it would have been refused, were the tenant not in Shadow.
+	Shadowed Decision = "Shadowed"
+	// Bounded: from money that was held for when the limiter's store is lost.
+	Bounded Decision = "Bounded"
+)
+
+// Decisions are all decisions.
+func Decisions() []Decision { return []Decision{Admitted, Replaced, Fallback, Shadowed, Bounded} }
+
+// Pricing is whose prices a call is held and settled at.
+type Pricing string
+
+// The pricings.
+const (
+	// Listed: those of its own model.
+	Listed Pricing = "Listed"
+	// MostExpensive: no provider lists its model, and each kind of token costs what it
+	// costs at most of a model that the provider lists. The bill may be another.
+	MostExpensive Pricing = "MostExpensive"
+)
+
+// Pricings are all pricings.
+func Pricings() []Pricing { return []Pricing{Listed, MostExpensive} }
+
+// Exhaust is the action of an alert that a limit is spent in full. The other actions of
+// alerts are those of rungs.
+const Exhaust limiterv1.Action = "Exhaust"
+
+// AlertActions are all actions that alerts are of.
+func AlertActions() []limiterv1.Action {
+	return []limiterv1.Action{limiterv1.Warn, limiterv1.Downgrade, limiterv1.Trip, Exhaust}
+}
+
+// Resolution is why an alert is not open any more.
+type Resolution string
+
+// The resolutions.
+const (
+	// PeriodTurned: the period of the limit is over.
+	PeriodTurned Resolution = "PeriodTurned"
+	// LimitChanged: the limit or its ladder was changed, and the rung is not reached.
+	LimitChanged Resolution = "LimitChanged"
+	// BudgetRemoved: the TenantBudget was deleted.
+	BudgetRemoved Resolution = "BudgetRemoved"
+)
+
+// Resolutions are all resolutions.
+func Resolutions() []Resolution { return []Resolution{PeriodTurned, LimitChanged, BudgetRemoved} }
+
+// Channel is a way to tell somebody of an alert.
+type Channel string
+
+// The channels.
+const (
+	Email   Channel = "Email"
+	Webhook Channel = "Webhook"
+	Slack   Channel = "Slack"
+)
+
+// Channels are all channels.
+func Channels() []Channel { return []Channel{Email, Webhook, Slack} }

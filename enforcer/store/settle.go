@@ -1,0 +1,193 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/enforcer/admission"
+)
+
+// Settle runs settle.lua.
+func (s *Store) Settle(ctx context.Context, r admission.SettleRequest) error {
+	open, done, err := s.epoch.enter()
+	if err != nil {
+		return err
+	}
+	defer done()
+	switch answer, err := open.settleCall(ctx, settlementOf(s.session, r)); {
+	case err != nil:
+		return fmt.Errorf("settle: %w", err)
+	case answer == "fenced":
+		return admission.ErrFenced
+	case answer == "closed":
+		return admission.ErrClosed
+	}
+	// Whether the hold was ended now, before, or is not known to this Redis at
+	// all: nothing is left to release, and the ledger keeps the cost.
+	return nil
+}
+
+// SettleAdopted runs settle.lua for an open call of a session that was declared
+// dead, and charges it a cost. That the call was ended before is no error: then
+// nothing changes. The entry is the call's for the ledger; nil is none.
+func (s *Store) SettleAdopted(
+	ctx context.Context, dead string, call limiterv1.OpenCall, cost money.Nanos, entry *ledgerv1.Entry,
+) error {
+	open, done, err := s.epoch.enter()
+	if err != nil {
+		return err
+	}
+	defer done()
+	adopted := adoption(dead, call, cost)
+	if entry != nil {
+		adopted.entry = entry.Encode()
+	}
+	switch answer, err := open.settleCall(ctx, adopted); {
+	case err != nil:
+		return fmt.Errorf("settle an adopted call: %w", err)
+	case answer == "closed":
+		return admission.ErrClosed
+	case answer == "settled":
+		// The rungs are not known here: let who watches them look.
+		_ = s.client.Publish(ctx, limiterv1.FeedChannel, adopted.news()).Err() // only a hint
+	}
+	return nil
+}
+
+// settlement is the end of a call as settle.lua is told it.
+type settlement struct {
+	// session is whose call it is, and isDead whether it was declared dead.
+	session string
+	isDead  bool
+	root    string
+	callID  string
+	cost    money.Nanos
+	entry   []byte
+	ends    []accountEnd
+}
+
+// accountEnd is what the end of a call changes in the counters of a tenant, or of one
+// user of it.
+type accountEnd struct {
+	tenant, user string
+	money        []moneyEnd
+	buckets      []bucketEnd
+}
+
+// moneyEnd is a money limit in which the hold ends, by its field. rungs are the spent
+// amounts of which it is news to the control plane that they are reached.
+type moneyEnd struct {
+	field string
+	rungs []money.Nanos
+}
+
+// bucketEnd is a bucket that gets points back, by its field.
+type bucketEnd struct {
+	field          string
+	refill, unused int64
+}
+
+// settlementOf is the end of a call of a session.
+func settlementOf(session string, r admission.SettleRequest) settlement {
+	s := settlement{
+		session: session, root: r.Root, callID: r.CallID, cost: r.Cost, entry: r.Entry,
+		ends: make([]accountEnd, len(r.Accounts)),
+	}
+	for i, a := range r.Accounts {
+		end := accountEnd{tenant: a.Tenant, user: a.User}
+		for _, check := range a.Money {
+			limit := moneyEnd{field: limiterv1.MoneyField(check.Limit)}
+			if a.User == "" { // what a single user has reached concerns that user alone
+				limit.rungs = check.Rungs
+			}
+			end.money = append(end.money, limit)
+		}
+		for _, check := range a.Buckets {
+			bucket := check.Limit.Bucket()
+			end.buckets = append(end.buckets, bucketEnd{limiterv1.RateField(check.Limit), bucket.Refill(), bucket.Points(check.Need)})
+		}
+		s.ends[i] = end
+	}
+	return s
+}
+
+// adoption is the end of a call of a dead session, as the call itself says where it is
+// counted. Of buckets it gives back calls in flight alone: a unit of theirs is one point,
+// and nothing flows into them.
+func adoption(dead string, call limiterv1.OpenCall, cost money.Nanos) settlement {
+	s := settlement{session: dead, isDead: true, root: call.Root, callID: call.CallID, cost: cost}
+	for _, c := range call.Counters {
+		end := accountEnd{tenant: c.Tenant, user: c.User}
+		for _, field := range c.Money {
+			end.money = append(end.money, moneyEnd{field: field})
+		}
+		for _, field := range c.InFlight {
+			end.buckets = append(end.buckets, bucketEnd{field: field, unused: 1})
+		}
+		s.ends = append(s.ends, end)
+	}
+	return s
+}
+
+// settleCall runs settle.lua, and returns its answer.
+func (e *openEpoch) settleCall(ctx context.Context, s settlement) (answer string, err error) {
+	keys := callKeys(s.root, s.session, len(s.ends))
+	args := []any{s.callID, s.entry, limiterv1.FeedChannel, s.news(), packNumbers(s.numbers())}
+	for _, end := range s.ends {
+		keys = append(keys, countersKey(e.Epoch, s.root, end.tenant, end.user))
+		for _, limit := range end.money {
+			args = append(args, limit.field)
+		}
+		for _, bucket := range end.buckets {
+			args = append(args, bucket.field)
+		}
+	}
+	return e.run(ctx, e.settle, keys, args).Text()
+}
+
+// numbers are the numbers of settle.lua, in its order.
+func (s settlement) numbers() []int64 {
+	numbers := []int64{int64(s.cost), number(s.isDead)}
+	for _, end := range s.ends {
+		numbers = append(numbers, int64(len(end.money)), int64(len(end.buckets)), int64(end.rungs()))
+	}
+	for _, end := range s.ends {
+		for _, limit := range end.money {
+			for _, rung := range limit.rungs {
+				numbers = append(numbers, int64(rung))
+			}
+			for range end.rungs() - len(limit.rungs) {
+				numbers = append(numbers, int64(admission.Never))
+			}
+		}
+	}
+	for _, end := range s.ends {
+		for _, bucket := range end.buckets {
+			numbers = append(numbers, bucket.refill, bucket.unused)
+		}
+	}
+	return numbers
+}
+
+// rungs is how many rungs a money limit has at most: settle.lua wants as many of each.
+func (a accountEnd) rungs() (most int) {
+	for _, limit := range a.money {
+		most = max(most, len(limit.rungs))
+	}
+	return most
+}
+
+// news is the message to the control plane that names the tenants of which a rung may
+// have been crossed.
+func (s settlement) news() string {
+	message := limiterv1.FeedTenant
+	for _, end := range s.ends {
+		if end.user == "" {
+			message += " " + end.tenant
+		}
+	}
+	return message
+}
