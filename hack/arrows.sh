@@ -22,7 +22,7 @@ refuse() {
 enforcer=$(dependencies ./enforcer/...)
 controllers=$(dependencies ./controllers/... ./webhook/...)
 history=$(dependencies ./history/...)
-pure=(./api/money ./api/price ./api/period ./api/limiter/...)
+pure=(./api/money ./api/price ./api/period ./api/limiter/... ./api/ledger/...)
 values=$(dependencies "${pure[@]}")
 
 refuse 'Kubernetes' "$(grep -E '^(sigs\.)?k8s\.io/' <<<"$enforcer")" ./enforcer/...
@@ -30,5 +30,5 @@ refuse 'the control plane or its API' "$(grep -E "^$ours/(controllers|webhook|hi
 refuse 'the data plane' "$(grep -E "^$ours/enforcer(/|$)" <<<"$controllers")" ./controllers/... ./webhook/...
 refuse 'a plane' "$(grep -E "^$ours/(controllers|enforcer|webhook)(/|$)" <<<"$history")" ./history/...
 refuse 'more than the standard library and each other' \
-	"$(grep -vE "^$ours/api/(money|price|period|limiter)(/|$)" <<<"$values")" "${pure[@]}"
+	"$(grep -vE "^$ours/api/(money|price|period|limiter|ledger)(/|$)" <<<"$values")" "${pure[@]}"
 ! $failed

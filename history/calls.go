@@ -5,10 +5,14 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/history/replay"
 )
 
@@ -22,18 +26,20 @@ const (
 )
 
 // usedTokens are all tokens of a call. Those of reasoning are contained in its output.
-const usedTokens = `input_tokens + cached_input_tokens + cache_write_5m_tokens + cache_write_1h_tokens
-       + audio_input_tokens + cached_audio_input_tokens + output_tokens + audio_output_tokens + image_output_tokens`
+var usedTokens = strings.Join(ledgerv1.TokenColumns(), " + ")
 
 // modelOf is the model by which limits select. Rows from before it was recorded have
 // only the name that the provider knows it by.
 const modelOf = "coalesce(nullif(model, ''), model_used)"
 
+// reasonsByMoney are the reasons of refusals that are for money.
+var reasonsByMoney = slices.DeleteFunc(ledgerv1.Reasons(), func(r ledgerv1.Reason) bool { return !r.ByMoney() })
+
 // pageOfCalls are calls that were admitted in a stretch of time, or were open when it
 // began, and those that money refused, in order.
-const pageOfCalls = `
+var pageOfCalls = `
 (SELECT call_id, user_id, tier, ` + modelOf + `, ancestors, admitted_at AS at, coalesce(settled_at, admitted_at),
-        held_nanos, cost_nanos, ` + usedTokens + `, decision = 'Fallback', false AS refused
+        held_nanos, cost_nanos, ` + usedTokens + `, decision = @byFallback, false AS refused
  FROM ai_usage_logs
  WHERE tenant_id = @tenant AND admitted_at >= @after AND admitted_at < @to
    AND (admitted_at >= @from OR settled_at >= @settled)
@@ -42,10 +48,10 @@ const pageOfCalls = `
  LIMIT @rows)
 UNION ALL
 (SELECT call_id, user_id, tier, model, '{}', refused_at, refused_at,
-        bound_nanos, 0, 0, fallback = 'CheapestModel', true
+        bound_nanos, 0, 0, fallback = @byCheapestModel, true
  FROM ai_refusals
  WHERE tenant_id = @tenant AND refused_at >= greatest(@after, @from) AND refused_at < @to
-   AND reason IN ('BreakerForced', 'BreakerOpen', 'BudgetExhausted')
+   AND reason = ANY(@byMoney)
    AND (refused_at, call_id, true) > (@after, @id, @refused)
  ORDER BY refused_at, call_id
  LIMIT @rows)
@@ -122,6 +128,7 @@ func (s *stream) fill(ctx context.Context, r *Reader) (more bool, err error) {
 		rows, err := tx.Query(ctx, pageOfCalls, pgx.NamedArgs{
 			"tenant": s.tenant.Name, "from": s.from, "to": s.to, "settled": s.from.Add(-replay.Lag),
 			"after": s.after, "id": s.id, "refused": s.refused, "rows": s.rows,
+			"byFallback": ledgerv1.Fallback, "byCheapestModel": limiterv1.CheapestModel, "byMoney": reasonsByMoney,
 		})
 		if err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
@@ -33,21 +34,21 @@ type Call struct {
 
 // Admission is how a call was admitted, and how it ended.
 type Admission struct {
-	// Decision and Outcome are in the words of the ledger.
-	Decision, Outcome string
-	Provider          string
-	Streamed          bool
-	SettledAt         time.Time
-	Cost, Overrun     money.Nanos
-	Tokens            int64
-	Ancestors         []string
-	// PricedAs is, in the words of the ledger, whose prices Cost is made of.
-	PricedAs string
+	Decision      ledgerv1.Decision
+	Outcome       ledgerv1.Outcome
+	Provider      string
+	Streamed      bool
+	SettledAt     time.Time
+	Cost, Overrun money.Nanos
+	Tokens        int64
+	Ancestors     []string
+	// PricedAs is whose prices Cost is made of.
+	PricedAs ledgerv1.Pricing
 }
 
 // Refusal is why a call was refused: the first limit that refused, as it stood.
 type Refusal struct {
-	Reason string
+	Reason ledgerv1.Reason
 	// Tenant and Limit name the limit; Limit is empty where a breaker was forced open.
 	Tenant, Limit string
 	Per           limiterv1.Scope
@@ -60,13 +61,13 @@ type Refusal struct {
 	RetryAfter time.Duration
 	Tokens     int64
 	// Fallback is what answered in the call's place; empty where nothing did.
-	Fallback string
+	Fallback limiterv1.FallbackKind
 }
 
 // ErrNoCall means that there is no call with the ID.
 var ErrNoCall = errors.New("no such call is on record")
 
-const findAdmitted = `
+var findAdmitted = `
 SELECT call_id, user_id, tier, credential, model_asked, ` + modelOf + `, endpoint, admitted_at, held_nanos,
        decision, outcome, provider, streamed, coalesce(settled_at, admitted_at), cost_nanos, overrun_nanos,
        ` + usedTokens + `, ancestors, priced_as

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
@@ -89,7 +90,7 @@ func (r *rule) finish() Limit {
 // refuses is why the limit has no room for a call, if it has none. The moment in which
 // a cost was counted is not known to the second: a call that was admitted then is
 // answered as is best for it, one that was refused as is worst.
-func (c *counter) refuses(call Call) (reason Reason, refuses bool) {
+func (c *counter) refuses(call Call) (reason ledgerv1.Reason, refuses bool) {
 	tripping, spent, held := c.posted, c.spent, c.held
 	if call.Refused {
 		tripping, spent, held = c.spent, c.posted, c.unposted
@@ -98,9 +99,9 @@ func (c *counter) refuses(call Call) (reason Reason, refuses bool) {
 	trip, trips := c.rule.tripAt(limit)
 	switch {
 	case trips && !call.Fallback && limiterv1.Reached(tripping, trip):
-		return BreakerOpen, true
+		return ledgerv1.BreakerOpen, true
 	case !limit.Fits(spent, held, call.Bound):
-		return BudgetExhausted, true
+		return ledgerv1.BudgetExhausted, true
 	}
 	return "", false
 }
@@ -168,13 +169,13 @@ func (m *meter) at(user string, now time.Time) *bucket {
 }
 
 // refuses is why the bucket has too little for a call, if it has.
-func (m *meter) refuses(b *bucket, call Call) (reason Reason, refuses bool) {
+func (m *meter) refuses(b *bucket, call Call) (reason ledgerv1.Reason, refuses bool) {
 	rule, need := m.limit.Bucket(), m.need(call)
 	switch {
 	case !rule.Fits(0, need):
-		return TooLarge, true
+		return ledgerv1.TooLarge, true
 	case !rule.Fits(b.debt, need):
-		return RateLimited, true
+		return ledgerv1.RateLimited, true
 	}
 	return "", false
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 )
@@ -74,13 +75,13 @@ func newReplay(document limiterv1.Tenant, history History) (*replay, error) {
 			made.rules = append(made.rules, &rule{
 				limit: limit, zone: zone, tripAt: l.TripAt,
 				opening: openingOf(history.Opening, l.Tenant, limit.Name), counters: map[string]*counter{},
-				result: &Limit{Tenant: l.Tenant, Money: &limit, Refused: map[Reason]Tally{}},
+				result: &Limit{Tenant: l.Tenant, Money: &limit, Refused: map[ledgerv1.Reason]Tally{}},
 			})
 		}
 		for _, limit := range inOrder(l.Rates, func(l limiterv1.RateLimit) limiterv1.Scope { return l.Per }) {
 			made.meters = append(made.meters, &meter{
 				limit: limit, buckets: map[string]*bucket{},
-				result: &Limit{Tenant: l.Tenant, Rate: &limit, Refused: map[Reason]Tally{}},
+				result: &Limit{Tenant: l.Tenant, Rate: &limit, Refused: map[ledgerv1.Reason]Tally{}},
 			})
 		}
 		r.levels = append(r.levels, made)
@@ -149,7 +150,7 @@ func (r *replay) counts(call Call) (first int, counts bool) {
 
 // refusal is the limit that refuses a call.
 type refusal struct {
-	reason  Reason
+	reason  ledgerv1.Reason
 	limit   *Limit
 	counter *counter
 }
@@ -191,9 +192,9 @@ func (r *replay) askForced(first int, refuse func(refusal)) {
 			continue
 		}
 		if r.forced == nil {
-			r.forced = &Limit{Tenant: l.Tenant, Refused: map[Reason]Tally{}}
+			r.forced = &Limit{Tenant: l.Tenant, Refused: map[ledgerv1.Reason]Tally{}}
 		}
-		refuse(refusal{BreakerForced, r.forced, nil})
+		refuse(refusal{ledgerv1.BreakerForced, r.forced, nil})
 	}
 }
 
@@ -268,7 +269,7 @@ func (r *replay) tally(call Call, why *refusal) {
 	why.limit.Refused[why.reason] = byReason
 	if c := why.counter; c != nil {
 		c.refused.add(call.Cost)
-		if why.reason == BudgetExhausted && c.exhaustedAt.IsZero() {
+		if why.reason == ledgerv1.BudgetExhausted && c.exhaustedAt.IsZero() {
 			c.exhaustedAt = call.AdmittedAt
 		}
 	}

@@ -3,20 +3,9 @@ package replay
 import (
 	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
-)
-
-// Reason is why a call is refused, in the words of the enforcer.
-type Reason string
-
-// The reasons.
-const (
-	BreakerForced   Reason = "BreakerForced"
-	BreakerOpen     Reason = "BreakerOpen"
-	BudgetExhausted Reason = "BudgetExhausted"
-	RateLimited     Reason = "RateLimited"
-	TooLarge        Reason = "TooLarge"
 )
 
 // Tally is a number of calls and their money.
@@ -58,7 +47,7 @@ type Limit struct {
 	Money *limiterv1.MoneyLimit
 	Rate  *limiterv1.RateLimit
 	// Refused are the calls that were made then and that it would refuse now, by reason.
-	Refused map[Reason]Tally
+	Refused map[ledgerv1.Reason]Tally
 	// Periods are those in which a money limit would have refused calls, or have reached
 	// its Trip rung; of a limit per user, by user as well. In the order of time.
 	Periods []Period

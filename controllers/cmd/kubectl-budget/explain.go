@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/history"
@@ -161,7 +162,7 @@ func stood(call history.Call, limit history.Limit, spent, held money.Nanos) stan
 	case call.Bound == 0:
 		s.Verdict = "not asked: the call could cost nothing"
 	case s.Exact:
-		s.Verdict = "refused: " + r.Reason
+		s.Verdict = "refused: " + string(r.Reason)
 	case tripped:
 		s.Verdict = "its Trip rung is reached"
 	case refuses:
@@ -178,43 +179,43 @@ func (e *explanation) tell(call history.Call) {
 		e.Verdict = "refused"
 		e.Why = append(e.Why, whyRefused(call, r))
 		if r.Fallback != "" {
-			e.Verdict = "refused, and answered by " + r.Fallback
-			e.Why = append(e.Why, "The fallback "+r.Fallback+" answered in its place.")
+			e.Verdict = "refused, and answered by " + string(r.Fallback)
+			e.Why = append(e.Why, "The fallback "+string(r.Fallback)+" answered in its place.")
 		}
 	}
 	a := call.Admission
 	if a == nil {
 		return
 	}
-	e.Outcome, e.Cost = a.Outcome, a.Cost.String()
+	e.Outcome, e.Cost = string(a.Outcome), a.Cost.String()
 	if call.Refusal == nil {
 		e.Verdict = "admitted"
 	}
 	switch a.Decision {
-	case "Admitted":
+	case ledgerv1.Admitted:
 		e.Why = append(e.Why, "Every limit had room for its bound, and it was made as it was asked for.")
-	case "Replaced":
+	case ledgerv1.Replaced:
 		e.Verdict = "admitted with another model"
 		e.Why = append(e.Why, fmt.Sprintf("It asked for %s and was made with %s: a Downgrade rung was reached, or %s is a virtual model and %s the first that fitted.",
 			call.ModelAsked, call.Model, call.ModelAsked, call.Model))
-	case "Fallback":
+	case ledgerv1.Fallback:
 		e.Why = append(e.Why, fmt.Sprintf("Money refused the call for %s; the fallback CheapestModel made it with %s, of which no rung is asked.", call.ModelAsked, call.Model))
-	case "Shadowed":
+	case ledgerv1.Shadowed:
 		e.Verdict = "admitted in Shadow"
 		e.Why = append(e.Why, "A limit would have refused it, and nothing is refused in Shadow.")
-	case "Bounded":
+	case ledgerv1.Bounded:
 		e.Verdict = "admitted from a share"
 		e.Why = append(e.Why, "Redis was away: it was admitted from money that the enforcer held for that, and limits were not asked.")
 	}
 	switch a.Outcome {
-	case "Settled":
+	case ledgerv1.Settled:
 		e.Why = append(e.Why, fmt.Sprintf("Its hold ended at %s with what the provider reported, %d tokens.", moment(a.SettledAt), a.Tokens))
-	case "Voided":
+	case ledgerv1.Voided:
 		e.Why = append(e.Why, "It cost nothing: it was not made, or the provider refused it.")
-	case "ChargedHold":
+	case ledgerv1.ChargedHold:
 		e.Why = append(e.Why, "Nobody knows what it used, so it was charged what was held.")
 	}
-	if a.PricedAs == "MostExpensive" {
+	if a.PricedAs == ledgerv1.MostExpensive {
 		e.Why = append(e.Why, fmt.Sprintf("No ModelProvider listed %s: it was priced as the most expensive of %s, and the bill may be another.", call.Model, a.Provider))
 	}
 	if a.Overrun > 0 {
@@ -225,22 +226,22 @@ func (e *explanation) tell(call history.Call) {
 func whyRefused(call history.Call, r *history.Refusal) string {
 	limit := r.Tenant + "/" + r.Limit
 	switch r.Reason {
-	case "BreakerForced":
+	case ledgerv1.BreakerForced:
 		return fmt.Sprintf("The breaker of tenant %s was forced open: spec.breaker.forced.", r.Tenant)
-	case "BreakerOpen":
+	case ledgerv1.BreakerOpen:
 		return fmt.Sprintf("Limit %s had reached its Trip rung: %s of %s spent. %s", limit, r.Spent, r.Amount, turn(r.ResetsAt))
-	case "BudgetExhausted":
+	case ledgerv1.BudgetExhausted:
 		return fmt.Sprintf("Limit %s had too little left: %s spent, %s held and the call's bound of %s are more than %s. %s",
 			limit, r.Spent, r.Held, call.Bound, r.Amount, turn(r.ResetsAt))
-	case "RateLimited":
+	case ledgerv1.RateLimited:
 		if r.Unit == limiterv1.InFlight {
 			return fmt.Sprintf("Rate limit %s: as many calls were in flight as it allows per %s.", limit, strings.ToLower(string(r.Per)))
 		}
 		return fmt.Sprintf("Rate limit %s of %s per %s had too little left; there was enough %s later.", limit, r.Unit, strings.ToLower(string(r.Per)), r.RetryAfter)
-	case "TooLarge":
+	case ledgerv1.TooLarge:
 		return fmt.Sprintf("Rate limit %s never has the %d tokens at once that the call might have used.", limit, r.Tokens)
 	}
-	return r.Reason
+	return string(r.Reason)
 }
 
 // turn is when a period turns, or did.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
@@ -179,11 +180,11 @@ func TestReport(t *testing.T) {
 	result := replay.Result{
 		From: noon.AddDate(0, 0, -7), To: noon, Admitted: calls(1234, 4512), Refused: calls(57, 320), WereRefused: calls(10, 40), Fitting: calls(4, 12),
 		Limits: []replay.Limit{
-			{Tenant: "acme", Money: &daily, Refused: map[replay.Reason]replay.Tally{replay.BudgetExhausted: calls(6, 20), replay.BreakerOpen: calls(50, 290)}, Periods: []replay.Period{
+			{Tenant: "acme", Money: &daily, Refused: map[ledgerv1.Reason]replay.Tally{ledgerv1.BudgetExhausted: calls(6, 20), ledgerv1.BreakerOpen: calls(50, 290)}, Periods: []replay.Period{
 				{Start: noon.AddDate(0, 0, -2), End: noon.AddDate(0, 0, -1), Spent: 4 * money.USD, TrippedAt: noon.AddDate(0, 0, -2).Add(time.Hour), Refused: calls(50, 290)},
 				{Start: noon.AddDate(0, 0, -1), End: noon, Spent: 5 * money.USD, ExhaustedAt: noon.Add(-time.Hour), Refused: calls(6, 20)},
 			}},
-			{Tenant: "acme", Rate: &each, Refused: map[replay.Reason]replay.Tally{replay.RateLimited: calls(1, 10)}},
+			{Tenant: "acme", Rate: &each, Refused: map[ledgerv1.Reason]replay.Tally{ledgerv1.RateLimited: calls(1, 10)}},
 		},
 		Users: []replay.User{{Tenant: "acme", Name: "ana@example.com", Admitted: calls(100, 400), Refused: calls(57, 320)}},
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 )
@@ -136,7 +137,7 @@ const resolveAlerts = reachedAlerts + `, user_rungs AS (
     action text, at_percent integer, amount_nanos bigint)
 )
 UPDATE cost_alerts AS a
-SET resolved_at = now(), resolution = CASE WHEN period_end <= @now THEN 'PeriodTurned' ELSE 'LimitChanged' END
+SET resolved_at = now(), resolution = CASE WHEN period_end <= @now THEN @period_turned ELSE @limit_changed END
 WHERE tenant_id = @tenant AND resolved_at IS NULL AND CASE
   WHEN user_id = '' THEN (limit_name, period_start, action, at_percent, amount_nanos) NOT IN (
     SELECT limit_name, period_start, action, at_percent, amount_nanos FROM reached)
@@ -188,6 +189,7 @@ func (a Alerts) args() pgx.NamedArgs {
 	return pgx.NamedArgs{
 		"tenant": a.Tenant, "uid": a.UID, "now": a.Now, "most": MostAnHour,
 		"reached": reached, "user_rungs": userRungs, "recipients": recipients,
+		"period_turned": ledgerv1.PeriodTurned, "limit_changed": ledgerv1.LimitChanged,
 	}
 }
 
@@ -212,5 +214,5 @@ func (s *Store) ActiveUsers(ctx context.Context, tenant string, since time.Time)
 
 // removeAlerts closes the alerts of a budget that is gone.
 const removeAlerts = `
-UPDATE cost_alerts SET resolved_at = now(), resolution = 'BudgetRemoved'
+UPDATE cost_alerts SET resolved_at = now(), resolution = @resolution
 WHERE tenant_id = @tenant AND budget_uid = @uid AND resolved_at IS NULL`

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 )
@@ -105,7 +106,7 @@ WHERE tenant_id = @tenant AND budget_uid = @uid AND valid_to IS NULL`
 // Close closes the rows that the budget with the UID opened, and resolves its alerts.
 // Rows of another budget, which has taken over the tenant, stay open.
 func (s *Store) Close(ctx context.Context, tenant, uid string) error {
-	args := pgx.NamedArgs{"tenant": tenant, "uid": uid}
+	args := pgx.NamedArgs{"tenant": tenant, "uid": uid, "resolution": ledgerv1.BudgetRemoved}
 	if err := s.inOrder(ctx, args, withdrawTenant, closeLimits, removeAlerts); err != nil {
 		return fmt.Errorf("close the limits of tenant %s: %w", tenant, err)
 	}
