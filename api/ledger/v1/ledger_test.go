@@ -1,7 +1,7 @@
 package ledgerv1_test
 
 import (
-	"encoding/json"
+	"errors"
 	"reflect"
 	"slices"
 	"strings"
@@ -84,12 +84,15 @@ func TestEntryOfTheVersionBefore(t *testing.T) {
 
 // TestOpenCallIsReadFromAnEntry: who counts open calls reads that part alone.
 func TestOpenCallIsReadFromAnEntry(t *testing.T) {
-	var got limiterv1.OpenCall
-	if err := json.Unmarshal(settled().Encode(), &got); err != nil {
+	got, err := limiterv1.CallRecord{Body: settled().Encode()}.OpenCall()
+	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(settled().OpenCall, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if _, err := (limiterv1.CallRecord{}).OpenCall(); !errors.Is(err, limiterv1.ErrCallRecord) {
+		t.Errorf("of a call that was voided: %v, want %v", err, limiterv1.ErrCallRecord)
 	}
 }
 

@@ -2,7 +2,9 @@ package limiterv1
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"time"
 
@@ -60,6 +62,15 @@ type CallRecord struct {
 	AdmittedAt time.Time
 	// Body is what the session wrote.
 	Body []byte
+}
+
+// OpenCall is the part of the body that whoever ends or counts the call must know. The
+// body of a call that was voided is empty, and has none.
+func (r CallRecord) OpenCall() (call OpenCall, err error) {
+	if err := json.Unmarshal(r.Body, &call); err != nil {
+		return OpenCall{}, fmt.Errorf("%w: %w", ErrCallRecord, err)
+	}
+	return call, nil
 }
 
 const (

@@ -79,11 +79,11 @@ func (s *scope) alerts() budgetstore.Alerts {
 func (u *usage) alertMessage(limit limitUsage, rung budgetstore.Rung) string {
 	of := limiterv1.Rung{AtPercent: rung.AtPercent}
 	switch rung.Action {
-	case string(limiterv1.Warn):
+	case limiterv1.Warn:
 		return budgetWarning(limit, of).Note
-	case string(limiterv1.Downgrade):
+	case limiterv1.Downgrade:
 		return budgetDowngraded(limit, of).Note
-	case string(limiterv1.Trip):
+	case limiterv1.Trip:
 		if limit.selects() {
 			return u.limitTripped(limit, of).Note
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
@@ -153,13 +154,13 @@ func (u *usage) alertsOfUser(user string, counters map[string]limiterv1.MoneyCou
 func (u *usage) userMessage(user string, limit limitUsage, rung budgetstore.Rung) string {
 	resets := limit.resetsAt.Format(time.RFC3339)
 	message := fmt.Sprintf("user %s has reached the %d%% rung of limit %s: %s; ", user, rung.AtPercent, limit.Name, spentOf(limit))
-	if rung.Action == budgetstore.Exhaust {
+	if rung.Action == ledgerv1.Exhaust {
 		message = fmt.Sprintf("user %s has spent limit %s in full: %s; ", user, limit.Name, spentOf(limit))
 	}
 	switch rung.Action {
-	case string(limiterv1.Trip), budgetstore.Exhaust:
+	case limiterv1.Trip, ledgerv1.Exhaust:
 		return message + fmt.Sprintf("paid calls of the user that count against it %s %s", u.refused(), limit.until())
-	case string(limiterv1.Downgrade):
+	case limiterv1.Downgrade:
 		return message + "cheaper models are called until " + resets
 	}
 	return message + "resets at " + resets

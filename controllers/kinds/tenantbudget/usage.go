@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
@@ -185,7 +186,7 @@ func (u *levelUsage) rungsOf(limit limiterv1.MoneyLimit) []rungOf {
 	if limit.Amount == 0 {
 		return nil
 	}
-	add := func(action string, percent int32, at money.Nanos) {
+	add := func(action limiterv1.Action, percent int32, at money.Nanos) {
 		rung := budgetstore.Rung{Limit: limit.Name, Amount: limit.Amount, Action: action, AtPercent: percent}
 		rungs = append(rungs, rungOf{rung, at})
 	}
@@ -194,11 +195,11 @@ func (u *levelUsage) rungsOf(limit limiterv1.MoneyLimit) []rungOf {
 		if rung.Action == limiterv1.Trip && u.forced == limiterv1.BreakerClosed {
 			continue
 		}
-		add(string(rung.Action), rung.AtPercent, rung.Amount(limit))
+		add(rung.Action, rung.AtPercent, rung.Amount(limit))
 		full = full || rung.AtPercent == 100
 	}
 	if !full {
-		add(budgetstore.Exhaust, 100, limit.Amount)
+		add(ledgerv1.Exhaust, 100, limit.Amount)
 	}
 	return rungs
 }

@@ -12,6 +12,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 	"github.com/bursar-dev/bursar/hack/parts/receivers"
@@ -19,10 +20,10 @@ import (
 
 // sent is how one delivery by a channel ends: "" when it was made, else what the tenant
 // is told.
-func (x *test) sent(channel budgetstore.Channel, options Options) string {
+func (x *test) sent(channel ledgerv1.Channel, options Options) string {
 	x.Helper()
 	recipient := budgetstore.Recipient{Channel: channel}
-	if channel == budgetstore.Email {
+	if channel == ledgerv1.Email {
 		recipient.Address = x.mail
 	}
 	err := x.newDeliverer(options).attempt(x.Context(), budgetstore.Delivery{
@@ -70,7 +71,7 @@ func TestMailServers(t *testing.T) {
 			if tc.refuse > 0 {
 				world.Mail.RefuseNext(1, tc.refuse)
 			}
-			if got := x.sent(budgetstore.Email, options); got != tc.want {
+			if got := x.sent(ledgerv1.Email, options); got != tc.want {
 				t.Errorf("got %q, want %q", got, tc.want)
 			}
 			want := 0
@@ -86,7 +87,7 @@ func TestMailServers(t *testing.T) {
 		x := newTest(t)
 		options := x.options()
 		options.MailServer = nil
-		if got := x.sent(budgetstore.Email, options); !strings.Contains(got, "BURSAR_SMTP_URL") {
+		if got := x.sent(ledgerv1.Email, options); !strings.Contains(got, "BURSAR_SMTP_URL") {
 			t.Errorf("got %q", got)
 		}
 	})
@@ -165,7 +166,7 @@ func TestReceivers(t *testing.T) {
 			}
 			world.Webhook.Answer(tc.answer)
 			t.Cleanup(func() { world.Webhook.Answer(nil) })
-			if got := x.sent(budgetstore.Webhook, options); got != tc.want {
+			if got := x.sent(ledgerv1.Webhook, options); got != tc.want {
 				t.Errorf("got %q, want %q", got, tc.want)
 			}
 			if got := world.Webhook.Requests("/elsewhere"); len(got) > 0 {

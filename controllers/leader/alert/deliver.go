@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
@@ -80,7 +81,7 @@ type Options struct {
 type Deliverer struct {
 	outbox   Outbox
 	budgets  client.Reader
-	channels map[budgetstore.Channel]channel
+	channels map[ledgerv1.Channel]channel
 	pauses   pauses
 	// woken has something in it when there may be something to deliver.
 	woken    chan struct{}
@@ -94,10 +95,10 @@ func NewDeliverer(outbox Outbox, budgets, api client.Reader, options Options) *D
 	poster, secrets := newPoster(options.Outbound, options.Authorities), secrets{api}
 	return &Deliverer{
 		outbox: outbox, budgets: budgets, pauses: usualPauses, woken: make(chan struct{}, 1),
-		channels: map[budgetstore.Channel]channel{
-			budgetstore.Email:   &email{server: options.MailServer, authorities: options.Authorities},
-			budgetstore.Webhook: &webhook{poster, secrets},
-			budgetstore.Slack:   &slack{poster, secrets},
+		channels: map[ledgerv1.Channel]channel{
+			ledgerv1.Email:   &email{server: options.MailServer, authorities: options.Authorities},
+			ledgerv1.Webhook: &webhook{poster, secrets},
+			ledgerv1.Slack:   &slack{poster, secrets},
 		},
 	}
 }
@@ -109,13 +110,13 @@ func Recipients(alerts *v1alpha1.Alerts) []budgetstore.Recipient {
 	}
 	var recipients []budgetstore.Recipient
 	for _, address := range alerts.Email {
-		recipients = append(recipients, budgetstore.Recipient{Channel: budgetstore.Email, Address: string(address)})
+		recipients = append(recipients, budgetstore.Recipient{Channel: ledgerv1.Email, Address: string(address)})
 	}
 	if alerts.Webhook != nil {
-		recipients = append(recipients, budgetstore.Recipient{Channel: budgetstore.Webhook})
+		recipients = append(recipients, budgetstore.Recipient{Channel: ledgerv1.Webhook})
 	}
 	if alerts.Slack != nil {
-		recipients = append(recipients, budgetstore.Recipient{Channel: budgetstore.Slack})
+		recipients = append(recipients, budgetstore.Recipient{Channel: ledgerv1.Slack})
 	}
 	return recipients
 }

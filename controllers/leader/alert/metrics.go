@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 
@@ -22,7 +23,7 @@ const (
 
 func init() {
 	metrics.Registry.MustRegister(attempts)
-	for _, channel := range []budgetstore.Channel{budgetstore.Email, budgetstore.Webhook, budgetstore.Slack} {
+	for _, channel := range ledgerv1.Channels() {
 		for _, result := range []string{resultDelivered, resultFailed, resultAbandoned} {
 			attempts.WithLabelValues(string(channel), result) // so that the first one can be seen
 		}

@@ -61,7 +61,7 @@ func eventOf(budget *v1alpha1.TenantBudget, d budgetstore.Delivery) event {
 		Time:            d.RaisedAt.UTC(),
 		DataContentType: "application/json",
 		Data: data{
-			Tenant: d.Tenant, Limit: d.Limit, User: d.User, Action: d.Action, AtPercent: d.AtPercent,
+			Tenant: d.Tenant, Limit: d.Limit, User: d.User, Action: string(d.Action), AtPercent: d.AtPercent,
 			Spent: d.Spent.String(), Amount: d.Amount.String(),
 			PeriodStart: d.Period.Start.UTC(), PeriodEnd: d.Period.End.UTC(), Message: d.Message,
 		},

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
@@ -16,7 +17,7 @@ func title(d budgetstore.Delivery) string {
 		whose = "user " + d.User + " of " + whose
 	}
 	what := fmt.Sprintf("%d%% of limit %s reached (%s)", d.AtPercent, d.Limit, d.Action)
-	if d.Action == budgetstore.Exhaust {
+	if d.Action == ledgerv1.Exhaust {
 		what = fmt.Sprintf("limit %s is spent in full", d.Limit)
 	}
 	return "Bursar: " + whose + ": " + what

@@ -2,7 +2,6 @@ package recovery
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -101,8 +100,8 @@ func newRecount(
 // addCall adds a call if it counts against limits of the tenant. What cannot be
 // read as one was never made: the entry of a call that was voided is empty.
 func (r *recount) addCall(record limiterv1.CallRecord) {
-	var open limiterv1.OpenCall
-	if json.Unmarshal(record.Body, &open) != nil || open.Root != r.level.Root {
+	open, err := record.OpenCall()
+	if err != nil || open.Root != r.level.Root {
 		return
 	}
 	if open.Tenant == r.level.Level.Tenant || slices.Contains(open.Ancestors, r.level.Level.Tenant) {

@@ -8,13 +8,10 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 )
-
-// Exhaust is the action of an alert that a limit is spent in full. The others are
-// those of rungs.
-const Exhaust = "Exhaust"
 
 // Alert is a rung of a limit that is reached, in one period of the limit.
 type Alert struct {
@@ -35,8 +32,8 @@ type Rung struct {
 	Limit string
 	// Amount is that of the limit.
 	Amount money.Nanos
-	// Action is that of the rung, or Exhaust.
-	Action    string
+	// Action is that of the rung, or ledgerv1.Exhaust.
+	Action    limiterv1.Action
 	AtPercent int32
 }
 
@@ -50,19 +47,9 @@ type UserRung struct {
 	Period period.Span
 }
 
-// Channel is a way to tell somebody of an alert.
-type Channel string
-
-// The channels.
-const (
-	Email   Channel = "Email"
-	Webhook Channel = "Webhook"
-	Slack   Channel = "Slack"
-)
-
 // Recipient is who is told of an alert, by which channel.
 type Recipient struct {
-	Channel Channel
+	Channel ledgerv1.Channel
 	// Address is that of an e-mail; empty for the other channels, of which a budget
 	// has one each.
 	Address string

@@ -10,6 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
@@ -18,10 +20,10 @@ import (
 // noon is a moment of the day that the alerts of these tests are of.
 var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 
-func reached(limit, action string, percent int32, amount money.Nanos) budgetstore.Alert {
+func reached(limit string, action limiterv1.Action, percent int32, amount money.Nanos) budgetstore.Alert {
 	return budgetstore.Alert{
 		Rung:   budgetstore.Rung{Limit: limit, Amount: amount, Action: action, AtPercent: percent},
-		Period: period.Of(period.Day, time.UTC, noon), Spent: amount.Share(percent), Message: limit + " " + action,
+		Period: period.Of(period.Day, time.UTC, noon), Spent: amount.Share(percent), Message: limit + " " + string(action),
 	}
 }
 
@@ -44,7 +46,7 @@ func everybodys(alert budgetstore.Alert) budgetstore.UserRung {
 func alerts(reached ...budgetstore.Alert) budgetstore.Alerts {
 	return budgetstore.Alerts{
 		Tenant: "acme", UID: "u1", Now: noon, Reached: reached,
-		Recipients: []budgetstore.Recipient{{Channel: budgetstore.Email, Address: "ops@example.com"}, {Channel: budgetstore.Webhook}},
+		Recipients: []budgetstore.Recipient{{Channel: ledgerv1.Email, Address: "ops@example.com"}, {Channel: ledgerv1.Webhook}},
 	}
 }
 
