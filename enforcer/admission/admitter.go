@@ -66,7 +66,7 @@ func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Call) (Decisi
 		return Decision{}, fmt.Errorf("call %s: bound of %s and %d tokens is out of range", call.ID, call.Bound, call.Tokens)
 	}
 	if name, forced := tenant.forcedOpen(); forced && call.Bound > 0 && !tenant.shadow {
-		return Decision{Refusal: &Refusal{Reason: BreakerForced, Tenant: name, Bound: call.Bound, Tokens: call.Tokens}}, nil
+		return Decision{Refusal: &Refusal{Reason: ledgerv1.BreakerForced, Tenant: name, Bound: call.Bound, Tokens: call.Tokens}}, nil
 	}
 	d, err := a.decide(ctx, tenant, call, a.open.add)
 	if err == nil && d.Hold == nil && d.Refusal.ByMoney() &&
@@ -215,25 +215,25 @@ func refusal(tenant *Tenant, call Call, request AdmitRequest, reply AdmitReply, 
 
 func (c MoneyCheck) refusal(call Call, tenant string, spent, held money.Nanos) *Refusal {
 	r := &Refusal{
-		Reason: BudgetExhausted, Tenant: tenant, Limit: c.Limit.Name, Per: c.Limit.Per,
+		Reason: ledgerv1.BudgetExhausted, Tenant: tenant, Limit: c.Limit.Name, Per: c.Limit.Per,
 		Period: c.Limit.Period, Amount: c.Limit.Amount, Spent: spent, Held: held, ResetsAt: c.Span.End,
 		Bound: call.Bound, Tokens: call.Tokens,
 	}
 	if limiterv1.Reached(spent, c.Trip) {
-		r.Reason = BreakerOpen
+		r.Reason = ledgerv1.BreakerOpen
 	}
 	return r
 }
 
 func (c BucketCheck) refusal(call Call, tenant string, debt int64) *Refusal {
 	r := &Refusal{
-		Reason: RateLimited, Tenant: tenant, Limit: c.Limit.Name, Per: c.Limit.Per, Unit: c.Limit.Unit,
+		Reason: ledgerv1.RateLimited, Tenant: tenant, Limit: c.Limit.Name, Per: c.Limit.Per, Unit: c.Limit.Unit,
 		Bound: call.Bound, Tokens: call.Tokens,
 	}
 	bucket := c.Limit.Bucket()
 	need := bucket.Points(c.Need)
 	if !bucket.Fits(0, need) {
-		r.Reason = TooLarge
+		r.Reason = ledgerv1.TooLarge
 		return r
 	}
 	r.RetryAfter = bucket.RetryAfter(debt, need)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
@@ -172,20 +173,20 @@ func TestRefusalSaysWhichLimitAndWhatMendsIt(t *testing.T) {
 	}{
 		"the breaker": {
 			admission.AdmitReply{Refusing: 1, Spent: 450 * money.Cent, Held: money.Cent}, call("empleado", money.Cent, 10),
-			admission.Refusal{Reason: admission.BreakerOpen, Tenant: "acme", Limit: "daily", Per: limiterv1.PerTenant, Period: period.Day, Amount: 5 * money.USD, Spent: 450 * money.Cent, Held: money.Cent},
+			admission.Refusal{Reason: ledgerv1.BreakerOpen, Tenant: "acme", Limit: "daily", Per: limiterv1.PerTenant, Period: period.Day, Amount: 5 * money.USD, Spent: 450 * money.Cent, Held: money.Cent},
 		},
 		"a user's budget": {
 			admission.AdmitReply{Refusing: 2, Spent: 80 * money.Cent, Held: 20 * money.Cent}, call("empleado", money.Cent, 10),
-			admission.Refusal{Reason: admission.BudgetExhausted, Tenant: "acme", Limit: "each-user", Per: limiterv1.PerUser, Period: period.Day, Amount: money.USD, Spent: 80 * money.Cent, Held: 20 * money.Cent},
+			admission.Refusal{Reason: ledgerv1.BudgetExhausted, Tenant: "acme", Limit: "each-user", Per: limiterv1.PerUser, Period: period.Day, Amount: money.USD, Spent: 80 * money.Cent, Held: 20 * money.Cent},
 		},
 		"an empty bucket": {
 			// 5 a minute: one each 12 s, of which a quarter has passed.
 			admission.AdmitReply{Refusing: 4, Debts: []int64{0, 5*60_000 - 15_000}}, call("empleado", money.Cent, 10),
-			admission.Refusal{Reason: admission.RateLimited, Tenant: "acme", Limit: "tiers/empleado", Per: limiterv1.PerUser, Unit: limiterv1.Requests, RetryAfter: 9 * time.Second},
+			admission.Refusal{Reason: ledgerv1.RateLimited, Tenant: "acme", Limit: "tiers/empleado", Per: limiterv1.PerUser, Unit: limiterv1.Requests, RetryAfter: 9 * time.Second},
 		},
 		"a bucket that is too small": {
 			admission.AdmitReply{Refusing: 3, Debts: []int64{0, 0}}, call("empleado", money.Cent, 1001),
-			admission.Refusal{Reason: admission.TooLarge, Tenant: "acme", Limit: "org/tokens", Per: limiterv1.PerTenant, Unit: limiterv1.Tokens},
+			admission.Refusal{Reason: ledgerv1.TooLarge, Tenant: "acme", Limit: "org/tokens", Per: limiterv1.PerTenant, Unit: limiterv1.Tokens},
 		},
 	} {
 		test.reply.Verdict, test.reply.Now = admission.Refused, time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 )
@@ -22,7 +23,7 @@ func TestFallbackAsksTheAmountsAlone(t *testing.T) {
 
 	type step struct {
 		call      admission.Call
-		want      admission.Reason // empty: admitted
+		want      ledgerv1.Reason // empty: admitted
 		wantAsked bool
 	}
 	for name, tc := range map[string]struct {
@@ -32,18 +33,18 @@ func TestFallbackAsksTheAmountsAlone(t *testing.T) {
 		"beyond the Trip rung": {
 			[]admission.AdmitReply{refused(450 * money.Cent), admitted},
 			[]step{
-				{ordinary, admission.BreakerOpen, true},
+				{ordinary, ledgerv1.BreakerOpen, true},
 				{fallback, "", true},
-				{ordinary, admission.BreakerOpen, false},
+				{ordinary, ledgerv1.BreakerOpen, false},
 			},
 		},
 		"where nothing is left": {
 			[]admission.AdmitReply{refused(450 * money.Cent), refused(500 * money.Cent)},
 			[]step{
-				{ordinary, admission.BreakerOpen, true},
-				{fallback, admission.BudgetExhausted, true},
-				{fallback, admission.BudgetExhausted, false},
-				{ordinary, admission.BreakerOpen, false},
+				{ordinary, ledgerv1.BreakerOpen, true},
+				{fallback, ledgerv1.BudgetExhausted, true},
+				{fallback, ledgerv1.BudgetExhausted, false},
+				{ordinary, ledgerv1.BreakerOpen, false},
 			},
 		},
 	} {
@@ -59,7 +60,7 @@ func TestFallbackAsksTheAmountsAlone(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				var got admission.Reason
+				var got ledgerv1.Reason
 				if d.Refusal != nil {
 					got = d.Refusal.Reason
 				}

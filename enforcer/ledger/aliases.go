@@ -2,13 +2,18 @@ package ledger
 
 import ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 
-// Names that the proxy has for what ledgerv1 declares.
+// What ledgerv1 declares, until the way of a call names it there.
 type (
-	Entry    = ledgerv1.Entry
-	Refusal  = ledgerv1.Refusal
-	Outcome  = ledgerv1.Outcome
+	// Entry is ledgerv1.Entry.
+	Entry = ledgerv1.Entry
+	// Refusal is ledgerv1.Refusal.
+	Refusal = ledgerv1.Refusal
+	// Outcome is ledgerv1.Outcome.
+	Outcome = ledgerv1.Outcome
+	// Decision is ledgerv1.Decision.
 	Decision = ledgerv1.Decision
-	Pricing  = ledgerv1.Pricing
+	// Pricing is ledgerv1.Pricing.
+	Pricing = ledgerv1.Pricing
 )
 
 // See ledgerv1.

@@ -338,7 +338,7 @@ func (h *history) admitAgain(t *rapid.T) {
 // does not know calls. Doors ask again only when an answer was lost, and then the
 // call must not be made.
 func (h *history) mayBeRemembered(d admission.Decision) bool {
-	return d.Refusal.Reason == admission.BreakerOpen || d.Refusal.Reason == admission.BudgetExhausted
+	return d.Refusal.Reason == ledgerv1.BreakerOpen || d.Refusal.Reason == ledgerv1.BudgetExhausted
 }
 
 func (h *history) settle(t *rapid.T) {
@@ -455,7 +455,7 @@ type outcome struct {
 
 type modelRefusal struct {
 	limit  string
-	reason admission.Reason
+	reason ledgerv1.Reason
 	spent  money.Nanos
 	// stands: the limit refuses because of what is spent, held left aside.
 	stands bool
@@ -480,9 +480,9 @@ func (h *history) modelAdmit(call admission.Call) outcome {
 			spent, held := h.total(l, limit, call.Subject.User)
 			r := modelRefusal{limit: limit.Name, spent: spent, stands: spent+call.Bound > limit.Amount}
 			if trip, trips := l.TripAt(limit); trips && spent >= trip {
-				r.reason, r.stands = admission.BreakerOpen, true
+				r.reason, r.stands = ledgerv1.BreakerOpen, true
 			} else if spent+held+call.Bound > limit.Amount {
-				r.reason = admission.BudgetExhausted
+				r.reason = ledgerv1.BudgetExhausted
 			}
 			if r.reason != "" {
 				want.refusals = append(want.refusals, r)
@@ -493,9 +493,9 @@ func (h *history) modelAdmit(call admission.Call) outcome {
 		r := modelRefusal{limit: limit.Name}
 		switch bucket := h.bucket(tenant, limit, call.Subject.User); {
 		case need(limit, call) > limit.Burst:
-			r.reason = admission.TooLarge
+			r.reason = ledgerv1.TooLarge
 		case bucket.debt(limit, h.now)+need(limit, call)*pointsPerUnit(limit) > limit.Burst*pointsPerUnit(limit):
-			r.reason = admission.RateLimited
+			r.reason = ledgerv1.RateLimited
 		default:
 			want.took[tenant+limit.Name] = true
 			return

@@ -75,8 +75,8 @@ func TestAsManyAreAdmittedAsFit(t *testing.T) {
 					t.Error(err)
 				case d.Hold != nil:
 					admitted.Add(1)
-				case d.Refusal.Reason != admission.BudgetExhausted:
-					t.Errorf("refused because of %s, want %s", d.Refusal.Reason, admission.BudgetExhausted)
+				case d.Refusal.Reason != ledgerv1.BudgetExhausted:
+					t.Errorf("refused because of %s, want %s", d.Refusal.Reason, ledgerv1.BudgetExhausted)
 				}
 			})
 		}
