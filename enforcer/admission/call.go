@@ -69,18 +69,6 @@ type RateReading struct {
 	FullIn time.Duration
 }
 
-// Reason is why a call was refused.
-type Reason = ledgerv1.Reason
-
-// See ledgerv1.
-const (
-	BreakerForced   = ledgerv1.BreakerForced
-	BreakerOpen     = ledgerv1.BreakerOpen
-	BudgetExhausted = ledgerv1.BudgetExhausted
-	RateLimited     = ledgerv1.RateLimited
-	TooLarge        = ledgerv1.TooLarge
-)
-
 // Refusal is why a call was not admitted.
 type Refusal struct {
 	// Reason is the first of those that apply, in the order of ledgerv1.Reasons.

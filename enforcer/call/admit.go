@@ -5,9 +5,9 @@ import (
 	"errors"
 	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/admission"
-	"github.com/bursar-dev/bursar/enforcer/ledger"
 )
 
 // admit has the call admitted, and its bound held, or one in its place, or has the
@@ -49,7 +49,7 @@ func (c *Call) admitBounded(err error) *Refusal {
 	c.header.Set(StoreLostHeader, "AllowBounded")
 	c.calls.Metrics.bounded()
 	c.admitted(admission.Decision{Hold: hold})
-	c.decision = ledger.Bounded
+	c.decision = ledgerv1.Bounded
 	return nil
 }
 
@@ -103,8 +103,8 @@ func (c *Call) asking() admission.Call {
 
 // opening is the call's entry in the ledger, as far as it is known before the
 // call is made.
-func (c *Call) opening() ledger.Entry {
-	return ledger.Entry{
+func (c *Call) opening() ledgerv1.Entry {
+	return ledgerv1.Entry{
 		OpenCall: limiterv1.OpenCall{
 			CallID:    c.id,
 			Tenant:    c.subject.Tenant,
@@ -132,13 +132,13 @@ func (c *Call) admitted(decision admission.Decision) {
 	c.hold, c.heldFrom = decision.Hold, time.Now()
 	switch {
 	case c.fallback:
-		c.decision = ledger.Fallback
+		c.decision = ledgerv1.Fallback
 	case decision.Refusal != nil:
-		c.decision = ledger.Shadowed
+		c.decision = ledgerv1.Shadowed
 	case c.route.Model.Name != c.request.Model():
-		c.decision = ledger.Replaced
+		c.decision = ledgerv1.Replaced
 	default:
-		c.decision = ledger.Admitted
+		c.decision = ledgerv1.Admitted
 	}
 	c.tellDecision(decision)
 	c.calls.open.Add(1)

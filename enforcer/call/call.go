@@ -7,6 +7,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/enforcer/admission"
@@ -14,7 +15,6 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/digest"
 	"github.com/bursar-dev/bursar/enforcer/idempotency"
 	"github.com/bursar-dev/bursar/enforcer/identity"
-	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
@@ -115,7 +115,7 @@ type Call struct {
 	// the one that was asked for.
 	downgraded bool // bound
 	// decision is how the call was admitted.
-	decision ledger.Decision // admit
+	decision ledgerv1.Decision // admit
 	// fallback is whether the call is made in the place of one that money refused.
 	fallback bool            // admit
 	hold     *admission.Hold // admit

@@ -11,13 +11,13 @@ import (
 	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/trace"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/answercache"
 	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/idempotency"
 	"github.com/bursar-dev/bursar/enforcer/identity"
-	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
@@ -61,12 +61,12 @@ type Claims interface {
 
 // Ledger takes calls that were settled.
 type Ledger interface {
-	Add(ledger.Entry)
+	Add(ledgerv1.Entry)
 }
 
 // RefusalRecorder takes calls that a limit refused.
 type RefusalRecorder interface {
-	Add(ledger.Refusal)
+	Add(ledgerv1.Refusal)
 }
 
 // Options are what Calls are made with.

@@ -13,10 +13,10 @@ import (
 	"testing"
 	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/enforcer/call"
-	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 	"github.com/bursar-dev/bursar/enforcer/provider"
 	"github.com/bursar-dev/bursar/enforcer/proxy"
@@ -58,23 +58,23 @@ var doorCases = map[string]struct {
 	change    func(*limiterv1.Tenant)
 	provider  toyAnswer
 	exchanges []exchange
-	wantEnds  []ledger.Outcome
+	wantEnds  []ledgerv1.Outcome
 	wantWhy   []string // the refusals on record
 }{
 	"a whole answer": {
 		provider:  answers(200, "application/json", nil, answerBody),
 		exchanges: []exchange{{body: chat, wantStatus: 200, wantBody: answerBody}},
-		wantEnds:  []ledger.Outcome{ledger.Settled},
+		wantEnds:  []ledgerv1.Outcome{ledgerv1.Settled},
 	},
 	"a stream": {
 		provider:  answers(200, "text/event-stream", nil, chunk, usageChunk, done),
 		exchanges: []exchange{{body: streamedChat, wantStatus: 200, wantBody: chunk + done}},
-		wantEnds:  []ledger.Outcome{ledger.Settled},
+		wantEnds:  []ledgerv1.Outcome{ledgerv1.Settled},
 	},
 	"an answer without usage": {
 		provider:  answers(200, "application/json", nil, `{}`),
 		exchanges: []exchange{{body: chat, wantStatus: 200, wantBody: `{}`}},
-		wantEnds:  []ledger.Outcome{ledger.ChargedHold},
+		wantEnds:  []ledgerv1.Outcome{ledgerv1.ChargedHold},
 	},
 	"over budget": {
 		exchanges: []exchange{{before: spent(90*money.Cent - 1), body: dear, wantStatus: 429, wantBody: `"budget_exhausted"`}},
@@ -104,38 +104,38 @@ var doorCases = map[string]struct {
 	"the provider refuses": {
 		provider:  answers(429, "application/json", nil, `{"error":{"message":"slow down"}}`),
 		exchanges: []exchange{{body: chat, wantStatus: 429, wantBody: `slow down`}},
-		wantEnds:  []ledger.Outcome{ledger.Voided},
+		wantEnds:  []ledgerv1.Outcome{ledgerv1.Voided},
 	},
 	"the provider refuses Bursar": {
 		provider:  answers(401, "application/json", nil, `{"error":{"message":"sk-secret"}}`),
 		exchanges: []exchange{{body: chat, wantStatus: 502, wantBody: `"provider_refused"`}},
-		wantEnds:  []ledger.Outcome{ledger.Voided},
+		wantEnds:  []ledgerv1.Outcome{ledgerv1.Voided},
 	},
 	"no answer": {
 		provider:  toyAnswer{broken: errBroken},
 		exchanges: []exchange{{body: chat, wantStatus: 502, wantBody: `"provider_failed"`}},
-		wantEnds:  []ledger.Outcome{ledger.ChargedHold},
+		wantEnds:  []ledgerv1.Outcome{ledgerv1.ChargedHold},
 	},
 	"a stream that is cut off": {
 		provider:  answers(200, "text/event-stream", errBroken, chunk),
 		exchanges: []exchange{{body: streamedChat, wantStatus: 200, wantBody: `"provider_cut"`}},
-		wantEnds:  []ledger.Outcome{ledger.ChargedHold},
+		wantEnds:  []ledgerv1.Outcome{ledgerv1.ChargedHold},
 	},
 	"a whole answer that is cut off": {
 		provider:  answers(200, "application/json", errBroken, `{"id"`),
 		exchanges: []exchange{{body: chat, wantStatus: 200, wantBody: `{"id"`, wantCut: true}},
-		wantEnds:  []ledger.Outcome{ledger.ChargedHold},
+		wantEnds:  []ledgerv1.Outcome{ledgerv1.ChargedHold},
 	},
 	"an answer that is cut off before its first byte": {
 		provider:  answers(200, "application/json", errBroken),
 		exchanges: []exchange{{body: chat, wantStatus: 502, wantBody: `"provider_cut"`}},
-		wantEnds:  []ledger.Outcome{ledger.ChargedHold},
+		wantEnds:  []ledgerv1.Outcome{ledgerv1.ChargedHold},
 	},
 	"shadow": {
 		change:    func(t *limiterv1.Tenant) { t.Enforcement = limiterv1.Shadow },
 		provider:  answers(200, "application/json", nil, answerBody),
 		exchanges: []exchange{{before: spent(90 * money.Cent), body: chat, wantStatus: 200, wantBody: answerBody}},
-		wantEnds:  []ledger.Outcome{ledger.Settled},
+		wantEnds:  []ledgerv1.Outcome{ledgerv1.Settled},
 	},
 	"the same call again": {
 		provider: answers(200, "application/json", nil, answerBody),
@@ -144,7 +144,7 @@ var doorCases = map[string]struct {
 			{name: "key", body: chat, wantStatus: 200, wantBody: answerBody},
 			{name: "key", body: streamedChat, wantStatus: 422, wantBody: `"idempotency_key_reused"`},
 		},
-		wantEnds: []ledger.Outcome{ledger.Settled},
+		wantEnds: []ledgerv1.Outcome{ledgerv1.Settled},
 	},
 	"an answer that was kept": {
 		change: func(t *limiterv1.Tenant) {
@@ -156,7 +156,7 @@ var doorCases = map[string]struct {
 			{before: spent(90 * money.Cent), body: chat, wantStatus: 200, wantBody: answerBody},
 			{body: streamedChat, wantStatus: 429, wantBody: `"breaker_open"`},
 		},
-		wantEnds: []ledger.Outcome{ledger.Settled},
+		wantEnds: []ledgerv1.Outcome{ledgerv1.Settled},
 		wantWhy:  []string{"BreakerOpen", "BreakerOpen"},
 	},
 }
@@ -232,8 +232,8 @@ func comparableReply(reply toyReply) toyReply {
 
 // remains are what calls have left behind, but for what is another with every call.
 type remains struct {
-	entries  []ledger.Entry
-	refusals []ledger.Refusal
+	entries  []ledgerv1.Entry
+	refusals []ledgerv1.Refusal
 	settled  []money.Nanos
 	admits   int
 }
@@ -262,15 +262,15 @@ func (w *world) left(t *testing.T) remains {
 }
 
 // check checks what is left against what must be.
-func (r remains) check(t *testing.T, ends []ledger.Outcome, why []string) {
+func (r remains) check(t *testing.T, ends []ledgerv1.Outcome, why []string) {
 	t.Helper()
-	var outcomes []ledger.Outcome
+	var outcomes []ledgerv1.Outcome
 	for _, e := range r.entries {
 		outcomes = append(outcomes, e.Outcome)
 	}
 	var reasons []string
 	for _, refusal := range r.refusals {
-		reasons = append(reasons, refusal.Reason)
+		reasons = append(reasons, string(refusal.Reason))
 	}
 	if !slices.Equal(outcomes, ends) || !slices.Equal(reasons, why) || r.admits != len(r.settled) {
 		t.Errorf("calls ended as %v, want %v; on record %v, want %v; %d admitted and %d settled",

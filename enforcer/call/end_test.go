@@ -6,8 +6,8 @@ import (
 	"reflect"
 	"testing"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	"github.com/bursar-dev/bursar/enforcer/call"
-	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
@@ -26,14 +26,14 @@ func begin(w *world, key, body string) (c *call.Call, read *int) {
 func TestEnd(t *testing.T) {
 	for name, tc := range map[string]struct {
 		leave func(*call.Call)
-		want  ledger.Outcome
+		want  ledgerv1.Outcome
 	}{
-		"before it was sent":   {func(*call.Call) {}, ledger.Voided},
-		"when it was sent":     {func(c *call.Call) { c.Sending() }, ledger.ChargedHold},
-		"when it was not":      {func(c *call.Call) { c.Sending(); c.NoAnswer(false, errBroken) }, ledger.Voided},
-		"within its answer":    {func(c *call.Call) { answer(c, answerBody[:50]) }, ledger.ChargedHold},
-		"before the last word": {func(c *call.Call) { answer(c, answerBody) }, ledger.ChargedHold},
-		"at its end":           {func(c *call.Call) { answer(c, answerBody); c.Finish(nil) }, ledger.Settled},
+		"before it was sent":   {func(*call.Call) {}, ledgerv1.Voided},
+		"when it was sent":     {func(c *call.Call) { c.Sending() }, ledgerv1.ChargedHold},
+		"when it was not":      {func(c *call.Call) { c.Sending(); c.NoAnswer(false, errBroken) }, ledgerv1.Voided},
+		"within its answer":    {func(c *call.Call) { answer(c, answerBody[:50]) }, ledgerv1.ChargedHold},
+		"before the last word": {func(c *call.Call) { answer(c, answerBody) }, ledgerv1.ChargedHold},
+		"at its end":           {func(c *call.Call) { answer(c, answerBody); c.Finish(nil) }, ledgerv1.Settled},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, acme(), "")
@@ -44,7 +44,7 @@ func TestEnd(t *testing.T) {
 			tc.leave(c)
 			c.End()
 			c.End()
-			w.left(t).check(t, []ledger.Outcome{tc.want}, nil)
+			w.left(t).check(t, []ledgerv1.Outcome{tc.want}, nil)
 		})
 	}
 }

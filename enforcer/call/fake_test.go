@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
@@ -21,7 +22,6 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/idempotency"
 	"github.com/bursar-dev/bursar/enforcer/identity"
-	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
@@ -33,8 +33,8 @@ type world struct {
 	calls    *call.Calls
 	store    *fakeStore
 	config   *fakeConfig
-	ledger   *added[ledger.Entry]
-	refusals *added[ledger.Refusal]
+	ledger   *added[ledgerv1.Entry]
+	refusals *added[ledgerv1.Refusal]
 }
 
 // newWorld is a world with a tenant, whose provider is at the endpoint.
@@ -45,7 +45,7 @@ func newWorld(t *testing.T, document limiterv1.Tenant, endpoint string) *world {
 		t.Fatal(err)
 	}
 	w := &world{
-		store: &fakeStore{}, ledger: &added[ledger.Entry]{}, refusals: &added[ledger.Refusal]{},
+		store: &fakeStore{}, ledger: &added[ledgerv1.Entry]{}, refusals: &added[ledgerv1.Refusal]{},
 		config: &fakeConfig{tenant: tenant, route: config.Route{
 			Provider: limiterv1.Provider{Name: "fake", Protocol: limiterv1.OpenAI, Endpoint: endpoint},
 			Model: limiterv1.Model{

@@ -7,12 +7,12 @@ import (
 	"strconv"
 	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/answercache"
 	"github.com/bursar-dev/bursar/enforcer/config"
-	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
@@ -164,8 +164,8 @@ func (c *Call) remember() {
 }
 
 // refusalRecord is the call's refusal as it is kept on record.
-func (c *Call) refusalRecord(refused *admission.Refusal) ledger.Refusal {
-	record := ledger.Refusal{
+func (c *Call) refusalRecord(refused *admission.Refusal) ledgerv1.Refusal {
+	record := ledgerv1.Refusal{
 		CallID:      c.id,
 		Tenant:      c.subject.Tenant,
 		User:        c.subject.User,
@@ -184,11 +184,11 @@ func (c *Call) refusalRecord(refused *admission.Refusal) ledger.Refusal {
 		Session:     c.calls.Session,
 	}
 	switch refused.Reason {
-	case admission.BreakerOpen, admission.BudgetExhausted:
+	case ledgerv1.BreakerOpen, ledgerv1.BudgetExhausted:
 		record.Period = refused.Period
 		record.Amount, record.Spent, record.Held = &refused.Amount, &refused.Spent, &refused.Held
 		record.ResetsAt = &refused.ResetsAt
-	case admission.RateLimited, admission.TooLarge:
+	case ledgerv1.RateLimited, ledgerv1.TooLarge:
 		record.Unit = refused.Unit
 		if refused.RetryAfter > 0 {
 			record.RetryAfter = &refused.RetryAfter

@@ -6,8 +6,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
-	"github.com/bursar-dev/bursar/enforcer/ledger"
 )
 
 // Metrics count calls. Labels have few values: none is a tenant's,
@@ -88,12 +88,12 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 // can be seen.
 func (m *Metrics) begin() {
 	m.admissions.WithLabelValues("admitted", "")
-	for _, fallback := range []limiterv1.FallbackKind{limiterv1.Cache, limiterv1.CheapestModel, limiterv1.Message} {
+	for _, fallback := range limiterv1.FallbackKinds() {
 		for _, code := range []string{"budget_exhausted", "breaker_open"} {
 			m.fallbacks.WithLabelValues(string(fallback), code)
 		}
 	}
-	for _, outcome := range []ledger.Outcome{ledger.Settled, ledger.Voided, ledger.ChargedHold} {
+	for _, outcome := range ledgerv1.Outcomes() {
 		m.ends.WithLabelValues(string(outcome))
 	}
 }
@@ -136,7 +136,7 @@ func (m *Metrics) answered(provider string, status int, sent time.Time) {
 // cut counts an answer that did not come to its end, beside the answer itself.
 func (m *Metrics) cut(provider string) { m.answers.WithLabelValues(provider, "cut").Inc() }
 
-func (m *Metrics) settled(e *ledger.Entry, ended time.Time) {
+func (m *Metrics) settled(e *ledgerv1.Entry, ended time.Time) {
 	m.open.Dec()
 	m.ends.WithLabelValues(string(e.Outcome)).Inc()
 	m.settle.Observe(time.Since(ended).Seconds())

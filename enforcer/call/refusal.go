@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/identity"
@@ -137,12 +138,12 @@ func unknownModel(name string) *Refusal {
 // notAdmitted is the refusal of a call by a limit.
 func notAdmitted(subject admission.Subject, r *admission.Refusal) *Refusal {
 	switch r.Reason {
-	case admission.BreakerForced:
+	case ledgerv1.BreakerForced:
 		return refuseWith(statusTooManyRequests, protocol.InsufficientQuota, "breaker_open", "Breaker open",
 			fmt.Sprintf("The breaker of tenant %s is forced open.", r.Tenant)).finally()
-	case admission.RateLimited:
+	case ledgerv1.RateLimited:
 		return tooFast(r)
-	case admission.TooLarge:
+	case ledgerv1.TooLarge:
 		return refuseWith(statusTooManyRequests, protocol.RateLimited, "request_too_large", "Request too large",
 			fmt.Sprintf("The call may use %d tokens, which the rate limit %q per %s never has at once.",
 				r.Tokens, r.Limit, scope(r.Per))).by(rateLimit(r)).finally()
@@ -182,7 +183,7 @@ func outOfMoney(subject admission.Subject, r *admission.Refusal) *Refusal {
 	resets := "A new period begins at " + resetsAt.Format(time.RFC3339) + "."
 	code, title, message := "budget_exhausted", "Budget exhausted",
 		fmt.Sprintf("The call may cost $%s, which is more than is left of %s. %s", r.Bound, budget, resets)
-	if r.Reason == admission.BreakerOpen {
+	if r.Reason == ledgerv1.BreakerOpen {
 		code, title = "breaker_open", "Breaker open"
 		message = fmt.Sprintf("The breaker is open on %s. %s", budget, resets)
 	}

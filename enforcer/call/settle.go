@@ -5,14 +5,14 @@ import (
 	"errors"
 	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	"github.com/bursar-dev/bursar/enforcer/admission"
-	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/enforcer/retry"
 )
 
 // closing is the call's entry in the ledger when it has ended, and how many tokens it used
 // of those that it was admitted with.
-func (c *Call) closing(ended time.Time) (entry ledger.Entry, tokens int64) {
+func (c *Call) closing(ended time.Time) (entry ledgerv1.Entry, tokens int64) {
 	entry = c.opening()
 	entry.Decision = c.decision
 	entry.AdmittedAt = c.hold.AdmittedAt()
@@ -29,18 +29,18 @@ func (c *Call) closing(ended time.Time) (entry ledger.Entry, tokens int64) {
 // charge says how the call ended and what it cost, and returns its tokens: nothing
 // where the provider was not asked or refused, what it says was used where that
 // can be believed, and the hold where nobody knows.
-func (c *Call) charge(entry *ledger.Entry) (tokens int64) {
+func (c *Call) charge(entry *ledgerv1.Entry) (tokens int64) {
 	if c.voided() {
-		entry.Outcome = ledger.Voided
+		entry.Outcome = ledgerv1.Voided
 		return 0
 	}
 	if usage := c.forward.usage; usage != nil {
 		if cost, err := c.model.Prices.Cost(*usage); err == nil {
-			entry.Outcome, entry.Cost, entry.Usage = ledger.Settled, cost, *usage
+			entry.Outcome, entry.Cost, entry.Usage = ledgerv1.Settled, cost, *usage
 			return usage.Total()
 		}
 	}
-	entry.Outcome, entry.Cost = ledger.ChargedHold, c.hold.Bound()
+	entry.Outcome, entry.Cost = ledgerv1.ChargedHold, c.hold.Bound()
 	return c.bounded.Bound.Total()
 }
 
@@ -63,7 +63,7 @@ const (
 )
 
 // settle posts the cost, and tries until that is done.
-func (c *Call) settle(entry *ledger.Entry, tokens int64) settlement {
+func (c *Call) settle(entry *ledgerv1.Entry, tokens int64) settlement {
 	ended := time.Now()
 	span := c.startAfter(settleStep)
 	result, err := c.post(entry, tokens)
@@ -81,7 +81,7 @@ func (c *Call) settle(entry *ledger.Entry, tokens int64) settlement {
 }
 
 // post ends the hold with what the call has cost. Its error is why that is given up.
-func (c *Call) post(entry *ledger.Entry, tokens int64) (result settlement, err error) {
+func (c *Call) post(entry *ledgerv1.Entry, tokens int64) (result settlement, err error) {
 	logged := false
 	err = retry.Until(c.calls.settling, func(ctx context.Context) error {
 		err := c.hold.Settle(ctx, entry.Cost, tokens, entry)

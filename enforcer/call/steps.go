@@ -6,7 +6,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/bursar-dev/bursar/enforcer/ledger"
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 )
 
 // The way of a call:
@@ -118,7 +118,7 @@ func (c *Call) End() {
 }
 
 // record hands a settled call to the ledger: what the ledger has, the counters have.
-func (c *Call) record(entry ledger.Entry) {
+func (c *Call) record(entry ledgerv1.Entry) {
 	if span := c.startAfter(recordStep); span != nil {
 		defer span.End()
 	}

@@ -9,8 +9,8 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	"github.com/bursar-dev/bursar/enforcer/identity"
-	"github.com/bursar-dev/bursar/enforcer/ledger"
 )
 
 // Spans are named for the steps of the way of a call, but for the one that the GenAI
@@ -148,7 +148,7 @@ func (c *Call) startAfter(step string) trace.Span {
 }
 
 // endSettle ends the span of a settlement, if there is one.
-func endSettle(span trace.Span, entry *ledger.Entry, err error) {
+func endSettle(span trace.Span, entry *ledgerv1.Entry, err error) {
 	if span == nil {
 		return
 	}

@@ -5,7 +5,7 @@ import (
 	"net/textproto"
 	"testing"
 
-	"github.com/bursar-dev/bursar/enforcer/ledger"
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
@@ -13,7 +13,7 @@ import (
 func TestNoTrace(t *testing.T) {
 	c := &Call{calls: New(Options{}), Request: Request{Endpoint: protocol.ChatCompletions{}, Header: textproto.MIMEHeader{}}}
 	idle := step{"idle", func(*Call, context.Context) *Refusal { return nil }}
-	entry := &ledger.Entry{}
+	entry := &ledgerv1.Entry{}
 	ctx := t.Context()
 	traced := func() {
 		c.startTrace()

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"strings"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/config"
-	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
@@ -61,9 +61,9 @@ func mayBeUnlisted(endpoint protocol.Endpoint, name string) bool {
 }
 
 // pricing is whose prices the call is held and settled at; empty for its own model's.
-func (c *Call) pricing() ledger.Pricing {
+func (c *Call) pricing() ledgerv1.Pricing {
 	if c.model.Unlisted {
-		return ledger.MostExpensive
+		return ledgerv1.MostExpensive
 	}
 	return ""
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
@@ -25,7 +26,6 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/call"
 	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/identity"
-	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 	"github.com/bursar-dev/bursar/enforcer/provider"
 	"github.com/bursar-dev/bursar/enforcer/proxy"
@@ -222,8 +222,8 @@ type door struct {
 	proxy    *proxy.Proxy
 	calls    *call.Calls
 	store    *fakeStore
-	ledger   *fakeLedger[ledger.Entry]
-	refusals *fakeLedger[ledger.Refusal]
+	ledger   *fakeLedger[ledgerv1.Entry]
+	refusals *fakeLedger[ledgerv1.Refusal]
 	config   *fakeConfig
 }
 
@@ -246,7 +246,7 @@ func newDoor(t testing.TB, upstream http.HandlerFunc, change ...func(*doorOption
 		provided.Close()
 	}
 	d := &door{
-		t: t, store: &fakeStore{ends: map[string]admission.SettleRequest{}}, ledger: &fakeLedger[ledger.Entry]{}, refusals: &fakeLedger[ledger.Refusal]{},
+		t: t, store: &fakeStore{ends: map[string]admission.SettleRequest{}}, ledger: &fakeLedger[ledgerv1.Entry]{}, refusals: &fakeLedger[ledgerv1.Refusal]{},
 		config: &fakeConfig{
 			tenant:  tenant,
 			running: config.Running{Incarnation: "first", Revision: 1},
@@ -326,7 +326,7 @@ func (d *door) call(body string) reply {
 }
 
 // ending is the one call's end, once it is settled.
-func (d *door) ending() (ledger.Entry, admission.SettleRequest) {
+func (d *door) ending() (ledgerv1.Entry, admission.SettleRequest) {
 	d.t.Helper()
 	eventually(d.t, "the call is settled", func() bool { return len(d.ledger.all()) > 0 })
 	entry := d.ledger.all()[0]

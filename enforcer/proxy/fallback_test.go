@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
@@ -16,7 +17,6 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/call"
 	"github.com/bursar-dev/bursar/enforcer/config"
-	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/hack/fakeprovider"
 )
 
@@ -362,7 +362,7 @@ func TestCheapestModelIsACall(t *testing.T) {
 	d.spent = 95 * money.Cent
 	d.call(bigChat)
 	entry, end := d.ending()
-	if entry.Outcome != ledger.Settled || entry.Decision != ledger.Fallback || entry.ModelAsked != "gpt-4o" || entry.Model != "gpt-4o-mini" || entry.Cost == 0 || end.Cost != entry.Cost {
+	if entry.Outcome != ledgerv1.Settled || entry.Decision != ledgerv1.Fallback || entry.ModelAsked != "gpt-4o" || entry.Model != "gpt-4o-mini" || entry.Cost == 0 || end.Cost != entry.Cost {
 		t.Errorf("settled with %s, ledger %+v", end.Cost, entry)
 	}
 	if want := money.Nanos(len(bigChat))*150 + 100*600; entry.Held != want || d.store.admits[0].Bound != want {

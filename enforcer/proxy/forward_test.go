@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bursar-dev/bursar/enforcer/ledger"
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 )
 
 // gated is an upstream that streams a chunk, then waits to be let on.
@@ -58,7 +58,7 @@ func TestClientHangsUp(t *testing.T) {
 		d.hangUpMidStream()
 		close(upstream.on)
 		entry, _ := d.ending()
-		if entry.Outcome != ledger.Settled || entry.Cost != usedCost {
+		if entry.Outcome != ledgerv1.Settled || entry.Cost != usedCost {
 			t.Errorf("got %s at %s, want the truth: %s", entry.Outcome, entry.Cost, usedCost)
 		}
 	})
@@ -67,7 +67,7 @@ func TestClientHangsUp(t *testing.T) {
 		d := newDoor(t, upstream.serve, func(o *doorOptions) { o.door.DrainTimeout = 50 * time.Millisecond })
 		d.hangUpMidStream()
 		entry, _ := d.ending()
-		if entry.Outcome != ledger.ChargedHold || entry.Cost != boundOf(streamedChat) {
+		if entry.Outcome != ledgerv1.ChargedHold || entry.Cost != boundOf(streamedChat) {
 			t.Errorf("got %s at %s, want the hold: %s", entry.Outcome, entry.Cost, boundOf(streamedChat))
 		}
 		if err := <-upstream.left; !errors.Is(err, context.Canceled) {
@@ -88,7 +88,7 @@ func TestClientHangsUp(t *testing.T) {
 		})
 		d.hangUpMidStream()
 		entry, _ := d.ending()
-		if entry.Outcome != ledger.ChargedHold {
+		if entry.Outcome != ledgerv1.ChargedHold {
 			t.Errorf("got %s, want the hold charged", entry.Outcome)
 		}
 		<-left
@@ -110,7 +110,7 @@ func TestClientHangsUp(t *testing.T) {
 		}
 		close(on)
 		entry, _ := d.ending()
-		if entry.Outcome != ledger.Settled || entry.Cost != usedCost {
+		if entry.Outcome != ledgerv1.Settled || entry.Cost != usedCost {
 			t.Errorf("got %s at %s, want the truth: %s", entry.Outcome, entry.Cost, usedCost)
 		}
 	})
@@ -131,7 +131,7 @@ func TestCut(t *testing.T) {
 	if rest, err := io.ReadAll(response.Body); !strings.HasPrefix(string(rest), `data: {"error":`) || err != nil {
 		t.Errorf("the client sees %q, %v", rest, err)
 	}
-	if entry, _ := d.ending(); entry.Outcome != ledger.ChargedHold {
+	if entry, _ := d.ending(); entry.Outcome != ledgerv1.ChargedHold {
 		t.Errorf("got %s, want the hold charged", entry.Outcome)
 	}
 }
@@ -183,7 +183,7 @@ func TestClientThatDoesNotRead(t *testing.T) {
 	if err := d.request("POST", "/v1/chat/completions", streamedChat).Write(conn); err != nil {
 		t.Fatal(err)
 	}
-	if entry, _ := d.ending(); entry.Outcome != ledger.Settled || entry.Cost != usedCost {
+	if entry, _ := d.ending(); entry.Outcome != ledgerv1.Settled || entry.Cost != usedCost {
 		t.Errorf("got %s at %s, want the truth: %s", entry.Outcome, entry.Cost, usedCost)
 	}
 }

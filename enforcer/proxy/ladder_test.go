@@ -6,12 +6,12 @@ import (
 	"net/http"
 	"testing"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/call"
 	"github.com/bursar-dev/bursar/enforcer/config"
-	"github.com/bursar-dev/bursar/enforcer/ledger"
 )
 
 // upstreamBody is what a provider was asked.
@@ -103,8 +103,8 @@ func TestShadowTellsAndDoesNotRefuse(t *testing.T) {
 	if code := got.header.Get(call.ShadowHeader); code != "breaker_open" {
 		t.Errorf("%s is %q, want breaker_open", call.ShadowHeader, code)
 	}
-	if entry, _ := d.ending(); entry.Decision != ledger.Shadowed {
-		t.Errorf("the ledger says %s, want %s", entry.Decision, ledger.Shadowed)
+	if entry, _ := d.ending(); entry.Decision != ledgerv1.Shadowed {
+		t.Errorf("the ledger says %s, want %s", entry.Decision, ledgerv1.Shadowed)
 	}
 }
 

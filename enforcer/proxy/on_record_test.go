@@ -6,18 +6,18 @@ import (
 	"testing"
 	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/call"
-	"github.com/bursar-dev/bursar/enforcer/ledger"
 )
 
 // TestRefusalsOnRecord: a call that a limit refused is put on record, once, under the
 // id that its answer names, and with what the limit was like.
 func TestRefusalsOnRecord(t *testing.T) {
 	// refusedBy is the record of a refusal, but for what of it is the same always.
-	type refusedBy = ledger.Refusal
+	type refusedBy = ledgerv1.Refusal
 	wait := 2250 * time.Millisecond
 	for name, tc := range map[string]struct {
 		change func(*door)

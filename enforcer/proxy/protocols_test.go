@@ -17,12 +17,12 @@ import (
 	"testing"
 	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/enforcer/call"
 	"github.com/bursar-dev/bursar/enforcer/config"
-	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/hack/fakeprovider"
 )
 
@@ -147,7 +147,7 @@ func (d *door) ask(ctx context.Context, p api, prompt string, output int, stream
 }
 
 // entry is the ledger's entry of a call, once it is there.
-func (d *door) entry(callID string) (found ledger.Entry) {
+func (d *door) entry(callID string) (found ledgerv1.Entry) {
 	d.t.Helper()
 	eventually(d.t, "call "+callID+" is settled", func() bool {
 		d.ledger.mu.Lock()
@@ -187,7 +187,7 @@ func TestProtocols(t *testing.T) {
 					if directives == "usage=zero" {
 						want = 0 // the provider's word is taken, as it is
 					}
-					if entry.Outcome != ledger.Settled || entry.Cost != want || entry.Held < want {
+					if entry.Outcome != ledgerv1.Settled || entry.Cost != want || entry.Held < want {
 						t.Errorf("ledger %+v\nbill %+v", entry, billed)
 					}
 				})
@@ -219,7 +219,7 @@ func TestUsageThatCannotBeBelieved(t *testing.T) {
 				}
 				got := d.do(d.ask(t.Context(), p, "one two three [[output=5 "+directives+"]]", 20, stream))
 				entry := d.entry(got.header.Get(call.CallIDHeader))
-				if got.status != http.StatusOK || entry.Outcome != ledger.ChargedHold || entry.Cost != entry.Held || entry.Held == 0 {
+				if got.status != http.StatusOK || entry.Outcome != ledgerv1.ChargedHold || entry.Cost != entry.Held || entry.Held == 0 {
 					t.Errorf("%s %s stream=%t: %d, ledger %+v", p.name, directives, stream, got.status, entry)
 				}
 			}
@@ -391,11 +391,11 @@ func TestDisconnectAtEveryFrame(t *testing.T) {
 		if entry.Cost == 0 {
 			zero++
 		}
-		if entry.Outcome == ledger.Settled {
+		if entry.Outcome == ledgerv1.Settled {
 			settled++
 		}
-		exact := entry.Outcome == ledger.Settled && entry.Cost == script.billed
-		hold := entry.Outcome == ledger.ChargedHold && entry.Cost == entry.Held && entry.Held >= script.billed
+		exact := entry.Outcome == ledgerv1.Settled && entry.Cost == script.billed
+		hold := entry.Outcome == ledgerv1.ChargedHold && entry.Cost == entry.Held && entry.Held >= script.billed
 		if !exact && (who == "client" || !hold) {
 			t.Errorf("%s %q, %s gone after %d of %d frames: %s of %s, held %s, billed %s",
 				script.protocol.name, script.directives, who, frames, len(script.frames), entry.Outcome, entry.Cost, entry.Held, script.billed)
@@ -478,7 +478,7 @@ func TestBillAgainstHold(t *testing.T) {
 	for _, entry := range d.ledger.all() {
 		call := billed[entry.CallID]
 		cost := money.Nanos(call.CostNanos)
-		if entry.Outcome != ledger.Settled || entry.Cost != cost || entry.Overrun() != max(0, cost-entry.Held) {
+		if entry.Outcome != ledgerv1.Settled || entry.Cost != cost || entry.Overrun() != max(0, cost-entry.Held) {
 			t.Errorf("ledger %+v, bill %+v", entry, call)
 		}
 		if entry.Overrun() > 0 {
@@ -527,7 +527,7 @@ func TestLargeAnswers(t *testing.T) {
 			n, err := io.Copy(io.Discard, response.Body)
 			_ = response.Body.Close()
 			entry := d.entry(response.Header.Get(call.CallIDHeader))
-			if n < size || err != nil || entry.Outcome != ledger.Settled || entry.Cost != money.Nanos(billOf(t, fake, reply{header: response.Header}).CostNanos) {
+			if n < size || err != nil || entry.Outcome != ledgerv1.Settled || entry.Cost != money.Nanos(billOf(t, fake, reply{header: response.Header}).CostNanos) {
 				t.Errorf("%s stream=%t: %d bytes, %v, ledger %+v", p.name, stream, n, err, entry)
 			}
 		}

@@ -13,11 +13,11 @@ import (
 	"testing"
 	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/enforcer/call"
-	"github.com/bursar-dev/bursar/enforcer/ledger"
 )
 
 // TestEndOfACall: what the client sees, and how the hold ends, whatever the
@@ -30,51 +30,51 @@ func TestEndOfACall(t *testing.T) {
 		wantStatus  int
 		wantBody    string
 		wantCut     bool
-		wantOutcome ledger.Outcome
+		wantOutcome ledgerv1.Outcome
 		wantUsage   price.Usage
 		wantCost    money.Nanos // of Settled
 	}{
 		"a whole answer": {
 			upstream: whole(200, answer), wantStatus: 200, wantBody: answer,
-			wantOutcome: ledger.Settled, wantUsage: used, wantCost: usedCost,
+			wantOutcome: ledgerv1.Settled, wantUsage: used, wantCost: usedCost,
 		},
 		"a stream": {
 			upstream: stream(chunk, usageChunk, done), body: streamedChat, wantStatus: 200, wantBody: chunk + done,
-			wantOutcome: ledger.Settled, wantUsage: used, wantCost: usedCost,
+			wantOutcome: ledgerv1.Settled, wantUsage: used, wantCost: usedCost,
 		},
 		"a stream whose usage the client asked for": {
 			upstream: stream(chunk, usageChunk, done), body: strings.Replace(streamedChat, `"stream":true`, `"stream":true,"stream_options":{"include_usage":true}`, 1),
 			wantStatus: 200, wantBody: chunk + usageChunk + done,
-			wantOutcome: ledger.Settled, wantUsage: used, wantCost: usedCost,
+			wantOutcome: ledgerv1.Settled, wantUsage: used, wantCost: usedCost,
 		},
 		"a whole answer to who asked for a stream": {
 			upstream: whole(200, answer), body: streamedChat, wantStatus: 200, wantBody: answer,
-			wantOutcome: ledger.Settled, wantUsage: used, wantCost: usedCost,
+			wantOutcome: ledgerv1.Settled, wantUsage: used, wantCost: usedCost,
 		},
 		"an answer without usage": {
 			upstream: whole(200, `{"choices":[]}`), wantStatus: 200, wantBody: `{"choices":[]}`,
-			wantOutcome: ledger.ChargedHold,
+			wantOutcome: ledgerv1.ChargedHold,
 		},
 		"an empty answer": {
-			upstream: whole(200, ""), wantStatus: 200, wantOutcome: ledger.ChargedHold,
+			upstream: whole(200, ""), wantStatus: 200, wantOutcome: ledgerv1.ChargedHold,
 		},
 		"a stream without usage": {
 			upstream: stream(chunk, done), body: streamedChat, wantStatus: 200, wantBody: chunk + done,
-			wantOutcome: ledger.ChargedHold,
+			wantOutcome: ledgerv1.ChargedHold,
 		},
 		"a usage that nobody could pay": {
 			upstream:   whole(200, `{"usage":{"prompt_tokens":1000000000,"completion_tokens":1000000000}}`),
 			wantStatus: 200, wantBody: `{"usage":{"prompt_tokens":1000000000,"completion_tokens":1000000000}}`,
-			wantOutcome: ledger.Settled, wantUsage: price.Usage{Input: 1e9, Output: 1e9}, wantCost: 1e9*1000 + 1e9*10_000,
+			wantOutcome: ledgerv1.Settled, wantUsage: price.Usage{Input: 1e9, Output: 1e9}, wantCost: 1e9*1000 + 1e9*10_000,
 		},
 		"more than the bound": {
 			upstream:   whole(200, `{"usage":{"prompt_tokens":1,"completion_tokens":1000}}`),
 			wantStatus: 200, wantBody: `{"usage":{"prompt_tokens":1,"completion_tokens":1000}}`,
-			wantOutcome: ledger.Settled, wantUsage: price.Usage{Input: 1, Output: 1000}, wantCost: 1000 + 1000*10_000,
+			wantOutcome: ledgerv1.Settled, wantUsage: price.Usage{Input: 1, Output: 1000}, wantCost: 1000 + 1000*10_000,
 		},
 		"a refusal": {
 			upstream: whole(429, `{"error":{"message":"slow down"}}`), wantStatus: 429, wantBody: `{"error":{"message":"slow down"}}`,
-			wantOutcome: ledger.Voided,
+			wantOutcome: ledgerv1.Voided,
 		},
 		"a refusal of a stream, as a stream": {
 			upstream: func(w http.ResponseWriter, r *http.Request) {
@@ -82,56 +82,56 @@ func TestEndOfACall(t *testing.T) {
 				w.WriteHeader(500)
 				_, _ = io.WriteString(w, "data: {\"error\":{}}\n\n")
 			},
-			body: streamedChat, wantStatus: 500, wantBody: "data: {\"error\":{}}\n\n", wantOutcome: ledger.Voided,
+			body: streamedChat, wantStatus: 500, wantBody: "data: {\"error\":{}}\n\n", wantOutcome: ledgerv1.Voided,
 		},
 		"Bursar's key is refused": {
 			upstream:   whole(401, `{"error":{"message":"Incorrect API key provided: sk-secret"}}`),
-			wantStatus: 502, wantBody: errorBody("provider_refused", "The provider refused Bursar with status 401.") + "\n", wantOutcome: ledger.Voided,
+			wantStatus: 502, wantBody: errorBody("provider_refused", "The provider refused Bursar with status 401.") + "\n", wantOutcome: ledgerv1.Voided,
 		},
 		"a redirect": {
 			upstream: func(w http.ResponseWriter, r *http.Request) {
 				http.Redirect(w, r, "https://elsewhere.example", http.StatusTemporaryRedirect)
 			},
-			wantStatus: 502, wantBody: errorBody("provider_refused", "The provider refused Bursar with status 307.") + "\n", wantOutcome: ledger.Voided,
+			wantStatus: 502, wantBody: errorBody("provider_refused", "The provider refused Bursar with status 307.") + "\n", wantOutcome: ledgerv1.Voided,
 		},
 		"nobody listens": {
-			wantStatus: 502, wantBody: errorBody("provider_unreachable", "The provider could not be reached.") + "\n", wantOutcome: ledger.Voided,
+			wantStatus: 502, wantBody: errorBody("provider_unreachable", "The provider could not be reached.") + "\n", wantOutcome: ledgerv1.Voided,
 		},
 		"no answer": {
 			upstream: hijack(""), wantStatus: 502, wantBody: errorBody("provider_failed", "The provider took the call and gave no answer.") + "\n",
-			wantOutcome: ledger.ChargedHold,
+			wantOutcome: ledgerv1.ChargedHold,
 		},
 		"cut before the first byte of a whole answer": {
 			upstream:   hijack("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"),
-			wantStatus: 502, wantBody: errorBody("provider_cut", cutOff) + "\n", wantOutcome: ledger.ChargedHold,
+			wantStatus: 502, wantBody: errorBody("provider_cut", cutOff) + "\n", wantOutcome: ledgerv1.ChargedHold,
 		},
 		"cut within a whole answer": {
 			upstream:   hijack("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"id\""),
-			wantStatus: 200, wantBody: `{"id"`, wantCut: true, wantOutcome: ledger.ChargedHold,
+			wantStatus: 200, wantBody: `{"id"`, wantCut: true, wantOutcome: ledgerv1.ChargedHold,
 		},
 		"cut within a whole answer of unknown length": {
 			upstream:   hijack("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"id\"\r\n"),
-			wantStatus: 200, wantBody: `{"id"`, wantCut: true, wantOutcome: ledger.ChargedHold,
+			wantStatus: 200, wantBody: `{"id"`, wantCut: true, wantOutcome: ledgerv1.ChargedHold,
 		},
 		"cut within a stream": {
 			upstream: stream(chunk, chunk[:20], cut), body: streamedChat, wantStatus: 200,
 			wantBody:    chunk + "data: " + errorBody("provider_cut", cutOff) + "\n\n",
-			wantOutcome: ledger.ChargedHold,
+			wantOutcome: ledgerv1.ChargedHold,
 		},
 		"cut within a stream whose usage has come": {
 			upstream: stream(chunk, usageChunk, cut), body: streamedChat, wantStatus: 200,
 			wantBody:    chunk + "data: " + errorBody("provider_cut", cutOff) + "\n\n",
-			wantOutcome: ledger.Settled, wantUsage: used, wantCost: usedCost,
+			wantOutcome: ledgerv1.Settled, wantUsage: used, wantCost: usedCost,
 		},
 		"a stream that ends too early": {
 			upstream: stream(chunk), body: streamedChat, wantStatus: 200,
 			wantBody:    chunk + "data: " + errorBody("provider_cut", cutOff) + "\n\n",
-			wantOutcome: ledger.ChargedHold,
+			wantOutcome: ledgerv1.ChargedHold,
 		},
 		"cut before the first frame": {
 			upstream:   hijack("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"),
 			wantStatus: 200, wantBody: "data: " + errorBody("provider_cut", cutOff) + "\n\n",
-			wantOutcome: ledger.ChargedHold,
+			wantOutcome: ledgerv1.ChargedHold,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -142,7 +142,7 @@ func TestEndOfACall(t *testing.T) {
 				t.Errorf("the client sees\n got %d %s %v\nwant %d %s", got.status, got.body, got.err, tc.wantStatus, tc.wantBody)
 			}
 			entry, end := d.ending()
-			want := ledger.Entry{
+			want := ledgerv1.Entry{
 				OpenCall: limiterv1.OpenCall{
 					CallID: got.header.Get(call.CallIDHeader), Tenant: "acme", User: "gerente-1", Tier: "gerente",
 					Model: "mini", Root: "acme", Tokens: int64(len(body)) + 100,
@@ -151,10 +151,10 @@ func TestEndOfACall(t *testing.T) {
 				Provider:   "fake", ModelAsked: "mini", ModelUsed: "mini-2026", Endpoint: "/v1/chat/completions",
 				Streamed: strings.Contains(body, "stream"), Session: "session-1", Held: boundOf(body),
 				AdmittedAt: admittedAt, Outcome: tc.wantOutcome, Usage: tc.wantUsage, Cost: tc.wantCost,
-				Decision:  ledger.Admitted,
+				Decision:  ledgerv1.Admitted,
 				SettledAt: entry.SettledAt, Duration: entry.Duration, TimeToFirstToken: entry.TimeToFirstToken,
 			}
-			if tc.wantOutcome == ledger.ChargedHold {
+			if tc.wantOutcome == ledgerv1.ChargedHold {
 				want.Cost = boundOf(body)
 			}
 			if !reflect.DeepEqual(entry, want) {
@@ -163,8 +163,8 @@ func TestEndOfACall(t *testing.T) {
 			if end.Cost != want.Cost || string(end.Entry) != string(entry.Encode()) {
 				t.Errorf("settled with %s and %s, want %s and the entry", end.Cost, end.Entry, want.Cost)
 			}
-			wantUnused := int64(len(body)) + 100 - map[ledger.Outcome]int64{
-				ledger.Settled: tc.wantUsage.Total(), ledger.ChargedHold: int64(len(body)) + 100,
+			wantUnused := int64(len(body)) + 100 - map[ledgerv1.Outcome]int64{
+				ledgerv1.Settled: tc.wantUsage.Total(), ledgerv1.ChargedHold: int64(len(body)) + 100,
 			}[tc.wantOutcome]
 			var unused int64
 			for _, bucket := range bucketsOf(end.Accounts) {
@@ -217,7 +217,7 @@ func TestHoldIsTakenFirst(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", name, value, want)
 		}
 	}
-	record, err := ledger.Decode(d.store.admits[0].Record)
+	record, err := ledgerv1.Decode(d.store.admits[0].Record)
 	if err != nil || record.Held != boundOf(chat) || record.User != "gerente-1" || record.Outcome != "" || record.Session != "session-1" {
 		t.Errorf("the open call's record: %+v, %v", record, err)
 	}
@@ -308,7 +308,7 @@ func TestPanic(t *testing.T) {
 			if got := d.call(streamedChat); got.err == nil && got.body != "" {
 				t.Errorf("the client sees %+v", got)
 			}
-			if entry, _ := d.ending(); entry.Outcome != ledger.ChargedHold || entry.Cost != boundOf(streamedChat) {
+			if entry, _ := d.ending(); entry.Outcome != ledgerv1.ChargedHold || entry.Cost != boundOf(streamedChat) {
 				t.Errorf("got %s at %s, want the hold: %s", entry.Outcome, entry.Cost, boundOf(streamedChat))
 			}
 		})

@@ -14,12 +14,12 @@ import (
 	"testing"
 	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/config"
-	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 	"github.com/bursar-dev/bursar/enforcer/provider"
 )
@@ -206,22 +206,22 @@ func TestToyProtocol(t *testing.T) {
 	for name, tc := range map[string]struct {
 		body, want, sent string
 		breaks           bool
-		outcome          ledger.Outcome
+		outcome          ledgerv1.Outcome
 		cost             money.Nanos
 	}{
 		"whole": {
 			body: sayHello, want: aviaryWhole, sent: `{"voice":"mini-2026","say":"hello","words":7,"live":false}`,
-			outcome: ledger.Settled, cost: 4*1000 + 2*10_000,
+			outcome: ledgerv1.Settled, cost: 4*1000 + 2*10_000,
 		},
 		"streamed": {
 			body: sayLive, want: aviaryFirst + aviaryLast, sent: `{"voice":"mini-2026","say":"hello","words":7,"live":true}`,
-			outcome: ledger.Settled, cost: 4*1000 + 2*10_000,
+			outcome: ledgerv1.Settled, cost: 4*1000 + 2*10_000,
 		},
 		"a stream that breaks off": {
 			body: sayLive, breaks: true, sent: `{"voice":"mini-2026","say":"hello","words":7,"live":true}`,
 			want: aviaryFirst + `data: {"squawk":"The provider's answer was cut off before its end.","reason":"provider_cut",` +
 				`"type":"urn:bursar:problem:provider-cut","title":"Answer cut off","status":502,"detail":"The provider's answer was cut off before its end."}` + "\n\n",
-			outcome: ledger.ChargedHold, cost: money.Nanos(len(sayLive)*1000 + 7*10_000),
+			outcome: ledgerv1.ChargedHold, cost: money.Nanos(len(sayLive)*1000 + 7*10_000),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -12,13 +12,13 @@ import (
 	"testing"
 	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/call"
 	"github.com/bursar-dev/bursar/enforcer/config"
-	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/hack/fakeprovider"
 )
 
@@ -59,11 +59,11 @@ func TestUnlistedModel(t *testing.T) {
 	if d.store.admits[0].Bound != wantHeld || end.Cost != wantCost {
 		t.Errorf("held %s and settled with %s, want %s and %s", d.store.admits[0].Bound, end.Cost, wantHeld, money.Nanos(wantCost))
 	}
-	if entry.PricedAs != ledger.MostExpensive || entry.Decision != ledger.Admitted || entry.Held != wantHeld || entry.Cost != wantCost ||
+	if entry.PricedAs != ledgerv1.MostExpensive || entry.Decision != ledgerv1.Admitted || entry.Held != wantHeld || entry.Cost != wantCost ||
 		entry.Model != "gpt-9" || entry.ModelAsked != "gpt-9" || entry.ModelUsed != "gpt-9" || entry.Provider != "fake" {
 		t.Errorf("the ledger has %+v", entry)
 	}
-	if kept, err := ledger.Decode(d.store.admits[0].Record); err != nil || kept.PricedAs != ledger.MostExpensive {
+	if kept, err := ledgerv1.Decode(d.store.admits[0].Record); err != nil || kept.PricedAs != ledgerv1.MostExpensive {
 		t.Errorf("who adopts the call would find %+v, %v", kept, err)
 	}
 }
@@ -191,11 +191,11 @@ func TestUnlistedModelOnTheLadder(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change          func(*limiterv1.Tenant)
 		body, wantModel string
-		wantAs          ledger.Pricing
+		wantAs          ledgerv1.Pricing
 	}{
 		"from one":             {rung("gpt-9", "mini"), unlistedChat, "mini-2026", ""},
 		"to one":               {rung("mini", "gpt-9"), chat, "mini-2026", ""},
-		"to another, from one": {rung("gpt-9", "gpt-10"), unlistedChat, "gpt-9", ledger.MostExpensive},
+		"to another, from one": {rung("gpt-9", "gpt-10"), unlistedChat, "gpt-9", ledgerv1.MostExpensive},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, asked := newUnlistedDoor(t, tc.change)
@@ -213,7 +213,7 @@ func TestUnlistedModelOnTheLadder(t *testing.T) {
 		})
 		leaves(d, money.Nanos(len(unlistedChat)*4_000+50*10_000)-1)
 		got := d.call(unlistedChat)
-		if entry, _ := d.ending(); got.status != http.StatusOK || asked.Model == "gpt-9" || entry.Decision != ledger.Fallback || entry.PricedAs != "" {
+		if entry, _ := d.ending(); got.status != http.StatusOK || asked.Model == "gpt-9" || entry.Decision != ledgerv1.Fallback || entry.PricedAs != "" {
 			t.Errorf("status %d %s, the provider was asked for %q, decision %s, priced as %s", got.status, got.body, asked.Model, entry.Decision, entry.PricedAs)
 		}
 	})
@@ -248,7 +248,7 @@ func TestUnlistedModelOfEveryProtocol(t *testing.T) {
 				}
 				entry, billed := d.entry(got.header.Get(call.CallIDHeader)), billOf(t, fake, got)
 				want := 2 * money.Nanos(billed.CostNanos)
-				if entry.PricedAs != ledger.MostExpensive || entry.Cost > want || entry.Cost < want-1 || entry.Held < entry.Cost || billed.Model != route.Model.Name {
+				if entry.PricedAs != ledgerv1.MostExpensive || entry.Cost > want || entry.Cost < want-1 || entry.Held < entry.Cost || billed.Model != route.Model.Name {
 					t.Errorf("ledger %+v\nbill %+v\nwant twice the bill, of %s", entry, billed, route.Model.Name)
 				}
 			})

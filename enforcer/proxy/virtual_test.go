@@ -7,12 +7,12 @@ import (
 	"testing"
 	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/call"
-	"github.com/bursar-dev/bursar/enforcer/ledger"
 )
 
 // leaves makes the store refuse what costs more than is left of the first limit.
@@ -79,7 +79,7 @@ func TestVirtualModel(t *testing.T) {
 			default:
 				entry, _ := d.ending()
 				if got.status != http.StatusOK || asked.Model != tc.wantModel+"-2026" || got.header.Get(call.ModelHeader) != tc.wantModel ||
-					entry.Model != tc.wantModel || entry.Decision != ledger.Replaced || !slices.Contains([]string{"auto", "mini"}, entry.ModelAsked) {
+					entry.Model != tc.wantModel || entry.Decision != ledgerv1.Replaced || !slices.Contains([]string{"auto", "mini"}, entry.ModelAsked) {
 					t.Errorf("status %d, the provider was asked for %q, the header says %q, the ledger %q for %q; want 200 and %s",
 						got.status, asked.Model, got.header.Get(call.ModelHeader), entry.Model, entry.ModelAsked, tc.wantModel)
 				}
