@@ -60,7 +60,7 @@ func awaitAccepted(t *testing.T, o object, want string) {
 		if err := api.Get(t.Context(), client.ObjectKeyFromObject(o), o); err != nil {
 			return err
 		}
-		accepted := meta.FindStatusCondition(o.Programming().Conditions, v1alpha1.ConditionAccepted)
+		accepted := meta.FindStatusCondition(o.GetProgrammedStatus().Conditions, v1alpha1.ConditionAccepted)
 		if accepted == nil || accepted.ObservedGeneration != o.GetGeneration() {
 			return errors.New("no condition of this generation")
 		}

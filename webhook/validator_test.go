@@ -7,8 +7,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
 // inTurn decides by one reason after the other, and by the last for ever.
@@ -20,7 +20,7 @@ type inTurn struct {
 func (r *inTurn) decide(context.Context, *v1alpha1.TenantBudget) (acceptance.Decision, error) {
 	reason := r.reasons[min(r.asked, len(r.reasons)-1)]
 	r.asked++
-	return acceptance.Decision{Verdict: conditions.Verdict{Status: metav1.ConditionTrue, Reason: reason}}, nil
+	return acceptance.Decision{Verdict: verdict.Verdict{Status: metav1.ConditionTrue, Reason: reason}}, nil
 }
 
 func (*inTurn) kind() string { return "TenantBudget" }

@@ -29,8 +29,8 @@ type APIKey struct {
 	Status APIKeyStatus `json:"status,omitempty"`
 }
 
-// Programming returns the part of the status that all kinds share.
-func (k *APIKey) Programming() *ProgrammedStatus { return &k.Status.ProgrammedStatus }
+// GetProgrammedStatus returns the part of the status that all kinds share.
+func (k *APIKey) GetProgrammedStatus() *ProgrammedStatus { return &k.Status.ProgrammedStatus }
 
 // APIKeyList is a list of APIKeys.
 //

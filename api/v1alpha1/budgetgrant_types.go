@@ -33,8 +33,8 @@ type BudgetGrant struct {
 	Status BudgetGrantStatus `json:"status,omitempty"`
 }
 
-// Programming returns the part of the status that all kinds share.
-func (g *BudgetGrant) Programming() *ProgrammedStatus { return &g.Status.ProgrammedStatus }
+// GetProgrammedStatus returns the part of the status that all kinds share.
+func (g *BudgetGrant) GetProgrammedStatus() *ProgrammedStatus { return &g.Status.ProgrammedStatus }
 
 // IsExpired reports whether the grant was found to be over.
 func (g *BudgetGrant) IsExpired() bool {

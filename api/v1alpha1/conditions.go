@@ -24,6 +24,10 @@ const (
 	ConditionStalled = "Stalled"
 )
 
+// ReasonInternalError is the reason of any condition that is Unknown because the manager
+// failed to find out: its log says why.
+const ReasonInternalError = "InternalError"
+
 // Reasons of ConditionReady.
 const (
 	ReasonEnforced    = "Enforced"

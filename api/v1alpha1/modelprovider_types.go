@@ -27,8 +27,8 @@ type ModelProvider struct {
 	Status ModelProviderStatus `json:"status,omitempty"`
 }
 
-// Programming returns the part of the status that all kinds share.
-func (p *ModelProvider) Programming() *ProgrammedStatus { return &p.Status.ProgrammedStatus }
+// GetProgrammedStatus returns the part of the status that all kinds share.
+func (p *ModelProvider) GetProgrammedStatus() *ProgrammedStatus { return &p.Status.ProgrammedStatus }
 
 // ModelProviderList is a list of ModelProviders.
 //

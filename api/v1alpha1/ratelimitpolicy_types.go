@@ -27,8 +27,8 @@ type RateLimitPolicy struct {
 	Status RateLimitPolicyStatus `json:"status,omitempty"`
 }
 
-// Programming returns the part of the status that all kinds share.
-func (p *RateLimitPolicy) Programming() *ProgrammedStatus { return &p.Status.ProgrammedStatus }
+// GetProgrammedStatus returns the part of the status that all kinds share.
+func (p *RateLimitPolicy) GetProgrammedStatus() *ProgrammedStatus { return &p.Status.ProgrammedStatus }
 
 // RateLimitPolicyList is a list of RateLimitPolicies.
 //

@@ -36,8 +36,8 @@ type TenantBudget struct {
 	Status TenantBudgetStatus `json:"status,omitempty"`
 }
 
-// Programming returns the part of the status that all kinds share.
-func (b *TenantBudget) Programming() *ProgrammedStatus { return &b.Status.ProgrammedStatus }
+// GetProgrammedStatus returns the part of the status that all kinds share.
+func (b *TenantBudget) GetProgrammedStatus() *ProgrammedStatus { return &b.Status.ProgrammedStatus }
 
 // TenantBudgetList is a list of TenantBudgets.
 //

@@ -125,8 +125,8 @@ var _ = DescribeTable("says of a new object that waiting for the controller",
 		Expect(err).NotTo(HaveOccurred())
 		Expect(result).To(HaveField("Status", status.InProgressStatus))
 		Expect(object.(interface {
-			Programming() *v1alpha1.ProgrammedStatus
-		}).Programming().Conditions).To(ConsistOf(And(
+			GetProgrammedStatus() *v1alpha1.ProgrammedStatus
+		}).GetProgrammedStatus().Conditions).To(ConsistOf(And(
 			HaveField("Type", v1alpha1.ConditionReconciling), HaveField("Reason", v1alpha1.ReasonPending))))
 	},
 	Entry("of a TenantBudget", budget(asIs)),

@@ -67,10 +67,10 @@ var (
 // said are an object's conditions, and the limits and the breaker of a budget.
 func said(o object) string {
 	var all []string
-	for _, c := range o.Programming().Conditions {
+	for _, c := range o.GetProgrammedStatus().Conditions {
 		all = append(all, fmt.Sprintf("%s=%s %s at %d: %s", c.Type, c.Status, c.Reason, c.ObservedGeneration, c.Message))
 	}
-	if e := o.Programming().Enforcers; e != nil {
+	if e := o.GetProgrammedStatus().Enforcers; e != nil {
 		all = append(all, fmt.Sprintf("%d of %d", e.Ready, e.Total))
 	}
 	if budget, ok := o.(*v1alpha1.TenantBudget); ok {

@@ -73,7 +73,7 @@ var _ = Describe("Generated resources", func() {
 
 		programmed := sourcesInForce(ctx)
 		for uid, o := range taken {
-			isAccepted := meta.IsStatusConditionTrue(o.Programming().Conditions, v1alpha1.ConditionAccepted)
+			isAccepted := meta.IsStatusConditionTrue(o.GetProgrammedStatus().Conditions, v1alpha1.ConditionAccepted)
 			Expect(programmed[uid]).To(Equal(isAccepted), "whether %T %s is in a document", o, o.GetName())
 		}
 		Expect(panics()).To(BeZero())
@@ -249,12 +249,12 @@ func keyOf(o client.Object) string {
 // misjudged is what is wrong about the status of an object that the API server has
 // taken; empty when nothing is.
 func misjudged(r resources.Resource, o object) string {
-	accepted := meta.FindStatusCondition(o.Programming().Conditions, v1alpha1.ConditionAccepted)
+	accepted := meta.FindStatusCondition(o.GetProgrammedStatus().Conditions, v1alpha1.ConditionAccepted)
 	switch {
 	case accepted == nil || accepted.ObservedGeneration != o.GetGeneration():
 		return fmt.Sprintf("%v has not been looked at", r)
-	case r.IsValid() && !meta.IsStatusConditionTrue(o.Programming().Conditions, v1alpha1.ConditionProgrammed):
-		return fmt.Sprintf("%v is not programmed: %+v", r, o.Programming().Conditions)
+	case r.IsValid() && !meta.IsStatusConditionTrue(o.GetProgrammedStatus().Conditions, v1alpha1.ConditionProgrammed):
+		return fmt.Sprintf("%v is not programmed: %+v", r, o.GetProgrammedStatus().Conditions)
 	case !r.IsValid() && accepted.Status != metav1.ConditionFalse:
 		return fmt.Sprintf("%v is not refused: Accepted is %s: %s", r, accepted.Status, accepted.Message)
 	case !r.IsValid() && !strings.Contains(accepted.Message, r.Field):

@@ -19,8 +19,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
-	"github.com/bursar-dev/bursar/controllers/rollout/finalizer"
 )
 
 // newNamespace makes a namespace that no other test knows; it is the tenant, too.
@@ -128,7 +128,7 @@ func condition(ctx context.Context, o object, conditionType string) func() strin
 		if err := get(ctx, o); err != nil {
 			return err.Error()
 		}
-		found := meta.FindStatusCondition(o.Programming().Conditions, conditionType)
+		found := meta.FindStatusCondition(o.GetProgrammedStatus().Conditions, conditionType)
 		switch {
 		case found == nil:
 			return "no condition " + conditionType
@@ -145,7 +145,7 @@ func expectCondition(ctx context.Context, o object, conditionType, want string) 
 }
 
 func message(o object, conditionType string) string {
-	if found := meta.FindStatusCondition(o.Programming().Conditions, conditionType); found != nil {
+	if found := meta.FindStatusCondition(o.GetProgrammedStatus().Conditions, conditionType); found != nil {
 		return found.Message
 	}
 	return ""
@@ -161,7 +161,7 @@ func expectHeld(ctx context.Context, o object, want bool) {
 	GinkgoHelper()
 	Eventually(ctx, func() (bool, error) {
 		err := get(ctx, o)
-		return finalizer.Held(o), err
+		return rollout.HasFinalizer(o), err
 	}).Should(Equal(want))
 }
 

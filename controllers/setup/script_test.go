@@ -286,7 +286,7 @@ func (s *script) settle(ctx context.Context) error {
 			return s.isJudged(name), err
 		})
 		if err != nil {
-			return fmt.Errorf("%s %s is not settled: %w: %+v", s.namespace, name, err, o.Programming().Conditions)
+			return fmt.Errorf("%s %s is not settled: %w: %+v", s.namespace, name, err, o.GetProgrammedStatus().Conditions)
 		}
 	}
 	return nil
@@ -299,7 +299,7 @@ func (s *script) isJudged(name string) bool {
 	if s.isValid(name) {
 		return conditions.IsProgrammed(o)
 	}
-	accepted := meta.FindStatusCondition(o.Programming().Conditions, v1alpha1.ConditionAccepted)
+	accepted := meta.FindStatusCondition(o.GetProgrammedStatus().Conditions, v1alpha1.ConditionAccepted)
 	return accepted != nil && accepted.Status == metav1.ConditionFalse && accepted.ObservedGeneration == o.GetGeneration()
 }
 

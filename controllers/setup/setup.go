@@ -35,9 +35,8 @@ import (
 	"github.com/bursar-dev/bursar/controllers/leader/audit"
 	"github.com/bursar-dev/bursar/controllers/leader/outage"
 	"github.com/bursar-dev/bursar/controllers/leader/recovery"
-	"github.com/bursar-dev/bursar/controllers/rollout/announce"
+	"github.com/bursar-dev/bursar/controllers/rollout/events"
 	"github.com/bursar-dev/bursar/controllers/rollout/feed"
-	"github.com/bursar-dev/bursar/controllers/rollout/pace"
 	"github.com/bursar-dev/bursar/controllers/rollout/probe"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
 	"github.com/bursar-dev/bursar/controllers/setup/census"
@@ -163,23 +162,22 @@ func NewManager(ctx context.Context, cluster *rest.Config, options Options) (ctr
 // register is the list of what runs in the manager.
 func register(mgr ctrl.Manager, limiter *limiterstore.Store, options Options) error {
 	var (
-		records = budgetstore.New(options.Database)
-		news    = feed.New(options.Redis, limiter)
-		client  = mgr.GetClient()
-		teller  = announce.NewTeller(client, mgr.GetAPIReader())
-		clock   = options.Clock
-		pacer   = pace.New()
-		prober  = probe.New(limiter)
-		alerts  = alert.NewDeliverer(records, client, mgr.GetAPIReader(), options.Alerts)
+		records  = budgetstore.New(options.Database)
+		news     = feed.New(options.Redis, limiter)
+		client   = mgr.GetClient()
+		recorder = events.NewRecorder(client, mgr.GetAPIReader())
+		clock    = options.Clock
+		prober   = probe.New(limiter)
+		alerts   = alert.NewDeliverer(records, client, mgr.GetAPIReader(), options.Alerts)
 	)
 	for _, controller := range []interface {
 		Register(mgr ctrl.Manager, news *feed.Feed) error
 	}{
-		tenantbudget.NewController(client, limiter, recovery.NewOpener(limiter, records), prober, records, alerts, teller, clock, pacer),
-		ratelimitpolicy.NewController(client, limiter, prober, teller, clock),
-		modelprovider.NewController(client, limiter, teller, clock),
-		apikey.NewController(client, limiter, teller, clock),
-		budgetgrant.NewController(client, limiter, records, teller, clock),
+		tenantbudget.NewController(client, limiter, recovery.NewOpener(limiter, records), prober, records, alerts, recorder, clock),
+		ratelimitpolicy.NewController(client, limiter, prober, recorder, clock),
+		modelprovider.NewController(client, limiter, recorder, clock),
+		apikey.NewController(client, limiter, recorder, clock),
+		budgetgrant.NewController(client, limiter, records, recorder, clock),
 	} {
 		if err := controller.Register(mgr, news); err != nil {
 			return fmt.Errorf("%T: %w", controller, err)
@@ -189,14 +187,14 @@ func register(mgr ctrl.Manager, limiter *limiterstore.Store, options Options) er
 		budgetstore.NewMaintenance(records, options.OwnerDSN, options.LedgerMonths),
 		recovery.NewRebuilder(limiter, records),
 		alerts,
-		audit.New(limiter, records, teller),
+		audit.New(limiter, records, recorder),
 	} {
 		if err := mgr.Add(task); err != nil {
 			return err
 		}
 	}
 	if options.Namespace != "" {
-		if err := mgr.Add(outage.New(client, mgr.GetAPIReader(), teller, options.Namespace,
+		if err := mgr.Add(outage.New(client, mgr.GetAPIReader(), recorder, options.Namespace,
 			outage.Store{Name: outage.Redis, Ping: limiter.Ping}, outage.Store{Name: outage.Postgres, Ping: records.Ping})); err != nil {
 			return err
 		}

@@ -20,7 +20,7 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rollout/apply"
+	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/hack/parts/postgres"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
 )
@@ -240,7 +240,7 @@ var _ = Describe("A status", func() {
 		update(ctx, budget, func(b *v1alpha1.TenantBudget) { b.Spec.Limits[0].Amount = "6.00" })
 
 		budget.ResourceVersion = stale
-		Expect(apply.Status(ctx, api, budget, budget.Status)).To(Satisfy(apierrors.IsConflict))
+		Expect(rollout.ApplyStatus(ctx, api, budget, budget.Status)).To(Satisfy(apierrors.IsConflict))
 	})
 })
 

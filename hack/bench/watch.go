@@ -60,7 +60,7 @@ func (w *watcher) see(o object) {
 		w.generations[key(o)] = o.GetGeneration()
 	}
 	w.open[o.GetName()] = w.open[o.GetName()] ||
-		meta.IsStatusConditionTrue(o.Programming().Conditions, v1alpha1.ConditionBreakerOpen)
+		meta.IsStatusConditionTrue(o.GetProgrammedStatus().Conditions, v1alpha1.ConditionBreakerOpen)
 }
 
 func key(o object) string {

@@ -16,7 +16,7 @@ import (
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/redisclient"
 	"github.com/bursar-dev/bursar/controllers/leader/audit"
-	"github.com/bursar-dev/bursar/controllers/rollout/announce"
+	"github.com/bursar-dev/bursar/controllers/rollout/events"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 	"github.com/bursar-dev/bursar/hack/parts/told"
@@ -56,8 +56,8 @@ spec: {sha256: %[2]s, budgetRef: {name: %[1]s}, user: user, tier: tier}
 	}
 	defer pool.Close()
 	newAuditor := func() (*audit.Auditor, *told.Events) {
-		events := &told.Events{}
-		return audit.New(limiterstore.New(client), budgetstore.New(pool), announce.NewTeller(events, nil)), events
+		recorded := &told.Events{}
+		return audit.New(limiterstore.New(client), budgetstore.New(pool), events.NewRecorder(recorded, nil)), recorded
 	}
 
 	var load sync.WaitGroup

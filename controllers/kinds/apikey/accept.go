@@ -8,10 +8,10 @@ import (
 
 // accept decides whether the key is to work, and compiles it if so.
 func (c *Controller) accept(ctx context.Context, s *scope) error {
-	decided, err := acceptance.OfAPIKey(ctx, c.client, s.key)
+	decided, err := acceptance.OfAPIKey(ctx, c.client, s.Object)
 	if err != nil {
 		return err
 	}
-	s.accepted, s.document, s.forfeited = decided.Verdict, decided.Document, decided.Forfeited
+	s.Accepted, s.document, s.forfeited = decided.Verdict, decided.Document, decided.Forfeited
 	return nil
 }

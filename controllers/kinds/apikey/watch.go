@@ -12,8 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rollout/feed"
+	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
 )
 
@@ -39,7 +39,7 @@ func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder
 func concerns(e event.UpdateEvent) bool {
 	was, is := e.ObjectOld.(*v1alpha1.TenantBudget), e.ObjectNew.(*v1alpha1.TenantBudget)
 	return was.DeletionTimestamp.IsZero() != is.DeletionTimestamp.IsZero() ||
-		conditions.OfTarget(was, nil) != conditions.OfTarget(is, nil)
+		acceptance.TargetVerdict(was, nil) != acceptance.TargetVerdict(is, nil)
 }
 
 // keysOf are the keys whose calls a budget pays for.

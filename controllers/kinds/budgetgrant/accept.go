@@ -7,18 +7,18 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
 // accept decides whether the grant is valid and gives something to a budget that is
 // in force.
 func (c *Controller) accept(ctx context.Context, s *scope) error {
-	decided, err := acceptance.OfBudgetGrant(ctx, c.client, s.grant)
+	decided, err := acceptance.OfBudgetGrant(ctx, c.client, s.Object)
 	if err != nil {
 		return err
 	}
-	s.accepted, s.budget = decided.Verdict, decided.Budget
+	s.Accepted, s.budget = decided.Verdict, decided.Budget
 	return nil
 }
 
@@ -27,11 +27,11 @@ func (c *Controller) close(_ context.Context, s *scope) error {
 	if !s.expired() {
 		return nil
 	}
-	if accepted := meta.FindStatusCondition(s.grant.Status.Conditions, v1alpha1.ConditionAccepted); accepted != nil {
-		s.accepted = conditions.Verdict{Status: accepted.Status, Reason: accepted.Reason, Message: accepted.Message}
+	if accepted := meta.FindStatusCondition(s.Object.Status.Conditions, v1alpha1.ConditionAccepted); accepted != nil {
+		s.Accepted = verdict.Verdict{Status: accepted.Status, Reason: accepted.Reason, Message: accepted.Message}
 		return nil
 	}
-	s.accepted = conditions.Rejected(v1alpha1.ReasonExpired, field.Invalid(field.NewPath("spec", "expiresAt"),
-		rfc3339(s.grant.Spec.ExpiresAt), "is past: nothing was granted").Error())
+	s.Accepted = verdict.Rejected(v1alpha1.ReasonExpired, field.Invalid(field.NewPath("spec", "expiresAt"),
+		rfc3339(s.Object.Spec.ExpiresAt), "is past: nothing was granted").Error())
 	return nil
 }

@@ -8,31 +8,34 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
 )
 
 // observe looks for the grant in the document of its budget's tenant, in those that
-// inherit from it, and for those who run them; and reads the clock that counts.
+// inherit from it, and for those who run them.
 func (c *Controller) observe(ctx context.Context, s *scope) error {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	root := s.grant.Namespace
-	if s.budget != nil {
-		id := limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: s.budget.Spec.Tenant}
-		observed, err := c.limiter.Observe(ctx, id)
-		below, findErr := index.DocumentsBelow(ctx, c.client, client.ObjectKeyFromObject(s.budget))
-		if findErr != nil {
-			return findErr
-		}
-		inheriting, readErr := c.limiter.Documents(ctx, below...)
-		s.rollout = conditions.RolloutOf(observed, s.grant).Inherited(observed.Fleet, inheriting, s.grant)
-		s.rollout.Err = errors.Join(err, readErr)
-		root = rootOf(observed.Body, s.budget.Spec.Tenant)
+	if s.budget == nil {
+		return nil
 	}
-	now, err := c.limiter.Now(ctx, root)
-	s.storeNow, s.rollout.Err = now, errors.Join(s.rollout.Err, err)
-	return nil
+	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
+	defer cancel()
+	id := limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: s.budget.Spec.Tenant}
+	observed, err := c.limiter.Observe(ctx, id)
+	below, findErr := index.DocumentsBelow(ctx, c.client, client.ObjectKeyFromObject(s.budget))
+	inheriting, readErr := c.limiter.Documents(ctx, below...)
+	s.Rollout = conditions.RolloutOf(observed, s.Object).Inherited(observed.Fleet, inheriting, s.Object)
+	s.root = rootOf(observed.Body, s.budget.Spec.Tenant)
+	return errors.Join(err, findErr, readErr)
+}
+
+// readClock reads the clock that decides whether the grant counts.
+func (c *Controller) readClock(ctx context.Context, s *scope) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
+	defer cancel()
+	s.storeNow, err = c.limiter.Now(ctx, s.root)
+	return err
 }
 
 // rootOf is the tenant at the top of the budget tree by a tenant's document, and the

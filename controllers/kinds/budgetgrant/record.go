@@ -6,27 +6,27 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rollout/finalizer"
+	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
 	"github.com/bursar-dev/bursar/controllers/rules/compile"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 
-// hold keeps a grant that gives something from going before that is on record.
-func (c *Controller) hold(ctx context.Context, s *scope) error {
-	if !s.accepted.Holds() {
+// addFinalizer keeps a grant that gives something from going before that is on record.
+func (c *Controller) addFinalizer(ctx context.Context, s *scope) error {
+	if !s.Accepted.Holds() {
 		return nil
 	}
-	return finalizer.Hold(ctx, c.client, s.grant)
+	return rollout.AddFinalizer(ctx, c.client, s.Object)
 }
 
 // record keeps on record what is granted. It comes last, and waits for its turn
 // again when it fails: enforcement does not depend on it.
 func (c *Controller) record(ctx context.Context, s *scope) error {
-	if s.budget == nil || !s.accepted.Holds() || s.expired() {
+	if s.budget == nil || !s.Accepted.Holds() || s.expired() {
 		return nil
 	}
-	return c.recordGrant(ctx, s.grant, s.budget)
+	return c.recordGrant(ctx, s.Object, s.budget)
 }
 
 func (c *Controller) recordGrant(ctx context.Context, grant *v1alpha1.BudgetGrant, budget *v1alpha1.TenantBudget) error {
@@ -34,7 +34,7 @@ func (c *Controller) recordGrant(ctx context.Context, grant *v1alpha1.BudgetGran
 	if len(errs) > 0 {
 		return nil // the budget has changed: what was on record before stays
 	}
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
 	defer cancel()
 	return c.records.RecordGrant(ctx, budgetstore.Grant{
 		Grant:     compiled,
@@ -50,7 +50,7 @@ func (c *Controller) recordGrant(ctx context.Context, grant *v1alpha1.BudgetGran
 // finalize closes the record of a grant that is going. The tenant's document loses
 // the grant by its budget's doing.
 func (c *Controller) finalize(ctx context.Context, grant *v1alpha1.BudgetGrant) error {
-	if !finalizer.Held(grant) {
+	if !rollout.HasFinalizer(grant) {
 		return nil
 	}
 	decided, err := acceptance.OfBudgetGrant(ctx, c.client, grant)
@@ -63,10 +63,10 @@ func (c *Controller) finalize(ctx context.Context, grant *v1alpha1.BudgetGrant) 
 			return err
 		}
 	}
-	storeCtx, cancel := context.WithTimeout(ctx, storeTimeout)
+	storeCtx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
 	defer cancel()
 	if err := c.records.CloseGrant(storeCtx, string(grant.UID)); err != nil {
 		return err
 	}
-	return finalizer.Release(ctx, c.client, grant)
+	return rollout.RemoveFinalizer(ctx, c.client, grant)
 }

@@ -9,7 +9,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
 var noon = metav1.NewTime(time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC))
@@ -30,65 +32,67 @@ func TestStatus(t *testing.T) {
 		was      v1alpha1.BudgetGrantStatus
 		starts   *metav1.Time
 		storeNow time.Time
-		accepted conditions.Verdict
+		accepted verdict.Verdict
 		rollout  conditions.Rollout
 		want     said
 	}{
 		"in force": {
-			storeNow: before, accepted: conditions.Accepted(), rollout: everywhere,
+			storeNow: before, accepted: verdict.Accepted(), rollout: everywhere,
 			want: said{v1alpha1.GrantActive, "True Enforced", "True Programmed", "False Running", "False Reconciled",
 				[]string{"Programmed", "Granted"}},
 		},
 		"about to be": {
-			storeNow: before, accepted: conditions.Accepted(), rollout: conditions.Rollout{Revision: 7, Running: 1, All: 2},
+			storeNow: before, accepted: verdict.Accepted(), rollout: conditions.Rollout{Revision: 7, Running: 1, All: 2},
 			want: said{v1alpha1.GrantPending, "False NotEnforced", "False EnforcersPending", "False Running", "False Reconciling",
 				[]string{"Accepted"}},
 		},
 		"programmed, and not started": {
-			starts: &later, storeNow: before, accepted: conditions.Accepted(), rollout: everywhere,
+			starts: &later, storeNow: before, accepted: verdict.Accepted(), rollout: everywhere,
 			want: said{v1alpha1.GrantPending, "True Enforced", "True Programmed", "False NotStarted", "False Reconciled",
 				[]string{"Programmed"}},
 		},
 		"in force, with an enforcer that has just come": {
 			was:      v1alpha1.BudgetGrantStatus{State: v1alpha1.GrantActive},
-			storeNow: before, accepted: conditions.Accepted(), rollout: conditions.Rollout{Revision: 7, Running: 2, All: 3},
+			storeNow: before, accepted: verdict.Accepted(), rollout: conditions.Rollout{Revision: 7, Running: 2, All: 3},
 			want: said{v1alpha1.GrantActive, "False NotEnforced", "False EnforcersPending", "False Running", "False Reconciling",
 				[]string{"Accepted"}},
 		},
 		"for a limit that has gone": {
 			was:      v1alpha1.BudgetGrantStatus{State: v1alpha1.GrantActive},
-			storeNow: before, accepted: conditions.Rejected(v1alpha1.ReasonLimitNotFound, "no"), rollout: everywhere,
+			storeNow: before, accepted: verdict.Rejected(v1alpha1.ReasonLimitNotFound, "no"), rollout: everywhere,
 			want: said{v1alpha1.GrantPending, "False NotEnforced", "False NotAccepted", "False Running", "False Reconciling",
 				[]string{"Rejected"}},
 		},
 		"over": {
 			was:      v1alpha1.BudgetGrantStatus{State: v1alpha1.GrantActive},
-			storeNow: after, accepted: conditions.Accepted(), rollout: everywhere,
+			storeNow: after, accepted: verdict.Accepted(), rollout: everywhere,
 			want: said{v1alpha1.GrantExpired, "True Expired", "False Expired", "True Expired", "False Reconciled",
 				[]string{"Accepted", "GrantExpired"}},
 		},
 		"over, and never accepted": {
 			was:      v1alpha1.BudgetGrantStatus{State: v1alpha1.GrantPending},
-			storeNow: after, accepted: conditions.Rejected(v1alpha1.ReasonInvalid, "no"),
+			storeNow: after, accepted: verdict.Rejected(v1alpha1.ReasonInvalid, "no"),
 			want: said{v1alpha1.GrantExpired, "True Expired", "False Expired", "True Expired", "False Reconciled",
 				[]string{"Rejected", "GrantExpired"}},
 		},
 		"over for long": {
 			was:      v1alpha1.BudgetGrantStatus{State: v1alpha1.GrantExpired, ProgrammedStatus: v1alpha1.ProgrammedStatus{Conditions: expired}},
-			accepted: conditions.Accepted(),
+			accepted: verdict.Accepted(),
 			want: said{v1alpha1.GrantExpired, "True Expired", "False Expired", "True Expired", "False Reconciled",
 				[]string{"Accepted"}},
 		},
 		"in force, as far as anybody knows": {
 			was:      v1alpha1.BudgetGrantStatus{State: v1alpha1.GrantActive},
-			accepted: conditions.Accepted(), rollout: conditions.Rollout{Err: errors.New("Redis is away")},
+			accepted: verdict.Accepted(), rollout: conditions.Rollout{Err: errors.New("Redis is away")},
 			want: said{v1alpha1.GrantActive, "Unknown NotEnforced", "Unknown StoreUnavailable", "Unknown StoreUnavailable", "False Reconciling",
 				[]string{"Accepted"}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			grant := &v1alpha1.BudgetGrant{Status: tc.was, Spec: v1alpha1.BudgetGrantSpec{StartsAt: tc.starts, ExpiresAt: noon}}
-			s := &scope{grant: grant, now: noon.AddDate(1, 0, 0), storeNow: tc.storeNow, accepted: tc.accepted, rollout: tc.rollout}
+			s := &scope{storeNow: tc.storeNow, Scope: rollout.Scope[*v1alpha1.BudgetGrant]{
+				Object: grant, Now: noon.AddDate(1, 0, 0), Accepted: tc.accepted, Rollout: tc.rollout,
+			}}
 			status := s.status()
 			got := said{State: status.State}
 			for _, c := range []struct {
@@ -104,7 +108,7 @@ func TestStatus(t *testing.T) {
 					}
 				}
 			}
-			for _, event := range s.happened(tc.was, status) {
+			for _, event := range s.Events(tc.was, status) {
 				got.Events = append(got.Events, event.Reason)
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {

@@ -14,8 +14,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rollout/feed"
+	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
 )
 
@@ -43,7 +43,7 @@ func concerns(e event.UpdateEvent) bool {
 	was, is := e.ObjectOld.(*v1alpha1.TenantBudget), e.ObjectNew.(*v1alpha1.TenantBudget)
 	return was.Status.Revision != is.Status.Revision ||
 		!equality.Semantic.DeepEqual(was.Status.Enforcers, is.Status.Enforcers) ||
-		conditions.OfTarget(was, nil) != conditions.OfTarget(is, nil)
+		acceptance.TargetVerdict(was, nil) != acceptance.TargetVerdict(is, nil)
 }
 
 func never(event.CreateEvent) bool { return false }

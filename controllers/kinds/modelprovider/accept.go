@@ -9,10 +9,10 @@ import (
 // accept decides whether the provider is valid and has all of its models for
 // itself, and compiles it if so.
 func (c *Controller) accept(ctx context.Context, s *scope) error {
-	decided, err := acceptance.OfModelProvider(ctx, c.client, s.provider)
+	decided, err := acceptance.OfModelProvider(ctx, c.client, s.Object)
 	if err != nil {
 		return err
 	}
-	s.accepted, s.document, s.lost = decided.Verdict, decided.Document, decided.Lost
+	s.Accepted, s.document, s.lost = decided.Verdict, decided.Document, decided.Lost
 	return nil
 }

@@ -3,41 +3,41 @@ package modelprovider
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"slices"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
-	"github.com/bursar-dev/bursar/controllers/rollout/finalizer"
 )
 
 func documentID(provider *v1alpha1.ModelProvider) limiterv1.DocumentID {
 	return limiterv1.DocumentID{Kind: limiterv1.ProviderDocument, Name: provider.Name}
 }
 
-// hold keeps a provider that is about to program something from going before that
+// addFinalizer keeps a provider that is about to program something from going before that
 // is withdrawn.
-func (c *Controller) hold(ctx context.Context, s *scope) error {
+func (c *Controller) addFinalizer(ctx context.Context, s *scope) error {
 	if s.document == nil {
 		return nil
 	}
-	return finalizer.Hold(ctx, c.client, s.provider)
+	return rollout.AddFinalizer(ctx, c.client, s.Object)
 }
 
 // program puts the document. A provider that is not accepted leaves in force what
 // it programmed before, without what is another's now.
 func (c *Controller) program(ctx context.Context, s *scope) error {
-	storeCtx, cancel := context.WithTimeout(ctx, storeTimeout)
+	storeCtx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
 	defer cancel()
 	switch {
 	case s.document != nil:
-		_, s.rollout.Err = c.limiter.Put(storeCtx, documentID(s.provider), s.document)
+		_, err := c.limiter.Put(storeCtx, documentID(s.Object), s.document)
+		return err
 	case s.lost.Any():
-		left := false
-		if left, s.rollout.Err = c.giveUp(storeCtx, s); !left && s.rollout.Err == nil {
-			return finalizer.Release(ctx, c.client, s.provider)
+		if left, err := c.giveUp(storeCtx, s); left || err != nil {
+			return err
 		}
+		return rollout.RemoveFinalizer(ctx, c.client, s.Object)
 	}
 	return nil
 }
@@ -45,7 +45,7 @@ func (c *Controller) program(ctx context.Context, s *scope) error {
 // giveUp takes what is another's out of the document in force, and reports whether any
 // models are left.
 func (c *Controller) giveUp(ctx context.Context, s *scope) (left bool, err error) {
-	id, uid := documentID(s.provider), string(s.provider.UID)
+	id, uid := documentID(s.Object), string(s.Object.UID)
 	observed, err := c.limiter.Observe(ctx, id)
 	if err != nil || !observed.OwnedBy(uid) {
 		return false, err
@@ -68,24 +68,22 @@ func (c *Controller) giveUp(ctx context.Context, s *scope) (left bool, err error
 
 // observe reads how far the document has got.
 func (c *Controller) observe(ctx context.Context, s *scope) error {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
 	defer cancel()
-	observed, err := c.limiter.Observe(ctx, documentID(s.provider))
-	putErr := s.rollout.Err
-	s.rollout = conditions.RolloutOf(observed, s.provider)
-	s.rollout.Err = errors.Join(putErr, err)
-	return nil
+	observed, err := c.limiter.Observe(ctx, documentID(s.Object))
+	s.Rollout = conditions.RolloutOf(observed, s.Object)
+	return err
 }
 
 // finalize withdraws what a provider that is going has programmed.
 func (c *Controller) finalize(ctx context.Context, provider *v1alpha1.ModelProvider) error {
-	if !finalizer.Held(provider) {
+	if !rollout.HasFinalizer(provider) {
 		return nil
 	}
-	storeCtx, cancel := context.WithTimeout(ctx, storeTimeout)
+	storeCtx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
 	defer cancel()
 	if _, err := c.limiter.Withdraw(storeCtx, documentID(provider), string(provider.UID)); err != nil {
 		return err
 	}
-	return finalizer.Release(ctx, c.client, provider)
+	return rollout.RemoveFinalizer(ctx, c.client, provider)
 }

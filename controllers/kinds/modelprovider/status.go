@@ -1,37 +1,19 @@
 package modelprovider
 
 import (
-	"context"
-
-	"k8s.io/apimachinery/pkg/api/equality"
-
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rollout/announce"
-	"github.com/bursar-dev/bursar/controllers/rollout/apply"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 )
 
-// report writes the status, if it differs from what is there, and tells what has
-// happened from the one to the other.
-func (c *Controller) report(ctx context.Context, s *scope) error {
-	before, after := s.provider.Status, s.status()
-	if equality.Semantic.DeepEqual(before, after) {
-		return nil
-	}
-	if s.unsaid = c.patience.Left(s.provider, s.accepted, s.rollout, s.now); s.unsaid > 0 {
-		return nil
-	}
-	happened := announce.Of(before.ProgrammedStatus, after.ProgrammedStatus)
-	if err := c.teller.TellNext(ctx, kind, s.provider, happened); err != nil {
-		return err
-	}
-	return apply.Status(ctx, c.client, s.provider, after)
+// Statuses are the status that the provider has, and what is to be said of it now.
+func (s *scope) Statuses() (before, after v1alpha1.ModelProviderStatus) {
+	return s.Object.Status, s.status()
 }
 
-// status is what is to be said of the provider, on every path.
 func (s *scope) status() v1alpha1.ModelProviderStatus {
-	ready := conditions.Ready(s.accepted, s.rollout.Programmed(s.accepted))
+	programmed := s.Rollout.Programmed(s.Accepted)
+	ready := conditions.Ready(s.Accepted, programmed)
 	return v1alpha1.ModelProviderStatus{
-		ProgrammedStatus: s.rollout.Common(s.provider, s.now, s.accepted, ready),
+		ProgrammedStatus: s.Rollout.Common(s.Object, s.Now, s.Accepted, programmed, ready),
 	}
 }

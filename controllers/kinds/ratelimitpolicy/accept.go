@@ -8,11 +8,11 @@ import (
 
 // accept decides whether the policy is valid and has a target that is in force.
 func (c *Controller) accept(ctx context.Context, s *scope) error {
-	decided, err := acceptance.OfRateLimitPolicy(ctx, c.client, s.policy)
+	decided, err := acceptance.OfRateLimitPolicy(ctx, c.client, s.Object)
 	if err != nil {
 		return err
 	}
-	s.accepted, s.tenant = decided.Verdict, decided.Tenant
+	s.Accepted, s.tenant = decided.Verdict, decided.Tenant
 	s.targets, s.pending = decided.Targets, decided.Pending
 	s.crowdedOut, s.leftOut = decided.CrowdedOut, decided.LeftOut()
 	return nil

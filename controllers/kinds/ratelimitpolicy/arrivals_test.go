@@ -10,6 +10,7 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
@@ -110,7 +111,7 @@ func (l look) policy() *v1alpha1.RateLimitPolicy {
 	if l.programmed > 0 {
 		policy.Status.Revision = l.programmed
 		policy.Status.Conditions = conditions.Build(nil, policy.Generation, time.Now(), conditions.Typed{
-			Type: v1alpha1.ConditionProgrammed, Verdict: conditions.Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonProgrammed}})
+			Type: v1alpha1.ConditionProgrammed, Verdict: verdict.Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonProgrammed}})
 	}
 	return policy
 }

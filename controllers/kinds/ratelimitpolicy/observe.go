@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
 )
@@ -14,12 +15,12 @@ import (
 // observe looks for the policy in the documents of its targets' tenants, and for those who
 // run them.
 func (c *Controller) observe(ctx context.Context, s *scope) error {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
 	defer cancel()
 	switch {
-	case s.policy.Spec.TargetSelector != nil:
+	case s.Object.Spec.TargetSelector != nil:
 		return c.observeSelected(ctx, s)
-	case s.policy.Spec.TargetRef != nil:
+	case s.Object.Spec.TargetRef != nil:
 		return c.observeNamed(ctx, s)
 	}
 	return nil
@@ -30,17 +31,25 @@ func (c *Controller) observe(ctx context.Context, s *scope) error {
 func (c *Controller) observeNamed(ctx context.Context, s *scope) error {
 	id := limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: s.tenant}
 	observed, err := c.limiter.Observe(ctx, id)
-	target := types.NamespacedName{Namespace: s.policy.Namespace, Name: s.policy.Spec.TargetRef.Name}
+	target := types.NamespacedName{Namespace: s.Object.Namespace, Name: s.Object.Spec.TargetRef.Name}
 	below, findErr := index.DocumentsBelow(ctx, c.client, target)
-	if findErr != nil {
-		return findErr
-	}
 	inheriting, readErr := c.limiter.Documents(ctx, below...)
-	s.rollout = conditions.RolloutOf(observed, s.policy).Inherited(observed.Fleet, inheriting, s.policy)
-	s.rollout.Err, s.rollout.LeftOut = errors.Join(err, readErr), s.leftOut
-	if s.accepted.Holds() && s.leftOut == "" {
+	s.Rollout = conditions.RolloutOf(observed, s.Object).Inherited(observed.Fleet, inheriting, s.Object)
+	s.Rollout.LeftOut = s.leftOut
+	if s.leftOut == "" {
 		// Before its target is, the counters may not be set by which a probe is admitted.
-		s.rollout = c.prober.Prove(ctx, s.rollout, s.policy, s.tenant, below, s.now)
+		s.proving, s.provingBelow = s.tenant, below
 	}
-	return nil
+	return errors.Join(err, findErr, readErr)
+}
+
+// prove finds out whether calls are admitted by what the enforcers run.
+func (c *Controller) prove(ctx context.Context, s *scope) (err error) {
+	if !s.Accepted.Holds() || s.proving == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
+	defer cancel()
+	s.Rollout, err = c.prober.Prove(ctx, s.Rollout, s.Object, s.proving, s.provingBelow, s.Now)
+	return err
 }

@@ -52,19 +52,16 @@ func (c *Controller) observeSelected(ctx context.Context, s *scope) error {
 	// After the documents: enforcers had the time to follow.
 	fleet, fleetErr := c.limiter.Fleet(ctx)
 	if err := errors.Join(err, belowErr, fleetErr); err != nil {
-		s.rollout = conditions.Rollout{Err: err}
-		return nil
+		return err
 	}
-	last, found := c.arrivals.take(s.policy, s.wanted(), documents, fleet, s.now)
-	if !conditions.IsProgrammed(s.policy) {
+	last, found := c.arrivals.take(s.Object, s.wanted(), documents, fleet, s.Now)
+	if !conditions.IsProgrammed(s.Object) {
 		// A budget that is new has no document yet, by which a call could be admitted.
 		found.Lacking, found.Selected = found.Lacking+s.pending, found.Selected+s.pending
 	}
 	found.LeftOut = s.leftOut
-	s.rollout = found.Inherited(fleet, inheriting, s.policy)
-	if s.accepted.Holds() && last != "" {
-		s.rollout = c.prober.Prove(ctx, s.rollout, s.policy, last, nil, s.now)
-	}
+	s.Rollout = found.Inherited(fleet, inheriting, s.Object)
+	s.proving = last
 	return nil
 }
 
@@ -72,4 +69,21 @@ func (c *Controller) observeSelected(ctx context.Context, s *scope) error {
 func (s *scope) wanted() []*v1alpha1.TenantBudget {
 	crowdedOut := sets.New(s.crowdedOut...)
 	return slices.DeleteFunc(slices.Clone(s.targets), crowdedOut.Has)
+}
+
+// Awaited is nothing where the policy selects its targets: these tell when they have got
+// somewhere, and to look at each step of each would be to look at all at each.
+func (s *scope) Awaited() conditions.Rollout {
+	if s.Object.Spec.TargetSelector != nil {
+		return conditions.Rollout{}
+	}
+	return s.Rollout
+}
+
+// RequeueAfter is the pause until there may be something new to say of the policy.
+func (s *scope) RequeueAfter() time.Duration {
+	if s.Object.Spec.TargetSelector != nil {
+		return max(s.Scope.RequeueAfter(), gathering(s.Object))
+	}
+	return s.Scope.RequeueAfter()
 }

@@ -14,9 +14,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rollout/feed"
-	"github.com/bursar-dev/bursar/controllers/rollout/requeue"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
 )
@@ -33,9 +33,9 @@ func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder
 		For(&v1alpha1.RateLimitPolicy{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.TenantBudget{}, handler.EnqueueRequestsFromMapFunc(c.policiesOf),
 			builder.WithPredicates(predicate.Funcs{UpdateFunc: concerns})).
-		Watches(&v1alpha1.TenantBudget{}, requeue.Coalesced(c.selecting), builder.WithPredicates(
+		Watches(&v1alpha1.TenantBudget{}, rollout.EnqueueDelayed(c.selecting), builder.WithPredicates(
 			predicate.Or(predicate.Funcs{UpdateFunc: concerns}, predicate.LabelChangedPredicate{}))).
-		WatchesMetadata(&corev1.Namespace{}, requeue.Coalesced(c.reaching), builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		WatchesMetadata(&corev1.Namespace{}, rollout.EnqueueDelayed(c.reaching), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WatchesRawSource(news.Source(feed.Audience{Objects: c.client, List: &v1alpha1.RateLimitPolicyList{}, Waiting: c.waiting}))
 }
 
@@ -47,7 +47,7 @@ func concerns(e event.UpdateEvent) bool {
 		was.Status.Revision != is.Status.Revision ||
 		!equality.Semantic.DeepEqual(was.Status.Enforcers, is.Status.Enforcers) ||
 		conditions.IsProgrammed(was) != conditions.IsProgrammed(is) ||
-		conditions.OfTarget(was, nil) != conditions.OfTarget(is, nil)
+		acceptance.TargetVerdict(was, nil) != acceptance.TargetVerdict(is, nil)
 }
 
 // policiesOf are the policies that name a budget.
@@ -66,7 +66,7 @@ func (c *Controller) policiesOf(ctx context.Context, budget client.Object) []rec
 }
 
 // selecting are the policies that select a budget.
-func (c *Controller) selecting(ctx context.Context, budget client.Object) []requeue.Later {
+func (c *Controller) selecting(ctx context.Context, budget client.Object) []rollout.DelayedRequest {
 	policies, err := acceptance.PoliciesSelecting(ctx, c.client, budget.(*v1alpha1.TenantBudget))
 	if err != nil {
 		log.FromContext(ctx).Error(err, "Cannot find the policies that select a budget", "budget", client.ObjectKeyFromObject(budget))
@@ -76,7 +76,7 @@ func (c *Controller) selecting(ctx context.Context, budget client.Object) []requ
 
 // reaching are the policies with targets in other namespaces, which by the labels of one
 // may be more or fewer now, or none.
-func (c *Controller) reaching(ctx context.Context, namespace client.Object) []requeue.Later {
+func (c *Controller) reaching(ctx context.Context, namespace client.Object) []rollout.DelayedRequest {
 	var reaching v1alpha1.RateLimitPolicyList
 	err := c.client.List(ctx, &reaching, client.UnsafeDisableDeepCopy, client.MatchingFields{index.PolicySelects: index.Beyond})
 	if err != nil {
@@ -92,11 +92,11 @@ func (c *Controller) reaching(ctx context.Context, namespace client.Object) []re
 	return gathered(concerned)
 }
 
-func gathered(policies []*v1alpha1.RateLimitPolicy) []requeue.Later {
-	var later []requeue.Later
+func gathered(policies []*v1alpha1.RateLimitPolicy) []rollout.DelayedRequest {
+	var later []rollout.DelayedRequest
 	for _, policy := range policies {
 		request := reconcile.Request{NamespacedName: client.ObjectKeyFromObject(policy)}
-		later = append(later, requeue.Later{Request: request, Pause: gathering(policy)})
+		later = append(later, rollout.DelayedRequest{Request: request, Pause: gathering(policy)})
 	}
 	return later
 }

@@ -8,10 +8,10 @@ import (
 
 // accept decides whether the budget is to have effect, and compiles it if so.
 func (c *Controller) accept(ctx context.Context, s *scope) error {
-	decided, err := acceptance.OfTenantBudget(ctx, c.client, s.budget)
+	decided, err := acceptance.OfTenantBudget(ctx, c.client, s.Object)
 	if err != nil {
 		return err
 	}
-	s.accepted, s.document, s.forfeited = decided.Verdict, decided.Document, decided.Forfeited
+	s.Accepted, s.document, s.forfeited = decided.Verdict, decided.Document, decided.Forfeited
 	return nil
 }

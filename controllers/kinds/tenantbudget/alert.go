@@ -6,7 +6,7 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/period"
-	"github.com/bursar-dev/bursar/controllers/leader/alert"
+	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 
@@ -17,7 +17,7 @@ func (c *Controller) alert(ctx context.Context, s *scope) error {
 	if s.usage == nil {
 		s.memory.recorded, s.memory.users = recordedAlerts{}, userLook{}
 	}
-	if s.usage == nil || s.rollout.Err != nil {
+	if s.usage == nil || s.Rollout.Err != nil {
 		return nil
 	}
 	alerts := s.alerts()
@@ -32,9 +32,9 @@ func (c *Controller) alert(ctx context.Context, s *scope) error {
 
 // recordAlerts records alerts for those to be told who are to be.
 func (c *Controller) recordAlerts(ctx context.Context, s *scope, alerts budgetstore.Alerts) error {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
 	defer cancel()
-	alerts.Recipients = alert.Recipients(s.budget.Spec.Alerts)
+	alerts.Recipients = budgetstore.Recipients(s.Object.Spec.Alerts)
 	raised, err := c.records.RecordAlerts(ctx, alerts)
 	if err != nil {
 		return err
@@ -47,8 +47,8 @@ func (c *Controller) recordAlerts(ctx context.Context, s *scope, alerts budgetst
 
 // lookAtAlerts finds out whether people can be told of alerts, before there are any.
 func (c *Controller) lookAtAlerts(ctx context.Context, s *scope) error {
-	if s.budget.Spec.Alerts != nil {
-		verdict := c.alerts.Verdict(ctx, s.budget)
+	if s.Object.Spec.Alerts != nil {
+		verdict := c.alerts.Verdict(ctx, s.Object)
 		s.alertsFailing = &verdict
 	}
 	return nil
@@ -58,7 +58,7 @@ func (c *Controller) lookAtAlerts(ctx context.Context, s *scope) error {
 // own budgets to raise.
 func (s *scope) alerts() budgetstore.Alerts {
 	own := s.usage.own()
-	alerts := budgetstore.Alerts{Tenant: own.tenant, UID: string(s.budget.UID), Now: own.now, UserRungs: own.userRungs()}
+	alerts := budgetstore.Alerts{Tenant: own.tenant, UID: string(s.Object.UID), Now: own.now, UserRungs: own.userRungs()}
 	for _, limit := range own.limits {
 		for _, rung := range own.rungsOf(limit.MoneyLimit) {
 			if !limiterv1.Reached(limit.spent, rung.at) {

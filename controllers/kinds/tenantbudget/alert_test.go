@@ -11,6 +11,7 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 
@@ -21,7 +22,7 @@ func alertsAt(t *testing.T, level limiterv1.Level, shadow bool, spent map[period
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scope{budget: &v1alpha1.TenantBudget{}, usage: &usage{shadow: shadow, levels: []levelUsage{measured}}}
+	s := &scope{Scope: rollout.Scope[*v1alpha1.TenantBudget]{Object: &v1alpha1.TenantBudget{}}, usage: &usage{shadow: shadow, levels: []levelUsage{measured}}}
 	return s.alerts()
 }
 

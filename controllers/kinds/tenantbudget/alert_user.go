@@ -9,6 +9,7 @@ import (
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 
@@ -69,7 +70,7 @@ func (c *Controller) alertOfUsers(ctx context.Context, s *scope, alerts budgetst
 	if len(alerts.UserRungs) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
 	defer cancel()
 	own, look := s.usage.own(), &s.memory.users
 	since, isDue := look.begin(own.now, alerts.UserRungs)

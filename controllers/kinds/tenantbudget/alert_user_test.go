@@ -15,6 +15,7 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 
@@ -147,7 +148,7 @@ func (l *looked) RecordAlerts(_ context.Context, alerts budgetstore.Alerts) (int
 func TestLooksAtUsers(t *testing.T) {
 	l := &looked{users: usersAtOnce + 3}
 	c := &Controller{limiter: l, records: l, alerts: l}
-	s := &scope{memory: &memory{}, budget: &v1alpha1.TenantBudget{}, usage: usageOf(t, each(""))}
+	s := &scope{Scope: rollout.Scope[*v1alpha1.TenantBudget]{Object: &v1alpha1.TenantBudget{}}, memory: &memory{}, usage: usageOf(t, each(""))}
 	look := func(after time.Duration, wantErr bool) {
 		t.Helper()
 		s.usage.own().now = noon.Add(after)

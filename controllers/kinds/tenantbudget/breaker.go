@@ -8,7 +8,7 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
 // breaker is whether the tenant's paid calls are stopped, and whose doing it is.
@@ -73,21 +73,21 @@ func fallsBackToCheapestModel(rung limiterv1.Rung) bool {
 	return slices.ContainsFunc(rung.Fallbacks, func(f limiterv1.Fallback) bool { return f.Kind == limiterv1.CheapestModel })
 }
 
-func (u *usage) breakerOpen() conditions.Verdict {
+func (u *usage) breakerOpen() verdict.Verdict {
 	b := u.breaker()
 	switch {
 	case b.forced && b.state == v1alpha1.BreakerClosed:
-		return conditions.Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonForced,
+		return verdict.Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonForced,
 			Message: "spec.breaker.forced holds the breaker closed, whatever is spent"}
 	case b.forced:
-		return conditions.Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonForced,
+		return verdict.Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonForced,
 			Message: fmt.Sprintf("spec.breaker.forced%s holds the breaker open: paid calls %s until it is taken back",
 				u.ofTenant(b.tenant), u.refused())}
 	case b.limit == nil:
-		return conditions.Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonBelowTripRung,
+		return verdict.Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonBelowTripRung,
 			Message: "no limit of the tenant has reached the Trip rung"}
 	}
-	return conditions.Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonTripRungReached,
+	return verdict.Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonTripRungReached,
 		Message: fmt.Sprintf("limit %s%s has reached the Trip rung: paid calls%s %s",
 			b.limit.Name, u.ofTenant(b.tenant), u.refusedPast(), b.limit.until())}
 }

@@ -8,28 +8,19 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rollout/announce"
+	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rollout/feed"
-	"github.com/bursar-dev/bursar/controllers/rollout/pace"
-	"github.com/bursar-dev/bursar/controllers/rollout/patience"
-	"github.com/bursar-dev/bursar/controllers/rollout/requeue"
-	"github.com/bursar-dev/bursar/controllers/rollout/traced"
-	"github.com/bursar-dev/bursar/controllers/rules/compile"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
 // kind is the kind that is reconciled here.
 const kind = "TenantBudget"
-
-// storeTimeout bounds what a phase waits for a store: a status that says that the
-// store is away must not itself wait for the store.
-const storeTimeout = 5 * time.Second
 
 // Limiter is where documents go and counters come from.
 type Limiter interface {
@@ -51,7 +42,7 @@ type Opener interface {
 // Prober finds out whether calls are admitted by the documents that enforcers run.
 type Prober interface {
 	Prove(ctx context.Context, rollout conditions.Rollout, object conditions.Object, tenant string,
-		below []limiterv1.DocumentID, now time.Time) conditions.Rollout
+		below []limiterv1.DocumentID, now time.Time) (conditions.Rollout, error)
 }
 
 // Records is where it is kept which limits were in force, and when, and which of
@@ -66,23 +57,21 @@ type Records interface {
 // Deliverer tells people of alerts that were recorded.
 type Deliverer interface {
 	Wake()
-	Verdict(ctx context.Context, budget *v1alpha1.TenantBudget) conditions.Verdict
+	Verdict(ctx context.Context, budget *v1alpha1.TenantBudget) verdict.Verdict
 	Forget(budget types.UID)
 }
 
 // Controller reconciles TenantBudgets.
 type Controller struct {
-	client   client.Client
-	limiter  Limiter
-	opener   Opener
-	prober   Prober
-	records  Records
-	alerts   Deliverer
-	teller   *announce.Teller
-	clock    clock.PassiveClock
-	pacer    *pace.Pacer
-	waiting  *feed.Waiting
-	patience *patience.Patience
+	client      client.Client
+	limiter     Limiter
+	opener      Opener
+	prober      Prober
+	records     Records
+	alerts      Deliverer
+	rateLimiter *rollout.StatusRateLimiter
+	waiting     *feed.Waiting
+	reconciler  *rollout.Reconciler[*v1alpha1.TenantBudget, v1alpha1.TenantBudgetStatus, *scope]
 
 	memories       memories
 	limitsRecorded recordedLimits
@@ -91,36 +80,61 @@ type Controller struct {
 // NewController makes a Controller.
 func NewController(
 	client client.Client, limiter Limiter, opener Opener, prober Prober, records Records, alerts Deliverer,
-	teller *announce.Teller, clock clock.PassiveClock, pacer *pace.Pacer,
+	recorder rollout.Recorder, clock clock.PassiveClock,
 ) *Controller {
-	return &Controller{client: client, limiter: limiter, opener: opener, prober: prober, records: records, alerts: alerts,
-		teller: teller, clock: clock, pacer: pacer, waiting: feed.NewWaiting(), patience: patience.New()}
+	c := &Controller{client: client, limiter: limiter, opener: opener, prober: prober, records: records, alerts: alerts,
+		rateLimiter: rollout.NewStatusRateLimiter(), waiting: feed.NewWaiting()}
+	c.reconciler = rollout.NewReconciler(rollout.Kind[*v1alpha1.TenantBudget, v1alpha1.TenantBudgetStatus, *scope]{
+		Name: kind, Client: client, Recorder: recorder, Clock: clock, Waiting: c.waiting,
+		Debouncer: rollout.NewDebouncer(), RateLimiter: c.rateLimiter, Figures: differInFigures,
+		NewScope: c.newScope,
+		Finalize: c.finalize,
+		Phases: []rollout.Phase[*scope]{
+			{Name: "accept", Run: c.accept},
+			{Name: "weigh", Run: c.weigh},
+			{Name: "add finalizer", Run: c.addFinalizer, Needs: []string{"accept"}},
+			{Name: "program", Run: c.program, Needs: []string{"add finalizer"}, Programs: true},
+			{Name: "observe", Run: c.observe, Programs: true},
+			{Name: "prove", Run: c.prove, Needs: []string{"program", "observe"}, Programs: true},
+			{Name: "look at alerts", Run: c.lookAtAlerts},
+		},
+		PhasesAfterStatus: []rollout.Phase[*scope]{
+			{Name: "record", Run: c.record},
+			{Name: "alert", Run: c.alert},
+		},
+	})
+	return c
+}
+
+func (c *Controller) newScope(common rollout.Scope[*v1alpha1.TenantBudget]) *scope {
+	return &scope{
+		Scope: common, memory: c.memories.of(common.Object.UID), budgets: c.memories.count(),
+		overcommitted: conditions.Undetermined("what the children may spend together"),
+	}
 }
 
 // Register makes the manager run the controller.
 func (c *Controller) Register(mgr ctrl.Manager, news *feed.Feed) error {
-	return c.watch(ctrl.NewControllerManagedBy(mgr).Named("tenantbudget"), news).
-		WithOptions(requeue.Options()).
-		Complete(traced.Reconciler(kind, requeue.Reconciler(mgr.GetClient(), c)))
+	return c.reconciler.Complete(c.watch(ctrl.NewControllerManagedBy(mgr).Named("tenantbudget"), news))
 }
 
 // scope is what the phases of one reconcile know.
 type scope struct {
-	budget *v1alpha1.TenantBudget
-	now    time.Time
+	rollout.Scope[*v1alpha1.TenantBudget]
 	memory *memory
+	// budgets is how many there are.
+	budgets int
 
-	// accepted says whether the budget is to have effect; document is what says it
-	// to the enforcers, nil when there is to be none. forfeited is set when the
+	// document is what says to the enforcers what is in force, nil when the budget is to
+	// have no effect. forfeited is set when the
 	// tenant is not the budget's to name.
-	accepted  conditions.Verdict
 	document  *limiterv1.Tenant
 	forfeited bool
-	// overcommitted are the limits that the children may exceed together.
-	overcommitted []compile.Overcommitment
+	// overcommitted says whether the children may spend more together than the budget has.
+	overcommitted verdict.Verdict
+	// below are the documents of the tenants that inherit from the budget.
+	below []limiterv1.DocumentID
 
-	// rollout is how far the generation has got.
-	rollout conditions.Rollout
 	// inForce is the document of this budget that is in force, whatever its
 	// generation, and usage the state of the money under it; nil when none is, or when
 	// Redis is away.
@@ -128,25 +142,5 @@ type scope struct {
 	usage   *usage
 	// alertsFailing says whether people who are to be told of alerts can be; nil when
 	// nobody is to be.
-	alertsFailing *conditions.Verdict
-	// unsaid is how long it has to wait what is not in the status yet; zero when all is.
-	unsaid time.Duration
-}
-
-// Reconcile takes a TenantBudget through its phases.
-func (c *Controller) Reconcile(ctx context.Context, budget *v1alpha1.TenantBudget) (reconcile.Result, error) {
-	if !budget.DeletionTimestamp.IsZero() {
-		return reconcile.Result{}, c.finalize(ctx, budget)
-	}
-	s := &scope{budget: budget, now: c.clock.Now(), memory: c.memories.of(budget.UID)}
-	for _, phase := range []func(context.Context, *scope) error{
-		c.accept, c.weigh, c.hold, c.program, c.observe, c.lookAtAlerts, c.report, c.record, c.alert,
-	} {
-		if err := phase(ctx, s); err != nil {
-			return reconcile.Result{}, err
-		}
-	}
-	c.waiting.Note(s.budget, s.rollout)
-	// With Redis away, the status says so by now, and it is tried again.
-	return requeue.After(c.lookAgain(s), s.rollout.Err)
+	alertsFailing *verdict.Verdict
 }

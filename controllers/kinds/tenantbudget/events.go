@@ -10,12 +10,12 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rollout/announce"
+	"github.com/bursar-dev/bursar/controllers/rollout/events"
 )
 
-// happened are the Events of the way from one status to the next.
-func (s *scope) happened(before, after v1alpha1.TenantBudgetStatus) []announce.Event {
-	events := announce.Of(before.ProgrammedStatus, after.ProgrammedStatus)
+// Events are the Events of the way from one status to the next.
+func (s *scope) Events(before, after v1alpha1.TenantBudgetStatus) []events.Event {
+	events := events.OfStatusChange(before.ProgrammedStatus, after.ProgrammedStatus)
 	events = append(events, becameOvercommitted(before, after)...)
 	if s.usage == nil {
 		return events
@@ -30,8 +30,8 @@ func (s *scope) happened(before, after v1alpha1.TenantBudgetStatus) []announce.E
 // climbed are the Events of the rungs that the limit has reached since it was as
 // before. A Trip rung is the breaker's to tell of, but where it stops some calls
 // and not the tenant.
-func (u *usage) climbed(limit limitUsage, before v1alpha1.MoneyLimitStatus) []announce.Event {
-	var events []announce.Event
+func (u *usage) climbed(limit limitUsage, before v1alpha1.MoneyLimitStatus) []events.Event {
+	var events []events.Event
 	if rung, reached := u.own().newRung(limiterv1.Warn, limit, before); reached {
 		events = append(events, budgetWarning(limit, rung))
 	}
@@ -76,13 +76,13 @@ func (u *levelUsage) newRung(
 }
 
 // breakerTurned are the Events of the breaker's turn, if it has turned.
-func (u *usage) breakerTurned(before v1alpha1.TenantBudgetStatus) []announce.Event {
+func (u *usage) breakerTurned(before v1alpha1.TenantBudgetStatus) []events.Event {
 	was := v1alpha1.BreakerStatus{State: v1alpha1.BreakerClosed}
 	if before.Breaker != nil {
 		was = *before.Breaker
 	}
 	is := u.breaker()
-	var events []announce.Event
+	var events []events.Event
 	if is.forced {
 		if !was.Forced || was.State != is.state {
 			events = append(events, u.breakerForced(was))
@@ -147,8 +147,8 @@ func (l limitUsage) turn(rung limiterv1.Rung) string {
 	return fmt.Sprintf("%d%% of %s until %d", rung.AtPercent, l.Amount, l.resetsAt.Unix())
 }
 
-func budgetWarning(limit limitUsage, rung limiterv1.Rung) announce.Event {
-	return announce.Event{
+func budgetWarning(limit limitUsage, rung limiterv1.Rung) events.Event {
+	return events.Event{
 		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventBudgetWarning, Action: "Warn", Field: fieldOf(limit.Name),
 		Turn: limit.turn(rung),
 		Note: fmt.Sprintf("limit %s has reached its %d%% rung: %s; resets at %s",
@@ -156,8 +156,8 @@ func budgetWarning(limit limitUsage, rung limiterv1.Rung) announce.Event {
 	}
 }
 
-func budgetDowngraded(limit limitUsage, rung limiterv1.Rung) announce.Event {
-	return announce.Event{
+func budgetDowngraded(limit limitUsage, rung limiterv1.Rung) events.Event {
+	return events.Event{
 		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventBudgetDowngraded, Action: "Downgrade", Field: fieldOf(limit.Name),
 		Turn: limit.turn(rung),
 		Note: fmt.Sprintf("limit %s has reached its %d%% rung: %s; cheaper models are called until %s",
@@ -165,8 +165,8 @@ func budgetDowngraded(limit limitUsage, rung limiterv1.Rung) announce.Event {
 	}
 }
 
-func (u *usage) limitTripped(limit limitUsage, rung limiterv1.Rung) announce.Event {
-	return announce.Event{
+func (u *usage) limitTripped(limit limitUsage, rung limiterv1.Rung) events.Event {
+	return events.Event{
 		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventLimitTripped, Action: "Trip", Field: fieldOf(limit.Name),
 		Turn: limit.turn(rung),
 		Note: fmt.Sprintf("limit %s has reached its %d%% rung: %s; paid calls of its tiers and models%s %s",
@@ -174,8 +174,8 @@ func (u *usage) limitTripped(limit limitUsage, rung limiterv1.Rung) announce.Eve
 	}
 }
 
-func (u *usage) breakerOpened(limit limitUsage) announce.Event {
-	return announce.Event{
+func (u *usage) breakerOpened(limit limitUsage) events.Event {
+	return events.Event{
 		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventBreakerOpened, Action: "OpenBreaker", Field: u.fieldOf(limit),
 		Note: fmt.Sprintf("limit %s%s has reached the Trip rung: %s; paid calls%s %s",
 			limit.Name, u.ofTenant(limit.tenant), spentOf(limit), u.refusedPast(), limit.until()),
@@ -191,24 +191,24 @@ func (u *usage) fieldOf(limit limitUsage) string {
 	return fieldOf(limit.Name)
 }
 
-func (u *usage) breakerForced(was v1alpha1.BreakerStatus) announce.Event {
-	return announce.Event{
+func (u *usage) breakerForced(was v1alpha1.BreakerStatus) events.Event {
+	return events.Event{
 		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventBreakerForced, Action: "ForceBreaker", Field: "spec.breaker.forced",
 		Turn: turnOf(was),
 		Note: u.breakerOpen().Message,
 	}
 }
 
-func breakerReleased(was v1alpha1.BreakerStatus) announce.Event {
-	return announce.Event{
+func breakerReleased(was v1alpha1.BreakerStatus) events.Event {
+	return events.Event{
 		Type: corev1.EventTypeNormal, Reason: v1alpha1.EventBreakerReleased, Action: "ReleaseBreaker", Field: "spec.breaker.forced",
 		Turn: turnOf(was),
 		Note: fmt.Sprintf("the breaker is no longer forced %s; it was %s since %s", was.State, was.State, rfc3339(was.Since)),
 	}
 }
 
-func breakerClosed(open v1alpha1.BreakerStatus, why string) announce.Event {
-	return announce.Event{
+func breakerClosed(open v1alpha1.BreakerStatus, why string) events.Event {
+	return events.Event{
 		Type: corev1.EventTypeNormal, Reason: v1alpha1.EventBreakerClosed, Action: "CloseBreaker", Field: fieldOf(open.Limit),
 		Turn: turnOf(open),
 		Note: fmt.Sprintf("limit %s no longer holds it open: %s; it was open since %s", open.Limit, why, rfc3339(open.Since)),

@@ -12,7 +12,9 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
 // look is a state of the world that a status is made of.
@@ -32,10 +34,10 @@ func statusesOf(t *testing.T, looks []look) (statuses []v1alpha1.TenantBudgetSta
 	budget := &v1alpha1.TenantBudget{}
 	budget.Generation = 1
 	for _, l := range looks {
-		s := &scope{budget: budget, now: l.now, accepted: conditions.Accepted()}
-		s.rollout = conditions.Rollout{Revision: 1, Running: 1, All: 1}
+		s := &scope{Scope: rollout.Scope[*v1alpha1.TenantBudget]{Object: budget, Now: l.now, Accepted: verdict.Accepted()}}
+		s.Rollout = conditions.Rollout{Revision: 1, Running: 1, All: 1}
 		if l.blind {
-			s.rollout = conditions.Rollout{Err: errBlind}
+			s.Rollout = conditions.Rollout{Err: errBlind}
 		} else {
 			level, err := measure(tenantWith(l.ladder, daily(l.amount)), spentAt(l.now, map[period.Kind]money.Nanos{period.Day: l.spent}))
 			if err != nil {
@@ -45,7 +47,7 @@ func statusesOf(t *testing.T, looks []look) (statuses []v1alpha1.TenantBudgetSta
 		}
 		after := s.status()
 		var notes []string
-		for _, event := range s.happened(budget.Status, after) {
+		for _, event := range s.Events(budget.Status, after) {
 			switch event.Reason {
 			case v1alpha1.EventAccepted, v1alpha1.EventProgrammed: // not the money's
 			default:

@@ -11,13 +11,13 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rollout/announce"
-	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+	"github.com/bursar-dev/bursar/controllers/rollout/events"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
 // exhausted is whether a limit that every call of the tenant counts against has
 // nothing left. What is held does not count: it may come back.
-func (u *usage) exhausted() conditions.Verdict {
+func (u *usage) exhausted() verdict.Verdict {
 	var last *limitUsage
 	for _, limit := range u.all() {
 		if limit.Exhausted(limit.spent) && !limit.selects() && (last == nil || limit.outlasts(last)) {
@@ -25,17 +25,17 @@ func (u *usage) exhausted() conditions.Verdict {
 		}
 	}
 	if last == nil {
-		return conditions.Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonAmountLeft,
+		return verdict.Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonAmountLeft,
 			Message: "no limit of the tenant is spent in full"}
 	}
-	return conditions.Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAmountSpent,
+	return verdict.Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAmountSpent,
 		Message: fmt.Sprintf("limit %s%s is spent in full: paid calls %s %s",
 			last.Name, u.ofTenant(last.tenant), u.refused(), last.until())}
 }
 
 // exhaustionTurned is the Event of the tenant having nothing left, or something again.
 // Another limit that is spent in full, or another period, is news as well.
-func (u *usage) exhaustionTurned(before, after v1alpha1.TenantBudgetStatus) []announce.Event {
+func (u *usage) exhaustionTurned(before, after v1alpha1.TenantBudgetStatus) []events.Event {
 	is := meta.FindStatusCondition(after.Conditions, v1alpha1.ConditionExhausted)
 	was := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionExhausted)
 	if was == nil {
@@ -46,14 +46,14 @@ func (u *usage) exhaustionTurned(before, after v1alpha1.TenantBudgetStatus) []an
 		// Redis was away. The limits are as they were known last.
 		wasExhausted, isSame = u.wereExhausted(before.Limits), true
 	}
-	event := announce.Event{Type: corev1.EventTypeWarning, Reason: v1alpha1.EventBudgetExhausted,
-		Action: "Exhaust", Field: "spec.limits", Note: is.Message, Turn: announce.Since(*was) + "; " + is.Message}
+	event := events.Event{Type: corev1.EventTypeWarning, Reason: v1alpha1.EventBudgetExhausted,
+		Action: "Exhaust", Field: "spec.limits", Note: is.Message, Turn: events.Since(*was) + "; " + is.Message}
 	switch {
 	case is.Status == metav1.ConditionTrue && (!wasExhausted || !isSame):
-		return []announce.Event{event}
+		return []events.Event{event}
 	case is.Status == metav1.ConditionFalse && wasExhausted:
 		event.Type, event.Reason, event.Action = corev1.EventTypeNormal, v1alpha1.EventBudgetRecovered, "Recover"
-		return []announce.Event{event}
+		return []events.Event{event}
 	}
 	return nil
 }

@@ -8,17 +8,17 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
-	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
 // observe reads how far the document has got, and the state of the money.
 func (c *Controller) observe(ctx context.Context, s *scope) error {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
 	defer cancel()
-	observed, err := c.limiter.Observe(ctx, documentID(s.budget))
-	if err == nil && observed.OwnedBy(string(s.budget.UID)) {
+	observed, err := c.limiter.Observe(ctx, documentID(s.Object))
+	if err == nil && observed.OwnedBy(string(s.Object.UID)) {
 		s.inForce = &limiterv1.Tenant{}
 		if err = json.Unmarshal(observed.Body, s.inForce); err == nil {
 			s.usage, err = c.usageUnder(ctx, *s.inForce)
@@ -27,19 +27,19 @@ func (c *Controller) observe(ctx context.Context, s *scope) error {
 	if s.usage != nil {
 		s.memory.spending.take(s.usage.own())
 	}
-	if errors.Is(err, limiterstore.ErrNotValid) {
-		err = conditions.LimiterClosed("the limiter's counters are being set: nothing is admitted until that is done")
-	}
-	below, findErr := index.DocumentsBelow(ctx, c.client, client.ObjectKeyFromObject(s.budget))
-	if findErr != nil {
-		return findErr
-	}
+	below, findErr := index.DocumentsBelow(ctx, c.client, client.ObjectKeyFromObject(s.Object))
 	inheriting, readErr := c.limiter.Documents(ctx, below...)
-	putErr := s.rollout.Err
-	s.rollout = conditions.RolloutOf(observed, s.budget).Inherited(observed.Fleet, inheriting, s.budget)
-	s.rollout.Err = errors.Join(putErr, err, readErr)
-	s.rollout = c.prober.Prove(ctx, s.rollout, s.budget, s.budget.Spec.Tenant, below, s.now)
-	return nil
+	s.below = below
+	s.Rollout = conditions.RolloutOf(observed, s.Object).Inherited(observed.Fleet, inheriting, s.Object)
+	return errors.Join(err, findErr, readErr)
+}
+
+// prove finds out whether calls are admitted by what the enforcers run.
+func (c *Controller) prove(ctx context.Context, s *scope) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
+	defer cancel()
+	s.Rollout, err = c.prober.Prove(ctx, s.Rollout, s.Object, s.Object.Spec.Tenant, s.below, s.Now)
+	return err
 }
 
 // usageUnder is the state of the money under a tenant's document.

@@ -6,7 +6,7 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rollout/finalizer"
+	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 
@@ -14,30 +14,29 @@ func documentID(budget *v1alpha1.TenantBudget) limiterv1.DocumentID {
 	return limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: budget.Spec.Tenant}
 }
 
-// hold keeps a budget that is about to program something from going before that
+// addFinalizer keeps a budget that is about to program something from going before that
 // is withdrawn.
-func (c *Controller) hold(ctx context.Context, s *scope) error {
+func (c *Controller) addFinalizer(ctx context.Context, s *scope) error {
 	if s.document == nil {
 		return nil
 	}
-	return finalizer.Hold(ctx, c.client, s.budget)
+	return rollout.AddFinalizer(ctx, c.client, s.Object)
 }
 
 // program puts the document. A budget that is invalid leaves in force what it
 // programmed before, but for what its ancestors have changed since; one that may
 // not name the tenant gives up what it did.
 func (c *Controller) program(ctx context.Context, s *scope) error {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
 	defer cancel()
 	switch {
 	case s.document != nil:
-		s.rollout.Err = c.put(ctx, s.budget, *s.document)
+		return c.put(ctx, s.Object, *s.document)
 	case s.forfeited:
-		_, s.rollout.Err = c.limiter.Withdraw(ctx, documentID(s.budget), string(s.budget.UID))
-	default:
-		s.rollout.Err = c.refresh(ctx, s.budget)
+		_, err := c.limiter.Withdraw(ctx, documentID(s.Object), string(s.Object.UID))
+		return err
 	}
-	return nil
+	return c.refresh(ctx, s.Object)
 }
 
 func (c *Controller) put(ctx context.Context, budget *v1alpha1.TenantBudget, document limiterv1.Tenant) error {
@@ -54,17 +53,17 @@ func (c *Controller) put(ctx context.Context, budget *v1alpha1.TenantBudget, doc
 // one that was valid. It comes late, and waits for its turn again when it fails:
 // enforcement does not depend on it.
 func (c *Controller) record(ctx context.Context, s *scope) error {
-	storeCtx, cancel := context.WithTimeout(ctx, storeTimeout)
+	storeCtx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
 	defer cancel()
 	switch {
-	case s.rollout.Err != nil:
+	case s.Rollout.Err != nil:
 		return nil
 	case s.forfeited:
-		c.limitsRecorded.forget(s.budget.Spec.Tenant)
-		if err := c.records.Close(storeCtx, s.budget.Spec.Tenant, string(s.budget.UID)); err != nil {
+		c.limitsRecorded.forget(s.Object.Spec.Tenant)
+		if err := c.records.Close(storeCtx, s.Object.Spec.Tenant, string(s.Object.UID)); err != nil {
 			return err
 		}
-		return finalizer.Release(ctx, c.client, s.budget)
+		return rollout.RemoveFinalizer(ctx, c.client, s.Object)
 	case s.inForce != nil:
 		own := s.inForce.Sources[0]
 		return c.limitsRecorded.once(storeCtx, budgetstore.Budget{
@@ -73,7 +72,7 @@ func (c *Controller) record(ctx context.Context, s *scope) error {
 			UID:        own.UID,
 			Generation: own.Generation,
 			Level:      s.inForce.Level,
-		}, s.now, c.records.Record)
+		}, s.Now, c.records.Record)
 	}
 	return nil
 }
@@ -81,10 +80,10 @@ func (c *Controller) record(ctx context.Context, s *scope) error {
 // finalize withdraws what a budget that is going has programmed. What has been
 // taken over by another budget stays.
 func (c *Controller) finalize(ctx context.Context, budget *v1alpha1.TenantBudget) error {
-	if !finalizer.Held(budget) {
+	if !rollout.HasFinalizer(budget) {
 		return nil
 	}
-	storeCtx, cancel := context.WithTimeout(ctx, storeTimeout)
+	storeCtx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
 	defer cancel()
 	_, withdrawErr := c.limiter.Withdraw(storeCtx, documentID(budget), string(budget.UID))
 	c.limitsRecorded.forget(budget.Spec.Tenant)
@@ -92,8 +91,8 @@ func (c *Controller) finalize(ctx context.Context, budget *v1alpha1.TenantBudget
 	if err := errors.Join(withdrawErr, closeErr); err != nil {
 		return err
 	}
-	c.pacer.Forget(budget.UID)
+	c.rateLimiter.Forget(budget.UID)
 	c.memories.forget(budget.UID)
 	c.alerts.Forget(budget.UID)
-	return finalizer.Release(ctx, c.client, budget)
+	return rollout.RemoveFinalizer(ctx, c.client, budget)
 }

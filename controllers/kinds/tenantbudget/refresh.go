@@ -9,7 +9,6 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
 	"github.com/bursar-dev/bursar/controllers/rules/compile"
 )
@@ -50,7 +49,7 @@ func (c *Controller) ancestor(ctx context.Context, source limiterv1.Source) (com
 		return compile.Ancestor{}, false, client.IgnoreNotFound(err)
 	}
 	isSame := string(budget.UID) == source.UID && budget.DeletionTimestamp.IsZero()
-	if !isSame || !conditions.OfParent(&budget, nil).Holds() {
+	if !isSame || !acceptance.ParentVerdict(&budget, nil).Holds() {
 		return compile.Ancestor{}, false, nil
 	}
 	ancestor, errs, err := acceptance.AncestorOf(ctx, c.client, &budget)

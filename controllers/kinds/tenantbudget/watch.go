@@ -16,9 +16,8 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/rollout/feed"
-	"github.com/bursar-dev/bursar/controllers/rollout/requeue"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
 )
@@ -45,12 +44,12 @@ func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder
 		Watches(&v1alpha1.TenantBudget{}, handler.EnqueueRequestsFromMapFunc(c.parentOf), builder.WithPredicates(
 			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{UpdateFunc: promiseChanged}))).
 		Watches(&v1alpha1.RateLimitPolicy{}, handler.EnqueueRequestsFromMapFunc(c.targetOf), specChanged).
-		Watches(&v1alpha1.RateLimitPolicy{}, requeue.Many(c.selectedBy), specChanged).
+		Watches(&v1alpha1.RateLimitPolicy{}, rollout.EnqueueLowPriority(c.selectedBy), specChanged).
 		Watches(&v1alpha1.BudgetGrant{}, handler.EnqueueRequestsFromMapFunc(c.granted), builder.WithPredicates(
 			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{UpdateFunc: expired}))).
 		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(c.affectedBy),
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
-		WatchesMetadata(&corev1.Namespace{}, requeue.Many(c.selectedFrom), builder.WithPredicates(delegationChanged)).
+		WatchesMetadata(&corev1.Namespace{}, rollout.EnqueueLowPriority(c.selectedFrom), builder.WithPredicates(delegationChanged)).
 		WatchesRawSource(news.Source(feed.Audience{
 			Objects: c.client, List: &v1alpha1.TenantBudgetList{}, OfTenant: c.concernedBy, OfProbe: c.budgetsNaming, Waiting: c.waiting,
 		}))
@@ -65,14 +64,14 @@ var onlyDeleted = predicate.Funcs{
 // beside its spec: whether it is accepted.
 func acceptanceChanged(e event.UpdateEvent) bool {
 	was, is := e.ObjectOld.(*v1alpha1.TenantBudget), e.ObjectNew.(*v1alpha1.TenantBudget)
-	return conditions.OfParent(was, nil) != conditions.OfParent(is, nil)
+	return acceptance.ParentVerdict(was, nil) != acceptance.ParentVerdict(is, nil)
 }
 
 // promiseChanged reports whether a budget changed in what its parent follows beside its
 // spec: whether it is accepted as its child.
 func promiseChanged(e event.UpdateEvent) bool {
 	was, is := e.ObjectOld.(*v1alpha1.TenantBudget), e.ObjectNew.(*v1alpha1.TenantBudget)
-	return conditions.OfTarget(was, nil) != conditions.OfTarget(is, nil)
+	return acceptance.TargetVerdict(was, nil) != acceptance.TargetVerdict(is, nil)
 }
 
 // parentOf is the parent of a budget.

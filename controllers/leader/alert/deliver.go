@@ -103,24 +103,6 @@ func NewDeliverer(outbox Outbox, budgets, api client.Reader, options Options) *D
 	}
 }
 
-// Recipients are who is told of the alerts of a budget.
-func Recipients(alerts *v1alpha1.Alerts) []budgetstore.Recipient {
-	if alerts == nil {
-		return nil
-	}
-	var recipients []budgetstore.Recipient
-	for _, address := range alerts.Email {
-		recipients = append(recipients, budgetstore.Recipient{Channel: ledgerv1.Email, Address: string(address)})
-	}
-	if alerts.Webhook != nil {
-		recipients = append(recipients, budgetstore.Recipient{Channel: ledgerv1.Webhook})
-	}
-	if alerts.Slack != nil {
-		recipients = append(recipients, budgetstore.Recipient{Channel: ledgerv1.Slack})
-	}
-	return recipients
-}
-
 // NeedLeaderElection keeps all but the leader out.
 func (d *Deliverer) NeedLeaderElection() bool { return true }
 
@@ -216,7 +198,7 @@ func (d *Deliverer) attempt(ctx context.Context, delivery budgetstore.Delivery) 
 	if budget == nil {
 		return &failure{message: "the TenantBudget is gone", final: true}
 	}
-	if !slices.Contains(Recipients(budget.Spec.Alerts), delivery.Recipient) {
+	if !slices.Contains(budgetstore.Recipients(budget.Spec.Alerts), delivery.Recipient) {
 		return &failure{message: "spec.alerts does not name the recipient any more", final: true}
 	}
 	return d.channels[delivery.Channel].send(ctx, budget, delivery)

@@ -11,7 +11,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 
 const (
@@ -41,16 +42,16 @@ type finding struct {
 
 // Verdict says whether somebody who is to be told of the budget's alerts cannot be.
 // The budget has spec.alerts.
-func (d *Deliverer) Verdict(ctx context.Context, budget *v1alpha1.TenantBudget) conditions.Verdict {
+func (d *Deliverer) Verdict(ctx context.Context, budget *v1alpha1.TenantBudget) verdict.Verdict {
 	if why := d.checked(ctx, budget); why != nil {
-		return conditions.Verdict{Status: metav1.ConditionTrue, Reason: why.reason, Message: why.message}
+		return verdict.Verdict{Status: metav1.ConditionTrue, Reason: why.reason, Message: why.message}
 	}
 	d.findings.mu.Lock()
 	defer d.findings.mu.Unlock()
 	if why := d.findings.failing[string(budget.UID)]; why != "" {
-		return conditions.Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonDeliveryFailing, Message: why}
+		return verdict.Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonDeliveryFailing, Message: why}
 	}
-	return conditions.Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonAlertsDeliverable,
+	return verdict.Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonAlertsDeliverable,
 		Message: "nothing is known to stand in the way of alerts"}
 }
 
@@ -86,7 +87,7 @@ func (d *Deliverer) checked(ctx context.Context, budget *v1alpha1.TenantBudget) 
 func (d *Deliverer) check(ctx context.Context, budget *v1alpha1.TenantBudget) *failure {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	for _, recipient := range Recipients(budget.Spec.Alerts) {
+	for _, recipient := range budgetstore.Recipients(budget.Spec.Alerts) {
 		err := d.channels[recipient.Channel].check(ctx, budget)
 		var why *failure
 		if errors.As(err, &why) {

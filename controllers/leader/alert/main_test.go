@@ -154,7 +154,7 @@ func (x *test) raise(limits ...string) {
 func (x *test) raiseOf(budget *v1alpha1.TenantBudget, limits ...string) {
 	x.Helper()
 	now := time.Now()
-	alerts := budgetstore.Alerts{Tenant: budget.Spec.Tenant, UID: string(budget.UID), Now: now, Recipients: Recipients(budget.Spec.Alerts)}
+	alerts := budgetstore.Alerts{Tenant: budget.Spec.Tenant, UID: string(budget.UID), Now: now, Recipients: budgetstore.Recipients(budget.Spec.Alerts)}
 	for _, limit := range limits {
 		alerts.Reached = append(alerts.Reached, budgetstore.Alert{
 			Rung:   budgetstore.Rung{Limit: limit, Amount: 5 * money.USD, Action: "Warn", AtPercent: 80},

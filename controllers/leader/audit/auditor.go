@@ -13,7 +13,7 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/controllers/leader/recovery"
-	"github.com/bursar-dev/bursar/controllers/rollout/announce"
+	"github.com/bursar-dev/bursar/controllers/rollout/events"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
@@ -47,16 +47,16 @@ type Ledger interface {
 
 // Auditor audits one tenant after another.
 type Auditor struct {
-	limiter Limiter
-	ledger  Ledger
-	teller  *announce.Teller
+	limiter  Limiter
+	ledger   Ledger
+	recorder *events.Recorder
 	// known are the findings that were told, by tenant; nil before they were read.
 	known map[string][]Finding
 }
 
 // New makes an Auditor.
-func New(limiter Limiter, ledger Ledger, teller *announce.Teller) *Auditor {
-	return &Auditor{limiter: limiter, ledger: ledger, teller: teller}
+func New(limiter Limiter, ledger Ledger, recorder *events.Recorder) *Auditor {
+	return &Auditor{limiter: limiter, ledger: ledger, recorder: recorder}
 }
 
 // NeedLeaderElection keeps all but the leader out.
@@ -217,7 +217,7 @@ func (a *Auditor) tell(ctx context.Context, document limiterv1.Tenant, findings 
 		return nil
 	}
 	if len(fresh) > 0 && len(document.Sources) > 0 {
-		if err := a.teller.Tell(ctx, aboutBudget(document.Sources[0]), []announce.Event{driftFound(fresh)}); err != nil {
+		if err := a.recorder.Record(ctx, aboutBudget(document.Sources[0]), []events.Event{driftFound(fresh)}); err != nil {
 			return err
 		}
 	}

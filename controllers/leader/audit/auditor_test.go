@@ -18,7 +18,7 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/controllers/leader/audit"
-	"github.com/bursar-dev/bursar/controllers/rollout/announce"
+	"github.com/bursar-dev/bursar/controllers/rollout/events"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 	"github.com/bursar-dev/bursar/hack/parts/documents"
@@ -148,13 +148,13 @@ func TestAuditor(t *testing.T) {
 	}
 	// newAuditor is that of another manager, which returns what it tells in an audit.
 	newAuditor := func() func() []string {
-		events := &told.Events{}
-		auditor := audit.New(limiterstore.New(client), budgetstore.New(pools["manager"]), announce.NewTeller(events, nil))
+		recorded := &told.Events{}
+		auditor := audit.New(limiterstore.New(client), budgetstore.New(pools["manager"]), events.NewRecorder(recorded, nil))
 		return func() []string {
 			if err := auditor.Audit(ctx, "acme"); err != nil {
 				t.Error(err)
 			}
-			return events.Take()
+			return recorded.Take()
 		}
 	}
 	audited := newAuditor()

@@ -13,7 +13,7 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rollout/announce"
+	"github.com/bursar-dev/bursar/controllers/rollout/events"
 )
 
 // recall reads the findings that were told, by this manager or another.
@@ -81,11 +81,11 @@ func hasDrift(findings []Finding) bool {
 
 // aboutBudget refers to the budget that a document was compiled from.
 func aboutBudget(source limiterv1.Source) corev1.ObjectReference {
-	return announce.About("TenantBudget", &metav1.ObjectMeta{Namespace: source.Namespace, Name: source.Name, UID: types.UID(source.UID)})
+	return events.Reference("TenantBudget", &metav1.ObjectMeta{Namespace: source.Namespace, Name: source.Name, UID: types.UID(source.UID)})
 }
 
 // driftFound is the Event of new findings.
-func driftFound(fresh []Finding) announce.Event {
+func driftFound(fresh []Finding) events.Event {
 	note := fresh[0].text()
 	if more := len(fresh) - 1; more > 0 {
 		note += fmt.Sprintf("; and %d counters more", more)
@@ -98,7 +98,7 @@ func driftFound(fresh []Finding) announce.Event {
 	if fresh[0].Limit != "" {
 		field += "{" + fresh[0].Limit + "}"
 	}
-	return announce.Event{
+	return events.Event{
 		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventDriftFound, Action: "Audit", Note: note,
 		Field: field, Turn: turn,
 	}

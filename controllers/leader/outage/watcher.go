@@ -15,8 +15,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rollout/announce"
-	"github.com/bursar-dev/bursar/controllers/rollout/apply"
+	"github.com/bursar-dev/bursar/controllers/rollout"
+	"github.com/bursar-dev/bursar/controllers/rollout/events"
 )
 
 const (
@@ -43,7 +43,7 @@ type Store struct {
 type Watcher struct {
 	client    client.Client
 	reader    client.Reader
-	teller    *announce.Teller
+	recorder  *events.Recorder
 	namespace string
 	stores    []Store
 
@@ -58,9 +58,9 @@ type Watcher struct {
 
 // New makes a Watcher, which keeps its ConfigMap in the namespace. reader must not need
 // a cache.
-func New(client client.Client, reader client.Reader, teller *announce.Teller, namespace string, stores ...Store) *Watcher {
+func New(client client.Client, reader client.Reader, recorder *events.Recorder, namespace string, stores ...Store) *Watcher {
 	return &Watcher{
-		client: client, reader: reader, teller: teller, namespace: namespace, stores: stores,
+		client: client, reader: reader, recorder: recorder, namespace: namespace, stores: stores,
 		failed: map[string]int{}, since: map[string]time.Time{},
 	}
 }
@@ -118,7 +118,7 @@ func (w *Watcher) recall(ctx context.Context) error {
 // keep writes which stores are out of reach.
 func (w *Watcher) keep(ctx context.Context, lost map[string]string) error {
 	configuration := applycorev1.ConfigMap(name, w.namespace).WithData(lost)
-	if err := w.client.Apply(ctx, configuration, apply.FieldOwner, client.ForceOwnership); err != nil {
+	if err := w.client.Apply(ctx, configuration, rollout.FieldOwner, client.ForceOwnership); err != nil {
 		return fmt.Errorf("apply ConfigMap %s/%s: %w", w.namespace, name, err)
 	}
 	w.lost = lost
@@ -179,7 +179,7 @@ var meanwhile = map[string]string{
 // before says which turn it is.
 func (w *Watcher) turn(ctx context.Context, store Store, since, note string) error {
 	lost := maps.Clone(w.lost)
-	event := announce.Event{
+	event := events.Event{
 		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventStoreLost, Action: "Wait", Note: note,
 		Field: "data." + store.Name, Turn: w.about.ResourceVersion,
 	}
@@ -187,7 +187,7 @@ func (w *Watcher) turn(ctx context.Context, store Store, since, note string) err
 		delete(lost, store.Name)
 		event.Type, event.Reason, event.Action = corev1.EventTypeNormal, v1alpha1.EventStoreBack, "GoOn"
 	}
-	if err := w.teller.Tell(ctx, w.about, []announce.Event{event}); err != nil {
+	if err := w.recorder.Record(ctx, w.about, []events.Event{event}); err != nil {
 		return err
 	}
 	return w.keep(ctx, lost)

@@ -14,7 +14,7 @@ import (
 	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/bursar-dev/bursar/controllers/rollout/announce"
+	"github.com/bursar-dev/bursar/controllers/rollout/events"
 	"github.com/bursar-dev/bursar/hack/parts/told"
 )
 
@@ -51,7 +51,7 @@ func TestWatcher(t *testing.T) {
 	api, heard := &cluster{}, &told.Events{}
 	isUp := true
 	newWatcher := func() *Watcher {
-		return New(api, api, announce.NewTeller(heard, nil), "ns", Store{Redis, func(context.Context) error {
+		return New(api, api, events.NewRecorder(heard, nil), "ns", Store{Redis, func(context.Context) error {
 			if isUp {
 				return nil
 			}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
-	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
@@ -29,9 +28,9 @@ type Ledger interface {
 // closed is the error where no epoch is open: nothing is admitted, for any tenant.
 func closed(epoch limiterv1.Epoch) error {
 	if epoch.State == limiterv1.EpochRefused {
-		return conditions.LimiterClosed(epoch.Reason)
+		return &limiterstore.ClosedError{Reason: epoch.Reason}
 	}
-	return conditions.LimiterClosed("the limiter is being rebuilt: nothing is admitted until that is done")
+	return &limiterstore.ClosedError{Reason: "the limiter is being rebuilt: nothing is admitted until that is done"}
 }
 
 // Opener makes the counters of tenants valid.
@@ -71,14 +70,14 @@ func (o *Opener) Prepare(ctx context.Context, document limiterv1.Tenant) error {
 
 func (o *Opener) ledgerAnswers(ctx context.Context) error {
 	if err := o.ledger.Ping(ctx); err != nil {
-		return conditions.LedgerUnavailable(err)
+		return fmt.Errorf("%w: %w", budgetstore.ErrUnavailable, err)
 	}
 	return nil
 }
 
 // Open makes the counters of the tenant and of its ancestors valid under the epoch,
-// where they are not. Its error is a *conditions.Unprogrammed when no epoch is open,
-// or when the ledger cannot be read.
+// where they are not. Its error is a *limiterstore.ClosedError when no epoch is
+// open, and budgetstore.ErrUnavailable when the ledger cannot be read.
 func (o *Opener) Open(ctx context.Context, document limiterv1.Tenant) error {
 	epoch, err := o.counters.Epoch(ctx)
 	if err != nil {
@@ -172,7 +171,7 @@ func (o *Opener) set(ctx context.Context, l openLevel, closed *limiterstore.Clos
 		return counted.count(ctx, closed.Missing)
 	})
 	if err != nil {
-		return conditions.LedgerUnavailable(err)
+		return fmt.Errorf("%w: %w", budgetstore.ErrUnavailable, err)
 	}
 	for user, counters := range counted.users {
 		if err := closed.SetUser(ctx, user, counters, counted.forget); err != nil {

@@ -11,19 +11,20 @@ import (
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
 var now = time.Date(2026, 11, 25, 12, 0, 0, 999, time.UTC)
 
 func TestProgrammed(t *testing.T) {
-	accepted, rejected := conditions.Accepted(), conditions.Rejected(v1alpha1.ReasonInvalid, "no")
+	accepted, rejected := verdict.Accepted(), verdict.Rejected(v1alpha1.ReasonInvalid, "no")
 	unknown := limiterstore.Proof{Tenant: "one", Revision: 7}
 	contradicted := limiterstore.Proof{Tenant: "other", Revision: 7, Answered: true, By: "host", Contradiction: "1.00 USD, want 2.00"}
 	proven := limiterstore.Proof{Tenant: "acme", Revision: 7, Answered: true}
 	for name, tc := range map[string]struct {
 		rollout     conditions.Rollout
-		accepted    conditions.Verdict
+		accepted    verdict.Verdict
 		want, ready string
 	}{
 		"everywhere": {
@@ -88,13 +89,13 @@ func TestBuild(t *testing.T) {
 		{Type: "Turns", Status: metav1.ConditionTrue, LastTransitionTime: earlier},
 		{Type: "Goes", Status: metav1.ConditionTrue, LastTransitionTime: earlier},
 	}
-	verdict := func(status metav1.ConditionStatus, message string) conditions.Verdict {
-		return conditions.Verdict{Status: status, Reason: "New", Message: message}
+	verdictOf := func(status metav1.ConditionStatus, message string) verdict.Verdict {
+		return verdict.Verdict{Status: status, Reason: "New", Message: message}
 	}
 	got := conditions.Build(previous, 3, now,
-		conditions.Typed{Type: "Comes", Verdict: verdict("Unknown", strings.Repeat("x", 40_000))},
-		conditions.Typed{Type: "Turns", Verdict: verdict("False", "turned")},
-		conditions.Typed{Type: "Stays", Verdict: verdict("True", "stayed")},
+		conditions.Typed{Type: "Comes", Verdict: verdictOf("Unknown", strings.Repeat("x", 40_000))},
+		conditions.Typed{Type: "Turns", Verdict: verdictOf("False", "turned")},
+		conditions.Typed{Type: "Stays", Verdict: verdictOf("True", "stayed")},
 	)
 	want := []metav1.Condition{
 		{Type: "Comes", Status: "Unknown", Reason: "New", Message: strings.Repeat("x", 32768), ObservedGeneration: 3, LastTransitionTime: second},

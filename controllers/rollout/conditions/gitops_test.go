@@ -15,6 +15,7 @@ import (
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
@@ -23,13 +24,13 @@ import (
 func TestGitOps(t *testing.T) {
 	const healthy, progressing, degraded = "Healthy", "Progressing", "Degraded"
 	everywhere := conditions.Rollout{Revision: 7, Running: 2, All: 2}
-	verdict := func(status metav1.ConditionStatus, reason string) conditions.Verdict {
-		return conditions.Verdict{Status: status, Reason: reason, Message: "a message"}
+	verdictOf := func(status metav1.ConditionStatus, reason string) verdict.Verdict {
+		return verdict.Verdict{Status: status, Reason: reason, Message: "a message"}
 	}
-	breakerOpen := conditions.Typed{Type: v1alpha1.ConditionBreakerOpen, Verdict: verdict("True", v1alpha1.ReasonTripRungReached)}
-	exhausted := conditions.Typed{Type: v1alpha1.ConditionExhausted, Verdict: verdict("True", v1alpha1.ReasonAmountSpent)}
+	breakerOpen := conditions.Typed{Type: v1alpha1.ConditionBreakerOpen, Verdict: verdictOf("True", v1alpha1.ReasonTripRungReached)}
+	exhausted := conditions.Typed{Type: v1alpha1.ConditionExhausted, Verdict: verdictOf("True", v1alpha1.ReasonAmountSpent)}
 	for name, tc := range map[string]struct {
-		accepted conditions.Verdict
+		accepted verdict.Verdict
 		rollout  conditions.Rollout
 		ready    string // reason of another Ready than follows from the rest
 		further  []conditions.Typed
@@ -39,69 +40,69 @@ func TestGitOps(t *testing.T) {
 		message  string
 	}{
 		"enforced": {
-			accepted: conditions.Accepted(), rollout: everywhere, argo: healthy, kstatus: status.CurrentStatus, message: "Enforced: ",
+			accepted: verdict.Accepted(), rollout: everywhere, argo: healthy, kstatus: status.CurrentStatus, message: "Enforced: ",
 		},
 		"enforced, with an open breaker and nothing left, which is business": {
-			accepted: conditions.Accepted(), rollout: everywhere, further: []conditions.Typed{breakerOpen, exhausted},
+			accepted: verdict.Accepted(), rollout: everywhere, further: []conditions.Typed{breakerOpen, exhausted},
 			argo: healthy, kstatus: status.CurrentStatus, message: "Enforced: ",
 		},
 		"shadow": {
-			accepted: conditions.Accepted(), rollout: everywhere, ready: "True " + v1alpha1.ReasonShadow,
+			accepted: verdict.Accepted(), rollout: everywhere, ready: "True " + v1alpha1.ReasonShadow,
 			argo: healthy, kstatus: status.CurrentStatus, message: "Shadow: ",
 		},
 		"a key that has expired": {
-			accepted: conditions.Accepted(), rollout: everywhere, ready: "False " + v1alpha1.ReasonExpired,
+			accepted: verdict.Accepted(), rollout: everywhere, ready: "False " + v1alpha1.ReasonExpired,
 			argo: degraded, kstatus: status.FailedStatus, message: "Expired: ",
 		},
 		"changed since": {
-			accepted: conditions.Accepted(), rollout: everywhere, isOld: true,
+			accepted: verdict.Accepted(), rollout: everywhere, isOld: true,
 			argo: progressing, kstatus: status.InProgressStatus, message: "generation 2 ",
 		},
 		"not everywhere": {
-			accepted: conditions.Accepted(), rollout: conditions.Rollout{Revision: 7, Running: 1, All: 2},
+			accepted: verdict.Accepted(), rollout: conditions.Rollout{Revision: 7, Running: 1, All: 2},
 			argo: progressing, kstatus: status.InProgressStatus, message: "EnforcersPending: ",
 		},
 		"no enforcer": {
-			accepted: conditions.Accepted(), rollout: conditions.Rollout{Revision: 7},
+			accepted: verdict.Accepted(), rollout: conditions.Rollout{Revision: 7},
 			argo: progressing, kstatus: status.InProgressStatus, message: "NoEnforcers: ",
 		},
 		"a probe is not answered": {
-			accepted: conditions.Accepted(), rollout: everywhere.Probed(limiterstore.Proof{Tenant: "acme", Revision: 7}),
+			accepted: verdict.Accepted(), rollout: everywhere.Probed(limiterstore.Proof{Tenant: "acme", Revision: 7}),
 			argo: progressing, kstatus: status.InProgressStatus, message: "ProbePending: ",
 		},
 		"a probe has failed": {
-			accepted: conditions.Accepted(),
+			accepted: verdict.Accepted(),
 			rollout:  everywhere.Probed(limiterstore.Proof{Tenant: "acme", Revision: 7, Answered: true, Contradiction: "no such limit"}),
 			argo:     progressing, kstatus: status.InProgressStatus, message: "ProbeFailed: ",
 		},
 		"Redis is away": {
-			accepted: conditions.Accepted(), rollout: conditions.Rollout{Err: errors.New("no answer")},
+			accepted: verdict.Accepted(), rollout: conditions.Rollout{Err: errors.New("no answer")},
 			argo: progressing, kstatus: status.InProgressStatus, message: "StoreUnavailable: ",
 		},
 		"the limiter is closed": {
-			accepted: conditions.Accepted(), rollout: conditions.Rollout{Err: conditions.LimiterClosed("rebuilding")},
+			accepted: verdict.Accepted(), rollout: conditions.Rollout{Err: &limiterstore.ClosedError{Reason: "rebuilding"}},
 			argo: progressing, kstatus: status.InProgressStatus, message: "LimiterClosed: ",
 		},
 		"invalid": {
-			accepted: verdict("False", v1alpha1.ReasonInvalid), argo: degraded, kstatus: status.FailedStatus, message: "Invalid: ",
+			accepted: verdictOf("False", v1alpha1.ReasonInvalid), argo: degraded, kstatus: status.FailedStatus, message: "Invalid: ",
 		},
 		"a tenant that another budget has": {
-			accepted: verdict("False", v1alpha1.ReasonConflicted), argo: degraded, kstatus: status.FailedStatus, message: "Conflicted: ",
+			accepted: verdictOf("False", v1alpha1.ReasonConflicted), argo: degraded, kstatus: status.FailedStatus, message: "Conflicted: ",
 		},
 		"its target may come yet": {
-			accepted: verdict("False", v1alpha1.ReasonTargetNotFound), argo: progressing, kstatus: status.InProgressStatus, message: "TargetNotFound: ",
+			accepted: verdictOf("False", v1alpha1.ReasonTargetNotFound), argo: progressing, kstatus: status.InProgressStatus, message: "TargetNotFound: ",
 		},
 		"nobody has looked at its parent": {
-			accepted: verdict("Unknown", v1alpha1.ReasonParentNotAccepted), argo: progressing, kstatus: status.InProgressStatus, message: "ParentNotAccepted: ",
+			accepted: verdictOf("Unknown", v1alpha1.ReasonParentNotAccepted), argo: progressing, kstatus: status.InProgressStatus, message: "ParentNotAccepted: ",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			budget := &v1alpha1.TenantBudget{ObjectMeta: metav1.ObjectMeta{Name: "acme", Namespace: "acme", Generation: 2}}
 			ready := conditions.Ready(tc.accepted, tc.rollout.Programmed(tc.accepted))
 			if status, reason, is := strings.Cut(tc.ready, " "); is {
-				ready = verdict(metav1.ConditionStatus(status), reason)
+				ready = verdictOf(metav1.ConditionStatus(status), reason)
 			}
-			budget.Status.ProgrammedStatus = tc.rollout.Common(budget, now, tc.accepted, ready, tc.further...)
+			budget.Status.ProgrammedStatus = tc.rollout.Common(budget, now, tc.accepted, tc.rollout.Programmed(tc.accepted), ready, tc.further...)
 			if tc.isOld {
 				budget.Status.ObservedGeneration = 1
 			}

@@ -1,20 +1,19 @@
 package conditions
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rollout/requeue"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
 // Rollout is how far a generation of an object has got on its way to the enforcers.
 type Rollout struct {
-	// Err is why that cannot be told.
+	// Err is why that cannot be told; nil while phases run.
 	Err error
 	// Revision is the number of the configuration that contains the generation;
 	// zero when none does.
@@ -64,7 +63,7 @@ func (r Rollout) Inherited(fleet limiterstore.Fleet, documents []limiterstore.Ob
 	if IsProgrammed(object) {
 		// They have had it since that revision. What else has changed in them since is
 		// not the object's business.
-		newest = min(newest, object.Programming().Revision)
+		newest = min(newest, object.GetProgrammedStatus().Revision)
 	}
 	r.Revision = max(r.Revision, newest)
 	r.Running, _ = fleet.Running(r.Revision)
@@ -94,97 +93,82 @@ func (r Rollout) Probed(proofs ...limiterstore.Proof) Rollout {
 	return r
 }
 
-// Unprogrammed is an error that says by itself what it means for Programmed.
-type Unprogrammed struct {
-	Verdict
-	// Err is the cause, for the log; nil for none.
-	Err error
-}
-
-// Error is the message, and the cause.
-func (e *Unprogrammed) Error() string {
-	if e.Err == nil {
-		return e.Message
-	}
-	return e.Message + ": " + e.Err.Error()
-}
-
-// Unwrap is the cause.
-func (e *Unprogrammed) Unwrap() error { return e.Err }
-
-// LimiterClosed is the error where nothing of a tenant is admitted at present.
-func LimiterClosed(message string) error {
-	return &Unprogrammed{Verdict: Verdict{metav1.ConditionFalse, v1alpha1.ReasonLimiterClosed, message}}
-}
-
-// LedgerUnavailable is the error where counters cannot be set without Postgres.
-func LedgerUnavailable(err error) error {
-	return &Unprogrammed{Err: err, Verdict: Verdict{metav1.ConditionUnknown, v1alpha1.ReasonStoreUnavailable,
-		"Postgres does not answer, which knows what was spent"}}
-}
-
 // Programmed is the verdict on whether every live enforcer runs the generation, and
 // calls were seen to be admitted by it.
-func (r Rollout) Programmed(accepted Verdict) Verdict {
-	var explained *Unprogrammed
+func (r Rollout) Programmed(accepted verdict.Verdict) verdict.Verdict {
 	switch {
-	case errors.As(r.Err, &explained):
-		return explained.Verdict
+	case isUndetermined(accepted):
+		return Undetermined("whether the object is valid")
 	case r.Err != nil:
-		// The error itself goes to the log: it differs from one try to the next.
-		return Verdict{metav1.ConditionUnknown, v1alpha1.ReasonStoreUnavailable, "Redis does not answer"}
+		return failure(r.Err)
 	case !accepted.Holds():
-		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonNotAccepted, "not accepted: the condition Accepted says why"}
+		return verdict.False(v1alpha1.ReasonNotAccepted, "not accepted: the condition Accepted says why")
 	case r.LeftOut != "":
-		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonTooManyLimits, r.LeftOut}
+		return verdict.False(v1alpha1.ReasonTooManyLimits, r.LeftOut)
 	case r.Revision == 0:
-		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonEnforcersPending, "no configuration contains this generation yet"}
+		return verdict.False(v1alpha1.ReasonEnforcersPending, "no configuration contains this generation yet")
 	case r.Lacking > 0:
-		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonEnforcersPending,
-			fmt.Sprintf("%d of %d selected tenants have no configuration with this generation yet", r.Lacking, r.Selected)}
+		return verdict.False(v1alpha1.ReasonEnforcersPending,
+			fmt.Sprintf("%d of %d selected tenants have no configuration with this generation yet", r.Lacking, r.Selected))
 	case r.Behind > 0:
-		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonEnforcersPending,
-			fmt.Sprintf("%d configurations of tenants below do not contain this generation yet", r.Behind)}
+		return verdict.False(v1alpha1.ReasonEnforcersPending,
+			fmt.Sprintf("%d configurations of tenants below do not contain this generation yet", r.Behind))
 	case r.All == 0:
-		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonNoEnforcers, "no enforcer is running"}
+		return verdict.False(v1alpha1.ReasonNoEnforcers, "no enforcer is running")
 	}
 	count := fmt.Sprintf("%d of %d live enforcers run revision %d", r.Running, r.All, r.Revision)
 	if r.Running < r.All {
-		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonEnforcersPending, count}
+		return verdict.False(v1alpha1.ReasonEnforcersPending, count)
 	}
 	if r.Unproven != nil {
 		return unproven(*r.Unproven, count)
 	}
-	return Verdict{metav1.ConditionTrue, v1alpha1.ReasonProgrammed, count}
+	return verdict.True(v1alpha1.ReasonProgrammed, count)
 }
 
 // unproven is the verdict where enforcers say that they run the generation, and no call
 // was seen to be admitted by it.
-func unproven(proof limiterstore.Proof, count string) Verdict {
+func unproven(proof limiterstore.Proof, count string) verdict.Verdict {
 	if proof.Contradiction == "" {
-		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonProbePending,
-			fmt.Sprintf("%s; a probe of tenant %s through one of them is not answered yet", count, proof.Tenant)}
+		return verdict.False(v1alpha1.ReasonProbePending,
+			fmt.Sprintf("%s; a probe of tenant %s through one of them is not answered yet", count, proof.Tenant))
 	}
-	return Verdict{metav1.ConditionFalse, v1alpha1.ReasonProbeFailed,
-		fmt.Sprintf("%s, but a probe of tenant %s through enforcer %s found: %s", count, proof.Tenant, proof.By, proof.Contradiction)}
+	return verdict.False(v1alpha1.ReasonProbeFailed,
+		fmt.Sprintf("%s, but a probe of tenant %s through enforcer %s found: %s", count, proof.Tenant, proof.By, proof.Contradiction))
 }
 
 // Ready is the verdict on whether an object is enforced as written.
-func Ready(accepted, programmed Verdict) Verdict {
+func Ready(accepted, programmed verdict.Verdict) verdict.Verdict {
 	switch {
+	case isUndetermined(accepted):
+		return verdict.Unknown(v1alpha1.ReasonNotEnforced, accepted.Message)
 	case !accepted.Holds():
-		return Verdict{metav1.ConditionFalse, v1alpha1.ReasonNotEnforced, accepted.Message}
+		return verdict.False(v1alpha1.ReasonNotEnforced, accepted.Message)
 	case !programmed.Holds():
-		return Verdict{programmed.Status, v1alpha1.ReasonNotEnforced, programmed.Message}
+		return verdict.Verdict{Status: programmed.Status, Reason: v1alpha1.ReasonNotEnforced, Message: programmed.Message}
 	}
-	return Verdict{metav1.ConditionTrue, v1alpha1.ReasonEnforced, "enforced as written"}
+	return verdict.True(v1alpha1.ReasonEnforced, "enforced as written")
 }
 
-// Common is the part of a status that every kind has: Ready, Accepted, Programmed,
-// Reconciling and Stalled, then what further conditions the kind has.
-func (r Rollout) Common(object Object, now time.Time, accepted, ready Verdict, further ...Typed) v1alpha1.ProgrammedStatus {
-	programmed := r.Programmed(accepted)
-	reconciling, stalled := progress(accepted, programmed, ready)
+// Common is the part of a status that every kind has: how far the rollout has got, then
+// Ready, Accepted, Programmed, Reconciling and Stalled, then what further conditions the
+// kind has.
+func (r Rollout) Common(
+	object Object, now time.Time, accepted, programmed, ready verdict.Verdict, further ...Typed,
+) v1alpha1.ProgrammedStatus {
+	status := Common(object, now, accepted, programmed, ready, further...)
+	status.Revision = r.Revision
+	if r.Err == nil {
+		status.Enforcers = &v1alpha1.EnforcerCount{Ready: int32(r.Running), Total: int32(r.All)}
+	}
+	return status
+}
+
+// Common is as Rollout.Common, of an object that has nothing on its way to the enforcers.
+func Common(
+	object Object, now time.Time, accepted, programmed, ready verdict.Verdict, further ...Typed,
+) v1alpha1.ProgrammedStatus {
+	reconciling, stalled := kstatus(accepted, programmed, ready)
 	verdicts := append([]Typed{
 		{v1alpha1.ConditionReady, ready},
 		{v1alpha1.ConditionAccepted, accepted},
@@ -192,42 +176,20 @@ func (r Rollout) Common(object Object, now time.Time, accepted, ready Verdict, f
 		{v1alpha1.ConditionReconciling, reconciling},
 		{v1alpha1.ConditionStalled, stalled},
 	}, further...)
-	status := v1alpha1.ProgrammedStatus{
+	return v1alpha1.ProgrammedStatus{
 		ObservedGeneration: object.GetGeneration(),
-		Revision:           r.Revision,
-		Conditions:         Build(object.Programming().Conditions, object.GetGeneration(), now, verdicts...),
+		Conditions:         Build(object.GetProgrammedStatus().Conditions, object.GetGeneration(), now, verdicts...),
 	}
-	if r.Err == nil {
-		status.Enforcers = &v1alpha1.EnforcerCount{Ready: int32(r.Running), Total: int32(r.All)}
-	}
-	return status
 }
 
 // Object is an object of any of the kinds.
 type Object interface {
 	metav1.Object
-	Programming() *v1alpha1.ProgrammedStatus
+	GetProgrammedStatus() *v1alpha1.ProgrammedStatus
 }
 
 // IsProgrammed reports whether the object's status says that its present
 // generation is programmed.
 func IsProgrammed(object Object) bool {
-	return IsTrue(object.Programming().Conditions, v1alpha1.ConditionProgrammed, object.GetGeneration())
-}
-
-// routine is how often objects are looked at that nothing is heard of: whatever
-// was overlooked is put right then.
-const routine = 5 * time.Minute
-
-// LookAgain is the pause until there may be something new to say of the object, or
-// until what is unsaid is to be said after all; zero when nothing is.
-func (r Rollout) LookAgain(accepted Verdict, object Object, unsaid time.Duration, now time.Time) time.Duration {
-	pause := requeue.Jittered(routine)
-	if accepted.Holds() && !r.Programmed(accepted).Holds() {
-		pause = requeue.Pending(object.Programming().Conditions, now)
-	}
-	if unsaid > 0 {
-		pause = min(pause, unsaid)
-	}
-	return pause
+	return IsTrue(object.GetProgrammedStatus().Conditions, v1alpha1.ConditionProgrammed, object.GetGeneration())
 }

@@ -9,6 +9,7 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
@@ -82,8 +83,8 @@ func TestInherited(t *testing.T) {
 			if tc.want.Running < tc.want.All {
 				wantReason = v1alpha1.ReasonEnforcersPending
 			}
-			if verdict := got.Programmed(conditions.Accepted()); verdict.Reason != wantReason {
-				t.Errorf("Programmed for %s, want %s", verdict.Reason, wantReason)
+			if programmed := got.Programmed(verdict.Accepted()); programmed.Reason != wantReason {
+				t.Errorf("Programmed for %s, want %s", programmed.Reason, wantReason)
 			}
 		})
 	}
@@ -91,31 +92,8 @@ func TestInherited(t *testing.T) {
 
 func TestLeftOut(t *testing.T) {
 	rollout := conditions.Rollout{Revision: 5, Running: 2, All: 2, LeftOut: "some"}
-	verdict := rollout.Programmed(conditions.Accepted())
-	if want := (conditions.Verdict{Status: "False", Reason: v1alpha1.ReasonTooManyLimits, Message: "some"}); verdict != want {
-		t.Errorf("Programmed is %v, want %v", verdict, want)
-	}
-}
-
-func TestOfParent(t *testing.T) {
-	for name, tc := range map[string]struct {
-		accepted []metav1.Condition
-		want     string
-	}{
-		"accepted":               {[]metav1.Condition{{Type: "Accepted", Status: "True", Reason: "Accepted"}}, "True Accepted"},
-		"not looked at yet":      {nil, "Unknown ParentNotAccepted"},
-		"invalid":                {[]metav1.Condition{{Type: "Accepted", Status: "False", Reason: "Invalid"}}, "False ParentNotAccepted"},
-		"somebody else's tenant": {[]metav1.Condition{{Type: "Accepted", Status: "False", Reason: "Conflicted"}}, "False ParentNotAccepted"},
-		"not accepted for want of its own parent, who may be there by now": {
-			[]metav1.Condition{{Type: "Accepted", Status: "False", Reason: "ParentNotFound"}}, "True Accepted"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			parent := &v1alpha1.TenantBudget{}
-			parent.Status.Conditions = tc.accepted
-			verdict := conditions.OfParent(parent, nil)
-			if got := string(verdict.Status) + " " + verdict.Reason; got != tc.want {
-				t.Errorf("verdict %q, want %q", got, tc.want)
-			}
-		})
+	programmed := rollout.Programmed(verdict.Accepted())
+	if want := verdict.False(v1alpha1.ReasonTooManyLimits, "some"); programmed != want {
+		t.Errorf("Programmed is %v, want %v", programmed, want)
 	}
 }

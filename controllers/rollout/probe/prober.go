@@ -49,9 +49,9 @@ func New(limiter Limiter) *Prober {
 // from it. It wants probes of those of which nothing is known, or nothing good.
 func (p *Prober) Prove(
 	ctx context.Context, rollout conditions.Rollout, object conditions.Object, tenant string, below []limiterv1.DocumentID, now time.Time,
-) conditions.Rollout {
+) (conditions.Rollout, error) {
 	if !rollout.Arrived() {
-		return rollout
+		return rollout, nil
 	}
 	tenants := []string{tenant}
 	if !conditions.IsProgrammed(object) {
@@ -73,9 +73,7 @@ func (p *Prober) Prove(
 			err = errors.Join(err, p.limiter.Probe(ctx, proof.Tenant))
 		}
 	}
-	rollout = rollout.Probed(concerning...)
-	rollout.Err = err
-	return rollout
+	return rollout.Probed(concerning...), err
 }
 
 // due reports whether a probe is to be wanted now, and notes that it was.

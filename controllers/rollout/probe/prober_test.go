@@ -14,6 +14,7 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rollout/probe"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
@@ -54,11 +55,11 @@ func TestProveAsksAgainAfterPauses(t *testing.T) {
 	prove := func(from, to int) (seconds []int) {
 		for second := from; second < to; second++ {
 			before := len(limiter.wanted)
-			got := prober.Prove(t.Context(), rollout, &v1alpha1.TenantBudget{}, "acme", nil, begin.Add(time.Duration(second)*time.Second))
+			got, err := prober.Prove(t.Context(), rollout, &v1alpha1.TenantBudget{}, "acme", nil, begin.Add(time.Duration(second)*time.Second))
 			if len(limiter.wanted) > before {
 				seconds = append(seconds, second)
 			}
-			if got.Unproven == nil || got.Err != nil {
+			if got.Unproven == nil || err != nil {
 				t.Fatalf("rollout %+v, want one that is not proven", got)
 			}
 		}
@@ -139,12 +140,13 @@ func TestProve(t *testing.T) {
 				object = &v1alpha1.TenantBudget{}
 			}
 			below := []limiterv1.DocumentID{{Kind: limiterv1.TenantDocument, Name: "below"}}
-			got := probe.New(limiter).Prove(t.Context(), tc.rollout, object, "acme", below, time.Now())
+			got, err := probe.New(limiter).Prove(t.Context(), tc.rollout, object, "acme", below, time.Now())
 			if diff := cmp.Diff(tc.wantWanted, limiter.wanted); tc.err == nil && diff != "" {
 				t.Errorf("probes that were wanted (-want +got):\n%s", diff)
 			}
-			if verdict := got.Programmed(conditions.Accepted()); verdict.Reason != tc.wantReason || !errors.Is(got.Err, tc.wantFailure) {
-				t.Errorf("Programmed: %+v, error %v; want %s, %v", verdict, got.Err, tc.wantReason, tc.wantFailure)
+			got.Err = err
+			if programmed := got.Programmed(verdict.Accepted()); programmed.Reason != tc.wantReason || !errors.Is(err, tc.wantFailure) {
+				t.Errorf("Programmed: %+v, error %v; want %s, %v", programmed, err, tc.wantReason, tc.wantFailure)
 			}
 		})
 	}

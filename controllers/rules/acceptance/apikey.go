@@ -11,7 +11,6 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rules/claim"
 	"github.com/bursar-dev/bursar/controllers/rules/compile"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
@@ -46,10 +45,10 @@ func OfAPIKey(ctx context.Context, reader client.Reader, key *v1alpha1.APIKey) (
 	case rejection != nil:
 		return APIKey{Decision: *rejection, Forfeited: true}, nil
 	}
-	if verdict := conditions.OfTarget(budget, path); !verdict.Holds() {
+	if verdict := TargetVerdict(budget, path); !verdict.Holds() {
 		// An invalid budget, or one that nobody has looked at yet, takes nothing from
 		// its keys. With any other, the tenant is somebody else's.
-		return APIKey{Decision: Decision{Verdict: verdict}, Forfeited: conditions.MayNotNameTenant(budget)}, nil
+		return APIKey{Decision: Decision{Verdict: verdict}, Forfeited: MayNotNameTenant(budget)}, nil
 	}
 	document := compile.Credential(key, budget.Spec.Tenant)
 	return APIKey{Decision: accepted(), Document: &document}, nil

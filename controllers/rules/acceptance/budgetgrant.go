@@ -11,7 +11,6 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rules/compile"
 )
 
@@ -41,7 +40,7 @@ func OfBudgetGrant(ctx context.Context, reader client.Reader, grant *v1alpha1.Bu
 		}
 		return BudgetGrant{Decision: decided, Budget: budget}, nil
 	}
-	if verdict := conditions.OfTarget(budget, path); !verdict.Holds() {
+	if verdict := TargetVerdict(budget, path); !verdict.Holds() {
 		return BudgetGrant{Decision: Decision{Verdict: verdict}, Budget: budget}, nil
 	}
 	grants, err := grantsOf(ctx, reader, budget)

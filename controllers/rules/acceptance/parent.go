@@ -12,7 +12,6 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rules/compile"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
 	"github.com/bursar-dev/bursar/controllers/rules/reach"
@@ -30,7 +29,7 @@ func ancestors(ctx context.Context, reader client.Reader, budget *v1alpha1.Tenan
 	ancestors := make([]compile.Ancestor, len(parents))
 	// The topmost first: what is wrong with it is what is wrong with those below.
 	for i, parent := range slices.Backward(parents) {
-		if verdict := conditions.OfParent(parent, parentPath); !verdict.Holds() {
+		if verdict := ParentVerdict(parent, parentPath); !verdict.Holds() {
 			return nil, &Decision{Verdict: verdict}, nil
 		}
 		ancestor, errs, err := AncestorOf(ctx, reader, parent)
@@ -71,7 +70,7 @@ func ChildrenOf(ctx context.Context, reader client.Reader, budget *v1alpha1.Tena
 	err := reader.List(ctx, &children, client.UnsafeDisableDeepCopy,
 		client.MatchingFields{index.BudgetParent: index.KeyOf(budget)})
 	return slices.DeleteFunc(slices.Clone(children.Items), func(child v1alpha1.TenantBudget) bool {
-		return !child.DeletionTimestamp.IsZero() || !conditions.OfTarget(&child, nil).Holds()
+		return !child.DeletionTimestamp.IsZero() || !TargetVerdict(&child, nil).Holds()
 	}), err
 }
 

@@ -14,11 +14,11 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rules/claim"
 	"github.com/bursar-dev/bursar/controllers/rules/compile"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
 	"github.com/bursar-dev/bursar/controllers/rules/reach"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
 // RateLimitPolicy is what was decided of a RateLimitPolicy.
@@ -73,7 +73,7 @@ func OfRateLimitPolicy(ctx context.Context, reader client.Reader, policy *v1alph
 	case rejection != nil:
 		decided.Decision = *rejection
 	default:
-		decided.Verdict = conditions.OfTarget(budget, path)
+		decided.Verdict = TargetVerdict(budget, path)
 	}
 	if decided.Holds() {
 		decided.Targets = []*v1alpha1.TenantBudget{budget}
@@ -118,7 +118,7 @@ func judge(selected []*v1alpha1.TenantBudget, path *field.Path) RateLimitPolicy 
 	var decided RateLimitPolicy
 	var worse []*v1alpha1.TenantBudget
 	for _, budget := range selected {
-		switch its := conditions.OfTarget(budget, path); {
+		switch its := TargetVerdict(budget, path); {
 		case its.Holds():
 			decided.Targets = append(decided.Targets, budget)
 		case its.Status == metav1.ConditionUnknown:
@@ -137,10 +137,10 @@ func judge(selected []*v1alpha1.TenantBudget, path *field.Path) RateLimitPolicy 
 			decided.Message = "valid; what was in force stays in force of those selected that are not accepted themselves: " + Some(worse)
 		}
 	case decided.Pending > 0:
-		decided.Verdict = conditions.Verdict{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonTargetNotAccepted,
+		decided.Verdict = verdict.Verdict{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonTargetNotAccepted,
 			Message: field.Invalid(path, "", "no TenantBudget that it selects has been looked at yet").Error()}
 	default:
-		decided.Verdict = conditions.Rejected(v1alpha1.ReasonTargetNotAccepted,
+		decided.Verdict = verdict.Rejected(v1alpha1.ReasonTargetNotAccepted,
 			field.Invalid(path, "", "no TenantBudget that it selects is accepted: "+Some(worse)).Error())
 	}
 	return decided

@@ -80,7 +80,7 @@ func (c *Census) count(ctx context.Context, list client.ObjectList) (count, erro
 		return found, err
 	}
 	return found, meta.EachListItem(list, func(item runtime.Object) error {
-		all := item.(conditions.Object).Programming().Conditions
+		all := item.(conditions.Object).GetProgrammedStatus().Conditions
 		for _, condition := range all {
 			found.verdicts[verdict{condition.Type, condition.Status}]++
 		}

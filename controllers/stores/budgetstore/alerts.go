@@ -11,6 +11,7 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
 // Alert is a rung of a limit that is reached, in one period of the limit.
@@ -53,6 +54,24 @@ type Recipient struct {
 	// Address is that of an e-mail; empty for the other channels, of which a budget
 	// has one each.
 	Address string
+}
+
+// Recipients are who is told of the alerts of a budget.
+func Recipients(alerts *v1alpha1.Alerts) []Recipient {
+	if alerts == nil {
+		return nil
+	}
+	var recipients []Recipient
+	for _, address := range alerts.Email {
+		recipients = append(recipients, Recipient{Channel: Email, Address: string(address)})
+	}
+	if alerts.Webhook != nil {
+		recipients = append(recipients, Recipient{Channel: Webhook})
+	}
+	if alerts.Slack != nil {
+		recipients = append(recipients, Recipient{Channel: Slack})
+	}
+	return recipients
 }
 
 // Alerts are the alerts of a tenant at one moment.

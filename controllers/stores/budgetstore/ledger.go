@@ -2,6 +2,7 @@ package budgetstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -10,6 +11,10 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 )
+
+// ErrUnavailable means that Postgres does not answer, without which counters cannot be
+// set.
+var ErrUnavailable = errors.New("the ledger cannot be read")
 
 // Ledger is the ledger at one moment.
 type Ledger struct{ tx pgx.Tx }

@@ -23,6 +23,15 @@ var swapScript = redis.NewScript(swapLua)
 // ErrSuperseded means that Redis has an epoch by now that is newer than the caller's.
 var ErrSuperseded = errors.New("another epoch has begun")
 
+// ClosedError means that no epoch is open: nothing is admitted, for any tenant.
+type ClosedError struct {
+	// Reason is why, for people to read.
+	Reason string
+}
+
+// Error is the reason.
+func (e *ClosedError) Error() string { return "the limiter is closed: " + e.Reason }
+
 // Epoch is the generation of the counters; zero when there is none.
 func (s *Store) Epoch(ctx context.Context) (limiterv1.Epoch, error) {
 	epoch, _, err := s.readEpoch(ctx)

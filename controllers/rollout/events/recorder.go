@@ -1,4 +1,4 @@
-package announce
+package events
 
 import (
 	"context"
@@ -37,23 +37,23 @@ type Creator interface {
 	Create(ctx context.Context, object client.Object, options ...client.CreateOption) error
 }
 
-// Teller tells Events.
-type Teller struct {
+// Recorder records Events, each once.
+type Recorder struct {
 	api      Creator
 	reader   client.Reader
 	instance string
 }
 
-// NewTeller makes a Teller. reader reads past every cache; it may be nil where nothing
-// is told by TellNext.
-func NewTeller(api Creator, reader client.Reader) *Teller {
+// NewRecorder makes a Recorder. reader reads past every cache; it may be nil where
+// RecordStatusChange is never called.
+func NewRecorder(api Creator, reader client.Reader) *Recorder {
 	host, _ := os.Hostname()
 	instance := reporter + "-" + host
-	return &Teller{api: api, reader: reader, instance: instance[:min(len(instance), maxInstance)]}
+	return &Recorder{api: api, reader: reader, instance: instance[:min(len(instance), maxInstance)]}
 }
 
-// About refers to an object of a kind of ours.
-func About(kind string, object metav1.Object) corev1.ObjectReference {
+// Reference refers to an object of a kind of ours.
+func Reference(kind string, object metav1.Object) corev1.ObjectReference {
 	return corev1.ObjectReference{
 		APIVersion:      v1alpha1.GroupVersion.String(),
 		Kind:            kind,
@@ -64,45 +64,45 @@ func About(kind string, object metav1.Object) corev1.ObjectReference {
 	}
 }
 
-// TellNext tells the Events of an object's way from the status that it has to the next,
-// as Tell does. It answers with a conflict, and tells nothing, when the object has
-// changed since it was read: the way may have begun elsewhere.
-func (t *Teller) TellNext(ctx context.Context, kind string, object client.Object, told []Event) error {
-	if len(told) == 0 {
+// RecordStatusChange records the Events of an object's way from the status that it has
+// to the next, as Record does. It returns a conflict, and records nothing, when the
+// object has changed since it was read: the way may have begun elsewhere.
+func (r *Recorder) RecordStatusChange(ctx context.Context, kind string, object client.Object, happened []Event) error {
+	if len(happened) == 0 {
 		return nil
 	}
 	is := &metav1.PartialObjectMetadata{}
 	is.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kind))
-	err := t.reader.Get(ctx, client.ObjectKeyFromObject(object), is)
+	err := r.reader.Get(ctx, client.ObjectKeyFromObject(object), is)
 	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("look at %s %s before it is told of: %w", kind, object.GetName(), err)
+		return fmt.Errorf("read %s %s before Events of it are recorded: %w", kind, object.GetName(), err)
 	}
 	if err != nil || is.ResourceVersion != object.GetResourceVersion() {
 		resource := schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: kind}
 		return apierrors.NewConflict(resource, object.GetName(), errors.New("it has changed since it was read"))
 	}
-	return t.Tell(ctx, About(kind, object), told)
+	return r.Record(ctx, Reference(kind, object), happened)
 }
 
-// Tell tells the Events of an object, each once: one of a turn that was told of before,
-// by whomever, is not told again. An error says that some were not told, and that what
-// they follow from is not to be written yet. What the API server refuses for good, such
-// as an Event in a namespace that is going, is told in the log alone.
-func (t *Teller) Tell(ctx context.Context, about corev1.ObjectReference, told []Event) error {
-	for _, event := range told {
-		err := t.api.Create(ctx, t.event(about, event))
+// Record records the Events of an object, each once: one of a turn that was recorded
+// before, by any manager, is not recorded again. An error says that some were not
+// recorded, and that what they follow from must not be written yet. What the API server
+// rejects for good, such as an Event in a namespace that is being deleted, is logged.
+func (r *Recorder) Record(ctx context.Context, about corev1.ObjectReference, happened []Event) error {
+	for _, event := range happened {
+		err := r.api.Create(ctx, r.event(about, event))
 		switch {
 		case err == nil || apierrors.IsAlreadyExists(err):
 		case isFinal(err):
-			log.FromContext(ctx).Error(err, "An Event is not told", "reason", event.Reason, "note", event.Note)
+			log.FromContext(ctx).Error(err, "Failed to record an Event", "reason", event.Reason, "note", event.Note)
 		default:
-			return fmt.Errorf("tell %s of %s %s: %w", event.Reason, about.Kind, about.Name, err)
+			return fmt.Errorf("record Event %s of %s %s: %w", event.Reason, about.Kind, about.Name, err)
 		}
 	}
 	return nil
 }
 
-func (t *Teller) event(about corev1.ObjectReference, event Event) *eventsv1.Event {
+func (r *Recorder) event(about corev1.ObjectReference, event Event) *eventsv1.Event {
 	namespace := about.Namespace
 	if namespace == "" {
 		namespace = metav1.NamespaceDefault
@@ -113,7 +113,7 @@ func (t *Teller) event(about corev1.ObjectReference, event Event) *eventsv1.Even
 		ObjectMeta:          metav1.ObjectMeta{Namespace: namespace, Name: name},
 		EventTime:           metav1.NewMicroTime(time.Now()),
 		ReportingController: reporter,
-		ReportingInstance:   t.instance,
+		ReportingInstance:   r.instance,
 		Action:              event.Action,
 		Reason:              event.Reason,
 		Regarding:           about,

@@ -1,4 +1,4 @@
-package announce_test
+package events_test
 
 import (
 	"testing"
@@ -8,7 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rollout/announce"
+	"github.com/bursar-dev/bursar/controllers/rollout/events"
 )
 
 // status is one whose Accepted and Programmed are as given, at a generation.
@@ -51,7 +51,7 @@ func TestOf(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string
-			for _, event := range announce.Of(tc.before, tc.after) {
+			for _, event := range events.OfStatusChange(tc.before, tc.after) {
 				got = append(got, event.Type+" "+event.Reason+": "+event.Note)
 			}
 			if diff := cmp.Diff(tc.want, got, cmpopts.EquateEmpty()); diff != "" {
@@ -71,7 +71,7 @@ func TestTurns(t *testing.T) {
 	then.LastTransitionTime = metav1.Unix(2000, 0)
 	turns := map[string]bool{}
 	tell := func(before, after v1alpha1.ProgrammedStatus) {
-		for _, event := range announce.Of(before, after) {
+		for _, event := range events.OfStatusChange(before, after) {
 			turns[event.Reason+" "+event.Turn] = true
 		}
 	}

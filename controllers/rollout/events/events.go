@@ -1,4 +1,4 @@
-package announce
+package events
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// Event is an Event to be told of an object.
+// Event is a Kubernetes Event to be recorded of an object.
 type Event struct {
 	// Type is corev1.EventTypeNormal or corev1.EventTypeWarning.
 	Type string
@@ -22,15 +22,15 @@ type Event struct {
 	Note string
 	// Field is the part of the object that it is about; empty for the whole.
 	Field string
-	// Turn tells this turn of things from others of the same reason and field. It is
-	// made of what stays the same until the turn is written, so that whoever finds it
-	// unwritten tells of the same one.
+	// Turn tells this transition from others of the same reason and field. It is made
+	// of what stays the same until the status is written, so that a manager that finds
+	// the transition unwritten records the same Event.
 	Turn string
 }
 
-// Of are the Events of any kind's way from one status to the next. One that says that
+// OfStatusChange returns the Events of any kind's way from one status to the next. One that says that
 // an object is programmed says that it was accepted, too, unless it was rejected before.
-func Of(before, after v1alpha1.ProgrammedStatus) []Event {
+func OfStatusChange(before, after v1alpha1.ProgrammedStatus) []Event {
 	wasProgrammed, programmed := find(before, v1alpha1.ConditionProgrammed), find(after, v1alpha1.ConditionProgrammed)
 	again := wasProgrammed.Status == metav1.ConditionTrue && wasProgrammed.ObservedGeneration == programmed.ObservedGeneration
 	was, is := find(before, v1alpha1.ConditionAccepted), find(after, v1alpha1.ConditionAccepted)

@@ -1,4 +1,4 @@
-package patience
+package rollout
 
 import (
 	"sync"
@@ -7,7 +7,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
 const (
@@ -18,8 +20,13 @@ const (
 	turn = 10 * time.Minute
 )
 
-// Patience remembers since when generations of objects are on their way.
-type Patience struct {
+// Debouncer delays the writing of statuses that will not be true for long: while a new
+// generation is on its way to the enforcers, which takes a moment, the status may still
+// speak of the one before.
+//
+// It must never delay what a status that speaks of the present generation would have to
+// take back.
+type Debouncer struct {
 	mu      sync.Mutex
 	objects map[types.UID]generation
 	// swept is when those were left out last that nobody asks for any more.
@@ -33,36 +40,36 @@ type generation struct {
 	bound time.Duration
 }
 
-// New makes a Patience.
-func New() *Patience { return &Patience{objects: map[types.UID]generation{}} }
+// NewDebouncer makes a Debouncer.
+func NewDebouncer() *Debouncer { return &Debouncer{objects: map[types.UID]generation{}} }
 
-// Left is how long the status of an object may still wait for more to be said of its
+// Delay is how long the status of an object may still wait for more to be said of its
 // present generation; zero when it is to be written now. It is written at once when it
 // speaks of that generation already, and when waiting for enforcers is not all there is
 // to be said.
-func (p *Patience) Left(object conditions.Object, accepted conditions.Verdict, rollout conditions.Rollout, now time.Time) time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (d *Debouncer) Delay(object conditions.Object, accepted verdict.Verdict, rollout conditions.Rollout, now time.Time) time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	longest := bound(accepted, rollout)
-	if longest == 0 || object.Programming().ObservedGeneration == object.GetGeneration() {
-		delete(p.objects, object.GetUID())
+	if longest == 0 || object.GetProgrammedStatus().ObservedGeneration == object.GetGeneration() {
+		delete(d.objects, object.GetUID())
 		return 0
 	}
-	seen, found := p.objects[object.GetUID()]
+	seen, found := d.objects[object.GetUID()]
 	// What waited for another object begins to wait for enforcers when that was looked at.
 	if !found || seen.number != object.GetGeneration() || longest < seen.bound {
-		p.sweep(now)
+		d.sweep(now)
 		seen = generation{object.GetGeneration(), now, longest}
-		p.objects[object.GetUID()] = seen
+		d.objects[object.GetUID()] = seen
 	}
 	return max(seen.bound-now.Sub(seen.since), 0)
 }
 
 // bound is how long it is to be waited in all for a rollout to change; zero when it is
 // complete, or will not change by itself.
-func bound(accepted conditions.Verdict, rollout conditions.Rollout) time.Duration {
+func bound(accepted verdict.Verdict, rollout conditions.Rollout) time.Duration {
 	switch {
-	case rollout.Err != nil:
+	case rollout.Err != nil || accepted.Reason == v1alpha1.ReasonInternalError:
 		return 0
 	case accepted.Status == metav1.ConditionUnknown:
 		return turn
@@ -73,14 +80,14 @@ func bound(accepted conditions.Verdict, rollout conditions.Rollout) time.Duratio
 }
 
 // sweep leaves out the objects that went while they were waited for.
-func (p *Patience) sweep(now time.Time) {
-	if now.Sub(p.swept) < turn {
+func (d *Debouncer) sweep(now time.Time) {
+	if now.Sub(d.swept) < turn {
 		return
 	}
-	p.swept = now
-	for uid, seen := range p.objects {
+	d.swept = now
+	for uid, seen := range d.objects {
 		if now.Sub(seen.since) > 2*turn {
-			delete(p.objects, uid)
+			delete(d.objects, uid)
 		}
 	}
 }

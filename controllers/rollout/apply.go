@@ -1,4 +1,4 @@
-package apply
+package rollout
 
 import (
 	"context"
@@ -12,10 +12,10 @@ import (
 // FieldOwner is who owns the fields that the manager applies.
 const FieldOwner = client.FieldOwner("bursar-manager")
 
-// Status applies all that stands in the JSON of a status as the status of the object,
+// ApplyStatus applies all that stands in the JSON of a status as the status of the object,
 // which is as it was when the status was computed from it: the API server answers with
 // a conflict when it has changed since.
-func Status(ctx context.Context, c client.Client, object client.Object, status any) error {
+func ApplyStatus(ctx context.Context, c client.Client, object client.Object, status any) error {
 	kind, err := c.GroupVersionKindFor(object)
 	if err != nil {
 		return err

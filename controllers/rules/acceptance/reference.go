@@ -1,4 +1,4 @@
-package conditions
+package acceptance
 
 import (
 	"fmt"
@@ -8,15 +8,16 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
-// OfTarget is the verdict on an object that is valid itself and, at path, names a
+// TargetVerdict is the verdict on an object that is valid itself and, at path, names a
 // TenantBudget: it is as good as the budget was found to be. A generation of the
 // budget that nobody has looked at yet is taken to be as good as the one before.
-func OfTarget(budget *v1alpha1.TenantBudget, path *field.Path) Verdict {
-	accepted := acceptance(budget)
+func TargetVerdict(budget *v1alpha1.TenantBudget, path *field.Path) verdict.Verdict {
+	accepted := acceptedCondition(budget)
 	if accepted.Status == metav1.ConditionTrue {
-		return Accepted()
+		return verdict.Accepted()
 	}
 	why := "has not been looked at yet"
 	status := metav1.ConditionUnknown
@@ -24,36 +25,36 @@ func OfTarget(budget *v1alpha1.TenantBudget, path *field.Path) Verdict {
 		why, status = "is not accepted: "+accepted.Reason, metav1.ConditionFalse
 	}
 	message := field.Invalid(path, budget.Name, fmt.Sprintf("TenantBudget %s %s", budget.Name, why)).Error()
-	return Verdict{status, v1alpha1.ReasonTargetNotAccepted, message}
+	return verdict.Verdict{Status: status, Reason: v1alpha1.ReasonTargetNotAccepted, Message: message}
 }
 
-// OfParent is the verdict on a budget that, at path, names another as a parent, or
+// ParentVerdict is the verdict on a budget that, at path, names another as a parent, or
 // has it as the parent of a parent. What is wrong with the parent's own parents is
 // for the caller to find: a status would tell of it late.
-func OfParent(parent *v1alpha1.TenantBudget, path *field.Path) Verdict {
-	accepted := acceptance(parent)
+func ParentVerdict(parent *v1alpha1.TenantBudget, path *field.Path) verdict.Verdict {
+	accepted := acceptedCondition(parent)
 	key := parent.Namespace + "/" + parent.Name
 	switch accepted.Reason {
 	case v1alpha1.ReasonAccepted, v1alpha1.ReasonParentNotFound, v1alpha1.ReasonParentNotAccepted,
 		v1alpha1.ReasonParentCycle, v1alpha1.ReasonParentTooDeep, v1alpha1.ReasonNotAllowedByParent:
-		return Accepted()
-	case "":
-		return Verdict{metav1.ConditionUnknown, v1alpha1.ReasonParentNotAccepted,
-			field.Invalid(path, key, "has not been looked at yet").Error()}
+		return verdict.Accepted()
 	}
-	return Rejected(v1alpha1.ReasonParentNotAccepted,
+	if accepted.Status != metav1.ConditionFalse {
+		return verdict.Unknown(v1alpha1.ReasonParentNotAccepted, field.Invalid(path, key, "has not been looked at yet").Error())
+	}
+	return verdict.Rejected(v1alpha1.ReasonParentNotAccepted,
 		field.Invalid(path, key, fmt.Sprintf("TenantBudget %s is not accepted: %s", key, accepted.Reason)).Error())
 }
 
 // MayNotNameTenant reports whether the budget was found to name a tenant that is
 // not its own to name.
 func MayNotNameTenant(budget *v1alpha1.TenantBudget) bool {
-	accepted := acceptance(budget)
+	accepted := acceptedCondition(budget)
 	return accepted.Status == metav1.ConditionFalse &&
 		(accepted.Reason == v1alpha1.ReasonNamespaceNotDelegated || accepted.Reason == v1alpha1.ReasonConflicted)
 }
 
-func acceptance(budget *v1alpha1.TenantBudget) metav1.Condition {
+func acceptedCondition(budget *v1alpha1.TenantBudget) metav1.Condition {
 	if accepted := meta.FindStatusCondition(budget.Status.Conditions, v1alpha1.ConditionAccepted); accepted != nil {
 		return *accepted
 	}

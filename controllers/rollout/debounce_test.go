@@ -1,4 +1,4 @@
-package patience_test
+package rollout_test
 
 import (
 	"errors"
@@ -8,8 +8,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
-	"github.com/bursar-dev/bursar/controllers/rollout/patience"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
@@ -20,47 +21,47 @@ func budget(generation, observed int64) *v1alpha1.TenantBudget {
 	return b
 }
 
-func TestLeft(t *testing.T) {
+func TestDelay(t *testing.T) {
 	const moment, turn = 2 * time.Second, 10 * time.Minute
-	accepted := conditions.Accepted()
+	accepted := verdict.Accepted()
 	underWay := conditions.Rollout{Revision: 7, Running: 1, All: 2}
 	for name, tc := range map[string]struct {
 		observed int64
-		accepted conditions.Verdict
-		rollout  conditions.Rollout
+		accepted verdict.Verdict
+		progress conditions.Rollout
 		want     time.Duration
 	}{
 		"some enforcers run it":                    {0, accepted, underWay, moment},
 		"in no document yet":                       {0, accepted, conditions.Rollout{All: 2}, moment},
 		"not proven yet":                           {0, accepted, conditions.Rollout{Revision: 7, Running: 2, All: 2}.Probed(limiterstore.Proof{Revision: 7}), moment},
-		"what it depends on was not looked at":     {0, conditions.Verdict{Status: "Unknown"}, underWay, turn},
+		"what it depends on was not looked at":     {0, verdict.Verdict{Status: "Unknown"}, underWay, turn},
 		"an older generation is in the status":     {1, accepted, underWay, moment},
 		"the status speaks of it, and was not so":  {2, accepted, underWay, 0},
 		"all enforcers run it":                     {0, accepted, conditions.Rollout{Revision: 7, Running: 2, All: 2}, 0},
 		"there is no enforcer":                     {0, accepted, conditions.Rollout{Revision: 7}, 0},
-		"it is not accepted":                       {0, conditions.Rejected("Invalid", "no"), underWay, 0},
+		"it is not accepted":                       {0, verdict.Rejected("Invalid", "no"), underWay, 0},
 		"nobody can tell how far it has got":       {0, accepted, conditions.Rollout{Err: errors.New("no answer"), Revision: 7}, 0},
-		"nobody can tell what is to come of it":    {0, conditions.Verdict{Status: "Unknown"}, conditions.Rollout{Err: errors.New("no answer")}, 0},
-		"the status speaks of it, and still does":  {2, conditions.Verdict{Status: "Unknown"}, underWay, 0},
-		"the limiter is closed, which may be long": {0, accepted, conditions.Rollout{Err: conditions.LimiterClosed("closed")}, 0},
+		"nobody can tell what is to come of it":    {0, verdict.Verdict{Status: "Unknown"}, conditions.Rollout{Err: errors.New("no answer")}, 0},
+		"the status speaks of it, and still does":  {2, verdict.Verdict{Status: "Unknown"}, underWay, 0},
+		"the limiter is closed, which may be long": {0, accepted, conditions.Rollout{Err: &limiterstore.ClosedError{Reason: "closed"}}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := patience.New().Left(budget(2, tc.observed), tc.accepted, tc.rollout, time.Now()); got != tc.want {
+			if got := rollout.NewDebouncer().Delay(budget(2, tc.observed), tc.accepted, tc.progress, time.Now()); got != tc.want {
 				t.Errorf("left: %s, want %s", got, tc.want)
 			}
 		})
 	}
 }
 
-func TestLeftRunsOut(t *testing.T) {
+func TestDelayRunsOut(t *testing.T) {
 	begin := time.Now()
 	underWay := conditions.Rollout{Revision: 7, Running: 1, All: 2}
-	accepted, undecided := conditions.Accepted(), conditions.Verdict{Status: "Unknown"}
-	p := patience.New()
+	accepted, undecided := verdict.Accepted(), verdict.Verdict{Status: "Unknown"}
+	p := rollout.NewDebouncer()
 	for _, step := range []struct {
 		generation  int64
 		after       time.Duration
-		accepted    conditions.Verdict
+		accepted    verdict.Verdict
 		want        time.Duration
 		description string
 	}{
@@ -73,7 +74,7 @@ func TestLeftRunsOut(t *testing.T) {
 		{2, 56 * time.Second, accepted, 2 * time.Second, "another generation begins anew"},
 		{2, 57 * time.Second, accepted, time.Second, "still waits"},
 	} {
-		if got := p.Left(budget(step.generation, 0), step.accepted, underWay, begin.Add(step.after)); got != step.want {
+		if got := p.Delay(budget(step.generation, 0), step.accepted, underWay, begin.Add(step.after)); got != step.want {
 			t.Errorf("%s: %s left, want %s", step.description, got, step.want)
 		}
 	}

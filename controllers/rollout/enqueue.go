@@ -1,4 +1,4 @@
-package requeue
+package rollout
 
 import (
 	"context"
@@ -17,28 +17,28 @@ import (
 // changed themselves, and go before those that are looked at because time has gone by.
 const manyPriority = handler.LowPriority / 2
 
-// Later is an object that is to be looked at after a pause. However often it is asked
-// for meanwhile, it is looked at once.
-type Later struct {
+// DelayedRequest is an object that is to be reconciled after a pause. However often it is asked
+// for meanwhile, it is reconciled once.
+type DelayedRequest struct {
 	reconcile.Request
 	Pause time.Duration
 }
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
-// Coalesced looks at the objects that find finds for one that has changed, each after
-// its pause.
-func Coalesced(find func(ctx context.Context, changed client.Object) []Later) handler.EventHandler {
+// EnqueueDelayed enqueues the objects that find finds for one that has changed, each
+// after its pause.
+func EnqueueDelayed(find func(ctx context.Context, changed client.Object) []DelayedRequest) handler.EventHandler {
 	return each(func(ctx context.Context, q queue, changed client.Object) {
-		for _, later := range find(ctx, changed) {
-			q.AddAfter(later.Request, later.Pause)
+		for _, delayed := range find(ctx, changed) {
+			q.AddAfter(delayed.Request, delayed.Pause)
 		}
 	})
 }
 
-// Many looks at the objects that find finds for one that has changed, which may be
-// many, when there is time.
-func Many(find handler.MapFunc) handler.EventHandler {
+// EnqueueLowPriority enqueues the objects that find finds for one that has changed,
+// which may be many, behind those that have changed themselves.
+func EnqueueLowPriority(find handler.MapFunc) handler.EventHandler {
 	return each(func(ctx context.Context, q queue, changed client.Object) {
 		requests := find(ctx, changed)
 		if q, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok {

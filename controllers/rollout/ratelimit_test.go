@@ -1,4 +1,4 @@
-package pace_test
+package rollout_test
 
 import (
 	"fmt"
@@ -7,14 +7,14 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/bursar-dev/bursar/controllers/rollout/pace"
+	"github.com/bursar-dev/bursar/controllers/rollout"
 )
 
 // TestTenThousandBusyObjects: objects that have new figures all the time are written
 // less than fifty times in any second, and each of them has its turn.
 func TestTenThousandBusyObjects(t *testing.T) {
 	const objects, seconds = 10_000, 1_200
-	pacer, now := pace.New(), time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	pacer, now := rollout.NewStatusRateLimiter(), time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	due := map[time.Duration][]int{0: make([]int, objects)}
 	for i := range objects {
 		due[0][i] = i
@@ -23,7 +23,7 @@ func TestTenThousandBusyObjects(t *testing.T) {
 	for second := range seconds {
 		writes := 0
 		for _, i := range due[time.Duration(second)] {
-			wait := pacer.Wait(types.UID(fmt.Sprint(i)), now)
+			wait := pacer.Delay(types.UID(fmt.Sprint(i)), now)
 			if wait == 0 {
 				longest = max(longest, second-last[i])
 				writes, last[i] = writes+1, second
@@ -45,10 +45,10 @@ func TestTenThousandBusyObjects(t *testing.T) {
 }
 
 func TestFewObjectsDoNotWait(t *testing.T) {
-	pacer, now := pace.New(), time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	pacer, now := rollout.NewStatusRateLimiter(), time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	for second := range 60 {
 		for i := range 20 {
-			if wait := pacer.Wait(types.UID(fmt.Sprint(i)), now); wait != 0 {
+			if wait := pacer.Delay(types.UID(fmt.Sprint(i)), now); wait != 0 {
 				t.Fatalf("second %d: object %d has to wait for %s", second, i, wait)
 			}
 		}
@@ -57,16 +57,16 @@ func TestFewObjectsDoNotWait(t *testing.T) {
 }
 
 func TestForgottenTurn(t *testing.T) {
-	pacer, now := pace.New(), time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	pacer, now := rollout.NewStatusRateLimiter(), time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	for i := range 100 {
-		pacer.Wait(types.UID(fmt.Sprint(i)), now)
+		pacer.Delay(types.UID(fmt.Sprint(i)), now)
 	}
-	first := pacer.Wait("late", now)
-	if again := pacer.Wait("late", now.Add(first/2)); again != first-first/2 {
+	first := pacer.Delay("late", now)
+	if again := pacer.Delay("late", now.Add(first/2)); again != first-first/2 {
 		t.Errorf("half way to its turn it waits for %s, want %s", again, first-first/2)
 	}
 	pacer.Forget("late")
-	if anew := pacer.Wait("late", now); anew <= first {
+	if anew := pacer.Delay("late", now); anew <= first {
 		t.Errorf("after its turn was given up it waits for %s, want longer than %s", anew, first)
 	}
 }

@@ -1,4 +1,4 @@
-package announce_test
+package events_test
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rollout/announce"
+	"github.com/bursar-dev/bursar/controllers/rollout/events"
 )
 
 // told are the Events that were told, by their names. err is what becomes of the next.
@@ -38,11 +38,11 @@ func (t *told) Create(_ context.Context, object client.Object, _ ...client.Creat
 	return nil
 }
 
-func TestTell(t *testing.T) {
+func TestRecord(t *testing.T) {
 	api := &told{}
 	about := corev1.ObjectReference{Kind: "TenantBudget", Namespace: "acme", Name: "acme", UID: "u1"}
-	warned := announce.Event{Type: "Warning", Reason: "BudgetWarning", Action: "Warn", Field: "spec.limits{daily}", Turn: "80%", Note: "4.00 spent"}
-	with := func(change func(*announce.Event)) announce.Event {
+	warned := events.Event{Type: "Warning", Reason: "BudgetWarning", Action: "Warn", Field: "spec.limits{daily}", Turn: "80%", Note: "4.00 spent"}
+	with := func(change func(*events.Event)) events.Event {
 		other := warned
 		change(&other)
 		return other
@@ -52,19 +52,19 @@ func TestTell(t *testing.T) {
 	for _, step := range []struct {
 		name  string
 		about corev1.ObjectReference
-		event announce.Event
+		event events.Event
 		want  int
 	}{
 		{"the first", about, warned, 1},
 		{"again", about, warned, 1},
-		{"again, of a later version, by which more is spent", later, with(func(e *announce.Event) { e.Note = "4.10 spent" }), 1},
-		{"of another turn", about, with(func(e *announce.Event) { e.Turn = "90%" }), 2},
-		{"of another limit", about, with(func(e *announce.Event) { e.Field = "spec.limits{monthly}" }), 3},
-		{"of another reason", about, with(func(e *announce.Event) { e.Reason = "BreakerOpened" }), 4},
+		{"again, of a later version, by which more is spent", later, with(func(e *events.Event) { e.Note = "4.10 spent" }), 1},
+		{"of another turn", about, with(func(e *events.Event) { e.Turn = "90%" }), 2},
+		{"of another limit", about, with(func(e *events.Event) { e.Field = "spec.limits{monthly}" }), 3},
+		{"of another reason", about, with(func(e *events.Event) { e.Reason = "BreakerOpened" }), 4},
 		{"of an object that was made anew", elsewhere, warned, 5},
 	} {
 		// Each by another manager.
-		if err := announce.NewTeller(api, nil).Tell(t.Context(), step.about, []announce.Event{step.event}); err != nil {
+		if err := events.NewRecorder(api, nil).Record(t.Context(), step.about, []events.Event{step.event}); err != nil {
 			t.Fatalf("%s: %v", step.name, err)
 		}
 		if got := len(api.events); got != step.want {
@@ -87,26 +87,26 @@ func (p present) Get(_ context.Context, key client.ObjectKey, object client.Obje
 	return nil
 }
 
-// TestTellNext: nothing is told of the way from a status that is not the present one.
-func TestTellNext(t *testing.T) {
+// TestRecordStatusChange: nothing is told of the way from a status that is not the present one.
+func TestRecordStatusChange(t *testing.T) {
 	budget := &v1alpha1.TenantBudget{}
 	budget.Namespace, budget.Name, budget.ResourceVersion = "acme", "acme", "17"
 	for version, want := range map[string]int{"17": 1, "18": 0, "": 0} {
 		api := &told{}
-		err := announce.NewTeller(api, present{version: version}).TellNext(t.Context(), "TenantBudget", budget, []announce.Event{{Reason: "Accepted"}})
+		err := events.NewRecorder(api, present{version: version}).RecordStatusChange(t.Context(), "TenantBudget", budget, []events.Event{{Reason: "Accepted"}})
 		if len(api.events) != want || apierrors.IsConflict(err) != (want == 0) {
 			t.Errorf("the budget is of version %q, was read of 17: %d Events, %v, want %d, or else a conflict", version, len(api.events), err, want)
 		}
 	}
 }
 
-// TestTellAnything: the API server takes what is told of names and in words of any
+// TestRecordAnything: the API server takes what is told of names and in words of any
 // length, and of what is in no namespace.
-func TestTellAnything(t *testing.T) {
+func TestRecordAnything(t *testing.T) {
 	for _, name := range []string{"a", strings.Repeat("a", 253), strings.Repeat("a", 235) + "-" + strings.Repeat("b", 17)} {
 		api := &told{}
-		event := announce.Event{Type: "Normal", Reason: "Accepted", Action: "Accept", Note: strings.Repeat("é", 600) + "x"}
-		if err := announce.NewTeller(api, nil).Tell(t.Context(), corev1.ObjectReference{Name: name}, []announce.Event{event}); err != nil {
+		event := events.Event{Type: "Normal", Reason: "Accepted", Action: "Accept", Note: strings.Repeat("é", 600) + "x"}
+		if err := events.NewRecorder(api, nil).Record(t.Context(), corev1.ObjectReference{Name: name}, []events.Event{event}); err != nil {
 			t.Fatal(err)
 		}
 		for name, event := range api.events {
@@ -120,10 +120,10 @@ func TestTellAnything(t *testing.T) {
 	}
 }
 
-// TestTellIsRefused: what the API server may yet take is tried again, and what it never
+// TestRecordIsRefused: what the API server may yet take is tried again, and what it never
 // will holds up nothing.
-func TestTellIsRefused(t *testing.T) {
-	events := schema.GroupResource{Resource: "events"}
+func TestRecordIsRefused(t *testing.T) {
+	resource := schema.GroupResource{Resource: "events"}
 	for name, tc := range map[string]struct {
 		err       error
 		wantError bool
@@ -131,13 +131,13 @@ func TestTellIsRefused(t *testing.T) {
 		"no answer":              {err: errors.New("connection refused"), wantError: true},
 		"an answer of trouble":   {err: apierrors.NewInternalError(errors.New("etcd is away")), wantError: true},
 		"too many requests":      {err: apierrors.NewTooManyRequests("wait", 1), wantError: true},
-		"a conflict of a quota":  {err: apierrors.NewConflict(events, "x", errors.New("try again")), wantError: true},
-		"the namespace is going": {err: apierrors.NewForbidden(events, "x", errors.New("is being terminated"))},
+		"a conflict of a quota":  {err: apierrors.NewConflict(resource, "x", errors.New("try again")), wantError: true},
+		"the namespace is going": {err: apierrors.NewForbidden(resource, "x", errors.New("is being terminated"))},
 		"the namespace is gone":  {err: apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, "acme")},
-		"it is too large":        {err: apierrors.NewGenericServerResponse(http.StatusRequestEntityTooLarge, "create", events, "x", "", 0, false)},
+		"it is too large":        {err: apierrors.NewGenericServerResponse(http.StatusRequestEntityTooLarge, "create", resource, "x", "", 0, false)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := announce.NewTeller(&told{err: tc.err}, nil).Tell(t.Context(), corev1.ObjectReference{Name: "acme"}, []announce.Event{{Reason: "Accepted"}})
+			err := events.NewRecorder(&told{err: tc.err}, nil).Record(t.Context(), corev1.ObjectReference{Name: "acme"}, []events.Event{{Reason: "Accepted"}})
 			if (err != nil) != tc.wantError || err != nil && !errors.Is(err, tc.err) {
 				t.Errorf("got %v, want an error: %v", err, tc.wantError)
 			}

@@ -1,4 +1,4 @@
-package requeue
+package rollout
 
 import (
 	"context"
@@ -10,7 +10,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -35,38 +34,54 @@ const (
 	lookPriority = handler.LowPriority
 )
 
-// Jittered is a pause of about d: up to a tenth longer, so that objects that were
+// routine is how often objects are looked at that nothing is heard of: whatever was
+// overlooked is put right then.
+const routine = 5 * time.Minute
+
+// Jitter is a pause of about d: up to a tenth longer, so that objects that were
 // seen together are not seen together for ever.
-func Jittered(d time.Duration) time.Duration {
+func Jitter(d time.Duration) time.Duration {
 	return d + rand.N(d/10+1)
 }
 
-// Pending is the pause until an object that is not programmed yet is looked at
+// RequeueAfter is the pause until there may be something new to say of the object, or
+// until what is not in its status yet is to be written after all.
+func (s *Scope[O]) RequeueAfter() time.Duration {
+	pause := Jitter(routine)
+	if s.Accepted.Holds() && !s.Rollout.Programmed(s.Accepted).Holds() {
+		pause = PendingInterval(s.Object.GetProgrammedStatus().Conditions, s.Now)
+	}
+	if s.StatusDelay > 0 {
+		pause = min(pause, s.StatusDelay)
+	}
+	return pause
+}
+
+// PendingInterval is the pause until an object that is not programmed yet is looked at
 // again: short at first, and longer the longer it has waited. The feed tells of
 // enforcers that catch up; this is for when it does not.
-func Pending(conditions []metav1.Condition, now time.Time) time.Duration {
+func PendingInterval(conditions []metav1.Condition, now time.Time) time.Duration {
 	waited := latest
 	if programmed := meta.FindStatusCondition(conditions, v1alpha1.ConditionProgrammed); programmed != nil {
 		waited = now.Sub(programmed.LastTransitionTime.Time)
 	}
-	return Jittered(min(max(waited/4, soonest), latest))
+	return Jitter(min(max(waited/4, soonest), latest))
 }
 
-// After says that an object is to be looked at again after a pause, or, where there was
-// an error, when the controller's pause after errors is over.
-func After(pause time.Duration, err error) (reconcile.Result, error) {
+// requeueAfter says that an object is to be looked at again after a pause, or, where there
+// was an error, when the controller's pause after errors is over.
+func requeueAfter(pause time.Duration, err error) (reconcile.Result, error) {
 	if err != nil {
 		return reconcile.Result{}, err
 	}
 	return reconcile.Result{RequeueAfter: pause, Priority: ptr.To(lookPriority)}, nil
 }
 
-// Reconciler makes a Reconciler of one that is given objects. An object that turned out
-// to have changed since it was read is no error: nothing is lost by beginning anew.
-func Reconciler[T client.Object](reader client.Client, inner reconcile.ObjectReconciler[T]) reconcile.Reconciler {
-	reconciler := reconcile.AsReconciler(reader, inner)
+// beginningAnew makes a Reconciler for which an object that turned out to have changed
+// since it was read is no error: nothing is lost by beginning anew.
+func beginningAnew(inner reconcile.Reconciler) reconcile.Reconciler {
 	return reconcile.Func(func(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
-		result, err := reconciler.Reconcile(ctx, request)
+		result, err := inner.Reconcile(ctx, request)
 		if apierrors.IsConflict(err) {
 			return reconcile.Result{RequeueAfter: stale}, nil
 		}
@@ -74,10 +89,10 @@ func Reconciler[T client.Object](reader client.Client, inner reconcile.ObjectRec
 	})
 }
 
-// Options are the controllers' options: several objects at a time, which mostly wait for
+// options are the controllers' options: several objects at a time, which mostly wait for
 // the API server and the stores, and pauses after errors that stay short enough for a
 // store that is back to be noticed.
-func Options() controller.Options {
+func options() controller.Options {
 	return controller.Options{
 		MaxConcurrentReconciles: 8,
 		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),

@@ -1,4 +1,4 @@
-package traced_test
+package rollout
 
 import (
 	"context"
@@ -13,12 +13,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/bursar-dev/bursar/api/tracing"
-	"github.com/bursar-dev/bursar/controllers/rollout/traced"
 	"github.com/bursar-dev/bursar/hack/parts/collector"
 )
 
-// TestReconciler: a span a reconcile, which does what it did without one.
-func TestReconciler(t *testing.T) {
+// TestTraced: a span a reconcile, which does what it did without one.
+func TestTraced(t *testing.T) {
 	request := reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "acme", Name: "budget"}}
 	for name, tc := range map[string]struct {
 		err  error
@@ -38,7 +37,7 @@ func TestReconciler(t *testing.T) {
 			inner := reconcile.Func(func(context.Context, reconcile.Request) (reconcile.Result, error) {
 				return reconcile.Result{RequeueAfter: time.Second}, tc.err
 			})
-			got, err := traced.Reconciler("TenantBudget", inner).Reconcile(t.Context(), request)
+			got, err := traced("TenantBudget", inner).Reconcile(t.Context(), request)
 			if got.RequeueAfter != time.Second || !errors.Is(err, tc.err) {
 				t.Errorf("got %v, %v; want what the reconciler says", got, err)
 			}

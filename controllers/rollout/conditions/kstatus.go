@@ -4,31 +4,31 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
-// progress are the verdicts by which tools that know nothing of the kind follow it
+// kstatus are the verdicts by which tools that know nothing of the kind follow it
 // (kstatus): an object that is not enforced as written is either Reconciling, and
 // will be in time, or Stalled, and will not be unless somebody changes something.
-func progress(accepted, programmed, ready Verdict) (reconciling, stalled Verdict) {
+func kstatus(accepted, programmed, ready verdict.Verdict) (reconciling, stalled verdict.Verdict) {
 	const arrived, waits, stuck = "nothing is left to be done", "on its way to being enforced", "waits for a change"
-	no, yes := metav1.ConditionFalse, metav1.ConditionTrue
 	switch {
 	case ready.Holds():
-		return Verdict{no, v1alpha1.ReasonReconciled, arrived}, Verdict{no, v1alpha1.ReasonReconciled, arrived}
+		return verdict.False(v1alpha1.ReasonReconciled, arrived), verdict.False(v1alpha1.ReasonReconciled, arrived)
 	case isFinal(accepted):
-		return Verdict{no, v1alpha1.ReasonStalled, stuck}, Verdict{yes, accepted.Reason, accepted.Message}
+		return verdict.False(v1alpha1.ReasonStalled, stuck), verdict.True(accepted.Reason, accepted.Message)
 	case ready.Reason == v1alpha1.ReasonExpired:
-		return Verdict{no, v1alpha1.ReasonStalled, stuck}, Verdict{yes, ready.Reason, ready.Message}
+		return verdict.False(v1alpha1.ReasonStalled, stuck), verdict.True(ready.Reason, ready.Message)
 	case !accepted.Holds():
-		return Verdict{yes, accepted.Reason, accepted.Message}, Verdict{no, v1alpha1.ReasonReconciling, waits}
+		return verdict.True(accepted.Reason, accepted.Message), verdict.False(v1alpha1.ReasonReconciling, waits)
 	}
-	return Verdict{yes, programmed.Reason, programmed.Message}, Verdict{no, v1alpha1.ReasonReconciling, waits}
+	return verdict.True(programmed.Reason, programmed.Message), verdict.False(v1alpha1.ReasonReconciling, waits)
 }
 
 // isFinal reports whether an object that is not accepted stays so until somebody
 // changes it or what it is in conflict with. One that only waits for another object,
 // which may be applied a moment later, is not: GitOps would give it up.
-func isFinal(accepted Verdict) bool {
+func isFinal(accepted verdict.Verdict) bool {
 	if accepted.Status != metav1.ConditionFalse {
 		return false
 	}

@@ -1,4 +1,4 @@
-package traced
+package rollout
 
 import (
 	"context"
@@ -11,20 +11,20 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// Reconciler makes spans of what another does to objects of a kind. They go where
+// traced makes spans of what another does to objects of a kind. They go where
 // OpenTelemetry's global provider sends them: nowhere, as long as nobody has set one.
-func Reconciler(kind string, inner reconcile.Reconciler) reconcile.Reconciler {
-	return &reconciler{kind: kind, inner: inner, tracer: otel.Tracer("github.com/bursar-dev/bursar/controllers")}
+func traced(kind string, inner reconcile.Reconciler) reconcile.Reconciler {
+	return &tracedReconciler{kind: kind, inner: inner, tracer: otel.Tracer("github.com/bursar-dev/bursar/controllers")}
 }
 
-type reconciler struct {
+type tracedReconciler struct {
 	kind   string
 	inner  reconcile.Reconciler
 	tracer trace.Tracer
 }
 
 // Reconcile makes a span of a reconcile.
-func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (ctrl.Result, error) {
+func (r *tracedReconciler) Reconcile(ctx context.Context, request reconcile.Request) (ctrl.Result, error) {
 	ctx, span := r.tracer.Start(ctx, "reconcile "+r.kind, trace.WithAttributes(
 		attribute.String("bursar.object.kind", r.kind),
 		attribute.String("bursar.object.name", request.Name),

@@ -1,0 +1,30 @@
+package conditions
+
+import (
+	"errors"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
+	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
+)
+
+// failure is what an error on the way to the enforcers means for Programmed. The error
+// itself goes to the log: it differs from one try to the next.
+func failure(err error) verdict.Verdict {
+	var closed *limiterstore.ClosedError
+	var status apierrors.APIStatus
+	switch {
+	case errors.As(err, &closed):
+		return verdict.False(v1alpha1.ReasonLimiterClosed, closed.Reason)
+	case errors.Is(err, limiterstore.ErrNotValid):
+		return verdict.False(v1alpha1.ReasonLimiterClosed, "the limiter's counters are being set: nothing is admitted until that is done")
+	case errors.Is(err, budgetstore.ErrUnavailable):
+		return verdict.Unknown(v1alpha1.ReasonStoreUnavailable, "Postgres does not answer, which knows what was spent")
+	case errors.As(err, &status):
+		return Undetermined("whether the object is programmed")
+	}
+	return verdict.Unknown(v1alpha1.ReasonStoreUnavailable, "Redis does not answer")
+}

@@ -1,0 +1,37 @@
+package rollout
+
+import (
+	"context"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+// AddFinalizer makes sure that the object stays until RemoveFinalizer. It must never be
+// called for an object that has programmed nothing: such an object may go at once.
+func AddFinalizer(ctx context.Context, c client.Client, object client.Object) error {
+	return patchFinalizers(ctx, c, object, controllerutil.AddFinalizer)
+}
+
+// RemoveFinalizer lets the object go.
+func RemoveFinalizer(ctx context.Context, c client.Client, object client.Object) error {
+	return client.IgnoreNotFound(patchFinalizers(ctx, c, object, controllerutil.RemoveFinalizer))
+}
+
+// HasFinalizer reports whether the object stays until RemoveFinalizer.
+func HasFinalizer(object client.Object) bool {
+	return controllerutil.ContainsFinalizer(object, v1alpha1.Finalizer)
+}
+
+// patchFinalizers fails with a conflict when the object has changed meanwhile: a list is
+// replaced as a whole, and another's finalizer must not be lost.
+func patchFinalizers(ctx context.Context, c client.Client, object client.Object, change func(client.Object, string) bool) error {
+	before := object.DeepCopyObject().(client.Object)
+	if !change(object, v1alpha1.Finalizer) {
+		return nil
+	}
+	return c.Patch(ctx, object, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}),
+		FieldOwner)
+}

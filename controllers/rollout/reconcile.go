@@ -1,0 +1,251 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+	"github.com/bursar-dev/bursar/controllers/rollout/events"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
+)
+
+// StoreTimeout bounds how long a phase waits for a store: a status that says that the
+// store is away must not itself wait for the store.
+const StoreTimeout = 5 * time.Second
+
+// Object is an object of any of the kinds.
+type Object interface {
+	client.Object
+	conditions.Object
+}
+
+// Scope is what the phases of one reconcile know, of whatever kind the object is. A
+// kind's own scope embeds it.
+type Scope[O Object] struct {
+	Object O
+	// Now is the time at which the reconcile began, by this machine's clock.
+	Now time.Time
+	// Accepted says whether the object is to have effect. It is Unknown until a phase has
+	// found out.
+	Accepted verdict.Verdict
+	// Rollout is how far the object's generation has got. The reconciler sets its Err
+	// after all phases before the status.
+	Rollout conditions.Rollout
+	// StatusDelay is how long what is not in the status yet may still wait; zero when
+	// everything is in it.
+	StatusDelay time.Duration
+}
+
+func (s *Scope[O]) common() *Scope[O] { return s }
+
+// Awaited is what the object waits for until it is reconciled anew: its own rollout.
+func (s *Scope[O]) Awaited() conditions.Rollout { return s.Rollout }
+
+// KindScope is one reconcile of an object of one kind, with statuses of type T.
+type KindScope[O Object, T any] interface {
+	// common and Awaited are Scope's. A kind may have its own Awaited.
+	common() *Scope[O]
+	Awaited() conditions.Rollout
+	// Statuses returns the status that the object has, and the one that was observed,
+	// which has every condition of the kind, whichever phases have failed.
+	Statuses() (before, after T)
+	// Events returns what happened on the way from one status to the next.
+	Events(before, after T) []events.Event
+	// RequeueAfter is the pause until there may be something new to see.
+	RequeueAfter() time.Duration
+}
+
+// Phase is a step of a reconcile.
+type Phase[S any] struct {
+	// Name is what errors of the phase begin with.
+	Name string
+	Run  func(ctx context.Context, scope S) error
+	// Needs are the names of earlier phases without whose results this one cannot run: it
+	// is left out, and counts as failed, where one of them has failed.
+	Needs []string
+	// Programs is set when the condition Programmed cannot be told if the phase fails.
+	Programs bool
+}
+
+// Recorder records the Events that a change of a status tells.
+type Recorder interface {
+	RecordStatusChange(ctx context.Context, kind string, object client.Object, happened []events.Event) error
+}
+
+// WaitingList remembers which objects wait for the enforcers.
+type WaitingList interface {
+	Note(object client.Object, rollout conditions.Rollout)
+}
+
+// Kind is how objects of one kind are reconciled, with statuses of type T and scopes of
+// type S.
+type Kind[O Object, T any, S KindScope[O, T]] struct {
+	// Name is the name of the kind, such as TenantBudget.
+	Name     string
+	Client   client.Client
+	Recorder Recorder
+	Clock    clock.PassiveClock
+	Waiting  WaitingList
+	// Debouncer delays statuses of generations that are about to be programmed; nil to
+	// write each at once.
+	Debouncer *Debouncer
+	// RateLimiter shares out the writes of statuses that differ in Figures alone; nil to
+	// write each at once.
+	RateLimiter *StatusRateLimiter
+	Figures     func(before, after T) bool
+	// NewScope makes the scope of one reconcile.
+	NewScope func(Scope[O]) S
+	// Finalize takes back what an object that is being deleted has programmed; nil where
+	// that is nothing.
+	Finalize func(ctx context.Context, object O) error
+	// Phases run before the status is written. PhasesAfterStatus run after it, for what
+	// neither the status nor enforcement depends on, and see Rollout.Err.
+	Phases, PhasesAfterStatus []Phase[S]
+}
+
+// Reconciler reconciles the objects of one kind.
+type Reconciler[O Object, T any, S KindScope[O, T]] struct {
+	kind Kind[O, T, S]
+	// write writes a status.
+	write func(ctx context.Context, object client.Object, status any) error
+}
+
+// NewReconciler makes a Reconciler. It panics if a phase needs one that is not before it.
+func NewReconciler[O Object, T any, S KindScope[O, T]](kind Kind[O, T, S]) *Reconciler[O, T, S] {
+	earlier := map[string]bool{}
+	for _, phase := range append(kind.Phases[:len(kind.Phases):len(kind.Phases)], kind.PhasesAfterStatus...) {
+		for _, needed := range phase.Needs {
+			if !earlier[needed] {
+				panic(fmt.Sprintf("%s: phase %q needs %q, which is not before it", kind.Name, phase.Name, needed))
+			}
+		}
+		earlier[phase.Name] = true
+	}
+	return &Reconciler[O, T, S]{kind: kind, write: func(ctx context.Context, object client.Object, status any) error {
+		return ApplyStatus(ctx, kind.Client, object, status)
+	}}
+}
+
+// Complete makes the builder's manager run the reconciler.
+func (r *Reconciler[O, T, S]) Complete(b *builder.Builder) error {
+	return b.WithOptions(options()).Complete(traced(r.kind.Name, beginningAnew(reconcile.AsReconciler(r.kind.Client, r))))
+}
+
+// Reconcile takes an object through its phases. A conflict ends it at once: the object
+// has changed since it was read, and is to be read anew.
+func (r *Reconciler[O, T, S]) Reconcile(ctx context.Context, object O) (reconcile.Result, error) {
+	if !object.GetDeletionTimestamp().IsZero() {
+		if r.kind.Finalize == nil {
+			return reconcile.Result{}, nil
+		}
+		return reconcile.Result{}, r.kind.Finalize(ctx, object)
+	}
+	scope := r.kind.NewScope(Scope[O]{
+		Object: object, Now: r.kind.Clock.Now(), Accepted: conditions.Undetermined("whether the object is valid"),
+	})
+	failed := failures{}
+	if err := run(ctx, scope, r.kind.Phases, &failed); err != nil {
+		return reconcile.Result{}, err
+	}
+	scope.common().Rollout.Err = errors.Join(failed.programming...)
+	if err := r.updateStatus(ctx, scope); apierrors.IsConflict(err) {
+		return reconcile.Result{}, err
+	} else if err != nil {
+		failed.add("status", err)
+	}
+	if err := run(ctx, scope, r.kind.PhasesAfterStatus, &failed); err != nil {
+		return reconcile.Result{}, err
+	}
+	r.kind.Waiting.Note(object, scope.Awaited())
+	return requeueAfter(scope.RequeueAfter(), errors.Join(failed.errs...))
+}
+
+// failures are the errors of the phases of one reconcile.
+type failures struct {
+	// of are the errors by the names of the phases, errs all of them in order, and
+	// programming those for which it cannot be told how far the object has got.
+	of                map[string]error
+	errs, programming []error
+}
+
+func (f *failures) add(phase string, err error) {
+	f.errs = append(f.errs, fmt.Errorf("%s: %w", phase, err))
+}
+
+// ofAny is the error of the first of the phases that has failed.
+func (f *failures) ofAny(phases []string) error {
+	for _, phase := range phases {
+		if err := f.of[phase]; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run runs phases, and notes which have failed. It returns an error only where the
+// others are not to run.
+func run[S any](ctx context.Context, scope S, phases []Phase[S], failed *failures) error {
+	if failed.of == nil {
+		failed.of = map[string]error{}
+	}
+	for _, phase := range phases {
+		err := failed.ofAny(phase.Needs)
+		if err == nil {
+			err = phase.Run(ctx, scope)
+			if apierrors.IsConflict(err) {
+				return err
+			}
+			if err != nil {
+				failed.add(phase.Name, err)
+			}
+		}
+		failed.of[phase.Name] = err
+		if err != nil && phase.Programs {
+			failed.programming = append(failed.programming, err)
+		}
+	}
+	return nil
+}
+
+// updateStatus writes the status, if it differs from what is there, after the Events of
+// the way from the one to the other.
+func (r *Reconciler[O, T, S]) updateStatus(ctx context.Context, scope S) error {
+	before, after := scope.Statuses()
+	common := scope.common()
+	if equality.Semantic.DeepEqual(before, after) {
+		r.forgetTurn(common.Object)
+		return nil
+	}
+	if r.kind.Debouncer != nil {
+		common.StatusDelay = r.kind.Debouncer.Delay(common.Object, common.Accepted, common.Rollout, common.Now)
+		if common.StatusDelay > 0 {
+			return nil
+		}
+	}
+	happened := scope.Events(before, after)
+	if r.kind.RateLimiter != nil && len(happened) == 0 && r.kind.Figures(before, after) {
+		if common.StatusDelay = r.kind.RateLimiter.Delay(common.Object.GetUID(), common.Now); common.StatusDelay > 0 {
+			return nil
+		}
+	}
+	r.forgetTurn(common.Object)
+	if err := r.kind.Recorder.RecordStatusChange(ctx, r.kind.Name, common.Object, happened); err != nil {
+		return err
+	}
+	return r.write(ctx, common.Object, after)
+}
+
+func (r *Reconciler[O, T, S]) forgetTurn(object O) {
+	if r.kind.RateLimiter != nil {
+		r.kind.RateLimiter.Forget(object.GetUID())
+	}
+}

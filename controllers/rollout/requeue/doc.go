@@ -1,2 +1,0 @@
-// Package requeue says when to look at an object again.
-package requeue
