@@ -62,7 +62,7 @@ func spend(t *testing.T, budget *v1alpha1.TenantBudget, kind period.Kind, amount
 	field := limiterv1.MoneyField(limiterv1.MoneyLimit{Period: kind})
 	testkit.EventuallySucceeds(t, "the counters of "+budget.Spec.Tenant, func() error {
 		// They are opened after the budget is accepted.
-		_, err := limiterstore.New(redisClient).Counters(t.Context(), budget.Spec.Tenant, budget.Spec.Tenant)
+		_, err := limiterstore.NewCounters(redisClient).Read(t.Context(), budget.Spec.Tenant, budget.Spec.Tenant)
 		return err
 	})
 	testkit.Must(t, redisClient.HSet(t.Context(), key, field, counter.Encode()).Err())

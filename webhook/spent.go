@@ -16,7 +16,7 @@ import (
 // stops are the warnings of the limits that refuse calls from now on, for what is
 // spent already, and did not before. Those of users are left out: each user is spent
 // for apart.
-func stops(was, is limiterv1.Level, counters limiterstore.Counters) []string {
+func stops(was, is limiterv1.Level, counters limiterstore.Reading) []string {
 	zone, err := time.LoadLocation(is.TimeZone)
 	if err != nil {
 		return nil

@@ -19,9 +19,9 @@ import (
 //+kubebuilder:webhook:path=/validate-bursar-dev-v1alpha1-tenantbudget,mutating=false,failurePolicy=ignore,sideEffects=None,timeoutSeconds=3,groups=bursar.dev,versions=v1alpha1,resources=tenantbudgets,verbs=create;update,name=tenantbudgets.bursar.dev,admissionReviewVersions=v1,serviceName=bursar-webhook,serviceNamespace=bursar-system,patch=`{"matchConditions":[{"name":"spec-is-new","expression":"request.operation == 'CREATE' || object.spec != oldObject.spec"}]}`
 
 type tenantBudgets struct {
-	reader  client.Reader
-	limiter Limiter
-	ledger  Ledger
+	reader   client.Reader
+	counters Counters
+	ledger   Ledger
 }
 
 func (tenantBudgets) kind() string { return "TenantBudget" }
@@ -89,7 +89,7 @@ func (b tenantBudgets) refusing(ctx context.Context, was *v1alpha1.TenantBudget,
 		return nil
 	}
 	var warnings []string
-	counters, err := b.limiter.Counters(ctx, document.Root(), document.Tenant, document.Money...)
+	counters, err := b.counters.Read(ctx, document.Root(), document.Tenant, document.Money...)
 	if err == nil {
 		warnings = stops(before.Level, document.Level, counters)
 	} else {

@@ -11,18 +11,18 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
-// Limiter is where it stands what has been spent.
-type Limiter interface {
-	Counters(ctx context.Context, root, tenant string, limits ...limiterv1.MoneyLimit) (limiterstore.Counters, error)
+// Counters are what has been spent.
+type Counters interface {
+	Read(ctx context.Context, root, tenant string, limits ...limiterv1.MoneyLimit) (limiterstore.Reading, error)
 }
 
 //+kubebuilder:webhookconfiguration:mutating=false,name=bursar
 
 // Register makes the manager serve the webhooks, whether it leads or not.
-func Register(mgr ctrl.Manager, limiter Limiter, ledger Ledger) error {
+func Register(mgr ctrl.Manager, counters Counters, ledger Ledger) error {
 	reader := mgr.GetClient()
 	return errors.Join(
-		register(mgr, &v1alpha1.TenantBudget{}, tenantBudgets{reader, limiter, ledger}),
+		register(mgr, &v1alpha1.TenantBudget{}, tenantBudgets{reader, counters, ledger}),
 		register(mgr, &v1alpha1.RateLimitPolicy{}, rateLimitPolicies{reader}),
 		register(mgr, &v1alpha1.ModelProvider{}, modelProviders{reader}),
 		register(mgr, &v1alpha1.APIKey{}, apiKeys{reader}),

@@ -33,6 +33,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/kinds/tenantbudget"
 	"github.com/bursar-dev/bursar/controllers/leader/alert"
 	"github.com/bursar-dev/bursar/controllers/leader/audit"
+	"github.com/bursar-dev/bursar/controllers/leader/maintenance"
 	"github.com/bursar-dev/bursar/controllers/leader/outage"
 	"github.com/bursar-dev/bursar/controllers/leader/recovery"
 	"github.com/bursar-dev/bursar/controllers/rollout/events"
@@ -149,45 +150,54 @@ func NewManager(ctx context.Context, cluster *rest.Config, options Options) (ctr
 	if err := index.Register(ctx, mgr.GetFieldIndexer()); err != nil {
 		return nil, fmt.Errorf("indexes: %w", err)
 	}
-	limiter := limiterstore.New(options.Redis)
+	documents := limiterstore.NewDocuments(options.Redis)
 	if options.LeaderElection {
-		limiter = limiterstore.NewLeader(options.Redis, lease)
+		documents = limiterstore.NewLeaderDocuments(options.Redis, lease)
 	}
-	if err := register(mgr, limiter, options); err != nil {
+	if err := register(mgr, documents, options); err != nil {
 		return nil, err
 	}
-	return mgr, webhooks.register(mgr, limiterstore.New(options.Redis), history.NewReader(options.Database))
+	return mgr, webhooks.register(mgr, limiterstore.NewCounters(options.Redis), history.NewReader(options.Database))
 }
 
 // register is the list of what runs in the manager.
-func register(mgr ctrl.Manager, limiter *limiterstore.Store, options Options) error {
+func register(mgr ctrl.Manager, documents *limiterstore.Documents, options Options) error {
 	var (
-		records  = budgetstore.New(options.Database)
-		news     = feed.New(options.Redis, limiter)
-		client   = mgr.GetClient()
-		recorder = events.NewRecorder(client, mgr.GetAPIReader())
-		clock    = options.Clock
-		prober   = probe.New(limiter)
-		alerts   = alert.NewDeliverer(records, client, mgr.GetAPIReader(), options.Alerts)
+		counters  = limiterstore.NewCounters(options.Redis)
+		enforcers = limiterstore.NewEnforcers(options.Redis)
+		calls     = limiterstore.NewCalls(options.Redis)
+		epochs    = limiterstore.NewEpochs(options.Redis)
+		ledger    = budgetstore.NewLedgerReader(options.Database)
+		news      = feed.New(options.Redis, enforcers)
+		client    = mgr.GetClient()
+		recorder  = events.NewRecorder(client, mgr.GetAPIReader())
+		clock     = options.Clock
+		opener    = recovery.NewOpener(epochs, counters, calls, ledger)
+		prober    = probe.New(limiterstore.NewProbes(options.Redis))
+		alerts    = alert.NewDeliverer(budgetstore.NewDeliveries(options.Database), client, mgr.GetAPIReader(), options.Alerts)
+		pingRedis = func(ctx context.Context) error { return options.Redis.Ping(ctx).Err() }
 	)
 	for _, controller := range []interface {
 		Register(mgr ctrl.Manager, news *feed.Feed) error
 	}{
-		tenantbudget.NewController(client, limiter, recovery.NewOpener(limiter, records), prober, records, alerts, recorder, clock),
-		ratelimitpolicy.NewController(client, limiter, prober, recorder, clock),
-		modelprovider.NewController(client, limiter, recorder, clock),
-		apikey.NewController(client, limiter, recorder, clock),
-		budgetgrant.NewController(client, limiter, records, recorder, clock),
+		tenantbudget.NewController(client, tenantbudget.Stores{
+			Documents: documents, Counters: counters, Limits: budgetstore.NewLimits(options.Database),
+			Users: ledger, Alerts: budgetstore.NewAlerts(options.Database),
+		}, opener, prober, alerts, recorder, clock),
+		ratelimitpolicy.NewController(client, documents, enforcers, prober, recorder, clock),
+		modelprovider.NewController(client, documents, recorder, clock),
+		apikey.NewController(client, documents, recorder, clock),
+		budgetgrant.NewController(client, documents, counters, budgetstore.NewGrants(options.Database), recorder, clock),
 	} {
 		if err := controller.Register(mgr, news); err != nil {
 			return fmt.Errorf("%T: %w", controller, err)
 		}
 	}
 	for _, task := range []manager.Runnable{
-		budgetstore.NewMaintenance(records, options.OwnerDSN, options.LedgerMonths),
-		recovery.NewRebuilder(limiter, records),
+		maintenance.New(budgetstore.NewPartitions(options.Database), options.OwnerDSN, options.LedgerMonths),
+		recovery.NewRebuilder(epochs, enforcers, calls, budgetstore.NewEpochs(options.Database), ledger),
 		alerts,
-		audit.New(limiter, records, recorder),
+		audit.New(documents, counters, limiterstore.NewFindings(options.Redis), ledger, recorder),
 	} {
 		if err := mgr.Add(task); err != nil {
 			return err
@@ -195,7 +205,7 @@ func register(mgr ctrl.Manager, limiter *limiterstore.Store, options Options) er
 	}
 	if options.Namespace != "" {
 		if err := mgr.Add(outage.New(client, mgr.GetAPIReader(), recorder, options.Namespace,
-			outage.Store{Name: outage.Redis, Ping: limiter.Ping}, outage.Store{Name: outage.Postgres, Ping: records.Ping})); err != nil {
+			outage.Store{Name: outage.Redis, Ping: pingRedis}, outage.Store{Name: outage.Postgres, Ping: ledger.Ping})); err != nil {
 			return err
 		}
 	}
@@ -207,10 +217,10 @@ func register(mgr ctrl.Manager, limiter *limiterstore.Store, options Options) er
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return err
 	}
-	if err := mgr.AddReadyzCheck("redis", answers(limiter.Ping)); err != nil {
+	if err := mgr.AddReadyzCheck("redis", answers(pingRedis)); err != nil {
 		return err
 	}
-	return mgr.AddReadyzCheck("postgres", answers(records.Ping))
+	return mgr.AddReadyzCheck("postgres", answers(ledger.Ping))
 }
 
 // answers makes a check of whether a store answers.

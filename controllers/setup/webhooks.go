@@ -86,7 +86,7 @@ func (o *WebhookOptions) names(host string) []string {
 	return names
 }
 
-func (w webhooks) register(mgr ctrl.Manager, limiter webhook.Limiter, ledger webhook.Ledger) error {
+func (w webhooks) register(mgr ctrl.Manager, counters webhook.Counters, ledger webhook.Ledger) error {
 	if w.server == nil {
 		return nil
 	}
@@ -95,5 +95,5 @@ func (w webhooks) register(mgr ctrl.Manager, limiter webhook.Limiter, ledger web
 			return err
 		}
 	}
-	return webhook.Register(mgr, limiter, ledger)
+	return webhook.Register(mgr, counters, ledger)
 }

@@ -20,7 +20,7 @@ import (
 // spend lets all tenants spend for some time, by the scripts that enforcers run. In
 // the middle of it, breakers open.
 func (b *bench) spend(ctx context.Context) error {
-	epoch, err := limiterstore.New(b.redis).Epoch(ctx)
+	epoch, err := limiterstore.NewEpochs(b.redis).Current(ctx)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func (b *bench) spend(ctx context.Context) error {
 
 // tenant is a tenant as enforcers know it.
 func (b *bench) tenant(ctx context.Context, name string) (*admission.Tenant, error) {
-	observed, err := limiterstore.New(b.redis).Observe(ctx, limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: name})
+	observed, err := limiterstore.NewDocuments(b.redis).Observe(ctx, limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: name})
 	if err != nil {
 		return nil, err
 	}

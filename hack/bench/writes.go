@@ -78,7 +78,7 @@ func label(metric *dto.Metric, name string) string {
 // runs reports whether every enforcer runs the generation of the budget.
 func (b *bench) runs(ctx context.Context, budget *v1alpha1.TenantBudget) (bool, error) {
 	id := limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: budget.Spec.Tenant}
-	observed, err := limiterstore.New(b.redis).Observe(ctx, id)
+	observed, err := limiterstore.NewDocuments(b.redis).Observe(ctx, id)
 	if err != nil || !observed.Contains(string(budget.UID), budget.Generation) {
 		return false, err
 	}

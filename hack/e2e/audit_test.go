@@ -57,7 +57,8 @@ spec: {sha256: %[2]s, budgetRef: {name: %[1]s}, user: user, tier: tier}
 	defer pool.Close()
 	newAuditor := func() (*audit.Auditor, *told.Events) {
 		recorded := &told.Events{}
-		return audit.New(limiterstore.New(client), budgetstore.New(pool), events.NewRecorder(recorded, nil)), recorded
+		return audit.New(limiterstore.NewDocuments(client), limiterstore.NewCounters(client), limiterstore.NewFindings(client),
+			budgetstore.NewLedgerReader(pool), events.NewRecorder(recorded, nil)), recorded
 	}
 
 	var load sync.WaitGroup

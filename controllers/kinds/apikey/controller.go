@@ -17,8 +17,8 @@ import (
 // kind is the kind that is reconciled here.
 const kind = "APIKey"
 
-// Limiter is where documents go.
-type Limiter interface {
+// Documents is where documents go.
+type Documents interface {
 	Put(ctx context.Context, id limiterv1.DocumentID, document any) (revision int64, err error)
 	Withdraw(ctx context.Context, id limiterv1.DocumentID, uid string) (bool, error)
 	Observe(ctx context.Context, id limiterv1.DocumentID) (limiterstore.Observation, error)
@@ -27,14 +27,14 @@ type Limiter interface {
 // Controller reconciles APIKeys.
 type Controller struct {
 	client     client.Client
-	limiter    Limiter
+	documents  Documents
 	waiting    *feed.Waiting
 	reconciler *rollout.Reconciler[*v1alpha1.APIKey, v1alpha1.APIKeyStatus, *scope]
 }
 
 // NewController makes a Controller.
-func NewController(client client.Client, limiter Limiter, recorder rollout.Recorder, clock clock.PassiveClock) *Controller {
-	c := &Controller{client: client, limiter: limiter, waiting: feed.NewWaiting()}
+func NewController(client client.Client, documents Documents, recorder rollout.Recorder, clock clock.PassiveClock) *Controller {
+	c := &Controller{client: client, documents: documents, waiting: feed.NewWaiting()}
 	c.reconciler = rollout.NewReconciler(rollout.Kind[*v1alpha1.APIKey, v1alpha1.APIKeyStatus, *scope]{
 		Name: kind, Client: client, Recorder: recorder, Clock: clock, Waiting: c.waiting, Debouncer: rollout.NewDebouncer(),
 		NewScope: func(common rollout.Scope[*v1alpha1.APIKey]) *scope { return &scope{Scope: common} },

@@ -29,10 +29,10 @@ func (c *Controller) program(ctx context.Context, s *scope) error {
 	defer cancel()
 	switch {
 	case s.document != nil:
-		_, err := c.limiter.Put(storeCtx, documentID(s.Object), s.document)
+		_, err := c.documents.Put(storeCtx, documentID(s.Object), s.document)
 		return err
 	case s.forfeited:
-		if _, err := c.limiter.Withdraw(storeCtx, documentID(s.Object), string(s.Object.UID)); err != nil {
+		if _, err := c.documents.Withdraw(storeCtx, documentID(s.Object), string(s.Object.UID)); err != nil {
 			return err
 		}
 		return rollout.RemoveFinalizer(ctx, c.client, s.Object)
@@ -44,7 +44,7 @@ func (c *Controller) program(ctx context.Context, s *scope) error {
 func (c *Controller) observe(ctx context.Context, s *scope) error {
 	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
 	defer cancel()
-	observed, err := c.limiter.Observe(ctx, documentID(s.Object))
+	observed, err := c.documents.Observe(ctx, documentID(s.Object))
 	s.Rollout = conditions.RolloutOf(observed, s.Object)
 	return err
 }
@@ -56,7 +56,7 @@ func (c *Controller) finalize(ctx context.Context, key *v1alpha1.APIKey) error {
 	}
 	storeCtx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
 	defer cancel()
-	if _, err := c.limiter.Withdraw(storeCtx, documentID(key), string(key.UID)); err != nil {
+	if _, err := c.documents.Withdraw(storeCtx, documentID(key), string(key.UID)); err != nil {
 		return err
 	}
 	return rollout.RemoveFinalizer(ctx, c.client, key)

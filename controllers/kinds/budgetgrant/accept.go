@@ -27,7 +27,8 @@ func (c *Controller) close(_ context.Context, s *scope) error {
 	if !s.expired() {
 		return nil
 	}
-	if accepted := meta.FindStatusCondition(s.Object.Status.Conditions, v1alpha1.ConditionAccepted); accepted != nil {
+	if accepted := meta.FindStatusCondition(s.Object.Status.Conditions, v1alpha1.ConditionAccepted); accepted != nil &&
+		accepted.Reason != v1alpha1.ReasonInternalError {
 		s.Accepted = verdict.Verdict{Status: accepted.Status, Reason: accepted.Reason, Message: accepted.Message}
 		return nil
 	}

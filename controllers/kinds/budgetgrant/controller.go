@@ -19,33 +19,38 @@ import (
 // kind is the kind that is reconciled here.
 const kind = "BudgetGrant"
 
-// Limiter is where documents are found, and whose clock counts.
-type Limiter interface {
+// Documents is where documents are found.
+type Documents interface {
 	Observe(ctx context.Context, id limiterv1.DocumentID) (limiterstore.Observation, error)
-	Documents(ctx context.Context, ids ...limiterv1.DocumentID) ([]limiterstore.Observation, error)
+	List(ctx context.Context, ids ...limiterv1.DocumentID) ([]limiterstore.Observation, error)
+}
+
+// StoreClock is the clock that decides whether a grant counts.
+type StoreClock interface {
 	Now(ctx context.Context, root string) (time.Time, error)
 }
 
-// Records is where it is kept what was granted.
-type Records interface {
-	RecordGrant(ctx context.Context, grant budgetstore.Grant) error
-	CloseGrant(ctx context.Context, uid string) error
+// Grants is where it is kept what was granted.
+type Grants interface {
+	Record(ctx context.Context, grant budgetstore.Grant) error
+	Close(ctx context.Context, uid string) error
 }
 
 // Controller reconciles BudgetGrants.
 type Controller struct {
 	client     client.Client
-	limiter    Limiter
-	records    Records
+	documents  Documents
+	clock      StoreClock
+	grants     Grants
 	waiting    *feed.Waiting
 	reconciler *rollout.Reconciler[*v1alpha1.BudgetGrant, v1alpha1.BudgetGrantStatus, *scope]
 }
 
 // NewController makes a Controller.
 func NewController(
-	client client.Client, limiter Limiter, records Records, recorder rollout.Recorder, clock clock.PassiveClock,
+	client client.Client, documents Documents, storeClock StoreClock, grants Grants, recorder rollout.Recorder, clock clock.PassiveClock,
 ) *Controller {
-	c := &Controller{client: client, limiter: limiter, records: records, waiting: feed.NewWaiting()}
+	c := &Controller{client: client, documents: documents, clock: storeClock, grants: grants, waiting: feed.NewWaiting()}
 	c.reconciler = rollout.NewReconciler(rollout.Kind[*v1alpha1.BudgetGrant, v1alpha1.BudgetGrantStatus, *scope]{
 		Name: kind, Client: client, Recorder: recorder, Clock: clock, Waiting: c.waiting,
 		NewScope: func(common rollout.Scope[*v1alpha1.BudgetGrant]) *scope {

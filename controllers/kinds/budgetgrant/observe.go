@@ -22,9 +22,9 @@ func (c *Controller) observe(ctx context.Context, s *scope) error {
 	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
 	defer cancel()
 	id := limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: s.budget.Spec.Tenant}
-	observed, err := c.limiter.Observe(ctx, id)
+	observed, err := c.documents.Observe(ctx, id)
 	below, findErr := index.DocumentsBelow(ctx, c.client, client.ObjectKeyFromObject(s.budget))
-	inheriting, readErr := c.limiter.Documents(ctx, below...)
+	inheriting, readErr := c.documents.List(ctx, below...)
 	s.Rollout = conditions.RolloutOf(observed, s.Object).Inherited(observed.Fleet, inheriting, s.Object)
 	s.root = rootOf(observed.Body, s.budget.Spec.Tenant)
 	return errors.Join(err, findErr, readErr)
@@ -34,7 +34,7 @@ func (c *Controller) observe(ctx context.Context, s *scope) error {
 func (c *Controller) readClock(ctx context.Context, s *scope) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
 	defer cancel()
-	s.storeNow, err = c.limiter.Now(ctx, s.root)
+	s.storeNow, err = c.clock.Now(ctx, s.root)
 	return err
 }
 

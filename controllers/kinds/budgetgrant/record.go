@@ -36,7 +36,7 @@ func (c *Controller) recordGrant(ctx context.Context, grant *v1alpha1.BudgetGran
 	}
 	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
 	defer cancel()
-	return c.records.RecordGrant(ctx, budgetstore.Grant{
+	return c.grants.Record(ctx, budgetstore.Grant{
 		Grant:     compiled,
 		UID:       string(grant.UID),
 		Tenant:    budget.Spec.Tenant,
@@ -65,7 +65,7 @@ func (c *Controller) finalize(ctx context.Context, grant *v1alpha1.BudgetGrant) 
 	}
 	storeCtx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
 	defer cancel()
-	if err := c.records.CloseGrant(storeCtx, string(grant.UID)); err != nil {
+	if err := c.grants.Close(storeCtx, string(grant.UID)); err != nil {
 		return err
 	}
 	return rollout.RemoveFinalizer(ctx, c.client, grant)

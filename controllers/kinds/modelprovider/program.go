@@ -31,7 +31,7 @@ func (c *Controller) program(ctx context.Context, s *scope) error {
 	defer cancel()
 	switch {
 	case s.document != nil:
-		_, err := c.limiter.Put(storeCtx, documentID(s.Object), s.document)
+		_, err := c.documents.Put(storeCtx, documentID(s.Object), s.document)
 		return err
 	case s.lost.Any():
 		if left, err := c.giveUp(storeCtx, s); left || err != nil {
@@ -46,7 +46,7 @@ func (c *Controller) program(ctx context.Context, s *scope) error {
 // models are left.
 func (c *Controller) giveUp(ctx context.Context, s *scope) (left bool, err error) {
 	id, uid := documentID(s.Object), string(s.Object.UID)
-	observed, err := c.limiter.Observe(ctx, id)
+	observed, err := c.documents.Observe(ctx, id)
 	if err != nil || !observed.OwnedBy(uid) {
 		return false, err
 	}
@@ -59,10 +59,10 @@ func (c *Controller) giveUp(ctx context.Context, s *scope) (left bool, err error
 		inForce.UnlistedModels = nil
 	}
 	if len(inForce.Models) == 0 {
-		_, err = c.limiter.Withdraw(ctx, id, uid)
+		_, err = c.documents.Withdraw(ctx, id, uid)
 		return false, err
 	}
-	_, err = c.limiter.Put(ctx, id, inForce)
+	_, err = c.documents.Put(ctx, id, inForce)
 	return true, err
 }
 
@@ -70,7 +70,7 @@ func (c *Controller) giveUp(ctx context.Context, s *scope) (left bool, err error
 func (c *Controller) observe(ctx context.Context, s *scope) error {
 	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
 	defer cancel()
-	observed, err := c.limiter.Observe(ctx, documentID(s.Object))
+	observed, err := c.documents.Observe(ctx, documentID(s.Object))
 	s.Rollout = conditions.RolloutOf(observed, s.Object)
 	return err
 }
@@ -82,7 +82,7 @@ func (c *Controller) finalize(ctx context.Context, provider *v1alpha1.ModelProvi
 	}
 	storeCtx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
 	defer cancel()
-	if _, err := c.limiter.Withdraw(storeCtx, documentID(provider), string(provider.UID)); err != nil {
+	if _, err := c.documents.Withdraw(storeCtx, documentID(provider), string(provider.UID)); err != nil {
 		return err
 	}
 	return rollout.RemoveFinalizer(ctx, c.client, provider)

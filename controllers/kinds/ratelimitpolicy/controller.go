@@ -19,10 +19,14 @@ import (
 // kind is the kind that is reconciled here.
 const kind = "RateLimitPolicy"
 
-// Limiter is where documents are found.
-type Limiter interface {
+// Documents is where documents are found.
+type Documents interface {
 	Observe(ctx context.Context, id limiterv1.DocumentID) (limiterstore.Observation, error)
-	Documents(ctx context.Context, ids ...limiterv1.DocumentID) ([]limiterstore.Observation, error)
+	List(ctx context.Context, ids ...limiterv1.DocumentID) ([]limiterstore.Observation, error)
+}
+
+// Enforcers are those who run documents.
+type Enforcers interface {
 	Fleet(ctx context.Context) (limiterstore.Fleet, error)
 }
 
@@ -35,7 +39,8 @@ type Prober interface {
 // Controller reconciles RateLimitPolicies.
 type Controller struct {
 	client     client.Client
-	limiter    Limiter
+	documents  Documents
+	enforcers  Enforcers
 	prober     Prober
 	waiting    *feed.Waiting
 	reconciler *rollout.Reconciler[*v1alpha1.RateLimitPolicy, v1alpha1.RateLimitPolicyStatus, *scope]
@@ -43,8 +48,10 @@ type Controller struct {
 }
 
 // NewController makes a Controller.
-func NewController(client client.Client, limiter Limiter, prober Prober, recorder rollout.Recorder, clock clock.PassiveClock) *Controller {
-	c := &Controller{client: client, limiter: limiter, prober: prober, waiting: feed.NewWaiting(), arrivals: newArrivals()}
+func NewController(
+	client client.Client, documents Documents, enforcers Enforcers, prober Prober, recorder rollout.Recorder, clock clock.PassiveClock,
+) *Controller {
+	c := &Controller{client: client, documents: documents, enforcers: enforcers, prober: prober, waiting: feed.NewWaiting(), arrivals: newArrivals()}
 	c.reconciler = rollout.NewReconciler(rollout.Kind[*v1alpha1.RateLimitPolicy, v1alpha1.RateLimitPolicyStatus, *scope]{
 		Name: kind, Client: client, Recorder: recorder, Clock: clock, Waiting: c.waiting, Debouncer: rollout.NewDebouncer(),
 		NewScope: func(common rollout.Scope[*v1alpha1.RateLimitPolicy]) *scope { return &scope{Scope: common} },

@@ -30,10 +30,10 @@ func (c *Controller) observe(ctx context.Context, s *scope) error {
 // names, in those that inherit from it, and for those who run them.
 func (c *Controller) observeNamed(ctx context.Context, s *scope) error {
 	id := limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: s.tenant}
-	observed, err := c.limiter.Observe(ctx, id)
+	observed, err := c.documents.Observe(ctx, id)
 	target := types.NamespacedName{Namespace: s.Object.Namespace, Name: s.Object.Spec.TargetRef.Name}
 	below, findErr := index.DocumentsBelow(ctx, c.client, target)
-	inheriting, readErr := c.limiter.Documents(ctx, below...)
+	inheriting, readErr := c.documents.List(ctx, below...)
 	s.Rollout = conditions.RolloutOf(observed, s.Object).Inherited(observed.Fleet, inheriting, s.Object)
 	s.Rollout.LeftOut = s.leftOut
 	if s.leftOut == "" {

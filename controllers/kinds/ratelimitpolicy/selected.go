@@ -47,10 +47,10 @@ func (c *Controller) observeSelected(ctx context.Context, s *scope) error {
 	if err != nil {
 		return err
 	}
-	documents, err := c.limiter.Documents(ctx, ids...)
-	inheriting, belowErr := c.limiter.Documents(ctx, below...)
+	documents, err := c.documents.List(ctx, ids...)
+	inheriting, belowErr := c.documents.List(ctx, below...)
 	// After the documents: enforcers had the time to follow.
-	fleet, fleetErr := c.limiter.Fleet(ctx)
+	fleet, fleetErr := c.enforcers.Fleet(ctx)
 	if err := errors.Join(err, belowErr, fleetErr); err != nil {
 		return err
 	}

@@ -31,16 +31,16 @@ func (c *Controller) alert(ctx context.Context, s *scope) error {
 }
 
 // recordAlerts records alerts for those to be told who are to be.
-func (c *Controller) recordAlerts(ctx context.Context, s *scope, alerts budgetstore.Alerts) error {
+func (c *Controller) recordAlerts(ctx context.Context, s *scope, alerts budgetstore.TenantAlerts) error {
 	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
 	defer cancel()
 	alerts.Recipients = budgetstore.Recipients(s.Object.Spec.Alerts)
-	raised, err := c.records.RecordAlerts(ctx, alerts)
+	raised, err := c.alerts.Record(ctx, alerts)
 	if err != nil {
 		return err
 	}
 	if raised > 0 {
-		c.alerts.Wake()
+		c.deliverer.Wake()
 	}
 	return nil
 }
@@ -48,7 +48,7 @@ func (c *Controller) recordAlerts(ctx context.Context, s *scope, alerts budgetst
 // lookAtAlerts finds out whether people can be told of alerts, before there are any.
 func (c *Controller) lookAtAlerts(ctx context.Context, s *scope) error {
 	if s.Object.Spec.Alerts != nil {
-		verdict := c.alerts.Verdict(ctx, s.Object)
+		verdict := c.deliverer.Verdict(ctx, s.Object)
 		s.alertsFailing = &verdict
 	}
 	return nil
@@ -56,9 +56,9 @@ func (c *Controller) lookAtAlerts(ctx context.Context, s *scope) error {
 
 // alerts are the alerts of the budget's tenant. Those of its ancestors are for their
 // own budgets to raise.
-func (s *scope) alerts() budgetstore.Alerts {
+func (s *scope) alerts() budgetstore.TenantAlerts {
 	own := s.usage.own()
-	alerts := budgetstore.Alerts{Tenant: own.tenant, UID: string(s.Object.UID), Now: own.now, UserRungs: own.userRungs()}
+	alerts := budgetstore.TenantAlerts{Tenant: own.tenant, UID: string(s.Object.UID), Now: own.now, UserRungs: own.userRungs()}
 	for _, limit := range own.limits {
 		for _, rung := range own.rungsOf(limit.MoneyLimit) {
 			if !limiterv1.Reached(limit.spent, rung.at) {
@@ -97,13 +97,13 @@ func (u *usage) alertMessage(limit limitUsage, rung budgetstore.Rung) string {
 // a budget that is looked at and found as before costs Postgres nothing.
 type recordedAlerts struct{ gist string }
 
-func (r *recordedAlerts) are(alerts budgetstore.Alerts) bool { return r.gist == gist(alerts) }
+func (r *recordedAlerts) are(alerts budgetstore.TenantAlerts) bool { return r.gist == gist(alerts) }
 
-func (r *recordedAlerts) note(alerts budgetstore.Alerts) { r.gist = gist(alerts) }
+func (r *recordedAlerts) note(alerts budgetstore.TenantAlerts) { r.gist = gist(alerts) }
 
 // gist is what there is to record of alerts: not how much more was spent since. Where
 // periods of users turn, there is.
-func gist(alerts budgetstore.Alerts) string {
+func gist(alerts budgetstore.TenantAlerts) string {
 	gist := fmt.Sprint(alerts.Tenant, alerts.UserRungs)
 	for _, alert := range alerts.Reached {
 		gist += gistOf(alert)

@@ -16,7 +16,7 @@ import (
 )
 
 // alertsAt are the alerts of a budget that has spent so much of its limits.
-func alertsAt(t *testing.T, level limiterv1.Level, shadow bool, spent map[period.Kind]money.Nanos) budgetstore.Alerts {
+func alertsAt(t *testing.T, level limiterv1.Level, shadow bool, spent map[period.Kind]money.Nanos) budgetstore.TenantAlerts {
 	t.Helper()
 	measured, err := measure(level, spentAt(noon, spent))
 	if err != nil {
@@ -78,7 +78,7 @@ func TestAlerts(t *testing.T) {
 // TestRecordedOnce: what was recorded is recorded again when it is other, and not
 // because more was spent.
 func TestRecordedOnce(t *testing.T) {
-	at := func(amount, spent money.Nanos) budgetstore.Alerts {
+	at := func(amount, spent money.Nanos) budgetstore.TenantAlerts {
 		return alertsAt(t, tenantWith(usualLadder, daily(amount)), false, map[period.Kind]money.Nanos{period.Day: spent})
 	}
 	var recorded recordedAlerts
@@ -87,7 +87,7 @@ func TestRecordedOnce(t *testing.T) {
 	}
 	recorded.note(at(5*money.USD, 4*money.USD))
 	for name, tc := range map[string]struct {
-		alerts budgetstore.Alerts
+		alerts budgetstore.TenantAlerts
 		want   bool
 	}{
 		"the same":                {at(5*money.USD, 4*money.USD), true},

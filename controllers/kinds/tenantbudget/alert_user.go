@@ -66,7 +66,7 @@ func (l *userLook) note(alerts []budgetstore.Alert) {
 
 // alertOfUsers records which rungs single users of the tenant have reached, if it is
 // time to look. The alerts are those of the whole tenant.
-func (c *Controller) alertOfUsers(ctx context.Context, s *scope, alerts budgetstore.Alerts) error {
+func (c *Controller) alertOfUsers(ctx context.Context, s *scope, alerts budgetstore.TenantAlerts) error {
 	if len(alerts.UserRungs) == 0 {
 		return nil
 	}
@@ -77,12 +77,12 @@ func (c *Controller) alertOfUsers(ctx context.Context, s *scope, alerts budgetst
 	if !isDue {
 		return nil
 	}
-	users, err := c.records.ActiveUsers(ctx, own.tenant, since)
+	users, err := c.users.ActiveUsers(ctx, own.tenant, since)
 	if err != nil {
 		return err
 	}
 	for some := range slices.Chunk(users, usersAtOnce) {
-		counters, err := c.limiter.UserCounters(ctx, s.usage.root, own.tenant, some, own.userLimits...)
+		counters, err := c.counters.ReadUsers(ctx, s.usage.root, own.tenant, some, own.userLimits...)
 		if err != nil {
 			return err
 		}

@@ -102,8 +102,7 @@ func TestUserRungs(t *testing.T) {
 
 // looked is a world of many users, all of whom have spent in full.
 type looked struct {
-	Limiter
-	Records
+	Counters
 	Deliverer
 	users    int
 	away     bool
@@ -120,7 +119,7 @@ func (l *looked) ActiveUsers(_ context.Context, _ string, since time.Time) ([]st
 	return users, nil
 }
 
-func (l *looked) UserCounters(_ context.Context, _, _ string, users []string, limits ...limiterv1.MoneyLimit,
+func (l *looked) ReadUsers(_ context.Context, _, _ string, users []string, limits ...limiterv1.MoneyLimit,
 ) (map[string]map[string]limiterv1.MoneyCounter, error) {
 	if len(users) > usersAtOnce {
 		return nil, fmt.Errorf("%d users at once", len(users))
@@ -135,7 +134,7 @@ func (l *looked) UserCounters(_ context.Context, _, _ string, users []string, li
 	return counters, nil
 }
 
-func (l *looked) RecordAlerts(_ context.Context, alerts budgetstore.Alerts) (int, error) {
+func (l *looked) Record(_ context.Context, alerts budgetstore.TenantAlerts) (int, error) {
 	if l.away {
 		return 0, errors.New("Postgres is away")
 	}
@@ -147,7 +146,7 @@ func (l *looked) RecordAlerts(_ context.Context, alerts budgetstore.Alerts) (int
 // recorded already costs nothing.
 func TestLooksAtUsers(t *testing.T) {
 	l := &looked{users: usersAtOnce + 3}
-	c := &Controller{limiter: l, records: l, alerts: l}
+	c := &Controller{counters: l, users: l, alerts: l, deliverer: l}
 	s := &scope{Scope: rollout.Scope[*v1alpha1.TenantBudget]{Object: &v1alpha1.TenantBudget{}}, memory: &memory{}, usage: usageOf(t, each(""))}
 	look := func(after time.Duration, wantErr bool) {
 		t.Helper()

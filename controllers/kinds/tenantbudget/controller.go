@@ -22,14 +22,18 @@ import (
 // kind is the kind that is reconciled here.
 const kind = "TenantBudget"
 
-// Limiter is where documents go and counters come from.
-type Limiter interface {
+// Documents is where documents go.
+type Documents interface {
 	Put(ctx context.Context, id limiterv1.DocumentID, document any) (revision int64, err error)
 	Withdraw(ctx context.Context, id limiterv1.DocumentID, uid string) (bool, error)
 	Observe(ctx context.Context, id limiterv1.DocumentID) (limiterstore.Observation, error)
-	Documents(ctx context.Context, ids ...limiterv1.DocumentID) ([]limiterstore.Observation, error)
-	Counters(ctx context.Context, root, tenant string, limits ...limiterv1.MoneyLimit) (limiterstore.Counters, error)
-	UserCounters(ctx context.Context, root, tenant string, users []string, limits ...limiterv1.MoneyLimit,
+	List(ctx context.Context, ids ...limiterv1.DocumentID) ([]limiterstore.Observation, error)
+}
+
+// Counters are what tenants and their users have spent.
+type Counters interface {
+	Read(ctx context.Context, root, tenant string, limits ...limiterv1.MoneyLimit) (limiterstore.Reading, error)
+	ReadUsers(ctx context.Context, root, tenant string, users []string, limits ...limiterv1.MoneyLimit,
 	) (map[string]map[string]limiterv1.MoneyCounter, error)
 }
 
@@ -45,13 +49,29 @@ type Prober interface {
 		below []limiterv1.DocumentID, now time.Time) (conditions.Rollout, error)
 }
 
-// Records is where it is kept which limits were in force, and when, and which of
-// their rungs were reached.
-type Records interface {
+// Limits is where it is kept which limits were in force, and when.
+type Limits interface {
 	Record(ctx context.Context, budget budgetstore.Budget) error
 	Close(ctx context.Context, tenant, uid string) error
+}
+
+// Users finds the users of a tenant.
+type Users interface {
 	ActiveUsers(ctx context.Context, tenant string, since time.Time) ([]string, error)
-	RecordAlerts(ctx context.Context, alerts budgetstore.Alerts) (raised int, err error)
+}
+
+// Alerts is where it is kept which rungs were reached.
+type Alerts interface {
+	Record(ctx context.Context, alerts budgetstore.TenantAlerts) (raised int, err error)
+}
+
+// Stores are where the controller keeps what it finds, and reads what others have kept.
+type Stores struct {
+	Documents Documents
+	Counters  Counters
+	Limits    Limits
+	Users     Users
+	Alerts    Alerts
 }
 
 // Deliverer tells people of alerts that were recorded.
@@ -64,11 +84,14 @@ type Deliverer interface {
 // Controller reconciles TenantBudgets.
 type Controller struct {
 	client      client.Client
-	limiter     Limiter
+	documents   Documents
+	counters    Counters
+	limits      Limits
+	users       Users
+	alerts      Alerts
 	opener      Opener
 	prober      Prober
-	records     Records
-	alerts      Deliverer
+	deliverer   Deliverer
 	rateLimiter *rollout.StatusRateLimiter
 	waiting     *feed.Waiting
 	reconciler  *rollout.Reconciler[*v1alpha1.TenantBudget, v1alpha1.TenantBudgetStatus, *scope]
@@ -79,11 +102,14 @@ type Controller struct {
 
 // NewController makes a Controller.
 func NewController(
-	client client.Client, limiter Limiter, opener Opener, prober Prober, records Records, alerts Deliverer,
+	client client.Client, stores Stores, opener Opener, prober Prober, deliverer Deliverer,
 	recorder rollout.Recorder, clock clock.PassiveClock,
 ) *Controller {
-	c := &Controller{client: client, limiter: limiter, opener: opener, prober: prober, records: records, alerts: alerts,
-		rateLimiter: rollout.NewStatusRateLimiter(), waiting: feed.NewWaiting()}
+	c := &Controller{
+		client: client, documents: stores.Documents, counters: stores.Counters, limits: stores.Limits, users: stores.Users,
+		alerts: stores.Alerts, opener: opener, prober: prober, deliverer: deliverer,
+		rateLimiter: rollout.NewStatusRateLimiter(), waiting: feed.NewWaiting(),
+	}
 	c.reconciler = rollout.NewReconciler(rollout.Kind[*v1alpha1.TenantBudget, v1alpha1.TenantBudgetStatus, *scope]{
 		Name: kind, Client: client, Recorder: recorder, Clock: clock, Waiting: c.waiting,
 		Debouncer: rollout.NewDebouncer(), RateLimiter: c.rateLimiter, Figures: differInFigures,

@@ -17,7 +17,7 @@ import (
 func (c *Controller) observe(ctx context.Context, s *scope) error {
 	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
 	defer cancel()
-	observed, err := c.limiter.Observe(ctx, documentID(s.Object))
+	observed, err := c.documents.Observe(ctx, documentID(s.Object))
 	if err == nil && observed.OwnedBy(string(s.Object.UID)) {
 		s.inForce = &limiterv1.Tenant{}
 		if err = json.Unmarshal(observed.Body, s.inForce); err == nil {
@@ -28,7 +28,7 @@ func (c *Controller) observe(ctx context.Context, s *scope) error {
 		s.memory.spending.take(s.usage.own())
 	}
 	below, findErr := index.DocumentsBelow(ctx, c.client, client.ObjectKeyFromObject(s.Object))
-	inheriting, readErr := c.limiter.Documents(ctx, below...)
+	inheriting, readErr := c.documents.List(ctx, below...)
 	s.below = below
 	s.Rollout = conditions.RolloutOf(observed, s.Object).Inherited(observed.Fleet, inheriting, s.Object)
 	return errors.Join(err, findErr, readErr)
@@ -52,7 +52,7 @@ func (c *Controller) usageUnder(ctx context.Context, tenant limiterv1.Tenant) (*
 				limits = append(limits, limit)
 			}
 		}
-		counters, err := c.limiter.Counters(ctx, tenant.Root(), l.Tenant, limits...)
+		counters, err := c.counters.Read(ctx, tenant.Root(), l.Tenant, limits...)
 		if err != nil {
 			return nil, err
 		}

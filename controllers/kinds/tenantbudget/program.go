@@ -33,7 +33,7 @@ func (c *Controller) program(ctx context.Context, s *scope) error {
 	case s.document != nil:
 		return c.put(ctx, s.Object, *s.document)
 	case s.forfeited:
-		_, err := c.limiter.Withdraw(ctx, documentID(s.Object), string(s.Object.UID))
+		_, err := c.documents.Withdraw(ctx, documentID(s.Object), string(s.Object.UID))
 		return err
 	}
 	return c.refresh(ctx, s.Object)
@@ -43,7 +43,7 @@ func (c *Controller) put(ctx context.Context, budget *v1alpha1.TenantBudget, doc
 	if err := c.opener.Prepare(ctx, document); err != nil {
 		return err
 	}
-	if _, err := c.limiter.Put(ctx, documentID(budget), document); err != nil {
+	if _, err := c.documents.Put(ctx, documentID(budget), document); err != nil {
 		return err
 	}
 	return c.opener.Open(ctx, document)
@@ -60,7 +60,7 @@ func (c *Controller) record(ctx context.Context, s *scope) error {
 		return nil
 	case s.forfeited:
 		c.limitsRecorded.forget(s.Object.Spec.Tenant)
-		if err := c.records.Close(storeCtx, s.Object.Spec.Tenant, string(s.Object.UID)); err != nil {
+		if err := c.limits.Close(storeCtx, s.Object.Spec.Tenant, string(s.Object.UID)); err != nil {
 			return err
 		}
 		return rollout.RemoveFinalizer(ctx, c.client, s.Object)
@@ -72,7 +72,7 @@ func (c *Controller) record(ctx context.Context, s *scope) error {
 			UID:        own.UID,
 			Generation: own.Generation,
 			Level:      s.inForce.Level,
-		}, s.Now, c.records.Record)
+		}, s.Now, c.limits.Record)
 	}
 	return nil
 }
@@ -85,14 +85,14 @@ func (c *Controller) finalize(ctx context.Context, budget *v1alpha1.TenantBudget
 	}
 	storeCtx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
 	defer cancel()
-	_, withdrawErr := c.limiter.Withdraw(storeCtx, documentID(budget), string(budget.UID))
+	_, withdrawErr := c.documents.Withdraw(storeCtx, documentID(budget), string(budget.UID))
 	c.limitsRecorded.forget(budget.Spec.Tenant)
-	closeErr := c.records.Close(storeCtx, budget.Spec.Tenant, string(budget.UID))
+	closeErr := c.limits.Close(storeCtx, budget.Spec.Tenant, string(budget.UID))
 	if err := errors.Join(withdrawErr, closeErr); err != nil {
 		return err
 	}
 	c.rateLimiter.Forget(budget.UID)
 	c.memories.forget(budget.UID)
-	c.alerts.Forget(budget.UID)
+	c.deliverer.Forget(budget.UID)
 	return rollout.RemoveFinalizer(ctx, c.client, budget)
 }

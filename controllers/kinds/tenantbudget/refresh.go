@@ -20,7 +20,7 @@ func (c *Controller) refresh(ctx context.Context, budget *v1alpha1.TenantBudget)
 	if budget.Spec.ParentRef == nil {
 		return nil
 	}
-	observed, err := c.limiter.Observe(ctx, documentID(budget))
+	observed, err := c.documents.Observe(ctx, documentID(budget))
 	if err != nil || !observed.OwnedBy(string(budget.UID)) {
 		return err
 	}

@@ -31,8 +31,8 @@ func tenantWith(ladder []limiterv1.Rung, limits ...limiterv1.MoneyLimit) limiter
 }
 
 // spentAt are counters at a moment, of the periods in UTC that it lies in.
-func spentAt(now time.Time, spent map[period.Kind]money.Nanos) limiterstore.Counters {
-	counters := limiterstore.Counters{Now: now, Money: map[string]limiterv1.MoneyCounter{}}
+func spentAt(now time.Time, spent map[period.Kind]money.Nanos) limiterstore.Reading {
+	counters := limiterstore.Reading{Now: now, Money: map[string]limiterv1.MoneyCounter{}}
 	for kind, amount := range spent {
 		span := period.Of(kind, time.UTC, now)
 		counters.Money[limiterv1.MoneyField(limiterv1.MoneyLimit{Period: kind})] = limiterv1.MoneyCounter{Start: span.Start, End: span.End, Spent: amount, Held: 7}
@@ -69,7 +69,7 @@ func TestMeasure(t *testing.T) {
 	december := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
 	for name, tc := range map[string]struct {
 		tenant   limiterv1.Level
-		counters limiterstore.Counters
+		counters limiterstore.Reading
 		want     summary
 	}{
 		"nothing was ever spent": {
@@ -124,7 +124,7 @@ func TestMeasure(t *testing.T) {
 		},
 		"the period has turned since": {
 			tenant: tenantWith(usualLadder, daily(5*money.USD)),
-			counters: limiterstore.Counters{Now: midnight, Money: map[string]limiterv1.MoneyCounter{
+			counters: limiterstore.Reading{Now: midnight, Money: map[string]limiterv1.MoneyCounter{
 				limiterv1.MoneyField(daily(0)): {Start: midnight.AddDate(0, 0, -1), End: midnight, Spent: 5 * money.USD},
 			}},
 			want: summary{
@@ -138,7 +138,7 @@ func TestMeasure(t *testing.T) {
 				moved.TimeZone = "America/Argentina/Buenos_Aires"
 				return moved
 			}(),
-			counters: limiterstore.Counters{Now: midnight.Add(time.Hour), Money: map[string]limiterv1.MoneyCounter{
+			counters: limiterstore.Reading{Now: midnight.Add(time.Hour), Money: map[string]limiterv1.MoneyCounter{
 				limiterv1.MoneyField(daily(0)): {Start: midnight.AddDate(0, 0, -1), End: midnight, Spent: 5 * money.USD},
 			}},
 			want: summary{
@@ -152,7 +152,7 @@ func TestMeasure(t *testing.T) {
 				level.Money[0].Tiers, level.Money[1].Models = []string{"gerente"}, []string{"gpt-4o"}
 				return level
 			}(),
-			counters: limiterstore.Counters{Now: noon, Money: map[string]limiterv1.MoneyCounter{
+			counters: limiterstore.Reading{Now: noon, Money: map[string]limiterv1.MoneyCounter{
 				"money:Day;tiers=gerente":   {Start: noon.Add(-12 * time.Hour), End: midnight, Spent: 5 * money.USD},
 				"money:Month;models=gpt-4o": {Start: noon.Add(-12 * time.Hour), End: december, Spent: 95 * money.USD},
 			}},

@@ -51,7 +51,7 @@ var usualPauses = pauses{look: 5 * time.Second, lease: time.Minute, first: 5 * t
 
 // Outbox is where it stands what is to be delivered.
 type Outbox interface {
-	TakeDelivery(ctx context.Context, lease time.Duration, busy ...string) (*budgetstore.Delivery, error)
+	Take(ctx context.Context, lease time.Duration, busy ...string) (*budgetstore.Delivery, error)
 	Delivered(ctx context.Context, d budgetstore.Delivery) error
 	PutOff(ctx context.Context, d budgetstore.Delivery, why string, pause time.Duration) error
 	Abandon(ctx context.Context, d budgetstore.Delivery, why string) error
@@ -150,7 +150,7 @@ func (d *Deliverer) work(ctx context.Context) {
 func (d *Deliverer) take(ctx context.Context) (*budgetstore.Delivery, error) {
 	d.busy.taking.Lock()
 	defer d.busy.taking.Unlock()
-	delivery, err := d.outbox.TakeDelivery(ctx, d.pauses.lease, d.busy.tenants()...)
+	delivery, err := d.outbox.Take(ctx, d.pauses.lease, d.busy.tenants()...)
 	if delivery != nil {
 		d.busy.begin(delivery.Tenant)
 	}

@@ -243,7 +243,7 @@ func TestManagerDies(t *testing.T) {
 			x.budget.Spec.Alerts = &v1alpha1.Alerts{Webhook: x.budget.Spec.Alerts.Webhook}
 			x.raise("daily")
 			dead := x.newDeliverer(x.options())
-			taken, err := x.store.TakeDelivery(t.Context(), time.Second)
+			taken, err := x.store.Take(t.Context(), time.Second)
 			if err != nil || taken == nil {
 				t.Fatal(taken, err)
 			}
@@ -254,7 +254,7 @@ func TestManagerDies(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if again, err := x.store.TakeDelivery(t.Context(), time.Second); err != nil || again != nil {
+			if again, err := x.store.Take(t.Context(), time.Second); err != nil || again != nil {
 				t.Errorf("within the lease another takes %+v, %v", again, err)
 			}
 			x.manage(x.newDeliverer(x.options()))

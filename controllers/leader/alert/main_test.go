@@ -95,7 +95,7 @@ var signingSecret = "whsec_" + base64.StdEncoding.EncodeToString([]byte(strings.
 type test struct {
 	*testing.T
 	*cluster
-	store *budgetstore.Store
+	store *budgetstore.Deliveries
 	pool  *pgxpool.Pool
 	// mail, hook and channel are where the budget's alerts go.
 	mail, hook, channel string
@@ -130,7 +130,7 @@ func (x *test) useDatabase() *test {
 		x.Fatal(err)
 	}
 	x.Cleanup(x.pool.Close)
-	x.store = budgetstore.New(x.pool)
+	x.store = budgetstore.NewDeliveries(x.pool)
 	x.record(x.budget)
 	return x
 }
@@ -140,7 +140,7 @@ func (x *test) record(budget *v1alpha1.TenantBudget) {
 	x.Helper()
 	known := budgetstore.Budget{Namespace: budget.Namespace, Name: budget.Name, UID: string(budget.UID),
 		Level: limiterv1.Level{Tenant: budget.Spec.Tenant, TimeZone: "UTC"}}
-	if err := x.store.Record(x.Context(), known); err != nil {
+	if err := budgetstore.NewLimits(x.pool).Record(x.Context(), known); err != nil {
 		x.Fatal(err)
 	}
 }
@@ -154,14 +154,14 @@ func (x *test) raise(limits ...string) {
 func (x *test) raiseOf(budget *v1alpha1.TenantBudget, limits ...string) {
 	x.Helper()
 	now := time.Now()
-	alerts := budgetstore.Alerts{Tenant: budget.Spec.Tenant, UID: string(budget.UID), Now: now, Recipients: budgetstore.Recipients(budget.Spec.Alerts)}
+	alerts := budgetstore.TenantAlerts{Tenant: budget.Spec.Tenant, UID: string(budget.UID), Now: now, Recipients: budgetstore.Recipients(budget.Spec.Alerts)}
 	for _, limit := range limits {
 		alerts.Reached = append(alerts.Reached, budgetstore.Alert{
 			Rung:   budgetstore.Rung{Limit: limit, Amount: 5 * money.USD, Action: "Warn", AtPercent: 80},
 			Period: period.Of(period.Day, time.UTC, now), Spent: 4 * money.USD, Message: "limit " + limit + " has reached its 80% rung",
 		})
 	}
-	if raised, err := x.store.RecordAlerts(x.Context(), alerts); err != nil || raised != len(limits) {
+	if raised, err := budgetstore.NewAlerts(x.pool).Record(x.Context(), alerts); err != nil || raised != len(limits) {
 		x.Fatalf("raised %d of %d, %v", raised, len(limits), err)
 	}
 }

@@ -30,33 +30,43 @@ const (
 	mostUsers = 500
 )
 
-// Limiter is what is counted, and where findings are kept.
-type Limiter interface {
+// Documents are what tenants have in force.
+type Documents interface {
 	TenantNames(ctx context.Context) ([]string, error)
 	Tenant(ctx context.Context, name string) (limiterv1.Tenant, bool, error)
+}
+
+// Counters are what is counted.
+type Counters interface {
 	Time(ctx context.Context) (time.Time, error)
 	Snapshot(ctx context.Context, root, tenant string, fields []string, users []string, userFields []string) (limiterstore.Snapshot, error)
-	Findings(ctx context.Context) (map[string][]byte, error)
-	KeepFindings(ctx context.Context, tenant string, findings []byte) error
+}
+
+// KeptFindings is where findings are kept.
+type KeptFindings interface {
+	All(ctx context.Context) (map[string][]byte, error)
+	Keep(ctx context.Context, tenant string, findings []byte) error
 }
 
 // Ledger is what is on record.
 type Ledger interface {
-	ReadLedger(ctx context.Context, read func(budgetstore.Ledger) error) error
+	Read(ctx context.Context, read func(budgetstore.Ledger) error) error
 }
 
 // Auditor audits one tenant after another.
 type Auditor struct {
-	limiter  Limiter
-	ledger   Ledger
-	recorder *events.Recorder
+	documents Documents
+	counters  Counters
+	kept      KeptFindings
+	ledger    Ledger
+	recorder  *events.Recorder
 	// known are the findings that were told, by tenant; nil before they were read.
 	known map[string][]Finding
 }
 
 // New makes an Auditor.
-func New(limiter Limiter, ledger Ledger, recorder *events.Recorder) *Auditor {
-	return &Auditor{limiter: limiter, ledger: ledger, recorder: recorder}
+func New(documents Documents, counters Counters, kept KeptFindings, ledger Ledger, recorder *events.Recorder) *Auditor {
+	return &Auditor{documents: documents, counters: counters, kept: kept, ledger: ledger, recorder: recorder}
 }
 
 // NeedLeaderElection keeps all but the leader out.
@@ -94,7 +104,7 @@ func (a *Auditor) begin(ctx context.Context) ([]string, error) {
 	if err := a.recall(ctx); err != nil {
 		return nil, err
 	}
-	tenants, err := a.limiter.TenantNames(ctx)
+	tenants, err := a.documents.TenantNames(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +137,7 @@ func (a *Auditor) Audit(ctx context.Context, name string) error {
 	if err := a.recall(ctx); err != nil {
 		return err
 	}
-	document, found, err := a.limiter.Tenant(ctx, name)
+	document, found, err := a.documents.Tenant(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -145,13 +155,13 @@ func (a *Auditor) Audit(ctx context.Context, name string) error {
 func (a *Auditor) look(ctx context.Context, document limiterv1.Tenant) ([]Finding, error) {
 	var before, after recovery.Expected
 	var snapshot limiterstore.Snapshot
-	err := a.ledger.ReadLedger(ctx, func(ledger budgetstore.Ledger) error {
+	err := a.ledger.Read(ctx, func(ledger budgetstore.Ledger) error {
 		users, err := a.users(ctx, ledger, document)
 		if err != nil {
 			return err
 		}
 		fields, userFields := fieldsOf(document.Level)
-		if snapshot, err = a.limiter.Snapshot(ctx, document.Root(), document.Tenant, fields, users, userFields); err != nil {
+		if snapshot, err = a.counters.Snapshot(ctx, document.Root(), document.Tenant, fields, users, userFields); err != nil {
 			return err
 		}
 		before, err = recovery.Expect(ctx, ledger, document, snapshot.Calls, snapshot.Now)
@@ -160,7 +170,7 @@ func (a *Auditor) look(ctx context.Context, document limiterv1.Tenant) ([]Findin
 	if err != nil {
 		return nil, err
 	}
-	err = a.ledger.ReadLedger(ctx, func(ledger budgetstore.Ledger) error {
+	err = a.ledger.Read(ctx, func(ledger budgetstore.Ledger) error {
 		after, err = recovery.Expect(ctx, ledger, document, snapshot.Calls, snapshot.Now)
 		return err
 	})
@@ -179,7 +189,7 @@ func (a *Auditor) users(ctx context.Context, ledger budgetstore.Ledger, document
 	if _, perUser := fieldsOf(document.Level); len(perUser) == 0 {
 		return nil, nil
 	}
-	now, err := a.limiter.Time(ctx)
+	now, err := a.counters.Time(ctx)
 	if err != nil {
 		return nil, err
 	}

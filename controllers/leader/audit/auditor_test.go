@@ -149,7 +149,8 @@ func TestAuditor(t *testing.T) {
 	// newAuditor is that of another manager, which returns what it tells in an audit.
 	newAuditor := func() func() []string {
 		recorded := &told.Events{}
-		auditor := audit.New(limiterstore.New(client), budgetstore.New(pools["manager"]), events.NewRecorder(recorded, nil))
+		auditor := audit.New(limiterstore.NewDocuments(client), limiterstore.NewCounters(client), limiterstore.NewFindings(client),
+			budgetstore.NewLedgerReader(pools["manager"]), events.NewRecorder(recorded, nil))
 		return func() []string {
 			if err := auditor.Audit(ctx, "acme"); err != nil {
 				t.Error(err)
@@ -202,7 +203,7 @@ func TestAuditor(t *testing.T) {
 		}
 		must(t, client.HSet(ctx, tc.key, field, counter(t, tc.key, 1)).Err())
 		audited()
-		if found, err := limiterstore.New(client).Findings(ctx); err != nil || len(found) > 0 {
+		if found, err := limiterstore.NewFindings(client).All(ctx); err != nil || len(found) > 0 {
 			t.Errorf("a counter %s that is right again: findings %s, %v", name, found, err)
 		}
 	}

@@ -21,7 +21,7 @@ func (a *Auditor) recall(ctx context.Context) error {
 	if a.known != nil {
 		return nil
 	}
-	kept, err := a.limiter.Findings(ctx)
+	kept, err := a.kept.All(ctx)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (a *Auditor) keep(ctx context.Context, tenant string, findings []Finding) e
 			return err
 		}
 	}
-	if err := a.limiter.KeepFindings(ctx, tenant, raw); err != nil {
+	if err := a.kept.Keep(ctx, tenant, raw); err != nil {
 		return err
 	}
 	delete(a.known, tenant)

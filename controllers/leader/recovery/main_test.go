@@ -14,6 +14,7 @@ import (
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/controllers/leader/recovery"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 	"github.com/bursar-dev/bursar/hack/parts/ledgerdb"
@@ -46,10 +47,31 @@ func run(m *testing.M) int {
 
 // world is an empty Redis and an empty ledger.
 type world struct {
-	redis    *goredis.Client
-	limiter  *limiterstore.Store
-	records  *budgetstore.Store
+	redis *goredis.Client
+	limiter
+	numbers  *budgetstore.Epochs
+	ledger   *budgetstore.LedgerReader
 	enforcer *pgxpool.Pool
+}
+
+// limiter is what a Redis has.
+type limiter struct {
+	epochs    *limiterstore.Epochs
+	enforcers *limiterstore.Enforcers
+	counters  *limiterstore.Counters
+	calls     *limiterstore.Calls
+}
+
+func limiterOn(client goredis.UniversalClient) limiter {
+	return limiter{limiterstore.NewEpochs(client), limiterstore.NewEnforcers(client), limiterstore.NewCounters(client), limiterstore.NewCalls(client)}
+}
+
+func (w *world) opener() *recovery.Opener {
+	return recovery.NewOpener(w.epochs, w.counters, w.calls, w.ledger)
+}
+
+func (w *world) rebuilder() *recovery.Rebuilder {
+	return recovery.NewRebuilder(w.epochs, w.enforcers, w.calls, w.numbers, w.ledger)
 }
 
 func newWorld(t *testing.T) *world {
@@ -68,7 +90,7 @@ func newWorld(t *testing.T) *world {
 	enforcer, err := pgxpool.New(t.Context(), database.Enforcer)
 	must(t, err)
 	t.Cleanup(enforcer.Close)
-	return &world{redis: client, limiter: limiterstore.New(client), records: budgetstore.New(manager), enforcer: enforcer}
+	return &world{redis: client, limiter: limiterOn(client), numbers: budgetstore.NewEpochs(manager), ledger: budgetstore.NewLedgerReader(manager), enforcer: enforcer}
 }
 
 type fataler interface {
@@ -131,7 +153,7 @@ func (w *world) announce(t *testing.T, session string) {
 	go func() {
 		defer close(done)
 		for ctx.Err() == nil {
-			epoch, err := w.limiter.Epoch(ctx)
+			epoch, err := w.epochs.Current(ctx)
 			if err == nil && epoch.State == limiterv1.EpochRebuilding {
 				_ = w.redis.HSet(ctx, limiterv1.AnnouncedKey, session, epoch.Number).Err()
 			}

@@ -11,17 +11,25 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
+// Epoch is the generation of the counters.
+type Epoch interface {
+	Current(ctx context.Context) (limiterv1.Epoch, error)
+}
+
 // Counters are the counters in Redis.
 type Counters interface {
-	Epoch(ctx context.Context) (limiterv1.Epoch, error)
 	Valid(ctx context.Context, tenant limiterstore.TenantCounters, wanted ...string) (open bool, valid []bool, err error)
 	CloseTenant(ctx context.Context, tenant limiterstore.TenantCounters, own bool, wanted ...string) (*limiterstore.Closed, error)
-	Calls(ctx context.Context, shard uint32) ([]limiterstore.Call, time.Time, error)
+}
+
+// OpenCalls are the calls that may not be in the ledger yet.
+type OpenCalls interface {
+	InShard(ctx context.Context, shard uint32) ([]limiterstore.Call, time.Time, error)
 }
 
 // Ledger is where what was spent is on record.
 type Ledger interface {
-	ReadLedger(ctx context.Context, read func(budgetstore.Ledger) error) error
+	Read(ctx context.Context, read func(budgetstore.Ledger) error) error
 	Ping(ctx context.Context) error
 }
 
@@ -35,22 +43,24 @@ func closed(epoch limiterv1.Epoch) error {
 
 // Opener makes the counters of tenants valid.
 type Opener struct {
+	epoch    Epoch
 	counters Counters
+	calls    OpenCalls
 	ledger   Ledger
 	// locks lets one at a time see to the counters of a tenant.
 	locks sync.Map
 }
 
 // NewOpener makes an Opener.
-func NewOpener(counters Counters, ledger Ledger) *Opener {
-	return &Opener{counters: counters, ledger: ledger}
+func NewOpener(epoch Epoch, counters Counters, calls OpenCalls, ledger Ledger) *Opener {
+	return &Opener{epoch: epoch, counters: counters, calls: calls, ledger: ledger}
 }
 
 // Prepare fails if calls would be refused for want of the ledger, were the tenant's
 // configuration to become the document: a limit that is new must count what was
 // spent before.
 func (o *Opener) Prepare(ctx context.Context, document limiterv1.Tenant) error {
-	epoch, err := o.counters.Epoch(ctx)
+	epoch, err := o.epoch.Current(ctx)
 	if err != nil || epoch.State != limiterv1.EpochOpen {
 		return err
 	}
@@ -79,7 +89,7 @@ func (o *Opener) ledgerAnswers(ctx context.Context) error {
 // where they are not. Its error is a *limiterstore.ClosedError when no epoch is
 // open, and budgetstore.ErrUnavailable when the ledger cannot be read.
 func (o *Opener) Open(ctx context.Context, document limiterv1.Tenant) error {
-	epoch, err := o.counters.Epoch(ctx)
+	epoch, err := o.epoch.Current(ctx)
 	if err != nil {
 		return err
 	}
@@ -158,12 +168,12 @@ func (o *Opener) open(ctx context.Context, l openLevel) error {
 // set sets what is missing, and opens.
 func (o *Opener) set(ctx context.Context, l openLevel, closed *limiterstore.Closed) error {
 	// Calls are read before the ledger: one on its way from here to there is in both.
-	calls, now, err := o.counters.Calls(ctx, limiterv1.Shard(l.Root))
+	calls, now, err := o.calls.InShard(ctx, limiterv1.Shard(l.Root))
 	if err != nil {
 		return err
 	}
 	var counted *recount
-	err = o.ledger.ReadLedger(ctx, func(ledger budgetstore.Ledger) error {
+	err = o.ledger.Read(ctx, func(ledger budgetstore.Ledger) error {
 		counted, err = newRecount(ctx, ledger, l, calls, now)
 		if err != nil {
 			return err

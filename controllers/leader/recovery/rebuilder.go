@@ -30,30 +30,45 @@ const (
 	oldestVersion = 7
 )
 
-// Limiter is the epoch in Redis, and who works under it.
-type Limiter interface {
+// Epochs is the epoch in Redis.
+type Epochs interface {
 	Inspect(ctx context.Context) (limiterstore.Inspection, error)
-	BeginEpoch(ctx context.Context, seen limiterv1.Epoch, number int64, runs []string) error
-	OpenEpoch(ctx context.Context, number int64, runs []string) error
-	RefuseEpoch(ctx context.Context, reason string) error
+	Begin(ctx context.Context, seen limiterv1.Epoch, number int64, runs []string) error
+	Open(ctx context.Context, number int64, runs []string) error
+	Refuse(ctx context.Context, reason string) error
 	Announced(ctx context.Context, number int64) (map[string]bool, error)
+}
+
+// Enforcers are who work under the epoch.
+type Enforcers interface {
 	Fleet(ctx context.Context) (limiterstore.Fleet, error)
-	Calls(ctx context.Context, shard uint32) ([]limiterstore.Call, time.Time, error)
+}
+
+// Calls are the calls that dead enforcers left behind.
+type Calls interface {
+	OpenCalls
 	Drop(ctx context.Context, shard uint32, session string, ids ...string) error
 }
 
-// Records is the ledger, and the number of the newest epoch.
-type Records interface {
-	LastEpoch(ctx context.Context) (int64, error)
-	NextEpoch(ctx context.Context, seen int64) (int64, error)
-	OpenEpoch(ctx context.Context, number int64) error
-	ReadLedger(ctx context.Context, read func(budgetstore.Ledger) error) error
+// Numbers are the numbers of the epochs that there were, as Postgres knows them.
+type Numbers interface {
+	Last(ctx context.Context) (int64, error)
+	Next(ctx context.Context, seen int64) (int64, error)
+	Open(ctx context.Context, number int64) error
+}
+
+// LedgerReader reads the ledger.
+type LedgerReader interface {
+	Read(ctx context.Context, read func(budgetstore.Ledger) error) error
 }
 
 // Rebuilder begins a new epoch whenever Redis cannot be trusted with the old one.
 type Rebuilder struct {
-	limiter Limiter
-	records Records
+	epochs    Epochs
+	enforcers Enforcers
+	calls     Calls
+	numbers   Numbers
+	ledger    LedgerReader
 
 	// last is the number of the newest epoch that was opened, as Postgres knows it; -1
 	// before it was asked.
@@ -66,8 +81,8 @@ type Rebuilder struct {
 }
 
 // NewRebuilder makes a Rebuilder.
-func NewRebuilder(limiter Limiter, records Records) *Rebuilder {
-	return &Rebuilder{limiter: limiter, records: records, last: -1}
+func NewRebuilder(epochs Epochs, enforcers Enforcers, calls Calls, numbers Numbers, ledger LedgerReader) *Rebuilder {
+	return &Rebuilder{epochs: epochs, enforcers: enforcers, calls: calls, numbers: numbers, ledger: ledger, last: -1}
 }
 
 // NeedLeaderElection keeps all but the leader out.
@@ -105,16 +120,16 @@ func (r *Rebuilder) note(ctx context.Context, err error) {
 func (r *Rebuilder) look(ctx context.Context) error {
 	lookCtx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	found, err := r.limiter.Inspect(lookCtx)
+	found, err := r.epochs.Inspect(lookCtx)
 	if err != nil {
 		return err // who is not there admits nothing
 	}
 	noteLook(found)
 	if reason := Unfit(found.Servers); reason != "" {
-		return r.limiter.RefuseEpoch(lookCtx, reason)
+		return r.epochs.Refuse(lookCtx, reason)
 	}
 	if r.last < 0 {
-		if r.last, err = r.records.LastEpoch(lookCtx); err != nil {
+		if r.last, err = r.numbers.Last(lookCtx); err != nil {
 			r.last = -1
 			return err
 		}
@@ -144,7 +159,7 @@ func Unfit(servers []redisclient.Server) string {
 }
 
 func (r *Rebuilder) remember(ctx context.Context) error {
-	fleet, err := r.limiter.Fleet(ctx)
+	fleet, err := r.enforcers.Fleet(ctx)
 	if err == nil {
 		r.live = fleet.Sessions
 	}
@@ -168,17 +183,17 @@ func (r *Rebuilder) rebuild(ctx context.Context, found limiterstore.Inspection) 
 	if err := r.dropRecorded(ctx); err != nil {
 		return err
 	}
-	now, err := r.limiter.Inspect(ctx)
+	now, err := r.epochs.Inspect(ctx)
 	if err != nil {
 		return err
 	}
 	if !slices.Equal(now.Runs(), found.Runs()) {
 		return errors.New("a Redis was started again while the limiter was rebuilt: it begins anew")
 	}
-	if err := r.records.OpenEpoch(ctx, number); err != nil {
+	if err := r.numbers.Open(ctx, number); err != nil {
 		return err
 	}
-	if err := r.limiter.OpenEpoch(ctx, number, found.Runs()); err != nil {
+	if err := r.epochs.Open(ctx, number, found.Runs()); err != nil {
 		return err
 	}
 	r.last = number
@@ -193,11 +208,11 @@ func (r *Rebuilder) begin(ctx context.Context, found limiterstore.Inspection) (n
 	if e := found.Epoch; e.State == limiterv1.EpochRebuilding && e.Number >= r.last && slices.Equal(e.Runs, found.Runs()) {
 		return e.Number, nil
 	}
-	if number, err = r.records.NextEpoch(ctx, found.Epoch.Number); err != nil {
+	if number, err = r.numbers.Next(ctx, found.Epoch.Number); err != nil {
 		return 0, err
 	}
 	log.FromContext(ctx).Info("Rebuilding the limiter", "epoch", number, "was", found.Epoch.Number, "gaps", found.Gaps)
-	return number, r.limiter.BeginEpoch(ctx, found.Epoch, number, found.Runs())
+	return number, r.epochs.Begin(ctx, found.Epoch, number, found.Runs())
 }
 
 // awaitAnnouncements waits until every session that lives, or lived when the
@@ -209,11 +224,11 @@ func (r *Rebuilder) awaitAnnouncements(ctx context.Context, number int64) error 
 	patience := time.After(announceWithin)
 	patient := true
 	for {
-		announced, err := r.limiter.Announced(ctx, number)
+		announced, err := r.epochs.Announced(ctx, number)
 		if err != nil {
 			return err
 		}
-		fleet, err := r.limiter.Fleet(ctx)
+		fleet, err := r.enforcers.Fleet(ctx)
 		if err != nil {
 			return err
 		}
@@ -245,7 +260,7 @@ func all(announced map[string]bool, sessions map[string]limiterv1.SessionState) 
 // may have brought them back.
 func (r *Rebuilder) dropRecorded(ctx context.Context) error {
 	for shard := range uint32(limiterv1.Shards) {
-		calls, _, err := r.limiter.Calls(ctx, shard)
+		calls, _, err := r.calls.InShard(ctx, shard)
 		if err != nil {
 			return err
 		}
@@ -253,7 +268,7 @@ func (r *Rebuilder) dropRecorded(ctx context.Context) error {
 			continue
 		}
 		var known map[string]bool
-		err = r.records.ReadLedger(ctx, func(ledger budgetstore.Ledger) error {
+		err = r.ledger.Read(ctx, func(ledger budgetstore.Ledger) error {
 			known, err = ledger.Knows(ctx, idsOf(calls))
 			return err
 		})
@@ -262,7 +277,7 @@ func (r *Rebuilder) dropRecorded(ctx context.Context) error {
 		}
 		for _, call := range calls {
 			if known[call.ID] {
-				err = errors.Join(err, r.limiter.Drop(ctx, shard, call.Session, call.ID))
+				err = errors.Join(err, r.calls.Drop(ctx, shard, call.Session, call.ID))
 			}
 		}
 		if err != nil {

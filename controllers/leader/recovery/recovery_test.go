@@ -18,7 +18,6 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/redisclient"
-	"github.com/bursar-dev/bursar/controllers/leader/recovery"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
 )
@@ -28,7 +27,7 @@ func (w *world) start(t *testing.T, rebuilders int) {
 	ctx, stop := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	for range rebuilders {
-		all.Go(func() { _ = recovery.NewRebuilder(w.limiter, w.records).Start(ctx) })
+		all.Go(func() { _ = w.rebuilder().Start(ctx) })
 	}
 	t.Cleanup(func() {
 		stop()
@@ -40,7 +39,7 @@ func (w *world) start(t *testing.T, rebuilders int) {
 func (w *world) opened(t *testing.T, than int64) limiterv1.Epoch {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		found, err := w.limiter.Inspect(t.Context())
+		found, err := w.epochs.Inspect(t.Context())
 		must(t, err)
 		if found.Epoch.Number > than && found.Whole() {
 			return found.Epoch
@@ -98,13 +97,13 @@ func TestEightAtOnce(t *testing.T) {
 	var together sync.WaitGroup
 	for range 8 {
 		together.Go(func() {
-			if err := recovery.NewOpener(w.limiter, w.records).Open(t.Context(), acme); err != nil && !strings.Contains(err.Error(), "another epoch") {
+			if err := w.opener().Open(t.Context(), acme); err != nil && !strings.Contains(err.Error(), "another epoch") {
 				t.Error(err)
 			}
 		})
 	}
 	together.Wait()
-	must(t, recovery.NewOpener(w.limiter, w.records).Open(t.Context(), acme))
+	must(t, w.opener().Open(t.Context(), acme))
 	span := period.Of(period.Day, time.UTC, at)
 	want := limiterv1.MoneyCounter{
 		Start: span.Start, End: span.End, Spent: 43 * money.Cent, Held: 12 * money.Cent, EarlierStart: span.Start.AddDate(0, 0, -1),
@@ -118,7 +117,7 @@ func TestEightAtOnce(t *testing.T) {
 		}
 	}
 	time.Sleep(1200 * time.Millisecond) // two looks of each
-	now, err := w.limiter.Epoch(t.Context())
+	now, err := w.epochs.Current(t.Context())
 	must(t, err)
 	if now.Number != epoch.Number {
 		t.Errorf("epoch %d is open by now, though nothing was wrong with %d", now.Number, epoch.Number)
@@ -133,7 +132,7 @@ func TestEveryLossIsSeen(t *testing.T) {
 	w.announce(t, "live")
 	w.start(t, 1)
 	epoch := w.opened(t, 0)
-	opener := recovery.NewOpener(w.limiter, w.records)
+	opener := w.opener()
 	for name, lose := range map[string]func(){
 		"everything":    func() { must(t, w.redis.FlushAll(t.Context()).Err()) },
 		"the epoch":     func() { must(t, w.redis.Del(t.Context(), limiterv1.EpochKey).Err()) },
@@ -156,9 +155,9 @@ func TestAClosedTenantIsNobodysToOpen(t *testing.T) {
 	w := newWorld(t)
 	w.start(t, 1)
 	counters := tenantCounters(w.opened(t, 0))
-	first, err := w.limiter.CloseTenant(t.Context(), counters, true, "money:Day")
+	first, err := w.counters.CloseTenant(t.Context(), counters, true, "money:Day")
 	must(t, err)
-	second, err := w.limiter.CloseTenant(t.Context(), counters, true, "money:Day")
+	second, err := w.counters.CloseTenant(t.Context(), counters, true, "money:Day")
 	must(t, err)
 	if first.Open(t.Context(), map[string][]byte{"money:Day": []byte("old")}, "money:Day") == nil {
 		t.Error("the first to close the tenant has opened it, though it was closed again since")
@@ -167,14 +166,14 @@ func TestAClosedTenantIsNobodysToOpen(t *testing.T) {
 	if second.SetUser(t.Context(), "gerente-1", map[string][]byte{"money:Day": []byte("late")}, time.Now().Add(time.Hour)) == nil {
 		t.Error("counters of an open tenant were set")
 	}
-	if again, err := w.limiter.CloseTenant(t.Context(), counters, true, "money:Day"); err != nil || again != nil {
+	if again, err := w.counters.CloseTenant(t.Context(), counters, true, "money:Day"); err != nil || again != nil {
 		t.Errorf("a tenant with all that is wanted was closed: %+v, %v", again, err)
 	}
 	// What is not wanted for a while is not counted meanwhile.
-	if other, err := w.limiter.CloseTenant(t.Context(), counters, true); err != nil || other != nil {
+	if other, err := w.counters.CloseTenant(t.Context(), counters, true); err != nil || other != nil {
 		t.Errorf("wanting nothing closes the tenant: %+v, %v", other, err)
 	}
-	again, err := w.limiter.CloseTenant(t.Context(), counters, true, "money:Day")
+	again, err := w.counters.CloseTenant(t.Context(), counters, true, "money:Day")
 	must(t, err)
 	if again == nil || !slices.Equal(again.Missing, []string{"money:Day"}) {
 		t.Errorf("what was not counted for a while passes for the truth: %+v", again)
@@ -187,7 +186,7 @@ func TestCountersAreWhatIsOnRecord(t *testing.T) {
 	w := newWorld(t)
 	w.start(t, 1)
 	epoch := w.opened(t, 0)
-	opener := recovery.NewOpener(w.limiter, w.records)
+	opener := w.opener()
 	rapid.Check(t, func(t *rapid.T) {
 		tenant := drawTenant(t)
 		now := w.now(t)
@@ -342,11 +341,11 @@ func TestOneNodeOfAClusterForgets(t *testing.T) {
 	must(t, err)
 	client := opened.(*goredis.ClusterClient)
 	t.Cleanup(func() { _ = client.Close() })
-	w.limiter = limiterstore.New(client)
+	w.limiter = limiterOn(client)
 	at := time.Now()
 	w.toLedger(t, acmeCall("in-the-ledger", at, 40*money.Cent, true))
 	w.start(t, 1)
-	opener := recovery.NewOpener(w.limiter, w.records)
+	opener := w.opener()
 	epoch := w.opened(t, 0)
 	must(t, opener.Open(t.Context(), acme))
 	key := limiterv1.TenantCountersKey("acme", "acme")
@@ -371,10 +370,10 @@ func TestAReplicaTakesOver(t *testing.T) {
 	client, err := redisclient.Open(servers.URL)
 	must(t, err)
 	t.Cleanup(func() { _ = client.Close() })
-	w.limiter = limiterstore.New(client)
+	w.limiter = limiterOn(client)
 	w.toLedger(t, acmeCall("in-the-ledger", time.Now(), 40*money.Cent, true))
 	w.start(t, 1)
-	opener := recovery.NewOpener(w.limiter, w.records)
+	opener := w.opener()
 	epoch := w.opened(t, 0)
 	must(t, opener.Open(t.Context(), acme))
 	field := limiterv1.MoneyField(daily(limiterv1.PerTenant))
@@ -383,7 +382,7 @@ func TestAReplicaTakesOver(t *testing.T) {
 
 	servers.Master.Crash()
 	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if found, err := w.limiter.Inspect(t.Context()); err == nil && found.Epoch.Number > epoch.Number && found.Whole() {
+		if found, err := w.epochs.Inspect(t.Context()); err == nil && found.Epoch.Number > epoch.Number && found.Whole() {
 			break
 		}
 		if time.Now().After(deadline) {

@@ -18,15 +18,15 @@ const (
 	lastPause  = 30 * time.Second
 )
 
-// Limiter is where probes are wanted and answered.
-type Limiter interface {
-	Probe(ctx context.Context, tenant string) error
+// Probes is where probes are wanted and answered.
+type Probes interface {
+	Request(ctx context.Context, tenant string) error
 	Proofs(ctx context.Context, tenants ...string) ([]limiterstore.Proof, error)
 }
 
 // Prober wants probes.
 type Prober struct {
-	limiter Limiter
+	probes Probes
 
 	mu    sync.Mutex
 	asked map[string]asked
@@ -40,8 +40,8 @@ type asked struct {
 }
 
 // New makes a Prober.
-func New(limiter Limiter) *Prober {
-	return &Prober{limiter: limiter, asked: map[string]asked{}}
+func New(probes Probes) *Prober {
+	return &Prober{probes: probes, asked: map[string]asked{}}
 }
 
 // Prove takes into the rollout of an object what is known of the document of its
@@ -59,7 +59,7 @@ func (p *Prober) Prove(
 			tenants = append(tenants, id.Name)
 		}
 	}
-	proofs, err := p.limiter.Proofs(ctx, tenants...)
+	proofs, err := p.probes.Proofs(ctx, tenants...)
 	var concerning []limiterstore.Proof
 	for _, proof := range proofs {
 		isNewer := proof.Revision > rollout.Revision
@@ -70,7 +70,7 @@ func (p *Prober) Prove(
 		// Of a document that has just come, enforcers know nothing yet, and a probe that is
 		// made too early would keep the one in time waiting.
 		if !isNewer && p.due(proof, now) {
-			err = errors.Join(err, p.limiter.Probe(ctx, proof.Tenant))
+			err = errors.Join(err, p.probes.Request(ctx, proof.Tenant))
 		}
 	}
 	return rollout.Probed(concerning...), err

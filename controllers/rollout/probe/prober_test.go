@@ -25,7 +25,7 @@ type answers struct {
 	err    error
 }
 
-func (a *answers) Probe(_ context.Context, tenant string) error {
+func (a *answers) Request(_ context.Context, tenant string) error {
 	a.wanted = append(a.wanted, tenant)
 	return a.err
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
@@ -74,8 +75,14 @@ func Recipients(alerts *v1alpha1.Alerts) []Recipient {
 	return recipients
 }
 
-// Alerts are the alerts of a tenant at one moment.
-type Alerts struct {
+// Alerts are the rows of the rungs that are reached, and of who is told of them.
+type Alerts struct{ pool *pgxpool.Pool }
+
+// NewAlerts makes Alerts.
+func NewAlerts(pool *pgxpool.Pool) *Alerts { return &Alerts{pool: pool} }
+
+// TenantAlerts are the alerts of a tenant at one moment.
+type TenantAlerts struct {
 	// Tenant has the budget with the UID.
 	Tenant, UID string
 	// Now is the moment by the clock that periods turn by.
@@ -155,12 +162,12 @@ WHERE tenant_id = @tenant AND resolved_at IS NULL AND CASE
         SELECT FROM user_rungs AS own WHERE (own.limit_name, own.user_id) = (a.limit_name, a.user_id))))
 END`
 
-// RecordAlerts makes the rows say what is reached now: it raises what is new, once,
+// Record makes the rows say what is reached now: it raises what is new, once,
 // whoever else does so at the same time, and resolves what is reached no more. It
 // returns how many alerts it raised. Recording again changes nothing.
-func (s *Store) RecordAlerts(ctx context.Context, alerts Alerts) (raised int, err error) {
+func (a *Alerts) Record(ctx context.Context, alerts TenantAlerts) (raised int, err error) {
 	args := alerts.args()
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	err = pgx.BeginFunc(ctx, a.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, reopenAlerts, args); err != nil {
 			return err
 		}
@@ -176,7 +183,7 @@ func (s *Store) RecordAlerts(ctx context.Context, alerts Alerts) (raised int, er
 	return raised, nil
 }
 
-func (a Alerts) args() pgx.NamedArgs {
+func (a TenantAlerts) args() pgx.NamedArgs {
 	reached, userRungs, recipients := []map[string]any{}, []map[string]any{}, []map[string]any{}
 	for _, alert := range a.Reached {
 		row := alert.row()
@@ -204,18 +211,6 @@ func (r Rung) row() map[string]any {
 	return map[string]any{
 		"limit_name": r.Limit, "amount_nanos": r.Amount, "action": r.Action, "at_percent": r.AtPercent,
 	}
-}
-
-// ActiveUsers are the users of the tenant who have calls in the ledger that were
-// admitted since a moment.
-func (s *Store) ActiveUsers(ctx context.Context, tenant string, since time.Time) ([]string, error) {
-	const active = "SELECT DISTINCT user_id FROM ai_usage_logs WHERE tenant_id = $1 AND admitted_at >= $2"
-	rows, _ := s.pool.Query(ctx, active, tenant, since) // CollectRows has the error
-	users, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return nil, fmt.Errorf("look for the users of tenant %s: %w", tenant, err)
-	}
-	return users, nil
 }
 
 // removeAlerts closes the alerts of a budget that is gone.

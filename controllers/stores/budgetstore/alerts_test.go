@@ -43,8 +43,8 @@ func everybodys(alert budgetstore.Alert) budgetstore.UserRung {
 }
 
 // alerts are those of tenant acme at noon, with two recipients.
-func alerts(reached ...budgetstore.Alert) budgetstore.Alerts {
-	return budgetstore.Alerts{
+func alerts(reached ...budgetstore.Alert) budgetstore.TenantAlerts {
+	return budgetstore.TenantAlerts{
 		Tenant: "acme", UID: "u1", Now: noon, Reached: reached,
 		Recipients: []budgetstore.Recipient{{Channel: ledgerv1.Email, Address: "ops@example.com"}, {Channel: ledgerv1.Webhook}},
 	}
@@ -64,72 +64,72 @@ func TestRecordAlerts(t *testing.T) {
 	const five, six = 5 * money.USD, 6 * money.USD
 	warn, trip := reached("daily", "Warn", 80, five), reached("daily", "Trip", 90, five)
 	mine, yours := by("gerente-1", reached("each", "Warn", 80, five)), by("gerente-2", reached("each", "Warn", 80, five))
-	later := func(a budgetstore.Alerts) budgetstore.Alerts {
+	later := func(a budgetstore.TenantAlerts) budgetstore.TenantAlerts {
 		a.Now = a.Now.Add(24 * time.Hour)
 		return a
 	}
 	everybody := everybodys(mine)
 	granted := by("gerente-1", reached("each", "Warn", 80, six))
 	own := budgetstore.UserRung{Rung: granted.Rung, User: granted.User, Period: granted.Period}
-	withRungs := func(a budgetstore.Alerts, rungs ...budgetstore.UserRung) budgetstore.Alerts {
+	withRungs := func(a budgetstore.TenantAlerts, rungs ...budgetstore.UserRung) budgetstore.TenantAlerts {
 		a.UserRungs = rungs
 		return a
 	}
 	for name, tc := range map[string]struct {
-		steps      []budgetstore.Alerts
+		steps      []budgetstore.TenantAlerts
 		wantRaised []int
 		want       []string
 	}{
 		"one, again and again": {
-			steps:      []budgetstore.Alerts{alerts(warn), alerts(warn), alerts(warn)},
+			steps:      []budgetstore.TenantAlerts{alerts(warn), alerts(warn), alerts(warn)},
 			wantRaised: []int{1, 0, 0},
 			want:       []string{"daily Warn@80 of 5 on the 25"},
 		},
 		"rung by rung": {
-			steps:      []budgetstore.Alerts{alerts(warn), alerts(warn, trip)},
+			steps:      []budgetstore.TenantAlerts{alerts(warn), alerts(warn, trip)},
 			wantRaised: []int{1, 1},
 			want:       []string{"daily Warn@80 of 5 on the 25", "daily Trip@90 of 5 on the 25"},
 		},
 		"the period turns": {
-			steps:      []budgetstore.Alerts{alerts(warn, trip), later(alerts()), later(alerts(nextDay(warn)))},
+			steps:      []budgetstore.TenantAlerts{alerts(warn, trip), later(alerts()), later(alerts(nextDay(warn)))},
 			wantRaised: []int{2, 0, 1},
 			want: []string{"daily Warn@80 of 5 on the 25 PeriodTurned", "daily Trip@90 of 5 on the 25 PeriodTurned",
 				"daily Warn@80 of 5 on the 26"},
 		},
 		"the limit is raised, and the rung is reached again": {
-			steps:      []budgetstore.Alerts{alerts(warn), alerts(), alerts(reached("daily", "Warn", 80, six))},
+			steps:      []budgetstore.TenantAlerts{alerts(warn), alerts(), alerts(reached("daily", "Warn", 80, six))},
 			wantRaised: []int{1, 0, 1},
 			want:       []string{"daily Warn@80 of 5 on the 25 LimitChanged", "daily Warn@80 of 6 on the 25"},
 		},
 		"the limit is raised, and taken back": {
-			steps:      []budgetstore.Alerts{alerts(warn), alerts(), alerts(warn)},
+			steps:      []budgetstore.TenantAlerts{alerts(warn), alerts(), alerts(warn)},
 			wantRaised: []int{1, 0, 0},
 			want:       []string{"daily Warn@80 of 5 on the 25"},
 		},
 		"users, each once, as each is heard of": {
-			steps: []budgetstore.Alerts{
+			steps: []budgetstore.TenantAlerts{
 				withRungs(alerts(mine), everybody), withRungs(alerts(yours), everybody), withRungs(alerts(mine), everybody),
 			},
 			wantRaised: []int{1, 1, 0},
 			want:       []string{"each Warn@80 of 5 by gerente-1 on the 25", "each Warn@80 of 5 by gerente-2 on the 25"},
 		},
 		"the limit of users is changed": {
-			steps:      []budgetstore.Alerts{withRungs(alerts(mine), everybody), alerts()},
+			steps:      []budgetstore.TenantAlerts{withRungs(alerts(mine), everybody), alerts()},
 			wantRaised: []int{1, 0},
 			want:       []string{"each Warn@80 of 5 by gerente-1 on the 25 LimitChanged"},
 		},
 		"the period of users turns": {
-			steps:      []budgetstore.Alerts{withRungs(alerts(mine), everybody), withRungs(later(alerts()), everybodys(nextDay(mine)))},
+			steps:      []budgetstore.TenantAlerts{withRungs(alerts(mine), everybody), withRungs(later(alerts()), everybodys(nextDay(mine)))},
 			wantRaised: []int{1, 0},
 			want:       []string{"each Warn@80 of 5 by gerente-1 on the 25 PeriodTurned"},
 		},
 		"a user is granted more": {
-			steps:      []budgetstore.Alerts{withRungs(alerts(mine, yours), everybody), withRungs(alerts(), everybody, own)},
+			steps:      []budgetstore.TenantAlerts{withRungs(alerts(mine, yours), everybody), withRungs(alerts(), everybody, own)},
 			wantRaised: []int{2, 0},
 			want:       []string{"each Warn@80 of 5 by gerente-1 on the 25 LimitChanged", "each Warn@80 of 5 by gerente-2 on the 25"},
 		},
 		"a user is granted more for a while, and reaches that too": {
-			steps: []budgetstore.Alerts{
+			steps: []budgetstore.TenantAlerts{
 				withRungs(alerts(mine), everybody), withRungs(alerts(granted), everybody, own), withRungs(alerts(mine), everybody),
 			},
 			wantRaised: []int{1, 1, 0},
@@ -140,7 +140,7 @@ func TestRecordAlerts(t *testing.T) {
 			store, pool := newStore(t)
 			record(t, store)
 			for i, step := range tc.steps {
-				raised, err := store.RecordAlerts(t.Context(), step)
+				raised, err := store.alerts.Record(t.Context(), step)
 				if err != nil || raised != tc.wantRaised[i] {
 					t.Fatalf("step %d raised %d, %v, want %d", i, raised, err, tc.wantRaised[i])
 				}
@@ -152,9 +152,9 @@ func TestRecordAlerts(t *testing.T) {
 }
 
 // record makes the row of tenant acme, of which alerts can be.
-func record(t *testing.T, store *budgetstore.Store) {
+func record(t *testing.T, store stores) {
 	t.Helper()
-	if err := store.Record(t.Context(), budget("u1", 1, limit("daily", period.Day, money.USD))); err != nil {
+	if err := store.limits.Record(t.Context(), budget("u1", 1, limit("daily", period.Day, money.USD))); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -164,17 +164,17 @@ func TestAlertsOfABudgetThatGoes(t *testing.T) {
 	record(t, store)
 	for _, step := range []func(context.Context) error{
 		func(ctx context.Context) error {
-			_, err := store.RecordAlerts(ctx, alerts(reached("daily", "Warn", 80, money.USD)))
+			_, err := store.alerts.Record(ctx, alerts(reached("daily", "Warn", 80, money.USD)))
 			return err
 		},
-		func(ctx context.Context) error { return store.Close(ctx, "acme", "somebody-else") },
+		func(ctx context.Context) error { return store.limits.Close(ctx, "acme", "somebody-else") },
 	} {
 		if err := step(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
 	checkRows(t, pool, "alerts", alertRows, []string{"daily Warn@80 of 1 on the 25"})
-	if err := store.Close(t.Context(), "acme", "u1"); err != nil {
+	if err := store.limits.Close(t.Context(), "acme", "u1"); err != nil {
 		t.Fatal(err)
 	}
 	checkRows(t, pool, "alerts", alertRows, []string{"daily Warn@80 of 1 on the 25 BudgetRemoved"})
@@ -182,7 +182,7 @@ func TestAlertsOfABudgetThatGoes(t *testing.T) {
 	// Another budget of the tenant finds it reached still, and tells nobody again.
 	again := alerts(reached("daily", "Warn", 80, money.USD))
 	again.UID = "u2"
-	if raised, err := store.RecordAlerts(t.Context(), again); err != nil || raised != 0 {
+	if raised, err := store.alerts.Record(t.Context(), again); err != nil || raised != 0 {
 		t.Errorf("raised %d, %v", raised, err)
 	}
 	checkRows(t, pool, "alerts", alertRows, []string{"daily Warn@80 of 1 on the 25"})
@@ -198,7 +198,7 @@ func TestManyRaiseAnAlert(t *testing.T) {
 	total := 0
 	for range 8 {
 		together.Go(func() {
-			raised, err := store.RecordAlerts(t.Context(), alerts(reached("daily", "Warn", 80, money.USD), reached("daily", "Trip", 90, money.USD)))
+			raised, err := store.alerts.Record(t.Context(), alerts(reached("daily", "Warn", 80, money.USD), reached("daily", "Trip", 90, money.USD)))
 			if err != nil {
 				t.Error(err)
 			}
@@ -225,11 +225,11 @@ func TestFloodOfAlerts(t *testing.T) {
 		flood.Reached = append(flood.Reached, by(fmt.Sprintf("user-%d", i), reached("each", "Warn", 80, money.USD)))
 		flood.UserRungs = []budgetstore.UserRung{everybodys(flood.Reached[1])}
 	}
-	if _, err := store.RecordAlerts(t.Context(), flood); err != nil {
+	if _, err := store.alerts.Record(t.Context(), flood); err != nil {
 		t.Fatal(err)
 	}
 	flood.Reached = append(flood.Reached, by("late", reached("each", "Warn", 80, money.USD)))
-	if _, err := store.RecordAlerts(t.Context(), flood); err != nil {
+	if _, err := store.alerts.Record(t.Context(), flood); err != nil {
 		t.Fatal(err)
 	}
 	checkRows(t, pool, "alerts", `SELECT limit_name, ' ', muted, ' ', count(*) FROM cost_alerts GROUP BY limit_name, muted ORDER BY limit_name, muted`,
@@ -241,9 +241,9 @@ func TestFloodOfAlerts(t *testing.T) {
 func TestActiveUsers(t *testing.T) {
 	dsn := twoTenants(t)
 	insertCall(t, poolAs(t, dsn, "bursar_enforcer"), "a3", "acme", "gerente-1", time.Now(), money.Cent)
-	store := budgetstore.New(poolAs(t, dsn, "bursar_manager"))
+	store := storesOn(poolAs(t, dsn, "bursar_manager"))
 	for ago, want := range map[time.Duration][]string{time.Hour: {"empleado-1", "gerente-1"}, -time.Hour: nil} {
-		users, err := store.ActiveUsers(t.Context(), "acme", time.Now().Add(-ago))
+		users, err := store.ledger.ActiveUsers(t.Context(), "acme", time.Now().Add(-ago))
 		slices.Sort(users)
 		if err != nil || !slices.Equal(users, want) {
 			t.Errorf("active since %s: %v, %v, want %v", ago, users, err, want)

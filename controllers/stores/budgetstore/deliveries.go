@@ -7,7 +7,14 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
+
+// Deliveries are what is to be delivered of alerts, and to whom.
+type Deliveries struct{ pool *pgxpool.Pool }
+
+// NewDeliveries makes Deliveries.
+func NewDeliveries(pool *pgxpool.Pool) *Deliveries { return &Deliveries{pool: pool} }
 
 // Delivery is one recipient who is to be told of one alert.
 type Delivery struct {
@@ -40,15 +47,15 @@ WHERE d.delivery_id = due.delivery_id AND a.alert_id = d.alert_id
 RETURNING d.delivery_id::text, d.attempts, d.channel, d.recipient, a.alert_id::text, a.tenant_id, a.budget_uid, a.raised_at,
   a.limit_name, a.amount_nanos, a.action, a.at_percent, a.user_id, a.period_start, a.period_end, a.spent_nanos, a.message`
 
-// TakeDelivery takes a delivery that is due, for as long as the lease: nobody else is
+// Take takes a delivery that is due, for as long as the lease: nobody else is
 // given it meanwhile. Those of tenants that are busy are left out. It returns nil when none
 // is due.
-func (s *Store) TakeDelivery(ctx context.Context, lease time.Duration, busy ...string) (*Delivery, error) {
+func (ds *Deliveries) Take(ctx context.Context, lease time.Duration, busy ...string) (*Delivery, error) {
 	if busy == nil {
 		busy = []string{} // nothing compares with NULL
 	}
 	var d Delivery
-	err := s.pool.QueryRow(ctx, takeDelivery, pgx.NamedArgs{"lease": lease, "busy": busy}).Scan(
+	err := ds.pool.QueryRow(ctx, takeDelivery, pgx.NamedArgs{"lease": lease, "busy": busy}).Scan(
 		&d.ID, &d.Attempt, &d.Channel, &d.Address, &d.AlertID, &d.Tenant, &d.UID, &d.RaisedAt,
 		&d.Limit, &d.Amount, &d.Action, &d.AtPercent, &d.User, &d.Period.Start, &d.Period.End, &d.Spent, &d.Message)
 	switch {
@@ -61,9 +68,9 @@ func (s *Store) TakeDelivery(ctx context.Context, lease time.Duration, busy ...s
 }
 
 // Delivered notes that a delivery was made.
-func (s *Store) Delivered(ctx context.Context, d Delivery) error {
+func (ds *Deliveries) Delivered(ctx context.Context, d Delivery) error {
 	const delivered = `UPDATE alert_deliveries SET delivered_at = now(), last_error = '' WHERE delivery_id = $1::uuid AND delivered_at IS NULL`
-	if _, err := s.pool.Exec(ctx, delivered, d.ID); err != nil {
+	if _, err := ds.pool.Exec(ctx, delivered, d.ID); err != nil {
 		return fmt.Errorf("note that an alert was delivered: %w", err)
 	}
 	return nil
@@ -71,24 +78,24 @@ func (s *Store) Delivered(ctx context.Context, d Delivery) error {
 
 // PutOff notes why a delivery could not be made, and after which pause it is to be
 // tried again. It changes nothing if somebody else has taken it since.
-func (s *Store) PutOff(ctx context.Context, d Delivery, why string, pause time.Duration) error {
+func (ds *Deliveries) PutOff(ctx context.Context, d Delivery, why string, pause time.Duration) error {
 	const putOff = `
 UPDATE alert_deliveries SET last_error = @why, next_attempt_at = now() + @pause
 WHERE delivery_id = @id::uuid AND attempts = @attempt AND delivered_at IS NULL`
-	return s.end(ctx, putOff, d, pgx.NamedArgs{"why": why, "pause": pause})
+	return ds.end(ctx, putOff, d, pgx.NamedArgs{"why": why, "pause": pause})
 }
 
 // Abandon notes that a delivery will not be made, and why.
-func (s *Store) Abandon(ctx context.Context, d Delivery, why string) error {
+func (ds *Deliveries) Abandon(ctx context.Context, d Delivery, why string) error {
 	const abandon = `
 UPDATE alert_deliveries SET last_error = @why, abandoned_at = now()
 WHERE delivery_id = @id::uuid AND attempts = @attempt AND delivered_at IS NULL`
-	return s.end(ctx, abandon, d, pgx.NamedArgs{"why": why})
+	return ds.end(ctx, abandon, d, pgx.NamedArgs{"why": why})
 }
 
-func (s *Store) end(ctx context.Context, statement string, d Delivery, args pgx.NamedArgs) error {
+func (ds *Deliveries) end(ctx context.Context, statement string, d Delivery, args pgx.NamedArgs) error {
 	args["id"], args["attempt"] = d.ID, d.Attempt
-	if _, err := s.pool.Exec(ctx, statement, args); err != nil {
+	if _, err := ds.pool.Exec(ctx, statement, args); err != nil {
 		return fmt.Errorf("note that an alert was not delivered: %w", err)
 	}
 	return nil
@@ -96,13 +103,13 @@ func (s *Store) end(ctx context.Context, statement string, d Delivery, args pgx.
 
 // Failing is, of each tenant of which a delivery has failed and waits, why the one
 // that has waited longest did. The keys are the UIDs of budgets.
-func (s *Store) Failing(ctx context.Context) (map[string]string, error) {
+func (ds *Deliveries) Failing(ctx context.Context) (map[string]string, error) {
 	const failing = `
 SELECT DISTINCT ON (a.budget_uid) a.budget_uid, d.last_error
 FROM alert_deliveries AS d JOIN cost_alerts AS a USING (alert_id)
 WHERE d.delivered_at IS NULL AND d.abandoned_at IS NULL AND d.last_error <> ''
 ORDER BY a.budget_uid, a.raised_at, d.channel, d.recipient`
-	rows, err := s.pool.Query(ctx, failing)
+	rows, err := ds.pool.Query(ctx, failing)
 	if err != nil {
 		return nil, fmt.Errorf("look for deliveries that fail: %w", err)
 	}

@@ -3,32 +3,40 @@ package budgetstore
 import (
 	"context"
 	"fmt"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// LastEpoch is the number of the newest epoch of the limiter that was opened, or was
+// Epochs are the numbers of the epochs of the limiter: what is remembered outside Redis.
+type Epochs struct{ pool *pgxpool.Pool }
+
+// NewEpochs makes Epochs.
+func NewEpochs(pool *pgxpool.Pool) *Epochs { return &Epochs{pool: pool} }
+
+// Last is the number of the newest epoch of the limiter that was opened, or was
 // about to be; 0 before the first.
-func (s *Store) LastEpoch(ctx context.Context) (number int64, err error) {
-	if err := s.pool.QueryRow(ctx, "SELECT opened FROM limiter_epoch").Scan(&number); err != nil {
+func (e *Epochs) Last(ctx context.Context) (number int64, err error) {
+	if err := e.pool.QueryRow(ctx, "SELECT opened FROM limiter_epoch").Scan(&number); err != nil {
 		return 0, fmt.Errorf("read the number of the newest epoch: %w", err)
 	}
 	return number, nil
 }
 
-// NextEpoch is a number that no epoch has had and that is greater than seen. No two
+// Next is a number that no epoch has had and that is greater than seen. No two
 // callers get the same.
-func (s *Store) NextEpoch(ctx context.Context, seen int64) (number int64, err error) {
+func (e *Epochs) Next(ctx context.Context, seen int64) (number int64, err error) {
 	const next = "UPDATE limiter_epoch SET taken = greatest(taken, $1) + 1 RETURNING taken"
-	if err := s.pool.QueryRow(ctx, next, seen).Scan(&number); err != nil {
+	if err := e.pool.QueryRow(ctx, next, seen).Scan(&number); err != nil {
 		return 0, fmt.Errorf("take a number for an epoch: %w", err)
 	}
 	return number, nil
 }
 
-// OpenEpoch notes that an epoch is about to be opened: from then on no older one is
+// Open notes that an epoch is about to be opened: from then on no older one is
 // believed.
-func (s *Store) OpenEpoch(ctx context.Context, number int64) error {
+func (e *Epochs) Open(ctx context.Context, number int64) error {
 	const open = "UPDATE limiter_epoch SET opened = greatest(opened, $1)"
-	if _, err := s.pool.Exec(ctx, open, number); err != nil {
+	if _, err := e.pool.Exec(ctx, open, number); err != nil {
 		return fmt.Errorf("note epoch %d: %w", number, err)
 	}
 	return nil

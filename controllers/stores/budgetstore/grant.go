@@ -6,9 +6,16 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
+
+// Grants are the rows of BudgetGrants.
+type Grants struct{ pool *pgxpool.Pool }
+
+// NewGrants makes Grants.
+func NewGrants(pool *pgxpool.Pool) *Grants { return &Grants{pool: pool} }
 
 // Grant is what is recorded of a BudgetGrant.
 type Grant struct {
@@ -27,14 +34,14 @@ INSERT INTO budget_grants (
 VALUES (@uid, @tenant, @namespace, @name, @limit, nullif(@user, ''), @amount, @reason, @starts, @expires, @created)
 ON CONFLICT (grant_uid) DO NOTHING`
 
-// RecordGrant makes a row for the grant. Recording again changes nothing.
-func (s *Store) RecordGrant(ctx context.Context, grant Grant) error {
+// Record makes a row for the grant. Recording again changes nothing.
+func (g *Grants) Record(ctx context.Context, grant Grant) error {
 	args := pgx.NamedArgs{
 		"uid": grant.UID, "tenant": grant.Tenant, "namespace": grant.Namespace, "name": grant.Name, "limit": grant.Limit,
 		"user": grant.User, "amount": int64(grant.Amount), "reason": grant.Reason,
 		"starts": nilIfZero(grant.StartsAt), "expires": grant.ExpiresAt, "created": grant.CreatedAt,
 	}
-	if err := s.inOrder(ctx, args, recordGrant); err != nil {
+	if err := inOrder(ctx, g.pool, args, recordGrant); err != nil {
 		return fmt.Errorf("record grant %s/%s: %w", grant.Namespace, grant.Name, err)
 	}
 	return nil
@@ -51,10 +58,10 @@ const closeGrant = `
 UPDATE budget_grants SET withdrawn_at = now()
 WHERE grant_uid = @uid AND withdrawn_at IS NULL`
 
-// CloseGrant notes in the row of the grant with the UID that it was withdrawn. One
+// Close notes in the row of the grant with the UID that it was withdrawn. One
 // that was never recorded has none.
-func (s *Store) CloseGrant(ctx context.Context, uid string) error {
-	if err := s.inOrder(ctx, pgx.NamedArgs{"uid": uid}, closeGrant); err != nil {
+func (g *Grants) Close(ctx context.Context, uid string) error {
+	if err := inOrder(ctx, g.pool, pgx.NamedArgs{"uid": uid}, closeGrant); err != nil {
 		return fmt.Errorf("close grant %s: %w", uid, err)
 	}
 	return nil

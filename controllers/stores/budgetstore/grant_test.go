@@ -27,16 +27,16 @@ func TestRecordGrant(t *testing.T) {
 	again := first
 	again.Reason = "another story"
 	for _, grant := range []budgetstore.Grant{first, second, again} {
-		if err := store.RecordGrant(t.Context(), grant); err != nil {
+		if err := store.grants.Record(t.Context(), grant); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, uid := range []string{"u1", "u1", "u-of-nobody"} {
-		if err := store.CloseGrant(t.Context(), uid); err != nil {
+		if err := store.grants.Close(t.Context(), uid); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := store.RecordGrant(t.Context(), first); err != nil {
+	if err := store.grants.Record(t.Context(), first); err != nil {
 		t.Fatal(err)
 	}
 	got := rows(t, pool, `SELECT grant_uid, ' ', tenant_id, ' ', grant_name, ' ', limit_name, ' ', coalesce(user_id, '-'), ' ', amount_nanos, ' ',
@@ -54,11 +54,11 @@ reason, ' ', starts_at IS NULL, ' ', expires_at - created_at = interval '1 hour'
 // TestReadersOfGrants: a user sees what is granted to all of the tenant and to them.
 func TestReadersOfGrants(t *testing.T) {
 	dsn := migrated(t)
-	store := budgetstore.New(poolAs(t, dsn, "bursar_manager"))
+	store := storesOn(poolAs(t, dsn, "bursar_manager"))
 	for _, grant := range []budgetstore.Grant{
 		grantOf("u1", "acme", ""), grantOf("u2", "acme", "ana"), grantOf("u3", "acme", "ben"), grantOf("u4", "globex", ""), grantOf("u5", "globex", "ana"),
 	} {
-		if err := store.RecordGrant(t.Context(), grant); err != nil {
+		if err := store.grants.Record(t.Context(), grant); err != nil {
 			t.Fatal(err)
 		}
 	}

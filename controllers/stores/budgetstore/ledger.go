@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
@@ -16,14 +18,35 @@ import (
 // set.
 var ErrUnavailable = errors.New("the ledger cannot be read")
 
+// LedgerReader reads the ledger.
+type LedgerReader struct{ pool *pgxpool.Pool }
+
+// NewLedgerReader makes a LedgerReader.
+func NewLedgerReader(pool *pgxpool.Pool) *LedgerReader { return &LedgerReader{pool: pool} }
+
 // Ledger is the ledger at one moment.
 type Ledger struct{ tx pgx.Tx }
 
-// ReadLedger lets a function read the ledger as it is at one moment.
-func (s *Store) ReadLedger(ctx context.Context, read func(Ledger) error) error {
+// Read lets a function read the ledger as it is at one moment.
+func (r *LedgerReader) Read(ctx context.Context, read func(Ledger) error) error {
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	return pgx.BeginTxFunc(ctx, s.pool, options, func(tx pgx.Tx) error { return read(Ledger{tx}) })
+	return pgx.BeginTxFunc(ctx, r.pool, options, func(tx pgx.Tx) error { return read(Ledger{tx}) })
 }
+
+// ActiveUsers are the users of the tenant who have calls in the ledger that were
+// admitted since a moment.
+func (r *LedgerReader) ActiveUsers(ctx context.Context, tenant string, since time.Time) ([]string, error) {
+	const active = "SELECT DISTINCT user_id FROM ai_usage_logs WHERE tenant_id = $1 AND admitted_at >= $2"
+	rows, _ := r.pool.Query(ctx, active, tenant, since) // CollectRows has the error
+	users, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("look for the users of tenant %s: %w", tenant, err)
+	}
+	return users, nil
+}
+
+// Ping reports whether Postgres answers.
+func (r *LedgerReader) Ping(ctx context.Context) error { return r.pool.Ping(ctx) }
 
 // Pin makes this the moment at which the ledger is read, rather than that of what is
 // read first.

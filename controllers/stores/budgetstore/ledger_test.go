@@ -83,21 +83,21 @@ func twoTenants(t *testing.T) (dsn string) {
 		insertCall(t, enforcer, call[0], call[1], call[2], time.Now(), money.Cent)
 		insertRefusal(t, enforcer, call[0], call[1], call[2], time.Now())
 	}
-	store := budgetstore.New(poolAs(t, dsn, "bursar_manager"))
+	store := storesOn(poolAs(t, dsn, "bursar_manager"))
 	for _, tenant := range []string{"acme", "globex"} {
 		b := budget("u-"+tenant, 1, limit("daily", period.Day, money.USD))
 		b.Tenant = tenant
 		for _, user := range []string{"gerente-1", "empleado-1"} {
-			if err := store.RecordGrant(t.Context(), grantOf(tenant+user, tenant, user)); err != nil {
+			if err := store.grants.Record(t.Context(), grantOf(tenant+user, tenant, user)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := store.Record(t.Context(), b); err != nil {
+		if err := store.limits.Record(t.Context(), b); err != nil {
 			t.Fatal(err)
 		}
 		a := alerts(reached("daily", "Warn", 80, money.USD), by("gerente-1", reached("each", "Warn", 80, money.USD)))
 		a.Tenant, a.UID = tenant, "u-"+tenant
-		if _, err := store.RecordAlerts(t.Context(), a); err != nil {
+		if _, err := store.alerts.Record(t.Context(), a); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -193,13 +193,13 @@ func TestPartitions(t *testing.T) {
 	dsn := migrated(t)
 	manager := poolAs(t, dsn, "bursar_manager")
 	enforcer := poolAs(t, dsn, "bursar_enforcer")
-	store := budgetstore.New(manager)
+	store := storesOn(manager)
 	now := time.Now()
 
-	if made, err := store.EnsurePartitions(t.Context(), 3); err != nil || made != 0 {
+	if made, err := store.partitions.Ensure(t.Context(), 3); err != nil || made != 0 {
 		t.Errorf("right after the migration: made %d, %v, want none to be missing", made, err)
 	}
-	if made, err := store.EnsurePartitions(t.Context(), 5); err != nil || made != 4 {
+	if made, err := store.partitions.Ensure(t.Context(), 5); err != nil || made != 4 {
 		t.Errorf("two months further: made %d, %v, want two of calls and two of refused calls", made, err)
 	}
 
@@ -220,7 +220,7 @@ func TestPartitions(t *testing.T) {
 		[]string{"first " + refusalsOfFifth, "last " + refusalsOfFifth, "beyond ai_refusals_default"})
 
 	// A month that is in the default partition stays there and stops nothing.
-	if made, err := store.EnsurePartitions(t.Context(), 7); err != nil || made != 2 {
+	if made, err := store.partitions.Ensure(t.Context(), 7); err != nil || made != 2 {
 		t.Errorf("past a month in the default partition: made %d, %v, want 2", made, err)
 	}
 
@@ -239,7 +239,7 @@ func TestPartitions(t *testing.T) {
 func TestPartitionsBounds(t *testing.T) {
 	store, _ := newStore(t)
 	for _, months := range []int{-1, 25} {
-		if made, err := store.EnsurePartitions(t.Context(), months); err == nil {
+		if made, err := store.partitions.Ensure(t.Context(), months); err == nil {
 			t.Errorf("%d months ahead: made %d, want an error", months, made)
 		}
 	}
@@ -251,7 +251,7 @@ func TestDetach(t *testing.T) {
 	dsn := migrated(t)
 	manager, admin := poolAs(t, dsn, "bursar_manager"), connectTo(t, dsn)
 	enforcer := poolAs(t, dsn, "bursar_enforcer")
-	store := budgetstore.New(manager)
+	store := storesOn(manager)
 	now := time.Now()
 	kept, gone := firstOfMonth(now, -24), firstOfMonth(now, -25)
 	for _, month := range []time.Time{gone, kept} {
@@ -267,7 +267,7 @@ func TestDetach(t *testing.T) {
 	}
 	insertCall(t, enforcer, "now", "acme", "gerente-1", now, money.Cent)
 
-	detached, err := store.DetachPartitions(t.Context(), budgetstore.LeastMonths)
+	detached, err := store.partitions.Detach(t.Context(), budgetstore.LeastMonths)
 	want := []string{strings.Replace(monthTable(gone), "usage_logs", "refusals", 1), monthTable(gone)}
 	if diff := cmp.Diff(want, detached); err != nil || diff != "" {
 		t.Errorf("detached, %v (-want +got):\n%s", err, diff)
@@ -280,10 +280,10 @@ func TestDetach(t *testing.T) {
 		refused(t, poolAs(t, dsn, "bursar_reader"), insufficientPrivilege, "SELECT call_id FROM "+table)
 	}
 	insertCall(t, enforcer, "late", "acme", "gerente-1", gone.Add(time.Hour), money.Cent) // and is as good in the default partition
-	if detached, err := store.DetachPartitions(t.Context(), budgetstore.LeastMonths); err != nil || len(detached) > 0 {
+	if detached, err := store.partitions.Detach(t.Context(), budgetstore.LeastMonths); err != nil || len(detached) > 0 {
 		t.Errorf("again: %v, %v", detached, err)
 	}
-	if _, err := store.DetachPartitions(t.Context(), budgetstore.LeastMonths-1); err == nil {
+	if _, err := store.partitions.Detach(t.Context(), budgetstore.LeastMonths-1); err == nil {
 		t.Error("detached what the counters of a year need")
 	}
 	refused(t, enforcer, insufficientPrivilege, "SELECT detach_ledger_partitions(24)")

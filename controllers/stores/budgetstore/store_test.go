@@ -76,10 +76,23 @@ func poolAs(t *testing.T, dsn, role string) *pgxpool.Pool {
 	return pool
 }
 
-func newStore(t *testing.T) (*budgetstore.Store, *pgxpool.Pool) {
+// stores is all that a database has.
+type stores struct {
+	limits     *budgetstore.Limits
+	grants     *budgetstore.Grants
+	alerts     *budgetstore.Alerts
+	ledger     *budgetstore.LedgerReader
+	partitions *budgetstore.Partitions
+}
+
+func storesOn(pool *pgxpool.Pool) stores {
+	return stores{budgetstore.NewLimits(pool), budgetstore.NewGrants(pool), budgetstore.NewAlerts(pool), budgetstore.NewLedgerReader(pool), budgetstore.NewPartitions(pool)}
+}
+
+func newStore(t *testing.T) (stores, *pgxpool.Pool) {
 	t.Helper()
 	pool := poolAs(t, migrated(t), "bursar_manager")
-	return budgetstore.New(pool), pool
+	return storesOn(pool), pool
 }
 
 // rows are the rows of a query, each in one string.
@@ -197,7 +210,7 @@ func TestRecord(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			store, pool := newStore(t)
 			for _, step := range tc.steps {
-				if err := store.Record(t.Context(), step); err != nil {
+				if err := store.limits.Record(t.Context(), step); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -221,7 +234,7 @@ func TestRecordWhatLimitsCount(t *testing.T) {
 		budget("u1", 1, limit("daily", period.Day, money.USD)), tripping(budget("u1", 2, limit("daily", period.Day, money.USD))),
 		tripping(budget("u1", 3, selecting)), tripping(budget("u1", 4, selecting)),
 	} {
-		if err := store.Record(t.Context(), step); err != nil {
+		if err := store.limits.Record(t.Context(), step); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -238,23 +251,23 @@ func checkRows(t *testing.T, pool *pgxpool.Pool, what, query string, want []stri
 
 func TestCloseClosesOnlyOnesOwnRows(t *testing.T) {
 	store, pool := newStore(t)
-	if err := store.Record(t.Context(), budget("u1", 1, limit("daily", period.Day, money.USD))); err != nil {
+	if err := store.limits.Record(t.Context(), budget("u1", 1, limit("daily", period.Day, money.USD))); err != nil {
 		t.Fatal(err)
 	}
-	if err := store.Close(t.Context(), "acme", "somebody-else"); err != nil {
+	if err := store.limits.Close(t.Context(), "acme", "somebody-else"); err != nil {
 		t.Fatal(err)
 	}
 	checkRows(t, pool, "open rows", openRows, []string{"daily 1000000000 u1 g1"})
 	checkRows(t, pool, "tenants", standing, []string{"u1 g1"})
 
-	if err := store.Close(t.Context(), "acme", "u1"); err != nil {
+	if err := store.limits.Close(t.Context(), "acme", "u1"); err != nil {
 		t.Fatal(err)
 	}
 	checkRows(t, pool, "open rows", openRows, nil)
 	checkRows(t, pool, "closed rows", closedRows, []string{"daily 1000000000 u1 g1"})
 	checkRows(t, pool, "tenants", standing, nil)
 
-	if err := store.Record(t.Context(), budget("u2", 1, limit("daily", period.Day, money.USD))); err != nil {
+	if err := store.limits.Record(t.Context(), budget("u2", 1, limit("daily", period.Day, money.USD))); err != nil {
 		t.Fatal(err)
 	}
 	checkRows(t, pool, "tenants after another budget came", standing, []string{"u2 g1"})

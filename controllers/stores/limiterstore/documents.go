@@ -2,22 +2,140 @@ package limiterstore
 
 import (
 	"context"
+	_ "embed"
+	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
+
+var (
+	//go:embed put.lua
+	putLua string
+	//go:embed withdraw.lua
+	withdrawLua string
+
+	putScript      = redis.NewScript(putLua)
+	withdrawScript = redis.NewScript(withdrawLua)
+)
+
+// Documents are the compiled documents that enforcers run, under revisions.
+type Documents struct {
+	client redis.UniversalClient
+	// term is nil where there is nobody else that might lead.
+	term *term
+}
+
+// NewDocuments makes Documents on one Redis, on Sentinel or on Cluster. To change
+// documents it is for who is alone; managers of which one leads have NewLeaderDocuments.
+func NewDocuments(client redis.UniversalClient) *Documents { return &Documents{client: client} }
+
+// Put stores a document and returns the revision that contains it: a new one, or
+// the one it has when its body is what is stored already.
+func (d *Documents) Put(ctx context.Context, id limiterv1.DocumentID, document any) (revision int64, err error) {
+	body, err := json.Marshal(document)
+	if err != nil {
+		return 0, fmt.Errorf("encode document %s: %w", id, err)
+	}
+	keys := []string{limiterv1.DocumentsKey, limiterv1.ChangesKey, limiterv1.RevisionKey, limiterv1.IncarnationKey}
+	answer, err := d.change(ctx, putScript, keys,
+		id.String(), body, uuid.NewString(), limiterv1.ConfigChannel).Int64Slice()
+	if err != nil {
+		return 0, fmt.Errorf("put document %s: %w", id, err)
+	}
+	if isNew := answer[1] == 1; isNew {
+		changes.WithLabelValues(string(id.Kind), "put").Inc()
+	}
+	return answer[0], nil
+}
+
+// Withdraw removes a document if the object with the UID is the first of its
+// sources, and reports whether it did. A document of another object, which has
+// taken over the name, stays.
+func (d *Documents) Withdraw(ctx context.Context, id limiterv1.DocumentID, uid string) (bool, error) {
+	keys := []string{limiterv1.DocumentsKey, limiterv1.ChangesKey, limiterv1.RevisionKey, limiterv1.ProbeAnswersKey}
+	tenant := ""
+	if id.Kind == limiterv1.TenantDocument {
+		tenant = id.Name
+	}
+	withdrawn, err := d.change(ctx, withdrawScript, keys, id.String(), uid, limiterv1.ConfigChannel, tenant).Bool()
+	if err != nil {
+		return false, fmt.Errorf("withdraw document %s: %w", id, err)
+	}
+	if withdrawn {
+		changes.WithLabelValues(string(id.Kind), "withdraw").Inc()
+	}
+	return withdrawn, nil
+}
+
+// Observation is a document and the enforcers that are to run it, at one moment.
+type Observation struct {
+	Fleet
+	// Revision is that of the document; zero when there is none.
+	Revision int64
+	// Sources are the objects that the document was compiled from.
+	Sources []limiterv1.Source
+	// Body is the document's JSON.
+	Body []byte
+}
+
+// OwnedBy reports whether the object with the UID is the one that put the document.
+func (o Observation) OwnedBy(uid string) bool {
+	return len(o.Sources) > 0 && o.Sources[0].UID == uid
+}
+
+// Contains reports whether the document was compiled from the generation of the
+// object with the UID, and in no part from another.
+func (o Observation) Contains(uid string, generation int64) bool {
+	isOther := func(s limiterv1.Source) bool { return s.UID == uid && s.Generation != generation }
+	return o.From(uid) && !slices.ContainsFunc(o.Sources, isOther)
+}
+
+// Applies reports whether the tenant's own part of the document, rather than what it
+// inherits, was compiled from the object with the UID.
+func (o Observation) Applies(uid string) bool {
+	for i, source := range o.Sources {
+		if i > 0 && source.Kind == o.Sources[0].Kind {
+			return false // the first of an ancestor's part
+		}
+		if source.UID == uid {
+			return true
+		}
+	}
+	return false
+}
+
+// From reports whether the document was compiled from any generation of the object
+// with the UID.
+func (o Observation) From(uid string) bool {
+	return slices.ContainsFunc(o.Sources, func(s limiterv1.Source) bool { return s.UID == uid })
+}
+
+// Observe reads a document and the live enforcers. What a leader has observed, no other
+// manager changes as long as it leads.
+func (d *Documents) Observe(ctx context.Context, id limiterv1.DocumentID) (Observation, error) {
+	if _, err := d.begun(ctx, ""); err != nil {
+		return Observation{}, err
+	}
+	return observe(ctx, d.client, id.String())
+}
 
 // batch is how many documents are read at once, so that Redis is kept busy by none of
 // many for long.
 const batch = 500
 
-// Documents reads documents without their bodies and without looking at who runs
+// List reads documents without their bodies and without looking at who runs
 // them. Those that there are none of are left out.
-func (s *Store) Documents(ctx context.Context, ids ...limiterv1.DocumentID) ([]Observation, error) {
+func (d *Documents) List(ctx context.Context, ids ...limiterv1.DocumentID) ([]Observation, error) {
 	var documents []Observation
 	for some := range slices.Chunk(ids, batch) {
-		read, err := s.documents(ctx, some)
+		read, err := d.list(ctx, some)
 		if err != nil {
 			return nil, err
 		}
@@ -26,12 +144,12 @@ func (s *Store) Documents(ctx context.Context, ids ...limiterv1.DocumentID) ([]O
 	return documents, nil
 }
 
-func (s *Store) documents(ctx context.Context, ids []limiterv1.DocumentID) ([]Observation, error) {
+func (d *Documents) list(ctx context.Context, ids []limiterv1.DocumentID) ([]Observation, error) {
 	fields := make([]string, len(ids))
 	for i, id := range ids {
 		fields[i] = id.String()
 	}
-	stored, err := s.client.HMGet(ctx, limiterv1.DocumentsKey, fields...).Result()
+	stored, err := d.client.HMGet(ctx, limiterv1.DocumentsKey, fields...).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read documents: %w", err)
 	}
@@ -49,4 +167,50 @@ func (s *Store) documents(ctx context.Context, ids []limiterv1.DocumentID) ([]Ob
 		documents = append(documents, observation)
 	}
 	return documents, nil
+}
+
+// TenantNames are the tenants that have a document, in no order.
+func (d *Documents) TenantNames(ctx context.Context) ([]string, error) {
+	ids, err := d.client.HKeys(ctx, limiterv1.DocumentsKey).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read the names of tenants: %w", err)
+	}
+	var names []string
+	for _, id := range ids {
+		if name, isTenant := strings.CutPrefix(id, string(limiterv1.TenantDocument)+"/"); isTenant {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// Tenant is the document of a tenant, if it has one.
+func (d *Documents) Tenant(ctx context.Context, name string) (document limiterv1.Tenant, found bool, err error) {
+	observed, err := d.Observe(ctx, limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: name})
+	if err != nil || observed.Revision == 0 {
+		return limiterv1.Tenant{}, false, err
+	}
+	if err := json.Unmarshal(observed.Body, &document); err != nil {
+		return limiterv1.Tenant{}, false, fmt.Errorf("document of tenant %s: %w", name, err)
+	}
+	return document, true, nil
+}
+
+// document reads "<revision> <body>".
+func document(stored string) (Observation, error) {
+	if stored == "" {
+		return Observation{}, nil
+	}
+	number, body, _ := strings.Cut(stored, " ")
+	revision, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		return Observation{}, fmt.Errorf("revision %q: %w", number, err)
+	}
+	var head struct {
+		Sources []limiterv1.Source `json:"sources"`
+	}
+	if err := json.Unmarshal([]byte(body), &head); err != nil {
+		return Observation{}, fmt.Errorf("body: %w", err)
+	}
+	return Observation{Revision: revision, Sources: head.Sources, Body: []byte(body)}, nil
 }

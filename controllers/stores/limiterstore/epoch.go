@@ -32,15 +32,21 @@ type ClosedError struct {
 // Error is the reason.
 func (e *ClosedError) Error() string { return "the limiter is closed: " + e.Reason }
 
-// Epoch is the generation of the counters; zero when there is none.
-func (s *Store) Epoch(ctx context.Context) (limiterv1.Epoch, error) {
-	epoch, _, err := s.readEpoch(ctx)
+// Epochs are the generations of the counters.
+type Epochs struct{ client redis.UniversalClient }
+
+// NewEpochs makes Epochs.
+func NewEpochs(client redis.UniversalClient) *Epochs { return &Epochs{client: client} }
+
+// Current is the generation of the counters; zero when there is none.
+func (e *Epochs) Current(ctx context.Context) (limiterv1.Epoch, error) {
+	epoch, _, err := readEpoch(ctx, e.client)
 	return epoch, err
 }
 
 // readEpoch reads the epoch, and how it stands in Redis.
-func (s *Store) readEpoch(ctx context.Context) (epoch limiterv1.Epoch, raw string, err error) {
-	raw, err = s.client.Get(ctx, limiterv1.EpochKey).Result()
+func readEpoch(ctx context.Context, client redis.UniversalClient) (epoch limiterv1.Epoch, raw string, err error) {
+	raw, err = client.Get(ctx, limiterv1.EpochKey).Result()
 	if errors.Is(err, redis.Nil) {
 		return limiterv1.Epoch{}, "", nil
 	}
@@ -64,7 +70,7 @@ type Inspection struct {
 // Whole reports whether every master is in a run in which the epoch is open, and
 // every shard knows it.
 func (i Inspection) Whole() bool {
-	return i.Gaps == 0 && !slices.ContainsFunc(i.Servers, func(s redisclient.Server) bool { return !i.Epoch.OpenIn(s.Run) })
+	return i.Gaps == 0 && !slices.ContainsFunc(i.Servers, func(server redisclient.Server) bool { return !i.Epoch.OpenIn(server.Run) })
 }
 
 // Runs are the runs of the masters, in order.
@@ -78,14 +84,14 @@ func (i Inspection) Runs() []string {
 }
 
 // Inspect asks every master about itself and every shard about the epoch.
-func (s *Store) Inspect(ctx context.Context) (found Inspection, err error) {
-	if found.Servers, err = redisclient.Masters(ctx, s.client); err != nil {
+func (e *Epochs) Inspect(ctx context.Context) (found Inspection, err error) {
+	if found.Servers, err = redisclient.Masters(ctx, e.client); err != nil {
 		return Inspection{}, err
 	}
-	if found.Epoch, err = s.Epoch(ctx); err != nil {
+	if found.Epoch, err = e.Current(ctx); err != nil {
 		return Inspection{}, err
 	}
-	pipe := s.client.Pipeline()
+	pipe := e.client.Pipeline()
 	shards := make([]*redis.StringCmd, limiterv1.Shards)
 	for shard := range shards {
 		shards[shard] = pipe.Get(ctx, limiterv1.ShardEpochKey(uint32(shard)))
@@ -104,12 +110,12 @@ func (s *Store) Inspect(ctx context.Context) (found Inspection, err error) {
 	return found, nil
 }
 
-// BeginEpoch closes the limiter under a new epoch in the place of the one that was
+// Begin closes the limiter under a new epoch in the place of the one that was
 // seen, in the runs of the masters: sessions are to announce their open calls. It is
 // ErrSuperseded when there is another than was seen.
-func (s *Store) BeginEpoch(ctx context.Context, seen limiterv1.Epoch, number int64, runs []string) error {
+func (e *Epochs) Begin(ctx context.Context, seen limiterv1.Epoch, number int64, runs []string) error {
 	epoch := limiterv1.Epoch{Number: number, State: limiterv1.EpochRebuilding, Runs: runs}
-	err := s.putEpoch(ctx, epoch, func(was limiterv1.Epoch) bool {
+	err := e.put(ctx, epoch, func(was limiterv1.Epoch) bool {
 		return was.Number == seen.Number && was.State == seen.State && was.Number < number
 	})
 	if err != nil {
@@ -118,16 +124,16 @@ func (s *Store) BeginEpoch(ctx context.Context, seen limiterv1.Epoch, number int
 	return nil
 }
 
-// OpenEpoch opens an epoch that was begun, in the runs of the masters.
-func (s *Store) OpenEpoch(ctx context.Context, number int64, runs []string) error {
+// Open opens an epoch that was begun, in the runs of the masters.
+func (e *Epochs) Open(ctx context.Context, number int64, runs []string) error {
 	epoch := limiterv1.Epoch{Number: number, State: limiterv1.EpochOpen, Runs: runs}
-	pipe := s.client.Pipeline()
+	pipe := e.client.Pipeline()
 	for shard := range uint32(limiterv1.Shards) {
 		pipe.Set(ctx, limiterv1.ShardEpochKey(shard), epoch.Token(), 0)
 	}
 	_, err := pipe.Exec(ctx)
 	if err == nil {
-		err = s.putEpoch(ctx, epoch, func(was limiterv1.Epoch) bool {
+		err = e.put(ctx, epoch, func(was limiterv1.Epoch) bool {
 			return was.Number == number && was.State == limiterv1.EpochRebuilding
 		})
 	}
@@ -137,12 +143,12 @@ func (s *Store) OpenEpoch(ctx context.Context, number int64, runs []string) erro
 	return nil
 }
 
-// RefuseEpoch closes the limiter until another epoch begins, and says why.
-func (s *Store) RefuseEpoch(ctx context.Context, reason string) error {
-	was, err := s.Epoch(ctx)
+// Refuse closes the limiter until another epoch begins, and says why.
+func (e *Epochs) Refuse(ctx context.Context, reason string) error {
+	was, err := e.Current(ctx)
 	if err == nil && (was.State != limiterv1.EpochRefused || was.Reason != reason) {
 		refused := limiterv1.Epoch{Number: was.Number, State: limiterv1.EpochRefused, Reason: reason}
-		err = s.putEpoch(ctx, refused, func(now limiterv1.Epoch) bool { return now.Number == was.Number })
+		err = e.put(ctx, refused, func(now limiterv1.Epoch) bool { return now.Number == was.Number })
 	}
 	if err != nil {
 		return fmt.Errorf("refuse Redis: %w", err)
@@ -150,22 +156,22 @@ func (s *Store) RefuseEpoch(ctx context.Context, reason string) error {
 	return nil
 }
 
-// putEpoch puts an epoch in the place of one that may be replaced.
-func (s *Store) putEpoch(ctx context.Context, epoch limiterv1.Epoch, replaces func(was limiterv1.Epoch) bool) error {
+// put puts an epoch in the place of one that may be replaced.
+func (e *Epochs) put(ctx context.Context, epoch limiterv1.Epoch, replaces func(was limiterv1.Epoch) bool) error {
 	body, err := json.Marshal(epoch)
 	if err != nil {
 		return err
 	}
 	keys := []string{limiterv1.EpochKey, limiterv1.AnnouncedKey}
 	for {
-		was, raw, err := s.readEpoch(ctx)
+		was, raw, err := readEpoch(ctx, e.client)
 		if err != nil {
 			return err
 		}
 		if !replaces(was) {
 			return ErrSuperseded
 		}
-		swapped, err := swapScript.Run(ctx, s.client, keys, raw, body, limiterv1.ConfigChannel,
+		swapped, err := swapScript.Run(ctx, e.client, keys, raw, body, limiterv1.ConfigChannel,
 			limiterv1.FeedChannel, limiterv1.FeedEpoch+" "+epoch.Token()).Bool()
 		if err != nil || swapped {
 			return err
@@ -174,8 +180,8 @@ func (s *Store) putEpoch(ctx context.Context, epoch limiterv1.Epoch, replaces fu
 }
 
 // Announced are the sessions that have announced their open calls for an epoch.
-func (s *Store) Announced(ctx context.Context, number int64) (map[string]bool, error) {
-	all, err := s.client.HGetAll(ctx, limiterv1.AnnouncedKey).Result()
+func (e *Epochs) Announced(ctx context.Context, number int64) (map[string]bool, error) {
+	all, err := e.client.HGetAll(ctx, limiterv1.AnnouncedKey).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read who has announced open calls: %w", err)
 	}

@@ -28,9 +28,15 @@ type Proof struct {
 // Proven reports whether the document was seen to be what calls are admitted by.
 func (p Proof) Proven() bool { return p.Answered && p.Contradiction == "" }
 
-// Probe wants a probe of a tenant from one of the live enforcers.
-func (s *Store) Probe(ctx context.Context, tenant string) error {
-	pipe := s.client.Pipeline()
+// Probes are probes of enforcers that are wanted, and the answers to them.
+type Probes struct{ client redis.UniversalClient }
+
+// NewProbes makes Probes.
+func NewProbes(client redis.UniversalClient) *Probes { return &Probes{client: client} }
+
+// Request asks for a probe of a tenant from one of the live enforcers.
+func (p *Probes) Request(ctx context.Context, tenant string) error {
+	pipe := p.client.Pipeline()
 	pipe.SAdd(ctx, limiterv1.ProbesKey, tenant)
 	pipe.PExpire(ctx, limiterv1.ProbesKey, limiterv1.ProbeLife)
 	pipe.Publish(ctx, limiterv1.ProbesChannel, tenant)
@@ -41,12 +47,12 @@ func (s *Store) Probe(ctx context.Context, tenant string) error {
 }
 
 // Proofs are what is known of the documents of tenants, in their order.
-func (s *Store) Proofs(ctx context.Context, tenants ...string) ([]Proof, error) {
+func (p *Probes) Proofs(ctx context.Context, tenants ...string) ([]Proof, error) {
 	ids := make([]string, len(tenants))
 	for i, tenant := range tenants {
 		ids[i] = limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: tenant}.String()
 	}
-	pipe := s.client.TxPipeline()
+	pipe := p.client.TxPipeline()
 	documents, answers := pipe.HMGet(ctx, limiterv1.DocumentsKey, ids...), pipe.HMGet(ctx, limiterv1.ProbeAnswersKey, tenants...)
 	incarnation := pipe.Get(ctx, limiterv1.IncarnationKey)
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {

@@ -31,12 +31,23 @@ func TestMain(m *testing.M) {
 }
 
 // newStore is a store in a Redis that is empty.
-func newStore(t *testing.T) *limiterstore.Store {
+// stores is all that a Redis has.
+type stores struct {
+	*limiterstore.Documents
+	*limiterstore.Enforcers
+	*limiterstore.Counters
+}
+
+func storesOn(client goredis.UniversalClient) stores {
+	return stores{limiterstore.NewDocuments(client), limiterstore.NewEnforcers(client), limiterstore.NewCounters(client)}
+}
+
+func newStore(t *testing.T) stores {
 	t.Helper()
 	if err := client.FlushAll(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	return limiterstore.New(client)
+	return storesOn(client)
 }
 
 var acme = limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: "acme"}
@@ -48,7 +59,9 @@ func document(uid string, generation int64, zone string) limiterv1.Tenant {
 	}
 }
 
-func put(t *testing.T, store *limiterstore.Store, id limiterv1.DocumentID, document any) int64 {
+func put(t *testing.T, store interface {
+	Put(context.Context, limiterv1.DocumentID, any) (int64, error)
+}, id limiterv1.DocumentID, document any) int64 {
 	t.Helper()
 	revision, err := store.Put(t.Context(), id, document)
 	if err != nil {
@@ -238,7 +251,7 @@ func TestCounters(t *testing.T) {
 	if err := client.HSet(t.Context(), key, limiterv1.MoneyField(daily), want.Encode(), limiterv1.EpochField, "7").Err(); err != nil {
 		t.Fatal(err)
 	}
-	counters, err := store.Counters(t.Context(), "root", "acme", limiterv1.MoneyLimit{Period: period.Month}, daily, daily)
+	counters, err := store.Read(t.Context(), "root", "acme", limiterv1.MoneyLimit{Period: period.Month}, daily, daily)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,13 +261,13 @@ func TestCounters(t *testing.T) {
 	if diff := cmp.Diff(now, counters.Now, cmpopts.EquateApproxTime(10*time.Second)); diff != "" {
 		t.Errorf("time of Redis (-want +got):\n%s", diff)
 	}
-	if none, err := store.Counters(t.Context(), "nobody", "nobody"); !errors.Is(err, limiterstore.ErrNotValid) {
+	if none, err := store.Read(t.Context(), "nobody", "nobody"); !errors.Is(err, limiterstore.ErrNotValid) {
 		t.Errorf("counters of nobody: %+v, %v, want %v", none, err, limiterstore.ErrNotValid)
 	}
 	if err := client.HSet(t.Context(), key, limiterv1.MoneyField(daily), "not a counter").Err(); err != nil {
 		t.Fatal(err)
 	}
-	if broken, err := store.Counters(t.Context(), "root", "acme", daily); err == nil {
+	if broken, err := store.Read(t.Context(), "root", "acme", daily); err == nil {
 		t.Errorf("a broken counter was read as %+v", broken)
 	}
 }
@@ -263,7 +276,7 @@ func TestUserCounters(t *testing.T) {
 	store := newStore(t)
 	ctx := t.Context()
 	each := limiterv1.MoneyLimit{Period: period.Day}
-	if none, err := store.UserCounters(ctx, "root", "acme", []string{"gerente-1"}, each); !errors.Is(err, limiterstore.ErrNotValid) {
+	if none, err := store.ReadUsers(ctx, "root", "acme", []string{"gerente-1"}, each); !errors.Is(err, limiterstore.ErrNotValid) {
 		t.Errorf("without an epoch: %+v, %v, want %v", none, err, limiterstore.ErrNotValid)
 	}
 	span := period.Of(period.Day, time.UTC, time.Now())
@@ -289,7 +302,7 @@ func TestUserCounters(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	counters, err := store.UserCounters(ctx, "root", "acme", []string{"gerente-1", "of the epoch before", "nobody"}, limiterv1.MoneyLimit{Period: period.Month}, each)
+	counters, err := store.ReadUsers(ctx, "root", "acme", []string{"gerente-1", "of the epoch before", "nobody"}, limiterv1.MoneyLimit{Period: period.Month}, each)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -301,7 +314,7 @@ func TestUserCounters(t *testing.T) {
 	if err := client.HSet(ctx, key(epoch, "gerente-1"), field, "not a counter").Err(); err != nil {
 		t.Fatal(err)
 	}
-	if broken, err := store.UserCounters(ctx, "root", "acme", []string{"gerente-1"}, each); err == nil {
+	if broken, err := store.ReadUsers(ctx, "root", "acme", []string{"gerente-1"}, each); err == nil {
 		t.Errorf("a broken counter was read as %+v", broken)
 	}
 }
@@ -346,7 +359,7 @@ func TestCountersOfManyUsers(t *testing.T) {
 		users[i] = fmt.Sprint("user-", i)
 	}
 	daily, monthly := limiterv1.MoneyLimit{Period: period.Day}, limiterv1.MoneyLimit{Period: period.Month}
-	counters, err := limiterstore.New(counted).UserCounters(t.Context(), "root", "acme", users, daily, monthly)
+	counters, err := limiterstore.NewCounters(counted).ReadUsers(t.Context(), "root", "acme", users, daily, monthly)
 	if err != nil || len(counters) != len(users) {
 		t.Fatalf("counters of %d users, %v, want %d", len(counters), err, len(users))
 	}
@@ -358,7 +371,7 @@ func TestCountersOfManyUsers(t *testing.T) {
 func TestWithoutRedis(t *testing.T) {
 	gone := goredis.NewClient(&goredis.Options{Addr: "127.0.0.1:1", MaxRetries: -1})
 	defer func() { _ = gone.Close() }()
-	store := limiterstore.New(gone)
+	store := storesOn(gone)
 	if _, err := store.Put(t.Context(), acme, document("u1", 1, "UTC")); err == nil {
 		t.Error("put a document without Redis")
 	}
@@ -368,7 +381,7 @@ func TestWithoutRedis(t *testing.T) {
 	if _, err := store.Observe(t.Context(), acme); err == nil {
 		t.Error("observed a document without Redis")
 	}
-	if _, err := store.Counters(t.Context(), "root", "acme"); err == nil {
+	if _, err := store.Read(t.Context(), "root", "acme"); err == nil {
 		t.Error("read counters without Redis")
 	}
 }

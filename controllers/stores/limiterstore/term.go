@@ -33,45 +33,45 @@ type term struct {
 	name string
 }
 
-// NewLeader makes a Store that changes documents only while the manager leads. It may
-// be made before it does.
-func NewLeader(client redis.UniversalClient, lease Lease) *Store {
-	return &Store{client: client, term: &term{lease: lease}}
+// NewLeaderDocuments makes Documents that change only while the manager leads. They may be made
+// before it does.
+func NewLeaderDocuments(client redis.UniversalClient, lease Lease) *Documents {
+	return &Documents{client: client, term: &term{lease: lease}}
 }
 
 // begun is the name of the term, which is not to be the one that is over; empty for a
 // manager that is alone.
-func (s *Store) begun(ctx context.Context, over string) (string, error) {
-	if s.term == nil {
+func (d *Documents) begun(ctx context.Context, over string) (string, error) {
+	if d.term == nil {
 		return "", nil
 	}
-	s.term.mu.Lock()
-	defer s.term.mu.Unlock()
-	if s.term.name != over {
-		return s.term.name, nil
+	d.term.mu.Lock()
+	defer d.term.mu.Unlock()
+	if d.term.name != over {
+		return d.term.name, nil
 	}
 	// Each attempt has another name: none counts before the Lease was seen to be held.
 	name := uuid.NewString()
-	if err := s.client.Set(ctx, limiterv1.TermKey, name, 0).Err(); err != nil {
+	if err := d.client.Set(ctx, limiterv1.TermKey, name, 0).Err(); err != nil {
 		return "", fmt.Errorf("begin to lead: %w", err)
 	}
-	if err := s.term.lease.Held(ctx); err != nil {
+	if err := d.term.lease.Held(ctx); err != nil {
 		return "", fmt.Errorf("begin to lead: %w", err)
 	}
-	s.term.name = name
+	d.term.name = name
 	return name, nil
 }
 
 // change runs a script that changes documents, with the term as its last key and
 // argument. Where the term is over, and the manager leads nevertheless, it begins another.
-func (s *Store) change(ctx context.Context, script *redis.Script, keys []string, args ...any) *redis.Cmd {
+func (d *Documents) change(ctx context.Context, script *redis.Script, keys []string, args ...any) *redis.Cmd {
 	var over string
 	for attempt := 1; ; attempt++ {
-		name, err := s.begun(ctx, over)
+		name, err := d.begun(ctx, over)
 		if err != nil {
 			return failed(ctx, err)
 		}
-		answer := script.Run(ctx, s.client, append(keys, limiterv1.TermKey), append(args, name)...)
+		answer := script.Run(ctx, d.client, append(keys, limiterv1.TermKey), append(args, name)...)
 		if !redis.HasErrorPrefix(answer.Err(), "OVER") || attempt == 2 {
 			return answer
 		}

@@ -34,9 +34,9 @@ type leaseFunc func(context.Context) error
 func (f leaseFunc) Held(ctx context.Context) error { return f(ctx) }
 
 // leaders are two managers that lead one after the other: the first of them does.
-func leaders() (lease *holder, former, now *limiterstore.Store) {
+func leaders() (lease *holder, former, now *limiterstore.Documents) {
 	lease = &holder{}
-	return lease, limiterstore.NewLeader(client, lease.seenBy(0, func() {})), limiterstore.NewLeader(client, lease.seenBy(1, func() {}))
+	return lease, limiterstore.NewLeaderDocuments(client, lease.seenBy(0, func() {})), limiterstore.NewLeaderDocuments(client, lease.seenBy(1, func() {}))
 }
 
 // TestFormerLeader: what a manager writes that led before has no effect once another
@@ -117,7 +117,7 @@ type managers struct {
 	rt     *rapid.T
 	holder holder
 	// stores are those of all managers so far, and busy those in the midst of a write.
-	stores []*limiterstore.Store
+	stores []*limiterstore.Documents
 	busy   map[int]bool
 	// wrote is the newest manager that has written.
 	wrote int
@@ -127,7 +127,7 @@ type managers struct {
 
 func (m *managers) handOver() {
 	i := int64(len(m.stores))
-	m.stores = append(m.stores, limiterstore.NewLeader(client, m.holder.seenBy(i, func() { m.meanwhile() })))
+	m.stores = append(m.stores, limiterstore.NewLeaderDocuments(client, m.holder.seenBy(i, func() { m.meanwhile() })))
 	m.holder.Store(i)
 }
 

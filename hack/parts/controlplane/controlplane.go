@@ -21,9 +21,10 @@ const openEvery = 50 * time.Millisecond
 // Recover rebuilds the limiter whenever it has to be, and keeps tenants open, until
 // ctx ends. Errors are those of a Redis that is away, and pass with it.
 func Recover(ctx context.Context, client redis.UniversalClient, database *pgxpool.Pool, tenants ...limiterv1.Tenant) {
-	counters, records := limiterstore.New(client), budgetstore.New(database)
-	go func() { _ = recovery.NewRebuilder(counters, records).Start(ctx) }() // fails never
-	opener := recovery.NewOpener(counters, records)
+	epochs, calls, ledger := limiterstore.NewEpochs(client), limiterstore.NewCalls(client), budgetstore.NewLedgerReader(database)
+	rebuilder := recovery.NewRebuilder(epochs, limiterstore.NewEnforcers(client), calls, budgetstore.NewEpochs(database), ledger)
+	go func() { _ = rebuilder.Start(ctx) }() // fails never
+	opener := recovery.NewOpener(epochs, limiterstore.NewCounters(client), calls, ledger)
 	tick := time.NewTicker(openEvery)
 	defer tick.Stop()
 	for {

@@ -13,8 +13,8 @@ import (
 // Put puts documents, each a limiterv1.Tenant, Provider or Credential, and returns
 // the revision that contains them all.
 func Put(ctx context.Context, client redis.UniversalClient, documents ...any) (revision int64, err error) {
-	store := limiterstore.New(client)
-	if err := openEpoch(ctx, store); err != nil {
+	store := limiterstore.NewDocuments(client)
+	if err := openEpoch(ctx, limiterstore.NewEpochs(client)); err != nil {
 		return 0, err
 	}
 	for _, document := range documents {
@@ -26,7 +26,7 @@ func Put(ctx context.Context, client redis.UniversalClient, documents ...any) (r
 			return 0, err
 		}
 		if tenant, ok := document.(limiterv1.Tenant); ok {
-			if err := open(ctx, store, tenant); err != nil {
+			if err := open(ctx, client, tenant); err != nil {
 				return 0, err
 			}
 		}
@@ -47,20 +47,20 @@ func idOf(document any) (limiterv1.DocumentID, error) {
 }
 
 // openEpoch opens the first epoch, if there is none.
-func openEpoch(ctx context.Context, store *limiterstore.Store) error {
-	found, err := store.Inspect(ctx)
+func openEpoch(ctx context.Context, epochs *limiterstore.Epochs) error {
+	found, err := epochs.Inspect(ctx)
 	if err != nil || found.Epoch.Number > 0 {
 		return err
 	}
-	if err := store.BeginEpoch(ctx, found.Epoch, 1, found.Runs()); err != nil {
+	if err := epochs.Begin(ctx, found.Epoch, 1, found.Runs()); err != nil {
 		return err
 	}
-	return store.OpenEpoch(ctx, 1, found.Runs())
+	return epochs.Open(ctx, 1, found.Runs())
 }
 
 // open opens a tenant and its ancestors, of which the ledger knows nothing.
-func open(ctx context.Context, store *limiterstore.Store, tenant limiterv1.Tenant) error {
-	epoch, err := store.Epoch(ctx)
+func open(ctx context.Context, client redis.UniversalClient, tenant limiterv1.Tenant) error {
+	epoch, err := limiterstore.NewEpochs(client).Current(ctx)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func open(ctx context.Context, store *limiterstore.Store, tenant limiterv1.Tenan
 				wanted = append(wanted, limiterv1.MoneyField(limit))
 			}
 		}
-		closed, err := store.CloseTenant(ctx, counters, false, wanted...)
+		closed, err := limiterstore.NewCounters(client).CloseTenant(ctx, counters, false, wanted...)
 		if err != nil {
 			return err
 		}

@@ -2,12 +2,10 @@ package limiterstore
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -50,88 +48,20 @@ func decodeBroken(fields map[string]string) map[string]int64 {
 	return broken
 }
 
-// TenantNames are the tenants that have a document, in no order.
-func (s *Store) TenantNames(ctx context.Context) ([]string, error) {
-	ids, err := s.client.HKeys(ctx, limiterv1.DocumentsKey).Result()
-	if err != nil {
-		return nil, fmt.Errorf("read the names of tenants: %w", err)
-	}
-	var names []string
-	for _, id := range ids {
-		if name, isTenant := strings.CutPrefix(id, string(limiterv1.TenantDocument)+"/"); isTenant {
-			names = append(names, name)
-		}
-	}
-	return names, nil
-}
-
-// Tenant is the document of a tenant, if it has one.
-func (s *Store) Tenant(ctx context.Context, name string) (document limiterv1.Tenant, found bool, err error) {
-	observed, err := s.Observe(ctx, limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: name})
-	if err != nil || observed.Revision == 0 {
-		return limiterv1.Tenant{}, false, err
-	}
-	if err := json.Unmarshal(observed.Body, &document); err != nil {
-		return limiterv1.Tenant{}, false, fmt.Errorf("document of tenant %s: %w", name, err)
-	}
-	return document, true, nil
-}
-
-// Time is the clock that periods turn by.
-func (s *Store) Time(ctx context.Context) (time.Time, error) {
-	now, err := s.client.Time(ctx).Result()
-	if err != nil {
-		return time.Time{}, fmt.Errorf("read the time: %w", err)
-	}
-	return now.UTC(), nil
-}
-
-// findingsKey is a hash: tenant -> what audits have found of its counters. It is the
-// control plane's own.
-const findingsKey = "bursar:{config}:audit-findings"
-
-// Findings are what audits have found, by tenant.
-func (s *Store) Findings(ctx context.Context) (map[string][]byte, error) {
-	kept, err := s.client.HGetAll(ctx, findingsKey).Result()
-	if err != nil {
-		return nil, fmt.Errorf("read what audits have found: %w", err)
-	}
-	findings := map[string][]byte{}
-	for tenant, raw := range kept {
-		findings[tenant] = []byte(raw)
-	}
-	return findings, nil
-}
-
-// KeepFindings keeps what an audit has found of a tenant, in the place of what there
-// was; nil for nothing.
-func (s *Store) KeepFindings(ctx context.Context, tenant string, findings []byte) error {
-	var err error
-	if findings == nil {
-		err = s.client.HDel(ctx, findingsKey, tenant).Err()
-	} else {
-		err = s.client.HSet(ctx, findingsKey, tenant, findings).Err()
-	}
-	if err != nil {
-		return fmt.Errorf("keep what an audit has found: %w", err)
-	}
-	return nil
-}
-
 // Snapshot reads fields of the counters of a tenant in the budget tree with the root,
 // and of its users. It is ErrNotValid when the counters are being set, and ErrBusy when
 // they cannot be read at one moment.
-func (s *Store) Snapshot(ctx context.Context, root, tenant string, fields []string, users []string, userFields []string) (Snapshot, error) {
+func (c *Counters) Snapshot(ctx context.Context, root, tenant string, fields []string, users []string, userFields []string) (Snapshot, error) {
 	shard := limiterv1.Shard(root)
-	token, err := s.client.HGet(ctx, limiterv1.TenantCountersKey(root, tenant), limiterv1.EpochField).Result()
+	token, err := c.client.HGet(ctx, limiterv1.TenantCountersKey(root, tenant), limiterv1.EpochField).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return Snapshot{}, fmt.Errorf("read counters of tenant %s: %w", tenant, err)
 	}
-	sessions, err := s.readable(ctx, shard)
+	sessions, err := c.readable(ctx, shard)
 	if err != nil {
 		return Snapshot{}, err
 	}
-	pipe := s.client.TxPipeline()
+	pipe := c.client.TxPipeline()
 	asked := append([]any{limiterv1.EpochField}, anys(fields)...)
 	ofTenant := pipe.Eval(ctx, countersLua, []string{limiterv1.TenantCountersKey(root, tenant)}, asked...)
 	all := pipe.HGetAll(ctx, limiterv1.TenantCountersKey(root, tenant))
@@ -148,7 +78,7 @@ func (s *Store) Snapshot(ctx context.Context, root, tenant string, fields []stri
 	if _, err := pipe.Exec(ctx); err != nil {
 		return Snapshot{}, fmt.Errorf("read counters and calls of tenant %s: %w", tenant, err)
 	}
-	after, err := s.Sessions(ctx)
+	after, err := sessionsIn(ctx, c.client)
 	if err != nil {
 		return Snapshot{}, err
 	}
@@ -175,12 +105,12 @@ func (s *Store) Snapshot(ctx context.Context, root, tenant string, fields []stri
 }
 
 // readable are the sessions, if the calls that they have in a shard can be read at once.
-func (s *Store) readable(ctx context.Context, shard uint32) ([]string, error) {
-	sessions, err := s.Sessions(ctx)
+func (c *Counters) readable(ctx context.Context, shard uint32) ([]string, error) {
+	sessions, err := sessionsIn(ctx, c.client)
 	if err != nil {
 		return nil, err
 	}
-	pipe := s.client.Pipeline()
+	pipe := c.client.Pipeline()
 	sizes := make([]*redis.IntCmd, len(sessions))
 	for i, session := range sessions {
 		sizes[i] = pipe.HLen(ctx, limiterv1.CallsKey(shard, session))

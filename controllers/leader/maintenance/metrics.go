@@ -1,4 +1,4 @@
-package budgetstore
+package maintenance
 
 import (
 	"github.com/prometheus/client_golang/prometheus"

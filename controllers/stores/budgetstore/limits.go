@@ -13,11 +13,12 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 )
 
-// Store writes the rows of tenants and budget limits, as a member of bursar_manager.
-type Store struct{ pool *pgxpool.Pool }
+// Limits are the rows of tenants and of their budget limits.
+type Limits struct{ pool *pgxpool.Pool }
 
-// New makes a Store.
-func New(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
+// NewLimits makes Limits. The pool's role is a member of bursar_manager, as of every
+// type here.
+func NewLimits(pool *pgxpool.Pool) *Limits { return &Limits{pool: pool} }
 
 // Budget is what is recorded of a TenantBudget that is in force.
 type Budget struct {
@@ -67,7 +68,7 @@ ON CONFLICT (tenant_id, limit_name) WHERE valid_to IS NULL DO NOTHING`
 
 // Record makes the rows say what is in force now: it closes those of limits that
 // changed or went, and opens those that are missing. Recording again changes nothing.
-func (s *Store) Record(ctx context.Context, budget Budget) error {
+func (l *Limits) Record(ctx context.Context, budget Budget) error {
 	var names, pers, periods, tiers, models []string
 	var amounts []int64
 	var trips []*money.Nanos
@@ -89,7 +90,7 @@ func (s *Store) Record(ctx context.Context, budget Budget) error {
 		"generation": budget.Generation, "zone": budget.TimeZone,
 		"names": names, "pers": pers, "periods": periods, "amounts": amounts, "trips": trips, "tiers": tiers, "models": models,
 	}
-	if err := s.inOrder(ctx, args, recordTenant, closeChangedLimits, openMissingLimits); err != nil {
+	if err := inOrder(ctx, l.pool, args, recordTenant, closeChangedLimits, openMissingLimits); err != nil {
 		return fmt.Errorf("record the limits of tenant %s: %w", budget.Tenant, err)
 	}
 	return nil
@@ -105,17 +106,17 @@ WHERE tenant_id = @tenant AND budget_uid = @uid AND valid_to IS NULL`
 
 // Close closes the rows that the budget with the UID opened, and resolves its alerts.
 // Rows of another budget, which has taken over the tenant, stay open.
-func (s *Store) Close(ctx context.Context, tenant, uid string) error {
+func (l *Limits) Close(ctx context.Context, tenant, uid string) error {
 	args := pgx.NamedArgs{"tenant": tenant, "uid": uid, "resolution": ledgerv1.BudgetRemoved}
-	if err := s.inOrder(ctx, args, withdrawTenant, closeLimits, removeAlerts); err != nil {
+	if err := inOrder(ctx, l.pool, args, withdrawTenant, closeLimits, removeAlerts); err != nil {
 		return fmt.Errorf("close the limits of tenant %s: %w", tenant, err)
 	}
 	return nil
 }
 
 // inOrder runs statements in one transaction.
-func (s *Store) inOrder(ctx context.Context, args pgx.NamedArgs, statements ...string) error {
-	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+func inOrder(ctx context.Context, pool *pgxpool.Pool, args pgx.NamedArgs, statements ...string) error {
+	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 		for _, statement := range statements {
 			if _, err := tx.Exec(ctx, statement, args); err != nil {
 				return err
@@ -124,30 +125,3 @@ func (s *Store) inOrder(ctx context.Context, args pgx.NamedArgs, statements ...s
 		return nil
 	})
 }
-
-// EnsurePartitions makes the partitions of the ledger that are missing for this
-// month and so many after it, and returns how many it made.
-func (s *Store) EnsurePartitions(ctx context.Context, monthsAhead int) (made int, err error) {
-	err = s.pool.QueryRow(ctx, "SELECT ensure_ledger_partitions($1)", monthsAhead).Scan(&made)
-	if err != nil {
-		return 0, fmt.Errorf("make partitions of the ledger: %w", err)
-	}
-	return made, nil
-}
-
-// LeastMonths is the least number of months before the present one that the ledger must
-// keep: counters of a year are set from what was spent in it and in the year before.
-const LeastMonths = 24
-
-// DetachPartitions detaches the partitions of the ledger of months that are more than so
-// many before the present one, and returns their names: they stay as tables.
-func (s *Store) DetachPartitions(ctx context.Context, months int) (detached []string, err error) {
-	err = s.pool.QueryRow(ctx, "SELECT detach_ledger_partitions($1)", months).Scan(&detached)
-	if err != nil {
-		return nil, fmt.Errorf("detach partitions of the ledger: %w", err)
-	}
-	return detached, nil
-}
-
-// Ping reports whether Postgres answers.
-func (s *Store) Ping(ctx context.Context) error { return s.pool.Ping(ctx) }

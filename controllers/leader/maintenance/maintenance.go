@@ -1,4 +1,4 @@
-package budgetstore
+package maintenance
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 
 // MonthsAhead is for how many months after the present one the ledger has
@@ -20,20 +22,26 @@ const (
 	lastRetry  = time.Minute
 )
 
+// Partitions are the months of the ledger.
+type Partitions interface {
+	Ensure(ctx context.Context, monthsAhead int) (made int, err error)
+	Detach(ctx context.Context, months int) (detached []string, err error)
+}
+
 // Maintenance keeps the schema in shape for as long as the manager leads: it
 // migrates first, then sees every day to the partitions of the months to come, and to
 // those of months long gone.
 type Maintenance struct {
-	store    *Store
-	ownerDSN string
-	months   int
+	partitions Partitions
+	ownerDSN   string
+	months     int
 }
 
-// NewMaintenance makes a Maintenance. Without an owner's DSN it leaves migrating
+// New makes a Maintenance. Without an owner's DSN it leaves migrating
 // to somebody else. Of the ledger, so many months before the present one stay
-// attached: LeastMonths or more, or 0 for all.
-func NewMaintenance(store *Store, ownerDSN string, months int) *Maintenance {
-	return &Maintenance{store: store, ownerDSN: ownerDSN, months: months}
+// attached: budgetstore.LeastMonths or more, or 0 for all.
+func New(partitions Partitions, ownerDSN string, months int) *Maintenance {
+	return &Maintenance{partitions: partitions, ownerDSN: ownerDSN, months: months}
 }
 
 // NeedLeaderElection keeps all but the leader out.
@@ -46,11 +54,11 @@ func (m *Maintenance) Start(ctx context.Context) error {
 		if m.ownerDSN == "" {
 			return nil
 		}
-		return Migrate(ctx, m.ownerDSN)
+		return budgetstore.Migrate(ctx, m.ownerDSN)
 	})
 	wait.UntilWithContext(ctx, func(ctx context.Context) {
 		m.untilDone(ctx, "make partitions", func(ctx context.Context) error {
-			_, err := m.store.EnsurePartitions(ctx, MonthsAhead)
+			_, err := m.partitions.Ensure(ctx, MonthsAhead)
 			if err == nil {
 				maintained.SetToCurrentTime()
 			}
@@ -65,7 +73,7 @@ func (m *Maintenance) detach(ctx context.Context) error {
 	if m.months == 0 {
 		return nil
 	}
-	detached, err := m.store.DetachPartitions(ctx, m.months)
+	detached, err := m.partitions.Detach(ctx, m.months)
 	if len(detached) > 0 {
 		log.FromContext(ctx).Info("Detached old months of the ledger; they stay as tables", "tables", detached)
 	}

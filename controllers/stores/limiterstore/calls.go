@@ -1,0 +1,68 @@
+package limiterstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+)
+
+// Calls are the calls that enforcers have open, or settled and perhaps not yet in the
+// ledger.
+type Calls struct{ client redis.UniversalClient }
+
+// NewCalls makes Calls.
+func NewCalls(client redis.UniversalClient) *Calls { return &Calls{client: client} }
+
+// Call is a call that a session has open, or settled and perhaps not yet in the
+// ledger.
+type Call struct {
+	Session string
+	ID      string
+	limiterv1.CallRecord
+}
+
+// InShard are the calls in a shard of all sessions that there are or, if they are
+// dead, that have left some; and the time, by the clock that periods turn by.
+func (c *Calls) InShard(ctx context.Context, shard uint32) (calls []Call, now time.Time, err error) {
+	sessions, err := sessionsIn(ctx, c.client)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	pipe := c.client.Pipeline()
+	records := make([]*redis.MapStringStringCmd, len(sessions))
+	for i, session := range sessions {
+		records[i] = pipe.HGetAll(ctx, limiterv1.CallsKey(shard, session))
+	}
+	clock := pipe.Time(ctx)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, time.Time{}, fmt.Errorf("read the calls of shard %d: %w", shard, err)
+	}
+	for i, session := range sessions {
+		calls = append(calls, decodeCalls(session, records[i].Val())...)
+	}
+	return calls, clock.Val().UTC(), nil
+}
+
+// decodeCalls are the calls of a session.
+func decodeCalls(session string, records map[string]string) (calls []Call) {
+	for id, raw := range records {
+		record, err := limiterv1.DecodeCallRecord([]byte(raw))
+		if err != nil {
+			continue // the mark of a dead session, or what nobody can read
+		}
+		calls = append(calls, Call{Session: session, ID: id, CallRecord: record})
+	}
+	return calls
+}
+
+// Drop drops calls of a session that the ledger has.
+func (c *Calls) Drop(ctx context.Context, shard uint32, session string, ids ...string) error {
+	if err := c.client.HDel(ctx, limiterv1.CallsKey(shard, session), ids...).Err(); err != nil {
+		return fmt.Errorf("drop calls of session %s: %w", session, err)
+	}
+	return nil
+}

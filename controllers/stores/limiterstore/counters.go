@@ -1,0 +1,137 @@
+package limiterstore
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+)
+
+//go:embed counters.lua
+var countersLua string
+
+var countersScript = redis.NewScript(countersLua)
+
+// Counters are what tenants and their users have spent and hold, and the clock that
+// their periods turn by.
+type Counters struct{ client redis.UniversalClient }
+
+// NewCounters makes Counters.
+func NewCounters(client redis.UniversalClient) *Counters { return &Counters{client: client} }
+
+// Reading is money counters of a tenant at one moment.
+type Reading struct {
+	// Now is that moment, by the clock that periods turn by.
+	Now time.Time
+	// Money are the counters by their fields (limiterv1.MoneyField); one that never
+	// counted is absent.
+	Money map[string]limiterv1.MoneyCounter
+}
+
+// ErrNotValid means that the counters of a tenant are being set, or wait for that.
+var ErrNotValid = errors.New("the counters are not set yet")
+
+// Read reads the counters of a tenant's own money limits, in the budget tree
+// with the root. It is ErrNotValid when they are not valid, whatever they say.
+func (c *Counters) Read(ctx context.Context, root, tenant string, limits ...limiterv1.MoneyLimit) (Reading, error) {
+	fields := []any{limiterv1.EpochField}
+	for _, limit := range limits {
+		fields = append(fields, limiterv1.MoneyField(limit))
+	}
+	answer, err := countersScript.Run(ctx, c.client, []string{limiterv1.TenantCountersKey(root, tenant)}, fields...).Slice()
+	if err != nil {
+		return Reading{}, fmt.Errorf("read counters of tenant %s: %w", tenant, err)
+	}
+	if epoch, _ := answer[1].(string); !isNumber(epoch) {
+		return Reading{}, fmt.Errorf("tenant %s: %w", tenant, ErrNotValid)
+	}
+	now, _ := answer[0].(int64)
+	counters, err := countersOf(tenant, answer[2:], limits)
+	if err != nil {
+		return Reading{}, err
+	}
+	return Reading{Now: time.UnixMilli(now).UTC(), Money: counters}, nil
+}
+
+// countersOf are the counters of limits, by their fields, from what Redis has of each.
+func countersOf(tenant string, values []any, limits []limiterv1.MoneyLimit) (map[string]limiterv1.MoneyCounter, error) {
+	counters := map[string]limiterv1.MoneyCounter{}
+	for i, limit := range limits {
+		raw, _ := values[i].(string)
+		if raw == "" {
+			continue
+		}
+		counter, err := limiterv1.DecodeMoneyCounter([]byte(raw))
+		if err != nil {
+			return nil, fmt.Errorf("counter of tenant %s, limit %s: %w", tenant, limit.Name, err)
+		}
+		counters[limiterv1.MoneyField(limit)] = counter
+	}
+	return counters, nil
+}
+
+// ReadUsers reads the counters that users of a tenant have of limits of each user,
+// by user and field, under the epoch that is open. It is ErrNotValid when none is.
+func (c *Counters) ReadUsers(
+	ctx context.Context, root, tenant string, users []string, limits ...limiterv1.MoneyLimit,
+) (map[string]map[string]limiterv1.MoneyCounter, error) {
+	epoch, _, err := readEpoch(ctx, c.client)
+	if err != nil {
+		return nil, err
+	}
+	if epoch.State != limiterv1.EpochOpen {
+		return nil, fmt.Errorf("users of tenant %s: %w", tenant, ErrNotValid)
+	}
+	var fields []string
+	for _, limit := range limits {
+		fields = append(fields, limiterv1.MoneyField(limit))
+	}
+	answers := make([]*redis.SliceCmd, len(users))
+	_, err = c.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		for i, user := range users {
+			answers[i] = pipe.HMGet(ctx, limiterv1.UserCountersKey(root, epoch, tenant, user), fields...)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read counters of users of tenant %s: %w", tenant, err)
+	}
+	counters := map[string]map[string]limiterv1.MoneyCounter{}
+	for i, user := range users {
+		if counters[user], err = countersOf(tenant, answers[i].Val(), limits); err != nil {
+			return nil, err
+		}
+	}
+	return counters, nil
+}
+
+// Now is the time by the clock that the periods of a budget tree turn by.
+func (c *Counters) Now(ctx context.Context, root string) (time.Time, error) {
+	keys := []string{limiterv1.TenantCountersKey(root, root)}
+	answer, err := countersScript.Run(ctx, c.client, keys, limiterv1.EpochField).Slice()
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read the clock: %w", err)
+	}
+	now, _ := answer[0].(int64)
+	return time.UnixMilli(now).UTC(), nil
+}
+
+// Time is the clock that periods turn by.
+func (c *Counters) Time(ctx context.Context) (time.Time, error) {
+	now, err := c.client.Time(ctx).Result()
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read the time: %w", err)
+	}
+	return now.UTC(), nil
+}
+
+func isNumber(s string) bool {
+	_, err := strconv.ParseInt(s, 10, 64)
+	return err == nil
+}
