@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
@@ -91,7 +92,7 @@ func (h *brokenHistory) admit(t *rapid.T) {
 	}
 	call := admission.Call{
 		ID: uuid.NewString(), Subject: admission.Subject{Tenant: h.doc.Tenant, User: "a"}, Model: "m",
-		Bound: money.Nanos(rapid.Int64Range(1, 60).Draw(t, "bound")), Record: []byte("record"),
+		Bound: money.Nanos(rapid.Int64Range(1, 60).Draw(t, "bound")),
 	}
 	d, err := admission.NewAdmitter(h.store).Admit(context.Background(), tenant, call)
 	if err != nil {
@@ -130,7 +131,7 @@ func (h *brokenHistory) settle(t *rapid.T) {
 	}
 	c.settled, c.cost = true, money.Nanos(rapid.Int64Range(0, int64(c.call.Bound)).Draw(t, "cost"))
 	before := len(h.told)
-	if err := c.hold.Settle(context.Background(), c.cost, 0, []byte("entry")); err != nil {
+	if err := c.hold.Settle(context.Background(), c.cost, 0, &ledgerv1.Entry{}); err != nil {
 		t.Fatal(err)
 	}
 	for _, b := range h.told[before:] { // what would become negative for want of what was taken away
@@ -229,7 +230,7 @@ func (h *brokenHistory) breakRecord(t *rapid.T) {
 	c.settled, c.cost = true, c.call.Bound
 	before := len(h.told)
 	for range 2 {
-		if err := c.hold.Settle(context.Background(), c.cost, 0, []byte("entry")); err != nil {
+		if err := c.hold.Settle(context.Background(), c.cost, 0, &ledgerv1.Entry{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -64,13 +64,13 @@ func Recipients(alerts *v1alpha1.Alerts) []Recipient {
 	}
 	var recipients []Recipient
 	for _, address := range alerts.Email {
-		recipients = append(recipients, Recipient{Channel: Email, Address: string(address)})
+		recipients = append(recipients, Recipient{Channel: ledgerv1.Email, Address: string(address)})
 	}
 	if alerts.Webhook != nil {
-		recipients = append(recipients, Recipient{Channel: Webhook})
+		recipients = append(recipients, Recipient{Channel: ledgerv1.Webhook})
 	}
 	if alerts.Slack != nil {
-		recipients = append(recipients, Recipient{Channel: Slack})
+		recipients = append(recipients, Recipient{Channel: ledgerv1.Slack})
 	}
 	return recipients
 }
