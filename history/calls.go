@@ -62,15 +62,15 @@ LIMIT @rows`
 // those that were open at the first or had ended just before, and those that money
 // refused: the Calls of a replay.History. The ancestors of refused calls are the given
 // ones.
-func (r *Reader) Calls(ctx context.Context, from, to time.Time, tenants ...Tenant) iter.Seq2[replay.Call, error] {
-	return func(yield func(replay.Call, error) bool) {
+func (r *Reader) Calls(ctx context.Context, from, to time.Time, tenants ...Tenant) iter.Seq2[replay.PastCall, error] {
+	return func(yield func(replay.PastCall, error) bool) {
 		rows := max(fewestRows, rowsAtOnce/max(1, len(tenants)))
 		var streams streams
 		for _, tenant := range tenants {
 			s := &stream{tenant: tenant, from: from, to: to, after: from.Add(-longestCall), rows: rows}
 			more, err := s.fill(ctx, r)
 			if err != nil {
-				yield(replay.Call{}, err)
+				yield(replay.PastCall{}, err)
 				return
 			}
 			if more {
@@ -87,7 +87,7 @@ func (r *Reader) Calls(ctx context.Context, from, to time.Time, tenants ...Tenan
 			more, err := first.fill(ctx, r)
 			switch {
 			case err != nil:
-				yield(replay.Call{}, err)
+				yield(replay.PastCall{}, err)
 				return
 			case more:
 				heap.Fix(&streams, 0)
@@ -110,7 +110,7 @@ type stream struct {
 	tenant   Tenant
 	from, to time.Time
 	rows     int
-	page     []replay.Call
+	page     []replay.PastCall
 	// after, id and refused are of the last row that was read; over is whether there
 	// are no more.
 	after   time.Time
@@ -147,8 +147,8 @@ func (s *stream) fill(ctx context.Context, r *Reader) (more bool, err error) {
 	return len(s.page) > 0, nil
 }
 
-func (s *stream) scan(row pgx.CollectableRow) (replay.Call, error) {
-	c := replay.Call{Tenant: s.tenant.Name}
+func (s *stream) scan(row pgx.CollectableRow) (replay.PastCall, error) {
+	c := replay.PastCall{Tenant: s.tenant.Name}
 	err := row.Scan(&c.ID, &c.User, &c.Tier, &c.Model, &c.Ancestors, &c.AdmittedAt, &c.SettledAt,
 		&c.Bound, &c.Cost, &c.Tokens, &c.Fallback, &c.Refused)
 	if c.Refused {

@@ -29,7 +29,7 @@ type Call struct {
 	// Admission is what is on record of a call that was admitted, Refusal of one that was
 	// refused. Both are there where CheapestModel was called in its place.
 	Admission *Admission
-	Refusal   *Refusal
+	Refusal   *LimitRefusal
 }
 
 // Admission is how a call was admitted, and how it ended.
@@ -46,8 +46,8 @@ type Admission struct {
 	PricedAs ledgerv1.Pricing
 }
 
-// Refusal is why a call was refused: the first limit that refused, as it stood.
-type Refusal struct {
+// LimitRefusal is why a call was refused: the first limit that refused, as it stood.
+type LimitRefusal struct {
 	Reason ledgerv1.Reason
 	// Tenant and Limit name the limit; Limit is empty where a breaker was forced open.
 	Tenant, Limit string
@@ -133,7 +133,7 @@ func scanAdmitted(row pgx.CollectableRow) (Call, error) {
 
 func scanRefused(row pgx.CollectableRow) (Call, error) {
 	var c Call
-	var r Refusal
+	var r LimitRefusal
 	var retryAfter int64
 	err := row.Scan(&c.ID, &c.User, &c.Tier, &c.Credential, &c.ModelAsked, &c.Model, &c.Endpoint, &c.At, &c.Bound,
 		&r.Reason, &r.Tenant, &r.Limit, &r.Per, &r.Period, &r.Amount, &r.Spent,

@@ -115,7 +115,7 @@ FROM generate_series(1, $3::int) AS i`, tenant, noon, many)
 	exec(t, admin, refuse, "too-fast", noon.Add(time.Second), "RateLimited", "")
 	exec(t, admin, refuse, "earlier", noon.Add(-time.Second), "BudgetExhausted", "")
 
-	seen, last := map[string]replay.Call{}, time.Time{}
+	seen, last := map[string]replay.PastCall{}, time.Time{}
 	calls := reader.Calls(t.Context(), noon, noon.Add(time.Hour), history.Tenant{Name: "acme", Ancestors: []string{"group"}}, history.Tenant{Name: "sister"})
 	for call, err := range calls {
 		if err != nil {
@@ -129,7 +129,7 @@ FROM generate_series(1, $3::int) AS i`, tenant, noon, many)
 	if len(seen) != 2*many+3 {
 		t.Errorf("got %d calls, want %d", len(seen), 2*many+3)
 	}
-	for _, want := range []replay.Call{
+	for _, want := range []replay.PastCall{
 		{
 			ID: "open", Tenant: "acme", User: "ana", Tier: "tier", Model: "gpt-4o", Ancestors: []string{}, Fallback: true,
 			AdmittedAt: noon.Add(-time.Hour), SettledAt: noon.Add(time.Second), Bound: 10, Cost: 5, Tokens: 7,
@@ -277,7 +277,7 @@ func TestFindRefused(t *testing.T) {
 	admin, reader := ledger(t, "bursar_reader")
 	exec(t, admin, refuse, "r", noon, "BudgetExhausted", "Message")
 	call, err := reader.Find(t.Context(), "acme", "r")
-	want := &history.Refusal{
+	want := &history.LimitRefusal{
 		Reason: "BudgetExhausted", Tenant: "acme", Limit: "daily", Per: limiterv1.PerTenant, Period: period.Day,
 		Amount: 5000, Spent: 4000, Held: 500, ResetsAt: noon.Add(time.Hour), Tokens: 9, Fallback: "Message",
 	}

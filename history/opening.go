@@ -34,7 +34,7 @@ func (r *Reader) Opening(
 			return nil, fmt.Errorf("tenant %s: time zone %q: %w", level.Tenant, level.TimeZone, err)
 		}
 		for _, limit := range level.Money {
-			start := period.Of(limit.Period, zone, from).Start
+			start := period.Containing(limit.Period, zone, from).Start
 			for _, tenant := range tenants {
 				if tenant.Name != level.Tenant && (limit.Per == limiterv1.PerUser || !slices.Contains(tenant.Ancestors, level.Tenant)) {
 					continue

@@ -73,7 +73,7 @@ func (r *Reader) LimitsAt(ctx context.Context, tenant string, at time.Time) (lim
 			l.Grants = grants[l.Name]
 			zone, err := time.LoadLocation(zoneName)
 			if err == nil {
-				l.Span = period.Of(l.Period, zone, at)
+				l.Span = period.Containing(l.Period, zone, at)
 			}
 			return l, err
 		})

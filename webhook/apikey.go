@@ -21,7 +21,7 @@ func (apiKeys) kind() string { return "APIKey" }
 func (apiKeys) spec(key *v1alpha1.APIKey) any { return key.Spec }
 
 func (k apiKeys) decide(ctx context.Context, key *v1alpha1.APIKey) (acceptance.Decision, error) {
-	decided, err := acceptance.OfAPIKey(ctx, k.reader, key)
+	decided, err := acceptance.DecideAPIKey(ctx, k.reader, key)
 	return decided.Decision, err
 }
 

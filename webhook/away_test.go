@@ -56,7 +56,7 @@ func spend(t *testing.T, budget *v1alpha1.TenantBudget, kind period.Kind, amount
 	testkit.Must(t, err)
 	now, err := redisClient.Time(t.Context()).Result()
 	testkit.Must(t, err)
-	span := period.Of(kind, time.UTC, now)
+	span := period.Containing(kind, time.UTC, now)
 	counter := limiterv1.MoneyCounter{Start: span.Start, End: span.End, Spent: spent}
 	key := limiterv1.TenantCountersKey(budget.Spec.Tenant, budget.Spec.Tenant)
 	field := limiterv1.MoneyField(limiterv1.MoneyLimit{Period: kind})

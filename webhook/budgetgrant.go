@@ -19,7 +19,7 @@ func (budgetGrants) kind() string { return "BudgetGrant" }
 func (budgetGrants) spec(grant *v1alpha1.BudgetGrant) any { return grant.Spec }
 
 func (g budgetGrants) decide(ctx context.Context, grant *v1alpha1.BudgetGrant) (acceptance.Decision, error) {
-	decided, err := acceptance.OfBudgetGrant(ctx, g.reader, grant)
+	decided, err := acceptance.DecideBudgetGrant(ctx, g.reader, grant)
 	return decided.Decision, err
 }
 

@@ -18,7 +18,7 @@ func (modelProviders) kind() string { return "ModelProvider" }
 func (modelProviders) spec(provider *v1alpha1.ModelProvider) any { return provider.Spec }
 
 func (m modelProviders) decide(ctx context.Context, provider *v1alpha1.ModelProvider) (acceptance.Decision, error) {
-	decided, err := acceptance.OfModelProvider(ctx, m.reader, provider)
+	decided, err := acceptance.DecideModelProvider(ctx, m.reader, provider)
 	return decided.Decision, err
 }
 

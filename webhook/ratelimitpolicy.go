@@ -23,7 +23,7 @@ func (rateLimitPolicies) kind() string { return "RateLimitPolicy" }
 func (rateLimitPolicies) spec(policy *v1alpha1.RateLimitPolicy) any { return policy.Spec }
 
 func (p rateLimitPolicies) decide(ctx context.Context, policy *v1alpha1.RateLimitPolicy) (acceptance.Decision, error) {
-	decided, err := acceptance.OfRateLimitPolicy(ctx, p.reader, policy)
+	decided, err := acceptance.DecideRateLimitPolicy(ctx, p.reader, policy)
 	return decided.Decision, err
 }
 
@@ -38,7 +38,7 @@ func (p rateLimitPolicies) warn(ctx context.Context, was, is *v1alpha1.RateLimit
 // aiming are the warnings of targets that may not be meant: all that there are, some that
 // get none of the limits, and some that have them no more.
 func (p rateLimitPolicies) aiming(ctx context.Context, was, is *v1alpha1.RateLimitPolicy) []string {
-	decided, err := acceptance.OfRateLimitPolicy(ctx, p.reader, is)
+	decided, err := acceptance.DecideRateLimitPolicy(ctx, p.reader, is)
 	if err != nil {
 		return nil
 	}
@@ -55,7 +55,7 @@ func (p rateLimitPolicies) aiming(ctx context.Context, was, is *v1alpha1.RateLim
 	if was == nil {
 		return warnings
 	}
-	before, err := acceptance.OfRateLimitPolicy(ctx, p.reader, was)
+	before, err := acceptance.DecideRateLimitPolicy(ctx, p.reader, was)
 	if err != nil {
 		return warnings
 	}

@@ -17,10 +17,10 @@ import (
 	"github.com/bursar-dev/bursar/history/replay"
 )
 
-// Ledger is where the calls of the past are.
-type Ledger interface {
+// PastCalls is where the calls of the past are.
+type PastCalls interface {
 	Opening(ctx context.Context, document limiterv1.Tenant, from time.Time, tenants ...history.Tenant) ([]replay.Opening, error)
-	Calls(ctx context.Context, from, to time.Time, tenants ...history.Tenant) iter.Seq2[replay.Call, error]
+	Calls(ctx context.Context, from, to time.Time, tenants ...history.Tenant) iter.Seq2[replay.PastCall, error]
 }
 
 // lookBack is how many days of calls are replayed.
@@ -32,7 +32,7 @@ var replays sync.Mutex
 
 // replayed is the warning of how many calls of the last days a document would have
 // refused, if it would have, and there is time to find out.
-func replayed(ctx context.Context, reader client.Reader, ledger Ledger, document limiterv1.Tenant, now time.Time) []string {
+func replayed(ctx context.Context, reader client.Reader, ledger PastCalls, document limiterv1.Tenant, now time.Time) []string {
 	if !replays.TryLock() {
 		return nil
 	}
@@ -57,7 +57,7 @@ func replayed(ctx context.Context, reader client.Reader, ledger Ledger, document
 }
 
 func replayOf(
-	ctx context.Context, reader client.Reader, ledger Ledger, document limiterv1.Tenant, now time.Time,
+	ctx context.Context, reader client.Reader, ledger PastCalls, document limiterv1.Tenant, now time.Time,
 ) (replay.Result, error) {
 	var budgets v1alpha1.TenantBudgetList
 	if err := reader.List(ctx, &budgets, client.UnsafeDisableDeepCopy); err != nil {
@@ -74,8 +74,8 @@ func replayOf(
 	})
 }
 
-func mostRefusing(limits []replay.Limit) replay.Limit {
-	return slices.MaxFunc(limits, func(a, b replay.Limit) int { return int(a.Total().Calls - b.Total().Calls) })
+func mostRefusing(limits []replay.LimitResult) replay.LimitResult {
+	return slices.MaxFunc(limits, func(a, b replay.LimitResult) int { return int(a.Total().Calls - b.Total().Calls) })
 }
 
 // tightens reports whether a level refuses calls that it did not refuse before: by a

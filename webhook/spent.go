@@ -26,7 +26,7 @@ func stops(was, is limiterv1.Level, counters limiterstore.Reading) []string {
 		if limit.Per != limiterv1.PerTenant {
 			continue
 		}
-		span := period.Of(limit.Period, zone, counters.Now)
+		span := period.Containing(limit.Period, zone, counters.Now)
 		spent, _ := counters.Money[limiterv1.MoneyField(limit)].In(span)
 		if !isUsedUp(is, limit, spent) || wasUsedUp(was, limit, spent) {
 			continue

@@ -33,9 +33,6 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
-// within is how long anything may take that has to come about.
-const within = time.Minute
-
 var (
 	// api acts as an administrator, reads past every cache and hears all warnings.
 	api    client.Client

@@ -21,7 +21,7 @@ import (
 type tenantBudgets struct {
 	reader   client.Reader
 	counters Counters
-	ledger   Ledger
+	ledger   PastCalls
 }
 
 func (tenantBudgets) kind() string { return "TenantBudget" }
@@ -29,7 +29,7 @@ func (tenantBudgets) kind() string { return "TenantBudget" }
 func (tenantBudgets) spec(budget *v1alpha1.TenantBudget) any { return budget.Spec }
 
 func (b tenantBudgets) decide(ctx context.Context, budget *v1alpha1.TenantBudget) (acceptance.Decision, error) {
-	decided, err := acceptance.OfTenantBudget(ctx, b.reader, budget)
+	decided, err := acceptance.DecideTenantBudget(ctx, b.reader, budget)
 	return decided.Decision, err
 }
 
@@ -44,7 +44,7 @@ func (b tenantBudgets) warn(ctx context.Context, was, is *v1alpha1.TenantBudget)
 	}
 	warnings = append(warnings, unknown(ctx, b.reader, modelsOf(is.Spec))...)
 	warnings = append(warnings, letsThrough(ctx, b.reader, is.Spec)...)
-	decided, err := acceptance.OfTenantBudget(ctx, b.reader, is)
+	decided, err := acceptance.DecideTenantBudget(ctx, b.reader, is)
 	if err != nil || decided.Document == nil {
 		return warnings
 	}

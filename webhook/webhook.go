@@ -19,7 +19,7 @@ type Counters interface {
 //+kubebuilder:webhookconfiguration:mutating=false,name=bursar
 
 // Register makes the manager serve the webhooks, whether it leads or not.
-func Register(mgr ctrl.Manager, counters Counters, ledger Ledger) error {
+func Register(mgr ctrl.Manager, counters Counters, ledger PastCalls) error {
 	reader := mgr.GetClient()
 	return errors.Join(
 		register(mgr, &v1alpha1.TenantBudget{}, tenantBudgets{reader, counters, ledger}),

@@ -63,9 +63,9 @@ type Span struct{ Start, End time.Time }
 // Contains reports whether t lies in the span.
 func (s Span) Contains(t time.Time) bool { return !t.Before(s.Start) && t.Before(s.End) }
 
-// Of is the period of the given kind that t lies in, by the calendar of zone.
+// Containing is the period of the given kind that t lies in, by the calendar of zone.
 // It panics when kind is not valid, which the API server does not let pass.
-func Of(kind Kind, zone *time.Location, t time.Time) Span {
+func Containing(kind Kind, zone *time.Location, t time.Time) Span {
 	if length, fixed := kind.window(); fixed {
 		return windowAt(length, t)
 	}

@@ -119,7 +119,7 @@ func checkSpan(t *testing.T, kind period.Kind, zone *time.Location, start, end t
 		if instant.Before(start) || !instant.Before(end) {
 			continue
 		}
-		if got := period.Of(kind, zone, instant); !got.Start.Equal(start) || !got.End.Equal(end) {
+		if got := period.Containing(kind, zone, instant); !got.Start.Equal(start) || !got.End.Equal(end) {
 			t.Errorf("the %s of %s in %s is\n%s, want\n%s to %s", kind, instant, zone, show(got, zone), start.In(zone), end.In(zone))
 		}
 	}
@@ -142,24 +142,24 @@ func TestEveryInstantInOnePeriod(t *testing.T) {
 		}
 		instant := within(first, first.AddDate(5, 0, 0), "instant")
 
-		span := period.Of(kind, zone, instant)
+		span := period.Containing(kind, zone, instant)
 		if !span.Contains(instant) {
 			t.Fatalf("%s is not in its %s, %s", instant, kind, show(span, zone))
 		}
 		for _, other := range []time.Time{span.Start, within(span.Start, span.End, "other"), span.End.Add(-1)} {
-			if got := period.Of(kind, zone, other); got != span {
+			if got := period.Containing(kind, zone, other); got != span {
 				t.Errorf("%s is in %s and in %s", other, show(span, zone), show(got, zone))
 			}
 		}
-		if next := period.Of(kind, zone, span.End); !next.Start.Equal(span.End) {
+		if next := period.Containing(kind, zone, span.End); !next.Start.Equal(span.End) {
 			t.Errorf("after %s comes %s", show(span, zone), show(next, zone))
 		}
-		if before := period.Of(kind, zone, span.Start.Add(-1)); !before.End.Equal(span.Start) {
+		if before := period.Containing(kind, zone, span.Start.Add(-1)); !before.End.Equal(span.Start) {
 			t.Errorf("before %s comes %s", show(span, zone), show(before, zone))
 		}
 		// The same instant is in the same period, wherever the clock hangs that it
 		// was read from.
-		if got := period.Of(kind, zone, instant.In(zone)); got != span {
+		if got := period.Containing(kind, zone, instant.In(zone)); got != span {
 			t.Errorf("the same instant is in %s and in %s", show(span, zone), show(got, zone))
 		}
 	})
@@ -175,10 +175,10 @@ func TestPeriodsLieEndToEnd(t *testing.T) {
 		zone := location(t, place.name)
 		first := time.Date(place.year, time.January, 1, 0, 0, 0, 0, time.UTC)
 		for _, kind := range append(period.Kinds(), windows...) {
-			span := period.Of(kind, zone, first)
+			span := period.Containing(kind, zone, first)
 			for walked := 0; span.Start.Before(first.AddDate(5, 0, 0)) && walked < most; walked++ {
-				last := period.Of(kind, zone, span.End.Add(-1))
-				next := period.Of(kind, zone, span.End)
+				last := period.Containing(kind, zone, span.End.Add(-1))
+				next := period.Containing(kind, zone, span.End)
 				if !span.Start.Before(span.End) || last != span || !next.Start.Equal(span.End) {
 					t.Fatalf("%s in %s: after %s comes %s, and the last instant of it is in %s",
 						kind, place.name, show(span, zone), show(next, zone), show(last, zone))
@@ -230,7 +230,7 @@ func TestOf(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			zone := location(t, tc.zone)
-			got := period.Of(tc.kind, zone, at(t, tc.at))
+			got := period.Containing(tc.kind, zone, at(t, tc.at))
 			if want := (period.Span{Start: at(t, tc.start), End: at(t, tc.end)}); got != want {
 				t.Errorf("got  %s\nwant %s", show(got, zone), show(want, zone))
 			}
@@ -265,5 +265,5 @@ func TestUnknownKind(t *testing.T) {
 			t.Error("no panic")
 		}
 	}()
-	period.Of("Fortnight", time.UTC, time.Now())
+	period.Containing("Fortnight", time.UTC, time.Now())
 }

@@ -148,7 +148,7 @@ func (l List) dearest() List {
 func (l List) cost(u Usage) (money.Nanos, error) {
 	var hi, lo uint64
 	for _, kind := range Kinds() {
-		tokens := u.Of(kind)
+		tokens := u.Tokens(kind)
 		price, ok := l[kind]
 		if tokens > 0 && !ok {
 			return 0, fmt.Errorf("%w for tokens of kind %s", ErrNoPrice, kind)

@@ -70,8 +70,8 @@ type Usage struct {
 	ServiceTier ServiceTier `json:"serviceTier,omitempty"`
 }
 
-// Of is how many tokens of a kind were used.
-func (u Usage) Of(kind Kind) int64 {
+// Tokens is how many tokens of a kind were used.
+func (u Usage) Tokens(kind Kind) int64 {
 	switch kind {
 	case Input:
 		return u.Input
@@ -110,7 +110,7 @@ var ErrUsage = errors.New("usage out of range")
 // than the Output was Reasoning.
 func (u Usage) Validate() error {
 	for _, kind := range Kinds() {
-		if n := u.Of(kind); n < 0 || n > MaxTokens {
+		if n := u.Tokens(kind); n < 0 || n > MaxTokens {
 			return fmt.Errorf("%w: %d tokens of kind %s", ErrUsage, n, kind)
 		}
 	}

@@ -60,7 +60,7 @@ const (
 	ReasonEnforcersPending = "EnforcersPending"
 	ReasonNoEnforcers      = "NoEnforcers"
 	ReasonStoreUnavailable = "StoreUnavailable"
-	ReasonLimiterClosed    = "LimiterClosed"
+	ReasonLimiterSuspended = "LimiterSuspended"
 	ReasonProbePending     = "ProbePending"
 	ReasonProbeFailed      = "ProbeFailed"
 	ReasonTooManyLimits    = "TooManyLimits"

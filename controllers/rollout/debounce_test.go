@@ -43,7 +43,7 @@ func TestDelay(t *testing.T) {
 		"nobody can tell how far it has got":       {0, accepted, conditions.Rollout{Err: errors.New("no answer"), Revision: 7}, 0},
 		"nobody can tell what is to come of it":    {0, verdict.Verdict{Status: "Unknown"}, conditions.Rollout{Err: errors.New("no answer")}, 0},
 		"the status speaks of it, and still does":  {2, verdict.Verdict{Status: "Unknown"}, underWay, 0},
-		"the limiter is closed, which may be long": {0, accepted, conditions.Rollout{Err: &limiterstore.ClosedError{Reason: "closed"}}, 0},
+		"the limiter is closed, which may be long": {0, accepted, conditions.Rollout{Err: &limiterstore.SuspendedError{Reason: "closed"}}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := rollout.NewDebouncer().Delay(budget(2, tc.observed), tc.accepted, tc.progress, time.Now()); got != tc.want {

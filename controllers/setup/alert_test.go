@@ -49,7 +49,7 @@ func spendOfUser(ctx context.Context, tenant, user string, spent money.Nanos) {
 	raw, err := redisClient.Get(ctx, limiterv1.EpochKey).Bytes()
 	Expect(err).NotTo(HaveOccurred())
 	Expect(json.Unmarshal(raw, &epoch)).To(Succeed())
-	span := period.Of(period.Day, time.UTC, now)
+	span := period.Containing(period.Day, time.UTC, now)
 	counter := limiterv1.MoneyCounter{Start: span.Start, End: span.End, Spent: spent}
 	field := limiterv1.MoneyField(limiterv1.MoneyLimit{Per: limiterv1.PerUser, Period: period.Day})
 	Expect(redisClient.HSet(ctx, limiterv1.UserCountersKey(tenant, epoch, tenant, user), field, counter.Encode()).Err()).To(Succeed())

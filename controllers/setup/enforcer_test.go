@@ -139,7 +139,7 @@ func spend(ctx context.Context, tenant string, kind period.Kind, spent, held mon
 	GinkgoHelper()
 	now, err := redisClient.Time(ctx).Result()
 	Expect(err).NotTo(HaveOccurred())
-	span := period.Of(kind, time.UTC, now)
+	span := period.Containing(kind, time.UTC, now)
 	counter := limiterv1.MoneyCounter{Start: span.Start, End: span.End, Spent: spent, Held: held}
 	Expect(redisClient.HSet(ctx, limiterv1.TenantCountersKey(tenant, tenant), limiterv1.MoneyField(limiterv1.MoneyLimit{Period: kind}), counter.Encode()).Err()).To(Succeed())
 	if told {

@@ -21,7 +21,7 @@ func spendOf(ctx context.Context, budget *v1alpha1.TenantBudget, limit limiterv1
 	GinkgoHelper()
 	now, err := redisClient.Time(ctx).Result()
 	Expect(err).NotTo(HaveOccurred())
-	span := period.Of(limit.Period, time.UTC, now)
+	span := period.Containing(limit.Period, time.UTC, now)
 	counter := limiterv1.MoneyCounter{Start: span.Start, End: span.End, Spent: spent}
 	key := limiterv1.TenantCountersKey(budget.Spec.Tenant, budget.Spec.Tenant)
 	Expect(redisClient.HSet(ctx, key, limiterv1.MoneyField(limit), counter.Encode()).Err()).To(Succeed())
@@ -159,7 +159,7 @@ var _ = Describe("Limits of every kind", func() {
 		create(ctx, budget)
 		expectCondition(ctx, budget, v1alpha1.ConditionBreakerOpen, "False BelowTripRung")
 		Eventually(ctx, func() time.Duration {
-			return time.Until(period.Of("5s", time.UTC, time.Now()).End)
+			return time.Until(period.Containing("5s", time.UTC, time.Now()).End)
 		}).Should(BeNumerically(">", 3*time.Second))
 		span := spendOf(ctx, budget, limiterv1.MoneyLimit{Period: "5s"}, money.USD)
 		expectCondition(ctx, budget, v1alpha1.ConditionBreakerOpen, "True TripRungReached")

@@ -59,6 +59,6 @@ func isOpen(ctx context.Context) func() (bool, error) {
 		}
 		var epoch limiterv1.Epoch
 		err = json.Unmarshal(raw, &epoch)
-		return epoch.OpenIn(server["Server"]["run_id"]), err
+		return epoch.ValidIn(server["Server"]["run_id"]), err
 	}
 }

@@ -111,7 +111,7 @@ var _ = Describe("A parent", func() {
 
 		By("spending: its breaker stops those below it")
 		key := limiterv1.TenantCountersKey(company.Spec.Tenant, division.Spec.Tenant)
-		span := period.Of(period.Day, time.UTC, time.Now())
+		span := period.Containing(period.Day, time.UTC, time.Now())
 		spent := limiterv1.MoneyCounter{Start: span.Start, End: span.End, Spent: 5 * money.USD}
 		Expect(redisClient.HSet(ctx, key, limiterv1.MoneyField(limiterv1.MoneyLimit{Period: period.Day}), spent.Encode()).Err()).To(Succeed())
 		Expect(redisClient.Publish(ctx, limiterv1.FeedChannel, "tenant "+late.Spec.Tenant+" "+division.Spec.Tenant).Err()).To(Succeed())

@@ -172,7 +172,7 @@ func register(mgr ctrl.Manager, documents *limiterstore.Documents, options Optio
 		client    = mgr.GetClient()
 		recorder  = events.NewRecorder(client, mgr.GetAPIReader())
 		clock     = options.Clock
-		opener    = recovery.NewOpener(epochs, counters, calls, ledger)
+		recounter = recovery.NewRecounter(epochs, counters, calls, ledger)
 		prober    = probe.New(limiterstore.NewProbes(options.Redis))
 		alerts    = alert.NewDeliverer(budgetstore.NewDeliveries(options.Database), client, mgr.GetAPIReader(), options.Alerts)
 		pingRedis = func(ctx context.Context) error { return options.Redis.Ping(ctx).Err() }
@@ -183,7 +183,7 @@ func register(mgr ctrl.Manager, documents *limiterstore.Documents, options Optio
 		tenantbudget.NewController(client, tenantbudget.Stores{
 			Documents: documents, Counters: counters, Limits: budgetstore.NewLimits(options.Database),
 			Users: ledger, Alerts: budgetstore.NewAlerts(options.Database),
-		}, opener, prober, alerts, recorder, clock),
+		}, recounter, prober, alerts, recorder, clock),
 		ratelimitpolicy.NewController(client, documents, enforcers, prober, recorder, clock),
 		modelprovider.NewController(client, documents, recorder, clock),
 		apikey.NewController(client, documents, recorder, clock),
@@ -205,7 +205,7 @@ func register(mgr ctrl.Manager, documents *limiterstore.Documents, options Optio
 	}
 	if options.Namespace != "" {
 		if err := mgr.Add(outage.New(client, mgr.GetAPIReader(), recorder, options.Namespace,
-			outage.Store{Name: outage.Redis, Ping: pingRedis}, outage.Store{Name: outage.Postgres, Ping: ledger.Ping})); err != nil {
+			outage.Watched{Name: outage.Redis, Ping: pingRedis}, outage.Watched{Name: outage.Postgres, Ping: ledger.Ping})); err != nil {
 			return err
 		}
 	}

@@ -269,7 +269,7 @@ var _ = Describe("The breaker", func() {
 		expectCondition(ctx, budget, v1alpha1.ConditionBreakerOpen, "True TripRungReached")
 		Expect(budget.Status.Breaker.State).To(Equal(v1alpha1.BreakerOpen))
 		Expect(budget.Status.Breaker.Limit).To(Equal("daily"))
-		Expect(budget.Status.Breaker.ClosesAt.Time).To(BeTemporally("==", period.Of(period.Day, time.UTC, time.Now()).End))
+		Expect(budget.Status.Breaker.ClosesAt.Time).To(BeTemporally("==", period.Containing(period.Day, time.UTC, time.Now()).End))
 		Expect(budget.Status.Breaker.Since.Time).To(BeTemporally("~", time.Now(), 10*time.Second))
 		Expect(condition(ctx, budget, v1alpha1.ConditionReady)()).To(Equal("True Enforced"), "an open breaker is business")
 		Eventually(ctx, eventsOf(ctx, budget, "BreakerOpened")).Should(ConsistOf(
@@ -341,7 +341,7 @@ func openMinutely(ctx context.Context) {
 // returns its end.
 func awaitEarlyMinute(ctx context.Context) time.Time {
 	GinkgoHelper()
-	end := func() time.Time { return period.Of(period.Minute, time.UTC, time.Now()).End }
+	end := func() time.Time { return period.Containing(period.Minute, time.UTC, time.Now()).End }
 	Eventually(ctx, func() time.Duration { return time.Until(end()) }).Should(BeNumerically(">", 4*time.Second))
 	return end()
 }

@@ -86,7 +86,7 @@ func (o *WebhookOptions) names(host string) []string {
 	return names
 }
 
-func (w webhooks) register(mgr ctrl.Manager, counters webhook.Counters, ledger webhook.Ledger) error {
+func (w webhooks) register(mgr ctrl.Manager, counters webhook.Counters, ledger webhook.PastCalls) error {
 	if w.server == nil {
 		return nil
 	}

@@ -60,8 +60,8 @@ const maxTurns = 4
 
 // Admit decides whether a call of the tenant may be made, and holds its bound if
 // so. An error means that nothing was decided and the call must not be made: it
-// wraps ErrStoreUnavailable or ErrClosed, or is ErrRungChanged.
-func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Call) (Decision, error) {
+// wraps ErrStoreUnavailable or ErrSuspended, or is ErrRungChanged.
+func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Request) (Decision, error) {
 	if call.Bound < 0 || call.Bound > money.Max || call.Tokens < 0 {
 		return Decision{}, fmt.Errorf("call %s: bound of %s and %d tokens is out of range", call.ID, call.Bound, call.Tokens)
 	}
@@ -82,7 +82,7 @@ func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Call) (Decisi
 
 // decide asks the Store, and tells admitted of a hold before anybody can ask which
 // calls are open.
-func (a *Admitter) decide(ctx context.Context, tenant *Tenant, call Call, admitted func(*Hold)) (Decision, error) {
+func (a *Admitter) decide(ctx context.Context, tenant *Tenant, call Request, admitted func(*Hold)) (Decision, error) {
 	request := AdmitRequest{
 		Root: tenant.doc.Root(), CallID: call.ID, Bound: call.Bound,
 		Shadow: tenant.shadow, Downgraded: call.Downgraded && call.Bound > 0,
@@ -97,7 +97,7 @@ func (a *Admitter) decide(ctx context.Context, tenant *Tenant, call Call, admitt
 		}
 		request.Record = call.recordIn(request.Accounts)
 		reply, err := store.Admit(ctx, request)
-		if errors.Is(err, ErrClosed) {
+		if errors.Is(err, ErrSuspended) {
 			return Decision{}, err // nothing was taken
 		}
 		if err != nil {
@@ -147,7 +147,7 @@ func (a *Admitter) hear(now time.Time) {
 var errClockJumps = errors.New("the store's clock jumps from period to period")
 
 // rungChanged remembers that the guess about the user was wrong.
-func (t *Tenant) rungChanged(call Call) {
+func (t *Tenant) rungChanged(call Request) {
 	if call.Downgraded {
 		t.downgraded.Delete(call.Subject.User)
 	} else {
@@ -156,14 +156,14 @@ func (t *Tenant) rungChanged(call Call) {
 }
 
 // learn remembers a refusal by money.
-func (t *Tenant) learn(call Call, account Account, check MoneyCheck, reply AdmitReply, rates []RateReading) {
+func (t *Tenant) learn(call Request, account Account, check MoneyCheck, reply AdmitReply, rates []RateReading) {
 	if !t.forgetful && !call.probe {
 		t.exhausted.learn(account, check, reply, rates)
 	}
 }
 
 // recall answers a call by a refusal that is known to stand.
-func (t *Tenant) recall(call Call, request AdmitRequest) (Decision, bool) {
+func (t *Tenant) recall(call Request, request AdmitRequest) (Decision, bool) {
 	if t.forgetful || call.probe {
 		return Decision{}, false
 	}
@@ -174,7 +174,7 @@ func (t *Tenant) recall(call Call, request AdmitRequest) (Decision, bool) {
 	return Decision{Refusal: known.check.refusal(call, known.tenant, known.spent, known.held), Rates: known.rates}, true
 }
 
-func decision(store Store, tenant *Tenant, call Call, request AdmitRequest, reply AdmitReply) Decision {
+func decision(store Store, tenant *Tenant, call Request, request AdmitRequest, reply AdmitReply) Decision {
 	d := Decision{asked: request.Accounts}
 	debts := reply.Debts
 	for _, account := range request.Accounts {
@@ -193,7 +193,7 @@ func decision(store Store, tenant *Tenant, call Call, request AdmitRequest, repl
 }
 
 // refusal is the refusal of the check that the reply names.
-func refusal(tenant *Tenant, call Call, request AdmitRequest, reply AdmitReply, rates []RateReading) *Refusal {
+func refusal(tenant *Tenant, call Request, request AdmitRequest, reply AdmitReply, rates []RateReading) *Refusal {
 	index := reply.Refusing - 1
 	for _, account := range request.Accounts {
 		if index < len(account.Money) {
@@ -213,7 +213,7 @@ func refusal(tenant *Tenant, call Call, request AdmitRequest, reply AdmitReply, 
 	panic(fmt.Sprintf("admission: the store refuses by check %d, which was not asked", reply.Refusing))
 }
 
-func (c MoneyCheck) refusal(call Call, tenant string, spent, held money.Nanos) *Refusal {
+func (c MoneyCheck) refusal(call Request, tenant string, spent, held money.Nanos) *Refusal {
 	r := &Refusal{
 		Reason: ledgerv1.BudgetExhausted, Tenant: tenant, Limit: c.Limit.Name, Per: c.Limit.Per,
 		Period: c.Limit.Period, Amount: c.Limit.Amount, Spent: spent, Held: held, ResetsAt: c.Span.End,
@@ -225,7 +225,7 @@ func (c MoneyCheck) refusal(call Call, tenant string, spent, held money.Nanos) *
 	return r
 }
 
-func (c BucketCheck) refusal(call Call, tenant string, debt int64) *Refusal {
+func (c BucketCheck) refusal(call Request, tenant string, debt int64) *Refusal {
 	r := &Refusal{
 		Reason: ledgerv1.RateLimited, Tenant: tenant, Limit: c.Limit.Name, Per: c.Limit.Per, Unit: c.Limit.Unit,
 		Bound: call.Bound, Tokens: call.Tokens,

@@ -67,8 +67,8 @@ func tenant(t *testing.T) *admission.Tenant {
 	return tenant
 }
 
-func call(tier string, bound money.Nanos, tokens int64) admission.Call {
-	return admission.Call{ID: "id", Subject: admission.Subject{Tenant: "acme", User: "user", Tier: tier}, Bound: bound, Tokens: tokens}
+func call(tier string, bound money.Nanos, tokens int64) admission.Request {
+	return admission.Request{ID: "id", Subject: admission.Subject{Tenant: "acme", User: "user", Tier: tier}, Bound: bound, Tokens: tokens}
 }
 
 func TestAdmitAsksAgainWithTheTimeOfTheStore(t *testing.T) {
@@ -112,7 +112,7 @@ func TestAdmitFailsClosed(t *testing.T) {
 }
 
 func TestAdmitRefusesBoundsOutOfRange(t *testing.T) {
-	for name, c := range map[string]admission.Call{
+	for name, c := range map[string]admission.Request{
 		"negative bound":  call("empleado", -1, 10),
 		"above the most":  call("empleado", money.Max+1, 10),
 		"negative tokens": call("empleado", 1, -1),
@@ -126,7 +126,7 @@ func TestAdmitRefusesBoundsOutOfRange(t *testing.T) {
 
 func TestOnlyLimitsThatApplyAreAsked(t *testing.T) {
 	for name, test := range map[string]struct {
-		call    admission.Call
+		call    admission.Request
 		money   []string
 		buckets []string
 	}{
@@ -168,7 +168,7 @@ func equal(a, b []string) bool {
 func TestRefusalSaysWhichLimitAndWhatMendsIt(t *testing.T) {
 	for name, test := range map[string]struct {
 		reply admission.AdmitReply
-		call  admission.Call
+		call  admission.Request
 		want  admission.Refusal
 	}{
 		"the breaker": {

@@ -20,8 +20,8 @@ type Subject struct {
 	Credential string
 }
 
-// Call is a call that wants to be admitted.
-type Call struct {
+// Request is a call that wants to be admitted.
+type Request struct {
 	// ID is unique for all time; asking again with the same ID asks about the same call.
 	ID      string
 	Subject Subject

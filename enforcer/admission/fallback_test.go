@@ -22,7 +22,7 @@ func TestFallbackAsksTheAmountsAlone(t *testing.T) {
 	fallback.Fallback = true
 
 	type step struct {
-		call      admission.Call
+		call      admission.Request
 		want      ledgerv1.Reason // empty: admitted
 		wantAsked bool
 	}

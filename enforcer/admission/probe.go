@@ -71,9 +71,9 @@ func (c MoneyCheck) probed() limiterv1.ProbedMoney {
 
 // probes are calls of which each limit counts at least one. Each is of another user,
 // who has no other calls.
-func (t *Tenant) probes() []Call {
+func (t *Tenant) probes() []Request {
 	selectors := t.selectors()
-	var calls []Call
+	var calls []Request
 	for {
 		var tier, model string
 		isSelected := false
@@ -113,8 +113,8 @@ func orFirst(chosen string, values []string) string {
 	return chosen
 }
 
-func (t *Tenant) newProbe(tier, model string) Call {
-	call := Call{ID: "probe:" + uuid.NewString(), Model: model, Bound: probeBound, probe: true}
+func (t *Tenant) newProbe(tier, model string) Request {
+	call := Request{ID: "probe:" + uuid.NewString(), Model: model, Bound: probeBound, probe: true}
 	call.Subject = Subject{Tenant: t.Name(), User: call.ID, Tier: tier}
 	call.Entry.OpenCall = t.openCall(call)
 	call.Entry.Probe = true
@@ -122,7 +122,7 @@ func (t *Tenant) newProbe(tier, model string) Call {
 }
 
 // probe asks about one call, and says what was asked.
-func (a *Admitter) probe(ctx context.Context, tenant *Tenant, call Call) ([]Account, error) {
+func (a *Admitter) probe(ctx context.Context, tenant *Tenant, call Request) ([]Account, error) {
 	d, err := a.decide(ctx, tenant, call, a.open.add)
 	if errors.Is(err, ErrRungChanged) {
 		call.Downgraded = true

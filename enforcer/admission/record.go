@@ -6,7 +6,7 @@ import (
 
 // recordIn is what others are to know of the open call should this process die: its
 // entry, with the counters of the accounts that it is counted in.
-func (c Call) recordIn(accounts []Account) []byte {
+func (c Request) recordIn(accounts []Account) []byte {
 	c.Entry.Counters = countersOf(accounts)
 	return c.Entry.Encode()
 }
@@ -31,7 +31,7 @@ func countersOf(accounts []Account) []limiterv1.CallCounters {
 }
 
 // openCall is what others must know to end a call of the tenant's that has no caller.
-func (t *Tenant) openCall(call Call) limiterv1.OpenCall {
+func (t *Tenant) openCall(call Request) limiterv1.OpenCall {
 	return limiterv1.OpenCall{
 		CallID: call.ID, Tenant: t.Name(), User: call.Subject.User, Tier: call.Subject.Tier, Model: call.Model,
 		Root: t.doc.Root(), Ancestors: t.Ancestors(),

@@ -46,7 +46,7 @@ type shares struct {
 // wantedShare is a share that calls like one of a tenant will want.
 type wantedShare struct {
 	tenant *Tenant
-	call   Call
+	call   Request
 }
 
 // share is a hold for calls that count in the same limits.
@@ -71,7 +71,7 @@ func newShares() *shares {
 
 // sharing is the call as shares see it: it takes from no bucket, and is no fallback,
 // since a share is taken below the Trip rung alone.
-func sharing(call Call) Call {
+func sharing(call Request) Request {
 	call.share, call.Fallback = true, false
 	return call
 }
@@ -92,7 +92,7 @@ func shareKey(root string, accounts []Account) string {
 }
 
 // want sees to it that calls like this one have a share.
-func (s *shares) want(tenant *Tenant, call Call, store Store, now time.Time) {
+func (s *shares) want(tenant *Tenant, call Request, store Store, now time.Time) {
 	if tenant.doc.StoreLossPercent == 0 || call.Bound == 0 || call.share {
 		return
 	}
@@ -203,7 +203,7 @@ func (a *Admitter) takeShare(ctx context.Context, want wantedShare) {
 
 // shareEntry is what others know of a share, should this process die: a call that
 // was charged in full.
-func (t *Tenant) shareEntry(call Call) ledgerv1.Entry {
+func (t *Tenant) shareEntry(call Request) ledgerv1.Entry {
 	entry := ledgerv1.Entry{OpenCall: t.openCall(call), Endpoint: "share", Held: call.Bound}
 	entry.Share = true
 	return entry
@@ -280,7 +280,7 @@ func (h *Hold) giveBack(ctx context.Context) error {
 
 // AdmitBounded admits a call while the Store does not answer, if the share of calls
 // like it has room for it. Its ID must be one that the Store was never asked about.
-func (a *Admitter) AdmitBounded(tenant *Tenant, call Call) (*Hold, bool) {
+func (a *Admitter) AdmitBounded(tenant *Tenant, call Request) (*Hold, bool) {
 	if tenant.doc.StoreLossPercent == 0 {
 		return nil, false
 	}

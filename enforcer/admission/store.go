@@ -160,6 +160,6 @@ var ErrGone = errors.New("there is no open call to take from")
 // has ended, or will end, all its calls.
 var ErrFenced = errors.New("session was declared dead")
 
-// ErrClosed is returned by a Store that is not valid at present: its counters were
+// ErrSuspended is returned by a Store that is not valid at present: its counters were
 // lost and are being set anew, or those of a new limit are not set yet.
-var ErrClosed = errors.New("the limiter is closed: its counters are not valid yet")
+var ErrSuspended = errors.New("the limiter is closed: its counters are not valid yet")

@@ -121,7 +121,7 @@ func (r *moneyRule) spanAt(now time.Time) period.Span {
 	if span := r.span.Load(); span != nil && span.Contains(now) {
 		return *span
 	}
-	span := period.Of(r.limit.Period, r.zone, now)
+	span := period.Containing(r.limit.Period, r.zone, now)
 	r.span.Store(&span)
 	return span
 }
@@ -163,7 +163,7 @@ func appendRungs(rungs []money.Nanos, l limiterv1.Level, limit limiterv1.MoneyLi
 
 // accounts are the counters that a call counts in, and its checks in each: those
 // of the tenant, of the user, and of every ancestor, at the given time.
-func (t *Tenant) accounts(call Call, now time.Time) []Account {
+func (t *Tenant) accounts(call Request, now time.Time) []Account {
 	accounts := make([]Account, 0, len(t.levels)+1)
 	for i := range t.levels {
 		l := &t.levels[i]
@@ -202,7 +202,7 @@ func (t *Tenant) userUntil(now time.Time) (until time.Time) {
 // moneyChecks are the checks of the money limits of a scope. A call that costs
 // nothing at most is not the business of any: free models keep working when the
 // money is gone.
-func (l *level) moneyChecks(scope limiterv1.Scope, call Call, now time.Time) []MoneyCheck {
+func (l *level) moneyChecks(scope limiterv1.Scope, call Request, now time.Time) []MoneyCheck {
 	if call.Bound == 0 {
 		return nil
 	}
@@ -229,7 +229,7 @@ func (l *level) moneyChecks(scope limiterv1.Scope, call Call, now time.Time) []M
 }
 
 // bucketChecks are the checks of the rate limits of a scope.
-func (l *level) bucketChecks(scope limiterv1.Scope, call Call) []BucketCheck {
+func (l *level) bucketChecks(scope limiterv1.Scope, call Request) []BucketCheck {
 	if call.share {
 		return nil
 	}

@@ -35,15 +35,15 @@ const (
 	rest = 10 * time.Minute
 )
 
-// Store ends the open calls of the dead.
-type Store interface {
+// Settler ends the open calls of the dead.
+type Settler interface {
 	// SettleAdopted charges an open call a cost, and keeps its entry for the ledger, if it has
 	// one. That it was ended before is no error.
 	SettleAdopted(ctx context.Context, dead string, call limiterv1.OpenCall, cost money.Nanos, entry *ledgerv1.Entry) error
 }
 
-// Ledger takes settled calls.
-type Ledger interface {
+// LedgerWriter takes settled calls.
+type LedgerWriter interface {
 	// Write writes entries, of which it may have some, and returns those that it has now.
 	Write(ctx context.Context, entries []ledgerv1.Entry) (written []ledgerv1.Entry, err error)
 }
@@ -51,8 +51,8 @@ type Ledger interface {
 // Adopter adopts the sessions of enforcers that have died.
 type Adopter struct {
 	client redis.UniversalClient
-	store  Store
-	ledger Ledger
+	store  Settler
+	ledger LedgerWriter
 	self   func() string
 	log    *slog.Logger
 
@@ -87,7 +87,7 @@ type silence struct {
 }
 
 // New makes an Adopter of the session that self names.
-func New(client redis.UniversalClient, store Store, ledger Ledger, self func() string, log *slog.Logger) *Adopter {
+func New(client redis.UniversalClient, store Settler, ledger LedgerWriter, self func() string, log *slog.Logger) *Adopter {
 	return &Adopter{
 		client: client, store: store, ledger: ledger, self: self, log: log,
 		watched: map[string]silence{}, resting: map[string]time.Time{},

@@ -13,7 +13,7 @@ import (
 // admit has the call admitted, and its bound held, or one in its place, or has the
 // client given another answer. A client that goes meanwhile does not interrupt it: an
 // admission without an answer may have taken a hold.
-func (c *Call) admit(ctx context.Context) *Refusal {
+func (c *Call) admit(ctx context.Context) *Problem {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), admitTimeout)
 	defer cancel()
 	decision, err := c.askOnLadder(ctx)
@@ -24,7 +24,7 @@ func (c *Call) admit(ctx context.Context) *Refusal {
 		c.calls.Log.Error("a call could not be decided", "call", c.id, "error", err)
 		return c.admitBounded(err)
 	}
-	c.tellRates(decision.Rates)
+	c.setRateFields(decision.Rates)
 	if decision.Hold == nil {
 		return c.fallBack(ctx, decision.Refusal)
 	}
@@ -35,8 +35,8 @@ func (c *Call) admit(ctx context.Context) *Refusal {
 // admitBounded has a call admitted that the limiter could not decide, where the tenant
 // has a share for that. It is another call to the limiter, which may have been told of
 // the first; a call that its caller has named cannot become another.
-func (c *Call) admitBounded(err error) *Refusal {
-	lost := errors.Is(err, admission.ErrStoreUnavailable) || errors.Is(err, admission.ErrClosed)
+func (c *Call) admitBounded(err error) *Problem {
+	lost := errors.Is(err, admission.ErrStoreUnavailable) || errors.Is(err, admission.ErrSuspended)
 	if !lost || c.claim != nil {
 		return storeLost()
 	}
@@ -68,7 +68,7 @@ func (c *Call) askOnLadder(ctx context.Context) (admission.Decision, error) {
 func (c *Call) ask(ctx context.Context) (admission.Decision, error) {
 	for waited := time.After(closedWait); ; {
 		decision, err := c.askOnce(ctx)
-		if !errors.Is(err, admission.ErrClosed) {
+		if !errors.Is(err, admission.ErrSuspended) {
 			return decision, err
 		}
 		select {
@@ -88,8 +88,8 @@ func (c *Call) askOnce(ctx context.Context) (admission.Decision, error) {
 }
 
 // asking is the call as the limiter sees it.
-func (c *Call) asking() admission.Call {
-	return admission.Call{
+func (c *Call) asking() admission.Request {
+	return admission.Request{
 		ID:         c.id,
 		Subject:    c.subject,
 		Model:      c.route.Model.Name,
@@ -140,13 +140,13 @@ func (c *Call) admitted(decision admission.Decision) {
 	default:
 		c.decision = ledgerv1.Admitted
 	}
-	c.tellDecision(decision)
+	c.setDecisionFields(decision)
 	c.calls.open.Add(1)
 	c.calls.Metrics.admitted()
 }
 
-// tellDecision tells the client how its call was admitted otherwise than it may think.
-func (c *Call) tellDecision(decision admission.Decision) {
+// setDecisionFields tells the client how its call was admitted otherwise than it may think.
+func (c *Call) setDecisionFields(decision admission.Decision) {
 	if used := c.route.Model.Name; used != c.request.Model() {
 		c.header.Set(ModelHeader, used)
 	}

@@ -3,13 +3,13 @@ package call
 import "context"
 
 // bound finds the model, and what the call can cost there at most.
-func (c *Call) bound(context.Context) *Refusal {
+func (c *Call) bound(context.Context) *Problem {
 	return c.boundForFirst(c.tenant.Document().ModelsFor(c.request.Model()))
 }
 
 // boundForFirst binds the call for the first of the models that can do what is
 // asked for, or refuses it as the first does.
-func (c *Call) boundForFirst(models []string) (why *Refusal) {
+func (c *Call) boundForFirst(models []string) (why *Problem) {
 	for i := range models {
 		refusal := c.boundOnLadder(models[i])
 		if refusal == nil {
@@ -31,7 +31,7 @@ func (c *Call) boundForNext() bool {
 
 // boundOnLadder binds the call for a model, or for the one that the ladder puts in
 // its place.
-func (c *Call) boundOnLadder(asked string) *Refusal {
+func (c *Call) boundOnLadder(asked string) *Problem {
 	model, downgraded := c.tenant.ModelFor(c.subject.User, asked)
 	c.downgraded = downgraded
 	if model != asked && c.boundFor(model) == nil {
@@ -41,7 +41,7 @@ func (c *Call) boundOnLadder(asked string) *Refusal {
 	return c.boundFor(asked)
 }
 
-func (c *Call) boundFor(model string) *Refusal {
+func (c *Call) boundFor(model string) *Problem {
 	route, refusal := c.routeTo(model)
 	if refusal != nil {
 		return refusal

@@ -81,7 +81,7 @@ type Response struct {
 	Body   []byte
 	// Refusal is why the answer is an error of Bursar's own. It is nil where a request
 	// was answered: with an answer that was kept, a fallback's message, or again.
-	Refusal *Refusal
+	Refusal *Problem
 }
 
 // Call is a call on its way. Each step adds what it found out. It is used by one goroutine
@@ -109,8 +109,8 @@ type Call struct {
 	route  *config.Route // bound
 	// model is the route's, with the prices in force when the call was bound: it is
 	// settled with them, too.
-	model   limiterv1.Model // bound
-	bounded protocol.Call   // bound
+	model   limiterv1.Model      // bound
+	bounded protocol.BoundedCall // bound
 	// downgraded is whether the ladder may have put another model in the place of
 	// the one that was asked for.
 	downgraded bool // bound
@@ -155,7 +155,7 @@ type forward struct {
 func (c *Call) ID() string { return c.id }
 
 // refused is why the client gets an error of Bursar's own; nil where it does not.
-func (c *Call) refused() *Refusal {
+func (c *Call) refused() *Problem {
 	if c.answered == nil {
 		return nil
 	}

@@ -45,8 +45,8 @@ type Config interface {
 
 // Admitter admits calls.
 type Admitter interface {
-	Admit(ctx context.Context, tenant *admission.Tenant, call admission.Call) (admission.Decision, error)
-	AdmitBounded(tenant *admission.Tenant, call admission.Call) (*admission.Hold, bool)
+	Admit(ctx context.Context, tenant *admission.Tenant, call admission.Request) (admission.Decision, error)
+	AdmitBounded(tenant *admission.Tenant, call admission.Request) (*admission.Hold, bool)
 	// Now is the time by which calls are admitted.
 	Now() time.Time
 }
@@ -59,8 +59,8 @@ type Claims interface {
 	Interrupted(ctx context.Context, claim idempotency.Claim) (bool, error)
 }
 
-// Ledger takes calls that were settled.
-type Ledger interface {
+// Recorder takes calls that were settled.
+type Recorder interface {
 	Add(ledgerv1.Entry)
 }
 
@@ -74,7 +74,7 @@ type Options struct {
 	Identifier Identifier
 	Config     Config
 	Admitter   Admitter
-	Ledger     Ledger
+	Ledger     Recorder
 	Refusals   RefusalRecorder
 	// Answers keeps answers for the fallback Cache.
 	Answers *answercache.Cache
@@ -123,7 +123,7 @@ func (calls *Calls) Begin(request Request) *Call {
 
 // Refuse is the answer to a request that is refused before it is a call, in the shape of
 // a protocol.
-func (calls *Calls) Refuse(refusal *Refusal, p protocol.Protocol) *Response {
+func (calls *Calls) Refuse(refusal *Problem, p protocol.Protocol) *Response {
 	calls.Metrics.refused(refusal)
 	return refusal.response(Header{}, p)
 }

@@ -19,7 +19,7 @@ const (
 
 // claimName claims the name that the caller has given the call, or answers what was
 // answered when it was made.
-func (c *Call) claimName(ctx context.Context) *Refusal {
+func (c *Call) claimName(ctx context.Context) *Problem {
 	names := c.Header.Values(IdempotencyKeyHeader)
 	if len(names) == 0 {
 		return nil
@@ -52,7 +52,7 @@ func validIdempotencyKey(name string) bool {
 
 // repeat answers a request whose name another call has: as that one was answered if
 // the request is the same.
-func (c *Call) repeat(ctx context.Context, first idempotency.Claim, same bool) *Refusal {
+func (c *Call) repeat(ctx context.Context, first idempotency.Claim, same bool) *Problem {
 	if !same {
 		return idempotencyKeyReused(first.Call)
 	}

@@ -19,7 +19,7 @@ import (
 // fallBack tries the tenant's fallbacks in the place of a call that was refused, in
 // their order, and refuses the call where none has an answer. Where one makes
 // another call, that one is admitted. The refusal is put on record either way.
-func (c *Call) fallBack(ctx context.Context, refused *admission.Refusal) *Refusal {
+func (c *Call) fallBack(ctx context.Context, refused *admission.Refusal) *Problem {
 	why := notAdmitted(c.subject, refused)
 	if refused.ByMoney() {
 		why.Status = cmp.Or(int(c.tenant.Document().BudgetRefusalStatus), why.Status)
@@ -99,7 +99,7 @@ func (c *Call) callCheapest(ctx context.Context, among []string) bool {
 	if decision.Hold == nil {
 		return false
 	}
-	c.tellRates(decision.Rates)
+	c.setRateFields(decision.Rates)
 	c.header.Set(FallbackHeader, string(limiterv1.CheapestModel))
 	c.header.Set(ModelHeader, c.route.Model.Name)
 	c.admitted(decision)

@@ -149,7 +149,7 @@ func (c *Call) finishCut(piece []byte, cut error) Rest {
 }
 
 // refuseForwarded refuses a call that was forwarded.
-func (c *Call) refuseForwarded(refusal *Refusal) *Response {
+func (c *Call) refuseForwarded(refusal *Problem) *Response {
 	c.endForward(refusal)
 	return c.refuse(refusal)
 }

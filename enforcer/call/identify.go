@@ -10,7 +10,7 @@ import (
 )
 
 // identify finds out who calls, and who pays.
-func (c *Call) identify(ctx context.Context) (refusal *Refusal) {
+func (c *Call) identify(ctx context.Context) (refusal *Problem) {
 	p := c.Endpoint.Protocol()
 	c.query = keyQuery(p, c.Query)
 	c.subject, refusal = c.calls.Identify(ctx, identity.Request{Protocol: p, Header: c.Header, Query: c.query})
@@ -40,7 +40,7 @@ func parseQuery(query string) url.Values {
 
 // Identify is who has sent a request, or why it is refused: nobody can say, or the
 // session has not begun. It waits for the session, for a moment.
-func (calls *Calls) Identify(ctx context.Context, request identity.Request) (admission.Subject, *Refusal) {
+func (calls *Calls) Identify(ctx context.Context, request identity.Request) (admission.Subject, *Problem) {
 	subject, err := calls.Identifier.Identify(ctx, request)
 	if err != nil {
 		return subject, unidentified(err)
@@ -50,7 +50,7 @@ func (calls *Calls) Identify(ctx context.Context, request identity.Request) (adm
 
 // awaitSession waits, for a moment, until others know of the session. Not before do they
 // wait for this process to follow the configuration.
-func (calls *Calls) awaitSession(ctx context.Context) *Refusal {
+func (calls *Calls) awaitSession(ctx context.Context) *Problem {
 	select {
 	case <-calls.Begun:
 		return nil

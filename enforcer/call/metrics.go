@@ -109,16 +109,16 @@ func (m *Metrics) admitted() {
 func (m *Metrics) bounded() { m.shares.Inc() }
 
 // shadowed counts, beside the admission itself, what would have been refused.
-func (m *Metrics) shadowed(r *Refusal) { m.admissions.WithLabelValues("shadowed", r.Code).Inc() }
+func (m *Metrics) shadowed(r *Problem) { m.admissions.WithLabelValues("shadowed", r.Code).Inc() }
 
 // refused counts what was refused before it was admitted.
-func (m *Metrics) refused(r *Refusal) {
+func (m *Metrics) refused(r *Problem) {
 	if !r.afterwards {
 		m.admissions.WithLabelValues("refused", r.Code).Inc()
 	}
 }
 
-func (m *Metrics) fellBack(fallback limiterv1.FallbackKind, from *Refusal) {
+func (m *Metrics) fellBack(fallback limiterv1.FallbackKind, from *Problem) {
 	m.fallbacks.WithLabelValues(string(fallback), from.Code).Inc()
 }
 

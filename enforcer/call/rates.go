@@ -8,9 +8,9 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-// tellRates tells the client, for requests and for tokens, how the tightest of the rate
+// setRateFields tells the client, for requests and for tokens, how the tightest of the rate
 // limits stands, in the fields that clients of the protocol read.
-func (c *Call) tellRates(rates []admission.RateReading) {
+func (c *Call) setRateFields(rates []admission.RateReading) {
 	now := time.Now()
 	header := map[string][]string(c.header)
 	for _, unit := range []limiterv1.Unit{limiterv1.Requests, limiterv1.Tokens} {

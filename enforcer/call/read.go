@@ -17,7 +17,7 @@ func (e *BodyTooLarge) Error() string {
 }
 
 // read reads the request.
-func (c *Call) read(context.Context) *Refusal {
+func (c *Call) read(context.Context) *Problem {
 	body, err := c.Body()
 	if err != nil {
 		return unreadable(err)

@@ -14,8 +14,8 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-// Refusal is why a request gets an error of Bursar's own.
-type Refusal struct {
+// Problem is why a request gets an error of Bursar's own.
+type Problem struct {
 	protocol.Error
 	// RetryAfter is when to try again, if that may help; Final is that it will not.
 	RetryAfter time.Duration
@@ -27,31 +27,31 @@ type Refusal struct {
 }
 
 // refuseWith is a Refusal that has an error and nothing beside it.
-func refuseWith(status int, kind protocol.ErrorKind, code, title, message string) *Refusal {
-	return &Refusal{Error: protocol.Error{Status: status, Kind: kind, Code: code, Title: title, Message: message}}
+func refuseWith(status int, kind protocol.ErrorKind, code, title, message string) *Problem {
+	return &Problem{Error: protocol.Error{Status: status, Kind: kind, Code: code, Title: title, Message: message}}
 }
 
 // by names the limit that has refused.
-func (r *Refusal) by(limit protocol.Limit) *Refusal {
+func (r *Problem) by(limit protocol.LimitMembers) *Problem {
 	r.Limit = &limit
 	return r
 }
 
 // after says when to try again.
-func (r *Refusal) after(wait time.Duration) *Refusal {
+func (r *Problem) after(wait time.Duration) *Problem {
 	r.RetryAfter = wait
 	return r
 }
 
 // finally says that to try again does not help.
-func (r *Refusal) finally() *Refusal {
+func (r *Problem) finally() *Problem {
 	r.Final = true
 	return r
 }
 
 // response is the answer with the refusal, in the shape of a protocol, whose fields are
 // added to a header.
-func (r *Refusal) response(header Header, p protocol.Protocol) *Response {
+func (r *Problem) response(header Header, p protocol.Protocol) *Response {
 	for name, values := range r.Header {
 		header[name] = values
 	}
@@ -66,10 +66,10 @@ func (r *Refusal) response(header Header, p protocol.Protocol) *Response {
 }
 
 // body is the refusal in the shape of a protocol, in one line of JSON.
-func (r *Refusal) body(p protocol.Protocol) []byte { return protocol.EncodeError(p, r.Error) }
+func (r *Problem) body(p protocol.Protocol) []byte { return protocol.EncodeError(p, r.Error) }
 
 // unidentified is the refusal of a request of which nobody can say who has sent it.
-func unidentified(err error) *Refusal {
+func unidentified(err error) *Problem {
 	var why *identity.Error
 	switch {
 	case !errors.As(err, &why):
@@ -85,25 +85,25 @@ func unidentified(err error) *Refusal {
 // sentence is a text as a sentence.
 func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] + "." }
 
-func noBudget(subject admission.Subject) *Refusal {
+func noBudget(subject admission.Subject) *Problem {
 	return refuseWith(statusForbidden, protocol.PermissionDenied, "no_budget", "No budget",
 		fmt.Sprintf("Tenant %s has no budget.", subject.Tenant))
 }
 
 // unavailable is the refusal of a call while Bursar cannot decide on it.
-func unavailable(why string) *Refusal {
+func unavailable(why string) *Problem {
 	return refuseWith(statusServiceUnavailable, protocol.ServerError,
 		"limiter_unavailable", "Limiter unavailable", why).after(time.Second)
 }
 
-func notConfigured() *Refusal { return unavailable("The limiter has no configuration yet.") }
+func notConfigured() *Problem { return unavailable("The limiter has no configuration yet.") }
 
-func storeLost() *Refusal {
+func storeLost() *Problem {
 	return unavailable("The limiter cannot decide just now, so the call was not made.")
 }
 
 // unreadable is the refusal of a request whose body could not be read.
-func unreadable(err error) *Refusal {
+func unreadable(err error) *Problem {
 	var tooLarge *BodyTooLarge
 	if errors.As(err, &tooLarge) {
 		return refuseWith(statusRequestEntityTooLarge, protocol.InvalidRequest,
@@ -112,11 +112,11 @@ func unreadable(err error) *Refusal {
 	return invalid("The request body did not arrive whole.")
 }
 
-func invalid(message string) *Refusal {
+func invalid(message string) *Problem {
 	return refuseWith(statusBadRequest, protocol.InvalidRequest, "invalid_request", "Invalid request", message)
 }
 
-func badRequest(err error) *Refusal {
+func badRequest(err error) *Problem {
 	r := invalid(err.Error())
 	var wrong *protocol.RequestError
 	if errors.As(err, &wrong) {
@@ -128,7 +128,7 @@ func badRequest(err error) *Refusal {
 	return r
 }
 
-func unknownModel(name string) *Refusal {
+func unknownModel(name string) *Problem {
 	r := refuseWith(statusNotFound, protocol.InvalidRequest, "model_not_found", "Model not found",
 		fmt.Sprintf("There is no model %q here; /v1/models lists those there are.", name))
 	r.Param = "model"
@@ -136,7 +136,7 @@ func unknownModel(name string) *Refusal {
 }
 
 // notAdmitted is the refusal of a call by a limit.
-func notAdmitted(subject admission.Subject, r *admission.Refusal) *Refusal {
+func notAdmitted(subject admission.Subject, r *admission.Refusal) *Problem {
 	switch r.Reason {
 	case ledgerv1.BreakerForced:
 		return refuseWith(statusTooManyRequests, protocol.InsufficientQuota, "breaker_open", "Breaker open",
@@ -153,7 +153,7 @@ func notAdmitted(subject admission.Subject, r *admission.Refusal) *Refusal {
 
 // tooFast is the refusal of a call by a rate limit that will allow it later. Of those in
 // flight nobody knows when one ends; most do soon.
-func tooFast(r *admission.Refusal) *Refusal {
+func tooFast(r *admission.Refusal) *Problem {
 	message := fmt.Sprintf("The rate limit %q of %s per %s has too little left; there is enough in %s.",
 		r.Limit, r.Unit, scope(r.Per), roundUp(r.RetryAfter, time.Millisecond))
 	wait := r.RetryAfter
@@ -166,13 +166,13 @@ func tooFast(r *admission.Refusal) *Refusal {
 		by(rateLimit(r)).after(wait)
 }
 
-func rateLimit(r *admission.Refusal) protocol.Limit {
-	return protocol.Limit{Limit: r.Limit, Per: string(r.Per)}
+func rateLimit(r *admission.Refusal) protocol.LimitMembers {
+	return protocol.LimitMembers{Limit: r.Limit, Per: string(r.Per)}
 }
 
 // outOfMoney is the refusal of a call by a money limit. To try again does not help
 // before the period turns, which clients would not wait for.
-func outOfMoney(subject admission.Subject, r *admission.Refusal) *Refusal {
+func outOfMoney(subject admission.Subject, r *admission.Refusal) *Problem {
 	whose := "tenant " + r.Tenant
 	if r.Per == limiterv1.PerUser {
 		whose = "user " + subject.User
@@ -187,7 +187,7 @@ func outOfMoney(subject admission.Subject, r *admission.Refusal) *Refusal {
 		code, title = "breaker_open", "Breaker open"
 		message = fmt.Sprintf("The breaker is open on %s. %s", budget, resets)
 	}
-	return refuseWith(statusTooManyRequests, protocol.InsufficientQuota, code, title, message).finally().by(protocol.Limit{
+	return refuseWith(statusTooManyRequests, protocol.InsufficientQuota, code, title, message).finally().by(protocol.LimitMembers{
 		Limit: r.Limit, Per: string(r.Per), Period: string(r.Period), ResetsAt: &resetsAt,
 		Amount: r.Amount.String(), Spent: r.Spent.String(), Held: r.Held.String(),
 	})
@@ -196,7 +196,7 @@ func outOfMoney(subject admission.Subject, r *admission.Refusal) *Refusal {
 func scope(s limiterv1.Scope) string { return strings.ToLower(string(s)) }
 
 // providerFault is the refusal of a call that was admitted, and whose provider has failed.
-func providerFault(code, title, message string) *Refusal {
+func providerFault(code, title, message string) *Problem {
 	r := refuseWith(statusBadGateway, protocol.ServerError, code, title, message)
 	r.afterwards = true
 	return r
@@ -204,7 +204,7 @@ func providerFault(code, title, message string) *Refusal {
 
 // noAnswer is the refusal of a call whose provider could not be reached, or was
 // and did not answer. What may have been paid for is not to be tried again.
-func noAnswer(sent bool) *Refusal {
+func noAnswer(sent bool) *Problem {
 	if sent {
 		return providerFault("provider_failed", "Provider failed", "The provider took the call and gave no answer.").finally()
 	}
@@ -213,42 +213,42 @@ func noAnswer(sent bool) *Refusal {
 
 // unusableAnswer is the refusal of a call whose provider answered with what is
 // none of the client's business.
-func unusableAnswer(status int) *Refusal {
+func unusableAnswer(status int) *Problem {
 	return providerFault("provider_refused", "Provider refused",
 		fmt.Sprintf("The provider refused Bursar with status %d.", status)).finally()
 }
 
 // answerCut is the refusal of a call whose answer was cut off.
-func answerCut() *Refusal {
+func answerCut() *Problem {
 	return providerFault("provider_cut", "Answer cut off", "The provider's answer was cut off before its end.").finally()
 }
 
-func badIdempotencyKey() *Refusal {
+func badIdempotencyKey() *Problem {
 	return refuseWith(statusBadRequest, protocol.InvalidRequest, "idempotency_key_invalid", "Invalid Idempotency-Key",
 		fmt.Sprintf("Idempotency-Key must be one field of 1 to %d visible ASCII characters.", maxIdempotencyKey))
 }
 
 // aboutCall is the refusal of a request whose name another call has.
-func aboutCall(call string, status int, code, title, message string) *Refusal {
+func aboutCall(call string, status int, code, title, message string) *Problem {
 	r := refuseWith(status, protocol.InvalidRequest, code, title, message)
 	r.Header = Header{CallIDHeader: {call}}
 	return r
 }
 
 // idempotencyKeyReused is the refusal of a request whose name another request has.
-func idempotencyKeyReused(call string) *Refusal {
+func idempotencyKeyReused(call string) *Problem {
 	return aboutCall(call, statusUnprocessableEntity, "idempotency_key_reused", "Idempotency-Key reused",
 		"The Idempotency-Key was sent before with another request: send the same request, or another key.")
 }
 
 // underWay is the refusal of a request that was sent before and has no answer yet.
-func underWay(call string) *Refusal {
+func underWay(call string) *Problem {
 	return aboutCall(call, statusConflict, "idempotency_key_in_use", "Call under way",
 		"The call with this Idempotency-Key is under way; ask for its answer when it has ended.").after(time.Second)
 }
 
 // answerGone is the refusal of a request that was sent before, and answered.
-func answerGone(call string) *Refusal {
+func answerGone(call string) *Problem {
 	return aboutCall(call, statusConflict, "idempotency_answer_gone", "Answer gone",
 		fmt.Sprintf("The call with this Idempotency-Key was made and paid for, as %s, and its answer is not kept here. "+
 			"To pay for another, send another key.", call)).finally()
@@ -256,7 +256,7 @@ func answerGone(call string) *Refusal {
 
 // callInterrupted is the refusal of a request that was sent before and whose
 // enforcer has died.
-func callInterrupted(call string) *Refusal {
+func callInterrupted(call string) *Problem {
 	return aboutCall(call, statusConflict, "idempotency_call_interrupted", "Call interrupted",
 		fmt.Sprintf("The call with this Idempotency-Key, %s, was interrupted. It may have been made, and is charged what was held for it. "+
 			"To pay for another, send another key.", call)).finally()

@@ -27,7 +27,7 @@ import (
 // does, or when the step has answered it.
 type step struct {
 	name string
-	take func(*Call, context.Context) *Refusal
+	take func(*Call, context.Context) *Problem
 }
 
 var steps = []step{
@@ -68,7 +68,7 @@ func (c *Call) Admit(ctx context.Context) (*Forward, *Response) {
 }
 
 // take takes a step, and makes a span of it.
-func (c *Call) take(ctx context.Context, s step) *Refusal {
+func (c *Call) take(ctx context.Context, s step) *Problem {
 	if c.span == nil {
 		return s.take(c, ctx)
 	}
@@ -82,7 +82,7 @@ func (c *Call) take(ctx context.Context, s step) *Refusal {
 }
 
 // refuse refuses the call.
-func (c *Call) refuse(refusal *Refusal) *Response {
+func (c *Call) refuse(refusal *Problem) *Response {
 	c.free()
 	c.calls.Metrics.refused(refusal)
 	c.answered = refusal.response(c.header, c.Endpoint.Protocol())

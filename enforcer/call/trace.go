@@ -62,7 +62,7 @@ func (c *Call) startForward(ctx context.Context) {
 
 // endForward ends the span of that step, if it was begun and has not ended; refusal is
 // why the step has failed, nil where it has not.
-func (c *Call) endForward(refusal *Refusal) {
+func (c *Call) endForward(refusal *Problem) {
 	span := c.forward.span
 	if span == nil {
 		return
@@ -76,7 +76,7 @@ func (c *Call) endForward(refusal *Refusal) {
 }
 
 // fail says in a span why the call was refused there.
-func fail(span trace.Span, refusal *Refusal) {
+func fail(span trace.Span, refusal *Problem) {
 	span.SetStatus(codes.Error, refusal.Title)
 	span.SetAttributes(attribute.String("error.type", refusal.Code))
 }

@@ -12,7 +12,7 @@ import (
 // TestNoTrace: without a tracer, a call costs what it would if there were none.
 func TestNoTrace(t *testing.T) {
 	c := &Call{calls: New(Options{}), Request: Request{Endpoint: protocol.ChatCompletions{}, Header: textproto.MIMEHeader{}}}
-	idle := step{"idle", func(*Call, context.Context) *Refusal { return nil }}
+	idle := step{"idle", func(*Call, context.Context) *Problem { return nil }}
 	entry := &ledgerv1.Entry{}
 	ctx := t.Context()
 	traced := func() {

@@ -11,7 +11,7 @@ import (
 )
 
 // routeTo is where the call can be made of a model.
-func (c *Call) routeTo(model string) (*config.Route, *Refusal) {
+func (c *Call) routeTo(model string) (*config.Route, *Problem) {
 	route, listed := c.calls.Config.Route(model)
 	switch {
 	case listed && c.speaksTo(route):
@@ -36,7 +36,7 @@ func (c *Call) asksFor(model string) bool {
 
 // routeToUnlisted is where the call can be made of a model that no provider lists, if
 // both the tenant and a provider say that it may.
-func (c *Call) routeToUnlisted(model string) (*config.Route, *Refusal) {
+func (c *Call) routeToUnlisted(model string) (*config.Route, *Problem) {
 	if c.tenant.Document().UnknownModel != limiterv1.PriceAsMostExpensive {
 		return nil, denied(model)
 	}
@@ -69,20 +69,20 @@ func (c *Call) pricing() ledgerv1.Pricing {
 }
 
 // denied is the refusal of a call for a model that no provider lists.
-func denied(model string) *Refusal {
+func denied(model string) *Problem {
 	r := unknownModel(model)
 	r.Message += " A TenantBudget allows others with unknownModel: PriceAsMostExpensive."
 	return r
 }
 
 // untaken is the refusal of a call for a model that no provider lists, and none takes.
-func untaken(model string, speaks limiterv1.Protocol) *Refusal {
+func untaken(model string, speaks limiterv1.Protocol) *Problem {
 	r := unknownModel(model)
 	r.Message += fmt.Sprintf(" No ModelProvider of protocol %s takes others: that is spec.unlistedModels.", speaks)
 	return r
 }
 
-func noModelName(name string) *Refusal {
+func noModelName(name string) *Problem {
 	r := unknownModel(name)
 	r.Message = fmt.Sprintf("%q is no name that a model may have here.", name)
 	return r

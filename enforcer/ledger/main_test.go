@@ -131,7 +131,7 @@ func (m *memory) ids() []string {
 }
 
 // start runs a Writer until the test ends.
-func start(t testing.TB, db ledger.Database, store ledger.Store) *ledger.Writer {
+func start(t testing.TB, db ledger.Database, store ledger.Outbox) *ledger.Writer {
 	t.Helper()
 	w := ledger.NewWriter(db, store, discard)
 	untilTheEnd(t, w.Run)

@@ -26,8 +26,8 @@ const (
 	readBackEvery = time.Second
 )
 
-// Store keeps settled calls until the ledger has them.
-type Store interface {
+// Outbox keeps settled calls until the ledger has them.
+type Outbox interface {
 	// Forget drops calls of the budget tree with the root that the ledger has.
 	Forget(ctx context.Context, root string, callIDs []string) error
 	// Settled gives the entries of the settled calls that it keeps, piece by piece, in
@@ -38,7 +38,7 @@ type Store interface {
 // Writer writes entries to the ledger, in the order in which they were added.
 type Writer struct {
 	db    Database
-	store Store
+	store Outbox
 	log   *slog.Logger
 	limit int
 
@@ -54,7 +54,7 @@ type Writer struct {
 }
 
 // NewWriter makes a Writer. Run must run beside it.
-func NewWriter(db Database, store Store, log *slog.Logger) *Writer {
+func NewWriter(db Database, store Outbox, log *slog.Logger) *Writer {
 	return &Writer{
 		db: db, store: store, log: log, limit: maxWaiting,
 		waiting: newQueue[ledgerv1.Entry](), written: newQueue[ledgerv1.Entry](),
@@ -159,14 +159,14 @@ func (w *Writer) Write(ctx context.Context, entries []ledgerv1.Entry) (written [
 		if err != nil {
 			return written, err
 		}
-		w.tell(rejected)
+		w.logRejected(rejected)
 		written = append(written, without(batch, rejected)...)
 	}
 	return written, nil
 }
 
-// tell tells the log of calls that the database will never take.
-func (w *Writer) tell(rejected []rejection[ledgerv1.Entry]) {
+// logRejected tells the log of calls that the database will never take.
+func (w *Writer) logRejected(rejected []rejection[ledgerv1.Entry]) {
 	for _, r := range rejected {
 		w.log.Error("the ledger refuses a call; it stays in Redis", "error", r.err, "entry", r.row)
 	}
@@ -218,7 +218,7 @@ func (w *Writer) write(ctx context.Context, batch []ledgerv1.Entry) {
 	if err != nil {
 		return // ctx has ended
 	}
-	w.tell(rejected)
+	w.logRejected(rejected)
 	w.refused.Add(int64(len(rejected)))
 	w.written.add(math.MaxInt, without(batch, rejected)...) // which is bounded by what waited
 }

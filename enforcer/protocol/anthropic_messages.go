@@ -268,20 +268,20 @@ func (r *messagesRequest) readDocument(source gjson.Result) *RequestError {
 func (r *messagesRequest) Model() string  { return r.model.value.Str }
 func (r *messagesRequest) Streamed() bool { return r.streamed }
 
-func (r *messagesRequest) For(model limiterv1.Model, assumedOutput int64) (Call, error) {
+func (r *messagesRequest) For(model limiterv1.Model, assumedOutput int64) (BoundedCall, error) {
 	bound, err := r.bound(model, assumedOutput)
 	if err != nil {
-		return Call{}, err
+		return BoundedCall{}, err
 	}
 	cost, err := dearest(model, bound, r.tier.possible()...)
 	if err != nil {
-		return Call{}, err
+		return BoundedCall{}, err
 	}
 	changed := rewrite{body: r.body}
 	if model.UpstreamName != r.Model() {
 		changed.set(&r.model, gjson.AppendJSONString(nil, model.UpstreamName))
 	}
-	return Call{
+	return BoundedCall{
 		Path: "/messages", Body: changed.bytes(), Bound: bound, Cost: cost,
 		Whole: func() Answer {
 			return newWholeAnswer(func(members *memberScanner) (price.Usage, bool) {

@@ -65,7 +65,7 @@ type Request interface {
 	// that is 0 or more than the model gives, to what the model gives at most. The
 	// error is a *RequestError when the request asks for more than that. The model
 	// has the prices that are in force, and those are what the call costs.
-	For(model limiterv1.Model, assumedOutput int64) (Call, error)
+	For(model limiterv1.Model, assumedOutput int64) (BoundedCall, error)
 	// Message is the answer that a model would give that said text, stopped, and
 	// used nothing: streamed if the request asks for that. It is not ok where the
 	// protocol has no answers of text, as those that ask for embeddings.
@@ -87,8 +87,8 @@ type Plain struct {
 	Body        []byte
 }
 
-// Call is a request addressed to a model, with the most that it can use and cost.
-type Call struct {
+// BoundedCall is a request addressed to a model, with the most that it can use and cost.
+type BoundedCall struct {
 	// Path is where the provider is to be asked, below its endpoint, with the query.
 	Path string
 	// Body is what the provider is to be sent.

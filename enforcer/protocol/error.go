@@ -20,7 +20,7 @@ type Error struct {
 	// in sentences for the caller.
 	Title, Message string
 	// Limit is the limit that refused; nil where none did.
-	Limit *Limit
+	Limit *LimitMembers
 }
 
 // ErrorKind is the class of an Error. Protocols write it in their own terms.
@@ -40,8 +40,8 @@ const (
 	ServerError
 )
 
-// Limit is what an Error says of the limit that refused.
-type Limit struct {
+// LimitMembers is what an Error says of the limit that refused.
+type LimitMembers struct {
 	// Limit is the limit's name, and Per is whose it is: Tenant or User.
 	Limit string `json:"limit"`
 	Per   string `json:"per"`
@@ -60,17 +60,17 @@ type Problem struct {
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
-	*Limit
+	*LimitMembers
 }
 
 // NewProblem is the error in the members of RFC 9457. Protocols embed it in their bodies.
 func NewProblem(err Error) Problem {
 	return Problem{
-		Type:   "urn:bursar:problem:" + strings.ReplaceAll(err.Code, "_", "-"),
-		Title:  err.Title,
-		Status: err.Status,
-		Detail: err.Message,
-		Limit:  err.Limit,
+		Type:         "urn:bursar:problem:" + strings.ReplaceAll(err.Code, "_", "-"),
+		Title:        err.Title,
+		Status:       err.Status,
+		Detail:       err.Message,
+		LimitMembers: err.Limit,
 	}
 }
 

@@ -17,10 +17,10 @@ func fuzzRead(f *testing.F, endpoint protocol.Endpoint, seeds ...string) {
 	for _, seed := range seeds {
 		f.Add([]byte(seed))
 	}
-	read := func(body []byte) (protocol.Call, error) {
+	read := func(body []byte) (protocol.BoundedCall, error) {
 		request, err := endpoint.Read(streamed(incoming(string(body))))
 		if err != nil {
-			return protocol.Call{}, err
+			return protocol.BoundedCall{}, err
 		}
 		model := maxi
 		model.ContextWindow = 1_000_000

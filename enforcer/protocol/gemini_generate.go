@@ -324,24 +324,24 @@ func geminiImageTokens(encoded string) (int64, bool) {
 func (r *generateRequest) Model() string  { return r.model }
 func (r *generateRequest) Streamed() bool { return r.api.Streamed }
 
-func (r *generateRequest) For(model limiterv1.Model, assumedOutput int64) (Call, error) {
+func (r *generateRequest) For(model limiterv1.Model, assumedOutput int64) (BoundedCall, error) {
 	output, err := outputBound(r.maxTokens, "generationConfig.maxOutputTokens", model, assumedOutput)
 	if err != nil {
-		return Call{}, err
+		return BoundedCall{}, err
 	}
 	bound, err := r.input.usage(r.body, model, 0, output*r.candidates)
 	if err != nil {
-		return Call{}, err
+		return BoundedCall{}, err
 	}
 	cost, err := dearest(model, bound, r.tier.possible()...)
 	if err != nil {
-		return Call{}, err
+		return BoundedCall{}, err
 	}
 	path := "/models/" + url.PathEscape(model.UpstreamName) + ":" + r.api.method()
 	if r.api.Streamed {
 		path += "?alt=sse"
 	}
-	return Call{
+	return BoundedCall{
 		Path: path, Body: r.rewritten(output), Bound: bound, Cost: cost,
 		Whole: func() Answer {
 			return newWholeAnswer(func(members *memberScanner) (price.Usage, bool) {

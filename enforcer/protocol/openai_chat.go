@@ -331,23 +331,23 @@ func (r *chatRequest) Model() string {
 func (r *chatRequest) Streamed() bool { return r.streamed }
 
 // For makes the call that asks the model for what the request asks.
-func (r *chatRequest) For(model limiterv1.Model, assumedOutput int64) (Call, error) {
+func (r *chatRequest) For(model limiterv1.Model, assumedOutput int64) (BoundedCall, error) {
 	output, err := outputBound(r.maxOutput, r.maxOutputParam, model, assumedOutput)
 	if err != nil {
-		return Call{}, err
+		return BoundedCall{}, err
 	}
 	bound, err := r.input.usage(r.body, model, imageTokens(model), output*r.choices)
 	if err != nil {
-		return Call{}, err
+		return BoundedCall{}, err
 	}
 	if r.audible {
 		bound.Output, bound.AudioOutput = 0, bound.Output // as if all were sound
 	}
 	cost, err := dearest(model, bound, r.tier.possible()...)
 	if err != nil {
-		return Call{}, err
+		return BoundedCall{}, err
 	}
-	return Call{
+	return BoundedCall{
 		Path:   r.path(model.UpstreamName),
 		Body:   r.rewritten(model, output),
 		Bound:  bound,

@@ -30,7 +30,7 @@ func read(t *testing.T, body string) protocol.Request {
 	return request
 }
 
-func callFor(t *testing.T, body string, model limiterv1.Model) protocol.Call {
+func callFor(t *testing.T, body string, model limiterv1.Model) protocol.BoundedCall {
 	t.Helper()
 	call, err := read(t, body).For(model, 0)
 	if err != nil {

@@ -104,14 +104,14 @@ func (r *embeddingsRequest) Model() string {
 
 func (r *embeddingsRequest) Streamed() bool { return false }
 
-func (r *embeddingsRequest) For(model limiterv1.Model, _ int64) (Call, error) {
+func (r *embeddingsRequest) For(model limiterv1.Model, _ int64) (BoundedCall, error) {
 	bound := price.Usage{Input: int64(len(r.body)) - r.input.saved(model.Tokenizer)}
 	if !r.severalInputs() { // the window is that of one input
 		bound.Input = model.BoundInput(bound.Input)
 	}
 	cost, err := dearest(model, bound)
 	if err != nil {
-		return Call{}, err
+		return BoundedCall{}, err
 	}
 	changed := rewrite{body: r.body}
 	if model.UpstreamName != r.model.value.Str && (r.deployment == "" || r.model.given()) {
@@ -123,7 +123,7 @@ func (r *embeddingsRequest) For(model limiterv1.Model, _ int64) (Call, error) {
 			return n.believable(price.Usage{Input: n.must("prompt_tokens")})
 		}, "usage")
 	}
-	return Call{Path: r.path(model.UpstreamName), Body: changed.bytes(), Bound: bound, Cost: cost, Whole: whole, Stream: whole}, nil
+	return BoundedCall{Path: r.path(model.UpstreamName), Body: changed.bytes(), Bound: bound, Cost: cost, Whole: whole, Stream: whole}, nil
 }
 
 func (r *embeddingsRequest) severalInputs() bool {

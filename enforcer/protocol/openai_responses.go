@@ -185,18 +185,18 @@ func (r *responsesRequest) readPart(part gjson.Result, verbatim bool) *RequestEr
 func (r *responsesRequest) Model() string  { return r.model.value.Str }
 func (r *responsesRequest) Streamed() bool { return r.streamed }
 
-func (r *responsesRequest) For(model limiterv1.Model, assumedOutput int64) (Call, error) {
+func (r *responsesRequest) For(model limiterv1.Model, assumedOutput int64) (BoundedCall, error) {
 	output, err := outputBound(r.maxTokens, r.maxOutput.name, model, assumedOutput)
 	if err != nil {
-		return Call{}, err
+		return BoundedCall{}, err
 	}
 	bound, err := r.input.usage(r.body, model, imageTokens(model), output)
 	if err != nil {
-		return Call{}, err
+		return BoundedCall{}, err
 	}
 	cost, err := dearest(model, bound, r.tier.possible()...)
 	if err != nil {
-		return Call{}, err
+		return BoundedCall{}, err
 	}
 	changed := rewrite{body: r.body}
 	if model.UpstreamName != r.Model() {
@@ -205,7 +205,7 @@ func (r *responsesRequest) For(model limiterv1.Model, assumedOutput int64) (Call
 	if r.maxTokens == 0 {
 		changed.set(&r.maxOutput, fmt.Append(nil, output))
 	}
-	return Call{
+	return BoundedCall{
 		Path: "/responses", Body: changed.bytes(), Bound: bound, Cost: cost,
 		Whole: func() Answer {
 			return newWholeAnswer(func(members *memberScanner) (price.Usage, bool) {

@@ -98,7 +98,7 @@ func TestAtPath(t *testing.T) {
 // and those of the limit.
 func TestErrorBodies(t *testing.T) {
 	resets := time.Date(2026, 12, 1, 3, 0, 0, 0, time.UTC)
-	limit := &protocol.Limit{Limit: "daily", Per: "Tenant", Period: "Day", ResetsAt: &resets, Amount: "1.00", Spent: "0.80", Held: "0.20"}
+	limit := &protocol.LimitMembers{Limit: "daily", Per: "Tenant", Period: "Day", ResetsAt: &resets, Amount: "1.00", Spent: "0.80", Held: "0.20"}
 	for _, p := range protocol.Protocols() {
 		for status := 400; status < 600; status++ {
 			for kind := protocol.InvalidRequest; kind <= protocol.ServerError; kind++ {
@@ -108,7 +108,7 @@ func TestErrorBodies(t *testing.T) {
 				var got struct {
 					Error struct{ Message string }
 					Type  string
-					protocol.Limit
+					protocol.LimitMembers
 					Title, Detail string
 					Status        int
 				}
@@ -116,7 +116,7 @@ func TestErrorBodies(t *testing.T) {
 					t.Fatalf("%s: %v in %s", p.Name(), err, body)
 				}
 				if got.Error.Message != `A "message".` || got.Title != "A title" || got.Detail != `A "message".` || got.Status != status ||
-					got.Type == "" || !reflect.DeepEqual(&got.Limit, limit) {
+					got.Type == "" || !reflect.DeepEqual(&got.LimitMembers, limit) {
 					t.Fatalf("%s: %s", p.Name(), body)
 				}
 			}

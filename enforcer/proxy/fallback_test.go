@@ -329,14 +329,14 @@ func TestDowngradedAnswerSaysSoAgain(t *testing.T) {
 // TestAnswerToWhoHasGoneIsKept: the answer was paid for.
 func TestAnswerToWhoHasGoneIsKept(t *testing.T) {
 	d := newFallbackDoor(t, withFallbacks(fromCache))
-	body := strings.Replace(bigChat[:len(bigChat)-1]+`,"stream":true}`, "hi", "[[hold=1]]", 1)
+	body := strings.Replace(bigChat[:len(bigChat)-1]+`,"stream":true}`, "hi", "[[pause=1]]", 1)
 	response, err := http.DefaultClient.Do(d.request(http.MethodPost, "/v1/chat/completions", body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the answer waits", func() bool { return d.provider.Held() == 1 })
+	eventually(t, "the answer waits", func() bool { return d.provider.Paused() == 1 })
 	_ = response.Body.Close()
-	d.provider.Release()
+	d.provider.Resume()
 	d.ending()
 	d.spent = 95 * money.Cent
 	if got := d.call(body); got.header.Get(call.FallbackHeader) != "Cache" || !strings.HasSuffix(got.body, done) {

@@ -78,19 +78,19 @@ func (p *Proxy) respond(w http.ResponseWriter, response *call.Response) {
 }
 
 // refuse refuses a request that is no call.
-func (p *Proxy) refuse(w http.ResponseWriter, refusal *call.Refusal, spoken protocol.Protocol) {
+func (p *Proxy) refuse(w http.ResponseWriter, refusal *call.Problem, spoken protocol.Protocol) {
 	p.respond(w, p.Calls.Refuse(refusal, spoken))
 }
 
-func unknownPath(r *http.Request) *call.Refusal {
-	return &call.Refusal{Error: protocol.Error{
+func unknownPath(r *http.Request) *call.Problem {
+	return &call.Problem{Error: protocol.Error{
 		Status: http.StatusNotFound, Kind: protocol.InvalidRequest, Code: "unknown_url",
 		Title: "Unknown URL", Message: fmt.Sprintf("There is nothing at %s.", r.URL.Path),
 	}}
 }
 
-func wrongMethod(r *http.Request, want string) *call.Refusal {
-	return &call.Refusal{
+func wrongMethod(r *http.Request, want string) *call.Problem {
+	return &call.Problem{
 		Error: protocol.Error{
 			Status: http.StatusMethodNotAllowed, Kind: protocol.InvalidRequest, Code: "method_not_allowed",
 			Title: "Method not allowed", Message: fmt.Sprintf("%s takes %s, not %s.", r.URL.Path, want, r.Method),

@@ -84,16 +84,16 @@ func (r *sayRequest) Model() string                                     { return
 func (r *sayRequest) Streamed() bool                                    { return r.Live }
 func (r *sayRequest) Message(protocol.Text) (a protocol.Plain, ok bool) { return a, false }
 
-func (r *sayRequest) For(model limiterv1.Model, _ int64) (protocol.Call, error) {
+func (r *sayRequest) For(model limiterv1.Model, _ int64) (protocol.BoundedCall, error) {
 	bound := price.Usage{Input: r.length, Output: r.Words}
 	cost, err := model.Prices.Dearest(bound)
 	if err != nil {
-		return protocol.Call{}, &protocol.RequestError{Reason: err.Error()}
+		return protocol.BoundedCall{}, &protocol.RequestError{Reason: err.Error()}
 	}
 	asked := *r
 	asked.Voice = model.UpstreamName
 	body, err := json.Marshal(asked)
-	return protocol.Call{
+	return protocol.BoundedCall{
 		Path: "/say", Body: body, Bound: bound, Cost: cost,
 		Whole:  func() protocol.Answer { return &said{} },
 		Stream: func() protocol.Answer { return &said{streamed: true} },

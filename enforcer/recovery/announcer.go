@@ -15,8 +15,8 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/retry"
 )
 
-// Limiter is where calls are admitted.
-type Limiter interface {
+// EpochSetter is where calls are admitted.
+type EpochSetter interface {
 	// SetEpoch tells the epoch. When it returns, nothing is under way any more that
 	// was asked under the one before.
 	SetEpoch(epoch limiterv1.Epoch)
@@ -27,8 +27,8 @@ type Calls interface {
 	OpenCalls() []admission.OpenCall
 }
 
-// Ledger takes settled calls.
-type Ledger interface {
+// LedgerFlusher takes settled calls.
+type LedgerFlusher interface {
 	// Written waits until everything that was added is in the ledger.
 	Written(ctx context.Context) error
 	// ReadBack takes to the ledger all settled calls of the session that Redis has.
@@ -38,9 +38,9 @@ type Ledger interface {
 // Announcer says which calls a session has open, for every epoch that is rebuilt.
 type Announcer struct {
 	client  redis.UniversalClient
-	limiter Limiter
+	limiter EpochSetter
 	calls   Calls
-	ledger  Ledger
+	ledger  LedgerFlusher
 	// session is the one that this process has now.
 	session func() string
 	log     *slog.Logger
@@ -51,7 +51,7 @@ type Announcer struct {
 
 // NewAnnouncer makes an Announcer. Run must run beside it.
 func NewAnnouncer(
-	client redis.UniversalClient, limiter Limiter, calls Calls, ledger Ledger, session func() string, log *slog.Logger,
+	client redis.UniversalClient, limiter EpochSetter, calls Calls, ledger LedgerFlusher, session func() string, log *slog.Logger,
 ) *Announcer {
 	return &Announcer{
 		client: client, limiter: limiter, calls: calls, ledger: ledger, session: session, log: log,

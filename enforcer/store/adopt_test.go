@@ -25,13 +25,13 @@ func TestAdoptedCallEndsLikeAnother(t *testing.T) {
 	if err := clock.set(time.Date(2031, time.March, 1, 12, 0, 0, 0, time.UTC)); err != nil {
 		t.Fatal(err)
 	}
-	ends := map[string]func(admission.Call, *admission.Hold){
-		"by its session": func(call admission.Call, hold *admission.Hold) {
+	ends := map[string]func(admission.Request, *admission.Hold){
+		"by its session": func(call admission.Request, hold *admission.Hold) {
 			if err := hold.Settle(t.Context(), call.Bound, call.Tokens, &ledgerv1.Entry{}); err != nil {
 				t.Fatal(err)
 			}
 		},
-		"adopted": func(call admission.Call, hold *admission.Hold) {
+		"adopted": func(call admission.Request, hold *admission.Hold) {
 			raw, err := clock.client.HGet(t.Context(), limiterv1.CallsKey(limiterv1.Shard(call.Subject.Tenant), session), call.ID).Bytes()
 			if err != nil {
 				t.Fatal(err)
@@ -64,7 +64,7 @@ func TestAdoptedCallEndsLikeAnother(t *testing.T) {
 
 // admitCounted admits a call that counts in limits of its tenant and of its user, of
 // every kind.
-func admitCounted(t *testing.T, s *store.Store) (admission.Call, *admission.Hold) {
+func admitCounted(t *testing.T, s *store.Store) (admission.Request, *admission.Hold) {
 	t.Helper()
 	var limits []limiterv1.MoneyLimit
 	var rates []limiterv1.RateLimit

@@ -90,7 +90,7 @@ func (h *brokenHistory) admit(t *rapid.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	call := admission.Call{
+	call := admission.Request{
 		ID: uuid.NewString(), Subject: admission.Subject{Tenant: h.doc.Tenant, User: "a"}, Model: "m",
 		Bound: money.Nanos(rapid.Int64Range(1, 60).Draw(t, "bound")),
 	}

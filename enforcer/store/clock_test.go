@@ -61,7 +61,7 @@ func testEpoch(client goredis.UniversalClient) limiterv1.Epoch {
 	if err != nil {
 		panic(err)
 	}
-	epoch := limiterv1.Epoch{Number: 1, State: limiterv1.EpochOpen}
+	epoch := limiterv1.Epoch{Number: 1, State: limiterv1.EpochValid}
 	for _, master := range masters {
 		epoch.Runs = append(epoch.Runs, master.Run)
 	}

@@ -80,7 +80,7 @@ func TestClusterWhoseSlotMoves(t *testing.T) {
 	for range 8 {
 		callers.Go(func() {
 			for ctx.Err() == nil {
-				d, err := admitter.Admit(ctx, tenant, admission.Call{
+				d, err := admitter.Admit(ctx, tenant, admission.Request{
 					ID: uuid.NewString(), Subject: admission.Subject{Tenant: "acme", User: "user"}, Bound: money.Cent,
 				})
 				if errors.Is(err, admission.ErrStoreUnavailable) {

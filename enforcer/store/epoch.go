@@ -48,7 +48,7 @@ func scriptsOf(e limiterv1.Epoch) scripts {
 
 func (e *epoch) set(now limiterv1.Epoch) {
 	var open *openEpoch
-	if now.State == limiterv1.EpochOpen {
+	if now.State == limiterv1.EpochValid {
 		open = &openEpoch{Epoch: now, client: e.client, scripts: e.scripts(now), onBroken: e.onBroken}
 	}
 	e.mu.Lock()
@@ -61,7 +61,7 @@ func (e *epoch) enter() (open *openEpoch, done func(), err error) {
 	e.mu.RLock()
 	if e.open == nil {
 		e.mu.RUnlock()
-		return nil, nil, admission.ErrClosed
+		return nil, nil, admission.ErrSuspended
 	}
 	return e.open, e.mu.RUnlock, nil
 }
@@ -92,7 +92,7 @@ func (e *openEpoch) eval(ctx context.Context, script *redis.Script, keys []strin
 	}
 	answer = script.EvalSha(ctx, e.client, keys, args...)
 	if redis.HasErrorPrefix(answer.Err(), "NOSCRIPT") {
-		answer.SetErr(fmt.Errorf("%w: the epoch is not open in this run of Redis", admission.ErrClosed))
+		answer.SetErr(fmt.Errorf("%w: the epoch is not open in this run of Redis", admission.ErrSuspended))
 	}
 	return answer
 }
@@ -107,7 +107,7 @@ func (e *openEpoch) load(ctx context.Context) error {
 
 func (e *openEpoch) loadInto(ctx context.Context, conn *redis.Conn) error {
 	server, err := redisclient.Describe(ctx, conn)
-	if err != nil || !e.OpenIn(server.Run) {
+	if err != nil || !e.ValidIn(server.Run) {
 		return err
 	}
 	for _, script := range []*redis.Script{e.admit, e.settle, e.take} {

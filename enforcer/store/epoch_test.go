@@ -50,11 +50,11 @@ func TestARedisThatWasStartedAgainIsClosed(t *testing.T) {
 	if n, err := client.Exists(ctx, limiterv1.TenantCountersKey("acme", "acme")).Result(); err != nil || n != 1 {
 		t.Fatalf("Redis has lost its data: %d, %v", n, err)
 	}
-	if d, err := admitter.Admit(ctx, tenant, newCall(tenant, money.Cent)); !errors.Is(err, admission.ErrClosed) || d.Hold != nil {
-		t.Errorf("a call in the new run: %+v, %v, want %v", d, err, admission.ErrClosed)
+	if d, err := admitter.Admit(ctx, tenant, newCall(tenant, money.Cent)); !errors.Is(err, admission.ErrSuspended) || d.Hold != nil {
+		t.Errorf("a call in the new run: %+v, %v, want %v", d, err, admission.ErrSuspended)
 	}
-	if err := first.Hold.Settle(ctx, money.Cent, 1, nil); !errors.Is(err, admission.ErrClosed) {
-		t.Errorf("a settlement in the new run: %v, want %v", err, admission.ErrClosed)
+	if err := first.Hold.Settle(ctx, money.Cent, 1, nil); !errors.Is(err, admission.ErrSuspended) {
+		t.Errorf("a settlement in the new run: %v, want %v", err, admission.ErrSuspended)
 	}
 	if after := len(admitter.OpenCalls()); before != 1 || after != 1 {
 		t.Errorf("%d calls are open, %d were before, want the one", after, before)
@@ -72,7 +72,7 @@ func TestARedisThatWasStartedAgainIsClosed(t *testing.T) {
 	next := testEpoch(client)
 	next.Number = 2
 	s.SetEpoch(next)
-	if _, err := admitter.Admit(ctx, tenant, newCall(tenant, money.Cent)); !errors.Is(err, admission.ErrClosed) {
-		t.Errorf("counters of epoch 1 under epoch 2: %v, want %v", err, admission.ErrClosed)
+	if _, err := admitter.Admit(ctx, tenant, newCall(tenant, money.Cent)); !errors.Is(err, admission.ErrSuspended) {
+		t.Errorf("counters of epoch 1 under epoch 2: %v, want %v", err, admission.ErrSuspended)
 	}
 }

@@ -24,22 +24,22 @@ func TestUsersAreRememberedForTheirLongestPeriod(t *testing.T) {
 		}
 	}
 	aSecond := []limiterv1.RateLimit{{Name: "policy/rate", Per: limiterv1.PerUser, Unit: limiterv1.Requests, Count: 100, Burst: 100, Window: 1000}}
-	large := func(c *admission.Call) { c.Model = "large" }
-	small := func(c *admission.Call) { c.Model = "small" }
-	free := func(c *admission.Call) { c.Model, c.Bound = "small", 0 }
+	large := func(c *admission.Request) { c.Model = "large" }
+	small := func(c *admission.Request) { c.Model = "small" }
+	free := func(c *admission.Request) { c.Model, c.Bound = "small", 0 }
 	yearly := perUser(period.Year, "large")
 	for name, tc := range map[string]struct {
 		limits []limiterv1.MoneyLimit
-		calls  []func(*admission.Call)
+		calls  []func(*admission.Request)
 		// want is the period of which the end is outlived; empty for a day from now.
 		want period.Kind
 	}{
-		"a call that counts in the longest":      {[]limiterv1.MoneyLimit{yearly}, []func(*admission.Call){large}, period.Year},
-		"then one that counts in a shorter":      {[]limiterv1.MoneyLimit{yearly, perUser(period.Day)}, []func(*admission.Call){large, small}, period.Year},
-		"then a new one in a shorter":            {[]limiterv1.MoneyLimit{yearly, perUser(period.Minute, "small")}, []func(*admission.Call){large, small}, period.Year},
-		"then a free one":                        {[]limiterv1.MoneyLimit{yearly}, []func(*admission.Call){large, free}, period.Year},
-		"a free one first":                       {[]limiterv1.MoneyLimit{yearly}, []func(*admission.Call){free, large}, period.Year},
-		"buckets alone, which are full in a day": {nil, []func(*admission.Call){small, small}, ""},
+		"a call that counts in the longest":      {[]limiterv1.MoneyLimit{yearly}, []func(*admission.Request){large}, period.Year},
+		"then one that counts in a shorter":      {[]limiterv1.MoneyLimit{yearly, perUser(period.Day)}, []func(*admission.Request){large, small}, period.Year},
+		"then a new one in a shorter":            {[]limiterv1.MoneyLimit{yearly, perUser(period.Minute, "small")}, []func(*admission.Request){large, small}, period.Year},
+		"then a free one":                        {[]limiterv1.MoneyLimit{yearly}, []func(*admission.Request){large, free}, period.Year},
+		"a free one first":                       {[]limiterv1.MoneyLimit{yearly}, []func(*admission.Request){free, large}, period.Year},
+		"buckets alone, which are full in a day": {nil, []func(*admission.Request){small, small}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client, tenant := newClient(t), newTenant(t, tc.limits, aSecond)
@@ -59,7 +59,7 @@ func TestUsersAreRememberedForTheirLongestPeriod(t *testing.T) {
 			forgotten := time.UnixMilli(got.Milliseconds())
 			needed := time.Now()
 			if tc.want != "" {
-				needed = period.Of(tc.want, time.UTC, needed).End
+				needed = period.Containing(tc.want, time.UTC, needed).End
 			}
 			if !forgotten.After(needed) || forgotten.After(needed.Add(48*time.Hour)) {
 				t.Errorf("the user is forgotten at %s, want at most two days after %s", forgotten.UTC(), needed.UTC())

@@ -162,7 +162,7 @@ func (l sixLimitsOf) pack(amount money.Nanos, now time.Time, need int64) []byte 
 	numbers := []int64{int64(amount)}
 	for i, limit := range l.money() {
 		trip, _ := level.TripAt(limit)
-		numbers = append(numbers, int64(limit.Amount), int64(trip), period.Of(limit.Period, time.UTC, now).Start.UnixMilli())
+		numbers = append(numbers, int64(limit.Amount), int64(trip), period.Containing(limit.Period, time.UTC, now).Start.UnixMilli())
 		if i%2 == 1 {
 			rate := l.rates()[i/2]
 			numbers = append(numbers, rate.Burst*1000, rate.Count, need*1000)

@@ -57,7 +57,7 @@ type history struct {
 }
 
 type modelCall struct {
-	call       admission.Call
+	call       admission.Request
 	hold       *admission.Hold
 	doc        limiterv1.Tenant
 	admittedAt time.Time
@@ -237,7 +237,7 @@ func (h *history) setTime(t *rapid.T, now time.Time) {
 	}
 	// Time stands still or leaps here. The enforcer hears of it as it does in life:
 	// with the next answer, whosever call it is.
-	if d, err := h.admitter.Admit(context.Background(), h.bystander, admission.Call{ID: uuid.NewString()}); err != nil || d.Hold == nil {
+	if d, err := h.admitter.Admit(context.Background(), h.bystander, admission.Request{ID: uuid.NewString()}); err != nil || d.Hold == nil {
 		t.Fatal(d, err)
 	}
 }
@@ -250,7 +250,7 @@ func (h *history) wait(t *rapid.T) {
 	}
 	if rapid.Bool().Draw(t, "to the end of a period") {
 		kind := rapid.SampledFrom(period.Kinds()[:4]).Draw(t, "period")
-		end := period.Of(kind, zoneOf(h.doc.Level), h.now).End
+		end := period.Containing(kind, zoneOf(h.doc.Level), h.now).End
 		h.setTime(t, end.Add(time.Duration(rapid.IntRange(-1, 0).Draw(t, "just"))*time.Millisecond))
 		return
 	}
@@ -282,7 +282,7 @@ func zoneOf(l limiterv1.Level) *time.Location {
 }
 
 func (h *history) admit(t *rapid.T) {
-	call := admission.Call{
+	call := admission.Request{
 		ID: uuid.NewString(),
 		Subject: admission.Subject{
 			Tenant: h.doc.Tenant,
@@ -305,7 +305,7 @@ func (h *history) admit(t *rapid.T) {
 }
 
 // askUntilBound asks as a door does: again, when a Downgrade rung was crossed.
-func (h *history) askUntilBound(t *rapid.T, call *admission.Call, asked string) admission.Decision {
+func (h *history) askUntilBound(t *rapid.T, call *admission.Request, asked string) admission.Decision {
 	for range 2 {
 		call.Model, call.Downgraded = h.tenant.ModelFor(call.Subject.User, asked)
 		d, err := h.admitter.Admit(context.Background(), h.tenant, *call)
@@ -391,7 +391,7 @@ func (h *history) checkCounters(t *rapid.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			spent, held := counter.In(period.Of(limit.Period, zoneOf(l), h.now))
+			spent, held := counter.In(period.Containing(limit.Period, zoneOf(l), h.now))
 			if wantSpent, wantHeld := h.total(l, limit, ""); spent != wantSpent || held != wantHeld {
 				t.Fatalf("limit %s: spent %d and held %d, want %d and %d", limit.Name, spent, held, wantSpent, wantHeld)
 			}
@@ -412,7 +412,7 @@ func levelsOf(doc limiterv1.Tenant) []limiterv1.Level {
 
 // eachMoney visits the money limits that the call counts in, with what is granted now
 // in their amounts, in the order in which they refuse.
-func (h *history) eachMoney(call admission.Call, visit func(limiterv1.Level, limiterv1.MoneyLimit)) {
+func (h *history) eachMoney(call admission.Request, visit func(limiterv1.Level, limiterv1.MoneyLimit)) {
 	for i, l := range levelsOf(h.doc) {
 		for _, per := range []limiterv1.Scope{limiterv1.PerTenant, limiterv1.PerUser} {
 			for _, limit := range l.Money {
@@ -432,7 +432,7 @@ func (h *history) eachMoney(call admission.Call, visit func(limiterv1.Level, lim
 
 // eachRate visits the rate limits that the call counts in, in the order in which
 // they refuse.
-func eachRate(doc limiterv1.Tenant, call admission.Call, visit func(tenant string, limit limiterv1.RateLimit)) {
+func eachRate(doc limiterv1.Tenant, call admission.Request, visit func(tenant string, limit limiterv1.RateLimit)) {
 	for i, l := range levelsOf(doc) {
 		for _, per := range []limiterv1.Scope{limiterv1.PerTenant, limiterv1.PerUser} {
 			for _, limit := range l.Rates {
@@ -461,7 +461,7 @@ type modelRefusal struct {
 	stands bool
 }
 
-func (h *history) downgraded(call admission.Call) (reached bool) {
+func (h *history) downgraded(call admission.Request) (reached bool) {
 	h.eachMoney(call, func(l limiterv1.Level, limit limiterv1.MoneyLimit) {
 		if rung, ok := l.Rung(limiterv1.Downgrade); ok {
 			spent, _ := h.total(l, limit, call.Subject.User)
@@ -473,7 +473,7 @@ func (h *history) downgraded(call admission.Call) (reached bool) {
 
 // modelAdmit is the rule in the words of the documentation: every money limit in
 // order, then every rate limit; all or nothing.
-func (h *history) modelAdmit(call admission.Call) outcome {
+func (h *history) modelAdmit(call admission.Request) outcome {
 	want := outcome{took: map[string]bool{}}
 	if call.Bound > 0 {
 		h.eachMoney(call, func(l limiterv1.Level, limit limiterv1.MoneyLimit) {
@@ -514,7 +514,7 @@ func (h *history) modelAdmit(call admission.Call) outcome {
 	return want
 }
 
-func need(limit limiterv1.RateLimit, call admission.Call) int64 {
+func need(limit limiterv1.RateLimit, call admission.Request) int64 {
 	if limit.Unit == limiterv1.Tokens {
 		return call.Tokens
 	}
@@ -523,7 +523,7 @@ func need(limit limiterv1.RateLimit, call admission.Call) int64 {
 
 // total adds up the calls that were admitted in the limit's current period.
 func (h *history) total(l limiterv1.Level, limit limiterv1.MoneyLimit, user string) (spent, held money.Nanos) {
-	span := period.Of(limit.Period, zoneOf(l), h.now)
+	span := period.Containing(limit.Period, zoneOf(l), h.now)
 	for _, c := range h.calls {
 		if !span.Contains(c.admittedAt) || limit.Per == limiterv1.PerUser && c.call.Subject.User != user ||
 			!limit.Selects(c.call.Subject.Tier, c.call.Model) {

@@ -68,7 +68,7 @@ func newSentinelWorld(t *testing.T, cents money.Nanos) *sentinelWorld {
 func (w *sentinelWorld) admit() (admission.Decision, error) {
 	ctx, cancel := context.WithTimeout(w.Context(), 2*time.Second)
 	defer cancel()
-	return w.admitter.Admit(ctx, w.tenant, admission.Call{
+	return w.admitter.Admit(ctx, w.tenant, admission.Request{
 		ID: uuid.NewString(), Subject: admission.Subject{Tenant: "acme", User: "user"}, Bound: money.Cent,
 	})
 }

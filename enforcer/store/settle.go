@@ -23,7 +23,7 @@ func (s *Store) Settle(ctx context.Context, r admission.SettleRequest) error {
 	case answer == "fenced":
 		return admission.ErrFenced
 	case answer == "closed":
-		return admission.ErrClosed
+		return admission.ErrSuspended
 	}
 	// Whether the hold was ended now, before, or is not known to this Redis at
 	// all: nothing is left to release, and the ledger keeps the cost.
@@ -49,7 +49,7 @@ func (s *Store) SettleAdopted(
 	case err != nil:
 		return fmt.Errorf("settle an adopted call: %w", err)
 	case answer == "closed":
-		return admission.ErrClosed
+		return admission.ErrSuspended
 	case answer == "settled":
 		// The rungs are not known here: let who watches them look.
 		_ = s.client.Publish(ctx, limiterv1.FeedChannel, adopted.news()).Err() // only a hint

@@ -131,7 +131,7 @@ func admitReply(raw []any) (admission.AdmitReply, error) {
 	case "fenced":
 		return reply, admission.ErrFenced
 	case "closed":
-		return reply, admission.ErrClosed
+		return reply, admission.ErrSuspended
 	case "turned":
 		reply.Verdict = admission.PeriodTurned
 		return reply, nil

@@ -36,8 +36,8 @@ func newTenant(t testing.TB, limits []limiterv1.MoneyLimit, rates []limiterv1.Ra
 	return tenant
 }
 
-func newCall(tenant *admission.Tenant, bound money.Nanos) admission.Call {
-	return admission.Call{
+func newCall(tenant *admission.Tenant, bound money.Nanos) admission.Request {
+	return admission.Request{
 		ID:      uuid.NewString(),
 		Subject: admission.Subject{Tenant: tenant.Name(), User: "user", Tier: "tier"},
 		Bound:   bound,

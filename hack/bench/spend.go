@@ -126,7 +126,7 @@ func (s *spender) exhaust(ctx context.Context, tenant *admission.Tenant) (last t
 
 // call makes a call that costs so much, unless it is refused for money.
 func (s *spender) call(ctx context.Context, tenant *admission.Tenant, cost money.Nanos) (admitted bool, err error) {
-	call := admission.Call{
+	call := admission.Request{
 		ID: uuid.NewString(), Model: "none", Bound: cost, Tokens: 1,
 		Subject: admission.Subject{Tenant: tenant.Name(), User: "user", Tier: "tier"},
 	}

@@ -72,7 +72,7 @@ spec:
 	var open sync.WaitGroup
 	for range 3 {
 		open.Go(func() {
-			response, err := chat(t.Context(), bursar.EnforcerURLs[0], "busy", map[string]any{"model": "penny", "messages": prompt("Wait [[hold]]")})
+			response, err := chat(t.Context(), bursar.EnforcerURLs[0], "busy", map[string]any{"model": "penny", "messages": prompt("Wait [[pause]]")})
 			if err != nil {
 				t.Error(err)
 				return
@@ -83,11 +83,11 @@ spec:
 			}
 		})
 	}
-	eventually(t, "three calls are at the provider", func() bool { return bursar.Provider.Held() == 3 })
+	eventually(t, "three calls are at the provider", func() bool { return bursar.Provider.Paused() == 3 })
 	if got := countAnswers(t, "busy", 5); got["429 rate_limit_exceeded"] != 5 {
 		t.Errorf("while three calls are open, five more got %v", got)
 	}
-	bursar.Provider.Release()
+	bursar.Provider.Resume()
 	open.Wait()
 	eventually(t, "there is room again", func() bool {
 		status, _ := penny(t, "busy")

@@ -293,12 +293,12 @@ func TestOpenCallsOutliveRedis(t *testing.T) {
 		}
 		answer <- response.StatusCode
 	}()
-	eventually(t, "the provider holds the stream", func() bool { return bursar.Provider.Held() == 1 })
+	eventually(t, "the provider holds the stream", func() bool { return bursar.Provider.Paused() == 1 })
 	if err := redis.FlushAll(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the hold is known again", func() bool { return statusOf(t, "open") == "0.00 0.01 True" })
-	bursar.Provider.Release()
+	bursar.Provider.Resume()
 	if got := <-answer; got != http.StatusOK {
 		t.Errorf("the stream: %d", got)
 	}
@@ -348,7 +348,7 @@ func TestRedisMayEvict(t *testing.T) {
 		}
 		return ""
 	}
-	const want = `False LimiterClosed: maxmemory-policy of Redis is "allkeys-lru", by which it may drop what was spent: set it to noeviction`
+	const want = `False LimiterSuspended: maxmemory-policy of Redis is "allkeys-lru", by which it may drop what was spent: set it to noeviction`
 	eventually(t, "the budget says why: "+want, func() bool { return programmed() == want })
 	response, err := chat(t.Context(), bursar.EnforcerURLs[0], "evicted", map[string]any{"model": "penny", "messages": prompt("[[output=1]]")})
 	if err != nil {

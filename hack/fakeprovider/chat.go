@@ -81,7 +81,7 @@ func (p *Provider) interrupt(ctx context.Context, a *answer, done int) error {
 		if err := sleep(ctx, d.delay); err != nil {
 			return err
 		}
-		if is(d.hold, done) {
+		if is(d.pause, done) {
 			if err := p.gate.wait(ctx); err != nil {
 				return err
 			}

@@ -32,8 +32,8 @@ in the header ` + DirectivesHeader + `:
   size=N       say N bytes more than the tokens do
   first=D      wait for D, such as 200ms, before the first token
   delay=D      wait for D before each further token
-  hold         hold the answer until somebody says POST /release
-  hold=K       the same, after K tokens
+  pause        pause the answer until POST /resume
+  pause=K      the same, after K tokens
   cut=K        cut the connection after K tokens
   fail=K       report an error within a stream after K tokens
   status=S     answer with the HTTP status S and an error, and bill nothing
@@ -59,7 +59,7 @@ type directives struct {
 	duplicate bool
 	first     time.Duration
 	delay     time.Duration
-	hold      *int
+	pause     *int
 	cut       *int
 	fail      *int
 	status    int
@@ -125,11 +125,11 @@ func (d *directives) set(word string) (err error) {
 		d.first, err = time.ParseDuration(value)
 	case "delay":
 		d.delay, err = time.ParseDuration(value)
-	case "hold":
+	case "pause":
 		if !hasValue {
 			value = "0"
 		}
-		d.hold, err = count(value)
+		d.pause, err = count(value)
 	case "cut":
 		d.cut, err = count(value)
 	case "fail":

@@ -74,30 +74,30 @@ func TestHold(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range calls {
 		wg.Go(func() {
-			// Half of them are held in the middle of a stream.
-			body := request("[[hold]]", nil)
+			// Half of them are paused in the middle of a stream.
+			body := request("[[pause]]", nil)
 			if i%2 == 0 {
-				body = request("[[hold=8]]", map[string]any{"stream": true})
+				body = request("[[pause=8]]", map[string]any{"stream": true})
 			}
 			if status, raw, err := ask(t, server, body); status != http.StatusOK || err != nil {
 				t.Errorf("%d %s %v", status, raw, err)
 			}
 		})
 	}
-	waitFor(t, func() bool { return server.Held() == calls })
+	waitFor(t, func() bool { return server.Paused() == calls })
 	for _, call := range server.Bill().Calls {
 		if call.Complete || call.OutputTokens != 8 {
-			t.Errorf("a call that is held is billed %+v, want 8 output tokens, not complete", call)
+			t.Errorf("a call that is paused is billed %+v, want 8 output tokens, not complete", call)
 		}
 	}
-	response, err := http.Post(server.URL+"/release", "", nil)
+	response, err := http.Post(server.URL+"/resume", "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	answer, _ := io.ReadAll(response.Body)
 	_ = response.Body.Close()
-	if want := fmt.Sprintf(`{"released":%d}`, calls); string(answer) != want {
-		t.Errorf("POST /release: %s, want %s", answer, want)
+	if want := fmt.Sprintf(`{"resumed":%d}`, calls); string(answer) != want {
+		t.Errorf("POST /resume: %s, want %s", answer, want)
 	}
 	wg.Wait()
 	bill := server.Bill()
@@ -109,8 +109,8 @@ func TestHold(t *testing.T) {
 			t.Errorf("billed %+v, want 16 output tokens, complete", call)
 		}
 	}
-	if server.Held() != 0 {
-		t.Errorf("%d still held", server.Held())
+	if server.Paused() != 0 {
+		t.Errorf("%d still paused", server.Paused())
 	}
 }
 
@@ -121,9 +121,9 @@ func TestHangUp(t *testing.T) {
 		stream     bool
 		wantBilled int64 // output tokens; -1 for no call on the bill
 	}{
-		"before generation":     {"[[hold]]", false, -1},
-		"in a stream":           {"[[hold=5]]", true, 5},
-		"before a whole answer": {"[[hold=5]]", false, 5},
+		"before generation":     {"[[pause]]", false, -1},
+		"in a stream":           {"[[pause=5]]", true, 5},
+		"before a whole answer": {"[[pause=5]]", false, 5},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := start(t, fakeprovider.Options{})
@@ -138,10 +138,10 @@ func TestHangUp(t *testing.T) {
 					_ = response.Body.Close()
 				}
 			}()
-			waitFor(t, func() bool { return server.Held() == 1 })
+			waitFor(t, func() bool { return server.Paused() == 1 })
 			hangUp()
 			<-gone
-			waitFor(t, func() bool { return server.Held() == 0 })
+			waitFor(t, func() bool { return server.Paused() == 0 })
 			if tc.wantBilled < 0 {
 				if bill := server.Bill(); len(bill.Calls) != 0 {
 					t.Errorf("billed %+v, want nothing", bill)

@@ -5,14 +5,14 @@ import (
 	"sync"
 )
 
-// gate holds calls until they are released, all at once.
+// gate holds calls until they are resumed, all at once.
 type gate struct {
-	mu   sync.Mutex
-	open chan struct{}
-	held int
+	mu     sync.Mutex
+	open   chan struct{}
+	paused int
 }
 
-// wait returns when the gate is released after the call of wait, or with ctx's
+// wait returns when the gate is resumed after the call of wait, or with ctx's
 // error when that ends first.
 func (g *gate) wait(ctx context.Context) error {
 	g.mu.Lock()
@@ -20,7 +20,7 @@ func (g *gate) wait(ctx context.Context) error {
 		g.open = make(chan struct{})
 	}
 	open := g.open
-	g.held++
+	g.paused++
 	g.mu.Unlock()
 
 	select {
@@ -30,27 +30,27 @@ func (g *gate) wait(ctx context.Context) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.open == open { // Otherwise release has counted it already.
-		g.held--
+	if g.open == open { // Otherwise resume has counted it already.
+		g.paused--
 	}
 	return ctx.Err()
 }
 
-// release lets go the calls that are held, and says how many they were.
-func (g *gate) release() int {
+// resume lets go the calls that are paused, and says how many they were.
+func (g *gate) resume() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	released := g.held
-	g.held = 0
+	resumed := g.paused
+	g.paused = 0
 	if g.open != nil {
 		close(g.open)
 		g.open = nil
 	}
-	return released
+	return resumed
 }
 
 func (g *gate) count() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.held
+	return g.paused
 }

@@ -22,7 +22,7 @@ type Options struct {
 }
 
 // Provider is the fake, an http.Handler. Under /v1 it is the OpenAI API and
-// Anthropic's, under /v1beta Gemini's, under /openai Azure's; beside them are /bill, /held and /release, which need no key.
+// Anthropic's, under /v1beta Gemini's, under /openai Azure's; beside them are /bill, /paused and /resume, which need no key.
 type Provider struct {
 	key    string
 	models map[string]model
@@ -52,11 +52,11 @@ func New(opts Options) *Provider {
 		p.ResetBill()
 		w.WriteHeader(http.StatusNoContent)
 	})
-	p.mux.HandleFunc("GET /held", func(w http.ResponseWriter, r *http.Request) {
-		writeJSON(w, r, marshal(map[string]int{"held": p.Held()}))
+	p.mux.HandleFunc("GET /paused", func(w http.ResponseWriter, r *http.Request) {
+		writeJSON(w, r, marshal(map[string]int{"paused": p.Paused()}))
 	})
-	p.mux.HandleFunc("POST /release", func(w http.ResponseWriter, r *http.Request) {
-		writeJSON(w, r, marshal(map[string]int{"released": p.Release()}))
+	p.mux.HandleFunc("POST /resume", func(w http.ResponseWriter, r *http.Request) {
+		writeJSON(w, r, marshal(map[string]int{"resumed": p.Resume()}))
 	})
 	return p
 }
@@ -71,11 +71,11 @@ func (p *Provider) Bill() Bill { return p.ledger.bill() }
 // ResetBill forgets all calls so far.
 func (p *Provider) ResetBill() { p.ledger.reset() }
 
-// Held is how many calls wait for Release.
-func (p *Provider) Held() int { return p.gate.count() }
+// Paused is how many calls wait for Release.
+func (p *Provider) Paused() int { return p.gate.count() }
 
-// Release lets the calls go on that are held now, and says how many they were.
-func (p *Provider) Release() int { return p.gate.release() }
+// Resume lets the calls go on that are paused now, and says how many they were.
+func (p *Provider) Resume() int { return p.gate.resume() }
 
 // authenticated wants the key as clients of any of the APIs send it.
 func (p *Provider) authenticated(api api, next http.HandlerFunc) http.Handler {
@@ -116,7 +116,7 @@ func (p *Provider) call(w http.ResponseWriter, r *http.Request, path string, api
 		writeError(w, api, refused)
 		return
 	}
-	if is(a.directives.hold, 0) {
+	if is(a.directives.pause, 0) {
 		if err := p.gate.wait(r.Context()); err != nil {
 			return // The caller has gone, and nothing was generated.
 		}

@@ -8,8 +8,8 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 )
 
-// Call is a call of the past.
-type Call struct {
+// PastCall is a call of the past.
+type PastCall struct {
 	ID string
 	// Tenant, User and Tier are the caller's.
 	Tenant, User, Tier string
@@ -46,7 +46,7 @@ type History struct {
 	// admitted before To and not settled a Lag before From, in the order of AdmittedAt.
 	// Those that were admitted before From are not asked about, and so are those of
 	// tenants that are neither the document's nor below it.
-	Calls iter.Seq2[Call, error]
+	Calls iter.Seq2[PastCall, error]
 }
 
 // Opening is what had been spent in a limit's period before From, by calls that were

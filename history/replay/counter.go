@@ -24,7 +24,7 @@ type rule struct {
 	counters map[string]*counter
 	// past are earlier periods in which something happened.
 	past   []*counter
-	result *Limit
+	result *LimitResult
 }
 
 // counter counts the money of one period.
@@ -53,7 +53,7 @@ func (r *rule) at(user string, now, from time.Time) *counter {
 	if c != nil {
 		c.close()
 	}
-	c = &counter{rule: r, user: user, span: period.Of(r.limit.Period, r.zone, now)}
+	c = &counter{rule: r, user: user, span: period.Containing(r.limit.Period, r.zone, now)}
 	if c.span.Contains(from) {
 		c.spent = r.opening[user]
 		c.posted = c.spent
@@ -71,7 +71,7 @@ func (c *counter) close() {
 }
 
 // finish is what the limit would have done.
-func (r *rule) finish() Limit {
+func (r *rule) finish() LimitResult {
 	for _, c := range r.counters {
 		c.close()
 	}
@@ -90,7 +90,7 @@ func (r *rule) finish() Limit {
 // refuses is why the limit has no room for a call, if it has none. The moment in which
 // a cost was counted is not known to the second: a call that was admitted then is
 // answered as is best for it, one that was refused as is worst.
-func (c *counter) refuses(call Call) (reason ledgerv1.Reason, refuses bool) {
+func (c *counter) refuses(call PastCall) (reason ledgerv1.Reason, refuses bool) {
 	tripping, spent, held := c.posted, c.spent, c.held
 	if call.Refused {
 		tripping, spent, held = c.spent, c.posted, c.unposted
@@ -137,7 +137,7 @@ func (c *counter) note(at time.Time) {
 type meter struct {
 	limit   limiterv1.RateLimit
 	buckets map[string]*bucket
-	result  *Limit
+	result  *LimitResult
 }
 
 // bucket is a debt, in points, at a time.
@@ -147,7 +147,7 @@ type bucket struct {
 }
 
 // need is how many points a call takes.
-func (m *meter) need(call Call) int64 {
+func (m *meter) need(call PastCall) int64 {
 	if m.limit.Unit == limiterv1.Tokens {
 		return m.limit.Bucket().Points(call.Tokens)
 	}
@@ -169,7 +169,7 @@ func (m *meter) at(user string, now time.Time) *bucket {
 }
 
 // refuses is why the bucket has too little for a call, if it has.
-func (m *meter) refuses(b *bucket, call Call) (reason ledgerv1.Reason, refuses bool) {
+func (m *meter) refuses(b *bucket, call PastCall) (reason ledgerv1.Reason, refuses bool) {
 	rule, need := m.limit.Bucket(), m.need(call)
 	switch {
 	case !rule.Fits(0, need):

@@ -11,7 +11,7 @@ const Lag = time.Second
 
 // hold is a call that is open, or whose cost may not be counted yet.
 type hold struct {
-	call     Call
+	call     PastCall
 	ends     time.Time
 	settled  bool
 	counters []*counter

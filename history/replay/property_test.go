@@ -55,7 +55,7 @@ type world struct {
 // pastCall is a call as it was. The limiter heard of its end some time after what the
 // ledger has.
 type pastCall struct {
-	replay.Call
+	replay.PastCall
 	boundTokens int64
 	heardAt     time.Time
 }
@@ -113,7 +113,7 @@ func drawSelector(t *rapid.T) (s limiterv1.Selector) {
 func (w *world) call(t *rapid.T) {
 	w.now = w.now.Add(time.Duration(rapid.Int64Range(1, 40_000).Draw(t, "ms")) * time.Millisecond)
 	id := fmt.Sprint(len(w.calls))
-	c := &pastCall{Call: call(id, 0)}
+	c := &pastCall{PastCall: call(id, 0)}
 	c.AdmittedAt = w.now
 	c.User = rapid.SampledFrom([]string{"ana", "bo"}).Draw(t, "user")
 	c.Model = rapid.SampledFrom([]string{"large", "small"}).Draw(t, "model")
@@ -198,7 +198,7 @@ func (w *world) total(l limiterv1.Level, limit limiterv1.MoneyLimit, c *pastCall
 	if err != nil {
 		panic(err)
 	}
-	span := period.Of(limit.Period, zone, w.now)
+	span := period.Containing(limit.Period, zone, w.now)
 	for _, other := range w.counted(l, limit.Per, limit.Selector, c) {
 		switch {
 		case !span.Contains(other.AdmittedAt):
@@ -237,10 +237,10 @@ func (w *world) debt(l limiterv1.Level, limit limiterv1.RateLimit, c *pastCall) 
 // history is what the ledger has from a moment on.
 func (w *world) history(from time.Time) replay.History {
 	h := replay.History{From: from, To: w.now.Add(time.Hour)}
-	var calls []replay.Call
+	var calls []replay.PastCall
 	for _, c := range w.calls {
 		if !c.AdmittedAt.Before(from) || !c.Refused && !settledBefore(c, from) {
-			calls = append(calls, c.Call)
+			calls = append(calls, c.PastCall)
 		}
 	}
 	h.Calls = sequence(calls...)
@@ -250,10 +250,10 @@ func (w *world) history(from time.Time) replay.History {
 			panic(err)
 		}
 		for _, limit := range l.Money {
-			span := period.Of(limit.Period, zone, from)
+			span := period.Containing(limit.Period, zone, from)
 			for _, user := range []string{"ana", "bo"} {
 				spent := money.Nanos(0)
-				for _, c := range w.counted(l, limiterv1.PerUser, limit.Selector, &pastCall{Call: replay.Call{User: user}}) {
+				for _, c := range w.counted(l, limiterv1.PerUser, limit.Selector, &pastCall{PastCall: replay.PastCall{User: user}}) {
 					if span.Contains(c.AdmittedAt) && settledBefore(c, from) {
 						spent += c.Cost
 					}

@@ -12,7 +12,7 @@ type ratios map[string]*ratio
 
 type ratio struct{ cost, bound big.Int }
 
-func (r ratios) learn(call Call) {
+func (r ratios) learn(call PastCall) {
 	if call.Bound == 0 {
 		return
 	}
@@ -27,7 +27,7 @@ func (r ratios) learn(call Call) {
 
 // estimate is what a call would have cost: as much of its bound as calls of its model
 // did before, and its bound when there was none.
-func (r ratios) estimate(call Call) money.Nanos {
+func (r ratios) estimate(call PastCall) money.Nanos {
 	of := r[call.Model]
 	if of == nil {
 		return call.Bound

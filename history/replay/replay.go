@@ -44,7 +44,7 @@ type replay struct {
 	users    map[userKey]*User
 	result   Result
 	// forced is what a breaker that is forced open refuses.
-	forced *Limit
+	forced *LimitResult
 	// fitting are calls that were refused then and fit now, in whose place a fallback
 	// may have been made.
 	fitting map[string]bool
@@ -75,13 +75,13 @@ func newReplay(document limiterv1.Tenant, history History) (*replay, error) {
 			made.rules = append(made.rules, &rule{
 				limit: limit, zone: zone, tripAt: l.TripAt,
 				opening: openingOf(history.Opening, l.Tenant, limit.Name), counters: map[string]*counter{},
-				result: &Limit{Tenant: l.Tenant, Money: &limit, Refused: map[ledgerv1.Reason]Tally{}},
+				result: &LimitResult{Tenant: l.Tenant, Money: &limit, Refused: map[ledgerv1.Reason]Tally{}},
 			})
 		}
 		for _, limit := range inOrder(l.Rates, func(l limiterv1.RateLimit) limiterv1.Scope { return l.Per }) {
 			made.meters = append(made.meters, &meter{
 				limit: limit, buckets: map[string]*bucket{},
-				result: &Limit{Tenant: l.Tenant, Rate: &limit, Refused: map[ledgerv1.Reason]Tally{}},
+				result: &LimitResult{Tenant: l.Tenant, Rate: &limit, Refused: map[ledgerv1.Reason]Tally{}},
 			})
 		}
 		r.levels = append(r.levels, made)
@@ -112,7 +112,7 @@ func openingOf(openings []Opening, tenant, limit string) map[string]money.Nanos 
 }
 
 // next replays one call.
-func (r *replay) next(call Call) {
+func (r *replay) next(call PastCall) {
 	first, counts := r.counts(call)
 	if !counts {
 		return
@@ -139,7 +139,7 @@ func (r *replay) next(call Call) {
 }
 
 // counts is the nearest level whose limits a call counts against; those above it, too.
-func (r *replay) counts(call Call) (first int, counts bool) {
+func (r *replay) counts(call PastCall) (first int, counts bool) {
 	for i, l := range r.levels {
 		if call.Tenant == l.Tenant || slices.Contains(call.Ancestors, l.Tenant) {
 			return i, true
@@ -151,14 +151,14 @@ func (r *replay) counts(call Call) (first int, counts bool) {
 // refusal is the limit that refuses a call.
 type refusal struct {
 	reason  ledgerv1.Reason
-	limit   *Limit
+	limit   *LimitResult
 	counter *counter
 }
 
 // ask is what a call would take from the levels from the first on, and what refuses
 // it; nil when nothing does. Money is asked before buckets, each in the order in which
 // it refuses, and the first that refuses is told.
-func (r *replay) ask(call Call, first int) (*hold, *refusal) {
+func (r *replay) ask(call PastCall, first int) (*hold, *refusal) {
 	h := &hold{call: call, ends: call.SettledAt}
 	var found *refusal
 	refuse := func(why refusal) {
@@ -192,7 +192,7 @@ func (r *replay) askForced(first int, refuse func(refusal)) {
 			continue
 		}
 		if r.forced == nil {
-			r.forced = &Limit{Tenant: l.Tenant, Refused: map[ledgerv1.Reason]Tally{}}
+			r.forced = &LimitResult{Tenant: l.Tenant, Refused: map[ledgerv1.Reason]Tally{}}
 		}
 		refuse(refusal{ledgerv1.BreakerForced, r.forced, nil})
 	}
@@ -218,7 +218,7 @@ func (r *replay) askBuckets(h *hold, first int, refuse func(refusal)) {
 
 // applies is whether a call counts against a limit of a level. Users are a tenant's
 // own: a limit per user is not for those of the tenants below.
-func applies(l level, per limiterv1.Scope, selector limiterv1.Selector, call Call) bool {
+func applies(l level, per limiterv1.Scope, selector limiterv1.Selector, call PastCall) bool {
 	return (per == limiterv1.PerTenant || call.Tenant == l.Tenant) && selector.Selects(call.Tier, call.Model)
 }
 
@@ -240,7 +240,7 @@ func (r *replay) take(h *hold) {
 }
 
 // tally adds a call to what is told.
-func (r *replay) tally(call Call, why *refusal) {
+func (r *replay) tally(call PastCall, why *refusal) {
 	if call.Refused {
 		r.result.WereRefused.add(call.Cost)
 		if why == nil {

@@ -25,8 +25,8 @@ func at(seconds float64) time.Time {
 }
 
 // call is a call of acme's ana of ten cents at most, which costs eight and lasts a second.
-func call(id string, admitted float64, changes ...func(*replay.Call)) replay.Call {
-	c := replay.Call{
+func call(id string, admitted float64, changes ...func(*replay.PastCall)) replay.PastCall {
+	c := replay.PastCall{
 		ID: id, Tenant: "acme", User: "ana", Tier: "empleado", Model: "large", Bound: 10 * cent, Cost: 8 * cent, Tokens: 100,
 		AdmittedAt: at(admitted), SettledAt: at(admitted + 1),
 	}
@@ -36,16 +36,16 @@ func call(id string, admitted float64, changes ...func(*replay.Call)) replay.Cal
 	return c
 }
 
-func by(user string) func(*replay.Call)    { return func(c *replay.Call) { c.User = user } }
-func of(tenant string) func(*replay.Call)  { return func(c *replay.Call) { c.Tenant = tenant } }
-func with(model string) func(*replay.Call) { return func(c *replay.Call) { c.Model = model } }
-func lasts(s float64) func(*replay.Call) {
-	return func(c *replay.Call) { c.SettledAt = c.AdmittedAt.Add(at(s).Sub(noon)) }
+func by(user string) func(*replay.PastCall)    { return func(c *replay.PastCall) { c.User = user } }
+func of(tenant string) func(*replay.PastCall)  { return func(c *replay.PastCall) { c.Tenant = tenant } }
+func with(model string) func(*replay.PastCall) { return func(c *replay.PastCall) { c.Model = model } }
+func lasts(s float64) func(*replay.PastCall) {
+	return func(c *replay.PastCall) { c.SettledAt = c.AdmittedAt.Add(at(s).Sub(noon)) }
 }
-func under(a ...string) func(*replay.Call) { return func(c *replay.Call) { c.Ancestors = a } }
-func free(c *replay.Call)                  { c.Bound, c.Cost = 0, 0 }
-func fallback(c *replay.Call)              { c.Fallback = true }
-func refused(c *replay.Call)               { c.Refused, c.Cost, c.SettledAt = true, 0, time.Time{} }
+func under(a ...string) func(*replay.PastCall) { return func(c *replay.PastCall) { c.Ancestors = a } }
+func free(c *replay.PastCall)                  { c.Bound, c.Cost = 0, 0 }
+func fallback(c *replay.PastCall)              { c.Fallback = true }
+func refused(c *replay.PastCall)               { c.Refused, c.Cost, c.SettledAt = true, 0, time.Time{} }
 func daily(amount money.Nanos) limiterv1.MoneyLimit {
 	return limiterv1.MoneyLimit{Name: "daily", Per: limiterv1.PerTenant, Period: period.Day, Amount: amount}
 }
@@ -86,8 +86,8 @@ func rated(limit limiterv1.RateLimit) limiterv1.Tenant {
 	return document
 }
 
-func sequence(calls ...replay.Call) iter.Seq2[replay.Call, error] {
-	return func(yield func(replay.Call, error) bool) {
+func sequence(calls ...replay.PastCall) iter.Seq2[replay.PastCall, error] {
+	return func(yield func(replay.PastCall, error) bool) {
 		for _, c := range calls {
 			if !yield(c, nil) {
 				return
@@ -96,7 +96,7 @@ func sequence(calls ...replay.Call) iter.Seq2[replay.Call, error] {
 	}
 }
 
-func history(calls ...replay.Call) replay.History {
+func history(calls ...replay.PastCall) replay.History {
 	return replay.History{From: noon, To: noon.Add(7 * 24 * time.Hour), Calls: sequence(calls...)}
 }
 
@@ -132,100 +132,100 @@ func TestRules(t *testing.T) {
 
 	for name, tc := range map[string]struct {
 		document limiterv1.Tenant
-		calls    []replay.Call
+		calls    []replay.PastCall
 		opening  []replay.Opening
 		want     map[string]int64
 	}{
 		"what is held counts": {
-			document: acme(daily(19 * cent)), calls: []replay.Call{call("1", 0), call("2", 0.5), call("3", 1)},
+			document: acme(daily(19 * cent)), calls: []replay.PastCall{call("1", 0), call("2", 0.5), call("3", 1)},
 			want: map[string]int64{"acme/daily BudgetExhausted": 1}, // the second; the third finds 8 spent, and 0 held
 		},
 		"what is refused is not spent": {
-			document: acme(daily(15 * cent)), calls: []replay.Call{call("1", 0), call("2", 2), call("3", 4), call("4", 6, by("bo"))},
+			document: acme(daily(15 * cent)), calls: []replay.PastCall{call("1", 0), call("2", 2), call("3", 4), call("4", 6, by("bo"))},
 			want: map[string]int64{"acme/daily BudgetExhausted": 3},
 		},
 		"the period turns": {
-			document: acme(daily(15 * cent)), calls: []replay.Call{call("1", 0), call("2", 12*3600-1), call("3", 12*3600)},
+			document: acme(daily(15 * cent)), calls: []replay.PastCall{call("1", 0), call("2", 12*3600-1), call("3", 12*3600)},
 			want: map[string]int64{"acme/daily BudgetExhausted": 1},
 		},
 		"a hold ends in the period that it began in": {
-			document: acme(daily(15 * cent)), calls: []replay.Call{call("1", 12*3600-1, lasts(10)), call("2", 12*3600+1, lasts(1)), call("3", 12*3600+3)},
+			document: acme(daily(15 * cent)), calls: []replay.PastCall{call("1", 12*3600-1, lasts(10)), call("2", 12*3600+1, lasts(1)), call("3", 12*3600+3)},
 			want: map[string]int64{"acme/daily BudgetExhausted": 1},
 		},
 		"by the calendar of the zone": {
-			document: zoned, calls: []replay.Call{call("1", 0), call("2", 6.5*3600-1), call("3", 6.5*3600)},
+			document: zoned, calls: []replay.PastCall{call("1", 0), call("2", 6.5*3600-1), call("3", 6.5*3600)},
 			want: map[string]int64{"acme/daily BudgetExhausted": 1},
 		},
 		"each user apart": {
-			document: acme(eachUser(15 * cent)), calls: []replay.Call{call("1", 0), call("2", 0, by("bo")), call("3", 5)},
+			document: acme(eachUser(15 * cent)), calls: []replay.PastCall{call("1", 0), call("2", 0, by("bo")), call("3", 5)},
 			want: map[string]int64{"acme/each-user BudgetExhausted": 1},
 		},
 		"of some models": {
-			document: acme(ofLarge), calls: []replay.Call{call("1", 0, with("small")), call("2", 2), call("3", 4)},
+			document: acme(ofLarge), calls: []replay.PastCall{call("1", 0, with("small")), call("2", 2), call("3", 4)},
 			want: map[string]int64{"acme/daily BudgetExhausted": 1},
 		},
 		"what was spent before counts": {
-			document: acme(daily(15*cent), eachUser(100*cent)), calls: []replay.Call{call("1", 0)},
+			document: acme(daily(15*cent), eachUser(100*cent)), calls: []replay.PastCall{call("1", 0)},
 			opening: []replay.Opening{{Tenant: "acme", Limit: "daily", Spent: 4 * cent}, {Tenant: "acme", Limit: "daily", Spent: 2 * cent}, {Tenant: "acme", Limit: "each-user", User: "bo", Spent: 100 * cent}},
 			want:    map[string]int64{"acme/daily BudgetExhausted": 1},
 		},
 		"what was open before counts, and is not asked about": {
-			document: acme(daily(15 * cent)), calls: []replay.Call{call("1", -10, lasts(20)), call("2", -9, lasts(2)), call("3", 5), call("4", 11)},
+			document: acme(daily(15 * cent)), calls: []replay.PastCall{call("1", -10, lasts(20)), call("2", -9, lasts(2)), call("3", 5), call("4", 11)},
 			want: map[string]int64{"acme/daily BudgetExhausted": 2},
 		},
 		"the Trip rung": {
-			document: tripping(50, daily(20*cent)), calls: []replay.Call{call("1", 0), call("2", 1, lasts(0.5)), call("3", 10), call("4", 10, fallback)},
+			document: tripping(50, daily(20*cent)), calls: []replay.PastCall{call("1", 0), call("2", 1, lasts(0.5)), call("3", 10), call("4", 10, fallback)},
 			want: map[string]int64{"acme/daily BreakerOpen": 1, "acme/daily BudgetExhausted": 1},
 		},
 		"the Trip rung stops no call that was admitted within a second": {
-			document: tripping(40, daily(100*cent)), calls: []replay.Call{call("1", 0, func(c *replay.Call) { c.Cost = 40 * cent }), call("2", 1.999), call("3", 2)},
+			document: tripping(40, daily(100*cent)), calls: []replay.PastCall{call("1", 0, func(c *replay.PastCall) { c.Cost = 40 * cent }), call("2", 1.999), call("3", 2)},
 			want: map[string]int64{"acme/daily BreakerOpen": 1},
 		},
 		"what is granted": {
-			document: tripping(90, granted(daily(10*cent), 10*cent, 1, 10)), calls: []replay.Call{call("1", 0), call("2", 2), call("3", 4), call("4", 12)},
+			document: tripping(90, granted(daily(10*cent), 10*cent, 1, 10)), calls: []replay.PastCall{call("1", 0), call("2", 2), call("3", 4), call("4", 12)},
 			want: map[string]int64{"acme/daily BudgetExhausted": 1, "acme/daily BreakerOpen": 1},
 		},
 		"what is granted to a user": {
-			document: acme(grantedTo("bo", granted(eachUser(10*cent), 10*cent, 0, 10))), calls: []replay.Call{call("1", 0), call("2", 0, by("bo")), call("3", 2), call("4", 2, by("bo"))},
+			document: acme(grantedTo("bo", granted(eachUser(10*cent), 10*cent, 0, 10))), calls: []replay.PastCall{call("1", 0), call("2", 0, by("bo")), call("3", 2), call("4", 2, by("bo"))},
 			want: map[string]int64{"acme/each-user BudgetExhausted": 1},
 		},
 		"a breaker that is forced closed": {
-			document: forcedClosed, calls: []replay.Call{call("1", 0), call("2", 5)},
+			document: forcedClosed, calls: []replay.PastCall{call("1", 0), call("2", 5)},
 			want: map[string]int64{},
 		},
 		"a breaker that is forced open lets what is free pass": {
-			document: forcedOpen, calls: []replay.Call{call("1", 0), call("2", 5, free)},
+			document: forcedOpen, calls: []replay.PastCall{call("1", 0), call("2", 5, free)},
 			want: map[string]int64{"acme/forced BreakerForced": 1},
 		},
 		"what is free is no matter of money": {
-			document: acme(daily(0)), calls: []replay.Call{call("1", 0, free)},
+			document: acme(daily(0)), calls: []replay.PastCall{call("1", 0, free)},
 			want: map[string]int64{},
 		},
 		"shadow takes what it would refuse": {
-			document: shadow, calls: []replay.Call{call("1", 0), call("2", 5), call("3", 10)},
+			document: shadow, calls: []replay.PastCall{call("1", 0), call("2", 5), call("3", 10)},
 			want: map[string]int64{"acme/daily BudgetExhausted": 2},
 		},
 		"siblings spend of what is above, and are not asked about": {
-			document: child, calls: []replay.Call{call("1", 0, of("sister"), under("holding")), call("2", 2, of("sister"), under("holding")), call("3", 4, of("sister"), under("holding")), call("4", 6), call("5", 8, of("stranger"))},
+			document: child, calls: []replay.PastCall{call("1", 0, of("sister"), under("holding")), call("2", 2, of("sister"), under("holding")), call("3", 4, of("sister"), under("holding")), call("4", 6), call("5", 8, of("stranger"))},
 			want: map[string]int64{"holding/daily BudgetExhausted": 1},
 		},
 		"children are asked about": {
-			document: acme(daily(15*cent), eachUser(0)), calls: []replay.Call{call("1", 0, of("child"), under("acme")), call("2", 2, of("child"), under("acme"))},
+			document: acme(daily(15*cent), eachUser(0)), calls: []replay.PastCall{call("1", 0, of("child"), under("acme")), call("2", 2, of("child"), under("acme"))},
 			want: map[string]int64{"acme/daily BudgetExhausted": 1},
 		},
 		"requests": {
 			document: rated(limiterv1.RateLimit{Unit: limiterv1.Requests, Count: 2, Burst: 2, Window: 60_000}),
-			calls:    []replay.Call{call("1", 0), call("2", 0), call("3", 0, by("bo")), call("4", 29), call("5", 30)},
+			calls:    []replay.PastCall{call("1", 0), call("2", 0), call("3", 0, by("bo")), call("4", 29), call("5", 30)},
 			want:     map[string]int64{"acme/policy/rate RateLimited": 1},
 		},
 		"tokens": {
 			document: rated(limiterv1.RateLimit{Unit: limiterv1.Tokens, Count: 100, Burst: 150, Window: 60_000}),
-			calls:    []replay.Call{call("1", 0), call("2", 1), call("3", 31), call("4", 32, func(c *replay.Call) { c.Tokens = 151 })},
+			calls:    []replay.PastCall{call("1", 0), call("2", 1), call("3", 31), call("4", 32, func(c *replay.PastCall) { c.Tokens = 151 })},
 			want:     map[string]int64{"acme/policy/rate RateLimited": 1, "acme/policy/rate TooLarge": 1},
 		},
 		"in flight": {
 			document: rated(limiterv1.RateLimit{Unit: limiterv1.InFlight, Burst: 1}),
-			calls:    []replay.Call{call("1", 0), call("2", 0.5), call("3", 1)},
+			calls:    []replay.PastCall{call("1", 0), call("2", 0.5), call("3", 1)},
 			want:     map[string]int64{"acme/policy/rate RateLimited": 1},
 		},
 		"money refuses before rates": {
@@ -234,7 +234,7 @@ func TestRules(t *testing.T) {
 				d.Money = []limiterv1.MoneyLimit{eachUser(0), daily(0)}
 				return d
 			}(),
-			calls: []replay.Call{call("1", 0), call("2", 0)},
+			calls: []replay.PastCall{call("1", 0), call("2", 0)},
 			want:  map[string]int64{"acme/daily BudgetExhausted": 2},
 		},
 	} {
@@ -291,7 +291,7 @@ func TestResult(t *testing.T) {
 // TestWereRefused: what was refused then is asked about again, and costs what it is
 // estimated to cost.
 func TestWereRefused(t *testing.T) {
-	calls := []replay.Call{
+	calls := []replay.PastCall{
 		call("1", 0), // 8 of 10 cents, so others cost four fifths of their bound
 		call("2", 5, refused), call("3", 10, refused, fallback), call("3", 10.01, fallback, with("small")),
 		call("4", 15, refused, with("other")), // nobody knows what that costs: its bound
@@ -319,12 +319,14 @@ func TestWereRefused(t *testing.T) {
 
 func TestRunFails(t *testing.T) {
 	lost := errors.New("connection lost")
-	broken := func(yield func(replay.Call, error) bool) { _ = yield(call("1", 0), nil) && yield(replay.Call{}, lost) }
+	broken := func(yield func(replay.PastCall, error) bool) {
+		_ = yield(call("1", 0), nil) && yield(replay.PastCall{}, lost)
+	}
 	nowhere := acme()
 	nowhere.TimeZone = "Nowhere/Land"
 	for name, tc := range map[string]struct {
 		document limiterv1.Tenant
-		calls    iter.Seq2[replay.Call, error]
+		calls    iter.Seq2[replay.PastCall, error]
 		want     string
 	}{
 		"the calls cannot be read": {acme(), broken, "connection lost"},

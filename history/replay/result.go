@@ -33,13 +33,13 @@ type Result struct {
 	WereRefused, Fitting Tally
 	// Limits are the document's limits: the money limits of the tenant and of its
 	// ancestors, nearest first, then the rate limits in the same order.
-	Limits []Limit
+	Limits []LimitResult
 	// Users are those of whose calls some would be refused now, most refused first.
 	Users []User
 }
 
-// Limit is what a limit would have done.
-type Limit struct {
+// LimitResult is what a limit would have done.
+type LimitResult struct {
 	// Tenant is whose limit it is.
 	Tenant string
 	// Money or Rate is the limit; the other one is nil. Both are of a breaker that is
@@ -54,7 +54,7 @@ type Limit struct {
 }
 
 // Total are the calls that the limit would refuse.
-func (l Limit) Total() (total Tally) {
+func (l LimitResult) Total() (total Tally) {
 	for _, t := range l.Refused {
 		total.Calls, total.Cost = total.Calls+t.Calls, total.Cost+t.Cost
 	}

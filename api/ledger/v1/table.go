@@ -78,7 +78,7 @@ func numberIfAny[T any, N ~int64](name string, value func(*T) *N) Column[T] {
 
 // tokens is a column that counts a kind of token.
 func tokens(name string, kind price.Kind) Column[Entry] {
-	c := number(name, func(e *Entry) int64 { return e.Usage.Of(kind) })
+	c := number(name, func(e *Entry) int64 { return e.Usage.Tokens(kind) })
 	c.tokens = kind
 	return c
 }

@@ -21,8 +21,8 @@ type EpochState string
 
 // The states of an epoch. Money is admitted while it is Open, and in no other.
 const (
-	// EpochOpen: counters that bear the epoch's token are valid.
-	EpochOpen EpochState = "Open"
+	// EpochValid: counters that bear the epoch's token are valid.
+	EpochValid EpochState = "Valid"
 	// EpochRebuilding: sessions are to announce their open calls.
 	EpochRebuilding EpochState = "Rebuilding"
 	// EpochRefused: this Redis must not be trusted with money; Reason says why.
@@ -45,5 +45,5 @@ type Epoch struct {
 // Token is what stands in EpochField of counters that are valid under the epoch.
 func (e Epoch) Token() string { return strconv.FormatInt(e.Number, 10) }
 
-// OpenIn reports whether the epoch is open in the run of a Redis.
-func (e Epoch) OpenIn(run string) bool { return e.State == EpochOpen && slices.Contains(e.Runs, run) }
+// ValidIn reports whether the epoch is open in the run of a Redis.
+func (e Epoch) ValidIn(run string) bool { return e.State == EpochValid && slices.Contains(e.Runs, run) }

@@ -147,7 +147,7 @@ func (p ProbedMoney) contradiction(limit MoneyLimit, level Level) string {
 	if err != nil {
 		return err.Error()
 	}
-	switch turn := period.Of(limit.Period, zone, p.ResetsAt.Add(-time.Millisecond)).End; {
+	switch turn := period.Containing(limit.Period, zone, p.ResetsAt.Add(-time.Millisecond)).End; {
 	case p.Amount != want.Amount:
 		return fmt.Sprintf("%s USD, want %s", p.Amount, want.Amount)
 	case !p.From.Equal(want.From), !p.Until.Equal(want.Until):

@@ -43,7 +43,7 @@ func answerOf(t *testing.T, document limiterv1.Tenant) limiterv1.ProbeAnswer {
 		p := limiterv1.ProbedLevel{Tenant: level.Tenant, Rates: level.Rates}
 		for _, limit := range level.Money {
 			asked := level.Probed(limit, time.Now())
-			asked.ResetsAt = period.Of(limit.Period, zone, time.Now()).End
+			asked.ResetsAt = period.Containing(limit.Period, zone, time.Now()).End
 			p.Money = append(p.Money, asked)
 		}
 		answer.Levels = append(answer.Levels, p)

@@ -109,7 +109,7 @@ func explain(ctx context.Context, reader *history.Reader, budgets tree, tenant, 
 		Call: call.ID, At: call.At, Tenant: tenant, User: call.User, Tier: call.Tier, APIKey: call.Credential,
 		Asked: call.ModelAsked, Model: call.Model, Endpoint: call.Endpoint, Bound: call.Bound.String(), Limits: []standing{},
 	}
-	e.tell(call)
+	e.print(call)
 	ancestors := budgets.ancestorsOf(tenant)
 	if call.Admission != nil {
 		ancestors = call.Admission.Ancestors
@@ -173,8 +173,8 @@ func stood(call history.Call, limit history.Limit, spent, held money.Nanos) stan
 	return s
 }
 
-// tell says what became of the call, and why.
-func (e *explanation) tell(call history.Call) {
+// print says what became of the call, and why.
+func (e *explanation) print(call history.Call) {
 	if r := call.Refusal; r != nil {
 		e.Verdict = "refused"
 		e.Why = append(e.Why, whyRefused(call, r))
@@ -223,7 +223,7 @@ func (e *explanation) tell(call history.Call) {
 	}
 }
 
-func whyRefused(call history.Call, r *history.Refusal) string {
+func whyRefused(call history.Call, r *history.LimitRefusal) string {
 	limit := r.Tenant + "/" + r.Limit
 	switch r.Reason {
 	case ledgerv1.BreakerForced:

@@ -274,7 +274,7 @@ func newReport(budget *v1alpha1.TenantBudget, result replay.Result, unknown []st
 	return r
 }
 
-func rateSize(limit replay.Limit) string {
+func rateSize(limit replay.LimitResult) string {
 	rate := limit.Rate
 	if rate.Count == 0 {
 		return fmt.Sprintf("%d in flight", rate.Burst)

@@ -179,7 +179,7 @@ func TestReport(t *testing.T) {
 	}
 	result := replay.Result{
 		From: noon.AddDate(0, 0, -7), To: noon, Admitted: calls(1234, 4512), Refused: calls(57, 320), WereRefused: calls(10, 40), Fitting: calls(4, 12),
-		Limits: []replay.Limit{
+		Limits: []replay.LimitResult{
 			{Tenant: "acme", Money: &daily, Refused: map[ledgerv1.Reason]replay.Tally{ledgerv1.BudgetExhausted: calls(6, 20), ledgerv1.BreakerOpen: calls(50, 290)}, Periods: []replay.Period{
 				{Start: noon.AddDate(0, 0, -2), End: noon.AddDate(0, 0, -1), Spent: 4 * money.USD, TrippedAt: noon.AddDate(0, 0, -2).Add(time.Hour), Refused: calls(50, 290)},
 				{Start: noon.AddDate(0, 0, -1), End: noon, Spent: 5 * money.USD, ExhaustedAt: noon.Add(-time.Hour), Refused: calls(6, 20)},

@@ -8,7 +8,7 @@ import (
 
 // accept decides whether the key is to work, and compiles it if so.
 func (c *Controller) accept(ctx context.Context, s *scope) error {
-	decided, err := acceptance.OfAPIKey(ctx, c.client, s.Object)
+	decided, err := acceptance.DecideAPIKey(ctx, c.client, s.Object)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 // accept decides whether the grant is valid and gives something to a budget that is
 // in force.
 func (c *Controller) accept(ctx context.Context, s *scope) error {
-	decided, err := acceptance.OfBudgetGrant(ctx, c.client, s.Object)
+	decided, err := acceptance.DecideBudgetGrant(ctx, c.client, s.Object)
 	if err != nil {
 		return err
 	}

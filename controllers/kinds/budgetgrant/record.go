@@ -53,7 +53,7 @@ func (c *Controller) finalize(ctx context.Context, grant *v1alpha1.BudgetGrant) 
 	if !rollout.HasFinalizer(grant) {
 		return nil
 	}
-	decided, err := acceptance.OfBudgetGrant(ctx, c.client, grant)
+	decided, err := acceptance.DecideBudgetGrant(ctx, c.client, grant)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 // accept decides whether the provider is valid and has all of its models for
 // itself, and compiles it if so.
 func (c *Controller) accept(ctx context.Context, s *scope) error {
-	decided, err := acceptance.OfModelProvider(ctx, c.client, s.Object)
+	decided, err := acceptance.DecideModelProvider(ctx, c.client, s.Object)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 
 // accept decides whether the policy is valid and has a target that is in force.
 func (c *Controller) accept(ctx context.Context, s *scope) error {
-	decided, err := acceptance.OfRateLimitPolicy(ctx, c.client, s.Object)
+	decided, err := acceptance.DecideRateLimitPolicy(ctx, c.client, s.Object)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 
 // accept decides whether the budget is to have effect, and compiles it if so.
 func (c *Controller) accept(ctx context.Context, s *scope) error {
-	decided, err := acceptance.OfTenantBudget(ctx, c.client, s.Object)
+	decided, err := acceptance.DecideTenantBudget(ctx, c.client, s.Object)
 	if err != nil {
 		return err
 	}

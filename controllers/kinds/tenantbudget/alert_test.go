@@ -64,7 +64,7 @@ func TestAlerts(t *testing.T) {
 			var got []string
 			for _, alert := range alertsAt(t, tc.level, tc.shadow, map[period.Kind]money.Nanos{period.Day: tc.spent}).Reached {
 				got = append(got, fmt.Sprintf("%s@%d: %s", alert.Action, alert.AtPercent, alert.Message))
-				if want := period.Of(period.Day, noon.Location(), noon); alert.Period != want || alert.Amount != five || alert.Limit != "daily" {
+				if want := period.Containing(period.Day, noon.Location(), noon); alert.Period != want || alert.Amount != five || alert.Limit != "daily" {
 					t.Errorf("alert %+v is of another limit, amount or period than that of %v", alert, want)
 				}
 			}

@@ -110,7 +110,7 @@ func (c *Controller) alertOfUsers(ctx context.Context, s *scope, alerts budgetst
 func (u *levelUsage) userRungs() []budgetstore.UserRung {
 	var rungs []budgetstore.UserRung
 	for _, limit := range u.userLimits {
-		span := period.Of(limit.Period, u.zone, u.now)
+		span := period.Containing(limit.Period, u.zone, u.now)
 		users := []string{""}
 		for _, grant := range limit.Grants {
 			if !slices.Contains(users, grant.User) {
@@ -132,7 +132,7 @@ func (u *usage) alertsOfUser(user string, counters map[string]limiterv1.MoneyCou
 	own := u.own()
 	var alerts []budgetstore.Alert
 	for _, limit := range own.userLimits {
-		span := period.Of(limit.Period, own.zone, own.now)
+		span := period.Containing(limit.Period, own.zone, own.now)
 		counter := counters[limiterv1.MoneyField(limit)]
 		if !counter.Start.Before(span.End) {
 			continue // The period has turned since now: the next look finds it.

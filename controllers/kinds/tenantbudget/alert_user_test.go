@@ -40,7 +40,7 @@ func usageOf(t *testing.T, limits ...limiterv1.MoneyLimit) *usage {
 }
 
 func TestAlertsOfUser(t *testing.T) {
-	today := period.Of(period.Day, time.UTC, noon)
+	today := period.Containing(period.Day, time.UTC, noon)
 	yesterday := period.Span{Start: today.Start.AddDate(0, 0, -1), End: today.Start}
 	tomorrow := period.Span{Start: today.End, End: today.End.AddDate(0, 0, 1)}
 	warned := "Warn@80 of 5.00: user gerente-1 has reached the 80% rung of limit each: "
@@ -124,7 +124,7 @@ func (l *looked) ReadUsers(_ context.Context, _, _ string, users []string, limit
 	if len(users) > usersAtOnce {
 		return nil, fmt.Errorf("%d users at once", len(users))
 	}
-	today := period.Of(period.Day, time.UTC, noon)
+	today := period.Containing(period.Day, time.UTC, noon)
 	counters := map[string]map[string]limiterv1.MoneyCounter{}
 	for _, user := range users {
 		counters[user] = map[string]limiterv1.MoneyCounter{

@@ -37,10 +37,10 @@ type Counters interface {
 	) (map[string]map[string]limiterv1.MoneyCounter, error)
 }
 
-// Opener makes the counters of a tenant valid.
-type Opener interface {
+// Recounter makes the counters of a tenant valid.
+type Recounter interface {
 	Prepare(ctx context.Context, document limiterv1.Tenant) error
-	Open(ctx context.Context, document limiterv1.Tenant) error
+	Recount(ctx context.Context, document limiterv1.Tenant) error
 }
 
 // Prober finds out whether calls are admitted by the documents that enforcers run.
@@ -89,7 +89,7 @@ type Controller struct {
 	limits      Limits
 	users       Users
 	alerts      Alerts
-	opener      Opener
+	recounter   Recounter
 	prober      Prober
 	deliverer   Deliverer
 	rateLimiter *rollout.StatusRateLimiter
@@ -102,12 +102,12 @@ type Controller struct {
 
 // NewController makes a Controller.
 func NewController(
-	client client.Client, stores Stores, opener Opener, prober Prober, deliverer Deliverer,
+	client client.Client, stores Stores, recounter Recounter, prober Prober, deliverer Deliverer,
 	recorder rollout.Recorder, clock clock.PassiveClock,
 ) *Controller {
 	c := &Controller{
 		client: client, documents: stores.Documents, counters: stores.Counters, limits: stores.Limits, users: stores.Users,
-		alerts: stores.Alerts, opener: opener, prober: prober, deliverer: deliverer,
+		alerts: stores.Alerts, recounter: recounter, prober: prober, deliverer: deliverer,
 		rateLimiter: rollout.NewStatusRateLimiter(), waiting: feed.NewWaiting(),
 	}
 	c.reconciler = rollout.NewReconciler(rollout.Kind[*v1alpha1.TenantBudget, v1alpha1.TenantBudgetStatus, *scope]{

@@ -40,13 +40,13 @@ func (c *Controller) program(ctx context.Context, s *scope) error {
 }
 
 func (c *Controller) put(ctx context.Context, budget *v1alpha1.TenantBudget, document limiterv1.Tenant) error {
-	if err := c.opener.Prepare(ctx, document); err != nil {
+	if err := c.recounter.Prepare(ctx, document); err != nil {
 		return err
 	}
 	if _, err := c.documents.Put(ctx, documentID(budget), document); err != nil {
 		return err
 	}
-	return c.opener.Open(ctx, document)
+	return c.recounter.Recount(ctx, document)
 }
 
 // record keeps on record what is in force, be it of this generation or of an older

@@ -99,7 +99,7 @@ func measure(level limiterv1.Level, counters limiterstore.Reading) (levelUsage, 
 			u.userLimits = append(u.userLimits, limit)
 			continue
 		}
-		span := period.Of(limit.Period, zone, counters.Now)
+		span := period.Containing(limit.Period, zone, counters.Now)
 		base := limit.Amount
 		limit, stretch := limit.At(counters.Now, "")
 		l := limitUsage{

@@ -34,7 +34,7 @@ func tenantWith(ladder []limiterv1.Rung, limits ...limiterv1.MoneyLimit) limiter
 func spentAt(now time.Time, spent map[period.Kind]money.Nanos) limiterstore.Reading {
 	counters := limiterstore.Reading{Now: now, Money: map[string]limiterv1.MoneyCounter{}}
 	for kind, amount := range spent {
-		span := period.Of(kind, time.UTC, now)
+		span := period.Containing(kind, time.UTC, now)
 		counters.Money[limiterv1.MoneyField(limiterv1.MoneyLimit{Period: kind})] = limiterv1.MoneyCounter{Start: span.Start, End: span.End, Spent: amount, Held: 7}
 	}
 	return counters

@@ -158,7 +158,7 @@ func (x *test) raiseOf(budget *v1alpha1.TenantBudget, limits ...string) {
 	for _, limit := range limits {
 		alerts.Reached = append(alerts.Reached, budgetstore.Alert{
 			Rung:   budgetstore.Rung{Limit: limit, Amount: 5 * money.USD, Action: "Warn", AtPercent: 80},
-			Period: period.Of(period.Day, time.UTC, now), Spent: 4 * money.USD, Message: "limit " + limit + " has reached its 80% rung",
+			Period: period.Containing(period.Day, time.UTC, now), Spent: 4 * money.USD, Message: "limit " + limit + " has reached its 80% rung",
 		})
 	}
 	if raised, err := budgetstore.NewAlerts(x.pool).Record(x.Context(), alerts); err != nil || raised != len(limits) {

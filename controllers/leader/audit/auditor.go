@@ -48,9 +48,9 @@ type KeptFindings interface {
 	Keep(ctx context.Context, tenant string, findings []byte) error
 }
 
-// Ledger is what is on record.
-type Ledger interface {
-	Read(ctx context.Context, read func(budgetstore.Ledger) error) error
+// LedgerReader is what is on record.
+type LedgerReader interface {
+	Read(ctx context.Context, read func(budgetstore.LedgerSnapshot) error) error
 }
 
 // Auditor audits one tenant after another.
@@ -58,14 +58,14 @@ type Auditor struct {
 	documents Documents
 	counters  Counters
 	kept      KeptFindings
-	ledger    Ledger
+	ledger    LedgerReader
 	recorder  *events.Recorder
 	// known are the findings that were told, by tenant; nil before they were read.
 	known map[string][]Finding
 }
 
 // New makes an Auditor.
-func New(documents Documents, counters Counters, kept KeptFindings, ledger Ledger, recorder *events.Recorder) *Auditor {
+func New(documents Documents, counters Counters, kept KeptFindings, ledger LedgerReader, recorder *events.Recorder) *Auditor {
 	return &Auditor{documents: documents, counters: counters, kept: kept, ledger: ledger, recorder: recorder}
 }
 
@@ -148,14 +148,14 @@ func (a *Auditor) Audit(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return a.tell(ctx, document, findings)
+	return a.recordDrift(ctx, document, findings)
 }
 
 // look reads the ledger, then the limiter, then the ledger again, and compares.
 func (a *Auditor) look(ctx context.Context, document limiterv1.Tenant) ([]Finding, error) {
 	var before, after recovery.Expected
 	var snapshot limiterstore.Snapshot
-	err := a.ledger.Read(ctx, func(ledger budgetstore.Ledger) error {
+	err := a.ledger.Read(ctx, func(ledger budgetstore.LedgerSnapshot) error {
 		users, err := a.users(ctx, ledger, document)
 		if err != nil {
 			return err
@@ -170,7 +170,7 @@ func (a *Auditor) look(ctx context.Context, document limiterv1.Tenant) ([]Findin
 	if err != nil {
 		return nil, err
 	}
-	err = a.ledger.Read(ctx, func(ledger budgetstore.Ledger) error {
+	err = a.ledger.Read(ctx, func(ledger budgetstore.LedgerSnapshot) error {
 		after, err = recovery.Expect(ctx, ledger, document, snapshot.Calls, snapshot.Now)
 		return err
 	})
@@ -182,7 +182,7 @@ func (a *Auditor) look(ctx context.Context, document limiterv1.Tenant) ([]Findin
 
 // users are users of the tenant that the ledger knows, from the moment on at which it
 // is read.
-func (a *Auditor) users(ctx context.Context, ledger budgetstore.Ledger, document limiterv1.Tenant) ([]string, error) {
+func (a *Auditor) users(ctx context.Context, ledger budgetstore.LedgerSnapshot, document limiterv1.Tenant) ([]string, error) {
 	if err := ledger.Pin(ctx); err != nil {
 		return nil, err
 	}
@@ -214,9 +214,9 @@ func fieldsOf(level limiterv1.Level) (tenant, user []string) {
 	return tenant, user
 }
 
-// tell tells of findings that were not there before, and keeps them: another manager
-// is not to tell of them again.
-func (a *Auditor) tell(ctx context.Context, document limiterv1.Tenant, findings []Finding) error {
+// recordDrift tells of findings that were not there before, and keeps them: another manager
+// is not to recordDrift of them again.
+func (a *Auditor) recordDrift(ctx context.Context, document limiterv1.Tenant, findings []Finding) error {
 	var fresh []Finding
 	for _, finding := range findings {
 		if !slices.ContainsFunc(a.known[document.Tenant], func(f Finding) bool { return f.key() == finding.key() }) {

@@ -107,7 +107,7 @@ func userKey(user string) string {
 // counter is what stands in Redis, with so much more spent.
 func counter(t *testing.T, key string, more money.Nanos) []byte {
 	t.Helper()
-	span := period.Of(period.Year, time.UTC, time.Now())
+	span := period.Containing(period.Year, time.UTC, time.Now())
 	is := limiterv1.MoneyCounter{Start: span.Start, End: span.End}
 	raw, err := client.HGet(t.Context(), key, field).Bytes()
 	if err == nil {

@@ -14,7 +14,7 @@ var up = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 
 func init() { metrics.Registry.MustRegister(up) }
 
-func measure(store Store, isUp bool) {
+func measure(store Watched, isUp bool) {
 	value := 0.0
 	if isUp {
 		value = 1

@@ -31,8 +31,8 @@ const (
 // when. The Events are told of it.
 const name = "bursar-manager"
 
-// Store is what is watched.
-type Store struct {
+// Watched is what is watched.
+type Watched struct {
 	// Name is the name of the store in Events, and in lower case that in metrics.
 	Name string
 	// Ping fails when it is out of reach.
@@ -45,7 +45,7 @@ type Watcher struct {
 	reader    client.Reader
 	recorder  *events.Recorder
 	namespace string
-	stores    []Store
+	stores    []Watched
 
 	// lost is what the ConfigMap says: store -> since when it is out of reach; nil
 	// before it was read. about refers to it, as it was read or written last.
@@ -58,7 +58,7 @@ type Watcher struct {
 
 // New makes a Watcher, which keeps its ConfigMap in the namespace. reader must not need
 // a cache.
-func New(client client.Client, reader client.Reader, recorder *events.Recorder, namespace string, stores ...Store) *Watcher {
+func New(client client.Client, reader client.Reader, recorder *events.Recorder, namespace string, stores ...Watched) *Watcher {
 	return &Watcher{
 		client: client, reader: reader, recorder: recorder, namespace: namespace, stores: stores,
 		failed: map[string]int{}, since: map[string]time.Time{},
@@ -132,7 +132,7 @@ func (w *Watcher) refer(uid types.UID, resourceVersion string) {
 	}
 }
 
-func (w *Watcher) lookAt(ctx context.Context, store Store) error {
+func (w *Watcher) lookAt(ctx context.Context, store Watched) error {
 	pinging, cancel := context.WithTimeout(ctx, lookTimeout)
 	err := store.Ping(pinging)
 	cancel()
@@ -177,7 +177,7 @@ var meanwhile = map[string]string{
 // turn tells that the store is out of reach since a time, or with none that it is not,
 // and then keeps it: it is told once, even by two managers. What the ConfigMap was
 // before says which turn it is.
-func (w *Watcher) turn(ctx context.Context, store Store, since, note string) error {
+func (w *Watcher) turn(ctx context.Context, store Watched, since, note string) error {
 	lost := maps.Clone(w.lost)
 	event := events.Event{
 		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventStoreLost, Action: "Wait", Note: note,

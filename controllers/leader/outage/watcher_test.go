@@ -51,7 +51,7 @@ func TestWatcher(t *testing.T) {
 	api, heard := &cluster{}, &told.Events{}
 	isUp := true
 	newWatcher := func() *Watcher {
-		return New(api, api, events.NewRecorder(heard, nil), "ns", Store{Redis, func(context.Context) error {
+		return New(api, api, events.NewRecorder(heard, nil), "ns", Watched{Redis, func(context.Context) error {
 			if isUp {
 				return nil
 			}

@@ -6,7 +6,7 @@
 // Postgres, waits until the enforcers have taken what they settled to the ledger and
 // have announced what they have open, and opens the epoch.
 //
-// The Opener then makes the counters of each tenant valid under the epoch, as its
+// The Recounter then makes the counters of each tenant valid under the epoch, as its
 // controller comes to it: it sets them, and never adds to them, from the ledger and
 // the calls that the ledger does not have yet. It does the same for a tenant that is
 // new, and for a limit that a tenant did not have before.

@@ -66,8 +66,8 @@ func limiterOn(client goredis.UniversalClient) limiter {
 	return limiter{limiterstore.NewEpochs(client), limiterstore.NewEnforcers(client), limiterstore.NewCounters(client), limiterstore.NewCalls(client)}
 }
 
-func (w *world) opener() *recovery.Opener {
-	return recovery.NewOpener(w.epochs, w.counters, w.calls, w.ledger)
+func (w *world) recounter() *recovery.Recounter {
+	return recovery.NewRecounter(w.epochs, w.counters, w.calls, w.ledger)
 }
 
 func (w *world) rebuilder() *recovery.Rebuilder {

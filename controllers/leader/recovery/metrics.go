@@ -33,7 +33,7 @@ func init() { metrics.Registry.MustRegister(epoch, open, failures, rebuilds) }
 func noteLook(found limiterstore.Inspection) {
 	epoch.Set(float64(found.Epoch.Number))
 	open.Set(0)
-	if found.Epoch.State == limiterv1.EpochOpen && found.Whole() {
+	if found.Epoch.State == limiterv1.EpochValid && found.Whole() {
 		open.Set(1)
 	}
 }

@@ -34,7 +34,7 @@ const (
 type Epochs interface {
 	Inspect(ctx context.Context) (limiterstore.Inspection, error)
 	Begin(ctx context.Context, seen limiterv1.Epoch, number int64, runs []string) error
-	Open(ctx context.Context, number int64, runs []string) error
+	Complete(ctx context.Context, number int64, runs []string) error
 	Refuse(ctx context.Context, reason string) error
 	Announced(ctx context.Context, number int64) (map[string]bool, error)
 }
@@ -54,12 +54,12 @@ type Calls interface {
 type Numbers interface {
 	Last(ctx context.Context) (int64, error)
 	Next(ctx context.Context, seen int64) (int64, error)
-	Open(ctx context.Context, number int64) error
+	Complete(ctx context.Context, number int64) error
 }
 
 // LedgerReader reads the ledger.
 type LedgerReader interface {
-	Read(ctx context.Context, read func(budgetstore.Ledger) error) error
+	Read(ctx context.Context, read func(budgetstore.LedgerSnapshot) error) error
 }
 
 // Rebuilder begins a new epoch whenever Redis cannot be trusted with the old one.
@@ -190,10 +190,10 @@ func (r *Rebuilder) rebuild(ctx context.Context, found limiterstore.Inspection) 
 	if !slices.Equal(now.Runs(), found.Runs()) {
 		return errors.New("a Redis was started again while the limiter was rebuilt: it begins anew")
 	}
-	if err := r.numbers.Open(ctx, number); err != nil {
+	if err := r.numbers.Complete(ctx, number); err != nil {
 		return err
 	}
-	if err := r.epochs.Open(ctx, number, found.Runs()); err != nil {
+	if err := r.epochs.Complete(ctx, number, found.Runs()); err != nil {
 		return err
 	}
 	r.last = number
@@ -268,7 +268,7 @@ func (r *Rebuilder) dropRecorded(ctx context.Context) error {
 			continue
 		}
 		var known map[string]bool
-		err = r.ledger.Read(ctx, func(ledger budgetstore.Ledger) error {
+		err = r.ledger.Read(ctx, func(ledger budgetstore.LedgerSnapshot) error {
 			known, err = ledger.Knows(ctx, idsOf(calls))
 			return err
 		})
@@ -287,7 +287,7 @@ func (r *Rebuilder) dropRecorded(ctx context.Context) error {
 	return nil
 }
 
-func idsOf(calls []limiterstore.Call) []string {
+func idsOf(calls []limiterstore.StoredCall) []string {
 	ids := make([]string, len(calls))
 	for i, call := range calls {
 		ids[i] = call.ID

@@ -14,7 +14,7 @@ import (
 
 // recount counts anew what a tenant and its users have spent and hold.
 type recount struct {
-	ledger budgetstore.Ledger
+	ledger budgetstore.LedgerSnapshot
 	level  openLevel
 	zone   *time.Location
 	now    time.Time
@@ -44,7 +44,7 @@ type Expected struct {
 
 // Expect counts what a tenant and its users have spent and hold, at a time.
 func Expect(
-	ctx context.Context, ledger budgetstore.Ledger, document limiterv1.Tenant, calls []limiterstore.Call, now time.Time,
+	ctx context.Context, ledger budgetstore.LedgerSnapshot, document limiterv1.Tenant, calls []limiterstore.StoredCall, now time.Time,
 ) (Expected, error) {
 	all := levels(document, limiterv1.Epoch{})
 	own := all[len(all)-1]
@@ -75,7 +75,7 @@ func moneyOf(counters map[string][]byte) map[string]limiterv1.MoneyCounter {
 }
 
 func newRecount(
-	ctx context.Context, ledger budgetstore.Ledger, level openLevel, calls []limiterstore.Call, now time.Time,
+	ctx context.Context, ledger budgetstore.LedgerSnapshot, level openLevel, calls []limiterstore.StoredCall, now time.Time,
 ) (*recount, error) {
 	zone, err := time.LoadLocation(level.TimeZone)
 	if err != nil {
@@ -126,8 +126,8 @@ func (r *recount) count(ctx context.Context, missing []string) error {
 }
 
 func (r *recount) countLimit(ctx context.Context, limit limiterv1.MoneyLimit) error {
-	now := period.Of(limit.Period, r.zone, r.now)
-	earlier := period.Of(limit.Period, r.zone, now.Start.Add(-time.Millisecond))
+	now := period.Containing(limit.Period, r.zone, r.now)
+	earlier := period.Containing(limit.Period, r.zone, now.Start.Add(-time.Millisecond))
 	field := limiterv1.MoneyField(limit)
 	if limit.Per == limiterv1.PerTenant {
 		spent, err := r.ledger.Spent(ctx, r.level.Level.Tenant, limit.Selector, earlier, now)

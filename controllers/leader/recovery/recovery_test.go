@@ -97,14 +97,14 @@ func TestEightAtOnce(t *testing.T) {
 	var together sync.WaitGroup
 	for range 8 {
 		together.Go(func() {
-			if err := w.opener().Open(t.Context(), acme); err != nil && !strings.Contains(err.Error(), "another epoch") {
+			if err := w.recounter().Recount(t.Context(), acme); err != nil && !strings.Contains(err.Error(), "another epoch") {
 				t.Error(err)
 			}
 		})
 	}
 	together.Wait()
-	must(t, w.opener().Open(t.Context(), acme))
-	span := period.Of(period.Day, time.UTC, at)
+	must(t, w.recounter().Recount(t.Context(), acme))
+	span := period.Containing(period.Day, time.UTC, at)
 	want := limiterv1.MoneyCounter{
 		Start: span.Start, End: span.End, Spent: 43 * money.Cent, Held: 12 * money.Cent, EarlierStart: span.Start.AddDate(0, 0, -1),
 	}
@@ -132,7 +132,7 @@ func TestEveryLossIsSeen(t *testing.T) {
 	w.announce(t, "live")
 	w.start(t, 1)
 	epoch := w.opened(t, 0)
-	opener := w.opener()
+	recounter := w.recounter()
 	for name, lose := range map[string]func(){
 		"everything":    func() { must(t, w.redis.FlushAll(t.Context()).Err()) },
 		"the epoch":     func() { must(t, w.redis.Del(t.Context(), limiterv1.EpochKey).Err()) },
@@ -142,7 +142,7 @@ func TestEveryLossIsSeen(t *testing.T) {
 		w.beat(t, "live")
 		lose()
 		epoch = w.opened(t, epoch.Number)
-		must(t, opener.Open(t.Context(), acme))
+		must(t, recounter.Recount(t.Context(), acme))
 		key := limiterv1.TenantCountersKey("acme", "acme")
 		if got := w.counter(t, key, limiterv1.MoneyField(daily(limiterv1.PerTenant))); got.Spent != 40*money.Cent || got.Held != 0 {
 			t.Errorf("after the loss of %s: %+v", name, got)
@@ -155,25 +155,25 @@ func TestAClosedTenantIsNobodysToOpen(t *testing.T) {
 	w := newWorld(t)
 	w.start(t, 1)
 	counters := tenantCounters(w.opened(t, 0))
-	first, err := w.counters.CloseTenant(t.Context(), counters, true, "money:Day")
+	first, err := w.counters.SuspendTenant(t.Context(), counters, true, "money:Day")
 	must(t, err)
-	second, err := w.counters.CloseTenant(t.Context(), counters, true, "money:Day")
+	second, err := w.counters.SuspendTenant(t.Context(), counters, true, "money:Day")
 	must(t, err)
-	if first.Open(t.Context(), map[string][]byte{"money:Day": []byte("old")}, "money:Day") == nil {
+	if first.Resume(t.Context(), map[string][]byte{"money:Day": []byte("old")}, "money:Day") == nil {
 		t.Error("the first to close the tenant has opened it, though it was closed again since")
 	}
-	must(t, second.Open(t.Context(), map[string][]byte{"money:Day": []byte("new")}, "money:Day"))
+	must(t, second.Resume(t.Context(), map[string][]byte{"money:Day": []byte("new")}, "money:Day"))
 	if second.SetUser(t.Context(), "gerente-1", map[string][]byte{"money:Day": []byte("late")}, time.Now().Add(time.Hour)) == nil {
 		t.Error("counters of an open tenant were set")
 	}
-	if again, err := w.counters.CloseTenant(t.Context(), counters, true, "money:Day"); err != nil || again != nil {
+	if again, err := w.counters.SuspendTenant(t.Context(), counters, true, "money:Day"); err != nil || again != nil {
 		t.Errorf("a tenant with all that is wanted was closed: %+v, %v", again, err)
 	}
 	// What is not wanted for a while is not counted meanwhile.
-	if other, err := w.counters.CloseTenant(t.Context(), counters, true); err != nil || other != nil {
+	if other, err := w.counters.SuspendTenant(t.Context(), counters, true); err != nil || other != nil {
 		t.Errorf("wanting nothing closes the tenant: %+v, %v", other, err)
 	}
-	again, err := w.counters.CloseTenant(t.Context(), counters, true, "money:Day")
+	again, err := w.counters.SuspendTenant(t.Context(), counters, true, "money:Day")
 	must(t, err)
 	if again == nil || !slices.Equal(again.Missing, []string{"money:Day"}) {
 		t.Errorf("what was not counted for a while passes for the truth: %+v", again)
@@ -186,7 +186,7 @@ func TestCountersAreWhatIsOnRecord(t *testing.T) {
 	w := newWorld(t)
 	w.start(t, 1)
 	epoch := w.opened(t, 0)
-	opener := w.opener()
+	recounter := w.recounter()
 	rapid.Check(t, func(t *rapid.T) {
 		tenant := drawTenant(t)
 		now := w.now(t)
@@ -195,7 +195,7 @@ func TestCountersAreWhatIsOnRecord(t *testing.T) {
 		session := uuid.NewString()
 		w.toRedis(t, session, left...)
 		w.toRedis(t, session, ledger[:len(ledger)/2]...) // on their way from here to there
-		must(t, opener.Open(t.Context(), tenant))
+		must(t, recounter.Recount(t.Context(), tenant))
 
 		for i, level := range append([]limiterv1.Level{tenant.Level}, tenant.Ancestors...) {
 			for _, limit := range level.Money {
@@ -301,8 +301,8 @@ func drawCalls(t *rapid.T, tenant limiterv1.Tenant, now time.Time, settled bool)
 
 // addUp is what a counter must say, by the calls one by one.
 func addUp(tenant, user string, limit limiterv1.MoneyLimit, now time.Time, ledger, left []recorded) (sum limiterv1.MoneyCounter) {
-	span := period.Of(limit.Period, time.UTC, now)
-	before := period.Of(limit.Period, time.UTC, span.Start.Add(-time.Millisecond))
+	span := period.Containing(limit.Period, time.UTC, now)
+	before := period.Containing(limit.Period, time.UTC, span.Start.Add(-time.Millisecond))
 	for _, c := range append(slices.Clone(ledger), left...) {
 		mine := c.Tenant == tenant || slices.Contains(c.Ancestors, tenant)
 		if user != "" {
@@ -345,15 +345,15 @@ func TestOneNodeOfAClusterForgets(t *testing.T) {
 	at := time.Now()
 	w.toLedger(t, acmeCall("in-the-ledger", at, 40*money.Cent, true))
 	w.start(t, 1)
-	opener := w.opener()
+	recounter := w.recounter()
 	epoch := w.opened(t, 0)
-	must(t, opener.Open(t.Context(), acme))
+	must(t, recounter.Recount(t.Context(), acme))
 	key := limiterv1.TenantCountersKey("acme", "acme")
 	node, err := client.MasterForKey(t.Context(), key)
 	must(t, err)
 	must(t, node.FlushAll(t.Context()).Err())
 	w.opened(t, epoch.Number)
-	must(t, opener.Open(t.Context(), acme))
+	must(t, recounter.Recount(t.Context(), acme))
 	raw, err := client.HGet(t.Context(), key, limiterv1.MoneyField(daily(limiterv1.PerTenant))).Bytes()
 	must(t, err)
 	if counter, err := limiterv1.DecodeMoneyCounter(raw); err != nil || counter.Spent != 40*money.Cent {
@@ -373,9 +373,9 @@ func TestAReplicaTakesOver(t *testing.T) {
 	w.limiter = limiterOn(client)
 	w.toLedger(t, acmeCall("in-the-ledger", time.Now(), 40*money.Cent, true))
 	w.start(t, 1)
-	opener := w.opener()
+	recounter := w.recounter()
 	epoch := w.opened(t, 0)
-	must(t, opener.Open(t.Context(), acme))
+	must(t, recounter.Recount(t.Context(), acme))
 	field := limiterv1.MoneyField(daily(limiterv1.PerTenant))
 	key := limiterv1.TenantCountersKey("acme", "acme")
 	must(t, client.HDel(t.Context(), key, field).Err()) // so much for what the replica has
@@ -389,7 +389,7 @@ func TestAReplicaTakesOver(t *testing.T) {
 			t.Fatal("no new epoch is open in the replica that took over")
 		}
 	}
-	must(t, opener.Open(t.Context(), acme))
+	must(t, recounter.Recount(t.Context(), acme))
 	raw, err := client.HGet(t.Context(), key, field).Bytes()
 	must(t, err)
 	if counter, err := limiterv1.DecodeMoneyCounter(raw); err != nil || counter.Spent != 40*money.Cent {

@@ -14,13 +14,13 @@ import (
 // failure is what an error on the way to the enforcers means for Programmed. The error
 // itself goes to the log: it differs from one try to the next.
 func failure(err error) verdict.Verdict {
-	var closed *limiterstore.ClosedError
+	var closed *limiterstore.SuspendedError
 	var status apierrors.APIStatus
 	switch {
 	case errors.As(err, &closed):
-		return verdict.False(v1alpha1.ReasonLimiterClosed, closed.Reason)
+		return verdict.False(v1alpha1.ReasonLimiterSuspended, closed.Reason)
 	case errors.Is(err, limiterstore.ErrNotValid):
-		return verdict.False(v1alpha1.ReasonLimiterClosed, "the limiter's counters are being set: nothing is admitted until that is done")
+		return verdict.False(v1alpha1.ReasonLimiterSuspended, "the limiter's counters are being set: nothing is admitted until that is done")
 	case errors.Is(err, budgetstore.ErrUnavailable):
 		return verdict.Unknown(v1alpha1.ReasonStoreUnavailable, "Postgres does not answer, which knows what was spent")
 	case errors.As(err, &status):

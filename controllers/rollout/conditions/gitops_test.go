@@ -80,8 +80,8 @@ func TestGitOps(t *testing.T) {
 			argo: progressing, kstatus: status.InProgressStatus, message: "StoreUnavailable: ",
 		},
 		"the limiter is closed": {
-			accepted: verdict.Accepted(), rollout: conditions.Rollout{Err: &limiterstore.ClosedError{Reason: "rebuilding"}},
-			argo: progressing, kstatus: status.InProgressStatus, message: "LimiterClosed: ",
+			accepted: verdict.Accepted(), rollout: conditions.Rollout{Err: &limiterstore.SuspendedError{Reason: "rebuilding"}},
+			argo: progressing, kstatus: status.InProgressStatus, message: "LimiterSuspended: ",
 		},
 		"invalid": {
 			accepted: verdictOf("False", v1alpha1.ReasonInvalid), argo: degraded, kstatus: status.FailedStatus, message: "Invalid: ",

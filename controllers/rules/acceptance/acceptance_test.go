@@ -161,7 +161,7 @@ func TestOfTenantBudget(t *testing.T) {
 		}), "False Invalid spec.timeZone", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			decided, err := acceptance.OfTenantBudget(t.Context(), cluster(t, tc.there...), aged(1, tc.budget))
+			decided, err := acceptance.DecideTenantBudget(t.Context(), cluster(t, tc.there...), aged(1, tc.budget))
 			testkit.Must(t, err)
 			if got := verdict(decided.Decision); got != tc.want || decided.Forfeited != tc.forfeited {
 				t.Errorf("got %q, forfeited %t, want %q, %t: %s", got, decided.Forfeited, tc.want, tc.forfeited, decided.Message)
@@ -193,7 +193,7 @@ func TestOfAPIKey(t *testing.T) {
 		"with the hash of one as old, first by namespace": {[]client.Object{acme, sameHash(1)}, accepted, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			decided, err := acceptance.OfAPIKey(t.Context(), cluster(t, tc.there...), aged(1, objects.APIKey("acme", "key")))
+			decided, err := acceptance.DecideAPIKey(t.Context(), cluster(t, tc.there...), aged(1, objects.APIKey("acme", "key")))
 			testkit.Must(t, err)
 			if got := verdict(decided.Decision); got != tc.want || decided.Forfeited != tc.forfeited {
 				t.Errorf("got %q, forfeited %t, want %q, %t: %s", got, decided.Forfeited, tc.want, tc.forfeited, decided.Message)
@@ -226,7 +226,7 @@ func TestOfBudgetGrant(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			decided, err := acceptance.OfBudgetGrant(t.Context(), cluster(t, tc.there...), aged(1, tc.grant))
+			decided, err := acceptance.DecideBudgetGrant(t.Context(), cluster(t, tc.there...), aged(1, tc.grant))
 			testkit.Must(t, err)
 			if got := verdict(decided.Decision); got != tc.want {
 				t.Errorf("got %q, want %q: %s", got, tc.want, decided.Message)
@@ -289,7 +289,7 @@ func TestOfRateLimitPolicy(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			decided, err := acceptance.OfRateLimitPolicy(t.Context(), cluster(t, tc.there...), aged(1, tc.policy))
+			decided, err := acceptance.DecideRateLimitPolicy(t.Context(), cluster(t, tc.there...), aged(1, tc.policy))
 			testkit.Must(t, err)
 			var targets []string
 			for _, target := range decided.Targets {
@@ -323,7 +323,7 @@ func TestCrowdedOut(t *testing.T) {
 		"room for all": {120, 8, false}, "one too many": {120, 9, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			decided, err := acceptance.OfRateLimitPolicy(t.Context(),
+			decided, err := acceptance.DecideRateLimitPolicy(t.Context(),
 				cluster(t, acme, aged(0, many("older-1", tc.older/2)), aged(0, many("older-2", tc.older/2))), aged(1, many("policy", tc.limits)))
 			testkit.Must(t, err)
 			if got := len(decided.CrowdedOut) == 1; got != tc.want || verdict(decided.Decision) != accepted {
@@ -361,7 +361,7 @@ func TestOfModelProvider(t *testing.T) {
 			"False Invalid spec.models[0].prices.input"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			decided, err := acceptance.OfModelProvider(t.Context(), cluster(t, tc.there...), aged(1, tc.provider))
+			decided, err := acceptance.DecideModelProvider(t.Context(), cluster(t, tc.there...), aged(1, tc.provider))
 			testkit.Must(t, err)
 			if got := verdict(decided.Decision); got != tc.want {
 				t.Errorf("got %q, want %q: %s", got, tc.want, decided.Message)

@@ -11,9 +11,9 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rules/claim"
 	"github.com/bursar-dev/bursar/controllers/rules/compile"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
+	"github.com/bursar-dev/bursar/controllers/rules/precedence"
 )
 
 // APIKey is what was decided of an APIKey.
@@ -26,8 +26,8 @@ type APIKey struct {
 	Forfeited bool
 }
 
-// OfAPIKey decides whether the key is to work, and compiles it if so.
-func OfAPIKey(ctx context.Context, reader client.Reader, key *v1alpha1.APIKey) (APIKey, error) {
+// DecideAPIKey decides whether the key is to work, and compiles it if so.
+func DecideAPIKey(ctx context.Context, reader client.Reader, key *v1alpha1.APIKey) (APIKey, error) {
 	older, err := olderHolder(ctx, reader, key)
 	if err != nil {
 		return APIKey{}, err
@@ -63,7 +63,7 @@ func olderHolder(ctx context.Context, reader client.Reader, key *v1alpha1.APIKey
 	}
 	holder := key
 	for i := range claimants.Items {
-		if claimant := &claimants.Items[i]; claim.Compare(claimant, holder) < 0 {
+		if claimant := &claimants.Items[i]; precedence.Compare(claimant, holder) < 0 {
 			holder = claimant
 		}
 	}

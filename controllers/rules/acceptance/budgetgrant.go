@@ -21,9 +21,9 @@ type BudgetGrant struct {
 	Budget *v1alpha1.TenantBudget
 }
 
-// OfBudgetGrant decides whether the grant is valid and gives something to a budget
+// DecideBudgetGrant decides whether the grant is valid and gives something to a budget
 // that is in force. It does not ask whether the grant is over.
-func OfBudgetGrant(ctx context.Context, reader client.Reader, grant *v1alpha1.BudgetGrant) (BudgetGrant, error) {
+func DecideBudgetGrant(ctx context.Context, reader client.Reader, grant *v1alpha1.BudgetGrant) (BudgetGrant, error) {
 	path := field.NewPath("spec", "budgetRef", "name")
 	key := types.NamespacedName{Namespace: grant.Namespace, Name: grant.Spec.BudgetRef.Name}
 	budget, rejection, err := target(ctx, reader, key, path)

@@ -10,8 +10,8 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rules/claim"
 	"github.com/bursar-dev/bursar/controllers/rules/compile"
+	"github.com/bursar-dev/bursar/controllers/rules/precedence"
 )
 
 // ModelProvider is what was decided of a ModelProvider.
@@ -34,9 +34,9 @@ type Lost struct {
 // Any reports whether anything is lost.
 func (l Lost) Any() bool { return len(l.Models) > 0 || l.Unlisted }
 
-// OfModelProvider decides whether the provider is valid and has all of its models
+// DecideModelProvider decides whether the provider is valid and has all of its models
 // for itself, and compiles it if so.
-func OfModelProvider(ctx context.Context, reader client.Reader, provider *v1alpha1.ModelProvider) (ModelProvider, error) {
+func DecideModelProvider(ctx context.Context, reader client.Reader, provider *v1alpha1.ModelProvider) (ModelProvider, error) {
 	document, errs := compile.Provider(provider)
 	if len(errs) > 0 {
 		return ModelProvider{Decision: invalid(errs)}, nil
@@ -59,10 +59,10 @@ func olderHolders(rivals []*v1alpha1.ModelProvider, provider *v1alpha1.ModelProv
 ) (holders map[string]*v1alpha1.ModelProvider, taker *v1alpha1.ModelProvider) {
 	holders = map[string]*v1alpha1.ModelProvider{}
 	older := func(rival, holder *v1alpha1.ModelProvider) bool {
-		return holder == nil || claim.Compare(rival, holder) < 0
+		return holder == nil || precedence.Compare(rival, holder) < 0
 	}
 	for _, rival := range rivals {
-		if claim.Compare(rival, provider) > 0 {
+		if precedence.Compare(rival, provider) > 0 {
 			continue
 		}
 		for name := range modelsOf(rival) {

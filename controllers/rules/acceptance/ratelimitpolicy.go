@@ -14,9 +14,9 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rules/claim"
 	"github.com/bursar-dev/bursar/controllers/rules/compile"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
+	"github.com/bursar-dev/bursar/controllers/rules/precedence"
 	"github.com/bursar-dev/bursar/controllers/rules/reach"
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
@@ -46,9 +46,9 @@ func (p RateLimitPolicy) LeftOut() string {
 		"namespace, or of all others, of which the oldest come first: %s", limiterv1.MaxRates, Some(p.CrowdedOut))
 }
 
-// OfRateLimitPolicy decides whether the policy is valid and has a target that is in
+// DecideRateLimitPolicy decides whether the policy is valid and has a target that is in
 // force.
-func OfRateLimitPolicy(ctx context.Context, reader client.Reader, policy *v1alpha1.RateLimitPolicy) (RateLimitPolicy, error) {
+func DecideRateLimitPolicy(ctx context.Context, reader client.Reader, policy *v1alpha1.RateLimitPolicy) (RateLimitPolicy, error) {
 	if policy.Spec.TargetSelector != nil {
 		return ofSelecting(ctx, reader, policy)
 	}
@@ -189,7 +189,7 @@ func isCrowded(ctx context.Context, reader client.Reader, policy *v1alpha1.RateL
 	err := reader.List(ctx, &rivals, client.UnsafeDisableDeepCopy, where)
 	together := len(policy.Spec.Limits)
 	for i := range rivals.Items {
-		if rival := &rivals.Items[i]; rival.UID != policy.UID && claim.Compare(rival, policy) < 0 {
+		if rival := &rivals.Items[i]; rival.UID != policy.UID && precedence.Compare(rival, policy) < 0 {
 			together += len(rival.Spec.Limits)
 		}
 	}

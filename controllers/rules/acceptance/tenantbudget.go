@@ -13,9 +13,9 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rules/claim"
 	"github.com/bursar-dev/bursar/controllers/rules/compile"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
+	"github.com/bursar-dev/bursar/controllers/rules/precedence"
 	"github.com/bursar-dev/bursar/controllers/rules/reach"
 )
 
@@ -29,8 +29,8 @@ type TenantBudget struct {
 	Forfeited bool
 }
 
-// OfTenantBudget decides whether the budget is to have effect, and compiles it if so.
-func OfTenantBudget(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget) (TenantBudget, error) {
+// DecideTenantBudget decides whether the budget is to have effect, and compiles it if so.
+func DecideTenantBudget(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget) (TenantBudget, error) {
 	holder, err := holder(ctx, reader, budget)
 	if err != nil {
 		return TenantBudget{}, err
@@ -102,7 +102,7 @@ func holder(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBu
 			claimants = append(claimants, rival)
 		}
 	}
-	return slices.MinFunc(claimants, func(a, b *v1alpha1.TenantBudget) int { return claim.Compare(a, b) }), nil
+	return slices.MinFunc(claimants, func(a, b *v1alpha1.TenantBudget) int { return precedence.Compare(a, b) }), nil
 }
 
 // mayNameTenant reports whether the budget's namespace lets it name its tenant.

@@ -6,7 +6,7 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rules/claim"
+	"github.com/bursar-dev/bursar/controllers/rules/precedence"
 )
 
 // Applying are those of the policies of which a TenantBudget in a namespace gets the
@@ -20,7 +20,7 @@ func Applying(namespace string, policies []v1alpha1.RateLimitPolicy) []v1alpha1.
 		_, errs := Policy(&p, namespace)
 		return len(errs) > 0 || !p.DeletionTimestamp.IsZero()
 	})
-	slices.SortFunc(valid, func(a, b v1alpha1.RateLimitPolicy) int { return claim.Compare(&a, &b) })
+	slices.SortFunc(valid, func(a, b v1alpha1.RateLimitPolicy) int { return precedence.Compare(&a, &b) })
 	rank := func(p v1alpha1.RateLimitPolicy) int {
 		if p.Namespace == namespace {
 			return 0

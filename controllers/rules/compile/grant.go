@@ -8,7 +8,7 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rules/claim"
+	"github.com/bursar-dev/bursar/controllers/rules/precedence"
 )
 
 // Grant compiles a BudgetGrant of a limit of the budget that it names. An error of
@@ -48,7 +48,7 @@ func Granting(budget *v1alpha1.TenantBudget, grants []v1alpha1.BudgetGrant) []v1
 		_, errs := Grant(&g, budget)
 		return len(errs) > 0 || !g.DeletionTimestamp.IsZero() || g.IsExpired()
 	})
-	slices.SortFunc(granting, func(a, b v1alpha1.BudgetGrant) int { return claim.Compare(&a, &b) })
+	slices.SortFunc(granting, func(a, b v1alpha1.BudgetGrant) int { return precedence.Compare(&a, &b) })
 	return granting[:min(len(granting), limiterv1.MaxGrants)]
 }
 

@@ -23,7 +23,7 @@ var noon = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 func reached(limit string, action limiterv1.Action, percent int32, amount money.Nanos) budgetstore.Alert {
 	return budgetstore.Alert{
 		Rung:   budgetstore.Rung{Limit: limit, Amount: amount, Action: action, AtPercent: percent},
-		Period: period.Of(period.Day, time.UTC, noon), Spent: amount.Share(percent), Message: limit + " " + string(action),
+		Period: period.Containing(period.Day, time.UTC, noon), Spent: amount.Share(percent), Message: limit + " " + string(action),
 	}
 }
 
@@ -33,7 +33,7 @@ func by(user string, alert budgetstore.Alert) budgetstore.Alert {
 }
 
 func nextDay(alert budgetstore.Alert) budgetstore.Alert {
-	alert.Period = period.Of(period.Day, time.UTC, alert.Period.End)
+	alert.Period = period.Containing(period.Day, time.UTC, alert.Period.End)
 	return alert
 }
 

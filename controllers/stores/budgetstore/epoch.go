@@ -32,9 +32,9 @@ func (e *Epochs) Next(ctx context.Context, seen int64) (number int64, err error)
 	return number, nil
 }
 
-// Open notes that an epoch is about to be opened: from then on no older one is
+// Complete notes that an epoch is about to be opened: from then on no older one is
 // believed.
-func (e *Epochs) Open(ctx context.Context, number int64) error {
+func (e *Epochs) Complete(ctx context.Context, number int64) error {
 	const open = "UPDATE limiter_epoch SET opened = greatest(opened, $1)"
 	if _, err := e.pool.Exec(ctx, open, number); err != nil {
 		return fmt.Errorf("note epoch %d: %w", number, err)

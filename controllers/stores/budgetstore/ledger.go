@@ -24,13 +24,13 @@ type LedgerReader struct{ pool *pgxpool.Pool }
 // NewLedgerReader makes a LedgerReader.
 func NewLedgerReader(pool *pgxpool.Pool) *LedgerReader { return &LedgerReader{pool: pool} }
 
-// Ledger is the ledger at one moment.
-type Ledger struct{ tx pgx.Tx }
+// LedgerSnapshot is the ledger at one moment.
+type LedgerSnapshot struct{ tx pgx.Tx }
 
 // Read lets a function read the ledger as it is at one moment.
-func (r *LedgerReader) Read(ctx context.Context, read func(Ledger) error) error {
+func (r *LedgerReader) Read(ctx context.Context, read func(LedgerSnapshot) error) error {
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	return pgx.BeginTxFunc(ctx, r.pool, options, func(tx pgx.Tx) error { return read(Ledger{tx}) })
+	return pgx.BeginTxFunc(ctx, r.pool, options, func(tx pgx.Tx) error { return read(LedgerSnapshot{tx}) })
 }
 
 // ActiveUsers are the users of the tenant who have calls in the ledger that were
@@ -50,7 +50,7 @@ func (r *LedgerReader) Ping(ctx context.Context) error { return r.pool.Ping(ctx)
 
 // Pin makes this the moment at which the ledger is read, rather than that of what is
 // read first.
-func (l Ledger) Pin(ctx context.Context) error {
+func (l LedgerSnapshot) Pin(ctx context.Context) error {
 	if _, err := l.tx.Exec(ctx, "SELECT 1"); err != nil {
 		return fmt.Errorf("read the ledger: %w", err)
 	}
@@ -58,7 +58,7 @@ func (l Ledger) Pin(ctx context.Context) error {
 }
 
 // Knows says which of the calls are in the ledger.
-func (l Ledger) Knows(ctx context.Context, callIDs []string) (map[string]bool, error) {
+func (l LedgerSnapshot) Knows(ctx context.Context, callIDs []string) (map[string]bool, error) {
 	known := map[string]bool{}
 	if len(callIDs) == 0 {
 		return known, nil
@@ -92,7 +92,7 @@ WHERE %s AND admitted_at >= @earlier AND admitted_at < @end
 
 // Spent is what the tenant and those below it spent of what the selector selects,
 // in a period and in the one before it, which begins at earlier.
-func (l Ledger) Spent(
+func (l LedgerSnapshot) Spent(
 	ctx context.Context, tenant string, selector limiterv1.Selector, earlier, now period.Span,
 ) (spent Spent, err error) {
 	query := fmt.Sprintf(spentOf, "''",
@@ -106,7 +106,7 @@ func (l Ledger) Spent(
 }
 
 // SpentByUser is what each user of the tenant spent.
-func (l Ledger) SpentByUser(
+func (l LedgerSnapshot) SpentByUser(
 	ctx context.Context, tenant string, selector limiterv1.Selector, earlier, now period.Span,
 ) (map[string]Spent, error) {
 	query := fmt.Sprintf(spentOf, "user_id", "tenant_id = @tenant", "GROUP BY user_id")

@@ -17,9 +17,9 @@ type Calls struct{ client redis.UniversalClient }
 // NewCalls makes Calls.
 func NewCalls(client redis.UniversalClient) *Calls { return &Calls{client: client} }
 
-// Call is a call that a session has open, or settled and perhaps not yet in the
+// StoredCall is a call that a session has open, or settled and perhaps not yet in the
 // ledger.
-type Call struct {
+type StoredCall struct {
 	Session string
 	ID      string
 	limiterv1.CallRecord
@@ -27,7 +27,7 @@ type Call struct {
 
 // InShard are the calls in a shard of all sessions that there are or, if they are
 // dead, that have left some; and the time, by the clock that periods turn by.
-func (c *Calls) InShard(ctx context.Context, shard uint32) (calls []Call, now time.Time, err error) {
+func (c *Calls) InShard(ctx context.Context, shard uint32) (calls []StoredCall, now time.Time, err error) {
 	sessions, err := sessionsIn(ctx, c.client)
 	if err != nil {
 		return nil, time.Time{}, err
@@ -48,13 +48,13 @@ func (c *Calls) InShard(ctx context.Context, shard uint32) (calls []Call, now ti
 }
 
 // decodeCalls are the calls of a session.
-func decodeCalls(session string, records map[string]string) (calls []Call) {
+func decodeCalls(session string, records map[string]string) (calls []StoredCall) {
 	for id, raw := range records {
 		record, err := limiterv1.DecodeCallRecord([]byte(raw))
 		if err != nil {
 			continue // the mark of a dead session, or what nobody can read
 		}
-		calls = append(calls, Call{Session: session, ID: id, CallRecord: record})
+		calls = append(calls, StoredCall{Session: session, ID: id, CallRecord: record})
 	}
 	return calls
 }

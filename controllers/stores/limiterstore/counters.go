@@ -85,7 +85,7 @@ func (c *Counters) ReadUsers(
 	if err != nil {
 		return nil, err
 	}
-	if epoch.State != limiterv1.EpochOpen {
+	if epoch.State != limiterv1.EpochValid {
 		return nil, fmt.Errorf("users of tenant %s: %w", tenant, ErrNotValid)
 	}
 	var fields []string

@@ -23,14 +23,14 @@ var swapScript = redis.NewScript(swapLua)
 // ErrSuperseded means that Redis has an epoch by now that is newer than the caller's.
 var ErrSuperseded = errors.New("another epoch has begun")
 
-// ClosedError means that no epoch is open: nothing is admitted, for any tenant.
-type ClosedError struct {
+// SuspendedError means that no epoch is open: nothing is admitted, for any tenant.
+type SuspendedError struct {
 	// Reason is why, for people to read.
 	Reason string
 }
 
 // Error is the reason.
-func (e *ClosedError) Error() string { return "the limiter is closed: " + e.Reason }
+func (e *SuspendedError) Error() string { return "the limiter is closed: " + e.Reason }
 
 // Epochs are the generations of the counters.
 type Epochs struct{ client redis.UniversalClient }
@@ -70,7 +70,7 @@ type Inspection struct {
 // Whole reports whether every master is in a run in which the epoch is open, and
 // every shard knows it.
 func (i Inspection) Whole() bool {
-	return i.Gaps == 0 && !slices.ContainsFunc(i.Servers, func(server redisclient.Server) bool { return !i.Epoch.OpenIn(server.Run) })
+	return i.Gaps == 0 && !slices.ContainsFunc(i.Servers, func(server redisclient.Server) bool { return !i.Epoch.ValidIn(server.Run) })
 }
 
 // Runs are the runs of the masters, in order.
@@ -124,9 +124,9 @@ func (e *Epochs) Begin(ctx context.Context, seen limiterv1.Epoch, number int64, 
 	return nil
 }
 
-// Open opens an epoch that was begun, in the runs of the masters.
-func (e *Epochs) Open(ctx context.Context, number int64, runs []string) error {
-	epoch := limiterv1.Epoch{Number: number, State: limiterv1.EpochOpen, Runs: runs}
+// Complete makes an epoch that was begun valid, in the runs of the masters.
+func (e *Epochs) Complete(ctx context.Context, number int64, runs []string) error {
+	epoch := limiterv1.Epoch{Number: number, State: limiterv1.EpochValid, Runs: runs}
 	pipe := e.client.Pipeline()
 	for shard := range uint32(limiterv1.Shards) {
 		pipe.Set(ctx, limiterv1.ShardEpochKey(shard), epoch.Token(), 0)

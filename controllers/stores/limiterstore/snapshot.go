@@ -29,7 +29,7 @@ type Snapshot struct {
 	// that never counted is absent.
 	Tenant map[string]limiterv1.MoneyCounter
 	Users  map[string]map[string]limiterv1.MoneyCounter
-	Calls  []Call
+	Calls  []StoredCall
 	// Broken counts what scripts found broken in the counters of the tenant and of its
 	// users, and mended, by "<kind>:<field>".
 	Broken map[string]int64

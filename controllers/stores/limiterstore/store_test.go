@@ -242,7 +242,7 @@ func TestCounters(t *testing.T) {
 		t.Fatal(err)
 	}
 	daily := limiterv1.MoneyLimit{Period: period.Day}
-	span := period.Of(period.Day, time.UTC, now)
+	span := period.Containing(period.Day, time.UTC, now)
 	want := limiterv1.MoneyCounter{
 		Start: span.Start, End: span.End, Spent: 3 * money.USD, Held: 7,
 		EarlierStart: span.Start.AddDate(0, 0, -1), EarlierSpent: 1, EarlierHeld: 2,
@@ -279,12 +279,12 @@ func TestUserCounters(t *testing.T) {
 	if none, err := store.ReadUsers(ctx, "root", "acme", []string{"gerente-1"}, each); !errors.Is(err, limiterstore.ErrNotValid) {
 		t.Errorf("without an epoch: %+v, %v, want %v", none, err, limiterstore.ErrNotValid)
 	}
-	span := period.Of(period.Day, time.UTC, time.Now())
+	span := period.Containing(period.Day, time.UTC, time.Now())
 	want := limiterv1.MoneyCounter{
 		Start: span.Start, End: span.End, Spent: 3 * money.USD, Held: 7,
 		EarlierStart: span.Start.AddDate(0, 0, -1), EarlierSpent: 1, EarlierHeld: 2,
 	}
-	epoch := limiterv1.Epoch{Number: 7, State: limiterv1.EpochOpen}
+	epoch := limiterv1.Epoch{Number: 7, State: limiterv1.EpochValid}
 	raw, err := json.Marshal(epoch)
 	if err != nil {
 		t.Fatal(err)
@@ -347,7 +347,7 @@ func (r *roundTrips) ProcessPipelineHook(next goredis.ProcessPipelineHook) gored
 // and no key is searched for.
 func TestCountersOfManyUsers(t *testing.T) {
 	newStore(t)
-	if err := client.Set(t.Context(), limiterv1.EpochKey, `{"number": 7, "state": "Open"}`, 0).Err(); err != nil {
+	if err := client.Set(t.Context(), limiterv1.EpochKey, `{"number": 7, "state": "Valid"}`, 0).Err(); err != nil {
 		t.Fatal(err)
 	}
 	counted := goredis.NewClient(client.Options())

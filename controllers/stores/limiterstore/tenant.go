@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	//go:embed close_tenant.lua
+	//go:embed suspend_tenant.lua
 	closeTenantLua string
 	//go:embed set_counters.lua
 	setCountersLua string
@@ -30,8 +30,8 @@ type TenantCounters struct {
 
 func (t TenantCounters) key() string { return limiterv1.TenantCountersKey(t.Root, t.Tenant) }
 
-// Closed is a tenant whose counters nothing changes, until it is opened.
-type Closed struct {
+// SuspendedTenant is a tenant whose counters nothing changes until it is resumed.
+type SuspendedTenant struct {
 	TenantCounters
 	client redis.UniversalClient
 	ticket string
@@ -42,11 +42,11 @@ type Closed struct {
 // validField is the field that says that the counters of something are valid.
 func validField(what string) string { return "valid:" + what }
 
-// CloseTenant closes a tenant some of whose wanted counters are not valid under the
+// SuspendTenant suspends a tenant some of whose wanted counters are not valid under the
 // epoch. It returns nil when all are, and the tenant is open. own says that nothing
 // else but what is wanted is counted.
-func (c *Counters) CloseTenant(ctx context.Context, tenant TenantCounters, own bool, wanted ...string) (*Closed, error) {
-	closed := &Closed{TenantCounters: tenant, client: c.client, ticket: uuid.NewString()}
+func (c *Counters) SuspendTenant(ctx context.Context, tenant TenantCounters, own bool, wanted ...string) (*SuspendedTenant, error) {
+	closed := &SuspendedTenant{TenantCounters: tenant, client: c.client, ticket: uuid.NewString()}
 	args := []any{tenant.Epoch.Token(), closed.ticket, own}
 	for _, what := range wanted {
 		args = append(args, what)
@@ -82,14 +82,14 @@ func (c *Counters) Valid(ctx context.Context, tenant TenantCounters, wanted ...s
 }
 
 // SetUser sets counters of a user, which may be forgotten at a time.
-func (c *Closed) SetUser(ctx context.Context, user string, counters map[string][]byte, forget time.Time) error {
+func (c *SuspendedTenant) SetUser(ctx context.Context, user string, counters map[string][]byte, forget time.Time) error {
 	key := limiterv1.UserCountersKey(c.Root, c.Epoch, c.Tenant, user)
 	return c.set(ctx, key, false, forget.UnixMilli(), fields(counters))
 }
 
-// Open sets counters of the tenant, says that what was set is valid, and opens the
+// Resume sets counters of the tenant, says that what was set is valid, and resumes the
 // tenant. With nothing set it opens for calls that need only what was valid before.
-func (c *Closed) Open(ctx context.Context, counters map[string][]byte, set ...string) error {
+func (c *SuspendedTenant) Resume(ctx context.Context, counters map[string][]byte, set ...string) error {
 	values := fields(counters)
 	for _, what := range set {
 		values = append(values, validField(what), 1)
@@ -97,7 +97,7 @@ func (c *Closed) Open(ctx context.Context, counters map[string][]byte, set ...st
 	return c.set(ctx, c.key(), true, 0, values)
 }
 
-func (c *Closed) set(ctx context.Context, key string, open bool, forget int64, values []any) error {
+func (c *SuspendedTenant) set(ctx context.Context, key string, open bool, forget int64, values []any) error {
 	args := append([]any{c.Epoch.Token(), c.ticket, open, forget}, values...)
 	done, err := setCountersScript.Run(ctx, c.client, []string{c.key(), key}, args...).Bool()
 	if err == nil && !done {

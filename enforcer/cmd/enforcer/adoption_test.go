@@ -158,7 +158,7 @@ func TestKilled(t *testing.T) {
 		defer stream.hangUp()
 		ids[stream.header.Get(call.CallIDHeader)] = true
 	}
-	eventually(t, "the provider holds the streams", func() bool { return w.provider.Held() == open })
+	eventually(t, "the provider holds the streams", func() bool { return w.provider.Paused() == open })
 	victim.kill()
 	startLedger()
 	rows := w.rows(open + settled)
@@ -226,7 +226,7 @@ func TestSlept(t *testing.T) {
 	}
 	stream, err := openCall(sleeper, chat("gpt-4o", "[[output=9 hold=4]]", held))
 	must(t, err)
-	eventually(t, "the provider holds the stream", func() bool { return w.provider.Held() == 1 })
+	eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
 	sleeper.signal(syscall.SIGSTOP)
 	startLedger()
 	w.awaitAdoption(sleeper.session)
@@ -234,7 +234,7 @@ func TestSlept(t *testing.T) {
 	w.addsUp(before)
 
 	sleeper.signal(syscall.SIGCONT)
-	w.provider.Release()
+	w.provider.Resume()
 	if got := stream.read(); got.err != nil || !strings.HasSuffix(got.body, "data: [DONE]\n\n") {
 		t.Errorf("the stream: %s %v", got.body, got.err)
 	}

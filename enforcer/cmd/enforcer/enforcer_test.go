@@ -248,9 +248,9 @@ func TestClientHangsUpMidStream(t *testing.T) {
 	w := newWorld(t)
 	e := w.ready()
 	stream := e.open("gerente-1", chat("gpt-4o", "[[output=9 hold=4]]", `"stream":true`, `"max_completion_tokens":20`))
-	eventually(t, "the provider holds the stream", func() bool { return w.provider.Held() == 1 })
+	eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
 	stream.hangUp()
-	w.provider.Release()
+	w.provider.Resume()
 	rows := w.rows(1)
 	w.likeTheBill(rows)
 	w.atRest(rows)
@@ -332,7 +332,7 @@ func TestShutdownMidStream(t *testing.T) {
 	w := newWorld(t)
 	e := w.ready()
 	stream := e.open("gerente-1", chat("gpt-4o", "[[output=9 hold=4]]", `"stream":true`, `"max_completion_tokens":20`))
-	eventually(t, "the provider holds the stream", func() bool { return w.provider.Held() == 1 })
+	eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
 
 	e.stop()
 	eventually(t, "the port is closed", func() bool { return !listens(e.callsAt.Addr().String()) })
@@ -344,7 +344,7 @@ func TestShutdownMidStream(t *testing.T) {
 	}
 	// Settling takes its time now: the enforcer must wait for it.
 	must(t, w.redis.Do(t.Context(), "CLIENT", "PAUSE", 300, "WRITE").Err())
-	w.provider.Release()
+	w.provider.Resume()
 	got := stream.read()
 	if want := w.direct(got.header.Get(call.CallIDHeader), chat("gpt-4o", "[[output=9]]", `"stream":true`, `"max_completion_tokens":20`)); got.body != want.body || got.err != nil {
 		t.Errorf("the stream did not finish: %v\n got %s\nwant %s", got.err, got.body, want.body)
@@ -374,7 +374,7 @@ func TestShutdownCannotWait(t *testing.T) {
 	e := w.start(func(o *options) { o.shutdownGrace = 50 * time.Millisecond })
 	eventually(t, "the enforcer is configured", func() bool { return e.call("gerente-1", "{}").status == 400 })
 	stream := e.open("gerente-1", chat("gpt-4o", "[[output=9 hold=4]]", `"stream":true`))
-	eventually(t, "the provider holds the stream", func() bool { return w.provider.Held() == 1 })
+	eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
 	if err := e.shutDown(); err != nil {
 		t.Error(err)
 	}
@@ -441,13 +441,13 @@ func TestRedisGoesWhileCallsAreOpen(t *testing.T) {
 	e := w.ready()
 	go controlplane.Recover(t.Context(), w.redis, w.ledger, acme)
 	stream := e.open("gerente-1", chat("gpt-4o", "[[output=9 hold=4]]", `"stream":true`))
-	eventually(t, "the provider holds the stream", func() bool { return w.provider.Held() == 1 })
+	eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
 
 	must(t, own.Stop())
 	if got := e.call("gerente-1", chat("gpt-4o-mini", "[[output=1]]")); got.status != 503 {
 		t.Errorf("a call without Redis: %d %s", got.status, got.body)
 	}
-	w.provider.Release()
+	w.provider.Resume()
 	if got := stream.read(); got.err != nil || !strings.HasSuffix(got.body, "data: [DONE]\n\n") {
 		t.Errorf("the stream: %s %v", got.body, got.err)
 	}
@@ -572,8 +572,8 @@ func TestManyStreamsAtOnce(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	eventually(t, "all streams are open at once", func() bool { return w.provider.Held() == streams })
-	w.provider.Release()
+	eventually(t, "all streams are open at once", func() bool { return w.provider.Paused() == streams })
+	w.provider.Resume()
 	for _, stream := range all {
 		if got := stream.read(); got.err != nil || !strings.HasSuffix(got.body, "data: [DONE]\n\n") {
 			t.Errorf("a stream: %q, %v", got.body, got.err)

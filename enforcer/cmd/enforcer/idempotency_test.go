@@ -193,8 +193,8 @@ func TestOtherEnforcer(t *testing.T) {
 			t.Errorf("enforcer %d, while the call is open: got %+v", i, got)
 		}
 	}
-	eventually(t, "the provider holds the stream", func() bool { return w.provider.Held() == 1 })
-	w.provider.Release()
+	eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
+	w.provider.Resume()
 	first := open.read()
 	if got := other.awaitReplay("key", body); got.status != http.StatusConflict || codeOf(got) != "idempotency_answer_gone" ||
 		got.header.Get("X-Should-Retry") != "false" || !strings.Contains(got.body, first.header.Get(call.CallIDHeader)) {
@@ -216,9 +216,9 @@ func TestClientHangsUpAndAsksAgain(t *testing.T) {
 	body := chat("gpt-4o", "[[output=5 hold=2]]", `"stream":true`)
 	open, err := open(e.client, named(e.request("gerente-1", body), "key"))
 	must(t, err)
-	eventually(t, "the provider holds the stream", func() bool { return w.provider.Held() == 1 })
+	eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
 	open.hangUp()
-	w.provider.Release()
+	w.provider.Resume()
 	got := e.awaitReplay("key", body)
 	if got.status != 200 || !strings.Contains(got.body, "token4") || !strings.HasSuffix(got.body, "data: [DONE]\n\n") {
 		t.Errorf("got %+v, want the whole stream", got)
@@ -315,9 +315,9 @@ func TestKilledWhileANamedCallIsOpen(t *testing.T) {
 	open, err := open(c.client, named(c.request(body), "key"))
 	must(t, err)
 	defer open.hangUp()
-	eventually(t, "the provider holds the stream", func() bool { return w.provider.Held() == 1 })
+	eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
 	c.kill()
-	w.provider.Release()
+	w.provider.Resume()
 	w.awaitAdoption(c.session)
 	got := e.callNamed("key", body)
 	if got.status != http.StatusConflict || codeOf(got) != "idempotency_call_interrupted" || got.header.Get("X-Should-Retry") != "false" {

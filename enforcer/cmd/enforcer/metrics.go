@@ -32,7 +32,7 @@ func (e *enforcer) registerLimiter(registry *prometheus.Registry, running *confi
 	gauge(registry, "bursar_enforcer_epoch", "Number of the newest epoch that the enforcer knows; 0 before the first.",
 		func() float64 { return float64(e.announcer.Epoch().Number) })
 	gauge(registry, "bursar_enforcer_limiter_open", "1 if that epoch is open, so that money can be admitted, else 0.",
-		func() float64 { return number(e.announcer.Epoch().State == limiterv1.EpochOpen) })
+		func() float64 { return number(e.announcer.Epoch().State == limiterv1.EpochValid) })
 	e.registerBroken(registry)
 	failures := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "bursar_enforcer_redis_failures_total",

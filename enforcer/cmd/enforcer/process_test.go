@@ -46,10 +46,10 @@ func TestSIGTERM(t *testing.T) {
 		}
 		return stream.status == http.StatusOK
 	})
-	eventually(t, "the provider holds the stream", func() bool { return w.provider.Held() == 1 })
+	eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
 	must(t, child.Process.Signal(syscall.SIGTERM))
 	eventually(t, "the port is closed", func() bool { return !listens(address) })
-	w.provider.Release()
+	w.provider.Resume()
 	if got := stream.read(); got.err != nil || !strings.HasSuffix(got.body, "data: [DONE]\n\n") || got.header.Get(call.CallIDHeader) == "" {
 		t.Errorf("the stream: %s %v", got.body, got.err)
 	}

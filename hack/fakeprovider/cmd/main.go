@@ -50,7 +50,7 @@ func usage() {
   POST /v1beta/models/{model}:{generateContent,streamGenerateContent?alt=sse}   Gemini
   GET  /v1/models
   GET  /bill                  what all calls cost; DELETE forgets them
-  GET  /held                  how many calls are held; POST /release lets them go on
+  GET  /paused                  how many calls are paused; POST /resume lets them go on
 
 Flags:
 `)

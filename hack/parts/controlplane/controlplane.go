@@ -24,12 +24,12 @@ func Recover(ctx context.Context, client redis.UniversalClient, database *pgxpoo
 	epochs, calls, ledger := limiterstore.NewEpochs(client), limiterstore.NewCalls(client), budgetstore.NewLedgerReader(database)
 	rebuilder := recovery.NewRebuilder(epochs, limiterstore.NewEnforcers(client), calls, budgetstore.NewEpochs(database), ledger)
 	go func() { _ = rebuilder.Start(ctx) }() // fails never
-	opener := recovery.NewOpener(epochs, limiterstore.NewCounters(client), calls, ledger)
+	recounter := recovery.NewRecounter(epochs, limiterstore.NewCounters(client), calls, ledger)
 	tick := time.NewTicker(openEvery)
 	defer tick.Stop()
 	for {
 		for _, tenant := range tenants {
-			_ = opener.Open(ctx, tenant)
+			_ = recounter.Recount(ctx, tenant)
 		}
 		select {
 		case <-ctx.Done():

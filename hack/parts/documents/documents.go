@@ -55,7 +55,7 @@ func openEpoch(ctx context.Context, epochs *limiterstore.Epochs) error {
 	if err := epochs.Begin(ctx, found.Epoch, 1, found.Runs()); err != nil {
 		return err
 	}
-	return epochs.Open(ctx, 1, found.Runs())
+	return epochs.Complete(ctx, 1, found.Runs())
 }
 
 // open opens a tenant and its ancestors, of which the ledger knows nothing.
@@ -72,7 +72,7 @@ func open(ctx context.Context, client redis.UniversalClient, tenant limiterv1.Te
 				wanted = append(wanted, limiterv1.MoneyField(limit))
 			}
 		}
-		closed, err := limiterstore.NewCounters(client).CloseTenant(ctx, counters, false, wanted...)
+		closed, err := limiterstore.NewCounters(client).SuspendTenant(ctx, counters, false, wanted...)
 		if err != nil {
 			return err
 		}
@@ -83,7 +83,7 @@ func open(ctx context.Context, client redis.UniversalClient, tenant limiterv1.Te
 		for _, field := range closed.Missing {
 			nothing[field] = make([]byte, len(limiterv1.MoneyCounter{}.Encode())) // of a period long past
 		}
-		if err := closed.Open(ctx, nothing, closed.Missing...); err != nil {
+		if err := closed.Resume(ctx, nothing, closed.Missing...); err != nil {
 			return err
 		}
 	}

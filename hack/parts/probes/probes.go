@@ -76,7 +76,7 @@ func answerOf(tenant limiterv1.Tenant) (limiterv1.ProbeAnswer, error) {
 		probed := limiterv1.ProbedLevel{Tenant: level.Tenant, Rates: level.Rates}
 		for _, limit := range level.Money {
 			money := level.Probed(limit, time.Now())
-			money.ResetsAt = period.Of(limit.Period, zone, time.Now()).End
+			money.ResetsAt = period.Containing(limit.Period, zone, time.Now()).End
 			probed.Money = append(probed.Money, money)
 		}
 		answer.Levels = append(answer.Levels, probed)

@@ -11,57 +11,57 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
-// Epoch is the generation of the counters.
-type Epoch interface {
+// CurrentEpoch is the generation of the counters.
+type CurrentEpoch interface {
 	Current(ctx context.Context) (limiterv1.Epoch, error)
 }
 
 // Counters are the counters in Redis.
 type Counters interface {
 	Valid(ctx context.Context, tenant limiterstore.TenantCounters, wanted ...string) (open bool, valid []bool, err error)
-	CloseTenant(ctx context.Context, tenant limiterstore.TenantCounters, own bool, wanted ...string) (*limiterstore.Closed, error)
+	SuspendTenant(ctx context.Context, tenant limiterstore.TenantCounters, own bool, wanted ...string) (*limiterstore.SuspendedTenant, error)
 }
 
 // OpenCalls are the calls that may not be in the ledger yet.
 type OpenCalls interface {
-	InShard(ctx context.Context, shard uint32) ([]limiterstore.Call, time.Time, error)
+	InShard(ctx context.Context, shard uint32) ([]limiterstore.StoredCall, time.Time, error)
 }
 
-// Ledger is where what was spent is on record.
-type Ledger interface {
-	Read(ctx context.Context, read func(budgetstore.Ledger) error) error
+// ReachableLedger is where what was spent is on record.
+type ReachableLedger interface {
+	Read(ctx context.Context, read func(budgetstore.LedgerSnapshot) error) error
 	Ping(ctx context.Context) error
 }
 
 // closed is the error where no epoch is open: nothing is admitted, for any tenant.
 func closed(epoch limiterv1.Epoch) error {
 	if epoch.State == limiterv1.EpochRefused {
-		return &limiterstore.ClosedError{Reason: epoch.Reason}
+		return &limiterstore.SuspendedError{Reason: epoch.Reason}
 	}
-	return &limiterstore.ClosedError{Reason: "the limiter is being rebuilt: nothing is admitted until that is done"}
+	return &limiterstore.SuspendedError{Reason: "the limiter is being rebuilt: nothing is admitted until that is done"}
 }
 
-// Opener makes the counters of tenants valid.
-type Opener struct {
-	epoch    Epoch
+// Recounter makes the counters of tenants valid.
+type Recounter struct {
+	epoch    CurrentEpoch
 	counters Counters
 	calls    OpenCalls
-	ledger   Ledger
+	ledger   ReachableLedger
 	// locks lets one at a time see to the counters of a tenant.
 	locks sync.Map
 }
 
-// NewOpener makes an Opener.
-func NewOpener(epoch Epoch, counters Counters, calls OpenCalls, ledger Ledger) *Opener {
-	return &Opener{epoch: epoch, counters: counters, calls: calls, ledger: ledger}
+// NewRecounter makes an Recounter.
+func NewRecounter(epoch CurrentEpoch, counters Counters, calls OpenCalls, ledger ReachableLedger) *Recounter {
+	return &Recounter{epoch: epoch, counters: counters, calls: calls, ledger: ledger}
 }
 
 // Prepare fails if calls would be refused for want of the ledger, were the tenant's
 // configuration to become the document: a limit that is new must count what was
 // spent before.
-func (o *Opener) Prepare(ctx context.Context, document limiterv1.Tenant) error {
+func (o *Recounter) Prepare(ctx context.Context, document limiterv1.Tenant) error {
 	epoch, err := o.epoch.Current(ctx)
-	if err != nil || epoch.State != limiterv1.EpochOpen {
+	if err != nil || epoch.State != limiterv1.EpochValid {
 		return err
 	}
 	for _, l := range levels(document, epoch) {
@@ -78,22 +78,22 @@ func (o *Opener) Prepare(ctx context.Context, document limiterv1.Tenant) error {
 	return nil
 }
 
-func (o *Opener) ledgerAnswers(ctx context.Context) error {
+func (o *Recounter) ledgerAnswers(ctx context.Context) error {
 	if err := o.ledger.Ping(ctx); err != nil {
 		return fmt.Errorf("%w: %w", budgetstore.ErrUnavailable, err)
 	}
 	return nil
 }
 
-// Open makes the counters of the tenant and of its ancestors valid under the epoch,
-// where they are not. Its error is a *limiterstore.ClosedError when no epoch is
+// Recount makes the counters of the tenant and of its ancestors valid under the epoch,
+// where they are not. Its error is a *limiterstore.SuspendedError when no epoch is
 // open, and budgetstore.ErrUnavailable when the ledger cannot be read.
-func (o *Opener) Open(ctx context.Context, document limiterv1.Tenant) error {
+func (o *Recounter) Recount(ctx context.Context, document limiterv1.Tenant) error {
 	epoch, err := o.epoch.Current(ctx)
 	if err != nil {
 		return err
 	}
-	if epoch.State != limiterv1.EpochOpen {
+	if epoch.State != limiterv1.EpochValid {
 		return closed(epoch)
 	}
 	for _, l := range levels(document, epoch) {
@@ -149,31 +149,31 @@ func (l openLevel) wanted() []string {
 	return wanted
 }
 
-func (o *Opener) open(ctx context.Context, l openLevel) error {
+func (o *Recounter) open(ctx context.Context, l openLevel) error {
 	lock, _ := o.locks.LoadOrStore(l.Root+"/"+l.TenantCounters.Tenant, &sync.Mutex{})
 	lock.(*sync.Mutex).Lock()
 	defer lock.(*sync.Mutex).Unlock()
-	shut, err := o.counters.CloseTenant(ctx, l.TenantCounters, l.own, l.wanted()...)
+	shut, err := o.counters.SuspendTenant(ctx, l.TenantCounters, l.own, l.wanted()...)
 	if err != nil || shut == nil {
 		return err
 	}
 	if err := o.set(ctx, l, shut); err != nil {
 		// What was valid before is valid still: calls that need no more may go on.
-		_ = shut.Open(context.WithoutCancel(ctx), nil) // an error leaves it closed, to be opened by the next attempt
+		_ = shut.Resume(context.WithoutCancel(ctx), nil) // an error leaves it closed, to be opened by the next attempt
 		return fmt.Errorf("set the counters of tenant %s: %w", l.Level.Tenant, err)
 	}
 	return nil
 }
 
 // set sets what is missing, and opens.
-func (o *Opener) set(ctx context.Context, l openLevel, closed *limiterstore.Closed) error {
+func (o *Recounter) set(ctx context.Context, l openLevel, closed *limiterstore.SuspendedTenant) error {
 	// Calls are read before the ledger: one on its way from here to there is in both.
 	calls, now, err := o.calls.InShard(ctx, limiterv1.Shard(l.Root))
 	if err != nil {
 		return err
 	}
 	var counted *recount
-	err = o.ledger.Read(ctx, func(ledger budgetstore.Ledger) error {
+	err = o.ledger.Read(ctx, func(ledger budgetstore.LedgerSnapshot) error {
 		counted, err = newRecount(ctx, ledger, l, calls, now)
 		if err != nil {
 			return err
@@ -188,5 +188,5 @@ func (o *Opener) set(ctx context.Context, l openLevel, closed *limiterstore.Clos
 			return err
 		}
 	}
-	return closed.Open(ctx, counted.tenant, closed.Missing...)
+	return closed.Resume(ctx, counted.tenant, closed.Missing...)
 }

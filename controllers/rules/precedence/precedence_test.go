@@ -1,4 +1,4 @@
-package claim_test
+package precedence_test
 
 import (
 	"slices"
@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/bursar-dev/bursar/controllers/rules/claim"
+	"github.com/bursar-dev/bursar/controllers/rules/precedence"
 )
 
 func TestCompare(t *testing.T) {
@@ -22,7 +22,7 @@ func TestCompare(t *testing.T) {
 		object(time.Hour, "z", "z"),
 		object(time.Second, "a", "b"),
 	}
-	slices.SortFunc(claimants, func(a, b *metav1.ObjectMeta) int { return claim.Compare(a, b) })
+	slices.SortFunc(claimants, func(a, b *metav1.ObjectMeta) int { return precedence.Compare(a, b) })
 	var got []string
 	for _, claimant := range claimants {
 		got = append(got, claimant.Namespace+"/"+claimant.Name)

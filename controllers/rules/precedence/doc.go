@@ -1,5 +1,5 @@
-// Package claim decides who of several objects has a name that only one may have.
+// Package precedence decides who of several objects has a name that only one may have.
 //
 // It must never depend on the order in which objects were seen: every manager,
 // whenever it asks, gets the same answer.
-package claim
+package precedence
