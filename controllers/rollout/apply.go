@@ -14,22 +14,24 @@ const FieldOwner = client.FieldOwner("bursar-manager")
 
 // ApplyStatus applies all that stands in the JSON of a status as the status of the object,
 // which is as it was when the status was computed from it: the API server answers with
-// a conflict when it has changed since.
-func ApplyStatus(ctx context.Context, c client.Client, object client.Object, status any) error {
+// a conflict when it has changed since. It returns the resource version that the object
+// has with the status.
+func ApplyStatus(ctx context.Context, c client.Client, object client.Object, status any) (resourceVersion string, err error) {
 	kind, err := c.GroupVersionKindFor(object)
 	if err != nil {
-		return err
+		return "", err
 	}
 	fields, err := fieldsOf(status)
 	if err != nil {
-		return fmt.Errorf("status of %s %s: %w", kind.Kind, object.GetName(), err)
+		return "", fmt.Errorf("status of %s %s: %w", kind.Kind, object.GetName(), err)
 	}
 	configuration := &unstructured.Unstructured{Object: map[string]any{"status": fields}}
 	configuration.SetGroupVersionKind(kind)
 	configuration.SetNamespace(object.GetNamespace())
 	configuration.SetName(object.GetName())
 	configuration.SetResourceVersion(object.GetResourceVersion())
-	return c.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(configuration), FieldOwner, client.ForceOwnership)
+	err = c.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(configuration), FieldOwner, client.ForceOwnership)
+	return configuration.GetResourceVersion(), err
 }
 
 func fieldsOf(status any) (map[string]any, error) {

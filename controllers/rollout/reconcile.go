@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -115,8 +117,12 @@ type Kind[O Object, T any, S KindScope[O, T]] struct {
 // Reconciler reconciles the objects of one kind.
 type Reconciler[O Object, T any, S KindScope[O, T]] struct {
 	kind Kind[O, T, S]
-	// write writes a status.
-	write func(ctx context.Context, object client.Object, status any) error
+	// write writes a status, and returns the resource version that the object has then.
+	write func(ctx context.Context, object client.Object, status any) (resourceVersion string, err error)
+	// written are those resource versions, by the objects' UIDs, until objects are read as
+	// they are with the status. To compare with a status from before it would find nothing
+	// to write, and the one that was written would stay, though it is true no more.
+	written sync.Map
 }
 
 // NewReconciler makes a Reconciler. It panics if a phase needs one that is not before it.
@@ -130,7 +136,7 @@ func NewReconciler[O Object, T any, S KindScope[O, T]](kind Kind[O, T, S]) *Reco
 		}
 		earlier[phase.Name] = true
 	}
-	return &Reconciler[O, T, S]{kind: kind, write: func(ctx context.Context, object client.Object, status any) error {
+	return &Reconciler[O, T, S]{kind: kind, write: func(ctx context.Context, object client.Object, status any) (string, error) {
 		return ApplyStatus(ctx, kind.Client, object, status)
 	}}
 }
@@ -144,10 +150,14 @@ func (r *Reconciler[O, T, S]) Complete(b *builder.Builder) error {
 // has changed since it was read, and is to be read anew.
 func (r *Reconciler[O, T, S]) Reconcile(ctx context.Context, object O) (reconcile.Result, error) {
 	if !object.GetDeletionTimestamp().IsZero() {
+		r.written.Delete(object.GetUID())
 		if r.kind.Finalize == nil {
 			return reconcile.Result{}, nil
 		}
 		return reconcile.Result{}, r.kind.Finalize(ctx, object)
+	}
+	if r.isStale(object) {
+		return reconcile.Result{RequeueAfter: stale}, nil
 	}
 	scope := r.kind.NewScope(Scope[O]{
 		Object: object, Now: r.kind.Clock.Now(), Accepted: conditions.Undetermined("whether the object is valid"),
@@ -241,7 +251,26 @@ func (r *Reconciler[O, T, S]) updateStatus(ctx context.Context, scope S) error {
 	if err := r.kind.Recorder.RecordStatusChange(ctx, r.kind.Name, common.Object, happened); err != nil {
 		return err
 	}
-	return r.write(ctx, common.Object, after)
+	resourceVersion, err := r.write(ctx, common.Object, after)
+	if err == nil {
+		r.written.Store(common.Object.GetUID(), resourceVersion)
+	}
+	return err
+}
+
+// isStale reports whether the object was read as it was before the status that was
+// written last.
+func (r *Reconciler[O, T, S]) isStale(object O) bool {
+	written, found := r.written.Load(object.GetUID())
+	if !found {
+		return false
+	}
+	order, err := resourceversion.CompareResourceVersion(object.GetResourceVersion(), written.(string))
+	if err == nil && order < 0 {
+		return true
+	}
+	r.written.Delete(object.GetUID())
+	return false
 }
 
 func (r *Reconciler[O, T, S]) forgetTurn(object O) {

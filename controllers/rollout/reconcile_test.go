@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -18,6 +20,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rollout/events"
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // did is what was done in a reconcile, in order.
@@ -111,9 +114,9 @@ func TestReconcile(t *testing.T) {
 				},
 				PhasesAfterStatus: []Phase[*keyScope]{{Name: "record", Run: phase("record", nothing)}},
 			})
-			r.write = func(_ context.Context, _ client.Object, status any) error {
+			r.write = func(_ context.Context, _ client.Object, status any) (string, error) {
 				d.status = status.(v1alpha1.APIKeyStatus)
-				return d.do("status")
+				return "1", d.do("status")
 			}
 			_, err := r.Reconcile(t.Context(), &v1alpha1.APIKey{})
 			if diff := cmp.Diff(tc.wantSteps, d.steps); diff != "" {
@@ -140,5 +143,46 @@ func TestReconcile(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestReconcileReadsItsOwnWrites: an object that the cache has as it was before the status
+// that was written last is read anew, even if that status is what would be written now.
+func TestReconcileReadsItsOwnWrites(t *testing.T) {
+	var away error
+	r := NewReconciler(Kind[*v1alpha1.APIKey, v1alpha1.APIKeyStatus, *keyScope]{
+		Name: "APIKey", Recorder: &did{}, Clock: clocktesting.NewFakePassiveClock(time.Now()), Waiting: &did{},
+		NewScope: func(common Scope[*v1alpha1.APIKey]) *keyScope { return &keyScope{common} },
+		Phases: []Phase[*keyScope]{{Name: "observe", Programs: true, Run: func(_ context.Context, s *keyScope) error {
+			s.Accepted, s.Rollout = verdict.Accepted(), conditions.Rollout{Revision: 7, Running: 1, All: 1}
+			return away
+		}}},
+	})
+	stored := &v1alpha1.APIKey{}
+	stored.UID, stored.ResourceVersion = "uid", "9"
+	r.write = func(_ context.Context, object client.Object, status any) (string, error) {
+		stored.Status = status.(v1alpha1.APIKeyStatus)
+		version, err := strconv.Atoi(object.GetResourceVersion())
+		stored.ResourceVersion = strconv.Itoa(version + 1)
+		return stored.ResourceVersion, err
+	}
+	programmed := func() string { return string(meta.FindStatusCondition(stored.Status.Conditions, "Programmed").Status) }
+	_, err := r.Reconcile(t.Context(), stored.DeepCopy())
+	testkit.Must(t, err)
+	cached := stored.DeepCopy()
+	away = errors.New("away")
+	if _, err := r.Reconcile(t.Context(), cached.DeepCopy()); !errors.Is(err, away) || programmed() != "Unknown" {
+		t.Fatalf("Redis is away: %v, Programmed is %s", err, programmed())
+	}
+	away = nil
+	result, err := r.Reconcile(t.Context(), cached.DeepCopy())
+	testkit.Must(t, err)
+	if result.RequeueAfter != stale {
+		t.Errorf("the cache is late: looked at again after %s, want %s", result.RequeueAfter, stale)
+	}
+	_, err = r.Reconcile(t.Context(), stored.DeepCopy())
+	testkit.Must(t, err)
+	if programmed() != "True" {
+		t.Errorf("the cache has caught up: Programmed is %s", programmed())
 	}
 }

@@ -240,7 +240,8 @@ var _ = Describe("A status", func() {
 		update(ctx, budget, func(b *v1alpha1.TenantBudget) { b.Spec.Limits[0].Amount = "6.00" })
 
 		budget.ResourceVersion = stale
-		Expect(rollout.ApplyStatus(ctx, api, budget, budget.Status)).To(Satisfy(apierrors.IsConflict))
+		_, err := rollout.ApplyStatus(ctx, api, budget, budget.Status)
+		Expect(err).To(Satisfy(apierrors.IsConflict))
 	})
 })
 
