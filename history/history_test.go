@@ -1,7 +1,6 @@
 package history_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -22,20 +21,11 @@ import (
 
 var server *postgres.Server
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	var err error
-	if server, err = postgres.Start(context.Background(), postgres.Options{}); err != nil {
-		println(err.Error())
-		return 1
-	}
-	code := m.Run()
-	if err := server.Stop(); err != nil {
-		println(err.Error())
-		return 1
-	}
-	return code
+func TestMain(m *testing.M) {
+	os.Exit(postgres.Use(func(s *postgres.Server) int {
+		server = s
+		return m.Run()
+	}))
 }
 
 var (

@@ -21,6 +21,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/leader/alert"
 	"github.com/bursar-dev/bursar/hack/parts/postgres"
 	"github.com/bursar-dev/bursar/hack/parts/receivers"
+	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
 // alertOptions are those of a manager that may send to the receivers of these tests.
@@ -58,7 +59,7 @@ func spendOfUser(ctx context.Context, tenant, user string, spent money.Nanos) {
 var _ = Describe("Alerts", func() {
 	It("are raised once for each rung, and resolved", func(ctx SpecContext) {
 		startEnforcer(true)
-		budget := newBudget(newNamespace(ctx))
+		budget := objects.TenantBudget(newNamespace(ctx))
 		create(ctx, budget)
 		expectProgrammed(ctx, budget)
 		spend(ctx, budget.Spec.Tenant, period.Day, 450*money.Cent, 0, true)
@@ -92,7 +93,7 @@ var _ = Describe("Alerts", func() {
 	It("are raised of single users who make calls", func(ctx SpecContext) {
 		startEnforcer(true)
 		tenant := newNamespace(ctx)
-		budget := newBudget(tenant)
+		budget := objects.TenantBudget(tenant)
 		create(ctx, budget)
 		expectProgrammed(ctx, budget)
 		for _, user := range []string{"user", "who makes no call"} {
@@ -113,7 +114,7 @@ var _ = Describe("Alerts", func() {
 
 	It("are not lost while Postgres is away", func(ctx SpecContext) {
 		startEnforcer(true)
-		budget := newBudget(newNamespace(ctx))
+		budget := objects.TenantBudget(newNamespace(ctx))
 		create(ctx, budget)
 		expectProgrammed(ctx, budget)
 		Eventually(ctx, rows(ctx, openLimits, budget.Spec.Tenant)).ShouldNot(BeEmpty())
@@ -130,7 +131,7 @@ var _ = Describe("Alerts", func() {
 	It("are told by every channel, with Secrets that the manager was let read", func(ctx SpecContext) {
 		startEnforcer(true)
 		tenant := newNamespace(ctx)
-		budget := newBudget(tenant)
+		budget := objects.TenantBudget(tenant)
 		budget.Spec.Alerts = &v1alpha1.Alerts{
 			Email: []v1alpha1.EmailAddress{v1alpha1.EmailAddress(tenant + "@example.com")},
 			Webhook: &v1alpha1.AlertWebhook{URL: receiving.Webhook.URL + "/" + tenant,

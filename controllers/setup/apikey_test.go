@@ -10,6 +10,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
 var _ = Describe("An APIKey", func() {
@@ -20,12 +21,12 @@ var _ = Describe("An APIKey", func() {
 	It("is programmed while its budget stands", func(ctx SpecContext) {
 		startEnforcer(true)
 		tenant := newNamespace(ctx)
-		key := newKey(tenant, "key")
+		key := objects.APIKey(tenant, "key")
 		create(ctx, key)
 		expectCondition(ctx, key, v1alpha1.ConditionAccepted, "False TargetNotFound")
 		Expect(document(ctx, key)()).To(BeEmpty())
 
-		budget := newBudget(tenant)
+		budget := objects.TenantBudget(tenant)
 		create(ctx, budget)
 		expectProgrammed(ctx, key)
 		Expect(document(ctx, key)()).To(ContainSubstring(`"tenant":"` + tenant + `","user":"gerente-1","tier":"gerente"`))
@@ -44,7 +45,7 @@ var _ = Describe("An APIKey", func() {
 		expectHeld(ctx, key, false)
 
 		By("the budget coming back")
-		create(ctx, newBudget(tenant))
+		create(ctx, objects.TenantBudget(tenant))
 		expectProgrammed(ctx, key)
 		expectHeld(ctx, key, true)
 		remove(ctx, key)
@@ -54,7 +55,7 @@ var _ = Describe("An APIKey", func() {
 	It("does not charge a tenant that its budget may not name", func(ctx SpecContext) {
 		startEnforcer(true)
 		namespace := newNamespace(ctx, v1alpha1.DelegatedLabel)
-		budget, key := newBudget(namespace), newKey(namespace, "key")
+		budget, key := objects.TenantBudget(namespace), objects.APIKey(namespace, "key")
 		budget.Spec.Tenant = namespace + "-other"
 		create(ctx, budget)
 		create(ctx, key)
@@ -67,8 +68,8 @@ var _ = Describe("An APIKey", func() {
 	It("is one of its kind: the older key wins", func(ctx SpecContext) {
 		startEnforcer(true)
 		tenant := newNamespace(ctx)
-		create(ctx, newBudget(tenant))
-		older, newer := newKey(tenant, "a"), newKey(tenant, "b")
+		create(ctx, objects.TenantBudget(tenant))
+		older, newer := objects.APIKey(tenant, "a"), objects.APIKey(tenant, "b")
 		newer.Spec.SHA256, newer.Spec.User = older.Spec.SHA256, "empleado-1"
 		create(ctx, older)
 		expectProgrammed(ctx, older)
@@ -85,8 +86,8 @@ var _ = Describe("An APIKey", func() {
 	It("says when it has expired", func(ctx SpecContext) {
 		startEnforcer(true)
 		tenant := newNamespace(ctx)
-		create(ctx, newBudget(tenant))
-		key := newKey(tenant, "key")
+		create(ctx, objects.TenantBudget(tenant))
+		key := objects.APIKey(tenant, "key")
 		key.Spec.ExpiresAt = ptr.To(metav1.NewTime(time.Now().Add(2 * time.Second)).Rfc3339Copy())
 		create(ctx, key)
 		expectProgrammed(ctx, key)

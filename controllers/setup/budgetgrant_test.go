@@ -14,6 +14,7 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
 // newGrant gives the daily limit of a namespace's budget two dollars more.
@@ -63,7 +64,7 @@ var _ = Describe("A BudgetGrant", func() {
 		Expect(message(grant, v1alpha1.ConditionAccepted)).To(Equal(`spec.budgetRef.name: Not found: "budget"`))
 		Expect(condition(ctx, grant, v1alpha1.ConditionStalled)()).To(Equal("False Reconciling"))
 
-		budget := newBudget(tenant)
+		budget := objects.TenantBudget(tenant)
 		budget.Spec.Limits[0].Name = "another"
 		create(ctx, budget)
 		expectCondition(ctx, grant, v1alpha1.ConditionAccepted, "False LimitNotFound")
@@ -112,7 +113,7 @@ var _ = Describe("A BudgetGrant", func() {
 	It("that came too late is on record in its status alone", func(ctx SpecContext) {
 		startEnforcer(true)
 		tenant := newNamespace(ctx)
-		create(ctx, newBudget(tenant))
+		create(ctx, objects.TenantBudget(tenant))
 		grant := newGrant(tenant, "late", -time.Minute)
 		create(ctx, grant)
 		expectCondition(ctx, grant, v1alpha1.ConditionAccepted, "False Expired")
@@ -124,7 +125,7 @@ var _ = Describe("A BudgetGrant", func() {
 
 	It("counts for those below, but not one of a user", func(ctx SpecContext) {
 		startEnforcer(true)
-		company := newBudget(newNamespace(ctx))
+		company := objects.TenantBudget(newNamespace(ctx))
 		team := newChild(ctx, company)
 		create(ctx, company)
 		create(ctx, team)

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
 // allow makes a budget allow children of some namespaces, and of its own.
@@ -21,9 +22,9 @@ func allow(namespaces v1alpha1.Namespaces) func(*v1alpha1.TenantBudget) {
 var _ = Describe("A child", func() {
 	It("is the parent's to allow", func(ctx SpecContext) {
 		startEnforcer(true)
-		company := newBudget(newNamespace(ctx, v1alpha1.DelegatedLabel))
+		company := objects.TenantBudget(newNamespace(ctx, v1alpha1.DelegatedLabel))
 		company.Spec.AllowedChildren = nil
-		beside := newBudget(company.Namespace)
+		beside := objects.TenantBudget(company.Namespace)
 		beside.Name, beside.Spec.Tenant = "beside", company.Namespace+"-beside"
 		beside.Spec.ParentRef = &v1alpha1.ParentRef{Name: company.Name}
 		team := newChild(ctx, company)
@@ -68,7 +69,7 @@ var _ = Describe("A child", func() {
 
 	It("may promise more than its parent has, which its parent says", func(ctx SpecContext) {
 		startEnforcer(true)
-		company := newBudget(newNamespace(ctx))
+		company := objects.TenantBudget(newNamespace(ctx))
 		one, other := newChild(ctx, company), newChild(ctx, company)
 		one.Spec.Limits[0].Amount, one.Spec.Limits[1].Amount = "2.00", "50.00"
 		other.Spec.Limits[0].Amount, other.Spec.Limits[1].Amount = "3.00", "50.00"

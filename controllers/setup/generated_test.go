@@ -54,7 +54,7 @@ var _ = Describe("Generated resources", func() {
 		refused := createAll(ctx, made)
 		taken := map[string]object{}
 		Eventually(ctx, func(g Gomega) {
-			there, err := objects(ctx)
+			there, err := allObjects(ctx)
 			g.Expect(err).NotTo(HaveOccurred())
 			var wrong []string
 			for i, r := range made {
@@ -96,7 +96,7 @@ func spoil(ctx context.Context, maker *resources.Maker, made []resources.Resourc
 	}
 	updatesRefused := updateAll(ctx, spoiled)
 	Eventually(ctx, func(g Gomega) {
-		there, err := objects(ctx)
+		there, err := allObjects(ctx)
 		g.Expect(err).NotTo(HaveOccurred())
 		for i, r := range spoiled {
 			if !updatesRefused[i] {
@@ -218,8 +218,8 @@ func isAbout(field, wrong string) bool {
 	return isPart && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
-// objects are all that there are, by their keys.
-func objects(ctx context.Context) (map[string]object, error) {
+// allObjects are all that there are, by their keys.
+func allObjects(ctx context.Context) (map[string]object, error) {
 	there := map[string]object{}
 	for _, list := range []client.ObjectList{
 		&v1alpha1.TenantBudgetList{}, &v1alpha1.RateLimitPolicyList{}, &v1alpha1.APIKeyList{}, &v1alpha1.ModelProviderList{},
@@ -291,7 +291,7 @@ func removeAll(ctx context.Context, made []resources.Resource) {
 	}
 	Expect(removing.Wait()).To(Succeed())
 	Eventually(ctx, func(g Gomega) {
-		there, err := objects(ctx)
+		there, err := allObjects(ctx)
 		g.Expect(err).NotTo(HaveOccurred())
 		for _, r := range made {
 			g.Expect(there).NotTo(HaveKey(keyOf(r)))

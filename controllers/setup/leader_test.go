@@ -19,6 +19,7 @@ import (
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/setup"
+	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
 // sleeper is a manager that is stopped, as by SIGSTOP, right before it writes about
@@ -110,7 +111,7 @@ var _ = Describe("A leader that was stopped", func() {
 		stopFirst := first.start(ctx)
 		wake := sync.OnceFunc(func() { close(first.awake) })
 		DeferCleanup(func() { wake(); stopFirst() })
-		budget := newBudget(newNamespace(ctx))
+		budget := objects.TenantBudget(newNamespace(ctx))
 		create(ctx, budget)
 		amount := func(amount v1alpha1.Amount) {
 			update(ctx, budget, func(b *v1alpha1.TenantBudget) { b.Spec.Limits[0].Amount = amount })

@@ -13,6 +13,7 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
 // spendOf makes the counter of one of the tenant's limits say what was spent, and
@@ -39,7 +40,7 @@ func row(ctx context.Context, budget *v1alpha1.TenantBudget) func() string {
 var _ = Describe("A breaker that is forced", func() {
 	It("is as it is forced, visibly, until that is taken back", func(ctx SpecContext) {
 		startEnforcer(true)
-		budget := newBudget(newNamespace(ctx))
+		budget := objects.TenantBudget(newNamespace(ctx))
 		force := func(state v1alpha1.BreakerState) {
 			GinkgoHelper()
 			update(ctx, budget, func(b *v1alpha1.TenantBudget) { b.Spec.Breaker = &v1alpha1.Breaker{Forced: state} })
@@ -85,7 +86,7 @@ var _ = Describe("A breaker that is forced", func() {
 var _ = Describe("A budget in shadow", func() {
 	It("is ready, and says that nothing is refused", func(ctx SpecContext) {
 		startEnforcer(true)
-		budget := newBudget(newNamespace(ctx))
+		budget := objects.TenantBudget(newNamespace(ctx))
 		budget.Spec.Enforcement = v1alpha1.EnforcementShadow
 		budget.Spec.AssumedOutputTokens = ptr.To[int64](500)
 		create(ctx, budget)
@@ -113,7 +114,7 @@ var _ = Describe("A budget in shadow", func() {
 var _ = Describe("Limits of every kind", func() {
 	It("are shown as far as they are used, and climb the ladder", func(ctx SpecContext) {
 		startEnforcer(true)
-		budget := newBudget(newNamespace(ctx))
+		budget := objects.TenantBudget(newNamespace(ctx))
 		budget.Spec.Limits = []v1alpha1.MoneyLimit{
 			{Name: "burst", Period: "1h30m", Amount: "1.00"},
 			{Name: "managers", Period: "Day", Amount: "2.00", Tiers: []v1alpha1.Tier{"gerente", "director"}},
@@ -154,7 +155,7 @@ var _ = Describe("Limits of every kind", func() {
 	})
 
 	It("close the breaker when a window ends", func(ctx SpecContext) {
-		budget := newBudget(newNamespace(ctx))
+		budget := objects.TenantBudget(newNamespace(ctx))
 		budget.Spec.Limits = []v1alpha1.MoneyLimit{{Name: "burst", Period: "5s", Amount: "1.00"}}
 		create(ctx, budget)
 		expectCondition(ctx, budget, v1alpha1.ConditionBreakerOpen, "False BelowTripRung")

@@ -8,6 +8,7 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
 var _ = Describe("A ModelProvider", func() {
@@ -17,7 +18,7 @@ var _ = Describe("A ModelProvider", func() {
 
 	It("is programmed, and withdrawn when it is deleted", func(ctx SpecContext) {
 		startEnforcer(true)
-		provider := newProvider("one")
+		provider := objects.ModelProvider("one")
 		create(ctx, provider)
 		expectProgrammed(ctx, provider)
 		Expect(document(ctx, provider)()).To(ContainSubstring(
@@ -29,12 +30,12 @@ var _ = Describe("A ModelProvider", func() {
 
 	It("takes models that it does not list, for budgets that say so", func(ctx SpecContext) {
 		startEnforcer(true)
-		provider := newProvider("listed")
+		provider := objects.ModelProvider("listed")
 		provider.Spec.UnlistedModels = &v1alpha1.UnlistedModels{MaxOutputTokens: 700, ContextWindow: 9000}
 		create(ctx, provider)
 		expectProgrammed(ctx, provider)
 		Expect(document(ctx, provider)()).To(ContainSubstring(`"unlistedModels":{"maxOutputTokens":700,"contextWindow":9000}`))
-		budget := newBudget(newNamespace(ctx))
+		budget := objects.TenantBudget(newNamespace(ctx))
 		create(ctx, budget)
 		expectProgrammed(ctx, budget)
 		Expect(documentOf(ctx, budget).UnknownModel).To(BeEmpty(), "none, as long as the budget does not say so")
@@ -46,7 +47,7 @@ var _ = Describe("A ModelProvider", func() {
 	It("takes models that none lists for itself: the older provider of the protocol does", func(ctx SpecContext) {
 		startEnforcer(true)
 		taking := func(name, protocol string) *v1alpha1.ModelProvider {
-			p := newProvider("model-" + name)
+			p := objects.ModelProvider("model-" + name)
 			p.Name = name + "-" + p.Name // Creation times are whole seconds: the name breaks a tie.
 			p.Spec.Protocol = protocol
 			p.Spec.UnlistedModels = &v1alpha1.UnlistedModels{MaxOutputTokens: 700}
@@ -81,11 +82,11 @@ var _ = Describe("A ModelProvider", func() {
 
 	It("has its models for itself: the older provider wins", func(ctx SpecContext) {
 		startEnforcer(true)
-		older := newProvider("first", "shared")
+		older := objects.ModelProvider("first", "shared")
 		older.Name = "a-" + older.Name // Creation times are whole seconds: the name breaks a tie.
 		create(ctx, older)
 		expectProgrammed(ctx, older)
-		newer := newProvider("shared", "own")
+		newer := objects.ModelProvider("shared", "own")
 		newer.Name = "b-" + newer.Name
 		create(ctx, newer)
 		expectCondition(ctx, newer, v1alpha1.ConditionAccepted, "False Conflicted")
@@ -100,7 +101,7 @@ var _ = Describe("A ModelProvider", func() {
 
 		By("the older one taking it back: no model is to be had at two prices")
 		update(ctx, older, func(p *v1alpha1.ModelProvider) {
-			p.Spec.Models = append(p.Spec.Models, newProvider("shared").Spec.Models...)
+			p.Spec.Models = append(p.Spec.Models, objects.ModelProvider("shared").Spec.Models...)
 		})
 		expectCondition(ctx, newer, v1alpha1.ConditionAccepted, "False Conflicted")
 		Eventually(ctx, document(ctx, newer)).ShouldNot(ContainSubstring(`"shared"`))
@@ -110,7 +111,7 @@ var _ = Describe("A ModelProvider", func() {
 
 		By("the older one taking the other, too")
 		update(ctx, older, func(p *v1alpha1.ModelProvider) {
-			p.Spec.Models = append(p.Spec.Models, newProvider("own").Spec.Models...)
+			p.Spec.Models = append(p.Spec.Models, objects.ModelProvider("own").Spec.Models...)
 		})
 		Eventually(ctx, document(ctx, newer)).Should(BeEmpty())
 		expectHeld(ctx, newer, false)

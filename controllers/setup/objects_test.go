@@ -2,85 +2,28 @@ package setup_test
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/rand"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
 // newNamespace makes a namespace that no other test knows; it is the tenant, too.
 func newNamespace(ctx context.Context, labels ...string) string {
 	GinkgoHelper()
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "t-" + rand.String(8), Labels: map[string]string{}}}
-	for _, label := range labels {
-		namespace.Labels[label] = "true"
-	}
+	namespace := objects.Namespace(labels...)
 	Expect(api.Create(ctx, namespace)).To(Succeed())
 	return namespace.Name
-}
-
-func newBudget(namespace string) *v1alpha1.TenantBudget {
-	return &v1alpha1.TenantBudget{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "budget"},
-		Spec: v1alpha1.TenantBudgetSpec{
-			Tenant: namespace,
-			Limits: []v1alpha1.MoneyLimit{
-				{Name: "daily", Period: "Day", Amount: "5.00"},
-				{Name: "monthly", Period: "Month", Amount: "100.00"},
-				{Name: "each-user", Period: "Day", Amount: "0.50", Per: v1alpha1.ScopeUser},
-			},
-			Ladder:          []v1alpha1.Rung{{AtPercent: 80, Action: "Warn"}, {AtPercent: 90, Action: "Trip"}},
-			AllowedChildren: &v1alpha1.AllowedChildren{Namespaces: v1alpha1.Namespaces{From: v1alpha1.NamespacesAll}},
-		},
-	}
-}
-
-func newPolicy(namespace, name string) *v1alpha1.RateLimitPolicy {
-	return &v1alpha1.RateLimitPolicy{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
-		Spec: v1alpha1.RateLimitPolicySpec{
-			TargetRef: &v1alpha1.TargetRef{Kind: "TenantBudget", Name: "budget"},
-			Limits:    []v1alpha1.RateLimit{{Name: "all", Per: v1alpha1.ScopeUser, Requests: ptr.To[int64](5), Window: "1m"}},
-		},
-	}
-}
-
-func newKey(namespace, name string) *v1alpha1.APIKey {
-	hash := sha256.Sum256([]byte(namespace + name))
-	return &v1alpha1.APIKey{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
-		Spec: v1alpha1.APIKeySpec{
-			SHA256: hex.EncodeToString(hash[:]), BudgetRef: v1alpha1.BudgetRef{Name: "budget"}, User: "gerente-1", Tier: "gerente",
-		},
-	}
-}
-
-func newProvider(models ...string) *v1alpha1.ModelProvider {
-	p := &v1alpha1.ModelProvider{
-		ObjectMeta: metav1.ObjectMeta{Name: "p-" + rand.String(8)},
-		Spec:       v1alpha1.ModelProviderSpec{Endpoint: "https://api.example.com/v1"},
-	}
-	for _, model := range models {
-		p.Spec.Models = append(p.Spec.Models, v1alpha1.Model{
-			Name: model, MaxOutputTokens: 1000, Prices: v1alpha1.Prices{PriceList: v1alpha1.PriceList{Input: "1", Output: "2"}},
-		})
-	}
-	return p
 }
 
 // create makes the object and, when the test ends, sees it gone.

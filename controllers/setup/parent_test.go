@@ -15,12 +15,13 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
 // newChild is a budget of a namespace of its own, below the parent.
 func newChild(ctx context.Context, parent *v1alpha1.TenantBudget) *v1alpha1.TenantBudget {
 	GinkgoHelper()
-	child := newBudget(newNamespace(ctx))
+	child := objects.TenantBudget(newNamespace(ctx))
 	child.Spec.ParentRef = &v1alpha1.ParentRef{Namespace: parent.Namespace, Name: parent.Name}
 	return child
 }
@@ -58,7 +59,7 @@ func inherited(ctx context.Context, budget *v1alpha1.TenantBudget) func() []stri
 var _ = Describe("A parent", func() {
 	It("counts what its children spend, whichever was first", func(ctx SpecContext) {
 		startEnforcer(true)
-		company := newBudget(newNamespace(ctx))
+		company := objects.TenantBudget(newNamespace(ctx))
 		division := newChild(ctx, company)
 		team := newChild(ctx, division)
 
@@ -97,7 +98,7 @@ var _ = Describe("A parent", func() {
 		expectProgrammed(ctx, team)
 
 		By("having policies, of which those per tenant are a matter of all below it")
-		policy := newPolicy(company.Namespace, "policy")
+		policy := objects.RateLimitPolicy(company.Namespace, "policy")
 		policy.Spec.Limits = append(policy.Spec.Limits, v1alpha1.RateLimit{
 			Name: "shared", Per: v1alpha1.ScopeTenant, Concurrent: ptr.To[int64](3),
 		})
@@ -130,8 +131,8 @@ var _ = Describe("A parent", func() {
 
 	It("is programmed when its children's configurations are", func(ctx SpecContext) {
 		e := startEnforcer(false)
-		company := newBudget(newNamespace(ctx))
-		team, policy := newChild(ctx, company), newPolicy(company.Namespace, "policy")
+		company := objects.TenantBudget(newNamespace(ctx))
+		team, policy := newChild(ctx, company), objects.RateLimitPolicy(company.Namespace, "policy")
 		policy.Spec.Limits[0].Per = v1alpha1.ScopeTenant
 		create(ctx, company)
 		create(ctx, policy)
@@ -170,9 +171,9 @@ var _ = Describe("A parent", func() {
 
 	It("that becomes invalid or goes leaves its children as they were", func(ctx SpecContext) {
 		startEnforcer(true)
-		company := newBudget(newNamespace(ctx))
+		company := objects.TenantBudget(newNamespace(ctx))
 		team := newChild(ctx, company)
-		key := newKey(team.Namespace, "key")
+		key := objects.APIKey(team.Namespace, "key")
 		create(ctx, company)
 		create(ctx, team)
 		create(ctx, key)
@@ -199,7 +200,7 @@ var _ = Describe("A parent", func() {
 		Expect(stored(ctx, "credential/"+key.Spec.SHA256)).NotTo(BeEmpty(), "its keys go on working")
 
 		By("coming back")
-		again := newBudget(company.Namespace)
+		again := objects.TenantBudget(company.Namespace)
 		create(ctx, again)
 		expectProgrammed(ctx, team)
 		expectProgrammed(ctx, key)
@@ -208,7 +209,7 @@ var _ = Describe("A parent", func() {
 
 	It("holds for a child that is not accepted itself", func(ctx SpecContext) {
 		startEnforcer(true)
-		company := newBudget(newNamespace(ctx))
+		company := objects.TenantBudget(newNamespace(ctx))
 		division := newChild(ctx, company)
 		team := newChild(ctx, division)
 		for _, budget := range []*v1alpha1.TenantBudget{company, division, team} {
@@ -233,7 +234,7 @@ var _ = Describe("A parent", func() {
 
 	It("must not lead back", func(ctx SpecContext) {
 		startEnforcer(true)
-		one, other := newBudget(newNamespace(ctx)), newBudget(newNamespace(ctx))
+		one, other := objects.TenantBudget(newNamespace(ctx)), objects.TenantBudget(newNamespace(ctx))
 		one.Spec.ParentRef = &v1alpha1.ParentRef{Namespace: other.Namespace, Name: "budget"}
 		other.Spec.ParentRef = &v1alpha1.ParentRef{Namespace: one.Namespace, Name: "budget"}
 		create(ctx, one)
@@ -244,7 +245,7 @@ var _ = Describe("A parent", func() {
 				fmt.Sprintf("%[1]s/budget -> %[2]s/budget -> %[1]s/budget", budget.Namespace, parent)))
 			Expect(stored(ctx, "tenant/"+budget.Spec.Tenant)).To(BeEmpty())
 		}
-		itself := newBudget(newNamespace(ctx))
+		itself := objects.TenantBudget(newNamespace(ctx))
 		itself.Spec.ParentRef = &v1alpha1.ParentRef{Name: "budget"}
 		create(ctx, itself)
 		expectCondition(ctx, itself, v1alpha1.ConditionAccepted, "False ParentCycle")
@@ -252,13 +253,13 @@ var _ = Describe("A parent", func() {
 		By("one of them being made anew")
 		remove(ctx, other)
 		expectCondition(ctx, one, v1alpha1.ConditionAccepted, "False ParentNotFound")
-		create(ctx, newBudget(other.Namespace))
+		create(ctx, objects.TenantBudget(other.Namespace))
 		expectProgrammed(ctx, one)
 	})
 
 	It("has at most eight above it", func(ctx SpecContext) {
 		startEnforcer(true)
-		budget := newBudget(newNamespace(ctx))
+		budget := objects.TenantBudget(newNamespace(ctx))
 		create(ctx, budget)
 		for range limiterv1.MaxDepth {
 			budget = newChild(ctx, budget)

@@ -13,13 +13,14 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
 var _ = Describe("A probe", func() {
 	It("finds out an enforcer that admits calls by an older document than it says", func(ctx SpecContext) {
 		e := startEnforcer(true)
 		tenant := newNamespace(ctx)
-		budget, policy := newBudget(tenant), newPolicy(tenant, "policy")
+		budget, policy := objects.TenantBudget(tenant), objects.RateLimitPolicy(tenant, "policy")
 		create(ctx, budget)
 		create(ctx, policy)
 		expectProgrammed(ctx, budget)
@@ -47,7 +48,7 @@ var _ = Describe("A probe", func() {
 		e := startEnforcer(true)
 		e.answersProbes(false)
 		tenant := newNamespace(ctx)
-		budget := newBudget(tenant)
+		budget := objects.TenantBudget(tenant)
 		create(ctx, budget)
 		expectCondition(ctx, budget, v1alpha1.ConditionProgrammed, "False ProbePending")
 		Consistently(ctx, condition(ctx, budget, v1alpha1.ConditionProgrammed)).
@@ -75,7 +76,7 @@ var _ = Describe("A probe", func() {
 	It("is not lost to enforcers that come and go: no condition is written anew", func(ctx SpecContext) {
 		startEnforcer(true)
 		tenant := newNamespace(ctx)
-		budget := newBudget(tenant)
+		budget := objects.TenantBudget(tenant)
 		create(ctx, budget)
 		expectProgrammed(ctx, budget)
 		watching, err := client.NewWithWatch(asManager, client.Options{Scheme: api.Scheme()})
@@ -106,7 +107,7 @@ var _ = Describe("A probe", func() {
 
 	It("of a parent is made of those below it", func(ctx SpecContext) {
 		e := startEnforcer(true)
-		company := newBudget(newNamespace(ctx))
+		company := objects.TenantBudget(newNamespace(ctx))
 		team := newChild(ctx, company)
 		create(ctx, company)
 		create(ctx, team)

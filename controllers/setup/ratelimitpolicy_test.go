@@ -11,6 +11,7 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
 // ratesOf are the names of the rate limits in a tenant's document.
@@ -37,18 +38,18 @@ var _ = Describe("A RateLimitPolicy", func() {
 	It("is programmed with its budget, whichever comes first", func(ctx SpecContext) {
 		startEnforcer(true)
 		tenant := newNamespace(ctx)
-		early := newPolicy(tenant, "early")
+		early := objects.RateLimitPolicy(tenant, "early")
 		create(ctx, early)
 		expectCondition(ctx, early, v1alpha1.ConditionAccepted, "False TargetNotFound")
 		Expect(message(early, v1alpha1.ConditionAccepted)).To(Equal(`spec.targetRef.name: Not found: "budget"`))
 		expectCondition(ctx, early, v1alpha1.ConditionProgrammed, "False NotAccepted")
 
-		budget := newBudget(tenant)
+		budget := objects.TenantBudget(tenant)
 		create(ctx, budget)
 		expectProgrammed(ctx, early)
 		expectCondition(ctx, early, v1alpha1.ConditionReady, "True Enforced")
 
-		late := newPolicy(tenant, "also-late")
+		late := objects.RateLimitPolicy(tenant, "also-late")
 		create(ctx, late)
 		expectProgrammed(ctx, late)
 		Expect(ratesOf(ctx, tenant)()).To(Equal([]string{"also-late/all", "early/all"}))
@@ -72,7 +73,7 @@ var _ = Describe("A RateLimitPolicy", func() {
 	It("is as good as its budget", func(ctx SpecContext) {
 		startEnforcer(true)
 		tenant := newNamespace(ctx)
-		budget, policy := newBudget(tenant), newPolicy(tenant, "policy")
+		budget, policy := objects.TenantBudget(tenant), objects.RateLimitPolicy(tenant, "policy")
 		create(ctx, budget)
 		create(ctx, policy)
 		expectProgrammed(ctx, policy)
@@ -90,10 +91,10 @@ var _ = Describe("A RateLimitPolicy", func() {
 	It("is left out, and says so, where older ones have as many limits as a tenant may", func(ctx SpecContext) {
 		startEnforcer(true)
 		tenant := newNamespace(ctx)
-		create(ctx, newBudget(tenant))
+		create(ctx, objects.TenantBudget(tenant))
 		var policies []*v1alpha1.RateLimitPolicy
 		for i := range limiterv1.MaxRates/32 + 1 {
-			policy := newPolicy(tenant, fmt.Sprint("policy-", i)) // creation times are whole seconds: the name breaks a tie
+			policy := objects.RateLimitPolicy(tenant, fmt.Sprint("policy-", i)) // creation times are whole seconds: the name breaks a tie
 			for len(policy.Spec.Limits) < 32 {
 				limit := policy.Spec.Limits[0]
 				limit.Name = fmt.Sprint("limit-", len(policy.Spec.Limits))
@@ -117,9 +118,9 @@ var _ = Describe("A RateLimitPolicy", func() {
 
 	It("does not reach beyond its namespace", func(ctx SpecContext) {
 		tenant := newNamespace(ctx)
-		create(ctx, newBudget(tenant))
+		create(ctx, objects.TenantBudget(tenant))
 		Eventually(ctx, ratesOf(ctx, tenant)).Should(BeEmpty())
-		stranger := newPolicy(newNamespace(ctx), "policy")
+		stranger := objects.RateLimitPolicy(newNamespace(ctx), "policy")
 		create(ctx, stranger)
 		expectCondition(ctx, stranger, v1alpha1.ConditionAccepted, "False TargetNotFound")
 		Expect(ratesOf(ctx, tenant)()).To(BeEmpty())

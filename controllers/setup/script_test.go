@@ -14,6 +14,7 @@ import (
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
 // script is changes of objects of all kinds that a seed has put in an order. What
@@ -59,7 +60,7 @@ func (s *script) run(ctx context.Context) ([]object, error) {
 
 // changeBudget makes one of two budgets, or gives it other limits.
 func (s *script) changeBudget(ctx context.Context) error {
-	b := newBudget(s.namespace)
+	b := objects.TenantBudget(s.namespace)
 	b.Name = fmt.Sprintf("budget-%d", s.rand.IntN(2))
 	b.Spec.Tenant = s.namespace + "-" + b.Name
 	b.Spec.Limits[0].Amount = v1alpha1.Amount(fmt.Sprint(1 + s.rand.IntN(9)))
@@ -77,7 +78,7 @@ func (s *script) spoilBudget(ctx context.Context) error {
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
-	spoiled := newBudget(s.namespace)
+	spoiled := objects.TenantBudget(s.namespace)
 	spoiled.Name = b.Name
 	b.Spec.DeepCopyInto(&spoiled.Spec)
 	spoiled.Spec.TimeZone = "Mars/Olympus_Mons"
@@ -90,7 +91,7 @@ func (s *script) spoilBudget(ctx context.Context) error {
 
 // changeChild makes or changes a budget below another, which may not be there.
 func (s *script) changeChild(ctx context.Context) error {
-	b := newBudget(s.namespace)
+	b := objects.TenantBudget(s.namespace)
 	b.Name, b.Spec.Tenant = "child", s.namespace+"-child"
 	b.Spec.ParentRef = &v1alpha1.ParentRef{Name: "budget-1"}
 	b.Spec.Limits[0].Amount = v1alpha1.Amount(fmt.Sprint(1 + s.rand.IntN(9)))
@@ -103,13 +104,13 @@ func (s *script) changeRival(ctx context.Context) error {
 	if s.there["budget-0"] == nil || s.there["rival"] != nil {
 		return nil
 	}
-	b := newBudget(s.namespace)
+	b := objects.TenantBudget(s.namespace)
 	b.Name, b.Spec.Tenant = "rival", s.namespace+"-budget-0"
 	return s.put(ctx, b)
 }
 
 func (s *script) changePolicy(ctx context.Context) error {
-	p := newPolicy(s.namespace, "policy")
+	p := objects.RateLimitPolicy(s.namespace, "policy")
 	p.Spec.TargetRef.Name = "budget-0"
 	requests := int64(1 + s.rand.IntN(9))
 	p.Spec.Limits[0].Requests = &requests
@@ -120,7 +121,7 @@ func (s *script) changeKey(ctx context.Context) error {
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
-	k := newKey(s.namespace, "key")
+	k := objects.APIKey(s.namespace, "key")
 	k.Spec.BudgetRef.Name = fmt.Sprintf("budget-%d", s.rand.IntN(2))
 	return s.put(ctx, k)
 }
@@ -143,7 +144,7 @@ func (s *script) changeProvider(ctx context.Context) error {
 	if s.there[name] != nil && s.rand.IntN(2) == 0 {
 		name = "provider-1"
 	}
-	p := newProvider(s.namespace + "/model")
+	p := objects.ModelProvider(s.namespace + "/model")
 	p.Name = s.namespace + "-" + name
 	p.Spec.Models[0].Prices.Input = v1alpha1.Price(fmt.Sprint(1 + s.rand.IntN(9)))
 	return s.putAs(ctx, name, p)
@@ -178,7 +179,7 @@ func (s *script) deleteAny(ctx context.Context) error {
 // miss waits until the manager has noticed that a budget is gone, of which its cache
 // may tell it late: a key finds no budget.
 func (s *script) miss(ctx context.Context, budget string) error {
-	witness := newKey(s.namespace, "witness")
+	witness := objects.APIKey(s.namespace, "witness")
 	witness.Spec.BudgetRef.Name = budget
 	if err := api.Create(ctx, witness); err != nil {
 		return err

@@ -13,11 +13,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
 // newSelecting is a policy for the budgets with a label that no other test knows.
 func newSelecting(namespace, name string, from v1alpha1.Namespaces) *v1alpha1.RateLimitPolicy {
-	policy := newPolicy(namespace, name)
+	policy := objects.RateLimitPolicy(namespace, name)
 	policy.Spec.TargetRef = nil
 	policy.Spec.TargetSelector = &v1alpha1.TargetSelector{MatchLabels: map[string]string{"plan": namespace}, Namespaces: from}
 	return policy
@@ -54,11 +55,11 @@ var _ = Describe("A RateLimitPolicy with a targetSelector", func() {
 
 		By("two that come, and one that has not the labels")
 		one, other, stranger := newNamespace(ctx), newNamespace(ctx), newNamespace(ctx)
-		first := selectable(newBudget(one), policy)
+		first := selectable(objects.TenantBudget(one), policy)
 		create(ctx, first)
-		create(ctx, newBudget(stranger))
+		create(ctx, objects.TenantBudget(stranger))
 		expectProgrammed(ctx, policy)
-		create(ctx, selectable(newBudget(other), policy))
+		create(ctx, selectable(objects.TenantBudget(other), policy))
 		Eventually(ctx, targets(ctx, policy)).Should(BeEquivalentTo(2))
 		expectProgrammed(ctx, policy)
 		name := platform + "/plan/all"
@@ -69,7 +70,7 @@ var _ = Describe("A RateLimitPolicy with a targetSelector", func() {
 		update(ctx, first, func(b *v1alpha1.TenantBudget) { b.Labels = nil })
 		Eventually(ctx, ratesOf(ctx, one)).Should(BeEmpty())
 		Eventually(ctx, targets(ctx, policy)).Should(BeEquivalentTo(1))
-		update(ctx, newBudget(stranger), func(b *v1alpha1.TenantBudget) { selectable(b, policy) })
+		update(ctx, objects.TenantBudget(stranger), func(b *v1alpha1.TenantBudget) { selectable(b, policy) })
 		Eventually(ctx, ratesOf(ctx, stranger)).Should(Equal([]string{name}))
 		Eventually(ctx, targets(ctx, policy)).Should(BeEquivalentTo(2))
 		expectProgrammed(ctx, policy)
@@ -81,9 +82,9 @@ var _ = Describe("A RateLimitPolicy with a targetSelector", func() {
 		Expect(ratesOf(ctx, stranger)()).To(Equal([]string{platform + "/plan/everybody"}))
 
 		By("a target going, and the policy naming one of its own namespace")
-		remove(ctx, newBudget(other))
+		remove(ctx, objects.TenantBudget(other))
 		Eventually(ctx, targets(ctx, policy)).Should(BeEquivalentTo(1))
-		create(ctx, newBudget(platform))
+		create(ctx, objects.TenantBudget(platform))
 		update(ctx, policy, func(p *v1alpha1.RateLimitPolicy) {
 			p.Spec.TargetRef, p.Spec.TargetSelector = &v1alpha1.TargetRef{Name: "budget"}, nil
 		})
@@ -101,8 +102,8 @@ var _ = Describe("A RateLimitPolicy with a targetSelector", func() {
 		platform, tenant := newNamespace(ctx), newNamespace(ctx)
 		policy := newSelecting(platform, "plan", v1alpha1.Namespaces{
 			From: v1alpha1.NamespacesSelector, Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"of": platform}}})
-		create(ctx, selectable(newBudget(tenant), policy))
-		create(ctx, selectable(newBudget(platform), policy))
+		create(ctx, selectable(objects.TenantBudget(tenant), policy))
+		create(ctx, selectable(objects.TenantBudget(platform), policy))
 		create(ctx, policy)
 		expectCondition(ctx, policy, v1alpha1.ConditionAccepted, "False NamespaceNotDelegated")
 		Expect(message(policy, v1alpha1.ConditionAccepted)).To(Equal(fmt.Sprintf(
@@ -143,8 +144,8 @@ var _ = Describe("A RateLimitPolicy with a targetSelector", func() {
 	It("is enforced beside another of the same name", func(ctx SpecContext) {
 		startEnforcer(true)
 		platform, tenant := newNamespace(ctx, v1alpha1.DelegatedLabel), newNamespace(ctx)
-		theirs, own := newSelecting(platform, "policy", fromAll), newPolicy(tenant, "policy")
-		create(ctx, selectable(newBudget(tenant), theirs))
+		theirs, own := newSelecting(platform, "policy", fromAll), objects.RateLimitPolicy(tenant, "policy")
+		create(ctx, selectable(objects.TenantBudget(tenant), theirs))
 		create(ctx, theirs)
 		create(ctx, own)
 		expectProgrammed(ctx, theirs)
@@ -156,12 +157,12 @@ var _ = Describe("A RateLimitPolicy with a targetSelector", func() {
 		startEnforcer(true)
 		platform, good, bad := newNamespace(ctx, v1alpha1.DelegatedLabel), newNamespace(ctx), newNamespace(ctx)
 		policy := newSelecting(platform, "plan", fromAll)
-		broken := selectable(newBudget(bad), policy)
+		broken := selectable(objects.TenantBudget(bad), policy)
 		broken.Spec.TimeZone = "Mars/Olympus_Mons"
 		create(ctx, broken)
 		create(ctx, policy)
 		expectCondition(ctx, policy, v1alpha1.ConditionAccepted, "False TargetNotAccepted")
-		create(ctx, selectable(newBudget(good), policy))
+		create(ctx, selectable(objects.TenantBudget(good), policy))
 		expectProgrammed(ctx, policy)
 		Expect(message(policy, v1alpha1.ConditionAccepted)).To(HaveSuffix("that are not accepted themselves: " + bad + "/budget"))
 		Expect(targets(ctx, policy)()).To(BeEquivalentTo(1))
@@ -173,7 +174,7 @@ var _ = Describe("A RateLimitPolicy with a targetSelector", func() {
 	It("is inherited from a parent that it selects", func(ctx SpecContext) {
 		startEnforcer(true)
 		platform := newNamespace(ctx, v1alpha1.DelegatedLabel)
-		company := newBudget(newNamespace(ctx))
+		company := objects.TenantBudget(newNamespace(ctx))
 		team := newChild(ctx, company)
 		policy := newSelecting(platform, "plan", fromAll)
 		policy.Spec.Limits = append(policy.Spec.Limits, v1alpha1.RateLimit{
@@ -203,8 +204,8 @@ var _ = Describe("A RateLimitPolicy with a targetSelector", func() {
 	It("leaves a tenant alone that has as many limits of others as it may, and says so", func(ctx SpecContext) {
 		startEnforcer(true)
 		platform, tenant := newNamespace(ctx, v1alpha1.DelegatedLabel), newNamespace(ctx)
-		budget := newBudget(tenant)
-		own := newPolicy(tenant, "own")
+		budget := objects.TenantBudget(tenant)
+		own := objects.RateLimitPolicy(tenant, "own")
 		var policies []*v1alpha1.RateLimitPolicy
 		for _, name := range []string{"a", "b", "c", "d", "e"} {
 			policy := newSelecting(platform, name, fromAll)
@@ -242,8 +243,8 @@ var _ = Describe("A RateLimitPolicy with a targetSelector", func() {
 		e := startEnforcer(true)
 		tenant := newNamespace(ctx)
 		policy := newSelecting(tenant, "plan", v1alpha1.Namespaces{})
-		create(ctx, selectable(newBudget(tenant), policy))
-		expectProgrammed(ctx, newBudget(tenant))
+		create(ctx, selectable(objects.TenantBudget(tenant), policy))
+		expectProgrammed(ctx, objects.TenantBudget(tenant))
 		e.answersProbes(false)
 		create(ctx, policy)
 		expectCondition(ctx, policy, v1alpha1.ConditionProgrammed, "False ProbePending")
@@ -257,8 +258,8 @@ var _ = Describe("A RateLimitPolicy with a targetSelector", func() {
 		startEnforcer(true)
 		tenant := newNamespace(ctx)
 		policy := newSelecting(tenant, "plan", v1alpha1.Namespaces{})
-		create(ctx, selectable(newBudget(tenant), policy))
-		expectProgrammed(ctx, newBudget(tenant))
+		create(ctx, selectable(objects.TenantBudget(tenant), policy))
+		expectProgrammed(ctx, objects.TenantBudget(tenant))
 		create(ctx, policy)
 		expectProgrammed(ctx, policy)
 		Eventually(ctx, eventsOf(ctx, policy, v1alpha1.EventProgrammed)).Should(HaveLen(1))

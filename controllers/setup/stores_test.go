@@ -23,13 +23,14 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/hack/parts/postgres"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
+	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
 var _ = Describe("Without Redis", func() {
 	It("claims nothing, and goes on when it is back", func(ctx SpecContext) {
 		startEnforcer(true)
 		tenant := newNamespace(ctx)
-		budget, policy, key, provider := newBudget(tenant), newPolicy(tenant, "policy"), newKey(tenant, "key"), newProvider("model")
+		budget, policy, key, provider := objects.TenantBudget(tenant), objects.RateLimitPolicy(tenant, "policy"), objects.APIKey(tenant, "key"), objects.ModelProvider("model")
 		all := []object{budget, policy, key, provider}
 		for _, o := range all {
 			create(ctx, o)
@@ -73,7 +74,7 @@ var _ = Describe("Without Redis", func() {
 	It("programs everything anew into one that has forgotten its configuration", func(ctx SpecContext) {
 		startEnforcer(true)
 		tenant := newNamespace(ctx)
-		budget, policy, key, provider := newBudget(tenant), newPolicy(tenant, "policy"), newKey(tenant, "key"), newProvider("model")
+		budget, policy, key, provider := objects.TenantBudget(tenant), objects.RateLimitPolicy(tenant, "policy"), objects.APIKey(tenant, "key"), objects.ModelProvider("model")
 		all := []object{budget, policy, key, provider}
 		for _, o := range all {
 			create(ctx, o)
@@ -133,7 +134,7 @@ var _ = Describe("Without Postgres", func() {
 	It("enforces all the same, and records what was so when it is back", func(ctx SpecContext) {
 		startEnforcer(true)
 		tenant := newNamespace(ctx)
-		budget := newBudget(tenant)
+		budget := objects.TenantBudget(tenant)
 		create(ctx, budget)
 		expectProgrammed(ctx, budget)
 		Eventually(ctx, rows(ctx, openLimits, tenant)).Should(ContainElement("daily 5000000000"))
@@ -209,7 +210,7 @@ var _ = Describe("Metrics", func() {
 var _ = Describe("A second manager", func() {
 	It("takes over at once from one that stops", func(ctx SpecContext) {
 		startEnforcer(true)
-		budget := newBudget(newNamespace(ctx))
+		budget := objects.TenantBudget(newNamespace(ctx))
 		create(ctx, budget)
 		expectProgrammed(ctx, budget)
 		version := budget.ResourceVersion
@@ -222,7 +223,7 @@ var _ = Describe("A second manager", func() {
 		Expect(time.Since(begin)).To(BeNumerically("<", 4*time.Second))
 
 		By("finding everything as it should be")
-		late := newBudget(newNamespace(ctx))
+		late := objects.TenantBudget(newNamespace(ctx))
 		create(ctx, late)
 		expectProgrammed(ctx, late)
 		Expect(get(ctx, budget)).To(Succeed())
@@ -233,7 +234,7 @@ var _ = Describe("A second manager", func() {
 
 var _ = Describe("A status", func() {
 	It("is not written over one that has not been seen", func(ctx SpecContext) {
-		budget := newBudget(newNamespace(ctx))
+		budget := objects.TenantBudget(newNamespace(ctx))
 		create(ctx, budget)
 		expectCondition(ctx, budget, v1alpha1.ConditionAccepted, "True Accepted")
 		stale := budget.ResourceVersion

@@ -14,6 +14,7 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
 const openLimits = `SELECT limit_name, amount_nanos FROM budget_limits
@@ -25,7 +26,7 @@ WHERE tenant_id = $1 AND valid_to IS NOT NULL ORDER BY limit_name`
 var _ = Describe("A TenantBudget", func() {
 	It("is programmed when every live enforcer runs it, and not before", func(ctx SpecContext) {
 		tenant := newNamespace(ctx)
-		budget := newBudget(tenant)
+		budget := objects.TenantBudget(tenant)
 		create(ctx, budget)
 
 		By("having no enforcer")
@@ -75,7 +76,7 @@ var _ = Describe("A TenantBudget", func() {
 
 	It("loses its enforcers when they die without a word", func(ctx SpecContext) {
 		e := startEnforcer(true)
-		budget := newBudget(newNamespace(ctx))
+		budget := objects.TenantBudget(newNamespace(ctx))
 		create(ctx, budget)
 		expectProgrammed(ctx, budget)
 		e.die()
@@ -88,7 +89,7 @@ var _ = Describe("A TenantBudget", func() {
 	It("records its limits, and what they were", func(ctx SpecContext) {
 		startEnforcer(true)
 		tenant := newNamespace(ctx)
-		budget := newBudget(tenant)
+		budget := objects.TenantBudget(tenant)
 		create(ctx, budget)
 		Eventually(ctx, rows(ctx, openLimits, tenant)).Should(Equal([]string{
 			"daily 5000000000", "each-user 500000000", "monthly 100000000000"}))
@@ -101,7 +102,7 @@ var _ = Describe("A TenantBudget", func() {
 
 	It("withdraws what it programmed when it is deleted", func(ctx SpecContext) {
 		tenant := newNamespace(ctx)
-		budget := newBudget(tenant)
+		budget := objects.TenantBudget(tenant)
 		create(ctx, budget)
 		Eventually(ctx, rows(ctx, openLimits, tenant)).Should(HaveLen(3))
 		remove(ctx, budget)
@@ -113,7 +114,7 @@ var _ = Describe("A TenantBudget", func() {
 	It("leaves its last good configuration in force when it becomes invalid", func(ctx SpecContext) {
 		startEnforcer(true)
 		tenant := newNamespace(ctx)
-		budget := newBudget(tenant)
+		budget := objects.TenantBudget(tenant)
 		create(ctx, budget)
 		expectProgrammed(ctx, budget)
 		before := stored(ctx, "tenant/"+tenant)
@@ -138,7 +139,7 @@ var _ = Describe("A TenantBudget", func() {
 	It("is not looked at again for nothing", func(ctx SpecContext) {
 		startEnforcer(true)
 		tenant := newNamespace(ctx)
-		budget := newBudget(tenant)
+		budget := objects.TenantBudget(tenant)
 		create(ctx, budget)
 		expectProgrammed(ctx, budget)
 		Eventually(ctx, rows(ctx, openLimits, tenant)).Should(HaveLen(3))
@@ -156,7 +157,7 @@ var _ = Describe("The name of a tenant", func() {
 	It("is that of the namespace, unless it is delegated", func(ctx SpecContext) {
 		startEnforcer(true)
 		namespace := newNamespace(ctx)
-		budget := newBudget(namespace)
+		budget := objects.TenantBudget(namespace)
 		budget.Spec.Tenant = namespace + "-other"
 		create(ctx, budget)
 		expectCondition(ctx, budget, v1alpha1.ConditionAccepted, "False NamespaceNotDelegated")
@@ -180,15 +181,15 @@ var _ = Describe("The name of a tenant", func() {
 	It("belongs to the oldest budget that may have it", func(ctx SpecContext) {
 		startEnforcer(true)
 		tenant := newNamespace(ctx)
-		intruder := newBudget(newNamespace(ctx))
+		intruder := objects.TenantBudget(newNamespace(ctx))
 		intruder.Spec.Tenant = tenant
 		create(ctx, intruder)
 		expectCondition(ctx, intruder, v1alpha1.ConditionAccepted, "False NamespaceNotDelegated")
 
-		first := newBudget(tenant)
+		first := objects.TenantBudget(tenant)
 		create(ctx, first)
 		expectProgrammed(ctx, first)
-		second := newBudget(tenant)
+		second := objects.TenantBudget(tenant)
 		// Creation times are whole seconds: the name breaks a tie.
 		second.Name = "zweites"
 		create(ctx, second)
@@ -198,7 +199,7 @@ var _ = Describe("The name of a tenant", func() {
 		Expect(condition(ctx, first, v1alpha1.ConditionAccepted)()).To(Equal("True Accepted"))
 
 		By("the loser going, which takes nothing with it")
-		third := newBudget(tenant)
+		third := objects.TenantBudget(tenant)
 		third.Name = "zzz"
 		create(ctx, third)
 		expectCondition(ctx, third, v1alpha1.ConditionAccepted, "False Conflicted")
@@ -242,7 +243,7 @@ var _ = Describe("The breaker", func() {
 	It("opens at the Trip rung and closes when the limit is raised", func(ctx SpecContext) {
 		startEnforcer(true)
 		tenant := newNamespace(ctx)
-		budget := newBudget(tenant)
+		budget := objects.TenantBudget(tenant)
 		create(ctx, budget)
 		expectProgrammed(ctx, budget)
 		expectCondition(ctx, budget, v1alpha1.ConditionBreakerOpen, "False BelowTripRung")
@@ -305,7 +306,7 @@ var _ = Describe("The breaker", func() {
 
 	It("names the limit that holds it open for longest", func(ctx SpecContext) {
 		tenant := newNamespace(ctx)
-		budget := newBudget(tenant)
+		budget := objects.TenantBudget(tenant)
 		create(ctx, budget)
 		expectCondition(ctx, budget, v1alpha1.ConditionBreakerOpen, "False BelowTripRung")
 		spend(ctx, tenant, period.Day, 5*money.USD, 0, false)
@@ -325,7 +326,7 @@ var minutely struct {
 
 func openMinutely(ctx context.Context) {
 	GinkgoHelper()
-	budget := newBudget(newNamespace(ctx))
+	budget := objects.TenantBudget(newNamespace(ctx))
 	budget.Spec.Limits = []v1alpha1.MoneyLimit{{Name: "minutely", Period: "Minute", Amount: "1.00"}}
 	create(ctx, budget)
 	expectCondition(ctx, budget, v1alpha1.ConditionBreakerOpen, "False BelowTripRung")
@@ -348,7 +349,7 @@ func awaitEarlyMinute(ctx context.Context) time.Time {
 
 var _ = Describe("A budget that never had effect", func() {
 	It("goes at once", func(ctx SpecContext) {
-		budget := newBudget(newNamespace(ctx))
+		budget := objects.TenantBudget(newNamespace(ctx))
 		budget.Spec.TimeZone = "Mars/Olympus_Mons"
 		create(ctx, budget)
 		expectCondition(ctx, budget, v1alpha1.ConditionAccepted, "False Invalid")

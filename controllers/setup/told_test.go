@@ -16,6 +16,7 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
 // turn is a change of an object, what one of its conditions is then, and the Events
@@ -109,7 +110,7 @@ var _ = Describe("Events", func() {
 	DescribeTable("are told once each, whenever a manager dies", func(ctx SpecContext, ofStatus bool, what fate) {
 		startEnforcer(true)
 		withoutManager()
-		budget := newBudget(newNamespace(ctx))
+		budget := objects.TenantBudget(newNamespace(ctx))
 		grant := newGrant(budget.Namespace, "grant", time.Hour)
 		DeferCleanup(func(ctx SpecContext) {
 			live(ctx, nil, func(*running) {

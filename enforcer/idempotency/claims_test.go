@@ -11,6 +11,7 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/digest"
 	"github.com/bursar-dev/bursar/enforcer/idempotency"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 var client *goredis.Client
@@ -50,13 +51,6 @@ func take(t *testing.T, c *idempotency.Claims, wanted idempotency.Claim) (standi
 	return standing, taken
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestOneClaimStands(t *testing.T) {
 	one, other := newClaims(t)
 	first, taken := take(t, one, claim("a"))
@@ -69,14 +63,14 @@ func TestOneClaimStands(t *testing.T) {
 	if got, taken := take(t, other, claim("b")); taken || got != first {
 		t.Errorf("another: got %+v, %t; want %+v", got, taken, first)
 	}
-	must(t, one.Keep(t.Context(), first))
-	must(t, one.Keep(t.Context(), first))
+	testkit.Must(t, one.Keep(t.Context(), first))
+	testkit.Must(t, one.Keep(t.Context(), first))
 	made := first
 	made.Made = true
 	if got, taken := take(t, other, claim("b")); taken || got != made {
 		t.Errorf("when it was made: got %+v, %t; want %+v", got, taken, made)
 	}
-	must(t, one.Release(t.Context(), first))
+	testkit.Must(t, one.Release(t.Context(), first))
 	if got, taken := take(t, other, claim("b")); taken || got != made {
 		t.Errorf("a release of what was made: got %+v, %t; want %+v", got, taken, made)
 	}
@@ -85,14 +79,14 @@ func TestOneClaimStands(t *testing.T) {
 func TestReleaseFreesOnesOwnName(t *testing.T) {
 	one, other := newClaims(t)
 	first, _ := take(t, one, claim("a"))
-	must(t, one.Release(t.Context(), first))
-	must(t, one.Release(t.Context(), first))
+	testkit.Must(t, one.Release(t.Context(), first))
+	testkit.Must(t, one.Release(t.Context(), first))
 	second, taken := take(t, other, claim("b"))
 	if !taken {
 		t.Fatalf("the name is not free: %+v", second)
 	}
-	must(t, one.Release(t.Context(), first))
-	must(t, one.Keep(t.Context(), first))
+	testkit.Must(t, one.Release(t.Context(), first))
+	testkit.Must(t, one.Keep(t.Context(), first))
 	if got, taken := take(t, one, claim("c")); taken || got != second {
 		t.Errorf("got %+v, %t; want %+v, whatever became of the claim before", got, taken, second)
 	}
@@ -102,9 +96,9 @@ func TestKeptFromTheTimeItWasTaken(t *testing.T) {
 	one, _ := newClaims(t)
 	first, _ := take(t, one, claim("a"))
 	keys, err := client.Keys(t.Context(), "*").Result()
-	must(t, err)
-	must(t, client.PExpire(t.Context(), keys[0], time.Minute).Err())
-	must(t, one.Keep(t.Context(), first))
+	testkit.Must(t, err)
+	testkit.Must(t, client.PExpire(t.Context(), keys[0], time.Minute).Err())
+	testkit.Must(t, one.Keep(t.Context(), first))
 	if left := client.PTTL(t.Context(), keys[0]).Val(); left <= 0 || left > time.Minute {
 		t.Errorf("it stands for %s more, want the rest of a minute", left)
 	}
@@ -114,13 +108,13 @@ func TestKeptFromTheTimeItWasTaken(t *testing.T) {
 func TestKeptWhenRedisHasLostIt(t *testing.T) {
 	one, other := newClaims(t)
 	first, _ := take(t, one, claim("a"))
-	must(t, client.FlushAll(t.Context()).Err())
-	must(t, one.Keep(t.Context(), first))
+	testkit.Must(t, client.FlushAll(t.Context()).Err())
+	testkit.Must(t, one.Keep(t.Context(), first))
 	if got, taken := take(t, other, claim("b")); taken || got.Call != "a" || !got.Made {
 		t.Errorf("got %+v, %t", got, taken)
 	}
 	keys, err := client.Keys(t.Context(), "*").Result()
-	must(t, err)
+	testkit.Must(t, err)
 	if left := client.PTTL(t.Context(), keys[0]).Val(); left <= 0 || left > time.Hour {
 		t.Errorf("it stands for %s more, want an hour", left)
 	}
@@ -154,6 +148,6 @@ func TestInterrupted(t *testing.T) {
 		if got, err := other.Interrupted(t.Context(), first); err != nil || got != want {
 			t.Errorf("got %t, %v; want %t", got, err, want)
 		}
-		must(t, client.Set(t.Context(), limiterv1.FenceKey("one"), "other", time.Minute).Err())
+		testkit.Must(t, client.Set(t.Context(), limiterv1.FenceKey("one"), "other", time.Minute).Err())
 	}
 }

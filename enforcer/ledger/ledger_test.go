@@ -16,6 +16,7 @@ import (
 	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/enforcer/ledger"
 	"github.com/bursar-dev/bursar/hack/parts/ledgerdb"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 func TestRow(t *testing.T) {
@@ -108,9 +109,7 @@ func TestVisibleSoon(t *testing.T) {
 	for i := range 21 {
 		begin := time.Now()
 		w.Add(entry(number(i)))
-		for len(db.ids(t)) <= i {
-			time.Sleep(time.Millisecond)
-		}
+		testkit.Eventually(t, "the call is in the ledger", func() bool { return len(db.ids(t)) > i })
 		took = append(took, time.Since(begin))
 	}
 	slices.Sort(took)
@@ -190,7 +189,7 @@ func TestLossOfPostgres(t *testing.T) {
 	opts.Port = own.Port()
 	for range 3 {
 		add(2000)
-		eventually(t, "some calls are written", func() bool { return len(store.ids()) > len(ids)-2000 })
+		testkit.Eventually(t, "some calls are written", func() bool { return len(store.ids()) > len(ids)-2000 })
 		if err := own.Crash(); err != nil {
 			t.Fatal(err)
 		}
@@ -221,7 +220,7 @@ func TestLossOfRedis(t *testing.T) {
 	for i := range 1200 {
 		w.Add(entry(number(i)))
 	}
-	eventually(t, "all calls are in the ledger", func() bool { return len(db.ids(t)) == 1200 })
+	testkit.Eventually(t, "all calls are in the ledger", func() bool { return len(db.ids(t)) == 1200 })
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	if err := w.Flush(ctx); err == nil {
@@ -256,7 +255,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	store.lose(true)
 	untilTheEnd(t, w.Run)
-	eventually(t, "what was in memory is written", func() bool { return len(db.ids(t)) == 3 })
+	testkit.Eventually(t, "what was in memory is written", func() bool { return len(db.ids(t)) == 3 })
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	if err := w.Flush(ctx); err == nil || !strings.Contains(err.Error(), "7 of them in Redis alone") {

@@ -24,20 +24,11 @@ import (
 
 var server *ledgerdb.Server
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	var err error
-	if server, err = ledgerdb.Start(context.Background(), ledgerdb.Options{}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	code := m.Run()
-	if err := server.Stop(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return code
+func TestMain(m *testing.M) {
+	os.Exit(ledgerdb.Use(func(s *ledgerdb.Server) int {
+		server = s
+		return m.Run()
+	}))
 }
 
 // database is a ledger: as the enforcer writes it, and as an administrator reads it.
@@ -159,15 +150,6 @@ func flush(t testing.TB, w *ledger.Writer) {
 	defer cancel()
 	if err := w.Flush(ctx); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func eventually(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !is(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
 	}
 }
 

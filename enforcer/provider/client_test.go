@@ -19,6 +19,7 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 	"github.com/bursar-dev/bursar/enforcer/provider"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 func outgoing(endpoint string) provider.Outgoing {
@@ -101,12 +102,12 @@ func TestSendTakesTheKeyThatThereIsNow(t *testing.T) {
 	dir := t.TempDir()
 	mount := func(version, key string) {
 		t.Helper()
-		must(t, os.Mkdir(filepath.Join(dir, version), 0o700))
-		must(t, os.WriteFile(filepath.Join(dir, version, "openai"), []byte(key), 0o600))
-		must(t, os.Symlink(version, filepath.Join(dir, "..tmp")))
-		must(t, os.Rename(filepath.Join(dir, "..tmp"), filepath.Join(dir, "..data")))
+		testkit.Must(t, os.Mkdir(filepath.Join(dir, version), 0o700))
+		testkit.Must(t, os.WriteFile(filepath.Join(dir, version, "openai"), []byte(key), 0o600))
+		testkit.Must(t, os.Symlink(version, filepath.Join(dir, "..tmp")))
+		testkit.Must(t, os.Rename(filepath.Join(dir, "..tmp"), filepath.Join(dir, "..data")))
 	}
-	must(t, os.Symlink(filepath.Join("..data", "openai"), filepath.Join(dir, "openai")))
+	testkit.Must(t, os.Symlink(filepath.Join("..data", "openai"), filepath.Join(dir, "openai")))
 	client := provider.NewClient(dir, protocol.Protocols())
 	defer client.Close()
 	for i, key := range []string{"old", "new"} {
@@ -129,8 +130,8 @@ func TestSendWithoutKey(t *testing.T) {
 	}))
 	defer upstream.Close()
 	dir := credentials(t, "top-secret")
-	must(t, os.WriteFile(filepath.Join(dir, "empty"), []byte(" \n"), 0o600))
-	must(t, os.WriteFile(filepath.Join(dir, "lines"), []byte("top\nsecret"), 0o600))
+	testkit.Must(t, os.WriteFile(filepath.Join(dir, "empty"), []byte(" \n"), 0o600))
+	testkit.Must(t, os.WriteFile(filepath.Join(dir, "lines"), []byte("top\nsecret"), 0o600))
 	client := provider.NewClient(filepath.Join(dir, "."), protocol.Protocols())
 	defer client.Close()
 	for _, file := range []string{"absent", "empty", "lines", "../" + filepath.Base(dir) + "/openai", "..", ".", "/etc/hostname", "a/b"} {
@@ -250,16 +251,9 @@ func TestSendKnowsWhatWasNotSent(t *testing.T) {
 func closedPort(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	must(t, listener.Close())
+	testkit.Must(t, err)
+	testkit.Must(t, listener.Close())
 	return "http://" + listener.Addr().String()
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // TestWithhold: of the header of an answer, nothing is left that is about the connection to

@@ -29,6 +29,7 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 	"github.com/bursar-dev/bursar/enforcer/provider"
 	"github.com/bursar-dev/bursar/enforcer/proxy"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // admittedAt is when the fake store admits calls.
@@ -328,20 +329,11 @@ func (d *door) call(body string) reply {
 // ending is the one call's end, once it is settled.
 func (d *door) ending() (ledgerv1.Entry, admission.SettleRequest) {
 	d.t.Helper()
-	eventually(d.t, "the call is settled", func() bool { return len(d.ledger.all()) > 0 })
+	testkit.Eventually(d.t, "the call is settled", func() bool { return len(d.ledger.all()) > 0 })
 	entry := d.ledger.all()[0]
 	d.store.mu.Lock()
 	defer d.store.mu.Unlock()
 	return entry, d.store.ends[entry.CallID]
-}
-
-func eventually(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !is(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-	}
 }
 
 var errLost = errors.New("connection refused")

@@ -18,6 +18,7 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/call"
 	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/hack/fakeprovider"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // The fallbacks, as the control plane compiles them.
@@ -334,7 +335,7 @@ func TestAnswerToWhoHasGoneIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the answer waits", func() bool { return d.provider.Paused() == 1 })
+	testkit.Eventually(t, "the answer waits", func() bool { return d.provider.Paused() == 1 })
 	_ = response.Body.Close()
 	d.provider.Resume()
 	d.ending()

@@ -10,6 +10,7 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/answercache"
 	"github.com/bursar-dev/bursar/enforcer/call"
 	"github.com/bursar-dev/bursar/enforcer/idempotency"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // lostClaims are claims in a Redis that fails in the operations named. There is one
@@ -102,9 +103,9 @@ func TestClaimIsLost(t *testing.T) {
 	if n := d.store.questions(); n != 0 {
 		t.Errorf("the limiter was asked %d times", n)
 	}
-	eventually(t, "the release is tried again", claims.is(func() bool { return claims.attempts["release"] > 2 }))
+	testkit.Eventually(t, "the release is tried again", claims.is(func() bool { return claims.attempts["release"] > 2 }))
 	claims.set("")
-	eventually(t, "the name is free", claims.is(func() bool { return claims.standing == nil }))
+	testkit.Eventually(t, "the name is free", claims.is(func() bool { return claims.standing == nil }))
 	if got := send(); got.status != http.StatusOK || got.body != answer {
 		t.Errorf("got %+v", got)
 	}
@@ -115,12 +116,12 @@ func TestClaimIsLost(t *testing.T) {
 func TestEndOfAClaimIsLost(t *testing.T) {
 	d, claims, send := newNamedDoor(t, whole(200, answer), "keep")
 	first := send()
-	eventually(t, "it is tried again", claims.is(func() bool { return claims.attempts["keep"] > 2 }))
+	testkit.Eventually(t, "it is tried again", claims.is(func() bool { return claims.attempts["keep"] > 2 }))
 	if got := send(); got.body != first.body || got.header.Get(call.ReplayedHeader) != "true" {
 		t.Errorf("got %+v", got)
 	}
 	claims.set("")
-	eventually(t, "it is heard", claims.is(func() bool { return claims.standing.Made }))
+	testkit.Eventually(t, "it is heard", claims.is(func() bool { return claims.standing.Made }))
 	if err := d.calls.Drain(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -155,7 +156,7 @@ func TestCutAnswerIsNotGivenAgain(t *testing.T) {
 	if got := send(); got.err == nil {
 		t.Errorf("got %+v, want it cut", got)
 	}
-	eventually(t, "the claim is kept", claims.is(func() bool { return claims.standing != nil && claims.standing.Made }))
+	testkit.Eventually(t, "the claim is kept", claims.is(func() bool { return claims.standing != nil && claims.standing.Made }))
 	got := send()
 	if got.status != http.StatusConflict || got.header.Get("X-Should-Retry") != "false" || !strings.Contains(got.body, `"idempotency_answer_gone"`) {
 		t.Errorf("got %+v", got)

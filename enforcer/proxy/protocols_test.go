@@ -24,6 +24,7 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/call"
 	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/hack/fakeprovider"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // api is an API as its clients call it.
@@ -149,7 +150,7 @@ func (d *door) ask(ctx context.Context, p api, prompt string, output int, stream
 // entry is the ledger's entry of a call, once it is there.
 func (d *door) entry(callID string) (found ledgerv1.Entry) {
 	d.t.Helper()
-	eventually(d.t, "call "+callID+" is settled", func() bool {
+	testkit.Eventually(d.t, "call "+callID+" is settled", func() bool {
 		d.ledger.mu.Lock()
 		defer d.ledger.mu.Unlock()
 		for _, e := range slices.Backward(d.ledger.given) {
@@ -469,7 +470,7 @@ func TestBillAgainstHold(t *testing.T) {
 		})
 	}
 	all.Wait()
-	eventually(t, "all calls are settled", func() bool { return len(d.ledger.all()) == calls/workers*workers })
+	testkit.Eventually(t, "all calls are settled", func() bool { return len(d.ledger.all()) == calls/workers*workers })
 	billed := map[string]fakeprovider.BilledCall{}
 	for _, call := range fake.Bill().Calls {
 		billed[call.ID] = call

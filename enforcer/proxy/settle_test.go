@@ -18,6 +18,7 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/enforcer/call"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // TestEndOfACall: what the client sees, and how the hold ends, whatever the
@@ -267,7 +268,7 @@ func TestShutdownMidStream(t *testing.T) {
 	<-upstream.started
 	down := make(chan error, 1)
 	go func() { down <- d.server.Config.Shutdown(context.Background()) }()
-	eventually(t, "the port is closed", func() bool {
+	testkit.Eventually(t, "the port is closed", func() bool {
 		conn, err := net.Dial("tcp", d.server.Listener.Addr().String())
 		if err == nil {
 			_ = conn.Close()

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
@@ -20,6 +19,7 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/call"
 	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/hack/fakeprovider"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 const unlistedChat = `{"model":"gpt-9","messages":[],"max_tokens":50}`
@@ -76,14 +76,13 @@ func TestUnlistedModelWithoutTheStore(t *testing.T) {
 	background.Go(func() { d.calls.Admitter.(*admission.Admitter).Run(ctx) })
 	t.Cleanup(func() { stop(); background.Wait() })
 	d.call(unlistedChat)
-	for d.store.questions() < 2 { // the second is for the share
-		time.Sleep(time.Millisecond)
-	}
+	testkit.Eventually(t, "the second admission, which is that of the share, is asked for", func() bool { return d.store.questions() >= 2 })
 	d.store.fail(errors.New("the store is lost"))
-	got := d.call(unlistedChat)
-	for got.status == http.StatusServiceUnavailable { // the share has only just been taken
+	var got reply
+	testkit.Eventually(t, "the call is answered from the share", func() bool { // which has only just been taken
 		got = d.call(unlistedChat)
-	}
+		return got.status != http.StatusServiceUnavailable
+	})
 	if lost, as := got.header.Get(call.StoreLostHeader), got.header.Get(call.PricedAsHeader); lost != "AllowBounded" || as != "MostExpensive" {
 		t.Errorf("status %d, store lost: %q, priced as %q", got.status, lost, as)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/call"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // leaves makes the store refuse what costs more than is left of the first limit.
@@ -128,7 +129,7 @@ func TestPricesInForce(t *testing.T) {
 			}}
 			d.config.routes[0] = &changing
 			d.call(chat)
-			eventually(t, "the call is settled", func() bool { return len(d.ledger.all()) == 2 })
+			testkit.Eventually(t, "the call is settled", func() bool { return len(d.ledger.all()) == 2 })
 			if entry := d.ledger.all()[1]; entry.Cost != tc.want || entry.Held <= tc.want {
 				t.Errorf("cost %s, held %s; want %s", entry.Cost, entry.Held, tc.want)
 			}
@@ -148,7 +149,7 @@ func TestPricesOfAdmission(t *testing.T) {
 	})
 	for i, want := range []money.Nanos{1_000 + 10_000, 3_000 + 30_000} {
 		d.call(chat)
-		eventually(t, "the call is settled", func() bool { return len(d.ledger.all()) == i+1 })
+		testkit.Eventually(t, "the call is settled", func() bool { return len(d.ledger.all()) == i+1 })
 		if entry := d.ledger.all()[i]; entry.Cost != want || entry.Held <= want {
 			t.Errorf("call %d: cost %s, held %s; want %s", i+1, entry.Cost, entry.Held, want)
 		}

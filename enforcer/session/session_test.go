@@ -15,6 +15,7 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/session"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 var client *goredis.Client
@@ -139,13 +140,7 @@ func TestSession(t *testing.T) {
 
 	// The next beat comes by itself, and is no news.
 	beat = lastBeat(t, s.ID())
-	deadline := time.Now().Add(10 * time.Second)
-	for lastBeat(t, s.ID()) <= beat {
-		if time.Now().After(deadline) {
-			t.Fatal("no heartbeat")
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	testkit.Eventually(t, "the next heartbeat", func() bool { return lastBeat(t, s.ID()) > beat })
 	select {
 	case got := <-messages:
 		t.Errorf("told %q of a heartbeat", got.Payload)

@@ -13,6 +13,7 @@ import (
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/store"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 var ten = time.Date(2031, time.May, 7, 10, 0, 0, 0, time.UTC)
@@ -133,11 +134,7 @@ func TestShareEndsWithTheGrant(t *testing.T) {
 		_, ok := enforcer.AdmitBounded(tenant, newCall(tenant, money.Cent))
 		return ok
 	}
-	for deadline := time.Now().Add(10 * time.Second); !bounded(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("no share was taken")
-		}
-	}
+	testkit.Eventually(t, "a share is taken", bounded)
 	s.lost.Store(true)
 	if _, err := enforcer.Admit(ctx, tenant, newCall(tenant, money.Cent)); !errors.Is(err, admission.ErrStoreUnavailable) {
 		t.Fatal(err)

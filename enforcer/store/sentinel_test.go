@@ -18,6 +18,7 @@ import (
 	"github.com/bursar-dev/bursar/api/redisclient"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // sentinelWorld is a Redis behind Sentinels, and a tenant with so many cents a year.
@@ -110,11 +111,11 @@ func TestSentinelFailover(t *testing.T) {
 	for range 8 {
 		callers.Go(w.spendUntilItEnds)
 	}
-	w.eventually("a twentieth is spent", func() bool { return w.admitted.Load() >= fit/20 })
+	testkit.Eventually(w, "a twentieth is spent", func() bool { return w.admitted.Load() >= fit/20 })
 	w.servers.Master.Crash()
 	before := w.admitted.Load()
-	w.eventually("calls fail", func() bool { return w.unanswered.Load() > 0 })
-	w.eventually("the client talks to the promoted replica", w.talksToTheReplica)
+	testkit.Eventually(w, "calls fail", func() bool { return w.unanswered.Load() > 0 })
+	testkit.Eventually(w, "the client talks to the promoted replica", w.talksToTheReplica)
 	w.promoted.Store(true)
 	callers.Wait()
 
@@ -171,13 +172,4 @@ func (w *sentinelWorld) talksToTheReplica() bool {
 	info, err := w.client.Info(w.Context(), "everything").Result()
 	return err == nil && strings.Contains(info, "role:master") &&
 		strings.Contains(info, fmt.Sprintf("tcp_port:%d\r\n", w.servers.Replica.Port))
-}
-
-func (w *sentinelWorld) eventually(what string, isSo func() bool) {
-	w.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !isSo(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			w.Fatalf("it is not so that %s", what)
-		}
-	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/store"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 func newTenant(t testing.TB, limits []limiterv1.MoneyLimit, rates []limiterv1.RateLimit, ladder ...limiterv1.Rung) *admission.Tenant {
@@ -166,18 +167,14 @@ func TestAbandonedAdmissionHoldsNothing(t *testing.T) {
 		t.Fatal("want an error from a store that answers too late")
 	}
 	patient := admission.NewAdmitter(s)
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	testkit.EventuallySucceeds(t, "the abandoned call holds its bound no more", func() error {
 		d, err := patient.Admit(ctx, tenant, newCall(tenant, money.USD))
-		if err != nil {
-			t.Fatal(err)
+		testkit.Must(t, err)
+		if d.Hold == nil {
+			return fmt.Errorf("refused: %+v", d.Refusal)
 		}
-		if d.Hold != nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the abandoned call still holds its bound: %+v", d.Refusal)
-		}
-	}
+		return nil
+	})
 }
 
 // lateStore decides, and loses the answer.

@@ -24,6 +24,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/bursar-dev/bursar/hack/stack"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // bursar is the stack that all tests share.
@@ -306,12 +307,13 @@ func checkBill(t *testing.T, id string) {
 	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
 	var rows int
 	var cost int64
-	for deadline := time.Now().Add(15 * time.Second); rows == 0 && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	testkit.Eventually(t, "the call is in the ledger", func() bool {
 		if err := conn.QueryRow(t.Context(),
 			"SELECT count(*), coalesce(sum(cost_nanos), 0)::bigint FROM ai_usage_logs WHERE call_id = $1", id).Scan(&rows, &cost); err != nil {
 			t.Fatal(err)
 		}
-	}
+		return rows > 0
+	})
 	if rows != 1 || cost != billed {
 		t.Errorf("the ledger has %d rows of the call for %d nano-USD, the bill says %d", rows, cost, billed)
 	}

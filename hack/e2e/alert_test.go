@@ -12,6 +12,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/bursar-dev/bursar/hack/parts/receivers"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // signingSecret is what the webhook of tenant noisy is signed with.
@@ -51,13 +52,13 @@ func TestAlerts(t *testing.T) {
 	}
 	mails := func() []receivers.Mail { return bursar.Receivers.Mail.Mails("ops@example.com") }
 	taken := func() []receivers.Request { return bursar.Receivers.Webhook.Taken("/noisy") }
-	within(t, time.Minute, "two e-mails and two webhooks came", func() bool { return len(mails()) >= 2 && len(taken()) >= 2 })
+	testkit.Within(t, time.Minute, "two e-mails and two webhooks came", func() bool { return len(mails()) >= 2 && len(taken()) >= 2 })
 
 	apply(t, budget("1.00"))
-	within(t, time.Minute, "both alerts are resolved", func() bool {
+	testkit.Within(t, time.Minute, "both alerts are resolved", func() bool {
 		return count(t, `SELECT count(*) FROM cost_alerts WHERE tenant_id = 'noisy' AND resolution = 'LimitChanged'`) == 2
 	})
-	within(t, time.Minute, "no delivery waits", func() bool {
+	testkit.Within(t, time.Minute, "no delivery waits", func() bool {
 		return count(t, `SELECT count(*) FROM alert_deliveries WHERE tenant_id = 'noisy' AND delivered_at IS NULL`) == 0
 	})
 	var subjects, ids []string
@@ -103,7 +104,7 @@ func TestAlertOfUser(t *testing.T) {
 	}
 	t.Parallel()
 	mails := func() []receivers.Mail { return bursar.Receivers.Mail.Mails("each@example.com") }
-	within(t, 2*time.Minute, "an e-mail came", func() bool { return len(mails()) > 0 })
+	testkit.Within(t, 2*time.Minute, "an e-mail came", func() bool { return len(mails()) > 0 })
 	want := "Bursar: user user of tenant each: 80% of limit each-user reached (Warn)"
 	if got := mails()[0].Header.Get("Subject"); got != want || len(mails()) != 1 {
 		t.Errorf("%d e-mails came, the first of %q, want one of %q", len(mails()), got, want)

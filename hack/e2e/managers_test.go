@@ -19,6 +19,7 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/hack/stack"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // handOversVariable is how often `make faults` has a manager end each way.
@@ -96,7 +97,7 @@ func (h handOver) programmed(t *testing.T, tenant string) *v1alpha1.TenantBudget
 	t.Helper()
 	budget := &v1alpha1.TenantBudget{}
 	// The lease of one that was killed lasts for most of that.
-	within(t, 30*time.Second, "the last change is programmed", func() bool {
+	testkit.Within(t, 30*time.Second, "the last change is programmed", func() bool {
 		if err := h.api.Get(t.Context(), client.ObjectKey{Namespace: "e2e", Name: tenant}, budget); err != nil {
 			t.Fatal(err)
 		}

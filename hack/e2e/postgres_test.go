@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bursar-dev/bursar/hack/testkit"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -33,7 +34,7 @@ func TestPostgresIsAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	back, after := time.Now(), l.count(http.StatusOK)
-	within(t, 5*time.Minute, "the calls of before are in the ledger", func() bool { return recorded() >= after })
+	testkit.Within(t, 5*time.Minute, "the calls of before are in the ledger", func() bool { return recorded() >= after })
 	t.Logf("away for %s, in which %d calls were answered: all of them were in the ledger %s after its start",
 		back.Sub(gone).Round(time.Second), meanwhile, time.Since(back).Round(10*time.Millisecond))
 	l.end()

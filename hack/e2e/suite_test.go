@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/bursar-dev/bursar/hack/stack"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // bursar is the stack that all tests share, each with tenants of its own.
@@ -133,18 +134,9 @@ func ledger(t *testing.T, tenant string) (calls int, costNanos int64) {
 	return calls, costNanos
 }
 
-// eventually waits until what is asked is so.
+// eventually waits until something is so of the whole stack, which takes longer to get
+// there than one part does: a process may start, and a lease may end, meanwhile.
 func eventually(t *testing.T, what string, isSo func() bool) {
 	t.Helper()
-	within(t, time.Minute, what, isSo)
-}
-
-// within waits for so long until what is asked is so.
-func within(t *testing.T, long time.Duration, what string, isSo func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(long); !isSo(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("it is not so that %s", what)
-		}
-	}
+	testkit.Within(t, time.Minute, what, isSo)
 }

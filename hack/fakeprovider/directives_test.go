@@ -8,9 +8,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/bursar-dev/bursar/hack/fakeprovider"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 func TestBrokenAnswers(t *testing.T) {
@@ -84,7 +84,7 @@ func TestHold(t *testing.T) {
 			}
 		})
 	}
-	waitFor(t, func() bool { return server.Paused() == calls })
+	testkit.Eventually(t, "the provider has paused the calls", func() bool { return server.Paused() == calls })
 	for _, call := range server.Bill().Calls {
 		if call.Complete || call.OutputTokens != 8 {
 			t.Errorf("a call that is paused is billed %+v, want 8 output tokens, not complete", call)
@@ -138,10 +138,10 @@ func TestHangUp(t *testing.T) {
 					_ = response.Body.Close()
 				}
 			}()
-			waitFor(t, func() bool { return server.Paused() == 1 })
+			testkit.Eventually(t, "the provider has paused the call", func() bool { return server.Paused() == 1 })
 			hangUp()
 			<-gone
-			waitFor(t, func() bool { return server.Paused() == 0 })
+			testkit.Eventually(t, "the provider has paused no call", func() bool { return server.Paused() == 0 })
 			if tc.wantBilled < 0 {
 				if bill := server.Bill(); len(bill.Calls) != 0 {
 					t.Errorf("billed %+v, want nothing", bill)
@@ -152,17 +152,6 @@ func TestHangUp(t *testing.T) {
 				t.Errorf("billed %+v, want %d output tokens, not complete", call, tc.wantBilled)
 			}
 		})
-	}
-}
-
-func waitFor(t *testing.T, condition func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for !condition() {
-		if time.Now().After(deadline) {
-			t.Fatal("did not come true in time")
-		}
-		time.Sleep(time.Millisecond)
 	}
 }
 

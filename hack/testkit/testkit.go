@@ -4,10 +4,7 @@
 // It must never be imported by what users run.
 package testkit
 
-import (
-	"testing"
-	"time"
-)
+import "time"
 
 const (
 	// patience is how long Eventually and EventuallySucceeds wait. What takes longer on a
@@ -17,8 +14,15 @@ const (
 	pause = 5 * time.Millisecond
 )
 
+// T is what can fail: a test, a benchmark, or one run of a property test.
+type T interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // Must fails the test when there is an error.
-func Must(t testing.TB, err error) {
+func Must(t T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -27,18 +31,24 @@ func Must(t testing.TB, err error) {
 
 // Eventually waits until something is so, and fails the test when it is not in time.
 // What names it, such as "the call is in the ledger".
-func Eventually(t testing.TB, what string, isSo func() bool) {
+func Eventually(t T, what string, isSo func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !isSo(); time.Sleep(pause) {
+	Within(t, patience, what, isSo)
+}
+
+// Within is Eventually with a time of the test's own, for what takes long by design.
+func Within(t T, long time.Duration, what string, isSo func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(long); !isSo(); time.Sleep(pause) {
 		if time.Now().After(deadline) {
-			t.Fatalf("not so after %s: %s", patience, what)
+			t.Fatalf("not so after %s: %s", long, what)
 		}
 	}
 }
 
 // EventuallySucceeds waits until try returns no error, and fails the test with its last
 // one when it does not in time.
-func EventuallySucceeds(t testing.TB, what string, try func() error) {
+func EventuallySucceeds(t T, what string, try func() error) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(pause) {
 		err := try()

@@ -16,6 +16,7 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 	"github.com/bursar-dev/bursar/hack/parts/receivers"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // sent is how one delivery by a channel ends: "" when it was made, else what the tenant
@@ -287,7 +288,7 @@ func TestVerdict(t *testing.T) {
 			if tc.reason == "Deliverable" {
 				wantStatus = metav1.ConditionFalse
 			}
-			x.eventually("the verdict is "+tc.reason+" "+tc.says, func() bool {
+			testkit.Eventually(x, "the verdict is "+tc.reason+" "+tc.says, func() bool {
 				got := d.Verdict(t.Context(), x.budget)
 				if strings.Contains(got.Message, "hunter2") {
 					t.Fatalf("the verdict tells a secret: %s", got.Message)

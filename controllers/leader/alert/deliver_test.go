@@ -18,6 +18,7 @@ import (
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // TestEveryChannelIsToldOnce also reads what is told as its receivers would: the
@@ -26,7 +27,7 @@ func TestEveryChannelIsToldOnce(t *testing.T) {
 	x := newTest(t).useDatabase()
 	x.raise("daily")
 	x.manage(x.newDeliverer(x.options()))
-	x.eventually("all is delivered", func() bool { return x.waiting() == 0 })
+	testkit.Eventually(x, "all is delivered", func() bool { return x.waiting() == 0 })
 
 	mails, hooks, posts := world.Mail.Mails(x.mail), world.Webhook.Requests(x.hook), world.Webhook.Requests(x.channel)
 	if len(mails) != 1 || len(hooks) != 1 || len(posts) != 1 {
@@ -90,7 +91,7 @@ func TestRetries(t *testing.T) {
 	x.raise("daily")
 	d := x.newDeliverer(x.options())
 	x.manage(d)
-	x.eventually("all is delivered", func() bool { return x.waiting() == 0 })
+	testkit.Eventually(x, "all is delivered", func() bool { return x.waiting() == 0 })
 	if mails, posts := world.Mail.Mails(x.mail), world.Webhook.Requests(x.channel); len(mails) != 1 || len(posts) != 1 {
 		t.Errorf("%d e-mails, %d posts, want one of each", len(mails), len(posts))
 	}
@@ -115,7 +116,7 @@ func TestTwoManagers(t *testing.T) {
 	x.raise(limits...)
 	x.manage(x.newDeliverer(x.options()))
 	x.manage(x.newDeliverer(x.options()))
-	x.eventually("all is delivered", func() bool { return x.waiting() == 0 })
+	testkit.Eventually(x, "all is delivered", func() bool { return x.waiting() == 0 })
 	if mails, hooks, posts := world.Mail.Mails(x.mail), world.Webhook.Requests(x.hook), world.Webhook.Requests(x.channel); len(mails) != 40 || len(hooks) != 40 || len(posts) != 40 {
 		t.Errorf("%d e-mails, %d webhooks, %d posts, want 40 of each", len(mails), len(hooks), len(posts))
 	}
@@ -193,9 +194,9 @@ func TestReceiverHangs(t *testing.T) {
 	}
 	x.raise(limits...)
 	x.manage(x.newDeliverer(x.options()))
-	x.eventually("the receiver hangs", func() bool { return receiver.mostAtOnce() > 0 })
+	testkit.Eventually(x, "the receiver hangs", func() bool { return receiver.mostAtOnce() > 0 })
 	x.raiseOf(other, "daily")
-	x.eventually("the other tenant is told", func() bool { return len(world.Webhook.Taken(x.hook)) == 1 })
+	testkit.Eventually(x, "the other tenant is told", func() bool { return len(world.Webhook.Taken(x.hook)) == 1 })
 	if got := receiver.mostAtOnce(); got > 2 { // two while one ends
 		t.Errorf("%d attempts hung at a time, want one", got)
 	}
@@ -227,7 +228,7 @@ func TestManagerStops(t *testing.T) {
 	x.manage(x.newDeliverer(x.options()))
 	close(goOn)
 	<-stopped
-	x.eventually("it is delivered", func() bool { return x.waiting() == 0 })
+	testkit.Eventually(x, "it is delivered", func() bool { return x.waiting() == 0 })
 	if got := len(world.Webhook.Requests(x.hook)); got != 1 {
 		t.Errorf("the receiver was told %d times", got)
 	}
@@ -258,7 +259,7 @@ func TestManagerDies(t *testing.T) {
 				t.Errorf("within the lease another takes %+v, %v", again, err)
 			}
 			x.manage(x.newDeliverer(x.options()))
-			x.eventually("it is delivered", func() bool { return x.waiting() == 0 })
+			testkit.Eventually(x, "it is delivered", func() bool { return x.waiting() == 0 })
 			hooks := world.Webhook.Requests(x.hook)
 			if len(hooks) != want {
 				t.Fatalf("the receiver was told %d times, want %d", len(hooks), want)
@@ -297,7 +298,7 @@ func TestOutboxIsAway(t *testing.T) {
 	d := NewDeliverer(outbox, x.cluster, x.cluster, x.options())
 	d.pauses = quick
 	x.manage(d)
-	x.eventually("all is delivered", func() bool { return x.waiting() == 0 })
+	testkit.Eventually(x, "all is delivered", func() bool { return x.waiting() == 0 })
 	if mails, hooks := world.Mail.Mails(x.mail), world.Webhook.Requests(x.hook); len(mails) != 1 || len(hooks) != 1 {
 		t.Errorf("%d e-mails, %d webhooks, want one of each", len(mails), len(hooks))
 	}
@@ -326,7 +327,7 @@ func TestAbandoned(t *testing.T) {
 			x.raise("daily")
 			tc.change(x)
 			x.manage(x.newDeliverer(x.options()))
-			x.eventually("it is abandoned", func() bool { return x.waiting() == 0 })
+			testkit.Eventually(x, "it is abandoned", func() bool { return x.waiting() == 0 })
 			var why string
 			if err := x.pool.QueryRow(t.Context(), "SELECT last_error FROM alert_deliveries WHERE abandoned_at IS NOT NULL").Scan(&why); err != nil || why != tc.why {
 				t.Errorf("abandoned because %q, %v, want %q", why, err, tc.why)

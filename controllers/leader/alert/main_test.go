@@ -33,22 +33,26 @@ var (
 	world  *receivers.Receivers
 )
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) {
+	os.Exit(ledgerdb.Use(func(s *ledgerdb.Server) int {
+		server = s
+		return run(m)
+	}))
+}
 
-func run(m *testing.M) int {
-	var errs [2]error
-	server, errs[0] = ledgerdb.Start(context.Background(), ledgerdb.Options{})
-	world, errs[1] = receivers.Start()
-	if err := errors.Join(errs[:]...); err != nil {
+func run(m *testing.M) (code int) {
+	var err error
+	if world, err = receivers.Start(); err != nil {
 		println(err.Error())
 		return 1
 	}
-	code := m.Run()
-	if err := errors.Join(world.Stop(), server.Stop()); err != nil {
-		println(err.Error())
-		return 1
-	}
-	return code
+	defer func() {
+		if err := world.Stop(); err != nil {
+			println(err.Error())
+			code = 1
+		}
+	}()
+	return m.Run()
 }
 
 // cluster is what the API server would answer: one budget, and Secrets of its namespace.
@@ -203,16 +207,6 @@ func (x *test) manage(d *Deliverer) (stop func()) {
 	}
 	x.Cleanup(stop)
 	return stop
-}
-
-// eventually waits until something is so.
-func (x *test) eventually(what string, isSo func() bool) {
-	x.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !isSo(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			x.Fatalf("it is not so that %s", what)
-		}
-	}
 }
 
 // count is the number that a query answers.

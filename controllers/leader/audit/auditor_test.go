@@ -25,6 +25,7 @@ import (
 	"github.com/bursar-dev/bursar/hack/parts/ledgerdb"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
 	"github.com/bursar-dev/bursar/hack/parts/told"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 var databases *ledgerdb.Server
@@ -34,13 +35,10 @@ var client *goredis.Client
 func TestMain(m *testing.M) {
 	os.Exit(redis.Use(func(_ *redis.Server, c *goredis.Client) int {
 		client = c
-		var err error
-		if databases, err = ledgerdb.Start(context.Background(), ledgerdb.Options{}); err != nil {
-			println(err.Error())
-			return 1
-		}
-		defer func() { _ = databases.Stop() }()
-		return m.Run()
+		return ledgerdb.Use(func(s *ledgerdb.Server) int {
+			databases = s
+			return m.Run()
+		})
 	}))
 }
 
@@ -69,12 +67,12 @@ type enforcer struct {
 func (e *enforcer) call(ctx context.Context, n int) {
 	e.t.Helper()
 	now, err := client.Time(ctx).Result()
-	must(e.t, err)
+	testkit.Must(e.t, err)
 	call := limiterv1.OpenCall{
 		CallID: fmt.Sprint(e.session, "-", n), Tenant: "acme", Root: "acme", User: fmt.Sprint("user-", n%3), Tier: "tier", Model: "m",
 	}
 	body, err := json.Marshal(call)
-	must(e.t, err)
+	testkit.Must(e.t, err)
 	record := limiterv1.CallRecord{Settled: true, Amount: money.Cent, AdmittedAt: now, Body: body}
 	calls := limiterv1.CallsKey(limiterv1.Shard("acme"), e.session)
 	e.settling.Lock()
@@ -85,14 +83,14 @@ func (e *enforcer) call(ctx context.Context, n int) {
 	pipe.HSet(ctx, calls, call.CallID, record.Encode())
 	_, err = pipe.Exec(ctx)
 	e.settling.Unlock()
-	must(e.t, err)
+	testkit.Must(e.t, err)
 	_, err = e.ledger.Exec(ctx, `
 INSERT INTO ai_usage_logs (call_id, tenant_id, user_id, tier, credential, provider, model, model_asked, model_used,
   endpoint, streamed, admitted_at, outcome, held_nanos, cost_nanos, session)
 VALUES ($1, 'acme', $2, 'tier', 'c', 'p', 'm', 'm', 'm', '/', false, $3, 'Settled', $4, $4, 's')`,
 		call.CallID, call.User, now, int64(money.Cent))
-	must(e.t, err)
-	must(e.t, client.HDel(ctx, calls, call.CallID).Err())
+	testkit.Must(e.t, err)
+	testkit.Must(e.t, client.HDel(ctx, calls, call.CallID).Err())
 }
 
 var (
@@ -119,13 +117,6 @@ func counter(t *testing.T, key string, more money.Nanos) []byte {
 	}
 	is.Spent += more
 	return is.Encode()
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Error(err)
-	}
 }
 
 // TestAuditor: while calls go from the counters to the ledger, audits find nothing; a
@@ -165,7 +156,7 @@ func TestAuditor(t *testing.T) {
 	done := make(chan struct{})
 	for i := range 3 {
 		e := &enforcer{t, fmt.Sprint("session-", i), pools["enforcer"], &settling}
-		must(t, client.ZAdd(ctx, limiterv1.SessionsKey, goredis.Z{Score: float64(time.Now().UnixMilli()), Member: e.session}).Err())
+		testkit.Must(t, client.ZAdd(ctx, limiterv1.SessionsKey, goredis.Z{Score: float64(time.Now().UnixMilli()), Member: e.session}).Err())
 		enforcers.Go(func() {
 			for n := 0; ; n++ {
 				select {
@@ -193,7 +184,7 @@ func TestAuditor(t *testing.T) {
 		"of the tenant": {tenantKey, "limit yearly counts "},
 		"of a user":     {userKey("user-1"), "limit each of user user-1 counts "},
 	} {
-		must(t, client.HSet(ctx, tc.key, field, counter(t, tc.key, -1)).Err())
+		testkit.Must(t, client.HSet(ctx, tc.key, field, counter(t, tc.key, -1)).Err())
 		found := audited()
 		if len(found) != 1 || !strings.HasPrefix(found[0], "Warning DriftFound "+tc.want) {
 			t.Errorf("a counter %s that lacks a nano-dollar: %q, want %q", name, found, tc.want)
@@ -201,7 +192,7 @@ func TestAuditor(t *testing.T) {
 		if again := append(audited(), newAuditor()()...); len(again) > 0 {
 			t.Errorf("a counter %s, found before: %q", name, again)
 		}
-		must(t, client.HSet(ctx, tc.key, field, counter(t, tc.key, 1)).Err())
+		testkit.Must(t, client.HSet(ctx, tc.key, field, counter(t, tc.key, 1)).Err())
 		audited()
 		if found, err := limiterstore.NewFindings(client).All(ctx); err != nil || len(found) > 0 {
 			t.Errorf("a counter %s that is right again: findings %s, %v", name, found, err)
@@ -210,7 +201,7 @@ func TestAuditor(t *testing.T) {
 
 	brokenField := "broken:negative:" + field
 	for times := 1; times <= 2; times++ {
-		must(t, client.HIncrBy(ctx, tenantKey, brokenField, 1).Err()) // as an enforcer's script does
+		testkit.Must(t, client.HIncrBy(ctx, tenantKey, brokenField, 1).Err()) // as an enforcer's script does
 		want := fmt.Sprintf("Warning DriftFound counter %s was broken in Redis (negative) and was mended, %d times so far", field, times)
 		if found := audited(); len(found) != 1 || !strings.HasPrefix(found[0], want) {
 			t.Errorf("a counter that was broken: %q, want %q", found, want)
@@ -224,6 +215,6 @@ func TestAuditor(t *testing.T) {
 func spent(t *testing.T) money.Nanos {
 	t.Helper()
 	is, err := limiterv1.DecodeMoneyCounter(counter(t, tenantKey, 0))
-	must(t, err)
+	testkit.Must(t, err)
 	return is.Spent
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 	"github.com/bursar-dev/bursar/hack/parts/ledgerdb"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 var (
@@ -26,23 +27,15 @@ var (
 	databases   *ledgerdb.Server
 )
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	ctx := context.Background()
+func TestMain(m *testing.M) {
 	ctrllog.SetLogger(logr.Discard())
-	var err error
-	if redisServer, err = redis.Start(ctx, redis.Options{}); err != nil {
-		println(err.Error())
-		return 1
-	}
-	defer func() { _ = redisServer.Stop() }()
-	if databases, err = ledgerdb.Start(ctx, ledgerdb.Options{}); err != nil {
-		println(err.Error())
-		return 1
-	}
-	defer func() { _ = databases.Stop() }()
-	return m.Run()
+	os.Exit(redis.Use(func(s *redis.Server, _ *goredis.Client) int {
+		redisServer = s
+		return ledgerdb.Use(func(s *ledgerdb.Server) int {
+			databases = s
+			return m.Run()
+		})
+	}))
 }
 
 // world is an empty Redis and an empty ledger.
@@ -77,32 +70,20 @@ func (w *world) rebuilder() *recovery.Rebuilder {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	options, err := goredis.ParseURL(redisServer.URL)
-	must(t, err)
+	testkit.Must(t, err)
 	client := goredis.NewClient(options)
 	t.Cleanup(func() { _ = client.Close() })
-	must(t, client.FlushAll(t.Context()).Err())
-	must(t, client.ConfigSet(t.Context(), "maxmemory-policy", "noeviction").Err())
+	testkit.Must(t, client.FlushAll(t.Context()).Err())
+	testkit.Must(t, client.ConfigSet(t.Context(), "maxmemory-policy", "noeviction").Err())
 	database, err := databases.NewDatabase(t.Context())
-	must(t, err)
+	testkit.Must(t, err)
 	manager, err := pgxpool.New(t.Context(), database.Manager)
-	must(t, err)
+	testkit.Must(t, err)
 	t.Cleanup(manager.Close)
 	enforcer, err := pgxpool.New(t.Context(), database.Enforcer)
-	must(t, err)
+	testkit.Must(t, err)
 	t.Cleanup(enforcer.Close)
 	return &world{redis: client, limiter: limiterOn(client), numbers: budgetstore.NewEpochs(manager), ledger: budgetstore.NewLedgerReader(manager), enforcer: enforcer}
-}
-
-type fataler interface {
-	Helper()
-	Fatal(...any)
-}
-
-func must(t fataler, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // recorded is a call as the ledger and Redis know it.
@@ -112,7 +93,7 @@ type recorded struct {
 }
 
 // toLedger writes calls as enforcers do.
-func (w *world) toLedger(t fataler, calls ...recorded) {
+func (w *world) toLedger(t testkit.T, calls ...recorded) {
 	t.Helper()
 	for _, c := range calls {
 		_, err := w.enforcer.Exec(context.Background(), `
@@ -120,29 +101,29 @@ INSERT INTO ai_usage_logs (call_id, tenant_id, user_id, tier, credential, provid
   endpoint, streamed, admitted_at, outcome, held_nanos, cost_nanos, session)
 VALUES ($1, $2, $3, $4, 'c', 'p', $5, coalesce($6::text[], '{}'), 'm', 'm', '/', false, $7, 'Settled', $8, $8, 's')`,
 			c.CallID, c.Tenant, c.User, c.Tier, c.Model, c.Ancestors, c.AdmittedAt, int64(c.Amount))
-		must(t, err)
+		testkit.Must(t, err)
 	}
 }
 
 // toRedis leaves calls of a session in Redis as enforcers do.
-func (w *world) toRedis(t fataler, session string, calls ...recorded) {
+func (w *world) toRedis(t testkit.T, session string, calls ...recorded) {
 	t.Helper()
 	ctx := context.Background()
 	for _, c := range calls {
 		body, err := json.Marshal(c.OpenCall)
-		must(t, err)
+		testkit.Must(t, err)
 		c.Body = body
-		must(t, w.redis.HSet(ctx, limiterv1.CallsKey(limiterv1.Shard(c.Root), session), c.CallID, c.CallRecord.Encode()).Err())
+		testkit.Must(t, w.redis.HSet(ctx, limiterv1.CallsKey(limiterv1.Shard(c.Root), session), c.CallID, c.CallRecord.Encode()).Err())
 	}
 	w.beat(t, session)
 }
 
 // beat says that a session lives.
-func (w *world) beat(t fataler, session string) {
+func (w *world) beat(t testkit.T, session string) {
 	t.Helper()
 	now, err := w.redis.Time(context.Background()).Result()
-	must(t, err)
-	must(t, w.redis.ZAdd(context.Background(), limiterv1.SessionsKey, goredis.Z{Score: float64(now.UnixMilli()), Member: session}).Err())
+	testkit.Must(t, err)
+	testkit.Must(t, w.redis.ZAdd(context.Background(), limiterv1.SessionsKey, goredis.Z{Score: float64(now.UnixMilli()), Member: session}).Err())
 }
 
 // announce announces for a session whatever epoch is being rebuilt, until the test
@@ -164,14 +145,14 @@ func (w *world) announce(t *testing.T, session string) {
 }
 
 // counter reads a money counter.
-func (w *world) counter(t fataler, key, field string) limiterv1.MoneyCounter {
+func (w *world) counter(t testkit.T, key, field string) limiterv1.MoneyCounter {
 	t.Helper()
 	raw, err := w.redis.HGet(context.Background(), key, field).Bytes()
 	if errors.Is(err, goredis.Nil) {
 		return limiterv1.MoneyCounter{}
 	}
-	must(t, err)
+	testkit.Must(t, err)
 	counter, err := limiterv1.DecodeMoneyCounter(raw)
-	must(t, err)
+	testkit.Must(t, err)
 	return counter
 }

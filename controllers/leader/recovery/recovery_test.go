@@ -2,9 +2,9 @@ package recovery_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,6 +20,7 @@ import (
 	"github.com/bursar-dev/bursar/api/redisclient"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // start runs rebuilders until the test ends.
@@ -36,18 +37,17 @@ func (w *world) start(t *testing.T, rebuilders int) {
 }
 
 // opened waits until an epoch newer than a number is open in this run of Redis.
-func (w *world) opened(t *testing.T, than int64) limiterv1.Epoch {
+func (w *world) opened(t *testing.T, than int64) (open limiterv1.Epoch) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	testkit.EventuallySucceeds(t, fmt.Sprintf("an epoch after %d is open", than), func() error {
 		found, err := w.epochs.Inspect(t.Context())
-		must(t, err)
-		if found.Epoch.Number > than && found.Whole() {
-			return found.Epoch
+		testkit.Must(t, err)
+		if open = found.Epoch; open.Number <= than || !found.Whole() {
+			return fmt.Errorf("found %+v", found)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("no epoch after %d is open: %+v", than, found)
-		}
-	}
+		return nil
+	})
+	return open
 }
 
 func tenantCounters(epoch limiterv1.Epoch) limiterstore.TenantCounters {
@@ -62,9 +62,9 @@ var acme = limiterv1.Tenant{Level: limiterv1.Level{
 	Tenant: "acme", TimeZone: "UTC", Money: []limiterv1.MoneyLimit{daily(limiterv1.PerTenant), daily(limiterv1.PerUser)},
 }}
 
-func (w *world) now(t fataler) time.Time {
+func (w *world) now(t testkit.T) time.Time {
 	now, err := w.redis.Time(context.Background()).Result()
-	must(t, err)
+	testkit.Must(t, err)
 	return now.UTC().Truncate(time.Millisecond)
 }
 
@@ -97,13 +97,13 @@ func TestEightAtOnce(t *testing.T) {
 	var together sync.WaitGroup
 	for range 8 {
 		together.Go(func() {
-			if err := w.recounter().Recount(t.Context(), acme); err != nil && !strings.Contains(err.Error(), "another epoch") {
+			if err := w.recounter().Recount(t.Context(), acme); err != nil && !errors.Is(err, limiterstore.ErrSuperseded) {
 				t.Error(err)
 			}
 		})
 	}
 	together.Wait()
-	must(t, w.recounter().Recount(t.Context(), acme))
+	testkit.Must(t, w.recounter().Recount(t.Context(), acme))
 	span := period.Containing(period.Day, time.UTC, at)
 	want := limiterv1.MoneyCounter{
 		Start: span.Start, End: span.End, Spent: 43 * money.Cent, Held: 12 * money.Cent, EarlierStart: span.Start.AddDate(0, 0, -1),
@@ -118,7 +118,7 @@ func TestEightAtOnce(t *testing.T) {
 	}
 	time.Sleep(1200 * time.Millisecond) // two looks of each
 	now, err := w.epochs.Current(t.Context())
-	must(t, err)
+	testkit.Must(t, err)
 	if now.Number != epoch.Number {
 		t.Errorf("epoch %d is open by now, though nothing was wrong with %d", now.Number, epoch.Number)
 	}
@@ -134,15 +134,15 @@ func TestEveryLossIsSeen(t *testing.T) {
 	epoch := w.opened(t, 0)
 	recounter := w.recounter()
 	for name, lose := range map[string]func(){
-		"everything":    func() { must(t, w.redis.FlushAll(t.Context()).Err()) },
-		"the epoch":     func() { must(t, w.redis.Del(t.Context(), limiterv1.EpochKey).Err()) },
-		"one shard":     func() { must(t, w.redis.Del(t.Context(), limiterv1.ShardEpochKey(123)).Err()) },
-		"another epoch": func() { must(t, w.redis.Set(t.Context(), limiterv1.ShardEpochKey(7), "1000", 0).Err()) },
+		"everything":    func() { testkit.Must(t, w.redis.FlushAll(t.Context()).Err()) },
+		"the epoch":     func() { testkit.Must(t, w.redis.Del(t.Context(), limiterv1.EpochKey).Err()) },
+		"one shard":     func() { testkit.Must(t, w.redis.Del(t.Context(), limiterv1.ShardEpochKey(123)).Err()) },
+		"another epoch": func() { testkit.Must(t, w.redis.Set(t.Context(), limiterv1.ShardEpochKey(7), "1000", 0).Err()) },
 	} {
 		w.beat(t, "live")
 		lose()
 		epoch = w.opened(t, epoch.Number)
-		must(t, recounter.Recount(t.Context(), acme))
+		testkit.Must(t, recounter.Recount(t.Context(), acme))
 		key := limiterv1.TenantCountersKey("acme", "acme")
 		if got := w.counter(t, key, limiterv1.MoneyField(daily(limiterv1.PerTenant))); got.Spent != 40*money.Cent || got.Held != 0 {
 			t.Errorf("after the loss of %s: %+v", name, got)
@@ -156,13 +156,13 @@ func TestAClosedTenantIsNobodysToOpen(t *testing.T) {
 	w.start(t, 1)
 	counters := tenantCounters(w.opened(t, 0))
 	first, err := w.counters.SuspendTenant(t.Context(), counters, true, "money:Day")
-	must(t, err)
+	testkit.Must(t, err)
 	second, err := w.counters.SuspendTenant(t.Context(), counters, true, "money:Day")
-	must(t, err)
+	testkit.Must(t, err)
 	if first.Resume(t.Context(), map[string][]byte{"money:Day": []byte("old")}, "money:Day") == nil {
 		t.Error("the first to close the tenant has opened it, though it was closed again since")
 	}
-	must(t, second.Resume(t.Context(), map[string][]byte{"money:Day": []byte("new")}, "money:Day"))
+	testkit.Must(t, second.Resume(t.Context(), map[string][]byte{"money:Day": []byte("new")}, "money:Day"))
 	if second.SetUser(t.Context(), "gerente-1", map[string][]byte{"money:Day": []byte("late")}, time.Now().Add(time.Hour)) == nil {
 		t.Error("counters of an open tenant were set")
 	}
@@ -174,7 +174,7 @@ func TestAClosedTenantIsNobodysToOpen(t *testing.T) {
 		t.Errorf("wanting nothing closes the tenant: %+v, %v", other, err)
 	}
 	again, err := w.counters.SuspendTenant(t.Context(), counters, true, "money:Day")
-	must(t, err)
+	testkit.Must(t, err)
 	if again == nil || !slices.Equal(again.Missing, []string{"money:Day"}) {
 		t.Errorf("what was not counted for a while passes for the truth: %+v", again)
 	}
@@ -195,7 +195,7 @@ func TestCountersAreWhatIsOnRecord(t *testing.T) {
 		session := uuid.NewString()
 		w.toRedis(t, session, left...)
 		w.toRedis(t, session, ledger[:len(ledger)/2]...) // on their way from here to there
-		must(t, recounter.Recount(t.Context(), tenant))
+		testkit.Must(t, recounter.Recount(t.Context(), tenant))
 
 		for i, level := range append([]limiterv1.Level{tenant.Level}, tenant.Ancestors...) {
 			for _, limit := range level.Money {
@@ -216,7 +216,7 @@ func TestCountersAreWhatIsOnRecord(t *testing.T) {
 				}
 			}
 		}
-		must(t, w.redis.ZRem(context.Background(), limiterv1.SessionsKey, session).Err())
+		testkit.Must(t, w.redis.ZRem(context.Background(), limiterv1.SessionsKey, session).Err())
 	})
 }
 
@@ -335,10 +335,10 @@ func addUp(tenant, user string, limit limiterv1.MoneyLimit, now time.Time, ledge
 func TestOneNodeOfAClusterForgets(t *testing.T) {
 	w := newWorld(t)
 	cluster, err := redis.StartCluster(t.Context(), t.TempDir(), 3)
-	must(t, err)
+	testkit.Must(t, err)
 	t.Cleanup(func() { _ = cluster.Stop() })
 	opened, err := redisclient.Open(cluster.URL)
-	must(t, err)
+	testkit.Must(t, err)
 	client := opened.(*goredis.ClusterClient)
 	t.Cleanup(func() { _ = client.Close() })
 	w.limiter = limiterOn(client)
@@ -347,15 +347,15 @@ func TestOneNodeOfAClusterForgets(t *testing.T) {
 	w.start(t, 1)
 	recounter := w.recounter()
 	epoch := w.opened(t, 0)
-	must(t, recounter.Recount(t.Context(), acme))
+	testkit.Must(t, recounter.Recount(t.Context(), acme))
 	key := limiterv1.TenantCountersKey("acme", "acme")
 	node, err := client.MasterForKey(t.Context(), key)
-	must(t, err)
-	must(t, node.FlushAll(t.Context()).Err())
+	testkit.Must(t, err)
+	testkit.Must(t, node.FlushAll(t.Context()).Err())
 	w.opened(t, epoch.Number)
-	must(t, recounter.Recount(t.Context(), acme))
+	testkit.Must(t, recounter.Recount(t.Context(), acme))
 	raw, err := client.HGet(t.Context(), key, limiterv1.MoneyField(daily(limiterv1.PerTenant))).Bytes()
-	must(t, err)
+	testkit.Must(t, err)
 	if counter, err := limiterv1.DecodeMoneyCounter(raw); err != nil || counter.Spent != 40*money.Cent {
 		t.Errorf("counter %+v, %v, want 0.40 spent", counter, err)
 	}
@@ -365,33 +365,29 @@ func TestOneNodeOfAClusterForgets(t *testing.T) {
 func TestAReplicaTakesOver(t *testing.T) {
 	w := newWorld(t)
 	servers, err := redis.StartSentinel(t.Context(), t.TempDir())
-	must(t, err)
+	testkit.Must(t, err)
 	t.Cleanup(func() { _ = servers.Stop() })
 	client, err := redisclient.Open(servers.URL)
-	must(t, err)
+	testkit.Must(t, err)
 	t.Cleanup(func() { _ = client.Close() })
 	w.limiter = limiterOn(client)
 	w.toLedger(t, acmeCall("in-the-ledger", time.Now(), 40*money.Cent, true))
 	w.start(t, 1)
 	recounter := w.recounter()
 	epoch := w.opened(t, 0)
-	must(t, recounter.Recount(t.Context(), acme))
+	testkit.Must(t, recounter.Recount(t.Context(), acme))
 	field := limiterv1.MoneyField(daily(limiterv1.PerTenant))
 	key := limiterv1.TenantCountersKey("acme", "acme")
-	must(t, client.HDel(t.Context(), key, field).Err()) // so much for what the replica has
+	testkit.Must(t, client.HDel(t.Context(), key, field).Err()) // so much for what the replica has
 
 	servers.Master.Crash()
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if found, err := w.epochs.Inspect(t.Context()); err == nil && found.Epoch.Number > epoch.Number && found.Whole() {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("no new epoch is open in the replica that took over")
-		}
-	}
-	must(t, recounter.Recount(t.Context(), acme))
+	testkit.Within(t, time.Minute, "a new epoch is open in the replica that took over", func() bool {
+		found, err := w.epochs.Inspect(t.Context())
+		return err == nil && found.Epoch.Number > epoch.Number && found.Whole()
+	})
+	testkit.Must(t, recounter.Recount(t.Context(), acme))
 	raw, err := client.HGet(t.Context(), key, field).Bytes()
-	must(t, err)
+	testkit.Must(t, err)
 	if counter, err := limiterv1.DecodeMoneyCounter(raw); err != nil || counter.Spent != 40*money.Cent {
 		t.Errorf("counter %+v, %v, want 0.40 spent", counter, err)
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rollout/feed"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // soon is more than the feed needs for anything, and less than a heartbeat, at
@@ -69,11 +70,7 @@ func (f *fleet) awaitLook(t *testing.T) {
 		return f.looks
 	}
 	before := looks()
-	for deadline := time.Now().Add(soon); looks() == before; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("the feed has not looked at the enforcers within %s", soon)
-		}
-	}
+	testkit.Eventually(t, "the feed looks at the enforcers", func() bool { return looks() > before })
 }
 
 func (f *fleet) become(err error, sessions map[string]int64) {
@@ -248,9 +245,10 @@ func TestNewsGoesFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	const all = 4
-	for deadline := time.Now().Add(10 * time.Second); queue.Len() < all && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	testkit.Eventually(t, "all that is to be done waits in the queue", func() bool {
 		publish(t, redisClient, "tenant acme")
-	}
+		return queue.Len() >= all
+	})
 	var got []string
 	for range queue.Len() {
 		item, _, _ := queue.GetWithPriority()

@@ -25,20 +25,11 @@ import (
 
 var server *postgres.Server
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	var err error
-	if server, err = postgres.Start(context.Background(), postgres.Options{}); err != nil {
-		println(err.Error())
-		return 1
-	}
-	code := m.Run()
-	if err := server.Stop(); err != nil {
-		println(err.Error())
-		return 1
-	}
-	return code
+func TestMain(m *testing.M) {
+	os.Exit(postgres.Use(func(s *postgres.Server) int {
+		server = s
+		return m.Run()
+	}))
 }
 
 // newDatabase is an empty database's superuser DSN.

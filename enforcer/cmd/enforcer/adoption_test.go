@@ -21,6 +21,7 @@ import (
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/enforcer/call"
 	"github.com/bursar-dev/bursar/hack/parts/ledgerdb"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // faultsVariable is how many enforcers `make faults` has killed.
@@ -34,7 +35,7 @@ func faults(t *testing.T, few int) int {
 		return few
 	}
 	n, err := strconv.Atoi(many)
-	must(t, err)
+	testkit.Must(t, err)
 	return n
 }
 
@@ -54,22 +55,22 @@ func (w *world) spawn() *child {
 		"--listen-address", "127.0.0.1:0", "--health-address", "127.0.0.1:0", "--provider-credentials-dir", w.keys)
 	cmd.Env = append(os.Environ(), asEnforcer+"=yes", redisVariable+"="+w.redisURL, databaseVariable+"="+w.database.Enforcer)
 	stderr, err := cmd.StderrPipe()
-	must(w.t, err)
-	must(w.t, cmd.Start())
+	testkit.Must(w.t, err)
+	testkit.Must(w.t, cmd.Start())
 	c := &child{t: w.t, cmd: cmd, client: &http.Client{Transport: &http.Transport{}}}
 	w.t.Cleanup(c.kill)
 	log := bufio.NewScanner(stderr)
 	for c.address == "" && log.Scan() {
 		var line struct{ Msg, Calls, Session string }
-		must(w.t, json.Unmarshal(log.Bytes(), &line))
+		testkit.Must(w.t, json.Unmarshal(log.Bytes(), &line))
 		if line.Msg == "enforcer serves" {
 			c.address, c.session = line.Calls, line.Session
 		}
 	}
 	go func() { _, _ = io.Copy(io.Discard, stderr) }() // lest the child wait for a reader
-	eventually(w.t, "the child is configured", func() bool {
+	testkit.Eventually(w.t, "the child is configured", func() bool {
 		request, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, "http://"+c.address+"/v1/models", nil)
-		must(w.t, err)
+		testkit.Must(w.t, err)
 		request.Header.Set("Authorization", "Bearer key-of-gerente-1")
 		got := do(c.client, request)
 		return got.status == http.StatusOK && strings.Contains(got.body, "penny")
@@ -88,7 +89,7 @@ func (c *child) kill() {
 
 func (c *child) signal(signal os.Signal) {
 	c.t.Helper()
-	must(c.t, c.cmd.Process.Signal(signal))
+	testkit.Must(c.t, c.cmd.Process.Signal(signal))
 }
 
 func (c *child) request(body string) *http.Request {
@@ -98,9 +99,9 @@ func (c *child) request(body string) *http.Request {
 // awaitAdoption waits until nobody knows the sessions any more.
 func (w *world) awaitAdoption(sessions ...string) {
 	w.t.Helper()
-	eventually(w.t, "the dead are adopted", func() bool {
+	testkit.Eventually(w.t, "the dead are adopted", func() bool {
 		scores, err := w.redis.ZMScore(w.t.Context(), limiterv1.SessionsKey, sessions...).Result()
-		must(w.t, err)
+		testkit.Must(w.t, err)
 		for _, score := range scores {
 			if score != 0 {
 				return false
@@ -115,20 +116,20 @@ func (w *world) ownLedger() (stop, start func()) {
 	w.t.Helper()
 	opts := ledgerdb.Options{Dir: w.t.TempDir()}
 	own, err := ledgerdb.Start(w.t.Context(), opts)
-	must(w.t, err)
+	testkit.Must(w.t, err)
 	opts.Port = own.Port()
 	w.database, err = own.NewDatabase(w.t.Context())
-	must(w.t, err)
+	testkit.Must(w.t, err)
 	w.t.Cleanup(func() { _ = own.Stop() })
 	w.ledger.Close()
 	w.ledger = w.connectLedger()
 	return func() {
 			w.t.Helper()
-			must(w.t, own.Crash())
+			testkit.Must(w.t, own.Crash())
 		}, func() {
 			w.t.Helper()
 			own, err = ledgerdb.Start(context.Background(), opts)
-			must(w.t, err)
+			testkit.Must(w.t, err)
 			w.ledger.Close()
 			w.ledger = w.connectLedger()
 		}
@@ -154,11 +155,11 @@ func TestKilled(t *testing.T) {
 	ids := map[string]bool{}
 	for range open {
 		stream, err := openCall(victim, chat("gpt-4o", "[[output=9 hold=4]]", held))
-		must(t, err)
+		testkit.Must(t, err)
 		defer stream.hangUp()
 		ids[stream.header.Get(call.CallIDHeader)] = true
 	}
-	eventually(t, "the provider holds the streams", func() bool { return w.provider.Paused() == open })
+	testkit.Eventually(t, "the provider holds the streams", func() bool { return w.provider.Paused() == open })
 	victim.kill()
 	startLedger()
 	rows := w.rows(open + settled)
@@ -172,7 +173,7 @@ func TestKilled(t *testing.T) {
 	if live := w.redis.ZCard(t.Context(), limiterv1.SessionsKey).Val(); live != 1 {
 		t.Errorf("%d sessions, want the survivor's alone", live)
 	}
-	must(t, survivor.shutDown())
+	testkit.Must(t, survivor.shutDown())
 	w.ledger.Close()
 }
 
@@ -184,14 +185,14 @@ func TestKilledWithAShare(t *testing.T) {
 	sharing := acme
 	sharing.StoreLossPercent = 10
 	revision, err := w.put(sharing)
-	must(t, err)
-	eventually(t, "the survivor runs it", func() bool { return w.runs(survivor, revision) })
+	testkit.Must(t, err)
+	testkit.Eventually(t, "the survivor runs it", func() bool { return w.runs(survivor, revision) })
 	victim := w.spawn()
 	if got := do(victim.client, victim.request(chat("gpt-4o-mini", "[[output=1]]"))); got.status != 200 {
 		t.Fatalf("%d %s", got.status, got.body)
 	}
 	w.rows(1)
-	eventually(t, "the share is held", func() bool { return w.counter(ofTenant).Held == 10*money.Cent })
+	testkit.Eventually(t, "the share is held", func() bool { return w.counter(ofTenant).Held == 10*money.Cent })
 	victim.kill()
 	rows := w.rows(2)
 	charged := 0
@@ -205,7 +206,7 @@ func TestKilledWithAShare(t *testing.T) {
 	}
 	w.awaitAdoption(victim.session)
 	w.atRest(rows)
-	must(t, survivor.shutDown())
+	testkit.Must(t, survivor.shutDown())
 }
 
 func openCall(c *child, body string) (*opened, error) {
@@ -225,8 +226,8 @@ func TestSlept(t *testing.T) {
 		t.Fatalf("without Postgres: %d %s", got.status, got.body)
 	}
 	stream, err := openCall(sleeper, chat("gpt-4o", "[[output=9 hold=4]]", held))
-	must(t, err)
-	eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
+	testkit.Must(t, err)
+	testkit.Eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
 	sleeper.signal(syscall.SIGSTOP)
 	startLedger()
 	w.awaitAdoption(sleeper.session)
@@ -238,7 +239,7 @@ func TestSlept(t *testing.T) {
 	if got := stream.read(); got.err != nil || !strings.HasSuffix(got.body, "data: [DONE]\n\n") {
 		t.Errorf("the stream: %s %v", got.body, got.err)
 	}
-	eventually(t, "the sleeper admits calls as another session", func() bool {
+	testkit.Eventually(t, "the sleeper admits calls as another session", func() bool {
 		return do(sleeper.client, sleeper.request(chat("gpt-4o-mini", "[[output=1]]"))).status == 200
 	})
 	rows := w.rows(3)
@@ -259,7 +260,7 @@ func TestSlept(t *testing.T) {
 	if err := sleeper.cmd.Wait(); err != nil {
 		t.Errorf("the sleeper ends with %v", err)
 	}
-	must(t, survivor.shutDown())
+	testkit.Must(t, survivor.shutDown())
 	w.ledger.Close()
 }
 
@@ -277,7 +278,7 @@ func TestKilledAtRandom(t *testing.T) {
 	inFlight := limiterv1.RateLimit{Name: "flight/all", Per: limiterv1.PerTenant, Unit: limiterv1.InFlight, Burst: 1000}
 	tenant.Rates = []limiterv1.RateLimit{inFlight}
 	_, err := w.put(tenant, keyOf("gerente-1", "gerente"), w.fake())
-	must(t, err)
+	testkit.Must(t, err)
 	survivors := []*running{w.start(), w.start()}
 
 	begin := time.Now()
@@ -336,12 +337,12 @@ func TestKilledAtRandom(t *testing.T) {
 	}
 	w.atRest(rows)
 	raw, err := w.redis.HGet(t.Context(), limiterv1.TenantCountersKey("acme", "acme"), limiterv1.RateField(inFlight)).Result()
-	if must(t, err); strings.Trim(raw[:8], "\x00") != "" {
+	if testkit.Must(t, err); strings.Trim(raw[:8], "\x00") != "" {
 		t.Errorf("calls count as in flight: %x", raw)
 	}
 	t.Logf("%d enforcers killed within %s: %d calls in the ledger, %d of them charged in full; all adopted %s after the last",
 		kills, killed.Sub(begin).Round(time.Millisecond), len(rows), charged, adopted.Round(time.Millisecond))
 	for _, s := range survivors {
-		must(t, s.shutDown())
+		testkit.Must(t, s.shutDown())
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/bursar-dev/bursar/hack/parts/ledgerdb"
 	"github.com/bursar-dev/bursar/hack/parts/process"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // row is what these tests ask of a row of the ledger.
@@ -34,7 +35,7 @@ type row struct {
 func (w *world) rows(n int) map[string]row {
 	w.t.Helper()
 	var all map[string]row
-	eventually(w.t, fmt.Sprintf("the ledger has %d calls", n), func() bool {
+	testkit.Eventually(w.t, fmt.Sprintf("the ledger has %d calls", n), func() bool {
 		all = w.allRows()
 		return len(all) >= n
 	})
@@ -49,9 +50,9 @@ func (w *world) allRows() map[string]row {
 	w.t.Helper()
 	found, err := w.ledger.Query(context.Background(),
 		`SELECT call_id, user_id, outcome, streamed, held_nanos, cost_nanos, overrun_nanos FROM ai_usage_logs`)
-	must(w.t, err)
+	testkit.Must(w.t, err)
 	rows, err := pgx.CollectRows(found, pgx.RowToStructByPos[row])
-	must(w.t, err)
+	testkit.Must(w.t, err)
 	all := map[string]row{}
 	for _, r := range rows {
 		if twice, ok := all[r.CallID]; ok {
@@ -67,17 +68,17 @@ func (w *world) allRows() map[string]row {
 func (w *world) atRest(rows map[string]row) {
 	w.t.Helper()
 	w.addsUp(rows)
-	eventually(w.t, "Redis remembers no call", func() bool { return w.remembered() == 0 })
+	testkit.Eventually(w.t, "Redis remembers no call", func() bool { return w.remembered() == 0 })
 }
 
 // remembered is how many calls Redis remembers, open or not.
 func (w *world) remembered() (calls int64) {
 	w.t.Helper()
 	keys, err := w.redis.Keys(w.t.Context(), "bursar:*:calls:*").Result()
-	must(w.t, err)
+	testkit.Must(w.t, err)
 	for _, key := range keys {
 		n, err := w.redis.HLen(w.t.Context(), key).Result()
-		must(w.t, err)
+		testkit.Must(w.t, err)
 		if w.redis.HExists(w.t.Context(), key, limiterv1.FencedField).Val() {
 			n--
 		}
@@ -112,9 +113,9 @@ var ofTenant = limiterv1.TenantCountersKey("acme", "acme")
 func (w *world) counter(key string) limiterv1.MoneyCounter {
 	w.t.Helper()
 	raw, err := w.redis.HGet(w.t.Context(), key, limiterv1.MoneyField(limiterv1.MoneyLimit{Period: period.Year})).Bytes()
-	must(w.t, err)
+	testkit.Must(w.t, err)
 	counter, err := limiterv1.DecodeMoneyCounter(raw)
-	must(w.t, err)
+	testkit.Must(w.t, err)
 	return counter
 }
 
@@ -140,7 +141,7 @@ func (w *world) likeTheBill(rows map[string]row) {
 func (w *world) direct(callID, body string) answer {
 	w.t.Helper()
 	request, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.provider.URL+"/v1/chat/completions", strings.NewReader(body))
-	must(w.t, err)
+	testkit.Must(w.t, err)
 	request.Header.Set("Authorization", "Bearer "+providerKey)
 	request.Header.Set("X-Request-Id", callID)
 	return do(http.DefaultClient, request)
@@ -248,7 +249,7 @@ func TestClientHangsUpMidStream(t *testing.T) {
 	w := newWorld(t)
 	e := w.ready()
 	stream := e.open("gerente-1", chat("gpt-4o", "[[output=9 hold=4]]", `"stream":true`, `"max_completion_tokens":20`))
-	eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
+	testkit.Eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
 	stream.hangUp()
 	w.provider.Resume()
 	rows := w.rows(1)
@@ -319,8 +320,8 @@ func TestConfigurationChanges(t *testing.T) {
 	provider := w.fake()
 	provider.Models = provider.Models[:1]
 	revision, err := w.put(provider)
-	must(t, err)
-	eventually(t, "the enforcer runs the change", func() bool { return w.runs(e, revision) })
+	testkit.Must(t, err)
+	testkit.Eventually(t, "the enforcer runs the change", func() bool { return w.runs(e, revision) })
 	if got := e.call("gerente-1", chat("gpt-4o-mini", "[[output=1]]")); got.status != 404 {
 		t.Errorf("a model that was withdrawn: %d %s", got.status, got.body)
 	}
@@ -332,10 +333,10 @@ func TestShutdownMidStream(t *testing.T) {
 	w := newWorld(t)
 	e := w.ready()
 	stream := e.open("gerente-1", chat("gpt-4o", "[[output=9 hold=4]]", `"stream":true`, `"max_completion_tokens":20`))
-	eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
+	testkit.Eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
 
 	e.stop()
-	eventually(t, "the port is closed", func() bool { return !listens(e.callsAt.Addr().String()) })
+	testkit.Eventually(t, "the port is closed", func() bool { return !listens(e.callsAt.Addr().String()) })
 	if got := e.probe("/readyz"); got.status != 503 || got.body != "shutting down\n" {
 		t.Errorf("readyz says %d %q while it shuts down", got.status, got.body)
 	}
@@ -343,7 +344,7 @@ func TestShutdownMidStream(t *testing.T) {
 		t.Errorf("healthz says %d %q while it shuts down", got.status, got.body)
 	}
 	// Settling takes its time now: the enforcer must wait for it.
-	must(t, w.redis.Do(t.Context(), "CLIENT", "PAUSE", 300, "WRITE").Err())
+	testkit.Must(t, w.redis.Do(t.Context(), "CLIENT", "PAUSE", 300, "WRITE").Err())
 	w.provider.Resume()
 	got := stream.read()
 	if want := w.direct(got.header.Get(call.CallIDHeader), chat("gpt-4o", "[[output=9]]", `"stream":true`, `"max_completion_tokens":20`)); got.body != want.body || got.err != nil {
@@ -355,12 +356,12 @@ func TestShutdownMidStream(t *testing.T) {
 	// All of it was done before the enforcer ended, so nobody has to wait for it.
 	var outcome string
 	var cost int64
-	must(t, w.ledger.QueryRow(t.Context(), `SELECT outcome, cost_nanos FROM ai_usage_logs`).Scan(&outcome, &cost))
+	testkit.Must(t, w.ledger.QueryRow(t.Context(), `SELECT outcome, cost_nanos FROM ai_usage_logs`).Scan(&outcome, &cost))
 	if bill := w.provider.Bill().Calls[0].CostNanos; outcome != "Settled" || cost != bill {
 		t.Errorf("the ledger has %s at %d, the provider bills %d", outcome, cost, bill)
 	}
 	sessions, err := w.redis.ZRange(t.Context(), limiterv1.SessionsKey, 0, -1).Result()
-	must(t, err)
+	testkit.Must(t, err)
 	if calls := w.remembered(); calls > 0 || len(sessions) > 0 {
 		t.Errorf("left in Redis: %d calls, sessions %v", calls, sessions)
 	}
@@ -372,9 +373,9 @@ func TestShutdownCannotWait(t *testing.T) {
 	w := newWorld(t)
 	w.configure()
 	e := w.start(func(o *options) { o.shutdownGrace = 50 * time.Millisecond })
-	eventually(t, "the enforcer is configured", func() bool { return e.call("gerente-1", "{}").status == 400 })
+	testkit.Eventually(t, "the enforcer is configured", func() bool { return e.call("gerente-1", "{}").status == 400 })
 	stream := e.open("gerente-1", chat("gpt-4o", "[[output=9 hold=4]]", `"stream":true`))
-	eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
+	testkit.Eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
 	if err := e.shutDown(); err != nil {
 		t.Error(err)
 	}
@@ -395,7 +396,7 @@ func TestShutdownCannotWait(t *testing.T) {
 func TestRedisIsAbsentAtFirst(t *testing.T) {
 	w := newWorld(t)
 	port, err := process.FreePort()
-	must(t, err)
+	testkit.Must(t, err)
 	w.redisURL = fmt.Sprintf("redis://127.0.0.1:%d/0", port)
 	e := w.start()
 	refused := func() answer { return e.call("gerente-1", chat("gpt-4o-mini", "[[output=1]]")) }
@@ -410,15 +411,15 @@ func TestRedisIsAbsentAtFirst(t *testing.T) {
 	}
 
 	late, err := redis.Start(t.Context(), redis.Options{Port: port})
-	must(t, err)
+	testkit.Must(t, err)
 	defer func() { _ = late.Stop() }()
-	eventually(t, "readyz says yes", func() bool { return e.probe("/readyz").status == 200 })
+	testkit.Eventually(t, "readyz says yes", func() bool { return e.probe("/readyz").status == 200 })
 	if got := refused(); got.status != 503 {
 		t.Errorf("without a configuration: %d %s", got.status, got.body)
 	}
 	w.redis = connect(t, late.Addr)
 	revision := w.configure()
-	eventually(t, "the enforcer runs the configuration", func() bool { return w.runs(e, revision) })
+	testkit.Eventually(t, "the enforcer runs the configuration", func() bool { return w.runs(e, revision) })
 	if got := refused(); got.status != 200 {
 		t.Errorf("with everything there: %d %s", got.status, got.body)
 	}
@@ -435,15 +436,15 @@ func TestRedisGoesWhileCallsAreOpen(t *testing.T) {
 	w := newWorld(t)
 	opts := redis.Options{Dir: t.TempDir(), AppendOnly: true}
 	own, err := redis.Start(t.Context(), opts)
-	must(t, err)
+	testkit.Must(t, err)
 	opts.Port = own.Port
 	w.redisURL, w.redis = own.URL, connect(t, own.Addr)
 	e := w.ready()
 	go controlplane.Recover(t.Context(), w.redis, w.ledger, acme)
 	stream := e.open("gerente-1", chat("gpt-4o", "[[output=9 hold=4]]", `"stream":true`))
-	eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
+	testkit.Eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
 
-	must(t, own.Stop())
+	testkit.Must(t, own.Stop())
 	if got := e.call("gerente-1", chat("gpt-4o-mini", "[[output=1]]")); got.status != 503 {
 		t.Errorf("a call without Redis: %d %s", got.status, got.body)
 	}
@@ -451,7 +452,7 @@ func TestRedisGoesWhileCallsAreOpen(t *testing.T) {
 	if got := stream.read(); got.err != nil || !strings.HasSuffix(got.body, "data: [DONE]\n\n") {
 		t.Errorf("the stream: %s %v", got.body, got.err)
 	}
-	eventually(t, "the enforcer has noticed", func() bool {
+	testkit.Eventually(t, "the enforcer has noticed", func() bool {
 		return strings.Contains(e.probe("/metrics").body, "bursar_enforcer_store_available 0")
 	})
 	// Were it taken out of its Service, callers would get no answer at all, and tenants with
@@ -461,7 +462,7 @@ func TestRedisGoesWhileCallsAreOpen(t *testing.T) {
 	}
 
 	own, err = redis.Start(t.Context(), opts)
-	must(t, err)
+	testkit.Must(t, err)
 	defer func() { _ = own.Stop() }()
 	rows := w.rows(1)
 	w.likeTheBill(rows)
@@ -469,8 +470,8 @@ func TestRedisGoesWhileCallsAreOpen(t *testing.T) {
 	w.addsUp(rows)
 	// Of the call that Redis did not decide it is told that it was not made, lest its
 	// admission be on its way there still.
-	eventually(t, "Redis remembers the one call", func() bool { return w.remembered() == 1 })
-	eventually(t, "the enforcer follows its configuration again", func() bool {
+	testkit.Eventually(t, "Redis remembers the one call", func() bool { return w.remembered() == 1 })
+	testkit.Eventually(t, "the enforcer follows its configuration again", func() bool {
 		return strings.Contains(e.probe("/metrics").body, "bursar_enforcer_store_available 1")
 	})
 	if got := e.call("gerente-1", chat("gpt-4o-mini", "[[output=1]]")); got.status != 200 {
@@ -488,11 +489,11 @@ func TestPostgresIsAbsentAtFirst(t *testing.T) {
 	w := newWorld(t)
 	opts := ledgerdb.Options{Dir: t.TempDir()}
 	own, err := ledgerdb.Start(t.Context(), opts)
-	must(t, err)
+	testkit.Must(t, err)
 	opts.Port = own.Port()
 	w.database, err = own.NewDatabase(t.Context())
-	must(t, err)
-	must(t, own.Stop())
+	testkit.Must(t, err)
+	testkit.Must(t, own.Stop())
 
 	e := w.ready()
 	for range 3 {
@@ -501,7 +502,7 @@ func TestPostgresIsAbsentAtFirst(t *testing.T) {
 		}
 	}
 	own, err = ledgerdb.Start(t.Context(), opts)
-	must(t, err)
+	testkit.Must(t, err)
 	defer func() { _ = own.Stop() }()
 	w.ledger.Close()
 	w.ledger = w.connectLedger()
@@ -572,7 +573,7 @@ func TestManyStreamsAtOnce(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	eventually(t, "all streams are open at once", func() bool { return w.provider.Paused() == streams })
+	testkit.Eventually(t, "all streams are open at once", func() bool { return w.provider.Paused() == streams })
 	w.provider.Resume()
 	for _, stream := range all {
 		if got := stream.read(); got.err != nil || !strings.HasSuffix(got.body, "data: [DONE]\n\n") {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/bursar-dev/bursar/enforcer/call"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // named is a request with an Idempotency-Key.
@@ -36,7 +37,7 @@ func codeOf(a answer) string {
 // awaitReplay repeats a call until it is no longer under way.
 func (r *running) awaitReplay(key, body string) (got answer) {
 	r.t.Helper()
-	eventually(r.t, "the call has ended", func() bool {
+	testkit.Eventually(r.t, "the call has ended", func() bool {
 		got = r.callNamed(key, body)
 		return codeOf(got) != "idempotency_key_in_use"
 	})
@@ -187,13 +188,13 @@ func TestOtherEnforcer(t *testing.T) {
 	one, other := w.ready(), w.ready()
 	body := chat("gpt-4o", "[[output=5 hold=2]]", `"stream":true`)
 	open, err := open(one.client, named(one.request("gerente-1", body), "key"))
-	must(t, err)
+	testkit.Must(t, err)
 	for i, e := range []*running{one, other} {
 		if got := e.callNamed("key", body); got.status != http.StatusConflict || codeOf(got) != "idempotency_key_in_use" || got.header.Get("Retry-After") != "1" {
 			t.Errorf("enforcer %d, while the call is open: got %+v", i, got)
 		}
 	}
-	eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
+	testkit.Eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
 	w.provider.Resume()
 	first := open.read()
 	if got := other.awaitReplay("key", body); got.status != http.StatusConflict || codeOf(got) != "idempotency_answer_gone" ||
@@ -215,8 +216,8 @@ func TestClientHangsUpAndAsksAgain(t *testing.T) {
 	e := w.ready()
 	body := chat("gpt-4o", "[[output=5 hold=2]]", `"stream":true`)
 	open, err := open(e.client, named(e.request("gerente-1", body), "key"))
-	must(t, err)
-	eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
+	testkit.Must(t, err)
+	testkit.Eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
 	open.hangUp()
 	w.provider.Resume()
 	got := e.awaitReplay("key", body)
@@ -238,8 +239,8 @@ func TestWhatCostNothingFreesItsKey(t *testing.T) {
 		poor.Money = append(poor.Money[:0:0], poor.Money...)
 		poor.Money[0].Amount = 1
 		revision, err := w.put(poor)
-		must(t, err)
-		eventually(t, "the enforcer runs it", func() bool { return w.runs(e, revision) })
+		testkit.Must(t, err)
+		testkit.Eventually(t, "the enforcer runs it", func() bool { return w.runs(e, revision) })
 		body := chat("gpt-4o", "[[output=5]]")
 		for range 2 {
 			if got := e.callNamed("key", body); codeOf(got) != "budget_exhausted" {
@@ -247,8 +248,8 @@ func TestWhatCostNothingFreesItsKey(t *testing.T) {
 			}
 		}
 		revision, err = w.put(acme)
-		must(t, err)
-		eventually(t, "the enforcer runs it", func() bool { return w.runs(e, revision) })
+		testkit.Must(t, err)
+		testkit.Eventually(t, "the enforcer runs it", func() bool { return w.runs(e, revision) })
 		if got := e.callNamed("key", body); got.status != 200 || got.header.Get(call.ReplayedHeader) != "" {
 			t.Errorf("with money: got %+v", got)
 		}
@@ -262,8 +263,8 @@ func TestWhatCostNothingFreesItsKey(t *testing.T) {
 		away := w.fake()
 		away.Endpoint = "http://127.0.0.1:1/v1"
 		revision, err := w.put(away)
-		must(t, err)
-		eventually(t, "the enforcer runs it", func() bool { return w.runs(e, revision) })
+		testkit.Must(t, err)
+		testkit.Eventually(t, "the enforcer runs it", func() bool { return w.runs(e, revision) })
 		body := chat("gpt-4o", "[[output=5]]")
 		for range 2 {
 			if got := e.callNamed("key", body); codeOf(got) != "provider_unreachable" {
@@ -271,8 +272,8 @@ func TestWhatCostNothingFreesItsKey(t *testing.T) {
 			}
 		}
 		revision, err = w.put(w.fake())
-		must(t, err)
-		eventually(t, "the enforcer runs it", func() bool { return w.runs(e, revision) })
+		testkit.Must(t, err)
+		testkit.Eventually(t, "the enforcer runs it", func() bool { return w.runs(e, revision) })
 		if got := e.callNamed("key", body); got.status != 200 {
 			t.Errorf("when it is there: got %+v", got)
 		}
@@ -313,9 +314,9 @@ func TestKilledWhileANamedCallIsOpen(t *testing.T) {
 	c := w.spawn()
 	body := chat("gpt-4o", "[[output=5 hold=2]]", `"stream":true`)
 	open, err := open(c.client, named(c.request(body), "key"))
-	must(t, err)
+	testkit.Must(t, err)
 	defer open.hangUp()
-	eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
+	testkit.Eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
 	c.kill()
 	w.provider.Resume()
 	w.awaitAdoption(c.session)
@@ -334,13 +335,13 @@ func TestWindow(t *testing.T) {
 	w := newWorld(t)
 	revision := w.configure()
 	e := w.start(func(o *options) { o.idempotencyWindow = time.Second })
-	eventually(t, "the enforcer runs the configuration", func() bool { return w.runs(e, revision) })
+	testkit.Eventually(t, "the enforcer runs the configuration", func() bool { return w.runs(e, revision) })
 	body := chat("gpt-4o", "[[output=5]]")
 	first := e.callNamed("key", body)
 	if ttl := w.claims(t); len(ttl) != 1 || ttl[0] <= 0 || ttl[0] > time.Second {
 		t.Errorf("claims live %v, want one of at most a second", ttl)
 	}
-	eventually(t, "the key is free", func() bool { return len(w.claims(t)) == 0 })
+	testkit.Eventually(t, "the key is free", func() bool { return len(w.claims(t)) == 0 })
 	if got := e.callNamed("key", body); got.status != 200 || got.header.Get(call.CallIDHeader) == first.header.Get(call.CallIDHeader) {
 		t.Errorf("after the window: got %+v", got)
 	}
@@ -350,10 +351,10 @@ func TestWindow(t *testing.T) {
 func (w *world) claims(t *testing.T) (left []time.Duration) {
 	t.Helper()
 	keys, err := w.redis.Keys(t.Context(), "bursar:{*}:idempotency:*").Result()
-	must(t, err)
+	testkit.Must(t, err)
 	for _, key := range keys {
 		ttl, err := w.redis.PTTL(t.Context(), key).Result()
-		must(t, err)
+		testkit.Must(t, err)
 		if ttl != -2 { // else it went meanwhile
 			left = append(left, ttl)
 		}
@@ -369,12 +370,12 @@ func TestRedisIsToldNoNamesAndNoWords(t *testing.T) {
 		t.Fatalf("got %+v", got)
 	}
 	keys, err := w.redis.Keys(t.Context(), "*idempotency*").Result()
-	must(t, err)
+	testkit.Must(t, err)
 	if len(keys) != 1 {
 		t.Fatalf("claims: %v", keys)
 	}
 	value, err := w.redis.Get(t.Context(), keys[0]).Result()
-	must(t, err)
+	testkit.Must(t, err)
 	for _, secret := range []string{"secret", "gerente-1", "token"} {
 		if strings.Contains(keys[0]+value, secret) {
 			t.Errorf("Redis is told %q: %s %s", secret, keys[0], value)

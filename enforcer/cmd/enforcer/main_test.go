@@ -27,6 +27,7 @@ import (
 	"github.com/bursar-dev/bursar/hack/parts/documents"
 	"github.com/bursar-dev/bursar/hack/parts/ledgerdb"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // asEnforcer makes this test binary an enforcer.
@@ -42,24 +43,14 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	os.Exit(runTests(m))
-}
-
-func runTests(m *testing.M) int {
-	ctx := context.Background()
-	var err error
-	if redisServer, err = redis.Start(ctx, redis.Options{}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = redisServer.Stop() }()
-	if ledgerServer, err = ledgerdb.Start(ctx, ledgerdb.Options{}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = ledgerServer.Stop() }()
 	redisclient.LogTo(slog.New(slog.DiscardHandler))
-	return m.Run()
+	os.Exit(redis.Use(func(s *redis.Server, _ *goredis.Client) int {
+		redisServer = s
+		return ledgerdb.Use(func(s *ledgerdb.Server) int {
+			ledgerServer = s
+			return m.Run()
+		})
+	}))
 }
 
 // providerKey is the key that the fake provider wants.
@@ -82,22 +73,22 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, redisURL: redisServer.URL, redis: connect(t, redisServer.Addr), keys: t.TempDir(), epoch: 1}
-	must(t, w.redis.FlushAll(t.Context()).Err())
+	testkit.Must(t, w.redis.FlushAll(t.Context()).Err())
 	var err error
 	w.database, err = ledgerServer.NewDatabase(t.Context())
-	must(t, err)
+	testkit.Must(t, err)
 	w.ledger = w.connectLedger()
 	w.provider, err = fakeprovider.Start("127.0.0.1:0", fakeprovider.Options{Key: providerKey})
-	must(t, err)
+	testkit.Must(t, err)
 	t.Cleanup(func() { _ = w.provider.Stop() })
-	must(t, os.WriteFile(filepath.Join(w.keys, "fake"), []byte(providerKey+"\n"), 0o600))
+	testkit.Must(t, os.WriteFile(filepath.Join(w.keys, "fake"), []byte(providerKey+"\n"), 0o600))
 	return w
 }
 
 func (w *world) connectLedger() *pgxpool.Pool {
 	w.t.Helper()
 	pool, err := pgxpool.New(w.t.Context(), w.database.Admin)
-	must(w.t, err)
+	testkit.Must(w.t, err)
 	w.t.Cleanup(pool.Close)
 	return pool
 }
@@ -111,22 +102,6 @@ func connect(t *testing.T, addr string) *goredis.Client {
 	client := goredis.NewClient(&goredis.Options{Addr: addr})
 	t.Cleanup(func() { _ = client.Close() })
 	return client
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func eventually(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-	}
 }
 
 // listens is whether anybody takes connections at the address.
@@ -178,7 +153,7 @@ func keyOf(user, tier string) limiterv1.Credential {
 func (w *world) configure() int64 {
 	w.t.Helper()
 	revision, err := w.put(acme, keyOf("gerente-1", "gerente"), keyOf("empleado-1", "empleado"), w.fake())
-	must(w.t, err)
+	testkit.Must(w.t, err)
 	return revision
 }
 
@@ -208,7 +183,7 @@ func (w *world) start(change ...func(*options)) *running {
 		f(&o)
 	}
 	e, err := newEnforcer(o, slog.New(slog.DiscardHandler))
-	must(w.t, err)
+	testkit.Must(w.t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	r := &running{enforcer: e, t: w.t, stop: stop, ended: make(chan error, 1), client: &http.Client{Transport: &http.Transport{}}}
 	go func() { r.ended <- e.run(ctx) }()
@@ -227,7 +202,7 @@ func (w *world) ready() *running {
 	w.t.Helper()
 	revision := w.configure()
 	r := w.start()
-	eventually(w.t, "the enforcer runs the configuration", func() bool { return w.runs(r, revision) })
+	testkit.Eventually(w.t, "the enforcer runs the configuration", func() bool { return w.runs(r, revision) })
 	return r
 }
 
@@ -308,7 +283,7 @@ func chat(model, prompt string, members ...string) string {
 func request(t *testing.T, address, user, body string) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+address+"/v1/chat/completions", strings.NewReader(body))
-	must(t, err)
+	testkit.Must(t, err)
 	r.Header.Set("Authorization", "Bearer key-of-"+user)
 	return r
 }
@@ -323,7 +298,7 @@ func (r *running) call(user, body string) answer { return do(r.client, r.request
 func (r *running) open(user, body string) *opened {
 	r.t.Helper()
 	o, err := open(r.client, r.request(user, body))
-	must(r.t, err)
+	testkit.Must(r.t, err)
 	return o
 }
 
@@ -331,6 +306,6 @@ func (r *running) open(user, body string) *opened {
 func (r *running) probe(path string) answer {
 	r.t.Helper()
 	request, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, "http://"+r.healthAt.Addr().String()+path, nil)
-	must(r.t, err)
+	testkit.Must(r.t, err)
 	return do(r.client, request)
 }

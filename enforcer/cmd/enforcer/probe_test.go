@@ -9,23 +9,24 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/store"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // TestProbed: an enforcer answers what it admits calls by.
 func TestProbed(t *testing.T) {
 	w := newWorld(t)
 	e := w.ready()
-	must(t, w.redis.SAdd(t.Context(), limiterv1.ProbesKey, "acme").Err())
-	must(t, w.redis.Publish(t.Context(), limiterv1.ProbesChannel, "acme").Err())
+	testkit.Must(t, w.redis.SAdd(t.Context(), limiterv1.ProbesKey, "acme").Err())
+	testkit.Must(t, w.redis.Publish(t.Context(), limiterv1.ProbesChannel, "acme").Err())
 	var answer limiterv1.ProbeAnswer
-	eventually(t, "the probe is answered", func() bool {
+	testkit.Eventually(t, "the probe is answered", func() bool {
 		raw, err := w.redis.HGet(t.Context(), limiterv1.ProbeAnswersKey, "acme").Bytes()
 		return err == nil && json.Unmarshal(raw, &answer) == nil
 	})
 	if why := answer.Contradiction(acme); why != "" || answer.Session != e.session.ID() {
 		t.Errorf("session %s found %q, want that of %s to find nothing", answer.Session, why, e.session.ID())
 	}
-	must(t, e.shutDown())
+	testkit.Must(t, e.shutDown())
 	if n := w.remembered(); n != 0 {
 		t.Errorf("Redis remembers %d calls", n)
 	}
@@ -44,12 +45,12 @@ func TestKilledInAProbe(t *testing.T) {
 	victim := w.spawn()
 	var epoch limiterv1.Epoch
 	raw, err := w.redis.Get(t.Context(), limiterv1.EpochKey).Bytes()
-	must(t, err)
-	must(t, json.Unmarshal(raw, &epoch))
+	testkit.Must(t, err)
+	testkit.Must(t, json.Unmarshal(raw, &epoch))
 	victims := store.New(w.redis, victim.session)
 	victims.SetEpoch(epoch)
 	tenant, err := admission.NewTenant(acme)
-	must(t, err)
+	testkit.Must(t, err)
 	if _, err := admission.NewAdmitter(unsettled{victims}).Probe(t.Context(), tenant); err == nil {
 		t.Fatal("the probe was settled")
 	}
@@ -63,5 +64,5 @@ func TestKilledInAProbe(t *testing.T) {
 		t.Errorf("counted %s spent and %s held, want nothing", counter.Spent, counter.Held)
 	}
 	w.atRest(nil)
-	must(t, survivor.shutDown())
+	testkit.Must(t, survivor.shutDown())
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/bursar-dev/bursar/enforcer/call"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // TestSIGTERM: an enforcer in a process of its own, told to end in the midst of a
@@ -22,8 +23,8 @@ func TestSIGTERM(t *testing.T) {
 		"--listen-address", "127.0.0.1:0", "--health-address", "127.0.0.1:0", "--provider-credentials-dir", w.keys)
 	child.Env = append(os.Environ(), asEnforcer+"=yes", redisVariable+"="+w.redisURL, databaseVariable+"="+w.database.Enforcer)
 	stderr, err := child.StderrPipe()
-	must(t, err)
-	must(t, child.Start())
+	testkit.Must(t, err)
+	testkit.Must(t, child.Start())
 	t.Cleanup(func() { _ = child.Process.Kill() }) // fails when it has ended, as it should
 	log := bufio.NewScanner(stderr)
 	address := servesAt(t, log)
@@ -37,18 +38,18 @@ func TestSIGTERM(t *testing.T) {
 	}()
 
 	var stream *opened
-	eventually(t, "the enforcer is configured", func() bool {
+	testkit.Eventually(t, "the enforcer is configured", func() bool {
 		stream, err = open(http.DefaultClient, request(t, address, "gerente-1",
 			chat("gpt-4o", "[[output=9 hold=4]]", `"stream":true`, `"max_completion_tokens":20`)))
-		must(t, err)
+		testkit.Must(t, err)
 		if stream.status != http.StatusOK {
 			stream.hangUp()
 		}
 		return stream.status == http.StatusOK
 	})
-	eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
-	must(t, child.Process.Signal(syscall.SIGTERM))
-	eventually(t, "the port is closed", func() bool { return !listens(address) })
+	testkit.Eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
+	testkit.Must(t, child.Process.Signal(syscall.SIGTERM))
+	testkit.Eventually(t, "the port is closed", func() bool { return !listens(address) })
 	w.provider.Resume()
 	if got := stream.read(); got.err != nil || !strings.HasSuffix(got.body, "data: [DONE]\n\n") || got.header.Get(call.CallIDHeader) == "" {
 		t.Errorf("the stream: %s %v", got.body, got.err)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/bursar-dev/bursar/hack/parts/collector"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // TestTraces: a program whose environment says where sends the spans of its calls
@@ -23,7 +24,7 @@ func TestTraces(t *testing.T) {
 		t.Fatalf("%d %s", got.status, got.body)
 	}
 	with.signal(syscall.SIGTERM)
-	must(t, with.cmd.Wait())
+	testkit.Must(t, with.cmd.Wait())
 	var got []string
 	for _, span := range received.Spans() {
 		got = append(got, span.Name)

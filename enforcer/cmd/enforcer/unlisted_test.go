@@ -8,6 +8,7 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/price"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // TestUnlistedModel: gpt-5, which the provider has and nobody lists, costs what the
@@ -22,8 +23,8 @@ func TestUnlistedModel(t *testing.T) {
 		listed.Models = listed.Models[:2] // input is 2.50, and output 10.00, at the most
 		listed.UnlistedModels = takes
 		revision, err := w.put(tenant, listed)
-		must(t, err)
-		eventually(t, "the enforcer runs the configuration", func() bool { return w.runs(r, revision) })
+		testkit.Must(t, err)
+		testkit.Eventually(t, "the enforcer runs the configuration", func() bool { return w.runs(r, revision) })
 	}
 	takes := &limiterv1.UnlistedModels{MaxOutputTokens: 500}
 	refused := func(why, says string) {
@@ -56,14 +57,14 @@ func TestUnlistedModel(t *testing.T) {
 		want, err := most.Cost(price.Usage{
 			Input: billed.InputTokens - billed.CachedInputTokens, CachedInput: billed.CachedInputTokens, Output: billed.OutputTokens,
 		})
-		must(t, err)
+		testkit.Must(t, err)
 		if got := rows[billed.ID]; got.Cost != int64(want) || got.Cost <= billed.CostNanos || got.Cost > got.Held || got.Outcome != "Settled" {
 			t.Errorf("the ledger has %+v, want a cost of %d, which is more than the bill, %d, and no more than was held", got, want, billed.CostNanos)
 		}
 	}
 	w.atRest(rows)
 	var models string
-	must(t, w.ledger.QueryRow(t.Context(), `SELECT string_agg(DISTINCT concat_ws(' ', model_asked, model, model_used, provider, priced_as), ', ') FROM ai_usage_logs`).Scan(&models))
+	testkit.Must(t, w.ledger.QueryRow(t.Context(), `SELECT string_agg(DISTINCT concat_ws(' ', model_asked, model, model_used, provider, priced_as), ', ') FROM ai_usage_logs`).Scan(&models))
 	if want := "gpt-5 gpt-5 gpt-5 fake MostExpensive"; models != want {
 		t.Errorf("the ledger says %q, want %q", models, want)
 	}
@@ -77,8 +78,8 @@ func TestUnlistedModelWithinLimits(t *testing.T) {
 	tenant.UnknownModel = limiterv1.PriceAsMostExpensive
 	listed.UnlistedModels = &limiterv1.UnlistedModels{MaxOutputTokens: 99} // penny is listed, too: a cent a token
 	revision, err := w.put(tenant, listed)
-	must(t, err)
-	eventually(t, "the enforcer runs the configuration", func() bool { return w.runs(r, revision) })
+	testkit.Must(t, err)
+	testkit.Eventually(t, "the enforcer runs the configuration", func() bool { return w.runs(r, revision) })
 	if got := r.call("gerente-1", chat("gpt-5", "hi", `"max_tokens":98`)); got.status != http.StatusOK {
 		t.Errorf("what fits: status %d %s", got.status, got.body)
 	}

@@ -2,12 +2,13 @@ package kubernetes_test
 
 import (
 	"bufio"
+	"fmt"
+	"github.com/bursar-dev/bursar/hack/testkit"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestServersDieWithTheirParent kills a parent that had no chance to stop its
@@ -37,17 +38,12 @@ func TestServersDieWithTheirParent(t *testing.T) {
 	if want := 2; len(before) != want {
 		t.Fatalf("%d servers ran in %s, want %d: %q", len(before), dir, want, before)
 	}
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		left := commandsNaming(t, dir)
-		if len(left) == 0 {
-			return
+	testkit.EventuallySucceeds(t, "all servers have ended", func() error {
+		if left := commandsNaming(t, dir); len(left) > 0 {
+			return fmt.Errorf("still running: %q", left)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("still running: %q", left)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+		return nil
+	})
 }
 
 // commandsNaming are the command lines of running processes that name dir.

@@ -113,6 +113,9 @@ func (p *Process) PID() int { return p.cmd.Process.Pid }
 // Signal sends the child a signal.
 func (p *Process) Signal(signal syscall.Signal) error { return p.cmd.Process.Signal(signal) }
 
+// ErrKilled is wrapped by what Stop returns when the child did not end when it was asked.
+var ErrKilled = errors.New("was killed")
+
 // Stop asks the child to end, waits, and kills its whole process group when it
 // does not end in time, which is an error. Stopping a child that has ended, or
 // stopping twice, does nothing.
@@ -132,8 +135,8 @@ func (p *Process) Stop() error {
 	}
 	_ = syscall.Kill(-p.PID(), syscall.SIGKILL)
 	<-p.done
-	return fmt.Errorf("%s did not end within %s of %s and was killed; see %s",
-		p.opts.Name, p.opts.StopTimeout, p.opts.StopSignal, p.opts.LogFile)
+	return fmt.Errorf("%s did not end within %s of %s and %w; see %s",
+		p.opts.Name, p.opts.StopTimeout, p.opts.StopSignal, ErrKilled, p.opts.LogFile)
 }
 
 // Kill ends the child at once, as a crash would.
