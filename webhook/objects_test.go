@@ -35,16 +35,18 @@ func create(t *testing.T, object client.Object) {
 // update changes the object as it is now, whatever else changes it meanwhile.
 func update[T client.Object](t *testing.T, object T, change func(T)) error {
 	t.Helper()
-	for {
+	var err error
+	for range 100 {
 		testkit.Must(t, api.Get(t.Context(), client.ObjectKeyFromObject(object), object))
 		warned.take()
 		before := object.DeepCopyObject().(T)
 		change(object)
-		err := api.Patch(t.Context(), object, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+		err = api.Patch(t.Context(), object, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 		if !apierrors.IsConflict(err) {
-			return err
+			break
 		}
 	}
+	return err
 }
 
 // object is an object of any kind that has conditions.

@@ -128,15 +128,21 @@ func (calls *Calls) Refuse(refusal *Problem, p protocol.Protocol) *Response {
 	return refusal.response(Header{}, p)
 }
 
+// UnsettledError is that calls were given up before they were settled.
+type UnsettledError struct{ Calls int64 }
+
+func (e *UnsettledError) Error() string { return fmt.Sprintf("%d calls were not settled", e.Calls) }
+
 // Drain waits until all calls are settled. When ctx ends before that, the rest is given
-// up: what their calls hold in Redis is left to be charged in full.
+// up, which is an *UnsettledError: what their calls hold in Redis is left to be charged
+// in full.
 // REQUIRES: every call that has begun was ended, and none will begin.
 func (calls *Calls) Drain(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, calls.giveUp)
 	defer stop()
 	calls.open.Wait()
 	if n := calls.givenUp.Load(); n > 0 {
-		return fmt.Errorf("%d calls were not settled", n)
+		return &UnsettledError{Calls: n}
 	}
 	return nil
 }

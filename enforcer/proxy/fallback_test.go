@@ -285,12 +285,13 @@ func TestCacheFallback(t *testing.T) {
 			}
 			d := newFallbackDoor(t, before)
 			first := d.call(tc.first)
+			answered := time.Now()
 			d.configure(t, after)
 			poor := after
 			poor.Tenant = "poor"
 			d.config.poor = newTenant(t, poor)
 			d.spent = 95 * money.Cent
-			time.Sleep(2 * time.Millisecond) // older than the least age
+			testkit.Eventually(t, "the answer is older than the least age", func() bool { return time.Since(answered) > 2*time.Millisecond })
 			d.provider.ResetBill()
 			got := d.as(or(tc.key, "key"), or(tc.path, "/v1/chat/completions"), or(tc.again, tc.first))
 			if calls, _ := d.billed(); calls != 0 {

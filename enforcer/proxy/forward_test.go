@@ -195,7 +195,7 @@ func TestSilence(t *testing.T) {
 	d := newDoor(t, func(w http.ResponseWriter, r *http.Request) {
 		for _, piece := range []string{chunk, usageChunk, done, ""} {
 			stream(piece)(w, r)
-			time.Sleep(3 * timeout)
+			time.Sleep(3 * timeout) // the silence
 		}
 	})
 	d.proxy.SetWriteTimeout(timeout)
@@ -221,6 +221,6 @@ func TestSilence(t *testing.T) {
 		if err != nil || response.StatusCode != tc.want {
 			t.Errorf("got %d %q, %v; want %d", response.StatusCode, body, err, tc.want)
 		}
-		time.Sleep(3 * timeout)
+		time.Sleep(3 * timeout) // the client is silent, too
 	}
 }

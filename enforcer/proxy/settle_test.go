@@ -250,8 +250,9 @@ func TestDrain(t *testing.T) {
 	d.server.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if err := d.calls.Drain(ctx); err == nil || err.Error() != "2 calls were not settled" {
-		t.Errorf("drained with %v, though the store is lost", err)
+	var unsettled *call.UnsettledError
+	if err := d.calls.Drain(ctx); !errors.As(err, &unsettled) || unsettled.Calls != 2 {
+		t.Errorf("drained with %v, though the store is lost; want 2 calls not settled", err)
 	}
 	if n := len(d.ledger.all()); n != 0 {
 		t.Errorf("%d calls that were not settled are in the ledger", n)

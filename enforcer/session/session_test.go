@@ -105,7 +105,8 @@ func TestSession(t *testing.T) {
 	}()
 	told := limiterv1.FeedSession + " " + s.ID()
 
-	// It has none: whoever waits for enforcers does not wait for this one yet.
+	// It has none: whoever waits for enforcers does not wait for this one yet. That nothing
+	// is told shows only in a time without it.
 	select {
 	case got := <-messages:
 		t.Errorf("told %q before the first configuration", got.Payload)

@@ -140,7 +140,8 @@ func newShareHistory(t *rapid.T, client *goredis.Client) *shareHistory {
 	return h
 }
 
-// lose loses the store, once the shares that are wanted were taken, as a rule.
+// lose loses the store. The pause is no condition: how far the taking of shares has come
+// by then is part of what is tried, and the test fails when it never came far enough.
 func (h *shareHistory) lose() {
 	time.Sleep(2 * time.Millisecond)
 	h.store.lost.Store(true)

@@ -3,6 +3,7 @@ package replay
 import (
 	"cmp"
 	"container/heap"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -12,8 +13,22 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 )
 
-// Run replays what happened under a tenant's document. It fails when the calls do, are
-// not in order, or a time zone is not known to this machine.
+// ErrOrder is that calls of the past came in another order than that of their admission.
+var ErrOrder = errors.New("calls must be in order")
+
+// ZoneError is that this machine does not know the time zone of a tenant.
+type ZoneError struct {
+	Tenant, Zone string
+	Err          error
+}
+
+func (e *ZoneError) Error() string {
+	return fmt.Sprintf("tenant %s: time zone %q: %v", e.Tenant, e.Zone, e.Err)
+}
+func (e *ZoneError) Unwrap() error { return e.Err }
+
+// Run replays what happened under a tenant's document. It fails when the calls do, with
+// ErrOrder when they are not in order, and with a *ZoneError.
 func Run(document limiterv1.Tenant, history History) (Result, error) {
 	r, err := newReplay(document, history)
 	if err != nil {
@@ -25,7 +40,7 @@ func Run(document limiterv1.Tenant, history History) (Result, error) {
 		case err != nil:
 			return Result{}, err
 		case call.AdmittedAt.Before(last):
-			return Result{}, fmt.Errorf("call %s of %s comes after one of %s: calls must be in order", call.ID, call.AdmittedAt, last)
+			return Result{}, fmt.Errorf("call %s of %s comes after one of %s: %w", call.ID, call.AdmittedAt, last, ErrOrder)
 		}
 		last = call.AdmittedAt
 		r.holds.endUntil(call.AdmittedAt)
@@ -68,7 +83,7 @@ func newReplay(document limiterv1.Tenant, history History) (*replay, error) {
 	for _, l := range levelsOf(document) {
 		zone, err := time.LoadLocation(l.TimeZone)
 		if err != nil {
-			return nil, fmt.Errorf("tenant %s: time zone %q: %w", l.Tenant, l.TimeZone, err)
+			return nil, &ZoneError{Tenant: l.Tenant, Zone: l.TimeZone, Err: err}
 		}
 		made := level{Level: l}
 		for _, limit := range inOrder(l.Money, func(l limiterv1.MoneyLimit) limiterv1.Scope { return l.Per }) {

@@ -64,15 +64,18 @@ type enforcer struct {
 	settling *sync.Mutex
 }
 
-func (e *enforcer) call(ctx context.Context, n int) {
-	e.t.Helper()
+func (e *enforcer) call(ctx context.Context, n int) error {
 	now, err := client.Time(ctx).Result()
-	testkit.Must(e.t, err)
+	if err != nil {
+		return err
+	}
 	call := limiterv1.OpenCall{
 		CallID: fmt.Sprint(e.session, "-", n), Tenant: "acme", Root: "acme", User: fmt.Sprint("user-", n%3), Tier: "tier", Model: "m",
 	}
 	body, err := json.Marshal(call)
-	testkit.Must(e.t, err)
+	if err != nil {
+		return err
+	}
 	record := limiterv1.CallRecord{Settled: true, Amount: money.Cent, AdmittedAt: now, Body: body}
 	calls := limiterv1.CallsKey(limiterv1.Shard("acme"), e.session)
 	e.settling.Lock()
@@ -83,14 +86,18 @@ func (e *enforcer) call(ctx context.Context, n int) {
 	pipe.HSet(ctx, calls, call.CallID, record.Encode())
 	_, err = pipe.Exec(ctx)
 	e.settling.Unlock()
-	testkit.Must(e.t, err)
+	if err != nil {
+		return err
+	}
 	_, err = e.ledger.Exec(ctx, `
 INSERT INTO ai_usage_logs (call_id, tenant_id, user_id, tier, credential, provider, model, model_asked, model_used,
   endpoint, streamed, admitted_at, outcome, held_nanos, cost_nanos, session)
 VALUES ($1, 'acme', $2, 'tier', 'c', 'p', 'm', 'm', 'm', '/', false, $3, 'Settled', $4, $4, 's')`,
 		call.CallID, call.User, now, int64(money.Cent))
-	testkit.Must(e.t, err)
-	testkit.Must(e.t, client.HDel(ctx, calls, call.CallID).Err())
+	if err != nil {
+		return err
+	}
+	return client.HDel(ctx, calls, call.CallID).Err()
 }
 
 var (
@@ -153,17 +160,16 @@ func TestAuditor(t *testing.T) {
 
 	var settling sync.Mutex
 	var enforcers sync.WaitGroup
-	done := make(chan struct{})
+	working, stop := context.WithCancel(ctx)
+	defer stop()
 	for i := range 3 {
 		e := &enforcer{t, fmt.Sprint("session-", i), pools["enforcer"], &settling}
 		testkit.Must(t, client.ZAdd(ctx, limiterv1.SessionsKey, goredis.Z{Score: float64(time.Now().UnixMilli()), Member: e.session}).Err())
 		enforcers.Go(func() {
-			for n := 0; ; n++ {
-				select {
-				case <-done:
+			for n := 0; working.Err() == nil; n++ {
+				if err := e.call(ctx, n); err != nil {
+					t.Error(err)
 					return
-				default:
-					e.call(ctx, n)
 				}
 			}
 		})
@@ -173,7 +179,7 @@ func TestAuditor(t *testing.T) {
 			t.Fatalf("under load: %q", found)
 		}
 	}
-	close(done)
+	stop()
 	enforcers.Wait()
 	if found := audited(); len(found) > 0 {
 		t.Errorf("at rest: %q", found)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,6 +44,7 @@ type world struct {
 	redis *goredis.Client
 	limiter
 	numbers  *budgetstore.Epochs
+	looks    atomic.Int64
 	ledger   *budgetstore.LedgerReader
 	enforcer *pgxpool.Pool
 }
@@ -63,8 +65,19 @@ func (w *world) recounter() *recovery.Recounter {
 	return recovery.NewRecounter(w.epochs, w.counters, w.calls, w.ledger)
 }
 
+// lookedAt are the epochs of a world that counts how often they are looked at.
+type lookedAt struct {
+	*limiterstore.Epochs
+	looks *atomic.Int64
+}
+
+func (l lookedAt) Inspect(ctx context.Context) (limiterstore.Inspection, error) {
+	l.looks.Add(1)
+	return l.Epochs.Inspect(ctx)
+}
+
 func (w *world) rebuilder() *recovery.Rebuilder {
-	return recovery.NewRebuilder(w.epochs, w.enforcers, w.calls, w.numbers, w.ledger)
+	return recovery.NewRebuilder(lookedAt{w.epochs, &w.looks}, w.enforcers, w.calls, w.numbers, w.ledger)
 }
 
 func newWorld(t *testing.T) *world {

@@ -116,7 +116,9 @@ func TestEightAtOnce(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", key, diff)
 		}
 	}
-	time.Sleep(1200 * time.Millisecond) // two looks of each
+	// That no other epoch begins shows only when all have looked again, twice.
+	before := w.looks.Load()
+	testkit.Eventually(t, "each of the eight has looked twice", func() bool { return w.looks.Load() >= before+2*8 })
 	now, err := w.epochs.Current(t.Context())
 	testkit.Must(t, err)
 	if now.Number != epoch.Number {
