@@ -65,7 +65,7 @@ type LimitRefusal struct {
 }
 
 // ErrNoCall means that there is no call with the ID.
-var ErrNoCall = errors.New("no such call is on record")
+var ErrNoCall = errors.New("the ledger has no such call")
 
 var findAdmitted = `
 SELECT call_id, user_id, tier, credential, model_asked, ` + modelOf + `, endpoint, admitted_at, held_nanos,

@@ -42,7 +42,7 @@ func explained(err error) error {
 	}
 	switch failure.Code {
 	case undefinedTable, undefinedColumn:
-		return fmt.Errorf("%w: the database has not the schema of this version; its manager migrates it", err)
+		return fmt.Errorf("%w: the database schema is not that of this version: use the version of the manager, which migrates the database", err)
 	case insufficientPrivilege:
 		return fmt.Errorf("%w: the login must be a member of bursar_reader (GRANT bursar_reader TO it)", err)
 	}

@@ -27,11 +27,11 @@ func (k apiKeys) decide(ctx context.Context, key *v1alpha1.APIKey) (acceptance.D
 
 func (k apiKeys) warn(ctx context.Context, was, is *v1alpha1.APIKey) (warnings []string) {
 	if expiry := is.Spec.ExpiresAt; expiry != nil && expiry.Time.Before(time.Now()) {
-		warnings = append(warnings, "spec.expiresAt: "+expiry.UTC().Format(time.RFC3339)+" is over: calls with the key are refused")
+		warnings = append(warnings, "spec.expiresAt: "+expiry.UTC().Format(time.RFC3339)+" is in the past: calls with the key are refused")
 	}
 	if was != nil && was.Spec.BudgetRef != is.Spec.BudgetRef && !k.hasBudget(ctx, is) {
 		warnings = append(warnings, fmt.Sprintf(
-			"spec.budgetRef.name: calls with the key are refused until there is a TenantBudget %q: it is none of %q any more",
+			"spec.budgetRef.name: calls with the key are refused until TenantBudget %q exists; TenantBudget %q is no longer charged",
 			is.Spec.BudgetRef.Name, was.Spec.BudgetRef.Name))
 	}
 	return warnings

@@ -25,7 +25,7 @@ func (g budgetGrants) decide(ctx context.Context, grant *v1alpha1.BudgetGrant) (
 
 func (budgetGrants) warn(_ context.Context, _, grant *v1alpha1.BudgetGrant) []string {
 	if expiry := grant.Spec.ExpiresAt; expiry.Time.Before(time.Now()) {
-		return []string{"spec.expiresAt: " + expiry.UTC().Format(time.RFC3339) + " is past: nothing is granted"}
+		return []string{"spec.expiresAt: " + expiry.UTC().Format(time.RFC3339) + " is in the past: nothing is granted"}
 	}
 	return nil
 }

@@ -68,7 +68,7 @@ func unknown(ctx context.Context, reader client.Reader, named []namedModel) []st
 	var warnings []string
 	for _, model := range named {
 		if !known.Has(string(model.name)) {
-			warnings = append(warnings, fmt.Sprintf("%s: no ModelProvider has a model %q", model.path, model.name))
+			warnings = append(warnings, fmt.Sprintf("%s: no ModelProvider lists model %q", model.path, model.name))
 		}
 	}
 	return warnings
@@ -78,7 +78,7 @@ func unknown(ctx context.Context, reader client.Reader, named []namedModel) []st
 func providers(ctx context.Context, reader client.Reader) (all []v1alpha1.ModelProvider, ok bool) {
 	var providers v1alpha1.ModelProviderList
 	if err := reader.List(ctx, &providers); err != nil {
-		log.FromContext(ctx).Error(err, "Cannot find the models that there are")
+		log.FromContext(ctx).Error(err, "Failed to list the models of ModelProviders")
 		return nil, false
 	}
 	return providers.Items, true

@@ -21,11 +21,11 @@ import (
 func promising(ctx context.Context, reader client.Reader, was, is *v1alpha1.TenantBudget) []string {
 	asParent, err := promisedTo(ctx, reader, was, is)
 	if err != nil {
-		log.FromContext(ctx).Error(err, "Cannot find the children of a budget")
+		log.FromContext(ctx).Error(err, "Failed to find the children of a TenantBudget")
 	}
 	asChild, err := promisedBy(ctx, reader, was, is)
 	if err != nil {
-		log.FromContext(ctx).Error(err, "Cannot find the parent of a budget, or its children")
+		log.FromContext(ctx).Error(err, "Failed to find the parent of a TenantBudget or the parent's children")
 	}
 	return append(asParent, asChild...)
 }
@@ -70,7 +70,7 @@ func promisedBy(ctx context.Context, reader client.Reader, was, is *v1alpha1.Ten
 	}
 	var warnings []string
 	for _, o := range worse(compile.Overcommitted(parent, before), compile.Overcommitted(parent, append(slices.Clone(others), *is))) {
-		warnings = append(warnings, fmt.Sprintf("spec.parentRef: of TenantBudget %s %s", index.KeyOf(parent), o))
+		warnings = append(warnings, fmt.Sprintf("spec.parentRef: in TenantBudget %s, %s", index.KeyOf(parent), o))
 	}
 	return warnings, nil
 }

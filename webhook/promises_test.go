@@ -24,7 +24,7 @@ func TestPromises(t *testing.T) {
 		create(t, budget)
 		awaitSeen(t, budget)
 	}
-	says := "spec.parentRef: of TenantBudget " + company.Namespace + "/budget limit daily has 5.00 USD, and the limits of 2 children add up to "
+	says := "spec.parentRef: of TenantBudget " + company.Namespace + "/budget limit daily has 5.00 USD, but the limits of its 2 children add up to "
 	other := childOf(company, "3.01")
 	expectAnswer(t, api.Create(t.Context(), childOf(company, "3.00"), client.DryRunAll), "")
 	expectAnswer(t, api.Create(t.Context(), other), "", says+"5.01 USD")
@@ -46,7 +46,7 @@ func TestPromises(t *testing.T) {
 		{name: "a parent that is raised, to what is still too little", budget: company, to: "5.005"},
 		{
 			name: "a parent that is lowered", budget: company, to: "4.00",
-			wantWarnings: []string{"spec.limits[0].amount: limit daily has 4.00 USD, and the limits of 2 children add up to 5.01 USD"},
+			wantWarnings: []string{"spec.limits[0].amount: limit daily has 4.00 USD, but the limits of its 2 children add up to 5.01 USD"},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

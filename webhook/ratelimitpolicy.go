@@ -46,7 +46,7 @@ func (p rateLimitPolicies) aiming(ctx context.Context, was, is *v1alpha1.RateLim
 	var warnings []string
 	selector := is.Spec.TargetSelector
 	if decided.Holds() && selector != nil && len(selector.MatchLabels)+len(selector.MatchExpressions) == 0 {
-		warnings = append(warnings, fmt.Sprintf("%s: has neither matchLabels nor matchExpressions, and selects every TenantBudget of the namespaces: %d now",
+		warnings = append(warnings, fmt.Sprintf("%s: without matchLabels and matchExpressions every TenantBudget of the namespaces is selected: now %d",
 			path, len(decided.Targets)))
 	}
 	if leftOut := decided.LeftOut(); leftOut != "" {
@@ -65,7 +65,7 @@ func (p rateLimitPolicies) aiming(ctx context.Context, was, is *v1alpha1.RateLim
 	}
 	lost := slices.DeleteFunc(before.Targets, func(b *v1alpha1.TenantBudget) bool { return kept.Has(b.UID) })
 	if len(lost) > 0 {
-		warnings = append(warnings, "TenantBudgets whose tenants lose these limits: "+acceptance.Some(lost))
+		warnings = append(warnings, "these TenantBudgets lose these limits: "+acceptance.Some(lost))
 	}
 	return warnings
 }

@@ -39,7 +39,7 @@ func replayed(ctx context.Context, reader client.Reader, ledger PastCalls, docum
 	defer replays.Unlock()
 	result, err := replayOf(ctx, reader, ledger, document, now)
 	if err != nil {
-		log.FromContext(ctx).V(1).Info("Cannot replay the calls of a tenant", "tenant", document.Tenant, "error", err.Error())
+		log.FromContext(ctx).V(1).Info("Failed to replay the calls of a tenant", "tenant", document.Tenant, "error", err.Error())
 		return nil
 	}
 	if result.Refused.Calls == 0 {
@@ -53,7 +53,7 @@ func replayed(ctx context.Context, reader client.Reader, ledger PastCalls, docum
 			warning += " of tenant " + most.Tenant
 		}
 	}
-	return []string{warning + `; "kubectl budget replay" says more`}
+	return []string{warning + `; run "kubectl budget replay" for details`}
 }
 
 func replayOf(

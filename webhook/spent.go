@@ -33,11 +33,11 @@ func stops(was, is limiterv1.Level, counters limiterstore.Reading) []string {
 		}
 		calls := "calls"
 		if len(limit.Tiers) > 0 || len(limit.Models) > 0 {
-			calls = "the calls that it counts"
+			calls = "the calls that match it"
 		}
 		beyond := ""
 		if !limit.Exhausted(spent) {
-			beyond = ", which is beyond its Trip rung"
+			beyond = ", past its Trip rung"
 		}
 		warnings = append(warnings, fmt.Sprintf("%s: limit %s is set to %s USD and %s are already spent%s: %s are refused until %s",
 			field.NewPath("spec", "limits").Index(i).Child("amount"), limit.Name, limit.Amount, spent, beyond,

@@ -37,7 +37,7 @@ func (b tenantBudgets) warn(ctx context.Context, was, is *v1alpha1.TenantBudget)
 	var warnings []string
 	if is.Spec.Enforcement == v1alpha1.EnforcementShadow && (was == nil || was.Spec.Enforcement != v1alpha1.EnforcementShadow) {
 		warnings = append(warnings, fmt.Sprintf(
-			"spec.enforcement: Shadow refuses nothing: what tenant %s spends is counted and has no limit", is.Spec.Tenant))
+			"spec.enforcement: Shadow refuses nothing: the spending of tenant %s is counted, not limited", is.Spec.Tenant))
 	}
 	if was != nil {
 		warnings = append(warnings, raised(was.Spec.Limits, is.Spec.Limits)...)
@@ -94,7 +94,7 @@ func (b tenantBudgets) refusing(ctx context.Context, was *v1alpha1.TenantBudget,
 		warnings = stops(before.Level, document.Level, counters)
 	} else {
 		// A tenant that is new has none, and others get no warning while Redis is away.
-		log.FromContext(ctx).V(1).Info("Cannot read what has been spent", "tenant", document.Tenant, "error", err.Error())
+		log.FromContext(ctx).V(1).Info("Failed to read the spending of a tenant", "tenant", document.Tenant, "error", err.Error())
 	}
 	return append(warnings, replayed(ctx, b.reader, b.ledger, document, time.Now())...)
 }

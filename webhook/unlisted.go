@@ -20,12 +20,12 @@ func letsThrough(ctx context.Context, reader client.Reader, spec v1alpha1.Tenant
 	providers, ok := providers(ctx, reader)
 	takes := func(provider v1alpha1.ModelProvider) bool { return provider.Spec.UnlistedModels != nil }
 	if ok && !slices.ContainsFunc(providers, takes) {
-		return []string{"spec.unknownModel: no ModelProvider has unlistedModels: models that none lists are refused until one has"}
+		return []string{"spec.unknownModel: no ModelProvider sets unlistedModels: unlisted models are refused until one does"}
 	}
 	var warnings []string
 	for _, path := range byModel(spec) {
 		warnings = append(warnings, fmt.Sprintf(
-			"%s: does not see calls for these models by names that no ModelProvider lists, which spec.unknownModel lets through", path))
+			"%s: does not count calls to these models under unlisted names, which spec.unknownModel allows", path))
 	}
 	return warnings
 }

@@ -87,8 +87,8 @@ func (v validator[T]) answer(ctx context.Context, was, is T) (admission.Warnings
 	decided, err := v.decideCaughtUp(ctx, is)
 	if err != nil {
 		// The controller decides again, and waits for what could not be read.
-		log.FromContext(ctx).Error(err, "Cannot decide on an object before it is written")
-		return admission.Warnings{"it could not be decided yet whether this is valid: see the condition Accepted"}, nil
+		log.FromContext(ctx).Error(err, "Failed to validate an object on admission")
+		return admission.Warnings{"the webhook failed to validate this object: see the condition Accepted"}, nil
 	}
 	if refused.Has(decided.Reason) {
 		kind := v1alpha1.GroupVersion.WithKind(v.kind()).GroupKind()
@@ -125,7 +125,7 @@ const (
 // clip makes warnings fit.
 func clip(warnings []string) admission.Warnings {
 	if len(warnings) > maxWarnings {
-		warnings = append(warnings[:maxWarnings-1:maxWarnings-1], "and more: these were the first")
+		warnings = append(warnings[:maxWarnings-1:maxWarnings-1], "more warnings are not shown")
 	}
 	for i, warning := range warnings {
 		if runes := []rune(warning); len(runes) > maxWarning {

@@ -49,7 +49,7 @@ func TestCreate(t *testing.T) {
 	}{
 		"a second budget of a tenant": {
 			object: budgetOf(delegated, func(b *v1alpha1.TenantBudget) { b.Spec.Tenant = namespace }),
-			wantErr: fmt.Sprintf(`spec.tenant: Invalid value: %q: belongs to the older TenantBudget %s/budget`,
+			wantErr: fmt.Sprintf(`spec.tenant: Invalid value: %q: already claimed by the older TenantBudget %s/budget`,
 				namespace, namespace),
 		},
 		"a budget of another tenant": {
@@ -78,7 +78,7 @@ func TestCreate(t *testing.T) {
 			object: budgetOf(delegated, func(b *v1alpha1.TenantBudget) {
 				b.Name, b.Spec.ParentRef = "above", &v1alpha1.ParentRef{Name: "budget", Namespace: below.Namespace}
 			}),
-			wantErr: fmt.Sprintf(`spec.parentRef: Invalid value: "%[1]s/budget": must not lead back: %[2]s/above -> %[1]s/budget -> %[2]s/above`,
+			wantErr: fmt.Sprintf(`spec.parentRef: Invalid value: "%[1]s/budget": must not form a cycle: %[2]s/above -> %[1]s/budget -> %[2]s/above`,
 				below.Namespace, delegated),
 		},
 		"too many parents": {
@@ -90,7 +90,7 @@ func TestCreate(t *testing.T) {
 		"a budget that refuses nothing": {
 			object: budgetOf(delegated, func(b *v1alpha1.TenantBudget) { b.Spec.Enforcement = v1alpha1.EnforcementShadow }),
 			wantWarnings: []string{fmt.Sprintf(
-				`spec.enforcement: Shadow refuses nothing: what tenant %s spends is counted and has no limit`, delegated)},
+				`spec.enforcement: Shadow refuses nothing: the spending of tenant %s is counted, not limited`, delegated)},
 		},
 		"models that nobody has": {
 			object: budgetOf(delegated, func(b *v1alpha1.TenantBudget) {
@@ -146,7 +146,7 @@ func TestCreate(t *testing.T) {
 		},
 		"a model of another provider": {
 			object: objects.ModelProvider("model-of-"+namespace, "model-"+namespace),
-			wantErr: fmt.Sprintf(`spec.models[1].name: Invalid value: "model-%s": belongs to the older ModelProvider %s`,
+			wantErr: fmt.Sprintf(`spec.models[1].name: Invalid value: "model-%s": already claimed by the older ModelProvider %s`,
 				namespace, provider.Name),
 		},
 		"long calls without a price of what short ones have": {
@@ -157,11 +157,11 @@ func TestCreate(t *testing.T) {
 				p.Spec.Models[0].Prices.LongContext[0].PriceList = v1alpha1.PriceList{Input: "2"}
 				return p
 			}(),
-			wantErr: `spec.models[0].prices.longContext[0].output: Required value: there is a price of it for shorter calls`,
+			wantErr: `spec.models[0].prices.longContext[0].output: Required value: shorter calls have a price for it`,
 		},
 		"a key that another APIKey has": {
 			object:  sameHash,
-			wantErr: fmt.Sprintf(`belongs to the older APIKey %s/key`, namespace),
+			wantErr: fmt.Sprintf(`already claimed by the older APIKey %s/key`, namespace),
 		},
 		"a key without its budget": {
 			object:       objects.APIKey(delegated, "key"),
@@ -174,7 +174,7 @@ func TestCreate(t *testing.T) {
 				expired.Spec.ExpiresAt = &metav1.Time{Time: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)}
 				return expired
 			}(),
-			wantWarnings: []string{`spec.expiresAt: 2020-01-01T00:00:00Z is over: calls with the key are refused`},
+			wantWarnings: []string{`spec.expiresAt: 2020-01-01T00:00:00Z is in the past: calls with the key are refused`},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -320,10 +320,10 @@ func TestSelectingOthers(t *testing.T) {
 	changed := policy.DeepCopy()
 	changed.Spec.TargetSelector.MatchLabels["plan"] = "paid"
 	expectAnswer(t, api.Patch(t.Context(), changed, client.MergeFrom(policy), client.DryRunAll), "",
-		"TenantBudgets whose tenants lose these limits: "+namespace+"/budget")
+		"these TenantBudgets lose these limits: "+namespace+"/budget")
 	changed.Spec.TargetSelector.MatchLabels["plan"] = "nobody-s"
 	expectAnswer(t, api.Patch(t.Context(), changed, client.MergeFrom(policy), client.DryRunAll), "",
-		"has no effect yet: spec.targetSelector: Not found", "TenantBudgets whose tenants lose these limits: "+namespace+"/budget")
+		"has no effect yet: spec.targetSelector: Not found", "these TenantBudgets lose these limits: "+namespace+"/budget")
 	expectAnswer(t, update(t, policy, func(p *v1alpha1.RateLimitPolicy) { p.Spec.Limits[0].Name = "renamed" }), "")
 }
 
@@ -436,7 +436,7 @@ spec:
   limits: [{name: daily, period: Day, amount: "5.00", models: [gpt-4o-min]}]
 `
 	out, err := kubectl(t.Context(), fmt.Sprintf(yaml, "second", namespace, namespace), "apply", "-f", "-")
-	if want := fmt.Sprintf(`The TenantBudget "second" is invalid: spec.tenant: Invalid value: %[1]q: belongs to the older TenantBudget %[1]s/budget`,
+	if want := fmt.Sprintf(`The TenantBudget "second" is invalid: spec.tenant: Invalid value: %[1]q: already claimed by the older TenantBudget %[1]s/budget`,
 		namespace); err == nil || !strings.Contains(out, want) {
 		t.Errorf("got %v, %s, want %s", err, out, want)
 	}

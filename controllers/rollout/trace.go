@@ -33,7 +33,7 @@ func (r *tracedReconciler) Reconcile(ctx context.Context, request reconcile.Requ
 	result, err := r.inner.Reconcile(ctx, request)
 	if err != nil {
 		span.RecordError(err)
-		span.SetStatus(codes.Error, "failed, and will be tried again")
+		span.SetStatus(codes.Error, "failed; will be retried")
 	}
 	span.SetAttributes(attribute.Float64("bursar.requeue_after_seconds", result.RequeueAfter.Seconds()))
 	return result, err

@@ -98,7 +98,7 @@ var _ = Describe("A BudgetGrant", func() {
 		expectCondition(ctx, budget, v1alpha1.ConditionExhausted, "False AmountLeft")
 		expectCondition(ctx, short, v1alpha1.ConditionExpired, "True Expired")
 		Expect(stateOf(ctx, short)()).To(Equal(v1alpha1.GrantExpired))
-		Expect(condition(ctx, short, v1alpha1.ConditionReady)()).To(Equal("True Expired"), "nothing is left to be done")
+		Expect(condition(ctx, short, v1alpha1.ConditionReady)()).To(Equal("True Expired"), "the rollout is complete")
 		Expect(condition(ctx, short, v1alpha1.ConditionAccepted)()).To(Equal("True Accepted"))
 		Expect(condition(ctx, short, v1alpha1.ConditionProgrammed)()).To(Equal("False Expired"))
 		Expect(condition(ctx, short, v1alpha1.ConditionStalled)()).To(Equal("False Reconciled"))
@@ -106,7 +106,7 @@ var _ = Describe("A BudgetGrant", func() {
 		expectCondition(ctx, budget, v1alpha1.ConditionExhausted, "True AmountSpent")
 		Eventually(ctx, grantsIn(ctx, budget)).Should(BeEmpty())
 		Eventually(ctx, eventsOf(ctx, short, "GrantExpired")).Should(ConsistOf(HavePrefix(
-			"Normal: limit daily of TenantBudget budget no longer has 2.00 USD more: it expired at ")))
+			"Normal: limit daily of TenantBudget budget no longer has 2.00 USD more: the grant expired at ")))
 		Expect(rows(ctx, grantRows, tenant)()).To(HaveExactElements(HaveSuffix("false"), HaveSuffix("true")), "the record stands")
 	})
 
@@ -119,7 +119,7 @@ var _ = Describe("A BudgetGrant", func() {
 		expectCondition(ctx, grant, v1alpha1.ConditionAccepted, "False Expired")
 		Expect(condition(ctx, grant, v1alpha1.ConditionReady)()).To(Equal("True Expired"))
 		Expect(condition(ctx, grant, v1alpha1.ConditionStalled)()).To(Equal("False Reconciled"))
-		Eventually(ctx, eventsOf(ctx, grant, "GrantExpired")).Should(ConsistOf(HavePrefix("Warning: it expired at ")))
+		Eventually(ctx, eventsOf(ctx, grant, "GrantExpired")).Should(ConsistOf(HavePrefix("Warning: the grant expired at ")))
 		Expect(rows(ctx, grantRows, tenant)()).To(BeEmpty())
 	})
 

@@ -35,8 +35,8 @@ var _ = Describe("A child", func() {
 		expectProgrammed(ctx, beside)
 		expectCondition(ctx, team, v1alpha1.ConditionAccepted, "False NotAllowedByParent")
 		Expect(message(team, v1alpha1.ConditionAccepted)).To(Equal(fmt.Sprintf(
-			`spec.parentRef: Invalid value: "%[1]s/budget": does not allow this one as a child: `+
-				`set spec.allowedChildren.namespaces of TenantBudget %[1]s/budget to include namespace %[2]s; what was in force before stays in force`,
+			`spec.parentRef: Invalid value: "%[1]s/budget": does not allow this TenantBudget as a child: `+
+				`include namespace %[2]s in spec.allowedChildren.namespaces of TenantBudget %[1]s/budget; the last accepted configuration stays in force`,
 			company.Namespace, team.Namespace)))
 		expectCondition(ctx, part, v1alpha1.ConditionAccepted, "False NotAllowedByParent")
 		Expect(message(part, v1alpha1.ConditionAccepted)).To(ContainSubstring("does not allow %s/budget as a child", team.Namespace))
@@ -80,7 +80,7 @@ var _ = Describe("A child", func() {
 		expectCondition(ctx, company, v1alpha1.ConditionOvercommitted, "False ChildrenFit")
 		update(ctx, other, func(b *v1alpha1.TenantBudget) { b.Spec.Limits[0].Amount = "3.01" })
 		expectCondition(ctx, company, v1alpha1.ConditionOvercommitted, "True ChildrenExceedLimit")
-		says := "limit daily has 5.00 USD, and the limits of 2 children add up to 5.01 USD: some of their calls may be refused that their own limits allow"
+		says := "limit daily has 5.00 USD, but the limits of its 2 children add up to 5.01 USD: calls that the children's own limits allow may be refused"
 		Expect(message(company, v1alpha1.ConditionOvercommitted)).To(Equal(says))
 		expectCondition(ctx, company, v1alpha1.ConditionReady, "True Enforced")
 		Eventually(ctx, eventsOf(ctx, company, "Overcommitted")).Should(ConsistOf("Warning: " + says))

@@ -24,7 +24,7 @@ type lease struct {
 func newLease(cluster *rest.Config, options Options) (*lease, error) {
 	namespace := cmp.Or(options.LeaderElectionNamespace, options.Namespace)
 	if options.LeaderElection && namespace == "" {
-		return nil, errors.New("no namespace is known for it: set --leader-elect-namespace")
+		return nil, errors.New("its namespace is unknown: set --leader-elect-namespace")
 	}
 	host, err := os.Hostname()
 	if err != nil {
@@ -49,10 +49,10 @@ func newLease(cluster *rest.Config, options Options) (*lease, error) {
 func (l *lease) Held(ctx context.Context) error {
 	record, _, err := l.read.Get(ctx)
 	if err != nil {
-		return fmt.Errorf("read who leads: %w", err)
+		return fmt.Errorf("read the holder of the Lease: %w", err)
 	}
 	if record.HolderIdentity != l.read.Identity() {
-		return fmt.Errorf("%s does not lead: the Lease %s/%s is held by %q", l.read.Identity(), l.read.LeaseMeta.Namespace, leaseName, record.HolderIdentity)
+		return fmt.Errorf("%s is not the leader: the Lease %s/%s is held by %q", l.read.Identity(), l.read.LeaseMeta.Namespace, leaseName, record.HolderIdentity)
 	}
 	return nil
 }

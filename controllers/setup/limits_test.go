@@ -56,7 +56,7 @@ var _ = Describe("A breaker that is forced", func() {
 		Expect(documentOf(ctx, budget).Forced).To(Equal(limiterv1.BreakerOpen))
 		Expect(row(ctx, budget)()).To(ContainSubstring(" Open (forced) Enforce "))
 		Eventually(ctx, eventsOf(ctx, budget, "BreakerForced")).Should(ConsistOf(
-			"Warning: spec.breaker.forced holds the breaker open: paid calls are refused until it is taken back"))
+			"Warning: spec.breaker.forced keeps the breaker open: paid calls are refused until it is removed"))
 		expectProgrammed(ctx, budget)
 		Expect(condition(ctx, budget, v1alpha1.ConditionReady)()).To(Equal("True Enforced"))
 
@@ -70,7 +70,7 @@ var _ = Describe("A breaker that is forced", func() {
 		expectCondition(ctx, budget, v1alpha1.ConditionBreakerOpen, "False Forced")
 		Expect(*budget.Status.Breaker).To(SatisfyAll(HaveField("State", v1alpha1.BreakerClosed), HaveField("Summary", "Closed (forced)")))
 		Eventually(ctx, eventsOf(ctx, budget, "BreakerForced")).Should(ContainElement(
-			"Warning: spec.breaker.forced holds the breaker closed, whatever is spent"))
+			"Warning: spec.breaker.forced keeps the breaker closed, whatever is spent"))
 		Expect(eventsOf(ctx, budget, "BreakerOpened")()).To(BeEmpty())
 
 		By("being left to itself, when the limit holds it open")
@@ -166,6 +166,6 @@ var _ = Describe("Limits of every kind", func() {
 		expectCondition(ctx, budget, v1alpha1.ConditionBreakerOpen, "True TripRungReached")
 		Eventually(ctx, condition(ctx, budget, v1alpha1.ConditionBreakerOpen)).
 			WithTimeout(time.Until(span.End) + 3*time.Second).Should(Equal("False BelowTripRung"))
-		Eventually(ctx, eventsOf(ctx, budget, "BreakerClosed")).Should(ConsistOf(ContainSubstring("the period turned")))
+		Eventually(ctx, eventsOf(ctx, budget, "BreakerClosed")).Should(ConsistOf(ContainSubstring("a new period began")))
 	})
 })

@@ -194,7 +194,7 @@ var _ = Describe("The name of a tenant", func() {
 		second.Name = "zweites"
 		create(ctx, second)
 		expectCondition(ctx, second, v1alpha1.ConditionAccepted, "False Conflicted")
-		Expect(message(second, v1alpha1.ConditionAccepted)).To(ContainSubstring("belongs to the older TenantBudget " + tenant + "/budget"))
+		Expect(message(second, v1alpha1.ConditionAccepted)).To(ContainSubstring("already claimed by the older TenantBudget " + tenant + "/budget"))
 		Expect(stored(ctx, "tenant/"+tenant)).To(ContainSubstring(string(first.UID)))
 		Expect(condition(ctx, first, v1alpha1.ConditionAccepted)()).To(Equal("True Accepted"))
 
@@ -295,7 +295,7 @@ var _ = Describe("The breaker", func() {
 		Expect(budget.Status.Limits[0].Spent).To(Equal("0.00"))
 		Eventually(ctx, eventsOf(ctx, budget, "BreakerOpened")).Should(ConsistOf(
 			ContainSubstring("paid calls are refused until " + end.Format(time.RFC3339))))
-		Eventually(ctx, eventsOf(ctx, budget, "BreakerClosed")).Should(ConsistOf(ContainSubstring("the period turned")))
+		Eventually(ctx, eventsOf(ctx, budget, "BreakerClosed")).Should(ConsistOf(ContainSubstring("a new period began")))
 
 		By("the next period, in which a rung is news again")
 		Expect(eventsOf(ctx, budget, "BudgetWarning")()).To(HaveLen(1))

@@ -63,7 +63,7 @@ func signer(keyPEM []byte) (crypto.Signer, error) {
 	}
 	signer, ok := key.(crypto.Signer)
 	if !ok {
-		return nil, fmt.Errorf("a %T does not sign", key)
+		return nil, fmt.Errorf("%T is not a signing key", key)
 	}
 	return signer, nil
 }
@@ -73,7 +73,7 @@ func signer(keyPEM []byte) (crypto.Signer, error) {
 func readAuthority(data map[string][]byte, now time.Time) (*authority, error) {
 	certificatePEM, keyPEM := data[corev1.TLSCertKey], data[corev1.TLSPrivateKeyKey]
 	if len(certificatePEM) == 0 {
-		return nil, errors.New("there is none yet")
+		return nil, errors.New("no certificate yet")
 	}
 	if _, err := tls.X509KeyPair(certificatePEM, keyPEM); err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func readAuthority(data map[string][]byte, now time.Time) (*authority, error) {
 	}
 	certificate := certificates[0]
 	if !certificate.IsCA || now.After(certificate.NotAfter) {
-		return nil, errors.New("the certificate is no authority's, or its time is over")
+		return nil, errors.New("the certificate is not that of an authority, or has expired")
 	}
 	return &authority{certificate: certificate, key: key, pem: certificatePEM}, nil
 }

@@ -46,7 +46,7 @@ func (k *Keeper) Start(ctx context.Context) error {
 		err := k.Keep(ctx)
 		if err != nil && err.Error() != told && ctx.Err() == nil {
 			told = err.Error()
-			log.FromContext(ctx).Error(err, "Cannot keep the certificates of the webhooks; the API server goes on without them")
+			log.FromContext(ctx).Error(err, "Failed to maintain the webhooks' certificates; the API server continues without the webhooks")
 		}
 		if err == nil {
 			told = ""

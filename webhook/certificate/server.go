@@ -70,7 +70,7 @@ func (s *Server) refresh(ctx context.Context, now time.Time) error {
 	}
 	read, err := readAuthority(secret.Data, now)
 	if err != nil {
-		return fmt.Errorf("the authority in Secret %s: %w", s.secret, err)
+		return fmt.Errorf("certificate authority in Secret %s: %w", s.secret, err)
 	}
 	if !read.is(s.authority) {
 		s.authority, s.certificate = read, nil

@@ -33,7 +33,7 @@ func (c *cluster) namespace() (string, error) {
 func (c *cluster) client() (client.Client, error) {
 	config, err := c.config.ToRESTConfig()
 	if err != nil {
-		return nil, fmt.Errorf("%w: name a cluster by --kubeconfig, --context or KUBECONFIG", err)
+		return nil, fmt.Errorf("%w: select a cluster with --kubeconfig, --context or KUBECONFIG", err)
 	}
 	scheme := kruntime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
@@ -78,11 +78,11 @@ func pick(budgets []v1alpha1.TenantBudget, namespace, name string) (v1alpha1.Ten
 	}
 	switch {
 	case len(budgets) == 0:
-		return v1alpha1.TenantBudget{}, fmt.Errorf("namespace %s has no TenantBudget: name another with -n", namespace)
+		return v1alpha1.TenantBudget{}, fmt.Errorf("namespace %s has no TenantBudget: select another namespace with -n", namespace)
 	case name != "":
-		return v1alpha1.TenantBudget{}, fmt.Errorf("namespace %s has no TenantBudget %s, but %s", namespace, name, strings.Join(names, ", "))
+		return v1alpha1.TenantBudget{}, fmt.Errorf("namespace %s has no TenantBudget %s; it has %s", namespace, name, strings.Join(names, ", "))
 	case len(budgets) > 1:
-		return v1alpha1.TenantBudget{}, usageError{fmt.Errorf("namespace %s has several TenantBudgets, name one of them: %s", namespace, strings.Join(names, ", "))}
+		return v1alpha1.TenantBudget{}, usageError{fmt.Errorf("namespace %s has several TenantBudgets: name one of %s", namespace, strings.Join(names, ", "))}
 	}
 	return budgets[0], nil
 }
@@ -91,9 +91,9 @@ func pick(budgets []v1alpha1.TenantBudget, namespace, name string) (v1alpha1.Ten
 func mended(err error) error {
 	switch {
 	case meta.IsNoMatchError(err):
-		return fmt.Errorf("%w: Bursar is not installed in this cluster, or name another with --context", err)
+		return fmt.Errorf("%w: Bursar is not installed in this cluster: install it, or select another cluster with --context", err)
 	case apierrors.IsForbidden(err):
-		return fmt.Errorf("%w: ask for the right, or name a namespace of yours with -n", err)
+		return fmt.Errorf("%w: ask for permission, or select a namespace of yours with -n", err)
 	}
 	return err
 }

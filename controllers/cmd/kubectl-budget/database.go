@@ -21,17 +21,17 @@ type database struct{ url string }
 
 func (d *database) addFlag(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&d.url, "database-url", "",
-		"where Postgres is, for a member of bursar_reader, if its URL has no password; else use "+databaseVariable)
+		"Postgres URL of a member of bursar_reader, without a password; with one, use "+databaseVariable)
 }
 
 // open opens the ledger for reading.
 func (d *database) open(ctx context.Context) (reader *history.Reader, closeIt func(), err error) {
 	if dsn.HasPassword(d.url) {
-		return nil, nil, usageError{errors.New("--database-url has a password, which everybody on the machine can read there: use " + databaseVariable)}
+		return nil, nil, usageError{errors.New("--database-url contains a password, which every user of the machine can read: use " + databaseVariable)}
 	}
 	raw := cmp.Or(d.url, os.Getenv(databaseVariable))
 	if raw == "" {
-		return nil, nil, usageError{errors.New("where is the ledger? Set " + databaseVariable + ` to the URL of a login that is a member of bursar_reader, such as "postgres://user:password@host:5432/bursar"`)}
+		return nil, nil, usageError{errors.New("no ledger: set " + databaseVariable + ` to the Postgres URL of a member of bursar_reader, such as "postgres://user:password@host:5432/bursar"`)}
 	}
 	pool, err := postgresclient.Open(ctx, raw, 2)
 	if err != nil {

@@ -23,12 +23,13 @@ func newExplain(c *cluster) *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "explain CALL-ID",
-		Short: "Say why a call was admitted or refused",
-		Long: `Say why a call was admitted, made with another model, or refused: how each money limit
-stood at that moment. The id of a call is in the field x-bursar-call-id of its answer.
+		Short: "Explain why a call was admitted or refused",
+		Long: `Explain why a call was admitted, made with another model, or refused, and show the state
+of each money limit at that moment. The id of a call is in the header x-bursar-call-id of
+its response.
 
-The figures are those of the ledger, to the second. Those of the limit that refused are
-exact: they are on record with the refusal.`,
+The amounts come from the ledger, to the second. Those of the limit that refused the call
+are exact: they were recorded with the refusal.`,
 		Example: `  kubectl budget explain 01900a5c-3f0e-7cc3-98c4-dc0c0c07398f -n acme
   kubectl budget explain 01900a5c-3f0e-7cc3-98c4-dc0c0c07398f --tenant acme -o yaml`,
 		Args:              exactly(1, "the id of one call"),
@@ -160,11 +161,11 @@ func stood(call history.Call, limit history.Limit, spent, held money.Nanos) stan
 	refuses, tripped := limit.Refuses(spent, held, call.Bound)
 	switch {
 	case call.Bound == 0:
-		s.Verdict = "not asked: the call could cost nothing"
+		s.Verdict = "not checked: the call could cost nothing"
 	case s.Exact:
 		s.Verdict = "refused: " + string(r.Reason)
 	case tripped:
-		s.Verdict = "its Trip rung is reached"
+		s.Verdict = "its Trip rung was reached"
 	case refuses:
 		s.Verdict = "has too little left"
 	default:
@@ -193,30 +194,30 @@ func (e *explanation) print(call history.Call) {
 	}
 	switch a.Decision {
 	case ledgerv1.Admitted:
-		e.Why = append(e.Why, "Every limit had room for its bound, and it was made as it was asked for.")
+		e.Why = append(e.Why, "Every limit had room for the call's bound, and the requested model was called.")
 	case ledgerv1.Replaced:
 		e.Verdict = "admitted with another model"
-		e.Why = append(e.Why, fmt.Sprintf("It asked for %s and was made with %s: a Downgrade rung was reached, or %s is a virtual model and %s the first that fitted.",
+		e.Why = append(e.Why, fmt.Sprintf("It asked for %s and was made with %s: a Downgrade rung was reached, or %s is a virtual model and %s the first of its models that fitted.",
 			call.ModelAsked, call.Model, call.ModelAsked, call.Model))
 	case ledgerv1.Fallback:
-		e.Why = append(e.Why, fmt.Sprintf("Money refused the call for %s; the fallback CheapestModel made it with %s, of which no rung is asked.", call.ModelAsked, call.Model))
+		e.Why = append(e.Why, fmt.Sprintf("A money limit refused the call to %s; the fallback CheapestModel made it with %s, which no rung replaces.", call.ModelAsked, call.Model))
 	case ledgerv1.Shadowed:
 		e.Verdict = "admitted in Shadow"
-		e.Why = append(e.Why, "A limit would have refused it, and nothing is refused in Shadow.")
+		e.Why = append(e.Why, "A limit would have refused it, but Shadow refuses nothing.")
 	case ledgerv1.Bounded:
-		e.Verdict = "admitted from a share"
-		e.Why = append(e.Why, "Redis was away: it was admitted from money that the enforcer held for that, and limits were not asked.")
+		e.Verdict = "admitted from the reserve"
+		e.Why = append(e.Why, "Redis was unavailable: the call was admitted from the enforcer's reserve, and limits were not checked.")
 	}
 	switch a.Outcome {
 	case ledgerv1.Settled:
-		e.Why = append(e.Why, fmt.Sprintf("Its hold ended at %s with what the provider reported, %d tokens.", moment(a.SettledAt), a.Tokens))
+		e.Why = append(e.Why, fmt.Sprintf("Its hold was settled at %s for what the provider reported, %d tokens.", moment(a.SettledAt), a.Tokens))
 	case ledgerv1.Voided:
-		e.Why = append(e.Why, "It cost nothing: it was not made, or the provider refused it.")
+		e.Why = append(e.Why, "It cost nothing: it was not sent, or the provider refused it.")
 	case ledgerv1.ChargedHold:
-		e.Why = append(e.Why, "Nobody knows what it used, so it was charged what was held.")
+		e.Why = append(e.Why, "Its usage is unknown, so it was charged the whole hold.")
 	}
 	if a.PricedAs == ledgerv1.MostExpensive {
-		e.Why = append(e.Why, fmt.Sprintf("No ModelProvider listed %s: it was priced as the most expensive of %s, and the bill may be another.", call.Model, a.Provider))
+		e.Why = append(e.Why, fmt.Sprintf("No ModelProvider listed %s: it was priced as the most expensive model of %s, so the provider's bill may differ.", call.Model, a.Provider))
 	}
 	if a.Overrun > 0 {
 		e.Why = append(e.Why, fmt.Sprintf("The provider reported %s more than its own bounds allow.", a.Overrun))
@@ -235,11 +236,11 @@ func whyRefused(call history.Call, r *history.LimitRefusal) string {
 			limit, r.Spent, r.Held, call.Bound, r.Amount, turn(r.ResetsAt))
 	case ledgerv1.RateLimited:
 		if r.Unit == limiterv1.InFlight {
-			return fmt.Sprintf("Rate limit %s: as many calls were in flight as it allows per %s.", limit, strings.ToLower(string(r.Per)))
+			return fmt.Sprintf("Rate limit %s: the allowed number of calls per %s was already in flight.", limit, strings.ToLower(string(r.Per)))
 		}
-		return fmt.Sprintf("Rate limit %s of %s per %s had too little left; there was enough %s later.", limit, r.Unit, strings.ToLower(string(r.Per)), r.RetryAfter)
+		return fmt.Sprintf("Rate limit %s of %s per %s had too little left; it had enough %s later.", limit, r.Unit, strings.ToLower(string(r.Per)), r.RetryAfter)
 	case ledgerv1.TooLarge:
-		return fmt.Sprintf("Rate limit %s never has the %d tokens at once that the call might have used.", limit, r.Tokens)
+		return fmt.Sprintf("Rate limit %s can never hold the %d tokens that the call might have used.", limit, r.Tokens)
 	}
 	return string(r.Reason)
 }
@@ -247,16 +248,16 @@ func whyRefused(call history.Call, r *history.LimitRefusal) string {
 // turn is when a period turns, or did.
 func turn(at time.Time) string {
 	if at.After(time.Now()) {
-		return "Its period turns at " + moment(at) + "."
+		return "Its next period begins at " + moment(at) + "."
 	}
-	return "Its period turned at " + moment(at) + "."
+	return "Its next period began at " + moment(at) + "."
 }
 
 // unknowns are what is on record nowhere.
 func unknowns(call history.Call) []string {
-	unknown := []string{"what was in the buckets of rate limits at that moment"}
+	unknown := []string{"how full the buckets of rate limits were at that moment"}
 	if time.Since(call.At) < time.Hour {
-		unknown = append(unknown, "what calls held that are open yet: the ledger has them when they end")
+		unknown = append(unknown, "what open calls hold: the ledger has them once they end")
 	}
 	return unknown
 }
@@ -284,7 +285,7 @@ func (e *explanation) write(w io.Writer) {
 		fmt.Fprintln(w)
 		e.limits().write(w)
 	}
-	fmt.Fprintln(w, "\nNot known:")
+	fmt.Fprintln(w, "\nUnknown:")
 	for _, unknown := range e.Unknown {
 		fmt.Fprintln(w, "-", unknown)
 	}
@@ -294,7 +295,7 @@ func (e *explanation) model() string {
 	if e.Asked == e.Model {
 		return e.Model + " at " + e.Endpoint
 	}
-	return fmt.Sprintf("%s, in the place of %s, at %s", e.Model, e.Asked, e.Endpoint)
+	return fmt.Sprintf("%s, instead of %s, at %s", e.Model, e.Asked, e.Endpoint)
 }
 
 func (e *explanation) money() string {

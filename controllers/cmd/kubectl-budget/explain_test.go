@@ -71,12 +71,12 @@ func TestExplanation(t *testing.T) {
 	e := explanation{
 		Call: "01900a5c-3f0e-7cc3-98c4-dc0c0c07398f", Verdict: "refused", At: noon, Tenant: "acme", User: "ana@example.com", Tier: "gerente",
 		APIKey: "acme/ana", Asked: "auto", Model: "gpt-4o", Endpoint: "/v1/chat/completions", Bound: "0.10",
-		Why: []string{"Limit acme/daily had reached its Trip rung: 4.60 of 5.00 spent. Its period turned at 2026-11-25T03:00:00Z."},
+		Why: []string{"Limit acme/daily had reached its Trip rung: 4.60 of 5.00 spent. Its next period began at 2026-11-25T03:00:00Z."},
 		Limits: []standing{
 			{Limit: "acme/daily", Per: "Tenant", Period: "Day", Spent: "4.60", Held: "0.00", Bound: "0.10", Amount: "5.00", TripsAt: "4.50", Exact: true, Verdict: "refused: BreakerOpen"},
 			{Limit: "acme/each-user", Per: "User", Period: "Month", Spent: "1.00", Held: "0.20", Bound: "0.10", Amount: "50.00", Verdict: "fits"},
 		},
-		Unknown: []string{"what was in the buckets of rate limits at that moment"},
+		Unknown: []string{"how full the buckets of rate limits were at that moment"},
 	}
 	var text strings.Builder
 	e.write(&text)

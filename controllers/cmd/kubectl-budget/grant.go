@@ -23,9 +23,9 @@ func newGrant(c *cluster) *cobra.Command {
 	var o grantOptions
 	cmd := &cobra.Command{
 		Use:   "grant BUDGET --limit LIMIT --amount AMOUNT --expires WHEN --reason REASON",
-		Short: "Give a limit more for a time",
-		Long: `Make a BudgetGrant, which tops up a limit of a TenantBudget until it expires, and write it
-as YAML, ready for Git. The cluster is not touched, unless --apply is given.`,
+		Short: "Increase a limit until a given time",
+		Long: `Create a BudgetGrant, which increases a limit of a TenantBudget until it expires, and
+print it as YAML, ready for Git. The cluster is not changed unless --apply is set.`,
 		Example: `  kubectl budget grant acme --limit daily --amount 20.00 --expires 24h --reason "load test of release 12" > grant.yaml
   kubectl budget grant acme --limit each-user --user ana --amount 5.00 --expires 2027-01-31T00:00:00Z --reason "month-end report" --apply`,
 		Args:              exactly(1, "the name of one TenantBudget"),
@@ -35,13 +35,13 @@ as YAML, ready for Git. The cluster is not touched, unless --apply is given.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.name, "name", "", "the BudgetGrant's name (default: the budget's, the limit's and five random letters)")
-	flags.StringVar(&o.limit, "limit", "", "the limit in the budget's spec.limits")
-	flags.StringVar(&o.user, "user", "", "who gets more, of a limit per: User (default: every user)")
-	flags.StringVar(&o.amount, "amount", "", "how much more, in US dollars, in each of the limit's periods")
-	flags.StringVar(&o.reason, "reason", "", "why, for the record")
-	flags.StringVar(&o.starts, "starts", "", "from when on: a time, or how long from now (default: at once)")
-	flags.StringVar(&o.expires, "expires", "", "until when: a time such as 2027-01-31T00:00:00Z, or how long from now, such as 24h or 7d")
+	flags.StringVar(&o.name, "name", "", "name of the BudgetGrant (default: the budget's, the limit's and five random letters)")
+	flags.StringVar(&o.limit, "limit", "", "name of the limit in the budget's spec.limits")
+	flags.StringVar(&o.user, "user", "", "user who gets more, for a limit per User (default: every user)")
+	flags.StringVar(&o.amount, "amount", "", "amount in US dollars to add in each of the limit's periods")
+	flags.StringVar(&o.reason, "reason", "", "reason, for the record")
+	flags.StringVar(&o.starts, "starts", "", "start: a time, or a duration from now (default: now)")
+	flags.StringVar(&o.expires, "expires", "", "end: a time such as 2027-01-31T00:00:00Z, or a duration from now, such as 24h or 7d")
 	flags.BoolVar(&o.apply, "apply", false, "also create the BudgetGrant in the cluster")
 	addOutput(cmd, &o.format, formatYAML, formatJSON)
 	if err := cmd.RegisterFlagCompletionFunc("limit", c.completeLimits); err != nil {
@@ -52,11 +52,11 @@ as YAML, ready for Git. The cluster is not touched, unless --apply is given.`,
 
 func runGrant(cmd *cobra.Command, c *cluster, o grantOptions, budget string) error {
 	if o.limit == "" || o.amount == "" || o.expires == "" || strings.TrimSpace(o.reason) == "" {
-		return usageError{errors.New("--limit, --amount, --expires and --reason must be given")}
+		return usageError{errors.New("--limit, --amount, --expires and --reason are required")}
 	}
 	amount, err := money.Parse(o.amount)
 	if err == nil && amount == 0 {
-		err = errors.New("must be more than 0")
+		err = errors.New("must be greater than 0")
 	}
 	if err != nil {
 		return usageError{fmt.Errorf("--amount: %w", err)}

@@ -19,13 +19,13 @@ func newImport() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "import -f FILE --provider NAME",
-		Short: "Make a ModelProvider of a table of prices",
-		Long: `Make a ModelProvider of a table of prices in JSON, and write it as YAML.
+		Short: "Make a ModelProvider from a table of prices",
+		Long: `Make a ModelProvider from a JSON table of prices, and print it as YAML.
 
-The table has the shape of models.dev's api.json or of LiteLLM's
-model_prices_and_context_window.json. Rows that cannot be right, such as one whose
-cached input is dearer than its input, are refused: each is told on stderr with the
-reason, and so is each part of a row that is left out. The cluster is not touched.`,
+The table has the format of models.dev's api.json or of LiteLLM's
+model_prices_and_context_window.json. Implausible rows, such as one whose cached input
+is more expensive than its input, are rejected. Each rejected row, and each part of a row
+that is left out, is reported on stderr with the reason. The cluster is not changed.`,
 		Example: `  kubectl budget prices import -f api.json --provider anthropic > anthropic.yaml
   kubectl budget prices import -f - --provider mistral --endpoint https://api.mistral.ai/v1 < api.json`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -33,7 +33,7 @@ reason, and so is each part of a row that is left out. The cluster is not touche
 				return usageError{err}
 			}
 			if file == "" || options.Provider == "" {
-				return usageError{errors.New("-f and --provider must be given")}
+				return usageError{errors.New("-f and --provider are required")}
 			}
 			return nil
 		},
@@ -43,14 +43,14 @@ reason, and so is each part of a row that is left out. The cluster is not touche
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&file, "file", "f", "", "the table; - is standard input")
+	flags.StringVarP(&file, "file", "f", "", "file with the table; - is standard input")
 	flags.StringVar(&options.Provider, "provider", "", "the provider's name in the table")
-	flags.StringVar(&format, "format", string(priceimport.Auto), "the table's shape: models.dev, litellm, or auto")
+	flags.StringVar(&format, "format", string(priceimport.Auto), "format of the table: models.dev, litellm or auto")
 	flags.StringVar(&options.Name, "name", "", "the ModelProvider's name (default: the provider's)")
-	flags.StringVar(&options.Protocol, "protocol", "", fmt.Sprintf("one of %v (default: what the provider speaks, or OpenAI)", limiterv1.Protocols()))
+	flags.StringVar(&options.Protocol, "protocol", "", fmt.Sprintf("one of %v (default: the provider's, or OpenAI)", limiterv1.Protocols()))
 	flags.StringVar(&options.Endpoint, "endpoint", "", "the base URL of the API (known for openai, anthropic and google)")
 	flags.StringVar(&options.CredentialFile, "credential-file", "", "the file with the API key that enforcers mount (default: the ModelProvider's name)")
-	flags.BoolVar(&strict, "strict", false, "fail, and write nothing, when a row is refused")
+	flags.BoolVar(&strict, "strict", false, "fail, and print nothing, if a row is rejected")
 	return cmd
 }
 
@@ -76,10 +76,10 @@ func runImport(cmd *cobra.Command, file string, options priceimport.Options, str
 	case err != nil:
 		return err
 	case len(provider.Spec.Models) == 0:
-		return fmt.Errorf("all %d rows were refused", refused)
+		return fmt.Errorf("all %d rows were rejected", refused)
 	case strict && refused > 0:
-		return fmt.Errorf("%d rows were refused, and %d could be used", refused, len(provider.Spec.Models))
+		return fmt.Errorf("%d rows were rejected; %d could be used", refused, len(provider.Spec.Models))
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "%d models, %d rows refused\n", len(provider.Spec.Models), refused)
+	fmt.Fprintf(cmd.ErrOrStderr(), "%d models, %d rows rejected\n", len(provider.Spec.Models), refused)
 	return writeManifest(cmd.OutOrStdout(), formatYAML, "ModelProvider", provider, provider.Spec)
 }

@@ -86,7 +86,7 @@ func TestImportFails(t *testing.T) {
 		"strict":          {[]string{"-f", "-", "--provider", "openai", "--strict"}, "1 rows were refused, and 1 could be used", false},
 		"nothing usable":  {[]string{"-f", "-", "--provider", "anthropic", "--endpoint", "https://it.example"}, "all 1 rows were refused", false},
 		"no such file":    {[]string{"-f", "/nowhere/prices.json", "--provider", "openai"}, "no such file", false},
-		"no provider":     {[]string{"-f", "-"}, "-f and --provider must be given", true},
+		"no provider":     {[]string{"-f", "-"}, "-f and --provider are required", true},
 		"an unknown flag": {[]string{"-f", "-", "--provder", "openai"}, "unknown flag", true},
 		"an argument":     {[]string{"prices.json", "--provider", "openai"}, "unknown command", true},
 	} {

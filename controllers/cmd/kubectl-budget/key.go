@@ -39,14 +39,14 @@ func newKeyCreate(c *cluster) *cobra.Command {
 	var o keyOptions
 	cmd := &cobra.Command{
 		Use:   "create NAME --budget BUDGET --user USER --tier TIER",
-		Short: "Make an API key, and the APIKey for Git",
-		Long: `Make an API key of 256 random bits. The APIKey, which has the key's hash alone, is
+		Short: "Make an API key and its APIKey for Git",
+		Long: `Make an API key of 256 random bits. The APIKey, which contains only the key's hash, is
 written to standard output, ready for Git. The key is shown once, on standard error, or
-written to a new file that only its owner can read (--key-file); it is nowhere else, and
-who loses it makes another.
+written to a new file that only its owner can read (--key-file). It is stored nowhere
+else: to replace a lost key, make another.
 
-A key is bursar_ and 64 hexadecimal digits, which scanners for secrets can find by
-\bbursar_[0-9a-f]{64}\b. The cluster is not touched, unless --apply is given.`,
+A key is bursar_ followed by 64 hexadecimal digits, which secret scanners can find with
+\bbursar_[0-9a-f]{64}\b. The cluster is not changed unless --apply is set.`,
 		Example: `  kubectl budget key create ana --budget acme --user ana@example.com --tier gerente > ana.yaml
   kubectl budget key create ci --budget acme --user ci --tier empleado --expires 720h --key-file ci.key --apply`,
 		Args:              exactly(1, "the name of one APIKey"),
@@ -56,11 +56,11 @@ A key is bursar_ and 64 hexadecimal digits, which scanners for secrets can find 
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.budget, "budget", "", "the TenantBudget of the namespace whose tenant pays")
-	flags.StringVar(&o.user, "user", "", "who calls with the key")
+	flags.StringVar(&o.budget, "budget", "", "TenantBudget in the namespace whose tenant pays")
+	flags.StringVar(&o.user, "user", "", "user who calls with the key")
 	flags.StringVar(&o.tier, "tier", "", "the user's tier")
-	flags.StringVar(&o.expires, "expires", "", `when the key stops working: a time such as 2027-01-31T00:00:00Z, or how long from now, such as 720h or 30d (default: never)`)
-	flags.StringVar(&o.keyFile, "key-file", "", "write the key to this file, which must not exist, rather than to standard error")
+	flags.StringVar(&o.expires, "expires", "", `when the key expires: a time such as 2027-01-31T00:00:00Z, or a duration from now, such as 720h or 30d (default: never)`)
+	flags.StringVar(&o.keyFile, "key-file", "", "write the key to this new file instead of standard error")
 	flags.BoolVar(&o.apply, "apply", false, "also create the APIKey in the cluster")
 	addOutput(cmd, &o.format, formatYAML, formatJSON)
 	if err := cmd.RegisterFlagCompletionFunc("budget", c.completeBudgets(1<<10)); err != nil {
@@ -71,7 +71,7 @@ A key is bursar_ and 64 hexadecimal digits, which scanners for secrets can find 
 
 func runKeyCreate(cmd *cobra.Command, c *cluster, o keyOptions, name string) error {
 	if o.budget == "" || o.user == "" || o.tier == "" {
-		return usageError{errors.New("--budget, --user and --tier must be given")}
+		return usageError{errors.New("--budget, --user and --tier are required")}
 	}
 	if problems := validation.IsDNS1123Subdomain(name); len(problems) > 0 {
 		return usageError{fmt.Errorf("name %q: %s", name, problems[0])}
@@ -102,7 +102,7 @@ func runKeyCreate(cmd *cobra.Command, c *cluster, o keyOptions, name string) err
 		}
 	}
 	if o.keyFile == "" {
-		fmt.Fprintf(cmd.ErrOrStderr(), "The API key of %s, shown this once:\n\n  %s\n\n", object.Spec.User, key)
+		fmt.Fprintf(cmd.ErrOrStderr(), "The API key of %s, shown only once:\n\n  %s\n\n", object.Spec.User, key)
 	}
 	return writeManifest(cmd.OutOrStdout(), o.format, "APIKey", object, object.Spec)
 }
@@ -116,12 +116,12 @@ func parseExpiry(text string, now time.Time) (*metav1.Time, error) {
 	if err != nil {
 		length, lengthErr := parseLength(text)
 		if lengthErr != nil {
-			return nil, usageError{fmt.Errorf("%q is neither a time such as 2027-01-31T00:00:00Z nor a length such as 720h or 30d", text)}
+			return nil, usageError{fmt.Errorf("%q must be a time such as 2027-01-31T00:00:00Z or a duration such as 720h or 30d", text)}
 		}
 		at = now.Add(length)
 	}
 	if !at.After(now) {
-		return nil, usageError{fmt.Errorf("%s is over", moment(at))}
+		return nil, usageError{fmt.Errorf("%s is in the past", moment(at))}
 	}
 	t := metav1.NewTime(at.UTC().Truncate(time.Second))
 	return &t, nil

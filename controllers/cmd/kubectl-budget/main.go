@@ -65,11 +65,11 @@ func newCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "kubectl-budget",
 		Short: "Work with the budgets of Bursar",
-		Long: `Work with the budgets of Bursar: see what is spent, why a call was refused, and what
-the past would have looked like under other limits; make keys, grants and prices.
+		Long: `Work with the budgets of Bursar: show spending, explain why a call was refused, replay
+past calls under other limits, and make keys, grants and prices.
 
-Exit codes: 0 done; 1 it failed; 2 the command is not written as it must be; 3 replay
---exit-code, and calls would be refused.`,
+Exit codes: 0 success; 1 failure; 2 wrong usage; 3 replay --exit-code found calls that
+would be refused.`,
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl budget"},
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -83,7 +83,7 @@ Exit codes: 0 done; 1 it failed; 2 the command is not written as it must be; 3 r
 	cluster := &cluster{config: config}
 	completeCluster(root, cluster)
 
-	prices := groups(&cobra.Command{Use: "prices", Short: "Work with prices of models"})
+	prices := groups(&cobra.Command{Use: "prices", Short: "Work with model prices"})
 	prices.AddCommand(newImport())
 	key := groups(&cobra.Command{Use: "key", Short: "Work with API keys"})
 	key.AddCommand(newKeyCreate(cluster))
@@ -115,7 +115,7 @@ func groups(cmd *cobra.Command) *cobra.Command {
 func exactly(n int, what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) != n {
-			return usageError{fmt.Errorf("want %s, got %d arguments", what, len(args))}
+			return usageError{fmt.Errorf("expected %s, got %d arguments", what, len(args))}
 		}
 		return nil
 	}

@@ -24,7 +24,7 @@ const (
 
 // addOutput adds -o with some formats, the first of which is the default.
 func addOutput(cmd *cobra.Command, format *string, formats ...string) {
-	cmd.Flags().StringVarP(format, "output", "o", formats[0], "how to print: "+strings.Join(formats, ", "))
+	cmd.Flags().StringVarP(format, "output", "o", formats[0], "output format: "+strings.Join(formats, ", "))
 	complete := func(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
 		return starting(formats, prefix), cobra.ShellCompDirectiveNoFileComp
 	}

@@ -28,30 +28,30 @@ func newReplay(c *cluster) *cobra.Command {
 	var o replayOptions
 	cmd := &cobra.Command{
 		Use:   "replay -f FILE",
-		Short: "Say what the past would have looked like under other limits",
-		Long: `Replay the calls of the ledger under the TenantBudgets and RateLimitPolicies of a file:
-how many would have been refused, by which limit and of which user, and when each limit
-would have been exhausted. What is not in the file is taken from the cluster, which is
-not touched. A policy with a targetSelector is replayed for each TenantBudget that it
-selects.
+		Short: "Replay past calls under other limits",
+		Long: `Replay the calls of the ledger under the TenantBudgets and RateLimitPolicies of a file,
+and show how many would have been refused, by which limit and for which user, and when
+each limit would have been exhausted. What is not in the file is read from the cluster,
+which is not changed. A policy with a targetSelector is replayed for each TenantBudget
+that it selects.
 
-What cannot be known is taken to be as favourable to the calls as it may be: the buckets
-of rate limits begin full, and a call takes from them the tokens that it used. What money
-refused then is asked for again, at the cost that calls of its model had. Calls keep the
-model that they were made with: Downgrade rungs, virtual models and fallbacks are not
-replayed. What was granted then is granted here, to the limits of the same names.`,
+What is unknown is assumed in favour of the calls: the buckets of rate limits start full,
+and a call takes from them the tokens that it used. Calls that a money limit refused then
+are tried again, at a cost estimated from calls to their model. Calls keep the model that
+they were made with: Downgrade rungs, virtual models and fallbacks are not replayed.
+Grants of that time are applied to the limits of the same names.`,
 		Example: `  kubectl budget replay -f new.yaml --since 7d
   git show HEAD:acme.yaml | kubectl budget replay -f - -n acme --since 30d -o json
   kubectl budget replay -f new.yaml --exit-code || echo "would refuse calls"`,
-		Args: exactly(0, "no arguments but -f FILE"),
+		Args: exactly(0, "no arguments except -f FILE"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runReplay(cmd, c, o)
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&o.file, "file", "f", "", "the YAML to replay; - is standard input")
-	flags.StringVar(&o.since, "since", "7d", "how far back to begin: a length such as 12h, 7d or 2w")
-	flags.BoolVar(&o.exitCode, "exit-code", false, "exit with 3 when calls would be refused")
+	flags.StringVarP(&o.file, "file", "f", "", "file with the YAML to replay; - is standard input")
+	flags.StringVar(&o.since, "since", "7d", "how far back to start: a duration such as 12h, 7d or 2w")
+	flags.BoolVar(&o.exitCode, "exit-code", false, "exit with code 3 if calls would be refused")
 	o.ledger.addFlag(cmd)
 	addOutput(cmd, &o.format, formatTable, formatJSON, formatYAML)
 	return cmd
@@ -59,7 +59,7 @@ replayed. What was granted then is granted here, to the limits of the same names
 
 func runReplay(cmd *cobra.Command, c *cluster, o replayOptions) error {
 	if o.file == "" {
-		return usageError{errors.New("-f must be given")}
+		return usageError{errors.New("-f is required")}
 	}
 	length, err := parseLength(o.since)
 	if err != nil {
@@ -70,7 +70,7 @@ func runReplay(cmd *cobra.Command, c *cluster, o replayOptions) error {
 		return err
 	}
 	changed, err := readResourceFile(o.file, cmd.InOrStdin(), namespace, func(kind, name string) {
-		fmt.Fprintf(cmd.ErrOrStderr(), "left out: %s %s is no TenantBudget and no RateLimitPolicy\n", kind, name)
+		fmt.Fprintf(cmd.ErrOrStderr(), "ignored: %s %s is neither a TenantBudget nor a RateLimitPolicy\n", kind, name)
 	})
 	if err != nil {
 		return err
@@ -154,7 +154,7 @@ func replayAll(
 		}
 		unknown := budgets.unknown(document)
 		if budgets.partial != nil {
-			unknown = append(unknown, "rate limits of policies of namespaces that cannot be seen")
+			unknown = append(unknown, "rate limits of policies in namespaces that you may not read")
 		}
 		reports = append(reports, newReport(budget, result, unknown))
 	}
@@ -174,7 +174,7 @@ func parseLength(text string) (time.Duration, error) {
 		}
 	}
 	if err != nil || length <= 0 || length > 366*day {
-		return 0, fmt.Errorf("%q is no length of at most 366 days, such as 12h, 7d or 2w", text)
+		return 0, fmt.Errorf("%q must be a duration of at most 366 days, such as 12h, 7d or 2w", text)
 	}
 	return length, nil
 }

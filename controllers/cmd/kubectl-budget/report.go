@@ -17,7 +17,7 @@ func (r report) write(w io.Writer) {
 	fmt.Fprintf(w, "TenantBudget %s, tenant %s, from %s to %s\n\n", r.Budget, r.Tenant, moment(r.From), moment(r.To))
 	refused := "would be refused"
 	if r.Shadow {
-		refused += ", were it not in Shadow"
+		refused += ", without Shadow"
 	}
 	shade := green
 	if r.Refused.Calls > 0 {
@@ -40,7 +40,7 @@ func (r report) write(w io.Writer) {
 		some(r.users()).write(w)
 	}
 	if len(r.Unknown) > 0 {
-		fmt.Fprintln(w, "\nNot known:")
+		fmt.Fprintln(w, "\nUnknown:")
 	}
 	for _, unknown := range r.Unknown {
 		fmt.Fprintln(w, "-", unknown)
@@ -86,7 +86,7 @@ func (r report) users() table {
 // some are the first rows of a table, and how many more there are.
 func some(t table) table {
 	if more := len(t) - 1 - rowsShown; more > 0 {
-		t = append(t[:1+rowsShown:1+rowsShown], cells(fmt.Sprintf("... and %d more: -o json has them", more)))
+		t = append(t[:1+rowsShown:1+rowsShown], cells(fmt.Sprintf("... and %d more: use -o json to see all", more)))
 	}
 	return t
 }

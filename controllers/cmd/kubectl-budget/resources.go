@@ -115,7 +115,7 @@ func readResourceFile(path string, stdin io.Reader, namespace string, left func(
 		return resources{}, fmt.Errorf("%s, %w", path, err)
 	}
 	if len(read.budgets)+len(read.policies) == 0 {
-		return resources{}, fmt.Errorf("%s has no TenantBudget and no RateLimitPolicy to replay", path)
+		return resources{}, fmt.Errorf("%s contains no TenantBudget and no RateLimitPolicy to replay", path)
 	}
 	return read, nil
 }
@@ -184,9 +184,9 @@ func (r resources) selectedBy(policy *v1alpha1.RateLimitPolicy) ([]client.Object
 	if len(keys) > 0 {
 		return keys, nil
 	}
-	why := "it selects no TenantBudget, in the file or in the cluster"
+	why := "it selects no TenantBudget in the file or in the cluster"
 	if policy.Spec.TargetSelector.ReachesBeyond() {
-		why += fmt.Sprintf("; beyond its own namespace only where that, %s, is labelled %s=true", policy.Namespace, v1alpha1.DelegatedLabel)
+		why += fmt.Sprintf("; to select in other namespaces, its namespace %s must be labelled %s=true", policy.Namespace, v1alpha1.DelegatedLabel)
 	}
 	return nil, fmt.Errorf("RateLimitPolicy %s: spec.targetSelector: %s", client.ObjectKeyFromObject(policy), why)
 }
@@ -205,7 +205,7 @@ func (r resources) budget(key client.ObjectKey) (*v1alpha1.TenantBudget, error) 
 			return &r.budgets[i], nil
 		}
 	}
-	return nil, fmt.Errorf("there is no TenantBudget %s, in the file or in the cluster", key)
+	return nil, fmt.Errorf("TenantBudget %s is neither in the file nor in the cluster", key)
 }
 
 func (r resources) policiesOf(budget *v1alpha1.TenantBudget) ([]v1alpha1.RateLimitPolicy, error) {
@@ -258,7 +258,7 @@ func (r resources) compile(budget *v1alpha1.TenantBudget) (limiterv1.Tenant, err
 		isCycle := slices.Contains(way, key.String())
 		way = append(way, key.String())
 		if isCycle || len(ancestors) == limiterv1.MaxDepth {
-			return limiterv1.Tenant{}, fmt.Errorf("TenantBudget %s: spec.parentRef: must neither lead back nor be deeper than %d: %s",
+			return limiterv1.Tenant{}, fmt.Errorf("TenantBudget %s: spec.parentRef: must neither form a cycle nor have more than %d levels: %s",
 				way[0], limiterv1.MaxDepth, strings.Join(way, " -> "))
 		}
 		parent, err := r.budget(key)

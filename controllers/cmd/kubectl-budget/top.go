@@ -29,11 +29,11 @@ func newTop(c *cluster) *cobra.Command {
 	var o topOptions
 	cmd := &cobra.Command{
 		Use:   "top [BUDGET...]",
-		Short: "Show what is spent of each limit",
-		Long: `Show what is spent and held of each limit of the TenantBudgets of a namespace, as their
-status has it: when its period turns, and when it will be exhausted at the rate of the
-last minutes. On a terminal it looks again every two seconds, until Ctrl-C. Limits per
-user are not shown: the ledger has them.`,
+		Short: "Show the spending of each limit",
+		Long: `Show what is spent and held of each limit of a namespace's TenantBudgets, from their
+status, with the end of its period and the time at which it will be exhausted at the rate
+of the last minutes. On a terminal the view refreshes every two seconds, until Ctrl-C.
+Limits per User are not shown: query the ledger for them.`,
 		Example: `  kubectl budget top -A
   kubectl budget top acme -n acme --once
   kubectl budget top -n acme -o json`,
@@ -43,7 +43,7 @@ user are not shown: the ledger has them.`,
 		},
 	}
 	cmd.Flags().BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "show the budgets of all namespaces")
-	cmd.Flags().BoolVar(&o.once, "once", false, "look once, also on a terminal")
+	cmd.Flags().BoolVar(&o.once, "once", false, "print once, even on a terminal")
 	addOutput(cmd, &o.format, formatTable, formatJSON, formatYAML)
 	return cmd
 }
@@ -71,7 +71,7 @@ func runTop(ctx context.Context, w io.Writer, c *cluster, o topOptions, names []
 		return writeObject(w, o.format, map[string]any{"limits": limits})
 	}
 	if len(limits) == 0 {
-		return fmt.Errorf("there is no TenantBudget%s", in(namespace))
+		return fmt.Errorf("no TenantBudget found%s", in(namespace))
 	}
 	topTable(limits, o.allNamespaces, colored(w), time.Now()).write(w)
 	return nil
@@ -81,7 +81,7 @@ func in(namespace string) string {
 	if namespace == "" {
 		return ""
 	}
-	return " in namespace " + namespace + ": name another with -n, or all with -A"
+	return " in namespace " + namespace + ": select another with -n, or all with -A"
 }
 
 // watch shows what is there again and again, until ctx ends. What fails later than at

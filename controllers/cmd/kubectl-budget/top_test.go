@@ -66,22 +66,22 @@ func TestErrors(t *testing.T) {
 		usage bool
 	}{
 		"no such budget":      {[]string{"top", "nobody", "-n", "errors"}, "namespace errors has no TenantBudget nobody, but errors, other", false},
-		"no budget":           {[]string{"top", "-n", "empty"}, "there is no TenantBudget in namespace empty: name another with -n, or all with -A", false},
+		"no budget":           {[]string{"top", "-n", "empty"}, "no TenantBudget found in namespace empty: select another with -n, or all with -A", false},
 		"no such format":      {[]string{"top", "-o", "xml"}, "-o xml: must be one of table, json, yaml", true},
 		"several budgets":     {[]string{"explain", "x", "-n", "errors"}, "name one of them: errors, other", true},
 		"no id":               {[]string{"explain", "-n", "errors"}, "want the id of one call", true},
-		"no such call":        {[]string{"explain", "x", "-n", "errors", "--budget", "other"}, "no such call is on record", false},
+		"no such call":        {[]string{"explain", "x", "-n", "errors", "--budget", "other"}, "the ledger has no such call", false},
 		"twice the same":      {[]string{"explain", "x", "--tenant", "a", "--budget", "b"}, "give one", true},
 		"password":            {[]string{"explain", "x", "--tenant", "a", "--database-url", "postgres://a:b@host/db"}, "use BURSAR_DATABASE_URL", true},
-		"no file":             {[]string{"replay"}, "-f must be given", true},
+		"no file":             {[]string{"replay"}, "-f is required", true},
 		"no such file":        {[]string{"replay", "-f", "/nowhere.yaml"}, "no such file", false},
 		"no length":           {[]string{"replay", "-f", "-", "--since", "soon"}, `"soon" is no length`, true},
 		"nothing to replay":   {[]string{"replay", "-f", "-"}, "has no TenantBudget and no RateLimitPolicy", false},
-		"grant of nothing":    {[]string{"grant", "acme", "--limit", "l", "--amount", "0", "--expires", "1h", "--reason", "r"}, "must be more than 0", true},
+		"grant of nothing":    {[]string{"grant", "acme", "--limit", "l", "--amount", "0", "--expires", "1h", "--reason", "r"}, "must be greater than 0", true},
 		"grant without end":   {[]string{"grant", "acme", "--limit", "l", "--amount", "1", "--reason", "r"}, "--expires and --reason must be given", true},
 		"grant of the past":   {[]string{"grant", "acme", "--limit", "l", "--amount", "1", "--reason", "r", "--expires", "2020-01-01T00:00:00Z"}, "is over", true},
 		"grant of no time":    {[]string{"grant", "acme", "--limit", "l", "--amount", "1", "--reason", "r", "--starts", "2h", "--expires", "1h"}, "must be after --starts", true},
-		"key of nobody":       {[]string{"key", "create", "ana"}, "--budget, --user and --tier must be given", true},
+		"key of nobody":       {[]string{"key", "create", "ana"}, "--budget, --user and --tier are required", true},
 		"key of a wrong name": {[]string{"key", "create", "Ana!", "--budget", "b", "--user", "u", "--tier", "t"}, "lowercase", true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -38,15 +38,15 @@ func (t tree) unknown(document limiterv1.Tenant) []string {
 	if t.partial == nil || len(document.Ancestors) == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("what the other tenants below %s spent: %v", document.Ancestors[0].Tenant, t.partial)}
+	return []string{fmt.Sprintf("the spending of other descendants of tenant %s: %v", document.Ancestors[0].Tenant, t.partial)}
 }
 
 // whose says for which tenant the ledger is asked.
 type whose struct{ tenant, budget string }
 
 func (w *whose) addFlags(cmd *cobra.Command, c *cluster) {
-	cmd.Flags().StringVar(&w.tenant, "tenant", "", "the tenant (default: that of the budget)")
-	cmd.Flags().StringVar(&w.budget, "budget", "", "the TenantBudget (default: the only one of the namespace)")
+	cmd.Flags().StringVar(&w.tenant, "tenant", "", "name of the tenant (default: the budget's)")
+	cmd.Flags().StringVar(&w.budget, "budget", "", "name of the TenantBudget (default: the only one in the namespace)")
 	if err := cmd.RegisterFlagCompletionFunc("budget", c.completeBudgets(1<<10)); err != nil {
 		panic(err) // there is no such flag
 	}
@@ -55,7 +55,7 @@ func (w *whose) addFlags(cmd *cobra.Command, c *cluster) {
 // find is the tenant that is asked about, and the budgets around it.
 func (w *whose) find(ctx context.Context, c *cluster) (tenant string, budgets tree, err error) {
 	if w.tenant != "" && w.budget != "" {
-		return "", tree{}, usageError{errors.New("--tenant and --budget say the same: give one")}
+		return "", tree{}, usageError{errors.New("--tenant and --budget are mutually exclusive")}
 	}
 	namespace, err := c.namespace()
 	if err != nil {

@@ -24,12 +24,12 @@ func version() string {
 			commit = setting.Value
 		case "vcs.modified":
 			if setting.Value == "true" {
-				changed = ", with changes"
+				changed = ", with uncommitted changes"
 			}
 		}
 	}
 	if commit == "" {
-		return "built from no known commit"
+		return "unknown commit"
 	}
 	return commit + changed
 }
@@ -37,7 +37,7 @@ func version() string {
 func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "Print which version this is",
+		Short: "Print the version",
 		Args:  exactly(0, "no arguments"),
 		Run: func(cmd *cobra.Command, _ []string) {
 			fmt.Fprintf(cmd.OutOrStdout(), "kubectl-budget %s (%s, %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)

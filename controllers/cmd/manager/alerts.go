@@ -21,10 +21,10 @@ type alertFlags struct {
 }
 
 func (f *alertFlags) register(flags *pflag.FlagSet) {
-	flags.StringVar(&f.from, "smtp-from", "", "the address that e-mail of alerts comes from; needed with "+mailServerVariable)
-	flags.StringSliceVar(&f.hosts, "alert-allowed-hosts", nil, `the only hosts that alerts may be posted to, such as "hooks.slack.com,*.example.com" (default every host)`)
-	flags.StringSliceVar(&f.networks, "alert-allowed-networks", nil, `networks that alerts may be posted to beside the public internet, such as "10.20.0.0/16"`)
-	flags.StringVar(&f.authorities, "alert-ca-file", "", "PEM file of certificate authorities to trust beside the system's, for the mail server and for webhooks")
+	flags.StringVar(&f.from, "smtp-from", "", "sender address of alert e-mail; required with "+mailServerVariable)
+	flags.StringSliceVar(&f.hosts, "alert-allowed-hosts", nil, `only hosts that alerts may be posted to, such as "hooks.slack.com,*.example.com" (default: every host)`)
+	flags.StringSliceVar(&f.networks, "alert-allowed-networks", nil, `networks that alerts may be posted to besides the public internet, such as "10.20.0.0/16"`)
+	flags.StringVar(&f.authorities, "alert-ca-file", "", "PEM file of certificate authorities to trust, besides the system's, for the mail server and webhooks")
 }
 
 // host is a host name, or all below one.
@@ -34,7 +34,7 @@ var host = regexp.MustCompile(`^(\*\.)?[a-z0-9]([-.a-z0-9]*[a-z0-9])?$`)
 func (f *alertFlags) options(mailServer string) (o alert.Options, err error) {
 	if mailServer != "" {
 		if f.from == "" {
-			return alert.Options{}, errors.New("whom does e-mail come from? Set --smtp-from beside " + mailServerVariable)
+			return alert.Options{}, errors.New("no sender for alert e-mail: set --smtp-from together with " + mailServerVariable)
 		}
 		if o.MailServer, err = alert.ParseMailServer(mailServer, f.from); err != nil {
 			return alert.Options{}, fmt.Errorf("%s: %w", mailServerVariable, err)
@@ -72,7 +72,7 @@ func authorities(file string) (*x509.CertPool, error) {
 		return nil, err
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s has no certificate", file)
+		return nil, fmt.Errorf("%s contains no certificate", file)
 	}
 	return pool, nil
 }

@@ -46,7 +46,7 @@ func main() {
 	}
 	level.Set(options.logLevel)
 	if err := run(ctrl.SetupSignalHandler(), options, log); err != nil {
-		log.Error("manager ends", "error", err)
+		log.Error("Manager failed", "error", err)
 		os.Exit(1)
 	}
 }

@@ -48,21 +48,20 @@ const (
 
 const usage = `Usage: manager [flags]
 
-Reconciles Bursar's resources into what the enforcers run, and says in their status
-how far that has got.
+Compiles Bursar's resources into the configuration that enforcers run, and reports in
+their status how far it has been rolled out.
 
 Environment:
-  BURSAR_REDIS_URL           where Redis is, such as "redis://:password@host:6379/0";
-                             rediss:// for TLS; with ?master_name=... it is a
-                             Sentinel's, with ?addr=host:port (for each further node)
-                             a Cluster's
-  BURSAR_DATABASE_URL        where Postgres is, as a member of role bursar_manager,
+  BURSAR_REDIS_URL           URL of Redis, such as "redis://:password@host:6379/0";
+                             rediss:// for TLS; add ?master_name=... for Sentinel,
+                             or ?addr=host:port for each further node of a Cluster
+  BURSAR_DATABASE_URL        URL of Postgres, for a member of role bursar_manager,
                              such as "postgres://user:password@host:5432/bursar"
-  BURSAR_OWNER_DATABASE_URL  the same, as a login that can become bursar_owner, to
-                             migrate the schema; without it, that is left to others
-  BURSAR_SMTP_URL            the mail server for e-mail of alerts, such as
+  BURSAR_OWNER_DATABASE_URL  the same, for a login that can become bursar_owner, to
+                             migrate the schema; if unset, migrate it by other means
+  BURSAR_SMTP_URL            URL of the mail server for alert e-mail, such as
                              "smtp://user:password@host:587" (STARTTLS) or
-                             "smtps://user:password@host:465" (TLS); without it, no
+                             "smtps://user:password@host:465" (TLS); if unset, no
                              e-mail is sent
 
 Flags:
@@ -76,19 +75,19 @@ func parseOptions(args []string, getenv func(string) string) (o options, err err
 	kubeconfig := flag.NewFlagSet("", flag.ContinueOnError)
 	config.RegisterFlags(kubeconfig)
 	flags.AddGoFlagSet(kubeconfig)
-	flags.StringVar(&o.redisURL, "redis-url", "", "where Redis is, if its URL has no password; else use "+redisVariable)
-	flags.BoolVar(&o.leaderElect, "leader-elect", true, "work only while holding the Lease bursar-manager, so that several managers can run")
-	flags.StringVar(&o.leaderElectNamespace, "leader-elect-namespace", "", "namespace of the Lease, and of the webhooks' certificates (default that of the pod)")
-	flags.StringVar(&o.healthAddress, "health-probe-bind-address", ":8081", `where /healthz and /readyz are served; "0" for nowhere`)
-	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", `where /metrics is served, with TLS, to who may get it; "0" for nowhere`)
-	flags.BoolVar(&o.metricsPlain, "metrics-plain", false, "serve metrics without TLS to everybody; for loopback addresses")
-	flags.StringVar(&o.webhookAddress, "webhook-bind-address", ":9443", `where the webhooks are served, with TLS; "0" for nowhere`)
-	flags.StringVar(&o.webhookCertDir, "webhook-cert-dir", "", "directory with their tls.crt and tls.key, such as cert-manager's (default they are made in the manager)")
+	flags.StringVar(&o.redisURL, "redis-url", "", "Redis URL without a password; with one, use "+redisVariable)
+	flags.BoolVar(&o.leaderElect, "leader-elect", true, "lead only while holding the Lease bursar-manager, so that several managers can run")
+	flags.StringVar(&o.leaderElectNamespace, "leader-elect-namespace", "", "namespace of the Lease and of the webhooks' certificates (default: the pod's)")
+	flags.StringVar(&o.healthAddress, "health-probe-bind-address", ":8081", `address of /healthz and /readyz; "0" disables them`)
+	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", `address of /metrics, served with TLS to authorized clients; "0" disables it`)
+	flags.BoolVar(&o.metricsPlain, "metrics-plain", false, "serve metrics without TLS and authorization; requires a loopback address")
+	flags.StringVar(&o.webhookAddress, "webhook-bind-address", ":9443", `address of the webhooks, served with TLS; "0" disables them`)
+	flags.StringVar(&o.webhookCertDir, "webhook-cert-dir", "", "directory with the webhooks' tls.crt and tls.key, such as cert-manager's (default: the manager creates its own)")
 	var told alertFlags
 	told.register(flags)
 	flags.IntVar(&o.ledgerMonths, "ledger-months", 0, fmt.Sprintf(
-		"how many months before the present one stay in the ledger, %d or more; older ones are detached, and stay as tables. 0 keeps all", budgetstore.LeastMonths))
-	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "the least that is logged: debug, info, warn or error")
+		"months before the current one to keep in the ledger, at least %d; older ones are detached and stay as tables. 0 keeps all", budgetstore.LeastMonths))
+	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "minimum log level: debug, info, warn or error")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
@@ -96,7 +95,7 @@ func parseOptions(args []string, getenv func(string) string) (o options, err err
 		return options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	if dsn.HasPassword(o.redisURL) {
-		return options{}, errors.New("--redis-url has a password, which everybody on the machine can read there: use " + redisVariable)
+		return options{}, errors.New("--redis-url contains a password, which every user of the machine can read: use " + redisVariable)
 	}
 	o.redisURL = cmp.Or(o.redisURL, getenv(redisVariable))
 	o.databaseURL = getenv(databaseVariable)
@@ -110,13 +109,13 @@ func parseOptions(args []string, getenv func(string) string) (o options, err err
 func (o options) validate() error {
 	switch {
 	case o.redisURL == "":
-		return errors.New("where is Redis? Set " + redisVariable + " or --redis-url")
+		return errors.New("no Redis URL: set " + redisVariable + " or --redis-url")
 	case o.databaseURL == "":
-		return errors.New("where is Postgres? Set " + databaseVariable)
+		return errors.New("no Postgres URL: set " + databaseVariable)
 	case o.metricsPlain && !isLoopback(o.metricsAddress):
-		return fmt.Errorf("--metrics-plain needs a loopback address: --metrics-bind-address is %q", o.metricsAddress)
+		return fmt.Errorf("--metrics-plain requires a loopback address: --metrics-bind-address is %q", o.metricsAddress)
 	case o.ledgerMonths != 0 && o.ledgerMonths < budgetstore.LeastMonths:
-		return fmt.Errorf("--ledger-months is %d: the counters of a year need %d or more; 0 keeps all", o.ledgerMonths, budgetstore.LeastMonths)
+		return fmt.Errorf("--ledger-months is %d: use %d or more, which yearly limits need, or 0 to keep all", o.ledgerMonths, budgetstore.LeastMonths)
 	}
 	return nil
 }

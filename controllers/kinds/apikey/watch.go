@@ -55,7 +55,7 @@ func (c *Controller) rivalsOf(ctx context.Context, key client.Object) []reconcil
 func (c *Controller) find(ctx context.Context, which ...client.ListOption) []reconcile.Request {
 	var keys v1alpha1.APIKeyList
 	if err := c.client.List(ctx, &keys, which...); err != nil {
-		log.FromContext(ctx).Error(err, "Cannot find the keys that something else concerns")
+		log.FromContext(ctx).Error(err, "Failed to find the APIKeys to reconcile")
 	}
 	var requests []reconcile.Request
 	for i := range keys.Items {

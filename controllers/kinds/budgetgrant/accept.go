@@ -33,6 +33,6 @@ func (c *Controller) close(_ context.Context, s *scope) error {
 		return nil
 	}
 	s.Accepted = verdict.Rejected(v1alpha1.ReasonExpired, field.Invalid(field.NewPath("spec", "expiresAt"),
-		rfc3339(s.Object.Spec.ExpiresAt), "is past: nothing was granted").Error())
+		rfc3339(s.Object.Spec.ExpiresAt), "is in the past: nothing was granted").Error())
 	return nil
 }

@@ -46,7 +46,7 @@ func (s *scope) grantExpired(was v1alpha1.GrantState) events.Event {
 	}
 	if was != v1alpha1.GrantActive {
 		event.Type = corev1.EventTypeWarning
-		event.Note = s.over() + ": it was never active"
+		event.Note = s.over() + ": the grant was never active"
 	}
 	return event
 }

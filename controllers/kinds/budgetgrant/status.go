@@ -54,20 +54,20 @@ func (s *scope) state(programmed verdict.Verdict) v1alpha1.GrantState {
 
 // isOver is the verdict on whether the grant's time is over.
 func (s *scope) isOver() verdict.Verdict {
-	running := "it expires at " + rfc3339(s.Object.Spec.ExpiresAt)
+	running := "the grant expires at " + rfc3339(s.Object.Spec.ExpiresAt)
 	switch {
 	case s.expired():
 		return verdict.True(v1alpha1.ReasonExpired, s.over())
 	case s.storeNow.IsZero():
-		return verdict.Unknown(v1alpha1.ReasonStoreUnavailable, "Redis, whose clock counts, does not answer: "+running)
+		return verdict.Unknown(v1alpha1.ReasonStoreUnavailable, "Redis, whose clock decides, does not answer: "+running)
 	case !s.started():
 		return verdict.False(v1alpha1.ReasonNotStarted,
-			fmt.Sprintf("it starts at %s and expires at %s", rfc3339(*s.Object.Spec.StartsAt), rfc3339(s.Object.Spec.ExpiresAt)))
+			fmt.Sprintf("the grant starts at %s and expires at %s", rfc3339(*s.Object.Spec.StartsAt), rfc3339(s.Object.Spec.ExpiresAt)))
 	}
 	return verdict.False(v1alpha1.ReasonRunning, running)
 }
 
-func (s *scope) over() string { return "it expired at " + rfc3339(s.Object.Spec.ExpiresAt) }
+func (s *scope) over() string { return "the grant expired at " + rfc3339(s.Object.Spec.ExpiresAt) }
 
 // expired reports whether the grant's time is over. What was once found to be over
 // stays so, whatever clock a failover brings.

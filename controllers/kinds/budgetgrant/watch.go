@@ -77,7 +77,7 @@ func (c *Controller) requests(
 	var grants v1alpha1.BudgetGrantList
 	err := c.client.List(ctx, &grants, client.InNamespace(namespace), client.MatchingFields{index.GrantBudget: budget})
 	if err != nil {
-		log.FromContext(ctx).Error(err, "Cannot find the grants for a budget", "namespace", namespace, "budget", budget)
+		log.FromContext(ctx).Error(err, "Failed to find the BudgetGrants of a TenantBudget", "namespace", namespace, "budget", budget)
 	}
 	var requests []reconcile.Request
 	for i := range grants.Items {

@@ -33,7 +33,7 @@ func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder
 func (c *Controller) rivalsOf(ctx context.Context, object client.Object) []reconcile.Request {
 	rivals, err := acceptance.RivalsOf(ctx, c.client, object.(*v1alpha1.ModelProvider))
 	if err != nil {
-		log.FromContext(ctx).Error(err, "Cannot find the providers of the same models", "provider", object.GetName())
+		log.FromContext(ctx).Error(err, "Failed to find the ModelProviders with the same models", "provider", object.GetName())
 	}
 	var requests []reconcile.Request
 	for _, rival := range rivals {

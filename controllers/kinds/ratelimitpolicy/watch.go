@@ -56,7 +56,7 @@ func (c *Controller) policiesOf(ctx context.Context, budget client.Object) []rec
 	err := c.client.List(ctx, &policies,
 		client.InNamespace(budget.GetNamespace()), client.MatchingFields{index.PolicyTarget: budget.GetName()})
 	if err != nil {
-		log.FromContext(ctx).Error(err, "Cannot find the policies of a budget", "budget", client.ObjectKeyFromObject(budget))
+		log.FromContext(ctx).Error(err, "Failed to find the RateLimitPolicies of a TenantBudget", "budget", client.ObjectKeyFromObject(budget))
 	}
 	var requests []reconcile.Request
 	for i := range policies.Items {
@@ -69,7 +69,7 @@ func (c *Controller) policiesOf(ctx context.Context, budget client.Object) []rec
 func (c *Controller) selecting(ctx context.Context, budget client.Object) []rollout.DelayedRequest {
 	policies, err := acceptance.PoliciesSelecting(ctx, c.client, budget.(*v1alpha1.TenantBudget))
 	if err != nil {
-		log.FromContext(ctx).Error(err, "Cannot find the policies that select a budget", "budget", client.ObjectKeyFromObject(budget))
+		log.FromContext(ctx).Error(err, "Failed to find the RateLimitPolicies that select a TenantBudget", "budget", client.ObjectKeyFromObject(budget))
 	}
 	return gathered(policies)
 }
@@ -80,7 +80,7 @@ func (c *Controller) reaching(ctx context.Context, namespace client.Object) []ro
 	var reaching v1alpha1.RateLimitPolicyList
 	err := c.client.List(ctx, &reaching, client.UnsafeDisableDeepCopy, client.MatchingFields{index.PolicySelects: index.Beyond})
 	if err != nil {
-		log.FromContext(ctx).Error(err, "Cannot find the policies that select budgets of a namespace", "namespace", namespace.GetName())
+		log.FromContext(ctx).Error(err, "Failed to find the RateLimitPolicies that select TenantBudgets of a namespace", "namespace", namespace.GetName())
 	}
 	var concerned []*v1alpha1.RateLimitPolicy
 	for i := range reaching.Items {

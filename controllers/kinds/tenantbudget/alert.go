@@ -89,7 +89,7 @@ func (u *usage) alertMessage(limit limitUsage, rung budgetstore.Rung) string {
 		}
 		return u.breakerOpened(limit).Note
 	}
-	return fmt.Sprintf("limit %s is spent in full: %s; paid calls that count against it %s %s",
+	return fmt.Sprintf("limit %s is fully spent: %s; paid calls that count against it %s %s",
 		limit.Name, spentOf(limit), u.refused(), limit.until())
 }
 

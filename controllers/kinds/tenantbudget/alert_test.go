@@ -53,12 +53,12 @@ func TestAlerts(t *testing.T) {
 			want: []string{warned}},
 		"a limit of nothing": {level: tenantWith(usualLadder, daily(0))},
 		"spent in full": {level: tenantWith(nil, daily(five)), spent: five, want: []string{
-			"Exhaust@100: limit daily is spent in full: 5.00 of 5.00 USD spent (100%); paid calls that count against it " + refused}},
+			"Exhaust@100: limit daily is fully spent: 5.00 of 5.00 USD spent (100%); paid calls that count against it " + refused}},
 		"spent in full, of which a rung tells": {level: tenantWith(full, daily(five)), spent: five, want: []string{
 			"Trip@100: limit daily has reached the Trip rung: 5.00 of 5.00 USD spent (100%); paid calls " + refused}},
 		"in shadow": {level: tenantWith(full, daily(five)), spent: five, shadow: true, want: []string{
 			"Trip@100: limit daily has reached the Trip rung: 5.00 of 5.00 USD spent (100%); paid calls " +
-				"would be refused, were it not for shadow, until 2026-11-26T00:00:00Z, or until the limit is raised"}},
+				"would be refused without Shadow until 2026-11-26T00:00:00Z, or until the limit is raised"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string

@@ -156,7 +156,7 @@ func (u *usage) userMessage(user string, limit limitUsage, rung budgetstore.Rung
 	resets := limit.resetsAt.Format(time.RFC3339)
 	message := fmt.Sprintf("user %s has reached the %d%% rung of limit %s: %s; ", user, rung.AtPercent, limit.Name, spentOf(limit))
 	if rung.Action == ledgerv1.Exhaust {
-		message = fmt.Sprintf("user %s has spent limit %s in full: %s; ", user, limit.Name, spentOf(limit))
+		message = fmt.Sprintf("user %s has fully spent limit %s: %s; ", user, limit.Name, spentOf(limit))
 	}
 	switch rung.Action {
 	case limiterv1.Trip, ledgerv1.Exhaust:

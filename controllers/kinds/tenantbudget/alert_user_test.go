@@ -57,7 +57,7 @@ func TestAlertsOfUser(t *testing.T) {
 			warned + "5.00 of 5.00 USD spent (100%); resets at 2026-11-26T00:00:00Z",
 			"Trip@90 of 5.00: user gerente-1 has reached the 90% rung of limit each: 5.00 of 5.00 USD spent (100%); paid calls of the user " +
 				"that count against it are refused until 2026-11-26T00:00:00Z, or until the limit is raised",
-			"Exhaust@100 of 5.00: user gerente-1 has spent limit each in full: 5.00 of 5.00 USD spent (100%); paid calls of the user " +
+			"Exhaust@100 of 5.00: user gerente-1 has fully spent limit each: 5.00 of 5.00 USD spent (100%); paid calls of the user " +
 				"that count against it are refused until 2026-11-26T00:00:00Z, or until the limit is raised",
 		}},
 		"who is granted more":               {granted: "gerente-1", spent: 5 * money.USD, in: today},

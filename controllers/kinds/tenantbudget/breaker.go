@@ -54,7 +54,7 @@ func (b breaker) summary(own string) string {
 // refused says what becomes of calls that the breaker stops.
 func (u *usage) refused() string {
 	if u.shadow {
-		return "would be refused, were it not for shadow,"
+		return "would be refused without Shadow"
 	}
 	return "are refused"
 }
@@ -64,7 +64,7 @@ func (u *usage) refused() string {
 // forced open none does that costs anything.
 func (u *usage) refusedPast() string {
 	if slices.ContainsFunc(u.own().ladder, fallsBackToCheapestModel) && !u.shadow {
-		return ", but for those of the fallback CheapestModel, " + u.refused()
+		return ", except those that the fallback CheapestModel serves, " + u.refused()
 	}
 	return " " + u.refused()
 }
@@ -78,10 +78,10 @@ func (u *usage) breakerOpen() verdict.Verdict {
 	switch {
 	case b.forced && b.state == v1alpha1.BreakerClosed:
 		return verdict.Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonForced,
-			Message: "spec.breaker.forced holds the breaker closed, whatever is spent"}
+			Message: "spec.breaker.forced keeps the breaker closed, whatever is spent"}
 	case b.forced:
 		return verdict.Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonForced,
-			Message: fmt.Sprintf("spec.breaker.forced%s holds the breaker open: paid calls %s until it is taken back",
+			Message: fmt.Sprintf("spec.breaker.forced%s keeps the breaker open: paid calls %s until it is removed",
 				u.ofTenant(b.tenant), u.refused())}
 	case b.limit == nil:
 		return verdict.Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonBelowTripRung,

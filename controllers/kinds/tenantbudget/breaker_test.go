@@ -42,17 +42,17 @@ func TestBreaker(t *testing.T) {
 		"its own limit has tripped, and the cheapest model goes on": {
 			tenants: []tenant{{name: "team", day: money.USD}, {name: "company"}}, fallback: limiterv1.CheapestModel,
 			want: [4]string{"Open", "daily", "True TripRungReached",
-				"limit daily has reached the Trip rung: paid calls, but for those of the fallback CheapestModel, are refused until 2026-11-26T00:00:00Z, or until the limit is raised"},
+				"limit daily has reached the Trip rung: paid calls, except those that the fallback CheapestModel serves, are refused until 2026-11-26T00:00:00Z, or until the limit is raised"},
 		},
 		"a limit above has tripped, and the cheapest model goes on": {
 			tenants: []tenant{{name: "team"}, {name: "company", day: money.USD}}, fallback: limiterv1.CheapestModel,
 			want: [4]string{"Open (parent)", "daily", "True TripRungReached",
-				"limit daily of tenant company has reached the Trip rung: paid calls, but for those of the fallback CheapestModel, are refused until 2026-11-26T00:00:00Z, or until the limit is raised"},
+				"limit daily of tenant company has reached the Trip rung: paid calls, except those that the fallback CheapestModel serves, are refused until 2026-11-26T00:00:00Z, or until the limit is raised"},
 		},
 		"forced open, where the cheapest model does not go on": {
 			tenants: []tenant{{name: "team", forced: open}}, fallback: limiterv1.CheapestModel,
 			want: [4]string{"Open (forced)", "", "True Forced",
-				"spec.breaker.forced holds the breaker open: paid calls are refused until it is taken back"},
+				"spec.breaker.forced keeps the breaker open: paid calls are refused until it is removed"},
 		},
 		"a fallback that costs nothing": {
 			tenants: []tenant{{name: "team", day: money.USD}}, fallback: limiterv1.Message,
@@ -67,21 +67,21 @@ func TestBreaker(t *testing.T) {
 		"forced open": {
 			tenants: []tenant{{name: "team", forced: open, day: money.USD}, {name: "company", forced: open}},
 			want: [4]string{"Open (forced)", "", "True Forced",
-				"spec.breaker.forced holds the breaker open: paid calls are refused until it is taken back"},
+				"spec.breaker.forced keeps the breaker open: paid calls are refused until it is removed"},
 		},
 		"forced open above, in vain forced closed here": {
 			tenants: []tenant{{name: "team", forced: closed}, {name: "company", forced: open}},
 			want: [4]string{"Open (parent, forced)", "", "True Forced",
-				"spec.breaker.forced of tenant company holds the breaker open: paid calls are refused until it is taken back"},
+				"spec.breaker.forced of tenant company keeps the breaker open: paid calls are refused until it is removed"},
 		},
 		"forced open, in shadow": {
 			tenants: []tenant{{name: "team", forced: open}}, shadow: true,
 			want: [4]string{"Open (forced)", "", "True Forced",
-				"spec.breaker.forced holds the breaker open: paid calls would be refused, were it not for shadow, until it is taken back"},
+				"spec.breaker.forced keeps the breaker open: paid calls would be refused without Shadow until it is removed"},
 		},
 		"forced closed": {
 			tenants: []tenant{{name: "team", forced: closed, day: money.USD}, {name: "company"}},
-			want:    [4]string{"Closed (forced)", "", "False Forced", "spec.breaker.forced holds the breaker closed, whatever is spent"},
+			want:    [4]string{"Closed (forced)", "", "False Forced", "spec.breaker.forced keeps the breaker closed, whatever is spent"},
 		},
 		"forced closed, which opens nothing above": {
 			tenants: []tenant{{name: "team", forced: closed, day: money.USD}, {name: "company", day: money.USD}},

@@ -135,7 +135,7 @@ func NewController(
 func (c *Controller) newScope(common rollout.Scope[*v1alpha1.TenantBudget]) *scope {
 	return &scope{
 		Scope: common, memory: c.memories.of(common.Object.UID), budgets: c.memories.count(),
-		overcommitted: conditions.Undetermined("what the children may spend together"),
+		overcommitted: conditions.Undetermined("whether the children's limits fit"),
 	}
 }
 

@@ -119,10 +119,10 @@ func turnOf(was v1alpha1.BreakerStatus) string {
 // whyClosed is why a breaker that was open is not any more.
 func (u *usage) whyClosed(open v1alpha1.BreakerStatus, limits []v1alpha1.MoneyLimitStatus) string {
 	if u.hasClosed(open) {
-		return "the period turned"
+		return "a new period began"
 	}
 	if open.Tenant != "" {
-		return fmt.Sprintf("tenant %s, whose limit it is, has more to spend", open.Tenant)
+		return fmt.Sprintf("tenant %s, which owns the limit, has more to spend", open.Tenant)
 	}
 	for _, limit := range u.own().limits {
 		if limit.Name != open.Limit {
@@ -135,11 +135,11 @@ func (u *usage) whyClosed(open v1alpha1.BreakerStatus, limits []v1alpha1.MoneyLi
 		case limit.Amount > amount:
 			return fmt.Sprintf("the limit was raised from %s to %s USD", before.Amount, limit.Amount)
 		case limit.spent < spent:
-			return fmt.Sprintf("%s USD were counted as spent, and now %s are", before.Spent, limit.spent)
+			return fmt.Sprintf("the spending counted fell from %s to %s USD", before.Spent, limit.spent)
 		}
 		return "the ladder was changed"
 	}
-	return "the limit was taken away"
+	return "the limit was removed"
 }
 
 // turn is one for each rung, period and amount, as an alert is.
@@ -203,7 +203,7 @@ func breakerReleased(was v1alpha1.BreakerStatus) events.Event {
 	return events.Event{
 		Type: corev1.EventTypeNormal, Reason: v1alpha1.EventBreakerReleased, Action: "ReleaseBreaker", Field: "spec.breaker.forced",
 		Turn: turnOf(was),
-		Note: fmt.Sprintf("the breaker is no longer forced %s; it was %s since %s", was.State, was.State, rfc3339(was.Since)),
+		Note: fmt.Sprintf("the breaker is no longer forced %s; it had been %s since %s", was.State, was.State, rfc3339(was.Since)),
 	}
 }
 
@@ -211,7 +211,7 @@ func breakerClosed(open v1alpha1.BreakerStatus, why string) events.Event {
 	return events.Event{
 		Type: corev1.EventTypeNormal, Reason: v1alpha1.EventBreakerClosed, Action: "CloseBreaker", Field: fieldOf(open.Limit),
 		Turn: turnOf(open),
-		Note: fmt.Sprintf("limit %s no longer holds it open: %s; it was open since %s", open.Limit, why, rfc3339(open.Since)),
+		Note: fmt.Sprintf("limit %s no longer keeps the breaker open: %s; it had been open since %s", open.Limit, why, rfc3339(open.Since)),
 	}
 }
 
@@ -223,7 +223,7 @@ func fieldOf(limit string) string { return fmt.Sprintf("spec.limits{%s}", limit)
 
 func rfc3339(t *metav1.Time) string {
 	if t == nil {
-		return "a time that is not known"
+		return "an unknown time"
 	}
 	return t.UTC().Format(time.RFC3339)
 }

@@ -76,7 +76,7 @@ func TestEvents(t *testing.T) {
 		warnedInFull = "Warning BudgetWarning: limit daily has reached its 80% rung: 5.00 of 5.00 USD spent (100%); resets at "
 		openedInFull = "Warning BreakerOpened: limit daily has reached the Trip rung: 5.00 of 5.00 USD spent (100%%); " +
 			"paid calls are refused until %s, or until the limit is raised"
-		exhausted = "Warning BudgetExhausted: limit daily is spent in full: paid calls are refused until %s, or until the limit is raised"
+		exhausted = "Warning BudgetExhausted: limit daily is fully spent: paid calls are refused until %s, or until the limit is raised"
 	)
 	day := noon.AddDate(0, 0, 1)
 	five := 5 * money.USD
@@ -109,7 +109,7 @@ func TestEvents(t *testing.T) {
 			looks: []look{at(noon, 4*money.USD), at(noon.Add(time.Minute), 450*money.Cent), at(day, 0), at(day, 4*money.USD)},
 			want: [][]string{
 				{warned}, {opened},
-				{"Normal BreakerClosed: limit daily no longer holds it open: the period turned; it was open since 2026-11-25T12:01:00Z"},
+				{"Normal BreakerClosed: limit daily no longer keeps the breaker open: a new period began; it had been open since 2026-11-25T12:01:00Z"},
 				{"Warning BudgetWarning: limit daily has reached its 80% rung: 4.00 of 5.00 USD spent (80%); resets at 2026-11-27T00:00:00Z"},
 			},
 		},
@@ -121,7 +121,7 @@ func TestEvents(t *testing.T) {
 			},
 			want: [][]string{
 				{warned}, {opened},
-				{"Normal BreakerClosed: limit daily no longer holds it open: the limit was raised from 5.00 to 10.00 USD; it was open since 2026-11-25T12:00:00Z"},
+				{"Normal BreakerClosed: limit daily no longer keeps the breaker open: the limit was raised from 5.00 to 10.00 USD; it had been open since 2026-11-25T12:00:00Z"},
 				{"Warning BudgetWarning: limit daily has reached its 80% rung: 8.00 of 10.00 USD spent (80%); resets at 2026-11-26T00:00:00Z"},
 			},
 		},
@@ -132,14 +132,14 @@ func TestEvents(t *testing.T) {
 			},
 			want: [][]string{
 				{warned}, {opened},
-				{"Normal BreakerClosed: limit daily no longer holds it open: the ladder was changed; it was open since 2026-11-25T12:00:00Z"},
+				{"Normal BreakerClosed: limit daily no longer keeps the breaker open: the ladder was changed; it had been open since 2026-11-25T12:00:00Z"},
 			},
 		},
 		"Redis has forgotten what was spent": {
 			looks: []look{at(noon, 450*money.Cent), at(noon, 0)},
 			want: [][]string{
 				{"Warning BudgetWarning: limit daily has reached its 80% rung: 4.50 of 5.00 USD spent (90%); resets at 2026-11-26T00:00:00Z", opened},
-				{"Normal BreakerClosed: limit daily no longer holds it open: 4.50 USD were counted as spent, and now 0.00 are; it was open since 2026-11-25T12:00:00Z"},
+				{"Normal BreakerClosed: limit daily no longer keeps the breaker open: the spending counted fell from 4.50 to 0.00 USD; it had been open since 2026-11-25T12:00:00Z"},
 			},
 		},
 		"Redis was away meanwhile": {
@@ -158,18 +158,18 @@ func TestEvents(t *testing.T) {
 				{warnedInFull + "2026-11-26T00:00:00Z", fmt.Sprintf(openedInFull, "2026-11-26T00:00:00Z"), fmt.Sprintf(exhausted, "2026-11-26T00:00:00Z")},
 				nil, nil, nil,
 				{
-					"Normal BreakerClosed: limit daily no longer holds it open: the period turned; it was open since 2026-11-25T12:00:00Z",
-					"Normal BudgetRecovered: no limit of the tenant is spent in full",
+					"Normal BreakerClosed: limit daily no longer keeps the breaker open: a new period began; it had been open since 2026-11-25T12:00:00Z",
+					"Normal BudgetRecovered: no limit of the tenant is fully spent",
 				},
 			},
 		},
-		"the period turns and the limit is spent in full again, while nobody looks": {
+		"the period turns and the limit is fully spent again, while nobody looks": {
 			looks: []look{at(noon, five), at(day, five), at(day, five)},
 			want: [][]string{
 				{warnedInFull + "2026-11-26T00:00:00Z", fmt.Sprintf(openedInFull, "2026-11-26T00:00:00Z"), fmt.Sprintf(exhausted, "2026-11-26T00:00:00Z")},
 				{
 					warnedInFull + "2026-11-27T00:00:00Z",
-					"Normal BreakerClosed: limit daily no longer holds it open: the period turned; it was open since 2026-11-25T12:00:00Z",
+					"Normal BreakerClosed: limit daily no longer keeps the breaker open: a new period began; it had been open since 2026-11-25T12:00:00Z",
 					fmt.Sprintf(openedInFull, "2026-11-27T00:00:00Z"), fmt.Sprintf(exhausted, "2026-11-27T00:00:00Z"),
 				},
 				nil,
@@ -180,12 +180,12 @@ func TestEvents(t *testing.T) {
 			want: [][]string{
 				{
 					"Warning BreakerOpened: limit daily has reached the Trip rung: 0.00 of 0.00 USD spent (100%); paid calls are refused until the limit is raised",
-					"Warning BudgetExhausted: limit daily is spent in full: paid calls are refused until the limit is raised",
+					"Warning BudgetExhausted: limit daily is fully spent: paid calls are refused until the limit is raised",
 				},
 				nil, nil,
 				{
-					"Normal BreakerClosed: limit daily no longer holds it open: the limit was raised from 0.00 to 5.00 USD; it was open since 2026-11-25T12:00:00Z",
-					"Normal BudgetRecovered: no limit of the tenant is spent in full",
+					"Normal BreakerClosed: limit daily no longer keeps the breaker open: the limit was raised from 0.00 to 5.00 USD; it had been open since 2026-11-25T12:00:00Z",
+					"Normal BudgetRecovered: no limit of the tenant is fully spent",
 				},
 			},
 		},

@@ -26,15 +26,15 @@ func (u *usage) exhausted() verdict.Verdict {
 	}
 	if last == nil {
 		return verdict.Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonAmountLeft,
-			Message: "no limit of the tenant is spent in full"}
+			Message: "no limit of the tenant is fully spent"}
 	}
 	return verdict.Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAmountSpent,
-		Message: fmt.Sprintf("limit %s%s is spent in full: paid calls %s %s",
+		Message: fmt.Sprintf("limit %s%s is fully spent: paid calls %s %s",
 			last.Name, u.ofTenant(last.tenant), u.refused(), last.until())}
 }
 
 // exhaustionTurned is the Event of the tenant having nothing left, or something again.
-// Another limit that is spent in full, or another period, is news as well.
+// Another limit that is fully spent, or another period, is news as well.
 func (u *usage) exhaustionTurned(before, after v1alpha1.TenantBudgetStatus) []events.Event {
 	is := meta.FindStatusCondition(after.Conditions, v1alpha1.ConditionExhausted)
 	was := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionExhausted)

@@ -67,7 +67,7 @@ func unchanged(n int, amount money.Nanos) []money.Nanos {
 	return spent
 }
 
-// TestForecastOfAnotherPeriod: what was spent before the period turned is no rate.
+// TestForecastOfAnotherPeriod: what was spent before a new period began is no rate.
 func TestForecastOfAnotherPeriod(t *testing.T) {
 	var s spendings
 	for i, now := range []time.Time{noon, noon.AddDate(0, 0, 1)} {

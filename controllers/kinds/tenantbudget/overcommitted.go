@@ -27,10 +27,10 @@ func (c *Controller) weigh(ctx context.Context, s *scope) error {
 // overcommitment is the verdict on limits that the children may exceed together.
 func overcommitment(exceeded []compile.Overcommitment) verdict.Verdict {
 	if len(exceeded) == 0 {
-		return verdict.False(v1alpha1.ReasonChildrenFit, "no limit is less than those of the children together")
+		return verdict.False(v1alpha1.ReasonChildrenFit, "the children's limits together exceed none of this budget's")
 	}
 	return verdict.True(v1alpha1.ReasonChildrenExceedLimit,
-		compile.Promises(exceeded)+": some of their calls may be refused that their own limits allow")
+		compile.Promises(exceeded)+": calls that the children's own limits allow may be refused")
 }
 
 // becameOvercommitted is the Event of the children having more together than before.

@@ -64,7 +64,7 @@ func (s *scope) ready(programmed verdict.Verdict) verdict.Verdict {
 	ready := conditions.Ready(s.Accepted, programmed)
 	if ready.Holds() && s.Object.Spec.Enforcement == v1alpha1.EnforcementShadow {
 		ready.Reason = v1alpha1.ReasonShadow
-		ready.Message = "decided, counted and recorded as written, and nothing is refused: spec.enforcement is Shadow"
+		ready.Message = "spec.enforcement is Shadow: calls are decided, counted and recorded, and none is refused"
 	}
 	return ready
 }
@@ -127,14 +127,14 @@ func (s *scope) breaker() *v1alpha1.BreakerStatus {
 
 func (s *scope) breakerOpen() verdict.Verdict {
 	if s.usage == nil {
-		return s.unknown("the breaker is as the enforcers find it")
+		return s.unknown("enforcers still apply the breaker")
 	}
 	return s.usage.breakerOpen()
 }
 
 func (s *scope) exhausted() verdict.Verdict {
 	if s.usage == nil {
-		return s.unknown("what is left is as the enforcers find it")
+		return s.unknown("enforcers still apply the limits")
 	}
 	return s.usage.exhausted()
 }

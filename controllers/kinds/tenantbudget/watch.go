@@ -101,7 +101,7 @@ func (c *Controller) selectedBy(ctx context.Context, object client.Object) []rec
 	}
 	selected, err := acceptance.Selected(ctx, c.client, policy)
 	if err != nil {
-		log.FromContext(ctx).Error(err, "Cannot find the budgets of a policy", "policy", client.ObjectKeyFromObject(policy))
+		log.FromContext(ctx).Error(err, "Failed to find the TenantBudgets of a RateLimitPolicy", "policy", client.ObjectKeyFromObject(policy))
 	}
 	var keys []types.NamespacedName
 	for _, budget := range selected {
@@ -117,7 +117,7 @@ func (c *Controller) selectedFrom(ctx context.Context, namespace client.Object) 
 	err := c.client.List(ctx, &policies,
 		client.InNamespace(namespace.GetName()), client.MatchingFields{index.PolicySelects: index.Beyond})
 	if err != nil {
-		log.FromContext(ctx).Error(err, "Cannot find the policies of a namespace", "namespace", namespace.GetName())
+		log.FromContext(ctx).Error(err, "Failed to find the RateLimitPolicies of a namespace", "namespace", namespace.GetName())
 	}
 	var selected []reconcile.Request
 	for i := range policies.Items {
@@ -165,7 +165,7 @@ func (c *Controller) above(ctx context.Context, object client.Object) []reconcil
 func (c *Controller) descendants(ctx context.Context, keys ...types.NamespacedName) []reconcile.Request {
 	below, err := index.Below(ctx, c.client, keys...)
 	if err != nil {
-		log.FromContext(ctx).Error(err, "Cannot find the budgets below budgets", "budgets", keys)
+		log.FromContext(ctx).Error(err, "Failed to find the descendants of TenantBudgets", "budgets", keys)
 	}
 	return requests(keysOf(below)...)
 }
@@ -203,7 +203,7 @@ func (c *Controller) rivalsOf(ctx context.Context, object client.Object) []recon
 func (c *Controller) affectedBy(ctx context.Context, namespace client.Object) []reconcile.Request {
 	var budgets v1alpha1.TenantBudgetList
 	if err := c.client.List(ctx, &budgets, client.InNamespace(namespace.GetName())); err != nil {
-		log.FromContext(ctx).Error(err, "Cannot find the budgets of a namespace", "namespace", namespace.GetName())
+		log.FromContext(ctx).Error(err, "Failed to find the TenantBudgets of a namespace", "namespace", namespace.GetName())
 		return nil
 	}
 	var affected []reconcile.Request
@@ -217,7 +217,7 @@ func (c *Controller) affectedBy(ctx context.Context, namespace client.Object) []
 func (c *Controller) naming(ctx context.Context, tenant string) []reconcile.Request {
 	keys, err := c.budgetsNaming(ctx, tenant)
 	if err != nil {
-		log.FromContext(ctx).Error(err, "Cannot find the budgets of a tenant", "tenant", tenant)
+		log.FromContext(ctx).Error(err, "Failed to find the TenantBudgets of a tenant", "tenant", tenant)
 	}
 	return requests(keys...)
 }

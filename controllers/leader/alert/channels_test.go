@@ -52,12 +52,12 @@ func TestMailServers(t *testing.T) {
 		"STARTTLS":           {url: "smtp://" + login + world.Mail.StartTLSAddress},
 		"by name":            {url: "smtp://" + login + "localhost:" + port},
 		"TLS from the start": {url: "smtps://" + login + world.Mail.TLSAddress},
-		"a wrong password":   {url: "smtp://bursar:no@" + world.Mail.StartTLSAddress, want: "the mail server cannot be reached, or does not let the manager in: the connection fails"},
+		"a wrong password":   {url: "smtp://bursar:no@" + world.Mail.StartTLSAddress, want: "failed to connect or log in to the mail server: the connection failed"},
 		"no login":           {url: "smtp://" + world.Mail.StartTLSAddress, want: "the mail server does not take e-mail to testmailservers-no_login@example.com: it answers 502 5.7.0"},
-		"not trusted":        {url: "smtp://" + login + world.Mail.StartTLSAddress, distrust: true, want: "the mail server cannot be reached, or does not let the manager in: its certificate is not trusted (--alert-ca-file adds authorities)"},
+		"not trusted":        {url: "smtp://" + login + world.Mail.StartTLSAddress, distrust: true, want: "failed to connect or log in to the mail server: its certificate is not trusted (--alert-ca-file adds authorities)"},
 		"not now":            {url: "smtp://" + login + world.Mail.StartTLSAddress, refuse: 451, want: "the mail server does not take e-mail to testmailservers-not_now@example.com: it answers 451 4.3.0"},
 		"never":              {url: "smtp://" + login + world.Mail.StartTLSAddress, refuse: 554, want: "the mail server does not take e-mail to testmailservers-never@example.com: it answers 554 5.3.0"},
-		"nobody there":       {url: "smtp://" + login + "127.0.0.1:1", want: "the mail server cannot be reached, or does not let the manager in: the connection is refused"},
+		"nobody there":       {url: "smtp://" + login + "127.0.0.1:1", want: "failed to connect or log in to the mail server: the connection was refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := newTest(t)
@@ -143,16 +143,16 @@ func TestReceivers(t *testing.T) {
 		"sends on": {answer: redirect,
 			want: "the webhook answers 307 Temporary Redirect, and redirects are not followed"},
 		"is not of the public internet": {options: func(o *Options) { o.Outbound.Networks = nil },
-			want: outOfReach + "its address is in a network that the manager does not send to (--alert-allowed-networks)"},
+			want: outOfReach + "its address is not in a network that --alert-allowed-networks allows"},
 		"is none of the hosts": {options: func(o *Options) { o.Outbound.Hosts = []string{"hooks.slack.com"} },
-			want: "the host is none of those that the manager sends to (--alert-allowed-hosts)"},
+			want: "--alert-allowed-hosts does not allow the host"},
 		"is one of the hosts": {options: func(o *Options) { o.Outbound.Hosts = []string{"hooks.slack.com", "127.0.0.1"} }},
 		"is not trusted": {options: func(o *Options) { o.Authorities = x509.NewCertPool() },
 			want: outOfReach + "its certificate is not trusted (--alert-ca-file adds authorities)"},
-		"is not there":     {url: "https://127.0.0.1:1/secret", want: outOfReach + "the connection is refused"},
-		"has no such name": {url: "https://secret.invalid/", want: outOfReach + "its host name is not found"},
-		"is in the clear":  {url: "http://127.0.0.1/secret", want: "the URL is not one with https and a host, and without user and password"},
-		"has a password":   {url: "https://u:secret@127.0.0.1/", want: "the URL is not one with https and a host, and without user and password"},
+		"is not there":     {url: "https://127.0.0.1:1/secret", want: outOfReach + "the connection was refused"},
+		"has no such name": {url: "https://secret.invalid/", want: outOfReach + "its host name was not found"},
+		"is in the clear":  {url: "http://127.0.0.1/secret", want: "the URL must have the scheme https and a host, and no user or password"},
+		"has a password":   {url: "https://u:secret@127.0.0.1/", want: "the URL must have the scheme https and a host, and no user or password"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := newTest(t)

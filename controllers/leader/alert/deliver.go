@@ -130,7 +130,7 @@ func (d *Deliverer) work(ctx context.Context) {
 	for ctx.Err() == nil {
 		delivery, err := d.take(ctx)
 		if err != nil && ctx.Err() == nil {
-			log.FromContext(ctx).Error(err, "Will look for alerts to deliver again")
+			log.FromContext(ctx).Error(err, "Failed to look for alerts to deliver; will retry")
 		}
 		if delivery != nil {
 			d.Wake() // there may be more, for another worker
@@ -164,8 +164,8 @@ func (d *Deliverer) deliver(ctx context.Context, delivery budgetstore.Delivery) 
 	err := d.attempt(ctx, delivery)
 	var why *failure
 	if err != nil && !errors.As(err, &why) {
-		log.FromContext(ctx).Error(err, "Cannot deliver an alert", "tenant", delivery.Tenant, "channel", delivery.Channel)
-		why = failed("the manager cannot make the message: its log says why")
+		log.FromContext(ctx).Error(err, "Failed to deliver an alert", "tenant", delivery.Tenant, "channel", delivery.Channel)
+		why = failed("the manager failed to build the message: see its log")
 	}
 	if errors.Is(err, errUnknown) {
 		return // The lease ends by itself, and it is tried again.
@@ -186,7 +186,7 @@ func (d *Deliverer) deliver(ctx context.Context, delivery budgetstore.Delivery) 
 }
 
 // errUnknown is the error where it cannot be told whose alert it is.
-var errUnknown = errors.New("cannot find the budget of an alert")
+var errUnknown = errors.New("find the budget of an alert")
 
 func (d *Deliverer) attempt(ctx context.Context, delivery budgetstore.Delivery) error {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
@@ -196,10 +196,10 @@ func (d *Deliverer) attempt(ctx context.Context, delivery budgetstore.Delivery) 
 		return fmt.Errorf("%w: %w", errUnknown, err)
 	}
 	if budget == nil {
-		return &failure{message: "the TenantBudget is gone", final: true}
+		return &failure{message: "the TenantBudget was deleted", final: true}
 	}
 	if !slices.Contains(budgetstore.Recipients(budget.Spec.Alerts), delivery.Recipient) {
-		return &failure{message: "spec.alerts does not name the recipient any more", final: true}
+		return &failure{message: "spec.alerts no longer names the recipient", final: true}
 	}
 	return d.channels[delivery.Channel].send(ctx, budget, delivery)
 }
@@ -228,7 +228,7 @@ func (d *Deliverer) note(ctx context.Context, note func(context.Context) error) 
 		return failed == nil, nil
 	})
 	if err != nil {
-		log.FromContext(ctx).Error(failed, "Failed to record how the delivery of an alert ended: it is delivered again")
+		log.FromContext(ctx).Error(failed, "Failed to record the result of an alert's delivery; it will be delivered again")
 	}
 }
 

@@ -310,9 +310,9 @@ func TestAbandoned(t *testing.T) {
 		change func(*test)
 		why    string
 	}{
-		"the budget is gone":        {func(x *test) { x.budget = nil }, "the TenantBudget is gone"},
-		"another budget has it":     {func(x *test) { x.budget.UID = "u2" }, "the TenantBudget is gone"},
-		"the recipient is not told": {func(x *test) { x.budget.Spec.Alerts = nil }, "spec.alerts does not name the recipient any more"},
+		"the budget is gone":        {func(x *test) { x.budget = nil }, "the TenantBudget was deleted"},
+		"another budget has it":     {func(x *test) { x.budget.UID = "u2" }, "the TenantBudget was deleted"},
+		"the recipient is not told": {func(x *test) { x.budget.Spec.Alerts = nil }, "spec.alerts no longer names the recipient"},
 		"days have passed": {func(x *test) {
 			if _, err := x.pool.Exec(t.Context(), "UPDATE cost_alerts SET raised_at = now() - interval '73 hours'"); err != nil {
 				t.Fatal(err)

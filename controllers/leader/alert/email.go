@@ -56,18 +56,18 @@ func ParseMailServer(raw, from string) (*MailServer, error) {
 	case "smtp+plain":
 		s.encryption, s.port = plain, 25
 		if ip := net.ParseIP(s.host); s.host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			return nil, errors.New("smtp+plain:// sends mail and password in the clear: it needs a loopback address")
+			return nil, errors.New("smtp+plain:// sends mail and password in the clear: use a loopback address")
 		}
 	default:
 		return nil, errors.New("must begin with smtp:// (STARTTLS) or smtps:// (TLS)")
 	}
 	if u.Port() != "" {
 		if s.port, err = strconv.Atoi(u.Port()); err != nil {
-			return nil, fmt.Errorf("port %q is no number", u.Port())
+			return nil, fmt.Errorf("port %q is not a number", u.Port())
 		}
 	}
 	if err := mail.NewMsg().From(from); err != nil {
-		return nil, fmt.Errorf("the sender's address %q is none", from)
+		return nil, fmt.Errorf("the sender %q is not an e-mail address", from)
 	}
 	return s, nil
 }
@@ -82,7 +82,7 @@ type email struct {
 func (e *email) check(context.Context, *v1alpha1.TenantBudget) error {
 	if e.server == nil {
 		return &failure{reason: v1alpha1.ReasonNoMailServer,
-			message: "the manager has no mail server: who runs it has to set BURSAR_SMTP_URL, or spec.alerts.email has to go"}
+			message: "the manager has no mail server: set its BURSAR_SMTP_URL and --smtp-from, or remove spec.alerts.email"}
 	}
 	return nil
 }
@@ -95,7 +95,7 @@ func (e *email) send(ctx context.Context, budget *v1alpha1.TenantBudget, d budge
 	}
 	message, err := e.message(budget, d)
 	if err != nil {
-		return failed(fmt.Sprintf("no e-mail can be sent to %s: the address is not one", d.Address))
+		return failed(fmt.Sprintf("%s is not an e-mail address", d.Address))
 	}
 	client, err := e.client(ctx)
 	if err != nil {
@@ -103,7 +103,7 @@ func (e *email) send(ctx context.Context, budget *v1alpha1.TenantBudget, d budge
 	}
 	connection, err := client.DialToSMTPClientWithContext(ctx)
 	if err != nil {
-		return failed("the mail server cannot be reached, or does not let the manager in: " + ofServer(err))
+		return failed("failed to connect or log in to the mail server: " + ofServer(err))
 	}
 	defer func() { _ = client.CloseWithSMTPClient(connection) }()
 	err = client.SendWithSMTPClient(connection, message)
@@ -155,7 +155,7 @@ func (e *email) message(budget *v1alpha1.TenantBudget, d budgetstore.Delivery) (
 // refusedMail is the failure of a mail server that does not take an e-mail. One that
 // says it never will is asked again as seldom as possible.
 func refusedMail(address string, err error) *failure {
-	f := failed(fmt.Sprintf("the mail server does not take e-mail to %s: %s", address, ofServer(err)))
+	f := failed(fmt.Sprintf("the mail server rejected e-mail to %s: %s", address, ofServer(err)))
 	var refusal *mail.SendError
 	if errors.As(err, &refusal) && refusal.ErrorCode()/100 == 5 {
 		f.wait = longestPause
@@ -168,7 +168,7 @@ func refusedMail(address string, err error) *failure {
 func ofServer(err error) string {
 	var refusal *mail.SendError
 	if errors.As(err, &refusal) && refusal.ErrorCode() > 0 {
-		return fmt.Sprintf("it answers %d %s", refusal.ErrorCode(), refusal.EnhancedStatusCode())
+		return fmt.Sprintf("it answered %d %s", refusal.ErrorCode(), refusal.EnhancedStatusCode())
 	}
 	return cause(err)
 }

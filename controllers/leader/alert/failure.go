@@ -45,19 +45,19 @@ func cause(err error) string {
 	var invalid x509.CertificateInvalidError
 	switch {
 	case errors.Is(err, errNotAllowed):
-		return "its address is in a network that the manager does not send to (--alert-allowed-networks)"
+		return "its address is not in a network that --alert-allowed-networks allows"
 	case errors.As(err, &dns):
-		return "its host name is not found"
+		return "its host name was not found"
 	case errors.As(err, &certificate), errors.As(err, &invalid):
 		return "its certificate is not trusted (--alert-ca-file adds authorities)"
 	case errors.As(err, &alert), errors.As(err, &header):
-		return "it does not speak TLS as it should"
+		return "the TLS handshake failed"
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "the connection is refused"
+		return "the connection was refused"
 	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
-		return "it does not answer in time"
+		return "it did not answer in time"
 	}
-	return "the connection fails"
+	return "the connection failed"
 }
 
 func isTimeout(err error) bool {

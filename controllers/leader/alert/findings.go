@@ -52,7 +52,7 @@ func (d *Deliverer) Verdict(ctx context.Context, budget *v1alpha1.TenantBudget) 
 		return verdict.Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonDeliveryFailing, Message: why}
 	}
 	return verdict.Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonAlertsDeliverable,
-		Message: "nothing is known to stand in the way of alerts"}
+		Message: "no failed deliveries are pending"}
 }
 
 // Forget forgets a budget that is gone.
@@ -107,7 +107,7 @@ func (d *Deliverer) watchFailing(ctx context.Context) {
 			d.findings.failing = failing
 			d.findings.mu.Unlock()
 		case ctx.Err() == nil:
-			log.FromContext(ctx).Error(err, "Will look at deliveries of alerts again")
+			log.FromContext(ctx).Error(err, "Failed to look for failed deliveries of alerts; will retry")
 		}
 		select {
 		case <-ctx.Done():

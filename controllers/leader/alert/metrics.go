@@ -11,7 +11,7 @@ import (
 // attempts counts attempts to deliver alerts, by channel and by how they ended.
 var attempts = prometheus.NewCounterVec(prometheus.CounterOpts{
 	Name: "bursar_manager_alert_delivery_attempts_total",
-	Help: "Attempts to deliver alerts, by channel, and by how they ended: delivered, failed (and tried again), abandoned.",
+	Help: "Attempts to deliver alerts, by channel, and by result: delivered, failed (and retried), abandoned.",
 }, []string{"channel", "result"})
 
 // How an attempt ended.

@@ -99,9 +99,9 @@ func (p poster) check(raw string) error {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil:
-		return unusable("the URL is not one with https and a host, and without user and password")
+		return unusable("the URL must have the scheme https and a host, and no user or password")
 	case !p.allowsHost(u.Hostname()):
-		return failed("the host is none of those that the manager sends to (--alert-allowed-hosts)")
+		return failed("--alert-allowed-hosts does not allow the host")
 	}
 	return nil
 }
@@ -123,20 +123,20 @@ func (p poster) post(ctx context.Context, receiver, url string, header http.Head
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
-		return unusable("the URL of the %s cannot be used", receiver)
+		return unusable("the URL of the %s is not valid", receiver)
 	}
 	request.Header = header
 	request.Header.Set("User-Agent", "bursar")
 	response, err := p.client.Do(request)
 	if err != nil {
-		return failed(fmt.Sprintf("the %s cannot be reached: %s", receiver, cause(err)))
+		return failed(fmt.Sprintf("failed to reach the %s: %s", receiver, cause(err)))
 	}
 	defer func() { _ = response.Body.Close() }()
 	_, _ = io.CopyN(io.Discard, response.Body, most)
 	if response.StatusCode/100 == 2 {
 		return nil
 	}
-	f := failed(fmt.Sprintf("the %s answers %d %s", receiver, response.StatusCode, http.StatusText(response.StatusCode)))
+	f := failed(fmt.Sprintf("the %s answered %d %s", receiver, response.StatusCode, http.StatusText(response.StatusCode)))
 	if response.StatusCode/100 == 3 {
 		f.message += ", and redirects are not followed"
 	}

@@ -27,16 +27,16 @@ func (s secrets) read(ctx context.Context, namespace string, ref v1alpha1.Secret
 	name := namespace + "/" + ref.Name
 	switch {
 	case apierrors.IsForbidden(err):
-		return "", unusable("the manager may not read Secret %s: bind ClusterRole %s to its service account in namespace %s",
+		return "", unusable("the manager is not allowed to read Secret %s: bind ClusterRole %s to its service account in namespace %s",
 			name, secretsRole, namespace)
 	case apierrors.IsNotFound(err):
-		return "", unusable("there is no Secret %s", name)
+		return "", unusable("Secret %s does not exist", name)
 	case err != nil:
 		return "", failed(fmt.Sprintf("Secret %s cannot be read: the API server does not answer", name))
 	}
 	value := strings.TrimSpace(string(secret.Data[ref.Key]))
 	if value == "" {
-		return "", unusable("Secret %s has nothing under key %s", name, ref.Key)
+		return "", unusable("Secret %s has no key %s, or it is empty", name, ref.Key)
 	}
 	return value, nil
 }

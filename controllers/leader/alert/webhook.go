@@ -119,7 +119,7 @@ type keyError string
 
 func (e keyError) Error() string { return string(e) }
 
-const errKey keyError = `a signing secret is "whsec_" and base64 of 24 to 64 random bytes`
+const errKey keyError = `a signing secret must be "whsec_" followed by 24 to 64 random bytes in base64`
 
 // signingKeys are the keys in the content of a Secret.
 func signingKeys(secret string) ([][]byte, error) {

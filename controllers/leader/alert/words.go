@@ -18,7 +18,7 @@ func title(d budgetstore.Delivery) string {
 	}
 	what := fmt.Sprintf("%d%% of limit %s reached (%s)", d.AtPercent, d.Limit, d.Action)
 	if d.Action == ledgerv1.Exhaust {
-		what = fmt.Sprintf("limit %s is spent in full", d.Limit)
+		what = fmt.Sprintf("limit %s is fully spent", d.Limit)
 	}
 	return "Bursar: " + whose + ": " + what
 }

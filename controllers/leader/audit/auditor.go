@@ -77,7 +77,7 @@ func (a *Auditor) Start(ctx context.Context) error {
 	for {
 		tenants, err := a.begin(ctx)
 		if err != nil {
-			log.FromContext(ctx).V(1).Info("No audit", "error", err.Error())
+			log.FromContext(ctx).V(1).Info("Failed to begin a round of audits", "error", err.Error())
 		}
 		pause := longest
 		if len(tenants) > 0 {
@@ -126,7 +126,7 @@ func (a *Auditor) note(ctx context.Context, tenant string, err error) {
 		audits.WithLabelValues("skipped").Inc()
 	case ctx.Err() == nil:
 		audits.WithLabelValues("failed").Inc()
-		log.FromContext(ctx).V(1).Info("An audit failed", "tenant", tenant, "error", err.Error())
+		log.FromContext(ctx).V(1).Info("Failed to audit a tenant", "tenant", tenant, "error", err.Error())
 	}
 }
 
@@ -232,7 +232,7 @@ func (a *Auditor) recordDrift(ctx context.Context, document limiterv1.Tenant, fi
 		}
 	}
 	if err := a.keep(ctx, document.Tenant, findings); err != nil {
-		return fmt.Errorf("keep what was found of tenant %s: %w", document.Tenant, err)
+		return fmt.Errorf("store the findings of tenant %s: %w", document.Tenant, err)
 	}
 	return nil
 }

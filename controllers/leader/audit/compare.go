@@ -45,13 +45,13 @@ func (f Finding) drift() money.Nanos { return max(f.Counted-f.Recorded, f.Record
 func (f Finding) text() string {
 	if f.Broken != "" {
 		kind, field, _ := strings.Cut(f.Broken, ":")
-		return fmt.Sprintf("counter %s was broken in Redis (%s) and was mended, %d times so far; the logs of the enforcers say how", field, kind, f.Times)
+		return fmt.Sprintf("counter %s was corrupt in Redis (%s) and was repaired, %d times so far: see the logs of the enforcers", field, kind, f.Times)
 	}
 	whose := ""
 	if f.User != "" {
 		whose = " of user " + f.User
 	}
-	return fmt.Sprintf("limit %s%s counts %s USD as spent since %s, and the ledger has %s",
+	return fmt.Sprintf("limit %s%s counts %s USD as spent since %s, but the ledger has %s",
 		f.Limit, whose, f.Counted, f.Start.UTC().Format(time.RFC3339), f.Recorded)
 }
 

@@ -88,7 +88,7 @@ func aboutBudget(source limiterv1.Source) corev1.ObjectReference {
 func driftFound(fresh []Finding) events.Event {
 	note := fresh[0].text()
 	if more := len(fresh) - 1; more > 0 {
-		note += fmt.Sprintf("; and %d counters more", more)
+		note += fmt.Sprintf("; and %d more counters", more)
 	}
 	turn := ""
 	for _, finding := range fresh {

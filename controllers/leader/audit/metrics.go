@@ -8,15 +8,15 @@ import (
 var (
 	audits = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "bursar_manager_audits_total",
-		Help: "Comparisons of a tenant's counters with the ledger: clean, drift, skipped (too busy, or being set), failed.",
+		Help: "Comparisons of a tenant's counters with the ledger, by result: clean, drift, skipped (too busy, or being set), failed.",
 	}, []string{"result"})
 	tenantsWithDrift = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "bursar_manager_audit_tenants_with_drift",
-		Help: "Tenants with counters of money that do not say what the ledger says.",
+		Help: "Tenants with money counters that differ from the ledger.",
 	})
 	drift = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "bursar_manager_audit_drift_usd",
-		Help: "How far these counters are from the ledger, added up, in US dollars.",
+		Help: "Sum of the differences between these counters and the ledger, in US dollars.",
 	})
 )
 

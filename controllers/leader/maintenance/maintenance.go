@@ -89,7 +89,7 @@ func (m *Maintenance) untilDone(ctx context.Context, what string, do func(contex
 			return
 		}
 		maintenanceFailures.Inc()
-		log.FromContext(ctx).Error(err, "Will try again", "task", what)
+		log.FromContext(ctx).Error(err, "Failed to maintain the database; will retry", "task", what)
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause.Step()):

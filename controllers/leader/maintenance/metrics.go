@@ -8,11 +8,11 @@ import (
 var (
 	maintained = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "bursar_manager_ledger_maintained_timestamp_seconds",
-		Help: "When the leader last saw to it that the ledger has partitions for the months to come; 0 when it has not.",
+		Help: "Unix time at which the leader last ensured that the ledger has partitions for the coming months; 0 if it has not yet.",
 	})
 	maintenanceFailures = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "bursar_manager_ledger_maintenance_failures_total",
-		Help: "Attempts to migrate the schema or to make partitions that failed, and are made again.",
+		Help: "Failed attempts to migrate the schema or to create partitions; each is retried.",
 	})
 )
 

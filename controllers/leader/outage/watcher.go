@@ -74,7 +74,7 @@ func (w *Watcher) Start(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if err := w.look(ctx); err != nil && ctx.Err() == nil {
-			log.FromContext(ctx).Error(err, "Cannot keep which stores are out of reach; it is tried again")
+			log.FromContext(ctx).Error(err, "Failed to store which stores are out of reach; will retry")
 		}
 		select {
 		case <-ctx.Done():
@@ -145,7 +145,7 @@ func (w *Watcher) lookAt(ctx context.Context, store Watched) error {
 		w.failed[store.Name] = 0
 		measure(store, true)
 		if wasLost {
-			return w.turn(ctx, store, "", fmt.Sprintf("%s answers again; it was out of reach since %s", store.Name, since))
+			return w.turn(ctx, store, "", fmt.Sprintf("%s answers again; it had been out of reach since %s", store.Name, since))
 		}
 	case !wasLost:
 		if w.failed[store.Name]++; w.failed[store.Name] == 1 {
@@ -154,7 +154,7 @@ func (w *Watcher) lookAt(ctx context.Context, store Watched) error {
 		if w.failed[store.Name] >= patience {
 			measure(store, false)
 			since := w.since[store.Name].UTC().Format(time.RFC3339)
-			return w.turn(ctx, store, since, fmt.Sprintf("%s is out of reach since %s: %s", store.Name, since, meanwhile[store.Name]))
+			return w.turn(ctx, store, since, fmt.Sprintf("%s has been out of reach since %s: %s", store.Name, since, meanwhile[store.Name]))
 		}
 	default:
 		measure(store, false)
@@ -170,8 +170,8 @@ const (
 
 // meanwhile is what the loss of a store means.
 var meanwhile = map[string]string{
-	Redis:    "calls are refused, but those of tenants with onStoreLoss AllowBounded, and changes wait",
-	Postgres: "calls go on, the ledger is written later, and new limits wait",
+	Redis:    "calls are refused, except those of tenants with onStoreLoss AllowBounded, and changes wait",
+	Postgres: "calls continue, the ledger is written later, and new limits wait",
 }
 
 // turn tells that the store is out of reach since a time, or with none that it is not,

@@ -13,17 +13,17 @@ import (
 // What the leader finds of the limiter. Another manager leaves all of it at zero.
 var (
 	epoch = prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "bursar_manager_epoch", Help: "Number of the epoch in Redis at the leader's last look.",
+		Name: "bursar_manager_epoch", Help: "Epoch in Redis when the leader last checked.",
 	})
 	open = prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "bursar_manager_limiter_open", Help: "1 if that epoch is open in all of Redis, so that money can be admitted, else 0.",
+		Name: "bursar_manager_limiter_open", Help: "1 if that epoch is open in every shard of Redis, so that paid calls can be admitted, otherwise 0.",
 	})
 	failures = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "bursar_manager_limiter_failures_total", Help: "Looks at the limiter, twice a second, at which it could not be seen to.",
+		Name: "bursar_manager_limiter_failures_total", Help: "Failed checks of the limiter's state; it is checked twice a second.",
 	})
 	rebuilds = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name:    "bursar_manager_rebuild_seconds",
-		Help:    "How long the limiter was closed while it was rebuilt under a new epoch, of rebuilds that ended well.",
+		Help:    "Seconds for which the limiter was closed while it was rebuilt under a new epoch, for successful rebuilds.",
 		Buckets: prometheus.ExponentialBuckets(0.05, 2, 13), // 50 ms to 3.4 min
 	})
 )

@@ -111,7 +111,7 @@ func (r *Rebuilder) note(ctx context.Context, err error) {
 		failure = err.Error()
 	}
 	if failure != r.failure && failure != "" && ctx.Err() == nil {
-		log.FromContext(ctx).Error(err, "The limiter cannot be seen to")
+		log.FromContext(ctx).Error(err, "Failed to check the limiter's state")
 	}
 	r.failure = failure
 }
@@ -150,9 +150,9 @@ func Unfit(servers []redisclient.Server) string {
 	for _, server := range servers {
 		switch {
 		case server.Version < oldestVersion:
-			return fmt.Sprintf("this is Redis %d: Bursar needs %d or newer", server.Version, oldestVersion)
+			return fmt.Sprintf("Redis %d is too old: Bursar needs version %d or newer", server.Version, oldestVersion)
 		case server.Policy != "noeviction":
-			return fmt.Sprintf("maxmemory-policy of Redis is %q, by which it may drop what was spent: set it to noeviction", server.Policy)
+			return fmt.Sprintf("maxmemory-policy of Redis is %q, which may evict counters: set it to noeviction", server.Policy)
 		}
 	}
 	return ""
@@ -188,7 +188,7 @@ func (r *Rebuilder) rebuild(ctx context.Context, found limiterstore.Inspection) 
 		return err
 	}
 	if !slices.Equal(now.Runs(), found.Runs()) {
-		return errors.New("a Redis was started again while the limiter was rebuilt: it begins anew")
+		return errors.New("a Redis restarted while the limiter was being rebuilt: the rebuild starts over")
 	}
 	if err := r.numbers.Complete(ctx, number); err != nil {
 		return err
@@ -238,7 +238,7 @@ func (r *Rebuilder) awaitAnnouncements(ctx context.Context, number int64) error 
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("not all enforcers have announced their open calls: %w", ctx.Err())
+			return fmt.Errorf("waiting for enforcers to announce their open calls: %w", ctx.Err())
 		case <-patience:
 			patient = false
 		case <-tick.C:

@@ -38,7 +38,7 @@ func closed(epoch limiterv1.Epoch) error {
 	if epoch.State == limiterv1.EpochRefused {
 		return &limiterstore.SuspendedError{Reason: epoch.Reason}
 	}
-	return &limiterstore.SuspendedError{Reason: "the limiter is being rebuilt: nothing is admitted until that is done"}
+	return &limiterstore.SuspendedError{Reason: "the limiter is being rebuilt: calls are refused until that is done"}
 }
 
 // Recounter makes the counters of tenants valid.
@@ -87,7 +87,7 @@ func (o *Recounter) ledgerAnswers(ctx context.Context) error {
 
 // Recount makes the counters of the tenant and of its ancestors valid under the epoch,
 // where they are not. Its error is a *limiterstore.SuspendedError when no epoch is
-// open, and budgetstore.ErrUnavailable when the ledger cannot be read.
+// open, and budgetstore.ErrUnavailable when the ledger is unavailable.
 func (o *Recounter) Recount(ctx context.Context, document limiterv1.Tenant) error {
 	epoch, err := o.epoch.Current(ctx)
 	if err != nil {

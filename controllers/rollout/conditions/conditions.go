@@ -52,7 +52,7 @@ func IsTrue(conditions []metav1.Condition, conditionType string, generation int6
 // Undetermined is the verdict where reading what decides the condition has failed. The
 // error itself goes to the log: it differs from one try to the next.
 func Undetermined(what string) verdict.Verdict {
-	return verdict.Unknown(v1alpha1.ReasonInternalError, "failed to find out "+what+": the manager's log says why")
+	return verdict.Unknown(v1alpha1.ReasonInternalError, "failed to determine "+what+": see the log of the manager")
 }
 
 func isUndetermined(v verdict.Verdict) bool { return v.Reason == v1alpha1.ReasonInternalError }

@@ -20,9 +20,9 @@ func failure(err error) verdict.Verdict {
 	case errors.As(err, &closed):
 		return verdict.False(v1alpha1.ReasonLimiterSuspended, closed.Reason)
 	case errors.Is(err, limiterstore.ErrNotValid):
-		return verdict.False(v1alpha1.ReasonLimiterSuspended, "the limiter's counters are being set: nothing is admitted until that is done")
+		return verdict.False(v1alpha1.ReasonLimiterSuspended, "the limiter's counters are being set: calls are refused until that is done")
 	case errors.Is(err, budgetstore.ErrUnavailable):
-		return verdict.Unknown(v1alpha1.ReasonStoreUnavailable, "Postgres does not answer, which knows what was spent")
+		return verdict.Unknown(v1alpha1.ReasonStoreUnavailable, "Postgres does not answer: what was spent is not known")
 	case errors.As(err, &status):
 		return Undetermined("whether the object is programmed")
 	}

@@ -11,7 +11,7 @@ import (
 // (kstatus): an object that is not enforced as written is either Reconciling, and
 // will be in time, or Stalled, and will not be unless somebody changes something.
 func kstatus(accepted, programmed, ready verdict.Verdict) (reconciling, stalled verdict.Verdict) {
-	const arrived, waits, stuck = "nothing is left to be done", "on its way to being enforced", "waits for a change"
+	const arrived, waits, stuck = "the rollout is complete", "the rollout is in progress", "a change is needed: see the condition Stalled"
 	switch {
 	case ready.Holds():
 		return verdict.False(v1alpha1.ReasonReconciled, arrived), verdict.False(v1alpha1.ReasonReconciled, arrived)

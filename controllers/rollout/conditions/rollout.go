@@ -102,17 +102,17 @@ func (r Rollout) Programmed(accepted verdict.Verdict) verdict.Verdict {
 	case r.Err != nil:
 		return failure(r.Err)
 	case !accepted.Holds():
-		return verdict.False(v1alpha1.ReasonNotAccepted, "not accepted: the condition Accepted says why")
+		return verdict.False(v1alpha1.ReasonNotAccepted, "not accepted: see the condition Accepted")
 	case r.LeftOut != "":
 		return verdict.False(v1alpha1.ReasonTooManyLimits, r.LeftOut)
 	case r.Revision == 0:
-		return verdict.False(v1alpha1.ReasonEnforcersPending, "no configuration contains this generation yet")
+		return verdict.False(v1alpha1.ReasonEnforcersPending, "no compiled configuration contains this generation yet")
 	case r.Lacking > 0:
 		return verdict.False(v1alpha1.ReasonEnforcersPending,
-			fmt.Sprintf("%d of %d selected tenants have no configuration with this generation yet", r.Lacking, r.Selected))
+			fmt.Sprintf("the configurations of %d of %d selected tenants do not contain this generation yet", r.Lacking, r.Selected))
 	case r.Behind > 0:
 		return verdict.False(v1alpha1.ReasonEnforcersPending,
-			fmt.Sprintf("%d configurations of tenants below do not contain this generation yet", r.Behind))
+			fmt.Sprintf("the configurations of %d child tenants do not contain this generation yet", r.Behind))
 	case r.All == 0:
 		return verdict.False(v1alpha1.ReasonNoEnforcers, "no enforcer is running")
 	}
@@ -131,7 +131,7 @@ func (r Rollout) Programmed(accepted verdict.Verdict) verdict.Verdict {
 func unproven(proof limiterstore.Proof, count string) verdict.Verdict {
 	if proof.Contradiction == "" {
 		return verdict.False(v1alpha1.ReasonProbePending,
-			fmt.Sprintf("%s; a probe of tenant %s through one of them is not answered yet", count, proof.Tenant))
+			fmt.Sprintf("%s; waiting for the answer to a probe of tenant %s through one of them", count, proof.Tenant))
 	}
 	return verdict.False(v1alpha1.ReasonProbeFailed,
 		fmt.Sprintf("%s, but a probe of tenant %s through enforcer %s found: %s", count, proof.Tenant, proof.By, proof.Contradiction))

@@ -75,7 +75,7 @@ func (r *Recorder) RecordStatusChange(ctx context.Context, kind string, object c
 	is.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kind))
 	err := r.reader.Get(ctx, client.ObjectKeyFromObject(object), is)
 	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("read %s %s before Events of it are recorded: %w", kind, object.GetName(), err)
+		return fmt.Errorf("read %s %s before recording its Events: %w", kind, object.GetName(), err)
 	}
 	if err != nil || is.ResourceVersion != object.GetResourceVersion() {
 		resource := schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: kind}

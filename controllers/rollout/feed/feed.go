@@ -166,7 +166,7 @@ func (l *listener) addOf(ctx context.Context, find finder, tenant string) {
 	}
 	keys, err := find(ctx, tenant)
 	if err != nil {
-		log.FromContext(ctx).Error(err, "News of a tenant is lost until it is looked at anyway", "tenant", tenant)
+		log.FromContext(ctx).Error(err, "Failed to queue a tenant's message; its objects are reconciled at their next periodic check", "tenant", tenant)
 	}
 	l.addFirst(keys...)
 }
@@ -217,6 +217,6 @@ func (l *listener) each(ctx context.Context, visit func(request reconcile.Reques
 		})
 	}
 	if err != nil {
-		log.FromContext(ctx).Error(err, "News of enforcers is lost until objects are looked at anyway")
+		log.FromContext(ctx).Error(err, "Failed to queue the enforcers' change; objects are reconciled at their next periodic check")
 	}
 }

@@ -12,12 +12,12 @@ import (
 // heard counts messages by what they are about; each controller hears them all.
 var heard = prometheus.NewCounterVec(prometheus.CounterOpts{
 	Name: "bursar_manager_feed_messages_total",
-	Help: "Messages from enforcers that a controller heard, by what they are about.",
+	Help: "Messages from enforcers that the controllers received, by subject.",
 }, []string{"about"})
 
 var enforcers = prometheus.NewGauge(prometheus.GaugeOpts{
 	Name: "bursar_manager_live_enforcers",
-	Help: "Live sessions of enforcers at the last look; NaN when Redis did not answer.",
+	Help: "Live enforcer sessions at the last check; NaN if Redis did not answer.",
 })
 
 func init() {

@@ -35,7 +35,7 @@ func DecideAPIKey(ctx context.Context, reader client.Reader, key *v1alpha1.APIKe
 	if older != nil {
 		return APIKey{Forfeited: true, Decision: rejected(v1alpha1.ReasonConflicted,
 			field.Invalid(field.NewPath("spec", "sha256"), key.Spec.SHA256,
-				fmt.Sprintf("belongs to the older APIKey %s/%s", older.Namespace, older.Name)))}, nil
+				fmt.Sprintf("already claimed by the older APIKey %s/%s", older.Namespace, older.Name)))}, nil
 	}
 	path := field.NewPath("spec", "budgetRef", "name")
 	budget, rejection, err := target(ctx, reader, types.NamespacedName{Namespace: key.Namespace, Name: key.Spec.BudgetRef.Name}, path)

@@ -53,7 +53,7 @@ func DecideBudgetGrant(ctx context.Context, reader client.Reader, grant *v1alpha
 	}
 	if !slices.ContainsFunc(compile.Granting(budget, grants), isIt) {
 		return BudgetGrant{Budget: budget, Decision: rejected(v1alpha1.ReasonTooManyGrants, field.Invalid(path, budget.Name, fmt.Sprintf(
-			"has %d older grants already that are not over: delete those that are not needed", limiterv1.MaxGrants)))}, nil
+			"already has %d older unexpired grants: delete those that are not needed", limiterv1.MaxGrants)))}, nil
 	}
 	return BudgetGrant{Decision: accepted(), Budget: budget}, nil
 }

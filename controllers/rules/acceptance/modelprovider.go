@@ -117,7 +117,7 @@ func lostTo(provider *v1alpha1.ModelProvider, holders map[string]*v1alpha1.Model
 	for i, model := range provider.Spec.Models {
 		if holder, found := holders[model.Name]; found {
 			errs = append(errs, field.Invalid(path.Index(i).Child("name"), model.Name,
-				fmt.Sprintf("belongs to the older ModelProvider %s", holder.Name)))
+				fmt.Sprintf("already claimed by the older ModelProvider %s", holder.Name)))
 		}
 	}
 	return errs
@@ -130,5 +130,5 @@ func takenBy(provider, taker *v1alpha1.ModelProvider) field.ErrorList {
 		return nil
 	}
 	return field.ErrorList{field.Forbidden(field.NewPath("spec", "unlistedModels"),
-		fmt.Sprintf("the older ModelProvider %s takes those of protocol %s already", taker.Name, provider.Spec.Protocol))}
+		fmt.Sprintf("the older ModelProvider %s already takes unlisted models of protocol %s", taker.Name, provider.Spec.Protocol))}
 }

@@ -85,7 +85,7 @@ func parents(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantB
 		way := strings.Join(chain, " -> ")
 		switch {
 		case isCycle:
-			return nil, reject(v1alpha1.ReasonParentCycle, field.Invalid(parentPath, chain[1], "must not lead back: "+way)), nil
+			return nil, reject(v1alpha1.ReasonParentCycle, field.Invalid(parentPath, chain[1], "must not form a cycle: "+way)), nil
 		case len(parents) == limiterv1.MaxDepth:
 			return nil, reject(v1alpha1.ReasonParentTooDeep, field.Invalid(parentPath, chain[1],
 				fmt.Sprintf("must not have more than %d budgets above it: %s", limiterv1.MaxDepth, way))), nil
@@ -126,13 +126,13 @@ func allows(ctx context.Context, reader client.Reader, parent, child *v1alpha1.T
 // notAllowed is the decision on a budget that is, or is below, a child that its parent
 // does not allow.
 func notAllowed(parent, child *v1alpha1.TenantBudget, isOwn bool) *Decision {
-	whose := "this one"
+	whose := "this TenantBudget"
 	if !isOwn {
 		whose = index.KeyOf(child)
 	}
 	return reject(v1alpha1.ReasonNotAllowedByParent, field.Invalid(parentPath, index.KeyOf(parent), fmt.Sprintf(
-		"does not allow %s as a child: set spec.allowedChildren.namespaces of TenantBudget %s to include namespace %s; "+
-			"what was in force before stays in force", whose, index.KeyOf(parent), child.Namespace)))
+		"does not allow %s as a child: include namespace %[3]s in spec.allowedChildren.namespaces of TenantBudget %[2]s; "+
+			"the last accepted configuration stays in force", whose, index.KeyOf(parent), child.Namespace)))
 }
 
 func reject(reason string, err *field.Error) *Decision {

@@ -42,8 +42,8 @@ func (p RateLimitPolicy) LeftOut() string {
 	if len(p.CrowdedOut) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("TenantBudgets whose tenants get none of these limits, as they would have more than %d of policies of their own "+
-		"namespace, or of all others, of which the oldest come first: %s", limiterv1.MaxRates, Some(p.CrowdedOut))
+	return fmt.Sprintf("these limits do not apply to some TenantBudgets, which would have more than %d limits of policies from their own "+
+		"namespace, or from other namespaces; older policies come first: %s", limiterv1.MaxRates, Some(p.CrowdedOut))
 }
 
 // DecideRateLimitPolicy decides whether the policy is valid and has a target that is in
@@ -130,18 +130,18 @@ func judge(selected []*v1alpha1.TenantBudget, path *field.Path) RateLimitPolicy 
 	switch {
 	case len(selected) == 0:
 		decided.Decision = rejected(v1alpha1.ReasonTargetNotFound,
-			field.NotFound(path, "no TenantBudget has such labels in these namespaces"))
+			field.NotFound(path, "no TenantBudget in the selected namespaces matches these labels"))
 	case len(decided.Targets) > 0:
 		decided.Decision = accepted()
 		if len(worse) > 0 {
-			decided.Message = "valid; what was in force stays in force of those selected that are not accepted themselves: " + Some(worse)
+			decided.Message = "valid; these selected TenantBudgets are not accepted and keep their last accepted configuration: " + Some(worse)
 		}
 	case decided.Pending > 0:
 		decided.Verdict = verdict.Verdict{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonTargetNotAccepted,
-			Message: field.Invalid(path, "", "no TenantBudget that it selects has been looked at yet").Error()}
+			Message: field.Invalid(path, "", "no selected TenantBudget is accepted yet: they are waiting for the controller").Error()}
 	default:
 		decided.Verdict = verdict.Rejected(v1alpha1.ReasonTargetNotAccepted,
-			field.Invalid(path, "", "no TenantBudget that it selects is accepted: "+Some(worse)).Error())
+			field.Invalid(path, "", "no selected TenantBudget is accepted: "+Some(worse)).Error())
 	}
 	return decided
 }

@@ -19,7 +19,7 @@ func TargetVerdict(budget *v1alpha1.TenantBudget, path *field.Path) verdict.Verd
 	if accepted.Status == metav1.ConditionTrue {
 		return verdict.Accepted()
 	}
-	why := "has not been looked at yet"
+	why := "is waiting for the controller"
 	status := metav1.ConditionUnknown
 	if accepted.Status == metav1.ConditionFalse {
 		why, status = "is not accepted: "+accepted.Reason, metav1.ConditionFalse
@@ -40,7 +40,7 @@ func ParentVerdict(parent *v1alpha1.TenantBudget, path *field.Path) verdict.Verd
 		return verdict.Accepted()
 	}
 	if accepted.Status != metav1.ConditionFalse {
-		return verdict.Unknown(v1alpha1.ReasonParentNotAccepted, field.Invalid(path, key, "has not been looked at yet").Error())
+		return verdict.Unknown(v1alpha1.ReasonParentNotAccepted, field.Invalid(path, key, "is waiting for the controller").Error())
 	}
 	return verdict.Rejected(v1alpha1.ReasonParentNotAccepted,
 		field.Invalid(path, key, fmt.Sprintf("TenantBudget %s is not accepted: %s", key, accepted.Reason)).Error())

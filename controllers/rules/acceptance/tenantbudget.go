@@ -71,7 +71,7 @@ func contest(budget, holder *v1alpha1.TenantBudget) *Decision {
 	}
 	if holder.UID != budget.UID {
 		rejection := rejected(v1alpha1.ReasonConflicted, field.Invalid(path, budget.Spec.Tenant, fmt.Sprintf(
-			"belongs to the older TenantBudget %s/%s", holder.Namespace, holder.Name)))
+			"already claimed by the older TenantBudget %s/%s", holder.Namespace, holder.Name)))
 		return &rejection
 	}
 	return nil

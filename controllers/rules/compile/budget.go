@@ -104,7 +104,7 @@ func timeZone(name string, path *field.Path) (string, *field.Error) {
 	zone := cmp.Or(name, defaultZone)
 	if _, err := time.LoadLocation(zone); err != nil || isOfMachine(zone) {
 		return "", field.Invalid(path, name,
-			`no such time zone: write an IANA name such as "America/Argentina/Buenos_Aires" or "UTC"`)
+			`unknown time zone: use an IANA name such as "America/Argentina/Buenos_Aires" or "UTC"`)
 	}
 	return zone, nil
 }

@@ -23,7 +23,7 @@ type Overcommitment struct {
 
 // String says it in words.
 func (o Overcommitment) String() string {
-	return fmt.Sprintf("limit %s has %s USD, and the limits of %d children add up to %s USD", o.Limit, o.Amount, o.Children, o.Promised)
+	return fmt.Sprintf("limit %s has %s USD, but the limits of its %d children add up to %s USD", o.Limit, o.Amount, o.Children, o.Promised)
 }
 
 // Overcommitted are the limits of a budget that count the whole tenant and are less

@@ -37,7 +37,7 @@ func TestOvercommitted(t *testing.T) {
 		"a nano-dollar more, by whatever name": {
 			children: []v1alpha1.TenantBudget{of(limit("d", "Day", "2.000000001")), of(limit("x", "Day", "3.00")), of(limit("m", "Month", "1.00"))},
 			want:     []compile.Overcommitment{{Limit: "daily", Amount: 5 * money.USD, Promised: 5*money.USD + 1, Children: 2}},
-			words:    "limit daily has 5.00 USD, and the limits of 2 children add up to 5.000000001 USD",
+			words:    "limit daily has 5.00 USD, but the limits of its 2 children add up to 5.000000001 USD",
 		},
 		"of users and of other periods, which is another matter": {
 			children: []v1alpha1.TenantBudget{of(perUser, limit("weekly", "Week", "1000.00")), of(perUser)},
@@ -45,7 +45,7 @@ func TestOvercommitted(t *testing.T) {
 		"of the same models in another order": {
 			children: []v1alpha1.TenantBudget{of(alsoDear), of(alsoDear)},
 			want:     []compile.Overcommitment{{Limit: "dear", Amount: money.USD, Promised: 120 * money.Cent, Children: 2}},
-			words:    "limit dear has 1.00 USD, and the limits of 2 children add up to 1.20 USD",
+			words:    "limit dear has 1.00 USD, but the limits of its 2 children add up to 1.20 USD",
 		},
 		"what cannot be read, which promises nothing": {
 			children: []v1alpha1.TenantBudget{of(limit("d", "Day", "lots")), of(limit("d", "Fortnight", "9.00"))},
@@ -56,8 +56,8 @@ func TestOvercommitted(t *testing.T) {
 				{Limit: "daily", Amount: 5 * money.USD, Promised: 6 * money.USD, Children: 1},
 				{Limit: "monthly", Amount: 100 * money.USD, Promised: 101 * money.USD, Children: 1},
 			},
-			words: "limit daily has 5.00 USD, and the limits of 1 children add up to 6.00 USD; " +
-				"limit monthly has 100.00 USD, and the limits of 1 children add up to 101.00 USD",
+			words: "limit daily has 5.00 USD, but the limits of its 1 children add up to 6.00 USD; " +
+				"limit monthly has 100.00 USD, but the limits of its 1 children add up to 101.00 USD",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

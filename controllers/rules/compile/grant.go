@@ -26,7 +26,7 @@ func Grant(grant *v1alpha1.BudgetGrant, budget *v1alpha1.TenantBudget) (limiterv
 	}
 	if grant.Spec.User != "" && budget.Spec.Limits[index].Per != v1alpha1.ScopeUser {
 		errs = append(errs, field.Invalid(path.Child("user"), grant.Spec.User,
-			fmt.Sprintf("must not be set: limit %s is for the whole tenant, not per: User", grant.Spec.Limit)))
+			fmt.Sprintf("must not be set: limit %s is per Tenant, not per User", grant.Spec.Limit)))
 	}
 	compiled := limiterv1.Grant{
 		Name: grant.Name, User: grant.Spec.User, Amount: amount, ExpiresAt: grant.Spec.ExpiresAt.UTC(),

@@ -71,7 +71,7 @@ func inFlight(limit v1alpha1.RateLimit, rate limiterv1.RateLimit, path *field.Pa
 	rate.Unit, rate.Burst = limiterv1.InFlight, *limit.Concurrent
 	var errs field.ErrorList
 	if rate.Burst < 1 || rate.Burst > limiterv1.MaxPoints {
-		errs = append(errs, field.Invalid(path.Child("concurrent"), rate.Burst, "must be at least 1, and no more than can be counted exactly"))
+		errs = append(errs, field.Invalid(path.Child("concurrent"), rate.Burst, "must be at least 1 and small enough to be counted exactly"))
 	}
 	if limit.Window != "" {
 		errs = append(errs, field.Invalid(path.Child("window"), limit.Window, "must not be set with concurrent"))
@@ -90,7 +90,7 @@ func countable(units int64, window limiterv1.Duration, path *field.Path) field.E
 		return field.ErrorList{field.Invalid(path, units, "must be at least 1")}
 	case units > most:
 		return field.ErrorList{field.Invalid(path, units, fmt.Sprintf(
-			"is more than can be counted exactly in a window of %s: lower it to %d or less, or shorten the window",
+			"is too large to be counted exactly in a window of %s: use %d or less, or a shorter window",
 			window.Std(), most))}
 	}
 	return nil

@@ -66,9 +66,9 @@ func sameKinds(long, base price.List, path *field.Path) field.ErrorList {
 		_, baseHas := base[kind]
 		switch {
 		case baseHas && !longHas:
-			errs = append(errs, field.Required(path.Child(string(kind)), "there is a price of it for shorter calls"))
+			errs = append(errs, field.Required(path.Child(string(kind)), "shorter calls have a price for it"))
 		case longHas && !baseHas:
-			errs = append(errs, field.Forbidden(path.Child(string(kind)), "there is no price of it for shorter calls"))
+			errs = append(errs, field.Forbidden(path.Child(string(kind)), "shorter calls have no price for it"))
 		}
 	}
 	return errs
@@ -130,7 +130,7 @@ func implausible(list price.List, path *field.Path) field.ErrorList {
 	} {
 		cheap, ok := list[pair.cheap]
 		if dear, both := list[pair.dear]; ok && both && cheap > dear {
-			refuse(pair.cheap, "must not be dearer than "+string(pair.dear))
+			refuse(pair.cheap, "must not be more expensive than "+string(pair.dear))
 		}
 	}
 	for _, pair := range []struct{ kind, needs price.Kind }{
@@ -140,7 +140,7 @@ func implausible(list price.List, path *field.Path) field.ErrorList {
 	} {
 		_, ok := list[pair.kind]
 		if _, both := list[pair.needs]; ok && !both {
-			refuse(pair.kind, "must not stand without "+string(pair.needs))
+			refuse(pair.kind, "must not be set without "+string(pair.needs))
 		}
 	}
 	return errs

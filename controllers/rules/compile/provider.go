@@ -51,7 +51,7 @@ func unlistedModels(bounds *v1alpha1.UnlistedModels, listed []limiterv1.Model, p
 	}
 	if !slices.ContainsFunc(listed, func(m limiterv1.Model) bool { return m.Prices.Offers(price.Output) }) {
 		return nil, field.Forbidden(path,
-			"needs a model with prices.output in models: those that are not listed are priced as these are")
+			"requires a model with prices.output in spec.models: unlisted models are priced by the listed ones")
 	}
 	return &limiterv1.UnlistedModels{MaxOutputTokens: bounds.MaxOutputTokens, ContextWindow: bounds.ContextWindow}, nil
 }
@@ -71,7 +71,7 @@ func compileModel(model v1alpha1.Model, path *field.Path) (limiterv1.Model, fiel
 	}
 	if !boundsItsOutput(compiled) {
 		errs = append(errs, field.Invalid(path.Child("maxOutputTokens"), model.MaxOutputTokens,
-			"must stand together with a price for output, at all times: a model without output, for embeddings alone, has neither"))
+			"must be set together with a price for output, at all times: a model without output, such as one for embeddings only, has neither"))
 	}
 	return compiled, errs
 }

@@ -20,9 +20,9 @@ const listTimeout = 2 * time.Second
 
 var (
 	objects = prometheus.NewDesc("bursar_manager_objects",
-		"Objects by kind and by what their conditions say.", []string{"kind", "condition", "status"}, nil)
+		"Objects by kind and condition.", []string{"kind", "condition", "status"}, nil)
 	waiting = prometheus.NewDesc("bursar_manager_oldest_unprogrammed_seconds",
-		"For how long the accepted object of the kind that waits longest has not been programmed; 0 when none waits.", []string{"kind"}, nil)
+		"Seconds for which the longest-waiting accepted object of the kind has not been programmed; 0 if none is waiting.", []string{"kind"}, nil)
 )
 
 // Census is a prometheus.Collector that counts when it is scraped.

@@ -38,14 +38,14 @@ func TestCensus(t *testing.T) {
 		budget("waits-longer", accepted, condition("Programmed", "Unknown", time.Minute)),
 		budget("rejected", rejected, condition("Programmed", "False", time.Hour)),
 	).Build()
-	want := `# HELP bursar_manager_objects Objects by kind and by what their conditions say.
+	want := `# HELP bursar_manager_objects Objects by kind and condition.
 # TYPE bursar_manager_objects gauge
 bursar_manager_objects{condition="Accepted",kind="TenantBudget",status="False"} 1
 bursar_manager_objects{condition="Accepted",kind="TenantBudget",status="True"} 3
 bursar_manager_objects{condition="Programmed",kind="TenantBudget",status="False"} 2
 bursar_manager_objects{condition="Programmed",kind="TenantBudget",status="True"} 1
 bursar_manager_objects{condition="Programmed",kind="TenantBudget",status="Unknown"} 1
-# HELP bursar_manager_oldest_unprogrammed_seconds For how long the accepted object of the kind that waits longest has not been programmed; 0 when none waits.
+# HELP bursar_manager_oldest_unprogrammed_seconds Seconds for which the longest-waiting accepted object of the kind has not been programmed; 0 if none is waiting.
 # TYPE bursar_manager_oldest_unprogrammed_seconds gauge
 bursar_manager_oldest_unprogrammed_seconds{kind="APIKey"} 0
 bursar_manager_oldest_unprogrammed_seconds{kind="TenantBudget"} 60

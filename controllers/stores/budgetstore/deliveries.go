@@ -71,7 +71,7 @@ func (ds *Deliveries) Take(ctx context.Context, lease time.Duration, busy ...str
 func (ds *Deliveries) Delivered(ctx context.Context, d Delivery) error {
 	const delivered = `UPDATE alert_deliveries SET delivered_at = now(), last_error = '' WHERE delivery_id = $1::uuid AND delivered_at IS NULL`
 	if _, err := ds.pool.Exec(ctx, delivered, d.ID); err != nil {
-		return fmt.Errorf("note that an alert was delivered: %w", err)
+		return fmt.Errorf("record that an alert was delivered: %w", err)
 	}
 	return nil
 }
@@ -96,7 +96,7 @@ WHERE delivery_id = @id::uuid AND attempts = @attempt AND delivered_at IS NULL`
 func (ds *Deliveries) end(ctx context.Context, statement string, d Delivery, args pgx.NamedArgs) error {
 	args["id"], args["attempt"] = d.ID, d.Attempt
 	if _, err := ds.pool.Exec(ctx, statement, args); err != nil {
-		return fmt.Errorf("note that an alert was not delivered: %w", err)
+		return fmt.Errorf("record that an alert was not delivered: %w", err)
 	}
 	return nil
 }
@@ -111,14 +111,14 @@ WHERE d.delivered_at IS NULL AND d.abandoned_at IS NULL AND d.last_error <> ''
 ORDER BY a.budget_uid, a.raised_at, d.channel, d.recipient`
 	rows, err := ds.pool.Query(ctx, failing)
 	if err != nil {
-		return nil, fmt.Errorf("look for deliveries that fail: %w", err)
+		return nil, fmt.Errorf("look for failed deliveries: %w", err)
 	}
 	found, uid, why := map[string]string{}, "", ""
 	if _, err := pgx.ForEachRow(rows, []any{&uid, &why}, func() error {
 		found[uid] = why
 		return nil
 	}); err != nil {
-		return nil, fmt.Errorf("look for deliveries that fail: %w", err)
+		return nil, fmt.Errorf("look for failed deliveries: %w", err)
 	}
 	return found, nil
 }

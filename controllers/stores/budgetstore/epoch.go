@@ -37,7 +37,7 @@ func (e *Epochs) Next(ctx context.Context, seen int64) (number int64, err error)
 func (e *Epochs) Complete(ctx context.Context, number int64) error {
 	const open = "UPDATE limiter_epoch SET opened = greatest(opened, $1)"
 	if _, err := e.pool.Exec(ctx, open, number); err != nil {
-		return fmt.Errorf("note epoch %d: %w", number, err)
+		return fmt.Errorf("record epoch %d: %w", number, err)
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 
 // ErrUnavailable means that Postgres does not answer, without which counters cannot be
 // set.
-var ErrUnavailable = errors.New("the ledger cannot be read")
+var ErrUnavailable = errors.New("the ledger is unavailable")
 
 // LedgerReader reads the ledger.
 type LedgerReader struct{ pool *pgxpool.Pool }

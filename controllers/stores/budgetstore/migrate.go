@@ -37,7 +37,7 @@ const lockTries = 60
 func Migrate(ctx context.Context, ownerDSN string) error {
 	config, err := pgx.ParseConfig(ownerDSN)
 	if err != nil {
-		return fmt.Errorf("owner's DSN: %w", err)
+		return fmt.Errorf("owner's database URL: %w", err)
 	}
 	if err := prepare(ctx, config.Copy()); err != nil {
 		return fmt.Errorf("prepare the database: %w", err)

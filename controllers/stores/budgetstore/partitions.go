@@ -18,7 +18,7 @@ func NewPartitions(pool *pgxpool.Pool) *Partitions { return &Partitions{pool: po
 func (p *Partitions) Ensure(ctx context.Context, monthsAhead int) (made int, err error) {
 	err = p.pool.QueryRow(ctx, "SELECT ensure_ledger_partitions($1)", monthsAhead).Scan(&made)
 	if err != nil {
-		return 0, fmt.Errorf("make partitions of the ledger: %w", err)
+		return 0, fmt.Errorf("create partitions of the ledger: %w", err)
 	}
 	return made, nil
 }

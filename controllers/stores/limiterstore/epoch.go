@@ -151,7 +151,7 @@ func (e *Epochs) Refuse(ctx context.Context, reason string) error {
 		err = e.put(ctx, refused, func(now limiterv1.Epoch) bool { return now.Number == was.Number })
 	}
 	if err != nil {
-		return fmt.Errorf("refuse Redis: %w", err)
+		return fmt.Errorf("close the limiter: %w", err)
 	}
 	return nil
 }
@@ -183,7 +183,7 @@ func (e *Epochs) put(ctx context.Context, epoch limiterv1.Epoch, replaces func(w
 func (e *Epochs) Announced(ctx context.Context, number int64) (map[string]bool, error) {
 	all, err := e.client.HGetAll(ctx, limiterv1.AnnouncedKey).Result()
 	if err != nil {
-		return nil, fmt.Errorf("read who has announced open calls: %w", err)
+		return nil, fmt.Errorf("read which enforcers have announced open calls: %w", err)
 	}
 	announced := map[string]bool{}
 	for session, of := range all {

@@ -10,7 +10,7 @@ import (
 
 var changes = prometheus.NewCounterVec(prometheus.CounterOpts{
 	Name: "bursar_manager_document_changes_total",
-	Help: "Changes of the configuration that enforcers run, by kind of document and what was done to it.",
+	Help: "Changes to the configuration that enforcers run, by kind of document and operation.",
 }, []string{"kind", "change"})
 
 var failures = prometheus.NewCounterVec(prometheus.CounterOpts{

@@ -15,7 +15,7 @@ import (
 )
 
 // ErrBusy means that there is no moment at which everything could be read at once.
-var ErrBusy = errors.New("too much changes, or is on its way to the ledger, to be read at once")
+var ErrBusy = errors.New("too many changes, or too many calls on their way to the ledger, to read at once")
 
 // mostAtOnce is how many calls are read at once.
 const mostAtOnce = 20_000

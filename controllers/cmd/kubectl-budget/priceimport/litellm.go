@@ -54,7 +54,7 @@ func readLiteLLM(top map[string]json.RawMessage, provider string) ([]row, error)
 func readLiteRow(name string, members map[string]json.RawMessage) (v1alpha1.Model, []string, error) {
 	hasOutput, ok := liteModes[text(members["mode"])]
 	if !ok {
-		return v1alpha1.Model{}, nil, fmt.Errorf("there are no calls for its mode %q", text(members["mode"]))
+		return v1alpha1.Model{}, nil, fmt.Errorf("calls of its mode %q are not supported", text(members["mode"]))
 	}
 	tariffs := liteTariffs{"": {}}
 	for _, key := range slices.Sorted(maps.Keys(members)) {
@@ -91,7 +91,7 @@ func (t liteTariffs) read(key string, raw json.RawMessage) error {
 		return nil
 	}
 	if number(raw) == "" {
-		return errors.New("is no number")
+		return errors.New("is not a number")
 	}
 	p, err := toPrice(number(raw), 1)
 	if err != nil {
@@ -133,10 +133,10 @@ func (t liteTariffs) serviceTiers(hasOutput bool) (tiers []v1alpha1.ServiceTierP
 		case name == "":
 			continue
 		case tier.base.Input == "" || hasOutput && tier.base.Output == "":
-			leftOut = append(leftOut, "service tier "+name+": it has no price of input or of output")
+			leftOut = append(leftOut, "service tier "+name+": it has no price for input or output")
 			continue
 		case len(tier.long) < len(t[""].long):
-			leftOut = append(leftOut, "service tier "+name+": it has no prices of long input")
+			leftOut = append(leftOut, "service tier "+name+": it has no prices for long input")
 			continue
 		}
 		for _, kind := range tier.align() {
@@ -157,7 +157,7 @@ func sameAs(members map[string]json.RawMessage, key string, want v1alpha1.Price)
 		return fmt.Errorf("%s: %w", key, err)
 	}
 	if p != want {
-		return errors.New(key + " is another price, for which there is no kind of token")
+		return errors.New(key + " is a price for which Bursar has no kind of token")
 	}
 	return nil
 }

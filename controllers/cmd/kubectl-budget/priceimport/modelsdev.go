@@ -115,10 +115,10 @@ func (m *devModel) otherModalities(list v1alpha1.PriceList) error {
 		if modality == "text" || modality == "audio" && list.AudioOutput != "" {
 			continue
 		}
-		return fmt.Errorf("its output is %s, too, without a price of its own for that", modality)
+		return fmt.Errorf("its output includes %s, which has no price of its own", modality)
 	}
 	if len(m.Modalities.Output) > 0 && !slices.Contains(m.Modalities.Output, "text") {
-		return errors.New("its output is no text")
+		return errors.New("its output is not text")
 	}
 	return nil
 }
@@ -140,7 +140,7 @@ func (c *devCost) list() (list v1alpha1.PriceList, err error) {
 		return list, err
 	}
 	if cmp.Or(reasoning, list.Output) != list.Output {
-		return list, errors.New("reasoning is priced otherwise than output")
+		return list, errors.New("reasoning and output have different prices")
 	}
 	return list, nil
 }

@@ -23,18 +23,18 @@ const decimals = 9
 // them, exactly.
 func toPrice(number json.Number, tokens int64) (v1alpha1.Price, error) {
 	if !plausible.MatchString(number.String()) {
-		return "", fmt.Errorf("%s is no price", number)
+		return "", fmt.Errorf("%s is not a price", number)
 	}
 	dollars, ok := new(big.Rat).SetString(number.String())
 	if !ok {
-		return "", fmt.Errorf("%s is no price", number)
+		return "", fmt.Errorf("%s is not a price", number)
 	}
 	dollars.Mul(dollars, big.NewRat(1_000_000, tokens))
 	switch {
 	case dollars.Sign() < 0:
 		return "", fmt.Errorf("%s is negative", number)
 	case dollars.Cmp(big.NewRat(maxPrice, 1)) > 0:
-		return "", fmt.Errorf("%s dollars per million tokens are beyond all prices: is it per token?", dollars.FloatString(2))
+		return "", fmt.Errorf("%s dollars per million tokens is too high for a price: check that it is not a price per token", dollars.FloatString(2))
 	}
 	text := dollars.FloatString(decimals)
 	if exact, _ := new(big.Rat).SetString(text); exact.Cmp(dollars) != 0 {
@@ -54,11 +54,11 @@ func toTokens(number json.Number) (int64, error) {
 		return 0, nil
 	}
 	if !plausible.MatchString(number.String()) {
-		return 0, fmt.Errorf("%s is no number of tokens", number)
+		return 0, fmt.Errorf("%s is not a number of tokens", number)
 	}
 	tokens, ok := new(big.Rat).SetString(number.String())
 	if !ok || !tokens.IsInt() || tokens.Sign() < 0 || !tokens.Num().IsInt64() {
-		return 0, fmt.Errorf("%s is no number of tokens", number)
+		return 0, fmt.Errorf("%s is not a number of tokens", number)
 	}
 	return tokens.Num().Int64(), nil
 }

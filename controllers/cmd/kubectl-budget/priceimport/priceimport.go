@@ -89,11 +89,11 @@ func Read(table io.Reader, options Options) (*v1alpha1.ModelProvider, []Problem,
 	}
 	provider := options.provider()
 	if provider.Spec.Endpoint == "" {
-		return nil, nil, fmt.Errorf("provider %q has no endpoint that is known: name one", options.Provider)
+		return nil, nil, fmt.Errorf("the endpoint of provider %q is unknown: set --endpoint", options.Provider)
 	}
 	problems := addModels(provider, rows)
 	if n := len(provider.Spec.Models); n > maxModels {
-		return nil, problems, fmt.Errorf("%d models are more than the %d that a ModelProvider may have", n, maxModels)
+		return nil, problems, fmt.Errorf("%d models are too many: a ModelProvider may have %d", n, maxModels)
 	}
 	return provider, problems, nil
 }
@@ -133,7 +133,7 @@ func readRows(top map[string]json.RawMessage, options Options) ([]row, error) {
 	case ModelsDev:
 		read = readModelsDev
 	default:
-		return nil, fmt.Errorf("unknown format %q: write %s, %s or %s", format, Auto, ModelsDev, LiteLLM)
+		return nil, fmt.Errorf("unknown format %q: use %s, %s or %s", format, Auto, ModelsDev, LiteLLM)
 	}
 	rows, err := read(top, options.Provider)
 	if err != nil {
@@ -189,13 +189,13 @@ func addModels(provider *v1alpha1.ModelProvider, rows []row) []Problem {
 // would refuse, and prices that can be written but not meant.
 func acceptable(provider v1alpha1.ModelProvider, model v1alpha1.Model) error {
 	if !limiterv1.IsModelName(model.Name) {
-		return errors.New("its name is none of a model: letters, digits and . _ : / @ - alone")
+		return errors.New("its name is not a model name: use only letters, digits and . _ : / @ -")
 	}
 	if isFree(model.Prices.Input) && (model.Prices.Output == "" || isFree(model.Prices.Output)) {
-		return errors.New("it costs nothing: write that by hand where it is so")
+		return errors.New("it costs nothing: if that is right, write the model by hand")
 	}
 	if n := len(model.Prices.LongContext); n > maxLongContexts {
-		return fmt.Errorf("it has prices for %d lengths of long input, more than the %d that a model may have", n, maxLongContexts)
+		return fmt.Errorf("it has prices for %d lengths of long input: a model may have %d", n, maxLongContexts)
 	}
 	provider.Spec.Models = []v1alpha1.Model{model}
 	_, errs := compile.Provider(&provider)

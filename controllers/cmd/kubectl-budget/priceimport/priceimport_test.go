@@ -74,12 +74,12 @@ func TestRows(t *testing.T) {
 					LongContext: []v1alpha1.LongContextPrices{{AboveInputTokens: 200_000, PriceList: list("7.20", "32.40")}},
 				}},
 			}},
-			[]string{"cacheWrite5m: it has no price for input of every length", "service tier flex: it has no prices of long input"},
+			[]string{"cacheWrite5m: it has no price for input of every length", "service tier flex: it has no prices for long input"},
 		},
 		"litellm: half a service tier": {
 			lite(`"input_cost_per_token": 5e-08, "output_cost_per_token": 4e-07, "max_output_tokens": 10, "input_cost_per_token_priority": 2.5e-06`),
 			v1alpha1.Model{MaxOutputTokens: 10, Prices: v1alpha1.Prices{PriceList: list("0.05", "0.40")}},
-			[]string{"service tier priority: it has no price of input or of output"},
+			[]string{"service tier priority: it has no price for input or output"},
 		},
 		"litellm: prices beyond the window": {
 			lite(`"input_cost_per_token": 3e-06, "output_cost_per_token": 1.5e-05, "max_input_tokens": 200000, "max_output_tokens": 10,
@@ -88,7 +88,7 @@ func TestRows(t *testing.T) {
 				PriceList:   list("3.00", "15.00"),
 				LongContext: []v1alpha1.LongContextPrices{{AboveInputTokens: 200_000, PriceList: list("6.00", "22.50")}},
 			}},
-			[]string{"contextWindow: there are prices of input beyond it"},
+			[]string{"contextWindow: the table has prices for longer input"},
 		},
 		"litellm: embeddings": {
 			`{"openai/m": {"litellm_provider": "openai", "mode": "embedding", "input_cost_per_token": 2e-08, "output_cost_per_token": 0, "max_input_tokens": 8191}}`,
@@ -149,9 +149,9 @@ func TestRows(t *testing.T) {
 func TestRefusedRows(t *testing.T) {
 	const limits = `, "max_output_tokens": 10`
 	for name, tc := range map[string]struct{ table, reason string }{
-		"cache dearer than input":  {lite(`"input_cost_per_token": 1e-06, "output_cost_per_token": 1e-06, "cache_read_input_token_cost": 1.0001e-06` + limits), "must not be dearer than input"},
+		"cache dearer than input":  {lite(`"input_cost_per_token": 1e-06, "output_cost_per_token": 1e-06, "cache_read_input_token_cost": 1.0001e-06` + limits), "must not be more expensive than input"},
 		"in a service tier":        {lite(`"input_cost_per_token": 1e-06, "output_cost_per_token": 1e-06, "input_cost_per_token_flex": 1e-06, "output_cost_per_token_flex": 1e-06, "cache_read_input_token_cost_flex": 2e-06` + limits), "serviceTiers[0].cachedInput"},
-		"an hour cheaper":          {lite(`"input_cost_per_token": 1e-06, "output_cost_per_token": 1e-06, "cache_creation_input_token_cost": 2e-06, "cache_creation_input_token_cost_above_1hr": 1e-06` + limits), "must not be dearer than cacheWrite1h"},
+		"an hour cheaper":          {lite(`"input_cost_per_token": 1e-06, "output_cost_per_token": 1e-06, "cache_creation_input_token_cost": 2e-06, "cache_creation_input_token_cost_above_1hr": 1e-06` + limits), "must not be more expensive than cacheWrite1h"},
 		"negative":                 {lite(`"input_cost_per_token": -1e-06, "output_cost_per_token": 1e-06` + limits), "-1e-06 is negative"},
 		"too fine":                 {lite(`"input_cost_per_token": 1.50000000000000002e-07, "output_cost_per_token": 1e-06` + limits), "more than 9 digits after the point"},
 		"absurd":                   {lite(`"input_cost_per_token": 2.5, "output_cost_per_token": 10` + limits), "beyond all prices"},
@@ -160,14 +160,14 @@ func TestRefusedRows(t *testing.T) {
 		"no price of input":        {lite(`"output_cost_per_token": 1e-06` + limits), "no price of input"},
 		"no price of output":       {lite(`"input_cost_per_token": 1e-06` + limits), "no price of output"},
 		"no limit of output":       {lite(`"input_cost_per_token": 1e-06, "output_cost_per_token": 1e-06`), "no limit of its output"},
-		"half a token of output":   {lite(`"input_cost_per_token": 1e-06, "output_cost_per_token": 1e-06, "max_output_tokens": 0.5`), "0.5 is no number of tokens"},
+		"half a token of output":   {lite(`"input_cost_per_token": 1e-06, "output_cost_per_token": 1e-06, "max_output_tokens": 0.5`), "0.5 is not a number of tokens"},
 		"free":                     {lite(`"input_cost_per_token": 0, "output_cost_per_token": 0.0` + limits), "it costs nothing"},
 		"no price of long output":  {lite(`"input_cost_per_token": 1e-06, "output_cost_per_token": 1e-06, "input_cost_per_token_above_128k_tokens": 2e-06` + limits), "prices.longContext[0].output"},
 		"reasoning priced apart":   {lite(`"input_cost_per_token": 1e-06, "output_cost_per_token": 1e-06, "output_cost_per_reasoning_token": 2e-06` + limits), "output_cost_per_reasoning_token is another price"},
 		"pictures priced apart":    {lite(`"input_cost_per_token": 1e-06, "output_cost_per_token": 1e-06, "input_cost_per_image_token": 2e-06` + limits), "input_cost_per_image_token is another price"},
 		"no calls for it":          {strings.Replace(lite(`"input_cost_per_token": 1e-06, "output_cost_per_token": 1e-06`+limits), `"chat", `, `"audio_speech", `, 1), `there are no calls for its mode "audio_speech"`},
 		"a name with blanks":       {strings.Replace(lite(`"input_cost_per_token": 1e-06, "output_cost_per_token": 1e-06`+limits), `"m":`, `"m n":`, 1), "its name is none of a model"},
-		"models.dev: cache dearer": {dev(`"cost": {"input": 1, "output": 5, "cache_read": 1.01}, "limit": {"output": 10}`), "must not be dearer than input"},
+		"models.dev: cache dearer": {dev(`"cost": {"input": 1, "output": 5, "cache_read": 1.01}, "limit": {"output": 10}`), "must not be more expensive than input"},
 		"models.dev: no limit":     {dev(`"cost": {"input": 1, "output": 5}, "limit": {"context": 10}`), "no limit of its output"},
 		"models.dev: reasoning":    {dev(`"cost": {"input": 1, "output": 5, "reasoning": 6}, "limit": {"output": 10}`), "reasoning is priced otherwise"},
 		"models.dev: pictures":     {dev(`"cost": {"input": 1, "output": 5}, "limit": {"output": 10}, "modalities": {"output": ["text", "image"]}`), "its output is image, too"},

@@ -59,16 +59,16 @@ func compiled(name string, limits limits, prices tariff) (v1alpha1.Model, []stri
 	}
 	switch {
 	case prices.base.Input == "":
-		return model, nil, errors.New("it has no price of input")
+		return model, nil, errors.New("it has no price for input")
 	case !limits.embedding && prices.base.Output == "":
-		return model, nil, errors.New("it has no price of output")
+		return model, nil, errors.New("it has no price for output")
 	case !limits.embedding && model.MaxOutputTokens == 0:
-		return model, nil, errors.New("it has no limit of its output")
+		return model, nil, errors.New("it has no limit on its output")
 	}
 	leftOut := prices.align()
 	if n := len(prices.long); n > 0 && model.ContextWindow > 0 && prices.long[n-1].AboveInputTokens >= model.ContextWindow {
 		model.ContextWindow = 0
-		leftOut = append(leftOut, "contextWindow: there are prices of input beyond it")
+		leftOut = append(leftOut, "contextWindow: the table has prices for longer input")
 	}
 	model.Prices = v1alpha1.Prices{PriceList: prices.base, LongContext: prices.long}
 	return model, leftOut, nil
