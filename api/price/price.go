@@ -192,7 +192,7 @@ func (t Tariff) validate() error {
 	var above int64
 	for _, long := range t.LongContext {
 		if long.AboveInputTokens <= above {
-			return fmt.Errorf("long context above %d input tokens comes after %d", long.AboveInputTokens, above)
+			return fmt.Errorf("long context above %d input tokens is listed after %d: sort by tokens", long.AboveInputTokens, above)
 		}
 		above = long.AboveInputTokens
 		if err := long.List.validate(); err != nil {

@@ -47,7 +47,7 @@ func ForEachMaster(
 	case *redis.Client:
 		return do(ctx, client)
 	}
-	return fmt.Errorf("masters of a %T are not known", client)
+	return fmt.Errorf("cannot list the masters of a %T", client)
 }
 
 // Describe asks a Redis what it says of itself.
@@ -57,7 +57,7 @@ func Describe(ctx context.Context, node interface {
 	// All there is: a Redis before 7 takes but one section, and must be told apart.
 	info, err := node.Info(ctx).Result()
 	if err != nil {
-		return Server{}, fmt.Errorf("ask Redis about itself: %w", err)
+		return Server{}, fmt.Errorf("read Redis INFO: %w", err)
 	}
 	fields := map[string]string{}
 	for line := range strings.Lines(info) {
@@ -68,7 +68,7 @@ func Describe(ctx context.Context, node interface {
 	major, _, _ := strings.Cut(fields["redis_version"], ".")
 	version, err := strconv.Atoi(major)
 	if err != nil || fields["run_id"] == "" {
-		return Server{}, fmt.Errorf("ask Redis about itself: version %q, run %q", fields["redis_version"], fields["run_id"])
+		return Server{}, fmt.Errorf("read Redis INFO: got version %q and run ID %q", fields["redis_version"], fields["run_id"])
 	}
 	return Server{Run: fields["run_id"], Version: version, Policy: fields["maxmemory_policy"]}, nil
 }

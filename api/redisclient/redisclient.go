@@ -10,8 +10,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// ErrURL means that the URL of Redis cannot be read.
-var ErrURL = errors.New("the URL of Redis cannot be read")
+// ErrURL means that invalid Redis URL.
+var ErrURL = errors.New("invalid Redis URL")
 
 // Open makes a client of the Redis at a URL: "redis://:password@host:6379/0", or
 // rediss:// for TLS. With ?master_name=NAME it is a Sentinel's; with ?addr=host:port,

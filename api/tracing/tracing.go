@@ -83,7 +83,7 @@ func check(getenv func(string) string) error {
 		variable = tracesProtocolVariable
 	}
 	if protocol := getenv(variable); protocol != "" && protocol != "http/protobuf" {
-		return fmt.Errorf("%s is %q: traces are sent by http/protobuf alone", variable, protocol)
+		return fmt.Errorf("%s is %q: only http/protobuf is supported", variable, protocol)
 	}
 	return nil
 }
@@ -111,6 +111,6 @@ func (t *Tracing) Stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	if err := t.provider.Shutdown(ctx); err != nil {
-		t.log.Warn("the last spans are lost", "error", err)
+		t.log.Warn("failed to send the last spans", "error", err)
 	}
 }

@@ -107,7 +107,7 @@ func (a *abandoned) flush(ctx context.Context) error {
 	for a.len() > 0 {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%d calls whose admission was not answered are not voided: %w", a.len(), ctx.Err())
+			return fmt.Errorf("%d calls whose admission got no reply were not voided: %w", a.len(), ctx.Err())
 		case <-tick.C:
 		}
 	}

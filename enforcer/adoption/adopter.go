@@ -157,7 +157,7 @@ func (a *Adopter) tryAdopt(ctx context.Context, dead string) {
 	a.adopted.Left.Add(int64(sum.left))
 	switch {
 	case err != nil:
-		a.log.Error("a dead session cannot be adopted yet", "dead", dead, "charged", sum.charged, "recorded", sum.recorded, "error", err)
+		a.log.Error("failed to adopt a dead session; will retry", "dead", dead, "charged", sum.charged, "recorded", sum.recorded, "error", err)
 	case sum.charged+sum.recorded+sum.left > 0:
 		a.log.Info("adopted a dead session", "dead", dead, "charged", sum.charged, "recorded", sum.recorded,
 			"left", sum.left, "took", time.Since(begin).String())
@@ -252,7 +252,7 @@ func (a *Adopter) adoptShard(ctx context.Context, dead string, shard uint32, sum
 		return nil
 	}
 	if err := a.client.PExpire(ctx, key, limiterv1.FenceTime).Err(); err != nil {
-		return fmt.Errorf("let the fence go: %w", err)
+		return fmt.Errorf("remove the fence: %w", err)
 	}
 	return nil
 }
@@ -272,7 +272,7 @@ func (a *Adopter) endAll(ctx context.Context, dead, key string, records []string
 		case errors.Is(err, errNothing):
 			done = append(done, id)
 		case errors.Is(err, errUnreadable):
-			a.log.Error("a call of a dead session stays in Redis", "dead", dead, "call", id, "error", err)
+			a.log.Error("failed to adopt a call of a dead session; leaving it in Redis", "dead", dead, "call", id, "error", err)
 		case err != nil:
 			return err
 		default:
@@ -290,7 +290,7 @@ func (a *Adopter) endAll(ctx context.Context, dead, key string, records []string
 
 var (
 	// errUnreadable means that a record is none that this enforcer can read.
-	errUnreadable = errors.New("the record of a call cannot be read")
+	errUnreadable = errors.New("the record of a call is unreadable")
 	// errNothing means that a call was never made, and the ledger need not know.
 	errNothing = errors.New("the call was voided before it was made")
 )
@@ -345,7 +345,7 @@ func (a *Adopter) bury(ctx context.Context, dead string) error {
 	pipe.HDel(ctx, limiterv1.SessionStatesKey, dead)
 	pipe.Publish(ctx, limiterv1.FeedChannel, limiterv1.FeedSession+" "+dead)
 	if _, err := pipe.Exec(ctx); err != nil {
-		return fmt.Errorf("bury: %w", err)
+		return fmt.Errorf("remove a dead session: %w", err)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ func (c *Call) admit(ctx context.Context) *Problem {
 		decision, err = c.askOnLadder(ctx)
 	}
 	if err != nil {
-		c.calls.Log.Error("a call could not be decided", "call", c.id, "error", err)
+		c.calls.Log.Error("failed to decide on a call", "call", c.id, "error", err)
 		return c.admitBounded(err)
 	}
 	c.setRateFields(decision.Rates)

@@ -34,7 +34,7 @@ func (c *Call) claimName(ctx context.Context) *Problem {
 	standing, taken, err := c.calls.Claims.Take(ctx, claim)
 	switch {
 	case err != nil:
-		c.calls.Log.Error("an Idempotency-Key could not be claimed", "call", c.id, "error", err)
+		c.calls.Log.Error("failed to claim an Idempotency-Key", "call", c.id, "error", err)
 		go c.calls.release(standing)
 		return storeLost()
 	case taken:
@@ -68,7 +68,7 @@ func (c *Call) repeat(ctx context.Context, first idempotency.Claim, same bool) *
 	interrupted, err := c.calls.Claims.Interrupted(ctx, first)
 	switch {
 	case err != nil:
-		c.calls.Log.Error("an Idempotency-Key could not be looked up", "call", c.id, "error", err)
+		c.calls.Log.Error("failed to look up an Idempotency-Key", "call", c.id, "error", err)
 		return storeLost()
 	case interrupted:
 		return callInterrupted(first.Call)
@@ -99,7 +99,7 @@ func (calls *Calls) release(claim idempotency.Claim) {
 		defer cancel()
 		release := func(ctx context.Context) error { return calls.Claims.Release(ctx, claim) }
 		if err := retry.Until(ctx, release, ignore); err != nil {
-			calls.Log.Error("an Idempotency-Key stays taken by a call that was not made", "call", claim.Call, "error", err)
+			calls.Log.Error("failed to release the Idempotency-Key of a call that was not made", "call", claim.Call, "error", err)
 		}
 	}()
 }
@@ -127,7 +127,7 @@ func (c *Call) endClaim() {
 		defer c.calls.open.Done()
 		keep := func(ctx context.Context) error { return c.calls.Claims.Keep(ctx, claim) }
 		if err := retry.Until(c.calls.settling, keep, ignore); err != nil {
-			c.calls.Log.Error("an Idempotency-Key stays that of a call under way", "call", c.id, "error", err)
+			c.calls.Log.Error("failed to mark the call of an Idempotency-Key as ended; it stays in progress", "call", c.id, "error", err)
 		}
 	}()
 }

@@ -93,7 +93,7 @@ func (c *Call) callCheapest(ctx context.Context, among []string) bool {
 	}
 	decision, err := c.ask(ctx)
 	if err != nil {
-		c.calls.Log.Error("a fallback could not be decided", "call", c.id, "error", err)
+		c.calls.Log.Error("failed to decide on a fallback", "call", c.id, "error", err)
 		return false
 	}
 	if decision.Hold == nil {

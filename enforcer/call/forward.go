@@ -54,7 +54,7 @@ func (c *Call) Answer(status int, header Header) (*Head, *Response) {
 	c.calls.Metrics.answered(provider, status, f.begun)
 	c.free()
 	if unusable(status) {
-		c.calls.Log.Warn("a provider's answer is not for the client", "provider", provider, "call", c.id, "status", status)
+		c.calls.Log.Warn("a provider rejected Bursar's request", "provider", provider, "call", c.id, "status", status)
 		return nil, c.refuseForwarded(unusableAnswer(status))
 	}
 	f.head = Head{Status: status, Header: header, Streamed: isStream(status, header)}

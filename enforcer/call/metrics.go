@@ -32,36 +32,36 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		admissions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bursar_enforcer_admissions_total",
-			Help: "Requests by decision (admitted, refused; shadowed for an admission that would be refused but for Shadow), and, for refusals, by their error code.",
+			Help: "Requests by decision (admitted; refused; shadowed: admitted by Shadow, would be refused under Enforce) and, for refusals, by error code.",
 		}, []string{"decision", "reason"}),
 		fallbacks: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bursar_enforcer_fallbacks_total",
-			Help: "Requests that money refused and a fallback answered (Cache, CheapestModel, Message), by the error code that they had got without. None is counted as refused; those of CheapestModel are calls, and counted as admitted.",
+			Help: "Requests that a fallback (Cache, CheapestModel, Message) answered instead of a refusal for money, by the error code of that refusal. They are not counted as refused; those of CheapestModel are counted as admitted calls.",
 		}, []string{"fallback", "reason"}),
 		replays: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "bursar_enforcer_replays_total",
-			Help: "Requests that got the answer of the call that had their Idempotency-Key before.",
+			Help: "Requests that got the stored answer of an earlier call with the same Idempotency-Key.",
 		}),
 		shares: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "bursar_enforcer_bounded_admissions_total",
-			Help: "Calls that were admitted from a tenant's share while the limiter's store was lost. They are counted as admitted, too.",
+			Help: "Calls admitted from a tenant's reserve while the limiter's store was unavailable. They are also counted as admitted.",
 		}),
 		admission: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "bursar_enforcer_admission_seconds",
-			Help:    "Time that the limiter's store took to decide on a call.",
+			Help:    "Time the limiter's store took to decide on a call.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 15), // 0.1 ms to 1.6 s
 		}),
 		open: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "bursar_enforcer_open_calls",
-			Help: "Calls that were admitted and are not settled.",
+			Help: "Admitted calls that are not settled yet.",
 		}),
 		ends: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bursar_enforcer_settled_calls_total",
-			Help: "Calls that were settled, by outcome (Settled, Voided, ChargedHold).",
+			Help: "Settled calls by outcome (Settled, Voided, ChargedHold).",
 		}, []string{"outcome"}),
 		overruns: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "bursar_enforcer_overruns_total",
-			Help: "Calls that cost more than was held for them, because the provider reported more than its bound.",
+			Help: "Calls that cost more than their hold, because the provider reported more usage than it was bound to.",
 		}),
 		settle: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "bursar_enforcer_settle_seconds",
@@ -71,11 +71,11 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	}
 	m.answers = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "bursar_enforcer_provider_answers_total",
-		Help: "Calls by provider (the ModelProvider's name) and answer: 1xx to 5xx by the status, none when there was no answer, cut when it did not come to its end.",
+		Help: "Calls by provider (the ModelProvider's name) and answer: 1xx to 5xx by the status, none when there was no answer, cut when the answer was cut off.",
 	}, []string{"provider", "answer"})
 	m.header = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "bursar_enforcer_provider_header_seconds",
-		Help:    "Time that a provider took from the sending of a call to the header of its answer; of a whole answer that is most of its time.",
+		Help:    "Time from sending a call to a provider until the header of its answer arrived. For an answer that is not streamed, that is most of its time.",
 		Buckets: prometheus.ExponentialBuckets(0.05, 2, 13), // 50 ms to 3.4 min
 	}, []string{"provider"})
 	registry.MustRegister(m.admissions, m.fallbacks, m.replays, m.shares, m.admission, m.open, m.ends, m.overruns, m.settle,

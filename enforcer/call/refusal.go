@@ -99,7 +99,7 @@ func unavailable(why string) *Problem {
 func notConfigured() *Problem { return unavailable("The limiter has no configuration yet.") }
 
 func storeLost() *Problem {
-	return unavailable("The limiter cannot decide just now, so the call was not made.")
+	return unavailable("The limiter is unavailable, so the call was not made. Try again later.")
 }
 
 // unreadable is the refusal of a request whose body could not be read.
@@ -109,7 +109,7 @@ func unreadable(err error) *Problem {
 		return refuseWith(statusRequestEntityTooLarge, protocol.InvalidRequest,
 			"request_too_large", "Request too large", tooLarge.Error())
 	}
-	return invalid("The request body did not arrive whole.")
+	return invalid("The request body was incomplete.")
 }
 
 func invalid(message string) *Problem {
@@ -130,7 +130,7 @@ func badRequest(err error) *Problem {
 
 func unknownModel(name string) *Problem {
 	r := refuseWith(statusNotFound, protocol.InvalidRequest, "model_not_found", "Model not found",
-		fmt.Sprintf("There is no model %q here; /v1/models lists those there are.", name))
+		fmt.Sprintf("There is no model %q; GET /v1/models lists the available models.", name))
 	r.Param = "model"
 	return r
 }
@@ -145,7 +145,7 @@ func notAdmitted(subject admission.Subject, r *admission.Refusal) *Problem {
 		return tooFast(r)
 	case ledgerv1.TooLarge:
 		return refuseWith(statusTooManyRequests, protocol.RateLimited, "request_too_large", "Request too large",
-			fmt.Sprintf("The call may use %d tokens, which the rate limit %q per %s never has at once.",
+			fmt.Sprintf("The call may use %d tokens, more than the rate limit %q per %s can ever admit.",
 				r.Tokens, r.Limit, scope(r.Per))).by(rateLimit(r)).finally()
 	}
 	return outOfMoney(subject, r)
@@ -154,11 +154,11 @@ func notAdmitted(subject admission.Subject, r *admission.Refusal) *Problem {
 // tooFast is the refusal of a call by a rate limit that will allow it later. Of those in
 // flight nobody knows when one ends; most do soon.
 func tooFast(r *admission.Refusal) *Problem {
-	message := fmt.Sprintf("The rate limit %q of %s per %s has too little left; there is enough in %s.",
+	message := fmt.Sprintf("The rate limit %q of %s per %s has too little left for this call; try again in %s.",
 		r.Limit, r.Unit, scope(r.Per), roundUp(r.RetryAfter, time.Millisecond))
 	wait := r.RetryAfter
 	if r.Unit == limiterv1.InFlight {
-		message = fmt.Sprintf("As many calls are in flight as the rate limit %q per %s allows; one of them must end first.",
+		message = fmt.Sprintf("The rate limit %q per %s allows no more calls in flight; wait until one ends.",
 			r.Limit, scope(r.Per))
 		wait = time.Second
 	}
@@ -180,9 +180,9 @@ func outOfMoney(subject admission.Subject, r *admission.Refusal) *Problem {
 	resetsAt := r.ResetsAt.UTC()
 	budget := fmt.Sprintf("the budget %q of %s: $%s spent and $%s held of $%s per %s",
 		r.Limit, whose, r.Spent, r.Held, r.Amount, strings.ToLower(string(r.Period)))
-	resets := "A new period begins at " + resetsAt.Format(time.RFC3339) + "."
+	resets := "The limit resets at " + resetsAt.Format(time.RFC3339) + "."
 	code, title, message := "budget_exhausted", "Budget exhausted",
-		fmt.Sprintf("The call may cost $%s, which is more than is left of %s. %s", r.Bound, budget, resets)
+		fmt.Sprintf("The call may cost $%s, more than is left of %s. %s", r.Bound, budget, resets)
 	if r.Reason == ledgerv1.BreakerOpen {
 		code, title = "breaker_open", "Breaker open"
 		message = fmt.Sprintf("The breaker is open on %s. %s", budget, resets)
@@ -206,7 +206,7 @@ func providerFault(code, title, message string) *Problem {
 // and did not answer. What may have been paid for is not to be tried again.
 func noAnswer(sent bool) *Problem {
 	if sent {
-		return providerFault("provider_failed", "Provider failed", "The provider took the call and gave no answer.").finally()
+		return providerFault("provider_failed", "Provider failed", "The call was sent to the provider, which did not answer.").finally()
 	}
 	return providerFault("provider_unreachable", "Provider unreachable", "The provider could not be reached.")
 }
@@ -215,7 +215,7 @@ func noAnswer(sent bool) *Problem {
 // none of the client's business.
 func unusableAnswer(status int) *Problem {
 	return providerFault("provider_refused", "Provider refused",
-		fmt.Sprintf("The provider refused Bursar with status %d.", status)).finally()
+		fmt.Sprintf("The provider rejected Bursar's request with status %d.", status)).finally()
 }
 
 // answerCut is the refusal of a call whose answer was cut off.
@@ -225,7 +225,7 @@ func answerCut() *Problem {
 
 func badIdempotencyKey() *Problem {
 	return refuseWith(statusBadRequest, protocol.InvalidRequest, "idempotency_key_invalid", "Invalid Idempotency-Key",
-		fmt.Sprintf("Idempotency-Key must be one field of 1 to %d visible ASCII characters.", maxIdempotencyKey))
+		fmt.Sprintf("Idempotency-Key must be one header field of 1 to %d visible ASCII characters.", maxIdempotencyKey))
 }
 
 // aboutCall is the refusal of a request whose name another call has.
@@ -238,26 +238,26 @@ func aboutCall(call string, status int, code, title, message string) *Problem {
 // idempotencyKeyReused is the refusal of a request whose name another request has.
 func idempotencyKeyReused(call string) *Problem {
 	return aboutCall(call, statusUnprocessableEntity, "idempotency_key_reused", "Idempotency-Key reused",
-		"The Idempotency-Key was sent before with another request: send the same request, or another key.")
+		"The Idempotency-Key was used before with a different request: send the same request, or a new key.")
 }
 
 // underWay is the refusal of a request that was sent before and has no answer yet.
 func underWay(call string) *Problem {
-	return aboutCall(call, statusConflict, "idempotency_key_in_use", "Call under way",
-		"The call with this Idempotency-Key is under way; ask for its answer when it has ended.").after(time.Second)
+	return aboutCall(call, statusConflict, "idempotency_key_in_use", "Call in progress",
+		"The call with this Idempotency-Key is in progress; try again when it has ended.").after(time.Second)
 }
 
 // answerGone is the refusal of a request that was sent before, and answered.
 func answerGone(call string) *Problem {
-	return aboutCall(call, statusConflict, "idempotency_answer_gone", "Answer gone",
-		fmt.Sprintf("The call with this Idempotency-Key was made and paid for, as %s, and its answer is not kept here. "+
-			"To pay for another, send another key.", call)).finally()
+	return aboutCall(call, statusConflict, "idempotency_answer_gone", "Answer not stored",
+		fmt.Sprintf("The call with this Idempotency-Key was made and paid for (call %s), but its answer is not stored here. "+
+			"To make and pay for a new call, send a new key.", call)).finally()
 }
 
 // callInterrupted is the refusal of a request that was sent before and whose
 // enforcer has died.
 func callInterrupted(call string) *Problem {
 	return aboutCall(call, statusConflict, "idempotency_call_interrupted", "Call interrupted",
-		fmt.Sprintf("The call with this Idempotency-Key, %s, was interrupted. It may have been made, and is charged what was held for it. "+
-			"To pay for another, send another key.", call)).finally()
+		fmt.Sprintf("The call with this Idempotency-Key (call %s) was interrupted. It may have been made, so its full hold is charged. "+
+			"To make and pay for a new call, send a new key.", call)).finally()
 }

@@ -72,10 +72,10 @@ func (c *Call) settle(entry *ledgerv1.Entry, tokens int64) settlement {
 	case settled:
 		c.calls.Metrics.settled(entry, ended)
 	case fenced:
-		c.calls.Log.Error("this session was declared dead: another has charged the call its hold", "call", c.id)
+		c.calls.Log.Error("this session was declared dead: another enforcer has charged the call its full hold", "call", c.id)
 	case givenUp:
 		c.calls.givenUp.Add(1)
-		c.calls.Log.Error("a call was not settled: its hold stays, to be charged in full", "error", err, "entry", string(entry.Encode()))
+		c.calls.Log.Error("a call was not settled: its hold stays and will be charged in full", "error", err, "entry", string(entry.Encode()))
 	}
 	return result
 }
@@ -92,7 +92,7 @@ func (c *Call) post(entry *ledgerv1.Entry, tokens int64) (result settlement, err
 		return err
 	}, func(err error, _ time.Duration) {
 		if !logged {
-			c.calls.Log.Error("a call cannot be settled yet", "call", c.id, "error", err)
+			c.calls.Log.Error("failed to settle a call; will retry", "call", c.id, "error", err)
 			logged = true
 		}
 	})

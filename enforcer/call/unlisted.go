@@ -71,19 +71,19 @@ func (c *Call) pricing() ledgerv1.Pricing {
 // denied is the refusal of a call for a model that no provider lists.
 func denied(model string) *Problem {
 	r := unknownModel(model)
-	r.Message += " A TenantBudget allows others with unknownModel: PriceAsMostExpensive."
+	r.Message += " To allow models that are not listed, set unknownModel: PriceAsMostExpensive in the TenantBudget."
 	return r
 }
 
 // untaken is the refusal of a call for a model that no provider lists, and none takes.
 func untaken(model string, speaks limiterv1.Protocol) *Problem {
 	r := unknownModel(model)
-	r.Message += fmt.Sprintf(" No ModelProvider of protocol %s takes others: that is spec.unlistedModels.", speaks)
+	r.Message += fmt.Sprintf(" No ModelProvider of protocol %s accepts models that it does not list: set its spec.unlistedModels.", speaks)
 	return r
 }
 
 func noModelName(name string) *Problem {
 	r := unknownModel(name)
-	r.Message = fmt.Sprintf("%q is no name that a model may have here.", name)
+	r.Message = fmt.Sprintf("%q is not a valid model name.", name)
 	return r
 }

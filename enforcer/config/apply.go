@@ -49,7 +49,7 @@ func (c *Config) putTenant(name string, body []byte) error {
 		return err
 	}
 	if document.Tenant != name {
-		return fmt.Errorf("is about tenant %q", document.Tenant)
+		return fmt.Errorf("the document is for tenant %q", document.Tenant)
 	}
 	tenant, err := admission.NewTenant(document)
 	if err != nil {
@@ -69,9 +69,9 @@ func (c *Config) putCredential(name string, body []byte) error {
 	case err != nil:
 		return err
 	case credential.SHA256 != name:
-		return errors.New("is about another credential")
+		return errors.New("the document is for another credential")
 	case credential.Tenant == "" || credential.User == "":
-		return errors.New("says not whose it is")
+		return errors.New("the credential has no tenant or no user")
 	}
 	c.credentials.Store(hash, credential)
 	return nil
@@ -79,7 +79,7 @@ func (c *Config) putCredential(name string, body []byte) error {
 
 func parseHash(name string) (hash Hash, err error) {
 	if n, err := hex.Decode(hash[:], []byte(name)); err != nil || n != len(hash) || name != strings.ToLower(name) {
-		return Hash{}, errors.New("is not named by a SHA-256 in lower-case hexadecimal")
+		return Hash{}, errors.New("the credential's name is not a SHA-256 in lower-case hexadecimal")
 	}
 	return hash, nil
 }
@@ -99,7 +99,7 @@ func (c *Config) putProvider(name string, body []byte) error {
 
 func validateProvider(p limiterv1.Provider, name string) error {
 	if p.Name != name {
-		return fmt.Errorf("is about provider %q", p.Name)
+		return fmt.Errorf("the document is for provider %q", p.Name)
 	}
 	if !slices.Contains(limiterv1.Protocols(), p.Protocol) {
 		return fmt.Errorf("unknown protocol %q: this enforcer may be older than the control plane", p.Protocol)
@@ -114,17 +114,17 @@ func validateProvider(p limiterv1.Provider, name string) error {
 		}
 	}
 	if unlisted := p.UnlistedModels; unlisted != nil && (unlisted.MaxOutputTokens <= 0 || unlisted.ContextWindow < 0) {
-		return errors.New("has no bound of models that it does not list")
+		return errors.New("unlistedModels: maxOutputTokens must be above 0 and contextWindow not negative")
 	}
 	return nil
 }
 
 func validateModel(m limiterv1.Model) error {
 	if m.Name == "" || m.UpstreamName == "" {
-		return errors.New("has no name or no upstream name")
+		return errors.New("the model has no name or no upstream name")
 	}
 	if m.MaxOutputTokens < 0 || m.ContextWindow < 0 {
-		return errors.New("has a bound below 0")
+		return errors.New("maxOutputTokens and contextWindow must not be negative")
 	}
 	if err := m.Prices.Validate(); err != nil {
 		return err
@@ -132,11 +132,11 @@ func validateModel(m limiterv1.Model) error {
 	var last time.Time
 	for _, change := range m.PriceChanges {
 		if !change.EffectiveFrom.After(last) {
-			return fmt.Errorf("prices from %s on come after those of %s", change.EffectiveFrom, last)
+			return fmt.Errorf("prices from %s are listed after those from %s: sort them by time", change.EffectiveFrom, last)
 		}
 		last = change.EffectiveFrom
 		if err := change.Prices.Validate(); err != nil {
-			return fmt.Errorf("prices from %s on: %w", last, err)
+			return fmt.Errorf("prices from %s: %w", last, err)
 		}
 	}
 	return nil

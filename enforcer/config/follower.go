@@ -76,7 +76,7 @@ func NewFollower(client redis.UniversalClient, config *Config, onEpoch func(limi
 	return f
 }
 
-var errNotAsked = errors.New("the configuration was not asked for yet")
+var errNotAsked = errors.New("the configuration has not been read yet")
 
 // Failure is why Redis did not answer when it was last asked for the
 // configuration; nil when it did.
@@ -124,7 +124,7 @@ func (f *Follower) poll(ctx context.Context) {
 func (f *Follower) noteFailure(err error) {
 	switch was := f.Failure(); {
 	case err != nil && (was == nil || errors.Is(was, errNotAsked)):
-		f.log.Error("the configuration cannot be read; the last one stays", "error", err)
+		f.log.Error("failed to read the configuration; keeping the last one", "error", err)
 	case err == nil && was != nil:
 		f.log.Info("following the configuration", "incarnation", f.seen.Incarnation, "revision", f.seen.Revision)
 		f.isFollowing.Store(true)
@@ -166,7 +166,7 @@ func (f *Follower) readPage(ctx context.Context) (more bool, err error) {
 func readAnswer(answer []any) (p page, err error) {
 	const head = 4
 	if len(answer) < head || len(answer)%2 != 0 {
-		return page{}, fmt.Errorf("answer of %d values", len(answer))
+		return page{}, fmt.Errorf("unexpected reply of %d values", len(answer))
 	}
 	var ok [head]bool
 	var more int64
@@ -175,7 +175,7 @@ func readAnswer(answer []any) (p page, err error) {
 	p.Revision, ok[2] = answer[2].(int64)
 	more, ok[3] = answer[3].(int64)
 	if ok != [head]bool{true, true, true, true} {
-		return page{}, fmt.Errorf("answer that begins %v", answer[:head])
+		return page{}, fmt.Errorf("unexpected reply that starts with %v", answer[:head])
 	}
 	p.more = more == 1
 	for i := head; i < len(answer); i += 2 {
@@ -230,7 +230,7 @@ func (f *Follower) applyChange(c change, earliest int64) {
 		err = f.config.put(c.id, []byte(body))
 	}
 	if err != nil {
-		f.log.Error("a document cannot be run; the one before it stays",
+		f.log.Error("failed to apply a document; keeping the previous one",
 			"document", c.id, "revision", revision, "error", err)
 		f.broken[c.id] = revision
 		return

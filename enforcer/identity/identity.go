@@ -31,8 +31,8 @@ func (e *Error) Error() string { return e.Message }
 
 // Why a caller is not known.
 var (
-	ErrMissing = badKey(`no API key: send the header "Authorization: Bearer KEY", once`)
-	ErrUnknown = badKey("the API key is not known")
+	ErrMissing = badKey(`no API key, or more than one: send one header "Authorization: Bearer KEY"`)
+	ErrUnknown = badKey("the API key is unknown")
 	ErrExpired = badKey("the API key has expired")
 	// ErrNotConfigured: nobody is known before the first configuration has come.
 	ErrNotConfigured = &Error{Message: "the limiter has no configuration yet", Unavailable: true}

@@ -56,14 +56,14 @@ func (r *Recorder) write(ctx context.Context, batch []ledgerv1.Refusal) {
 		rejected, err = refusals.insert(ctx, r.db, batch)
 		return err
 	}, func(err error, pause time.Duration) {
-		r.log.Warn("refusals cannot be put on record; will try again", "error", err, "after", pause.String())
+		r.log.Warn("failed to record refusals; will retry", "error", err, "after", pause.String())
 	})
 	if err != nil {
 		return // ctx has ended
 	}
 	for _, bad := range rejected {
 		r.leftOut.Add(1)
-		r.log.Error("a refusal cannot be put on record", "error", bad.err, "call", bad.row.CallID)
+		r.log.Error("failed to record a refusal", "error", bad.err, "call", bad.row.CallID)
 	}
 	r.recorded.Add(int64(len(batch) - len(rejected)))
 }

@@ -68,7 +68,7 @@ func (w *Writer) Add(e ledgerv1.Entry) {
 	}
 	w.missing.Add(1)
 	if n := w.left.Add(1); n == 1 || n%1000 == 0 {
-		w.log.Error("the ledger's queue is full: settled calls stay in Redis until the ledger takes them",
+		w.log.Error("the ledger's queue is full: settled calls stay in Redis until it has room",
 			"calls", n, "waiting", w.Waiting(), "call", e.CallID)
 	}
 }
@@ -117,11 +117,11 @@ func (w *Writer) readBack(ctx context.Context) {
 		}
 		begin := time.Now()
 		if err := w.ReadBack(ctx); err != nil {
-			w.log.Error("cannot read settled calls back from Redis; will try again", "calls", missing, "error", err)
+			w.log.Error("failed to read settled calls back from Redis; will retry", "calls", missing, "error", err)
 			continue
 		}
 		w.missing.Add(-missing) // each was settled before it was missed
-		w.log.Info("settled calls that had stayed in Redis are in the ledger", "calls", missing, "took", time.Since(begin).String())
+		w.log.Info("settled calls that were only in Redis are in the ledger now", "calls", missing, "took", time.Since(begin).String())
 	}
 }
 
@@ -137,7 +137,7 @@ func (w *Writer) takeBack(ctx context.Context, encoded [][]byte) error {
 	for _, one := range encoded {
 		e, err := ledgerv1.Decode(one)
 		if err != nil {
-			w.log.Error("a settled call in Redis cannot be read; it stays there", "error", err)
+			w.log.Error("failed to decode a settled call; leaving it in Redis", "error", err)
 			continue
 		}
 		entries = append(entries, e)
@@ -168,7 +168,7 @@ func (w *Writer) Write(ctx context.Context, entries []ledgerv1.Entry) (written [
 // logRejected tells the log of calls that the database will never take.
 func (w *Writer) logRejected(rejected []rejection[ledgerv1.Entry]) {
 	for _, r := range rejected {
-		w.log.Error("the ledger refuses a call; it stays in Redis", "error", r.err, "entry", r.row)
+		w.log.Error("the ledger rejected a settled call; leaving it in Redis", "error", r.err, "entry", r.row)
 	}
 }
 
@@ -187,7 +187,7 @@ func without(batch []ledgerv1.Entry, rejected []rejection[ledgerv1.Entry]) []led
 // others to find what Redis has.
 func (w *Writer) Flush(ctx context.Context) error {
 	if err := emptied(ctx, w.nothingLeft); err != nil {
-		return fmt.Errorf("%d calls are not in the ledger, %d of them in Redis alone; %d of it not dropped from Redis: %w",
+		return fmt.Errorf("%d calls are not in the ledger, %d of them only in Redis; %d that are in it were not removed from Redis: %w",
 			int64(w.waiting.len())+w.missing.Load(), w.missing.Load(), w.written.len(), err)
 	}
 	return nil
@@ -230,7 +230,7 @@ func (w *Writer) forget(ctx context.Context, batch []ledgerv1.Entry) {
 		ids[e.Root] = append(ids[e.Root], e.CallID)
 	}
 	for root, ids := range ids {
-		_ = w.try(ctx, "drop calls from Redis", func(ctx context.Context) error { // fails with ctx alone
+		_ = w.try(ctx, "remove recorded calls from Redis", func(ctx context.Context) error { // fails with ctx alone
 			return w.store.Forget(ctx, root, ids)
 		})
 	}
@@ -238,6 +238,6 @@ func (w *Writer) forget(ctx context.Context, batch []ledgerv1.Entry) {
 
 func (w *Writer) try(ctx context.Context, what string, do func(context.Context) error) error {
 	return retry.Until(ctx, do, func(err error, pause time.Duration) {
-		w.log.Error("cannot "+what+"; will try again", "error", err, "waiting", w.Waiting(), "after", pause.String())
+		w.log.Error("failed to "+what+"; will retry", "error", err, "waiting", w.Waiting(), "after", pause.String())
 	})
 }

@@ -87,7 +87,7 @@ func (p *Prober) noteFailure(err error) {
 	if failed := err != nil; failed != p.lost {
 		p.lost = failed
 		if failed {
-			p.log.Error("probes cannot be answered", "error", err)
+			p.log.Error("failed to answer probes", "error", err)
 		}
 	}
 }
@@ -137,4 +137,4 @@ func (p *Prober) probe(ctx context.Context, name string) limiterv1.ProbeAnswer {
 	return answer
 }
 
-var errUnknown = errors.New("the tenant is not known")
+var errUnknown = errors.New("unknown tenant")

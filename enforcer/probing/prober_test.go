@@ -100,7 +100,7 @@ func TestProber(t *testing.T) {
 		if err := json.Unmarshal([]byte(answers[tenant]), &got); err != nil {
 			t.Fatalf("answer about %s: %v", tenant, err)
 		}
-		wantFailure := map[string]string{"missing": "the tenant is not known", "closed": "the limiter is closed"}[tenant]
+		wantFailure := map[string]string{"missing": "unknown tenant", "closed": "the limiter is closed"}[tenant]
 		if got.Failure != wantFailure || got.Incarnation != "i" || got.Revision != 7 || !strings.HasPrefix(got.Session, "session-") {
 			t.Errorf("answer about %s: %+v, want failure %q of revision 7", tenant, got, wantFailure)
 		}

@@ -66,9 +66,9 @@ func readMessagesRequest(body []byte) (*messagesRequest, *RequestError) {
 	tools, stream, tier := member{name: "tools"}, member{name: "stream"}, member{name: "service_tier"}
 	speed, geo, context := member{name: "speed"}, member{name: "inference_geo"}, member{name: "context_management"}
 	unbounded := []unboundedMember{
-		{member{name: "mcp_servers"}, "what tools of the provider's side answer is not bounded"},
+		{member{name: "mcp_servers"}, "the cost of tools that the provider runs cannot be bounded"},
 		{member{name: "container"}, "it is billed separately"},
-		{member{name: "fallbacks"}, "another model has other prices"},
+		{member{name: "fallbacks"}, "another model may have other prices"},
 	}
 	members := []*member{&r.model, &maxTokens, &messages, &system, &tools, &stream, &tier, &speed, &geo, &context}
 	for i := range unbounded {
@@ -78,11 +78,11 @@ func readMessagesRequest(body []byte) (*messagesRequest, *RequestError) {
 		return nil, err
 	}
 	if !maxTokens.given() {
-		return nil, wrong("max_tokens", "must be given")
+		return nil, wrong("max_tokens", "is required")
 	}
 	for _, err := range []*RequestError{
 		r.model.modelName(), r.readScalars(&maxTokens, &stream, &tier),
-		only(&speed, "standard", "it has prices of its own"), only(&geo, "global", "it has prices of its own"),
+		only(&speed, "standard", "it is priced separately"), only(&geo, "global", "it is priced separately"),
 		readContextManagement(&context), refuseUnbounded(unbounded), r.readTools(&tools), r.readContent(&system),
 	} {
 		if err != nil {
@@ -170,7 +170,7 @@ func (r *messagesRequest) readTools(tools *member) *RequestError {
 			r.input.extra += ownTool
 			return nil
 		}
-		return unsupported("type", "only tools that the client runs are")
+		return unsupported("type", "use tools that the client runs")
 	})
 }
 
@@ -223,7 +223,7 @@ func (r *messagesRequest) readBlock(block gjson.Result) *RequestError {
 	case "document":
 		return r.readDocument(source.value)
 	}
-	return unsupported("type", "only text, images, documents, thinking and tools that the client runs are")
+	return unsupported("type", "use text, images, documents, thinking or tools that the client runs")
 }
 
 func (r *messagesRequest) readImage(source gjson.Result) *RequestError {

@@ -64,25 +64,25 @@ func TestMessagesRefuse(t *testing.T) {
 		return `{"model":"maxi","max_tokens":7,"messages":[{"role":"user","content":[` + b + `]}]}`
 	}
 	checkRefused(t, protocol.Messages{}, map[string]refused{
-		"no bound":            {`{"model":"maxi","messages":[]}`, "max_tokens", false, "must be given"},
+		"no bound":            {`{"model":"maxi","messages":[]}`, "max_tokens", false, "is required"},
 		"two bounds":          {with(`"max_tokens":8`), "max_tokens", false, "twice"},
 		"a bound of zero":     {`{"model":"maxi","max_tokens":0,"messages":[]}`, "max_tokens", false, "whole number"},
-		"too high a bound":    {`{"model":"maxi","max_tokens":101,"messages":[]}`, "max_tokens", false, "above the 100"},
+		"too high a bound":    {`{"model":"maxi","max_tokens":101,"messages":[]}`, "max_tokens", false, "maximum of 100"},
 		"no messages":         {`{"model":"maxi","max_tokens":7}`, "messages", false, "an array"},
 		"no model":            {`{"max_tokens":7,"messages":[]}`, "model", false, "must be"},
 		"a provider's tool":   {with(`"tools":[{"type":"web_search_20250305","name":"web_search"}]`), "tools[0].type", true, "the client runs"},
-		"servers of tools":    {with(`"mcp_servers":[]`), "mcp_servers", true, "not bounded"},
-		"haste":               {with(`"speed":"fast"`), "speed", true, "prices of its own"},
-		"a place":             {with(`"inference_geo":"us"`), "inference_geo", true, "prices of its own"},
-		"a tier of no price":  {with(`"service_tier":"flex"`), "", false, "does not offer"},
+		"servers of tools":    {with(`"mcp_servers":[]`), "mcp_servers", true, "cannot be bounded"},
+		"haste":               {with(`"speed":"fast"`), "speed", true, "priced separately"},
+		"a place":             {with(`"inference_geo":"us"`), "inference_geo", true, "priced separately"},
+		"a tier of no price":  {with(`"service_tier":"flex"`), "", false, "no price for service tier"},
 		"compaction":          {with(`"context_management":{"edits":[{"type":"compact_20260112"}]}`), "context_management.edits[0].type", true, "beyond max_tokens"},
 		"a container":         {with(`"container":"c"`), "container", true, "separately"},
-		"an unknown block":    {block(`{"type":"container_upload"}`), "messages[0].content[0].type", true, "only"},
+		"an unknown block":    {block(`{"type":"container_upload"}`), "messages[0].content[0].type", true, "use "},
 		"a type twice":        {block(`{"type":"text","type":"image"}`), "messages[0].content[0].type", false, "twice"},
 		"content twice":       {block(`{"type":"tool_result","content":"x","content":[]}`), "messages[0].content[0].content", false, "twice"},
 		"an image of nothing": {block(`{"type":"image"}`), "messages[0].content[0].source", false, "an object"},
 		"pages":               {block(`{"type":"document","source":{"type":"base64","data":"x"}}`), "", true, "a document"},
-		"pages in a document": {block(`{"type":"document","source":{"type":"content","content":[{"type":"video"}]}}`), "messages[0].content[0].source.content[0].type", true, "only"},
+		"pages in a document": {block(`{"type":"document","source":{"type":"content","content":[{"type":"video"}]}}`), "messages[0].content[0].source.content[0].type", true, "use "},
 		"system of a number":  {with(`"system":1`), "system", false, "must be"},
 	})
 }

@@ -104,7 +104,7 @@ var versions = regexp.MustCompile(`^(\d{4}-\d{2}-\d{2}(-preview)?|preview|latest
 func apiVersion(query url.Values) (string, *RequestError) {
 	version := query["api-version"]
 	if len(version) != 1 || !versions.MatchString(version[0]) {
-		return "", wrong("api-version", "must be given in the query, once, such as \"2024-10-21\"")
+		return "", wrong("api-version", "must be in the query exactly once, such as \"2024-10-21\"")
 	}
 	return version[0], nil
 }

@@ -126,9 +126,9 @@ func dearest(model limiterv1.Model, bound price.Usage, tiers ...price.ServiceTie
 	cost, err := model.Prices.Dearest(bound, tiers...)
 	switch {
 	case errors.Is(err, price.ErrNoPrice):
-		return 0, wrong("", "asks for what %s does not offer: %v", model.Name, err)
+		return 0, wrong("", "cannot be priced for model %s: %v", model.Name, err)
 	case err != nil:
-		return 0, wrong("", "asks for more than one call may cost: %v", err)
+		return 0, wrong("", "exceeds the maximum cost of a call: %v", err)
 	}
 	return cost, nil
 }

@@ -42,10 +42,10 @@ func (GenerateContent) Operation() string { return "generate_content" }
 func (g GenerateContent) Read(in Incoming) (Request, error) {
 	alt := in.Query["alt"]
 	if g.Streamed && (len(alt) != 1 || alt[0] != "sse") {
-		return nil, unsupported("alt", `a stream must be asked for with "?alt=sse"`)
+		return nil, unsupported("alt", `use "?alt=sse" for a stream`)
 	}
 	if !g.Streamed && len(alt) > 0 && (len(alt) > 1 || alt[0] != "json") {
-		return nil, unsupported("alt", `only "json" is`)
+		return nil, unsupported("alt", `use "json"`)
 	}
 	r, err := readGenerate(in.Body)
 	if err != nil {
@@ -82,13 +82,13 @@ func readGenerate(body []byte) (*generateRequest, *RequestError) {
 		return nil, err
 	}
 	if model.given() {
-		return nil, unsupported("model", "the path names the model")
+		return nil, unsupported("model", "the model is named in the path")
 	}
 	if cached.given() {
-		r.input.only("content from a cache")
+		r.input.only("cached content")
 	}
 	if !contents.value.IsArray() && !contents.value.IsObject() {
-		return nil, wrong("contents", "must be an array of contents")
+		return nil, wrong("contents", "must be an array of Content objects")
 	}
 	if r.tier, err = readGoogleTier(&tier); err != nil {
 		return nil, err
@@ -113,7 +113,7 @@ func readProtoMembers(object gjson.Result, members ...*member) *RequestError {
 			if strings.Contains(name, "_") && name == snakeCase(m.name) {
 				name = m.name
 			} else if strings.EqualFold(strings.ReplaceAll(name, "_", ""), m.name) && name != m.name {
-				err = wrong(key.Str, "is not a parameter: write %q", m.name)
+				err = wrong(key.Str, "is not a parameter: use %q", m.name)
 				return false
 			}
 		}
@@ -172,14 +172,14 @@ func (r *generateRequest) readConfig() (err *RequestError) {
 	if err == nil {
 		err = oneOrEach(modalities.value, "responseModalities", func(m gjson.Result) *RequestError {
 			if m.Type != gjson.Null && !strings.EqualFold(m.Str, "TEXT") {
-				return unsupported("", `only "TEXT" is`)
+				return unsupported("", `use "TEXT"`)
 			}
 			return nil
 		})
 	}
 	for _, m := range []*member{&speech, &images} {
 		if err == nil && m.given() {
-			err = unsupported(m.name, "only text is")
+			err = unsupported(m.name, "only text output can be asked for")
 		}
 	}
 	if err != nil {
@@ -210,7 +210,7 @@ func onlyMembers(object gjson.Result, names ...string) (err *RequestError) {
 			}
 		}
 		if value.Type != gjson.Null {
-			err = unsupported(key.Str, "only "+strings.Join(names, ", ")+" are")
+			err = unsupported(key.Str, "use only "+strings.Join(names, ", "))
 		}
 		return err == nil
 	})
@@ -222,7 +222,7 @@ func (r *generateRequest) readSystem(system *member) *RequestError {
 	case !system.given():
 		return nil
 	case !system.value.IsObject():
-		return wrong("systemInstruction", "must be a content")
+		return wrong("systemInstruction", "must be a Content object")
 	}
 	if err := r.readContent(system.value); err != nil {
 		return err.within("systemInstruction")

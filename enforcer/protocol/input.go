@@ -88,7 +88,7 @@ func (in *input) only(what string) {
 // recording notes sound, of whose length the request does not speak.
 func (in *input) recording() {
 	in.audible = true
-	in.only("a recording")
+	in.only("audio")
 }
 
 // usage is the most that a call can use that has so much output at most. Where some
@@ -120,6 +120,6 @@ func (in *input) bound(body []byte, model limiterv1.Model, perImage int64) (int6
 	}
 	return 0, &RequestError{
 		Unsupported: true,
-		Reason:      "has " + in.unknown + ", whose tokens only the context window of " + model.Name + " bounds, which is not configured",
+		Reason:      "contains " + in.unknown + ", whose tokens cannot be bounded: model " + model.Name + " has no contextWindow in its ModelProvider",
 	}
 }

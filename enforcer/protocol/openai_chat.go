@@ -142,7 +142,7 @@ func (r *chatRequest) readBounds(maxTokens, n *member) (err *RequestError) {
 		case err != nil:
 			return err
 		case r.maxOutput != 0 && r.maxOutput != bound:
-			return wrong(m.name, "contradicts %s", r.maxOutputParam)
+			return wrong(m.name, "conflicts with %s", r.maxOutputParam)
 		}
 		r.maxOutput, r.maxOutputParam = bound, m.name
 	}
@@ -165,7 +165,7 @@ func (r *chatRequest) readModalities(modalities, voice *member) *RequestError {
 	return eachOf(modalities.value, "modalities", func(modality gjson.Result) *RequestError {
 		r.audible = r.audible || modality.Str == "audio"
 		if modality.Str != "text" && modality.Str != "audio" {
-			return unsupported("", `only "text" and "audio" are`)
+			return unsupported("", `use "text" or "audio"`)
 		}
 		return nil
 	})
@@ -185,8 +185,8 @@ func unboundedMembers() []unboundedMember {
 		// What some compatible providers add.
 		{member{name: "search_parameters"}, separately},
 		{member{name: "plugins"}, separately},
-		{member{name: "models"}, "another model has other prices"},
-		{member{name: "providerOptions"}, "another model has other prices"},
+		{member{name: "models"}, "another model may have other prices"},
+		{member{name: "providerOptions"}, "another model may have other prices"},
 		{member{name: "data_sources"}, separately},
 	}
 }
@@ -275,7 +275,7 @@ func (r *chatRequest) readPart(part gjson.Result, verbatim bool) *RequestError {
 		r.input.only("a file")
 		return nil
 	}
-	return unsupported("type", `only "text", "refusal", "image_url", "input_audio" and "file" are`)
+	return unsupported("type", `use "text", "refusal", "image_url", "input_audio" or "file"`)
 }
 
 func (r *chatRequest) readImage(part gjson.Result) *RequestError {
@@ -302,7 +302,7 @@ func readType(object gjson.Result, types ...string) *RequestError {
 	if slices.Contains(types, kind) {
 		return nil
 	}
-	return unsupported("type", fmt.Sprintf("only %q and %q are", types[0], types[1]))
+	return unsupported("type", fmt.Sprintf("use %q or %q", types[0], types[1]))
 }
 
 // eachOf reads the elements of an array, and says of an error in which it is.
@@ -362,11 +362,11 @@ func (r *chatRequest) For(model limiterv1.Model, assumedOutput int64) (BoundedCa
 func outputBound(asked int64, param string, model limiterv1.Model, assumedOutput int64) (int64, *RequestError) {
 	switch {
 	case model.MaxOutputTokens == 0:
-		return 0, wrong("model", "%s has no output: it is for embeddings alone", model.Name)
+		return 0, wrong("model", "%s generates no text: it is for embeddings only", model.Name)
 	case asked == 0:
 		return assumed(model, assumedOutput), nil
 	case asked > model.MaxOutputTokens:
-		return 0, wrong(param, "is above the %d tokens that %s may give", model.MaxOutputTokens, model.Name)
+		return 0, wrong(param, "exceeds the maximum of %d output tokens of %s", model.MaxOutputTokens, model.Name)
 	}
 	return asked, nil
 }

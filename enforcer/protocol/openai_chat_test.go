@@ -91,9 +91,9 @@ func TestReadChatRefuses(t *testing.T) {
 		"an empty one":           {`{"model":"","messages":[]}`, "model", false, "must be"},
 		"two models":             {with(`"model":"dear"`), "model", false, "twice"},
 		"an escaped second":      {with(`"\u006dodel":"dear"`), "model", false, "twice"},
-		"Model":                  {with(`"Model":"dear"`), "Model", false, `write "model"`},
-		"long s":                 {with(`"\u017ftream":true`), "ſtream", false, `write "stream"`},
-		"kelvin sign":            {with(`"max_to\u212aens":1`), "max_to\u212aens", false, `write "max_tokens"`},
+		"Model":                  {with(`"Model":"dear"`), "Model", false, `use "model"`},
+		"long s":                 {with(`"\u017ftream":true`), "ſtream", false, `use "stream"`},
+		"kelvin sign":            {with(`"max_to\u212aens":1`), "max_to\u212aens", false, `use "max_tokens"`},
 		"two streams":            {with(`"stream":true,"stream":false`), "stream", false, "twice"},
 		"two ns":                 {with(`"n":1,"n":2`), "n", false, "twice"},
 		"two bounds":             {with(`"max_tokens":1,"max_tokens":2`), "max_tokens", false, "twice"},
@@ -110,7 +110,7 @@ func TestReadChatRefuses(t *testing.T) {
 		"a negative bound":       {with(`"max_tokens":-1`), "max_tokens", false, "whole number"},
 		"a fraction":             {with(`"max_tokens":1.5`), "max_tokens", false, "whole number"},
 		"beyond 64 bits":         {with(`"max_completion_tokens":18446744073709551617`), "max_completion_tokens", false, "whole number"},
-		"contradiction":          {with(`"max_tokens":5,"max_completion_tokens":6`), "max_completion_tokens", false, "contradicts max_tokens"},
+		"contradiction":          {with(`"max_tokens":5,"max_completion_tokens":6`), "max_completion_tokens", false, "conflicts with max_tokens"},
 		"web search":             {with(`"web_search_options":{}`), "web_search_options", true, "billed separately"},
 		"a prediction":           {with(`"prediction":{"type":"content","content":"x"}`), "prediction", true, "not supported"},
 		"fallback models":        {with(`"models":["dear"]`), "models", true, "not supported"},
@@ -126,7 +126,7 @@ func TestReadChatRefuses(t *testing.T) {
 		"a part of two":          {message(`{"content":[{"type":"text","type":"image_url"}]}`), "messages[1].content[0].type", false, "twice"},
 		"two contents":           {message(`{"content":"hi","content":[{"type":"image_url"}]}`), "messages[1].content", false, "twice"},
 		"content and Content": {
-			message(`{"content":"hi","Content":[{"type":"image_url"}]}`), "messages[1].Content", false, `write "content"`,
+			message(`{"content":"hi","Content":[{"type":"image_url"}]}`), "messages[1].Content", false, `use "content"`,
 		},
 		"a part without type": {message(`{"content":[{"image_url":{"url":"x"}}]}`), "messages[1].content[0].type", true, "not supported"},
 	} {
@@ -340,7 +340,7 @@ func TestBoundOfWhatIsNotText(t *testing.T) {
 			switch tc.want {
 			case -2:
 				var wrong *protocol.RequestError
-				if !errors.As(err, &wrong) || !wrong.Unsupported || !strings.Contains(err.Error(), "context window of mini") {
+				if !errors.As(err, &wrong) || !wrong.Unsupported || !strings.Contains(err.Error(), "model mini has no contextWindow") {
 					t.Errorf("got %+v, %v; want it refused for want of a window", call.Bound, err)
 				}
 				return

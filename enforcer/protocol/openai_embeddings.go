@@ -55,9 +55,9 @@ func readEmbeddings(body []byte, deployment string) (*embeddingsRequest, *Reques
 	}
 	switch {
 	case messages.given():
-		return nil, unsupported("messages", "only input is") // what some compatible providers add
+		return nil, unsupported("messages", "use input") // what some compatible providers add
 	case stream.given():
-		return nil, unsupported("stream", "embeddings come whole")
+		return nil, unsupported("stream", "embeddings cannot be streamed")
 	}
 	if err := r.readInput(input.value); err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func (r *embeddingsRequest) readInput(in gjson.Result) *RequestError {
 
 func readToken(token gjson.Result) *RequestError {
 	if _, ok := wholeNumber(token); !ok {
-		return wrong("", "must be a string or a token, which is a whole number")
+		return wrong("", "must be a string or a token (a whole number)")
 	}
 	return nil
 }

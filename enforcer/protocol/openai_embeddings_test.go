@@ -27,8 +27,8 @@ func TestEmbeddingsRefuse(t *testing.T) {
 		"an image":     {`{"model":"maxi","input":[{"image":"data:"}]}`, "input[0]", false, "must be"},
 		"a fraction":   {`{"model":"maxi","input":[1.5]}`, "input[0]", false, "whole number"},
 		"deeper":       {`{"model":"maxi","input":[[[1]]]}`, "input[0][0]", false, "whole number"},
-		"messages":     {`{"model":"maxi","input":"hi","messages":[]}`, "messages", true, "only input"},
-		"a stream":     {`{"model":"maxi","input":"hi","stream":true}`, "stream", true, "whole"},
+		"messages":     {`{"model":"maxi","input":"hi","messages":[]}`, "messages", true, "use input"},
+		"a stream":     {`{"model":"maxi","input":"hi","stream":true}`, "stream", true, "cannot be streamed"},
 		"input of one": {`{"model":"maxi","input":1}`, "input", false, "must be"},
 	})
 }

@@ -53,11 +53,11 @@ func readResponses(body []byte) (*responsesRequest, *RequestError) {
 	instructions := member{name: "instructions"}
 	previous, conversation := member{name: "previous_response_id"}, member{name: "conversation"}
 	unbounded := []unboundedMember{
-		{member{name: "prompt"}, "a stored prompt can ask for anything"},
-		{member{name: "models"}, "another model has other prices"},
+		{member{name: "prompt"}, "the cost of a stored prompt cannot be bounded"},
+		{member{name: "models"}, "another model may have other prices"},
 		{member{name: "plugins"}, "it is billed separately"},
-		{member{name: "providerOptions"}, "another model has other prices"},
-		{member{name: "context_management"}, "compacting the context is billed beyond max_output_tokens"},
+		{member{name: "providerOptions"}, "another model may have other prices"},
+		{member{name: "context_management"}, "context compaction is billed beyond max_output_tokens"},
 	}
 	members := []*member{&r.model, &r.maxOutput, &input, &tools, &stream, &background, &tier, &instructions, &previous, &conversation}
 	for i := range unbounded {
@@ -90,7 +90,7 @@ func (r *responsesRequest) readScalars(stream, background, tier *member) (err *R
 	case err != nil:
 		return err
 	case later:
-		return unsupported("background", "its usage would not come with the answer")
+		return unsupported("background", "its usage is not reported with the answer")
 	}
 	if r.maxTokens, err = r.maxOutput.integer(1, maxOutputTokens, 0); err != nil {
 		return err
@@ -125,13 +125,13 @@ func (r *responsesRequest) readItem(item gjson.Result) *RequestError {
 	case "function_call", "custom_tool_call":
 		return nil
 	case "reasoning":
-		r.input.only("reasoning of earlier") // known to the provider alone
+		r.input.only("earlier reasoning") // known to the provider alone
 		return nil
 	case "item_reference":
-		r.input.only("an item of earlier")
+		r.input.only("an item of an earlier response")
 		return nil
 	}
-	return unsupported("type", "only messages, functions and what belongs to them are")
+	return unsupported("type", "use messages, function calls and their outputs")
 }
 
 func (r *responsesRequest) readContent(item gjson.Result, name string) *RequestError {
@@ -177,7 +177,7 @@ func (r *responsesRequest) readPart(part gjson.Result, verbatim bool) *RequestEr
 	case "input_file":
 		r.input.only("a file")
 	default:
-		return unsupported("type", `only "input_text", "output_text", "refusal", "input_image", "input_audio" and "input_file" are`)
+		return unsupported("type", `use "input_text", "output_text", "refusal", "input_image", "input_audio" or "input_file"`)
 	}
 	return nil
 }

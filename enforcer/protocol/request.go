@@ -137,7 +137,7 @@ func readMember(key string, value gjson.Result, members []*member) *RequestError
 		case !strings.EqualFold(key, m.name):
 			continue
 		case key != m.name:
-			return wrong(key, "is not a parameter: write %q", m.name)
+			return wrong(key, "is not a parameter: use %q", m.name)
 		case m.seen:
 			return wrong(key, "is given twice")
 		}

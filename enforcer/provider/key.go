@@ -17,7 +17,7 @@ type keyring struct{ dir string }
 // read reads the key in a file of the directory.
 func (k keyring) read(file string) (string, error) {
 	if file != filepath.Base(file) || !filepath.IsLocal(file) {
-		return "", fmt.Errorf("provider key %q: not the name of a file", file)
+		return "", fmt.Errorf("provider key %q: must be a plain file name", file)
 	}
 	content, err := os.ReadFile(filepath.Join(k.dir, file))
 	if err != nil {

@@ -382,7 +382,7 @@ func TestFallbacksAreCounted(t *testing.T) {
 	d.spent = money.USD - 1
 	d.call(bigChat)
 	want := `
-# HELP bursar_enforcer_fallbacks_total Requests that money refused and a fallback answered (Cache, CheapestModel, Message), by the error code that they had got without. None is counted as refused; those of CheapestModel are calls, and counted as admitted.
+# HELP bursar_enforcer_fallbacks_total Requests that a fallback (Cache, CheapestModel, Message) answered instead of a refusal for money, by the error code of that refusal. They are not counted as refused; those of CheapestModel are counted as admitted calls.
 # TYPE bursar_enforcer_fallbacks_total counter
 bursar_enforcer_fallbacks_total{fallback="Cache",reason="breaker_open"} 0
 bursar_enforcer_fallbacks_total{fallback="Cache",reason="budget_exhausted"} 0
@@ -390,7 +390,7 @@ bursar_enforcer_fallbacks_total{fallback="CheapestModel",reason="breaker_open"} 
 bursar_enforcer_fallbacks_total{fallback="CheapestModel",reason="budget_exhausted"} 0
 bursar_enforcer_fallbacks_total{fallback="Message",reason="breaker_open"} 1
 bursar_enforcer_fallbacks_total{fallback="Message",reason="budget_exhausted"} 0
-# HELP bursar_enforcer_admissions_total Requests by decision (admitted, refused; shadowed for an admission that would be refused but for Shadow), and, for refusals, by their error code.
+# HELP bursar_enforcer_admissions_total Requests by decision (admitted; refused; shadowed: admitted by Shadow, would be refused under Enforce) and, for refusals, by error code.
 # TYPE bursar_enforcer_admissions_total counter
 bursar_enforcer_admissions_total{decision="admitted",reason=""} 1
 `

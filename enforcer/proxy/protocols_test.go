@@ -234,38 +234,38 @@ func TestRefusalsOfProtocols(t *testing.T) {
 	for name, tc := range map[string]struct{ method, path, body, key, want string }{
 		"Anthropic's": {
 			"POST", "/v1/messages", `{"model":"none","max_tokens":1,"messages":[]}`, "key",
-			`{"error":{"type":"not_found_error","message":"There is no model \"none\" here; /v1/models lists those there are. A TenantBudget allows others with unknownModel: PriceAsMostExpensive.","code":"model_not_found"},"type":"error","title":"Model not found","status":404,`,
+			`{"error":{"type":"not_found_error","message":"There is no model \"none\"; GET /v1/models lists the available models. To allow models that are not listed, set unknownModel: PriceAsMostExpensive in the TenantBudget.","code":"model_not_found"},"type":"error","title":"Model not found","status":404,`,
 		},
 		"Anthropic's, beside its path": {
 			"POST", "/v1/messages/count_tokens", `{}`, "key",
-			`{"error":{"type":"not_found_error","message":"There is nothing at /v1/messages/count_tokens.","code":"unknown_url"},"type":"error",`,
+			`{"error":{"type":"not_found_error","message":"There is no endpoint at /v1/messages/count_tokens.","code":"unknown_url"},"type":"error",`,
 		},
 		"Anthropic's, for a wrong key": {
 			"POST", "/v1/messages", `{}`, "guess",
-			`{"error":{"type":"authentication_error","message":"The API key is not known.","code":"invalid_api_key"},"type":"error",`,
+			`{"error":{"type":"authentication_error","message":"The API key is unknown.","code":"invalid_api_key"},"type":"error",`,
 		},
 		"Gemini's": {
 			"POST", "/v1beta/models/none:generateContent", `{"contents":[]}`, "key",
-			`{"error":{"code":404,"message":"There is no model \"none\" here; /v1/models lists those there are. A TenantBudget allows others with unknownModel: PriceAsMostExpensive.","status":"NOT_FOUND","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"MODEL_NOT_FOUND","domain":"bursar.dev"}]},"type":"urn:bursar:problem:model-not-found",`,
+			`{"error":{"code":404,"message":"There is no model \"none\"; GET /v1/models lists the available models. To allow models that are not listed, set unknownModel: PriceAsMostExpensive in the TenantBudget.","status":"NOT_FOUND","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"MODEL_NOT_FOUND","domain":"bursar.dev"}]},"type":"urn:bursar:problem:model-not-found",`,
 		},
 		"Gemini's, for another method": {
 			"POST", "/v1beta/models/gemini-2.5-flash:batchGenerateContent", `{}`, "key",
-			`{"error":{"code":404,"message":"There is nothing at /v1beta/models/gemini-2.5-flash:batchGenerateContent.","status":"NOT_FOUND",`,
+			`{"error":{"code":404,"message":"There is no endpoint at /v1beta/models/gemini-2.5-flash:batchGenerateContent.","status":"NOT_FOUND",`,
 		},
 		"Gemini's, for a stream that is an array": {
 			"POST", "/v1beta/models/gemini-2.5-flash:streamGenerateContent", `{"contents":[]}`, "key",
-			`{"error":{"code":400,"message":"alt is not supported: a stream must be asked for with \"?alt=sse\".","status":"INVALID_ARGUMENT",`,
+			`{"error":{"code":400,"message":"alt is not supported: use \"?alt=sse\" for a stream.","status":"INVALID_ARGUMENT",`,
 		},
 		"Azure's": {
 			"POST", "/openai/deployments/gpt-4o-mini/chat/completions", `{"messages":[]}`, "key",
-			`{"error":{"message":"api-version must be given in the query, once, such as \"2024-10-21\".","type":"invalid_request_error","param":"api-version","code":"invalid_request"},`,
+			`{"error":{"message":"api-version must be in the query exactly once, such as \"2024-10-21\".","type":"invalid_request_error","param":"api-version","code":"invalid_request"},`,
 		},
 		"of another protocol's model": {
 			"POST", "/v1/chat/completions", `{"model":"claude-sonnet-4-5","messages":[]}`, "key",
-			`{"error":{"message":"There is no model \"claude-sonnet-4-5\" here;`,
+			`{"error":{"message":"There is no model \"claude-sonnet-4-5\";`,
 		},
 		"of a response that was stored": {
-			"GET", "/v1/responses/resp_1", "", "key", `{"error":{"message":"There is nothing at /v1/responses/resp_1.","type":"invalid_request_error"`,
+			"GET", "/v1/responses/resp_1", "", "key", `{"error":{"message":"There is no endpoint at /v1/responses/resp_1.","type":"invalid_request_error"`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -39,23 +39,23 @@ func TestRefusals(t *testing.T) {
 	}{
 		"unknown path": {
 			path: "/v1/completions", wantStatus: 404, wantHeader: http.Header{},
-			wantBody: `{"error":{"message":"There is nothing at /v1/completions.","type":"invalid_request_error","param":null,"code":"unknown_url"},` +
-				`"type":"urn:bursar:problem:unknown-url","title":"Unknown URL","status":404,"detail":"There is nothing at /v1/completions."}`,
+			wantBody: `{"error":{"message":"There is no endpoint at /v1/completions.","type":"invalid_request_error","param":null,"code":"unknown_url"},` +
+				`"type":"urn:bursar:problem:unknown-url","title":"Unknown URL","status":404,"detail":"There is no endpoint at /v1/completions."}`,
 		},
 		"wrong method": {
 			method: "GET", wantStatus: 405, wantHeader: http.Header{"Allow": {"POST"}},
-			wantBody: `{"error":{"message":"/v1/chat/completions takes POST, not GET.","type":"invalid_request_error","param":null,"code":"method_not_allowed"},` +
-				`"type":"urn:bursar:problem:method-not-allowed","title":"Method not allowed","status":405,"detail":"/v1/chat/completions takes POST, not GET."}`,
+			wantBody: `{"error":{"message":"/v1/chat/completions supports POST, not GET.","type":"invalid_request_error","param":null,"code":"method_not_allowed"},` +
+				`"type":"urn:bursar:problem:method-not-allowed","title":"Method not allowed","status":405,"detail":"/v1/chat/completions supports POST, not GET."}`,
 		},
 		"no key": {
 			key: "-", wantStatus: 401, wantHeader: http.Header{"Www-Authenticate": {"Bearer"}},
-			wantBody: `{"error":{"message":"No API key: send the header \"Authorization: Bearer KEY\", once.","type":"invalid_request_error","param":null,"code":"invalid_api_key"},` +
-				`"type":"urn:bursar:problem:invalid-api-key","title":"Invalid API key","status":401,"detail":"No API key: send the header \"Authorization: Bearer KEY\", once."}`,
+			wantBody: `{"error":{"message":"No API key, or more than one: send one header \"Authorization: Bearer KEY\".","type":"invalid_request_error","param":null,"code":"invalid_api_key"},` +
+				`"type":"urn:bursar:problem:invalid-api-key","title":"Invalid API key","status":401,"detail":"No API key, or more than one: send one header \"Authorization: Bearer KEY\"."}`,
 		},
 		"unknown key": {
 			key: "guess", wantStatus: 401, wantHeader: http.Header{"Www-Authenticate": {"Bearer"}},
-			wantBody: `{"error":{"message":"The API key is not known.","type":"invalid_request_error","param":null,"code":"invalid_api_key"},` +
-				`"type":"urn:bursar:problem:invalid-api-key","title":"Invalid API key","status":401,"detail":"The API key is not known."}`,
+			wantBody: `{"error":{"message":"The API key is unknown.","type":"invalid_request_error","param":null,"code":"invalid_api_key"},` +
+				`"type":"urn:bursar:problem:invalid-api-key","title":"Invalid API key","status":401,"detail":"The API key is unknown."}`,
 		},
 		"expired key": {
 			key: "key-that-expired", wantStatus: 401, wantHeader: http.Header{"Www-Authenticate": {"Bearer"}},
@@ -90,32 +90,32 @@ func TestRefusals(t *testing.T) {
 		},
 		"a bound above the model's": {
 			body: `{"model":"mini","messages":[],"max_tokens":101}`, wantStatus: 400, wantHeader: http.Header{},
-			wantBody: `{"error":{"message":"max_tokens is above the 100 tokens that mini may give.","type":"invalid_request_error","param":"max_tokens","code":"invalid_request"},` +
-				`"type":"urn:bursar:problem:invalid-request","title":"Invalid request","status":400,"detail":"max_tokens is above the 100 tokens that mini may give."}`,
+			wantBody: `{"error":{"message":"max_tokens exceeds the maximum of 100 output tokens of mini.","type":"invalid_request_error","param":"max_tokens","code":"invalid_request"},` +
+				`"type":"urn:bursar:problem:invalid-request","title":"Invalid request","status":400,"detail":"max_tokens exceeds the maximum of 100 output tokens of mini."}`,
 		},
 		"an unknown model": {
 			body: `{"model":"maxi","messages":[]}`, wantStatus: 404, wantHeader: http.Header{},
-			wantBody: `{"error":{"message":"There is no model \"maxi\" here; /v1/models lists those there are. A TenantBudget allows others with unknownModel: PriceAsMostExpensive.","type":"invalid_request_error","param":"model","code":"model_not_found"},` +
-				`"type":"urn:bursar:problem:model-not-found","title":"Model not found","status":404,"detail":"There is no model \"maxi\" here; /v1/models lists those there are. A TenantBudget allows others with unknownModel: PriceAsMostExpensive."}`,
+			wantBody: `{"error":{"message":"There is no model \"maxi\"; GET /v1/models lists the available models. To allow models that are not listed, set unknownModel: PriceAsMostExpensive in the TenantBudget.","type":"invalid_request_error","param":"model","code":"model_not_found"},` +
+				`"type":"urn:bursar:problem:model-not-found","title":"Model not found","status":404,"detail":"There is no model \"maxi\"; GET /v1/models lists the available models. To allow models that are not listed, set unknownModel: PriceAsMostExpensive in the TenantBudget."}`,
 		},
 		"the store is lost": {
 			change:     func(d *door) { d.store.err = errLost },
 			wantStatus: 503, wantHeader: http.Header{"Retry-After": {"1"}},
-			wantBody: `{"error":{"message":"The limiter cannot decide just now, so the call was not made.","type":"server_error","param":null,"code":"limiter_unavailable"},` +
-				`"type":"urn:bursar:problem:limiter-unavailable","title":"Limiter unavailable","status":503,"detail":"The limiter cannot decide just now, so the call was not made."}`,
+			wantBody: `{"error":{"message":"The limiter is unavailable, so the call was not made. Try again later.","type":"server_error","param":null,"code":"limiter_unavailable"},` +
+				`"type":"urn:bursar:problem:limiter-unavailable","title":"Limiter unavailable","status":503,"detail":"The limiter is unavailable, so the call was not made. Try again later."}`,
 		},
 		"budget exhausted": {
 			change: refusing(admission.AdmitReply{Refusing: 1, Spent: 80 * money.Cent, Held: 20 * money.Cent, Debts: left(200_000, 20)}), wantStatus: 429,
 			wantHeader: merge(full, http.Header{"X-Should-Retry": {"false"}}),
-			wantBody: `{"error":{"message":"The call may cost $0.00106, which is more than is left of the budget \"daily\" of tenant acme: $0.80 spent and $0.20 held of $1.00 per day. A new period begins at RESET.","type":"insufficient_quota","param":null,"code":"budget_exhausted"},` +
-				`"type":"urn:bursar:problem:budget-exhausted","title":"Budget exhausted","status":429,"detail":"The call may cost $0.00106, which is more than is left of the budget \"daily\" of tenant acme: $0.80 spent and $0.20 held of $1.00 per day. A new period begins at RESET.",` +
+			wantBody: `{"error":{"message":"The call may cost $0.00106, more than is left of the budget \"daily\" of tenant acme: $0.80 spent and $0.20 held of $1.00 per day. The limit resets at RESET.","type":"insufficient_quota","param":null,"code":"budget_exhausted"},` +
+				`"type":"urn:bursar:problem:budget-exhausted","title":"Budget exhausted","status":429,"detail":"The call may cost $0.00106, more than is left of the budget \"daily\" of tenant acme: $0.80 spent and $0.20 held of $1.00 per day. The limit resets at RESET.",` +
 				`"limit":"daily","per":"Tenant","period":"Day","resetsAt":"RESET","amount":"1.00","spent":"0.80","held":"0.20"}`,
 		},
 		"breaker open": {
 			change: refusing(admission.AdmitReply{Refusing: 2, Spent: 46 * money.Cent, Debts: left(200_000, 20)}), wantStatus: 429,
 			wantHeader: merge(full, http.Header{"X-Should-Retry": {"false"}}),
-			wantBody: `{"error":{"message":"The breaker is open on the budget \"each-user\" of user gerente-1: $0.46 spent and $0.00 held of $0.50 per month. A new period begins at RESET.","type":"insufficient_quota","param":null,"code":"breaker_open"},` +
-				`"type":"urn:bursar:problem:breaker-open","title":"Breaker open","status":429,"detail":"The breaker is open on the budget \"each-user\" of user gerente-1: $0.46 spent and $0.00 held of $0.50 per month. A new period begins at RESET.",` +
+			wantBody: `{"error":{"message":"The breaker is open on the budget \"each-user\" of user gerente-1: $0.46 spent and $0.00 held of $0.50 per month. The limit resets at RESET.","type":"insufficient_quota","param":null,"code":"breaker_open"},` +
+				`"type":"urn:bursar:problem:breaker-open","title":"Breaker open","status":429,"detail":"The breaker is open on the budget \"each-user\" of user gerente-1: $0.46 spent and $0.00 held of $0.50 per month. The limit resets at RESET.",` +
 				`"limit":"each-user","per":"User","period":"Month","resetsAt":"RESET","amount":"0.50","spent":"0.46","held":"0.00"}`,
 		},
 		"rate limited": {
@@ -125,8 +125,8 @@ func TestRefusals(t *testing.T) {
 				"X-Ratelimit-Limit-Tokens": {"200000"}, "X-Ratelimit-Remaining-Tokens": {"150000"}, "X-Ratelimit-Reset-Tokens": {"15s"},
 				"Retry-After": {"3"},
 			},
-			wantBody: `{"error":{"message":"The rate limit \"tiers/gerente\" of requests per user has too little left; there is enough in 2.25s.","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"},` +
-				`"type":"urn:bursar:problem:rate-limit-exceeded","title":"Rate limit exceeded","status":429,"detail":"The rate limit \"tiers/gerente\" of requests per user has too little left; there is enough in 2.25s.",` +
+			wantBody: `{"error":{"message":"The rate limit \"tiers/gerente\" of requests per user has too little left for this call; try again in 2.25s.","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"},` +
+				`"type":"urn:bursar:problem:rate-limit-exceeded","title":"Rate limit exceeded","status":429,"detail":"The rate limit \"tiers/gerente\" of requests per user has too little left for this call; try again in 2.25s.",` +
 				`"limit":"tiers/gerente","per":"User"}`,
 		},
 		"too many in flight": {
@@ -137,8 +137,8 @@ func TestRefusals(t *testing.T) {
 				refusing(admission.AdmitReply{Refusing: 3, Debts: []int64{2}})(d)
 			},
 			wantStatus: 429, wantHeader: http.Header{"Retry-After": {"1"}},
-			wantBody: `{"error":{"message":"As many calls are in flight as the rate limit \"tiers/in-flight\" per user allows; one of them must end first.","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"},` +
-				`"type":"urn:bursar:problem:rate-limit-exceeded","title":"Rate limit exceeded","status":429,"detail":"As many calls are in flight as the rate limit \"tiers/in-flight\" per user allows; one of them must end first.",` +
+			wantBody: `{"error":{"message":"The rate limit \"tiers/in-flight\" per user allows no more calls in flight; wait until one ends.","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"},` +
+				`"type":"urn:bursar:problem:rate-limit-exceeded","title":"Rate limit exceeded","status":429,"detail":"The rate limit \"tiers/in-flight\" per user allows no more calls in flight; wait until one ends.",` +
 				`"limit":"tiers/in-flight","per":"User"}`,
 		},
 		"a parent's breaker is forced open": {
@@ -155,8 +155,8 @@ func TestRefusals(t *testing.T) {
 			body:       `{"model":"mini","messages":[],"n":100,"max_tokens":100,"user":"` + strings.Repeat("x", 200_000) + `"}`,
 			change:     refusing(admission.AdmitReply{Refusing: 3, Debts: left(200_000, 20)}),
 			wantStatus: 429, wantHeader: merge(full, http.Header{"X-Should-Retry": {"false"}}),
-			wantBody: `{"error":{"message":"The call may use 210065 tokens, which the rate limit \"org/tokens\" per tenant never has at once.","type":"rate_limit_error","param":null,"code":"request_too_large"},` +
-				`"type":"urn:bursar:problem:request-too-large","title":"Request too large","status":429,"detail":"The call may use 210065 tokens, which the rate limit \"org/tokens\" per tenant never has at once.",` +
+			wantBody: `{"error":{"message":"The call may use 210065 tokens, more than the rate limit \"org/tokens\" per tenant can ever admit.","type":"rate_limit_error","param":null,"code":"request_too_large"},` +
+				`"type":"urn:bursar:problem:request-too-large","title":"Request too large","status":429,"detail":"The call may use 210065 tokens, more than the rate limit \"org/tokens\" per tenant can ever admit.",` +
 				`"limit":"org/tokens","per":"Tenant"}`,
 		},
 	} {

@@ -85,7 +85,7 @@ func (p *Proxy) refuse(w http.ResponseWriter, refusal *call.Problem, spoken prot
 func unknownPath(r *http.Request) *call.Problem {
 	return &call.Problem{Error: protocol.Error{
 		Status: http.StatusNotFound, Kind: protocol.InvalidRequest, Code: "unknown_url",
-		Title: "Unknown URL", Message: fmt.Sprintf("There is nothing at %s.", r.URL.Path),
+		Title: "Unknown URL", Message: fmt.Sprintf("There is no endpoint at %s.", r.URL.Path),
 	}}
 }
 
@@ -93,7 +93,7 @@ func wrongMethod(r *http.Request, want string) *call.Problem {
 	return &call.Problem{
 		Error: protocol.Error{
 			Status: http.StatusMethodNotAllowed, Kind: protocol.InvalidRequest, Code: "method_not_allowed",
-			Title: "Method not allowed", Message: fmt.Sprintf("%s takes %s, not %s.", r.URL.Path, want, r.Method),
+			Title: "Method not allowed", Message: fmt.Sprintf("%s supports %s, not %s.", r.URL.Path, want, r.Method),
 		},
 		Header: call.Header{"Allow": {want}},
 	}

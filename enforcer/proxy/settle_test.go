@@ -87,19 +87,19 @@ func TestEndOfACall(t *testing.T) {
 		},
 		"Bursar's key is refused": {
 			upstream:   whole(401, `{"error":{"message":"Incorrect API key provided: sk-secret"}}`),
-			wantStatus: 502, wantBody: errorBody("provider_refused", "The provider refused Bursar with status 401.") + "\n", wantOutcome: ledgerv1.Voided,
+			wantStatus: 502, wantBody: errorBody("provider_refused", "The provider rejected Bursar's request with status 401.") + "\n", wantOutcome: ledgerv1.Voided,
 		},
 		"a redirect": {
 			upstream: func(w http.ResponseWriter, r *http.Request) {
 				http.Redirect(w, r, "https://elsewhere.example", http.StatusTemporaryRedirect)
 			},
-			wantStatus: 502, wantBody: errorBody("provider_refused", "The provider refused Bursar with status 307.") + "\n", wantOutcome: ledgerv1.Voided,
+			wantStatus: 502, wantBody: errorBody("provider_refused", "The provider rejected Bursar's request with status 307.") + "\n", wantOutcome: ledgerv1.Voided,
 		},
 		"nobody listens": {
 			wantStatus: 502, wantBody: errorBody("provider_unreachable", "The provider could not be reached.") + "\n", wantOutcome: ledgerv1.Voided,
 		},
 		"no answer": {
-			upstream: hijack(""), wantStatus: 502, wantBody: errorBody("provider_failed", "The provider took the call and gave no answer.") + "\n",
+			upstream: hijack(""), wantStatus: 502, wantBody: errorBody("provider_failed", "The call was sent to the provider, which did not answer.") + "\n",
 			wantOutcome: ledgerv1.ChargedHold,
 		},
 		"cut before the first byte of a whole answer": {

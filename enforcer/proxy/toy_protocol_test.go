@@ -285,17 +285,17 @@ func TestToyProtocolRefuses(t *testing.T) {
 	}{
 		"a spent budget": {
 			change: exhausted, status: 429, rates: true,
-			want: `{"squawk":"The call may cost $0.00011, which is more than is left of the budget \"daily\" of tenant acme: $0.80 spent and $0.20 held of $1.00 per day.`,
+			want: `{"squawk":"The call may cost $0.00011, more than is left of the budget \"daily\" of tenant acme: $0.80 spent and $0.20 held of $1.00 per day.`,
 		},
 		"a request that is wrong": {
 			body: `{"voice":"mini","say":"hello"}`, status: 400,
 			want: `{"squawk":"words must be at least 1.","reason":"invalid_request","type":"urn:bursar:problem:invalid-request",`,
 		},
 		"another protocol's model": {
-			body: `{"voice":"gpt","say":"hello","words":7}`, status: 404, want: `{"squawk":"There is no model \"gpt\" here;`,
+			body: `{"voice":"gpt","say":"hello","words":7}`, status: 404, want: `{"squawk":"There is no model \"gpt\";`,
 		},
-		"an unknown path": {path: "/parrot/v1/sing", status: 404, want: `{"squawk":"There is nothing at /parrot/v1/sing.","reason":"unknown_url",`},
-		"an unknown key":  {key: "guess", status: 401, want: `{"squawk":"The API key is not known.","reason":"invalid_api_key",`},
+		"an unknown path": {path: "/parrot/v1/sing", status: 404, want: `{"squawk":"There is no endpoint at /parrot/v1/sing.","reason":"unknown_url",`},
+		"an unknown key":  {key: "guess", status: 401, want: `{"squawk":"The API key is unknown.","reason":"invalid_api_key",`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := &aviary{}

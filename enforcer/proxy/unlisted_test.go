@@ -108,7 +108,7 @@ func TestUnlistedModelIsRefused(t *testing.T) {
 	}{
 		"where the tenant denies": {
 			change: func(tenant *limiterv1.Tenant) { tenant.UnknownModel = "" },
-			status: 404, says: "A TenantBudget allows others with unknownModel: PriceAsMostExpensive",
+			status: 404, says: "set unknownModel: PriceAsMostExpensive in the TenantBudget",
 		},
 		"by a rule of the future": {
 			change: func(tenant *limiterv1.Tenant) { tenant.UnknownModel = "PriceAsAverage" },
@@ -116,20 +116,20 @@ func TestUnlistedModelIsRefused(t *testing.T) {
 		},
 		"where no provider takes it": {
 			taker:  func(p *limiterv1.Provider) { p.Protocol = limiterv1.Gemini },
-			status: 404, says: "No ModelProvider of protocol OpenAI takes others: that is spec.unlistedModels",
+			status: 404, says: "No ModelProvider of protocol OpenAI accepts models that it does not list: set its spec.unlistedModels",
 		},
 		"by a name that no model has": {
-			body: naming(`gpt 9`), status: 404, says: "is no name that a model may have",
+			body: naming(`gpt 9`), status: 404, says: "is not a valid model name",
 		},
 		"by a name that leads elsewhere": {
 			taker: func(p *limiterv1.Provider) { p.Protocol = limiterv1.Gemini },
 			path:  gemini + "a%2F..%2F..%2Ffiles:generateContent", body: `{"contents":[]}`,
-			status: 404, says: "is no name that a model may have",
+			status: 404, says: "is not a valid model name",
 		},
 		"by a name that asks for something else": {
 			taker: func(p *limiterv1.Provider) { p.Protocol = limiterv1.Gemini },
 			path:  gemini + "gemini-9:batchEmbedContents:generateContent", body: `{"contents":[]}`,
-			status: 404, says: "is no name that a model may have",
+			status: 404, says: "is not a valid model name",
 		},
 		"as the name of a virtual model": {
 			change: func(tenant *limiterv1.Tenant) { tenant.VirtualModels = map[string][]string{"gpt-9": {"gpt-9"}} },
@@ -137,17 +137,17 @@ func TestUnlistedModelIsRefused(t *testing.T) {
 		},
 		"in a virtual model": {
 			change: func(tenant *limiterv1.Tenant) { tenant.VirtualModels = map[string][]string{"auto": {"gpt-9"}} },
-			body:   naming("auto"), status: 404, says: `There is no model \"gpt-9\" here`,
+			body:   naming("auto"), status: 404, says: `There is no model \"gpt-9\"`,
 		},
 		"of more output than any has": {
-			body: strings.Replace(unlistedChat, "50", "61", 1), status: 400, says: "above the 60 tokens that gpt-9 may give",
+			body: strings.Replace(unlistedChat, "50", "61", 1), status: 400, says: "exceeds the maximum of 60 output tokens of gpt-9",
 		},
 		"with a file": {
 			body:   `{"model":"gpt-9","messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"f"}}]}]}`,
-			status: 400, says: "only the context window of gpt-9 bounds",
+			status: 400, says: "model gpt-9 has no contextWindow",
 		},
 		"in a service tier without prices": {
-			body: `{"model":"gpt-9","messages":[],"service_tier":"priority"}`, status: 400, says: "asks for what gpt-9 does not offer",
+			body: `{"model":"gpt-9","messages":[],"service_tier":"priority"}`, status: 400, says: "cannot be priced for model gpt-9",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -218,7 +218,7 @@ func TestUnlistedModelOnTheLadder(t *testing.T) {
 	})
 }
 
-// TestUnlistedModelOfEveryProtocol: where the path names the model, too, the provider is
+// TestUnlistedModelOfEveryProtocol: where the model is named in the path, too, the provider is
 // asked for it by its name, and the cost is that of the dearest: here twice the bill.
 func TestUnlistedModelOfEveryProtocol(t *testing.T) {
 	fake := fakeprovider.New(fakeprovider.Options{})

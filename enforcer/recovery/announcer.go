@@ -103,7 +103,7 @@ func (a *Announcer) announceUntilHeard(ctx context.Context, epoch limiterv1.Epoc
 		}
 		return a.announce(ctx, epoch)
 	}, func(err error, pause time.Duration) {
-		a.log.Error("open calls cannot be announced yet", "epoch", epoch.Number, "error", err, "after", pause.String())
+		a.log.Error("failed to announce the open calls; will retry", "epoch", epoch.Number, "error", err, "after", pause.String())
 	})
 	if err == nil {
 		a.log.Info("announced the open calls", "epoch", epoch.Number, "took", time.Since(begin).String())
@@ -133,7 +133,7 @@ func (a *Announcer) announce(ctx context.Context, epoch limiterv1.Epoch) error {
 	return nil
 }
 
-var errDead = errors.New("the session was declared dead: the one that follows it announces")
+var errDead = errors.New("the session was declared dead: its successor announces")
 
 func (a *Announcer) mustLive(ctx context.Context, session string) error {
 	dead, err := a.client.Exists(ctx, limiterv1.FenceKey(session)).Result()

@@ -114,14 +114,14 @@ func (s *Session) noteFailure(err error) {
 	if failed := err != nil; failed != s.lost {
 		s.lost = failed
 		if failed {
-			s.log.Error("the session's heartbeat is not heard", "session", s.ID(), "error", err)
+			s.log.Error("failed to send the session's heartbeat", "session", s.ID(), "error", err)
 		} else {
-			s.log.Info("the session's heartbeat is heard again", "session", s.ID())
+			s.log.Info("the session's heartbeat succeeds again", "session", s.ID())
 		}
 	}
 }
 
-var errDead = errors.New("this process slept for too long: its session was declared dead, and another adopts its calls")
+var errDead = errors.New("this process was suspended for too long: its session was declared dead, and another enforcer adopts its calls")
 
 func (s *Session) beat(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, limiterv1.Heartbeat)

@@ -116,13 +116,13 @@ func stretch(accounts []admission.Account) (all period.Span) {
 
 func admitReply(raw []any) (admission.AdmitReply, error) {
 	if len(raw) < 2 {
-		return admission.AdmitReply{}, fmt.Errorf("admit: answer of %d values", len(raw))
+		return admission.AdmitReply{}, fmt.Errorf("admit: unexpected reply of %d values", len(raw))
 	}
 	numbers := make([]int64, len(raw))
 	for i, v := range raw[1:] {
 		n, ok := v.(int64)
 		if !ok {
-			return admission.AdmitReply{}, fmt.Errorf("admit: value %d of the answer is %T, want a number", i+1, v)
+			return admission.AdmitReply{}, fmt.Errorf("admit: value %d of the reply is %T, want a number", i+1, v)
 		}
 		numbers[i+1] = n
 	}
@@ -146,7 +146,7 @@ func admitReply(raw []any) (admission.AdmitReply, error) {
 		return admission.AdmitReply{}, fmt.Errorf("admit: verdict %v", raw[0])
 	}
 	if len(raw) < 6 {
-		return admission.AdmitReply{}, fmt.Errorf("admit: answer of %d values", len(raw))
+		return admission.AdmitReply{}, fmt.Errorf("admit: unexpected reply of %d values", len(raw))
 	}
 	reply.AdmittedAt = time.UnixMilli(numbers[2]).UTC()
 	reply.Refusing = int(numbers[3])

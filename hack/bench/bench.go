@@ -87,7 +87,7 @@ func (b *bench) program(ctx context.Context) error {
 		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, b.within,
-		fmt.Errorf("not all were programmed within %s, which is what -within allows", b.within))
+		fmt.Errorf("not all objects were programmed within %s (-within)", b.within))
 	defer cancel()
 	begin := time.Now()
 	if err := b.apply(ctx); err != nil {
@@ -222,7 +222,7 @@ var vmHWM = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 
 // until waits until something is so, which fails when it takes too long.
 func until(ctx context.Context, what string, isSo func() (bool, error)) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("waited for %s in vain to see that %s", patience, what))
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("timed out after %s waiting until %s", patience, what))
 	defer cancel()
 	for {
 		if so, err := isSo(); so || err != nil {

@@ -35,11 +35,11 @@ func main() {
 	var o options
 	dir := flag.String("dir", stack.DefaultDir(), "directory for logs and data")
 	flag.IntVar(&o.budgets, "budgets", 10_000, "number of TenantBudgets, each with a RateLimitPolicy")
-	flag.DurationVar(&o.within, "within", 20*time.Minute, "how long it may take until all are programmed")
+	flag.DurationVar(&o.within, "within", 20*time.Minute, "time limit for all to be programmed")
 	flag.IntVar(&o.calls, "calls", 300, "calls a second, spread over all tenants")
-	flag.DurationVar(&o.busy, "busy", time.Minute, "how long the tenants spend")
-	flag.DurationVar(&o.rest, "rest", 30*time.Second, "how long nothing happens")
-	flag.IntVar(&o.changes, "changes", 10, "number of budgets that are changed, and of breakers that open")
+	flag.DurationVar(&o.busy, "busy", time.Minute, "how long the tenants make calls")
+	flag.DurationVar(&o.rest, "rest", 30*time.Second, "how long to measure at rest")
+	flag.IntVar(&o.changes, "changes", 10, "number of budgets to change, and of breakers to open")
 	flag.Parse()
 	if o.changes < 1 || o.budgets < 2*o.changes {
 		fmt.Fprintf(os.Stderr, "bench: -changes=%d: want 1 or more, and at most half of the %d budgets: some are changed, and others spend all they have\n",
@@ -58,7 +58,7 @@ func main() {
 }
 
 func run(ctx context.Context, dir string, o options) (err error) {
-	fmt.Println("Starting Bursar on real parts; logs are in", dir)
+	fmt.Println("Starting Bursar with real servers; logs are in", dir)
 	s, err := stack.Start(ctx, stack.Options{Dir: dir, Enforcers: 2, Progress: os.Stdout})
 	if err != nil {
 		return err
@@ -93,7 +93,7 @@ func ended(ctx context.Context) error {
 
 func measure(ctx context.Context, s *stack.Stack, o options) error {
 	longest := o.within + 2*o.rest + 2*o.busy + time.Duration(3*o.changes)*patience
-	ctx, cancel := context.WithTimeoutCause(ctx, longest, fmt.Errorf("it took longer than %s in all, which is much too long", longest))
+	ctx, cancel := context.WithTimeoutCause(ctx, longest, fmt.Errorf("the run took longer than %s", longest))
 	defer cancel()
 	b, err := newBench(ctx, s, o)
 	if err != nil {
@@ -104,9 +104,9 @@ func measure(ctx context.Context, s *stack.Stack, o options) error {
 		run   func(context.Context) error
 	}{
 		{fmt.Sprintf("%d TenantBudgets with a RateLimitPolicy each are applied", o.budgets), b.program},
-		{"Nothing happens", b.idle},
-		{"One of them changes", b.change},
-		{fmt.Sprintf("All of them spend, %d calls a second", o.calls), b.spend},
+		{"At rest", b.idle},
+		{"One budget changes", b.change},
+		{fmt.Sprintf("All tenants make calls, %d calls a second", o.calls), b.spend},
 	} {
 		fmt.Printf("\n== %s\n\n", step.title)
 		if err := step.run(ctx); err != nil {

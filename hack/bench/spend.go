@@ -137,7 +137,7 @@ func (s *spender) call(ctx context.Context, tenant *admission.Tenant, cost money
 	case decision.Refusal != nil && decision.Refusal.ByMoney():
 		return false, nil // its breaker is open
 	case decision.Hold == nil:
-		return false, errors.New("refused, though no money is wanting")
+		return false, errors.New("refused although there is money left")
 	}
 	if err := decision.Hold.Settle(ctx, cost, 1, nil); err != nil {
 		return false, err

@@ -21,10 +21,10 @@ func main() {
 	flag.Parse()
 
 	if err := demonstrate(*dir, *timeout); err != nil {
-		fmt.Fprintf(os.Stderr, "\nNOT SO: %v\n", err)
+		fmt.Fprintf(os.Stderr, "\nFAILED: %v\n", err)
 		os.Exit(1)
 	}
-	fmt.Println("\nAll of it is so.")
+	fmt.Println("\nAll checks passed.")
 }
 
 func demonstrate(dir string, timeout time.Duration) (err error) {
@@ -32,7 +32,7 @@ func demonstrate(dir string, timeout time.Duration) (err error) {
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	fmt.Println("Starting Bursar on real parts; logs are in", dir)
+	fmt.Println("Starting Bursar with real servers; logs are in", dir)
 	s, err := stack.Start(ctx, stack.Options{Dir: dir, Enforcers: 2, Progress: os.Stdout})
 	if err != nil {
 		return err
@@ -48,7 +48,7 @@ func demonstrate(dir string, timeout time.Duration) (err error) {
 		run   func(context.Context) error
 	}{
 		{"A platform team applies its YAML", d.applySamples},
-		{"What cannot have effect is refused when it is written", d.secondBudgetIsRefused},
+		{"The webhook rejects objects that conflict with existing ones", d.secondBudgetIsRefused},
 		{"An empleado may make 5 requests a minute", d.empleadoIsRateLimited},
 		{"A gerente may make 20 requests a minute", d.gerenteIsRateLimited},
 		{"A corporativo spends until the breaker opens", d.spendUntilBreakerOpens},

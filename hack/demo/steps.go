@@ -59,7 +59,7 @@ spec: {tenant: acme, limits: [{name: daily, period: Day, amount: "500.00"}]}
 	const want = `The TenantBudget "second" is invalid: spec.tenant: Invalid value: "acme": already claimed by the older TenantBudget acme/acme`
 	switch {
 	case err == nil:
-		return fmt.Errorf("it was taken, want %s", want)
+		return fmt.Errorf("it was accepted, want %s", want)
 	case !strings.Contains(err.Error(), want):
 		return fmt.Errorf("got %w, want %s", err, want)
 	}
@@ -166,7 +166,7 @@ func (d *demo) waitFor(ctx context.Context, patience time.Duration, what string,
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("after %s it is not so that %s", patience, what)
+			return fmt.Errorf("timed out after %s waiting until %s", patience, what)
 		}
 		select {
 		case <-ctx.Done():

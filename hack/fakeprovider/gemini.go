@@ -39,10 +39,10 @@ func (geminiAPI) read(path string, r *http.Request, body []byte) (request, error
 	case "streamGenerateContent":
 		out.stream = true
 		if r.URL.Query().Get("alt") != "sse" {
-			return request{}, errors.New("this fake streams server-sent events alone: alt=sse")
+			return request{}, errors.New("this fake streams server-sent events only: use alt=sse")
 		}
 	default:
-		return request{}, fmt.Errorf("there is no method %q", method)
+		return request{}, fmt.Errorf("unknown method %q", method)
 	}
 	if n := in.GenerationConfig.CandidateCount; n != nil {
 		out.choices = *n

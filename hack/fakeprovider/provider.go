@@ -174,7 +174,7 @@ func (p *Provider) prepare(w http.ResponseWriter, r *http.Request, id string, ap
 	if !known {
 		return nil, &refusal{
 			http.StatusNotFound, "invalid_request_error", "model_not_found",
-			fmt.Sprintf("The model %q does not exist; there are %s.", request.model, strings.Join(names(p.models), ", ")),
+			fmt.Sprintf("The model %q does not exist; the models are %s.", request.model, strings.Join(names(p.models), ", ")),
 		}
 	}
 	if request.choices < 1 || request.choices > maxChoices {
@@ -204,7 +204,7 @@ func (a *answer) serveIn(asked string) error {
 	case known:
 		a.tier = asked
 	case asked != "" && asked != "auto" && asked != "default":
-		return &refusal{http.StatusBadRequest, "invalid_request_error", "", fmt.Sprintf("there is no service tier %q", asked)}
+		return &refusal{http.StatusBadRequest, "invalid_request_error", "", fmt.Sprintf("unknown service tier %q", asked)}
 	}
 	return nil
 }

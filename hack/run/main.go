@@ -27,7 +27,7 @@ func main() {
 func run(dir string, enforcers int) (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	fmt.Println("Starting Bursar on real parts; logs are in", dir)
+	fmt.Println("Starting Bursar with real servers; logs are in", dir)
 	s, err := stack.Start(ctx, stack.Options{Dir: dir, Enforcers: enforcers, Progress: os.Stdout})
 	if err != nil {
 		return err

@@ -130,7 +130,7 @@ func (s *Stack) StartManager(ctx context.Context, name string) (*Manager, error)
 		return nil, err
 	}
 	go manager.keepUp(func() (*process.Process, error) {
-		s.say("  %s ended by itself, see %s.log, and is started again", name, name)
+		s.say("  %s exited, see %s.log; restarting it", name, name)
 		return s.launch(program)
 	})
 	s.Managers = append(s.Managers, manager)

@@ -131,7 +131,7 @@ func (s *Stack) launch(c child) (*process.Process, error) {
 	}
 	path := filepath.Join(s.root, "bin", c.program)
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("%s is not built: run `make build`", path)
+		return nil, fmt.Errorf("%s does not exist: run `make build`", path)
 	}
 	return process.Start(process.Options{
 		Name: c.name, Path: path, Args: c.args,

@@ -41,7 +41,7 @@ func Within(t T, long time.Duration, what string, isSo func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(long); !isSo(); time.Sleep(pause) {
 		if time.Now().After(deadline) {
-			t.Fatalf("not so after %s: %s", long, what)
+			t.Fatalf("timed out after %s waiting until %s", long, what)
 		}
 	}
 }
@@ -56,7 +56,7 @@ func EventuallySucceeds(t T, what string, try func() error) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("not so after %s: %s: %v", patience, what, err)
+			t.Fatalf("timed out after %s waiting until %s: %v", patience, what, err)
 		}
 	}
 }

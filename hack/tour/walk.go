@@ -15,15 +15,15 @@ import (
 const opening = `# A tour of kubectl budget
 
 This page is written by ` + "`make tour`" + `, which runs all of Bursar on one machine with the tenant of
-` + "`config/samples`" + `, makes calls, and runs the commands below: what you see is what they printed. Ids, times and figures
-are others each time.
+` + "`config/samples`" + `, makes calls, and runs the commands below; the output is what they printed. Ids, times and figures
+differ each time.
 
 ` + "`make build`" + ` makes the plugin, ` + "`bin/kubectl-budget`" + `, one static binary: put it on your ` + "`PATH`" + `. A link to it by the name
 ` + "`kubectl_complete-budget`" + ` beside it gives kubectl's own completion the plugin's commands, budgets and limits;
 ` + "`kubectl-budget completion bash`" + ` (or zsh, fish) does so for the binary by itself.
 
 ` + "`explain`" + ` and ` + "`replay`" + ` read the ledger: ` + "`BURSAR_DATABASE_URL`" + ` is the URL of a login that is a member of
-` + "`bursar_reader`" + `. Whoever has it can read every tenant's calls. Everything else needs the cluster alone, with the usual
+` + "`bursar_reader`" + `. That login can read every tenant's calls. Everything else needs only the cluster, with the usual
 flags of kubectl, or nothing. Every command has ` + "`--help`" + ` with examples; those that print tables have ` + "`-o json`" + ` and
 ` + "`-o yaml`" + `. Colours are for terminals, unless ` + "`NO_COLOR`" + ` is set.
 `
@@ -49,7 +49,7 @@ func (t *tour) anas() (string, error) {
 
 func (t *tour) makeAKey(ctx context.Context) error {
 	t.say("## Make a key")
-	t.say("The APIKey has the hash alone, for Git. The key is shown once, on standard error, or goes to a file that only its owner\n" +
+	t.say("The APIKey holds only the hash, so it can go into Git. The key is shown once, on standard error, or goes to a file that only its owner\n" +
 		"can read; it is `bursar_` and 64 hexadecimal digits, which scanners for secrets can be told to find.")
 	for _, line := range []string{
 		"kubectl budget key create ana -n acme --budget acme --user ana@example.com --tier corporativo --expires 30d --key-file ana.key > ana.yaml",
@@ -75,7 +75,7 @@ func (t *tour) seeWhatIsSpent(ctx context.Context) error {
 			return err
 		}
 	}
-	t.say("Eight calls later; on a terminal, `kubectl budget top` shows bars and looks again every two seconds, until Ctrl-C.")
+	t.say("Eight calls later; on a terminal, `kubectl budget top` shows bars and refreshes every two seconds, until Ctrl-C.")
 	if err := t.settled(ctx, 8); err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (t *tour) until(ctx context.Context, what string, isSo func() (bool, error)
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("it is not so that %s: %w", what, ctx.Err())
+			return fmt.Errorf("waiting until %s: %w", what, ctx.Err())
 		case <-tick.C:
 		}
 	}
@@ -153,7 +153,7 @@ func (t *tour) askWhy(ctx context.Context) error {
 		return err
 	}
 	t.say("And why was this one, some calls later, refused? The figures of the limit that refused are the limiter's own;\n" +
-		"those of the others are reckoned from the ledger, to the second.")
+		"those of the others are computed from the ledger, to the second.")
 	return t.explained(ctx, refused)
 }
 
@@ -172,7 +172,7 @@ func (t *tour) explained(ctx context.Context, id string) error {
 
 func (t *tour) giveMore(ctx context.Context) error {
 	t.say("## Give more, for a time")
-	t.say("A BudgetGrant tops up a limit until it expires, and says why. It is written for Git, or created with `--apply`.")
+	t.say("A BudgetGrant raises a limit until it expires, and states the reason. The command prints YAML for Git, or creates it with `--apply`.")
 	return t.shell(ctx, `kubectl budget grant acme -n acme --name release-12 --limit daily --amount 5.00 --expires 24h --reason "load test of release 12"`)
 }
 
@@ -200,22 +200,22 @@ spec:
 func (t *tour) replayThePast(ctx context.Context) error {
 	t.say("## Replay the past under other limits")
 	t.say("What would the last week have looked like with smaller limits? `replay` runs the calls of the ledger against\n" +
-		"the YAML, by the limiter's rules, before anybody applies it.")
+		"the YAML, by the limiter's rules, before anyone applies it.")
 	if err := t.file("smaller.yaml", smaller); err != nil {
 		return err
 	}
 	if err := t.shell(ctx, "kubectl budget replay -f smaller.yaml --since 7d"); err != nil {
 		return err
 	}
-	t.say("Under the limits that were in force, nothing is refused that was admitted. In a pipeline, `--exit-code`\n" +
-		"makes a change fail that would refuse calls.")
+	t.say("Under the limits that were in force, no admitted call is refused. In a pipeline, `--exit-code`\n" +
+		"fails a change that would refuse calls.")
 	if err := t.shell(ctx, "kubectl get tenantbudget,ratelimitpolicy -n acme -o yaml | kubectl budget replay -f - --since 7d --exit-code"); err != nil {
 		return err
 	}
 	if err := t.shell(ctx, "kubectl budget replay -f smaller.yaml --since 7d --exit-code > report.txt; echo exit $?"); err != nil {
 		return err
 	}
-	t.say("YAML that the controllers would not accept is refused with the same words.")
+	t.say("YAML that the controllers would not accept is rejected with the same message.")
 	return t.shell(ctx, `sed 's/"2.00"/"2,00"/' smaller.yaml | kubectl budget replay -f -`, 1)
 }
 
@@ -227,8 +227,8 @@ const table = `{
 
 func (t *tour) importPrices(ctx context.Context) error {
 	t.say("## Import prices")
-	t.say("`prices import` makes a ModelProvider of a table of prices in the shape of models.dev or LiteLLM. These two rows are\n" +
-		"made up; the second cannot be right.")
+	t.say("`prices import` makes a ModelProvider from a price table in the format of models.dev or LiteLLM. These two rows are\n" +
+		"made up; the second is invalid.")
 	if err := os.WriteFile(filepath.Join(t.work, "prices.json"), []byte(table), 0o644); err != nil {
 		return err
 	}

@@ -79,7 +79,7 @@ const (
 )
 
 // ErrCallRecord means that a value in a session's calls is none.
-var ErrCallRecord = errors.New("not a record of a call")
+var ErrCallRecord = errors.New("invalid record of a call")
 
 // DecodeCallRecord reads a record as it stands in Redis: the letter H or S, two
 // little-endian doubles (nano-USD, milliseconds since the Unix epoch), the body.

@@ -80,7 +80,7 @@ func (a ProbeAnswer) Contradiction(document Tenant) string {
 	case a.Shadow != isShadow:
 		return fmt.Sprintf("shadow is %t, want %t", a.Shadow, isShadow)
 	case a.Forced != forced && forced != "":
-		return fmt.Sprintf("calls are not refused, though the breaker of tenant %s is forced open", forced)
+		return fmt.Sprintf("calls are admitted although the breaker of tenant %s is forced open", forced)
 	case a.Forced != forced:
 		return fmt.Sprintf("all calls are refused, as if the breaker of tenant %s were forced open", a.Forced)
 	case forced != "":
@@ -89,14 +89,14 @@ func (a ProbeAnswer) Contradiction(document Tenant) string {
 	levels := append([]Level{document.Level}, document.Ancestors...)
 	for i, level := range levels {
 		if i >= len(a.Levels) || a.Levels[i].Tenant != level.Tenant {
-			return fmt.Sprintf("no limit of tenant %s was asked", level.Tenant)
+			return fmt.Sprintf("no limit of tenant %s was checked", level.Tenant)
 		}
 		if why := a.Levels[i].contradiction(level); why != "" {
 			return why
 		}
 	}
 	if len(a.Levels) > len(levels) {
-		return fmt.Sprintf("limits of tenant %s were asked, which is no ancestor", a.Levels[len(levels)].Tenant)
+		return fmt.Sprintf("limits of tenant %s were checked, which is not an ancestor", a.Levels[len(levels)].Tenant)
 	}
 	return ""
 }
@@ -119,7 +119,7 @@ func (p ProbedLevel) contradiction(level Level) string {
 	for _, limit := range level.Money {
 		i := slices.IndexFunc(p.Money, func(m ProbedMoney) bool { return m.Name == limit.Name })
 		if i < 0 {
-			return fmt.Sprintf("limit %s of tenant %s was not asked", limit.Name, level.Tenant)
+			return fmt.Sprintf("limit %s of tenant %s was not checked", limit.Name, level.Tenant)
 		}
 		if why := p.Money[i].contradiction(limit, level); why != "" {
 			return fmt.Sprintf("limit %s of tenant %s: %s", limit.Name, level.Tenant, why)
@@ -128,14 +128,14 @@ func (p ProbedLevel) contradiction(level Level) string {
 	for _, limit := range level.Rates {
 		i := slices.IndexFunc(p.Rates, func(r RateLimit) bool { return r.Name == limit.Name })
 		if i < 0 {
-			return fmt.Sprintf("rate limit %s of tenant %s was not asked", limit.Name, level.Tenant)
+			return fmt.Sprintf("rate limit %s of tenant %s was not checked", limit.Name, level.Tenant)
 		}
 		if got := p.Rates[i]; !reflect.DeepEqual(got, limit) {
 			return fmt.Sprintf("rate limit %s of tenant %s: %s, want %s", limit.Name, level.Tenant, got.text(), limit.text())
 		}
 	}
 	if len(p.Money) != len(level.Money) || len(p.Rates) != len(level.Rates) {
-		return fmt.Sprintf("%d limits of tenant %s were asked, want %d",
+		return fmt.Sprintf("%d limits of tenant %s were checked, want %d",
 			len(p.Money)+len(p.Rates), level.Tenant, len(level.Money)+len(level.Rates))
 	}
 	return ""
@@ -155,7 +155,7 @@ func (p ProbedMoney) contradiction(limit MoneyLimit, level Level) string {
 	case !reflect.DeepEqual(p.MoneyLimit, want.MoneyLimit):
 		return fmt.Sprintf("it counts %s, want %s", p.text(), want.text())
 	case !turn.Equal(p.ResetsAt):
-		return fmt.Sprintf("it resets at %s, which is no end of a %s in %s", p.ResetsAt.Format(time.RFC3339), limit.Period, level.TimeZone)
+		return fmt.Sprintf("it resets at %s, which is not the end of a %s in %s", p.ResetsAt.Format(time.RFC3339), limit.Period, level.TimeZone)
 	case !reflect.DeepEqual(p.Trip, want.Trip), !reflect.DeepEqual(p.Downgrade, want.Downgrade),
 		!slices.Equal(p.Rungs, want.Rungs):
 		return fmt.Sprintf("its rungs are %v, want %v", p.Rungs, want.Rungs)

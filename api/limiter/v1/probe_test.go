@@ -101,20 +101,20 @@ func TestContradiction(t *testing.T) {
 		"another period":          {admitsBy: func(d *limiterv1.Tenant) { d.Money[0].Period = period.Week }, want: "counts per Tenant in a Week"},
 		"another scope":           {admitsBy: func(d *limiterv1.Tenant) { d.Money[0].Per = limiterv1.PerUser }, want: "counts per User"},
 		"other tiers":             {admitsBy: func(d *limiterv1.Tenant) { d.Money[1].Tiers = []string{"empleado"} }, want: "tiers=empleado"},
-		"another zone":            {admitsBy: func(d *limiterv1.Tenant) { d.TimeZone = "Asia/Tokyo" }, want: "no end of a Day in America/Argentina/Buenos_Aires"},
+		"another zone":            {admitsBy: func(d *limiterv1.Tenant) { d.TimeZone = "Asia/Tokyo" }, want: "not the end of a Day in America/Argentina/Buenos_Aires"},
 		"another ladder":          {admitsBy: func(d *limiterv1.Tenant) { d.Ladder[1].AtPercent = 95 }, want: "its rungs are"},
 		"a rung that only warns":  {admitsBy: func(d *limiterv1.Tenant) { d.Ladder[1].Action = limiterv1.Warn }, want: "its rungs are"},
 		"a grant":                 {admitsBy: func(d *limiterv1.Tenant) { d.Money[0].Grants = []limiterv1.Grant{granted} }, want: "limit daily of tenant acme: 7.00 USD, want 5.00"},
-		"no such limit":           {admitsBy: func(d *limiterv1.Tenant) { d.Money = d.Money[:1] }, want: "limit each of tenant acme was not asked"},
-		"a limit too many":        {admitsBy: func(d *limiterv1.Tenant) { d.Rates = append(d.Rates, limiterv1.RateLimit{Name: "old"}) }, want: "4 limits of tenant acme were asked, want 3"},
+		"no such limit":           {admitsBy: func(d *limiterv1.Tenant) { d.Money = d.Money[:1] }, want: "limit each of tenant acme was not checked"},
+		"a limit too many":        {admitsBy: func(d *limiterv1.Tenant) { d.Rates = append(d.Rates, limiterv1.RateLimit{Name: "old"}) }, want: "4 limits of tenant acme were checked, want 3"},
 		"another rate":            {admitsBy: func(d *limiterv1.Tenant) { d.Rates[0].Count = 6 }, want: "rate limit tiers/all of tenant acme: 6 requests"},
-		"no such rate":            {admitsBy: func(d *limiterv1.Tenant) { d.Rates = nil }, want: "rate limit tiers/all of tenant acme was not asked"},
-		"no parent":               {admitsBy: func(d *limiterv1.Tenant) { d.Ancestors = nil }, want: "no limit of tenant company was asked"},
+		"no such rate":            {admitsBy: func(d *limiterv1.Tenant) { d.Rates = nil }, want: "rate limit tiers/all of tenant acme was not checked"},
+		"no parent":               {admitsBy: func(d *limiterv1.Tenant) { d.Ancestors = nil }, want: "no limit of tenant company was checked"},
 		"another amount above":    {admitsBy: func(d *limiterv1.Tenant) { d.Ancestors[0].Money[0].Amount++ }, want: "limit monthly of tenant company"},
 		"shadow":                  {answers: func(a *limiterv1.ProbeAnswer) { a.Shadow = true }, want: "shadow is true, want false"},
 		"forced open":             {answers: func(a *limiterv1.ProbeAnswer) { a.Forced = "company" }, want: "as if the breaker of tenant company"},
 		"nothing was decided":     {answers: func(a *limiterv1.ProbeAnswer) { a.Failure = "the limiter is closed" }, want: "the limiter is closed"},
-		"an ancestor more":        {answers: func(a *limiterv1.ProbeAnswer) { a.Levels = append(a.Levels, limiterv1.ProbedLevel{Tenant: "old"}) }, want: "limits of tenant old were asked"},
+		"an ancestor more":        {answers: func(a *limiterv1.ProbeAnswer) { a.Levels = append(a.Levels, limiterv1.ProbedLevel{Tenant: "old"}) }, want: "limits of tenant old were checked, which is not an ancestor"},
 		"limits of another order": {answers: func(a *limiterv1.ProbeAnswer) { m := a.Levels[0].Money; m[0], m[1] = m[1], m[0] }},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -141,7 +141,7 @@ func TestContradictionOfABreaker(t *testing.T) {
 	if got := (limiterv1.ProbeAnswer{Forced: "company"}).Contradiction(document); got != "" {
 		t.Errorf("of the breaker that is forced open: %q", got)
 	}
-	if got := answerOf(t, document).Contradiction(document); !strings.Contains(got, "calls are not refused") {
+	if got := answerOf(t, document).Contradiction(document); !strings.Contains(got, "calls are admitted although") {
 		t.Errorf("of a breaker that is not: %q", got)
 	}
 	document.Enforcement = limiterv1.Shadow

@@ -63,7 +63,7 @@ func (w *world) spawn() *child {
 	for c.address == "" && log.Scan() {
 		var line struct{ Msg, Calls, Session string }
 		testkit.Must(w.t, json.Unmarshal(log.Bytes(), &line))
-		if line.Msg == "enforcer serves" {
+		if line.Msg == "enforcer is serving" {
 			c.address, c.session = line.Calls, line.Session
 		}
 	}

@@ -166,7 +166,7 @@ func (e *enforcer) run(ctx context.Context) error {
 	}
 	go serve(e.server, e.callsAt)
 	go serve(e.health, e.healthAt)
-	e.log.Info("enforcer serves", "calls", e.callsAt.Addr().String(), "health", e.healthAt.Addr().String(), "session", e.session.ID())
+	e.log.Info("enforcer is serving", "calls", e.callsAt.Addr().String(), "health", e.healthAt.Addr().String(), "session", e.session.ID())
 	var failure error
 	select {
 	case <-ctx.Done():
@@ -233,12 +233,12 @@ func (l *limiter) SettleAdopted(
 // them to the ledger, and leaves. An error means that some calls are left in Redis.
 func (e *enforcer) shutdown() error {
 	e.shuttingDown.Store(true)
-	e.log.Info("shutting down: answers under way may finish", "within", e.options.shutdownGrace.String())
+	e.log.Info("shutting down: waiting for answers in progress", "within", e.options.shutdownGrace.String())
 	e.stopServing()
 	e.stopProbes()
 	err := errors.Join(within(settleGrace, e.endCalls), within(flushGrace, e.ledger.Flush), e.refusedByLedger())
 	if unrecorded := within(recordGrace, e.refusals.Flush); unrecorded != nil {
-		e.log.Warn("some refusals are not on record", "error", unrecorded)
+		e.log.Warn("some refusals were not recorded", "error", unrecorded)
 	}
 	e.stopBackground()
 	e.background.Wait()
@@ -259,7 +259,7 @@ func (e *enforcer) shutdown() error {
 // Redis alone, where others must find them.
 func (e *enforcer) refusedByLedger() error {
 	if n := e.ledger.Refused(); n > 0 {
-		return fmt.Errorf("the ledger refuses %d calls, which are in Redis alone", n)
+		return fmt.Errorf("the ledger rejected %d calls, which are only in Redis", n)
 	}
 	return nil
 }
@@ -276,10 +276,10 @@ func (e *enforcer) stopServing() {
 	if within(e.options.shutdownGrace, e.server.Shutdown) == nil {
 		return
 	}
-	e.log.Warn("answers under way are cut")
+	e.log.Warn("the shutdown grace is over: answers in progress are cut off")
 	e.proxy.Cut()
 	if err := within(cutGrace, e.server.Shutdown); err != nil {
-		e.log.Error("handlers do not end", "error", errors.Join(err, e.server.Close()))
+		e.log.Error("request handlers did not end in time", "error", errors.Join(err, e.server.Close()))
 	}
 }
 

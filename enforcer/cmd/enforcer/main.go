@@ -34,7 +34,7 @@ func main() {
 	}
 	level.Set(options.logLevel)
 	if err := run(options, log); err != nil {
-		log.Error("enforcer ends", "error", err)
+		log.Error("enforcer failed", "error", err)
 		os.Exit(1)
 	}
 }

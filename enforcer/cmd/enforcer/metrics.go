@@ -23,15 +23,15 @@ func (e *enforcer) registerMetrics(registry *prometheus.Registry, running *confi
 
 // registerLimiter registers how things are with Redis, and with what came from there.
 func (e *enforcer) registerLimiter(registry *prometheus.Registry, running *config.Config) {
-	gauge(registry, "bursar_enforcer_config_revision", "Revision of the configuration that is run in full.",
+	gauge(registry, "bursar_enforcer_config_revision", "Revision of the configuration that is applied in full.",
 		func() float64 { return float64(running.Running().Revision) })
-	gauge(registry, "bursar_enforcer_config_broken_documents", "Documents that cannot be run; those before them are run on.",
+	gauge(registry, "bursar_enforcer_config_broken_documents", "Configuration documents that could not be applied; their previous versions stay in force.",
 		func() float64 { return float64(e.follower.Broken()) })
-	gauge(registry, "bursar_enforcer_store_available", "1 if Redis answered when it was last asked for the configuration, else 0.",
+	gauge(registry, "bursar_enforcer_store_available", "1 if the last read of the configuration from Redis succeeded, else 0.",
 		func() float64 { return number(e.follower.Failure() == nil) })
-	gauge(registry, "bursar_enforcer_epoch", "Number of the newest epoch that the enforcer knows; 0 before the first.",
+	gauge(registry, "bursar_enforcer_epoch", "Newest epoch that the enforcer knows; 0 before the first.",
 		func() float64 { return float64(e.announcer.Epoch().Number) })
-	gauge(registry, "bursar_enforcer_limiter_open", "1 if that epoch is open, so that money can be admitted, else 0.",
+	gauge(registry, "bursar_enforcer_limiter_open", "1 if that epoch is valid, so that calls can be admitted, else 0.",
 		func() float64 { return number(e.announcer.Epoch().State == limiterv1.EpochValid) })
 	e.registerBroken(registry)
 	failures := prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -49,7 +49,7 @@ func (e *enforcer) registerLimiter(registry *prometheus.Registry, running *confi
 func (e *enforcer) registerBroken(registry *prometheus.Registry) {
 	found := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "bursar_enforcer_broken_counters_total",
-		Help: "Values in the limiter's store that could not be right, and were mended, by what they were (money, bucket, call) and what was wrong (negative, unreadable, fraction, overflow).",
+		Help: "Corrupt values in the limiter's store that were repaired, by kind of value (money, bucket, call) and kind of fault (negative, unreadable, fraction, overflow).",
 	}, []string{"counter", "kind"})
 	registry.MustRegister(found)
 	for _, counter := range store.BrokenCounters {
@@ -59,26 +59,26 @@ func (e *enforcer) registerBroken(registry *prometheus.Registry) {
 	}
 	e.limiter.Load().OnBroken(func(b store.Broken) {
 		found.WithLabelValues(b.Counter, b.Kind).Inc()
-		e.log.Error("a value in Redis could not be right, and was mended",
+		e.log.Error("repaired a corrupt value in Redis",
 			"counter", b.Counter, "key", b.Key, "field", b.Field, "kind", b.Kind, "found", b.Found, "mended", b.Mended)
 	})
 }
 
 func (e *enforcer) registerLedger(registry *prometheus.Registry) {
-	gauge(registry, "bursar_enforcer_ledger_waiting", "Settled calls that wait to be written to the ledger.",
+	gauge(registry, "bursar_enforcer_ledger_waiting", "Settled calls waiting to be written to the ledger.",
 		func() float64 { return float64(e.ledger.Waiting()) })
-	gauge(registry, "bursar_enforcer_ledger_missing", "Settled calls that wait in Redis alone to be written to the ledger.",
+	gauge(registry, "bursar_enforcer_ledger_missing", "Settled calls that are only in Redis, waiting to be written to the ledger.",
 		func() float64 { return float64(e.ledger.Missing()) })
-	gauge(registry, "bursar_enforcer_ledger_oldest_waiting_seconds", "How long the first of them has waited; 0 when none waits.", e.oldestWaiting)
-	counter(registry, "bursar_enforcer_ledger_write_failures_total", "Attempts to write to the ledger that failed, and are made again.",
+	gauge(registry, "bursar_enforcer_ledger_oldest_waiting_seconds", "How long the oldest of them has waited; 0 when none waits.", e.oldestWaiting)
+	counter(registry, "bursar_enforcer_ledger_write_failures_total", "Failed attempts to write to the ledger; each is retried.",
 		func() float64 { return float64(e.ledger.Failures()) })
-	counter(registry, "bursar_enforcer_ledger_refused_total", "Settled calls that the ledger refused for good; they stay in Redis.",
+	counter(registry, "bursar_enforcer_ledger_refused_total", "Settled calls that the ledger rejected permanently; they stay in Redis.",
 		func() float64 { return float64(e.ledger.Refused()) })
-	counter(registry, "bursar_enforcer_ledger_left_total", "Settled calls for which the ledger's queue had no room; they stay in Redis until the ledger takes them.",
+	counter(registry, "bursar_enforcer_ledger_left_total", "Settled calls that found the ledger's queue full; they stay in Redis until it has room.",
 		func() float64 { return float64(e.ledger.Left()) })
-	counter(registry, "bursar_enforcer_refusals_recorded_total", "Refused calls that were put on record.",
+	counter(registry, "bursar_enforcer_refusals_recorded_total", "Refused calls that were recorded.",
 		func() float64 { return float64(e.refusals.Recorded()) })
-	counter(registry, "bursar_enforcer_refusals_left_out_total", "Refused calls that were not put on record, because there were too many at once.",
+	counter(registry, "bursar_enforcer_refusals_left_out_total", "Refused calls that were not recorded, because there were too many at once.",
 		func() float64 { return float64(e.refusals.LeftOut()) })
 }
 
@@ -94,13 +94,13 @@ func (e *enforcer) oldestWaiting() float64 {
 
 func (e *enforcer) registerAdoption(registry *prometheus.Registry) {
 	adopted := e.adopter.Adopted()
-	counter(registry, "bursar_enforcer_adopted_sessions_total", "Sessions of dead enforcers that were adopted to the end.",
+	counter(registry, "bursar_enforcer_adopted_sessions_total", "Sessions of dead enforcers whose adoption was completed.",
 		func() float64 { return float64(adopted.Sessions.Load()) })
 	counter(registry, "bursar_enforcer_adopted_charged_calls_total", "Open calls of dead enforcers that were charged in full.",
 		func() float64 { return float64(adopted.Charged.Load()) })
-	counter(registry, "bursar_enforcer_adopted_recorded_calls_total", "Calls of dead enforcers that were taken to the ledger.",
+	counter(registry, "bursar_enforcer_adopted_recorded_calls_total", "Settled calls of dead enforcers that were written to the ledger.",
 		func() float64 { return float64(adopted.Recorded.Load()) })
-	counter(registry, "bursar_enforcer_adopted_left_calls_total", "Calls of dead enforcers that stay in Redis, because they cannot be read or the ledger refuses them; counted at each attempt.",
+	counter(registry, "bursar_enforcer_adopted_left_calls_total", "Calls of dead enforcers that stay in Redis, because they are unreadable or the ledger rejects them; counted at each attempt.",
 		func() float64 { return float64(adopted.Left.Load()) })
 }
 

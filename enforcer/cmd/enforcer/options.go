@@ -40,10 +40,10 @@ Admits or refuses model calls before they are made, passes admitted ones to thei
 providers, and settles them.
 
 Environment:
-  BURSAR_REDIS_URL      where Redis is, such as "redis://:password@host:6379/0";
-                        rediss:// for TLS; with ?master_name=... it is a Sentinel's,
-                        with ?addr=host:port (for each further node) a Cluster's
-  BURSAR_DATABASE_URL   where Postgres is, as a member of role bursar_enforcer, such
+  BURSAR_REDIS_URL      URL of Redis, such as "redis://:password@host:6379/0";
+                        rediss:// for TLS; add ?master_name=... for Sentinel,
+                        or ?addr=host:port per further node for Cluster
+  BURSAR_DATABASE_URL   URL of Postgres, for a member of role bursar_enforcer, such
                         as "postgres://user:password@host:5432/bursar"
 
 Flags:
@@ -54,17 +54,17 @@ func parseOptions(args []string, getenv func(string) string) (options, error) {
 	flags := pflag.NewFlagSet("enforcer", pflag.ContinueOnError)
 	flags.SortFlags = false
 	flags.Usage = func() { fmt.Fprint(os.Stdout, usage, flags.FlagUsages()) }
-	flags.StringVar(&o.listenAddress, "listen-address", ":8080", "where calls are served")
-	flags.StringVar(&o.healthAddress, "health-address", ":8081", "where /healthz, /readyz and /metrics are served")
-	flags.StringVar(&o.redisURL, "redis-url", "", "where Redis is, if its URL has no password; else use "+redisVariable)
-	flags.StringVar(&o.credentialsDir, "provider-credentials-dir", "/etc/bursar/providers", "directory with the providers' API keys, one in a file")
-	flags.DurationVar(&o.shutdownGrace, "shutdown-grace", 2*time.Minute, "how long answers that are under way may take to finish after SIGTERM; settling the calls may take 30s more")
-	flags.DurationVar(&o.drainTimeout, "drain-timeout", time.Minute, "how long an answer is read on after its client has hung up, to learn what it cost")
-	flags.Int64Var(&o.maxRequestBytes, "max-request-bytes", 32<<20, "size of the largest request body that is taken")
-	flags.Int64Var(&o.answerCacheBytes, "answer-cache-bytes", 64<<20, "how much memory the answers may take that are kept for the fallback Cache; 0 keeps none")
-	flags.DurationVar(&o.idempotencyWindow, "idempotency-window", time.Hour, "how long an Idempotency-Key names the call that it was first sent with, 1s to 24h; each takes some 400 bytes of Redis for as long")
-	flags.Int64Var(&o.replayCacheBytes, "replay-cache-bytes", 64<<20, "how much memory the answers may take that are kept for repeats of calls with an Idempotency-Key; 0 keeps none")
-	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "the least that is logged: debug, info, warn or error")
+	flags.StringVar(&o.listenAddress, "listen-address", ":8080", "address to serve calls on")
+	flags.StringVar(&o.healthAddress, "health-address", ":8081", "address to serve /healthz, /readyz and /metrics on")
+	flags.StringVar(&o.redisURL, "redis-url", "", "URL of Redis, if it contains no password; otherwise use "+redisVariable)
+	flags.StringVar(&o.credentialsDir, "provider-credentials-dir", "/etc/bursar/providers", "directory with the providers' API keys, one per file")
+	flags.DurationVar(&o.shutdownGrace, "shutdown-grace", 2*time.Minute, "how long answers in progress may take to finish after SIGTERM; settling their calls may take 30s more")
+	flags.DurationVar(&o.drainTimeout, "drain-timeout", time.Minute, "how long to keep reading an answer after its client has disconnected, to learn its cost")
+	flags.Int64Var(&o.maxRequestBytes, "max-request-bytes", 32<<20, "maximum size of a request body")
+	flags.Int64Var(&o.answerCacheBytes, "answer-cache-bytes", 64<<20, "maximum memory for the answers of the fallback Cache; 0 disables it")
+	flags.DurationVar(&o.idempotencyWindow, "idempotency-window", time.Hour, "how long an Idempotency-Key is remembered, 1s to 24h; each takes about 400 bytes in Redis for that time")
+	flags.Int64Var(&o.replayCacheBytes, "replay-cache-bytes", 64<<20, "maximum memory for the answers replayed to repeats of an Idempotency-Key; 0 disables replay")
+	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "minimum level to log: debug, info, warn or error")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
@@ -75,7 +75,7 @@ func parseOptions(args []string, getenv func(string) string) (options, error) {
 	if o.redisURL == "" {
 		o.redisURL = getenv(redisVariable)
 	} else if dsn.HasPassword(o.redisURL) {
-		return options{}, errors.New("--redis-url has a password, which everybody on the machine can read there: use " + redisVariable)
+		return options{}, errors.New("--redis-url contains a password, which every user of the machine can read: use " + redisVariable)
 	}
 	return o, o.validate()
 }
@@ -83,9 +83,9 @@ func parseOptions(args []string, getenv func(string) string) (options, error) {
 func (o options) validate() error {
 	switch {
 	case o.redisURL == "":
-		return errors.New("where is Redis? Set " + redisVariable + " or --redis-url")
+		return errors.New("no Redis URL: set --redis-url or " + redisVariable)
 	case o.databaseURL == "":
-		return errors.New("where is Postgres? Set " + databaseVariable)
+		return errors.New("no Postgres URL: set " + databaseVariable)
 	case o.maxRequestBytes < 1:
 		return errors.New("--max-request-bytes must be at least 1")
 	case o.answerCacheBytes < 0 || o.replayCacheBytes < 0:

@@ -48,7 +48,7 @@ func TestParseOptionsRefuses(t *testing.T) {
 	}{
 		"no Redis":                {nil, "", "postgres://p", "BURSAR_REDIS_URL"},
 		"no Postgres":             {nil, "redis://r", "", "BURSAR_DATABASE_URL"},
-		"a password among flags":  {[]string{"--redis-url", "redis://:secret@r"}, "", "postgres://p", "has a password"},
+		"a password among flags":  {[]string{"--redis-url", "redis://:secret@r"}, "", "postgres://p", "contains a password"},
 		"an unknown flag":         {[]string{"--database-url", "x"}, "redis://r", "postgres://p", "unknown flag"},
 		"a level there is not":    {[]string{"--log-level", "loud"}, "redis://r", "postgres://p", "--log-level"},
 		"an argument":             {[]string{"serve"}, "redis://r", "postgres://p", `unexpected argument "serve"`},

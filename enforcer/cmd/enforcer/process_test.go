@@ -75,7 +75,7 @@ func servesAt(t *testing.T, log *bufio.Scanner) string {
 		if err := json.Unmarshal(log.Bytes(), &line); err != nil {
 			t.Fatalf("the log has %q: %v", log.Text(), err)
 		}
-		if line.Msg == "enforcer serves" {
+		if line.Msg == "enforcer is serving" {
 			return line.Calls
 		}
 	}

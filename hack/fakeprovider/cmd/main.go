@@ -21,7 +21,7 @@ func main() {
 
 func run() error {
 	listen := flag.String("listen", "127.0.0.1:8090", "`address` to listen on; port 0 means a free one")
-	key := flag.String("key", "", "API `key` that calls must come with; empty lets everybody in")
+	key := flag.String("key", "", "API `key` that calls must send; empty accepts every call")
 	flag.Usage = usage
 	flag.Parse()
 	if flag.NArg() > 0 {
@@ -49,8 +49,8 @@ func usage() {
   POST /v1/messages           Anthropic
   POST /v1beta/models/{model}:{generateContent,streamGenerateContent?alt=sse}   Gemini
   GET  /v1/models
-  GET  /bill                  what all calls cost; DELETE forgets them
-  GET  /paused                  how many calls are paused; POST /resume lets them go on
+  GET  /bill                  what all calls cost; DELETE resets it
+  GET  /paused                how many calls are paused; POST /resume lets them go on
 
 Flags:
 `)

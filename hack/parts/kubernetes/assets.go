@@ -28,7 +28,7 @@ func Assets() (string, error) {
 	}
 	for _, name := range []string{"kube-apiserver", "etcd", "kubectl"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
-			return "", fmt.Errorf("%s is not in %s: %w", name, dir, ErrMissing)
+			return "", fmt.Errorf("%s not found in %s: %w", name, dir, ErrMissing)
 		}
 	}
 	return dir, nil

@@ -46,7 +46,7 @@ func answerFor(ctx context.Context, client redis.UniversalClient, name string, c
 	id := limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: name}
 	stored, err := client.HGet(ctx, limiterv1.DocumentsKey, id.String()).Result()
 	if errors.Is(err, redis.Nil) {
-		return limiterv1.ProbeAnswer{Failure: "the tenant is not known"}, nil
+		return limiterv1.ProbeAnswer{Failure: "unknown tenant"}, nil
 	}
 	if err != nil {
 		return limiterv1.ProbeAnswer{}, err
