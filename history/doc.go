@@ -1,5 +1,5 @@
-// Package history reads what is on record of the past: the calls of the ledger, those
-// that were refused, and the limits that were in force.
+// Package history reads the records of the past: the calls of the ledger, those that were
+// refused, and the limits that were in force.
 //
 // It reads as a member of bursar_reader, who says in each transaction for which tenant,
 // or of bursar_manager. Its transactions are short, however much is read: a page of calls

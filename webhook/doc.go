@@ -1,8 +1,7 @@
-// Package webhook tells whoever writes one of Bursar's objects what CEL in the CRDs
-// cannot: that it cannot have effect beside the objects that are there, or that it
-// can, and is perhaps not what was meant.
+// Package webhook validates Bursar's objects beyond the CEL rules of the CRDs: it rejects
+// an object that conflicts with existing ones, and warns of one that may be a mistake.
 //
-// It must never know a rule that controllers/acceptance does not know, and nothing
-// may depend on its being asked: the API server goes on without it when it does not
-// answer. It refuses no deletion, and no change that leaves the spec as it is.
+// It must never have a rule that controllers/rules/acceptance does not have, and nothing
+// may depend on its being called: the API server continues without it when it does not
+// answer. It rejects no deletion, and no change that leaves the spec as it is.
 package webhook

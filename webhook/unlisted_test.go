@@ -24,9 +24,9 @@ func TestUnlistedModels(t *testing.T) {
 		b.Spec.Limits[1].Models = []v1alpha1.ModelName{listed}
 		b.Spec.Ladder = []v1alpha1.Rung{{AtPercent: 80, Action: "Downgrade", Models: []v1alpha1.Replacement{{From: listed, To: "no-such-model"}}}}
 	})
-	const unlisted = `spec.ladder[0].models[0].to: no ModelProvider has a model "no-such-model"`
+	const unlisted = `spec.ladder[0].models[0].to: no ModelProvider lists model "no-such-model"`
 	warned.take()
-	expectAnswer(t, api.Create(t.Context(), budget.DeepCopy(), client.DryRunAll), "", unlisted, "spec.unknownModel: no ModelProvider has unlistedModels")
+	expectAnswer(t, api.Create(t.Context(), budget.DeepCopy(), client.DryRunAll), "", unlisted, "spec.unknownModel: no ModelProvider sets unlistedModels")
 
 	before := provider.DeepCopy()
 	provider.Spec.UnlistedModels = &v1alpha1.UnlistedModels{MaxOutputTokens: 1000}
@@ -34,7 +34,7 @@ func TestUnlistedModels(t *testing.T) {
 	awaitAccepted(t, provider, "True Accepted")
 	warned.take()
 	expectAnswer(t, api.Create(t.Context(), budget.DeepCopy(), client.DryRunAll), "", unlisted,
-		"spec.limits[1].models: does not see calls for these models", "spec.ladder[0].models: does not see calls for these models")
+		"spec.limits[1].models: does not count calls to these models", "spec.ladder[0].models: does not count calls to these models")
 
 	budget.Spec.UnknownModel = v1alpha1.UnknownModelDeny
 	warned.take()

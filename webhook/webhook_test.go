@@ -60,9 +60,9 @@ func TestCreate(t *testing.T) {
 		"a delegated budget of another tenant": {
 			object: budgetOf(delegated, func(b *v1alpha1.TenantBudget) { b.Spec.Tenant = "tenant-of-" + delegated }),
 		},
-		"no such time zone": {
+		"unknown time zone": {
 			object:  budgetOf(delegated, func(b *v1alpha1.TenantBudget) { b.Spec.TimeZone = "Mars/Olympus_Mons" }),
-			wantErr: `spec.timeZone: Invalid value: "Mars/Olympus_Mons": no such time zone`,
+			wantErr: `spec.timeZone: Invalid value: "Mars/Olympus_Mons": unknown time zone`,
 		},
 		"no such time zone, nor parent": {
 			object: budgetOf(delegated, func(b *v1alpha1.TenantBudget) {
@@ -103,10 +103,10 @@ func TestCreate(t *testing.T) {
 				b.Spec.VirtualModels = []v1alpha1.VirtualModel{{Name: "auto", Models: []v1alpha1.ModelName{"no-such-model"}}}
 			}),
 			wantWarnings: []string{
-				`spec.limits[1].models[1]: no ModelProvider has a model "no-such-model"`,
-				`spec.ladder[0].models[0].to: no ModelProvider has a model "no-such-model"`,
-				`spec.ladder[1].cheapestModel.models[0]: no ModelProvider has a model "no-such-model"`,
-				`spec.virtualModels[0].models[0]: no ModelProvider has a model "no-such-model"`,
+				`spec.limits[1].models[1]: no ModelProvider lists model "no-such-model"`,
+				`spec.ladder[0].models[0].to: no ModelProvider lists model "no-such-model"`,
+				`spec.ladder[1].cheapestModel.models[0]: no ModelProvider lists model "no-such-model"`,
+				`spec.virtualModels[0].models[0]: no ModelProvider lists model "no-such-model"`,
 			},
 		},
 		"a policy": {object: objects.RateLimitPolicy(namespace, "policy")},
@@ -120,7 +120,7 @@ func TestCreate(t *testing.T) {
 				policy.Spec.Limits[0].Models = []v1alpha1.ModelName{"no-such-model"}
 				return policy
 			}(),
-			wantWarnings: []string{`spec.limits[0].models[0]: no ModelProvider has a model "no-such-model"`},
+			wantWarnings: []string{`spec.limits[0].models[0]: no ModelProvider lists model "no-such-model"`},
 		},
 		"a policy for budgets of other namespaces": {
 			object: objects.SelectingPolicy(namespace, "policy", func(s *v1alpha1.TargetSelector) { s.Namespaces.From = v1alpha1.NamespacesAll }),
@@ -270,7 +270,7 @@ func TestUpdate(t *testing.T) {
 			wantWarnings: []string{"spec.enforcement: Shadow refuses nothing"},
 		},
 		{
-			name:    "no such time zone",
+			name:    "unknown time zone",
 			change:  func(s *v1alpha1.TenantBudgetSpec) { s.TimeZone = "Mars/Olympus_Mons" },
 			wantErr: `spec.timeZone: Invalid value: "Mars/Olympus_Mons"`,
 		},
@@ -351,7 +351,7 @@ func TestCrowded(t *testing.T) {
 	}
 	warned.take()
 	expectAnswer(t, api.Create(t.Context(), with("policy-too-many", 1), client.DryRunAll), "",
-		"spec.limits: TenantBudgets whose tenants get none of these limits")
+		"spec.limits: these limits do not apply to some TenantBudgets")
 }
 
 // recordCalls puts calls of a cost into the ledger, one after another until just now.
@@ -383,7 +383,7 @@ func TestKeyOfAnotherBudget(t *testing.T) {
 	}{
 		{"nowhere", []string{
 			`has no effect yet: spec.budgetRef.name: Not found: "nowhere"`,
-			`spec.budgetRef.name: calls with the key are refused until there is a TenantBudget "nowhere": it is none of "budget" any more`,
+			`spec.budgetRef.name: calls with the key are refused until TenantBudget "nowhere" exists; TenantBudget "budget" is no longer charged`,
 		}},
 		{"budget", nil},
 	} {
@@ -441,7 +441,7 @@ spec:
 		t.Errorf("got %v, %s, want %s", err, out, want)
 	}
 	out, err = kubectl(t.Context(), fmt.Sprintf(yaml, "other", namespace, "other-"+namespace), "apply", "-f", "-")
-	if want := `Warning: spec.limits[0].models[0]: no ModelProvider has a model "gpt-4o-min"`; err != nil || !strings.Contains(out, want) {
+	if want := `Warning: spec.limits[0].models[0]: no ModelProvider lists model "gpt-4o-min"`; err != nil || !strings.Contains(out, want) {
 		t.Errorf("got %v, %s, want %s", err, out, want)
 	}
 }

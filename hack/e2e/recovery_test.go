@@ -348,7 +348,7 @@ func TestRedisMayEvict(t *testing.T) {
 		}
 		return ""
 	}
-	const want = `False LimiterSuspended: maxmemory-policy of Redis is "allkeys-lru", by which it may drop what was spent: set it to noeviction`
+	const want = `False LimiterSuspended: maxmemory-policy of Redis is "allkeys-lru", which may evict counters: set it to noeviction`
 	eventually(t, "the budget says why: "+want, func() bool { return programmed() == want })
 	response, err := chat(t.Context(), bursar.EnforcerURLs[0], "evicted", map[string]any{"model": "penny", "messages": prompt("[[output=1]]")})
 	if err != nil {

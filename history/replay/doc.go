@@ -1,5 +1,5 @@
-// Package replay says what calls of the past would have met under other limits: it
-// runs them, in the order in which they were admitted, against a tenant's document, by
+// Package replay determines what would have happened to past calls under other limits:
+// it runs them, in the order in which they were admitted, against a tenant's document, by
 // the limiter's rules.
 //
 // It is a pure function of the document and the calls, and keeps of these only the ones

@@ -17,7 +17,7 @@ import (
 // less rights than watching does.
 const lookEvery = 10 * time.Second
 
-// Keeper sees to it that there is an authority, and that the API server trusts it.
+// Keeper ensures that there is an authority, and that the API server trusts it.
 type Keeper struct {
 	client        client.Client
 	secret        types.NamespacedName

@@ -29,7 +29,7 @@ func TestExplain(t *testing.T) {
 	if _, err := ledger.Exec(t.Context(), `UPDATE ai_usage_logs SET priced_as = 'MostExpensive' WHERE call_id = 'explained-2'`); err != nil {
 		t.Fatal(err)
 	}
-	const guessed = "No ModelProvider listed gpt-4o: it was priced as the most expensive of openai, and the bill may be another."
+	const guessed = "No ModelProvider listed gpt-4o: it was priced as the most expensive model of openai, so the provider's bill may differ."
 	for id, want := range map[string]bool{"explained-1": false, "explained-2": true} {
 		if stdout, _, err := budgeted(t, "explain", id, "-n", "explained"); err != nil || strings.Contains(stdout, guessed) != want {
 			t.Errorf("%s: error %v, says that its price is a guess: %t, want %t; printed\n%s", id, err, !want, want, stdout)
@@ -60,7 +60,7 @@ func TestExplain(t *testing.T) {
 					t.Errorf("got %+v, want %+v", got.Limits[i], want)
 				}
 			}
-			if stdout, _, err = budgeted(t, "explain", tc.id, "--tenant", "explained"); err != nil || !strings.Contains(stdout, "what was in the buckets of rate limits") {
+			if stdout, _, err = budgeted(t, "explain", tc.id, "--tenant", "explained"); err != nil || !strings.Contains(stdout, "how full the buckets of rate limits were") {
 				t.Errorf("error %v, printed\n%s", err, stdout)
 			}
 		})

@@ -58,7 +58,7 @@ func TestImport(t *testing.T) {
 		if err != nil || stdout != wantYAML {
 			t.Errorf("from %s: error %v, output\n%s\nwant\n%s", from, err, stdout, wantYAML)
 		}
-		if want := "refused absurd: input_cost_per_token: -1 is negative\n1 models, 1 rows refused\n"; stderr != want {
+		if want := "rejected absurd: input_cost_per_token: -1 is negative\n1 models, 1 rows rejected\n"; stderr != want {
 			t.Errorf("from %s: said %q, want %q", from, stderr, want)
 		}
 	}
@@ -83,8 +83,8 @@ func TestImportFails(t *testing.T) {
 		want  string
 		usage bool
 	}{
-		"strict":          {[]string{"-f", "-", "--provider", "openai", "--strict"}, "1 rows were refused, and 1 could be used", false},
-		"nothing usable":  {[]string{"-f", "-", "--provider", "anthropic", "--endpoint", "https://it.example"}, "all 1 rows were refused", false},
+		"strict":          {[]string{"-f", "-", "--provider", "openai", "--strict"}, "1 rows were rejected; 1 could be used", false},
+		"nothing usable":  {[]string{"-f", "-", "--provider", "anthropic", "--endpoint", "https://it.example"}, "all 1 rows were rejected", false},
 		"no such file":    {[]string{"-f", "/nowhere/prices.json", "--provider", "openai"}, "no such file", false},
 		"no provider":     {[]string{"-f", "-"}, "-f and --provider are required", true},
 		"an unknown flag": {[]string{"-f", "-", "--provder", "openai"}, "unknown flag", true},

@@ -143,7 +143,7 @@ spec: {tenant: above, limits: [{name: yearly, period: Year, amount: "0.90"}], la
 		t.Fatal(err)
 	}
 	_, stderr, err := budgeted(t, "replay", "-f", file, "-n", "replayed", "--exit-code")
-	if !errors.Is(err, errRefuses) || !strings.Contains(stderr, "left out: Namespace replayed") {
+	if !errors.Is(err, errRefuses) || !strings.Contains(stderr, "ignored: Namespace replayed") {
 		t.Errorf("with --exit-code: error %v, told %q", err, stderr)
 	}
 }
@@ -158,9 +158,9 @@ func TestReplayOfWrongYAML(t *testing.T) {
 		"policy":        {"window: 1h", "window: long", `RateLimitPolicy wrong/policy: spec.limits[0].window: Invalid value: "long"`},
 		"unknown field": {"ladder: []", "laddder: []", `document 1: TenantBudget replayed: error unmarshaling JSON: while decoding JSON: json: unknown field "laddder"`},
 		"no YAML":       {"apiVersion: v1", "a: b: c", "document 2"},
-		"no parent":     {"ladder: []", "ladder: []\n  parentRef: {name: nobody}", "spec.parentRef: there is no TenantBudget wrong/nobody"},
+		"no parent":     {"ladder: []", "ladder: []\n  parentRef: {name: nobody}", "spec.parentRef: TenantBudget wrong/nobody is neither in the file nor in the cluster"},
 		"own parent":    {"ladder: []", "ladder: []\n  parentRef: {name: replayed}", "wrong/replayed -> wrong/replayed"},
-		"no target":     {"targetRef: {name: replayed}", "targetRef: {name: nobody}", "there is no TenantBudget wrong/nobody, in the file or in the cluster"},
+		"no target":     {"targetRef: {name: replayed}", "targetRef: {name: nobody}", "TenantBudget wrong/nobody is neither in the file nor in the cluster"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			stdout, _, err := budgetedWith(t, strings.Replace(right, tc.old, tc.new, 1), "replay", "-f", "-", "-n", "wrong")
@@ -199,7 +199,7 @@ func TestReport(t *testing.T) {
 	}
 	text.Reset()
 	newReport(b, result, nil).write(&text)
-	if !strings.HasSuffix(text.String(), "... and 21 more: -o json has them\n") {
+	if !strings.HasSuffix(text.String(), "... and 21 more: use -o json to see all\n") {
 		t.Errorf("a long report ends with %q", text.String()[text.Len()-80:])
 	}
 }

@@ -46,7 +46,7 @@ func TestReplayOfSelectingPolicies(t *testing.T) {
 		"of none": {namespace: "platform", selector: `{matchLabels: {plan: gold}, namespaces: {from: All}}`,
 			wantErr: "RateLimitPolicy platform/policy: spec.targetSelector: it selects no TenantBudget"},
 		"where it may not": {namespace: "acme", selector: `{namespaces: {from: All}}`,
-			wantErr: "only where that, acme, is labelled bursar.dev/delegated=true"},
+			wantErr: "its namespace acme must be labelled bursar.dev/delegated=true"},
 		"by labels that cannot be read": {namespace: "platform", selector: `{namespaces: {from: All}}`, away: true,
 			wantErr: "RateLimitPolicy platform/policy selects by the labels of namespaces: forbidden"},
 	} {

@@ -1,4 +1,4 @@
-// Package recovery sees to it that money is admitted by true counters alone.
+// Package recovery ensures that paid calls are admitted only by correct counters.
 //
 // The Rebuilder, in the leader, watches Redis. One that has lost its data, was
 // started again or has handed over to a replica, may have forgotten what was spent:

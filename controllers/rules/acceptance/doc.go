@@ -1,6 +1,6 @@
-// Package acceptance decides which objects are to have effect: those that are valid
-// and whose names and references are theirs to use.
+// Package acceptance decides which objects take effect: those that are valid and
+// whose names and references they may use.
 //
-// The controllers say it in the condition Accepted, and the webhooks to who writes an
-// object: both must never find rules of their own.
+// The controllers report it in the condition Accepted, and the webhooks to whoever writes
+// the object: neither may have rules of its own.
 package acceptance

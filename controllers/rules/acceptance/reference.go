@@ -13,7 +13,7 @@ import (
 
 // TargetVerdict is the verdict on an object that is valid itself and, at path, names a
 // TenantBudget: it is as good as the budget was found to be. A generation of the
-// budget that nobody has looked at yet is taken to be as good as the one before.
+// budget that waits for the controller is taken to be as good as the one before.
 func TargetVerdict(budget *v1alpha1.TenantBudget, path *field.Path) verdict.Verdict {
 	accepted := acceptedCondition(budget)
 	if accepted.Status == metav1.ConditionTrue {

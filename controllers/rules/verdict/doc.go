@@ -1,4 +1,4 @@
-// Package verdict has what a rule finds about an object in the words of a condition:
+// Package verdict is the result of a rule about an object, in a condition's terms:
 // status, reason and message.
 //
 // It must never know which condition says it, nor when it changed: that is for the

@@ -23,7 +23,7 @@ func False(reason, message string) Verdict {
 	return Verdict{metav1.ConditionFalse, reason, message}
 }
 
-// Unknown makes a Verdict that nobody can tell at present whether the condition holds.
+// Unknown makes a Verdict that it cannot be determined at present whether the condition holds.
 func Unknown(reason, message string) Verdict {
 	return Verdict{metav1.ConditionUnknown, reason, message}
 }

@@ -101,8 +101,8 @@ func (ds *Deliveries) end(ctx context.Context, statement string, d Delivery, arg
 	return nil
 }
 
-// Failing is, of each tenant of which a delivery has failed and waits, why the one
-// that has waited longest did. The keys are the UIDs of budgets.
+// Failing returns, for each budget with a failed delivery that is still pending, the last
+// error of the oldest. The keys are the UIDs of budgets.
 func (ds *Deliveries) Failing(ctx context.Context) (map[string]string, error) {
 	const failing = `
 SELECT DISTINCT ON (a.budget_uid) a.budget_uid, d.last_error

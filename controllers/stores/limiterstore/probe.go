@@ -11,7 +11,7 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
-// Proof is whether a tenant's document was seen to be what calls are admitted by.
+// Proof is the result of a probe: whether calls of a tenant are admitted by its document.
 type Proof struct {
 	// Tenant is whose document it is, and Revision is that of the document; zero when
 	// there is none.

@@ -52,7 +52,7 @@ type Problem struct {
 // String is a line for people.
 func (p Problem) String() string {
 	if p.Refused {
-		return "refused " + p.Row + ": " + p.Reason
+		return "rejected " + p.Row + ": " + p.Reason
 	}
 	return "left out of " + p.Row + ": " + p.Reason
 }
