@@ -7,7 +7,7 @@ import "math"
 // and in every service tier of the books. Of no books it is empty.
 //
 // What one of the books has a price for, this one has a price for, which is no lower.
-// What a model costs that is in none of the books, nobody knows: it may be more.
+// A model that is in none of the books may cost more: its price is unknown.
 func MostExpensive(books ...Book) Book {
 	dearest, most := List{}, Book{}
 	for _, book := range books {

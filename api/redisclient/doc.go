@@ -2,5 +2,5 @@
 // URL, so that what the URL of one Redis, of Sentinels or of a Cluster looks like
 // is the same everywhere.
 //
-// Its errors never say what is in a URL: that would tell the password.
+// Its errors never quote the URL, which may contain a password.
 package redisclient

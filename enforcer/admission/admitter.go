@@ -26,7 +26,7 @@ type Admitter struct {
 	ahead, seen atomic.Int64
 }
 
-// NewAdmitter makes an Admitter on a Store. Run must run beside it.
+// NewAdmitter makes an Admitter on a Store. The caller must also start Run.
 func NewAdmitter(store Store) *Admitter {
 	a := &Admitter{open: newOpenHolds(), shares: newShares(), abandoned: newAbandoned(), clock: time.Now}
 	a.Use(store)

@@ -42,7 +42,7 @@ type Request struct {
 	// probe says that nobody makes this call, which asks buckets for nothing.
 	probe bool
 	// Entry is the call's entry in the ledger, as far as it is known. It describes the
-	// call to whoever must end its hold, should this process die.
+	// call to the enforcer that must end its hold, should this process die.
 	Entry ledgerv1.Entry
 }
 

@@ -1,7 +1,7 @@
-// Package adoption ends what enforcers that have died leave behind: it charges
-// their open calls in full, and takes their settled ones to the ledger.
+// Package adoption ends the calls that dead enforcers have left: it charges their open
+// calls in full, and writes their settled ones to the ledger.
 //
-// It must never take for dead who could not be heard: only who was silent while
-// others were heard is. And as anybody may adopt, several at once and over again,
-// no step may have an effect twice.
+// It must never declare an enforcer dead because Redis was unreachable: only one that was
+// silent while others were heard is dead. And since every enforcer may adopt, several at
+// once and repeatedly, every step is idempotent.
 package adoption

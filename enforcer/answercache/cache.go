@@ -22,7 +22,7 @@ type Answer struct {
 // MaxAnswerBytes is the size of the largest body that is kept.
 const MaxAnswerBytes = 1 << 20
 
-// entryBytes is about what an answer takes beside its body and its header.
+// entryBytes is roughly what an answer takes in addition to its body and its header.
 const entryBytes = 512
 
 func (a Answer) bytes() uint64 {

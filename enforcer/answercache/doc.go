@@ -1,8 +1,7 @@
-// Package answercache keeps answers that clients were given, so that they can be
-// given again.
+// Package answercache keeps answers that clients got, so that they can be sent again.
 //
-// They are in the memory of this process alone, for as long as whoever keeps them
-// says, and the ones that nobody asked for go first when there are too many. It
-// must never give an answer for another key than it was kept for: a key says whose
-// the answer is and to what.
+// They are kept only in the memory of this process, each for the time that its caller
+// gives; when there are too many, the least recently used go first. It must never return
+// an answer for another key than the one it was stored under: the key says whose answer
+// it is and to which request.
 package answercache

@@ -38,7 +38,7 @@ func parseQuery(query string) url.Values {
 	return values
 }
 
-// Identify is who has sent a request, or why it is refused: nobody can say, or the
+// Identify is who has sent a request, or why it is refused: the caller is unknown, or the
 // session has not begun. It waits for the session, for a moment.
 func (calls *Calls) Identify(ctx context.Context, request identity.Request) (admission.Subject, *Problem) {
 	subject, err := calls.Identifier.Identify(ctx, request)

@@ -26,7 +26,7 @@ type Problem struct {
 	afterwards bool
 }
 
-// refuseWith is a Refusal that has an error and nothing beside it.
+// refuseWith is a Problem that has only an error.
 func refuseWith(status int, kind protocol.ErrorKind, code, title, message string) *Problem {
 	return &Problem{Error: protocol.Error{Status: status, Kind: kind, Code: code, Title: title, Message: message}}
 }
@@ -68,7 +68,7 @@ func (r *Problem) response(header Header, p protocol.Protocol) *Response {
 // body is the refusal in the shape of a protocol, in one line of JSON.
 func (r *Problem) body(p protocol.Protocol) []byte { return protocol.EncodeError(p, r.Error) }
 
-// unidentified is the refusal of a request of which nobody can say who has sent it.
+// unidentified is the refusal of a request whose caller could not be identified.
 func unidentified(err error) *Problem {
 	var why *identity.Error
 	switch {
@@ -211,8 +211,8 @@ func noAnswer(sent bool) *Problem {
 	return providerFault("provider_unreachable", "Provider unreachable", "The provider could not be reached.")
 }
 
-// unusableAnswer is the refusal of a call whose provider answered with what is
-// none of the client's business.
+// unusableAnswer is the refusal of a call whose provider answered about Bursar's own
+// account or address, which clients must not see.
 func unusableAnswer(status int) *Problem {
 	return providerFault("provider_refused", "Provider refused",
 		fmt.Sprintf("The provider rejected Bursar's request with status %d.", status)).finally()

@@ -13,7 +13,7 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/identity"
 )
 
-// Spans are named for the steps of the way of a call, but for the one that the GenAI
+// Spans are named for the steps of a call, except the one that the GenAI
 // conventions name. They never have what is in a call, a credential, or a text that a
 // client has chosen. Without a tracer nothing is done for them.
 

@@ -1,18 +1,18 @@
--- The documents that changed after a revision, oldest change first, one page of them.
+-- Reads the documents that changed after a revision, oldest change first, one page.
 --
 -- KEYS[1]  documents: hash, document id -> "<revision> <body>"
 -- KEYS[2]  changes: sorted set, document id -> revision of its last change
 -- KEYS[3]  revision of the newest change
 -- KEYS[4]  incarnation
 --
--- ARGV[1]  incarnation whose revision ARGV[2] is; of another, everything is news
+-- ARGV[1]  incarnation that revision ARGV[2] belongs to; for another, everything is new
 -- ARGV[2]  revision
 -- ARGV[3]  size of a page, at least 1
 --
 -- Answers {incarnation, from, upto, more, id, document, id, document, ...}: the page
 -- has what changed after revision `from`, which is ARGV[2], or 0 when everything is
--- news, up to revision `upto`; more is 1 when another page follows. A document that
--- was withdrawn is empty. An incarnation that is not there is empty, too.
+-- new, up to revision `upto`; more is 1 when another page follows. A document that
+-- was withdrawn is empty. A missing incarnation is empty, too.
 
 local incarnation = redis.call('GET', KEYS[4])
 if not incarnation then return { '', 0, 0, 0 } end
@@ -20,7 +20,7 @@ local newest = tonumber(redis.call('GET', KEYS[3]) or 0)
 
 local from, size = tonumber(ARGV[2]), tonumber(ARGV[3])
 if incarnation ~= ARGV[1] or newest < from then
-  -- Another life, or this one as it was earlier, from a backup.
+  -- Another incarnation, or an earlier state of this one, restored from a backup.
   from = 0
 end
 

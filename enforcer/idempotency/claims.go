@@ -19,7 +19,7 @@ var endLua string
 
 var endScript = redis.NewScript(endLua)
 
-// MaxWindow is the longest window. For longer nobody knows which sessions died.
+// MaxWindow is the longest window: dead sessions are not remembered for longer.
 const MaxWindow = limiterv1.FenceTime
 
 // Name is what a caller calls a call.

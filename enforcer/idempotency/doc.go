@@ -1,13 +1,13 @@
-// Package idempotency sees to it that a call which its caller has named, in the
-// header field Idempotency-Key, is paid for once.
+// Package idempotency ensures that a call with an Idempotency-Key header field is paid
+// for once.
 //
-// Who is to make a named call claims the name in Redis first, so that all enforcers
-// agree: one claim stands at a time. It is released when the call has cost nothing,
-// so that the name is free again, and kept otherwise, for as long as the window.
+// An enforcer claims the key in Redis before it makes the call, so that all enforcers
+// agree: there is one claim at a time. It is released when the call has cost nothing,
+// so that the key can be used again, and otherwise kept for the window.
 //
-// The id of the call is not made of its name: a limiter that was asked about an id
-// before says what it said then, and a name that is free again must be asked about
-// anew. The claim says which call has the name.
+// The call's ID is not derived from its key: the limiter repeats its decision for an ID
+// that it has seen, and a released key needs a new decision. The claim says which call
+// has the key.
 //
-// It must never tell Redis a name, a request or an answer: there are hashes alone.
+// It must never send Redis a key, a request or an answer, only their hashes.
 package idempotency

@@ -1,4 +1,4 @@
--- Ends a claim, unless another stands by now.
+-- Ends a claim, unless another has replaced it.
 --
 -- KEYS[1]  the claim
 --

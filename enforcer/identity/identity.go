@@ -13,14 +13,14 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-// Error is why nobody can say who is calling.
+// Error is why a caller could not be identified.
 type Error struct {
 	// Code names the error for programs, and Title is the same for every one of the code.
 	Code, Title string
 	// Message is for the caller: a sentence without its capital and its full stop. It has
 	// nothing of the credential.
 	Message string
-	// Challenge is how a caller can say who it is, as a WWW-Authenticate field has it.
+	// Challenge is the value of the WWW-Authenticate field: how a caller can authenticate.
 	Challenge string
 	// Unavailable is whether the same request may be answered in a moment: then nothing
 	// is said of the credential.
@@ -29,7 +29,7 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Message }
 
-// Why a caller is not known.
+// Why a caller could not be identified.
 var (
 	ErrMissing = badKey(`no API key, or more than one: send one header "Authorization: Bearer KEY"`)
 	ErrUnknown = badKey("the API key is unknown")

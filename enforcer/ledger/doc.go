@@ -1,9 +1,9 @@
-// Package ledger takes settled calls to Postgres: one row a call, once.
+// Package ledger writes settled calls to Postgres: one row per call, exactly once.
 //
 // It must never hold up a call, lose one while Postgres is away, or let one row
-// that the database refuses stand in the way of others. What it has written it
-// drops from Redis; what it could not write stays there for another to write.
+// that the database rejects block others. It removes from Redis what it has written;
+// what it could not write stays there for another enforcer to write.
 //
-// Refused calls go to a table of their own. They move no money: they are in memory
-// alone, there are never many of them, and what does not fit is left out and counted.
+// Refused calls go to a table of their own. They move no money, so they wait only in
+// memory; their number is bounded, and those that do not fit are dropped and counted.
 package ledger

@@ -29,7 +29,7 @@ type Recorder struct {
 	recorded, leftOut atomic.Int64
 }
 
-// NewRecorder makes a Recorder. Run must run beside it.
+// NewRecorder makes a Recorder. The caller must also start Run.
 func NewRecorder(db Database, log *slog.Logger) *Recorder {
 	return &Recorder{db: db, log: log, waiting: newQueue[ledgerv1.Refusal]()}
 }

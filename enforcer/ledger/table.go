@@ -87,7 +87,7 @@ type rejection[T any] struct {
 	err error
 }
 
-// insert inserts a batch, but for the rows that the database will never take. After
+// insert inserts a batch, except the rows that the database will never accept. After
 // an error it may have some of the others; inserting them again changes nothing.
 func (t table[T]) insert(ctx context.Context, db Database, batch []T) (rejected []rejection[T], err error) {
 	err = t.insertWhole(ctx, db, batch)

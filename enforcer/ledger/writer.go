@@ -53,7 +53,7 @@ type Writer struct {
 	failures atomic.Int64
 }
 
-// NewWriter makes a Writer. Run must run beside it.
+// NewWriter makes a Writer. The caller must also start Run.
 func NewWriter(db Database, store Outbox, log *slog.Logger) *Writer {
 	return &Writer{
 		db: db, store: store, log: log, limit: maxWaiting,
@@ -205,7 +205,7 @@ func (w *Writer) Written(ctx context.Context) error {
 	return nil
 }
 
-// write writes a batch, and tries until it is written, but for what is refused for good.
+// write writes a batch and retries until it is written, except what is rejected for good.
 func (w *Writer) write(ctx context.Context, batch []ledgerv1.Entry) {
 	var rejected []rejection[ledgerv1.Entry]
 	err := w.try(ctx, "write to the ledger", func(ctx context.Context) (err error) {

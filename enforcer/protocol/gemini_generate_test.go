@@ -56,7 +56,7 @@ func TestGeminiBound(t *testing.T) {
 		"a large image":             {data("image/png", large), 0, "", price.Usage{Input: length + 258*6*4 - int64(len(large)+2), Output: 7}},
 		"a long image":              {data("image/png", long), 0, "", price.Usage{Input: length + 258*150*2 - int64(len(long)+2), Output: 7}},
 		"an image, with a window":   {data("image/webp", "AAAA"), 5000, "", price.Usage{Input: 5000, Output: 7}},
-		"audio":               {data("audio/wav", "AAAA"), 5000, "", price.Usage{AudioInput: 5000, Output: 7}},
+		"audio":                     {data("audio/wav", "AAAA"), 5000, "", price.Usage{AudioInput: 5000, Output: 7}},
 		"a film, with a window":     {data("video/mp4", "AAAA"), 5000, "", price.Usage{Input: 5000, Output: 7}},
 		"a file, with a window":     {part(`{"fileData":{"fileUri":"x"}}`), 5000, "", price.Usage{Input: 5000, Output: 7}},
 		"a cache, with a window":    {`{"contents":[],"cachedContent":"c","generationConfig":{"maxOutputTokens":7}}`, 5000, "", price.Usage{Input: 5000, Output: 7}},

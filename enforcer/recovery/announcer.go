@@ -49,7 +49,7 @@ type Announcer struct {
 	told atomic.Pointer[limiterv1.Epoch]
 }
 
-// NewAnnouncer makes an Announcer. Run must run beside it.
+// NewAnnouncer makes an Announcer. The caller must also start Run.
 func NewAnnouncer(
 	client redis.UniversalClient, limiter EpochSetter, calls Calls, ledger LedgerFlusher, session func() string, log *slog.Logger,
 ) *Announcer {

@@ -1,5 +1,5 @@
-// Package recovery is the enforcer's part when Redis has lost what it knew, or has
-// come back with what it knew long ago. The control plane declares an epoch to be
+// Package recovery is the enforcer's part when Redis has lost its data, or has come back
+// with old data. The control plane declares an epoch to be
 // rebuilt; from then on nothing is admitted or settled. Each enforcer then sees to it
 // that the ledger has every call that it settled, leaves in Redis exactly the calls
 // that it has open, and says so. When all have, the control plane opens the epoch,

@@ -1,4 +1,4 @@
-// Package retry does again what must be done and has failed.
+// Package retry repeats an operation until it succeeds.
 //
-// It must never be used where giving up is an answer.
+// It must never be used where giving up is acceptable.
 package retry

@@ -1,4 +1,4 @@
--- Says that a session lives, and what it runs, unless it was declared dead.
+-- Records that a session lives, and what it runs, unless it was declared dead.
 --
 -- KEYS[1]  sessions: sorted set, session -> time of its last beat, ms since the Unix epoch
 -- KEYS[2]  session states: hash, session -> JSON

@@ -1,6 +1,6 @@
 // Package session tells the control plane that an enforcer lives, and which
 // configuration it runs.
 //
-// It must never report a configuration that is not run yet: that a resource is
-// Programmed rests on its word.
+// It must never report a configuration that is not applied yet: the Programmed condition
+// of resources depends on it.
 package session

@@ -50,7 +50,7 @@ type Session struct {
 	lost    bool
 }
 
-// New makes a session, of which nobody knows before it runs and has a configuration.
+// New makes a session. It is not announced before it runs and has a configuration.
 // It tells begun its id then, and that of each life that follows.
 func New(client redis.UniversalClient, config Config, begun func(id string), log *slog.Logger) *Session {
 	host, _ := os.Hostname() // only for people to read; empty will do

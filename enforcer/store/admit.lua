@@ -51,10 +51,10 @@ local own = redis.call('HMGET', KEYS[1], id, 'fenced')
 if own[2] then return { 'fenced', now } end
 if now < from or (till > 0 and now >= till) then return { 'turned', now } end
 
--- What the answer tells of the limits.
+-- The parts of the reply about the limits.
 local asked, refusing, refusing_spent, refusing_held = 0, 0, 0, 0
 local debts, after, taken = {}, {}, {}
--- What is to be written to each key: field, value, field, value...
+-- The writes to each key: field, value, field, value...
 local values, changes = {}, {}
 
 -- Money, key by key.

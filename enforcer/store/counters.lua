@@ -1,4 +1,4 @@
--- What the scripts share: how counters and buckets are packed, and how they turn.
+-- Shared by the scripts: how counters and buckets are packed, and how periods turn.
 -- All numbers are doubles and stay whole and below 2^53, where doubles are exact.
 --
 -- EPOCH, the number of the epoch as a string, stands before this text. So the
@@ -36,8 +36,8 @@ local EXACT = 9007199254740992 -- 2^53
 local TENANT, USER = 2, 3 -- keys of counters; those from 4 on are of ancestors
 local broken, mending
 
--- What mends is made when it is needed: a script makes all its functions anew at every
--- call, and nearly none finds anything broken.
+-- The repair functions are created only when needed: a script creates all its functions
+-- at every call, and broken values are very rare.
 local function mender()
   if mending then return mending end
   broken = {}
@@ -68,8 +68,8 @@ local function mender()
     return is
   end
 
-  -- Mends a counter. Where its bounds are broken nobody can say what its amounts are of:
-  -- then it counts for whichever period comes first.
+  -- Repairs a counter. With broken bounds, the period of its amounts is unknown: then they
+  -- count for whichever period comes first.
   local function counter(key, field, raw)
     local start, finish, spent, held, e_start, e_spent, e_held
     if #raw == COUNTER_SIZE then

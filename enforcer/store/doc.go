@@ -1,7 +1,7 @@
 // Package store keeps the limiter's state in Redis. Each operation is one script,
 // in a .lua file of its own, and one round trip.
 //
-// It decides nothing but what the scripts decide: what is checked, and what the
-// answer means, is package admission's business. It works on one Redis, on
+// It decides nothing beyond what the scripts decide: package admission chooses what is
+// checked, and interprets the reply. It works on one Redis, on
 // Sentinel and on Cluster, as all keys of an operation share a hash tag.
 package store

@@ -1,6 +1,6 @@
 // Package clients calls Bursar with the providers' own clients, as a newcomer would:
 // from npm, with the base URL and the key the only change.
 //
-// It must never say more to a client than its own documentation does: what takes a
-// trick here would take one everywhere.
+// It must never configure a client beyond what its documentation says: a trick that is
+// needed here would be needed everywhere.
 package clients

@@ -110,7 +110,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// padding is what each token says beside itself, so that the answer has its size.
+// padding is what each token adds, so that the answer has the size that was asked for.
 func (a *answer) padding() string {
 	if a.directives.size == 0 || a.tokens == 0 {
 		return ""

@@ -2,7 +2,6 @@
 // of OpenAI, Azure, Anthropic and Gemini, generates a deterministic text, misbehaves when asked to, and
 // keeps its own bill.
 //
-// The bill is the other side's word on what calls cost. It must never be
-// computed with Bursar's own packages: what they share, they would get wrong
-// together.
+// The bill is an independent record of what calls cost. It must never be computed with
+// Bursar's own packages: both would share the same mistakes.
 package fakeprovider

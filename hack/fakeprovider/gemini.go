@@ -67,7 +67,7 @@ func (geminiAPI) read(path string, r *http.Request, body []byte) (request, error
 	return out, nil
 }
 
-// usageSoFar is the usage that every chunk has. What is 0 is left out, but for the prompt's.
+// usageSoFar is the usage that every chunk has. Zeros are left out, except the prompt's.
 func (a *answer) usageSoFar(chunk map[string]any) map[string]any {
 	r, ok := a.usage()
 	if !ok {

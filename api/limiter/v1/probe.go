@@ -163,7 +163,7 @@ func (p ProbedMoney) contradiction(limit MoneyLimit, level Level) string {
 	return ""
 }
 
-// Probed is a money limit of the level as a probe is to find it at a moment, but for
+// Probed is a money limit of the level as a probe should find it at a moment, except for
 // ResetsAt: with what is granted to everyone. Its rungs are those of the next grants as
 // well, under which a call may be settled.
 func (l Level) Probed(document MoneyLimit, at time.Time) ProbedMoney {

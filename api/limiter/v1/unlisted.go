@@ -22,7 +22,7 @@ type UnlistedModels struct {
 	ContextWindow   int64 `json:"contextWindow,omitempty"`
 }
 
-// Unlisted is any model that no provider lists, as this one takes it, but for its name:
+// Unlisted is any model that no provider lists, as this one takes it, except for its name:
 // each kind of token costs what it costs at most of any model that this provider lists,
 // at each time. REQUIRES: UnlistedModels is not nil.
 //

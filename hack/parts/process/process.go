@@ -33,7 +33,7 @@ type Options struct {
 	Dir string
 	// LogFile is the file that the child's output is appended to. Required.
 	LogFile string
-	// User is whom the child runs as; nil means whoever runs this program. Only
+	// User is the user that the child runs as; nil means the one that runs this program. Only
 	// root may name another, and must then name a Dir that everybody may enter.
 	User *User
 	// StopSignal asks the child to end, and is also what it gets should this
