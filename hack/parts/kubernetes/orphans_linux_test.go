@@ -3,12 +3,13 @@ package kubernetes_test
 import (
 	"bufio"
 	"fmt"
-	"github.com/bursar-dev/bursar/hack/testkit"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // TestServersDieWithTheirParent kills a parent that had no chance to stop its

@@ -194,6 +194,9 @@ func waitGone(t *testing.T, pid int) {
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) || strings.Contains(string(stat), ") Z ") {
 			return nil
 		}
-		return fmt.Errorf("it runs: %s (%v)", stat, err)
+		if err != nil {
+			return err
+		}
+		return fmt.Errorf("it runs: %s", stat)
 	})
 }
