@@ -1,6 +1,6 @@
-// Package call handles a call from end to end: who makes it, what it asks for, what it can cost at
-// most, whether it may be made, what it has cost, and where that is recorded. It is
-// the same for every door.
+// Package call handles a call from end to end: who makes it, what it asks for, what it
+// can cost at most, whether it may be made, what it has cost, and where that is recorded.
+// It is the same for every door.
 //
 // A door turns its protocol into calls. It begins a Call with what it has read, and has
 // it admitted; it sends what is admitted to the provider, or has that done, and tells the

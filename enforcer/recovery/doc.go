@@ -1,7 +1,7 @@
 // Package recovery is the enforcer's part when Redis has lost its data, or has come back
-// with old data. The control plane declares an epoch to be
-// rebuilt; from then on nothing is admitted or settled. Each enforcer then sees to it
-// that the ledger has every call that it settled, leaves in Redis exactly the calls
-// that it has open, and says so. When all have, the control plane opens the epoch,
-// and sets the counters from the ledger and the open calls.
+// with old data. The control plane declares an epoch to be rebuilt; from then on nothing
+// is admitted or settled. Each enforcer then makes sure that the ledger has every call
+// that it settled, leaves in Redis exactly the calls that it has open, and announces
+// this. When all have, the control plane opens the epoch, and sets the counters from the
+// ledger and the open calls.
 package recovery
