@@ -24,7 +24,7 @@ func TestPromises(t *testing.T) {
 		create(t, budget)
 		awaitSeen(t, budget)
 	}
-	says := "spec.parentRef: of TenantBudget " + company.Namespace + "/budget limit daily has 5.00 USD, but the limits of its 2 children add up to "
+	says := "spec.parentRef: in TenantBudget " + company.Namespace + "/budget, limit daily has 5.00 USD, but the limits of its 2 children add up to "
 	other := childOf(company, "3.01")
 	expectAnswer(t, api.Create(t.Context(), childOf(company, "3.00"), client.DryRunAll), "")
 	expectAnswer(t, api.Create(t.Context(), other), "", says+"5.01 USD")
