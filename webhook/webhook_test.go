@@ -141,8 +141,8 @@ func TestCreate(t *testing.T) {
 		},
 		"a policy for all of a namespace": {
 			object: objects.SelectingPolicy(namespace, "policy", func(*v1alpha1.TargetSelector) {}),
-			wantWarnings: []string{"spec.targetSelector: has neither matchLabels nor matchExpressions, " +
-				"and selects every TenantBudget of the namespaces: 1 now"},
+			wantWarnings: []string{"spec.targetSelector: without matchLabels and matchExpressions " +
+				"every TenantBudget of the namespaces is selected: now 1"},
 		},
 		"a model of another provider": {
 			object: objects.ModelProvider("model-of-"+namespace, "model-"+namespace),
@@ -254,13 +254,13 @@ func TestUpdate(t *testing.T) {
 			name:   "little more than was spent",
 			change: func(s *v1alpha1.TenantBudgetSpec) { s.Limits[0].Amount = "2.60" },
 			wantWarnings: []string{"spec.limits[0].amount: limit daily is set to 2.60 USD and 2.50 are already spent, " +
-				"which is beyond its Trip rung: calls are refused until "},
+				"past its Trip rung: calls are refused until "},
 		},
 		{
 			name:   "a rung that was passed",
 			change: func(s *v1alpha1.TenantBudgetSpec) { s.Ladder = []v1alpha1.Rung{{AtPercent: 50, Action: "Trip"}} },
 			wantWarnings: []string{"spec.limits[0].amount: limit daily is set to 5.00 USD and 2.50 are already spent, " +
-				"which is beyond its Trip rung: calls are refused until "},
+				"past its Trip rung: calls are refused until "},
 		},
 		{
 			name: "less than was spent, in shadow",
