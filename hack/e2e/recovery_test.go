@@ -280,7 +280,7 @@ func TestOpenCallsOutliveRedis(t *testing.T) {
 	answer := make(chan int, 1)
 	go func() {
 		response, err := chat(context.Background(), bursar.EnforcerURLs[0], "open", map[string]any{
-			"model": "penny", "messages": prompt("[[output=1 hold=1]]"), "stream": true,
+			"model": "penny", "messages": prompt("[[output=1 pause=1]]"), "stream": true,
 		})
 		if err != nil {
 			answer <- 0

@@ -154,7 +154,7 @@ func TestKilled(t *testing.T) {
 	}
 	ids := map[string]bool{}
 	for range open {
-		stream, err := openCall(victim, chat("gpt-4o", "[[output=9 hold=4]]", held))
+		stream, err := openCall(victim, chat("gpt-4o", "[[output=9 pause=4]]", held))
 		testkit.Must(t, err)
 		defer stream.hangUp()
 		ids[stream.header.Get(call.CallIDHeader)] = true
@@ -225,7 +225,7 @@ func TestSlept(t *testing.T) {
 	if got := do(sleeper.client, sleeper.request(chat("gpt-4o-mini", "[[output=1]]"))); got.status != 200 {
 		t.Fatalf("without Postgres: %d %s", got.status, got.body)
 	}
-	stream, err := openCall(sleeper, chat("gpt-4o", "[[output=9 hold=4]]", held))
+	stream, err := openCall(sleeper, chat("gpt-4o", "[[output=9 pause=4]]", held))
 	testkit.Must(t, err)
 	testkit.Eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
 	sleeper.signal(syscall.SIGSTOP)

@@ -248,7 +248,7 @@ func TestWhatGoesWrongAtTheProvider(t *testing.T) {
 func TestClientHangsUpMidStream(t *testing.T) {
 	w := newWorld(t)
 	e := w.ready()
-	stream := e.open("gerente-1", chat("gpt-4o", "[[output=9 hold=4]]", `"stream":true`, `"max_completion_tokens":20`))
+	stream := e.open("gerente-1", chat("gpt-4o", "[[output=9 pause=4]]", `"stream":true`, `"max_completion_tokens":20`))
 	testkit.Eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
 	stream.hangUp()
 	w.provider.Resume()
@@ -332,7 +332,7 @@ func TestConfigurationChanges(t *testing.T) {
 func TestShutdownMidStream(t *testing.T) {
 	w := newWorld(t)
 	e := w.ready()
-	stream := e.open("gerente-1", chat("gpt-4o", "[[output=9 hold=4]]", `"stream":true`, `"max_completion_tokens":20`))
+	stream := e.open("gerente-1", chat("gpt-4o", "[[output=9 pause=4]]", `"stream":true`, `"max_completion_tokens":20`))
 	testkit.Eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
 
 	e.stop()
@@ -374,7 +374,7 @@ func TestShutdownCannotWait(t *testing.T) {
 	w.configure()
 	e := w.start(func(o *options) { o.shutdownGrace = 50 * time.Millisecond })
 	testkit.Eventually(t, "the enforcer is configured", func() bool { return e.call("gerente-1", "{}").status == 400 })
-	stream := e.open("gerente-1", chat("gpt-4o", "[[output=9 hold=4]]", `"stream":true`))
+	stream := e.open("gerente-1", chat("gpt-4o", "[[output=9 pause=4]]", `"stream":true`))
 	testkit.Eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
 	if err := e.shutDown(); err != nil {
 		t.Error(err)
@@ -441,7 +441,7 @@ func TestRedisGoesWhileCallsAreOpen(t *testing.T) {
 	w.redisURL, w.redis = own.URL, connect(t, own.Addr)
 	e := w.ready()
 	go controlplane.Recover(t.Context(), w.redis, w.ledger, acme)
-	stream := e.open("gerente-1", chat("gpt-4o", "[[output=9 hold=4]]", `"stream":true`))
+	stream := e.open("gerente-1", chat("gpt-4o", "[[output=9 pause=4]]", `"stream":true`))
 	testkit.Eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
 
 	testkit.Must(t, own.Stop())
@@ -561,7 +561,7 @@ func TestManyStreamsAtOnce(t *testing.T) {
 	all := make([]*opened, streams)
 	var opening sync.WaitGroup
 	for i := range streams {
-		r := e.request("gerente-1", chat("gpt-4o-mini", "[[output=3 hold=1]]", `"stream":true`, `"max_completion_tokens":3`))
+		r := e.request("gerente-1", chat("gpt-4o-mini", "[[output=3 pause=1]]", `"stream":true`, `"max_completion_tokens":3`))
 		opening.Go(func() {
 			var err error
 			if all[i], err = open(e.client, r); err != nil {

@@ -186,7 +186,7 @@ func TestManyAtOnceWithOneKey(t *testing.T) {
 func TestOtherEnforcer(t *testing.T) {
 	w := newWorld(t)
 	one, other := w.ready(), w.ready()
-	body := chat("gpt-4o", "[[output=5 hold=2]]", `"stream":true`)
+	body := chat("gpt-4o", "[[output=5 pause=2]]", `"stream":true`)
 	open, err := open(one.client, named(one.request("gerente-1", body), "key"))
 	testkit.Must(t, err)
 	for i, e := range []*running{one, other} {
@@ -214,7 +214,7 @@ func TestOtherEnforcer(t *testing.T) {
 func TestClientHangsUpAndAsksAgain(t *testing.T) {
 	w := newWorld(t)
 	e := w.ready()
-	body := chat("gpt-4o", "[[output=5 hold=2]]", `"stream":true`)
+	body := chat("gpt-4o", "[[output=5 pause=2]]", `"stream":true`)
 	open, err := open(e.client, named(e.request("gerente-1", body), "key"))
 	testkit.Must(t, err)
 	testkit.Eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
@@ -312,7 +312,7 @@ func TestKilledWhileANamedCallIsOpen(t *testing.T) {
 	w := newWorld(t)
 	e := w.ready()
 	c := w.spawn()
-	body := chat("gpt-4o", "[[output=5 hold=2]]", `"stream":true`)
+	body := chat("gpt-4o", "[[output=5 pause=2]]", `"stream":true`)
 	open, err := open(c.client, named(c.request(body), "key"))
 	testkit.Must(t, err)
 	defer open.hangUp()

@@ -40,7 +40,7 @@ func TestSIGTERM(t *testing.T) {
 	var stream *opened
 	testkit.Eventually(t, "the enforcer is configured", func() bool {
 		stream, err = open(http.DefaultClient, request(t, address, "gerente-1",
-			chat("gpt-4o", "[[output=9 hold=4]]", `"stream":true`, `"max_completion_tokens":20`)))
+			chat("gpt-4o", "[[output=9 pause=4]]", `"stream":true`, `"max_completion_tokens":20`)))
 		testkit.Must(t, err)
 		if stream.status != http.StatusOK {
 			stream.hangUp()
