@@ -115,6 +115,11 @@ func (a *Admitter) decide(ctx context.Context, tenant *Tenant, call Request, adm
 			}
 			return Decision{}, ErrRungChanged
 		}
+		if reply.Verdict == Refused && (reply.Spent == limiterv1.UnknownAmount || reply.Held == limiterv1.UnknownAmount) {
+			// It is not the limit that is used up: nobody knows how it stands until it is
+			// counted anew, which must not be remembered until the period turns.
+			return Decision{}, fmt.Errorf("%w: an amount was broken", ErrSuspended)
+		}
 		d := decision(store, tenant, call, request, reply)
 		if d.Hold != nil {
 			admitted(d.Hold)

@@ -239,3 +239,23 @@ func TestSettleGivesTokensBackAndNoRequests(t *testing.T) {
 		}
 	}
 }
+
+// TestUnknownAmountIsNotRemembered: a limit whose amount a script could not mend refuses
+// for as long as the amount is not counted anew, and not until its period turns.
+func TestUnknownAmountIsNotRemembered(t *testing.T) {
+	store := &scriptedStore{replies: []admission.AdmitReply{
+		{Verdict: admission.Refused, Refusing: 1, Spent: limiterv1.UnknownAmount},
+		{Verdict: admission.Refused, Refusing: 1, Held: limiterv1.UnknownAmount},
+		{Verdict: admission.Admitted},
+	}}
+	admitter, tenant := admission.NewAdmitter(store), tenant(t)
+	call := admission.Request{ID: "call", Subject: admission.Subject{Tenant: "acme", User: "user"}, Bound: money.Cent}
+	for range 2 {
+		if d, err := admitter.Admit(t.Context(), tenant, call); !errors.Is(err, admission.ErrSuspended) || d.Hold != nil || d.Refusal != nil {
+			t.Errorf("beside an unknown amount: %+v, %v, want %v", d, err, admission.ErrSuspended)
+		}
+	}
+	if d, err := admitter.Admit(t.Context(), tenant, call); err != nil || d.Hold == nil {
+		t.Errorf("when it is known again: %+v, %v, want a hold", d, err)
+	}
+}

@@ -114,10 +114,8 @@ func (c *Call) endClaim() {
 		return
 	}
 	if answer, ok := c.recording.kept(); ok {
-		for name := range answer.Header {
-			if strings.HasPrefix(name, "X-Ratelimit-") {
-				delete(answer.Header, name) // it is no longer so
-			}
+		for _, name := range c.rateFields {
+			delete(answer.Header, name) // it is no longer so
 		}
 		c.calls.Replays.Put(replayOf(c.id), answer, idempotency.MaxWindow)
 	}

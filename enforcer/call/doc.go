@@ -19,8 +19,8 @@
 //	rest := c.Finish(err)
 //
 // steps.go lists the steps, and each is in the file of its name. What others call a call
-// is this call as they see it: an admission.Call is what the limiter is asked about, a
-// protocol.Call is the request as it is addressed to one model.
+// is this call as they see it: an admission.Request is what the limiter is asked about, a
+// protocol.BoundedCall is the request as it is addressed to one model.
 //
 // The package decides nothing about limits, which is admission's, and knows nothing of
 // HTTP's connections, which are a door's. It must never let a call be forwarded without a

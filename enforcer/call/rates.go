@@ -12,13 +12,17 @@ import (
 // limits stands, in the fields that clients of the protocol read.
 func (c *Call) setRateFields(rates []admission.RateReading) {
 	now := time.Now()
-	header := map[string][]string(c.header)
+	fields := map[string][]string{}
 	for _, unit := range []limiterv1.Unit{limiterv1.Requests, limiterv1.Tokens} {
 		if rate, ok := tightest(rates, unit); ok {
-			c.Endpoint.Protocol().SetRate(header, protocol.Rate{
+			c.Endpoint.Protocol().SetRate(fields, protocol.Rate{
 				Unit: unit, Limit: rate.Limit.Burst, Remaining: rate.Remaining, FullIn: rate.FullIn,
 			}, now)
 		}
+	}
+	for name, values := range fields {
+		c.header[name] = values
+		c.rateFields = append(c.rateFields, name)
 	}
 }
 

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"encoding/binary"
 	"maps"
 	"math"
@@ -95,6 +96,9 @@ func (h *brokenHistory) admit(t *rapid.T) {
 		Bound: money.Nanos(rapid.Int64Range(1, 60).Draw(t, "bound")),
 	}
 	d, err := admission.NewAdmitter(h.store).Admit(context.Background(), tenant, call)
+	if errors.Is(err, admission.ErrSuspended) && h.anyUnknown() {
+		return
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,6 +123,16 @@ func (h *brokenHistory) admit(t *rapid.T) {
 		}
 	}
 	h.calls = append(h.calls, &modelCall{call: call, hold: d.Hold})
+}
+
+// anyUnknown is whether an amount was broken that nobody has counted anew.
+func (h *brokenHistory) anyUnknown() bool {
+	for key := range h.fields() {
+		if h.unknown[key] {
+			return true
+		}
+	}
+	return false
 }
 
 func (h *brokenHistory) settle(t *rapid.T) {

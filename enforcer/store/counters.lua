@@ -118,7 +118,7 @@ local function read_counter(key, field, raw)
   if #raw ~= COUNTER_SIZE then return mender().counter(key, field, raw) end
   local start, finish, spent, held, e_start, e_spent, e_held = unpack_struct(COUNTER, raw)
   if spent >= 0 and held >= 0 and e_spent >= 0 and e_held >= 0 and spent + held + e_spent + e_held <= EXACT
-    and (spent % 1) + (held % 1) + (e_spent + e_held) % 1 == 0
+    and (spent % 1) + (held % 1) + (e_spent % 1) + (e_held % 1) == 0
     and -EXACT <= e_start and e_start <= finish and -EXACT <= start and start <= finish and finish <= EXACT
   then
     return start, finish, spent, held, e_start, e_spent, e_held

@@ -7,8 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bursar-dev/bursar/hack/testkit"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // TestPostgresIsAway: calls go on, and when it is back the ledger has each of them

@@ -19,10 +19,11 @@ func ShardEpochKey(shard uint32) string { return shardKey(shard, "epoch") }
 // EpochState says whether money is admitted.
 type EpochState string
 
-// The states of an epoch. Money is admitted while it is Open, and in no other.
+// The states of an epoch. Money is admitted while it is valid, and in no other.
 const (
-	// EpochValid: counters that bear the epoch's token are valid.
-	EpochValid EpochState = "Valid"
+	// EpochValid: counters that bear the epoch's token are valid. Redis has another word
+	// for it, which enforcers and managers of the version before read, too.
+	EpochValid EpochState = "Open"
 	// EpochRebuilding: sessions are to announce their open calls.
 	EpochRebuilding EpochState = "Rebuilding"
 	// EpochRefused: this Redis must not be trusted with money; Reason says why.

@@ -1,6 +1,7 @@
 package limiterv1
 
 import (
+	"math"
 	"time"
 
 	"github.com/bursar-dev/bursar/api/money"
@@ -21,6 +22,11 @@ import (
 func (l MoneyLimit) Fits(spent, held, bound money.Nanos) bool {
 	return spent+held+bound <= l.Amount
 }
+
+// UnknownAmount stands, in Redis, in the place of an amount that the scripts found broken
+// and could not mend: no call fits beside it, until the amount is counted anew from the
+// ledger. It is also the largest amount that Redis' numbers hold exactly: 2^53.
+const UnknownAmount money.Nanos = 1 << 53
 
 // Exhausted reports whether the limit is spent in full: it has no room for any call
 // that costs something, even if everything that is held were given back.
@@ -99,13 +105,18 @@ func (b Bucket) After(debt int64, passed time.Duration) int64 {
 // where the debt is larger than the capacity, as it is after a limit was lowered.
 func (b Bucket) Remaining(debt int64) int64 { return max(0, b.capacity-debt) / b.unit }
 
+// LongestWait is the longest time that FullIn and RetryAfter say: 292 years, the longest
+// Duration in whole milliseconds.
+const LongestWait = math.MaxInt64 / time.Millisecond * time.Millisecond
+
 // FullIn is how long until a debt in points is paid back, rounded up to the
-// millisecond; zero when nothing flows in, as nobody can say.
+// millisecond, at most LongestWait; zero when nothing flows in, as nobody can say.
 func (b Bucket) FullIn(debt int64) time.Duration {
 	if debt <= 0 || b.refill == 0 {
 		return 0
 	}
-	return time.Duration((debt-1)/b.refill+1) * time.Millisecond
+	milliseconds := (debt-1)/b.refill + 1
+	return time.Duration(min(milliseconds, LongestWait.Milliseconds())) * time.Millisecond
 }
 
 // RetryAfter is how long until a need fits that does not at a debt, both in points,

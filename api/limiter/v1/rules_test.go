@@ -134,6 +134,10 @@ func TestBucketRetryAfter(t *testing.T) {
 			if wait != 0 {
 				t.Fatalf("%s for a need of %d beside %d in %+v, want none", wait, need, debt, bucket)
 			}
+		case wait == limiterv1.LongestWait:
+			if debt+need-bucket.Capacity() < bucket.Refill()*limiterv1.LongestWait.Milliseconds() {
+				t.Fatalf("a need of %d beside %d in %+v would fit before %s", need, debt, bucket, wait)
+			}
 		case !bucket.Fits(bucket.After(debt, wait), need):
 			t.Fatalf("a need of %d beside %d in %+v does not fit after %s", need, debt, bucket, wait)
 		case bucket.Fits(bucket.After(debt, wait-time.Millisecond), need):
@@ -152,6 +156,10 @@ func TestBucketFullIn(t *testing.T) {
 		case debt == 0, limit.Unit == limiterv1.InFlight:
 			if wait != 0 {
 				t.Fatalf("%s for a debt of %d in %+v, want none", wait, debt, bucket)
+			}
+		case wait == limiterv1.LongestWait:
+			if debt < bucket.Refill()*limiterv1.LongestWait.Milliseconds() {
+				t.Fatalf("a debt of %d in %+v is paid before %s", debt, bucket, wait)
 			}
 		case bucket.After(debt, wait) != 0 || bucket.After(debt, wait-time.Millisecond) == 0:
 			t.Fatalf("%s for a debt of %d in %+v", wait, debt, bucket)

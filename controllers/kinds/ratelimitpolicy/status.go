@@ -15,8 +15,12 @@ func (s *scope) Statuses() (before, after v1alpha1.RateLimitPolicyStatus) {
 func (s *scope) status() v1alpha1.RateLimitPolicyStatus {
 	programmed := s.Rollout.Programmed(s.Accepted)
 	ready := conditions.Ready(s.Accepted, programmed)
+	targets := ptr.To(int32(len(s.targets)))
+	if s.Accepted.Reason == v1alpha1.ReasonInternalError {
+		targets = s.Object.Status.Targets // they could not be found out
+	}
 	return v1alpha1.RateLimitPolicyStatus{
 		ProgrammedStatus: s.Rollout.Common(s.Object, s.Now, s.Accepted, programmed, ready),
-		Targets:          ptr.To(int32(len(s.targets))),
+		Targets:          targets,
 	}
 }

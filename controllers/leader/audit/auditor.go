@@ -214,8 +214,8 @@ func fieldsOf(level limiterv1.Level) (tenant, user []string) {
 	return tenant, user
 }
 
-// recordDrift tells of findings that were not there before, and keeps them: another manager
-// is not to recordDrift of them again.
+// recordDrift records Events of findings that were not there before, and keeps the
+// findings, so that another manager does not record them again.
 func (a *Auditor) recordDrift(ctx context.Context, document limiterv1.Tenant, findings []Finding) error {
 	var fresh []Finding
 	for _, finding := range findings {

@@ -208,7 +208,7 @@ func TestAuditor(t *testing.T) {
 	brokenField := "broken:negative:" + field
 	for times := 1; times <= 2; times++ {
 		testkit.Must(t, client.HIncrBy(ctx, tenantKey, brokenField, 1).Err()) // as an enforcer's script does
-		want := fmt.Sprintf("Warning DriftFound counter %s was broken in Redis (negative) and was mended, %d times so far", field, times)
+		want := fmt.Sprintf("Warning DriftFound counter %s was corrupt in Redis (negative) and was repaired, %d times so far: see the logs of the enforcers", field, times)
 		if found := audited(); len(found) != 1 || !strings.HasPrefix(found[0], want) {
 			t.Errorf("a counter that was broken: %q, want %q", found, want)
 		}

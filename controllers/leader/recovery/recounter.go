@@ -51,7 +51,7 @@ type Recounter struct {
 	locks sync.Map
 }
 
-// NewRecounter makes an Recounter.
+// NewRecounter makes a Recounter.
 func NewRecounter(epoch CurrentEpoch, counters Counters, calls OpenCalls, ledger ReachableLedger) *Recounter {
 	return &Recounter{epoch: epoch, counters: counters, calls: calls, ledger: ledger}
 }

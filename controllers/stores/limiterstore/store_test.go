@@ -347,7 +347,7 @@ func (r *roundTrips) ProcessPipelineHook(next goredis.ProcessPipelineHook) gored
 // and no key is searched for.
 func TestCountersOfManyUsers(t *testing.T) {
 	newStore(t)
-	if err := client.Set(t.Context(), limiterv1.EpochKey, `{"number": 7, "state": "Valid"}`, 0).Err(); err != nil {
+	if err := client.Set(t.Context(), limiterv1.EpochKey, `{"number": 7, "state": "Open"}`, 0).Err(); err != nil {
 		t.Fatal(err)
 	}
 	counted := goredis.NewClient(client.Options())
