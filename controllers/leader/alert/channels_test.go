@@ -53,10 +53,10 @@ func TestMailServers(t *testing.T) {
 		"by name":            {url: "smtp://" + login + "localhost:" + port},
 		"TLS from the start": {url: "smtps://" + login + world.Mail.TLSAddress},
 		"a wrong password":   {url: "smtp://bursar:no@" + world.Mail.StartTLSAddress, want: "failed to connect or log in to the mail server: the connection failed"},
-		"no login":           {url: "smtp://" + world.Mail.StartTLSAddress, want: "the mail server does not take e-mail to testmailservers-no_login@example.com: it answers 502 5.7.0"},
+		"no login":           {url: "smtp://" + world.Mail.StartTLSAddress, want: "the mail server rejected e-mail to testmailservers-no_login@example.com: it answered 502 5.7.0"},
 		"not trusted":        {url: "smtp://" + login + world.Mail.StartTLSAddress, distrust: true, want: "failed to connect or log in to the mail server: its certificate is not trusted (--alert-ca-file adds authorities)"},
-		"not now":            {url: "smtp://" + login + world.Mail.StartTLSAddress, refuse: 451, want: "the mail server does not take e-mail to testmailservers-not_now@example.com: it answers 451 4.3.0"},
-		"never":              {url: "smtp://" + login + world.Mail.StartTLSAddress, refuse: 554, want: "the mail server does not take e-mail to testmailservers-never@example.com: it answers 554 5.3.0"},
+		"not now":            {url: "smtp://" + login + world.Mail.StartTLSAddress, refuse: 451, want: "the mail server rejected e-mail to testmailservers-not_now@example.com: it answered 451 4.3.0"},
+		"never":              {url: "smtp://" + login + world.Mail.StartTLSAddress, refuse: 554, want: "the mail server rejected e-mail to testmailservers-never@example.com: it answered 554 5.3.0"},
 		"nobody there":       {url: "smtp://" + login + "127.0.0.1:1", want: "failed to connect or log in to the mail server: the connection was refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -127,7 +127,7 @@ func TestParseMailServer(t *testing.T) {
 }
 
 func TestReceivers(t *testing.T) {
-	const outOfReach = "the webhook cannot be reached: "
+	const outOfReach = "failed to reach the webhook: "
 	redirect := func(string) (int, http.Header) {
 		return http.StatusTemporaryRedirect, http.Header{"Location": {world.Webhook.URL + "/elsewhere"}}
 	}
@@ -139,9 +139,9 @@ func TestReceivers(t *testing.T) {
 	}{
 		"takes it": {},
 		"fails": {answer: func(string) (int, http.Header) { return 500, nil },
-			want: "the webhook answers 500 Internal Server Error"},
+			want: "the webhook answered 500 Internal Server Error"},
 		"sends on": {answer: redirect,
-			want: "the webhook answers 307 Temporary Redirect, and redirects are not followed"},
+			want: "the webhook answered 307 Temporary Redirect, and redirects are not followed"},
 		"is not of the public internet": {options: func(o *Options) { o.Outbound.Networks = nil },
 			want: outOfReach + "its address is not in a network that --alert-allowed-networks allows"},
 		"is none of the hosts": {options: func(o *Options) { o.Outbound.Hosts = []string{"hooks.slack.com"} },
@@ -258,10 +258,10 @@ func TestVerdict(t *testing.T) {
 		change       func(*test, *Options)
 		reason, says string
 	}{
-		"all in order":          {func(*test, *Options) {}, "Deliverable", "nothing"},
-		"no right":              {func(x *test, _ *Options) { x.forbidden = true }, "SecretUnusable", "may not read Secret acme/alerts: bind ClusterRole bursar-alert-secrets"},
-		"no Secret":             {func(x *test, _ *Options) { x.secrets = nil }, "SecretUnusable", "there is no Secret acme/alerts"},
-		"no key":                {func(x *test, _ *Options) { delete(x.secrets["alerts"], "slack") }, "SecretUnusable", "nothing under key slack"},
+		"all in order":          {func(*test, *Options) {}, "Deliverable", "no failed deliveries"},
+		"no right":              {func(x *test, _ *Options) { x.forbidden = true }, "SecretUnusable", "not allowed to read Secret acme/alerts: bind ClusterRole bursar-alert-secrets"},
+		"no Secret":             {func(x *test, _ *Options) { x.secrets = nil }, "SecretUnusable", "Secret acme/alerts does not exist"},
+		"no key":                {func(x *test, _ *Options) { delete(x.secrets["alerts"], "slack") }, "SecretUnusable", "has no key slack"},
 		"a secret that is none": {func(x *test, _ *Options) { x.secrets["alerts"]["signing"] = "hunter2" }, "SecretUnusable", "acme/alerts, key signing"},
 		"no mail server":        {func(_ *test, o *Options) { o.MailServer = nil }, "NoMailServer", "BURSAR_SMTP_URL"},
 		"a receiver that fails": {func(x *test, _ *Options) {
@@ -273,7 +273,7 @@ func TestVerdict(t *testing.T) {
 				return 200, nil
 			})
 			x.raise("daily")
-		}, "DeliveryFailing", "the webhook answers 500"},
+		}, "DeliveryFailing", "the webhook answered 500"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := newTest(t)

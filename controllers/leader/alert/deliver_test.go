@@ -318,7 +318,7 @@ func TestAbandoned(t *testing.T) {
 				t.Fatal(err)
 			}
 			x.secrets = nil
-		}, "there is no Secret acme/alerts"},
+		}, "Secret acme/alerts does not exist"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := newTest(t).useDatabase()
