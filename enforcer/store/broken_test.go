@@ -2,8 +2,8 @@ package store_test
 
 import (
 	"context"
-	"errors"
 	"encoding/binary"
+	"errors"
 	"maps"
 	"math"
 	"slices"
