@@ -27,7 +27,7 @@ var _ = Describe("An outage of a store", func() {
 		before, backBefore := len(lost()), len(back())
 		Expect(redisServer.Stop()).To(Succeed())
 		Eventually(ctx, lost).WithTimeout(20 * time.Second).Should(HaveLen(before + 1))
-		Expect(lost()).To(ContainElement(HavePrefix("Warning: Redis is out of reach since ")))
+		Expect(lost()).To(ContainElement(HavePrefix("Warning: Redis has been out of reach since ")))
 		stopManager()
 		stopManager = startManager()
 		Consistently(ctx, lost).WithTimeout(5 * time.Second).Should(HaveLen(before + 1))
@@ -36,7 +36,7 @@ var _ = Describe("An outage of a store", func() {
 		Expect(err).NotTo(HaveOccurred())
 		redisServer = restarted
 		Eventually(ctx, back).WithTimeout(20 * time.Second).Should(HaveLen(backBefore + 1))
-		Expect(back()).To(ContainElement(HavePrefix("Normal: Redis answers again; it was out of reach since ")))
+		Expect(back()).To(ContainElement(HavePrefix("Normal: Redis answers again; it had been out of reach since ")))
 		Expect(get(ctx, manager)).To(Succeed())
 		Expect(manager.Data).NotTo(HaveKey("Redis"))
 		Consistently(ctx, back).WithTimeout(2 * time.Second).Should(HaveLen(backBefore + 1))
