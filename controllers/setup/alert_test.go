@@ -158,7 +158,7 @@ var _ = Describe("Alerts", func() {
 		Eventually(ctx, func() string {
 			_ = get(ctx, budget)
 			return message(budget, v1alpha1.ConditionAlertsFailing)
-		}).WithTimeout(30 * time.Second).Should(Equal("there is no Secret " + tenant + "/alerts"))
+		}).WithTimeout(30 * time.Second).Should(Equal("Secret " + tenant + "/alerts does not exist"))
 
 		By("there being one")
 		create(ctx, &corev1.Secret{

@@ -227,8 +227,8 @@ var _ = Describe("A RateLimitPolicy with a targetSelector", func() {
 		// Of one second, the first by name come first.
 		crowdedOut := policies[4]
 		expectCondition(ctx, crowdedOut, v1alpha1.ConditionProgrammed, "False TooManyLimits")
-		Expect(message(crowdedOut, v1alpha1.ConditionProgrammed)).To(Equal("TenantBudgets whose tenants get none of these limits, " +
-			"as they would have more than 128 of policies of their own namespace, or of all others, of which the oldest come first: " + tenant + "/budget"))
+		Expect(message(crowdedOut, v1alpha1.ConditionProgrammed)).To(Equal("these limits do not apply to some TenantBudgets, which would have more than 128 limits of policies " +
+			"from their own namespace, or from other namespaces; older policies come first: " + tenant + "/budget"))
 		expectCondition(ctx, crowdedOut, v1alpha1.ConditionReady, "False NotEnforced")
 		expectProgrammed(ctx, budget)
 		expectProgrammed(ctx, own)
