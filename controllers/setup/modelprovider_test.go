@@ -60,7 +60,7 @@ var _ = Describe("A ModelProvider", func() {
 		expectProgrammed(ctx, other)
 		expectCondition(ctx, newer, v1alpha1.ConditionAccepted, "False Conflicted")
 		Expect(message(newer, v1alpha1.ConditionAccepted)).To(Equal(
-			"spec.unlistedModels: Forbidden: the older ModelProvider " + older.Name + " takes those of protocol OpenAI already"))
+			"spec.unlistedModels: Forbidden: the older ModelProvider " + older.Name + " already takes unlisted models of protocol OpenAI"))
 		Expect(document(ctx, newer)()).To(BeEmpty())
 
 		By("the older one giving them up")
