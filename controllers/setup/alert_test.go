@@ -143,7 +143,7 @@ var _ = Describe("Alerts", func() {
 
 		By("not being let read any Secret")
 		expectCondition(ctx, budget, v1alpha1.ConditionAlertsFailing, "True SecretUnusable")
-		Expect(message(budget, v1alpha1.ConditionAlertsFailing)).To(Equal("the manager may not read Secret " + tenant +
+		Expect(message(budget, v1alpha1.ConditionAlertsFailing)).To(Equal("the manager is not allowed to read Secret " + tenant +
 			"/alerts: bind ClusterRole bursar-alert-secrets to its service account in namespace " + tenant))
 		spend(ctx, tenant, period.Day, 4*money.USD, 0, true)
 		Eventually(ctx, func() int { return len(receiving.Mail.Mails(tenant + "@example.com")) }).Should(Equal(1), "e-mail needs none")

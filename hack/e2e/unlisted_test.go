@@ -64,7 +64,7 @@ spec:
 			Why     []string
 		}
 		err := kubectlBudget(t, &explained, "explain", id, "--tenant", "pioneering")
-		const guess = "No ModelProvider listed gpt-4.1: it was priced as the most expensive of taking, and the bill may be another."
+		const guess = "No ModelProvider listed gpt-4.1: it was priced as the most expensive model of taking, so the provider's bill may differ."
 		if err != nil || explained.Verdict != "admitted" || !slices.Contains(explained.Why, guess) {
 			t.Errorf("error %v, explained as %+v", err, explained)
 		}
