@@ -164,7 +164,7 @@ var _ = Describe("A RateLimitPolicy with a targetSelector", func() {
 		expectCondition(ctx, policy, v1alpha1.ConditionAccepted, "False TargetNotAccepted")
 		create(ctx, selectable(objects.TenantBudget(good), policy))
 		expectProgrammed(ctx, policy)
-		Expect(message(policy, v1alpha1.ConditionAccepted)).To(HaveSuffix("that are not accepted themselves: " + bad + "/budget"))
+		Expect(message(policy, v1alpha1.ConditionAccepted)).To(HaveSuffix("keep their last accepted configuration: " + bad + "/budget"))
 		Expect(targets(ctx, policy)()).To(BeEquivalentTo(1))
 		update(ctx, broken, func(b *v1alpha1.TenantBudget) { b.Spec.TimeZone = "UTC" })
 		Eventually(ctx, targets(ctx, policy)).Should(BeEquivalentTo(2))
@@ -249,7 +249,7 @@ var _ = Describe("A RateLimitPolicy with a targetSelector", func() {
 		create(ctx, policy)
 		expectCondition(ctx, policy, v1alpha1.ConditionProgrammed, "False ProbePending")
 		Expect(message(policy, v1alpha1.ConditionProgrammed)).To(HaveSuffix(
-			"a probe of tenant " + tenant + " through one of them is not answered yet"))
+			"; waiting for the answer to a probe of tenant " + tenant + " through one of them"))
 		e.answersProbes(true)
 		expectProgrammed(ctx, policy)
 	})
