@@ -22,6 +22,8 @@ refuse() {
 enforcer=$(dependencies ./enforcer/...)
 controllers=$(dependencies ./controllers/... ./webhook/...)
 history=$(dependencies ./history/...)
+# Only ours: libraries for metrics and traces have it.
+http=$(go list -deps -f '{{range .Imports}}{{if eq . "net/http"}}{{$.ImportPath}}{{end}}{{end}}' ./enforcer/call | grep "^$ours/" || true)
 pure=(./api/money ./api/price ./api/period ./api/limiter/... ./api/ledger/...)
 values=$(dependencies "${pure[@]}")
 
@@ -31,4 +33,5 @@ refuse 'the data plane' "$(grep -E "^$ours/enforcer(/|$)" <<<"$controllers")" ./
 refuse 'a plane' "$(grep -E "^$ours/(controllers|enforcer|webhook)(/|$)" <<<"$history")" ./history/...
 refuse 'more than the standard library and each other' \
 	"$(grep -vE "^$ours/api/(money|price|period|limiter|ledger)(/|$)" <<<"$values")" "${pure[@]}"
+refuse 'net/http' "$http" ./enforcer/call
 ! $failed

@@ -1,7 +1,6 @@
 package call
 
 import (
-	"net/textproto"
 	"net/url"
 	"time"
 
@@ -43,9 +42,6 @@ const (
 // IdempotencyKeyHeader is the field of a request in which the caller names the call.
 const IdempotencyKeyHeader = "Idempotency-Key"
 
-// Header are the fields of an answer's header, by their canonical names.
-type Header = textproto.MIMEHeader
-
 // Request is what a door has read of a request.
 type Request struct {
 	Endpoint protocol.Endpoint
@@ -63,13 +59,14 @@ type Request struct {
 
 // Forward is what is to be sent to a provider.
 type Forward struct {
-	// ID names the call to the provider.
-	ID       string
 	Protocol protocol.Protocol
 	Provider limiterv1.Provider
 	// Path is where the provider is to be asked, below its endpoint, with the query.
 	Path string
-	Body []byte
+	// Header is all of the header except for the provider's key, which Protocol.Authorize
+	// writes into it. Nothing else of the client's request is to be sent.
+	Header protocol.Header
+	Body   []byte
 }
 
 // Response is a whole answer that a client gets in the place of a provider's.
@@ -77,7 +74,7 @@ type Response struct {
 	// Status is one of HTTP's.
 	Status int
 	// Header has all fields that the client is to see. It is not to be changed.
-	Header Header
+	Header protocol.Header
 	Body   []byte
 	// Refusal is why the answer is an error of Bursar's own. It is nil where a request
 	// was answered: with an answer that was kept, a fallback's message, or again.
@@ -92,7 +89,7 @@ type Call struct {
 	id      string
 	arrived time.Time
 	// header are the fields of Bursar's own that the client is to see.
-	header Header
+	header protocol.Header
 	// rateFields are those of them that say how rate limits stand.
 	rateFields []string
 

@@ -71,6 +71,8 @@ type RefusalRecorder interface {
 
 // Options are what Calls are made with.
 type Options struct {
+	// Protocols are those that are served; nil means all of protocol.Protocols.
+	Protocols  []protocol.Protocol
 	Identifier Identifier
 	Config     Config
 	Admitter   Admitter
@@ -104,18 +106,23 @@ type Calls struct {
 	// settling ends when calls that could not be settled must be given up.
 	settling context.Context
 	giveUp   context.CancelFunc
+
+	withheld withheldFields
 }
 
 // New makes Calls.
 func New(options Options) *Calls {
-	calls := &Calls{Options: options}
+	if options.Protocols == nil {
+		options.Protocols = protocol.Protocols()
+	}
+	calls := &Calls{Options: options, withheld: newWithheldFields(options.Protocols)}
 	calls.settling, calls.giveUp = context.WithCancel(context.Background())
 	return calls
 }
 
 // Begin begins a call. The caller ends it with End, whatever happens.
 func (calls *Calls) Begin(request Request) *Call {
-	c := &Call{calls: calls, Request: request, id: newID(), arrived: time.Now(), header: make(Header, 8)}
+	c := &Call{calls: calls, Request: request, id: newID(), arrived: time.Now(), header: make(protocol.Header, 8)}
 	c.header.Set(CallIDHeader, c.id)
 	c.startTrace()
 	return c
@@ -125,7 +132,7 @@ func (calls *Calls) Begin(request Request) *Call {
 // a protocol.
 func (calls *Calls) Refuse(refusal *Problem, p protocol.Protocol) *Response {
 	calls.Metrics.refused(refusal)
-	return refusal.response(Header{}, p)
+	return refusal.response(protocol.Header{}, p)
 }
 
 // UnsettledError is that calls were given up before they were settled.

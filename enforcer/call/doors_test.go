@@ -17,7 +17,6 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/enforcer/call"
-	"github.com/bursar-dev/bursar/enforcer/protocol"
 	"github.com/bursar-dev/bursar/enforcer/provider"
 	"github.com/bursar-dev/bursar/enforcer/proxy"
 )
@@ -37,8 +36,13 @@ const dear = `{"model":"mini","messages":[{"role":"user","content":"hi"}],"n":12
 
 var errBroken = errors.New("connection reset")
 
+// answers is an answer of a provider that also says what is no client's business.
 func answers(status int, kind string, broken error, pieces ...string) toyAnswer {
-	return toyAnswer{status: status, header: textproto.MIMEHeader{"Content-Type": {kind}}, pieces: pieces, broken: broken}
+	header := textproto.MIMEHeader{
+		"Content-Type": {kind}, "Openai-Processing-Ms": {"7"},
+		"Set-Cookie": {"__cf_bm=1"}, "X-Ratelimit-Limit-Requests": {"10000"}, "Openai-Organization": {"acme-inc"},
+	}
+	return toyAnswer{status: status, header: header, pieces: pieces, broken: broken}
 }
 
 // exchange is a request, what the world is changed to before it, and what is to come of it
@@ -166,8 +170,9 @@ func spent(amount money.Nanos) func(*world) {
 	return func(w *world) { w.store.set(func(s *fakeStore) { s.spent = amount }) }
 }
 
-// TestDoors: a door without HTTP gives its clients what the proxy gives its own, and what
-// it leaves in the ledger, on record and with the limiter is the same.
+// TestDoors: a door without HTTP, which does not forward by itself, has the same sent to
+// the provider as the proxy, gives its clients what the proxy gives its own, and what it
+// leaves in the ledger, on record and with the limiter is the same.
 func TestDoors(t *testing.T) {
 	for name, tc := range doorCases {
 		t.Run(name, func(t *testing.T) {
@@ -176,8 +181,12 @@ func TestDoors(t *testing.T) {
 				tc.change(&document)
 			}
 			toy := newWorld(t, document, "")
-			door := &toyDoor{calls: toy.calls, provider: func(*call.Forward) toyAnswer { return tc.provider }}
-			upstream := httptest.NewServer(serving(tc.provider))
+			var sentByToy, sentByProxy []sent
+			door := &toyDoor{calls: toy.calls, provider: func(f *call.Forward) toyAnswer {
+				sentByToy = append(sentByToy, sent{f.Path, comparableHeader(f.Header), string(f.Body)})
+				return tc.provider
+			}}
+			upstream := httptest.NewServer(serving(tc.provider, &sentByProxy))
 			defer upstream.Close()
 			upstream.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 			behind := newWorld(t, document, upstream.URL)
@@ -197,6 +206,7 @@ func TestDoors(t *testing.T) {
 					t.Errorf("request %d: got %+v, want %d %s, cut: %t", i+1, got, e.wantStatus, e.wantBody, e.wantCut)
 				}
 			}
+			checkSent(t, sentByToy, sentByProxy)
 			left := toy.left(t)
 			if atProxy := behind.left(t); !reflect.DeepEqual(left, atProxy) {
 				t.Errorf("the toy door leaves\n%+v\nand the proxy\n%+v", left, atProxy)
@@ -211,23 +221,56 @@ func (e exchange) request() toyRequest {
 	if key == "" {
 		key = "key"
 	}
-	header := textproto.MIMEHeader{"Authorization": {"Bearer " + key}}
+	header := textproto.MIMEHeader{
+		"Authorization": {"Bearer " + key}, "Accept": {"text/event-stream"}, "User-Agent": {"app/1"},
+		"Cookie": {"session=1"}, "Openai-Project": {"project"}, "X-Request-Id": {"theirs"}, "Traceparent": {"00-1-1-01"},
+	}
 	if e.name != "" {
 		header.Set(call.IdempotencyKeyHeader, e.name)
 	}
 	return toyRequest{header: header, body: e.body}
 }
 
-// comparableReply is a reply without what is another with every call, or is HTTP's own.
+// comparableReply is a reply with a comparable header.
 func comparableReply(reply toyReply) toyReply {
+	reply.header = comparableHeader(reply.header)
+	return reply
+}
+
+// comparableHeader is a header without what is another with every call, or is HTTP's own.
+func comparableHeader(all textproto.MIMEHeader) textproto.MIMEHeader {
 	header := textproto.MIMEHeader{}
-	for name, values := range reply.header {
-		if name != "Date" && name != "Content-Length" && name != call.CallIDHeader {
+	for name, values := range all {
+		if !slices.Contains([]string{"Date", "Content-Length", call.CallIDHeader, "X-Request-Id"}, name) {
 			header[name] = values
 		}
 	}
-	reply.header = header
-	return reply
+	return header
+}
+
+// sent is what a provider was sent.
+type sent struct {
+	path   string
+	header textproto.MIMEHeader
+	body   string
+}
+
+// checkSent checks that both doors have sent the same, and of the client's header only
+// what every provider may know.
+func checkSent(t *testing.T, byToy, byProxy []sent) {
+	t.Helper()
+	if !reflect.DeepEqual(byToy, byProxy) {
+		t.Errorf("the toy door has sent\n%+v\nand the proxy\n%+v", byToy, byProxy)
+	}
+	want := textproto.MIMEHeader{
+		"Content-Type": {"application/json"}, "Accept-Encoding": {"identity"},
+		"Accept": {"text/event-stream"}, "User-Agent": {"app/1"},
+	}
+	for _, s := range byToy {
+		if !reflect.DeepEqual(s.header, want) {
+			t.Errorf("the provider was sent the header %v, want %v", s.header, want)
+		}
+	}
 }
 
 // remains are what calls have left behind, but for what is another with every call.
@@ -286,7 +329,7 @@ type proxyDoor struct {
 
 func newProxyDoor(t *testing.T, w *world) *proxyDoor {
 	t.Helper()
-	client := provider.NewClient(t.TempDir(), protocol.Protocols())
+	client := provider.NewClient(t.TempDir())
 	t.Cleanup(client.Close)
 	p := proxy.New(proxy.Options{Calls: w.calls, Client: client, MaxRequestBytes: 1 << 20, DrainTimeout: time.Minute})
 	d := &proxyDoor{handled: make(chan struct{}, 1)}
@@ -317,10 +360,11 @@ func (d *proxyDoor) serve(t *testing.T, request toyRequest) toyReply {
 	return toyReply{response.StatusCode, textproto.MIMEHeader(response.Header), string(body), err != nil}
 }
 
-// serving is a provider that gives the answer.
-func serving(answer toyAnswer) http.HandlerFunc {
+// serving is a provider that gives the answer, and notes what it is sent.
+func serving(answer toyAnswer, got *[]sent) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
+		body, _ := io.ReadAll(r.Body)
+		*got = append(*got, sent{r.URL.Path, comparableHeader(textproto.MIMEHeader(r.Header)), string(body)})
 		if answer.status == 0 {
 			panic(http.ErrAbortHandler)
 		}

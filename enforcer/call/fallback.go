@@ -70,7 +70,7 @@ func (c *Call) giveMessage(fallback limiterv1.Fallback) bool {
 	if ok {
 		c.header.Set(FallbackHeader, string(fallback.Kind))
 		c.give(answercache.Answer{
-			Status: statusOK, Header: Header{"Content-Type": {message.ContentType}}, Body: message.Body,
+			Status: protocol.StatusOK, Header: protocol.Header{"Content-Type": {message.ContentType}}, Body: message.Body,
 		})
 	}
 	return ok
@@ -155,7 +155,7 @@ func cacheOf(tenant *admission.Tenant) (limiterv1.Fallback, bool) {
 // header, what is about that call alone is left out.
 func (c *Call) remember() {
 	fallback, ok := cacheOf(c.tenant)
-	if !ok || c.forward.status != statusOK || c.forward.usage == nil {
+	if !ok || c.forward.status != protocol.StatusOK || c.forward.usage == nil {
 		return
 	}
 	if answer, ok := c.recording.kept("Content-Type", "Content-Encoding", ModelHeader); ok {

@@ -4,13 +4,15 @@ import (
 	"maps"
 	"mime"
 	"time"
+
+	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
 // Head is what the client sees before the body of the provider's answer.
 type Head struct {
 	Status int
 	// Header has all fields that the client is to see. It is not to be changed.
-	Header Header
+	Header protocol.Header
 	// Streamed is whether the head is to be sent before there is any of the body.
 	Streamed bool
 }
@@ -43,11 +45,10 @@ func (c *Call) NoAnswer(sent bool, err error) *Response {
 	return c.refuseForwarded(noAnswer(sent))
 }
 
-// Answer takes the status and the header of the provider's answer, without the fields
-// that are about the connection to it; the header is the call's from then on. It returns
-// what the client sees of them, or else what it gets in the place of an answer that is
-// none of its business.
-func (c *Call) Answer(status int, header Header) (*Head, *Response) {
+// Answer takes the status and the header of the provider's answer; the header is the
+// call's from then on. It returns what the client sees of them, or else what it gets in
+// the place of an answer that is none of its business.
+func (c *Call) Answer(status int, header protocol.Header) (*Head, *Response) {
 	f := &c.forward
 	f.status = status
 	provider := c.route.Provider.Name
@@ -57,6 +58,7 @@ func (c *Call) Answer(status int, header Header) (*Head, *Response) {
 		c.calls.Log.Warn("a provider rejected Bursar's request", "provider", provider, "call", c.id, "status", status)
 		return nil, c.refuseForwarded(unusableAnswer(status))
 	}
+	c.calls.withheld.removeFrom(header)
 	f.head = Head{Status: status, Header: header, Streamed: isStream(status, header)}
 	maps.Copy(header, c.header) // our own fields stay
 	if !f.head.Streamed {
@@ -72,10 +74,10 @@ func (c *Call) Answer(status int, header Header) (*Head, *Response) {
 // unusable is whether an answer says nothing to a client: a redirect, or that the
 // provider does not know Bursar's key.
 func unusable(status int) bool {
-	return status < 200 || status >= 300 && status < 400 || status == statusUnauthorized
+	return status < 200 || status >= 300 && status < 400 || status == protocol.StatusUnauthorized
 }
 
-func isStream(status int, header Header) bool {
+func isStream(status int, header protocol.Header) bool {
 	kind, _, err := mime.ParseMediaType(header.Get("Content-Type"))
 	return err == nil && kind == "text/event-stream" && status < 300
 }

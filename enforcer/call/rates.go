@@ -40,7 +40,3 @@ func tightest(rates []admission.RateReading, unit limiterv1.Unit) (tightest admi
 	}
 	return tightest, ok
 }
-
-func roundUp(d, unit time.Duration) time.Duration {
-	return (d + unit - 1) / unit * unit
-}

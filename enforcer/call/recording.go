@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/bursar-dev/bursar/enforcer/answercache"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
 // recording is a copy of an answer as its client is given it. A nil one copies
@@ -18,7 +19,7 @@ type recording struct {
 	ended bool
 }
 
-func (r *recording) begin(status int, header Header) {
+func (r *recording) begin(status int, header protocol.Header) {
 	if r != nil {
 		r.answer.Status, r.answer.Header, r.answer.At = status, maps.Clone(header), time.Now()
 	}
@@ -57,7 +58,7 @@ func (r *recording) kept(names ...string) (answer answercache.Answer, ok bool) {
 	answer = r.answer
 	answer.Body = bytes.Clone(answer.Body)
 	if len(names) > 0 {
-		answer.Header = Header{}
+		answer.Header = protocol.Header{}
 		for _, name := range names {
 			if values := r.answer.Header[name]; len(values) > 0 {
 				answer.Header[name] = values

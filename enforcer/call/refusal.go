@@ -21,7 +21,7 @@ type Problem struct {
 	RetryAfter time.Duration
 	Final      bool
 	// Header has the fields that only this refusal has.
-	Header Header
+	Header protocol.Header
 	// afterwards is whether the call had been admitted.
 	afterwards bool
 }
@@ -51,13 +51,13 @@ func (r *Problem) finally() *Problem {
 
 // response is the answer with the refusal, in the shape of a protocol, whose fields are
 // added to a header.
-func (r *Problem) response(header Header, p protocol.Protocol) *Response {
+func (r *Problem) response(header protocol.Header, p protocol.Protocol) *Response {
 	for name, values := range r.Header {
 		header[name] = values
 	}
 	header.Set("Content-Type", "application/json")
 	if r.RetryAfter > 0 {
-		header.Set("Retry-After", strconv.FormatInt(int64(roundUp(r.RetryAfter, time.Second)/time.Second), 10))
+		header.Set("Retry-After", strconv.FormatInt(int64(protocol.RoundUp(r.RetryAfter, time.Second)/time.Second), 10))
 	}
 	if r.Final {
 		header.Set("X-Should-Retry", "false")
@@ -77,8 +77,8 @@ func unidentified(err error) *Problem {
 	case why.Unavailable:
 		return unavailable(sentence(why.Message))
 	}
-	r := refuseWith(statusUnauthorized, protocol.InvalidRequest, why.Code, why.Title, sentence(why.Message))
-	r.Header = Header{"Www-Authenticate": {why.Challenge}}
+	r := refuseWith(protocol.StatusUnauthorized, protocol.InvalidRequest, why.Code, why.Title, sentence(why.Message))
+	r.Header = protocol.Header{"Www-Authenticate": {why.Challenge}}
 	return r
 }
 
@@ -86,13 +86,13 @@ func unidentified(err error) *Problem {
 func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] + "." }
 
 func noBudget(subject admission.Subject) *Problem {
-	return refuseWith(statusForbidden, protocol.PermissionDenied, "no_budget", "No budget",
+	return refuseWith(protocol.StatusForbidden, protocol.PermissionDenied, "no_budget", "No budget",
 		fmt.Sprintf("Tenant %s has no budget.", subject.Tenant))
 }
 
 // unavailable is the refusal of a call while Bursar cannot decide on it.
 func unavailable(why string) *Problem {
-	return refuseWith(statusServiceUnavailable, protocol.ServerError,
+	return refuseWith(protocol.StatusServiceUnavailable, protocol.ServerError,
 		"limiter_unavailable", "Limiter unavailable", why).after(time.Second)
 }
 
@@ -106,14 +106,14 @@ func storeLost() *Problem {
 func unreadable(err error) *Problem {
 	var tooLarge *BodyTooLarge
 	if errors.As(err, &tooLarge) {
-		return refuseWith(statusRequestEntityTooLarge, protocol.InvalidRequest,
+		return refuseWith(protocol.StatusRequestEntityTooLarge, protocol.InvalidRequest,
 			"request_too_large", "Request too large", tooLarge.Error())
 	}
 	return invalid("The request body was incomplete.")
 }
 
 func invalid(message string) *Problem {
-	return refuseWith(statusBadRequest, protocol.InvalidRequest, "invalid_request", "Invalid request", message)
+	return refuseWith(protocol.StatusBadRequest, protocol.InvalidRequest, "invalid_request", "Invalid request", message)
 }
 
 func badRequest(err error) *Problem {
@@ -129,7 +129,7 @@ func badRequest(err error) *Problem {
 }
 
 func unknownModel(name string) *Problem {
-	r := refuseWith(statusNotFound, protocol.InvalidRequest, "model_not_found", "Model not found",
+	r := refuseWith(protocol.StatusNotFound, protocol.InvalidRequest, "model_not_found", "Model not found",
 		fmt.Sprintf("There is no model %q; GET /v1/models lists the available models.", name))
 	r.Param = "model"
 	return r
@@ -139,12 +139,12 @@ func unknownModel(name string) *Problem {
 func notAdmitted(subject admission.Subject, r *admission.Refusal) *Problem {
 	switch r.Reason {
 	case ledgerv1.BreakerForced:
-		return refuseWith(statusTooManyRequests, protocol.InsufficientQuota, "breaker_open", "Breaker open",
+		return refuseWith(protocol.StatusTooManyRequests, protocol.InsufficientQuota, "breaker_open", "Breaker open",
 			fmt.Sprintf("The breaker of tenant %s is forced open.", r.Tenant)).finally()
 	case ledgerv1.RateLimited:
 		return tooFast(r)
 	case ledgerv1.TooLarge:
-		return refuseWith(statusTooManyRequests, protocol.RateLimited, "request_too_large", "Request too large",
+		return refuseWith(protocol.StatusTooManyRequests, protocol.RateLimited, "request_too_large", "Request too large",
 			fmt.Sprintf("The call may use %d tokens, more than the rate limit %q per %s can ever admit.",
 				r.Tokens, r.Limit, scope(r.Per))).by(rateLimit(r)).finally()
 	}
@@ -155,14 +155,14 @@ func notAdmitted(subject admission.Subject, r *admission.Refusal) *Problem {
 // flight nobody knows when one ends; most do soon.
 func tooFast(r *admission.Refusal) *Problem {
 	message := fmt.Sprintf("The rate limit %q of %s per %s has too little left for this call; try again in %s.",
-		r.Limit, r.Unit, scope(r.Per), roundUp(r.RetryAfter, time.Millisecond))
+		r.Limit, r.Unit, scope(r.Per), protocol.RoundUp(r.RetryAfter, time.Millisecond))
 	wait := r.RetryAfter
 	if r.Unit == limiterv1.InFlight {
 		message = fmt.Sprintf("The rate limit %q per %s allows no more calls in flight; wait until one ends.",
 			r.Limit, scope(r.Per))
 		wait = time.Second
 	}
-	return refuseWith(statusTooManyRequests, protocol.RateLimited, "rate_limit_exceeded", "Rate limit exceeded", message).
+	return refuseWith(protocol.StatusTooManyRequests, protocol.RateLimited, "rate_limit_exceeded", "Rate limit exceeded", message).
 		by(rateLimit(r)).after(wait)
 }
 
@@ -187,7 +187,7 @@ func outOfMoney(subject admission.Subject, r *admission.Refusal) *Problem {
 		code, title = "breaker_open", "Breaker open"
 		message = fmt.Sprintf("The breaker is open on %s. %s", budget, resets)
 	}
-	return refuseWith(statusTooManyRequests, protocol.InsufficientQuota, code, title, message).finally().by(protocol.LimitMembers{
+	return refuseWith(protocol.StatusTooManyRequests, protocol.InsufficientQuota, code, title, message).finally().by(protocol.LimitMembers{
 		Limit: r.Limit, Per: string(r.Per), Period: string(r.Period), ResetsAt: &resetsAt,
 		Amount: r.Amount.String(), Spent: r.Spent.String(), Held: r.Held.String(),
 	})
@@ -197,7 +197,7 @@ func scope(s limiterv1.Scope) string { return strings.ToLower(string(s)) }
 
 // providerFault is the refusal of a call that was admitted, and whose provider has failed.
 func providerFault(code, title, message string) *Problem {
-	r := refuseWith(statusBadGateway, protocol.ServerError, code, title, message)
+	r := refuseWith(protocol.StatusBadGateway, protocol.ServerError, code, title, message)
 	r.afterwards = true
 	return r
 }
@@ -224,32 +224,32 @@ func answerCut() *Problem {
 }
 
 func badIdempotencyKey() *Problem {
-	return refuseWith(statusBadRequest, protocol.InvalidRequest, "idempotency_key_invalid", "Invalid Idempotency-Key",
+	return refuseWith(protocol.StatusBadRequest, protocol.InvalidRequest, "idempotency_key_invalid", "Invalid Idempotency-Key",
 		fmt.Sprintf("Idempotency-Key must be one header field of 1 to %d visible ASCII characters.", maxIdempotencyKey))
 }
 
 // aboutCall is the refusal of a request whose name another call has.
 func aboutCall(call string, status int, code, title, message string) *Problem {
 	r := refuseWith(status, protocol.InvalidRequest, code, title, message)
-	r.Header = Header{CallIDHeader: {call}}
+	r.Header = protocol.Header{CallIDHeader: {call}}
 	return r
 }
 
 // idempotencyKeyReused is the refusal of a request whose name another request has.
 func idempotencyKeyReused(call string) *Problem {
-	return aboutCall(call, statusUnprocessableEntity, "idempotency_key_reused", "Idempotency-Key reused",
+	return aboutCall(call, protocol.StatusUnprocessableEntity, "idempotency_key_reused", "Idempotency-Key reused",
 		"The Idempotency-Key was used before with a different request: send the same request, or a new key.")
 }
 
 // underWay is the refusal of a request that was sent before and has no answer yet.
 func underWay(call string) *Problem {
-	return aboutCall(call, statusConflict, "idempotency_key_in_use", "Call in progress",
+	return aboutCall(call, protocol.StatusConflict, "idempotency_key_in_use", "Call in progress",
 		"The call with this Idempotency-Key is in progress; try again when it has ended.").after(time.Second)
 }
 
 // answerGone is the refusal of a request that was sent before, and answered.
 func answerGone(call string) *Problem {
-	return aboutCall(call, statusConflict, "idempotency_answer_gone", "Answer not stored",
+	return aboutCall(call, protocol.StatusConflict, "idempotency_answer_gone", "Answer not stored",
 		fmt.Sprintf("The call with this Idempotency-Key was made and paid for (call %s), but its answer is not stored here. "+
 			"To make and pay for a new call, send a new key.", call)).finally()
 }
@@ -257,7 +257,7 @@ func answerGone(call string) *Problem {
 // callInterrupted is the refusal of a request that was sent before and whose
 // enforcer has died.
 func callInterrupted(call string) *Problem {
-	return aboutCall(call, statusConflict, "idempotency_call_interrupted", "Call interrupted",
+	return aboutCall(call, protocol.StatusConflict, "idempotency_call_interrupted", "Call interrupted",
 		fmt.Sprintf("The call with this Idempotency-Key (call %s) was interrupted. It may have been made, so its full hold is charged. "+
 			"To make and pay for a new call, send a new key.", call)).finally()
 }

@@ -61,9 +61,10 @@ func (c *Call) Admit(ctx context.Context) (*Forward, *Response) {
 		}
 	}
 	c.startForward(ctx)
+	p := c.Endpoint.Protocol()
 	return &Forward{
-		ID: c.id, Protocol: c.Endpoint.Protocol(), Provider: c.route.Provider,
-		Path: c.bounded.Path, Body: c.bounded.Body,
+		Protocol: p, Provider: c.route.Provider, Path: c.bounded.Path,
+		Header: forwardedHeader(c.id, c.Header, p), Body: c.bounded.Body,
 	}, nil
 }
 

@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"cmp"
-	"net/http"
 	"strconv"
 	"time"
 
@@ -36,7 +35,7 @@ func (Anthropic) KeyParameter() string { return "" }
 
 // Authorize writes the provider's key, and the version of the API, without which there
 // is no answer, where the client named none.
-func (Anthropic) Authorize(header http.Header, key string) {
+func (Anthropic) Authorize(header Header, key string) {
 	setKey(header, "X-Api-Key", key)
 	header.Set("Anthropic-Version", cmp.Or(header.Get("Anthropic-Version"), "2023-06-01"))
 }
@@ -66,35 +65,35 @@ func (Anthropic) ErrorBody(err Error) any {
 // anthropicType is the error's type among those of Anthropic's errors.
 func anthropicType(err Error) string {
 	switch err.Status {
-	case http.StatusUnauthorized:
+	case StatusUnauthorized:
 		return "authentication_error"
-	case http.StatusForbidden:
+	case StatusForbidden:
 		return "permission_error"
-	case http.StatusNotFound:
+	case StatusNotFound:
 		return "not_found_error"
-	case http.StatusRequestEntityTooLarge:
+	case StatusRequestEntityTooLarge:
 		return "request_too_large"
-	case http.StatusPaymentRequired:
+	case StatusPaymentRequired:
 		return "billing_error"
-	case http.StatusTooManyRequests:
+	case StatusTooManyRequests:
 		if err.Kind == InsufficientQuota {
 			return "billing_error"
 		}
 		return "rate_limit_error"
-	case http.StatusServiceUnavailable:
+	case StatusServiceUnavailable:
 		return "overloaded_error"
-	case http.StatusBadRequest, http.StatusMethodNotAllowed:
+	case StatusBadRequest, StatusMethodNotAllowed:
 		return "invalid_request_error"
 	}
 	return "api_error"
 }
 
 // SetRate writes the anthropic-ratelimit fields, whose reset is a moment.
-func (Anthropic) SetRate(header http.Header, rate Rate, now time.Time) {
+func (Anthropic) SetRate(header Header, rate Rate, now time.Time) {
 	prefix := "Anthropic-Ratelimit-" + string(rate.Unit)
 	header.Set(prefix+"-Limit", strconv.FormatInt(rate.Limit, 10))
 	header.Set(prefix+"-Remaining", strconv.FormatInt(rate.Remaining, 10))
-	header.Set(prefix+"-Reset", now.Add(roundUp(rate.FullIn, time.Second)).UTC().Format(time.RFC3339))
+	header.Set(prefix+"-Reset", now.Add(RoundUp(rate.FullIn, time.Second)).UTC().Format(time.RFC3339))
 }
 
 // TraceName is anthropic.

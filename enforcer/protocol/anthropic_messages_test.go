@@ -1,7 +1,6 @@
 package protocol_test
 
 import (
-	"net/http"
 	"strings"
 	"testing"
 
@@ -132,7 +131,7 @@ func TestMessagesMessage(t *testing.T) {
 
 func TestMessagesAuthorize(t *testing.T) {
 	for client, want := range map[string]string{"": "2023-06-01", "2099-01-01": "2099-01-01"} {
-		header := http.Header{}
+		header := protocol.Header{}
 		if client != "" {
 			header.Set("Anthropic-Version", client)
 		}

@@ -1,7 +1,6 @@
 package protocol
 
 import (
-	"net/http"
 	"net/url"
 	"regexp"
 
@@ -33,7 +32,7 @@ func (AzureOpenAI) Fields() Fields { return Fields{Key: []string{"Api-Key"}} }
 func (AzureOpenAI) KeyParameter() string { return "" }
 
 // Authorize writes the provider's key.
-func (AzureOpenAI) Authorize(header http.Header, key string) { setKey(header, "Api-Key", key) }
+func (AzureOpenAI) Authorize(header Header, key string) { setKey(header, "Api-Key", key) }
 
 // TraceName is azure.ai.openai.
 func (AzureOpenAI) TraceName() string { return "azure.ai.openai" }

@@ -1,7 +1,6 @@
 package protocol
 
 import (
-	"net/http"
 	"strings"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
@@ -30,7 +29,7 @@ func (Gemini) Fields() Fields { return Fields{Key: []string{"X-Goog-Api-Key"}} }
 func (Gemini) KeyParameter() string { return "key" }
 
 // Authorize writes the provider's key.
-func (Gemini) Authorize(header http.Header, key string) { setKey(header, "X-Goog-Api-Key", key) }
+func (Gemini) Authorize(header Header, key string) { setKey(header, "X-Goog-Api-Key", key) }
 
 type googleProblem struct {
 	Error googleError `json:"error"`
@@ -67,17 +66,17 @@ func (Gemini) ErrorBody(err Error) any {
 // googleStatus is the google.rpc.Code of an HTTP status.
 func googleStatus(status int) string {
 	switch status {
-	case http.StatusUnauthorized:
+	case StatusUnauthorized:
 		return "UNAUTHENTICATED"
-	case http.StatusForbidden:
+	case StatusForbidden:
 		return "PERMISSION_DENIED"
-	case http.StatusNotFound:
+	case StatusNotFound:
 		return "NOT_FOUND"
-	case http.StatusTooManyRequests, http.StatusPaymentRequired:
+	case StatusTooManyRequests, StatusPaymentRequired:
 		return "RESOURCE_EXHAUSTED"
-	case http.StatusMethodNotAllowed:
+	case StatusMethodNotAllowed:
 		return "UNIMPLEMENTED"
-	case http.StatusBadRequest, http.StatusRequestEntityTooLarge:
+	case StatusBadRequest, StatusRequestEntityTooLarge:
 		return "INVALID_ARGUMENT"
 	}
 	return "UNAVAILABLE"

@@ -1,7 +1,6 @@
 package protocol
 
 import (
-	"net/http"
 	"strconv"
 	"time"
 
@@ -35,7 +34,7 @@ func (OpenAI) Fields() Fields {
 func (OpenAI) KeyParameter() string { return "" }
 
 // Authorize writes the provider's key as a bearer token.
-func (OpenAI) Authorize(header http.Header, key string) {
+func (OpenAI) Authorize(header Header, key string) {
 	if key != "" {
 		header.Set("Authorization", "Bearer "+key)
 	}
@@ -87,11 +86,11 @@ func openAIType(kind ErrorKind) string {
 type openAIRates struct{}
 
 // SetRate writes the x-ratelimit fields, whose reset is a duration.
-func (openAIRates) SetRate(header http.Header, rate Rate, _ time.Time) {
+func (openAIRates) SetRate(header Header, rate Rate, _ time.Time) {
 	unit := string(rate.Unit)
 	header.Set("X-Ratelimit-Limit-"+unit, strconv.FormatInt(rate.Limit, 10))
 	header.Set("X-Ratelimit-Remaining-"+unit, strconv.FormatInt(rate.Remaining, 10))
-	header.Set("X-Ratelimit-Reset-"+unit, roundUp(rate.FullIn, time.Millisecond).String())
+	header.Set("X-Ratelimit-Reset-"+unit, RoundUp(rate.FullIn, time.Millisecond).String())
 }
 
 // openAIModels is the list of models in OpenAI's shape.

@@ -1,7 +1,6 @@
 package protocol
 
 import (
-	"net/http"
 	"strings"
 	"time"
 
@@ -28,14 +27,14 @@ type Protocol interface {
 	KeyParameter() string
 	// Authorize writes the provider's key into the header of a call, unless the key is
 	// empty, and whatever else no call may go without.
-	Authorize(header http.Header, key string)
+	Authorize(header Header, key string)
 	// ErrorBody is the body of an error of Bursar's own: a value that encoding/json
 	// writes as an object. It has the protocol's shape, with the members of
 	// NewProblem beside it where the shape leaves room for them.
 	ErrorBody(err Error) any
 	// SetRate writes into the header of an answer how a rate limit stands, in the
 	// fields that the protocol's clients read. It is called once for each unit.
-	SetRate(header http.Header, rate Rate, now time.Time)
+	SetRate(header Header, rate Rate, now time.Time)
 	// TraceName is gen_ai.provider.name in traces, by OpenTelemetry's semantic
 	// conventions for generative AI.
 	TraceName() string
@@ -102,13 +101,13 @@ func AtPath(protocols []Protocol, path string) Protocol {
 }
 
 // setKey writes a key into a field of its own, unless the key is empty.
-func setKey(header http.Header, name, key string) {
+func setKey(header Header, name, key string) {
 	if key != "" {
 		header.Set(name, key)
 	}
 }
 
-// roundUp is the least multiple of the unit that is not below d.
-func roundUp(d, unit time.Duration) time.Duration {
+// RoundUp is the least multiple of the unit that is not below d.
+func RoundUp(d, unit time.Duration) time.Duration {
 	return (d + unit - 1) / unit * unit
 }

@@ -2,7 +2,6 @@ package protocol_test
 
 import (
 	"encoding/json"
-	"net/http"
 	"reflect"
 	"slices"
 	"testing"
@@ -50,7 +49,7 @@ func TestProtocols(t *testing.T) {
 // checkFields checks that nothing chooses who is billed, or gives a key away.
 func checkFields(t *testing.T, p protocol.Protocol) {
 	t.Helper()
-	header := http.Header{}
+	header := protocol.Header{}
 	p.Authorize(header, "secret")
 	for name, values := range header {
 		if slices.Contains(values, "secret") && slices.Contains(p.Fields().Forwarded, name) {
@@ -62,7 +61,7 @@ func checkFields(t *testing.T, p protocol.Protocol) {
 			t.Errorf("%s sends a client's key to the provider, in %s", p.Name(), name)
 		}
 	}
-	empty := http.Header{}
+	empty := protocol.Header{}
 	p.Authorize(empty, "")
 	for _, name := range append(p.Fields().Key, "Authorization") {
 		if empty.Get(name) != "" {
@@ -127,8 +126,8 @@ func TestErrorBodies(t *testing.T) {
 func TestSetRate(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	rate := protocol.Rate{Unit: limiterv1.Tokens, Limit: 20, Remaining: 3, FullIn: 1500*time.Millisecond + 1}
-	ofOpenAI := http.Header{"X-Ratelimit-Limit-Tokens": {"20"}, "X-Ratelimit-Remaining-Tokens": {"3"}, "X-Ratelimit-Reset-Tokens": {"1.501s"}}
-	for name, want := range map[limiterv1.Protocol]http.Header{
+	ofOpenAI := protocol.Header{"X-Ratelimit-Limit-Tokens": {"20"}, "X-Ratelimit-Remaining-Tokens": {"3"}, "X-Ratelimit-Reset-Tokens": {"1.501s"}}
+	for name, want := range map[limiterv1.Protocol]protocol.Header{
 		limiterv1.OpenAI: ofOpenAI, limiterv1.AzureOpenAI: ofOpenAI, limiterv1.Gemini: ofOpenAI,
 		limiterv1.Anthropic: {
 			"Anthropic-Ratelimit-Tokens-Limit": {"20"}, "Anthropic-Ratelimit-Tokens-Remaining": {"3"},
@@ -139,7 +138,7 @@ func TestSetRate(t *testing.T) {
 			if p.Name() != name {
 				continue
 			}
-			header := http.Header{}
+			header := protocol.Header{}
 			p.SetRate(header, rate, now)
 			if !reflect.DeepEqual(header, want) {
 				t.Errorf("%s: got %v, want %v", name, header, want)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -24,13 +25,11 @@ var ErrNotSent = errors.New("not sent")
 type Client struct {
 	transport http.RoundTripper
 	keys      keyring
-	withheld  withheld
 }
 
-// NewClient makes a Client for providers of the protocols, which finds the providers'
-// keys in the files of a directory.
-func NewClient(credentialsDir string, protocols []protocol.Protocol) *Client {
-	return &Client{transport: newTransport(), keys: keyring{dir: credentialsDir}, withheld: newWithheld(protocols)}
+// NewClient makes a Client that finds the providers' keys in the files of a directory.
+func NewClient(credentialsDir string) *Client {
+	return &Client{transport: newTransport(), keys: keyring{dir: credentialsDir}}
 }
 
 // Close closes the connections that are not in use.
@@ -65,19 +64,17 @@ func http1() *http.Protocols {
 
 // Outgoing is a call on its way out.
 type Outgoing struct {
-	// ID names the call to the provider.
-	ID       string
 	Protocol protocol.Protocol
 	Provider limiterv1.Provider
-	// Path and Body are the Call's.
+	// Path is where the provider is asked, below its endpoint, with the query.
 	Path string
-	Body []byte
-	// Header is the client's, of which very little is sent on.
-	Header http.Header
+	// Header is all that is sent, except for the provider's key. It is not changed.
+	Header protocol.Header
+	Body   []byte
 }
 
-// Send sends a call and returns the answer as soon as its header is there. The header
-// has only the fields that a client may see. The caller closes the answer's body.
+// Send sends a call and returns the answer as soon as its header is there. The caller
+// closes the answer's body.
 func (c *Client) Send(ctx context.Context, out Outgoing) (*http.Response, error) {
 	progress := &progress{}
 	request, err := c.request(progress.watch(ctx), out)
@@ -87,7 +84,6 @@ func (c *Client) Send(ctx context.Context, out Outgoing) (*http.Response, error)
 	response, err := c.transport.RoundTrip(request)
 	switch {
 	case err == nil:
-		c.withheld.removeFrom(response.Header)
 		return response, nil
 	case !progress.mayHaveBeenSent():
 		return nil, fmt.Errorf("%w: %w", ErrNotSent, err)
@@ -101,17 +97,15 @@ func (c *Client) request(ctx context.Context, out Outgoing) (*http.Request, erro
 	if err != nil {
 		return nil, err
 	}
-	request.Header = outgoingHeader(out.Header, out.Protocol)
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Accept-Encoding", "identity")
-	request.Header.Set("X-Request-Id", out.ID)
+	request.Header = http.Header{"User-Agent": nil} // nil: none, rather than Go's own
+	maps.Copy(request.Header, http.Header(out.Header))
 	var key string
 	if file := out.Provider.CredentialFile; file != "" {
 		if key, err = c.keys.read(file); err != nil {
 			return nil, err
 		}
 	}
-	out.Protocol.Authorize(request.Header, key)
+	out.Protocol.Authorize(protocol.Header(request.Header), key)
 	return request, nil
 }
 

@@ -257,23 +257,23 @@ func newDoor(t testing.TB, upstream http.HandlerFunc, change ...func(*doorOption
 			}},
 		},
 	}
-	client := provider.NewClient(t.TempDir(), protocol.Protocols())
+	client := provider.NewClient(t.TempDir())
 	t.Cleanup(client.Close)
 	begun := make(chan struct{})
 	close(begun)
 	options := doorOptions{
 		Options: call.Options{
-			Config: d.config, Admitter: admission.NewAdmitter(d.store), Ledger: d.ledger, Refusals: d.refusals,
+			Protocols: protocol.Protocols(), Config: d.config, Admitter: admission.NewAdmitter(d.store), Ledger: d.ledger, Refusals: d.refusals,
 			Answers: answercache.New(1 << 20),
 			Metrics: call.NewMetrics(prometheus.NewRegistry()), Log: slog.New(slog.DiscardHandler),
 			Session: "session-1", Begun: begun,
 		},
-		door: proxy.Options{Protocols: protocol.Protocols(), Client: client, MaxRequestBytes: 1 << 20, DrainTimeout: time.Minute},
+		door: proxy.Options{Client: client, MaxRequestBytes: 1 << 20, DrainTimeout: time.Minute},
 	}
 	for _, f := range change {
 		f(&options)
 	}
-	options.Identifier = identity.NewIdentifier(d.config, options.door.Protocols, time.Now)
+	options.Identifier = identity.NewIdentifier(d.config, options.Protocols, time.Now)
 	d.calls = call.New(options.Options)
 	options.door.Calls = d.calls
 	d.proxy = proxy.New(options.door)

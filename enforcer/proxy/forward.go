@@ -6,10 +6,10 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"net/textproto"
 	"time"
 
 	"github.com/bursar-dev/bursar/enforcer/call"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
 	"github.com/bursar-dev/bursar/enforcer/provider"
 )
 
@@ -32,14 +32,14 @@ func (p *Proxy) forward(c *call.Call, forward *call.Forward, w http.ResponseWrit
 	defer release()
 	c.Sending()
 	answer, err := p.Client.Send(ctx, provider.Outgoing{
-		ID: forward.ID, Protocol: forward.Protocol, Provider: forward.Provider,
-		Path: forward.Path, Body: forward.Body, Header: r.Header,
+		Protocol: forward.Protocol, Provider: forward.Provider,
+		Path: forward.Path, Header: forward.Header, Body: forward.Body,
 	})
 	if err != nil {
 		return c.NoAnswer(!errors.Is(err, provider.ErrNotSent), err)
 	}
 	defer func() { _ = answer.Body.Close() }() // it was read as far as it is wanted
-	head, response := c.Answer(answer.StatusCode, textproto.MIMEHeader(answer.Header))
+	head, response := c.Answer(answer.StatusCode, protocol.Header(answer.Header))
 	if response != nil {
 		return response
 	}

@@ -12,10 +12,8 @@ import (
 
 // Options are what a Proxy is made of.
 type Options struct {
-	// Protocols are those that are served; nil means all of protocol.Protocols.
-	Protocols []protocol.Protocol
-	Calls     *call.Calls
-	Client    *provider.Client
+	Calls  *call.Calls
+	Client *provider.Client
 	// MaxRequestBytes is the size of the largest request body that is read.
 	MaxRequestBytes int64
 	// DrainTimeout is how long an answer is read on after its client has gone.
@@ -43,12 +41,9 @@ type endpoint struct {
 
 // New makes a Proxy.
 func New(options Options) *Proxy {
-	if options.Protocols == nil {
-		options.Protocols = protocol.Protocols()
-	}
 	p := &Proxy{Options: options, writeTimeout: defaultWriteTimeout}
 	p.forwarding, p.cut = context.WithCancel(context.Background())
-	for _, spoken := range options.Protocols {
+	for _, spoken := range options.Calls.Protocols {
 		p.endpoints = append(p.endpoints, p.endpointsOf(spoken)...)
 	}
 	return p
@@ -69,7 +64,7 @@ func (p *Proxy) endpointsOf(spoken protocol.Protocol) (all []endpoint) {
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch endpoint, ok := p.at(r.URL.Path); {
 	case !ok:
-		p.refuse(w, unknownPath(r), protocol.AtPath(p.Protocols, r.URL.Path))
+		p.refuse(w, unknownPath(r), protocol.AtPath(p.Calls.Protocols, r.URL.Path))
 	case r.Method != endpoint.method:
 		p.refuse(w, wrongMethod(r, endpoint.method), endpoint.protocol)
 	default:

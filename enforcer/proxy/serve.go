@@ -95,6 +95,6 @@ func wrongMethod(r *http.Request, want string) *call.Problem {
 			Status: http.StatusMethodNotAllowed, Kind: protocol.InvalidRequest, Code: "method_not_allowed",
 			Title: "Method not allowed", Message: fmt.Sprintf("%s supports %s, not %s.", r.URL.Path, want, r.Method),
 		},
-		Header: call.Header{"Allow": {want}},
+		Header: protocol.Header{"Allow": {want}},
 	}
 }

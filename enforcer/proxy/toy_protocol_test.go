@@ -38,7 +38,7 @@ func (parrot) Fields() protocol.Fields {
 	return protocol.Fields{Key: []string{"Parrot-Key"}, Forwarded: []string{"Parrot-Mood"}, Withheld: []string{"Parrot-Owner", "Parrot-Quota-"}}
 }
 
-func (parrot) Authorize(header http.Header, key string) { header.Set("Parrot-Provider-Key", key) }
+func (parrot) Authorize(header protocol.Header, key string) { header.Set("Parrot-Provider-Key", key) }
 
 func (parrot) ErrorBody(err protocol.Error) any {
 	return struct {
@@ -48,7 +48,7 @@ func (parrot) ErrorBody(err protocol.Error) any {
 	}{err.Message, err.Code, protocol.NewProblem(err)}
 }
 
-func (parrot) SetRate(header http.Header, rate protocol.Rate, _ time.Time) {
+func (parrot) SetRate(header protocol.Header, rate protocol.Rate, _ time.Time) {
 	header.Set("Parrot-"+string(rate.Unit)+"-Left", fmt.Sprintf("%d/%d", rate.Remaining, rate.Limit))
 }
 
@@ -180,9 +180,9 @@ func newParrotDoor(t *testing.T, a *aviary) *door {
 		t.Fatal(err)
 	}
 	protocols := append(protocol.Protocols(), parrot{})
-	client := provider.NewClient(keys, protocols)
+	client := provider.NewClient(keys)
 	t.Cleanup(client.Close)
-	d := newDoor(t, whole(http.StatusOK, answer), func(o *doorOptions) { o.door.Protocols, o.door.Client = protocols, client })
+	d := newDoor(t, whole(http.StatusOK, answer), func(o *doorOptions) { o.Protocols, o.door.Client = protocols, client })
 	openAI := *d.config.routes[0]
 	openAI.Model.Name = "gpt"
 	d.config.routes = []*config.Route{&openAI, {

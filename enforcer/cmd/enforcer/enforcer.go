@@ -114,18 +114,18 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 	e.follower = config.NewFollower(e.redis, running, e.announcer.SetEpoch, log)
 	e.adopter = adoption.New(e.redis, &e.limiter, e.ledger, e.session.ID, log)
 	e.prober = probing.New(e.redis, running, e.admitter, e.session.ID, log)
-	protocols := protocol.Protocols()
-	e.provider = provider.NewClient(options.credentialsDir, protocols)
+	e.provider = provider.NewClient(options.credentialsDir)
 	e.answers, e.replays = answercache.New(options.answerCacheBytes), answercache.New(options.replayCacheBytes)
 	registry := prometheus.NewRegistry()
+	protocols := protocol.Protocols()
 	e.calls = call.New(call.Options{
-		Identifier: identity.NewIdentifier(running, protocols, time.Now),
-		Config:     running, Admitter: e.admitter, Ledger: e.ledger, Refusals: e.refusals,
+		Protocols: protocols, Identifier: identity.NewIdentifier(running, protocols, time.Now),
+		Config: running, Admitter: e.admitter, Ledger: e.ledger, Refusals: e.refusals,
 		Answers: e.answers, Claims: idempotency.New(e.redis, options.idempotencyWindow, e.session.ID), Replays: e.replays,
 		Metrics: call.NewMetrics(registry), Log: log, Tracer: e.tracing.Tracer(), Session: e.session.ID(), Begun: e.begun,
 	})
 	e.proxy = proxy.New(proxy.Options{
-		Protocols: protocols, Calls: e.calls, Client: e.provider,
+		Calls: e.calls, Client: e.provider,
 		MaxRequestBytes: options.maxRequestBytes, DrainTimeout: options.drainTimeout,
 	})
 	e.registerMetrics(registry, running)

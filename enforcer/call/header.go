@@ -1,26 +1,31 @@
-package provider
+package call
 
 import (
 	"maps"
-	"net/http"
+	"net/textproto"
 	"slices"
 	"strings"
 
+	"github.com/bursar-dev/bursar/enforcer/identity"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-// outgoing are the header fields of a client that are sent to every provider.
+// forwardedFields are the header fields of a client that are sent to every provider.
 // Fields choose who is billed (Authorization, OpenAI-Project), and make requests
 // repeat (Idempotency-Key), so that one is sent only when it is known to be harmless.
 // A trace (Traceparent, Tracestate) is the caller's, and no matter of a provider's.
-var outgoing = []string{"Accept", "User-Agent"}
+var forwardedFields = []string{"Accept", "User-Agent"}
 
-// outgoingHeader is what of a client's header is sent to a provider of the protocol.
-func outgoingHeader(client http.Header, p protocol.Protocol) http.Header {
-	header := http.Header{"User-Agent": nil} // nil: none, rather than Go's own
-	for _, name := range slices.Concat(outgoing, p.Fields().Forwarded) {
+// forwardedHeader is the header of the call with the given ID to a provider of the
+// protocol, except for its key, of which the client may have written some fields.
+func forwardedHeader(id string, client identity.Header, p protocol.Protocol) protocol.Header {
+	header := protocol.Header{
+		"Content-Type": {"application/json"}, "X-Request-Id": {id},
+		"Accept-Encoding": {"identity"}, // or else nobody can read the usage
+	}
+	for _, name := range slices.Concat(forwardedFields, p.Fields().Forwarded) {
 		if values := client.Values(name); len(values) > 0 {
-			header[http.CanonicalHeaderKey(name)] = values
+			header[textproto.CanonicalMIMEHeaderKey(name)] = values
 		}
 	}
 	return header
@@ -34,16 +39,16 @@ var connectionFields = []string{
 	"Set-Cookie", "Www-Authenticate",
 }
 
-// withheld are the fields of a provider's header that clients do not get.
-type withheld struct{ names, prefixes []string }
+// withheldFields are the fields of a provider's header that clients do not get.
+type withheldFields struct{ names, prefixes []string }
 
-// newWithheld are those of connections, and of all the protocols: a gateway that speaks
-// one of them may be a customer of a provider that speaks another.
-func newWithheld(protocols []protocol.Protocol) withheld {
-	w := withheld{names: slices.Clone(connectionFields)}
+// newWithheldFields are those of connections, and of all the protocols: a gateway that
+// speaks one of them may be a customer of a provider that speaks another.
+func newWithheldFields(protocols []protocol.Protocol) withheldFields {
+	w := withheldFields{names: slices.Clone(connectionFields)}
 	for _, p := range protocols {
 		for _, name := range p.Fields().Withheld {
-			if name = http.CanonicalHeaderKey(name); strings.HasSuffix(name, "-") {
+			if name = textproto.CanonicalMIMEHeaderKey(name); strings.HasSuffix(name, "-") {
 				w.prefixes = append(w.prefixes, name)
 			} else {
 				w.names = append(w.names, name)
@@ -54,7 +59,7 @@ func newWithheld(protocols []protocol.Protocol) withheld {
 }
 
 // removeFrom removes the fields from the header of an answer.
-func (w withheld) removeFrom(answer http.Header) {
+func (w withheldFields) removeFrom(answer protocol.Header) {
 	for _, names := range answer["Connection"] {
 		for name := range strings.SplitSeq(names, ",") {
 			answer.Del(strings.TrimSpace(name))

@@ -1,0 +1,24 @@
+package protocol
+
+import "net/textproto"
+
+// Header are the fields of a header, by their canonical names.
+type Header = textproto.MIMEHeader
+
+// The statuses that answers have, by HTTP's numbers. Doors of other protocols translate
+// them.
+const (
+	StatusOK                    = 200
+	StatusBadRequest            = 400
+	StatusUnauthorized          = 401
+	StatusPaymentRequired       = 402
+	StatusForbidden             = 403
+	StatusNotFound              = 404
+	StatusMethodNotAllowed      = 405
+	StatusConflict              = 409
+	StatusRequestEntityTooLarge = 413
+	StatusUnprocessableEntity   = 422
+	StatusTooManyRequests       = 429
+	StatusBadGateway            = 502
+	StatusServiceUnavailable    = 503
+)
