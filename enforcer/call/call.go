@@ -90,8 +90,6 @@ type Call struct {
 	arrived time.Time
 	// header are the fields of Bursar's own that the client is to see.
 	header protocol.Header
-	// rateFields are those of them that say how rate limits stand.
-	rateFields []string
 
 	query   url.Values        // identify or read: parsed
 	subject admission.Subject // identify

@@ -114,9 +114,7 @@ func (c *Call) endClaim() {
 		return
 	}
 	if answer, ok := c.recording.kept(); ok {
-		for _, name := range c.rateFields {
-			delete(answer.Header, name) // it is no longer so
-		}
+		removeRateFields(answer.Header, c.Endpoint.Protocol()) // they are no longer so
 		c.calls.Replays.Put(replayOf(c.id), answer, idempotency.MaxWindow)
 	}
 	claim := *c.claim

@@ -8,21 +8,30 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
+// toldUnits are the units of the rate limits that clients are told of.
+var toldUnits = []limiterv1.Unit{limiterv1.Requests, limiterv1.Tokens}
+
 // setRateFields tells the client, for requests and for tokens, how the tightest of the rate
 // limits stands, in the fields that clients of the protocol read.
 func (c *Call) setRateFields(rates []admission.RateReading) {
 	now := time.Now()
-	fields := map[string][]string{}
-	for _, unit := range []limiterv1.Unit{limiterv1.Requests, limiterv1.Tokens} {
+	for _, unit := range toldUnits {
 		if rate, ok := tightest(rates, unit); ok {
-			c.Endpoint.Protocol().SetRate(fields, protocol.Rate{
+			c.Endpoint.Protocol().SetRate(c.header, protocol.Rate{
 				Unit: unit, Limit: rate.Limit.Burst, Remaining: rate.Remaining, FullIn: rate.FullIn,
 			}, now)
 		}
 	}
-	for name, values := range fields {
-		c.header[name] = values
-		c.rateFields = append(c.rateFields, name)
+}
+
+// removeRateFields removes what setRateFields has written from a header.
+func removeRateFields(header protocol.Header, p protocol.Protocol) {
+	fields := protocol.Header{}
+	for _, unit := range toldUnits {
+		p.SetRate(fields, protocol.Rate{Unit: unit}, time.Time{})
+	}
+	for name := range fields {
+		delete(header, name)
 	}
 }
 

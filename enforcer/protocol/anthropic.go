@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"cmp"
-	"strconv"
 	"time"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
@@ -88,12 +87,15 @@ func anthropicType(err Error) string {
 	return "api_error"
 }
 
+var anthropicRateFields = map[limiterv1.Unit]rateFields{
+	limiterv1.Requests: {"Anthropic-Ratelimit-Requests-Limit", "Anthropic-Ratelimit-Requests-Remaining", "Anthropic-Ratelimit-Requests-Reset"},
+	limiterv1.Tokens:   {"Anthropic-Ratelimit-Tokens-Limit", "Anthropic-Ratelimit-Tokens-Remaining", "Anthropic-Ratelimit-Tokens-Reset"},
+}
+
 // SetRate writes the anthropic-ratelimit fields, whose reset is a moment.
 func (Anthropic) SetRate(header Header, rate Rate, now time.Time) {
-	prefix := "Anthropic-Ratelimit-" + string(rate.Unit)
-	header.Set(prefix+"-Limit", strconv.FormatInt(rate.Limit, 10))
-	header.Set(prefix+"-Remaining", strconv.FormatInt(rate.Remaining, 10))
-	header.Set(prefix+"-Reset", now.Add(RoundUp(rate.FullIn, time.Second)).UTC().Format(time.RFC3339))
+	reset := now.Add(RoundUp(rate.FullIn, time.Second)).UTC().Format(time.RFC3339)
+	anthropicRateFields[rate.Unit].set(header, rate, reset)
 }
 
 // TraceName is anthropic.

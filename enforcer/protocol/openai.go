@@ -1,7 +1,6 @@
 package protocol
 
 import (
-	"strconv"
 	"time"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
@@ -85,12 +84,14 @@ func openAIType(kind ErrorKind) string {
 // openAIRates writes how rate limits stand in OpenAI's fields.
 type openAIRates struct{}
 
+var openAIRateFields = map[limiterv1.Unit]rateFields{
+	limiterv1.Requests: {"X-Ratelimit-Limit-Requests", "X-Ratelimit-Remaining-Requests", "X-Ratelimit-Reset-Requests"},
+	limiterv1.Tokens:   {"X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Tokens"},
+}
+
 // SetRate writes the x-ratelimit fields, whose reset is a duration.
 func (openAIRates) SetRate(header Header, rate Rate, _ time.Time) {
-	unit := string(rate.Unit)
-	header.Set("X-Ratelimit-Limit-"+unit, strconv.FormatInt(rate.Limit, 10))
-	header.Set("X-Ratelimit-Remaining-"+unit, strconv.FormatInt(rate.Remaining, 10))
-	header.Set("X-Ratelimit-Reset-"+unit, RoundUp(rate.FullIn, time.Millisecond).String())
+	openAIRateFields[rate.Unit].set(header, rate, RoundUp(rate.FullIn, time.Millisecond).String())
 }
 
 // openAIModels is the list of models in OpenAI's shape.

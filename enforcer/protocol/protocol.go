@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,7 +34,8 @@ type Protocol interface {
 	// NewProblem beside it where the shape leaves room for them.
 	ErrorBody(err Error) any
 	// SetRate writes into the header of an answer how a rate limit stands, in the
-	// fields that the protocol's clients read. It is called once for each unit.
+	// fields that the protocol's clients read: which those are depends on the unit
+	// alone. It is called once for each unit.
 	SetRate(header Header, rate Rate, now time.Time)
 	// TraceName is gen_ai.provider.name in traces, by OpenTelemetry's semantic
 	// conventions for generative AI.
@@ -63,6 +65,17 @@ type Rate struct {
 	Limit, Remaining int64
 	// FullIn is how long it takes until all of Limit is there again.
 	FullIn time.Duration
+}
+
+// rateFields are the fields in which clients read how the rate limit of a unit stands, by
+// their canonical names.
+type rateFields struct{ limit, remaining, reset string }
+
+// set writes the fields; reset is when all of the limit is there again, as clients of
+// the protocol read it. It is on every call's path, so it allocates little.
+func (f rateFields) set(header Header, rate Rate, reset string) {
+	values := []string{strconv.FormatInt(rate.Limit, 10), strconv.FormatInt(rate.Remaining, 10), reset}
+	header[f.limit], header[f.remaining], header[f.reset] = values[0:1:1], values[1:2:2], values[2:3:3]
 }
 
 // ModelLister is a Protocol whose clients can ask which models there are.

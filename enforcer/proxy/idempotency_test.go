@@ -2,7 +2,9 @@ package proxy_test
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -10,6 +12,7 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/answercache"
 	"github.com/bursar-dev/bursar/enforcer/call"
 	"github.com/bursar-dev/bursar/enforcer/idempotency"
+	"github.com/bursar-dev/bursar/hack/fakeprovider"
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
@@ -163,5 +166,31 @@ func TestCutAnswerIsNotGivenAgain(t *testing.T) {
 	}
 	if n := d.store.questions(); n != 1 {
 		t.Errorf("the limiter was asked %d times, want once", n)
+	}
+}
+
+// TestReplaysSayNothingOfRates: whichever fields a protocol's clients read, how the rate
+// limits stood when the call was made is not said again.
+func TestReplaysSayNothingOfRates(t *testing.T) {
+	isRate := func(name string) bool { return strings.Contains(name, "Ratelimit-") }
+	for _, p := range protocols {
+		t.Run(p.name, func(t *testing.T) {
+			fake := fakeprovider.New(fakeprovider.Options{})
+			d := newProtocolsDoor(t, fake.ServeHTTP, func(o *doorOptions) {
+				o.Claims, o.Replays = &lostClaims{attempts: map[string]int{}}, answercache.New(1<<20)
+			})
+			ask := func() (reply, []string) {
+				request := d.ask(t.Context(), p, "hello [[output=1]]", 5, false)
+				request.Header.Set(call.IdempotencyKeyHeader, "key")
+				got := d.do(request)
+				return got, slices.DeleteFunc(slices.Sorted(maps.Keys(got.header)), func(name string) bool { return !isRate(name) })
+			}
+			if first, rates := ask(); first.status != http.StatusOK || len(rates) != 6 {
+				t.Fatalf("the call gets %+v with the rate fields %v, want six", first, rates)
+			}
+			if again, rates := ask(); again.header.Get(call.ReplayedHeader) != "true" || len(rates) != 0 {
+				t.Errorf("the repeat gets %+v with the rate fields %v, want none", again, rates)
+			}
+		})
 	}
 }
