@@ -6,12 +6,20 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/identity"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
+)
+
+// The codes of refusals for money, in the place of which a fallback may answer.
+const (
+	codeBudgetExhausted = "budget_exhausted"
+	codeBreakerOpen     = "breaker_open"
 )
 
 // Problem is why a request gets an error of Bursar's own.
@@ -82,8 +90,14 @@ func unidentified(err error) *Problem {
 	return r
 }
 
-// sentence is a text as a sentence.
-func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] + "." }
+// sentence is a text as a sentence. A way to sign in need not have said anything.
+func sentence(text string) string {
+	if text == "" {
+		text = "the caller could not be identified"
+	}
+	first, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + text[size:] + "."
+}
 
 func noBudget(subject admission.Subject) *Problem {
 	return refuseWith(protocol.StatusForbidden, protocol.PermissionDenied, "no_budget", "No budget",
@@ -139,7 +153,7 @@ func unknownModel(name string) *Problem {
 func notAdmitted(subject admission.Subject, r *admission.Refusal) *Problem {
 	switch r.Reason {
 	case ledgerv1.BreakerForced:
-		return refuseWith(protocol.StatusTooManyRequests, protocol.InsufficientQuota, "breaker_open", "Breaker open",
+		return refuseWith(protocol.StatusTooManyRequests, protocol.InsufficientQuota, codeBreakerOpen, "Breaker open",
 			fmt.Sprintf("The breaker of tenant %s is forced open.", r.Tenant)).finally()
 	case ledgerv1.RateLimited:
 		return tooFast(r)
@@ -181,10 +195,10 @@ func outOfMoney(subject admission.Subject, r *admission.Refusal) *Problem {
 	budget := fmt.Sprintf("the budget %q of %s: $%s spent and $%s held of $%s per %s",
 		r.Limit, whose, r.Spent, r.Held, r.Amount, strings.ToLower(string(r.Period)))
 	resets := "The limit resets at " + resetsAt.Format(time.RFC3339) + "."
-	code, title, message := "budget_exhausted", "Budget exhausted",
+	code, title, message := codeBudgetExhausted, "Budget exhausted",
 		fmt.Sprintf("The call may cost $%s, more than is left of %s. %s", r.Bound, budget, resets)
 	if r.Reason == ledgerv1.BreakerOpen {
-		code, title = "breaker_open", "Breaker open"
+		code, title = codeBreakerOpen, "Breaker open"
 		message = fmt.Sprintf("The breaker is open on %s. %s", budget, resets)
 	}
 	return refuseWith(protocol.StatusTooManyRequests, protocol.InsufficientQuota, code, title, message).finally().by(protocol.LimitMembers{
