@@ -11,13 +11,13 @@ func (c *Call) bound(context.Context) *Problem {
 // asked for, or refuses it as the first does.
 func (c *Call) boundForFirst(models []string) (why *Problem) {
 	for i := range models {
-		refusal := c.boundOnLadder(models[i])
-		if refusal == nil {
+		problem := c.boundOnLadder(models[i])
+		if problem == nil {
 			c.models = models[i:]
 			return nil
 		}
 		if why == nil {
-			why = refusal
+			why = problem
 		}
 	}
 	return why
@@ -42,9 +42,9 @@ func (c *Call) boundOnLadder(asked string) *Problem {
 }
 
 func (c *Call) boundFor(model string) *Problem {
-	route, refusal := c.routeTo(model)
-	if refusal != nil {
-		return refusal
+	route, problem := c.routeTo(model)
+	if problem != nil {
+		return problem
 	}
 	priced := route.Model.At(c.calls.Admitter.Now())
 	bounded, err := c.request.For(priced, c.tenant.Document().AssumedOutputTokens)

@@ -76,9 +76,9 @@ type Response struct {
 	// Header has all fields that the client is to see. It is not to be changed.
 	Header protocol.Header
 	Body   []byte
-	// Refusal is why the answer is an error of Bursar's own. It is nil where a request
+	// Problem is why the answer is an error of Bursar's own. It is nil where a request
 	// was answered: with an answer that was kept, a fallback's message, or again.
-	Refusal *Problem
+	Problem *Problem
 }
 
 // Call is a call on its way. Each step adds what it found out. It is used by one goroutine
@@ -91,11 +91,11 @@ type Call struct {
 	// header are the fields of Bursar's own that the client is to see.
 	header protocol.Header
 
-	query   url.Values        // identify or read: parsed
-	subject admission.Subject // identify
-	tenant  *admission.Tenant // identify
-	request protocol.Request  // read
-	same    digest.Digest     // read: of the requests that are the same
+	query   url.Values             // identify or read: parsed
+	subject admission.Subject      // identify
+	tenant  *admission.Tenant      // identify
+	request protocol.ParsedRequest // read
+	same    digest.Digest          // read: of the requests that are the same
 	// claim is the call's claim to the name that its caller gave it, nil without one.
 	claim *idempotency.Claim // claim
 	// recording is the answer, where it may be given again; else nil.
@@ -151,10 +151,10 @@ type forward struct {
 // ID names the call, in the ledger and to its client.
 func (c *Call) ID() string { return c.id }
 
-// refused is why the client gets an error of Bursar's own; nil where it does not.
-func (c *Call) refused() *Problem {
+// problem is why the client gets an error of Bursar's own; nil where it does not.
+func (c *Call) problem() *Problem {
 	if c.answered == nil {
 		return nil
 	}
-	return c.answered.Refusal
+	return c.answered.Problem
 }

@@ -59,13 +59,13 @@ type Claims interface {
 	Interrupted(ctx context.Context, claim idempotency.Claim) (bool, error)
 }
 
-// Recorder takes calls that were settled.
-type Recorder interface {
+// EntrySink takes calls that were settled.
+type EntrySink interface {
 	Add(ledgerv1.Entry)
 }
 
-// RefusalRecorder takes calls that a limit refused.
-type RefusalRecorder interface {
+// RefusalSink takes calls that a limit refused.
+type RefusalSink interface {
 	Add(ledgerv1.Refusal)
 }
 
@@ -76,8 +76,8 @@ type Options struct {
 	Identifier Identifier
 	Config     Config
 	Admitter   Admitter
-	Ledger     Recorder
-	Refusals   RefusalRecorder
+	Ledger     EntrySink
+	Refusals   RefusalSink
 	// Answers keeps answers for the fallback Cache.
 	Answers *answercache.Cache
 	// Claims say which call has the name in an Idempotency-Key, and Replays keeps the
@@ -130,9 +130,9 @@ func (calls *Calls) Begin(request Request) *Call {
 
 // Refuse is the answer to a request that is refused before it is a call, in the shape of
 // a protocol.
-func (calls *Calls) Refuse(refusal *Problem, p protocol.Protocol) *Response {
-	calls.Metrics.refused(refusal)
-	return refusal.response(protocol.Header{}, p)
+func (calls *Calls) Refuse(problem *Problem, p protocol.Protocol) *Response {
+	calls.Metrics.refused(problem)
+	return problem.response(protocol.Header{}, p)
 }
 
 // UnsettledError is that calls were given up before they were settled.

@@ -60,7 +60,7 @@ func TestBodyOfAStranger(t *testing.T) {
 	w := newWorld(t, acme(), "")
 	c, read := begin(w, "guess", chat)
 	defer c.End()
-	if _, response := c.Admit(t.Context()); response == nil || response.Refusal == nil || response.Status != 401 || *read != 0 {
+	if _, response := c.Admit(t.Context()); response == nil || response.Problem == nil || response.Status != 401 || *read != 0 {
 		t.Errorf("got %+v, and the body was read %d times", response, *read)
 	}
 }

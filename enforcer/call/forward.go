@@ -136,13 +136,13 @@ func (c *Call) finishCut(piece []byte, cut error) Rest {
 	provider := c.route.Provider.Name
 	c.calls.Metrics.cut(provider)
 	c.calls.Log.Warn("a provider's answer was cut off", "provider", provider, "call", c.id, "error", cut)
-	refusal := answerCut()
+	problem := answerCut()
 	if !c.forward.shown {
-		return Rest{Instead: c.refuseForwarded(refusal)}
+		return Rest{Instead: c.refuseForwarded(problem)}
 	}
-	problem, cutAsWell := c.forward.answer.Problem(refusal.body(c.Endpoint.Protocol()))
-	c.showPiece(problem)
-	rest := Rest{Piece: append(piece[:len(piece):len(piece)], problem...), Cut: problem == nil || cutAsWell}
+	frame, cutAsWell := c.forward.answer.Problem(problem.body(c.Endpoint.Protocol()))
+	c.showPiece(frame)
+	rest := Rest{Piece: append(piece[:len(piece):len(piece)], frame...), Cut: frame == nil || cutAsWell}
 	if !rest.Cut {
 		c.recording.end()
 	}
@@ -151,7 +151,7 @@ func (c *Call) finishCut(piece []byte, cut error) Rest {
 }
 
 // refuseForwarded refuses a call that was forwarded.
-func (c *Call) refuseForwarded(refusal *Problem) *Response {
-	c.endForward(refusal)
-	return c.refuse(refusal)
+func (c *Call) refuseForwarded(problem *Problem) *Response {
+	c.endForward(problem)
+	return c.refuse(problem)
 }

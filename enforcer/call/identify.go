@@ -10,12 +10,12 @@ import (
 )
 
 // identify finds out who calls, and who pays.
-func (c *Call) identify(ctx context.Context) (refusal *Problem) {
+func (c *Call) identify(ctx context.Context) (problem *Problem) {
 	p := c.Endpoint.Protocol()
 	c.query = keyQuery(p, c.Query)
-	c.subject, refusal = c.calls.Identify(ctx, identity.Request{Protocol: p, Header: c.Header, Query: c.query})
-	if refusal != nil {
-		return refusal
+	c.subject, problem = c.calls.Identify(ctx, identity.Request{Protocol: p, Header: c.Header, Query: c.query})
+	if problem != nil {
+		return problem
 	}
 	var ok bool
 	if c.tenant, ok = c.calls.Config.Tenant(c.subject.Tenant); !ok {

@@ -70,7 +70,7 @@ func (r *Problem) response(header protocol.Header, p protocol.Protocol) *Respons
 	if r.Final {
 		header.Set("X-Should-Retry", "false")
 	}
-	return &Response{Status: r.Status, Header: header, Body: append(r.body(p), '\n'), Refusal: r}
+	return &Response{Status: r.Status, Header: header, Body: append(r.body(p), '\n'), Problem: r}
 }
 
 // body is the refusal in the shape of a protocol, in one line of JSON.

@@ -53,8 +53,8 @@ const (
 func (c *Call) Admit(ctx context.Context) (*Forward, *Response) {
 	ctx = c.traced(ctx)
 	for _, step := range steps {
-		if refusal := c.take(ctx, step); refusal != nil {
-			return nil, c.refuse(refusal)
+		if problem := c.take(ctx, step); problem != nil {
+			return nil, c.refuse(problem)
 		}
 		if c.answered != nil {
 			return nil, c.answered
@@ -75,18 +75,18 @@ func (c *Call) take(ctx context.Context, s step) *Problem {
 	}
 	ctx, span := c.calls.Tracer.Start(ctx, s.name, trace.WithSpanKind(trace.SpanKindInternal))
 	defer span.End() // also when the step panics
-	refusal := s.take(c, ctx)
-	if refusal != nil {
-		fail(span, refusal)
+	problem := s.take(c, ctx)
+	if problem != nil {
+		fail(span, problem)
 	}
-	return refusal
+	return problem
 }
 
 // refuse refuses the call.
-func (c *Call) refuse(refusal *Problem) *Response {
+func (c *Call) refuse(problem *Problem) *Response {
 	c.free()
-	c.calls.Metrics.refused(refusal)
-	c.answered = refusal.response(c.header, c.Endpoint.Protocol())
+	c.calls.Metrics.refused(problem)
+	c.answered = problem.response(c.header, c.Endpoint.Protocol())
 	c.recording.whole(c.answered)
 	return c.answered
 }

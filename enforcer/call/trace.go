@@ -60,25 +60,25 @@ func (c *Call) startForward(ctx context.Context) {
 	_, c.forward.span = c.calls.Tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindClient))
 }
 
-// endForward ends the span of that step, if it was begun and has not ended; refusal is
+// endForward ends the span of that step, if it was begun and has not ended; problem is
 // why the step has failed, nil where it has not.
-func (c *Call) endForward(refusal *Problem) {
+func (c *Call) endForward(problem *Problem) {
 	span := c.forward.span
 	if span == nil {
 		return
 	}
 	c.forward.span = nil
 	span.SetAttributes(c.forwarded()...)
-	if refusal != nil {
-		fail(span, refusal)
+	if problem != nil {
+		fail(span, problem)
 	}
 	span.End()
 }
 
 // fail says in a span why the call was refused there.
-func fail(span trace.Span, refusal *Problem) {
-	span.SetStatus(codes.Error, refusal.Title)
-	span.SetAttributes(attribute.String("error.type", refusal.Code))
+func fail(span trace.Span, problem *Problem) {
+	span.SetStatus(codes.Error, problem.Title)
+	span.SetAttributes(attribute.String("error.type", problem.Code))
 }
 
 // tracedModel is the name of the model as the provider knows it; empty where no
@@ -127,9 +127,9 @@ func (c *Call) endTrace() {
 			attribute.Int64("bursar.held_nanos", int64(c.hold.Bound())))
 	}
 	status := c.forward.status
-	if refusal := c.refused(); refusal != nil {
-		fail(c.span, refusal)
-		status = refusal.Status
+	if problem := c.problem(); problem != nil {
+		fail(c.span, problem)
+		status = problem.Status
 	}
 	if status != 0 {
 		c.span.SetAttributes(attribute.Int("http.response.status_code", status))

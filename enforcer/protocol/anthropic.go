@@ -41,7 +41,7 @@ func (Anthropic) Authorize(header Header, key string) {
 
 type anthropicProblem struct {
 	Error anthropicError `json:"error"`
-	Problem
+	ProblemDetails
 }
 
 // anthropicError is Anthropic's, with a code that says more than the type.
@@ -53,11 +53,11 @@ type anthropicError struct {
 
 // ErrorBody is the error in Anthropic's shape.
 func (Anthropic) ErrorBody(err Error) any {
-	problem := NewProblem(err)
+	problem := NewProblemDetails(err)
 	problem.Type = "error" // clients know an error by this type, which is a URI reference as well
 	return anthropicProblem{
-		Error:   anthropicError{Type: anthropicType(err), Message: err.Message, Code: err.Code},
-		Problem: problem,
+		Error:          anthropicError{Type: anthropicType(err), Message: err.Message, Code: err.Code},
+		ProblemDetails: problem,
 	}
 }
 

@@ -23,7 +23,7 @@ func (Messages) Path() string { return "/v1/messages" }
 func (Messages) Operation() string { return "chat" }
 
 // Read reads a request.
-func (Messages) Read(in Incoming) (Request, error) {
+func (Messages) Read(in Incoming) (ParsedRequest, error) {
 	r, err := readMessagesRequest(in.Body)
 	if err != nil {
 		return nil, err

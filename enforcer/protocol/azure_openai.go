@@ -54,7 +54,7 @@ func (AzureChatCompletions) Path() string {
 func (AzureChatCompletions) Operation() string { return "chat" }
 
 // Read reads a request.
-func (AzureChatCompletions) Read(in Incoming) (Request, error) {
+func (AzureChatCompletions) Read(in Incoming) (ParsedRequest, error) {
 	version, err := apiVersion(in.Query)
 	if err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func (AzureEmbeddings) Path() string { return "/openai/deployments/" + wildcard 
 func (AzureEmbeddings) Operation() string { return "embeddings" }
 
 // Read reads a request.
-func (AzureEmbeddings) Read(in Incoming) (Request, error) {
+func (AzureEmbeddings) Read(in Incoming) (ParsedRequest, error) {
 	version, err := apiVersion(in.Query)
 	if err != nil {
 		return nil, err

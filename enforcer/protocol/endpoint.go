@@ -23,7 +23,7 @@ type Endpoint interface {
 	Operation() string
 	// Read reads a request. Its error is a *RequestError when the request is wrong,
 	// or asks for what cannot be bounded.
-	Read(in Incoming) (Request, error)
+	Read(in Incoming) (ParsedRequest, error)
 }
 
 // Incoming is a request as a client has sent it.
@@ -53,9 +53,9 @@ func MatchPath(pattern, path string) (model string, ok bool) {
 // PathNamesModel is whether the paths of an Endpoint name the model.
 func PathNamesModel(e Endpoint) bool { return strings.Contains(e.Path(), wildcard) }
 
-// Request is a request that was read: it is well formed, says the same to every
+// ParsedRequest is a request that was read: it is well formed, says the same to every
 // parser, and asks for nothing whose cost cannot be bounded.
-type Request interface {
+type ParsedRequest interface {
 	// Model is the model that is asked for.
 	Model() string
 	// Streamed is whether the answer is to come as a stream.

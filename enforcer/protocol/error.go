@@ -53,9 +53,9 @@ type LimitMembers struct {
 	Held     string     `json:"held,omitempty"`
 }
 
-// Problem are the members that the body of an error has by RFC 9457 ("Problem Details
+// ProblemDetails are the members that the body of an error has by RFC 9457 ("ProblemDetails Details
 // for HTTP APIs"), and those of the limit that refused.
-type Problem struct {
+type ProblemDetails struct {
 	Type   string `json:"type"`
 	Title  string `json:"title"`
 	Status int    `json:"status"`
@@ -63,9 +63,9 @@ type Problem struct {
 	*LimitMembers
 }
 
-// NewProblem is the error in the members of RFC 9457. Protocols embed it in their bodies.
-func NewProblem(err Error) Problem {
-	return Problem{
+// NewProblemDetails is the error in the members of RFC 9457. Protocols embed it in their bodies.
+func NewProblemDetails(err Error) ProblemDetails {
+	return ProblemDetails{
 		Type:         "urn:bursar:problem:" + strings.ReplaceAll(err.Code, "_", "-"),
 		Title:        err.Title,
 		Status:       err.Status,

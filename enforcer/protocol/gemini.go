@@ -33,7 +33,7 @@ func (Gemini) Authorize(header Header, key string) { setKey(header, "X-Goog-Api-
 
 type googleProblem struct {
 	Error googleError `json:"error"`
-	Problem
+	ProblemDetails
 }
 
 // googleError is google.rpc.Status as Google's APIs write it
@@ -59,7 +59,7 @@ func (Gemini) ErrorBody(err Error) any {
 		Error: googleError{
 			Code: err.Status, Message: err.Message, Status: googleStatus(err.Status), Details: []googleErrInfo{info},
 		},
-		Problem: NewProblem(err),
+		ProblemDetails: NewProblemDetails(err),
 	}
 }
 

@@ -39,7 +39,7 @@ func (g GenerateContent) method() string {
 func (GenerateContent) Operation() string { return "generate_content" }
 
 // Read reads a request.
-func (g GenerateContent) Read(in Incoming) (Request, error) {
+func (g GenerateContent) Read(in Incoming) (ParsedRequest, error) {
 	alt := in.Query["alt"]
 	if g.Streamed && (len(alt) != 1 || alt[0] != "sse") {
 		return nil, unsupported("alt", `use "?alt=sse" for a stream`)

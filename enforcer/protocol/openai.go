@@ -47,7 +47,7 @@ type openAIErrors struct{}
 
 type openAIProblem struct {
 	Error openAIError `json:"error"`
-	Problem
+	ProblemDetails
 }
 
 type openAIError struct {
@@ -63,7 +63,7 @@ func (openAIErrors) ErrorBody(err Error) any {
 	if err.Param != "" {
 		e.Param = &err.Param
 	}
-	return openAIProblem{Error: e, Problem: NewProblem(err)}
+	return openAIProblem{Error: e, ProblemDetails: NewProblemDetails(err)}
 }
 
 // openAIType is the kind among OpenAI's error types.

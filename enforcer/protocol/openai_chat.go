@@ -25,7 +25,7 @@ func (ChatCompletions) Path() string { return "/v1/chat/completions" }
 func (ChatCompletions) Operation() string { return "chat" }
 
 // Read reads a request.
-func (ChatCompletions) Read(in Incoming) (Request, error) {
+func (ChatCompletions) Read(in Incoming) (ParsedRequest, error) {
 	r, err := readChat(in.Body, "")
 	if err != nil {
 		return nil, err

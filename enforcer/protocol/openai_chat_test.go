@@ -21,7 +21,7 @@ var mini = limiterv1.Model{
 	Prices: price.Book{price.Default: {Base: price.List{price.Input: money.USD, price.CachedInput: money.USD / 10, price.Output: 1000 * money.USD}}},
 }
 
-func read(t *testing.T, body string) protocol.Request {
+func read(t *testing.T, body string) protocol.ParsedRequest {
 	t.Helper()
 	request, err := protocol.ChatCompletions{}.Read(protocol.Incoming{Body: []byte(body)})
 	if err != nil {

@@ -20,7 +20,7 @@ func (Embeddings) Path() string { return "/v1/embeddings" }
 func (Embeddings) Operation() string { return "embeddings" }
 
 // Read reads a request.
-func (Embeddings) Read(in Incoming) (Request, error) {
+func (Embeddings) Read(in Incoming) (ParsedRequest, error) {
 	r, err := readEmbeddings(in.Body, "")
 	if err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ func (Responses) Path() string { return "/v1/responses" }
 func (Responses) Operation() string { return "chat" }
 
 // Read reads a request.
-func (Responses) Read(in Incoming) (Request, error) {
+func (Responses) Read(in Incoming) (ParsedRequest, error) {
 	r, err := readResponses(in.Body)
 	if err != nil {
 		return nil, err

@@ -31,7 +31,7 @@ type Protocol interface {
 	Authorize(header Header, key string)
 	// ErrorBody is the body of an error of Bursar's own: a value that encoding/json
 	// writes as an object. It has the protocol's shape, with the members of
-	// NewProblem beside it where the shape leaves room for them.
+	// NewProblemDetails beside it where the shape leaves room for them.
 	ErrorBody(err Error) any
 	// SetRate writes into the header of an answer how a rate limit stands, in the
 	// fields that the protocol's clients read: which those are depends on the unit

@@ -55,9 +55,9 @@ func (p *Proxy) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error)
 // serveModels serves the list of models in the shape of a protocol.
 func (p *Proxy) serveModels(lister protocol.ModelLister) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		subject, refusal := p.Calls.Identify(r.Context(), identity.Request{Protocol: lister, Header: r.Header, Query: r.URL.Query()})
-		if refusal != nil {
-			p.refuse(w, refusal, lister)
+		subject, problem := p.Calls.Identify(r.Context(), identity.Request{Protocol: lister, Header: r.Header, Query: r.URL.Query()})
+		if problem != nil {
+			p.refuse(w, problem, lister)
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
@@ -78,8 +78,8 @@ func (p *Proxy) respond(w http.ResponseWriter, response *call.Response) {
 }
 
 // refuse refuses a request that is no call.
-func (p *Proxy) refuse(w http.ResponseWriter, refusal *call.Problem, spoken protocol.Protocol) {
-	p.respond(w, p.Calls.Refuse(refusal, spoken))
+func (p *Proxy) refuse(w http.ResponseWriter, problem *call.Problem, spoken protocol.Protocol) {
+	p.respond(w, p.Calls.Refuse(problem, spoken))
 }
 
 func unknownPath(r *http.Request) *call.Problem {

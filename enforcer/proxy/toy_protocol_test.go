@@ -44,8 +44,8 @@ func (parrot) ErrorBody(err protocol.Error) any {
 	return struct {
 		Squawk string `json:"squawk"`
 		Reason string `json:"reason"`
-		protocol.Problem
-	}{err.Message, err.Code, protocol.NewProblem(err)}
+		protocol.ProblemDetails
+	}{err.Message, err.Code, protocol.NewProblemDetails(err)}
 }
 
 func (parrot) SetRate(header protocol.Header, rate protocol.Rate, _ time.Time) {
@@ -60,7 +60,7 @@ func (say) Path() string                { return "/parrot/v1/say" }
 func (say) Operation() string           { return "say" }
 
 // Read reads {"voice": model, "say": text, "words": most tokens of the answer, "live": streamed}.
-func (say) Read(in protocol.Incoming) (protocol.Request, error) {
+func (say) Read(in protocol.Incoming) (protocol.ParsedRequest, error) {
 	r := sayRequest{length: int64(len(in.Body))}
 	if err := json.Unmarshal(in.Body, &r); err != nil {
 		return nil, &protocol.RequestError{Reason: "is not what parrots hear"}

@@ -73,7 +73,7 @@ type enforcer struct {
 	announcer *recovery.Announcer
 	admitter  *admission.Admitter
 	ledger    *ledger.Writer
-	refusals  *ledger.Recorder
+	refusals  *ledger.RefusalWriter
 	// answers are kept for the fallback Cache, replays for repeats of named calls.
 	answers, replays *answercache.Cache
 	tracing          *tracing.Tracing
@@ -109,7 +109,7 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 	e.limiter.Store(store.New(e.redis, e.session.ID()))
 	e.admitter = admission.NewAdmitter(e.limiter.Load())
 	e.ledger = ledger.NewWriter(e.database, &e.limiter, log)
-	e.refusals = ledger.NewRecorder(e.database, log)
+	e.refusals = ledger.NewRefusalWriter(e.database, log)
 	e.announcer = recovery.NewAnnouncer(e.redis, e.limiter.Load(), e.admitter, e.ledger, e.session.ID, log)
 	e.follower = config.NewFollower(e.redis, running, e.announcer.SetEpoch, log)
 	e.adopter = adoption.New(e.redis, &e.limiter, e.ledger, e.session.ID, log)

@@ -22,15 +22,15 @@ func refusal(id string) ledgerv1.Refusal {
 	}
 }
 
-// record runs a Recorder until the test ends.
-func record(t *testing.T, db ledger.Database) *ledger.Recorder {
+// record runs a RefusalWriter until the test ends.
+func record(t *testing.T, db ledger.Database) *ledger.RefusalWriter {
 	t.Helper()
-	r := ledger.NewRecorder(db, discard)
+	r := ledger.NewRefusalWriter(db, discard)
 	untilTheEnd(t, r.Run)
 	return r
 }
 
-func recorded(t *testing.T, r *ledger.Recorder) {
+func recorded(t *testing.T, r *ledger.RefusalWriter) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -72,7 +72,7 @@ func TestRefusalRows(t *testing.T) {
 // left out and counted, and so is what the database refuses; the rest is on record.
 func TestFloodOfRefusals(t *testing.T) {
 	db := newDatabase(t, server)
-	r := ledger.NewRecorder(db.enforcer, discard) // which does not run yet
+	r := ledger.NewRefusalWriter(db.enforcer, discard) // which does not run yet
 	nonsense := refusal("nonsense")
 	nonsense.Reason = "Nonsense" // against a check
 	r.Add(nonsense)

@@ -19,9 +19,9 @@ const (
 	refusalsEvery = 250 * time.Millisecond
 )
 
-// Recorder puts refusals on record. They move no money, so that it may leave some
+// RefusalWriter puts refusals on record. They move no money, so that it may leave some
 // out, which it counts: calls are refused fast, and nothing else must suffer for it.
-type Recorder struct {
+type RefusalWriter struct {
 	db  Database
 	log *slog.Logger
 
@@ -29,28 +29,30 @@ type Recorder struct {
 	recorded, leftOut atomic.Int64
 }
 
-// NewRecorder makes a Recorder. The caller must also start Run.
-func NewRecorder(db Database, log *slog.Logger) *Recorder {
-	return &Recorder{db: db, log: log, waiting: newQueue[ledgerv1.Refusal]()}
+// NewRefusalWriter makes a RefusalWriter. The caller must also start Run.
+func NewRefusalWriter(db Database, log *slog.Logger) *RefusalWriter {
+	return &RefusalWriter{db: db, log: log, waiting: newQueue[ledgerv1.Refusal]()}
 }
 
 // Add puts a refusal on record, if there is room. It returns at once.
-func (r *Recorder) Add(refusal ledgerv1.Refusal) {
+func (r *RefusalWriter) Add(refusal ledgerv1.Refusal) {
 	if !r.waiting.add(maxRefusals, refusal) {
 		r.leftOut.Add(1)
 	}
 }
 
 // LeftOut is how many refusals were left out.
-func (r *Recorder) LeftOut() int64 { return r.leftOut.Load() }
+func (r *RefusalWriter) LeftOut() int64 { return r.leftOut.Load() }
 
 // Recorded is how many refusals are on record.
-func (r *Recorder) Recorded() int64 { return r.recorded.Load() }
+func (r *RefusalWriter) Recorded() int64 { return r.recorded.Load() }
 
 // Run writes until ctx ends.
-func (r *Recorder) Run(ctx context.Context) { consume(ctx, r.waiting, linger, refusalsEvery, r.write) }
+func (r *RefusalWriter) Run(ctx context.Context) {
+	consume(ctx, r.waiting, linger, refusalsEvery, r.write)
+}
 
-func (r *Recorder) write(ctx context.Context, batch []ledgerv1.Refusal) {
+func (r *RefusalWriter) write(ctx context.Context, batch []ledgerv1.Refusal) {
 	var rejected []rejection[ledgerv1.Refusal]
 	err := retry.Until(ctx, func(ctx context.Context) (err error) {
 		rejected, err = refusals.insert(ctx, r.db, batch)
@@ -69,6 +71,6 @@ func (r *Recorder) write(ctx context.Context, batch []ledgerv1.Refusal) {
 }
 
 // Flush waits until everything that was added is on record.
-func (r *Recorder) Flush(ctx context.Context) error {
+func (r *RefusalWriter) Flush(ctx context.Context) error {
 	return emptied(ctx, func() bool { return r.waiting.len() == 0 })
 }
