@@ -61,12 +61,12 @@ const maxTurns = 4
 // Admit decides whether a call of the tenant may be made, and holds its bound if
 // so. An error means that nothing was decided and the call must not be made: it
 // wraps ErrStoreUnavailable or ErrSuspended, or is ErrRungChanged.
-func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Request) (Decision, error) {
+func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Request) (Result, error) {
 	if call.Bound < 0 || call.Bound > money.Max || call.Tokens < 0 {
-		return Decision{}, fmt.Errorf("call %s: bound of %s and %d tokens is out of range", call.ID, call.Bound, call.Tokens)
+		return Result{}, fmt.Errorf("call %s: bound of %s and %d tokens is out of range", call.ID, call.Bound, call.Tokens)
 	}
 	if name, forced := tenant.forcedOpen(); forced && call.Bound > 0 && !tenant.shadow {
-		return Decision{Refusal: &Refusal{Reason: ledgerv1.BreakerForced, Tenant: name, Bound: call.Bound, Tokens: call.Tokens}}, nil
+		return Result{Refusal: &Refusal{Reason: ledgerv1.BreakerForced, Tenant: name, Bound: call.Bound, Tokens: call.Tokens}}, nil
 	}
 	d, err := a.decide(ctx, tenant, call, a.open.add)
 	if err == nil && d.Hold == nil && d.Refusal.ByMoney() &&
@@ -82,7 +82,7 @@ func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Request) (Dec
 
 // decide asks the Store, and tells admitted of a hold before anybody can ask which
 // calls are open.
-func (a *Admitter) decide(ctx context.Context, tenant *Tenant, call Request, admitted func(*Hold)) (Decision, error) {
+func (a *Admitter) decide(ctx context.Context, tenant *Tenant, call Request, admitted func(*Hold)) (Result, error) {
 	request := AdmitRequest{
 		Root: tenant.doc.Root(), CallID: call.ID, Bound: call.Bound,
 		Shadow: tenant.shadow, Downgraded: call.Downgraded && call.Bound > 0,
@@ -98,11 +98,11 @@ func (a *Admitter) decide(ctx context.Context, tenant *Tenant, call Request, adm
 		request.Record = call.recordIn(request.Accounts)
 		reply, err := store.Admit(ctx, request)
 		if errors.Is(err, ErrSuspended) {
-			return Decision{}, err // nothing was taken
+			return Result{}, err // nothing was taken
 		}
 		if err != nil {
 			a.abandoned.add(store, request)
-			return Decision{}, fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
+			return Result{}, fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
 		}
 		now, request.NotBefore = reply.Now, reply.Now
 		a.hear(now)
@@ -113,12 +113,12 @@ func (a *Admitter) decide(ctx context.Context, tenant *Tenant, call Request, adm
 			if !call.probe {
 				tenant.rungChanged(call)
 			}
-			return Decision{}, ErrRungChanged
+			return Result{}, ErrRungChanged
 		}
 		if reply.Verdict == Refused && (reply.Spent == limiterv1.UnknownAmount || reply.Held == limiterv1.UnknownAmount) {
 			// It is not the limit that is used up: nobody knows how it stands until it is
 			// counted anew, which must not be remembered until the period turns.
-			return Decision{}, fmt.Errorf("%w: an amount was broken", ErrSuspended)
+			return Result{}, fmt.Errorf("%w: an amount was broken", ErrSuspended)
 		}
 		d := decision(store, tenant, call, request, reply)
 		if d.Hold != nil {
@@ -126,7 +126,7 @@ func (a *Admitter) decide(ctx context.Context, tenant *Tenant, call Request, adm
 		}
 		return d, nil
 	}
-	return Decision{}, fmt.Errorf("%w: %w", ErrStoreUnavailable, errClockJumps)
+	return Result{}, fmt.Errorf("%w: %w", ErrStoreUnavailable, errClockJumps)
 }
 
 // UseClock makes the Admitter guess by another clock than this machine's. It must be
@@ -168,19 +168,19 @@ func (t *Tenant) learn(call Request, account Account, check MoneyCheck, reply Ad
 }
 
 // recall answers a call by a refusal that is known to stand.
-func (t *Tenant) recall(call Request, request AdmitRequest) (Decision, bool) {
+func (t *Tenant) recall(call Request, request AdmitRequest) (Result, bool) {
 	if t.forgetful || call.probe {
-		return Decision{}, false
+		return Result{}, false
 	}
 	known, found := t.exhausted.recall(request.Accounts, call.Bound)
 	if !found {
-		return Decision{}, false
+		return Result{}, false
 	}
-	return Decision{Refusal: known.check.refusal(call, known.tenant, known.spent, known.held), Rates: known.rates}, true
+	return Result{Refusal: known.check.refusal(call, known.tenant, known.spent, known.held), Rates: known.rates}, true
 }
 
-func decision(store Store, tenant *Tenant, call Request, request AdmitRequest, reply AdmitReply) Decision {
-	d := Decision{asked: request.Accounts}
+func decision(store Store, tenant *Tenant, call Request, request AdmitRequest, reply AdmitReply) Result {
+	d := Result{asked: request.Accounts}
 	debts := reply.Debts
 	for _, account := range request.Accounts {
 		for _, check := range account.Buckets {

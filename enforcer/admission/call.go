@@ -46,8 +46,8 @@ type Request struct {
 	Entry ledgerv1.Entry
 }
 
-// Decision is the answer to a call that wants to be admitted: a hold or a refusal.
-type Decision struct {
+// Result is the answer to a call that wants to be admitted: a hold or a refusal.
+type Result struct {
 	// Hold is the money that is reserved for the admitted call; nil when refused.
 	Hold *Hold
 	// Refusal says why the call was not admitted; nil when it was. Beside a Hold it

@@ -48,14 +48,14 @@ func (c *Call) admitBounded(err error) *Problem {
 	c.header.Set(CallIDHeader, c.id)
 	c.header.Set(StoreLostHeader, "AllowBounded")
 	c.calls.Metrics.bounded()
-	c.admitted(admission.Decision{Hold: hold})
+	c.admitted(admission.Result{Hold: hold})
 	c.decision = ledgerv1.Bounded
 	return nil
 }
 
 // askOnLadder asks the limiter, and asks again for the model that the ladder puts
 // in the place of another when that has changed.
-func (c *Call) askOnLadder(ctx context.Context) (admission.Decision, error) {
+func (c *Call) askOnLadder(ctx context.Context) (admission.Result, error) {
 	decision, err := c.ask(ctx)
 	if errors.Is(err, admission.ErrRungChanged) && c.boundForFirst(c.models) == nil {
 		return c.ask(ctx)
@@ -65,7 +65,7 @@ func (c *Call) askOnLadder(ctx context.Context) (admission.Decision, error) {
 
 // ask asks the limiter. One that is closed while counters are set is a matter of
 // moments, as a rule: it is asked again.
-func (c *Call) ask(ctx context.Context) (admission.Decision, error) {
+func (c *Call) ask(ctx context.Context) (admission.Result, error) {
 	for waited := time.After(closedWait); ; {
 		decision, err := c.askOnce(ctx)
 		if !errors.Is(err, admission.ErrSuspended) {
@@ -82,7 +82,7 @@ func (c *Call) ask(ctx context.Context) (admission.Decision, error) {
 	}
 }
 
-func (c *Call) askOnce(ctx context.Context) (admission.Decision, error) {
+func (c *Call) askOnce(ctx context.Context) (admission.Result, error) {
 	defer c.calls.Metrics.asked(time.Now())
 	return c.calls.Admitter.Admit(ctx, c.tenant, c.asking())
 }
@@ -128,7 +128,7 @@ func (c *Call) opening() ledgerv1.Entry {
 }
 
 // admitted notes that the call has its hold, and tells the client how it came by it.
-func (c *Call) admitted(decision admission.Decision) {
+func (c *Call) admitted(decision admission.Result) {
 	c.hold, c.heldFrom = decision.Hold, time.Now()
 	switch {
 	case c.fallback:
@@ -146,7 +146,7 @@ func (c *Call) admitted(decision admission.Decision) {
 }
 
 // setDecisionFields tells the client how its call was admitted otherwise than it may think.
-func (c *Call) setDecisionFields(decision admission.Decision) {
+func (c *Call) setDecisionFields(decision admission.Result) {
 	if used := c.route.Model.Name; used != c.request.Model() {
 		c.header.Set(ModelHeader, used)
 	}

@@ -45,7 +45,7 @@ type Config interface {
 
 // Admitter admits calls.
 type Admitter interface {
-	Admit(ctx context.Context, tenant *admission.Tenant, call admission.Request) (admission.Decision, error)
+	Admit(ctx context.Context, tenant *admission.Tenant, call admission.Request) (admission.Result, error)
 	AdmitBounded(tenant *admission.Tenant, call admission.Request) (*admission.Hold, bool)
 	// Now is the time by which calls are admitted.
 	Now() time.Time

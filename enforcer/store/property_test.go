@@ -305,7 +305,7 @@ func (h *history) admit(t *rapid.T) {
 }
 
 // askUntilBound asks as a door does: again, when a Downgrade rung was crossed.
-func (h *history) askUntilBound(t *rapid.T, call *admission.Request, asked string) admission.Decision {
+func (h *history) askUntilBound(t *rapid.T, call *admission.Request, asked string) admission.Result {
 	for range 2 {
 		call.Model, call.Downgraded = h.tenant.ModelFor(call.Subject.User, asked)
 		d, err := h.admitter.Admit(context.Background(), h.tenant, *call)
@@ -318,7 +318,7 @@ func (h *history) askUntilBound(t *rapid.T, call *admission.Request, asked strin
 		return d
 	}
 	t.Fatalf("the rung changed twice while nothing was spent")
-	return admission.Decision{}
+	return admission.Result{}
 }
 
 func (h *history) admitAgain(t *rapid.T) {
@@ -337,7 +337,7 @@ func (h *history) admitAgain(t *rapid.T) {
 // mayBeRemembered: a refusal by money may come from the enforcer's memory, which
 // does not know calls. Doors ask again only when an answer was lost, and then the
 // call must not be made.
-func (h *history) mayBeRemembered(d admission.Decision) bool {
+func (h *history) mayBeRemembered(d admission.Result) bool {
 	return d.Refusal.Reason == ledgerv1.BreakerOpen || d.Refusal.Reason == ledgerv1.BudgetExhausted
 }
 
@@ -570,7 +570,7 @@ func (b *modelBucket) pay(limit limiterv1.RateLimit, now time.Time, units int64)
 	b.points, b.at, b.used = max(0, b.debt(limit, now)-units*pointsPerUnit(limit)), now, true
 }
 
-func compare(t *rapid.T, want outcome, got admission.Decision) {
+func compare(t *rapid.T, want outcome, got admission.Result) {
 	t.Helper()
 	if want.admitted != (got.Hold != nil) {
 		t.Fatalf("got %+v with refusal %+v, want %+v", got, got.Refusal, want)

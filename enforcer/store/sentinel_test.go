@@ -66,7 +66,7 @@ func newSentinelWorld(t *testing.T, cents money.Nanos) *sentinelWorld {
 }
 
 // admit asks to admit a call of a cent, with the patience of a door.
-func (w *sentinelWorld) admit() (admission.Decision, error) {
+func (w *sentinelWorld) admit() (admission.Result, error) {
 	ctx, cancel := context.WithTimeout(w.Context(), 2*time.Second)
 	defer cancel()
 	return w.admitter.Admit(ctx, w.tenant, admission.Request{
