@@ -43,7 +43,7 @@ func (d *demo) applySamples(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("  $ kubectl apply -k config/samples\n  %s\n\n", strings.ReplaceAll(strings.TrimSpace(out), "\n", "\n  "))
+	fmt.Printf("  $ kubectl kustomize config/samples | kubectl apply -f -\n  %s\n\n", strings.ReplaceAll(strings.TrimSpace(out), "\n", "\n  "))
 	return d.show(ctx, "get", "tenantbudgets,ratelimitpolicies,modelproviders,apikeys")
 }
 

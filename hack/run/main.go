@@ -49,14 +49,16 @@ func run(dir string, enforcers int) (err error) {
 Bursar is up, with config/samples applied. Ctrl-C ends it.
 
   kubeconfig   %[1]s
-  addresses    %[2]s      (. %[2]s)
+  a shell      . %[2]s      (sets PATH, KUBECONFIG and the addresses)
   an API key   %[3]s      (user corporativo-1)
 
   curl -i %[4]s/v1/chat/completions \
     -H 'Authorization: Bearer %[3]s' -H 'Content-Type: application/json' \
     -d '{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]}'
 
-  kubectl --kubeconfig %[1]s -n %[5]s get tenantbudgets
+  . %[2]s
+  kubectl -n %[5]s get tenantbudgets
+  kubectl budget top -n %[5]s
 `, s.Kubeconfig, env, stack.SampleKey("corporativo-1"), s.EnforcerURLs[0], stack.SampleNamespace)
 	<-ctx.Done()
 	return nil

@@ -20,7 +20,12 @@ func (s *Stack) ApplySamples(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	out, err := s.RunKubectl(ctx, "apply", "-k", overlay)
+	// `kubectl apply -k` warns of any sortOptions; `kubectl kustomize` does not.
+	resources, err := s.RunKubectl(ctx, "kustomize", overlay)
+	if err != nil {
+		return "", err
+	}
+	out, err := s.kubectl(ctx, resources, "apply", "-f", "-")
 	if err != nil {
 		return out, err
 	}
@@ -65,7 +70,8 @@ func (s *Stack) SampleUsers(ctx context.Context) ([]string, error) {
 // SampleKey is the API key of a user of config/samples.
 func SampleKey(user string) string { return SampleKeyPrefix + user }
 
-// WriteEnv writes the addresses of everything into a file that a shell can source.
+// WriteEnv writes a file that a shell can source: the addresses of everything, and a PATH
+// with kubectl and its plugin.
 func (s *Stack) WriteEnv(ctx context.Context) (string, error) {
 	users, err := s.SampleUsers(ctx)
 	if err != nil {
@@ -73,6 +79,7 @@ func (s *Stack) WriteEnv(ctx context.Context) (string, error) {
 	}
 	var env strings.Builder
 	set := func(name, value string) { fmt.Fprintf(&env, "export %s=%s\n", name, quote(value)) }
+	fmt.Fprintf(&env, "export PATH=%s:%s:\"$PATH\"\n", quote(filepath.Join(s.root, "bin")), quote(filepath.Dir(s.Kubectl)))
 	set("KUBECONFIG", s.Kubeconfig)
 	set("ENFORCER_URLS", strings.Join(s.EnforcerURLs, " "))
 	set("PROVIDER_URL", s.ProviderURL)
