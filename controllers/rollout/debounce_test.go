@@ -31,19 +31,19 @@ func TestDelay(t *testing.T) {
 		progress conditions.Rollout
 		want     time.Duration
 	}{
-		"some enforcers run it":                    {0, accepted, underWay, moment},
-		"in no document yet":                       {0, accepted, conditions.Rollout{All: 2}, moment},
-		"not proven yet":                           {0, accepted, conditions.Rollout{Revision: 7, Running: 2, All: 2}.Probed(limiterstore.Proof{Revision: 7}), moment},
-		"what it depends on was not looked at":     {0, verdict.Verdict{Status: "Unknown"}, underWay, turn},
-		"an older generation is in the status":     {1, accepted, underWay, moment},
-		"the status speaks of it, and was not so":  {2, accepted, underWay, 0},
-		"all enforcers run it":                     {0, accepted, conditions.Rollout{Revision: 7, Running: 2, All: 2}, 0},
-		"there is no enforcer":                     {0, accepted, conditions.Rollout{Revision: 7}, 0},
-		"it is not accepted":                       {0, verdict.Rejected("Invalid", "no"), underWay, 0},
-		"nobody can tell how far it has got":       {0, accepted, conditions.Rollout{Err: errors.New("no answer"), Revision: 7}, 0},
-		"nobody can tell what is to come of it":    {0, verdict.Verdict{Status: "Unknown"}, conditions.Rollout{Err: errors.New("no answer")}, 0},
-		"the status speaks of it, and still does":  {2, verdict.Verdict{Status: "Unknown"}, underWay, 0},
-		"the limiter is closed, which may be long": {0, accepted, conditions.Rollout{Err: &limiterstore.SuspendedError{Reason: "closed"}}, 0},
+		"some enforcers run it":                       {0, accepted, underWay, moment},
+		"in no document yet":                          {0, accepted, conditions.Rollout{All: 2}, moment},
+		"not proven yet":                              {0, accepted, conditions.Rollout{Revision: 7, Running: 2, All: 2}.Probed(limiterstore.Proof{Revision: 7}), moment},
+		"what it depends on was not looked at":        {0, verdict.Verdict{Status: "Unknown"}, underWay, turn},
+		"an older generation is in the status":        {1, accepted, underWay, moment},
+		"the status speaks of it, and was not so":     {2, accepted, underWay, 0},
+		"all enforcers run it":                        {0, accepted, conditions.Rollout{Revision: 7, Running: 2, All: 2}, 0},
+		"there is no enforcer":                        {0, accepted, conditions.Rollout{Revision: 7}, 0},
+		"it is not accepted":                          {0, verdict.Rejected("Invalid", "no"), underWay, 0},
+		"nobody can tell how far it has got":          {0, accepted, conditions.Rollout{Err: errors.New("no answer"), Revision: 7}, 0},
+		"nobody can tell what is to come of it":       {0, verdict.Verdict{Status: "Unknown"}, conditions.Rollout{Err: errors.New("no answer")}, 0},
+		"the status speaks of it, and still does":     {2, verdict.Verdict{Status: "Unknown"}, underWay, 0},
+		"the limiter is suspended, which may be long": {0, accepted, conditions.Rollout{Err: &limiterstore.SuspendedError{Reason: "rebuilding"}}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := rollout.NewDebouncer().Delay(budget(2, tc.observed), tc.accepted, tc.progress, time.Now()); got != tc.want {

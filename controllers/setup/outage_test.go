@@ -42,12 +42,12 @@ var _ = Describe("An outage of a store", func() {
 		Consistently(ctx, back).WithTimeout(2 * time.Second).Should(HaveLen(backBefore + 1))
 
 		By("being rebuilt: until that is done, it would take what another test spends for spent before")
-		Eventually(ctx, isOpen(ctx)).Should(BeTrue())
+		Eventually(ctx, epochIsValid(ctx)).Should(BeTrue())
 	})
 })
 
-// isOpen reports whether the limiter is open in this run of Redis.
-func isOpen(ctx context.Context) func() (bool, error) {
+// epochIsValid reports whether the epoch is valid in this run of Redis.
+func epochIsValid(ctx context.Context) func() (bool, error) {
 	return func() (bool, error) {
 		server, err := redisClient.InfoMap(ctx, "server").Result()
 		if err != nil {

@@ -162,4 +162,4 @@ var ErrFenced = errors.New("session was declared dead")
 
 // ErrSuspended is returned by a Store that is not valid at present: its counters were
 // lost and are being set anew, or those of a new limit are not set yet.
-var ErrSuspended = errors.New("the limiter is closed: its counters are not valid yet")
+var ErrSuspended = errors.New("the limiter is suspended: its counters are not valid yet")

@@ -63,10 +63,10 @@ func (c *Call) askOnLadder(ctx context.Context) (admission.Result, error) {
 	return decision, err
 }
 
-// ask asks the limiter. One that is closed while counters are set is a matter of
-// moments, as a rule: it is asked again.
+// ask asks the limiter. While counters are set it is suspended, as a rule for a
+// moment: it is asked again.
 func (c *Call) ask(ctx context.Context) (admission.Result, error) {
-	for waited := time.After(closedWait); ; {
+	for waited := time.After(suspendedWait); ; {
 		decision, err := c.askOnce(ctx)
 		if !errors.Is(err, admission.ErrSuspended) {
 			return decision, err
@@ -74,7 +74,7 @@ func (c *Call) ask(ctx context.Context) (admission.Result, error) {
 		select {
 		case <-waited:
 			return decision, err
-		case <-time.After(closedPause):
+		case <-time.After(suspendedPause):
 		}
 		if tenant, ok := c.calls.Config.Tenant(c.subject.Tenant); ok {
 			c.tenant = tenant // its limits may be others by now

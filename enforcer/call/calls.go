@@ -24,9 +24,9 @@ import (
 const (
 	// admitTimeout is how long the limiter's store may take to decide.
 	admitTimeout = 2 * time.Second
-	// closedWait is how long a call waits for a closed limiter to open, and closedPause
-	// how often it asks.
-	closedWait, closedPause = time.Second, 50 * time.Millisecond
+	// suspendedWait is how long a call waits while the limiter is suspended, or
+	// other programs do not know of this session yet; 	// suspendedPause is how often it asks.
+	suspendedWait, suspendedPause = time.Second, 50 * time.Millisecond
 )
 
 // Identifier finds out who is calling. An *identity.Error says what the caller is told

@@ -56,7 +56,7 @@ func (calls *Calls) awaitSession(ctx context.Context) *Problem {
 		return nil
 	default:
 	}
-	ctx, cancel := context.WithTimeout(ctx, closedWait)
+	ctx, cancel := context.WithTimeout(ctx, suspendedWait)
 	defer cancel()
 	select {
 	case <-calls.Begun:

@@ -40,7 +40,7 @@ func (known) Tenant(name string) (*admission.Tenant, bool) {
 	return tenant, err == nil && name != "missing"
 }
 
-// counting counts probes, and has none decided of "closed".
+// counting counts probes, and has none decided of "suspended".
 type counting struct {
 	mu   sync.Mutex
 	made map[string]int
@@ -50,8 +50,8 @@ func (c *counting) Probe(_ context.Context, tenant *admission.Tenant) (limiterv1
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.made[tenant.Name()]++
-	if tenant.Name() == "closed" {
-		return limiterv1.ProbeAnswer{}, errors.New("the limiter is closed")
+	if tenant.Name() == "suspended" {
+		return limiterv1.ProbeAnswer{}, errors.New("the limiter is suspended")
 	}
 	return limiterv1.ProbeAnswer{Shadow: true}, nil
 }
@@ -73,7 +73,7 @@ func TestProber(t *testing.T) {
 		prober := probing.New(client, known{}, admitter, func() string { return fmt.Sprint("session-", i) }, slog.New(slog.DiscardHandler))
 		probers.Go(func() { prober.Run(running) })
 	}
-	wanted := map[string]bool{"missing": true, "closed": true}
+	wanted := map[string]bool{"missing": true, "suspended": true}
 	for i := range 100 {
 		wanted[fmt.Sprint("tenant-", i)] = true
 	}
@@ -100,7 +100,7 @@ func TestProber(t *testing.T) {
 		if err := json.Unmarshal([]byte(answers[tenant]), &got); err != nil {
 			t.Fatalf("answer about %s: %v", tenant, err)
 		}
-		wantFailure := map[string]string{"missing": "unknown tenant", "closed": "the limiter is closed"}[tenant]
+		wantFailure := map[string]string{"missing": "unknown tenant", "suspended": "the limiter is suspended"}[tenant]
 		if got.Failure != wantFailure || got.Incarnation != "i" || got.Revision != 7 || !strings.HasPrefix(got.Session, "session-") {
 			t.Errorf("answer about %s: %+v, want failure %q of revision 7", tenant, got, wantFailure)
 		}

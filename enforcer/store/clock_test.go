@@ -55,7 +55,7 @@ func (c *stoppedClock) set(now time.Time) error {
 	return err
 }
 
-// testEpoch is the epoch under which tests count, open in a Redis.
+// testEpoch is the epoch under which tests count, valid in a Redis.
 func testEpoch(client goredis.UniversalClient) limiterv1.Epoch {
 	masters, err := redisclient.Masters(context.Background(), client)
 	if err != nil {

@@ -22,12 +22,12 @@ type epoch struct {
 	// scripts makes the scripts of an epoch.
 	scripts func(limiterv1.Epoch) scripts
 
-	mu   sync.RWMutex
-	open *openEpoch // nil while it is not open
+	mu    sync.RWMutex
+	valid *validEpoch // nil while no money is admitted
 }
 
-// openEpoch is an epoch in which money is admitted, and its scripts.
-type openEpoch struct {
+// validEpoch is an epoch in which money is admitted, and its scripts.
+type validEpoch struct {
 	limiterv1.Epoch
 	scripts
 	client   redis.UniversalClient
@@ -47,28 +47,28 @@ func scriptsOf(e limiterv1.Epoch) scripts {
 }
 
 func (e *epoch) set(now limiterv1.Epoch) {
-	var open *openEpoch
+	var valid *validEpoch
 	if now.State == limiterv1.EpochValid {
-		open = &openEpoch{Epoch: now, client: e.client, scripts: e.scripts(now), onBroken: e.onBroken}
+		valid = &validEpoch{Epoch: now, client: e.client, scripts: e.scripts(now), onBroken: e.onBroken}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.open = open
+	e.valid = valid
 }
 
-// enter begins an operation in the open epoch, until done.
-func (e *epoch) enter() (open *openEpoch, done func(), err error) {
+// enter begins an operation in the valid epoch, until done.
+func (e *epoch) enter() (valid *validEpoch, done func(), err error) {
 	e.mu.RLock()
-	if e.open == nil {
+	if e.valid == nil {
 		e.mu.RUnlock()
 		return nil, nil, admission.ErrSuspended
 	}
-	return e.open, e.mu.RUnlock, nil
+	return e.valid, e.mu.RUnlock, nil
 }
 
 // run runs a script of the epoch by its hash, never by its text: a Redis that does
-// not know it must first prove to be one in which the epoch is open.
-func (e *openEpoch) run(ctx context.Context, script *redis.Script, keys []string, args []any) *redis.Cmd {
+// not know it must first prove to be one in which the epoch is valid.
+func (e *validEpoch) run(ctx context.Context, script *redis.Script, keys []string, args []any) *redis.Cmd {
 	answer := e.eval(ctx, script, keys, args)
 	if all, ok := answer.Val().([]any); ok && len(all) > 1 && all[0] == "broken" {
 		answer.SetVal(all[1])
@@ -81,7 +81,7 @@ func (e *openEpoch) run(ctx context.Context, script *redis.Script, keys []string
 	return answer
 }
 
-func (e *openEpoch) eval(ctx context.Context, script *redis.Script, keys []string, args []any) *redis.Cmd {
+func (e *validEpoch) eval(ctx context.Context, script *redis.Script, keys []string, args []any) *redis.Cmd {
 	answer := script.EvalSha(ctx, e.client, keys, args...)
 	if !redis.HasErrorPrefix(answer.Err(), "NOSCRIPT") {
 		return answer
@@ -92,20 +92,20 @@ func (e *openEpoch) eval(ctx context.Context, script *redis.Script, keys []strin
 	}
 	answer = script.EvalSha(ctx, e.client, keys, args...)
 	if redis.HasErrorPrefix(answer.Err(), "NOSCRIPT") {
-		answer.SetErr(fmt.Errorf("%w: the epoch is not open in this run of Redis", admission.ErrSuspended))
+		answer.SetErr(fmt.Errorf("%w: the epoch is not valid in this run of Redis", admission.ErrSuspended))
 	}
 	return answer
 }
 
-// load loads the scripts into every master in which the epoch is open.
-func (e *openEpoch) load(ctx context.Context) error {
+// load loads the scripts into every master in which the epoch is valid.
+func (e *validEpoch) load(ctx context.Context) error {
 	return redisclient.ForEachMaster(ctx, e.client, func(ctx context.Context, node *redis.Client) error {
 		conn := node.Conn() // one connection is to one run, and ends with it
 		return errors.Join(e.loadInto(ctx, conn), conn.Close())
 	})
 }
 
-func (e *openEpoch) loadInto(ctx context.Context, conn *redis.Conn) error {
+func (e *validEpoch) loadInto(ctx context.Context, conn *redis.Conn) error {
 	server, err := redisclient.Describe(ctx, conn)
 	if err != nil || !e.ValidIn(server.Run) {
 		return err

@@ -12,9 +12,9 @@ import (
 	"github.com/bursar-dev/bursar/hack/parts/redis"
 )
 
-// TestARedisThatWasStartedAgainIsClosed, whatever it still has, until an epoch is
-// open in it.
-func TestARedisThatWasStartedAgainIsClosed(t *testing.T) {
+// TestARedisThatWasStartedAgainAdmitsNothing, whatever it still has, until an epoch is
+// valid in it.
+func TestARedisThatWasStartedAgainAdmitsNothing(t *testing.T) {
 	ctx := t.Context()
 	options := redis.Options{Dir: t.TempDir(), AppendOnly: true}
 	own, err := redis.Start(ctx, options)
@@ -62,13 +62,13 @@ func TestARedisThatWasStartedAgainIsClosed(t *testing.T) {
 
 	s.SetEpoch(testEpoch(client))
 	if err := first.Hold.Settle(ctx, money.Cent, 1, nil); err != nil {
-		t.Errorf("a settlement under the epoch that is open: %v", err)
+		t.Errorf("a settlement under the epoch that is valid: %v", err)
 	}
 	first.Hold.Done()
 	if got := len(admitter.OpenCalls()); got != 0 {
 		t.Errorf("%d calls are open", got)
 	}
-	// An epoch of another number has other scripts: those of the first stay closed.
+	// An epoch of another number has other scripts: those of the first stay refused.
 	next := testEpoch(client)
 	next.Number = 2
 	s.SetEpoch(next)

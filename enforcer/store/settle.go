@@ -12,12 +12,12 @@ import (
 
 // Settle runs settle.lua.
 func (s *Store) Settle(ctx context.Context, r admission.SettleRequest) error {
-	open, done, err := s.epoch.enter()
+	epoch, done, err := s.epoch.enter()
 	if err != nil {
 		return err
 	}
 	defer done()
-	switch answer, err := open.settleCall(ctx, settlementOf(s.session, r)); {
+	switch answer, err := epoch.settleCall(ctx, settlementOf(s.session, r)); {
 	case err != nil:
 		return fmt.Errorf("settle: %w", err)
 	case answer == "fenced":
@@ -36,7 +36,7 @@ func (s *Store) Settle(ctx context.Context, r admission.SettleRequest) error {
 func (s *Store) SettleAdopted(
 	ctx context.Context, dead string, call limiterv1.OpenCall, cost money.Nanos, entry *ledgerv1.Entry,
 ) error {
-	open, done, err := s.epoch.enter()
+	epoch, done, err := s.epoch.enter()
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (s *Store) SettleAdopted(
 	if entry != nil {
 		adopted.entry = entry.Encode()
 	}
-	switch answer, err := open.settleCall(ctx, adopted); {
+	switch answer, err := epoch.settleCall(ctx, adopted); {
 	case err != nil:
 		return fmt.Errorf("settle an adopted call: %w", err)
 	case answer == "closed":
@@ -133,7 +133,7 @@ func adoption(dead string, call limiterv1.OpenCall, cost money.Nanos) settlement
 }
 
 // settleCall runs settle.lua, and returns its answer.
-func (e *openEpoch) settleCall(ctx context.Context, s settlement) (answer string, err error) {
+func (e *validEpoch) settleCall(ctx context.Context, s settlement) (answer string, err error) {
 	keys := callKeys(s.root, s.session, len(s.ends))
 	args := []any{s.callID, s.entry, limiterv1.FeedChannel, s.news(), packNumbers(s.numbers())}
 	for _, end := range s.ends {

@@ -34,7 +34,7 @@ type Store struct {
 
 var _ admission.Store = (*Store)(nil)
 
-// New makes a Store whose calls belong to a session. Before SetEpoch it is closed.
+// New makes a Store whose calls belong to a session. Before SetEpoch it is suspended.
 func New(client redis.UniversalClient, session string) *Store {
 	return &Store{client: client, session: session, epoch: newEpoch(client)}
 }
@@ -46,19 +46,19 @@ func (s *Store) Next(session string) *Store {
 	return &next
 }
 
-// SetEpoch tells the epoch. Money is admitted while it is open. When SetEpoch
+// SetEpoch tells the epoch. Money is admitted while it is valid. When SetEpoch
 // returns, nothing is under way any more that was asked under the one before.
 func (s *Store) SetEpoch(epoch limiterv1.Epoch) { s.epoch.set(epoch) }
 
 // Admit runs admit.lua.
 func (s *Store) Admit(ctx context.Context, r admission.AdmitRequest) (admission.AdmitReply, error) {
-	open, done, err := s.epoch.enter()
+	epoch, done, err := s.epoch.enter()
 	if err != nil {
 		return admission.AdmitReply{}, err
 	}
 	defer done()
 	args := appendFields([]any{r.CallID, r.Record, packNumbers(admitNumbers(r))}, r.Accounts)
-	raw, err := open.run(ctx, open.admit, s.keys(open.Epoch, r.Root, r.Accounts), args).Slice()
+	raw, err := epoch.run(ctx, epoch.admit, s.keys(epoch.Epoch, r.Root, r.Accounts), args).Slice()
 	if err != nil {
 		return admission.AdmitReply{}, fmt.Errorf("admit: %w", err)
 	}
@@ -164,14 +164,14 @@ func admitReply(raw []any) (admission.AdmitReply, error) {
 
 // Take runs take.lua.
 func (s *Store) Take(ctx context.Context, r admission.TakeRequest) error {
-	open, done, err := s.epoch.enter()
+	epoch, done, err := s.epoch.enter()
 	if err != nil {
 		return err
 	}
 	defer done()
 	keys := []string{limiterv1.CallsKey(limiterv1.Shard(r.Root), s.session)}
 	args := []any{r.From, r.CallID, r.Record, packNumbers([]int64{int64(r.Bound)})}
-	switch answer, err := open.run(ctx, open.take, keys, args).Text(); {
+	switch answer, err := epoch.run(ctx, epoch.take, keys, args).Text(); {
 	case err != nil:
 		return fmt.Errorf("take: %w", err)
 	case answer == "fenced":
@@ -196,12 +196,12 @@ func (s *Store) Forget(ctx context.Context, root string, callIDs []string) error
 
 // ForgetUser drops the counters of a user who makes no more calls.
 func (s *Store) ForgetUser(ctx context.Context, root, tenant, user string) error {
-	open, done, err := s.epoch.enter()
+	epoch, done, err := s.epoch.enter()
 	if err != nil {
 		return err
 	}
 	defer done()
-	if err := s.client.Del(ctx, limiterv1.UserCountersKey(root, open.Epoch, tenant, user)).Err(); err != nil {
+	if err := s.client.Del(ctx, limiterv1.UserCountersKey(root, epoch.Epoch, tenant, user)).Err(); err != nil {
 		return fmt.Errorf("forget a user: %w", err)
 	}
 	return nil

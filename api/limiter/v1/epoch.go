@@ -35,7 +35,7 @@ const (
 type Epoch struct {
 	Number int64      `json:"number"`
 	State  EpochState `json:"state"`
-	// Runs are the run ids of the masters in which the epoch is open or rebuilt. A
+	// Runs are the run ids of the masters in which the epoch is valid or rebuilt. A
 	// Redis that was started again, perhaps with old data, or a replica that took
 	// over, perhaps without the newest, has another.
 	Runs []string `json:"runs,omitempty"`
@@ -46,5 +46,5 @@ type Epoch struct {
 // Token is what stands in EpochField of counters that are valid under the epoch.
 func (e Epoch) Token() string { return strconv.FormatInt(e.Number, 10) }
 
-// ValidIn reports whether the epoch is open in the run of a Redis.
+// ValidIn reports whether the epoch is valid in the run of a Redis.
 func (e Epoch) ValidIn(run string) bool { return e.State == EpochValid && slices.Contains(e.Runs, run) }

@@ -113,7 +113,7 @@ func TestContradiction(t *testing.T) {
 		"another amount above":    {admitsBy: func(d *limiterv1.Tenant) { d.Ancestors[0].Money[0].Amount++ }, want: "limit monthly of tenant company"},
 		"shadow":                  {answers: func(a *limiterv1.ProbeAnswer) { a.Shadow = true }, want: "shadow is true, want false"},
 		"forced open":             {answers: func(a *limiterv1.ProbeAnswer) { a.Forced = "company" }, want: "as if the breaker of tenant company"},
-		"nothing was decided":     {answers: func(a *limiterv1.ProbeAnswer) { a.Failure = "the limiter is closed" }, want: "the limiter is closed"},
+		"nothing was decided":     {answers: func(a *limiterv1.ProbeAnswer) { a.Failure = "the limiter is suspended" }, want: "the limiter is suspended"},
 		"an ancestor more":        {answers: func(a *limiterv1.ProbeAnswer) { a.Levels = append(a.Levels, limiterv1.ProbedLevel{Tenant: "old"}) }, want: "limits of tenant old were checked, which is not an ancestor"},
 		"limits of another order": {answers: func(a *limiterv1.ProbeAnswer) { m := a.Levels[0].Money; m[0], m[1] = m[1], m[0] }},
 	} {

@@ -20,11 +20,11 @@ import (
 )
 
 const (
-	// lookEvery is how often stores are asked whether they are there, lookTimeout what
-	// one of them may take to say so, and patience how often in a row it may not.
-	lookEvery   = time.Second
-	lookTimeout = 2 * time.Second
-	patience    = 3
+	// lookEvery is how often each store is pinged, lookTimeout how long a ping may take,
+	// and failureThreshold how many pings in a row must fail before the store is lost.
+	lookEvery        = time.Second
+	lookTimeout      = 2 * time.Second
+	failureThreshold = 3
 )
 
 // name is the name of the ConfigMap that says which stores are out of reach, and since
@@ -151,7 +151,7 @@ func (w *Watcher) lookAt(ctx context.Context, store Watched) error {
 		if w.failed[store.Name]++; w.failed[store.Name] == 1 {
 			w.since[store.Name] = time.Now()
 		}
-		if w.failed[store.Name] >= patience {
+		if w.failed[store.Name] >= failureThreshold {
 			measure(store, false)
 			since := w.since[store.Name].UTC().Format(time.RFC3339)
 			return w.turn(ctx, store, since, fmt.Sprintf("%s has been out of reach since %s: %s", store.Name, since, meanwhile[store.Name]))

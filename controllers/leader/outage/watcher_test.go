@@ -87,16 +87,16 @@ func TestWatcher(t *testing.T) {
 		{"back, with another manager", func() { isUp, watcher = true, newWatcher() }, []string{"Normal StoreBack "}},
 	} {
 		step.change()
-		if got := looks(2 * patience); !slices.Equal(got, step.want) {
+		if got := looks(2 * failureThreshold); !slices.Equal(got, step.want) {
 			t.Errorf("%s: told %q, want %q", step.name, got, step.want)
 		}
 	}
 	isUp = false
-	if got := looks(patience - 1); len(got) > 0 {
+	if got := looks(failureThreshold - 1); len(got) > 0 {
 		t.Errorf("a short outage: told %q", got)
 	}
 	isUp = true
-	if got := looks(patience); len(got) > 0 {
+	if got := looks(failureThreshold); len(got) > 0 {
 		t.Errorf("after a short outage: told %q", got)
 	}
 }

@@ -2,9 +2,9 @@
 //
 // The Rebuilder, in the leader, watches Redis. One that has lost its data, was
 // started again or has handed over to a replica, may have forgotten what was spent:
-// the Rebuilder closes the limiter under a new epoch, whose number comes from
+// the Rebuilder suspends the limiter under a new epoch, whose number comes from
 // Postgres, waits until the enforcers have taken what they settled to the ledger and
-// have announced what they have open, and opens the epoch.
+// have announced what they have open, and makes the epoch valid.
 //
 // The Recounter then makes the counters of each tenant valid under the epoch, as its
 // controller comes to it: it sets them, and never adds to them, from the ledger and

@@ -20,10 +20,10 @@ const (
 	lookEvery = 500 * time.Millisecond
 	// lookTimeout bounds one look, and rebuildTimeout one attempt to rebuild.
 	lookTimeout, rebuildTimeout = 5 * time.Second, 5 * time.Minute
-	// announceEvery is how often it is looked who has announced open calls.
+	// announceEvery is how often the rebuilder checks which sessions have announced.
 	announceEvery = 20 * time.Millisecond
-	// announceWithin is how long a session that lived is waited for that is not
-	// heard of any more.
+	// announceWithin is the grace period of a session that lived and has gone silent: how
+	// long its announcement is waited for.
 	announceWithin = limiterv1.SessionLife + limiterv1.Heartbeat
 	// oldestVersion is the first major version of Redis that forgets scripts when it
 	// is started again, and does not hand them to replicas.
@@ -70,10 +70,10 @@ type Rebuilder struct {
 	numbers   Numbers
 	ledger    LedgerReader
 
-	// last is the number of the newest epoch that was opened, as Postgres knows it; -1
+	// last is the number of the newest epoch that became valid, as Postgres knows it; -1
 	// before it was asked.
 	last int64
-	// live are the sessions that lived when the epoch was last seen open; nil when
+	// live are the sessions that lived when the epoch was last seen to be valid; nil when
 	// it never was.
 	live map[string]limiterv1.SessionState
 	// failure is what was logged last.
@@ -107,7 +107,7 @@ func (r *Rebuilder) note(ctx context.Context, err error) {
 	failure := ""
 	if err != nil {
 		failures.Inc()
-		open.Set(0)
+		epochValid.Set(0)
 		failure = err.Error()
 	}
 	if failure != r.failure && failure != "" && ctx.Err() == nil {
@@ -166,8 +166,8 @@ func (r *Rebuilder) remember(ctx context.Context) error {
 	return err
 }
 
-// rebuild closes the limiter under a new epoch, and opens that when everything
-// that is known only to enforcers is known to Postgres and to Redis.
+// rebuild suspends the limiter under a new epoch, and makes that valid when everything
+// that only enforcers knew is in Postgres and in Redis.
 func (r *Rebuilder) rebuild(ctx context.Context, found limiterstore.Inspection) error {
 	begin := time.Now()
 	first := r.last == 0 && found.Epoch.Number == 0 // nobody can have admitted anything
@@ -198,12 +198,12 @@ func (r *Rebuilder) rebuild(ctx context.Context, found limiterstore.Inspection) 
 	}
 	r.last = number
 	noteRebuilt(number, begin)
-	log.FromContext(ctx).Info("The limiter is open", "epoch", number, "took", time.Since(begin).String())
+	log.FromContext(ctx).Info("The limiter admits calls", "epoch", number, "took", time.Since(begin).String())
 	return nil
 }
 
-// begin begins an epoch, or joins in one that another leader has begun and did not
-// come to open.
+// begin begins an epoch, or continues one that another leader has begun and not
+// completed.
 func (r *Rebuilder) begin(ctx context.Context, found limiterstore.Inspection) (number int64, err error) {
 	if e := found.Epoch; e.State == limiterv1.EpochRebuilding && e.Number >= r.last && slices.Equal(e.Runs, found.Runs()) {
 		return e.Number, nil
@@ -215,14 +215,14 @@ func (r *Rebuilder) begin(ctx context.Context, found limiterstore.Inspection) (n
 	return number, r.epochs.Begin(ctx, found.Epoch, number, found.Runs())
 }
 
-// awaitAnnouncements waits until every session that lives, or lived when the
-// limiter was last open, has announced its open calls, and for those that are not
-// heard of any more only for so long.
+// awaitAnnouncements waits until every session that lives, or lived when the epoch was
+// last valid, has announced its open calls. Sessions that have gone silent are waited for
+// only for announceWithin.
 func (r *Rebuilder) awaitAnnouncements(ctx context.Context, number int64) error {
 	tick := time.NewTicker(announceEvery)
 	defer tick.Stop()
-	patience := time.After(announceWithin)
-	patient := true
+	gracePeriod := time.After(announceWithin)
+	graceOver := false
 	for {
 		announced, err := r.epochs.Announced(ctx, number)
 		if err != nil {
@@ -232,15 +232,15 @@ func (r *Rebuilder) awaitAnnouncements(ctx context.Context, number int64) error 
 		if err != nil {
 			return err
 		}
-		known := r.live != nil || !patient
-		if known && all(announced, fleet.Sessions) && (!patient || all(announced, r.live)) {
+		known := r.live != nil || graceOver
+		if known && all(announced, fleet.Sessions) && (graceOver || all(announced, r.live)) {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("waiting for enforcers to announce their open calls: %w", ctx.Err())
-		case <-patience:
-			patient = false
+		case <-gracePeriod:
+			graceOver = true
 		case <-tick.C:
 		}
 	}

@@ -15,7 +15,7 @@ import (
 // recount counts anew what a tenant and its users have spent and hold.
 type recount struct {
 	ledger budgetstore.LedgerSnapshot
-	level  openLevel
+	level  levelCounters
 	zone   *time.Location
 	now    time.Time
 	// calls are those that count here and that the ledger does not have.
@@ -75,7 +75,7 @@ func moneyOf(counters map[string][]byte) map[string]limiterv1.MoneyCounter {
 }
 
 func newRecount(
-	ctx context.Context, ledger budgetstore.LedgerSnapshot, level openLevel, calls []limiterstore.StoredCall, now time.Time,
+	ctx context.Context, ledger budgetstore.LedgerSnapshot, level levelCounters, calls []limiterstore.StoredCall, now time.Time,
 ) (*recount, error) {
 	zone, err := time.LoadLocation(level.TimeZone)
 	if err != nil {

@@ -18,7 +18,7 @@ type CurrentEpoch interface {
 
 // Counters are the counters in Redis.
 type Counters interface {
-	Valid(ctx context.Context, tenant limiterstore.TenantCounters, wanted ...string) (open bool, valid []bool, err error)
+	Valid(ctx context.Context, tenant limiterstore.TenantCounters, wanted ...string) (admits bool, valid []bool, err error)
 	SuspendTenant(ctx context.Context, tenant limiterstore.TenantCounters, own bool, wanted ...string) (*limiterstore.SuspendedTenant, error)
 }
 
@@ -33,8 +33,8 @@ type ReachableLedger interface {
 	Ping(ctx context.Context) error
 }
 
-// closed is the error where no epoch is open: nothing is admitted, for any tenant.
-func closed(epoch limiterv1.Epoch) error {
+// suspended is the error while no epoch is valid: nothing is admitted, for any tenant.
+func suspended(epoch limiterv1.Epoch) error {
 	if epoch.State == limiterv1.EpochRefused {
 		return &limiterstore.SuspendedError{Reason: epoch.Reason}
 	}
@@ -65,12 +65,12 @@ func (o *Recounter) Prepare(ctx context.Context, document limiterv1.Tenant) erro
 		return err
 	}
 	for _, l := range levels(document, epoch) {
-		open, valid, err := o.counters.Valid(ctx, l.TenantCounters, l.wanted()...)
+		admits, valid, err := o.counters.Valid(ctx, l.TenantCounters, l.wanted()...)
 		if err != nil {
 			return err
 		}
 		for _, valid := range valid {
-			if open && !valid {
+			if admits && !valid {
 				return o.ledgerAnswers(ctx)
 			}
 		}
@@ -87,25 +87,25 @@ func (o *Recounter) ledgerAnswers(ctx context.Context) error {
 
 // Recount makes the counters of the tenant and of its ancestors valid under the epoch,
 // where they are not. Its error is a *limiterstore.SuspendedError when no epoch is
-// open, and budgetstore.ErrUnavailable when the ledger is unavailable.
+// valid, and budgetstore.ErrUnavailable when the ledger is unavailable.
 func (o *Recounter) Recount(ctx context.Context, document limiterv1.Tenant) error {
 	epoch, err := o.epoch.Current(ctx)
 	if err != nil {
 		return err
 	}
 	if epoch.State != limiterv1.EpochValid {
-		return closed(epoch)
+		return suspended(epoch)
 	}
 	for _, l := range levels(document, epoch) {
-		if err := o.open(ctx, l); err != nil {
+		if err := o.makeValid(ctx, l); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// openLevel is a tenant of a budget tree that is to be opened under an epoch.
-type openLevel struct {
+// levelCounters are a tenant of a budget tree and its counters under an epoch.
+type levelCounters struct {
 	limiterstore.TenantCounters
 	limiterv1.Level
 	// own is whether it is the tenant whose document this is, and not an ancestor.
@@ -113,11 +113,11 @@ type openLevel struct {
 }
 
 // levels are the tenant of a document and its ancestors, from the root down.
-func levels(document limiterv1.Tenant, epoch limiterv1.Epoch) []openLevel {
-	var all []openLevel
+func levels(document limiterv1.Tenant, epoch limiterv1.Epoch) []levelCounters {
+	var all []levelCounters
 	add := func(l limiterv1.Level, own bool) {
 		counters := limiterstore.TenantCounters{Root: document.Root(), Tenant: l.Tenant, Epoch: epoch}
-		all = append(all, openLevel{counters, l, own})
+		all = append(all, levelCounters{counters, l, own})
 	}
 	for i := len(document.Ancestors) - 1; i >= 0; i-- {
 		add(document.Ancestors[i], false)
@@ -140,8 +140,8 @@ func wantedOf(limit limiterv1.MoneyLimit) string {
 	return limiterv1.MoneyField(limit)
 }
 
-// wanted is what has to be valid for the level to be open.
-func (l openLevel) wanted() []string {
+// wanted is what has to be valid for calls of the level to be admitted.
+func (l levelCounters) wanted() []string {
 	wanted := []string{inFlight}
 	for _, limit := range l.Money {
 		wanted = append(wanted, wantedOf(limit))
@@ -149,24 +149,24 @@ func (l openLevel) wanted() []string {
 	return wanted
 }
 
-func (o *Recounter) open(ctx context.Context, l openLevel) error {
+func (o *Recounter) makeValid(ctx context.Context, l levelCounters) error {
 	lock, _ := o.locks.LoadOrStore(l.Root+"/"+l.TenantCounters.Tenant, &sync.Mutex{})
 	lock.(*sync.Mutex).Lock()
 	defer lock.(*sync.Mutex).Unlock()
-	shut, err := o.counters.SuspendTenant(ctx, l.TenantCounters, l.own, l.wanted()...)
-	if err != nil || shut == nil {
+	suspended, err := o.counters.SuspendTenant(ctx, l.TenantCounters, l.own, l.wanted()...)
+	if err != nil || suspended == nil {
 		return err
 	}
-	if err := o.set(ctx, l, shut); err != nil {
+	if err := o.set(ctx, l, suspended); err != nil {
 		// What was valid before is valid still: calls that need no more may go on.
-		_ = shut.Resume(context.WithoutCancel(ctx), nil) // an error leaves it closed, to be opened by the next attempt
+		_ = suspended.Resume(context.WithoutCancel(ctx), nil) // after an error, the next attempt resumes it
 		return fmt.Errorf("set the counters of tenant %s: %w", l.Level.Tenant, err)
 	}
 	return nil
 }
 
-// set sets what is missing, and opens.
-func (o *Recounter) set(ctx context.Context, l openLevel, closed *limiterstore.SuspendedTenant) error {
+// set sets what is missing, and resumes the tenant.
+func (o *Recounter) set(ctx context.Context, l levelCounters, suspended *limiterstore.SuspendedTenant) error {
 	// Calls are read before the ledger: one on its way from here to there is in both.
 	calls, now, err := o.calls.InShard(ctx, limiterv1.Shard(l.Root))
 	if err != nil {
@@ -178,15 +178,15 @@ func (o *Recounter) set(ctx context.Context, l openLevel, closed *limiterstore.S
 		if err != nil {
 			return err
 		}
-		return counted.count(ctx, closed.Missing)
+		return counted.count(ctx, suspended.Missing)
 	})
 	if err != nil {
 		return fmt.Errorf("%w: %w", budgetstore.ErrUnavailable, err)
 	}
 	for user, counters := range counted.users {
-		if err := closed.SetUser(ctx, user, counters, counted.forget); err != nil {
+		if err := suspended.SetUser(ctx, user, counters, counted.forget); err != nil {
 			return err
 		}
 	}
-	return closed.Resume(ctx, counted.tenant, closed.Missing...)
+	return suspended.Resume(ctx, counted.tenant, suspended.Missing...)
 }

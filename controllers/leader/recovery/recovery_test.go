@@ -36,18 +36,18 @@ func (w *world) start(t *testing.T, rebuilders int) {
 	})
 }
 
-// opened waits until an epoch newer than a number is open in this run of Redis.
-func (w *world) opened(t *testing.T, than int64) (open limiterv1.Epoch) {
+// completed waits until an epoch newer than a number is valid in this run of Redis.
+func (w *world) completed(t *testing.T, than int64) (epoch limiterv1.Epoch) {
 	t.Helper()
-	testkit.EventuallySucceeds(t, fmt.Sprintf("an epoch after %d is open", than), func() error {
+	testkit.EventuallySucceeds(t, fmt.Sprintf("an epoch after %d is valid", than), func() error {
 		found, err := w.epochs.Inspect(t.Context())
 		testkit.Must(t, err)
-		if open = found.Epoch; open.Number <= than || !found.Whole() {
+		if epoch = found.Epoch; epoch.Number <= than || !found.Whole() {
 			return fmt.Errorf("found %+v", found)
 		}
 		return nil
 	})
-	return open
+	return epoch
 }
 
 func tenantCounters(epoch limiterv1.Epoch) limiterstore.TenantCounters {
@@ -78,7 +78,7 @@ func acmeCall(id string, at time.Time, amount money.Nanos, settled bool) recorde
 	}
 }
 
-// TestEightAtOnce: however many rebuild, and open the tenant, the result is that of
+// TestEightAtOnce: however many rebuild, and recount the tenant, the result is that of
 // one, and it stays.
 func TestEightAtOnce(t *testing.T) {
 	w := newWorld(t)
@@ -89,9 +89,9 @@ func TestEightAtOnce(t *testing.T) {
 	w.announce(t, "live")
 	w.announce(t, "dead") // and then it dies
 	w.start(t, 8)
-	epoch := w.opened(t, 0)
+	epoch := w.completed(t, 0)
 	if epoch.Number > 8 {
-		t.Errorf("epoch %d is open: eight took more than a number each", epoch.Number)
+		t.Errorf("epoch %d is valid: eight took more than a number each", epoch.Number)
 	}
 
 	var together sync.WaitGroup
@@ -122,7 +122,7 @@ func TestEightAtOnce(t *testing.T) {
 	now, err := w.epochs.Current(t.Context())
 	testkit.Must(t, err)
 	if now.Number != epoch.Number {
-		t.Errorf("epoch %d is open by now, though nothing was wrong with %d", now.Number, epoch.Number)
+		t.Errorf("epoch %d is valid by now, though nothing was wrong with %d", now.Number, epoch.Number)
 	}
 }
 
@@ -133,7 +133,7 @@ func TestEveryLossIsSeen(t *testing.T) {
 	w.toLedger(t, acmeCall("in-the-ledger", w.now(t), 40*money.Cent, true))
 	w.announce(t, "live")
 	w.start(t, 1)
-	epoch := w.opened(t, 0)
+	epoch := w.completed(t, 0)
 	recounter := w.recounter()
 	for name, lose := range map[string]func(){
 		"everything":    func() { testkit.Must(t, w.redis.FlushAll(t.Context()).Err()) },
@@ -143,7 +143,7 @@ func TestEveryLossIsSeen(t *testing.T) {
 	} {
 		w.beat(t, "live")
 		lose()
-		epoch = w.opened(t, epoch.Number)
+		epoch = w.completed(t, epoch.Number)
 		testkit.Must(t, recounter.Recount(t.Context(), acme))
 		key := limiterv1.TenantCountersKey("acme", "acme")
 		if got := w.counter(t, key, limiterv1.MoneyField(daily(limiterv1.PerTenant))); got.Spent != 40*money.Cent || got.Held != 0 {
@@ -152,28 +152,29 @@ func TestEveryLossIsSeen(t *testing.T) {
 	}
 }
 
-// TestAClosedTenantIsNobodysToOpen but that of who closed it last.
-func TestAClosedTenantIsNobodysToOpen(t *testing.T) {
+// TestASuspendedTenantIsResumedByItsLastSuspender: only who suspended a tenant last can set its
+// counters and resume it.
+func TestASuspendedTenantIsResumedByItsLastSuspender(t *testing.T) {
 	w := newWorld(t)
 	w.start(t, 1)
-	counters := tenantCounters(w.opened(t, 0))
+	counters := tenantCounters(w.completed(t, 0))
 	first, err := w.counters.SuspendTenant(t.Context(), counters, true, "money:Day")
 	testkit.Must(t, err)
 	second, err := w.counters.SuspendTenant(t.Context(), counters, true, "money:Day")
 	testkit.Must(t, err)
 	if first.Resume(t.Context(), map[string][]byte{"money:Day": []byte("old")}, "money:Day") == nil {
-		t.Error("the first to close the tenant has opened it, though it was closed again since")
+		t.Error("the first to suspend the tenant has resumed it, though it was suspended again since")
 	}
 	testkit.Must(t, second.Resume(t.Context(), map[string][]byte{"money:Day": []byte("new")}, "money:Day"))
 	if second.SetUser(t.Context(), "gerente-1", map[string][]byte{"money:Day": []byte("late")}, time.Now().Add(time.Hour)) == nil {
-		t.Error("counters of an open tenant were set")
+		t.Error("counters of a tenant that is not suspended were set")
 	}
 	if again, err := w.counters.SuspendTenant(t.Context(), counters, true, "money:Day"); err != nil || again != nil {
-		t.Errorf("a tenant with all that is wanted was closed: %+v, %v", again, err)
+		t.Errorf("a tenant with all that is wanted was suspended: %+v, %v", again, err)
 	}
 	// What is not wanted for a while is not counted meanwhile.
 	if other, err := w.counters.SuspendTenant(t.Context(), counters, true); err != nil || other != nil {
-		t.Errorf("wanting nothing closes the tenant: %+v, %v", other, err)
+		t.Errorf("wanting nothing suspends the tenant: %+v, %v", other, err)
 	}
 	again, err := w.counters.SuspendTenant(t.Context(), counters, true, "money:Day")
 	testkit.Must(t, err)
@@ -187,7 +188,7 @@ func TestAClosedTenantIsNobodysToOpen(t *testing.T) {
 func TestCountersAreWhatIsOnRecord(t *testing.T) {
 	w := newWorld(t)
 	w.start(t, 1)
-	epoch := w.opened(t, 0)
+	epoch := w.completed(t, 0)
 	recounter := w.recounter()
 	rapid.Check(t, func(t *rapid.T) {
 		tenant := drawTenant(t)
@@ -348,13 +349,13 @@ func TestOneNodeOfAClusterForgets(t *testing.T) {
 	w.toLedger(t, acmeCall("in-the-ledger", at, 40*money.Cent, true))
 	w.start(t, 1)
 	recounter := w.recounter()
-	epoch := w.opened(t, 0)
+	epoch := w.completed(t, 0)
 	testkit.Must(t, recounter.Recount(t.Context(), acme))
 	key := limiterv1.TenantCountersKey("acme", "acme")
 	node, err := client.MasterForKey(t.Context(), key)
 	testkit.Must(t, err)
 	testkit.Must(t, node.FlushAll(t.Context()).Err())
-	w.opened(t, epoch.Number)
+	w.completed(t, epoch.Number)
 	testkit.Must(t, recounter.Recount(t.Context(), acme))
 	raw, err := client.HGet(t.Context(), key, limiterv1.MoneyField(daily(limiterv1.PerTenant))).Bytes()
 	testkit.Must(t, err)
@@ -376,14 +377,14 @@ func TestAReplicaTakesOver(t *testing.T) {
 	w.toLedger(t, acmeCall("in-the-ledger", time.Now(), 40*money.Cent, true))
 	w.start(t, 1)
 	recounter := w.recounter()
-	epoch := w.opened(t, 0)
+	epoch := w.completed(t, 0)
 	testkit.Must(t, recounter.Recount(t.Context(), acme))
 	field := limiterv1.MoneyField(daily(limiterv1.PerTenant))
 	key := limiterv1.TenantCountersKey("acme", "acme")
 	testkit.Must(t, client.HDel(t.Context(), key, field).Err()) // so much for what the replica has
 
 	servers.Master.Crash()
-	testkit.Within(t, time.Minute, "a new epoch is open in the replica that took over", func() bool {
+	testkit.Within(t, time.Minute, "a new epoch is valid in the replica that took over", func() bool {
 		found, err := w.epochs.Inspect(t.Context())
 		return err == nil && found.Epoch.Number > epoch.Number && found.Whole()
 	})

@@ -14,11 +14,11 @@ import (
 // failure is what an error on the way to the enforcers means for Programmed. The error
 // itself goes to the log: it differs from one try to the next.
 func failure(err error) verdict.Verdict {
-	var closed *limiterstore.SuspendedError
+	var suspended *limiterstore.SuspendedError
 	var status apierrors.APIStatus
 	switch {
-	case errors.As(err, &closed):
-		return verdict.False(v1alpha1.ReasonLimiterSuspended, closed.Reason)
+	case errors.As(err, &suspended):
+		return verdict.False(v1alpha1.ReasonLimiterSuspended, suspended.Reason)
 	case errors.Is(err, limiterstore.ErrNotValid):
 		return verdict.False(v1alpha1.ReasonLimiterSuspended, "the limiter's counters are being set: calls are refused until that is done")
 	case errors.Is(err, budgetstore.ErrUnavailable):

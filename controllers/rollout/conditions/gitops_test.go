@@ -79,7 +79,7 @@ func TestGitOps(t *testing.T) {
 			accepted: verdict.Accepted(), rollout: conditions.Rollout{Err: errors.New("no answer")},
 			argo: progressing, kstatus: status.InProgressStatus, message: "StoreUnavailable: ",
 		},
-		"the limiter is closed": {
+		"the limiter is suspended": {
 			accepted: verdict.Accepted(), rollout: conditions.Rollout{Err: &limiterstore.SuspendedError{Reason: "rebuilding"}},
 			argo: progressing, kstatus: status.InProgressStatus, message: "LimiterSuspended: ",
 		},

@@ -13,7 +13,7 @@ type Epochs struct{ pool *pgxpool.Pool }
 // NewEpochs makes Epochs.
 func NewEpochs(pool *pgxpool.Pool) *Epochs { return &Epochs{pool: pool} }
 
-// Last is the number of the newest epoch of the limiter that was opened, or was
+// Last is the number of the newest epoch of the limiter that became valid, or was
 // about to be; 0 before the first.
 func (e *Epochs) Last(ctx context.Context) (number int64, err error) {
 	if err := e.pool.QueryRow(ctx, "SELECT opened FROM limiter_epoch").Scan(&number); err != nil {
@@ -32,11 +32,11 @@ func (e *Epochs) Next(ctx context.Context, seen int64) (number int64, err error)
 	return number, nil
 }
 
-// Complete notes that an epoch is about to be opened: from then on no older one is
+// Complete notes that an epoch is about to become valid: from then on no older one is
 // believed.
 func (e *Epochs) Complete(ctx context.Context, number int64) error {
-	const open = "UPDATE limiter_epoch SET opened = greatest(opened, $1)"
-	if _, err := e.pool.Exec(ctx, open, number); err != nil {
+	const complete = "UPDATE limiter_epoch SET opened = greatest(opened, $1)"
+	if _, err := e.pool.Exec(ctx, complete, number); err != nil {
 		return fmt.Errorf("record epoch %d: %w", number, err)
 	}
 	return nil

@@ -77,7 +77,7 @@ func countersOf(tenant string, values []any, limits []limiterv1.MoneyLimit) (map
 }
 
 // ReadUsers reads the counters that users of a tenant have of limits of each user,
-// by user and field, under the epoch that is open. It is ErrNotValid when none is.
+// by user and field, under the epoch that is valid. It is ErrNotValid when none is.
 func (c *Counters) ReadUsers(
 	ctx context.Context, root, tenant string, users []string, limits ...limiterv1.MoneyLimit,
 ) (map[string]map[string]limiterv1.MoneyCounter, error) {

@@ -5,6 +5,6 @@
 // (Findings). Only the leader changes documents: see term.
 //
 // Counters belong to the enforcers. This package reads them, and sets those of a tenant
-// that it has closed before, anew and as a whole; it must never add to one, nor take from
+// that it has suspended before, anew and as a whole; it must never add to one, nor take from
 // it. What decides is a script, in a .lua file of its own, and one round trip.
 package limiterstore

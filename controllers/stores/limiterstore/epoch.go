@@ -23,14 +23,14 @@ var swapScript = redis.NewScript(swapLua)
 // ErrSuperseded means that Redis has an epoch by now that is newer than the caller's.
 var ErrSuperseded = errors.New("another epoch has begun")
 
-// SuspendedError means that no epoch is open: nothing is admitted, for any tenant.
+// SuspendedError means that no epoch is valid: nothing is admitted, for any tenant.
 type SuspendedError struct {
 	// Reason is why, for people to read.
 	Reason string
 }
 
 // Error is the reason.
-func (e *SuspendedError) Error() string { return "the limiter is closed: " + e.Reason }
+func (e *SuspendedError) Error() string { return "the limiter is suspended: " + e.Reason }
 
 // Epochs are the generations of the counters.
 type Epochs struct{ client redis.UniversalClient }
@@ -67,7 +67,7 @@ type Inspection struct {
 	Gaps int
 }
 
-// Whole reports whether every master is in a run in which the epoch is open, and
+// Whole reports whether every master is in a run in which the epoch is valid, and
 // every shard knows it.
 func (i Inspection) Whole() bool {
 	return i.Gaps == 0 && !slices.ContainsFunc(i.Servers, func(server redisclient.Server) bool { return !i.Epoch.ValidIn(server.Run) })
@@ -110,7 +110,7 @@ func (e *Epochs) Inspect(ctx context.Context) (found Inspection, err error) {
 	return found, nil
 }
 
-// Begin closes the limiter under a new epoch in the place of the one that was
+// Begin suspends the limiter under a new epoch in the place of the one that was
 // seen, in the runs of the masters: sessions are to announce their open calls. It is
 // ErrSuperseded when there is another than was seen.
 func (e *Epochs) Begin(ctx context.Context, seen limiterv1.Epoch, number int64, runs []string) error {
@@ -138,12 +138,12 @@ func (e *Epochs) Complete(ctx context.Context, number int64, runs []string) erro
 		})
 	}
 	if err != nil {
-		return fmt.Errorf("open epoch %d: %w", number, err)
+		return fmt.Errorf("complete epoch %d: %w", number, err)
 	}
 	return nil
 }
 
-// Refuse closes the limiter until another epoch begins, and says why.
+// Refuse suspends the limiter until another epoch begins, and says why.
 func (e *Epochs) Refuse(ctx context.Context, reason string) error {
 	was, err := e.Current(ctx)
 	if err == nil && (was.State != limiterv1.EpochRefused || was.Reason != reason) {
@@ -151,7 +151,7 @@ func (e *Epochs) Refuse(ctx context.Context, reason string) error {
 		err = e.put(ctx, refused, func(now limiterv1.Epoch) bool { return now.Number == was.Number })
 	}
 	if err != nil {
-		return fmt.Errorf("close the limiter: %w", err)
+		return fmt.Errorf("suspend the limiter: %w", err)
 	}
 	return nil
 }

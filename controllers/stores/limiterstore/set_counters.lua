@@ -1,16 +1,16 @@
--- Sets counters of a tenant, or of one user of it, while the tenant is closed, and
--- opens the tenant if asked to.
+-- Sets counters of a tenant, or of one user of it, while the tenant is suspended,
+-- and resumes the tenant if asked to.
 --
 -- KEYS[1]   counters of the tenant: hash
 -- KEYS[2]   counters to set: the tenant's again, or a user's
 --
 -- ARGV[1]   number of the epoch
--- ARGV[2]   ticket with which the tenant was closed
--- ARGV[3]   1: open the tenant
+-- ARGV[2]   ticket with which the tenant was suspended
+-- ARGV[3]   1: resume the tenant
 -- ARGV[4]   when the counters may be forgotten, ms since the Unix epoch; 0 for never
 -- ARGV[5..] field, value, field, value...
 --
--- Answers 1, or 0 when somebody else has closed or opened the tenant since.
+-- Answers 1, or 0 when somebody else has suspended or resumed the tenant since.
 
 if redis.call('HGET', KEYS[1], 'epoch') ~= 'closed:' .. ARGV[1] .. ':' .. ARGV[2] then return 0 end
 if #ARGV > 4 then redis.call('HSET', KEYS[2], unpack(ARGV, 5)) end

@@ -1,32 +1,32 @@
--- Closes the counters of a tenant if some that are wanted are not valid under the
--- epoch. What is valid stays, and nothing changes it while the tenant is closed.
+-- Suspends a tenant if some of its counters that are wanted are not valid under the epoch.
+-- What is valid stays, and nothing changes it while the tenant is suspended.
 --
 -- KEYS[1]   counters of the tenant: hash
 --
 -- ARGV[1]   number of the epoch
--- ARGV[2]   ticket: only who closed the tenant last may open it
+-- ARGV[2]   ticket: only who suspended the tenant last may resume it
 -- ARGV[3]   1: what is not wanted is not valid any more, since nobody counts it
 -- ARGV[4..] what is wanted
 --
--- The field 'epoch' is the number of the epoch while the tenant is open, and
--- "closed:<number>:<ticket>" while it is not. A field 'valid:<what>' says that the
+-- The field 'epoch' is the number of the epoch while calls are admitted, and
+-- "closed:<number>:<ticket>" while the tenant is suspended. A field 'valid:<what>' says that the
 -- counters of that are valid: 'valid:<field>' the counter in that field,
 -- 'valid:users:<field>' the counters in that field of all users.
 --
 -- Answers {state, what is wanted and not valid...}, where state is
---   'open'         all is valid
---   'closed'       some is to be set, or nothing is and the tenant must be opened
+--   'valid'        all is valid, and the tenant not suspended
+--   'suspended'    some is to be set, or nothing is and the tenant is to be resumed
 --   'superseded'   the counters are of a newer epoch
 
 local epoch, ticket, own = ARGV[1], ARGV[2], ARGV[3] == '1'
 
 local was = redis.call('HGET', KEYS[1], 'epoch') or '0'
-local open = string.match(was, '^%d+$') and tonumber(was) -- 'nan' is a number to tonumber
-local number = open or tonumber(string.match(was, '^closed:(%d+):')) or 0
+local admits = string.match(was, '^%d+$') and tonumber(was) -- 'nan' is a number to tonumber
+local number = admits or tonumber(string.match(was, '^closed:(%d+):')) or 0
 if number > tonumber(epoch) then return { 'superseded' } end
 if number < tonumber(epoch) then
   redis.call('DEL', KEYS[1])
-  open = nil
+  admits = nil
 end
 
 local wanted, missing = {}, {}
@@ -40,9 +40,9 @@ if own then
     if string.sub(field, 1, 6) == 'valid:' and not wanted[field] then redis.call('HDEL', KEYS[1], field) end
   end
 end
-if open and #missing == 0 then return { 'open' } end
+if admits and #missing == 0 then return { 'valid' } end
 
 -- What was counted once, and then not, must not pass for the truth.
 for _, field in ipairs(missing) do redis.call('HDEL', KEYS[1], field) end
 redis.call('HSET', KEYS[1], 'epoch', 'closed:' .. epoch .. ':' .. ticket)
-return { 'closed', unpack(missing) }
+return { 'suspended', unpack(missing) }

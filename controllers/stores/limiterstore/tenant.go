@@ -14,12 +14,12 @@ import (
 
 var (
 	//go:embed suspend_tenant.lua
-	closeTenantLua string
+	suspendTenantLua string
 	//go:embed set_counters.lua
 	setCountersLua string
 
-	closeTenantScript = redis.NewScript(closeTenantLua)
-	setCountersScript = redis.NewScript(setCountersLua)
+	suspendTenantScript = redis.NewScript(suspendTenantLua)
+	setCountersScript   = redis.NewScript(setCountersLua)
 )
 
 // TenantCounters are the counters of one tenant of a budget tree under an epoch.
@@ -43,30 +43,31 @@ type SuspendedTenant struct {
 func validField(what string) string { return "valid:" + what }
 
 // SuspendTenant suspends a tenant some of whose wanted counters are not valid under the
-// epoch. It returns nil when all are, and the tenant is open. own says that nothing
+// epoch. It returns nil when all are, and the tenant is not suspended. own says that nothing
 // else but what is wanted is counted.
 func (c *Counters) SuspendTenant(ctx context.Context, tenant TenantCounters, own bool, wanted ...string) (*SuspendedTenant, error) {
-	closed := &SuspendedTenant{TenantCounters: tenant, client: c.client, ticket: uuid.NewString()}
-	args := []any{tenant.Epoch.Token(), closed.ticket, own}
+	suspended := &SuspendedTenant{TenantCounters: tenant, client: c.client, ticket: uuid.NewString()}
+	args := []any{tenant.Epoch.Token(), suspended.ticket, own}
 	for _, what := range wanted {
 		args = append(args, what)
 	}
-	answer, err := closeTenantScript.Run(ctx, c.client, []string{tenant.key()}, args...).StringSlice()
+	answer, err := suspendTenantScript.Run(ctx, c.client, []string{tenant.key()}, args...).StringSlice()
 	if err != nil {
-		return nil, fmt.Errorf("close tenant %s: %w", tenant.Tenant, err)
+		return nil, fmt.Errorf("suspend tenant %s: %w", tenant.Tenant, err)
 	}
 	switch answer[0] {
-	case "open":
+	case "valid":
 		return nil, nil
 	case "superseded":
 		return nil, ErrSuperseded
 	}
-	closed.Missing = answer[1:]
-	return closed, nil
+	suspended.Missing = answer[1:]
+	return suspended, nil
 }
 
-// Valid reports whether the tenant is open, and which of what is wanted is valid.
-func (c *Counters) Valid(ctx context.Context, tenant TenantCounters, wanted ...string) (open bool, valid []bool, err error) {
+// Valid reports whether the tenant's calls are admitted, which they are unless it is suspended,
+// and which of what is wanted is valid.
+func (c *Counters) Valid(ctx context.Context, tenant TenantCounters, wanted ...string) (admits bool, valid []bool, err error) {
 	fields := []string{limiterv1.EpochField}
 	for _, what := range wanted {
 		fields = append(fields, validField(what))
@@ -88,7 +89,7 @@ func (c *SuspendedTenant) SetUser(ctx context.Context, user string, counters map
 }
 
 // Resume sets counters of the tenant, says that what was set is valid, and resumes the
-// tenant. With nothing set it opens for calls that need only what was valid before.
+// tenant. With nothing set, calls are admitted that need only what was valid before.
 func (c *SuspendedTenant) Resume(ctx context.Context, counters map[string][]byte, set ...string) error {
 	values := fields(counters)
 	for _, what := range set {
@@ -97,8 +98,8 @@ func (c *SuspendedTenant) Resume(ctx context.Context, counters map[string][]byte
 	return c.set(ctx, c.key(), true, 0, values)
 }
 
-func (c *SuspendedTenant) set(ctx context.Context, key string, open bool, forget int64, values []any) error {
-	args := append([]any{c.Epoch.Token(), c.ticket, open, forget}, values...)
+func (c *SuspendedTenant) set(ctx context.Context, key string, resume bool, forget int64, values []any) error {
+	args := append([]any{c.Epoch.Token(), c.ticket, resume, forget}, values...)
 	done, err := setCountersScript.Run(ctx, c.client, []string{c.key(), key}, args...).Bool()
 	if err == nil && !done {
 		err = ErrSuperseded

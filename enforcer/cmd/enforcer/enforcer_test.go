@@ -541,7 +541,7 @@ func TestMetrics(t *testing.T) {
 		`bursar_enforcer_config_revision 4`,
 		`bursar_enforcer_config_broken_documents 0`,
 		`bursar_enforcer_store_available 1`,
-		`bursar_enforcer_limiter_open 1`,
+		`bursar_enforcer_epoch_valid 1`,
 		`bursar_enforcer_redis_failures_total{failure="timeout"} 0`,
 		`bursar_enforcer_adopted_sessions_total 0`,
 		`bursar_enforcer_provider_answers_total{answer="2xx",provider="fake"} 1`,

@@ -31,7 +31,7 @@ func (e *enforcer) registerLimiter(registry *prometheus.Registry, running *confi
 		func() float64 { return number(e.follower.Failure() == nil) })
 	gauge(registry, "bursar_enforcer_epoch", "Newest epoch that the enforcer knows; 0 before the first.",
 		func() float64 { return float64(e.announcer.Epoch().Number) })
-	gauge(registry, "bursar_enforcer_limiter_open", "1 if that epoch is valid, so that calls can be admitted, else 0.",
+	gauge(registry, "bursar_enforcer_epoch_valid", "1 if that epoch is valid, so that calls can be admitted, else 0.",
 		func() float64 { return number(e.announcer.Epoch().State == limiterv1.EpochValid) })
 	e.registerBroken(registry)
 	failures := prometheus.NewCounterVec(prometheus.CounterOpts{

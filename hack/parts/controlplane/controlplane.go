@@ -15,17 +15,17 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
-// openEvery is how often the tenants are opened.
-const openEvery = 50 * time.Millisecond
+// recountEvery is how often the tenants' counters are made valid.
+const recountEvery = 50 * time.Millisecond
 
-// Recover rebuilds the limiter whenever it has to be, and keeps tenants open, until
-// ctx ends. Errors are those of a Redis that is away, and pass with it.
+// Recover rebuilds the limiter whenever it has to be, and keeps their counters valid, until
+// ctx ends. Errors are those of an unreachable Redis, and end when it is back.
 func Recover(ctx context.Context, client redis.UniversalClient, database *pgxpool.Pool, tenants ...limiterv1.Tenant) {
 	epochs, calls, ledger := limiterstore.NewEpochs(client), limiterstore.NewCalls(client), budgetstore.NewLedgerReader(database)
 	rebuilder := recovery.NewRebuilder(epochs, limiterstore.NewEnforcers(client), calls, budgetstore.NewEpochs(database), ledger)
-	go func() { _ = rebuilder.Start(ctx) }() // fails never
+	go func() { _ = rebuilder.Start(ctx) }() // never fails
 	recounter := recovery.NewRecounter(epochs, limiterstore.NewCounters(client), calls, ledger)
-	tick := time.NewTicker(openEvery)
+	tick := time.NewTicker(recountEvery)
 	defer tick.Stop()
 	for {
 		for _, tenant := range tenants {

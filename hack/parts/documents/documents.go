@@ -14,7 +14,7 @@ import (
 // the revision that contains them all.
 func Put(ctx context.Context, client redis.UniversalClient, documents ...any) (revision int64, err error) {
 	store := limiterstore.NewDocuments(client)
-	if err := openEpoch(ctx, limiterstore.NewEpochs(client)); err != nil {
+	if err := completeEpoch(ctx, limiterstore.NewEpochs(client)); err != nil {
 		return 0, err
 	}
 	for _, document := range documents {
@@ -26,7 +26,7 @@ func Put(ctx context.Context, client redis.UniversalClient, documents ...any) (r
 			return 0, err
 		}
 		if tenant, ok := document.(limiterv1.Tenant); ok {
-			if err := open(ctx, client, tenant); err != nil {
+			if err := resume(ctx, client, tenant); err != nil {
 				return 0, err
 			}
 		}
@@ -46,8 +46,8 @@ func idOf(document any) (limiterv1.DocumentID, error) {
 	return limiterv1.DocumentID{}, fmt.Errorf("%T is no document", document)
 }
 
-// openEpoch opens the first epoch, if there is none.
-func openEpoch(ctx context.Context, epochs *limiterstore.Epochs) error {
+// completeEpoch makes valid the first epoch, if there is none.
+func completeEpoch(ctx context.Context, epochs *limiterstore.Epochs) error {
 	found, err := epochs.Inspect(ctx)
 	if err != nil || found.Epoch.Number > 0 {
 		return err
@@ -58,8 +58,8 @@ func openEpoch(ctx context.Context, epochs *limiterstore.Epochs) error {
 	return epochs.Complete(ctx, 1, found.Runs())
 }
 
-// open opens a tenant and its ancestors, of which the ledger knows nothing.
-func open(ctx context.Context, client redis.UniversalClient, tenant limiterv1.Tenant) error {
+// resume admits calls of a tenant and its ancestors, of which the ledger knows nothing.
+func resume(ctx context.Context, client redis.UniversalClient, tenant limiterv1.Tenant) error {
 	epoch, err := limiterstore.NewEpochs(client).Current(ctx)
 	if err != nil {
 		return err
@@ -72,18 +72,18 @@ func open(ctx context.Context, client redis.UniversalClient, tenant limiterv1.Te
 				wanted = append(wanted, limiterv1.MoneyField(limit))
 			}
 		}
-		closed, err := limiterstore.NewCounters(client).SuspendTenant(ctx, counters, false, wanted...)
+		suspended, err := limiterstore.NewCounters(client).SuspendTenant(ctx, counters, false, wanted...)
 		if err != nil {
 			return err
 		}
-		if closed == nil {
+		if suspended == nil {
 			continue
 		}
 		nothing := map[string][]byte{}
-		for _, field := range closed.Missing {
+		for _, field := range suspended.Missing {
 			nothing[field] = make([]byte, len(limiterv1.MoneyCounter{}.Encode())) // of a period long past
 		}
-		if err := closed.Resume(ctx, nothing, closed.Missing...); err != nil {
+		if err := suspended.Resume(ctx, nothing, suspended.Missing...); err != nil {
 			return err
 		}
 	}
