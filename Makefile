@@ -178,5 +178,5 @@ $(TOOLS)/%: hack/tools/go.mod hack/tools/go.sum
 	@hack/tools/build.sh $(@F)
 
 .PHONY: clean
-clean: ## Remove what was built and the dev stack's files, but for the tools, which take long
+clean: ## Remove what was built and the dev stack's files, except the tools, which take long
 	rm -rf bin .dev cover.out

@@ -7,7 +7,7 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// alerts is a budget that tells by every channel, but for what is changed.
+// alerts is a budget that sends alerts by every channel, except for what is changed.
 func alerts(change func(*v1alpha1.Alerts)) client.Object {
 	return budget(func(s *v1alpha1.TenantBudgetSpec) {
 		secret := v1alpha1.SecretKeyRef{Name: "alerts", Key: "secret"}

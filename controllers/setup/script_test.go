@@ -234,10 +234,10 @@ func (s *script) isValid(name string) bool {
 	return name != "rival" && name != "provider-1"
 }
 
-// patience bounds what the control plane takes to get anywhere: of a tenth of all
-// requests that fail, every look at an object meets one, and after some that did there
-// are ten seconds between two looks.
-const patience = 5 * time.Minute
+// pollTimeout bounds what the control plane may take for one step. It is long because a
+// tenth of all requests fail: every reconcile meets one, and after several failures there
+// are ten seconds between two reconciles.
+const pollTimeout = 5 * time.Minute
 
 // deleted deletes an object and waits until it is gone.
 func deleted(ctx context.Context, o object) error {
@@ -251,7 +251,7 @@ func deleted(ctx context.Context, o object) error {
 }
 
 func poll(ctx context.Context, done wait.ConditionWithContextFunc) error {
-	return wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, patience, true, done)
+	return wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, pollTimeout, true, done)
 }
 
 func (s *script) put(ctx context.Context, o object) error { return s.putAs(ctx, o.GetName(), o) }

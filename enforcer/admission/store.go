@@ -127,7 +127,7 @@ type AdmitReply struct {
 	// Debts are the debts of the buckets after the decision, in points.
 	Debts []int64
 	// Taken says of each bucket whether it was taken from, where a call was admitted
-	// that would have been refused but for Shadow; nil means that all were.
+	// that would have been refused without Shadow; nil means that all were.
 	Taken []bool
 }
 

@@ -24,8 +24,8 @@ import (
 const (
 	// admitTimeout is how long the limiter's store may take to decide.
 	admitTimeout = 2 * time.Second
-	// suspendedWait is how long a call waits while the limiter is suspended, or
-	// other programs do not know of this session yet; 	// suspendedPause is how often it asks.
+	// suspendedWait is how long a call waits while the limiter is suspended, or while other
+	// programs do not know of this session yet; suspendedPause is how often it asks.
 	suspendedWait, suspendedPause = time.Second, 50 * time.Millisecond
 )
 

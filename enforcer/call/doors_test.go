@@ -273,7 +273,7 @@ func checkSent(t *testing.T, byToy, byProxy []sent) {
 	}
 }
 
-// remains are what calls have left behind, but for what is another with every call.
+// remains are what calls have left behind, except what differs from call to call.
 type remains struct {
 	entries  []ledgerv1.Entry
 	refusals []ledgerv1.Refusal

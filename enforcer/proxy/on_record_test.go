@@ -16,7 +16,7 @@ import (
 // TestRefusalsOnRecord: a call that a limit refused is put on record, once, under the
 // id that its answer names, and with what the limit was like.
 func TestRefusalsOnRecord(t *testing.T) {
-	// refusedBy is the record of a refusal, but for what of it is the same always.
+	// refusedBy is the record of a refusal, except what is the same in all refusals.
 	type refusedBy = ledgerv1.Refusal
 	wait := 2250 * time.Millisecond
 	for name, tc := range map[string]struct {

@@ -65,7 +65,7 @@ func newSentinelWorld(t *testing.T, cents money.Nanos) *sentinelWorld {
 	return &sentinelWorld{T: t, servers: servers, client: client, admitter: admitter, tenant: tenant}
 }
 
-// admit asks to admit a call of a cent, with the patience of a door.
+// admit asks to admit a call of a cent, with the timeout of a door.
 func (w *sentinelWorld) admit() (admission.Result, error) {
 	ctx, cancel := context.WithTimeout(w.Context(), 2*time.Second)
 	defer cancel()
@@ -128,10 +128,10 @@ func TestSentinelFailover(t *testing.T) {
 }
 
 // spendUntilItEnds spends cent after cent until the promoted replica refuses, or is
-// found closed.
+// found to be suspended.
 func (w *sentinelWorld) spendUntilItEnds() {
-	const patience = 100
-	for failures := 0; failures < patience && w.Context().Err() == nil; {
+	const maxFailures = 100
+	for failures := 0; failures < maxFailures && w.Context().Err() == nil; {
 		d, err := w.admit()
 		switch {
 		case err != nil:
@@ -145,15 +145,15 @@ func (w *sentinelWorld) spendUntilItEnds() {
 			}
 		default:
 			w.admitted.Add(1)
-			failures += w.settle(d.Hold, patience-failures)
+			failures += w.settle(d.Hold, maxFailures-failures)
 		}
 	}
 }
 
 // settle settles a call with a cent, and gives up when the promoted replica fails to
 // do it so often.
-func (w *sentinelWorld) settle(hold *admission.Hold, patience int) (failures int) {
-	for failures < patience && w.Context().Err() == nil {
+func (w *sentinelWorld) settle(hold *admission.Hold, maxFailures int) (failures int) {
+	for failures < maxFailures && w.Context().Err() == nil {
 		ctx, cancel := context.WithTimeout(w.Context(), 2*time.Second)
 		err := hold.Settle(ctx, money.Cent, 0, nil)
 		cancel()

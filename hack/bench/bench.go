@@ -34,8 +34,8 @@ const writers = 16
 // tellEvery is how often it is told how far it has got.
 const tellEvery = 10 * time.Second
 
-// patience is how long it is waited for one change to show.
-const patience = time.Minute
+// changeTimeout is how long one change may take to show.
+const changeTimeout = time.Minute
 
 // bench is a stack with many budgets.
 type bench struct {
@@ -222,7 +222,7 @@ var vmHWM = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 
 // until waits until something is so, which fails when it takes too long.
 func until(ctx context.Context, what string, isSo func() (bool, error)) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("timed out after %s waiting until %s", patience, what))
+	ctx, cancel := context.WithTimeoutCause(ctx, changeTimeout, fmt.Errorf("timed out after %s waiting until %s", changeTimeout, what))
 	defer cancel()
 	for {
 		if so, err := isSo(); so || err != nil {

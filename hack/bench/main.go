@@ -92,7 +92,7 @@ func ended(ctx context.Context) error {
 }
 
 func measure(ctx context.Context, s *stack.Stack, o options) error {
-	longest := o.within + 2*o.rest + 2*o.busy + time.Duration(3*o.changes)*patience
+	longest := o.within + 2*o.rest + 2*o.busy + time.Duration(3*o.changes)*changeTimeout
 	ctx, cancel := context.WithTimeoutCause(ctx, longest, fmt.Errorf("the run took longer than %s", longest))
 	defer cancel()
 	b, err := newBench(ctx, s, o)

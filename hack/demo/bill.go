@@ -14,8 +14,8 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 )
 
-// ledgerPatience is how long the ledger may take to have the last call.
-const ledgerPatience = 5 * time.Second
+// ledgerTimeout is how long the ledger may take to have the last call.
+const ledgerTimeout = 5 * time.Second
 
 // bill is the provider's own account of the calls it answered.
 type bill struct {
@@ -45,7 +45,7 @@ func (d *demo) compareBill(ctx context.Context) error {
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 
 	var costs map[string]int64
-	if err := d.waitFor(ctx, ledgerPatience, fmt.Sprintf("the ledger has %d calls", len(provider.Calls)), func() (bool, error) {
+	if err := d.waitFor(ctx, ledgerTimeout, fmt.Sprintf("the ledger has %d calls", len(provider.Calls)), func() (bool, error) {
 		costs, err = ledgerCosts(ctx, conn)
 		return len(costs) >= len(provider.Calls), err
 	}); err != nil {

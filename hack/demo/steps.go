@@ -155,8 +155,8 @@ func contains(list []string, want string) bool {
 }
 
 // waitFor asks until what is said is so.
-func (d *demo) waitFor(ctx context.Context, patience time.Duration, what string, isSo func() (bool, error)) error {
-	deadline := time.Now().Add(patience)
+func (d *demo) waitFor(ctx context.Context, timeout time.Duration, what string, isSo func() (bool, error)) error {
+	deadline := time.Now().Add(timeout)
 	for {
 		so, err := isSo()
 		if err != nil {
@@ -166,7 +166,7 @@ func (d *demo) waitFor(ctx context.Context, patience time.Duration, what string,
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("timed out after %s waiting until %s", patience, what)
+			return fmt.Errorf("timed out after %s waiting until %s", timeout, what)
 		}
 		select {
 		case <-ctx.Done():

@@ -19,7 +19,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rollout/events"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
-	"github.com/bursar-dev/bursar/hack/parts/told"
+	"github.com/bursar-dev/bursar/hack/parts/eventlog"
 	"github.com/bursar-dev/bursar/hack/stack"
 )
 
@@ -55,8 +55,8 @@ spec: {sha256: %[2]s, budgetRef: {name: %[1]s}, user: user, tier: tier}
 		t.Fatal(err)
 	}
 	defer pool.Close()
-	newAuditor := func() (*audit.Auditor, *told.Events) {
-		recorded := &told.Events{}
+	newAuditor := func() (*audit.Auditor, *eventlog.Events) {
+		recorded := &eventlog.Events{}
 		return audit.New(limiterstore.NewDocuments(client), limiterstore.NewCounters(client), limiterstore.NewFindings(client),
 			budgetstore.NewLedgerReader(pool), events.NewRecorder(recorded, nil)), recorded
 	}

@@ -242,7 +242,7 @@ func (s *Stack) applyResources(ctx context.Context) error {
 }
 
 // StopRedis ends Redis, at once if it is to crash. What it has in memory is lost,
-// but for what SAVE has written before.
+// except what SAVE has written before.
 func (s *Stack) StopRedis(crash bool) error {
 	if crash {
 		s.redis.Crash()

@@ -7,9 +7,9 @@ package testkit
 import "time"
 
 const (
-	// patience is how long Eventually and EventuallySucceeds wait. What takes longer on a
+	// timeout is how long Eventually and EventuallySucceeds wait. What takes longer on a
 	// busy machine than it takes here is a fault.
-	patience = 30 * time.Second
+	timeout = 30 * time.Second
 	// pause is how often they look.
 	pause = 5 * time.Millisecond
 )
@@ -33,7 +33,7 @@ func Must(t T, err error) {
 // What names it, such as "the call is in the ledger".
 func Eventually(t T, what string, isSo func() bool) {
 	t.Helper()
-	Within(t, patience, what, isSo)
+	Within(t, timeout, what, isSo)
 }
 
 // Within is Eventually with a time of the test's own, for what takes long by design.
@@ -50,13 +50,13 @@ func Within(t T, long time.Duration, what string, isSo func() bool) {
 // one when it does not in time.
 func EventuallySucceeds(t T, what string, try func() error) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(pause) {
+	for deadline := time.Now().Add(timeout); ; time.Sleep(pause) {
 		err := try()
 		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("timed out after %s waiting until %s: %v", patience, what, err)
+			t.Fatalf("timed out after %s waiting until %s: %v", timeout, what, err)
 		}
 	}
 }

@@ -75,8 +75,8 @@ type scope struct {
 
 	// tenant is that of the target that the policy names; empty when there is none.
 	tenant string
-	// targets are the budgets that the policy applies to, but for those that are
-	// crowdedOut, of which leftOut says why; pending is how many more may yet be.
+	// targets are the budgets that the policy applies to; crowdedOut are those of them that
+	// it is left out of, for the reason leftOut; pending is how many may yet become targets.
 	targets, crowdedOut []*v1alpha1.TenantBudget
 	pending             int
 	leftOut             string

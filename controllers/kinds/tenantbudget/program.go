@@ -23,9 +23,9 @@ func (c *Controller) addFinalizer(ctx context.Context, s *scope) error {
 	return rollout.AddFinalizer(ctx, c.client, s.Object)
 }
 
-// program puts the document. A budget that is invalid leaves in force what it
-// programmed before, but for what its ancestors have changed since; one that may
-// not name the tenant gives up what it did.
+// program puts the document. What an invalid budget programmed before
+// stays in force, with the present limits of its ancestors; what a budget programmed that
+// may no longer name the tenant is withdrawn.
 func (c *Controller) program(ctx context.Context, s *scope) error {
 	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
 	defer cancel()

@@ -59,7 +59,7 @@ func (s *scope) status() v1alpha1.TenantBudgetStatus {
 	return status
 }
 
-// ready is as for any kind, but for a tenant in shadow, of which nothing is refused.
+// ready is as for any kind, except that it names Shadow as the reason of a tenant in shadow.
 func (s *scope) ready(programmed verdict.Verdict) verdict.Verdict {
 	ready := conditions.Ready(s.Accepted, programmed)
 	if ready.Holds() && s.Object.Spec.Enforcement == v1alpha1.EnforcementShadow {

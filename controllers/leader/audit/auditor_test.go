@@ -24,7 +24,7 @@ import (
 	"github.com/bursar-dev/bursar/hack/parts/documents"
 	"github.com/bursar-dev/bursar/hack/parts/ledgerdb"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
-	"github.com/bursar-dev/bursar/hack/parts/told"
+	"github.com/bursar-dev/bursar/hack/parts/eventlog"
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
@@ -146,7 +146,7 @@ func TestAuditor(t *testing.T) {
 	}
 	// newAuditor is that of another manager, which returns what it tells in an audit.
 	newAuditor := func() func() []string {
-		recorded := &told.Events{}
+		recorded := &eventlog.Events{}
 		auditor := audit.New(limiterstore.NewDocuments(client), limiterstore.NewCounters(client), limiterstore.NewFindings(client),
 			budgetstore.NewLedgerReader(pools["manager"]), events.NewRecorder(recorded, nil))
 		return func() []string {

@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bursar-dev/bursar/controllers/rollout/events"
-	"github.com/bursar-dev/bursar/hack/parts/told"
+	"github.com/bursar-dev/bursar/hack/parts/eventlog"
 )
 
 // cluster keeps the one ConfigMap, unless it is away.
@@ -48,7 +48,7 @@ func (c *cluster) Apply(_ context.Context, configuration runtime.ApplyConfigurat
 
 // TestWatcher: an outage is told once, and its end once, by whichever manager leads.
 func TestWatcher(t *testing.T) {
-	api, heard := &cluster{}, &told.Events{}
+	api, heard := &cluster{}, &eventlog.Events{}
 	isUp := true
 	newWatcher := func() *Watcher {
 		return New(api, api, events.NewRecorder(heard, nil), "ns", Watched{Redis, func(context.Context) error {

@@ -65,8 +65,8 @@ func PoliciesSelecting(
 }
 
 // Selected are the budgets that a policy with a selector selects, whether or not its
-// namespace lets it, but for those that are being deleted. They are the reader's own:
-// REQUIRES that nobody changes them.
+// namespace allows it, except those that are being deleted. They are the cache's own
+// objects: REQUIRES that the caller does not change them.
 func Selected(
 	ctx context.Context, reader client.Reader, policy *v1alpha1.RateLimitPolicy,
 ) ([]*v1alpha1.TenantBudget, error) {

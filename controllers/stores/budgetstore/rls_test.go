@@ -71,7 +71,7 @@ type table struct {
 	tenant, user bool
 }
 
-// tablesOf are all tables, partitions and views there are, but for the note of
+// tablesOf are all tables, partitions and views there are, except the note of
 // migrations, which is about no tenant.
 func tablesOf(t *testing.T, admin *pgxpool.Pool) []table {
 	t.Helper()

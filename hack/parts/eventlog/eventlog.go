@@ -1,5 +1,6 @@
-// Package told keeps the Events that are told, for tests of what tells them.
-package told
+// Package eventlog records Events in the place of the API server, for tests of what
+// creates them.
+package eventlog
 
 import (
 	"context"
@@ -11,14 +12,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Events are those that were told, as the API server keeps them: one of a name.
+// Events are the recorded Events. As in the API server, there is one of a name.
 type Events struct {
 	mu    sync.Mutex
 	names map[string]bool
 	fresh []string
 }
 
-// Create keeps an Event, unless there is one of its name.
+// Create records an Event, unless there is one of its name.
 func (e *Events) Create(_ context.Context, object client.Object, _ ...client.CreateOption) error {
 	event := object.(*eventsv1.Event)
 	e.mu.Lock()
@@ -34,7 +35,7 @@ func (e *Events) Create(_ context.Context, object client.Object, _ ...client.Cre
 	return nil
 }
 
-// Take are the Events since it was called last, each with its type and reason.
+// Take returns the Events since it was called last, each with its type, reason and note.
 func (e *Events) Take() []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
