@@ -38,8 +38,8 @@ func (l Limit) For(user string, at time.Time) Limit {
 	return l
 }
 
-// Refuses reports whether so much spent and held left no room for a bound, and whether
-// that is because the Trip rung was reached.
+// Refuses reports whether a limit with these amounts spent and held refuses a bound, and
+// whether it does because the Trip rung was reached.
 func (l Limit) Refuses(spent, held, bound money.Nanos) (refuses, tripped bool) {
 	tripped = l.Trip != nil && limiterv1.Reached(spent, *l.Trip)
 	return tripped || !l.Fits(spent, held, bound), tripped

@@ -15,9 +15,9 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/index"
 )
 
-// promising are the warnings of children that may spend more together than their
-// parent has, or more beyond it than before: those of the budget, and those of which
-// it is one. REQUIRES: the budget is accepted.
+// promising are the warnings about children whose limits together newly exceed a limit of
+// their parent, or exceed it by more than before: with the budget as the parent, and with
+// the budget as a child. REQUIRES: the budget is accepted.
 func promising(ctx context.Context, reader client.Reader, was, is *v1alpha1.TenantBudget) []string {
 	asParent, err := promisedTo(ctx, reader, was, is)
 	if err != nil {
@@ -75,8 +75,7 @@ func promisedBy(ctx context.Context, reader client.Reader, was, is *v1alpha1.Ten
 	return warnings, nil
 }
 
-// worse are those of the second limits of which children may exceed more than they
-// could before.
+// worse are those in after that are new, or exceed their limit by more than before.
 func worse(before, after []compile.Overcommitment) []compile.Overcommitment {
 	return slices.DeleteFunc(after, func(is compile.Overcommitment) bool {
 		return slices.ContainsFunc(before, func(was compile.Overcommitment) bool {

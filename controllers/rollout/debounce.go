@@ -29,7 +29,7 @@ const (
 type Debouncer struct {
 	mu      sync.Mutex
 	objects map[types.UID]generation
-	// swept is when those were left out last that nobody asks for any more.
+	// swept is when entries of objects that are gone were last removed.
 	swept time.Time
 }
 

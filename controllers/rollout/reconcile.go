@@ -78,7 +78,7 @@ type Phase[S any] struct {
 	Programs bool
 }
 
-// Recorder records the Events that a change of a status tells.
+// Recorder records the Events of a change of a status.
 type Recorder interface {
 	RecordStatusChange(ctx context.Context, kind string, object client.Object, happened []events.Event) error
 }

@@ -57,9 +57,9 @@ func (s *Scope[O]) RequeueAfter() time.Duration {
 	return pause
 }
 
-// PendingInterval is the pause until an object that is not programmed yet is looked at
-// again: short at first, and longer the longer it has waited. The feed tells of
-// enforcers that catch up; this is for when it does not.
+// PendingInterval is the pause until an object that is not programmed yet is reconciled
+// again: short at first, and longer the longer it has waited. The feed reports enforcers
+// that catch up; this is for messages that get lost.
 func PendingInterval(conditions []metav1.Condition, now time.Time) time.Duration {
 	waited := latest
 	if programmed := meta.FindStatusCondition(conditions, v1alpha1.ConditionProgrammed); programmed != nil {

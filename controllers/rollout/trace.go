@@ -11,8 +11,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// traced makes spans of what another does to objects of a kind. They go where
-// OpenTelemetry's global provider sends them: nowhere, as long as nobody has set one.
+// traced wraps a reconciler of a kind in spans. They go where OpenTelemetry's global
+// provider sends them: nowhere, unless one is set.
 func traced(kind string, inner reconcile.Reconciler) reconcile.Reconciler {
 	return &tracedReconciler{kind: kind, inner: inner, tracer: otel.Tracer("github.com/bursar-dev/bursar/controllers")}
 }

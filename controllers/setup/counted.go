@@ -6,8 +6,8 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// counted are the kinds of which metrics say how many objects there are: those that the
-// manager reconciles, and may list.
+// counted are the kinds whose objects are counted as metrics: those that the manager
+// reconciles, and may list.
 var counted = map[string]client.ObjectList{
 	"TenantBudget":    &v1alpha1.TenantBudgetList{},
 	"RateLimitPolicy": &v1alpha1.RateLimitPolicyList{},

@@ -44,8 +44,8 @@ func newLease(cluster *rest.Config, options Options) (*lease, error) {
 	return &lease{elected: lock, read: lock}, nil
 }
 
-// Held fails unless this manager holds the Lease, as the API server has it. Of one that
-// has not been renewed in time, that is still so: nobody else has taken it.
+// Held fails unless this manager holds the Lease, as the API server has it. A Lease
+// that was not renewed in time still counts as held until another manager takes it.
 func (l *lease) Held(ctx context.Context) error {
 	record, _, err := l.read.Get(ctx)
 	if err != nil {

@@ -81,7 +81,7 @@ type Options struct {
 	Database *pgxpool.Pool
 	// OwnerDSN is the DSN that migrations run with; empty to run none.
 	OwnerDSN string
-	// Alerts says how people are told of alerts.
+	// Alerts says how alerts are sent.
 	Alerts alert.Options
 	// LedgerMonths is how many months before the present one stay in the ledger:
 	// budgetstore.LeastMonths or more, or 0 for all.

@@ -36,11 +36,12 @@ type WebhookOptions struct {
 	Namespace string
 }
 
-// webhooks are the server of the webhooks, and who keeps its certificates, if that is
-// not somebody else. There is no server when they are served nowhere.
+// webhooks are the server of the webhooks and the keeper of its certificates. There is no
+// server where webhooks are off, and no keeper where something else, such as cert-manager,
+// makes the certificates.
 //
-// Whether the manager is ready does not depend on them: it would wait for what the
-// leader makes, and the leader may be of a release that makes nothing.
+// The manager's readiness does not depend on them: it would wait for certificates from the
+// leader, and the leader may run a release that makes none.
 type webhooks struct {
 	server webhookserver.Server
 	keeper *certificate.Keeper

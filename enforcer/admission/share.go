@@ -91,7 +91,7 @@ func shareKey(root string, accounts []Account) string {
 	return key.String()
 }
 
-// want sees to it that calls like this one have a share.
+// want ensures that calls like this one have a share.
 func (s *shares) want(tenant *Tenant, call Request, store Store, now time.Time) {
 	if tenant.doc.StoreLossPercent == 0 || call.Bound == 0 || call.share {
 		return

@@ -199,9 +199,8 @@ func (t *Tenant) userUntil(now time.Time) (until time.Time) {
 	return until
 }
 
-// moneyChecks are the checks of the money limits of a scope. A call that costs
-// nothing at most is not the business of any: free models keep working when the
-// money is gone.
+// moneyChecks are the checks of the money limits of a scope. None applies to a
+// call that can cost nothing: free models keep working when the money is gone.
 func (l *level) moneyChecks(scope limiterv1.Scope, call Request, now time.Time) []MoneyCheck {
 	if call.Bound == 0 {
 		return nil

@@ -61,8 +61,8 @@ type Adopter struct {
 	watched map[string]silence
 	// lookedAt is when it looked last, by the clock of Redis.
 	lookedAt time.Time
-	// resting are the sessions of which something was left, and until when they are
-	// let alone, by the clock of Redis.
+	// resting are the sessions that could not be adopted in full, and when to try again, by
+	// the clock of Redis.
 	resting map[string]time.Time
 
 	adopted Adopted
@@ -188,7 +188,7 @@ func (a *Adopter) adopt(ctx context.Context, dead string) (sum summary, err erro
 			return sum, err
 		}
 	}
-	if sum.left > 0 { // it stays among the sessions, until somebody can do more about it
+	if sum.left > 0 { // it stays among the sessions, to be tried again
 		a.resting[dead] = a.lookedAt.Add(rest)
 		return sum, nil
 	}

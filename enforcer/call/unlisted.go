@@ -27,8 +27,8 @@ func (c *Call) speaksTo(route *config.Route) bool {
 	return route.Provider.Protocol == c.Endpoint.Protocol().Name()
 }
 
-// asksFor is whether the model is the one that the caller named, rather than one that
-// the tenant's configuration did: a slip of the pen there is none of a price's business.
+// asksFor is whether the caller itself named the model, rather than the tenant's
+// configuration: a typing error there must not be priced as an unlisted model.
 func (c *Call) asksFor(model string) bool {
 	_, virtual := c.tenant.Document().VirtualModels[model]
 	return model == c.request.Model() && !virtual
@@ -51,8 +51,8 @@ func (c *Call) routeToUnlisted(model string) (*config.Route, *Problem) {
 	return route, nil
 }
 
-// mayBeUnlisted is whether a provider may be asked for a model by a name that nobody
-// but a caller has seen. It must not lead to another path than that of the model.
+// mayBeUnlisted is whether a provider may be asked for a model by a name that comes from a
+// caller alone. It must not lead to another path than that of the model.
 func mayBeUnlisted(endpoint protocol.Endpoint, name string) bool {
 	if protocol.PathNamesModel(endpoint) && strings.ContainsAny(name, "/:@") {
 		return false

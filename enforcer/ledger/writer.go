@@ -151,7 +151,7 @@ func (w *Writer) takeBack(ctx context.Context, encoded [][]byte) error {
 }
 
 // Write writes entries at once, and returns those that the ledger has now. Those
-// that the database refuses for good are told to the log and left out. After an
+// that the database rejects permanently are logged and left out. After an
 // error it may have some; writing them again changes nothing.
 func (w *Writer) Write(ctx context.Context, entries []ledgerv1.Entry) (written []ledgerv1.Entry, err error) {
 	for batch := range slices.Chunk(entries, batchSize) {

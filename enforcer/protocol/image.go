@@ -40,7 +40,7 @@ var largestImage = map[string]int64{
 var version = regexp.MustCompile(`-(latest|\d{4}-\d{2}-\d{2})$`)
 
 // imageTokens is the most tokens that one image is for a model behind an API of
-// OpenAI's; 0 when nobody has said, and a caller's word for it does not count.
+// OpenAI's; 0 when that is not documented. What a caller says of it does not count.
 func imageTokens(model limiterv1.Model) int64 {
 	if model.Unlisted {
 		return 0

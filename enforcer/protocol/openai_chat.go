@@ -247,7 +247,7 @@ func (r *chatRequest) readMessage(message gjson.Result) *RequestError {
 }
 
 // readAsWritten is whether the model reads the text of a message with this role as it
-// is. Of what tools answer, nobody has said how it is read.
+// is. How models read the answers of tools is not documented.
 func readAsWritten(role member) bool {
 	return role.value.Type == gjson.String && slices.Contains([]string{"system", "developer", "user", "assistant"}, role.value.Str)
 }

@@ -12,9 +12,8 @@ const (
 	firstPause, longestPause = 50 * time.Millisecond, 5 * time.Second
 )
 
-// Until does something again and again until it succeeds or ctx ends, and then
-// returns the last error. It tells failed of every failure, and of the pause that
-// follows.
+// Until retries something until it succeeds or ctx ends, and then returns the last error.
+// It calls failed after every failure, with the pause that follows.
 func Until(ctx context.Context, do func(context.Context) error, failed func(err error, pause time.Duration)) error {
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		err := attempt(ctx, do)

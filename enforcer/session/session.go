@@ -39,8 +39,8 @@ type Config interface {
 type Session struct {
 	id     atomic.Pointer[string]
 	client redis.UniversalClient
-	// begun is told of every life once others know of it, and can adopt what it
-	// leaves behind: not before may it admit calls.
+	// begun is called with the id of every life once others know of it and can adopt what it
+	// leaves behind. Calls may be admitted only from then on.
 	begun   func(id string)
 	known   bool
 	config  Config
@@ -51,7 +51,7 @@ type Session struct {
 }
 
 // New makes a session. It is not announced before it runs and has a configuration.
-// It tells begun its id then, and that of each life that follows.
+// It then calls begun with its id, and again with the id of each life that follows.
 func New(client redis.UniversalClient, config Config, begun func(id string), log *slog.Logger) *Session {
 	host, _ := os.Hostname() // only for people to read; empty will do
 	s := &Session{client: client, config: config, begun: begun, log: log, host: host, started: time.Now().UTC()}

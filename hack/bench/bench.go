@@ -31,8 +31,8 @@ const namespace = "bench"
 // writers is how many objects are applied at once.
 const writers = 16
 
-// tellEvery is how often it is told how far it has got.
-const tellEvery = 10 * time.Second
+// progressEvery is how often progress is printed.
+const progressEvery = 10 * time.Second
 
 // changeTimeout is how long one change may take to show.
 const changeTimeout = time.Minute
@@ -96,7 +96,7 @@ func (b *bench) program(ctx context.Context) error {
 	fmt.Printf("applied in %.1f s\n", time.Since(begin).Seconds())
 	told := time.Now()
 	for n := 0; n < 2*b.budgets; n = b.seen.programmed() {
-		if time.Since(told) >= tellEvery {
+		if time.Since(told) >= progressEvery {
 			fmt.Printf("  %6d of %d objects are programmed after %.0f s\n", n, 2*b.budgets, time.Since(begin).Seconds())
 			told = time.Now()
 		}

@@ -74,7 +74,7 @@ func run(ctx context.Context, dir string, o options) (err error) {
 	return nil
 }
 
-// failWith ends everything with the manager: what comes after would be waited for in vain.
+// failWith ends the benchmark when the manager ends: nothing would come of waiting.
 func failWith(ctx context.Context, manager *process.Process, stop context.CancelCauseFunc) {
 	select {
 	case <-ctx.Done():

@@ -36,7 +36,7 @@ func (g *gate) wait(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// resume lets go the calls that are paused, and says how many they were.
+// resume resumes the paused calls, and returns how many they were.
 func (g *gate) resume() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()

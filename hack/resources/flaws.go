@@ -31,7 +31,7 @@ var (
 	wrongModels = []any{"", "gpt 4o", "-gpt", "gpt-4o\r\n", "gpt–4o", "模型", strings.Repeat("m", 129), 4}
 )
 
-// huge is how long a list is that nobody meant.
+// huge is the length of lists that are far too long.
 const huge = 2000
 
 var budgetFlaws = all(

@@ -46,7 +46,7 @@ type Maker struct {
 	budgets   []*v1alpha1.TenantBudget
 	keys      []*v1alpha1.APIKey
 	providers []*v1alpha1.ModelProvider
-	// takers are the protocols of which a provider takes models that none lists.
+	// takers are the protocols with a provider that accepts unlisted models.
 	takers map[string]bool
 }
 

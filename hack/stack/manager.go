@@ -151,8 +151,8 @@ func (s *Stack) freeWebhooks() string {
 	return s.webhookAddress
 }
 
-// awaitWebhooks waits until the API server trusts the webhooks: it lets everything
-// pass before, and nobody would see what they say.
+// awaitWebhooks waits until the API server trusts the webhooks: before, it accepts objects
+// without asking them.
 func (s *Stack) awaitWebhooks(ctx context.Context) error {
 	_, err := s.RunKubectl(ctx, "wait", "validatingwebhookconfiguration/bursar",
 		"--for=jsonpath={.webhooks[0].clientConfig.caBundle}", "--timeout=60s")

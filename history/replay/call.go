@@ -26,9 +26,9 @@ type PastCall struct {
 	Bound, Cost money.Nanos
 	// Tokens are those that it used, of all kinds.
 	Tokens int64
-	// Fallback is a call that was made in the place of one that money refused and that
-	// has the same ID: no rung is asked about it. Of that one, it is that there was such
-	// a call.
+	// Fallback, of a call that was made, says that it replaced a call that was refused for
+	// money and that has the same ID: rungs do not apply to it. Of a refused call, it says
+	// that a call replaced it.
 	Fallback bool
 	// Refused is a call that was not made, because money refused it. What it would have
 	// cost is estimated, should it be admitted now. Calls that a rate limit refused are

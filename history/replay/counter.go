@@ -33,8 +33,8 @@ type counter struct {
 	user        string
 	span        period.Span
 	spent, held money.Nanos
-	// posted is the part of spent that was surely counted, unposted the bounds of the
-	// calls of which nothing was surely counted.
+	// posted is the part of spent that was certainly counted by the limiter; unposted is the
+	// sum of the bounds of the other calls.
 	posted, unposted       money.Nanos
 	trippedAt, exhaustedAt time.Time
 	refused                Tally

@@ -133,7 +133,7 @@ func (r *replay) next(call PastCall) {
 		return
 	}
 	if !call.Refused && r.fitting[call.ID] {
-		delete(r.fitting, call.ID) // what it was made in the place of is made
+		delete(r.fitting, call.ID) // the call that it replaced is made instead
 		return
 	}
 	if call.Refused {
@@ -254,7 +254,7 @@ func (r *replay) take(h *hold) {
 	}
 }
 
-// tally adds a call to what is told.
+// tally adds a call to the result.
 func (r *replay) tally(call PastCall, why *refusal) {
 	if call.Refused {
 		r.result.WereRefused.add(call.Cost)

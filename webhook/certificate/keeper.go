@@ -25,10 +25,10 @@ type Keeper struct {
 	clock         clock.PassiveClock
 }
 
-// NewKeeper makes a Keeper of the authority that servers of the webhooks in the
-// ValidatingWebhookConfiguration are trusted by. It is kept in the Secret, which must be there, empty
-// at first: whoever may create one Secret may create any. The client must not be one
-// that keeps what it reads, nor watch.
+// NewKeeper makes a Keeper of the certificate authority of the webhooks in the
+// ValidatingWebhookConfiguration. It is kept in the Secret, which must exist, empty at first:
+// RBAC cannot limit a right to create Secrets to one name. The client must have no cache and
+// must not watch.
 func NewKeeper(client client.Client, secret types.NamespacedName, configuration string, clock clock.PassiveClock) *Keeper {
 	return &Keeper{client: client, secret: secret, configuration: configuration, clock: clock}
 }

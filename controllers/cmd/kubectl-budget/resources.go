@@ -120,7 +120,7 @@ func readResourceFile(path string, stdin io.Reader, namespace string, left func(
 	return read, nil
 }
 
-// over are the resources in the place of those of others that have their names.
+// over are the resources of both; where a name is in both, the resource is from r.
 func (r resources) over(others resources) resources {
 	return resources{
 		budgets:  over(r.budgets, others.budgets, func(b *v1alpha1.TenantBudget) client.ObjectKey { return client.ObjectKeyFromObject(b) }),

@@ -150,8 +150,8 @@ func (o options) namespace() string {
 	return o.leaderElectNamespace
 }
 
-// metrics says how metrics are served: to those who show a token of the cluster
-// that may get them, unless nobody else can reach the address.
+// metrics says how metrics are served: by TLS, to clients whose token may get them, unless
+// --metrics-plain is set for an address of this machine.
 func (o options) metrics() metricsserver.Options {
 	serve := metricsserver.Options{BindAddress: o.metricsAddress}
 	if !o.metricsPlain {

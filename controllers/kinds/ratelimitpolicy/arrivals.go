@@ -11,9 +11,9 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
-// arrivals remembers of which targets of a policy every enforcer has run a document with
-// the policy's generation. What else changes in such a document since is not the policy's
-// business; of a target that is new among many, it is not known yet.
+// arrivals remembers the targets of a policy whose documents every enforcer has run with the
+// policy's generation. Later changes of such a document do not concern the policy. A new
+// target is not among them until its document has arrived, too.
 type arrivals struct {
 	mu       sync.Mutex
 	policies map[types.UID]arrived

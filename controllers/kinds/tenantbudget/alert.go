@@ -10,9 +10,8 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 
-// alert records which rungs are reached, so that somebody is told of each, once. It
-// comes after the status, and is tried again until it is done: the store has what it
-// knows of, whoever recorded it.
+// alert records which rungs are reached, so that an alert for each is sent once. It comes
+// after the status, and is retried until it succeeds; recording a rung twice does nothing.
 func (c *Controller) alert(ctx context.Context, s *scope) error {
 	if s.usage == nil {
 		s.memory.recorded, s.memory.users = recordedAlerts{}, userLook{}

@@ -74,7 +74,7 @@ type Stores struct {
 	Alerts    Alerts
 }
 
-// Deliverer tells people of alerts that were recorded.
+// Deliverer sends the alerts that were recorded.
 type Deliverer interface {
 	Wake()
 	Verdict(ctx context.Context, budget *v1alpha1.TenantBudget) verdict.Verdict
@@ -166,7 +166,7 @@ type scope struct {
 	// Redis is away.
 	inForce *limiterv1.Tenant
 	usage   *usage
-	// alertsFailing says whether people who are to be told of alerts can be; nil when
-	// nobody is to be.
+	// alertsFailing says whether alerts fail to reach a recipient; nil when the budget has no
+	// recipients.
 	alertsFailing *verdict.Verdict
 }

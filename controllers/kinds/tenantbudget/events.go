@@ -27,9 +27,9 @@ func (s *scope) Events(before, after v1alpha1.TenantBudgetStatus) []events.Event
 	return append(events, s.usage.exhaustionTurned(before, after)...)
 }
 
-// climbed are the Events of the rungs that the limit has reached since it was as
-// before. A Trip rung is the breaker's to tell of, but where it stops some calls
-// and not the tenant.
+// climbed are the Events of the rungs that the limit has reached since before. A Trip rung is
+// among them only where it blocks some calls and not the tenant; otherwise the breaker's Event
+// reports it.
 func (u *usage) climbed(limit limitUsage, before v1alpha1.MoneyLimitStatus) []events.Event {
 	var events []events.Event
 	if rung, reached := u.own().newRung(limiterv1.Warn, limit, before); reached {
@@ -106,7 +106,7 @@ func (u *usage) breakerTurned(before v1alpha1.TenantBudgetStatus) []events.Event
 }
 
 // hasClosed reports whether a breaker that a limit held open has closed since: the
-// period turned. If it is open now, it has opened again, when nobody looked.
+// period turned. If it is open now, it has opened again in between.
 func (u *usage) hasClosed(was v1alpha1.BreakerStatus) bool {
 	return was.State == v1alpha1.BreakerOpen && !was.Forced && was.ClosesAt != nil && !u.own().now.Before(was.ClosesAt.Time)
 }

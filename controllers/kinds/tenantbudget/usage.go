@@ -62,7 +62,7 @@ type limitUsage struct {
 }
 
 // selects reports whether the limit counts some calls of the tenant and not others.
-// It stops those alone that it counts, and is not the business of the breaker.
+// It blocks only the calls that it counts, and never opens the breaker.
 func (l limitUsage) selects() bool { return len(l.Tiers) > 0 || len(l.Models) > 0 }
 
 // isNothing reports whether the limit is one of nothing. It refuses in every period, and
@@ -178,9 +178,9 @@ type rungOf struct {
 	at money.Nanos
 }
 
-// rungsOf are the rungs of a limit of which somebody is told, lowest first: those of
-// the ladder and, above them, that nothing is left. A Trip rung that the breaker is
-// kept from is none, and a limit of nothing has none.
+// rungsOf are the rungs of a limit that raise alerts, lowest first: those of the ladder and,
+// above them, that nothing is left. A Trip rung does not count while the breaker is forced
+// closed, and a limit of nothing has no rungs.
 func (u *levelUsage) rungsOf(limit limiterv1.MoneyLimit) []rungOf {
 	var rungs []rungOf
 	if limit.Amount == 0 {

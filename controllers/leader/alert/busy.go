@@ -6,10 +6,10 @@ import (
 	"sync"
 )
 
-// busy are the tenants of whose alerts somebody is being told. It is one at a time of each,
-// so that those whose receivers hang do not keep everybody else waiting.
+// busy are the tenants that have a delivery under way. Each has one at a time, so that a
+// tenant whose receiver hangs does not delay the others.
 type busy struct {
-	// taking lets one at a time take a delivery: who is busy is known to the next.
+	// taking serialises taking a delivery, so that the next one knows which tenants are busy.
 	taking sync.Mutex
 
 	mu    sync.Mutex

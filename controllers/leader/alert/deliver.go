@@ -35,11 +35,11 @@ const (
 
 // pauses are the times that pass between attempts.
 type pauses struct {
-	// look is how often deliveries are looked for that nobody told of: those that were
-	// put off, and those that a manager left behind.
+	// look is how often the outbox is polled for deliveries that nothing announces: those
+	// that were put off, and those that another manager left behind.
 	look time.Duration
-	// lease is for how long nobody else makes an attempt that a manager makes. It
-	// leaves time to note how the attempt ended.
+	// lease is how long an attempt belongs to the manager that makes it. It leaves time to
+	// record how the attempt ended.
 	lease time.Duration
 	// first is the pause after the first attempt. Later ones double, up to
 	// longestPause, and are lengthened by up to a fifth, so that what failed together is
@@ -58,8 +58,8 @@ type Outbox interface {
 	Failing(ctx context.Context) (map[string]string, error)
 }
 
-// channel is a way to tell somebody. Errors of both are *failure where they are meant
-// for the tenant.
+// channel is a way to send alerts. The errors of both methods are *failure where the tenant
+// is to see them.
 type channel interface {
 	// check reports what stands in the way of any delivery for the budget, as far as
 	// that can be told without making one.
@@ -72,8 +72,8 @@ type Options struct {
 	// MailServer is nil where there is none.
 	MailServer *MailServer
 	Outbound   Outbound
-	// Authorities are trusted for the certificates of the mail server and of whom is
-	// posted to; nil means those of the system.
+	// Authorities are trusted for the certificates of the mail server and of the receivers
+	// of webhooks; nil means those of the system.
 	Authorities *x509.CertPool
 }
 
@@ -146,7 +146,7 @@ func (d *Deliverer) work(ctx context.Context) {
 	}
 }
 
-// take takes a delivery of a tenant of whom nobody is being told.
+// take takes a delivery of a tenant that has no other delivery under way.
 func (d *Deliverer) take(ctx context.Context) (*budgetstore.Delivery, error) {
 	d.busy.taking.Lock()
 	defer d.busy.taking.Unlock()

@@ -146,7 +146,7 @@ func (e *email) message(budget *v1alpha1.TenantBudget, d budgetstore.Delivery) (
 	domain := e.server.from[strings.LastIndex(e.server.from, "@")+1:]
 	m.SetMessageIDWithValue(d.ID + "@" + strings.TrimSuffix(domain, ">"))
 	m.SetDateWithValue(d.RaisedAt)
-	m.SetGenHeader("Auto-Submitted", "auto-generated") // nobody's absence is answered with
+	m.SetGenHeader("Auto-Submitted", "auto-generated") // keeps out-of-office replies away
 	m.Subject(title(d))
 	m.SetBodyString(mail.TypeTextPlain, text(budget, d))
 	return m, nil

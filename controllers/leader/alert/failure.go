@@ -17,7 +17,7 @@ import (
 type failure struct {
 	// reason is one of the reasons of ConditionAlertsFailing.
 	reason string
-	// message says what is wrong and, where it is somebody's to mend, how.
+	// message says what is wrong and, where a person can mend it, how.
 	message string
 	// wait is how long to wait before the next attempt, at least; zero leaves it to
 	// the usual pauses.

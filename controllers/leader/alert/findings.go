@@ -40,8 +40,8 @@ type finding struct {
 	failure    *failure
 }
 
-// Verdict says whether somebody who is to be told of the budget's alerts cannot be.
-// The budget has spec.alerts.
+// Verdict says whether alerts of the budget fail to reach a recipient.
+// REQUIRES: the budget has spec.alerts.
 func (d *Deliverer) Verdict(ctx context.Context, budget *v1alpha1.TenantBudget) verdict.Verdict {
 	if why := d.checked(ctx, budget); why != nil {
 		return verdict.Verdict{Status: metav1.ConditionTrue, Reason: why.reason, Message: why.message}

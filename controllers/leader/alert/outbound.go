@@ -57,7 +57,7 @@ func newPoster(o Outbound, authorities *x509.CertPool) poster {
 			IdleConnTimeout:        time.Minute,
 			MaxResponseHeaderBytes: most,
 		},
-		// Where a receiver sends the manager on to is nobody's choice but the receiver's.
+		// Redirects are not followed: the receiver alone would choose where they lead.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }

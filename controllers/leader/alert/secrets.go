@@ -14,7 +14,7 @@ import (
 )
 
 // secretsRole is the ClusterRole that lets the manager read Secrets, in the namespaces
-// in which somebody binds it. The manager has no right to any Secret by itself.
+// with a RoleBinding to it. By itself, the manager may read none of them.
 const secretsRole = "bursar-alert-secrets"
 
 // secrets reads Secrets, past every cache: a cache would list and watch them all.
@@ -41,7 +41,7 @@ func (s secrets) read(ctx context.Context, namespace string, ref v1alpha1.Secret
 	return value, nil
 }
 
-// unusable is the failure of a Secret that somebody has to see to.
+// unusable is the failure of a Secret that has to be created or changed.
 func unusable(format string, args ...any) *failure {
 	return &failure{reason: v1alpha1.ReasonSecretUnusable, message: fmt.Sprintf(format, args...)}
 }

@@ -22,9 +22,9 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 	"github.com/bursar-dev/bursar/hack/parts/documents"
+	"github.com/bursar-dev/bursar/hack/parts/eventlog"
 	"github.com/bursar-dev/bursar/hack/parts/ledgerdb"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
-	"github.com/bursar-dev/bursar/hack/parts/eventlog"
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 

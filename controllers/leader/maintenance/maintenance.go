@@ -37,8 +37,8 @@ type Maintenance struct {
 	months     int
 }
 
-// New makes a Maintenance. Without an owner's DSN it leaves migrating
-// to somebody else. Of the ledger, so many months before the present one stay
+// New makes a Maintenance. Without an owner's DSN it runs no
+// migrations. In the ledger, that many months before the present one stay
 // attached: budgetstore.LeastMonths or more, or 0 for all.
 func New(partitions Partitions, ownerDSN string, months int) *Maintenance {
 	return &Maintenance{partitions: partitions, ownerDSN: ownerDSN, months: months}

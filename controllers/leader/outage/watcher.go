@@ -28,7 +28,7 @@ const (
 )
 
 // name is the name of the ConfigMap that says which stores are out of reach, and since
-// when. The Events are told of it.
+// when. Events refer to it.
 const name = "bursar-manager"
 
 // Watched is what is watched.
@@ -174,9 +174,9 @@ var meanwhile = map[string]string{
 	Postgres: "calls continue, the ledger is written later, and new limits wait",
 }
 
-// turn tells that the store is out of reach since a time, or with none that it is not,
-// and then keeps it: it is told once, even by two managers. What the ConfigMap was
-// before says which turn it is.
+// turn raises the Event that the store is out of reach since a time, or with an empty one
+// that it is back, and then writes the ConfigMap. The Event is raised once, even by two
+// managers: its name comes from the ConfigMap's state before.
 func (w *Watcher) turn(ctx context.Context, store Watched, since, note string) error {
 	lost := maps.Clone(w.lost)
 	event := events.Event{

@@ -122,7 +122,7 @@ func (r *Rebuilder) look(ctx context.Context) error {
 	defer cancel()
 	found, err := r.epochs.Inspect(lookCtx)
 	if err != nil {
-		return err // who is not there admits nothing
+		return err // a Redis that does not answer admits nothing
 	}
 	noteLook(found)
 	if reason := Unfit(found.Servers); reason != "" {
@@ -170,7 +170,7 @@ func (r *Rebuilder) remember(ctx context.Context) error {
 // that only enforcers knew is in Postgres and in Redis.
 func (r *Rebuilder) rebuild(ctx context.Context, found limiterstore.Inspection) error {
 	begin := time.Now()
-	first := r.last == 0 && found.Epoch.Number == 0 // nobody can have admitted anything
+	first := r.last == 0 && found.Epoch.Number == 0 // nothing can have been admitted
 	number, err := r.begin(ctx, found)
 	if err != nil {
 		return err

@@ -47,7 +47,7 @@ type Recounter struct {
 	counters Counters
 	calls    OpenCalls
 	ledger   ReachableLedger
-	// locks lets one at a time see to the counters of a tenant.
+	// locks has a mutex for each tenant: its counters are set by one goroutine at a time.
 	locks sync.Map
 }
 
@@ -56,9 +56,8 @@ func NewRecounter(epoch CurrentEpoch, counters Counters, calls OpenCalls, ledger
 	return &Recounter{epoch: epoch, counters: counters, calls: calls, ledger: ledger}
 }
 
-// Prepare fails if calls would be refused for want of the ledger, were the tenant's
-// configuration to become the document: a limit that is new must count what was
-// spent before.
+// Prepare fails if applying the document would make calls be refused because the ledger does
+// not answer: a new limit must count what was spent before.
 func (o *Recounter) Prepare(ctx context.Context, document limiterv1.Tenant) error {
 	epoch, err := o.epoch.Current(ctx)
 	if err != nil || epoch.State != limiterv1.EpochValid {

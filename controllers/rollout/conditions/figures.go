@@ -9,8 +9,8 @@ import (
 )
 
 // DifferInFigures reports whether two statuses differ in nothing but the number of
-// enforcers and messages that tell of it: whoever waits for a condition, or follows
-// a revision, misses nothing when he sees the one and not the other.
+// enforcers and the messages that contain it. A client that waits for a condition or a
+// revision misses nothing if it sees only one of them.
 func DifferInFigures(before, after v1alpha1.ProgrammedStatus) bool {
 	return before.ObservedGeneration == after.ObservedGeneration && before.Revision == after.Revision &&
 		slices.EqualFunc(before.Conditions, after.Conditions, sayTheSame)

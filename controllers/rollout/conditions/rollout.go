@@ -29,8 +29,7 @@ type Rollout struct {
 	LeftOut string
 	// Running is how many live enforcers run that revision, of All.
 	Running, All int
-	// Unproven is a document of which no probe has shown yet that calls are admitted by
-	// it; nil when there is none.
+	// Unproven is a document that no probe has confirmed yet; nil when there is none.
 	Unproven *limiterstore.Proof
 }
 
@@ -93,8 +92,8 @@ func (r Rollout) Probed(proofs ...limiterstore.Proof) Rollout {
 	return r
 }
 
-// Programmed is the verdict on whether every live enforcer runs the generation, and
-// calls were seen to be admitted by it.
+// Programmed is the verdict on whether every live enforcer runs the generation, and a probe
+// has confirmed that calls are admitted by it.
 func (r Rollout) Programmed(accepted verdict.Verdict) verdict.Verdict {
 	switch {
 	case isUndetermined(accepted):
@@ -126,8 +125,8 @@ func (r Rollout) Programmed(accepted verdict.Verdict) verdict.Verdict {
 	return verdict.True(v1alpha1.ReasonProgrammed, count)
 }
 
-// unproven is the verdict where enforcers say that they run the generation, and no call
-// was seen to be admitted by it.
+// unproven is the verdict where enforcers report the generation, and no probe has confirmed
+// it.
 func unproven(proof limiterstore.Proof, count string) verdict.Verdict {
 	if proof.Contradiction == "" {
 		return verdict.False(v1alpha1.ReasonProbePending,

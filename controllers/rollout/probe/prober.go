@@ -44,9 +44,9 @@ func New(probes Probes) *Prober {
 	return &Prober{probes: probes, asked: map[string]asked{}}
 }
 
-// Prove takes into the rollout of an object what is known of the document of its
-// tenant and, until the object's generation is programmed, of those below that inherit
-// from it. It wants probes of those of which nothing is known, or nothing good.
+// Prove adds to the rollout of an object what probes have shown of its tenant's document
+// and, until the object's generation is programmed, of the documents below, which inherit
+// from it. It asks for probes of the documents that no probe has confirmed.
 func (p *Prober) Prove(
 	ctx context.Context, rollout conditions.Rollout, object conditions.Object, tenant string, below []limiterv1.DocumentID, now time.Time,
 ) (conditions.Rollout, error) {

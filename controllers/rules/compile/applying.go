@@ -9,12 +9,12 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/precedence"
 )
 
-// Applying are those of the policies of which a TenantBudget in a namespace gets the
-// limits, in the order in which they refuse: the valid ones that are not being deleted,
+// Applying are the policies whose limits a TenantBudget in a namespace gets, in the order in
+// which they refuse: the valid ones that are not being deleted,
 // first those of its own namespace, by name. The oldest come before others until a tenant
 // has limiterv1.MaxRates limits of its own namespace, and as many of all others; one that
-// has more than are left is left out as a whole. So nobody elsewhere can crowd out what is
-// a namespace's own, nor a namespace what is imposed on it.
+// has more than are left is left out as a whole. So policies of other namespaces cannot crowd
+// out those of a namespace, nor a namespace the policies that are imposed on it.
 func Applying(namespace string, policies []v1alpha1.RateLimitPolicy) []v1alpha1.RateLimitPolicy {
 	valid := slices.DeleteFunc(slices.Clone(policies), func(p v1alpha1.RateLimitPolicy) bool {
 		_, errs := Policy(&p, namespace)

@@ -109,8 +109,8 @@ func timeZone(name string, path *field.Path) (string, *field.Error) {
 	return zone, nil
 }
 
-// isOfMachine reports whether a zone's name could be loaded and yet is none of
-// IANA's: what it means would be for the machine to say on which it is looked up.
+// isOfMachine reports whether a zone's name can be loaded but is not one of IANA's: its
+// meaning would depend on the machine.
 func isOfMachine(zone string) bool {
 	switch directory, _, _ := strings.Cut(zone, "/"); directory {
 	case "Local", "localtime", "posixrules", "posix", "right":

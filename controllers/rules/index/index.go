@@ -91,8 +91,8 @@ func selects(policy *v1alpha1.RateLimitPolicy) []string {
 // KeyOf is the "namespace/name" of an object.
 func KeyOf(object client.Object) string { return client.ObjectKeyFromObject(object).String() }
 
-// Below are the budgets of which one with a key is the parent, those of which they are,
-// and so on: each once, and none that has one of the keys.
+// Below are the descendants of the budgets with the keys: children, their children, and so
+// on. Each is there once, and none that has one of the keys.
 func Below(ctx context.Context, reader client.Reader, keys ...types.NamespacedName) ([]v1alpha1.TenantBudget, error) {
 	var below []v1alpha1.TenantBudget
 	at := slices.Clone(keys)

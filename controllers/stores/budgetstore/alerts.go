@@ -90,15 +90,15 @@ type TenantAlerts struct {
 	// Reached are the rungs that are reached: all that the whole tenant has reached,
 	// and any that users have.
 	Reached []Alert
-	// UserRungs are the rungs of limits of each user, whether or not somebody has
-	// reached them: an alert of a user is open as long as there is its rung.
+	// UserRungs are the rungs of limits with per: User, whether or not a user has reached
+	// them: an alert about a user stays unresolved while its rung exists.
 	UserRungs []UserRung
 	// Recipients are who is told of what is new.
 	Recipients []Recipient
 }
 
-// MostAnHour is of how many alerts of a tenant recipients are told within an hour;
-// and of how many of its users. What is beyond is recorded, and muted.
+// MostAnHour is how many alerts of a tenant are sent within an hour, and how many about its
+// users. Further alerts are recorded, and muted.
 const MostAnHour = 60
 
 // reachedAlerts are the rungs that are reached as rows.
@@ -108,8 +108,8 @@ WITH reached AS (
     period_end timestamptz, action text, at_percent integer, amount_nanos bigint, spent_nanos bigint, message text)
 )`
 
-// reopenAlerts opens alerts that were resolved, such as by a limit that was raised,
-// and that is now as before. It is news to nobody.
+// reopenAlerts makes alerts unresolved again, such as those of a limit that was raised and is
+// now set back. They are not sent again.
 const reopenAlerts = reachedAlerts + `
 UPDATE cost_alerts AS a SET resolved_at = NULL, resolution = NULL, budget_uid = @uid
 FROM reached AS r
@@ -117,8 +117,8 @@ WHERE a.tenant_id = @tenant AND (a.resolved_at IS NOT NULL OR a.budget_uid <> @u
   AND (a.limit_name, a.user_id, a.period_start, a.action, a.at_percent, a.amount_nanos)
     = (r.limit_name, r.user_id, r.period_start, r.action, r.at_percent, r.amount_nanos)`
 
-// raiseAlerts makes the rows of what is new, and of who is to be told. Whoever is
-// first with a row tells of it.
+// raiseAlerts inserts the rows of new alerts and of their deliveries. Of several managers,
+// only the first to insert an alert inserts its deliveries.
 const raiseAlerts = reachedAlerts + `, fresh AS (
   SELECT r.*, row_number() OVER (PARTITION BY r.user_id = '' ORDER BY r.spent_nanos DESC) + (
       SELECT count(*) FROM cost_alerts AS a
@@ -162,8 +162,8 @@ WHERE tenant_id = @tenant AND resolved_at IS NULL AND CASE
         SELECT FROM user_rungs AS own WHERE (own.limit_name, own.user_id) = (a.limit_name, a.user_id))))
 END`
 
-// Record makes the rows say what is reached now: it raises what is new, once,
-// whoever else does so at the same time, and resolves what is reached no more. It
+// Record makes the rows say what is reached now: it raises new alerts, once, even if
+// others do so at the same time, and resolves those whose rung is reached no more. It
 // returns how many alerts it raised. Recording again changes nothing.
 func (a *Alerts) Record(ctx context.Context, alerts TenantAlerts) (raised int, err error) {
 	args := alerts.args()

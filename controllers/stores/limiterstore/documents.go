@@ -28,12 +28,13 @@ var (
 // Documents are the compiled documents that enforcers run, under revisions.
 type Documents struct {
 	client redis.UniversalClient
-	// term is nil where there is nobody else that might lead.
+	// term is nil where no other process might lead.
 	term *term
 }
 
-// NewDocuments makes Documents on one Redis, on Sentinel or on Cluster. To change
-// documents it is for who is alone; managers of which one leads have NewLeaderDocuments.
+// NewDocuments makes Documents on one Redis, on Sentinel or on Cluster. Only a
+// process without rivals may change documents through it; managers, one of which leads,
+// use NewLeaderDocuments.
 func NewDocuments(client redis.UniversalClient) *Documents { return &Documents{client: client} }
 
 // Put stores a document and returns the revision that contains it: a new one, or

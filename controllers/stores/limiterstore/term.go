@@ -19,13 +19,13 @@ type Lease interface {
 
 // term is the time in which this manager leads, by a random name.
 //
-// A manager that was stopped for longer than its Lease lasts goes on in the midst of
-// what it did, and does not know yet that another leads. What it then writes must not
-// come after what the other has written. So a term is begun in Redis first, and counts
-// once the Lease was seen to be held after that: who holds it later begins its own term
-// later, before it writes or has observed anything, and what still comes in a term
-// before is refused. Nothing here is compared as older or newer, so that a Redis that
-// has lost the term, or has one from a backup, refuses all until the leader begins again.
+// A manager that is paused for longer than its Lease lasts resumes in the middle of its
+// work, and does not know yet that another leads. Its writes must not overwrite those of the
+// other. So a leader first begins a term in Redis, and then checks that it still holds the
+// Lease; only then does the term count. The next holder of the Lease begins its own term
+// before it reads or writes anything, and Redis refuses what comes in an earlier term. Terms
+// are not compared as older or newer: a Redis that has lost the term, or has one from a
+// backup, refuses all writes until the leader begins a new term.
 type term struct {
 	lease Lease
 	// mu lets one at a time begin.
@@ -50,7 +50,7 @@ func (d *Documents) begun(ctx context.Context, over string) (string, error) {
 	if d.term.name != over {
 		return d.term.name, nil
 	}
-	// Each attempt has another name: none counts before the Lease was seen to be held.
+	// Each attempt has another name: a term counts only once the Lease is confirmed.
 	name := uuid.NewString()
 	if err := d.client.Set(ctx, limiterv1.TermKey, name, 0).Err(); err != nil {
 		return "", fmt.Errorf("begin to lead: %w", err)

@@ -242,7 +242,7 @@ func (e *enforcer) shutdown() error {
 	}
 	e.stopBackground()
 	e.background.Wait()
-	if err == nil { // else somebody must find what the session has left behind
+	if err == nil { // otherwise another session adopts what this one left behind
 		err = within(leaveGrace, e.session.Leave)
 	}
 	e.tracing.Stop()

@@ -31,9 +31,9 @@ func probe(check func() error) http.Handler {
 var errShuttingDown = errors.New("shutting down")
 
 // ready is nil when calls can be answered: a configuration, which may be empty, is loaded.
-// Redis may be away since: all enforcers miss it together, as a rule, and callers are
-// better off with what is held for that, or with a 503 that says when to come again, than
-// with a Service that has nobody.
+// It stays nil while Redis is unreachable: as a rule, all enforcers lose it together, and a
+// share of a limit, or a 503 with Retry-After, serves callers better than a Service without
+// endpoints.
 func (e *enforcer) ready() error {
 	switch {
 	case e.shuttingDown.Load():

@@ -24,8 +24,7 @@ type Options struct {
 	// Dir is where its files and its logs are kept, and left; what an earlier
 	// server left there is forgotten. Empty means a new directory that Stop removes.
 	Dir string
-	// Audited is whose requests are written down in the server's AuditLog; nobody's
-	// when empty.
+	// Audited are the users whose requests the server's AuditLog records.
 	Audited []User
 }
 
@@ -44,7 +43,7 @@ type Server struct {
 	tempDir     string
 }
 
-// User is whom the API server takes somebody to be.
+// User is an identity for the API server.
 type User struct {
 	Name   string
 	Groups []string
@@ -61,8 +60,8 @@ func ServiceAccount(namespace, name string) User {
 	}
 }
 
-// Manager is whom Bursar's manager is when it runs in a cluster: it may do what
-// config/rbac says, once that is applied, and no more.
+// Manager is the service account of Bursar's manager in a cluster. Once config/rbac is
+// applied, it may do what that says, and no more.
 var Manager = ServiceAccount("bursar-system", "bursar-manager")
 
 // Start runs an API server and waits until it serves Bursar's resources. It
