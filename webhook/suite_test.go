@@ -17,6 +17,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	clientgo "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
@@ -203,22 +204,19 @@ func freeAddress() (string, error) {
 	return fmt.Sprintf("127.0.0.1:%d", port), err
 }
 
-// awaitWebhooks waits until the API server asks the webhooks: until then it lets
-// everything pass.
+// awaitWebhooks waits until the API server calls the webhooks: until then it accepts
+// everything.
 func awaitWebhooks(ctx context.Context) error {
 	notDelegated := objects.TenantBudget("default")
 	notDelegated.Spec.Tenant = "another"
-	isAsked := func() bool {
+	isAsked := func(ctx context.Context) (bool, error) {
 		var configuration admissionv1.ValidatingWebhookConfiguration
 		err := api.Get(ctx, client.ObjectKey{Name: "bursar"}, &configuration)
 		return err == nil && configuration.Webhooks[0].ClientConfig.CABundle != nil &&
-			api.Create(ctx, notDelegated.DeepCopy(), client.DryRunAll) != nil
+			api.Create(ctx, notDelegated.DeepCopy(), client.DryRunAll) != nil, nil
 	}
-	for !isAsked() {
-		if ctx.Err() != nil {
-			return fmt.Errorf("the API server does not ask the webhooks: %w", ctx.Err())
-		}
-		time.Sleep(20 * time.Millisecond)
+	if err := wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, time.Minute, true, isAsked); err != nil {
+		return fmt.Errorf("the API server does not call the webhooks: %w", err)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -159,15 +160,14 @@ func (t *tour) askWhy(ctx context.Context) error {
 
 // explained shows a call once it is on record.
 func (t *tour) explained(ctx context.Context, id string) error {
-	line := "kubectl budget explain " + id + " -n acme"
-	var err error
-	for range 100 {
-		if err = t.shell(ctx, line); err == nil || ctx.Err() != nil {
-			return err
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	return err
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	var lastErr error
+	err := t.until(ctx, "call "+id+" is on record", func() (bool, error) {
+		lastErr = t.shell(ctx, "kubectl budget explain "+id+" -n acme")
+		return lastErr == nil, nil
+	})
+	return errors.Join(err, lastErr)
 }
 
 func (t *tour) giveMore(ctx context.Context) error {

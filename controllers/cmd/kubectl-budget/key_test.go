@@ -3,6 +3,8 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -52,10 +54,10 @@ func TestKeyCreate(t *testing.T) {
 	if err := api.Get(t.Context(), client.ObjectKey{Namespace: "keys", Name: "bo"}, &key); err != nil {
 		t.Errorf("it is not there: %v", err)
 	}
-	if _, _, err = budgeted(t, append(args, "--apply")...); err == nil || !strings.Contains(err.Error(), "choose another name") {
+	if _, _, err = budgeted(t, append(args, "--apply")...); !apierrors.IsAlreadyExists(err) {
 		t.Errorf("of a name that is taken: %v", err)
 	}
-	if _, _, err = budgeted(t, append(args, "--key-file", file)...); err == nil || !strings.Contains(err.Error(), "exists") {
+	if _, _, err = budgeted(t, append(args, "--key-file", file)...); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("into a file that is there: %v", err)
 	}
 }
