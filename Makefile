@@ -7,14 +7,14 @@ SHELL := bash
 # Steps follow one another; the go command keeps all cores busy by itself.
 .NOTPARALLEL:
 
-# The build must not fetch another Go behind one's back.
+# The build uses the Go that is installed, and never downloads another.
 export GOTOOLCHAIN := local
 
 TOOLS := hack/tools/bin
 controller-gen := $(TOOLS)/controller-gen
 golangci-lint := $(TOOLS)/golangci-lint
 
-# Who has the programs of Kubernetes already says so, and nothing of it is built.
+# If KUBEBUILDER_ASSETS names a directory with the programs of Kubernetes, none are built.
 ifeq ($(KUBEBUILDER_ASSETS),)
 export KUBEBUILDER_ASSETS := $(CURDIR)/$(TOOLS)
 kubernetes := $(addprefix $(TOOLS)/,kube-apiserver etcd kubectl)
@@ -82,7 +82,7 @@ fmt: $(golangci-lint) ## Format the Go code
 	$(golangci-lint) fmt
 
 .PHONY: lint
-lint: $(golangci-lint) ## Look for mistakes, and for imports across the walls of the house
+lint: $(golangci-lint) ## Look for mistakes, and for imports that cross the borders of the house
 	$(golangci-lint) run --allow-parallel-runners
 	hack/arrows.sh
 
@@ -134,7 +134,7 @@ clients: build tools parts ## Call Bursar with the providers' own clients; needs
 	go test -tags clients -count=1 -v -timeout 10m ./hack/clients
 
 .PHONY: faults
-faults: build tools parts ## Kill enforcers and managers, put enforcers to sleep, lose Redis and Postgres; print what became of it
+faults: build tools parts ## Kill enforcers and managers, put enforcers to sleep, lose Redis and Postgres; print the figures
 	BURSAR_FAULTS=100 go test -count=1 -v -timeout 30m -run '^(TestKilled|TestSlept|TestKilledAtRandom)$$' ./enforcer/cmd/enforcer
 	BURSAR_HAND_OVERS=5 go test -count=1 -v -timeout 30m -run '^TestHandOver$$' ./hack/e2e
 	BURSAR_FAULTS_AWAY=2m go test -count=1 -v -timeout 30m -run '^(TestRedis|TestOpenCallsOutliveRedis)' ./hack/e2e

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Checks what depguard cannot see, as it looks at one package at a time: that no
-# package comes by others' way to what it must not import itself.
+# Checks what depguard cannot see, because it looks at one package at a time: that no
+# package imports, through others, what it must not import itself.
 set -euo pipefail
 
 ours=github.com/bursar-dev/bursar
 failed=false
 
-# dependencies PACKAGES...: all that they depend on but the standard library.
+# dependencies PACKAGES...: all that they depend on except the standard library.
 dependencies() { go list -deps -f '{{if not .Standard}}{{.ImportPath}}{{end}}' "$@"; }
 
 # refuse WHAT FOUND PACKAGES...: complains when there is something in FOUND.

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# Sees to it that the servers and the C compiler that Bursar's tests and dev stack
-# need are on this machine: redis-server, postgres, gcc. What is there is left
-# alone. What is missing is installed when root on Debian or Ubuntu; otherwise
-# this says what to install, and fails. It starts no service.
+# Installs the servers and the C compiler that Bursar's tests and dev stack need where they
+# are missing: redis-server, postgres, gcc. As root on Debian or Ubuntu it installs them;
+# otherwise it says what to install, and fails. It starts no service.
 set -euo pipefail
 
 has_postgres() {
@@ -52,7 +51,7 @@ export DEBIAN_FRONTEND=noninteractive
 	apt-get update -qq
 	apt-get install -qq -y --no-install-recommends "${packages[@]}"
 } >&2
-# Nor may they start when the machine does: ours are started when needed.
+# Nor may they start with the machine: the dev stack starts its own.
 if [ ${#services[@]} -gt 0 ] && command -v systemctl >/dev/null; then
 	systemctl disable --quiet "${services[@]}" >&2 || true
 fi

@@ -1,5 +1,5 @@
 // Package modelprovider reconciles ModelProviders: it programs the document of a
-// provider and its prices into Redis, and says in the status how far it has got.
+// provider and its prices into Redis, and reports the rollout in the status.
 //
-// A model belongs to one provider: it must never be had at two prices.
+// A model belongs to one provider: it must never have two prices.
 package modelprovider

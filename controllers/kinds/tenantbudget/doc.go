@@ -1,6 +1,6 @@
 // Package tenantbudget reconciles TenantBudgets: it programs a tenant's document,
 // with the RateLimitPolicies that apply to it, into Redis, records its limits in
-// Postgres, and says in the status how far the enforcers and the money have got.
+// Postgres, and reports the rollout and the spending in the status.
 //
 // It must never take a good configuration out of force because a newer generation
 // is invalid, nor count money itself: counters are read as the enforcers left them.

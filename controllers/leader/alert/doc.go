@@ -6,6 +6,6 @@
 // manager is away, and no two managers send the same. Where a manager dies, or loses
 // Postgres, between sending and noting it, the same is sent again, under the same id.
 //
-// Secrets are read one at a time, when they are needed, where the manager was let read
-// them. The package must never write what is in them anywhere, errors included.
+// Secrets are read one at a time, when they are needed, where RBAC lets the manager read
+// them. The package must never write their content anywhere, errors included.
 package alert

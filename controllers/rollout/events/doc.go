@@ -1,11 +1,11 @@
-// Package events records what happened to objects as Kubernetes Events: each turn once,
-// whichever manager finds it and however often.
+// Package events records what happened to objects as Kubernetes Events: each transition
+// once, whichever manager finds it and however often.
 //
-// An Event is recorded before what it follows from is written, such as a status, and
-// its name is made of the turn: a manager that dies between the two leaves a turn behind
-// that the next one finds, and records under the same name. What has turned back before
-// the next one looks is recorded as far as the first one got.
+// An Event is recorded before the status that shows the transition is written, and its name
+// is made from the transition. If a manager dies between the two writes, the next one finds
+// the same transition and records it under the same name. If the transition was reversed by
+// then, only what the first manager recorded is there.
 //
-// An Event must never be recorded after that write, because nobody would record it in
-// the place of a manager that dies; nor of a status that has been written over since.
+// An Event must never be recorded after that write: if the manager died in between, no other
+// would record it. Nor may it come from a status that has been overwritten since.
 package events
