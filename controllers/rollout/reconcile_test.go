@@ -20,6 +20,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rollout/events"
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
+	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
@@ -56,7 +57,7 @@ func (s *keyScope) Events(v1alpha1.APIKeyStatus, v1alpha1.APIKeyStatus) []events
 // TestReconcile: every phase runs that can, whatever has failed, and the status has every
 // condition, after the Events that lead to it.
 func TestReconcile(t *testing.T) {
-	away := errors.New("away")
+	away := fmt.Errorf("away: %w", limiterstore.ErrUnavailable)
 	conflict := apierrors.NewConflict(schema.GroupResource{Resource: "apikeys"}, "key", away)
 	all := []string{"accept", "hold", "program", "observe", "events", "status", "record", "note"}
 	for name, tc := range map[string]struct {

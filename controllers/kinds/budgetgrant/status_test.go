@@ -1,7 +1,6 @@
 package budgetgrant
 
 import (
-	"errors"
 	"testing"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
+	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
 var noon = metav1.NewTime(time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC))
@@ -83,7 +83,7 @@ func TestStatus(t *testing.T) {
 		},
 		"in force, as far as anybody knows": {
 			was:      v1alpha1.BudgetGrantStatus{State: v1alpha1.GrantActive},
-			accepted: verdict.Accepted(), rollout: conditions.Rollout{Err: errors.New("Redis is away")},
+			accepted: verdict.Accepted(), rollout: conditions.Rollout{Err: limiterstore.ErrUnavailable},
 			want: said{v1alpha1.GrantActive, "Unknown NotEnforced", "Unknown StoreUnavailable", "Unknown StoreUnavailable", "False Reconciling",
 				[]string{"Accepted"}},
 		},

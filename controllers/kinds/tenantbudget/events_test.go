@@ -14,7 +14,9 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+	"github.com/bursar-dev/bursar/controllers/rules/compile"
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
+	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
 // look is a state of the world that a status is made of.
@@ -37,7 +39,7 @@ func statusesOf(t *testing.T, looks []look) (statuses []v1alpha1.TenantBudgetSta
 		s := &scope{Scope: rollout.Scope[*v1alpha1.TenantBudget]{Object: budget, Now: l.now, Accepted: verdict.Accepted()}}
 		s.Rollout = conditions.Rollout{Revision: 1, Running: 1, All: 1}
 		if l.blind {
-			s.Rollout = conditions.Rollout{Err: errBlind}
+			s.Rollout = conditions.Rollout{Err: limiterstore.ErrUnavailable}
 		} else {
 			level, err := measure(tenantWith(l.ladder, daily(l.amount)), spentAt(l.now, map[period.Kind]money.Nanos{period.Day: l.spent}))
 			if err != nil {
@@ -59,12 +61,6 @@ func statusesOf(t *testing.T, looks []look) (statuses []v1alpha1.TenantBudgetSta
 	}
 	return statuses, told
 }
-
-type blindError struct{}
-
-func (blindError) Error() string { return "cannot see" }
-
-var errBlind = blindError{}
 
 func TestEvents(t *testing.T) {
 	const (
@@ -240,5 +236,22 @@ func TestLimitOfNothing(t *testing.T) {
 	}
 	if !differInFigures(statuses[0], statuses[1]) {
 		t.Error("a period that turns is written at once, though it changes nothing")
+	}
+}
+
+// TestOvercommittedOnce: that it could not be determined for a while is no transition.
+func TestOvercommittedOnce(t *testing.T) {
+	exceeded := overcommitment([]compile.Overcommitment{{Limit: "daily", Amount: money.USD, Promised: 2 * money.USD, Children: 2}})
+	unknown := conditions.Undetermined("whether the children's limits fit")
+	var was v1alpha1.TenantBudgetStatus
+	told := 0
+	for i, verdict := range []verdict.Verdict{exceeded, unknown, unknown, exceeded, overcommitment(nil), unknown, exceeded} {
+		is := v1alpha1.TenantBudgetStatus{ProgrammedStatus: v1alpha1.ProgrammedStatus{Conditions: conditions.Build(was.Conditions, 1,
+			time.Unix(int64(1000*i), 0), conditions.Typed{Type: v1alpha1.ConditionOvercommitted, Verdict: verdict})}}
+		told += len(becameOvercommitted(was, is))
+		was = is
+	}
+	if told != 2 {
+		t.Errorf("told %d times, want twice", told)
 	}
 }

@@ -6,8 +6,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rollout/events"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
 	"github.com/bursar-dev/bursar/controllers/rules/compile"
@@ -36,13 +38,10 @@ func overcommitment(exceeded []compile.Overcommitment) verdict.Verdict {
 // becameOvercommitted is the Event of the children having more together than before.
 func becameOvercommitted(before, after v1alpha1.TenantBudgetStatus) []events.Event {
 	is := meta.FindStatusCondition(after.Conditions, v1alpha1.ConditionOvercommitted)
-	was := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionOvercommitted)
-	if was == nil {
-		was = &metav1.Condition{}
-	}
+	was := conditions.LastKnown(ptr.Deref(meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionOvercommitted), metav1.Condition{}))
 	if is.Status != metav1.ConditionTrue || was.Status == metav1.ConditionTrue {
 		return nil
 	}
 	return []events.Event{{Type: corev1.EventTypeWarning, Reason: v1alpha1.EventOvercommitted,
-		Action: "Weigh", Field: "spec.limits", Note: is.Message, Turn: events.Since(*was)}}
+		Action: "Weigh", Field: "spec.limits", Note: is.Message, Turn: events.Since(was)}}
 }

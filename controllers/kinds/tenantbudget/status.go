@@ -1,6 +1,7 @@
 package tenantbudget
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
+	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
 // poll is how often counters are read when nothing is heard of them; of many
@@ -142,8 +144,11 @@ func (s *scope) exhausted() verdict.Verdict {
 // unknown is the verdict on what depends on money that cannot be seen.
 func (s *scope) unknown(meanwhile string) verdict.Verdict {
 	message := "no configuration of this budget is in force"
-	if s.Rollout.Err != nil {
+	switch {
+	case errors.Is(s.Rollout.Err, limiterstore.ErrUnavailable):
 		message = "Redis does not answer: " + meanwhile
+	case s.Rollout.Err != nil:
+		message = "what is spent is not known (see the condition Programmed): " + meanwhile
 	}
 	return verdict.Unknown(v1alpha1.ReasonUnknown, message)
 }

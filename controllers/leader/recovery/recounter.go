@@ -70,16 +70,9 @@ func (o *Recounter) Prepare(ctx context.Context, document limiterv1.Tenant) erro
 		}
 		for _, valid := range valid {
 			if admits && !valid {
-				return o.ledgerAnswers(ctx)
+				return o.ledger.Ping(ctx)
 			}
 		}
-	}
-	return nil
-}
-
-func (o *Recounter) ledgerAnswers(ctx context.Context) error {
-	if err := o.ledger.Ping(ctx); err != nil {
-		return fmt.Errorf("%w: %w", budgetstore.ErrUnavailable, err)
 	}
 	return nil
 }
@@ -180,7 +173,7 @@ func (o *Recounter) set(ctx context.Context, l levelCounters, suspended *limiter
 		return counted.count(ctx, suspended.Missing)
 	})
 	if err != nil {
-		return fmt.Errorf("%w: %w", budgetstore.ErrUnavailable, err)
+		return err
 	}
 	for user, counters := range counted.users {
 		if err := suspended.SetUser(ctx, user, counters, counted.forget); err != nil {

@@ -1,10 +1,14 @@
 package conditions
 
 import (
+	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
@@ -22,14 +26,15 @@ func Build(previous []metav1.Condition, generation int64, now time.Time, verdict
 	built := make([]metav1.Condition, 0, len(verdicts))
 	for _, v := range verdicts {
 		since := metav1.NewTime(now.Truncate(time.Second))
-		if before := meta.FindStatusCondition(previous, v.Type); before != nil && before.Status == v.Status {
+		before := ptr.Deref(meta.FindStatusCondition(previous, v.Type), metav1.Condition{})
+		if before.Status == v.Status {
 			since = before.LastTransitionTime
 		}
 		built = append(built, metav1.Condition{
 			Type:               v.Type,
 			Status:             v.Status,
 			Reason:             v.Reason,
-			Message:            clip(v.Message),
+			Message:            clip(carried(v.Verdict, before)),
 			ObservedGeneration: generation,
 			LastTransitionTime: since,
 		})
@@ -40,6 +45,38 @@ func Build(previous []metav1.Condition, generation int64, now time.Time, verdict
 // maxMessage is how long the API server lets a condition's message be, in bytes
 // even if it were counted in characters.
 const maxMessage = 32768
+
+// lastKnown is in the message of a condition that cannot be determined, before what the
+// condition was when it last could: "<generation>): <status> <reason>: <message>".
+const lastKnown = "; last known (generation "
+
+// carried is the message of a verdict in the place of a condition. Where it cannot be
+// determined, the message ends with what the condition was when it last could: what comes
+// after is news only if it differs from that.
+func carried(v verdict.Verdict, before metav1.Condition) string {
+	if v.Status != metav1.ConditionUnknown || !isUndetermined(v) {
+		return v.Message
+	}
+	if last := LastKnown(before); last.Status == metav1.ConditionTrue || last.Status == metav1.ConditionFalse {
+		return fmt.Sprintf("%s%s%d): %s %s: %s", v.Message, lastKnown, last.ObservedGeneration, last.Status, last.Reason, last.Message)
+	}
+	return v.Message
+}
+
+// LastKnown is a condition as it was when it last could be determined: as it is, unless
+// reading what decides it has failed since.
+func LastKnown(condition metav1.Condition) metav1.Condition {
+	_, last, found := strings.Cut(condition.Message, lastKnown)
+	if condition.Status != metav1.ConditionUnknown || condition.Reason != v1alpha1.ReasonInternalError || !found {
+		return condition
+	}
+	generation, last, _ := strings.Cut(last, "): ")
+	status, last, _ := strings.Cut(last, " ")
+	reason, message, _ := strings.Cut(last, ": ")
+	condition.ObservedGeneration, _ = strconv.ParseInt(generation, 10, 64) // as carried wrote it
+	condition.Status, condition.Reason, condition.Message = metav1.ConditionStatus(status), reason, message
+	return condition
+}
 
 func clip(message string) string { return message[:min(len(message), maxMessage)] }
 

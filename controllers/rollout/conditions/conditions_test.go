@@ -2,6 +2,7 @@ package conditions_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -12,10 +13,14 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
 var now = time.Date(2026, 11, 25, 12, 0, 0, 999, time.UTC)
+
+// errNoAnswer is an error of a Redis that does not answer.
+var errNoAnswer = fmt.Errorf("observe: %w", limiterstore.ErrUnavailable)
 
 func TestProgrammed(t *testing.T) {
 	accepted, rejected := verdict.Accepted(), verdict.Rejected(v1alpha1.ReasonInvalid, "no")
@@ -59,12 +64,20 @@ func TestProgrammed(t *testing.T) {
 			rollout:  conditions.Rollout{All: 2},
 			accepted: rejected, want: "False NotAccepted", ready: "False NotEnforced",
 		},
+		"Postgres does not answer": {
+			rollout:  conditions.Rollout{Err: fmt.Errorf("program: %w", budgetstore.ErrUnavailable), Revision: 7, Running: 2, All: 2},
+			accepted: accepted, want: "Unknown StoreUnavailable", ready: "Unknown NotEnforced",
+		},
+		"what a store answered cannot be read": {
+			rollout:  conditions.Rollout{Err: errors.New("decode a counter"), Revision: 7, Running: 2, All: 2},
+			accepted: accepted, want: "Unknown InternalError", ready: "Unknown NotEnforced",
+		},
 		"nobody can tell": {
-			rollout:  conditions.Rollout{Err: errors.New("no answer"), Revision: 7, Running: 2, All: 2},
+			rollout:  conditions.Rollout{Err: errNoAnswer, Revision: 7, Running: 2, All: 2},
 			accepted: accepted, want: "Unknown StoreUnavailable", ready: "Unknown NotEnforced",
 		},
 		"nobody can tell of one that is not accepted": {
-			rollout:  conditions.Rollout{Err: errors.New("no answer")},
+			rollout:  conditions.Rollout{Err: errNoAnswer},
 			accepted: rejected, want: "Unknown StoreUnavailable", ready: "False NotEnforced",
 		},
 	} {

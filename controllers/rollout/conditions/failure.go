@@ -3,8 +3,6 @@ package conditions
 import (
 	"errors"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
@@ -15,7 +13,6 @@ import (
 // itself goes to the log: it differs from one try to the next.
 func failure(err error) verdict.Verdict {
 	var suspended *limiterstore.SuspendedError
-	var status apierrors.APIStatus
 	switch {
 	case errors.As(err, &suspended):
 		return verdict.False(v1alpha1.ReasonLimiterSuspended, suspended.Reason)
@@ -23,8 +20,8 @@ func failure(err error) verdict.Verdict {
 		return verdict.False(v1alpha1.ReasonLimiterSuspended, "the limiter's counters are being set: calls are refused until that is done")
 	case errors.Is(err, budgetstore.ErrUnavailable):
 		return verdict.Unknown(v1alpha1.ReasonStoreUnavailable, "Postgres does not answer: what was spent is not known")
-	case errors.As(err, &status):
-		return Undetermined("whether the object is programmed")
+	case errors.Is(err, limiterstore.ErrUnavailable):
+		return verdict.Unknown(v1alpha1.ReasonStoreUnavailable, "Redis does not answer")
 	}
-	return verdict.Unknown(v1alpha1.ReasonStoreUnavailable, "Redis does not answer")
+	return Undetermined("whether the object is programmed")
 }

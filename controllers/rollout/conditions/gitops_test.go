@@ -2,7 +2,6 @@ package conditions_test
 
 import (
 	"encoding/json"
-	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -76,7 +75,7 @@ func TestGitOps(t *testing.T) {
 			argo:     progressing, kstatus: status.InProgressStatus, message: "ProbeFailed: ",
 		},
 		"Redis is away": {
-			accepted: verdict.Accepted(), rollout: conditions.Rollout{Err: errors.New("no answer")},
+			accepted: verdict.Accepted(), rollout: conditions.Rollout{Err: errNoAnswer},
 			argo: progressing, kstatus: status.InProgressStatus, message: "StoreUnavailable: ",
 		},
 		"the limiter is suspended": {

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 )
 
 // Event is a Kubernetes Event to be recorded of an object.
@@ -30,10 +31,12 @@ type Event struct {
 
 // OfStatusChange returns the Events of any kind's way from one status to the next. One that says that
 // an object is programmed says that it was accepted, too, unless it was rejected before.
+// That nothing could be determined for a while is no transition: what is then as it was
+// last known is not told again.
 func OfStatusChange(before, after v1alpha1.ProgrammedStatus) []Event {
-	wasProgrammed, programmed := find(before, v1alpha1.ConditionProgrammed), find(after, v1alpha1.ConditionProgrammed)
+	wasProgrammed, programmed := lastKnown(before, v1alpha1.ConditionProgrammed), find(after, v1alpha1.ConditionProgrammed)
 	again := wasProgrammed.Status == metav1.ConditionTrue && wasProgrammed.ObservedGeneration == programmed.ObservedGeneration
-	was, is := find(before, v1alpha1.ConditionAccepted), find(after, v1alpha1.ConditionAccepted)
+	was, is := lastKnown(before, v1alpha1.ConditionAccepted), find(after, v1alpha1.ConditionAccepted)
 	if programmed.Status == metav1.ConditionTrue {
 		switch {
 		case again:
@@ -58,6 +61,10 @@ func find(status v1alpha1.ProgrammedStatus, conditionType string) metav1.Conditi
 		return *condition
 	}
 	return metav1.Condition{}
+}
+
+func lastKnown(status v1alpha1.ProgrammedStatus, conditionType string) metav1.Condition {
+	return conditions.LastKnown(find(status, conditionType))
 }
 
 // Since says which turn of a condition it is: from what it was, and since when it was

@@ -1,14 +1,18 @@
 package events_test
 
 import (
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rollout/events"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
 // status is one whose Accepted and Programmed are as given, at a generation.
@@ -86,5 +90,60 @@ func TestTurns(t *testing.T) {
 	want := map[string]bool{"Programmed 1": true, "Accepted 1, False since 1000": true, "Accepted 1, False since 2000": true}
 	if diff := cmp.Diff(want, turns); diff != "" {
 		t.Errorf("turns (-want +got):\n%s", diff)
+	}
+}
+
+// TestUndetermined: a transition is told once, whether or not reading what decides it has
+// failed in between, and one that happened meanwhile is told after it.
+func TestUndetermined(t *testing.T) {
+	yes, invalid := verdict.Accepted(), verdict.Rejected("Invalid", "spec.x: bad")
+	worse, unknown := verdict.Rejected("Invalid", "spec.y: worse: no"), conditions.Undetermined("whether the object is valid")
+	running, pending := verdict.True("Programmed", "1 of 1 live enforcers run revision 7"), verdict.False("EnforcersPending", "0 of 1")
+	type look struct {
+		generation           int64
+		accepted, programmed verdict.Verdict
+	}
+	for name, tc := range map[string]struct {
+		looks []look
+		want  []string
+	}{
+		"accepted":   {[]look{{1, yes, pending}, {1, unknown, unknown}, {1, unknown, unknown}, {1, yes, pending}}, []string{"Accepted 1"}},
+		"rejected":   {[]look{{1, invalid, pending}, {1, unknown, unknown}, {1, invalid, pending}}, []string{"Rejected 1"}},
+		"everywhere": {[]look{{1, yes, running}, {1, unknown, unknown}, {1, yes, running}}, []string{"Programmed 1"}},
+		"accepted, everywhere later": {
+			[]look{{1, yes, pending}, {1, unknown, unknown}, {1, yes, pending}, {1, yes, running}}, []string{"Accepted 1", "Programmed 1"},
+		},
+		"everywhere, and then another generation": {
+			[]look{{1, yes, running}, {1, unknown, unknown}, {2, unknown, unknown}, {2, yes, running}}, []string{"Programmed 1", "Programmed 2"},
+		},
+		"rejected meanwhile":        {[]look{{1, yes, pending}, {1, unknown, unknown}, {1, invalid, pending}}, []string{"Accepted 1", "Rejected 1"}},
+		"rejected in another way":   {[]look{{1, invalid, pending}, {1, unknown, unknown}, {1, worse, pending}}, []string{"Rejected 1", "Rejected 1"}},
+		"rejected, as last time":    {[]look{{1, worse, pending}, {1, unknown, unknown}, {1, worse, pending}}, []string{"Rejected 1"}},
+		"accepted meanwhile":        {[]look{{1, invalid, pending}, {1, unknown, unknown}, {1, yes, pending}}, []string{"Rejected 1", "Accepted 1"}},
+		"hard to tell at first":     {[]look{{1, unknown, unknown}, {1, yes, pending}}, []string{"Accepted 1"}},
+		"rejected again after that": {[]look{{1, invalid, pending}, {1, yes, pending}, {1, unknown, unknown}, {1, invalid, pending}}, []string{"Rejected 1", "Accepted 1", "Rejected 1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var is v1alpha1.ProgrammedStatus
+			var got []string
+			turns := map[string]bool{}
+			for i, look := range tc.looks {
+				was := is
+				is = v1alpha1.ProgrammedStatus{ObservedGeneration: look.generation, Conditions: conditions.Build(
+					was.Conditions, look.generation, time.Unix(int64(1000*i), 0),
+					conditions.Typed{Type: v1alpha1.ConditionAccepted, Verdict: look.accepted},
+					conditions.Typed{Type: v1alpha1.ConditionProgrammed, Verdict: look.programmed})}
+				for _, event := range events.OfStatusChange(was, is) {
+					got = append(got, fmt.Sprintf("%s %d", event.Reason, look.generation))
+					turns[event.Reason+event.Turn] = true
+				}
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("Events (-want +got):\n%s", diff)
+			}
+			if len(turns) != len(got) {
+				t.Errorf("Events %v have only the turns %v: some would not be recorded", got, turns)
+			}
+		})
 	}
 }

@@ -3,6 +3,7 @@ package probe_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -85,7 +86,7 @@ func TestProveAsksAgainAfterPauses(t *testing.T) {
 func TestProve(t *testing.T) {
 	programmed := &v1alpha1.TenantBudget{}
 	programmed.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionProgrammed, Status: metav1.ConditionTrue}}
-	failure := errors.New("no answer")
+	failure := fmt.Errorf("no answer: %w", limiterstore.ErrUnavailable)
 	for name, tc := range map[string]struct {
 		rollout     conditions.Rollout
 		object      conditions.Object

@@ -2,7 +2,6 @@ package budgetstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -14,10 +13,6 @@ import (
 	"github.com/bursar-dev/bursar/api/period"
 )
 
-// ErrUnavailable means that Postgres does not answer, without which counters cannot be
-// set.
-var ErrUnavailable = errors.New("the ledger is unavailable")
-
 // LedgerReader reads the ledger.
 type LedgerReader struct{ pool *pgxpool.Pool }
 
@@ -27,10 +22,19 @@ func NewLedgerReader(pool *pgxpool.Pool) *LedgerReader { return &LedgerReader{po
 // LedgerSnapshot is the ledger at one moment.
 type LedgerSnapshot struct{ tx pgx.Tx }
 
-// Read lets a function read the ledger as it is at one moment.
+// Read lets a function read the ledger as it is at one moment. It is ErrUnavailable, as
+// what a LedgerSnapshot answers, when Postgres does not answer.
 func (r *LedgerReader) Read(ctx context.Context, read func(LedgerSnapshot) error) error {
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	return pgx.BeginTxFunc(ctx, r.pool, options, func(tx pgx.Tx) error { return read(LedgerSnapshot{tx}) })
+	var failed error
+	err := pgx.BeginTxFunc(ctx, r.pool, options, func(tx pgx.Tx) error {
+		failed = read(LedgerSnapshot{tx})
+		return failed
+	})
+	if failed != nil {
+		return failed
+	}
+	return unanswered(err)
 }
 
 // ActiveUsers are the users of the tenant who have calls in the ledger that were
@@ -40,19 +44,19 @@ func (r *LedgerReader) ActiveUsers(ctx context.Context, tenant string, since tim
 	rows, _ := r.pool.Query(ctx, active, tenant, since) // CollectRows has the error
 	users, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
-		return nil, fmt.Errorf("look for the users of tenant %s: %w", tenant, err)
+		return nil, fmt.Errorf("look for the users of tenant %s: %w", tenant, unanswered(err))
 	}
 	return users, nil
 }
 
 // Ping reports whether Postgres answers.
-func (r *LedgerReader) Ping(ctx context.Context) error { return r.pool.Ping(ctx) }
+func (r *LedgerReader) Ping(ctx context.Context) error { return unanswered(r.pool.Ping(ctx)) }
 
 // Pin makes this the moment at which the ledger is read, rather than that of what is
 // read first.
 func (l LedgerSnapshot) Pin(ctx context.Context) error {
 	if _, err := l.tx.Exec(ctx, "SELECT 1"); err != nil {
-		return fmt.Errorf("read the ledger: %w", err)
+		return fmt.Errorf("read the ledger: %w", unanswered(err))
 	}
 	return nil
 }
@@ -65,11 +69,11 @@ func (l LedgerSnapshot) Knows(ctx context.Context, callIDs []string) (map[string
 	}
 	rows, err := l.tx.Query(ctx, "SELECT call_id FROM ai_usage_logs WHERE call_id = ANY($1)", callIDs)
 	if err != nil {
-		return nil, fmt.Errorf("look for calls in the ledger: %w", err)
+		return nil, fmt.Errorf("look for calls in the ledger: %w", unanswered(err))
 	}
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
-		return nil, fmt.Errorf("look for calls in the ledger: %w", err)
+		return nil, fmt.Errorf("look for calls in the ledger: %w", unanswered(err))
 	}
 	for _, id := range ids {
 		known[id] = true
@@ -100,7 +104,7 @@ func (l LedgerSnapshot) Spent(
 	var nobody string
 	err = l.tx.QueryRow(ctx, query, spentArgs(tenant, selector, earlier, now)).Scan(&spent.Now, &spent.Earlier, &nobody)
 	if err != nil {
-		return Spent{}, fmt.Errorf("add up what tenant %s spent: %w", tenant, err)
+		return Spent{}, fmt.Errorf("add up what tenant %s spent: %w", tenant, unanswered(err))
 	}
 	return spent, nil
 }
@@ -112,7 +116,7 @@ func (l LedgerSnapshot) SpentByUser(
 	query := fmt.Sprintf(spentOf, "user_id", "tenant_id = @tenant", "GROUP BY user_id")
 	rows, err := l.tx.Query(ctx, query, spentArgs(tenant, selector, earlier, now))
 	if err != nil {
-		return nil, fmt.Errorf("add up what users of tenant %s spent: %w", tenant, err)
+		return nil, fmt.Errorf("add up what users of tenant %s spent: %w", tenant, unanswered(err))
 	}
 	spent, user, sum := map[string]Spent{}, "", Spent{}
 	_, err = pgx.ForEachRow(rows, []any{&sum.Now, &sum.Earlier, &user}, func() error {
@@ -120,7 +124,7 @@ func (l LedgerSnapshot) SpentByUser(
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("add up what users of tenant %s spent: %w", tenant, err)
+		return nil, fmt.Errorf("add up what users of tenant %s spent: %w", tenant, unanswered(err))
 	}
 	return spent, nil
 }

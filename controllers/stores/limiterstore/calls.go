@@ -39,7 +39,7 @@ func (c *Calls) InShard(ctx context.Context, shard uint32) (calls []StoredCall, 
 	}
 	clock := pipe.Time(ctx)
 	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, time.Time{}, fmt.Errorf("read the calls of shard %d: %w", shard, err)
+		return nil, time.Time{}, fmt.Errorf("read the calls of shard %d: %w", shard, unanswered(err))
 	}
 	for i, session := range sessions {
 		calls = append(calls, decodeCalls(session, records[i].Val())...)
@@ -62,7 +62,7 @@ func decodeCalls(session string, records map[string]string) (calls []StoredCall)
 // Drop drops calls of a session that the ledger has.
 func (c *Calls) Drop(ctx context.Context, shard uint32, session string, ids ...string) error {
 	if err := c.client.HDel(ctx, limiterv1.CallsKey(shard, session), ids...).Err(); err != nil {
-		return fmt.Errorf("drop calls of session %s: %w", session, err)
+		return fmt.Errorf("drop calls of session %s: %w", session, unanswered(err))
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ func (c *Counters) Read(ctx context.Context, root, tenant string, limits ...limi
 	}
 	answer, err := countersScript.Run(ctx, c.client, []string{limiterv1.TenantCountersKey(root, tenant)}, fields...).Slice()
 	if err != nil {
-		return Reading{}, fmt.Errorf("read counters of tenant %s: %w", tenant, err)
+		return Reading{}, fmt.Errorf("read counters of tenant %s: %w", tenant, unanswered(err))
 	}
 	if epoch, _ := answer[1].(string); !isNumber(epoch) {
 		return Reading{}, fmt.Errorf("tenant %s: %w", tenant, ErrNotValid)
@@ -100,7 +100,7 @@ func (c *Counters) ReadUsers(
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read counters of users of tenant %s: %w", tenant, err)
+		return nil, fmt.Errorf("read counters of users of tenant %s: %w", tenant, unanswered(err))
 	}
 	counters := map[string]map[string]limiterv1.MoneyCounter{}
 	for i, user := range users {
@@ -116,7 +116,7 @@ func (c *Counters) Now(ctx context.Context, root string) (time.Time, error) {
 	keys := []string{limiterv1.TenantCountersKey(root, root)}
 	answer, err := countersScript.Run(ctx, c.client, keys, limiterv1.EpochField).Slice()
 	if err != nil {
-		return time.Time{}, fmt.Errorf("read the clock: %w", err)
+		return time.Time{}, fmt.Errorf("read the clock: %w", unanswered(err))
 	}
 	now, _ := answer[0].(int64)
 	return time.UnixMilli(now).UTC(), nil
@@ -126,7 +126,7 @@ func (c *Counters) Now(ctx context.Context, root string) (time.Time, error) {
 func (c *Counters) Time(ctx context.Context) (time.Time, error) {
 	now, err := c.client.Time(ctx).Result()
 	if err != nil {
-		return time.Time{}, fmt.Errorf("read the time: %w", err)
+		return time.Time{}, fmt.Errorf("read the time: %w", unanswered(err))
 	}
 	return now.UTC(), nil
 }

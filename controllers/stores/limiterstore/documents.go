@@ -152,7 +152,7 @@ func (d *Documents) list(ctx context.Context, ids []limiterv1.DocumentID) ([]Obs
 	}
 	stored, err := d.client.HMGet(ctx, limiterv1.DocumentsKey, fields...).Result()
 	if err != nil {
-		return nil, fmt.Errorf("read documents: %w", err)
+		return nil, fmt.Errorf("read documents: %w", unanswered(err))
 	}
 	var documents []Observation
 	for i, value := range stored {
@@ -174,7 +174,7 @@ func (d *Documents) list(ctx context.Context, ids []limiterv1.DocumentID) ([]Obs
 func (d *Documents) TenantNames(ctx context.Context) ([]string, error) {
 	ids, err := d.client.HKeys(ctx, limiterv1.DocumentsKey).Result()
 	if err != nil {
-		return nil, fmt.Errorf("read the names of tenants: %w", err)
+		return nil, fmt.Errorf("read the names of tenants: %w", unanswered(err))
 	}
 	var names []string
 	for _, id := range ids {

@@ -73,7 +73,7 @@ func observe(ctx context.Context, client redis.UniversalClient, id string) (Obse
 		limiterv1.DocumentsKey, limiterv1.EpochKey}
 	answer, err := observeScript.Run(ctx, client, keys, limiterv1.SessionLife.Milliseconds(), id).StringSlice()
 	if err != nil {
-		return Observation{}, fmt.Errorf("read configuration and sessions: %w", err)
+		return Observation{}, fmt.Errorf("read configuration and sessions: %w", unanswered(err))
 	}
 	observation, err := document(answer[2])
 	if err != nil {
@@ -96,11 +96,11 @@ func observe(ctx context.Context, client redis.UniversalClient, id string) (Obse
 func sessionsIn(ctx context.Context, client redis.UniversalClient) ([]string, error) {
 	sessions, err := client.ZRange(ctx, limiterv1.SessionsKey, 0, -1).Result()
 	if err != nil {
-		return nil, fmt.Errorf("read the sessions: %w", err)
+		return nil, fmt.Errorf("read the sessions: %w", unanswered(err))
 	}
 	announced, err := client.HKeys(ctx, limiterv1.AnnouncedKey).Result()
 	if err != nil {
-		return nil, fmt.Errorf("read the sessions: %w", err)
+		return nil, fmt.Errorf("read the sessions: %w", unanswered(err))
 	}
 	known := map[string]bool{}
 	for _, session := range sessions {

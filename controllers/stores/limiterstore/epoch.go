@@ -50,10 +50,10 @@ func readEpoch(ctx context.Context, client redis.UniversalClient) (epoch limiter
 	if errors.Is(err, redis.Nil) {
 		return limiterv1.Epoch{}, "", nil
 	}
-	if err == nil {
-		err = json.Unmarshal([]byte(raw), &epoch)
-	}
 	if err != nil {
+		return limiterv1.Epoch{}, "", fmt.Errorf("read the epoch: %w", unanswered(err))
+	}
+	if err := json.Unmarshal([]byte(raw), &epoch); err != nil {
 		return limiterv1.Epoch{}, "", fmt.Errorf("read the epoch: %w", err)
 	}
 	return epoch, raw, nil
@@ -97,11 +97,11 @@ func (e *Epochs) Inspect(ctx context.Context) (found Inspection, err error) {
 		shards[shard] = pipe.Get(ctx, limiterv1.ShardEpochKey(uint32(shard)))
 	}
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return Inspection{}, fmt.Errorf("read the shards' epochs: %w", err)
+		return Inspection{}, fmt.Errorf("read the shards' epochs: %w", unanswered(err))
 	}
 	for _, shard := range shards {
 		if shard.Err() != nil && !errors.Is(shard.Err(), redis.Nil) {
-			return Inspection{}, fmt.Errorf("read the shards' epochs: %w", shard.Err())
+			return Inspection{}, fmt.Errorf("read the shards' epochs: %w", unanswered(shard.Err()))
 		}
 		if shard.Val() != found.Epoch.Token() {
 			found.Gaps++
@@ -132,7 +132,7 @@ func (e *Epochs) Complete(ctx context.Context, number int64, runs []string) erro
 		pipe.Set(ctx, limiterv1.ShardEpochKey(shard), epoch.Token(), 0)
 	}
 	_, err := pipe.Exec(ctx)
-	if err == nil {
+	if err = unanswered(err); err == nil {
 		err = e.put(ctx, epoch, func(was limiterv1.Epoch) bool {
 			return was.Number == number && was.State == limiterv1.EpochRebuilding
 		})
@@ -174,7 +174,7 @@ func (e *Epochs) put(ctx context.Context, epoch limiterv1.Epoch, replaces func(w
 		swapped, err := swapScript.Run(ctx, e.client, keys, raw, body, limiterv1.ConfigChannel,
 			limiterv1.FeedChannel, limiterv1.FeedEpoch+" "+epoch.Token()).Bool()
 		if err != nil || swapped {
-			return err
+			return unanswered(err)
 		}
 	}
 }
@@ -183,7 +183,7 @@ func (e *Epochs) put(ctx context.Context, epoch limiterv1.Epoch, replaces func(w
 func (e *Epochs) Announced(ctx context.Context, number int64) (map[string]bool, error) {
 	all, err := e.client.HGetAll(ctx, limiterv1.AnnouncedKey).Result()
 	if err != nil {
-		return nil, fmt.Errorf("read which enforcers have announced open calls: %w", err)
+		return nil, fmt.Errorf("read which enforcers have announced open calls: %w", unanswered(err))
 	}
 	announced := map[string]bool{}
 	for session, of := range all {

@@ -21,7 +21,7 @@ func NewFindings(client redis.UniversalClient) *Findings { return &Findings{clie
 func (f *Findings) All(ctx context.Context) (map[string][]byte, error) {
 	kept, err := f.client.HGetAll(ctx, findingsKey).Result()
 	if err != nil {
-		return nil, fmt.Errorf("read the audits' findings: %w", err)
+		return nil, fmt.Errorf("read the audits' findings: %w", unanswered(err))
 	}
 	findings := map[string][]byte{}
 	for tenant, raw := range kept {
@@ -40,7 +40,7 @@ func (f *Findings) Keep(ctx context.Context, tenant string, findings []byte) err
 		err = f.client.HSet(ctx, findingsKey, tenant, findings).Err()
 	}
 	if err != nil {
-		return fmt.Errorf("store an audit's findings: %w", err)
+		return fmt.Errorf("store an audit's findings: %w", unanswered(err))
 	}
 	return nil
 }

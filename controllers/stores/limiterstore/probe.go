@@ -41,7 +41,7 @@ func (p *Probes) Request(ctx context.Context, tenant string) error {
 	pipe.PExpire(ctx, limiterv1.ProbesKey, limiterv1.ProbeLife)
 	pipe.Publish(ctx, limiterv1.ProbesChannel, tenant)
 	if _, err := pipe.Exec(ctx); err != nil {
-		return fmt.Errorf("ask for a probe of tenant %s: %w", tenant, err)
+		return fmt.Errorf("ask for a probe of tenant %s: %w", tenant, unanswered(err))
 	}
 	return nil
 }
@@ -56,7 +56,7 @@ func (p *Probes) Proofs(ctx context.Context, tenants ...string) ([]Proof, error)
 	documents, answers := pipe.HMGet(ctx, limiterv1.DocumentsKey, ids...), pipe.HMGet(ctx, limiterv1.ProbeAnswersKey, tenants...)
 	incarnation := pipe.Get(ctx, limiterv1.IncarnationKey)
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return nil, fmt.Errorf("read the answers to probes: %w", err)
+		return nil, fmt.Errorf("read the answers to probes: %w", unanswered(err))
 	}
 	proofs := make([]Proof, len(tenants))
 	for i, tenant := range tenants {

@@ -56,7 +56,7 @@ func (c *Counters) Snapshot(ctx context.Context, root, tenant string, fields []s
 	shard := limiterv1.Shard(root)
 	token, err := c.client.HGet(ctx, limiterv1.TenantCountersKey(root, tenant), limiterv1.EpochField).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
-		return Snapshot{}, fmt.Errorf("read counters of tenant %s: %w", tenant, err)
+		return Snapshot{}, fmt.Errorf("read counters of tenant %s: %w", tenant, unanswered(err))
 	}
 	sessions, err := c.readable(ctx, shard)
 	if err != nil {
@@ -77,7 +77,7 @@ func (c *Counters) Snapshot(ctx context.Context, root, tenant string, fields []s
 		records[i] = pipe.HGetAll(ctx, limiterv1.CallsKey(shard, session))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		return Snapshot{}, fmt.Errorf("read counters and calls of tenant %s: %w", tenant, err)
+		return Snapshot{}, fmt.Errorf("read counters and calls of tenant %s: %w", tenant, unanswered(err))
 	}
 	after, err := sessionsIn(ctx, c.client)
 	if err != nil {
@@ -117,7 +117,7 @@ func (c *Counters) readable(ctx context.Context, shard uint32) ([]string, error)
 		sizes[i] = pipe.HLen(ctx, limiterv1.CallsKey(shard, session))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, fmt.Errorf("count the calls of shard %d: %w", shard, err)
+		return nil, fmt.Errorf("count the calls of shard %d: %w", shard, unanswered(err))
 	}
 	var calls int64
 	for _, size := range sizes {

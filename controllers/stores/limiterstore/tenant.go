@@ -53,7 +53,7 @@ func (c *Counters) SuspendTenant(ctx context.Context, tenant TenantCounters, own
 	}
 	answer, err := suspendTenantScript.Run(ctx, c.client, []string{tenant.key()}, args...).StringSlice()
 	if err != nil {
-		return nil, fmt.Errorf("suspend tenant %s: %w", tenant.Tenant, err)
+		return nil, fmt.Errorf("suspend tenant %s: %w", tenant.Tenant, unanswered(err))
 	}
 	switch answer[0] {
 	case "valid":
@@ -74,7 +74,7 @@ func (c *Counters) Valid(ctx context.Context, tenant TenantCounters, wanted ...s
 	}
 	answer, err := c.client.HMGet(ctx, tenant.key(), fields...).Result()
 	if err != nil {
-		return false, nil, fmt.Errorf("read the counters of tenant %s: %w", tenant.Tenant, err)
+		return false, nil, fmt.Errorf("read the counters of tenant %s: %w", tenant.Tenant, unanswered(err))
 	}
 	for _, value := range answer[1:] {
 		valid = append(valid, value != nil)
@@ -101,7 +101,7 @@ func (c *SuspendedTenant) Resume(ctx context.Context, counters map[string][]byte
 func (c *SuspendedTenant) set(ctx context.Context, key string, resume bool, forget int64, values []any) error {
 	args := append([]any{c.Epoch.Token(), c.ticket, resume, forget}, values...)
 	done, err := setCountersScript.Run(ctx, c.client, []string{c.key(), key}, args...).Bool()
-	if err == nil && !done {
+	if err = unanswered(err); err == nil && !done {
 		err = ErrSuperseded
 	}
 	if err != nil {

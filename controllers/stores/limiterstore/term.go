@@ -53,7 +53,7 @@ func (d *Documents) begun(ctx context.Context, over string) (string, error) {
 	// Each attempt has another name: a term counts only once the Lease is confirmed.
 	name := uuid.NewString()
 	if err := d.client.Set(ctx, limiterv1.TermKey, name, 0).Err(); err != nil {
-		return "", fmt.Errorf("begin to lead: %w", err)
+		return "", fmt.Errorf("begin to lead: %w", unanswered(err))
 	}
 	if err := d.term.lease.Held(ctx); err != nil {
 		return "", fmt.Errorf("begin to lead: %w", err)
@@ -73,6 +73,7 @@ func (d *Documents) change(ctx context.Context, script *redis.Script, keys []str
 		}
 		answer := script.Run(ctx, d.client, append(keys, limiterv1.TermKey), append(args, name)...)
 		if !redis.HasErrorPrefix(answer.Err(), "OVER") || attempt == 2 {
+			answer.SetErr(unanswered(answer.Err()))
 			return answer
 		}
 		over = name
