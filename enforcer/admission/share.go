@@ -312,7 +312,7 @@ func (h *Hold) take(ctx context.Context) error {
 	}
 	err := h.store.Take(ctx, TakeRequest{
 		Root: h.request.Root, From: h.from.hold.request.CallID, CallID: h.request.CallID,
-		Bound: h.request.Bound, Record: h.request.Record,
+		Bound: h.request.Bound, Record: h.request.Record, Accounts: h.request.Accounts,
 	})
 	if err != nil && !errors.Is(err, ErrGone) && !errors.Is(err, ErrFenced) {
 		return err

@@ -151,6 +151,8 @@ type TakeRequest struct {
 	From, CallID string
 	Bound        money.Nanos
 	Record       []byte
+	// Accounts are those that From was admitted by.
+	Accounts []Account
 }
 
 // ErrGone is returned by Take when there is nothing to take from.

@@ -90,8 +90,7 @@ for key = TENANT, #KEYS do
       refusing, refusing_spent, refusing_held = asked, spent, held
     end
     change[2 * i - 1] = ARGV[field + i - 1]
-    held = held + bound
-    if held > EXACT then held = EXACT end
+    if shadow and not own[1] then held = add(key, ARGV[field + i - 1], held, bound) else held = held + bound end
     change[2 * i] = pack(COUNTER, c_start, c_finish, spent, held, e_start, e_spent, e_held)
   end
   -- Buckets alone last from one call to the next.

@@ -1,6 +1,11 @@
 package store
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+)
 
 // Broken is a value that a script found, or would have written, that cannot be right,
 // and that it mended. Each is told once; the tenant's counters count them too.
@@ -34,4 +39,13 @@ func readBroken(parts []any) (all []Broken) {
 		all = append(all, Broken{Counter: text(0), Key: text(1), Field: text(2), Kind: text(3), Found: text(4), Mended: text(5)})
 	}
 	return all
+}
+
+// recountNews is the message to the control plane that counters of a tenant, or of those
+// above it, may have to be counted anew. keys are those of a script: of the calls, then of
+// the tenant's counters.
+func recountNews(keys []string) string {
+	const parts = 4 // "bursar", the shard, "tenant", the name
+	name := strings.SplitN(keys[1], ":", parts)
+	return limiterv1.FeedTenant + " " + name[len(name)-1]
 }

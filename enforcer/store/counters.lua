@@ -30,8 +30,11 @@ local BUCKET, BUCKET_SIZE = '<dd', 16
 --
 -- What is mended must not let more money through than a limit has. So an amount that
 -- is not known is read as EXACT, which no call fits beside: the limit refuses until the
--- control plane has counted it anew from the ledger, which it does with what is not
--- marked as valid, or its period turns.
+-- control plane has counted it anew from the ledger. It does that with what is not marked
+-- as valid in the tenant's counters: 'valid:<field>' of a money counter of the tenant,
+-- 'valid:users:<field>' of those of its users, 'valid:in-flight' of all buckets of calls
+-- in flight. A user of whom the ledger knows nothing is found by the field
+-- 'unknown:users:<field>\0<key of the user's counters>'.
 local EXACT = 9007199254740992 -- 2^53
 local TENANT, USER = 2, 3 -- keys of counters; those from 4 on are of ancestors
 local broken, mending
@@ -52,11 +55,27 @@ local function mender()
     return type(value) == 'string' and #value .. ' bytes' or string.format('%.17g', value)
   end
 
+  local function owner(key, field)
+    if key == USER then return KEYS[TENANT], 'users:' .. field end
+    return KEYS[key], field
+  end
+
+  -- Has the control plane count money anew, or all calls in flight where the field is a
+  -- bucket of them; a bucket of a rate is on record nowhere.
+  local function distrust(key, field)
+    local tenant, name = owner(key, field)
+    if string.sub(field, 1, 6) == 'money:' then
+      redis.call('HDEL', tenant, 'valid:' .. name)
+      if key == USER then redis.call('HSET', tenant, 'unknown:' .. name .. '\0' .. KEYS[USER], 1) end
+    elseif string.sub(field, -2) == '@0' then
+      redis.call('HDEL', tenant, 'valid:in-flight')
+    end
+  end
+
   local function tell(counter, key, field, kind, was, is)
-    local tenant = KEYS[key == USER and TENANT or key]
-    local name = (key == USER and 'users:' or '') .. field
+    local tenant, name = owner(key, field)
     redis.call('HINCRBY', tenant, 'broken:' .. kind .. ':' .. name, 1)
-    if counter == 'money' then redis.call('HDEL', tenant, 'valid:' .. name) end
+    distrust(key, field)
     for _, part in ipairs({ counter, KEYS[key], field, kind, shown(was), shown(is) }) do broken[#broken + 1] = part end
   end
 
@@ -89,8 +108,8 @@ local function mender()
   end
 
   -- Mends a bucket. That of a rate owes all that it can, and pays it back with time. Of
-  -- calls in flight it says that there are none: nothing would ever pay that back. A few
-  -- calls too many at once pass, and no money beyond a limit.
+  -- calls in flight it says that there are none until they are counted anew: a few calls
+  -- too many at once pass, and no money beyond a limit.
   local function bucket(key, field, raw, now, refill, capacity)
     local debt = refill > 0 and math.min(capacity, EXACT) or 0
     tell('bucket', key, field, 'unreadable', raw, debt)
@@ -98,7 +117,7 @@ local function mender()
     return debt, now
   end
 
-  mending = { tell = tell, counter = counter, bucket = bucket }
+  mending = { tell = tell, distrust = distrust, counter = counter, bucket = bucket }
   return mending
 end
 
@@ -158,10 +177,18 @@ local function flown_in(debt, since, now, refill)
   return debt, now
 end
 
--- Reads the record of a call: its amount, and when it was admitted; or nothing where
+-- Adds to an amount. One that is EXACT stays so: it was told before.
+local function add(key, field, amount, more)
+  local sum = amount + more
+  if sum <= EXACT then return sum end
+  if amount < EXACT then mender().tell('money', key, field, 'overflow', sum, EXACT) end
+  return EXACT
+end
+
+-- Reads the record of an open call: its amount, and when it was admitted; or nothing where
 -- it is broken.
 local function read_call(record)
-  if #record < 17 then return nil end
+  if #record < 17 or string.sub(record, 1, 1) ~= 'H' then return nil end
   local amount, admitted_at = struct.unpack('<dd', record, 2)
   if amount >= 0 and amount <= EXACT and amount % 1 == 0
     and admitted_at >= 0 and admitted_at <= EXACT and admitted_at % 1 == 0

@@ -77,6 +77,7 @@ func (e *validEpoch) run(ctx context.Context, script *redis.Script, keys []strin
 				e.onBroken(broken)
 			}
 		}
+		_ = e.client.Publish(ctx, limiterv1.FeedChannel, recountNews(keys)).Err() // only a hint
 	}
 	return answer
 }

@@ -52,20 +52,18 @@ if not record then
 end
 local bound, admitted_at = read_call(record)
 if not bound then
-  -- What it held stays held: that lets no more through.
+  -- What it held stays held, which lets no more through, until all is counted anew.
   bound, admitted_at = 0, redis_time()
   mender().tell('call', TENANT, 'calls', 'unreadable', record, bound)
+  counts, field = 3, 6
+  for key = TENANT, #KEYS do
+    local fields = numbers[counts] + numbers[counts + 1]
+    for i = field, field + fields - 1 do mender().distrust(key, ARGV[i]) end
+    counts, field = counts + 3, field + fields
+  end
 end
 
 local crossed = false
-
--- Adds to an amount. One that is EXACT stays so: it was told before.
-local function add(key, field, amount, more)
-  local sum = amount + more
-  if sum <= EXACT then return sum end
-  if amount < EXACT then mender().tell('money', key, field, 'overflow', sum, EXACT) end
-  return EXACT
-end
 
 -- Takes what a call held from what is held. Where less is held than that, nothing is:
 -- what other calls hold is not known, and to refuse them all would not bring it back.

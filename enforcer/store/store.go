@@ -169,9 +169,16 @@ func (s *Store) Take(ctx context.Context, r admission.TakeRequest) error {
 		return err
 	}
 	defer done()
-	keys := []string{limiterv1.CallsKey(limiterv1.Shard(r.Root), s.session)}
-	args := []any{r.From, r.CallID, r.Record, packNumbers([]int64{int64(r.Bound)})}
-	switch answer, err := epoch.run(ctx, epoch.take, keys, args).Text(); {
+	numbers := []int64{int64(r.Bound)}
+	var fields []any
+	for _, a := range r.Accounts {
+		numbers = append(numbers, int64(len(a.Money)))
+		for _, check := range a.Money {
+			fields = append(fields, limiterv1.MoneyField(check.Limit))
+		}
+	}
+	args := append([]any{r.From, r.CallID, r.Record, packNumbers(numbers)}, fields...)
+	switch answer, err := epoch.run(ctx, epoch.take, s.keys(epoch.Epoch, r.Root, r.Accounts), args).Text(); {
 	case err != nil:
 		return fmt.Errorf("take: %w", err)
 	case answer == "fenced":

@@ -87,15 +87,26 @@ func DecodeCallRecord(raw []byte) (CallRecord, error) {
 	if len(raw) < callHeaderSize || raw[0] != heldLetter && raw[0] != settledLetter {
 		return CallRecord{}, ErrCallRecord
 	}
-	number := func(i int) int64 {
-		return int64(math.Float64frombits(binary.LittleEndian.Uint64(raw[1+8*i:])))
+	amount, isAmount := wholeNumber(raw[1:])
+	admittedAt, isTime := wholeNumber(raw[1+8:])
+	if !isAmount || !isTime {
+		return CallRecord{}, ErrCallRecord
 	}
 	return CallRecord{
 		Settled:    raw[0] == settledLetter,
-		Amount:     money.Nanos(number(0)),
-		AdmittedAt: time.UnixMilli(number(1)).UTC(),
+		Amount:     money.Nanos(amount),
+		AdmittedAt: time.UnixMilli(admittedAt).UTC(),
 		Body:       raw[callHeaderSize:],
 	}, nil
+}
+
+// wholeNumber reads a double that is whole, and in the range that the scripts write.
+func wholeNumber(raw []byte) (n int64, ok bool) {
+	number := math.Float64frombits(binary.LittleEndian.Uint64(raw))
+	if !(number >= 0 && number <= float64(UnknownAmount)) || number != math.Trunc(number) { // NaN compares with nothing
+		return 0, false
+	}
+	return int64(number), true
 }
 
 // Encode is the record as it stands in Redis.

@@ -15,11 +15,9 @@ import (
 
 // refresh brings up to date what the document of a budget that is not accepted
 // inherits, and leaves the rest as it was. What an ancestor takes away, or a breaker
-// that it forces, must not be escaped by a mistake in a budget below.
+// that it forces, must not be escaped by a mistake in a budget below. Its counters are
+// made valid like any others: calls are still made by the document.
 func (c *Controller) refresh(ctx context.Context, budget *v1alpha1.TenantBudget) error {
-	if budget.Spec.ParentRef == nil {
-		return nil
-	}
 	observed, err := c.documents.Observe(ctx, documentID(budget))
 	if err != nil || !observed.OwnedBy(string(budget.UID)) {
 		return err
@@ -28,7 +26,11 @@ func (c *Controller) refresh(ctx context.Context, budget *v1alpha1.TenantBudget)
 	if err := json.Unmarshal(observed.Body, &document); err != nil {
 		return err
 	}
-	for _, source := range compile.AncestorsOf(document) {
+	ancestors := compile.AncestorsOf(document)
+	if len(ancestors) == 0 {
+		return c.recounter.Recount(ctx, document)
+	}
+	for _, source := range ancestors {
 		ancestor, isFit, err := c.ancestor(ctx, source)
 		if err != nil {
 			return err

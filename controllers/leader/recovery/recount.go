@@ -20,6 +20,9 @@ type recount struct {
 	now    time.Time
 	// calls are those that count here and that the ledger does not have.
 	calls []call
+	// unknown are users whose counters are to be set even if nothing is on record of them,
+	// by what is wanted; see wantedOf.
+	unknown map[string][]string
 
 	// tenant are the counters of the tenant, users those of users, as they are to
 	// stand in Redis: field -> value.
@@ -156,6 +159,9 @@ func (r *recount) countLimit(ctx context.Context, limit limiterv1.MoneyLimit) er
 	for user := range spent {
 		counterOf(user)
 	}
+	for _, user := range r.unknown[wantedOf(limit)] {
+		counterOf(user)
+	}
 	for _, call := range r.calls {
 		if call.Tenant == r.level.Level.Tenant {
 			r.addTo(counterOf(call.User), call, limit, call.User)
@@ -215,6 +221,11 @@ func (r *recount) setUser(user, field string, value []byte) {
 // calls came is on record nowhere.
 func (r *recount) countInFlight() {
 	tenant, users := map[string]int64{}, map[string]map[string]int64{}
+	for _, limit := range r.level.Rates {
+		if limit.Unit == limiterv1.InFlight && limit.Per == limiterv1.PerTenant {
+			tenant[limiterv1.RateField(limit)] = 0
+		}
+	}
 	for _, call := range r.calls {
 		for _, counters := range call.Counters {
 			if call.Settled || counters.Tenant != r.level.Level.Tenant {

@@ -164,12 +164,17 @@ func (o *Recounter) set(ctx context.Context, l levelCounters, suspended *limiter
 	if err != nil {
 		return err
 	}
+	unknown, err := suspended.UnknownUsers(ctx)
+	if err != nil {
+		return err
+	}
 	var counted *recount
 	err = o.ledger.Read(ctx, func(ledger budgetstore.LedgerSnapshot) error {
 		counted, err = newRecount(ctx, ledger, l, calls, now)
 		if err != nil {
 			return err
 		}
+		counted.unknown = unknown
 		return counted.count(ctx, suspended.Missing)
 	})
 	if err != nil {

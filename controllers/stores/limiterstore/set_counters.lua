@@ -14,6 +14,9 @@
 
 if redis.call('HGET', KEYS[1], 'epoch') ~= 'closed:' .. ARGV[1] .. ':' .. ARGV[2] then return 0 end
 if #ARGV > 4 then redis.call('HSET', KEYS[2], unpack(ARGV, 5)) end
+if KEYS[2] ~= KEYS[1] then -- what is set is not unknown any more
+  for i = 5, #ARGV, 2 do redis.call('HDEL', KEYS[1], 'unknown:users:' .. ARGV[i] .. '\0' .. KEYS[2]) end
+end
 if ARGV[4] ~= '0' then redis.call('PEXPIREAT', KEYS[2], ARGV[4]) end
 if ARGV[3] == '1' then redis.call('HSET', KEYS[1], 'epoch', ARGV[1]) end
 return 1

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -41,6 +42,10 @@ type SuspendedTenant struct {
 
 // validField is the field that says that the counters of something are valid.
 func validField(what string) string { return "valid:" + what }
+
+// unknownPrefix begins the fields of a tenant's counters that name counters of users of
+// which the scripts have found an amount broken: the prefix, "users:<field>", a NUL, the key.
+const unknownPrefix = "unknown:"
 
 // SuspendTenant suspends a tenant some of whose wanted counters are not valid under the
 // epoch. It returns nil when all are, and the tenant is not suspended. own says that nothing
@@ -80,6 +85,24 @@ func (c *Counters) Valid(ctx context.Context, tenant TenantCounters, wanted ...s
 		valid = append(valid, value != nil)
 	}
 	return answer[0] == tenant.Epoch.Token(), valid, nil
+}
+
+// UnknownUsers are the users of whose counters an amount is unknown, by what of users has
+// to be set.
+func (c *SuspendedTenant) UnknownUsers(ctx context.Context) (map[string][]string, error) {
+	fields, err := c.client.HKeys(ctx, c.key()).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read the counters of tenant %s: %w", c.Tenant, err)
+	}
+	unknown := map[string][]string{}
+	for _, field := range fields {
+		what, key, _ := strings.Cut(strings.TrimPrefix(field, unknownPrefix), "\x00")
+		user, is := strings.CutPrefix(key, limiterv1.UserCountersKey(c.Root, c.Epoch, c.Tenant, ""))
+		if is && strings.HasPrefix(field, unknownPrefix) {
+			unknown[what] = append(unknown[what], user)
+		}
+	}
+	return unknown, nil
 }
 
 // SetUser sets counters of a user, which may be forgotten at a time.
