@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
@@ -131,6 +132,12 @@ var _ = Describe("A TenantBudget", func() {
 		By("counting money under it all the same")
 		spend(ctx, tenant, period.Day, 1*money.USD, 0, true)
 		Eventually(ctx, firstLimit(ctx, budget)).Should(HaveField("Spent", "1.00"))
+
+		By("counting anew what an enforcer has found broken")
+		key, mark := limiterv1.TenantCountersKey(tenant, tenant), "valid:money:Day"
+		Expect(redisClient.HDel(ctx, key, mark).Val()).To(Equal(int64(1)))
+		Expect(redisClient.Publish(ctx, limiterv1.FeedChannel, limiterv1.FeedTenant+" "+tenant).Err()).To(Succeed())
+		Eventually(ctx, func() bool { return redisClient.HExists(ctx, key, mark).Val() }).Should(BeTrue())
 
 		update(ctx, budget, func(b *v1alpha1.TenantBudget) { b.Spec.TimeZone = "Asia/Kathmandu" })
 		expectProgrammed(ctx, budget)

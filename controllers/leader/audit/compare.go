@@ -27,14 +27,16 @@ type Finding struct {
 	Recorded money.Nanos `json:"recorded"`
 	// Broken is, where this is no comparison, what was broken in Redis and was mended, as
 	// "<kind>:<field>", and Times how often.
+	// Epoch is that of the counters: each epoch begins to count anew.
 	Broken string `json:"broken,omitempty"`
 	Times  int64  `json:"times,omitempty"`
+	Epoch  string `json:"epoch,omitempty"`
 }
 
 // key tells one finding from another.
 func (f Finding) key() string {
 	if f.Broken != "" {
-		return fmt.Sprintf("%s/%d", f.Broken, f.Times)
+		return fmt.Sprintf("%s/%s/%d", f.Epoch, f.Broken, f.Times)
 	}
 	return fmt.Sprintf("%s/%s/%d", f.Limit, f.User, f.Start.Unix())
 }
@@ -73,7 +75,7 @@ func compare(level limiterv1.Level, snapshot limiterstore.Snapshot, before, afte
 		}
 	}
 	for _, what := range slices.Sorted(maps.Keys(snapshot.Broken)) {
-		findings = append(findings, Finding{Broken: what, Times: snapshot.Broken[what]})
+		findings = append(findings, Finding{Broken: what, Times: snapshot.Broken[what], Epoch: snapshot.Epoch})
 	}
 	return findings
 }

@@ -48,6 +48,17 @@ func TestBetween(t *testing.T) {
 	}
 }
 
+// TestFindingsOfEpochs: what was broken once in each of two epochs was broken twice.
+func TestFindingsOfEpochs(t *testing.T) {
+	of := func(epoch string) Finding {
+		snapshot := limiterstore.Snapshot{Epoch: epoch, Broken: map[string]int64{"negative:money:Day": 1}}
+		return compare(limiterv1.Level{}, snapshot, recovery.Expected{}, recovery.Expected{})[0]
+	}
+	if of("7").key() != of("7").key() || of("7").key() == of("8").key() {
+		t.Errorf("keys %q and %q, want one for each epoch", of("7").key(), of("8").key())
+	}
+}
+
 func TestCompare(t *testing.T) {
 	limit := func(name string, per limiterv1.Scope, kind period.Kind) limiterv1.MoneyLimit {
 		return limiterv1.MoneyLimit{Name: name, Per: per, Period: kind, Amount: money.USD}

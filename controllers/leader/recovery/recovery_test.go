@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -331,6 +332,41 @@ func addUp(tenant, user string, limit limiterv1.MoneyLimit, now time.Time, ledge
 		}
 	}
 	return sum
+}
+
+// TestUnknownCountersAreSet: also to nothing, where nothing is on record: those of a user
+// without a call, and of calls in flight when there are none.
+func TestUnknownCountersAreSet(t *testing.T) {
+	w := newWorld(t)
+	w.start(t, 1)
+	epoch := w.opened(t, 0)
+	tenant := acme
+	inFlight := limiterv1.RateLimit{Name: "p/flight", Per: limiterv1.PerTenant, Unit: limiterv1.InFlight, Burst: 1}
+	tenant.Rates = []limiterv1.RateLimit{inFlight}
+	recounter := w.recounter()
+	testkit.Must(t, recounter.Recount(t.Context(), tenant))
+
+	field := limiterv1.MoneyField(daily(limiterv1.PerUser))
+	key, userKey := limiterv1.TenantCountersKey("acme", "acme"), limiterv1.UserCountersKey("acme", epoch, "acme", "new:user")
+	unknown := limiterv1.MoneyCounter{End: w.now(t).Add(time.Hour), Spent: limiterv1.UnknownAmount, Held: limiterv1.UnknownAmount}
+	testkit.Must(t, w.redis.HSet(t.Context(), userKey, field, unknown.Encode()).Err())
+	testkit.Must(t, w.redis.HSet(t.Context(), key, limiterv1.RateField(inFlight), limiterv1.EncodeBucket(7, w.now(t)), "unknown:users:"+field+"\x00"+userKey, 1).Err())
+	testkit.Must(t, w.redis.HDel(t.Context(), key, "valid:users:"+field, "valid:in-flight").Err())
+	testkit.Must(t, recounter.Recount(t.Context(), tenant))
+
+	if got := w.counter(t, userKey, field); got.Spent != 0 || got.Held != 0 {
+		t.Errorf("a user of whom nothing is on record: %+v", got)
+	}
+	raw, err := w.redis.HGet(t.Context(), key, limiterv1.RateField(inFlight)).Bytes()
+	testkit.Must(t, err)
+	if none := limiterv1.EncodeBucket(0, w.now(t)); !slices.Equal(raw[:8], none[:8]) {
+		t.Errorf("calls in flight when there are none: % x", raw)
+	}
+	for _, left := range w.redis.HKeys(t.Context(), key).Val() {
+		if strings.HasPrefix(left, "unknown:") {
+			t.Errorf("%q is set, and unknown still", left)
+		}
+	}
 }
 
 // TestOneNodeOfAClusterForgets: then all is rebuilt, for nobody can say which of a

@@ -25,6 +25,8 @@ const mostAtOnce = 20_000
 type Snapshot struct {
 	// Now is that moment, by the clock that periods turn by.
 	Now time.Time
+	// Epoch is the token of the epoch under which the counters are valid.
+	Epoch string
 	// Tenant are counters by their fields, Users those of users by their names; one
 	// that never counted is absent.
 	Tenant map[string]limiterv1.MoneyCounter
@@ -91,7 +93,7 @@ func (c *Counters) Snapshot(ctx context.Context, root, tenant string, fields []s
 		return Snapshot{}, ErrBusy // one that came has calls that were not read
 	}
 	milliseconds, _ := answer[0].(int64)
-	snapshot := Snapshot{Now: time.UnixMilli(milliseconds).UTC(), Users: map[string]map[string]limiterv1.MoneyCounter{}}
+	snapshot := Snapshot{Now: time.UnixMilli(milliseconds).UTC(), Epoch: token, Users: map[string]map[string]limiterv1.MoneyCounter{}}
 	snapshot.Broken = decodeBroken(all.Val())
 	snapshot.Tenant = decodeCounters(fields, answer[2:])
 	for i, user := range users {
