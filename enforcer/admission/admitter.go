@@ -184,7 +184,7 @@ func decision(store Store, tenant *Tenant, call Request, request AdmitRequest, r
 	debts := reply.Debts
 	for _, account := range request.Accounts {
 		for _, check := range account.Buckets {
-			d.Rates = append(d.Rates, check.reading(debts[0]))
+			d.Rates = append(d.Rates, check.reading(debts[0], reply.Slowed))
 			debts = debts[1:]
 		}
 	}
@@ -211,7 +211,7 @@ func refusal(tenant *Tenant, call Request, request AdmitRequest, reply AdmitRepl
 	bucket := index
 	for _, account := range request.Accounts {
 		if index < len(account.Buckets) {
-			return account.Buckets[index].refusal(call, account.Tenant, reply.Debts[bucket])
+			return account.Buckets[index].refusal(call, account.Tenant, reply.Debts[bucket], reply.Slowed)
 		}
 		index -= len(account.Buckets)
 	}
@@ -230,7 +230,7 @@ func (c MoneyCheck) refusal(call Request, tenant string, spent, held money.Nanos
 	return r
 }
 
-func (c BucketCheck) refusal(call Request, tenant string, debt int64) *Refusal {
+func (c BucketCheck) refusal(call Request, tenant string, debt int64, slowed bool) *Refusal {
 	r := &Refusal{
 		Reason: ledgerv1.RateLimited, Tenant: tenant, Limit: c.Limit.Name, Per: c.Limit.Per, Unit: c.Limit.Unit,
 		Bound: call.Bound, Tokens: call.Tokens,
@@ -241,7 +241,7 @@ func (c BucketCheck) refusal(call Request, tenant string, debt int64) *Refusal {
 		r.Reason = ledgerv1.TooLarge
 		return r
 	}
-	r.RetryAfter = bucket.RetryAfter(debt, need)
+	r.RetryAfter = byClock(bucket.RetryAfter(debt, need), slowed)
 	return r
 }
 

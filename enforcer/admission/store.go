@@ -90,9 +90,17 @@ type BucketCheck struct {
 }
 
 // reading is the bucket at a debt in points.
-func (c BucketCheck) reading(debt int64) RateReading {
+func (c BucketCheck) reading(debt int64, slowed bool) RateReading {
 	bucket := c.Limit.Bucket()
-	return RateReading{Limit: c.Limit, Remaining: bucket.Remaining(debt), FullIn: bucket.FullIn(debt)}
+	return RateReading{Limit: c.Limit, Remaining: bucket.Remaining(debt), FullIn: byClock(bucket.FullIn(debt), slowed)}
+}
+
+// byClock is how long a wait takes.
+func byClock(wait time.Duration, slowed bool) time.Duration {
+	if !slowed {
+		return wait
+	}
+	return limiterv1.ClockTime(wait)
 }
 
 // Verdict is how an admission was decided.
@@ -124,6 +132,9 @@ type AdmitReply struct {
 	Refusing int
 	// Spent and Held are those of the money limit that refused.
 	Spent, Held money.Nanos
+	// Slowed says that the Store's time goes slower than the clock, which was set back; see
+	// limiterv1.ClockTime.
+	Slowed bool
 	// Debts are the debts of the buckets after the decision, in points.
 	Debts []int64
 	// Taken says of each bucket whether it was taken from, where a call was admitted

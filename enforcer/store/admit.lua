@@ -6,15 +6,16 @@
 -- KEYS[2]   counters of the tenant: hash, field -> counter or bucket, and 'epoch'
 --           -> the epoch under which they are valid
 -- KEYS[3]   counters of the user under the epoch: likewise, without that field
--- KEYS[4..] counters of the tenant's parent, of that one's parent, and so on
+-- KEYS[4..] counters of the tenant's parent, of that one's parent, and so on; the last
+--           key is that of the shard's clock
 --
 -- ARGV[1]   call id
 -- ARGV[2]   what the session wants to know of the call
 -- ARGV[3]   numbers:
 --             bound       the most that the call can cost, nano-USD
 --             not_before  a time that an earlier answer gave, ms since the Unix epoch
---             forget_at   when the user's counters may be forgotten, ms, unless one begins
---                         another period before that
+--             until       the end of the last of the user's current periods, ms; 0 for none
+--             retention   how long the user's counters are kept after that, ms
 --             shadow      1: decide, take, and never refuse
 --             downgraded  1: the call is bound as if a Downgrade rung were reached
 --             from, till  when the amounts below hold, ms: at from, and not at till any
@@ -26,7 +27,7 @@
 --           for each bucket: capacity, refill, need
 -- ARGV[4..] fields in each key from KEYS[2]: of money limits, then of buckets
 --
--- Answers {verdict, now, admitted_at, refusing, spent, held, debt..., taken...}:
+-- Answers {verdict, now, admitted_at, refusing, spent, held, ahead, debt..., taken...}:
 -- verdict is one of
 --   'admitted'  under shadow, with the limit that would have refused
 --   'refused'   by the limit number `refusing`, from 1: money before buckets, each
@@ -37,15 +38,18 @@
 --   'closed'    counters are not of the epoch, or one is missing: nothing is admitted
 --   'fenced'    the session was declared dead and must not go on
 -- A call that was admitted before is admitted, as of then: admitted_at. spent and
--- held are those of the money limit that refused; a debt for each bucket,
+-- held are those of the money limit that refused; ahead is 1 while time is ahead of Redis'
+-- clock, and slower; a debt for each bucket,
 -- and for an admission under shadow that would have been refused, for each bucket
 -- whether it was taken from (1) or had too little (0).
 
 local id, note, numbers = ARGV[1], ARGV[2], unpack_numbers(ARGV[3])
-local bound, not_before, forget_at, shadow, downgraded =
-  numbers[1], numbers[2], numbers[3], numbers[4] == 1, numbers[5] == 1
-local from, till = numbers[6], numbers[7]
-local now = math.max(redis_time(), not_before)
+local bound, not_before, user_until, retention, shadow, downgraded =
+  numbers[1], numbers[2], numbers[3], numbers[4], numbers[5] == 1, numbers[6] == 1
+local from, till = numbers[7], numbers[8]
+local now, is_ahead = limiter_time(CLOCK)
+if not_before > now then now = not_before end
+local ahead = is_ahead and 1 or 0
 
 local own = redis.call('HMGET', KEYS[1], id, 'fenced')
 if own[2] then return { 'fenced', now } end
@@ -58,9 +62,9 @@ local debts, after, taken = {}, {}, {}
 local values, changes = {}, {}
 
 -- Money, key by key.
-local reached, renewed = false, false
-local counts, n, field = 8, 8 + 2 * (#KEYS - 1), 4
-for key = TENANT, #KEYS do
+local reached, renewed, later = false, false, now
+local counts, n, field = 9, 9 + 2 * (LAST - 1), 4
+for key = TENANT, LAST do
   local money, buckets = numbers[counts], numbers[counts + 1]
   local stored
   if key ~= USER then
@@ -78,10 +82,12 @@ for key = TENANT, #KEYS do
     if not raw and key ~= USER then return answered({ 'closed', now }) end
     local had_start, had_finish, was_spent, was_held, was_e_start, was_e_spent, was_e_held =
       read_counter(key, ARGV[field + i - 1], raw)
-    -- Where a failover has set the clock back, time goes on from what was seen.
-    local seen = now
-    if had_start > now then seen = had_start end
-    if seen < start or seen >= finish then return answered({ 'turned', seen }) end
+    if now < start or now >= finish then return answered({ 'turned', now }) end
+    if not is_period(had_start, had_finish, start, finish, now) and was_spent ~= EXACT then
+      had_start, had_finish, was_spent, was_held, was_e_start, was_e_spent, was_e_held =
+        mender().forget(key, ARGV[field + i - 1], 'time', raw)
+    end
+    if had_start > later then later = had_start end
     local c_start, c_finish, spent, held, e_start, e_spent, e_held =
       turn(start, finish, had_start, had_finish, was_spent, was_held, was_e_start, was_e_spent, was_e_held)
     reached = reached or spent >= downgrade
@@ -98,12 +104,15 @@ for key = TENANT, #KEYS do
   values[key], changes[key] = stored, change
   counts, field = counts + 2, field + money + buckets
 end
+-- Where the shard's clock was lost, time goes on from what was seen: the call must be
+-- recorded in the period that it is counted in.
+if later > now then return answered({ 'turned', later }) end
 if reached ~= downgraded and not own[1] then return answered({ 'rung', now }) end
 
 -- Then the buckets, key by key.
-counts, field = 8, 4
+counts, field = 9, 4
 local b = 0
-for key = TENANT, #KEYS do
+for key = TENANT, LAST do
   local money, buckets = numbers[counts], numbers[counts + 1]
   local change = changes[key]
   for i = money + 1, money + buckets do
@@ -126,20 +135,21 @@ end
 
 -- A call that was admitted before is admitted: the first answer stands.
 if own[1] then
-  local _, admitted_at = read_call(own[1])
-  return answered({ 'admitted', now, admitted_at or now, 0, 0, 0, unpack(debts) }) -- its settlement tells of a broken record
+  local _, admitted_at = read_call(own[1], now)
+  return answered({ 'admitted', now, admitted_at or now, 0, 0, 0, ahead, unpack(debts) }) -- its settlement tells of a broken record
 end
 if refusing > 0 and not shadow then
-  return answered({ 'refused', now, 0, refusing, refusing_spent, refusing_held, unpack(debts) })
+  return answered({ 'refused', now, 0, refusing, refusing_spent, refusing_held, ahead, unpack(debts) })
 end
 
 -- Every limit has room: take it.
-for key = TENANT, #KEYS do
+for key = TENANT, LAST do
   if #changes[key] > 0 then redis.call('HSET', KEYS[key], unpack(changes[key])) end
 end
-if renewed then redis.call('PEXPIREAT', KEYS[USER], forget_at) end
+-- Redis' own clock, which never is ahead of time, forgets the user late rather than early.
+if renewed then redis.call('PEXPIREAT', KEYS[USER], math.max(user_until, now) + retention) end
 redis.call('HSET', KEYS[1], id, 'H' .. struct.pack('<dd', bound, now) .. note)
 if refusing > 0 then
   for i = 1, b do after[b + i] = taken[i] end
 end
-return answered({ 'admitted', now, now, refusing, refusing_spent, refusing_held, unpack(after) })
+return answered({ 'admitted', now, now, refusing, refusing_spent, refusing_held, ahead, unpack(after) })

@@ -15,7 +15,8 @@ type Broken struct {
 	Counter string
 	// Key is the key in Redis, which names the tenant, and Field the field in it.
 	Key, Field string
-	// Kind is what was wrong: negative, unreadable, fraction, or overflow (beyond 2^53).
+	// Kind is what was wrong: negative, unreadable, fraction, overflow (beyond 2^53), or time
+	// (of a period that cannot be).
 	Kind string
 	// Found is the value, and Mended what stands in its place.
 	Found, Mended string
@@ -24,7 +25,7 @@ type Broken struct {
 // BrokenCounters and BrokenKinds are all values of Counter and of Kind.
 var (
 	BrokenCounters = []string{"money", "bucket", "call"}
-	BrokenKinds    = []string{"negative", "unreadable", "fraction", "overflow"}
+	BrokenKinds    = []string{"negative", "unreadable", "fraction", "overflow", "time"}
 )
 
 // OnBroken has f called with each value that a script finds broken. It is set before

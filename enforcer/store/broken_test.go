@@ -76,6 +76,7 @@ func TestScriptsMendWhatIsBroken(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.doc = doc
+		clock.begin(t)
 		if err := clock.set(ten); err != nil {
 			t.Fatal(err)
 		}

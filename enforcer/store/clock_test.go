@@ -12,6 +12,7 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/redisclient"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 var server *redis.Server
@@ -40,7 +41,23 @@ type stoppedClock struct{ client *goredis.Client }
 
 const clockKey = "clock"
 
-func newStoppedClock(t *testing.T) *stoppedClock { return &stoppedClock{client: newClient(t)} }
+func newStoppedClock(t *testing.T) *stoppedClock {
+	c := &stoppedClock{client: newClient(t)}
+	c.begin(t)
+	t.Cleanup(func() { c.begin(t) })
+	return c
+}
+
+// begin lets time begin anew, whatever it was in another test or history.
+func (c *stoppedClock) begin(t testkit.T) {
+	keys := make([]string, limiterv1.Shards)
+	for shard := range keys {
+		keys[shard] = limiterv1.ClockKey(uint32(shard))
+	}
+	if err := c.client.Del(context.Background(), keys...).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
 
 // luaSource is the Lua expression that reads the clock in the form of TIME's answer.
 func (c *stoppedClock) luaSource() string { return "redis.call('LRANGE', '" + clockKey + "', 0, 1)" }

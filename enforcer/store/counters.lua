@@ -10,10 +10,9 @@ local function unpack_numbers(packed)
   return { struct.unpack('<' .. string.rep('d', #packed / 8), packed) }
 end
 
-local function redis_time()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
+-- The last key is that of the shard's clock, for limiter_time; that before is the last of
+-- the counters.
+local CLOCK, LAST = KEYS[#KEYS], #KEYS - 1
 
 -- A money counter counts the newest period it has seen and the one before it:
 --   start, finish   bounds of the newest period, ms since the Unix epoch
@@ -36,6 +35,7 @@ local BUCKET, BUCKET_SIZE = '<dd', 16
 -- in flight. A user of whom the ledger knows nothing is found by the field
 -- 'unknown:users:<field>\0<key of the user's counters>'.
 local EXACT = 9007199254740992 -- 2^53
+local LONGEST = 400 * 86400000 -- ms; no period is longer, however its zone changes
 local TENANT, USER = 2, 3 -- keys of counters; those from 4 on are of ancestors
 local broken, mending
 
@@ -87,21 +87,26 @@ local function mender()
     return is
   end
 
-  -- Repairs a counter. With broken bounds, the period of its amounts is unknown: then they
-  -- count for whichever period comes first.
+  -- Makes all of a counter unknown, for whichever period comes first.
+  local function forget(key, field, kind, was)
+    tell('money', key, field, kind, was, EXACT)
+    redis.call('HSET', KEYS[key], field, struct.pack(COUNTER, 0, EXACT, EXACT, EXACT, 0, 0, 0))
+    return 0, EXACT, EXACT, EXACT, 0, 0, 0
+  end
+
+  -- Repairs a counter. With broken bounds, the period of its amounts is unknown.
   local function counter(key, field, raw)
     local start, finish, spent, held, e_start, e_spent, e_held
     if #raw == COUNTER_SIZE then
       start, finish, spent, held, e_start, e_spent, e_held = struct.unpack(COUNTER, raw)
     end
     if start and start >= -EXACT and start <= finish and start % 1 == 0 and finish <= EXACT and finish % 1 == 0
-      and e_start >= -EXACT and e_start <= finish and e_start % 1 == 0
+      and (finish - start <= LONGEST or spent == EXACT and held == EXACT) and e_start >= -EXACT and e_start <= finish and e_start % 1 == 0
     then
       spent, held = mend_amount(key, field, spent), mend_amount(key, field, held)
       e_spent, e_held = mend_amount(key, field, e_spent), mend_amount(key, field, e_held)
     else
-      start, finish, spent, held, e_start, e_spent, e_held = 0, EXACT, EXACT, EXACT, 0, 0, 0
-      tell('money', key, field, 'unreadable', raw, EXACT)
+      return forget(key, field, 'unreadable', raw)
     end
     redis.call('HSET', KEYS[key], field, struct.pack(COUNTER, start, finish, spent, held, e_start, e_spent, e_held))
     return start, finish, spent, held, e_start, e_spent, e_held
@@ -117,7 +122,7 @@ local function mender()
     return debt, now
   end
 
-  mending = { tell = tell, distrust = distrust, counter = counter, bucket = bucket }
+  mending = { tell = tell, distrust = distrust, forget = forget, counter = counter, bucket = bucket }
   return mending
 end
 
@@ -139,10 +144,21 @@ local function read_counter(key, field, raw)
   if spent >= 0 and held >= 0 and e_spent >= 0 and e_held >= 0 and spent + held + e_spent + e_held <= EXACT
     and (spent % 1) + (held % 1) + (e_spent % 1) + (e_held % 1) == 0
     and -EXACT <= e_start and e_start <= finish and -EXACT <= start and start <= finish and finish <= EXACT
+    and finish - start <= LONGEST
   then
     return start, finish, spent, held, e_start, e_spent, e_held
   end
   return mender().counter(key, field, raw)
+end
+
+-- Whether a counter's period, of [had_start, had_finish), can be one of a limit of which
+-- the period is [start, finish) now: it is about as long, and does not begin so far ahead
+-- that no clock is believed. A tenant that has moved to another time zone may be in
+-- the period before the one that the counter has seen.
+local function is_period(had_start, had_finish, start, finish, now)
+  local length = finish - start
+  return had_finish == 0 or had_start - now <= MOST_AHEAD and had_finish - had_start >= 0.8 * length
+    and had_finish - finish <= 1.2 * length + MOST_AHEAD
 end
 
 -- Turns a counter to the period [start, finish). While the period that it has is not
@@ -160,12 +176,15 @@ end
 -- points a millisecond, and no fraction is ever lost. A bucket without refill
 -- counts calls in flight.
 
+-- Time may go back by a little, and a bucket then waits for it; it never goes back so far.
+local SINCE_AHEAD = 60000 -- ms
+
 -- Reads a bucket: its debt, and when it was so; or nothing where it is broken.
 local function read_bucket(raw, now)
   if not raw then return 0, now end
   if #raw ~= BUCKET_SIZE then return nil end
   local debt, since = unpack_struct(BUCKET, raw)
-  if debt >= 0 and debt <= EXACT and debt % 1 == 0 and since >= -EXACT and since <= EXACT and since % 1 == 0 then
+  if debt >= 0 and debt <= EXACT and debt % 1 == 0 and since >= -EXACT and since - now <= SINCE_AHEAD and since % 1 == 0 then
     return debt, since
   end
 end
@@ -186,12 +205,12 @@ local function add(key, field, amount, more)
 end
 
 -- Reads the record of an open call: its amount, and when it was admitted; or nothing where
--- it is broken.
-local function read_call(record)
+-- it is broken, or says that it was admitted longer ago, or further ahead, than can be.
+local function read_call(record, now)
   if #record < 17 or string.sub(record, 1, 1) ~= 'H' then return nil end
   local amount, admitted_at = struct.unpack('<dd', record, 2)
   if amount >= 0 and amount <= EXACT and amount % 1 == 0
-    and admitted_at >= 0 and admitted_at <= EXACT and admitted_at % 1 == 0
+    and admitted_at >= now - LONGEST and admitted_at <= now + MOST_AHEAD and admitted_at % 1 == 0
   then
     return amount, admitted_at
   end

@@ -42,7 +42,7 @@ func newEpoch(client redis.UniversalClient) *epoch {
 }
 
 func scriptsOf(e limiterv1.Epoch) scripts {
-	head := fmt.Sprintf("local EPOCH = '%s'\n", e.Token()) + countersLua
+	head := fmt.Sprintf("local EPOCH = '%s'\n", e.Token()) + limiterv1.ClockLua + countersLua
 	return scripts{redis.NewScript(head + admitLua), redis.NewScript(head + settleLua), redis.NewScript(head + takeLua)}
 }
 

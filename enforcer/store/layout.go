@@ -14,12 +14,12 @@ func (s *Store) keys(epoch limiterv1.Epoch, root string, accounts []admission.Ac
 	for _, a := range accounts {
 		keys = append(keys, countersKey(epoch, root, a.Tenant, a.User))
 	}
-	return keys
+	return append(keys, limiterv1.ClockKey(limiterv1.Shard(root)))
 }
 
 // callKeys begins the keys of an operation on a call that is counted in so many accounts.
 func callKeys(root, session string, accounts int) []string {
-	keys := make([]string, 0, 1+accounts)
+	keys := make([]string, 0, 1+accounts+1)
 	return append(keys, limiterv1.CallsKey(limiterv1.Shard(root), session))
 }
 

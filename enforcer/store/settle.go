@@ -145,6 +145,7 @@ func (e *validEpoch) settleCall(ctx context.Context, s settlement) (answer strin
 			args = append(args, bucket.field)
 		}
 	}
+	keys = append(keys, limiterv1.ClockKey(limiterv1.Shard(s.root)))
 	return e.run(ctx, e.settle, keys, args).Text()
 }
 

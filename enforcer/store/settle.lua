@@ -3,7 +3,7 @@
 -- for the ledger. Once: a repeat changes nothing.
 --
 -- KEYS[1]   calls of the session: hash, call id -> record, and 'fenced'
--- KEYS[2..] counters, as for an admission
+-- KEYS[2..] counters and the shard's clock, as for an admission
 --
 -- ARGV[1]   call id
 -- ARGV[2]   the call's entry for the ledger
@@ -27,6 +27,7 @@
 --   'fenced'    the session was declared dead; another ends its calls
 
 local id, entry, numbers = ARGV[1], ARGV[2], unpack_numbers(ARGV[5])
+local now = limiter_time(CLOCK)
 local cost, adopting = numbers[1], numbers[2] == 1
 
 local own = redis.call('HMGET', KEYS[1], id, 'fenced')
@@ -36,7 +37,7 @@ if record and string.sub(record, 1, 1) == 'S' then return 'repeated' end
 
 local stored = {}
 local counts, field = 3, 6
-for key = TENANT, #KEYS do
+for key = TENANT, LAST do
   local fields = numbers[counts] + numbers[counts + 1]
   if key ~= USER or fields > 0 then
     stored[key] = redis.call('HMGET', KEYS[key], 'epoch', unpack(ARGV, field, field + fields - 1))
@@ -47,16 +48,16 @@ end
 
 if not record then
   -- An admission that is still on its way must find that its call has ended.
-  redis.call('HSET', KEYS[1], id, 'S' .. struct.pack('<dd', cost, redis_time()) .. entry)
+  redis.call('HSET', KEYS[1], id, 'S' .. struct.pack('<dd', cost, now) .. entry)
   return 'unknown'
 end
-local bound, admitted_at = read_call(record)
+local bound, admitted_at = read_call(record, now)
 if not bound then
   -- What it held stays held, which lets no more through, until all is counted anew.
-  bound, admitted_at = 0, redis_time()
+  bound, admitted_at = 0, now
   mender().tell('call', TENANT, 'calls', 'unreadable', record, bound)
   counts, field = 3, 6
-  for key = TENANT, #KEYS do
+  for key = TENANT, LAST do
     local fields = numbers[counts] + numbers[counts + 1]
     for i = field, field + fields - 1 do mender().distrust(key, ARGV[i]) end
     counts, field = counts + 3, field + fields
@@ -89,9 +90,7 @@ local function post(key, field, raw, rung, last_rung)
   return pack(COUNTER, start, finish, spent, held, e_start, e_spent, e_held)
 end
 
-local now
 local function give_back(key, field, raw, refill, unused)
-  now = now or redis_time()
   local was, since = read_bucket(raw, now)
   if not was then return nil end -- the next admission mends it: it knows the capacity
   local debt, at = flown_in(was, since, now, refill)
@@ -102,7 +101,7 @@ end
 local rung, bucket = counts, counts -- where the numbers of rungs and of buckets begin
 for c = 3, counts - 1, 3 do bucket = bucket + numbers[c] * numbers[c + 2] end
 counts, field = 3, 6
-for key = TENANT, #KEYS do
+for key = TENANT, LAST do
   local money, buckets, rungs = numbers[counts], numbers[counts + 1], numbers[counts + 2]
   local changes = {}
   for i = 1, money + buckets do

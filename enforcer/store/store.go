@@ -69,8 +69,8 @@ func (s *Store) Admit(ctx context.Context, r admission.AdmitRequest) (admission.
 func admitNumbers(r admission.AdmitRequest) []int64 {
 	valid := stretch(r.Accounts)
 	numbers := []int64{
-		int64(r.Bound), unixMilli(r.NotBefore), limiterv1.ForgetAt(time.Now(), r.UserUntil).UnixMilli(), number(r.Shadow), number(r.Downgraded),
-		unixMilli(valid.Start), unixMilli(valid.End),
+		int64(r.Bound), unixMilli(r.NotBefore), unixMilli(r.UserUntil), limiterv1.Retention.Milliseconds(),
+		number(r.Shadow), number(r.Downgraded), unixMilli(valid.Start), unixMilli(valid.End),
 	}
 	for _, a := range r.Accounts {
 		numbers = append(numbers, int64(len(a.Money)), int64(len(a.Buckets)))
@@ -145,13 +145,14 @@ func admitReply(raw []any) (admission.AdmitReply, error) {
 	default:
 		return admission.AdmitReply{}, fmt.Errorf("admit: verdict %v", raw[0])
 	}
-	if len(raw) < 6 {
+	if len(raw) < 7 {
 		return admission.AdmitReply{}, fmt.Errorf("admit: unexpected reply of %d values", len(raw))
 	}
 	reply.AdmittedAt = time.UnixMilli(numbers[2]).UTC()
 	reply.Refusing = int(numbers[3])
 	reply.Spent, reply.Held = money.Nanos(numbers[4]), money.Nanos(numbers[5])
-	reply.Debts = numbers[6:]
+	reply.Slowed = numbers[6] == 1
+	reply.Debts = numbers[7:]
 	if reply.Verdict == admission.Admitted && reply.Refusing > 0 {
 		buckets := len(reply.Debts) / 2
 		for _, taken := range reply.Debts[buckets:] {

@@ -3,7 +3,7 @@
 -- admitted from a share while Redis was away becomes a call like any other.
 --
 -- KEYS[1]   calls of the session: hash, call id -> record, and 'fenced'
--- KEYS[2..] counters that both hold in, as for an admission
+-- KEYS[2..] counters that both hold in and the shard's clock, as for an admission
 --
 -- ARGV[1]   id of the call to take from
 -- ARGV[2]   id of the call that takes
@@ -24,16 +24,16 @@ local own = redis.call('HMGET', KEYS[1], from, id, 'fenced')
 if own[3] then return 'fenced' end
 if own[2] then return 'taken' end
 if not own[1] or string.sub(own[1], 1, 1) == 'S' then return 'gone' end
-local bound, admitted_at = read_call(own[1])
+local bound, admitted_at = read_call(own[1], (limiter_time(CLOCK)))
 if not bound then
   -- What it held stays held until all is counted anew, and nothing is left to take.
   mender().tell('call', TENANT, 'calls', 'unreadable', own[1], 0)
   local field = 5
-  for key = TENANT, #KEYS do
+  for key = TENANT, LAST do
     for i = field, field + numbers[key] - 1 do mender().distrust(key, ARGV[i]) end
     field = field + numbers[key]
   end
-  redis.call('HSET', KEYS[1], from, 'H' .. struct.pack('<dd', 0, redis_time()) .. string.sub(own[1], 18))
+  redis.call('HSET', KEYS[1], from, 'H' .. struct.pack('<dd', 0, (limiter_time(CLOCK))) .. string.sub(own[1], 18))
   return answered('gone')
 end
 if bound < amount then return 'gone' end

@@ -49,7 +49,7 @@ func (e *enforcer) registerLimiter(registry *prometheus.Registry, running *confi
 func (e *enforcer) registerBroken(registry *prometheus.Registry) {
 	found := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "bursar_enforcer_broken_counters_total",
-		Help: "Corrupt values in the limiter's store that were repaired, by kind of value (money, bucket, call) and kind of fault (negative, unreadable, fraction, overflow).",
+		Help: "Corrupt values in the limiter's store that were repaired, by kind of value (money, bucket, call) and kind of fault (negative, unreadable, fraction, overflow, time).",
 	}, []string{"counter", "kind"})
 	registry.MustRegister(found)
 	for _, counter := range store.BrokenCounters {
