@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// longestCall is how long before a stretch of time calls are looked for that are
+	// longestCall is how far before a stretch of time calls are read, to find those that are
 	// still open when it begins.
 	longestCall = 24 * time.Hour
 	// rowsAtOnce is how many rows are in memory at once, of all tenants together, and

@@ -33,7 +33,7 @@ func (r *Reader) forTenant(ctx context.Context, tenant string, read func(pgx.Tx)
 	return explained(err)
 }
 
-// explained adds to an error what mends it.
+// explained adds to an error how to fix it.
 func explained(err error) error {
 	const undefinedTable, undefinedColumn, insufficientPrivilege = "42P01", "42703", "42501"
 	var failure *pgconn.PgError

@@ -96,8 +96,8 @@ WHERE tenant_id = @tenant AND admitted_at >= @start AND (admitted_at, call_id) <
   AND (cardinality(@models::text[]) = 0 OR ` + modelOf + ` = ANY(@models))`
 
 // Standing is what was spent and held of a limit when a call was admitted or refused, by
-// the ledger: without what was still open when it was asked. The tenants are all whose
-// calls count against the limit.
+// the ledger, which lacks calls that are still open. The tenants are all those whose calls
+// count against the limit.
 func (r *Reader) Standing(ctx context.Context, limit Limit, call Call, tenants ...Tenant) (spent, held money.Nanos, err error) {
 	for _, tenant := range tenants {
 		if tenant.Name != limit.Tenant && (limit.Per == limiterv1.PerUser || !slices.Contains(tenant.Ancestors, limit.Tenant)) {

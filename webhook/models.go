@@ -49,8 +49,8 @@ func modelsOf(spec v1alpha1.TenantBudgetSpec) []namedModel {
 	return named
 }
 
-// unknown are the warnings of models that no ModelProvider has. Most are slips of the
-// pen, by which a limit counts nothing.
+// unknown are the warnings of models that no ModelProvider has. Most are typing
+// errors, by which a limit counts nothing.
 func unknown(ctx context.Context, reader client.Reader, named []namedModel) []string {
 	if len(named) == 0 {
 		return nil

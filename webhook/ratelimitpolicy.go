@@ -35,8 +35,8 @@ func (p rateLimitPolicies) warn(ctx context.Context, was, is *v1alpha1.RateLimit
 	return append(p.aiming(ctx, was, is), unknown(ctx, p.reader, named)...)
 }
 
-// aiming are the warnings of targets that may not be meant: all that there are, some that
-// get none of the limits, and some that have them no more.
+// aiming are the warnings about targets that may be a mistake: a selector that matches all
+// budgets, targets that get none of the limits, and targets that lose them.
 func (p rateLimitPolicies) aiming(ctx context.Context, was, is *v1alpha1.RateLimitPolicy) []string {
 	decided, err := acceptance.DecideRateLimitPolicy(ctx, p.reader, is)
 	if err != nil {

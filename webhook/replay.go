@@ -26,8 +26,8 @@ type PastCalls interface {
 // lookBack is how many days of calls are replayed.
 const lookBack = 7
 
-// replays are one at a time: who writes YAML must not keep the ledger busy. A request
-// that comes meanwhile gets no warning.
+// Replays run one at a time, so that people who write YAML do not keep the ledger busy. A
+// request that comes meanwhile gets no warning.
 var replays sync.Mutex
 
 // replayed is the warning of how many calls of the last days a document would have

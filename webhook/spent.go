@@ -14,8 +14,8 @@ import (
 )
 
 // stops are the warnings of the limits that refuse calls from now on, for what is
-// spent already, and did not before. Those of users are left out: each user is spent
-// for apart.
+// spent already, and did not before. Limits with per: User are left out: each user has
+// spent another amount.
 func stops(was, is limiterv1.Level, counters limiterstore.Reading) []string {
 	zone, err := time.LoadLocation(is.TimeZone)
 	if err != nil {
@@ -46,7 +46,7 @@ func stops(was, is limiterv1.Level, counters limiterstore.Reading) []string {
 	return warnings
 }
 
-// isUsedUp reports whether a limit of the level refuses calls when so much is spent.
+// isUsedUp reports whether a limit of the level refuses calls when that amount is spent.
 func isUsedUp(level limiterv1.Level, limit limiterv1.MoneyLimit, spent money.Nanos) bool {
 	return spent > 0 && limiterv1.Reached(spent, level.RefusesFrom(limit))
 }

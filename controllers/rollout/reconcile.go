@@ -119,9 +119,9 @@ type Reconciler[O Object, T any, S KindScope[O, T]] struct {
 	kind Kind[O, T, S]
 	// write writes a status, and returns the resource version that the object has then.
 	write func(ctx context.Context, object client.Object, status any) (resourceVersion string, err error)
-	// written are those resource versions, by the objects' UIDs, until objects are read as
-	// they are with the status. To compare with a status from before it would find nothing
-	// to write, and the one that was written would stay, though it is true no more.
+	// written are those resource versions, by the objects' UIDs, until the cache has caught up
+	// with them. Compared with the older status in the cache, a change back would look like
+	// no change, and the status that was written would stay, though it is no longer true.
 	written sync.Map
 }
 

@@ -28,18 +28,18 @@ const (
 	// firstRetry and lastRetry bound the pauses after errors.
 	firstRetry = 50 * time.Millisecond
 	lastRetry  = 10 * time.Second
-	// lookPriority lets objects that are looked at because time has gone by wait for those
-	// that are new, have changed, or have news: else a manager that is busy with them, as
-	// they keep the priority that they once had, never gets to the others.
+	// lookPriority lets periodic reconciles wait for objects that are new, have changed, or
+	// have news. Objects keep the priority that they once had, so without it a busy manager
+	// would never get to the others.
 	lookPriority = handler.LowPriority
 )
 
-// routine is how often objects are looked at that nothing is heard of: whatever was
-// overlooked is put right then.
+// routine is how often every object is reconciled without a cause, to correct what was
+// missed.
 const routine = 5 * time.Minute
 
-// Jitter is a pause of about d: up to a tenth longer, so that objects that were
-// seen together are not seen together for ever.
+// Jitter is a pause of about d, up to a tenth longer, so that objects that were reconciled
+// together spread out.
 func Jitter(d time.Duration) time.Duration {
 	return d + rand.N(d/10+1)
 }
@@ -77,8 +77,8 @@ func requeueAfter(pause time.Duration, err error) (reconcile.Result, error) {
 	return reconcile.Result{RequeueAfter: pause, Priority: ptr.To(lookPriority)}, nil
 }
 
-// beginningAnew makes a Reconciler for which an object that turned out to have changed
-// since it was read is no error: nothing is lost by beginning anew.
+// beginningAnew wraps a Reconciler: a conflict, because the object has changed since it was
+// read, is no error for it, and the reconcile starts over.
 func beginningAnew(inner reconcile.Reconciler) reconcile.Reconciler {
 	return reconcile.Func(func(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 		result, err := inner.Reconcile(ctx, request)

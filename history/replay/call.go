@@ -32,7 +32,7 @@ type PastCall struct {
 	Fallback bool
 	// Refused is a call that was not made, because money refused it. What it would have
 	// cost is estimated, should it be admitted now. Calls that a rate limit refused are
-	// not to be replayed: who was too fast asked again.
+	// not replayed: their callers have tried again.
 	Refused bool
 }
 
@@ -44,8 +44,8 @@ type History struct {
 	Opening []Opening
 	// Calls are all calls that count against any limit of the document and were
 	// admitted before To and not settled a Lag before From, in the order of AdmittedAt.
-	// Those that were admitted before From are not asked about, and so are those of
-	// tenants that are neither the document's nor below it.
+	// Those that were admitted before From are not decided on, nor are those of tenants
+	// that are neither the document's nor below it.
 	Calls iter.Seq2[PastCall, error]
 }
 

@@ -63,7 +63,7 @@ func (r *rule) at(user string, now, from time.Time) *counter {
 	return c
 }
 
-// close keeps the period, if something happened in it. Calls that are open end in it yet.
+// close keeps the period, if something happened in it. Open calls may still end in it.
 func (c *counter) close() {
 	if !c.trippedAt.IsZero() || !c.exhaustedAt.IsZero() || c.refused.Calls > 0 {
 		c.rule.past = append(c.rule.past, c)
@@ -87,9 +87,9 @@ func (r *rule) finish() LimitResult {
 	return *r.result
 }
 
-// refuses is why the limit has no room for a call, if it has none. The moment in which
-// a cost was counted is not known to the second: a call that was admitted then is
-// answered as is best for it, one that was refused as is worst.
+// refuses is why the limit has no room for a call, if it has none. The moment at which
+// a cost was counted is not known exactly: for a call that was admitted, the time in its
+// favour is assumed; for one that was refused, the time against it.
 func (c *counter) refuses(call PastCall) (reason ledgerv1.Reason, refuses bool) {
 	tripping, spent, held := c.posted, c.spent, c.held
 	if call.Refused {

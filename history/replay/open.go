@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Lag is how much later than the ledger says a cost is surely counted: the ledger has the
-// end of the answer, and the limiter counts moments after.
+// Lag is how long after the time in the ledger a cost is certainly counted: the ledger has
+// the end of the answer, and the limiter counts moments later.
 const Lag = time.Second
 
 // hold is a call that is open, or whose cost may not be counted yet.

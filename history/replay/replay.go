@@ -172,7 +172,7 @@ type refusal struct {
 
 // ask is what a call would take from the levels from the first on, and what refuses
 // it; nil when nothing does. Money is asked before buckets, each in the order in which
-// it refuses, and the first that refuses is told.
+// it refuses, and the first that refuses is returned.
 func (r *replay) ask(call PastCall, first int) (*hold, *refusal) {
 	h := &hold{call: call, ends: call.SettledAt}
 	var found *refusal

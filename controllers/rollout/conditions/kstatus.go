@@ -8,8 +8,8 @@ import (
 )
 
 // kstatus are the verdicts by which tools that know nothing of the kind follow it
-// (kstatus): an object that is not enforced as written is either Reconciling, and
-// will be in time, or Stalled, and will not be unless somebody changes something.
+// (kstatus): an object that is not enforced as written is either Reconciling, if
+// it will be in time, or Stalled, if it will not be until an object is changed.
 func kstatus(accepted, programmed, ready verdict.Verdict) (reconciling, stalled verdict.Verdict) {
 	const arrived, waits, stuck = "the rollout is complete", "the rollout is in progress", "a change is needed: see the condition Stalled"
 	switch {
@@ -25,9 +25,9 @@ func kstatus(accepted, programmed, ready verdict.Verdict) (reconciling, stalled 
 	return verdict.True(programmed.Reason, programmed.Message), verdict.False(v1alpha1.ReasonReconciling, waits)
 }
 
-// isFinal reports whether an object that is not accepted stays so until somebody
-// changes it or what it is in conflict with. One that only waits for another object,
-// which may be applied a moment later, is not: GitOps would give it up.
+// isFinal reports whether an object that is not accepted stays so until it, or what it
+// conflicts with, is changed. An object that only waits for another, which may be applied a
+// moment later, is not final: GitOps tools would give up on it.
 func isFinal(accepted verdict.Verdict) bool {
 	if accepted.Status != metav1.ConditionFalse {
 		return false

@@ -60,8 +60,8 @@ func (r Rollout) Inherited(fleet limiterstore.Fleet, documents []limiterstore.Ob
 		return r
 	}
 	if IsProgrammed(object) {
-		// They have had it since that revision. What else has changed in them since is
-		// not the object's business.
+		// They have had it since that revision. Later changes in them do not concern the
+		// object.
 		newest = min(newest, object.GetProgrammedStatus().Revision)
 	}
 	r.Revision = max(r.Revision, newest)

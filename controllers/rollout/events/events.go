@@ -42,7 +42,7 @@ func OfStatusChange(before, after v1alpha1.ProgrammedStatus) []Event {
 		case again:
 			return nil
 		case was.Status == metav1.ConditionFalse:
-			// Of this generation it may have been told before that it is everywhere.
+			// An earlier Event may already have said that this generation is everywhere.
 			return []Event{accepted(after.ObservedGeneration, was), everywhere(after)}
 		}
 		return []Event{everywhere(after)}
@@ -89,9 +89,9 @@ func rejected(is, was metav1.Condition) Event {
 	}
 }
 
-// everywhere is one turn for each generation. That enforcers have to follow anew, because
-// others joined them or what the object depends on has changed, is no news of the object:
-// whether it is seen is a matter of when it is looked at.
+// everywhere is one turn for each generation. That enforcers have to catch up again, because
+// new ones joined or what the object depends on has changed, makes no new Event: whether a
+// manager notices depends on when it looks.
 func everywhere(status v1alpha1.ProgrammedStatus) Event {
 	return Event{
 		Type: corev1.EventTypeNormal, Reason: v1alpha1.EventProgrammed, Action: "Program",

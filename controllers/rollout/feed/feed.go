@@ -109,7 +109,7 @@ func (l *listener) run(ctx context.Context) {
 func (l *listener) hear(ctx context.Context, message any) bool {
 	switch message := message.(type) {
 	case *redis.Subscription:
-		// Connected, for the first time or again: nobody knows what was missed.
+		// Connected, for the first time or again: messages may have been missed.
 		l.addAll(ctx)
 		return true
 	case *redis.Message:

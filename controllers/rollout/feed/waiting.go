@@ -38,7 +38,7 @@ func (w *Waiting) Note(object client.Object, rollout conditions.Rollout) {
 		delete(w.objects, key)
 		return
 	case rollout.Behind > 0:
-		// Nobody knows in which revision the others will have it, but in a later one.
+		// The others will have it in a later revision, which is not known yet.
 		w.objects[key] = max(w.reached, rollout.Revision) + 1
 		return
 	}

@@ -67,8 +67,8 @@ func (p *Prober) Prove(
 			continue // what has changed in it since is not the object's business
 		}
 		concerning = append(concerning, proof)
-		// Of a document that has just come, enforcers know nothing yet, and a probe that is
-		// made too early would keep the one in time waiting.
+		// Enforcers do not have a new document yet, and a probe that comes too early would
+		// delay the next one.
 		if !isNewer && p.due(proof, now) {
 			err = errors.Join(err, p.probes.Request(ctx, proof.Tenant))
 		}
