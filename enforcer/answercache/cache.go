@@ -54,7 +54,7 @@ func New(maxBytes int64) *Cache {
 	)}
 }
 
-// Put keeps an answer for so long, in the place of any that was kept for the key.
+// Put keeps an answer for a time, and replaces any that was kept for the key.
 // One that is too large is not kept.
 func (c *Cache) Put(key digest.Digest, answer Answer, maxAge time.Duration) {
 	if c.answers != nil && maxAge > 0 && len(answer.Body) <= MaxAnswerBytes {

@@ -21,7 +21,7 @@ const (
 	// pollInterval is how often Redis is asked for changes. Published messages only
 	// make it ask sooner.
 	pollInterval = time.Second
-	// pollTimeout bounds one question.
+	// pollTimeout bounds one request.
 	pollTimeout = 2 * time.Second
 	// staleGrace is how long documents of an earlier life of the configuration stay
 	// that the present one does not have yet.

@@ -1,6 +1,5 @@
-// Package digest tells requests apart, and whatever else is known by its parts: whether
-// an answer is kept for a request, and whether a call was made before, are asked by the
-// same digest.
+// Package digest identifies requests, and other things that are known by their parts. The
+// stored answer to a request and an earlier call are both found by the same digest.
 package digest
 
 import (

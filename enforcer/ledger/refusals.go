@@ -14,8 +14,8 @@ const (
 	// maxRefusals is how many refusals wait in memory, at most. One takes less than a
 	// kilobyte, so that this is less than ten megabytes.
 	maxRefusals = 10_000
-	// refusalsEvery is the pause between two batches: however fast calls are refused,
-	// no more than 2,000 a second are written, and Postgres is left to the ledger.
+	// refusalsEvery is the pause between two batches: at most 2,000 refusals a second are
+	// written, so that Postgres has room for the ledger.
 	refusalsEvery = 250 * time.Millisecond
 )
 

@@ -165,7 +165,7 @@ func (w *Writer) Write(ctx context.Context, entries []ledgerv1.Entry) (written [
 	return written, nil
 }
 
-// logRejected tells the log of calls that the database will never take.
+// logRejected logs calls that the database will never accept.
 func (w *Writer) logRejected(rejected []rejection[ledgerv1.Entry]) {
 	for _, r := range rejected {
 		w.log.Error("the ledger rejected a settled call; leaving it in Redis", "error", r.err, "entry", r.row)
@@ -182,9 +182,9 @@ func without(batch []ledgerv1.Entry, rejected []rejection[ledgerv1.Entry]) []led
 	})
 }
 
-// Flush waits until everything that was added is written, and forgotten in Redis. Who
-// ends after an error, or with entries that the database refused, must leave it to
-// others to find what Redis has.
+// Flush waits until everything that was added is written, and forgotten in Redis. After
+// an error, or with entries that the database rejected, the session must not be removed from
+// Redis: another enforcer has to find what is left there.
 func (w *Writer) Flush(ctx context.Context) error {
 	if err := emptied(ctx, w.nothingLeft); err != nil {
 		return fmt.Errorf("%d calls are not in the ledger, %d of them only in Redis; %d that are in it were not removed from Redis: %w",

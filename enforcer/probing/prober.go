@@ -18,8 +18,7 @@ import (
 )
 
 const (
-	// lookEvery is how often it is asked which probes are wanted, when nothing is heard
-	// of them.
+	// lookEvery is how often Redis is asked for probes that no message announced.
 	lookEvery = time.Second
 	// batch is how many are taken at once: what is taken by an enforcer that dies then
 	// is asked for again only after a while.
@@ -34,7 +33,7 @@ type Config interface {
 	Running() config.Running
 }
 
-// Admitter admits calls, and those that nobody makes.
+// Admitter admits calls, and simulated ones.
 type Admitter interface {
 	Probe(ctx context.Context, tenant *admission.Tenant) (limiterv1.ProbeAnswer, error)
 }

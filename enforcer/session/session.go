@@ -148,7 +148,7 @@ func (s *Session) beat(ctx context.Context) error {
 	return nil
 }
 
-// Leave ends the session: nobody waits for it any more. Run must have returned,
+// Leave removes the session from Redis, so that nothing waits for it any more. Run must have returned,
 // and every hold of the session must have ended.
 func (s *Session) Leave(ctx context.Context) error {
 	if err := leaveScript.Run(ctx, s.client, s.keys(), s.ID(), limiterv1.FeedChannel, s.news()).Err(); err != nil {

@@ -22,7 +22,7 @@ func (c *Controller) accept(ctx context.Context, s *scope) error {
 	return nil
 }
 
-// close leaves a grant that is over as it was: nothing is to be decided any more.
+// close leaves a grant that is over as it was: there is nothing left to decide.
 func (c *Controller) close(_ context.Context, s *scope) error {
 	if !s.expired() {
 		return nil

@@ -20,8 +20,8 @@ func (c *Controller) addFinalizer(ctx context.Context, s *scope) error {
 	return rollout.AddFinalizer(ctx, c.client, s.Object)
 }
 
-// record keeps on record what is granted. It comes last, and waits for its turn
-// again when it fails: enforcement does not depend on it.
+// record keeps on record what is granted. It comes last and is retried when it
+// fails: enforcement does not depend on it.
 func (c *Controller) record(ctx context.Context, s *scope) error {
 	if s.budget == nil || !s.Accepted.Holds() || s.expired() {
 		return nil
@@ -47,8 +47,8 @@ func (c *Controller) recordGrant(ctx context.Context, grant *v1alpha1.BudgetGran
 	})
 }
 
-// finalize closes the record of a grant that is going. The tenant's document loses
-// the grant by its budget's doing.
+// finalize closes the record of a grant that is going. The controller of
+// its budget removes it from the tenant's document.
 func (c *Controller) finalize(ctx context.Context, grant *v1alpha1.BudgetGrant) error {
 	if !rollout.HasFinalizer(grant) {
 		return nil

@@ -16,8 +16,8 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/index"
 )
 
-// News of the targets of a policy that selects them waits for more of it: for so long, and
-// longer for each target that there is to be looked at.
+// News of the targets of a policy with a selector is gathered for this long, and longer the
+// more targets there are.
 const (
 	gather     = 300 * time.Millisecond
 	eachTarget = 500 * time.Microsecond

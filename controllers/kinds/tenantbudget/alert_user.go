@@ -13,8 +13,8 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 
-// What single users spend is no news of the enforcers': there may be very many. It is
-// looked at every so often instead, of the users who have made calls.
+// Enforcers send no news of what single users spend: there may be very many. Instead, the
+// users who have made calls are looked at periodically.
 const (
 	lookAtUsers = time.Minute
 	// lookBack is how long before a look a call may have been admitted that was not in

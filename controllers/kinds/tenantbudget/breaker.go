@@ -11,7 +11,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
-// breaker is whether the tenant's paid calls are stopped, and whose doing it is.
+// breaker is whether the tenant's paid calls are stopped, and by whose breaker.
 type breaker struct {
 	state v1alpha1.BreakerState
 	// forced is set when a spec says so.
@@ -59,9 +59,9 @@ func (u *usage) refused() string {
 	return "are refused"
 }
 
-// refusedPast is refused where a limit has reached the Trip rung: the tenant may have it
-// that calls of the cheapest model go on, whosever limit it is. Under a breaker that is
-// forced open none does that costs anything.
+// refusedPast is refused where a limit has reached the Trip rung: the tenant's
+// fallbacks may let calls of the cheapest model continue, even if the limit is an ancestor's.
+// While the breaker is forced open, only calls that cost nothing continue.
 func (u *usage) refusedPast() string {
 	if slices.ContainsFunc(u.own().ladder, fallsBackToCheapestModel) && !u.shadow {
 		return ", except those that the fallback CheapestModel serves, " + u.refused()

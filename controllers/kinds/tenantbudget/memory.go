@@ -6,9 +6,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// memory is what this manager remembers of a budget from one look at it to the next. A
-// manager that begins anew remembers nothing, and does nothing wrong: it knows no rates
-// for some seconds, and records what is on record.
+// memory is what this manager remembers of a budget from one reconcile to the next. A manager
+// that restarts remembers nothing, which is safe: for some seconds it has no forecasts, and
+// it records again what is already on record.
 type memory struct {
 	spending spendings
 	recorded recordedAlerts
@@ -16,7 +16,7 @@ type memory struct {
 }
 
 // memories are those of all budgets, as far as they were looked at. A budget's own is
-// used without a lock: nobody else reconciles the budget at the same time.
+// used without a lock: a budget is reconciled by one goroutine at a time.
 type memories struct {
 	mu      sync.Mutex
 	budgets map[types.UID]*memory

@@ -50,7 +50,7 @@ func (c *Controller) put(ctx context.Context, budget *v1alpha1.TenantBudget, doc
 }
 
 // record keeps on record what is in force, be it of this generation or of an older
-// one that was valid. It comes late, and waits for its turn again when it fails:
+// one that was valid. It comes last and is retried when it fails:
 // enforcement does not depend on it.
 func (c *Controller) record(ctx context.Context, s *scope) error {
 	storeCtx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)

@@ -11,9 +11,9 @@ import (
 )
 
 // recordAgain is after how long limits are recorded again that did not change, at
-// least; at most it is twice as long. It puts right what others did to the rows, such as
-// a manager that was stopped while it led: the rows are for people to look back at, and
-// no call is admitted by them, so that nothing keeps it from writing, as Redis does.
+// least; at most it is twice as long. This corrects what others did to the rows, such as a
+// manager that was paused while it led: unlike Redis, Postgres does not refuse its late
+// writes, because the rows are a record and no call is admitted by them.
 const recordAgain = 5 * time.Minute
 
 // recordedLimits remembers which limits this manager has recorded of each tenant, so

@@ -152,8 +152,8 @@ func (e *email) message(budget *v1alpha1.TenantBudget, d budgetstore.Delivery) (
 	return m, nil
 }
 
-// refusedMail is the failure of a mail server that does not take an e-mail. One that
-// says it never will is asked again as seldom as possible.
+// refusedMail is the failure of a mail server that does not take an e-mail. After a
+// permanent refusal, the pause before the next attempt is the longest.
 func refusedMail(address string, err error) *failure {
 	f := failed(fmt.Sprintf("the mail server rejected e-mail to %s: %s", address, ofServer(err)))
 	var refusal *mail.SendError
@@ -163,8 +163,8 @@ func refusedMail(address string, err error) *failure {
 	return f
 }
 
-// ofServer is what a mail server said, or why it said nothing. It does not tell where
-// the mail server is: that is not the tenants' business.
+// ofServer is what a mail server said, or why it said nothing. It does not
+// contain the mail server's address, which tenants must not see.
 func ofServer(err error) string {
 	var refusal *mail.SendError
 	if errors.As(err, &refusal) && refusal.ErrorCode() > 0 {

@@ -13,7 +13,7 @@ import (
 )
 
 // failure is why something cannot be delivered. All of it may be shown to the tenant:
-// it has nothing out of a Secret.
+// it contains nothing from a Secret.
 type failure struct {
 	// reason is one of the reasons of ConditionAlertsFailing.
 	reason string

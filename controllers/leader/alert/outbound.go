@@ -27,8 +27,8 @@ const (
 	longestWait = time.Hour
 )
 
-// Outbound says where alerts may be posted. The URLs are the tenants' to write, and the
-// manager stands where tenants do not.
+// Outbound says where alerts may be posted. Tenants write the URLs, and the manager can reach
+// what tenants cannot.
 type Outbound struct {
 	// Hosts are the only hosts that are posted to: names, and "*.example.com" for all
 	// names below one. None means every host.
@@ -62,8 +62,8 @@ func newPoster(o Outbound, authorities *x509.CertPool) poster {
 	}}
 }
 
-// guard looks at the address itself, after its name was resolved: a name may be made
-// to mean anything.
+// guard checks the address itself, after its name was resolved: a name may resolve to any
+// address.
 func (o Outbound) guard(_, address string, _ syscall.RawConn) error {
 	host, err := netip.ParseAddrPort(address)
 	if err != nil || !o.allows(host.Addr().Unmap()) {

@@ -11,7 +11,7 @@ import (
 )
 
 // MonthsAhead is for how many months after the present one the ledger has
-// partitions: so long may no manager run before calls go to the default partition.
+// partitions. If no manager runs for longer, calls go to the default partition.
 const MonthsAhead = 3
 
 const (
@@ -29,7 +29,7 @@ type Partitions interface {
 }
 
 // Maintenance keeps the schema in shape for as long as the manager leads: it
-// migrates first, then sees every day to the partitions of the months to come, and to
+// migrates first, then, every day, creates the partitions of the months to come and detaches
 // those of months long gone.
 type Maintenance struct {
 	partitions Partitions

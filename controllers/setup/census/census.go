@@ -33,7 +33,7 @@ type Census struct {
 	kinds map[string]client.ObjectList
 }
 
-// New makes a Census of kinds, of each of which there is an empty list. The reader is
+// New makes a Census of kinds, each with an empty list of its objects. The reader is
 // to be a cache of them: each scrape lists everything.
 func New(reader client.Reader, clock clock.PassiveClock, kinds map[string]client.ObjectList) *Census {
 	return &Census{reader: reader, clock: clock, kinds: kinds}
