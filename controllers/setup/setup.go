@@ -36,6 +36,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/leader/maintenance"
 	"github.com/bursar-dev/bursar/controllers/leader/outage"
 	"github.com/bursar-dev/bursar/controllers/leader/recovery"
+	"github.com/bursar-dev/bursar/controllers/leader/refill"
 	"github.com/bursar-dev/bursar/controllers/rollout/events"
 	"github.com/bursar-dev/bursar/controllers/rollout/feed"
 	"github.com/bursar-dev/bursar/controllers/rollout/probe"
@@ -163,19 +164,20 @@ func NewManager(ctx context.Context, cluster *rest.Config, options Options) (ctr
 // register is the list of what runs in the manager.
 func register(mgr ctrl.Manager, documents *limiterstore.Documents, options Options) error {
 	var (
-		counters  = limiterstore.NewCounters(options.Redis)
-		enforcers = limiterstore.NewEnforcers(options.Redis)
-		calls     = limiterstore.NewCalls(options.Redis)
-		epochs    = limiterstore.NewEpochs(options.Redis)
-		ledger    = budgetstore.NewLedgerReader(options.Database)
-		news      = feed.New(options.Redis, enforcers)
-		client    = mgr.GetClient()
-		recorder  = events.NewRecorder(client, mgr.GetAPIReader())
-		clock     = options.Clock
-		recounter = recovery.NewRecounter(epochs, counters, calls, ledger)
-		prober    = probe.New(limiterstore.NewProbes(options.Redis))
-		alerts    = alert.NewDeliverer(budgetstore.NewDeliveries(options.Database), client, mgr.GetAPIReader(), options.Alerts)
-		pingRedis = func(ctx context.Context) error { return options.Redis.Ping(ctx).Err() }
+		counters       = limiterstore.NewCounters(options.Redis)
+		enforcers      = limiterstore.NewEnforcers(options.Redis)
+		calls          = limiterstore.NewCalls(options.Redis)
+		epochs         = limiterstore.NewEpochs(options.Redis)
+		configurations = limiterstore.NewConfigurations(options.Redis)
+		ledger         = budgetstore.NewLedgerReader(options.Database)
+		news           = feed.New(options.Redis, enforcers)
+		client         = mgr.GetClient()
+		recorder       = events.NewRecorder(client, mgr.GetAPIReader())
+		clock          = options.Clock
+		recounter      = recovery.NewRecounter(epochs, counters, calls, ledger)
+		prober         = probe.New(limiterstore.NewProbes(options.Redis))
+		alerts         = alert.NewDeliverer(budgetstore.NewDeliveries(options.Database), client, mgr.GetAPIReader(), options.Alerts)
+		pingRedis      = func(ctx context.Context) error { return options.Redis.Ping(ctx).Err() }
 	)
 	for _, controller := range []interface {
 		Register(mgr ctrl.Manager, news *feed.Feed) error
@@ -195,7 +197,11 @@ func register(mgr ctrl.Manager, documents *limiterstore.Documents, options Optio
 	}
 	for _, task := range []manager.Runnable{
 		maintenance.New(budgetstore.NewPartitions(options.Database), options.OwnerDSN, options.LedgerMonths),
-		recovery.NewRebuilder(epochs, enforcers, calls, budgetstore.NewEpochs(options.Database), ledger),
+		recovery.NewRebuilder(recovery.RebuilderOptions{
+			Epochs: epochs, Enforcers: enforcers, Calls: calls, Numbers: budgetstore.NewEpochs(options.Database), Ledger: ledger,
+			Turn: budgetstore.NewTurn(options.Database), Configurations: configurations, Recounter: recounter, Leads: mgr.Elected(),
+		}),
+		refill.New(configurations, client, clock.Now),
 		alerts,
 		audit.New(documents, counters, limiterstore.NewFindings(options.Redis), ledger, recorder),
 	} {

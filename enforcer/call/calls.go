@@ -41,6 +41,8 @@ type Config interface {
 	Route(model string) (*config.Route, bool)
 	Routes() []*config.Route
 	RouteUnlisted(protocol limiterv1.Protocol, model string) (*config.Route, bool)
+	// Complete is whether what is not there is not configured.
+	Complete() bool
 }
 
 // Admitter admits calls.

@@ -144,7 +144,7 @@ func (c *fakeConfig) Credential(hash [sha256.Size]byte) (limiterv1.Credential, b
 		hash == sha256.Sum256([]byte("key"))
 }
 
-func (c *fakeConfig) Configured() bool { return true }
+func (c *fakeConfig) Complete() bool { return true }
 
 func (c *fakeConfig) Tenant(name string) (*admission.Tenant, bool) { return c.tenant, name == "acme" }
 

@@ -19,7 +19,7 @@ func (c *Call) identify(ctx context.Context) (problem *Problem) {
 	}
 	var ok bool
 	if c.tenant, ok = c.calls.Config.Tenant(c.subject.Tenant); !ok {
-		return noBudget(c.subject)
+		return c.calls.absent(noBudget(c.subject))
 	}
 	return nil
 }

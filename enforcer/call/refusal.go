@@ -110,7 +110,18 @@ func unavailable(why string) *Problem {
 		"limiter_unavailable", "Limiter unavailable", why).after(time.Second)
 }
 
-func notConfigured() *Problem { return unavailable("The limiter has no configuration yet.") }
+func notConfigured() *Problem {
+	return unavailable("The limiter's configuration is not complete yet.")
+}
+
+// absent is the refusal of a call for what is not configured: while the configuration is
+// not complete, nobody can say that it is not.
+func (calls *Calls) absent(refusal *Problem) *Problem {
+	if !calls.Config.Complete() {
+		return notConfigured()
+	}
+	return refusal
+}
 
 func storeLost() *Problem {
 	return unavailable("The limiter is unavailable, so the call was not made. Try again later.")

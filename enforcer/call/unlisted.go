@@ -16,10 +16,16 @@ func (c *Call) routeTo(model string) (*config.Route, *Problem) {
 	switch {
 	case listed && c.speaksTo(route):
 		return route, nil
-	case listed || !c.asksFor(model):
+	case listed:
 		return nil, unknownModel(model)
+	case !c.asksFor(model):
+		return nil, c.calls.absent(unknownModel(model))
 	}
-	return c.routeToUnlisted(model)
+	route, refusal := c.routeToUnlisted(model)
+	if refusal != nil {
+		return nil, c.calls.absent(refusal)
+	}
+	return route, nil
 }
 
 // speaksTo is whether the route's provider has the protocol that the caller speaks.

@@ -30,8 +30,9 @@ type Config struct {
 	// providers are what routes is made of. Only the Follower knows them.
 	providers map[string]source
 
-	running atomic.Pointer[Running]
-	changed chan struct{}
+	running  atomic.Pointer[Running]
+	complete atomic.Bool
+	changed  chan struct{}
 }
 
 // New makes an empty Config. A Follower fills it.
@@ -83,8 +84,12 @@ func (c *Config) Routes() []*Route { return c.routes.Load().sorted }
 // Running is the newest configuration that is run in full.
 func (c *Config) Running() Running { return *c.running.Load() }
 
-// Configured is whether the first configuration has come.
-func (c *Config) Configured() bool { return c.Running().Incarnation != "" }
+// Complete is whether the configuration has every document that was put. While it does
+// not, because Redis has lost it and is being filled again, what is not found may be there
+// in a moment.
+func (c *Config) Complete() bool { return c.complete.Load() }
+
+func (c *Config) setComplete(complete bool) { c.complete.Store(complete) }
 
 // Changed receives after Running changed; several changes may be one message.
 func (c *Config) Changed() <-chan struct{} { return c.changed }

@@ -13,6 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/bursar-dev/bursar/api/documents"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/price"
@@ -169,13 +170,13 @@ func TestRouteUnlisted(t *testing.T) {
 func TestNothingIsReportedBeforeItRuns(t *testing.T) {
 	plane := newControlPlane(t)
 	plane.begin("first")
-	for i := range 3 * config.PageSize {
+	for i := range 3 * documents.PageSize {
 		plane.put(limiterv1.TenantDocument, fmt.Sprint("tenant-", i), tenant(fmt.Sprint("tenant-", i)))
 	}
 	follower, c := newFollower(plane.client)
 	follower.Poll(t.Context())
-	wantRunning(t, c, "first", 3*config.PageSize)
-	for i := range 3 * config.PageSize {
+	wantRunning(t, c, "first", 3*documents.PageSize)
+	for i := range 3 * documents.PageSize {
 		if _, ok := c.Tenant(fmt.Sprint("tenant-", i)); !ok {
 			t.Fatalf("tenant-%d is not there", i)
 		}
@@ -300,7 +301,6 @@ func TestLossOfRedis(t *testing.T) {
 	plane.begin("first")
 	plane.put(limiterv1.TenantDocument, "acme", tenant("acme"))
 	follower, c := newFollower(plane.client)
-	follower.SetGrace(time.Hour)
 	follower.Poll(t.Context())
 	wantRunning(t, c, "first", 1)
 
@@ -326,15 +326,21 @@ func TestLossOfRedis(t *testing.T) {
 		t.Error("an empty Redis took the last good configuration away")
 	}
 
-	plane.begin("second")
+	plane.refill("second")
 	plane.put(limiterv1.TenantDocument, "other", tenant("other"))
 	follower.Poll(t.Context())
 	wantRunning(t, c, "second", 1)
 	if _, ok := c.Tenant("acme"); !ok {
-		t.Error("tenant acme has had no time to come again, and is gone")
+		t.Error("tenant acme has not come again while the configuration is incomplete, and is gone")
 	}
-	follower.SetGrace(0)
+	if c.Complete() {
+		t.Error("the configuration is complete, and nobody has said so")
+	}
+	plane.complete("second")
 	follower.Poll(t.Context())
+	if !c.Complete() {
+		t.Error("the configuration is not complete")
+	}
 	if _, ok := c.Tenant("acme"); ok {
 		t.Error("tenant acme is not of this incarnation and is there")
 	}

@@ -2,9 +2,7 @@ package config
 
 import (
 	"context"
-	_ "embed"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"strconv"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/bursar-dev/bursar/api/documents"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
@@ -23,17 +22,7 @@ const (
 	pollInterval = time.Second
 	// pollTimeout bounds one request.
 	pollTimeout = 2 * time.Second
-	// staleGrace is how long documents of an earlier life of the configuration stay
-	// that the present one does not have yet.
-	staleGrace = 30 * time.Second
-	// pageSize is how many documents are read at once.
-	pageSize = 500
 )
-
-//go:embed changes.lua
-var changesLua string
-
-var changesScript = redis.NewScript(changesLua)
 
 // Follower keeps a Config as Redis has it.
 type Follower struct {
@@ -50,10 +39,6 @@ type Follower struct {
 	// held are the documents that the Config has something of, stale are those of
 	// them that were not seen again since everything is read anew.
 	held, stale map[limiterv1.DocumentID]struct{}
-	// anew is since when everything is read anew, and grace how long a document that
-	// does not come again stays: a Redis that was lost is filled again one by one.
-	anew  time.Time
-	grace time.Duration
 	// broken are the documents that cannot be run, with the revisions they came with.
 	broken map[limiterv1.DocumentID]int64
 	// brokenCount is how many those are.
@@ -68,7 +53,7 @@ type Follower struct {
 // may write to the config.
 func NewFollower(client redis.UniversalClient, config *Config, onEpoch func(limiterv1.Epoch), log *slog.Logger) *Follower {
 	f := &Follower{
-		client: client, config: config, onEpoch: onEpoch, log: log, grace: staleGrace,
+		client: client, config: config, onEpoch: onEpoch, log: log,
 		held:   map[limiterv1.DocumentID]struct{}{},
 		broken: map[limiterv1.DocumentID]int64{},
 	}
@@ -132,111 +117,71 @@ func (f *Follower) noteFailure(err error) {
 	f.setFailure(err)
 }
 
-// page is one answer of changes.lua.
-type page struct {
-	Running
-	// from is the revision that the page follows; 0 when everything is read anew.
-	from    int64
-	more    bool
-	changes []change
-}
-
-type change struct {
-	id limiterv1.DocumentID
-	// document is "<revision> <body>"; empty when it was withdrawn.
-	document string
-}
-
 func (f *Follower) readPage(ctx context.Context) (more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
-	keys := []string{limiterv1.DocumentsKey, limiterv1.ChangesKey, limiterv1.RevisionKey, limiterv1.IncarnationKey}
-	answer, err := changesScript.Run(ctx, f.client, keys, f.seen.Incarnation, f.seen.Revision, pageSize).Slice()
+	page, err := documents.Read(ctx, f.client, documents.Position(f.seen))
 	if err != nil {
-		return false, fmt.Errorf("read changes: %w", err)
+		return false, err
 	}
-	p, err := readAnswer(answer)
-	if err != nil {
-		return false, fmt.Errorf("read changes: %w", err)
-	}
-	f.apply(p)
-	return p.more, nil
-}
-
-func readAnswer(answer []any) (p page, err error) {
-	const head = 4
-	if len(answer) < head || len(answer)%2 != 0 {
-		return page{}, fmt.Errorf("unexpected reply of %d values", len(answer))
-	}
-	var ok [head]bool
-	var more int64
-	p.Incarnation, ok[0] = answer[0].(string)
-	p.from, ok[1] = answer[1].(int64)
-	p.Revision, ok[2] = answer[2].(int64)
-	more, ok[3] = answer[3].(int64)
-	if ok != [head]bool{true, true, true, true} {
-		return page{}, fmt.Errorf("unexpected reply that starts with %v", answer[:head])
-	}
-	p.more = more == 1
-	for i := head; i < len(answer); i += 2 {
-		name, _ := answer[i].(string)
-		document, _ := answer[i+1].(string)
-		kind, rest, _ := strings.Cut(name, "/")
-		id := limiterv1.DocumentID{Kind: limiterv1.DocumentKind(kind), Name: rest}
-		p.changes = append(p.changes, change{id: id, document: document})
-	}
-	return p, nil
+	f.apply(page)
+	return page.More, nil
 }
 
 // apply makes the Config what the page says. Without an incarnation nothing was
-// ever written, or Redis has lost everything: what there is stays.
-func (f *Follower) apply(p page) {
+// ever written, or Redis has lost everything: what there is stays. So do documents that
+// are read anew and do not come again, until the incarnation is complete: a Redis that was
+// lost may be filled again one by one.
+func (f *Follower) apply(p documents.Page) {
 	if p.Incarnation == "" {
 		return
 	}
-	if p.from == 0 {
-		f.stale, f.broken, f.anew = maps.Clone(f.held), map[limiterv1.DocumentID]int64{}, time.Now()
+	if p.From == 0 {
+		f.stale, f.broken = maps.Clone(f.held), map[limiterv1.DocumentID]int64{}
 	}
-	for _, c := range p.changes {
-		delete(f.stale, c.id)
-		f.applyChange(c, p.from+1)
+	for _, c := range p.Changes {
+		delete(f.stale, c.ID)
+		f.applyChange(c, p.From+1)
 	}
-	f.seen = p.Running
-	if p.more {
+	f.seen = Running(p.Position)
+	if p.More {
 		return
 	}
-	if time.Since(f.anew) >= f.grace {
+	if p.Complete {
 		for id := range f.stale {
 			f.withdraw(id)
 		}
 		f.stale = nil
 	}
-	f.config.setRunning(f.running())
+	f.config.setComplete(p.Complete)
+	if p.Complete || f.config.Running().Incarnation != "" { // a part alone is none to begin with
+		f.config.setRunning(f.running())
+	}
 	f.brokenCount.Store(int64(len(f.broken)))
 }
 
 // applyChange applies a change that came with its own revision or, should that be
 // unreadable, not before the earliest one.
-func (f *Follower) applyChange(c change, earliest int64) {
-	if c.document == "" {
-		f.withdraw(c.id)
+func (f *Follower) applyChange(c documents.Change, earliest int64) {
+	if c.Document == "" {
+		f.withdraw(c.ID)
 		return
 	}
-	number, body, _ := strings.Cut(c.document, " ")
+	number, body, _ := strings.Cut(c.Document, " ")
 	revision, err := strconv.ParseInt(number, 10, 64)
 	if err != nil {
 		revision = earliest
 	} else {
-		err = f.config.put(c.id, []byte(body))
+		err = f.config.put(c.ID, []byte(body))
 	}
 	if err != nil {
 		f.log.Error("failed to apply a document; keeping the previous one",
-			"document", c.id, "revision", revision, "error", err)
-		f.broken[c.id] = revision
+			"document", c.ID, "revision", revision, "error", err)
+		f.broken[c.ID] = revision
 		return
 	}
-	f.held[c.id] = struct{}{}
-	delete(f.broken, c.id)
+	f.held[c.ID] = struct{}{}
+	delete(f.broken, c.ID)
 }
 
 func (f *Follower) withdraw(id limiterv1.DocumentID) {

@@ -52,7 +52,22 @@ func connect(t testing.TB, server *redis.Server) *goredis.Client {
 
 func (c *controlPlane) begin(incarnation string) {
 	c.t.Helper()
+	c.refill(incarnation)
+	c.complete(incarnation)
+}
+
+// refill begins an incarnation that is not complete.
+func (c *controlPlane) refill(incarnation string) {
+	c.t.Helper()
 	if err := c.client.Set(context.Background(), limiterv1.IncarnationKey, incarnation, 0).Err(); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// complete says of an incarnation that every document was put.
+func (c *controlPlane) complete(incarnation string) {
+	c.t.Helper()
+	if err := c.client.Set(context.Background(), limiterv1.CompleteKey, incarnation, 0).Err(); err != nil {
 		c.t.Fatal(err)
 	}
 }
@@ -106,6 +121,5 @@ func (c *controlPlane) change(kind limiterv1.DocumentKind, name string, do func(
 func newFollower(client goredis.UniversalClient) (*config.Follower, *config.Config) {
 	c := config.New()
 	follower := config.NewFollower(client, c, func(limiterv1.Epoch) {}, slog.New(slog.DiscardHandler))
-	follower.SetGrace(0)
 	return follower, c
 }

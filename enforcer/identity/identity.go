@@ -34,8 +34,8 @@ var (
 	ErrMissing = badKey(`no API key, or more than one: send one header "Authorization: Bearer KEY"`)
 	ErrUnknown = badKey("the API key is unknown")
 	ErrExpired = badKey("the API key has expired")
-	// ErrNotConfigured: nobody is known before the first configuration has come.
-	ErrNotConfigured = &Error{Message: "the limiter has no configuration yet", Unavailable: true}
+	// ErrNotConfigured: who is not known may be known once the configuration is complete.
+	ErrNotConfigured = &Error{Message: "the limiter's configuration is not complete yet", Unavailable: true}
 )
 
 func badKey(message string) *Error {
@@ -59,9 +59,9 @@ type Request struct {
 // Credentials knows credentials by their SHA-256.
 type Credentials interface {
 	Credential(hash [sha256.Size]byte) (limiterv1.Credential, bool)
-	// Configured is whether there is a configuration, and so whether one that is not
-	// known is none.
-	Configured() bool
+	// Complete is whether all credentials there are can be known, and so whether one that
+	// is not known is none.
+	Complete() bool
 }
 
 // Identifier finds out who is calling, by API keys.
@@ -94,7 +94,7 @@ func (i *Identifier) Identify(_ context.Context, request Request) (admission.Sub
 	}
 	credential, ok := i.credentials.Credential(sha256.Sum256([]byte(key)))
 	switch {
-	case !ok && !i.credentials.Configured():
+	case !ok && !i.credentials.Complete():
 		return admission.Subject{}, ErrNotConfigured
 	case !ok:
 		return admission.Subject{}, ErrUnknown

@@ -22,7 +22,7 @@ func (c credentials) Credential(hash [sha256.Size]byte) (limiterv1.Credential, b
 	return credential, ok
 }
 
-func (c credentials) Configured() bool { return len(c) > 0 }
+func (c credentials) Complete() bool { return len(c) > 0 }
 
 func TestIdentify(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)

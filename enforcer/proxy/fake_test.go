@@ -182,7 +182,7 @@ func (c *fakeConfig) RouteUnlisted(protocol limiterv1.Protocol, model string) (*
 }
 
 func (c *fakeConfig) Routes() []*config.Route { return c.routes }
-func (c *fakeConfig) Configured() bool        { return c.running.Incarnation != "" }
+func (c *fakeConfig) Complete() bool          { return c.running.Incarnation != "" }
 func (c *fakeConfig) Route(model string) (*config.Route, bool) {
 	for _, route := range c.routes {
 		if route.Model.Name == model {

@@ -65,8 +65,8 @@ func TestRefusals(t *testing.T) {
 		"unknown key before there is a configuration": {
 			key: "guess", change: func(d *door) { d.config.running = config.Running{} },
 			wantStatus: 503, wantHeader: http.Header{"Retry-After": {"1"}},
-			wantBody: `{"error":{"message":"The limiter has no configuration yet.","type":"server_error","param":null,"code":"limiter_unavailable"},` +
-				`"type":"urn:bursar:problem:limiter-unavailable","title":"Limiter unavailable","status":503,"detail":"The limiter has no configuration yet."}`,
+			wantBody: `{"error":{"message":"The limiter's configuration is not complete yet.","type":"server_error","param":null,"code":"limiter_unavailable"},` +
+				`"type":"urn:bursar:problem:limiter-unavailable","title":"Limiter unavailable","status":503,"detail":"The limiter's configuration is not complete yet."}`,
 		},
 		"no budget": {
 			key: "key-without-budget", wantStatus: 403, wantHeader: http.Header{},

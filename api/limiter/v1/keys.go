@@ -24,6 +24,9 @@ const (
 	// IncarnationKey is a random name for one life of the configuration. Revisions
 	// of different incarnations do not compare.
 	IncarnationKey = "bursar:{config}:incarnation"
+	// CompleteKey is the incarnation of which every document was put. While it is another,
+	// a credential, a tenant or a model without a document may have one in a moment.
+	CompleteKey = "bursar:{config}:complete"
 	// TermKey is a random name for the time in which the manager leads that was the last
 	// to begin: the only one that documents are changed in.
 	TermKey = "bursar:{config}:term"

@@ -47,6 +47,7 @@ type world struct {
 	looks    atomic.Int64
 	ledger   *budgetstore.LedgerReader
 	enforcer *pgxpool.Pool
+	manager  *pgxpool.Pool
 }
 
 // limiter is what a Redis has.
@@ -77,7 +78,12 @@ func (l lookedAt) Inspect(ctx context.Context) (limiterstore.Inspection, error) 
 }
 
 func (w *world) rebuilder() *recovery.Rebuilder {
-	return recovery.NewRebuilder(lookedAt{w.epochs, &w.looks}, w.enforcers, w.calls, w.numbers, w.ledger)
+	leads := make(chan struct{})
+	close(leads)
+	return recovery.NewRebuilder(recovery.RebuilderOptions{
+		Epochs: lookedAt{w.epochs, &w.looks}, Enforcers: w.enforcers, Calls: w.calls, Numbers: w.numbers, Ledger: w.ledger,
+		Turn: budgetstore.NewTurn(w.manager), Configurations: limiterstore.NewConfigurations(w.redis), Recounter: w.recounter(), Leads: leads,
+	})
 }
 
 func newWorld(t *testing.T) *world {
@@ -96,7 +102,7 @@ func newWorld(t *testing.T) *world {
 	enforcer, err := pgxpool.New(t.Context(), database.Enforcer)
 	testkit.Must(t, err)
 	t.Cleanup(enforcer.Close)
-	return &world{redis: client, limiter: limiterOn(client), numbers: budgetstore.NewEpochs(manager), ledger: budgetstore.NewLedgerReader(manager), enforcer: enforcer}
+	return &world{redis: client, limiter: limiterOn(client), numbers: budgetstore.NewEpochs(manager), ledger: budgetstore.NewLedgerReader(manager), enforcer: enforcer, manager: manager}
 }
 
 // recorded is a call as the ledger and Redis know it.

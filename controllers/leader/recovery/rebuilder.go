@@ -62,13 +62,32 @@ type LedgerReader interface {
 	Read(ctx context.Context, read func(budgetstore.LedgerSnapshot) error) error
 }
 
+// Turn is whose turn it is to rebuild.
+type Turn interface {
+	// Take takes the turn, or keeps it, and reports whether it is this manager's.
+	Take(ctx context.Context) (bool, error)
+	// End lets another manager have it.
+	End(ctx context.Context) error
+}
+
 // Rebuilder begins a new epoch whenever Redis cannot be trusted with the old one.
+//
+// It works in every manager, and one of them rebuilds: whose turn it is, Postgres knows,
+// so that nothing depends on the API server. Should two rebuild nevertheless, because one
+// was stopped in the midst of it, the one with the newer epoch wins.
 type Rebuilder struct {
 	epochs    Epochs
 	enforcers Enforcers
 	calls     Calls
 	numbers   Numbers
 	ledger    LedgerReader
+	turn      Turn
+	// configuration is restored together with the counters.
+	configuration *configuration
+	// leads is closed once this manager leads: it rebuilds first, others where it does not.
+	leads <-chan struct{}
+	// looks is how often Redis was seen in need of a rebuild since it last was not.
+	looks int
 
 	// last is the number of the newest epoch that became valid, as Postgres knows it; -1
 	// before it was asked.
@@ -80,18 +99,37 @@ type Rebuilder struct {
 	failure string
 }
 
-// NewRebuilder makes a Rebuilder.
-func NewRebuilder(epochs Epochs, enforcers Enforcers, calls Calls, numbers Numbers, ledger LedgerReader) *Rebuilder {
-	return &Rebuilder{epochs: epochs, enforcers: enforcers, calls: calls, numbers: numbers, ledger: ledger, last: -1}
+// RebuilderOptions are what a Rebuilder works with.
+type RebuilderOptions struct {
+	Epochs         Epochs
+	Enforcers      Enforcers
+	Calls          Calls
+	Numbers        Numbers
+	Ledger         LedgerReader
+	Turn           Turn
+	Configurations Configurations
+	Recounter      *Recounter
+	// Leads is closed once this manager leads.
+	Leads <-chan struct{}
 }
 
-// NeedLeaderElection keeps all but the leader out.
-func (r *Rebuilder) NeedLeaderElection() bool { return true }
+// NewRebuilder makes a Rebuilder.
+func NewRebuilder(o RebuilderOptions) *Rebuilder {
+	return &Rebuilder{
+		epochs: o.Epochs, enforcers: o.Enforcers, calls: o.Calls, numbers: o.Numbers, ledger: o.Ledger, turn: o.Turn,
+		configuration: newConfiguration(o.Configurations, o.Recounter), leads: o.Leads, last: -1,
+	}
+}
+
+// NeedLeaderElection lets every manager work: one that cannot reach the API server does not
+// lead, and is needed nevertheless.
+func (r *Rebuilder) NeedLeaderElection() bool { return false }
 
 // Start works until ctx ends.
 func (r *Rebuilder) Start(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
+	defer r.configuration.stop()
 	for {
 		r.note(ctx, r.look(ctx))
 		select {
@@ -125,17 +163,29 @@ func (r *Rebuilder) look(ctx context.Context) error {
 		return err // a Redis that does not answer admits nothing
 	}
 	noteLook(found)
-	if reason := Unfit(found.Servers); reason != "" {
-		return r.epochs.Refuse(lookCtx, reason)
-	}
 	if r.last < 0 {
 		if r.last, err = r.numbers.Last(lookCtx); err != nil {
 			r.last = -1
 			return err
 		}
 	}
-	if found.Epoch.Number >= r.last && found.Whole() {
-		return r.remember(lookCtx)
+	unfit := Unfit(found.Servers)
+	if unfit == "" && found.Epoch.Number >= r.last && found.Whole() {
+		r.last = found.Epoch.Number
+		if err := r.remember(lookCtx); !errors.Is(err, limiterstore.ErrConfigurationLost) {
+			r.looks = 0
+			return err
+		}
+	}
+	if mine, err := r.takeTurn(lookCtx); err != nil || !mine {
+		return err
+	}
+	defer func() { _ = r.turn.End(context.WithoutCancel(lookCtx)) }() // or it ends by itself
+	switch {
+	case unfit != "":
+		return r.epochs.Refuse(lookCtx, unfit)
+	case found.Epoch.Number >= r.last && found.Whole(): // the counters are there
+		return r.configuration.restore(lookCtx)
 	}
 	ctx, cancelRebuild := context.WithTimeout(ctx, rebuildTimeout)
 	defer cancelRebuild()
@@ -143,6 +193,20 @@ func (r *Rebuilder) look(ctx context.Context) error {
 		return err
 	}
 	return nil // another has rebuilt it, or is about to
+}
+
+// takeTurn takes the turn to rebuild. A manager that does not lead lets the leader go
+// first: that is where the controllers work.
+func (r *Rebuilder) takeTurn(ctx context.Context) (bool, error) {
+	r.looks++
+	select {
+	case <-r.leads:
+	default:
+		if r.looks == 1 {
+			return false, nil
+		}
+	}
+	return r.turn.Take(ctx)
 }
 
 // Unfit is why servers must not be trusted with money; empty when they may be.
@@ -160,10 +224,11 @@ func Unfit(servers []redisclient.Server) string {
 
 func (r *Rebuilder) remember(ctx context.Context) error {
 	fleet, err := r.enforcers.Fleet(ctx)
-	if err == nil {
-		r.live = fleet.Sessions
+	if err != nil {
+		return err
 	}
-	return err
+	r.live = fleet.Sessions
+	return r.configuration.remember(ctx)
 }
 
 // rebuild suspends the limiter under a new epoch, and makes that valid when everything
@@ -190,6 +255,9 @@ func (r *Rebuilder) rebuild(ctx context.Context, found limiterstore.Inspection) 
 	if !slices.Equal(now.Runs(), found.Runs()) {
 		return errors.New("a Redis restarted while the limiter was being rebuilt: the rebuild starts over")
 	}
+	if err := r.configuration.restore(ctx); err != nil {
+		return err
+	}
 	if err := r.numbers.Complete(ctx, number); err != nil {
 		return err
 	}
@@ -198,6 +266,7 @@ func (r *Rebuilder) rebuild(ctx context.Context, found limiterstore.Inspection) 
 	}
 	r.last = number
 	noteRebuilt(number, begin)
+	r.configuration.recount(ctx)
 	log.FromContext(ctx).Info("The limiter admits calls", "epoch", number, "took", time.Since(begin).String())
 	return nil
 }

@@ -3,7 +3,9 @@ package budgetstore
 import (
 	"context"
 	"fmt"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -38,6 +40,38 @@ func (e *Epochs) Complete(ctx context.Context, number int64) error {
 	const complete = "UPDATE limiter_epoch SET opened = greatest(opened, $1)"
 	if _, err := e.pool.Exec(ctx, complete, number); err != nil {
 		return fmt.Errorf("record epoch %d: %w", number, err)
+	}
+	return nil
+}
+
+// turnLasts is how long it is a manager's turn to rebuild that does not end it.
+const turnLasts = 10 * time.Second
+
+// Turn is whose turn it is to rebuild the limiter, by the clock of Postgres.
+type Turn struct {
+	pool *pgxpool.Pool
+	name string
+}
+
+// NewTurn makes a Turn for one manager.
+func NewTurn(pool *pgxpool.Pool) *Turn { return &Turn{pool: pool, name: uuid.NewString()} }
+
+// Take takes the turn, or keeps it, unless it is another's, and reports whether it did.
+func (t *Turn) Take(ctx context.Context) (taken bool, err error) {
+	const take = `UPDATE limiter_epoch SET rebuilder = $1, rebuilder_until = now() + $2
+WHERE rebuilder = $1 OR rebuilder_until <= now()`
+	tag, err := t.pool.Exec(ctx, take, t.name, turnLasts)
+	if err != nil {
+		return false, fmt.Errorf("take the turn to rebuild the limiter: %w", err)
+	}
+	return tag.RowsAffected() == 1, nil
+}
+
+// End lets another have the turn at once.
+func (t *Turn) End(ctx context.Context) error {
+	const end = "UPDATE limiter_epoch SET rebuilder_until = now() WHERE rebuilder = $1"
+	if _, err := t.pool.Exec(ctx, end, t.name); err != nil {
+		return fmt.Errorf("end the turn to rebuild the limiter: %w", err)
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ func (d *Documents) Put(ctx context.Context, id limiterv1.DocumentID, document a
 	}
 	keys := []string{limiterv1.DocumentsKey, limiterv1.ChangesKey, limiterv1.RevisionKey, limiterv1.IncarnationKey}
 	answer, err := d.change(ctx, putScript, keys,
-		id.String(), body, uuid.NewString(), limiterv1.ConfigChannel).Int64Slice()
+		id.String(), body, d.incarnation(), limiterv1.ConfigChannel).Int64Slice()
 	if err != nil {
 		return 0, fmt.Errorf("put document %s: %w", id, err)
 	}
@@ -56,11 +56,20 @@ func (d *Documents) Put(ctx context.Context, id limiterv1.DocumentID, document a
 	return answer[0], nil
 }
 
+// incarnation is the one to begin where there is none: a leader begins none, so that what
+// was lost can be restored first.
+func (d *Documents) incarnation() string {
+	if d.term != nil {
+		return ""
+	}
+	return uuid.NewString()
+}
+
 // Withdraw removes a document if the object with the UID is the first of its
 // sources, and reports whether it did. A document of another object, which has
 // taken over the name, stays.
 func (d *Documents) Withdraw(ctx context.Context, id limiterv1.DocumentID, uid string) (bool, error) {
-	keys := []string{limiterv1.DocumentsKey, limiterv1.ChangesKey, limiterv1.RevisionKey, limiterv1.ProbeAnswersKey}
+	keys := []string{limiterv1.DocumentsKey, limiterv1.ChangesKey, limiterv1.RevisionKey, limiterv1.IncarnationKey, limiterv1.ProbeAnswersKey}
 	tenant := ""
 	if id.Kind == limiterv1.TenantDocument {
 		tenant = id.Name

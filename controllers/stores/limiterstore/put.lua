@@ -9,18 +9,23 @@
 --
 -- ARGV[1]   id
 -- ARGV[2]   body
--- ARGV[3]   incarnation to begin, if none has begun
+-- ARGV[3]   incarnation to begin, if none has begun, or '' to begin none
 -- ARGV[4]   channel to publish the revision of a change on
 -- ARGV[5]   the caller's term, or '' for one that is alone
 --
 -- Answers {revision that the document has, 1 if it is new or 0}, or the error OVER when
--- there is another term than the caller's.
+-- there is another term than the caller's, or LOST when there is no incarnation and the
+-- caller begins none.
 
 local id, body = ARGV[1], ARGV[2]
 
 if ARGV[5] ~= '' and redis.call('GET', KEYS[5]) ~= ARGV[5] then return redis.error_reply('OVER the term is over') end
 
-redis.call('SET', KEYS[4], ARGV[3], 'NX')
+if ARGV[3] ~= '' then
+  redis.call('SET', KEYS[4], ARGV[3], 'NX')
+elseif redis.call('EXISTS', KEYS[4]) == 0 then
+  return redis.error_reply('LOST there is no configuration')
+end
 
 local stored = redis.call('HGET', KEYS[1], id)
 if stored then

@@ -72,6 +72,9 @@ func (d *Documents) change(ctx context.Context, script *redis.Script, keys []str
 			return failed(ctx, err)
 		}
 		answer := script.Run(ctx, d.client, append(keys, limiterv1.TermKey), append(args, name)...)
+		if redis.HasErrorPrefix(answer.Err(), "LOST") {
+			return failed(ctx, &SuspendedError{Reason: "the limiter lost its configuration, which is being restored"})
+		}
 		if !redis.HasErrorPrefix(answer.Err(), "OVER") || attempt == 2 {
 			answer.SetErr(unanswered(answer.Err()))
 			return answer

@@ -39,6 +39,14 @@ func leaders() (lease *holder, former, now *limiterstore.Documents) {
 	return lease, limiterstore.NewLeaderDocuments(client, lease.seenBy(0, func() {})), limiterstore.NewLeaderDocuments(client, lease.seenBy(1, func() {}))
 }
 
+// begin begins a configuration: a leader does not by itself.
+func begin(t *testing.T) {
+	t.Helper()
+	if err := limiterstore.NewConfigurations(client).Begin(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestFormerLeader: what a manager writes that led before has no effect once another
 // has begun, also where Redis has lost who that was.
 func TestFormerLeader(t *testing.T) {
@@ -50,12 +58,14 @@ func TestFormerLeader(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			newStore(t)
+			begin(t)
 			lease, former, now := leaders()
 			put(t, former, acme, document("u1", 1, "UTC"))
 			lease.Store(1)
 			put(t, former, acme, document("u1", 2, "UTC")) // nobody has begun yet
 			put(t, now, acme, document("u1", 3, "UTC"))
 			loses()
+			begin(t)
 			revision := put(t, now, acme, document("u1", 3, "UTC"))
 
 			if _, err := former.Put(t.Context(), acme, document("u1", 2, "UTC")); !errors.Is(err, errNotHeld) {
@@ -79,6 +89,7 @@ func TestFormerLeader(t *testing.T) {
 // not change under it.
 func TestObservedByTheLeader(t *testing.T) {
 	newStore(t)
+	begin(t)
 	lease, former, now := leaders()
 	put(t, former, acme, document("u1", 1, "UTC"))
 	lease.Store(1)
@@ -97,6 +108,7 @@ func TestOneLeaderAfterAnother(t *testing.T) {
 		if err := client.FlushAll(t.Context()).Err(); err != nil {
 			rt.Fatal(err)
 		}
+		begin(t)
 		m := &managers{t: t, rt: rt, busy: map[int]bool{}}
 		m.handOver()
 		rt.Repeat(map[string]func(*rapid.T){

@@ -1,9 +1,9 @@
 -- Withdraws a document, if it is the caller's: if the first of the objects it was
 -- compiled from has the caller's UID. Another object may have taken the name over.
 --
--- KEYS      as in put.lua, without the incarnation; then
--- KEYS[4]   probe answers: hash, tenant -> JSON
--- KEYS[5]   term
+-- KEYS      as in put.lua, without the term; then
+-- KEYS[5]   probe answers: hash, tenant -> JSON
+-- KEYS[6]   term
 --
 -- ARGV[1]   id
 -- ARGV[2]   UID of the caller
@@ -12,11 +12,13 @@
 -- ARGV[5]   the caller's term, or '' for one that is alone
 --
 -- Answers 1 when the document was withdrawn, 0 when there was none of the caller's, or
--- the error OVER when there is another term than the caller's.
+-- the error OVER when there is another term than the caller's, or LOST when there is no
+-- incarnation and the caller has a term: what was lost may be restored in a moment.
 
 local id, uid = ARGV[1], ARGV[2]
 
-if ARGV[5] ~= '' and redis.call('GET', KEYS[5]) ~= ARGV[5] then return redis.error_reply('OVER the term is over') end
+if ARGV[5] ~= '' and redis.call('GET', KEYS[6]) ~= ARGV[5] then return redis.error_reply('OVER the term is over') end
+if ARGV[5] ~= '' and redis.call('EXISTS', KEYS[4]) == 0 then return redis.error_reply('LOST there is no configuration') end
 
 local stored = redis.call('HGET', KEYS[1], id)
 if not stored then return 0 end
@@ -25,7 +27,7 @@ if cjson.decode(body).sources[1].uid ~= uid then return 0 end
 
 local revision = redis.call('INCR', KEYS[3])
 redis.call('HDEL', KEYS[1], id)
-redis.call('HDEL', KEYS[4], ARGV[4])
+redis.call('HDEL', KEYS[5], ARGV[4])
 -- The id stays among the changes: enforcers learn there that it is gone.
 redis.call('ZADD', KEYS[2], revision, id)
 redis.call('PUBLISH', ARGV[3], revision)

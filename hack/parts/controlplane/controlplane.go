@@ -22,12 +22,19 @@ const recountEvery = 50 * time.Millisecond
 // ctx ends. Errors are those of an unreachable Redis, and end when it is back.
 func Recover(ctx context.Context, client redis.UniversalClient, database *pgxpool.Pool, tenants ...limiterv1.Tenant) {
 	epochs, calls, ledger := limiterstore.NewEpochs(client), limiterstore.NewCalls(client), budgetstore.NewLedgerReader(database)
-	rebuilder := recovery.NewRebuilder(epochs, limiterstore.NewEnforcers(client), calls, budgetstore.NewEpochs(database), ledger)
-	go func() { _ = rebuilder.Start(ctx) }() // never fails
+	configurations := limiterstore.NewConfigurations(client)
 	recounter := recovery.NewRecounter(epochs, limiterstore.NewCounters(client), calls, ledger)
+	rebuilder := recovery.NewRebuilder(recovery.RebuilderOptions{
+		Epochs: epochs, Enforcers: limiterstore.NewEnforcers(client), Calls: calls, Numbers: budgetstore.NewEpochs(database), Ledger: ledger,
+		Turn: budgetstore.NewTurn(database), Configurations: configurations, Recounter: recounter, Leads: alone(),
+	})
+	go func() { _ = rebuilder.Start(ctx) }() // never fails
 	tick := time.NewTicker(recountEvery)
 	defer tick.Stop()
 	for {
+		if incarnation, err := configurations.Incomplete(ctx); err == nil && incarnation != "" {
+			_ = configurations.Complete(ctx, incarnation) // tests put what they want, and nobody else does
+		}
 		for _, tenant := range tenants {
 			_ = recounter.Recount(ctx, tenant)
 		}
@@ -37,4 +44,11 @@ func Recover(ctx context.Context, client redis.UniversalClient, database *pgxpoo
 		case <-tick.C:
 		}
 	}
+}
+
+// alone is closed: there is no other manager that leads.
+func alone() <-chan struct{} {
+	leads := make(chan struct{})
+	close(leads)
+	return leads
 }

@@ -31,7 +31,16 @@ func Put(ctx context.Context, client redis.UniversalClient, documents ...any) (r
 			}
 		}
 	}
-	return revision, nil
+	return revision, complete(ctx, limiterstore.NewConfigurations(client))
+}
+
+// complete makes the configuration complete.
+func complete(ctx context.Context, configurations *limiterstore.Configurations) error {
+	incarnation, err := configurations.Incomplete(ctx)
+	if err != nil || incarnation == "" {
+		return err
+	}
+	return configurations.Complete(ctx, incarnation)
 }
 
 func idOf(document any) (limiterv1.DocumentID, error) {

@@ -4,18 +4,21 @@
 -- KEYS[2]  changes: sorted set, document id -> revision of its last change
 -- KEYS[3]  revision of the newest change
 -- KEYS[4]  incarnation
+-- KEYS[5]  incarnation that is complete
 --
 -- ARGV[1]  incarnation that revision ARGV[2] belongs to; for another, everything is new
 -- ARGV[2]  revision
 -- ARGV[3]  size of a page, at least 1
 --
--- Answers {incarnation, from, upto, more, id, document, id, document, ...}: the page
--- has what changed after revision `from`, which is ARGV[2], or 0 when everything is
--- new, up to revision `upto`; more is 1 when another page follows. A document that
--- was withdrawn is empty. A missing incarnation is empty, too.
+-- Answers {incarnation, complete, from, upto, more, id, document, id, document, ...}: the
+-- page has what changed after revision `from`, which is ARGV[2], or 0 when everything is
+-- new, up to revision `upto`; more is 1 when another page follows. complete is 1 when
+-- every document of the incarnation was put. A document that was withdrawn is empty. A
+-- missing incarnation is empty, too.
 
 local incarnation = redis.call('GET', KEYS[4])
-if not incarnation then return { '', 0, 0, 0 } end
+if not incarnation then return { '', 0, 0, 0, 0 } end
+local complete = redis.call('GET', KEYS[5]) == incarnation and 1 or 0
 local newest = tonumber(redis.call('GET', KEYS[3]) or 0)
 
 local from, size = tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -31,7 +34,7 @@ if nth[2] and tonumber(nth[2]) < newest then
   upto, more = tonumber(nth[2]), 1
 end
 
-local answer = { incarnation, from, upto, more }
+local answer = { incarnation, complete, from, upto, more }
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. from, upto)) do
   answer[#answer + 1] = id
   answer[#answer + 1] = redis.call('HGET', KEYS[1], id) or ''

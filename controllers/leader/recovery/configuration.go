@@ -1,0 +1,137 @@
+package recovery
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
+)
+
+const (
+	// recountsAtOnce is how many tenants are recounted at once.
+	recountsAtOnce = 8
+	// recountTimeout bounds the recount of one tenant.
+	recountTimeout = 5 * time.Second
+	// recountPause is the pause before those are tried again that failed.
+	recountPause = time.Second
+	// recountRounds is how often a tenant is tried. What fails more often is left to its
+	// controller.
+	recountRounds = 10
+)
+
+// Configurations are the configurations in Redis.
+type Configurations interface {
+	// Update brings a copy up to date.
+	Update(ctx context.Context, copied *limiterstore.Configuration) error
+	// Restore puts a copy in the place of a configuration that is lost or older.
+	Restore(ctx context.Context, copied limiterstore.Configuration) (restored bool, err error)
+	// Begin begins one where there is none.
+	Begin(ctx context.Context) error
+}
+
+// configuration is this manager's copy of the configuration, from which it restores what
+// Redis has lost, and makes all counters valid, without a look at the API server.
+type configuration struct {
+	store     Configurations
+	recounter *Recounter
+	copied    limiterstore.Configuration
+
+	// cancel ends the recount that is under way, and running waits for it.
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+}
+
+func newConfiguration(store Configurations, recounter *Recounter) *configuration {
+	return &configuration{store: store, recounter: recounter, cancel: func() {}}
+}
+
+// remember brings the copy up to date.
+func (c *configuration) remember(ctx context.Context) error { return c.store.Update(ctx, &c.copied) }
+
+// restore restores what Redis has lost or, where this manager has no copy either, lets
+// the controllers begin anew.
+func (c *configuration) restore(ctx context.Context) error {
+	c.stop() // of an epoch that is over
+	if !c.copied.Complete {
+		return c.store.Begin(ctx)
+	}
+	begin := time.Now()
+	restored, err := c.store.Restore(ctx, c.copied)
+	if restored {
+		log.FromContext(ctx).Info("The configuration is restored", "documents", len(c.copied.Documents), "took", time.Since(begin).String())
+	}
+	return err
+}
+
+// recount begins to make the counters of all tenants valid, and returns at once. Each
+// controller does the same as it comes to its tenant; whoever is later finds it done.
+func (c *configuration) recount(ctx context.Context) {
+	tenants := c.tenants()
+	ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	c.running.Go(func() {
+		begin, all := time.Now(), len(tenants)
+		for round := 0; len(tenants) > 0 && round < recountRounds && ctx.Err() == nil; round++ {
+			if round > 0 {
+				pause(ctx, recountPause)
+			}
+			tenants = c.recountAll(ctx, tenants)
+		}
+		if ctx.Err() == nil && all > 0 {
+			log.FromContext(ctx).Info("The counters are recounted", "tenants", all-len(tenants), "failed", len(tenants), "took", time.Since(begin).String())
+		}
+	})
+}
+
+// stop ends a recount that is under way.
+func (c *configuration) stop() {
+	c.cancel()
+	c.running.Wait()
+}
+
+func pause(ctx context.Context, length time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(length):
+	}
+}
+
+// recountAll recounts tenants, and returns those that failed.
+func (c *configuration) recountAll(ctx context.Context, tenants []limiterv1.Tenant) (failed []limiterv1.Tenant) {
+	var mu sync.Mutex
+	var group errgroup.Group
+	group.SetLimit(recountsAtOnce)
+	for _, tenant := range tenants {
+		group.Go(func() error {
+			ctx, cancel := context.WithTimeout(ctx, recountTimeout)
+			defer cancel()
+			err := c.recounter.Recount(ctx, tenant)
+			if err != nil {
+				mu.Lock()
+				failed = append(failed, tenant)
+				mu.Unlock()
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // who failed is in failed
+	return failed
+}
+
+// tenants are the documents of tenants in the copy.
+func (c *configuration) tenants() (tenants []limiterv1.Tenant) {
+	for id, stored := range c.copied.Documents {
+		_, body, _ := strings.Cut(stored, " ")
+		var tenant limiterv1.Tenant
+		if id.Kind == limiterv1.TenantDocument && json.Unmarshal([]byte(body), &tenant) == nil {
+			tenants = append(tenants, tenant)
+		}
+	}
+	return tenants
+}
