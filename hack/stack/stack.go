@@ -279,6 +279,12 @@ func (s *Stack) PauseRedis() error { return s.redis.Pause() }
 // ResumeRedis lets Redis go on.
 func (s *Stack) ResumeRedis() error { return s.redis.Resume() }
 
+// PauseAPIServer makes the Kubernetes API server hang, and ResumeAPIServer lets it go on.
+func (s *Stack) PauseAPIServer() error { return s.api.Pause() }
+
+// ResumeAPIServer lets the Kubernetes API server go on.
+func (s *Stack) ResumeAPIServer() error { return s.api.Resume() }
+
 // RunKubectl runs kubectl as the administrator and returns what it printed.
 func (s *Stack) RunKubectl(ctx context.Context, args ...string) (string, error) {
 	return s.kubectl(ctx, "", args...)

@@ -8,7 +8,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -168,8 +170,29 @@ func launcher(dir, program string) (string, error) {
 		return "", err
 	}
 	path := filepath.Join(bin, filepath.Base(program))
-	script := fmt.Sprintf("#!/bin/sh\nexec %s --pdeathsig KILL %s \"$@\"\n", quote(setpriv), quote(program))
+	script := fmt.Sprintf("#!/bin/sh\necho $$ >%s\nexec %s --pdeathsig KILL %s \"$@\"\n", quote(path+pidSuffix), quote(setpriv), quote(program))
 	return path, os.WriteFile(path, []byte(script), 0o755)
+}
+
+// pidSuffix ends the name of the file with the process ID of what a launcher runs.
+const pidSuffix = ".pid"
+
+// Pause makes the API server hang, until Resume.
+func (s *Server) Pause() error { return s.signal(syscall.SIGSTOP) }
+
+// Resume lets the API server go on.
+func (s *Server) Resume() error { return s.signal(syscall.SIGCONT) }
+
+func (s *Server) signal(signal syscall.Signal) error {
+	content, err := os.ReadFile(s.environment.ControlPlane.GetAPIServer().Path + pidSuffix)
+	if err != nil {
+		return fmt.Errorf("the process of the API server is not known, as without setpriv: %w", err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(content)))
+	if err != nil {
+		return fmt.Errorf("the process of the API server: %w", err)
+	}
+	return syscall.Kill(pid, signal)
 }
 
 // quote writes s as one word of the shell.
