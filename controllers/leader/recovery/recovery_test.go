@@ -339,7 +339,7 @@ func addUp(tenant, user string, limit limiterv1.MoneyLimit, now time.Time, ledge
 func TestUnknownCountersAreSet(t *testing.T) {
 	w := newWorld(t)
 	w.start(t, 1)
-	epoch := w.opened(t, 0)
+	epoch := w.completed(t, 0)
 	tenant := acme
 	inFlight := limiterv1.RateLimit{Name: "p/flight", Per: limiterv1.PerTenant, Unit: limiterv1.InFlight, Burst: 1}
 	tenant.Rates = []limiterv1.RateLimit{inFlight}
