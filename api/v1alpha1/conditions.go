@@ -128,6 +128,7 @@ const (
 	EventGranted          = "Granted"
 	EventGrantExpired     = "GrantExpired"
 	EventDriftFound       = "DriftFound"
+	EventOrphanWithdrawn  = "OrphanWithdrawn"
 	EventStoreLost        = "StoreLost"
 	EventStoreBack        = "StoreBack"
 )

@@ -9,6 +9,17 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
+// AddFinalizerPhase is the phase that keeps objects which are about to program something
+// from going before that is withdrawn. Others may go at once.
+func AddFinalizerPhase[O Object, S interface{ common() *Scope[O] }](c client.Client, programs func(S) bool, needs ...string) Phase[S] {
+	return Phase[S]{Name: "add finalizer", Needs: needs, Run: func(ctx context.Context, scope S) error {
+		if !programs(scope) {
+			return nil
+		}
+		return AddFinalizer(ctx, c, scope.common().Object)
+	}}
+}
+
 // AddFinalizer makes sure that the object stays until RemoveFinalizer. It must never be
 // called for an object that has programmed nothing: such an object may go at once.
 func AddFinalizer(ctx context.Context, c client.Client, object client.Object) error {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -20,8 +22,9 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
-// StoreTimeout bounds how long a phase waits for a store: a status that says that the
-// store is away must not itself wait for the store.
+// StoreTimeout bounds how long all phases together wait for the stores before the status
+// is written, and each phase after that: a status that says that a store is away must not
+// itself wait for the store.
 const StoreTimeout = 5 * time.Second
 
 // Object is an object of any of the kinds.
@@ -45,9 +48,21 @@ type Scope[O Object] struct {
 	// StatusDelay is how long what is not in the status yet may still wait; zero when
 	// everything is in it.
 	StatusDelay time.Duration
+
+	// storeDeadline is until when phases may wait for stores; zero before one has.
+	storeDeadline time.Time
 }
 
 func (s *Scope[O]) common() *Scope[O] { return s }
+
+// StoreContext is the context in which a phase before the status asks the stores. Its
+// deadline is the same for all of them: StoreTimeout after the first has begun to ask.
+func (s *Scope[O]) StoreContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	if s.storeDeadline.IsZero() {
+		s.storeDeadline = time.Now().Add(StoreTimeout)
+	}
+	return context.WithDeadline(ctx, s.storeDeadline)
+}
 
 // Awaited is what the object waits for until it is reconciled anew: its own rollout.
 func (s *Scope[O]) Awaited() conditions.Rollout { return s.Rollout }
@@ -106,9 +121,13 @@ type Kind[O Object, T any, S KindScope[O, T]] struct {
 	Figures     func(before, after T) bool
 	// NewScope makes the scope of one reconcile.
 	NewScope func(Scope[O]) S
-	// Finalize takes back what an object that is being deleted has programmed; nil where
-	// that is nothing.
-	Finalize func(ctx context.Context, object O) error
+	// Withdraw takes back what an object that is being deleted, or is gone, has programmed
+	// and nobody else has since, and forgets the object. It reports whether anything was
+	// taken back. It is nil where objects program nothing by themselves.
+	Withdraw func(ctx context.Context, object O) (withdrawn bool, err error)
+	// Orphans withdraws what objects have programmed that went without Withdraw. It is
+	// needed where there is Withdraw.
+	Orphans Orphans
 	// Phases run before the status is written. PhasesAfterStatus run after it, for what
 	// neither the status nor enforcement depends on, and see Rollout.Err.
 	Phases, PhasesAfterStatus []Phase[S]
@@ -119,10 +138,17 @@ type Reconciler[O Object, T any, S KindScope[O, T]] struct {
 	kind Kind[O, T, S]
 	// write writes a status, and returns the resource version that the object has then.
 	write func(ctx context.Context, object client.Object, status any) (resourceVersion string, err error)
-	// written are those resource versions, by the objects' UIDs, until the cache has caught up
-	// with them. Compared with the older status in the cache, a change back would look like
-	// no change, and the status that was written would stay, though it is no longer true.
-	written sync.Map
+	// written are those resource versions, by the objects' names, until objects are read as
+	// they are with the status. To compare with a status from before it would find nothing
+	// to write, and the one that was written would stay, though it is true no more.
+	written  sync.Map // types.NamespacedName -> writtenVersion
+	departed departures[O]
+}
+
+// writtenVersion is the resource version that an object has with its newest status.
+type writtenVersion struct {
+	uid             types.UID
+	resourceVersion string
 }
 
 // NewReconciler makes a Reconciler. It panics if a phase needs one that is not before it.
@@ -143,18 +169,36 @@ func NewReconciler[O Object, T any, S KindScope[O, T]](kind Kind[O, T, S]) *Reco
 
 // Complete makes the builder's manager run the reconciler.
 func (r *Reconciler[O, T, S]) Complete(b *builder.Builder) error {
-	return b.WithOptions(options()).Complete(traced(r.kind.Name, beginningAnew(reconcile.AsReconciler(r.kind.Client, r))))
+	if r.kind.Withdraw != nil {
+		b = b.Watches(newObject[O](), r.departed.handler())
+	}
+	return b.WithOptions(options()).Complete(traced(r.kind.Name, beginningAnew(reconcile.Func(r.reconcileNamed))))
 }
+
+// reconcileNamed reconciles the object with a name, if there is one, after what those that
+// had the name before it have left.
+func (r *Reconciler[O, T, S]) reconcileNamed(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	if err := r.withdrawDeparted(ctx, request.NamespacedName); err != nil {
+		return reconcile.Result{}, err
+	}
+	object := newObject[O]()
+	if err := r.kind.Client.Get(ctx, request.NamespacedName, object); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.written.Delete(request.NamespacedName)
+		}
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	return r.Reconcile(ctx, object)
+}
+
+func newObject[O Object]() O { return reflect.New(reflect.TypeFor[O]().Elem()).Interface().(O) }
 
 // Reconcile takes an object through its phases. A conflict ends it at once: the object
 // has changed since it was read, and is to be read anew.
 func (r *Reconciler[O, T, S]) Reconcile(ctx context.Context, object O) (reconcile.Result, error) {
 	if !object.GetDeletionTimestamp().IsZero() {
-		r.written.Delete(object.GetUID())
-		if r.kind.Finalize == nil {
-			return reconcile.Result{}, nil
-		}
-		return reconcile.Result{}, r.kind.Finalize(ctx, object)
+		r.written.Delete(client.ObjectKeyFromObject(object))
+		return reconcile.Result{}, r.finalize(ctx, object)
 	}
 	if r.isStale(object) {
 		return reconcile.Result{RequeueAfter: stale}, nil
@@ -253,7 +297,7 @@ func (r *Reconciler[O, T, S]) updateStatus(ctx context.Context, scope S) error {
 	}
 	resourceVersion, err := r.write(ctx, common.Object, after)
 	if err == nil {
-		r.written.Store(common.Object.GetUID(), resourceVersion)
+		r.written.Store(client.ObjectKeyFromObject(common.Object), writtenVersion{common.Object.GetUID(), resourceVersion})
 	}
 	return err
 }
@@ -261,15 +305,17 @@ func (r *Reconciler[O, T, S]) updateStatus(ctx context.Context, scope S) error {
 // isStale reports whether the object was read as it was before the status that was
 // written last.
 func (r *Reconciler[O, T, S]) isStale(object O) bool {
-	written, found := r.written.Load(object.GetUID())
-	if !found {
+	key := client.ObjectKeyFromObject(object)
+	found, _ := r.written.Load(key)
+	written, ok := found.(writtenVersion)
+	if !ok {
 		return false
 	}
-	order, err := resourceversion.CompareResourceVersion(object.GetResourceVersion(), written.(string))
-	if err == nil && order < 0 {
+	order, err := resourceversion.CompareResourceVersion(object.GetResourceVersion(), written.resourceVersion)
+	if err == nil && order < 0 && written.uid == object.GetUID() {
 		return true
 	}
-	r.written.Delete(object.GetUID())
+	r.written.Delete(key)
 	return false
 }
 

@@ -37,6 +37,8 @@ import (
 	"github.com/bursar-dev/bursar/controllers/leader/outage"
 	"github.com/bursar-dev/bursar/controllers/leader/recovery"
 	"github.com/bursar-dev/bursar/controllers/leader/refill"
+	"github.com/bursar-dev/bursar/controllers/leader/sweep"
+	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/rollout/events"
 	"github.com/bursar-dev/bursar/controllers/rollout/feed"
 	"github.com/bursar-dev/bursar/controllers/rollout/probe"
@@ -173,6 +175,7 @@ func register(mgr ctrl.Manager, documents *limiterstore.Documents, options Optio
 		news           = feed.New(options.Redis, enforcers)
 		client         = mgr.GetClient()
 		recorder       = events.NewRecorder(client, mgr.GetAPIReader())
+		orphans        = rollout.NewOrphans(mgr.GetAPIReader(), recorder)
 		clock          = options.Clock
 		recounter      = recovery.NewRecounter(epochs, counters, calls, ledger)
 		prober         = probe.New(limiterstore.NewProbes(options.Redis))
@@ -185,11 +188,11 @@ func register(mgr ctrl.Manager, documents *limiterstore.Documents, options Optio
 		tenantbudget.NewController(client, tenantbudget.Stores{
 			Documents: documents, Counters: counters, Limits: budgetstore.NewLimits(options.Database),
 			Users: ledger, Alerts: budgetstore.NewAlerts(options.Database),
-		}, recounter, prober, alerts, recorder, clock),
+		}, recounter, prober, alerts, orphans, recorder, clock),
 		ratelimitpolicy.NewController(client, documents, enforcers, prober, recorder, clock),
-		modelprovider.NewController(client, documents, recorder, clock),
-		apikey.NewController(client, documents, recorder, clock),
-		budgetgrant.NewController(client, documents, counters, budgetstore.NewGrants(options.Database), recorder, clock),
+		modelprovider.NewController(client, documents, orphans, recorder, clock),
+		apikey.NewController(client, documents, orphans, recorder, clock),
+		budgetgrant.NewController(client, documents, counters, budgetstore.NewGrants(options.Database), orphans, recorder, clock),
 	} {
 		if err := controller.Register(mgr, news); err != nil {
 			return fmt.Errorf("%T: %w", controller, err)
@@ -203,6 +206,7 @@ func register(mgr ctrl.Manager, documents *limiterstore.Documents, options Optio
 		}),
 		refill.New(configurations, client, clock.Now),
 		alerts,
+		sweep.New(client, documents, budgetstore.NewLimits(options.Database), budgetstore.NewGrants(options.Database), orphans),
 		audit.New(documents, counters, limiterstore.NewFindings(options.Redis), ledger, recorder),
 	} {
 		if err := mgr.Add(task); err != nil {

@@ -33,15 +33,17 @@ type Controller struct {
 }
 
 // NewController makes a Controller.
-func NewController(client client.Client, documents Documents, recorder rollout.Recorder, clock clock.PassiveClock) *Controller {
+func NewController(
+	client client.Client, documents Documents, orphans rollout.Orphans, recorder rollout.Recorder, clock clock.PassiveClock,
+) *Controller {
 	c := &Controller{client: client, documents: documents, waiting: feed.NewWaiting()}
 	c.reconciler = rollout.NewReconciler(rollout.Kind[*v1alpha1.APIKey, v1alpha1.APIKeyStatus, *scope]{
 		Name: kind, Client: client, Recorder: recorder, Clock: clock, Waiting: c.waiting, Debouncer: rollout.NewDebouncer(),
 		NewScope: func(common rollout.Scope[*v1alpha1.APIKey]) *scope { return &scope{Scope: common} },
-		Finalize: c.finalize,
+		Withdraw: c.withdraw, Orphans: orphans,
 		Phases: []rollout.Phase[*scope]{
 			{Name: "accept", Run: c.accept},
-			{Name: "add finalizer", Run: c.addFinalizer, Needs: []string{"accept"}},
+			rollout.AddFinalizerPhase(client, (*scope).programs, "accept"),
 			{Name: "program", Run: c.program, Needs: []string{"add finalizer"}, Programs: true},
 			{Name: "observe", Run: c.observe, Programs: true},
 		},

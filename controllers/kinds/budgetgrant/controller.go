@@ -33,7 +33,7 @@ type StoreClock interface {
 // Grants is where it is kept what was granted.
 type Grants interface {
 	Record(ctx context.Context, grant budgetstore.Grant) error
-	Close(ctx context.Context, uid string) error
+	Close(ctx context.Context, uid string) (closed bool, err error)
 }
 
 // Controller reconciles BudgetGrants.
@@ -48,7 +48,8 @@ type Controller struct {
 
 // NewController makes a Controller.
 func NewController(
-	client client.Client, documents Documents, storeClock StoreClock, grants Grants, recorder rollout.Recorder, clock clock.PassiveClock,
+	client client.Client, documents Documents, storeClock StoreClock, grants Grants,
+	orphans rollout.Orphans, recorder rollout.Recorder, clock clock.PassiveClock,
 ) *Controller {
 	c := &Controller{client: client, documents: documents, clock: storeClock, grants: grants, waiting: feed.NewWaiting()}
 	c.reconciler = rollout.NewReconciler(rollout.Kind[*v1alpha1.BudgetGrant, v1alpha1.BudgetGrantStatus, *scope]{
@@ -56,13 +57,13 @@ func NewController(
 		NewScope: func(common rollout.Scope[*v1alpha1.BudgetGrant]) *scope {
 			return &scope{Scope: common, root: common.Object.Namespace}
 		},
-		Finalize: c.finalize,
+		Withdraw: c.withdraw, Orphans: orphans,
 		Phases: []rollout.Phase[*scope]{
 			{Name: "accept", Run: c.accept},
 			{Name: "observe", Run: c.observe, Needs: []string{"accept"}, Programs: true},
 			{Name: "read the clock", Run: c.readClock, Programs: true},
 			{Name: "close", Run: c.close},
-			{Name: "add finalizer", Run: c.addFinalizer},
+			rollout.AddFinalizerPhase(client, (*scope).gives),
 		},
 		PhasesAfterStatus: []rollout.Phase[*scope]{
 			{Name: "record", Run: c.record, Needs: []string{"accept", "add finalizer"}},

@@ -8,7 +8,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
-	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
 )
@@ -19,7 +18,7 @@ func (c *Controller) observe(ctx context.Context, s *scope) error {
 	if s.budget == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
+	ctx, cancel := s.StoreContext(ctx)
 	defer cancel()
 	id := limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: s.budget.Spec.Tenant}
 	observed, err := c.documents.Observe(ctx, id)
@@ -32,7 +31,7 @@ func (c *Controller) observe(ctx context.Context, s *scope) error {
 
 // readClock reads the clock that decides whether the grant counts.
 func (c *Controller) readClock(ctx context.Context, s *scope) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
+	ctx, cancel := s.StoreContext(ctx)
 	defer cancel()
 	s.storeNow, err = c.clock.Now(ctx, s.root)
 	return err

@@ -12,13 +12,8 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 
-// addFinalizer keeps a grant that gives something from going before that is on record.
-func (c *Controller) addFinalizer(ctx context.Context, s *scope) error {
-	if !s.Accepted.Holds() {
-		return nil
-	}
-	return rollout.AddFinalizer(ctx, c.client, s.Object)
-}
+// gives reports whether the grant gives something, which is on record.
+func (s *scope) gives() bool { return s.Accepted.Holds() }
 
 // record keeps on record what is granted. It comes last and is retried when it
 // fails: enforcement does not depend on it.
@@ -47,26 +42,18 @@ func (c *Controller) recordGrant(ctx context.Context, grant *v1alpha1.BudgetGran
 	})
 }
 
-// finalize closes the record of a grant that is going. The controller of
-// its budget removes it from the tenant's document.
-func (c *Controller) finalize(ctx context.Context, grant *v1alpha1.BudgetGrant) error {
-	if !rollout.HasFinalizer(grant) {
-		return nil
-	}
+// withdraw closes the record of a grant that is going. The tenant's document loses the
+// grant by its budget's doing.
+func (c *Controller) withdraw(ctx context.Context, grant *v1alpha1.BudgetGrant) (bool, error) {
 	decided, err := acceptance.DecideBudgetGrant(ctx, c.client, grant)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if decided.Budget != nil && meta.IsStatusConditionTrue(grant.Status.Conditions, v1alpha1.ConditionAccepted) {
 		// Postgres may have been away for as long as there was a grant.
 		if err := c.recordGrant(ctx, grant, decided.Budget); err != nil {
-			return err
+			return false, err
 		}
 	}
-	storeCtx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
-	defer cancel()
-	if err := c.grants.Close(storeCtx, string(grant.UID)); err != nil {
-		return err
-	}
-	return rollout.RemoveFinalizer(ctx, c.client, grant)
+	return c.grants.Close(ctx, string(grant.UID))
 }

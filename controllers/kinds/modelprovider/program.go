@@ -8,26 +8,19 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout"
-	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 )
 
 func documentID(provider *v1alpha1.ModelProvider) limiterv1.DocumentID {
 	return limiterv1.DocumentID{Kind: limiterv1.ProviderDocument, Name: provider.Name}
 }
 
-// addFinalizer keeps a provider that is about to program something from going before that
-// is withdrawn.
-func (c *Controller) addFinalizer(ctx context.Context, s *scope) error {
-	if s.document == nil {
-		return nil
-	}
-	return rollout.AddFinalizer(ctx, c.client, s.Object)
-}
+// programs reports whether the provider is about to program something.
+func (s *scope) programs() bool { return s.document != nil }
 
 // program puts the document. A provider that is not accepted leaves in force what
 // it programmed before, without what is another's now.
 func (c *Controller) program(ctx context.Context, s *scope) error {
-	storeCtx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
+	storeCtx, cancel := s.StoreContext(ctx)
 	defer cancel()
 	switch {
 	case s.document != nil:
@@ -68,22 +61,10 @@ func (c *Controller) giveUp(ctx context.Context, s *scope) (left bool, err error
 
 // observe reads how far the document has got.
 func (c *Controller) observe(ctx context.Context, s *scope) error {
-	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
-	defer cancel()
-	observed, err := c.documents.Observe(ctx, documentID(s.Object))
-	s.Rollout = conditions.RolloutOf(observed, s.Object)
-	return err
+	return rollout.ObserveDocument(ctx, &s.Scope, c.documents, documentID(s.Object))
 }
 
-// finalize withdraws what a provider that is going has programmed.
-func (c *Controller) finalize(ctx context.Context, provider *v1alpha1.ModelProvider) error {
-	if !rollout.HasFinalizer(provider) {
-		return nil
-	}
-	storeCtx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
-	defer cancel()
-	if _, err := c.documents.Withdraw(storeCtx, documentID(provider), string(provider.UID)); err != nil {
-		return err
-	}
-	return rollout.RemoveFinalizer(ctx, c.client, provider)
+// withdraw withdraws what a provider that is going has programmed.
+func (c *Controller) withdraw(ctx context.Context, provider *v1alpha1.ModelProvider) (bool, error) {
+	return c.documents.Withdraw(ctx, documentID(provider), string(provider.UID))
 }

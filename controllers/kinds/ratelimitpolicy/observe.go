@@ -7,7 +7,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
-	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
 )
@@ -15,7 +14,7 @@ import (
 // observe looks for the policy in the documents of its targets' tenants, and for those who
 // run them.
 func (c *Controller) observe(ctx context.Context, s *scope) error {
-	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
+	ctx, cancel := s.StoreContext(ctx)
 	defer cancel()
 	switch {
 	case s.Object.Spec.TargetSelector != nil:
@@ -48,7 +47,7 @@ func (c *Controller) prove(ctx context.Context, s *scope) (err error) {
 	if !s.Accepted.Holds() || s.proving == "" {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
+	ctx, cancel := s.StoreContext(ctx)
 	defer cancel()
 	s.Rollout, err = c.prober.Prove(ctx, s.Rollout, s.Object, s.proving, s.provingBelow, s.Now)
 	return err

@@ -103,7 +103,7 @@ type Controller struct {
 // NewController makes a Controller.
 func NewController(
 	client client.Client, stores Stores, recounter Recounter, prober Prober, deliverer Deliverer,
-	recorder rollout.Recorder, clock clock.PassiveClock,
+	orphans rollout.Orphans, recorder rollout.Recorder, clock clock.PassiveClock,
 ) *Controller {
 	c := &Controller{
 		client: client, documents: stores.Documents, counters: stores.Counters, limits: stores.Limits, users: stores.Users,
@@ -114,11 +114,11 @@ func NewController(
 		Name: kind, Client: client, Recorder: recorder, Clock: clock, Waiting: c.waiting,
 		Debouncer: rollout.NewDebouncer(), RateLimiter: c.rateLimiter, Figures: differInFigures,
 		NewScope: c.newScope,
-		Finalize: c.finalize,
+		Withdraw: c.withdraw, Orphans: orphans,
 		Phases: []rollout.Phase[*scope]{
 			{Name: "accept", Run: c.accept},
 			{Name: "weigh", Run: c.weigh},
-			{Name: "add finalizer", Run: c.addFinalizer, Needs: []string{"accept"}},
+			rollout.AddFinalizerPhase(client, (*scope).programs, "accept"),
 			{Name: "program", Run: c.program, Needs: []string{"add finalizer"}, Programs: true},
 			{Name: "observe", Run: c.observe, Programs: true},
 			{Name: "prove", Run: c.prove, Needs: []string{"program", "observe"}, Programs: true},

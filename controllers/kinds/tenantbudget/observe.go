@@ -8,14 +8,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
-	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
 )
 
 // observe reads how far the document has got, and the state of the money.
 func (c *Controller) observe(ctx context.Context, s *scope) error {
-	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
+	ctx, cancel := s.StoreContext(ctx)
 	defer cancel()
 	observed, err := c.documents.Observe(ctx, documentID(s.Object))
 	if err == nil && observed.OwnedBy(string(s.Object.UID)) {
@@ -36,7 +35,7 @@ func (c *Controller) observe(ctx context.Context, s *scope) error {
 
 // prove finds out whether calls are admitted by what the enforcers run.
 func (c *Controller) prove(ctx context.Context, s *scope) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
+	ctx, cancel := s.StoreContext(ctx)
 	defer cancel()
 	s.Rollout, err = c.prober.Prove(ctx, s.Rollout, s.Object, s.Object.Spec.Tenant, s.below, s.Now)
 	return err

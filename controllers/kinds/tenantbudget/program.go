@@ -14,20 +14,14 @@ func documentID(budget *v1alpha1.TenantBudget) limiterv1.DocumentID {
 	return limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: budget.Spec.Tenant}
 }
 
-// addFinalizer keeps a budget that is about to program something from going before that
-// is withdrawn.
-func (c *Controller) addFinalizer(ctx context.Context, s *scope) error {
-	if s.document == nil {
-		return nil
-	}
-	return rollout.AddFinalizer(ctx, c.client, s.Object)
-}
+// programs reports whether the budget is about to program something.
+func (s *scope) programs() bool { return s.document != nil }
 
 // program puts the document. What an invalid budget programmed before
 // stays in force, with the present limits of its ancestors; what a budget programmed that
 // may no longer name the tenant is withdrawn.
 func (c *Controller) program(ctx context.Context, s *scope) error {
-	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
+	ctx, cancel := s.StoreContext(ctx)
 	defer cancel()
 	switch {
 	case s.document != nil:
@@ -77,22 +71,17 @@ func (c *Controller) record(ctx context.Context, s *scope) error {
 	return nil
 }
 
-// finalize withdraws what a budget that is going has programmed. What has been
-// taken over by another budget stays.
-func (c *Controller) finalize(ctx context.Context, budget *v1alpha1.TenantBudget) error {
-	if !rollout.HasFinalizer(budget) {
-		return nil
-	}
-	storeCtx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
-	defer cancel()
-	_, withdrawErr := c.documents.Withdraw(storeCtx, documentID(budget), string(budget.UID))
+// withdraw withdraws what a budget that is going has programmed. What has been taken over
+// by another budget stays.
+func (c *Controller) withdraw(ctx context.Context, budget *v1alpha1.TenantBudget) (bool, error) {
+	withdrawn, withdrawErr := c.documents.Withdraw(ctx, documentID(budget), string(budget.UID))
 	c.limitsRecorded.forget(budget.Spec.Tenant)
-	closeErr := c.limits.Close(storeCtx, budget.Spec.Tenant, string(budget.UID))
+	closeErr := c.limits.Close(ctx, budget.Spec.Tenant, string(budget.UID))
 	if err := errors.Join(withdrawErr, closeErr); err != nil {
-		return err
+		return withdrawn, err
 	}
 	c.rateLimiter.Forget(budget.UID)
 	c.memories.forget(budget.UID)
 	c.deliverer.Forget(budget.UID)
-	return rollout.RemoveFinalizer(ctx, c.client, budget)
+	return withdrawn, nil
 }

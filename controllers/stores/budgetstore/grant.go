@@ -58,11 +58,23 @@ const closeGrant = `
 UPDATE budget_grants SET withdrawn_at = now()
 WHERE grant_uid = @uid AND withdrawn_at IS NULL`
 
-// Close notes in the row of the grant with the UID that it was withdrawn. One
-// that was never recorded has none.
-func (g *Grants) Close(ctx context.Context, uid string) error {
-	if err := inOrder(ctx, g.pool, pgx.NamedArgs{"uid": uid}, closeGrant); err != nil {
-		return fmt.Errorf("close grant %s: %w", uid, err)
+// Close notes in the row of the grant with the UID that it was withdrawn, and reports
+// whether that is new. One that was never recorded has no row.
+func (g *Grants) Close(ctx context.Context, uid string) (closed bool, err error) {
+	done, err := g.pool.Exec(ctx, closeGrant, pgx.NamedArgs{"uid": uid})
+	if err != nil {
+		return false, fmt.Errorf("close grant %s: %w", uid, err)
 	}
-	return nil
+	return done.RowsAffected() > 0, nil
+}
+
+// Open are the grants that have not expired and whose rows are not closed.
+func (g *Grants) Open(ctx context.Context) ([]Owner, error) {
+	const open = `
+SELECT tenant_id, namespace, grant_name, grant_uid FROM budget_grants WHERE withdrawn_at IS NULL AND expires_at > now()`
+	owners, err := ownersOf(ctx, g.pool, open)
+	if err != nil {
+		return nil, fmt.Errorf("read the grants on record: %w", err)
+	}
+	return owners, nil
 }

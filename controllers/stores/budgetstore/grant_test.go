@@ -32,7 +32,7 @@ func TestRecordGrant(t *testing.T) {
 		}
 	}
 	for _, uid := range []string{"u1", "u1", "u-of-nobody"} {
-		if err := store.grants.Close(t.Context(), uid); err != nil {
+		if _, err := store.grants.Close(t.Context(), uid); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -114,6 +114,24 @@ func (l *Limits) Close(ctx context.Context, tenant, uid string) error {
 	return nil
 }
 
+// Owner is an object that has rows that are open.
+type Owner struct{ Tenant, Namespace, Name, UID string }
+
+// Open are the budgets that have rows which are not closed.
+func (l *Limits) Open(ctx context.Context) ([]Owner, error) {
+	const open = "SELECT tenant_id, namespace, budget, budget_uid FROM tenants WHERE withdrawn_at IS NULL"
+	owners, err := ownersOf(ctx, l.pool, open)
+	if err != nil {
+		return nil, fmt.Errorf("read the budgets on record: %w", err)
+	}
+	return owners, nil
+}
+
+func ownersOf(ctx context.Context, pool *pgxpool.Pool, query string) ([]Owner, error) {
+	rows, _ := pool.Query(ctx, query) // CollectRows has the error
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Owner])
+}
+
 // inOrder runs statements in one transaction.
 func inOrder(ctx context.Context, pool *pgxpool.Pool, args pgx.NamedArgs, statements ...string) error {
 	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {

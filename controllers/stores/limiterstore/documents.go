@@ -194,6 +194,31 @@ func (d *Documents) TenantNames(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
+// Owners are the objects that have put the documents which there are.
+func (d *Documents) Owners(ctx context.Context) (map[limiterv1.DocumentID]limiterv1.Source, error) {
+	owners := map[limiterv1.DocumentID]limiterv1.Source{}
+	var cursor uint64
+	for {
+		found, next, err := d.client.HScan(ctx, limiterv1.DocumentsKey, cursor, "", batch).Result()
+		if err != nil {
+			return nil, fmt.Errorf("read who has put documents: %w", unanswered(err))
+		}
+		for i := 0; i+1 < len(found); i += 2 {
+			observed, err := document(found[i+1])
+			if err != nil {
+				return nil, fmt.Errorf("document %s: %w", found[i], err)
+			}
+			kind, name, _ := strings.Cut(found[i], "/")
+			if len(observed.Sources) > 0 {
+				owners[limiterv1.DocumentID{Kind: limiterv1.DocumentKind(kind), Name: name}] = observed.Sources[0]
+			}
+		}
+		if cursor = next; cursor == 0 {
+			return owners, nil
+		}
+	}
+}
+
 // Tenant is the document of a tenant, if it has one.
 func (d *Documents) Tenant(ctx context.Context, name string) (document limiterv1.Tenant, found bool, err error) {
 	observed, err := d.Observe(ctx, limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: name})

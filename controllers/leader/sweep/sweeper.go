@@ -1,0 +1,184 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
+)
+
+const (
+	// every is how often it is swept, timeout how long one sweep may take.
+	every   = 3 * time.Minute
+	timeout = 2 * time.Minute
+	// retry is after how long a sweep that has failed is tried again.
+	retry = 10 * time.Second
+)
+
+// Documents are the documents that enforcers run.
+type Documents interface {
+	Owners(ctx context.Context) (map[limiterv1.DocumentID]limiterv1.Source, error)
+	Withdraw(ctx context.Context, id limiterv1.DocumentID, uid string) (bool, error)
+}
+
+// Limits are the rows of budgets.
+type Limits interface {
+	Open(ctx context.Context) ([]budgetstore.Owner, error)
+	Close(ctx context.Context, tenant, uid string) error
+}
+
+// Grants are the rows of grants.
+type Grants interface {
+	Open(ctx context.Context) ([]budgetstore.Owner, error)
+	Close(ctx context.Context, uid string) (closed bool, err error)
+}
+
+// Sweeper withdraws what objects have in force that are gone.
+type Sweeper struct {
+	cache     client.Reader
+	documents Documents
+	limits    Limits
+	grants    Grants
+	orphans   rollout.Orphans
+}
+
+// New makes a Sweeper.
+func New(cache client.Reader, documents Documents, limits Limits, grants Grants, orphans rollout.Orphans) *Sweeper {
+	return &Sweeper{cache: cache, documents: documents, limits: limits, grants: grants, orphans: orphans}
+}
+
+// NeedLeaderElection keeps all but the leader out.
+func (s *Sweeper) NeedLeaderElection() bool { return true }
+
+// Start sweeps at once, and every few minutes until ctx ends.
+func (s *Sweeper) Start(ctx context.Context) error {
+	for {
+		pause := rollout.Jitter(every)
+		if err := s.Sweep(ctx); err != nil {
+			log.FromContext(ctx).Error(err, "Failed to look for what objects have in force that are gone")
+			pause = rollout.Jitter(retry)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+	}
+}
+
+// owned is what an object has in force.
+type owned struct {
+	limiterv1.Source
+	withdraw func(ctx context.Context) (bool, error)
+}
+
+// Sweep withdraws what objects have in force that are gone. What is in force is read first:
+// the object of each of it was there before.
+func (s *Sweeper) Sweep(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	documents, documentsErr := s.ofDocuments(ctx)
+	rows, rowsErr := s.ofRows(ctx)
+	failed := []error{documentsErr, rowsErr}
+	present := map[string]sets.Set[types.UID]{}
+	for _, o := range append(documents, rows...) {
+		known, found := present[o.Kind]
+		if !found {
+			var err error
+			if known, err = s.uids(ctx, o.Kind); err != nil {
+				failed = append(failed, err)
+			}
+			present[o.Kind] = known // nil where it is not known
+		}
+		if known == nil || known.Has(types.UID(o.UID)) {
+			continue
+		}
+		object := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Name, UID: types.UID(o.UID)}}
+		failed = append(failed, s.orphans.Withdraw(ctx, o.Kind, object, o.withdraw))
+	}
+	return errors.Join(failed...)
+}
+
+// uids are the UIDs of all objects of a kind that the cache has.
+func (s *Sweeper) uids(ctx context.Context, kind string) (sets.Set[types.UID], error) {
+	list, err := listOf(kind)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.cache.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("list the %ss: %w", kind, err)
+	}
+	uids := sets.New[types.UID]()
+	err = meta.EachListItem(list, func(item runtime.Object) error {
+		object, err := meta.Accessor(item)
+		if err == nil {
+			uids.Insert(object.GetUID())
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the %ss: %w", kind, err)
+	}
+	return uids, nil
+}
+
+// listOf is an empty list of the objects of a kind that have something in force by
+// themselves. RateLimitPolicies have not: they are a part of their budgets' documents.
+func listOf(kind string) (client.ObjectList, error) {
+	switch kind {
+	case "TenantBudget":
+		return &v1alpha1.TenantBudgetList{}, nil
+	case "ModelProvider":
+		return &v1alpha1.ModelProviderList{}, nil
+	case "APIKey":
+		return &v1alpha1.APIKeyList{}, nil
+	case "BudgetGrant":
+		return &v1alpha1.BudgetGrantList{}, nil
+	}
+	return nil, fmt.Errorf("unknown kind %q: nothing of it is withdrawn", kind)
+}
+
+func (s *Sweeper) ofDocuments(ctx context.Context) ([]owned, error) {
+	owners, err := s.documents.Owners(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []owned
+	for id, source := range owners {
+		all = append(all, owned{source, func(ctx context.Context) (bool, error) { return s.documents.Withdraw(ctx, id, source.UID) }})
+	}
+	return all, nil
+}
+
+func (s *Sweeper) ofRows(ctx context.Context) ([]owned, error) {
+	budgets, budgetsErr := s.limits.Open(ctx)
+	grants, grantsErr := s.grants.Open(ctx)
+	var all []owned
+	for _, row := range budgets {
+		all = append(all, owned{sourceOf("TenantBudget", row), func(ctx context.Context) (bool, error) {
+			err := s.limits.Close(ctx, row.Tenant, row.UID)
+			return err == nil, err
+		}})
+	}
+	for _, row := range grants {
+		all = append(all, owned{sourceOf("BudgetGrant", row), func(ctx context.Context) (bool, error) { return s.grants.Close(ctx, row.UID) }})
+	}
+	return all, errors.Join(budgetsErr, grantsErr)
+}
+
+func sourceOf(kind string, row budgetstore.Owner) limiterv1.Source {
+	return limiterv1.Source{Kind: kind, Namespace: row.Namespace, Name: row.Name, UID: row.UID}
+}
