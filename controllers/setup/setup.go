@@ -177,7 +177,7 @@ func register(mgr ctrl.Manager, documents *limiterstore.Documents, options Optio
 		recorder       = events.NewRecorder(client, mgr.GetAPIReader())
 		orphans        = rollout.NewOrphans(mgr.GetAPIReader(), recorder)
 		clock          = options.Clock
-		recounter      = recovery.NewRecounter(epochs, counters, calls, ledger)
+		recounter      = recovery.NewRecounter(documents, epochs, counters, calls, ledger)
 		prober         = probe.New(limiterstore.NewProbes(options.Redis))
 		alerts         = alert.NewDeliverer(budgetstore.NewDeliveries(options.Database), client, mgr.GetAPIReader(), options.Alerts)
 		pingRedis      = func(ctx context.Context) error { return options.Redis.Ping(ctx).Err() }

@@ -63,7 +63,7 @@ func limiterOn(client goredis.UniversalClient) limiter {
 }
 
 func (w *world) recounter() *recovery.Recounter {
-	return recovery.NewRecounter(w.epochs, w.counters, w.calls, w.ledger)
+	return recovery.NewRecounter(limiterstore.NewDocuments(w.redis), w.epochs, w.counters, w.calls, w.ledger)
 }
 
 // lookedAt are the epochs of a world that counts how often they are looked at.

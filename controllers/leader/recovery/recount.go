@@ -16,6 +16,8 @@ import (
 type recount struct {
 	ledger budgetstore.LedgerSnapshot
 	level  levelCounters
+	// former is the root of the tree from which the tenant has come; empty if from none.
+	former string
 	zone   *time.Location
 	now    time.Time
 	// calls are those that count here and that the ledger does not have.
@@ -51,7 +53,7 @@ func Expect(
 ) (Expected, error) {
 	all := levels(document, limiterv1.Epoch{})
 	own := all[len(all)-1]
-	r, err := newRecount(ctx, ledger, own, calls, now)
+	r, err := newRecount(ctx, ledger, own, "", calls, now)
 	if err != nil {
 		return Expected{}, err
 	}
@@ -78,7 +80,7 @@ func moneyOf(counters map[string][]byte) map[string]limiterv1.MoneyCounter {
 }
 
 func newRecount(
-	ctx context.Context, ledger budgetstore.LedgerSnapshot, level levelCounters, calls []limiterstore.StoredCall, now time.Time,
+	ctx context.Context, ledger budgetstore.LedgerSnapshot, level levelCounters, former string, calls []limiterstore.StoredCall, now time.Time,
 ) (*recount, error) {
 	zone, err := time.LoadLocation(level.TimeZone)
 	if err != nil {
@@ -89,7 +91,7 @@ func newRecount(
 		return nil, err
 	}
 	r := &recount{
-		ledger: ledger, level: level, zone: zone, now: now,
+		ledger: ledger, level: level, former: former, zone: zone, now: now,
 		tenant: map[string][]byte{}, users: map[string]map[string][]byte{}, forget: limiterv1.ForgetAt(now, time.Time{}),
 	}
 	for _, found := range calls {
@@ -104,7 +106,7 @@ func newRecount(
 // read as one was never made: the entry of a call that was voided is empty.
 func (r *recount) addCall(record limiterv1.CallRecord) {
 	open, err := record.OpenCall()
-	if err != nil || open.Root != r.level.Root {
+	if err != nil || open.Root != r.level.Root && (r.former == "" || open.Root != r.former) {
 		return
 	}
 	if open.Tenant == r.level.Level.Tenant || slices.Contains(open.Ancestors, r.level.Level.Tenant) {
@@ -197,7 +199,7 @@ func (r *recount) addTo(counter *limiterv1.MoneyCounter, call call, limit limite
 			return
 		}
 	}
-	holds := slices.ContainsFunc(call.Counters, func(c limiterv1.CallCounters) bool {
+	holds := call.Root == r.level.Root && slices.ContainsFunc(call.Counters, func(c limiterv1.CallCounters) bool {
 		return c.Tenant == r.level.Level.Tenant && c.User == user && slices.Contains(c.Money, limiterv1.MoneyField(limit))
 	})
 	switch {
@@ -228,7 +230,7 @@ func (r *recount) countInFlight() {
 	}
 	for _, call := range r.calls {
 		for _, counters := range call.Counters {
-			if call.Settled || counters.Tenant != r.level.Level.Tenant {
+			if call.Settled || call.Root != r.level.Root || counters.Tenant != r.level.Level.Tenant {
 				continue
 			}
 			count := tenant

@@ -19,7 +19,14 @@ type CurrentEpoch interface {
 // Counters are the counters in Redis.
 type Counters interface {
 	Valid(ctx context.Context, tenant limiterstore.TenantCounters, wanted ...string) (admits bool, valid []bool, err error)
+	Forget(ctx context.Context, tenant limiterstore.TenantCounters, former string) error
+	Former(ctx context.Context, tenant limiterstore.TenantCounters) (root string, err error)
 	SuspendTenant(ctx context.Context, tenant limiterstore.TenantCounters, own bool, wanted ...string) (*limiterstore.SuspendedTenant, error)
+}
+
+// Documents say in which budget trees tenants are.
+type Documents interface {
+	Roots(ctx context.Context, tenants ...string) (map[string]string, error)
 }
 
 // OpenCalls are the calls that may not be in the ledger yet.
@@ -43,24 +50,30 @@ func suspended(epoch limiterv1.Epoch) error {
 
 // Recounter makes the counters of tenants valid.
 type Recounter struct {
-	epoch    CurrentEpoch
-	counters Counters
-	calls    OpenCalls
-	ledger   ReachableLedger
+	documents Documents
+	epoch     CurrentEpoch
+	counters  Counters
+	calls     OpenCalls
+	ledger    ReachableLedger
 	// locks has a mutex for each tenant: its counters are set by one goroutine at a time.
 	locks sync.Map
 }
 
 // NewRecounter makes a Recounter.
-func NewRecounter(epoch CurrentEpoch, counters Counters, calls OpenCalls, ledger ReachableLedger) *Recounter {
-	return &Recounter{epoch: epoch, counters: counters, calls: calls, ledger: ledger}
+func NewRecounter(documents Documents, epoch CurrentEpoch, counters Counters, calls OpenCalls, ledger ReachableLedger) *Recounter {
+	return &Recounter{documents: documents, epoch: epoch, counters: counters, calls: calls, ledger: ledger}
 }
 
 // Prepare fails if applying the document would make calls be refused because the ledger does
-// not answer: a new limit must count what was spent before.
+// not answer: a new limit must count what was spent before. Of tenants that come from another
+// budget tree, or had no document, it forgets what counted in the tree of the document: they
+// may have spent elsewhere since.
 func (o *Recounter) Prepare(ctx context.Context, document limiterv1.Tenant) error {
 	epoch, err := o.epoch.Current(ctx)
 	if err != nil || epoch.State != limiterv1.EpochValid {
+		return err
+	}
+	if err := o.move(ctx, document, epoch); err != nil {
 		return err
 	}
 	for _, l := range levels(document, epoch) {
@@ -72,6 +85,41 @@ func (o *Recounter) Prepare(ctx context.Context, document limiterv1.Tenant) erro
 			if admits && !valid {
 				return o.ledger.Ping(ctx)
 			}
+		}
+	}
+	return nil
+}
+
+// move forgets the counters of the tenants of the document that are not in its tree yet,
+// in that tree and in the one that they come from.
+func (o *Recounter) move(ctx context.Context, document limiterv1.Tenant, epoch limiterv1.Epoch) error {
+	all := levels(document, epoch)
+	tenants := make([]string, len(all))
+	for i, l := range all {
+		tenants[i] = l.TenantCounters.Tenant
+	}
+	roots, err := o.documents.Roots(ctx, tenants...)
+	if err != nil {
+		return err
+	}
+	for _, l := range all {
+		former := roots[l.TenantCounters.Tenant]
+		if former == l.Root {
+			continue
+		}
+		if former != "" && l.own {
+			if err := o.ledger.Ping(ctx); err != nil {
+				return err
+			}
+			left := l.TenantCounters
+			left.Root = former
+			// Who still runs the document of the other tree is to admit nothing there.
+			if err := o.counters.Forget(ctx, left, ""); err != nil {
+				return err
+			}
+		}
+		if err := o.counters.Forget(ctx, l.TenantCounters, former); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -160,7 +208,11 @@ func (o *Recounter) makeValid(ctx context.Context, l levelCounters) error {
 // set sets what is missing, and resumes the tenant.
 func (o *Recounter) set(ctx context.Context, l levelCounters, suspended *limiterstore.SuspendedTenant) error {
 	// Calls are read before the ledger: one on its way from here to there is in both.
-	calls, now, err := o.calls.InShard(ctx, limiterv1.Shard(l.Root))
+	former, err := o.counters.Former(ctx, l.TenantCounters)
+	if err != nil {
+		return err
+	}
+	calls, now, err := o.callsOf(ctx, l.Root, former)
 	if err != nil {
 		return err
 	}
@@ -170,7 +222,7 @@ func (o *Recounter) set(ctx context.Context, l levelCounters, suspended *limiter
 	}
 	var counted *recount
 	err = o.ledger.Read(ctx, func(ledger budgetstore.LedgerSnapshot) error {
-		counted, err = newRecount(ctx, ledger, l, calls, now)
+		counted, err = newRecount(ctx, ledger, l, former, calls, now)
 		if err != nil {
 			return err
 		}
@@ -186,4 +238,18 @@ func (o *Recounter) set(ctx context.Context, l levelCounters, suspended *limiter
 		}
 	}
 	return suspended.Resume(ctx, counted.tenant, suspended.Missing...)
+}
+
+// callsOf are the calls in the shard of a root, and in that of the root from which the
+// tenant has come, if from any.
+func (o *Recounter) callsOf(ctx context.Context, root, former string) ([]limiterstore.StoredCall, time.Time, error) {
+	var before []limiterstore.StoredCall
+	if former != "" && limiterv1.Shard(former) != limiterv1.Shard(root) {
+		var err error
+		if before, _, err = o.calls.InShard(ctx, limiterv1.Shard(former)); err != nil {
+			return nil, time.Time{}, err
+		}
+	}
+	calls, now, err := o.calls.InShard(ctx, limiterv1.Shard(root))
+	return append(calls, before...), now, err
 }

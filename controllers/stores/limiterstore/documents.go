@@ -219,6 +219,33 @@ func (d *Documents) Owners(ctx context.Context) (map[limiterv1.DocumentID]limite
 	}
 }
 
+// Roots are the roots of the budget trees in which tenants are by their documents, by
+// tenant. Those without a document are left out.
+func (d *Documents) Roots(ctx context.Context, tenants ...string) (map[string]string, error) {
+	ids := make([]string, len(tenants))
+	for i, tenant := range tenants {
+		ids[i] = limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: tenant}.String()
+	}
+	stored, err := d.client.HMGet(ctx, limiterv1.DocumentsKey, ids...).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read documents: %w", unanswered(err))
+	}
+	roots := map[string]string{}
+	for i, value := range stored {
+		raw, _ := value.(string)
+		_, body, found := strings.Cut(raw, " ")
+		if !found {
+			continue
+		}
+		var document limiterv1.Tenant
+		if err := json.Unmarshal([]byte(body), &document); err != nil {
+			return nil, fmt.Errorf("document of tenant %s: %w", tenants[i], err)
+		}
+		roots[tenants[i]] = document.Root()
+	}
+	return roots, nil
+}
+
 // Tenant is the document of a tenant, if it has one.
 func (d *Documents) Tenant(ctx context.Context, name string) (document limiterv1.Tenant, found bool, err error) {
 	observed, err := d.Observe(ctx, limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: name})

@@ -3,6 +3,7 @@ package limiterstore
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -18,9 +19,12 @@ var (
 	suspendTenantLua string
 	//go:embed set_counters.lua
 	setCountersLua string
+	//go:embed forget_tenant.lua
+	forgetTenantLua string
 
 	suspendTenantScript = redis.NewScript(suspendTenantLua)
 	setCountersScript   = redis.NewScript(setCountersLua)
+	forgetTenantScript  = redis.NewScript(forgetTenantLua)
 )
 
 // TenantCounters are the counters of one tenant of a budget tree under an epoch.
@@ -68,6 +72,31 @@ func (c *Counters) SuspendTenant(ctx context.Context, tenant TenantCounters, own
 	}
 	suspended.Missing = answer[1:]
 	return suspended, nil
+}
+
+// formerField is the field of the root of the tree from which a tenant has come.
+const formerField = "former"
+
+// Forget makes no counters of the tenant valid, since it was, or is about to be, counted in
+// another tree; former is the root of the one that it comes from, or empty.
+func (c *Counters) Forget(ctx context.Context, tenant TenantCounters, former string) error {
+	done, err := forgetTenantScript.Run(ctx, c.client, []string{tenant.key()}, tenant.Epoch.Token(), former).Bool()
+	if err = unanswered(err); err == nil && !done {
+		err = ErrSuperseded
+	}
+	if err != nil {
+		return fmt.Errorf("forget the counters of tenant %s: %w", tenant.Tenant, err)
+	}
+	return nil
+}
+
+// Former is the root of the tree from which the tenant has come; empty if from none.
+func (c *Counters) Former(ctx context.Context, tenant TenantCounters) (root string, err error) {
+	root, err = c.client.HGet(ctx, tenant.key(), formerField).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return "", fmt.Errorf("read where tenant %s comes from: %w", tenant.Tenant, unanswered(err))
+	}
+	return root, nil
 }
 
 // Valid reports whether the tenant's calls are admitted, which they are unless it is suspended,

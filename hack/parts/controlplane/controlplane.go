@@ -23,7 +23,7 @@ const recountEvery = 50 * time.Millisecond
 func Recover(ctx context.Context, client redis.UniversalClient, database *pgxpool.Pool, tenants ...limiterv1.Tenant) {
 	epochs, calls, ledger := limiterstore.NewEpochs(client), limiterstore.NewCalls(client), budgetstore.NewLedgerReader(database)
 	configurations := limiterstore.NewConfigurations(client)
-	recounter := recovery.NewRecounter(epochs, limiterstore.NewCounters(client), calls, ledger)
+	recounter := recovery.NewRecounter(limiterstore.NewDocuments(client), epochs, limiterstore.NewCounters(client), calls, ledger)
 	rebuilder := recovery.NewRebuilder(recovery.RebuilderOptions{
 		Epochs: epochs, Enforcers: limiterstore.NewEnforcers(client), Calls: calls, Numbers: budgetstore.NewEpochs(database), Ledger: ledger,
 		Turn: budgetstore.NewTurn(database), Configurations: configurations, Recounter: recounter, Leads: alone(),

@@ -1,0 +1,77 @@
+package recovery_test
+
+import (
+	"testing"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
+	"github.com/bursar-dev/bursar/hack/testkit"
+)
+
+// below is the document of acme below a parent, "" for none.
+func below(parent string) limiterv1.Tenant {
+	document := acme
+	document.Sources = []limiterv1.Source{{Kind: "TenantBudget", Name: "acme", UID: "acme"}}
+	if parent != "" {
+		document.Ancestors = []limiterv1.Level{{Tenant: parent, TimeZone: "UTC"}}
+	}
+	return document
+}
+
+// put does what the controller does with a document.
+func (w *world) put(t *testing.T, document limiterv1.Tenant) {
+	t.Helper()
+	testkit.Must(t, w.recounter().Prepare(t.Context(), document))
+	_, err := limiterstore.NewDocuments(w.redis).Put(t.Context(), limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: "acme"}, document)
+	testkit.Must(t, err)
+	testkit.Must(t, w.recounter().Recount(t.Context(), document))
+}
+
+// TestMoved: what a tenant spent counts in whatever tree it is, with what it has open in
+// the tree from which it comes, however often it comes back and by whatever way it goes.
+func TestMoved(t *testing.T) {
+	field := limiterv1.MoneyField(daily(limiterv1.PerTenant))
+	for name, leave := range map[string]func(t *testing.T, w *world){
+		"to another parent": func(t *testing.T, w *world) { w.put(t, below("latam")) },
+		"deleted, and created elsewhere": func(t *testing.T, w *world) {
+			id := limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: "acme"}
+			_, err := limiterstore.NewDocuments(w.redis).Withdraw(t.Context(), id, "acme")
+			testkit.Must(t, err)
+			w.put(t, below("latam"))
+			_, err = limiterstore.NewDocuments(w.redis).Withdraw(t.Context(), id, "acme")
+			testkit.Must(t, err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.start(t, 1)
+			w.opened(t, 0)
+			at := w.now(t)
+			counter := func(root string) limiterv1.MoneyCounter {
+				return w.counter(t, limiterv1.TenantCountersKey(root, "acme"), field)
+			}
+			w.put(t, below("emea"))
+			w.toLedger(t, acmeCall("in-emea", at, 10*money.Cent, true))
+			open := acmeCall("open-in-emea", at, 3*money.Cent, false)
+			open.Root = "emea"
+			w.toRedis(t, "live", open)
+
+			leave(t, w)
+			if name == "to another parent" {
+				if got := counter("latam"); got.Spent != 13*money.Cent || got.Held != 0 {
+					t.Errorf("in latam: %s spent, %s held; want what is in the ledger, and the bound of what is open", got.Spent, got.Held)
+				}
+				if got := counter("emea"); got != (limiterv1.MoneyCounter{}) {
+					t.Errorf("in emea, which it has left: %+v, want nothing to admit by", got)
+				}
+			}
+			w.toLedger(t, acmeCall("in-latam", at, 20*money.Cent, true))
+
+			w.put(t, below("emea"))
+			if got := counter("emea"); got.Spent != 30*money.Cent || got.Held != 3*money.Cent {
+				t.Errorf("back in emea: %s spent, %s held; want 0.30 and 0.03", got.Spent, got.Held)
+			}
+		})
+	}
+}

@@ -1,0 +1,28 @@
+-- Forgets which counters of a tenant in a budget tree are valid, and with them those of
+-- the whole tenant: nothing that counts against them is admitted until they are set anew.
+-- Calls that are open still end.
+--
+-- KEYS[1]   counters of the tenant: hash
+--
+-- ARGV[1]   number of the epoch
+-- ARGV[2]   root of the tree from which the tenant comes, whose open calls count here, too;
+--           '' for none
+--
+-- Answers 1, or 0 when the counters are of a newer epoch.
+
+local was = redis.call('HGET', KEYS[1], 'epoch') or '0'
+local number = tonumber(string.match(was, '^%d+$') or string.match(was, '^closed:(%d+):')) or 0
+if number > tonumber(ARGV[1]) then return 0 end
+if number < tonumber(ARGV[1]) then
+  redis.call('DEL', KEYS[1])
+  redis.call('HSET', KEYS[1], 'epoch', 'closed:' .. ARGV[1] .. ':')
+end
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if string.sub(field, 1, 6) == 'valid:' then redis.call('HDEL', KEYS[1], field, string.sub(field, 7)) end
+end
+if ARGV[2] == '' then
+  redis.call('HDEL', KEYS[1], 'former')
+else
+  redis.call('HSET', KEYS[1], 'former', ARGV[2])
+end
+return 1
