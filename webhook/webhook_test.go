@@ -49,7 +49,7 @@ func TestCreate(t *testing.T) {
 	}{
 		"a second budget of a tenant": {
 			object: budgetOf(delegated, func(b *v1alpha1.TenantBudget) { b.Spec.Tenant = namespace }),
-			wantErr: fmt.Sprintf(`spec.tenant: Invalid value: %q: already claimed by the older TenantBudget %s/budget`,
+			wantErr: fmt.Sprintf(`spec.tenant: Invalid value: %q: already governed by the older TenantBudget %s/budget`,
 				namespace, namespace),
 		},
 		"a budget of another tenant": {
@@ -146,7 +146,7 @@ func TestCreate(t *testing.T) {
 		},
 		"a model of another provider": {
 			object: objects.ModelProvider("model-of-"+namespace, "model-"+namespace),
-			wantErr: fmt.Sprintf(`spec.models[1].name: Invalid value: "model-%s": already claimed by the older ModelProvider %s`,
+			wantErr: fmt.Sprintf(`spec.models[1].name: Invalid value: "model-%s": already governed by the older ModelProvider %s`,
 				namespace, provider.Name),
 		},
 		"long calls without a price of what short ones have": {
@@ -161,7 +161,7 @@ func TestCreate(t *testing.T) {
 		},
 		"a key that another APIKey has": {
 			object:  sameHash,
-			wantErr: fmt.Sprintf(`already claimed by the older APIKey %s/key`, namespace),
+			wantErr: fmt.Sprintf(`already governed by the older APIKey %s/key`, namespace),
 		},
 		"a key without its budget": {
 			object:       objects.APIKey(delegated, "key"),
@@ -436,7 +436,7 @@ spec:
   limits: [{name: daily, period: Day, amount: "5.00", models: [gpt-4o-min]}]
 `
 	out, err := kubectl(t.Context(), fmt.Sprintf(yaml, "second", namespace, namespace), "apply", "-f", "-")
-	if want := fmt.Sprintf(`The TenantBudget "second" is invalid: spec.tenant: Invalid value: %[1]q: already claimed by the older TenantBudget %[1]s/budget`,
+	if want := fmt.Sprintf(`The TenantBudget "second" is invalid: spec.tenant: Invalid value: %[1]q: already governed by the older TenantBudget %[1]s/budget`,
 		namespace); err == nil || !strings.Contains(out, want) {
 		t.Errorf("got %v, %s, want %s", err, out, want)
 	}

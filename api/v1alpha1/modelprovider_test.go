@@ -104,7 +104,7 @@ var _ = DescribeTable("of a ModelProvider, refuses", refused,
 	Entry("models that are not listed beside those for embeddings alone", provider(func(s *v1alpha1.ModelProviderSpec) {
 		s.Models[0].MaxOutputTokens, s.Models[0].Prices.Output = 0, ""
 		s.UnlistedModels = &v1alpha1.UnlistedModels{MaxOutputTokens: 1}
-	}), "spec.unlistedModels", "needs a model with prices.output in models"),
+	}), "spec.unlistedModels", "requires a model with prices.output in spec.models"),
 	Entry("a price below zero", model(func(m *v1alpha1.Model) { m.Prices.Input = "-1" }),
 		"spec.models[0].prices.input", "a decimal number that is not negative"),
 	Entry("a price that is no number", model(func(m *v1alpha1.Model) { m.Prices.Output = "free" }),

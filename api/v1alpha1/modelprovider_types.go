@@ -41,7 +41,7 @@ type ModelProviderList struct {
 
 // ModelProviderSpec is a provider and its models.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.unlistedModels) || self.models.exists(model, has(model.prices.output))",message="needs a model with prices.output in models: those that are not listed are priced as these are",fieldPath=".unlistedModels"
+// +kubebuilder:validation:XValidation:rule="!has(self.unlistedModels) || self.models.exists(model, has(model.prices.output))",message="requires a model with prices.output in spec.models: unlisted models are priced by the listed ones",fieldPath=".unlistedModels"
 // +kubebuilder:validation:XValidation:rule="!has(self.protocol) || self.protocol in ['OpenAI', 'AzureOpenAI'] || self.models.all(model, !has(model.tokenizer))",message="tokenizer is for models of the protocols OpenAI and AzureOpenAI: leave it out",fieldPath=".models"
 type ModelProviderSpec struct {
 	// protocol is the API that the provider speaks. OpenAI: Chat Completions, Responses and Embeddings of OpenAI and of compatible providers. AzureOpenAI: OpenAI as Azure serves it. Anthropic. Gemini. Default: OpenAI.

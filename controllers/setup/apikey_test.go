@@ -75,7 +75,7 @@ var _ = Describe("An APIKey", func() {
 		expectProgrammed(ctx, older)
 		create(ctx, newer)
 		expectCondition(ctx, newer, v1alpha1.ConditionAccepted, "False Conflicted")
-		Expect(message(newer, v1alpha1.ConditionAccepted)).To(ContainSubstring("already claimed by the older APIKey " + tenant + "/a"))
+		Expect(message(newer, v1alpha1.ConditionAccepted)).To(ContainSubstring("already governed by the older APIKey " + tenant + "/a"))
 		Expect(document(ctx, older)()).To(ContainSubstring(`"user":"gerente-1"`))
 
 		remove(ctx, older)

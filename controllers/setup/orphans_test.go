@@ -76,7 +76,7 @@ var _ = Describe("What an object has in force that vanishes without its finalize
 
 	It("is withdrawn as soon as a manager leads, if none ran", func(ctx SpecContext) {
 		inForce(ctx)
-		withoutManager()
+		stopManager()
 		for _, o := range []object{key, provider, grant, policy, budget} {
 			vanish(ctx, o)
 		}
@@ -86,7 +86,7 @@ var _ = Describe("What an object has in force that vanishes without its finalize
 
 	It("is withdrawn for good, whoever has its name next", func(ctx SpecContext) {
 		inForce(ctx)
-		withoutManager()
+		stopManager()
 		vanish(ctx, key)
 		next := objects.APIKey(tenant, "another")
 		next.Name = key.Name

@@ -201,7 +201,7 @@ var _ = Describe("The name of a tenant", func() {
 		second.Name = "zweites"
 		create(ctx, second)
 		expectCondition(ctx, second, v1alpha1.ConditionAccepted, "False Conflicted")
-		Expect(message(second, v1alpha1.ConditionAccepted)).To(ContainSubstring("already claimed by the older TenantBudget " + tenant + "/budget"))
+		Expect(message(second, v1alpha1.ConditionAccepted)).To(ContainSubstring("already governed by the older TenantBudget " + tenant + "/budget"))
 		Expect(stored(ctx, "tenant/"+tenant)).To(ContainSubstring(string(first.UID)))
 		Expect(condition(ctx, first, v1alpha1.ConditionAccepted)()).To(Equal("True Accepted"))
 

@@ -10,7 +10,7 @@ import (
 const maxDepth = 8
 
 // wrongAmongOthers makes a resource with nothing wrong in itself that cannot be
-// accepted beside those that there are. Names are claimed by the oldest and, of two
+// accepted beside those that there are. Names belong to the oldest and, of two
 // that were made in the same second, by the first by name.
 func (m *Maker) wrongAmongOthers() Resource {
 	switch m.IntN(10) {

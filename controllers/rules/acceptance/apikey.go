@@ -35,7 +35,7 @@ func DecideAPIKey(ctx context.Context, reader client.Reader, key *v1alpha1.APIKe
 	if older != nil {
 		return APIKey{Forfeited: true, Decision: rejected(v1alpha1.ReasonConflicted,
 			field.Invalid(field.NewPath("spec", "sha256"), key.Spec.SHA256,
-				fmt.Sprintf("already claimed by the older APIKey %s/%s", older.Namespace, older.Name)))}, nil
+				fmt.Sprintf("already governed by the older APIKey %s/%s", older.Namespace, older.Name)))}, nil
 	}
 	path := field.NewPath("spec", "budgetRef", "name")
 	budget, rejection, err := target(ctx, reader, types.NamespacedName{Namespace: key.Namespace, Name: key.Spec.BudgetRef.Name}, path)
@@ -57,14 +57,14 @@ func DecideAPIKey(ctx context.Context, reader client.Reader, key *v1alpha1.APIKe
 // olderHolder is the key that has the hash of the given one because it is older;
 // nil when there is none.
 func olderHolder(ctx context.Context, reader client.Reader, key *v1alpha1.APIKey) (*v1alpha1.APIKey, error) {
-	var claimants v1alpha1.APIKeyList
-	if err := reader.List(ctx, &claimants, client.MatchingFields{index.KeyHash: key.Spec.SHA256}); err != nil {
+	var rivals v1alpha1.APIKeyList
+	if err := reader.List(ctx, &rivals, client.MatchingFields{index.KeyHash: key.Spec.SHA256}); err != nil {
 		return nil, err
 	}
 	holder := key
-	for i := range claimants.Items {
-		if claimant := &claimants.Items[i]; precedence.Compare(claimant, holder) < 0 {
-			holder = claimant
+	for i := range rivals.Items {
+		if rival := &rivals.Items[i]; precedence.Compare(rival, holder) < 0 {
+			holder = rival
 		}
 	}
 	if holder.UID == key.UID {

@@ -132,7 +132,7 @@ func notAllowed(parent, child *v1alpha1.TenantBudget, isOwn bool) *Decision {
 	}
 	return reject(v1alpha1.ReasonNotAllowedByParent, field.Invalid(parentPath, index.KeyOf(parent), fmt.Sprintf(
 		"does not allow %s as a child: include namespace %[3]s in spec.allowedChildren.namespaces of TenantBudget %[2]s; "+
-			"the last accepted configuration stays in force", whose, index.KeyOf(parent), child.Namespace)))
+			"a configuration that was accepted before stays in force", whose, index.KeyOf(parent), child.Namespace)))
 }
 
 func reject(reason string, err *field.Error) *Decision {

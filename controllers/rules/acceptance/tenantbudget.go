@@ -71,7 +71,7 @@ func contest(budget, holder *v1alpha1.TenantBudget) *Decision {
 	}
 	if holder.UID != budget.UID {
 		rejection := rejected(v1alpha1.ReasonConflicted, field.Invalid(path, budget.Spec.Tenant, fmt.Sprintf(
-			"already claimed by the older TenantBudget %s/%s", holder.Namespace, holder.Name)))
+			"already governed by the older TenantBudget %s/%s", holder.Namespace, holder.Name)))
 		return &rejection
 	}
 	return nil
@@ -88,7 +88,7 @@ func holder(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBu
 	if err := reader.List(ctx, &rivals, client.MatchingFields{index.BudgetTenant: budget.Spec.Tenant}); err != nil {
 		return nil, err
 	}
-	claimants := []*v1alpha1.TenantBudget{budget}
+	entitled := []*v1alpha1.TenantBudget{budget}
 	for i := range rivals.Items {
 		rival := &rivals.Items[i]
 		if rival.UID == budget.UID {
@@ -99,10 +99,10 @@ func holder(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBu
 			return nil, err
 		}
 		if may {
-			claimants = append(claimants, rival)
+			entitled = append(entitled, rival)
 		}
 	}
-	return slices.MinFunc(claimants, func(a, b *v1alpha1.TenantBudget) int { return precedence.Compare(a, b) }), nil
+	return slices.MinFunc(entitled, func(a, b *v1alpha1.TenantBudget) int { return precedence.Compare(a, b) }), nil
 }
 
 // mayNameTenant reports whether the budget's namespace lets it name its tenant.

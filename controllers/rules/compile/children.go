@@ -23,6 +23,9 @@ type Overcommitment struct {
 
 // String says it in words.
 func (o Overcommitment) String() string {
+	if o.Children == 1 {
+		return fmt.Sprintf("limit %s has %s USD, but the limit of its one child is %s USD", o.Limit, o.Amount, o.Promised)
+	}
 	return fmt.Sprintf("limit %s has %s USD, but the limits of its %d children add up to %s USD", o.Limit, o.Amount, o.Children, o.Promised)
 }
 

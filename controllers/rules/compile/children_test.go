@@ -56,8 +56,8 @@ func TestOvercommitted(t *testing.T) {
 				{Limit: "daily", Amount: 5 * money.USD, Promised: 6 * money.USD, Children: 1},
 				{Limit: "monthly", Amount: 100 * money.USD, Promised: 101 * money.USD, Children: 1},
 			},
-			words: "limit daily has 5.00 USD, but the limits of its 1 children add up to 6.00 USD; " +
-				"limit monthly has 100.00 USD, but the limits of its 1 children add up to 101.00 USD",
+			words: "limit daily has 5.00 USD, but the limit of its one child is 6.00 USD; " +
+				"limit monthly has 100.00 USD, but the limit of its one child is 101.00 USD",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

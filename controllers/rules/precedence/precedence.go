@@ -6,7 +6,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Compare orders claimants, the one that has the name first: the oldest and, of
+// Compare orders rivals, the one that has the name first: the oldest and, of
 // those that are equally old, the first by namespace and name.
 func Compare(a, b metav1.Object) int {
 	return cmp.Or(
