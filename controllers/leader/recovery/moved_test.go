@@ -46,7 +46,7 @@ func TestMoved(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.start(t, 1)
-			w.opened(t, 0)
+			w.completed(t, 0)
 			at := w.now(t)
 			counter := func(root string) limiterv1.MoneyCounter {
 				return w.counter(t, limiterv1.TenantCountersKey(root, "acme"), field)
