@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"strings"
@@ -23,30 +22,30 @@ var ErrNotSent = errors.New("not sent")
 
 // Client sends calls to providers.
 type Client struct {
-	transport http.RoundTripper
-	keys      keyring
+	transport *http.Transport
+	// fresh has a new connection for every call.
+	fresh *http.Transport
+	keys  keyring
 }
 
 // NewClient makes a Client that finds the providers' keys in the files of a directory.
 func NewClient(credentialsDir string) *Client {
-	return &Client{transport: newTransport(), keys: keyring{dir: credentialsDir}}
+	c := &Client{transport: newTransport(newDialer()), keys: keyring{dir: credentialsDir}}
+	c.fresh = c.transport.Clone()
+	c.fresh.DisableKeepAlives = true
+	return c
 }
 
 // Close closes the connections that are not in use.
-func (c *Client) Close() {
-	if t, ok := c.transport.(*http.Transport); ok {
-		t.CloseIdleConnections()
-	}
-}
+func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
 // newTransport is a transport for many calls at once, each long: every call has a
 // connection to itself, so that one broken connection ends one call. It follows
 // no proxy of the environment and asks for no compression, which would hide the usage.
-func newTransport() *http.Transport {
-	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}
+func newTransport(d *dialer) *http.Transport {
 	return &http.Transport{
-		DialContext:            dialer.DialContext,
-		TLSHandshakeTimeout:    10 * time.Second,
+		DialContext:            d.dial,
+		DialTLSContext:         d.dialTLS,
 		ResponseHeaderTimeout:  15 * time.Minute, // a long whole answer has its header at its end
 		MaxIdleConnsPerHost:    2048,
 		IdleConnTimeout:        30 * time.Second,
@@ -75,13 +74,15 @@ type Outgoing struct {
 
 // Send sends a call and returns the answer as soon as its header is there. The caller
 // closes the answer's body.
+//
+// A provider may close an idle connection just when a call takes it. A call of which the
+// provider then certainly read nothing is sent again, once, on a new connection. No other
+// is ever sent twice.
 func (c *Client) Send(ctx context.Context, out Outgoing) (*http.Response, error) {
-	progress := &progress{}
-	request, err := c.request(progress.watch(ctx), out)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNotSent, err)
+	response, progress, err := c.sendBy(ctx, c.transport, out)
+	if err != nil && progress.readNothing() && ctx.Err() == nil {
+		response, progress, err = c.sendBy(ctx, c.fresh, out)
 	}
-	response, err := c.transport.RoundTrip(request)
 	switch {
 	case err == nil:
 		return response, nil
@@ -89,6 +90,17 @@ func (c *Client) Send(ctx context.Context, out Outgoing) (*http.Response, error)
 		return nil, fmt.Errorf("%w: %w", ErrNotSent, err)
 	}
 	return nil, fmt.Errorf("no answer: %w", err)
+}
+
+// sendBy sends a call by a transport. progress says of an error how far it came.
+func (c *Client) sendBy(ctx context.Context, by http.RoundTripper, out Outgoing) (*http.Response, *progress, error) {
+	progress := &progress{}
+	request, err := c.request(progress.watch(ctx), out)
+	if err != nil {
+		return nil, progress, err
+	}
+	response, err := by.RoundTrip(request)
+	return response, progress, err
 }
 
 func (c *Client) request(ctx context.Context, out Outgoing) (*http.Request, error) {
@@ -114,6 +126,8 @@ func (c *Client) request(ctx context.Context, out Outgoing) (*http.Request, erro
 type progress struct {
 	mu    sync.Mutex
 	begun bool
+	// reused is the connection, if it was used for another request before.
+	reused *conn
 }
 
 func (p *progress) set(begun bool) {
@@ -129,12 +143,32 @@ func (p *progress) mayHaveBeenSent() bool {
 	return p.begun
 }
 
+// readNothing is whether the provider certainly read nothing of the request, because it had
+// closed the connection, which it had kept for more than one request, before.
+func (p *progress) readNothing() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.reused != nil && p.reused.readNothing()
+}
+
+// gotConn notes the connection that the request takes.
+func (p *progress) gotConn(info httptrace.GotConnInfo) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reused = nil
+	if taken, ok := info.Conn.(*conn); ok && info.Reused {
+		taken.expect()
+		p.reused = taken
+	}
+}
+
 // watch returns a context with which a request reports its progress. A request
 // whose writing failed did not arrive whole, so that nothing can come of it. One
 // whose writing was begun, and not reported as failed, may have arrived. The
 // transport sends again only what it is sure has not been sent.
 func (p *progress) watch(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn:      p.gotConn,
 		WroteHeaders: func() { p.set(true) },
 		WroteRequest: func(info httptrace.WroteRequestInfo) { p.set(info.Err == nil) },
 	})
