@@ -74,6 +74,7 @@ type Outgoing struct {
 
 // Send sends a call and returns the answer as soon as its header is there. The caller
 // closes the answer's body.
+// Errors, those of reading the body too, say nothing that the provider has sent.
 //
 // A provider may close an idle connection just when a call takes it. A call of which the
 // provider then certainly read nothing is sent again, once, on a new connection. No other
@@ -85,6 +86,7 @@ func (c *Client) Send(ctx context.Context, out Outgoing) (*http.Response, error)
 	}
 	switch {
 	case err == nil:
+		response.Body = answerBody{response.Body}
 		return response, nil
 	case !progress.mayHaveBeenSent():
 		return nil, fmt.Errorf("%w: %w", ErrNotSent, err)
@@ -100,7 +102,10 @@ func (c *Client) sendBy(ctx context.Context, by http.RoundTripper, out Outgoing)
 		return nil, progress, err
 	}
 	response, err := by.RoundTrip(request)
-	return response, progress, err
+	if err != nil {
+		return nil, progress, failureOf(err)
+	}
+	return response, progress, nil
 }
 
 func (c *Client) request(ctx context.Context, out Outgoing) (*http.Request, error) {

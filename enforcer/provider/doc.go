@@ -3,5 +3,6 @@
 // provider may have received the call. Package protocol knows what differs by protocol.
 //
 // It must never send on a field of a client's header that is not known to be harmless, nor
-// let a client see what an answer says of the account that Bursar has at the provider.
+// let a client see what an answer says of the account that Bursar has at the provider, nor put
+// into an error, and so into a log, any byte that a provider has sent.
 package provider

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -46,28 +45,32 @@ type child struct {
 	address string
 	session string
 	client  *http.Client
+	log     *logOf
 }
 
-// spawn starts an enforcer in a process of its own and waits until it serves calls.
-func (w *world) spawn() *child {
+// spawn starts an enforcer in a process of its own, with further arguments, and waits until
+// it serves calls.
+func (w *world) spawn(args ...string) *child {
 	w.t.Helper()
-	cmd := exec.Command(os.Args[0],
-		"--listen-address", "127.0.0.1:0", "--health-address", "127.0.0.1:0", "--provider-credentials-dir", w.keys)
+	cmd := exec.Command(os.Args[0], append([]string{
+		"--listen-address", "127.0.0.1:0", "--health-address", "127.0.0.1:0", "--provider-credentials-dir", w.keys}, args...)...)
 	cmd.Env = append(os.Environ(), asEnforcer+"=yes", redisVariable+"="+w.redisURL, databaseVariable+"="+w.database.Enforcer)
 	stderr, err := cmd.StderrPipe()
 	testkit.Must(w.t, err)
 	testkit.Must(w.t, cmd.Start())
-	c := &child{t: w.t, cmd: cmd, client: &http.Client{Transport: &http.Transport{}}}
+	c := &child{t: w.t, cmd: cmd, client: &http.Client{Transport: &http.Transport{}}, log: &logOf{ended: make(chan struct{})}}
 	w.t.Cleanup(c.kill)
-	log := bufio.NewScanner(stderr)
-	for c.address == "" && log.Scan() {
+	log := bufio.NewReader(stderr)
+	for c.address == "" {
 		var line struct{ Msg, Calls, Session string }
-		testkit.Must(w.t, json.Unmarshal(log.Bytes(), &line))
+		text, err := log.ReadBytes('\n')
+		testkit.Must(w.t, err)
+		testkit.Must(w.t, json.Unmarshal(text, &line))
 		if line.Msg == "enforcer is serving" {
 			c.address, c.session = line.Calls, line.Session
 		}
 	}
-	go func() { _, _ = io.Copy(io.Discard, stderr) }() // lest the child wait for a reader
+	go c.log.read(log)
 	testkit.Eventually(w.t, "the child is configured", func() bool {
 		request, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, "http://"+c.address+"/v1/models", nil)
 		testkit.Must(w.t, err)

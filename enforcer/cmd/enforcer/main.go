@@ -9,6 +9,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	stdlog "log"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -21,6 +23,8 @@ import (
 )
 
 func main() {
+	// What net/http writes to the standard log quotes what providers send.
+	stdlog.SetOutput(io.Discard)
 	var level slog.LevelVar
 	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: &level}))
 	redisclient.LogTo(log)

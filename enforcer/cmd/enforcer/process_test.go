@@ -2,11 +2,11 @@ package main
 
 import (
 	"bufio"
-	"encoding/json"
+	"io"
+	"net"
 	"net/http"
-	"os"
-	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -14,71 +14,103 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
+// logOf is what a child has logged so far.
+type logOf struct {
+	mu    sync.Mutex
+	text  strings.Builder
+	ended chan struct{}
+}
+
+// read reads the log to its end.
+func (l *logOf) read(from io.Reader) {
+	defer close(l.ended)
+	_, _ = io.Copy(l, from) // ends with the child
+}
+
+func (l *logOf) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *logOf) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// terminate tells the child to end, and end waits until it has, as it should.
+func (c *child) terminate() { c.signal(syscall.SIGTERM) }
+
+func (c *child) end() {
+	c.t.Helper()
+	c.client.CloseIdleConnections()
+	<-c.log.ended
+	if err := c.cmd.Wait(); err != nil {
+		c.t.Errorf("the enforcer ends with %v:\n%s", err, c.log)
+	}
+}
+
 // TestSIGTERM: an enforcer in a process of its own, told to end in the midst of a
 // stream, finishes the stream, settles the call and exits well.
 func TestSIGTERM(t *testing.T) {
 	w := newWorld(t)
 	w.configure()
-	child := exec.CommandContext(t.Context(), os.Args[0],
-		"--listen-address", "127.0.0.1:0", "--health-address", "127.0.0.1:0", "--provider-credentials-dir", w.keys)
-	child.Env = append(os.Environ(), asEnforcer+"=yes", redisVariable+"="+w.redisURL, databaseVariable+"="+w.database.Enforcer)
-	stderr, err := child.StderrPipe()
+	child := w.spawn()
+	stream, err := open(child.client, child.request(chat("gpt-4o", "[[output=9 pause=4]]", held)))
 	testkit.Must(t, err)
-	testkit.Must(t, child.Start())
-	t.Cleanup(func() { _ = child.Process.Kill() }) // fails when it has ended, as it should
-	log := bufio.NewScanner(stderr)
-	address := servesAt(t, log)
-	var rest strings.Builder
-	logged := make(chan struct{})
-	go func() {
-		defer close(logged)
-		for log.Scan() {
-			rest.WriteString(log.Text() + "\n")
-		}
-	}()
-
-	var stream *opened
-	testkit.Eventually(t, "the enforcer is configured", func() bool {
-		stream, err = open(http.DefaultClient, request(t, address, "gerente-1",
-			chat("gpt-4o", "[[output=9 pause=4]]", `"stream":true`, `"max_completion_tokens":20`)))
-		testkit.Must(t, err)
-		if stream.status != http.StatusOK {
-			stream.hangUp()
-		}
-		return stream.status == http.StatusOK
-	})
 	testkit.Eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
-	testkit.Must(t, child.Process.Signal(syscall.SIGTERM))
-	testkit.Eventually(t, "the port is closed", func() bool { return !listens(address) })
+	child.terminate()
+	testkit.Eventually(t, "the port is closed", func() bool { return !listens(child.address) })
 	w.provider.Resume()
 	if got := stream.read(); got.err != nil || !strings.HasSuffix(got.body, "data: [DONE]\n\n") || got.header.Get(call.CallIDHeader) == "" {
 		t.Errorf("the stream: %s %v", got.body, got.err)
 	}
-	http.DefaultClient.CloseIdleConnections()
-	<-logged
-	if err := child.Wait(); err != nil {
-		t.Errorf("the enforcer ends with %v:\n%s", err, rest.String())
-	}
+	child.end()
 	rows := w.rows(len(w.provider.Bill().Calls))
 	w.likeTheBill(rows)
 	w.atRest(rows)
 }
 
-// servesAt reads from the log where calls are served.
-func servesAt(t *testing.T, log *bufio.Scanner) string {
-	t.Helper()
-	for log.Scan() {
-		var line struct {
-			Msg   string `json:"msg"`
-			Calls string `json:"calls"`
+// TestLogDoesNotQuoteProviders: whatever a provider sends before, in, or after its answer,
+// its key does not come into the log.
+func TestLogDoesNotQuoteProviders(t *testing.T) {
+	const answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+	w := newWorld(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	testkit.Must(t, err)
+	defer func() { _ = listener.Close() }()
+	answers := make(chan string, 1)
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			if request, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+				_, _ = io.Copy(io.Discard, request.Body)
+				key := strings.TrimPrefix(request.Header.Get("Authorization"), "Bearer ")
+				_, _ = io.WriteString(conn, strings.ReplaceAll(<-answers, "KEY", key))
+			}
+			_ = conn.Close()
 		}
-		if err := json.Unmarshal(log.Bytes(), &line); err != nil {
-			t.Fatalf("the log has %q: %v", log.Text(), err)
-		}
-		if line.Msg == "enforcer is serving" {
-			return line.Calls
-		}
+	}()
+	echo := w.fake()
+	echo.Endpoint = "http://" + listener.Addr().String()
+	_, err = w.put(acme, keyOf("gerente-1", "gerente"), echo)
+	testkit.Must(t, err)
+	child := w.spawn("--log-level=debug")
+	for _, a := range []string{
+		"KEY\r\n\r\n", "HTTP/1.1 200 OK\r\nKEY\r\n\r\n", answer + "KEY", answer + "HTTP/1.1 200 KEY\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nKEY\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nKEY\r\n\r\n",
+	} {
+		answers <- a
+		do(child.client, child.request(chat("gpt-4o", "hello")))
 	}
-	t.Fatal("the enforcer does not say where it serves")
-	return ""
+	child.terminate()
+	child.end()
+	if log := child.log.String(); strings.Contains(log, providerKey) || !strings.Contains(log, "no answer from a provider") {
+		t.Errorf("the log:\n%s", log)
+	}
 }
