@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -101,10 +101,11 @@ type Options struct {
 type Calls struct {
 	Options
 
-	// open counts what was admitted and is not settled, and claims that are not ended;
-	// givenUp are the calls that were not settled and will not be.
-	open    sync.WaitGroup
-	givenUp atomic.Int64
+	// open counts what was admitted and is not settled, and claims that are not ended.
+	open sync.WaitGroup
+	// givenUp are the ends of the calls that were not settled and will not be.
+	mu      sync.Mutex
+	givenUp []ledgerv1.Entry
 	// settling ends when calls that could not be settled must be given up.
 	settling context.Context
 	giveUp   context.CancelFunc
@@ -138,22 +139,37 @@ func (calls *Calls) Refuse(problem *Problem, p protocol.Protocol) *Response {
 }
 
 // UnsettledError is that calls were given up before they were settled.
-type UnsettledError struct{ Calls int64 }
+type UnsettledError struct{ Calls int }
 
 func (e *UnsettledError) Error() string { return fmt.Sprintf("%d calls were not settled", e.Calls) }
 
 // Drain waits until all calls are settled. When ctx ends before that, the rest is given
 // up, which is an *UnsettledError: what their calls hold in Redis is left to be charged
-// in full.
+// in full, and Unsettled has what they have cost.
 // REQUIRES: every call that has begun was ended, and none will begin.
 func (calls *Calls) Drain(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, calls.giveUp)
 	defer stop()
 	calls.open.Wait()
-	if n := calls.givenUp.Load(); n > 0 {
+	if n := len(calls.Unsettled()); n > 0 {
 		return &UnsettledError{Calls: n}
 	}
 	return nil
+}
+
+// Unsettled are the calls that Drain has given up, as they have ended. Their holds stay in
+// Redis until somebody charges them in full, who may know no better; the ledger takes the
+// first end of a call that it is told, so that it is to be told of these before.
+func (calls *Calls) Unsettled() []ledgerv1.Entry {
+	calls.mu.Lock()
+	defer calls.mu.Unlock()
+	return slices.Clone(calls.givenUp)
+}
+
+func (calls *Calls) giveUpOn(entry ledgerv1.Entry) {
+	calls.mu.Lock()
+	defer calls.mu.Unlock()
+	calls.givenUp = append(calls.givenUp, entry)
 }
 
 // newID is a name for a call, unique for all time, and later ones are greater, which

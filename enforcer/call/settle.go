@@ -74,8 +74,8 @@ func (c *Call) settle(entry *ledgerv1.Entry, tokens int64) settlement {
 	case fenced:
 		c.calls.Log.Error("this session was declared dead: another enforcer has charged the call its full hold", "call", c.id)
 	case givenUp:
-		c.calls.givenUp.Add(1)
-		c.calls.Log.Error("a call was not settled: its hold stays and will be charged in full", "error", err, "entry", string(entry.Encode()))
+		c.calls.giveUpOn(*entry)
+		c.calls.Log.Error("a call was not settled: its hold stays in Redis, to be charged in full there", "error", err, "entry", string(entry.Encode()))
 	}
 	return result
 }

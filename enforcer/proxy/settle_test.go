@@ -257,6 +257,11 @@ func TestDrain(t *testing.T) {
 	if n := len(d.ledger.all()); n != 0 {
 		t.Errorf("%d calls that were not settled are in the ledger", n)
 	}
+	for _, entry := range d.calls.Unsettled() {
+		if entry.Outcome != ledgerv1.Settled || entry.Cost != usedCost {
+			t.Errorf("an unsettled call has %s at %s, want its true cost %s", entry.Outcome, entry.Cost, usedCost)
+		}
+	}
 }
 
 // TestShutdownMidStream: the stream finishes, and Drain returns when its call is

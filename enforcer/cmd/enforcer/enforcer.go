@@ -35,6 +35,7 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/provider"
 	"github.com/bursar-dev/bursar/enforcer/proxy"
 	"github.com/bursar-dev/bursar/enforcer/recovery"
+	"github.com/bursar-dev/bursar/enforcer/retry"
 	"github.com/bursar-dev/bursar/enforcer/session"
 	"github.com/bursar-dev/bursar/enforcer/store"
 )
@@ -236,7 +237,7 @@ func (e *enforcer) shutdown() error {
 	e.log.Info("shutting down: waiting for answers in progress", "within", e.options.shutdownGrace.String())
 	e.stopServing()
 	e.stopProbes()
-	err := errors.Join(within(settleGrace, e.endCalls), within(flushGrace, e.ledger.Flush), e.refusedByLedger())
+	err := errors.Join(within(e.options.settleGrace, e.endCalls), within(e.options.flushGrace, e.flush), e.refusedByLedger())
 	if unrecorded := within(recordGrace, e.refusals.Flush); unrecorded != nil {
 		e.log.Warn("some refusals were not recorded", "error", unrecorded)
 	}
@@ -253,6 +254,34 @@ func (e *enforcer) shutdown() error {
 		e.log.Info("all calls are settled and in the ledger")
 	}
 	return err
+}
+
+// flush waits until the ledger has all calls, those too that could not be settled.
+func (e *enforcer) flush(ctx context.Context) error {
+	unsettled := make(chan error, 1)
+	go func() { unsettled <- e.recordUnsettled(ctx) }()
+	return errors.Join(e.ledger.Flush(ctx), <-unsettled)
+}
+
+// recordUnsettled tells the ledger how the calls have ended that could not be settled,
+// because Redis did not answer. It has them before whoever adopts this session can charge
+// them in full, and keeps what it was told first.
+func (e *enforcer) recordUnsettled(ctx context.Context) error {
+	calls := e.calls.Unsettled()
+	if len(calls) == 0 {
+		return nil
+	}
+	err := retry.Until(ctx, func(ctx context.Context) error {
+		_, err := e.ledger.Write(ctx, calls)
+		return err
+	}, func(err error, pause time.Duration) {
+		e.log.Error("failed to record the calls that were not settled; will retry", "calls", len(calls), "error", err, "after", pause.String())
+	})
+	if err != nil {
+		return fmt.Errorf("%d calls that were not settled are not in the ledger, and will be charged in full: %w", len(calls), err)
+	}
+	e.log.Info("the calls that were not settled are in the ledger at their true cost", "calls", len(calls))
+	return nil
 }
 
 // refusedByLedger is an error if the database refused some calls for good: they are in

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -479,6 +480,40 @@ func TestRedisGoesWhileCallsAreOpen(t *testing.T) {
 	}
 	w.likeTheBill(w.rows(2))
 	if err := e.shutDown(); err != nil { // before its Redis goes
+		t.Error(err)
+	}
+}
+
+// TestShutdownWhileRedisHangs: calls that cannot be settled any more are in the ledger at
+// what they have cost, and stay so when others adopt what the enforcer has left.
+func TestShutdownWhileRedisHangs(t *testing.T) {
+	w := newWorld(t)
+	own, err := redis.Start(t.Context(), redis.Options{Dir: t.TempDir()})
+	testkit.Must(t, err)
+	defer func() { _ = own.Stop() }()
+	w.redisURL, w.redis = own.URL, connect(t, own.Addr)
+	w.configure()
+	e := w.start(func(o *options) { o.settleGrace, o.flushGrace = 500*time.Millisecond, 2*time.Second })
+	testkit.Eventually(t, "the enforcer is configured", func() bool { return e.call("gerente-1", "{}").status == 400 })
+	stream := e.open("gerente-1", chat("gpt-4o", "[[output=9 pause=4]]", held))
+	testkit.Eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
+
+	testkit.Must(t, own.Pause())
+	w.provider.Resume()
+	if got := stream.read(); got.err != nil || !strings.HasSuffix(got.body, "data: [DONE]\n\n") {
+		t.Errorf("the stream: %s %v", got.body, got.err)
+	}
+	var unsettled *call.UnsettledError
+	if err := e.shutDown(); !errors.As(err, &unsettled) || unsettled.Calls != 1 {
+		t.Errorf("the enforcer ends with %v, want one call not settled", err)
+	}
+	w.likeTheBill(w.rows(1))
+
+	testkit.Must(t, own.Resume())
+	other := w.start()
+	w.awaitAdoption(e.session.ID())
+	w.likeTheBill(w.rows(1))
+	if err := other.shutDown(); err != nil { // before its Redis goes
 		t.Error(err)
 	}
 }

@@ -163,6 +163,7 @@ func (w *world) options() options {
 		redisURL: w.redisURL, databaseURL: w.database.Enforcer, credentialsDir: w.keys,
 		shutdownGrace: time.Minute, drainTimeout: time.Minute, maxRequestBytes: 1 << 20,
 		answerCacheBytes: 1 << 20, idempotencyWindow: time.Hour, replayCacheBytes: 1 << 20,
+		settleGrace: settleGrace, flushGrace: flushGrace,
 	}
 }
 

@@ -26,6 +26,8 @@ type options struct {
 	idempotencyWindow     time.Duration
 	replayCacheBytes      int64
 	logLevel              slog.Level
+	// settleGrace and flushGrace are no flags; tests shorten them.
+	settleGrace, flushGrace time.Duration
 }
 
 // The environment variables with secrets, which have no place on a command line.
@@ -50,7 +52,7 @@ Flags:
 `
 
 func parseOptions(args []string, getenv func(string) string) (options, error) {
-	var o options
+	o := options{settleGrace: settleGrace, flushGrace: flushGrace}
 	flags := pflag.NewFlagSet("enforcer", pflag.ContinueOnError)
 	flags.SortFlags = false
 	flags.Usage = func() { fmt.Fprint(os.Stdout, usage, flags.FlagUsages()) }

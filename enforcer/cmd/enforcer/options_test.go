@@ -20,6 +20,7 @@ func TestParseOptions(t *testing.T) {
 		redisURL: environment[redisVariable], databaseURL: environment[databaseVariable],
 		credentialsDir: "/etc/bursar/providers", shutdownGrace: 2 * time.Minute, drainTimeout: time.Minute, maxRequestBytes: 32 << 20,
 		answerCacheBytes: 64 << 20, idempotencyWindow: time.Hour, replayCacheBytes: 64 << 20,
+		settleGrace: settleGrace, flushGrace: flushGrace,
 	}
 	if err != nil || got != want {
 		t.Errorf("defaults: got %+v, %v; want %+v", got, err, want)
@@ -33,7 +34,7 @@ func TestParseOptions(t *testing.T) {
 	want = options{
 		listenAddress: "a:1", healthAddress: "b:2", redisURL: "redis://r:3/4", databaseURL: environment[databaseVariable],
 		credentialsDir: "c", shutdownGrace: 5 * time.Second, drainTimeout: 6 * time.Second, maxRequestBytes: 7,
-		answerCacheBytes: 8, idempotencyWindow: 9 * time.Second, replayCacheBytes: 0, logLevel: slog.LevelDebug,
+		answerCacheBytes: 8, idempotencyWindow: 9 * time.Second, replayCacheBytes: 0, logLevel: slog.LevelDebug, settleGrace: settleGrace, flushGrace: flushGrace,
 	}
 	if err != nil || got != want {
 		t.Errorf("flags: got %+v, %v; want %+v", got, err, want)
