@@ -62,7 +62,7 @@ type answerBody struct{ io.ReadCloser }
 
 func (b answerBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err == nil || err == io.EOF { //nolint:errorlint // readers return it as it is
+	if err == nil || err == io.EOF {
 		return n, err
 	}
 	return n, failureOf(err)
