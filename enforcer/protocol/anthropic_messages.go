@@ -281,16 +281,17 @@ func (r *messagesRequest) For(model limiterv1.Model, assumedOutput int64) (Bound
 	if model.UpstreamName != r.Model() {
 		changed.set(&r.model, gjson.AppendJSONString(nil, model.UpstreamName))
 	}
+	tier := r.tier // answers must not hold the request
 	return BoundedCall{
 		Path: "/messages", Body: changed.bytes(), Bound: bound, Cost: cost,
 		Whole: func() Answer {
 			return newWholeAnswer(func(members *memberScanner) (price.Usage, bool) {
-				u := messagesUsage{tier: r.tier}
+				u := messagesUsage{tier: tier}
 				u.add(members.member("usage"))
 				return u.usage()
 			}, "usage")
 		},
-		Stream: func() Answer { return newMessagesStream(r.tier) },
+		Stream: func() Answer { return newMessagesStream(tier) },
 	}, nil
 }
 

@@ -341,14 +341,15 @@ func (r *generateRequest) For(model limiterv1.Model, assumedOutput int64) (Bound
 	if r.api.Streamed {
 		path += "?alt=sse"
 	}
+	tier, candidates := r.tier, r.candidates // answers must not hold the request
 	return BoundedCall{
 		Path: path, Body: r.rewritten(output), Bound: bound, Cost: cost,
 		Whole: func() Answer {
 			return newWholeAnswer(func(members *memberScanner) (price.Usage, bool) {
-				return geminiUsage(members.member("usageMetadata"), r.tier)
+				return geminiUsage(members.member("usageMetadata"), tier)
 			}, "usageMetadata")
 		},
-		Stream: func() Answer { return newGenerateStream(r.candidates, r.tier) },
+		Stream: func() Answer { return newGenerateStream(candidates, tier) },
 	}, nil
 }
 

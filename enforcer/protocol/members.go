@@ -151,7 +151,7 @@ func (s *memberScanner) endValue(b byte) {
 // object is not whole.
 func (s *memberScanner) member(name string) gjson.Result {
 	value := s.found[name]
-	if s.broken || s.state != afterObject || deeperThan(maxDepth, value) || !gjson.ValidBytes(value) {
+	if s.broken || s.state != afterObject || checkShape(value) != nil || !gjson.ValidBytes(value) {
 		return gjson.Result{}
 	}
 	return gjson.ParseBytes(value)

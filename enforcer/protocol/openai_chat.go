@@ -347,13 +347,14 @@ func (r *chatRequest) For(model limiterv1.Model, assumedOutput int64) (BoundedCa
 	if err != nil {
 		return BoundedCall{}, err
 	}
+	tier, withUsage := r.tier, r.usageWanted // answers must not hold the request
 	return BoundedCall{
 		Path:   r.path(model.UpstreamName),
 		Body:   r.rewritten(model, output),
 		Bound:  bound,
 		Cost:   cost,
-		Whole:  r.whole,
-		Stream: func() Answer { return newChatStream(!r.usageWanted, r.tier) },
+		Whole:  func() Answer { return wholeChat(tier) },
+		Stream: func() Answer { return newChatStream(!withUsage, tier) },
 	}, nil
 }
 
@@ -405,9 +406,9 @@ func (r *chatRequest) optionsWithUsage() []byte {
 	return options
 }
 
-func (r *chatRequest) whole() Answer {
+func wholeChat(tier serviceTier) Answer {
 	return newWholeAnswer(func(members *memberScanner) (price.Usage, bool) {
-		return chatUsage(members.member("usage"), r.tier.served(members.member("service_tier")))
+		return chatUsage(members.member("usage"), tier.served(members.member("service_tier")))
 	}, "usage", "service_tier")
 }
 

@@ -205,14 +205,15 @@ func (r *responsesRequest) For(model limiterv1.Model, assumedOutput int64) (Boun
 	if r.maxTokens == 0 {
 		changed.set(&r.maxOutput, fmt.Append(nil, output))
 	}
+	tier := r.tier // answers must not hold the request
 	return BoundedCall{
 		Path: "/responses", Body: changed.bytes(), Bound: bound, Cost: cost,
 		Whole: func() Answer {
 			return newWholeAnswer(func(members *memberScanner) (price.Usage, bool) {
-				return responsesUsage(members.member("usage"), r.tier.served(members.member("service_tier")))
+				return responsesUsage(members.member("usage"), tier.served(members.member("service_tier")))
 			}, "usage", "service_tier")
 		},
-		Stream: func() Answer { return newResponsesStream(r.tier) },
+		Stream: func() Answer { return newResponsesStream(tier) },
 	}, nil
 }
 

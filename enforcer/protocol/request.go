@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/tidwall/gjson"
 )
@@ -58,45 +59,75 @@ func unsupported(param, reason string) *RequestError {
 // one must not exhaust the stack of a recursive parser.
 const maxDepth = 256
 
-// parseBody parses the body of a request.
+// maxValues is how many values a request may have. It bounds the time that reading one takes,
+// which is spent before any limit is asked. The most that an honest one has are the tokens
+// of texts to embed, of which OpenAI takes 300,000 at once.
+const maxValues = 400_000
+
+// parseBody parses the body of a request. The result lies in the body, which must not
+// change.
 func parseBody(body []byte) (gjson.Result, *RequestError) {
 	if !utf8.Valid(body) {
 		return gjson.Result{}, wrong("", "is not UTF-8")
 	}
-	return parseObject(body)
+	if err := checkShape(body); err != nil {
+		return gjson.Result{}, err
+	}
+	return parseShaped(unsafe.String(unsafe.SliceData(body), len(body)))
 }
 
 // parseObject parses JSON that must be one object. It holds no reference to json.
 func parseObject(json []byte) (gjson.Result, *RequestError) {
-	switch {
-	case deeperThan(maxDepth, json):
-		return gjson.Result{}, wrong("", "nests deeper than %d levels", maxDepth)
-	case !gjson.ValidBytes(json):
+	if err := checkShape(json); err != nil {
+		return gjson.Result{}, err
+	}
+	return parseShaped(string(json))
+}
+
+func parseShaped(json string) (gjson.Result, *RequestError) {
+	if !gjson.Valid(json) {
 		return gjson.Result{}, wrong("", "is not valid JSON")
 	}
-	root := gjson.ParseBytes(json)
+	root := gjson.Parse(json)
 	if !root.IsObject() {
 		return gjson.Result{}, wrong("", "is not a JSON object")
 	}
 	return root, nil
 }
 
-// deeperThan reports whether objects and arrays nest deeper than limit.
-func deeperThan(limit int, json []byte) bool {
+// checkShape refuses JSON that it would take too much to parse.
+func checkShape(json []byte) *RequestError {
+	switch depth, values := shapeOf(json); {
+	case depth > maxDepth:
+		return wrong("", "nests deeper than %d levels", maxDepth)
+	case values > maxValues:
+		return wrong("", "has more than %d values", maxValues)
+	}
+	return nil
+}
+
+// shapeOf is how deep objects and arrays nest, and how many values there are, up to where
+// either is too much.
+func shapeOf(json []byte) (deepest, values int) {
 	depth := 0
 	for i := 0; i < len(json); i++ {
 		switch json[i] {
 		case '{', '[':
-			if depth++; depth > limit {
-				return true
-			}
+			values++
+			depth++
+			deepest = max(deepest, depth)
 		case '}', ']':
 			depth--
+		case ',':
+			values++
 		case '"':
 			i = endOfString(json, i)
 		}
+		if deepest > maxDepth || values > maxValues {
+			return deepest, values
+		}
 	}
-	return false
+	return deepest, values
 }
 
 // endOfString is the index of the quote that ends the string that starts at i.
@@ -132,9 +163,10 @@ func readMembers(object gjson.Result, members ...*member) *RequestError {
 }
 
 func readMember(key string, value gjson.Result, members []*member) *RequestError {
+	ascii := isASCII(key)
 	for _, m := range members {
 		switch {
-		case !strings.EqualFold(key, m.name):
+		case ascii && len(key) != len(m.name), !strings.EqualFold(key, m.name): // names are ASCII
 			continue
 		case key != m.name:
 			return wrong(key, "is not a parameter: use %q", m.name)
@@ -145,6 +177,15 @@ func readMember(key string, value gjson.Result, members []*member) *RequestError
 		return nil
 	}
 	return nil
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // modelName reads a member that is the name of a model.

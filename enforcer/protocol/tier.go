@@ -1,6 +1,8 @@
 package protocol
 
 import (
+	"strings"
+
 	"github.com/tidwall/gjson"
 
 	"github.com/bursar-dev/bursar/api/price"
@@ -29,7 +31,7 @@ func tierNamed(name string) price.ServiceTier {
 	case "", "auto", "default", "standard", "standard_only", "on_demand", "unspecified":
 		return price.Default
 	}
-	return price.ServiceTier(name)
+	return price.ServiceTier(strings.Clone(name)) // it outlives the request
 }
 
 // possible are the tiers in which the call may be served.
