@@ -117,10 +117,10 @@ func (c *Call) opening() ledgerv1.Entry {
 		},
 		Credential: c.subject.Credential,
 		Provider:   c.route.Provider.Name,
-		ModelAsked: c.request.Model(),
+		ModelAsked: c.asked.model,
 		ModelUsed:  c.route.Model.UpstreamName,
 		Endpoint:   c.Endpoint.Path(),
-		Streamed:   c.request.Streamed(),
+		Streamed:   c.asked.streamed,
 		Session:    c.calls.Session,
 		Held:       c.bounded.Cost,
 		PricedAs:   c.pricing(),
@@ -135,7 +135,7 @@ func (c *Call) admitted(decision admission.Result) {
 		c.decision = ledgerv1.Fallback
 	case decision.Refusal != nil:
 		c.decision = ledgerv1.Shadowed
-	case c.route.Model.Name != c.request.Model():
+	case c.route.Model.Name != c.asked.model:
 		c.decision = ledgerv1.Replaced
 	default:
 		c.decision = ledgerv1.Admitted
@@ -147,7 +147,7 @@ func (c *Call) admitted(decision admission.Result) {
 
 // setDecisionFields tells the client how its call was admitted otherwise than it may think.
 func (c *Call) setDecisionFields(decision admission.Result) {
-	if used := c.route.Model.Name; used != c.request.Model() {
+	if used := c.route.Model.Name; used != c.asked.model {
 		c.header.Set(ModelHeader, used)
 	}
 	if pricing := c.pricing(); pricing != "" {

@@ -4,7 +4,7 @@ import "context"
 
 // bound finds the model, and what the call can cost there at most.
 func (c *Call) bound(context.Context) *Problem {
-	return c.boundForFirst(c.tenant.Document().ModelsFor(c.request.Model()))
+	return c.boundForFirst(c.tenant.Document().ModelsFor(c.asked.model))
 }
 
 // boundForFirst binds the call for the first of the models that can do what is

@@ -53,7 +53,8 @@ type Request struct {
 	// Header is a view of the header. It is not asked any more once the call is admitted.
 	Header identity.Header
 	// Body reads the body. It is called once at the most, when it is known who calls. An
-	// error of type *BodyTooLarge says that there is more than the door reads.
+	// error of type *BodyTooLarge, *BodyTooSlow, *NoRoom or *TooManyFailures says why it is
+	// not read. The result is the call's until it has its answer, or has ended.
 	Body func() ([]byte, error)
 }
 
@@ -94,7 +95,8 @@ type Call struct {
 	query   url.Values             // identify or read: parsed
 	subject admission.Subject      // identify
 	tenant  *admission.Tenant      // identify
-	request protocol.ParsedRequest // read
+	request protocol.ParsedRequest // read; nil again when the body was let go
+	asked   asked                  // read
 	same    digest.Digest          // read: of the requests that are the same
 	// claim is the call's claim to the name that its caller gave it, nil without one.
 	claim *idempotency.Claim // claim
@@ -150,6 +152,9 @@ type forward struct {
 
 // ID names the call, in the ledger and to its client.
 func (c *Call) ID() string { return c.id }
+
+// Subject is who calls. REQUIRES: the body was asked for.
+func (c *Call) Subject() admission.Subject { return c.subject }
 
 // problem is why the client gets an error of Bursar's own; nil where it does not.
 func (c *Call) problem() *Problem {

@@ -331,7 +331,7 @@ func newProxyDoor(t *testing.T, w *world) *proxyDoor {
 	t.Helper()
 	client := provider.NewClient(t.TempDir())
 	t.Cleanup(client.Close)
-	p := proxy.New(proxy.Options{Calls: w.calls, Client: client, MaxRequestBytes: 1 << 20, DrainTimeout: time.Minute})
+	p := proxy.New(proxy.Options{Calls: w.calls, Client: client, MaxRequestBytes: 1 << 20, RequestMemory: 64 << 20, DrainTimeout: time.Minute})
 	d := &proxyDoor{handled: make(chan struct{}, 1)}
 	d.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() { d.handled <- struct{}{} }()

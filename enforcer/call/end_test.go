@@ -5,6 +5,7 @@ import (
 	"net/textproto"
 	"reflect"
 	"testing"
+	"time"
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	"github.com/bursar-dev/bursar/enforcer/call"
@@ -67,7 +68,10 @@ func TestBodyOfAStranger(t *testing.T) {
 
 // TestBodyThatDoesNotArrive: what a door says of a body is what its client is told.
 func TestBodyThatDoesNotArrive(t *testing.T) {
-	for want, err := range map[int]error{413: &call.BodyTooLarge{Limit: 5}, 400: errors.New("connection reset")} {
+	for want, err := range map[int]error{
+		400: errors.New("connection reset"), 408: &call.BodyTooSlow{Within: time.Minute, Pause: time.Second}, 413: &call.BodyTooLarge{Limit: 5},
+		429: &call.NoRoom{Own: true}, 503: &call.NoRoom{},
+	} {
 		w := newWorld(t, acme(), "")
 		c := w.calls.Begin(call.Request{
 			Endpoint: protocol.ChatCompletions{}, Path: "/v1/chat/completions",

@@ -171,7 +171,7 @@ func (c *Call) refusalRecord(refused *admission.Refusal) ledgerv1.Refusal {
 		User:        c.subject.User,
 		Tier:        c.subject.Tier,
 		Credential:  c.subject.Credential,
-		ModelAsked:  c.request.Model(),
+		ModelAsked:  c.asked.model,
 		Model:       c.route.Model.Name,
 		Endpoint:    c.Endpoint.Path(),
 		RefusedAt:   c.calls.Admitter.Now(),

@@ -63,9 +63,11 @@ func (c *Call) Answer(status int, header protocol.Header) (*Head, *Response) {
 	maps.Copy(header, c.header) // our own fields stay
 	if !f.head.Streamed {
 		f.answer = c.bounded.Whole()
+		c.letGo()
 		return &f.head, nil
 	}
 	f.answer = c.bounded.Stream()
+	c.letGo()
 	delete(header, "Content-Length") // it counts what will be left out
 	c.show()
 	return &f.head, nil

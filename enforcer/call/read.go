@@ -2,19 +2,11 @@ package call
 
 import (
 	"context"
-	"fmt"
+	"strings"
 
 	"github.com/bursar-dev/bursar/enforcer/digest"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
-
-// BodyTooLarge is the error of a door that reads no body of more than so many bytes.
-type BodyTooLarge struct{ Limit int64 }
-
-// Error is a sentence for the caller.
-func (e *BodyTooLarge) Error() string {
-	return fmt.Sprintf("The request body is larger than %d bytes.", e.Limit)
-}
 
 // read reads the request.
 func (c *Call) read(context.Context) *Problem {
@@ -29,6 +21,7 @@ func (c *Call) read(context.Context) *Problem {
 	if c.request, err = c.Endpoint.Read(protocol.Incoming{Model: model, Query: c.query, Body: body}); err != nil {
 		return badRequest(err)
 	}
+	c.asked = asked{strings.Clone(c.request.Model()), c.request.Streamed()}
 	if _, ok := cacheOf(c.tenant); ok {
 		c.recording = &recording{}
 	}

@@ -129,10 +129,9 @@ func storeLost() *Problem {
 
 // unreadable is the refusal of a request whose body could not be read.
 func unreadable(err error) *Problem {
-	var tooLarge *BodyTooLarge
-	if errors.As(err, &tooLarge) {
-		return refuseWith(protocol.StatusRequestEntityTooLarge, protocol.InvalidRequest,
-			"request_too_large", "Request too large", tooLarge.Error())
+	var why unread
+	if errors.As(err, &why) {
+		return why.problem()
 	}
 	return invalid("The request body was incomplete.")
 }

@@ -101,6 +101,7 @@ func (c *Call) End() {
 	defer c.endTrace()
 	c.endForward(nil)
 	defer c.endClaim()
+	c.letGo()
 	if c.hold == nil {
 		return
 	}

@@ -95,7 +95,7 @@ func (c *Call) forwarded() []attribute.KeyValue {
 	attributes := []attribute.KeyValue{
 		attribute.String("gen_ai.operation.name", c.Endpoint.Operation()),
 		attribute.String("gen_ai.provider.name", c.Endpoint.Protocol().TraceName()),
-		attribute.Bool("gen_ai.request.stream", c.request.Streamed()),
+		attribute.Bool("gen_ai.request.stream", c.asked.streamed),
 		attribute.String("bursar.provider", c.route.Provider.Name),
 	}
 	if model := c.tracedModel(); model != "" {

@@ -37,7 +37,7 @@ func (c *Call) speaksTo(route *config.Route) bool {
 // configuration: a typing error there must not be priced as an unlisted model.
 func (c *Call) asksFor(model string) bool {
 	_, virtual := c.tenant.Document().VirtualModels[model]
-	return model == c.request.Model() && !virtual
+	return model == c.asked.model && !virtual
 }
 
 // routeToUnlisted is where the call can be made of a model that no provider lists, if

@@ -15,6 +15,7 @@ const (
 	StatusForbidden             = 403
 	StatusNotFound              = 404
 	StatusMethodNotAllowed      = 405
+	StatusRequestTimeout        = 408
 	StatusConflict              = 409
 	StatusRequestEntityTooLarge = 413
 	StatusUnprocessableEntity   = 422

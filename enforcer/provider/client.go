@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -70,6 +69,9 @@ type Outgoing struct {
 	// Header is all that is sent, except for the provider's key. It is not changed.
 	Header protocol.Header
 	Body   []byte
+	// Written, if set, is called when there is an answer and all of Body is written, so that nobody
+	// needs it any more. It may be called from anywhere, and after Send has returned.
+	Written func()
 }
 
 // Send sends a call and returns the answer as soon as its header is there. The caller
@@ -80,12 +82,20 @@ type Outgoing struct {
 // provider then certainly read nothing is sent again, once, on a new connection. No other
 // is ever sent twice.
 func (c *Client) Send(ctx context.Context, out Outgoing) (*http.Response, error) {
-	response, progress, err := c.sendBy(ctx, c.transport, out)
+	sent := &body{bytes: out.Body}
+	response, progress, err := c.sendBy(ctx, c.transport, out, sent)
 	if err != nil && progress.readNothing() && ctx.Err() == nil {
-		response, progress, err = c.sendBy(ctx, c.fresh, out)
+		response, progress, err = c.sendBy(ctx, c.fresh, out, sent)
 	}
 	switch {
 	case err == nil:
+		written := out.Written // out has the body
+		progress.whenWritten(func() {
+			sent.letGo()
+			if written != nil {
+				written()
+			}
+		})
 		response.Body = answerBody{response.Body}
 		return response, nil
 	case !progress.mayHaveBeenSent():
@@ -95,12 +105,13 @@ func (c *Client) Send(ctx context.Context, out Outgoing) (*http.Response, error)
 }
 
 // sendBy sends a call by a transport. progress says of an error how far it came.
-func (c *Client) sendBy(ctx context.Context, by http.RoundTripper, out Outgoing) (*http.Response, *progress, error) {
+func (c *Client) sendBy(ctx context.Context, by http.RoundTripper, out Outgoing, body *body) (*http.Response, *progress, error) {
 	progress := &progress{}
 	request, err := c.request(progress.watch(ctx), out)
 	if err != nil {
 		return nil, progress, err
 	}
+	body.giveTo(request)
 	response, err := by.RoundTrip(request)
 	if err != nil {
 		return nil, progress, failureOf(err)
@@ -110,7 +121,7 @@ func (c *Client) sendBy(ctx context.Context, by http.RoundTripper, out Outgoing)
 
 func (c *Client) request(ctx context.Context, out Outgoing) (*http.Request, error) {
 	url := strings.TrimSuffix(out.Provider.Endpoint, "/") + out.Path
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(out.Body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, http.NoBody)
 	if err != nil {
 		return nil, err
 	}
@@ -129,8 +140,12 @@ func (c *Client) request(ctx context.Context, out Outgoing) (*http.Request, erro
 // progress watches how far the sending of a request came. Its methods are called
 // from the transport's goroutines.
 type progress struct {
-	mu    sync.Mutex
-	begun bool
+	mu sync.Mutex
+	// begun is whether the request may have arrived, and written whether all of it was
+	// written.
+	begun, written bool
+	// then is what is to be done when it is written; nil is nothing.
+	then func()
 	// reused is the connection, if it was used for another request before.
 	reused *conn
 }
@@ -139,6 +154,27 @@ func (p *progress) set(begun bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.begun = begun
+}
+
+func (p *progress) wrote(info httptrace.WroteRequestInfo) {
+	p.mu.Lock()
+	p.begun, p.written = info.Err == nil, info.Err == nil
+	then := p.then
+	p.mu.Unlock()
+	if then != nil && info.Err == nil {
+		then()
+	}
+}
+
+// whenWritten does something when all of the request is written, which may be now.
+func (p *progress) whenWritten(do func()) {
+	p.mu.Lock()
+	written := p.written
+	p.then = do
+	p.mu.Unlock()
+	if written {
+		do()
+	}
 }
 
 // mayHaveBeenSent is false only if no provider can have got the whole request.
@@ -175,6 +211,6 @@ func (p *progress) watch(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn:      p.gotConn,
 		WroteHeaders: func() { p.set(true) },
-		WroteRequest: func(info httptrace.WroteRequestInfo) { p.set(info.Err == nil) },
+		WroteRequest: p.wrote,
 	})
 }

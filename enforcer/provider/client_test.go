@@ -29,6 +29,7 @@ func outgoing(endpoint string) provider.Outgoing {
 		Path:     "/chat/completions",
 		Body:     []byte(`{"model":"mini"}`),
 		Header:   protocol.Header{"Content-Type": {"application/json"}, "X-Request-Id": {"call-1"}},
+		Written:  func() {},
 	}
 }
 

@@ -88,8 +88,9 @@ type conn struct {
 	before uint64
 	// unread is whether the end of the stream proves that nothing of the request was read.
 	unread bool
-	// broken is whether a write has failed because of more than the end of the stream: what
-	// looks like the end then may be a reset, which a write has reported.
+	// broken is whether a write has failed, and not because of the end of the stream or a
+	// close of our own: what looks like the end then may be a reset, which the write has
+	// reported.
 	broken bool
 }
 
@@ -107,7 +108,7 @@ func (c *conn) Write(b []byte) (int, error) {
 		return 0, errClosedByProvider
 	}
 	n, err := c.Conn.Write(b)
-	if err != nil && !errors.Is(err, syscall.EPIPE) {
+	if err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, net.ErrClosed) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.broken = true

@@ -268,7 +268,7 @@ func newDoor(t testing.TB, upstream http.HandlerFunc, change ...func(*doorOption
 			Metrics: call.NewMetrics(prometheus.NewRegistry()), Log: slog.New(slog.DiscardHandler),
 			Session: "session-1", Begun: begun,
 		},
-		door: proxy.Options{Client: client, MaxRequestBytes: 1 << 20, DrainTimeout: time.Minute},
+		door: proxy.Options{Client: client, MaxRequestBytes: 1 << 20, RequestMemory: 64 << 20, DrainTimeout: time.Minute},
 	}
 	for _, f := range change {
 		f(&options)

@@ -13,27 +13,24 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/provider"
 )
 
-const (
-	// defaultWriteTimeout is how long a client may take to take in some of an
-	// answer. One that takes longer counts as gone.
-	defaultWriteTimeout = time.Minute
-	// drainBytes is how much of an answer is read on after its client has gone.
-	drainBytes = 64 << 20
-)
+// drainBytes is how much of an answer is read on after its client has gone.
+const drainBytes = 64 << 20
 
 // forward sends the call to its provider and passes the answer to the client, unless
 // the client gets another, which is returned.
-func (p *Proxy) forward(c *call.Call, forward *call.Forward, w http.ResponseWriter, r *http.Request) *call.Response {
+func (p *Proxy) forward(c *call.Call, forward *call.Forward, w http.ResponseWriter, r *http.Request, room *room) *call.Response {
 	if r.Context().Err() != nil {
 		return nil // the client has gone, and nothing was sent
 	}
-	client := newClient(w, r, p.writeTimeout)
+	client := newClient(w, r, p.timeouts.write)
 	ctx, release := p.outlive(client.gone)
 	defer release()
 	c.Sending()
+	body := forward.Body
+	forward.Body = nil // nobody is to hold it while the answer passes by
 	answer, err := p.Client.Send(ctx, provider.Outgoing{
 		Protocol: forward.Protocol, Provider: forward.Provider,
-		Path: forward.Path, Header: forward.Header, Body: forward.Body,
+		Path: forward.Path, Header: forward.Header, Body: body, Written: room.leave,
 	})
 	if err != nil {
 		return c.NoAnswer(!errors.Is(err, provider.ErrNotSent), err)

@@ -14,8 +14,10 @@ import (
 type Options struct {
 	Calls  *call.Calls
 	Client *provider.Client
-	// MaxRequestBytes is the size of the largest request body that is read.
-	MaxRequestBytes int64
+	// MaxRequestBytes is the size of the largest request body that is read, and
+	// RequestMemory how much memory all bodies together may take. No body is larger than a
+	// third of that.
+	MaxRequestBytes, RequestMemory int64
 	// DrainTimeout is how long an answer is read on after its client has gone.
 	DrainTimeout time.Duration
 }
@@ -23,9 +25,15 @@ type Options struct {
 // Proxy is an http.Handler that passes calls to providers.
 type Proxy struct {
 	Options
-	endpoints    []endpoint
-	writeTimeout time.Duration
+	endpoints []endpoint
+	timeouts  timeouts
+	maxBody   int64
+	bodies    *bodies
+	failures  *failures
 
+	// ending ends when requests are to be read no longer.
+	ending      context.Context
+	stopReading context.CancelFunc
 	// forwarding ends when answers that are under way must be cut.
 	forwarding context.Context
 	cut        context.CancelFunc
@@ -41,7 +49,9 @@ type endpoint struct {
 
 // New makes a Proxy.
 func New(options Options) *Proxy {
-	p := &Proxy{Options: options, writeTimeout: defaultWriteTimeout}
+	p := &Proxy{Options: options, timeouts: defaultTimeouts, bodies: newBodies(options.RequestMemory), failures: newFailures()}
+	p.maxBody = min(options.MaxRequestBytes, p.bodies.largest())
+	p.ending, p.stopReading = context.WithCancel(context.Background())
 	p.forwarding, p.cut = context.WithCancel(context.Background())
 	for _, spoken := range options.Calls.Protocols {
 		p.endpoints = append(p.endpoints, p.endpointsOf(spoken)...)
@@ -62,6 +72,12 @@ func (p *Proxy) endpointsOf(spoken protocol.Protocol) (all []endpoint) {
 
 // ServeHTTP serves a request.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
+		// Whoever stands between may have found another end of the request than is found
+		// here (RFC 9112, 6.1): what follows it must not be taken for the next.
+		w.Header().Set("Connection", "close")
+	}
+	defer p.hurryRest(http.NewResponseController(w))
 	switch endpoint, ok := p.at(r.URL.Path); {
 	case !ok:
 		p.refuse(w, unknownPath(r), protocol.AtPath(p.Calls.Protocols, r.URL.Path))
@@ -81,6 +97,13 @@ func (p *Proxy) at(path string) (endpoint, bool) {
 	}
 	return endpoint{}, false
 }
+
+// MemoryInUse is how many bytes the bodies of requests take.
+func (p *Proxy) MemoryInUse() int64 { return p.bodies.inUse() }
+
+// StopReading gives the requests that are still being read a few seconds to come to their
+// end.
+func (p *Proxy) StopReading() { p.stopReading() }
 
 // Cut ends all answers that are under way, as if their providers had.
 func (p *Proxy) Cut() { p.cut() }

@@ -2,9 +2,7 @@ package proxy
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"time"
@@ -14,20 +12,22 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-// readTimeout is how long a client may take to send a request's body.
-const readTimeout = time.Minute
-
 // serveCalls serves the calls of an endpoint.
 func (p *Proxy) serveCalls(endpoint protocol.Endpoint) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		c := p.Calls.Begin(call.Request{
+		room := &room{bodies: p.bodies}
+		defer room.leave()
+		var c *call.Call
+		c = p.Calls.Begin(call.Request{
 			Endpoint: endpoint, Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Header: r.Header,
-			Body: func() ([]byte, error) { return p.readBody(w, r) },
+			Body: func() ([]byte, error) { return p.readBody(w, r, c, room) },
 		})
-		defer c.End() // also when something panics
+		defer c.End() // also when something panics; and before the memory of the body is another's
 		forward, response := c.Admit(r.Context())
 		if response == nil {
-			response = p.forward(c, forward, w, r)
+			response = p.forward(c, forward, w, r, room)
+		} else {
+			p.noteRefused(response, room)
 		}
 		if response != nil {
 			p.respond(w, response)
@@ -35,21 +35,17 @@ func (p *Proxy) serveCalls(endpoint protocol.Endpoint) http.HandlerFunc {
 	}
 }
 
-func (p *Proxy) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	control := http.NewResponseController(w)
-	if err := control.SetReadDeadline(time.Now().Add(readTimeout)); err != nil {
-		return nil, err
+// noteRefused counts a request that was read in vain, and by its caller's doing.
+func (p *Proxy) noteRefused(response *call.Response, room *room) {
+	if read := room.bytes.Load(); read > 0 && response.Problem != nil && response.Status/100 == 4 {
+		p.failures.note(room.of, read)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, p.MaxRequestBytes))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return nil, &call.BodyTooLarge{Limit: tooLarge.Limit}
-	case err != nil:
-		return nil, err
-	}
-	// The deadline is not for what comes after: the answer may take its time.
-	return body, control.SetReadDeadline(time.Time{})
+}
+
+// hurryRest bounds how long the server waits for what its client still sends of a body that
+// is not read, before it answers, and after that.
+func (p *Proxy) hurryRest(control *http.ResponseController) {
+	_ = control.SetReadDeadline(time.Now().Add(p.timeouts.rest)) // fails when the client has gone
 }
 
 // serveModels serves the list of models in the shape of a protocol.
@@ -69,7 +65,8 @@ func (p *Proxy) serveModels(lister protocol.ModelLister) http.HandlerFunc {
 func (p *Proxy) respond(w http.ResponseWriter, response *call.Response) {
 	maps.Copy(w.Header(), response.Header)
 	control := http.NewResponseController(w)
-	if control.SetWriteDeadline(time.Now().Add(p.writeTimeout)) != nil {
+	p.hurryRest(control)
+	if control.SetWriteDeadline(time.Now().Add(p.timeouts.write)) != nil {
 		return // the client has gone
 	}
 	w.WriteHeader(response.Status)

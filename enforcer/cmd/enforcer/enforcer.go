@@ -127,7 +127,7 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 	})
 	e.proxy = proxy.New(proxy.Options{
 		Calls: e.calls, Client: e.provider,
-		MaxRequestBytes: options.maxRequestBytes, DrainTimeout: options.drainTimeout,
+		MaxRequestBytes: options.maxRequestBytes, RequestMemory: options.requestMemoryBytes, DrainTimeout: options.drainTimeout,
 	})
 	e.registerMetrics(registry, running)
 	e.server, e.health = e.newServer(e.proxy), e.newServer(e.healthHandler(registry))
@@ -302,6 +302,7 @@ func (e *enforcer) endCalls(ctx context.Context) error {
 // stopServing closes the port and waits until all handlers have ended; those that
 // take too long have their answers cut.
 func (e *enforcer) stopServing() {
+	e.proxy.StopReading()
 	if within(e.options.shutdownGrace, e.server.Shutdown) == nil {
 		return
 	}

@@ -44,6 +44,11 @@ func main() {
 }
 
 func run(options options, log *slog.Logger) error {
+	limit := limitMemory(os.DirFS("/sys/fs/cgroup"))
+	if options.requestMemoryBytes == 0 {
+		options.requestMemoryBytes = limit / requestMemoryPart
+	}
+	log.Info("memory", "limit", limit, "requests", options.requestMemoryBytes)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	context.AfterFunc(ctx, stop) // the next signal ends the process
 	e, err := newEnforcer(options, log)

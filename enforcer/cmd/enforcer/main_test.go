@@ -161,7 +161,7 @@ func (w *world) options() options {
 	return options{
 		listenAddress: "127.0.0.1:0", healthAddress: "127.0.0.1:0",
 		redisURL: w.redisURL, databaseURL: w.database.Enforcer, credentialsDir: w.keys,
-		shutdownGrace: time.Minute, drainTimeout: time.Minute, maxRequestBytes: 1 << 20,
+		shutdownGrace: time.Minute, drainTimeout: time.Minute, maxRequestBytes: 1 << 20, requestMemoryBytes: 64 << 20,
 		answerCacheBytes: 1 << 20, idempotencyWindow: time.Hour, replayCacheBytes: 1 << 20,
 		settleGrace: settleGrace, flushGrace: flushGrace,
 	}

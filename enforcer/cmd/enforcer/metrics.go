@@ -19,6 +19,10 @@ func (e *enforcer) registerMetrics(registry *prometheus.Registry, running *confi
 	e.registerLimiter(registry, running)
 	e.registerLedger(registry)
 	e.registerAdoption(registry)
+	gauge(registry, "bursar_enforcer_request_memory_bytes", "Memory that the bodies of requests in progress take until their providers answer.",
+		func() float64 { return float64(e.proxy.MemoryInUse()) })
+	gauge(registry, "bursar_enforcer_request_memory_limit_bytes", "Maximum of bursar_enforcer_request_memory_bytes; requests beyond it are refused.",
+		func() float64 { return float64(e.options.requestMemoryBytes) })
 }
 
 // registerLimiter registers how things are with Redis, and with what came from there.

@@ -22,10 +22,12 @@ type options struct {
 	shutdownGrace         time.Duration
 	drainTimeout          time.Duration
 	maxRequestBytes       int64
-	answerCacheBytes      int64
-	idempotencyWindow     time.Duration
-	replayCacheBytes      int64
-	logLevel              slog.Level
+	// requestMemoryBytes is 0 for a part of what the process may take.
+	requestMemoryBytes int64
+	answerCacheBytes   int64
+	idempotencyWindow  time.Duration
+	replayCacheBytes   int64
+	logLevel           slog.Level
 	// settleGrace and flushGrace are no flags; tests shorten them.
 	settleGrace, flushGrace time.Duration
 }
@@ -63,6 +65,7 @@ func parseOptions(args []string, getenv func(string) string) (options, error) {
 	flags.DurationVar(&o.shutdownGrace, "shutdown-grace", 2*time.Minute, "how long answers in progress may take to finish after SIGTERM; settling their calls may take 30s more")
 	flags.DurationVar(&o.drainTimeout, "drain-timeout", time.Minute, "how long to keep reading an answer after its client has disconnected, to learn its cost")
 	flags.Int64Var(&o.maxRequestBytes, "max-request-bytes", 32<<20, "maximum size of a request body")
+	flags.Int64Var(&o.requestMemoryBytes, "request-memory-bytes", 0, "maximum memory for the bodies of all requests in progress until their providers answer; one tenant gets at most half of it, one API key a third, and no body may be larger than that; 0 is a quarter of the memory limit (GOMEMLIMIT, or 90% of the container's), or 128 MiB without one")
 	flags.Int64Var(&o.answerCacheBytes, "answer-cache-bytes", 64<<20, "maximum memory for the answers of the fallback Cache; 0 disables it")
 	flags.DurationVar(&o.idempotencyWindow, "idempotency-window", time.Hour, "how long an Idempotency-Key is remembered, 1s to 24h; each takes about 400 bytes in Redis for that time")
 	flags.Int64Var(&o.replayCacheBytes, "replay-cache-bytes", 64<<20, "maximum memory for the answers replayed to repeats of an Idempotency-Key; 0 disables replay")
@@ -90,6 +93,8 @@ func (o options) validate() error {
 		return errors.New("no Postgres URL: set " + databaseVariable)
 	case o.maxRequestBytes < 1:
 		return errors.New("--max-request-bytes must be at least 1")
+	case o.requestMemoryBytes < 0:
+		return errors.New("--request-memory-bytes must not be negative")
 	case o.answerCacheBytes < 0 || o.replayCacheBytes < 0:
 		return errors.New("--answer-cache-bytes and --replay-cache-bytes must not be negative")
 	case o.idempotencyWindow < time.Second || o.idempotencyWindow > idempotency.MaxWindow:
