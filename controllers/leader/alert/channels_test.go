@@ -206,6 +206,28 @@ func TestAddresses(t *testing.T) {
 		"169.254.169.254": false, "fe80::1": false, "fd00:ec2::254": false, "::ffff:169.254.169.254": false,
 		"100.100.100.200": false, "224.0.0.1": false, "ff02::1": false, "255.255.255.255": false,
 		"64:ff9b::a9fe:a9fe": false, "2002:a9fe:a9fe::1": false,
+		// Each network of IANA's registries of special-purpose addresses, at both its ends,
+		// and what lies beside it.
+		"0.255.255.255": false, "1.0.0.0": true, "9.255.255.255": true, "10.0.0.0": false, "11.0.0.0": true,
+		"100.63.255.255": true, "100.64.0.0": false, "100.127.255.255": false, "100.128.0.0": true,
+		"126.255.255.255": true, "127.255.255.255": false, "128.0.0.0": true,
+		"169.253.255.255": true, "169.254.0.0": false, "169.255.0.0": true,
+		"172.15.255.255": true, "172.31.255.255": false, "172.32.0.0": true,
+		"192.0.0.0": false, "192.0.0.9": false, "192.0.0.170": false, "192.0.0.192": false, "192.0.1.0": true,
+		"192.0.2.0": false, "192.0.2.255": false, "192.0.3.0": true,
+		"192.31.196.1": false, "192.52.193.1": false, "192.88.99.1": false, "192.175.48.1": false,
+		"192.167.255.255": true, "192.168.255.255": false, "192.169.0.0": true,
+		"198.17.255.255": true, "198.18.0.0": false, "198.19.255.255": false, "198.20.0.0": true,
+		"198.51.100.1": false, "198.51.101.0": true, "203.0.113.1": false, "203.0.114.0": true,
+		"223.255.255.255": true, "239.255.255.255": false, "240.0.0.0": false,
+		"168.63.129.16": false, "168.63.129.15": true, "168.63.129.17": true, "::ffff:168.63.129.16": false,
+		"::ffff:93.184.216.34": true, "::93.184.216.34": false, "64:ff9b::5db8:d822": false, "64:ff9b:1::1": false,
+		"100::1": false, "100:0:0:1::1": false, "1fff:ffff::1": false, "2000::1": true, "3ffe:ffff::1": true, "4000::1": false, "5f00::1": false,
+		"2001::1": false, "2001:0:a9fe:a9fe::1": false, "2001:1::1": false, "2001:2::1": false, "2001:3::1": false, "2001:4:112::1": false,
+		"2001:10::1": false, "2001:20::1": false, "2001:30::1": false, "2001:1ff:ffff::1": false, "2001:200::1": true,
+		"2001:db7::1": true, "2001:db8::1": false, "2001:db9::1": true, "2001:ffff::1": true, "2002::1": false, "2003::1": true,
+		"2620:4f:8000::1": false, "2620:4f:8001::1": true, "3fff::1": false, "3fff:fff::1": false, "3fff:1000::1": true,
+		"fc00::1": false, "fec0::1": false, "2606:4700::1111%eth0": false,
 	} {
 		err := inHouse.guard("tcp", netip.AddrPortFrom(netip.MustParseAddr(address), 443).String(), nil)
 		if got := err == nil; got != want {

@@ -73,25 +73,7 @@ func (o Outbound) guard(_, address string, _ syscall.RawConn) error {
 }
 
 func (o Outbound) allows(address netip.Addr) bool {
-	contains := func(network netip.Prefix) bool { return network.Contains(address) }
-	if slices.ContainsFunc(o.Networks, contains) {
-		return true
-	}
-	return address.IsGlobalUnicast() && !address.IsPrivate() && !slices.ContainsFunc(notPublic, contains)
-}
-
-// notPublic are networks that are not of the public internet, or lead to such that may
-// not be, beside those that package netip knows.
-var notPublic = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"),
-	netip.MustParsePrefix("100.64.0.0/10"), // carriers' own, and that of some clouds' metadata
-	netip.MustParsePrefix("192.0.0.0/24"),
-	netip.MustParsePrefix("198.18.0.0/15"),
-	netip.MustParsePrefix("240.0.0.0/4"),
-	netip.MustParsePrefix("64:ff9b::/96"), // the next three have IPv4 addresses in them
-	netip.MustParsePrefix("64:ff9b:1::/48"),
-	netip.MustParsePrefix("2002::/16"),
-	netip.MustParsePrefix("fec0::/10"),
+	return within(o.Networks, address) || isPublic(address)
 }
 
 // check says what is wrong with a URL.
