@@ -3,16 +3,18 @@ package admission
 import (
 	"slices"
 	"sync"
+	"time"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 )
 
-// memory keeps the refusals that stand until a known moment, so that they need not
-// ask the Store again. What is spent never becomes less within a period, so that a
-// limit that refuses because of what is spent alone, holds left aside, refuses
-// until its period turns or the configuration changes; and with another
-// configuration comes another memory.
+// memory keeps the refusals that stand, so that not every call has to ask the Store
+// again. What is spent never becomes less within a period, so that a limit that refuses
+// because of what is spent alone, holds left aside, refuses until its period turns or the
+// configuration changes; and with another configuration comes another memory. That the
+// period has turned is heard from the Store alone, whose clock may jump: so each refusal
+// is asked about again after rememberedFor.
 type memory struct {
 	mu    sync.RWMutex
 	spent map[account]map[string]remembered
@@ -27,7 +29,12 @@ type remembered struct {
 	check       MoneyCheck
 	spent, held money.Nanos
 	rates       []RateReading
+	// learnt is when, by this machine's clock that cannot be set.
+	learnt time.Time
 }
+
+// rememberedFor is how long a refusal is not asked about again.
+const rememberedFor = time.Second
 
 // rememberedAccounts bounds the memory. What does not fit is asked of the Store.
 const rememberedAccounts = 10_000
@@ -46,7 +53,7 @@ func (m *memory) learn(a Account, check MoneyCheck, reply AdmitReply, rates []Ra
 	if m.spent[key] == nil {
 		m.spent[key] = map[string]remembered{}
 	}
-	m.spent[key][check.Limit.Name] = remembered{a.Tenant, check, reply.Spent, reply.Held, rates}
+	m.spent[key][check.Limit.Name] = remembered{a.Tenant, check, reply.Spent, reply.Held, rates, time.Now()}
 }
 
 // recall finds the first of the checks that is known to refuse the bound.
@@ -60,7 +67,7 @@ func (m *memory) recall(accounts []Account, bound money.Nanos) (known remembered
 		of := m.spent[account{a.Tenant, a.User}]
 		for _, check := range a.Money {
 			known, ok := of[check.Limit.Name]
-			if ok && known.check.Span == check.Span && known.check.Stretch == check.Stretch && known.refuses(check, bound) {
+			if ok && time.Since(known.learnt) < rememberedFor && known.check.Span == check.Span && known.check.Stretch == check.Stretch && known.refuses(check, bound) {
 				known.check = check // the one that was remembered may not have asked about the Trip rung
 				return known, true
 			}

@@ -38,7 +38,7 @@ type Documents interface {
 
 // Counters are what is counted.
 type Counters interface {
-	Time(ctx context.Context) (time.Time, error)
+	Now(ctx context.Context, root string) (time.Time, error)
 	Snapshot(ctx context.Context, root, tenant string, fields []string, users []string, userFields []string) (limiterstore.Snapshot, error)
 }
 
@@ -189,7 +189,7 @@ func (a *Auditor) users(ctx context.Context, ledger budgetstore.LedgerSnapshot, 
 	if _, perUser := fieldsOf(document.Level); len(perUser) == 0 {
 		return nil, nil
 	}
-	now, err := a.counters.Time(ctx)
+	now, err := a.counters.Now(ctx, document.Root())
 	if err != nil {
 		return nil, err
 	}

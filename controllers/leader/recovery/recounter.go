@@ -222,6 +222,9 @@ func (o *Recounter) set(ctx context.Context, l levelCounters, suspended *limiter
 	}
 	var counted *recount
 	err = o.ledger.Read(ctx, func(ledger budgetstore.LedgerSnapshot) error {
+		if now, err = latest(ctx, ledger, l, calls, now); err != nil {
+			return err
+		}
 		counted, err = newRecount(ctx, ledger, l, former, calls, now)
 		if err != nil {
 			return err
@@ -230,6 +233,9 @@ func (o *Recounter) set(ctx context.Context, l levelCounters, suspended *limiter
 		return counted.count(ctx, suspended.Missing)
 	})
 	if err != nil {
+		return err
+	}
+	if err := suspended.Advance(ctx, counted.now); err != nil {
 		return err
 	}
 	for user, counters := range counted.users {
@@ -252,4 +258,24 @@ func (o *Recounter) callsOf(ctx context.Context, root, former string) ([]limiter
 	}
 	calls, now, err := o.calls.InShard(ctx, limiterv1.Shard(root))
 	return append(calls, before...), now, err
+}
+
+// latest is the time at which a tenant is to be counted: now, or when the last of its
+// calls was admitted that are on record, should the clock have been set back since. What
+// those spent must not be forgotten as their period turns again. A record that is further
+// ahead than limiterv1.MostAhead is not believed.
+func latest(
+	ctx context.Context, ledger budgetstore.LedgerSnapshot, l levelCounters, calls []limiterstore.StoredCall, now time.Time,
+) (time.Time, error) {
+	until := now.Add(limiterv1.MostAhead)
+	at, err := ledger.LastAdmitted(ctx, l.Level.Tenant, now, until)
+	if err != nil {
+		return time.Time{}, err
+	}
+	for _, call := range calls {
+		if call.AdmittedAt.After(at) && !call.AdmittedAt.After(until) {
+			at = call.AdmittedAt
+		}
+	}
+	return at, nil
 }

@@ -81,6 +81,18 @@ func (l LedgerSnapshot) Knows(ctx context.Context, callIDs []string) (map[string
 	return known, nil
 }
 
+// LastAdmitted is when the last call of the tenant, or of those below it, was admitted
+// between now and until; now when none was.
+func (l LedgerSnapshot) LastAdmitted(ctx context.Context, tenant string, now, until time.Time) (last time.Time, err error) {
+	const query = `
+SELECT coalesce(max(admitted_at), $2) FROM ai_usage_logs
+WHERE (tenant_id = $1 OR (ancestors <> '{}' AND ancestors @> ARRAY[$1::text])) AND admitted_at > $2 AND admitted_at <= $3`
+	if err = l.tx.QueryRow(ctx, query, tenant, now, until).Scan(&last); err != nil {
+		return time.Time{}, fmt.Errorf("look for the last call of tenant %s: %w", tenant, err)
+	}
+	return last.UTC(), nil
+}
+
 // Spent is what calls cost in a period, and in the one before.
 type Spent struct{ Now, Earlier money.Nanos }
 

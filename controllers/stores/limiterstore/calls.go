@@ -32,19 +32,21 @@ func (c *Calls) InShard(ctx context.Context, shard uint32) (calls []StoredCall, 
 	if err != nil {
 		return nil, time.Time{}, err
 	}
+	if now, err = limiterTime(ctx, c.client, shard); err != nil {
+		return nil, time.Time{}, err
+	}
 	pipe := c.client.Pipeline()
 	records := make([]*redis.MapStringStringCmd, len(sessions))
 	for i, session := range sessions {
 		records[i] = pipe.HGetAll(ctx, limiterv1.CallsKey(shard, session))
 	}
-	clock := pipe.Time(ctx)
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, time.Time{}, fmt.Errorf("read the calls of shard %d: %w", shard, unanswered(err))
 	}
 	for i, session := range sessions {
 		calls = append(calls, decodeCalls(session, records[i].Val())...)
 	}
-	return calls, clock.Val().UTC(), nil
+	return calls, now, nil
 }
 
 // decodeCalls are the calls of a session.

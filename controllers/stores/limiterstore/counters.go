@@ -16,7 +16,10 @@ import (
 //go:embed counters.lua
 var countersLua string
 
-var countersScript = redis.NewScript(countersLua)
+var (
+	countersScript = redis.NewScript(limiterv1.ClockLua + countersLua)
+	clockScript    = redis.NewScript(limiterv1.ClockLua + "return (limiter_time(KEYS[1]))")
+)
 
 // Counters are what tenants and their users have spent and hold, and the clock that
 // their periods turn by.
@@ -44,7 +47,7 @@ func (c *Counters) Read(ctx context.Context, root, tenant string, limits ...limi
 	for _, limit := range limits {
 		fields = append(fields, limiterv1.MoneyField(limit))
 	}
-	answer, err := countersScript.Run(ctx, c.client, []string{limiterv1.TenantCountersKey(root, tenant)}, fields...).Slice()
+	answer, err := countersScript.Run(ctx, c.client, countersKeys(root, tenant), fields...).Slice()
 	if err != nil {
 		return Reading{}, fmt.Errorf("read counters of tenant %s: %w", tenant, unanswered(err))
 	}
@@ -113,22 +116,21 @@ func (c *Counters) ReadUsers(
 
 // Now is the time by the clock that the periods of a budget tree turn by.
 func (c *Counters) Now(ctx context.Context, root string) (time.Time, error) {
-	keys := []string{limiterv1.TenantCountersKey(root, root)}
-	answer, err := countersScript.Run(ctx, c.client, keys, limiterv1.EpochField).Slice()
-	if err != nil {
-		return time.Time{}, fmt.Errorf("read the clock: %w", unanswered(err))
-	}
-	now, _ := answer[0].(int64)
-	return time.UnixMilli(now).UTC(), nil
+	return limiterTime(ctx, c.client, limiterv1.Shard(root))
 }
 
-// Time is the clock that periods turn by.
-func (c *Counters) Time(ctx context.Context) (time.Time, error) {
-	now, err := c.client.Time(ctx).Result()
+// limiterTime is the time by which periods turn in a shard.
+func limiterTime(ctx context.Context, client redis.Scripter, shard uint32) (time.Time, error) {
+	now, err := clockScript.Run(ctx, client, []string{limiterv1.ClockKey(shard)}).Int64()
 	if err != nil {
 		return time.Time{}, fmt.Errorf("read the time: %w", unanswered(err))
 	}
-	return now.UTC(), nil
+	return time.UnixMilli(now).UTC(), nil
+}
+
+// countersKeys are the keys of counters.lua.
+func countersKeys(root, tenant string) []string {
+	return []string{limiterv1.TenantCountersKey(root, tenant), limiterv1.ClockKey(limiterv1.Shard(root))}
 }
 
 func isNumber(s string) bool {

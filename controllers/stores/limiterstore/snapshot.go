@@ -66,7 +66,7 @@ func (c *Counters) Snapshot(ctx context.Context, root, tenant string, fields []s
 	}
 	pipe := c.client.TxPipeline()
 	asked := append([]any{limiterv1.EpochField}, anys(fields)...)
-	ofTenant := pipe.Eval(ctx, countersLua, []string{limiterv1.TenantCountersKey(root, tenant)}, asked...)
+	ofTenant := pipe.Eval(ctx, limiterv1.ClockLua+countersLua, countersKeys(root, tenant), asked...)
 	all := pipe.HGetAll(ctx, limiterv1.TenantCountersKey(root, tenant))
 	ofUsers := make([]*redis.SliceCmd, len(users))
 	if len(userFields) > 0 {

@@ -21,10 +21,13 @@ var (
 	setCountersLua string
 	//go:embed forget_tenant.lua
 	forgetTenantLua string
+	//go:embed advance.lua
+	advanceLua string
 
 	suspendTenantScript = redis.NewScript(suspendTenantLua)
 	setCountersScript   = redis.NewScript(setCountersLua)
 	forgetTenantScript  = redis.NewScript(forgetTenantLua)
+	advanceScript       = redis.NewScript(limiterv1.ClockLua + advanceLua)
 )
 
 // TenantCounters are the counters of one tenant of a budget tree under an epoch.
@@ -138,6 +141,16 @@ func (c *SuspendedTenant) UnknownUsers(ctx context.Context) (map[string][]string
 func (c *SuspendedTenant) SetUser(ctx context.Context, user string, counters map[string][]byte, forget time.Time) error {
 	key := limiterv1.UserCountersKey(c.Root, c.Epoch, c.Tenant, user)
 	return c.set(ctx, key, false, forget.UnixMilli(), fields(counters))
+}
+
+// Advance takes the limiter's time in the tenant's shard to a moment, unless it is later
+// already.
+func (c *SuspendedTenant) Advance(ctx context.Context, to time.Time) error {
+	key := limiterv1.ClockKey(limiterv1.Shard(c.Root))
+	if err := advanceScript.Run(ctx, c.client, []string{key}, to.UnixMilli()).Err(); err != nil {
+		return fmt.Errorf("advance the limiter's time: %w", err)
+	}
+	return nil
 }
 
 // Resume sets counters of the tenant, says that what was set is valid, and resumes the
