@@ -26,7 +26,9 @@ type jumps struct {
 	told  []store.Broken
 	// at is what the clock says, and time the limiter's time as the documentation has it.
 	at, time time.Time
-	calls    []*modelCall
+	// heard is what the enforcer takes for the limiter's time.
+	heard time.Time
+	calls []*modelCall
 }
 
 const jumpsAmount = 300
@@ -47,7 +49,7 @@ func newJumps(t testkit.T, clock *stoppedClock) *jumps {
 	}}
 	testkit.Must(t, openTenant(clock.client, j.doc))
 	clock.begin(t)
-	j.at, j.time = ten, ten
+	j.at, j.time, j.heard = ten, ten, ten
 	testkit.Must(t, clock.set(ten))
 	return j
 }
@@ -64,12 +66,16 @@ func (j *jumps) jump(t testkit.T, step time.Duration) {
 	testkit.Must(t, j.clock.set(j.at))
 }
 
-// admit makes a call, which an enforcer decides that remembers nothing.
+// admit makes a call, which an enforcer decides that remembers nothing except the time
+// that it has heard.
 func (j *jumps) admit(t testkit.T, bound money.Nanos) (admission.Decision, error) {
 	tenant, err := admission.NewTenant(j.doc)
 	testkit.Must(t, err)
+	admitter := admission.NewAdmitter(j.store)
+	admitter.UseClock(func() time.Time { return j.heard })
 	call := admission.Request{ID: uuid.NewString(), Subject: admission.Subject{Tenant: j.doc.Tenant, User: "a"}, Model: "m", Bound: bound}
-	d, err := admission.NewAdmitter(j.store).Admit(context.Background(), tenant, call)
+	d, err := admitter.Admit(context.Background(), tenant, call)
+	j.heard = admitter.Now()
 	if err == nil && d.Hold != nil {
 		j.calls = append(j.calls, &modelCall{call: call, hold: d.Hold, admittedAt: d.Hold.AdmittedAt()})
 	}

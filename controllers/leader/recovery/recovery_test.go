@@ -369,6 +369,45 @@ func TestUnknownCountersAreSet(t *testing.T) {
 	}
 }
 
+// TestClockIsSetBackWithAnEmptyRedis: what was spent by calls that are on record as
+// admitted later than now, by a clock that was set back since, counts in their period, which
+// is the current one from then on.
+func TestClockIsSetBackWithAnEmptyRedis(t *testing.T) {
+	hourly := limiterv1.MoneyLimit{Name: "hourly", Per: limiterv1.PerTenant, Period: period.Hour, Amount: money.USD}
+	field := limiterv1.MoneyField(hourly)
+	for name, tc := range map[string]struct {
+		// ahead is how far the clock was ahead when the calls were made.
+		ahead time.Duration
+		// isSeen is whether that is believed.
+		isSeen bool
+	}{
+		"by an hour": {time.Hour, true},
+		"by a day":   {24 * time.Hour, true},
+		"by a year":  {365 * 24 * time.Hour, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.start(t, 1)
+			w.opened(t, 0)
+			tenant := limiterv1.Tenant{Level: limiterv1.Level{Tenant: "acme", TimeZone: "UTC", Money: []limiterv1.MoneyLimit{hourly}}}
+			at := w.now(t).Add(tc.ahead)
+			w.toLedger(t, acmeCall("ahead", at, 30*money.Cent, true))
+			testkit.Must(t, w.recounter().Recount(t.Context(), tenant))
+			now, err := w.counters.Now(t.Context(), "acme")
+			testkit.Must(t, err)
+			counter := w.counter(t, limiterv1.TenantCountersKey("acme", "acme"), field)
+			if isSeen := !now.Before(at); isSeen != tc.isSeen {
+				t.Errorf("the limiter's time is %s, and a call was made at %s", now, at)
+			}
+			if hour := period.Containing(period.Hour, time.UTC, at); tc.isSeen && (counter.Spent != 30*money.Cent || !counter.Start.Equal(hour.Start)) {
+				t.Errorf("counter %+v, want 0.30 spent from %s on", counter, hour.Start)
+			} else if !tc.isSeen && counter.Spent != 0 {
+				t.Errorf("counter %+v, want nothing spent", counter)
+			}
+		})
+	}
+}
+
 // TestOneNodeOfAClusterForgets: then all is rebuilt, for nobody can say which of a
 // call's limits were there.
 func TestOneNodeOfAClusterForgets(t *testing.T) {
