@@ -15,8 +15,9 @@ local PACE = 0.9
 -- counter that has turned is never turned back; see admit.lua.
 local GRAIN = 100 -- ms
 
--- limiter_time answers the time in whole ms, and whether it is ahead of the clock.
-local function limiter_time(key)
+-- limiter_time answers the time in whole ms, and whether it is ahead of the clock. Who only
+-- reads writes no time, except that the clock was set back: from then on its pace counts.
+local function limiter_time(key, reads)
   local time = redis.call('TIME')
   local clock = time[1] * 1000 + math.floor(time[2] / 1000)
   local stored = redis.call('GET', key)
@@ -29,7 +30,7 @@ local function limiter_time(key)
   local now = last
   if clock > at then now = last + (clock - at) * PACE end
   if now < clock then now = clock end
-  if not known or clock < at or clock - at >= GRAIN then
+  if clock < at or not reads and (not known or clock - at >= GRAIN) then
     redis.call('SET', key, struct.pack('<dd', now, clock))
   end
   return math.floor(now), now > clock

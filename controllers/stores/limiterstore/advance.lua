@@ -6,7 +6,7 @@
 --
 -- Answers the limiter's time.
 
-local now, to = limiter_time(KEYS[1]), tonumber(ARGV[1])
+local now, to = limiter_time(KEYS[1], true), tonumber(ARGV[1])
 if to <= now then return now end
 local time = redis.call('TIME')
 redis.call('SET', KEYS[1], struct.pack('<dd', to, time[1] * 1000 + math.floor(time[2] / 1000)))

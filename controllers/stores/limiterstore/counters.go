@@ -18,7 +18,7 @@ var countersLua string
 
 var (
 	countersScript = redis.NewScript(limiterv1.ClockLua + countersLua)
-	clockScript    = redis.NewScript(limiterv1.ClockLua + "return (limiter_time(KEYS[1]))")
+	clockScript    = redis.NewScript(limiterv1.ClockLua + "return (limiter_time(KEYS[1], true))")
 )
 
 // Counters are what tenants and their users have spent and hold, and the clock that

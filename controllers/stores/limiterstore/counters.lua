@@ -7,7 +7,7 @@
 --
 -- Answers {now in ms since the Unix epoch, counter...}, where what is missing is ''.
 
-local answer = { (limiter_time(KEYS[2])) }
+local answer = { (limiter_time(KEYS[2], true)) }
 for i, counter in ipairs(redis.call('HMGET', KEYS[1], unpack(ARGV))) do
   answer[i + 1] = counter or ''
 end
