@@ -74,6 +74,22 @@ type ModelProviderSpec struct {
 	// Only one ModelProvider per protocol may set this. A younger one that sets it, too, is not accepted (Conflicted).
 	// +optional
 	UnlistedModels *UnlistedModels `json:"unlistedModels,omitempty"`
+	// passFields are fields of requests that are passed on although Bursar cannot bound what they cost. By default, a request is refused if it has a field that Bursar does not know, or knows to cost more than tokens; the refusal names the field as it is written here.
+	//
+	// A field is its path in the request's JSON, with "[]" after an array: "chat_template_kwargs", "messages[].content[].cache_control". To pass one value of a field, write it after "=": "tools[].type=web_search_20250305", "speed=fast". Values of a header field are written the same way: "anthropic-beta=context-1m-2025-08-07". "*", alone, passes every field.
+	//
+	// No money is reserved for what such a field costs beyond tokens, and the provider's bill for it is not counted. Use "*" only if the provider bills nothing but tokens at the prices in models, such as your own vLLM or Ollama.
+	//
+	// Unset: no field is passed on beyond those that Bursar knows.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:XValidation:rule="!('*' in self) || self.size() == 1",message="\"*\" passes every field: remove the others, or \"*\""
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=256
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^([*]|[A-Za-z0-9_$@-]+(\\\\[\\\\])*([.][A-Za-z0-9_$@-]+(\\\\[\\\\])*)*(=[!-~]+)?)$')",message="must be the path of a field, such as \"plugins\", \"messages[].content[].cache_control\" or \"tools[].type=web_search\", or \"*\""
+	// +listType=set
+	// +optional
+	PassFields []string `json:"passFields,omitempty"`
 }
 
 // UnlistedModels bounds a call for a model that no ModelProvider lists.

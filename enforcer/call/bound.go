@@ -1,6 +1,12 @@
 package call
 
-import "context"
+import (
+	"context"
+	"fmt"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
+)
 
 // bound finds the model, and what the call can cost there at most.
 func (c *Call) bound(context.Context) *Problem {
@@ -46,11 +52,29 @@ func (c *Call) boundFor(model string) *Problem {
 	if problem != nil {
 		return problem
 	}
+	if problem := unpricedFor(&route.Provider, c.request); problem != nil {
+		return problem
+	}
 	priced := route.Model.At(c.calls.Admitter.Now())
 	bounded, err := c.request.For(priced, c.tenant.Document().AssumedOutputTokens)
 	if err != nil {
 		return badRequest(err)
 	}
 	c.route, c.model, c.bounded = route, priced, bounded
+	return nil
+}
+
+// unpricedFor refuses a request that asks for something whose cost is not bounded, and
+// which the provider's ModelProvider does not say may be passed on.
+func unpricedFor(provider *limiterv1.Provider, request protocol.ParsedRequest) *Problem {
+	for _, unpriced := range request.Unpriced() {
+		if provider.Passes(unpriced.Field) {
+			continue
+		}
+		problem := badRequest(&unpriced.RequestError)
+		problem.Message += fmt.Sprintf(" To allow it, add %q to spec.passFields of ModelProvider %s; what it costs beyond tokens is then not counted.",
+			unpriced.Field, provider.Name)
+		return problem
+	}
 	return nil
 }

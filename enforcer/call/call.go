@@ -13,7 +13,6 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/digest"
 	"github.com/bursar-dev/bursar/enforcer/idempotency"
-	"github.com/bursar-dev/bursar/enforcer/identity"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
@@ -51,7 +50,7 @@ type Request struct {
 	// sent.
 	Path, Query string
 	// Header is a view of the header. It is not asked any more once the call is admitted.
-	Header identity.Header
+	Header protocol.HeaderView
 	// Body reads the body. It is called once at the most, when it is known who calls. An
 	// error of type *BodyTooLarge, *BodyTooSlow, *NoRoom or *TooManyFailures says why it is
 	// not read. The result is the call's until it has its answer, or has ended.

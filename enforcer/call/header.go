@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/bursar-dev/bursar/enforcer/identity"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
@@ -18,7 +17,7 @@ var forwardedFields = []string{"Accept", "User-Agent"}
 
 // forwardedHeader is the header of the call with the given ID to a provider of the
 // protocol, except for its key, of which the client may have written some fields.
-func forwardedHeader(id string, client identity.Header, p protocol.Protocol) protocol.Header {
+func forwardedHeader(id string, client protocol.HeaderView, p protocol.Protocol) protocol.Header {
 	header := protocol.Header{
 		"Content-Type": {"application/json"}, "X-Request-Id": {id},
 		"Accept-Encoding": {"identity"}, // or else nobody can read the usage

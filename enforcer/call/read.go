@@ -18,7 +18,7 @@ func (c *Call) read(context.Context) *Problem {
 		c.query = parseQuery(c.Query)
 	}
 	model, _ := protocol.MatchPath(c.Endpoint.Path(), c.Path)
-	if c.request, err = c.Endpoint.Read(protocol.Incoming{Model: model, Query: c.query, Body: body}); err != nil {
+	if c.request, err = c.Endpoint.Read(protocol.Incoming{Model: model, Query: c.query, Header: c.Header, Body: body}); err != nil {
 		return badRequest(err)
 	}
 	c.asked = asked{strings.Clone(c.request.Model()), c.request.Streamed()}

@@ -10,7 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
-	"github.com/bursar-dev/bursar/enforcer/identity"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
 // Spans are named for the steps of a call, except the one that the GenAI
@@ -31,7 +31,7 @@ func (c *Call) startTrace() {
 }
 
 // carrier carries a trace in the header of a request. It is only read.
-type carrier struct{ identity.Header }
+type carrier struct{ protocol.HeaderView }
 
 func (c carrier) Get(name string) string {
 	if values := c.Values(name); len(values) > 0 {

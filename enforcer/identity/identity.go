@@ -42,17 +42,11 @@ func badKey(message string) *Error {
 	return &Error{Code: "invalid_api_key", Title: "Invalid API key", Message: message, Challenge: "Bearer"}
 }
 
-// Header is a view of the fields of a request's header.
-type Header interface {
-	// Values are those of a field, in their order. Its name may be written in any case.
-	Values(name string) []string
-}
-
 // Request is what of a request may say who has sent it.
 type Request struct {
 	// Protocol is the one of the endpoint, or the path, that was asked.
 	Protocol protocol.Protocol
-	Header   Header
+	Header   protocol.HeaderView
 	Query    url.Values
 }
 
@@ -111,7 +105,7 @@ func (i *Identifier) Identify(_ context.Context, request Request) (admission.Sub
 
 // findKey finds the one key that a request comes with: in Authorization, in any of the
 // protocols' own fields, or in its query. Two keys are none, unless they are equal.
-func (i *Identifier) findKey(header Header, inQuery []string) (key string, ok bool) {
+func (i *Identifier) findKey(header protocol.HeaderView, inQuery []string) (key string, ok bool) {
 	var keys []string
 	for _, value := range header.Values("Authorization") {
 		keys = append(keys, bearer(value))

@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"bytes"
-	"strings"
 
 	"github.com/tidwall/gjson"
 
@@ -28,6 +27,8 @@ func (Messages) Read(in Incoming) (ParsedRequest, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.unpriced = append(r.unpriced, in.headerUnpriced("anthropic-version", anthropicVersions)...)
+	r.unpriced = append(r.unpriced, in.headerUnpriced("anthropic-beta", anthropicBetas)...)
 	return r, nil
 }
 
@@ -46,6 +47,7 @@ const (
 
 // messagesRequest is a Messages request that was read.
 type messagesRequest struct {
+	unpriced
 	body      []byte
 	model     member
 	maxTokens int64
@@ -64,26 +66,17 @@ func readMessagesRequest(body []byte) (*messagesRequest, *RequestError) {
 	r := &messagesRequest{body: body, model: member{name: "model"}, writes: cacheWrites(body)}
 	maxTokens, messages, system := member{name: "max_tokens"}, member{name: "messages"}, member{name: "system"}
 	tools, stream, tier := member{name: "tools"}, member{name: "stream"}, member{name: "service_tier"}
-	speed, geo, context := member{name: "speed"}, member{name: "inference_geo"}, member{name: "context_management"}
-	unbounded := []unboundedMember{
-		{member{name: "mcp_servers"}, "the cost of tools that the provider runs cannot be bounded"},
-		{member{name: "container"}, "it is billed separately"},
-		{member{name: "fallbacks"}, "another model may have other prices"},
+	if err := readMembers(root, &r.model, &maxTokens, &messages, &system, &tools, &stream, &tier); err != nil {
+		return nil, err
 	}
-	members := []*member{&r.model, &maxTokens, &messages, &system, &tools, &stream, &tier, &speed, &geo, &context}
-	for i := range unbounded {
-		members = append(members, &unbounded[i].member)
-	}
-	if err := readMembers(root, members...); err != nil {
+	if r.unpriced, err = messagesAllowed.check(root); err != nil {
 		return nil, err
 	}
 	if !maxTokens.given() {
 		return nil, wrong("max_tokens", "is required")
 	}
 	for _, err := range []*RequestError{
-		r.model.modelName(), r.readScalars(&maxTokens, &stream, &tier),
-		only(&speed, "standard", "it is priced separately"), only(&geo, "global", "it is priced separately"),
-		readContextManagement(&context), refuseUnbounded(unbounded), r.readTools(&tools), r.readContent(&system),
+		r.model.modelName(), r.readScalars(&maxTokens, &stream, &tier), r.readTools(&tools), r.readContent(&system),
 	} {
 		if err != nil {
 			return nil, err
@@ -108,14 +101,6 @@ func cacheWrites(body []byte) price.Kind {
 	return price.CacheWrite5m
 }
 
-// only refuses a member that has another value than the one that costs nothing more.
-func only(m *member, value, reason string) *RequestError {
-	if m.given() && (m.value.Type != gjson.String || m.value.Str != value) {
-		return unsupported(m.name, reason)
-	}
-	return nil
-}
-
 func (r *messagesRequest) readScalars(maxTokens, stream, tier *member) (err *RequestError) {
 	if r.maxTokens, err = maxTokens.integer(1, maxOutputTokens, 0); err != nil {
 		return err
@@ -127,30 +112,7 @@ func (r *messagesRequest) readScalars(maxTokens, stream, tier *member) (err *Req
 	return err
 }
 
-// readContextManagement allows what clears the context, and not what has the model
-// sum it up, which is billed beyond max_tokens.
-func readContextManagement(context *member) *RequestError {
-	if !context.given() {
-		return nil
-	}
-	edits := member{name: "edits"}
-	if err := readMembers(context.value, &edits); err != nil {
-		return err.within(context.name)
-	}
-	err := eachOf(edits.value, "edits", func(edit gjson.Result) *RequestError {
-		kind, err := typeOf(edit)
-		if err == nil && !strings.HasPrefix(kind, "clear_") {
-			err = unsupported("type", "it is billed beyond max_tokens")
-		}
-		return err
-	})
-	if err != nil {
-		return err.within(context.name)
-	}
-	return nil
-}
-
-// readTools refuses tools that the provider itself runs, and bills for.
+// readTools counts tools, whose members and types messagesTools are allowed by.
 func (r *messagesRequest) readTools(tools *member) *RequestError {
 	if !tools.given() {
 		return nil
@@ -161,26 +123,11 @@ func (r *messagesRequest) readTools(tools *member) *RequestError {
 	r.input.extra += toolsPrompt
 	return eachOf(tools.value, "tools", func(tool gjson.Result) *RequestError {
 		kind, err := typeOf(tool)
-		switch {
-		case err != nil:
-			return err
-		case kind == "" || kind == "custom":
-			return nil
-		case hasAnyPrefix(kind, "bash_", "text_editor_", "computer_", "memory_"):
+		if err == nil && kind != "" && kind != "custom" {
 			r.input.extra += ownTool
-			return nil
 		}
-		return unsupported("type", "use tools that the client runs")
+		return err
 	})
-}
-
-func hasAnyPrefix(s string, prefixes ...string) bool {
-	for _, prefix := range prefixes {
-		if strings.HasPrefix(s, prefix) {
-			return true
-		}
-	}
-	return false
 }
 
 func (r *messagesRequest) readMessage(message gjson.Result) *RequestError {
@@ -214,7 +161,7 @@ func (r *messagesRequest) readBlock(block gjson.Result) *RequestError {
 		return err
 	}
 	switch kind {
-	case "text", "tool_use", "thinking", "redacted_thinking":
+	case "text", "tool_use", "server_tool_use", "thinking", "redacted_thinking":
 		return nil
 	case "tool_result", "search_result":
 		return r.readContent(&content)
@@ -223,7 +170,8 @@ func (r *messagesRequest) readBlock(block gjson.Result) *RequestError {
 	case "document":
 		return r.readDocument(source.value)
 	}
-	return unsupported("type", "use text, images, documents, thinking or tools that the client runs")
+	r.input.only("a block of type " + kind)
+	return nil
 }
 
 func (r *messagesRequest) readImage(source gjson.Result) *RequestError {

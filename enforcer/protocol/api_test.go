@@ -50,11 +50,7 @@ func checkRefused(t *testing.T, endpoint protocol.Endpoint, cases map[string]ref
 	t.Helper()
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			in := incoming(tc.body)
-			request, err := endpoint.Read(in)
-			if err == nil {
-				_, err = request.For(maxi, 0)
-			}
+			err := refusal(endpoint, incoming(tc.body))
 			var wrong *protocol.RequestError
 			if !errors.As(err, &wrong) {
 				t.Fatalf("got %v; want a RequestError", err)
@@ -65,6 +61,20 @@ func checkRefused(t *testing.T, endpoint protocol.Endpoint, cases map[string]ref
 			}
 		})
 	}
+}
+
+// refusal is why a request is refused, by a provider that passes nothing more; nil when it
+// is not.
+func refusal(endpoint protocol.Endpoint, in protocol.Incoming) error {
+	request, err := endpoint.Read(in)
+	if err != nil {
+		return err
+	}
+	if unpriced := request.Unpriced(); len(unpriced) > 0 {
+		return &unpriced[0].RequestError
+	}
+	_, err = request.For(maxi, 0)
+	return err
 }
 
 // bounded is a request with what it becomes.
@@ -90,8 +100,8 @@ func checkBounded(t *testing.T, endpoint protocol.Endpoint, path string, cases m
 			if err != nil {
 				t.Fatal(err)
 			}
-			if request.Model() != "maxi" {
-				t.Errorf("model %q", request.Model())
+			if request.Model() != "maxi" || len(request.Unpriced()) > 0 {
+				t.Errorf("model %q, unpriced: %+v", request.Model(), request.Unpriced())
 			}
 			model := maxi
 			model.ContextWindow = tc.window

@@ -31,7 +31,9 @@ type Incoming struct {
 	// Model is the model that the path names; empty where the body does.
 	Model string
 	Query url.Values
-	Body  []byte
+	// Header is a view of the header; nil is an empty one.
+	Header HeaderView
+	Body   []byte
 }
 
 // wildcard stands in an Endpoint's Path for the name of a model.
@@ -54,8 +56,11 @@ func MatchPath(pattern, path string) (model string, ok bool) {
 func PathNamesModel(e Endpoint) bool { return strings.Contains(e.Path(), wildcard) }
 
 // ParsedRequest is a request that was read: it is well formed, says the same to every
-// parser, and asks for nothing whose cost cannot be bounded.
+// parser, and asks for nothing whose cost cannot be bounded, except for what it says.
 type ParsedRequest interface {
+	// Unpriced is what the request asks for whose cost is not bounded. Unless all of it
+	// may be passed on, the request must be refused.
+	Unpriced() []Unpriced
 	// Model is the model that is asked for.
 	Model() string
 	// Streamed is whether the answer is to come as a stream.

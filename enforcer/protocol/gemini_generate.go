@@ -60,6 +60,7 @@ const maxCandidates = 8
 
 // generateRequest is a generateContent request that was read.
 type generateRequest struct {
+	unpriced
 	api        GenerateContent
 	model      string
 	body       []byte
@@ -81,6 +82,9 @@ func readGenerate(body []byte) (*generateRequest, *RequestError) {
 	if err := readProtoMembers(root, &r.config, &contents, &system, &tools, &cached, &tier, &model); err != nil {
 		return nil, err
 	}
+	if r.unpriced, err = generateAllowed.check(root); err != nil {
+		return nil, err
+	}
 	if model.given() {
 		return nil, unsupported("model", "the model is named in the path")
 	}
@@ -94,7 +98,7 @@ func readGenerate(body []byte) (*generateRequest, *RequestError) {
 		return nil, err
 	}
 	for _, err := range []*RequestError{
-		r.readConfig(), readGoogleTools(&tools), oneOrEach(contents.value, "contents", r.readContent), r.readSystem(&system),
+		r.readConfig(), readObjects(&tools), oneOrEach(contents.value, "contents", r.readContent), r.readSystem(&system),
 	} {
 		if err != nil {
 			return nil, err
@@ -161,26 +165,12 @@ func (r *generateRequest) readConfig() (err *RequestError) {
 		return wrong("generationConfig", "must be an object")
 	}
 	maxTokens, candidates := member{name: "maxOutputTokens"}, member{name: "candidateCount"}
-	modalities, speech, images := member{name: "responseModalities"}, member{name: "speechConfig"}, member{name: "imageConfig"}
-	err = readProtoMembers(r.config.value, &maxTokens, &candidates, &modalities, &speech, &images)
+	err = readProtoMembers(r.config.value, &maxTokens, &candidates)
 	if err == nil {
 		r.maxTokens, err = maxTokens.integer(1, maxOutputTokens, 0)
 	}
 	if err == nil {
 		r.candidates, err = candidates.integer(1, maxCandidates, 1)
-	}
-	if err == nil {
-		err = oneOrEach(modalities.value, "responseModalities", func(m gjson.Result) *RequestError {
-			if m.Type != gjson.Null && !strings.EqualFold(m.Str, "TEXT") {
-				return unsupported("", `use "TEXT"`)
-			}
-			return nil
-		})
-	}
-	for _, m := range []*member{&speech, &images} {
-		if err == nil && m.given() {
-			err = unsupported(m.name, "only text output can be asked for")
-		}
 	}
 	if err != nil {
 		return err.within("generationConfig")
@@ -188,33 +178,17 @@ func (r *generateRequest) readConfig() (err *RequestError) {
 	return nil
 }
 
-// readGoogleTools refuses tools that the provider itself runs, and bills for.
-func readGoogleTools(tools *member) *RequestError {
-	if !tools.given() {
+// readObjects reads an object, or several, whose members generateAllowed are allowed by.
+func readObjects(objects *member) *RequestError {
+	if !objects.given() {
 		return nil
 	}
-	return oneOrEach(tools.value, "tools", func(tool gjson.Result) *RequestError {
-		return onlyMembers(tool, "functionDeclarations")
-	})
-}
-
-// onlyMembers refuses an object that has other members than those named.
-func onlyMembers(object gjson.Result, names ...string) (err *RequestError) {
-	if !object.IsObject() {
-		return wrong("", "must be an object")
-	}
-	object.ForEach(func(key, value gjson.Result) bool {
-		for _, name := range names {
-			if key.Str == name || key.Str == snakeCase(name) {
-				return true
-			}
+	return oneOrEach(objects.value, objects.name, func(object gjson.Result) *RequestError {
+		if !object.IsObject() {
+			return wrong("", "must be an object")
 		}
-		if value.Type != gjson.Null {
-			err = unsupported(key.Str, "use only "+strings.Join(names, ", "))
-		}
-		return err == nil
+		return nil
 	})
-	return err
 }
 
 func (r *generateRequest) readSystem(system *member) *RequestError {
@@ -245,10 +219,8 @@ func (r *generateRequest) readContent(content gjson.Result) *RequestError {
 }
 
 func (r *generateRequest) readPart(part gjson.Result) *RequestError {
-	err := onlyMembers(part, "text", "inlineData", "fileData", "functionCall", "functionResponse",
-		"thought", "thoughtSignature", "videoMetadata", "mediaResolution")
-	if err != nil {
-		return err
+	if !part.IsObject() {
+		return wrong("", "must be an object")
 	}
 	data, file, response := member{name: "inlineData"}, member{name: "fileData"}, member{name: "functionResponse"}
 	if err := readProtoMembers(part, &data, &file, &response); err != nil {

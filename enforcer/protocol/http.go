@@ -5,6 +5,12 @@ import "net/textproto"
 // Header are the fields of a header, by their canonical names.
 type Header = textproto.MIMEHeader
 
+// HeaderView is a view of the fields of a header.
+type HeaderView interface {
+	// Values are those of a field, in their order. Its name may be written in any case.
+	Values(name string) []string
+}
+
 // The statuses that answers have, by HTTP's numbers. Doors of other protocols translate
 // them.
 const (

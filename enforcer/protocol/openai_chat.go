@@ -39,6 +39,7 @@ const maxChoices = 128
 
 // chatRequest is a Chat Completions request that was read.
 type chatRequest struct {
+	unpriced
 	body []byte
 	// path is where a model of the given name is asked.
 	path func(upstreamName string) string
@@ -77,12 +78,11 @@ func readChat(body []byte, deployment string) (*chatRequest, *RequestError) {
 	maxTokens, n := member{name: "max_tokens"}, member{name: "n"}
 	stream, messages, tools := member{name: "stream"}, member{name: "messages"}, member{name: "tools"}
 	tier, modalities, voice := member{name: "service_tier"}, member{name: "modalities"}, member{name: "audio"}
-	unbounded := unboundedMembers()
-	members := []*member{&r.model, &messages, &stream, &r.streamOptions, &maxTokens, &r.maxCompletionTokens, &n, &tools, &tier, &modalities, &voice}
-	for i := range unbounded {
-		members = append(members, &unbounded[i].member)
+	if err := readMembers(root, &r.model, &messages, &stream, &r.streamOptions, &maxTokens, &r.maxCompletionTokens, &n,
+		&tools, &tier, &modalities, &voice); err != nil {
+		return nil, err
 	}
-	if err := readMembers(root, members...); err != nil {
+	if r.unpriced, err = chatAllowed.check(root); err != nil {
 		return nil, err
 	}
 	for _, err := range []*RequestError{
@@ -91,7 +91,6 @@ func readChat(body []byte, deployment string) (*chatRequest, *RequestError) {
 		r.readBounds(&maxTokens, &n),
 		r.readTier(&tier),
 		r.readModalities(&modalities, &voice),
-		refuseUnbounded(unbounded),
 		readTools(&tools),
 		r.readMessages(&messages),
 	} {
@@ -164,43 +163,11 @@ func (r *chatRequest) readModalities(modalities, voice *member) *RequestError {
 	}
 	return eachOf(modalities.value, "modalities", func(modality gjson.Result) *RequestError {
 		r.audible = r.audible || modality.Str == "audio"
-		if modality.Str != "text" && modality.Str != "audio" {
-			return unsupported("", `use "text" or "audio"`)
-		}
 		return nil
 	})
 }
 
-// unboundedMember is a member that can make a call cost what is not bounded here.
-type unboundedMember struct {
-	member
-	reason string
-}
-
-func unboundedMembers() []unboundedMember {
-	const separately = "it is billed separately"
-	return []unboundedMember{
-		{member{name: "prediction"}, "rejected predictions are billed beyond max_completion_tokens"},
-		{member{name: "web_search_options"}, separately},
-		// What some compatible providers add.
-		{member{name: "search_parameters"}, separately},
-		{member{name: "plugins"}, separately},
-		{member{name: "models"}, "another model may have other prices"},
-		{member{name: "providerOptions"}, "another model may have other prices"},
-		{member{name: "data_sources"}, separately},
-	}
-}
-
-func refuseUnbounded(members []unboundedMember) *RequestError {
-	for _, m := range members {
-		if m.given() {
-			return unsupported(m.name, m.reason)
-		}
-	}
-	return nil
-}
-
-// readTools refuses tools that the provider itself runs, and bills for.
+// readTools reads tools, whose members and types tools are allowed by.
 func readTools(tools *member) *RequestError {
 	if !tools.given() {
 		return nil
@@ -209,7 +176,8 @@ func readTools(tools *member) *RequestError {
 		return wrong("tools", "must be an array")
 	}
 	return eachOf(tools.value, "tools", func(tool gjson.Result) *RequestError {
-		return readType(tool, "function", "custom")
+		_, err := typeOf(tool)
+		return err
 	})
 }
 
@@ -264,7 +232,7 @@ func (r *chatRequest) readPart(part gjson.Result, verbatim bool) *RequestError {
 			r.input.text(part.Get("text"))
 		}
 		return nil
-	case "refusal":
+	case "refusal", "thinking":
 		return nil
 	case "image_url":
 		return r.readImage(part)
@@ -275,7 +243,8 @@ func (r *chatRequest) readPart(part gjson.Result, verbatim bool) *RequestError {
 		r.input.only("a file")
 		return nil
 	}
-	return unsupported("type", `use "text", "refusal", "image_url", "input_audio" or "file"`)
+	r.input.only("content of an unknown type")
+	return nil
 }
 
 func (r *chatRequest) readImage(part gjson.Result) *RequestError {
@@ -291,18 +260,6 @@ func (r *chatRequest) readImage(part gjson.Result) *RequestError {
 	}
 	r.input.image(url.value)
 	return nil
-}
-
-// readType refuses an object whose type is none of those given.
-func readType(object gjson.Result, types ...string) *RequestError {
-	kind, err := typeOf(object)
-	if err != nil {
-		return err
-	}
-	if slices.Contains(types, kind) {
-		return nil
-	}
-	return unsupported("type", fmt.Sprintf("use %q or %q", types[0], types[1]))
 }
 
 // eachOf reads the elements of an array, and says of an error in which it is.

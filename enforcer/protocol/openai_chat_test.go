@@ -131,10 +131,10 @@ func TestReadChatRefuses(t *testing.T) {
 		"a part without type": {message(`{"content":[{"image_url":{"url":"x"}}]}`), "messages[1].content[0].type", true, "not supported"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			request, err := protocol.ChatCompletions{}.Read(protocol.Incoming{Body: []byte(tc.body)})
+			err := refusal(protocol.ChatCompletions{}, protocol.Incoming{Body: []byte(tc.body)})
 			var wrong *protocol.RequestError
 			if !errors.As(err, &wrong) {
-				t.Fatalf("got %v, %v; want a RequestError", request, err)
+				t.Fatalf("got %v; want a RequestError", err)
 			}
 			if wrong.Param != tc.param || wrong.Unsupported != tc.unsupported || !strings.Contains(err.Error(), tc.says) {
 				t.Errorf("got %q of %q, unsupported %t; want one that says %q of %q, unsupported %t",
@@ -454,8 +454,16 @@ func chunks(b []byte, size int) func(yield func([]byte) bool) {
 	}
 }
 
-func ExampleRequestError() {
-	_, err := protocol.ChatCompletions{}.Read(protocol.Incoming{Body: []byte(`{"model":"mini","messages":[],"web_search_options":{}}`)})
-	fmt.Println(err)
-	// Output: web_search_options is not supported: it is billed separately.
+func ExampleUnpriced() {
+	request, err := protocol.ChatCompletions{}.Read(protocol.Incoming{Body: []byte(`{"model":"mini","messages":[],"web_search_options":{}}`)})
+	if err != nil {
+		panic(err)
+	}
+	for _, unpriced := range request.Unpriced() {
+		fmt.Println(unpriced.Field)
+		fmt.Println(unpriced.Error())
+	}
+	// Output:
+	// web_search_options
+	// web_search_options is not supported: it is billed separately.
 }

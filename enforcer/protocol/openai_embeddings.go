@@ -31,6 +31,7 @@ func (Embeddings) Read(in Incoming) (ParsedRequest, error) {
 
 // embeddingsRequest is an Embeddings request that was read.
 type embeddingsRequest struct {
+	unpriced
 	body       []byte
 	path       func(upstreamName string) string
 	deployment string
@@ -48,6 +49,9 @@ func readEmbeddings(body []byte, deployment string) (*embeddingsRequest, *Reques
 	if err := readMembers(root, &r.model, &input, &messages, &stream); err != nil {
 		return nil, err
 	}
+	if r.unpriced, err = embeddingsAllowed.check(root); err != nil {
+		return nil, err
+	}
 	if deployment == "" || r.model.given() {
 		if err := r.model.modelName(); err != nil {
 			return nil, err
@@ -63,6 +67,11 @@ func readEmbeddings(body []byte, deployment string) (*embeddingsRequest, *Reques
 		return nil, err
 	}
 	return r, nil
+}
+
+var embeddingsAllowed = allowed{
+	"model": bounded, "input": bounded, "messages": bounded, "stream": bounded,
+	"dimensions": free, "encoding_format": free, "user": free,
 }
 
 // readInput takes a text, a text as tokens, or an array of either. Where a text is

@@ -34,6 +34,7 @@ func (Responses) Read(in Incoming) (ParsedRequest, error) {
 
 // responsesRequest is a Responses request that was read.
 type responsesRequest struct {
+	unpriced
 	body             []byte
 	model, maxOutput member
 	maxTokens        int64
@@ -52,31 +53,25 @@ func readResponses(body []byte) (*responsesRequest, *RequestError) {
 	background, tier := member{name: "background"}, member{name: "service_tier"}
 	instructions := member{name: "instructions"}
 	previous, conversation := member{name: "previous_response_id"}, member{name: "conversation"}
-	unbounded := []unboundedMember{
-		{member{name: "prompt"}, "the cost of a stored prompt cannot be bounded"},
-		{member{name: "models"}, "another model may have other prices"},
-		{member{name: "plugins"}, "it is billed separately"},
-		{member{name: "providerOptions"}, "another model may have other prices"},
-		{member{name: "context_management"}, "context compaction is billed beyond max_output_tokens"},
+	prompt := member{name: "prompt"}
+	if err := readMembers(root, &r.model, &r.maxOutput, &input, &tools, &stream, &background, &tier, &instructions,
+		&previous, &conversation, &prompt); err != nil {
+		return nil, err
 	}
-	members := []*member{&r.model, &r.maxOutput, &input, &tools, &stream, &background, &tier, &instructions, &previous, &conversation}
-	for i := range unbounded {
-		members = append(members, &unbounded[i].member)
-	}
-	if err := readMembers(root, members...); err != nil {
+	if r.unpriced, err = responsesAllowed.check(root); err != nil {
 		return nil, err
 	}
 	for _, err := range []*RequestError{
 		r.model.modelName(), r.readScalars(&stream, &background, &tier),
-		refuseUnbounded(unbounded), readTools(&tools), r.readInput(&input),
+		r.readTools(&tools), r.readInput(&input),
 	} {
 		if err != nil {
 			return nil, err
 		}
 	}
 	r.input.text(instructions.value)
-	if previous.given() || conversation.given() {
-		r.input.only("an earlier response")
+	if previous.given() || conversation.given() || prompt.given() {
+		r.input.only("an earlier response or a stored prompt")
 	}
 	return r, nil
 }
@@ -110,6 +105,31 @@ func (r *responsesRequest) readInput(in *member) *RequestError {
 	return eachOf(in.value, "input", r.readItem)
 }
 
+// builtInTool is the definition of a tool that OpenAI defines and the client runs. OpenAI
+// does not say how long those are: this is as much as Anthropic's are at the most.
+const builtInTool = ownTool
+
+// readTools reads tools, whose members and types responsesTools are allowed by.
+func (r *responsesRequest) readTools(tools *member) *RequestError {
+	if err := readTools(tools); err != nil {
+		return err
+	}
+	r.countTools(tools.value)
+	return nil
+}
+
+// countTools counts those of the tools that are not defined in the body.
+func (r *responsesRequest) countTools(tools gjson.Result) {
+	tools.ForEach(func(_, tool gjson.Result) bool {
+		switch tool.Get("type").Str {
+		case "function", "custom", "namespace":
+		default:
+			r.input.extra += builtInTool
+		}
+		return true
+	})
+}
+
 // readItem reads an item of the input: a message, or what a model or a tool has
 // said before.
 func (r *responsesRequest) readItem(item gjson.Result) *RequestError {
@@ -119,19 +139,26 @@ func (r *responsesRequest) readItem(item gjson.Result) *RequestError {
 	}
 	switch kind {
 	case "", "message":
+		if kind == "" && item.Get("id").Exists() && !item.Get("role").Exists() {
+			r.input.only("an item of an earlier response")
+		}
 		return r.readContent(item, "content")
 	case "function_call_output", "custom_tool_call_output":
 		return r.readContent(item, "output")
-	case "function_call", "custom_tool_call":
-		return nil
+	case "tool_search_output", "additional_tools":
+		tools := member{name: "tools"}
+		if err := readMembers(item, &tools); err != nil {
+			return err
+		}
+		return r.readTools(&tools)
+	case "function_call", "custom_tool_call", "local_shell_call", "local_shell_call_output", "shell_call", "shell_call_output",
+		"apply_patch_call", "apply_patch_call_output", "tool_search_call":
 	case "reasoning":
 		r.input.only("earlier reasoning") // known to the provider alone
-		return nil
-	case "item_reference":
+	default:
 		r.input.only("an item of an earlier response")
-		return nil
 	}
-	return unsupported("type", "use messages, function calls and their outputs")
+	return nil
 }
 
 func (r *responsesRequest) readContent(item gjson.Result, name string) *RequestError {
@@ -177,7 +204,7 @@ func (r *responsesRequest) readPart(part gjson.Result, verbatim bool) *RequestEr
 	case "input_file":
 		r.input.only("a file")
 	default:
-		return unsupported("type", `use "input_text", "output_text", "refusal", "input_image", "input_audio" or "input_file"`)
+		r.input.only("content of an unknown type")
 	}
 	return nil
 }

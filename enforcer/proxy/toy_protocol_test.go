@@ -80,6 +80,9 @@ type sayRequest struct {
 	length int64
 }
 
+// Unpriced is nothing: parrots hear no other members.
+func (r *sayRequest) Unpriced() []protocol.Unpriced { return nil }
+
 func (r *sayRequest) Model() string                                     { return r.Voice }
 func (r *sayRequest) Streamed() bool                                    { return r.Live }
 func (r *sayRequest) Message(protocol.Text) (a protocol.Plain, ok bool) { return a, false }

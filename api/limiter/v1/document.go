@@ -2,6 +2,7 @@ package limiterv1
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/bursar-dev/bursar/api/money"
@@ -318,6 +319,22 @@ type Provider struct {
 	// UnlistedModels bounds calls of models that no provider lists; nil when this one
 	// takes none.
 	UnlistedModels *UnlistedModels `json:"unlistedModels,omitempty"`
+	// PassFields are what callers may ask for though its cost is not bounded; see Passes.
+	PassFields []string `json:"passFields,omitempty"`
+}
+
+// PassAllFields among the PassFields of a Provider stands for all fields.
+const PassAllFields = "*"
+
+// Passes is whether a request may have a field whose cost is not bounded. The field is
+// its path, with "[]" for every element of an array, and, where only one of its values is
+// meant, with "=" and that value: "plugins", "tools[].type=web_search". A field without a
+// value among the PassFields stands for every value of it.
+func (p *Provider) Passes(field string) bool {
+	name, _, _ := strings.Cut(field, "=")
+	return slices.ContainsFunc(p.PassFields, func(passed string) bool {
+		return passed == PassAllFields || passed == field || passed == name
+	})
 }
 
 // Tokenizer is the name of a vocabulary of tokens, and of how text is cut into them.

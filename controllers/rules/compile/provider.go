@@ -41,6 +41,7 @@ func Provider(provider *v1alpha1.ModelProvider) (limiterv1.Provider, field.Error
 		return limiterv1.Provider{}, errs
 	}
 	compiled.UnlistedModels = unlisted
+	compiled.PassFields = provider.Spec.PassFields
 	return compiled, nil
 }
 

@@ -374,6 +374,12 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - name
+    - name: passFields
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
     - name: protocol
       type:
         scalar: string

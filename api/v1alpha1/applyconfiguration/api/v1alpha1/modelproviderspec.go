@@ -21,6 +21,14 @@ type ModelProviderSpecApplyConfiguration struct {
 	//
 	// Only one ModelProvider per protocol may set this. A younger one that sets it, too, is not accepted (Conflicted).
 	UnlistedModels *UnlistedModelsApplyConfiguration `json:"unlistedModels,omitempty"`
+	// passFields are fields of requests that are passed on although Bursar cannot bound what they cost. By default, a request is refused if it has a field that Bursar does not know, or knows to cost more than tokens; the refusal names the field as it is written here.
+	//
+	// A field is its path in the request's JSON, with "[]" after an array: "chat_template_kwargs", "messages[].content[].cache_control". To pass one value of a field, write it after "=": "tools[].type=web_search_20250305", "speed=fast". Values of a header field are written the same way: "anthropic-beta=context-1m-2025-08-07". "*", alone, passes every field.
+	//
+	// No money is reserved for what such a field costs beyond tokens, and the provider's bill for it is not counted. Use "*" only if the provider bills nothing but tokens at the prices in models, such as your own vLLM or Ollama.
+	//
+	// Unset: no field is passed on beyond those that Bursar knows.
+	PassFields []string `json:"passFields,omitempty"`
 }
 
 // ModelProviderSpecApplyConfiguration constructs a declarative configuration of the ModelProviderSpec type for use with
@@ -71,5 +79,15 @@ func (b *ModelProviderSpecApplyConfiguration) WithModels(values ...*ModelApplyCo
 // If called multiple times, the UnlistedModels field is set to the value of the last call.
 func (b *ModelProviderSpecApplyConfiguration) WithUnlistedModels(value *UnlistedModelsApplyConfiguration) *ModelProviderSpecApplyConfiguration {
 	b.UnlistedModels = value
+	return b
+}
+
+// WithPassFields adds the given value to the PassFields field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the PassFields field.
+func (b *ModelProviderSpecApplyConfiguration) WithPassFields(values ...string) *ModelProviderSpecApplyConfiguration {
+	for i := range values {
+		b.PassFields = append(b.PassFields, values[i])
+	}
 	return b
 }

@@ -1,0 +1,279 @@
+package protocol
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tidwall/gjson"
+)
+
+// Unpriced is something in a request whose cost is not bounded here. The request is
+// refused, unless the provider's ModelProvider says that it may be passed on.
+type Unpriced struct {
+	RequestError
+	// Field is the place as spec.passFields of a ModelProvider names it: like Param,
+	// with "[]" for every element of an array, and with "=" before the one value that is
+	// meant, where others are priced: "plugins", "messages[].content[].video_url",
+	// "tools[].type=web_search".
+	Field string
+}
+
+// unpriced is what of a request is unpriced. Requests that were read embed it.
+type unpriced []Unpriced
+
+// Unpriced is what of the request is unpriced, in its order.
+func (u unpriced) Unpriced() []Unpriced { return u }
+
+// allowed are the members that an object in a request may have, each with what it can cost.
+// Any other member is unpriced. To allow one more is one line here.
+type allowed map[string]rule
+
+// rule is what a member can cost. It holds for each element of an array, too. Null is no
+// member: providers take it for absent.
+type rule struct {
+	// why is why the value is unpriced; empty where it is not, or depends on it.
+	why string
+	// values are the only strings that cost nothing more; for any other, why says why.
+	values []string
+	// object are the members that an object may have; nil where it may have any.
+	object allowed
+	// byType are the rules of objects by their member "type"; for any other type, why
+	// says why.
+	byType map[string]rule
+	// needs is a member that an object must have; without it, why says why.
+	needs string
+	// name is the member's name, where it is not how it is written.
+	name string
+}
+
+var (
+	// free costs nothing but the tokens that it has as a part of the body, all of it.
+	free = rule{}
+	// bounded is what the reader of the endpoint bounds, or refuses.
+	bounded = rule{}
+)
+
+// unbounded costs what is not bounded here, and why.
+func unbounded(why string) rule { return rule{why: why} }
+
+// onlyValues costs nothing as one of these strings.
+func onlyValues(why string, values ...string) rule { return rule{why: why, values: values} }
+
+// object costs what its members do.
+func object(members allowed) rule { return rule{object: members} }
+
+// ofTypes costs what its members do, which its type says; without a type, it is "".
+func ofTypes(why string, types map[string]rule) rule { return rule{why: why, byType: types} }
+
+// needing is the rule of an object that must have a member, and why.
+func (r rule) needing(member, why string) rule {
+	r.needs, r.why = member, why
+	return r
+}
+
+// with is the rule of an object that may have one more member.
+func (r rule) with(name string, of rule) rule {
+	r.object = r.object.plus(allowed{name: of})
+	return r
+}
+
+// plus are both.
+func (a allowed) plus(more allowed) allowed {
+	all := maps.Clone(a)
+	maps.Copy(all, more)
+	return all
+}
+
+// inBothCases are the same members, written in camel case or in snake case.
+func (a allowed) inBothCases() allowed {
+	both := allowed{}
+	for name, rule := range a {
+		if rule.object != nil {
+			rule.object = rule.object.inBothCases()
+		}
+		rule.name = name
+		both[name], both[snakeCase(name)] = rule, rule
+	}
+	return both
+}
+
+// maxUnpriced is how many different unpriced things a request may have.
+const maxUnpriced = 64
+
+// check finds what is unpriced in the object that is a request. The error is that an
+// object has no single type.
+func (a allowed) check(request gjson.Result) (unpriced, *RequestError) {
+	c := checker{}
+	c.members(request, object(a))
+	if c.err == nil && len(c.found) > maxUnpriced {
+		c.err = wrong("", "has more than %d members that are not known", maxUnpriced)
+	}
+	return c.found, c.err
+}
+
+// checker walks through a request.
+type checker struct {
+	// path leads to where the checker is.
+	path  []segment
+	found unpriced
+	err   *RequestError
+	field []byte // of the place where the checker is
+}
+
+// segment is a member of an object by its name, as it is written and as it is known where
+// that differs, or an element of an array by its index.
+type segment struct {
+	written, known string
+	index          int
+}
+
+const noIndex = -1
+
+func (c *checker) members(object gjson.Result, of rule) {
+	needed := of.needs
+	object.ForEach(func(key, value gjson.Result) bool {
+		rule, ok := of.object[key.Str]
+		if key.Str == of.needs && value.Type != gjson.Null {
+			needed = ""
+		}
+		if !ok {
+			rule = unbounded("its cost is not known")
+		}
+		c.path = append(c.path, segment{key.Str, rule.name, noIndex})
+		c.value(value, rule)
+		c.path = c.path[:len(c.path)-1]
+		return c.goesOn()
+	})
+	if needed != "" {
+		c.add(of.why, needed, "")
+	}
+}
+
+// goesOn is whether there is any use in looking further.
+func (c *checker) goesOn() bool { return c.err == nil && len(c.found) <= maxUnpriced }
+
+func (c *checker) value(value gjson.Result, rule rule) {
+	structured := rule.object != nil || rule.byType != nil || rule.values != nil
+	switch {
+	case value.Type == gjson.Null || !structured && rule.why == "":
+	case !structured:
+		c.add(rule.why, "", "")
+	case value.IsArray():
+		c.elements(value, rule)
+	case rule.values != nil:
+		if value.Type != gjson.String || !slices.Contains(rule.values, value.Str) {
+			c.add(rule.why, "", value.Str)
+		}
+	case !value.IsObject():
+	case rule.byType != nil:
+		c.typed(value, rule)
+	default:
+		c.members(value, rule)
+	}
+}
+
+func (c *checker) elements(array gjson.Result, rule rule) {
+	i := 0
+	array.ForEach(func(_, element gjson.Result) bool {
+		c.path = append(c.path, segment{"", "", i})
+		c.value(element, rule)
+		c.path = c.path[:len(c.path)-1]
+		i++
+		return c.goesOn()
+	})
+}
+
+func (c *checker) typed(object gjson.Result, rule rule) {
+	kind, err := typeOf(object)
+	if err != nil {
+		c.err = err.within(c.param())
+		return
+	}
+	of, ok := rule.byType[kind]
+	switch {
+	case !ok:
+		c.add(rule.why, "type", kind)
+	case of.why != "" && of.object == nil:
+		c.add(of.why, "type", kind)
+	case of.object != nil:
+		c.members(object, of)
+	}
+}
+
+// add notes that something is unpriced: the member of that name, or else where the checker
+// is, and its value if that is what matters.
+func (c *checker) add(why, member, value string) {
+	if member != "" {
+		c.path = append(c.path, segment{member, "", noIndex})
+		defer func() { c.path = c.path[:len(c.path)-1] }()
+	}
+	c.field = c.appendPath(c.field[:0], false)
+	if value != "" {
+		c.field = append(append(c.field, '='), clipped(value)...)
+	}
+	if slices.ContainsFunc(c.found, func(u Unpriced) bool { return u.Field == string(c.field) }) {
+		return
+	}
+	c.found = append(c.found, Unpriced{Field: string(c.field), RequestError: *unsupported(c.param(), why)})
+}
+
+// param is where the checker is in the request.
+func (c *checker) param() string { return string(c.appendPath(nil, true)) }
+
+func (c *checker) appendPath(to []byte, indexed bool) []byte {
+	for i, s := range c.path {
+		name := s.written
+		if s.known != "" && !indexed {
+			name = s.known
+		}
+		switch {
+		case s.index != noIndex && indexed:
+			to = append(strconv.AppendInt(append(to, '['), int64(s.index), 10), ']')
+		case s.index != noIndex:
+			to = append(to, "[]"...)
+		case i > 0:
+			to = append(append(to, '.'), clipped(name)...)
+		default:
+			to = append(to, clipped(name)...)
+		}
+	}
+	return to
+}
+
+// maxName is how many bytes of a name that a caller has made up are said to others.
+const maxName = 128
+
+func clipped(name string) string {
+	if len(name) <= maxName {
+		return name
+	}
+	end := maxName
+	for !utf8.RuneStart(name[end]) {
+		end--
+	}
+	return name[:end] + "..."
+}
+
+// headerUnpriced is what of a header field that is sent on is unpriced: its values, several
+// of which may stand in one field, that are not among those known.
+func (in Incoming) headerUnpriced(name string, known []string) (found unpriced) {
+	if in.Header == nil {
+		return nil
+	}
+	for _, field := range in.Header.Values(name) {
+		for value := range strings.SplitSeq(field, ",") {
+			if value = strings.TrimSpace(value); value == "" || slices.Contains(known, value) {
+				continue
+			}
+			found = append(found, Unpriced{
+				Field:        name + "=" + clipped(value),
+				RequestError: *unsupported(fmt.Sprintf("The header field %s: %s", name, clipped(value)), "its cost is not known"),
+			})
+		}
+	}
+	return found
+}
