@@ -13,10 +13,10 @@ var anthropicBetas = []string{
 	"computer-use-2024-10-22", "computer-use-2025-01-24", "computer-use-2025-11-24",
 	"pdfs-2024-09-25", "files-api-2025-04-14", "message-batches-2024-09-24", "token-counting-2024-11-01",
 	"token-efficient-tools-2025-02-19", "fine-grained-tool-streaming-2025-05-14", "advanced-tool-use-2025-11-20",
-	"tool-examples-2025-10-29", "tool-search-tool-2025-10-19", "mid-conversation-tool-changes-2026-07-01",
+	"tool-examples-2025-10-29", "tool-search-tool-2025-10-19", "mid-conversation-tool-changes-2026-07-01", "mid-conversation-system-2026-04-07",
 	"structured-outputs-2025-09-17", "structured-outputs-2025-11-13", "structured-outputs-2025-12-15",
 	"dev-full-thinking-2025-05-14", "interleaved-thinking-2025-05-14", "thinking-token-count-2026-05-13",
-	"adaptive-thinking-2026-01-28", "effort-2025-11-24", "redact-thinking-2026-02-12",
+	"adaptive-thinking-2026-01-28", "effort-2025-11-24", "task-budgets-2026-03-13", "redact-thinking-2026-02-12",
 	"max-tokens-3-5-sonnet-2024-07-15", "output-128k-2025-02-19", "output-300k-2026-03-24", // within the model's maxOutputTokens
 	"context-management-2025-06-27", "model-context-window-exceeded-2025-08-26", "compact-2026-01-12",
 	"mcp-client-2025-04-04", "mcp-client-2025-11-20", "code-execution-2025-05-22", "code-execution-2025-08-25",
