@@ -25,6 +25,10 @@ func provider(change func(*v1alpha1.ModelProviderSpec)) client.Object {
 	return p
 }
 
+func passing(fields ...string) client.Object {
+	return provider(func(s *v1alpha1.ModelProviderSpec) { s.PassFields = append([]string{}, fields...) })
+}
+
 func model(change func(*v1alpha1.Model)) client.Object {
 	return provider(func(s *v1alpha1.ModelProviderSpec) { change(&s.Models[0]) })
 }
@@ -105,6 +109,14 @@ var _ = DescribeTable("of a ModelProvider, refuses", refused,
 		s.Models[0].MaxOutputTokens, s.Models[0].Prices.Output = 0, ""
 		s.UnlistedModels = &v1alpha1.UnlistedModels{MaxOutputTokens: 1}
 	}), "spec.unlistedModels", "requires a model with prices.output in spec.models"),
+	Entry("all fields, and one", passing("*", "plugins"), "spec.passFields", "passes every field"),
+	Entry("a field twice", passing("plugins", "plugins"), "spec.passFields[1]", "Duplicate value"),
+	Entry("an empty field", passing(""), "spec.passFields[0]", "at least 1 chars long"),
+	Entry("a field of blanks", passing("web search"), "spec.passFields[0]", "must be the path of a field"),
+	Entry("a pattern of fields", passing("tools[].*"), "spec.passFields[0]", "must be the path of a field"),
+	Entry("an element by its number", passing("tools[0].type"), "spec.passFields[0]", "must be the path of a field"),
+	Entry("a path without an end", passing("tools[]."), "spec.passFields[0]", "must be the path of a field"),
+	Entry("a field without its value", passing("speed="), "spec.passFields[0]", "must be the path of a field"),
 	Entry("a price below zero", model(func(m *v1alpha1.Model) { m.Prices.Input = "-1" }),
 		"spec.models[0].prices.input", "a decimal number that is not negative"),
 	Entry("a price that is no number", model(func(m *v1alpha1.Model) { m.Prices.Output = "free" }),
@@ -150,6 +162,9 @@ var _ = DescribeTable("of a ModelProvider, takes", taken,
 	Entry("models that are not listed", provider(func(s *v1alpha1.ModelProviderSpec) {
 		s.UnlistedModels = &v1alpha1.UnlistedModels{MaxOutputTokens: 10_000_000, ContextWindow: 1_000_000_000}
 	})),
+	Entry("all fields to pass", passing("*")),
+	Entry("fields to pass", passing("plugins", "messages[].content[].cache_control", "tools[].type=web_search_20250305",
+		"input[][].$schema", "generationConfig._responseJsonSchema", "anthropic-beta=context-1m-2025-08-07")),
 	Entry("a provider on this machine", provider(func(s *v1alpha1.ModelProviderSpec) { s.Endpoint = "http://127.0.0.1:8000/v1" })),
 	Entry("a model that costs nothing", model(func(m *v1alpha1.Model) {
 		m.Prices = v1alpha1.Prices{PriceList: v1alpha1.PriceList{Input: "0", Output: "0"}}

@@ -81,7 +81,6 @@ type ModelProviderSpec struct {
 	// No money is reserved for what such a field costs beyond tokens, and the provider's bill for it is not counted. Use "*" only if the provider bills nothing but tokens at the prices in models, such as your own vLLM or Ollama.
 	//
 	// Unset: no field is passed on beyond those that Bursar knows.
-	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:XValidation:rule="!('*' in self) || self.size() == 1",message="\"*\" passes every field: remove the others, or \"*\""
 	// +kubebuilder:validation:items:MinLength=1

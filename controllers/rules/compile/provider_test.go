@@ -3,6 +3,7 @@ package compile_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 	_ "time/tzdata" // as in the manager
@@ -69,6 +70,14 @@ func TestUnlistedModels(t *testing.T) {
 	}
 	if _, errs := compile.Provider(p); len(errs) != 1 || errs[0].Field != "spec.unlistedModels" {
 		t.Errorf("where none that is listed has output: errors %v, want one of spec.unlistedModels", errs)
+	}
+}
+
+func TestPassFields(t *testing.T) {
+	p := provider()
+	p.Spec.PassFields = []string{"plugins", "tools[].type=web_search"}
+	if got, errs := compile.Provider(p); len(errs) > 0 || !slices.Equal(got.PassFields, p.Spec.PassFields) {
+		t.Errorf("errors %v; compiled %q, want %q", errs, got.PassFields, p.Spec.PassFields)
 	}
 }
 
