@@ -11,13 +11,16 @@ import (
 	"github.com/bursar-dev/bursar/api/price"
 )
 
-// Table is a table that rows are added to: its name, the columns that are written, and
-// those that Postgres fills by itself.
+// Table is a table that rows are added to: its name, the columns that are written, those
+// that Postgres fills by itself, and those that it fills when a row is amended.
 type Table[T any] struct {
 	Name    string
 	Columns []Column[T]
 	// Derived are the names of the columns that nobody writes.
 	Derived []string
+	// Amended are the names of the columns that are NULL until the true end of a call
+	// takes the place of a charge in full.
+	Amended []string
 }
 
 // Column is a column that is written.
@@ -141,6 +144,7 @@ func Calls() Table[Entry] {
 			ancestors(),
 		},
 		Derived: []string{"cost_cents", "recorded_at"},
+		Amended: []string{"amended_at", "charged_before_nanos"},
 	}
 }
 

@@ -79,10 +79,13 @@ func checkTable[T any](t *testing.T, dsn string, table ledgerv1.Table[T]) {
 SELECT attname, ' ', format_type(atttypid, atttypmod) FROM pg_attribute
 WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped AND attname <> ALL ($2)`
 	const derived = `SELECT attname FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped AND atthasdef AND attname = ANY ($2)`
+	const amended = `SELECT attname FROM pg_attribute WHERE attrelid = $1::regclass AND NOT attnotnull AND attname = ANY ($2)`
 	conn := connectTo(t, dsn)
+	filled := slices.Concat(table.Derived, table.Amended)
 	for what, pair := range map[string][2][]string{
-		"columns that are written":              {want, rows(t, conn, written, table.Name, table.Derived)},
+		"columns that are written":              {want, rows(t, conn, written, table.Name, filled)},
 		"columns that Postgres fills by itself": {table.Derived, rows(t, conn, derived, table.Name, table.Derived)},
+		"columns of what is amended":            {table.Amended, rows(t, conn, amended, table.Name, table.Amended)},
 	} {
 		if diff := cmp.Diff(slices.Sorted(slices.Values(pair[0])), slices.Sorted(slices.Values(pair[1]))); diff != "" {
 			t.Errorf("%s of %s (-declared in api/ledger/v1 +in the schema):\n%s", what, table.Name, diff)
