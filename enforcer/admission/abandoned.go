@@ -24,6 +24,9 @@ const (
 // may have taken their holds, and nobody else knows of them.
 type abandoned struct {
 	wake chan struct{}
+	// fenced is told of a hold that another may have charged in full, because the session
+	// was declared dead.
+	fenced func(*Hold)
 
 	mu sync.Mutex
 	// calls are those to void. One leaves when it is voided.
@@ -34,11 +37,11 @@ func newAbandoned() *abandoned {
 	return &abandoned{wake: make(chan struct{}, 1)}
 }
 
-// add adds a call that may have a hold in the store.
-func (a *abandoned) add(store Store, call AdmitRequest) {
+// add adds a hold that may be in its store.
+func (a *abandoned) add(hold Hold) {
 	a.mu.Lock()
 	if len(a.calls) < abandonedMost {
-		a.calls = append(a.calls, Hold{store: store, request: call})
+		a.calls = append(a.calls, hold)
 	}
 	a.mu.Unlock()
 	select {
@@ -82,6 +85,10 @@ func (a *abandoned) run(ctx context.Context) {
 		var again <-chan time.Time
 		if hold, found := a.first(); found {
 			err := hold.void(ctx)
+			if errors.Is(err, ErrFenced) {
+				a.fenced(&hold)
+				err = nil
+			}
 			if ctx.Err() != nil {
 				return
 			}
@@ -115,13 +122,9 @@ func (a *abandoned) flush(ctx context.Context) error {
 }
 
 // void ends the call's hold, and lets the Store forget the call when no admission
-// of it can be under way any more. That another session ends it is no error.
+// of it can be under way any more.
 func (h *Hold) void(ctx context.Context) error {
-	err := h.Settle(ctx, 0, 0, nil)
-	switch {
-	case errors.Is(err, ErrFenced):
-		return nil
-	case err != nil:
+	if err := h.Settle(ctx, 0, 0, nil); err != nil {
 		return err
 	}
 	time.AfterFunc(abandonedFor, func() {

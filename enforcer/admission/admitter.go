@@ -15,7 +15,9 @@ import (
 
 // Admitter admits calls.
 type Admitter struct {
-	store     atomic.Pointer[Store]
+	store atomic.Pointer[Store]
+	// ledger is told how a hold without a call has ended; nil tells nobody.
+	ledger    Recorder
 	open      *openHolds
 	shares    *shares
 	abandoned *abandoned
@@ -29,12 +31,23 @@ type Admitter struct {
 // NewAdmitter makes an Admitter on a Store. The caller must also start Run.
 func NewAdmitter(store Store) *Admitter {
 	a := &Admitter{open: newOpenHolds(), shares: newShares(), abandoned: newAbandoned(), clock: time.Now}
+	a.abandoned.fenced = a.tellNothing
 	a.Use(store)
 	return a
 }
 
+// Recorder takes the ends of calls to the ledger.
+type Recorder interface {
+	Add(ledgerv1.Entry)
+}
+
+// RecordIn names who is told how holds have ended that no call ends, should the ledger
+// have it otherwise. It must be called before anything else.
+func (a *Admitter) RecordIn(ledger Recorder) { a.ledger = ledger }
+
 // Use makes the Admitter admit calls in another Store from now on. Those that were
-// admitted before are settled where they were admitted.
+// admitted before are settled where they were admitted, and no share of theirs is served
+// from any more.
 func (a *Admitter) Use(store Store) { a.store.Store(&store) }
 
 // Run voids calls whose admission was given up without an answer, and takes shares
@@ -100,8 +113,12 @@ func (a *Admitter) decide(ctx context.Context, tenant *Tenant, call Request, adm
 		if errors.Is(err, ErrSuspended) {
 			return Result{}, err // nothing was taken
 		}
+		if errors.Is(err, ErrFenced) { // nor here, and another session begins in a moment
+			a.shares.fence(store)
+			return Result{}, fmt.Errorf("%w: %w", ErrSuspended, err)
+		}
 		if err != nil {
-			a.abandoned.add(store, request)
+			a.abandoned.add(Hold{store: store, request: request})
 			return Result{}, fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
 		}
 		now, request.NotBefore = reply.Now, reply.Now
@@ -252,12 +269,14 @@ type Hold struct {
 	open  *openHolds
 	// from is the share that the call was admitted from, while the Store does not know
 	// of the call; shares are its fellows.
-	from       *share
-	shares     *shares
-	request    AdmitRequest
-	tokens     int64
-	taken      []bool
-	admittedAt time.Time
+	from   *share
+	shares *shares
+	// isShareGone is whether the Store does not know that share any more.
+	isShareGone bool
+	request     AdmitRequest
+	tokens      int64
+	taken       []bool
+	admittedAt  time.Time
 }
 
 // AdmittedAt is when the call was admitted, by the Store's clock. It decides which
@@ -275,20 +294,37 @@ func (h *Hold) Done() { h.open.remove(h) }
 // the Store until the ledger has it; nil is no entry, of what the ledger need not know.
 // A call that was not made after all cost and used nothing.
 //
-// ErrFenced means that another session ends the hold, and writes the ledger. After
-// any other error it is unknown whether the hold has ended: settle again; a repeat
-// changes nothing.
+// ErrFenced means that the session was declared dead, and another may have ended the hold
+// and charged the call in full: the entry is to go to the ledger, which takes it in the
+// place of such a charge. After any other error it is unknown whether the hold has ended:
+// settle again; a repeat changes nothing.
 func (h *Hold) Settle(ctx context.Context, cost money.Nanos, tokens int64, entry *ledgerv1.Entry) error {
 	if err := h.take(ctx); err != nil {
 		return err
 	}
 	request := SettleRequest{
-		Root: h.request.Root, CallID: h.request.CallID, Cost: cost, Accounts: h.settleAccounts(tokens),
+		Root: h.request.Root, CallID: h.request.CallID, Cost: cost, AdmittedAt: h.admittedAt, Accounts: h.settleAccounts(tokens),
 	}
 	if entry != nil {
 		request.Entry = entry.Encode()
 	}
-	return h.store.Settle(ctx, request)
+	err := h.store.Settle(ctx, request)
+	if err == nil || errors.Is(err, ErrFenced) {
+		h.leaveShare() // not before: the share stands for the call until then
+	}
+	return err
+}
+
+// nothing is the hold as the ledger is to have it if it has it at all: it was given back,
+// and cost nothing. That of an admission without an answer does not say when it was
+// admitted. It is false for what the ledger is never told of.
+func (h *Hold) nothing(now time.Time) (entry ledgerv1.Entry, ok bool) {
+	entry, err := ledgerv1.Decode(h.request.Record)
+	if err != nil || entry.Probe || entry.CallID == "" {
+		return ledgerv1.Entry{}, false
+	}
+	entry.Counters, entry.Outcome, entry.AdmittedAt, entry.SettledAt = nil, ledgerv1.Voided, h.admittedAt, now
+	return entry, true
 }
 
 // settleAccounts are the accounts of the admission, with what their buckets get

@@ -135,7 +135,7 @@ func (a *Admitter) probe(ctx context.Context, tenant *Tenant, call Request) ([]A
 	store := d.Hold.store
 	err = d.Hold.giveBack(ctx)
 	if err != nil && !errors.Is(err, ErrFenced) {
-		a.abandoned.add(store, d.Hold.request)
+		a.abandoned.add(Hold{store: store, request: d.Hold.request})
 		return nil, fmt.Errorf("release the hold of a probe: %w", err)
 	}
 	_ = store.ForgetUser(ctx, d.Hold.request.Root, tenant.Name(), call.Subject.User) // an error leaves what goes by itself

@@ -41,6 +41,8 @@ type shares struct {
 
 	mu  sync.Mutex
 	all map[string]*share
+	// fenced is the Store whose session was last found to be declared dead.
+	fenced Store
 }
 
 // wantedShare is a share that calls like one of a tenant will want.
@@ -115,12 +117,23 @@ func (s *share) serves(tenant *Tenant, store Store, now time.Time) bool {
 	return s != nil && s.tenant == tenant && s.hold.store == store && 2*s.left >= s.hold.Bound() && now.Before(s.until)
 }
 
-// use takes the bound of a call from the share of calls like it.
-func (s *shares) use(key string, bound money.Nanos, tenant *Tenant, now time.Time) *share {
+// fence notes that the session of a Store was declared dead: its shares serve nothing.
+func (s *shares) fence(store Store) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fenced = store
+}
+
+// use takes the bound of a call from the share of calls like it, which must be of the
+// session of the Store.
+func (s *shares) use(key string, bound money.Nanos, tenant *Tenant, store Store, now time.Time) *share {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	have := s.all[key]
 	if have == nil || have.left < bound || have.tenant != tenant || !now.Before(have.until.Add(-beforeTurn)) {
+		return nil
+	}
+	if have.hold.store != store || store == s.fenced {
 		return nil
 	}
 	have.left -= bound
@@ -129,7 +142,8 @@ func (s *shares) use(key string, bound money.Nanos, tenant *Tenant, now time.Tim
 	return have
 }
 
-// taken notes that the Store knows of a call that was admitted from the share.
+// taken notes that the Store knows of a call that was admitted from the share, or that
+// the call has ended.
 func (s *shares) taken(of *share) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -169,8 +183,10 @@ func (a *Admitter) runShares(ctx context.Context) {
 		case want := <-a.shares.wanted:
 			a.takeShare(ctx, want)
 		case <-tick.C:
-			now := a.Now()
-			a.giveBack(ctx, func(s *share) bool { return now.After(s.until) || now.Sub(s.used) > shareIdle })
+			now, store := a.Now(), *a.store.Load()
+			a.giveBack(ctx, func(s *share) bool {
+				return now.After(s.until) || now.Sub(s.used) > shareIdle || s.hold.store != store
+			})
 		}
 	}
 }
@@ -262,8 +278,10 @@ func (a *Admitter) giveBack(ctx context.Context, due func(*share) bool) bool {
 	given := a.shares.remove(due)
 	for _, share := range given {
 		ctx, cancel := context.WithTimeout(ctx, shareTimeout)
-		if err := share.hold.giveBack(ctx); err != nil && !errors.Is(err, ErrFenced) {
-			a.abandoned.add(share.hold.store, share.hold.request)
+		if err := share.hold.giveBack(ctx); errors.Is(err, ErrFenced) {
+			a.tellNothing(share.hold)
+		} else if err != nil {
+			a.abandoned.add(Hold{store: share.hold.store, request: share.hold.request, admittedAt: share.hold.admittedAt})
 		}
 		cancel()
 	}
@@ -290,7 +308,7 @@ func (a *Admitter) AdmitBounded(tenant *Tenant, call Request) (*Hold, bool) {
 	defer a.open.admitting()()
 	now := a.Now()
 	accounts := tenant.accounts(sharing(call), now)
-	from := a.shares.use(shareKey(tenant.doc.Root(), accounts), call.Bound, tenant, now)
+	from := a.shares.use(shareKey(tenant.doc.Root(), accounts), call.Bound, tenant, *a.store.Load(), now)
 	if from == nil {
 		return nil, false
 	}
@@ -305,22 +323,69 @@ func (a *Admitter) AdmitBounded(tenant *Tenant, call Request) (*Hold, bool) {
 	return hold, true
 }
 
-// take makes the Store know of a call that was admitted from a share.
+// take makes the Store know of a call that was admitted from a share, if it knows the
+// share. Else that was lost with the Store, or charged in full by who adopted its session,
+// and stands for the call until that has ended.
 func (h *Hold) take(ctx context.Context) error {
-	if h.from == nil {
+	if h.from == nil || h.isShareGone {
 		return nil
 	}
 	err := h.store.Take(ctx, TakeRequest{
 		Root: h.request.Root, From: h.from.hold.request.CallID, CallID: h.request.CallID,
 		Bound: h.request.Bound, Record: h.request.Record, Accounts: h.request.Accounts,
 	})
-	if err != nil && !errors.Is(err, ErrGone) && !errors.Is(err, ErrFenced) {
+	switch {
+	case errors.Is(err, ErrGone), errors.Is(err, ErrFenced):
+		h.isShareGone = true
+		return nil
+	case err != nil:
 		return err
 	}
-	h.shares.taken(h.from)
-	h.from = nil
-	if errors.Is(err, ErrGone) {
-		return nil // the share was lost with the Store: the ledger will know the call
+	h.leaveShare()
+	return nil
+}
+
+// leaveShare notes that the share that the call was admitted from, if any, need not stand
+// for it any more.
+func (h *Hold) leaveShare() {
+	if h.from != nil {
+		h.shares.taken(h.from)
+		h.from = nil
 	}
-	return err
+}
+
+// tellNothing tells the ledger that a hold has cost nothing, should another have charged
+// it in full. Where nobody knows whether the hold was taken, it does so when the other
+// must have told the ledger.
+func (a *Admitter) tellNothing(h *Hold) {
+	entry, ok := h.nothing(a.Now())
+	switch {
+	case !ok || a.ledger == nil:
+	case entry.AdmittedAt.IsZero():
+		time.AfterFunc(abandonedFor, func() { a.ledger.Add(entry) })
+	default:
+		a.ledger.Add(entry)
+	}
+}
+
+// Unended are the holds of shares, and of admissions without an answer, that were not
+// given back, as the ledger is to have them: without cost. To be asked when no calls are
+// made any more.
+func (a *Admitter) Unended() (entries []ledgerv1.Entry) {
+	add := func(h *Hold) {
+		if entry, ok := h.nothing(a.Now()); ok {
+			entries = append(entries, entry)
+		}
+	}
+	a.shares.mu.Lock()
+	for _, share := range a.shares.all {
+		add(share.hold)
+	}
+	a.shares.mu.Unlock()
+	a.abandoned.mu.Lock()
+	defer a.abandoned.mu.Unlock()
+	for i := range a.abandoned.calls {
+		add(&a.abandoned.calls[i])
+	}
+	return entries
 }

@@ -17,7 +17,10 @@ type Store interface {
 	// Admit applies all checks of a call, or none of them. Asking again with the
 	// same CallID takes nothing again.
 	Admit(ctx context.Context, request AdmitRequest) (AdmitReply, error)
-	// Settle ends a call's hold. Ending it again changes nothing.
+	// Settle ends a call's hold. Ending it again changes nothing. The cost of a call that
+	// the Store does not know any more is posted, until the counters are counted anew. It
+	// is ErrFenced where the session was declared dead and another may have ended the call:
+	// then the ledger is to be told the truth.
 	Settle(ctx context.Context, request SettleRequest) error
 	// Take makes a call open that holds a part of what another, open one held. Taking
 	// it again changes nothing.
@@ -148,6 +151,10 @@ type SettleRequest struct {
 	CallID string
 	// Cost is what the call cost; zero for a call that was not made after all.
 	Cost money.Nanos
+	// AdmittedAt is when the call was admitted, by the Store's clock: the cost belongs to
+	// the periods of then, should the Store not know the call any more. Zero where nobody
+	// knows whether it was admitted.
+	AdmittedAt time.Time
 	// Entry is the call's entry for the ledger, encoded; empty for none.
 	Entry []byte
 	// Accounts are those that the call was admitted by. Of their buckets, those get
@@ -170,7 +177,7 @@ type TakeRequest struct {
 var ErrGone = errors.New("there is no open call to take from")
 
 // ErrFenced is returned by a Store whose session was declared dead. Another session
-// has ended, or will end, all its calls.
+// adopts its calls, and ends those that it does not end itself.
 var ErrFenced = errors.New("session was declared dead")
 
 // ErrSuspended is returned by a Store that is not valid at present: its counters were

@@ -38,8 +38,9 @@ const (
 // Settler ends the open calls of the dead.
 type Settler interface {
 	// SettleAdopted charges an open call a cost, and keeps its entry for the ledger, if it has
-	// one. That it was ended before is no error.
-	SettleAdopted(ctx context.Context, dead string, call limiterv1.OpenCall, cost money.Nanos, entry *ledgerv1.Entry) error
+	// one. It reports whether it did: what was ended before stays as it is.
+	SettleAdopted(
+		ctx context.Context, dead string, call limiterv1.OpenCall, cost money.Nanos, entry *ledgerv1.Entry) (ended bool, err error)
 }
 
 // LedgerWriter takes settled calls.
@@ -267,7 +268,7 @@ func (a *Adopter) endAll(ctx context.Context, dead, key string, records []string
 		if id == limiterv1.FencedField {
 			continue
 		}
-		entry, charged, err := a.end(ctx, dead, id, raw, now)
+		entry, charged, err := a.end(ctx, dead, key, id, raw, now)
 		switch {
 		case errors.Is(err, errNothing):
 			done = append(done, id)
@@ -291,29 +292,21 @@ func (a *Adopter) endAll(ctx context.Context, dead, key string, records []string
 var (
 	// errUnreadable means that a record is none that this enforcer can read.
 	errUnreadable = errors.New("the record of a call is unreadable")
-	// errNothing means that a call was never made, and the ledger need not know.
-	errNothing = errors.New("the call was voided before it was made")
+	// errNothing means that the ledger need not be told of a call: it was never made, or
+	// another has told of it.
+	errNothing = errors.New("there is nothing to record of the call")
 )
 
 // end ends a call, if it is open, and returns its entry for the ledger, and how
 // many calls were charged.
-func (a *Adopter) end(ctx context.Context, dead, id string, raw []byte, now time.Time) (entry ledgerv1.Entry, charged int, err error) {
-	record, err := limiterv1.DecodeCallRecord(raw)
-	if err == nil && record.Settled && len(record.Body) == 0 {
-		return ledgerv1.Entry{}, 0, errNothing
-	}
-	if err == nil {
-		entry, err = ledgerv1.Decode(record.Body)
-	}
-	if err != nil || entry.CallID != id {
-		return ledgerv1.Entry{}, 0, errors.Join(errUnreadable, err)
-	}
-	if record.Settled {
-		return entry, 0, nil
+func (a *Adopter) end(ctx context.Context, dead, key, id string, raw []byte, now time.Time) (entry ledgerv1.Entry, charged int, err error) {
+	record, entry, err := read(id, raw)
+	if err != nil || record.Settled {
+		return entry, 0, err
 	}
 	call := entry.OpenCall
 	if call.Probe {
-		if err := a.store.SettleAdopted(ctx, dead, call, 0, nil); err != nil {
+		if _, err := a.store.SettleAdopted(ctx, dead, call, 0, nil); err != nil {
 			return ledgerv1.Entry{}, 0, err
 		}
 		return ledgerv1.Entry{}, 0, errNothing
@@ -321,10 +314,48 @@ func (a *Adopter) end(ctx context.Context, dead, id string, raw []byte, now time
 	entry.Counters = nil // which are of no interest any more
 	entry.Outcome, entry.Cost = ledgerv1.ChargedHold, record.Amount
 	entry.AdmittedAt, entry.SettledAt = record.AdmittedAt, now.UTC()
-	if err := a.store.SettleAdopted(ctx, dead, call, entry.Cost, &entry); err != nil {
+	ended, err := a.store.SettleAdopted(ctx, dead, call, entry.Cost, &entry)
+	if err != nil {
 		return ledgerv1.Entry{}, 0, err
 	}
+	if !ended {
+		entry, err = a.ended(ctx, key, id)
+		return entry, 0, err
+	}
 	return entry, 1, nil
+}
+
+// read reads the record of a call, and the entry in it.
+func read(id string, raw []byte) (record limiterv1.CallRecord, entry ledgerv1.Entry, err error) {
+	record, err = limiterv1.DecodeCallRecord(raw)
+	if err == nil && record.Settled && len(record.Body) == 0 {
+		return record, ledgerv1.Entry{}, errNothing
+	}
+	if err == nil {
+		entry, err = ledgerv1.Decode(record.Body)
+	}
+	if err != nil || entry.CallID != id {
+		return record, ledgerv1.Entry{}, errors.Join(errUnreadable, err)
+	}
+	return record, entry, nil
+}
+
+// ended is the entry of a call that another has ended since its record was read: its own
+// session, which had only slept, or an adopter before this one, which may also have taken
+// it to the ledger.
+func (a *Adopter) ended(ctx context.Context, key, id string) (ledgerv1.Entry, error) {
+	raw, err := a.client.HGet(ctx, key, id).Bytes()
+	if errors.Is(err, redis.Nil) {
+		return ledgerv1.Entry{}, errNothing
+	}
+	if err != nil {
+		return ledgerv1.Entry{}, fmt.Errorf("read the call again: %w", err)
+	}
+	record, entry, err := read(id, raw)
+	if err == nil && !record.Settled {
+		err = errUnreadable // there is no such way back
+	}
+	return entry, err
 }
 
 // forget drops calls of which nothing is left to do.

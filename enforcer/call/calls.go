@@ -103,7 +103,7 @@ type Calls struct {
 
 	// open counts what was admitted and is not settled, and claims that are not ended.
 	open sync.WaitGroup
-	// givenUp are the ends of the calls that were not settled and will not be.
+	// givenUp are the calls that were not settled and will not be, as they have ended.
 	mu      sync.Mutex
 	givenUp []ledgerv1.Entry
 	// settling ends when calls that could not be settled must be given up.
@@ -144,8 +144,8 @@ type UnsettledError struct{ Calls int }
 func (e *UnsettledError) Error() string { return fmt.Sprintf("%d calls were not settled", e.Calls) }
 
 // Drain waits until all calls are settled. When ctx ends before that, the rest is given
-// up, which is an *UnsettledError: what their calls hold in Redis is left to be charged
-// in full, and Unsettled has what they have cost.
+// up, which is an *UnsettledError: what their calls hold in Redis is left to who adopts the
+// session, and what they cost is known to Unsettled alone.
 // REQUIRES: every call that has begun was ended, and none will begin.
 func (calls *Calls) Drain(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, calls.giveUp)
@@ -158,8 +158,8 @@ func (calls *Calls) Drain(ctx context.Context) error {
 }
 
 // Unsettled are the calls that Drain has given up, as they have ended. Their holds stay in
-// Redis until somebody charges them in full, who may know no better; the ledger takes the
-// first end of a call that it is told, so that it is to be told of these before.
+// Redis until somebody charges them in full, who may know no better: the ledger is to be
+// told of these.
 func (calls *Calls) Unsettled() []ledgerv1.Entry {
 	calls.mu.Lock()
 	defer calls.mu.Unlock()

@@ -56,8 +56,9 @@ type settlement int
 const (
 	// settled: the cost is posted.
 	settled settlement = iota
-	// fenced: this session was declared dead, and another has ended the hold.
-	fenced
+	// late: this session was declared dead, and another may have ended the hold. The cost
+	// takes the place of what that has charged when the ledger has it.
+	late
 	// givenUp: the hold stays, until somebody charges it in full.
 	givenUp
 )
@@ -71,11 +72,12 @@ func (c *Call) settle(entry *ledgerv1.Entry, tokens int64) settlement {
 	switch result {
 	case settled:
 		c.calls.Metrics.settled(entry, ended)
-	case fenced:
-		c.calls.Log.Error("this session was declared dead: another enforcer has charged the call its full hold", "call", c.id)
+	case late:
+		c.calls.Metrics.settled(entry, ended)
+		c.calls.Log.Warn("this session was declared dead before the call ended: the ledger is told its true cost", "call", c.id)
 	case givenUp:
 		c.calls.giveUpOn(*entry)
-		c.calls.Log.Error("a call was not settled: its hold stays in Redis, to be charged in full there", "error", err, "entry", string(entry.Encode()))
+		c.calls.Log.Error("a call was not settled in the limiter's store", "call", c.id, "error", err)
 	}
 	return result
 }
@@ -86,7 +88,7 @@ func (c *Call) post(entry *ledgerv1.Entry, tokens int64) (result settlement, err
 	err = retry.Until(c.calls.settling, func(ctx context.Context) error {
 		err := c.hold.Settle(ctx, entry.Cost, tokens, entry)
 		if errors.Is(err, admission.ErrFenced) {
-			result = fenced
+			result = late
 			return nil
 		}
 		return err

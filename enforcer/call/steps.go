@@ -109,11 +109,9 @@ func (c *Call) End() {
 	go func() {
 		defer c.calls.open.Done()
 		switch c.settle(&entry, tokens) {
-		case settled:
+		case settled, late:
 			c.record(entry)
 			c.hold.Done()
-		case fenced:
-			c.hold.Done() // another session has settled it, and records it
 		case givenUp:
 		}
 	}()

@@ -68,7 +68,9 @@ type memory struct {
 	forgotten []string
 	// settled are the entries that it keeps.
 	settled map[string][]byte
-	lost    bool
+	// recounted are the tenants that it was told to have recounted.
+	recounted []string
+	lost      bool
 }
 
 func (m *memory) Forget(_ context.Context, tenant string, ids []string) error {
@@ -107,6 +109,26 @@ func (m *memory) Settled(_ context.Context, take func([][]byte) error) error {
 		}
 	}
 	return nil
+}
+
+func (m *memory) Recount(_ context.Context, root string, tenants []string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.lost {
+		return errors.New("the store is lost")
+	}
+	for _, tenant := range tenants {
+		m.recounted = append(m.recounted, root+"/"+tenant)
+	}
+	return nil
+}
+
+// recounts are the tenants that were recounted since it was asked last.
+func (m *memory) recounts() (tenants []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	tenants, m.recounted = m.recounted, nil
+	return slices.Compact(slices.Sorted(slices.Values(tenants)))
 }
 
 func (m *memory) lose(lost bool) {

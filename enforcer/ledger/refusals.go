@@ -55,7 +55,7 @@ func (r *RefusalWriter) Run(ctx context.Context) {
 func (r *RefusalWriter) write(ctx context.Context, batch []ledgerv1.Refusal) {
 	var rejected []rejection[ledgerv1.Refusal]
 	err := retry.Until(ctx, func(ctx context.Context) (err error) {
-		rejected, err = refusals.insert(ctx, r.db, batch)
+		_, rejected, err = refusals.insert(ctx, r.db, batch)
 		return err
 	}, func(err error, pause time.Duration) {
 		r.log.Warn("failed to record refusals; will retry", "error", err, "after", pause.String())

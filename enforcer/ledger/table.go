@@ -6,15 +6,17 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 )
 
 // Database is the connection to Postgres, of a login that may insert into the
-// ledger's tables and needs nothing else. *pgxpool.Pool is one.
+// ledger's tables and settle calls late, and needs nothing else. *pgxpool.Pool is one.
 type Database interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
 // table is a table that rows are added to, and nothing else.
@@ -70,15 +72,15 @@ func parameter[T any](c ledgerv1.Column[T], batch []T) any {
 	}
 }
 
-// insertWhole inserts a batch, all of it or nothing. Rows that are there already stay
-// as they are.
-func (t table[T]) insertWhole(ctx context.Context, db Database, batch []T) error {
+// insertWhole inserts a batch, all of it or nothing, and returns how many rows are new.
+// Rows that are there already stay as they are.
+func (t table[T]) insertWhole(ctx context.Context, db Database, batch []T) (inserted int, err error) {
 	arguments := make([]any, len(t.columns))
 	for i, c := range t.columns {
 		arguments[i] = parameter(c, batch)
 	}
-	_, err := db.Exec(ctx, t.sql, arguments...)
-	return err
+	tag, err := db.Exec(ctx, t.sql, arguments...)
+	return int(tag.RowsAffected()), err
 }
 
 // rejection is a row that the database will never take, and why.
@@ -87,25 +89,31 @@ type rejection[T any] struct {
 	err error
 }
 
-// insert inserts a batch, except the rows that the database will never accept. After
-// an error it may have some of the others; inserting them again changes nothing.
-func (t table[T]) insert(ctx context.Context, db Database, batch []T) (rejected []rejection[T], err error) {
-	err = t.insertWhole(ctx, db, batch)
+// insert inserts a batch, except the rows that the database will never accept, and
+// returns how many rows are new. After an error it may have some of the others;
+// inserting them again changes nothing.
+func (t table[T]) insert(ctx context.Context, db Database, batch []T) (inserted int, rejected []rejection[T], err error) {
+	if len(batch) == 0 {
+		return 0, nil, nil
+	}
+	inserted, err = t.insertWhole(ctx, db, batch)
 	switch {
 	case err == nil:
-		return nil, nil
+		return inserted, nil, nil
 	case !refusedForGood(err):
-		return nil, err
+		return 0, nil, err
 	case len(batch) == 1:
-		return []rejection[T]{{batch[0], err}}, nil
+		return 0, []rejection[T]{{batch[0], err}}, nil
 	}
 	half := len(batch) / 2
-	first, err := t.insert(ctx, db, batch[:half])
-	if err != nil {
-		return nil, err
+	for _, part := range [][]T{batch[:half], batch[half:]} {
+		of, bad, err := t.insert(ctx, db, part)
+		if err != nil {
+			return 0, nil, err
+		}
+		inserted, rejected = inserted+of, append(rejected, bad...)
 	}
-	second, err := t.insert(ctx, db, batch[half:])
-	return append(first, second...), err
+	return inserted, rejected, nil
 }
 
 // refusedForGood is whether the database refuses what it is given, rather than is

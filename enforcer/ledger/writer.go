@@ -33,6 +33,9 @@ type Outbox interface {
 	// Settled gives the entries of the settled calls that it keeps, piece by piece, in
 	// no order, some perhaps twice, until there are no more or take fails.
 	Settled(ctx context.Context, take func(entries [][]byte) error) error
+	// Recount has the money counters of tenants of a budget tree counted anew, by the
+	// control plane, from the ledger and the calls that are on their way there.
+	Recount(ctx context.Context, root string, tenants []string) error
 }
 
 // Writer writes entries to the ledger, in the order in which they were added.
@@ -45,19 +48,22 @@ type Writer struct {
 	waiting *queue[ledgerv1.Entry]
 	// written are the entries that Redis may forget.
 	written *queue[ledgerv1.Entry]
+	// recounts are those that are still to be asked for.
+	recounts *queue[recount]
 	// refused and left count the entries that the database will never take, and those
 	// for which there was no room in memory. They stay in Redis; missing is how many
 	// of the latter are to be read back.
 	refused, left, missing atomic.Int64
 	// failures count the attempts to write that failed.
 	failures atomic.Int64
+	late     Late
 }
 
 // NewWriter makes a Writer. The caller must also start Run.
 func NewWriter(db Database, store Outbox, log *slog.Logger) *Writer {
 	return &Writer{
 		db: db, store: store, log: log, limit: maxWaiting,
-		waiting: newQueue[ledgerv1.Entry](), written: newQueue[ledgerv1.Entry](),
+		waiting: newQueue[ledgerv1.Entry](), written: newQueue[ledgerv1.Entry](), recounts: newQueue[recount](),
 	}
 }
 
@@ -103,6 +109,7 @@ func (w *Writer) Run(ctx context.Context) {
 	var all sync.WaitGroup
 	all.Go(func() { consume(ctx, w.waiting, linger, 0, w.write) })
 	all.Go(func() { consume(ctx, w.written, 0, 0, w.forget) })
+	all.Go(func() { consume(ctx, w.recounts, 0, 0, w.recountAll) })
 	all.Go(func() { w.readBack(ctx) })
 	all.Wait()
 }
@@ -155,7 +162,7 @@ func (w *Writer) takeBack(ctx context.Context, encoded [][]byte) error {
 // error it may have some; writing them again changes nothing.
 func (w *Writer) Write(ctx context.Context, entries []ledgerv1.Entry) (written []ledgerv1.Entry, err error) {
 	for batch := range slices.Chunk(entries, batchSize) {
-		rejected, err := calls.insert(ctx, w.db, batch)
+		rejected, err := w.enter(ctx, batch)
 		if err != nil {
 			return written, err
 		}
@@ -187,14 +194,14 @@ func without(batch []ledgerv1.Entry, rejected []rejection[ledgerv1.Entry]) []led
 // Redis: another enforcer has to find what is left there.
 func (w *Writer) Flush(ctx context.Context) error {
 	if err := emptied(ctx, w.nothingLeft); err != nil {
-		return fmt.Errorf("%d calls are not in the ledger, %d of them only in Redis; %d that are in it were not removed from Redis: %w",
-			int64(w.waiting.len())+w.missing.Load(), w.missing.Load(), w.written.len(), err)
+		return fmt.Errorf("%d calls are not in the ledger, %d of them only in Redis; %d that are in it were not removed from Redis; %d budget trees were not recounted: %w",
+			int64(w.waiting.len())+w.missing.Load(), w.missing.Load(), w.written.len(), w.recounts.len(), err)
 	}
 	return nil
 }
 
 func (w *Writer) nothingLeft() bool {
-	return w.missing.Load() == 0 && w.waiting.len() == 0 && w.written.len() == 0
+	return w.missing.Load() == 0 && w.waiting.len() == 0 && w.written.len() == 0 && w.recounts.len() == 0
 }
 
 // Written waits until everything that was added is written.
@@ -209,7 +216,7 @@ func (w *Writer) Written(ctx context.Context) error {
 func (w *Writer) write(ctx context.Context, batch []ledgerv1.Entry) {
 	var rejected []rejection[ledgerv1.Entry]
 	err := w.try(ctx, "write to the ledger", func(ctx context.Context) (err error) {
-		rejected, err = calls.insert(ctx, w.db, batch)
+		rejected, err = w.enter(ctx, batch)
 		if err != nil && ctx.Err() == nil {
 			w.failures.Add(1)
 		}

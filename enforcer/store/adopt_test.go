@@ -44,9 +44,10 @@ func TestAdoptedCallEndsLikeAnother(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for range 2 { // the second changes nothing
-				if err := s.SettleAdopted(t.Context(), session, entry.OpenCall, record.Amount, &entry); err != nil {
-					t.Fatal(err)
+			for _, want := range []bool{true, false} { // the second changes nothing
+				ended, err := s.SettleAdopted(t.Context(), session, entry.OpenCall, record.Amount, &entry)
+				if err != nil || ended != want {
+					t.Fatalf("ended: %t, %v, want %t", ended, err, want)
 				}
 			}
 		},

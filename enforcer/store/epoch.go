@@ -19,6 +19,8 @@ type epoch struct {
 	client redis.UniversalClient
 	// onBroken hears of what scripts found broken; nil for nobody.
 	onBroken func(Broken)
+	// onLate hears of calls that ended late; nil for nobody.
+	onLate func(late Late, callID string)
 	// scripts makes the scripts of an epoch.
 	scripts func(limiterv1.Epoch) scripts
 
@@ -32,6 +34,7 @@ type validEpoch struct {
 	scripts
 	client   redis.UniversalClient
 	onBroken func(Broken)
+	onLate   func(late Late, callID string)
 }
 
 // scripts are those of an epoch, which no other epoch has.
@@ -49,7 +52,7 @@ func scriptsOf(e limiterv1.Epoch) scripts {
 func (e *epoch) set(now limiterv1.Epoch) {
 	var valid *validEpoch
 	if now.State == limiterv1.EpochValid {
-		valid = &validEpoch{Epoch: now, client: e.client, scripts: e.scripts(now), onBroken: e.onBroken}
+		valid = &validEpoch{Epoch: now, client: e.client, scripts: e.scripts(now), onBroken: e.onBroken, onLate: e.onLate}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
@@ -17,28 +18,38 @@ func (s *Store) Settle(ctx context.Context, r admission.SettleRequest) error {
 		return err
 	}
 	defer done()
+	return s.settle(ctx, epoch, r)
+}
+
+// settle ends a call of the session under an epoch.
+func (s *Store) settle(ctx context.Context, epoch *validEpoch, r admission.SettleRequest) error {
+	if s.next.Load() != nil { // it was declared dead, also where Redis has forgotten that
+		return s.settleFenced(ctx, epoch, r)
+	}
 	switch answer, err := epoch.settleCall(ctx, settlementOf(s.session, r)); {
 	case err != nil:
 		return fmt.Errorf("settle: %w", err)
 	case answer == "fenced":
-		return admission.ErrFenced
+		return s.settleFenced(ctx, epoch, r)
 	case answer == "closed":
 		return admission.ErrSuspended
+	case answer == "posted":
+		epoch.noteLate(Posted, r.CallID)
 	}
-	// Whether the hold was ended now, before, or is not known to this Redis at
-	// all: nothing is left to release, and the ledger keeps the cost.
+	// Whether the hold was ended now, or before, or the cost is posted of a call that this
+	// Redis did not know: nothing is left to release, and the ledger keeps the cost.
 	return nil
 }
 
 // SettleAdopted runs settle.lua for an open call of a session that was declared
-// dead, and charges it a cost. That the call was ended before is no error: then
-// nothing changes. The entry is the call's for the ledger; nil is none.
+// dead, and charges it a cost. It reports whether it did: a call that was ended before
+// stays as it is. The entry is the call's for the ledger; nil is none.
 func (s *Store) SettleAdopted(
 	ctx context.Context, dead string, call limiterv1.OpenCall, cost money.Nanos, entry *ledgerv1.Entry,
-) error {
+) (ended bool, err error) {
 	epoch, done, err := s.epoch.enter()
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer done()
 	adopted := adoption(dead, call, cost)
@@ -47,14 +58,15 @@ func (s *Store) SettleAdopted(
 	}
 	switch answer, err := epoch.settleCall(ctx, adopted); {
 	case err != nil:
-		return fmt.Errorf("settle an adopted call: %w", err)
+		return false, fmt.Errorf("settle an adopted call: %w", err)
 	case answer == "closed":
-		return admission.ErrSuspended
-	case answer == "settled":
-		// The rungs are not known here: let who watches them look.
-		_ = s.client.Publish(ctx, limiterv1.FeedChannel, adopted.news()).Err() // only a hint
+		return false, admission.ErrSuspended
+	case answer != "settled":
+		return false, nil
 	}
-	return nil
+	// The rungs are not known here: let who watches them look.
+	_ = s.client.Publish(ctx, limiterv1.FeedChannel, adopted.news()).Err() // only a hint
+	return true, nil
 }
 
 // settlement is the end of a call as settle.lua is told it.
@@ -65,8 +77,11 @@ type settlement struct {
 	root    string
 	callID  string
 	cost    money.Nanos
-	entry   []byte
-	ends    []accountEnd
+	// admittedAt is when the call was admitted, as its session knows it; zero where it
+	// does not.
+	admittedAt time.Time
+	entry      []byte
+	ends       []accountEnd
 }
 
 // accountEnd is what the end of a call changes in the counters of a tenant, or of one
@@ -93,7 +108,7 @@ type bucketEnd struct {
 // settlementOf is the end of a call of a session.
 func settlementOf(session string, r admission.SettleRequest) settlement {
 	s := settlement{
-		session: session, root: r.Root, callID: r.CallID, cost: r.Cost, entry: r.Entry,
+		session: session, root: r.Root, callID: r.CallID, cost: r.Cost, admittedAt: r.AdmittedAt, entry: r.Entry,
 		ends: make([]accountEnd, len(r.Accounts)),
 	}
 	for i, a := range r.Accounts {
@@ -151,7 +166,7 @@ func (e *validEpoch) settleCall(ctx context.Context, s settlement) (answer strin
 
 // numbers are the numbers of settle.lua, in its order.
 func (s settlement) numbers() []int64 {
-	numbers := []int64{int64(s.cost), number(s.isDead)}
+	numbers := []int64{int64(s.cost), number(s.isDead), unixMilli(s.admittedAt)}
 	for _, end := range s.ends {
 		numbers = append(numbers, int64(len(end.money)), int64(len(end.buckets)), int64(end.rungs()))
 	}

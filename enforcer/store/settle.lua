@@ -1,6 +1,8 @@
 -- Ends the hold of a call with its true cost: the hold is released, the cost is
 -- posted, the buckets get back what was not needed, and the call waits, settled,
--- for the ledger. Once: a repeat changes nothing.
+-- for the ledger. Once: a repeat changes nothing. The cost of a call that is not known any
+-- more is posted, too. It may have been charged before: so the control plane is to count
+-- anew, and till then too little is admitted rather than too much.
 --
 -- KEYS[1]   calls of the session: hash, call id -> record, and 'fenced'
 -- KEYS[2..] counters and the shard's clock, as for an admission
@@ -11,6 +13,7 @@
 -- ARGV[5]   numbers:
 --             cost        nano-USD; 0 voids the hold
 --             adopting    1: a call of a session that was declared dead
+--             admitted_at ms, where the caller knows it; else 0
 --           for each key from KEYS[2]: how many money limits, how many buckets,
 --             and how many rungs each of the money limits has
 --           for each rung of each money limit: its amount
@@ -21,14 +24,15 @@
 -- Answers one of
 --   'settled'
 --   'repeated'  the call was settled before, and not by this
---   'unknown'   there is no such hold: it was settled and the ledger has it, or it
---               was never taken
+--   'posted'    there is no such hold: it was settled and the ledger has it, or it is
+--               lost. The cost is posted, and what counts it is not valid any more
+--   'unknown'   there is no such hold, and nothing to post; or, adopting, it was ended
 --   'closed'    counters are not of the epoch: ask again when they are
 --   'fenced'    the session was declared dead; another ends its calls
 
 local id, entry, numbers = ARGV[1], ARGV[2], unpack_numbers(ARGV[5])
 local now = limiter_time(CLOCK)
-local cost, adopting = numbers[1], numbers[2] == 1
+local cost, adopting, admitted_at = numbers[1], numbers[2] == 1, numbers[3]
 
 local own = redis.call('HMGET', KEYS[1], id, 'fenced')
 local record = own[1]
@@ -36,7 +40,7 @@ if own[2] and not adopting then return 'fenced' end
 if record and string.sub(record, 1, 1) == 'S' then return 'repeated' end
 
 local stored = {}
-local counts, field = 3, 6
+local counts, field = 4, 6
 for key = TENANT, LAST do
   local fields = numbers[counts] + numbers[counts + 1]
   if key ~= USER or fields > 0 then
@@ -46,21 +50,31 @@ for key = TENANT, LAST do
   counts, field = counts + 3, field + fields
 end
 
-if not record then
-  -- An admission that is still on its way must find that its call has ended.
-  redis.call('HSET', KEYS[1], id, 'S' .. struct.pack('<dd', cost, now) .. entry)
+local bound = 0
+if record then
+  local admitted
+  bound, admitted = read_call(record, now)
+  if bound then
+    admitted_at = admitted
+  else
+    -- What it held stays held, which lets no more through, until all is counted anew.
+    bound, admitted_at = 0, now
+    mender().tell('call', TENANT, 'calls', 'unreadable', record, bound)
+    counts, field = 4, 6
+    for key = TENANT, LAST do
+      local fields = numbers[counts] + numbers[counts + 1]
+      for i = field, field + fields - 1 do mender().distrust(key, ARGV[i]) end
+      counts, field = counts + 3, field + fields
+    end
+  end
+elseif adopting then
   return 'unknown'
-end
-local bound, admitted_at = read_call(record, now)
-if not bound then
-  -- What it held stays held, which lets no more through, until all is counted anew.
-  bound, admitted_at = 0, now
-  mender().tell('call', TENANT, 'calls', 'unreadable', record, bound)
-  counts, field = 3, 6
-  for key = TENANT, LAST do
-    local fields = numbers[counts] + numbers[counts + 1]
-    for i = field, field + fields - 1 do mender().distrust(key, ARGV[i]) end
-    counts, field = counts + 3, field + fields
+else
+  if admitted_at == 0 then admitted_at = now end
+  if cost == 0 then
+    -- An admission that is still on its way must find that its call has ended.
+    redis.call('HSET', KEYS[1], id, 'S' .. struct.pack('<dd', cost, admitted_at) .. entry)
+    return 'unknown'
   end
 end
 
@@ -99,8 +113,8 @@ local function give_back(key, field, raw, refill, unused)
 end
 
 local rung, bucket = counts, counts -- where the numbers of rungs and of buckets begin
-for c = 3, counts - 1, 3 do bucket = bucket + numbers[c] * numbers[c + 2] end
-counts, field = 3, 6
+for c = 4, counts - 1, 3 do bucket = bucket + numbers[c] * numbers[c + 2] end
+counts, field = 4, 6
 for key = TENANT, LAST do
   local money, buckets, rungs = numbers[counts], numbers[counts + 1], numbers[counts + 2]
   local changes = {}
@@ -110,7 +124,7 @@ for key = TENANT, LAST do
       value = value and post(key, ARGV[field + i - 1], value, rung, rung + rungs - 1)
       rung = rung + rungs
     else
-      value = value and give_back(key, ARGV[field + i - 1], value, numbers[bucket], numbers[bucket + 1])
+      value = value and record and give_back(key, ARGV[field + i - 1], value, numbers[bucket], numbers[bucket + 1])
       bucket = bucket + 2
     end
     if value then -- else a counter that was forgotten, or a bucket without debt or broken
@@ -119,8 +133,13 @@ for key = TENANT, LAST do
     end
   end
   if #changes > 0 then redis.call('HSET', KEYS[key], unpack(changes)) end
+  if not record and key ~= USER then
+    for _, mark in ipairs(redis.call('HKEYS', KEYS[key])) do
+      if string.sub(mark, 1, 6) == 'valid:' and mark ~= 'valid:in-flight' then redis.call('HDEL', KEYS[key], mark) end
+    end
+  end
   counts, field = counts + 3, field + money + buckets
 end
 redis.call('HSET', KEYS[1], id, 'S' .. struct.pack('<dd', cost, admitted_at) .. entry)
-if crossed then redis.call('PUBLISH', ARGV[3], ARGV[4]) end
-return answered('settled')
+if crossed or not record then redis.call('PUBLISH', ARGV[3], ARGV[4]) end
+return answered(record and 'settled' or 'posted')

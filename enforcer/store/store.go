@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -30,6 +31,8 @@ type Store struct {
 	client  redis.UniversalClient
 	session string
 	epoch   *epoch
+	// next is that of the session which follows once this one was declared dead.
+	next atomic.Pointer[Store]
 }
 
 var _ admission.Store = (*Store)(nil)
@@ -37,13 +40,6 @@ var _ admission.Store = (*Store)(nil)
 // New makes a Store whose calls belong to a session. Before SetEpoch it is suspended.
 func New(client redis.UniversalClient, session string) *Store {
 	return &Store{client: client, session: session, epoch: newEpoch(client)}
-}
-
-// Next is a Store whose calls belong to another session. Both know the same epoch.
-func (s *Store) Next(session string) *Store {
-	next := *s
-	next.session = session
-	return &next
 }
 
 // SetEpoch tells the epoch. Money is admitted while it is valid. When SetEpoch

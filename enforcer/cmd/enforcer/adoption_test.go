@@ -19,6 +19,7 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/enforcer/call"
+	"github.com/bursar-dev/bursar/hack/parts/controlplane"
 	"github.com/bursar-dev/bursar/hack/parts/ledgerdb"
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
@@ -217,8 +218,9 @@ func openCall(c *child, body string) (*opened, error) {
 }
 
 // TestSlept: an enforcer that slept for longer than a session lives, with a call
-// open and another settled and not in the ledger, finds itself declared dead. What
-// it does of the past has no effect, and it goes on as another session.
+// open and another settled and not in the ledger, finds itself declared dead. The call
+// that was open, and charged in full, gets its true cost in ledger and counters when it
+// has ended; nothing else changes, and the enforcer goes on as another session.
 func TestSlept(t *testing.T) {
 	w := newWorld(t)
 	stopLedger, startLedger := w.ownLedger()
@@ -236,6 +238,11 @@ func TestSlept(t *testing.T) {
 	w.awaitAdoption(sleeper.session)
 	before := w.rows(2)
 	w.addsUp(before)
+	open := stream.header.Get(call.CallIDHeader)
+	if r := before[open]; r.Outcome != "ChargedHold" || r.Cost != r.Held {
+		t.Errorf("the call that is open: %+v, want it charged in full", r)
+	}
+	go controlplane.Recover(t.Context(), w.redis, w.ledger, acme)
 
 	sleeper.signal(syscall.SIGCONT)
 	w.provider.Resume()
@@ -245,16 +252,15 @@ func TestSlept(t *testing.T) {
 	testkit.Eventually(t, "the sleeper admits calls as another session", func() bool {
 		return do(sleeper.client, sleeper.request(chat("gpt-4o-mini", "[[output=1]]"))).status == 200
 	})
+	testkit.Eventually(t, "the call that was open has its true cost", func() bool { return w.allRows()[open].Outcome == "Settled" })
 	rows := w.rows(3)
 	for id, r := range before {
-		if rows[id] != r {
+		if id != open && rows[id] != r {
 			t.Errorf("call %s: %+v, was %+v before the sleeper awoke", id, rows[id], r)
 		}
 	}
-	if open := rows[stream.header.Get(call.CallIDHeader)]; open.Outcome != "ChargedHold" || open.Cost != open.Held {
-		t.Errorf("the call that was open: %+v, want it charged in full", open)
-	}
-	w.atRest(rows)
+	w.likeTheBill(rows)
+	w.settles(rows)
 	sessions := w.redis.ZRange(t.Context(), limiterv1.SessionsKey, 0, -1).Val()
 	if len(sessions) != 2 || strings.Contains(strings.Join(sessions, " "), sleeper.session) {
 		t.Errorf("sessions %v, want the survivor's and another than %s", sessions, sleeper.session)

@@ -110,6 +110,7 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 	e.limiter.Store(store.New(e.redis, e.session.ID()))
 	e.admitter = admission.NewAdmitter(e.limiter.Load())
 	e.ledger = ledger.NewWriter(e.database, &e.limiter, log)
+	e.admitter.RecordIn(e.ledger)
 	e.refusals = ledger.NewRefusalWriter(e.database, log)
 	e.announcer = recovery.NewAnnouncer(e.redis, e.limiter.Load(), e.admitter, e.ledger, e.session.ID, log)
 	e.follower = config.NewFollower(e.redis, running, e.announcer.SetEpoch, log)
@@ -223,10 +224,15 @@ func (l *limiter) Settled(ctx context.Context, take func(entries [][]byte) error
 	return l.Load().Settled(ctx, take)
 }
 
+// Recount is that of the store.
+func (l *limiter) Recount(ctx context.Context, root string, tenants []string) error {
+	return l.Load().Recount(ctx, root, tenants)
+}
+
 // SettleAdopted is that of the store.
 func (l *limiter) SettleAdopted(
 	ctx context.Context, dead string, call limiterv1.OpenCall, cost money.Nanos, entry *ledgerv1.Entry,
-) error {
+) (ended bool, err error) {
 	return l.Load().SettleAdopted(ctx, dead, call, cost, entry)
 }
 
@@ -263,25 +269,40 @@ func (e *enforcer) flush(ctx context.Context) error {
 	return errors.Join(e.ledger.Flush(ctx), <-unsettled)
 }
 
-// recordUnsettled tells the ledger how the calls have ended that could not be settled,
-// because Redis did not answer. It has them before whoever adopts this session can charge
-// them in full, and keeps what it was told first.
+// recordUnsettled tells the ledger how the calls and holds have ended that Redis could not
+// be told of. Who adopts the session charges them in full, and finds that the ledger knows
+// better.
 func (e *enforcer) recordUnsettled(ctx context.Context) error {
-	calls := e.calls.Unsettled()
-	if len(calls) == 0 {
+	entries := append(e.calls.Unsettled(), e.admitter.Unended()...)
+	if len(entries) == 0 {
 		return nil
 	}
-	err := retry.Until(ctx, func(ctx context.Context) error {
-		_, err := e.ledger.Write(ctx, calls)
+	var written []ledgerv1.Entry
+	err := retry.Until(ctx, func(ctx context.Context) (err error) {
+		written, err = e.ledger.Write(ctx, entries)
 		return err
 	}, func(err error, pause time.Duration) {
-		e.log.Error("failed to record the calls that were not settled; will retry", "calls", len(calls), "error", err, "after", pause.String())
+		e.log.Error("failed to record the calls that were not settled; will retry", "calls", len(entries), "error", err, "after", pause.String())
 	})
+	e.logUnrecorded(entries, written)
 	if err != nil {
-		return fmt.Errorf("%d calls that were not settled are not in the ledger, and will be charged in full: %w", len(calls), err)
+		return fmt.Errorf("%d calls that were not settled are not in the ledger, and will be charged in full: %w", len(entries)-len(written), err)
 	}
-	e.log.Info("the calls that were not settled are in the ledger at their true cost", "calls", len(calls))
+	e.log.Warn("what Redis was not told of is in the ledger", "calls", len(written), "of", len(entries))
 	return nil
+}
+
+// logUnrecorded tells the log of the calls that neither store knows the end of.
+func (e *enforcer) logUnrecorded(entries, written []ledgerv1.Entry) {
+	recorded := map[string]bool{}
+	for _, entry := range written {
+		recorded[entry.CallID] = true
+	}
+	for _, entry := range entries {
+		if !recorded[entry.CallID] {
+			e.log.Error("a call was not settled, and is not in the ledger: it will be charged its full hold", "entry", string(entry.Encode()))
+		}
+	}
 }
 
 // refusedByLedger is an error if the database refused some calls for good: they are in

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	goredis "github.com/redis/go-redis/v9"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
@@ -90,6 +91,24 @@ func (w *world) remembered() (calls int64) {
 
 func (w *world) addsUp(rows map[string]row) {
 	w.t.Helper()
+	for _, difference := range w.differences(rows) {
+		w.t.Error(difference)
+	}
+}
+
+// settles checks P3 for calls of which the control plane counts some anew: counters come
+// to what the ledger adds up to, nothing is held, and Redis remembers no call.
+func (w *world) settles(rows map[string]row) {
+	w.t.Helper()
+	testkit.EventuallySucceeds(w.t, "counters say what the ledger says", func() error {
+		return errors.Join(w.differences(rows)...)
+	})
+	testkit.Eventually(w.t, "Redis remembers no call", func() bool { return w.remembered() == 0 })
+}
+
+// differences are those between counters and the ledger.
+func (w *world) differences(rows map[string]row) (all []error) {
+	w.t.Helper()
 	spent := map[string]money.Nanos{}
 	for _, r := range rows {
 		spent["tenant"] += money.Nanos(r.Cost)
@@ -102,18 +121,22 @@ func (w *world) addsUp(rows map[string]row) {
 		}
 		counter := w.counter(key)
 		if counter.Spent != want || counter.Held != 0 {
-			w.t.Errorf("%s: counted %s spent and %s held, the ledger says %s", who, counter.Spent, counter.Held, want)
+			all = append(all, fmt.Errorf("%s: counted %s spent and %s held, the ledger says %s", who, counter.Spent, counter.Held, want))
 		}
 	}
+	return all
 }
 
 // ofTenant are the counters of the whole tenant.
 var ofTenant = limiterv1.TenantCountersKey("acme", "acme")
 
-// counter is the counter of the year's money in counters.
+// counter is the counter of the year's money in counters; zero while it is set anew.
 func (w *world) counter(key string) limiterv1.MoneyCounter {
 	w.t.Helper()
 	raw, err := w.redis.HGet(w.t.Context(), key, limiterv1.MoneyField(limiterv1.MoneyLimit{Period: period.Year})).Bytes()
+	if errors.Is(err, goredis.Nil) {
+		return limiterv1.MoneyCounter{}
+	}
 	testkit.Must(w.t, err)
 	counter, err := limiterv1.DecodeMoneyCounter(raw)
 	testkit.Must(w.t, err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -38,6 +39,7 @@ func (e *enforcer) registerLimiter(registry *prometheus.Registry, running *confi
 	gauge(registry, "bursar_enforcer_epoch_valid", "1 if that epoch is valid, so that calls can be admitted, else 0.",
 		func() float64 { return number(e.announcer.Epoch().State == limiterv1.EpochValid) })
 	e.registerBroken(registry)
+	e.registerLate(registry)
 	failures := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "bursar_enforcer_redis_failures_total",
 		Help: "Commands and connections that failed, by kind of failure (unreachable, timeout, refused).",
@@ -65,6 +67,33 @@ func (e *enforcer) registerBroken(registry *prometheus.Registry) {
 		found.WithLabelValues(b.Counter, b.Kind).Inc()
 		e.log.Error("repaired a corrupt value in Redis",
 			"counter", b.Counter, "key", b.Key, "field", b.Field, "kind", b.Kind, "found", b.Found, "mended", b.Mended)
+	})
+}
+
+// registerLate counts the calls that ended after another had ended them, or after the
+// limiter had lost them.
+func (e *enforcer) registerLate(registry *prometheus.Registry) {
+	var owned, posted atomic.Int64
+	recorded := e.ledger.Late()
+	for outcome, count := range map[string]*atomic.Int64{
+		string(store.Owned): &owned, string(store.Posted): &posted,
+		"amended": &recorded.Amended, "kept": &recorded.Kept,
+	} {
+		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name:        "bursar_enforcer_late_settlements_total",
+			Help:        "Calls that ended after their session was declared dead or the limiter's store had lost them, by outcome: owned (settled before another enforcer charged them), posted (the store did not know them; their cost was posted and their tenants are recounted), amended (the ledger had charged them in full and has their true cost now), kept (they were to be charged in full, but the ledger had their true cost).",
+			ConstLabels: prometheus.Labels{"outcome": outcome},
+		}, func() float64 { return float64(count.Load()) }))
+	}
+	e.limiter.Load().OnLate(func(late store.Late, call string) {
+		switch late {
+		case store.Owned:
+			owned.Add(1)
+			e.log.Info("this session was declared dead, and has settled the call before another enforcer did", "call", call)
+		case store.Posted:
+			posted.Add(1)
+			e.log.Warn("a call ended that the limiter's store did not know any more: its cost is posted, and its tenants are recounted", "call", call)
+		}
 	})
 }
 

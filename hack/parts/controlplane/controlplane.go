@@ -52,3 +52,9 @@ func alone() <-chan struct{} {
 	close(leads)
 	return leads
 }
+
+// Recount counts the tenant anew, where its counters are not valid.
+func Recount(ctx context.Context, client redis.UniversalClient, database *pgxpool.Pool, tenant limiterv1.Tenant) error {
+	epochs, calls, ledger := limiterstore.NewEpochs(client), limiterstore.NewCalls(client), budgetstore.NewLedgerReader(database)
+	return recovery.NewRecounter(epochs, limiterstore.NewCounters(client), calls, ledger).Recount(ctx, tenant)
+}

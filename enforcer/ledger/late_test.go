@@ -1,0 +1,249 @@
+package ledger_test
+
+import (
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/price"
+	"github.com/bursar-dev/bursar/enforcer/ledger"
+	"github.com/bursar-dev/bursar/hack/testkit"
+)
+
+// charged is what whoever adopts a call makes of it: it is charged its hold.
+func charged(e ledgerv1.Entry) ledgerv1.Entry {
+	e.Outcome, e.Cost, e.Usage, e.Decision = ledgerv1.ChargedHold, e.Held, price.Usage{}, ""
+	e.Duration, e.TimeToFirstToken = 0, nil
+	return e
+}
+
+// row is what the ledger has of the cost of a call.
+type row struct {
+	Rows                 int
+	Outcome              string
+	Cost, Overrun, Input int64
+	Amended              bool
+	Before               *int64
+}
+
+func (db database) row(t testing.TB, id string) (r row) {
+	t.Helper()
+	const query = `
+SELECT count(*), max(outcome), sum(cost_nanos)::bigint, sum(overrun_nanos)::bigint, sum(input_tokens)::bigint, bool_or(amended_at IS NOT NULL), max(charged_before_nanos)
+FROM ai_usage_logs WHERE call_id = $1`
+	testkit.Must(t, db.admin.QueryRow(t.Context(), query, id).Scan(&r.Rows, &r.Outcome, &r.Cost, &r.Overrun, &r.Input, &r.Amended, &r.Before))
+	return r
+}
+
+var (
+	held = int64(14 * money.Cent)
+	// truth is the row of a call whose truth came first, amended that of one that had been
+	// charged its hold before.
+	truth   = row{1, "Settled", int64(15 * money.Cent), int64(money.Cent), 11, false, nil}
+	amended = row{1, "Settled", int64(15 * money.Cent), int64(money.Cent), 11, true, &held}
+)
+
+// write writes an entry at once.
+func write(t testing.TB, w *ledger.Writer, e ledgerv1.Entry) {
+	t.Helper()
+	written, err := w.Write(t.Context(), []ledgerv1.Entry{e})
+	testkit.Must(t, err)
+	if len(written) != 1 {
+		t.Errorf("%d entries are written, want 1", len(written))
+	}
+}
+
+// TestTheTruthStands: whatever comes first, the truth or a charge in full, and however
+// often, the ledger has the truth, in one row, and what was charged before; and who is
+// charged otherwise by the counters is recounted.
+func TestTheTruthStands(t *testing.T) {
+	for name, tc := range map[string]struct {
+		charge []bool // in turn: whether the hold is charged, or the truth is told
+		want   row
+		// recounted is whether the last was followed by a recount.
+		recounted     bool
+		amended, kept int64
+	}{
+		"the truth alone":          {[]bool{false}, truth, false, 0, 0},
+		"the truth twice":          {[]bool{false, false}, truth, false, 0, 0},
+		"charged first":            {[]bool{true, false}, amended, true, 1, 0},
+		"charged, the truth twice": {[]bool{true, false, false}, amended, true, 1, 0},
+		"the truth first":          {[]bool{false, true}, truth, true, 0, 1},
+		"charged twice":            {[]bool{true, true}, row{1, "ChargedHold", held, 0, 0, false, nil}, false, 0, 0},
+		"charged before and after": {[]bool{true, false, true}, amended, true, 1, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			db, store := newDatabase(t, server), &memory{}
+			w := start(t, db.enforcer, store)
+			e := entry("call")
+			e.Ancestors, e.Root = []string{"region", "group"}, "group"
+			for _, charge := range tc.charge {
+				store.recounts()
+				if charge {
+					write(t, w, charged(e))
+				} else {
+					w.Add(e)
+					flush(t, w)
+				}
+			}
+			got := db.row(t, "call")
+			if got.Before != nil && tc.want.Before != nil {
+				if *got.Before != *tc.want.Before {
+					t.Errorf("charged before: %d, want %d", *got.Before, *tc.want.Before)
+				}
+				got.Before = tc.want.Before
+			}
+			if got != tc.want {
+				t.Errorf("the row: %+v, want %+v", got, tc.want)
+			}
+			var want []string
+			if tc.recounted {
+				want = []string{"group/acme", "group/group", "group/region"}
+			}
+			if recounted := store.recounts(); !slices.Equal(recounted, want) {
+				t.Errorf("recounted %v, want %v", recounted, want)
+			}
+			if late := w.Late(); late.Amended.Load() != tc.amended || late.Kept.Load() != tc.kept {
+				t.Errorf("%d calls amended and %d charges left out, want %d and %d", late.Amended.Load(), late.Kept.Load(), tc.amended, tc.kept)
+			}
+		})
+	}
+}
+
+// TestLateAmongOthers: of a batch, only the tenants are recounted of calls that were
+// charged otherwise, and the other calls are recorded as ever.
+func TestLateAmongOthers(t *testing.T) {
+	db, store := newDatabase(t, server), &memory{}
+	w := ledger.NewWriter(db.enforcer, store, discard)
+	late := entry("late")
+	late.Tenant, late.Root = "globex", "globex"
+	write(t, w, charged(late))
+	again := entry("again")
+	write(t, w, again)
+	bad := entry("bad")
+	bad.Outcome = "Nonsense" // which the database refuses
+	written, err := w.Write(t.Context(), []ledgerv1.Entry{entry("new"), late, bad, again})
+	testkit.Must(t, err)
+	if len(written) != 3 || db.row(t, "new") != truth || db.row(t, "again") != truth || !db.row(t, "late").Amended {
+		t.Errorf("%d written; rows %+v, %+v, %+v", len(written), db.row(t, "new"), db.row(t, "again"), db.row(t, "late"))
+	}
+	if recounted := store.recounts(); !slices.Equal(recounted, []string{"globex/globex"}) {
+		t.Errorf("recounted %v, want globex alone", recounted)
+	}
+}
+
+// TestTheSameRowLate: a call that is inserted late has the row that it would have had.
+func TestTheSameRowLate(t *testing.T) {
+	db, store := newDatabase(t, server), &memory{}
+	w := ledger.NewWriter(db.enforcer, store, discard)
+	one, other := entry("one"), entry("other")
+	for _, e := range []*ledgerv1.Entry{&one, &other} {
+		e.Ancestors, e.Decision, e.PricedAs = []string{"region", "group"}, ledgerv1.Shadowed, ledgerv1.MostExpensive
+		e.ModelAsked = "a\x00b\xff"
+	}
+	write(t, w, one)
+	testkit.Must(t, ledger.SettleLate(t.Context(), db.enforcer, other))
+	var same int
+	testkit.Must(t, db.admin.QueryRow(t.Context(), `
+SELECT count(DISTINCT to_jsonb(l) - ARRAY['call_id', 'recorded_at']) FROM ai_usage_logs AS l WHERE call_id IN ('one', 'other')`).Scan(&same))
+	if same != 1 || db.row(t, "other").Rows != 1 {
+		t.Errorf("%d different rows", same)
+	}
+}
+
+// TestNotKnownWhetherAdmitted: of a call whose admission got no answer, the ledger learns
+// that it cost nothing if it has the call, and else it is not told of it.
+func TestNotKnownWhetherAdmitted(t *testing.T) {
+	db, store := newDatabase(t, server), &memory{}
+	w := ledger.NewWriter(db.enforcer, store, discard)
+	taken, other := entry("taken"), entry("never taken")
+	write(t, w, charged(taken))
+	for _, e := range []ledgerv1.Entry{taken, other, entry("another")} {
+		if e.CallID != "another" {
+			e.AdmittedAt, e.Outcome, e.Cost, e.Usage = time.Time{}, ledgerv1.Voided, 0, price.Usage{}
+		}
+		write(t, w, e)
+	}
+	if got := db.row(t, "taken"); got.Outcome != "Voided" || got.Cost != 0 || !got.Amended || *got.Before != held {
+		t.Errorf("a call that was charged, and never made: %+v", got)
+	}
+	if got := db.ids(t); !slices.Equal(got, []string{"taken", "another"}) {
+		t.Errorf("the ledger has %v, want nothing of the call that nobody charged", got)
+	}
+	if recounted := store.recounts(); !slices.Equal(recounted, []string{"acme/acme"}) {
+		t.Errorf("recounted %v, want acme", recounted)
+	}
+}
+
+// TestTheTruthRaces: the truth and a charge in full come at once, a hundred times. The
+// truth stands, and one of the two saw that counters are to be set right.
+func TestTheTruthRaces(t *testing.T) {
+	db, store := newDatabase(t, server), &memory{}
+	adopter, owner := ledger.NewWriter(db.enforcer, store, discard), ledger.NewWriter(db.enforcer, store, discard)
+	for i := range 100 {
+		e := entry(number(i))
+		var both sync.WaitGroup
+		for w, e := range map[*ledger.Writer]ledgerv1.Entry{adopter: charged(e), owner: e} {
+			both.Go(func() {
+				if _, err := w.Write(t.Context(), []ledgerv1.Entry{e}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		both.Wait()
+		got := db.row(t, e.CallID)
+		got.Before, got.Amended = nil, false
+		if got != truth || len(store.recounts()) != 1 {
+			t.Fatalf("round %d: %+v, want the truth and a recount", i, got)
+		}
+	}
+	t.Logf("the charge came first %d times of 100, the truth %d times", owner.Late().Amended.Load(), adopter.Late().Kept.Load())
+	if n := owner.Late().Amended.Load() + adopter.Late().Kept.Load(); n != 100 {
+		t.Errorf("%d of 100 were put right", n)
+	}
+}
+
+// TestRecountWaitsForRedis: the ledger is written on while Redis is away, and the recount
+// follows.
+func TestRecountWaitsForRedis(t *testing.T) {
+	db, store := newDatabase(t, server), &memory{}
+	w := start(t, db.enforcer, store)
+	write(t, w, charged(entry("late")))
+	store.lose(true)
+	w.Add(entry("late"))
+	w.Add(entry("next"))
+	testkit.Eventually(t, "both are in the ledger", func() bool { return len(db.ids(t)) == 2 && db.row(t, "late").Amended })
+	store.lose(false)
+	flush(t, w)
+	if recounted := store.recounts(); !slices.Equal(recounted, []string{"acme/acme"}) {
+		t.Errorf("recounted %v, want acme", recounted)
+	}
+}
+
+// TestEnforcersChangeNothingElse: what an enforcer may do to the rows of the ledger is to
+// insert them, and to amend those that were charged in full, of the same caller.
+func TestEnforcersChangeNothingElse(t *testing.T) {
+	db, store := newDatabase(t, server), &memory{}
+	w := ledger.NewWriter(db.enforcer, store, discard)
+	write(t, w, charged(entry("call")))
+	for _, statement := range []string{
+		"SELECT 1 FROM ai_usage_logs", "UPDATE ai_usage_logs SET cost_nanos = 0", "DELETE FROM ai_usage_logs",
+		"SET bursar.late_call = 'call'; UPDATE ai_usage_logs SET cost_nanos = 0",
+	} {
+		if _, err := db.enforcer.Exec(t.Context(), statement); err == nil {
+			t.Errorf("an enforcer may %s", statement)
+		}
+	}
+	foreign := entry("call")
+	foreign.Tenant, foreign.Cost = "globex", 0
+	write(t, w, foreign)
+	other := entry("call")
+	other.User, other.Cost = "somebody", 0
+	write(t, w, other)
+	if got := db.row(t, "call"); got.Cost != held || got.Amended || got.Rows != 1 {
+		t.Errorf("another's entry changed the row: %+v", got)
+	}
+}

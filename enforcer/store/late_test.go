@@ -1,0 +1,123 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/google/uuid"
+
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/hack/testkit"
+)
+
+// told takes entries for the ledger.
+type told struct {
+	mu      sync.Mutex
+	entries []ledgerv1.Entry
+}
+
+func (l *told) Add(e ledgerv1.Entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.entries = append(l.entries, e)
+}
+
+func (l *told) take() (entries []ledgerv1.Entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	entries, l.entries = l.entries, nil
+	return entries
+}
+
+// TestSharesOfADeadSession: once it is known that a session was declared dead, it admits
+// nothing, from its shares neither, and they are given back; where its adopter has charged
+// them, the ledger is told that they cost nothing.
+func TestSharesOfADeadSession(t *testing.T) {
+	for name, adopted := range map[string]bool{"before it is adopted": false, "after that": true} {
+		t.Run(name, func(t *testing.T) {
+			client, session := newClient(t), uuid.NewString()
+			doc := limiterv1.Tenant{StoreLossPercent: 10, Level: limiterv1.Level{Tenant: uuid.NewString(), TimeZone: "UTC", Money: dollarAYear()}}
+			tenant, err := admission.NewTenant(doc)
+			testkit.Must(t, err)
+			testkit.Must(t, openTenant(client, doc))
+			s, ledger := newStore(client, session), &told{}
+			admitter := admission.NewAdmitter(s)
+			admitter.RecordIn(ledger)
+			ctx, stop := context.WithCancel(t.Context())
+			var running sync.WaitGroup
+			running.Go(func() { admitter.Run(ctx) })
+			defer running.Wait()
+			defer stop()
+			d, err := admitter.Admit(t.Context(), tenant, newCall(tenant, money.Cent))
+			testkit.Must(t, err)
+			testkit.Must(t, d.Hold.Settle(t.Context(), 0, 0, nil))
+			held := func() money.Nanos {
+				raw, err := client.HGet(t.Context(), limiterv1.TenantCountersKey(doc.Tenant, doc.Tenant), limiterv1.MoneyField(limiterv1.MoneyLimit{Period: period.Year})).Bytes()
+				testkit.Must(t, err)
+				counter, err := limiterv1.DecodeMoneyCounter(raw)
+				testkit.Must(t, err)
+				return counter.Held
+			}
+			testkit.Eventually(t, "the share is held", func() bool { return held() == 10*money.Cent })
+			if hold, ok := admitter.AdmitBounded(tenant, newCall(tenant, money.Cent)); !ok {
+				t.Error("the share of a live session admits nothing")
+			} else {
+				testkit.Must(t, hold.Settle(t.Context(), 0, 0, nil))
+			}
+
+			calls := limiterv1.CallsKey(limiterv1.Shard(doc.Tenant), session)
+			testkit.Must(t, client.HSet(t.Context(), calls, limiterv1.FencedField, 1).Err())
+			if adopted {
+				chargeAll(t, s, session, calls)
+			}
+			_, err = admitter.Admit(t.Context(), tenant, newCall(tenant, money.Cent))
+			if !errors.Is(err, admission.ErrSuspended) || errors.Is(err, admission.ErrStoreUnavailable) {
+				t.Errorf("admitted in a dead session: %v, want %v", err, admission.ErrSuspended)
+			}
+			if _, ok := admitter.AdmitBounded(tenant, newCall(tenant, money.Cent)); ok {
+				t.Error("a call was admitted from the share of a dead session")
+			}
+			admitter.Use(s.Next(uuid.NewString()))
+			if _, ok := admitter.AdmitBounded(tenant, newCall(tenant, money.Cent)); ok {
+				t.Error("a call was admitted from the share of the session before")
+			}
+			testkit.Eventually(t, "the share is given back", func() bool { return held() == 0 })
+			testkit.Must(t, admitter.Flush(t.Context()))
+			entries := ledger.take()
+			if !adopted && len(entries) > 0 {
+				t.Errorf("the ledger is told %+v of what nobody has charged", entries)
+			}
+			if adopted && (len(entries) != 1 || entries[0].Outcome != ledgerv1.Voided || entries[0].Cost != 0 || entries[0].AdmittedAt.IsZero() || !entries[0].Share) {
+				t.Errorf("the ledger is told %+v, want that the share cost nothing", entries)
+			}
+		})
+	}
+}
+
+// chargeAll charges the open calls of a session in full, as who adopts it does.
+func chargeAll(t *testing.T, s interface {
+	SettleAdopted(context.Context, string, limiterv1.OpenCall, money.Nanos, *ledgerv1.Entry) (bool, error)
+}, session, calls string) {
+	t.Helper()
+	records, err := newClient(t).HGetAll(t.Context(), calls).Result()
+	testkit.Must(t, err)
+	for id, raw := range records {
+		record, err := limiterv1.DecodeCallRecord([]byte(raw))
+		if err != nil || record.Settled {
+			continue // the fence, or what has ended
+		}
+		entry, err := ledgerv1.Decode(record.Body)
+		testkit.Must(t, err)
+		entry.CallID = id
+		ended, err := s.SettleAdopted(t.Context(), session, entry.OpenCall, record.Amount, &entry)
+		if testkit.Must(t, err); !ended {
+			t.Errorf("call %s was not charged", id)
+		}
+	}
+}
