@@ -25,6 +25,9 @@ const (
 	shortest, longest = 50 * time.Millisecond, 5 * time.Second
 	// timeout bounds one audit.
 	timeout = time.Minute
+	// confirmAfter is how long after a difference was found it is looked again: what ends
+	// late is in the ledger a moment before its tenants are counted anew.
+	confirmAfter = time.Second
 	// mostUsers is how many users of a tenant are looked at in one audit: others the
 	// next time.
 	mostUsers = 500
@@ -40,6 +43,7 @@ type Documents interface {
 type Counters interface {
 	Now(ctx context.Context, root string) (time.Time, error)
 	Snapshot(ctx context.Context, root, tenant string, fields []string, users []string, userFields []string) (limiterstore.Snapshot, error)
+	Distrust(ctx context.Context, root, tenant string) error
 }
 
 // KeptFindings is where findings are kept.
@@ -51,6 +55,7 @@ type KeptFindings interface {
 // LedgerReader is what is on record.
 type LedgerReader interface {
 	Read(ctx context.Context, read func(budgetstore.LedgerSnapshot) error) error
+	LastAmended(ctx context.Context, tenant string, since time.Time) (time.Time, error)
 }
 
 // Auditor audits one tenant after another.
@@ -62,11 +67,13 @@ type Auditor struct {
 	recorder  *events.Recorder
 	// known are the findings that were told, by tenant; nil before they were read.
 	known map[string][]Finding
+	// amended is when the ledger was last amended before a tenant was counted anew for that.
+	amended map[string]time.Time
 }
 
 // New makes an Auditor.
 func New(documents Documents, counters Counters, kept KeptFindings, ledger LedgerReader, recorder *events.Recorder) *Auditor {
-	return &Auditor{documents: documents, counters: counters, kept: kept, ledger: ledger, recorder: recorder}
+	return &Auditor{documents: documents, counters: counters, kept: kept, ledger: ledger, recorder: recorder, amended: map[string]time.Time{}}
 }
 
 // NeedLeaderElection keeps all but the leader out.
@@ -145,10 +152,56 @@ func (a *Auditor) Audit(ctx context.Context, name string) error {
 		return a.keep(ctx, name, nil)
 	}
 	findings, err := a.look(ctx, document)
+	if err == nil && len(a.fresh(document.Tenant, findings)) > 0 {
+		findings, err = a.confirm(ctx, document, findings)
+	}
 	if err != nil {
 		return err
 	}
 	return a.recordDrift(ctx, document, findings)
+}
+
+// confirm looks again at a difference that was not there before. Where the ledger was
+// amended, the tenant is counted anew instead of complained about, once: the enforcer that
+// has amended it could not see to that, as it has died or Redis is out of its reach.
+func (a *Auditor) confirm(ctx context.Context, document limiterv1.Tenant, findings []Finding) ([]Finding, error) {
+	if hasDrift(findings) {
+		oldest := slices.MinFunc(findings, func(a, b Finding) int { return a.Start.Compare(b.Start) }).Start
+		last, err := a.ledger.LastAmended(ctx, document.Tenant, oldest)
+		if err != nil {
+			return nil, err
+		}
+		if last.After(a.amended[document.Tenant]) {
+			a.amended[document.Tenant] = last
+			if err := a.counters.Distrust(ctx, document.Root(), document.Tenant); err != nil {
+				return nil, err
+			}
+			log.FromContext(ctx).Info("Counting a tenant anew: the ledger was amended", "tenant", document.Tenant, "amendedAt", last)
+			return nil, fmt.Errorf("tenant %s: %w: the ledger was amended", document.Tenant, limiterstore.ErrNotValid)
+		}
+	}
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(confirmAfter):
+	}
+	again, err := a.look(ctx, document)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(again, func(f Finding) bool {
+		return !slices.ContainsFunc(findings, func(found Finding) bool { return found.key() == f.key() })
+	}), nil
+}
+
+// fresh are the findings that were not told before.
+func (a *Auditor) fresh(tenant string, findings []Finding) (fresh []Finding) {
+	for _, finding := range findings {
+		if !slices.ContainsFunc(a.known[tenant], func(f Finding) bool { return f.key() == finding.key() }) {
+			fresh = append(fresh, finding)
+		}
+	}
+	return fresh
 }
 
 // look reads the ledger, then the limiter, then the ledger again, and compares.
@@ -217,12 +270,7 @@ func fieldsOf(level limiterv1.Level) (tenant, user []string) {
 // recordDrift records Events of findings that were not there before, and keeps the
 // findings, so that another manager does not record them again.
 func (a *Auditor) recordDrift(ctx context.Context, document limiterv1.Tenant, findings []Finding) error {
-	var fresh []Finding
-	for _, finding := range findings {
-		if !slices.ContainsFunc(a.known[document.Tenant], func(f Finding) bool { return f.key() == finding.key() }) {
-			fresh = append(fresh, finding)
-		}
-	}
+	fresh := a.fresh(document.Tenant, findings)
 	if len(findings) == 0 && len(a.known[document.Tenant]) == 0 {
 		return nil
 	}

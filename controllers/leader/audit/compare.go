@@ -58,8 +58,8 @@ func (f Finding) text() string {
 }
 
 // compare finds the counters of a moment that are neither what the ledger said before
-// it nor what it said after it nor anything between: calls cost nothing or more, so
-// that what it said at that moment lies there.
+// it nor what it said after it nor anything between: what it said at that moment lies
+// there.
 func compare(level limiterv1.Level, snapshot limiterstore.Snapshot, before, after recovery.Expected) []Finding {
 	var findings []Finding
 	for _, limit := range level.Money {
@@ -87,10 +87,11 @@ func named(limit, user string, findings []Finding) []Finding {
 	return findings
 }
 
-// between finds the periods of a counter in which it says less than it did before or
-// more than after.
+// between finds the periods of a counter in which it says less than both or more than
+// both. As a rule low is what was said before: only a call that is amended makes it less.
 func between(low, counter, high limiterv1.MoneyCounter) (findings []Finding) {
-	add := func(start time.Time, low, counted, high money.Nanos) {
+	add := func(start time.Time, before, counted, after money.Nanos) {
+		low, high := min(before, after), max(before, after)
 		if counted < low || counted > high {
 			recorded := low
 			if counted > high {

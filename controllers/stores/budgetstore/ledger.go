@@ -49,6 +49,23 @@ func (r *LedgerReader) ActiveUsers(ctx context.Context, tenant string, since tim
 	return users, nil
 }
 
+// LastAmended is when the ledger last took the true cost of a call in the place of its hold,
+// of those that count against limits of the tenant; zero when it never did. Calls that were
+// admitted before since are left aside.
+func (r *LedgerReader) LastAmended(ctx context.Context, tenant string, since time.Time) (time.Time, error) {
+	const last = `
+SELECT max(amended_at) FROM ai_usage_logs
+WHERE amended_at IS NOT NULL AND admitted_at >= $2 AND (tenant_id = $1 OR (ancestors <> '{}' AND ancestors @> ARRAY[$1]))`
+	var at *time.Time
+	if err := r.pool.QueryRow(ctx, last, tenant, since).Scan(&at); err != nil {
+		return time.Time{}, fmt.Errorf("look for amended calls of tenant %s: %w", tenant, unanswered(err))
+	}
+	if at == nil {
+		return time.Time{}, nil
+	}
+	return *at, nil
+}
+
 // Ping reports whether Postgres answers.
 func (r *LedgerReader) Ping(ctx context.Context) error { return unanswered(r.pool.Ping(ctx)) }
 

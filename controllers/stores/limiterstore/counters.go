@@ -19,6 +19,7 @@ var countersLua string
 var (
 	countersScript = redis.NewScript(limiterv1.ClockLua + countersLua)
 	clockScript    = redis.NewScript(limiterv1.ClockLua + "return (limiter_time(KEYS[1], true))")
+	recountScript  = redis.NewScript(limiterv1.RecountLua)
 )
 
 // Counters are what tenants and their users have spent and hold, and the clock that
@@ -136,4 +137,15 @@ func countersKeys(root, tenant string) []string {
 func isNumber(s string) bool {
 	_, err := strconv.ParseInt(s, 10, 64)
 	return err == nil
+}
+
+// Distrust says that the money counters of a tenant of the budget tree with the root are
+// not valid, so that they are counted anew.
+func (c *Counters) Distrust(ctx context.Context, root, tenant string) error {
+	tenants := []string{tenant}
+	err := recountScript.Run(ctx, c.client, limiterv1.RecountKeys(root, tenants), limiterv1.RecountNews(tenants)...).Err()
+	if err != nil {
+		return fmt.Errorf("have tenant %s recounted: %w", tenant, unanswered(err))
+	}
+	return nil
 }

@@ -52,8 +52,8 @@ func decodeBroken(fields map[string]string) map[string]int64 {
 }
 
 // Snapshot reads fields of the counters of a tenant in the budget tree with the root,
-// and of its users. It is ErrNotValid when the counters are being set, and ErrBusy when
-// they cannot be read at one moment.
+// and of its users. It is ErrNotValid when some of them are being set, or wait for that,
+// and ErrBusy when they cannot be read at one moment.
 func (c *Counters) Snapshot(ctx context.Context, root, tenant string, fields []string, users []string, userFields []string) (Snapshot, error) {
 	shard := limiterv1.Shard(root)
 	token, err := c.client.HGet(ctx, limiterv1.TenantCountersKey(root, tenant), limiterv1.EpochField).Result()
@@ -87,7 +87,7 @@ func (c *Counters) Snapshot(ctx context.Context, root, tenant string, fields []s
 	}
 	answer := ofTenant.Val().([]any)
 	switch now, _ := answer[1].(string); {
-	case now != token || !isNumber(token):
+	case now != token || !isNumber(token) || !areValid(all.Val(), fields, userFields):
 		return Snapshot{}, fmt.Errorf("tenant %s: %w", tenant, ErrNotValid)
 	case !sameNames(sessions, after):
 		return Snapshot{}, ErrBusy // one that came has calls that were not read
@@ -105,6 +105,22 @@ func (c *Counters) Snapshot(ctx context.Context, root, tenant string, fields []s
 		snapshot.Calls = append(snapshot.Calls, decodeCalls(session, records[i].Val())...)
 	}
 	return snapshot, nil
+}
+
+// areValid reports whether the fields of a tenant's counters say that those of the tenant
+// and those of its users are valid.
+func areValid(counters map[string]string, fields, userFields []string) bool {
+	for _, field := range fields {
+		if counters[validField(field)] == "" {
+			return false
+		}
+	}
+	for _, field := range userFields {
+		if counters[validField("users:"+field)] == "" {
+			return false
+		}
+	}
+	return true
 }
 
 // readable are the sessions, if the calls that they have in a shard can be read at once.

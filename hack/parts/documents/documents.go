@@ -3,6 +3,7 @@ package documents
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -67,6 +68,9 @@ func completeEpoch(ctx context.Context, epochs *limiterstore.Epochs) error {
 	return epochs.Complete(ctx, 1, found.Runs())
 }
 
+// ofUsers begins what stands for the counters that all users of a tenant have of a limit.
+const ofUsers = "users:"
+
 // resume admits calls of a tenant and its ancestors, of which the ledger knows nothing.
 func resume(ctx context.Context, client redis.UniversalClient, tenant limiterv1.Tenant) error {
 	epoch, err := limiterstore.NewEpochs(client).Current(ctx)
@@ -79,6 +83,8 @@ func resume(ctx context.Context, client redis.UniversalClient, tenant limiterv1.
 		for _, limit := range level.Money {
 			if limit.Per == limiterv1.PerTenant {
 				wanted = append(wanted, limiterv1.MoneyField(limit))
+			} else {
+				wanted = append(wanted, ofUsers+limiterv1.MoneyField(limit))
 			}
 		}
 		suspended, err := limiterstore.NewCounters(client).SuspendTenant(ctx, counters, false, wanted...)
@@ -90,6 +96,9 @@ func resume(ctx context.Context, client redis.UniversalClient, tenant limiterv1.
 		}
 		nothing := map[string][]byte{}
 		for _, field := range suspended.Missing {
+			if strings.HasPrefix(field, ofUsers) {
+				continue // they have counted nothing
+			}
 			nothing[field] = make([]byte, len(limiterv1.MoneyCounter{}.Encode())) // of a period long past
 		}
 		if err := suspended.Resume(ctx, nothing, suspended.Missing...); err != nil {
