@@ -68,7 +68,7 @@ func (j *jumps) jump(t testkit.T, step time.Duration) {
 
 // admit makes a call, which an enforcer decides that remembers nothing except the time
 // that it has heard.
-func (j *jumps) admit(t testkit.T, bound money.Nanos) (admission.Decision, error) {
+func (j *jumps) admit(t testkit.T, bound money.Nanos) (admission.Result, error) {
 	tenant, err := admission.NewTenant(j.doc)
 	testkit.Must(t, err)
 	admitter := admission.NewAdmitter(j.store)
@@ -223,7 +223,7 @@ func TestExhaustedTenantHearsOfTheTurn(t *testing.T) {
 	admitter := admission.NewAdmitter(j.store)
 	stopped := time.Now()
 	admitter.UseClock(func() time.Time { return stopped })
-	decide := func() admission.Decision {
+	decide := func() admission.Result {
 		d, err := admitter.Admit(t.Context(), tenant, admission.Request{
 			ID: uuid.NewString(), Subject: admission.Subject{Tenant: j.doc.Tenant, User: "a"}, Model: "m", Bound: jumpsAmount,
 		})
