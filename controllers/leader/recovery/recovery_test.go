@@ -388,7 +388,7 @@ func TestClockIsSetBackWithAnEmptyRedis(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.start(t, 1)
-			w.opened(t, 0)
+			w.completed(t, 0)
 			tenant := limiterv1.Tenant{Level: limiterv1.Level{Tenant: "acme", TimeZone: "UTC", Money: []limiterv1.MoneyLimit{hourly}}}
 			at := w.now(t).Add(tc.ahead)
 			w.toLedger(t, acmeCall("ahead", at, 30*money.Cent, true))
