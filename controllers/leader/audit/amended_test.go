@@ -43,7 +43,7 @@ func TestAmended(t *testing.T) {
 	recorded := &eventlog.Events{}
 	counters, ledger := limiterstore.NewCounters(client), budgetstore.NewLedgerReader(manager)
 	auditor := audit.New(limiterstore.NewDocuments(client), counters, limiterstore.NewFindings(client), ledger, events.NewRecorder(recorded, nil))
-	recounter := recovery.NewRecounter(limiterstore.NewEpochs(client), counters, limiterstore.NewCalls(client), ledger)
+	recounter := recovery.NewRecounter(limiterstore.NewDocuments(client), limiterstore.NewEpochs(client), counters, limiterstore.NewCalls(client), ledger)
 	recount := func() {
 		t.Helper()
 		testkit.EventuallySucceeds(t, "the tenant is counted", func() error { return recounter.Recount(ctx, late) })

@@ -56,5 +56,5 @@ func alone() <-chan struct{} {
 // Recount counts the tenant anew, where its counters are not valid.
 func Recount(ctx context.Context, client redis.UniversalClient, database *pgxpool.Pool, tenant limiterv1.Tenant) error {
 	epochs, calls, ledger := limiterstore.NewEpochs(client), limiterstore.NewCalls(client), budgetstore.NewLedgerReader(database)
-	return recovery.NewRecounter(epochs, limiterstore.NewCounters(client), calls, ledger).Recount(ctx, tenant)
+	return recovery.NewRecounter(limiterstore.NewDocuments(client), epochs, limiterstore.NewCounters(client), calls, ledger).Recount(ctx, tenant)
 }
