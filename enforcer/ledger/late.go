@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 )
@@ -46,6 +48,10 @@ func (w *Writer) enter(ctx context.Context, batch []ledgerv1.Entry) (rejected []
 	}
 	known := without(batch, rejected)
 	ends, err := settleLate(ctx, w.db, known)
+	if refusedForGood(err) || isUndefined(err) {
+		w.log.Error("failed to compare settled calls with the ledger, which has some of them: it keeps what it has", "error", err)
+		return rejected, nil // lest they stand in the way of others
+	}
 	if err != nil {
 		return rejected, err
 	}
@@ -59,6 +65,13 @@ func (w *Writer) enter(ctx context.Context, batch []ledgerv1.Entry) (rejected []
 	}
 	w.recount(ctx, differing)
 	return rejected, nil
+}
+
+// isUndefined is whether the database does not have what was asked for yet: its schema is
+// of an older version than this enforcer.
+func isUndefined(err error) bool {
+	var refusal *pgconn.PgError
+	return errors.As(err, &refusal) && refusal.Code == "42883"
 }
 
 // dated are the calls of which it is known when they were admitted. Of others it is not

@@ -178,6 +178,20 @@ func TestNotKnownWhetherAdmitted(t *testing.T) {
 	}
 }
 
+// TestSchemaOfBefore: where the control plane has not brought the schema up to date, calls
+// are recorded on.
+func TestSchemaOfBefore(t *testing.T) {
+	db, store := newDatabase(t, server), &memory{}
+	w := ledger.NewWriter(db.enforcer, store, discard)
+	_, err := db.admin.Exec(t.Context(), "DROP FUNCTION settle_late")
+	testkit.Must(t, err)
+	write(t, w, charged(entry("known")))
+	written, err := w.Write(t.Context(), []ledgerv1.Entry{entry("known"), entry("new")})
+	if testkit.Must(t, err); len(written) != 2 || db.row(t, "new") != truth {
+		t.Errorf("%d are written, and the row is %+v", len(written), db.row(t, "new"))
+	}
+}
+
 // TestTheTruthRaces: the truth and a charge in full come at once, a hundred times. The
 // truth stands, and one of the two saw that counters are to be set right.
 func TestTheTruthRaces(t *testing.T) {
