@@ -37,7 +37,7 @@ func (b tenantBudgets) warn(ctx context.Context, was, is *v1alpha1.TenantBudget)
 	var warnings []string
 	if is.Spec.Enforcement == v1alpha1.EnforcementShadow && (was == nil || was.Spec.Enforcement != v1alpha1.EnforcementShadow) {
 		warnings = append(warnings, fmt.Sprintf(
-			"spec.enforcement: Shadow refuses nothing: the spending of tenant %s is counted, not limited", is.Spec.Tenant))
+			"spec.enforcement: Shadow: this budget counts the spending of tenant %s, and does not limit it", is.Spec.Tenant))
 	}
 	if was != nil {
 		warnings = append(warnings, raised(was.Spec.Limits, is.Spec.Limits)...)
@@ -48,8 +48,24 @@ func (b tenantBudgets) warn(ctx context.Context, was, is *v1alpha1.TenantBudget)
 	if err != nil || decided.Document == nil {
 		return warnings
 	}
+	warnings = append(warnings, unreserved(*decided.Document)...)
 	warnings = append(warnings, promising(ctx, b.reader, was, is)...)
 	return append(warnings, b.refusing(ctx, was, *decided.Document)...)
+}
+
+// unreserved is the warning of a tenant whose calls are to be admitted while Redis is
+// unreachable, and which has an ancestor that does not allow that.
+func unreserved(document limiterv1.Tenant) []string {
+	if document.StoreLossPercent == 0 {
+		return nil
+	}
+	for _, ancestor := range document.Ancestors {
+		if ancestor.StoreLossPercent == 0 {
+			return []string{fmt.Sprintf("spec.onStoreLoss: AllowBounded has no effect below tenant %s: "+
+				"set onStoreLoss: AllowBounded there, too", ancestor.Tenant)}
+		}
+	}
+	return nil
 }
 
 // steep is from how many times as much on a raise is worth a second look: a digit

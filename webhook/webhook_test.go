@@ -90,7 +90,7 @@ func TestCreate(t *testing.T) {
 		"a budget that refuses nothing": {
 			object: budgetOf(delegated, func(b *v1alpha1.TenantBudget) { b.Spec.Enforcement = v1alpha1.EnforcementShadow }),
 			wantWarnings: []string{fmt.Sprintf(
-				`spec.enforcement: Shadow refuses nothing: the spending of tenant %s is counted, not limited`, delegated)},
+				`spec.enforcement: Shadow: this budget counts the spending of tenant %s, and does not limit it`, delegated)},
 		},
 		"models that nobody has": {
 			object: budgetOf(delegated, func(b *v1alpha1.TenantBudget) {
@@ -267,7 +267,7 @@ func TestUpdate(t *testing.T) {
 			change: func(s *v1alpha1.TenantBudgetSpec) {
 				s.Limits[0].Amount, s.Enforcement = "2.00", v1alpha1.EnforcementShadow
 			},
-			wantWarnings: []string{"spec.enforcement: Shadow refuses nothing"},
+			wantWarnings: []string{"spec.enforcement: Shadow: "},
 		},
 		{
 			name:    "unknown time zone",

@@ -103,7 +103,7 @@ type TenantBudgetSpec struct {
 	// +optional
 	Breaker *Breaker `json:"breaker,omitempty"`
 
-	// enforcement is Enforce, or Shadow to decide, count and record everything and refuse nothing, not even for a parent's limit. Children follow their own setting. Default: Enforce.
+	// enforcement is Enforce, or Shadow to decide, count and record everything and refuse nothing. Shadow waives only what is this budget's own: its limits, its breaker, and the RateLimitPolicies in its namespace, for its own calls and for those of its children. Calls are still refused by the limits and breakers of parents that are not in Shadow themselves, and by RateLimitPolicies of other namespaces. Default: Enforce.
 	// +kubebuilder:default=Enforce
 	// +optional
 	Enforcement Enforcement `json:"enforcement,omitempty"`
@@ -129,14 +129,14 @@ type TenantBudgetSpec struct {
 	// +optional
 	UnknownModel UnknownModel `json:"unknownModel,omitempty"`
 
-	// onStoreLoss says what happens to calls while Redis is unreachable. Deny: they are refused with status 503. AllowBounded: each enforcer reserves in advance a share of the smallest applicable limit (per user, where limits are per user), and admits calls from it while Redis is down. The reserve shows as held. The limits still hold; rate limits are not checked. Default: Deny.
+	// onStoreLoss says what happens to calls while Redis is unreachable. Deny: they are refused with status 503, and so are those of all children. AllowBounded: each enforcer reserves in advance a share of the smallest applicable limit (per user, where limits are per user), and admits calls from it while Redis is down. The reserve shows as held. The limits still hold; rate limits are not checked. Children must set it, too, to have a reserve. Default: Deny.
 	//
 	// An enforcer that dies, or is cut off for more than six seconds, is charged its shares in full. Calls with an Idempotency-Key are refused even with AllowBounded.
 	// +kubebuilder:default=Deny
 	// +optional
 	OnStoreLoss StoreLoss `json:"onStoreLoss,omitempty"`
 
-	// storeLossPercent is the size of the reserve of onStoreLoss: AllowBounded, as a percentage of the smallest applicable limit. Default: 1.
+	// storeLossPercent is the size of the reserve of onStoreLoss: AllowBounded, as a percentage of the smallest applicable limit. It also bounds what children reserve from this budget's limits: each reserve is at most this percentage of the limit, and a child reserves only while no more than this percentage of the limit is held with the reserve, by all reserves and open calls together. Default: 1.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=50
 	// +optional
@@ -226,7 +226,7 @@ type Enforcement string
 const (
 	// EnforcementEnforce refuses calls that do not fit.
 	EnforcementEnforce Enforcement = "Enforce"
-	// EnforcementShadow decides, counts and records, and never refuses.
+	// EnforcementShadow decides, counts and records, and refuses nothing by the budget's own limits.
 	EnforcementShadow Enforcement = "Shadow"
 )
 
@@ -309,7 +309,7 @@ type Rung struct {
 	// action is what happens at the rung. Warn: an Event is raised, and alerts are sent; calls continue. Downgrade: calls go to a cheaper model, as models says. Trip: paid calls are refused until the period turns or the limit is raised, except for what fallback allows.
 	// +required
 	Action Action `json:"action"`
-	// models says which model is called instead of which. Only with action Downgrade, and required there.
+	// models says which model is called instead of which. Only with action Downgrade, and required there. For a model that a parent replaces, too, the parent's replacement is called.
 	// +kubebuilder:validation:MaxItems=64
 	// +listType=map
 	// +listMapKey=from
@@ -319,7 +319,7 @@ type Rung struct {
 	//
 	// Cache returns the answer to an earlier call of the tenant whose request was the same, byte for byte. One user's answer is then given to another user who asks the same: list Cache only where users may see each other's answers. Answers are kept from the time Cache is listed, only in the memory of each enforcer, and for no other tenant.
 	//
-	// CheapestModel calls the model of the same protocol that can do what the call asks for and whose prices are lowest for what the call may use, if it costs nothing or fits into what is left of the limits. It ignores the Trip rung, but not the amounts. While the breaker is forced open, only models that cost nothing are called.
+	// CheapestModel calls the model of the same protocol that can do what the call asks for and whose prices are lowest for what the call may use, if it costs nothing or fits into what is left of the limits. It ignores the tenant's own Trip rung, but not the amounts. It passes a parent's Trip rung only if that rung has CheapestModel for this model, too, and a parent's Downgrade rung only with a model that the rung does not replace. While the breaker is forced open, only models that cost nothing are called.
 	//
 	// Message answers with message, as a model would. It must be last.
 	// +kubebuilder:validation:MaxItems=3

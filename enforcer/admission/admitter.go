@@ -78,7 +78,7 @@ func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Request) (Res
 	if call.Bound < 0 || call.Bound > money.Max || call.Tokens < 0 {
 		return Result{}, fmt.Errorf("call %s: bound of %s and %d tokens is out of range", call.ID, call.Bound, call.Tokens)
 	}
-	if name, forced := tenant.forcedOpen(); forced && call.Bound > 0 && !tenant.shadow {
+	if name := tenant.forcedOpen; name != "" && call.Bound > 0 {
 		return Result{Refusal: &Refusal{Reason: ledgerv1.BreakerForced, Tenant: name, Bound: call.Bound, Tokens: call.Tokens}}, nil
 	}
 	d, err := a.decide(ctx, tenant, call, a.open.add)
@@ -97,8 +97,7 @@ func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Request) (Res
 // calls are open.
 func (a *Admitter) decide(ctx context.Context, tenant *Tenant, call Request, admitted func(*Hold)) (Result, error) {
 	request := AdmitRequest{
-		Root: tenant.doc.Root(), CallID: call.ID, Bound: call.Bound,
-		Shadow: tenant.shadow, Downgraded: call.Downgraded && call.Bound > 0,
+		Root: tenant.doc.Root(), CallID: call.ID, Bound: call.Bound, Downgraded: call.Downgraded && call.Bound > 0,
 	}
 	defer a.open.admitting()()
 	store := *a.store.Load()

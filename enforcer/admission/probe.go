@@ -20,9 +20,8 @@ const probeBound money.Nanos = 1
 // they hold, they give back; of buckets they ask nothing, as what they took would be
 // missing for a call. A tenant's memory of refusals is left aside.
 func (a *Admitter) Probe(ctx context.Context, tenant *Tenant) (limiterv1.ProbeAnswer, error) {
-	answer := limiterv1.ProbeAnswer{Shadow: tenant.shadow}
-	if name, forced := tenant.forcedOpen(); forced && !tenant.shadow {
-		answer.Forced = name
+	answer := limiterv1.ProbeAnswer{Forced: tenant.forcedOpen}
+	if answer.Forced != "" {
 		return answer, nil
 	}
 	for _, call := range tenant.probes() {
@@ -32,7 +31,7 @@ func (a *Admitter) Probe(ctx context.Context, tenant *Tenant) (limiterv1.ProbeAn
 		}
 		if answer.Levels == nil {
 			for _, l := range tenant.levels {
-				answer.Levels = append(answer.Levels, limiterv1.ProbedLevel{Tenant: l.Tenant})
+				answer.Levels = append(answer.Levels, limiterv1.ProbedLevel{Tenant: l.Tenant, Shadow: l.Waives()})
 			}
 		}
 		for _, account := range asked {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -35,7 +36,8 @@ const (
 // shares are money that is held beforehand, for calls of the tenants that have
 // onStoreLoss: AllowBounded while the Store does not answer. A share is a hold like
 // any other, in all the limits that a kind of calls counts in, so that these limits
-// hold whatever is admitted from it.
+// hold whatever is admitted from it. An ancestor bounds what all shares of its
+// descendants hold of its limits together.
 type shares struct {
 	wanted chan wantedShare
 
@@ -95,7 +97,7 @@ func shareKey(root string, accounts []Account) string {
 
 // want ensures that calls like this one have a share.
 func (s *shares) want(tenant *Tenant, call Request, store Store, now time.Time) {
-	if tenant.doc.StoreLossPercent == 0 || call.Bound == 0 || call.share {
+	if !tenant.hasShares() || call.Bound == 0 || call.share {
 		return
 	}
 	key := shareKey(tenant.doc.Root(), tenant.accounts(sharing(call), now))
@@ -225,14 +227,24 @@ func (t *Tenant) shareEntry(call Request) ledgerv1.Entry {
 	return entry
 }
 
-// share is how much of the smallest limit one share is.
-func (t *Tenant) share(accounts []Account) (amount money.Nanos) {
+// hasShares reports whether the tenant, and every ancestor, lets calls be admitted while
+// the Store is lost.
+func (t *Tenant) hasShares() bool {
+	return !slices.ContainsFunc(t.levels, func(l level) bool { return l.StoreLossPercent == 0 })
+}
+
+// share is how much of the smallest limit one share is: of each, as much as its tenant
+// gives.
+func (t *Tenant) share(accounts []Account) money.Nanos {
+	amount := Never
 	for _, a := range accounts {
+		i := slices.IndexFunc(t.levels, func(l level) bool { return l.Tenant == a.Tenant })
 		for _, check := range a.Money {
-			if part := check.Limit.Amount.Share(t.doc.StoreLossPercent); amount == 0 || part < amount {
-				amount = part
-			}
+			amount = min(amount, check.Limit.Amount.Share(t.levels[i].StoreLossPercent))
 		}
+	}
+	if amount == Never {
+		return 0 // there is no limit
 	}
 	return amount
 }
@@ -299,10 +311,7 @@ func (h *Hold) giveBack(ctx context.Context) error {
 // AdmitBounded admits a call while the Store does not answer, if the share of calls
 // like it has room for it. Its ID must be one that the Store was never asked about.
 func (a *Admitter) AdmitBounded(tenant *Tenant, call Request) (*Hold, bool) {
-	if tenant.doc.StoreLossPercent == 0 {
-		return nil, false
-	}
-	if _, forced := tenant.forcedOpen(); forced {
+	if !tenant.hasShares() || tenant.forcedOpen != "" {
 		return nil, false
 	}
 	defer a.open.admitting()()

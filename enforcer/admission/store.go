@@ -43,8 +43,6 @@ type AdmitRequest struct {
 	// NotBefore is a time that an earlier reply about this call gave. The Store's
 	// clock may be set back by a failover; time does not go back.
 	NotBefore time.Time
-	// Shadow decides and counts, and admits whatever was decided.
-	Shadow bool
 	// Downgraded says that the call is bound as if a Downgrade rung were reached.
 	Downgraded bool
 	// Accounts are the counters and the checks in each: of the tenant, of the user,
@@ -83,6 +81,11 @@ type MoneyCheck struct {
 	Span period.Span
 	// Stretch is the time in which these amounts hold: until a grant starts or expires.
 	Stretch period.Span
+	// MostHeld is the most that may be held, by all open calls together, once this one
+	// is admitted. It is Never for whatever is not the share of an ancestor's descendant.
+	MostHeld money.Nanos
+	// Waived says that the check decides and counts, and refuses nothing.
+	Waived bool
 }
 
 // BucketCheck asks whether a bucket has what a call needs.
@@ -90,6 +93,8 @@ type BucketCheck struct {
 	Limit limiterv1.RateLimit
 	// Need is how many units the call takes.
 	Need int64
+	// Waived is as in MoneyCheck. From a bucket that has too little, nothing is taken.
+	Waived bool
 }
 
 // reading is the bucket at a debt in points.
@@ -113,7 +118,8 @@ type Verdict int
 const (
 	// Admitted: everything was taken.
 	Admitted Verdict = iota
-	// Refused: the check numbered Refusing refused, and nothing was taken.
+	// Refused: the check numbered Refusing, which is not waived, refused, and nothing was
+	// taken.
 	Refused
 	// PeriodTurned: Now lies outside a check's Span or Stretch. Nothing was decided.
 	PeriodTurned
@@ -130,8 +136,8 @@ type AdmitReply struct {
 	// asked about again.
 	AdmittedAt time.Time
 	// Refusing is the number, from 1, of the check that refused, the money of all
-	// accounts counted before the buckets of all accounts; 0 when none did. Under
-	// Shadow a call is admitted all the same.
+	// accounts counted before the buckets of all accounts; 0 when none did. It is the
+	// first that is not waived, or else the first: then the call is admitted all the same.
 	Refusing int
 	// Spent and Held are those of the money limit that refused.
 	Spent, Held money.Nanos
@@ -141,7 +147,7 @@ type AdmitReply struct {
 	// Debts are the debts of the buckets after the decision, in points.
 	Debts []int64
 	// Taken says of each bucket whether it was taken from, where a call was admitted
-	// that would have been refused without Shadow; nil means that all were.
+	// because what refused it was waived; nil means that all were.
 	Taken []bool
 }
 

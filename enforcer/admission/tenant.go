@@ -2,6 +2,7 @@ package admission
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,8 +14,9 @@ import (
 
 // Tenant is a tenant's compiled configuration, made ready for admissions.
 type Tenant struct {
-	doc    limiterv1.Tenant
-	shadow bool
+	doc limiterv1.Tenant
+	// forcedOpen is the tenant whose breaker refuses all paid calls; empty for none.
+	forcedOpen string
 	// levels are the tenant and its ancestors, nearest first.
 	levels []level
 	// downgraded remembers the users, by name, whose last call met a Downgrade
@@ -22,9 +24,9 @@ type Tenant struct {
 	downgraded sync.Map
 	// exhausted are the refusals that stand until a known moment.
 	exhausted memory
-	// forgetful is a tenant with no such refusals: one in shadow is never refused,
-	// and one with a Downgrade rung may have another model admitted where one is
-	// refused now.
+	// forgetful is a tenant with no such refusals: limits in shadow refuse nothing, and
+	// a tenant with a Downgrade rung may have another model admitted where one is refused
+	// now.
 	forgetful bool
 }
 
@@ -37,15 +39,14 @@ type level struct {
 // NewTenant makes a tenant's configuration ready for admissions. It fails when a
 // time zone is not known to this machine.
 func NewTenant(doc limiterv1.Tenant) (*Tenant, error) {
-	t := &Tenant{doc: doc, shadow: doc.Enforcement == limiterv1.Shadow}
-	t.forgetful = t.shadow
-	for _, l := range append([]limiterv1.Level{doc.Level}, doc.Ancestors...) {
+	t := &Tenant{doc: doc, forcedOpen: doc.ForcedOpen()}
+	for _, l := range doc.Levels() {
 		zone, err := time.LoadLocation(l.TimeZone)
 		if err != nil {
 			return nil, fmt.Errorf("tenant %s: time zone %q: %w", l.Tenant, l.TimeZone, err)
 		}
 		t.levels = append(t.levels, newLevel(l, zone))
-		if _, downgrades := l.Rung(limiterv1.Downgrade); downgrades {
+		if _, downgrades := l.Rung(limiterv1.Downgrade); downgrades || l.Waives() {
 			t.forgetful = true
 		}
 	}
@@ -80,12 +81,13 @@ func (t *Tenant) Ancestors() []string {
 func (t *Tenant) Document() limiterv1.Tenant { return t.doc }
 
 // ModelFor is the model that a user's call for a model is to be bound for: another
-// one, and downgraded, when a Downgrade rung was last seen reached.
+// one, and downgraded, when a Downgrade rung was last seen reached. What an ancestor
+// replaces is not for those below to replace otherwise.
 func (t *Tenant) ModelFor(user, model string) (use string, downgraded bool) {
 	if _, downgraded = t.downgraded.Load(user); !downgraded {
 		return model, false
 	}
-	for _, l := range t.levels {
+	for _, l := range slices.Backward(t.levels) {
 		if rung, ok := l.Rung(limiterv1.Downgrade); ok {
 			if other, ok := rung.Models[model]; ok {
 				return other, true
@@ -93,17 +95,6 @@ func (t *Tenant) ModelFor(user, model string) (use string, downgraded bool) {
 		}
 	}
 	return model, true
-}
-
-// forcedOpen is the name of the tenant, of this one and its ancestors, whose
-// breaker is forced open.
-func (t *Tenant) forcedOpen() (name string, forced bool) {
-	for _, l := range t.levels {
-		if l.Forced == limiterv1.BreakerOpen {
-			return l.Tenant, true
-		}
-	}
-	return "", false
 }
 
 // moneyRule is a money limit with what follows from it.
@@ -169,14 +160,14 @@ func (t *Tenant) accounts(call Request, now time.Time) []Account {
 		l := &t.levels[i]
 		accounts = append(accounts, Account{
 			Tenant:  l.Tenant,
-			Money:   l.moneyChecks(limiterv1.PerTenant, call, now),
+			Money:   l.moneyChecks(limiterv1.PerTenant, call, now, i > 0),
 			Buckets: l.bucketChecks(limiterv1.PerTenant, call),
 		})
 		if i == 0 {
 			accounts = append(accounts, Account{
 				Tenant:  l.Tenant,
 				User:    call.Subject.User,
-				Money:   l.moneyChecks(limiterv1.PerUser, call, now),
+				Money:   l.moneyChecks(limiterv1.PerUser, call, now, false),
 				Buckets: l.bucketChecks(limiterv1.PerUser, call),
 			})
 		}
@@ -201,7 +192,7 @@ func (t *Tenant) userUntil(now time.Time) (until time.Time) {
 
 // moneyChecks are the checks of the money limits of a scope. None applies to a
 // call that can cost nothing: free models keep working when the money is gone.
-func (l *level) moneyChecks(scope limiterv1.Scope, call Request, now time.Time) []MoneyCheck {
+func (l *level) moneyChecks(scope limiterv1.Scope, call Request, now time.Time, isAncestor bool) []MoneyCheck {
 	if call.Bound == 0 {
 		return nil
 	}
@@ -217,10 +208,16 @@ func (l *level) moneyChecks(scope limiterv1.Scope, call Request, now time.Time) 
 		}
 		check := MoneyCheck{
 			Limit: terms.limit, Trip: terms.trip, Downgrade: terms.downgrade, Rungs: terms.rungs,
-			Span: rule.spanAt(now), Stretch: terms.stretch,
+			Span: rule.spanAt(now), Stretch: terms.stretch, MostHeld: Never, Waived: l.Waives(),
 		}
 		if call.Fallback {
 			check.Trip, check.Downgrade = Never, Never
+			if trip, trips := l.FallbackTripAt(terms.limit, call.Model); trips && isAncestor {
+				check.Trip = trip
+			}
+		}
+		if call.share && isAncestor {
+			check.MostHeld = terms.limit.Amount.Share(l.StoreLossPercent)
 		}
 		checks = append(checks, check)
 	}
@@ -244,7 +241,7 @@ func (l *level) bucketChecks(scope limiterv1.Scope, call Request) []BucketCheck 
 		case limit.Unit == limiterv1.Tokens:
 			need = call.Tokens
 		}
-		checks = append(checks, BucketCheck{Limit: limit, Need: need})
+		checks = append(checks, BucketCheck{Limit: limit, Need: need, Waived: l.WaivesRate(limit)})
 	}
 	return checks
 }

@@ -99,14 +99,14 @@ func (s *fakeStore) Admit(_ context.Context, r admission.AdmitRequest) (admissio
 			reply.Debts = append(reply.Debts, debt)
 		}
 	}
-	money := r.Accounts[0].Money
+	money, isWaived := r.Accounts[0].Money, false
 	switch {
 	case len(money) > 0 && (s.spent >= money[0].Trip || s.spent+r.Bound > money[0].Limit.Amount):
-		reply.Refusing = 1
+		reply.Refusing, isWaived = 1, money[0].Waived
 	case s.exhausted:
 		reply.Refusing = len(money) + 1
 	}
-	if reply.Refusing == 0 || r.Shadow {
+	if reply.Refusing == 0 || isWaived {
 		s.admits++
 		reply.Verdict, reply.AdmittedAt = admission.Admitted, admittedAt
 	}

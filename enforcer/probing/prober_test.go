@@ -53,7 +53,7 @@ func (c *counting) Probe(_ context.Context, tenant *admission.Tenant) (limiterv1
 	if tenant.Name() == "suspended" {
 		return limiterv1.ProbeAnswer{}, errors.New("the limiter is suspended")
 	}
-	return limiterv1.ProbeAnswer{Shadow: true}, nil
+	return limiterv1.ProbeAnswer{Levels: []limiterv1.ProbedLevel{{Tenant: tenant.Name(), Shadow: true}}}, nil
 }
 
 // TestProber: of many enforcers, one makes each probe that is wanted, and tells the

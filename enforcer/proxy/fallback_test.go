@@ -78,7 +78,7 @@ func (d *fallbackDoor) decide(r admission.AdmitRequest) *admission.AdmitReply {
 		for _, check := range a.Money {
 			reply.Refusing++
 			if d.spent >= check.Trip || d.spent+r.Bound > check.Limit.Amount {
-				if r.Shadow {
+				if check.Waived {
 					reply.Verdict, reply.AdmittedAt = admission.Admitted, admittedAt
 				}
 				return reply

@@ -16,7 +16,8 @@
 --             not_before  a time that an earlier answer gave, ms since the Unix epoch
 --             until       the end of the last of the user's current periods, ms; 0 for none
 --             retention   how long the user's counters are kept after that, ms
---             shadow      1: decide, take, and never refuse
+--             ceilings    how many numbers stand before the most that may be held of each
+--                         money limit, which come last; 0 where that is not bounded
 --             downgraded  1: the call is bound as if a Downgrade rung were reached
 --             from, till  when the amounts below hold, ms: at from, and not at till any
 --                         more; till is 0 where there are none
@@ -25,13 +26,16 @@
 --             where calls are refused once spent reaches trip, and are to be bound
 --             by another model once it reaches downgrade
 --           for each bucket: capacity, refill, need
--- ARGV[4..] fields in each key from KEYS[2]: of money limits, then of buckets
+-- ARGV[4]   '1' or '0' for each limit, money before buckets, each in the order of the
+--           keys: whether it is waived, and decides, takes, and never refuses; empty
+--           where none is
+-- ARGV[5..] fields in each key from KEYS[2]: of money limits, then of buckets
 --
 -- Answers {verdict, now, admitted_at, refusing, spent, held, ahead, debt..., taken...}:
 -- verdict is one of
---   'admitted'  under shadow, with the limit that would have refused
+--   'admitted'  where limits that are waived would have refused, with the first of them
 --   'refused'   by the limit number `refusing`, from 1: money before buckets, each
---               in the order of the keys
+--               in the order of the keys; the first that is not waived
 --   'turned'    now does not lie in a period given, or not between from and till; ask
 --               again with now
 --   'rung'      downgraded is not what spent says; ask again the other way
@@ -40,12 +44,12 @@
 -- A call that was admitted before is admitted, as of then: admitted_at. spent and
 -- held are those of the money limit that refused; ahead is 1 while time is ahead of Redis'
 -- clock, and slower; a debt for each bucket,
--- and for an admission under shadow that would have been refused, for each bucket
+-- and for an admission with a limit that would have refused, for each bucket
 -- whether it was taken from (1) or had too little (0).
 
-local id, note, numbers = ARGV[1], ARGV[2], unpack_numbers(ARGV[3])
-local bound, not_before, user_until, retention, shadow, downgraded =
-  numbers[1], numbers[2], numbers[3], numbers[4], numbers[5] == 1, numbers[6] == 1
+local id, note, numbers, waived = ARGV[1], ARGV[2], unpack_numbers(ARGV[3]), ARGV[4]
+local bound, not_before, user_until, retention, ceilings, downgraded =
+  numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], numbers[6] == 1
 local from, till = numbers[7], numbers[8]
 local now, is_ahead = limiter_time(CLOCK)
 if not_before > now then now = not_before end
@@ -57,13 +61,15 @@ if now < from or (till > 0 and now >= till) then return { 'turned', now } end
 
 -- The parts of the reply about the limits.
 local asked, refusing, refusing_spent, refusing_held = 0, 0, 0, 0
+local refused = false -- by a limit that is not waived
+local byte, WAIVED = string.byte, 49
 local debts, after, taken = {}, {}, {}
 -- The writes to each key: field, value, field, value...
 local values, changes = {}, {}
 
 -- Money, key by key.
 local reached, renewed, later = false, false, now
-local counts, n, field = 9, 9 + 2 * (LAST - 1), 4
+local counts, n, field = 9, 9 + 2 * (LAST - 1), 5
 for key = TENANT, LAST do
   local money, buckets = numbers[counts], numbers[counts + 1]
   local stored
@@ -92,11 +98,18 @@ for key = TENANT, LAST do
       turn(start, finish, had_start, had_finish, was_spent, was_held, was_e_start, was_e_spent, was_e_held)
     reached = reached or spent >= downgrade
     if key == USER then renewed = renewed or c_finish ~= had_finish end
-    if refusing == 0 and (spent >= trip or spent + held + bound > amount or spent == EXACT or held == EXACT) then
-      refusing, refusing_spent, refusing_held = asked, spent, held
+    if not refused and (spent >= trip or spent + held + bound > amount or spent == EXACT or held == EXACT
+      or ceilings > 0 and held + bound > numbers[ceilings + asked])
+    then
+      refused = byte(waived, asked) ~= WAIVED
+      if refused or refusing == 0 then refusing, refusing_spent, refusing_held = asked, spent, held end
     end
     change[2 * i - 1] = ARGV[field + i - 1]
-    if shadow and not own[1] then held = add(key, ARGV[field + i - 1], held, bound) else held = held + bound end
+    if byte(waived, asked) == WAIVED and not own[1] then
+      held = add(key, ARGV[field + i - 1], held, bound)
+    else
+      held = held + bound
+    end
     change[2 * i] = pack(COUNTER, c_start, c_finish, spent, held, e_start, e_spent, e_held)
   end
   -- Buckets alone last from one call to the next.
@@ -110,7 +123,7 @@ if later > now then return answered({ 'turned', later }) end
 if reached ~= downgraded and not own[1] then return answered({ 'rung', now }) end
 
 -- Then the buckets, key by key.
-counts, field = 9, 4
+counts, field = 9, 5
 local b = 0
 for key = TENANT, LAST do
   local money, buckets = numbers[counts], numbers[counts + 1]
@@ -124,7 +137,10 @@ for key = TENANT, LAST do
     local debt, at = flown_in(was, since, now, refill)
     debts[b], after[b], taken[b] = debt, debt + need, 1
     if debt + need > capacity then
-      if refusing == 0 then refusing = asked end
+      if not refused then
+        refused = byte(waived, asked) ~= WAIVED
+        if refused or refusing == 0 then refusing, refusing_spent, refusing_held = asked, 0, 0 end
+      end
       after[b], taken[b] = debt, 0
     end
     change[2 * i - 1] = ARGV[field + i - 1]
@@ -138,7 +154,7 @@ if own[1] then
   local _, admitted_at = read_call(own[1], now)
   return answered({ 'admitted', now, admitted_at or now, 0, 0, 0, ahead, unpack(debts) }) -- its settlement tells of a broken record
 end
-if refusing > 0 and not shadow then
+if refused then
   return answered({ 'refused', now, 0, refusing, refusing_spent, refusing_held, ahead, unpack(debts) })
 end
 

@@ -111,7 +111,7 @@ func TestShareEndsWithTheGrant(t *testing.T) {
 	enforcer := admission.NewAdmitter(s)
 	now := ten
 	enforcer.UseClock(func() time.Time { return now })
-	doc := limiterv1.Tenant{StoreLossPercent: 50, Level: limiterv1.Level{Tenant: uuid.NewString(), TimeZone: "UTC", Money: aCentMore()}}
+	doc := limiterv1.Tenant{Level: limiterv1.Level{StoreLossPercent: 50, Tenant: uuid.NewString(), TimeZone: "UTC", Money: aCentMore()}}
 	doc.Money[0].Amount, doc.Money[0].Grants[0].Amount = 0, money.USD
 	tenant, err := admission.NewTenant(doc)
 	if err == nil {

@@ -111,9 +111,6 @@ func drawTenant(t *rapid.T) limiterv1.Tenant {
 	for range rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "ancestors") {
 		doc.Ancestors = append(doc.Ancestors, drawLevel(t, "", []limiterv1.Scope{limiterv1.PerTenant}))
 	}
-	if rapid.IntRange(0, 4).Draw(t, "shadow") == 0 {
-		doc.Enforcement = limiterv1.Shadow
-	}
 	return doc
 }
 
@@ -124,6 +121,7 @@ func drawLevel(t *rapid.T, name string, scopes []limiterv1.Scope) limiterv1.Leve
 		l.TimeZone = rapid.SampledFrom([]string{"UTC", "America/Argentina/Buenos_Aires", "Asia/Kathmandu", "Australia/Lord_Howe"}).Draw(t, "zone")
 	}
 	l.Ladder = drawLadder(t)
+	drawEnforcement(t, &l)
 	for _, per := range scopes {
 		for _, kind := range append(period.Kinds(), "90s") {
 			if rapid.IntRange(0, 4).Draw(t, "has limit") == 0 {
@@ -141,17 +139,30 @@ func drawLevel(t *rapid.T, name string, scopes []limiterv1.Scope) limiterv1.Leve
 	return l
 }
 
+func drawEnforcement(t *rapid.T, l *limiterv1.Level) {
+	l.Enforcement = rapid.SampledFrom([]limiterv1.Enforcement{"", limiterv1.Enforce, limiterv1.Shadow}).Draw(t, "enforcement")
+	l.Forced = rapid.SampledFrom([]limiterv1.BreakerState{
+		"", "", "", "", "", "", "", "", limiterv1.BreakerClosed, limiterv1.BreakerOpen,
+	}).Draw(t, "forced")
+}
+
 func drawLadder(t *rapid.T) (ladder []limiterv1.Rung) {
 	for _, rung := range []limiterv1.Rung{
 		{AtPercent: 60, Action: limiterv1.Downgrade, Models: map[string]string{"large": "small"}},
 		{AtPercent: 80, Action: limiterv1.Warn},
-		{AtPercent: 90, Action: limiterv1.Trip},
+		{AtPercent: 90, Action: limiterv1.Trip, Fallbacks: drawFallbacks(t)},
 	} {
 		if rapid.Bool().Draw(t, string(rung.Action)) {
 			ladder = append(ladder, rung)
 		}
 	}
 	return ladder
+}
+
+func drawFallbacks(t *rapid.T) []limiterv1.Fallback {
+	return rapid.SampledFrom([][]limiterv1.Fallback{
+		nil, {{Kind: limiterv1.Message}}, {{Kind: limiterv1.CheapestModel}}, {{Kind: limiterv1.CheapestModel, Models: testModels[1:]}},
+	}).Draw(t, "fallbacks")
 }
 
 func drawSelector(t *rapid.T) (s limiterv1.Selector) {
@@ -167,7 +178,8 @@ func drawSelector(t *rapid.T) (s limiterv1.Selector) {
 func drawRate(t *rapid.T, name string, per limiterv1.Scope) limiterv1.RateLimit {
 	limit := limiterv1.RateLimit{
 		Name: name, Per: per, Selector: drawSelector(t),
-		Unit:  rapid.SampledFrom([]limiterv1.Unit{limiterv1.Requests, limiterv1.Tokens, limiterv1.InFlight}).Draw(t, "unit"),
+		Unit:    rapid.SampledFrom([]limiterv1.Unit{limiterv1.Requests, limiterv1.Tokens, limiterv1.InFlight}).Draw(t, "unit"),
+		Imposed: rapid.Bool().Draw(t, "imposed"),
 		Burst: rapid.Int64Range(1, 20).Draw(t, "burst"),
 	}
 	if limit.Unit != limiterv1.InFlight {
@@ -216,10 +228,12 @@ func (h *history) levels() []*limiterv1.Level {
 	return levels
 }
 
-// reconfigure changes amounts, bursts and ladders. What was spent stays spent.
+// reconfigure changes amounts, bursts, ladders and enforcement. What was spent stays
+// spent.
 func (h *history) reconfigure(t *rapid.T) {
 	for _, l := range h.levels() {
 		l.Ladder = drawLadder(t)
+		drawEnforcement(t, l)
 		l.Money, l.Rates = append([]limiterv1.MoneyLimit(nil), l.Money...), append([]limiterv1.RateLimit(nil), l.Rates...)
 		for i := range l.Money {
 			l.Money[i].Amount = money.Nanos(rapid.Int64Range(0, 400).Draw(t, "new amount"))
@@ -291,13 +305,15 @@ func (h *history) admit(t *rapid.T) {
 			User:   rapid.SampledFrom([]string{"a", "b"}).Draw(t, "user"),
 			Tier:   rapid.SampledFrom(testTiers).Draw(t, "tier"),
 		},
-		Bound:  money.Nanos(rapid.Int64Range(0, 120).Draw(t, "bound")),
-		Tokens: rapid.Int64Range(0, 12).Draw(t, "tokens"),
+		Bound:    money.Nanos(rapid.Int64Range(0, 120).Draw(t, "bound")),
+		Tokens:   rapid.Int64Range(0, 12).Draw(t, "tokens"),
+		Fallback: rapid.IntRange(0, 3).Draw(t, "fallback") == 0,
 	}
 	asked := rapid.SampledFrom(testModels).Draw(t, "model")
 	got := h.askUntilBound(t, &call, asked)
 	want := h.modelAdmit(call)
-	if wantDowngraded := call.Bound > 0 && h.downgraded(call); call.Downgraded != wantDowngraded && call.Bound > 0 {
+	isOnLadder := call.Bound > 0 && !call.Fallback && h.forcedOpen() == ""
+	if wantDowngraded := h.downgraded(call); isOnLadder && call.Downgraded != wantDowngraded {
 		t.Fatalf("bound with downgraded %t, want %t", call.Downgraded, wantDowngraded)
 	}
 	compare(t, want, got)
@@ -310,6 +326,9 @@ func (h *history) admit(t *rapid.T) {
 func (h *history) askUntilBound(t *rapid.T, call *admission.Request, asked string) admission.Result {
 	for range 2 {
 		call.Model, call.Downgraded = h.tenant.ModelFor(call.Subject.User, asked)
+		if call.Fallback {
+			call.Model, call.Downgraded = asked, false
+		}
 		d, err := h.admitter.Admit(context.Background(), h.tenant, *call)
 		if errors.Is(err, admission.ErrRungChanged) {
 			continue
@@ -331,7 +350,7 @@ func (h *history) admitAgain(t *rapid.T) {
 		t.Fatalf("call %s was admitted, and asked again it is to be bound anew", c.call.ID)
 	case err != nil:
 		t.Fatal(err)
-	case got.Hold == nil && !h.mayBeRemembered(got):
+	case got.Hold == nil && got.Refusal.Reason != ledgerv1.BreakerForced && !h.mayBeRemembered(got):
 		t.Fatalf("call %s was admitted, and asked again it is refused: %+v", c.call.ID, got.Refusal)
 	}
 }
@@ -449,7 +468,8 @@ func eachRate(doc limiterv1.Tenant, call admission.Request, visit func(tenant st
 // outcome is what the model expects of an admission.
 type outcome struct {
 	admitted bool
-	// refusals are those of every limit that refuses, in order.
+	// refusals are those of every limit that refuses, in order: those of limits that
+	// enforce, or else those of the others.
 	refusals  []modelRefusal
 	remaining []int64
 	took      map[string]bool
@@ -473,21 +493,71 @@ func (h *history) downgraded(call admission.Request) (reached bool) {
 	return reached
 }
 
+// forcedOpen is the tenant that has forced its breaker open, and is not in shadow.
+func (h *history) forcedOpen() string {
+	for _, l := range levelsOf(h.doc) {
+		if l.Forced == limiterv1.BreakerOpen && l.Enforcement != limiterv1.Shadow {
+			return l.Tenant
+		}
+	}
+	return ""
+}
+
+// trips reports whether a limit's ladder stops a call when so much is spent. A fallback
+// passes the tenant's own rungs, and those of an ancestor as the ancestor says: the Trip
+// rung where it falls back to the model itself, the Downgrade rung with a model that it
+// does not replace.
+func (h *history) trips(l limiterv1.Level, limit limiterv1.MoneyLimit, call admission.Request, spent money.Nanos) bool {
+	for _, rung := range l.Ladder {
+		if spent < rung.Amount(limit) || call.Fallback && l.Tenant == h.doc.Tenant {
+			continue
+		}
+		switch {
+		case rung.Action == limiterv1.Trip && l.Forced != limiterv1.BreakerClosed:
+			fallsBack := len(rung.Fallbacks) > 0 && rung.Fallbacks[0].Kind == limiterv1.CheapestModel &&
+				(len(rung.Fallbacks[0].Models) == 0 || call.Model == testModels[1])
+			if !call.Fallback || !fallsBack {
+				return true
+			}
+		case rung.Action == limiterv1.Downgrade && call.Fallback && rung.Models[call.Model] != "":
+			return true
+		}
+	}
+	return false
+}
+
 // modelAdmit is the rule in the words of the documentation: every money limit in
-// order, then every rate limit; all or nothing.
+// order, then every rate limit; all or nothing. A tenant in shadow refuses nothing by
+// limits of its own.
 func (h *history) modelAdmit(call admission.Request) outcome {
 	want := outcome{took: map[string]bool{}}
+	if forced := h.forcedOpen(); forced != "" && call.Bound > 0 {
+		want.refusals = []modelRefusal{{reason: ledgerv1.BreakerForced}}
+		return want
+	}
+	var waived []modelRefusal
+	inShadow := map[string]bool{}
+	for _, l := range levelsOf(h.doc) {
+		inShadow[l.Tenant] = l.Enforcement == limiterv1.Shadow
+	}
+	refuse := func(r modelRefusal, isWaived bool) {
+		if isWaived {
+			waived = append(waived, r)
+		} else {
+			want.refusals = append(want.refusals, r)
+		}
+	}
 	if call.Bound > 0 {
 		h.eachMoney(call, func(l limiterv1.Level, limit limiterv1.MoneyLimit) {
 			spent, held := h.total(l, limit, call.Subject.User)
 			r := modelRefusal{limit: limit.Name, spent: spent, stands: spent+call.Bound > limit.Amount}
-			if trip, trips := l.TripAt(limit); trips && spent >= trip {
+			if h.trips(l, limit, call, spent) {
 				r.reason, r.stands = ledgerv1.BreakerOpen, true
 			} else if spent+held+call.Bound > limit.Amount {
 				r.reason = ledgerv1.BudgetExhausted
 			}
 			if r.reason != "" {
-				want.refusals = append(want.refusals, r)
+				refuse(r, inShadow[l.Tenant])
 			}
 		})
 	}
@@ -502,9 +572,12 @@ func (h *history) modelAdmit(call admission.Request) outcome {
 			want.took[tenant+limit.Name] = true
 			return
 		}
-		want.refusals = append(want.refusals, r)
+		refuse(r, inShadow[tenant] && !limit.Imposed)
 	})
-	want.admitted = len(want.refusals) == 0 || h.doc.Enforcement == limiterv1.Shadow
+	want.admitted = len(want.refusals) == 0
+	if want.admitted {
+		want.refusals = waived
+	}
 	eachRate(h.doc, call, func(tenant string, limit limiterv1.RateLimit) {
 		bucket := h.bucket(tenant, limit, call.Subject.User)
 		if want.admitted && want.took[tenant+limit.Name] {

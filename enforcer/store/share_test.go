@@ -116,12 +116,20 @@ type shareCall struct {
 
 func newShareHistory(t *rapid.T, client *goredis.Client) *shareHistory {
 	amount := func(name string) money.Nanos { return money.Nanos(rapid.Int64Range(0, 400).Draw(t, name)) }
-	doc := limiterv1.Tenant{StoreLossPercent: int32(rapid.IntRange(1, 50).Draw(t, "percent")), Level: limiterv1.Level{
-		Tenant: uuid.NewString(), TimeZone: "UTC", Money: []limiterv1.MoneyLimit{
+	percent := func(name string) int32 { return int32(rapid.IntRange(1, 50).Draw(t, name)) }
+	doc := limiterv1.Tenant{Level: limiterv1.Level{
+		Tenant: uuid.NewString(), TimeZone: "UTC", StoreLossPercent: percent("percent"), Money: []limiterv1.MoneyLimit{
 			{Name: "all", Per: limiterv1.PerTenant, Period: period.Year, Amount: amount("amount")},
 			{Name: "each", Per: limiterv1.PerUser, Period: period.Year, Amount: amount("amount of a user")},
 		},
 	}}
+	if rapid.Bool().Draw(t, "has a parent") {
+		doc.Ancestors = []limiterv1.Level{{
+			Tenant: uuid.NewString(), TimeZone: "UTC", StoreLossPercent: percent("percent of the parent"), Money: []limiterv1.MoneyLimit{
+				{Name: "group", Per: limiterv1.PerTenant, Period: period.Year, Amount: amount("amount of the parent")},
+			},
+		}}
+	}
 	tenant, err := admission.NewTenant(doc)
 	if err == nil {
 		err = openTenant(client, doc)
@@ -149,7 +157,7 @@ func (h *shareHistory) lose() {
 
 func (h *shareHistory) admit(t *rapid.T) {
 	call := newCall(h.tenant, money.Nanos(rapid.Int64Range(1, 30).Draw(t, "bound")))
-	call.Subject.User = rapid.SampledFrom([]string{"a", "b"}).Draw(t, "user")
+	call.Subject.User = rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "user")
 	d, err := h.admitter.Admit(context.Background(), h.tenant, call)
 	hold := d.Hold
 	if errors.Is(err, admission.ErrStoreUnavailable) {
@@ -204,6 +212,15 @@ func (h *shareHistory) checkLimits(t *rapid.T) {
 	if limit := h.doc.Money[0].Amount; all > limit {
 		t.Fatalf("calls of the tenant come to %d, more than its %d", all, limit)
 	}
+	for _, parent := range h.doc.Ancestors {
+		limit := parent.Money[0].Amount
+		if all > limit {
+			t.Fatalf("calls of the tenant come to %d, more than the %d of its parent", all, limit)
+		}
+		if shares, most := h.shares(t), limit.Share(parent.StoreLossPercent); shares > most {
+			t.Fatalf("shares hold %d of the %d of the parent, which gives %d at most", shares, limit, most)
+		}
+	}
 	for user, sum := range users {
 		if limit := h.doc.Money[1].Amount; sum > limit {
 			t.Fatalf("calls of user %s come to %d, more than %d", user, sum, limit)
@@ -238,18 +255,17 @@ func (h *shareHistory) checkAtRest(t *rapid.T) {
 // notAtRest is what is not as it has to be when all calls have ended.
 func (h *shareHistory) notAtRest(t *rapid.T) string {
 	spent, held := h.counted(t)
-	if want := h.cost["a"] + h.cost["b"]; spent != want || held != 0 {
+	var want money.Nanos
+	for _, cost := range h.cost {
+		want += cost
+	}
+	if spent != want || held != 0 {
 		return fmt.Sprintf("counted %d spent and %d held, the calls cost %d", spent, held, want)
 	}
-	records, err := h.client.HGetAll(context.Background(), limiterv1.CallsKey(limiterv1.Shard(h.doc.Tenant), h.session)).Result()
-	if err != nil {
-		t.Fatal(err)
-	}
 	kept := 0
-	for id, raw := range records {
-		record, err := limiterv1.DecodeCallRecord([]byte(raw))
-		if err != nil || !record.Settled {
-			return fmt.Sprintf("call %s is left open: %v", id, err)
+	for id, record := range h.records(t) {
+		if !record.Settled {
+			return fmt.Sprintf("call %s is left open", id)
 		}
 		switch {
 		case len(record.Body) > 0:
@@ -264,8 +280,40 @@ func (h *shareHistory) notAtRest(t *rapid.T) string {
 	return ""
 }
 
+// records are the calls of the session, as others find them.
+func (h *shareHistory) records(t *rapid.T) map[string]limiterv1.CallRecord {
+	raw, err := h.client.HGetAll(context.Background(), limiterv1.CallsKey(limiterv1.Shard(h.doc.Root()), h.session)).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	records := map[string]limiterv1.CallRecord{}
+	for id, value := range raw {
+		if records[id], err = limiterv1.DecodeCallRecord([]byte(value)); err != nil {
+			t.Fatalf("call %s: %v", id, err)
+		}
+	}
+	return records
+}
+
+// shares is what shares hold.
+func (h *shareHistory) shares(t *rapid.T) (held money.Nanos) {
+	for id, record := range h.records(t) {
+		if record.Settled {
+			continue
+		}
+		call, err := record.OpenCall()
+		if err != nil {
+			t.Fatalf("call %s: %v", id, err)
+		}
+		if call.Share {
+			held += record.Amount
+		}
+	}
+	return held
+}
+
 func (h *shareHistory) counted(t *rapid.T) (spent, held money.Nanos) {
-	key := limiterv1.TenantCountersKey(h.doc.Tenant, h.doc.Tenant)
+	key := limiterv1.TenantCountersKey(h.doc.Root(), h.doc.Tenant)
 	raw, err := h.client.HGet(context.Background(), key, limiterv1.MoneyField(h.doc.Money[0])).Bytes()
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -53,7 +54,7 @@ func (s *Store) Admit(ctx context.Context, r admission.AdmitRequest) (admission.
 		return admission.AdmitReply{}, err
 	}
 	defer done()
-	args := appendFields([]any{r.CallID, r.Record, packNumbers(admitNumbers(r))}, r.Accounts)
+	args := appendFields([]any{r.CallID, r.Record, packNumbers(admitNumbers(r)), waived(r.Accounts)}, r.Accounts)
 	raw, err := epoch.run(ctx, epoch.admit, s.keys(epoch.Epoch, r.Root, r.Accounts), args).Slice()
 	if err != nil {
 		return admission.AdmitReply{}, fmt.Errorf("admit: %w", err)
@@ -66,7 +67,7 @@ func admitNumbers(r admission.AdmitRequest) []int64 {
 	valid := stretch(r.Accounts)
 	numbers := []int64{
 		int64(r.Bound), unixMilli(r.NotBefore), unixMilli(r.UserUntil), limiterv1.Retention.Milliseconds(),
-		number(r.Shadow), number(r.Downgraded), unixMilli(valid.Start), unixMilli(valid.End),
+		0, number(r.Downgraded), unixMilli(valid.Start), unixMilli(valid.End),
 	}
 	for _, a := range r.Accounts {
 		numbers = append(numbers, int64(len(a.Money)), int64(len(a.Buckets)))
@@ -83,7 +84,45 @@ func admitNumbers(r admission.AdmitRequest) []int64 {
 			numbers = append(numbers, bucket.Capacity(), bucket.Refill(), bucket.Points(check.Need))
 		}
 	}
+	return appendCeilings(numbers, r.Accounts)
+}
+
+// appendCeilings appends the most that may be held of each money limit, where that is
+// bounded of any.
+func appendCeilings(numbers []int64, accounts []admission.Account) []int64 {
+	const ceilings = 4 // the number that says where they begin
+	isBounded := func(check admission.MoneyCheck) bool { return check.MostHeld != admission.Never }
+	if !slices.ContainsFunc(accounts, func(a admission.Account) bool { return slices.ContainsFunc(a.Money, isBounded) }) {
+		return numbers
+	}
+	numbers[ceilings] = int64(len(numbers))
+	for _, a := range accounts {
+		for _, check := range a.Money {
+			numbers = append(numbers, int64(check.MostHeld))
+		}
+	}
 	return numbers
+}
+
+// waived says of each check, the money of all accounts before the buckets of all
+// accounts, whether it is waived: '1' or '0'. It is empty where none is.
+func waived(accounts []admission.Account) []byte {
+	var all []byte
+	add := func(isWaived bool) { all = append(all, byte('0'+number(isWaived))) }
+	for _, a := range accounts {
+		for _, check := range a.Money {
+			add(check.Waived)
+		}
+	}
+	for _, a := range accounts {
+		for _, check := range a.Buckets {
+			add(check.Waived)
+		}
+	}
+	if !slices.Contains(all, '1') {
+		return nil
+	}
+	return all
 }
 
 // unixMilli is the time in milliseconds since the Unix epoch, and zero for none.

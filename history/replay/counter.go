@@ -15,9 +15,8 @@ import (
 type rule struct {
 	limit limiterv1.MoneyLimit
 	zone  *time.Location
-	// tripAt is the spent amount from which on calls are refused under the limit as it is
-	// at some time, and whether there is one.
-	tripAt func(limiterv1.MoneyLimit) (amount money.Nanos, trips bool)
+	// level is whose limit it is.
+	level limiterv1.Level
 	// opening is what had been spent when the replay begins, by user.
 	opening map[string]money.Nanos
 	// counters are those of the newest period, by user; "" is the whole tenant.
@@ -96,9 +95,13 @@ func (c *counter) refuses(call PastCall) (reason ledgerv1.Reason, refuses bool) 
 		tripping, spent, held = c.spent, c.posted, c.unposted
 	}
 	limit, _ := c.rule.limit.At(call.AdmittedAt, c.user)
-	trip, trips := c.rule.tripAt(limit)
+	trip, trips := c.rule.level.TripAt(limit)
+	if call.Fallback {
+		trip, trips = c.rule.level.FallbackTripAt(limit, call.Model)
+		trips = trips && call.Tenant != c.rule.level.Tenant
+	}
 	switch {
-	case trips && !call.Fallback && limiterv1.Reached(tripping, trip):
+	case trips && limiterv1.Reached(tripping, trip):
 		return ledgerv1.BreakerOpen, true
 	case !limit.Fits(spent, held, call.Bound):
 		return ledgerv1.BudgetExhausted, true
@@ -128,7 +131,7 @@ func (c *counter) post(bound, cost money.Nanos) {
 // note notes when spent has reached the Trip rung.
 func (c *counter) note(at time.Time) {
 	limit, _ := c.rule.limit.At(at, c.user)
-	if trip, trips := c.rule.tripAt(limit); trips && c.trippedAt.IsZero() && limiterv1.Reached(c.spent, trip) {
+	if trip, trips := c.rule.level.TripAt(limit); trips && c.trippedAt.IsZero() && limiterv1.Reached(c.spent, trip) {
 		c.trippedAt = at
 	}
 }

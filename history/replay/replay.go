@@ -78,7 +78,7 @@ type level struct {
 func newReplay(document limiterv1.Tenant, history History) (*replay, error) {
 	r := &replay{
 		document: document, from: history.From, users: map[userKey]*User{}, fitting: map[string]bool{}, ratios: ratios{},
-		result: Result{From: history.From, To: history.To, Shadow: document.Enforcement == limiterv1.Shadow},
+		result: Result{From: history.From, To: history.To, Shadow: document.Waives()},
 	}
 	for _, l := range levelsOf(document) {
 		zone, err := time.LoadLocation(l.TimeZone)
@@ -88,7 +88,7 @@ func newReplay(document limiterv1.Tenant, history History) (*replay, error) {
 		made := level{Level: l}
 		for _, limit := range inOrder(l.Money, func(l limiterv1.MoneyLimit) limiterv1.Scope { return l.Per }) {
 			made.rules = append(made.rules, &rule{
-				limit: limit, zone: zone, tripAt: l.TripAt,
+				limit: limit, zone: zone, level: l,
 				opening: openingOf(history.Opening, l.Tenant, limit.Name), counters: map[string]*counter{},
 				result: &LimitResult{Tenant: l.Tenant, Money: &limit, Refused: map[ledgerv1.Reason]Tally{}},
 			})
@@ -148,7 +148,7 @@ func (r *replay) next(call PastCall) {
 		return
 	}
 	r.tally(call, refusal)
-	if refusal == nil || r.result.Shadow && !call.Refused {
+	if refusal == nil || refusal.waived && !call.Refused {
 		r.take(h)
 	}
 }
@@ -168,16 +168,19 @@ type refusal struct {
 	reason  ledgerv1.Reason
 	limit   *LimitResult
 	counter *counter
+	// waived is that the limit is in Shadow: the call is admitted.
+	waived bool
 }
 
 // ask is what a call would take from the levels from the first on, and what refuses
 // it; nil when nothing does. Money is asked before buckets, each in the order in which
-// it refuses, and the first that refuses is returned.
+// it refuses, and the first that refuses is returned: of those in Shadow only when no other
+// does.
 func (r *replay) ask(call PastCall, first int) (*hold, *refusal) {
 	h := &hold{call: call, ends: call.SettledAt}
 	var found *refusal
 	refuse := func(why refusal) {
-		if found == nil {
+		if found == nil || found.waived && !why.waived {
 			found = &why
 		}
 	}
@@ -191,7 +194,7 @@ func (r *replay) ask(call PastCall, first int) (*hold, *refusal) {
 			}
 			c := rule.at(call.User, call.AdmittedAt, r.from)
 			if reason, refuses := c.refuses(call); refuses {
-				refuse(refusal{reason, rule.result, c})
+				refuse(refusal{reason, rule.result, c, l.Waives()})
 			}
 			h.counters = append(h.counters, c)
 		}
@@ -200,16 +203,16 @@ func (r *replay) ask(call PastCall, first int) (*hold, *refusal) {
 	return h, found
 }
 
-// askForced asks the breakers that are forced.
+// askForced asks the breakers that are forced. One that refuses is told of all.
 func (r *replay) askForced(first int, refuse func(refusal)) {
 	for _, l := range r.levels[first:] {
 		if l.Forced != limiterv1.BreakerOpen {
 			continue
 		}
-		if r.forced == nil {
+		if r.forced == nil || r.forced.Tenant != l.Tenant && !l.Waives() {
 			r.forced = &LimitResult{Tenant: l.Tenant, Refused: map[ledgerv1.Reason]Tally{}}
 		}
-		refuse(refusal{ledgerv1.BreakerForced, r.forced, nil})
+		refuse(refusal{ledgerv1.BreakerForced, r.forced, nil, l.Waives()})
 	}
 }
 
@@ -221,7 +224,7 @@ func (r *replay) askBuckets(h *hold, first int, refuse func(refusal)) {
 			}
 			b := m.at(h.call.User, h.call.AdmittedAt)
 			if reason, refuses := m.refuses(b, h.call); refuses {
-				refuse(refusal{reason, m.result, nil})
+				refuse(refusal{reason, m.result, nil, l.WaivesRate(m.limit)})
 			}
 			h.taken = append(h.taken, taking{b, m.need(h.call)})
 			if m.limit.Unit == limiterv1.InFlight {

@@ -124,6 +124,17 @@ func TestRules(t *testing.T) {
 	forcedOpen.Forced, forcedClosed.Forced = limiterv1.BreakerOpen, limiterv1.BreakerClosed
 	child := acme(daily(100 * cent))
 	child.Ancestors = []limiterv1.Level{level("holding", daily(30*cent))}
+	shadowBelow := acme(daily(5 * cent))
+	shadowBelow.Enforcement, shadowBelow.Forced = limiterv1.Shadow, limiterv1.BreakerOpen
+	shadowBelow.Ancestors = []limiterv1.Level{level("holding", daily(30*cent))}
+	trippedAbove := acme(daily(100 * cent))
+	trippedAbove.Ancestors = []limiterv1.Level{tripping(50, daily(20*cent)).Level}
+	trippedAbove.Ancestors[0].Tenant = "holding"
+	fallingBackAbove := acme(daily(100 * cent))
+	fallingBackAbove.Ancestors = []limiterv1.Level{tripping(50, daily(30*cent)).Level}
+	fallingBackAbove.Ancestors[0].Tenant = "holding"
+	fallingBackAbove.Ancestors[0].Ladder[0].Fallbacks = []limiterv1.Fallback{{Kind: limiterv1.CheapestModel}}
+	fellBack := func(c *replay.PastCall) { c.Fallback = true }
 	ofLarge := daily(15 * cent)
 	ofLarge.Models = []string{"large"}
 	zoned := acme(daily(15 * cent))
@@ -203,6 +214,18 @@ func TestRules(t *testing.T) {
 		"shadow takes what it would refuse": {
 			document: shadow, calls: []replay.PastCall{call("1", 0), call("2", 5), call("3", 10)},
 			want: map[string]int64{"acme/daily BudgetExhausted": 2},
+		},
+		"a tenant in shadow is refused by what is above alone": {
+			document: shadowBelow, calls: []replay.PastCall{call("1", 0), call("2", 5), call("3", 10), call("4", 15), call("5", 20)},
+			want: map[string]int64{"acme/forced BreakerForced": 3, "holding/daily BudgetExhausted": 2},
+		},
+		"a fallback passes no Trip rung above": {
+			document: trippedAbove, calls: []replay.PastCall{call("1", 0), call("2", 5), call("3", 10, fellBack)},
+			want: map[string]int64{"holding/daily BreakerOpen": 1},
+		},
+		"a fallback passes a Trip rung above whose tenant falls back, too": {
+			document: fallingBackAbove, calls: []replay.PastCall{call("1", 0), call("2", 5), call("3", 10, fellBack)},
+			want: map[string]int64{},
 		},
 		"siblings spend of what is above, and are not asked about": {
 			document: child, calls: []replay.PastCall{call("1", 0, of("sister"), under("holding")), call("2", 2, of("sister"), under("holding")), call("3", 4, of("sister"), under("holding")), call("4", 6), call("5", 8, of("stranger"))},

@@ -21,8 +21,8 @@ func (t *Tally) add(cost money.Nanos) { t.Calls, t.Cost = t.Calls+1, t.Cost+cost
 // Result is what would have happened.
 type Result struct {
 	From, To time.Time
-	// Shadow says that the document refuses nothing: what is Refused here is admitted,
-	// and only counted.
+	// Shadow says that the document's own limits refuse nothing: what they are said to
+	// refuse here is admitted, and only counted.
 	Shadow bool
 	// Admitted are the calls of the tenant, and of those below it, that were made then.
 	Admitted Tally

@@ -50,17 +50,11 @@ type Tenant struct {
 	// Ancestors are the tenant's parent, that one's parent, and so on: what the
 	// tenant spends counts against their limits too. At most MaxDepth.
 	Ancestors []Level `json:"ancestors,omitempty"`
-	// Enforcement says whether refusals are enforced or only counted.
-	Enforcement Enforcement `json:"enforcement,omitempty"`
 	// BudgetRefusalStatus is the HTTP status of refusals for money; 0 means 429.
 	BudgetRefusalStatus int32 `json:"budgetRefusalStatus,omitempty"`
 	// AssumedOutputTokens is the bound written into a call that has none, where it
 	// is less than the model's own; 0 means the model's own.
 	AssumedOutputTokens int64 `json:"assumedOutputTokens,omitempty"`
-	// StoreLossPercent is how much of its smallest limit an enforcer holds beforehand
-	// for calls of a kind, to admit from while the limiter's store is lost; 0 means
-	// that nothing is admitted then.
-	StoreLossPercent int32 `json:"storeLossPercent,omitempty"`
 	// UnknownModel is what becomes of calls for a model that no provider lists; empty
 	// refuses them.
 	UnknownModel UnknownModel `json:"unknownModel,omitempty"`
@@ -90,6 +84,9 @@ func (t Tenant) Root() string {
 	return t.Tenant
 }
 
+// Levels are the tenant and its ancestors, nearest first.
+func (t Tenant) Levels() []Level { return append([]Level{t.Level}, t.Ancestors...) }
+
 // Level is one tenant of a budget tree with its own limits.
 type Level struct {
 	// Tenant is the tenant's name.
@@ -106,6 +103,14 @@ type Level struct {
 	Ladder []Rung `json:"ladder"`
 	// Forced overrides the breaker; empty leaves it to itself.
 	Forced BreakerState `json:"forced,omitempty"`
+	// Enforcement says whether the level's limits and breaker refuse, or only count. It
+	// is about no other level. See Waives.
+	Enforcement Enforcement `json:"enforcement,omitempty"`
+	// StoreLossPercent is how much of the smallest limit an enforcer holds beforehand for
+	// calls of a kind, to admit from while the limiter's store is lost; 0 means that
+	// nothing is admitted then, here and below. Of an ancestor's limits, it is also the
+	// most of which anything may be held once those below have such a share.
+	StoreLossPercent int32 `json:"storeLossPercent,omitempty"`
 }
 
 // BreakerState is the state of a breaker.
@@ -120,7 +125,7 @@ const (
 // Enforcement says what becomes of a refusal.
 type Enforcement string
 
-// Enforce refuses; Shadow decides, counts and records, and never refuses.
+// Enforce refuses; Shadow decides, counts and records, and refuses nothing.
 const (
 	Enforce Enforcement = "Enforce"
 	Shadow  Enforcement = "Shadow"
@@ -192,6 +197,9 @@ type RateLimit struct {
 	Count  int64    `json:"count,omitempty"`
 	Burst  int64    `json:"burst"`
 	Window Duration `json:"window,omitempty"`
+	// Imposed says that the limit is of a policy in another namespace: it is not the
+	// tenant's to waive.
+	Imposed bool `json:"imposed,omitempty"`
 }
 
 // Duration is a time.Duration that is whole milliseconds in JSON.
@@ -277,6 +285,46 @@ func (l Level) TripAt(limit MoneyLimit) (money.Nanos, bool) {
 		return 0, false
 	}
 	return rung.Amount(limit), true
+}
+
+// Waives reports whether the level's own limits and breaker refuse nothing.
+func (l Level) Waives() bool { return l.Enforcement == Shadow }
+
+// WaivesRate is Waives for a rate limit of the level.
+func (l Level) WaivesRate(limit RateLimit) bool { return l.Waives() && !limit.Imposed }
+
+// ForcedOpen is the tenant, of this one and its ancestors, whose breaker is forced open
+// and refuses all paid calls; empty for none.
+func (t Tenant) ForcedOpen() string {
+	for _, level := range t.Levels() {
+		if level.Forced == BreakerOpen && !level.Waives() {
+			return level.Tenant
+		}
+	}
+	return ""
+}
+
+// FallbackTripAt is TripAt of an ancestor's limit for a call of the model that a
+// descendant's fallback makes: such a call passes the Trip rung only where the ancestor's
+// own fallbacks have it made, and the Downgrade rung only with a model that the rung does
+// not replace.
+func (l Level) FallbackTripAt(limit MoneyLimit, model string) (money.Nanos, bool) {
+	trip, trips := l.TripAt(limit)
+	if slices.ContainsFunc(l.Fallbacks(), func(f Fallback) bool { return f.calls(model) }) {
+		trips = false
+	}
+	rung, downgrades := l.Rung(Downgrade)
+	if _, replaces := rung.Models[model]; downgrades && replaces {
+		if at := rung.Amount(limit); !trips || at < trip {
+			return at, true
+		}
+	}
+	return trip, trips
+}
+
+// calls reports whether the fallback may call the model.
+func (f Fallback) calls(model string) bool {
+	return f.Kind == CheapestModel && (len(f.Models) == 0 || slices.Contains(f.Models, model))
 }
 
 // Fallbacks are what is tried in the place of a call of the tenant that is refused

@@ -39,8 +39,6 @@ type ProbeAnswer struct {
 	Failure string `json:"failure,omitempty"`
 	// Forced is the tenant whose breaker is forced open, so that no limit was asked.
 	Forced string `json:"forced,omitempty"`
-	// Shadow says that refusals were not enforced.
-	Shadow bool `json:"shadow,omitempty"`
 	// Levels are the limits that the limiter was asked about, of the tenant and of its
 	// ancestors, nearest first.
 	Levels []ProbedLevel `json:"levels,omitempty"`
@@ -48,7 +46,9 @@ type ProbeAnswer struct {
 
 // ProbedLevel is what was asked of one tenant of a budget tree.
 type ProbedLevel struct {
-	Tenant string        `json:"tenant"`
+	Tenant string `json:"tenant"`
+	// Shadow says that the level's own limits refuse nothing.
+	Shadow bool          `json:"shadow,omitempty"`
 	Money  []ProbedMoney `json:"money,omitempty"`
 	Rates  []RateLimit   `json:"rates,omitempty"`
 }
@@ -74,11 +74,8 @@ func (a ProbeAnswer) Contradiction(document Tenant) string {
 	if a.Failure != "" {
 		return a.Failure
 	}
-	forced := document.forcedOpen()
-	isShadow := document.Enforcement == Shadow
+	forced := document.ForcedOpen()
 	switch {
-	case a.Shadow != isShadow:
-		return fmt.Sprintf("shadow is %t, want %t", a.Shadow, isShadow)
 	case a.Forced != forced && forced != "":
 		return fmt.Sprintf("calls are admitted although the breaker of tenant %s is forced open", forced)
 	case a.Forced != forced:
@@ -86,7 +83,7 @@ func (a ProbeAnswer) Contradiction(document Tenant) string {
 	case forced != "":
 		return ""
 	}
-	levels := append([]Level{document.Level}, document.Ancestors...)
+	levels := document.Levels()
 	for i, level := range levels {
 		if i >= len(a.Levels) || a.Levels[i].Tenant != level.Tenant {
 			return fmt.Sprintf("no limit of tenant %s was checked", level.Tenant)
@@ -101,21 +98,10 @@ func (a ProbeAnswer) Contradiction(document Tenant) string {
 	return ""
 }
 
-// forcedOpen is the tenant whose breaker, forced open, refuses all calls; empty for
-// none.
-func (t Tenant) forcedOpen() string {
-	if t.Enforcement == Shadow {
-		return ""
-	}
-	for _, level := range append([]Level{t.Level}, t.Ancestors...) {
-		if level.Forced == BreakerOpen {
-			return level.Tenant
-		}
-	}
-	return ""
-}
-
 func (p ProbedLevel) contradiction(level Level) string {
+	if p.Shadow != level.Waives() {
+		return fmt.Sprintf("shadow of tenant %s is %t, want %t", level.Tenant, p.Shadow, level.Waives())
+	}
 	for _, limit := range level.Money {
 		i := slices.IndexFunc(p.Money, func(m ProbedMoney) bool { return m.Name == limit.Name })
 		if i < 0 {
@@ -194,7 +180,11 @@ func (l MoneyLimit) text() string {
 }
 
 func (l RateLimit) text() string {
-	return fmt.Sprintf("%d %s, at most %d, in %s per %s%s", l.Count, l.Unit, l.Burst, l.Window.Std(), l.Per, l.Selector.text())
+	text := fmt.Sprintf("%d %s, at most %d, in %s per %s%s", l.Count, l.Unit, l.Burst, l.Window.Std(), l.Per, l.Selector.text())
+	if l.Imposed {
+		return text + ", imposed"
+	}
+	return text
 }
 
 func (s Selector) text() string { return strings.ReplaceAll(s.selectorField(), ";", ", ") }

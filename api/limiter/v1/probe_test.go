@@ -20,7 +20,7 @@ func probed() limiterv1.Tenant {
 				{Name: "daily", Per: limiterv1.PerTenant, Period: period.Day, Amount: 5 * money.USD},
 				{Name: "each", Per: limiterv1.PerUser, Period: "5m", Amount: money.USD, Selector: limiterv1.Selector{Tiers: []string{"gerente"}}},
 			},
-			Rates:  []limiterv1.RateLimit{{Name: "tiers/all", Per: limiterv1.PerUser, Unit: limiterv1.Requests, Count: 5, Burst: 5, Window: 60_000}},
+			Rates:  []limiterv1.RateLimit{{Name: "tiers/all", Per: limiterv1.PerUser, Unit: limiterv1.Requests, Count: 5, Burst: 5, Window: 60_000, Imposed: true}},
 			Ladder: []limiterv1.Rung{{AtPercent: 80, Action: limiterv1.Warn}, {AtPercent: 90, Action: limiterv1.Trip}},
 		},
 		Ancestors: []limiterv1.Level{{
@@ -40,7 +40,7 @@ func answerOf(t *testing.T, document limiterv1.Tenant) limiterv1.ProbeAnswer {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := limiterv1.ProbedLevel{Tenant: level.Tenant, Rates: level.Rates}
+		p := limiterv1.ProbedLevel{Tenant: level.Tenant, Shadow: level.Waives(), Rates: level.Rates}
 		for _, limit := range level.Money {
 			asked := level.Probed(limit, time.Now())
 			asked.ResetsAt = period.Containing(limit.Period, zone, time.Now()).End
@@ -111,7 +111,9 @@ func TestContradiction(t *testing.T) {
 		"no such rate":            {admitsBy: func(d *limiterv1.Tenant) { d.Rates = nil }, want: "rate limit tiers/all of tenant acme was not checked"},
 		"no parent":               {admitsBy: func(d *limiterv1.Tenant) { d.Ancestors = nil }, want: "no limit of tenant company was checked"},
 		"another amount above":    {admitsBy: func(d *limiterv1.Tenant) { d.Ancestors[0].Money[0].Amount++ }, want: "limit monthly of tenant company"},
-		"shadow":                  {answers: func(a *limiterv1.ProbeAnswer) { a.Shadow = true }, want: "shadow is true, want false"},
+		"shadow":                  {answers: func(a *limiterv1.ProbeAnswer) { a.Levels[0].Shadow = true }, want: "shadow of tenant acme is true, want false"},
+		"shadow above":            {answers: func(a *limiterv1.ProbeAnswer) { a.Levels[1].Shadow = true }, want: "shadow of tenant company is true, want false"},
+		"not imposed":             {admitsBy: func(d *limiterv1.Tenant) { d.Rates[0].Imposed = false }, want: "rate limit tiers/all of tenant acme: 5 requests, at most 5, in 1m0s per User, want 5 requests, at most 5, in 1m0s per User, imposed"},
 		"forced open":             {answers: func(a *limiterv1.ProbeAnswer) { a.Forced = "company" }, want: "as if the breaker of tenant company"},
 		"nothing was decided":     {answers: func(a *limiterv1.ProbeAnswer) { a.Failure = "the limiter is suspended" }, want: "the limiter is suspended"},
 		"an ancestor more":        {answers: func(a *limiterv1.ProbeAnswer) { a.Levels = append(a.Levels, limiterv1.ProbedLevel{Tenant: "old"}) }, want: "limits of tenant old were checked, which is not an ancestor"},
@@ -145,9 +147,11 @@ func TestContradictionOfABreaker(t *testing.T) {
 		t.Errorf("of a breaker that is not: %q", got)
 	}
 	document.Enforcement = limiterv1.Shadow
-	shadow := answerOf(t, document)
-	shadow.Shadow = true
-	if got := shadow.Contradiction(document); got != "" {
-		t.Errorf("in shadow, where nothing is refused: %q", got)
+	if got := answerOf(t, document).Contradiction(document); !strings.Contains(got, "calls are admitted although") {
+		t.Errorf("of a breaker that is not, above a tenant in shadow: %q", got)
+	}
+	document.Ancestors[0].Enforcement = limiterv1.Shadow
+	if got := answerOf(t, document).Contradiction(document); got != "" {
+		t.Errorf("of a breaker that is in shadow: %q", got)
 	}
 }

@@ -203,7 +203,7 @@ func (e *explanation) print(call history.Call) {
 		e.Why = append(e.Why, fmt.Sprintf("A money limit refused the call to %s; the fallback CheapestModel made it with %s, which no rung replaces.", call.ModelAsked, call.Model))
 	case ledgerv1.Shadowed:
 		e.Verdict = "admitted in Shadow"
-		e.Why = append(e.Why, "A limit would have refused it, but Shadow refuses nothing.")
+		e.Why = append(e.Why, "A limit would have refused it, but the budget of the limit is in Shadow, which refuses nothing.")
 	case ledgerv1.Bounded:
 		e.Verdict = "admitted from the reserve"
 		e.Why = append(e.Why, "Redis was unavailable: the call was admitted from the enforcer's reserve, and limits were not checked.")

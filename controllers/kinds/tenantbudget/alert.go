@@ -89,7 +89,7 @@ func (u *usage) alertMessage(limit limitUsage, rung budgetstore.Rung) string {
 		return u.breakerOpened(limit).Note
 	}
 	return fmt.Sprintf("limit %s is fully spent: %s; paid calls that count against it %s %s",
-		limit.Name, spentOf(limit), u.refused(), limit.until())
+		limit.Name, spentOf(limit), refused(limit.shadow), limit.until())
 }
 
 // recordedAlerts remember which alerts of a budget this manager has recorded, so that

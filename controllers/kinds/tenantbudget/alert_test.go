@@ -18,11 +18,14 @@ import (
 // alertsAt are the alerts of a budget that has spent so much of its limits.
 func alertsAt(t *testing.T, level limiterv1.Level, shadow bool, spent map[period.Kind]money.Nanos) budgetstore.TenantAlerts {
 	t.Helper()
+	if shadow {
+		level.Enforcement = limiterv1.Shadow
+	}
 	measured, err := measure(level, spentAt(noon, spent))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scope{Scope: rollout.Scope[*v1alpha1.TenantBudget]{Object: &v1alpha1.TenantBudget{}}, usage: &usage{shadow: shadow, levels: []levelUsage{measured}}}
+	s := &scope{Scope: rollout.Scope[*v1alpha1.TenantBudget]{Object: &v1alpha1.TenantBudget{}}, usage: &usage{levels: []levelUsage{measured}}}
 	return s.alerts()
 }
 

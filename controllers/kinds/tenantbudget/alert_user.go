@@ -160,7 +160,7 @@ func (u *usage) userMessage(user string, limit limitUsage, rung budgetstore.Rung
 	}
 	switch rung.Action {
 	case limiterv1.Trip, ledgerv1.Exhaust:
-		return message + fmt.Sprintf("paid calls of the user that count against it %s %s", u.refused(), limit.until())
+		return message + fmt.Sprintf("paid calls of the user that count against it %s %s", refused(u.own().shadow), limit.until())
 	case limiterv1.Downgrade:
 		return message + "cheaper models are called until " + resets
 	}

@@ -18,22 +18,26 @@ type breaker struct {
 	forced bool
 	// tenant is whose breaker it is.
 	tenant string
+	// shadow is set when it refuses nothing, though it is open.
+	shadow bool
 	// limit is what holds it open; nil when it is closed or forced.
 	limit *limitUsage
 }
 
 // breaker is what follows for the tenant from its own breaker and from those of its
-// ancestors: one that is open is enough.
+// ancestors: one that is open is enough. Those that are in shadow come last.
 func (u *usage) breaker() breaker {
-	for _, level := range u.levels {
-		if level.forced == limiterv1.BreakerOpen {
-			return breaker{state: v1alpha1.BreakerOpen, forced: true, tenant: level.tenant}
+	limit, own := u.tripped(), u.own()
+	for _, inShadow := range []bool{false, true} {
+		for _, level := range u.levels {
+			if level.forced == limiterv1.BreakerOpen && level.shadow == inShadow {
+				return breaker{state: v1alpha1.BreakerOpen, forced: true, tenant: level.tenant, shadow: inShadow}
+			}
+		}
+		if limit != nil && limit.shadow == inShadow {
+			return breaker{state: v1alpha1.BreakerOpen, tenant: limit.tenant, limit: limit, shadow: inShadow}
 		}
 	}
-	if limit := u.tripped(); limit != nil {
-		return breaker{state: v1alpha1.BreakerOpen, tenant: limit.tenant, limit: limit}
-	}
-	own := u.own()
 	return breaker{state: v1alpha1.BreakerClosed, forced: own.forced == limiterv1.BreakerClosed, tenant: own.tenant}
 }
 
@@ -51,22 +55,29 @@ func (b breaker) summary(own string) string {
 	return string(b.state) + why
 }
 
-// refused says what becomes of calls that the breaker stops.
-func (u *usage) refused() string {
-	if u.shadow {
+// refused says what becomes of calls that a breaker or a limit stops.
+func refused(inShadow bool) string {
+	if inShadow {
 		return "would be refused without Shadow"
 	}
 	return "are refused"
 }
 
-// refusedPast is refused where a limit has reached the Trip rung: the tenant's
-// fallbacks may let calls of the cheapest model continue, even if the limit is an ancestor's.
-// While the breaker is forced open, only calls that cost nothing continue.
-func (u *usage) refusedPast() string {
-	if slices.ContainsFunc(u.own().ladder, fallsBackToCheapestModel) && !u.shadow {
-		return ", except those that the fallback CheapestModel serves, " + u.refused()
+// refusedPast is refused where a limit has reached the Trip rung: calls of the cheapest
+// model continue if the tenant's fallbacks allow it and, where the limit is an ancestor's,
+// the ancestor's do, too. While the breaker is forced open, only calls that cost nothing
+// continue.
+func (u *usage) refusedPast(limit limitUsage) string {
+	goesOn := !limit.shadow
+	for i, level := range u.levels {
+		if i == 0 || level.tenant == limit.tenant {
+			goesOn = goesOn && slices.ContainsFunc(level.ladder, fallsBackToCheapestModel)
+		}
 	}
-	return " " + u.refused()
+	if goesOn {
+		return ", except those that the fallback CheapestModel serves, " + refused(false)
+	}
+	return " " + refused(limit.shadow)
 }
 
 func fallsBackToCheapestModel(rung limiterv1.Rung) bool {
@@ -82,14 +93,14 @@ func (u *usage) breakerOpen() verdict.Verdict {
 	case b.forced:
 		return verdict.Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonForced,
 			Message: fmt.Sprintf("spec.breaker.forced%s keeps the breaker open: paid calls %s until it is removed",
-				u.ofTenant(b.tenant), u.refused())}
+				u.ofTenant(b.tenant), refused(b.shadow))}
 	case b.limit == nil:
 		return verdict.Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonBelowTripRung,
 			Message: "no limit of the tenant has reached the Trip rung"}
 	}
 	return verdict.Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonTripRungReached,
 		Message: fmt.Sprintf("limit %s%s has reached the Trip rung: paid calls%s %s",
-			b.limit.Name, u.ofTenant(b.tenant), u.refusedPast(), b.limit.until())}
+			b.limit.Name, u.ofTenant(b.tenant), u.refusedPast(*b.limit), b.limit.until())}
 }
 
 // ofTenant names a tenant that is not the one whose usage it is.

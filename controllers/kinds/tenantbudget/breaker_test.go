@@ -20,13 +20,13 @@ func TestBreaker(t *testing.T) {
 		forced limiterv1.BreakerState
 		day    money.Nanos
 		month  money.Nanos
+		shadow bool
+		// fallback is one of the ladder.
+		fallback limiterv1.FallbackKind
 	}
 	for name, tc := range map[string]struct {
 		// tenants are the tenant and its ancestors, nearest first.
 		tenants []tenant
-		shadow  bool
-		// fallback is one of the tenant's own ladder.
-		fallback limiterv1.FallbackKind
 		// want is summary, limit, condition and message.
 		want [4]string
 	}{
@@ -40,22 +40,42 @@ func TestBreaker(t *testing.T) {
 				"limit daily has reached the Trip rung: paid calls are refused until 2026-11-26T00:00:00Z, or until the limit is raised"},
 		},
 		"its own limit has tripped, and the cheapest model goes on": {
-			tenants: []tenant{{name: "team", day: money.USD}, {name: "company"}}, fallback: limiterv1.CheapestModel,
+			tenants: []tenant{{name: "team", day: money.USD, fallback: limiterv1.CheapestModel}, {name: "company"}},
 			want: [4]string{"Open", "daily", "True TripRungReached",
 				"limit daily has reached the Trip rung: paid calls, except those that the fallback CheapestModel serves, are refused until 2026-11-26T00:00:00Z, or until the limit is raised"},
 		},
 		"a limit above has tripped, and the cheapest model goes on": {
-			tenants: []tenant{{name: "team"}, {name: "company", day: money.USD}}, fallback: limiterv1.CheapestModel,
+			tenants: []tenant{{name: "team", fallback: limiterv1.CheapestModel}, {name: "company", day: money.USD, fallback: limiterv1.CheapestModel}},
 			want: [4]string{"Open (parent)", "daily", "True TripRungReached",
 				"limit daily of tenant company has reached the Trip rung: paid calls, except those that the fallback CheapestModel serves, are refused until 2026-11-26T00:00:00Z, or until the limit is raised"},
 		},
+		"a limit above has tripped, whose tenant has no calls of the cheapest model go on": {
+			tenants: []tenant{{name: "team", fallback: limiterv1.CheapestModel}, {name: "company", day: money.USD}},
+			want: [4]string{"Open (parent)", "daily", "True TripRungReached",
+				"limit daily of tenant company has reached the Trip rung: paid calls are refused until 2026-11-26T00:00:00Z, or until the limit is raised"},
+		},
+		"a limit above has tripped, in shadow": {
+			tenants: []tenant{{name: "team"}, {name: "company", day: money.USD, shadow: true}},
+			want: [4]string{"Open (parent)", "daily", "True TripRungReached",
+				"limit daily of tenant company has reached the Trip rung: paid calls would be refused without Shadow until 2026-11-26T00:00:00Z, or until the limit is raised"},
+		},
+		"a limit above has tripped, and the tenant is in shadow": {
+			tenants: []tenant{{name: "team", month: money.USD, shadow: true}, {name: "company", day: money.USD}},
+			want: [4]string{"Open (parent)", "daily", "True TripRungReached",
+				"limit daily of tenant company has reached the Trip rung: paid calls are refused until 2026-11-26T00:00:00Z, or until the limit is raised"},
+		},
+		"forced open above, and forced open in shadow": {
+			tenants: []tenant{{name: "team", forced: open, shadow: true}, {name: "company", forced: open}},
+			want: [4]string{"Open (parent, forced)", "", "True Forced",
+				"spec.breaker.forced of tenant company keeps the breaker open: paid calls are refused until it is removed"},
+		},
 		"forced open, where the cheapest model does not go on": {
-			tenants: []tenant{{name: "team", forced: open}}, fallback: limiterv1.CheapestModel,
+			tenants: []tenant{{name: "team", forced: open, fallback: limiterv1.CheapestModel}},
 			want: [4]string{"Open (forced)", "", "True Forced",
 				"spec.breaker.forced keeps the breaker open: paid calls are refused until it is removed"},
 		},
 		"a fallback that costs nothing": {
-			tenants: []tenant{{name: "team", day: money.USD}}, fallback: limiterv1.Message,
+			tenants: []tenant{{name: "team", day: money.USD, fallback: limiterv1.Message}},
 			want: [4]string{"Open", "daily", "True TripRungReached",
 				"limit daily has reached the Trip rung: paid calls are refused until 2026-11-26T00:00:00Z, or until the limit is raised"},
 		},
@@ -75,7 +95,7 @@ func TestBreaker(t *testing.T) {
 				"spec.breaker.forced of tenant company keeps the breaker open: paid calls are refused until it is removed"},
 		},
 		"forced open, in shadow": {
-			tenants: []tenant{{name: "team", forced: open}}, shadow: true,
+			tenants: []tenant{{name: "team", forced: open, shadow: true}},
 			want: [4]string{"Open (forced)", "", "True Forced",
 				"spec.breaker.forced keeps the breaker open: paid calls would be refused without Shadow until it is removed"},
 		},
@@ -95,11 +115,14 @@ func TestBreaker(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u := &usage{shadow: tc.shadow}
-			for i, tenant := range tc.tenants {
+			u := &usage{}
+			for _, tenant := range tc.tenants {
 				level := tenantWith(usualLadder, daily(money.USD), monthly(money.USD))
-				if i == 0 && tc.fallback != "" {
-					level.Ladder = []limiterv1.Rung{{AtPercent: 90, Action: limiterv1.Trip, Fallbacks: []limiterv1.Fallback{{Kind: tc.fallback}}}}
+				if tenant.fallback != "" {
+					level.Ladder = []limiterv1.Rung{{AtPercent: 90, Action: limiterv1.Trip, Fallbacks: []limiterv1.Fallback{{Kind: tenant.fallback}}}}
+				}
+				if tenant.shadow {
+					level.Enforcement = limiterv1.Shadow
 				}
 				level.Tenant, level.Forced = tenant.name, tenant.forced
 				measured, err := measure(level, spentAt(noon, map[period.Kind]money.Nanos{period.Day: tenant.day, period.Month: tenant.month}))

@@ -170,7 +170,7 @@ func (u *usage) limitTripped(limit limitUsage, rung limiterv1.Rung) events.Event
 		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventLimitTripped, Action: "Trip", Field: fieldOf(limit.Name),
 		Turn: limit.turn(rung),
 		Note: fmt.Sprintf("limit %s has reached its %d%% rung: %s; paid calls of its tiers and models%s %s",
-			limit.Name, rung.AtPercent, spentOf(limit), u.refusedPast(), limit.until()),
+			limit.Name, rung.AtPercent, spentOf(limit), u.refusedPast(limit), limit.until()),
 	}
 }
 
@@ -178,7 +178,7 @@ func (u *usage) breakerOpened(limit limitUsage) events.Event {
 	return events.Event{
 		Type: corev1.EventTypeWarning, Reason: v1alpha1.EventBreakerOpened, Action: "OpenBreaker", Field: u.fieldOf(limit),
 		Note: fmt.Sprintf("limit %s%s has reached the Trip rung: %s; paid calls%s %s",
-			limit.Name, u.ofTenant(limit.tenant), spentOf(limit), u.refusedPast(), limit.until()),
+			limit.Name, u.ofTenant(limit.tenant), spentOf(limit), u.refusedPast(limit), limit.until()),
 	}
 }
 

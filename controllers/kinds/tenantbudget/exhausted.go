@@ -18,19 +18,14 @@ import (
 // exhausted is whether a limit that every call of the tenant counts against has
 // nothing left. What is held does not count: it may come back.
 func (u *usage) exhausted() verdict.Verdict {
-	var last *limitUsage
-	for _, limit := range u.all() {
-		if limit.Exhausted(limit.spent) && !limit.selects() && (last == nil || limit.outlasts(last)) {
-			last = limit
-		}
-	}
+	last := u.last(func(limit *limitUsage) bool { return limit.Exhausted(limit.spent) && !limit.selects() })
 	if last == nil {
 		return verdict.Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonAmountLeft,
 			Message: "no limit of the tenant is fully spent"}
 	}
 	return verdict.Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAmountSpent,
 		Message: fmt.Sprintf("limit %s%s is fully spent: paid calls %s %s",
-			last.Name, u.ofTenant(last.tenant), u.refused(), last.until())}
+			last.Name, u.ofTenant(last.tenant), refused(last.shadow), last.until())}
 }
 
 // exhaustionTurned is the Event of the tenant having nothing left, or something again.

@@ -43,8 +43,8 @@ func (c *Controller) prove(ctx context.Context, s *scope) (err error) {
 
 // usageUnder is the state of the money under a tenant's document.
 func (c *Controller) usageUnder(ctx context.Context, tenant limiterv1.Tenant) (*usage, error) {
-	u := &usage{root: tenant.Root(), shadow: tenant.Enforcement == limiterv1.Shadow}
-	for _, l := range append([]limiterv1.Level{tenant.Level}, tenant.Ancestors...) {
+	u := &usage{root: tenant.Root()}
+	for _, l := range tenant.Levels() {
 		var limits []limiterv1.MoneyLimit
 		for _, limit := range l.Money {
 			if limit.Per == limiterv1.PerTenant {

@@ -66,7 +66,7 @@ func (s *scope) ready(programmed verdict.Verdict) verdict.Verdict {
 	ready := conditions.Ready(s.Accepted, programmed)
 	if ready.Holds() && s.Object.Spec.Enforcement == v1alpha1.EnforcementShadow {
 		ready.Reason = v1alpha1.ReasonShadow
-		ready.Message = "spec.enforcement is Shadow: calls are decided, counted and recorded, and none is refused"
+		ready.Message = "spec.enforcement is Shadow: calls are decided, counted and recorded, and this budget refuses none"
 	}
 	return ready
 }

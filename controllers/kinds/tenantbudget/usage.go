@@ -16,8 +16,6 @@ import (
 type usage struct {
 	// root is the tenant at the top of the budget tree.
 	root string
-	// shadow is set when refusals are not enforced.
-	shadow bool
 	// levels are the tenant and its ancestors, nearest first. There is at least one.
 	levels []levelUsage
 }
@@ -38,6 +36,8 @@ type levelUsage struct {
 	zone       *time.Location
 	// forced overrides the breaker; empty leaves it to the limits.
 	forced limiterv1.BreakerState
+	// shadow is set when the level refuses nothing.
+	shadow bool
 }
 
 // limitUsage is how far a limit is used in the period that its level's now lies in.
@@ -59,6 +59,8 @@ type limitUsage struct {
 	rung limiterv1.Action
 	// tripped is set when the limit holds the breaker open.
 	tripped bool
+	// shadow is set when the limit refuses nothing.
+	shadow bool
 }
 
 // selects reports whether the limit counts some calls of the tenant and not others.
@@ -93,7 +95,7 @@ func measure(level limiterv1.Level, counters limiterstore.Reading) (levelUsage, 
 	if err != nil {
 		return levelUsage{}, fmt.Errorf("time zone %q: %w", level.TimeZone, err)
 	}
-	u := levelUsage{tenant: level.Tenant, now: counters.Now, ladder: level.Ladder, forced: level.Forced, zone: zone}
+	u := levelUsage{tenant: level.Tenant, now: counters.Now, ladder: level.Ladder, forced: level.Forced, zone: zone, shadow: level.Waives()}
 	for _, limit := range level.Money {
 		if limit.Per != limiterv1.PerTenant {
 			u.userLimits = append(u.userLimits, limit)
@@ -104,7 +106,7 @@ func measure(level limiterv1.Level, counters limiterstore.Reading) (levelUsage, 
 		limit, stretch := limit.At(counters.Now, "")
 		l := limitUsage{
 			MoneyLimit: limit, granted: limit.Amount - base, changesAt: stretch.End,
-			tenant: level.Tenant, startedAt: span.Start, resetsAt: span.End,
+			tenant: level.Tenant, startedAt: span.Start, resetsAt: span.End, shadow: u.shadow,
 		}
 		l.spent, l.held = counters.Money[limiterv1.MoneyField(limit)].In(span)
 		for _, rung := range level.Ladder {
@@ -146,16 +148,24 @@ func (u *usage) nearest() *limitUsage {
 	return nearest
 }
 
-// tripped is the limit, of the tenant or of an ancestor, that holds the breaker
-// open for longest; nil when none does.
-func (u *usage) tripped() *limitUsage {
+// last is the limit, of the tenant or of an ancestor, among some that refuse calls for
+// longest; nil when there are none. One that is in shadow refuses none: it comes after
+// all others.
+func (u *usage) last(refuses func(*limitUsage) bool) *limitUsage {
 	var last *limitUsage
 	for _, limit := range u.all() {
-		if limit.tripped && (last == nil || limit.outlasts(last)) {
+		switch {
+		case !refuses(limit), last != nil && limit.shadow && !last.shadow:
+		case last == nil, last.shadow && !limit.shadow, limit.outlasts(last):
 			last = limit
 		}
 	}
 	return last
+}
+
+// tripped is the limit that holds the breaker open; nil when none does.
+func (u *usage) tripped() *limitUsage {
+	return u.last(func(limit *limitUsage) bool { return limit.tripped })
 }
 
 // nextTurn is when the first of the periods turns, or a grant starts or expires; false

@@ -10,7 +10,8 @@ import (
 )
 
 // Ancestor is what a tenant's descendants inherit of it: of its limits, those that
-// count the whole tenant; its ladder; and its breaker, if that is forced.
+// count the whole tenant; its ladder; its breaker, if that is forced; whether all these
+// are in Shadow; and what it lets be reserved for when the store is lost.
 type Ancestor struct {
 	sources []limiterv1.Source
 	level   limiterv1.Level

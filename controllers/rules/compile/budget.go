@@ -28,15 +28,9 @@ func Tenant(
 		return limiterv1.Tenant{}, errs
 	}
 	tenant := limiterv1.Tenant{Sources: sources, Level: level}
-	if budget.Spec.Enforcement == v1alpha1.EnforcementShadow {
-		tenant.Enforcement = limiterv1.Shadow
-	}
 	tenant.BudgetRefusalStatus = budget.Spec.BudgetRefusalStatus
 	if tokens := budget.Spec.AssumedOutputTokens; tokens != nil {
 		tenant.AssumedOutputTokens = *tokens
-	}
-	if budget.Spec.OnStoreLoss == v1alpha1.StoreLossAllowBounded {
-		tenant.StoreLossPercent = ptr.Deref(budget.Spec.StoreLossPercent, 1)
 	}
 	if budget.Spec.UnknownModel == v1alpha1.UnknownModelPriceAsMostExpensive {
 		tenant.UnknownModel = limiterv1.PriceAsMostExpensive
@@ -88,6 +82,12 @@ func level(
 	}
 	if breaker := budget.Spec.Breaker; breaker != nil {
 		level.Forced = limiterv1.BreakerState(breaker.Forced)
+	}
+	if budget.Spec.Enforcement == v1alpha1.EnforcementShadow {
+		level.Enforcement = limiterv1.Shadow
+	}
+	if budget.Spec.OnStoreLoss == v1alpha1.StoreLossAllowBounded {
+		level.StoreLossPercent = ptr.Deref(budget.Spec.StoreLossPercent, 1)
 	}
 	for _, policy := range Applying(budget.Namespace, policies) {
 		rates, _ := Policy(&policy, budget.Namespace)

@@ -239,6 +239,7 @@ func TestAncestors(t *testing.T) {
 	company.ObjectMeta, company.Spec.Tenant, company.Spec.TimeZone = meta("company", 7), "company", ""
 	company.Spec.Breaker = &v1alpha1.Breaker{Forced: v1alpha1.BreakerClosed}
 	company.Spec.Enforcement, company.Spec.AssumedOutputTokens = v1alpha1.EnforcementShadow, ptr.To[int64](9)
+	company.Spec.OnStoreLoss, company.Spec.StoreLossPercent = v1alpha1.StoreLossAllowBounded, ptr.To[int32](7)
 	company.Spec.VirtualModels = []v1alpha1.VirtualModel{{Name: "auto", Models: []v1alpha1.ModelName{"gpt-4o"}}}
 	shared := v1alpha1.RateLimit{Name: "all", Per: v1alpha1.ScopeTenant, Requests: ptr.To[int64](9), Window: "1m"}
 	group := budget()
@@ -273,7 +274,7 @@ func TestAncestors(t *testing.T) {
 			Tenant: "company", TimeZone: "UTC", Money: want.Money[:2],
 			Rates: []limiterv1.RateLimit{
 				{Name: "shared/all", Per: limiterv1.PerTenant, Unit: limiterv1.Requests, Count: 9, Burst: 9, Window: 60_000}},
-			Ladder: want.Ladder, Forced: limiterv1.BreakerClosed,
+			Ladder: want.Ladder, Forced: limiterv1.BreakerClosed, Enforcement: limiterv1.Shadow, StoreLossPercent: 7,
 		},
 		{
 			Tenant: "group", TimeZone: want.TimeZone, Money: []limiterv1.MoneyLimit{},

@@ -14,7 +14,8 @@ import (
 // Policy compiles the limits of a RateLimitPolicy for a TenantBudget in a namespace. In
 // the document, a limit is called "policy/limit", with the policy's namespace before it
 // where that is another: "namespace/policy/limit". Neither a namespace nor a name has a
-// slash, so that no two limits of a tenant share a name, and a bucket.
+// slash, so that no two limits of a tenant share a name, and a bucket. What another
+// namespace imposes, the tenant cannot waive.
 func Policy(policy *v1alpha1.RateLimitPolicy, namespace string) ([]limiterv1.RateLimit, field.ErrorList) {
 	spec := field.NewPath("spec")
 	errs := targetSelector(policy.Spec.TargetSelector, spec.Child("targetSelector"))
@@ -25,7 +26,7 @@ func Policy(policy *v1alpha1.RateLimitPolicy, namespace string) ([]limiterv1.Rat
 	compiled := make([]limiterv1.RateLimit, 0, len(policy.Spec.Limits))
 	for i, limit := range policy.Spec.Limits {
 		rate, limitErrs := rateLimit(limit, spec.Child("limits").Index(i))
-		rate.Name = prefix + limit.Name
+		rate.Name, rate.Imposed = prefix+limit.Name, policy.Namespace != namespace
 		compiled = append(compiled, rate)
 		errs = append(errs, limitErrs...)
 	}

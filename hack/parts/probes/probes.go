@@ -64,16 +64,13 @@ func answerFor(ctx context.Context, client redis.UniversalClient, name string, c
 
 // answerOf is the answer of an enforcer that admits calls by the document.
 func answerOf(tenant limiterv1.Tenant) (limiterv1.ProbeAnswer, error) {
-	answer := limiterv1.ProbeAnswer{Shadow: tenant.Enforcement == limiterv1.Shadow}
-	for _, level := range append([]limiterv1.Level{tenant.Level}, tenant.Ancestors...) {
-		if level.Forced == limiterv1.BreakerOpen && answer.Forced == "" && !answer.Shadow {
-			answer.Forced = level.Tenant
-		}
+	answer := limiterv1.ProbeAnswer{Forced: tenant.ForcedOpen()}
+	for _, level := range tenant.Levels() {
 		zone, err := time.LoadLocation(level.TimeZone)
 		if err != nil {
 			return limiterv1.ProbeAnswer{}, err
 		}
-		probed := limiterv1.ProbedLevel{Tenant: level.Tenant, Rates: level.Rates}
+		probed := limiterv1.ProbedLevel{Tenant: level.Tenant, Shadow: level.Waives(), Rates: level.Rates}
 		for _, limit := range level.Money {
 			money := level.Probed(limit, time.Now())
 			money.ResetsAt = period.Containing(limit.Period, zone, time.Now()).End

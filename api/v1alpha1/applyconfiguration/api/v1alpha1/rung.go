@@ -15,13 +15,13 @@ type RungApplyConfiguration struct {
 	AtPercent *int32 `json:"atPercent,omitempty"`
 	// action is what happens at the rung. Warn: an Event is raised, and alerts are sent; calls continue. Downgrade: calls go to a cheaper model, as models says. Trip: paid calls are refused until the period turns or the limit is raised, except for what fallback allows.
 	Action *apiv1alpha1.Action `json:"action,omitempty"`
-	// models says which model is called instead of which. Only with action Downgrade, and required there.
+	// models says which model is called instead of which. Only with action Downgrade, and required there. For a model that a parent replaces, too, the parent's replacement is called.
 	Models []ReplacementApplyConfiguration `json:"models,omitempty"`
 	// fallback is what to try, in order, instead of refusing a call. Only with action Trip. Applies when a limit of the tenant, the user or a parent is tripped or has too little left, or the breaker is forced open; never to rate limits. Empty, or if none has an answer: the call is refused.
 	//
 	// Cache returns the answer to an earlier call of the tenant whose request was the same, byte for byte. One user's answer is then given to another user who asks the same: list Cache only where users may see each other's answers. Answers are kept from the time Cache is listed, only in the memory of each enforcer, and for no other tenant.
 	//
-	// CheapestModel calls the model of the same protocol that can do what the call asks for and whose prices are lowest for what the call may use, if it costs nothing or fits into what is left of the limits. It ignores the Trip rung, but not the amounts. While the breaker is forced open, only models that cost nothing are called.
+	// CheapestModel calls the model of the same protocol that can do what the call asks for and whose prices are lowest for what the call may use, if it costs nothing or fits into what is left of the limits. It ignores the tenant's own Trip rung, but not the amounts. It passes a parent's Trip rung only if that rung has CheapestModel for this model, too, and a parent's Downgrade rung only with a model that the rung does not replace. While the breaker is forced open, only models that cost nothing are called.
 	//
 	// Message answers with message, as a model would. It must be last.
 	Fallback []apiv1alpha1.Fallback `json:"fallback,omitempty"`

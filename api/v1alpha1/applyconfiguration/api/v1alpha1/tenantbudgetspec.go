@@ -27,7 +27,7 @@ type TenantBudgetSpecApplyConfiguration struct {
 	Ladder []RungApplyConfiguration `json:"ladder,omitempty"`
 	// breaker overrides the tenant's breaker. Unset: the ladder decides.
 	Breaker *BreakerApplyConfiguration `json:"breaker,omitempty"`
-	// enforcement is Enforce, or Shadow to decide, count and record everything and refuse nothing, not even for a parent's limit. Children follow their own setting. Default: Enforce.
+	// enforcement is Enforce, or Shadow to decide, count and record everything and refuse nothing. Shadow waives only what is this budget's own: its limits, its breaker, and the RateLimitPolicies in its namespace, for its own calls and for those of its children. Calls are still refused by the limits and breakers of parents that are not in Shadow themselves, and by RateLimitPolicies of other namespaces. Default: Enforce.
 	Enforcement *apiv1alpha1.Enforcement `json:"enforcement,omitempty"`
 	// budgetRefusalStatus is the HTTP status of the tenant's calls that are refused for money, by its own or by a parent's limit or breaker: 429 or 402. Clients that obey x-should-retry retry neither; some clients ignore it and retry every 429, in vain. No client retries a 402. Default: 429.
 	BudgetRefusalStatus *int32 `json:"budgetRefusalStatus,omitempty"`
@@ -39,11 +39,11 @@ type TenantBudgetSpecApplyConfiguration struct {
 	//
 	// Limits, rate limits and Downgrade rungs with models match a model by one name only. A call that asks for the model by another name, such as a dated version, does not count there and is not downgraded. Limits without models apply to it.
 	UnknownModel *apiv1alpha1.UnknownModel `json:"unknownModel,omitempty"`
-	// onStoreLoss says what happens to calls while Redis is unreachable. Deny: they are refused with status 503. AllowBounded: each enforcer reserves in advance a share of the smallest applicable limit (per user, where limits are per user), and admits calls from it while Redis is down. The reserve shows as held. The limits still hold; rate limits are not checked. Default: Deny.
+	// onStoreLoss says what happens to calls while Redis is unreachable. Deny: they are refused with status 503, and so are those of all children. AllowBounded: each enforcer reserves in advance a share of the smallest applicable limit (per user, where limits are per user), and admits calls from it while Redis is down. The reserve shows as held. The limits still hold; rate limits are not checked. Children must set it, too, to have a reserve. Default: Deny.
 	//
 	// An enforcer that dies, or is cut off for more than six seconds, is charged its shares in full. Calls with an Idempotency-Key are refused even with AllowBounded.
 	OnStoreLoss *apiv1alpha1.StoreLoss `json:"onStoreLoss,omitempty"`
-	// storeLossPercent is the size of the reserve of onStoreLoss: AllowBounded, as a percentage of the smallest applicable limit. Default: 1.
+	// storeLossPercent is the size of the reserve of onStoreLoss: AllowBounded, as a percentage of the smallest applicable limit. It also bounds what children reserve from this budget's limits: each reserve is at most this percentage of the limit, and a child reserves only while no more than this percentage of the limit is held with the reserve, by all reserves and open calls together. Default: 1.
 	StoreLossPercent *int32 `json:"storeLossPercent,omitempty"`
 	// virtualModels are names that callers of the tenant may ask for instead of a model: the first model in the list whose call fits into what is left of the limits is called. Children do not inherit them.
 	VirtualModels []VirtualModelApplyConfiguration `json:"virtualModels,omitempty"`
