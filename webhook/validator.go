@@ -26,6 +26,7 @@ var refused = sets.New(
 	v1alpha1.ReasonNamespaceNotDelegated,
 	v1alpha1.ReasonParentCycle,
 	v1alpha1.ReasonParentTooDeep,
+	v1alpha1.ReasonAncestorRequired,
 )
 
 // byOthers are those of them for which other objects are the cause.

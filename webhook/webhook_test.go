@@ -40,6 +40,10 @@ func TestCreate(t *testing.T) {
 	testkit.Must(t, api.Create(t.Context(), below))
 	awaitAccepted(t, below, "False ParentNotFound")
 
+	demanding := newNamespace(t, v1alpha1.RequiredAncestorLabel+"="+namespace)
+	belowDemanded := objects.TenantBudget(demanding)
+	belowDemanded.Spec.ParentRef = &v1alpha1.ParentRef{Name: present.Name, Namespace: namespace}
+
 	for name, tc := range map[string]struct {
 		object client.Object
 		// wantErr is what the error says of a field; empty when the object is let in.
@@ -86,6 +90,21 @@ func TestCreate(t *testing.T) {
 				b.Spec.ParentRef = &v1alpha1.ParentRef{Name: "budget", Namespace: bottom.Namespace}
 			}),
 			wantErr: fmt.Sprintf(`must not have more than %d budgets above it`, limiterv1.MaxDepth),
+		},
+		"no parent, where the namespace demands one": {
+			object: objects.TenantBudget(demanding),
+			wantErr: fmt.Sprintf(`spec.parentRef: Required value: namespace %s is labelled bursar.dev/required-ancestor=%s: `+
+				`name the TenantBudget of tenant %[2]s, or one below it, as the parent`, demanding, namespace),
+		},
+		"the parent that the namespace demands": {object: belowDemanded},
+		"a reserve below a tenant that has none": {
+			object: func() client.Object {
+				b := belowDemanded.DeepCopy()
+				b.Spec.OnStoreLoss = v1alpha1.StoreLossAllowBounded
+				return b
+			}(),
+			wantWarnings: []string{fmt.Sprintf(
+				`spec.onStoreLoss: AllowBounded has no effect below tenant %s: set onStoreLoss: AllowBounded there, too`, namespace)},
 		},
 		"a budget that refuses nothing": {
 			object: budgetOf(delegated, func(b *v1alpha1.TenantBudget) { b.Spec.Enforcement = v1alpha1.EnforcementShadow }),

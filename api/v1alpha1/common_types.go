@@ -8,6 +8,9 @@ const Finalizer = "bursar.dev/withdraw"
 // DelegatedLabel on a Namespace, with the value "true", allows TenantBudgets in it to name tenants other than the namespace itself, and RateLimitPolicies in it to select TenantBudgets in other namespaces.
 const DelegatedLabel = "bursar.dev/delegated"
 
+// RequiredAncestorLabel on a Namespace names a tenant that every TenantBudget in the namespace must have among its ancestors, except that tenant's own. So nobody who may create TenantBudgets there can spend outside that tenant's limits, not even by deleting a TenantBudget and creating it again without its parent.
+const RequiredAncestorLabel = "bursar.dev/required-ancestor"
+
 // Amount is a sum of money in US dollars: a decimal string, exact to the nano-dollar, at most 9000000 dollars, such as "5.00".
 //
 // +kubebuilder:validation:MinLength=1

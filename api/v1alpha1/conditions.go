@@ -51,6 +51,7 @@ const (
 	ReasonParentCycle           = "ParentCycle"
 	ReasonParentTooDeep         = "ParentTooDeep"
 	ReasonNotAllowedByParent    = "NotAllowedByParent"
+	ReasonAncestorRequired      = "AncestorRequired"
 )
 
 // Reasons of ConditionProgrammed.

@@ -61,7 +61,7 @@ type TenantBudgetSpec struct {
 	// +required
 	Tenant string `json:"tenant"`
 
-	// parentRef names the TenantBudget of which this tenant is a part, such as the company of a department. What the tenant spends also counts against the per: Tenant limits of its parent, its parent's parent, and so on, and their ladders and breakers apply to it. The parent must allow it (allowedChildren). It cannot be changed. Unset: the tenant has no parent.
+	// parentRef names the TenantBudget of which this tenant is a part, such as the company of a department. What the tenant spends also counts against the per: Tenant limits of its parent, its parent's parent, and so on, and their ladders and breakers apply to it. The parent must allow it (allowedChildren). It cannot be changed. If the namespace has the label bursar.dev/required-ancestor, the tenant that the label names must be among the tenant's ancestors. Unset: the tenant has no parent.
 	// +optional
 	ParentRef *ParentRef `json:"parentRef,omitempty"`
 

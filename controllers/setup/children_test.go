@@ -6,6 +6,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
@@ -65,6 +66,33 @@ var _ = Describe("A child", func() {
 		update(ctx, company, allow(v1alpha1.Namespaces{From: v1alpha1.NamespacesAll}))
 		expectProgrammed(ctx, team)
 		Expect(documentOf(ctx, team).Money[0].Amount.String()).To(Equal("1000.00"))
+	})
+
+	It("cannot leave the ancestor that its namespace demands", func(ctx SpecContext) {
+		startEnforcer(true)
+		company := objects.TenantBudget(newNamespace(ctx))
+		team := objects.TenantBudget(newNamespace(ctx, v1alpha1.RequiredAncestorLabel+"="+company.Spec.Tenant))
+		free := team.DeepCopy()
+		team.Spec.ParentRef = &v1alpha1.ParentRef{Namespace: company.Namespace, Name: company.Name}
+		create(ctx, company)
+		create(ctx, team)
+		expectProgrammed(ctx, team)
+
+		By("being created again without its parent")
+		Expect(api.Delete(ctx, team)).To(Succeed())
+		Eventually(ctx, func() error { return get(ctx, team) }).Should(Satisfy(apierrors.IsNotFound))
+		create(ctx, free)
+		expectCondition(ctx, free, v1alpha1.ConditionAccepted, "False AncestorRequired")
+		Expect(message(free, v1alpha1.ConditionAccepted)).To(Equal(fmt.Sprintf(
+			`spec.parentRef: Required value: namespace %s is labelled bursar.dev/required-ancestor=%s: `+
+				`name the TenantBudget of tenant %[2]s, or one below it, as the parent`, free.Namespace, company.Spec.Tenant)))
+		Expect(condition(ctx, free, v1alpha1.ConditionStalled)()).To(Equal("True AncestorRequired"))
+		Expect(stored(ctx, "tenant/"+free.Spec.Tenant)).To(BeEmpty())
+
+		By("the namespace demanding it no longer")
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: free.Namespace}}
+		update(ctx, namespace, func(n *corev1.Namespace) { delete(n.Labels, v1alpha1.RequiredAncestorLabel) })
+		expectProgrammed(ctx, free)
 	})
 
 	It("may promise more than its parent has, which its parent says", func(ctx SpecContext) {

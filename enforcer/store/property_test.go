@@ -180,7 +180,7 @@ func drawRate(t *rapid.T, name string, per limiterv1.Scope) limiterv1.RateLimit 
 		Name: name, Per: per, Selector: drawSelector(t),
 		Unit:    rapid.SampledFrom([]limiterv1.Unit{limiterv1.Requests, limiterv1.Tokens, limiterv1.InFlight}).Draw(t, "unit"),
 		Imposed: rapid.Bool().Draw(t, "imposed"),
-		Burst: rapid.Int64Range(1, 20).Draw(t, "burst"),
+		Burst:   rapid.Int64Range(1, 20).Draw(t, "burst"),
 	}
 	if limit.Unit != limiterv1.InFlight {
 		limit.Count = rapid.Int64Range(1, 7).Draw(t, "count")

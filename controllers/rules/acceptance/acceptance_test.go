@@ -105,6 +105,8 @@ const accepted = "True Accepted"
 
 func TestOfTenantBudget(t *testing.T) {
 	platform, plain := namespace("platform", delegated), namespace("plain", nil)
+	below := namespace("acme", map[string]string{v1alpha1.RequiredAncestorLabel: "group"})
+	emea := with(child("emea", "group"), func(b *v1alpha1.TenantBudget) { b.Status = budget("emea", v1alpha1.ReasonAccepted).Status })
 	for name, tc := range map[string]struct {
 		there     []client.Object
 		budget    *v1alpha1.TenantBudget
@@ -150,6 +152,23 @@ func TestOfTenantBudget(t *testing.T) {
 		"a parent that allows nobody": {
 			[]client.Object{aged(0, with(budget("emea", v1alpha1.ReasonAccepted), func(b *v1alpha1.TenantBudget) { b.Spec.AllowedChildren = nil }))},
 			child("acme", "emea"), "False NotAllowedByParent spec.parentRef", false,
+		},
+		"the parent that its namespace demands": {
+			[]client.Object{below, aged(0, budget("group", v1alpha1.ReasonAccepted))}, child("acme", "group"), accepted, false,
+		},
+		"the ancestor that its namespace demands": {
+			[]client.Object{below, aged(0, budget("group", v1alpha1.ReasonAccepted)), aged(0, emea)}, child("acme", "emea"), accepted, false,
+		},
+		"no parent, where its namespace demands one": {[]client.Object{below}, objects.TenantBudget("acme"), "False AncestorRequired spec.parentRef", false},
+		"another parent than its namespace demands": {
+			[]client.Object{below, aged(0, budget("emea", v1alpha1.ReasonAccepted))}, child("acme", "emea"), "False AncestorRequired spec.parentRef", false,
+		},
+		"one that calls itself what its namespace demands": {
+			[]client.Object{below, aged(0, with(budget("emea", v1alpha1.ReasonNamespaceNotDelegated), func(b *v1alpha1.TenantBudget) { b.Spec.Tenant = "group" }))},
+			child("acme", "emea"), "False ParentNotAccepted", false,
+		},
+		"the one that its namespace demands": {
+			[]client.Object{namespace("acme", map[string]string{v1alpha1.RequiredAncestorLabel: "acme"})}, objects.TenantBudget("acme"), accepted, false,
 		},
 		"itself for a parent": {
 			[]client.Object{aged(1, with(child("acme", "acme"), func(b *v1alpha1.TenantBudget) {

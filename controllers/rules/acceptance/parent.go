@@ -23,6 +23,9 @@ var parentPath = field.NewPath("spec", "parentRef")
 // effect with the parents it has.
 func ancestors(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget) ([]compile.Ancestor, *Decision, error) {
 	parents, rejection, err := parents(ctx, reader, budget)
+	if rejection == nil && err == nil {
+		rejection, err = required(ctx, reader, budget, parents)
+	}
 	if rejection != nil || err != nil {
 		return nil, rejection, err
 	}
@@ -44,6 +47,22 @@ func ancestors(ctx context.Context, reader client.Reader, budget *v1alpha1.Tenan
 		ancestors[i] = ancestor
 	}
 	return ancestors, nil, nil
+}
+
+// required is why the budget must not have effect without an ancestor that its namespace
+// demands; nil when it has it, is it, or none is demanded.
+func required(
+	ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget, parents []*v1alpha1.TenantBudget,
+) (*Decision, error) {
+	labels, err := labelsIn(ctx, reader)(budget.Namespace)
+	tenant := labels[v1alpha1.RequiredAncestorLabel]
+	has := slices.ContainsFunc(parents, func(parent *v1alpha1.TenantBudget) bool { return parent.Spec.Tenant == tenant })
+	if err != nil || tenant == "" || has || budget.Spec.Tenant == tenant {
+		return nil, err
+	}
+	return reject(v1alpha1.ReasonAncestorRequired, field.Required(parentPath, fmt.Sprintf(
+		"namespace %s is labelled %s=%s: name the TenantBudget of tenant %[3]s, or one below it, as the parent",
+		budget.Namespace, v1alpha1.RequiredAncestorLabel, tenant))), nil
 }
 
 // AncestorOf compiles what those below a budget inherit of it. The errors of its

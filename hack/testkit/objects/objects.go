@@ -5,6 +5,7 @@ package objects
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,12 +18,16 @@ import (
 // Budget is the name of the TenantBudget of each namespace.
 const Budget = "budget"
 
-// Namespace is one that no other test knows, with labels whose value is "true". Its name
-// is that of its tenant, too.
+// Namespace is one that no other test knows, with labels, "key=value", or the key alone of
+// a label whose value is "true". Its name is that of its tenant, too.
 func Namespace(labels ...string) *corev1.Namespace {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "t-" + rand.String(8), Labels: map[string]string{}}}
 	for _, label := range labels {
-		namespace.Labels[label] = "true"
+		key, value, hasValue := strings.Cut(label, "=")
+		if !hasValue {
+			value = "true"
+		}
+		namespace.Labels[key] = value
 	}
 	return namespace
 }

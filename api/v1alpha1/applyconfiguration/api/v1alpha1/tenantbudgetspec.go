@@ -13,7 +13,7 @@ import (
 type TenantBudgetSpecApplyConfiguration struct {
 	// tenant is the name of the organisation that pays. It is unique in the cluster and cannot be changed. It must equal the namespace, unless the namespace has the label bursar.dev/delegated=true.
 	Tenant *string `json:"tenant,omitempty"`
-	// parentRef names the TenantBudget of which this tenant is a part, such as the company of a department. What the tenant spends also counts against the per: Tenant limits of its parent, its parent's parent, and so on, and their ladders and breakers apply to it. The parent must allow it (allowedChildren). It cannot be changed. Unset: the tenant has no parent.
+	// parentRef names the TenantBudget of which this tenant is a part, such as the company of a department. What the tenant spends also counts against the per: Tenant limits of its parent, its parent's parent, and so on, and their ladders and breakers apply to it. The parent must allow it (allowedChildren). It cannot be changed. If the namespace has the label bursar.dev/required-ancestor, the tenant that the label names must be among the tenant's ancestors. Unset: the tenant has no parent.
 	ParentRef *ParentRefApplyConfiguration `json:"parentRef,omitempty"`
 	// allowedChildren says which TenantBudgets may name this one as their parent, and so spend from its limits. Unset: those in this namespace. A child that is no longer allowed gets Accepted=False; its last accepted configuration, with this budget's limits, stays in force until it is allowed again or deleted.
 	AllowedChildren *AllowedChildrenApplyConfiguration `json:"allowedChildren,omitempty"`

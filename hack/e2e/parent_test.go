@@ -1,0 +1,137 @@
+package e2e
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// answers are the statuses of calls of a cent, one after another, each settled before the
+// next.
+func answers(t *testing.T, tenant string, calls int) (statuses []int) {
+	t.Helper()
+	made, _ := ledger(t, tenant)
+	for range calls {
+		status, _ := penny(t, tenant)
+		statuses = append(statuses, status)
+		if status == http.StatusOK {
+			made++
+			eventually(t, "the call is settled", func() bool { settled, _ := ledger(t, tenant); return settled == made })
+		}
+	}
+	return statuses
+}
+
+func wantAnswers(t *testing.T, what string, got []int, want ...int) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%s: %v, want %v", what, got, want)
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("%s: %v, want %v", what, got, want)
+			return
+		}
+	}
+}
+
+const ok, refused = http.StatusOK, http.StatusTooManyRequests
+
+// TestShadowIsOfOneTenant: a tenant in Shadow passes its own limits and its own policies,
+// and neither those of its parent nor those of another namespace; and a parent in Shadow
+// refuses no child.
+func TestShadowIsOfOneTenant(t *testing.T) {
+	const below = "parentRef: {name: %}"
+	under := func(parent string) string { return strings.Replace(below, "%", parent, 1) }
+	t.Run("its own limit, and then its parent's", func(t *testing.T) {
+		apply(t, tenantYAML("sh-parent", "0.03")+tenantYAML("sh-child", "0.01", "ladder: []", "enforcement: Shadow", under("sh-parent")))
+		wantAnswers(t, "calls", answers(t, "sh-child", 5), ok, ok, ok, refused, refused)
+	})
+	t.Run("the Trip rung of its parent", func(t *testing.T) {
+		apply(t, tenantYAML("sh-tripping", "0.04", "ladder: [{atPercent: 50, action: Trip}]")+
+			tenantYAML("sh-tripped", "1.00", "ladder: []", "enforcement: Shadow", under("sh-tripping")))
+		wantAnswers(t, "calls", answers(t, "sh-tripped", 3), ok, ok, refused)
+	})
+	t.Run("a breaker that is forced open", func(t *testing.T) {
+		apply(t, tenantYAML("sh-stopped", "1.00", "breaker: {forced: Open}")+
+			tenantYAML("sh-below", "1.00", "ladder: []", "enforcement: Shadow", "breaker: {forced: Open}", under("sh-stopped")))
+		wantAnswers(t, "calls", answers(t, "sh-below", 1), refused)
+		apply(t, tenantYAML("sh-stopped", "1.00", "ladder: []"))
+		wantAnswers(t, "calls once the parent's is not", answers(t, "sh-below", 1), ok)
+	})
+	t.Run("policies", func(t *testing.T) {
+		apply(t, tenantYAML("sh-fast", "1.00", "ladder: []", "enforcement: Shadow")+policyYAML("e2e", "own", "sh-fast", 1))
+		wantAnswers(t, "calls by its own policy", answers(t, "sh-fast", 2), ok, ok)
+		apply(t, `---
+apiVersion: v1
+kind: Namespace
+metadata: {name: e2e-platform, labels: {bursar.dev/delegated: "true"}}
+`+policyYAML("e2e-platform", "imposed", "sh-fast", 1))
+		eventually(t, "the policy is enforced", func() bool {
+			out, err := bursar.RunKubectl(t.Context(), "-n", "e2e-platform", "get", "rlp", "imposed", "-o", `jsonpath={.status.conditions[?(@.type=="Programmed")].status}`)
+			return err == nil && strings.Contains(string(out), "True")
+		})
+		wantAnswers(t, "calls by the policy of another namespace", answers(t, "sh-fast", 2), ok, refused)
+	})
+	t.Run("a parent's own Shadow", func(t *testing.T) {
+		apply(t, tenantYAML("sh-lenient", "0.01", "ladder: []", "enforcement: Shadow")+
+			tenantYAML("sh-kept", "0.03", "ladder: []", under("sh-lenient")))
+		wantAnswers(t, "calls", answers(t, "sh-kept", 4), ok, ok, ok, refused)
+	})
+}
+
+// policyYAML is a policy of a number of calls an hour for the tenants labelled with the
+// name of one, which it labels so.
+func policyYAML(namespace, name, tenant string, requests int) string {
+	return strings.NewReplacer("NAMESPACE", namespace, "NAME", name, "TENANT", tenant, "REQUESTS", string(rune('0'+requests))).Replace(`---
+apiVersion: bursar.dev/v1alpha1
+kind: RateLimitPolicy
+metadata: {name: NAME, namespace: NAMESPACE}
+spec:
+  targetSelector:
+    matchLabels: {tenant: TENANT}
+    namespaces: {from: All}
+  limits: [{name: all, per: Tenant, requests: REQUESTS, window: 1h}]
+---
+apiVersion: bursar.dev/v1alpha1
+kind: TenantBudget
+metadata: {name: TENANT, namespace: e2e, labels: {tenant: TENANT}}
+`)
+}
+
+// TestFallbackKeepsToTheParentsRung: what a parent's Trip rung keeps back, the fallback of
+// a child spends only where the parent's own rung falls back, too.
+func TestFallbackKeepsToTheParentsRung(t *testing.T) {
+	const falling = `ladder: [{atPercent: 90, action: Trip, fallback: [CheapestModel], cheapestModel: {models: [penny]}}]`
+	const tripping = `ladder: [{atPercent: 50, action: Trip}]`
+	const both = `ladder: [{atPercent: 50, action: Trip, fallback: [CheapestModel], cheapestModel: {models: [penny]}}]`
+	apply(t, tenantYAML("fb-parent", "0.04", tripping)+tenantYAML("fb-child", "1.00", falling, "parentRef: {name: fb-parent}"))
+	wantAnswers(t, "calls", answers(t, "fb-child", 4), ok, ok, refused, refused)
+	apply(t, tenantYAML("fb-parent", "0.04", both))
+	wantAnswers(t, "calls once the parent falls back, too", answers(t, "fb-child", 3), ok, ok, refused)
+}
+
+// TestReserveIsTheParentsToGive: a child reserves nothing of its parent's limit for when
+// Redis is away unless the parent does so itself, and no more than that.
+func TestReserveIsTheParentsToGive(t *testing.T) {
+	const child = "onStoreLoss: AllowBounded\n  storeLossPercent: 50"
+	held := func(tenant string) string {
+		out, err := bursar.RunKubectl(t.Context(), "-n", "e2e", "get", "tb", tenant, "-o", "jsonpath={.status.limits[0].held}")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(out)
+	}
+	apply(t, tenantYAML("res-parent", "0.30")+tenantYAML("res-child", "0.30", "ladder: []", child, "parentRef: {name: res-parent}"))
+	wantAnswers(t, "calls", answers(t, "res-child", 2), ok, ok)
+	time.Sleep(time.Second) // a share would be held by now; there must be none
+	if got := held("res-parent"); got != "0.00" {
+		t.Errorf("%s is held of a parent that reserves nothing", got)
+	}
+	apply(t, tenantYAML("res-parent", "0.30", "ladder: []", "onStoreLoss: AllowBounded", "storeLossPercent: 10"))
+	eventually(t, "a tenth of the parent's limit is reserved, and no more", func() bool {
+		penny(t, "res-child")
+		return held("res-parent") == "0.03"
+	})
+}
