@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -61,17 +62,28 @@ func TestShadowIsOfOneTenant(t *testing.T) {
 		wantAnswers(t, "calls once the parent's is not", answers(t, "sh-below", 1), ok)
 	})
 	t.Run("policies", func(t *testing.T) {
-		apply(t, tenantYAML("sh-fast", "1.00", "ladder: []", "enforcement: Shadow")+policyYAML("e2e", "own", "sh-fast", 1))
+		const policy = `---
+apiVersion: bursar.dev/v1alpha1
+kind: RateLimitPolicy
+metadata: {name: once, namespace: %s}
+spec:
+  %s
+  limits: [{name: all, per: Tenant, requests: 1, window: 1h}]
+`
+		applyPolicy := func(namespace, target string) {
+			apply(t, fmt.Sprintf(policy, namespace, target))
+			if _, err := bursar.RunKubectl(t.Context(), "-n", namespace, "wait", "--for=condition=Programmed", "--timeout=60s", "rlp/once"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		apply(t, tenantYAML("sh-fast", "1.00", "ladder: []", "enforcement: Shadow"))
+		applyPolicy("e2e", "targetRef: {name: sh-fast}")
 		wantAnswers(t, "calls by its own policy", answers(t, "sh-fast", 2), ok, ok)
-		apply(t, `---
-apiVersion: v1
-kind: Namespace
-metadata: {name: e2e-platform, labels: {bursar.dev/delegated: "true"}}
-`+policyYAML("e2e-platform", "imposed", "sh-fast", 1))
-		eventually(t, "the policy is enforced", func() bool {
-			out, err := bursar.RunKubectl(t.Context(), "-n", "e2e-platform", "get", "rlp", "imposed", "-o", `jsonpath={.status.conditions[?(@.type=="Programmed")].status}`)
-			return err == nil && strings.Contains(string(out), "True")
-		})
+		if _, err := bursar.RunKubectl(t.Context(), "-n", "e2e", "label", "tb/sh-fast", "plan=once"); err != nil {
+			t.Fatal(err)
+		}
+		apply(t, `{apiVersion: v1, kind: Namespace, metadata: {name: e2e-platform, labels: {bursar.dev/delegated: "true"}}}`)
+		applyPolicy("e2e-platform", "targetSelector: {matchLabels: {plan: once}, namespaces: {from: All}}")
 		wantAnswers(t, "calls by the policy of another namespace", answers(t, "sh-fast", 2), ok, refused)
 	})
 	t.Run("a parent's own Shadow", func(t *testing.T) {
@@ -79,25 +91,6 @@ metadata: {name: e2e-platform, labels: {bursar.dev/delegated: "true"}}
 			tenantYAML("sh-kept", "0.03", "ladder: []", under("sh-lenient")))
 		wantAnswers(t, "calls", answers(t, "sh-kept", 4), ok, ok, ok, refused)
 	})
-}
-
-// policyYAML is a policy of a number of calls an hour for the tenants labelled with the
-// name of one, which it labels so.
-func policyYAML(namespace, name, tenant string, requests int) string {
-	return strings.NewReplacer("NAMESPACE", namespace, "NAME", name, "TENANT", tenant, "REQUESTS", string(rune('0'+requests))).Replace(`---
-apiVersion: bursar.dev/v1alpha1
-kind: RateLimitPolicy
-metadata: {name: NAME, namespace: NAMESPACE}
-spec:
-  targetSelector:
-    matchLabels: {tenant: TENANT}
-    namespaces: {from: All}
-  limits: [{name: all, per: Tenant, requests: REQUESTS, window: 1h}]
----
-apiVersion: bursar.dev/v1alpha1
-kind: TenantBudget
-metadata: {name: TENANT, namespace: e2e, labels: {tenant: TENANT}}
-`)
 }
 
 // TestFallbackKeepsToTheParentsRung: what a parent's Trip rung keeps back, the fallback of
