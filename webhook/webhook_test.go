@@ -180,7 +180,15 @@ func TestCreate(t *testing.T) {
 		},
 		"a key that another APIKey has": {
 			object:  sameHash,
-			wantErr: fmt.Sprintf(`already governed by the older APIKey %s/key`, namespace),
+			wantErr: `already governed by the older APIKey key in this namespace`,
+		},
+		"a key that an APIKey of another namespace has, of which nothing is told": {
+			object: func() client.Object {
+				key := sameHash.DeepCopy()
+				key.Namespace = delegated
+				return key
+			}(),
+			wantWarnings: []string{`has no effect yet: spec.budgetRef.name: Not found: "budget"`},
 		},
 		"a key without its budget": {
 			object:       objects.APIKey(delegated, "key"),

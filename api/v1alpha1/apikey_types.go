@@ -43,7 +43,9 @@ type APIKeyList struct {
 
 // APIKeySpec is the owner of a key, and when it expires.
 type APIKeySpec struct {
-	// sha256 is the SHA-256 of the key in lower-case hexadecimal, as printed by `printf %s "$KEY" | sha256sum`. Use keys of at least 128 random bits: a guessable key can be found from its hash. It cannot be changed.
+	// sha256 is the SHA-256 of the key in lower-case hexadecimal, as printed by `printf %s "$KEY" | sha256sum`. It cannot be changed.
+	//
+	// Make keys with `kubectl budget key create`: they are bursar_NAMESPACE_ and 64 random hexadecimal digits, and work only in an APIKey in the namespace that they name. Any other key must have at least 128 random bits, because a guessable key can be found from its hash. It works while its hash is registered in one namespace only: if anyone registers the same hash in another namespace, the key works in neither.
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9a-f]{64}$')",message="must be the SHA-256 of the key: 64 lower-case hexadecimal digits"
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="cannot be changed: create another APIKey for another key, and delete this one"

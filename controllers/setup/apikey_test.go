@@ -15,7 +15,7 @@ import (
 
 var _ = Describe("An APIKey", func() {
 	document := func(ctx context.Context, k *v1alpha1.APIKey) func() string {
-		return func() string { return stored(ctx, "credential/"+k.Spec.SHA256) }
+		return func() string { return stored(ctx, "credential/"+k.Namespace+"/"+k.Spec.SHA256) }
 	}
 
 	It("is programmed while its budget stands", func(ctx SpecContext) {
@@ -75,12 +75,30 @@ var _ = Describe("An APIKey", func() {
 		expectProgrammed(ctx, older)
 		create(ctx, newer)
 		expectCondition(ctx, newer, v1alpha1.ConditionAccepted, "False Conflicted")
-		Expect(message(newer, v1alpha1.ConditionAccepted)).To(ContainSubstring("already governed by the older APIKey " + tenant + "/a"))
+		Expect(message(newer, v1alpha1.ConditionAccepted)).To(ContainSubstring("already governed by the older APIKey a in this namespace"))
 		Expect(document(ctx, older)()).To(ContainSubstring(`"user":"gerente-1"`))
 
 		remove(ctx, older)
 		expectProgrammed(ctx, newer)
 		Expect(document(ctx, newer)()).To(ContainSubstring(`"user":"empleado-1"`))
+	})
+
+	It("is no matter of other namespaces", func(ctx SpecContext) {
+		startEnforcer(true)
+		squatter, acme := newNamespace(ctx), newNamespace(ctx)
+		create(ctx, objects.TenantBudget(squatter))
+		create(ctx, objects.TenantBudget(acme))
+		first, own := objects.APIKey(squatter, "key"), objects.APIKey(acme, "key")
+		first.Spec.SHA256 = own.Spec.SHA256
+		create(ctx, first)
+		expectProgrammed(ctx, first)
+		create(ctx, own)
+		expectProgrammed(ctx, own)
+		Expect(document(ctx, own)()).To(ContainSubstring(`"tenant":"` + acme + `"`))
+		Expect(document(ctx, first)()).To(ContainSubstring(`"tenant":"` + squatter + `"`))
+		remove(ctx, first)
+		Expect(document(ctx, first)()).To(BeEmpty())
+		Expect(document(ctx, own)()).NotTo(BeEmpty())
 	})
 
 	It("says when it has expired", func(ctx SpecContext) {

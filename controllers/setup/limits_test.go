@@ -91,7 +91,7 @@ var _ = Describe("A budget in shadow", func() {
 		budget.Spec.AssumedOutputTokens = ptr.To[int64](500)
 		create(ctx, budget)
 		expectCondition(ctx, budget, v1alpha1.ConditionReady, "True Shadow")
-		Expect(message(budget, v1alpha1.ConditionReady)).To(ContainSubstring("none is refused"))
+		Expect(message(budget, v1alpha1.ConditionReady)).To(ContainSubstring("this budget refuses none"))
 		Expect(row(ctx, budget)()).To(ContainSubstring(" Shadow "))
 		Expect(documentOf(ctx, budget)).To(SatisfyAll(
 			HaveField("Enforcement", limiterv1.Shadow), HaveField("AssumedOutputTokens", int64(500))))

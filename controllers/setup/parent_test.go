@@ -197,7 +197,7 @@ var _ = Describe("A parent", func() {
 		Expect(stored(ctx, "tenant/"+company.Spec.Tenant)).To(BeEmpty())
 		Expect(stored(ctx, "tenant/"+team.Spec.Tenant)).To(Equal(before))
 		expectCondition(ctx, key, v1alpha1.ConditionAccepted, "False TargetNotAccepted")
-		Expect(stored(ctx, "credential/"+key.Spec.SHA256)).NotTo(BeEmpty(), "its keys go on working")
+		Expect(stored(ctx, "credential/"+key.Namespace+"/"+key.Spec.SHA256)).NotTo(BeEmpty(), "its keys go on working")
 
 		By("coming back")
 		again := objects.TenantBudget(company.Namespace)

@@ -84,7 +84,7 @@ var _ = Describe("Without Redis", func() {
 		}
 		Expect(redisClient.Del(ctx, limiterv1.DocumentsKey, limiterv1.ChangesKey, limiterv1.RevisionKey,
 			limiterv1.IncarnationKey, limiterv1.CompleteKey, limiterv1.SessionsKey, limiterv1.SessionStatesKey).Err()).To(Succeed())
-		for _, document := range []string{"tenant/" + tenant, "credential/" + key.Spec.SHA256, "provider/" + provider.Name} {
+		for _, document := range []string{"tenant/" + tenant, "credential/" + key.Namespace + "/" + key.Spec.SHA256, "provider/" + provider.Name} {
 			Eventually(ctx, func() string { return stored(ctx, document) }).ShouldNot(BeEmpty(), document)
 		}
 		for _, o := range all {

@@ -139,9 +139,11 @@ type fakeConfig struct {
 	route  config.Route
 }
 
-func (c *fakeConfig) Credential(hash [sha256.Size]byte) (limiterv1.Credential, bool) {
-	return limiterv1.Credential{Name: "acme/gerente-1-key", Tenant: "acme", User: "gerente-1", Tier: "gerente"},
-		hash == sha256.Sum256([]byte("key"))
+func (c *fakeConfig) Credentials(hash [sha256.Size]byte) []limiterv1.Credential {
+	if hash != sha256.Sum256([]byte("key")) {
+		return nil
+	}
+	return []limiterv1.Credential{{Name: "acme/gerente-1-key", Tenant: "acme", User: "gerente-1", Tier: "gerente"}}
 }
 
 func (c *fakeConfig) Complete() bool { return true }

@@ -34,8 +34,8 @@ func (c *Config) withdraw(id limiterv1.DocumentID) {
 	case limiterv1.TenantDocument:
 		c.tenants.Delete(id.Name)
 	case limiterv1.CredentialDocument:
-		if hash, err := parseHash(id.Name); err == nil {
-			c.credentials.Delete(hash)
+		if namespace, hash, err := parseCredentialName(id.Name); err == nil {
+			c.setCredential(namespace, hash, nil)
 		}
 	case limiterv1.ProviderDocument:
 		delete(c.providers, id.Name)
@@ -64,24 +64,26 @@ func (c *Config) putCredential(name string, body []byte) error {
 	if err := json.Unmarshal(body, &credential); err != nil {
 		return err
 	}
-	hash, err := parseHash(name)
+	namespace, hash, err := parseCredentialName(name)
 	switch {
 	case err != nil:
 		return err
-	case credential.SHA256 != name:
+	case limiterv1.CredentialName(credential.Namespace(), credential.SHA256) != name:
 		return errors.New("the document is for another credential")
 	case credential.Tenant == "" || credential.User == "":
 		return errors.New("the credential has no tenant or no user")
 	}
-	c.credentials.Store(hash, credential)
+	c.setCredential(namespace, hash, &credential)
 	return nil
 }
 
-func parseHash(name string) (hash Hash, err error) {
-	if n, err := hex.Decode(hash[:], []byte(name)); err != nil || n != len(hash) || name != strings.ToLower(name) {
-		return Hash{}, errors.New("the credential's name is not a SHA-256 in lower-case hexadecimal")
+func parseCredentialName(name string) (namespace string, hash Hash, err error) {
+	namespace, digits, _ := strings.Cut(name, "/")
+	n, err := hex.Decode(hash[:], []byte(digits))
+	if err != nil || n != len(hash) || digits != strings.ToLower(digits) || namespace == "" {
+		return "", Hash{}, errors.New("the credential's name is not a namespace and a SHA-256 in lower-case hexadecimal")
 	}
-	return hash, nil
+	return namespace, hash, nil
 }
 
 func (c *Config) putProvider(name string, body []byte) error {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"crypto/sha256"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -25,7 +26,7 @@ type Running struct {
 // it changes, however large the rest is.
 type Config struct {
 	tenants     sync.Map // name -> *admission.Tenant
-	credentials sync.Map // Hash -> limiterv1.Credential
+	credentials sync.Map // Hash -> []limiterv1.Credential, of one namespace each
 	routes      atomic.Pointer[routes]
 	// providers are what routes is made of. Only the Follower knows them.
 	providers map[string]source
@@ -52,13 +53,28 @@ func (c *Config) Tenant(name string) (*admission.Tenant, bool) {
 	return tenant.(*admission.Tenant), true
 }
 
-// Credential is whose credential has the hash, if anybody's.
-func (c *Config) Credential(hash Hash) (limiterv1.Credential, bool) {
-	credential, ok := c.credentials.Load(hash)
-	if !ok {
-		return limiterv1.Credential{}, false
+// Credentials are those with the hash: one of each namespace in which it is registered.
+// They are not to be changed.
+func (c *Config) Credentials(hash Hash) []limiterv1.Credential {
+	credentials, _ := c.credentials.Load(hash)
+	registered, _ := credentials.([]limiterv1.Credential)
+	return registered
+}
+
+// setCredential puts a credential in the place of that of its namespace with the same
+// hash; nil takes that one away.
+func (c *Config) setCredential(namespace string, hash Hash, credential *limiterv1.Credential) {
+	registered := slices.DeleteFunc(slices.Clone(c.Credentials(hash)), func(other limiterv1.Credential) bool {
+		return other.Namespace() == namespace
+	})
+	if credential != nil {
+		registered = append(registered, *credential)
 	}
-	return credential.(limiterv1.Credential), true
+	if len(registered) == 0 {
+		c.credentials.Delete(hash)
+		return
+	}
+	c.credentials.Store(hash, registered)
 }
 
 // Route is where the model that callers know by a name is to be had, if anywhere.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"github.com/bursar-dev/bursar/api/documents"
@@ -35,9 +36,11 @@ func credential(key, tenant string) limiterv1.Credential {
 	return limiterv1.Credential{SHA256: name, Name: tenant + "/" + key, Tenant: tenant, User: key, Tier: "gerente"}
 }
 
+func nameOf(c limiterv1.Credential) string { return limiterv1.CredentialName(c.Namespace(), c.SHA256) }
+
 func (c *controlPlane) putCredential(credential limiterv1.Credential) int64 {
 	c.t.Helper()
-	return c.put(limiterv1.CredentialDocument, credential.SHA256, credential)
+	return c.put(limiterv1.CredentialDocument, nameOf(credential), credential)
 }
 
 func providerOf(name string, models ...string) limiterv1.Provider {
@@ -95,8 +98,8 @@ func TestDocumentsComeAndGo(t *testing.T) {
 		t.Errorf("tenant acme: %v, %t", got, ok)
 	}
 	hash, _ := hashOf("gerente-1")
-	if got, ok := c.Credential(hash); !ok || got.User != "gerente-1" || got.Tenant != "acme" || got.Name != "acme/gerente-1" {
-		t.Errorf("credential: got %+v, %t", got, ok)
+	if diff := cmp.Diff([]limiterv1.Credential{credential("gerente-1", "acme")}, c.Credentials(hash)); diff != "" {
+		t.Errorf("credentials (-want +got):\n%s", diff)
 	}
 
 	changed := credential("gerente-1", "acme")
@@ -106,12 +109,12 @@ func TestDocumentsComeAndGo(t *testing.T) {
 	follower.Poll(ctx)
 	wantRunning(t, c, "first", 5)
 	wantRoutes(t, c, map[string]string{"mini": "fake"})
-	if got, _ := c.Credential(hash); got.Tier != "corporativo" {
-		t.Errorf("tier after the change: %s", got.Tier)
+	if diff := cmp.Diff([]limiterv1.Credential{changed}, c.Credentials(hash)); diff != "" {
+		t.Errorf("credentials after the change (-want +got):\n%s", diff)
 	}
 
 	plane.withdraw(limiterv1.TenantDocument, "acme")
-	plane.withdraw(limiterv1.CredentialDocument, changed.SHA256)
+	plane.withdraw(limiterv1.CredentialDocument, nameOf(changed))
 	plane.withdraw(limiterv1.ProviderDocument, "fake")
 	follower.Poll(ctx)
 	wantRunning(t, c, "first", 8)
@@ -119,9 +122,35 @@ func TestDocumentsComeAndGo(t *testing.T) {
 	if _, ok := c.Tenant("acme"); ok {
 		t.Error("tenant acme was withdrawn and is there")
 	}
-	if _, ok := c.Credential(hash); ok {
-		t.Error("the credential was withdrawn and is there")
+	if got := c.Credentials(hash); len(got) > 0 {
+		t.Errorf("the credential was withdrawn, and there is %+v", got)
 	}
+}
+
+// TestCredentialsOfNamespaces: a hash that is registered in several namespaces is one
+// credential in each, which come and go by themselves.
+func TestCredentialsOfNamespaces(t *testing.T) {
+	plane := newControlPlane(t)
+	plane.begin("first")
+	follower, c := newFollower(plane.client)
+	acme, squatter := credential("key", "acme"), credential("key", "squatter")
+	hash, _ := hashOf("key")
+	want := func(what string, want ...limiterv1.Credential) {
+		t.Helper()
+		follower.Poll(t.Context())
+		if diff := cmp.Diff(want, c.Credentials(hash)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+	}
+	plane.putCredential(squatter)
+	want("one", squatter)
+	plane.putCredential(acme)
+	want("both", squatter, acme)
+	squatter.Tier = "empleado"
+	plane.putCredential(squatter)
+	want("one of them changed", acme, squatter)
+	plane.withdraw(limiterv1.CredentialDocument, nameOf(squatter))
+	want("one of them gone", acme)
 }
 
 // TestRouteUnlisted: of the providers that take models that none lists, to the first by
@@ -222,8 +251,9 @@ func TestBrokenDocuments(t *testing.T) {
 		"not JSON":                      {limiterv1.TenantDocument, "acme", tenant("acme"), nil},
 		"an unknown time zone":          {limiterv1.TenantDocument, "acme", tenant("acme"), mars},
 		"about another tenant":          {limiterv1.TenantDocument, "acme", tenant("acme"), tenant("other")},
-		"about another credential":      {limiterv1.CredentialDocument, gerente.SHA256, gerente, credential("empleado-1", "acme")},
-		"a credential of nobody":        {limiterv1.CredentialDocument, gerente.SHA256, gerente, nobody},
+		"about another credential":      {limiterv1.CredentialDocument, nameOf(gerente), gerente, credential("empleado-1", "acme")},
+		"about another namespace":       {limiterv1.CredentialDocument, nameOf(gerente), gerente, credential("gerente-1", "other")},
+		"a credential of nobody":        {limiterv1.CredentialDocument, nameOf(gerente), gerente, nobody},
 		"a negative price":              {limiterv1.ProviderDocument, "fake", validProvider, bad},
 		"an endpoint that is none":      {limiterv1.ProviderDocument, "fake", validProvider, relative},
 		"an unknown protocol":           {limiterv1.ProviderDocument, "fake", validProvider, unknown},
@@ -239,9 +269,8 @@ func TestBrokenDocuments(t *testing.T) {
 			isThere := func() bool {
 				_, tenant := c.Tenant("acme")
 				hash, _ := hashOf("gerente-1")
-				_, credential := c.Credential(hash)
 				_, route := c.Route("mini")
-				return tenant || credential || route
+				return tenant || len(c.Credentials(hash)) > 0 || route
 			}
 			put := func(document any) int64 {
 				if document == nil {

@@ -34,6 +34,10 @@ var (
 	ErrMissing = badKey(`no API key, or more than one: send one header "Authorization: Bearer KEY"`)
 	ErrUnknown = badKey("the API key is unknown")
 	ErrExpired = badKey("the API key has expired")
+	// ErrAmbiguous: the hash of the key is registered in several namespaces, and nothing
+	// proves in which of them by those who made the key.
+	ErrAmbiguous = badKey("the API key is registered in more than one namespace and does not name its own: " +
+		"replace it by a key made with kubectl budget key create")
 	// ErrNotConfigured: who is not known may be known once the configuration is complete.
 	ErrNotConfigured = &Error{Message: "the limiter's configuration is not complete yet", Unavailable: true}
 )
@@ -52,7 +56,8 @@ type Request struct {
 
 // Credentials knows credentials by their SHA-256.
 type Credentials interface {
-	Credential(hash [sha256.Size]byte) (limiterv1.Credential, bool)
+	// Credentials are those with the hash: one of each namespace in which it is registered.
+	Credentials(hash [sha256.Size]byte) []limiterv1.Credential
 	// Complete is whether all credentials there are can be known, and so whether one that
 	// is not known is none.
 	Complete() bool
@@ -86,13 +91,19 @@ func (i *Identifier) Identify(_ context.Context, request Request) (admission.Sub
 	if !ok {
 		return admission.Subject{}, ErrMissing
 	}
-	credential, ok := i.credentials.Credential(sha256.Sum256([]byte(key)))
-	switch {
-	case !ok && !i.credentials.Complete():
-		return admission.Subject{}, ErrNotConfigured
-	case !ok:
+	registered := i.registered(key)
+	switch len(registered) {
+	case 0:
+		if !i.credentials.Complete() {
+			return admission.Subject{}, ErrNotConfigured
+		}
 		return admission.Subject{}, ErrUnknown
-	case credential.ExpiresAt != nil && !i.now().Before(*credential.ExpiresAt):
+	case 1:
+	default:
+		return admission.Subject{}, ErrAmbiguous
+	}
+	credential := registered[0]
+	if credential.ExpiresAt != nil && !i.now().Before(*credential.ExpiresAt) {
 		return admission.Subject{}, ErrExpired
 	}
 	return admission.Subject{
@@ -101,6 +112,16 @@ func (i *Identifier) Identify(_ context.Context, request Request) (admission.Sub
 		Tier:       credential.Tier,
 		Credential: credential.Name,
 	}, nil
+}
+
+// registered are the credentials that the key may be. One that names a namespace is only
+// what is registered there: its hash is no secret, and anybody can register it elsewhere.
+func (i *Identifier) registered(key string) []limiterv1.Credential {
+	registered := i.credentials.Credentials(sha256.Sum256([]byte(key)))
+	if namespace, isBound := limiterv1.KeyNamespace(key); isBound {
+		registered = slices.DeleteFunc(slices.Clone(registered), func(c limiterv1.Credential) bool { return c.Namespace() != namespace })
+	}
+	return registered
 }
 
 // findKey finds the one key that a request comes with: in Authorization, in any of the

@@ -15,27 +15,33 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-type credentials map[[sha256.Size]byte]limiterv1.Credential
+type credentials map[[sha256.Size]byte][]limiterv1.Credential
 
-func (c credentials) Credential(hash [sha256.Size]byte) (limiterv1.Credential, bool) {
-	credential, ok := c[hash]
-	return credential, ok
-}
+func (c credentials) Credentials(hash [sha256.Size]byte) []limiterv1.Credential { return c[hash] }
 
 func (c credentials) Complete() bool { return len(c) > 0 }
 
 func TestIdentify(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	later, earlier := now.Add(time.Nanosecond), now.Add(-time.Nanosecond)
-	credential := func(name string, expires *time.Time) limiterv1.Credential {
-		return limiterv1.Credential{Name: "acme/" + name, Tenant: "acme", User: name, Tier: "gerente", ExpiresAt: expires}
+	in := func(namespace, name string, expires *time.Time) limiterv1.Credential {
+		return limiterv1.Credential{Name: namespace + "/" + name, Tenant: namespace, User: name, Tier: "gerente", ExpiresAt: expires}
 	}
+	credential := func(name string, expires *time.Time) []limiterv1.Credential {
+		return []limiterv1.Credential{in("acme", name, expires)}
+	}
+	digits := strings.Repeat("0123456789abcdef", 4)
+	bound, taken, elsewhere := limiterv1.NewKey("acme", digits), limiterv1.NewKey("acme-2", digits), "bursar_"+digits
 	identifier := identity.NewIdentifier(credentials{
 		sha256.Sum256([]byte("key-of-gerente-1")): credential("gerente-1", nil),
 		sha256.Sum256([]byte("key-of-gerente-2")): credential("gerente-2", &later),
 		sha256.Sum256([]byte("key-of-carl")):      credential("carl", &earlier),
 		sha256.Sum256([]byte("key-of-dora")):      credential("dora", &now),
 		sha256.Sum256(nil):                        credential("nobody", nil),
+		sha256.Sum256([]byte(bound)):              {in("squatter", "eve", nil), in("acme", "gerente-1", nil)},
+		sha256.Sum256([]byte(taken)):              {in("squatter", "eve", nil)},
+		sha256.Sum256([]byte("key-of-two")):       {in("squatter", "eve", nil), in("acme", "gerente-1", nil)},
+		sha256.Sum256([]byte(elsewhere)):          credential("gerente-2", nil),
 	}, protocol.Protocols(), func() time.Time { return now })
 
 	first := admission.Subject{Tenant: "acme", User: "gerente-1", Tier: "gerente", Credential: "acme/gerente-1"}
@@ -48,11 +54,15 @@ func TestIdentify(t *testing.T) {
 		want          admission.Subject
 		wantErr       error
 	}{
-		"known":                    {authorization: []string{"Bearer key-of-gerente-1"}, want: first},
-		"scheme in another case":   {authorization: []string{"bearer  key-of-gerente-1 "}, want: first},
-		"expires later":            {authorization: []string{"Bearer key-of-gerente-2"}, want: second},
-		"expired":                  {authorization: []string{"Bearer key-of-carl"}, wantErr: identity.ErrExpired},
-		"expires now":              {authorization: []string{"Bearer key-of-dora"}, wantErr: identity.ErrExpired},
+		"known":                  {authorization: []string{"Bearer key-of-gerente-1"}, want: first},
+		"scheme in another case": {authorization: []string{"bearer  key-of-gerente-1 "}, want: first},
+		"expires later":          {authorization: []string{"Bearer key-of-gerente-2"}, want: second},
+		"expired":                {authorization: []string{"Bearer key-of-carl"}, wantErr: identity.ErrExpired},
+		"expires now":            {authorization: []string{"Bearer key-of-dora"}, wantErr: identity.ErrExpired},
+		"names its namespace, and is registered in another, too": {authorization: []string{"Bearer " + bound}, want: first},
+		"names its namespace, and is registered only in another": {authorization: []string{"Bearer " + taken}, wantErr: identity.ErrUnknown},
+		"names no namespace, and is registered in two":           {authorization: []string{"Bearer key-of-two"}, wantErr: identity.ErrAmbiguous},
+		"of the older form, which names no namespace":            {authorization: []string{"Bearer " + elsewhere}, want: second},
 		"unknown":                  {authorization: []string{"Bearer key-of-eve"}, wantErr: identity.ErrUnknown},
 		"key in another case":      {authorization: []string{"Bearer KEY-OF-GERENTE-1"}, wantErr: identity.ErrUnknown},
 		"no header":                {wantErr: identity.ErrMissing},

@@ -150,19 +150,19 @@ type fakeConfig struct {
 	running config.Running
 }
 
-func (c *fakeConfig) Credential(hash [sha256.Size]byte) (limiterv1.Credential, bool) {
+func (c *fakeConfig) Credentials(hash [sha256.Size]byte) []limiterv1.Credential {
 	switch hash {
 	case sha256.Sum256([]byte("key")):
-		return limiterv1.Credential{Name: "acme/gerente-1-key", Tenant: "acme", User: "gerente-1", Tier: "gerente"}, true
+		return []limiterv1.Credential{{Name: "acme/gerente-1-key", Tenant: "acme", User: "gerente-1", Tier: "gerente"}}
 	case sha256.Sum256([]byte("key-of-another")):
-		return limiterv1.Credential{Name: "acme/gerente-3-key", Tenant: "acme", User: "gerente-3", Tier: "gerente"}, true
+		return []limiterv1.Credential{{Name: "acme/gerente-3-key", Tenant: "acme", User: "gerente-3", Tier: "gerente"}}
 	case sha256.Sum256([]byte("key-without-budget")):
-		return limiterv1.Credential{Name: "poor/gerente-2-key", Tenant: "poor", User: "gerente-2", Tier: "gerente"}, true
+		return []limiterv1.Credential{{Name: "poor/gerente-2-key", Tenant: "poor", User: "gerente-2", Tier: "gerente"}}
 	case sha256.Sum256([]byte("key-that-expired")):
 		expired := time.Unix(1, 0)
-		return limiterv1.Credential{Name: "acme/old-key", Tenant: "acme", User: "gerente-1", ExpiresAt: &expired}, true
+		return []limiterv1.Credential{{Name: "acme/old-key", Tenant: "acme", User: "gerente-1", ExpiresAt: &expired}}
 	}
-	return limiterv1.Credential{}, false
+	return nil
 }
 
 func (c *fakeConfig) Tenant(name string) (*admission.Tenant, bool) {

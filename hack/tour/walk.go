@@ -51,7 +51,8 @@ func (t *tour) anas() (string, error) {
 func (t *tour) makeAKey(ctx context.Context) error {
 	t.say("## Make a key")
 	t.say("The APIKey holds only the hash, so it can go into Git. The key is shown once, on standard error, or goes to a file that only its owner\n" +
-		"can read; it is `bursar_` and 64 hexadecimal digits, which scanners for secrets can be told to find.")
+		"can read; it is `bursar_`, the namespace, `_` and 64 hexadecimal digits, which scanners for secrets can be told to find. It works only\n" +
+		"in an APIKey in that namespace, so nobody gains by registering its hash elsewhere.")
 	for _, line := range []string{
 		"kubectl budget key create ana -n acme --budget acme --user ana@example.com --tier corporativo --expires 30d --key-file ana.key > ana.yaml",
 		"cat ana.yaml",

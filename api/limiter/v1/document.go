@@ -21,8 +21,8 @@ const (
 )
 
 // DocumentID names a compiled document: its kind and, within the kind, the
-// tenant's name, the provider's name, or the SHA-256 of the credential in
-// lower-case hexadecimal.
+// tenant's name, the provider's name, or where which credential is registered, as
+// CredentialName says.
 type DocumentID struct {
 	Kind DocumentKind
 	Name string
@@ -444,6 +444,11 @@ func (m Model) BoundInput(tokens int64) int64 {
 	return tokens
 }
 
+// CredentialName is the name of the document of a credential with a SHA-256, in lower-case
+// hexadecimal, that is registered in a namespace. The same one may be registered in
+// others as well, by whoever knows its hash.
+func CredentialName(namespace, sha256 string) string { return namespace + "/" + sha256 }
+
 // Credential is an API key, known by its SHA-256, and whose it is.
 type Credential struct {
 	Sources []Source `json:"sources"`
@@ -456,4 +461,10 @@ type Credential struct {
 	Tier   string `json:"tier"`
 	// ExpiresAt is when the key stops working; nil means never.
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+}
+
+// Namespace is where the credential is registered.
+func (c Credential) Namespace() string {
+	namespace, _, _ := strings.Cut(c.Name, "/")
+	return namespace
 }

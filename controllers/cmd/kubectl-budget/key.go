@@ -16,18 +16,15 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// keyPrefix is what every key begins with, so that scanners for secrets can find it:
-// bursar_ and 64 hexadecimal digits.
-const keyPrefix = "bursar_"
-
-// newKey is an API key of 256 random bits.
-func newKey() string {
+// newKey is an API key of 256 random bits for an APIKey in a namespace.
+func newKey(namespace string) string {
 	bits := make([]byte, 32)
 	_, _ = rand.Read(bits) // which never fails
-	return keyPrefix + hex.EncodeToString(bits)
+	return limiterv1.NewKey(namespace, hex.EncodeToString(bits))
 }
 
 type keyOptions struct {
@@ -45,8 +42,10 @@ written to standard output, ready for Git. The key is shown once, on standard er
 written to a new file that only its owner can read (--key-file). It is stored nowhere
 else: to replace a lost key, make another.
 
-A key is bursar_ followed by 64 hexadecimal digits, which secret scanners can find with
-\bbursar_[0-9a-f]{64}\b. The cluster is not changed unless --apply is set.`,
+A key is bursar_NAMESPACE_ followed by 64 hexadecimal digits, which secret scanners can
+find with \bbursar_[a-z0-9-]+_[0-9a-f]{64}\b. It works only in an APIKey in that
+namespace: nobody gains by registering its hash elsewhere. The cluster is not changed
+unless --apply is set.`,
 		Example: `  kubectl budget key create ana --budget acme --user ana@example.com --tier gerente > ana.yaml
   kubectl budget key create ci --budget acme --user ci --tier empleado --expires 720h --key-file ci.key --apply`,
 		Args:              exactly(1, "the name of one APIKey"),
@@ -84,7 +83,7 @@ func runKeyCreate(cmd *cobra.Command, c *cluster, o keyOptions, name string) err
 	if err != nil {
 		return err
 	}
-	key := newKey()
+	key := newKey(namespace)
 	sum := sha256.Sum256([]byte(key))
 	object := &v1alpha1.APIKey{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace},

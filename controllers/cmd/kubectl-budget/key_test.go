@@ -18,7 +18,7 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-var keyPattern = regexp.MustCompile(`\bbursar_[0-9a-f]{64}\b`)
+var keyPattern = regexp.MustCompile(`\bbursar_[a-z0-9-]+_[0-9a-f]{64}\b`)
 
 func TestKeyCreate(t *testing.T) {
 	namespace(t, "keys")

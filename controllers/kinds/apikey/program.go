@@ -8,9 +8,10 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rollout"
 )
 
-// documentID names the document by the hash of the key, which never changes.
+// documentID names the document by the namespace and the hash of the key, which never
+// change.
 func documentID(key *v1alpha1.APIKey) limiterv1.DocumentID {
-	return limiterv1.DocumentID{Kind: limiterv1.CredentialDocument, Name: key.Spec.SHA256}
+	return limiterv1.DocumentID{Kind: limiterv1.CredentialDocument, Name: limiterv1.CredentialName(key.Namespace, key.Spec.SHA256)}
 }
 
 // programs reports whether the key is about to program something.

@@ -27,7 +27,7 @@ func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder
 	specChanged := builder.WithPredicates(predicate.GenerationChangedPredicate{})
 	return b.
 		For(&v1alpha1.APIKey{}, specChanged).
-		// The others with the same hash: one of them may have it now.
+		// The others of the namespace with the same hash: one of them may have it now.
 		Watches(&v1alpha1.APIKey{}, handler.EnqueueRequestsFromMapFunc(c.rivalsOf), specChanged).
 		Watches(&v1alpha1.TenantBudget{}, handler.EnqueueRequestsFromMapFunc(c.keysOf),
 			builder.WithPredicates(predicate.Funcs{UpdateFunc: concerns})).
@@ -47,9 +47,9 @@ func (c *Controller) keysOf(ctx context.Context, budget client.Object) []reconci
 	return c.find(ctx, client.InNamespace(budget.GetNamespace()), client.MatchingFields{index.KeyBudget: budget.GetName()})
 }
 
-// rivalsOf are the keys with the same hash.
+// rivalsOf are the keys of the namespace with the same hash.
 func (c *Controller) rivalsOf(ctx context.Context, key client.Object) []reconcile.Request {
-	return c.find(ctx, client.MatchingFields{index.KeyHash: key.(*v1alpha1.APIKey).Spec.SHA256})
+	return c.find(ctx, client.InNamespace(key.GetNamespace()), client.MatchingFields{index.KeyHash: key.(*v1alpha1.APIKey).Spec.SHA256})
 }
 
 func (c *Controller) find(ctx context.Context, which ...client.ListOption) []reconcile.Request {

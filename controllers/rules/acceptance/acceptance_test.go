@@ -194,22 +194,23 @@ func TestOfTenantBudget(t *testing.T) {
 
 func TestOfAPIKey(t *testing.T) {
 	acme := aged(0, budget("acme", v1alpha1.ReasonAccepted))
-	sameHash := func(days int) client.Object {
-		return aged(days, with(objects.APIKey("other", "key"), func(k *v1alpha1.APIKey) { k.Spec.SHA256 = objects.APIKey("acme", "key").Spec.SHA256 }))
+	sameHash := func(days int, namespace, name string) client.Object {
+		return aged(days, with(objects.APIKey(namespace, name), func(k *v1alpha1.APIKey) { k.Spec.SHA256 = objects.APIKey("acme", "key").Spec.SHA256 }))
 	}
 	for name, tc := range map[string]struct {
 		there     []client.Object
 		want      string
 		forfeited bool
 	}{
-		"of a budget":                                     {[]client.Object{acme}, accepted, false},
-		"of no budget":                                    {nil, "False TargetNotFound spec.budgetRef.name", true},
-		"of one that is not decided on":                   {[]client.Object{aged(0, budget("acme", ""))}, "Unknown TargetNotAccepted", false},
-		"of one that is invalid":                          {[]client.Object{aged(0, budget("acme", v1alpha1.ReasonInvalid))}, "False TargetNotAccepted", false},
-		"of one whose tenant is another's":                {[]client.Object{aged(0, budget("acme", v1alpha1.ReasonConflicted))}, "False TargetNotAccepted", true},
-		"with an older one's hash":                        {[]client.Object{acme, sameHash(0)}, "False Conflicted spec.sha256", true},
-		"with a younger one's hash":                       {[]client.Object{acme, sameHash(2)}, accepted, false},
-		"with the hash of one as old, first by namespace": {[]client.Object{acme, sameHash(1)}, accepted, false},
+		"of a budget":                                {[]client.Object{acme}, accepted, false},
+		"of no budget":                               {nil, "False TargetNotFound spec.budgetRef.name", true},
+		"of one that is not decided on":              {[]client.Object{aged(0, budget("acme", ""))}, "Unknown TargetNotAccepted", false},
+		"of one that is invalid":                     {[]client.Object{aged(0, budget("acme", v1alpha1.ReasonInvalid))}, "False TargetNotAccepted", false},
+		"of one whose tenant is another's":           {[]client.Object{aged(0, budget("acme", v1alpha1.ReasonConflicted))}, "False TargetNotAccepted", true},
+		"with an older one's hash":                   {[]client.Object{acme, sameHash(0, "acme", "other")}, "False Conflicted spec.sha256", true},
+		"with a younger one's hash":                  {[]client.Object{acme, sameHash(2, "acme", "other")}, accepted, false},
+		"with the hash of one as old, first by name": {[]client.Object{acme, sameHash(1, "acme", "other")}, accepted, false},
+		"with the hash of an older one elsewhere":    {[]client.Object{acme, sameHash(0, "other", "key")}, accepted, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			decided, err := acceptance.DecideAPIKey(t.Context(), cluster(t, tc.there...), aged(1, objects.APIKey("acme", "key")))

@@ -35,7 +35,7 @@ func DecideAPIKey(ctx context.Context, reader client.Reader, key *v1alpha1.APIKe
 	if older != nil {
 		return APIKey{Forfeited: true, Decision: rejected(v1alpha1.ReasonConflicted,
 			field.Invalid(field.NewPath("spec", "sha256"), key.Spec.SHA256,
-				fmt.Sprintf("already governed by the older APIKey %s/%s", older.Namespace, older.Name)))}, nil
+				fmt.Sprintf("already governed by the older APIKey %s in this namespace", older.Name)))}, nil
 	}
 	path := field.NewPath("spec", "budgetRef", "name")
 	budget, rejection, err := target(ctx, reader, types.NamespacedName{Namespace: key.Namespace, Name: key.Spec.BudgetRef.Name}, path)
@@ -54,11 +54,13 @@ func DecideAPIKey(ctx context.Context, reader client.Reader, key *v1alpha1.APIKe
 	return APIKey{Decision: accepted(), Document: &document}, nil
 }
 
-// olderHolder is the key that has the hash of the given one because it is older;
-// nil when there is none.
+// olderHolder is the key of the namespace that has the hash of the given one because it
+// is older; nil when there is none. Whether another namespace has the hash makes no
+// difference here, and is nobody's to learn: enforcers tell by the key itself whose it is.
 func olderHolder(ctx context.Context, reader client.Reader, key *v1alpha1.APIKey) (*v1alpha1.APIKey, error) {
 	var rivals v1alpha1.APIKeyList
-	if err := reader.List(ctx, &rivals, client.MatchingFields{index.KeyHash: key.Spec.SHA256}); err != nil {
+	err := reader.List(ctx, &rivals, client.InNamespace(key.Namespace), client.MatchingFields{index.KeyHash: key.Spec.SHA256})
+	if err != nil {
 		return nil, err
 	}
 	holder := key

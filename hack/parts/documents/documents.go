@@ -51,7 +51,7 @@ func idOf(document any) (limiterv1.DocumentID, error) {
 	case limiterv1.Provider:
 		return limiterv1.DocumentID{Kind: limiterv1.ProviderDocument, Name: d.Name}, nil
 	case limiterv1.Credential:
-		return limiterv1.DocumentID{Kind: limiterv1.CredentialDocument, Name: d.SHA256}, nil
+		return limiterv1.DocumentID{Kind: limiterv1.CredentialDocument, Name: limiterv1.CredentialName(d.Namespace(), d.SHA256)}, nil
 	}
 	return limiterv1.DocumentID{}, fmt.Errorf("%T is no document", document)
 }

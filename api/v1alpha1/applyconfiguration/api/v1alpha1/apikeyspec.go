@@ -12,7 +12,9 @@ import (
 //
 // APIKeySpec is the owner of a key, and when it expires.
 type APIKeySpecApplyConfiguration struct {
-	// sha256 is the SHA-256 of the key in lower-case hexadecimal, as printed by `printf %s "$KEY" | sha256sum`. Use keys of at least 128 random bits: a guessable key can be found from its hash. It cannot be changed.
+	// sha256 is the SHA-256 of the key in lower-case hexadecimal, as printed by `printf %s "$KEY" | sha256sum`. It cannot be changed.
+	//
+	// Make keys with `kubectl budget key create`: they are bursar_NAMESPACE_ and 64 random hexadecimal digits, and work only in an APIKey in the namespace that they name. Any other key must have at least 128 random bits, because a guessable key can be found from its hash. It works while its hash is registered in one namespace only: if anyone registers the same hash in another namespace, the key works in neither.
 	SHA256 *string `json:"sha256,omitempty"`
 	// budgetRef names the TenantBudget in this namespace that pays. Calls are refused while no budget has this name. After a change, the previous budget is no longer charged.
 	BudgetRef *BudgetRefApplyConfiguration `json:"budgetRef,omitempty"`

@@ -1,0 +1,24 @@
+package limiterv1
+
+import "regexp"
+
+// keyPrefix begins every key, so that scanners for secrets can find it.
+const keyPrefix = "bursar_"
+
+// boundKey is a key that names the namespace of its APIKey. A namespace has no
+// underscore, so no key can be read in two ways.
+var boundKey = regexp.MustCompile(`^` + keyPrefix + `([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)_[0-9a-f]{64}$`)
+
+// NewKey is the key of an APIKey in a namespace: bursar_NAMESPACE_ and the 256 random
+// bits in hexadecimal. Whoever registers the hash of the key in another namespace gets
+// nothing by it: the key counts only in the one that it names.
+func NewKey(namespace, random string) string { return keyPrefix + namespace + "_" + random }
+
+// KeyNamespace is the namespace that a key names, if it names one.
+func KeyNamespace(key string) (namespace string, isBound bool) {
+	match := boundKey.FindStringSubmatch(key)
+	if match == nil {
+		return "", false
+	}
+	return match[1], true
+}
