@@ -31,7 +31,7 @@ type EmailAddress string
 type AlertWebhook struct {
 	// url is the https URL that alerts are posted to. The manager must be allowed to reach its host (--alert-allowed-hosts and --alert-allowed-networks; by default, the public internet). Redirects are not followed.
 	// +kubebuilder:validation:MaxLength=2048
-	// +kubebuilder:validation:XValidation:rule="isURL(self) && self.matches('^https://[^/?#@ ]+([/?#].*)?$')",message="must be a URL such as \"https://alerts.example.com/bursar\", with https and without user and password"
+	// +kubebuilder:validation:XValidation:rule="isURL(self) && self.matches('^https://[^/?#@ \\\\p{Cc}]+([/?#][^\\\\p{Cc}]*)?$')",message="must be a URL such as \"https://alerts.example.com/bursar\", with https and without user and password"
 	// +optional
 	URL string `json:"url,omitempty"`
 	// urlSecretRef names the Secret key that contains the URL, if the URL is itself a secret.

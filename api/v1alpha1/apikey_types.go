@@ -73,6 +73,7 @@ type BudgetRef struct {
 	// name is the name of the TenantBudget.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$')",message="must be the name of a TenantBudget"
 	// +required
 	Name string `json:"name"`
 }

@@ -78,6 +78,7 @@ type BudgetGrantSpec struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:XValidation:rule="self.matches('[^\\\\s]')",message="must say why more is granted"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[^\\\\p{Cc}]*$')",message="must be one line without control characters"
 	// +required
 	Reason string `json:"reason"`
 	// startsAt is when the grant becomes active. Unset: at once.

@@ -51,7 +51,7 @@ type ModelProviderSpec struct {
 	Protocol string `json:"protocol,omitempty"`
 	// endpoint is the base URL of the provider's API, up to and including the version, such as "https://api.openai.com/v1".
 	// +kubebuilder:validation:MaxLength=2048
-	// +kubebuilder:validation:XValidation:rule="self.matches('^https?://[^/?#@\\\\s]+[^?#@\\\\s]*$') && isURL(self)",message="must be an http or https URL without user, query and fragment, such as \"https://api.openai.com/v1\""
+	// +kubebuilder:validation:XValidation:rule="self.matches('^https?://[^/?#@\\\\s\\\\p{Cc}]+[^?#@\\\\s\\\\p{Cc}]*$') && isURL(self)",message="must be an http or https URL without user, query and fragment, such as \"https://api.openai.com/v1\""
 	// +required
 	Endpoint string `json:"endpoint"`
 	// credentialFile is the name of the file that contains the provider's API key, in the directory that the enforcers mount (--provider-credentials-dir). Unset: the provider needs no key. The key itself is never in a resource.

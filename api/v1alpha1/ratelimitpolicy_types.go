@@ -68,6 +68,7 @@ type TargetRef struct {
 	// name is the target's name, in the policy's namespace.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$')",message="must be the name of a TenantBudget"
 	// +required
 	Name string `json:"name"`
 }

@@ -193,11 +193,13 @@ type ParentRef struct {
 	// name is the name of the parent.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$')",message="must be the name of a TenantBudget"
 	// +required
 	Name string `json:"name"`
 	// namespace is the namespace of the parent. Default: this budget's namespace.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be the name of a namespace"
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
 }
@@ -329,6 +331,7 @@ type Rung struct {
 	// message is the text that the Message fallback returns to callers. Required with Message in fallback; not allowed otherwise.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([\\\\n\\\\t]|[^\\\\p{Cc}])*$')",message="must not contain control characters other than newlines and tabs"
 	// +optional
 	Message string `json:"message,omitempty"`
 	// cache configures the Cache fallback. Unset: answers up to 1h old are returned.

@@ -1,0 +1,221 @@
+package v1alpha1_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+)
+
+// texts are objects that have, together, every field that is a string.
+const texts = `
+kind: TenantBudget
+spec:
+  tenant: acme
+  parentRef: {name: company, namespace: company}
+  allowedChildren: {namespaces: {from: All}}
+  timeZone: UTC
+  limits: [{name: daily, period: Day, amount: "5.00", per: Tenant, tiers: [gerente], models: [gpt-4o]}]
+  ladder:
+  - {atPercent: 80, action: Downgrade, models: [{from: gpt-4o, to: gpt-4o-mini}]}
+  - atPercent: 90
+    action: Trip
+    fallback: [Cache, CheapestModel, Message]
+    message: The budget is used up.
+    cache: {maxAge: 1h}
+    cheapestModel: {models: [gpt-4o-mini]}
+  breaker: {forced: Open}
+  enforcement: Enforce
+  unknownModel: Deny
+  onStoreLoss: Deny
+  virtualModels: [{name: auto, models: [gpt-4o]}]
+  alerts:
+    email: [ops@example.com]
+    webhook: {url: "https://alerts.example.com/bursar", signingSecretRef: {name: secret, key: key}}
+    slack: {urlSecretRef: {name: secret, key: key}}
+---
+kind: TenantBudget
+spec:
+  tenant: acme
+  limits: [{name: daily, period: Day, amount: "5.00"}]
+  alerts: {webhook: {urlSecretRef: {name: secret, key: key}, signingSecretRef: {name: secret, key: key}}}
+---
+kind: RateLimitPolicy
+spec:
+  targetRef: {kind: TenantBudget, name: acme}
+  limits: [{name: each, per: User, tiers: [gerente], models: [gpt-4o], requests: 5, window: 1m}]
+---
+kind: RateLimitPolicy
+spec:
+  targetSelector: {kind: TenantBudget, namespaces: {from: All}}
+  limits: [{name: each, per: User, requests: 5, window: 1m}]
+---
+kind: BudgetGrant
+spec:
+  budgetRef: {name: acme}
+  limit: daily
+  user: gerente-1
+  amount: "5.00"
+  reason: End of the quarter.
+  startsAt: "2026-11-25T12:00:00Z"
+  expiresAt: "2026-11-26T12:00:00Z"
+---
+kind: APIKey
+spec:
+  sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+  budgetRef: {name: acme}
+  user: gerente-1
+  tier: gerente
+  expiresAt: "2026-11-26T12:00:00Z"
+---
+kind: ModelProvider
+spec:
+  protocol: OpenAI
+  endpoint: https://api.openai.com/v1
+  credentialFile: openai
+  models:
+  - name: gpt-4o
+    upstreamName: gpt-4o
+    tokenizer: o200k_base
+    maxOutputTokens: 10
+    prices: &prices
+      input: "2"
+      cachedInput: "1"
+      cacheWrite5m: "3"
+      cacheWrite1h: "4"
+      audioInput: "5"
+      cachedAudioInput: "4"
+      output: "6"
+      audioOutput: "7"
+      imageOutput: "8"
+      longContext: &long
+      - {aboveInputTokens: 9, input: "2", cachedInput: "1", cacheWrite5m: "3", cacheWrite1h: "4", audioInput: "5",
+         cachedAudioInput: "4", output: "6", audioOutput: "7", imageOutput: "8"}
+      serviceTiers:
+      - {name: flex, input: "2", cachedInput: "1", cacheWrite5m: "3", cacheWrite1h: "4", audioInput: "5",
+         cachedAudioInput: "4", output: "6", audioOutput: "7", imageOutput: "8", longContext: *long}
+    priceChanges: [{effectiveFrom: "2026-11-26T12:00:00Z", prices: *prices}]
+`
+
+// checkedLater are strings that the API server takes as they are: selectors of Kubernetes'
+// own. The controller does not accept an object with an invalid one.
+var checkedLater = []string{"matchLabels", "matchExpressions", "selector"}
+
+var _ = Describe("of every string, refuses", func() {
+	It("control characters", func(ctx SpecContext) {
+		schemas := specSchemas()
+		seen := map[string]bool{}
+		for _, text := range strings.Split(texts, "---\n") {
+			object := map[string]any{}
+			Expect(yaml.Unmarshal([]byte(text), &object)).To(Succeed())
+			object["apiVersion"], object["metadata"] = "bursar.dev/v1alpha1", map[string]any{"name": "it"}
+			kind := object["kind"].(string)
+			if kind != "ModelProvider" {
+				object["metadata"].(map[string]any)["namespace"] = namespace
+			}
+			created := func() error {
+				return api.Create(ctx, (&unstructured.Unstructured{Object: object}).DeepCopy(), client.DryRunAll)
+			}
+			Expect(created()).To(Succeed(), text)
+			eachString(object["spec"], kind+".spec", func(path string, value string, set func(string)) {
+				if seen[path] {
+					return
+				}
+				seen[path] = true
+				for _, character := range []string{"\x00", "\t", "\n", "\r", "\x1b", "\x7f", "\u0085", "\u009b"} {
+					isText := strings.HasSuffix(path, ".ladder[].message") && (character == "\n" || character == "\t")
+					for _, planted := range []string{value[:1] + character + value[1:], value + character} {
+						set(planted)
+						if err := created(); apierrors.IsInvalid(err) == isText {
+							Fail(fmt.Sprintf("%s: %q: got %v", path, planted, err))
+						}
+					}
+				}
+				set(value)
+			})
+		}
+		for kind, spec := range schemas {
+			for _, path := range stringPaths(spec, kind+".spec") {
+				Expect(seen).To(HaveKey(path), "no object of this test has the field")
+			}
+		}
+	})
+})
+
+// schema is the part of a field's schema that says where strings are.
+type schema struct {
+	Type       string
+	Properties map[string]schema
+	Items      *schema
+}
+
+// specSchemas are the schemas of the specs, by kind.
+func specSchemas() map[string]schema {
+	files, err := filepath.Glob("../../config/crd/bases/*.yaml")
+	Expect(err).NotTo(HaveOccurred())
+	schemas := map[string]schema{}
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		Expect(err).NotTo(HaveOccurred())
+		var crd struct {
+			Spec struct {
+				Names    struct{ Kind string }
+				Versions []struct {
+					Schema struct{ OpenAPIV3Schema schema }
+				}
+			}
+		}
+		Expect(yaml.Unmarshal(raw, &crd)).To(Succeed(), file)
+		schemas[crd.Spec.Names.Kind] = crd.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties["spec"]
+	}
+	Expect(schemas).NotTo(BeEmpty())
+	return schemas
+}
+
+// stringPaths are the paths of the strings that the API server checks.
+func stringPaths(of schema, path string) []string {
+	switch of.Type {
+	case "string":
+		return []string{path}
+	case "array":
+		return stringPaths(*of.Items, path+"[]")
+	}
+	var paths []string
+	for name, property := range of.Properties {
+		if !slices.Contains(checkedLater, name) {
+			paths = append(paths, stringPaths(property, path+"."+name)...)
+		}
+	}
+	return paths
+}
+
+// eachString visits the strings in a value, which can be set to others.
+func eachString(value any, path string, visit func(path, value string, set func(string))) {
+	switch value := value.(type) {
+	case map[string]any:
+		for name, member := range value {
+			at := path + "." + name
+			if text, isString := member.(string); isString {
+				visit(at, text, func(other string) { value[name] = other })
+			} else {
+				eachString(member, at, visit)
+			}
+		}
+	case []any:
+		for i, item := range value {
+			if text, isString := item.(string); isString {
+				visit(path+"[]", text, func(other string) { value[i] = other })
+			} else {
+				eachString(item, path+"[]", visit)
+			}
+		}
+	}
+}
