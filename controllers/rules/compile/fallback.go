@@ -30,6 +30,10 @@ func fallbacks(rung v1alpha1.Rung, path *field.Path) ([]limiterv1.Fallback, fiel
 			if fallback.Text = rung.Message; fallback.Text == "" {
 				errs = append(errs, field.Required(path.Child("message"), "what the fallback Message answers"))
 			}
+			if hasControls(rung.Message, "\n\t") {
+				errs = append(errs, field.Invalid(path.Child("message"), rung.Message,
+					"must not contain control characters other than newlines and tabs"))
+			}
 		default:
 			errs = append(errs, field.NotSupported(path.Child("fallback").Index(i), kind,
 				[]v1alpha1.Fallback{v1alpha1.FallbackCache, v1alpha1.FallbackCheapestModel, v1alpha1.FallbackMessage}))

@@ -28,6 +28,9 @@ func Grant(grant *v1alpha1.BudgetGrant, budget *v1alpha1.TenantBudget) (limiterv
 		errs = append(errs, field.Invalid(path.Child("user"), grant.Spec.User,
 			fmt.Sprintf("must not be set: limit %s is per Tenant, not per User", grant.Spec.Limit)))
 	}
+	if hasControls(grant.Spec.Reason, "") {
+		errs = append(errs, field.Invalid(path.Child("reason"), grant.Spec.Reason, "must be one line without control characters"))
+	}
 	compiled := limiterv1.Grant{
 		Name: grant.Name, User: grant.Spec.User, Amount: amount, ExpiresAt: grant.Spec.ExpiresAt.UTC(),
 	}

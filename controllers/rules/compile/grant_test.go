@@ -110,6 +110,10 @@ func TestGrantErrors(t *testing.T) {
 			grant:    budgetGrant("g", "daily", func(g *v1alpha1.BudgetGrant) { g.Spec.User = "ana" }),
 			wantErrs: field.ErrorList{invalid("spec.user")},
 		},
+		"a reason that Postgres does not take": {
+			grant:    budgetGrant("g", "daily", func(g *v1alpha1.BudgetGrant) { g.Spec.Reason = "end of the\x00quarter" }),
+			wantErrs: field.ErrorList{invalid("spec.reason")},
+		},
 		"an amount that is none, and an end before the start": {
 			grant: budgetGrant("g", "daily", func(g *v1alpha1.BudgetGrant) {
 				g.Spec.Amount, g.Spec.StartsAt = "lots", &noon

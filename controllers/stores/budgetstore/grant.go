@@ -3,6 +3,7 @@ package budgetstore
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -38,13 +39,19 @@ ON CONFLICT (grant_uid) DO NOTHING`
 func (g *Grants) Record(ctx context.Context, grant Grant) error {
 	args := pgx.NamedArgs{
 		"uid": grant.UID, "tenant": grant.Tenant, "namespace": grant.Namespace, "name": grant.Name, "limit": grant.Limit,
-		"user": grant.User, "amount": int64(grant.Amount), "reason": grant.Reason,
+		"user": grant.User, "amount": int64(grant.Amount), "reason": storable(grant.Reason),
 		"starts": nilIfZero(grant.StartsAt), "expires": grant.ExpiresAt, "created": grant.CreatedAt,
 	}
 	if err := inOrder(ctx, g.pool, args, recordGrant); err != nil {
 		return fmt.Errorf("record grant %s/%s: %w", grant.Namespace, grant.Name, err)
 	}
 	return nil
+}
+
+// storable is a text as Postgres takes it: valid UTF-8 without NUL. No text must keep a
+// row from being written, and so an object from going.
+func storable(text string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 }
 
 func nilIfZero(t time.Time) *time.Time {

@@ -24,9 +24,11 @@ func TestRecordGrant(t *testing.T) {
 	store, pool := newStore(t)
 	first, second := grantOf("u1", "acme", ""), grantOf("u2", "acme", "ana")
 	second.StartsAt = second.CreatedAt.Add(time.Minute)
+	third := grantOf("u3", "acme", "")
+	third.Reason = "the\x00 \xffreport"
 	again := first
 	again.Reason = "another story"
-	for _, grant := range []budgetstore.Grant{first, second, again} {
+	for _, grant := range []budgetstore.Grant{first, second, third, again} {
 		if err := store.grants.Record(t.Context(), grant); err != nil {
 			t.Fatal(err)
 		}
@@ -44,6 +46,7 @@ reason, ' ', starts_at IS NULL, ' ', expires_at - created_at = interval '1 hour'
 	want := []string{
 		"u1 acme report daily - 2000000000 the report true true false",
 		"u2 acme report daily ana 2000000000 the report false true true",
+		"u3 acme report daily - 2000000000 the\uFFFD \uFFFDreport true true true",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("rows (-want +got):\n%s", diff)
