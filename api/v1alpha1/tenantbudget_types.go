@@ -136,7 +136,7 @@ type TenantBudgetSpec struct {
 	// +optional
 	OnStoreLoss StoreLoss `json:"onStoreLoss,omitempty"`
 
-	// storeLossPercent is the size of the reserve of onStoreLoss: AllowBounded, as a percentage of the smallest applicable limit. It also bounds what children reserve from this budget's limits: each reserve is at most this percentage of the limit, and a child reserves only while no more than this percentage of the limit is held with the reserve, by all reserves and open calls together. Default: 1.
+	// storeLossPercent is the size of the reserve of onStoreLoss: AllowBounded, as a percentage of the smallest applicable limit. It also bounds what children reserve from this budget's limits: a child reserves only while no more than this percentage of the limit is held, by all open calls and reserves together, and each reserve is at most a quarter of that. Default: 1.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=50
 	// +optional

@@ -28,6 +28,9 @@ const (
 	sharesWanted = 1024
 	// shareTimeout bounds what taking or giving back one share waits for the Store.
 	shareTimeout = 2 * time.Second
+	// ofAncestor is into how many parts is divided, at least, what an ancestor gives to
+	// the shares of its descendants: one must not take all.
+	ofAncestor = 4
 	// beforeTurn is how long before its period turns a share is not used any more:
 	// this machine only guesses the Store's time.
 	beforeTurn = 5 * time.Second
@@ -233,14 +236,18 @@ func (t *Tenant) hasShares() bool {
 	return !slices.ContainsFunc(t.levels, func(l level) bool { return l.StoreLossPercent == 0 })
 }
 
-// share is how much of the smallest limit one share is: of each, as much as its tenant
-// gives.
+// share is how much of the smallest limit one share is: of each as much as its tenant
+// gives, and of an ancestor's a part of that.
 func (t *Tenant) share(accounts []Account) money.Nanos {
 	amount := Never
 	for _, a := range accounts {
 		i := slices.IndexFunc(t.levels, func(l level) bool { return l.Tenant == a.Tenant })
 		for _, check := range a.Money {
-			amount = min(amount, check.Limit.Amount.Share(t.levels[i].StoreLossPercent))
+			part := check.Limit.Amount.Share(t.levels[i].StoreLossPercent)
+			if i > 0 {
+				part /= ofAncestor
+			}
+			amount = min(amount, part)
 		}
 	}
 	if amount == Never {

@@ -122,9 +122,7 @@ func TestReserveIsTheParentsToGive(t *testing.T) {
 	if got := held("res-parent"); got != "0.00" {
 		t.Errorf("%s is held of a parent that reserves nothing", got)
 	}
-	apply(t, tenantYAML("res-parent", "0.30", "ladder: []", "onStoreLoss: AllowBounded", "storeLossPercent: 10"))
-	eventually(t, "a tenth of the parent's limit is reserved, and no more", func() bool {
-		penny(t, "res-child")
-		return held("res-parent") == "0.03"
-	})
+	apply(t, tenantYAML("res-parent", "0.30", "ladder: []", "onStoreLoss: AllowBounded", "storeLossPercent: 40"))
+	penny(t, "res-child")
+	eventually(t, "a quarter of what the parent gives is reserved, and no more", func() bool { return held("res-parent") == "0.03" })
 }

@@ -43,7 +43,7 @@ type TenantBudgetSpecApplyConfiguration struct {
 	//
 	// An enforcer that dies, or is cut off for more than six seconds, is charged its shares in full. Calls with an Idempotency-Key are refused even with AllowBounded.
 	OnStoreLoss *apiv1alpha1.StoreLoss `json:"onStoreLoss,omitempty"`
-	// storeLossPercent is the size of the reserve of onStoreLoss: AllowBounded, as a percentage of the smallest applicable limit. It also bounds what children reserve from this budget's limits: each reserve is at most this percentage of the limit, and a child reserves only while no more than this percentage of the limit is held with the reserve, by all reserves and open calls together. Default: 1.
+	// storeLossPercent is the size of the reserve of onStoreLoss: AllowBounded, as a percentage of the smallest applicable limit. It also bounds what children reserve from this budget's limits: a child reserves only while no more than this percentage of the limit is held, by all open calls and reserves together, and each reserve is at most a quarter of that. Default: 1.
 	StoreLossPercent *int32 `json:"storeLossPercent,omitempty"`
 	// virtualModels are names that callers of the tenant may ask for instead of a model: the first model in the list whose call fits into what is left of the limits is called. Children do not inherit them.
 	VirtualModels []VirtualModelApplyConfiguration `json:"virtualModels,omitempty"`
