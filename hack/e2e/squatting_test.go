@@ -68,10 +68,7 @@ spec: {sha256: %[4]s, budgetRef: {name: %[3]s}, user: user, tier: tier}
 	if got := call(unbound); got != http.StatusUnauthorized {
 		t.Errorf("a key that two namespaces have registered got %d, want 401", got)
 	}
-	if _, err := bursar.RunKubectl(t.Context(), "delete", "namespace", "squatter", "--wait=false"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := bursar.RunKubectl(t.Context(), "-n", "squatter", "delete", "keys", "--all"); err != nil {
+	if _, err := bursar.RunKubectl(t.Context(), "-n", "squatter", "delete", "apikeys", "--all"); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the key is registered once", func() bool { return call(unbound) == http.StatusOK })
