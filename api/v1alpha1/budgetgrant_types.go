@@ -41,6 +41,11 @@ func (g *BudgetGrant) IsExpired() bool {
 	return meta.IsStatusConditionTrue(g.Status.Conditions, ConditionExpired)
 }
 
+// IsRecorded reports whether the grant was found to be on record in Postgres.
+func (g *BudgetGrant) IsRecorded() bool {
+	return meta.IsStatusConditionTrue(g.Status.Conditions, ConditionRecorded)
+}
+
 // BudgetGrantList is a list of BudgetGrants.
 //
 // +kubebuilder:object:root=true

@@ -16,6 +16,8 @@ const (
 	ConditionOvercommitted = "Overcommitted"
 	// ConditionExpired is True when the time of a BudgetGrant is over. The grant is kept as a record and stays Ready, because nothing is left to do.
 	ConditionExpired = "Expired"
+	// ConditionRecorded is True when a BudgetGrant is on record in Postgres. A grant that is not does not count: no money is granted that nobody can look up.
+	ConditionRecorded = "Recorded"
 	// ConditionAlertsFailing is True while alerts cannot be delivered to someone in spec.alerts; the message says why. It is present only if spec.alerts is set, and does not affect Ready, because enforcement does not depend on alerts.
 	ConditionAlertsFailing = "AlertsFailing"
 	// ConditionReconciling is True while the object is not yet enforced as written, and only time or other objects are needed.
@@ -92,6 +94,10 @@ const (
 	ReasonNotStarted = "NotStarted"
 	ReasonRunning    = "Running"
 )
+
+// ReasonRecorded is a reason of ConditionRecorded, beside ReasonNotAccepted and
+// ReasonStoreUnavailable.
+const ReasonRecorded = "Recorded"
 
 // Reasons of ConditionAlertsFailing, beside ReasonUnknown.
 const (

@@ -64,8 +64,6 @@ func NewController(
 			{Name: "read the clock", Run: c.readClock, Programs: true},
 			{Name: "close", Run: c.close},
 			rollout.AddFinalizerPhase(client, (*scope).gives),
-		},
-		PhasesAfterStatus: []rollout.Phase[*scope]{
 			{Name: "record", Run: c.record, Needs: []string{"accept", "add finalizer"}},
 		},
 	})
@@ -85,6 +83,8 @@ type scope struct {
 	budget *v1alpha1.TenantBudget
 	// root is the tenant at the top of the budget's tree, whose clock counts.
 	root string
+	// recorded is set when the grant was put on record now.
+	recorded bool
 	// storeNow is the time that decides whether the grant counts, that of Redis; zero
 	// when it is not known.
 	storeNow time.Time

@@ -15,13 +15,17 @@ import (
 // gives reports whether the grant gives something, which is on record.
 func (s *scope) gives() bool { return s.Accepted.Holds() }
 
-// record keeps on record what is granted. It comes last and is retried when it
-// fails: enforcement does not depend on it.
+// record keeps on record what is granted. The budget counts the grant once the status
+// says that this is done.
 func (c *Controller) record(ctx context.Context, s *scope) error {
 	if s.budget == nil || !s.Accepted.Holds() || s.expired() {
 		return nil
 	}
-	return c.recordGrant(ctx, s.Object, s.budget)
+	if err := c.recordGrant(ctx, s.Object, s.budget); err != nil {
+		return err
+	}
+	s.recorded = true
+	return nil
 }
 
 func (c *Controller) recordGrant(ctx context.Context, grant *v1alpha1.BudgetGrant, budget *v1alpha1.TenantBudget) error {
@@ -50,7 +54,7 @@ func (c *Controller) withdraw(ctx context.Context, grant *v1alpha1.BudgetGrant) 
 		return false, err
 	}
 	if decided.Budget != nil && meta.IsStatusConditionTrue(grant.Status.Conditions, v1alpha1.ConditionAccepted) {
-		// Postgres may have been away for as long as there was a grant.
+		// Postgres may have lost it since.
 		if err := c.recordGrant(ctx, grant, decided.Budget); err != nil {
 			return false, err
 		}

@@ -22,19 +22,23 @@ func (s *scope) Statuses() (before, after v1alpha1.BudgetGrantStatus) {
 
 func (s *scope) status() v1alpha1.BudgetGrantStatus {
 	expired := conditions.Typed{Type: v1alpha1.ConditionExpired, Verdict: s.isOver()}
+	recorded := conditions.Typed{Type: v1alpha1.ConditionRecorded, Verdict: s.isRecorded()}
 	if s.expired() {
 		// Documents are without it from now on, and need not have got so far.
 		programmed := verdict.False(v1alpha1.ReasonExpired, s.over())
 		ready := verdict.True(v1alpha1.ReasonExpired, s.over())
 		return v1alpha1.BudgetGrantStatus{
-			ProgrammedStatus: conditions.Common(s.Object, s.Now, s.Accepted, programmed, ready, expired),
+			ProgrammedStatus: conditions.Common(s.Object, s.Now, s.Accepted, programmed, ready, expired, recorded),
 			State:            v1alpha1.GrantExpired,
 		}
 	}
 	programmed := s.Rollout.Programmed(s.Accepted)
+	if s.Rollout.Err == nil && s.Accepted.Holds() && !recorded.Holds() {
+		programmed = recorded.Verdict
+	}
 	ready := conditions.Ready(s.Accepted, programmed)
 	return v1alpha1.BudgetGrantStatus{
-		ProgrammedStatus: s.Rollout.Common(s.Object, s.Now, s.Accepted, programmed, ready, expired),
+		ProgrammedStatus: s.Rollout.Common(s.Object, s.Now, s.Accepted, programmed, ready, expired, recorded),
 		State:            s.state(programmed),
 	}
 }
@@ -50,6 +54,17 @@ func (s *scope) state(programmed verdict.Verdict) v1alpha1.GrantState {
 		return v1alpha1.GrantActive
 	}
 	return v1alpha1.GrantPending
+}
+
+// isRecorded is the verdict on whether the grant is on record, which it stays.
+func (s *scope) isRecorded() verdict.Verdict {
+	switch {
+	case s.recorded, s.Object.IsRecorded():
+		return verdict.True(v1alpha1.ReasonRecorded, "the grant is on record in Postgres")
+	case !s.Accepted.Holds():
+		return verdict.False(v1alpha1.ReasonNotAccepted, "not accepted: see the condition Accepted")
+	}
+	return verdict.False(v1alpha1.ReasonStoreUnavailable, "Postgres does not answer: the grant does not count until it is on record there")
 }
 
 // isOver is the verdict on whether the grant's time is over.

@@ -34,12 +34,19 @@ func TestStatus(t *testing.T) {
 		storeNow time.Time
 		accepted verdict.Verdict
 		rollout  conditions.Rollout
-		want     said
+		// unrecorded is set when Postgres has not taken the grant.
+		unrecorded bool
+		want       said
 	}{
 		"in force": {
 			storeNow: before, accepted: verdict.Accepted(), rollout: everywhere,
 			want: said{v1alpha1.GrantActive, "True Enforced", "True Programmed", "False Running", "False Reconciled",
 				[]string{"Programmed", "Granted"}},
+		},
+		"in Postgres' way": {
+			storeNow: before, accepted: verdict.Accepted(), rollout: everywhere, unrecorded: true,
+			want: said{v1alpha1.GrantPending, "False NotEnforced", "False StoreUnavailable", "False Running", "False Reconciling",
+				[]string{"Accepted"}},
 		},
 		"about to be": {
 			storeNow: before, accepted: verdict.Accepted(), rollout: conditions.Rollout{Revision: 7, Running: 1, All: 2},
@@ -90,7 +97,7 @@ func TestStatus(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			grant := &v1alpha1.BudgetGrant{Status: tc.was, Spec: v1alpha1.BudgetGrantSpec{StartsAt: tc.starts, ExpiresAt: noon}}
-			s := &scope{storeNow: tc.storeNow, Scope: rollout.Scope[*v1alpha1.BudgetGrant]{
+			s := &scope{storeNow: tc.storeNow, recorded: !tc.unrecorded, Scope: rollout.Scope[*v1alpha1.BudgetGrant]{
 				Object: grant, Now: noon.AddDate(1, 0, 0), Accepted: tc.accepted, Rollout: tc.rollout,
 			}}
 			status := s.status()

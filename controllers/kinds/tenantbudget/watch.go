@@ -46,7 +46,7 @@ func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder
 		Watches(&v1alpha1.RateLimitPolicy{}, handler.EnqueueRequestsFromMapFunc(c.targetOf), specChanged).
 		Watches(&v1alpha1.RateLimitPolicy{}, rollout.EnqueueLowPriority(c.selectedBy), specChanged).
 		Watches(&v1alpha1.BudgetGrant{}, handler.EnqueueRequestsFromMapFunc(c.granted), builder.WithPredicates(
-			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{UpdateFunc: expired}))).
+			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{UpdateFunc: beganOrEnded}))).
 		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(c.affectedBy),
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WatchesMetadata(&corev1.Namespace{}, rollout.EnqueueLowPriority(c.selectedFrom), builder.WithPredicates(delegationChanged)).
@@ -138,9 +138,10 @@ func (c *Controller) granted(ctx context.Context, object client.Object) []reconc
 	return append(requests(budget), c.descendants(ctx, budget)...)
 }
 
-// expired reports whether a grant was found to be over.
-func expired(e event.UpdateEvent) bool {
-	return e.ObjectNew.(*v1alpha1.BudgetGrant).IsExpired() && !e.ObjectOld.(*v1alpha1.BudgetGrant).IsExpired()
+// beganOrEnded reports whether a grant was found to be on record, or over.
+func beganOrEnded(e event.UpdateEvent) bool {
+	was, is := e.ObjectOld.(*v1alpha1.BudgetGrant), e.ObjectNew.(*v1alpha1.BudgetGrant)
+	return is.IsExpired() != was.IsExpired() || is.IsRecorded() != was.IsRecorded()
 }
 
 // descendantsOf are the budgets that inherit from a budget.

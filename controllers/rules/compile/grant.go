@@ -55,11 +55,15 @@ func Granting(budget *v1alpha1.TenantBudget, grants []v1alpha1.BudgetGrant) []v1
 	return granting[:min(len(granting), limiterv1.MaxGrants)]
 }
 
-// grant adds to a level's limits what grants give them, and names what did.
+// grant adds to a level's limits what grants give them that are on record, and names what
+// did.
 func grant(
 	level *limiterv1.Level, budget *v1alpha1.TenantBudget, grants []v1alpha1.BudgetGrant,
 ) (sources []limiterv1.Source) {
 	for _, g := range Granting(budget, grants) {
+		if !g.IsRecorded() {
+			continue // until then, nobody could look up what it has let through
+		}
 		compiled, _ := Grant(&g, budget)
 		limit := slices.IndexFunc(level.Money, func(l limiterv1.MoneyLimit) bool { return l.Name == g.Spec.Limit })
 		level.Money[limit].Grants = append(level.Money[limit].Grants, compiled)

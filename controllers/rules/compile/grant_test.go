@@ -22,6 +22,7 @@ func budgetGrant(name, limit string, change ...func(*v1alpha1.BudgetGrant)) v1al
 	g := v1alpha1.BudgetGrant{ObjectMeta: meta(name, 1), Spec: v1alpha1.BudgetGrantSpec{
 		BudgetRef: v1alpha1.BudgetRef{Name: "acme"}, Limit: limit, Amount: "1.50", Reason: "why not", ExpiresAt: noon,
 	}}
+	g.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionRecorded, Status: metav1.ConditionTrue}}
 	for _, c := range change {
 		c(&g)
 	}
@@ -30,7 +31,7 @@ func budgetGrant(name, limit string, change ...func(*v1alpha1.BudgetGrant)) v1al
 
 func found(status metav1.ConditionStatus) func(*v1alpha1.BudgetGrant) {
 	return func(g *v1alpha1.BudgetGrant) {
-		g.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionExpired, Status: status}}
+		g.Status.Conditions = append(g.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionExpired, Status: status})
 	}
 }
 
@@ -41,6 +42,7 @@ func TestGrants(t *testing.T) {
 		budgetGrant("again", "daily", found(metav1.ConditionFalse)),
 		budgetGrant("over", "daily", found(metav1.ConditionTrue)),
 		budgetGrant("going", "daily", func(g *v1alpha1.BudgetGrant) { g.DeletionTimestamp = &noon }),
+		budgetGrant("unrecorded", "daily", func(g *v1alpha1.BudgetGrant) { g.Status.Conditions = nil }),
 		budgetGrant("of-nothing", "hourly"),
 		budgetGrant("of-ana", "each-user", func(g *v1alpha1.BudgetGrant) { g.Spec.User = "ana" }),
 		budgetGrant("of-whom", "daily", func(g *v1alpha1.BudgetGrant) { g.Spec.User = "ana" }),
