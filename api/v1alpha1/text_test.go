@@ -81,6 +81,7 @@ spec:
   protocol: OpenAI
   endpoint: https://api.openai.com/v1
   credentialFile: openai
+  passFields: [plugins]
   models:
   - name: gpt-4o
     upstreamName: gpt-4o

@@ -42,7 +42,7 @@ func TestSharesOfADeadSession(t *testing.T) {
 	for name, adopted := range map[string]bool{"before it is adopted": false, "after that": true} {
 		t.Run(name, func(t *testing.T) {
 			client, session := newClient(t), uuid.NewString()
-			doc := limiterv1.Tenant{StoreLossPercent: 10, Level: limiterv1.Level{Tenant: uuid.NewString(), TimeZone: "UTC", Money: dollarAYear()}}
+			doc := limiterv1.Tenant{Level: limiterv1.Level{StoreLossPercent: 10, Tenant: uuid.NewString(), TimeZone: "UTC", Money: dollarAYear()}}
 			tenant, err := admission.NewTenant(doc)
 			testkit.Must(t, err)
 			testkit.Must(t, openTenant(client, doc))
