@@ -154,7 +154,7 @@ func TestCreate(t *testing.T) {
 		},
 		"a policy by no label": {
 			object: objects.SelectingPolicy(namespace, "policy", func(s *v1alpha1.TargetSelector) {
-				s.MatchExpressions = []metav1.LabelSelectorRequirement{{Key: "plan", Operator: "Near"}}
+				s.MatchExpressions = v1alpha1.MatchExpressions{{Key: "plan", Operator: "Near"}}
 			}),
 			wantErr: `spec.targetSelector.matchExpressions[0].operator: Invalid value: "Near"`,
 		},

@@ -64,6 +64,9 @@ type APIKeySpec struct {
 	// +required
 	Tier Tier `json:"tier"`
 	// expiresAt is when the key stops working. Unset: never.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
 }

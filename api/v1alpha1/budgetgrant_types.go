@@ -87,9 +87,15 @@ type BudgetGrantSpec struct {
 	// +required
 	Reason string `json:"reason"`
 	// startsAt is when the grant becomes active. Unset: at once.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	StartsAt *metav1.Time `json:"startsAt,omitempty"`
 	// expiresAt is when the grant ends, by the clock of Redis, whether or not the manager runs. What was spent until then stays spent, even if it exceeds the limit without the grant.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:MaxLength=64
 	// +required
 	ExpiresAt metav1.Time `json:"expiresAt"`
 }

@@ -56,7 +56,62 @@ type Namespaces struct {
 	From NamespacesFrom `json:"from,omitempty"`
 	// selector selects namespaces by their labels. Required with from: Selector; not allowed otherwise.
 	// +optional
-	Selector *metav1.LabelSelector `json:"selector,omitempty"`
+	Selector *LabelSelector `json:"selector,omitempty"`
+}
+
+// LabelSelector selects objects that meet all of matchLabels and matchExpressions, like a label selector of Kubernetes, but of bounded size. With neither, it selects all objects.
+//
+// +structType=atomic
+type LabelSelector struct {
+	// matchLabels are labels, with their values, that an object must have.
+	// +optional
+	MatchLabels MatchLabels `json:"matchLabels,omitempty"`
+	// matchExpressions are further requirements that an object's labels must meet.
+	// +optional
+	MatchExpressions MatchExpressions `json:"matchExpressions,omitempty"`
+}
+
+// MatchLabels are labels with their values.
+//
+// +kubebuilder:validation:MaxProperties=32
+// +kubebuilder:validation:XValidation:rule="self.all(key, key.size() <= 317 && self[key].size() <= 63)",message="must have keys of at most 317 characters and values of at most 63, like all labels"
+type MatchLabels map[string]string
+
+// MatchExpressions are requirements that labels must meet.
+//
+// +kubebuilder:validation:MaxItems=32
+// +listType=atomic
+type MatchExpressions []LabelSelectorRequirement
+
+// LabelSelectorRequirement is a requirement that the label with a key must meet.
+type LabelSelectorRequirement struct {
+	// key is the key of the label.
+	// +kubebuilder:validation:MaxLength=317
+	// +required
+	Key string `json:"key"`
+	// operator is In, NotIn, Exists or DoesNotExist.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=16
+	// +required
+	Operator metav1.LabelSelectorOperator `json:"operator"`
+	// values are the values that the label must have one of (In) or none of (NotIn). Empty with Exists and DoesNotExist.
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MaxLength=63
+	// +listType=atomic
+	// +optional
+	Values []string `json:"values,omitempty"`
+}
+
+// Kubernetes returns the selector as Kubernetes has it; nil, which selects nothing, for nil.
+func (s *LabelSelector) Kubernetes() *metav1.LabelSelector {
+	if s == nil {
+		return nil
+	}
+	selector := &metav1.LabelSelector{MatchLabels: s.MatchLabels}
+	for _, e := range s.MatchExpressions {
+		selector.MatchExpressions = append(selector.MatchExpressions, metav1.LabelSelectorRequirement(e))
+	}
+	return selector
 }
 
 // NamespacesFrom says how namespaces are chosen.

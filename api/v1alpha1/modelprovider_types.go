@@ -237,6 +237,9 @@ type ServiceTierPrices struct {
 // PriceChange is a change of a model's prices at a given time.
 type PriceChange struct {
 	// effectiveFrom is when the prices come into force.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:MaxLength=64
 	// +required
 	EffectiveFrom metav1.Time `json:"effectiveFrom"`
 	// prices replaces the whole price list: repeat every price that still applies.

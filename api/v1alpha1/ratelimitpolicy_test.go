@@ -1,6 +1,9 @@
 package v1alpha1_test
 
 import (
+	"fmt"
+	"strings"
+
 	. "github.com/onsi/ginkgo/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
@@ -52,6 +55,30 @@ var _ = DescribeTable("of a RateLimitPolicy, refuses", refused,
 		"spec", "must set exactly one of targetRef, for one TenantBudget, and targetSelector, for many"),
 	Entry("a selector of something else", selecting(func(s *v1alpha1.TargetSelector) { s.Kind = "Gateway" }),
 		"spec.targetSelector.kind", "Unsupported value"),
+	Entry("a selector with too many labels", selecting(func(s *v1alpha1.TargetSelector) {
+		s.MatchLabels = v1alpha1.MatchLabels{}
+		for i := range 33 {
+			s.MatchLabels[fmt.Sprint("label-", i)] = ""
+		}
+	}), "spec.targetSelector.matchLabels", "must have at most 32 items"),
+	Entry("a selector with too long a key", selecting(func(s *v1alpha1.TargetSelector) {
+		s.MatchLabels = v1alpha1.MatchLabels{strings.Repeat("k", 318): ""}
+	}), "spec.targetSelector.matchLabels", "must have keys of at most 317 characters"),
+	Entry("a selector with too long a value", selecting(func(s *v1alpha1.TargetSelector) {
+		s.MatchLabels = v1alpha1.MatchLabels{"plan": strings.Repeat("v", 64)}
+	}), "spec.targetSelector.matchLabels", "and values of at most 63"),
+	Entry("a selector of namespaces with too long a value", selecting(func(s *v1alpha1.TargetSelector) {
+		s.Namespaces = v1alpha1.Namespaces{From: "Selector", Selector: &v1alpha1.LabelSelector{MatchLabels: v1alpha1.MatchLabels{"plan": strings.Repeat("v", 64)}}}
+	}), "spec.targetSelector.namespaces.selector.matchLabels", "and values of at most 63"),
+	Entry("a selector with too many expressions", selecting(func(s *v1alpha1.TargetSelector) {
+		s.MatchExpressions = make(v1alpha1.MatchExpressions, 33)
+	}), "spec.targetSelector.matchExpressions", "must have at most 32 items"),
+	Entry("an expression with too many values", selecting(func(s *v1alpha1.TargetSelector) {
+		s.MatchExpressions = v1alpha1.MatchExpressions{{Key: "plan", Operator: "In", Values: make([]string, 33)}}
+	}), "spec.targetSelector.matchExpressions[0].values", "must have at most 32 items"),
+	Entry("an expression with too long a value", selecting(func(s *v1alpha1.TargetSelector) {
+		s.MatchExpressions = v1alpha1.MatchExpressions{{Key: "plan", Operator: "In", Values: []string{strings.Repeat("v", 1<<20)}}}
+	}), "spec.targetSelector.matchExpressions[0].values[0]", "may not be more than 63"),
 	Entry("targets from somewhere", selecting(func(s *v1alpha1.TargetSelector) { s.Namespaces.From = "Here" }),
 		"spec.targetSelector.namespaces.from", "Unsupported value"),
 	Entry("targets from selected namespaces without a selector", selecting(func(s *v1alpha1.TargetSelector) { s.Namespaces.From = "Selector" }),
@@ -104,7 +131,7 @@ var _ = DescribeTable("of a RateLimitPolicy, takes", taken,
 	Entry("a policy", policy(asIs)),
 	Entry("a policy for many", selecting(asIs)),
 	Entry("a policy for all in some namespaces", selecting(func(s *v1alpha1.TargetSelector) {
-		s.MatchLabels, s.Namespaces = nil, v1alpha1.Namespaces{From: "Selector", Selector: &metav1.LabelSelector{}}
+		s.MatchLabels, s.Namespaces = nil, v1alpha1.Namespaces{From: "Selector", Selector: &v1alpha1.LabelSelector{}}
 	})),
 	Entry("the shortest window", rate(func(r *v1alpha1.RateLimit) { r.Window = "1s" })),
 	Entry("the longest window", rate(func(r *v1alpha1.RateLimit) { r.Window = "23h60m" })),

@@ -81,14 +81,11 @@ type TargetSelector struct {
 	// +optional
 	Kind string `json:"kind,omitempty"`
 	// matchLabels are labels, with their values, that a target must have. Anyone who may change a target's labels can take it out of the policy; to prevent that, select only by the labels of namespaces.
-	// +kubebuilder:validation:MaxProperties=32
 	// +optional
-	MatchLabels map[string]string `json:"matchLabels,omitempty"`
+	MatchLabels MatchLabels `json:"matchLabels,omitempty"`
 	// matchExpressions are further requirements that a target's labels must meet.
-	// +kubebuilder:validation:MaxItems=32
-	// +listType=atomic
 	// +optional
-	MatchExpressions []metav1.LabelSelectorRequirement `json:"matchExpressions,omitempty"`
+	MatchExpressions MatchExpressions `json:"matchExpressions,omitempty"`
 	// namespaces are the namespaces in which targets are selected. Default: the policy's own. To select others, the policy's namespace must have the label bursar.dev/delegated=true.
 	// +kubebuilder:default={from:Same}
 	// +optional
@@ -97,7 +94,7 @@ type TargetSelector struct {
 
 // LabelSelector is what selects among the objects of the namespaces.
 func (s TargetSelector) LabelSelector() *metav1.LabelSelector {
-	return &metav1.LabelSelector{MatchLabels: s.MatchLabels, MatchExpressions: s.MatchExpressions}
+	return (&LabelSelector{MatchLabels: s.MatchLabels, MatchExpressions: s.MatchExpressions}).Kubernetes()
 }
 
 // ReachesBeyond reports whether targets may be in other namespaces than the policy's.

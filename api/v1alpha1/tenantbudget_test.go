@@ -123,7 +123,7 @@ var _ = DescribeTable("of a TenantBudget, refuses", refused,
 		s.AllowedChildren = &v1alpha1.AllowedChildren{Namespaces: v1alpha1.Namespaces{From: v1alpha1.NamespacesSelector}}
 	}), "spec.allowedChildren.namespaces", "must set selector with from: Selector, and only then"),
 	Entry("a selector of namespaces that nobody asks", budget(func(s *v1alpha1.TenantBudgetSpec) {
-		s.AllowedChildren = &v1alpha1.AllowedChildren{Namespaces: v1alpha1.Namespaces{Selector: &metav1.LabelSelector{}}}
+		s.AllowedChildren = &v1alpha1.AllowedChildren{Namespaces: v1alpha1.Namespaces{Selector: &v1alpha1.LabelSelector{}}}
 	}), "spec.allowedChildren.namespaces", "must set selector with from: Selector, and only then"),
 	Entry("a parent without a name", budget(func(s *v1alpha1.TenantBudgetSpec) { s.ParentRef = &v1alpha1.ParentRef{Namespace: "globex"} }),
 		"spec.parentRef.name", "should be at least 1 chars long"),

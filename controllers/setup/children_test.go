@@ -45,7 +45,7 @@ var _ = Describe("A child", func() {
 		Expect(stored(ctx, "tenant/"+team.Spec.Tenant)).To(BeEmpty())
 
 		By("the parent allowing it by its namespace's labels")
-		update(ctx, company, allow(v1alpha1.Namespaces{From: v1alpha1.NamespacesSelector, Selector: &metav1.LabelSelector{
+		update(ctx, company, allow(v1alpha1.Namespaces{From: v1alpha1.NamespacesSelector, Selector: &v1alpha1.LabelSelector{
 			MatchLabels: map[string]string{"of": "company"}}}))
 		expectCondition(ctx, team, v1alpha1.ConditionAccepted, "False NotAllowedByParent")
 		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: team.Namespace}}

@@ -101,7 +101,7 @@ var _ = Describe("A RateLimitPolicy with a targetSelector", func() {
 		startEnforcer(true)
 		platform, tenant := newNamespace(ctx), newNamespace(ctx)
 		policy := newSelecting(platform, "plan", v1alpha1.Namespaces{
-			From: v1alpha1.NamespacesSelector, Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"of": platform}}})
+			From: v1alpha1.NamespacesSelector, Selector: &v1alpha1.LabelSelector{MatchLabels: map[string]string{"of": platform}}})
 		create(ctx, selectable(objects.TenantBudget(tenant), policy))
 		create(ctx, selectable(objects.TenantBudget(platform), policy))
 		create(ctx, policy)

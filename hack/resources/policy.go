@@ -47,7 +47,7 @@ func (m *Maker) targetSelector() *v1alpha1.TargetSelector {
 	if m.oneIn(2) {
 		selector.MatchLabels = map[string]string{"plan": one}
 	} else {
-		selector.MatchExpressions = []metav1.LabelSelectorRequirement{
+		selector.MatchExpressions = v1alpha1.MatchExpressions{
 			{Key: "plan", Operator: metav1.LabelSelectorOpIn, Values: []string{one, other}}}
 	}
 	switch m.IntN(4) {
@@ -56,7 +56,7 @@ func (m *Maker) targetSelector() *v1alpha1.TargetSelector {
 	case 1:
 		selector.Namespaces.From = v1alpha1.NamespacesAll
 	case 2:
-		selector.Namespaces = v1alpha1.Namespaces{From: v1alpha1.NamespacesSelector, Selector: &metav1.LabelSelector{
+		selector.Namespaces = v1alpha1.Namespaces{From: v1alpha1.NamespacesSelector, Selector: &v1alpha1.LabelSelector{
 			MatchLabels: map[string]string{v1alpha1.DelegatedLabel: "true"}}}
 	}
 	return selector

@@ -46,6 +46,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.CheapestModelFallbackApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EnforcerCount"):
 		return &apiv1alpha1.EnforcerCountApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("LabelSelector"):
+		return &apiv1alpha1.LabelSelectorApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("LabelSelectorRequirement"):
+		return &apiv1alpha1.LabelSelectorRequirementApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("LongContextPrices"):
 		return &apiv1alpha1.LongContextPricesApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Model"):

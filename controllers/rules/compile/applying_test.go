@@ -116,12 +116,12 @@ func TestTargetSelectorErrors(t *testing.T) {
 		want     string
 	}{
 		"a value that is no label's": {v1alpha1.TargetSelector{MatchLabels: map[string]string{"plan": "a b"}}, "spec.targetSelector.matchLabels"},
-		"an operator that is none": {v1alpha1.TargetSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "plan", Operator: "Near"}}},
+		"an operator that is none": {v1alpha1.TargetSelector{MatchExpressions: v1alpha1.MatchExpressions{{Key: "plan", Operator: "Near"}}},
 			"spec.targetSelector.matchExpressions[0].operator"},
-		"no values": {v1alpha1.TargetSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "plan", Operator: "In"}}},
+		"no values": {v1alpha1.TargetSelector{MatchExpressions: v1alpha1.MatchExpressions{{Key: "plan", Operator: "In"}}},
 			"spec.targetSelector.matchExpressions[0].values"},
 		"namespaces by a label that is none": {v1alpha1.TargetSelector{Namespaces: v1alpha1.Namespaces{
-			From: v1alpha1.NamespacesSelector, Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"-": "a"}}}},
+			From: v1alpha1.NamespacesSelector, Selector: &v1alpha1.LabelSelector{MatchLabels: map[string]string{"-": "a"}}}},
 			"spec.targetSelector.namespaces.selector.matchLabels"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -25,5 +25,5 @@ func allowedChildren(allowed *v1alpha1.AllowedChildren, path *field.Path) field.
 }
 
 func namespaces(chosen v1alpha1.Namespaces, path *field.Path) field.ErrorList {
-	return metav1validation.ValidateLabelSelector(chosen.Selector, metav1validation.LabelSelectorValidationOptions{}, path.Child("selector"))
+	return metav1validation.ValidateLabelSelector(chosen.Selector.Kubernetes(), metav1validation.LabelSelectorValidationOptions{}, path.Child("selector"))
 }

@@ -27,7 +27,7 @@ func Includes(namespaces v1alpha1.Namespaces, own, other string, labelsOf Labels
 	case namespaces.From != v1alpha1.NamespacesSelector:
 		return false, nil
 	}
-	selector, err := metav1.LabelSelectorAsSelector(namespaces.Selector)
+	selector, err := metav1.LabelSelectorAsSelector(namespaces.Selector.Kubernetes())
 	if err != nil {
 		return false, nil
 	}

@@ -24,7 +24,7 @@ func TestApplies(t *testing.T) {
 	free := map[string]string{"plan": "free"}
 	all := v1alpha1.Namespaces{From: v1alpha1.NamespacesAll}
 	ofTeam := func(team string) v1alpha1.Namespaces {
-		return v1alpha1.Namespaces{From: v1alpha1.NamespacesSelector, Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"team": team}}}
+		return v1alpha1.Namespaces{From: v1alpha1.NamespacesSelector, Selector: &v1alpha1.LabelSelector{MatchLabels: map[string]string{"team": team}}}
 	}
 	named := v1alpha1.RateLimitPolicySpec{TargetRef: &v1alpha1.TargetRef{Name: "budget"}}
 	for name, tc := range map[string]struct {
@@ -47,9 +47,9 @@ func TestApplies(t *testing.T) {
 		"of namespaces with labels":        {"platform", selector(v1alpha1.TargetSelector{MatchLabels: free, Namespaces: ofTeam("a")}), true},
 		"of namespaces with other labels":  {"platform", selector(v1alpha1.TargetSelector{MatchLabels: free, Namespaces: ofTeam("b")}), false},
 		"of a namespace that is not there": {"gone", selector(v1alpha1.TargetSelector{Namespaces: all}), false},
-		"by an expression": {"acme", selector(v1alpha1.TargetSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
+		"by an expression": {"acme", selector(v1alpha1.TargetSelector{MatchExpressions: v1alpha1.MatchExpressions{
 			{Key: "plan", Operator: metav1.LabelSelectorOpNotIn, Values: []string{"paid"}}}}), true},
-		"by an expression that is none": {"acme", selector(v1alpha1.TargetSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
+		"by an expression that is none": {"acme", selector(v1alpha1.TargetSelector{MatchExpressions: v1alpha1.MatchExpressions{
 			{Key: "plan", Operator: "Near"}}}), false},
 	} {
 		t.Run(name, func(t *testing.T) {

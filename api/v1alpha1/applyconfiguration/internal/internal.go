@@ -268,6 +268,31 @@ var schemaYAML = typed.YAMLObject(`types:
   scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.GrantState
   scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.LabelSelector
+  map:
+    fields:
+    - name: matchExpressions
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.MatchExpressions
+    - name: matchLabels
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.MatchLabels
+    elementRelationship: atomic
+- name: com.github.bursar-dev.bursar.api.v1alpha1.LabelSelectorRequirement
+  map:
+    fields:
+    - name: key
+      type:
+        scalar: string
+    - name: operator
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorOperator
+    - name: values
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
 - name: com.github.bursar-dev.bursar.api.v1alpha1.LongContextPrices
   map:
     fields:
@@ -301,6 +326,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: output
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+- name: com.github.bursar-dev.bursar.api.v1alpha1.MatchExpressions
+  list:
+    elementType:
+      namedType: com.github.bursar-dev.bursar.api.v1alpha1.LabelSelectorRequirement
+    elementRelationship: atomic
+- name: com.github.bursar-dev.bursar.api.v1alpha1.MatchLabels
+  map:
+    elementType:
+      scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Model
   map:
     fields:
@@ -474,7 +508,7 @@ var schemaYAML = typed.YAMLObject(`types:
       default: Same
     - name: selector
       type:
-        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.LabelSelector
 - name: com.github.bursar-dev.bursar.api.v1alpha1.NamespacesFrom
   scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.NearestLimit
@@ -779,15 +813,10 @@ var schemaYAML = typed.YAMLObject(`types:
       default: TenantBudget
     - name: matchExpressions
       type:
-        list:
-          elementType:
-            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorRequirement
-          elementRelationship: atomic
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.MatchExpressions
     - name: matchLabels
       type:
-        map:
-          elementType:
-            scalar: string
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.MatchLabels
     - name: namespaces
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.Namespaces
@@ -983,38 +1012,8 @@ var schemaYAML = typed.YAMLObject(`types:
         elementType:
           namedType: __untyped_deduced_
         elementRelationship: separable
-- name: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector
-  map:
-    fields:
-    - name: matchExpressions
-      type:
-        list:
-          elementType:
-            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorRequirement
-          elementRelationship: atomic
-    - name: matchLabels
-      type:
-        map:
-          elementType:
-            scalar: string
-    elementRelationship: atomic
 - name: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorOperator
   scalar: string
-- name: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorRequirement
-  map:
-    fields:
-    - name: key
-      type:
-        scalar: string
-    - name: operator
-      type:
-        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelectorOperator
-    - name: values
-      type:
-        list:
-          elementType:
-            scalar: string
-          elementRelationship: atomic
 - name: io.k8s.apimachinery.pkg.apis.meta.v1.ManagedFieldsEntry
   map:
     fields:

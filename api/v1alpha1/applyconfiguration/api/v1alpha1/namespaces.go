@@ -4,7 +4,6 @@ package v1alpha1
 
 import (
 	apiv1alpha1 "github.com/bursar-dev/bursar/api/v1alpha1"
-	v1 "k8s.io/client-go/applyconfigurations/meta/v1"
 )
 
 // NamespacesApplyConfiguration represents a declarative configuration of the Namespaces type for use
@@ -15,7 +14,7 @@ type NamespacesApplyConfiguration struct {
 	// from is Same for this object's namespace, All for every namespace, or Selector for those that match selector and this object's namespace. Default: Same.
 	From *apiv1alpha1.NamespacesFrom `json:"from,omitempty"`
 	// selector selects namespaces by their labels. Required with from: Selector; not allowed otherwise.
-	Selector *v1.LabelSelectorApplyConfiguration `json:"selector,omitempty"`
+	Selector *LabelSelectorApplyConfiguration `json:"selector,omitempty"`
 }
 
 // NamespacesApplyConfiguration constructs a declarative configuration of the Namespaces type for use with
@@ -35,7 +34,7 @@ func (b *NamespacesApplyConfiguration) WithFrom(value apiv1alpha1.NamespacesFrom
 // WithSelector sets the Selector field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Selector field is set to the value of the last call.
-func (b *NamespacesApplyConfiguration) WithSelector(value *v1.LabelSelectorApplyConfiguration) *NamespacesApplyConfiguration {
+func (b *NamespacesApplyConfiguration) WithSelector(value *LabelSelectorApplyConfiguration) *NamespacesApplyConfiguration {
 	b.Selector = value
 	return b
 }

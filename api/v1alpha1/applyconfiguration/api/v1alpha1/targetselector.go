@@ -3,7 +3,7 @@
 package v1alpha1
 
 import (
-	v1 "k8s.io/client-go/applyconfigurations/meta/v1"
+	apiv1alpha1 "github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
 // TargetSelectorApplyConfiguration represents a declarative configuration of the TargetSelector type for use
@@ -14,9 +14,9 @@ type TargetSelectorApplyConfiguration struct {
 	// kind is the targets' kind. Default, and only value: TenantBudget.
 	Kind *string `json:"kind,omitempty"`
 	// matchLabels are labels, with their values, that a target must have. Anyone who may change a target's labels can take it out of the policy; to prevent that, select only by the labels of namespaces.
-	MatchLabels map[string]string `json:"matchLabels,omitempty"`
+	MatchLabels *apiv1alpha1.MatchLabels `json:"matchLabels,omitempty"`
 	// matchExpressions are further requirements that a target's labels must meet.
-	MatchExpressions []v1.LabelSelectorRequirementApplyConfiguration `json:"matchExpressions,omitempty"`
+	MatchExpressions *apiv1alpha1.MatchExpressions `json:"matchExpressions,omitempty"`
 	// namespaces are the namespaces in which targets are selected. Default: the policy's own. To select others, the policy's namespace must have the label bursar.dev/delegated=true.
 	Namespaces *NamespacesApplyConfiguration `json:"namespaces,omitempty"`
 }
@@ -35,30 +35,19 @@ func (b *TargetSelectorApplyConfiguration) WithKind(value string) *TargetSelecto
 	return b
 }
 
-// WithMatchLabels puts the entries into the MatchLabels field in the declarative configuration
-// and returns the receiver, so that objects can be build by chaining "With" function invocations.
-// If called multiple times, the entries provided by each call will be put on the MatchLabels field,
-// overwriting an existing map entries in MatchLabels field with the same key.
-func (b *TargetSelectorApplyConfiguration) WithMatchLabels(entries map[string]string) *TargetSelectorApplyConfiguration {
-	if b.MatchLabels == nil && len(entries) > 0 {
-		b.MatchLabels = make(map[string]string, len(entries))
-	}
-	for k, v := range entries {
-		b.MatchLabels[k] = v
-	}
+// WithMatchLabels sets the MatchLabels field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the MatchLabels field is set to the value of the last call.
+func (b *TargetSelectorApplyConfiguration) WithMatchLabels(value apiv1alpha1.MatchLabels) *TargetSelectorApplyConfiguration {
+	b.MatchLabels = &value
 	return b
 }
 
-// WithMatchExpressions adds the given value to the MatchExpressions field in the declarative configuration
-// and returns the receiver, so that objects can be build by chaining "With" function invocations.
-// If called multiple times, values provided by each call will be appended to the MatchExpressions field.
-func (b *TargetSelectorApplyConfiguration) WithMatchExpressions(values ...*v1.LabelSelectorRequirementApplyConfiguration) *TargetSelectorApplyConfiguration {
-	for i := range values {
-		if values[i] == nil {
-			panic("nil value passed to WithMatchExpressions")
-		}
-		b.MatchExpressions = append(b.MatchExpressions, *values[i])
-	}
+// WithMatchExpressions sets the MatchExpressions field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the MatchExpressions field is set to the value of the last call.
+func (b *TargetSelectorApplyConfiguration) WithMatchExpressions(value apiv1alpha1.MatchExpressions) *TargetSelectorApplyConfiguration {
+	b.MatchExpressions = &value
 	return b
 }
 
