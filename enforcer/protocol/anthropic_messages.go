@@ -156,9 +156,12 @@ func (r *messagesRequest) readBlock(block gjson.Result) *RequestError {
 	if err != nil {
 		return err
 	}
-	content, source := member{name: "content"}, member{name: "source"}
-	if err := readMembers(block, &content, &source); err != nil {
+	content, source, citations := member{name: "content"}, member{name: "source"}, member{name: "citations"}
+	if err := readMembers(block, &content, &source, &citations); err != nil {
 		return err
+	}
+	if citations.value.IsObject() && kind != "text" {
+		r.input.only("a source of citations") // it is cut into numbered pieces
 	}
 	switch kind {
 	case "text", "tool_use", "server_tool_use", "thinking", "redacted_thinking":
