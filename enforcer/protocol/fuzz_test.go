@@ -3,6 +3,7 @@ package protocol_test
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/tidwall/gjson"
@@ -12,16 +13,19 @@ import (
 )
 
 // fuzzRead: a request is refused with a reason, or bounded; and what the provider is
-// sent reads as the same request, with the same bound of its output.
+// sent reads as the same request, with the same bound of its output, and with nothing
+// else in it that is unpriced.
 func fuzzRead(f *testing.F, endpoint protocol.Endpoint, seeds ...string) {
 	for _, seed := range seeds {
 		f.Add([]byte(seed))
 	}
+	var unpriced []protocol.Unpriced
 	read := func(body []byte) (protocol.BoundedCall, error) {
 		request, err := endpoint.Read(streamed(incoming(string(body))))
 		if err != nil {
 			return protocol.BoundedCall{}, err
 		}
+		unpriced = request.Unpriced()
 		model := maxi
 		model.ContextWindow = 1_000_000
 		model.UpstreamName = request.Model()
@@ -40,12 +44,16 @@ func fuzzRead(f *testing.F, endpoint protocol.Endpoint, seeds ...string) {
 		case !gjson.ValidBytes(call.Body):
 			t.Fatalf("%s becomes %s", body, call.Body)
 		}
+		before := unpriced
 		again, err := read(bytes.Clone(call.Body))
 		if err != nil {
 			t.Fatalf("%s becomes %s, which is refused: %v", body, call.Body, err)
 		}
 		if !bytes.Equal(again.Body, call.Body) || again.Bound.Output != call.Bound.Output || again.Path != call.Path {
 			t.Fatalf("%s becomes %s, which becomes %s", body, call.Body, again.Body)
+		}
+		if !slices.Equal(unpriced, before) {
+			t.Fatalf("%s has unpriced %+v, and what it becomes %+v", body, before, unpriced)
 		}
 	})
 }
