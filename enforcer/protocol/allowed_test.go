@@ -71,7 +71,7 @@ var ordinaryRequests = map[string]ordinary{
 	"Embeddings": {protocol.Embeddings{}, `{"model":"maxi","input":["hi","ho"],"dimensions":8,"encoding_format":"float","user":"u"}`, nil},
 	"Messages": {protocol.Messages{}, `{
 		"model":"maxi","max_tokens":7,"stream":false,"service_tier":"auto","inference_geo":"global","speed":"standard",
-		"cache_control":{"type":"ephemeral","ttl":"5m"},"container":null,"mcp_servers":null,"fallbacks":null,
+		"cache_control":{"type":"ephemeral","ttl":"5m"},"container":null,"mcp_servers":null,"diagnostics":{"previous_message_id":"m"},"fallbacks":null,
 		"metadata":{"user_id":"u"},"stop_sequences":["x"],"temperature":1,"top_k":3,"top_p":1,
 		"thinking":{"type":"enabled","budget_tokens":1024,"display":"summarized"},
 		"output_config":{"effort":"low","format":{"type":"json_schema","schema":{}},"task_budget":{"type":"tokens","total":5}},
@@ -99,7 +99,7 @@ var ordinaryRequests = map[string]ordinary{
 				{"type":"document","source":{"type":"text","media_type":"text/plain","data":"x"}},{"type":"tool_reference","tool_name":"f"}]}]},
 			{"role":"system","content":"s"}]}`,
 		[]string{
-			"cache_control", "metadata", "thinking", "output_config.format", "output_config.task_budget", "output_format", "context_management.edits",
+			"cache_control", "metadata", "diagnostics", "thinking", "output_config.format", "output_config.task_budget", "output_format", "context_management.edits",
 			"tool_choice", "tools[].input_schema", "tools[].cache_control", "tools[].allowed_callers", "tools[].input_examples",
 			"system[].cache_control", "messages[].content[].citations", "messages[].content[].cache_control", "messages[].content[].transformations",
 			"messages[].content[].input", "messages[].content[].caller", "messages[].content[type=web_search_tool_result].content",
@@ -334,11 +334,12 @@ func TestAnthropicHeaders(t *testing.T) {
 		header textproto.MIMEHeader
 		want   []string
 	}{
-		"none":            {nil, nil},
-		"harmless ones":   {textproto.MIMEHeader{"Anthropic-Version": {"2023-06-01"}, "Anthropic-Beta": {"prompt-caching-2024-07-31,interleaved-thinking-2025-05-14", " files-api-2025-04-14 , "}}, nil},
-		"long context":    {textproto.MIMEHeader{"Anthropic-Beta": {"pdfs-2024-09-25, context-1m-2025-08-07"}}, []string{"anthropic-beta=context-1m-2025-08-07"}},
-		"one of tomorrow": {textproto.MIMEHeader{"Anthropic-Beta": {"pdfs-2024-09-26", "fast-mode-2026-02-01x"}}, []string{"anthropic-beta=pdfs-2024-09-26", "anthropic-beta=fast-mode-2026-02-01x"}},
-		"another version": {textproto.MIMEHeader{"Anthropic-Version": {"2099-01-01"}}, []string{"anthropic-version=2099-01-01"}},
+		"none":               {nil, nil},
+		"the newest version": {textproto.MIMEHeader{"Anthropic-Version": {"2026-10-21"}}, nil},
+		"harmless ones":      {textproto.MIMEHeader{"Anthropic-Version": {"2023-06-01"}, "Anthropic-Beta": {"prompt-caching-2024-07-31,interleaved-thinking-2025-05-14", " files-api-2025-04-14 , "}}, nil},
+		"long context":       {textproto.MIMEHeader{"Anthropic-Beta": {"pdfs-2024-09-25, context-1m-2025-08-07"}}, []string{"anthropic-beta=context-1m-2025-08-07"}},
+		"one of tomorrow":    {textproto.MIMEHeader{"Anthropic-Beta": {"pdfs-2024-09-26", "fast-mode-2026-02-01x"}}, []string{"anthropic-beta=pdfs-2024-09-26", "anthropic-beta=fast-mode-2026-02-01x"}},
+		"another version":    {textproto.MIMEHeader{"Anthropic-Version": {"2099-01-01"}}, []string{"anthropic-version=2099-01-01"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := incoming(`{"model":"maxi","max_tokens":7,"messages":[]}`)

@@ -1,7 +1,7 @@
 package protocol
 
 // anthropicVersions are the versions of the API in which usage is read.
-var anthropicVersions = []string{"2023-06-01", "2023-01-01"}
+var anthropicVersions = []string{"2026-10-21", "2023-06-01", "2023-01-01"}
 
 // anthropicBetas are those that change neither a price nor what bounds a call. What most
 // of them add stands in the body, whose members have rules of their own. Not among them
@@ -20,6 +20,9 @@ var anthropicBetas = []string{
 	"max-tokens-3-5-sonnet-2024-07-15", "output-128k-2025-02-19", "output-300k-2026-03-24", // within the model's maxOutputTokens
 	"context-management-2025-06-27", "model-context-window-exceeded-2025-08-26", "compact-2026-01-12",
 	"mcp-client-2025-04-04", "mcp-client-2025-11-20", "code-execution-2025-05-22", "code-execution-2025-08-25",
+	"compact-2026-09-04", "message-threads-2026-08-12", "inline-tools-2026-09-15", "mcp-client-2026-09-15", "mcp-tunnels-2026-06-22",
+	"mid-conversation-output-config-2026-07-01", "mid-conversation-system-clear-at-2026-08-21",
+	"thinking-display-updates-2026-08-18", "thinking-binding-controls-2026-08-01",
 	"skills-2025-10-02", "web-fetch-2025-09-10", "web-search-2025-03-05", "advisor-tool-2026-03-01", "fast-mode-2026-02-01",
 	"claude-code-20250219", "oauth-2025-04-20",
 }
@@ -31,7 +34,7 @@ var messagesAllowed = allowed{
 	"cache_control": bounded, // as the dearest write, wherever it stands
 
 	"temperature": free, "top_p": free, "top_k": free, "stop_sequences": free, "metadata": free, "tool_choice": free,
-	"thinking": free, "output_format": free,
+	"thinking": free, "output_format": free, "diagnostics": free,
 	"output_config": object(allowed{"effort": free, "format": free, "task_budget": free}),
 	"context_management": object(allowed{"edits": ofTypes("it is billed beyond max_tokens", map[string]rule{
 		"clear_tool_uses_20250919": free,
@@ -40,6 +43,8 @@ var messagesAllowed = allowed{
 	"speed":         onlyValues("it is priced separately", "standard"),
 	"inference_geo": onlyValues("it is priced separately", "global"),
 
+	"compaction":            unbounded("it is billed beyond max_tokens"),
+	"thread":                unbounded("the cost of earlier messages cannot be bounded"),
 	"mcp_servers":           unbounded(whyRunByProvider),
 	"container":             unbounded(whySeparately),
 	"fallbacks":             unbounded(whyOtherModel),
