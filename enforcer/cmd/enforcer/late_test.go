@@ -231,39 +231,47 @@ func TestSharesOfTheDead(t *testing.T) {
 }
 
 // TestShutdownWithoutRedis: Redis hangs when an enforcer is to end, with calls that have
-// ended. Their costs go to the ledger; who adopts the enforcer finds them there, and the
-// counters say the same.
+// ended. Their true costs go to the ledger, whether or not another has charged them in full
+// by then, and the counters follow.
 func TestShutdownWithoutRedis(t *testing.T) {
 	const streams = 5
-	w := newWorld(t)
-	survivor := w.ready()
-	go controlplane.Recover(t.Context(), w.redis, w.ledger, acme)
-	way, url := w.hangingWay()
-	cut := w.start(func(o *options) { o.redisURL = url })
-	testkit.Eventually(t, "it serves calls", func() bool {
-		return cut.call("gerente-1", chat("penny", "one")).status == 200
-	})
-	before := len(w.provider.Bill().Calls)
-	w.rows(before)
-	var open []*opened
-	for range streams {
-		open = append(open, cut.open("gerente-1", chat("gpt-4o", "[[output=9 pause=4]]", held)))
+	for name, adoptedFirst := range map[string]bool{"before it is adopted": false, "when it was adopted": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			survivor := w.ready()
+			go controlplane.Recover(t.Context(), w.redis, w.ledger, acme)
+			way, url := w.hangingWay()
+			cut := w.start(func(o *options) { o.redisURL, o.settleGrace, o.flushGrace = url, 500*time.Millisecond, 2*time.Second })
+			testkit.Eventually(t, "it serves calls", func() bool {
+				return cut.call("gerente-1", chat("penny", "one")).status == 200
+			})
+			before := len(w.provider.Bill().Calls)
+			w.rows(before)
+			var open []*opened
+			for range streams {
+				open = append(open, cut.open("gerente-1", chat("gpt-4o", "[[output=9 pause=4]]", held)))
+			}
+			testkit.Eventually(t, "the provider holds the streams", func() bool { return w.provider.Paused() == streams })
+			session := cut.session.ID()
+			way.hang()
+			w.endWhole(open)
+			if adoptedFirst {
+				w.awaitAdoption(session)
+			}
+			err := cut.shutDown()
+			var unsettled *call.UnsettledError
+			if !errors.As(err, &unsettled) || unsettled.Calls != streams {
+				t.Errorf("it ends with %v, want that %d calls were not settled", err, streams)
+			}
+			w.likeTheBill(w.rows(before + streams))
+			if adoptedFirst { // then the auditor has the tenant counted anew, which the enforcer could not
+				testkit.Must(t, survivor.limiter.Recount(t.Context(), "acme", []string{"acme"}))
+			}
+			w.awaitAdoption(session)
+			rows := w.rows(before + streams)
+			w.likeTheBill(rows)
+			w.settles(rows)
+			testkit.Must(t, survivor.shutDown())
+		})
 	}
-	testkit.Eventually(t, "the provider holds the streams", func() bool { return w.provider.Paused() == streams })
-	session := cut.session.ID()
-	way.hang()
-	w.endWhole(open)
-	err := cut.shutDown()
-	var unsettled *call.UnsettledError
-	if !errors.As(err, &unsettled) || unsettled.Calls != streams {
-		t.Errorf("it ends with %v, want that %d calls were not settled", err, streams)
-	}
-	w.likeTheBill(w.rows(before + streams))
-	w.awaitAdoption(session)
-	rows := w.rows(before + streams)
-	w.likeTheBill(rows)
-	// The auditor has a tenant counted anew that the enforcer itself could not.
-	testkit.Must(t, survivor.limiter.Recount(t.Context(), "acme", []string{"acme"}))
-	w.settles(rows)
-	testkit.Must(t, survivor.shutDown())
 }
