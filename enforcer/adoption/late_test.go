@@ -291,6 +291,17 @@ func TestTheTruthReachesTheLedger(t *testing.T) {
 	}
 }
 
+// TestForgottenAndFree: a call that Redis has forgotten, and what it holds not, ends without
+// cost, of a user who made no other. Nothing stays held.
+func TestForgottenAndFree(t *testing.T) {
+	admin, enforcer := newPools(t)
+	w := newWorld(t, admin, enforcer)
+	call, _ := w.admit(t, 10*money.Cent, 0)
+	testkit.Must(t, client.HDel(t.Context(), limiterv1.CallsKey(limiterv1.Shard(w.doc.Tenant), w.session), call.entry.CallID).Err())
+	testkit.Must(t, w.settle(t.Context(), call))
+	w.check(t, map[string]money.Nanos{call.entry.CallID: 0})
+}
+
 // TestTheTruthAndAnAdopterAtOnce: the owner awakes while it is adopted, a hundred times.
 func TestTheTruthAndAnAdopterAtOnce(t *testing.T) {
 	admin, enforcer := newPools(t)

@@ -58,7 +58,7 @@ func (s *Store) settleFenced(ctx context.Context, epoch *validEpoch, r admission
 	case answer == "settled":
 		epoch.noteLate(Owned, r.CallID)
 		return nil
-	case answer == "repeated" || r.Cost == 0:
+	case answer == "repeated" || len(r.Entry) == 0:
 		return admission.ErrFenced
 	}
 	next := s.next.Load()

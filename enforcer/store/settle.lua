@@ -26,7 +26,8 @@
 --   'repeated'  the call was settled before, and not by this
 --   'posted'    there is no such hold: it was settled and the ledger has it, or it is
 --               lost. The cost is posted, and what counts it is not valid any more
---   'unknown'   there is no such hold, and nothing to post; or, adopting, it was ended
+--   'unknown'   there is no such hold, and no entry: it was never taken, as far as the
+--               caller knows; or, adopting, it was ended
 --   'closed'    counters are not of the epoch: ask again when they are
 --   'fenced'    the session was declared dead; another ends its calls
 
@@ -71,7 +72,7 @@ elseif adopting then
   return 'unknown'
 else
   if admitted_at == 0 then admitted_at = now end
-  if cost == 0 then
+  if entry == '' then
     -- An admission that is still on its way must find that its call has ended.
     redis.call('HSET', KEYS[1], id, 'S' .. struct.pack('<dd', cost, admitted_at) .. entry)
     return 'unknown'
