@@ -141,7 +141,7 @@ var _ = Describe("A BudgetGrant", func() {
 			expectProgrammed(ctx, g)
 		}
 		Expect(grantsIn(ctx, company)()).To(ConsistOf("daily grant", "daily later", "each-user of-user"))
-		Expect(grantsIn(ctx, team)()).To(ConsistOf("daily grant", "daily later"))
+		Eventually(ctx, grantsIn(ctx, team)).Should(ConsistOf("daily grant", "daily later"))
 		Expect(stateOf(ctx, later)()).To(Equal(v1alpha1.GrantPending))
 		expectCondition(ctx, later, v1alpha1.ConditionExpired, "False NotStarted")
 		Expect(stateOf(ctx, ofUser)()).To(Equal(v1alpha1.GrantActive))
