@@ -29,7 +29,7 @@ func (f *Follower) readEpoch(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the epoch: %w", err)
 	}
-	f.epoch = string(raw)
+	f.epoch, f.open = string(raw), epoch.State == limiterv1.EpochValid
 	f.onEpoch(epoch)
 	return nil
 }

@@ -20,6 +20,9 @@ const (
 	// pollInterval is how often Redis is asked for changes. Published messages only
 	// make it ask sooner.
 	pollInterval = time.Second
+	// closedInterval is how often it is asked while the limiter is closed, or Redis was away
+	// when it was asked: calls wait for what comes then.
+	closedInterval = 200 * time.Millisecond
 	// pollTimeout bounds one request.
 	pollTimeout = 2 * time.Second
 )
@@ -30,8 +33,10 @@ type Follower struct {
 	config *Config
 	log    *slog.Logger
 
-	// epoch is the JSON of the one that was told last, to onEpoch.
+	// epoch is the JSON of the one that was told last, to onEpoch, and open whether that is
+	// valid.
 	epoch   string
+	open    bool
 	onEpoch func(limiterv1.Epoch)
 
 	// seen is how far the changes were read.
@@ -81,17 +86,23 @@ func (f *Follower) Run(ctx context.Context) {
 	subscription := f.client.Subscribe(ctx, limiterv1.ConfigChannel)
 	defer func() { _ = subscription.Close() }() // nothing depends on its end
 	messages := subscription.Channel()
-	tick := time.NewTicker(pollInterval)
-	defer tick.Stop()
 	for {
 		f.poll(ctx)
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-time.After(f.pause()):
 		case <-messages:
 		}
 	}
+}
+
+// pause is how long it is waited for news before Redis is asked again.
+func (f *Follower) pause() time.Duration {
+	if !f.open || f.Failure() != nil {
+		return closedInterval
+	}
+	return pollInterval
 }
 
 // poll reads all changes there are.

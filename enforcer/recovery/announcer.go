@@ -44,10 +44,23 @@ type Announcer struct {
 	// session is the one that this process has now.
 	session func() string
 	log     *slog.Logger
-	epochs  chan limiterv1.Epoch
+	epochs  chan announcement
 	// told is the epoch that was told last.
 	told atomic.Pointer[limiterv1.Epoch]
+	// over ends what is announced for that epoch.
+	over context.CancelFunc
 }
+
+// announcement is an epoch that is to be announced for, until another is told.
+type announcement struct {
+	limiterv1.Epoch
+	until context.Context
+	end   context.CancelFunc
+}
+
+// announceAgain is the longest pause before a failed announcement is made again: nobody
+// is admitted anything before it is heard.
+const announceAgain = 250 * time.Millisecond
 
 // NewAnnouncer makes an Announcer. The caller must also start Run.
 func NewAnnouncer(
@@ -55,7 +68,7 @@ func NewAnnouncer(
 ) *Announcer {
 	return &Announcer{
 		client: client, limiter: limiter, calls: calls, ledger: ledger, session: session, log: log,
-		epochs: make(chan limiterv1.Epoch, 1),
+		epochs: make(chan announcement, 1), over: func() {},
 	}
 }
 
@@ -63,13 +76,16 @@ func NewAnnouncer(
 // what is open.
 func (a *Announcer) SetEpoch(epoch limiterv1.Epoch) {
 	a.log.Info("epoch", "number", epoch.Number, "state", epoch.State, "reason", epoch.Reason)
+	a.over()
 	a.limiter.SetEpoch(epoch)
 	a.told.Store(&epoch)
 	select {
 	case <-a.epochs: // which nobody waits for any more
 	default:
 	}
-	a.epochs <- epoch
+	until, end := context.WithCancel(context.Background())
+	a.over = end
+	a.epochs <- announcement{epoch, until, end}
 }
 
 // Epoch is the epoch that was told last; zero before the first.
@@ -88,22 +104,24 @@ func (a *Announcer) Run(ctx context.Context) {
 			return
 		case epoch := <-a.epochs:
 			if epoch.State == limiterv1.EpochRebuilding {
-				a.announceUntilHeard(ctx, epoch)
+				stop := context.AfterFunc(ctx, epoch.end)
+				a.announceUntilHeard(epoch)
+				stop()
 			}
 		}
 	}
 }
 
-// announceUntilHeard announces until that succeeds, or there is another epoch.
-func (a *Announcer) announceUntilHeard(ctx context.Context, epoch limiterv1.Epoch) {
-	begin := time.Now()
-	err := retry.Until(ctx, func(ctx context.Context) error {
-		if len(a.epochs) > 0 {
-			return nil
-		}
-		return a.announce(ctx, epoch)
+// announceUntilHeard announces until that succeeds, or another epoch is told.
+func (a *Announcer) announceUntilHeard(epoch announcement) {
+	begin, failure := time.Now(), ""
+	err := retry.UntilWithin(epoch.until, announceAgain, func(ctx context.Context) error {
+		return a.announce(ctx, epoch.Epoch)
 	}, func(err error, pause time.Duration) {
-		a.log.Error("failed to announce the open calls; will retry", "epoch", epoch.Number, "error", err, "after", pause.String())
+		if err.Error() != failure { // it is tried often
+			a.log.Error("failed to announce the open calls; will retry", "epoch", epoch.Number, "error", err, "after", pause.String())
+		}
+		failure = err.Error()
 	})
 	if err == nil {
 		a.log.Info("announced the open calls", "epoch", epoch.Number, "took", time.Since(begin).String())

@@ -15,7 +15,14 @@ const (
 // Until retries something until it succeeds or ctx ends, and then returns the last error.
 // It calls failed after every failure, with the pause that follows.
 func Until(ctx context.Context, do func(context.Context) error, failed func(err error, pause time.Duration)) error {
-	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+	return UntilWithin(ctx, longestPause, do, failed)
+}
+
+// UntilWithin is Until for what must not be late: no pause is longer than longest.
+func UntilWithin(
+	ctx context.Context, longest time.Duration, do func(context.Context) error, failed func(err error, pause time.Duration),
+) error {
+	for pause := firstPause; ; pause = min(2*pause, longest) {
 		err := attempt(ctx, do)
 		if err == nil || ctx.Err() != nil {
 			return err

@@ -43,8 +43,10 @@ func TestMain(m *testing.M) {
 type world struct {
 	redis *goredis.Client
 	limiter
-	numbers  *budgetstore.Epochs
-	looks    atomic.Int64
+	numbers *budgetstore.Epochs
+	looks   atomic.Int64
+	// silent keeps the announcements of sessions back.
+	silent   atomic.Bool
 	ledger   *budgetstore.LedgerReader
 	enforcer *pgxpool.Pool
 	manager  *pgxpool.Pool
@@ -154,7 +156,7 @@ func (w *world) announce(t *testing.T, session string) {
 		defer close(done)
 		for ctx.Err() == nil {
 			epoch, err := w.epochs.Current(ctx)
-			if err == nil && epoch.State == limiterv1.EpochRebuilding {
+			if err == nil && epoch.State == limiterv1.EpochRebuilding && !w.silent.Load() {
 				_ = w.redis.HSet(ctx, limiterv1.AnnouncedKey, session, epoch.Number).Err()
 			}
 			time.Sleep(time.Millisecond)

@@ -22,16 +22,19 @@ const (
 	lookTimeout, rebuildTimeout = 5 * time.Second, 5 * time.Minute
 	// announceEvery is how often the rebuilder checks which sessions have announced.
 	announceEvery = 20 * time.Millisecond
-	// announceWithin is the grace period of a session that lived and has gone silent: how
-	// long its announcement is waited for.
-	announceWithin = limiterv1.SessionLife + limiterv1.Heartbeat
+	// tellAfter is how long announcements are waited for before the log says whose.
+	tellAfter = 3 * time.Second
 	// oldestVersion is the first major version of Redis that forgets scripts when it
 	// is started again, and does not hand them to replicas.
 	oldestVersion = 7
 )
 
+// errLost means that Redis has lost the epoch while it was being rebuilt.
+var errLost = errors.New("the epoch was lost again while the limiter was being rebuilt: the rebuild starts over")
+
 // Epochs is the epoch in Redis.
 type Epochs interface {
+	Current(ctx context.Context) (limiterv1.Epoch, error)
 	Inspect(ctx context.Context) (limiterstore.Inspection, error)
 	Begin(ctx context.Context, seen limiterv1.Epoch, number int64, runs []string) error
 	Complete(ctx context.Context, number int64, runs []string) error
@@ -92,9 +95,8 @@ type Rebuilder struct {
 	// last is the number of the newest epoch that became valid, as Postgres knows it; -1
 	// before it was asked.
 	last int64
-	// live are the sessions that lived when the epoch was last seen to be valid; nil when
-	// it never was.
-	live map[string]limiterv1.SessionState
+	// sessions are those that announcements are waited for from.
+	sessions sessions
 	// failure is what was logged last.
 	failure string
 }
@@ -127,15 +129,18 @@ func (r *Rebuilder) NeedLeaderElection() bool { return false }
 
 // Start works until ctx ends.
 func (r *Rebuilder) Start(ctx context.Context) error {
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
 	defer r.configuration.stop()
 	for {
-		r.note(ctx, r.look(ctx))
+		err := r.look(ctx)
+		r.note(ctx, err)
+		pause := lookEvery
+		if errors.Is(err, errLost) {
+			pause = announceEvery
+		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case <-time.After(pause):
 		}
 	}
 }
@@ -189,10 +194,21 @@ func (r *Rebuilder) look(ctx context.Context) error {
 	}
 	ctx, cancelRebuild := context.WithTimeout(ctx, rebuildTimeout)
 	defer cancelRebuild()
-	if err := r.rebuild(ctx, found); !errors.Is(err, limiterstore.ErrSuperseded) {
-		return err
+	err = r.rebuild(ctx, found)
+	if errors.Is(err, limiterstore.ErrSuperseded) {
+		return r.superseded(ctx)
 	}
-	return nil // another has rebuilt it, or is about to
+	return err
+}
+
+// superseded is nil when another has rebuilt the epoch or is about to, and errLost when
+// Redis has lost it.
+func (r *Rebuilder) superseded(ctx context.Context) error {
+	epoch, err := r.epochs.Current(ctx)
+	if err == nil && epoch.Number == 0 {
+		err = errLost
+	}
+	return err
 }
 
 // takeTurn takes the turn to rebuild. A manager that does not lead lets the leader go
@@ -227,7 +243,7 @@ func (r *Rebuilder) remember(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.live = fleet.Sessions
+	r.sessions.replace(fleet, time.Now())
 	return r.configuration.remember(ctx)
 }
 
@@ -241,7 +257,7 @@ func (r *Rebuilder) rebuild(ctx context.Context, found limiterstore.Inspection) 
 		return err
 	}
 	if !first {
-		if err := r.awaitAnnouncements(ctx, number); err != nil {
+		if err := r.awaitAnnouncements(ctx, number, found.Runs()); err != nil {
 			return err
 		}
 	}
@@ -252,8 +268,8 @@ func (r *Rebuilder) rebuild(ctx context.Context, found limiterstore.Inspection) 
 	if err != nil {
 		return err
 	}
-	if !slices.Equal(now.Runs(), found.Runs()) {
-		return errors.New("a Redis restarted while the limiter was being rebuilt: the rebuild starts over")
+	if !isRebuilding(now.Epoch, number, found.Runs()) || !slices.Equal(now.Runs(), found.Runs()) {
+		return errLost
 	}
 	if err := r.configuration.restore(ctx); err != nil {
 		return err
@@ -284,45 +300,57 @@ func (r *Rebuilder) begin(ctx context.Context, found limiterstore.Inspection) (n
 	return number, r.epochs.Begin(ctx, found.Epoch, number, found.Runs())
 }
 
-// awaitAnnouncements waits until every session that lives, or lived when the epoch was
-// last valid, has announced its open calls. Sessions that have gone silent are waited for
-// only for announceWithin.
-func (r *Rebuilder) awaitAnnouncements(ctx context.Context, number int64) error {
+// awaitAnnouncements waits until every session that lives has announced its open calls. A
+// session that Redis has lost is waited for until its life is over, counted from its
+// last heartbeat, and however often Redis is lost meanwhile. It is errLost when the
+// epoch is not being rebuilt any more: nobody announces for it then.
+func (r *Rebuilder) awaitAnnouncements(ctx context.Context, number int64, runs []string) error {
 	tick := time.NewTicker(announceEvery)
 	defer tick.Stop()
-	gracePeriod := time.After(announceWithin)
-	graceOver := false
+	tell := time.After(tellAfter)
 	for {
-		announced, err := r.epochs.Announced(ctx, number)
+		missing, err := r.awaited(ctx, number, runs)
 		if err != nil {
 			return err
 		}
-		fleet, err := r.enforcers.Fleet(ctx)
-		if err != nil {
-			return err
-		}
-		known := r.live != nil || graceOver
-		if known && all(announced, fleet.Sessions) && (graceOver || all(announced, r.live)) {
+		if len(missing) == 0 && r.sessions.all() {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for enforcers to announce their open calls: %w", ctx.Err())
-		case <-gracePeriod:
-			graceOver = true
+			return fmt.Errorf("waiting for enforcers to announce their open calls (sessions %v): %w", missing, ctx.Err())
+		case <-tell:
+			log.FromContext(ctx).Info("Waiting for enforcers to announce their open calls", "epoch", number, "sessions", missing)
 		case <-tick.C:
 		}
 	}
 }
 
-// all reports whether all sessions have announced.
-func all(announced map[string]bool, sessions map[string]limiterv1.SessionState) bool {
-	for session := range sessions {
-		if !announced[session] {
-			return false
-		}
+// awaited are the sessions that have not announced yet for an epoch that is being rebuilt.
+func (r *Rebuilder) awaited(ctx context.Context, number int64, runs []string) ([]string, error) {
+	announced, err := r.epochs.Announced(ctx, number)
+	if err != nil {
+		return nil, err
 	}
-	return true
+	fleet, err := r.enforcers.Fleet(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// The epoch is read last: what was read before was not of another one.
+	epoch, err := r.epochs.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !isRebuilding(epoch, number, runs) {
+		return nil, errLost
+	}
+	r.sessions.hear(fleet, time.Now())
+	return r.sessions.awaited(announced), nil
+}
+
+// isRebuilding reports whether an epoch is the one with a number, being rebuilt in runs.
+func isRebuilding(epoch limiterv1.Epoch, number int64, runs []string) bool {
+	return epoch.Number == number && epoch.State == limiterv1.EpochRebuilding && slices.Equal(epoch.Runs, runs)
 }
 
 // dropRecorded drops the calls of dead sessions that the ledger has: an old Redis

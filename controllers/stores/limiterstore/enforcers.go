@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strconv"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -33,6 +35,8 @@ type Fleet struct {
 	// Sessions are the live sessions by their ids. A state that a session has not
 	// reported, or that cannot be read, is zero.
 	Sessions map[string]limiterv1.SessionState
+	// Silent is the time since the last heartbeat of each of them.
+	Silent map[string]time.Duration
 }
 
 // Running is the number of live sessions that run the revision or a newer one,
@@ -80,14 +84,16 @@ func observe(ctx context.Context, client redis.UniversalClient, id string) (Obse
 		return Observation{}, fmt.Errorf("document %s: %w", id, err)
 	}
 	observation.Incarnation, observation.Epoch = answer[0], answer[1]
-	observation.Sessions = map[string]limiterv1.SessionState{}
-	for i := 3; i+1 < len(answer); i += 2 {
+	observation.Sessions, observation.Silent = map[string]limiterv1.SessionState{}, map[string]time.Duration{}
+	for i := 3; i+2 < len(answer); i += 3 {
 		var state limiterv1.SessionState
 		if json.Unmarshal([]byte(answer[i+1]), &state) != nil {
 			// It lives, and nobody can say what it runs: it counts as running nothing.
 			state = limiterv1.SessionState{}
 		}
 		observation.Sessions[answer[i]] = state
+		silent, _ := strconv.ParseInt(answer[i+2], 10, 64) // one that cannot be read was just heard
+		observation.Silent[answer[i]] = time.Duration(silent) * time.Millisecond
 	}
 	return observation, nil
 }

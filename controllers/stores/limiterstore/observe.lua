@@ -10,8 +10,9 @@
 -- ARGV[1]   how long a session lives after a heartbeat, ms
 -- ARGV[2]   id of the document, or ''
 --
--- Answers {incarnation, epoch, document, session, state, session, state...}, where what
--- is missing is ''.
+-- Answers {incarnation, epoch, document, session, state, silent, session, state,
+-- silent...}, where what is missing is '', and silent is the time since the session's
+-- last heartbeat, ms.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -19,9 +20,10 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local document = ARGV[2] ~= '' and redis.call('HGET', KEYS[4], ARGV[2])
 local answer = { redis.call('GET', KEYS[3]) or '', redis.call('GET', KEYS[5]) or '', document or '' }
 
-local live = redis.call('ZRANGE', KEYS[1], '(' .. string.format('%d', now - ARGV[1]), '+inf', 'BYSCORE')
-for _, session in ipairs(live) do
-  answer[#answer + 1] = session
-  answer[#answer + 1] = redis.call('HGET', KEYS[2], session) or ''
+local live = redis.call('ZRANGE', KEYS[1], '(' .. string.format('%d', now - ARGV[1]), '+inf', 'BYSCORE', 'WITHSCORES')
+for i = 1, #live, 2 do
+  answer[#answer + 1] = live[i]
+  answer[#answer + 1] = redis.call('HGET', KEYS[2], live[i]) or ''
+  answer[#answer + 1] = string.format('%d', now - live[i + 1])
 end
 return answer
