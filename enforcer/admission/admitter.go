@@ -276,6 +276,9 @@ type Hold struct {
 	tokens      int64
 	taken       []bool
 	admittedAt  time.Time
+	// ended is what the Store was told of the call's end; nil before. It changes while a
+	// settlement is under way alone.
+	ended *limiterv1.CallRecord
 }
 
 // AdmittedAt is when the call was admitted, by the Store's clock. It decides which
@@ -307,9 +310,13 @@ func (h *Hold) Settle(ctx context.Context, cost money.Nanos, tokens int64, entry
 	if entry != nil {
 		request.Entry = entry.Encode()
 	}
+	defer h.open.settling()()
 	err := h.store.Settle(ctx, request)
 	if err == nil || errors.Is(err, ErrFenced) {
 		h.leaveShare() // not before: the share stands for the call until then
+	}
+	if err == nil {
+		h.ended = &limiterv1.CallRecord{Settled: true, Amount: cost, AdmittedAt: h.admittedAt, Body: request.Entry}
 	}
 	return err
 }

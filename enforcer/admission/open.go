@@ -9,8 +9,8 @@ import (
 // openHolds are the holds of this process. Should the Store lose what it has, they
 // are what is to be known of the calls that are under way.
 type openHolds struct {
-	// admissions are under way while it is locked for reading.
-	admissions sync.RWMutex
+	// admissions and settlements are under way while they are locked for reading.
+	admissions, settlements sync.RWMutex
 
 	mu    sync.Mutex
 	holds map[*Hold]struct{}
@@ -22,6 +22,15 @@ func newOpenHolds() *openHolds { return &openHolds{holds: map[*Hold]struct{}{}} 
 func (o *openHolds) admitting() (done func()) {
 	o.admissions.RLock()
 	return o.admissions.RUnlock
+}
+
+// settling begins a settlement, until done.
+func (o *openHolds) settling() (done func()) {
+	if o == nil { // of a hold that nobody asks about
+		return func() {}
+	}
+	o.settlements.RLock()
+	return o.settlements.RUnlock
 }
 
 func (o *openHolds) add(h *Hold) {
@@ -37,20 +46,25 @@ func (o *openHolds) remove(h *Hold) {
 	delete(o.holds, h)
 }
 
-// OpenCall is a call that was admitted and has not ended.
+// OpenCall is a call that was admitted, and that the ledger, or who takes calls there, does
+// not have.
 type OpenCall struct {
 	ID string
 	// Root is the tenant at the top of the budget tree.
-	Root   string
+	Root string
+	// Record is what the Store is to know of it: that it is open or, where it has ended,
+	// what it cost.
 	Record limiterv1.CallRecord
 }
 
-// OpenCalls are the calls of the Store in use that have not ended, once all
-// admissions that are under way are decided. Shares are forgotten: who asks has lost
+// OpenCalls are the calls of the Store in use that are not done, once all admissions and
+// settlements that are under way are decided. Shares are forgotten: who asks has lost
 // what the Store had, and makes it know of these calls instead.
 func (a *Admitter) OpenCalls() []OpenCall {
 	a.open.admissions.Lock()
 	defer a.open.admissions.Unlock()
+	a.open.settlements.Lock()
+	defer a.open.settlements.Unlock()
 	a.shares.forget()
 	store := *a.store.Load()
 	a.open.mu.Lock()
@@ -60,10 +74,15 @@ func (a *Admitter) OpenCalls() []OpenCall {
 		if hold.store != store {
 			continue // of a session that was declared dead: another ends them
 		}
-		calls = append(calls, OpenCall{
-			ID: hold.request.CallID, Root: hold.request.Root,
-			Record: limiterv1.CallRecord{Amount: hold.request.Bound, AdmittedAt: hold.admittedAt, Body: hold.request.Record},
-		})
+		calls = append(calls, OpenCall{ID: hold.request.CallID, Root: hold.request.Root, Record: hold.record()})
 	}
 	return calls
+}
+
+// record is what the Store is to know of the call of a hold.
+func (h *Hold) record() limiterv1.CallRecord {
+	if h.ended != nil {
+		return *h.ended
+	}
+	return limiterv1.CallRecord{Amount: h.request.Bound, AdmittedAt: h.admittedAt, Body: h.request.Record}
 }

@@ -268,13 +268,14 @@ func TestTheTruthReachesTheLedger(t *testing.T) {
 			w.notice(t)
 			testkit.Must(t, w.settle(t.Context(), call))
 		},
-		// The answer to the first is lost; an announcement reads the call back and forgets it.
+		// The answer to the first is lost; the call is read back and forgotten.
 		"posted, read back and forgotten, posted again": func(t *testing.T, w *world, call openCall) {
 			testkit.Must(t, call.hold.Settle(t.Context(), call.entry.Cost, 1, &call.entry))
 			run, stop := context.WithCancel(t.Context())
 			defer stop()
 			go w.recorder.Run(run)
-			testkit.Must(t, w.recorder.ReadBack(t.Context()))
+			_, err := w.recorder.ReadBack(t.Context())
+			testkit.Must(t, err)
 			testkit.Must(t, w.recorder.Flush(t.Context()))
 			testkit.Must(t, w.settle(t.Context(), call))
 		},

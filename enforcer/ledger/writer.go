@@ -54,6 +54,8 @@ type Writer struct {
 	// for which there was no room in memory. They stay in Redis; missing is how many
 	// of the latter are to be read back.
 	refused, left, missing atomic.Int64
+	// lost count those that Redis did not have any more when they were read back.
+	lost atomic.Int64
 	// failures count the attempts to write that failed.
 	failures atomic.Int64
 	late     Late
@@ -101,6 +103,9 @@ func (w *Writer) Refused() int64 { return w.refused.Load() }
 // Missing is how many entries wait in Redis alone.
 func (w *Writer) Missing() int64 { return w.missing.Load() }
 
+// Lost is how many entries for which there was no room in memory were lost with Redis.
+func (w *Writer) Lost() int64 { return w.lost.Load() }
+
 // Left is how many entries found no room in memory.
 func (w *Writer) Left() int64 { return w.left.Load() }
 
@@ -123,18 +128,28 @@ func (w *Writer) readBack(ctx context.Context) {
 			continue
 		}
 		begin := time.Now()
-		if err := w.ReadBack(ctx); err != nil {
+		found, err := w.ReadBack(ctx)
+		if err != nil {
 			w.log.Error("failed to read settled calls back from Redis; will retry", "calls", missing, "error", err)
 			continue
 		}
 		w.missing.Add(-missing) // each was settled before it was missed
-		w.log.Info("settled calls that were only in Redis are in the ledger now", "calls", missing, "took", time.Since(begin).String())
+		if found < missing {
+			w.lost.Add(missing - found)
+			w.log.Error("settled calls that were only in Redis were lost with it: they are in no ledger", "calls", missing-found)
+		}
+		w.log.Info("settled calls that were only in Redis are in the ledger now", "calls", min(found, missing), "took", time.Since(begin).String())
 	}
 }
 
-// ReadBack takes to the ledger all settled calls that Redis has.
-func (w *Writer) ReadBack(ctx context.Context) error {
-	return w.store.Settled(ctx, func(encoded [][]byte) error { return w.takeBack(ctx, encoded) })
+// ReadBack takes to the ledger all settled calls that Redis has, and returns how many it
+// found.
+func (w *Writer) ReadBack(ctx context.Context) (found int64, err error) {
+	err = w.store.Settled(ctx, func(encoded [][]byte) error {
+		found += int64(len(encoded))
+		return w.takeBack(ctx, encoded)
+	})
+	return found, err
 }
 
 // takeBack writes entries that Redis has. Some may wait in memory, too, or be written
@@ -204,13 +219,8 @@ func (w *Writer) nothingLeft() bool {
 	return w.missing.Load() == 0 && w.waiting.len() == 0 && w.written.len() == 0 && w.recounts.len() == 0
 }
 
-// Written waits until everything that was added is written.
-func (w *Writer) Written(ctx context.Context) error {
-	if err := emptied(ctx, func() bool { return w.waiting.len() == 0 }); err != nil {
-		return fmt.Errorf("%d calls are not in the ledger: %w", w.waiting.len(), err)
-	}
-	return nil
-}
+// Unwritten are the entries that wait in memory to be written. Some may be written by now.
+func (w *Writer) Unwritten() []ledgerv1.Entry { return w.waiting.first(math.MaxInt) }
 
 // write writes a batch and retries until it is written, except what is rejected for good.
 func (w *Writer) write(ctx context.Context, batch []ledgerv1.Entry) {

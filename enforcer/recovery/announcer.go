@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/retry"
@@ -27,20 +28,19 @@ type Calls interface {
 	OpenCalls() []admission.OpenCall
 }
 
-// LedgerFlusher takes settled calls.
-type LedgerFlusher interface {
-	// Written waits until everything that was added is in the ledger.
-	Written(ctx context.Context) error
-	// ReadBack takes to the ledger all settled calls of the session that Redis has.
-	ReadBack(ctx context.Context) error
+// Ledger takes settled calls.
+type Ledger interface {
+	// Unwritten are those that were added and that the ledger may not have.
+	Unwritten() []ledgerv1.Entry
 }
 
-// Announcer says which calls a session has open, for every epoch that is rebuilt.
+// Announcer says which calls a session has open, or settled and not yet in the ledger, for
+// every epoch that is rebuilt. It needs no ledger that answers.
 type Announcer struct {
 	client  redis.UniversalClient
 	limiter EpochSetter
 	calls   Calls
-	ledger  LedgerFlusher
+	ledger  Ledger
 	// session is the one that this process has now.
 	session func() string
 	log     *slog.Logger
@@ -64,7 +64,7 @@ const announceAgain = 250 * time.Millisecond
 
 // NewAnnouncer makes an Announcer. The caller must also start Run.
 func NewAnnouncer(
-	client redis.UniversalClient, limiter EpochSetter, calls Calls, ledger LedgerFlusher, session func() string, log *slog.Logger,
+	client redis.UniversalClient, limiter EpochSetter, calls Calls, ledger Ledger, session func() string, log *slog.Logger,
 ) *Announcer {
 	return &Announcer{
 		client: client, limiter: limiter, calls: calls, ledger: ledger, session: session, log: log,
@@ -133,16 +133,11 @@ func (a *Announcer) announce(ctx context.Context, epoch limiterv1.Epoch) error {
 	if err := a.mustLive(ctx, session); err != nil {
 		return err
 	}
-	// In this order: a call that ends meanwhile is in both, and a call in neither
+	// In this order: a call that is done meanwhile is in both, and a call in neither
 	// there is none.
 	open := a.calls.OpenCalls()
-	if err := a.ledger.Written(ctx); err != nil {
-		return err
-	}
-	if err := a.ledger.ReadBack(ctx); err != nil { // there may have been too little room in memory
-		return err
-	}
-	if err := a.replaceCalls(ctx, session, open); err != nil {
+	calls := recordsOf(open, a.ledger.Unwritten())
+	if err := a.leave(ctx, epoch, session, calls); err != nil {
 		return err
 	}
 	if err := a.client.HSet(ctx, limiterv1.AnnouncedKey, session, epoch.Number).Err(); err != nil {
@@ -151,7 +146,10 @@ func (a *Announcer) announce(ctx context.Context, epoch limiterv1.Epoch) error {
 	return nil
 }
 
-var errDead = errors.New("the session was declared dead: its successor announces")
+var (
+	errDead = errors.New("the session was declared dead: its successor announces")
+	errLate = errors.New("the epoch was opened without this session")
+)
 
 func (a *Announcer) mustLive(ctx context.Context, session string) error {
 	dead, err := a.client.Exists(ctx, limiterv1.FenceKey(session)).Result()
@@ -161,23 +159,3 @@ func (a *Announcer) mustLive(ctx context.Context, session string) error {
 	return err
 }
 
-// replaceCalls makes the session's calls in Redis exactly those that are open.
-func (a *Announcer) replaceCalls(ctx context.Context, session string, open []admission.OpenCall) error {
-	records := map[uint32][]any{}
-	for _, call := range open {
-		shard := limiterv1.Shard(call.Root)
-		records[shard] = append(records[shard], call.ID, call.Record.Encode())
-	}
-	pipe := a.client.Pipeline()
-	for shard := range uint32(limiterv1.Shards) {
-		key := limiterv1.CallsKey(shard, session)
-		pipe.Del(ctx, key)
-		if len(records[shard]) > 0 {
-			pipe.HSet(ctx, key, records[shard]...)
-		}
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return fmt.Errorf("leave the open calls in Redis: %w", err)
-	}
-	return nil
-}

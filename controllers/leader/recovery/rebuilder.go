@@ -288,9 +288,10 @@ func (r *Rebuilder) rebuild(ctx context.Context, found limiterstore.Inspection) 
 }
 
 // begin begins an epoch, or continues one that another leader has begun and not
-// completed.
+// completed. One that is valid in a shard nobody announces for any more.
 func (r *Rebuilder) begin(ctx context.Context, found limiterstore.Inspection) (number int64, err error) {
-	if e := found.Epoch; e.State == limiterv1.EpochRebuilding && e.Number >= r.last && slices.Equal(e.Runs, found.Runs()) {
+	e := found.Epoch
+	if isRebuilding(e, e.Number, found.Runs()) && e.Number >= r.last && found.Gaps == limiterv1.Shards {
 		return e.Number, nil
 	}
 	if number, err = r.numbers.Next(ctx, found.Epoch.Number); err != nil {

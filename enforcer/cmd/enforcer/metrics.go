@@ -109,6 +109,8 @@ func (e *enforcer) registerLedger(registry *prometheus.Registry) {
 		func() float64 { return float64(e.ledger.Refused()) })
 	counter(registry, "bursar_enforcer_ledger_left_total", "Settled calls that found the ledger's queue full; they stay in Redis until it has room.",
 		func() float64 { return float64(e.ledger.Left()) })
+	counter(registry, "bursar_enforcer_ledger_lost_total", "Settled calls that found the ledger's queue full and were lost with the data of Redis; they are in no ledger.",
+		func() float64 { return float64(e.ledger.Lost()) })
 	counter(registry, "bursar_enforcer_refusals_recorded_total", "Refused calls that were recorded.",
 		func() float64 { return float64(e.refusals.Recorded()) })
 	counter(registry, "bursar_enforcer_refusals_left_out_total", "Refused calls that were not recorded, because there were too many at once.",
