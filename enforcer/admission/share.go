@@ -315,6 +315,9 @@ func (h *Hold) giveBack(ctx context.Context) error {
 	return h.store.Forget(ctx, h.request.Root, []string{h.request.CallID})
 }
 
+// ForgetShares forgets all shares: what they held is not known to the Store any more.
+func (a *Admitter) ForgetShares() { a.shares.forget() }
+
 // AdmitBounded admits a call while the Store does not answer, if the share of calls
 // like it has room for it. Its ID must be one that the Store was never asked about.
 func (a *Admitter) AdmitBounded(tenant *Tenant, call Request) (*Hold, bool) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,7 +27,10 @@ type EpochSetter interface {
 
 // Calls knows which calls are open.
 type Calls interface {
+	// OpenCalls are these. Shares are forgotten.
 	OpenCalls() []admission.OpenCall
+	// ForgetShares forgets shares alone: what they held is not known any more.
+	ForgetShares()
 }
 
 // Ledger takes settled calls.
@@ -35,58 +40,111 @@ type Ledger interface {
 }
 
 // Announcer says which calls a session has open, or settled and not yet in the ledger, for
-// every epoch that is rebuilt. It needs no ledger that answers.
+// every epoch that is rebuilt: in Redis or, where that does not answer, in Postgres. It
+// needs one of them.
 type Announcer struct {
-	client  redis.UniversalClient
-	limiter EpochSetter
-	calls   Calls
-	ledger  Ledger
-	// session is the one that this process has now.
-	session func() string
-	log     *slog.Logger
-	epochs  chan announcement
-	// told is the epoch that was told last.
+	AnnouncerOptions
+	epochs chan announcement
+
+	mu sync.Mutex
+	// told is the epoch that was told last, and over ends what is announced for it.
 	told atomic.Pointer[limiterv1.Epoch]
-	// over ends what is announced for that epoch.
 	over context.CancelFunc
+	// known is the number of the newest epoch that was heard of, valid that of the last that
+	// was told as valid, and announced that of the last that was announced for.
+	known, announced atomic.Int64
+	valid            int64
+}
+
+// AnnouncerOptions are what an Announcer works with.
+type AnnouncerOptions struct {
+	Redis    redis.UniversalClient
+	Database Database
+	Limiter  EpochSetter
+	Calls    Calls
+	Ledger   Ledger
+	// Session is the one that this process has now.
+	Session func() string
+	Log     *slog.Logger
 }
 
 // announcement is an epoch that is to be announced for, until another is told.
 type announcement struct {
 	limiterv1.Epoch
-	until context.Context
-	end   context.CancelFunc
+	// byPostgres is whether it was heard of there.
+	byPostgres bool
+	until      context.Context
+	end        context.CancelFunc
 }
 
-// announceAgain is the longest pause before a failed announcement is made again: nobody
-// is admitted anything before it is heard.
-const announceAgain = 250 * time.Millisecond
+const (
+	// announceAgain is the longest pause before a failed announcement is made again: nobody
+	// is admitted anything before it is heard.
+	announceAgain = 250 * time.Millisecond
+	// redisTimeout is how long Redis may take to take an announcement before Postgres is asked to.
+	redisTimeout = 5 * time.Second
+)
 
 // NewAnnouncer makes an Announcer. The caller must also start Run.
-func NewAnnouncer(
-	client redis.UniversalClient, limiter EpochSetter, calls Calls, ledger Ledger, session func() string, log *slog.Logger,
-) *Announcer {
-	return &Announcer{
-		client: client, limiter: limiter, calls: calls, ledger: ledger, session: session, log: log,
-		epochs: make(chan announcement, 1), over: func() {},
+func NewAnnouncer(options AnnouncerOptions) *Announcer {
+	return &Announcer{AnnouncerOptions: options, epochs: make(chan announcement, 1), over: func() {}}
+}
+
+// SetEpoch tells the limiter of the epoch that Redis has and, if that is being rebuilt,
+// announces what is open. An epoch that is older than one that this process knows is not
+// believed: the data of Redis has gone back.
+func (a *Announcer) SetEpoch(epoch limiterv1.Epoch) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if known := a.Known(); epoch.Number > 0 && epoch.Number < known {
+		epoch = limiterv1.Epoch{
+			Number: known, State: limiterv1.EpochRefused,
+			Reason: fmt.Sprintf("the data of Redis has gone back to epoch %d", epoch.Number),
+		}
+	}
+	a.tell(announcement{Epoch: epoch})
+}
+
+// Hear tells the limiter of a newer epoch than this process knows by what Postgres says of
+// those that have begun and were opened: Redis is out of reach, or is not the one that
+// others use. A valid epoch counts only once Redis has it.
+func (a *Announcer) Hear(begun, opened int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch known := a.Known(); {
+	case begun > known && begun > opened:
+		a.tell(announcement{Epoch: limiterv1.Epoch{Number: begun, State: limiterv1.EpochRebuilding}, byPostgres: true})
+	case opened > known:
+		a.tell(announcement{Epoch: limiterv1.Epoch{
+			Number: opened, State: limiterv1.EpochRefused, Reason: "it was opened without this enforcer, which has not found it in Redis yet",
+		}})
 	}
 }
 
-// SetEpoch tells the limiter of an epoch and, if that is being rebuilt, announces
-// what is open.
-func (a *Announcer) SetEpoch(epoch limiterv1.Epoch) {
-	a.log.Info("epoch", "number", epoch.Number, "state", epoch.State, "reason", epoch.Reason)
+// tell tells of an epoch. REQUIRES: mu is locked.
+func (a *Announcer) tell(next announcement) {
+	a.Log.Info("epoch", "number", next.Number, "state", next.State, "reason", next.Reason, "byPostgres", next.byPostgres)
 	a.over()
-	a.limiter.SetEpoch(epoch)
-	a.told.Store(&epoch)
+	if next.State != limiterv1.EpochRebuilding && next.Number != 0 && next.Number != a.valid && next.Number != a.announced.Load() {
+		a.Calls.ForgetShares() // nobody has announced them
+	}
+	a.Limiter.SetEpoch(next.Epoch)
+	a.told.Store(&next.Epoch)
+	a.known.Store(max(a.Known(), next.Number))
+	if next.State == limiterv1.EpochValid {
+		a.valid = next.Number
+	}
 	select {
 	case <-a.epochs: // which nobody waits for any more
 	default:
 	}
-	until, end := context.WithCancel(context.Background())
-	a.over = end
-	a.epochs <- announcement{epoch, until, end}
+	next.until, next.end = context.WithCancel(context.Background())
+	a.over = next.end
+	a.epochs <- next
 }
+
+// Known is the number of the newest epoch that was heard of; zero before the first.
+func (a *Announcer) Known() int64 { return a.known.Load() }
 
 // Epoch is the epoch that was told last; zero before the first.
 func (a *Announcer) Epoch() limiterv1.Epoch {
@@ -116,31 +174,51 @@ func (a *Announcer) Run(ctx context.Context) {
 func (a *Announcer) announceUntilHeard(epoch announcement) {
 	begin, failure := time.Now(), ""
 	err := retry.UntilWithin(epoch.until, announceAgain, func(ctx context.Context) error {
-		return a.announce(ctx, epoch.Epoch)
+		return a.announce(ctx, epoch)
 	}, func(err error, pause time.Duration) {
 		if err.Error() != failure { // it is tried often
-			a.log.Error("failed to announce the open calls; will retry", "epoch", epoch.Number, "error", err, "after", pause.String())
+			a.Log.Error("failed to announce the open calls; will retry", "epoch", epoch.Number, "error", err, "after", pause.String())
 		}
 		failure = err.Error()
 	})
 	if err == nil {
-		a.log.Info("announced the open calls", "epoch", epoch.Number, "took", time.Since(begin).String())
+		a.announced.Store(epoch.Number)
+		a.Log.Info("announced the open calls", "epoch", epoch.Number, "took", time.Since(begin).String())
 	}
 }
 
-func (a *Announcer) announce(ctx context.Context, epoch limiterv1.Epoch) error {
-	session := a.session()
+// announce announces in one of the stores: first in the one that was heard to be there.
+func (a *Announcer) announce(ctx context.Context, epoch announcement) error {
+	session := a.Session()
+	// In this order: a call that is done meanwhile is in both, and a call in neither
+	// there is none.
+	open := a.Calls.OpenCalls()
+	calls := recordsOf(open, a.Ledger.Unwritten())
+	ways := []func(context.Context, limiterv1.Epoch, string, records) error{a.announceInRedis, a.announceInPostgres}
+	if epoch.byPostgres {
+		slices.Reverse(ways)
+	}
+	err := ways[0](ctx, epoch.Epoch, session, calls)
+	if err == nil || errors.Is(err, errDead) || errors.Is(err, errLate) {
+		return err
+	}
+	other := ways[1](ctx, epoch.Epoch, session, calls)
+	if other == nil {
+		return nil
+	}
+	return errors.Join(err, other)
+}
+
+func (a *Announcer) announceInRedis(ctx context.Context, epoch limiterv1.Epoch, session string, calls records) error {
+	ctx, cancel := context.WithTimeout(ctx, redisTimeout)
+	defer cancel()
 	if err := a.mustLive(ctx, session); err != nil {
 		return err
 	}
-	// In this order: a call that is done meanwhile is in both, and a call in neither
-	// there is none.
-	open := a.calls.OpenCalls()
-	calls := recordsOf(open, a.ledger.Unwritten())
 	if err := a.leave(ctx, epoch, session, calls); err != nil {
 		return err
 	}
-	if err := a.client.HSet(ctx, limiterv1.AnnouncedKey, session, epoch.Number).Err(); err != nil {
+	if err := a.Redis.HSet(ctx, limiterv1.AnnouncedKey, session, epoch.Number).Err(); err != nil {
 		return fmt.Errorf("announce: %w", err)
 	}
 	return nil
@@ -152,10 +230,9 @@ var (
 )
 
 func (a *Announcer) mustLive(ctx context.Context, session string) error {
-	dead, err := a.client.Exists(ctx, limiterv1.FenceKey(session)).Result()
+	dead, err := a.Redis.Exists(ctx, limiterv1.FenceKey(session)).Result()
 	if err == nil && dead > 0 {
 		err = errDead
 	}
 	return err
 }
-

@@ -2,6 +2,7 @@ package recovery_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 	goredis "github.com/redis/go-redis/v9"
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
@@ -38,6 +40,12 @@ type process struct {
 func (p process) OpenCalls() []admission.OpenCall { return p.open }
 func (p process) Unwritten() []ledgerv1.Entry     { return p.unwritten }
 func (p process) SetEpoch(limiterv1.Epoch)        {}
+func (p process) ForgetShares()                   {}
+
+// away is a Postgres that does not answer.
+type away struct{ recovery.Database }
+
+func (away) Begin(context.Context) (pgx.Tx, error) { return nil, errors.New("away") }
 
 const self = "session"
 
@@ -47,7 +55,10 @@ var shard = limiterv1.Shard("acme")
 func announcer(t *testing.T, p process) *recovery.Announcer {
 	t.Helper()
 	testkit.Must(t, client.FlushAll(t.Context()).Err())
-	a := recovery.NewAnnouncer(client, p, p, p, func() string { return self }, slog.New(slog.DiscardHandler))
+	a := recovery.NewAnnouncer(recovery.AnnouncerOptions{
+		Redis: client, Database: away{}, Limiter: p, Calls: p, Ledger: p,
+		Session: func() string { return self }, Log: slog.New(slog.DiscardHandler),
+	})
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {

@@ -53,7 +53,7 @@ func recordsOf(open []admission.OpenCall, settled []ledgerv1.Entry) records {
 // ones that only Redis has: there may have been too little room for them in memory.
 func (a *Announcer) leave(ctx context.Context, epoch limiterv1.Epoch, session string, calls records) error {
 	sizes := make([]*redis.IntCmd, limiterv1.Shards)
-	_, err := a.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+	_, err := a.Redis.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for shard := range sizes {
 			sizes[shard] = pipe.HLen(ctx, limiterv1.CallsKey(uint32(shard), session))
 		}
@@ -82,7 +82,7 @@ func (a *Announcer) leaveIn(
 		for _, id := range drop {
 			args = append(args, id)
 		}
-		answer, err := announceScript.Run(ctx, a.client, keys, append(args, put...)...).Text()
+		answer, err := announceScript.Run(ctx, a.Redis, keys, append(args, put...)...).Text()
 		switch {
 		case err == nil && answer == "late":
 			return errLate
@@ -118,7 +118,7 @@ func (a *Announcer) leaveIn(
 func (a *Announcer) stale(ctx context.Context, key string, calls map[string]limiterv1.CallRecord) (ids []string, err error) {
 	for cursor, more := uint64(0), true; more; more = cursor != 0 {
 		var page []string
-		if page, cursor, err = a.client.HScan(ctx, key, cursor, "", pageSize).Result(); err != nil {
+		if page, cursor, err = a.Redis.HScan(ctx, key, cursor, "", pageSize).Result(); err != nil {
 			return nil, err
 		}
 		for i := 0; i+1 < len(page); i += 2 {

@@ -41,9 +41,11 @@ type Session struct {
 	client redis.UniversalClient
 	// begun is called with the id of every life once others know of it and can adopt what it
 	// leaves behind. Calls may be admitted only from then on.
-	begun   func(id string)
-	known   bool
-	config  Config
+	begun  func(id string)
+	known  bool
+	config Config
+	// epoch is the number of the newest epoch that is known.
+	epoch   func() int64
 	log     *slog.Logger
 	host    string
 	started time.Time
@@ -51,10 +53,11 @@ type Session struct {
 }
 
 // New makes a session. It is not announced before it runs and has a configuration.
-// It then calls begun with its id, and again with the id of each life that follows.
-func New(client redis.UniversalClient, config Config, begun func(id string), log *slog.Logger) *Session {
+// It then calls begun with its id, and again with the id of each life that follows. epoch
+// is the number of the newest epoch that this process knows.
+func New(client redis.UniversalClient, config Config, epoch func() int64, begun func(id string), log *slog.Logger) *Session {
 	host, _ := os.Hostname() // only for people to read; empty will do
-	s := &Session{client: client, config: config, begun: begun, log: log, host: host, started: time.Now().UTC()}
+	s := &Session{client: client, config: config, epoch: epoch, begun: begun, log: log, host: host, started: time.Now().UTC()}
 	s.beginAnew()
 	return s
 }
@@ -129,7 +132,7 @@ func (s *Session) beat(ctx context.Context) error {
 	running := s.config.Running()
 	state, err := json.Marshal(limiterv1.SessionState{
 		Incarnation: running.Incarnation, Revision: running.Revision,
-		Started: s.started, Host: s.host,
+		Epoch: s.epoch(), Started: s.started, Host: s.host,
 	})
 	if err != nil {
 		return fmt.Errorf("encode the session's state: %w", err)

@@ -94,7 +94,7 @@ func lastBeat(t *testing.T, id string) float64 {
 func TestSession(t *testing.T) {
 	messages, runs := news(t), newRunning()
 	begun := make(chan string, 1)
-	s := session.New(client, runs, func(id string) { begun <- id }, slog.New(slog.DiscardHandler))
+	s := session.New(client, runs, noEpoch, func(id string) { begun <- id }, slog.New(slog.DiscardHandler))
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	done := make(chan struct{})
@@ -164,7 +164,7 @@ func TestSession(t *testing.T) {
 
 func TestSessionsDiffer(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
-	if a, b := session.New(client, newRunning(), func(string) {}, log), session.New(client, newRunning(), func(string) {}, log); a.ID() == b.ID() {
+	if a, b := session.New(client, newRunning(), noEpoch, func(string) {}, log), session.New(client, newRunning(), noEpoch, func(string) {}, log); a.ID() == b.ID() {
 		t.Errorf("two sessions with the same id %s", a.ID())
 	}
 }
@@ -175,7 +175,7 @@ func TestDeclaredDead(t *testing.T) {
 	begun := make(chan string, 2)
 	runs := newRunning()
 	runs.set("first", 1)
-	s := session.New(client, runs, func(id string) { begun <- id }, slog.New(slog.DiscardHandler))
+	s := session.New(client, runs, noEpoch, func(id string) { begun <- id }, slog.New(slog.DiscardHandler))
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -207,3 +207,6 @@ func TestDeclaredDead(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// noEpoch is what a session knows that has heard of none.
+func noEpoch() int64 { return 0 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -12,6 +13,10 @@ import (
 	"github.com/bursar-dev/bursar/api/redisclient"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 )
+
+// operationTimeout bounds one operation: another epoch waits until those that were begun
+// in the one before have ended.
+const operationTimeout = 2 * time.Second
 
 // epoch is the epoch that this process knows. Operations enter it, and it changes
 // when all have left.
@@ -72,6 +77,8 @@ func (e *epoch) enter() (valid *validEpoch, done func(), err error) {
 // run runs a script of the epoch by its hash, never by its text: a Redis that does
 // not know it must first prove to be one in which the epoch is valid.
 func (e *validEpoch) run(ctx context.Context, script *redis.Script, keys []string, args []any) *redis.Cmd {
+	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
+	defer cancel()
 	answer := e.eval(ctx, script, keys, args)
 	if all, ok := answer.Val().([]any); ok && len(all) > 1 && all[0] == "broken" {
 		answer.SetVal(all[1])

@@ -15,6 +15,8 @@ type SessionState struct {
 	// Incarnation and Revision name the newest configuration that the enforcer runs.
 	Incarnation string `json:"incarnation"`
 	Revision    int64  `json:"revision"`
+	// Epoch is the number of the newest epoch that the enforcer knows.
+	Epoch int64 `json:"epoch,omitempty"`
 	// Started is when the enforcer started.
 	Started time.Time `json:"started"`
 	// Host is the name of the machine or pod it runs on.

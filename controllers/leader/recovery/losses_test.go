@@ -2,6 +2,7 @@ package recovery_test
 
 import (
 	"cmp"
+	"encoding/json"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
@@ -132,4 +134,108 @@ func (w *world) seenAlive(t *testing.T) {
 	t.Helper()
 	before := w.looks.Load()
 	testkit.Eventually(t, "the rebuilder has looked twice", func() bool { return w.looks.Load() >= before+2 })
+}
+
+// TestAnnouncedInPostgres: a session that Postgres alone has heard of is waited for, and what
+// it announces there counts.
+func TestAnnouncedInPostgres(t *testing.T) {
+	w := newWorld(t)
+	w.announce(t, "live")
+	w.lives(t, "live")
+	w.start(t, 1)
+	epoch := w.completed(t, 0)
+	w.saysInPostgres(t, "cut-off")
+	w.saysInPostgres(t, "has-left")
+	_, err := w.enforcer.Exec(t.Context(), "UPDATE limiter_sessions SET has_left = true WHERE session = 'has-left'")
+	testkit.Must(t, err)
+	w.seenAlive(t)
+	w.forget(t)
+	var number int64
+	testkit.Eventually(t, "an enforcer hears of the epoch that is being rebuilt in Postgres", func() bool {
+		var opened int64
+		testkit.Must(t, w.enforcer.QueryRow(t.Context(), "SELECT begun, opened FROM limiter_epoch").Scan(&number, &opened))
+		return number > epoch.Number && opened == epoch.Number
+	})
+	time.Sleep(500 * time.Millisecond) // in which it would open, did nobody wait
+	if now, err := w.epochs.Current(t.Context()); err != nil || now.State != limiterv1.EpochRebuilding {
+		t.Errorf("epoch %+v, %v, want it to wait for the session that is cut off", now, err)
+	}
+
+	at := w.now(t)
+	for _, call := range []recorded{acmeCall("open", at, 5*money.Cent, false), acmeCall("settled", at, 3*money.Cent, true)} {
+		body, err := json.Marshal(call.OpenCall)
+		testkit.Must(t, err)
+		call.Body = body
+		_, err = w.enforcer.Exec(t.Context(), "INSERT INTO limiter_announced_calls (session, epoch, shard, call_id, record) VALUES ('cut-off', $1, $2, $3, $4)",
+			number, limiterv1.Shard("acme"), call.CallID, call.CallRecord.Encode())
+		testkit.Must(t, err)
+	}
+	_, err = w.enforcer.Exec(t.Context(), "INSERT INTO limiter_announcements (session, epoch) VALUES ('cut-off', $1)", number)
+	testkit.Must(t, err)
+	announced := time.Now()
+	if open := w.completed(t, epoch.Number); open.Number != number {
+		t.Errorf("epoch %d is open, want %d", open.Number, number)
+	}
+	t.Logf("open %s after a session announced in Postgres", time.Since(announced).Round(time.Millisecond))
+	testkit.Must(t, w.recounter().Recount(t.Context(), acme))
+	got := w.counter(t, limiterv1.TenantCountersKey("acme", "acme"), limiterv1.MoneyField(daily(limiterv1.PerTenant)))
+	if got.Spent != 3*money.Cent || got.Held != 5*money.Cent {
+		t.Errorf("%s spent and %s held, want 0.03 and 0.05", got.Spent, got.Held)
+	}
+	// Should it not come back, others must find it, and adopt its calls.
+	if err := w.redis.ZScore(t.Context(), limiterv1.SessionsKey, "cut-off").Err(); err != nil {
+		t.Errorf("the session is not among those of Redis: %v", err)
+	}
+}
+
+// saysInPostgres says there that a session lives.
+func (w *world) saysInPostgres(t *testing.T, session string) {
+	t.Helper()
+	_, err := w.enforcer.Exec(t.Context(),
+		"INSERT INTO limiter_sessions (session) VALUES ($1) ON CONFLICT (session) DO UPDATE SET beat_at = clock_timestamp()", session)
+	testkit.Must(t, err)
+}
+
+// TestSilentInBothStores: an enforcer that ends with Redis is over when Postgres has not heard
+// of it for the life of a session: Redis need not count its silence.
+func TestSilentInBothStores(t *testing.T) {
+	own, err := redis.Start(t.Context(), redis.Options{Dir: t.TempDir()})
+	testkit.Must(t, err)
+	t.Cleanup(func() { _ = own.Stop() })
+	client := goredis.NewClient(&goredis.Options{Addr: own.Addr})
+	t.Cleanup(func() { _ = client.Close() })
+	w := newWorld(t)
+	w.redis, w.limiter = client, limiterOn(client)
+	w.announce(t, "live")
+	w.start(t, 1)
+	epoch := w.completed(t, 0)
+	w.beat(t, "dead")
+	w.saysInPostgres(t, "dead")
+	w.seenAlive(t)
+	died := time.Now()
+	testkit.Must(t, own.Stop())
+	time.Sleep(3 * time.Second) // so long Redis is away
+	server, err := redis.Start(t.Context(), redis.Options{Dir: t.TempDir(), Port: own.Port})
+	testkit.Must(t, err)
+	t.Cleanup(func() { _ = server.Stop() })
+	back := time.Now()
+	w.completed(t, epoch.Number)
+	if took := time.Since(died); took > limiterv1.SessionLife+2*time.Second {
+		t.Errorf("open %s after the enforcer died, want the life of a session, %s", took, limiterv1.SessionLife)
+	}
+	t.Logf("open %s after the enforcer died, %s after Redis was back",
+		time.Since(died).Round(time.Millisecond), time.Since(back).Round(time.Millisecond))
+}
+
+// TestAnEnforcerKnowsANewerEpoch than Redis has: its data has gone back, whatever else it says.
+func TestAnEnforcerKnowsANewerEpoch(t *testing.T) {
+	w := newWorld(t)
+	w.announce(t, "live")
+	w.lives(t, "live")
+	w.start(t, 1)
+	w.completed(t, 0)
+	state, err := json.Marshal(limiterv1.SessionState{Epoch: 57})
+	testkit.Must(t, err)
+	testkit.Must(t, w.redis.HSet(t.Context(), limiterv1.SessionStatesKey, "live", state).Err())
+	w.completed(t, 57)
 }

@@ -20,8 +20,11 @@ const (
 	lookEvery = 500 * time.Millisecond
 	// lookTimeout bounds one look, and rebuildTimeout one attempt to rebuild.
 	lookTimeout, rebuildTimeout = 5 * time.Second, 5 * time.Minute
-	// announceEvery is how often the rebuilder checks which sessions have announced.
-	announceEvery = 20 * time.Millisecond
+	// postgresTimeout is how long Postgres may take to say who lives.
+	postgresTimeout = time.Second
+	// announceEvery is how often the rebuilder checks which sessions have announced, and
+	// askPostgresEvery how often Postgres is asked for that.
+	announceEvery, askPostgresEvery = 20 * time.Millisecond, 100 * time.Millisecond
 	// tellAfter is how long announcements are waited for before the log says whose.
 	tellAfter = 3 * time.Second
 	// oldestVersion is the first major version of Redis that forgets scripts when it
@@ -47,17 +50,24 @@ type Enforcers interface {
 	Fleet(ctx context.Context) (limiterstore.Fleet, error)
 }
 
-// Calls are the calls that dead enforcers left behind.
+// Calls are the calls that dead enforcers left behind, and those that others announce.
 type Calls interface {
 	OpenCalls
+	Announce(ctx context.Context, number int64, session string, calls map[uint32]map[string][]byte) error
 	Drop(ctx context.Context, shard uint32, session string, ids ...string) error
 }
 
-// Numbers are the numbers of the epochs that there were, as Postgres knows them.
+// Numbers are the numbers of the epochs that there were, as Postgres knows them, and what
+// sessions say there.
 type Numbers interface {
 	Last(ctx context.Context) (int64, error)
 	Next(ctx context.Context, seen int64) (int64, error)
+	Begin(ctx context.Context, number int64) error
 	Complete(ctx context.Context, number int64) error
+	Sessions(ctx context.Context, within time.Duration) (live map[string]time.Duration, left []string, err error)
+	Announced(ctx context.Context, number int64) ([]string, error)
+	AnnouncedCalls(ctx context.Context, number int64, session string, take func(shard uint32, id string, record []byte)) error
+	ForgetBefore(ctx context.Context, number int64) error
 }
 
 // LedgerReader reads the ledger.
@@ -95,6 +105,9 @@ type Rebuilder struct {
 	// last is the number of the newest epoch that became valid, as Postgres knows it; -1
 	// before it was asked.
 	last int64
+	// known is the number of the newest epoch that an enforcer knows: one that is newer than
+	// that of Redis says that Redis has gone back.
+	known int64
 	// sessions are those that announcements are waited for from.
 	sessions sessions
 	// failure is what was logged last.
@@ -163,6 +176,7 @@ func (r *Rebuilder) note(ctx context.Context, err error) {
 func (r *Rebuilder) look(ctx context.Context) error {
 	lookCtx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
+	r.hearPostgres(lookCtx)
 	found, err := r.epochs.Inspect(lookCtx)
 	if err != nil {
 		return err // a Redis that does not answer admits nothing
@@ -174,10 +188,17 @@ func (r *Rebuilder) look(ctx context.Context) error {
 			return err
 		}
 	}
+	fleet, err := r.enforcers.Fleet(lookCtx)
+	if err != nil {
+		return err
+	}
+	r.known = newest(fleet)
 	unfit := Unfit(found.Servers)
-	if unfit == "" && found.Epoch.Number >= r.last && found.Whole() {
+	isValid := found.Epoch.Number >= max(r.last, r.known) && found.Whole()
+	if unfit == "" && isValid {
 		r.last = found.Epoch.Number
-		if err := r.remember(lookCtx); !errors.Is(err, limiterstore.ErrConfigurationLost) {
+		r.remember(fleet)
+		if err := r.configuration.remember(lookCtx); !errors.Is(err, limiterstore.ErrConfigurationLost) {
 			r.looks = 0
 			return err
 		}
@@ -189,7 +210,7 @@ func (r *Rebuilder) look(ctx context.Context) error {
 	switch {
 	case unfit != "":
 		return r.epochs.Refuse(lookCtx, unfit)
-	case found.Epoch.Number >= r.last && found.Whole(): // the counters are there
+	case isValid: // the counters are there
 		return r.configuration.restore(lookCtx)
 	}
 	ctx, cancelRebuild := context.WithTimeout(ctx, rebuildTimeout)
@@ -238,20 +259,41 @@ func Unfit(servers []redisclient.Server) string {
 	return ""
 }
 
-func (r *Rebuilder) remember(ctx context.Context) error {
-	fleet, err := r.enforcers.Fleet(ctx)
-	if err != nil {
-		return err
+// remember remembers who lives under a valid epoch, and forgets everybody else.
+func (r *Rebuilder) remember(fleet limiterstore.Fleet) {
+	r.sessions.complete = true
+	r.sessions.redis.forgetAll()
+	r.sessions.redis.take(fleet.Silent, time.Now())
+	r.sessions.postgres.forgetOver()
+}
+
+// newest is the newest epoch that an enforcer knows.
+func newest(fleet limiterstore.Fleet) (number int64) {
+	for _, state := range fleet.Sessions {
+		number = max(number, state.Epoch)
 	}
-	r.sessions.replace(fleet, time.Now())
-	return r.configuration.remember(ctx)
+	return number
+}
+
+// hearPostgres takes in who lives by what Postgres says. An error means that it is not
+// there, and hears nobody.
+func (r *Rebuilder) hearPostgres(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, postgresTimeout)
+	defer cancel()
+	live, left, err := r.numbers.Sessions(ctx, limiterv1.SessionLife)
+	if err != nil {
+		return
+	}
+	r.sessions.postgres.take(live, time.Now())
+	r.sessions.postgres.forget(left...)
+	r.sessions.redis.forget(left...)
 }
 
 // rebuild suspends the limiter under a new epoch, and makes that valid when everything
 // that only enforcers knew is in Postgres and in Redis.
 func (r *Rebuilder) rebuild(ctx context.Context, found limiterstore.Inspection) error {
 	begin := time.Now()
-	first := r.last == 0 && found.Epoch.Number == 0 // nothing can have been admitted
+	first := r.last == 0 && found.Epoch.Number == 0 && r.known == 0 // nothing can have been admitted
 	number, err := r.begin(ctx, found)
 	if err != nil {
 		return err
@@ -282,6 +324,7 @@ func (r *Rebuilder) rebuild(ctx context.Context, found limiterstore.Inspection) 
 	}
 	r.last = number
 	noteRebuilt(number, begin)
+	_ = r.numbers.ForgetBefore(ctx, number) // an error leaves rows behind until the next time
 	r.configuration.recount(ctx)
 	log.FromContext(ctx).Info("The limiter admits calls", "epoch", number, "took", time.Since(begin).String())
 	return nil
@@ -291,14 +334,18 @@ func (r *Rebuilder) rebuild(ctx context.Context, found limiterstore.Inspection) 
 // completed. One that is valid in a shard nobody announces for any more.
 func (r *Rebuilder) begin(ctx context.Context, found limiterstore.Inspection) (number int64, err error) {
 	e := found.Epoch
-	if isRebuilding(e, e.Number, found.Runs()) && e.Number >= r.last && found.Gaps == limiterv1.Shards {
-		return e.Number, nil
+	if isRebuilding(e, e.Number, found.Runs()) && e.Number >= max(r.last, r.known) && found.Gaps == limiterv1.Shards {
+		return e.Number, r.numbers.Begin(ctx, e.Number)
 	}
-	if number, err = r.numbers.Next(ctx, found.Epoch.Number); err != nil {
+	if number, err = r.numbers.Next(ctx, max(e.Number, r.known)); err != nil {
 		return 0, err
 	}
 	log.FromContext(ctx).Info("Rebuilding the limiter", "epoch", number, "was", found.Epoch.Number, "gaps", found.Gaps)
-	return number, r.epochs.Begin(ctx, found.Epoch, number, found.Runs())
+	if err := r.epochs.Begin(ctx, e, number, found.Runs()); err != nil {
+		return 0, err
+	}
+	// After Redis: an enforcer that hears of an epoch here does not go back to one before.
+	return number, r.numbers.Begin(ctx, number)
 }
 
 // awaitAnnouncements waits until every session that lives has announced its open calls. A
@@ -333,6 +380,12 @@ func (r *Rebuilder) awaited(ctx context.Context, number int64, runs []string) ([
 	if err != nil {
 		return nil, err
 	}
+	if time.Since(r.sessions.postgres.askedAt) >= askPostgresEvery {
+		r.hearPostgres(ctx)
+		if err := r.takeIn(ctx, number, announced); err != nil {
+			return nil, err
+		}
+	}
 	fleet, err := r.enforcers.Fleet(ctx)
 	if err != nil {
 		return nil, err
@@ -342,11 +395,41 @@ func (r *Rebuilder) awaited(ctx context.Context, number int64, runs []string) ([
 	if err != nil {
 		return nil, err
 	}
-	if !isRebuilding(epoch, number, runs) {
+	if !isRebuilding(epoch, number, runs) || newest(fleet) > number {
 		return nil, errLost
 	}
-	r.sessions.hear(fleet, time.Now())
+	r.sessions.redis.take(fleet.Silent, time.Now())
 	return r.sessions.awaited(announced), nil
+}
+
+// takeIn takes to Redis what sessions have announced in Postgres, and adds them to those
+// that have announced.
+func (r *Rebuilder) takeIn(ctx context.Context, number int64, announced map[string]bool) error {
+	sessions, err := r.numbers.Announced(ctx, number)
+	if err != nil {
+		return err
+	}
+	for _, session := range sessions {
+		if announced[session] {
+			continue
+		}
+		calls := map[uint32]map[string][]byte{}
+		err := r.numbers.AnnouncedCalls(ctx, number, session, func(shard uint32, id string, record []byte) {
+			if calls[shard] == nil {
+				calls[shard] = map[string][]byte{}
+			}
+			calls[shard][id] = record
+		})
+		if err != nil {
+			return err
+		}
+		if err := r.calls.Announce(ctx, number, session, calls); err != nil {
+			return err
+		}
+		announced[session] = true
+		log.FromContext(ctx).Info("Enforcer announced its open calls in Postgres", "epoch", number, "session", session)
+	}
+	return nil
 }
 
 // isRebuilding reports whether an epoch is the one with a number, being rebuilt in runs.

@@ -5,62 +5,113 @@ import (
 	"time"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
-	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
-// longestGap is how far two looks at the sessions may lie apart for the time between
-// them to count as silence: Redis was not there to hear anybody for longer.
-const longestGap = 2 * lookEvery
+const (
+	// longestGap is how far two looks at a store may lie apart for the time between them to
+	// count as silence: the store was not there to hear anybody for longer.
+	longestGap = 2 * lookEvery
+	// sameTime is how much earlier the last heartbeat in one store may be than in the other
+	// where both were heard: heartbeats go to both, each in its own time.
+	sameTime = 2 * limiterv1.Heartbeat
+	// heardWithin is how long a store has to be there until everybody has been heard who
+	// lives and can reach it.
+	heardWithin = limiterv1.Heartbeat + limiterv1.Heartbeat/2
+)
 
-// sessions are the sessions that may have calls open, as Redis knows them and knew them
-// before it lost what it had.
-type sessions struct {
-	// silent is for how long each was silent while Redis was there to hear it.
+// heard are the sessions that a store has heard.
+type heard struct {
+	// silent is for how long each was silent while the store was there to hear it, and beat
+	// when it was heard last, by this machine's clock.
 	silent map[string]time.Duration
-	// complete is whether these are all: an open epoch was seen, and who lives under it.
-	complete bool
-	// watched is for how long Redis was there, and lookedAt when it was last asked.
-	watched  time.Duration
-	lookedAt time.Time
+	beat   map[string]time.Time
+	// watched is for how long the store was there, and askedAt when it was last asked.
+	watched time.Duration
+	askedAt time.Time
 }
 
-// replace makes the sessions those that live under an open epoch.
-func (s *sessions) replace(fleet limiterstore.Fleet, now time.Time) {
-	s.silent, s.complete = nil, true
-	s.hear(fleet, now)
-}
-
-// hear takes in which sessions live by what Redis says now. Others stay: Redis may have
-// lost what it knew of them.
-func (s *sessions) hear(fleet limiterstore.Fleet, now time.Time) {
-	if gap := now.Sub(s.lookedAt); gap <= longestGap {
-		s.watched += gap
-		for session := range s.silent {
-			s.silent[session] += gap
+// take takes in which sessions a store says live, and for how long each is silent. Others
+// stay: the store may have lost what it knew of them.
+func (h *heard) take(live map[string]time.Duration, now time.Time) {
+	if h.silent == nil {
+		h.silent, h.beat = map[string]time.Duration{}, map[string]time.Time{}
+	}
+	if gap := now.Sub(h.askedAt); gap <= longestGap {
+		h.watched += gap
+		for session := range h.silent {
+			h.silent[session] += gap
 		}
 	}
-	s.lookedAt = now
-	if s.silent == nil {
-		s.silent = map[string]time.Duration{}
+	h.askedAt = now
+	for session, silent := range live {
+		h.silent[session], h.beat[session] = silent, now.Add(-silent)
 	}
-	for session := range fleet.Sessions {
-		s.silent[session] = fleet.Silent[session]
+}
+
+// forgetAll forgets all sessions.
+func (h *heard) forgetAll() { h.silent, h.beat = nil, nil }
+
+// forget forgets sessions that have left.
+func (h *heard) forget(sessions ...string) {
+	for _, session := range sessions {
+		delete(h.silent, session)
+		delete(h.beat, session)
 	}
+}
+
+// forgetOver forgets sessions whose life is over.
+func (h *heard) forgetOver() {
+	for session := range h.silent {
+		if !h.lives(session) {
+			h.forget(session)
+		}
+	}
+}
+
+// lives reports whether a session may live by what the store has heard.
+func (h *heard) lives(session string) bool {
+	silent, known := h.silent[session]
+	return known && silent < limiterv1.SessionLife
+}
+
+// sessions are the sessions that may have calls open, as Redis and Postgres know them, and
+// knew them before they lost what they had.
+type sessions struct {
+	redis, postgres heard
+	// complete is whether these are all: an open epoch was seen, and who lives under it.
+	complete bool
 }
 
 // all reports whether these are all sessions that may have calls open: everybody who
 // lives has had the time to say so.
 func (s *sessions) all() bool {
-	return s.complete || s.watched >= limiterv1.SessionLife+limiterv1.Heartbeat
+	return s.complete || s.redis.watched >= heardWithin && s.postgres.watched >= heardWithin
 }
 
 // awaited are the sessions that live, or may live, and have not announced.
 func (s *sessions) awaited(announced map[string]bool) (missing []string) {
-	for session, silent := range s.silent {
-		if !announced[session] && silent < limiterv1.SessionLife {
+	for session := range s.redis.silent {
+		if !announced[session] && s.mayLive(session) {
+			missing = append(missing, session)
+		}
+	}
+	for session := range s.postgres.silent {
+		if !announced[session] && s.mayLive(session) {
 			missing = append(missing, session)
 		}
 	}
 	slices.Sort(missing)
-	return missing
+	return slices.Compact(missing)
+}
+
+// mayLive reports whether a session may live. One that was heard in both stores until it
+// fell silent in both is over when it is over by one of them: Redis may not have been
+// there to count its silence.
+func (s *sessions) mayLive(session string) bool {
+	if s.postgres.lives(session) {
+		return true
+	}
+	_, known := s.postgres.silent[session]
+	wasHeard := known && !s.postgres.beat[session].Before(s.redis.beat[session].Add(-sameTime))
+	return s.redis.lives(session) && !wasHeard
 }

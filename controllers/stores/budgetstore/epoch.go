@@ -9,7 +9,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Epochs are the numbers of the epochs of the limiter: what is remembered outside Redis.
+// Epochs is what is remembered of the epochs of the limiter outside Redis: their numbers,
+// and who lives and has announced for one without Redis.
 type Epochs struct{ pool *pgxpool.Pool }
 
 // NewEpochs makes Epochs.

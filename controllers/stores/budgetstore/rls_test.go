@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -49,6 +50,9 @@ func TestNobodySeesForeignRows(t *testing.T) {
 				"WITH gone AS (DELETE FROM %s WHERE " + foreign + " RETURNING 1) SELECT 1 FROM gone",
 				"WITH changed AS (UPDATE %s SET " + table.column + " = " + table.column + " WHERE " + foreign + " RETURNING 1) SELECT 1 FROM changed",
 			} {
+				if isOwnWork(who.role, table.name, statement) {
+					continue
+				}
 				tried++
 				seen += rowsAs(t, admin, who.role, who.settings, fmt.Sprintf(statement, table.name))
 			}
@@ -63,6 +67,12 @@ func TestNobodySeesForeignRows(t *testing.T) {
 		t.Errorf("foreign rows were seen or changed %d times in %d attempts", seen, tried)
 	}
 	t.Logf("%d tables: foreign rows seen or changed: %d of %d attempts", len(tables), seen, tried)
+}
+
+// isOwnWork is whether a role has to do what a statement does for its own work, in a table
+// that is about no tenant: enforcers hear which epoch counts, and find their session.
+func isOwnWork(role, table, statement string) bool {
+	return role == "bursar_enforcer" && (table == "limiter_epoch" || table == "limiter_sessions") && strings.HasPrefix(statement, "SELECT")
 }
 
 type table struct {

@@ -41,8 +41,8 @@ import (
 )
 
 // databaseConns is enough for the ledger's writer, which uses one at a time, for
-// refusals and for adoption.
-const databaseConns = 4
+// refusals, for adoption and for heartbeats.
+const databaseConns = 5
 
 // How long the steps of a shutdown may take that follow --shutdown-grace.
 const (
@@ -72,6 +72,7 @@ type enforcer struct {
 	adopter   *adoption.Adopter
 	prober    *probing.Prober
 	announcer *recovery.Announcer
+	bypass    *recovery.Bypass
 	admitter  *admission.Admitter
 	ledger    *ledger.Writer
 	refusals  *ledger.RefusalWriter
@@ -106,14 +107,18 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 		return nil, err
 	}
 	running := config.New()
-	e.session = session.New(e.redis, running, e.beginSession, log)
+	e.session = session.New(e.redis, running, func() int64 { return e.announcer.Known() }, e.beginSession, log)
 	e.limiter.Store(store.New(e.redis, e.session.ID()))
 	e.admitter = admission.NewAdmitter(e.limiter.Load())
 	e.ledger = ledger.NewWriter(e.database, &e.limiter, log)
 	e.admitter.RecordIn(e.ledger)
 	e.refusals = ledger.NewRefusalWriter(e.database, log)
-	e.announcer = recovery.NewAnnouncer(e.redis, e.limiter.Load(), e.admitter, e.ledger, e.session.ID, log)
+	e.announcer = recovery.NewAnnouncer(recovery.AnnouncerOptions{
+		Redis: e.redis, Database: e.database, Limiter: e.limiter.Load(), Calls: e.admitter, Ledger: e.ledger, Session: e.session.ID, Log: log,
+	})
 	e.follower = config.NewFollower(e.redis, running, e.announcer.SetEpoch, log)
+	lost := func() bool { return e.follower.Failure() != nil }
+	e.bypass = recovery.NewBypass(e.database, e.session.ID, lost, e.announcer.Hear, log)
 	e.adopter = adoption.New(e.redis, &e.limiter, e.ledger, e.session.ID, log)
 	e.prober = probing.New(e.redis, running, e.admitter, e.session.ID, log)
 	e.provider = provider.NewClient(options.credentialsDir)
@@ -154,7 +159,8 @@ func (e *enforcer) newServer(handler http.Handler) *http.Server {
 // run serves until ctx ends, and then shuts down in good order.
 func (e *enforcer) run(ctx context.Context) error {
 	for _, task := range []func(context.Context){
-		e.follower.Run, e.session.Run, e.onceBegun(e.adopter.Run), e.onceBegun(e.announcer.Run), e.admitter.Run, e.ledger.Run,
+		e.follower.Run, e.session.Run, e.onceBegun(e.adopter.Run), e.onceBegun(e.announcer.Run), e.onceBegun(e.bypass.Run),
+		e.admitter.Run, e.ledger.Run,
 		e.refusals.Run, e.answers.Run, e.replays.Run,
 	} {
 		e.background.Go(func() { task(e.inBackground) })
@@ -251,6 +257,7 @@ func (e *enforcer) shutdown() error {
 	e.background.Wait()
 	if err == nil { // otherwise another session adopts what this one left behind
 		err = within(leaveGrace, e.session.Leave)
+		_ = within(leaveGrace, e.bypass.Leave) // an error has others wait for its silence
 	}
 	e.tracing.Stop()
 	e.provider.Close()

@@ -5,10 +5,12 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/hack/parts/controlplane"
 	"github.com/bursar-dev/bursar/hack/parts/relay"
 	"github.com/bursar-dev/bursar/hack/testkit"
@@ -16,14 +18,17 @@ import (
 
 // recovered has the limiter rebuilt whenever that has to be, from the epoch on that
 // configure has opened.
-func (w *world) recovered() {
+func (w *world) recovered(tenants ...limiterv1.Tenant) {
 	w.t.Helper()
+	if len(tenants) == 0 {
+		tenants = []limiterv1.Tenant{acme}
+	}
 	_, err := w.ledger.Exec(w.t.Context(), "UPDATE limiter_epoch SET taken = 1, opened = 1")
 	testkit.Must(w.t, err)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		controlplane.Recover(w.t.Context(), w.redis, w.ledger, acme)
+		controlplane.Recover(w.t.Context(), w.redis, w.ledger, tenants...)
 	}()
 	w.t.Cleanup(func() { <-done })
 }
@@ -131,4 +136,183 @@ func TestForgottenWhileOneCannotReachTheLedger(t *testing.T) {
 	w.epoch = w.currentEpoch().Number
 	w.atRest(rows)
 	t.Logf("20 settled calls only in memory, 1 open: the next call was admitted %s after the loss; $%.2f of $1.00", took, float64(admitted)/100)
+}
+
+// cutEnforcer is an enforcer whose ways to Redis and Postgres can be cut.
+type cutEnforcer struct {
+	*running
+	redis, postgres *relay.Relay
+}
+
+// startCuttable starts one.
+func (w *world) startCuttable() *cutEnforcer {
+	w.t.Helper()
+	c := &cutEnforcer{}
+	var toRedis, toPostgres string
+	c.redis, toRedis = w.reachedBy(w.redisURL)
+	c.postgres, toPostgres = w.reachedBy(w.database.Enforcer)
+	c.running = w.start(func(o *options) { o.redisURL, o.databaseURL = toRedis, toPostgres })
+	return c
+}
+
+// pauses opens so many streams of a cent each, which the provider holds back.
+func (r *running) pauses(streams int, paused func() int) (open []*opened) {
+	r.t.Helper()
+	before := paused()
+	for range streams {
+		stream := r.open("gerente-1", chat("penny", "[[output=1 pause=1]]", `"stream":true`))
+		if stream.status != http.StatusOK {
+			r.t.Fatalf("a stream: %d", stream.status)
+		}
+		open = append(open, stream)
+	}
+	testkit.Eventually(r.t, "the provider holds the streams", func() bool { return paused() == before+streams })
+	return open
+}
+
+// TestForgottenWhileOneIsCutOff: Redis forgets everything while it is out of reach of an
+// enforcer that has half of the money open in calls. The others wait for it, it hears of
+// that from Postgres, and the calls count.
+func TestForgottenWhileOneIsCutOff(t *testing.T) {
+	w := newWorld(t)
+	revision := w.configure()
+	w.recovered()
+	first, cut := w.start(), w.startCuttable()
+	for _, e := range []*running{first, cut.running} {
+		testkit.Eventually(t, "the enforcer runs the configuration", func() bool { return w.runs(e, revision) })
+	}
+	streams := cut.pauses(50, w.provider.Paused)
+	testkit.Eventually(t, "Postgres knows the session", func() bool { return w.inPostgres(cut.session.ID()) })
+
+	cut.redis.Cut()
+	testkit.Must(t, w.redis.FlushAll(t.Context()).Err())
+	took := admitsAgain(t, first)
+	admitted := 1 + spend(t, first)
+	if admitted != 50 {
+		t.Errorf("%d calls of a cent were admitted beside the 50 that are open, of a dollar", admitted)
+	}
+	if got := cut.call("gerente-1", penny); got.status != http.StatusServiceUnavailable {
+		t.Errorf("a call without Redis: %d %s", got.status, got.body)
+	}
+	cut.redis.Mend()
+	w.provider.Resume()
+	for _, stream := range streams {
+		if got := stream.read(); !strings.HasSuffix(got.body, "data: [DONE]\n\n") {
+			t.Errorf("a stream: %s %v", got.body, got.err)
+		}
+	}
+	rows := w.rows(100)
+	w.likeTheBill(rows)
+	w.epoch = w.currentEpoch().Number
+	w.atRest(rows)
+	t.Logf("50 calls open in an enforcer that Redis is out of reach of: the next call was admitted %s after the loss; $%.2f of $1.00",
+		took, float64(admitted+50)/100)
+}
+
+// tries makes so many calls of a cent at once, and returns how many were admitted.
+func (r *running) tries(calls int) int {
+	var admitted atomic.Int64
+	var callers sync.WaitGroup
+	for range calls {
+		callers.Go(func() {
+			if r.call("gerente-1", penny).status == http.StatusOK {
+				admitted.Add(1)
+			}
+		})
+	}
+	callers.Wait()
+	return int(admitted.Load())
+}
+
+// inPostgres is whether Postgres knows a session.
+func (w *world) inPostgres(session string) (known bool) {
+	w.t.Helper()
+	testkit.Must(w.t, w.ledger.QueryRow(w.t.Context(), "SELECT exists(SELECT FROM limiter_sessions WHERE session = $1)", session).Scan(&known))
+	return known
+}
+
+// bounded is acme with a fifth of the smallest limit held beforehand by each enforcer.
+func bounded() limiterv1.Tenant {
+	tenant := acme
+	tenant.StoreLossPercent = 20
+	return tenant
+}
+
+// TestForgottenShare: a share that Redis has forgotten is not spent any more.
+func TestForgottenShare(t *testing.T) {
+	w := newWorld(t)
+	revision, err := w.put(bounded(), keyOf("gerente-1", "gerente"), w.fake())
+	testkit.Must(t, err)
+	w.recovered()
+	first, cut := w.start(), w.startCuttable()
+	for _, e := range []*running{first, cut.running} {
+		testkit.Eventually(t, "the enforcer runs the configuration", func() bool { return w.runs(e, revision) })
+	}
+	admitted := 0
+	testkit.Eventually(t, "the enforcer has a share", func() bool {
+		if cut.call("gerente-1", penny).status == http.StatusOK {
+			admitted++
+		}
+		return w.counter(ofTenant).Held == 20*money.Cent
+	})
+	testkit.Eventually(t, "Postgres knows the session", func() bool { return w.inPostgres(cut.session.ID()) })
+
+	cut.redis.Cut()
+	testkit.Must(t, w.redis.FlushAll(t.Context()).Err())
+	took := admitsAgain(t, first)
+	admitted++
+	admitted += cut.tries(30) // it would admit twenty from its share
+	if admitted += spend(t, first); admitted != 100 {
+		t.Errorf("%d calls of a cent were admitted of a dollar", admitted)
+	}
+	t.Logf("a share that Redis has forgotten: the next call was admitted %s after the loss; $%.2f of $1.00", took, float64(admitted)/100)
+	cut.redis.Mend()
+	rows := w.rows(admitted)
+	w.epoch = w.currentEpoch().Number
+	w.atRest(rows)
+}
+
+// TestForgottenOutOfReachOfBoth: what is promised of an enforcer that neither store can be
+// reached from while Redis forgets: it is waited for until it was silent for the life of a
+// session. What is spent beyond the limit then is at most what its calls held that were open,
+// and what was left of its share.
+func TestForgottenOutOfReachOfBoth(t *testing.T) {
+	w := newWorld(t)
+	revision, err := w.put(bounded(), keyOf("gerente-1", "gerente"), w.fake())
+	testkit.Must(t, err)
+	w.recovered()
+	first, cut := w.start(), w.startCuttable()
+	for _, e := range []*running{first, cut.running} {
+		testkit.Eventually(t, "the enforcer runs the configuration", func() bool { return w.runs(e, revision) })
+	}
+	const open, share = 30, 20
+	streams := cut.pauses(open, w.provider.Paused)
+	testkit.Eventually(t, "the enforcer has a share", func() bool { return w.counter(ofTenant).Held == (open+share)*money.Cent })
+	testkit.Eventually(t, "Postgres knows the session", func() bool { return w.inPostgres(cut.session.ID()) })
+
+	cut.redis.Cut()
+	cut.postgres.Cut()
+	testkit.Must(t, w.redis.FlushAll(t.Context()).Err())
+	took := admitsAgain(t, first)
+	if took < limiterv1.SessionLife-limiterv1.Heartbeat-time.Second || took > limiterv1.SessionLife+2*time.Second {
+		t.Errorf("the next call was admitted %s after the loss, want about the life of a session, %s", took, limiterv1.SessionLife)
+	}
+	admitted := 1 + spend(t, first)
+	fromShare := cut.tries(30)
+	if admitted > 100 || fromShare > share {
+		t.Errorf("%d calls of a cent were admitted by the limiter, and %d from a share of %d", admitted, fromShare, share)
+	}
+	cut.redis.Mend()
+	cut.postgres.Mend()
+	testkit.Eventually(t, "the enforcer is back", func() bool {
+		return cut.call("gerente-1", penny).status == http.StatusTooManyRequests
+	})
+	w.provider.Resume()
+	for _, stream := range streams {
+		stream.read()
+	}
+	rows := w.rows(admitted + open + fromShare)
+	w.likeTheBill(rows)
+	t.Logf("out of reach of both stores: the next call was admitted %s after the loss; $%.2f of $1.00, of which $%.2f were open and $%.2f of a share",
+		took, float64(len(rows))/100, float64(open)/100, float64(fromShare)/100)
 }

@@ -1,0 +1,150 @@
+package recovery
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+)
+
+const (
+	// lostEvery is how often Postgres is asked for the epoch while Redis does not answer.
+	lostEvery = 500 * time.Millisecond
+	// bypassTimeout bounds one question, and postgresTimeout one announcement.
+	bypassTimeout, postgresTimeout = 2 * time.Second, 10 * time.Second
+)
+
+// Database is the connection to Postgres, of a login that may say that a session lives and
+// what it has open. *pgxpool.Pool is one.
+type Database interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+	Begin(ctx context.Context) (pgx.Tx, error)
+}
+
+// Bypass is the way by Postgres between a session and who rebuilds the limiter: should
+// Redis be out of this process' reach, others wait for what it has open, and it hears
+// that they do.
+type Bypass struct {
+	db      Database
+	session func() string
+	// lost is whether Redis does not answer.
+	lost func() bool
+	// told hears which epochs have begun and were opened.
+	told func(begun, opened int64)
+	log  *slog.Logger
+	// failed is whether the last heartbeat failed.
+	failed bool
+}
+
+// NewBypass makes a Bypass. The caller must also start Run.
+func NewBypass(db Database, session func() string, lost func() bool, told func(begun, opened int64), log *slog.Logger) *Bypass {
+	return &Bypass{db: db, session: session, lost: lost, told: told, log: log}
+}
+
+// Run says that the session lives, and asks for the epoch, with every limiterv1.Heartbeat
+// and more often while Redis does not answer, until ctx ends.
+func (b *Bypass) Run(ctx context.Context) {
+	tick := time.NewTicker(lostEvery)
+	defer tick.Stop()
+	var last time.Time
+	for {
+		if now := time.Now(); now.Sub(last) >= limiterv1.Heartbeat || b.lost() {
+			last = now
+			b.note(b.beat(ctx))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// beat says that the session lives, and hears which epoch counts.
+func (b *Bypass) beat(ctx context.Context) error {
+	const beat = `
+WITH beat AS (
+  INSERT INTO limiter_sessions (session) VALUES ($1) ON CONFLICT (session) DO UPDATE SET beat_at = clock_timestamp()
+) SELECT begun, opened FROM limiter_epoch`
+	ctx, cancel := context.WithTimeout(ctx, bypassTimeout)
+	defer cancel()
+	var begun, opened int64
+	if err := b.db.QueryRow(ctx, beat, b.session()).Scan(&begun, &opened); err != nil {
+		return err
+	}
+	b.told(begun, opened)
+	return nil
+}
+
+// note logs when heartbeats begin to fail, and when they are heard again.
+func (b *Bypass) note(err error) {
+	if failed := err != nil; failed != b.failed {
+		b.failed = failed
+		if failed {
+			b.log.Error("failed to send the session's heartbeat to Postgres; will retry", "error", err)
+		} else {
+			b.log.Info("the session's heartbeat to Postgres succeeds again")
+		}
+	}
+}
+
+// announceInPostgres leaves the session's calls for an epoch there, all or nothing.
+func (a *Announcer) announceInPostgres(ctx context.Context, epoch limiterv1.Epoch, session string, calls records) error {
+	ctx, cancel := context.WithTimeout(ctx, postgresTimeout)
+	defer cancel()
+	err := pgx.BeginFunc(ctx, a.Database, func(tx pgx.Tx) error {
+		if err := insertCalls(ctx, tx, epoch, session, calls); err != nil {
+			return err
+		}
+		const announce = "INSERT INTO limiter_announcements (session, epoch) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+		_, err := tx.Exec(ctx, announce, session, epoch.Number)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("announce in Postgres: %w", err)
+	}
+	return nil
+}
+
+// insertCalls inserts calls, page by page.
+func insertCalls(ctx context.Context, tx pgx.Tx, epoch limiterv1.Epoch, session string, calls records) error {
+	const insert = `
+INSERT INTO limiter_announced_calls (session, epoch, shard, call_id, record)
+SELECT $1, $2, call.* FROM unnest($3::integer[], $4::text[], $5::bytea[]) AS call ON CONFLICT DO NOTHING`
+	var shards []int32
+	var ids []string
+	var bodies [][]byte
+	flush := func() error {
+		if len(ids) == 0 {
+			return nil
+		}
+		_, err := tx.Exec(ctx, insert, session, epoch.Number, shards, ids, bodies)
+		shards, ids, bodies = shards[:0], ids[:0], bodies[:0]
+		return err
+	}
+	for shard, of := range calls {
+		for id, record := range of {
+			shards, ids, bodies = append(shards, int32(shard)), append(ids, id), append(bodies, record.Encode())
+			if len(ids) == pageSize {
+				if err := flush(); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return flush()
+}
+
+// Leave says that the session has nothing open and that nobody is to wait for it.
+func (b *Bypass) Leave(ctx context.Context) error {
+	const leave = "UPDATE limiter_sessions SET has_left = true WHERE session = $1 RETURNING true"
+	var left bool
+	if err := b.db.QueryRow(ctx, leave, b.session()).Scan(&left); err != nil {
+		return fmt.Errorf("leave in Postgres: %w", err)
+	}
+	return nil
+}
