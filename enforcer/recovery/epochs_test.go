@@ -52,7 +52,7 @@ func TestWhichEpochCounts(t *testing.T) {
 		},
 		"Postgres says that another epoch is rebuilt": {
 			func(a *recovery.Announcer) { a.SetEpoch(valid(8)); a.Hear(9, 8); a.Hear(9, 8); a.SetEpoch(valid(8)) },
-			[]string{"shares are forgotten", "8 Open", "9 Rebuilding", "9 Refused"},
+			[]string{"shares are forgotten", "8 Open", "9 Rebuilding", "shares are forgotten", "9 Refused"},
 		},
 		"an epoch was opened without this enforcer": {
 			func(a *recovery.Announcer) { a.SetEpoch(valid(8)); a.Hear(9, 9); a.SetEpoch(valid(9)) },
