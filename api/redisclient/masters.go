@@ -12,7 +12,9 @@ import (
 
 // Server is what a Redis says of itself.
 type Server struct {
-	// Run is the id of this run of the process: another after every start.
+	// Run names one history of the data in one process: another after every start and
+	// whenever the process, or what its data belongs to, became a master. It is the run id
+	// and the replication id.
 	Run string
 	// Version is the major version.
 	Version int
@@ -67,8 +69,11 @@ func Describe(ctx context.Context, node interface {
 	}
 	major, _, _ := strings.Cut(fields["redis_version"], ".")
 	version, err := strconv.Atoi(major)
-	if err != nil || fields["run_id"] == "" {
-		return Server{}, fmt.Errorf("read Redis INFO: got version %q and run ID %q", fields["redis_version"], fields["run_id"])
+	run, replication := fields["run_id"], fields["master_replid"]
+	if err != nil || run == "" || replication == "" {
+		return Server{}, fmt.Errorf("read Redis INFO: got version %q, run ID %q and replication ID %q", fields["redis_version"], run, replication)
 	}
-	return Server{Run: fields["run_id"], Version: version, Policy: fields["maxmemory_policy"]}, nil
+	// The data of a process that was a replica in between may be older than what it had
+	// before: its run is the same, and its replication ID another.
+	return Server{Run: run + "/" + replication, Version: version, Policy: fields["maxmemory_policy"]}, nil
 }

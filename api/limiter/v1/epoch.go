@@ -16,6 +16,11 @@ const AnnouncedKey = "bursar:{config}:announced"
 // the node of the shard has lost its data.
 func ShardEpochKey(shard uint32) string { return shardKey(shard, "epoch") }
 
+// MarkKey holds a number that is raised again and again, in one shard of each master, and
+// remembered elsewhere: the high-water mark of the data. Data in which it is smaller has
+// gone back.
+func MarkKey(shard uint32) string { return shardKey(shard, "mark") }
+
 // EpochState says whether money is admitted.
 type EpochState string
 
@@ -35,9 +40,9 @@ const (
 type Epoch struct {
 	Number int64      `json:"number"`
 	State  EpochState `json:"state"`
-	// Runs are the run ids of the masters in which the epoch is valid or rebuilt. A
-	// Redis that was started again, perhaps with old data, or a replica that took
-	// over, perhaps without the newest, has another.
+	// Runs are the runs of the masters in which the epoch is valid or rebuilt. A Redis
+	// that was started again, perhaps with old data, or a replica that took over,
+	// perhaps without the newest, has another.
 	Runs []string `json:"runs,omitempty"`
 	// Reason is why the Redis is refused.
 	Reason string `json:"reason,omitempty"`

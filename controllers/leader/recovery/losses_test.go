@@ -2,6 +2,7 @@ package recovery_test
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"math/rand/v2"
 	"os"
@@ -238,4 +239,30 @@ func TestAnEnforcerKnowsANewerEpoch(t *testing.T) {
 	testkit.Must(t, err)
 	testkit.Must(t, w.redis.HSet(t.Context(), limiterv1.SessionStatesKey, "live", state).Err())
 	w.completed(t, 57)
+}
+
+// TestDataGoesBack: in the same run of Redis, with an epoch that is valid there, older data is
+// seen by its high-water mark, by the rebuilder that knows it and by another that comes later.
+func TestDataGoesBack(t *testing.T) {
+	w := newWorld(t)
+	w.announce(t, "live")
+	w.lives(t, "live")
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = w.rebuilder().Start(ctx)
+	}()
+	epoch := w.completed(t, 0)
+	w.seenAlive(t)
+	older := w.redis.Get(t.Context(), limiterv1.MarkKey(0)).Val()
+	w.seenAlive(t)
+	testkit.Must(t, w.redis.Set(t.Context(), limiterv1.MarkKey(0), older, 0).Err())
+	next := w.completed(t, epoch.Number)
+
+	stop()
+	<-ended
+	testkit.Must(t, w.redis.Set(t.Context(), limiterv1.MarkKey(0), older, 0).Err())
+	w.start(t, 1)
+	w.completed(t, next.Number)
 }

@@ -20,6 +20,9 @@ const (
 	lookEvery = 500 * time.Millisecond
 	// lookTimeout bounds one look, and rebuildTimeout one attempt to rebuild.
 	lookTimeout, rebuildTimeout = 5 * time.Second, 5 * time.Minute
+	// keepMarksEvery is how often Postgres is told of the high-water marks, and newMarks how
+	// much is added to them with an epoch: more than other managers may have seen.
+	keepMarksEvery, newMarks = 10 * time.Second, 1000
 	// postgresTimeout is how long Postgres may take to say who lives.
 	postgresTimeout = time.Second
 	// announceEvery is how often the rebuilder checks which sessions have announced, and
@@ -43,6 +46,7 @@ type Epochs interface {
 	Complete(ctx context.Context, number int64, runs []string) error
 	Refuse(ctx context.Context, reason string) error
 	Announced(ctx context.Context, number int64) (map[string]bool, error)
+	Raise(ctx context.Context, marks limiterstore.Marks) error
 }
 
 // Enforcers are who work under the epoch.
@@ -68,6 +72,8 @@ type Numbers interface {
 	Announced(ctx context.Context, number int64) ([]string, error)
 	AnnouncedCalls(ctx context.Context, number int64, session string, take func(shard uint32, id string, record []byte)) error
 	ForgetBefore(ctx context.Context, number int64) error
+	Marks(ctx context.Context) (map[uint32]int64, error)
+	KeepMarks(ctx context.Context, marks map[uint32]int64) error
 }
 
 // LedgerReader reads the ledger.
@@ -110,6 +116,9 @@ type Rebuilder struct {
 	known int64
 	// sessions are those that announcements are waited for from.
 	sessions sessions
+	// marks are the high-water marks of the data, and keptAt is when Postgres was told.
+	marks  limiterstore.Marks
+	keptAt time.Time
 	// failure is what was logged last.
 	failure string
 }
@@ -182,11 +191,8 @@ func (r *Rebuilder) look(ctx context.Context) error {
 		return err // a Redis that does not answer admits nothing
 	}
 	noteLook(found)
-	if r.last < 0 {
-		if r.last, err = r.numbers.Last(lookCtx); err != nil {
-			r.last = -1
-			return err
-		}
+	if err := r.recall(lookCtx); err != nil {
+		return err
 	}
 	fleet, err := r.enforcers.Fleet(lookCtx)
 	if err != nil {
@@ -194,10 +200,13 @@ func (r *Rebuilder) look(ctx context.Context) error {
 	}
 	r.known = newest(fleet)
 	unfit := Unfit(found.Servers)
-	isValid := found.Epoch.Number >= max(r.last, r.known) && found.Whole()
+	isValid := found.Epoch.Number >= max(r.last, r.known) && found.Whole() && !found.Marks.Behind(r.marks)
 	if unfit == "" && isValid {
 		r.last = found.Epoch.Number
 		r.remember(fleet)
+		if err := r.raise(lookCtx, found.Marks, 1); err != nil {
+			return err
+		}
 		if err := r.configuration.remember(lookCtx); !errors.Is(err, limiterstore.ErrConfigurationLost) {
 			r.looks = 0
 			return err
@@ -220,6 +229,39 @@ func (r *Rebuilder) look(ctx context.Context) error {
 		return r.superseded(ctx)
 	}
 	return err
+}
+
+// recall reads what Postgres knows of the limiter, once.
+func (r *Rebuilder) recall(ctx context.Context) error {
+	if r.last >= 0 {
+		return nil
+	}
+	last, err := r.numbers.Last(ctx)
+	if err != nil {
+		return err
+	}
+	marks, err := r.numbers.Marks(ctx)
+	if err != nil {
+		return err
+	}
+	r.last, r.marks = last, marks
+	return nil
+}
+
+// raise raises the high-water marks of the data, and remembers them: here at once, and in
+// Postgres now and then, for another leader.
+func (r *Rebuilder) raise(ctx context.Context, found limiterstore.Marks, by int64) error {
+	marks := found.Above(r.marks, by)
+	if err := r.epochs.Raise(ctx, marks); err != nil {
+		return err
+	}
+	r.marks = marks
+	if time.Since(r.keptAt) < keepMarksEvery {
+		return nil
+	}
+	r.keptAt = time.Now() // Postgres may be away: that is told elsewhere
+	_ = r.numbers.KeepMarks(ctx, marks)
+	return nil
 }
 
 // superseded is nil when another has rebuilt the epoch or is about to, and errLost when
@@ -310,7 +352,7 @@ func (r *Rebuilder) rebuild(ctx context.Context, found limiterstore.Inspection) 
 	if err != nil {
 		return err
 	}
-	if !isRebuilding(now.Epoch, number, found.Runs()) || !slices.Equal(now.Runs(), found.Runs()) {
+	if !isRebuilding(now.Epoch, number, found.Runs()) || !slices.Equal(now.Runs(), found.Runs()) || now.Marks.Behind(r.marks) {
 		return errLost
 	}
 	if err := r.configuration.restore(ctx); err != nil {
@@ -334,14 +376,19 @@ func (r *Rebuilder) rebuild(ctx context.Context, found limiterstore.Inspection) 
 // completed. One that is valid in a shard nobody announces for any more.
 func (r *Rebuilder) begin(ctx context.Context, found limiterstore.Inspection) (number int64, err error) {
 	e := found.Epoch
-	if isRebuilding(e, e.Number, found.Runs()) && e.Number >= max(r.last, r.known) && found.Gaps == limiterv1.Shards {
+	isWhole := found.Gaps == limiterv1.Shards && !found.Marks.Behind(r.marks)
+	if isRebuilding(e, e.Number, found.Runs()) && e.Number >= max(r.last, r.known) && isWhole {
 		return e.Number, r.numbers.Begin(ctx, e.Number)
 	}
 	if number, err = r.numbers.Next(ctx, max(e.Number, r.known)); err != nil {
 		return 0, err
 	}
-	log.FromContext(ctx).Info("Rebuilding the limiter", "epoch", number, "was", found.Epoch.Number, "gaps", found.Gaps)
+	log.FromContext(ctx).Info("Rebuilding the limiter", "epoch", number, "was", found.Epoch.Number, "gaps", found.Gaps,
+		"behind", found.Marks.Behind(r.marks), "known", r.known)
 	if err := r.epochs.Begin(ctx, e, number, found.Runs()); err != nil {
+		return 0, err
+	}
+	if err := r.raise(ctx, found.Marks, newMarks); err != nil {
 		return 0, err
 	}
 	// After Redis: an enforcer that hears of an epoch here does not go back to one before.

@@ -65,6 +65,8 @@ type Inspection struct {
 	Servers []redisclient.Server
 	// Gaps is how many shards do not know the epoch: their nodes have lost data.
 	Gaps int
+	// Marks are the high-water marks, of one shard of each master.
+	Marks Marks
 }
 
 // Whole reports whether every master is in a run in which the epoch is valid, and
@@ -89,6 +91,9 @@ func (e *Epochs) Inspect(ctx context.Context) (found Inspection, err error) {
 		return Inspection{}, err
 	}
 	if found.Epoch, err = e.Current(ctx); err != nil {
+		return Inspection{}, err
+	}
+	if found.Marks, err = e.readMarks(ctx); err != nil {
 		return Inspection{}, err
 	}
 	pipe := e.client.Pipeline()
