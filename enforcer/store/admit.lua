@@ -3,8 +3,8 @@
 --
 -- KEYS[1]   calls of the session: hash, call id -> record, and 'fenced' once the
 --           session has been declared dead
--- KEYS[2]   counters of the tenant: hash, field -> counter or bucket, and 'epoch'
---           -> the epoch under which they are valid
+-- KEYS[2]   counters of the tenant: hash, field -> counter or bucket, 'epoch' -> the epoch
+--           under which they are valid, and 'seq' -> how often calls were admitted in it
 -- KEYS[3]   counters of the user under the epoch: likewise, without that field
 -- KEYS[4..] counters of the tenant's parent, of that one's parent, and so on; the last
 --           key is that of the shard's clock
@@ -21,6 +21,7 @@
 --             downgraded  1: the call is bound as if a Downgrade rung were reached
 --             from, till  when the amounts below hold, ms: at from, and not at till any
 --                         more; till is 0 where there are none
+--             seen        what 'seq' is known to have been; 0 where that is not known
 --           for each key from KEYS[2]: how many money limits, how many buckets
 --           for each money limit: amount, trip, downgrade, start, finish
 --             where calls are refused once spent reaches trip, and are to be bound
@@ -31,7 +32,7 @@
 --           where none is
 -- ARGV[5..] fields in each key from KEYS[2]: of money limits, then of buckets
 --
--- Answers {verdict, now, admitted_at, refusing, spent, held, ahead, debt..., taken...}:
+-- Answers {verdict, now, admitted_at, refusing, spent, held, ahead, seq, debt..., taken...}:
 -- verdict is one of
 --   'admitted'  where limits that are waived would have refused, with the first of them
 --   'refused'   by the limit number `refusing`, from 1: money before buckets, each
@@ -40,17 +41,18 @@
 --               again with now
 --   'rung'      downgraded is not what spent says; ask again the other way
 --   'closed'    counters are not of the epoch, or one is missing: nothing is admitted
+--   'back'      the data has gone back to before what was seen: nothing is admitted
 --   'fenced'    the session was declared dead and must not go on
 -- A call that was admitted before is admitted, as of then: admitted_at. spent and
 -- held are those of the money limit that refused; ahead is 1 while time is ahead of Redis'
--- clock, and slower; a debt for each bucket,
+-- clock, and slower; seq is that of the tenant then; a debt for each bucket,
 -- and for an admission with a limit that would have refused, for each bucket
 -- whether it was taken from (1) or had too little (0).
 
 local id, note, numbers, waived = ARGV[1], ARGV[2], unpack_numbers(ARGV[3]), ARGV[4]
 local bound, not_before, user_until, retention, ceilings, downgraded =
   numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], numbers[6] == 1
-local from, till = numbers[7], numbers[8]
+local from, till, seen = numbers[7], numbers[8], numbers[9]
 local now, is_ahead = limiter_time(CLOCK)
 if not_before > now then now = not_before end
 local ahead = is_ahead and 1 or 0
@@ -69,22 +71,27 @@ local values, changes = {}, {}
 
 -- Money, key by key.
 local reached, renewed, later = false, false, now
-local counts, n, field = 9, 9 + 2 * (LAST - 1), 5
+local seq = 0
+local counts, n, field = 10, 10 + 2 * (LAST - 1), 5
 for key = TENANT, LAST do
   local money, buckets = numbers[counts], numbers[counts + 1]
   local stored
   if key ~= USER then
-    stored = redis.call('HMGET', KEYS[key], 'epoch', unpack(ARGV, field, field + money + buckets - 1))
+    stored = redis.call('HMGET', KEYS[key], 'epoch', 'seq', unpack(ARGV, field, field + money + buckets - 1))
     if stored[1] ~= EPOCH then return answered({ 'closed', now }) end
+    if key == TENANT then
+      if stored[2] and #stored[2] == 8 then seq = unpack_struct('<d', stored[2]) end
+      if seq < seen then return { 'back', now } end
+    end
   elseif money + buckets > 0 then
-    stored = redis.call('HMGET', KEYS[key], 'epoch', unpack(ARGV, field, field + money + buckets - 1))
+    stored = redis.call('HMGET', KEYS[key], 'epoch', 'seq', unpack(ARGV, field, field + money + buckets - 1))
   end
   local change = {}
   for i = 1, money do
     local amount, trip, downgrade = numbers[n], numbers[n + 1], numbers[n + 2]
     local start, finish = numbers[n + 3], numbers[n + 4]
     n, asked = n + 5, asked + 1
-    local raw = stored[i + 1]
+    local raw = stored[i + 2]
     if not raw and key ~= USER then return answered({ 'closed', now }) end
     local had_start, had_finish, was_spent, was_held, was_e_start, was_e_spent, was_e_held =
       read_counter(key, ARGV[field + i - 1], raw)
@@ -123,7 +130,7 @@ if later > now then return answered({ 'turned', later }) end
 if reached ~= downgraded and not own[1] then return answered({ 'rung', now }) end
 
 -- Then the buckets, key by key.
-counts, field = 9, 5
+counts, field = 10, 5
 local b = 0
 for key = TENANT, LAST do
   local money, buckets = numbers[counts], numbers[counts + 1]
@@ -131,7 +138,7 @@ for key = TENANT, LAST do
   for i = money + 1, money + buckets do
     local capacity, refill, need = numbers[n], numbers[n + 1], numbers[n + 2]
     n, asked, b = n + 3, asked + 1, b + 1
-    local raw = values[key][i + 1]
+    local raw = values[key][i + 2]
     local was, since = read_bucket(raw, now)
     if not was then was, since = mender().bucket(key, ARGV[field + i - 1], raw, now, refill, capacity) end
     local debt, at = flown_in(was, since, now, refill)
@@ -152,13 +159,18 @@ end
 -- A call that was admitted before is admitted: the first answer stands.
 if own[1] then
   local _, admitted_at = read_call(own[1], now)
-  return answered({ 'admitted', now, admitted_at or now, 0, 0, 0, ahead, unpack(debts) }) -- its settlement tells of a broken record
+  return answered({ 'admitted', now, admitted_at or now, 0, 0, 0, ahead, seq, unpack(debts) }) -- its settlement tells of a broken record
 end
 if refused then
-  return answered({ 'refused', now, 0, refusing, refusing_spent, refusing_held, ahead, unpack(debts) })
+  return answered({ 'refused', now, 0, refusing, refusing_spent, refusing_held, ahead, seq, unpack(debts) })
 end
 
 -- Every limit has room: take it.
+local counted = #changes[TENANT]
+if counted > 0 then
+  seq = seq + 1
+  changes[TENANT][counted + 1], changes[TENANT][counted + 2] = 'seq', pack('<d', seq)
+end
 for key = TENANT, LAST do
   if #changes[key] > 0 then redis.call('HSET', KEYS[key], unpack(changes[key])) end
 end
@@ -168,4 +180,4 @@ redis.call('HSET', KEYS[1], id, 'H' .. struct.pack('<dd', bound, now) .. note)
 if refusing > 0 then
   for i = 1, b do after[b + i] = taken[i] end
 end
-return answered({ 'admitted', now, now, refusing, refusing_spent, refusing_held, ahead, unpack(after) })
+return answered({ 'admitted', now, now, refusing, refusing_spent, refusing_held, ahead, seq, unpack(after) })

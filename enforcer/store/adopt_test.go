@@ -58,7 +58,7 @@ func TestAdoptedCallEndsLikeAnother(t *testing.T) {
 		end(call, hold)
 		got[name] = countersOf(t, clock, call.Subject)
 	}
-	if diff := cmp.Diff(got["by its session"], got["adopted"]); diff != "" || len(got["adopted"]) != 6 {
+	if diff := cmp.Diff(got["by its session"], got["adopted"]); diff != "" || len(got["adopted"]) != 7 {
 		t.Errorf("counters (-of a call that its session has ended +of one that was adopted):\n%s", diff)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -40,6 +41,10 @@ type validEpoch struct {
 	client   redis.UniversalClient
 	onBroken func(Broken)
 	onLate   func(late Late, callID string)
+	// seen are the highest seq of tenants that was heard in this epoch: seenTenant ->
+	// *atomic.Int64. isBehind is set when the data of Redis has gone back to before one.
+	seen     sync.Map
+	isBehind atomic.Bool
 }
 
 // scripts are those of an epoch, which no other epoch has.
@@ -67,7 +72,7 @@ func (e *epoch) set(now limiterv1.Epoch) {
 // enter begins an operation in the valid epoch, until done.
 func (e *epoch) enter() (valid *validEpoch, done func(), err error) {
 	e.mu.RLock()
-	if e.valid == nil {
+	if e.valid == nil || e.valid.isBehind.Load() {
 		e.mu.RUnlock()
 		return nil, nil, admission.ErrSuspended
 	}

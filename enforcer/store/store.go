@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -54,20 +55,28 @@ func (s *Store) Admit(ctx context.Context, r admission.AdmitRequest) (admission.
 		return admission.AdmitReply{}, err
 	}
 	defer done()
-	args := appendFields([]any{r.CallID, r.Record, packNumbers(admitNumbers(r)), waived(r.Accounts)}, r.Accounts)
+	seen := epoch.seenOf(r)
+	args := appendFields([]any{r.CallID, r.Record, packNumbers(admitNumbers(r, seen.Load())), waived(r.Accounts)}, r.Accounts)
 	raw, err := epoch.run(ctx, epoch.admit, s.keys(epoch.Epoch, r.Root, r.Accounts), args).Slice()
 	if err != nil {
 		return admission.AdmitReply{}, fmt.Errorf("admit: %w", err)
 	}
-	return admitReply(raw)
+	reply, seq, err := admitReply(raw)
+	if errors.Is(err, errGoneBack) {
+		epoch.goneBack(limiterv1.Shard(r.Root))
+		return reply, admission.ErrSuspended
+	}
+	raise(seen, seq)
+	return reply, err
 }
 
 // admitNumbers are the numbers of admit.lua, in its order.
-func admitNumbers(r admission.AdmitRequest) []int64 {
+func admitNumbers(r admission.AdmitRequest, seen int64) []int64 {
 	valid := stretch(r.Accounts)
 	numbers := []int64{
 		int64(r.Bound), unixMilli(r.NotBefore), unixMilli(r.UserUntil), limiterv1.Retention.Milliseconds(),
 		0, number(r.Downgraded), unixMilli(valid.Start), unixMilli(valid.End),
+		seen,
 	}
 	for _, a := range r.Accounts {
 		numbers = append(numbers, int64(len(a.Money)), int64(len(a.Buckets)))
@@ -149,45 +158,48 @@ func stretch(accounts []admission.Account) (all period.Span) {
 	return all
 }
 
-func admitReply(raw []any) (admission.AdmitReply, error) {
+// admitReply is what admit.lua answers, and the tenant's seq then.
+func admitReply(raw []any) (reply admission.AdmitReply, seq int64, err error) {
 	if len(raw) < 2 {
-		return admission.AdmitReply{}, fmt.Errorf("admit: unexpected reply of %d values", len(raw))
+		return admission.AdmitReply{}, 0, fmt.Errorf("admit: unexpected reply of %d values", len(raw))
 	}
 	numbers := make([]int64, len(raw))
 	for i, v := range raw[1:] {
 		n, ok := v.(int64)
 		if !ok {
-			return admission.AdmitReply{}, fmt.Errorf("admit: value %d of the reply is %T, want a number", i+1, v)
+			return admission.AdmitReply{}, 0, fmt.Errorf("admit: value %d of the reply is %T, want a number", i+1, v)
 		}
 		numbers[i+1] = n
 	}
-	reply := admission.AdmitReply{Now: time.UnixMilli(numbers[1]).UTC()}
+	reply = admission.AdmitReply{Now: time.UnixMilli(numbers[1]).UTC()}
 	switch raw[0] {
 	case "fenced":
-		return reply, admission.ErrFenced
+		return reply, 0, admission.ErrFenced
 	case "closed":
-		return reply, admission.ErrSuspended
+		return reply, 0, admission.ErrSuspended
+	case "back":
+		return reply, 0, errGoneBack
 	case "turned":
 		reply.Verdict = admission.PeriodTurned
-		return reply, nil
+		return reply, 0, nil
 	case "rung":
 		reply.Verdict = admission.RungChanged
-		return reply, nil
+		return reply, 0, nil
 	case "admitted":
 		reply.Verdict = admission.Admitted
 	case "refused":
 		reply.Verdict = admission.Refused
 	default:
-		return admission.AdmitReply{}, fmt.Errorf("admit: verdict %v", raw[0])
+		return admission.AdmitReply{}, 0, fmt.Errorf("admit: verdict %v", raw[0])
 	}
-	if len(raw) < 7 {
-		return admission.AdmitReply{}, fmt.Errorf("admit: unexpected reply of %d values", len(raw))
+	if len(raw) < 8 {
+		return admission.AdmitReply{}, 0, fmt.Errorf("admit: unexpected reply of %d values", len(raw))
 	}
 	reply.AdmittedAt = time.UnixMilli(numbers[2]).UTC()
 	reply.Refusing = int(numbers[3])
 	reply.Spent, reply.Held = money.Nanos(numbers[4]), money.Nanos(numbers[5])
 	reply.Slowed = numbers[6] == 1
-	reply.Debts = numbers[7:]
+	reply.Debts = numbers[8:]
 	if reply.Verdict == admission.Admitted && reply.Refusing > 0 {
 		buckets := len(reply.Debts) / 2
 		for _, taken := range reply.Debts[buckets:] {
@@ -195,7 +207,7 @@ func admitReply(raw []any) (admission.AdmitReply, error) {
 		}
 		reply.Debts = reply.Debts[:buckets]
 	}
-	return reply, nil
+	return reply, numbers[7], nil
 }
 
 // Take runs take.lua.

@@ -73,6 +73,11 @@ func TenantCountersKey(root, tenant string) string {
 // are valid: Epoch.Token, or something else while they are being set.
 const EpochField = "epoch"
 
+// SeqField is the field of a tenant's counters that says how often calls were admitted by
+// them: a packed double that only grows while the epoch lasts. Who knows it to have been
+// greater has seen the data of Redis go back.
+const SeqField = "seq"
+
 // UserCountersKey is the hash of the counters that count one user of a tenant under
 // an epoch. Those of other epochs are not looked at any more, and expire.
 func UserCountersKey(root string, epoch Epoch, tenant, user string) string {

@@ -3,15 +3,19 @@ package main
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
+
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/hack/parts/controlplane"
+	"github.com/bursar-dev/bursar/hack/parts/redis"
 	"github.com/bursar-dev/bursar/hack/parts/relay"
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
@@ -315,4 +319,72 @@ func TestForgottenOutOfReachOfBoth(t *testing.T) {
 	w.likeTheBill(rows)
 	t.Logf("out of reach of both stores: the next call was admitted %s after the loss; $%.2f of $1.00, of which $%.2f were open and $%.2f of a share",
 		took, float64(len(rows))/100, float64(open)/100, float64(fromShare)/100)
+}
+
+// TestOlderDataInTheSameRun: a Redis copies the older data of another, and is a master again in
+// an instant, in the same run and with the same epoch. Nothing is admitted by what it says.
+func TestOlderDataInTheSameRun(t *testing.T) {
+	w := newWorld(t)
+	own, err := redis.Start(t.Context(), redis.Options{Dir: t.TempDir()})
+	testkit.Must(t, err)
+	t.Cleanup(func() { _ = own.Stop() })
+	w.redisURL, w.redis = own.URL, connect(t, own.Addr)
+	revision := w.configure()
+	w.recovered()
+	e := w.start()
+	testkit.Eventually(t, "the enforcer runs the configuration", func() bool { return w.runs(e, revision) })
+	admitted := e.tries(10)
+	replica, err := redis.Start(t.Context(), redis.Options{Dir: t.TempDir()})
+	testkit.Must(t, err)
+	t.Cleanup(func() { _ = replica.Stop() })
+	older := connect(t, replica.Addr)
+	w.demotes(older, own.Port)
+	// The backlog for its replica makes another run of it.
+	testkit.Eventually(t, "another epoch is valid", func() bool {
+		return w.currentEpoch().Number > 1 && w.currentEpoch().State == limiterv1.EpochValid
+	})
+	testkit.Eventually(t, "calls are admitted", func() bool {
+		n := e.tries(1)
+		admitted += n
+		return n == 1
+	})
+	testkit.Eventually(t, "the replica has it all", func() bool {
+		return older.Get(t.Context(), limiterv1.EpochKey).Val() == w.redis.Get(t.Context(), limiterv1.EpochKey).Val()
+	})
+	testkit.Must(t, older.SlaveOf(t.Context(), "NO", "ONE").Err())
+	admitted += e.tries(95 - admitted)
+
+	before := w.currentEpoch().Number
+	w.copies(w.redis, replica.Port)
+	admitted += e.tries(85) // there would be money for them
+	after := time.Now()
+	testkit.Eventually(t, "another epoch is valid", func() bool {
+		return w.currentEpoch().Number > before && w.currentEpoch().State == limiterv1.EpochValid
+	})
+	took := time.Since(after)
+	admitted += spend(t, e)
+	if admitted > 100 {
+		t.Errorf("%d calls of a cent were admitted of a dollar", admitted)
+	}
+	rows := w.rows(admitted)
+	w.likeTheBill(rows)
+	t.Logf("data of 11 calls came back after 95, in the same run: rebuilt within %s; $%.2f of $1.00", took.Round(time.Millisecond), float64(admitted)/100)
+	testkit.Must(t, e.shutDown()) // before its Redis goes
+}
+
+// copies makes a Redis copy the data of another one, and then a master again.
+func (w *world) copies(client *goredis.Client, port int) {
+	w.t.Helper()
+	w.demotes(client, port)
+	testkit.Must(w.t, client.SlaveOf(w.t.Context(), "NO", "ONE").Err())
+}
+
+// demotes makes a Redis a replica of another one, whose data it has then.
+func (w *world) demotes(client *goredis.Client, port int) {
+	w.t.Helper()
+	testkit.Must(w.t, client.ConfigSet(w.t.Context(), "repl-diskless-sync-delay", "0").Err())
+	testkit.Must(w.t, client.SlaveOf(w.t.Context(), "127.0.0.1", strconv.Itoa(port)).Err())
+	testkit.Eventually(w.t, "the data is copied", func() bool {
+		return strings.Contains(client.Info(w.t.Context(), "replication").Val(), "master_link_status:up")
+	})
 }
