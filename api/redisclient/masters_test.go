@@ -5,13 +5,20 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/bursar-dev/bursar/api/redisclient"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
-	"github.com/bursar-dev/bursar/hack/testkit"
 )
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
 
 // node is a Redis that can be made a replica of another, and a master again.
 type node struct {
@@ -23,32 +30,36 @@ type node struct {
 func newNode(t *testing.T) node {
 	t.Helper()
 	server, err := redis.Start(t.Context(), redis.Options{Dir: t.TempDir()})
-	testkit.Must(t, err)
+	must(t, err)
 	t.Cleanup(func() { _ = server.Stop() })
 	client := goredis.NewClient(&goredis.Options{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(server.Port))})
 	t.Cleanup(func() { _ = client.Close() })
-	testkit.Must(t, client.ConfigSet(t.Context(), "repl-diskless-sync-delay", "0").Err())
+	must(t, client.ConfigSet(t.Context(), "repl-diskless-sync-delay", "0").Err())
 	return node{t, client, strconv.Itoa(server.Port)}
 }
 
 // demote makes the node a replica of another, and waits until it has that one's data.
 func (n node) demote(of node) {
 	n.Helper()
-	testkit.Must(n.T, n.SlaveOf(n.Context(), "127.0.0.1", of.port).Err())
-	testkit.Eventually(n.T, "the replica has the data of its master", func() bool {
-		return strings.Contains(n.Info(n.Context(), "replication").Val(), "master_link_status:up")
-	})
+	must(n.T, n.Do(n.Context(), "REPLICAOF", "127.0.0.1", of.port).Err())
+	for range 3000 {
+		if strings.Contains(n.Info(n.Context(), "replication").Val(), "master_link_status:up") {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	n.Fatal("the replica does not get the data of its master")
 }
 
 func (n node) promote() {
 	n.Helper()
-	testkit.Must(n.T, n.SlaveOf(n.Context(), "NO", "ONE").Err())
+	must(n.T, n.Do(n.Context(), "REPLICAOF", "NO", "ONE").Err())
 }
 
 func (n node) run() string {
 	n.Helper()
 	masters, err := redisclient.Masters(n.Context(), n.Client)
-	testkit.Must(n.T, err)
+	must(n.T, err)
 	return masters[0].Run
 }
 

@@ -168,7 +168,7 @@ func TestAnnouncedInPostgres(t *testing.T) {
 		testkit.Must(t, err)
 		call.Body = body
 		_, err = w.enforcer.Exec(t.Context(), "INSERT INTO limiter_announced_calls (session, epoch, shard, call_id, record) VALUES ('cut-off', $1, $2, $3, $4)",
-			number, limiterv1.Shard("acme"), call.CallID, call.CallRecord.Encode())
+			number, limiterv1.Shard("acme"), call.CallID, call.Encode())
 		testkit.Must(t, err)
 	}
 	_, err = w.enforcer.Exec(t.Context(), "INSERT INTO limiter_announcements (session, epoch) VALUES ('cut-off', $1)", number)

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -351,7 +350,7 @@ func TestOlderDataInTheSameRun(t *testing.T) {
 	testkit.Eventually(t, "the replica has it all", func() bool {
 		return older.Get(t.Context(), limiterv1.EpochKey).Val() == w.redis.Get(t.Context(), limiterv1.EpochKey).Val()
 	})
-	testkit.Must(t, older.SlaveOf(t.Context(), "NO", "ONE").Err())
+	testkit.Must(t, older.Do(t.Context(), "REPLICAOF", "NO", "ONE").Err())
 	admitted += e.tries(95 - admitted)
 
 	before := w.currentEpoch().Number
@@ -376,14 +375,14 @@ func TestOlderDataInTheSameRun(t *testing.T) {
 func (w *world) copies(client *goredis.Client, port int) {
 	w.t.Helper()
 	w.demotes(client, port)
-	testkit.Must(w.t, client.SlaveOf(w.t.Context(), "NO", "ONE").Err())
+	testkit.Must(w.t, client.Do(w.t.Context(), "REPLICAOF", "NO", "ONE").Err())
 }
 
 // demotes makes a Redis a replica of another one, whose data it has then.
 func (w *world) demotes(client *goredis.Client, port int) {
 	w.t.Helper()
 	testkit.Must(w.t, client.ConfigSet(w.t.Context(), "repl-diskless-sync-delay", "0").Err())
-	testkit.Must(w.t, client.SlaveOf(w.t.Context(), "127.0.0.1", strconv.Itoa(port)).Err())
+	testkit.Must(w.t, client.Do(w.t.Context(), "REPLICAOF", "127.0.0.1", port).Err())
 	testkit.Eventually(w.t, "the data is copied", func() bool {
 		return strings.Contains(client.Info(w.t.Context(), "replication").Val(), "master_link_status:up")
 	})

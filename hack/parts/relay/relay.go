@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -93,11 +92,12 @@ func (r *Relay) forward(conn net.Conn) {
 	if !r.add(server) {
 		return
 	}
-	ended := make(chan error, 2)
+	ended := make(chan struct{}, 2)
 	for _, pair := range [][2]net.Conn{{conn, server}, {server, conn}} {
 		go func() {
-			_, err := io.Copy(pair[0], pair[1])
-			ended <- errors.Join(err, pair[0].Close())
+			_, _ = io.Copy(pair[0], pair[1]) // a connection that was cut ends with an error
+			_ = pair[0].Close()
+			ended <- struct{}{}
 		}()
 	}
 	<-ended
