@@ -75,23 +75,22 @@ local seq = 0
 local counts, n, field = 10, 10 + 2 * (LAST - 1), 5
 for key = TENANT, LAST do
   local money, buckets = numbers[counts], numbers[counts + 1]
-  local stored
-  if key ~= USER then
-    stored = redis.call('HMGET', KEYS[key], 'epoch', 'seq', unpack(ARGV, field, field + money + buckets - 1))
+  local stored, first = nil, 1 -- the limits' counters follow those
+  if key == TENANT then
+    stored, first = redis.call('HMGET', KEYS[key], 'epoch', 'seq', unpack(ARGV, field, field + money + buckets - 1)), 2
     if stored[1] ~= EPOCH then return answered({ 'closed', now }) end
-    if key == TENANT then
-      if stored[2] and #stored[2] == 8 then seq = unpack_struct('<d', stored[2]) end
-      if seq < seen then return { 'back', now } end
-    end
-  elseif money + buckets > 0 then
-    stored = redis.call('HMGET', KEYS[key], 'epoch', 'seq', unpack(ARGV, field, field + money + buckets - 1))
+    if stored[2] and #stored[2] == 8 then seq = unpack_struct('<d', stored[2]) end
+    if seq < seen then return { 'back', now } end
+  elseif key ~= USER or money + buckets > 0 then
+    stored = redis.call('HMGET', KEYS[key], 'epoch', unpack(ARGV, field, field + money + buckets - 1))
+    if key ~= USER and stored[1] ~= EPOCH then return answered({ 'closed', now }) end
   end
   local change = {}
   for i = 1, money do
     local amount, trip, downgrade = numbers[n], numbers[n + 1], numbers[n + 2]
     local start, finish = numbers[n + 3], numbers[n + 4]
     n, asked = n + 5, asked + 1
-    local raw = stored[i + 2]
+    local raw = stored[first + i]
     if not raw and key ~= USER then return answered({ 'closed', now }) end
     local had_start, had_finish, was_spent, was_held, was_e_start, was_e_spent, was_e_held =
       read_counter(key, ARGV[field + i - 1], raw)
@@ -134,11 +133,11 @@ counts, field = 10, 5
 local b = 0
 for key = TENANT, LAST do
   local money, buckets = numbers[counts], numbers[counts + 1]
-  local change = changes[key]
+  local change, first = changes[key], key == TENANT and 2 or 1
   for i = money + 1, money + buckets do
     local capacity, refill, need = numbers[n], numbers[n + 1], numbers[n + 2]
     n, asked, b = n + 3, asked + 1, b + 1
-    local raw = values[key][i + 2]
+    local raw = values[key][first + i]
     local was, since = read_bucket(raw, now)
     if not was then was, since = mender().bucket(key, ARGV[field + i - 1], raw, now, refill, capacity) end
     local debt, at = flown_in(was, since, now, refill)
