@@ -46,7 +46,7 @@ type Epochs interface {
 	Complete(ctx context.Context, number int64, runs []string) error
 	Refuse(ctx context.Context, reason string) error
 	Announced(ctx context.Context, number int64) (map[string]bool, error)
-	Raise(ctx context.Context, marks limiterstore.Marks) error
+	Raise(ctx context.Context, seen, marks limiterstore.Marks) error
 }
 
 // Enforcers are who work under the epoch.
@@ -204,7 +204,7 @@ func (r *Rebuilder) look(ctx context.Context) error {
 	if unfit == "" && isValid {
 		r.last = found.Epoch.Number
 		r.remember(fleet)
-		if err := r.raise(lookCtx, found.Marks, 1); err != nil {
+		if err := r.raise(lookCtx, found.Marks, found.Marks, 1); err != nil {
 			return err
 		}
 		if err := r.configuration.remember(lookCtx); !errors.Is(err, limiterstore.ErrConfigurationLost) {
@@ -248,11 +248,12 @@ func (r *Rebuilder) recall(ctx context.Context) error {
 	return nil
 }
 
-// raise raises the high-water marks of the data, and remembers them: here at once, and in
-// Postgres now and then, for another leader.
-func (r *Rebuilder) raise(ctx context.Context, found limiterstore.Marks, by int64) error {
+// raise raises the high-water marks of the data above those that were found, and remembers
+// them: here at once, and in Postgres now and then, for another manager. It fails where
+// one is lower than it was seen.
+func (r *Rebuilder) raise(ctx context.Context, seen, found limiterstore.Marks, by int64) error {
 	marks := found.Above(r.marks, by)
-	if err := r.epochs.Raise(ctx, marks); err != nil {
+	if err := r.epochs.Raise(ctx, seen, marks); err != nil {
 		return err
 	}
 	r.marks = marks
@@ -388,7 +389,8 @@ func (r *Rebuilder) begin(ctx context.Context, found limiterstore.Inspection) (n
 	if err := r.epochs.Begin(ctx, e, number, found.Runs()); err != nil {
 		return 0, err
 	}
-	if err := r.raise(ctx, found.Marks, newMarks); err != nil {
+	r.keptAt = time.Time{} // Postgres is told at once
+	if err := r.raise(ctx, nil, found.Marks, newMarks); err != nil {
 		return 0, err
 	}
 	// After Redis: an enforcer that hears of an epoch here does not go back to one before.

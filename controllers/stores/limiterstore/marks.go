@@ -84,14 +84,24 @@ func (e *Epochs) markedShards(ctx context.Context) ([]uint32, error) {
 	return shards, nil
 }
 
-// Raise raises marks that are lower.
-func (e *Epochs) Raise(ctx context.Context, marks Marks) error {
+// ErrGoneBack means that a high-water mark is lower than it was seen.
+var ErrGoneBack = errors.New("the data of Redis has gone back")
+
+// Raise raises marks that are lower. It is ErrGoneBack where one is lower than it was seen
+// by the caller, which stays so, to be seen again; seen may be nil.
+func (e *Epochs) Raise(ctx context.Context, seen, marks Marks) error {
+	var raised []*redis.Cmd
 	_, err := e.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for shard, mark := range marks {
-			pipe.Eval(ctx, raiseLua, []string{limiterv1.MarkKey(shard)}, mark)
+			raised = append(raised, pipe.Eval(ctx, raiseLua, []string{limiterv1.MarkKey(shard)}, seen[shard], mark))
 		}
 		return nil
 	})
+	for _, answer := range raised {
+		if is, _ := answer.Bool(); err == nil && !is {
+			err = ErrGoneBack
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("raise the high-water marks: %w", err)
 	}
