@@ -28,7 +28,7 @@ var (
 		"gpt-4o", "gpt-4o-mini", "o1", "meta-llama/Llama-3.3-70B:free", "publishers/google/models/x@001", "A",
 		v1alpha1.ModelName(strings.Repeat("m", 128)),
 	}
-	messages = []string{"x", "The budget is used up.\r\nAsk your platform team.", "El presupuesto está agotado ¯\\_(ツ)_/¯ 予算", strings.Repeat("é", 2048)}
+	messages = []string{"x", "The budget is used up.\nAsk your platform team.", "El presupuesto está agotado ¯\\_(ツ)_/¯ 予算", strings.Repeat("é", 2048)}
 )
 
 // budget makes one that is valid.

@@ -25,7 +25,7 @@ func (m *Maker) grantOf(budget *v1alpha1.TenantBudget) *v1alpha1.BudgetGrant {
 		Spec: v1alpha1.BudgetGrantSpec{
 			BudgetRef: v1alpha1.BudgetRef{Name: budget.Name}, Limit: limit.Name,
 			Amount: pick[v1alpha1.Amount](m, "0.000000001", "0.01", "5", "0005.5", "9000000"),
-			Reason: pick(m, "x", "El cierre del trimestre.\r\n¯\\_(ツ)_/¯", strings.Repeat("é", 512)),
+			Reason: pick(m, "x", "El cierre del trimestre. ¯\\_(ツ)_/¯", strings.Repeat("é", 512)),
 			ExpiresAt: metav1.NewTime(pick(m,
 				time.Date(2999, 12, 30, 23, 59, 59, 0, time.FixedZone("", 14*60*60)), time.Date(2998, 2, 28, 0, 0, 0, 0, time.UTC))),
 		},
