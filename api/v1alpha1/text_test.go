@@ -151,18 +151,18 @@ var _ = Describe("of every string, refuses", func() {
 	})
 })
 
-// schema is the part of a field's schema that says where strings are.
-type schema struct {
+// textSchema is the part of a field's schema that says where strings are.
+type textSchema struct {
 	Type       string
-	Properties map[string]schema
-	Items      *schema
+	Properties map[string]textSchema
+	Items      *textSchema
 }
 
 // specSchemas are the schemas of the specs, by kind.
-func specSchemas() map[string]schema {
+func specSchemas() map[string]textSchema {
 	files, err := filepath.Glob("../../config/crd/bases/*.yaml")
 	Expect(err).NotTo(HaveOccurred())
-	schemas := map[string]schema{}
+	schemas := map[string]textSchema{}
 	for _, file := range files {
 		raw, err := os.ReadFile(file)
 		Expect(err).NotTo(HaveOccurred())
@@ -170,7 +170,7 @@ func specSchemas() map[string]schema {
 			Spec struct {
 				Names    struct{ Kind string }
 				Versions []struct {
-					Schema struct{ OpenAPIV3Schema schema }
+					Schema struct{ OpenAPIV3Schema textSchema }
 				}
 			}
 		}
@@ -182,7 +182,7 @@ func specSchemas() map[string]schema {
 }
 
 // stringPaths are the paths of the strings that the API server checks.
-func stringPaths(of schema, path string) []string {
+func stringPaths(of textSchema, path string) []string {
 	switch of.Type {
 	case "string":
 		return []string{path}
