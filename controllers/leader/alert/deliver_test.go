@@ -314,7 +314,7 @@ func TestAbandoned(t *testing.T) {
 		"another budget has it":     {func(x *test) { x.budget.UID = "u2" }, "the TenantBudget was deleted"},
 		"the recipient is not told": {func(x *test) { x.budget.Spec.Alerts = nil }, "spec.alerts no longer names the recipient"},
 		"days have passed": {func(x *test) {
-			if _, err := x.pool.Exec(t.Context(), "UPDATE cost_alerts SET raised_at = now() - interval '73 hours'"); err != nil {
+			if _, err := x.admin.Exec(t.Context(), "UPDATE cost_alerts SET raised_at = now() - interval '73 hours'"); err != nil {
 				t.Fatal(err)
 			}
 			x.secrets = nil

@@ -101,6 +101,8 @@ type test struct {
 	*cluster
 	store *budgetstore.Deliveries
 	pool  *pgxpool.Pool
+	// admin may change what a manager may not, such as when an alert was raised.
+	admin *pgxpool.Pool
 	// mail, hook and channel are where the budget's alerts go.
 	mail, hook, channel string
 }
@@ -134,6 +136,10 @@ func (x *test) useDatabase() *test {
 		x.Fatal(err)
 	}
 	x.Cleanup(x.pool.Close)
+	if x.admin, err = pgxpool.New(x.Context(), database.Admin); err != nil {
+		x.Fatal(err)
+	}
+	x.Cleanup(x.admin.Close)
 	x.store = budgetstore.NewDeliveries(x.pool)
 	x.record(x.budget)
 	return x
