@@ -153,6 +153,7 @@ type writtenVersion struct {
 
 // NewReconciler makes a Reconciler. It panics if a phase needs one that is not before it.
 func NewReconciler[O Object, T any, S KindScope[O, T]](kind Kind[O, T, S]) *Reconciler[O, T, S] {
+	orphansWithdrawn.WithLabelValues(kind.Name) // none yet, which is to be seen
 	earlier := map[string]bool{}
 	for _, phase := range append(kind.Phases[:len(kind.Phases):len(kind.Phases)], kind.PhasesAfterStatus...) {
 		for _, needed := range phase.Needs {
