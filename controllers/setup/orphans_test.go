@@ -51,7 +51,7 @@ var _ = Describe("What an object has in force that vanishes without its finalize
 	}
 	isWithdrawn := func(ctx context.Context) {
 		GinkgoHelper()
-		for _, id := range []string{"credential/" + key.Spec.SHA256, "provider/" + provider.Name, "tenant/" + tenant} {
+		for _, id := range []string{"credential/" + key.Namespace + "/" + key.Spec.SHA256, "provider/" + provider.Name, "tenant/" + tenant} {
 			Eventually(ctx, func() string { return stored(ctx, id) }).Should(BeEmpty(), id)
 		}
 		Eventually(ctx, rows(ctx, openLimits, tenant)).Should(BeEmpty())
@@ -59,7 +59,7 @@ var _ = Describe("What an object has in force that vanishes without its finalize
 		for _, o := range []object{budget, key, provider, grant} {
 			Eventually(ctx, eventsOf(ctx, o, v1alpha1.EventOrphanWithdrawn)).Should(HaveLen(1), o.GetName())
 		}
-		Expect(stored(ctx, "credential/"+stays.Spec.SHA256)).NotTo(BeEmpty())
+		Expect(stored(ctx, "credential/"+stays.Namespace+"/"+stays.Spec.SHA256)).NotTo(BeEmpty())
 		Expect(eventsOf(ctx, stays, v1alpha1.EventOrphanWithdrawn)()).To(BeEmpty())
 	}
 
@@ -92,7 +92,7 @@ var _ = Describe("What an object has in force that vanishes without its finalize
 		next.Name = key.Name
 		create(ctx, next)
 		stopManager = startManager()
-		Eventually(ctx, func() string { return stored(ctx, "credential/"+key.Spec.SHA256) }).Should(BeEmpty())
+		Eventually(ctx, func() string { return stored(ctx, "credential/"+key.Namespace+"/"+key.Spec.SHA256) }).Should(BeEmpty())
 		expectProgrammed(ctx, next)
 	})
 })

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/redisclient"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
 )
 
@@ -49,7 +50,7 @@ var _ = Describe("An outage of a store", func() {
 // epochIsValid reports whether the epoch is valid in this run of Redis.
 func epochIsValid(ctx context.Context) func() (bool, error) {
 	return func() (bool, error) {
-		server, err := redisClient.InfoMap(ctx, "server").Result()
+		server, err := redisclient.Describe(ctx, redisClient)
 		if err != nil {
 			return false, err
 		}
@@ -59,6 +60,6 @@ func epochIsValid(ctx context.Context) func() (bool, error) {
 		}
 		var epoch limiterv1.Epoch
 		err = json.Unmarshal(raw, &epoch)
-		return epoch.ValidIn(server["Server"]["run_id"]), err
+		return epoch.ValidIn(server.Run), err
 	}
 }

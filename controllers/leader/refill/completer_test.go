@@ -73,13 +73,13 @@ func TestComplete(t *testing.T) {
 	o.budgets[3].Status.ProgrammedStatus = accepted(metav1.ConditionTrue)
 	o.budgets[3].DeletionTimestamp = &metav1.Time{Time: time.Now()}
 	o.keys = []v1alpha1.APIKey{{}}
-	o.keys[0].Spec.SHA256 = "abc"
+	o.keys[0].Namespace, o.keys[0].Spec.SHA256 = "acme", "abc"
 	o.keys[0].Status.ProgrammedStatus = accepted(metav1.ConditionTrue)
 	o.providers = []v1alpha1.ModelProvider{{}}
 	o.providers[0].Name = "openai"
 	o.providers[0].Status.ProgrammedStatus = accepted(metav1.ConditionTrue)
 	wanted := []limiterv1.DocumentID{
-		{Kind: limiterv1.TenantDocument, Name: "acme"}, {Kind: limiterv1.CredentialDocument, Name: "abc"}, {Kind: limiterv1.ProviderDocument, Name: "openai"},
+		{Kind: limiterv1.TenantDocument, Name: "acme"}, {Kind: limiterv1.CredentialDocument, Name: "acme/abc"}, {Kind: limiterv1.ProviderDocument, Name: "openai"},
 	}
 
 	now := time.Unix(0, 0)
