@@ -206,6 +206,7 @@ func TestDoors(t *testing.T) {
 					t.Errorf("request %d: got %+v, want %d %s, cut: %t", i+1, got, e.wantStatus, e.wantBody, e.wantCut)
 				}
 			}
+			upstream.Close() // waits until its handlers have noted what they were sent
 			checkSent(t, sentByToy, sentByProxy)
 			left := toy.left(t)
 			if atProxy := behind.left(t); !reflect.DeepEqual(left, atProxy) {

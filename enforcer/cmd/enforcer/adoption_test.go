@@ -53,7 +53,13 @@ type child struct {
 // it serves calls.
 func (w *world) spawn(args ...string) *child {
 	w.t.Helper()
-	cmd := exec.Command(os.Args[0], append([]string{
+	return w.spawnProgram(os.Args[0], args...)
+}
+
+// spawnProgram is spawn, of the program given.
+func (w *world) spawnProgram(program string, args ...string) *child {
+	w.t.Helper()
+	cmd := exec.Command(program, append([]string{
 		"--listen-address", "127.0.0.1:0", "--health-address", "127.0.0.1:0", "--provider-credentials-dir", w.keys}, args...)...)
 	cmd.Env = append(os.Environ(), asEnforcer+"=yes", redisVariable+"="+w.redisURL, databaseVariable+"="+w.database.Enforcer)
 	stderr, err := cmd.StderrPipe()
