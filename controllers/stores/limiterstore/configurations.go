@@ -83,6 +83,11 @@ func (c *Configuration) apply(page documents.Page) {
 func (c *Configurations) Restore(ctx context.Context, copied Configuration) (restored bool, err error) {
 	aside := "bursar:{config}:restored:" + uuid.NewString()
 	keys := []string{aside + ":documents", aside + ":changes"}
+	defer func() {
+		if err != nil { // it is tried again soon, and a Redis that is full must not be filled by the attempts
+			_ = c.client.Unlink(context.WithoutCancel(ctx), aside+":documents", aside+":changes").Err() // else they expire
+		}
+	}()
 	if err := c.putAside(ctx, copied, keys[0], keys[1]); err != nil {
 		return false, fmt.Errorf("restore the configuration: %w", err)
 	}
@@ -102,7 +107,7 @@ const asideFor = time.Minute
 // putAside writes documents, and the revisions of their changes, to keys of their own.
 func (c *Configurations) putAside(ctx context.Context, copied Configuration, documentsKey, changesKey string) error {
 	for ids := range slices.Chunk(slices.Collect(maps.Keys(copied.Documents)), batch) {
-		pipe := c.client.Pipeline()
+		pipe := c.client.TxPipeline() // nothing is to stay without an expiry
 		for _, id := range ids {
 			number, _, _ := strings.Cut(copied.Documents[id], " ")
 			revision, err := strconv.ParseInt(number, 10, 64)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strconv"
 	"testing"
 
 	"github.com/bursar-dev/bursar/api/documents"
@@ -92,6 +93,40 @@ func TestRestore(t *testing.T) {
 				t.Errorf("left behind: %v", left)
 			}
 		})
+	}
+}
+
+// TestRestoreIntoAFullRedis: attempts that fail leave nothing behind.
+func TestRestoreIntoAFullRedis(t *testing.T) {
+	configurations, _, copied := filled(t)
+	client.FlushAll(t.Context())
+	limit := func(bytes string) {
+		t.Helper()
+		if err := client.ConfigSet(t.Context(), "maxmemory", bytes).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer limit("0")
+	for _, room := range []int64{1, 64 << 10, 128 << 10} { // full at once, and in the midst of it
+		used, err := client.InfoMap(t.Context(), "memory").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		now, err := strconv.ParseInt(used["Memory"]["used_memory"], 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		limit(strconv.FormatInt(now+room, 10))
+		if restored, err := configurations.Restore(t.Context(), copied); err == nil || restored {
+			t.Errorf("with %d bytes: restored %t, %v; want that Redis is full", room, restored, err)
+		}
+		limit("0")
+		if left := client.Keys(t.Context(), "*").Val(); len(left) > 0 {
+			t.Errorf("with %d bytes, left behind: %v", room, left)
+		}
+	}
+	if restored, err := configurations.Restore(t.Context(), copied); err != nil || !restored {
+		t.Errorf("with room again: restored %t, %v", restored, err)
 	}
 }
 
