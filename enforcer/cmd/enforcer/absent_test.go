@@ -1,0 +1,137 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/bursar-dev/bursar/hack/parts/controlplane"
+	"github.com/bursar-dev/bursar/hack/parts/ledgerdb"
+	"github.com/bursar-dev/bursar/hack/parts/process"
+	"github.com/bursar-dev/bursar/hack/parts/redis"
+	"github.com/bursar-dev/bursar/hack/testkit"
+)
+
+// TestRedisIsAbsentAtFirst: the enforcer starts, says that it is not ready, refuses
+// calls, and recovers by itself.
+func TestRedisIsAbsentAtFirst(t *testing.T) {
+	w := newWorld(t)
+	port, err := process.FreePort()
+	testkit.Must(t, err)
+	w.redisURL = fmt.Sprintf("redis://127.0.0.1:%d/0", port)
+	e := w.start()
+	refused := func() answer { return e.call("gerente-1", chat("gpt-4o-mini", "[[output=1]]")) }
+	if got := refused(); got.status != 503 || got.header.Get("Retry-After") != "1" || !strings.Contains(got.body, "limiter_unavailable") {
+		t.Errorf("without Redis: %d %v %s", got.status, got.header, got.body)
+	}
+	if got := e.probe("/readyz"); got.status != 503 {
+		t.Errorf("readyz says %d without Redis", got.status)
+	}
+	if got := e.probe("/healthz"); got.status != 200 {
+		t.Errorf("healthz says %d without Redis", got.status)
+	}
+
+	late, err := redis.Start(t.Context(), redis.Options{Port: port})
+	testkit.Must(t, err)
+	defer func() { _ = late.Stop() }()
+	testkit.Eventually(t, "readyz says yes", func() bool { return e.probe("/readyz").status == 200 })
+	if got := refused(); got.status != 503 {
+		t.Errorf("without a configuration: %d %s", got.status, got.body)
+	}
+	w.redis = connect(t, late.Addr)
+	revision := w.configure()
+	testkit.Eventually(t, "the enforcer runs the configuration", func() bool { return w.runs(e, revision) })
+	if got := refused(); got.status != 200 {
+		t.Errorf("with everything there: %d %s", got.status, got.body)
+	}
+	rows := w.rows(1)
+	w.atRest(rows)
+	if err := e.shutDown(); err != nil { // before its Redis goes
+		t.Error(err)
+	}
+}
+
+// TestRedisGoesWhileCallsAreOpen: they end with the truth once it is back, and
+// nothing is admitted in between.
+func TestRedisGoesWhileCallsAreOpen(t *testing.T) {
+	w := newWorld(t)
+	opts := redis.Options{Dir: t.TempDir(), AppendOnly: true}
+	own, err := redis.Start(t.Context(), opts)
+	testkit.Must(t, err)
+	opts.Port = own.Port
+	w.redisURL, w.redis = own.URL, connect(t, own.Addr)
+	e := w.ready()
+	go controlplane.Recover(t.Context(), w.redis, w.ledger, acme)
+	stream := e.open("gerente-1", chat("gpt-4o", "[[output=9 pause=4]]", `"stream":true`))
+	testkit.Eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
+
+	testkit.Must(t, own.Stop())
+	if got := e.call("gerente-1", chat("gpt-4o-mini", "[[output=1]]")); got.status != 503 {
+		t.Errorf("a call without Redis: %d %s", got.status, got.body)
+	}
+	w.provider.Resume()
+	if got := stream.read(); got.err != nil || !strings.HasSuffix(got.body, "data: [DONE]\n\n") {
+		t.Errorf("the stream: %s %v", got.body, got.err)
+	}
+	testkit.Eventually(t, "the enforcer has noticed", func() bool {
+		return strings.Contains(e.probe("/metrics").body, "bursar_enforcer_store_available 0")
+	})
+	// Were it taken out of its Service, callers would get no answer at all, and tenants with
+	// AllowBounded nothing of the shares that are held for this.
+	if got := e.probe("/readyz"); got.status != 200 {
+		t.Errorf("readyz says %d %s while Redis is away, want 200", got.status, got.body)
+	}
+
+	own, err = redis.Start(t.Context(), opts)
+	testkit.Must(t, err)
+	defer func() { _ = own.Stop() }()
+	rows := w.rows(1)
+	w.likeTheBill(rows)
+	w.epoch = 2
+	w.addsUp(rows)
+	// Of the call that Redis did not decide it is told that it was not made, lest its
+	// admission be on its way there still.
+	testkit.Eventually(t, "Redis remembers the one call", func() bool { return w.remembered() == 1 })
+	testkit.Eventually(t, "the enforcer follows its configuration again", func() bool {
+		return strings.Contains(e.probe("/metrics").body, "bursar_enforcer_store_available 1")
+	})
+	if got := e.call("gerente-1", chat("gpt-4o-mini", "[[output=1]]")); got.status != 200 {
+		t.Errorf("a call when Redis is back: %d %s", got.status, got.body)
+	}
+	w.likeTheBill(w.rows(2))
+	if err := e.shutDown(); err != nil { // before its Redis goes
+		t.Error(err)
+	}
+}
+
+// TestPostgresIsAbsentAtFirst: calls are served, and are in the ledger once there
+// is one.
+func TestPostgresIsAbsentAtFirst(t *testing.T) {
+	w := newWorld(t)
+	opts := ledgerdb.Options{Dir: t.TempDir()}
+	own, err := ledgerdb.Start(t.Context(), opts)
+	testkit.Must(t, err)
+	opts.Port = own.Port()
+	w.database, err = own.NewDatabase(t.Context())
+	testkit.Must(t, err)
+	testkit.Must(t, own.Stop())
+
+	e := w.ready()
+	for range 3 {
+		if got := e.call("gerente-1", chat("gpt-4o-mini", "[[output=1]]")); got.status != 200 {
+			t.Fatalf("without Postgres: %d %s", got.status, got.body)
+		}
+	}
+	own, err = ledgerdb.Start(t.Context(), opts)
+	testkit.Must(t, err)
+	defer func() { _ = own.Stop() }()
+	w.ledger.Close()
+	w.ledger = w.connectLedger()
+	rows := w.rows(3)
+	w.likeTheBill(rows)
+	w.atRest(rows)
+	if err := e.shutDown(); err != nil { // before its Postgres goes
+		t.Error(err)
+	}
+	w.ledger.Close()
+}
