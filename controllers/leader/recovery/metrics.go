@@ -10,10 +10,10 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
-// What the leader finds of the limiter. Another manager leaves all of it at zero.
+// What this manager finds of the limiter: every one looks, and whose turn it is rebuilds.
 var (
 	epoch = prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "bursar_manager_epoch", Help: "Epoch in Redis when the leader last checked.",
+		Name: "bursar_manager_epoch", Help: "Epoch in Redis when the manager last checked.",
 	})
 	epochValid = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "bursar_manager_epoch_valid", Help: "1 if that epoch is valid in every shard of Redis, so that paid calls can be admitted, otherwise 0.",
