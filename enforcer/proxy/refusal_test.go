@@ -68,6 +68,18 @@ func TestRefusals(t *testing.T) {
 			wantBody: `{"error":{"message":"The limiter's configuration is not complete yet.","type":"server_error","param":null,"code":"limiter_unavailable"},` +
 				`"type":"urn:bursar:problem:limiter-unavailable","title":"Limiter unavailable","status":503,"detail":"The limiter's configuration is not complete yet."}`,
 		},
+		"no budget while the configuration is incomplete": {
+			key: "key-without-budget", change: func(d *door) { d.config.running = config.Running{} },
+			wantStatus: 503, wantHeader: http.Header{"Retry-After": {"1"}},
+			wantBody: `{"error":{"message":"The limiter's configuration is not complete yet.","type":"server_error","param":null,"code":"limiter_unavailable"},` +
+				`"type":"urn:bursar:problem:limiter-unavailable","title":"Limiter unavailable","status":503,"detail":"The limiter's configuration is not complete yet."}`,
+		},
+		"unknown model while the configuration is incomplete": {
+			body: `{"model":"of-nobody","messages":[]}`, change: func(d *door) { d.config.running = config.Running{} },
+			wantStatus: 503, wantHeader: http.Header{"Retry-After": {"1"}},
+			wantBody: `{"error":{"message":"The limiter's configuration is not complete yet.","type":"server_error","param":null,"code":"limiter_unavailable"},` +
+				`"type":"urn:bursar:problem:limiter-unavailable","title":"Limiter unavailable","status":503,"detail":"The limiter's configuration is not complete yet."}`,
+		},
 		"no budget": {
 			key: "key-without-budget", wantStatus: 403, wantHeader: http.Header{},
 			wantBody: `{"error":{"message":"Tenant poor has no budget.","type":"permission_error","param":null,"code":"no_budget"},` +
