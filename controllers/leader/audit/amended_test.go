@@ -11,7 +11,7 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/controllers/leader/audit"
-	"github.com/bursar-dev/bursar/controllers/leader/recovery"
+	"github.com/bursar-dev/bursar/controllers/recovery"
 	"github.com/bursar-dev/bursar/controllers/rollout/events"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"

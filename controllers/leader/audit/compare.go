@@ -9,7 +9,7 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
-	"github.com/bursar-dev/bursar/controllers/leader/recovery"
+	"github.com/bursar-dev/bursar/controllers/recovery"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 

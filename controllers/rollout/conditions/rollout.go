@@ -110,8 +110,7 @@ func (r Rollout) Programmed(accepted verdict.Verdict) verdict.Verdict {
 		return verdict.False(v1alpha1.ReasonEnforcersPending,
 			fmt.Sprintf("the configurations of %d of %d selected tenants do not contain this generation yet", r.Lacking, r.Selected))
 	case r.Behind > 0:
-		return verdict.False(v1alpha1.ReasonEnforcersPending,
-			fmt.Sprintf("the configurations of %d child tenants do not contain this generation yet", r.Behind))
+		return verdict.False(v1alpha1.ReasonEnforcersPending, childrenBehind(r.Behind))
 	case r.All == 0:
 		return verdict.False(v1alpha1.ReasonNoEnforcers, "no enforcer is running")
 	}
@@ -123,6 +122,14 @@ func (r Rollout) Programmed(accepted verdict.Verdict) verdict.Verdict {
 		return unproven(*r.Unproven, count)
 	}
 	return verdict.True(v1alpha1.ReasonProgrammed, count)
+}
+
+// childrenBehind says how many child tenants' configurations lack the generation.
+func childrenBehind(tenants int) string {
+	if tenants == 1 {
+		return "the configuration of a child tenant does not contain this generation yet"
+	}
+	return fmt.Sprintf("the configurations of %d child tenants do not contain this generation yet", tenants)
 }
 
 // unproven is the verdict where enforcers report the generation, and no probe has confirmed

@@ -373,7 +373,7 @@ func (r *Rebuilder) rebuild(ctx context.Context, found limiterstore.Inspection) 
 	return nil
 }
 
-// begin begins an epoch, or continues one that another leader has begun and not
+// begin begins an epoch, or continues one that another manager has begun and not
 // completed. One that is valid in a shard nobody announces for any more.
 func (r *Rebuilder) begin(ctx context.Context, found limiterstore.Inspection) (number int64, err error) {
 	e := found.Epoch
