@@ -344,7 +344,7 @@ func (h *Hold) settleAccounts(tokens int64) []Account {
 			taken := h.taken == nil || h.taken[bucket]
 			bucket++
 			if unused := h.unused(check, tokens); taken && unused != 0 {
-				accounts[i].Buckets = append(accounts[i].Buckets, BucketCheck{Limit: check.Limit, Need: unused})
+				accounts[i].Buckets = append(accounts[i].Buckets, BucketCheck{Limit: check.Limit, Field: check.Field, Need: unused})
 			}
 		}
 	}

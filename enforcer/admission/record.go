@@ -18,11 +18,11 @@ func countersOf(accounts []Account) []limiterv1.CallCounters {
 	for i, a := range accounts {
 		counters := limiterv1.CallCounters{Tenant: a.Tenant, User: a.User}
 		for _, check := range a.Money {
-			counters.Money = append(counters.Money, limiterv1.MoneyField(check.Limit))
+			counters.Money = append(counters.Money, check.Field)
 		}
 		for _, check := range a.Buckets {
 			if check.Limit.Unit == limiterv1.InFlight && check.Need > 0 {
-				counters.InFlight = append(counters.InFlight, limiterv1.RateField(check.Limit))
+				counters.InFlight = append(counters.InFlight, check.Field)
 			}
 		}
 		all[i] = counters

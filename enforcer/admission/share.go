@@ -12,7 +12,6 @@ import (
 	"github.com/google/uuid"
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
-	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 )
 
@@ -92,7 +91,7 @@ func shareKey(root string, accounts []Account) string {
 			fmt.Fprintf(&key, "\n%s\n%s", a.Tenant, a.User)
 		}
 		for _, check := range a.Money {
-			key.WriteString("\n" + limiterv1.MoneyField(check.Limit))
+			key.WriteString("\n" + check.Field)
 		}
 	}
 	return key.String()

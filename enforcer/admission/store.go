@@ -69,8 +69,10 @@ const Never money.Nanos = math.MaxInt64
 
 // MoneyCheck asks whether a call fits into a money limit.
 type MoneyCheck struct {
-	// Limit is the limit with what is granted in its amount.
+	// Limit is the limit with what is granted in its amount, and Field its
+	// limiterv1.MoneyField.
 	Limit limiterv1.MoneyLimit
+	Field string
 	// Trip is the spent amount from which on calls are refused.
 	Trip money.Nanos
 	// Downgrade is the spent amount from which on calls are bound for other models.
@@ -90,7 +92,9 @@ type MoneyCheck struct {
 
 // BucketCheck asks whether a bucket has what a call needs.
 type BucketCheck struct {
+	// Limit is the limit, and Field its limiterv1.RateField.
 	Limit limiterv1.RateLimit
+	Field string
 	// Need is how many units the call takes.
 	Need int64
 	// Waived is as in MoneyCheck. From a bucket that has too little, nothing is taken.

@@ -34,6 +34,8 @@ type Tenant struct {
 type level struct {
 	limiterv1.Level
 	money []moneyRule
+	// rateFields are the fields of the level's Rates.
+	rateFields []string
 }
 
 // NewTenant makes a tenant's configuration ready for admissions. It fails when a
@@ -57,12 +59,16 @@ func newLevel(l limiterv1.Level, zone *time.Location) level {
 	rules := make([]moneyRule, len(l.Money))
 	for i, limit := range l.Money {
 		rule := &rules[i]
-		rule.limit, rule.zone = limit, zone
+		rule.limit, rule.field, rule.zone = limit, limiterv1.MoneyField(limit), zone
 		if len(limit.Grants) == 0 {
 			rule.terms = termsAt(l, limit, "", time.Time{})
 		}
 	}
-	return level{Level: l, money: rules}
+	rateFields := make([]string, len(l.Rates))
+	for i, limit := range l.Rates {
+		rateFields[i] = limiterv1.RateField(limit)
+	}
+	return level{Level: l, money: rules, rateFields: rateFields}
 }
 
 // Name is the tenant's name.
@@ -100,6 +106,7 @@ func (t *Tenant) ModelFor(user, model string) (use string, downgraded bool) {
 // moneyRule is a money limit with what follows from it.
 type moneyRule struct {
 	limit limiterv1.MoneyLimit
+	field string
 	zone  *time.Location
 	// terms are those of a limit without grants.
 	terms terms
@@ -207,7 +214,7 @@ func (l *level) moneyChecks(scope limiterv1.Scope, call Request, now time.Time, 
 			terms = termsAt(l.Level, rule.limit, call.Subject.User, now)
 		}
 		check := MoneyCheck{
-			Limit: terms.limit, Trip: terms.trip, Downgrade: terms.downgrade, Rungs: terms.rungs,
+			Limit: terms.limit, Field: rule.field, Trip: terms.trip, Downgrade: terms.downgrade, Rungs: terms.rungs,
 			Span: rule.spanAt(now), Stretch: terms.stretch, MostHeld: Never, Waived: l.Waives(),
 		}
 		if call.Fallback {
@@ -230,7 +237,7 @@ func (l *level) bucketChecks(scope limiterv1.Scope, call Request) []BucketCheck 
 		return nil
 	}
 	var checks []BucketCheck
-	for _, limit := range l.Rates {
+	for i, limit := range l.Rates {
 		if limit.Per != scope || !limit.Selects(call.Subject.Tier, call.Model) {
 			continue
 		}
@@ -241,7 +248,7 @@ func (l *level) bucketChecks(scope limiterv1.Scope, call Request) []BucketCheck 
 		case limit.Unit == limiterv1.Tokens:
 			need = call.Tokens
 		}
-		checks = append(checks, BucketCheck{Limit: limit, Need: need, Waived: l.WaivesRate(limit)})
+		checks = append(checks, BucketCheck{Limit: limit, Field: l.rateFields[i], Need: need, Waived: l.WaivesRate(limit)})
 	}
 	return checks
 }

@@ -330,10 +330,10 @@ func (h *brokenHistory) breakShare(t *rapid.T) {
 
 // accounts are those that shares of the tenant hold in.
 func (h *brokenHistory) accounts() []admission.Account {
-	checks := []admission.MoneyCheck{{Limit: brokenMoney[0]}}
+	checks := []admission.MoneyCheck{{Limit: brokenMoney[0], Field: limiterv1.MoneyField(brokenMoney[0])}}
 	return []admission.Account{
 		{Tenant: h.doc.Tenant, Money: checks},
-		{Tenant: h.doc.Tenant, User: "a", Money: []admission.MoneyCheck{{Limit: brokenMoney[1]}}},
+		{Tenant: h.doc.Tenant, User: "a", Money: []admission.MoneyCheck{{Limit: brokenMoney[1], Field: limiterv1.MoneyField(brokenMoney[1])}}},
 		{Tenant: h.doc.Root(), Money: checks},
 	}
 }

@@ -35,10 +35,10 @@ func countersKey(epoch limiterv1.Epoch, root, tenant, user string) string {
 func appendFields(args []any, accounts []admission.Account) []any {
 	for _, a := range accounts {
 		for _, check := range a.Money {
-			args = append(args, limiterv1.MoneyField(check.Limit))
+			args = append(args, check.Field)
 		}
 		for _, check := range a.Buckets {
-			args = append(args, limiterv1.RateField(check.Limit))
+			args = append(args, check.Field)
 		}
 	}
 	return args

@@ -114,7 +114,7 @@ func settlementOf(session string, r admission.SettleRequest) settlement {
 	for i, a := range r.Accounts {
 		end := accountEnd{tenant: a.Tenant, user: a.User}
 		for _, check := range a.Money {
-			limit := moneyEnd{field: limiterv1.MoneyField(check.Limit)}
+			limit := moneyEnd{field: check.Field}
 			if a.User == "" { // what a single user has reached concerns that user alone
 				limit.rungs = check.Rungs
 			}
@@ -122,7 +122,7 @@ func settlementOf(session string, r admission.SettleRequest) settlement {
 		}
 		for _, check := range a.Buckets {
 			bucket := check.Limit.Bucket()
-			end.buckets = append(end.buckets, bucketEnd{limiterv1.RateField(check.Limit), bucket.Refill(), bucket.Points(check.Need)})
+			end.buckets = append(end.buckets, bucketEnd{check.Field, bucket.Refill(), bucket.Points(check.Need)})
 		}
 		s.ends[i] = end
 	}

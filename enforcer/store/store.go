@@ -222,7 +222,7 @@ func (s *Store) Take(ctx context.Context, r admission.TakeRequest) error {
 	for _, a := range r.Accounts {
 		numbers = append(numbers, int64(len(a.Money)))
 		for _, check := range a.Money {
-			fields = append(fields, limiterv1.MoneyField(check.Limit))
+			fields = append(fields, check.Field)
 		}
 	}
 	args := append([]any{r.From, r.CallID, r.Record, packNumbers(numbers)}, fields...)

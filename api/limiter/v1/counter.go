@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,7 +24,7 @@ func MoneyField(limit MoneyLimit) string {
 // window is part of it, because a bucket's debt is measured in units of it: a
 // limit that gets another window starts with a full bucket.
 func RateField(limit RateLimit) string {
-	return fmt.Sprintf("rate:%s@%d", limit.Name, limit.Window.Milliseconds())
+	return "rate:" + limit.Name + "@" + strconv.FormatInt(limit.Window.Milliseconds(), 10)
 }
 
 // selectorField is what a selector adds to the field of its limit: nothing, if it

@@ -1,9 +1,7 @@
 package limiterv1
 
 import (
-	"fmt"
 	"hash/fnv"
-	"strings"
 	"time"
 )
 
@@ -113,5 +111,13 @@ func IdempotencyKey(tenant, name string) string {
 }
 
 func shardKey(shard uint32, parts ...string) string {
-	return fmt.Sprintf("bursar:{%03d}:%s", shard, strings.Join(parts, ":"))
+	// On every call's path, so it allocates once.
+	const digits = "0123456789"
+	key := make([]byte, 0, 64)
+	key = append(key, "bursar:{"...)
+	key = append(key, digits[shard/100%10], digits[shard/10%10], digits[shard%10], '}')
+	for _, part := range parts {
+		key = append(append(key, ':'), part...)
+	}
+	return string(key)
 }
