@@ -56,7 +56,7 @@ func (c *Call) boundFor(model string) *Problem {
 		return problem
 	}
 	priced := route.Model.At(c.calls.Admitter.Now())
-	bounded, err := c.request.For(priced, c.tenant.Document().AssumedOutputTokens)
+	bounded, err := c.request.For(priced, protocol.OutputLimits{Assumed: c.tenant.Document().AssumedOutputTokens})
 	if err != nil {
 		return badRequest(err)
 	}

@@ -174,7 +174,7 @@ func TestOrdinaryRequests(t *testing.T) {
 			}
 			model := maxi
 			model.ContextWindow = 1_000_000
-			if _, err := request.For(model, 0); err != nil {
+			if _, err := request.For(model, protocol.OutputLimits{}); err != nil {
 				t.Error(err)
 			}
 		})

@@ -219,8 +219,8 @@ func (r *messagesRequest) readDocument(source gjson.Result) *RequestError {
 func (r *messagesRequest) Model() string  { return r.model.value.Str }
 func (r *messagesRequest) Streamed() bool { return r.streamed }
 
-func (r *messagesRequest) For(model limiterv1.Model, assumedOutput int64) (BoundedCall, error) {
-	bound, err := r.bound(model, assumedOutput)
+func (r *messagesRequest) For(model limiterv1.Model, limits OutputLimits) (BoundedCall, error) {
+	bound, err := r.bound(model, limits)
 	if err != nil {
 		return BoundedCall{}, err
 	}
@@ -246,8 +246,8 @@ func (r *messagesRequest) For(model limiterv1.Model, assumedOutput int64) (Bound
 	}, nil
 }
 
-func (r *messagesRequest) bound(model limiterv1.Model, assumedOutput int64) (price.Usage, *RequestError) {
-	output, err := outputBound(r.maxTokens, "max_tokens", model, assumedOutput)
+func (r *messagesRequest) bound(model limiterv1.Model, limits OutputLimits) (price.Usage, *RequestError) {
+	output, err := outputBound(r.maxTokens, "max_tokens", model, limits)
 	if err != nil {
 		return price.Usage{}, err
 	}

@@ -55,7 +55,7 @@ func TestMessagesWithoutAPriceForWrites(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if call, err := request.For(mini, 0); err != nil || call.Bound.Input == 0 || call.Bound.CacheWrite5m != 0 {
+	if call, err := request.For(mini, protocol.OutputLimits{}); err != nil || call.Bound.Input == 0 || call.Bound.CacheWrite5m != 0 {
 		t.Errorf("got %+v, %v", call.Bound, err)
 	}
 }

@@ -73,7 +73,7 @@ func refusal(endpoint protocol.Endpoint, in protocol.Incoming) error {
 	if unpriced := request.Unpriced(); len(unpriced) > 0 {
 		return &unpriced[0].RequestError
 	}
-	_, err = request.For(maxi, 0)
+	_, err = request.For(maxi, protocol.OutputLimits{})
 	return err
 }
 
@@ -105,7 +105,7 @@ func checkBounded(t *testing.T, endpoint protocol.Endpoint, path string, cases m
 			}
 			model := maxi
 			model.ContextWindow = tc.window
-			call, err := request.For(model, 0)
+			call, err := request.For(model, protocol.OutputLimits{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -175,7 +175,7 @@ func answerOf(tb testing.TB, endpoint protocol.Endpoint, body string, stream boo
 	if err != nil {
 		tb.Fatal(err)
 	}
-	call, err := request.For(maxi, 0)
+	call, err := request.For(maxi, protocol.OutputLimits{})
 	if err != nil {
 		tb.Fatal(err)
 	}

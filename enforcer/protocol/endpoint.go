@@ -65,16 +65,31 @@ type ParsedRequest interface {
 	Model() string
 	// Streamed is whether the answer is to come as a stream.
 	Streamed() bool
-	// For makes the call that asks the model for what the request asks. A request
-	// that does not bound its output is bound to assumedOutput tokens, or, where
-	// that is 0 or more than the model gives, to what the model gives at most. The
-	// error is a *RequestError when the request asks for more than that. The model
-	// has the prices that are in force, and those are what the call costs.
-	For(model limiterv1.Model, assumedOutput int64) (BoundedCall, error)
+	// For makes the call that asks the model for what the request asks, with its
+	// output within the limits. The error is a *RequestError when the request asks
+	// for more than the model gives. The model has the prices that are in force, and
+	// those are what the call costs.
+	For(model limiterv1.Model, limits OutputLimits) (BoundedCall, error)
 	// Message is the answer that a model would give that said text, stopped, and
 	// used nothing: streamed if the request asks for that. It is not ok where the
 	// protocol has no answers of text, as those that ask for embeddings.
 	Message(text Text) (answer Plain, ok bool)
+}
+
+// OutputLimits are what bounds the output of a call beside its request and its model, in
+// tokens of each answer that is asked for.
+type OutputLimits struct {
+	// Assumed bounds the output of a request that does not bound it. 0, or more than the
+	// model gives, means what the model gives at most.
+	Assumed int64
+}
+
+// assumedFor is the bound of a request to the model that names none.
+func (l OutputLimits) assumedFor(model limiterv1.Model) int64 {
+	if l.Assumed == 0 {
+		return model.MaxOutputTokens
+	}
+	return min(l.Assumed, model.MaxOutputTokens)
 }
 
 // Text is what an answer is to say that no model gave.

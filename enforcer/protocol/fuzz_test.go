@@ -29,7 +29,7 @@ func fuzzRead(f *testing.F, endpoint protocol.Endpoint, seeds ...string) {
 		model := maxi
 		model.ContextWindow = 1_000_000
 		model.UpstreamName = request.Model()
-		return request.For(model, 0)
+		return request.For(model, protocol.OutputLimits{})
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		call, err := read(bytes.Clone(body))

@@ -296,8 +296,8 @@ func geminiImageTokens(encoded string) (int64, bool) {
 func (r *generateRequest) Model() string  { return r.model }
 func (r *generateRequest) Streamed() bool { return r.api.Streamed }
 
-func (r *generateRequest) For(model limiterv1.Model, assumedOutput int64) (BoundedCall, error) {
-	output, err := outputBound(r.maxTokens, "generationConfig.maxOutputTokens", model, assumedOutput)
+func (r *generateRequest) For(model limiterv1.Model, limits OutputLimits) (BoundedCall, error) {
+	output, err := outputBound(r.maxTokens, "generationConfig.maxOutputTokens", model, limits)
 	if err != nil {
 		return BoundedCall{}, err
 	}

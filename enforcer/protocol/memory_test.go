@@ -70,7 +70,7 @@ func answersTo(t *testing.T, endpoint protocol.Endpoint, text string) (weak.Poin
 		Name: "m", UpstreamName: "m", MaxOutputTokens: 10, ContextWindow: 1000,
 		Prices: price.Book{price.Default: {Base: prices}, "flex": {Base: prices}},
 	}
-	call, err := request.For(model, 0)
+	call, err := request.For(model, protocol.OutputLimits{})
 	if err != nil {
 		t.Fatal(err)
 	}

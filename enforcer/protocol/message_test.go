@@ -63,7 +63,7 @@ func TestMessageReadsLikeAnAnswer(t *testing.T) {
 		`{"model":"mini","messages":[]}`,
 		`{"model":"mini","messages":[],"stream":true,"stream_options":{"include_usage":true}}`,
 	} {
-		call, err := read(t, body).For(mini, 0)
+		call, err := read(t, body).For(mini, protocol.OutputLimits{})
 		if err != nil {
 			t.Fatal(err)
 		}

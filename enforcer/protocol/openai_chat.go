@@ -288,8 +288,8 @@ func (r *chatRequest) Model() string {
 func (r *chatRequest) Streamed() bool { return r.streamed }
 
 // For makes the call that asks the model for what the request asks.
-func (r *chatRequest) For(model limiterv1.Model, assumedOutput int64) (BoundedCall, error) {
-	output, err := outputBound(r.maxOutput, r.maxOutputParam, model, assumedOutput)
+func (r *chatRequest) For(model limiterv1.Model, limits OutputLimits) (BoundedCall, error) {
+	output, err := outputBound(r.maxOutput, r.maxOutputParam, model, limits)
 	if err != nil {
 		return BoundedCall{}, err
 	}
@@ -315,26 +315,18 @@ func (r *chatRequest) For(model limiterv1.Model, assumedOutput int64) (BoundedCa
 	}, nil
 }
 
-// outputBound is the most output that a request allows: what its parameter says, or
-// what is assumed where that is 0.
-func outputBound(asked int64, param string, model limiterv1.Model, assumedOutput int64) (int64, *RequestError) {
+// outputBound is the most output that a request allows for an answer: what its parameter
+// says, or what is assumed where that is 0.
+func outputBound(asked int64, param string, model limiterv1.Model, limits OutputLimits) (int64, *RequestError) {
 	switch {
 	case model.MaxOutputTokens == 0:
 		return 0, wrong("model", "%s generates no text: it is for embeddings only", model.Name)
 	case asked == 0:
-		return assumed(model, assumedOutput), nil
+		return limits.assumedFor(model), nil
 	case asked > model.MaxOutputTokens:
 		return 0, wrong(param, "exceeds the maximum of %d output tokens of %s", model.MaxOutputTokens, model.Name)
 	}
 	return asked, nil
-}
-
-// assumed is the bound of a call that names none.
-func assumed(model limiterv1.Model, assumedOutput int64) int64 {
-	if assumedOutput == 0 {
-		return model.MaxOutputTokens
-	}
-	return min(assumedOutput, model.MaxOutputTokens)
 }
 
 // rewritten is the body for the provider: it names the model as the provider does,

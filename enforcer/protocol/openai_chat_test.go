@@ -32,7 +32,7 @@ func read(t *testing.T, body string) protocol.ParsedRequest {
 
 func callFor(t *testing.T, body string, model limiterv1.Model) protocol.BoundedCall {
 	t.Helper()
-	call, err := read(t, body).For(model, 0)
+	call, err := read(t, body).For(model, protocol.OutputLimits{})
 	if err != nil {
 		t.Fatalf("%s for %s: %v", body, model.Name, err)
 	}
@@ -247,7 +247,7 @@ func TestBoundRefuses(t *testing.T) {
 		"more tokens than can be count": {`{"model":"mini","messages":[],"n":128}`, huge, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			call, err := read(t, tc.body).For(tc.model, 0)
+			call, err := read(t, tc.body).For(tc.model, protocol.OutputLimits{})
 			var wrong *protocol.RequestError
 			if !errors.As(err, &wrong) || wrong.Param != tc.param {
 				t.Errorf("got %+v, %v; want a RequestError of %q", call, err, tc.param)
@@ -294,7 +294,7 @@ func TestBoundOfTiersAndSound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			body := `{"model":"mini","max_tokens":10,` + tc.members + `}`
-			call, err := read(t, body).For(tc.model, 0)
+			call, err := read(t, body).For(tc.model, protocol.OutputLimits{})
 			if tc.want == nil {
 				var wrong *protocol.RequestError
 				if !errors.As(err, &wrong) {
@@ -336,7 +336,7 @@ func TestBoundOfWhatIsNotText(t *testing.T) {
 			model := mini
 			model.UpstreamName, model.ContextWindow = tc.upstream, tc.window
 			body := `{"model":"mini","max_tokens":1,"messages":[{"role":"user","content":[` + tc.part + `]}]}`
-			call, err := read(t, body).For(model, 0)
+			call, err := read(t, body).For(model, protocol.OutputLimits{})
 			switch tc.want {
 			case -2:
 				var wrong *protocol.RequestError
@@ -363,11 +363,11 @@ func TestImageOfAnUnlistedModel(t *testing.T) {
 	model.Name, model.UpstreamName, model.Unlisted = "gpt-4o", "gpt-4o", true
 	request := read(t, `{"model":"gpt-4o","max_tokens":1,"messages":[{"role":"user","content":[`+image+`]}]}`)
 	var wrong *protocol.RequestError
-	if call, err := request.For(model, 0); !errors.As(err, &wrong) || !wrong.Unsupported {
+	if call, err := request.For(model, protocol.OutputLimits{}); !errors.As(err, &wrong) || !wrong.Unsupported {
 		t.Errorf("got %+v, %v; want it refused for want of a window", call.Bound, err)
 	}
 	model.ContextWindow = 5000
-	if call, err := request.For(model, 0); err != nil || call.Bound.Input != 5000 {
+	if call, err := request.For(model, protocol.OutputLimits{}); err != nil || call.Bound.Input != 5000 {
 		t.Errorf("with a window: %d tokens, %v; want all of it", call.Bound.Input, err)
 	}
 }

@@ -113,7 +113,7 @@ func (r *embeddingsRequest) Model() string {
 
 func (r *embeddingsRequest) Streamed() bool { return false }
 
-func (r *embeddingsRequest) For(model limiterv1.Model, _ int64) (BoundedCall, error) {
+func (r *embeddingsRequest) For(model limiterv1.Model, _ OutputLimits) (BoundedCall, error) {
 	bound := price.Usage{Input: int64(len(r.body)) - r.input.saved(model.Tokenizer)}
 	if !r.severalInputs() { // the window is that of one input
 		bound.Input = model.BoundInput(bound.Input)

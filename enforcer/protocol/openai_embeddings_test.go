@@ -56,7 +56,7 @@ func TestEmbeddingsNeedNoOutput(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if call, err := request.For(model, 0); err != nil || call.Bound.Output != 0 {
+	if call, err := request.For(model, protocol.OutputLimits{}); err != nil || call.Bound.Output != 0 {
 		t.Errorf("got %+v, %v", call.Bound, err)
 	}
 }

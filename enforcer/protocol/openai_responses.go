@@ -212,8 +212,8 @@ func (r *responsesRequest) readPart(part gjson.Result, verbatim bool) *RequestEr
 func (r *responsesRequest) Model() string  { return r.model.value.Str }
 func (r *responsesRequest) Streamed() bool { return r.streamed }
 
-func (r *responsesRequest) For(model limiterv1.Model, assumedOutput int64) (BoundedCall, error) {
-	output, err := outputBound(r.maxTokens, r.maxOutput.name, model, assumedOutput)
+func (r *responsesRequest) For(model limiterv1.Model, limits OutputLimits) (BoundedCall, error) {
+	output, err := outputBound(r.maxTokens, r.maxOutput.name, model, limits)
 	if err != nil {
 		return BoundedCall{}, err
 	}

@@ -17,7 +17,7 @@ func newStream(tb testing.TB, usageWanted bool) protocol.Answer {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	call, err := request.For(mini, 0)
+	call, err := request.For(mini, protocol.OutputLimits{})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -177,7 +177,7 @@ func boundOf(tb rapid.TB, endpoint protocol.Endpoint, body string, by limiterv1.
 	}
 	model := maxi
 	model.Tokenizer = by
-	call, err := request.For(model, 0)
+	call, err := request.For(model, protocol.OutputLimits{})
 	if err != nil {
 		tb.Fatalf("%s: %v", body, err)
 	}

@@ -87,7 +87,7 @@ func (r *sayRequest) Model() string                                     { return
 func (r *sayRequest) Streamed() bool                                    { return r.Live }
 func (r *sayRequest) Message(protocol.Text) (a protocol.Plain, ok bool) { return a, false }
 
-func (r *sayRequest) For(model limiterv1.Model, _ int64) (protocol.BoundedCall, error) {
+func (r *sayRequest) For(model limiterv1.Model, _ protocol.OutputLimits) (protocol.BoundedCall, error) {
 	bound := price.Usage{Input: r.length, Output: r.Words}
 	cost, err := model.Prices.Dearest(bound)
 	if err != nil {
