@@ -31,6 +31,9 @@ const (
 	adoptTimeout = time.Minute
 	// pageSize is how many calls are ended together, more or less.
 	pageSize = 500
+	// longestOpen is how long ago an open call can have been admitted at most: LONGEST in
+	// counters.lua.
+	longestOpen = 400 * 24 * time.Hour
 	// rest is how long a session is let alone that could be adopted in part alone.
 	rest = 10 * time.Minute
 )
@@ -301,6 +304,9 @@ var (
 // many calls were charged.
 func (a *Adopter) end(ctx context.Context, dead, key, id string, raw []byte, now time.Time) (entry ledgerv1.Entry, charged int, err error) {
 	record, entry, err := read(id, raw)
+	if errors.Is(err, errUnreadable) || err == nil && !record.Settled && !plausible(record.AdmittedAt, now) {
+		record, entry, err = a.salvage(dead, id, raw, now)
+	}
 	if err != nil || record.Settled {
 		return entry, 0, err
 	}
@@ -338,6 +344,31 @@ func read(id string, raw []byte) (record limiterv1.CallRecord, entry ledgerv1.En
 		return record, ledgerv1.Entry{}, errors.Join(errUnreadable, err)
 	}
 	return record, entry, nil
+}
+
+// plausible reports whether a call that is open now can have been admitted then; see
+// read_call in counters.lua.
+func plausible(admittedAt, now time.Time) bool {
+	return admittedAt.After(now.Add(-longestOpen)) && admittedAt.Before(now.Add(limiterv1.MostAhead))
+}
+
+// salvage reads the record of a call whose amount, or time, cannot be right, by the entry in
+// it alone: an open call is charged what it was to hold, as of now. settle.lua tells of the
+// record, and has what counts the call counted anew.
+func (a *Adopter) salvage(dead, id string, raw []byte, now time.Time) (limiterv1.CallRecord, ledgerv1.Entry, error) {
+	body, settled, err := limiterv1.BodyOfCallRecord(raw)
+	if err != nil {
+		return limiterv1.CallRecord{}, ledgerv1.Entry{}, errors.Join(errUnreadable, err)
+	}
+	if settled && len(body) == 0 {
+		return limiterv1.CallRecord{}, ledgerv1.Entry{}, errNothing
+	}
+	entry, err := ledgerv1.Decode(body)
+	if err != nil || entry.CallID != id {
+		return limiterv1.CallRecord{}, ledgerv1.Entry{}, errors.Join(errUnreadable, err)
+	}
+	a.log.Error("the record of a call of a dead session is corrupt; charging what its entry says", "dead", dead, "call", id, "held", entry.Held)
+	return limiterv1.CallRecord{Settled: settled, Amount: entry.Held, AdmittedAt: now.UTC(), Body: body}, entry, nil
 }
 
 // ended is the entry of a call that another has ended since its record was read: its own

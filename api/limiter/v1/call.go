@@ -84,8 +84,9 @@ var ErrCallRecord = errors.New("invalid record of a call")
 // DecodeCallRecord reads a record as it stands in Redis: the letter H or S, two
 // little-endian doubles (nano-USD, milliseconds since the Unix epoch), the body.
 func DecodeCallRecord(raw []byte) (CallRecord, error) {
-	if len(raw) < callHeaderSize || raw[0] != heldLetter && raw[0] != settledLetter {
-		return CallRecord{}, ErrCallRecord
+	body, settled, err := BodyOfCallRecord(raw)
+	if err != nil {
+		return CallRecord{}, err
 	}
 	amount, isAmount := wholeNumber(raw[1:])
 	admittedAt, isTime := wholeNumber(raw[1+8:])
@@ -93,11 +94,20 @@ func DecodeCallRecord(raw []byte) (CallRecord, error) {
 		return CallRecord{}, ErrCallRecord
 	}
 	return CallRecord{
-		Settled:    raw[0] == settledLetter,
+		Settled:    settled,
 		Amount:     money.Nanos(amount),
 		AdmittedAt: time.UnixMilli(admittedAt).UTC(),
-		Body:       raw[callHeaderSize:],
+		Body:       body,
 	}, nil
+}
+
+// BodyOfCallRecord reads what the session wrote of a call, and whether it was settled, from
+// a record whose numbers cannot be right.
+func BodyOfCallRecord(raw []byte) (body []byte, settled bool, err error) {
+	if len(raw) < callHeaderSize || raw[0] != heldLetter && raw[0] != settledLetter {
+		return nil, false, ErrCallRecord
+	}
+	return raw[callHeaderSize:], raw[0] == settledLetter, nil
 }
 
 // wholeNumber reads a double that is whole, and in the range that the scripts write.
