@@ -88,19 +88,34 @@ func (t *Tenant) Document() limiterv1.Tenant { return t.doc }
 
 // ModelFor is the model that a user's call for a model is to be bound for: another
 // one, and downgraded, when a Downgrade rung was last seen reached. What an ancestor
-// replaces is not for those below to replace otherwise.
+// replaces is not for those below to replace otherwise, nor to choose in the place of
+// another model.
 func (t *Tenant) ModelFor(user, model string) (use string, downgraded bool) {
 	if _, downgraded = t.downgraded.Load(user); !downgraded {
 		return model, false
 	}
-	for _, l := range slices.Backward(t.levels) {
+	use = model
+	for above := t.levels; len(above) > 0; {
+		other, rest, found := replaced(above, use)
+		if !found {
+			break
+		}
+		use, above = other, rest
+	}
+	return use, true
+}
+
+// replaced is the model that the topmost of the levels with a Downgrade rung for a model
+// puts in its place, and the levels above that one.
+func replaced(levels []level, model string) (other string, above []level, found bool) {
+	for i, l := range slices.Backward(levels) {
 		if rung, ok := l.Rung(limiterv1.Downgrade); ok {
 			if other, ok := rung.Models[model]; ok {
-				return other, true
+				return other, levels[i+1:], true
 			}
 		}
 	}
-	return model, true
+	return "", nil, false
 }
 
 // moneyRule is a money limit with what follows from it.
