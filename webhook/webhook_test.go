@@ -53,8 +53,7 @@ func TestCreate(t *testing.T) {
 	}{
 		"a second budget of a tenant": {
 			object: budgetOf(delegated, func(b *v1alpha1.TenantBudget) { b.Spec.Tenant = namespace }),
-			wantErr: fmt.Sprintf(`spec.tenant: Invalid value: %q: already governed by the older TenantBudget %s/budget`,
-				namespace, namespace),
+			wantErr: fmt.Sprintf(`spec.tenant: Invalid value: %q: already governed by an older TenantBudget in another namespace`, namespace),
 		},
 		"a budget of another tenant": {
 			object: budgetOf(namespace, func(b *v1alpha1.TenantBudget) { b.Name, b.Spec.Tenant = "other", "other" }),

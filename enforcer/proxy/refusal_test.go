@@ -213,6 +213,30 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestChildrenDoNotCloseTheirParentsBreaker: a parent's breaker that is forced open refuses the
+// calls of a child, whatever the child's own budget says of itself.
+func TestChildrenDoNotCloseTheirParentsBreaker(t *testing.T) {
+	for name, change := range map[string]func(*limiterv1.Tenant){
+		"the child forces its own closed": func(d *limiterv1.Tenant) { d.Forced = limiterv1.BreakerClosed },
+		"the child is in shadow":          func(d *limiterv1.Tenant) { d.Enforcement = limiterv1.Shadow },
+		"the child has a share":           func(d *limiterv1.Tenant) { d.StoreLossPercent = 50 },
+		"all of that": func(d *limiterv1.Tenant) {
+			d.Forced, d.Enforcement, d.StoreLossPercent = limiterv1.BreakerClosed, limiterv1.Shadow, 50
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDoor(t, func(http.ResponseWriter, *http.Request) { t.Error("the provider was asked") })
+			document := dollarADay
+			document.Ancestors = []limiterv1.Level{{Tenant: "group", TimeZone: "UTC", Forced: limiterv1.BreakerOpen}}
+			change(&document)
+			d.config.tenant = newTenant(t, document)
+			if got := d.call(chat); got.status != http.StatusTooManyRequests || !strings.Contains(got.body, "The breaker of tenant group is forced open.") {
+				t.Errorf("got %d %s", got.status, got.body)
+			}
+		})
+	}
+}
+
 // TestBudgetRefusalStatus: a tenant may have refusals for money answered with 402,
 // whosever limit it is, in the shape of every protocol; and no others.
 func TestBudgetRefusalStatus(t *testing.T) {

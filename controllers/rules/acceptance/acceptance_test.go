@@ -204,6 +204,7 @@ func TestOfAPIKey(t *testing.T) {
 	}{
 		"of a budget":                                {[]client.Object{acme}, accepted, false},
 		"of no budget":                               {nil, "False TargetNotFound spec.budgetRef.name", true},
+		"of another namespace's budget":              {[]client.Object{aged(0, budget("other", v1alpha1.ReasonAccepted))}, "False TargetNotFound spec.budgetRef.name", true},
 		"of one that is not decided on":              {[]client.Object{aged(0, budget("acme", ""))}, "Unknown TargetNotAccepted", false},
 		"of one that is invalid":                     {[]client.Object{aged(0, budget("acme", v1alpha1.ReasonInvalid))}, "False TargetNotAccepted", false},
 		"of one whose tenant is another's":           {[]client.Object{aged(0, budget("acme", v1alpha1.ReasonConflicted))}, "False TargetNotAccepted", true},
@@ -237,6 +238,7 @@ func TestOfBudgetGrant(t *testing.T) {
 	}{
 		"of a limit":                    {[]client.Object{acme}, grant(as), accepted},
 		"of no budget":                  {nil, grant(as), "False TargetNotFound spec.budgetRef.name"},
+		"of another namespace's budget": {[]client.Object{aged(0, budget("other", v1alpha1.ReasonAccepted))}, grant(as), "False TargetNotFound spec.budgetRef.name"},
 		"of a limit that there is none": {[]client.Object{acme}, grant(func(g *v1alpha1.BudgetGrant) { g.Spec.Limit = "weekly" }), "False LimitNotFound spec.limit"},
 		"of an amount that is none":     {[]client.Object{acme}, grant(func(g *v1alpha1.BudgetGrant) { g.Spec.Amount = "much" }), "False Invalid spec.amount"},
 		"of a budget that is invalid":   {[]client.Object{aged(0, budget("acme", v1alpha1.ReasonInvalid))}, grant(as), "False TargetNotAccepted"},

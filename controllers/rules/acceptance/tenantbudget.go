@@ -70,8 +70,11 @@ func contest(budget, holder *v1alpha1.TenantBudget) *Decision {
 		return &rejection
 	}
 	if holder.UID != budget.UID {
-		rejection := rejected(v1alpha1.ReasonConflicted, field.Invalid(path, budget.Spec.Tenant, fmt.Sprintf(
-			"already governed by the older TenantBudget %s/%s", holder.Namespace, holder.Name)))
+		by := "an older TenantBudget in another namespace" // which is not to be told of
+		if holder.Namespace == budget.Namespace {
+			by = "the older TenantBudget " + index.KeyOf(holder)
+		}
+		rejection := rejected(v1alpha1.ReasonConflicted, field.Invalid(path, budget.Spec.Tenant, "already governed by "+by))
 		return &rejection
 	}
 	return nil

@@ -86,6 +86,29 @@ func TestGrants(t *testing.T) {
 	}
 }
 
+// TestGrantsStayWithTheirBudget: what is granted to a child adds to the child's limit, and not
+// to its parent's limit of the same name.
+func TestGrantsStayWithTheirBudget(t *testing.T) {
+	parent, errs := compile.NewAncestor(budget(), nil, nil)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	child := budget()
+	child.ObjectMeta, child.Spec.Tenant = meta("child", 1), "child"
+	document, errs := compile.Tenant(child, nil, []v1alpha1.BudgetGrant{budgetGrant("more", "daily")}, parent)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	if own := document.Money[1]; own.Name != "daily" || len(own.Grants) != 1 {
+		t.Errorf("the child's limit is %+v, want it with the grant", own)
+	}
+	for _, limit := range document.Ancestors[0].Money {
+		if len(limit.Grants) > 0 {
+			t.Errorf("the parent's limit %s has the child's grants: %+v", limit.Name, limit.Grants)
+		}
+	}
+}
+
 func TestGrantingIsBounded(t *testing.T) {
 	var grants []v1alpha1.BudgetGrant
 	for i := range limiterv1.MaxGrants + 2 {
