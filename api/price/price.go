@@ -50,11 +50,14 @@ var (
 	ErrNoPrice = errors.New("no price")
 )
 
-// Cost is what the usage costs, rounded up to the nano-dollar. The error is
-// ErrUsage, ErrNoPrice or ErrTooExpensive.
+// Cost is what the usage costs, rounded up to the nano-dollar: what is Billed for it, or
+// else what its tokens cost. The error is ErrUsage, ErrNoPrice or ErrTooExpensive.
 func (b Book) Cost(u Usage) (money.Nanos, error) {
 	if err := u.Validate(); err != nil {
 		return 0, err
+	}
+	if u.Billed > 0 {
+		return u.Billed, nil
 	}
 	tariff, err := b.tariff(u.serviceTier())
 	if err != nil {

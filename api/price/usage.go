@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+
+	"github.com/bursar-dev/bursar/api/money"
 )
 
 // Kind is a kind of token that providers bill at a price of its own.
@@ -68,6 +70,10 @@ type Usage struct {
 	Reasoning int64 `json:"reasoning,omitempty"`
 	// ServiceTier is in which service tier the provider says it served the call.
 	ServiceTier ServiceTier `json:"serviceTier,omitempty"`
+	// Billed is what the provider bills for the call where that is known from elsewhere than
+	// the prices of its tokens: the provider has said so, or has billed another model. It
+	// takes the place of what the tokens cost. 0 means that they cost what their prices say.
+	Billed money.Nanos `json:"billed,omitempty"`
 }
 
 // Tokens is how many tokens of a kind were used.
@@ -106,13 +112,16 @@ func (u Usage) Total() int64 { return u.TotalInput() + u.Output + u.AudioOutput 
 // ErrUsage is the reason for which Cost refuses a usage that cannot be true.
 var ErrUsage = errors.New("usage out of range")
 
-// Validate reports whether every count is between 0 and MaxTokens, and no more
-// than the Output was Reasoning.
+// Validate reports whether every count is between 0 and MaxTokens, no more than the
+// Output was Reasoning, and what is Billed between 0 and money.Max.
 func (u Usage) Validate() error {
 	for _, kind := range Kinds() {
 		if n := u.Tokens(kind); n < 0 || n > MaxTokens {
 			return fmt.Errorf("%w: %d tokens of kind %s", ErrUsage, n, kind)
 		}
+	}
+	if u.Billed < 0 || u.Billed > money.Max {
+		return fmt.Errorf("%w: billed at %s", ErrUsage, u.Billed)
 	}
 	if u.Reasoning < 0 || u.Reasoning > u.Output {
 		return fmt.Errorf("%w: %d tokens of reasoning in %d of output", ErrUsage, u.Reasoning, u.Output)

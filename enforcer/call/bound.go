@@ -55,7 +55,9 @@ func (c *Call) boundFor(model string) *Problem {
 	if problem := unpricedFor(&route.Provider, c.request); problem != nil {
 		return problem
 	}
-	priced := route.Model.At(c.calls.Admitter.Now())
+	now := c.calls.Admitter.Now()
+	priced := route.Model.At(now)
+	priced.Billing = route.Provider.Billing(now)
 	bounded, err := c.request.For(priced, protocol.OutputLimits{Assumed: c.tenant.Document().AssumedOutputTokens})
 	if err != nil {
 		return badRequest(err)

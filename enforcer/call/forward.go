@@ -121,6 +121,9 @@ func (c *Call) Finish(cut error) Rest {
 	c.showPiece(piece)
 	if usage, ok := f.answer.Usage(); ok {
 		f.usage = &usage
+	} else if doubt := protocol.Doubt(f.answer); doubt != "" && !f.answer.Unfinished() && f.status < 300 {
+		c.calls.Log.Warn("a provider's usage is not believed: the call is charged its hold",
+			"provider", c.route.Provider.Name, "model", c.model.Name, "call", c.id, "why", doubt)
 	}
 	if f.answer.Unfinished() {
 		return c.finishCut(piece, cut)

@@ -1,21 +1,38 @@
 package protocol
 
 import (
+	"cmp"
+	"fmt"
+
 	"github.com/tidwall/gjson"
 
 	"github.com/bursar-dev/bursar/api/price"
 )
 
+// doubtCut is why nobody knows what an answer has cost whose end has not come.
+const doubtCut = "the answer was cut off"
+
+// Doubt is why the usage of an answer is not believed; empty where it is, and where the
+// answer cannot say.
+// REQUIRES: End was called.
+func Doubt(answer Answer) string {
+	if doubtful, ok := answer.(interface{ Doubt() string }); ok {
+		return doubtful.Doubt()
+	}
+	return ""
+}
+
 // wholeAnswer is an answer that comes as one JSON object. It passes as it comes.
 type wholeAnswer struct {
 	members *memberScanner
 	// read reads the usage among the members.
-	read func(*memberScanner) (price.Usage, bool)
+	read func(*memberScanner) reading
 	cut  bool
+	got  *reading
 }
 
 // newWholeAnswer is a wholeAnswer of which the named members are wanted.
-func newWholeAnswer(read func(*memberScanner) (price.Usage, bool), names ...string) *wholeAnswer {
+func newWholeAnswer(read func(*memberScanner) reading, names ...string) *wholeAnswer {
 	return &wholeAnswer{members: newMemberScanner(names...), read: read}
 }
 
@@ -28,37 +45,80 @@ func (a *wholeAnswer) End(cut bool) []byte           { a.cut = cut; return nil }
 func (a *wholeAnswer) Unfinished() bool              { return a.cut }
 func (a *wholeAnswer) Problem([]byte) ([]byte, bool) { return nil, true }
 
-func (a *wholeAnswer) Usage() (price.Usage, bool) {
-	if a.cut {
-		return price.Usage{}, false
+func (a *wholeAnswer) Usage() (price.Usage, bool) { return a.reading().usage() }
+func (a *wholeAnswer) Doubt() string              { return a.reading().doubt }
+
+func (a *wholeAnswer) reading() reading {
+	if a.got == nil {
+		got := reading{doubt: doubtCut}
+		if !a.cut {
+			got = a.read(a.members)
+		}
+		a.got = &got
 	}
-	return a.read(a.members)
+	return *a.got
 }
 
-// numbers reads the numbers of a usage, and remembers whether one of them could
-// not be read.
+// numbers reads the numbers of a usage, and remembers what is wrong with the first of them
+// that cannot be what it counts.
 type numbers struct {
-	of     gjson.Result
-	broken bool
+	of    gjson.Result
+	doubt string
 }
 
 // must is a number that must be there.
-func (n *numbers) must(path string) int64 { return n.read(n.of.Get(path)) }
+func (n *numbers) must(path string) int64 {
+	number := n.of.Get(path)
+	if !number.Exists() {
+		n.doubtOf("it has no %s", path)
+	}
+	return n.readNamed(path, number)
+}
 
-func (n *numbers) read(number gjson.Result) int64 {
+func (n *numbers) doubtOf(format string, args ...any) {
+	if n.doubt == "" {
+		n.doubt = fmt.Sprintf(format, args...)
+	}
+}
+
+// read reads a number that must be whole.
+func (n *numbers) read(number gjson.Result) int64 { return n.readNamed("", number) }
+
+func (n *numbers) readNamed(name string, number gjson.Result) int64 {
 	value, ok := wholeNumber(number)
-	n.broken = n.broken || !ok || value > price.MaxTokens
+	if !ok || value > price.MaxTokens {
+		n.doubtOf("its %s is no number of tokens: %s", cmp.Or(name, "usage"), clipped(number.Raw))
+	}
 	return value
 }
 
 // may is a number that may be absent, or null, which is 0.
-func (n *numbers) may(path string) int64 { return n.readIfAny(n.of.Get(path)) }
+func (n *numbers) may(path string) int64 {
+	number := n.of.Get(path)
+	if number.Type == gjson.Null {
+		return 0
+	}
+	return n.readNamed(path, number)
+}
 
 func (n *numbers) readIfAny(number gjson.Result) int64 {
 	if number.Type == gjson.Null {
 		return 0
 	}
 	return n.read(number)
+}
+
+// spelled is a number that providers have under several names, of which any may be there.
+// Where one of them is 0, another may say what it is; all others must say the same.
+func (n *numbers) spelled(paths ...string) (value int64) {
+	for _, path := range paths {
+		also := n.may(path)
+		if value != 0 && also != 0 && also != value {
+			n.doubtOf("its %s is %d, and by another name %d", path, also, value)
+		}
+		value = max(value, also)
+	}
+	return value
 }
 
 // modality is how many tokens of a modality an array of {modality, tokenCount} has.
@@ -78,10 +138,10 @@ func (n *numbers) mayElse0(path string) int64 {
 	return value
 }
 
-// believable is the usage that was made of the numbers, and whether it can be.
-func (n *numbers) believable(used price.Usage) (price.Usage, bool) {
-	if n.broken || used.Validate() != nil {
-		return price.Usage{}, false
+// believable is the usage that was made of the numbers, unless it cannot be.
+func (n *numbers) believable(used price.Usage) reading {
+	if err := used.Validate(); err != nil {
+		n.doubtOf("%s", err)
 	}
-	return used, true
+	return reading{used, n.doubt}
 }

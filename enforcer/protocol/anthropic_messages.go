@@ -236,7 +236,7 @@ func (r *messagesRequest) For(model limiterv1.Model, limits OutputLimits) (Bound
 	return BoundedCall{
 		Path: "/messages", Body: changed.bytes(), Bound: bound, Cost: cost,
 		Whole: func() Answer {
-			return newWholeAnswer(func(members *memberScanner) (price.Usage, bool) {
+			return newWholeAnswer(func(members *memberScanner) reading {
 				u := messagesUsage{tier: tier}
 				u.add(members.member("usage"))
 				return u.usage()
@@ -293,11 +293,13 @@ func (u *messagesUsage) add(usage gjson.Result) {
 	})
 }
 
-func (u *messagesUsage) usage() (price.Usage, bool) {
+func (u *messagesUsage) usage() reading {
 	n := numbers{}
 	input, output := n.read(u.input), n.read(u.output)
 	read, wrote, wrote1h := n.readIfAny(u.read), n.readIfAny(u.wrote), n.readIfAny(u.wrote1h)
-	n.broken = n.broken || u.billedBeside
+	if u.billedBeside {
+		n.doubtOf("its server_tool_use is billed beside tokens")
+	}
 	return n.believable(price.Usage{
 		Input: input, CachedInput: read, CacheWrite5m: wrote - wrote1h, CacheWrite1h: wrote1h,
 		Output: output, ServiceTier: u.tier.served(u.served),
@@ -331,7 +333,7 @@ func (s *messagesStream) Usage() (price.Usage, bool) {
 	if !s.stopped {
 		return price.Usage{}, false
 	}
-	return s.said.usage()
+	return s.said.usage().usage()
 }
 
 var messageStop = []byte(`"message_stop"`)

@@ -317,7 +317,7 @@ func (r *generateRequest) For(model limiterv1.Model, limits OutputLimits) (Bound
 	return BoundedCall{
 		Path: path, Body: r.rewritten(output), Bound: bound, Cost: cost,
 		Whole: func() Answer {
-			return newWholeAnswer(func(members *memberScanner) (price.Usage, bool) {
+			return newWholeAnswer(func(members *memberScanner) reading {
 				return geminiUsage(members.member("usageMetadata"), tier)
 			}, "usageMetadata")
 		},
@@ -377,7 +377,7 @@ func (s *generateStream) Usage() (price.Usage, bool) {
 	if s.Unfinished() {
 		return price.Usage{}, false
 	}
-	return geminiUsage(s.usage, s.tier)
+	return geminiUsage(s.usage, s.tier).usage()
 }
 
 var (
@@ -418,7 +418,7 @@ func (s *generateStream) Problem(body []byte) ([]byte, bool) {
 // geminiUsage reads a usage, in which numbers that are 0 may be absent, except for
 // that of the prompt. Cached tokens are contained in the prompt's; thoughts, and what
 // was read for tools, are not contained in anything.
-func geminiUsage(usage gjson.Result, tier serviceTier) (price.Usage, bool) {
+func geminiUsage(usage gjson.Result, tier serviceTier) reading {
 	n := numbers{of: usage}
 	prompt, cached := n.must("promptTokenCount"), n.may("cachedContentTokenCount")
 	candidates, thoughts, tools := n.may("candidatesTokenCount"), n.may("thoughtsTokenCount"), n.may("toolUsePromptTokenCount")

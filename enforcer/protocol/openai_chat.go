@@ -356,7 +356,7 @@ func (r *chatRequest) optionsWithUsage() []byte {
 }
 
 func wholeChat(tier serviceTier) Answer {
-	return newWholeAnswer(func(members *memberScanner) (price.Usage, bool) {
+	return newWholeAnswer(func(members *memberScanner) reading {
 		return chatUsage(members.member("usage"), tier.served(members.member("service_tier")))
 	}, "usage", "service_tier")
 }
@@ -404,7 +404,7 @@ func (s *chatStream) Usage() (price.Usage, bool) {
 	if s.Unfinished() && !s.last {
 		return price.Usage{}, false
 	}
-	return chatUsage(s.usage, s.served)
+	return chatUsage(s.usage, s.served).usage()
 }
 
 var (
@@ -457,7 +457,7 @@ func (s *chatStream) withoutNull(data []byte, null gjson.Result) []byte {
 }
 
 // chatUsage reads a usage, and whether it can be believed.
-func chatUsage(usage gjson.Result, served price.ServiceTier) (price.Usage, bool) {
+func chatUsage(usage gjson.Result, served price.ServiceTier) reading {
 	n := numbers{of: usage}
 	prompt, completion := n.must("prompt_tokens"), n.must("completion_tokens")
 	cached, audio := n.may("prompt_tokens_details.cached_tokens"), n.may("prompt_tokens_details.audio_tokens")

@@ -127,7 +127,7 @@ func (r *embeddingsRequest) For(model limiterv1.Model, _ OutputLimits) (BoundedC
 		changed.set(&r.model, gjson.AppendJSONString(nil, model.UpstreamName))
 	}
 	whole := func() Answer {
-		return newWholeAnswer(func(members *memberScanner) (price.Usage, bool) {
+		return newWholeAnswer(func(members *memberScanner) reading {
 			n := numbers{of: members.member("usage")}
 			return n.believable(price.Usage{Input: n.must("prompt_tokens")})
 		}, "usage")

@@ -236,7 +236,7 @@ func (r *responsesRequest) For(model limiterv1.Model, limits OutputLimits) (Boun
 	return BoundedCall{
 		Path: "/responses", Body: changed.bytes(), Bound: bound, Cost: cost,
 		Whole: func() Answer {
-			return newWholeAnswer(func(members *memberScanner) (price.Usage, bool) {
+			return newWholeAnswer(func(members *memberScanner) reading {
 				return responsesUsage(members.member("usage"), tier.served(members.member("service_tier")))
 			}, "usage", "service_tier")
 		},
@@ -272,7 +272,7 @@ func (s *responsesStream) Usage() (price.Usage, bool) {
 	if !s.done {
 		return price.Usage{}, false
 	}
-	return responsesUsage(s.usage, s.served)
+	return responsesUsage(s.usage, s.served).usage()
 }
 
 var responseEvent = []byte(`"response.`)
@@ -303,7 +303,7 @@ func (s *responsesStream) Problem(body []byte) ([]byte, bool) {
 	return s.events.interject("error", event), false
 }
 
-func responsesUsage(usage gjson.Result, served price.ServiceTier) (price.Usage, bool) {
+func responsesUsage(usage gjson.Result, served price.ServiceTier) reading {
 	n := numbers{of: usage}
 	input, cached, output := n.must("input_tokens"), n.may("input_tokens_details.cached_tokens"), n.must("output_tokens")
 	used := price.Usage{Input: input - cached, CachedInput: cached, Output: output, ServiceTier: served}

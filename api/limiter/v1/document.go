@@ -369,6 +369,11 @@ type Provider struct {
 	UnlistedModels *UnlistedModels `json:"unlistedModels,omitempty"`
 	// PassFields are what callers may ask for though its cost is not bounded; see Passes.
 	PassFields []string `json:"passFields,omitempty"`
+	// NeutralUsage are members of the usage in an answer that cost nothing beside what the
+	// tokens do; see Billing.
+	NeutralUsage []string `json:"neutralUsage,omitempty"`
+	// CostReported is whether a call costs what the provider's answer says that it does.
+	CostReported bool `json:"costReported,omitempty"`
 }
 
 // PassAllFields among the PassFields of a Provider stands for all fields.
@@ -400,6 +405,8 @@ type Model struct {
 	Name string `json:"name"`
 	// UpstreamName is what the provider is asked for.
 	UpstreamName string `json:"upstreamName"`
+	// AnsweredAs are the names that the model has in answers, beside those two; see IsAnsweredAs.
+	AnsweredAs []string `json:"answeredAs,omitempty"`
 	// ContextWindow is the most input tokens that the model takes; 0 means that
 	// nobody knows.
 	ContextWindow int64 `json:"contextWindow,omitempty"`
@@ -416,6 +423,8 @@ type Model struct {
 	// Unlisted is whether no provider lists the model: its name is what a caller says,
 	// and its prices are those of others. No document has such a model.
 	Unlisted bool `json:"-"`
+	// Billing is how the model's provider bills; no document has it.
+	Billing Billing `json:"-"`
 }
 
 // PriceChange is what a model's tokens cost from a moment on.

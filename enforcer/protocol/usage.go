@@ -1,0 +1,191 @@
+package protocol
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/price"
+)
+
+// known are the members that the usage in an answer may have. Any other member with a number
+// in it that is not zero may be something that the provider bills beside tokens: a usage that
+// has one is not believed, unless the ModelProvider says that it costs nothing. To know one
+// more is one line in the list of its protocol.
+type known map[string]known
+
+var (
+	// counted is what the reader makes part of the usage, or checks.
+	counted known
+	// neutral costs nothing by itself, whatever is in it: a total, a breakdown of what is
+	// counted elsewhere, how long something took.
+	neutral known
+)
+
+// unknown is the path of the first member that is not known, not zero and not neutral for
+// the provider; empty when there is none.
+func (k known) unknown(usage gjson.Result, billing limiterv1.Billing) string {
+	return k.unknownWithin("", usage, billing)
+}
+
+func (k known) unknownWithin(at string, usage gjson.Result, billing limiterv1.Billing) (found string) {
+	usage.ForEach(func(key, value gjson.Result) bool {
+		path := strings.TrimPrefix(at+"."+clipped(key.Str), ".")
+		if usage.IsArray() {
+			path = at // all elements of an array have its path
+		}
+		members, ok := k[key.Str]
+		switch {
+		case ok && members == nil || !countsSomething(value) || billing.Neutral(path):
+		case value.IsObject() || value.IsArray():
+			if usage.IsArray() {
+				members = k
+			}
+			found = members.unknownWithin(path, value, billing)
+		default:
+			found = path
+		}
+		return found == ""
+	})
+	return found
+}
+
+// countsSomething is whether a value is, or has in it, a number that is not zero.
+func countsSomething(value gjson.Result) bool {
+	switch {
+	case value.Type == gjson.Number:
+		return value.Num != 0
+	case value.IsObject() || value.IsArray():
+		any := false
+		value.ForEach(func(_, member gjson.Result) bool {
+			any = countsSomething(member)
+			return !any
+		})
+		return any
+	}
+	return false
+}
+
+// reading is what was read of the usage in an answer: what the call used, unless there is a
+// doubt about it. Then nobody knows.
+type reading struct {
+	used  price.Usage
+	doubt string
+}
+
+func doubted(format string, args ...any) reading { return reading{doubt: fmt.Sprintf(format, args...)} }
+
+func (r reading) usage() (price.Usage, bool) {
+	if r.doubt != "" {
+		return price.Usage{}, false
+	}
+	return r.used, true
+}
+
+// said is what an answer says that bears on what the call cost.
+type said struct {
+	// usage is the usage as it is written, for whose members known has the list.
+	usage gjson.Result
+	known known
+	// used is the usage as it was read.
+	used price.Usage
+	// model is the model that the answer names, if it names one.
+	model gjson.Result
+	// spoke is whether the answer has output that the client has seen.
+	spoke bool
+	// nothing is whether the answer says of itself that it came to nothing: such a one may
+	// have used nothing.
+	nothing bool
+}
+
+// bill is by what a call is billed. Answers keep it: it holds nothing of the request.
+type bill struct {
+	tier  serviceTier
+	model limiterv1.Model
+}
+
+// newBill is the bill of a call of the model that has asked for the tier.
+func newBill(model limiterv1.Model, tier serviceTier) bill {
+	model.Name, model.UpstreamName = strings.Clone(model.Name), strings.Clone(model.UpstreamName) // a caller's, if unlisted
+	return bill{tier: tier, model: model}
+}
+
+// judge says what the call used by an answer, or why that cannot be the whole truth.
+func (b bill) judge(n *numbers, s said) reading {
+	cost, costDoubt := reportedCost(s.usage)
+	if doubt := b.doubt(n, s); doubt != "" {
+		return reading{doubt: doubt}
+	}
+	if costDoubt != "" {
+		return reading{doubt: costDoubt}
+	}
+	if b.model.Billing.CostReported {
+		return b.billedAt(s.used, cost)
+	}
+	if path := s.known.unknown(s.usage, b.model.Billing); path != "" {
+		return doubted("its %s is not known: what it costs is not counted; if it costs nothing, add it to spec.neutralUsage", path)
+	}
+	return b.byPrices(s, cost)
+}
+
+// doubt is why the numbers cannot be true, whatever they cost.
+func (b bill) doubt(n *numbers, s said) string {
+	used := s.used
+	switch err := used.Validate(); {
+	case n.doubt != "":
+		return n.doubt
+	case err != nil:
+		return err.Error()
+	case s.nothing && used.Total() == 0:
+		return ""
+	case used.TotalInput() == 0:
+		return "no input for a request that has some"
+	case s.spoke && used.Total() == used.TotalInput():
+		return "no tokens of output in an answer that has some"
+	}
+	return ""
+}
+
+// billedAt is a usage of which the provider has said what it bills.
+func (b bill) billedAt(used price.Usage, cost *reported) reading {
+	if cost == nil {
+		return doubted("the provider does not say what the call costs, which spec.costReported relies on")
+	}
+	tokens, err := b.model.Prices.Cost(used)
+	if cost.most == 0 && (err != nil || tokens > 0) {
+		return doubted("the provider says that the call costs nothing, and its tokens have a price")
+	}
+	used.Billed = cost.most
+	return reading{used: used}
+}
+
+// byPrices is a usage that costs what the prices of its tokens say: those of the model that
+// the answer names, where it is another one. If the provider says that it bills more, there
+// is something beside tokens.
+func (b bill) byPrices(s said, cost *reported) reading {
+	used, prices := s.used, b.model.Prices
+	if name := s.model.Str; s.model.Type == gjson.String {
+		var priced bool
+		if prices, priced = b.pricesOf(name); !priced {
+			return doubted("the answer is that of model %q, which the ModelProvider does not list: list it, or add it to answeredAs of model %s",
+				clipped(name), b.model.Name)
+		}
+	}
+	tokens, err := prices.Cost(used)
+	switch {
+	case err != nil:
+		return reading{doubt: err.Error()}
+	case cost != nil && cost.least > tokens:
+		return doubted("the provider says that the call costs %s, which is more than the %s of its tokens", cost.least, tokens)
+	}
+	if own, err := b.model.Prices.Cost(used); err != nil || own != tokens {
+		used.Billed = tokens
+	}
+	return reading{used: used}
+}
+
+// reported is what a provider says that a call costs: between two whole nano-dollars.
+type reported struct{ least, most money.Nanos }
