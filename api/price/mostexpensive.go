@@ -1,24 +1,55 @@
 package price
 
-import "math"
+import (
+	"cmp"
+	"math"
+	"slices"
+)
 
 // MostExpensive is a book for calls of a model that has none: every kind of token has
 // the dearest price that any list of the books has for it, for calls of every length
-// and in every service tier of the books. Of no books it is empty.
+// and in every service tier of the books, every multiplier the highest factor, and every
+// use the dearest fee. Of no books it is empty.
 //
 // What one of the books has a price for, this one has a price for, which is no lower.
 // A model that is in none of the books may cost more: its price is unknown.
 func MostExpensive(books ...Book) Book {
-	dearest, most := List{}, Book{}
+	dearest, most := Tariff{Base: List{}}, Book{}
 	for _, book := range books {
-		for tier, tariff := range book {
-			most[tier] = Tariff{Base: dearest}
+		for _, tariff := range book {
 			for _, list := range tariff.upTo(math.MaxInt64) {
 				for kind, price := range list {
-					dearest[kind] = max(dearest[kind], price)
+					dearest.Base[kind] = max(dearest.Base[kind], price)
 				}
 			}
+			dearest.raise(tariff)
+		}
+	}
+	slices.SortFunc(dearest.Multipliers, func(a, b Multiplier) int {
+		return cmp.Or(cmp.Compare(a.Property, b.Property), cmp.Compare(a.Value, b.Value))
+	})
+	for _, book := range books {
+		for tier := range book {
+			most[tier] = dearest
 		}
 	}
 	return most
+}
+
+// raise makes no multiplier and no fee lower than another tariff's.
+func (t *Tariff) raise(other Tariff) {
+	for _, m := range other.Multipliers {
+		same := func(have Multiplier) bool { return have.Property == m.Property && have.Value == m.Value }
+		if i := slices.IndexFunc(t.Multipliers, same); i >= 0 {
+			t.Multipliers[i].Factor = max(t.Multipliers[i].Factor, m.Factor)
+			continue
+		}
+		t.Multipliers = append(t.Multipliers, m)
+	}
+	for name, fee := range other.Fees {
+		if t.Fees == nil {
+			t.Fees = Fees{}
+		}
+		t.Fees[name] = max(t.Fees[name], fee)
+	}
 }

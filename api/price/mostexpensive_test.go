@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/price"
 )
 
@@ -30,8 +31,19 @@ func TestMostExpensive(t *testing.T) {
 		"a service tier, twice": {[]price.Book{tiered}, price.Book{price.Default: {Base: list(3, 9)}, "flex": {Base: list(3, 9)}}},
 		"a service tier, of another's, too": {[]price.Book{flat(list(7, 1)), tiered},
 			price.Book{price.Default: {Base: list(7, 9)}, "flex": {Base: list(7, 9)}}},
-		"what costs nothing":    {[]price.Book{flat(list(0, 0))}, flat(list(0, 0))},
-		"a kind that one has":   {[]price.Book{flat(list(1, 1)), flat(price.List{price.AudioInput: 6})}, flat(price.List{price.Input: 1, price.Output: 1, price.AudioInput: 6})},
+		"what costs nothing":  {[]price.Book{flat(list(0, 0))}, flat(list(0, 0))},
+		"a kind that one has": {[]price.Book{flat(list(1, 1)), flat(price.List{price.AudioInput: 6})}, flat(price.List{price.Input: 1, price.Output: 1, price.AudioInput: 6})},
+		"extras": {[]price.Book{extras, {price.Default: {
+			Base:        list(1, 1),
+			Multipliers: []price.Multiplier{{"geo", "us", 3 * price.One}, {"geo", "cn", price.One}},
+			Fees:        price.Fees{"search": 1, "maps": 2},
+		}}}, price.Book{price.Default: {
+			Base: price.List{price.Input: 1_000_000_000_000, price.CachedInput: 1_000_000, price.Output: 1},
+			Multipliers: []price.Multiplier{
+				{"geo", "cn", price.One}, {"geo", "eu", 2 * price.One}, {"geo", "us", 3 * price.One}, {"speed", "fast", 6 * price.One}, {"speed", "free", 0},
+			},
+			Fees: price.Fees{"search": money.Cent, "fetch": 0, "maps": 2},
+		}}},
 		"no kind that none has": {[]price.Book{flat(price.List{price.Input: 1}), flat(price.List{price.Input: 2})}, flat(price.List{price.Input: 2})},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -21,12 +21,19 @@ const million = 1_000_000
 // to be had: a usage of it has no cost, and a bound of it is refused.
 type List map[Kind]PerMillion
 
-// Tariff is what calls cost by the length of their input.
+// Tariff is what calls of a service tier cost: by the length of their input, by properties
+// that multiply the cost of their tokens, and by what they use beside tokens.
 type Tariff struct {
 	// Base is the list of calls that no other is for.
 	Base List `json:"base"`
 	// LongContext are the lists of calls with long input, the shortest first.
 	LongContext []LongContext `json:"longContext,omitempty"`
+	// Multipliers are the factors of calls whose tokens cost more, or less, than the lists
+	// say. Those of several properties apply together. A property with a value that has no
+	// factor has no price.
+	Multipliers []Multiplier `json:"multipliers,omitempty"`
+	// Fees are what is billed beside tokens. What has no fee has no price.
+	Fees Fees `json:"fees,omitempty"`
 }
 
 // LongContext is the list of calls with more input than a number of tokens. It
@@ -45,8 +52,8 @@ var (
 	// ErrTooExpensive is the reason for which Cost and Dearest refuse a call dearer
 	// than money.Max.
 	ErrTooExpensive = errors.New("cost above 9000000 US dollars")
-	// ErrNoPrice is the reason for which Cost and Dearest refuse tokens of a kind, or
-	// in a service tier, for which there is no price.
+	// ErrNoPrice is the reason for which Cost and Dearest refuse tokens of a kind, a
+	// service tier, a property's value, or a use, for which there is no price.
 	ErrNoPrice = errors.New("no price")
 )
 
@@ -63,8 +70,28 @@ func (b Book) Cost(u Usage) (money.Nanos, error) {
 	if err != nil {
 		return 0, err
 	}
+	factors, err := tariff.factors(u.Properties)
+	if err != nil {
+		return 0, err
+	}
 	lists := tariff.upTo(u.TotalInput())
-	return lists[len(lists)-1].cost(u)
+	return tariff.total(lists[len(lists)-1], u, factors)
+}
+
+// total is what the tokens cost by the list, times the factors, and what the uses cost.
+func (t Tariff) total(list List, u Usage, factors []Factor) (money.Nanos, error) {
+	tokens, err := list.cost(u, factors)
+	if err != nil {
+		return 0, err
+	}
+	fees, err := t.fees(u.Uses)
+	if err != nil {
+		return 0, err
+	}
+	if fees > money.Max-tokens {
+		return 0, ErrTooExpensive
+	}
+	return tokens + fees, nil
 }
 
 // Dearest is the most that a call can cost that uses no more tokens than the bound
@@ -75,6 +102,9 @@ func (b Book) Cost(u Usage) (money.Nanos, error) {
 // written to the cache for an hour may be written for five minutes, or be input as
 // any other. A bound of Input, therefore, holds where nothing can be written to the
 // cache at a price of its own, and one of CacheWrite1h always does.
+//
+// A property that the bound names may have the value named there, or none that changes the
+// price. All others may have any value that has a factor.
 func (b Book) Dearest(bound Usage, tiers ...ServiceTier) (dearest money.Nanos, err error) {
 	if err := bound.Validate(); err != nil {
 		return 0, err
@@ -87,8 +117,12 @@ func (b Book) Dearest(bound Usage, tiers ...ServiceTier) (dearest money.Nanos, e
 		if err != nil {
 			return 0, err
 		}
+		factors, err := tariff.dearestFactors(bound.Properties)
+		if err != nil {
+			return 0, err
+		}
 		for _, list := range tariff.upTo(bound.TotalInput()) {
-			cost, err := list.dearest().cost(bound)
+			cost, err := tariff.total(list.dearest(), bound, factors)
 			if err != nil {
 				return 0, err
 			}
@@ -101,6 +135,19 @@ func (b Book) Dearest(bound Usage, tiers ...ServiceTier) (dearest money.Nanos, e
 // Offers is whether there is a price for tokens of the kind in the Default tier.
 func (b Book) Offers(kind Kind) bool {
 	_, ok := b[Default].Base[kind]
+	return ok
+}
+
+// Charges is whether there is a fee for uses of that name in the Default tier.
+func (b Book) Charges(name string) bool {
+	_, ok := b[Default].Fees[name]
+	return ok
+}
+
+// Multiplies is whether there is a factor for that value of the property in the Default
+// tier.
+func (b Book) Multiplies(property, value string) bool {
+	_, ok := b[Default].factor(property, value)
 	return ok
 }
 
@@ -147,8 +194,9 @@ func (l List) dearest() List {
 	return dearest
 }
 
-// cost is what a valid usage costs, rounded up to the nano-dollar.
-func (l List) cost(u Usage) (money.Nanos, error) {
+// cost is what the tokens of a valid usage cost, times the factors, rounded up to the
+// nano-dollar once.
+func (l List) cost(u Usage, factors []Factor) (money.Nanos, error) {
 	var hi, lo uint64
 	for _, kind := range Kinds() {
 		tokens := u.Tokens(kind)
@@ -160,6 +208,9 @@ func (l List) cost(u Usage) (money.Nanos, error) {
 		var carry uint64
 		lo, carry = bits.Add64(lo, m, 0)
 		hi, _ = bits.Add64(hi, h, carry)
+	}
+	if len(factors) > 0 {
+		return times(hi, lo, factors)
 	}
 	lo, carry := bits.Add64(lo, million-1, 0)
 	hi += carry
@@ -174,8 +225,8 @@ func (l List) cost(u Usage) (money.Nanos, error) {
 }
 
 // Validate reports whether the book can be counted with: it has a tariff for
-// Default, prices between 0 and money.Max, no kind that is unknown here, and lists
-// for long input in their order.
+// Default, prices and fees between 0 and money.Max, factors between 0 and MaxFactor, no
+// kind that is unknown here, and lists for long input in their order.
 func (b Book) Validate() error {
 	if _, err := b.tariff(Default); err != nil {
 		return err
@@ -202,7 +253,7 @@ func (t Tariff) validate() error {
 			return fmt.Errorf("long context above %d input tokens: %w", above, err)
 		}
 	}
-	return nil
+	return t.validateExtras()
 }
 
 func (l List) validate() error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"math/big"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -38,15 +39,33 @@ var tiered = price.Book{
 	"flex": {Base: price.List{price.Input: money.USD, price.CachedInput: money.USD / 2, price.Output: 5 * money.USD}},
 }
 
+// extras has factors and fees, and a tenth of a cent a token of input.
+var extras = price.Book{price.Default: {
+	Base: price.List{price.Input: 1_000_000_000_000, price.CachedInput: 1_000_000, price.Output: 1},
+	Multipliers: []price.Multiplier{
+		{Property: "geo", Value: "us", Factor: 1_100_000_000}, {Property: "geo", Value: "eu", Factor: 2 * price.One},
+		{Property: "speed", Value: "fast", Factor: 6 * price.One}, {Property: "speed", Value: "free", Factor: 0},
+	},
+	Fees: price.Fees{"search": money.Cent, "fetch": 0},
+}}
+
 func TestCost(t *testing.T) {
 	for name, tc := range map[string]struct {
 		book  price.Book
 		usage price.Usage
 		want  money.Nanos
 	}{
-		"nothing":         {gpt4o, price.Usage{}, 0},
-		"a million input": {gpt4o, price.Usage{Input: 1_000_000}, 2_500_000_000},
-		"one of each":     {gpt4o, price.Usage{Input: 1, CachedInput: 1, Output: 1}, 2_500 + 1_250 + 10_000},
+		"a factor":                   {extras, price.Usage{Input: 1, Properties: "geo=us"}, 1_100_000},
+		"a property as it mostly is": {extras, price.Usage{Input: 1, Properties: "geo=&speed="}, 1_000_000},
+		"two factors":                {extras, price.Usage{Input: 1, Properties: "geo=us&speed=fast"}, 6_600_000},
+		"a factor, rounded up once":  {extras, price.Usage{CachedInput: 1, Properties: "geo=us"}, 2},
+		"a factor of nothing":        {extras, price.Usage{Input: 1, Properties: "speed=free"}, 0},
+		"a fee":                      {extras, price.Usage{Uses: "search=3"}, 30_000_000},
+		"a fee is not multiplied":    {extras, price.Usage{Input: 1, Properties: "geo=us", Uses: "fetch=9&search=1"}, 1_100_000 + 10_000_000},
+		"no use of what has no fee":  {extras, price.Usage{Uses: "maps=0"}, 0},
+		"nothing":                    {gpt4o, price.Usage{}, 0},
+		"a million input":            {gpt4o, price.Usage{Input: 1_000_000}, 2_500_000_000},
+		"one of each":                {gpt4o, price.Usage{Input: 1, CachedInput: 1, Output: 1}, 2_500 + 1_250 + 10_000},
 		"one of every kind": {flat(all()), price.Usage{
 			Input: 1, CachedInput: 1, CacheWrite5m: 1, CacheWrite1h: 1, AudioInput: 1, CachedAudioInput: 1, Output: 1, AudioOutput: 1, ImageOutput: 1,
 		}, 111_111_111},
@@ -106,6 +125,17 @@ func TestCostRefuses(t *testing.T) {
 		"dearer by a nano":               {flat(price.List{price.Input: 1, price.Output: money.Max}), price.Usage{Input: 1, Output: 1_000_000}, price.ErrTooExpensive},
 		"dearer by 64 bits":              {flat(price.List{price.Input: money.Max}), price.Usage{Input: price.MaxTokens}, price.ErrTooExpensive},
 		"at 2^64 nanos":                  {flat(price.List{price.Input: 18_446_744_073_709_552}), price.Usage{Input: price.MaxTokens}, price.ErrTooExpensive},
+		"a value without a factor":       {extras, price.Usage{Properties: "geo=cn"}, price.ErrNoPrice},
+		"a property without factors":     {gpt4o, price.Usage{Properties: "geo=us"}, price.ErrNoPrice},
+		"a use without a fee":            {extras, price.Usage{Uses: "maps=1"}, price.ErrNoPrice},
+		"fewer uses than none":           {extras, price.Usage{Uses: "search=-1"}, price.ErrUsage},
+		"half a use":                     {extras, price.Usage{Uses: "search=0.5"}, price.ErrUsage},
+		"too many uses":                  {extras, price.Usage{Uses: "search=1000000001"}, price.ErrUsage},
+		"uses that cannot be read":       {extras, price.Usage{Uses: "search=1;fetch"}, price.ErrUsage},
+		"two values of a property":       {extras, price.Usage{Properties: "geo=us&geo=eu"}, price.ErrUsage},
+		"fees beyond all money":          {extras, price.Usage{Uses: "search=1000000000"}, price.ErrTooExpensive},
+		"multiplied beyond all money":    {extras, price.Usage{Input: price.MaxTokens, Properties: "geo=eu&speed=fast"}, price.ErrTooExpensive},
+		"tokens and fees together":       {extras, price.Usage{Input: 900_000_000, Uses: "search=900000000"}, price.ErrTooExpensive},
 		"dearest everything":             {flat(dearest), most, price.ErrTooExpensive},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -149,8 +179,48 @@ func tariffs(prices *rapid.Generator[price.PerMillion]) *rapid.Generator[price.T
 			above += rapid.Int64Range(1, 300_000).Draw(t, "above")
 			tariff.LongContext = append(tariff.LongContext, price.LongContext{AboveInputTokens: above, List: lists(prices).Draw(t, "long")})
 		}
+		tariff.Multipliers, tariff.Fees = multipliers(t), fees(t)
 		return tariff
 	})
+}
+
+// multipliers draws factors of two properties, for two values each.
+func multipliers(t *rapid.T) (drawn []price.Multiplier) {
+	for _, property := range []string{"geo", "speed"} {
+		for _, value := range []string{"a", "b"} {
+			drawn = append(drawn, price.Multiplier{Property: property, Value: value, Factor: price.Factor(rapid.OneOf(
+				rapid.Just(int64(price.One)), rapid.Int64Range(0, 3*int64(price.One)), rapid.Int64Range(0, int64(price.MaxFactor)),
+			).Draw(t, "factor"))})
+		}
+	}
+	return drawn
+}
+
+func fees(t *rapid.T) price.Fees {
+	drawn := price.Fees{}
+	for _, name := range []string{"search", "fetch"} {
+		drawn[name] = money.Nanos(rapid.OneOf(rapid.Int64Range(0, 10), rapid.Int64Range(0, int64(money.USD))).Draw(t, "fee"))
+	}
+	return drawn
+}
+
+// properties draws a value for some of the properties that have factors.
+func properties(t *rapid.T) price.Properties {
+	values := map[string]string{}
+	for _, property := range []string{"geo", "speed"} {
+		if value := rapid.SampledFrom([]string{"unnamed", "", "a", "b"}).Draw(t, property); value != "unnamed" {
+			values[property] = value
+		}
+	}
+	return price.PropertiesOf(values)
+}
+
+func uses(t *rapid.T) price.Uses {
+	counts := map[string]int64{}
+	for _, name := range []string{"search", "fetch"} {
+		counts[name] = rapid.Int64Range(0, 1000).Draw(t, name)
+	}
+	return price.UsesOf(counts)
 }
 
 func books(prices *rapid.Generator[price.PerMillion]) *rapid.Generator[price.Book] {
@@ -169,6 +239,7 @@ func usages(tokens *rapid.Generator[int64]) *rapid.Generator[price.Usage] {
 			AudioInput: tokens.Draw(t, "audio"), CachedAudioInput: tokens.Draw(t, "cached audio"),
 			Output: tokens.Draw(t, "output"), AudioOutput: tokens.Draw(t, "audio output"), ImageOutput: tokens.Draw(t, "image output"),
 			ServiceTier: serviceTiers.Draw(t, "service tier"),
+			Properties:  properties(t), Uses: uses(t),
 		}
 		u.Reasoning = rapid.Int64Range(0, u.Output).Draw(t, "reasoning")
 		return u
@@ -195,6 +266,17 @@ func exactCost(book price.Book, u price.Usage) *big.Rat {
 		price.Output: u.Output, price.AudioOutput: u.AudioOutput, price.ImageOutput: u.ImageOutput,
 	} {
 		exact.Add(exact, new(big.Rat).Mul(big.NewRat(tokens, 1_000_000), big.NewRat(int64(list[kind]), 1)))
+	}
+	asked, _ := url.ParseQuery(string(u.Properties))
+	for _, m := range tariff.Multipliers {
+		if asked.Get(m.Property) == m.Value {
+			exact.Mul(exact, big.NewRat(int64(m.Factor), 1_000_000_000))
+		}
+	}
+	used, _ := url.ParseQuery(string(u.Uses))
+	for name, n := range used {
+		times, _ := new(big.Rat).SetString(n[0])
+		exact.Add(exact, times.Mul(times, big.NewRat(int64(tariff.Fees[name]), 1)))
 	}
 	return exact
 }
@@ -234,6 +316,7 @@ func TestDearestBoundsEveryCall(t *testing.T) {
 		}
 		usage := within(t, bound)
 		usage.ServiceTier = bound.ServiceTier
+		usage.Properties, usage.Uses = beside(t, bound)
 		if len(tiers) > 0 {
 			usage.ServiceTier = rapid.SampledFrom(tiers).Draw(t, "served in")
 		}
@@ -241,6 +324,26 @@ func TestDearestBoundsEveryCall(t *testing.T) {
 			t.Errorf("%+v costs %d, %v, beyond the %d of the bound %+v in %v", usage, cost, err, dearest, bound, tiers)
 		}
 	})
+}
+
+// beside draws properties and uses that keep within a bound: those that the bound does not
+// name may have any value.
+func beside(t *rapid.T, bound price.Usage) (price.Properties, price.Uses) {
+	named, _ := url.ParseQuery(string(bound.Properties))
+	values := map[string]string{}
+	for _, property := range []string{"geo", "speed"} {
+		possible := []string{"", "a", "b"}
+		if named.Has(property) {
+			possible = []string{"", named.Get(property)}
+		}
+		values[property] = rapid.SampledFrom(possible).Draw(t, property)
+	}
+	most, _ := bound.Uses.Counts()
+	counts := map[string]int64{}
+	for name, n := range most {
+		counts[name] = rapid.Int64Range(0, n).Draw(t, name)
+	}
+	return price.PropertiesOf(values), price.UsesOf(counts)
 }
 
 // within draws a usage that keeps within a bound: of each kind there may be fewer
@@ -277,6 +380,10 @@ func TestDearest(t *testing.T) {
 		tiers []price.ServiceTier
 		want  money.Nanos
 	}{
+		"a property that is not named": {extras, price.Usage{Input: 1}, nil, 12_000_000},
+		"one that is named":            {extras, price.Usage{Input: 1, Properties: "geo=us&speed="}, nil, 1_100_000},
+		"a discount may not be given":  {extras, price.Usage{Input: 1, Properties: "geo=&speed=free"}, nil, 1_000_000},
+		"as many uses as there may be": {extras, price.Usage{Uses: "search=8"}, nil, 80_000_000},
 		"nothing":                      {gpt4o, price.Usage{}, nil, 0},
 		"as Cost, where input is dear": {gpt4o, price.Usage{Input: 2, Output: 1}, nil, 15_000},
 		"a dear cache":                 {dearCache, price.Usage{Input: 1}, nil, 2_000},
@@ -302,6 +409,8 @@ func TestDearestRefuses(t *testing.T) {
 		tiers []price.ServiceTier
 		want  error
 	}{
+		"a value without a factor":          {extras, price.Usage{Properties: "geo=cn"}, nil, price.ErrNoPrice},
+		"a use without a fee":               {gpt4o, price.Usage{Uses: "search=1"}, nil, price.ErrNoPrice},
 		"a kind without a price":            {gpt4o, price.Usage{CacheWrite1h: 1}, nil, price.ErrNoPrice},
 		"a service tier without a price":    {tiered, price.Usage{}, []price.ServiceTier{price.Default, "priority"}, price.ErrNoPrice},
 		"what is beyond all usage":          {gpt4o, price.Usage{Input: price.MaxTokens + 1}, nil, price.ErrUsage},
@@ -344,6 +453,11 @@ func TestValidate(t *testing.T) {
 		"negative":             {flat(price.List{price.Output: -1}), "of output is out of range"},
 		"too large":            {flat(price.List{price.Input: money.Max + 1}), "of input is out of range"},
 		"unknown kind":         {flat(price.List{"smell": 1}), `unknown kind of token "smell"`},
+		"with extras":          {extras, ""},
+		"two factors":          {price.Book{price.Default: {Base: list, Multipliers: []price.Multiplier{{"a", "b", 1}, {"a", "b", 2}}}}, "two factors"},
+		"a huge factor":        {price.Book{price.Default: {Base: list, Multipliers: []price.Multiplier{{"a", "b", price.MaxFactor + 1}}}}, "out of range"},
+		"a nameless property":  {price.Book{price.Default: {Base: list, Multipliers: []price.Multiplier{{"", "b", 1}}}}, "lacks its property"},
+		"a fee below zero":     {price.Book{price.Default: {Base: list, Fees: price.Fees{"a": -1}}}, "out of range"},
 		"in a service tier":    {price.Book{price.Default: {Base: list}, "flex": {Base: price.List{price.Input: -1}}}, `service tier "flex": price`},
 		"in a list for longer": {price.Book{price.Default: {Base: list, LongContext: []price.LongContext{{AboveInputTokens: 5, List: price.List{price.Input: -1}}}}}, "long context above 5 input tokens: price"},
 	} {

@@ -52,7 +52,8 @@ const Default ServiceTier = "default"
 // More than that is not usage but an error of the provider.
 const MaxTokens = 1_000_000_000
 
-// Usage is how many tokens of each kind a call used, and in which service tier.
+// Usage is how many tokens of each kind a call used, in which service tier, and what else
+// its price depends on.
 // The kinds are disjoint: Input contains none of the other kinds of input.
 type Usage struct {
 	Input            int64 `json:"input"`
@@ -74,6 +75,10 @@ type Usage struct {
 	// the prices of its tokens: the provider has said so, or has billed another model. It
 	// takes the place of what the tokens cost. 0 means that they cost what their prices say.
 	Billed money.Nanos `json:"billed,omitempty"`
+	// Properties are what the provider says of the call that its price depends on.
+	Properties Properties `json:"properties,omitempty"`
+	// Uses are what the call used that is billed beside tokens.
+	Uses Uses `json:"uses,omitempty"`
 }
 
 // Tokens is how many tokens of a kind were used.
@@ -113,7 +118,8 @@ func (u Usage) Total() int64 { return u.TotalInput() + u.Output + u.AudioOutput 
 var ErrUsage = errors.New("usage out of range")
 
 // Validate reports whether every count is between 0 and MaxTokens, no more than the
-// Output was Reasoning, and what is Billed between 0 and money.Max.
+// Output was Reasoning, what is Billed between 0 and money.Max, and Properties and Uses can
+// be read.
 func (u Usage) Validate() error {
 	for _, kind := range Kinds() {
 		if n := u.Tokens(kind); n < 0 || n > MaxTokens {
@@ -126,7 +132,11 @@ func (u Usage) Validate() error {
 	if u.Reasoning < 0 || u.Reasoning > u.Output {
 		return fmt.Errorf("%w: %d tokens of reasoning in %d of output", ErrUsage, u.Reasoning, u.Output)
 	}
-	return nil
+	if _, err := u.Properties.values(); err != nil {
+		return err
+	}
+	_, err := u.Uses.Counts()
+	return err
 }
 
 func (u Usage) serviceTier() ServiceTier { return cmp.Or(u.ServiceTier, Default) }

@@ -33,7 +33,7 @@ func model(change func(*v1alpha1.Model)) client.Object {
 	return provider(func(s *v1alpha1.ModelProviderSpec) { change(&s.Models[0]) })
 }
 
-// longContext, changes and the prices of serviceTier are good as they are.
+// longContext, multipliers, changes and the prices of serviceTier are good as they are.
 func longContext() []v1alpha1.LongContextPrices {
 	return []v1alpha1.LongContextPrices{{AboveInputTokens: 200_000, PriceList: v1alpha1.PriceList{Input: "5", CachedInput: "2.50", Output: "15"}}}
 }
@@ -43,6 +43,10 @@ func changes() []v1alpha1.PriceChange {
 		EffectiveFrom: metav1.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC),
 		Prices:        v1alpha1.Prices{PriceList: v1alpha1.PriceList{Input: "2", Output: "8"}},
 	}}
+}
+
+func multipliers() []v1alpha1.PriceMultiplier {
+	return []v1alpha1.PriceMultiplier{{Property: "inference_geo", Value: "us", Factor: "1.1"}}
 }
 
 func long(change func(*v1alpha1.LongContextPrices)) client.Object {
@@ -145,6 +149,23 @@ var _ = DescribeTable("of a ModelProvider, refuses", refused,
 		"spec.models[0].prices.longContext[0].aboveInputTokens", "should be greater than or equal to 1"),
 	Entry("two prices of the same long input", model(func(m *v1alpha1.Model) { m.Prices.LongContext = append(longContext(), longContext()...) }),
 		"spec.models[0].prices.longContext[1]", "Duplicate value"),
+	Entry("two factors of one value", model(func(m *v1alpha1.Model) { m.Prices.Multipliers = append(multipliers(), multipliers()...) }),
+		"spec.models[0].prices.multipliers[1]", "Duplicate value"),
+	Entry("a factor that is too large", model(func(m *v1alpha1.Model) {
+		m.Prices.Multipliers = multipliers()
+		m.Prices.Multipliers[0].Factor = "1000.5"
+	}), "spec.models[0].prices.multipliers[0].factor", "not above 1000"),
+	Entry("a property in capitals", model(func(m *v1alpha1.Model) {
+		m.Prices.Multipliers = multipliers()
+		m.Prices.Multipliers[0].Property = "Speed"
+	}), "spec.models[0].prices.multipliers[0].property", "must be the name of a property"),
+	Entry("two fees of one name", model(func(m *v1alpha1.Model) {
+		m.Prices.Fees = []v1alpha1.Fee{{Name: "web_search", Amount: "0.01"}, {Name: "web_search", Amount: "0.02"}}
+	}), "spec.models[0].prices.fees[1]", "Duplicate value"),
+	Entry("a fee of a use with blanks", model(func(m *v1alpha1.Model) { m.Prices.Fees = []v1alpha1.Fee{{Name: "web search", Amount: "0.01"}} }),
+		"spec.models[0].prices.fees[0].name", "must be a name such as"),
+	Entry("a fee below zero", model(func(m *v1alpha1.Model) { m.Prices.Fees = []v1alpha1.Fee{{Name: "web_search", Amount: "-1"}} }),
+		"spec.models[0].prices.fees[0].amount", "must not be negative"),
 	Entry("cached input dearer than input in a service tier", serviceTier(func(t *v1alpha1.ServiceTierPrices) { t.CachedInput = "1.26" }),
 		"spec.models[0].prices.serviceTiers[0]", "cachedInput must not be dearer than input"),
 	Entry("a service tier with a name of two lines", serviceTier(func(t *v1alpha1.ServiceTierPrices) { t.Name = "flex\n" }),
@@ -185,6 +206,11 @@ var _ = DescribeTable("of a ModelProvider, takes", taken,
 	Entry("prices of a service tier", serviceTier(asIs)),
 	Entry("prices of long input in a service tier", serviceTier(func(t *v1alpha1.ServiceTierPrices) { t.LongContext = longContext() })),
 	Entry("prices from a moment on", change(asIs)),
+	Entry("factors and fees", model(func(m *v1alpha1.Model) {
+		m.Prices.Multipliers = append(multipliers(), v1alpha1.PriceMultiplier{Property: "inference_geo", Value: "eu", Factor: "0.000000001"},
+			v1alpha1.PriceMultiplier{Property: "speed", Value: "fast", Factor: "1000"})
+		m.Prices.Fees = []v1alpha1.Fee{{Name: "web_search", Amount: "0.01"}, {Name: "web_fetch", Amount: "0"}}
+	})),
 	Entry("the other protocols", provider(func(s *v1alpha1.ModelProviderSpec) { s.Protocol = "Anthropic" })),
 	Entry("as many models as there may be", provider(func(s *v1alpha1.ModelProviderSpec) {
 		one := s.Models[0]

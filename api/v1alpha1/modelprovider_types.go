@@ -205,6 +205,60 @@ type Prices struct {
 	// +listMapKey=name
 	// +optional
 	ServiceTiers []ServiceTierPrices `json:"serviceTiers,omitempty"`
+	// multipliers are factors on the cost of a call's tokens, for properties of a call that change the price of all its tokens, in every service tier. Those of several properties are multiplied with each other. Unset: a call that asks for such a property is refused, and one whose answer names it is charged in full.
+	//
+	// Money is reserved at the highest factor that can apply: the one of the value that the call asks for, and of a property that the call does not name, the highest of all its values.
+	// +kubebuilder:validation:MaxItems=8
+	// +listType=map
+	// +listMapKey=property
+	// +listMapKey=value
+	// +optional
+	Multipliers []PriceMultiplier `json:"multipliers,omitempty"`
+	// fees are prices of what the provider bills by its use, beside tokens, such as searches, in every service tier. Unset: a call that asks for something that has no fee is refused, and one whose answer counts such uses is charged in full.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Fees []Fee `json:"fees,omitempty"`
+}
+
+// PriceMultiplier is the factor of calls in which a property has a value.
+type PriceMultiplier struct {
+	// property is the provider's name of the property: "inference_geo" or "speed" of Anthropic.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$')",message="must be the name of a property such as \"inference_geo\": lower-case letters, digits, hyphens and underscores"
+	// +required
+	Property string `json:"property"`
+	// value is what the provider calls the value, such as "us" or "fast".
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$')",message="must be a value such as \"us\": lower-case letters, digits, hyphens and underscores"
+	// +required
+	Value string `json:"value"`
+	// factor is what the cost of the call's tokens is multiplied by: a decimal string between 0 and 1000, such as "1.1". Fees are not multiplied.
+	// +required
+	Factor Factor `json:"factor"`
+}
+
+// Factor is a decimal string between 0 and 1000 with at most 9 digits after the point, such as "1.1".
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=14
+// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{1,4}(\\\\.[0-9]{1,9})?$') && double(self) <= 1000.0",message="must be a decimal number that is not negative, not above 1000, and has at most 9 digits after the point, such as \"1.1\""
+type Factor string
+
+// Fee is the price of one use of something.
+type Fee struct {
+	// name says what is used, as the provider names it: "web_search" or "web_fetch" of Anthropic; "google_search" of Gemini.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$')",message="must be a name such as \"web_search\": lower-case letters, digits, dots, hyphens and underscores"
+	// +required
+	Name string `json:"name"`
+	// amount is the price in US dollars of one use: "0.01" where the provider's list says 10 dollars per 1000 uses; "0" where it bills nothing but the tokens.
+	// +required
+	Amount Amount `json:"amount"`
 }
 
 // LongContextPrices are the prices of calls with more input than aboveInputTokens. They apply to the whole call, not only to the tokens beyond the threshold, and must name the same kinds of token as the prices of shorter calls.

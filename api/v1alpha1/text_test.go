@@ -103,6 +103,8 @@ spec:
       serviceTiers:
       - {name: flex, input: "2", cachedInput: "1", cacheWrite5m: "3", cacheWrite1h: "4", audioInput: "5",
          cachedAudioInput: "4", output: "6", audioOutput: "7", imageOutput: "8", longContext: *long}
+      multipliers: [{property: speed, value: fast, factor: "6"}]
+      fees: [{name: web_search, amount: "0.01"}]
     priceChanges: [{effectiveFrom: "2026-11-26T12:00:00Z", prices: *prices}]
 `
 

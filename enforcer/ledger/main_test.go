@@ -193,6 +193,7 @@ func entry(id string) ledgerv1.Entry {
 		Outcome: ledgerv1.Settled, Usage: price.Usage{
 			Input: 11, CachedInput: 12, CacheWrite5m: 21, CacheWrite1h: 22, AudioInput: 23, CachedAudioInput: 24,
 			Output: 13, AudioOutput: 25, ImageOutput: 26, Reasoning: 7, ServiceTier: "flex",
+			Properties: "inference_geo=us", Uses: "web_search=3",
 		},
 		Held: 14 * money.Cent, Cost: 15 * money.Cent,
 		Duration: 2999 * time.Millisecond, TimeToFirstToken: &first,

@@ -77,6 +77,13 @@ func (m *Maker) prices(isForEmbeddings bool) v1alpha1.Prices {
 	for _, name := range some(m, 4, "flex", "priority", "batch", "a_b-9") {
 		prices.ServiceTiers = append(prices.ServiceTiers, v1alpha1.ServiceTierPrices{Name: name, PriceList: m.priceList(isForEmbeddings)})
 	}
+	for _, value := range some(m, 3, "us", "eu", "fast-2_0") {
+		factor := pick[v1alpha1.Factor](m, "0", "1.1", "1000", "0.000000001")
+		prices.Multipliers = append(prices.Multipliers, v1alpha1.PriceMultiplier{Property: pick(m, "inference_geo", "speed"), Value: value, Factor: factor})
+	}
+	for _, name := range some(m, 4, "web_search", "web_fetch", "google_search", "a.b-9") {
+		prices.Fees = append(prices.Fees, v1alpha1.Fee{Name: name, Amount: pick[v1alpha1.Amount](m, "0", "0.01", "9000000")})
+	}
 	return prices
 }
 

@@ -50,6 +50,13 @@ var providerFlaws = all(
 	again("spec.models[0].prices.longContext", "spec.models[0].prices.longContext[$]", nil),
 	is("spec.models[*].prices.serviceTiers[*].name", nil, "", "default", "standard", "auto", "Flex", "a-", "a b", "flex\r\n", strings.Repeat("s", 64)),
 	again("spec.models[0].prices.serviceTiers", "spec.models[0].prices.serviceTiers[$]", nil),
+	is("spec.models[*].prices.multipliers[*].property", nil, "", "Speed", "a-", "a b", "speed\r\n", strings.Repeat("s", 64), 1),
+	is("spec.models[*].prices.multipliers[*].value", nil, "", "Fast", "a-", "a b", "fast\r\n", strings.Repeat("s", 64), 1),
+	is("spec.models[*].prices.multipliers[*].factor", nil, "", "-1", "1e3", "+5", "5.", ".5", "5\r\n", "0.0000000001", "1000.1", "1001", "00000", 1, 1.1),
+	again("spec.models[0].prices.multipliers", "spec.models[0].prices.multipliers[$]", nil),
+	is("spec.models[*].prices.fees[*].name", nil, "", "Search", "a-", "a b", "search\r\n", strings.Repeat("s", 64), 1),
+	is("spec.models[*].prices.fees[*].amount", nil, "", "-1", "1e3", "+5", "5.", ".5", "5\r\n", "0.0000000001", "9000001", 5, 0.5),
+	again("spec.models[0].prices.fees", "spec.models[0].prices.fees[$]", nil),
 	is("spec.models[*].priceChanges[*].effectiveFrom", nil, "", "tomorrow", "2027-01-01", 1),
 	breaks("spec.models[0].priceChanges[1]", "spec.models", []any{aModelOf(map[string]any{"priceChanges": []any{
 		aChange("2027-01-01T00:00:00Z"), aChange("2027-01-01T00:00:00Z"),

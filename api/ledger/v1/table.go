@@ -133,6 +133,8 @@ func Calls() Table[Entry] {
 			tokens("image_output_tokens", price.ImageOutput),
 			number("reasoning_tokens", func(e *Entry) int64 { return e.Usage.Reasoning }),
 			text("service_tier", func(e *Entry) price.ServiceTier { return e.Usage.ServiceTier }),
+			text("price_properties", func(e *Entry) price.Properties { return e.Usage.Properties }),
+			text("fee_uses", func(e *Entry) price.Uses { return e.Usage.Uses }),
 			number("held_nanos", func(e *Entry) money.Nanos { return e.Held }),
 			number("cost_nanos", func(e *Entry) money.Nanos { return e.Cost }),
 			number("overrun_nanos", func(e *Entry) money.Nanos { return e.Overrun() }),

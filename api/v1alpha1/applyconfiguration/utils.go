@@ -46,6 +46,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.CheapestModelFallbackApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EnforcerCount"):
 		return &apiv1alpha1.EnforcerCountApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Fee"):
+		return &apiv1alpha1.FeeApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("LabelSelector"):
 		return &apiv1alpha1.LabelSelectorApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("LabelSelectorRequirement"):
@@ -74,6 +76,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.PriceChangeApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PriceList"):
 		return &apiv1alpha1.PriceListApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PriceMultiplier"):
+		return &apiv1alpha1.PriceMultiplierApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Prices"):
 		return &apiv1alpha1.PricesApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ProgrammedStatus"):

@@ -38,7 +38,43 @@ func book(prices v1alpha1.Prices, path *field.Path) (price.Book, field.ErrorList
 		errs = append(errs, tierErrs...)
 		book[price.ServiceTier(tier.Name)] = tariff
 	}
-	return book, errs
+	multipliers, multiplierErrs := multipliers(prices.Multipliers, path.Child("multipliers"))
+	fees, feeErrs := fees(prices.Fees, path.Child("fees"))
+	for tier, tariff := range book {
+		tariff.Multipliers, tariff.Fees = multipliers, fees
+		book[tier] = tariff
+	}
+	return book, slices.Concat(errs, multiplierErrs, feeErrs)
+}
+
+// multipliers compiles factors, which are decimal numbers as amounts are.
+func multipliers(declared []v1alpha1.PriceMultiplier, path *field.Path) ([]price.Multiplier, field.ErrorList) {
+	var compiled []price.Multiplier
+	var errs field.ErrorList
+	for i, m := range declared {
+		factor, err := money.Parse(string(m.Factor))
+		if err != nil || price.Factor(factor) > price.MaxFactor {
+			errs = append(errs, field.Invalid(path.Index(i).Child("factor"), m.Factor, `must be a decimal number between 0 and 1000, such as "1.1"`))
+		}
+		compiled = append(compiled, price.Multiplier{Property: m.Property, Value: m.Value, Factor: price.Factor(factor)})
+	}
+	return compiled, errs
+}
+
+func fees(declared []v1alpha1.Fee, path *field.Path) (price.Fees, field.ErrorList) {
+	var compiled price.Fees
+	var errs field.ErrorList
+	for i, fee := range declared {
+		amount, err := money.Parse(string(fee.Amount))
+		if err != nil {
+			errs = append(errs, field.Invalid(path.Index(i).Child("amount"), fee.Amount, err.Error()))
+		}
+		if compiled == nil {
+			compiled = price.Fees{}
+		}
+		compiled[fee.Name] = amount
+	}
+	return compiled, errs
 }
 
 func tariff(base v1alpha1.PriceList, longContext []v1alpha1.LongContextPrices, path *field.Path) (price.Tariff, field.ErrorList) {

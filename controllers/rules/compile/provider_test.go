@@ -150,6 +150,37 @@ func TestProviderPrices(t *testing.T) {
 	}
 }
 
+// TestMultipliersAndFees: they hold in every service tier, and a change of prices replaces
+// them, too.
+func TestMultipliersAndFees(t *testing.T) {
+	p := provider()
+	prices := &p.Spec.Models[0].Prices
+	prices.Multipliers = []v1alpha1.PriceMultiplier{{Property: "inference_geo", Value: "us", Factor: "1.1"}, {Property: "speed", Value: "fast", Factor: "6"}}
+	prices.Fees = []v1alpha1.Fee{{Name: "web_search", Amount: "0.01"}, {Name: "web_fetch", Amount: "0"}}
+	prices.ServiceTiers = []v1alpha1.ServiceTierPrices{{Name: "priority", PriceList: v1alpha1.PriceList{Input: "5", Output: "20"}}}
+	p.Spec.Models[0].PriceChanges = []v1alpha1.PriceChange{{EffectiveFrom: metav1.Now(), Prices: v1alpha1.Prices{PriceList: prices.PriceList}}}
+	got, errs := compile.Provider(p)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	multipliers := []price.Multiplier{{Property: "inference_geo", Value: "us", Factor: 1_100_000_000}, {Property: "speed", Value: "fast", Factor: 6 * price.One}}
+	fees := price.Fees{"web_search": money.Cent, "web_fetch": 0}
+	for tier, tariff := range got.Models[0].Prices {
+		if diff := cmp.Diff(multipliers, tariff.Multipliers); diff != "" {
+			t.Errorf("multipliers in tier %s (-want +got):\n%s", tier, diff)
+		}
+		if diff := cmp.Diff(fees, tariff.Fees); diff != "" {
+			t.Errorf("fees in tier %s (-want +got):\n%s", tier, diff)
+		}
+	}
+	if err := got.Models[0].Prices.Validate(); err != nil {
+		t.Errorf("an enforcer refuses them: %v", err)
+	}
+	if after := got.Models[0].PriceChanges[0].Prices[price.Default]; after.Multipliers != nil || after.Fees != nil {
+		t.Errorf("after the change: %+v", after)
+	}
+}
+
 // TestCatalogue compiles the providers that Bursar brings along.
 func TestCatalogue(t *testing.T) {
 	files, err := filepath.Glob("../../../config/providers/[^k]*.yaml")
@@ -276,6 +307,13 @@ func TestProviderErrors(t *testing.T) {
 				s.Models[0].Prices.ServiceTiers = []v1alpha1.ServiceTierPrices{{Name: "flex", PriceList: v1alpha1.PriceList{Input: "-1", Output: "1"}}}
 			},
 			wantErrs: field.ErrorList{invalid("spec.models[0].prices.serviceTiers[0].input")},
+		},
+		"a factor and a fee": {
+			change: func(s *v1alpha1.ModelProviderSpec) {
+				s.Models[0].Prices.Multipliers = []v1alpha1.PriceMultiplier{{Property: "speed", Value: "fast", Factor: "1000.000000001"}}
+				s.Models[0].Prices.Fees = []v1alpha1.Fee{{Name: "web_search", Amount: "-1"}}
+			},
+			wantErrs: field.ErrorList{invalid("spec.models[0].prices.multipliers[0].factor"), invalid("spec.models[0].prices.fees[0].amount")},
 		},
 		"two changes at the same moment, in two zones": {
 			change: func(s *v1alpha1.ModelProviderSpec) {

@@ -264,8 +264,19 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: total
       type:
         scalar: numeric
+- name: com.github.bursar-dev.bursar.api.v1alpha1.Factor
+  scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Fallback
   scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.Fee
+  map:
+    fields:
+    - name: amount
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Amount
+    - name: name
+      type:
+        scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.GrantState
   scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.LabelSelector
@@ -546,6 +557,18 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: prices
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.Prices
+- name: com.github.bursar-dev.bursar.api.v1alpha1.PriceMultiplier
+  map:
+    fields:
+    - name: factor
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Factor
+    - name: property
+      type:
+        scalar: string
+    - name: value
+      type:
+        scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Prices
   map:
     fields:
@@ -567,6 +590,14 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: cachedInput
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+    - name: fees
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.Fee
+          elementRelationship: associative
+          keys:
+          - name
     - name: imageOutput
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
@@ -581,6 +612,15 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - aboveInputTokens
+    - name: multipliers
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.PriceMultiplier
+          elementRelationship: associative
+          keys:
+          - property
+          - value
     - name: output
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price

@@ -16,6 +16,12 @@ type PricesApplyConfiguration struct {
 	LongContext []LongContextPricesApplyConfiguration `json:"longContext,omitempty"`
 	// serviceTiers are the prices of service tiers other than the provider's default. Calls that ask for a tier that is not listed are refused.
 	ServiceTiers []ServiceTierPricesApplyConfiguration `json:"serviceTiers,omitempty"`
+	// multipliers are factors on the cost of a call's tokens, for properties of a call that change the price of all its tokens, in every service tier. Those of several properties are multiplied with each other. Unset: a call that asks for such a property is refused, and one whose answer names it is charged in full.
+	//
+	// Money is reserved at the highest factor that can apply: the one of the value that the call asks for, and of a property that the call does not name, the highest of all its values.
+	Multipliers []PriceMultiplierApplyConfiguration `json:"multipliers,omitempty"`
+	// fees are prices of what the provider bills by its use, beside tokens, such as searches, in every service tier. Unset: a call that asks for something that has no fee is refused, and one whose answer counts such uses is charged in full.
+	Fees []FeeApplyConfiguration `json:"fees,omitempty"`
 }
 
 // PricesApplyConfiguration constructs a declarative configuration of the Prices type for use with
@@ -118,6 +124,32 @@ func (b *PricesApplyConfiguration) WithServiceTiers(values ...*ServiceTierPrices
 			panic("nil value passed to WithServiceTiers")
 		}
 		b.ServiceTiers = append(b.ServiceTiers, *values[i])
+	}
+	return b
+}
+
+// WithMultipliers adds the given value to the Multipliers field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Multipliers field.
+func (b *PricesApplyConfiguration) WithMultipliers(values ...*PriceMultiplierApplyConfiguration) *PricesApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithMultipliers")
+		}
+		b.Multipliers = append(b.Multipliers, *values[i])
+	}
+	return b
+}
+
+// WithFees adds the given value to the Fees field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Fees field.
+func (b *PricesApplyConfiguration) WithFees(values ...*FeeApplyConfiguration) *PricesApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithFees")
+		}
+		b.Fees = append(b.Fees, *values[i])
 	}
 	return b
 }

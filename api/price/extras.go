@@ -1,0 +1,214 @@
+package price
+
+import (
+	"fmt"
+	"maps"
+	"math/big"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"github.com/bursar-dev/bursar/api/money"
+)
+
+// Factor is what the cost of tokens is multiplied by, in billionths: 1_100_000_000 is
+// 1.1. Every published factor with up to nine digits after the point is exact.
+type Factor int64
+
+// One is the factor that changes nothing, MaxFactor the largest.
+const (
+	One       Factor = 1_000_000_000
+	MaxFactor Factor = 1000 * One
+)
+
+// Multiplier is the factor of calls in which a property has a value.
+type Multiplier struct {
+	// Property is the provider's name of the property, such as "inference_geo" or "speed".
+	Property string `json:"property"`
+	// Value is what the provider calls the value, such as "us" or "fast".
+	Value  string `json:"value"`
+	Factor Factor `json:"factor"`
+}
+
+// Fees are what one use of each thing costs that is billed beside tokens, by the
+// provider's name of it, such as "web_search".
+type Fees map[string]money.Nanos
+
+// Properties are what else decides the price of a call's tokens: the value that each
+// property has, by name, as a URL's query is written: "inference_geo=us&speed=fast". A
+// property without a value has none that changes the price. Empty is no property.
+type Properties string
+
+// PropertiesOf are the properties with these values.
+func PropertiesOf(values map[string]string) Properties {
+	query := url.Values{}
+	for name, value := range values {
+		query.Set(name, value)
+	}
+	return Properties(query.Encode())
+}
+
+// values are the values by property; ErrUsage if they cannot be read.
+func (p Properties) values() (map[string]string, error) { return parsePairs("properties", string(p)) }
+
+// Uses are how often each thing was used that is billed beside tokens, by name, as a URL's
+// query is written: "web_fetch=1&web_search=3". Empty is none.
+type Uses string
+
+// UsesOf are the uses with these counts. What was never used is left out.
+func UsesOf(counts map[string]int64) Uses {
+	query := url.Values{}
+	for name, n := range counts {
+		if n != 0 {
+			query.Set(name, strconv.FormatInt(n, 10))
+		}
+	}
+	return Uses(query.Encode())
+}
+
+// Counts are how often each thing was used. The error is ErrUsage.
+func (u Uses) Counts() (map[string]int64, error) {
+	pairs, err := parsePairs("uses", string(u))
+	if err != nil {
+		return nil, err
+	}
+	counts := make(map[string]int64, len(pairs))
+	for name, text := range pairs {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < 0 || n > MaxTokens {
+			return nil, fmt.Errorf("%w: %q uses of %s", ErrUsage, text, name)
+		}
+		counts[name] = n
+	}
+	return counts, nil
+}
+
+func parsePairs(what, query string) (map[string]string, error) {
+	if query == "" {
+		return nil, nil
+	}
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s %q", ErrUsage, what, query)
+	}
+	pairs := make(map[string]string, len(values))
+	for name, of := range values {
+		if len(of) != 1 {
+			return nil, fmt.Errorf("%w: %s %q", ErrUsage, what, query)
+		}
+		pairs[name] = of[0]
+	}
+	return pairs, nil
+}
+
+// factors are those that the values of a usage's properties have; those that are One are
+// left out.
+func (t Tariff) factors(p Properties) ([]Factor, error) {
+	values, err := p.values()
+	if err != nil {
+		return nil, err
+	}
+	var factors []Factor
+	for name, value := range values {
+		if value == "" {
+			continue
+		}
+		factor, ok := t.factor(name, value)
+		if !ok {
+			return nil, fmt.Errorf("%w for calls with %s %q", ErrNoPrice, name, value)
+		}
+		if factor != One {
+			factors = append(factors, factor)
+		}
+	}
+	return factors, nil
+}
+
+// dearestFactors are the highest factors that a call can have. A property that the bound
+// names has the value named there, or none; any other may have each value that has a
+// factor.
+func (t Tariff) dearestFactors(bound Properties) ([]Factor, error) {
+	if _, err := t.factors(bound); err != nil {
+		return nil, err
+	}
+	named, _ := bound.values()
+	highest := map[string]Factor{}
+	for _, m := range t.Multipliers {
+		if value, ok := named[m.Property]; !ok || value == m.Value {
+			highest[m.Property] = max(highest[m.Property], m.Factor, One)
+		}
+	}
+	return slices.DeleteFunc(slices.Collect(maps.Values(highest)), func(f Factor) bool { return f == One }), nil
+}
+
+func (t Tariff) factor(property, value string) (Factor, bool) {
+	for _, m := range t.Multipliers {
+		if m.Property == property && m.Value == value {
+			return m.Factor, true
+		}
+	}
+	return 0, false
+}
+
+// fees are what the uses cost.
+func (t Tariff) fees(uses Uses) (money.Nanos, error) {
+	counts, err := uses.Counts()
+	if err != nil {
+		return 0, err
+	}
+	sum := money.Nanos(0)
+	for name, n := range counts {
+		fee, ok := t.Fees[name]
+		switch {
+		case n == 0:
+			continue
+		case !ok:
+			return 0, fmt.Errorf("%w for uses of %s", ErrNoPrice, name)
+		case fee > (money.Max-sum)/money.Nanos(n):
+			return 0, ErrTooExpensive
+		}
+		sum += fee * money.Nanos(n)
+	}
+	return sum, nil
+}
+
+// times is hi and lo, a number of 128 bits, divided by million and multiplied by the
+// factors, rounded up once.
+func times(hi, lo uint64, factors []Factor) (money.Nanos, error) {
+	product := new(big.Int).SetUint64(hi)
+	product.Lsh(product, 64).Add(product, new(big.Int).SetUint64(lo))
+	unit := big.NewInt(million)
+	for _, f := range factors {
+		product.Mul(product, big.NewInt(int64(f)))
+		unit.Mul(unit, big.NewInt(int64(One)))
+	}
+	cost, rest := product.QuoRem(product, unit, new(big.Int))
+	if rest.Sign() > 0 {
+		cost.Add(cost, big.NewInt(1))
+	}
+	if !cost.IsInt64() || cost.Int64() > int64(money.Max) {
+		return 0, ErrTooExpensive
+	}
+	return money.Nanos(cost.Int64()), nil
+}
+
+// validateExtras reports whether multipliers and fees can be counted with.
+func (t Tariff) validateExtras() error {
+	for i, m := range t.Multipliers {
+		_, twice := Tariff{Multipliers: t.Multipliers[:i]}.factor(m.Property, m.Value)
+		switch {
+		case m.Property == "" || m.Value == "":
+			return fmt.Errorf("multiplier %d lacks its property or its value", i)
+		case twice:
+			return fmt.Errorf("%s %q has two factors", m.Property, m.Value)
+		case m.Factor < 0 || m.Factor > MaxFactor:
+			return fmt.Errorf("factor of %s %q is out of range", m.Property, m.Value)
+		}
+	}
+	for name, fee := range t.Fees {
+		if name == "" || fee < 0 || fee > money.Max {
+			return fmt.Errorf("fee %s of %q is out of range, or has no name", fee, name)
+		}
+	}
+	return nil
+}
