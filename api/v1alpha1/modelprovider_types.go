@@ -89,6 +89,24 @@ type ModelProviderSpec struct {
 	// +listType=set
 	// +optional
 	PassFields []string `json:"passFields,omitempty"`
+	// neutralUsage are members of the usage in the provider's answers that cost nothing beyond what its tokens cost. By default, a usage with a number that Bursar does not know, such as a count of searches or a fee, is not believed: the call is charged what was held for it, and the enforcer's log names the member.
+	//
+	// A member is its path in the usage, and stands for everything in it: "num_search_queries", "plugins.search". "*", alone, stands for every member: use it only if the provider bills nothing but tokens at the prices in models.
+	//
+	// Unset: no member is neutral beyond those that Bursar knows.
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:XValidation:rule="!('*' in self) || self.size() == 1",message="\"*\" stands for every member: remove the others, or \"*\""
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=256
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^([*]|[A-Za-z0-9_$@-]+([.][A-Za-z0-9_$@-]+)*)$')",message="must be the path of a member of the usage, such as \"num_search_queries\" or \"plugins.search\", or \"*\""
+	// +listType=set
+	// +optional
+	NeutralUsage []string `json:"neutralUsage,omitempty"`
+	// costReported makes a call cost what the usage in the provider's answer says that it costs, all in all: cost (OpenRouter, Vercel AI Gateway), cost.total_cost (Perplexity), cost_in_usd_ticks (xAI) or estimated_cost (DeepInfra), in US dollars. The prices in models then only bound what a call can cost: list those of the most expensive route that the provider may take. A call whose usage reports no cost is charged what was held for it, as is one that is reported to cost nothing although its tokens have a price.
+	//
+	// Unset: a call costs what the prices in models say. If the provider reports a higher cost, it is charged what was held for it.
+	// +optional
+	CostReported bool `json:"costReported,omitempty"`
 }
 
 // UnlistedModels bounds a call for a model that no ModelProvider lists.
@@ -122,6 +140,17 @@ type Model struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[^\\\\s\\\\p{C}\\\\p{Z}]+$')",message="must be the provider's name of the model, without blanks and control characters"
 	// +optional
 	UpstreamName string `json:"upstreamName,omitempty"`
+	// answeredAs are other names that the provider's answers have for this model. A call costs what the model costs that the answer names: this one, if the name is its name or upstreamName, or that with the date or version of a snapshot, "-latest" or another prefix before a slash; or else another model of this ModelProvider with that upstreamName. If the answer names any other model, the call is charged what was held for it, and the enforcer's log names the model. "*", alone, stands for every name: use it if the provider has one price for all that it may answer with, such as your own vLLM or llama.cpp.
+	//
+	// With AzureOpenAI, the deployment decides, and its answers may name any model. Unset: no other names.
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:XValidation:rule="!('*' in self) || self.size() == 1",message="\"*\" stands for every name: remove the others, or \"*\""
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=128
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[^\\\\s\\\\p{C}\\\\p{Z}]+$')",message="must be the provider's name of the model, without blanks and control characters"
+	// +listType=set
+	// +optional
+	AnsweredAs []string `json:"answeredAs,omitempty"`
 	// contextWindow is the maximum number of input tokens; it caps the money reserved for a call's input. Unset: the reservation follows the size of the request.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000000000
@@ -167,7 +196,7 @@ type PriceList struct {
 	// cachedInput is the price in US dollars per million input tokens that the provider reads from its cache. Default: input.
 	// +optional
 	CachedInput Price `json:"cachedInput,omitempty"`
-	// cacheWrite5m is the price in US dollars per million input tokens that the provider writes to its cache for five minutes, if it bills them separately. Unset: calls that could use them are refused.
+	// cacheWrite5m is the price in US dollars per million input tokens that the provider writes to its cache for five minutes, or for as long as it keeps them where it has one price for all, if it bills them separately. Unset: calls that ask for them are refused, and a call that is reported to have used them is charged what was held for it.
 	// +optional
 	CacheWrite5m Price `json:"cacheWrite5m,omitempty"`
 	// cacheWrite1h is the price in US dollars per million input tokens that the provider writes to its cache for one hour. Unset: calls that could use them are refused.

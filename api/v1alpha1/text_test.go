@@ -82,9 +82,11 @@ spec:
   endpoint: https://api.openai.com/v1
   credentialFile: openai
   passFields: [plugins]
+  neutralUsage: [searches]
   models:
   - name: gpt-4o
     upstreamName: gpt-4o
+    answeredAs: [gpt-4o-eu]
     tokenizer: o200k_base
     maxOutputTokens: 10
     prices: &prices

@@ -26,6 +26,8 @@ func (m *Maker) newProvider() *v1alpha1.ModelProvider {
 			Protocol:       pick(m, "", "OpenAI", "Anthropic", "Gemini", "AzureOpenAI"),
 			Endpoint:       pick(m, "https://api.example.com/v1", "http://127.0.0.1:8080", "https://[::1]:8443/a/b/", "https://xn--fiqs8s.example.com/v1"),
 			CredentialFile: pick(m, "", "openai", "a.b_c-D", "_"),
+			NeutralUsage:   pick(m, nil, []string{"*"}, []string{"num_search_queries", "plugins.search", "a-b.c_d"}),
+			CostReported:   m.oneIn(4),
 		},
 	}
 	for i := range pick(m, 1, 1, 2, 5) {
@@ -52,6 +54,7 @@ func (m *Maker) model(name, protocol string) v1alpha1.Model {
 	model := v1alpha1.Model{
 		Name:          name,
 		UpstreamName:  pick(m, "", "gpt-4o", "ft:gpt-4o:org::id", "accounts/x/models/y", "モデル"),
+		AnsweredAs:    pick(m, nil, []string{"*"}, []string{"gpt-4o", "モデル", "a/b:c"}),
 		ContextWindow: pick[int64](m, 0, 1, 128_000, 1_000_000_000),
 	}
 	if protocol == "" || protocol == "OpenAI" || protocol == "AzureOpenAI" {

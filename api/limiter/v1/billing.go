@@ -16,14 +16,14 @@ type Billing struct {
 	NeutralUsage []string
 	// CostReported is whether a call costs what the provider's answer says that it does.
 	CostReported bool
-	// models are all of the provider's, and now is when their prices are in force.
-	models []Model
-	now    time.Time
+	// Models are all of the provider's, and At is when their prices are in force.
+	Models []Model
+	At     time.Time
 }
 
 // Billing is how the provider bills calls that are admitted now.
 func (p *Provider) Billing(now time.Time) Billing {
-	return Billing{NeutralUsage: p.NeutralUsage, CostReported: p.CostReported, models: p.Models, now: now}
+	return Billing{NeutralUsage: p.NeutralUsage, CostReported: p.CostReported, Models: p.Models, At: now}
 }
 
 // Neutral is whether a member of a usage costs nothing beside what the tokens do.
@@ -36,9 +36,9 @@ func (b Billing) Neutral(path string) bool {
 
 // Prices are those in force of the model that the provider calls by the name, if it is listed.
 func (b Billing) Prices(upstreamName string) (price.Book, bool) {
-	for _, m := range b.models {
+	for _, m := range b.Models {
 		if m.UpstreamName == upstreamName {
-			return m.At(b.now).Prices, true
+			return m.At(b.At).Prices, true
 		}
 	}
 	return nil, false

@@ -42,6 +42,7 @@ func Provider(provider *v1alpha1.ModelProvider) (limiterv1.Provider, field.Error
 	}
 	compiled.UnlistedModels = unlisted
 	compiled.PassFields = provider.Spec.PassFields
+	compiled.NeutralUsage, compiled.CostReported = provider.Spec.NeutralUsage, provider.Spec.CostReported
 	return compiled, nil
 }
 
@@ -64,6 +65,7 @@ func compileModel(model v1alpha1.Model, path *field.Path) (limiterv1.Model, fiel
 	compiled := limiterv1.Model{
 		Name:            model.Name,
 		UpstreamName:    cmp.Or(model.UpstreamName, model.Name),
+		AnsweredAs:      model.AnsweredAs,
 		ContextWindow:   model.ContextWindow,
 		Tokenizer:       limiterv1.Tokenizer(model.Tokenizer),
 		MaxOutputTokens: model.MaxOutputTokens,

@@ -81,6 +81,17 @@ func TestPassFields(t *testing.T) {
 	}
 }
 
+// TestReporting: how the provider reports what calls use and cost.
+func TestReporting(t *testing.T) {
+	p := provider()
+	p.Spec.NeutralUsage, p.Spec.CostReported = []string{"searches", "plugins.pages"}, true
+	p.Spec.Models[0].AnsweredAs = []string{"gpt-4o-eu"}
+	got, errs := compile.Provider(p)
+	if len(errs) > 0 || !slices.Equal(got.NeutralUsage, p.Spec.NeutralUsage) || !got.CostReported || !got.Models[0].IsAnsweredAs("gpt-4o-eu") {
+		t.Errorf("errors %v; compiled %+v", errs, got)
+	}
+}
+
 func TestProviderPrices(t *testing.T) {
 	p := provider()
 	p.Spec.Protocol = "Gemini"

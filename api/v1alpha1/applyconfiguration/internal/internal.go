@@ -349,6 +349,12 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Model
   map:
     fields:
+    - name: answeredAs
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
     - name: contextWindow
       type:
         scalar: numeric
@@ -405,6 +411,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.bursar-dev.bursar.api.v1alpha1.ModelProviderSpec
   map:
     fields:
+    - name: costReported
+      type:
+        scalar: boolean
     - name: credentialFile
       type:
         scalar: string
@@ -419,6 +428,12 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - name
+    - name: neutralUsage
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
     - name: passFields
       type:
         list:

@@ -11,6 +11,10 @@ type ModelApplyConfiguration struct {
 	Name *string `json:"name,omitempty"`
 	// upstreamName is the provider's name of the model. Default: name.
 	UpstreamName *string `json:"upstreamName,omitempty"`
+	// answeredAs are other names that the provider's answers have for this model. A call costs what the model costs that the answer names: this one, if the name is its name or upstreamName, or that with the date or version of a snapshot, "-latest" or another prefix before a slash; or else another model of this ModelProvider with that upstreamName. If the answer names any other model, the call is charged what was held for it, and the enforcer's log names the model. "*", alone, stands for every name: use it if the provider has one price for all that it may answer with, such as your own vLLM or llama.cpp.
+	//
+	// With AzureOpenAI, the deployment decides, and its answers may name any model. Unset: no other names.
+	AnsweredAs []string `json:"answeredAs,omitempty"`
 	// contextWindow is the maximum number of input tokens; it caps the money reserved for a call's input. Unset: the reservation follows the size of the request.
 	ContextWindow *int64 `json:"contextWindow,omitempty"`
 	// tokenizer reserves money for message text by this tokenizer's count of tokens instead of by bytes, which reserves several times more. o200k_base: OpenAI's models from gpt-4o on. cl100k_base: gpt-4, gpt-3.5-turbo and the embedding models. Only for the protocols OpenAI and AzureOpenAI. Set it only if the maker of the model names it: with a wrong one, a call may cost more than was reserved. Unset: bytes, which is safe for every model.
@@ -42,6 +46,16 @@ func (b *ModelApplyConfiguration) WithName(value string) *ModelApplyConfiguratio
 // If called multiple times, the UpstreamName field is set to the value of the last call.
 func (b *ModelApplyConfiguration) WithUpstreamName(value string) *ModelApplyConfiguration {
 	b.UpstreamName = &value
+	return b
+}
+
+// WithAnsweredAs adds the given value to the AnsweredAs field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the AnsweredAs field.
+func (b *ModelApplyConfiguration) WithAnsweredAs(values ...string) *ModelApplyConfiguration {
+	for i := range values {
+		b.AnsweredAs = append(b.AnsweredAs, values[i])
+	}
 	return b
 }
 

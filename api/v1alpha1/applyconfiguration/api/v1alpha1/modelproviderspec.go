@@ -29,6 +29,16 @@ type ModelProviderSpecApplyConfiguration struct {
 	//
 	// Unset: no field is passed on beyond those that Bursar knows.
 	PassFields []string `json:"passFields,omitempty"`
+	// neutralUsage are members of the usage in the provider's answers that cost nothing beyond what its tokens cost. By default, a usage with a number that Bursar does not know, such as a count of searches or a fee, is not believed: the call is charged what was held for it, and the enforcer's log names the member.
+	//
+	// A member is its path in the usage, and stands for everything in it: "num_search_queries", "plugins.search". "*", alone, stands for every member: use it only if the provider bills nothing but tokens at the prices in models.
+	//
+	// Unset: no member is neutral beyond those that Bursar knows.
+	NeutralUsage []string `json:"neutralUsage,omitempty"`
+	// costReported makes a call cost what the usage in the provider's answer says that it costs, all in all: cost (OpenRouter, Vercel AI Gateway), cost.total_cost (Perplexity), cost_in_usd_ticks (xAI) or estimated_cost (DeepInfra), in US dollars. The prices in models then only bound what a call can cost: list those of the most expensive route that the provider may take. A call whose usage reports no cost is charged what was held for it, as is one that is reported to cost nothing although its tokens have a price.
+	//
+	// Unset: a call costs what the prices in models say. If the provider reports a higher cost, it is charged what was held for it.
+	CostReported *bool `json:"costReported,omitempty"`
 }
 
 // ModelProviderSpecApplyConfiguration constructs a declarative configuration of the ModelProviderSpec type for use with
@@ -89,5 +99,23 @@ func (b *ModelProviderSpecApplyConfiguration) WithPassFields(values ...string) *
 	for i := range values {
 		b.PassFields = append(b.PassFields, values[i])
 	}
+	return b
+}
+
+// WithNeutralUsage adds the given value to the NeutralUsage field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the NeutralUsage field.
+func (b *ModelProviderSpecApplyConfiguration) WithNeutralUsage(values ...string) *ModelProviderSpecApplyConfiguration {
+	for i := range values {
+		b.NeutralUsage = append(b.NeutralUsage, values[i])
+	}
+	return b
+}
+
+// WithCostReported sets the CostReported field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the CostReported field is set to the value of the last call.
+func (b *ModelProviderSpecApplyConfiguration) WithCostReported(value bool) *ModelProviderSpecApplyConfiguration {
+	b.CostReported = &value
 	return b
 }

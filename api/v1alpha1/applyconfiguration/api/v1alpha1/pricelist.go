@@ -15,7 +15,7 @@ type PriceListApplyConfiguration struct {
 	Input *apiv1alpha1.Price `json:"input,omitempty"`
 	// cachedInput is the price in US dollars per million input tokens that the provider reads from its cache. Default: input.
 	CachedInput *apiv1alpha1.Price `json:"cachedInput,omitempty"`
-	// cacheWrite5m is the price in US dollars per million input tokens that the provider writes to its cache for five minutes, if it bills them separately. Unset: calls that could use them are refused.
+	// cacheWrite5m is the price in US dollars per million input tokens that the provider writes to its cache for five minutes, or for as long as it keeps them where it has one price for all, if it bills them separately. Unset: calls that ask for them are refused, and a call that is reported to have used them is charged what was held for it.
 	CacheWrite5m *apiv1alpha1.Price `json:"cacheWrite5m,omitempty"`
 	// cacheWrite1h is the price in US dollars per million input tokens that the provider writes to its cache for one hour. Unset: calls that could use them are refused.
 	CacheWrite1h *apiv1alpha1.Price `json:"cacheWrite1h,omitempty"`
