@@ -120,6 +120,17 @@ type TenantBudgetSpec struct {
 	// +optional
 	AssumedOutputTokens *int64 `json:"assumedOutputTokens,omitempty"`
 
+	// outputCaps bound the output that one call may ask for, so that less money is reserved for it and more calls fit into a limit at once. A call that asks for more, or names no bound, has the lowest cap that applies to it written into its request as max_tokens (or what its protocol calls that); the answer says so in x-bursar-max-output-tokens. They hold for the calls of children, too. With enforcement: Shadow they change nothing. Unset: only models bound the output.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=atomic
+	// +optional
+	OutputCaps []OutputCap `json:"outputCaps,omitempty"`
+
+	// fit says what happens to a call whose limits have too little left for the output that it may have, but room for less. Default: its output is lowered to what has room, to 1024 tokens at the least. Children follow their own setting.
+	// +kubebuilder:default={mode: LowerOutput, minOutputTokens: 1024}
+	// +optional
+	Fit *Fit `json:"fit,omitempty"`
+
 	// unknownModel says what happens to calls for a model that no ModelProvider lists. Deny: they are refused with status 404. PriceAsMostExpensive: they go to a ModelProvider of the protocol that has unlistedModels, and are refused if there is none. They are held and settled at its highest prices, which may differ from what it bills; the ledger marks them in priced_as. Default: Deny.
 	//
 	// Applies only to names that callers ask for, not to names in virtualModels or ladder. Children follow their own setting.
@@ -153,6 +164,51 @@ type TenantBudgetSpec struct {
 	// +optional
 	Alerts *Alerts `json:"alerts,omitempty"`
 }
+
+// OutputCap is the most output that one call may ask for.
+type OutputCap struct {
+	// tiers are the tiers of users whose calls are capped. Empty: all tiers.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=set
+	// +optional
+	Tiers []Tier `json:"tiers,omitempty"`
+	// models are the models whose calls are capped, by their names in ModelProviders: those that are called, not those that are asked for. Empty: all models.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=set
+	// +optional
+	Models []ModelName `json:"models,omitempty"`
+	// maxOutputTokens is the most output tokens, reasoning included, that a call may ask for: for each answer, where it asks for several. Requests that are not valid with so few, because the model may think for longer, are refused with status 400.
+	// +kubebuilder:validation:Minimum=16
+	// +kubebuilder:validation:Maximum=10000000
+	// +required
+	MaxOutputTokens int64 `json:"maxOutputTokens"`
+}
+
+// Fit says what happens to a call for whose whole output there is no room.
+type Fit struct {
+	// mode is LowerOutput or Off. LowerOutput: where money limits or rate limits of tokens have no room for the output that the call may have, max_tokens (or what its protocol calls that) is lowered in its request to what has room, and the answer says so in x-bursar-max-output-tokens. A virtual model's models are all tried with their whole output first; the fallbacks of the ladder come last. Off: such a call is refused. Open breakers refuse either way. Default: LowerOutput.
+	// +kubebuilder:default=LowerOutput
+	// +optional
+	Mode FitMode `json:"mode,omitempty"`
+	// minOutputTokens is the fewest output tokens to which a call is lowered; if there is no room for so many, the call is refused. Default: 1024.
+	// +kubebuilder:default=1024
+	// +kubebuilder:validation:Minimum=16
+	// +kubebuilder:validation:Maximum=10000000
+	// +optional
+	MinOutputTokens int64 `json:"minOutputTokens,omitempty"`
+}
+
+// FitMode says what happens to a call for whose whole output there is no room.
+// +kubebuilder:validation:Enum=LowerOutput;Off
+type FitMode string
+
+// The modes of Fit.
+const (
+	// FitLowerOutput lowers the output that the call asks for.
+	FitLowerOutput FitMode = "LowerOutput"
+	// FitOff refuses the call.
+	FitOff FitMode = "Off"
+)
 
 // UnknownModel says what happens to calls for a model that no ModelProvider lists.
 // +kubebuilder:validation:Enum=Deny;PriceAsMostExpensive

@@ -176,6 +176,9 @@ func (t *Tenant) rungChanged(call Request) {
 	}
 }
 
+// smallest is the least that a call costs that costs something.
+const smallest money.Nanos = 1
+
 // learn remembers a refusal by money.
 func (t *Tenant) learn(call Request, account Account, check MoneyCheck, reply AdmitReply, rates []RateReading) {
 	if !t.forgetful && !call.probe {
@@ -188,7 +191,11 @@ func (t *Tenant) recall(call Request, request AdmitRequest) (Result, bool) {
 	if t.forgetful || call.probe {
 		return Result{}, false
 	}
-	known, found := t.exhausted.recall(request.Accounts, call.Bound)
+	bound := call.Bound
+	if t.doc.FitOutputTokens > 0 {
+		bound = min(bound, smallest) // a call that is too large may be lowered to what is left, which the Store knows
+	}
+	known, found := t.exhausted.recall(request.Accounts, bound)
 	if !found {
 		return Result{}, false
 	}
@@ -252,6 +259,7 @@ func (c BucketCheck) refusal(call Request, tenant string, debt int64, slowed boo
 		Bound: call.Bound, Tokens: call.Tokens,
 	}
 	bucket := c.Limit.Bucket()
+	r.Burst, r.Remaining = c.Limit.Burst, bucket.Remaining(debt)
 	need := bucket.Points(c.Need)
 	if !bucket.Fits(0, need) {
 		r.Reason = ledgerv1.TooLarge

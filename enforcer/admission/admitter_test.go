@@ -182,11 +182,11 @@ func TestRefusalSaysWhichLimitAndWhatMendsIt(t *testing.T) {
 		"an empty bucket": {
 			// 5 a minute: one each 12 s, of which a quarter has passed.
 			admission.AdmitReply{Refusing: 4, Debts: []int64{0, 5*60_000 - 15_000}}, call("empleado", money.Cent, 10),
-			admission.Refusal{Reason: ledgerv1.RateLimited, Tenant: "acme", Limit: "tiers/empleado", Per: limiterv1.PerUser, Unit: limiterv1.Requests, RetryAfter: 9 * time.Second},
+			admission.Refusal{Reason: ledgerv1.RateLimited, Tenant: "acme", Limit: "tiers/empleado", Per: limiterv1.PerUser, Unit: limiterv1.Requests, Burst: 5, RetryAfter: 9 * time.Second},
 		},
 		"a bucket that is too small": {
 			admission.AdmitReply{Refusing: 3, Debts: []int64{0, 0}}, call("empleado", money.Cent, 1001),
-			admission.Refusal{Reason: ledgerv1.TooLarge, Tenant: "acme", Limit: "org/tokens", Per: limiterv1.PerTenant, Unit: limiterv1.Tokens},
+			admission.Refusal{Reason: ledgerv1.TooLarge, Tenant: "acme", Limit: "org/tokens", Per: limiterv1.PerTenant, Unit: limiterv1.Tokens, Burst: 1000, Remaining: 1000},
 		},
 	} {
 		test.reply.Verdict, test.reply.Now = admission.Refused, time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)

@@ -86,15 +86,27 @@ type Refusal struct {
 	// ResetsAt is when the period turns.
 	ResetsAt time.Time
 
-	// Of rate limits: the unit, and how long until the call would fit. Zero for
-	// TooLarge, which no wait mends.
-	Unit       limiterv1.Unit
-	RetryAfter time.Duration
+	// Of rate limits: the unit, how many the limit has at once, how many were left, and
+	// how long until the call would fit. RetryAfter is zero for TooLarge, which no wait
+	// mends.
+	Unit             limiterv1.Unit
+	Burst, Remaining int64
+	RetryAfter       time.Duration
 
 	// Bound is what the call wanted to hold.
 	Bound money.Nanos
 	// Tokens is how many tokens the call wanted.
 	Tokens int64
+}
+
+// Left is what a money limit had left for further calls; less than zero where more is held
+// than that.
+func (r *Refusal) Left() money.Nanos { return r.Amount - r.Spent - r.Held }
+
+// NeverFits is whether the limit has no room for the call however long its caller waits:
+// not even when it is untouched. A limit that is spent is spent, whatever the call asks for.
+func (r *Refusal) NeverFits() bool {
+	return r.Reason == ledgerv1.TooLarge || r.Reason == ledgerv1.BudgetExhausted && r.Bound > r.Amount && r.Spent < r.Amount
 }
 
 // ByMoney is whether it was for money that the call was not admitted.

@@ -17,8 +17,13 @@ func (c *Call) admit(ctx context.Context) *Problem {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), admitTimeout)
 	defer cancel()
 	decision, err := c.askOnLadder(ctx)
+	refused := c.noteRefusal(nil, decision)
 	for err == nil && decision.Hold == nil && decision.Refusal.ByMoney() && c.boundForNext() {
 		decision, err = c.askOnLadder(ctx)
+		refused = c.noteRefusal(refused, decision)
+	}
+	if err == nil && decision.Hold == nil {
+		decision, err = c.fit(ctx, refused, decision)
 	}
 	if err != nil {
 		c.calls.Log.Error("failed to decide on a call", "call", c.id, "error", err)
@@ -153,8 +158,9 @@ func (c *Call) setDecisionFields(decision admission.Result) {
 	if pricing := c.pricing(); pricing != "" {
 		c.header.Set(PricedAsHeader, string(pricing))
 	}
+	c.setOutputFields()
 	if decision.Refusal != nil {
-		shadowed := notAdmitted(c.subject, decision.Refusal)
+		shadowed := notAdmitted(c.subject, decision.Refusal, "")
 		c.header.Set(ShadowHeader, shadowed.Code)
 		c.calls.Metrics.shadowed(shadowed)
 	}

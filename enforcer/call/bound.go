@@ -58,7 +58,7 @@ func (c *Call) boundFor(model string) *Problem {
 	now := c.calls.Admitter.Now()
 	priced := route.Model.At(now)
 	priced.Billing = route.Provider.Billing(now)
-	bounded, err := c.request.For(priced, protocol.OutputLimits{Assumed: c.tenant.Document().AssumedOutputTokens})
+	bounded, err := c.request.For(priced, c.outputLimits(priced.Name))
 	if err != nil {
 		return badRequest(err)
 	}

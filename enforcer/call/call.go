@@ -23,6 +23,11 @@ const (
 	// ModelHeader names the model that was called, when the ladder has chosen it in the
 	// place of the caller.
 	ModelHeader = "X-Bursar-Model"
+	// MaxOutputHeader says how many output tokens the provider was asked for, where that is
+	// less than what the caller asked for or left open, and LoweredByHeader why: OutputCaps
+	// or Fit.
+	MaxOutputHeader = "X-Bursar-Max-Output-Tokens"
+	LoweredByHeader = "X-Bursar-Output-Lowered-By"
 	// ShadowHeader says with which error code a call of a tenant in Shadow would have
 	// been refused.
 	ShadowHeader = "X-Bursar-Would-Refuse"
@@ -109,6 +114,9 @@ type Call struct {
 	// settled with them, too.
 	model   limiterv1.Model      // bound
 	bounded protocol.BoundedCall // bound
+	// fitted is the output, in tokens, to which the call was lowered because there was no
+	// room for more; 0 where it was not.
+	fitted int64 // admit
 	// downgraded is whether the ladder may have put another model in the place of
 	// the one that was asked for.
 	downgraded bool // bound

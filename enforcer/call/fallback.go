@@ -20,8 +20,8 @@ import (
 // their order, and refuses the call where none has an answer. Where one makes
 // another call, that one is admitted. The refusal is put on record either way.
 func (c *Call) fallBack(ctx context.Context, refused *admission.Refusal) *Problem {
-	why := notAdmitted(c.subject, refused)
-	if refused.ByMoney() {
+	why := notAdmitted(c.subject, refused, c.advice(refused))
+	if refused.ByMoney() && !refused.NeverFits() {
 		why.Status = cmp.Or(int(c.tenant.Document().BudgetRefusalStatus), why.Status)
 	}
 	record := c.refusalRecord(refused) // of the call as it was refused: a fallback may bind it anew
@@ -152,10 +152,11 @@ func cacheOf(tenant *admission.Tenant) (limiterv1.Fallback, bool) {
 }
 
 // remember keeps a whole answer to the call for the tenant's fallback Cache. Of its
-// header, what is about that call alone is left out.
+// header, what is about that call alone is left out. An answer that was made shorter for
+// want of room is no answer for others.
 func (c *Call) remember() {
 	fallback, ok := cacheOf(c.tenant)
-	if !ok || c.forward.status != protocol.StatusOK || c.forward.usage == nil {
+	if !ok || c.forward.status != protocol.StatusOK || c.forward.usage == nil || c.fitted > 0 {
 		return
 	}
 	if answer, ok := c.recording.kept("Content-Type", "Content-Encoding", ModelHeader); ok {

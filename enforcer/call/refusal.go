@@ -16,10 +16,12 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-// The codes of refusals for money, in the place of which a fallback may answer.
+// The codes of refusals for money, in the place of which a fallback may answer. That of a
+// call for which a limit never has room is one of rate limits, too.
 const (
 	codeBudgetExhausted = "budget_exhausted"
 	codeBreakerOpen     = "breaker_open"
+	codeTooLarge        = "request_too_large"
 )
 
 // Problem is why a request gets an error of Bursar's own.
@@ -159,8 +161,9 @@ func unknownModel(name string) *Problem {
 	return r
 }
 
-// notAdmitted is the refusal of a call by a limit.
-func notAdmitted(subject admission.Subject, r *admission.Refusal) *Problem {
+// notAdmitted is the refusal of a call by a limit, with advice: what else there is to say,
+// after a blank.
+func notAdmitted(subject admission.Subject, r *admission.Refusal, advice string) *Problem {
 	switch r.Reason {
 	case ledgerv1.BreakerForced:
 		return refuseWith(protocol.StatusTooManyRequests, protocol.InsufficientQuota, codeBreakerOpen, "Breaker open",
@@ -168,11 +171,17 @@ func notAdmitted(subject admission.Subject, r *admission.Refusal) *Problem {
 	case ledgerv1.RateLimited:
 		return tooFast(r)
 	case ledgerv1.TooLarge:
-		return refuseWith(protocol.StatusTooManyRequests, protocol.RateLimited, "request_too_large", "Request too large",
-			fmt.Sprintf("The call may use %d tokens, more than the rate limit %q per %s can ever admit.",
-				r.Tokens, r.Limit, scope(r.Per))).by(rateLimit(r)).finally()
+		return neverFits(fmt.Sprintf("The call may use %d tokens, more than the rate limit %q per %s ever has at once: %d.%s",
+			r.Tokens, r.Limit, scope(r.Per), r.Burst, advice)).by(rateLimit(r))
 	}
-	return outOfMoney(subject, r)
+	return outOfMoney(subject, r, advice)
+}
+
+// neverFits is the refusal of a call for which a limit never has room. Its status is one
+// after which no client sends the same again: some try again after every 429, whatever its
+// header says.
+func neverFits(message string) *Problem {
+	return refuseWith(protocol.StatusBadRequest, protocol.InvalidRequest, codeTooLarge, "Request too large", message).finally()
 }
 
 // tooFast is the refusal of a call by a rate limit that will allow it later. Of those in
@@ -196,25 +205,36 @@ func rateLimit(r *admission.Refusal) protocol.LimitMembers {
 
 // outOfMoney is the refusal of a call by a money limit. To try again does not help
 // before the period turns, which clients would not wait for.
-func outOfMoney(subject admission.Subject, r *admission.Refusal) *Problem {
+func outOfMoney(subject admission.Subject, r *admission.Refusal, advice string) *Problem {
 	whose := "tenant " + r.Tenant
 	if r.Per == limiterv1.PerUser {
 		whose = "user " + subject.User
 	}
 	resetsAt := r.ResetsAt.UTC()
-	budget := fmt.Sprintf("the budget %q of %s: $%s spent and $%s held of $%s per %s",
-		r.Limit, whose, r.Spent, r.Held, r.Amount, strings.ToLower(string(r.Period)))
+	budget := fmt.Sprintf("the budget %q of %s", r.Limit, whose)
+	amount := fmt.Sprintf("$%s per %s", r.Amount, strings.ToLower(string(r.Period)))
 	resets := "The limit resets at " + resetsAt.Format(time.RFC3339) + "."
-	code, title, message := codeBudgetExhausted, "Budget exhausted",
-		fmt.Sprintf("The call may cost $%s, more than is left of %s. %s", r.Bound, budget, resets)
-	if r.Reason == ledgerv1.BreakerOpen {
-		code, title = codeBreakerOpen, "Breaker open"
-		message = fmt.Sprintf("The breaker is open on %s. %s", budget, resets)
+	var refusal *Problem
+	switch {
+	case r.Reason == ledgerv1.BreakerOpen:
+		refusal = exhausted(codeBreakerOpen, "Breaker open",
+			fmt.Sprintf("The breaker is open on %s: $%s spent and $%s held of %s. %s", budget, r.Spent, r.Held, amount, resets))
+	case r.NeverFits():
+		refusal = neverFits(fmt.Sprintf("The call may cost $%s, more than %s ever has: %s.%s", r.Bound, budget, amount, advice))
+	default:
+		refusal = exhausted(codeBudgetExhausted, "Budget exhausted",
+			fmt.Sprintf("The call may cost $%s, more than is left of %s: $%s spent, $%s held for calls in flight, $%s left of %s.%s %s",
+				r.Bound, budget, r.Spent, r.Held, max(0, r.Left()), amount, advice, resets))
 	}
-	return refuseWith(protocol.StatusTooManyRequests, protocol.InsufficientQuota, code, title, message).finally().by(protocol.LimitMembers{
+	return refusal.by(protocol.LimitMembers{
 		Limit: r.Limit, Per: string(r.Per), Period: string(r.Period), ResetsAt: &resetsAt,
 		Amount: r.Amount.String(), Spent: r.Spent.String(), Held: r.Held.String(),
 	})
+}
+
+// exhausted is the refusal of a call for money that is not there.
+func exhausted(code, title, message string) *Problem {
+	return refuseWith(protocol.StatusTooManyRequests, protocol.InsufficientQuota, code, title, message).finally()
 }
 
 func scope(s limiterv1.Scope) string { return strings.ToLower(string(s)) }

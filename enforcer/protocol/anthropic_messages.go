@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"bytes"
+	"fmt"
 
 	"github.com/tidwall/gjson"
 
@@ -48,12 +49,15 @@ const (
 // messagesRequest is a Messages request that was read.
 type messagesRequest struct {
 	unpriced
-	body      []byte
-	model     member
-	maxTokens int64
-	streamed  bool
-	input     input
-	tier      serviceTier
+	body  []byte
+	model member
+	// maxOutput is what bounds the output, and maxTokens what it says; thinking is how much
+	// of that the model may think, 0 when the request does not say.
+	maxOutput           member
+	maxTokens, thinking int64
+	streamed            bool
+	input               input
+	tier                serviceTier
 	// writes is the dearest kind of input that there may be.
 	writes price.Kind
 }
@@ -63,20 +67,21 @@ func readMessagesRequest(body []byte) (*messagesRequest, *RequestError) {
 	if err != nil {
 		return nil, err
 	}
-	r := &messagesRequest{body: body, model: member{name: "model"}, writes: cacheWrites(body)}
-	maxTokens, messages, system := member{name: "max_tokens"}, member{name: "messages"}, member{name: "system"}
+	r := &messagesRequest{body: body, model: member{name: "model"}, maxOutput: member{name: "max_tokens"}, writes: cacheWrites(body)}
+	messages, system, thinking := member{name: "messages"}, member{name: "system"}, member{name: "thinking"}
 	tools, stream, tier := member{name: "tools"}, member{name: "stream"}, member{name: "service_tier"}
-	if err := readMembers(root, &r.model, &maxTokens, &messages, &system, &tools, &stream, &tier); err != nil {
+	if err := readMembers(root, &r.model, &r.maxOutput, &messages, &system, &tools, &stream, &tier, &thinking); err != nil {
 		return nil, err
 	}
 	if r.unpriced, err = messagesAllowed.check(root); err != nil {
 		return nil, err
 	}
-	if !maxTokens.given() {
+	if !r.maxOutput.given() {
 		return nil, wrong("max_tokens", "is required")
 	}
+	r.thinking, _ = wholeNumber(thinking.value.Get("budget_tokens"))
 	for _, err := range []*RequestError{
-		r.model.modelName(), r.readScalars(&maxTokens, &stream, &tier), r.readTools(&tools), r.readContent(&system),
+		r.model.modelName(), r.readScalars(&stream, &tier), r.readTools(&tools), r.readContent(&system),
 	} {
 		if err != nil {
 			return nil, err
@@ -101,8 +106,8 @@ func cacheWrites(body []byte) price.Kind {
 	return price.CacheWrite5m
 }
 
-func (r *messagesRequest) readScalars(maxTokens, stream, tier *member) (err *RequestError) {
-	if r.maxTokens, err = maxTokens.integer(1, maxOutputTokens, 0); err != nil {
+func (r *messagesRequest) readScalars(stream, tier *member) (err *RequestError) {
+	if r.maxTokens, err = r.maxOutput.integer(1, maxOutputTokens, 0); err != nil {
 		return err
 	}
 	if r.streamed, err = stream.bool(); err != nil {
@@ -220,7 +225,11 @@ func (r *messagesRequest) Model() string  { return r.model.value.Str }
 func (r *messagesRequest) Streamed() bool { return r.streamed }
 
 func (r *messagesRequest) For(model limiterv1.Model, limits OutputLimits) (BoundedCall, error) {
-	bound, err := r.bound(model, limits)
+	output, err := r.outputWithin(model, limits)
+	if err != nil {
+		return BoundedCall{}, err
+	}
+	bound, err := r.bound(model, output.Tokens)
 	if err != nil {
 		return BoundedCall{}, err
 	}
@@ -232,9 +241,12 @@ func (r *messagesRequest) For(model limiterv1.Model, limits OutputLimits) (Bound
 	if model.UpstreamName != r.Model() {
 		changed.set(&r.model, gjson.AppendJSONString(nil, model.UpstreamName))
 	}
+	if output.Tokens != r.maxTokens {
+		changed.set(&r.maxOutput, fmt.Append(nil, output.Tokens))
+	}
 	tier := r.tier // answers must not hold the request
 	return BoundedCall{
-		Path: "/messages", Body: changed.bytes(), Bound: bound, Cost: cost,
+		Path: "/messages", Body: changed.bytes(), Output: output, Bound: bound, Cost: cost,
 		Whole: func() Answer {
 			return newWholeAnswer(func(members *memberScanner) reading {
 				u := messagesUsage{tier: tier}
@@ -246,11 +258,22 @@ func (r *messagesRequest) For(model limiterv1.Model, limits OutputLimits) (Bound
 	}, nil
 }
 
-func (r *messagesRequest) bound(model limiterv1.Model, limits OutputLimits) (price.Usage, *RequestError) {
-	output, err := outputBound(r.maxTokens, "max_tokens", model, limits)
-	if err != nil {
-		return price.Usage{}, err
+// outputWithin bounds the output. Anthropic takes only a max_tokens above what the model
+// may think, except where a request that has less says that it may think between calls of
+// tools.
+func (r *messagesRequest) outputWithin(model limiterv1.Model, limits OutputLimits) (OutputBound, *RequestError) {
+	output, err := limits.within(model, r.maxTokens, r.maxOutput.name)
+	if err == nil && r.thinking < r.maxTokens {
+		output.Least = r.thinking + 1
 	}
+	if err == nil && output.Tokens < output.Least {
+		return OutputBound{}, wrong("thinking.budget_tokens",
+			"must be less than %d, the most output tokens that this tenant's calls may ask for", output.Tokens)
+	}
+	return output, err
+}
+
+func (r *messagesRequest) bound(model limiterv1.Model, output int64) (price.Usage, *RequestError) {
 	bound, err := r.input.usage(r.body, model, largestAnthropicImage, output)
 	if err != nil {
 		return price.Usage{}, err

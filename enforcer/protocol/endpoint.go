@@ -82,6 +82,9 @@ type OutputLimits struct {
 	// Assumed bounds the output of a request that does not bound it. 0, or more than the
 	// model gives, means what the model gives at most.
 	Assumed int64
+	// Cap is the most that may be asked for; a request that asks for more is made to ask
+	// for that. 0 means no cap.
+	Cap int64
 }
 
 // assumedFor is the bound of a request to the model that names none.
@@ -90,6 +93,40 @@ func (l OutputLimits) assumedFor(model limiterv1.Model) int64 {
 		return model.MaxOutputTokens
 	}
 	return min(l.Assumed, model.MaxOutputTokens)
+}
+
+// OutputBound is what bounds the output of a call, in tokens of each answer that is asked
+// for. It is zero for a call that has no output.
+type OutputBound struct {
+	// Tokens is what the provider is asked for at most.
+	Tokens int64
+	// Uncapped is what Tokens would be without OutputLimits.Cap.
+	Uncapped int64
+	// Least is the fewest Tokens with which the provider takes the request.
+	Least int64
+	// Param is the parameter that says so, and Named whether the client has set it.
+	Param string
+	Named bool
+}
+
+// within bounds a request to the model, which asks for so many tokens in a parameter; 0
+// when it does not say.
+func (l OutputLimits) within(model limiterv1.Model, asked int64, param string) (OutputBound, *RequestError) {
+	if model.MaxOutputTokens == 0 {
+		return OutputBound{}, wrong("model", "%s generates no text: it is for embeddings only", model.Name)
+	}
+	b := OutputBound{Uncapped: asked, Least: 1, Param: param, Named: asked != 0}
+	if !b.Named {
+		b.Uncapped = l.assumedFor(model)
+	}
+	b.Tokens = b.Uncapped
+	if l.Cap > 0 {
+		b.Tokens = min(b.Tokens, l.Cap)
+	}
+	if b.Tokens > model.MaxOutputTokens {
+		return OutputBound{}, wrong(param, "exceeds the maximum of %d output tokens of %s", model.MaxOutputTokens, model.Name)
+	}
+	return b, nil
 }
 
 // Text is what an answer is to say that no model gave.
@@ -113,6 +150,8 @@ type BoundedCall struct {
 	Path string
 	// Body is what the provider is to be sent.
 	Body []byte
+	// Output is what bounds the output, which is in Bound as often as answers are asked for.
+	Output OutputBound
 	// Bound is the most tokens that the call can use.
 	Bound price.Usage
 	// Cost is the most that the call can cost. 0 <= Cost <= money.Max.

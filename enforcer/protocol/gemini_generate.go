@@ -297,11 +297,11 @@ func (r *generateRequest) Model() string  { return r.model }
 func (r *generateRequest) Streamed() bool { return r.api.Streamed }
 
 func (r *generateRequest) For(model limiterv1.Model, limits OutputLimits) (BoundedCall, error) {
-	output, err := outputBound(r.maxTokens, "generationConfig.maxOutputTokens", model, limits)
+	output, err := limits.within(model, r.maxTokens, "generationConfig.maxOutputTokens")
 	if err != nil {
 		return BoundedCall{}, err
 	}
-	bound, err := r.input.usage(r.body, model, 0, output*r.candidates)
+	bound, err := r.input.usage(r.body, model, 0, output.Tokens*r.candidates)
 	if err != nil {
 		return BoundedCall{}, err
 	}
@@ -315,7 +315,7 @@ func (r *generateRequest) For(model limiterv1.Model, limits OutputLimits) (Bound
 	}
 	tier, candidates := r.tier, r.candidates // answers must not hold the request
 	return BoundedCall{
-		Path: path, Body: r.rewritten(output), Bound: bound, Cost: cost,
+		Path: path, Body: r.rewritten(output.Tokens), Output: output, Bound: bound, Cost: cost,
 		Whole: func() Answer {
 			return newWholeAnswer(func(members *memberScanner) reading {
 				return geminiUsage(members.member("usageMetadata"), tier)
@@ -328,13 +328,13 @@ func (r *generateRequest) For(model limiterv1.Model, limits OutputLimits) (Bound
 // rewritten is the body for the provider: it bounds the output.
 func (r *generateRequest) rewritten(output int64) []byte {
 	changed := rewrite{body: r.body}
-	if r.maxTokens == 0 {
+	if output != r.maxTokens {
 		config := []byte("{}")
 		if r.config.given() {
 			config = []byte(r.config.value.Raw)
 		}
 		for _, name := range []string{"max_output_tokens", "maxOutputTokens"} {
-			config, _ = sjson.DeleteBytes(config, name) // a null
+			config, _ = sjson.DeleteBytes(config, name) // a null, or too much
 		}
 		config, _ = sjson.SetRawBytes(config, "maxOutputTokens", fmt.Append(nil, output))
 		changed.set(&r.config, config)

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -50,7 +51,7 @@ type chatRequest struct {
 	// audible is whether the answer may be sound.
 	audible bool
 	// The members that are rewritten for the provider.
-	model, streamOptions, maxCompletionTokens member
+	model, streamOptions, maxTokens, maxCompletionTokens member
 
 	streamed bool
 	// usageWanted is whether the client asked for the usage of a stream.
@@ -73,12 +74,12 @@ func readChat(body []byte, deployment string) (*chatRequest, *RequestError) {
 		deployment:          deployment,
 		model:               member{name: "model"},
 		streamOptions:       member{name: "stream_options"},
+		maxTokens:           member{name: "max_tokens"},
 		maxCompletionTokens: member{name: "max_completion_tokens"},
 	}
-	maxTokens, n := member{name: "max_tokens"}, member{name: "n"}
-	stream, messages, tools := member{name: "stream"}, member{name: "messages"}, member{name: "tools"}
+	n, stream, messages, tools := member{name: "n"}, member{name: "stream"}, member{name: "messages"}, member{name: "tools"}
 	tier, modalities, voice := member{name: "service_tier"}, member{name: "modalities"}, member{name: "audio"}
-	if err := readMembers(root, &r.model, &messages, &stream, &r.streamOptions, &maxTokens, &r.maxCompletionTokens, &n,
+	if err := readMembers(root, &r.model, &messages, &stream, &r.streamOptions, &r.maxTokens, &r.maxCompletionTokens, &n,
 		&tools, &tier, &modalities, &voice); err != nil {
 		return nil, err
 	}
@@ -88,7 +89,7 @@ func readChat(body []byte, deployment string) (*chatRequest, *RequestError) {
 	for _, err := range []*RequestError{
 		r.readModel(),
 		r.readStream(&stream),
-		r.readBounds(&maxTokens, &n),
+		r.readBounds(&n),
 		r.readTier(&tier),
 		r.readModalities(&modalities, &voice),
 		readTools(&tools),
@@ -128,11 +129,11 @@ func (r *chatRequest) readStream(stream *member) (err *RequestError) {
 // maxOutputTokens is far above what any model gives.
 const maxOutputTokens = 1_000_000_000
 
-func (r *chatRequest) readBounds(maxTokens, n *member) (err *RequestError) {
+func (r *chatRequest) readBounds(n *member) (err *RequestError) {
 	if r.choices, err = n.integer(1, maxChoices, 1); err != nil {
 		return err
 	}
-	for _, m := range []*member{maxTokens, &r.maxCompletionTokens} {
+	for _, m := range []*member{&r.maxTokens, &r.maxCompletionTokens} {
 		if !m.given() {
 			continue
 		}
@@ -289,11 +290,11 @@ func (r *chatRequest) Streamed() bool { return r.streamed }
 
 // For makes the call that asks the model for what the request asks.
 func (r *chatRequest) For(model limiterv1.Model, limits OutputLimits) (BoundedCall, error) {
-	output, err := outputBound(r.maxOutput, r.maxOutputParam, model, limits)
+	output, err := limits.within(model, r.maxOutput, cmp.Or(r.maxOutputParam, r.maxCompletionTokens.name))
 	if err != nil {
 		return BoundedCall{}, err
 	}
-	bound, err := r.input.usage(r.body, model, imageTokens(model), output*r.choices)
+	bound, err := r.input.usage(r.body, model, imageTokens(model), output.Tokens*r.choices)
 	if err != nil {
 		return BoundedCall{}, err
 	}
@@ -307,26 +308,13 @@ func (r *chatRequest) For(model limiterv1.Model, limits OutputLimits) (BoundedCa
 	tier, withUsage := r.tier, r.usageWanted // answers must not hold the request
 	return BoundedCall{
 		Path:   r.path(model.UpstreamName),
-		Body:   r.rewritten(model, output),
+		Body:   r.rewritten(model, output.Tokens),
+		Output: output,
 		Bound:  bound,
 		Cost:   cost,
 		Whole:  func() Answer { return wholeChat(tier) },
 		Stream: func() Answer { return newChatStream(!withUsage, tier) },
 	}, nil
-}
-
-// outputBound is the most output that a request allows for an answer: what its parameter
-// says, or what is assumed where that is 0.
-func outputBound(asked int64, param string, model limiterv1.Model, limits OutputLimits) (int64, *RequestError) {
-	switch {
-	case model.MaxOutputTokens == 0:
-		return 0, wrong("model", "%s generates no text: it is for embeddings only", model.Name)
-	case asked == 0:
-		return limits.assumedFor(model), nil
-	case asked > model.MaxOutputTokens:
-		return 0, wrong(param, "exceeds the maximum of %d output tokens of %s", model.MaxOutputTokens, model.Name)
-	}
-	return asked, nil
 }
 
 // rewritten is the body for the provider: it names the model as the provider does,
@@ -336,13 +324,24 @@ func (r *chatRequest) rewritten(model limiterv1.Model, output int64) []byte {
 	if model.UpstreamName != r.model.value.Str && (r.deployment == "" || r.model.given()) {
 		changed.set(&r.model, gjson.AppendJSONString(nil, model.UpstreamName))
 	}
-	if r.maxOutput == 0 {
-		changed.set(&r.maxCompletionTokens, fmt.Append(nil, output))
+	if output != r.maxOutput {
+		r.bound(&changed, output)
 	}
 	if r.streamed && !r.usageWanted {
 		changed.set(&r.streamOptions, r.optionsWithUsage())
 	}
 	return changed.bytes()
+}
+
+// bound bounds the output in every parameter that does, or else in the one that all of
+// OpenAI's models know.
+func (r *chatRequest) bound(changed *rewrite, output int64) {
+	if r.maxTokens.given() {
+		changed.set(&r.maxTokens, fmt.Append(nil, output))
+	}
+	if !r.maxTokens.given() || r.maxCompletionTokens.given() {
+		changed.set(&r.maxCompletionTokens, fmt.Append(nil, output))
+	}
 }
 
 func (r *chatRequest) optionsWithUsage() []byte {

@@ -32,6 +32,9 @@ func (Responses) Read(in Incoming) (ParsedRequest, error) {
 	return r, nil
 }
 
+// leastResponse is the least max_output_tokens that OpenAI takes.
+const leastResponse = 16
+
 // responsesRequest is a Responses request that was read.
 type responsesRequest struct {
 	unpriced
@@ -213,11 +216,12 @@ func (r *responsesRequest) Model() string  { return r.model.value.Str }
 func (r *responsesRequest) Streamed() bool { return r.streamed }
 
 func (r *responsesRequest) For(model limiterv1.Model, limits OutputLimits) (BoundedCall, error) {
-	output, err := outputBound(r.maxTokens, r.maxOutput.name, model, limits)
+	output, err := limits.within(model, r.maxTokens, r.maxOutput.name)
 	if err != nil {
 		return BoundedCall{}, err
 	}
-	bound, err := r.input.usage(r.body, model, imageTokens(model), output)
+	output.Least = leastResponse
+	bound, err := r.input.usage(r.body, model, imageTokens(model), output.Tokens)
 	if err != nil {
 		return BoundedCall{}, err
 	}
@@ -229,12 +233,12 @@ func (r *responsesRequest) For(model limiterv1.Model, limits OutputLimits) (Boun
 	if model.UpstreamName != r.Model() {
 		changed.set(&r.model, gjson.AppendJSONString(nil, model.UpstreamName))
 	}
-	if r.maxTokens == 0 {
-		changed.set(&r.maxOutput, fmt.Append(nil, output))
+	if output.Tokens != r.maxTokens {
+		changed.set(&r.maxOutput, fmt.Append(nil, output.Tokens))
 	}
 	tier := r.tier // answers must not hold the request
 	return BoundedCall{
-		Path: "/responses", Body: changed.bytes(), Bound: bound, Cost: cost,
+		Path: "/responses", Body: changed.bytes(), Output: output, Bound: bound, Cost: cost,
 		Whole: func() Answer {
 			return newWholeAnswer(func(members *memberScanner) reading {
 				return responsesUsage(members.member("usage"), tier.served(members.member("service_tier")))

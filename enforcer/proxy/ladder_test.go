@@ -17,6 +17,7 @@ import (
 // upstreamBody is what a provider was asked.
 type upstreamBody struct {
 	Model               string `json:"model"`
+	MaxTokens           int64  `json:"max_tokens"`
 	MaxCompletionTokens int64  `json:"max_completion_tokens"`
 }
 

@@ -119,8 +119,8 @@ func TestRefusals(t *testing.T) {
 		"budget exhausted": {
 			change: refusing(admission.AdmitReply{Refusing: 1, Spent: 80 * money.Cent, Held: 20 * money.Cent, Debts: left(200_000, 20)}), wantStatus: 429,
 			wantHeader: merge(full, http.Header{"X-Should-Retry": {"false"}}),
-			wantBody: `{"error":{"message":"The call may cost $0.00106, more than is left of the budget \"daily\" of tenant acme: $0.80 spent and $0.20 held of $1.00 per day. The limit resets at RESET.","type":"insufficient_quota","param":null,"code":"budget_exhausted"},` +
-				`"type":"urn:bursar:problem:budget-exhausted","title":"Budget exhausted","status":429,"detail":"The call may cost $0.00106, more than is left of the budget \"daily\" of tenant acme: $0.80 spent and $0.20 held of $1.00 per day. The limit resets at RESET.",` +
+			wantBody: `{"error":{"message":"The call may cost $0.00106, more than is left of the budget \"daily\" of tenant acme: $0.80 spent, $0.20 held for calls in flight, $0.00 left of $1.00 per day. Wait until calls in flight end. The limit resets at RESET.","type":"insufficient_quota","param":null,"code":"budget_exhausted"},` +
+				`"type":"urn:bursar:problem:budget-exhausted","title":"Budget exhausted","status":429,"detail":"The call may cost $0.00106, more than is left of the budget \"daily\" of tenant acme: $0.80 spent, $0.20 held for calls in flight, $0.00 left of $1.00 per day. Wait until calls in flight end. The limit resets at RESET.",` +
 				`"limit":"daily","per":"Tenant","period":"Day","resetsAt":"RESET","amount":"1.00","spent":"0.80","held":"0.20"}`,
 		},
 		"breaker open": {
@@ -166,9 +166,9 @@ func TestRefusals(t *testing.T) {
 		"larger than a bucket": {
 			body:       `{"model":"mini","messages":[],"n":100,"max_tokens":100,"user":"` + strings.Repeat("x", 200_000) + `"}`,
 			change:     refusing(admission.AdmitReply{Refusing: 3, Debts: left(200_000, 20)}),
-			wantStatus: 429, wantHeader: merge(full, http.Header{"X-Should-Retry": {"false"}}),
-			wantBody: `{"error":{"message":"The call may use 210065 tokens, more than the rate limit \"org/tokens\" per tenant can ever admit.","type":"rate_limit_error","param":null,"code":"request_too_large"},` +
-				`"type":"urn:bursar:problem:request-too-large","title":"Request too large","status":429,"detail":"The call may use 210065 tokens, more than the rate limit \"org/tokens\" per tenant can ever admit.",` +
+			wantStatus: 400, wantHeader: merge(full, http.Header{"X-Should-Retry": {"false"}}),
+			wantBody: `{"error":{"message":"The call may use 210065 tokens, more than the rate limit \"org/tokens\" per tenant ever has at once: 200000. Send less input, or have the limit raised.","type":"invalid_request_error","param":null,"code":"request_too_large"},` +
+				`"type":"urn:bursar:problem:request-too-large","title":"Request too large","status":400,"detail":"The call may use 210065 tokens, more than the rate limit \"org/tokens\" per tenant ever has at once: 200000. Send less input, or have the limit raised.",` +
 				`"limit":"org/tokens","per":"Tenant"}`,
 		},
 	} {

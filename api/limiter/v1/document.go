@@ -55,6 +55,9 @@ type Tenant struct {
 	// AssumedOutputTokens is the bound written into a call that has none, where it
 	// is less than the model's own; 0 means the model's own.
 	AssumedOutputTokens int64 `json:"assumedOutputTokens,omitempty"`
+	// FitOutputTokens is the fewest output tokens to which a call is lowered that has no
+	// room as it is; 0 means that it is refused.
+	FitOutputTokens int64 `json:"fitOutputTokens,omitempty"`
 	// UnknownModel is what becomes of calls for a model that no provider lists; empty
 	// refuses them.
 	UnknownModel UnknownModel `json:"unknownModel,omitempty"`
@@ -70,6 +73,37 @@ func (t Tenant) ModelsFor(name string) []string {
 		return models
 	}
 	return []string{name}
+}
+
+// OutputCap is the most output tokens that a call of the model by a user of the tier may
+// ask for: the lowest of the caps of the tenant and its ancestors that select it; 0 means
+// none. A level in Shadow caps nothing.
+func (t Tenant) OutputCap(tier, model string) int64 {
+	lowest := t.Level.outputCap(tier, model)
+	for _, ancestor := range t.Ancestors {
+		lowest = lower(lowest, ancestor.outputCap(tier, model))
+	}
+	return lowest
+}
+
+func (l Level) outputCap(tier, model string) (lowest int64) {
+	if l.Waives() {
+		return 0
+	}
+	for _, c := range l.OutputCaps {
+		if c.Selects(tier, model) {
+			lowest = lower(lowest, c.MaxOutputTokens)
+		}
+	}
+	return lowest
+}
+
+// lower is the lower one of two caps, of which 0 is none.
+func lower(a, b int64) int64 {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
 }
 
 // MaxDepth is how many ancestors a tenant may have.
@@ -101,6 +135,9 @@ type Level struct {
 	Rates []RateLimit `json:"rates"`
 	// Ladder are the rungs of every money limit, lowest first.
 	Ladder []Rung `json:"ladder"`
+	// OutputCaps bound the output of single calls, of those below as well; see
+	// Tenant.OutputCap.
+	OutputCaps []OutputCap `json:"outputCaps,omitempty"`
 	// Forced overrides the breaker; empty leaves it to itself.
 	Forced BreakerState `json:"forced,omitempty"`
 	// Enforcement says whether the level's limits and breaker refuse, or only count. It
@@ -152,7 +189,13 @@ type MoneyLimit struct {
 	Grants []Grant `json:"grants,omitempty"`
 }
 
-// Selector says which calls count against a limit.
+// OutputCap is the most output tokens that a call may ask for, for each answer.
+type OutputCap struct {
+	Selector
+	MaxOutputTokens int64 `json:"maxOutputTokens"`
+}
+
+// Selector says which calls count against a limit, or are capped.
 type Selector struct {
 	// Tiers are the tiers of users whose calls count; none means all.
 	Tiers []string `json:"tiers,omitempty"`

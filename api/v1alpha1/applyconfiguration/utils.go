@@ -48,6 +48,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.EnforcerCountApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Fee"):
 		return &apiv1alpha1.FeeApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Fit"):
+		return &apiv1alpha1.FitApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("LabelSelector"):
 		return &apiv1alpha1.LabelSelectorApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("LabelSelectorRequirement"):
@@ -70,6 +72,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.NamespacesApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("NearestLimit"):
 		return &apiv1alpha1.NearestLimitApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("OutputCap"):
+		return &apiv1alpha1.OutputCapApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ParentRef"):
 		return &apiv1alpha1.ParentRefApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PriceChange"):

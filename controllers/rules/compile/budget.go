@@ -32,11 +32,33 @@ func Tenant(
 	if tokens := budget.Spec.AssumedOutputTokens; tokens != nil {
 		tenant.AssumedOutputTokens = *tokens
 	}
+	tenant.FitOutputTokens = fit(budget.Spec.Fit)
 	if budget.Spec.UnknownModel == v1alpha1.UnknownModelPriceAsMostExpensive {
 		tenant.UnknownModel = limiterv1.PriceAsMostExpensive
 	}
 	tenant.VirtualModels = virtualModels(budget.Spec.VirtualModels)
 	return under(tenant, ancestors), nil
+}
+
+// defaultFit is the least output to which calls are lowered, as in the CRD.
+const defaultFit = 1024
+
+func fit(fit *v1alpha1.Fit) int64 {
+	switch {
+	case fit == nil:
+		return defaultFit
+	case fit.Mode == v1alpha1.FitOff:
+		return 0
+	}
+	return cmp.Or(fit.MinOutputTokens, defaultFit)
+}
+
+func outputCaps(caps []v1alpha1.OutputCap) []limiterv1.OutputCap {
+	var compiled []limiterv1.OutputCap
+	for _, c := range caps {
+		compiled = append(compiled, limiterv1.OutputCap{Selector: selector(c.Tiers, c.Models), MaxOutputTokens: c.MaxOutputTokens})
+	}
+	return compiled
 }
 
 func virtualModels(virtual []v1alpha1.VirtualModel) map[string][]string {
@@ -79,6 +101,8 @@ func level(
 		Money:    moneyLimits,
 		Rates:    []limiterv1.RateLimit{},
 		Ladder:   rungs,
+
+		OutputCaps: outputCaps(budget.Spec.OutputCaps),
 	}
 	if breaker := budget.Spec.Breaker; breaker != nil {
 		level.Forced = limiterv1.BreakerState(breaker.Forced)

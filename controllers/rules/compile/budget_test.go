@@ -67,6 +67,7 @@ func TestTenant(t *testing.T) {
 			},
 			Ladder: []limiterv1.Rung{{AtPercent: 80, Action: limiterv1.Warn}, {AtPercent: 90, Action: limiterv1.Trip}},
 		},
+		FitOutputTokens: 1024,
 	}
 	wantJSON, err := json.Marshal(want)
 	if err != nil {
@@ -97,7 +98,7 @@ func TestTenantOfLittle(t *testing.T) {
 	}
 	want := `{"sources":[{"kind":"TenantBudget","namespace":"acme","name":"acme","uid":"uid-acme","generation":3}],` +
 		`"tenant":"acme","timeZone":"UTC","money":[{"name":"monthly","per":"Tenant","period":"Month","amount":100000000000}],` +
-		`"rates":[],"ladder":[]}`
+		`"rates":[],"ladder":[],"fitOutputTokens":1024}`
 	if diff := cmp.Diff(want, string(raw)); diff != "" {
 		t.Errorf("document (-want +got):\n%s", diff)
 	}
@@ -179,6 +180,32 @@ func TestTenantWithEverything(t *testing.T) {
 		"assumed output": {
 			change: func(s *v1alpha1.TenantBudgetSpec) { s.AssumedOutputTokens = ptr.To[int64](500) },
 			want:   func(t *limiterv1.Tenant) { t.AssumedOutputTokens = 500 },
+		},
+		"caps on output": {
+			change: func(s *v1alpha1.TenantBudgetSpec) {
+				s.OutputCaps = []v1alpha1.OutputCap{
+					{MaxOutputTokens: 4096},
+					{Tiers: []v1alpha1.Tier{"gerente", "empleado"}, Models: []v1alpha1.ModelName{"o1"}, MaxOutputTokens: 64000},
+				}
+			},
+			want: func(t *limiterv1.Tenant) {
+				t.OutputCaps = []limiterv1.OutputCap{
+					{MaxOutputTokens: 4096},
+					{Selector: limiterv1.Selector{Tiers: []string{"empleado", "gerente"}, Models: []string{"o1"}}, MaxOutputTokens: 64000},
+				}
+			},
+		},
+		"a higher minimum of what is lowered": {
+			change: func(s *v1alpha1.TenantBudgetSpec) { s.Fit = &v1alpha1.Fit{MinOutputTokens: 3000} },
+			want:   func(t *limiterv1.Tenant) { t.FitOutputTokens = 3000 },
+		},
+		"the usual minimum": {
+			change: func(s *v1alpha1.TenantBudgetSpec) { s.Fit = &v1alpha1.Fit{Mode: v1alpha1.FitLowerOutput} },
+			want:   func(t *limiterv1.Tenant) { t.FitOutputTokens = 1024 },
+		},
+		"nothing is lowered": {
+			change: func(s *v1alpha1.TenantBudgetSpec) { s.Fit = &v1alpha1.Fit{Mode: v1alpha1.FitOff, MinOutputTokens: 1024} },
+			want:   func(t *limiterv1.Tenant) { t.FitOutputTokens = 0 },
 		},
 		"a share for the loss of the store": {
 			change: func(s *v1alpha1.TenantBudgetSpec) {

@@ -277,6 +277,19 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: name
       type:
         scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.Fit
+  map:
+    fields:
+    - name: minOutputTokens
+      type:
+        scalar: numeric
+      default: 1024
+    - name: mode
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.FitMode
+      default: LowerOutput
+- name: com.github.bursar-dev.bursar.api.v1alpha1.FitMode
+  scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.GrantState
   scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.LabelSelector
@@ -552,6 +565,24 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: used
       type:
         scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.OutputCap
+  map:
+    fields:
+    - name: maxOutputTokens
+      type:
+        scalar: numeric
+    - name: models
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.ModelName
+          elementRelationship: associative
+    - name: tiers
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.Tier
+          elementRelationship: associative
 - name: com.github.bursar-dev.bursar.api.v1alpha1.ParentRef
   map:
     fields:
@@ -925,6 +956,12 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.Enforcement
       default: Enforce
+    - name: fit
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Fit
+      default:
+        minOutputTokens: 1024
+        mode: LowerOutput
     - name: ladder
       type:
         list:
@@ -948,6 +985,12 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.StoreLoss
       default: Deny
+    - name: outputCaps
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.OutputCap
+          elementRelationship: atomic
     - name: parentRef
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.ParentRef

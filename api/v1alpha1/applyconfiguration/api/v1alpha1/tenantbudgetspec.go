@@ -33,6 +33,10 @@ type TenantBudgetSpecApplyConfiguration struct {
 	BudgetRefusalStatus *int32 `json:"budgetRefusalStatus,omitempty"`
 	// assumedOutputTokens is the max_tokens to set on calls that name none, if it is less than the model's maxOutputTokens. Lower values reserve less money per call, so that more calls fit into a limit at once. Default: the model's maxOutputTokens.
 	AssumedOutputTokens *int64 `json:"assumedOutputTokens,omitempty"`
+	// outputCaps bound the output that one call may ask for, so that less money is reserved for it and more calls fit into a limit at once. A call that asks for more, or names no bound, has the lowest cap that applies to it written into its request as max_tokens (or what its protocol calls that); the answer says so in x-bursar-max-output-tokens. They hold for the calls of children, too. With enforcement: Shadow they change nothing. Unset: only models bound the output.
+	OutputCaps []OutputCapApplyConfiguration `json:"outputCaps,omitempty"`
+	// fit says what happens to a call whose limits have too little left for the output that it may have, but room for less. Default: its output is lowered to what has room, to 1024 tokens at the least. Children follow their own setting.
+	Fit *FitApplyConfiguration `json:"fit,omitempty"`
 	// unknownModel says what happens to calls for a model that no ModelProvider lists. Deny: they are refused with status 404. PriceAsMostExpensive: they go to a ModelProvider of the protocol that has unlistedModels, and are refused if there is none. They are held and settled at its highest prices, which may differ from what it bills; the ledger marks them in priced_as. Default: Deny.
 	//
 	// Applies only to names that callers ask for, not to names in virtualModels or ladder. Children follow their own setting.
@@ -144,6 +148,27 @@ func (b *TenantBudgetSpecApplyConfiguration) WithBudgetRefusalStatus(value int32
 // If called multiple times, the AssumedOutputTokens field is set to the value of the last call.
 func (b *TenantBudgetSpecApplyConfiguration) WithAssumedOutputTokens(value int64) *TenantBudgetSpecApplyConfiguration {
 	b.AssumedOutputTokens = &value
+	return b
+}
+
+// WithOutputCaps adds the given value to the OutputCaps field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the OutputCaps field.
+func (b *TenantBudgetSpecApplyConfiguration) WithOutputCaps(values ...*OutputCapApplyConfiguration) *TenantBudgetSpecApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithOutputCaps")
+		}
+		b.OutputCaps = append(b.OutputCaps, *values[i])
+	}
+	return b
+}
+
+// WithFit sets the Fit field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Fit field is set to the value of the last call.
+func (b *TenantBudgetSpecApplyConfiguration) WithFit(value *FitApplyConfiguration) *TenantBudgetSpecApplyConfiguration {
+	b.Fit = value
 	return b
 }
 
