@@ -388,6 +388,9 @@ func (s *messagesStream) Problem(body []byte) ([]byte, bool) {
 
 // Message is the answer that says text.
 func (r *messagesRequest) Message(text Text) (Plain, bool) {
+	if r.demandsStructure() {
+		return Plain{}, false
+	}
 	usage := map[string]any{"input_tokens": 0, "output_tokens": 0, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
 	message := map[string]any{
 		"id": "msg_" + text.ID, "type": "message", "role": "assistant", "model": r.Model(), "content": []any{},

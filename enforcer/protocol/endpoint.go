@@ -71,8 +71,9 @@ type ParsedRequest interface {
 	// those are what the call costs.
 	For(model limiterv1.Model, limits OutputLimits) (BoundedCall, error)
 	// Message is the answer that a model would give that said text, stopped, and
-	// used nothing: streamed if the request asks for that. It is not ok where the
-	// protocol has no answers of text, as those that ask for embeddings.
+	// used nothing: streamed if the request asks for that. It is not ok where text is
+	// no answer: to a request for embeddings, or one that demands a schema or a call of
+	// a tool.
 	Message(text Text) (answer Plain, ok bool)
 }
 

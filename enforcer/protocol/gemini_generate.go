@@ -445,6 +445,9 @@ func servedByGoogle(tier serviceTier, answered gjson.Result) price.ServiceTier {
 
 // Message is the answer that says text in every candidate.
 func (r *generateRequest) Message(text Text) (Plain, bool) {
+	if r.demandsStructure() {
+		return Plain{}, false
+	}
 	candidates := make([]any, r.candidates)
 	for i := range candidates {
 		candidates[i] = map[string]any{

@@ -38,6 +38,9 @@ type chatTotals struct {
 
 // Message is the answer that says text in every choice.
 func (r *chatRequest) Message(text Text) (Plain, bool) {
+	if r.demandsStructure() {
+		return Plain{}, false
+	}
 	if r.streamed {
 		return Plain{ContentType: "text/event-stream; charset=utf-8", Body: r.streamedMessage(text)}, true
 	}

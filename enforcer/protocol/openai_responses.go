@@ -317,6 +317,9 @@ func responsesUsage(usage gjson.Result, served price.ServiceTier) reading {
 
 // Message is the response that says text.
 func (r *responsesRequest) Message(text Text) (Plain, bool) {
+	if r.demandsStructure() {
+		return Plain{}, false
+	}
 	part := map[string]any{"type": "output_text", "text": text.Content, "annotations": []any{}, "logprobs": []any{}}
 	item := func(status string, content ...any) map[string]any {
 		return map[string]any{
