@@ -43,6 +43,9 @@ func modelsOf(spec v1alpha1.TenantBudgetSpec) []namedModel {
 			named = append(named, modelsAt(path.Child("cheapestModel", "models"), rung.CheapestModel.Models)...)
 		}
 	}
+	for i, c := range spec.OutputCaps {
+		named = append(named, modelsAt(path.Child("outputCaps").Index(i).Child("models"), c.Models)...)
+	}
 	for i, virtual := range spec.VirtualModels {
 		named = append(named, modelsAt(path.Child("virtualModels").Index(i).Child("models"), virtual.Models)...)
 	}

@@ -142,6 +142,17 @@ var _ = DescribeTable("of a TenantBudget, refuses", refused,
 	}), "spec.storeLossPercent", "should be less than or equal to 50"),
 	Entry("calls assumed to say nothing", budget(func(s *v1alpha1.TenantBudgetSpec) { s.AssumedOutputTokens = ptr.To[int64](0) }),
 		"spec.assumedOutputTokens", "should be greater than or equal to 1"),
+	Entry("a cap too low for some providers", budget(func(s *v1alpha1.TenantBudgetSpec) { s.OutputCaps = []v1alpha1.OutputCap{{MaxOutputTokens: 15}} }),
+		"spec.outputCaps[0].maxOutputTokens", "should be greater than or equal to 16"),
+	Entry("two caps of the same calls", budget(func(s *v1alpha1.TenantBudgetSpec) {
+		s.OutputCaps = []v1alpha1.OutputCap{
+			{MaxOutputTokens: 16, Tiers: []v1alpha1.Tier{"a"}}, {MaxOutputTokens: 16}, {MaxOutputTokens: 20, Tiers: []v1alpha1.Tier{"a"}},
+		}
+	}), "spec.outputCaps", "must not have two caps with the same tiers and models"),
+	Entry("a fit of nothing", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Fit = &v1alpha1.Fit{MinOutputTokens: 15} }),
+		"spec.fit.minOutputTokens", "should be greater than or equal to 16"),
+	Entry("a fit that is not known", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Fit = &v1alpha1.Fit{Mode: "Off"} }),
+		"spec.fit.mode", "Unsupported value"),
 	Entry("a limit per nobody", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Limits[0].Per = "Team" }),
 		"spec.limits[0].per", "Unsupported value"),
 	Entry("a time zone with blanks", budget(func(s *v1alpha1.TenantBudgetSpec) { s.TimeZone = "Buenos Aires" }),
@@ -253,6 +264,12 @@ var _ = DescribeTable("of a TenantBudget, takes", taken,
 	Entry("a breaker forced open, in shadow", budget(func(s *v1alpha1.TenantBudgetSpec) {
 		s.Breaker, s.Enforcement = &v1alpha1.Breaker{Forced: "Open"}, "Shadow"
 		s.AssumedOutputTokens = ptr.To[int64](1)
+	})),
+	Entry("caps on output, which may overlap", budget(func(s *v1alpha1.TenantBudgetSpec) {
+		s.OutputCaps = []v1alpha1.OutputCap{
+			{MaxOutputTokens: 16}, {MaxOutputTokens: 16, Tiers: []v1alpha1.Tier{"a"}}, {MaxOutputTokens: 16, Models: []v1alpha1.ModelName{"a"}},
+		}
+		s.Fit = &v1alpha1.Fit{Mode: v1alpha1.FitRefuse}
 	})),
 	Entry("a breaker left to itself", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Breaker = &v1alpha1.Breaker{} })),
 	Entry("a zone with a sign", budget(func(s *v1alpha1.TenantBudgetSpec) { s.TimeZone = "Etc/GMT+3" })),

@@ -122,6 +122,7 @@ type TenantBudgetSpec struct {
 
 	// outputCaps bound the output that one call may ask for, so that less money is reserved for it and more calls fit into a limit at once. A call that asks for more, or names no bound, has the lowest cap that applies to it written into its request as max_tokens (or what its protocol calls that); the answer says so in x-bursar-max-output-tokens. They hold for the calls of children, too. With enforcement: Shadow they change nothing. Unset: only models bound the output.
 	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:XValidation:rule="self.all(c, self.filter(other, (has(other.tiers) ? other.tiers : []) == (has(c.tiers) ? c.tiers : []) && (has(other.models) ? other.models : []) == (has(c.models) ? c.models : [])).size() == 1)",message="must not have two caps with the same tiers and models, because only the smaller would count: remove one"
 	// +listType=atomic
 	// +optional
 	OutputCaps []OutputCap `json:"outputCaps,omitempty"`
@@ -186,7 +187,7 @@ type OutputCap struct {
 
 // Fit says what happens to a call for whose whole output there is no room.
 type Fit struct {
-	// mode is LowerOutput or Off. LowerOutput: where money limits or rate limits of tokens have no room for the output that the call may have, max_tokens (or what its protocol calls that) is lowered in its request to what has room, and the answer says so in x-bursar-max-output-tokens. A virtual model's models are all tried with their whole output first; the fallbacks of the ladder come last. Off: such a call is refused. Open breakers refuse either way. Default: LowerOutput.
+	// mode is LowerOutput or Refuse. LowerOutput: where money limits or rate limits of tokens have no room for the output that the call may have, max_tokens (or what its protocol calls that) is lowered in its request to what has room, and the answer says so in x-bursar-max-output-tokens. A virtual model's models are all tried with their whole output first; the fallbacks of the ladder come last. Refuse: such a call is refused. Open breakers refuse either way. Default: LowerOutput.
 	// +kubebuilder:default=LowerOutput
 	// +optional
 	Mode FitMode `json:"mode,omitempty"`
@@ -199,15 +200,15 @@ type Fit struct {
 }
 
 // FitMode says what happens to a call for whose whole output there is no room.
-// +kubebuilder:validation:Enum=LowerOutput;Off
+// +kubebuilder:validation:Enum=LowerOutput;Refuse
 type FitMode string
 
 // The modes of Fit.
 const (
 	// FitLowerOutput lowers the output that the call asks for.
 	FitLowerOutput FitMode = "LowerOutput"
-	// FitOff refuses the call.
-	FitOff FitMode = "Off"
+	// FitRefuse refuses the call.
+	FitRefuse FitMode = "Refuse"
 )
 
 // UnknownModel says what happens to calls for a model that no ModelProvider lists.
@@ -379,7 +380,7 @@ type Rung struct {
 	//
 	// CheapestModel calls the model of the same protocol that can do what the call asks for and whose prices are lowest for what the call may use, if it costs nothing or fits into what is left of the limits. It ignores the tenant's own Trip rung, but not the amounts. It passes a parent's Trip rung only if that rung has CheapestModel for this model, too, and a parent's Downgrade rung only with a model that the rung does not replace. While the breaker is forced open, only models that cost nothing are called.
 	//
-	// Message answers with message, as a model would. It must be last.
+	// Message answers with message, as a model would, except calls that demand a schema or a call of a tool, which could not read it: those are refused. It must be last.
 	// +kubebuilder:validation:MaxItems=3
 	// +listType=set
 	// +optional

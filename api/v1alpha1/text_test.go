@@ -34,6 +34,8 @@ spec:
     cheapestModel: {models: [gpt-4o-mini]}
   breaker: {forced: Open}
   enforcement: Enforce
+  outputCaps: [{tiers: [gerente], models: [gpt-4o], maxOutputTokens: 4096}]
+  fit: {mode: LowerOutput}
   unknownModel: Deny
   onStoreLoss: Deny
   virtualModels: [{name: auto, models: [gpt-4o]}]

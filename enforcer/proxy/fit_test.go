@@ -8,6 +8,7 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/call"
 )
@@ -187,5 +188,72 @@ func bucketOf(tokens int64) func(*limiterv1.Tenant) {
 	return func(tenant *limiterv1.Tenant) {
 		tenant.Rates = append([]limiterv1.RateLimit(nil), tenant.Rates...)
 		tenant.Rates[0].Count, tenant.Rates[0].Burst = tokens, tokens
+	}
+}
+
+// TestFitOfVirtualModel: a model that has room for the whole output goes before one that
+// has to be lowered, and that before a fallback.
+func TestFitOfVirtualModel(t *testing.T) {
+	const auto = `{"model":"auto","messages":[],"max_tokens":50}`
+	cost := func(price, output int64) money.Nanos {
+		return money.Nanos(price * (int64(len(auto))*1000 + output*10_000))
+	}
+	for name, tc := range map[string]struct {
+		left      money.Nanos
+		wantModel string // empty where the fallback answers
+		wantTold  string
+		questions int
+	}{
+		"the first, whole":                 {cost(2, 50), "maxi", "", 1},
+		"the next, whole":                  {cost(2, 50) - 1, "mini", "", 2},
+		"the first, lowered":               {cost(1, 50) - 1, "maxi", "22", 3},
+		"the next, lowered, or a fallback": {cost(1, 10) + 1, "mini", "10", 3},
+		"a fallback":                       {cost(1, 10) - 1, "", "", 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, asked := newVirtualDoor(t, func(tenant *limiterv1.Tenant) {
+				tenant.FitOutputTokens = 10
+				tenant.Ladder = []limiterv1.Rung{{AtPercent: 90, Action: limiterv1.Trip, Fallbacks: []limiterv1.Fallback{{Kind: limiterv1.Message, Text: "later"}}}}
+			})
+			leaves(d, tc.left)
+			got := d.call(auto)
+			if got.status != http.StatusOK || strings.TrimSuffix(asked.Model, "-2026") != tc.wantModel ||
+				got.header.Get(call.MaxOutputHeader) != tc.wantTold || (got.header.Get(call.FallbackHeader) == "Message") != (tc.wantModel == "") {
+				t.Errorf("status %d, the provider was asked for %q, the headers are %v; want %q lowered to %q", got.status, asked.Model, got.header, tc.wantModel, tc.wantTold)
+			}
+			if n := d.store.questions(); n != tc.questions {
+				t.Errorf("the store was asked %d times, want %d", n, tc.questions)
+			}
+		})
+	}
+}
+
+// TestBreakerIsNotFitted: an open breaker refuses calls whatever they ask for.
+func TestBreakerIsNotFitted(t *testing.T) {
+	document := dollarADay
+	document.FitOutputTokens = 10
+	d, asked := newLadderDoor(t, document)
+	d.store.decide = func(admission.AdmitRequest) *admission.AdmitReply {
+		return &admission.AdmitReply{Verdict: admission.Refused, Refusing: 1, Now: admittedAt, Spent: 90 * money.Cent, Debts: left(200_000, 20)}
+	}
+	checkOutput(t, d, asked, chat, wanted{status: 429, says: "breaker_open", questions: 1})
+}
+
+// TestLoweredAnswersAreNotKept: the fallback Cache does not give a shorter answer to those
+// who may have the whole.
+func TestLoweredAnswersAreNotKept(t *testing.T) {
+	document := withFallbacks(fromCache)
+	document.FitOutputTokens = 10
+	d := newFallbackDoor(t, document)
+	const long = `{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}],"max_tokens":1000}`
+	d.spent = 899 * money.Cent / 10
+	d.config.routes[1].Model.Prices = flat(map[price.Kind]price.PerMillion{price.Input: 0, price.CachedInput: 0, price.Output: 200 * money.USD})
+	if got := d.call(long); got.status != http.StatusOK || got.header.Get(call.LoweredByHeader) != "Fit" {
+		t.Fatalf("status %d %s, %v; want it lowered", got.status, got.body, got.header)
+	}
+	d.ending()
+	d.spent = money.USD
+	if got := d.call(long); got.status != http.StatusTooManyRequests {
+		t.Errorf("status %d %s; want no answer that was made shorter", got.status, got.body)
 	}
 }

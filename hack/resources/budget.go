@@ -67,6 +67,14 @@ func (m *Maker) newBudget() *v1alpha1.TenantBudget {
 	if m.oneIn(4) {
 		b.Spec.AssumedOutputTokens = ptr.To(pick[int64](m, 1, 1000, 10_000_000))
 	}
+	if m.oneIn(3) {
+		b.Spec.OutputCaps = m.outputCaps()
+	}
+	if m.oneIn(3) {
+		b.Spec.Fit = &v1alpha1.Fit{
+			Mode: pick(m, "", v1alpha1.FitLowerOutput, v1alpha1.FitRefuse), MinOutputTokens: pick[int64](m, 0, 16, 1024, 10_000_000),
+		}
+	}
 	if m.oneIn(4) {
 		b.Spec.OnStoreLoss, b.Spec.StoreLossPercent = v1alpha1.StoreLossAllowBounded, pick(m, nil, ptr.To[int32](1), ptr.To[int32](50))
 	}
@@ -79,6 +87,22 @@ func (m *Maker) newBudget() *v1alpha1.TenantBudget {
 		b.Spec.VirtualModels = append(b.Spec.VirtualModels, v)
 	}
 	return b
+}
+
+// outputCaps are some that cap different calls.
+func (m *Maker) outputCaps() []v1alpha1.OutputCap {
+	var caps []v1alpha1.OutputCap
+	selected := map[string]bool{}
+	for range pick(m, 1, 2, 16) {
+		c := v1alpha1.OutputCap{
+			MaxOutputTokens: pick[int64](m, 16, 4096, 10_000_000), Tiers: some(m, 16, tiers...), Models: some(m, 16, models...),
+		}
+		if selects := fmt.Sprint(c.Tiers, c.Models); !selected[selects] {
+			selected[selects] = true
+			caps = append(caps, c)
+		}
+	}
+	return caps
 }
 
 // moneyLimits are some that count different calls, or in different periods.

@@ -74,6 +74,16 @@ var budgetFlaws = all(
 	is("spec.breaker.forced", "open", "Half", true),
 	is("spec.enforcement", "", "enforce", "Off", true),
 	is("spec.assumedOutputTokens", 0, -1, 10_000_001, "1000", 1.5),
+	is("spec.outputCaps", 4096, many(17, aCap), many(2, func(int) any { return aCap(0) })),
+	is("spec.outputCaps[*]", nil, 4096),
+	is("spec.outputCaps[*].maxOutputTokens", nil, 0, 15, -1, 10_000_001, "4096", 20.5),
+	is("spec.outputCaps[*].tiers", "gerente", many(17, aName)),
+	is("spec.outputCaps[*].tiers[*]", wrongTiers...),
+	is("spec.outputCaps[*].models", "gpt-4o", many(17, aName)),
+	is("spec.outputCaps[*].models[*]", wrongModels...),
+	is("spec.fit", "LowerOutput", 1024, []any{}),
+	is("spec.fit.mode", "", "lowerOutput", "Off", false),
+	is("spec.fit.minOutputTokens", 0, 15, -1, 10_000_001, "1024", 20.5),
 	is("spec.unknownModel", "", "Allow", "deny", true),
 	is("spec.onStoreLoss", "", "Allow", true),
 	is("spec.storeLossPercent", 0, 51, -1, "1", 1.5),
@@ -162,6 +172,10 @@ var keyFlaws = all(
 )
 
 func aName(i int) any { return fmt.Sprint("n", i) }
+
+func aCap(i int) any {
+	return map[string]any{"models": []any{fmt.Sprint("m", i)}, "maxOutputTokens": 16}
+}
 
 func aLimit(i int) any {
 	return map[string]any{"name": fmt.Sprint("l", i), "period": fmt.Sprintf("%ds", i+1), "amount": "1"}

@@ -47,7 +47,7 @@ func fit(fit *v1alpha1.Fit) int64 {
 	switch {
 	case fit == nil:
 		return defaultFit
-	case fit.Mode == v1alpha1.FitOff:
+	case fit.Mode == v1alpha1.FitRefuse:
 		return 0
 	}
 	return cmp.Or(fit.MinOutputTokens, defaultFit)

@@ -204,8 +204,10 @@ func TestTenantWithEverything(t *testing.T) {
 			want:   func(t *limiterv1.Tenant) { t.FitOutputTokens = 1024 },
 		},
 		"nothing is lowered": {
-			change: func(s *v1alpha1.TenantBudgetSpec) { s.Fit = &v1alpha1.Fit{Mode: v1alpha1.FitOff, MinOutputTokens: 1024} },
-			want:   func(t *limiterv1.Tenant) { t.FitOutputTokens = 0 },
+			change: func(s *v1alpha1.TenantBudgetSpec) {
+				s.Fit = &v1alpha1.Fit{Mode: v1alpha1.FitRefuse, MinOutputTokens: 1024}
+			},
+			want: func(t *limiterv1.Tenant) { t.FitOutputTokens = 0 },
 		},
 		"a share for the loss of the store": {
 			change: func(s *v1alpha1.TenantBudgetSpec) {

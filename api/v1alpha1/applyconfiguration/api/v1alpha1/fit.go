@@ -11,7 +11,7 @@ import (
 //
 // Fit says what happens to a call for whose whole output there is no room.
 type FitApplyConfiguration struct {
-	// mode is LowerOutput or Off. LowerOutput: where money limits or rate limits of tokens have no room for the output that the call may have, max_tokens (or what its protocol calls that) is lowered in its request to what has room, and the answer says so in x-bursar-max-output-tokens. A virtual model's models are all tried with their whole output first; the fallbacks of the ladder come last. Off: such a call is refused. Open breakers refuse either way. Default: LowerOutput.
+	// mode is LowerOutput or Refuse. LowerOutput: where money limits or rate limits of tokens have no room for the output that the call may have, max_tokens (or what its protocol calls that) is lowered in its request to what has room, and the answer says so in x-bursar-max-output-tokens. A virtual model's models are all tried with their whole output first; the fallbacks of the ladder come last. Refuse: such a call is refused. Open breakers refuse either way. Default: LowerOutput.
 	Mode *apiv1alpha1.FitMode `json:"mode,omitempty"`
 	// minOutputTokens is the fewest output tokens to which a call is lowered; if there is no room for so many, the call is refused. Default: 1024.
 	MinOutputTokens *int64 `json:"minOutputTokens,omitempty"`

@@ -23,7 +23,7 @@ type RungApplyConfiguration struct {
 	//
 	// CheapestModel calls the model of the same protocol that can do what the call asks for and whose prices are lowest for what the call may use, if it costs nothing or fits into what is left of the limits. It ignores the tenant's own Trip rung, but not the amounts. It passes a parent's Trip rung only if that rung has CheapestModel for this model, too, and a parent's Downgrade rung only with a model that the rung does not replace. While the breaker is forced open, only models that cost nothing are called.
 	//
-	// Message answers with message, as a model would. It must be last.
+	// Message answers with message, as a model would, except calls that demand a schema or a call of a tool, which could not read it: those are refused. It must be last.
 	Fallback []apiv1alpha1.Fallback `json:"fallback,omitempty"`
 	// message is the text that the Message fallback returns to callers. Required with Message in fallback; not allowed otherwise.
 	Message *string `json:"message,omitempty"`
