@@ -89,6 +89,9 @@ type Options struct {
 	// LedgerMonths is how many months before the present one stay in the ledger:
 	// budgetstore.LeastMonths or more, or 0 for all.
 	LedgerMonths int
+	// AuditPause is the longest pause between the audits of two tenants; zero for
+	// audit.DefaultPause.
+	AuditPause time.Duration
 	// Metrics says how metrics are served.
 	Metrics metricsserver.Options
 	// HealthAddress is where probes are answered; "0" for nowhere.
@@ -207,7 +210,7 @@ func register(mgr ctrl.Manager, documents *limiterstore.Documents, options Optio
 		refill.New(configurations, client, clock.Now),
 		alerts,
 		sweep.New(client, documents, budgetstore.NewLimits(options.Database), budgetstore.NewGrants(options.Database), orphans),
-		audit.New(documents, counters, limiterstore.NewFindings(options.Redis), ledger, recorder),
+		audit.New(documents, counters, limiterstore.NewFindings(options.Redis), ledger, recorder, options.AuditPause),
 	} {
 		if err := mgr.Add(task); err != nil {
 			return err

@@ -58,7 +58,7 @@ spec: {sha256: %[2]s, budgetRef: {name: %[1]s}, user: user, tier: tier}
 	newAuditor := func() (*audit.Auditor, *eventlog.Events) {
 		recorded := &eventlog.Events{}
 		return audit.New(limiterstore.NewDocuments(client), limiterstore.NewCounters(client), limiterstore.NewFindings(client),
-			budgetstore.NewLedgerReader(pool), events.NewRecorder(recorded, nil)), recorded
+			budgetstore.NewLedgerReader(pool), events.NewRecorder(recorded, nil), 0), recorded
 	}
 
 	var load sync.WaitGroup

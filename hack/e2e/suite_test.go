@@ -13,7 +13,12 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/hack/stack"
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
@@ -85,14 +90,43 @@ spec: {sha256: %[3]s, budgetRef: {name: %[1]s}, user: user, tier: tier}
 
 func keyOf(tenant string) string { return "key-of-" + tenant }
 
-// programmed waits until all that is in the namespace is enforced.
+// programmed waits until all budgets and keys of the tests' namespace, and all providers, are
+// enforced. `kubectl wait` asks for one object after another, five a second: that took longer
+// than most tests.
 func programmed(t *testing.T) {
 	t.Helper()
-	for _, kinds := range []string{"tenantbudgets,apikeys", "modelproviders"} {
-		if _, err := bursar.RunKubectl(t.Context(), "-n", "e2e", "wait", "--for=condition=Programmed", "--timeout=60s", "--all", kinds); err != nil {
-			t.Fatal(err)
+	api := apiClient(t)
+	var waiting []string
+	defer func() {
+		if t.Failed() {
+			t.Logf("not programmed: %s", strings.Join(waiting, ", "))
+		}
+	}()
+	eventually(t, "all is programmed", func() bool {
+		var err error
+		waiting, err = notProgrammed(t.Context(), api, &v1alpha1.TenantBudgetList{}, &v1alpha1.APIKeyList{}, &v1alpha1.ModelProviderList{})
+		return err == nil && len(waiting) == 0
+	})
+}
+
+// notProgrammed names the objects of the tests' namespace, and those of none, that are not
+// programmed at their present generation.
+func notProgrammed(ctx context.Context, api client.Client, kinds ...client.ObjectList) (names []string, err error) {
+	for _, list := range kinds {
+		if err := api.List(ctx, list, client.InNamespace("e2e")); err != nil {
+			return nil, err
+		}
+		err = meta.EachListItem(list, func(item runtime.Object) error {
+			if object := item.(conditions.Object); !conditions.IsProgrammed(object) {
+				names = append(names, fmt.Sprintf("%T %s", item, object.GetName()))
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
+	return names, nil
 }
 
 // chat asks for a chat completion with a tenant's key.

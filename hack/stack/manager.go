@@ -108,6 +108,7 @@ func (s *Stack) StartManager(ctx context.Context, name string) (*Manager, error)
 			"--health-probe-bind-address", loopback(health),
 			"--webhook-bind-address", webhooks,
 			"--log-level", "debug",
+			"--audit-pause", "200ms", // tests wait until each of their tenants was audited
 			"--smtp-from", "bursar@example.com",
 			"--alert-ca-file", s.dir("authority.pem"),
 			"--alert-allowed-networks", "127.0.0.0/8",

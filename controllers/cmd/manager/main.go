@@ -79,6 +79,7 @@ func run(ctx context.Context, options options, log *slog.Logger) error {
 		OwnerDSN:                options.ownerDatabaseURL,
 		Alerts:                  options.alerts,
 		LedgerMonths:            options.ledgerMonths,
+		AuditPause:              options.auditPause,
 		Metrics:                 options.metrics(),
 		HealthAddress:           options.healthAddress,
 		Webhooks:                options.webhooks(),

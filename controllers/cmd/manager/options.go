@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/bursar-dev/bursar/api/dsn"
 	"github.com/bursar-dev/bursar/controllers/leader/alert"
+	"github.com/bursar-dev/bursar/controllers/leader/audit"
 	"github.com/bursar-dev/bursar/controllers/setup"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
@@ -35,6 +37,7 @@ type options struct {
 	webhookCertDir       string
 	alerts               alert.Options
 	ledgerMonths         int
+	auditPause           time.Duration
 	logLevel             slog.Level
 }
 
@@ -87,6 +90,7 @@ func parseOptions(args []string, getenv func(string) string) (o options, err err
 	told.register(flags)
 	flags.IntVar(&o.ledgerMonths, "ledger-months", 0, fmt.Sprintf(
 		"months before the current one to keep in the ledger, at least %d; older ones are detached and stay as tables. 0 keeps all", budgetstore.LeastMonths))
+	flags.DurationVar(&o.auditPause, "audit-pause", audit.DefaultPause, "longest pause between the audits of two tenants: few tenants are audited one after another, with this pause; many, once in ten minutes")
 	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "minimum log level: debug, info, warn or error")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
@@ -114,6 +118,8 @@ func (o options) validate() error {
 		return errors.New("no Postgres URL: set " + databaseVariable)
 	case o.metricsPlain && !isLoopback(o.metricsAddress):
 		return fmt.Errorf("--metrics-plain requires a loopback address: --metrics-bind-address is %q", o.metricsAddress)
+	case o.auditPause <= 0:
+		return fmt.Errorf("--audit-pause is %s: use more than 0", o.auditPause)
 	case o.ledgerMonths != 0 && o.ledgerMonths < budgetstore.LeastMonths:
 		return fmt.Errorf("--ledger-months is %d: use %d or more, which yearly limits need, or 0 to keep all", o.ledgerMonths, budgetstore.LeastMonths)
 	}

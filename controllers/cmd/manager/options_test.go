@@ -35,6 +35,8 @@ func TestParseOptions(t *testing.T) {
 		"a level there is not":           {args: []string{"--log-level=loud"}, env: complete, wantErr: "--log-level"},
 		"a word too many":                {args: []string{"please"}, env: complete, wantErr: "please"},
 		"two years of the ledger":        {args: []string{"--ledger-months=24"}, env: complete},
+		"audits every second":            {args: []string{"--audit-pause=1s"}, env: complete},
+		"audits without a pause":         {args: []string{"--audit-pause=0s"}, env: complete, wantErr: "--audit-pause is 0s"},
 		"too few of its months":          {args: []string{"--ledger-months=23"}, env: complete, wantErr: "--ledger-months is 23"},
 	} {
 		t.Run(name, func(t *testing.T) {

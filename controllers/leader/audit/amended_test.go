@@ -42,7 +42,7 @@ func TestAmended(t *testing.T) {
 	t.Cleanup(enforcer.Close)
 	recorded := &eventlog.Events{}
 	counters, ledger := limiterstore.NewCounters(client), budgetstore.NewLedgerReader(manager)
-	auditor := audit.New(limiterstore.NewDocuments(client), counters, limiterstore.NewFindings(client), ledger, events.NewRecorder(recorded, nil))
+	auditor := audit.New(limiterstore.NewDocuments(client), counters, limiterstore.NewFindings(client), ledger, events.NewRecorder(recorded, nil), 0)
 	recounter := recovery.NewRecounter(limiterstore.NewDocuments(client), limiterstore.NewEpochs(client), counters, limiterstore.NewCalls(client), ledger)
 	recount := func() {
 		t.Helper()

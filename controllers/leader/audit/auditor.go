@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,10 +20,10 @@ import (
 )
 
 const (
-	// round is how long it takes to look at all tenants, if there are many; few are
-	// looked at every longest, and however many there are, shortest lies between two.
-	round             = 10 * time.Minute
-	shortest, longest = 50 * time.Millisecond, 5 * time.Second
+	// round is how long it takes to look at all tenants, if there are many, and shortest
+	// is what lies between two, however many there are.
+	round    = 10 * time.Minute
+	shortest = 50 * time.Millisecond
 	// timeout bounds one audit.
 	timeout = time.Minute
 	// confirmAfter is how long after a difference was found it is looked again: what ends
@@ -32,6 +33,10 @@ const (
 	// next time.
 	mostUsers = 500
 )
+
+// DefaultPause is the longest pause between the audits of two tenants, unless another is
+// chosen.
+const DefaultPause = 5 * time.Second
 
 // Documents are what tenants have in force.
 type Documents interface {
@@ -65,15 +70,20 @@ type Auditor struct {
 	kept      KeptFindings
 	ledger    LedgerReader
 	recorder  *events.Recorder
+	// longest is the pause between two audits where there are few tenants.
+	longest time.Duration
 	// known are the findings that were told, by tenant; nil before they were read.
 	known map[string][]Finding
 	// amended is when the ledger was last amended before a tenant was counted anew for that.
 	amended map[string]time.Time
 }
 
-// New makes an Auditor.
-func New(documents Documents, counters Counters, kept KeptFindings, ledger LedgerReader, recorder *events.Recorder) *Auditor {
-	return &Auditor{documents: documents, counters: counters, kept: kept, ledger: ledger, recorder: recorder, amended: map[string]time.Time{}}
+// New makes an Auditor whose pauses between two tenants are pause at most; zero is DefaultPause.
+func New(documents Documents, counters Counters, kept KeptFindings, ledger LedgerReader, recorder *events.Recorder, pause time.Duration) *Auditor {
+	return &Auditor{
+		documents: documents, counters: counters, kept: kept, ledger: ledger, recorder: recorder, longest: cmp.Or(pause, DefaultPause),
+		amended: map[string]time.Time{},
+	}
 }
 
 // NeedLeaderElection keeps all but the leader out.
@@ -86,9 +96,9 @@ func (a *Auditor) Start(ctx context.Context) error {
 		if err != nil {
 			log.FromContext(ctx).V(1).Info("Failed to begin a round of audits", "error", err.Error())
 		}
-		pause := longest
+		pause := a.longest
 		if len(tenants) > 0 {
-			pause = min(max(round/time.Duration(len(tenants)), shortest), longest)
+			pause = min(max(round/time.Duration(len(tenants)), shortest), a.longest)
 		}
 		rand.Shuffle(len(tenants), func(i, j int) { tenants[i], tenants[j] = tenants[j], tenants[i] })
 		for _, tenant := range append(tenants, "") {

@@ -148,7 +148,7 @@ func TestAuditor(t *testing.T) {
 	newAuditor := func() func() []string {
 		recorded := &eventlog.Events{}
 		auditor := audit.New(limiterstore.NewDocuments(client), limiterstore.NewCounters(client), limiterstore.NewFindings(client),
-			budgetstore.NewLedgerReader(pools["manager"]), events.NewRecorder(recorded, nil))
+			budgetstore.NewLedgerReader(pools["manager"]), events.NewRecorder(recorded, nil), 0)
 		return func() []string {
 			if err := auditor.Audit(ctx, "acme"); err != nil {
 				t.Error(err)
