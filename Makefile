@@ -142,6 +142,13 @@ faults: build tools parts ## Kill enforcers and managers, put enforcers to sleep
 	BURSAR_FAULTS_AWAY=2m go test -count=1 -v -timeout 30m -run '^(TestRedis|TestOpenCallsOutliveRedis)' ./hack/e2e
 	BURSAR_FAULTS_POSTGRES=10m go test -count=1 -v -timeout 30m -run '^TestPostgresIsAway$$' ./hack/e2e
 
+# How long `make soak` goes on.
+SOAK ?= 1h
+
+.PHONY: soak
+soak: build tools parts ## Make calls for an hour (SOAK) while one thing after another fails; BURSAR_SEED=... has other faults
+	BURSAR_SOAK=$(SOAK) go test -count=1 -v -timeout 24h -run '^TestSoak$$' ./hack/e2e
+
 # The specs of the control plane whose long forms have targets of their own.
 control-plane := go test -race -count=1 -v -timeout 5h -run '^TestControlPlane$$' ./controllers/setup -ginkgo.v -ginkgo.timeout=5h
 

@@ -256,3 +256,9 @@ func Start(addr string, opts Options) (*Server, error) {
 
 // Stop closes the listener and every connection, in the middle of answers too.
 func (s *Server) Stop() error { return s.http.Close() }
+
+// CloseIdle closes the connections on which no request is being answered.
+func (s *Server) CloseIdle() {
+	s.http.SetKeepAlivesEnabled(false) // which closes them
+	s.http.SetKeepAlivesEnabled(true)
+}

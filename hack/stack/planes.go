@@ -11,6 +11,7 @@ import (
 
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 	"github.com/bursar-dev/bursar/hack/parts/process"
+	"github.com/bursar-dev/bursar/hack/parts/relay"
 )
 
 // prepareDatabase makes the ledger's database, the logins of both planes and a reader's. The
@@ -71,6 +72,32 @@ type Enforcer struct {
 // StartEnforcer starts one more enforcer, which the stack stops unless somebody
 // else does, and waits until it is ready. Its log file bears its name.
 func (s *Stack) StartEnforcer(ctx context.Context, name string) (Enforcer, error) {
+	return s.startEnforcer(ctx, name, s.RedisURL, s.enforcerDSN)
+}
+
+// Separable is an enforcer that can be cut off from each of its stores.
+type Separable struct {
+	Enforcer
+	// Redis and Postgres are the ways to the stores.
+	Redis, Postgres *relay.Relay
+}
+
+// StartSeparable starts one more enforcer, as StartEnforcer does.
+func (s *Stack) StartSeparable(ctx context.Context, name string) (e Separable, err error) {
+	var redisURL, dsn string
+	if e.Redis, redisURL, err = relay.StartTo(s.RedisURL); err != nil {
+		return e, err
+	}
+	s.onStop(e.Redis.Stop)
+	if e.Postgres, dsn, err = relay.StartTo(s.enforcerDSN); err != nil {
+		return e, err
+	}
+	s.onStop(e.Postgres.Stop)
+	e.Enforcer, err = s.startEnforcer(ctx, name, redisURL, dsn)
+	return e, err
+}
+
+func (s *Stack) startEnforcer(ctx context.Context, name, redisURL, dsn string) (Enforcer, error) {
 	listen, err := process.FreePort()
 	if err != nil {
 		return Enforcer{}, err
@@ -89,8 +116,8 @@ func (s *Stack) StartEnforcer(ctx context.Context, name string) (Enforcer, error
 			"--log-level", "debug",
 		},
 		env: []string{
-			"BURSAR_REDIS_URL=" + s.RedisURL,
-			"BURSAR_DATABASE_URL=" + s.enforcerDSN,
+			"BURSAR_REDIS_URL=" + redisURL,
+			"BURSAR_DATABASE_URL=" + dsn,
 		},
 		ready: "http://" + loopback(health) + "/readyz",
 	})

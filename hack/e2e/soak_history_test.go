@@ -1,0 +1,151 @@
+package e2e
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/bursar-dev/bursar/api/money"
+)
+
+// history is what has failed so far, as far as docs/guarantees.md promises less of it.
+type history struct {
+	begun time.Time
+	mu    sync.Mutex
+	// losses are when Redis lost data, and outages when somebody could not write the ledger.
+	losses  []time.Time
+	outages []span
+	killed  map[*life]time.Time
+	slept   []sleepOf
+}
+
+type span struct{ from, to time.Time }
+
+// sleepOf is a time for which an enforcer slept, with so many calls of each tenant open.
+type sleepOf struct {
+	span
+	open map[string]int
+}
+
+func (h *history) lose() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.losses = append(h.losses, time.Now())
+}
+
+// outage notes one that ends now.
+func (h *history) outage(from time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.outages = append(h.outages, span{from, time.Now()})
+}
+
+func (h *history) kill(l *life) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.killed == nil {
+		h.killed = map[*life]time.Time{}
+	}
+	h.killed[l] = time.Now()
+}
+
+func (h *history) sleep(from time.Time, open map[string]int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.slept = append(h.slept, sleepOf{span{from, time.Now()}, open})
+}
+
+// lostIn is whether Redis lost data in a time.
+func (h *history) lostIn(from, to time.Time) bool {
+	return slices.ContainsFunc(h.losses, func(at time.Time) bool { return at.After(from) && at.Before(to) })
+}
+
+// adopted is how long after the death of an enforcer Redis may still be all that knows its calls.
+const adopted = 30 * time.Second
+
+// mayBeLost is whether a call was known only to an enforcer and to a Redis that were both
+// lost: it was open when the enforcer was killed, or had ended so shortly before that
+// the ledger did not have it yet.
+func (h *history) mayBeLost(call *soakCall) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	killed, was := h.killed[call.life]
+	if !was || !h.lostIn(killed.Add(-2*time.Second), killed.Add(adopted)) {
+		return false
+	}
+	written := killed.Add(-2 * time.Second)
+	for _, outage := range h.outages {
+		if outage.from.Before(killed) && outage.to.After(written) {
+			written = outage.from.Add(-2 * time.Second)
+		}
+	}
+	return call.ended.After(written)
+}
+
+// wasKilled is whether the enforcer of a call was.
+func (h *history) wasKilled(call *soakCall) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, was := h.killed[call.life]
+	return was
+}
+
+// beyond is the most that may be spent beyond a limit of the tenants in a time, because
+// enforcers slept while Redis lost its data: a cent for each call that was open, and the
+// share of the tenant's that has one.
+func (h *history) beyond(tenants []string, from, to time.Time) (most money.Nanos) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, slept := range h.slept {
+		if slept.to.Before(from) || slept.from.After(to) || !h.lostIn(slept.from.Add(-3*time.Second), slept.to.Add(3*time.Second)) {
+			continue
+		}
+		for _, tenant := range tenants {
+			most += money.Nanos(slept.open[tenant]) * money.Cent
+			if tenant == soakBounded {
+				most += minuteCents / 10 * money.Cent
+			}
+		}
+	}
+	return most
+}
+
+// faultTable is how long it took until calls were admitted after each fault.
+type faultTable struct{ first, last map[string][]time.Duration }
+
+func newFaultTable() *faultTable {
+	return &faultTable{map[string][]time.Duration{}, map[string][]time.Duration{}}
+}
+
+// add adds a fault, one of two at a time to the row of all such.
+func (f *faultTable) add(name string, first, last time.Duration) {
+	if strings.Contains(name, " + ") {
+		name = "two of these at once"
+	}
+	f.first[name], f.last[name] = append(f.first[name], first), append(f.last[name], last)
+}
+
+// String is a table of the kinds of fault, how often each was, and the median and the
+// maximum of the time from its end until a call was admitted, and by every enforcer.
+func (f *faultTable) String() string {
+	var out strings.Builder
+	w := tabwriter.NewWriter(&out, 0, 0, 1, ' ', 0)
+	_, _ = fmt.Fprintln(w, "| fault\t| times\t| first call, median\t| maximum\t| by every enforcer, median\t| maximum\t|")
+	names := make([]string, 0, len(f.first))
+	for name := range f.first {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, cmp.Compare[string])
+	for _, name := range names {
+		first, last := slices.Sorted(slices.Values(f.first[name])), slices.Sorted(slices.Values(f.last[name]))
+		n := len(first)
+		_, _ = fmt.Fprintf(w, "| %s\t| %d\t| %.2f s\t| %.2f s\t| %.2f s\t| %.2f s\t|\n", name, n,
+			first[n/2].Seconds(), first[n-1].Seconds(), last[n/2].Seconds(), last[n-1].Seconds())
+	}
+	_ = w.Flush()
+	return out.String()
+}
