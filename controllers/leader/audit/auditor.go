@@ -61,6 +61,7 @@ type KeptFindings interface {
 type LedgerReader interface {
 	Read(ctx context.Context, read func(budgetstore.LedgerSnapshot) error) error
 	LastAmended(ctx context.Context, tenant string, since time.Time) (time.Time, error)
+	LastElsewhere(ctx context.Context, tenant, root string, since time.Time) (time.Time, error)
 }
 
 // Auditor audits one tenant after another.
@@ -74,15 +75,16 @@ type Auditor struct {
 	longest time.Duration
 	// known are the findings that were told, by tenant; nil before they were read.
 	known map[string][]Finding
-	// amended is when the ledger was last amended before a tenant was counted anew for that.
-	amended map[string]time.Time
+	// unseen is the last of what its counters could not see of a tenant when it was counted
+	// anew for that.
+	unseen map[string]time.Time
 }
 
 // New makes an Auditor whose pauses between two tenants are pause at most; zero is DefaultPause.
 func New(documents Documents, counters Counters, kept KeptFindings, ledger LedgerReader, recorder *events.Recorder, pause time.Duration) *Auditor {
 	return &Auditor{
 		documents: documents, counters: counters, kept: kept, ledger: ledger, recorder: recorder, longest: cmp.Or(pause, DefaultPause),
-		amended: map[string]time.Time{},
+		unseen: map[string]time.Time{},
 	}
 }
 
@@ -171,23 +173,22 @@ func (a *Auditor) Audit(ctx context.Context, name string) error {
 	return a.recordDrift(ctx, document, findings)
 }
 
-// confirm looks again at a difference that was not there before. Where the ledger was
-// amended, the tenant is counted anew instead of complained about, once: the enforcer that
-// has amended it could not see to that, as it has died or Redis is out of its reach.
+// confirm looks again at a difference that was not there before. Where the ledger has what
+// the counters could not see, the tenant is counted anew instead of complained about, once.
 func (a *Auditor) confirm(ctx context.Context, document limiterv1.Tenant, findings []Finding) ([]Finding, error) {
 	if hasDrift(findings) {
 		oldest := slices.MinFunc(findings, func(a, b Finding) int { return a.Start.Compare(b.Start) }).Start
-		last, err := a.ledger.LastAmended(ctx, document.Tenant, oldest)
+		last, err := a.lastUnseen(ctx, document, oldest)
 		if err != nil {
 			return nil, err
 		}
-		if last.After(a.amended[document.Tenant]) {
-			a.amended[document.Tenant] = last
+		if last.After(a.unseen[document.Tenant]) {
+			a.unseen[document.Tenant] = last
 			if err := a.counters.Distrust(ctx, document.Root(), document.Tenant); err != nil {
 				return nil, err
 			}
-			log.FromContext(ctx).Info("Counting a tenant anew: the ledger was amended", "tenant", document.Tenant, "amendedAt", last)
-			return nil, fmt.Errorf("tenant %s: %w: the ledger was amended", document.Tenant, limiterstore.ErrNotValid)
+			log.FromContext(ctx).Info("Counting a tenant anew: the ledger has what its counters could not see", "tenant", document.Tenant, "since", last)
+			return nil, fmt.Errorf("tenant %s: %w: the ledger has what its counters could not see", document.Tenant, limiterstore.ErrNotValid)
 		}
 	}
 	select {
@@ -202,6 +203,24 @@ func (a *Auditor) confirm(ctx context.Context, document limiterv1.Tenant, findin
 	return slices.DeleteFunc(again, func(f Finding) bool {
 		return !slices.ContainsFunc(findings, func(found Finding) bool { return found.key() == f.key() })
 	}), nil
+}
+
+// lastUnseen is when the ledger last got what the tenant's counters could not see: it was
+// amended by an enforcer that could not have the tenant counted anew, as it has died or Redis
+// is out of its reach; or a call has ended in the budget tree that the tenant has left.
+func (a *Auditor) lastUnseen(ctx context.Context, document limiterv1.Tenant, since time.Time) (time.Time, error) {
+	amended, err := a.ledger.LastAmended(ctx, document.Tenant, since)
+	if err != nil {
+		return time.Time{}, err
+	}
+	elsewhere, err := a.ledger.LastElsewhere(ctx, document.Tenant, document.Root(), since)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if elsewhere.After(amended) {
+		return elsewhere, nil
+	}
+	return amended, nil
 }
 
 // fresh are the findings that were not told before.

@@ -56,9 +56,33 @@ func (r *LedgerReader) LastAmended(ctx context.Context, tenant string, since tim
 	const last = `
 SELECT max(amended_at) FROM ai_usage_logs
 WHERE amended_at IS NOT NULL AND admitted_at >= $2 AND (tenant_id = $1 OR (ancestors <> '{}' AND ancestors @> ARRAY[$1]))`
+	at, err := r.moment(ctx, last, tenant, since)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("look for amended calls of tenant %s: %w", tenant, err)
+	}
+	return at, nil
+}
+
+// LastElsewhere is when the ledger last took a call, of those that count against limits of
+// the tenant, that ended in another budget tree than that of a root; zero when it never did.
+// Calls that were admitted before since are left aside.
+func (r *LedgerReader) LastElsewhere(ctx context.Context, tenant, root string, since time.Time) (time.Time, error) {
+	const last = `
+SELECT max(recorded_at) FROM ai_usage_logs
+WHERE admitted_at >= $2 AND (tenant_id = $1 OR (ancestors <> '{}' AND ancestors @> ARRAY[$1]))
+  AND coalesce(ancestors[cardinality(ancestors)], tenant_id) <> $3`
+	at, err := r.moment(ctx, last, tenant, since, root)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("look for calls of tenant %s in other budget trees: %w", tenant, err)
+	}
+	return at, nil
+}
+
+// moment is what a query finds; zero when that is null.
+func (r *LedgerReader) moment(ctx context.Context, query string, args ...any) (time.Time, error) {
 	var at *time.Time
-	if err := r.pool.QueryRow(ctx, last, tenant, since).Scan(&at); err != nil {
-		return time.Time{}, fmt.Errorf("look for amended calls of tenant %s: %w", tenant, unanswered(err))
+	if err := r.pool.QueryRow(ctx, query, args...).Scan(&at); err != nil {
+		return time.Time{}, unanswered(err)
 	}
 	if at == nil {
 		return time.Time{}, nil

@@ -1,0 +1,140 @@
+package audit_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/controllers/leader/audit"
+	"github.com/bursar-dev/bursar/controllers/recovery"
+	"github.com/bursar-dev/bursar/controllers/rollout/events"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
+	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
+	"github.com/bursar-dev/bursar/hack/parts/documents"
+	"github.com/bursar-dev/bursar/hack/parts/eventlog"
+	"github.com/bursar-dev/bursar/hack/testkit"
+)
+
+// unseen is a tenant with a limit for the year, the ledger, and who counts and audits it.
+type unseen struct {
+	document  limiterv1.Tenant
+	enforcer  *pgxpool.Pool
+	recorded  *eventlog.Events
+	counters  *limiterstore.Counters
+	auditor   *audit.Auditor
+	recounter *recovery.Recounter
+}
+
+func newUnseen(t *testing.T, tenant string, ancestors ...limiterv1.Level) *unseen {
+	t.Helper()
+	ctx := t.Context()
+	limit := limiterv1.MoneyLimit{Name: "yearly", Per: limiterv1.PerTenant, Period: period.Year, Amount: 1000 * money.USD}
+	u := &unseen{recorded: &eventlog.Events{}, document: limiterv1.Tenant{
+		Sources:   []limiterv1.Source{{Kind: "TenantBudget", Namespace: tenant, Name: "budget", UID: "uid"}},
+		Level:     limiterv1.Level{Tenant: tenant, TimeZone: "UTC", Money: []limiterv1.MoneyLimit{limit}},
+		Ancestors: ancestors,
+	}}
+	_, err := documents.Put(ctx, client, u.document)
+	testkit.Must(t, err)
+	database, err := databases.NewDatabase(ctx)
+	testkit.Must(t, err)
+	manager, err := pgxpool.New(ctx, database.Manager)
+	testkit.Must(t, err)
+	t.Cleanup(manager.Close)
+	u.enforcer, err = pgxpool.New(ctx, database.Enforcer)
+	testkit.Must(t, err)
+	t.Cleanup(u.enforcer.Close)
+	ledger := budgetstore.NewLedgerReader(manager)
+	u.counters = limiterstore.NewCounters(client)
+	u.auditor = audit.New(limiterstore.NewDocuments(client), u.counters, limiterstore.NewFindings(client), ledger, events.NewRecorder(u.recorded, nil), 0)
+	u.recounter = recovery.NewRecounter(limiterstore.NewDocuments(client), limiterstore.NewEpochs(client), u.counters, limiterstore.NewCalls(client), ledger)
+	return u
+}
+
+func (u *unseen) audit(ctx context.Context) error { return u.auditor.Audit(ctx, u.document.Tenant) }
+
+func (u *unseen) recount(t *testing.T) {
+	t.Helper()
+	testkit.EventuallySucceeds(t, "the tenant is counted", func() error { return u.recounter.Recount(t.Context(), u.document) })
+}
+
+// isPutRight checks that the next audit has the tenant counted anew, after which it has
+// spent what the ledger says; that nothing is told of that; and that a counter that is
+// wrong afterwards is told of.
+func (u *unseen) isPutRight(t *testing.T, spent money.Nanos) {
+	t.Helper()
+	ctx := t.Context()
+	if err := u.audit(ctx); !errors.Is(err, limiterstore.ErrNotValid) {
+		t.Errorf("the audit: %v, want that the tenant is counted anew", err)
+	}
+	u.recount(t)
+	testkit.Must(t, u.audit(ctx))
+	limit := u.document.Money[0]
+	reading, err := u.counters.Read(ctx, u.document.Root(), u.document.Tenant, limit)
+	testkit.Must(t, err)
+	key, field := limiterv1.TenantCountersKey(u.document.Root(), u.document.Tenant), limiterv1.MoneyField(limit)
+	counter := reading.Money[field]
+	if counter.Spent != spent {
+		t.Errorf("the counter has %s, want the true cost, %s", counter.Spent, spent)
+	}
+	if found := u.recorded.Take(); len(found) > 0 {
+		t.Errorf("told %q of what was put right", found)
+	}
+	counter.Spent--
+	testkit.Must(t, client.HSet(ctx, key, field, counter.Encode()).Err())
+	testkit.Must(t, u.audit(ctx))
+	if found := u.recorded.Take(); len(found) != 1 {
+		t.Errorf("told %q of a counter that is wrong, want one Event", found)
+	}
+	counter.Spent++
+	testkit.Must(t, client.HSet(ctx, key, field, counter.Encode()).Err())
+	testkit.Must(t, u.audit(ctx))
+}
+
+// TestAmended: a call that was charged in full gets its true cost in the ledger, and who
+// saw to that could not have its tenant counted anew. The auditor does, and has nothing to
+// tell; but of a counter that is wrong after that it tells.
+func TestAmended(t *testing.T) {
+	u := newUnseen(t, "late")
+	const settleLate = `SELECT became FROM settle_late(jsonb_build_array(jsonb_build_object(
+  'call_id', 'call', 'tenant_id', 'late', 'user_id', 'u', 'tier', '', 'credential', 'c', 'provider', 'p', 'model', 'm', 'model_asked', 'm',
+  'model_used', 'm', 'endpoint', '/', 'streamed', false, 'admitted_at', $1::timestamptz, 'outcome', $2::text, 'held_nanos', 500, 'cost_nanos', $3::bigint, 'session', 's')))`
+	now := time.Now().Truncate(time.Millisecond)
+	for _, end := range []struct {
+		outcome, want string
+		cost          int64
+	}{{"ChargedHold", "inserted", 500}, {"Settled", "amended", 200}} {
+		var became string
+		testkit.Must(t, u.enforcer.QueryRow(t.Context(), settleLate, now, end.outcome, end.cost).Scan(&became))
+		if became != end.want {
+			t.Fatalf("%s: %s, want %s", end.outcome, became, end.want)
+		}
+		if end.outcome == "ChargedHold" { // as the counters know it
+			testkit.Must(t, u.counters.Distrust(t.Context(), "late", "late"))
+			u.recount(t)
+			testkit.Must(t, u.audit(t.Context()))
+		}
+	}
+	u.isPutRight(t, 200)
+}
+
+// TestEndedElsewhere: a tenant has moved to another budget tree, and a call that was open
+// then ends in the one that it has left. The auditor has the tenant counted anew.
+func TestEndedElsewhere(t *testing.T) {
+	u := newUnseen(t, "moved", limiterv1.Level{Tenant: "new-parent", TimeZone: "UTC"})
+	u.recount(t)
+	testkit.Must(t, u.audit(t.Context()))
+	_, err := u.enforcer.Exec(t.Context(), `
+INSERT INTO ai_usage_logs (call_id, tenant_id, ancestors, user_id, tier, credential, provider, model, model_asked, model_used,
+  endpoint, streamed, admitted_at, outcome, held_nanos, cost_nanos, session)
+VALUES ('call', 'moved', '{old-parent}', 'u', '', 'c', 'p', 'm', 'm', 'm', '/', false, $1, 'Settled', 500, 200, 's')`,
+		time.Now().Truncate(time.Millisecond))
+	testkit.Must(t, err)
+	u.isPutRight(t, 200)
+}
