@@ -20,15 +20,17 @@ type history struct {
 	losses  []time.Time
 	outages []span
 	killed  map[*life]time.Time
-	slept   []sleepOf
+	unseen  []unseen
 }
 
 type span struct{ from, to time.Time }
 
-// sleepOf is a time for which an enforcer slept, with so many calls of each tenant open.
-type sleepOf struct {
+// unseen are calls of each tenant that were open, and not seen by its counters for a time:
+// their enforcer slept, and Redis lost its data, or the tenant moved to another parent.
+type unseen struct {
 	span
-	open map[string]int
+	open  map[string]int
+	moved bool
 }
 
 func (h *history) lose() {
@@ -56,7 +58,15 @@ func (h *history) kill(l *life) {
 func (h *history) sleep(from time.Time, open map[string]int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.slept = append(h.slept, sleepOf{span{from, time.Now()}, open})
+	h.unseen = append(h.unseen, unseen{span{from, time.Now()}, open, false})
+}
+
+// move notes that a tenant moved while so many calls of it were open, which end within ten
+// seconds, and are counted soon after.
+func (h *history) move(from time.Time, tenant string, open int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.unseen = append(h.unseen, unseen{span{from, time.Now().Add(30 * time.Second)}, map[string]int{tenant: open}, true})
 }
 
 // lostIn is whether Redis lost data in a time.
@@ -94,21 +104,21 @@ func (h *history) wasKilled(call *soakCall) bool {
 	return was
 }
 
-// beyond is the most that may be spent beyond a limit of the tenants in a time, because
+// beyond is the most that may be spent beyond a limit of a tenant in a time, because
 // enforcers slept while Redis lost its data: a cent for each call that was open, and the
-// share of the tenant's that has one.
-func (h *history) beyond(tenants []string, from, to time.Time) (most money.Nanos) {
+// share of the tenant's that has one. It is the same for what the tenant's own limits do not
+// see as it moves, which its parents' do.
+func (h *history) beyond(tenant string, own bool, from, to time.Time) (most money.Nanos) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, slept := range h.slept {
-		if slept.to.Before(from) || slept.from.After(to) || !h.lostIn(slept.from.Add(-3*time.Second), slept.to.Add(3*time.Second)) {
+	for _, calls := range h.unseen {
+		lost := h.lostIn(calls.from.Add(-3*time.Second), calls.to.Add(3*time.Second))
+		if calls.to.Before(from) || calls.from.After(to) || calls.moved && !own || !calls.moved && !lost {
 			continue
 		}
-		for _, tenant := range tenants {
-			most += money.Nanos(slept.open[tenant]) * money.Cent
-			if tenant == soakBounded {
-				most += minuteCents / 10 * money.Cent
-			}
+		most += money.Nanos(calls.open[tenant]) * money.Cent
+		if tenant == soakBounded && !calls.moved {
+			most += minuteCents / 10 * money.Cent
 		}
 	}
 	return most

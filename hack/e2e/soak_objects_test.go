@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"time"
 )
@@ -16,10 +17,7 @@ func objectFaults() []fault {
 		{"a budget is deleted and made anew", "o", false, func(s *struck) error {
 			return s.remake("tenantbudget/"+soakBounded, boundedYAML(minuteCents, true), 3*time.Second)
 		}},
-		{"a budget moves to another parent", "o", false, func(s *struck) error {
-			s.parent = soakParents[s.chance.IntN(len(soakParents))]
-			return s.remake("tenantbudget/"+soakChild, childYAML(s.parent, minuteCents), 3*time.Second)
-		}},
+		{"a budget moves to another parent", "o", false, (*struck).moveChild},
 		{"a tenant gives up its shares", "o", false, func(s *struck) error {
 			if err := bursar.Apply(s, boundedYAML(minuteCents, false)); err != nil {
 				return err
@@ -39,12 +37,31 @@ func (s *struck) changeAmounts() error {
 		}
 		s.pause(0, 2*time.Second)
 	}
-	return bursar.Apply(s, soakBudget(s.parent, "5m", windowCents, "") + childYAML(s.parent, minuteCents) + boundedYAML(minuteCents, true))
+	return bursar.Apply(s, soakBudget(s.parent, "5m", windowCents, "")+childYAML(s.parent, minuteCents)+boundedYAML(minuteCents, true))
 }
 
 // remake deletes an object, and applies it anew after a while.
 func (s *struck) remake(object, yaml string, most time.Duration) error {
-	_, err := bursar.RunKubectl(s, "-n", "e2e", "delete", object, "--timeout=60s")
+	err := remove(s, object)
 	s.pause(0, most)
 	return errors.Join(err, bursar.Apply(s, yaml))
+}
+
+func remove(ctx context.Context, object string) error {
+	_, err := bursar.RunKubectl(ctx, "-n", "e2e", "delete", object, "--timeout=60s")
+	return err
+}
+
+// moveChild has the child made anew below any parent. What it has open ends where it was.
+func (s *struck) moveChild() error {
+	err := remove(s, "tenantbudget/"+soakChild)
+	from, open := time.Now(), 0
+	for _, at := range s.slots {
+		open += s.tally.openAt(at.serving())[soakChild]
+	}
+	s.pause(0, 3*time.Second)
+	s.parent = soakParents[s.chance.IntN(len(soakParents))]
+	err = errors.Join(err, bursar.Apply(s, childYAML(s.parent, minuteCents)))
+	s.history.move(from, soakChild, open)
+	return err
 }
