@@ -81,7 +81,7 @@ WHERE tenant_id = $1 OR $1 = ANY(ancestors)`, tenant).Scan(&spent); err != nil {
 func (s *soak) audits() (wrong []string, err error) {
 	recorded := &eventlog.Events{}
 	auditor := audit.New(limiterstore.NewDocuments(s.redis), limiterstore.NewCounters(s.redis), limiterstore.NewFindings(s.redis),
-		budgetstore.NewLedgerReader(s.pool), events.NewRecorder(recorded, nil))
+		budgetstore.NewLedgerReader(s.pool), events.NewRecorder(recorded, nil), 0)
 	for _, tenant := range append(append([]string{}, soakCallers...), soakParents...) {
 		err = errors.Join(err, auditor.Audit(s.Context(), tenant))
 	}
