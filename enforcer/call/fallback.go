@@ -21,7 +21,7 @@ import (
 // another call, that one is admitted. The refusal is put on record either way.
 func (c *Call) fallBack(ctx context.Context, refused *admission.Refusal) *Problem {
 	why := notAdmitted(c.subject, refused, c.advice(refused))
-	if refused.ByMoney() && !refused.NeverFits() {
+	if refused.ByMoney() {
 		why.Status = cmp.Or(int(c.tenant.Document().BudgetRefusalStatus), why.Status)
 	}
 	record := c.refusalRecord(refused) // of the call as it was refused: a fallback may bind it anew

@@ -89,7 +89,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 func (m *Metrics) begin() {
 	m.admissions.WithLabelValues("admitted", "")
 	for _, fallback := range limiterv1.FallbackKinds() {
-		for _, code := range []string{codeBudgetExhausted, codeBreakerOpen, codeTooLarge} {
+		for _, code := range []string{codeBudgetExhausted, codeBreakerOpen} {
 			m.fallbacks.WithLabelValues(string(fallback), code)
 		}
 	}

@@ -16,12 +16,10 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-// The codes of refusals for money, in the place of which a fallback may answer. That of a
-// call for which a limit never has room is one of rate limits, too.
+// The codes of refusals for money, in the place of which a fallback may answer.
 const (
 	codeBudgetExhausted = "budget_exhausted"
 	codeBreakerOpen     = "breaker_open"
-	codeTooLarge        = "request_too_large"
 )
 
 // Problem is why a request gets an error of Bursar's own.
@@ -171,17 +169,17 @@ func notAdmitted(subject admission.Subject, r *admission.Refusal, advice string)
 	case ledgerv1.RateLimited:
 		return tooFast(r)
 	case ledgerv1.TooLarge:
-		return neverFits(fmt.Sprintf("The call may use %d tokens, more than the rate limit %q per %s ever has at once: %d.%s",
+		return tooManyTokens(fmt.Sprintf("The call may use %d tokens, more than the rate limit %q per %s ever has at once: %d.%s",
 			r.Tokens, r.Limit, scope(r.Per), r.Burst, advice)).by(rateLimit(r))
 	}
 	return outOfMoney(subject, r, advice)
 }
 
-// neverFits is the refusal of a call for which a limit never has room. Its status is one
-// after which no client sends the same again: some try again after every 429, whatever its
-// header says.
-func neverFits(message string) *Problem {
-	return refuseWith(protocol.StatusBadRequest, protocol.InvalidRequest, codeTooLarge, "Request too large", message).finally()
+// tooManyTokens is the refusal of a call for which a bucket never has room. Its status is
+// one after which no client sends the same again: some try again after every 429, whatever
+// its header says.
+func tooManyTokens(message string) *Problem {
+	return refuseWith(protocol.StatusBadRequest, protocol.InvalidRequest, "request_too_large", "Request too large", message).finally()
 }
 
 // tooFast is the refusal of a call by a rate limit that will allow it later. Of those in
@@ -214,27 +212,20 @@ func outOfMoney(subject admission.Subject, r *admission.Refusal, advice string) 
 	budget := fmt.Sprintf("the budget %q of %s", r.Limit, whose)
 	amount := fmt.Sprintf("$%s per %s", r.Amount, strings.ToLower(string(r.Period)))
 	resets := "The limit resets at " + resetsAt.Format(time.RFC3339) + "."
-	var refusal *Problem
+	code, title, message := codeBudgetExhausted, "Budget exhausted",
+		fmt.Sprintf("The call may cost $%s, more than is left of %s: $%s spent, $%s held for calls in flight, $%s left of %s.%s %s",
+			r.Bound, budget, r.Spent, r.Held, max(0, r.Left()), amount, advice, resets)
 	switch {
 	case r.Reason == ledgerv1.BreakerOpen:
-		refusal = exhausted(codeBreakerOpen, "Breaker open",
-			fmt.Sprintf("The breaker is open on %s: $%s spent and $%s held of %s. %s", budget, r.Spent, r.Held, amount, resets))
+		code, title = codeBreakerOpen, "Breaker open"
+		message = fmt.Sprintf("The breaker is open on %s: $%s spent and $%s held of %s. %s", budget, r.Spent, r.Held, amount, resets)
 	case r.NeverFits():
-		refusal = neverFits(fmt.Sprintf("The call may cost $%s, more than %s ever has: %s.%s", r.Bound, budget, amount, advice))
-	default:
-		refusal = exhausted(codeBudgetExhausted, "Budget exhausted",
-			fmt.Sprintf("The call may cost $%s, more than is left of %s: $%s spent, $%s held for calls in flight, $%s left of %s.%s %s",
-				r.Bound, budget, r.Spent, r.Held, max(0, r.Left()), amount, advice, resets))
+		message = fmt.Sprintf("The call may cost $%s, more than %s ever has: %s.%s", r.Bound, budget, amount, advice)
 	}
-	return refusal.by(protocol.LimitMembers{
+	return refuseWith(protocol.StatusTooManyRequests, protocol.InsufficientQuota, code, title, message).finally().by(protocol.LimitMembers{
 		Limit: r.Limit, Per: string(r.Per), Period: string(r.Period), ResetsAt: &resetsAt,
 		Amount: r.Amount.String(), Spent: r.Spent.String(), Held: r.Held.String(),
 	})
-}
-
-// exhausted is the refusal of a call for money that is not there.
-func exhausted(code, title, message string) *Problem {
-	return refuseWith(protocol.StatusTooManyRequests, protocol.InsufficientQuota, code, title, message).finally()
 }
 
 func scope(s limiterv1.Scope) string { return strings.ToLower(string(s)) }

@@ -386,13 +386,10 @@ func TestFallbacksAreCounted(t *testing.T) {
 # TYPE bursar_enforcer_fallbacks_total counter
 bursar_enforcer_fallbacks_total{fallback="Cache",reason="breaker_open"} 0
 bursar_enforcer_fallbacks_total{fallback="Cache",reason="budget_exhausted"} 0
-bursar_enforcer_fallbacks_total{fallback="Cache",reason="request_too_large"} 0
 bursar_enforcer_fallbacks_total{fallback="CheapestModel",reason="breaker_open"} 1
 bursar_enforcer_fallbacks_total{fallback="CheapestModel",reason="budget_exhausted"} 0
-bursar_enforcer_fallbacks_total{fallback="CheapestModel",reason="request_too_large"} 0
 bursar_enforcer_fallbacks_total{fallback="Message",reason="breaker_open"} 1
 bursar_enforcer_fallbacks_total{fallback="Message",reason="budget_exhausted"} 0
-bursar_enforcer_fallbacks_total{fallback="Message",reason="request_too_large"} 0
 # HELP bursar_enforcer_admissions_total Requests by decision (admitted; refused; shadowed: admitted by Shadow, would be refused under Enforce) and, for refusals, by error code.
 # TYPE bursar_enforcer_admissions_total counter
 bursar_enforcer_admissions_total{decision="admitted",reason=""} 1
