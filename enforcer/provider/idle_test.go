@@ -106,6 +106,21 @@ func sendWhileIdleConnectionsClose(t *testing.T, size int) {
 	t.Logf("%d calls came to a connection that the provider was about to close, of which %d failed", len(upstream.ignored), len(failed))
 }
 
+// connected is a connection to a provider, and the provider's end of it.
+func connected(t *testing.T) (c *provider.Conn, server net.Conn) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	testkit.Must(t, err)
+	t.Cleanup(func() { _ = listener.Close() })
+	c, err = provider.Dial(t.Context(), listener.Addr().String())
+	testkit.Must(t, err)
+	t.Cleanup(func() { _ = c.Close() })
+	server, err = listener.Accept()
+	testkit.Must(t, err)
+	t.Cleanup(func() { _ = server.Close() })
+	return c, server
+}
+
 // TestReadNothing: a connection proves that nothing of a request was read if, and only if,
 // the provider had ended its stream before any byte of the request came.
 func TestReadNothing(t *testing.T) {
@@ -135,15 +150,7 @@ func TestReadNothing(t *testing.T) {
 		"written, then hung up":             {[]step{write, hangUp}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			listener, err := net.Listen("tcp", "127.0.0.1:0")
-			testkit.Must(t, err)
-			defer func() { _ = listener.Close() }()
-			c, err := provider.Dial(t.Context(), listener.Addr().String())
-			testkit.Must(t, err)
-			defer func() { _ = c.Close() }()
-			server, err := listener.Accept()
-			testkit.Must(t, err)
-			defer func() { _ = server.Close() }()
+			c, server := connected(t)
 			c.Expect()
 			if !c.ReadNothing() || !c.MayWrite() {
 				t.Fatal("before anything is written, nothing can have been read")
@@ -167,15 +174,7 @@ func TestWriteNothingToAClosedConnection(t *testing.T) {
 		"an answer to nothing": func(server net.Conn) { _, _ = io.WriteString(server, "HTTP/1.1 408 Request Timeout\r\n") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			listener, err := net.Listen("tcp", "127.0.0.1:0")
-			testkit.Must(t, err)
-			defer func() { _ = listener.Close() }()
-			c, err := provider.Dial(t.Context(), listener.Addr().String())
-			testkit.Must(t, err)
-			defer func() { _ = c.Close() }()
-			server, err := listener.Accept()
-			testkit.Must(t, err)
-			defer func() { _ = server.Close() }()
+			c, server := connected(t)
 			before(server)
 			c.Expect()
 			if n, err := c.Write([]byte("request")); n != 0 || err == nil || !c.ReadNothing() {

@@ -55,6 +55,24 @@ func (w *world) currentEpoch() (epoch limiterv1.Epoch) {
 	return epoch
 }
 
+// allRun waits until enforcers run a revision.
+func (w *world) allRun(revision int64, enforcers ...*running) {
+	w.t.Helper()
+	for _, e := range enforcers {
+		testkit.Eventually(w.t, "the enforcer runs the configuration", func() bool { return w.runs(e, revision) })
+	}
+}
+
+// inOrder holds the ledger, of so many rows, against the bill, and the counters of the present
+// epoch against the ledger.
+func (w *world) inOrder(calls int) {
+	w.t.Helper()
+	rows := w.rows(calls)
+	w.likeTheBill(rows)
+	w.epoch = w.currentEpoch().Number
+	w.atRest(rows)
+}
+
 // penny is a call of a cent.
 var penny = chat("penny", "[[output=1]]")
 
@@ -103,9 +121,7 @@ func TestForgottenWhileOneCannotReachTheLedger(t *testing.T) {
 	w.recovered()
 	toPostgres, url := w.reachedBy(w.database.Enforcer)
 	first, cutOff := w.start(), w.start(func(o *options) { o.databaseURL = url })
-	for _, e := range []*running{first, cutOff} {
-		testkit.Eventually(t, "the enforcer runs the configuration", func() bool { return w.runs(e, revision) })
-	}
+	w.allRun(revision, first, cutOff)
 	admitted := 0
 	call := func(calls int) {
 		for range calls {
@@ -134,10 +150,7 @@ func TestForgottenWhileOneCannotReachTheLedger(t *testing.T) {
 		t.Errorf("%d calls of a cent were admitted of a dollar", admitted)
 	}
 	toPostgres.Mend()
-	rows := w.rows(admitted)
-	w.likeTheBill(rows)
-	w.epoch = w.currentEpoch().Number
-	w.atRest(rows)
+	w.inOrder(admitted)
 	t.Logf("20 settled calls only in memory, 1 open: the next call was admitted %s after the loss; $%.2f of $1.00", took, float64(admitted)/100)
 }
 
@@ -181,9 +194,7 @@ func TestForgottenWhileOneIsCutOff(t *testing.T) {
 	revision := w.configure()
 	w.recovered()
 	first, cut := w.start(), w.startCuttable()
-	for _, e := range []*running{first, cut.running} {
-		testkit.Eventually(t, "the enforcer runs the configuration", func() bool { return w.runs(e, revision) })
-	}
+	w.allRun(revision, first, cut.running)
 	streams := cut.pauses(50, w.provider.Paused)
 	testkit.Eventually(t, "Postgres knows the session", func() bool { return w.inPostgres(cut.session.ID()) })
 
@@ -204,10 +215,7 @@ func TestForgottenWhileOneIsCutOff(t *testing.T) {
 			t.Errorf("a stream: %s %v", got.body, got.err)
 		}
 	}
-	rows := w.rows(100)
-	w.likeTheBill(rows)
-	w.epoch = w.currentEpoch().Number
-	w.atRest(rows)
+	w.inOrder(100)
 	t.Logf("50 calls open in an enforcer that Redis is out of reach of: the next call was admitted %s after the loss; $%.2f of $1.00",
 		took, float64(admitted+50)/100)
 }
@@ -248,9 +256,7 @@ func TestForgottenShare(t *testing.T) {
 	testkit.Must(t, err)
 	w.recovered()
 	first, cut := w.start(), w.startCuttable()
-	for _, e := range []*running{first, cut.running} {
-		testkit.Eventually(t, "the enforcer runs the configuration", func() bool { return w.runs(e, revision) })
-	}
+	w.allRun(revision, first, cut.running)
 	admitted := 0
 	testkit.Eventually(t, "the enforcer has a share", func() bool {
 		if cut.call("gerente-1", penny).status == http.StatusOK {
@@ -285,9 +291,7 @@ func TestForgottenOutOfReachOfBoth(t *testing.T) {
 	testkit.Must(t, err)
 	w.recovered()
 	first, cut := w.start(), w.startCuttable()
-	for _, e := range []*running{first, cut.running} {
-		testkit.Eventually(t, "the enforcer runs the configuration", func() bool { return w.runs(e, revision) })
-	}
+	w.allRun(revision, first, cut.running)
 	const open, share = 30, 20
 	streams := cut.pauses(open, w.provider.Paused)
 	testkit.Eventually(t, "the enforcer has a share", func() bool { return w.counter(ofTenant).Held == (open+share)*money.Cent })
@@ -331,7 +335,7 @@ func TestOlderDataInTheSameRun(t *testing.T) {
 	revision := w.configure()
 	w.recovered()
 	e := w.start()
-	testkit.Eventually(t, "the enforcer runs the configuration", func() bool { return w.runs(e, revision) })
+	w.allRun(revision, e)
 	admitted := e.tries(10)
 	replica, err := redis.Start(t.Context(), redis.Options{Dir: t.TempDir()})
 	testkit.Must(t, err)
@@ -355,19 +359,19 @@ func TestOlderDataInTheSameRun(t *testing.T) {
 
 	before := w.currentEpoch().Number
 	w.copies(w.redis, replica.Port)
+	back := time.Now()
 	admitted += e.tries(85) // there would be money for them
-	after := time.Now()
 	testkit.Eventually(t, "another epoch is valid", func() bool {
 		return w.currentEpoch().Number > before && w.currentEpoch().State == limiterv1.EpochValid
 	})
-	took := time.Since(after)
+	took := time.Since(back)
 	admitted += spend(t, e)
 	if admitted > 100 {
 		t.Errorf("%d calls of a cent were admitted of a dollar", admitted)
 	}
 	rows := w.rows(admitted)
 	w.likeTheBill(rows)
-	t.Logf("data of 11 calls came back after 95, in the same run: rebuilt within %s; $%.2f of $1.00", took.Round(time.Millisecond), float64(admitted)/100)
+	t.Logf("data of 11 calls came back after 95, in the same run: rebuilt %s after that, while 85 calls waited; $%.2f of $1.00", took.Round(time.Millisecond), float64(admitted)/100)
 	testkit.Must(t, e.shutDown()) // before its Redis goes
 }
 
