@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/bursar-dev/bursar/api/documents"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
@@ -167,5 +169,29 @@ func TestLeadersBeginNoConfiguration(t *testing.T) {
 	}
 	if n := client.DBSize(t.Context()).Val(); n > 1 { // the term
 		t.Errorf("%d keys were left", n)
+	}
+}
+
+// TestRestoreTenThousandTenants: it takes seconds, during which callers wait or get 503.
+func TestRestoreTenThousandTenants(t *testing.T) {
+	configurations, _, copied := filled(t)
+	_, body, _ := strings.Cut(copied.Documents[limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: "t1"}], " ")
+	for i := range 10_000 {
+		copied.Revision++
+		copied.Documents[limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: fmt.Sprint("many-", i)}] = fmt.Sprint(copied.Revision, " ", body)
+	}
+	client.FlushAll(t.Context())
+	begin := time.Now()
+	if restored, err := configurations.Restore(t.Context(), copied); err != nil || !restored {
+		t.Fatalf("restored %t, %v", restored, err)
+	}
+	took := time.Since(begin)
+	after := copyOf(t, configurations)
+	t.Logf("%d documents are restored after %s and read back after %s", len(after.Documents), took.Round(time.Millisecond), time.Since(begin).Round(time.Millisecond))
+	if len(after.Documents) != len(copied.Documents) || !after.Complete {
+		t.Errorf("%d documents, complete %t; want %d, true", len(after.Documents), after.Complete, len(copied.Documents))
+	}
+	if took > 10*time.Second {
+		t.Errorf("restored after %s", took)
 	}
 }
