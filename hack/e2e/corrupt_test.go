@@ -43,6 +43,7 @@ func number(i int, n float64) func([]byte) []byte {
 // TestRedisIsCorrupt: whatever stands in a counter, the next call finds it, the manager
 // counts it anew from the ledger, the limit holds to the cent, and people are told.
 func TestRedisIsCorrupt(t *testing.T) {
+	t.Parallel()
 	cases := []corrupt{
 		{name: "spent is no number", plant: number(2, math.NaN())},
 		{name: "spent is negative", plant: number(2, -1)},

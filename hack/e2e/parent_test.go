@@ -43,6 +43,7 @@ const ok, refused = http.StatusOK, http.StatusTooManyRequests
 // and neither those of its parent nor those of another namespace; and a parent in Shadow
 // refuses no child.
 func TestShadowIsOfOneTenant(t *testing.T) {
+	t.Parallel()
 	const below = "parentRef: {name: %}"
 	under := func(parent string) string { return strings.Replace(below, "%", parent, 1) }
 	t.Run("its own limit, and then its parent's", func(t *testing.T) {
@@ -96,6 +97,7 @@ spec:
 // TestFallbackKeepsToTheParentsRung: what a parent's Trip rung keeps back, the fallback of
 // a child spends only where the parent's own rung falls back, too.
 func TestFallbackKeepsToTheParentsRung(t *testing.T) {
+	t.Parallel()
 	const falling = `ladder: [{atPercent: 90, action: Trip, fallback: [CheapestModel], cheapestModel: {models: [penny]}}]`
 	const tripping = `ladder: [{atPercent: 50, action: Trip}]`
 	const both = `ladder: [{atPercent: 50, action: Trip, fallback: [CheapestModel], cheapestModel: {models: [penny]}}]`
@@ -108,6 +110,7 @@ func TestFallbackKeepsToTheParentsRung(t *testing.T) {
 // TestReserveIsTheParentsToGive: a child reserves nothing of its parent's limit for when
 // Redis is away unless the parent does so itself, and no more than that.
 func TestReserveIsTheParentsToGive(t *testing.T) {
+	t.Parallel()
 	const child = "onStoreLoss: AllowBounded\n  storeLossPercent: 50"
 	held := func(tenant string) string {
 		out, err := bursar.RunKubectl(t.Context(), "-n", "e2e", "get", "tb", tenant, "-o", "jsonpath={.status.limits[0].held}")

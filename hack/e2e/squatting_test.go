@@ -13,6 +13,7 @@ import (
 // TestForeignHash: whoever registers the hash of another's key first, in a namespace of
 // their own, is not charged for its calls and does not answer them.
 func TestForeignHash(t *testing.T) {
+	t.Parallel()
 	const squatter = `---
 apiVersion: v1
 kind: Namespace
