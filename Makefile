@@ -134,13 +134,8 @@ clients: build tools parts ## Call Bursar with the providers' own clients; needs
 	go test -tags clients -count=1 -v -timeout 10m ./hack/clients
 
 .PHONY: faults
-faults: build tools parts ## Kill enforcers and managers, put enforcers to sleep, lose Redis and Postgres; print the figures
-	BURSAR_FAULTS=100 go test -count=1 -v -timeout 30m -run '^(TestKilled|TestSlept|TestKilledAtRandom|TestEndedWhileRedisForgot|TestSharesOfTheDead|TestShutdownWithoutRedis|TestForgotten.*|TestOlderData.*)$$' ./enforcer/cmd/enforcer
-	go test -count=1 -v -timeout 30m ./enforcer/adoption -rapid.checks=1000
-	BURSAR_FAULTS=50 go test -count=1 -v -timeout 30m -run '^(TestLost|TestSilent|TestAnnounced|TestDataGoesBack)' ./controllers/recovery
-	BURSAR_HAND_OVERS=5 go test -count=1 -v -timeout 30m -run '^TestHandOver$$' ./hack/e2e
-	BURSAR_FAULTS_AWAY=2m go test -count=1 -v -timeout 30m -run '^(TestRedis|TestOpenCallsOutliveRedis)' ./hack/e2e
-	BURSAR_FAULTS_POSTGRES=10m go test -count=1 -v -timeout 30m -run '^TestPostgresIsAway$$' ./hack/e2e
+faults: build tools parts ## Kill enforcers and managers, lose Redis and Postgres again and again, set clocks; end with a table. FAULTS=losses runs that group
+	hack/faults/run.sh $(FAULTS)
 
 # How long `make soak` goes on.
 SOAK ?= 1h

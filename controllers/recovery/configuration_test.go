@@ -103,10 +103,12 @@ func TestOnlyTheConfigurationIsLost(t *testing.T) {
 	w.configure(t)
 	w.looksTwice(t, 2)
 	testkit.Must(t, w.redis.Del(t.Context(), limiterv1.DocumentsKey, limiterv1.ChangesKey, limiterv1.RevisionKey, limiterv1.IncarnationKey, limiterv1.CompleteKey).Err())
+	begin := time.Now()
 	testkit.Eventually(t, "the document is there again", func() bool {
 		_, found, err := limiterstore.NewDocuments(w.redis).Tenant(t.Context(), "acme")
 		return err == nil && found
 	})
+	t.Logf("the configuration alone was lost: restored after %s, in the same epoch", time.Since(begin).Round(time.Millisecond))
 	now, err := w.epochs.Current(t.Context())
 	testkit.Must(t, err)
 	if now.Number != epoch.Number {

@@ -258,11 +258,15 @@ func TestDataGoesBack(t *testing.T) {
 	older := w.redis.Get(t.Context(), limiterv1.MarkKey(0)).Val()
 	w.seenAlive(t)
 	testkit.Must(t, w.redis.Set(t.Context(), limiterv1.MarkKey(0), older, 0).Err())
+	back := time.Now()
 	next := w.completed(t, epoch.Number)
+	t.Logf("data that went back: open %s after that", time.Since(back).Round(time.Millisecond))
 
 	stop()
 	<-ended
 	testkit.Must(t, w.redis.Set(t.Context(), limiterv1.MarkKey(0), older, 0).Err())
 	w.start(t, 1)
+	began := time.Now()
 	w.completed(t, next.Number)
+	t.Logf("data that went back while no manager ran: open %s after one had started", time.Since(began).Round(time.Millisecond))
 }

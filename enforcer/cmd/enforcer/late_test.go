@@ -161,9 +161,11 @@ func TestEndedWhileRedisForgot(t *testing.T) {
 	sleeper.signal(syscall.SIGSTOP)
 	w.awaitAdoption(sleeper.session)
 	go controlplane.Recover(t.Context(), w.redis, w.ledger, acme)
+	took := admitsAgain(t, survivor)
 	sleeper.signal(syscall.SIGCONT)
 	w.epoch = 2
-	w.settles(w.settledLikeTheBill(streams))
+	w.settles(w.settledLikeTheBill(streams + 1))
+	t.Logf("%d calls ended while Redis had forgotten them: each is in the ledger at its bill; a call is admitted %s after the control plane is back", streams, took)
 	sleeper.signal(syscall.SIGTERM)
 	if err := sleeper.cmd.Wait(); err != nil {
 		t.Errorf("the sleeper ends with %v", err)
