@@ -20,7 +20,8 @@ import (
 )
 
 // recovered has the limiter rebuilt whenever that has to be, from the epoch on that
-// configure has opened.
+// configure has opened. It returns when the manager knows the configuration: what is lost
+// before that is for the controllers to put again, and there are none here.
 func (w *world) recovered(tenants ...limiterv1.Tenant) {
 	w.t.Helper()
 	if len(tenants) == 0 {
@@ -34,6 +35,14 @@ func (w *world) recovered(tenants ...limiterv1.Tenant) {
 		controlplane.Recover(w.t.Context(), w.redis, w.ledger, tenants...)
 	}()
 	w.t.Cleanup(func() { <-done })
+	testkit.Eventually(w.t, "the configuration is complete", func() bool {
+		both, err := w.redis.MGet(w.t.Context(), limiterv1.IncarnationKey, limiterv1.CompleteKey).Result()
+		return err == nil && both[0] != nil && both[0] == both[1]
+	})
+	for range 2 { // the mark is raised before the configuration is copied
+		mark := w.redis.Get(w.t.Context(), limiterv1.MarkKey(0)).Val()
+		testkit.Eventually(w.t, "the manager has looked", func() bool { return w.redis.Get(w.t.Context(), limiterv1.MarkKey(0)).Val() != mark })
+	}
 }
 
 // reachedBy is a way to a server that can be cut.
