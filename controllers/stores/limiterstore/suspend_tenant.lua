@@ -2,6 +2,7 @@
 -- What is valid stays, and nothing changes it while the tenant is suspended.
 --
 -- KEYS[1]   counters of the tenant: hash
+-- KEYS[2]   number of the epoch in the shard
 --
 -- ARGV[1]   number of the epoch
 -- ARGV[2]   ticket: only who suspended the tenant last may resume it
@@ -16,10 +17,13 @@
 -- Answers {state, what is wanted and not valid...}, where state is
 --   'valid'        all is valid, and the tenant not suspended
 --   'suspended'    some is to be set, or nothing is and the tenant is to be resumed
---   'superseded'   the counters are of a newer epoch
+--   'superseded'   the counters are of a newer epoch, or the shard has lost the epoch: who has
+--                  begun before that must not make counters valid under it again, as
+--                  enforcers admit calls until they hear of the loss
 
 local epoch, ticket, own = ARGV[1], ARGV[2], ARGV[3] == '1'
 
+if redis.call('GET', KEYS[2]) ~= epoch then return { 'superseded' } end
 local was = redis.call('HGET', KEYS[1], 'epoch') or '0'
 local admits = string.match(was, '^%d+$') and tonumber(was) -- 'nan' is a number to tonumber
 local number = admits or tonumber(string.match(was, '^closed:(%d+):')) or 0

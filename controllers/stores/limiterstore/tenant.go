@@ -56,14 +56,16 @@ const unknownPrefix = "unknown:"
 
 // SuspendTenant suspends a tenant some of whose wanted counters are not valid under the
 // epoch. It returns nil when all are, and the tenant is not suspended. own says that nothing
-// else but what is wanted is counted.
+// else but what is wanted is counted. It is ErrSuperseded where Redis has another epoch, or
+// has lost this one.
 func (c *Counters) SuspendTenant(ctx context.Context, tenant TenantCounters, own bool, wanted ...string) (*SuspendedTenant, error) {
 	suspended := &SuspendedTenant{TenantCounters: tenant, client: c.client, ticket: uuid.NewString()}
 	args := []any{tenant.Epoch.Token(), suspended.ticket, own}
 	for _, what := range wanted {
 		args = append(args, what)
 	}
-	answer, err := suspendTenantScript.Run(ctx, c.client, []string{tenant.key()}, args...).StringSlice()
+	keys := []string{tenant.key(), limiterv1.ShardEpochKey(limiterv1.Shard(tenant.Root))}
+	answer, err := suspendTenantScript.Run(ctx, c.client, keys, args...).StringSlice()
 	if err != nil {
 		return nil, fmt.Errorf("suspend tenant %s: %w", tenant.Tenant, unanswered(err))
 	}
