@@ -208,5 +208,5 @@ func (f *traffic) call(ctx context.Context, y *tally, l *life, tenant string, re
 	defer func() { _ = response.Body.Close() }()
 	status = response.StatusCode
 	body, err := io.ReadAll(response.Body)
-	whole = err == nil && (!request.stream || bytes.Contains(body, []byte("[DONE]"))) && !strings.Contains(request.directives, "fail=")
+	whole = err == nil && status == http.StatusOK && (!request.stream || bytes.Contains(body, []byte("[DONE]"))) && !strings.Contains(request.directives, "fail=")
 }
