@@ -52,11 +52,11 @@ func (c *Call) boundFor(model string) *Problem {
 	if problem != nil {
 		return problem
 	}
-	if problem := unpricedFor(&route.Provider, c.request); problem != nil {
-		return problem
-	}
 	now := c.calls.Admitter.Now()
 	priced := route.Model.At(now)
+	if problem := unpricedFor(&route.Provider, priced, c.request); problem != nil {
+		return problem
+	}
 	priced.Billing = route.Provider.Billing(now)
 	bounded, err := c.request.For(priced, c.outputLimits(priced.Name))
 	if err != nil {
@@ -68,15 +68,26 @@ func (c *Call) boundFor(model string) *Problem {
 
 // unpricedFor refuses a request that asks for something whose cost is not bounded, and
 // which the provider's ModelProvider does not say may be passed on.
-func unpricedFor(provider *limiterv1.Provider, request protocol.ParsedRequest) *Problem {
+func unpricedFor(provider *limiterv1.Provider, model limiterv1.Model, request protocol.ParsedRequest) *Problem {
 	for _, unpriced := range request.Unpriced() {
-		if provider.Passes(unpriced.Field) {
+		if !unpriced.For(model) || provider.Passes(unpriced.Field) {
 			continue
 		}
 		problem := badRequest(&unpriced.RequestError)
-		problem.Message += fmt.Sprintf(" To allow it, add %q to spec.passFields of ModelProvider %s; what it costs beyond tokens is then not counted.",
-			unpriced.Field, provider.Name)
+		problem.Message += howToAllow(unpriced, model.Name, provider.Name)
 		return problem
 	}
 	return nil
+}
+
+func howToAllow(unpriced protocol.Unpriced, model, provider string) string {
+	switch {
+	case unpriced.Fee != "":
+		return fmt.Sprintf(" To allow it, add a fee %q to prices.fees of model %s in ModelProvider %s.", unpriced.Fee, model, provider)
+	case unpriced.Property != "":
+		return fmt.Sprintf(" To allow it, add a factor of %s %q to prices.multipliers of model %s in ModelProvider %s.",
+			unpriced.Property, unpriced.Value, model, provider)
+	}
+	return fmt.Sprintf(" To allow it, add %q to spec.passFields of ModelProvider %s; what it costs beyond tokens is then not counted.",
+		unpriced.Field, provider)
 }

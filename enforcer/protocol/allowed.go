@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
 // Unpriced is something in a request whose cost is not bounded here. The request is
@@ -20,6 +22,23 @@ type Unpriced struct {
 	// meant, where others are priced: "plugins", "messages[].content[].video_url",
 	// "tools[].type=web_search".
 	Field string
+	// Fee is the name of the fee that a model needs, to bound what this costs; empty where no
+	// fee does.
+	Fee string
+	// Property and Value are what a model needs a multiplier for, to bound what this costs;
+	// empty where none does.
+	Property, Value string
+}
+
+// For is whether this is unpriced for a model.
+func (u Unpriced) For(model limiterv1.Model) bool {
+	switch {
+	case u.Fee != "":
+		return !model.Prices.Charges(u.Fee)
+	case u.Property != "":
+		return !model.Prices.Multiplies(u.Property, u.Value)
+	}
+	return true
 }
 
 // unpriced is what of a request is unpriced. Requests that were read embed it.
@@ -46,6 +65,12 @@ type rule struct {
 	byType map[string]rule
 	// needs is a member that an object must have; without it, why says why.
 	needs string
+	// fee is the name of the fee that bounds what an object costs, where its member uses says
+	// how often it may be used at most; if uses is empty, it is used once.
+	fee, uses string
+	// property is the name of the property whose multipliers bound what all other strings than
+	// values cost.
+	property string
 	// name is the member's name, where it is not how it is written.
 	name string
 }
@@ -62,6 +87,19 @@ func unbounded(why string) rule { return rule{why: why} }
 
 // onlyValues costs nothing as one of these strings.
 func onlyValues(why string, values ...string) rule { return rule{why: why, values: values} }
+
+// multiplied costs nothing as one of these strings, and multiplies the cost of the call's
+// tokens as any other.
+func multiplied(property, why string, values ...string) rule {
+	return rule{why: why, values: values, property: property}
+}
+
+// charged is the rule of an object that costs a fee for each use, of which its member uses
+// says how many there may be.
+func (r rule) charged(fee, uses, why string) rule {
+	r.fee, r.uses, r.why = fee, uses, why
+	return r
+}
 
 // object costs what its members do.
 func object(members allowed) rule { return rule{object: members} }
@@ -159,20 +197,53 @@ func (c *checker) goesOn() bool { return c.err == nil && len(c.found) <= maxUnpr
 func (c *checker) value(value gjson.Result, rule rule) {
 	structured := rule.object != nil || rule.byType != nil || rule.values != nil
 	switch {
-	case value.Type == gjson.Null || !structured && rule.why == "":
+	case value.Type == gjson.Null || isEmptyArray(value) || !structured && rule.why == "":
 	case !structured:
 		c.add(rule.why, "", "")
 	case value.IsArray():
 		c.elements(value, rule)
 	case rule.values != nil:
 		if value.Type != gjson.String || !slices.Contains(rule.values, value.Str) {
-			c.add(rule.why, "", value.Str)
+			c.addMultiplied(rule, value)
 		}
 	case !value.IsObject():
 	case rule.byType != nil:
 		c.typed(value, rule)
 	default:
+		if rule.fee != "" {
+			c.addCharged(rule, value, "", "")
+		}
 		c.members(value, rule)
+	}
+}
+
+// isEmptyArray is whether a value asks for nothing, as a list of nothing does.
+func isEmptyArray(value gjson.Result) bool {
+	return value.IsArray() && strings.TrimSpace(value.Raw[1:len(value.Raw)-1]) == ""
+}
+
+// addMultiplied notes that where the checker is, is a string that is unpriced for models
+// without a multiplier, if it is one that has multipliers.
+func (c *checker) addMultiplied(of rule, value gjson.Result) {
+	n := len(c.found)
+	if c.add(of.why, "", value.Str); len(c.found) > n && of.property != "" && value.Type == gjson.String {
+		c.found[n].Property, c.found[n].Value = of.property, strings.ToLower(value.Str)
+	}
+}
+
+// addCharged notes that an object is unpriced for models without a fee; for all, where it
+// does not say how often it may be used.
+func (c *checker) addCharged(of rule, object gjson.Result, member, value string) {
+	why, bounded := of.why, of.uses == ""
+	if !bounded {
+		_, bounded = wholeNumber(object.Get(of.uses))
+	}
+	if !bounded {
+		why = "its cost has no bound without " + of.uses
+	}
+	n := len(c.found)
+	if c.add(why, member, value); len(c.found) > n && bounded {
+		c.found[n].Fee = of.fee
 	}
 }
 
@@ -200,6 +271,9 @@ func (c *checker) typed(object gjson.Result, rule rule) {
 	case of.why != "" && of.object == nil:
 		c.add(of.why, "type", kind)
 	case of.object != nil:
+		if of.fee != "" {
+			c.addCharged(of, object, "type", kind)
+		}
 		c.members(object, of)
 	}
 }

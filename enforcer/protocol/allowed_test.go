@@ -232,7 +232,7 @@ func TestUnknownMembers(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				at := rapid.SampledFrom(all).Draw(t, "where")
 				unknown := rapid.StringMatching(`zz[a-zA-Z_]{0,8}`).Draw(t, "name")
-				value := rapid.SampledFrom([]string{"1", `"x"`, "true", `{"type":"x"}`, `[{}]`, "[]", "{}"}).Draw(t, "value")
+				value := rapid.SampledFrom([]string{"1", `"x"`, "true", `{"type":"x"}`, `[{}]`, "{}"}).Draw(t, "value")
 				body, err := sjson.SetRaw(r.body, join(at.path, unknown), value)
 				if err != nil {
 					t.Fatal(err)
@@ -267,8 +267,8 @@ func TestUnpriced(t *testing.T) {
 		endpoint protocol.Endpoint
 		want     []string
 	}{
-		chat(`"best_of":4`):                            {protocol.ChatCompletions{}, []string{"best_of"}},
-		chat(`"enable_search":true,"plugins":[]`):      {protocol.ChatCompletions{}, []string{"enable_search", "plugins"}},
+		chat(`"best_of":4`): {protocol.ChatCompletions{}, []string{"best_of"}},
+		chat(`"enable_search":true,"plugins":[{}],"mcp_servers":[ ]`): {protocol.ChatCompletions{}, []string{"enable_search", "plugins"}},
 		chat(`"b\u0065st_of":4`):                       {protocol.ChatCompletions{}, []string{"best_of"}},
 		chat(`"Temperature":1`):                        {protocol.ChatCompletions{}, []string{"Temperature"}},
 		chat(`"modalities":["text","image"]`):          {protocol.ChatCompletions{}, []string{"modalities[]=image"}},
@@ -284,6 +284,8 @@ func TestUnpriced(t *testing.T) {
 		messages(`"tools":[{"type":"web_search_20250305"},{"type":"web_fetch_20250910"},{"type":"computer_toolset_20260801"}]`): {
 			protocol.Messages{}, []string{"tools[].type=web_search_20250305", "tools[].type=web_fetch_20250910", "tools[].type=computer_toolset_20260801"},
 		},
+		messages(`"tools":[{"type":"web_search_20250305","max_uses":5,"zz":1}]`):                  {protocol.Messages{}, []string{"tools[].type=web_search_20250305", "tools[].zz"}},
+		messages(`"mcp_servers":[],"fallbacks":[],"tools":[],"container":null`):                   {protocol.Messages{}, nil},
 		messages(`"context_management":{"edits":[{"type":"clear_everything"}]}`):                  {protocol.Messages{}, []string{"context_management.edits[].type=clear_everything"}},
 		responses(`"tools":[{"type":"shell"}]`):                                                   {protocol.Responses{}, []string{"tools[].environment"}},
 		responses(`"tools":[{"type":"shell","environment":{"type":"local"},"environment":null}]`): {protocol.Responses{}, nil},

@@ -3,6 +3,7 @@ package protocol
 import (
 	"bytes"
 	"fmt"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
@@ -60,6 +61,16 @@ type messagesRequest struct {
 	tier                serviceTier
 	// writes is the dearest kind of input that there may be.
 	writes price.Kind
+	// uses are how often tools may be used that the provider runs, by their fees, and searches
+	// whether it may search among the tools of the request: the model reads the input again
+	// after each.
+	uses     map[string]int64
+	searches bool
+	// geo and speed are members that multiply the price.
+	geo, speed member
+	// definition is the length of the longest definition of a tool, and references how many
+	// references to one there are, in whose place the provider puts it.
+	definition, references int64
 }
 
 func readMessagesRequest(body []byte) (*messagesRequest, *RequestError) {
@@ -67,10 +78,13 @@ func readMessagesRequest(body []byte) (*messagesRequest, *RequestError) {
 	if err != nil {
 		return nil, err
 	}
-	r := &messagesRequest{body: body, model: member{name: "model"}, maxOutput: member{name: "max_tokens"}, writes: cacheWrites(body)}
+	r := &messagesRequest{
+		body: body, model: member{name: "model"}, maxOutput: member{name: "max_tokens"}, writes: cacheWrites(body, root),
+		uses: map[string]int64{}, geo: member{name: "inference_geo"}, speed: member{name: "speed"},
+	}
 	messages, system, thinking := member{name: "messages"}, member{name: "system"}, member{name: "thinking"}
 	tools, stream, tier := member{name: "tools"}, member{name: "stream"}, member{name: "service_tier"}
-	if err := readMembers(root, &r.model, &r.maxOutput, &messages, &system, &tools, &stream, &tier, &thinking); err != nil {
+	if err := readMembers(root, &r.model, &r.maxOutput, &messages, &system, &tools, &stream, &tier, &thinking, &r.geo, &r.speed); err != nil {
 		return nil, err
 	}
 	if r.unpriced, err = messagesAllowed.check(root); err != nil {
@@ -93,21 +107,40 @@ func readMessagesRequest(body []byte) (*messagesRequest, *RequestError) {
 	return r, eachOf(messages.value, "messages", r.readMessage)
 }
 
-// cacheWrites is the dearest kind that input of the request may be. Where the body
-// has no word of writing to the cache, not even in an escape, nothing is written.
-func cacheWrites(body []byte) price.Kind {
-	escaped := bytes.Contains(body, []byte(`\u00`))
-	switch {
-	case !escaped && !bytes.Contains(body, []byte("cache_control")):
+// cacheWrites is the dearest kind that input of the request may be. Where the body has no
+// word of writing to the cache, not even in an escape, nothing is written.
+func cacheWrites(body []byte, root gjson.Result) price.Kind {
+	if !bytes.Contains(body, []byte("cache_control")) && !bytes.Contains(body, []byte(`\u00`)) {
 		return price.Input
-	case escaped || bytes.Contains(body, []byte(`"1h"`)):
-		return price.CacheWrite1h
 	}
-	return price.CacheWrite5m
+	return writesOf(root)
+}
+
+// writesOf is the dearest kind that any member cache_control makes of input, wherever it
+// stands. A lifetime that is not known is an hour.
+func writesOf(value gjson.Result) price.Kind {
+	writes := price.Input
+	value.ForEach(func(key, member gjson.Result) bool {
+		of := price.Input
+		switch ttl := member.Get("ttl"); {
+		case member.Type == gjson.Null || !member.IsObject() && !member.IsArray():
+		case key.Str != "cache_control":
+			of = writesOf(member)
+		case ttl.Type == gjson.Null || ttl.Str == "5m":
+			of = price.CacheWrite5m
+		default:
+			of = price.CacheWrite1h
+		}
+		if of == price.CacheWrite1h || writes == price.Input {
+			writes = of
+		}
+		return writes != price.CacheWrite1h
+	})
+	return writes
 }
 
 func (r *messagesRequest) readScalars(stream, tier *member) (err *RequestError) {
-	if r.maxTokens, err = r.maxOutput.integer(1, maxOutputTokens, 0); err != nil {
+	if r.maxTokens, err = r.maxOutput.integer(0, maxOutputTokens, 0); err != nil {
 		return err
 	}
 	if r.streamed, err = stream.bool(); err != nil {
@@ -126,13 +159,31 @@ func (r *messagesRequest) readTools(tools *member) *RequestError {
 		return wrong("tools", "must be an array")
 	}
 	r.input.extra += toolsPrompt
-	return eachOf(tools.value, "tools", func(tool gjson.Result) *RequestError {
-		kind, err := typeOf(tool)
-		if err == nil && kind != "" && kind != "custom" {
-			r.input.extra += ownTool
-		}
+	return eachOf(tools.value, "tools", r.readTool)
+}
+
+func (r *messagesRequest) readTool(tool gjson.Result) *RequestError {
+	kind, err := typeOf(tool)
+	if err != nil {
 		return err
-	})
+	}
+	r.definition = max(r.definition, int64(len(tool.Raw)))
+	if kind == "" || kind == "custom" {
+		return nil
+	}
+	r.input.extra += ownTool
+	r.searches = r.searches || strings.HasPrefix(kind, "tool_search_tool_")
+	fee := messagesTools.byType[kind].fee
+	if fee == "" {
+		return nil
+	}
+	uses := member{name: maxUses}
+	if err := readMembers(tool, &uses); err != nil {
+		return err
+	}
+	n, err := uses.integer(1, price.MaxTokens, 0)
+	r.uses[fee] = min(r.uses[fee]+n, price.MaxTokens)
+	return err
 }
 
 func (r *messagesRequest) readMessage(message gjson.Result) *RequestError {
@@ -170,6 +221,12 @@ func (r *messagesRequest) readBlock(block gjson.Result) *RequestError {
 	}
 	switch kind {
 	case "text", "tool_use", "server_tool_use", "thinking", "redacted_thinking":
+		return nil
+	case "tool_reference":
+		r.references++
+		return nil
+	case "tool_search_tool_result":
+		r.references += int64(len(content.value.Get("tool_references").Array()))
 		return nil
 	case "tool_result", "search_result":
 		return r.readContent(&content)
@@ -244,24 +301,28 @@ func (r *messagesRequest) For(model limiterv1.Model, limits OutputLimits) (Bound
 	if output.Tokens != r.maxTokens {
 		changed.set(&r.maxOutput, fmt.Append(nil, output.Tokens))
 	}
-	tier := r.tier // answers must not hold the request
+	usage := r.newMessagesUsage(newBill(model, r.tier)) // answers must not hold the request
 	return BoundedCall{
 		Path: "/messages", Body: changed.bytes(), Output: output, Bound: bound, Cost: cost,
 		Whole: func() Answer {
 			return newWholeAnswer(func(members *memberScanner) reading {
-				u := messagesUsage{tier: tier}
+				u := usage
 				u.add(members.member("usage"))
-				return u.usage()
-			}, "usage")
+				u.model = members.member("model")
+				return u.reading()
+			}, "usage", "model")
 		},
-		Stream: func() Answer { return newMessagesStream(tier) },
+		Stream: func() Answer { return newMessagesStream(usage) },
 	}, nil
 }
 
-// outputWithin bounds the output. Anthropic takes only a max_tokens above what the model
-// may think, except where a request that has less says that it may think between calls of
-// tools.
+// outputWithin bounds the output; there is none where only the cache is to be filled.
+// Anthropic takes only a max_tokens above what the model may think, except where a request
+// that has less says that it may think between calls of tools.
 func (r *messagesRequest) outputWithin(model limiterv1.Model, limits OutputLimits) (OutputBound, *RequestError) {
+	if r.maxOutput.given() && r.maxTokens == 0 {
+		return OutputBound{}, nil
+	}
 	output, err := limits.within(model, r.maxTokens, r.maxOutput.name)
 	if err == nil && r.thinking < r.maxTokens {
 		output.Least = r.thinking + 1
@@ -274,59 +335,94 @@ func (r *messagesRequest) outputWithin(model limiterv1.Model, limits OutputLimit
 }
 
 func (r *messagesRequest) bound(model limiterv1.Model, output int64) (price.Usage, *RequestError) {
-	bound, err := r.input.usage(r.body, model, largestAnthropicImage, output)
+	in, uses := r.input, r.usesFor(model) // requests are bound for several models
+	in.extra += r.references * r.definition
+	if len(uses) > 0 {
+		in.only("a tool that the provider runs")
+	}
+	bound, err := in.usage(r.body, model, largestAnthropicImage, output)
 	if err != nil {
 		return price.Usage{}, err
 	}
-	// A model without a price for what is written to its cache has none of that.
-	switch {
-	case r.writes == price.CacheWrite1h && model.Prices.Offers(price.CacheWrite1h):
-		bound.Input, bound.CacheWrite1h = 0, bound.Input
-	case r.writes != price.Input && model.Prices.Offers(price.CacheWrite5m):
-		bound.Input, bound.CacheWrite5m = 0, bound.Input
+	writes := r.writes
+	if rounds := r.rounds(uses); rounds > 1 {
+		each := bound.Input
+		if in.unknown == "" {
+			// What the request has, the output until then, and the definitions of tools that
+			// were found, each of which the request has.
+			each = model.BoundInput(2*bound.Input + bound.Output)
+		}
+		bound.Input = min(rounds*each, price.MaxTokens)
+		writes = dearerOf(writes, price.CacheWrite5m) // between rounds, the provider writes by itself
 	}
-	return bound, nil
+	bound.Uses, bound.Properties = price.UsesOf(uses), r.propertiesFor(model)
+	return written(bound, writes, model), nil
 }
 
-// messagesUsage gathers a usage that comes in pieces, of which each tells the totals
-// so far: a later one takes the place of an earlier one, member by member.
-//
-// Input does not contain what was read from the cache or written to it.
-type messagesUsage struct {
-	tier                       serviceTier
-	input, output, read, wrote gjson.Result
-	wrote1h, served            gjson.Result
-	// billedBeside is whether there was something that has a price of its own.
-	billedBeside bool
-}
+// maxRounds is how often Anthropic has the model read the input at the most, before it pauses
+// the turn.
+const maxRounds = 10
 
-func (u *messagesUsage) add(usage gjson.Result) {
-	for path, to := range map[string]*gjson.Result{
-		"input_tokens": &u.input, "output_tokens": &u.output,
-		"cache_read_input_tokens": &u.read, "cache_creation_input_tokens": &u.wrote,
-		"cache_creation.ephemeral_1h_input_tokens": &u.wrote1h, "service_tier": &u.served,
-	} {
-		if value := usage.Get(path); value.Type != gjson.Null {
-			*to = value
+// usesFor are how often tools may be used for which the model has a fee. What has none was
+// passed on without a bound.
+func (r *messagesRequest) usesFor(model limiterv1.Model) map[string]int64 {
+	uses := map[string]int64{}
+	for fee, n := range r.uses {
+		if n > 0 && model.Prices.Charges(fee) {
+			uses[fee] = n
 		}
 	}
-	usage.Get("server_tool_use").ForEach(func(_, n gjson.Result) bool {
-		u.billedBeside = u.billedBeside || n.Num != 0
-		return true
-	})
+	return uses
 }
 
-func (u *messagesUsage) usage() reading {
-	n := numbers{}
-	input, output := n.read(u.input), n.read(u.output)
-	read, wrote, wrote1h := n.readIfAny(u.read), n.readIfAny(u.wrote), n.readIfAny(u.wrote1h)
-	if u.billedBeside {
-		n.doubtOf("its server_tool_use is billed beside tokens")
+// rounds is how often the model may read the input: once more after each use of a tool that
+// the provider runs, and of a search among tools, which nothing counts.
+func (r *messagesRequest) rounds(uses map[string]int64) int64 {
+	rounds := int64(1)
+	for _, n := range uses {
+		rounds += min(n, maxRounds)
 	}
-	return n.believable(price.Usage{
-		Input: input, CachedInput: read, CacheWrite5m: wrote - wrote1h, CacheWrite1h: wrote1h,
-		Output: output, ServiceTier: u.tier.served(u.served),
-	})
+	if r.searches {
+		rounds = maxRounds
+	}
+	return min(rounds, maxRounds)
+}
+
+// written is a bound of input in which all may be written to the cache. A model without any
+// price for what is written has none of that.
+func written(bound price.Usage, writes price.Kind, model limiterv1.Model) price.Usage {
+	priced5m, priced1h := model.Prices.Offers(price.CacheWrite5m), model.Prices.Offers(price.CacheWrite1h)
+	switch {
+	case writes == price.Input || !priced5m && !priced1h:
+	case writes == price.CacheWrite1h || !priced5m:
+		bound.Input, bound.CacheWrite1h = 0, bound.Input
+	default:
+		bound.Input, bound.CacheWrite5m = 0, bound.Input
+	}
+	return bound
+}
+
+func dearerOf(a, b price.Kind) price.Kind {
+	if a == price.CacheWrite1h {
+		return a
+	}
+	return b
+}
+
+// propertiesFor are those that the request names, as the model's prices know them. What they
+// do not know was passed on without a bound.
+func (r *messagesRequest) propertiesFor(model limiterv1.Model) price.Properties {
+	values := map[string]string{}
+	for _, m := range []member{r.geo, r.speed} {
+		if !m.given() {
+			continue
+		}
+		values[m.name] = propertyOf(m.name, m.value.Str)
+		if !model.Prices.Multiplies(m.name, values[m.name]) {
+			values[m.name] = ""
+		}
+	}
+	return price.PropertiesOf(values)
 }
 
 // messagesStream is a streamed answer. Nothing is changed.
@@ -337,32 +433,45 @@ type messagesStream struct {
 	events eventStream
 
 	said messagesUsage
-	// stopped is whether the usage that came last was that of the whole answer, done
-	// whether the stream has ended as it should.
-	cut, stopped, done bool
+	// told is whether a usage has come that is not that of the start alone; stopped, whether
+	// it was that of the whole answer; done, whether the stream has ended as it should.
+	told, stopped bool
+	cut, done     bool
 }
 
-func newMessagesStream(tier serviceTier) *messagesStream {
-	s := &messagesStream{said: messagesUsage{tier: tier}}
+func newMessagesStream(usage messagesUsage) *messagesStream {
+	s := &messagesStream{said: usage}
 	s.events = eventStream{read: s.read}
 	return s
 }
 
 func (s *messagesStream) Pass(chunk []byte) []byte { return s.events.pass(chunk) }
 func (s *messagesStream) End(cut bool) []byte      { s.cut = cut; return s.events.end(cut) }
-func (s *messagesStream) Unfinished() bool         { return !s.done }
 
-func (s *messagesStream) Usage() (price.Usage, bool) {
-	if !s.stopped {
-		return price.Usage{}, false
+// Unfinished is whether the stream ended before its end. Some compatible providers do not
+// close a stream with message_stop, but then with the reason for which the model stopped.
+func (s *messagesStream) Unfinished() bool { return !s.done && (s.cut || !s.stopped) }
+
+func (s *messagesStream) Usage() (price.Usage, bool) { return s.reading().usage() }
+func (s *messagesStream) Doubt() string              { return s.reading().doubt }
+
+func (s *messagesStream) reading() reading {
+	switch {
+	case !s.stopped && !s.done:
+		return reading{doubt: doubtCut}
+	case !s.told:
+		return doubted("it has no usage at its end")
 	}
-	return s.said.usage().usage()
+	return s.said.reading()
 }
 
-var messageStop = []byte(`"message_stop"`)
+var (
+	messageStop  = []byte(`"message_stop"`)
+	messageDelta = []byte(`"message_delta"`)
+)
 
 func (s *messagesStream) read(data []byte) []byte {
-	if !bytes.Contains(data, usageName) && !bytes.Contains(data, messageStop) {
+	if !bytes.Contains(data, usageName) && !bytes.Contains(data, messageStop) && !bytes.Contains(data, messageDelta) {
 		return data
 	}
 	event, err := parseObject(data)
@@ -372,8 +481,11 @@ func (s *messagesStream) read(data []byte) []byte {
 	switch event.Get("type").Str {
 	case "message_start":
 		s.said.add(event.Get("message.usage"))
+		s.said.model = event.Get("message.model")
 	case "message_delta":
-		s.said.add(event.Get("usage"))
+		usage := event.Get("usage")
+		s.said.add(usage)
+		s.told = s.told || usage.Get("output_tokens").Exists()
 		s.stopped = s.stopped || event.Get("delta.stop_reason").Type == gjson.String
 	case "message_stop":
 		s.done = true

@@ -40,8 +40,8 @@ var messagesAllowed = allowed{
 		"clear_tool_uses_20250919": free,
 		"clear_thinking_20251015":  free,
 	})}),
-	"speed":         onlyValues("it is priced separately", "standard"),
-	"inference_geo": onlyValues("it is priced separately", "global"),
+	"speed":         multiplied("speed", "it is priced separately", "standard"),
+	"inference_geo": multiplied("inference_geo", "it is priced separately", "global", "not_available"),
 
 	"compaction":            unbounded("it is billed beyond max_tokens"),
 	"thread":                unbounded("the cost of earlier messages cannot be bounded"),
@@ -66,9 +66,13 @@ var messagesContent = ofTypes("use text, images, documents, thinking or tools th
 	"tool_search_tool_result":                messagesBlock("tool_use_id", "content"),
 	"web_search_tool_result":                 messagesBlock("tool_use_id", "content", "caller"),
 	"web_fetch_tool_result":                  messagesBlock("tool_use_id", "content", "caller"),
-	"code_execution_tool_result":             messagesBlock("tool_use_id", "content"),
-	"bash_code_execution_tool_result":        messagesBlock("tool_use_id", "content"),
-	"text_editor_code_execution_tool_result": messagesBlock("tool_use_id", "content"),
+	"code_execution_tool_result":             messagesBlock("tool_use_id", "content", "caller"),
+	"bash_code_execution_tool_result":        messagesBlock("tool_use_id", "content", "caller"),
+	"text_editor_code_execution_tool_result": messagesBlock("tool_use_id", "content", "caller"),
+	"mcp_tool_use":                           messagesBlock("id", "name", "input", "server_name"),
+	"mcp_tool_result":                        messagesBlock("tool_use_id", "is_error", "content"),
+	"compaction":                             messagesBlock("content", "encrypted_content"),
+	"advisor_tool_result":                    messagesBlock("tool_use_id", "content"),
 })
 
 // innerContent is content of a block.
@@ -99,15 +103,33 @@ func messagesBlock(names ...string) rule {
 	return object(members)
 }
 
-// messagesTools are those that the client runs.
-var messagesTools = ofTypes("use tools that the client runs", map[string]rule{
+// messagesTools are those that the client runs, those that search among the tools of the
+// request, which are billed by nothing but tokens, and those that the provider runs for a fee.
+var messagesTools = ofTypes("use tools that the client runs, or web_search and web_fetch", map[string]rule{
 	"": messagesTool("description", "input_schema", "eager_input_streaming"), "custom": messagesTool("description", "input_schema", "eager_input_streaming"),
 	"bash_20241022": messagesTool(), "bash_20250124": messagesTool(),
 	"text_editor_20241022": messagesTool(), "text_editor_20250124": messagesTool(),
 	"text_editor_20250429": messagesTool(), "text_editor_20250728": messagesTool("max_characters"),
 	"computer_20241022": computerTool, "computer_20250124": computerTool, "computer_20251124": computerTool,
-	"memory_20250818": messagesTool(),
+	"memory_20250818":        messagesTool(),
+	"tool_search_tool_regex": messagesTool(), "tool_search_tool_regex_20251119": messagesTool(),
+	"tool_search_tool_bm25": messagesTool(), "tool_search_tool_bm25_20251119": messagesTool(),
+	"web_search_20250305": webSearch, "web_search_20260209": webSearch, "web_search_20260318": webSearch,
+	"web_fetch_20250910": webFetch, "web_fetch_20260209": webFetch, "web_fetch_20260309": webFetch, "web_fetch_20260318": webFetch,
 })
+
+// What tools have cost that the provider runs, by fees of these names: webTools has their
+// types' beginnings.
+const (
+	webSearchFee, webFetchFee = "web_search", "web_fetch"
+	maxUses                   = "max_uses"
+)
+
+var (
+	webSearch = messagesTool(maxUses, "allowed_domains", "blocked_domains", "user_location", "response_inclusion").charged(webSearchFee, maxUses, whySeparately)
+	webFetch  = messagesTool(maxUses, "allowed_domains", "blocked_domains", "citations", "max_content_tokens", "use_cache", "response_inclusion").
+			charged(webFetchFee, maxUses, whySeparately)
+)
 
 var computerTool = messagesTool("display_width_px", "display_height_px", "display_number", "enable_zoom")
 

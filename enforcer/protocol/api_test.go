@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,13 +20,17 @@ import (
 // each can be told from the sum.
 var maxi = func() limiterv1.Model {
 	list, p := price.List{}, money.Nanos(1_000_000)
+	multipliers := []price.Multiplier{
+		{Property: "inference_geo", Value: "us", Factor: price.One * 11 / 10}, {Property: "speed", Value: "fast", Factor: 6 * price.One},
+	}
+	fees := price.Fees{"web_search": money.Cent, "web_fetch": 0, "google_search": money.Cent}
 	for _, kind := range price.Kinds() {
 		list[kind] = p
 		p *= 10
 	}
 	return limiterv1.Model{
 		Name: "maxi", UpstreamName: "maxi-2026", MaxOutputTokens: 100,
-		Prices: price.Book{price.Default: {Base: list}, "priority": {Base: list}},
+		Prices: price.Book{price.Default: {Base: list, Multipliers: multipliers, Fees: fees}, "priority": {Base: list, Multipliers: multipliers, Fees: fees}},
 	}
 }()
 
@@ -70,8 +75,10 @@ func refusal(endpoint protocol.Endpoint, in protocol.Incoming) error {
 	if err != nil {
 		return err
 	}
-	if unpriced := request.Unpriced(); len(unpriced) > 0 {
-		return &unpriced[0].RequestError
+	for _, unpriced := range request.Unpriced() {
+		if unpriced.For(maxi) {
+			return &unpriced.RequestError
+		}
 	}
 	_, err = request.For(maxi, protocol.OutputLimits{})
 	return err
@@ -100,7 +107,7 @@ func checkBounded(t *testing.T, endpoint protocol.Endpoint, path string, cases m
 			if err != nil {
 				t.Fatal(err)
 			}
-			if request.Model() != "maxi" || len(request.Unpriced()) > 0 {
+			if request.Model() != "maxi" || slices.ContainsFunc(request.Unpriced(), func(u protocol.Unpriced) bool { return u.For(maxi) }) {
 				t.Errorf("model %q, unpriced: %+v", request.Model(), request.Unpriced())
 			}
 			model := maxi
@@ -204,7 +211,7 @@ func checkMessage(t *testing.T, endpoint protocol.Endpoint, body string, stream 
 	answer := answerOf(t, endpoint, body, stream)
 	answer.Pass(plain.Body)
 	answer.End(false)
-	if usage, ok := answer.Usage(); answer.Unfinished() || !ok || usage != (price.Usage{}) {
+	if usage, ok := answer.Usage(); answer.Unfinished() || usage != (price.Usage{}) {
 		t.Errorf("unfinished %t, usage %+v, %t in\n%s", answer.Unfinished(), usage, ok, plain.Body)
 	}
 	if !bytes.Contains(plain.Body, []byte(`The \"budget\" is used up: ¡adiós!`)) {

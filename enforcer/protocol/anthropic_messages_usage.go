@@ -1,0 +1,216 @@
+package protocol
+
+import (
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/bursar-dev/bursar/api/price"
+)
+
+// messagesKnown are the members of a usage of Messages.
+var messagesKnown = known{
+	"input_tokens": counted, "output_tokens": counted, "cache_read_input_tokens": counted, "cache_creation_input_tokens": counted,
+	"cache_creation":  {"ephemeral_5m_input_tokens": counted, "ephemeral_1h_input_tokens": counted},
+	"server_tool_use": counted, "iterations": counted,
+	"output_tokens_details": neutral, "total_tokens": neutral,
+}.plus(costKnown)
+
+// usual are the values of properties that do not change the price, by property. Each has
+// them in an answer when nothing was asked for.
+var usual = map[string][]string{
+	"inference_geo": {"", "global", "not_available"},
+	"speed":         {"", "standard"},
+}
+
+// propertyOf is the value of a property as prices know it: empty if it is a usual one.
+func propertyOf(name, value string) string {
+	value = strings.ToLower(value)
+	for _, same := range usual[name] {
+		if value == same {
+			return ""
+		}
+	}
+	return value
+}
+
+// messagesUsage gathers a usage that comes in pieces, of which each tells the totals so far:
+// a later one takes the place of an earlier one, member by member, unless it counts nothing
+// where the earlier one has counted something.
+//
+// Input does not contain what was read from the cache or written to it.
+type messagesUsage struct {
+	bill bill
+	// writes is the kind of what is written to the cache, where the answer does not say.
+	writes price.Kind
+	// promptOnly is whether no output was asked for.
+	promptOnly bool
+
+	members map[string]gjson.Result
+	model   gjson.Result
+}
+
+// newMessagesUsage is the usage of a call that was billed so. It holds nothing of the request.
+func (r *messagesRequest) newMessagesUsage(b bill) messagesUsage {
+	writes := r.writes
+	if writes == price.Input {
+		writes = price.CacheWrite5m // the provider may write by itself, for as long as is usual
+	}
+	return messagesUsage{bill: b, writes: writes, promptOnly: r.maxTokens == 0}
+}
+
+// ofInput are the members that divide the input among them: they are replaced together.
+var ofInput = []string{"input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "cache_creation"}
+
+func (u *messagesUsage) add(usage gjson.Result) {
+	if u.members == nil {
+		u.members = map[string]gjson.Result{}
+	}
+	anyInput := false
+	for _, name := range ofInput {
+		anyInput = anyInput || countsSomething(usage.Get(name))
+	}
+	usage.ForEach(func(key, value gjson.Result) bool {
+		before, had := u.members[key.Str]
+		switch {
+		case value.Type == gjson.Null:
+		case had && anyInput && isOfInput(key.Str):
+			u.members[key.Str] = value
+		case had && countsSomething(before) && !countsSomething(value) && value.Type != gjson.String:
+		case had && key.Str == "output_tokens" && before.Num > value.Num: // it is a total
+		default:
+			u.members[key.Str] = value
+		}
+		return true
+	})
+}
+
+func isOfInput(name string) bool {
+	for _, of := range ofInput {
+		if name == of {
+			return true
+		}
+	}
+	return false
+}
+
+// merged is all of the usage as one object.
+func (u *messagesUsage) merged() gjson.Result {
+	object := []byte{'{'}
+	for name, value := range u.members {
+		if len(object) > 1 {
+			object = append(object, ',')
+		}
+		object = append(append(gjson.AppendJSONString(object, name), ':'), value.Raw...)
+	}
+	return gjson.ParseBytes(append(object, '}'))
+}
+
+func (u *messagesUsage) reading() reading {
+	usage := u.merged()
+	n := numbers{of: usage}
+	used := u.tokens(&n)
+	if !u.promptOnly && used.Output == 0 && used.TotalInput() > 0 {
+		n.doubtOf("it has no output_tokens, of which every answer has some")
+	}
+	u.addIterations(&n, &used)
+	used.Reasoning = min(used.Output, n.mayElse0("output_tokens_details.thinking_tokens"))
+	used.ServiceTier = u.bill.tier.served(usage.Get("service_tier"))
+	used.Properties, used.Uses = answeredProperties(usage), serverToolUses(&n)
+	return u.bill.judge(&n, said{usage: usage, known: messagesKnown, used: used, model: u.model})
+}
+
+// tokens are the tokens that a usage, or a part of one, counts. What was written to the cache,
+// and not said for how long, is written for as long as the request has asked.
+func (u *messagesUsage) tokens(n *numbers) price.Usage {
+	used := price.Usage{
+		Input: n.must("input_tokens"), CachedInput: n.may("cache_read_input_tokens"), Output: n.must("output_tokens"),
+		CacheWrite5m: n.may("cache_creation.ephemeral_5m_input_tokens"), CacheWrite1h: n.may("cache_creation.ephemeral_1h_input_tokens"),
+	}
+	if !n.of.Get("cache_creation_input_tokens").Exists() {
+		return used
+	}
+	unsplit := n.may("cache_creation_input_tokens") - used.CacheWrite5m - used.CacheWrite1h
+	switch {
+	case unsplit < 0:
+		n.doubtOf("its cache_creation is more than its cache_creation_input_tokens")
+	case u.writes == price.CacheWrite1h:
+		used.CacheWrite1h += unsplit
+	default:
+		used.CacheWrite5m += unsplit
+	}
+	return used
+}
+
+// addIterations adds what was billed beside the answer itself. Its usage is that of its
+// iterations of type message; those of type compaction, which have written a summary of the
+// conversation, come on top, unless the sum has them already. Iterations of all other types
+// are those of another model.
+func (u *messagesUsage) addIterations(n *numbers, used *price.Usage) {
+	var messages, beside price.Usage
+	some := false
+	n.of.Get("iterations").ForEach(func(_, iteration gjson.Result) bool {
+		part := numbers{of: iteration}
+		switch kind := iteration.Get("type").Str; {
+		case !countsSomething(iteration):
+		case kind == "message":
+			some = true
+			messages = sum(messages, u.tokens(&part))
+		case kind == "compaction":
+			beside = sum(beside, u.tokens(&part))
+		default:
+			n.doubtOf("its iterations have one of type %q, whose price is not known", clipped(kind))
+		}
+		if part.doubt != "" {
+			n.doubtOf("of its iterations, %s", part.doubt)
+		}
+		return true
+	})
+	same := func(a price.Usage) bool { return a.TotalInput() == used.TotalInput() && a.Output == used.Output }
+	switch {
+	case !some && beside == (price.Usage{}) || same(sum(messages, beside)):
+	case some && !same(messages):
+		n.doubtOf("its iterations are another sum than its tokens")
+	default:
+		*used = sum(*used, beside)
+	}
+}
+
+// sum is how many tokens both have, of those kinds that Messages has.
+func sum(a, b price.Usage) price.Usage {
+	return price.Usage{
+		Input: a.Input + b.Input, CachedInput: a.CachedInput + b.CachedInput, Output: a.Output + b.Output,
+		CacheWrite5m: a.CacheWrite5m + b.CacheWrite5m, CacheWrite1h: a.CacheWrite1h + b.CacheWrite1h,
+	}
+}
+
+// answeredProperties are the properties of a call that change its price, as the answer has
+// them.
+func answeredProperties(usage gjson.Result) price.Properties {
+	values := map[string]string{}
+	for name := range usual {
+		if value := propertyOf(name, usage.Get(name).Str); value != "" {
+			values[name] = value
+		}
+	}
+	return price.PropertiesOf(values)
+}
+
+// freeServerTools are those whose use is billed by nothing but tokens.
+var freeServerTools = map[string]bool{"tool_search": true}
+
+// serverToolUses are how often each tool was used that the provider has run, by the name of
+// its fee: "web_search_requests" are uses of web_search.
+func serverToolUses(n *numbers) price.Uses {
+	counts := map[string]int64{}
+	n.of.Get("server_tool_use").ForEach(func(key, value gjson.Result) bool {
+		name := strings.TrimSuffix(key.Str, "_requests")
+		switch {
+		case !countsSomething(value) || freeServerTools[name]:
+		default:
+			counts[name] = n.readNamed("server_tool_use."+clipped(key.Str), value)
+		}
+		return true
+	})
+	return price.UsesOf(counts)
+}
