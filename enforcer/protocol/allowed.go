@@ -206,6 +206,8 @@ func (c *checker) value(value gjson.Result, rule rule) {
 		if value.Type != gjson.String || !slices.Contains(rule.values, value.Str) {
 			c.addMultiplied(rule, value)
 		}
+	case !value.IsObject() && rule.fee != "":
+		c.add(rule.why, "", "")
 	case !value.IsObject():
 	case rule.byType != nil:
 		c.typed(value, rule)

@@ -481,6 +481,7 @@ func (s *messagesStream) read(data []byte) []byte {
 	switch event.Get("type").Str {
 	case "message_start":
 		s.said.add(event.Get("message.usage"))
+		delete(s.said.members, "output_tokens") // of output, it says nothing yet
 		s.said.model = event.Get("message.model")
 	case "message_delta":
 		usage := event.Get("usage")

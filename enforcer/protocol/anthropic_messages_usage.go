@@ -77,7 +77,6 @@ func (u *messagesUsage) add(usage gjson.Result) {
 		case had && anyInput && isOfInput(key.Str):
 			u.members[key.Str] = value
 		case had && countsSomething(before) && !countsSomething(value) && value.Type != gjson.String:
-		case had && key.Str == "output_tokens" && before.Num > value.Num: // it is a total
 		default:
 			u.members[key.Str] = value
 		}

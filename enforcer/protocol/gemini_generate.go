@@ -52,8 +52,15 @@ func (g GenerateContent) Read(in Incoming) (ParsedRequest, error) {
 		return nil, err
 	}
 	r.api, r.model = g, in.Model
+	if r.named.given() && strings.TrimPrefix(r.named.value.Str, modelsPrefix) != r.model {
+		return nil, unsupported("model", "the model is named in the path")
+	}
 	return r, nil
 }
+
+// modelsPrefix is before the name of a model in the body of a request, where it may stand,
+// too.
+const modelsPrefix = "models/"
 
 // maxCandidates is the most answers that Gemini gives to one request.
 const maxCandidates = 8
@@ -69,6 +76,10 @@ type generateRequest struct {
 	candidates int64
 	input      input
 	tier       serviceTier
+	// named is the model as the body names it, if it does, and searches whether a search is
+	// asked for.
+	named    member
+	searches bool
 }
 
 func readGenerate(body []byte) (*generateRequest, *RequestError) {
@@ -85,9 +96,7 @@ func readGenerate(body []byte) (*generateRequest, *RequestError) {
 	if r.unpriced, err = generateAllowed.check(root); err != nil {
 		return nil, err
 	}
-	if model.given() {
-		return nil, unsupported("model", "the model is named in the path")
-	}
+	r.named = model
 	if cached.given() {
 		r.input.only("cached content")
 	}
@@ -98,7 +107,7 @@ func readGenerate(body []byte) (*generateRequest, *RequestError) {
 		return nil, err
 	}
 	for _, err := range []*RequestError{
-		r.readConfig(), readObjects(&tools), oneOrEach(contents.value, "contents", r.readContent), r.readSystem(&system),
+		r.readConfig(), r.readTools(&tools), oneOrEach(contents.value, "contents", r.readContent), r.readSystem(&system),
 	} {
 		if err != nil {
 			return nil, err
@@ -178,16 +187,19 @@ func (r *generateRequest) readConfig() (err *RequestError) {
 	return nil
 }
 
-// readObjects reads an object, or several, whose members generateAllowed are allowed by.
-func readObjects(objects *member) *RequestError {
-	if !objects.given() {
+// readTools reads a tool, or several, whose members generateAllowed are allowed by.
+func (r *generateRequest) readTools(tools *member) *RequestError {
+	if !tools.given() {
 		return nil
 	}
-	return oneOrEach(objects.value, objects.name, func(object gjson.Result) *RequestError {
-		if !object.IsObject() {
+	return oneOrEach(tools.value, tools.name, func(tool gjson.Result) *RequestError {
+		if !tool.IsObject() {
 			return wrong("", "must be an object")
 		}
-		return nil
+		search := member{name: "googleSearch"}
+		err := readProtoMembers(tool, &search)
+		r.searches = r.searches || search.given()
+		return err
 	})
 }
 
@@ -301,7 +313,7 @@ func (r *generateRequest) For(model limiterv1.Model, limits OutputLimits) (Bound
 	if err != nil {
 		return BoundedCall{}, err
 	}
-	bound, err := r.input.usage(r.body, model, 0, output.Tokens*r.candidates)
+	bound, err := r.bound(model, output.Tokens)
 	if err != nil {
 		return BoundedCall{}, err
 	}
@@ -313,20 +325,32 @@ func (r *generateRequest) For(model limiterv1.Model, limits OutputLimits) (Bound
 	if r.api.Streamed {
 		path += "?alt=sse"
 	}
-	tier, candidates := r.tier, r.candidates // answers must not hold the request
+	candidates := r.candidates // answers must not hold the request
+	usage := generateUsage{bill: newBill(model, r.tier), searches: bound.Uses != ""}
 	return BoundedCall{
-		Path: path, Body: r.rewritten(output.Tokens), Output: output, Bound: bound, Cost: cost,
-		Whole: func() Answer {
-			return newWholeAnswer(func(members *memberScanner) reading {
-				return geminiUsage(members.member("usageMetadata"), tier)
-			}, "usageMetadata")
-		},
-		Stream: func() Answer { return newGenerateStream(candidates, tier) },
+		Path: path, Body: r.rewritten(output.Tokens, model), Output: output, Bound: bound, Cost: cost,
+		Whole:  func() Answer { return newWholeGenerated(usage) },
+		Stream: func() Answer { return newGenerateStream(candidates, usage) },
 	}, nil
 }
 
-// rewritten is the body for the provider: it bounds the output.
-func (r *generateRequest) rewritten(output int64) []byte {
+// bound is the most that the call can use. A search, for which the model has a fee, may have
+// the model read more than the request has.
+func (r *generateRequest) bound(model limiterv1.Model, output int64) (price.Usage, *RequestError) {
+	in, searches := r.input, r.searches && model.Prices.Charges(googleSearchFee)
+	if searches {
+		in.only("a tool that the provider runs")
+	}
+	bound, err := in.usage(r.body, model, 0, output*r.candidates)
+	if searches {
+		bound.Uses = oneSearch
+	}
+	return bound, err
+}
+
+// rewritten is the body for the provider: it bounds the output, and names the model as the
+// provider does, where it names one.
+func (r *generateRequest) rewritten(output int64, model limiterv1.Model) []byte {
 	changed := rewrite{body: r.body}
 	if output != r.maxTokens {
 		config := []byte("{}")
@@ -339,6 +363,9 @@ func (r *generateRequest) rewritten(output int64) []byte {
 		config, _ = sjson.SetRawBytes(config, "maxOutputTokens", fmt.Append(nil, output))
 		changed.set(&r.config, config)
 	}
+	if r.named.given() {
+		changed.set(&r.named, gjson.AppendJSONString(nil, modelsPrefix+model.UpstreamName))
+	}
 	return changed.bytes()
 }
 
@@ -346,16 +373,17 @@ func (r *generateRequest) rewritten(output int64) []byte {
 // the last one for each candidate says why it is the last. Nothing is changed.
 type generateStream struct {
 	events     eventStream
-	tier       serviceTier
+	said       generateUsage
 	candidates int64
 
-	cut, blocked bool
-	finished     map[int64]bool
-	usage        gjson.Result
+	cut, blocked, failed bool
+	finished             map[int64]bool
+	// told is whether the last chunk has a usage.
+	told bool
 }
 
-func newGenerateStream(candidates int64, tier serviceTier) *generateStream {
-	s := &generateStream{tier: tier, candidates: candidates, finished: map[int64]bool{}}
+func newGenerateStream(candidates int64, usage generateUsage) *generateStream {
+	s := &generateStream{said: usage, candidates: candidates, finished: map[int64]bool{}}
 	s.events = eventStream{read: s.read}
 	return s
 }
@@ -365,40 +393,49 @@ func (s *generateStream) End(cut bool) []byte      { s.cut = cut; return s.event
 
 // Unfinished is whether the stream ended before the answer did. Nothing else says
 // that a stream is at its end than its connection.
-func (s *generateStream) Unfinished() bool { return s.cut || !s.stopped() }
+func (s *generateStream) Unfinished() bool { return s.cut || s.failed || !s.stopped() }
 
+// stopped is whether every candidate has said why it is at its end. Where none says so, as
+// when there are thoughts alone, a usage of output in the last chunk says it.
 func (s *generateStream) stopped() bool {
-	return s.blocked || int64(len(s.finished)) >= s.candidates
+	if s.blocked || int64(len(s.finished)) >= s.candidates {
+		return true
+	}
+	total, prompt := s.said.usage.Get("totalTokenCount").Num, s.said.usage.Get("promptTokenCount").Num
+	return len(s.finished) == 0 && s.told && total > prompt
 }
 
 // Usage is that of the last chunk, which is the whole when every candidate has
 // stopped, and the stream has ended as it should: a later chunk may count more.
-func (s *generateStream) Usage() (price.Usage, bool) {
+func (s *generateStream) Usage() (price.Usage, bool) { return s.reading().usage() }
+func (s *generateStream) Doubt() string              { return s.reading().doubt }
+
+func (s *generateStream) reading() reading {
 	if s.Unfinished() {
-		return price.Usage{}, false
+		return reading{doubt: doubtCut}
 	}
-	return geminiUsage(s.usage, s.tier).usage()
+	return s.said.reading()
 }
 
 var (
 	usageMetadataName = []byte(`"usageMetadata"`)
 	finishReasonName  = []byte(`"finishReason"`)
 	blockReasonName   = []byte(`"blockReason"`)
+	errorName         = []byte(`"error"`)
 )
 
 func (s *generateStream) read(data []byte) []byte {
-	if bytes.Contains(data, usageMetadataName) {
-		if usage := gjson.GetBytes(data, "usageMetadata"); usage.IsObject() && gjson.ValidBytes(data) {
-			s.usage = usage
-		}
-	}
-	if !bytes.Contains(data, finishReasonName) && !bytes.Contains(data, blockReasonName) {
+	s.told = bytes.Contains(data, usageMetadataName) && s.readUsage(data)
+	s.said.spoke = s.said.spoke || textSign.Match(data)
+	s.said.searched = s.said.searched || s.said.searches && searchSign.Match(data)
+	if !bytes.Contains(data, finishReasonName) && !bytes.Contains(data, blockReasonName) && !bytes.Contains(data, errorName) {
 		return data
 	}
 	chunk, err := parseObject(data)
 	if err != nil {
 		return data
 	}
+	s.failed = s.failed || chunk.Get("error").IsObject()
 	s.blocked = s.blocked || chunk.Get("promptFeedback.blockReason").Type == gjson.String
 	chunk.Get("candidates").ForEach(func(_, candidate gjson.Result) bool {
 		if candidate.Get("finishReason").Type == gjson.String {
@@ -409,38 +446,25 @@ func (s *generateStream) read(data []byte) []byte {
 	return data
 }
 
+// readUsage reads the usage so far, unless it counts less than an earlier one: it is a total.
+func (s *generateStream) readUsage(data []byte) bool {
+	usage := gjson.GetBytes(data, "usageMetadata")
+	if !usage.IsObject() || !gjson.ValidBytes(data) {
+		return false
+	}
+	if model := gjson.GetBytes(data, "modelVersion"); model.Type == gjson.String {
+		s.said.model = model
+	}
+	if usage.Get("totalTokenCount").Num >= s.said.usage.Get("totalTokenCount").Num {
+		s.said.usage = usage
+	}
+	return true
+}
+
 // Problem is the error as JSON between two events, which is where Google's own
 // clients look for one. Others do not, so that the connection is to be cut as well.
 func (s *generateStream) Problem(body []byte) ([]byte, bool) {
 	return append([]byte("\n\n"), bytes.TrimSpace(body)...), true
-}
-
-// geminiUsage reads a usage, in which numbers that are 0 may be absent, except for
-// that of the prompt. Cached tokens are contained in the prompt's; thoughts, and what
-// was read for tools, are not contained in anything.
-func geminiUsage(usage gjson.Result, tier serviceTier) reading {
-	n := numbers{of: usage}
-	prompt, cached := n.must("promptTokenCount"), n.may("cachedContentTokenCount")
-	candidates, thoughts, tools := n.may("candidatesTokenCount"), n.may("thoughtsTokenCount"), n.may("toolUsePromptTokenCount")
-	// Without a total, an answer without candidates may be one without usage.
-	if total := usage.Get("totalTokenCount"); total.Type != gjson.Null {
-		candidates = max(candidates, n.must("totalTokenCount")-prompt-tools-thoughts)
-	} else {
-		n.must("candidatesTokenCount")
-	}
-	audio, cachedAudio := n.modality("promptTokensDetails", "AUDIO"), n.modality("cacheTokensDetails", "AUDIO")
-	spoken, pictures := n.modality("candidatesTokensDetails", "AUDIO"), n.modality("candidatesTokensDetails", "IMAGE")
-	return n.believable(price.Usage{
-		Input:       prompt - cached - (audio - cachedAudio) + tools,
-		CachedInput: cached - cachedAudio, AudioInput: audio - cachedAudio, CachedAudioInput: cachedAudio,
-		Output: candidates - spoken - pictures + thoughts, AudioOutput: spoken, ImageOutput: pictures,
-		Reasoning: thoughts, ServiceTier: servedByGoogle(tier, usage.Get("serviceTier")),
-	})
-}
-
-func servedByGoogle(tier serviceTier, answered gjson.Result) price.ServiceTier {
-	answered.Str = strings.ToLower(strings.TrimPrefix(answered.Str, "SERVICE_TIER_"))
-	return tier.served(answered)
 }
 
 // Message is the answer that says text in every candidate.

@@ -40,10 +40,15 @@ var generateData = allowed{
 	"fileData":   object(allowed{"fileUri": bounded, "mimeType": bounded, "displayName": free}),
 }
 
-// generateTools are those that the client runs. The others run with the provider.
+// googleSearchFee is the name of the fee of a prompt that was answered by searching.
+const googleSearchFee = "google_search"
+
+// generateTools are those that the client runs, and a search. The others run with the
+// provider, and nothing in a request bounds how often.
 var generateTools = allowed{
-	"functionDeclarations":  free,
-	"googleSearch":          unbounded(whySeparately),
+	"functionDeclarations": free,
+	"googleSearch": object(allowed{"timeRangeFilter": free, "excludeDomains": free, "blockingConfidence": free, "searchTypes": free}).
+		charged(googleSearchFee, "", whySeparately),
 	"googleSearchRetrieval": unbounded(whySeparately),
 	"googleMaps":            unbounded(whySeparately),
 	"enterpriseWebSearch":   unbounded(whySeparately),

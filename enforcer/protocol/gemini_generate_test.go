@@ -3,6 +3,7 @@ package protocol_test
 import (
 	"bytes"
 	"encoding/base64"
+	"fmt"
 	"image"
 	"image/png"
 	"net/url"
@@ -51,6 +52,11 @@ func TestGeminiBound(t *testing.T) {
 		"text":                      {part(`{"text":"hi"},{"functionCall":{}},{"functionResponse":{"response":{}}},{"thought":true,"text":"x","thoughtSignature":"y"}`), 0, "", price.Usage{Input: length, Output: 7}},
 		"one content for all":       {`{"contents":{"parts":{"text":"hi"}},"system_instruction":{"parts":{"text":"x"}},"generationConfig":{"maxOutputTokens":7}}`, 0, "", price.Usage{Input: length, Output: 7}},
 		"functions":                 {`{"contents":[],"tools":[{"functionDeclarations":[]}],"generationConfig":{"maxOutputTokens":7}}`, 0, "", price.Usage{Input: length, Output: 7}},
+		"no tools":                  {`{"contents":[],"tools":[{},{"googleSearch":null,"functionDeclarations":[]}],"generationConfig":{"maxOutputTokens":7}}`, 0, "", price.Usage{Input: length, Output: 7}},
+		"a search":                  {`{"contents":[],"tools":[{"googleSearch":{"timeRangeFilter":{}}}],"generationConfig":{"maxOutputTokens":7}}`, 5000, "", price.Usage{Input: 5000, Output: 7, Uses: "google_search=1"}},
+		"a search in snake case":    {`{"contents":[],"tools":{"google_search":{}},"generationConfig":{"maxOutputTokens":7}}`, 5000, "", price.Usage{Input: 5000, Output: 7, Uses: "google_search=1"}},
+		"the model, too":            {`{"model":"models/maxi","contents":[],"generationConfig":{"maxOutputTokens":7}}`, 0, `{"model":"models/maxi-2026","contents":[],"generationConfig":{"maxOutputTokens":7}}`, price.Usage{Input: length, Output: 7}},
+		"what code has run":         {part(`{"executableCode":{"language":"PYTHON","code":"1"}},{"codeExecutionResult":{"outcome":"OUTCOME_OK","output":"1"}},{"text":"a","partMetadata":{"a":1}}`), 0, "", price.Usage{Input: length, Output: 7}},
 		"text in base64":            {data("text/plain", "aGk="), 0, "", price.Usage{Input: length, Output: 7}},
 		"a small image":             {data("image/png", small), 0, "", price.Usage{Input: length + 2240 - int64(len(small)+2), Output: 7}},
 		"a large image":             {data("image/png", large), 0, "", price.Usage{Input: length + 258*6*4 - int64(len(large)+2), Output: 7}},
@@ -83,7 +89,12 @@ func TestGeminiRefuses(t *testing.T) {
 		"pictures out":          {with(`"generationConfig":{"responseModalities":["TEXT","IMAGE"]}`), "generationConfig.responseModalities[1]", true, "use "},
 		"speech out":            {with(`"generationConfig":{"speechConfig":{}}`), "generationConfig.speechConfig", true, "only text output"},
 		"a model in the body":   {with(`"model":"x"`), "model", true, "the path"},
-		"a provider's tool":     {with(`"tools":[{"functionDeclarations":[]},{"googleSearch":{}}]`), "tools[1].googleSearch", true, "billed separately"},
+		"another's model":       {with(`"model":"models/mini"`), "model", true, "the path"},
+		"a provider's tool":     {with(`"tools":[{"functionDeclarations":[]},{"googleMaps":{}}]`), "tools[1].googleMaps", true, "billed separately"},
+		"a search of no window": {with(`"tools":[{"googleSearch":{}}]`), "", true, "a tool that the provider runs"},
+		"a search of no object": {with(`"tools":[{"googleSearch":true}]`), "tools[0].googleSearch", true, "billed separately"},
+		"a search of tomorrow":  {with(`"tools":[{"googleSearch":{"zz":1}}]`), "tools[0].googleSearch.zz", true, "its cost is not known"},
+		"two searches":          {with(`"tools":[{"googleSearch":{},"google_search":{}}]`), "tools[0].googleSearch", false, "twice"},
 		"in snake case":         {with(`"tools":[{"code_execution":{}}]`), "tools[0].code_execution", true, "that the provider runs"},
 		"a tier of no price":    {with(`"serviceTier":"FLEX"`), "", false, "no price for service tier"},
 		"an unknown part":       {part(`{"toolCall":{}}`), "contents[0].parts[0].toolCall", true, "its cost is not known"},
@@ -117,11 +128,18 @@ func TestGeminiUsage(t *testing.T) {
 		"total is more":  {whole(`"promptTokenCount":10,"candidatesTokenCount":1,"totalTokenCount":30`), false, price.Usage{Input: 10, Output: 20}, true, false},
 		"sound": {whole(`"promptTokenCount":10,"cachedContentTokenCount":4,"candidatesTokenCount":20,"totalTokenCount":30,"promptTokensDetails":[{"modality":"TEXT","tokenCount":4},{"modality":"AUDIO","tokenCount":6}],"cacheTokensDetails":[{"modality":"AUDIO","tokenCount":3}]`), false,
 			price.Usage{Input: 3, CachedInput: 1, AudioInput: 3, CachedAudioInput: 3, Output: 20}, true, false},
-		"no output, no total": {whole(`"promptTokenCount":10`), false, price.Usage{}, false, false},
-		"no prompt":           {whole(`"candidatesTokenCount":20,"totalTokenCount":20`), false, price.Usage{}, false, false},
-		"negative":            {whole(`"promptTokenCount":-1,"candidatesTokenCount":20`), false, price.Usage{}, false, false},
-		"more cached than in": {whole(`"promptTokenCount":1,"cachedContentTokenCount":2,"candidatesTokenCount":20`), false, price.Usage{}, false, false},
-		"none":                {`{"candidates":[]}`, false, price.Usage{}, false, false},
+		"something of tomorrow": {whole(`"promptTokenCount":10,"candidatesTokenCount":20,"totalTokenCount":30,"searchQueryCount":2`), false, price.Usage{}, false, false},
+		"nothing of tomorrow":   {whole(`"promptTokenCount":10,"candidatesTokenCount":20,"totalTokenCount":30,"searchQueryCount":0,"trafficType":"ON_DEMAND"`), false, price.Usage{Input: 10, Output: 20}, true, false},
+		"an empty prompt":       {whole(`"promptTokenCount":0,"candidatesTokenCount":20,"totalTokenCount":20`), false, price.Usage{}, false, false},
+		"text for nothing":      {`{"candidates":[{"content":{"parts":[{"text": "hello"}]}}],"usageMetadata":{"promptTokenCount":10,"totalTokenCount":10}}`, false, price.Usage{}, false, false},
+		"no text for nothing":   {`{"candidates":[{"content":{"parts":[{"text": ""}]}}],"usageMetadata":{"promptTokenCount":10,"totalTokenCount":10}}`, false, price.Usage{Input: 10}, true, false},
+		"another model":         {`{"modelVersion":"mini","usageMetadata":{"promptTokenCount":10,"candidatesTokenCount":20}}`, false, price.Usage{}, false, false},
+		"the model":             {`{"modelVersion":"maxi-2026","usageMetadata":{"promptTokenCount":10,"candidatesTokenCount":20}}`, false, price.Usage{Input: 10, Output: 20}, true, false},
+		"no output, no total":   {whole(`"promptTokenCount":10`), false, price.Usage{}, false, false},
+		"no prompt":             {whole(`"candidatesTokenCount":20,"totalTokenCount":20`), false, price.Usage{}, false, false},
+		"negative":              {whole(`"promptTokenCount":-1,"candidatesTokenCount":20`), false, price.Usage{}, false, false},
+		"more cached than in":   {whole(`"promptTokenCount":1,"cachedContentTokenCount":2,"candidatesTokenCount":20`), false, price.Usage{}, false, false},
+		"none":                  {`{"candidates":[]}`, false, price.Usage{}, false, false},
 	})
 	const first = `data: {"candidates":[{"content":{"parts":[{"text":"a"}]}}],"usageMetadata":{"promptTokenCount":10,"totalTokenCount":10}}` + "\r\n\r\n"
 	const last = `data: {"candidates":[{"content":{"parts":[{"text":"b"}]},"finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":10,"candidatesTokenCount":20,"totalTokenCount":30}}` + "\r\n\r\n"
@@ -131,19 +149,71 @@ func TestGeminiUsage(t *testing.T) {
 	used := price.Usage{Input: 10, Output: 20}
 	stream := protocol.GenerateContent{Streamed: true}
 	checkAnswered(t, stream, `{"contents":[]}`, true, map[string]answered{
-		"to its end":               {first + last, false, used, true, false},
-		"usage after the end":      {first + last + more, false, price.Usage{Input: 10, Output: 22, Reasoning: 2}, true, false},
-		"frames twice":             {first + first + last + last, false, used, true, false},
-		"blocked":                  {blocked, false, price.Usage{Input: 10}, true, false},
-		"ends too early":           {first + first, false, price.Usage{}, false, true},
-		"cut":                      {first, true, price.Usage{}, false, true},
-		"cut after the last chunk": {first + last, true, price.Usage{}, false, true},
-		"without usage":            {`data: {"candidates":[{"finishReason":"STOP"}]}` + "\n\n", false, price.Usage{}, false, false},
+		"to its end":                {first + last, false, used, true, false},
+		"usage after the end":       {first + last + more, false, price.Usage{Input: 10, Output: 22, Reasoning: 2}, true, false},
+		"frames twice":              {first + first + last + last, false, used, true, false},
+		"blocked":                   {blocked, false, price.Usage{Input: 10}, true, false},
+		"ends too early":            {first + first, false, price.Usage{}, false, true},
+		"cut":                       {first, true, price.Usage{}, false, true},
+		"cut after the last chunk":  {first + last, true, price.Usage{}, false, true},
+		"no reason for its end":     {first + strings.Replace(last, `"finishReason":"STOP",`, "", 1), false, used, true, false},
+		"no reason, and cut":        {first + strings.Replace(last, `"finishReason":"STOP",`, "", 1), true, price.Usage{}, false, true},
+		"no reason, in a frame":     {first + strings.Replace(last, `"finishReason":"STOP",`, "", 1) + `data: {"candidates":[{"content":{`, false, price.Usage{}, false, true},
+		"no reason, and an error":   {first + strings.Replace(last, `"finishReason":"STOP",`, "", 1) + `data: {"error":{"code":503}}` + "\n\n", false, price.Usage{}, false, true},
+		"thoughts alone":            {`data: {"candidates":[{"content":{"parts":[{"thought":true,"text":"a"}]}}],"usageMetadata":{"promptTokenCount":10,"thoughtsTokenCount":5,"totalTokenCount":15}}` + "\n\n", false, price.Usage{Input: 10, Output: 5, Reasoning: 5}, true, false},
+		"no candidates at the end":  {first + `data: {"usageMetadata":{"promptTokenCount":10,"candidatesTokenCount":20,"totalTokenCount":30}}` + "\n\n", false, used, true, false},
+		"an empty usage at the end": {first + last + `data: {"usageMetadata":{"promptTokenCount":0,"totalTokenCount":0}}` + "\n\n", false, used, true, false},
+		"text for nothing":          {strings.Replace(first, `"text":"a"}]}`, `"text":"a"}]},"finishReason":"STOP"`, 1), false, price.Usage{}, false, false},
+		"another model":             {strings.Replace(last, `"usageMetadata"`, `"modelVersion":"mini","usageMetadata"`, 1), false, price.Usage{}, false, false},
+		"without usage":             {`data: {"candidates":[{"finishReason":"STOP"}]}` + "\n\n", false, price.Usage{}, false, false},
 	})
 	checkAnswered(t, stream, `{"contents":[],"generationConfig":{"candidateCount":2}}`, true, map[string]answered{
 		"one of two has ended": {first + last, false, price.Usage{}, false, true},
 		"both have":            {first + last + second, false, used, true, false},
 	})
+}
+
+// TestGeminiSearches: a prompt that was answered by searching costs the fee, once, however
+// many searches that took.
+func TestGeminiSearches(t *testing.T) {
+	const grounded = `{"candidates":[{"content":{"parts":[{"text":"say \"webSearchQueries\":[\"x\"]"}]},"finishReason":"STOP"%s}],"usageMetadata":{"promptTokenCount":10,"candidatesTokenCount":20,"totalTokenCount":30}}`
+	searched := fmt.Sprintf(grounded, `,"groundingMetadata":{"webSearchQueries": ["a","b"]}`)
+	not, idle := fmt.Sprintf(grounded, ""), fmt.Sprintf(grounded, `,"groundingMetadata":{"webSearchQueries":[]}`)
+	used := price.Usage{Input: 10, Output: 20}
+	with := used
+	with.Uses = "google_search=1"
+	const body = `{"contents":[],"tools":[{"googleSearch":{}}]}`
+	model := maxi
+	model.ContextWindow = 1000
+	for _, stream := range []bool{false, true} {
+		for answer, want := range map[string]price.Usage{searched: with, not: used, idle: used} {
+			in := incoming(body)
+			if stream {
+				in, answer = streamed(in), "data: "+answer+"\n\n"
+			}
+			request, err := protocol.GenerateContent{Streamed: stream}.Read(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			call, err := request.For(model, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for size := 1; size <= len(answer); size += 13 {
+				reader := call.Whole()
+				if stream {
+					reader = call.Stream()
+				}
+				for piece := range chunks([]byte(answer), size) {
+					reader.Pass(piece)
+				}
+				reader.End(false)
+				if got, ok := reader.Usage(); !ok || got != want {
+					t.Fatalf("stream %t, in pieces of %d bytes: %+v, %t, want %+v of %s", stream, size, got, ok, want, answer)
+				}
+			}
+		}
+	}
 }
 
 // TestGeminiProblem: Google's own clients look for an error as JSON between events;

@@ -499,8 +499,8 @@ func randomPrompt(random *rand.Rand, p api) string {
 	for range random.IntN(40) {
 		text.WriteString(alphabets[random.IntN(len(alphabets))])
 	}
-	n := random.IntN(1 + len(text.String()))
-	fmt.Fprintf(&text, "[[output=%d input=%d cached=%d", random.IntN(60), n, random.IntN(1+n))
+	n := 1 + random.IntN(1+len(text.String()))
+	fmt.Fprintf(&text, "[[output=%d input=%d cached=%d", 1+random.IntN(60), n, random.IntN(1+n))
 	if len(p.more) > 0 && random.IntN(2) == 0 {
 		text.WriteString(" " + p.more[random.IntN(len(p.more))])
 	}

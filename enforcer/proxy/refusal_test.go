@@ -96,7 +96,7 @@ func TestRefusals(t *testing.T) {
 				`"type":"urn:bursar:problem:invalid-request","title":"Invalid request","status":400,"detail":"n must be a whole number between 1 and 128."}`,
 		},
 		"an unsupported parameter": {
-			body: `{"model":"mini","messages":[],"plugins":[]}`, wantStatus: 400, wantHeader: http.Header{},
+			body: `{"model":"mini","messages":[],"plugins":[{}]}`, wantStatus: 400, wantHeader: http.Header{},
 			wantBody: `{"error":{"message":"plugins is not supported: it is billed separately. To allow it, add \"plugins\" to spec.passFields of ModelProvider fake; what it costs beyond tokens is then not counted.","type":"invalid_request_error","param":"plugins","code":"unsupported_parameter"},` +
 				`"type":"urn:bursar:problem:unsupported-parameter","title":"Unsupported parameter","status":400,"detail":"plugins is not supported: it is billed separately. To allow it, add \"plugins\" to spec.passFields of ModelProvider fake; what it costs beyond tokens is then not counted."}`,
 		},
