@@ -67,16 +67,30 @@ var protocols = []api{
 	{name: "Responses", path: "/v1/responses", key: "Authorization", more: []string{"thoughts=2"}, body: func(prompt string, output int, stream bool) map[string]any {
 		return map[string]any{"model": "gpt-5", "input": prompt, "max_output_tokens": output, "stream": stream}
 	}},
-	{name: "Messages", path: "/v1/messages", key: "X-Api-Key", more: []string{"write=2", "write1h=2", "write=1 write1h=1"}, body: func(prompt string, output int, stream bool) map[string]any {
+	{name: "Messages", path: "/v1/messages", key: "X-Api-Key", more: []string{"write=2", "write1h=2", "write=1 write1h=1", "write1h=3 unsplit", "geo=us", "speed=fast geo=us write1h=1", "noend"}, body: func(prompt string, output int, stream bool) map[string]any {
 		block := map[string]any{"type": "text", "text": prompt, "cache_control": map[string]any{"type": "ephemeral", "ttl": "1h"}}
 		return map[string]any{
 			"model": "claude-sonnet-4-5", "max_tokens": output, "stream": stream,
 			"messages": []any{map[string]any{"role": "user", "content": []any{block}}},
 		}
 	}},
+	{name: "Messages with searches", path: "/v1/messages", key: "X-Api-Key", more: []string{"searches=3", "searches=1 geo=us speed=fast"}, body: func(prompt string, output int, stream bool) map[string]any {
+		return map[string]any{
+			"model": "claude-sonnet-4-5", "max_tokens": output, "stream": stream, "messages": []any{map[string]any{"role": "user", "content": prompt}},
+			"tools": []any{map[string]any{"type": "web_search_20250305", "name": "web_search", "max_uses": 3}},
+		}
+	}},
+	{
+		name: "Gemini with a search", path: "/v1beta/models/gemini-2.5-flash:generateContent", stream: "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse",
+		key: "X-Goog-Api-Key", more: []string{"searches=1", "searches=1 noend"}, body: func(prompt string, output int, stream bool) map[string]any {
+			body := geminiBody(prompt, output, stream)
+			body["tools"] = []any{map[string]any{"googleSearch": map[string]any{}}}
+			return body
+		},
+	},
 	{
 		name: "Gemini", path: "/v1beta/models/gemini-2.5-flash:generateContent", stream: "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse",
-		key: "X-Goog-Api-Key", more: []string{"thoughts=2"}, body: geminiBody,
+		key: "X-Goog-Api-Key", more: []string{"thoughts=2", "thoughts=2 noend"}, body: geminiBody,
 	},
 	{
 		name: "Gemini with the key in the query", path: "/v1beta/models/gemini-2.5-flash:generateContent?key=key",
@@ -109,7 +123,7 @@ func newProtocolsDoor(t *testing.T, upstream http.HandlerFunc, change ...func(*d
 	add := func(protocol limiterv1.Protocol, path, model string, list price.List, tiers map[price.ServiceTier]int64) {
 		d.config.routes = append(d.config.routes, &config.Route{
 			Provider: limiterv1.Provider{Name: string(protocol), Protocol: protocol, Endpoint: base + path},
-			Model:    limiterv1.Model{Name: model, UpstreamName: model, MaxOutputTokens: 200, Prices: listed(list, tiers)},
+			Model:    limiterv1.Model{Name: model, UpstreamName: model, ContextWindow: 4000, MaxOutputTokens: 200, Prices: listed(list, tiers)},
 		})
 	}
 	const cent, mill = money.Cent, money.Cent / 10
@@ -119,6 +133,15 @@ func newProtocolsDoor(t *testing.T, upstream http.HandlerFunc, change ...func(*d
 	add(limiterv1.AzureOpenAI, "/openai", "gpt-4o-mini", price.List{price.Input: 15 * cent, price.CachedInput: 75 * mill, price.Output: 60 * cent}, nil)
 	add(limiterv1.Anthropic, "/v1", "claude-sonnet-4-5", price.List{price.Input: 300 * cent, price.CachedInput: 30 * cent, price.CacheWrite5m: 375 * cent, price.CacheWrite1h: 600 * cent, price.Output: 1500 * cent}, nil)
 	add(limiterv1.Gemini, "/v1beta", "gemini-2.5-flash", price.List{price.Input: 30 * cent, price.CachedInput: 3 * cent, price.AudioInput: 100 * cent, price.Output: 250 * cent}, nil)
+	for _, route := range d.config.routes {
+		for tier, tariff := range route.Model.Prices {
+			tariff.Multipliers = []price.Multiplier{
+				{Property: "inference_geo", Value: "us", Factor: price.One * 11 / 10}, {Property: "speed", Value: "fast", Factor: 6 * price.One},
+			}
+			tariff.Fees = price.Fees{"web_search": cent, "google_search": 35 * mill}
+			route.Model.Prices[tier] = tariff
+		}
+	}
 	return d
 }
 
@@ -184,11 +207,11 @@ func TestProtocols(t *testing.T) {
 						t.Errorf("the client sees an error:\n%s", got.body)
 					}
 					entry, billed := d.entry(got.header.Get(call.CallIDHeader)), billOf(t, fake, got)
-					want := money.Nanos(billed.CostNanos)
+					outcome, want := ledgerv1.Settled, money.Nanos(billed.CostNanos)
 					if directives == "usage=zero" {
-						want = 0 // the provider's word is taken, as it is
+						outcome, want = ledgerv1.ChargedHold, entry.Held // it cannot be true
 					}
-					if entry.Outcome != ledgerv1.Settled || entry.Cost != want || entry.Held < want {
+					if entry.Outcome != outcome || entry.Cost != want || entry.Held < want {
 						t.Errorf("ledger %+v\nbill %+v", entry, billed)
 					}
 				})

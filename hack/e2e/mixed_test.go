@@ -50,7 +50,17 @@ spec:
   endpoint: %[1]s/v1
   credentialFile: openai
   models:
-  - {name: claude-sonnet-4-5, maxOutputTokens: 200, prices: {input: "3", cachedInput: "0.30", cacheWrite5m: "3.75", cacheWrite1h: "6", output: "15"}}
+  - name: claude-sonnet-4-5
+    contextWindow: 4000
+    maxOutputTokens: 200
+    prices:
+      input: "3"
+      cachedInput: "0.30"
+      cacheWrite5m: "3.75"
+      cacheWrite1h: "6"
+      output: "15"
+      multipliers: [{property: inference_geo, value: us, factor: "1.1"}, {property: speed, value: fast, factor: "6"}]
+      fees: [{name: web_search, amount: "0.01"}]
 ---
 apiVersion: bursar.dev/v1alpha1
 kind: ModelProvider
@@ -83,7 +93,7 @@ const (
 
 // newMixedCall is a random call: a third of all are cut at a random frame.
 func newMixedCall(random *rand.Rand) mixedCall {
-	c := mixedCall{cut: byNobody, directives: fmt.Sprintf("output=%d cached=%d", random.IntN(20), random.IntN(5))}
+	c := mixedCall{cut: byNobody, directives: fmt.Sprintf("output=%d cached=%d", 1+random.IntN(20), random.IntN(5))}
 	switch random.IntN(5) {
 	case 0:
 		c.cut = byProvider
@@ -108,15 +118,19 @@ func newMixedCall(random *rand.Rand) mixedCall {
 		c.body = map[string]any{"model": "gpt-5", "input": prompt(" crlf"), "max_output_tokens": output, "stream": stream}
 	case 3:
 		c.path, c.keyField = "/v1/messages", "X-Api-Key"
-		block := map[string]any{"type": "text", "text": prompt(" write=2 write1h=1"), "cache_control": map[string]any{"type": "ephemeral", "ttl": "1h"}}
-		c.body = map[string]any{"model": "claude-sonnet-4-5", "messages": []any{map[string]any{"role": "user", "content": []any{block}}}, "max_tokens": output, "stream": stream}
+		more := []string{" write=2 write1h=1", " write1h=3 unsplit", " geo=us", " geo=us speed=fast", " searches=2", " noend"}[random.IntN(6)]
+		block := map[string]any{"type": "text", "text": prompt(more), "cache_control": map[string]any{"type": "ephemeral", "ttl": "1h"}}
+		c.body = map[string]any{
+			"model": "claude-sonnet-4-5", "messages": []any{map[string]any{"role": "user", "content": []any{block}}}, "max_tokens": output, "stream": stream,
+			"tools": []any{map[string]any{"type": "web_search_20250305", "name": "web_search", "max_uses": 2}},
+		}
 	case 4:
 		c.path, c.keyField = "/v1beta/models/gemini-2.5-flash:generateContent", "X-Goog-Api-Key"
 		if stream {
 			c.path = "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse"
 		}
 		c.body = map[string]any{
-			"contents":         []any{map[string]any{"role": "user", "parts": []any{map[string]any{"text": prompt(" thoughts=3")}}}},
+			"contents":         []any{map[string]any{"role": "user", "parts": []any{map[string]any{"text": prompt([]string{" thoughts=3", " thoughts=3 noend"}[random.IntN(2)])}}}},
 			"generationConfig": map[string]any{"maxOutputTokens": output},
 		}
 	default:

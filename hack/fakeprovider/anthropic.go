@@ -1,6 +1,7 @@
 package fakeprovider
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -38,9 +39,9 @@ func (messagesAPI) read(_ string, r *http.Request, body []byte) (request, error)
 
 // messagesInput is the part of the usage that is known before there is any output.
 // Input is what is left beside the cache.
-func messagesInput(r reported) map[string]any {
+func messagesInput(r reported, unsplit bool) map[string]any {
 	writes := r.CacheWriteTokens + r.CacheWrite1hTokens
-	return map[string]any{
+	input := map[string]any{
 		"input_tokens":                r.InputTokens - r.CachedInputTokens - writes,
 		"cache_read_input_tokens":     r.CachedInputTokens,
 		"cache_creation_input_tokens": writes,
@@ -48,7 +49,21 @@ func messagesInput(r reported) map[string]any {
 			"ephemeral_5m_input_tokens": r.CacheWriteTokens, "ephemeral_1h_input_tokens": r.CacheWrite1hTokens,
 		},
 		"output_tokens": 1, "service_tier": "standard",
+		"inference_geo": cmp.Or(r.Geo, "not_available"), "speed": cmp.Or(r.Speed, "standard"),
 	}
+	if unsplit {
+		delete(input, "cache_creation")
+	}
+	return input
+}
+
+// outputUsage is the part of the usage that is known at the end.
+func outputUsage(r reported, usage map[string]any) map[string]any {
+	usage["output_tokens"] = r.out(0)
+	if r.Searches > 0 {
+		usage["server_tool_use"] = map[string]any{"web_search_requests": r.Searches, "web_fetch_requests": 0}
+	}
+	return usage
 }
 
 func (a *answer) message(text string, stopReason any) map[string]any {
@@ -72,9 +87,7 @@ func (a *answer) stopReason() string {
 func (messagesAPI) whole(a *answer, texts []string) any {
 	message := a.message(texts[0], a.stopReason())
 	if r, ok := a.usage(); ok {
-		usage := messagesInput(r)
-		usage["output_tokens"] = r.out(0)
-		message["usage"] = usage
+		message["usage"] = outputUsage(r, messagesInput(r, a.directives.unsplit))
 	}
 	return message
 }
@@ -82,7 +95,7 @@ func (messagesAPI) whole(a *answer, texts []string) any {
 func (messagesAPI) begin(a *answer) []frame {
 	message := a.message("", nil)
 	if r, ok := a.usage(); ok {
-		message["usage"] = messagesInput(r)
+		message["usage"] = messagesInput(r, a.directives.unsplit)
 	}
 	return []frame{
 		{"message_start", map[string]any{"type": "message_start", "message": message}},
@@ -104,13 +117,16 @@ func (messagesAPI) end(a *answer) []frame {
 		"type": "message_delta", "delta": map[string]any{"stop_reason": a.stopReason(), "stop_sequence": nil},
 	}
 	if r, ok := a.usage(); ok {
-		delta["usage"] = map[string]any{"output_tokens": r.out(0)}
+		delta["usage"] = outputUsage(r, map[string]any{})
 	}
-	return []frame{
+	frames := []frame{
 		{"content_block_stop", map[string]any{"type": "content_block_stop", "index": 0}},
 		{"message_delta", delta},
-		{"message_stop", map[string]any{"type": "message_stop"}},
 	}
+	if a.directives.noend {
+		return frames
+	}
+	return append(frames, frame{"message_stop", map[string]any{"type": "message_stop"}})
 }
 
 func (messagesAPI) failed() frame {

@@ -54,7 +54,7 @@ var apis = map[string]struct {
 			}
 		},
 		usage: "usage", frame: `"message_start"`, inStream: "message.usage",
-		wantUsage: `{"cache_creation":{"ephemeral_1h_input_tokens":2,"ephemeral_5m_input_tokens":1},"cache_creation_input_tokens":3,"cache_read_input_tokens":4,"input_tokens":13,"output_tokens":5,"service_tier":"standard"}`,
+		wantUsage: `{"cache_creation":{"ephemeral_1h_input_tokens":2,"ephemeral_5m_input_tokens":1},"cache_creation_input_tokens":3,"cache_read_input_tokens":4,"inference_geo":"not_available","input_tokens":13,"output_tokens":5,"service_tier":"standard","speed":"standard"}`,
 		wantNanos: 13*3000 + 4*300 + 1*3750 + 2*6000 + 5*15_000,
 	},
 	"Gemini": {

@@ -37,7 +37,12 @@ type BilledCall struct {
 	ThoughtTokens int64 `json:"thought_tokens,omitempty"`
 	// Tier is the service tier; empty is the default.
 	Tier string `json:"tier,omitempty"`
-	// CostNanos is the price of the tokens in nano-USD, rounded up.
+	// Geo and Speed are what multiplies the price of the tokens; empty is the default.
+	Geo   string `json:"geo,omitempty"`
+	Speed string `json:"speed,omitempty"`
+	// Searches are billed beside the tokens.
+	Searches int64 `json:"searches,omitempty"`
+	// CostNanos is the price of it all in nano-USD, rounded up.
 	CostNanos int64 `json:"cost_nanos"`
 	// Complete says whether the answer was generated to its end.
 	Complete bool `json:"complete"`

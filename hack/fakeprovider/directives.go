@@ -26,6 +26,9 @@ in the header ` + DirectivesHeader + `:
   cached=N     N of the input tokens come from the cache
   write=N      N of the input tokens are written to the cache, for five minutes
   write1h=N    N of them for an hour
+  searches=N   search N times, for the model's fee
+  geo=NAME     serve the call in a geography that multiplies its price, if it does
+  speed=NAME   the same of a speed
   audio=N      N of the input tokens are sound
   thoughts=N   of the output, or beside it, N tokens are thoughts, within the bound
   tier=NAME    serve the call in another service tier than the request asks for
@@ -38,6 +41,8 @@ in the header ` + DirectivesHeader + `:
   fail=K       report an error within a stream after K tokens
   status=S     answer with the HTTP status S and an error, and bill nothing
   usage=KIND   report no usage (none), or a wrong one: zero, negative, huge, fractional
+  unsplit      do not say for how long input was written to the cache
+  noend        leave out what says that a stream of Anthropic's or Gemini's is at its end
   crlf         end the lines of a stream with CR LF
   comments     put comments between the frames of a stream
   duplicate    send every frame of a stream twice
@@ -53,6 +58,11 @@ type directives struct {
 	write     int
 	write1h   int
 	audio     int
+	searches  int
+	geo       string
+	speed     string
+	unsplit   bool
+	noend     bool
 	thoughts  int
 	tier      string
 	size      int
@@ -111,6 +121,16 @@ func (d *directives) set(word string) (err error) {
 		err = assign(&d.write, value)
 	case "write1h":
 		err = assign(&d.write1h, value)
+	case "searches":
+		err = assign(&d.searches, value)
+	case "geo":
+		d.geo = value
+	case "speed":
+		d.speed = value
+	case "unsplit":
+		d.unsplit = true
+	case "noend":
+		d.noend = true
 	case "audio":
 		err = assign(&d.audio, value)
 	case "thoughts":

@@ -100,7 +100,11 @@ func (a *answer) candidates(texts []string, first int, finished bool) map[string
 		candidate := map[string]any{
 			"content": map[string]any{"role": "model", "parts": []any{map[string]any{"text": text}}}, "index": first + i,
 		}
-		if finished {
+		if finished && a.directives.searches > 0 {
+			queries := make([]string, a.directives.searches)
+			candidate["groundingMetadata"] = map[string]any{"webSearchQueries": queries}
+		}
+		if finished && !a.directives.noend {
 			candidate["finishReason"] = map[bool]string{true: "MAX_TOKENS", false: "STOP"}[a.cutShort]
 		}
 		candidates[i] = candidate

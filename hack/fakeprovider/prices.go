@@ -23,6 +23,11 @@ type model struct {
 	AudioInput   *rat `json:"audioInput"`
 	// Tiers are the service tiers beside the default, and how many times dearer each is.
 	Tiers map[string]rat `json:"tiers"`
+	// Geos and Speeds are how many times dearer tokens are there, or so.
+	Geos   map[string]rat `json:"geos"`
+	Speeds map[string]rat `json:"speeds"`
+	// Search is the fee of a search, in US dollars.
+	Search *rat `json:"search"`
 	// ImageTokens is what every image counts.
 	ImageTokens int64 `json:"imageTokens"`
 	// MaxOutput is the most tokens of an answer to a request without a bound;
@@ -75,6 +80,15 @@ func (m model) cost(call BilledCall) int64 {
 	add(call.OutputTokens, &m.Output)
 	if call.Tier != "" {
 		total.Mul(total, m.Tiers[call.Tier].Rat)
+	}
+	if call.Geo != "" {
+		total.Mul(total, m.Geos[call.Geo].Rat)
+	}
+	if call.Speed != "" {
+		total.Mul(total, m.Speeds[call.Speed].Rat)
+	}
+	if call.Searches > 0 { // as if each were a million tokens
+		total.Add(total, new(big.Rat).Mul(new(big.Rat).SetInt64(call.Searches*1_000_000), m.Search.Rat))
 	}
 	const nanosPerMicro = 1000 // 10^9 nano-USD a dollar, over 10^6 tokens
 	total.Mul(total, new(big.Rat).SetInt64(nanosPerMicro))

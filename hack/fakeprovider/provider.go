@@ -134,6 +134,7 @@ func (a *answer) opening(path string) BilledCall {
 	call := BilledCall{
 		ID: a.id, API: path, Model: a.request.model, User: a.request.user, Stream: a.request.stream,
 		InputTokens: a.request.inputTokens(a.model, a.directives), Tier: a.tier,
+		Geo: a.directives.geo, Speed: a.directives.speed, Searches: int64(a.directives.searches),
 	}
 	left := call.InputTokens
 	for _, part := range []struct {
@@ -195,10 +196,15 @@ func (p *Provider) prepare(w http.ResponseWriter, r *http.Request, id string, ap
 	return a, a.serveIn(request.tier)
 }
 
-// serveIn decides on the service tier. Its error is a *refusal.
+// serveIn decides on the service tier, and whether the model has what the directives ask for. Its error is a *refusal.
 func (a *answer) serveIn(asked string) error {
 	if a.directives.tier != "" {
 		asked = a.directives.tier
+	}
+	_, geo := a.model.Geos[a.directives.geo]
+	_, speed := a.model.Speeds[a.directives.speed]
+	if a.directives.geo != "" && !geo || a.directives.speed != "" && !speed || a.directives.searches > 0 && a.model.Search == nil {
+		return &refusal{http.StatusBadRequest, "invalid_request_error", "", "the model has no price for the geography, the speed or a search"}
 	}
 	switch _, known := a.model.Tiers[asked]; {
 	case known:
