@@ -71,7 +71,7 @@ var messagesContent = ofTypes("use text, images, documents, thinking or tools th
 	"text_editor_code_execution_tool_result": messagesBlock("tool_use_id", "content", "caller"),
 	"mcp_tool_use":                           messagesBlock("id", "name", "input", "server_name"),
 	"mcp_tool_result":                        messagesBlock("tool_use_id", "is_error", "content"),
-	"compaction":                             messagesBlock("content", "encrypted_content"),
+	"compaction":                             messagesBlock("content", "encrypted_content", "signature", "tool_changes"),
 	"advisor_tool_result":                    messagesBlock("tool_use_id", "content"),
 })
 
@@ -118,8 +118,7 @@ var messagesTools = ofTypes("use tools that the client runs, or web_search and w
 	"web_fetch_20250910": webFetch, "web_fetch_20260209": webFetch, "web_fetch_20260309": webFetch, "web_fetch_20260318": webFetch,
 })
 
-// What tools have cost that the provider runs, by fees of these names: webTools has their
-// types' beginnings.
+// The fees of tools that the provider runs, and the member that bounds their uses.
 const (
 	webSearchFee, webFetchFee = "web_search", "web_fetch"
 	maxUses                   = "max_uses"
@@ -127,7 +126,7 @@ const (
 
 var (
 	webSearch = messagesTool(maxUses, "allowed_domains", "blocked_domains", "user_location", "response_inclusion").charged(webSearchFee, maxUses, whySeparately)
-	webFetch  = messagesTool(maxUses, "allowed_domains", "blocked_domains", "citations", "max_content_tokens", "use_cache", "response_inclusion").
+	webFetch  = messagesTool(maxUses, "allowed_domains", "blocked_domains", "citations", "max_content_tokens", "use_cache", "response_inclusion", "url_sources").
 			charged(webFetchFee, maxUses, whySeparately)
 )
 

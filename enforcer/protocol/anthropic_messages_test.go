@@ -167,6 +167,8 @@ func TestMessagesUsage(t *testing.T) {
 		"several messages":              {`{"usage":{"input_tokens":30,"output_tokens":20,"iterations":[{"type":"message","input_tokens":10,"output_tokens":5},{"type":"message","input_tokens":20,"output_tokens":15}]}}`, false, price.Usage{Input: 30, Output: 20}, true, false},
 		"messages of another sum":       {`{"usage":{"input_tokens":10,"output_tokens":20,"iterations":[{"type":"message","input_tokens":10,"output_tokens":5},{"type":"message","input_tokens":20,"output_tokens":15}]}}`, false, price.Usage{}, false, false},
 		"another model's advice":        {`{"usage":{"input_tokens":10,"output_tokens":20,"iterations":[{"type":"message","input_tokens":10,"output_tokens":20},{"type":"advisor_message","model":"x","input_tokens":1,"output_tokens":1}]}}`, false, price.Usage{}, false, false},
+		"another model's message":       {`{"usage":{"input_tokens":10,"output_tokens":20,"iterations":[{"type":"message","model":"mini","input_tokens":10,"output_tokens":20}]}}`, false, price.Usage{}, false, false},
+		"the model's own message":       {`{"usage":{"input_tokens":10,"output_tokens":20,"iterations":[{"type":"message","model":"maxi-2026","input_tokens":10,"output_tokens":20}]}}`, false, price.Usage{Input: 10, Output: 20}, true, false},
 		"no iterations":                 {`{"usage":{"input_tokens":10,"output_tokens":20,"iterations":[]}}`, false, price.Usage{Input: 10, Output: 20}, true, false},
 		"something of tomorrow":         {`{"usage":{"input_tokens":10,"output_tokens":20,"pages":4}}`, false, price.Usage{}, false, false},
 		"another model":                 {`{"model":"mini","usage":{"input_tokens":10,"output_tokens":20}}`, false, price.Usage{}, false, false},

@@ -12,7 +12,7 @@ import (
 var messagesKnown = known{
 	"input_tokens": counted, "output_tokens": counted, "cache_read_input_tokens": counted, "cache_creation_input_tokens": counted,
 	"cache_creation":  {"ephemeral_5m_input_tokens": counted, "ephemeral_1h_input_tokens": counted},
-	"server_tool_use": counted, "iterations": counted,
+	"server_tool_use": counted, "iterations": counted, "service_tier": counted, "inference_geo": counted, "speed": counted,
 	"output_tokens_details": neutral, "total_tokens": neutral,
 }.plus(costKnown)
 
@@ -152,6 +152,8 @@ func (u *messagesUsage) addIterations(n *numbers, used *price.Usage) {
 		part := numbers{of: iteration}
 		switch kind := iteration.Get("type").Str; {
 		case !countsSomething(iteration):
+		case !u.bill.names(iteration.Get("model")):
+			n.doubtOf("its iterations have one of model %q", clipped(iteration.Get("model").Str))
 		case kind == "message":
 			some = true
 			messages = sum(messages, u.tokens(&part))
@@ -173,6 +175,12 @@ func (u *messagesUsage) addIterations(n *numbers, used *price.Usage) {
 	default:
 		*used = sum(*used, beside)
 	}
+}
+
+// names is whether a name in an answer, if there is one, is that of the model that was asked.
+func (b bill) names(name gjson.Result) bool {
+	m := b.model
+	return name.Type != gjson.String || m.Unlisted || name.Str == m.UpstreamName || m.IsAnsweredAs(name.Str) || sameModel(m.UpstreamName, name.Str)
 }
 
 // sum is how many tokens both have, of those kinds that Messages has.

@@ -81,13 +81,15 @@ func FuzzReadAzure(f *testing.F) {
 func FuzzReadMessages(f *testing.F) {
 	fuzzRead(f, protocol.Messages{},
 		`{"model":"maxi","max_tokens":7,"messages":[{"role":"user","content":[{"type":"image","source":{"type":"base64","data":"aa"}},{"type":"document","source":{"type":"content","content":[]}}]}]}`,
-		`{"model":"maxi","max_tokens":7,"messages":[],"system":[{"type":"text","cache_control":{"ttl":"1h"}}],"tools":[{"name":"f"}],"context_management":{"edits":[]}}`)
+		`{"model":"maxi","max_tokens":7,"messages":[],"system":[{"type":"text","cache_control":{"ttl":"1h"}}],"tools":[{"name":"f"}],"context_management":{"edits":[]}}`,
+		`{"model":"maxi","max_tokens":0,"messages":[],"inference_geo":"us","speed":"standard","tools":[{"type":"web_search_20250305","max_uses":3},{"type":"tool_search_tool_bm25"}],"mcp_servers":[]}`)
 }
 
 func FuzzReadGemini(f *testing.F) {
 	fuzzRead(f, protocol.GenerateContent{Streamed: true},
 		`{"contents":[{"parts":[{"text":"hi"},{"inline_data":{"mime_type":"image/png","data":"iVBORw0KGgo="}}]}],"generation_config":{"max_output_tokens":null}}`,
-		`{"contents":{"parts":{"functionResponse":{"parts":[]}}},"generationConfig":{"candidateCount":2},"tools":[{"functionDeclarations":[]}]}`)
+		`{"contents":{"parts":{"functionResponse":{"parts":[]}}},"generationConfig":{"candidateCount":2},"tools":[{"functionDeclarations":[]}]}`,
+		`{"model":"models/maxi","contents":[],"tools":[{"google_search":{}},{"googleSearch":null}]}`)
 }
 
 // fuzzStream: wherever a stream is cut into pieces, the client sees every byte of it,
@@ -131,12 +133,14 @@ func FuzzStreamResponses(f *testing.F) {
 func FuzzStreamMessages(f *testing.F) {
 	fuzzStream(f, protocol.Messages{}, `{"model":"maxi","max_tokens":7,"messages":[]}`,
 		"data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":1,\"output_tokens\":2}}}\n\n"+
-			"data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"x\"},\"usage\":{\"output_tokens\":5}}\n\ndata: {\"type\":\"message_stop\"}\n\n")
+			"data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"x\"},\"usage\":{\"output_tokens\":5}}\n\ndata: {\"type\":\"message_stop\"}\n\n",
+		"data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"x\"},\"usage\":{\"input_tokens\":3,\"output_tokens\":5,\"inference_geo\":\"us\",\"server_tool_use\":{\"web_search_requests\":1},\"iterations\":[{\"type\":\"compaction\",\"input_tokens\":1,\"output_tokens\":2}]}}\n\n")
 }
 
 func FuzzStreamGemini(f *testing.F) {
 	fuzzStream(f, protocol.GenerateContent{Streamed: true}, `{"contents":[]}`,
 		"data: {\"candidates\":[{\"finishReason\":\"STOP\"}],\"usageMetadata\":{\"promptTokenCount\":1,\"totalTokenCount\":3}}\r\n\r\n",
+		"data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]}}],\"usageMetadata\":{\"promptTokenCount\":1,\"thoughtsTokenCount\":2,\"totalTokenCount\":3}}\n\n",
 		"data: {\"promptFeedback\":{\"blockReason\":\"X\"},\"usageMetadata\":{\"promptTokenCount\":1,\"candidatesTokenCount\":1}}\n\n")
 }
 

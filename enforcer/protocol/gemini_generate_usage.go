@@ -12,7 +12,7 @@ import (
 // generateKnown are the members of a usage of generateContent.
 var generateKnown = known{
 	"promptTokenCount": counted, "cachedContentTokenCount": counted, "candidatesTokenCount": counted, "thoughtsTokenCount": counted,
-	"toolUsePromptTokenCount": counted, "totalTokenCount": counted,
+	"toolUsePromptTokenCount": counted, "totalTokenCount": counted, "trafficType": neutral, "serviceTier": counted,
 	"promptTokensDetails": generateModalities, "cacheTokensDetails": generateModalities, "candidatesTokensDetails": generateModalities,
 	"toolUsePromptTokensDetails": generateModalities,
 }.plus(costKnown)
