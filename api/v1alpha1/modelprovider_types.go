@@ -76,7 +76,7 @@ type ModelProviderSpec struct {
 	UnlistedModels *UnlistedModels `json:"unlistedModels,omitempty"`
 	// passFields are fields of requests that are passed on although Bursar cannot bound what they cost. By default, a request is refused if it has a field that Bursar does not know, or knows to cost more than tokens; the refusal names the field as it is written here.
 	//
-	// A field is its path in the request's JSON, with "[]" after an array: "chat_template_kwargs", "messages[].content[].cache_control". To pass one value of a field, write it after "=": "tools[].type=web_search_20250305", "speed=fast". Values of a header field are written the same way: "anthropic-beta=context-1m-2025-08-07". "*", alone, passes every field.
+	// A field is its path in the request's JSON, with "[]" after an array: "chat_template_kwargs", "messages[].content[].cache_control". To pass one value of a field, write it after "=": "tools[].type=code_execution_20250825", "context_management.edits[].type=compact_20260112". Values of a header field are written the same way: "anthropic-beta=context-1m-2025-08-07". "*", alone, passes every field.
 	//
 	// No money is reserved for what such a field costs beyond tokens, and the provider's bill for it is not counted. Use "*" only if the provider bills nothing but tokens at the prices in models, such as your own vLLM or Ollama.
 	//
