@@ -176,7 +176,7 @@ var mayBe = map[Kind][]Kind{
 	Input:        {CachedInput},
 	CacheWrite5m: {Input, CachedInput},
 	CacheWrite1h: {Input, CachedInput, CacheWrite5m},
-	AudioInput:   {Input, CachedInput, CachedAudioInput},
+	AudioInput:   {Input, CachedInput, CachedAudioInput, CacheWrite5m},
 	AudioOutput:  {Output},
 	ImageOutput:  {Output},
 }

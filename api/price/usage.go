@@ -114,6 +114,13 @@ func (u Usage) TotalInput() int64 {
 // Total is the number of tokens of all kinds.
 func (u Usage) Total() int64 { return u.TotalInput() + u.Output + u.AudioOutput + u.ImageOutput }
 
+// WithoutWrites is the usage where nothing is written to a cache: all of that is input as any
+// other.
+func (u Usage) WithoutWrites() Usage {
+	u.Input, u.CacheWrite5m, u.CacheWrite1h = u.Input+u.CacheWrite5m+u.CacheWrite1h, 0, 0
+	return u
+}
+
 // ErrUsage is the reason for which Cost refuses a usage that cannot be true.
 var ErrUsage = errors.New("usage out of range")
 

@@ -87,6 +87,8 @@ func howToAllow(unpriced protocol.Unpriced, model, provider string) string {
 	case unpriced.Property != "":
 		return fmt.Sprintf(" To allow it, add a factor of %s %q to prices.multipliers of model %s in ModelProvider %s.",
 			unpriced.Property, unpriced.Value, model, provider)
+	case unpriced.PricedBy != "":
+		return fmt.Sprintf(" To allow it, set prices.%s of model %s in ModelProvider %s.", unpriced.PricedBy, model, provider)
 	}
 	return fmt.Sprintf(" To allow it, add %q to spec.passFields of ModelProvider %s; what it costs beyond tokens is then not counted.",
 		unpriced.Field, provider)

@@ -3,6 +3,7 @@ package call
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"time"
@@ -10,6 +11,7 @@ import (
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/answercache"
 	"github.com/bursar-dev/bursar/enforcer/config"
@@ -129,7 +131,7 @@ func (c *Call) routesByPrice(among []string) []*config.Route {
 		if !c.speaksTo(route) || len(among) > 0 && !slices.Contains(among, route.Model.Name) {
 			continue
 		}
-		if cost, err := route.Model.At(c.calls.Admitter.Now()).Prices.Dearest(c.bounded.Bound); err == nil {
+		if cost, err := dearestOf(route.Model.At(c.calls.Admitter.Now()).Prices, c.bounded.Bound); err == nil {
 			all = append(all, priced{route, cost})
 		}
 	}
@@ -139,6 +141,17 @@ func (c *Call) routesByPrice(among []string) []*config.Route {
 		routes[i] = all[i].Route
 	}
 	return routes
+}
+
+// dearestOf is the most that what the call was bound to use costs by the prices. It was bound
+// for another model: where this one has no price for what is written to its cache, it has
+// none of that.
+func dearestOf(prices price.Book, bound price.Usage) (money.Nanos, error) {
+	cost, err := prices.Dearest(bound)
+	if errors.Is(err, price.ErrNoPrice) {
+		return prices.Dearest(bound.WithoutWrites())
+	}
+	return cost, err
 }
 
 // cacheOf is the tenant's fallback that gives answers anew, if it has one.

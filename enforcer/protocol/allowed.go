@@ -11,6 +11,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/price"
 )
 
 // Unpriced is something in a request whose cost is not bounded here. The request is
@@ -28,6 +29,9 @@ type Unpriced struct {
 	// Property and Value are what a model needs a multiplier for, to bound what this costs;
 	// empty where none does.
 	Property, Value string
+	// PricedBy is the kind of token that a model needs a price for, to bound what this costs;
+	// empty where none does.
+	PricedBy price.Kind
 }
 
 // For is whether this is unpriced for a model.
@@ -37,6 +41,8 @@ func (u Unpriced) For(model limiterv1.Model) bool {
 		return !model.Prices.Charges(u.Fee)
 	case u.Property != "":
 		return !model.Prices.Multiplies(u.Property, u.Value)
+	case u.PricedBy != "":
+		return !model.Prices.Offers(u.PricedBy)
 	}
 	return true
 }
@@ -48,7 +54,8 @@ type unpriced []Unpriced
 func (u unpriced) Unpriced() []Unpriced { return u }
 
 // allowed are the members that an object in a request may have, each with what it can cost.
-// Any other member is unpriced. To allow one more is one line here.
+// Any other member is unpriced. To allow one more is one line here. A list of nothing asks for
+// nothing.
 type allowed map[string]rule
 
 // rule is what a member can cost. It holds for each element of an array, too. Null is no
@@ -71,6 +78,9 @@ type rule struct {
 	// property is the name of the property whose multipliers bound what all other strings than
 	// values cost.
 	property string
+	// pricedBy is the kind of token whose price bounds the value, where the model has one; it
+	// has a why for models that have none.
+	pricedBy price.Kind
 	// name is the member's name, where it is not how it is written.
 	name string
 }
@@ -98,6 +108,13 @@ func multiplied(property, why string, values ...string) rule {
 // says how many there may be.
 func (r rule) charged(fee, uses, why string) rule {
 	r.fee, r.uses, r.why = fee, uses, why
+	return r
+}
+
+// pricedAs costs what tokens of a kind do, as far as its rule says; a model without a price of
+// the kind has no bound for it.
+func (r rule) pricedAs(kind price.Kind, why string) rule {
+	r.pricedBy, r.why = kind, why
 	return r
 }
 
@@ -178,7 +195,10 @@ func (c *checker) members(object gjson.Result, of rule) {
 		if key.Str == of.needs && value.Type != gjson.Null {
 			needed = ""
 		}
-		if !ok {
+		switch {
+		case ok && isEmptyArray(value):
+			return true
+		case !ok:
 			rule = unbounded("its cost is not known")
 		}
 		c.path = append(c.path, segment{key.Str, rule.name, noIndex})
@@ -196,8 +216,11 @@ func (c *checker) goesOn() bool { return c.err == nil && len(c.found) <= maxUnpr
 
 func (c *checker) value(value gjson.Result, rule rule) {
 	structured := rule.object != nil || rule.byType != nil || rule.values != nil
+	if value.Type != gjson.Null && rule.pricedBy != "" {
+		c.addPriced(rule)
+	}
 	switch {
-	case value.Type == gjson.Null || isEmptyArray(value) || !structured && rule.why == "":
+	case value.Type == gjson.Null || !structured && (rule.why == "" || rule.pricedBy != ""):
 	case !structured:
 		c.add(rule.why, "", "")
 	case value.IsArray():
@@ -221,7 +244,7 @@ func (c *checker) value(value gjson.Result, rule rule) {
 
 // isEmptyArray is whether a value asks for nothing, as a list of nothing does.
 func isEmptyArray(value gjson.Result) bool {
-	return value.IsArray() && strings.TrimSpace(value.Raw[1:len(value.Raw)-1]) == ""
+	return value.IsArray() && !hasSomething(value)
 }
 
 // addMultiplied notes that where the checker is, is a string that is unpriced for models
@@ -295,6 +318,14 @@ func (c *checker) add(why, member, value string) {
 		return
 	}
 	c.found = append(c.found, Unpriced{Field: string(c.field), RequestError: *unsupported(c.param(), why)})
+}
+
+// addPriced notes that where the checker is, is unpriced for models without a price.
+func (c *checker) addPriced(of rule) {
+	n := len(c.found)
+	if c.add(of.why, "", ""); len(c.found) > n {
+		c.found[n].PricedBy = of.pricedBy
+	}
 }
 
 // param is where the checker is in the request.

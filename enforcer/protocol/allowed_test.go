@@ -232,7 +232,7 @@ func TestUnknownMembers(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				at := rapid.SampledFrom(all).Draw(t, "where")
 				unknown := rapid.StringMatching(`zz[a-zA-Z_]{0,8}`).Draw(t, "name")
-				value := rapid.SampledFrom([]string{"1", `"x"`, "true", `{"type":"x"}`, `[{}]`, "{}"}).Draw(t, "value")
+				value := rapid.SampledFrom([]string{"1", `"x"`, "true", `{"type":"x"}`, `[{}]`, "[]", "{}"}).Draw(t, "value")
 				body, err := sjson.SetRaw(r.body, join(at.path, unknown), value)
 				if err != nil {
 					t.Fatal(err)
@@ -268,7 +268,7 @@ func TestUnpriced(t *testing.T) {
 		want     []string
 	}{
 		chat(`"best_of":4`): {protocol.ChatCompletions{}, []string{"best_of"}},
-		chat(`"enable_search":true,"plugins":[{}],"mcp_servers":[ ]`): {protocol.ChatCompletions{}, []string{"enable_search", "plugins"}},
+		chat(`"enable_search":true,"plugins":[{}],"data_sources":[ ]`): {protocol.ChatCompletions{}, []string{"enable_search", "plugins"}},
 		chat(`"b\u0065st_of":4`):                       {protocol.ChatCompletions{}, []string{"best_of"}},
 		chat(`"Temperature":1`):                        {protocol.ChatCompletions{}, []string{"Temperature"}},
 		chat(`"modalities":["text","image"]`):          {protocol.ChatCompletions{}, []string{"modalities[]=image"}},

@@ -290,7 +290,7 @@ func (r *messagesRequest) For(model limiterv1.Model, limits OutputLimits) (Bound
 	if err != nil {
 		return BoundedCall{}, err
 	}
-	cost, err := dearest(model, bound, r.tier.possible()...)
+	cost, err := dearest(model, bound, r.tier)
 	if err != nil {
 		return BoundedCall{}, err
 	}

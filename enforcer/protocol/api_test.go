@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -192,6 +193,17 @@ func answerOf(tb testing.TB, endpoint protocol.Endpoint, body string, stream boo
 	return call.Whole()
 }
 
+var tokensUsed = regexp.MustCompile(`(?i)"[a-z_]*token[a-z_]*":\s*(\S+?)[,}]`)
+
+// saysNothingWasUsed is whether an answer has counts of tokens, and all of them are 0. No
+// reader believes that of a provider.
+func saysNothingWasUsed(answer []byte) bool {
+	counts := tokensUsed.FindAllSubmatch(answer, -1)
+	return len(counts) > 0 && !slices.ContainsFunc(counts, func(count [][]byte) bool {
+		return !bytes.HasPrefix(count[1], []byte("{")) && string(count[1]) != "0"
+	})
+}
+
 // checkMessage: what reads the answers of providers finds in a message an answer that
 // has an end, says the text and used nothing.
 func checkMessage(t *testing.T, endpoint protocol.Endpoint, body string, stream bool) {
@@ -211,8 +223,11 @@ func checkMessage(t *testing.T, endpoint protocol.Endpoint, body string, stream 
 	answer := answerOf(t, endpoint, body, stream)
 	answer.Pass(plain.Body)
 	answer.End(false)
-	if usage, ok := answer.Usage(); answer.Unfinished() || usage != (price.Usage{}) {
-		t.Errorf("unfinished %t, usage %+v, %t in\n%s", answer.Unfinished(), usage, ok, plain.Body)
+	if usage, _ := answer.Usage(); answer.Unfinished() || usage != (price.Usage{}) {
+		t.Errorf("unfinished %t, usage %+v in\n%s", answer.Unfinished(), usage, plain.Body)
+	}
+	if !saysNothingWasUsed(plain.Body) {
+		t.Errorf("it does not say that nothing was used:\n%s", plain.Body)
 	}
 	if !bytes.Contains(plain.Body, []byte(`The \"budget\" is used up: ¡adiós!`)) {
 		t.Errorf("the text is not in\n%s", plain.Body)

@@ -10,9 +10,9 @@ import (
 
 func TestAzureBound(t *testing.T) {
 	checkBounded(t, protocol.AzureChatCompletions{}, "/deployments/maxi-2026/chat/completions?api-version=2024-10-21", map[string]bounded{
-		"the model is named in the path": {`{"messages":[],"max_tokens":7}`, 0, "", price.Usage{Input: length, Output: 7}},
-		"the body does so, as well":      {`{"model":"maxi","messages":[],"max_tokens":7}`, 0, `{"model":"maxi-2026","messages":[],"max_tokens":7}`, price.Usage{Input: length, Output: 7}},
-		"the path decides":               {`{"model":"dear","messages":[],"max_tokens":7}`, 0, `{"model":"maxi-2026","messages":[],"max_tokens":7}`, price.Usage{Input: length, Output: 7}},
+		"the model is named in the path": {`{"messages":[],"max_tokens":7}`, 0, "", price.Usage{CacheWrite5m: length, Output: 7}},
+		"the body does so, as well":      {`{"model":"maxi","messages":[],"max_tokens":7}`, 0, `{"model":"maxi-2026","messages":[],"max_tokens":7}`, price.Usage{CacheWrite5m: length, Output: 7}},
+		"the path decides":               {`{"model":"dear","messages":[],"max_tokens":7}`, 0, `{"model":"maxi-2026","messages":[],"max_tokens":7}`, price.Usage{CacheWrite5m: length, Output: 7}},
 	})
 	checkBounded(t, protocol.AzureEmbeddings{}, "/deployments/maxi-2026/embeddings?api-version=2024-10-21", map[string]bounded{
 		"embeddings": {`{"input":"hi"}`, 0, "", price.Usage{Input: length}},
@@ -22,7 +22,7 @@ func TestAzureBound(t *testing.T) {
 func TestAzureRefuses(t *testing.T) {
 	checkRefused(t, protocol.AzureChatCompletions{}, map[string]refused{
 		"a number for a model": {`{"model":1,"messages":[]}`, "model", false, "must be"},
-		"data of its own":      {`{"messages":[],"data_sources":[]}`, "data_sources", true, "billed separately"},
+		"data of its own":      {`{"messages":[],"data_sources":[{}]}`, "data_sources", true, "billed separately"},
 	})
 	for _, endpoint := range []protocol.Endpoint{protocol.AzureChatCompletions{}, protocol.AzureEmbeddings{}} {
 		for _, version := range [][]string{nil, {""}, {"2024-10-21", "2024-10-21"}, {"2024-10-21&x=y"}} {

@@ -181,14 +181,29 @@ type Answer interface {
 }
 
 // dearest is the most that a call can cost that uses no more than the bound, and is
-// served in one of the service tiers; none means the default alone.
-func dearest(model limiterv1.Model, bound price.Usage, tiers ...price.ServiceTier) (money.Nanos, *RequestError) {
-	cost, err := model.Prices.Dearest(bound, tiers...)
-	switch {
-	case errors.Is(err, price.ErrNoPrice):
-		return 0, wrong("", "cannot be priced for model %s: %v", model.Name, err)
-	case err != nil:
-		return 0, wrong("", "exceeds the maximum cost of a call: %v", err)
+// served in one of the service tiers in which it may be.
+func dearest(model limiterv1.Model, bound price.Usage, tier serviceTier) (dearest money.Nanos, _ *RequestError) {
+	for _, possible := range tier.possible(model) {
+		cost, err := dearestIn(possible, model, bound)
+		switch {
+		case errors.Is(err, price.ErrNoPrice) && tier.open && possible != price.Default:
+			continue // it has no price for what this call is, and nobody has asked for it
+		case errors.Is(err, price.ErrNoPrice):
+			return 0, wrong("", "cannot be priced for model %s: %v", model.Name, err)
+		case err != nil:
+			return 0, wrong("", "exceeds the maximum cost of a call: %v", err)
+		}
+		dearest = max(dearest, cost)
 	}
-	return cost, nil
+	return dearest, nil
+}
+
+// dearestIn is the most that the call can cost in one tier. A tier in which what is written
+// to the cache has no price has none of that.
+func dearestIn(tier price.ServiceTier, model limiterv1.Model, bound price.Usage) (money.Nanos, error) {
+	cost, err := model.Prices.Dearest(bound, tier)
+	if errors.Is(err, price.ErrNoPrice) && tier != price.Default {
+		return model.Prices.Dearest(bound.WithoutWrites(), tier)
+	}
+	return cost, err
 }

@@ -174,7 +174,7 @@ func FuzzWhole(f *testing.F) {
 			return
 		}
 		usage := gjson.GetBytes(body, "usage")
-		if got, want := whole.Input+whole.CachedInput+whole.AudioInput, usage.Get("prompt_tokens").Int(); got != want {
+		if got, want := whole.TotalInput(), usage.Get("prompt_tokens").Int(); got != want {
 			t.Errorf("got %d tokens of input, want %d in %s", got, want, body)
 		}
 	})

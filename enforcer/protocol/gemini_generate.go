@@ -162,7 +162,9 @@ func oneOrEach(value gjson.Result, name string, read func(gjson.Result) *Request
 // readGoogleTier reads a service tier, which may be written in capitals.
 func readGoogleTier(tier *member) (serviceTier, *RequestError) {
 	asked, err := readTier(tier)
-	asked.asked = tierNamed(strings.ToLower(strings.TrimPrefix(string(asked.asked), "SERVICE_TIER_")))
+	if err == nil && tier.given() {
+		asked = tierAsked(strings.ToLower(strings.TrimPrefix(tier.value.Str, "SERVICE_TIER_")))
+	}
 	return asked, err
 }
 
@@ -317,7 +319,7 @@ func (r *generateRequest) For(model limiterv1.Model, limits OutputLimits) (Bound
 	if err != nil {
 		return BoundedCall{}, err
 	}
-	cost, err := dearest(model, bound, r.tier.possible()...)
+	cost, err := dearest(model, bound, r.tier)
 	if err != nil {
 		return BoundedCall{}, err
 	}

@@ -195,7 +195,7 @@ func TestGeminiSearches(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			call, err := request.For(model, 0)
+			call, err := request.For(model, protocol.OutputLimits{})
 			if err != nil {
 				t.Fatal(err)
 			}

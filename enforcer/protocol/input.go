@@ -104,6 +104,15 @@ func (in *input) usage(body []byte, model limiterv1.Model, perImage, output int6
 	return price.Usage{Input: tokens, Output: output}, nil
 }
 
+// asWritten is the bound where all input may be written to the provider's cache, of which it
+// decides by itself, if that has a price of its own.
+func asWritten(bound price.Usage, model limiterv1.Model) price.Usage {
+	if model.Prices.Offers(price.CacheWrite5m) {
+		bound.Input, bound.CacheWrite5m = 0, bound.Input
+	}
+	return bound
+}
+
 // bound is the most tokens that the model can read for the body. An image is
 // perImage at the most, or of unknown size when that is 0.
 func (in *input) bound(body []byte, model limiterv1.Model, perImage int64) (int64, *RequestError) {

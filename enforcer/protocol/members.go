@@ -10,6 +10,13 @@ import (
 // maxMember is the size of the largest member that is read. Usage is hundreds of bytes.
 const maxMember = 64 << 10
 
+// maxOutput is the size of the largest member with the answer's output that is read, to see
+// whether there is any. Of a larger one it is known that there is.
+const maxOutput = 4 << 10
+
+// outputs are the members that have the output of answers.
+var outputs = []string{"choices", "output"}
+
 // memberScanner finds members of the object that a whole answer is, as the answer
 // passes by in pieces, cut anywhere. However large the answer is, it keeps no more
 // of it than the members.
@@ -26,6 +33,10 @@ type memberScanner struct {
 	key, value []byte
 	keeping    bool
 	broken     bool
+	// output is whether the value is one of outputs, and tooLong those that are longer
+	// than maxOutput.
+	output  bool
+	tooLong []string
 }
 
 // scanState is where in the outermost object the scanner is.
@@ -81,6 +92,9 @@ func (s *memberScanner) scanString(piece []byte) int {
 // keep keeps what belongs to a key, or to a value that is wanted.
 func (s *memberScanner) keep(b ...byte) {
 	switch {
+	case s.keeping && s.output && len(s.value)+len(b) > maxOutput:
+		s.keeping = false
+		s.tooLong = append(s.tooLong, gjson.ParseBytes(s.key).Str)
 	case s.state == inKey && len(s.key)+len(b) <= maxMember:
 		s.key = append(s.key, b...)
 	case s.keeping && len(s.value)+len(b) <= maxMember:
@@ -114,8 +128,8 @@ func (s *memberScanner) scanByte(b byte) {
 func (s *memberScanner) begin() {
 	name := gjson.ParseBytes(s.key).Str
 	s.state, s.value = inValue, nil
-	s.keeping = slices.Contains(s.names, name)
-	if _, twice := s.found[name]; twice {
+	s.keeping, s.output = slices.Contains(s.names, name), slices.Contains(outputs, name)
+	if _, twice := s.found[name]; twice || s.long(name) {
 		s.broken = true // parsers differ in which they take
 	}
 }
@@ -156,3 +170,6 @@ func (s *memberScanner) member(name string) gjson.Result {
 	}
 	return gjson.ParseBytes(value)
 }
+
+// long is whether a member was there that is longer than what is read of it.
+func (s *memberScanner) long(name string) bool { return slices.Contains(s.tooLong, name) }

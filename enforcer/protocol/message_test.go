@@ -73,8 +73,8 @@ func TestMessageReadsLikeAnAnswer(t *testing.T) {
 		}
 		answer.Pass(message(t, body).Body)
 		answer.End(false)
-		if usage, ok := answer.Usage(); answer.Unfinished() || usage != (price.Usage{}) {
-			t.Errorf("%s: unfinished %t, usage %+v, %t; want a whole answer that used nothing", body, answer.Unfinished(), usage, ok)
+		if usage, _ := answer.Usage(); answer.Unfinished() || usage != (price.Usage{}) || !saysNothingWasUsed(message(t, body).Body) {
+			t.Errorf("%s: unfinished %t, usage %+v; want a whole answer that says that it used nothing", body, answer.Unfinished(), usage)
 		}
 	}
 }

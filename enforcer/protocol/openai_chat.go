@@ -1,7 +1,6 @@
 package protocol
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -10,7 +9,6 @@ import (
 	"github.com/tidwall/sjson"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
-	"github.com/bursar-dev/bursar/api/price"
 )
 
 // ChatCompletions is OpenAI's Chat Completions API.
@@ -298,22 +296,24 @@ func (r *chatRequest) For(model limiterv1.Model, limits OutputLimits) (BoundedCa
 	if err != nil {
 		return BoundedCall{}, err
 	}
+	bound = asWritten(bound, model)
 	if r.audible {
 		bound.Output, bound.AudioOutput = 0, bound.Output // as if all were sound
 	}
-	cost, err := dearest(model, bound, r.tier.possible()...)
+	cost, err := dearest(model, bound, r.tier)
 	if err != nil {
 		return BoundedCall{}, err
 	}
-	tier, withUsage := r.tier, r.usageWanted // answers must not hold the request
+	bill, choices, withUsage := newBill(model, r.tier), r.choices, r.usageWanted // answers must not hold the request
+	bill.anyModel = r.deployment != ""
 	return BoundedCall{
 		Path:   r.path(model.UpstreamName),
 		Body:   r.rewritten(model, output.Tokens),
 		Output: output,
 		Bound:  bound,
 		Cost:   cost,
-		Whole:  func() Answer { return wholeChat(tier) },
-		Stream: func() Answer { return newChatStream(!withUsage, tier) },
+		Whole:  func() Answer { return wholeChat(bill) },
+		Stream: func() Answer { return newChatStream(!withUsage, bill, choices) },
 	}, nil
 }
 
@@ -352,125 +352,4 @@ func (r *chatRequest) optionsWithUsage() []byte {
 	// The options are a valid object, into which a member can always be set.
 	options, _ = sjson.SetRawBytes(options, "include_usage", []byte("true"))
 	return options
-}
-
-func wholeChat(tier serviceTier) Answer {
-	return newWholeAnswer(func(members *memberScanner) reading {
-		return chatUsage(members.member("usage"), tier.served(members.member("service_tier")))
-	}, "usage", "service_tier")
-}
-
-// chatStream is a streamed answer.
-//
-// Where the client did not ask for the usage, it sees what it would have seen had
-// nobody asked: the extra chunk with the usage is left out, and of all others the
-// "usage":null that came with asking.
-type chatStream struct {
-	events eventStream
-	hide   bool
-	tier   serviceTier
-
-	cut, done bool
-	usage     gjson.Result
-	served    price.ServiceTier
-	// last is whether usage came in the extra chunk, after which there is no more
-	// of it; elsewhere it may be a running total.
-	last bool
-}
-
-func newChatStream(hideUsage bool, tier serviceTier) *chatStream {
-	s := &chatStream{hide: hideUsage, tier: tier}
-	s.events = eventStream{read: s.read, changing: hideUsage}
-	return s
-}
-
-func (s *chatStream) Pass(chunk []byte) []byte { return s.events.pass(chunk) }
-
-func (s *chatStream) End(cut bool) []byte {
-	s.cut = cut
-	return s.events.end(cut)
-}
-
-// Unfinished is whether the stream ended before its end. Some compatible providers
-// do not close a stream with [DONE], but then with the usage that was asked for.
-func (s *chatStream) Unfinished() bool { return s.cut || !s.done && !s.last }
-
-func (s *chatStream) Problem(body []byte) ([]byte, bool) {
-	return s.events.interject("", body), false
-}
-
-func (s *chatStream) Usage() (price.Usage, bool) {
-	if s.Unfinished() && !s.last {
-		return price.Usage{}, false
-	}
-	return chatUsage(s.usage, s.served).usage()
-}
-
-var (
-	doneData  = []byte("[DONE]")
-	usageName = []byte(`"usage"`)
-)
-
-func (s *chatStream) read(data []byte) []byte {
-	if bytes.Equal(data, doneData) {
-		s.done = true
-	}
-	if !bytes.Contains(data, usageName) {
-		return data // nearly all chunks, at the price of one search
-	}
-	return s.readUsage(data)
-}
-
-func (s *chatStream) readUsage(data []byte) []byte {
-	usage := gjson.GetBytes(data, "usage")
-	if usage.Type == gjson.Null {
-		return s.withoutNull(data, usage)
-	}
-	chunk, err := parseObject(data)
-	if err != nil || !usage.IsObject() {
-		return data
-	}
-	choices := chunk.Get("choices")
-	s.usage, s.served = usage, s.tier.served(chunk.Get("service_tier"))
-	s.last = choices.IsArray() && len(choices.Array()) == 0
-	if s.last && s.hide {
-		return nil
-	}
-	return data
-}
-
-// withoutNull takes "usage":null out of a chunk, in place.
-func (s *chatStream) withoutNull(data []byte, null gjson.Result) []byte {
-	start, end := bytes.LastIndex(data[:null.Index], usageName), null.Index+len(null.Raw)
-	if !s.hide || null.Raw != "null" || start < 0 || len(bytes.Trim(data[start+len(usageName):null.Index], ": \t")) > 0 {
-		return data
-	}
-	before, after := bytes.TrimRight(data[:start], " \t"), bytes.TrimLeft(data[end:], " \t")
-	switch {
-	case bytes.HasSuffix(before, []byte{','}):
-		start = len(before) - 1
-	case bytes.HasPrefix(after, []byte{','}):
-		end = len(data) - len(after) + 1
-	}
-	return append(data[:start], data[end:]...)
-}
-
-// chatUsage reads a usage, and whether it can be believed.
-func chatUsage(usage gjson.Result, served price.ServiceTier) reading {
-	n := numbers{of: usage}
-	prompt, completion := n.must("prompt_tokens"), n.must("completion_tokens")
-	cached, audio := n.may("prompt_tokens_details.cached_tokens"), n.may("prompt_tokens_details.audio_tokens")
-	spoken := n.may("completion_tokens_details.audio_tokens")
-	// Some compatible providers leave the model's thoughts, which they bill as
-	// output, out of completion_tokens and in total_tokens. A usage of nothing at
-	// all stays nothing.
-	if total, ok := wholeNumber(usage.Get("total_tokens")); ok && prompt+completion > 0 {
-		completion = max(completion, total-prompt)
-	}
-	used := price.Usage{
-		Input: prompt - cached - audio, CachedInput: cached, AudioInput: audio,
-		Output: completion - spoken, AudioOutput: spoken, ServiceTier: served,
-	}
-	used.Reasoning = min(used.Output, n.mayElse0("completion_tokens_details.reasoning_tokens"))
-	return n.believable(used)
 }

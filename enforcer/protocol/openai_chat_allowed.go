@@ -1,5 +1,7 @@
 package protocol
 
+import "github.com/bursar-dev/bursar/api/price"
+
 // Why a member of a request is unpriced.
 const (
 	whyRunByProvider = "the cost of tools that the provider runs cannot be bounded"
@@ -31,7 +33,7 @@ var chatAllowed = allowed{
 	"prediction":           unbounded("rejected predictions are billed beyond max_completion_tokens"),
 	"web_search_options":   unbounded(whySeparately),
 	"moderation":           unbounded(whySeparately),
-	"prompt_cache_options": unbounded(whyCacheWrites),
+	"prompt_cache_options": cacheOptions,
 	// What some compatible providers add.
 	"search_parameters": unbounded(whySeparately),
 	"plugins":           unbounded(whySeparately),
@@ -48,7 +50,7 @@ var chatMessageAllowed = allowed{
 	"audio":      object(allowed{"id": bounded, "data": bounded, "expires_at": free, "transcript": free}),
 	"tool_calls": object(allowed{"id": free, "type": free, "index": free, "function": free, "custom": free, "extra_content": free}),
 	"reasoning":  free, "reasoning_content": free, "reasoning_details": free, "annotations": free, "prefix": free,
-	"cache_control": unbounded(whyCacheWrites),
+	"cache_control": cacheControl,
 }
 
 var chatContentAllowed = ofTypes(`use "text", "refusal", "image_url", "input_audio" or "file"`, map[string]rule{
@@ -68,7 +70,17 @@ func chatPart(name string) rule {
 }
 
 // cacheMarks are where some of the input is written to the cache.
-var cacheMarks = allowed{"prompt_cache_breakpoint": unbounded(whyCacheWrites), "cache_control": unbounded(whyCacheWrites)}
+var cacheMarks = allowed{"prompt_cache_breakpoint": cacheBreakpoint, "cache_control": cacheControl}
+
+// How input is written to the cache, which costs what the model's price for that says: all
+// input is held at it. Anthropic's models behind gateways have another price for an hour.
+var (
+	cacheOptions    = object(allowed{"mode": free, "ttl": free}).pricedAs(price.CacheWrite5m, whyCacheWrites)
+	cacheBreakpoint = object(allowed{"mode": free}).pricedAs(price.CacheWrite5m, whyCacheWrites)
+	cacheControl    = object(allowed{
+		"type": free, "ttl": onlyValues("what is kept in the cache for so long has another price", "5m"),
+	}).pricedAs(price.CacheWrite5m, whyCacheWrites)
+)
 
 // chatToolsAllowed are those that the client runs.
 var chatToolsAllowed = ofTypes(`use "function" or "custom"`, map[string]rule{

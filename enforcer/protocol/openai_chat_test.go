@@ -282,13 +282,15 @@ func TestBoundOfTiersAndSound(t *testing.T) {
 		model   limiterv1.Model
 		want    func(length int64) money.Nanos // nil: refused
 	}{
-		"default":        {`"service_tier":"auto","messages":[]`, dearer, func(n int64) money.Nanos { return money.Nanos(n*10_000 + 10*100_000) }},
+		"default":        {`"service_tier":"default","messages":[]`, dearer, func(n int64) money.Nanos { return money.Nanos(n*10_000 + 10*100_000) }},
+		"none":           {`"messages":[]`, dearer, func(n int64) money.Nanos { return money.Nanos(n*20_000 + 10*200_000) }},
+		"any":            {`"service_tier":"auto","messages":[]`, dearer, func(n int64) money.Nanos { return money.Nanos(n*20_000 + 10*200_000) }},
 		"priority":       {`"service_tier":"priority","messages":[]`, dearer, func(n int64) money.Nanos { return money.Nanos(n*20_000 + 10*200_000) }},
 		"flex":           {`"service_tier":"flex","messages":[]`, dearer, func(n int64) money.Nanos { return money.Nanos(n*10_000 + 10*100_000) }},
 		"of no price":    {`"service_tier":"flex","messages":[]`, mini, nil},
-		"heard":          {`"messages":` + recording, dearer, func(int64) money.Nanos { return 1000*1_000_000 + 10*100_000 }},
+		"heard":          {`"service_tier":"default","messages":` + recording, dearer, func(int64) money.Nanos { return 1000*1_000_000 + 10*100_000 }},
 		"heard in vain":  {`"messages":` + recording, mini, nil},
-		"spoken":         {`"modalities":["text","audio"],"audio":{},"messages":[]`, dearer, func(n int64) money.Nanos { return money.Nanos(n*10_000 + 10*10_000_000) }},
+		"spoken":         {`"service_tier":"default","modalities":["text","audio"],"audio":{},"messages":[]`, dearer, func(n int64) money.Nanos { return money.Nanos(n*10_000 + 10*10_000_000) }},
 		"spoken in vain": {`"modalities":["text","audio"],"audio":{},"messages":[]`, mini, nil},
 		"text alone":     {`"modalities":["text"],"messages":[]`, mini, func(n int64) money.Nanos { return money.Nanos(n*1000 + 10*1_000_000) }},
 	} {
@@ -391,7 +393,7 @@ func TestUsageOfAWholeAnswer(t *testing.T) {
 		"cached input":        {`{"usage":{"prompt_tokens":10,"completion_tokens":20,"prompt_tokens_details":{"cached_tokens":4}}}`, usage{Input: 6, CachedInput: 4, Output: 20}, true},
 		"all cached":          {`{"usage":{"prompt_tokens":10,"completion_tokens":20,"prompt_tokens_details":{"cached_tokens":10}}}`, usage{CachedInput: 10, Output: 20}, true},
 		"details of null":     {`{"usage":{"prompt_tokens":10,"completion_tokens":20,"prompt_tokens_details":null}}`, usage{Input: 10, Output: 20}, true},
-		"zero":                {`{"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":7}}`, usage{}, true},
+		"zero":                {`{"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":7}}`, usage{}, false},
 		"thoughts on top":     {`{"usage":{"prompt_tokens":21,"completion_tokens":5,"total_tokens":86}}`, usage{Input: 21, Output: 65}, true},
 		"none":                {`{"choices":[]}`, usage{}, false},
 		"null":                {`{"usage":null}`, usage{}, false},
@@ -415,7 +417,7 @@ func TestUsageOfAWholeAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for size := 1; size <= len(tc.answer); size++ {
-				answer := callFor(t, `{"model":"mini","messages":[]}`, mini).Whole()
+				answer := callFor(t, `{"model":"mini","messages":[]}`, dearer).Whole()
 				var seen bytes.Buffer
 				for chunk := range chunks([]byte(tc.answer), size) {
 					seen.Write(answer.Pass(chunk))

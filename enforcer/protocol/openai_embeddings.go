@@ -118,7 +118,7 @@ func (r *embeddingsRequest) For(model limiterv1.Model, _ OutputLimits) (BoundedC
 	if !r.severalInputs() { // the window is that of one input
 		bound.Input = model.BoundInput(bound.Input)
 	}
-	cost, err := dearest(model, bound)
+	cost, err := dearest(model, bound, serviceTier{asked: price.Default})
 	if err != nil {
 		return BoundedCall{}, err
 	}
@@ -126,13 +126,27 @@ func (r *embeddingsRequest) For(model limiterv1.Model, _ OutputLimits) (BoundedC
 	if model.UpstreamName != r.model.value.Str && (r.deployment == "" || r.model.given()) {
 		changed.set(&r.model, gjson.AppendJSONString(nil, model.UpstreamName))
 	}
-	whole := func() Answer {
-		return newWholeAnswer(func(members *memberScanner) reading {
-			n := numbers{of: members.member("usage")}
-			return n.believable(price.Usage{Input: n.must("prompt_tokens")})
-		}, "usage")
-	}
+	bill := newBill(model, serviceTier{asked: price.Default}) // answers must not hold the request
+	bill.anyModel = r.deployment != ""
+	whole := func() Answer { return wholeEmbeddings(bill) }
 	return BoundedCall{Path: r.path(model.UpstreamName), Body: changed.bytes(), Bound: bound, Cost: cost, Whole: whole, Stream: whole}, nil
+}
+
+// embeddingsKnown are the members of OpenAI's usage, and what others add that is the same.
+var embeddingsKnown = known{
+	"prompt_tokens": counted, "total_tokens": counted,
+	"prompt_tokens_details": {"cached_tokens": neutral, "text_tokens": neutral},
+}.plus(costKnown)
+
+func wholeEmbeddings(b bill) Answer {
+	return newWholeAnswer(func(members *memberScanner) reading {
+		n := numbers{of: members.member("usage")}
+		used := price.Usage{Input: n.must("prompt_tokens")}
+		if total := n.may("total_tokens"); total > 0 && total != used.Input {
+			n.doubtOf("its total_tokens is %d, and its prompt_tokens are %d", total, used.Input)
+		}
+		return b.judge(&n, said{usage: n.of, known: embeddingsKnown, used: used, model: members.member("model")})
+	}, "usage", "model")
 }
 
 func (r *embeddingsRequest) severalInputs() bool {

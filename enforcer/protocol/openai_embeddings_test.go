@@ -36,7 +36,7 @@ func TestEmbeddingsRefuse(t *testing.T) {
 func TestEmbeddingsUsage(t *testing.T) {
 	checkAnswered(t, protocol.Embeddings{}, `{"model":"maxi","input":"hi"}`, false, map[string]answered{
 		"usage": {`{"object":"list","data":[{"embedding":[0.1,-2e5],"usage":1}],"usage":{"prompt_tokens":10,"total_tokens":10}}`, false, price.Usage{Input: 10}, true, false},
-		"zero":  {`{"usage":{"prompt_tokens":0}}`, false, price.Usage{}, true, false},
+		"zero":  {`{"usage":{"prompt_tokens":0}}`, false, price.Usage{}, false, false},
 		"none":  {`{"data":[]}`, false, price.Usage{}, false, false},
 		"text":  {`{"usage":{"prompt_tokens":"10"}}`, false, price.Usage{}, false, false},
 	})

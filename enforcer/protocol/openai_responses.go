@@ -1,14 +1,11 @@
 package protocol
 
 import (
-	"bytes"
 	"fmt"
 
 	"github.com/tidwall/gjson"
-	"github.com/tidwall/sjson"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
-	"github.com/bursar-dev/bursar/api/price"
 )
 
 // Responses is OpenAI's Responses API.
@@ -225,7 +222,8 @@ func (r *responsesRequest) For(model limiterv1.Model, limits OutputLimits) (Boun
 	if err != nil {
 		return BoundedCall{}, err
 	}
-	cost, err := dearest(model, bound, r.tier.possible()...)
+	bound = asWritten(bound, model)
+	cost, err := dearest(model, bound, r.tier)
 	if err != nil {
 		return BoundedCall{}, err
 	}
@@ -236,83 +234,12 @@ func (r *responsesRequest) For(model limiterv1.Model, limits OutputLimits) (Boun
 	if output.Tokens != r.maxTokens {
 		changed.set(&r.maxOutput, fmt.Append(nil, output.Tokens))
 	}
-	tier := r.tier // answers must not hold the request
+	bill := newBill(model, r.tier) // answers must not hold the request
 	return BoundedCall{
 		Path: "/responses", Body: changed.bytes(), Output: output, Bound: bound, Cost: cost,
-		Whole: func() Answer {
-			return newWholeAnswer(func(members *memberScanner) reading {
-				return responsesUsage(members.member("usage"), tier.served(members.member("service_tier")))
-			}, "usage", "service_tier")
-		},
-		Stream: func() Answer { return newResponsesStream(tier) },
+		Whole:  func() Answer { return wholeResponse(bill) },
+		Stream: func() Answer { return newResponsesStream(bill) },
 	}, nil
-}
-
-// responsesStream is a streamed answer: events of which the last has the whole
-// response, with its usage. Nothing is changed.
-type responsesStream struct {
-	events eventStream
-	tier   serviceTier
-
-	cut, done bool
-	usage     gjson.Result
-	served    price.ServiceTier
-}
-
-func newResponsesStream(tier serviceTier) *responsesStream {
-	s := &responsesStream{tier: tier}
-	s.events = eventStream{read: s.read}
-	return s
-}
-
-func (s *responsesStream) Pass(chunk []byte) []byte { return s.events.pass(chunk) }
-func (s *responsesStream) End(cut bool) []byte      { s.cut = cut; return s.events.end(cut) }
-
-// Unfinished is whether the stream ended before the response did. What follows the
-// last event is not missed.
-func (s *responsesStream) Unfinished() bool { return !s.done }
-
-func (s *responsesStream) Usage() (price.Usage, bool) {
-	if !s.done {
-		return price.Usage{}, false
-	}
-	return responsesUsage(s.usage, s.served).usage()
-}
-
-var responseEvent = []byte(`"response.`)
-
-func (s *responsesStream) read(data []byte) []byte {
-	if !bytes.Contains(data, responseEvent) || !bytes.Contains(data, usageName) {
-		return data
-	}
-	event, err := parseObject(data)
-	if err != nil {
-		return data
-	}
-	switch event.Get("type").Str {
-	case "response.completed", "response.incomplete", "response.failed", "response.cancelled":
-		response := event.Get("response")
-		s.done, s.usage, s.served = true, response.Get("usage"), s.tier.served(response.Get("service_tier"))
-	}
-	return data
-}
-
-// Problem is an error event, with the members that OpenAI's have.
-func (s *responsesStream) Problem(body []byte) ([]byte, bool) {
-	said := gjson.ParseBytes(body).Get("error")
-	event := bytes.TrimSpace(body)
-	for name, value := range map[string]string{"type": "error", "code": said.Get("code").Str, "message": said.Get("message").Str} {
-		event, _ = sjson.SetBytes(event, name, value) // an object, into which a member can always be set
-	}
-	return s.events.interject("error", event), false
-}
-
-func responsesUsage(usage gjson.Result, served price.ServiceTier) reading {
-	n := numbers{of: usage}
-	input, cached, output := n.must("input_tokens"), n.may("input_tokens_details.cached_tokens"), n.must("output_tokens")
-	used := price.Usage{Input: input - cached, CachedInput: cached, Output: output, ServiceTier: served}
-	used.Reasoning = min(used.Output, n.mayElse0("output_tokens_details.reasoning_tokens"))
-	return n.believable(used)
 }
 
 // Message is the response that says text.

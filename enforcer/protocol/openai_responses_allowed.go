@@ -20,7 +20,7 @@ var responsesAllowed = allowed{
 	"prompt":               unbounded("the cost of a stored prompt cannot be bounded"),
 	"context_management":   unbounded("context compaction is billed beyond max_output_tokens"),
 	"moderation":           unbounded(whySeparately),
-	"prompt_cache_options": unbounded(whyCacheWrites),
+	"prompt_cache_options": cacheOptions,
 	// What some compatible providers add.
 	"plugins":         unbounded(whySeparately),
 	"models":          unbounded(whyOtherModel),

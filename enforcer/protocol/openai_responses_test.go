@@ -11,20 +11,20 @@ func TestResponsesBound(t *testing.T) {
 	checkBounded(t, protocol.Responses{}, "/responses", map[string]bounded{
 		"the least": {
 			`{"model":"maxi","input":"hi"}`, 0,
-			`{"max_output_tokens":100,"model":"maxi-2026","input":"hi"}`, price.Usage{Input: length, Output: 100},
+			`{"max_output_tokens":100,"model":"maxi-2026","input":"hi"}`, price.Usage{CacheWrite5m: length, Output: 100},
 		},
 		"a bound, messages and functions": {
 			`{"model":"maxi","max_output_tokens":7,"input":[{"role":"user","content":"hi"},{"type":"message","role":"user","content":[{"type":"input_text","text":"a"}]},{"type":"function_call","arguments":"{}"},{"type":"function_call_output","output":"x"}],"tools":[{"type":"function","name":"f"}]}`, 0,
 			`{"model":"maxi-2026","max_output_tokens":7,"input":[{"role":"user","content":"hi"},{"type":"message","role":"user","content":[{"type":"input_text","text":"a"}]},{"type":"function_call","arguments":"{}"},{"type":"function_call_output","output":"x"}],"tools":[{"type":"function","name":"f"}]}`,
-			price.Usage{Input: length, Output: 7},
+			price.Usage{CacheWrite5m: length, Output: 7},
 		},
 		"an earlier response, with a window": {
 			`{"model":"maxi","max_output_tokens":7,"input":"hi","previous_response_id":"resp_1"}`, 5000,
-			`{"model":"maxi-2026","max_output_tokens":7,"input":"hi","previous_response_id":"resp_1"}`, price.Usage{Input: 5000, Output: 7},
+			`{"model":"maxi-2026","max_output_tokens":7,"input":"hi","previous_response_id":"resp_1"}`, price.Usage{CacheWrite5m: 5000, Output: 7},
 		},
 		"reasoning of earlier, with a window": {
 			`{"model":"maxi","max_output_tokens":7,"input":[{"type":"reasoning","id":"rs_1"}]}`, 5000,
-			`{"model":"maxi-2026","max_output_tokens":7,"input":[{"type":"reasoning","id":"rs_1"}]}`, price.Usage{Input: 5000, Output: 7},
+			`{"model":"maxi-2026","max_output_tokens":7,"input":[{"type":"reasoning","id":"rs_1"}]}`, price.Usage{CacheWrite5m: 5000, Output: 7},
 		},
 		"audio": {
 			`{"model":"maxi","max_output_tokens":7,"input":[{"role":"user","content":[{"type":"input_audio"}]}]}`, 5000,
@@ -45,7 +45,7 @@ func TestResponsesRefuse(t *testing.T) {
 		"later":                {with(`"background":true`), "background", true, "usage is not reported"},
 		"a provider's tool":    {with(`"tools":[{"type":"web_search"}]`), "tools[0].type", true, "use "},
 		"a stored prompt":      {with(`"prompt":{"id":"p"}`), "prompt", true, "cannot be bounded"},
-		"compaction":           {with(`"context_management":[]`), "context_management", true, "context compaction"},
+		"compaction":           {with(`"context_management":[{"type":"compaction"}]`), "context_management", true, "context compaction"},
 		"a tier of no price":   {with(`"service_tier":"flex"`), "", false, "no price for service tier"},
 		"an earlier response":  {with(`"previous_response_id":"r"`), "", true, "contextWindow"},
 		"a conversation":       {with(`"conversation":"c"`), "", true, "contextWindow"},
@@ -69,7 +69,7 @@ func TestResponsesUsage(t *testing.T) {
 	checkAnswered(t, protocol.Responses{}, `{"model":"maxi","input":"hi"}`, false, map[string]answered{
 		"usage":         {`{"id":"resp_1",` + usage + `}`, false, used, true, false},
 		"in a tier":     {`{"service_tier":"priority",` + usage + `}`, false, inPriority, true, false},
-		"zero":          {`{"usage":{"input_tokens":0,"output_tokens":0}}`, false, price.Usage{}, true, false},
+		"zero":          {`{"usage":{"input_tokens":0,"output_tokens":0}}`, false, price.Usage{}, false, false},
 		"none":          {`{"usage":null}`, false, price.Usage{}, false, false},
 		"negative":      {`{"usage":{"input_tokens":1,"output_tokens":-1}}`, false, price.Usage{}, false, false},
 		"more cached":   {`{"usage":{"input_tokens":1,"input_tokens_details":{"cached_tokens":2},"output_tokens":1}}`, false, price.Usage{}, false, false},

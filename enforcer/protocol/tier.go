@@ -1,10 +1,13 @@
 package protocol
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/price"
 )
 
@@ -12,18 +15,31 @@ import (
 //
 // A provider may serve a call in another tier than was asked for, and says in which
 // it did. That one is billed; where it says nothing, the one that was asked for.
-type serviceTier struct{ asked price.ServiceTier }
+type serviceTier struct {
+	asked price.ServiceTier
+	// open is whether the provider is left to choose, by what the account or its project
+	// has set there: any tier may be billed.
+	open bool
+}
 
 // readTier reads the member with which a request asks for a service tier.
 func readTier(m *member) (serviceTier, *RequestError) {
 	switch {
 	case !m.given():
-		return serviceTier{price.Default}, nil
+		return serviceTier{asked: price.Default, open: true}, nil
 	case m.value.Type != gjson.String:
 		return serviceTier{}, wrong(m.name, "must be a string")
 	}
-	return serviceTier{tierNamed(m.value.Str)}, nil
+	return tierAsked(m.value.Str), nil
 }
+
+// tierAsked is the service tier of a request that asks for one by that name.
+func tierAsked(name string) serviceTier {
+	return serviceTier{asked: tierNamed(name), open: leftOpen(name)}
+}
+
+// leftOpen is whether the name is none of a tier, but leaves the choice to the provider.
+func leftOpen(name string) bool { return name == "" || name == "auto" || name == "unspecified" }
 
 // tierNamed is the service tier by one of the names that providers have for it.
 func tierNamed(name string) price.ServiceTier {
@@ -34,9 +50,12 @@ func tierNamed(name string) price.ServiceTier {
 	return price.ServiceTier(strings.Clone(name)) // it outlives the request
 }
 
-// possible are the tiers in which the call may be served.
-func (t serviceTier) possible() []price.ServiceTier {
-	if t.asked == price.Default {
+// possible are the tiers of the model in which the call may be served.
+func (t serviceTier) possible(model limiterv1.Model) []price.ServiceTier {
+	switch {
+	case t.open && len(model.Prices) > 1:
+		return slices.Sorted(maps.Keys(model.Prices))
+	case t.asked == price.Default:
 		return []price.ServiceTier{price.Default}
 	}
 	return []price.ServiceTier{t.asked, price.Default}
@@ -46,7 +65,7 @@ func (t serviceTier) possible() []price.ServiceTier {
 // is the empty tier.
 func (t serviceTier) served(answered gjson.Result) price.ServiceTier {
 	tier := t.asked
-	if answered.Type == gjson.String {
+	if answered.Type == gjson.String && !leftOpen(answered.Str) {
 		tier = tierNamed(answered.Str)
 	}
 	if tier == price.Default {

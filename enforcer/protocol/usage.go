@@ -105,6 +105,9 @@ type said struct {
 type bill struct {
 	tier  serviceTier
 	model limiterv1.Model
+	// anyModel is whether what the answer calls its model says nothing: something else than
+	// a name decides which one is asked.
+	anyModel bool
 }
 
 // newBill is the bill of a call of the model that has asked for the tier.
@@ -167,21 +170,21 @@ func (b bill) billedAt(used price.Usage, cost *reported) reading {
 // is something beside tokens.
 func (b bill) byPrices(s said, cost *reported) reading {
 	used, prices := s.used, b.model.Prices
-	if name := s.model.Str; s.model.Type == gjson.String {
+	if name := s.model.Str; s.model.Type == gjson.String && !b.anyModel {
 		var priced bool
 		if prices, priced = b.pricesOf(name); !priced {
 			return doubted("the answer is that of model %q, which the ModelProvider does not list: list it, or add it to answeredAs of model %s",
 				clipped(name), b.model.Name)
 		}
 	}
+	own, ownErr := b.model.Prices.Cost(used)
 	tokens, err := prices.Cost(used)
 	switch {
 	case err != nil:
 		return reading{doubt: err.Error()}
 	case cost != nil && cost.least > tokens:
 		return doubted("the provider says that the call costs %s, which is more than the %s of its tokens", cost.least, tokens)
-	}
-	if own, err := b.model.Prices.Cost(used); err != nil || own != tokens {
+	case ownErr != nil || own != tokens:
 		used.Billed = tokens
 	}
 	return reading{used: used}

@@ -483,7 +483,7 @@ func TestBillAgainstHold(t *testing.T) {
 				p := protocols[random.IntN(len(protocols))]
 				prompt := randomPrompt(random, p)
 				got := d.do(d.ask(t.Context(), p, prompt, 1+random.IntN(60), !p.neverStreams && random.IntN(2) == 0))
-				if strings.Contains(prompt, "overrun") || strings.Contains(prompt, "tier=priority") {
+				if strings.Contains(prompt, "overrun") {
 					beyond.Store(got.header.Get(call.CallIDHeader), true)
 				}
 				if got.status != http.StatusOK || got.err != nil {

@@ -1,0 +1,153 @@
+package protocol
+
+import (
+	"bytes"
+
+	"github.com/tidwall/gjson"
+	"github.com/tidwall/sjson"
+
+	"github.com/bursar-dev/bursar/api/price"
+)
+
+// responsesKnown are the members of OpenAI's usage, and those that compatible providers add.
+var responsesKnown = known{
+	"input_tokens": counted, "output_tokens": counted, "total_tokens": counted,
+	"input_tokens_details": {
+		"cached_tokens": counted, "cache_write_tokens": counted, "audio_tokens": counted,
+		"text_tokens": neutral, "image_tokens": neutral, "video_tokens": neutral,
+	},
+	"output_tokens_details": {
+		"reasoning_tokens": counted, "audio_tokens": counted, "image_tokens": counted, "text_tokens": neutral,
+	},
+	"context_details": neutral, // how full the window is
+}.plus(costKnown)
+
+// responsesJudged says what a call used by what its response says.
+func responsesJudged(b bill, response func(name string) gjson.Result, spoke bool) reading {
+	n := numbers{of: response("usage")}
+	input, output := n.must("input_tokens"), n.must("output_tokens")
+	cached, wrote, heard := n.may("input_tokens_details.cached_tokens"), n.may("input_tokens_details.cache_write_tokens"), n.may("input_tokens_details.audio_tokens")
+	spoken, drawn := n.may("output_tokens_details.audio_tokens"), n.may("output_tokens_details.image_tokens")
+	if total := n.may("total_tokens"); total > input+output {
+		output = total - input // thoughts that a provider leaves out of its output
+	} else if total > 0 && total < input+output {
+		n.doubtOf("its total_tokens is %d, and its parts are %d", total, input+output)
+	}
+	thoughts := n.may("output_tokens_details.reasoning_tokens")
+	if thoughts > output {
+		n.doubtOf("its reasoning_tokens are %d, of %d output_tokens", thoughts, output)
+	}
+	used := price.Usage{
+		Input: input - cached - wrote - heard, CachedInput: cached, CacheWrite5m: wrote, AudioInput: heard,
+		Output: output - spoken - drawn, AudioOutput: spoken, ImageOutput: drawn, ServiceTier: b.tier.served(response("service_tier")),
+	}
+	used.Reasoning = min(max(used.Output, 0), thoughts)
+	if known.unknown(nil, response("tool_usage"), b.model.Billing) != "" && !b.model.Billing.CostReported {
+		n.doubtOf("its tool_usage is billed beside tokens: if it costs nothing, add what it counts to spec.neutralUsage")
+	}
+	status := response("status").Str
+	return b.judge(&n, said{
+		usage: n.of, known: responsesKnown, used: used, model: response("model"), spoke: spoke,
+		nothing: !spoke && (status == "failed" || status == "cancelled"),
+	})
+}
+
+// putsOut is whether an item of a response is output of the model.
+func putsOut(item gjson.Result) bool {
+	return item.Get("type").Str != "message" || hasSomething(item.Get("content"))
+}
+
+func wholeResponse(b bill) Answer {
+	return newWholeAnswer(func(members *memberScanner) reading {
+		spoke := members.long("output")
+		members.member("output").ForEach(func(_, item gjson.Result) bool {
+			spoke = spoke || putsOut(item)
+			return !spoke
+		})
+		return responsesJudged(b, members.member, spoke)
+	}, "usage", "service_tier", "model", "status", "tool_usage", "output")
+}
+
+// responsesStream is a streamed answer: events of which the last has the whole
+// response, with its usage. Nothing is changed.
+type responsesStream struct {
+	events eventStream
+	bill   bill
+
+	cut, done bool
+	// spoke is whether there was output before the last event.
+	spoke    bool
+	response gjson.Result
+	got      *reading
+}
+
+func newResponsesStream(b bill) *responsesStream {
+	s := &responsesStream{bill: b}
+	s.events = eventStream{read: s.read}
+	return s
+}
+
+func (s *responsesStream) Pass(chunk []byte) []byte { return s.events.pass(chunk) }
+func (s *responsesStream) End(cut bool) []byte      { s.cut = cut; return s.events.end(cut) }
+
+// Unfinished is whether the stream ended before the response did. What follows the
+// last event is not missed.
+func (s *responsesStream) Unfinished() bool { return !s.done }
+
+func (s *responsesStream) Usage() (price.Usage, bool) { return s.reading().usage() }
+func (s *responsesStream) Doubt() string              { return s.reading().doubt }
+
+func (s *responsesStream) reading() reading {
+	switch {
+	case s.got != nil:
+	case !s.done:
+		s.got = &reading{doubt: doubtCut}
+	default:
+		got := responsesJudged(s.bill, func(name string) gjson.Result { return s.response.Get(name) }, s.spoke)
+		s.got = &got
+	}
+	return *s.got
+}
+
+var (
+	responseEvent = []byte(`"response.`)
+	deltaEvent    = []byte(`.delta"`)
+)
+
+func (s *responsesStream) read(data []byte) []byte {
+	if !bytes.Contains(data, responseEvent) {
+		return data
+	}
+	s.spoke = s.spoke || bytes.Contains(data, deltaEvent)
+	if !bytes.Contains(data, usageName) {
+		return data
+	}
+	event, err := parseObject(data)
+	if err != nil {
+		return data
+	}
+	switch event.Get("type").Str {
+	case "response.completed", "response.incomplete", "response.failed", "response.cancelled":
+		s.take(event.Get("response"))
+	}
+	return data
+}
+
+// take takes the response of the last event, unless its usage says nothing, and that of one
+// before it something.
+func (s *responsesStream) take(response gjson.Result) {
+	s.done = true
+	if countsSomething(response.Get("usage")) || !countsSomething(s.response.Get("usage")) {
+		s.response = response
+	}
+}
+
+// Problem is an error event, with the members that OpenAI's have.
+func (s *responsesStream) Problem(body []byte) ([]byte, bool) {
+	said := gjson.ParseBytes(body).Get("error")
+	event := bytes.TrimSpace(body)
+	for name, value := range map[string]string{"type": "error", "code": said.Get("code").Str, "message": said.Get("message").Str} {
+		event, _ = sjson.SetBytes(event, name, value) // an object, into which a member can always be set
+	}
+	return s.events.interject("error", event), false
+}
