@@ -1,6 +1,7 @@
 package price
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math/big"
@@ -33,6 +34,9 @@ type Multiplier struct {
 // Fees are what one use of each thing costs that is billed beside tokens, by the
 // provider's name of it, such as "web_search".
 type Fees map[string]money.Nanos
+
+// EachCall is the name of the fee of every call, whatever it uses.
+const EachCall = "call"
 
 // Properties are what else decides the price of a call's tokens: the value that each
 // property has, by name, as a URL's query is written: "inference_geo=us&speed=fast". A
@@ -150,13 +154,27 @@ func (t Tariff) factor(property, value string) (Factor, bool) {
 	return 0, false
 }
 
-// fees are what the uses cost.
+// mostUses are the uses of a bound, with those that any call may have besides.
+func (t Tariff) mostUses(bound Uses) Uses {
+	if t.AnyCallUses == "" {
+		return bound
+	}
+	most, err := t.AnyCallUses.Counts()
+	bounded, badBound := bound.Counts()
+	if err != nil || badBound != nil {
+		return bound // which is told
+	}
+	maps.Copy(most, bounded)
+	return UsesOf(most)
+}
+
+// fees are what the uses cost, and every call.
 func (t Tariff) fees(uses Uses) (money.Nanos, error) {
 	counts, err := uses.Counts()
 	if err != nil {
 		return 0, err
 	}
-	sum := money.Nanos(0)
+	sum := t.Fees[EachCall]
 	for name, n := range counts {
 		fee, ok := t.Fees[name]
 		switch {
@@ -209,6 +227,9 @@ func (t Tariff) validateExtras() error {
 		if name == "" || fee < 0 || fee > money.Max {
 			return fmt.Errorf("fee %s of %q is out of range, or has no name", fee, name)
 		}
+	}
+	if _, err := t.fees(t.AnyCallUses); err != nil && !errors.Is(err, ErrTooExpensive) {
+		return fmt.Errorf("uses of any call: %w", err)
 	}
 	return nil
 }

@@ -52,4 +52,24 @@ func (t *Tariff) raise(other Tariff) {
 		}
 		t.Fees[name] = max(t.Fees[name], fee)
 	}
+	t.AnyCallUses = maxUses(t.AnyCallUses, other.AnyCallUses)
+}
+
+// maxUses has each use as often as either has it, where both can be read.
+func maxUses(a, b Uses) Uses {
+	if b == "" {
+		return a
+	}
+	most, err := a.Counts()
+	more, badMore := b.Counts()
+	if err != nil || badMore != nil {
+		return a
+	}
+	all := map[string]int64{}
+	for _, counts := range []map[string]int64{most, more} {
+		for name, n := range counts {
+			all[name] = max(all[name], n)
+		}
+	}
+	return UsesOf(all)
 }

@@ -34,6 +34,8 @@ type Tariff struct {
 	Multipliers []Multiplier `json:"multipliers,omitempty"`
 	// Fees are what is billed beside tokens. What has no fee has no price.
 	Fees Fees `json:"fees,omitempty"`
+	// AnyCallUses is how often a call may use each thing that its request does not bound.
+	AnyCallUses Uses `json:"anyCallUses,omitempty"`
 }
 
 // LongContext is the list of calls with more input than a number of tokens. It
@@ -75,16 +77,16 @@ func (b Book) Cost(u Usage) (money.Nanos, error) {
 		return 0, err
 	}
 	lists := tariff.upTo(u.TotalInput())
-	return tariff.total(lists[len(lists)-1], u, factors)
+	return tariff.total(lists[len(lists)-1], u, u.Uses, factors)
 }
 
 // total is what the tokens cost by the list, times the factors, and what the uses cost.
-func (t Tariff) total(list List, u Usage, factors []Factor) (money.Nanos, error) {
+func (t Tariff) total(list List, u Usage, uses Uses, factors []Factor) (money.Nanos, error) {
 	tokens, err := list.cost(u, factors)
 	if err != nil {
 		return 0, err
 	}
-	fees, err := t.fees(u.Uses)
+	fees, err := t.fees(uses)
 	if err != nil {
 		return 0, err
 	}
@@ -104,7 +106,8 @@ func (t Tariff) total(list List, u Usage, factors []Factor) (money.Nanos, error)
 // cache at a price of its own, and one of CacheWrite1h always does.
 //
 // A property that the bound names may have the value named there, or none that changes the
-// price. All others may have any value that has a factor.
+// price. All others may have any value that has a factor. Where the bound has no uses of
+// something, there may be as many as AnyCallUses has.
 func (b Book) Dearest(bound Usage, tiers ...ServiceTier) (dearest money.Nanos, err error) {
 	if err := bound.Validate(); err != nil {
 		return 0, err
@@ -122,7 +125,7 @@ func (b Book) Dearest(bound Usage, tiers ...ServiceTier) (dearest money.Nanos, e
 			return 0, err
 		}
 		for _, list := range tariff.upTo(bound.TotalInput()) {
-			cost, err := tariff.total(list.dearest(), bound, factors)
+			cost, err := tariff.total(list.dearest(), bound, tariff.mostUses(bound.Uses), factors)
 			if err != nil {
 				return 0, err
 			}

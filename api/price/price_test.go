@@ -1,6 +1,7 @@
 package price_test
 
 import (
+	"cmp"
 	"errors"
 	"math"
 	"math/big"
@@ -49,6 +50,11 @@ var extras = price.Book{price.Default: {
 	Fees: price.Fees{"search": money.Cent, "fetch": 0},
 }}
 
+// eachCall has a fee of 5 nano-dollars for each call, in which there may be three searches.
+var eachCall = price.Book{price.Default: {
+	Base: extras[price.Default].Base, Fees: price.Fees{price.EachCall: 5, "search": money.Cent}, AnyCallUses: "search=3",
+}}
+
 func TestCost(t *testing.T) {
 	for name, tc := range map[string]struct {
 		book  price.Book
@@ -62,6 +68,7 @@ func TestCost(t *testing.T) {
 		"a factor of nothing":        {extras, price.Usage{Input: 1, Properties: "speed=free"}, 0},
 		"a fee":                      {extras, price.Usage{Uses: "search=3"}, 30_000_000},
 		"a fee is not multiplied":    {extras, price.Usage{Input: 1, Properties: "geo=us", Uses: "fetch=9&search=1"}, 1_100_000 + 10_000_000},
+		"a fee of each call":         {eachCall, price.Usage{Input: 1}, 1_000_000 + 5},
 		"no use of what has no fee":  {extras, price.Usage{Uses: "maps=0"}, 0},
 		"nothing":                    {gpt4o, price.Usage{}, 0},
 		"a million input":            {gpt4o, price.Usage{Input: 1_000_000}, 2_500_000_000},
@@ -179,7 +186,7 @@ func tariffs(prices *rapid.Generator[price.PerMillion]) *rapid.Generator[price.T
 			above += rapid.Int64Range(1, 300_000).Draw(t, "above")
 			tariff.LongContext = append(tariff.LongContext, price.LongContext{AboveInputTokens: above, List: lists(prices).Draw(t, "long")})
 		}
-		tariff.Multipliers, tariff.Fees = multipliers(t), fees(t)
+		tariff.Multipliers, tariff.Fees, tariff.AnyCallUses = multipliers(t), fees(t), uses(t)
 		return tariff
 	})
 }
@@ -198,7 +205,7 @@ func multipliers(t *rapid.T) (drawn []price.Multiplier) {
 
 func fees(t *rapid.T) price.Fees {
 	drawn := price.Fees{}
-	for _, name := range []string{"search", "fetch"} {
+	for _, name := range []string{"search", "fetch", price.EachCall} {
 		drawn[name] = money.Nanos(rapid.OneOf(rapid.Int64Range(0, 10), rapid.Int64Range(0, int64(money.USD))).Draw(t, "fee"))
 	}
 	return drawn
@@ -273,6 +280,7 @@ func exactCost(book price.Book, u price.Usage) *big.Rat {
 			exact.Mul(exact, big.NewRat(int64(m.Factor), 1_000_000_000))
 		}
 	}
+	exact.Add(exact, big.NewRat(int64(tariff.Fees[price.EachCall]), 1))
 	used, _ := url.ParseQuery(string(u.Uses))
 	for name, n := range used {
 		times, _ := new(big.Rat).SetString(n[0])
@@ -316,10 +324,10 @@ func TestDearestBoundsEveryCall(t *testing.T) {
 		}
 		usage := within(t, bound)
 		usage.ServiceTier = bound.ServiceTier
-		usage.Properties, usage.Uses = beside(t, bound)
 		if len(tiers) > 0 {
 			usage.ServiceTier = rapid.SampledFrom(tiers).Draw(t, "served in")
 		}
+		usage.Properties, usage.Uses = beside(t, bound, book[cmp.Or(usage.ServiceTier, price.Default)].AnyCallUses)
 		if cost, err := book.Cost(usage); err != nil || cost > dearest {
 			t.Errorf("%+v costs %d, %v, beyond the %d of the bound %+v in %v", usage, cost, err, dearest, bound, tiers)
 		}
@@ -328,7 +336,7 @@ func TestDearestBoundsEveryCall(t *testing.T) {
 
 // beside draws properties and uses that keep within a bound: those that the bound does not
 // name may have any value.
-func beside(t *rapid.T, bound price.Usage) (price.Properties, price.Uses) {
+func beside(t *rapid.T, bound price.Usage, anyCall price.Uses) (price.Properties, price.Uses) {
 	named, _ := url.ParseQuery(string(bound.Properties))
 	values := map[string]string{}
 	for _, property := range []string{"geo", "speed"} {
@@ -339,8 +347,13 @@ func beside(t *rapid.T, bound price.Usage) (price.Properties, price.Uses) {
 		values[property] = rapid.SampledFrom(possible).Draw(t, property)
 	}
 	most, _ := bound.Uses.Counts()
+	byItself, _ := anyCall.Counts()
 	counts := map[string]int64{}
-	for name, n := range most {
+	for _, name := range []string{"search", "fetch"} {
+		n, named := most[name]
+		if !named {
+			n = byItself[name]
+		}
 		counts[name] = rapid.Int64Range(0, n).Draw(t, name)
 	}
 	return price.PropertiesOf(values), price.UsesOf(counts)
@@ -383,6 +396,8 @@ func TestDearest(t *testing.T) {
 		"a property that is not named": {extras, price.Usage{Input: 1}, nil, 12_000_000},
 		"one that is named":            {extras, price.Usage{Input: 1, Properties: "geo=us&speed="}, nil, 1_100_000},
 		"a discount may not be given":  {extras, price.Usage{Input: 1, Properties: "geo=&speed=free"}, nil, 1_000_000},
+		"as many uses as any call has": {eachCall, price.Usage{}, nil, 5 + 30_000_000},
+		"as many as the bound has":     {eachCall, price.Usage{Uses: "search=1"}, nil, 5 + 10_000_000},
 		"as many uses as there may be": {extras, price.Usage{Uses: "search=8"}, nil, 80_000_000},
 		"nothing":                      {gpt4o, price.Usage{}, nil, 0},
 		"as Cost, where input is dear": {gpt4o, price.Usage{Input: 2, Output: 1}, nil, 15_000},
@@ -457,6 +472,7 @@ func TestValidate(t *testing.T) {
 		"two factors":          {price.Book{price.Default: {Base: list, Multipliers: []price.Multiplier{{"a", "b", 1}, {"a", "b", 2}}}}, "two factors"},
 		"a huge factor":        {price.Book{price.Default: {Base: list, Multipliers: []price.Multiplier{{"a", "b", price.MaxFactor + 1}}}}, "out of range"},
 		"a nameless property":  {price.Book{price.Default: {Base: list, Multipliers: []price.Multiplier{{"", "b", 1}}}}, "lacks its property"},
+		"uses without a fee":   {price.Book{price.Default: {Base: list, AnyCallUses: "search=1"}}, "no price for uses of search"},
 		"a fee below zero":     {price.Book{price.Default: {Base: list, Fees: price.Fees{"a": -1}}}, "out of range"},
 		"in a service tier":    {price.Book{price.Default: {Base: list}, "flex": {Base: price.List{price.Input: -1}}}, `service tier "flex": price`},
 		"in a list for longer": {price.Book{price.Default: {Base: list, LongContext: []price.LongContext{{AboveInputTokens: 5, List: price.List{price.Input: -1}}}}}, "long context above 5 input tokens: price"},

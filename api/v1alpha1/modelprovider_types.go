@@ -279,15 +279,20 @@ type Factor string
 
 // Fee is the price of one use of something.
 type Fee struct {
-	// name says what is used, as the provider names it: "web_search" or "web_fetch" of Anthropic; "google_search" of Gemini.
+	// name says what is used: "web_search" or "web_fetch" of Anthropic, "google_search" of Gemini, or the path of a member of the usage in answers that counts it, such as "num_search_queries". "call" is a fee of every call.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$')",message="must be a name such as \"web_search\": lower-case letters, digits, dots, hyphens and underscores"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$')",message="must be a name such as \"web_search\": letters, digits, dots, hyphens and underscores"
 	// +required
 	Name string `json:"name"`
 	// amount is the price in US dollars of one use: "0.01" where the provider's list says 10 dollars per 1000 uses; "0" where it bills nothing but the tokens.
 	// +required
 	Amount Amount `json:"amount"`
+	// usesPerCall is the maximum number of uses in one call that does not ask for them, and so does not bound them, as when a model searches by itself. Money is reserved for as many in every call. Unset: money is reserved only for uses that a call asks for.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	// +optional
+	UsesPerCall int64 `json:"usesPerCall,omitempty"`
 }
 
 // LongContextPrices are the prices of calls with more input than aboveInputTokens. They apply to the whole call, not only to the tokens beyond the threshold, and must name the same kinds of token as the prices of shorter calls.

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -85,7 +86,7 @@ func (s *signs) look(piece []byte) {
 	if s.spoke && s.searched {
 		return
 	}
-	seam := append(s.tail, piece[:min(len(piece), maxSign)]...)
+	seam := slices.Concat(s.tail, piece[:min(len(piece), maxSign)])
 	for _, part := range [][]byte{seam, piece} {
 		s.spoke = s.spoke || textSign.Match(part)
 		s.searched = s.searched || searchSign.Match(part)
@@ -93,7 +94,7 @@ func (s *signs) look(piece []byte) {
 	if len(piece) >= maxSign {
 		seam = piece
 	}
-	s.tail = append([]byte(nil), seam[max(0, len(seam)-maxSign):]...)
+	s.tail = slices.Clone(seam[max(0, len(seam)-maxSign):])
 }
 
 // wholeGenerated is a whole answer of which signs are looked for.

@@ -118,6 +118,7 @@ func newBill(model limiterv1.Model, tier serviceTier) bill {
 
 // judge says what the call used by an answer, or why that cannot be the whole truth.
 func (b bill) judge(n *numbers, s said) reading {
+	billing := b.chargeMembers(n, &s)
 	cost, costDoubt := reportedCost(s.usage)
 	if doubt := b.doubt(n, s); doubt != "" {
 		return reading{doubt: doubt}
@@ -128,8 +129,8 @@ func (b bill) judge(n *numbers, s said) reading {
 	if b.model.Billing.CostReported {
 		return b.billedAt(s.used, cost)
 	}
-	if path := s.known.unknown(s.usage, b.model.Billing); path != "" {
-		return doubted("its %s is not known: what it costs is not counted; if it costs nothing, add it to spec.neutralUsage", path)
+	if path := s.known.unknown(s.usage, billing); path != "" {
+		return doubted("its %s is not known: add it to prices.fees of the model or, if it costs nothing, to spec.neutralUsage", path)
 	}
 	return b.byPrices(s, cost)
 }

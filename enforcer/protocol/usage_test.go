@@ -135,6 +135,9 @@ func TestJudge(t *testing.T) {
 		"without output that is seen":    {nil, `{}`, said{used: price.Usage{Input: 1}, spoke: true}, 0, "no tokens of output"},
 		"more cached than there is":      {nil, `{}`, said{used: price.Usage{Input: -1, CachedInput: 5}}, 0, "out of range"},
 		"something beside":               {nil, `{"searches":1}`, said{used: used}, 0, "its searches is not known"},
+		"something with a fee":           {feeFor("searches"), `{"searches":3}`, said{used: used}, 0, ""},
+		"a part with a fee":              {feeFor("a.b"), `{"a":{"b":3,"c":1}}`, said{used: used}, 0, "its a.c is not known"},
+		"half of something with a fee":   {feeFor("searches"), `{"searches":0.5}`, said{used: used}, 0, "its searches is no number"},
 		"something neutral":              {neutralFor("searches"), `{"searches":1}`, said{used: used}, 0, ""},
 		"a cost":                         {nil, `{"cost":3e-8}`, said{used: used}, 0, ""},
 		"a lower cost":                   {nil, `{"cost":1e-8}`, said{used: used}, 0, ""},
@@ -185,10 +188,31 @@ func neutralFor(paths ...string) func(*limiterv1.Provider, *limiterv1.Model) {
 	return func(p *limiterv1.Provider, _ *limiterv1.Model) { p.NeutralUsage = paths }
 }
 
+func feeFor(name string) func(*limiterv1.Provider, *limiterv1.Model) {
+	return func(_ *limiterv1.Provider, m *limiterv1.Model) {
+		m.Prices = price.Book{price.Default: {Base: m.Prices[price.Default].Base, Fees: price.Fees{name: 5}}}
+	}
+}
+
 func costReported(p *limiterv1.Provider, _ *limiterv1.Model) { p.CostReported = true }
 
 func answeredAs(names ...string) func(*limiterv1.Provider, *limiterv1.Model) {
 	return func(_ *limiterv1.Provider, m *limiterv1.Model) { m.AnsweredAs = names }
+}
+
+// TestChargedMembers: what a usage counts that the model has a fee for is a use of it.
+func TestChargedMembers(t *testing.T) {
+	model := selling("up", 1)
+	feeFor("details.pages")(nil, &model)
+	s := said{usage: gjson.Parse(`{"in":10,"details":{"pages":3}}`), known: known{"in": counted}, used: price.Usage{Input: 10, Uses: "x=1"}}
+	model.Prices[price.Default].Fees["x"] = 7
+	got := newBill(model, serviceTier{}).judge(&numbers{}, s)
+	if got.doubt != "" || got.used.Uses != "details.pages=3&x=1" {
+		t.Errorf("got %+v", got)
+	}
+	if cost, err := model.Prices.Cost(got.used); err != nil || cost != 10+15+7 {
+		t.Errorf("it costs %d, %v", cost, err)
+	}
 }
 
 func unlisted(_ *limiterv1.Provider, m *limiterv1.Model) { m.Unlisted = true }

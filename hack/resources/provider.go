@@ -84,8 +84,8 @@ func (m *Maker) prices(isForEmbeddings bool) v1alpha1.Prices {
 		factor := pick[v1alpha1.Factor](m, "0", "1.1", "1000", "0.000000001")
 		prices.Multipliers = append(prices.Multipliers, v1alpha1.PriceMultiplier{Property: pick(m, "inference_geo", "speed"), Value: value, Factor: factor})
 	}
-	for _, name := range some(m, 4, "web_search", "web_fetch", "google_search", "a.b-9") {
-		prices.Fees = append(prices.Fees, v1alpha1.Fee{Name: name, Amount: pick[v1alpha1.Amount](m, "0", "0.01", "9000000")})
+	for _, name := range some(m, 4, "web_search", "web_fetch", "numSearches", "a.b-9") {
+		prices.Fees = append(prices.Fees, v1alpha1.Fee{Name: name, Amount: pick[v1alpha1.Amount](m, "0", "0.01", "9000000"), UsesPerCall: pick[int64](m, 0, 1, 1000)})
 	}
 	return prices
 }

@@ -58,8 +58,9 @@ var providerFlaws = all(
 	is("spec.models[*].prices.multipliers[*].value", nil, "", "Fast", "a-", "a b", "fast\r\n", strings.Repeat("s", 64), 1),
 	is("spec.models[*].prices.multipliers[*].factor", nil, "", "-1", "1e3", "+5", "5.", ".5", "5\r\n", "0.0000000001", "1000.1", "1001", "00000", 1, 1.1),
 	again("spec.models[0].prices.multipliers", "spec.models[0].prices.multipliers[$]", nil),
-	is("spec.models[*].prices.fees[*].name", nil, "", "Search", "a-", "a b", "search\r\n", strings.Repeat("s", 64), 1),
+	is("spec.models[*].prices.fees[*].name", nil, "", "a-", "a b", "search\r\n", strings.Repeat("s", 64), 1),
 	is("spec.models[*].prices.fees[*].amount", nil, "", "-1", "1e3", "+5", "5.", ".5", "5\r\n", "0.0000000001", "9000001", 5, 0.5),
+	is("spec.models[*].prices.fees[*].usesPerCall", 0, -1, 1001, "3", 1.5),
 	again("spec.models[0].prices.fees", "spec.models[0].prices.fees[$]", nil),
 	is("spec.models[*].priceChanges[*].effectiveFrom", nil, "", "tomorrow", "2027-01-01", 1),
 	breaks("spec.models[0].priceChanges[1]", "spec.models", []any{aModelOf(map[string]any{"priceChanges": []any{

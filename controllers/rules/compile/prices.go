@@ -41,7 +41,7 @@ func book(prices v1alpha1.Prices, path *field.Path) (price.Book, field.ErrorList
 	multipliers, multiplierErrs := multipliers(prices.Multipliers, path.Child("multipliers"))
 	fees, feeErrs := fees(prices.Fees, path.Child("fees"))
 	for tier, tariff := range book {
-		tariff.Multipliers, tariff.Fees = multipliers, fees
+		tariff.Multipliers, tariff.Fees, tariff.AnyCallUses = multipliers, fees, anyCallUses(prices.Fees)
 		book[tier] = tariff
 	}
 	return book, slices.Concat(errs, multiplierErrs, feeErrs)
@@ -180,4 +180,13 @@ func implausible(list price.List, path *field.Path) field.ErrorList {
 		}
 	}
 	return errs
+}
+
+// anyCallUses are how often a call may use each thing that its request does not bound.
+func anyCallUses(declared []v1alpha1.Fee) price.Uses {
+	uses := map[string]int64{}
+	for _, fee := range declared {
+		uses[fee.Name] = fee.UsesPerCall
+	}
+	return price.UsesOf(uses)
 }

@@ -167,7 +167,7 @@ func TestMultipliersAndFees(t *testing.T) {
 	p := provider()
 	prices := &p.Spec.Models[0].Prices
 	prices.Multipliers = []v1alpha1.PriceMultiplier{{Property: "inference_geo", Value: "us", Factor: "1.1"}, {Property: "speed", Value: "fast", Factor: "6"}}
-	prices.Fees = []v1alpha1.Fee{{Name: "web_search", Amount: "0.01"}, {Name: "web_fetch", Amount: "0"}}
+	prices.Fees = []v1alpha1.Fee{{Name: "web_search", Amount: "0.01", UsesPerCall: 7}, {Name: "web_fetch", Amount: "0"}}
 	prices.ServiceTiers = []v1alpha1.ServiceTierPrices{{Name: "priority", PriceList: v1alpha1.PriceList{Input: "5", Output: "20"}}}
 	p.Spec.Models[0].PriceChanges = []v1alpha1.PriceChange{{EffectiveFrom: metav1.Now(), Prices: v1alpha1.Prices{PriceList: prices.PriceList}}}
 	got, errs := compile.Provider(p)
@@ -182,6 +182,9 @@ func TestMultipliersAndFees(t *testing.T) {
 		}
 		if diff := cmp.Diff(fees, tariff.Fees); diff != "" {
 			t.Errorf("fees in tier %s (-want +got):\n%s", tier, diff)
+		}
+		if tariff.AnyCallUses != "web_search=7" {
+			t.Errorf("uses of any call in tier %s: %s", tier, tariff.AnyCallUses)
 		}
 	}
 	if err := got.Models[0].Prices.Validate(); err != nil {

@@ -277,6 +277,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: name
       type:
         scalar: string
+    - name: usesPerCall
+      type:
+        scalar: numeric
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Fit
   map:
     fields:

@@ -11,10 +11,12 @@ import (
 //
 // Fee is the price of one use of something.
 type FeeApplyConfiguration struct {
-	// name says what is used, as the provider names it: "web_search" or "web_fetch" of Anthropic; "google_search" of Gemini.
+	// name says what is used: "web_search" or "web_fetch" of Anthropic, "google_search" of Gemini, or the path of a member of the usage in answers that counts it, such as "num_search_queries". "call" is a fee of every call.
 	Name *string `json:"name,omitempty"`
 	// amount is the price in US dollars of one use: "0.01" where the provider's list says 10 dollars per 1000 uses; "0" where it bills nothing but the tokens.
 	Amount *apiv1alpha1.Amount `json:"amount,omitempty"`
+	// usesPerCall is the maximum number of uses in one call that does not ask for them, and so does not bound them, as when a model searches by itself. Money is reserved for as many in every call. Unset: money is reserved only for uses that a call asks for.
+	UsesPerCall *int64 `json:"usesPerCall,omitempty"`
 }
 
 // FeeApplyConfiguration constructs a declarative configuration of the Fee type for use with
@@ -36,5 +38,13 @@ func (b *FeeApplyConfiguration) WithName(value string) *FeeApplyConfiguration {
 // If called multiple times, the Amount field is set to the value of the last call.
 func (b *FeeApplyConfiguration) WithAmount(value apiv1alpha1.Amount) *FeeApplyConfiguration {
 	b.Amount = &value
+	return b
+}
+
+// WithUsesPerCall sets the UsesPerCall field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the UsesPerCall field is set to the value of the last call.
+func (b *FeeApplyConfiguration) WithUsesPerCall(value int64) *FeeApplyConfiguration {
+	b.UsesPerCall = &value
 	return b
 }

@@ -1,0 +1,36 @@
+package protocol
+
+import (
+	"slices"
+
+	"github.com/tidwall/gjson"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/price"
+)
+
+// chargeMembers makes the members of a usage that the model has a fee for, by their paths,
+// uses of what they count. They are known then: what it returns is how the provider bills all
+// others.
+func (b bill) chargeMembers(n *numbers, s *said) limiterv1.Billing {
+	billing := b.model.Billing
+	var counts map[string]int64
+	for name := range b.model.Prices[price.Default].Fees {
+		value := s.usage.Get(name)
+		if value.Type != gjson.Number || value.Num == 0 {
+			continue
+		}
+		if counts == nil {
+			counts, _ = s.used.Uses.Counts()
+			if counts == nil {
+				counts = map[string]int64{}
+			}
+		}
+		counts[name] += n.readNamed(name, value)
+		billing.NeutralUsage = append(slices.Clone(billing.NeutralUsage), name)
+	}
+	if counts != nil {
+		s.used.Uses = price.UsesOf(counts)
+	}
+	return billing
+}
