@@ -77,7 +77,7 @@ func readLiteRow(name string, members map[string]json.RawMessage) (v1alpha1.Mode
 	}
 	tiers, more := tariffs.serviceTiers(hasOutput)
 	model.Prices.ServiceTiers = tiers
-	return model, append(leftOut, more...), nil
+	return model, slices.Concat(leftOut, more, addExtras(&model.Prices, members)), nil
 }
 
 // read reads a member of a row, if it is a price per token.
