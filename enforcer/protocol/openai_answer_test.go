@@ -121,20 +121,22 @@ func TestResponsesUsageThatIsMore(t *testing.T) {
 		return answered{answer(members, usage), false, price.Usage{}, false, false}
 	}
 	checkAnswered(t, protocol.Responses{}, `{"model":"maxi","input":"hi"}`, false, map[string]answered{
-		"written to the cache": believed(``, `,"input_tokens_details":{"cached_tokens":2,"cache_write_tokens":17}`, price.Usage{Input: 1, CachedInput: 2, CacheWrite5m: 17, Output: 5}),
-		"no use of tools":      believed(`"tool_usage":{"web_search":{"num_requests":0}},`, ``, price.Usage{Input: 20, Output: 5}),
-		"tools":                doubted(`"tool_usage":{"web_search":{"num_requests":2}},`, ``),
-		"xAI's tools":          doubted(``, `,"num_server_side_tools_used":1`),
-		"xAI's cost":           believed(``, `,"cost_in_usd_ticks":10`, price.Usage{Input: 20, Output: 5}),
-		"a higher cost":        doubted(``, `,"cost_in_usd_ticks":10000000000`),
-		"thoughts beyond":      doubted(``, `,"output_tokens_details":{"reasoning_tokens":6}`),
-		"a smaller total":      doubted(``, `,"total_tokens":24`),
-		"a point":              doubted(``, `,"total_tokens":25.0`),
-		"something else":       doubted(``, `,"a":1`),
-		"nothing, failed":      {`{"status":"failed","output":[],"usage":{"input_tokens":0,"output_tokens":0}}`, false, price.Usage{}, true, false},
-		"nothing, completed":   {`{"status":"completed","output":[],"usage":{"input_tokens":0,"output_tokens":0}}`, false, price.Usage{}, false, false},
-		"output, failed":       {`{"status":"failed","output":[{"type":"function_call"}],"usage":{"input_tokens":0,"output_tokens":0}}`, false, price.Usage{}, false, false},
-		"output without any":   {strings.Replace(answer(``, ``), `:5}`, `:0}`, 1), false, price.Usage{}, false, false},
+		"written to the cache":  believed(``, `,"input_tokens_details":{"cached_tokens":2,"cache_write_tokens":17}`, price.Usage{Input: 1, CachedInput: 2, CacheWrite5m: 17, Output: 5}),
+		"kept for half an hour": believed(``, `,"input_tokens_details":{"cached_tokens":0,"cache_write_tokens":17,"cache_write_tokens_details":{"ttl_30m_tokens":17,"ttl_12h_tokens":0}}`, price.Usage{Input: 3, CacheWrite5m: 17, Output: 5}),
+		"kept for longer":       doubted(``, `,"input_tokens_details":{"cache_write_tokens":17,"cache_write_tokens_details":{"ttl_30m_tokens":7,"ttl_12h_tokens":10}}`),
+		"no use of tools":       believed(`"tool_usage":{"web_search":{"num_requests":0}},`, ``, price.Usage{Input: 20, Output: 5}),
+		"tools":                 doubted(`"tool_usage":{"web_search":{"num_requests":2}},`, ``),
+		"xAI's tools":           doubted(``, `,"num_server_side_tools_used":1`),
+		"xAI's cost":            believed(``, `,"cost_in_usd_ticks":10`, price.Usage{Input: 20, Output: 5}),
+		"a higher cost":         doubted(``, `,"cost_in_usd_ticks":10000000000`),
+		"thoughts beyond":       doubted(``, `,"output_tokens_details":{"reasoning_tokens":6}`),
+		"a smaller total":       doubted(``, `,"total_tokens":24`),
+		"a point":               doubted(``, `,"total_tokens":25.0`),
+		"something else":        doubted(``, `,"a":1`),
+		"nothing, failed":       {`{"status":"failed","output":[],"usage":{"input_tokens":0,"output_tokens":0}}`, false, price.Usage{}, true, false},
+		"nothing, completed":    {`{"status":"completed","output":[],"usage":{"input_tokens":0,"output_tokens":0}}`, false, price.Usage{}, false, false},
+		"output, failed":        {`{"status":"failed","output":[{"type":"function_call"}],"usage":{"input_tokens":0,"output_tokens":0}}`, false, price.Usage{}, false, false},
+		"output without any":    {strings.Replace(answer(``, ``), `:5}`, `:0}`, 1), false, price.Usage{}, false, false},
 	})
 	event := func(kind, members string) string {
 		return `data: {"type":"response.` + kind + `",` + members + "}\n\n"

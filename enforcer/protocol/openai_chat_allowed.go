@@ -7,6 +7,7 @@ const (
 	whyRunByProvider = "the cost of tools that the provider runs cannot be bounded"
 	whySeparately    = "it is billed separately"
 	whyOtherModel    = "another model may have other prices"
+	whyKeptLonger    = "what is kept in the cache for so long may have another price"
 	whyCacheWrites   = "what it writes to the cache has a price of its own"
 )
 
@@ -75,10 +76,10 @@ var cacheMarks = allowed{"prompt_cache_breakpoint": cacheBreakpoint, "cache_cont
 // How input is written to the cache, which costs what the model's price for that says: all
 // input is held at it. Anthropic's models behind gateways have another price for an hour.
 var (
-	cacheOptions    = object(allowed{"mode": free, "ttl": free}).pricedAs(price.CacheWrite5m, whyCacheWrites)
+	cacheOptions    = object(allowed{"mode": free, "ttl": onlyValues(whyKeptLonger, "30m")}).pricedAs(price.CacheWrite5m, whyCacheWrites)
 	cacheBreakpoint = object(allowed{"mode": free}).pricedAs(price.CacheWrite5m, whyCacheWrites)
 	cacheControl    = object(allowed{
-		"type": free, "ttl": onlyValues("what is kept in the cache for so long has another price", "5m"),
+		"type": free, "ttl": onlyValues(whyKeptLonger, "5m"),
 	}).pricedAs(price.CacheWrite5m, whyCacheWrites)
 )
 

@@ -20,6 +20,8 @@ var responsesAllowed = allowed{
 	"prompt":               unbounded("the cost of a stored prompt cannot be bounded"),
 	"context_management":   unbounded("context compaction is billed beyond max_output_tokens"),
 	"moderation":           unbounded(whySeparately),
+	"image":                unbounded(whySeparately),
+	"access_programs":      unbounded("its cost is not known"),
 	"prompt_cache_options": cacheOptions,
 	// What some compatible providers add.
 	"plugins":         unbounded(whySeparately),
@@ -56,7 +58,7 @@ var responsesMessage = object(allowed{
 })
 
 // itemMembers are those of every item that is no message.
-var itemMembers = allowed{"type": free, "id": bounded, "status": free, "call_id": free, "caller": free, "namespace": free}
+var itemMembers = allowed{"type": free, "id": bounded, "status": free, "call_id": free, "caller": free, "namespace": free, "async": free}
 
 // responsesItem is an item with some members of its own.
 func responsesItem(names ...string) rule {
@@ -109,9 +111,9 @@ const whyClientsTools = `use "function" or "custom", or another tool that the cl
 
 var responsesFunction = object(allowed{
 	"type": free, "name": free, "description": free, "parameters": free, "strict": free, "allowed_callers": free,
-	"defer_loading": free, "output_schema": free,
+	"defer_loading": free, "output_schema": free, "async": free,
 })
 
 var responsesCustom = object(allowed{
-	"type": free, "name": free, "description": free, "format": free, "allowed_callers": free, "defer_loading": free,
+	"type": free, "name": free, "description": free, "format": free, "allowed_callers": free, "defer_loading": free, "async": free,
 })

@@ -14,7 +14,8 @@ var responsesKnown = known{
 	"input_tokens": counted, "output_tokens": counted, "total_tokens": counted,
 	"input_tokens_details": {
 		"cached_tokens": counted, "cache_write_tokens": counted, "audio_tokens": counted,
-		"text_tokens": neutral, "image_tokens": neutral, "video_tokens": neutral,
+		"cache_write_tokens_details": {"ttl_30m_tokens": neutral}, // others may have another price
+		"text_tokens":                neutral, "image_tokens": neutral, "video_tokens": neutral,
 	},
 	"output_tokens_details": {
 		"reasoning_tokens": counted, "audio_tokens": counted, "image_tokens": counted, "text_tokens": neutral,

@@ -5,6 +5,7 @@
 #
 #   enforcer/protocol/testdata/sdk/list.sh anthropic v1.84.0 > enforcer/protocol/testdata/sdk/anthropic.txt
 #   enforcer/protocol/testdata/sdk/list.sh gemini v1.77.0 > enforcer/protocol/testdata/sdk/gemini.txt
+#   enforcer/protocol/testdata/sdk/list.sh openai v3.99.0 > enforcer/protocol/testdata/sdk/openai.txt
 set -eu
 
 dir() { go mod download -json "$1" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p'; }
@@ -25,6 +26,11 @@ case $1 in
 anthropic)
 	cd "$(dir "github.com/anthropics/anthropic-sdk-go@$2")"
 	members 'BetaMessageNewParams|BetaUsage|BetaMessageDeltaUsage|BetaServerToolUsage|BetaMessageIterationUsage|Beta[A-Za-z]*IterationUsage|BetaTool[A-Za-z0-9_]*Param|Beta[A-Za-z]*Tool(set)?_?20[0-9]*Param|BetaMCPToolsetParam|Beta[A-Za-z]*BlockParam|BetaOutputConfigParam' betamessage.go
+	;;
+openai)
+	cd "$(dir "github.com/openai/openai-go/v3@$2")"
+	members 'ChatCompletionNewParams|ChatCompletion(Developer|System|User|Assistant|Tool)MessageParam|ChatCompletionContentPart(Text|Image|ImageImageURL|InputAudio|File|FileFile|Refusal)Param|CompletionUsage|CompletionUsage(Completion|Prompt)TokensDetails|EmbeddingNewParams|CreateEmbeddingResponseUsage' chatcompletion.go completion.go embedding.go
+	members 'ResponseNewParams|ResponseUsage|ResponseUsage(Input|Output)TokensDetails|ResponseInputItem[A-Za-z]*(Call|Output|Tools|Compaction|Reference)Param|Response(FunctionToolCall|CustomToolCall|CustomToolCallOutput|ReasoningItem|CompactionItem|OutputMessage)Param|(ApplyPatch|Custom|FunctionShell|Function|Namespace|FileSearch|Computer)ToolParam|Tool[A-Z][A-Za-z]*Param|WebSearchTool|ToolSearchToolParam' responses/response.go
 	;;
 gemini)
 	cd "$(dir "google.golang.org/genai@$2")"
