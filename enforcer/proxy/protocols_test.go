@@ -61,10 +61,10 @@ func geminiBody(prompt string, output int, _ bool) map[string]any {
 }
 
 var protocols = []api{
-	{name: "Chat Completions", path: "/v1/chat/completions", key: "Authorization", body: chatBody("gpt-4o", false), more: []string{"thoughts=2", "audio=1"}},
-	{name: "Chat Completions with usage", path: "/v1/chat/completions", key: "Authorization", body: chatBody("gpt-5", true), more: []string{"tier=flex", "tier=priority"}},
+	{name: "Chat Completions", path: "/v1/chat/completions", key: "Authorization", body: chatBody("gpt-4o", false), more: []string{"thoughts=2", "audio=1", "noend", "blankend", "place=choice", "place=finish noend", "place=each"}},
+	{name: "Chat Completions with usage", path: "/v1/chat/completions", key: "Authorization", body: chatBody("gpt-5", true), more: []string{"tier=flex", "tier=priority", "write=2", "write=3 tier=priority noend", "place=choice noend", "place=each noend write=1"}},
 	{name: "Azure", path: "/openai/deployments/gpt-4o-mini/chat/completions?api-version=2024-10-21", key: "Api-Key", body: chatBody("", true)},
-	{name: "Responses", path: "/v1/responses", key: "Authorization", more: []string{"thoughts=2"}, body: func(prompt string, output int, stream bool) map[string]any {
+	{name: "Responses", path: "/v1/responses", key: "Authorization", more: []string{"thoughts=2", "write=2", "write=1 tier=priority"}, body: func(prompt string, output int, stream bool) map[string]any {
 		return map[string]any{"model": "gpt-5", "input": prompt, "max_output_tokens": output, "stream": stream}
 	}},
 	{name: "Messages", path: "/v1/messages", key: "X-Api-Key", more: []string{"write=2", "write1h=2", "write=1 write1h=1", "write1h=3 unsplit", "geo=us", "speed=fast geo=us write1h=1", "noend"}, body: func(prompt string, output int, stream bool) map[string]any {
@@ -128,7 +128,7 @@ func newProtocolsDoor(t *testing.T, upstream http.HandlerFunc, change ...func(*d
 	}
 	const cent, mill = money.Cent, money.Cent / 10
 	add(limiterv1.OpenAI, "/v1", "gpt-4o", price.List{price.Input: 250 * cent, price.CachedInput: 125 * cent, price.AudioInput: 4000 * cent, price.Output: 1000 * cent}, map[price.ServiceTier]int64{"priority": 17})
-	add(limiterv1.OpenAI, "/v1", "gpt-5", price.List{price.Input: 125 * cent, price.CachedInput: 125 * mill, price.Output: 1000 * cent}, map[price.ServiceTier]int64{"flex": 5, "priority": 20})
+	add(limiterv1.OpenAI, "/v1", "gpt-5", price.List{price.Input: 125 * cent, price.CachedInput: 125 * mill, price.CacheWrite5m: 1250 * cent / 8, price.Output: 1000 * cent}, map[price.ServiceTier]int64{"flex": 5, "priority": 20})
 	add(limiterv1.OpenAI, "/v1", "text-embedding-3-small", price.List{price.Input: 2 * cent, price.CachedInput: 2 * cent, price.Output: 0}, nil)
 	add(limiterv1.AzureOpenAI, "/openai", "gpt-4o-mini", price.List{price.Input: 15 * cent, price.CachedInput: 75 * mill, price.Output: 60 * cent}, nil)
 	add(limiterv1.Anthropic, "/v1", "claude-sonnet-4-5", price.List{price.Input: 300 * cent, price.CachedInput: 30 * cent, price.CacheWrite5m: 375 * cent, price.CacheWrite1h: 600 * cent, price.Output: 1500 * cent}, nil)

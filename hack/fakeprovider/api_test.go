@@ -30,7 +30,7 @@ var apis = map[string]struct {
 			return map[string]any{"model": "gpt-4o", "input": prompt, "stream": stream, "max_output_tokens": 100}
 		},
 		usage: "usage", frame: "response.completed", inStream: "response.usage",
-		wantUsage: `{"input_tokens":20,"input_tokens_details":{"cached_tokens":4},"output_tokens":5,"output_tokens_details":{"reasoning_tokens":2},"total_tokens":25}`,
+		wantUsage: `{"input_tokens":20,"input_tokens_details":{"cache_write_tokens":0,"cached_tokens":4},"output_tokens":5,"output_tokens_details":{"reasoning_tokens":2},"total_tokens":25}`,
 		wantNanos: 16*2500 + 4*1250 + 5*10_000,
 	},
 	"Azure": {
@@ -42,7 +42,7 @@ var apis = map[string]struct {
 			}
 		},
 		usage: "usage", frame: `"choices":[]`, inStream: "usage",
-		wantUsage: `{"completion_tokens":5,"completion_tokens_details":{"accepted_prediction_tokens":0,"audio_tokens":0,"reasoning_tokens":2,"rejected_prediction_tokens":0},"prompt_tokens":20,"prompt_tokens_details":{"audio_tokens":0,"cached_tokens":4},"total_tokens":25}`,
+		wantUsage: `{"completion_tokens":5,"completion_tokens_details":{"accepted_prediction_tokens":0,"audio_tokens":0,"reasoning_tokens":2,"rejected_prediction_tokens":0},"prompt_tokens":20,"prompt_tokens_details":{"audio_tokens":0,"cache_write_tokens":0,"cached_tokens":4},"total_tokens":25}`,
 		wantNanos: 16*2500 + 4*1250 + 5*10_000,
 	},
 	"Messages": {

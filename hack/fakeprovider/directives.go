@@ -42,7 +42,10 @@ in the header ` + DirectivesHeader + `:
   status=S     answer with the HTTP status S and an error, and bill nothing
   usage=KIND   report no usage (none), or a wrong one: zero, negative, huge, fractional
   unsplit      do not say for how long input was written to the cache
-  noend        leave out what says that a stream of Anthropic's or Gemini's is at its end
+  noend        leave out what says that a stream is at its end, except for Responses'
+  blankend     put a blank after what closes a stream of Chat Completions
+  place=PLACE  report the usage of Chat Completions' streams in the last choice (choice),
+               beside it (finish), or in each chunk (each), if it is asked for
   crlf         end the lines of a stream with CR LF
   comments     put comments between the frames of a stream
   duplicate    send every frame of a stream twice
@@ -63,6 +66,8 @@ type directives struct {
 	speed     string
 	unsplit   bool
 	noend     bool
+	blankend  bool
+	place     usagePlace
 	thoughts  int
 	tier      string
 	size      int
@@ -131,6 +136,10 @@ func (d *directives) set(word string) (err error) {
 		d.unsplit = true
 	case "noend":
 		d.noend = true
+	case "blankend":
+		d.blankend = true
+	case "place":
+		d.place, err = parseUsagePlace(value)
 	case "audio":
 		err = assign(&d.audio, value)
 	case "thoughts":
@@ -196,6 +205,24 @@ func parseUsageKind(value string) (usageKind, error) {
 		return kind, nil
 	}
 	return "", errors.New("want none, zero, negative, huge or fractional")
+}
+
+// usagePlace is where a stream of Chat Completions has its usage; by itself at the end
+// where it is empty.
+type usagePlace string
+
+const (
+	inChoice     usagePlace = "choice"
+	besideFinish usagePlace = "finish"
+	inEach       usagePlace = "each"
+)
+
+func parseUsagePlace(value string) (usagePlace, error) {
+	switch place := usagePlace(value); place {
+	case inChoice, besideFinish, inEach:
+		return place, nil
+	}
+	return "", errors.New("want choice, finish or each")
 }
 
 // is reports whether the directive names this number of tokens.

@@ -16,7 +16,7 @@ func chatUsage(r reported) map[string]any {
 		"completion_tokens": r.out(0),
 		"total_tokens":      r.InputTokens + r.OutputTokens,
 		"prompt_tokens_details": map[string]any{
-			"cached_tokens": r.CachedInputTokens, "audio_tokens": r.AudioInputTokens,
+			"cached_tokens": r.CachedInputTokens, "audio_tokens": r.AudioInputTokens, "cache_write_tokens": r.CacheWriteTokens,
 		},
 		"completion_tokens_details": map[string]any{
 			"reasoning_tokens": r.ThoughtTokens, "audio_tokens": 0,
@@ -61,11 +61,34 @@ func (chatAPI) end(a *answer) (frames []frame) {
 		frames = append(frames, a.chunk(choice, map[string]any{}, a.finishReason()))
 	}
 	if r, ok := a.usage(); ok && a.request.usageWanted {
-		last := a.object([]any{})
-		last["usage"], last["service_tier"] = chatUsage(r), r.tier()
-		frames = append(frames, frame{data: last})
+		frames = a.withUsage(frames, r)
+	}
+	switch {
+	case a.directives.noend:
+		return frames
+	case a.directives.blankend:
+		return append(frames, frame{data: doneFrame(done + " ")})
 	}
 	return append(frames, frame{data: done})
+}
+
+// withUsage are the last frames of a stream, with its usage.
+func (a *answer) withUsage(frames []frame, r reported) []frame {
+	last := frames[len(frames)-1].data.(map[string]any)
+	switch a.directives.place {
+	case inChoice:
+		delete(last, "usage")
+		last["choices"].([]any)[0].(map[string]any)["usage"] = chatUsage(r)
+	case besideFinish, inEach:
+	default:
+		last = a.object([]any{})
+		frames = append(frames, frame{data: last})
+	}
+	if a.directives.place != inChoice {
+		last["usage"] = chatUsage(r)
+	}
+	last["service_tier"] = r.tier()
+	return frames
 }
 
 // done is the last frame of a stream, which is not JSON.
@@ -84,6 +107,9 @@ func (a *answer) chunk(choice int, delta map[string]any, finishReason any) frame
 	}})
 	if a.request.usageWanted {
 		object["usage"] = nil
+		if r, ok := a.usage(); ok && a.directives.place == inEach && len(delta) > 0 {
+			object["usage"] = chatUsage(r)
+		}
 	}
 	return frame{data: object}
 }

@@ -75,7 +75,9 @@ func (responsesAPI) whole(a *answer, texts []string) any {
 	if r, ok := a.usage(); ok {
 		response["service_tier"] = r.tier()
 		response["usage"] = map[string]any{
-			"input_tokens": r.InputTokens, "input_tokens_details": map[string]any{"cached_tokens": r.CachedInputTokens},
+			"input_tokens": r.InputTokens, "input_tokens_details": map[string]any{
+				"cached_tokens": r.CachedInputTokens, "cache_write_tokens": r.CacheWriteTokens,
+			},
 			"output_tokens": r.out(0), "output_tokens_details": map[string]any{"reasoning_tokens": r.ThoughtTokens},
 			"total_tokens": r.InputTokens + r.OutputTokens,
 		}

@@ -60,8 +60,9 @@ func (f *frameWriter) writeOne(one frame) error {
 	if one.event != "" {
 		out = append(out, "event: "+one.event+newline...)
 	}
-	data := []byte(done)
-	if one.data != done {
+	end, isEnd := one.data.(doneFrame)
+	data := []byte(end)
+	if !isEnd {
 		data = marshal(one.data)
 	}
 	out = append(append(out, "data: "...), data...)
