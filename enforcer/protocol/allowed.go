@@ -70,6 +70,8 @@ type rule struct {
 	// byType are the rules of objects by their member "type"; for any other type, why
 	// says why.
 	byType map[string]rule
+	// off is whether false costs nothing; for any other value, why says why.
+	off bool
 	// needs is a member that an object must have; without it, why says why.
 	needs string
 	// fee is the name of the fee that bounds what an object costs, where its member uses says
@@ -94,6 +96,9 @@ var (
 
 // unbounded costs what is not bounded here, and why.
 func unbounded(why string) rule { return rule{why: why} }
+
+// onlyFalse costs nothing as false.
+func onlyFalse(why string) rule { return rule{why: why, off: true} }
 
 // onlyValues costs nothing as one of these strings.
 func onlyValues(why string, values ...string) rule { return rule{why: why, values: values} }
@@ -221,6 +226,7 @@ func (c *checker) value(value gjson.Result, rule rule) {
 	}
 	switch {
 	case value.Type == gjson.Null || !structured && (rule.why == "" || rule.pricedBy != ""):
+	case rule.off && value.Type == gjson.False:
 	case !structured:
 		c.add(rule.why, "", "")
 	case value.IsArray():

@@ -138,7 +138,7 @@ func (r *chatRequest) readBounds(n *member) (err *RequestError) {
 		bound, err := m.integer(1, maxOutputTokens, 0)
 		switch {
 		case err != nil:
-			return err
+			return m.asOutput(err)
 		case r.maxOutput != 0 && r.maxOutput != bound:
 			return wrong(m.name, "conflicts with %s", r.maxOutputParam)
 		}
@@ -251,8 +251,12 @@ func (r *chatRequest) readImage(part gjson.Result) *RequestError {
 	if err := readMembers(part, &image); err != nil {
 		return err
 	}
+	if image.value.Type == gjson.String { // as Mistral has it
+		r.input.image(image.value)
+		return nil
+	}
 	if !image.value.IsObject() {
-		return wrong("image_url", "must be an object")
+		return wrong("image_url", "must be an object with a URL, or a URL")
 	}
 	if err := readMembers(image.value, &url); err != nil {
 		return err.within("image_url")

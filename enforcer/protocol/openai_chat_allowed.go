@@ -25,7 +25,7 @@ var chatAllowed = allowed{
 	"frequency_penalty": free, "presence_penalty": free, "repetition_penalty": free,
 	"logit_bias": free, "logprobs": free, "top_logprobs": free, "stop": free,
 	"response_format": free, "verbosity": free, "reasoning_effort": free, "reasoning": free, "include_reasoning": free,
-	"reasoning_format": free, "thinking": free,
+	"reasoning_format": free, "thinking": free, "enable_thinking": free, "thinking_budget": free, "transforms": free,
 	"tool_choice": free, "parallel_tool_calls": free, "functions": free, "function_call": free,
 	"store": free, "metadata": free, "user": free, "safety_identifier": free, "user_security_context": free,
 	"prompt_cache_key": free, "prompt_cache_retention": free,
@@ -42,8 +42,19 @@ var chatAllowed = allowed{
 	"models":            unbounded(whyOtherModel),
 	"provider":          unbounded(whyOtherModel),
 	"providerOptions":   unbounded(whyOtherModel),
-	"best_of":           unbounded("answers that are not given are billed beyond max_completion_tokens"),
+	"route":             unbounded(whyOtherModel),
+	"extra_body":        googleBody,
+	"enable_search":     onlyFalse(whySeparately), "search_options": unbounded(whySeparately),
+	"best_of": unbounded("answers that are not given are billed beyond max_completion_tokens"),
 }
+
+// googleBody is what Gemini's API in OpenAI's shape has beside it.
+var googleBody = object(allowed{"google": object(allowed{
+	"thinking_config": object(allowed{
+		"include_thoughts": free, "includeThoughts": free, "thinking_budget": free, "thinkingBudget": free, "thinking_level": free, "thinkingLevel": free,
+	}),
+	"thought_tag_marker": free,
+})})
 
 // chatMessageAllowed has the members of a message of any role, also as an answer has given them.
 var chatMessageAllowed = allowed{
@@ -57,7 +68,7 @@ var chatMessageAllowed = allowed{
 var chatContentAllowed = ofTypes(`use "text", "refusal", "image_url", "input_audio" or "file"`, map[string]rule{
 	"text":        chatPart("text"),
 	"refusal":     chatPart("refusal"),
-	"thinking":    chatPart("thinking"),
+	"thinking":    chatPart("thinking").with("closed", free).with("signature", free),
 	"input_audio": object(allowed{"type": free, "input_audio": object(allowed{"data": bounded, "format": free})}.plus(cacheMarks)),
 	"file":        object(allowed{"type": free, "file": object(allowed{"file_data": bounded, "file_id": bounded, "filename": free})}.plus(cacheMarks)),
 	"image_url": object(allowed{"type": free, "image_url": object(allowed{

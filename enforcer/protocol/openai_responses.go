@@ -88,7 +88,7 @@ func (r *responsesRequest) readScalars(stream, background, tier *member) (err *R
 		return unsupported("background", "its usage is not reported with the answer")
 	}
 	if r.maxTokens, err = r.maxOutput.integer(1, maxOutputTokens, 0); err != nil {
-		return err
+		return r.maxOutput.asOutput(err)
 	}
 	r.tier, err = readTier(tier)
 	return err

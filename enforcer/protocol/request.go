@@ -219,13 +219,25 @@ func (m *member) bool() (bool, *RequestError) {
 	return m.value.Bool(), nil
 }
 
+// asOutput is the error of a bound of output. Some clients write -1 or 0 where they want none,
+// which providers take for that, for nothing, or for an error.
+func (m *member) asOutput(err *RequestError) *RequestError {
+	if m.value.Raw == "0" || strings.HasPrefix(m.value.Raw, "-") {
+		return wrong(m.name, "must be a whole number of at least 1: leave it out to get as much as the model gives")
+	}
+	return err
+}
+
 // integer reads a member that is a whole number between low and high, written in
-// digits alone; absent is fallback.
+// digits alone, or with zeros behind a point; absent is fallback.
 func (m *member) integer(low, high, fallback int64) (int64, *RequestError) {
 	if !m.given() {
 		return fallback, nil
 	}
 	n, ok := wholeNumber(m.value)
+	if digits, zeros, point := strings.Cut(m.value.Raw, "."); point && zeros != "" && strings.Trim(zeros, "0") == "" && m.value.Type == gjson.Number {
+		n, ok = wholeNumber(gjson.Result{Type: gjson.Number, Raw: digits})
+	}
 	if !ok || n < low || n > high {
 		return 0, wrong(m.name, "must be a whole number between %d and %d", low, high)
 	}

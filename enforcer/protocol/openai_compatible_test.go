@@ -229,3 +229,41 @@ func TestBoundOfCacheWrites(t *testing.T) {
 		})
 	}
 }
+
+// TestRequestsOfCompatibleClients: what costs nothing beside tokens is let through.
+func TestRequestsOfCompatibleClients(t *testing.T) {
+	chat := func(members string) string {
+		return `{"model":"maxi","messages":[{"role":"user","content":"hi"}],` + members + `}`
+	}
+	said := func(message string) string { return `{"model":"maxi","messages":[` + message + `]}` }
+	for name, body := range map[string]string{
+		"empty lists":        chat(`"tools":[],"plugins":[],"models":[],"data_sources":[],"transforms":[],"modalities":[]`),
+		"nulls":              chat(`"plugins":null,"web_search_options":null,"prediction":null,"zz":null,"max_tokens":null,"n":null,"tools":null`),
+		"no search":          chat(`"enable_search":false`),
+		"Qwen's thoughts":    chat(`"enable_thinking":false,"thinking_budget":5,"top_k":20`),
+		"Gemini's thoughts":  chat(`"extra_body":{"google":{"thinking_config":{"include_thoughts":true}}}`),
+		"Magistral's":        said(`{"role":"assistant","content":[{"type":"thinking","thinking":[{"type":"text","text":"t"}],"closed":true},{"type":"text","text":"x"}]}`),
+		"Mistral's image":    said(`{"role":"user","content":[{"type":"image_url","image_url":"data:image/png;base64,AAAA"}]}`),
+		"no parts":           said(`{"role":"user","content":[]}`),
+		"what was said":      said(`{"role":"assistant","content":"x","refusal":null,"audio":null,"function_call":null,"reasoning_content":"r"}`),
+		"OpenRouter's usage": chat(`"usage":{"include":true}`),
+		"marks of the cache": said(`{"role":"user","content":[{"type":"text","text":"hi","cache_control":{"type":"ephemeral"}}]}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			request, err := protocol.ChatCompletions{}.Read(incoming(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, unpriced := range request.Unpriced() {
+				if unpriced.For(maxi) {
+					t.Errorf("unpriced: %v", &unpriced.RequestError)
+				}
+			}
+			model := maxi
+			model.ContextWindow = 1000
+			if _, err := request.For(model, protocol.OutputLimits{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
