@@ -39,7 +39,8 @@ type Entry struct {
 	Outcome    Outcome   `json:"outcome,omitempty"`
 	// Decision is empty, which means Admitted, of a call that was ended by who adopted it.
 	Decision Decision `json:"decision,omitempty"`
-	// Usage is zero unless the outcome is Settled.
+	// Usage is zero unless the outcome is Settled, or ChargedSeen: then it is the most that
+	// the call can have used.
 	Usage price.Usage `json:"usage,omitzero"`
 	Cost  money.Nanos `json:"cost,omitempty"`
 	// Duration is from the call's arrival to the end of its answer.

@@ -45,12 +45,15 @@ const (
 	Settled Outcome = "Settled"
 	// Voided: without cost, since the provider was not asked, or refused.
 	Voided Outcome = "Voided"
+	// ChargedSeen: with the most that the call can have cost by what was seen of its
+	// answer, which was cut off by the provider, or as its client had gone.
+	ChargedSeen Outcome = "ChargedSeen"
 	// ChargedHold: with the hold itself, since nobody knows what was used.
 	ChargedHold Outcome = "ChargedHold"
 )
 
 // Outcomes are all outcomes.
-func Outcomes() []Outcome { return []Outcome{Settled, Voided, ChargedHold} }
+func Outcomes() []Outcome { return []Outcome{Settled, Voided, ChargedSeen, ChargedHold} }
 
 // Decision is how a call was admitted.
 type Decision string

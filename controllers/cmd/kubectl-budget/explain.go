@@ -213,6 +213,9 @@ func (e *explanation) print(call history.Call) {
 		e.Why = append(e.Why, fmt.Sprintf("Its hold was settled at %s for what the provider reported, %d tokens.", moment(a.SettledAt), a.Tokens))
 	case ledgerv1.Voided:
 		e.Why = append(e.Why, "It cost nothing: it was not sent, or the provider refused it.")
+	case ledgerv1.ChargedSeen:
+		e.Why = append(e.Why, fmt.Sprintf("Its answer was cut off at %s, by the provider or as the client disconnected: it was charged the most that it can have cost by what was seen of the answer, %d tokens.",
+			moment(a.SettledAt), a.Tokens))
 	case ledgerv1.ChargedHold:
 		e.Why = append(e.Why, "Its usage is unknown, so it was charged the whole hold.")
 	}
