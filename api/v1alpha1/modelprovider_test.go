@@ -101,6 +101,10 @@ var _ = DescribeTable("of a ModelProvider, refuses", refused,
 		"spec.models[0].contextWindow", "should be greater than or equal to 1"),
 	Entry("a tokenizer nobody here has", model(func(m *v1alpha1.Model) { m.Tokenizer = "p50k_base" }),
 		"spec.models[0].tokenizer", "Unsupported value"),
+	Entry("reasoning that is neither hidden nor shown", model(func(m *v1alpha1.Model) { m.Reasoning = "Some" }),
+		"spec.models[0].reasoning", "Unsupported value"),
+	Entry("a client that has gone to be waited for", provider(func(s *v1alpha1.ModelProviderSpec) { s.OnClientGone = "Wait" }),
+		"spec.onClientGone", "Unsupported value"),
 	Entry("a tokenizer of another maker's models", provider(func(s *v1alpha1.ModelProviderSpec) {
 		s.Protocol, s.Models[0].Tokenizer = "Anthropic", "o200k_base"
 	}), "spec.models", "tokenizer is for models of the protocols OpenAI and AzureOpenAI"),

@@ -107,6 +107,12 @@ type ModelProviderSpec struct {
 	// Unset: a call costs what the prices in models say. If the provider reports a higher cost, it is charged what was held for it.
 	// +optional
 	CostReported bool `json:"costReported,omitempty"`
+	// onClientGone says what becomes of a streamed answer whose client has disconnected. Stop: the connection to the provider is closed, so that the model stops, and the call is charged the most that it can have cost by what was seen of its answer. Drain: the answer is read to its end, for at most --drain-timeout of the enforcer, and the call costs what the provider reports; set it for a provider that bills an answer in full though nobody reads it, or if the provider's own figure matters more than what a stop saves. Default: Stop.
+	//
+	// It does not apply to answers that are not streamed, nor to calls with an Idempotency-Key: they are drained.
+	// +kubebuilder:validation:Enum=Stop;Drain
+	// +optional
+	OnClientGone string `json:"onClientGone,omitempty"`
 }
 
 // UnlistedModels bounds a call for a model that no ModelProvider lists.
@@ -160,6 +166,10 @@ type Model struct {
 	// +kubebuilder:validation:Enum=o200k_base;cl100k_base
 	// +optional
 	Tokenizer string `json:"tokenizer,omitempty"`
+	// reasoning says whether answers of the model contain all the reasoning that is billed. Hidden: they do not, so an answer that is cut off is charged for all the output that it could have had, unless the provider has reported its usage by then. Shown: they do, or the model does not reason. Unset: it follows from the provider's name of the model (OpenAI's o-series and GPT-5, for example, are Hidden), from what the request asks, and from the answer.
+	// +kubebuilder:validation:Enum=Hidden;Shown
+	// +optional
+	Reasoning string `json:"reasoning,omitempty"`
 	// maxOutputTokens is the maximum number of output tokens that a call may ask for. It is set on calls that name no maximum. Required with prices.output. Unset for embedding models, which have no output.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000000

@@ -40,6 +40,7 @@ func (m *Maker) newProvider() *v1alpha1.ModelProvider {
 			MaxOutputTokens: pick[int64](m, 1, 10_000_000), ContextWindow: pick[int64](m, 0, 1, 1_000_000_000),
 		}
 	}
+	p.Spec.OnClientGone = pick(m, "", "Stop", "Drain")
 	if m.oneIn(20) {
 		for i := len(p.Spec.Models); i < 512; i++ {
 			p.Spec.Models = append(p.Spec.Models, v1alpha1.Model{
@@ -60,6 +61,7 @@ func (m *Maker) model(name, protocol string) v1alpha1.Model {
 	if protocol == "" || protocol == "OpenAI" || protocol == "AzureOpenAI" {
 		model.Tokenizer = pick(m, "", "o200k_base", "cl100k_base")
 	}
+	model.Reasoning = pick(m, "", "Hidden", "Shown")
 	isForEmbeddings := m.oneIn(4)
 	if !isForEmbeddings {
 		model.MaxOutputTokens = pick[int64](m, 1, 16_384, 10_000_000)

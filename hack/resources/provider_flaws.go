@@ -29,6 +29,8 @@ var providerFlaws = all(
 	is("spec.models[*].answeredAs", []any{"*", "gpt-4o"}, []any{""}, []any{"two words"}, []any{"a\r\nb"}, []any{strings.Repeat("u", 129)}, many(17, func(i int) any { return fmt.Sprint("gpt-", i) }), "gpt-4o", 1),
 	is("spec.models[*].contextWindow", 0, -1, 1_000_000_001, "many", 1.5),
 	is("spec.models[*].tokenizer", "", "o200k", 1),
+	is("spec.models[*].reasoning", "", "hidden", "None", 1),
+	is("spec.onClientGone", "", "drain", "Wait", 1),
 	breaks("spec.models", "spec", aSpec("Anthropic", map[string]any{"tokenizer": "o200k_base"})),
 	is("spec.models[*].maxOutputTokens", 0, -1, 10_000_001, "many", 1.5),
 	breaks("spec.models[0].maxOutputTokens", "spec.models", []any{aModelOf(map[string]any{"maxOutputTokens": 1}, aPrice("1", nil))}),

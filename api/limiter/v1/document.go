@@ -417,7 +417,19 @@ type Provider struct {
 	NeutralUsage []string `json:"neutralUsage,omitempty"`
 	// CostReported is whether a call costs what the provider's answer says that it does.
 	CostReported bool `json:"costReported,omitempty"`
+	// OnClientGone is what becomes of a streamed answer whose client has gone; empty is Stop.
+	OnClientGone OnClientGone `json:"onClientGone,omitempty"`
 }
+
+// OnClientGone is what becomes of an answer whose client has gone.
+type OnClientGone string
+
+// Stop tells the provider to stop at once; Drain reads the answer to its end, to learn from
+// the provider what it cost.
+const (
+	Stop  OnClientGone = "Stop"
+	Drain OnClientGone = "Drain"
+)
 
 // PassAllFields among the PassFields of a Provider stands for all fields.
 const PassAllFields = "*"
@@ -442,6 +454,15 @@ const (
 	CL100kBase Tokenizer = "cl100k_base"
 )
 
+// Reasoning is whether a model shows the reasoning that is billed.
+type Reasoning string
+
+// A model either hides some of its reasoning, or shows all of it, if it reasons at all.
+const (
+	ReasoningHidden Reasoning = "Hidden"
+	ReasoningShown  Reasoning = "Shown"
+)
+
 // Model is one model of a provider.
 type Model struct {
 	// Name is what callers ask for.
@@ -459,6 +480,9 @@ type Model struct {
 	// MaxOutputTokens is the bound that is written into a request that has none. 0
 	// is a model without output, for embeddings alone.
 	MaxOutputTokens int64 `json:"maxOutputTokens,omitempty"`
+	// Reasoning says whether the model shows all the reasoning that is billed; empty means
+	// that its name and its answers are to tell.
+	Reasoning Reasoning `json:"reasoning,omitempty"`
 	// Prices are what the model's tokens cost until the first of PriceChanges.
 	Prices price.Book `json:"prices"`
 	// PriceChanges are what they cost from then on, the earliest first.

@@ -43,6 +43,7 @@ func Provider(provider *v1alpha1.ModelProvider) (limiterv1.Provider, field.Error
 	compiled.UnlistedModels = unlisted
 	compiled.PassFields = provider.Spec.PassFields
 	compiled.NeutralUsage, compiled.CostReported = provider.Spec.NeutralUsage, provider.Spec.CostReported
+	compiled.OnClientGone = limiterv1.OnClientGone(provider.Spec.OnClientGone)
 	return compiled, nil
 }
 
@@ -68,6 +69,7 @@ func compileModel(model v1alpha1.Model, path *field.Path) (limiterv1.Model, fiel
 		AnsweredAs:      model.AnsweredAs,
 		ContextWindow:   model.ContextWindow,
 		Tokenizer:       limiterv1.Tokenizer(model.Tokenizer),
+		Reasoning:       limiterv1.Reasoning(model.Reasoning),
 		MaxOutputTokens: model.MaxOutputTokens,
 		Prices:          prices,
 		PriceChanges:    changes,

@@ -92,6 +92,16 @@ func TestReporting(t *testing.T) {
 	}
 }
 
+// TestWhatIsChargedOfCutAnswers: what a ModelProvider says of answers that are cut off.
+func TestWhatIsChargedOfCutAnswers(t *testing.T) {
+	p := provider()
+	p.Spec.OnClientGone, p.Spec.Models[0].Reasoning = "Drain", "Hidden"
+	got, errs := compile.Provider(p)
+	if len(errs) > 0 || got.OnClientGone != limiterv1.Drain || got.Models[0].Reasoning != limiterv1.ReasoningHidden {
+		t.Errorf("errors %v; compiled %+v", errs, got)
+	}
+}
+
 func TestProviderPrices(t *testing.T) {
 	p := provider()
 	p.Spec.Protocol = "Gemini"

@@ -391,6 +391,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: prices
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.Prices
+    - name: reasoning
+      type:
+        scalar: string
     - name: tokenizer
       type:
         scalar: string
@@ -450,6 +453,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             scalar: string
           elementRelationship: associative
+    - name: onClientGone
+      type:
+        scalar: string
     - name: passFields
       type:
         list:

@@ -19,6 +19,8 @@ type ModelApplyConfiguration struct {
 	ContextWindow *int64 `json:"contextWindow,omitempty"`
 	// tokenizer reserves money for message text by this tokenizer's count of tokens instead of by bytes, which reserves several times more. o200k_base: OpenAI's models from gpt-4o on. cl100k_base: gpt-4, gpt-3.5-turbo and the embedding models. Only for the protocols OpenAI and AzureOpenAI. Set it only if the maker of the model names it: with a wrong one, a call may cost more than was reserved. Unset: bytes, which is safe for every model.
 	Tokenizer *string `json:"tokenizer,omitempty"`
+	// reasoning says whether answers of the model contain all the reasoning that is billed. Hidden: they do not, so an answer that is cut off is charged for all the output that it could have had, unless the provider has reported its usage by then. Shown: they do, or the model does not reason. Unset: it follows from the provider's name of the model (OpenAI's o-series and GPT-5, for example, are Hidden), from what the request asks, and from the answer.
+	Reasoning *string `json:"reasoning,omitempty"`
 	// maxOutputTokens is the maximum number of output tokens that a call may ask for. It is set on calls that name no maximum. Required with prices.output. Unset for embedding models, which have no output.
 	MaxOutputTokens *int64 `json:"maxOutputTokens,omitempty"`
 	// prices are the prices of the model's tokens, until the first of priceChanges.
@@ -72,6 +74,14 @@ func (b *ModelApplyConfiguration) WithContextWindow(value int64) *ModelApplyConf
 // If called multiple times, the Tokenizer field is set to the value of the last call.
 func (b *ModelApplyConfiguration) WithTokenizer(value string) *ModelApplyConfiguration {
 	b.Tokenizer = &value
+	return b
+}
+
+// WithReasoning sets the Reasoning field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Reasoning field is set to the value of the last call.
+func (b *ModelApplyConfiguration) WithReasoning(value string) *ModelApplyConfiguration {
+	b.Reasoning = &value
 	return b
 }
 

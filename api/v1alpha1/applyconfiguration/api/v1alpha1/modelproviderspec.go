@@ -39,6 +39,10 @@ type ModelProviderSpecApplyConfiguration struct {
 	//
 	// Unset: a call costs what the prices in models say. If the provider reports a higher cost, it is charged what was held for it.
 	CostReported *bool `json:"costReported,omitempty"`
+	// onClientGone says what becomes of a streamed answer whose client has disconnected. Stop: the connection to the provider is closed, so that the model stops, and the call is charged the most that it can have cost by what was seen of its answer. Drain: the answer is read to its end, for at most --drain-timeout of the enforcer, and the call costs what the provider reports; set it for a provider that bills an answer in full though nobody reads it, or if the provider's own figure matters more than what a stop saves. Default: Stop.
+	//
+	// It does not apply to answers that are not streamed, nor to calls with an Idempotency-Key: they are drained.
+	OnClientGone *string `json:"onClientGone,omitempty"`
 }
 
 // ModelProviderSpecApplyConfiguration constructs a declarative configuration of the ModelProviderSpec type for use with
@@ -117,5 +121,13 @@ func (b *ModelProviderSpecApplyConfiguration) WithNeutralUsage(values ...string)
 // If called multiple times, the CostReported field is set to the value of the last call.
 func (b *ModelProviderSpecApplyConfiguration) WithCostReported(value bool) *ModelProviderSpecApplyConfiguration {
 	b.CostReported = &value
+	return b
+}
+
+// WithOnClientGone sets the OnClientGone field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the OnClientGone field is set to the value of the last call.
+func (b *ModelProviderSpecApplyConfiguration) WithOnClientGone(value string) *ModelProviderSpecApplyConfiguration {
+	b.OnClientGone = &value
 	return b
 }
