@@ -137,11 +137,3 @@ func (n *numbers) mayElse0(path string) int64 {
 	value, _ := wholeNumber(n.of.Get(path))
 	return value
 }
-
-// believable is the usage that was made of the numbers, unless it cannot be.
-func (n *numbers) believable(used price.Usage) reading {
-	if err := used.Validate(); err != nil {
-		n.doubtOf("%s", err)
-	}
-	return reading{used, n.doubt}
-}

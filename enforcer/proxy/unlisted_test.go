@@ -233,8 +233,10 @@ func TestUnlistedModelOfEveryProtocol(t *testing.T) {
 			twice[kind] = 2 * once
 		}
 		d.config.taker = &route.Provider
-		d.config.taker.Models = []limiterv1.Model{{Name: "dear", Prices: flat(twice)}}
-		d.config.taker.UnlistedModels = &limiterv1.UnlistedModels{MaxOutputTokens: 200}
+		dear := route.Model.Prices[price.Default]
+		dear.Base = twice
+		d.config.taker.Models = []limiterv1.Model{{Name: "dear", Prices: price.Book{price.Default: dear}}}
+		d.config.taker.UnlistedModels = &limiterv1.UnlistedModels{MaxOutputTokens: 200, ContextWindow: 4000}
 		d.config.routes = nil
 		for _, stream := range []bool{false, true} {
 			if stream && p.neverStreams {
