@@ -61,7 +61,8 @@ func fuzzRead(f *testing.F, endpoint protocol.Endpoint, seeds ...string) {
 func FuzzReadChatCompletions(f *testing.F) {
 	fuzzRead(f, protocol.ChatCompletions{},
 		`{"model":"maxi","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:x"}}]}],"n":2,"stream":true}`,
-		`{"model":"maxi","messages":[],"service_tier":"priority","modalities":["audio"],"stream_options":{},"stream":true,"tools":[{"type":"function"}]}`)
+		`{"model":"maxi","messages":[],"service_tier":"priority","modalities":["audio"],"stream_options":{},"stream":true,"tools":[{"type":"function"}]}`,
+		`{"model":"maxi","messages":[],"max_tokens":-1,"max_completion_tokens":7.0,"prompt_cache_options":{"mode":"explicit"}}`)
 }
 
 func FuzzReadResponses(f *testing.F) {

@@ -124,6 +124,10 @@ func (r *chatRequest) readStream(stream *member) (err *RequestError) {
 	return nil
 }
 
+// noBound is what some clients write for a bound where they want none. It is replaced by the
+// one that the call has then.
+const noBound = "-1"
+
 // maxOutputTokens is far above what any model gives.
 const maxOutputTokens = 1_000_000_000
 
@@ -132,7 +136,7 @@ func (r *chatRequest) readBounds(n *member) (err *RequestError) {
 		return err
 	}
 	for _, m := range []*member{&r.maxTokens, &r.maxCompletionTokens} {
-		if !m.given() {
+		if !m.given() || m.value.Raw == noBound {
 			continue
 		}
 		bound, err := m.integer(1, maxOutputTokens, 0)
@@ -328,7 +332,7 @@ func (r *chatRequest) rewritten(model limiterv1.Model, output int64) []byte {
 	if model.UpstreamName != r.model.value.Str && (r.deployment == "" || r.model.given()) {
 		changed.set(&r.model, gjson.AppendJSONString(nil, model.UpstreamName))
 	}
-	if output != r.maxOutput {
+	if output != r.maxOutput || r.maxTokens.value.Raw == noBound || r.maxCompletionTokens.value.Raw == noBound {
 		r.bound(&changed, output)
 	}
 	if r.streamed && !r.usageWanted {

@@ -219,8 +219,8 @@ func (m *member) bool() (bool, *RequestError) {
 	return m.value.Bool(), nil
 }
 
-// asOutput is the error of a bound of output. Some clients write -1 or 0 where they want none,
-// which providers take for that, for nothing, or for an error.
+// asOutput is the error of a bound of output. Providers take 0 for no bound, for no output, or
+// for an error.
 func (m *member) asOutput(err *RequestError) *RequestError {
 	if m.value.Raw == "0" || strings.HasPrefix(m.value.Raw, "-") {
 		return wrong(m.name, "must be a whole number of at least 1: leave it out to get as much as the model gives")
