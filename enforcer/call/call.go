@@ -72,6 +72,9 @@ type Forward struct {
 	// writes into it. Nothing else of the client's request is to be sent.
 	Header protocol.Header
 	Body   []byte
+	// ToItsEnd is whether the answer is to be read to its end though its client has gone:
+	// the provider is to say what it cost, or the client may ask for it again.
+	ToItsEnd bool
 }
 
 // Response is a whole answer that a client gets in the place of a provider's.
@@ -151,6 +154,12 @@ type forward struct {
 	shown bool
 	// usage is what the provider says that the call used; nil while it does not.
 	usage *price.Usage
+	// seen is the most that the call can have used by what was seen of an answer that was
+	// cut off; nil where nothing was.
+	seen *price.Usage
+	// length is how many bytes the answer has, and come how many of them have come; length is
+	// 0 where the provider does not say.
+	length, come int64
 	// firstToken is when the first bytes of a streamed answer came; zero when none did.
 	firstToken time.Time
 	// span is the step's in the trace; nil without a tracer.

@@ -123,7 +123,7 @@ var doorCases = map[string]struct {
 	"a stream that is cut off": {
 		provider:  answers(200, "text/event-stream", errBroken, chunk),
 		exchanges: []exchange{{body: streamedChat, wantStatus: 200, wantBody: `"provider_cut"`}},
-		wantEnds:  []ledgerv1.Outcome{ledgerv1.ChargedHold},
+		wantEnds:  []ledgerv1.Outcome{ledgerv1.ChargedSeen},
 	},
 	"a whole answer that is cut off": {
 		provider:  answers(200, "application/json", errBroken, `{"id"`),

@@ -1,12 +1,27 @@
 package call
 
 import (
+	"errors"
 	"maps"
 	"mime"
+	"strconv"
 	"time"
 
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
+
+// Why a door itself ends an answer: Finish takes these errors, wrapped or not.
+var (
+	// ErrClientGone: the client has gone, and the provider was left before the answer came
+	// to its end.
+	ErrClientGone = errors.New("the client has disconnected")
+	// ErrStopped: the door is being closed.
+	ErrStopped = errors.New("the enforcer is shutting down")
+)
+
+// ahead is how long a provider may go on after it was left: what was on its way through
+// the network, both ways, and what it takes to stop a model.
+const ahead = 100 * time.Millisecond
 
 // Head is what the client sees before the body of the provider's answer.
 type Head struct {
@@ -62,6 +77,7 @@ func (c *Call) Answer(status int, header protocol.Header) (*Head, *Response) {
 	f.head = Head{Status: status, Header: header, Streamed: isStream(status, header)}
 	maps.Copy(header, c.header) // our own fields stay
 	if !f.head.Streamed {
+		f.length, _ = strconv.ParseInt(header.Get("Content-Length"), 10, 64)
 		f.answer = c.bounded.Whole()
 		c.letGo()
 		return &f.head, nil
@@ -92,10 +108,17 @@ func (c *Call) Pass(piece []byte) []byte {
 	if len(piece) > 0 && f.head.Streamed && f.firstToken.IsZero() {
 		f.firstToken = time.Now()
 	}
+	f.come += int64(len(piece))
 	seen := f.answer.Pass(piece)
 	c.showPiece(seen)
 	return seen
 }
+
+// Progress is how far the answer has come, by which a door decides whether to leave the
+// provider when the client has gone: not before anything was seen, as nobody could say then
+// what the call costs, and not when all that is still to come is what it costs.
+// REQUIRES: Answer returned a Head, and Finish was not called.
+func (c *Call) Progress() protocol.Progress { return c.forward.answer.Progress() }
 
 // show notes that the client is shown the answer, from its head.
 func (c *Call) show() {
@@ -126,6 +149,7 @@ func (c *Call) Finish(cut error) Rest {
 			"provider", c.route.Provider.Name, "model", c.model.Name, "call", c.id, "why", doubt)
 	}
 	if f.answer.Unfinished() {
+		c.judge(cut)
 		return c.finishCut(piece, cut)
 	}
 	c.show()
@@ -135,10 +159,33 @@ func (c *Call) Finish(cut error) Rest {
 	return Rest{Piece: piece}
 }
 
+// judge judges by what was seen of an answer that was cut off what the call can have used.
+func (c *Call) judge(cut error) {
+	f := &c.forward
+	how := protocol.Cut{At: time.Now()}
+	if errors.Is(cut, ErrClientGone) || errors.Is(cut, ErrStopped) {
+		how.Ahead = ahead
+	}
+	if seen, ok := f.answer.Seen(how); ok {
+		f.seen = &seen
+		return
+	}
+	if !f.head.Streamed && f.come > 0 && f.length > 0 && !c.bounded.Hidden {
+		seen := c.bounded.Bound
+		seen.Output = min(seen.Output, f.length) // a token is a byte of the answer at least
+		f.seen = &seen
+	}
+}
+
 // finishCut tells the client that the answer was cut off: with a refusal if it has seen
 // nothing of it, else in the answer's midst if that has a way to, else by a cut.
 func (c *Call) finishCut(piece []byte, cut error) Rest {
 	provider := c.route.Provider.Name
+	if errors.Is(cut, ErrClientGone) {
+		c.calls.Metrics.left(provider)
+		c.endForward(nil)
+		return Rest{Cut: true}
+	}
 	c.calls.Metrics.cut(provider)
 	c.calls.Log.Warn("a provider's answer was cut off", "provider", provider, "call", c.id, "error", cut)
 	problem := answerCut()

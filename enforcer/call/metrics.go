@@ -57,7 +57,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		}),
 		ends: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bursar_enforcer_settled_calls_total",
-			Help: "Settled calls by outcome (Settled, Voided, ChargedHold).",
+			Help: "Settled calls by outcome (Settled, Voided, ChargedSeen, ChargedHold).",
 		}, []string{"outcome"}),
 		overruns: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "bursar_enforcer_overruns_total",
@@ -71,7 +71,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	}
 	m.answers = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "bursar_enforcer_provider_answers_total",
-		Help: "Calls by provider (the ModelProvider's name) and answer: 1xx to 5xx by the status, none when there was no answer, cut when the answer was cut off.",
+		Help: "Calls by provider (the ModelProvider's name) and answer: 1xx to 5xx by the status, none when there was no answer, cut when the answer was cut off, left when its client disconnected and the provider was told to stop.",
 	}, []string{"provider", "answer"})
 	m.header = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "bursar_enforcer_provider_header_seconds",
@@ -135,6 +135,9 @@ func (m *Metrics) answered(provider string, status int, sent time.Time) {
 
 // cut counts an answer that did not come to its end, beside the answer itself.
 func (m *Metrics) cut(provider string) { m.answers.WithLabelValues(provider, "cut").Inc() }
+
+// left counts an answer that was not read to its end, as its client had gone.
+func (m *Metrics) left(provider string) { m.answers.WithLabelValues(provider, "left").Inc() }
 
 func (m *Metrics) settled(e *ledgerv1.Entry, ended time.Time) {
 	m.open.Dec()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
+	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/retry"
 )
@@ -28,7 +29,8 @@ func (c *Call) closing(ended time.Time) (entry ledgerv1.Entry, tokens int64) {
 
 // charge says how the call ended and what it cost, and returns its tokens: nothing
 // where the provider was not asked or refused, what it says was used where that
-// can be believed, and the hold where nobody knows.
+// can be believed, the most that can have been used by what was seen of an answer that
+// was cut off, and the hold where nobody knows.
 func (c *Call) charge(entry *ledgerv1.Entry) (tokens int64) {
 	if c.voided() {
 		entry.Outcome = ledgerv1.Voided
@@ -40,8 +42,28 @@ func (c *Call) charge(entry *ledgerv1.Entry) (tokens int64) {
 			return usage.Total()
 		}
 	}
+	if tokens, ok := c.chargeSeen(entry); ok {
+		return tokens
+	}
 	entry.Outcome, entry.Cost = ledgerv1.ChargedHold, c.hold.Bound()
 	return c.bounded.Bound.Total()
+}
+
+// chargeSeen charges what was seen, unless it is as much as the hold.
+func (c *Call) chargeSeen(entry *ledgerv1.Entry) (tokens int64, ok bool) {
+	seen := c.forward.seen
+	if seen == nil {
+		return 0, false
+	}
+	cost, err := c.bounded.Dearest(*seen)
+	if err != nil || cost == c.hold.Bound() {
+		return 0, false
+	}
+	entry.Outcome, entry.Cost, entry.Usage = ledgerv1.ChargedSeen, cost, *seen
+	if entry.Usage.ServiceTier == price.Default {
+		entry.Usage.ServiceTier = ""
+	}
+	return seen.Total(), true
 }
 
 // voided is whether the call costs nothing, as far as it has come: it was not made,

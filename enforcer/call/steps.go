@@ -7,6 +7,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
 // The way of a call:
@@ -65,6 +66,7 @@ func (c *Call) Admit(ctx context.Context) (*Forward, *Response) {
 	return &Forward{
 		Protocol: p, Provider: c.route.Provider, Path: c.bounded.Path,
 		Header: forwardedHeader(c.id, c.Header, p), Body: c.bounded.Body,
+		ToItsEnd: c.claim != nil || c.route.Provider.OnClientGone == limiterv1.Drain,
 	}, nil
 }
 

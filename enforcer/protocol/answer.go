@@ -59,6 +59,12 @@ func (a *wholeAnswer) reading() reading {
 	return *a.got
 }
 
+// Progress is NotBegun: of a part of a whole answer, nobody can say what it cost.
+func (a *wholeAnswer) Progress() Progress { return NotBegun }
+
+// Seen is nothing, for the same reason.
+func (a *wholeAnswer) Seen(Cut) (price.Usage, bool) { return price.Usage{}, false }
+
 // numbers reads the numbers of a usage, and remembers what is wrong with the first of them
 // that cannot be what it counts.
 type numbers struct {

@@ -3,6 +3,7 @@ package protocol
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -302,8 +303,10 @@ func (r *messagesRequest) For(model limiterv1.Model, limits OutputLimits) (Bound
 		changed.set(&r.maxOutput, fmt.Append(nil, output.Tokens))
 	}
 	usage := r.newMessagesUsage(newBill(model, r.tier)) // answers must not hold the request
+	seen := messagesSeen{seen: seen{outlook: messagesOutlook(r.body, bound, model)}}
 	return BoundedCall{
 		Path: "/messages", Body: changed.bytes(), Output: output, Bound: bound, Cost: cost,
+		Dearest: dearestOf(model, r.tier), Hidden: seen.hidden,
 		Whole: func() Answer {
 			return newWholeAnswer(func(members *memberScanner) reading {
 				u := usage
@@ -312,7 +315,7 @@ func (r *messagesRequest) For(model limiterv1.Model, limits OutputLimits) (Bound
 				return u.reading()
 			}, "usage", "model")
 		},
-		Stream: func() Answer { return newMessagesStream(usage) },
+		Stream: func() Answer { return newMessagesStream(usage, seen) },
 	}, nil
 }
 
@@ -428,9 +431,10 @@ func (r *messagesRequest) propertiesFor(model limiterv1.Model) price.Properties 
 // messagesStream is a streamed answer. Nothing is changed.
 //
 // Input is known from the start, output at the end alone: of an answer that was cut
-// before it, nobody knows what it cost.
+// before it, only what was seen of it is known.
 type messagesStream struct {
 	events eventStream
+	seen   messagesSeen
 
 	said messagesUsage
 	// told is whether a usage has come that is not that of the start alone; stopped, whether
@@ -439,9 +443,9 @@ type messagesStream struct {
 	cut, done     bool
 }
 
-func newMessagesStream(usage messagesUsage) *messagesStream {
-	s := &messagesStream{said: usage}
-	s.events = eventStream{read: s.read}
+func newMessagesStream(usage messagesUsage, seen messagesSeen) *messagesStream {
+	s := &messagesStream{said: usage, seen: seen}
+	s.events = eventStream{read: s.read, tap: s.seen.event}
 	return s
 }
 
@@ -463,6 +467,18 @@ func (s *messagesStream) reading() reading {
 		return doubted("it has no usage at its end")
 	}
 	return s.said.reading()
+}
+
+func (s *messagesStream) Progress() Progress { return s.seen.progress(s.events.open()) }
+
+func (s *messagesStream) Seen(cut Cut) (price.Usage, bool) {
+	soFar := s.said
+	if _, told := soFar.members["output_tokens"]; !told && len(soFar.members) > 0 {
+		soFar.members = maps.Clone(soFar.members)
+		soFar.members["output_tokens"] = gjson.Parse("1") // it is told at the end, and none is less
+	}
+	said, known := soFar.reading().usage()
+	return s.seen.most(said, known, &s.events, cut)
 }
 
 var (

@@ -157,6 +157,11 @@ type BoundedCall struct {
 	Bound price.Usage
 	// Cost is the most that the call can cost. 0 <= Cost <= money.Max.
 	Cost money.Nanos
+	// Dearest is the most that the call can cost if it has used no more than so much: in the
+	// service tier of the usage, or, where that is empty, in any that is possible.
+	Dearest func(price.Usage) (money.Nanos, error)
+	// Hidden is whether the model may generate output that it does not show.
+	Hidden bool
 	// Whole and Stream make a reader for the call's answer.
 	Whole, Stream func() Answer
 }
@@ -174,6 +179,12 @@ type Answer interface {
 	// Usage is what the call used, and whether the provider has said so in a way
 	// that can be believed. REQUIRES: End was called.
 	Usage() (price.Usage, bool)
+	// Progress is how far the answer has come.
+	Progress() Progress
+	// Seen is the most that the call can have used by what has come of its answer: no less
+	// than it has used, as far as that can be known. It is not ok where nothing has come by
+	// which it can be judged. REQUIRES: End was called.
+	Seen(cut Cut) (price.Usage, bool)
 	// Problem is how the answer tells the client, in its midst, of a problem with
 	// the given JSON body; nil when the answer has no way to. Where not all clients
 	// take that for an error, the connection is to be cut as well.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/tidwall/gjson"
 
@@ -110,6 +111,7 @@ func fuzzStream(f *testing.F, endpoint protocol.Endpoint, body string, seeds ...
 			}
 			seen.Write(answer.End(cut))
 			usage, ok := answer.Usage()
+			checkSeen(t, answer, usage, ok)
 			return passed{seen.String(), usage, ok, answer.Unfinished()}
 		}
 		whole, split := pass(len(stream)+1), pass(int(size)+1)
@@ -123,6 +125,20 @@ func fuzzStream(f *testing.F, endpoint protocol.Endpoint, body string, seeds ...
 			t.Errorf("usage %+v", whole.usage)
 		}
 	})
+}
+
+// checkSeen checks that what was seen of an answer is within what can have been used, and
+// no less than what the provider says.
+func checkSeen(tb testing.TB, answer protocol.Answer, usage price.Usage, ok bool) {
+	tb.Helper()
+	seen, begun := answer.Seen(protocol.Cut{At: time.Now()})
+	switch {
+	case !begun:
+	case seen.Validate() != nil:
+		tb.Errorf("seen %+v", seen)
+	case ok && seen.Output+seen.AudioOutput+seen.ImageOutput < usage.Output+usage.AudioOutput+usage.ImageOutput:
+		tb.Errorf("seen %+v of %+v", seen, usage)
+	}
 }
 
 func FuzzStreamResponses(f *testing.F) {

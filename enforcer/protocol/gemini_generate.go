@@ -329,10 +329,12 @@ func (r *generateRequest) For(model limiterv1.Model, limits OutputLimits) (Bound
 	}
 	candidates := r.candidates // answers must not hold the request
 	usage := generateUsage{bill: newBill(model, r.tier), searches: bound.Uses != ""}
+	seen := generateSeen{seen{outlook: generateOutlook(bound, model)}}
 	return BoundedCall{
 		Path: path, Body: r.rewritten(output.Tokens, model), Output: output, Bound: bound, Cost: cost,
+		Dearest: dearestOf(model, r.tier), Hidden: seen.hidden,
 		Whole:  func() Answer { return newWholeGenerated(usage) },
-		Stream: func() Answer { return newGenerateStream(candidates, usage) },
+		Stream: func() Answer { return newGenerateStream(candidates, usage, seen) },
 	}, nil
 }
 
@@ -375,6 +377,7 @@ func (r *generateRequest) rewritten(output int64, model limiterv1.Model) []byte 
 // the last one for each candidate says why it is the last. Nothing is changed.
 type generateStream struct {
 	events     eventStream
+	seen       generateSeen
 	said       generateUsage
 	candidates int64
 
@@ -384,9 +387,9 @@ type generateStream struct {
 	told bool
 }
 
-func newGenerateStream(candidates int64, usage generateUsage) *generateStream {
-	s := &generateStream{said: usage, candidates: candidates, finished: map[int64]bool{}}
-	s.events = eventStream{read: s.read}
+func newGenerateStream(candidates int64, usage generateUsage, seen generateSeen) *generateStream {
+	s := &generateStream{said: usage, candidates: candidates, finished: map[int64]bool{}, seen: seen}
+	s.events = eventStream{read: s.read, tap: s.seen.chunk}
 	return s
 }
 
@@ -417,6 +420,17 @@ func (s *generateStream) reading() reading {
 		return reading{doubt: doubtCut}
 	}
 	return s.said.reading()
+}
+
+func (s *generateStream) Progress() Progress {
+	s.seen.finished = s.blocked || int64(len(s.finished)) >= s.candidates
+	return s.seen.progress(s.events.open())
+}
+
+func (s *generateStream) Seen(cut Cut) (price.Usage, bool) {
+	s.seen.finished = s.blocked || int64(len(s.finished)) >= s.candidates
+	said, known := s.said.reading().usage()
+	return s.seen.most(said, known, &s.events, cut)
 }
 
 var (

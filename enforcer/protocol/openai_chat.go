@@ -314,14 +314,16 @@ func (r *chatRequest) For(model limiterv1.Model, limits OutputLimits) (BoundedCa
 	}
 	bill, choices, withUsage := newBill(model, r.tier), r.choices, r.usageWanted // answers must not hold the request
 	bill.anyModel = r.deployment != ""
+	seen := chatSeen{seen: seen{outlook: outlookOf(r.body, bound, model)}, choices: choices}
 	return BoundedCall{
-		Path:   r.path(model.UpstreamName),
-		Body:   r.rewritten(model, output.Tokens),
-		Output: output,
-		Bound:  bound,
-		Cost:   cost,
+		Path:    r.path(model.UpstreamName),
+		Body:    r.rewritten(model, output.Tokens),
+		Output:  output,
+		Bound:   bound,
+		Cost:    cost,
+		Dearest: dearestOf(model, r.tier), Hidden: seen.hidden,
 		Whole:  func() Answer { return wholeChat(bill) },
-		Stream: func() Answer { return newChatStream(!withUsage, bill, choices) },
+		Stream: func() Answer { return newChatStream(!withUsage, bill, choices, seen) },
 	}, nil
 }
 

@@ -121,6 +121,7 @@ func wholeChat(b bill) Answer {
 // "usage":null that came with asking.
 type chatStream struct {
 	events eventStream
+	seen   chatSeen
 	hide   bool
 	bill   bill
 	// choices is how many answers were asked for, and finished those that have come to
@@ -140,9 +141,9 @@ type chatStream struct {
 	got   *reading
 }
 
-func newChatStream(hideUsage bool, b bill, choices int64) *chatStream {
-	s := &chatStream{hide: hideUsage, bill: b, choices: choices, finished: map[int64]bool{}}
-	s.events = eventStream{read: s.read, changing: hideUsage}
+func newChatStream(hideUsage bool, b bill, choices int64, seen chatSeen) *chatStream {
+	s := &chatStream{seen: seen, hide: hideUsage, bill: b, choices: choices, finished: map[int64]bool{}}
+	s.events = eventStream{read: s.read, changing: hideUsage, tap: s.seen.chunk}
 	return s
 }
 
@@ -158,6 +159,13 @@ func (s *chatStream) End(cut bool) []byte {
 // all choices. What follows [DONE] is not missed.
 func (s *chatStream) Unfinished() bool {
 	return !s.done && (s.cut || !s.last && int64(len(s.finished)) < s.choices)
+}
+
+func (s *chatStream) Progress() Progress { return s.seen.progress(s.events.open()) }
+
+func (s *chatStream) Seen(cut Cut) (price.Usage, bool) {
+	said, known := chatJudged(s.bill, s.usage, s.served, s.model, s.spoke).usage()
+	return s.seen.most(said, known && s.doubt == "", &s.events, cut)
 }
 
 func (s *chatStream) Problem(body []byte) ([]byte, bool) {

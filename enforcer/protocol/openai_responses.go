@@ -235,10 +235,12 @@ func (r *responsesRequest) For(model limiterv1.Model, limits OutputLimits) (Boun
 		changed.set(&r.maxOutput, fmt.Append(nil, output.Tokens))
 	}
 	bill := newBill(model, r.tier) // answers must not hold the request
+	seen := responsesSeen{seen: seen{outlook: outlookOf(r.body, bound, model)}}
 	return BoundedCall{
 		Path: "/responses", Body: changed.bytes(), Output: output, Bound: bound, Cost: cost,
+		Dearest: dearestOf(model, r.tier), Hidden: seen.hidden,
 		Whole:  func() Answer { return wholeResponse(bill) },
-		Stream: func() Answer { return newResponsesStream(bill) },
+		Stream: func() Answer { return newResponsesStream(bill, seen) },
 	}, nil
 }
 

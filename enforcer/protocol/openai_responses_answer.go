@@ -73,6 +73,7 @@ func wholeResponse(b bill) Answer {
 // response, with its usage. Nothing is changed.
 type responsesStream struct {
 	events eventStream
+	seen   responsesSeen
 	bill   bill
 
 	cut, done bool
@@ -82,9 +83,9 @@ type responsesStream struct {
 	got      *reading
 }
 
-func newResponsesStream(b bill) *responsesStream {
-	s := &responsesStream{bill: b}
-	s.events = eventStream{read: s.read}
+func newResponsesStream(b bill, seen responsesSeen) *responsesStream {
+	s := &responsesStream{bill: b, seen: seen}
+	s.events = eventStream{read: s.read, tap: s.seen.event}
 	return s
 }
 
@@ -94,6 +95,12 @@ func (s *responsesStream) End(cut bool) []byte      { s.cut = cut; return s.even
 // Unfinished is whether the stream ended before the response did. What follows the
 // last event is not missed.
 func (s *responsesStream) Unfinished() bool { return !s.done }
+
+func (s *responsesStream) Progress() Progress { return s.seen.progress(s.events.open()) }
+
+func (s *responsesStream) Seen(cut Cut) (price.Usage, bool) {
+	return s.seen.most(price.Usage{}, false, &s.events, cut)
+}
 
 func (s *responsesStream) Usage() (price.Usage, bool) { return s.reading().usage() }
 func (s *responsesStream) Doubt() string              { return s.reading().doubt }
@@ -143,11 +150,14 @@ func (s *responsesStream) take(response gjson.Result) {
 	}
 }
 
-// Problem is an error event, with the members that OpenAI's have.
+// Problem is an error event, with the members that OpenAI's have, and the number that comes
+// after those of the events so far.
 func (s *responsesStream) Problem(body []byte) ([]byte, bool) {
 	said := gjson.ParseBytes(body).Get("error")
 	event := bytes.TrimSpace(body)
-	for name, value := range map[string]string{"type": "error", "code": said.Get("code").Str, "message": said.Get("message").Str} {
+	for name, value := range map[string]any{
+		"type": "error", "code": said.Get("code").Str, "message": said.Get("message").Str, "param": nil, "sequence_number": s.seen.number,
+	} {
 		event, _ = sjson.SetBytes(event, name, value) // an object, into which a member can always be set
 	}
 	return s.events.interject("error", event), false

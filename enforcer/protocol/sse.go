@@ -19,6 +19,8 @@ type eventStream struct {
 	read func(data []byte) []byte
 	// changing is whether what read returns matters.
 	changing bool
+	// tap, if set, is given the data of each frame that has come to its end, before read is.
+	tap func(data []byte)
 
 	frame    []byte // the frame so far, unless it is too large
 	line     int    // the length of its last line so far
@@ -28,6 +30,9 @@ type eventStream struct {
 	out      []byte
 	joined   []byte
 	copied   int64 // how many bytes were copied, for a benchmark
+	cut      bool  // the frame was cut off
+	unread   int64 // how many bytes have passed unread
+	largest  int   // the size of the largest frame that was read
 }
 
 // pass takes a chunk of the stream and returns what the client is to see now.
@@ -83,10 +88,12 @@ func (s *eventStream) open() bool { return len(s.frame) > 0 || s.tooLarge }
 func (s *eventStream) add(b []byte) {
 	if !s.tooLarge && len(s.frame)+len(b) > maxFrame {
 		s.tooLarge = true
+		s.unread += int64(len(s.frame))
 		s.emit(s.frame)
 		s.frame = s.frame[:0]
 	}
 	if s.tooLarge {
+		s.unread += int64(len(b))
 		s.emit(b)
 		return
 	}
@@ -103,6 +110,7 @@ func (s *eventStream) emit(b []byte) {
 }
 
 func (s *eventStream) endFrame() {
+	s.largest = max(s.largest, len(s.frame))
 	seen := s.readFrame()
 	s.leftOut = seen == nil && !s.tooLarge
 	s.emit(seen)
@@ -112,6 +120,7 @@ func (s *eventStream) endFrame() {
 // end takes the end of the stream and returns what the client is still to see: a
 // last frame without its blank line, if the stream was not cut off in it.
 func (s *eventStream) end(cut bool) []byte {
+	s.cut = cut
 	seen := s.readFrame()
 	if cut || !s.changing {
 		return nil
@@ -138,6 +147,9 @@ func (s *eventStream) readFrame() []byte {
 	data, at := s.data()
 	if data == nil {
 		return s.frame
+	}
+	if s.tap != nil && !s.cut {
+		s.tap(data)
 	}
 	seen := s.read(data)
 	switch {

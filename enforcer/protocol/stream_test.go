@@ -42,6 +42,7 @@ func pass(tb testing.TB, usageWanted, cut bool, pieces func(func([]byte) bool)) 
 	}
 	seen.Write(stream.End(cut))
 	usage, ok := stream.Usage()
+	checkSeen(tb, stream, usage, ok)
 	return passed{seen.String(), usage, ok, stream.Unfinished()}
 }
 

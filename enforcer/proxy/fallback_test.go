@@ -328,9 +328,12 @@ func TestDowngradedAnswerSaysSoAgain(t *testing.T) {
 	}
 }
 
-// TestAnswerToWhoHasGoneIsKept: the answer was paid for.
+// TestAnswerToWhoHasGoneIsKept: where answers are drained, they are paid for.
 func TestAnswerToWhoHasGoneIsKept(t *testing.T) {
 	d := newFallbackDoor(t, withFallbacks(fromCache))
+	for _, route := range d.config.routes {
+		route.Provider.OnClientGone = limiterv1.Drain
+	}
 	body := strings.Replace(bigChat[:len(bigChat)-1]+`,"stream":true}`, "hi", "[[pause=1]]", 1)
 	response, err := http.DefaultClient.Do(d.request(http.MethodPost, "/v1/chat/completions", body))
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/bursar-dev/bursar/enforcer/call"
@@ -22,8 +23,10 @@ func (p *Proxy) forward(c *call.Call, forward *call.Forward, w http.ResponseWrit
 	if r.Context().Err() != nil {
 		return nil // the client has gone, and nothing was sent
 	}
-	client := newClient(w, r, p.timeouts.write)
-	ctx, release := p.outlive(client.gone)
+	leaving := &leaving{toItsEnd: forward.ToItsEnd}
+	client := newClient(w, r, p.timeouts.write, leaving)
+	ctx, release := p.outlive(client, leaving)
+	leaving.provider = ctx
 	defer release()
 	c.Sending()
 	body := forward.Body
@@ -41,39 +44,97 @@ func (p *Proxy) forward(c *call.Call, forward *call.Forward, w http.ResponseWrit
 		return response
 	}
 	client.head = head
-	return pass(c, client, answer.Body)
+	return pass(c, client, answer.Body, leaving)
 }
 
-// outlive is a context for the provider's side of a call. It outlives the client
-// by as long as an answer may be drained, so that the true usage comes in.
-func (p *Proxy) outlive(client context.Context) (ctx context.Context, release func()) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(client))
-	keepDraining := context.AfterFunc(client, func() {
+const (
+	// lag is how long a client that keeps up may take for a piece of an answer.
+	lag = 50 * time.Millisecond
+	// grace is how long an answer is read on after its client has gone where little of it is
+	// left: its usage or its end, or what has come while the client did not take it.
+	grace = 2 * time.Second
+	// lastWords is how long a client has to take in why its connection is going to be cut.
+	// Some of them forget what they have not read of an answer when it breaks off.
+	lastWords = 500 * time.Millisecond
+)
+
+// leaving says when the provider is left whose client has gone. The provider is told by
+// closing its connection.
+type leaving struct {
+	// toItsEnd is whether the answer is read to its end, for as long as answers are drained.
+	toItsEnd bool
+	// progress is how far the answer has come.
+	progress atomic.Int32
+	// lagging is whether the client has not taken the last piece at once, and writing since
+	// when it is being sent the next, in nanoseconds; 0 while it is not. What has come of the
+	// answer may be more than it was sent.
+	lagging atomic.Bool
+	writing atomic.Int64
+	// provider ends when the provider is left, for the reason that is its cause.
+	provider context.Context
+}
+
+// why is why the answer has ended, which fails with err.
+func (l *leaving) why(err error) error {
+	if left := context.Cause(l.provider); left != nil {
+		return left
+	}
+	return err
+}
+
+// after is how long the answer is still read whose client goes now.
+func (l *leaving) after(drain time.Duration) time.Duration {
+	switch progress := protocol.Progress(l.progress.Load()); {
+	case l.toItsEnd || progress == protocol.NotBegun:
+		return drain
+	case progress == protocol.Said || l.isBehind():
+		return min(drain, grace)
+	}
+	return 0
+}
+
+func (l *leaving) isBehind() bool {
+	since := l.writing.Load()
+	return l.lagging.Load() || since > 0 && time.Since(time.Unix(0, since)) > lag
+}
+
+// now is whether the provider is to be left at once, as its client has gone.
+func (l *leaving) now(progress protocol.Progress) bool {
+	l.progress.Store(int32(progress))
+	return !l.toItsEnd && progress == protocol.Underway && !l.isBehind()
+}
+
+// outlive is a context for the provider's side of a call. It outlives the client by as
+// long as the answer is still to be read.
+func (p *Proxy) outlive(client *client, leaving *leaving) (ctx context.Context, release func()) {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(client.gone))
+	keepReading := context.AfterFunc(client.gone, func() {
 		select {
-		case <-time.After(p.DrainTimeout):
-			cancel()
+		case <-time.After(leaving.after(p.DrainTimeout)):
+			cancel(call.ErrClientGone)
 		case <-ctx.Done():
 		}
 	})
-	keepForwarding := context.AfterFunc(p.forwarding, cancel)
+	keepForwarding := context.AfterFunc(p.forwarding, func() { cancel(call.ErrStopped) })
 	return ctx, func() {
-		keepDraining()
+		keepReading()
 		keepForwarding()
-		cancel()
+		cancel(nil)
 	}
 }
 
 // pass passes the answer to the client, unless the client gets another in its place.
-func pass(c *call.Call, client *client, answer io.Reader) *call.Response {
+func pass(c *call.Call, client *client, answer io.Reader, leaving *leaving) *call.Response {
 	if client.head.Streamed {
 		client.begin()
 	}
-	rest := c.Finish(copyAnswer(c, client, answer))
+	rest := c.Finish(copyAnswer(c, client, answer, leaving))
 	if rest.Instead != nil {
 		return rest.Instead
 	}
 	client.write(rest.Piece)
 	if rest.Cut {
+		client.takeIn(rest.Piece)
 		panic(http.ErrAbortHandler)
 	}
 	client.finish()
@@ -82,23 +143,21 @@ func pass(c *call.Call, client *client, answer io.Reader) *call.Response {
 
 // copyAnswer passes the answer on as it comes, until its end, and returns why it was cut
 // off if it was.
-func copyAnswer(c *call.Call, client *client, answer io.Reader) error {
+func copyAnswer(c *call.Call, client *client, answer io.Reader, leaving *leaving) error {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := answer.Read(buffer)
 		client.write(c.Pass(buffer[:n]))
-		switch {
+		switch left := leaving.now(c.Progress()) && client.gone.Err() != nil; {
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
-			return err
-		case client.drained > drainBytes:
-			return errDrained
+			return leaving.why(err)
+		case left, client.drained > drainBytes:
+			return call.ErrClientGone
 		}
 	}
 }
-
-var errDrained = errors.New("the client has gone, and more comes than is drained")
 
 // client is the receiver of an answer, until it has gone; then it is a drain.
 type client struct {
@@ -107,6 +166,7 @@ type client struct {
 	timeout time.Duration
 	gone    context.Context
 	hangUp  context.CancelFunc
+	leaving *leaving
 	// head is what comes before the answer's body; begun is whether it was sent.
 	head  *call.Head
 	begun bool
@@ -114,9 +174,9 @@ type client struct {
 	drained int64
 }
 
-func newClient(w http.ResponseWriter, r *http.Request, timeout time.Duration) *client {
+func newClient(w http.ResponseWriter, r *http.Request, timeout time.Duration, leaving *leaving) *client {
 	gone, hangUp := context.WithCancel(r.Context())
-	return &client{w: w, control: http.NewResponseController(w), timeout: timeout, gone: gone, hangUp: hangUp}
+	return &client{w: w, control: http.NewResponseController(w), timeout: timeout, gone: gone, hangUp: hangUp, leaving: leaving}
 }
 
 // begin sends the head of the answer, once.
@@ -147,6 +207,17 @@ func (c *client) write(piece []byte) {
 	}
 }
 
+// takeIn gives the client some time for the last piece, if there is one, unless it has gone.
+func (c *client) takeIn(piece []byte) {
+	if len(piece) == 0 {
+		return
+	}
+	select {
+	case <-c.gone.Done():
+	case <-time.After(lastWords):
+	}
+}
+
 // finish lets the server end the answer, which may have been silent for long.
 func (c *client) finish() {
 	c.begin()
@@ -158,10 +229,14 @@ func (c *client) do(send func() error) {
 	if c.gone.Err() != nil {
 		return
 	}
-	err := c.control.SetWriteDeadline(time.Now().Add(c.timeout))
+	begun := time.Now()
+	c.leaving.writing.Store(begun.UnixNano())
+	err := c.control.SetWriteDeadline(begun.Add(c.timeout))
 	if err == nil {
 		err = send()
 	}
+	c.leaving.lagging.Store(time.Since(begun) > lag)
+	c.leaving.writing.Store(0)
 	if err != nil {
 		c.hangUp()
 	}

@@ -12,20 +12,26 @@ import (
 	"time"
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/enforcer/answercache"
+	"github.com/bursar-dev/bursar/enforcer/call"
 )
 
 // gated is an upstream that streams a chunk, then waits to be let on.
 type gated struct {
 	started, on chan struct{}
 	left        chan error // why it ended, when it was cancelled
+	first       string     // the chunk
 }
 
 func newGated() *gated {
-	return &gated{started: make(chan struct{}), on: make(chan struct{}), left: make(chan error, 1)}
+	return &gated{started: make(chan struct{}), on: make(chan struct{}), left: make(chan error, 1), first: chunk}
 }
 
 func (g *gated) serve(w http.ResponseWriter, r *http.Request) {
-	stream(chunk)(w, r)
+	_, _ = io.Copy(io.Discard, r.Body) // until then, nobody is told that the client has gone
+	stream(g.first)(w, r)
 	close(g.started)
 	select {
 	case <-g.on:
@@ -38,9 +44,15 @@ func (g *gated) serve(w http.ResponseWriter, r *http.Request) {
 // hangUpMidStream makes a call and hangs up once its first chunk is there.
 func (d *door) hangUpMidStream() {
 	d.t.Helper()
+	d.hangUpWithin(d.request("POST", "/v1/chat/completions", streamedChat))
+}
+
+// hangUpWithin makes a call and hangs up once its first chunk is there.
+func (d *door) hangUpWithin(request *http.Request) {
+	d.t.Helper()
 	ctx, hangUp := context.WithCancel(d.t.Context())
 	defer hangUp()
-	response, err := http.DefaultClient.Do(d.request("POST", "/v1/chat/completions", streamedChat).WithContext(ctx))
+	response, err := http.DefaultClient.Do(request.WithContext(ctx))
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -51,10 +63,32 @@ func (d *door) hangUpMidStream() {
 	_ = response.Body.Close()
 }
 
+// seenOfChunk is what a call is charged that the client has left after its first chunk: the
+// input that was held, five bytes of text, the end of a message, and what the provider may
+// have generated in the tenth of a second in which it learns of that.
+var seenOfChunk = money.Nanos(len(streamedChat)*1000 + (5+2+10)*10_000)
+
 func TestClientHangsUp(t *testing.T) {
-	t.Run("and the answer is drained", func(t *testing.T) {
+	drain := func(o *doorOptions) { o.door.DrainTimeout = time.Minute }
+	toItsEnd := func(d *door) *door {
+		d.config.routes[0].Provider.OnClientGone = limiterv1.Drain
+		return d
+	}
+	t.Run("and the provider is told at once", func(t *testing.T) {
 		upstream := newGated()
-		d := newDoor(t, upstream.serve)
+		d := newDoor(t, upstream.serve, drain)
+		d.hangUpMidStream()
+		if err := <-upstream.left; !errors.Is(err, context.Canceled) {
+			t.Errorf("the provider was left with %v", err)
+		}
+		entry, end := d.ending()
+		if entry.Outcome != ledgerv1.ChargedSeen || entry.Cost != seenOfChunk || end.Cost != seenOfChunk {
+			t.Errorf("got %s at %s, want what was seen: %s", entry.Outcome, entry.Cost, seenOfChunk)
+		}
+	})
+	t.Run("and the answer is drained, as the ModelProvider says", func(t *testing.T) {
+		upstream := newGated()
+		d := toItsEnd(newDoor(t, upstream.serve, drain))
 		d.hangUpMidStream()
 		close(upstream.on)
 		entry, _ := d.ending()
@@ -62,52 +96,89 @@ func TestClientHangsUp(t *testing.T) {
 			t.Errorf("got %s at %s, want the truth: %s", entry.Outcome, entry.Cost, usedCost)
 		}
 	})
-	t.Run("and the answer takes too long", func(t *testing.T) {
+	t.Run("and the answer takes too long to be drained", func(t *testing.T) {
 		upstream := newGated()
-		d := newDoor(t, upstream.serve, func(o *doorOptions) { o.door.DrainTimeout = 50 * time.Millisecond })
+		d := toItsEnd(newDoor(t, upstream.serve, func(o *doorOptions) { o.door.DrainTimeout = 50 * time.Millisecond }))
 		d.hangUpMidStream()
 		entry, _ := d.ending()
-		if entry.Outcome != ledgerv1.ChargedHold || entry.Cost != boundOf(streamedChat) {
-			t.Errorf("got %s at %s, want the hold: %s", entry.Outcome, entry.Cost, boundOf(streamedChat))
+		if entry.Outcome != ledgerv1.ChargedSeen || entry.Cost != seenOfChunk {
+			t.Errorf("got %s at %s, want what was seen: %s", entry.Outcome, entry.Cost, seenOfChunk)
 		}
 		if err := <-upstream.left; !errors.Is(err, context.Canceled) {
 			t.Errorf("the provider was left with %v", err)
 		}
 	})
+	t.Run("and all is said but the usage", func(t *testing.T) {
+		upstream := newGated()
+		upstream.first = strings.Replace(chunk, `"delta"`, `"finish_reason":"stop","delta"`, 1)
+		d := newDoor(t, upstream.serve, drain)
+		d.hangUpMidStream()
+		close(upstream.on)
+		entry, _ := d.ending()
+		if entry.Outcome != ledgerv1.Settled || entry.Cost != usedCost {
+			t.Errorf("got %s at %s, want the truth: %s", entry.Outcome, entry.Cost, usedCost)
+		}
+	})
+	t.Run("and may ask again for what it has named", func(t *testing.T) {
+		upstream := newGated()
+		d := newDoor(t, upstream.serve, drain, func(o *doorOptions) {
+			o.Claims, o.Replays = &lostClaims{attempts: map[string]int{}}, answercache.New(1<<20)
+		})
+		request := d.request("POST", "/v1/chat/completions", streamedChat)
+		request.Header.Set(call.IdempotencyKeyHeader, "key")
+		d.hangUpWithin(request)
+		close(upstream.on)
+		if entry, _ := d.ending(); entry.Outcome != ledgerv1.Settled {
+			t.Errorf("got %s, want the truth", entry.Outcome)
+		}
+		again := d.request("POST", "/v1/chat/completions", streamedChat)
+		again.Header.Set(call.IdempotencyKeyHeader, "key")
+		if got := d.do(again); got.header.Get(call.ReplayedHeader) != "true" || got.body != chunk+done {
+			t.Errorf("asked again, the client sees %+v", got)
+		}
+	})
 	t.Run("and the answer has no end", func(t *testing.T) {
-		started := make(chan struct{})
 		left := make(chan struct{})
-		d := newDoor(t, func(w http.ResponseWriter, r *http.Request) {
+		d := toItsEnd(newDoor(t, func(w http.ResponseWriter, r *http.Request) {
 			stream(chunk)(w, r)
-			close(started)
 			comment := []byte(":" + strings.Repeat(" ", 1<<20) + "\n\n")
 			for r.Context().Err() == nil {
 				_, _ = w.Write(comment)
 			}
 			close(left)
-		})
+		}))
 		d.hangUpMidStream()
 		entry, _ := d.ending()
-		if entry.Outcome != ledgerv1.ChargedHold {
-			t.Errorf("got %s, want the hold charged", entry.Outcome)
+		if entry.Outcome == ledgerv1.Settled || entry.Cost < seenOfChunk-10*10_000 { // the longer it takes, the more there may have been
+			t.Errorf("got %s at %s, want what was seen", entry.Outcome, entry.Cost)
 		}
 		<-left
 	})
-	t.Run("before the answer begins", func(t *testing.T) {
+	t.Run("before a stream begins", func(t *testing.T) {
+		asked, on, left := make(chan struct{}), make(chan struct{}), make(chan struct{})
+		d := newDoor(t, func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			close(asked)
+			<-on
+			stream(chunk)(w, r)
+			<-r.Context().Done()
+			close(left)
+		}, drain)
+		d.hangUpWhenAsked(streamedChat, asked)
+		close(on)
+		<-left
+		if entry, _ := d.ending(); entry.Outcome != ledgerv1.ChargedSeen || entry.Cost != seenOfChunk {
+			t.Errorf("got %s at %s, want what was seen: %s", entry.Outcome, entry.Cost, seenOfChunk)
+		}
+	})
+	t.Run("before a whole answer", func(t *testing.T) {
 		asked, on := make(chan struct{}), make(chan struct{})
 		d := newDoor(t, func(w http.ResponseWriter, r *http.Request) {
 			close(asked)
 			<-on
 			whole(200, answer)(w, r)
-		})
-		ctx, hangUp := context.WithCancel(t.Context())
-		go func() {
-			<-asked
-			hangUp()
-		}()
-		if got := d.do(d.request("POST", "/v1/chat/completions", chat).WithContext(ctx)); !errors.Is(got.err, context.Canceled) {
-			t.Fatalf("got %+v", got)
-		}
+		}, drain)
+		d.hangUpWhenAsked(chat, asked)
 		close(on)
 		entry, _ := d.ending()
 		if entry.Outcome != ledgerv1.Settled || entry.Cost != usedCost {
@@ -116,7 +187,21 @@ func TestClientHangsUp(t *testing.T) {
 	})
 }
 
-// TestCut: a shutdown that cannot wait ends answers as their providers might.
+// hangUpWhenAsked makes a call and hangs up once the provider is asked.
+func (d *door) hangUpWhenAsked(body string, asked <-chan struct{}) {
+	d.t.Helper()
+	ctx, hangUp := context.WithCancel(d.t.Context())
+	go func() {
+		<-asked
+		hangUp()
+	}()
+	if got := d.do(d.request("POST", "/v1/chat/completions", body).WithContext(ctx)); !errors.Is(got.err, context.Canceled) {
+		d.t.Fatalf("got %+v", got)
+	}
+}
+
+// TestCut: a shutdown that cannot wait ends answers as their providers might, and what was
+// seen of them is charged.
 func TestCut(t *testing.T) {
 	d := newDoor(t, newGated().serve)
 	response, err := http.DefaultClient.Do(d.request("POST", "/v1/chat/completions", streamedChat))
@@ -131,8 +216,8 @@ func TestCut(t *testing.T) {
 	if rest, err := io.ReadAll(response.Body); !strings.HasPrefix(string(rest), `data: {"error":`) || err != nil {
 		t.Errorf("the client sees %q, %v", rest, err)
 	}
-	if entry, _ := d.ending(); entry.Outcome != ledgerv1.ChargedHold {
-		t.Errorf("got %s, want the hold charged", entry.Outcome)
+	if entry, _ := d.ending(); entry.Outcome != ledgerv1.ChargedSeen || entry.Cost != seenOfChunk {
+		t.Errorf("got %s at %s, want what was seen: %s", entry.Outcome, entry.Cost, seenOfChunk)
 	}
 }
 

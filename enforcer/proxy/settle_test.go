@@ -24,6 +24,9 @@ import (
 // TestEndOfACall: what the client sees, and how the hold ends, whatever the
 // provider does.
 func TestEndOfACall(t *testing.T) {
+	// What a call can have used of which a chunk was seen: the input that was held, the bytes of
+	// its text, the end of a message, and another such chunk that was not sent.
+	seenOfChunk := price.Usage{Input: int64(len(streamedChat)), Output: 5 + 2 + 5}
 	const cutOff = "The provider's answer was cut off before its end."
 	for name, tc := range map[string]struct {
 		upstream    http.HandlerFunc // nil: nobody listens
@@ -33,7 +36,7 @@ func TestEndOfACall(t *testing.T) {
 		wantCut     bool
 		wantOutcome ledgerv1.Outcome
 		wantUsage   price.Usage
-		wantCost    money.Nanos // of Settled
+		wantCost    money.Nanos // of Settled and ChargedSeen
 	}{
 		"a whole answer": {
 			upstream: whole(200, answer), wantStatus: 200, wantBody: answer,
@@ -110,6 +113,11 @@ func TestEndOfACall(t *testing.T) {
 			upstream:   hijack("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"id\""),
 			wantStatus: 200, wantBody: `{"id"`, wantCut: true, wantOutcome: ledgerv1.ChargedHold,
 		},
+		"cut within a short whole answer": {
+			upstream:   hijack("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 40\r\n\r\n{\"id\""),
+			wantStatus: 200, wantBody: `{"id"`, wantCut: true,
+			wantOutcome: ledgerv1.ChargedSeen, wantUsage: price.Usage{Input: int64(len(chat)), Output: 40}, wantCost: money.Nanos(len(chat)*1000 + 40*10_000),
+		},
 		"cut within a whole answer of unknown length": {
 			upstream:   hijack("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"id\"\r\n"),
 			wantStatus: 200, wantBody: `{"id"`, wantCut: true, wantOutcome: ledgerv1.ChargedHold,
@@ -117,7 +125,12 @@ func TestEndOfACall(t *testing.T) {
 		"cut within a stream": {
 			upstream: stream(chunk, chunk[:20], cut), body: streamedChat, wantStatus: 200,
 			wantBody:    chunk + "data: " + errorBody("provider_cut", cutOff) + "\n\n",
-			wantOutcome: ledgerv1.ChargedHold,
+			wantOutcome: ledgerv1.ChargedSeen, wantUsage: seenOfChunk, wantCost: money.Nanos(len(streamedChat)*1000 + 12*10_000),
+		},
+		"cut within a frame that is longer than all before": {
+			upstream: stream(chunk, "data: "+strings.Repeat("x", 100), cut), body: strings.Replace(streamedChat, `"stream"`, `"stream_options":{"include_usage":true},"stream"`, 1), wantStatus: 200,
+			wantBody:    chunk + "data: " + strings.Repeat("x", 100) + "\n\ndata: " + errorBody("provider_cut", cutOff) + "\n\n",
+			wantOutcome: ledgerv1.ChargedSeen, wantUsage: price.Usage{Input: 114, Output: 12 + 106 - int64(len(chunk))}, wantCost: 114*1000 + (12+106-money.Nanos(len(chunk)))*10_000,
 		},
 		"cut within a stream whose usage has come": {
 			upstream: stream(chunk, usageChunk, cut), body: streamedChat, wantStatus: 200,
@@ -127,7 +140,7 @@ func TestEndOfACall(t *testing.T) {
 		"a stream that ends too early": {
 			upstream: stream(chunk), body: streamedChat, wantStatus: 200,
 			wantBody:    chunk + "data: " + errorBody("provider_cut", cutOff) + "\n\n",
-			wantOutcome: ledgerv1.ChargedHold,
+			wantOutcome: ledgerv1.ChargedSeen, wantUsage: seenOfChunk, wantCost: money.Nanos(len(streamedChat)*1000 + 12*10_000),
 		},
 		"cut before the first frame": {
 			upstream:   hijack("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"),
@@ -165,7 +178,7 @@ func TestEndOfACall(t *testing.T) {
 				t.Errorf("settled with %s and %s, want %s and the entry", end.Cost, end.Entry, want.Cost)
 			}
 			wantUnused := int64(len(body)) + 100 - map[ledgerv1.Outcome]int64{
-				ledgerv1.Settled: tc.wantUsage.Total(), ledgerv1.ChargedHold: int64(len(body)) + 100,
+				ledgerv1.Settled: tc.wantUsage.Total(), ledgerv1.ChargedSeen: tc.wantUsage.Total(), ledgerv1.ChargedHold: int64(len(body)) + 100,
 			}[tc.wantOutcome]
 			var unused int64
 			for _, bucket := range bucketsOf(end.Accounts) {

@@ -98,8 +98,9 @@ func (r *sayRequest) For(model limiterv1.Model, _ protocol.OutputLimits) (protoc
 	body, err := json.Marshal(asked)
 	return protocol.BoundedCall{
 		Path: "/say", Body: body, Bound: bound, Cost: cost,
-		Whole:  func() protocol.Answer { return &said{} },
-		Stream: func() protocol.Answer { return &said{streamed: true} },
+		Dearest: func(used price.Usage) (money.Nanos, error) { return model.Prices.Dearest(used) },
+		Whole:   func() protocol.Answer { return &said{} },
+		Stream:  func() protocol.Answer { return &said{streamed: true} },
 	}, err
 }
 
@@ -113,6 +114,18 @@ type said struct {
 func (s *said) Pass(chunk []byte) []byte { s.seen.Write(chunk); return chunk }
 func (s *said) End(cut bool) []byte      { s.cut = cut; return nil }
 func (s *said) Unfinished() bool         { return s.cut }
+
+// Progress and Seen: a parrot that breaks off has said no more than what was heard of it.
+func (s *said) Progress() protocol.Progress {
+	if !s.streamed || s.seen.Len() == 0 {
+		return protocol.NotBegun
+	}
+	return protocol.Underway
+}
+
+func (s *said) Seen(protocol.Cut) (price.Usage, bool) {
+	return price.Usage{Input: 9, Output: int64(strings.Count(s.seen.String(), " "))}, s.Progress() == protocol.Underway
+}
 
 func (s *said) Usage() (price.Usage, bool) {
 	text := s.seen.String()
@@ -224,7 +237,7 @@ func TestToyProtocol(t *testing.T) {
 			body: sayLive, breaks: true, sent: `{"voice":"mini-2026","say":"hello","words":7,"live":true}`,
 			want: aviaryFirst + `data: {"squawk":"The provider's answer was cut off before its end.","reason":"provider_cut",` +
 				`"type":"urn:bursar:problem:provider-cut","title":"Answer cut off","status":502,"detail":"The provider's answer was cut off before its end."}` + "\n\n",
-			outcome: ledgerv1.ChargedHold, cost: money.Nanos(len(sayLive)*1000 + 7*10_000),
+			outcome: ledgerv1.ChargedSeen, cost: 9*1000 + 2*10_000,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -51,7 +51,7 @@ func TestTrace(t *testing.T) {
 			body: streamedChat, upstream: stream(chunk, cut), want: all,
 			wantOf: map[string]map[string]any{
 				"chat mini-2026": {"gen_ai.request.stream": true},
-				"settle":         {"bursar.outcome": "ChargedHold"},
+				"settle":         {"bursar.outcome": "ChargedSeen"},
 			},
 		},
 		"no such model": {

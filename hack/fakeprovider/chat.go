@@ -62,7 +62,7 @@ func (p *Provider) generate(ctx context.Context, a *answer, emit func(choice int
 			}
 			a.line.addOutput(1)
 			done++
-			if err := emit(choice, fmt.Sprintf("token%d ", i)+padding); err != nil {
+			if err := emit(choice, a.say(i)+padding); err != nil {
 				return err
 			}
 		}
@@ -108,6 +108,17 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// words are a token each, with the blank before them.
+var words = []string{" time", " year", " people", " way", " day", " man", " thing", " life", " child", " world", " school"}
+
+// say is what a token says.
+func (a *answer) say(i int) string {
+	if a.directives.words {
+		return words[i%len(words)]
+	}
+	return fmt.Sprintf("token%d ", i)
 }
 
 // padding is what each token adds, so that the answer has the size that was asked for.

@@ -32,6 +32,7 @@ in the header ` + DirectivesHeader + `:
   audio=N      N of the input tokens are sound
   thoughts=N   of the output, or beside it, N tokens are thoughts, within the bound
   tier=NAME    serve the call in another service tier than the request asks for
+  words        say words of which each is one token of OpenAI's tokenizers
   size=N       say N bytes more than the tokens do
   first=D      wait for D, such as 200ms, before the first token
   delay=D      wait for D before each further token
@@ -70,6 +71,7 @@ type directives struct {
 	place     usagePlace
 	thoughts  int
 	tier      string
+	words     bool
 	size      int
 	duplicate bool
 	first     time.Duration
@@ -148,6 +150,8 @@ func (d *directives) set(word string) (err error) {
 		d.tier = value
 	case "size":
 		err = assign(&d.size, value)
+	case "words":
+		d.words = true
 	case "duplicate":
 		d.duplicate = true
 	case "first":

@@ -63,7 +63,7 @@ func parseOptions(args []string, getenv func(string) string) (options, error) {
 	flags.StringVar(&o.redisURL, "redis-url", "", "URL of Redis, if it contains no password; otherwise use "+redisVariable)
 	flags.StringVar(&o.credentialsDir, "provider-credentials-dir", "/etc/bursar/providers", "directory with the providers' API keys, one per file")
 	flags.DurationVar(&o.shutdownGrace, "shutdown-grace", 2*time.Minute, "how long answers in progress may take to finish after SIGTERM; settling their calls may take 30s more")
-	flags.DurationVar(&o.drainTimeout, "drain-timeout", time.Minute, "how long to keep reading an answer after its client has disconnected, to learn its cost")
+	flags.DurationVar(&o.drainTimeout, "drain-timeout", time.Minute, "how long to keep reading an answer after its client has disconnected, where it is read on to learn its cost")
 	flags.Int64Var(&o.maxRequestBytes, "max-request-bytes", 32<<20, "maximum size of a request body")
 	flags.Int64Var(&o.requestMemoryBytes, "request-memory-bytes", 0, "maximum memory for the bodies of all requests in progress until their providers answer; one tenant gets at most half of it, one API key a third, and no body may be larger than that; 0 is a quarter of the memory limit (GOMEMLIMIT, or 90% of the container's), or 128 MiB without one")
 	flags.Int64Var(&o.answerCacheBytes, "answer-cache-bytes", 64<<20, "maximum memory for the answers of the fallback Cache; 0 disables it")

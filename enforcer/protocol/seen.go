@@ -1,0 +1,298 @@
+package protocol
+
+import (
+	"bytes"
+	"cmp"
+	"strings"
+	"time"
+	"unsafe"
+
+	"github.com/tidwall/gjson"
+	"github.com/tiktoken-go/tokenizer/codec"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/price"
+)
+
+// outlook is what is known of an answer before it comes.
+type outlook struct {
+	// bound is the most that the call can use.
+	bound     price.Usage
+	tokenizer limiterv1.Tokenizer
+	// hidden is whether the model may think without showing what; shown is whether it is
+	// known that it does not, whatever it is called.
+	hidden, shown bool
+}
+
+// What a provider may have generated and not sent when an answer was cut off: what came at
+// once at the most, or more, by the pace at which the output came.
+const (
+	// assumedPace is the pace before it can be measured, and fastestPace the fastest that
+	// is believed, in tokens a second: what comes faster was not generated as it came.
+	assumedPace, fastestPace = 100, 1000
+	// pause is how long a provider that sends as it generates may be silent. A longer
+	// silence may be one in which it generated what it sends in one piece, such as the
+	// arguments of a tool.
+	pause = time.Second
+)
+
+// What a model generates beside what is seen of it.
+const (
+	// perMessage is for the end of a message.
+	perMessage = 2
+	// perToolCall is for what says in the model's own terms that a tool is called.
+	perToolCall = 16
+)
+
+// maxWaiting is how many bytes of text wait to be tokenized at most: most answers come to
+// their end, and what they used is known without it.
+const maxWaiting = 16 << 10
+
+// endOfPiece ends a piece of text among those that wait. No text in UTF-8 has it.
+const endOfPiece = 0xff
+
+// seen is the most that a call can have used by what has come of its streamed answer.
+//
+// Output is counted as it comes: by the tokenizer of the model, if it has one, piece by
+// piece, since providers cut a stream between tokens; else a token a byte, as no token
+// stands for less. What the provider has reported of it meanwhile takes the place of what
+// was counted until then.
+type seen struct {
+	outlook
+	// frames is how many frames with data have come.
+	frames int64
+	// waiting are pieces of text that are not counted yet.
+	waiting []byte
+	// spoken are the tokens since the last report, reported those that it told of, and all
+	// those of the answer.
+	spoken, reported, all int64
+	// atOnce is how many tokens came at once at the most since the last report, reportedAtOnce
+	// by how many two reports differed.
+	atOnce, reportedAtOnce int64
+	// first and last are when the first and the last of the output came.
+	first, last time.Time
+	// finished is whether no more output is to come.
+	finished bool
+	// named is whether the name of the model that answers was seen.
+	named bool
+	// served is the service tier, once the provider has said it.
+	served price.ServiceTier
+}
+
+// view is a frame's data as a string, without a copy. It is good until the frame is changed:
+// nothing of it is to be kept.
+func view(data []byte) string { return unsafe.String(unsafe.SliceData(data), len(data)) }
+
+// noOutput are members of a piece of an answer that the model does not generate, or not as
+// text.
+var noOutput = map[string]bool{
+	"role": true, "id": true, "type": true, "index": true, "object": true, "call_id": true, "item_id": true, "status": true,
+	"signature": true, "thoughtSignature": true, "annotations": true, "logprobs": true, "encrypted_content": true,
+}
+
+// strings counts the text in a piece of an answer, whatever it is for: words, thoughts, a
+// refusal, the name of a tool or its arguments.
+func (s *seen) strings(value gjson.Result) {
+	switch value.Type {
+	case gjson.String:
+		s.text(value.Str)
+	case gjson.JSON:
+		value.ForEach(func(key, member gjson.Result) bool {
+			switch {
+			case noOutput[key.Str]:
+			case member.Type == gjson.JSON && isArguments(key.Str):
+				s.text(member.Raw)
+			default:
+				s.strings(member)
+			}
+			return true
+		})
+	}
+}
+
+// isArguments is whether a member has the arguments of a tool, all of which the model has
+// generated, where it is no string.
+func isArguments(name string) bool { return name == "arguments" || name == "args" || name == "input" }
+
+// text counts a text.
+func (s *seen) text(text string) {
+	if text == "" {
+		return
+	}
+	s.came()
+	if s.tokenizer == "" || tokenizers[s.tokenizer] == nil {
+		s.add(int64(len(text)))
+		return
+	}
+	s.waiting = append(append(s.waiting, text...), endOfPiece)
+	if len(s.waiting) >= maxWaiting {
+		s.count()
+	}
+}
+
+// tokens counts tokens of which there is no text.
+func (s *seen) tokens(n int64) {
+	s.came()
+	s.spoken, s.all = s.spoken+n, s.all+n
+}
+
+func (s *seen) came() {
+	s.last = time.Now()
+	if s.first.IsZero() {
+		s.first = s.last
+	}
+}
+
+func (s *seen) add(tokens int64) {
+	s.spoken, s.all = s.spoken+tokens, s.all+tokens
+	s.atOnce = max(s.atOnce, tokens)
+}
+
+// count counts the text that waits.
+func (s *seen) count() {
+	for rest := s.waiting; len(rest) > 0; {
+		piece, next, _ := bytes.Cut(rest, []byte{endOfPiece})
+		s.add(countText(tokenizers[s.tokenizer](), string(piece)))
+		rest = next
+	}
+	s.waiting = s.waiting[:0]
+}
+
+// report notes how much output the provider says that there is so far. It does not count
+// as long as it does not grow with what comes.
+func (s *seen) report(output int64) {
+	since := output - s.reported
+	if since <= 0 || output > price.MaxTokens {
+		return
+	}
+	s.came()
+	s.count()
+	s.all += since - s.spoken
+	s.reportedAtOnce = max(s.reportedAtOnce, since)
+	s.reported, s.spoken, s.atOnce = output, 0, 0
+}
+
+// most is the most that the call can have used. said is what the provider has said so far
+// of what it used, if anything: all of the input, and output that is not less.
+func (s *seen) most(said price.Usage, known bool, events *eventStream, cut Cut) (price.Usage, bool) {
+	if s.frames == 0 && !events.open() {
+		return price.Usage{}, false
+	}
+	if !known {
+		said = s.bound
+		said.Output, said.AudioOutput, said.ImageOutput = 0, 0, 0
+	}
+	said.Billed, said.Uses = 0, s.bound.Uses // what was used beside tokens is told at the end
+	said.ServiceTier = cmp.Or(said.ServiceTier, s.served)
+	told, limit := outputOf(said), outputOf(s.bound)
+	more := max(0, min(s.output(events, cut), limit)-told)
+	switch {
+	case s.bound.AudioOutput > 0:
+		said.AudioOutput += max(0, limit-told) // how much sound there is cannot be seen
+	case said.ImageOutput > 0:
+		said.ImageOutput += more
+	default:
+		said.Output += more
+	}
+	return said, true
+}
+
+func outputOf(u price.Usage) int64 { return u.Output + u.AudioOutput + u.ImageOutput }
+
+// output is the most output that there can have been, without regard to its bound.
+func (s *seen) output(events *eventStream, cut Cut) int64 {
+	if s.hidden && s.reported == 0 {
+		return price.MaxTokens
+	}
+	s.count()
+	// A frame that was cut off has no more text than the largest, and what is longer of it.
+	output := s.reported + s.spoken + events.unread + int64(max(0, len(events.frame)-events.largest))
+	switch {
+	case !s.finished:
+		return output + perMessage + s.unsent(cut)
+	case s.reported > 0 && s.spoken == 0:
+		return output // of which all was told
+	}
+	return output + perMessage
+}
+
+// unsent is how many tokens the provider may have generated that have not come.
+func (s *seen) unsent(cut Cut) int64 {
+	quiet := cut.At.Sub(s.last)
+	if s.first.IsZero() || quiet < pause {
+		quiet = 0
+	}
+	pace := int64(assumedPace)
+	if lasted := s.last.Sub(s.first); lasted > 0 {
+		pace = min(s.all*int64(time.Second)/int64(lasted), fastestPace)
+	}
+	inFlight := min(tokensIn(cut.Ahead, pace), s.all+tokensIn(cut.Ahead, assumedPace))
+	return max(s.atOnce, s.reportedAtOnce, 1, inFlight+tokensIn(quiet, max(pace, assumedPace)))
+}
+
+// tokensIn is how many tokens come in a time, rounded up.
+func tokensIn(d time.Duration, pace int64) int64 {
+	return (d.Milliseconds()*pace + 999) / 1000
+}
+
+// countText is how many tokens a text is by a tokenizer of OpenAI's, where it is known to
+// begin and to end between tokens.
+func countText(tokenizer *codec.Codec, text string) (tokens int64) {
+	if strings.ContainsRune(text, '\uFFFD') {
+		return int64(len(text))
+	}
+	for start := 0; start < len(text); {
+		end := nextWord(text, start+1)
+		tokens += boundWord(tokenizer, text[start:end], false)
+		start = end
+	}
+	return tokens
+}
+
+// dearestOf is the most that a call of the model can cost by what it can have used: in the
+// service tier in which it was served, or, where that is not known, in the dearest of those
+// in which it may have been.
+func dearestOf(model limiterv1.Model, tier serviceTier) func(price.Usage) (money.Nanos, error) {
+	return func(used price.Usage) (money.Nanos, error) {
+		tiers := tier.possible(model)
+		if used.ServiceTier != "" {
+			tiers = []price.ServiceTier{used.ServiceTier}
+		}
+		return model.Prices.Dearest(used, tiers...)
+	}
+}
+
+// hides is whether the model may think without showing what, by what its ModelProvider says,
+// or else by its name.
+func hides(model limiterv1.Model) (hidden, shown bool) {
+	switch model.Reasoning {
+	case limiterv1.ReasoningHidden:
+		return true, false
+	case limiterv1.ReasoningShown:
+		return false, true
+	}
+	return thinksHidden(model.UpstreamName), false
+}
+
+// servedIn notes in which service tier the call is served. "auto" says what was asked for.
+func (s *seen) servedIn(tier gjson.Result) {
+	if tier.Type == gjson.String && tier.Str != "" && tier.Str != "auto" {
+		s.served = tierNamed(tier.Str)
+	}
+}
+
+// thinkers are how names of models begin that are known to think without showing it.
+var thinkers = []string{"o1", "o3", "o4", "gpt-5", "gpt-6", "gpt-7", "codex", "computer-use", "grok-4", "gemini-2.5", "gemini-3"}
+
+// thinksHidden is whether a model by that name is known to think without showing what. A
+// gateway may put the maker's name before it.
+func thinksHidden(name string) bool {
+	name = strings.ToLower(name[strings.LastIndexByte(name, '/')+1:])
+	for _, thinker := range thinkers {
+		if strings.HasPrefix(name, thinker) {
+			return true
+		}
+	}
+	return false
+}
