@@ -246,8 +246,14 @@ func (d *door) log() []answered {
 // make makes a call through the door with a user's key.
 func (c call) make(t *testing.T, d *door, user string) (r result) {
 	t.Helper()
+	return c.say(t, d, user, "Tell me a story [[output=7]]")
+}
+
+// say is make with a prompt.
+func (c call) say(t *testing.T, d *door, user, prompt string) (r result) {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "node", c.client+".mjs", c.call)
-	cmd.Env = append(os.Environ(), "BURSAR_URL="+d.URL, "BURSAR_KEY="+keyOf(user), "PROMPT=Tell me a story [[output=7]]")
+	cmd.Env = append(os.Environ(), "BURSAR_URL="+d.URL, "BURSAR_KEY="+keyOf(user), "PROMPT="+prompt)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -285,6 +291,24 @@ func TestCalls(t *testing.T) {
 			}
 		}
 		checkBill(t, log[0].callID)
+	})
+}
+
+// TestErrorInAStream: of a stream that the provider has cut off, every client is told in
+// its midst, in a shape that it knows as an error, and shows what Bursar says of it.
+func TestErrorInAStream(t *testing.T) {
+	sideBySide(t, func(t *testing.T, c call) {
+		if !strings.HasSuffix(c.call, "Stream") {
+			t.Skip("no stream")
+		}
+		d := newDoor(t)
+		r := c.say(t, d, "rich", "Tell me a story [[output=7 cut=3]]")
+		if r.Error == nil || !r.says("The provider's answer was cut off before its end.") || strings.Contains(r.Error.Name, "Validation") {
+			t.Errorf("got %q, error %+v, want one that says that the answer was cut off", r.Text, r.Error)
+		}
+		if log := d.log(); len(log) != 1 || log[0].status != http.StatusOK {
+			t.Errorf("answers %+v, want one of 200", log)
+		}
 	})
 }
 
