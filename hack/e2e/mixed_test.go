@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -29,7 +30,8 @@ spec:
   endpoint: %[1]s/v1
   credentialFile: openai
   models:
-  - {name: gpt-5, maxOutputTokens: 200, prices: {input: "1.25", cachedInput: "0.125", output: "10"}}
+  - {name: gpt-4o, tokenizer: o200k_base, maxOutputTokens: 4000, prices: {input: "2.50", cachedInput: "1.25", output: "10"}}
+  - {name: gpt-5, maxOutputTokens: 4000, prices: {input: "1.25", cachedInput: "0.125", output: "10"}}
   - {name: text-embedding-3-small, prices: {input: "0.02"}}
 ---
 apiVersion: bursar.dev/v1alpha1
@@ -40,7 +42,7 @@ spec:
   endpoint: %[1]s/openai
   credentialFile: openai
   models:
-  - {name: my-deployment, upstreamName: gpt-4o-mini, maxOutputTokens: 200, prices: {input: "0.15", cachedInput: "0.075", output: "0.60"}}
+  - {name: my-deployment, upstreamName: gpt-4o-mini, tokenizer: o200k_base, maxOutputTokens: 4000, prices: {input: "0.15", cachedInput: "0.075", output: "0.60"}}
 ---
 apiVersion: bursar.dev/v1alpha1
 kind: ModelProvider
@@ -52,7 +54,7 @@ spec:
   models:
   - name: claude-sonnet-4-5
     contextWindow: 4000
-    maxOutputTokens: 200
+    maxOutputTokens: 4000
     prices:
       input: "3"
       cachedInput: "0.30"
@@ -70,7 +72,7 @@ spec:
   endpoint: %[1]s/v1beta
   credentialFile: openai
   models:
-  - {name: gemini-2.5-flash, maxOutputTokens: 200, prices: {input: "0.30", cachedInput: "0.03", output: "2.50"}}
+  - {name: gemini-2.5-flash, maxOutputTokens: 4000, prices: {input: "0.30", cachedInput: "0.03", output: "2.50"}}
 `
 
 // mixedCall is a call of one of the protocols.
@@ -79,6 +81,8 @@ type mixedCall struct {
 	body                       map[string]any
 	// cut is who ends the call before its end, if anybody.
 	cut cutBy
+	// counted is whether it can be told by the token what was seen of the answer.
+	counted bool
 	// id is the call's, once it was made.
 	id string
 }
@@ -91,33 +95,39 @@ const (
 	byClient   cutBy = "the client"
 )
 
-// newMixedCall is a random call: a third of all are cut at a random frame.
+// newMixedCall is a random call: a third of all are cut at a random frame. Those have an
+// ordinary length, so that what is charged for them can be compared with the bill.
 func newMixedCall(random *rand.Rand) mixedCall {
 	c := mixedCall{cut: byNobody, directives: fmt.Sprintf("output=%d cached=%d", 1+random.IntN(20), random.IntN(5))}
+	text, model, thoughts := "one two three four", "gpt-5", " thoughts=2"
 	switch random.IntN(5) {
 	case 0:
 		c.cut = byProvider
-		c.directives += fmt.Sprintf(" cut=%d", random.IntN(20))
+		c.directives = fmt.Sprintf("words output=800 cut=%d", 1+random.IntN(800))
 	case 1:
 		c.cut = byClient
-		c.directives += " delay=1ms"
+		c.directives = "words output=800 delay=2ms"
 	}
 	stream := c.cut == byClient || random.IntN(3) > 0
 	output := 20 + random.IntN(100)
-	prompt := func(more string) string { return "one two three four [[" + c.directives + more + "]]" }
+	if c.cut != byNobody { // a model that does not think, as that could not be seen
+		text, model, thoughts, output = strings.Repeat("time ", 1000+random.IntN(2000)), "gpt-4o", "", 1000+random.IntN(3000)
+	}
+	c.counted = stream
+	prompt := func(more string) string { return text + " [[" + c.directives + more + "]]" }
 	user := func(text string) []any { return []any{map[string]any{"role": "user", "content": text}} }
 	switch random.IntN(6) {
 	case 0:
 		c.path, c.keyField = "/v1/chat/completions", "Authorization"
-		c.body = map[string]any{"model": "gpt-5", "messages": user(prompt(" thoughts=2")), "max_completion_tokens": output, "stream": stream}
+		c.body = map[string]any{"model": model, "messages": user(prompt(thoughts)), "max_completion_tokens": output, "stream": stream}
 	case 1:
 		c.path, c.keyField = "/openai/deployments/my-deployment/chat/completions?api-version=2024-10-21", "Api-Key"
 		c.body = map[string]any{"messages": user(prompt("")), "max_tokens": output, "stream": stream, "n": 2}
 	case 2:
 		c.path, c.keyField = "/v1/responses", "Authorization"
-		c.body = map[string]any{"model": "gpt-5", "input": prompt(" crlf"), "max_output_tokens": output, "stream": stream}
+		c.body = map[string]any{"model": model, "input": prompt(" crlf"), "max_output_tokens": output, "stream": stream}
 	case 3:
-		c.path, c.keyField = "/v1/messages", "X-Api-Key"
+		c.path, c.keyField, c.counted = "/v1/messages", "X-Api-Key", false
 		more := []string{" write=2 write1h=1", " write1h=3 unsplit", " geo=us", " geo=us speed=fast", " searches=2", " noend"}[random.IntN(6)]
 		block := map[string]any{"type": "text", "text": prompt(more), "cache_control": map[string]any{"type": "ephemeral", "ttl": "1h"}}
 		c.body = map[string]any{
@@ -164,7 +174,7 @@ func (c *mixedCall) make(ctx context.Context, random *rand.Rand, enforcer string
 	defer func() { _ = response.Body.Close() }()
 	c.id = response.Header.Get("X-Bursar-Call-Id")
 	if c.cut == byClient {
-		_, _ = io.ReadFull(response.Body, make([]byte, random.IntN(3000)))
+		_, _ = io.ReadFull(response.Body, make([]byte, 1000+random.IntN(100_000)))
 		return nil
 	}
 	answer, err := io.ReadAll(response.Body)
@@ -177,12 +187,14 @@ func (c *mixedCall) make(ctx context.Context, random *rand.Rand, enforcer string
 // inLedger is a call as the ledger has it.
 type inLedger struct {
 	rows       int
+	outcome    string
 	cost, held int64
 }
 
 // TestMixedCalls: calls of every protocol through two enforcers, a third of them cut,
 // are in the ledger once each: to the nano-dollar of the provider's bill if they came
-// to their end, and between the bill and the hold otherwise. BURSAR_MIXED says how many.
+// to their end, and between the bill and the hold otherwise; in sum hardly above the bill
+// where what was seen can be counted by the token. BURSAR_MIXED says how many.
 func TestMixedCalls(t *testing.T) {
 	calls, err := strconv.Atoi(cmp.Or(os.Getenv("BURSAR_MIXED"), "300"))
 	if err != nil {
@@ -225,7 +237,7 @@ func ledgerByCall(t *testing.T, tenant string) map[string]inLedger {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close(t.Context()) }()
-	rows, err := conn.Query(t.Context(), `select call_id, cost_nanos, held_nanos from ai_usage_logs where tenant_id = $1`, tenant)
+	rows, err := conn.Query(t.Context(), `select call_id, outcome, cost_nanos, held_nanos from ai_usage_logs where tenant_id = $1`, tenant)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +245,7 @@ func ledgerByCall(t *testing.T, tenant string) map[string]inLedger {
 	for rows.Next() {
 		var id string
 		var row inLedger
-		if err := rows.Scan(&id, &row.cost, &row.held); err != nil {
+		if err := rows.Scan(&id, &row.outcome, &row.cost, &row.held); err != nil {
 			t.Fatal(err)
 		}
 		row.rows = found[id].rows + 1
@@ -267,7 +279,8 @@ func providerBill(t *testing.T) map[string]int64 {
 func compareMixed(t *testing.T, made []mixedCall, ledger map[string]inLedger) {
 	t.Helper()
 	bill := providerBill(t)
-	var lost, double, off, outside int
+	var lost, double, off, outside, seen int
+	var charged, owed int64
 	cut := map[cutBy]int{}
 	exact := map[cutBy]int{}
 	for _, call := range made {
@@ -275,6 +288,9 @@ func compareMixed(t *testing.T, made []mixedCall, ledger map[string]inLedger) {
 		cut[call.cut]++
 		if row.cost == billed {
 			exact[call.cut]++
+		}
+		if call.counted && row.outcome == "ChargedSeen" {
+			seen, charged, owed = seen+1, charged+row.cost, owed+billed
 		}
 		switch {
 		case row.rows == 0:
@@ -292,6 +308,11 @@ func compareMixed(t *testing.T, made []mixedCall, ledger map[string]inLedger) {
 	}
 	t.Logf("%d calls, cut by %v, of which exactly the bill: %v; %d lost, %d double, %d off, %d cut ones outside bill and hold",
 		len(made), cut, exact, lost, double, off, outside)
+	ratio := float64(charged) / float64(owed)
+	t.Logf("%d were charged by what was seen that can be counted by the token: %d nano-dollars for a bill of %d, %.3f times as much", seen, charged, owed, ratio)
+	if seen == 0 || ratio > 1.05 {
+		t.Errorf("what was seen is %.3f times the bill, want 1.05 at the most", ratio)
+	}
 	if len(ledger) != len(made) {
 		t.Errorf("the ledger has %d calls, want %d", len(ledger), len(made))
 	}
