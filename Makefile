@@ -123,7 +123,7 @@ fuzz: ## Fuzz every reader of requests and of answers, FUZZ_TIME (60s) each
 
 .PHONY: bills
 bills: ## Hold 10,000 random calls of all protocols against the provider's bill
-	BURSAR_CALLS=10000 go test -count=1 -v -timeout 10m -run '^(TestBillAgainstHold|TestDisconnectAtEveryFrame)$$' ./enforcer/proxy
+	BURSAR_CALLS=10000 go test -count=1 -v -timeout 10m -run '^(TestBillAgainstHold|TestDisconnectAtEveryFrame|TestCutCallsCostWhatTheyCost)$$' ./enforcer/proxy
 
 .PHONY: mixed
 mixed: build tools parts ## Make 5,000 calls of all protocols, a third of them cut, and compare the ledger with the bill
