@@ -477,10 +477,13 @@ func (s *generateStream) readUsage(data []byte) bool {
 	return true
 }
 
-// Problem is the error as JSON between two events, which is where Google's own
-// clients look for one. Others do not, so that the connection is to be cut as well.
+// Problem is the error as JSON between two events, which is where Google's client for Go
+// looks for one, and in an event of its own, where the one for JavaScript does: it finds the
+// other only where nothing on the way has joined it to what comes before. Other clients take
+// neither for an error, so that the connection is to be cut as well.
 func (s *generateStream) Problem(body []byte) ([]byte, bool) {
-	return append([]byte("\n\n"), bytes.TrimSpace(body)...), true
+	said := bytes.TrimSpace(body)
+	return fmt.Appendf(nil, "\n\n%s\n\ndata: %s\n\n", said, said), true
 }
 
 // Message is the answer that says text in every candidate.

@@ -221,7 +221,7 @@ func TestGeminiSearches(t *testing.T) {
 func TestGeminiProblem(t *testing.T) {
 	answer := answerOf(t, protocol.GenerateContent{Streamed: true}, `{"contents":[]}`, true)
 	problem, cutAsWell := answer.Problem([]byte("{}\n"))
-	if string(problem) != "\n\n{}" || !cutAsWell {
+	if string(problem) != "\n\n{}\n\ndata: {}\n\n" || !cutAsWell {
 		t.Errorf("got %q, cut as well %t", problem, cutAsWell)
 	}
 }
