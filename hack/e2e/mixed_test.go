@@ -30,7 +30,7 @@ spec:
   endpoint: %[1]s/v1
   credentialFile: openai
   models:
-  - {name: gpt-4o, tokenizer: o200k_base, maxOutputTokens: 4000, prices: {input: "2.50", cachedInput: "1.25", output: "10"}}
+  - {name: mixed-gpt-4o, upstreamName: gpt-4o, tokenizer: o200k_base, maxOutputTokens: 4000, prices: {input: "2.50", cachedInput: "1.25", output: "10"}}
   - {name: gpt-5, maxOutputTokens: 4000, prices: {input: "1.25", cachedInput: "0.125", output: "10"}}
   - {name: text-embedding-3-small, prices: {input: "0.02"}}
 ---
@@ -111,7 +111,7 @@ func newMixedCall(random *rand.Rand) mixedCall {
 	stream := c.cut == byClient || random.IntN(3) > 0
 	output := 20 + random.IntN(100)
 	if c.cut != byNobody { // a model that does not think, as that could not be seen
-		text, model, thoughts, output = strings.Repeat("time ", 1000+random.IntN(2000)), "gpt-4o", "", 1000+random.IntN(3000)
+		text, model, thoughts, output = strings.Repeat("time ", 1000+random.IntN(2000)), "mixed-gpt-4o", "", 1000+random.IntN(3000)
 	}
 	c.counted = stream
 	prompt := func(more string) string { return text + " [[" + c.directives + more + "]]" }
