@@ -28,6 +28,9 @@ const (
 	// or Fit.
 	MaxOutputHeader = "X-Bursar-Max-Output-Tokens"
 	LoweredByHeader = "X-Bursar-Output-Lowered-By"
+	// CostHeader is what the call has cost, in US dollars, where its answer is known before
+	// the client sees any of it.
+	CostHeader = "X-Bursar-Cost-Usd"
 	// ShadowHeader says with which error code a call of a tenant in Shadow would have
 	// been refused.
 	ShadowHeader = "X-Bursar-Would-Refuse"

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
@@ -26,7 +27,9 @@ const ahead = 100 * time.Millisecond
 // Head is what the client sees before the body of the provider's answer.
 type Head struct {
 	Status int
-	// Header has all fields that the client is to see. It is not to be changed.
+	// Header has all fields that the client is to see. It is not to be changed. That of an
+	// answer that is not streamed has more when Finish has returned, for a door that has not
+	// sent the head by then.
 	Header protocol.Header
 	// Streamed is whether the head is to be sent before there is any of the body.
 	Streamed bool
@@ -152,6 +155,7 @@ func (c *Call) Finish(cut error) Rest {
 		c.judge(cut)
 		return c.finishCut(piece, cut)
 	}
+	c.tellCost()
 	c.show()
 	c.recording.end()
 	c.remember()
@@ -175,6 +179,18 @@ func (c *Call) judge(cut error) {
 		seen.Output = min(seen.Output, f.length) // a token is a byte of the answer at least
 		f.seen = &seen
 	}
+}
+
+// tellCost tells the client of a whole answer what it has cost, unless the door has sent the
+// head already.
+func (c *Call) tellCost() {
+	if c.forward.head.Streamed {
+		return
+	}
+	var end ledgerv1.Entry
+	c.charge(&end)
+	c.forward.head.Header.Set(CostHeader, end.Cost.String())
+	c.recording.set(CostHeader, end.Cost.String())
 }
 
 // finishCut tells the client that the answer was cut off: with a refusal if it has seen

@@ -36,6 +36,7 @@ func TestHeaderOfAnAnswer(t *testing.T) {
 		"Retry-After":   {"3"},
 		// Bursar's own
 		"X-Ratelimit-Limit-Requests": {"20"}, "X-Ratelimit-Remaining-Requests": {"19"}, "X-Ratelimit-Reset-Requests": {"3s"},
+		"X-Bursar-Cost-Usd": {"0.000058"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)

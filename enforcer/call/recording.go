@@ -25,6 +25,13 @@ func (r *recording) begin(status int, header protocol.Header) {
 	}
 }
 
+// set adds a field to the header of an answer that has begun.
+func (r *recording) set(name, value string) {
+	if r != nil && r.answer.Header != nil {
+		r.answer.Header.Set(name, value)
+	}
+}
+
 func (r *recording) write(piece []byte) {
 	if r == nil || r.tooLarge {
 		return

@@ -134,6 +134,7 @@ func pass(c *call.Call, client *client, answer io.Reader, leaving *leaving) *cal
 	}
 	client.write(rest.Piece)
 	if rest.Cut {
+		client.flush()
 		client.takeIn(rest.Piece)
 		panic(http.ErrAbortHandler)
 	}
@@ -170,6 +171,10 @@ type client struct {
 	// head is what comes before the answer's body; begun is whether it was sent.
 	head  *call.Head
 	begun bool
+	// held is what was held back of a whole answer since heldSince, so that its head can
+	// say what it cost.
+	held      []byte
+	heldSince time.Time
 	// drained is how many bytes have come since the client has gone.
 	drained int64
 }
@@ -190,11 +195,49 @@ func (c *client) begin() {
 	c.do(c.control.Flush)
 }
 
-// write sends a piece of the answer at once.
-func (c *client) write(piece []byte) {
-	if len(piece) == 0 {
-		return
+// A whole answer is held back until its end, or until it is larger than maxHeld or has not
+// ended after maxHeldFor: some providers send blanks, so that nobody takes the connection for
+// dead.
+const (
+	maxHeld    = 256 << 10
+	maxHeldFor = time.Second
+)
+
+// holdsBack keeps the piece if it need not be sent yet.
+func (c *client) holdsBack(piece []byte) bool {
+	if c.begun || c.head.Streamed || len(c.held)+len(piece) > maxHeld {
+		return false
 	}
+	if c.heldSince.IsZero() {
+		c.heldSince = time.Now()
+	}
+	if time.Since(c.heldSince) > maxHeldFor {
+		return false
+	}
+	c.held = append(c.held, piece...)
+	return true
+}
+
+// write sends a piece of the answer: at once if it is streamed.
+func (c *client) write(piece []byte) {
+	if len(piece) > 0 && !c.holdsBack(piece) {
+		held := c.held
+		c.held = nil
+		c.send(append(held, piece...))
+	}
+}
+
+// flush sends what was held back.
+func (c *client) flush() {
+	held := c.held
+	c.held = nil
+	if len(held) > 0 {
+		c.send(held)
+	}
+}
+
+// send sends a piece of the answer at once.
+func (c *client) send(piece []byte) {
 	c.begin()
 	c.do(func() error {
 		if _, err := c.w.Write(piece); err != nil {
@@ -220,6 +263,7 @@ func (c *client) takeIn(piece []byte) {
 
 // finish lets the server end the answer, which may have been silent for long.
 func (c *client) finish() {
+	c.flush()
 	c.begin()
 	c.do(func() error { return nil })
 }

@@ -314,7 +314,7 @@ func TestShutdownMidStream(t *testing.T) {
 // TestPanic: a bug on the way of a call does not leave its hold open.
 func TestPanic(t *testing.T) {
 	for name, upstream := range map[string]http.HandlerFunc{
-		"before the answer": whole(200, answer), "in a stream": stream(chunk, usageChunk, done),
+		"before the answer": whole(200, strings.Repeat(" ", 300<<10)+answer), // more than is held back "in a stream": stream(chunk, usageChunk, done),
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDoor(t, upstream)

@@ -79,7 +79,7 @@ func (t Tenant) ModelsFor(name string) []string {
 // ask for: the lowest of the caps of the tenant and its ancestors that select it; 0 means
 // none. A level in Shadow caps nothing.
 func (t Tenant) OutputCap(tier, model string) int64 {
-	lowest := t.Level.outputCap(tier, model)
+	lowest := t.outputCap(tier, model)
 	for _, ancestor := range t.Ancestors {
 		lowest = lower(lowest, ancestor.outputCap(tier, model))
 	}
