@@ -270,3 +270,32 @@ func TestDataGoesBack(t *testing.T) {
 	w.completed(t, next.Number)
 	t.Logf("data that went back while no manager ran: open %s after one had started", time.Since(began).Round(time.Millisecond))
 }
+
+// TestDataGoesBackAfterAnEnforcerLeft: older data has a share of an enforcer that gave it
+// back and left. Nobody holds it any more, and nobody is charged for it.
+func TestDataGoesBackAfterAnEnforcerLeft(t *testing.T) {
+	w := newWorld(t)
+	w.announce(t, "live")
+	w.lives(t, "live")
+	w.start(t, 1)
+	epoch := w.completed(t, 0)
+	w.seenAlive(t)
+	older := w.redis.Get(t.Context(), limiterv1.MarkKey(0)).Val()
+	w.seenAlive(t)
+	for _, session := range []string{"has-left", "dead"} {
+		w.saysInPostgres(t, session)
+		share := acmeCall("share-of-"+session, w.now(t), 5*money.Cent, false)
+		share.Share = true
+		w.toRedis(t, session, share)
+	}
+	_, err := w.enforcer.Exec(t.Context(), "UPDATE limiter_sessions SET has_left = true WHERE session = 'has-left'")
+	testkit.Must(t, err)
+	testkit.Must(t, w.redis.HSet(t.Context(), limiterv1.AnnouncedKey, "dead", epoch.Number+1).Err())
+	testkit.Must(t, w.redis.Set(t.Context(), limiterv1.MarkKey(0), older, 0).Err())
+	w.completed(t, epoch.Number)
+	for session, want := range map[string]int64{"has-left": 0, "dead": 1} {
+		if got := w.redis.HLen(t.Context(), limiterv1.CallsKey(limiterv1.Shard("acme"), session)).Val(); got != want {
+			t.Errorf("%d calls of session %s are left, want %d", got, session, want)
+		}
+	}
+}

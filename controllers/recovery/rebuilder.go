@@ -69,6 +69,7 @@ type Numbers interface {
 	Begin(ctx context.Context, number int64) error
 	Complete(ctx context.Context, number int64) error
 	Sessions(ctx context.Context, within time.Duration) (live map[string]time.Duration, left []string, err error)
+	Left(ctx context.Context) (map[string]bool, error)
 	Announced(ctx context.Context, number int64) ([]string, error)
 	AnnouncedCalls(ctx context.Context, number int64, session string, take func(shard uint32, id string, record []byte)) error
 	ForgetBefore(ctx context.Context, number int64) error
@@ -346,7 +347,7 @@ func (r *Rebuilder) rebuild(ctx context.Context, found limiterstore.Inspection) 
 			return err
 		}
 	}
-	if err := r.dropRecorded(ctx); err != nil {
+	if err := r.dropEnded(ctx); err != nil {
 		return err
 	}
 	now, err := r.epochs.Inspect(ctx)
@@ -486,35 +487,41 @@ func isRebuilding(epoch limiterv1.Epoch, number int64, runs []string) bool {
 	return epoch.Number == number && epoch.State == limiterv1.EpochRebuilding && slices.Equal(epoch.Runs, runs)
 }
 
-// dropRecorded drops the calls of dead sessions that the ledger has: an old Redis
-// may have brought them back.
-func (r *Rebuilder) dropRecorded(ctx context.Context) error {
+// dropEnded drops the calls that an old Redis has brought back: those of dead sessions that
+// the ledger has, and those of sessions that have left, of which the ledger does not have
+// the shares that they gave back.
+func (r *Rebuilder) dropEnded(ctx context.Context) error {
+	left, err := r.numbers.Left(ctx)
+	if err != nil {
+		return err
+	}
 	for shard := range uint32(limiterv1.Shards) {
-		calls, _, err := r.calls.InShard(ctx, shard)
-		if err != nil {
-			return err
-		}
-		if len(calls) == 0 {
-			continue
-		}
-		var known map[string]bool
-		err = r.ledger.Read(ctx, func(ledger budgetstore.LedgerSnapshot) error {
-			known, err = ledger.Knows(ctx, idsOf(calls))
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		for _, call := range calls {
-			if known[call.ID] {
-				err = errors.Join(err, r.calls.Drop(ctx, shard, call.Session, call.ID))
-			}
-		}
-		if err != nil {
+		if err := r.dropEndedIn(ctx, shard, left); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (r *Rebuilder) dropEndedIn(ctx context.Context, shard uint32, left map[string]bool) error {
+	calls, _, err := r.calls.InShard(ctx, shard)
+	if err != nil || len(calls) == 0 {
+		return err
+	}
+	var known map[string]bool
+	err = r.ledger.Read(ctx, func(ledger budgetstore.LedgerSnapshot) error {
+		known, err = ledger.Knows(ctx, idsOf(calls))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, call := range calls {
+		if known[call.ID] || left[call.Session] {
+			err = errors.Join(err, r.calls.Drop(ctx, shard, call.Session, call.ID))
+		}
+	}
+	return err
 }
 
 func idsOf(calls []limiterstore.StoredCall) []string {

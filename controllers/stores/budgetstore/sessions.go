@@ -44,6 +44,22 @@ SELECT session, clock_timestamp() - beat_at, has_left FROM limiter_sessions WHER
 	return live, left, nil
 }
 
+// Left are the sessions that have left within the last day: all that they had is in the
+// ledger.
+func (e *Epochs) Left(ctx context.Context) (map[string]bool, error) {
+	const left = "SELECT session FROM limiter_sessions WHERE has_left AND beat_at > clock_timestamp() - $1::interval"
+	rows, _ := e.pool.Query(ctx, left, forgetSessions) // ForEachRow has the error
+	sessions := map[string]bool{}
+	var session string
+	if _, err := pgx.ForEachRow(rows, []any{&session}, func() error {
+		sessions[session] = true
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("read which sessions have left: %w", err)
+	}
+	return sessions, nil
+}
+
 // Announced are the sessions that have announced here for an epoch.
 func (e *Epochs) Announced(ctx context.Context, number int64) ([]string, error) {
 	rows, _ := e.pool.Query(ctx, "SELECT session FROM limiter_announcements WHERE epoch = $1", number) // CollectRows has the error
