@@ -65,11 +65,12 @@ func TestSharesOfADeadSession(t *testing.T) {
 				return counter.Held
 			}
 			testkit.Eventually(t, "the share is held", func() bool { return held() == 10*money.Cent })
-			if hold, ok := admitter.AdmitBounded(tenant, newCall(tenant, money.Cent)); !ok {
-				t.Error("the share of a live session admits nothing")
-			} else {
-				testkit.Must(t, hold.Settle(t.Context(), 0, 0, nil))
-			}
+			var bounded *admission.Hold
+			testkit.Eventually(t, "the session knows its share, which admits", func() (admitted bool) {
+				bounded, admitted = admitter.AdmitBounded(tenant, newCall(tenant, money.Cent))
+				return admitted
+			})
+			testkit.Must(t, bounded.Settle(t.Context(), 0, 0, nil))
 
 			calls := limiterv1.CallsKey(limiterv1.Shard(doc.Tenant), session)
 			testkit.Must(t, client.HSet(t.Context(), calls, limiterv1.FencedField, 1).Err())
