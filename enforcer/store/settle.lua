@@ -28,7 +28,7 @@
 --               lost. The cost is posted, and what counts it is not valid any more
 --   'unknown'   there is no such hold, and no entry: it was never taken, as far as the
 --               caller knows; or, adopting, it was ended
---   'closed'    counters are not of the epoch: ask again when they are
+--   'closed'    counters are being set for the epoch: ask again when they are
 --   'fenced'    the session was declared dead; another ends its calls
 
 local id, entry, numbers = ARGV[1], ARGV[2], unpack_numbers(ARGV[5])
@@ -40,14 +40,25 @@ local record = own[1]
 if own[2] and not adopting then return 'fenced' end
 if record and string.sub(record, 1, 1) == 'S' then return 'repeated' end
 
-local stored = {}
+-- Counters that are not of the epoch are left alone: who sets them later does so by the record
+-- of the call, as it ends here, and by the ledger. Perhaps nobody ever does, because the tenant
+-- has no budget any more, or has moved to another tree. While they are being set, and when
+-- they are of a newer epoch, the call is not ended here.
+local stored, uncounted = {}, nil
 local counts, field = 4, 6
 for key = TENANT, LAST do
   local fields = numbers[counts] + numbers[counts + 1]
   if key ~= USER or fields > 0 then
     stored[key] = redis.call('HMGET', KEYS[key], 'epoch', unpack(ARGV, field, field + fields - 1))
   end
-  if key ~= USER and stored[key][1] ~= EPOCH then return 'closed' end
+  if key ~= USER and stored[key][1] ~= EPOCH then
+    local of = stored[key][1] or '0'
+    local number, ticket = string.match(of, '^closed:(%d+):(.*)$')
+    number = tonumber(number or string.match(of, '^%d+$') or 0)
+    if number > tonumber(EPOCH) or number == tonumber(EPOCH) and ticket ~= '' then return 'closed' end
+    uncounted = uncounted or {}
+    stored[key], uncounted[key] = {}, true
+  end
   counts, field = counts + 3, field + fields
 end
 
@@ -134,7 +145,7 @@ for key = TENANT, LAST do
     end
   end
   if #changes > 0 then redis.call('HSET', KEYS[key], unpack(changes)) end
-  if not record and key ~= USER then
+  if not record and key ~= USER and not (uncounted and uncounted[key]) then
     for _, mark in ipairs(redis.call('HKEYS', KEYS[key])) do
       if string.sub(mark, 1, 6) == 'valid:' and mark ~= 'valid:in-flight' then redis.call('HDEL', KEYS[key], mark) end
     end
