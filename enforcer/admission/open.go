@@ -65,7 +65,7 @@ func (a *Admitter) OpenCalls() []OpenCall {
 	defer a.open.admissions.Unlock()
 	a.open.settlements.Lock()
 	defer a.open.settlements.Unlock()
-	a.shares.forget()
+	a.ForgetShares()
 	store := *a.store.Load()
 	a.open.mu.Lock()
 	defer a.open.mu.Unlock()

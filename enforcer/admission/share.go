@@ -154,11 +154,19 @@ func (s *shares) taken(of *share) {
 	of.untaken--
 }
 
-// forget forgets all shares. What they held is not known to the Store any more.
-func (s *shares) forget() {
+// forget forgets the shares of the session of a Store, and returns them. What they held is
+// not known to the Store any more. Those of a session that was declared dead stay until
+// they can be given back: they may have been charged, and stand for calls that are open.
+func (s *shares) forget(store Store) (forgotten []*share) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.all = map[string]*share{}
+	for key, share := range s.all {
+		if share.hold.store == store && store != s.fenced {
+			delete(s.all, key)
+			forgotten = append(forgotten, share)
+		}
+	}
+	return forgotten
 }
 
 // remove takes away the shares that are to be given back, and can be. due must not
@@ -314,8 +322,13 @@ func (h *Hold) giveBack(ctx context.Context) error {
 	return h.store.Forget(ctx, h.request.Root, []string{h.request.CallID})
 }
 
-// ForgetShares forgets all shares: what they held is not known to the Store any more.
-func (a *Admitter) ForgetShares() { a.shares.forget() }
+// ForgetShares forgets all shares: what they held is not known to the Store any more. The
+// session may have been declared dead before that, without its knowledge.
+func (a *Admitter) ForgetShares() {
+	for _, share := range a.shares.forget(*a.store.Load()) {
+		a.tellNothing(share.hold)
+	}
+}
 
 // AdmitBounded admits a call while the Store does not answer, if the share of calls
 // like it has room for it. Its ID must be one that the Store was never asked about.

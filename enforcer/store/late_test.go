@@ -101,6 +101,63 @@ func TestSharesOfADeadSession(t *testing.T) {
 	}
 }
 
+// TestForgottenSharesOfADeadSession: a session is declared dead, its share is charged in full,
+// and then Redis forgets all of that. The ledger is told that the share cost nothing, once
+// the calls that were admitted from it have ended.
+func TestForgottenSharesOfADeadSession(t *testing.T) {
+	for name, knows := range map[string]bool{"it knows that it was": true, "it does not": false} {
+		t.Run(name, func(t *testing.T) {
+			client, session := newClient(t), uuid.NewString()
+			doc := limiterv1.Tenant{Level: limiterv1.Level{StoreLossPercent: 10, Tenant: uuid.NewString(), TimeZone: "UTC", Money: dollarAYear()}}
+			tenant, err := admission.NewTenant(doc)
+			testkit.Must(t, err)
+			testkit.Must(t, openTenant(client, doc))
+			s, ledger := newStore(client, session), &told{}
+			admitter := admission.NewAdmitter(s)
+			admitter.RecordIn(ledger)
+			ctx, stop := context.WithCancel(t.Context())
+			var running sync.WaitGroup
+			running.Go(func() { admitter.Run(ctx) })
+			defer running.Wait()
+			defer stop()
+			d, err := admitter.Admit(t.Context(), tenant, newCall(tenant, money.Cent))
+			testkit.Must(t, err)
+			testkit.Must(t, d.Hold.Settle(t.Context(), 0, 0, nil))
+			var open *admission.Hold
+			testkit.Eventually(t, "a call is admitted from the share", func() bool {
+				open, _ = admitter.AdmitBounded(tenant, newCall(tenant, money.Cent))
+				return open != nil
+			})
+
+			calls := limiterv1.CallsKey(limiterv1.Shard(doc.Tenant), session)
+			testkit.Must(t, client.HSet(t.Context(), calls, limiterv1.FencedField, 1).Err())
+			chargeAll(t, s, session, calls)
+			if knows {
+				admitter.Use(s.Next(uuid.NewString()))
+			}
+			testkit.Must(t, client.Del(t.Context(), calls, limiterv1.TenantCountersKey(doc.Tenant, doc.Tenant)).Err())
+			testkit.Must(t, openTenant(client, doc))
+			admitter.OpenCalls()
+			if told := ledger.take(); knows == (len(told) > 0) {
+				t.Errorf("while a call is open that the share stands for, the ledger is told %+v", told)
+			} else {
+				ledger.entries = told
+			}
+			if err := open.Settle(t.Context(), money.Cent, 1, &ledgerv1.Entry{}); knows != errors.Is(err, admission.ErrFenced) {
+				t.Errorf("the call ends with %v", err)
+			}
+			var entries []ledgerv1.Entry
+			testkit.Eventually(t, "the ledger is told of the share", func() bool {
+				entries = append(entries, ledger.take()...)
+				return len(entries) == 1
+			})
+			if e := entries[0]; e.Outcome != ledgerv1.Voided || e.Cost != 0 || !e.Share {
+				t.Errorf("the ledger is told %+v, want that the share cost nothing", e)
+			}
+		})
+	}
+}
+
 // chargeAll charges the open calls of a session in full, as who adopts it does.
 func chargeAll(t *testing.T, s interface {
 	SettleAdopted(context.Context, string, limiterv1.OpenCall, money.Nanos, *ledgerv1.Entry) (bool, error)
