@@ -75,3 +75,24 @@ func TestMoved(t *testing.T) {
 		})
 	}
 }
+
+// TestHeldThoughRecorded: an enforcer told the ledger of the end of a call, and not Redis,
+// which was out of its reach. Counted anew, the call is spent by the ledger, and what it
+// holds is held for as long as another has not ended it: he will release that.
+func TestHeldThoughRecorded(t *testing.T) {
+	w := newWorld(t)
+	w.start(t, 1)
+	w.completed(t, 0)
+	w.put(t, below(""))
+	at := w.now(t)
+	ended := acmeCall("ended", at, 2*money.Cent, true)
+	w.toLedger(t, ended)
+	open := acmeCall("ended", at, 5*money.Cent, false)
+	w.toRedis(t, "dead", open)
+	testkit.Must(t, w.counters.Distrust(t.Context(), "acme", "acme"))
+	testkit.Must(t, w.recounter().Recount(t.Context(), below("")))
+	got := w.counter(t, limiterv1.TenantCountersKey("acme", "acme"), limiterv1.MoneyField(daily(limiterv1.PerTenant)))
+	if got.Spent != 2*money.Cent || got.Held != 5*money.Cent {
+		t.Errorf("%s spent and %s held, want 0.02 and 0.05", got.Spent, got.Held)
+	}
+}

@@ -20,7 +20,8 @@ type recount struct {
 	former string
 	zone   *time.Location
 	now    time.Time
-	// calls are those that count here and that the ledger does not have.
+	// calls are those that count here and that the ledger does not have, and those that it
+	// has and that still hold something.
 	calls []call
 	// unknown are users whose counters are to be set even if nothing is on record of them,
 	// by what is wanted; see wantedOf.
@@ -34,10 +35,13 @@ type recount struct {
 	forget time.Time
 }
 
-// call is a call that the ledger does not have.
+// call is a call that is open or settled in Redis.
 type call struct {
 	limiterv1.OpenCall
 	limiterv1.CallRecord
+	// isRecorded is whether the ledger has it: its enforcer told the ledger alone how it ended,
+	// as Redis was out of reach. What it holds is held until another has ended it there.
+	isRecorded bool
 }
 
 // Expected are the counters of a tenant and of its users as they are to be by the
@@ -95,8 +99,8 @@ func newRecount(
 		tenant: map[string][]byte{}, users: map[string]map[string][]byte{}, forget: limiterv1.ForgetAt(now, time.Time{}),
 	}
 	for _, found := range calls {
-		if !known[found.ID] {
-			r.addCall(found.CallRecord)
+		if !known[found.ID] || !found.Settled {
+			r.addCall(found.CallRecord, known[found.ID])
 		}
 	}
 	return r, nil
@@ -104,13 +108,13 @@ func newRecount(
 
 // addCall adds a call if it counts against limits of the tenant. What cannot be
 // read as one was never made: the entry of a call that was voided is empty.
-func (r *recount) addCall(record limiterv1.CallRecord) {
+func (r *recount) addCall(record limiterv1.CallRecord, isRecorded bool) {
 	open, err := record.OpenCall()
 	if err != nil || open.Root != r.level.Root && (r.former == "" || open.Root != r.former) {
 		return
 	}
 	if open.Tenant == r.level.Level.Tenant || slices.Contains(open.Ancestors, r.level.Level.Tenant) {
-		r.calls = append(r.calls, call{open, record})
+		r.calls = append(r.calls, call{open, record, isRecorded})
 	}
 }
 
@@ -205,6 +209,8 @@ func (r *recount) addTo(counter *limiterv1.MoneyCounter, call call, limit limite
 	switch {
 	case !call.Settled && holds:
 		*held += call.Amount
+	case call.isRecorded:
+		// The ledger has its cost.
 	case !call.Settled && (call.Share || call.Probe):
 		// It is given back; a share is taken anew with the limit.
 	default:
