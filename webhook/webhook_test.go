@@ -52,7 +52,7 @@ func TestCreate(t *testing.T) {
 		wantWarnings []string
 	}{
 		"a second budget of a tenant": {
-			object: budgetOf(delegated, func(b *v1alpha1.TenantBudget) { b.Spec.Tenant = namespace }),
+			object:  budgetOf(delegated, func(b *v1alpha1.TenantBudget) { b.Spec.Tenant = namespace }),
 			wantErr: fmt.Sprintf(`spec.tenant: Invalid value: %q: already governed by an older TenantBudget in another namespace`, namespace),
 		},
 		"a budget of another tenant": {

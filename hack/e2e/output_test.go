@@ -174,7 +174,7 @@ spec:
 		t.Errorf("got %d %s, %v", status, said, header)
 	}
 	for i := range 3 { // each takes more than half of the bucket, and gives nearly all of it back
-		status, said, header = ask(map[string]any{"max_tokens": 500})
+		status, said, _ = ask(map[string]any{"max_tokens": 500})
 		if status != http.StatusOK {
 			t.Errorf("got %d %s", status, said)
 		}
