@@ -106,7 +106,7 @@ func newMixedCall(random *rand.Rand) mixedCall {
 		c.directives = fmt.Sprintf("words output=800 cut=%d", 1+random.IntN(800))
 	case 1:
 		c.cut = byClient
-		c.directives = "words output=800 delay=2ms"
+		c.directives = "words output=800 delay=8ms" // as fast as a model
 	}
 	stream := c.cut == byClient || random.IntN(3) > 0
 	output := 20 + random.IntN(100)
@@ -207,7 +207,7 @@ func TestMixedCalls(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	made := make([]mixedCall, calls)
-	const workers = 8
+	const workers = 32 // most of which wait for a word
 	var all sync.WaitGroup
 	for w := range workers {
 		random := rand.New(rand.NewPCG(seed, uint64(w)))
