@@ -322,11 +322,16 @@ func (h *Hold) giveBack(ctx context.Context) error {
 	return h.store.Forget(ctx, h.request.Root, []string{h.request.CallID})
 }
 
-// ForgetShares forgets all shares: what they held is not known to the Store any more. The
-// session may have been declared dead before that, without its knowledge.
+// ForgetShares forgets all shares: what they held is not known to the Store any more. Should
+// the session have been declared dead before that, without its knowledge, the ledger has
+// them charged, or will have soon: it is told otherwise now, and again.
 func (a *Admitter) ForgetShares() {
 	for _, share := range a.shares.forget(*a.store.Load()) {
-		a.tellNothing(share.hold)
+		undated := &Hold{request: share.hold.request} // which is told of if it was charged, and only then
+		if entry, ok := undated.nothing(a.Now()); ok && a.ledger != nil {
+			a.ledger.Add(entry)
+		}
+		a.tellNothing(undated)
 	}
 }
 
