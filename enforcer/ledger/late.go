@@ -46,8 +46,8 @@ func (w *Writer) enter(ctx context.Context, batch []ledgerv1.Entry) (rejected []
 	if err != nil || inserted == len(batch)-len(rejected) {
 		return rejected, err
 	}
-	known := without(batch, rejected)
-	ends, err := settleLate(ctx, w.db, known)
+	accepted := without(batch, rejected)
+	ends, err := settleLate(ctx, w.db, accepted)
 	if refusedForGood(err) || isUndefined(err) {
 		w.log.Error("failed to compare settled calls with the ledger, which has some of them: it keeps what it has", "error", err)
 		return rejected, nil // lest they stand in the way of others
@@ -56,10 +56,12 @@ func (w *Writer) enter(ctx context.Context, batch []ledgerv1.Entry) (rejected []
 		return rejected, err
 	}
 	var differing []ledgerv1.Entry
-	for _, e := range known {
+	for _, e := range accepted {
 		end := ends[e.CallID]
 		w.noteLate(e, end)
-		if end.differs {
+		// A charge in full was posted, beside the truth that may have been counted from the
+		// ledger before, even if both are the same amount.
+		if end.differs || end.became == known && e.Outcome == ledgerv1.ChargedHold {
 			differing = append(differing, e)
 		}
 	}

@@ -57,7 +57,7 @@ func write(t testing.TB, w *ledger.Writer, e ledgerv1.Entry) {
 }
 
 // TestTheTruthStands: whatever comes first, the truth or a charge in full, and however
-// often, the ledger has the truth, in one row, and what was charged before; and who is
+// often, the ledger has the truth, in one row, and what was charged before; and who may be
 // charged otherwise by the counters is recounted.
 func TestTheTruthStands(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -72,7 +72,7 @@ func TestTheTruthStands(t *testing.T) {
 		"charged first":            {[]bool{true, false}, amended, true, 1, 0},
 		"charged, the truth twice": {[]bool{true, false, false}, amended, true, 1, 0},
 		"the truth first":          {[]bool{false, true}, truth, true, 0, 1},
-		"charged twice":            {[]bool{true, true}, row{1, "ChargedHold", held, 0, 0, false, nil}, false, 0, 0},
+		"charged twice":            {[]bool{true, true}, row{1, "ChargedHold", held, 0, 0, false, nil}, true, 0, 0},
 		"charged before and after": {[]bool{true, false, true}, amended, true, 1, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -110,6 +110,20 @@ func TestTheTruthStands(t *testing.T) {
 				t.Errorf("%d calls amended and %d charges left out, want %d and %d", late.Amended.Load(), late.Kept.Load(), tc.amended, tc.kept)
 			}
 		})
+	}
+}
+
+// TestTheTruthIsTheHold: the truth that the ledger has is as much as the hold that is charged
+// later. The counters may have both.
+func TestTheTruthIsTheHold(t *testing.T) {
+	db, store := newDatabase(t, server), &memory{}
+	w := ledger.NewWriter(db.enforcer, store, discard)
+	e := entry("call")
+	e.Cost = e.Held
+	write(t, w, e)
+	write(t, w, charged(e))
+	if recounted := store.recounts(); !slices.Equal(recounted, []string{"acme/acme"}) {
+		t.Errorf("recounted %v, want acme", recounted)
 	}
 }
 
