@@ -76,6 +76,30 @@ func TestLostAgainWhileRebuilding(t *testing.T) {
 	t.Logf("lost %d times while it was rebuilt: open %s after the last", losses, time.Since(lost).Round(time.Millisecond))
 }
 
+// TestLostInALook: Redis forgets everything between what a look reads. An enforcer that only
+// Redis has heard of is waited for nevertheless.
+func TestLostInALook(t *testing.T) {
+	w := newWorld(t)
+	w.announce(t, "live")
+	w.beat(t, "live")
+	w.start(t, 1)
+	epoch := w.completed(t, 0)
+	w.silent.Store(true)
+	w.beat(t, "live")
+	w.seenAlive(t)
+	w.losesInLook.Store(true)
+	testkit.Eventually(t, "the epoch is being rebuilt", func() bool {
+		now, err := w.epochs.Current(t.Context())
+		return err == nil && now.Number > epoch.Number
+	})
+	time.Sleep(500 * time.Millisecond) // in which it would be complete, did nobody wait
+	if now, err := w.epochs.Current(t.Context()); err != nil || now.State != limiterv1.EpochRebuilding {
+		t.Errorf("epoch %+v, %v, want it to wait for the enforcer that lives", now, err)
+	}
+	w.silent.Store(false)
+	w.completed(t, epoch.Number)
+}
+
 // TestLostAtRandom: Redis forgets everything at random moments.
 func TestLostAtRandom(t *testing.T) {
 	w := newWorld(t)

@@ -46,7 +46,9 @@ type world struct {
 	numbers *budgetstore.Epochs
 	looks   atomic.Int64
 	// silent keeps the announcements of sessions back.
-	silent   atomic.Bool
+	silent atomic.Bool
+	// losesInLook has Redis lose everything, once, before a look reads who lives.
+	losesInLook atomic.Bool
 	ledger   *budgetstore.LedgerReader
 	enforcer *pgxpool.Pool
 	manager  *pgxpool.Pool
@@ -79,11 +81,26 @@ func (l lookedAt) Inspect(ctx context.Context) (limiterstore.Inspection, error) 
 	return l.Epochs.Inspect(ctx)
 }
 
+// losingFleet loses everything first, if the world is to.
+type losingFleet struct {
+	*limiterstore.Enforcers
+	world *world
+}
+
+func (l losingFleet) Fleet(ctx context.Context) (limiterstore.Fleet, error) {
+	if l.world.losesInLook.CompareAndSwap(true, false) {
+		if err := l.world.redis.FlushAll(ctx).Err(); err != nil {
+			return limiterstore.Fleet{}, err
+		}
+	}
+	return l.Enforcers.Fleet(ctx)
+}
+
 func (w *world) rebuilder() *recovery.Rebuilder {
 	leads := make(chan struct{})
 	close(leads)
 	return recovery.NewRebuilder(recovery.RebuilderOptions{
-		Epochs: lookedAt{w.epochs, &w.looks}, Enforcers: w.enforcers, Calls: w.calls, Numbers: w.numbers, Ledger: w.ledger,
+		Epochs: lookedAt{w.epochs, &w.looks}, Enforcers: losingFleet{w.enforcers, w}, Calls: w.calls, Numbers: w.numbers, Ledger: w.ledger,
 		Turn: budgetstore.NewTurn(w.manager), Configurations: limiterstore.NewConfigurations(w.redis), Recounter: w.recounter(), Leads: leads,
 	})
 }

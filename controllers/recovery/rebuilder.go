@@ -187,16 +187,18 @@ func (r *Rebuilder) look(ctx context.Context) error {
 	lookCtx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	r.hearPostgres(lookCtx)
-	found, err := r.epochs.Inspect(lookCtx)
+	// The epoch is read after who works under it: what a Redis that has lost its data does
+	// not say is not taken for the truth by an epoch that was there before.
+	fleet, err := r.enforcers.Fleet(lookCtx)
 	if err != nil {
 		return err // a Redis that does not answer admits nothing
 	}
-	noteLook(found)
-	if err := r.recall(lookCtx); err != nil {
+	found, err := r.epochs.Inspect(lookCtx)
+	if err != nil {
 		return err
 	}
-	fleet, err := r.enforcers.Fleet(lookCtx)
-	if err != nil {
+	noteLook(found)
+	if err := r.recall(lookCtx); err != nil {
 		return err
 	}
 	r.known = newest(fleet)
