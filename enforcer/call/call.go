@@ -160,6 +160,9 @@ type forward struct {
 	// seen is the most that the call can have used by what was seen of an answer that was
 	// cut off; nil where nothing was.
 	seen *price.Usage
+	// encoded is whether the answer is compressed, or the like, though nobody has asked for
+	// that: nothing in it can be seen.
+	encoded bool
 	// length is how many bytes the answer has, and come how many of them have come; length is
 	// 0 where the provider does not say.
 	length, come int64

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"mime"
 	"strconv"
+	"strings"
 	"time"
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
@@ -78,6 +79,7 @@ func (c *Call) Answer(status int, header protocol.Header) (*Head, *Response) {
 	}
 	c.calls.withheld.removeFrom(header)
 	f.head = Head{Status: status, Header: header, Streamed: isStream(status, header)}
+	f.encoded = isEncoded(header)
 	maps.Copy(header, c.header) // our own fields stay
 	if !f.head.Streamed {
 		f.length, _ = strconv.ParseInt(header.Get("Content-Length"), 10, 64)
@@ -96,6 +98,11 @@ func (c *Call) Answer(status int, header protocol.Header) (*Head, *Response) {
 // provider does not know Bursar's key.
 func unusable(status int) bool {
 	return status < 200 || status >= 300 && status < 400 || status == protocol.StatusUnauthorized
+}
+
+func isEncoded(header protocol.Header) bool {
+	encoding := header.Get("Content-Encoding")
+	return encoding != "" && !strings.EqualFold(encoding, "identity")
 }
 
 func isStream(status int, header protocol.Header) bool {
@@ -166,6 +173,9 @@ func (c *Call) Finish(cut error) Rest {
 // judge judges by what was seen of an answer that was cut off what the call can have used.
 func (c *Call) judge(cut error) {
 	f := &c.forward
+	if f.encoded {
+		return
+	}
 	how := protocol.Cut{At: time.Now()}
 	if errors.Is(cut, ErrClientGone) || errors.Is(cut, ErrStopped) {
 		how.Ahead = ahead

@@ -113,6 +113,14 @@ func TestEndOfACall(t *testing.T) {
 			upstream:   hijack("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"id\""),
 			wantStatus: 200, wantBody: `{"id"`, wantCut: true, wantOutcome: ledgerv1.ChargedHold,
 		},
+		"cut within a compressed answer": {
+			upstream:   hijack("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: br\r\nContent-Length: 40\r\n\r\n[binary]"),
+			wantStatus: 200, wantBody: "[binary]", wantCut: true, wantOutcome: ledgerv1.ChargedHold,
+		},
+		"cut within a stream that says it is compressed": {
+			upstream: hijack("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: br\r\nContent-Length: 1000\r\n\r\n" + chunk),
+			body:     streamedChat, wantStatus: 200, wantBody: chunk + "data: " + errorBody("provider_cut", cutOff) + "\n\n", wantOutcome: ledgerv1.ChargedHold,
+		},
 		"cut within a short whole answer": {
 			upstream:   hijack("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 40\r\n\r\n{\"id\""),
 			wantStatus: 200, wantBody: `{"id"`, wantCut: true,
