@@ -472,6 +472,9 @@ func (s *messagesStream) reading() reading {
 func (s *messagesStream) Progress() Progress { return s.seen.progress(s.events.open()) }
 
 func (s *messagesStream) Seen(cut Cut) (price.Usage, bool) {
+	if s.said.bill.isPricedApart(s.said.model.Str) {
+		return price.Usage{}, false
+	}
 	soFar := s.said
 	if _, told := soFar.members["output_tokens"]; !told && len(soFar.members) > 0 {
 		soFar.members = maps.Clone(soFar.members)

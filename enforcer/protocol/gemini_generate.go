@@ -423,12 +423,21 @@ func (s *generateStream) reading() reading {
 }
 
 func (s *generateStream) Progress() Progress {
-	s.seen.finished = s.blocked || int64(len(s.finished)) >= s.candidates
+	s.noteEnd()
 	return s.seen.progress(s.events.open())
 }
 
+// noteEnd notes whether no more output is to come. What a frame says that has not come to
+// its end was not counted.
+func (s *generateStream) noteEnd() {
+	s.seen.finished = !s.events.open() && (s.blocked || int64(len(s.finished)) >= s.candidates)
+}
+
 func (s *generateStream) Seen(cut Cut) (price.Usage, bool) {
-	s.seen.finished = s.blocked || int64(len(s.finished)) >= s.candidates
+	if s.said.bill.isPricedApart(s.said.model.Str) {
+		return price.Usage{}, false
+	}
+	s.noteEnd()
 	said, known := s.said.reading().usage()
 	return s.seen.most(said, known, &s.events, cut)
 }

@@ -143,6 +143,7 @@ type chatStream struct {
 
 func newChatStream(hideUsage bool, b bill, choices int64, seen chatSeen) *chatStream {
 	s := &chatStream{seen: seen, hide: hideUsage, bill: b, choices: choices, finished: map[int64]bool{}}
+	s.seen.ended = map[int64]bool{}
 	s.events = eventStream{read: s.read, changing: hideUsage, tap: s.seen.chunk}
 	return s
 }
@@ -164,6 +165,9 @@ func (s *chatStream) Unfinished() bool {
 func (s *chatStream) Progress() Progress { return s.seen.progress(s.events.open()) }
 
 func (s *chatStream) Seen(cut Cut) (price.Usage, bool) {
+	if s.bill.isPricedApart(s.model.Str) {
+		return price.Usage{}, false
+	}
 	said, known := chatJudged(s.bill, s.usage, s.served, s.model, s.spoke).usage()
 	return s.seen.most(said, known && s.doubt == "", &s.events, cut)
 }

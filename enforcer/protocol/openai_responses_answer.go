@@ -99,6 +99,9 @@ func (s *responsesStream) Unfinished() bool { return !s.done }
 func (s *responsesStream) Progress() Progress { return s.seen.progress(s.events.open()) }
 
 func (s *responsesStream) Seen(cut Cut) (price.Usage, bool) {
+	if s.bill.isPricedApart(s.seen.model) {
+		return price.Usage{}, false
+	}
 	return s.seen.most(price.Usage{}, false, &s.events, cut)
 }
 

@@ -48,8 +48,8 @@ func asksToThink(value gjson.Result, byItself bool) bool {
 type chatSeen struct {
 	seen
 	choices int64
-	// ended is how many choices have said why they have ended.
-	ended int64
+	// ended are the choices that have said why they have ended.
+	ended map[int64]bool
 }
 
 func (s *chatSeen) chunk(data []byte) {
@@ -98,8 +98,8 @@ func (s *chatSeen) choice(choice gjson.Result) {
 	})
 	s.strings(choice.Get("text"))
 	if choice.Get("finish_reason").Type == gjson.String {
-		s.ended++
-		s.finished = s.ended >= s.choices
+		s.ended[choice.Get("index").Int()] = true // some say so more than once
+		s.finished = int64(len(s.ended)) >= s.choices
 	}
 }
 
@@ -129,6 +129,8 @@ type responsesSeen struct {
 	// items are those that have begun, ended those of them that have ended and are likely
 	// to be the last.
 	items, ended int64
+	// model is what the answer calls its model.
+	model string
 	// number is the sequence number of the next event.
 	number int64
 }
@@ -159,6 +161,7 @@ func (s *responsesSeen) event(data []byte) {
 // begin takes what the provider has made of the request: of a model that thinks, it tells
 // how much.
 func (s *responsesSeen) begin(response gjson.Result) {
+	s.model = strings.Clone(response.Get("model").Str)
 	effort := response.Get("reasoning.effort")
 	switch {
 	case s.shown:

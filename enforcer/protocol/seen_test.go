@@ -1,6 +1,7 @@
 package protocol_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -48,6 +49,21 @@ func upstream(name string) func(*limiterv1.Model) {
 	return func(m *limiterv1.Model) { m.UpstreamName = name }
 }
 
+// besides has the provider list another model, at so many times the price of input.
+func besides(name string, times price.PerMillion) func(*limiterv1.Model) {
+	return func(m *limiterv1.Model) {
+		other := limiterv1.Model{UpstreamName: name, Prices: price.Book{}}
+		for tier, tariff := range m.Prices {
+			tariff.Base = maps.Clone(tariff.Base)
+			tariff.Base[price.Input] *= times
+			other.Prices[tier] = tariff
+		}
+		m.Billing.Models = []limiterv1.Model{other}
+	}
+}
+
+func byAnyName(m *limiterv1.Model) { m.AnsweredAs = []string{limiterv1.AnyName} }
+
 func byTokenizer(m *limiterv1.Model) { m.Tokenizer = limiterv1.O200kBase }
 
 // TestSeen: of each protocol, what is counted of an answer that was cut off. A message ends
@@ -64,10 +80,12 @@ func TestSeen(t *testing.T) {
 		"by a tokenizer, long": {endpoint: chat, body: strings.Replace(seenChat, "90", "99", 1), model: byTokenizer, stream: frames(`{"choices":[{"delta":{"content":"` + strings.Repeat(" time", 4000) + `"}}]}`), want: 99},
 		"choices": {endpoint: chat, body: strings.Replace(seenChat, `"stream"`, `"n":2,"stream"`, 1),
 			stream: frames(`{"choices":[{"index":0,"delta":{"content":"hello"}},{"index":1,"delta":{"content":"hi"}}]}`), want: 7 + 2 + 5},
-		"refusal and reasoning":         {endpoint: chat, body: seenChat, stream: frames(`{"choices":[{"delta":{"refusal":"no","reasoning_content":"hm","reasoning":"so"}}]}`), want: 6 + 2 + 2},
-		"a tool call":                   {endpoint: chat, body: seenChat, stream: frames(`{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"call_abc","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]}}]}`), want: 16 + 1 + 7 + 2 + 7},
-		"a tool call with an object":    {endpoint: chat, body: seenChat, stream: frames(`{"choices":[{"delta":{"tool_calls":[{"id":"c","function":{"name":"f","arguments":{"a":1}}}]}}]}`), want: 16 + 1 + 7 + 2 + 7},
-		"a choice that has ended":       {endpoint: chat, body: seenChat, stream: frames(`{"choices":[{"delta":{"content":"hello"},"finish_reason":"stop"}]}`), want: 5 + 2},
+		"refusal and reasoning":      {endpoint: chat, body: seenChat, stream: frames(`{"choices":[{"delta":{"refusal":"no","reasoning_content":"hm","reasoning":"so"}}]}`), want: 6 + 2 + 2},
+		"a tool call":                {endpoint: chat, body: seenChat, stream: frames(`{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"call_abc","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]}}]}`), want: 16 + 1 + 7 + 2 + 7},
+		"a tool call with an object": {endpoint: chat, body: seenChat, stream: frames(`{"choices":[{"delta":{"tool_calls":[{"id":"c","function":{"name":"f","arguments":{"a":1}}}]}}]}`), want: 16 + 1 + 7 + 2 + 7},
+		"a choice that has ended":    {endpoint: chat, body: seenChat, stream: frames(`{"choices":[{"delta":{"content":"hello"},"finish_reason":"stop"}]}`), want: 5 + 2},
+		"a choice that says twice that it has ended": {endpoint: chat, body: strings.Replace(seenChat, `"stream"`, `"n":2,"stream"`, 1),
+			stream: frames(`{"choices":[{"index":0,"delta":{"content":"hello"},"finish_reason":"stop"}]}`, `{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`), want: 5 + 2 + 5},
 		"running usage":                 {endpoint: chat, body: seenChat, stream: frames(`{"choices":[{"delta":{"content":"hello"}}],"usage":{"prompt_tokens":9,"completion_tokens":2}}`), want: 2 + 2 + 2, input: price.Usage{Input: 9}},
 		"running usage, and more":       {endpoint: chat, body: seenChat, stream: frames(`{"choices":[{"delta":{"content":"hello"}}],"usage":{"prompt_tokens":9,"completion_tokens":2}}`, `{"choices":[{"delta":{"content":"you"}}]}`), want: 2 + 3 + 2 + 3, input: price.Usage{Input: 9}},
 		"usage that does not grow":      {endpoint: chat, body: seenChat, stream: frames(`{"choices":[{"delta":{"content":"hello"}}],"usage":{"prompt_tokens":9,"completion_tokens":0}}`), want: 5 + 2 + 5},
@@ -83,7 +101,7 @@ func TestSeen(t *testing.T) {
 
 		"a model that hides what it thinks":   {endpoint: chat, body: seenChat, model: upstream("o3-mini"), stream: frames(`{"choices":[{"delta":{"content":"a"}}]}`), want: 90},
 		"behind a gateway":                    {endpoint: chat, body: seenChat, model: upstream("openai/gpt-5-mini"), stream: frames(`{"choices":[{"delta":{"content":"a"}}]}`), want: 90},
-		"behind a deployment":                 {endpoint: chat, body: seenChat, stream: frames(`{"model":"gpt-5-2025-08-07","choices":[{"delta":{"content":"a"}}]}`), want: 90},
+		"behind a deployment":                 {endpoint: chat, body: seenChat, model: byAnyName, stream: frames(`{"model":"gpt-5-2025-08-07","choices":[{"delta":{"content":"a"}}]}`), want: 90},
 		"that is told not to think":           {endpoint: chat, body: strings.Replace(seenChat, `"stream"`, `"reasoning_effort":"none","stream"`, 1), model: upstream("gpt-5.1"), stream: frames(`{"choices":[{"delta":{"content":"a"}}]}`), want: 1 + 2 + 1},
 		"that is told to think":               {endpoint: chat, body: strings.Replace(seenChat, `"stream"`, `"reasoning_effort":"low","stream"`, 1), stream: frames(`{"choices":[{"delta":{"content":"a"}}]}`), want: 90},
 		"of which it is known that it hides":  {endpoint: chat, body: seenChat, model: func(m *limiterv1.Model) { m.Reasoning = limiterv1.ReasoningHidden }, stream: frames(`{"choices":[{"delta":{"content":"a"}}]}`), want: 90},
@@ -92,7 +110,7 @@ func TestSeen(t *testing.T) {
 		"encrypted reasoning":                 {endpoint: chat, body: seenChat, stream: frames(`{"choices":[{"delta":{"reasoning":"","reasoning_details":[{"type":"reasoning.encrypted","data":"xxxx"}]}}]}`), want: 90},
 
 		"Responses: text": {endpoint: responses, body: seenResponses, stream: frames(
-			`{"type":"response.created","response":{"model":"x"}}`, `{"type":"response.output_item.added","item":{"type":"message"}}`, `{"type":"response.output_text.delta","delta":"hello"}`), want: 2 + 5 + 2 + 5},
+			`{"type":"response.created","response":{"model":"maxi"}}`, `{"type":"response.output_item.added","item":{"type":"message"}}`, `{"type":"response.output_text.delta","delta":"hello"}`), want: 2 + 5 + 2 + 5},
 		"Responses: text that is repeated at its end": {endpoint: responses, body: seenResponses, stream: frames(
 			`{"type":"response.output_text.delta","delta":"hello"}`, `{"type":"response.output_text.done","text":"hello"}`, `{"type":"response.output_item.done","item":{"type":"message","content":[{"text":"hello"}]}}`), want: 5 + 2 + 5},
 		"Responses: a function's arguments": {endpoint: responses, body: seenResponses, stream: frames(
@@ -104,7 +122,7 @@ func TestSeen(t *testing.T) {
 		"Responses: no effort of a model by the name of one that thinks": {endpoint: responses, body: seenResponses, model: upstream("gpt-5"),
 			stream: frames(`{"type":"response.created","response":{"model":"gpt-5","reasoning":{"effort":"none"}}}`), want: 2 + 1},
 
-		"the tier that is told": {endpoint: chat, body: strings.Replace(seenChat, `"stream"`, `"service_tier":"priority","stream"`, 1),
+		"the tier that is told": {endpoint: chat, body: strings.Replace(seenChat, `"stream"`, `"service_tier":"priority","stream"`, 1), model: byAnyName,
 			stream: frames(`{"model":"x","service_tier":"default","choices":[{"delta":{"content":"a"}}]}`), want: 1 + 2 + 1, tier: price.Default},
 
 		"Messages: before there is text": {endpoint: messages, body: seenMessages, stream: frames(messageStart), want: 2 + 1, input: start},
@@ -123,6 +141,16 @@ func TestSeen(t *testing.T) {
 		"Gemini: without usage": {endpoint: gemini, body: seenGemini, stream: frames(`{"candidates":[{"content":{"parts":[{"text":"hello"}]}}]}`), want: 90},
 		"Gemini: without usage, of a model that hides nothing": {endpoint: gemini, body: seenGemini, model: func(m *limiterv1.Model) { m.Reasoning = limiterv1.ReasoningShown },
 			stream: frames(`{"candidates":[{"content":{"parts":[{"text":"hello"},{"functionCall":{"name":"f","args":{"a":1}}}]}}]}`), want: 5 + 1 + 7 + 2 + 7},
+		"Gemini: an end in a frame that is cut": {endpoint: gemini, body: seenGemini, model: func(m *limiterv1.Model) { m.Reasoning = limiterv1.ReasoningShown },
+			stream: frames(`{"candidates":[{"content":{"parts":[{"text":"hello, hello, hello, hello, hello"}]}}]}`) + `data: {"candidates":[{"content":{"parts":[{"text":"you"}]},"finishReason":"STOP"}]}`, want: 33 + 2 + 33},
+
+		"another model":                {endpoint: chat, body: seenChat, stream: frames(`{"model":"x","choices":[{"delta":{"content":"a"}}]}`), none: true},
+		"another model that is listed": {endpoint: chat, body: seenChat, model: besides("x", 2), stream: frames(`{"model":"x","choices":[{"delta":{"content":"a"}}]}`), none: true},
+		"another model at the price":   {endpoint: chat, body: seenChat, model: besides("x", 1), stream: frames(`{"model":"x","choices":[{"delta":{"content":"a"}}]}`), want: 1 + 2 + 1},
+		"Responses: another model":     {endpoint: responses, body: seenResponses, stream: frames(`{"type":"response.created","response":{"model":"x"}}`), none: true},
+		"Messages: another model":      {endpoint: messages, body: seenMessages, stream: frames(`{"type":"message_start","message":{"model":"x","usage":{"input_tokens":7,"output_tokens":1}}}`), none: true},
+		"Gemini: another model": {endpoint: gemini, body: seenGemini, stream: frames(
+			`{"candidates":[{"content":{"parts":[{"text":"a"}]}}],"modelVersion":"x","usageMetadata":{"promptTokenCount":4,"candidatesTokenCount":1,"totalTokenCount":5}}`), none: true},
 	} {
 		t.Run(name, func(t *testing.T) { tc.check(t) })
 	}

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"reflect"
 	"regexp"
 	"strings"
 
@@ -20,6 +21,16 @@ func (b bill) pricesOf(name string) (price.Book, bool) {
 		return prices, true
 	}
 	return m.Prices, sameModel(m.UpstreamName, name) || sameModel(m.Name, name)
+}
+
+// isPricedApart is whether an answer that names a model, if it names one, may cost something
+// else than one of the model that was asked.
+func (b bill) isPricedApart(name string) bool {
+	if b.anyModel || b.model.Billing.CostReported {
+		return false
+	}
+	prices, priced := b.pricesOf(name)
+	return !priced || !reflect.DeepEqual(prices, b.model.Prices)
 }
 
 // snapshots is what a name ends in that is one of a snapshot: dates and versions, and words
