@@ -480,8 +480,8 @@ func (s *messagesStream) Seen(cut Cut) (price.Usage, bool) {
 		soFar.members = maps.Clone(soFar.members)
 		soFar.members["output_tokens"] = gjson.Parse("1") // it is told at the end, and none is less
 	}
-	said, known := soFar.reading().usage()
-	return s.seen.most(said, known, &s.events, cut)
+	told, ok := soFar.reading().usage()
+	return s.seen.most(told, ok, &s.events, cut)
 }
 
 var (

@@ -9,7 +9,7 @@ import (
 )
 
 // messagesKnown are the members of a usage of Messages.
-var messagesKnown = known{
+var messagesKnown = knownMembers{
 	"input_tokens": counted, "output_tokens": counted, "cache_read_input_tokens": counted, "cache_creation_input_tokens": counted,
 	"cache_creation":  {"ephemeral_5m_input_tokens": counted, "ephemeral_1h_input_tokens": counted},
 	"server_tool_use": counted, "iterations": counted, "service_tier": counted, "inference_geo": counted, "speed": counted,
@@ -116,7 +116,7 @@ func (u *messagesUsage) reading() reading {
 	used.Reasoning = min(used.Output, n.mayElse0("output_tokens_details.thinking_tokens"))
 	used.ServiceTier = u.bill.tier.served(usage.Get("service_tier"))
 	used.Properties, used.Uses = answeredProperties(usage), serverToolUses(&n)
-	return u.bill.judge(&n, said{usage: usage, known: messagesKnown, used: used, model: u.model})
+	return u.bill.judge(&n, statement{usage: usage, known: messagesKnown, used: used, model: u.model})
 }
 
 // tokens are the tokens that a usage, or a part of one, counts. What was written to the cache,

@@ -438,8 +438,8 @@ func (s *generateStream) Seen(cut Cut) (price.Usage, bool) {
 		return price.Usage{}, false
 	}
 	s.noteEnd()
-	said, known := s.said.reading().usage()
-	return s.seen.most(said, known, &s.events, cut)
+	told, ok := s.said.reading().usage()
+	return s.seen.most(told, ok, &s.events, cut)
 }
 
 var (

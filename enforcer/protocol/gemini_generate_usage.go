@@ -11,7 +11,7 @@ import (
 )
 
 // generateKnown are the members of a usage of generateContent.
-var generateKnown = known{
+var generateKnown = knownMembers{
 	"promptTokenCount": counted, "cachedContentTokenCount": counted, "candidatesTokenCount": counted, "thoughtsTokenCount": counted,
 	"toolUsePromptTokenCount": counted, "totalTokenCount": counted, "trafficType": neutral, "serviceTier": counted,
 	"promptTokensDetails": generateModalities, "cacheTokensDetails": generateModalities, "candidatesTokensDetails": generateModalities,
@@ -19,7 +19,7 @@ var generateKnown = known{
 }.plus(costKnown)
 
 // generateModalities divide a count, which is billed as the reader has it.
-var generateModalities = known{"tokenCount": counted}
+var generateModalities = knownMembers{"tokenCount": counted}
 
 // generateUsage is by what the usage of an answer is judged. It holds nothing of the request.
 type generateUsage struct {
@@ -55,7 +55,7 @@ func (u generateUsage) reading() reading {
 	if u.searches && u.searched {
 		used.Uses = oneSearch
 	}
-	return u.bill.judge(&n, said{usage: u.usage, known: generateKnown, used: used, model: u.model, spoke: u.spoke})
+	return u.bill.judge(&n, statement{usage: u.usage, known: generateKnown, used: used, model: u.model, spoke: u.spoke})
 }
 
 // oneSearch is a prompt that was answered by searching: however many searches that takes, it

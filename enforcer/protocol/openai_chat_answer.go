@@ -11,7 +11,7 @@ import (
 // chatKnown are the members of OpenAI's usage, and those that compatible providers add:
 // other spellings of what is read from the cache and written to it (DeepSeek, Moonshot,
 // Mistral, Qwen, gateways to Anthropic), and how long things took (Groq, SambaNova).
-var chatKnown = known{
+var chatKnown = knownMembers{
 	"prompt_tokens": counted, "completion_tokens": counted, "total_tokens": counted,
 	"prompt_tokens_details":     chatInputKnown,
 	"prompt_token_details":      {"cached_tokens": counted},
@@ -27,13 +27,13 @@ var chatKnown = known{
 	"market_cost": neutral,
 }.plus(costKnown)
 
-var chatInputKnown = known{
+var chatInputKnown = knownMembers{
 	"cached_tokens": counted, "audio_tokens": counted, "text_tokens": neutral, "image_tokens": neutral, "video_tokens": neutral,
 	"cache_write_tokens": counted, "cache_creation_tokens": counted, "cache_creation_input_tokens": counted,
 	"cache_creation": {"ephemeral_5m_input_tokens": neutral, "ephemeral_1h_input_tokens": counted},
 }
 
-var chatOutputKnown = known{
+var chatOutputKnown = knownMembers{
 	"reasoning_tokens": counted, "audio_tokens": counted, "image_tokens": counted, "text_tokens": neutral,
 	"accepted_prediction_tokens": neutral, "rejected_prediction_tokens": neutral,
 }
@@ -100,7 +100,7 @@ func hasSomething(value gjson.Result) bool {
 func chatJudged(b bill, usage, served, model gjson.Result, spoke bool) reading {
 	n := numbers{of: usage}
 	used := chatUsage(&n, b.tier.served(served))
-	return b.judge(&n, said{usage: usage, known: chatKnown, used: used, model: model, spoke: spoke})
+	return b.judge(&n, statement{usage: usage, known: chatKnown, used: used, model: model, spoke: spoke})
 }
 
 func wholeChat(b bill) Answer {
@@ -168,8 +168,8 @@ func (s *chatStream) Seen(cut Cut) (price.Usage, bool) {
 	if s.bill.isPricedApart(s.model.Str) {
 		return price.Usage{}, false
 	}
-	said, known := chatJudged(s.bill, s.usage, s.served, s.model, s.spoke).usage()
-	return s.seen.most(said, known && s.doubt == "", &s.events, cut)
+	told, ok := chatJudged(s.bill, s.usage, s.served, s.model, s.spoke).usage()
+	return s.seen.most(told, ok && s.doubt == "", &s.events, cut)
 }
 
 func (s *chatStream) Problem(body []byte) ([]byte, bool) {

@@ -133,7 +133,7 @@ func (r *embeddingsRequest) For(model limiterv1.Model, _ OutputLimits) (BoundedC
 }
 
 // embeddingsKnown are the members of OpenAI's usage, and what others add that is the same.
-var embeddingsKnown = known{
+var embeddingsKnown = knownMembers{
 	"prompt_tokens": counted, "total_tokens": counted,
 	"prompt_tokens_details": {"cached_tokens": neutral, "text_tokens": neutral},
 }.plus(costKnown)
@@ -145,7 +145,7 @@ func wholeEmbeddings(b bill) Answer {
 		if total := n.may("total_tokens"); total > 0 && total != used.Input {
 			n.doubtOf("its total_tokens is %d, and its prompt_tokens are %d", total, used.Input)
 		}
-		return b.judge(&n, said{usage: n.of, known: embeddingsKnown, used: used, model: members.member("model")})
+		return b.judge(&n, statement{usage: n.of, known: embeddingsKnown, used: used, model: members.member("model")})
 	}, "usage", "model")
 }
 

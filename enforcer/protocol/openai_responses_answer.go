@@ -10,7 +10,7 @@ import (
 )
 
 // responsesKnown are the members of OpenAI's usage, and those that compatible providers add.
-var responsesKnown = known{
+var responsesKnown = knownMembers{
 	"input_tokens": counted, "output_tokens": counted, "total_tokens": counted,
 	"input_tokens_details": {
 		"cached_tokens": counted, "cache_write_tokens": counted, "audio_tokens": counted,
@@ -43,11 +43,11 @@ func responsesJudged(b bill, response func(name string) gjson.Result, spoke bool
 		Output: output - spoken - drawn, AudioOutput: spoken, ImageOutput: drawn, ServiceTier: b.tier.served(response("service_tier")),
 	}
 	used.Reasoning = min(max(used.Output, 0), thoughts)
-	if known.unknown(nil, response("tool_usage"), b.model.Billing) != "" && !b.model.Billing.CostReported {
+	if knownMembers.unknown(nil, response("tool_usage"), b.model.Billing) != "" && !b.model.Billing.CostReported {
 		n.doubtOf("its tool_usage is billed beside tokens: if it costs nothing, add what it counts to spec.neutralUsage")
 	}
 	status := response("status").Str
-	return b.judge(&n, said{
+	return b.judge(&n, statement{
 		usage: n.of, known: responsesKnown, used: used, model: response("model"), spoke: spoke,
 		nothing: !spoke && (status == "failed" || status == "cancelled"),
 	})

@@ -11,8 +11,8 @@ const (
 	NotBegun Progress = iota
 	// Underway: some of it was seen, and more output may come.
 	Underway
-	// Said: it seems that all output has come, and that its usage or its end is still to come.
-	Said
+	// OutputEnded: it seems that all output has come, and that its usage or its end is still to come.
+	OutputEnded
 )
 
 // Cut says when and how an answer was cut off.

@@ -173,29 +173,29 @@ func (s *seen) report(output int64) {
 	s.reported, s.spoken, s.atOnce = output, 0, 0
 }
 
-// most is the most that the call can have used. said is what the provider has said so far
-// of what it used, if anything: all of the input, and output that is not less.
-func (s *seen) most(said price.Usage, known bool, events *eventStream, cut Cut) (price.Usage, bool) {
+// most is the most that the call can have used. told is what the provider has told so far of
+// what it used, if anything: all of the input, and output that is not less.
+func (s *seen) most(told price.Usage, ok bool, events *eventStream, cut Cut) (price.Usage, bool) {
 	if s.frames == 0 && !events.open() {
 		return price.Usage{}, false
 	}
-	if !known {
-		said = s.bound
-		said.Output, said.AudioOutput, said.ImageOutput = 0, 0, 0
+	if !ok {
+		told = s.bound
+		told.Output, told.AudioOutput, told.ImageOutput = 0, 0, 0
 	}
-	said.Billed, said.Uses = 0, s.bound.Uses // what was used beside tokens is told at the end
-	said.ServiceTier = cmp.Or(said.ServiceTier, s.served)
-	told, limit := outputOf(said), outputOf(s.bound)
-	more := max(0, min(s.output(events, cut), limit)-told)
+	told.Billed, told.Uses = 0, s.bound.Uses // what was used beside tokens is told at the end
+	told.ServiceTier = cmp.Or(told.ServiceTier, s.served)
+	reported, limit := outputOf(told), outputOf(s.bound)
+	more := max(0, min(s.output(events, cut), limit)-reported)
 	switch {
 	case s.bound.AudioOutput > 0:
-		said.AudioOutput += max(0, limit-told) // how much sound there is cannot be seen
-	case said.ImageOutput > 0:
-		said.ImageOutput += more
+		told.AudioOutput += max(0, limit-reported) // how much sound there is cannot be seen
+	case told.ImageOutput > 0:
+		told.ImageOutput += more
 	default:
-		said.Output += more
+		told.Output += more
 	}
-	return said, true
+	return told, true
 }
 
 func outputOf(u price.Usage) int64 { return u.Output + u.AudioOutput + u.ImageOutput }

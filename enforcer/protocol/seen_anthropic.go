@@ -72,7 +72,7 @@ func (s *messagesSeen) delta(delta gjson.Result) {
 func (s *messagesSeen) progress(open bool) Progress {
 	switch {
 	case s.finished, s.blocks > 0 && s.open == 0:
-		return Said
+		return OutputEnded
 	case s.frames > 0 || open:
 		return Underway
 	}

@@ -43,7 +43,7 @@ func (s *generateSeen) chunk(data []byte) {
 func (s *generateSeen) progress(open bool) Progress {
 	switch {
 	case s.finished:
-		return Said
+		return OutputEnded
 	case s.frames > 0 || open:
 		return Underway
 	}

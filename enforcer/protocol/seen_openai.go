@@ -116,7 +116,7 @@ func (s *chatSeen) toolCalls(calls gjson.Result) {
 func (s *chatSeen) progress(open bool) Progress {
 	switch {
 	case s.finished:
-		return Said
+		return OutputEnded
 	case s.frames > 0 || open:
 		return Underway
 	}
@@ -200,7 +200,7 @@ func (s *responsesSeen) itemDone(item gjson.Result) {
 func (s *responsesSeen) progress(open bool) Progress {
 	switch {
 	case s.items > 0 && s.ended == s.items:
-		return Said
+		return OutputEnded
 	case s.frames > 0 || open:
 		return Underway
 	}

@@ -215,14 +215,14 @@ func TestProgress(t *testing.T) {
 		"nothing":           {protocol.ChatCompletions{}, seenChat, nil, protocol.NotBegun},
 		"chat":              {protocol.ChatCompletions{}, seenChat, []string{`{"choices":[{"delta":{"content":"a"}}]}`}, protocol.Underway},
 		"chat, one of two":  {protocol.ChatCompletions{}, strings.Replace(seenChat, `"stream"`, `"n":2,"stream"`, 1), []string{`{"choices":[{"delta":{},"finish_reason":"stop"}]}`}, protocol.Underway},
-		"chat, said":        {protocol.ChatCompletions{}, seenChat, []string{`{"choices":[{"delta":{},"finish_reason":"stop"}]}`}, protocol.Said},
+		"chat, said":        {protocol.ChatCompletions{}, seenChat, []string{`{"choices":[{"delta":{},"finish_reason":"stop"}]}`}, protocol.OutputEnded},
 		"responses":         {protocol.Responses{}, seenResponses, []string{`{"type":"response.output_item.added","item":{"type":"message"}}`}, protocol.Underway},
-		"responses, said":   {protocol.Responses{}, seenResponses, []string{`{"type":"response.output_item.added","item":{"type":"message"}}`, `{"type":"response.output_item.done","item":{"type":"message"}}`}, protocol.Said},
+		"responses, said":   {protocol.Responses{}, seenResponses, []string{`{"type":"response.output_item.added","item":{"type":"message"}}`, `{"type":"response.output_item.done","item":{"type":"message"}}`}, protocol.OutputEnded},
 		"messages":          {protocol.Messages{}, seenMessages, []string{messageStart}, protocol.Underway},
 		"messages, a block": {protocol.Messages{}, seenMessages, []string{`{"type":"content_block_start","content_block":{"type":"text"}}`}, protocol.Underway},
-		"messages, said":    {protocol.Messages{}, seenMessages, []string{`{"type":"content_block_start","content_block":{"type":"text"}}`, `{"type":"content_block_stop"}`}, protocol.Said},
+		"messages, said":    {protocol.Messages{}, seenMessages, []string{`{"type":"content_block_start","content_block":{"type":"text"}}`, `{"type":"content_block_stop"}`}, protocol.OutputEnded},
 		"gemini":            {protocol.GenerateContent{Streamed: true}, seenGemini, []string{`{"candidates":[{"content":{}}]}`}, protocol.Underway},
-		"gemini, said":      {protocol.GenerateContent{Streamed: true}, seenGemini, []string{`{"candidates":[{"finishReason":"STOP"}]}`}, protocol.Said},
+		"gemini, said":      {protocol.GenerateContent{Streamed: true}, seenGemini, []string{`{"candidates":[{"finishReason":"STOP"}]}`}, protocol.OutputEnded},
 	} {
 		answer := answerOf(t, tc.endpoint, tc.body, true)
 		answer.Pass([]byte(frames(tc.stream...)))

@@ -11,27 +11,27 @@ import (
 	"github.com/bursar-dev/bursar/api/price"
 )
 
-// known are the members that the usage in an answer may have. Any other member with a number
+// knownMembers are the members that the usage in an answer may have. Any other member with a number
 // in it that is not zero may be something that the provider bills beside tokens: a usage that
 // has one is not believed, unless the ModelProvider says that it costs nothing. To know one
 // more is one line in the list of its protocol.
-type known map[string]known
+type knownMembers map[string]knownMembers
 
 var (
 	// counted is what the reader makes part of the usage, or checks.
-	counted known
+	counted knownMembers
 	// neutral costs nothing by itself, whatever is in it: a total, a breakdown of what is
 	// counted elsewhere, how long something took.
-	neutral known
+	neutral knownMembers
 )
 
 // unknown is the path of the first member that is not known, not zero and not neutral for
 // the provider; empty when there is none.
-func (k known) unknown(usage gjson.Result, billing limiterv1.Billing) string {
+func (k knownMembers) unknown(usage gjson.Result, billing limiterv1.Billing) string {
 	return k.unknownWithin("", usage, billing)
 }
 
-func (k known) unknownWithin(at string, usage gjson.Result, billing limiterv1.Billing) (found string) {
+func (k knownMembers) unknownWithin(at string, usage gjson.Result, billing limiterv1.Billing) (found string) {
 	usage.ForEach(func(key, value gjson.Result) bool {
 		path := strings.TrimPrefix(at+"."+clipped(key.Str), ".")
 		if usage.IsArray() {
@@ -85,11 +85,11 @@ func (r reading) usage() (price.Usage, bool) {
 	return r.used, true
 }
 
-// said is what an answer says that bears on what the call cost.
-type said struct {
-	// usage is the usage as it is written, for whose members known has the list.
+// statement is what an answer says that bears on what the call cost.
+type statement struct {
+	// usage is the usage as it is written, and known are its members.
 	usage gjson.Result
-	known known
+	known knownMembers
 	// used is the usage as it was read.
 	used price.Usage
 	// model is the model that the answer names, if it names one.
@@ -117,7 +117,7 @@ func newBill(model limiterv1.Model, tier serviceTier) bill {
 }
 
 // judge says what the call used by an answer, or why that cannot be the whole truth.
-func (b bill) judge(n *numbers, s said) reading {
+func (b bill) judge(n *numbers, s statement) reading {
 	billing := b.chargeMembers(n, &s)
 	cost, costDoubt := reportedCost(s.usage)
 	if doubt := b.doubt(n, s); doubt != "" {
@@ -136,7 +136,7 @@ func (b bill) judge(n *numbers, s said) reading {
 }
 
 // doubt is why the numbers cannot be true, whatever they cost.
-func (b bill) doubt(n *numbers, s said) string {
+func (b bill) doubt(n *numbers, s statement) string {
 	used := s.used
 	switch err := used.Validate(); {
 	case n.doubt != "":
@@ -169,7 +169,7 @@ func (b bill) billedAt(used price.Usage, cost *reported) reading {
 // byPrices is a usage that costs what the prices of its tokens say: those of the model that
 // the answer names, where it is another one. If the provider says that it bills more, there
 // is something beside tokens.
-func (b bill) byPrices(s said, cost *reported) reading {
+func (b bill) byPrices(s statement, cost *reported) reading {
 	used, prices := s.used, b.model.Prices
 	if name := s.model.Str; s.model.Type == gjson.String && !b.anyModel {
 		var priced bool

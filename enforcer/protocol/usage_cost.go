@@ -31,14 +31,14 @@ var costMembers = []costMember{
 }
 
 // costKnown are the members by which reportedCost goes, and those that break its figure down.
-var costKnown = known{
+var costKnown = knownMembers{
 	"cost": neutral, "cost_in_usd_ticks": neutral, "estimated_cost": neutral, "cost_details": neutral, "is_byok": neutral,
 }
 
 // plus are both.
-func (k known) plus(more known) known {
-	all := known{}
-	for _, some := range []known{k, more} {
+func (k knownMembers) plus(more knownMembers) knownMembers {
+	all := knownMembers{}
+	for _, some := range []knownMembers{k, more} {
 		for name, members := range some {
 			all[name] = members
 		}

@@ -12,7 +12,7 @@ import (
 // chargeMembers makes the members of a usage that the model has a fee for, by their paths,
 // uses of what they count. They are known then: what it returns is how the provider bills all
 // others.
-func (b bill) chargeMembers(n *numbers, s *said) limiterv1.Billing {
+func (b bill) chargeMembers(n *numbers, s *statement) limiterv1.Billing {
 	billing := b.model.Billing
 	var counts map[string]int64
 	for name := range b.model.Prices[price.Default].Fees {

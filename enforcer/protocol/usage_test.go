@@ -13,7 +13,7 @@ import (
 )
 
 func TestUnknownUsage(t *testing.T) {
-	list := known{"in": counted, "total": neutral, "details": {"cached": counted, "parts": {"n": counted}}}
+	list := knownMembers{"in": counted, "total": neutral, "details": {"cached": counted, "parts": {"n": counted}}}
 	for name, tc := range map[string]struct {
 		usage   string
 		neutral []string
@@ -118,45 +118,45 @@ func TestSameModel(t *testing.T) {
 
 // TestJudge: what an answer says is believed, or else there is a reason.
 func TestJudge(t *testing.T) {
-	list := known{"in": counted, "out": counted}.plus(costKnown)
+	list := knownMembers{"in": counted, "out": counted}.plus(costKnown)
 	used := price.Usage{Input: 10, Output: 2} // 10 + 20 nano-dollars
 	for name, tc := range map[string]struct {
 		change func(*limiterv1.Provider, *limiterv1.Model)
 		usage  string
-		said   said
+		says   statement
 		billed money.Nanos
 		doubt  string
 	}{
-		"a usage":                        {nil, `{"in":10,"out":2}`, said{used: used}, 0, ""},
-		"of nothing":                     {nil, `{}`, said{}, 0, "no input"},
-		"of nothing, for nothing":        {nil, `{}`, said{nothing: true}, 0, ""},
-		"of output alone":                {nil, `{}`, said{used: price.Usage{Output: 1}, nothing: true}, 0, "no input"},
-		"without output":                 {nil, `{}`, said{used: price.Usage{Input: 1}}, 0, ""},
-		"without output that is seen":    {nil, `{}`, said{used: price.Usage{Input: 1}, spoke: true}, 0, "no tokens of output"},
-		"more cached than there is":      {nil, `{}`, said{used: price.Usage{Input: -1, CachedInput: 5}}, 0, "out of range"},
-		"something beside":               {nil, `{"searches":1}`, said{used: used}, 0, "its searches is not known"},
-		"something with a fee":           {feeFor("searches"), `{"searches":3}`, said{used: used}, 0, ""},
-		"a part with a fee":              {feeFor("a.b"), `{"a":{"b":3,"c":1}}`, said{used: used}, 0, "its a.c is not known"},
-		"half of something with a fee":   {feeFor("searches"), `{"searches":0.5}`, said{used: used}, 0, "its searches is no number"},
-		"something neutral":              {neutralFor("searches"), `{"searches":1}`, said{used: used}, 0, ""},
-		"a cost":                         {nil, `{"cost":3e-8}`, said{used: used}, 0, ""},
-		"a lower cost":                   {nil, `{"cost":1e-8}`, said{used: used}, 0, ""},
-		"a higher cost":                  {nil, `{"cost":3.1e-8}`, said{used: used}, 0, "more than the 0.00000003 of its tokens"},
-		"a cost that counts":             {costReported, `{"cost":3.11e-8,"searches":1}`, said{used: used, model: gjson.Parse(`"x"`)}, 32, ""},
-		"no cost that counts":            {costReported, `{}`, said{used: used}, 0, "does not say what the call costs"},
-		"a cost of nothing":              {costReported, `{"cost":0}`, said{used: used}, 0, "costs nothing"},
-		"a cost of nothing, for nothing": {costReported, `{"cost":0}`, said{nothing: true}, 0, ""},
-		"a cost of no input":             {costReported, `{"cost":1}`, said{}, 0, "no input"},
-		"the model":                      {nil, `{}`, said{used: used, model: gjson.Parse(`"up-2026-01-02"`)}, 0, ""},
-		"another model":                  {nil, `{}`, said{used: used, model: gjson.Parse(`"other"`)}, 90, ""},
-		"a snapshot with a price":        {nil, `{}`, said{used: used, model: gjson.Parse(`"up-2025-01-02"`)}, 60, ""},
-		"a model without a price":        {nil, `{}`, said{used: used, model: gjson.Parse(`"unheard-of"`)}, 0, `model "unheard-of", which`},
-		"no name":                        {nil, `{}`, said{used: used, model: gjson.Parse(`7`)}, 0, ""},
-		"a name that is declared":        {answeredAs("unheard-of"), `{}`, said{used: used, model: gjson.Parse(`"unheard-of"`)}, 0, ""},
-		"any name":                       {answeredAs("*"), `{}`, said{used: used, model: gjson.Parse(`"unheard-of"`)}, 0, ""},
-		"any name of an unlisted model":  {unlisted, `{}`, said{used: used, model: gjson.Parse(`"unheard-of"`)}, 0, ""},
-		"a kind without a price":         {nil, `{}`, said{used: price.Usage{Input: 1, CacheWrite5m: 1}}, 0, "no price for tokens of kind cacheWrite5m"},
-		"a tier without a price":         {nil, `{}`, said{used: price.Usage{Input: 1, ServiceTier: "scale"}}, 0, `no price for service tier "scale"`},
+		"a usage":                        {nil, `{"in":10,"out":2}`, statement{used: used}, 0, ""},
+		"of nothing":                     {nil, `{}`, statement{}, 0, "no input"},
+		"of nothing, for nothing":        {nil, `{}`, statement{nothing: true}, 0, ""},
+		"of output alone":                {nil, `{}`, statement{used: price.Usage{Output: 1}, nothing: true}, 0, "no input"},
+		"without output":                 {nil, `{}`, statement{used: price.Usage{Input: 1}}, 0, ""},
+		"without output that is seen":    {nil, `{}`, statement{used: price.Usage{Input: 1}, spoke: true}, 0, "no tokens of output"},
+		"more cached than there is":      {nil, `{}`, statement{used: price.Usage{Input: -1, CachedInput: 5}}, 0, "out of range"},
+		"something beside":               {nil, `{"searches":1}`, statement{used: used}, 0, "its searches is not known"},
+		"something with a fee":           {feeFor("searches"), `{"searches":3}`, statement{used: used}, 0, ""},
+		"a part with a fee":              {feeFor("a.b"), `{"a":{"b":3,"c":1}}`, statement{used: used}, 0, "its a.c is not known"},
+		"half of something with a fee":   {feeFor("searches"), `{"searches":0.5}`, statement{used: used}, 0, "its searches is no number"},
+		"something neutral":              {neutralFor("searches"), `{"searches":1}`, statement{used: used}, 0, ""},
+		"a cost":                         {nil, `{"cost":3e-8}`, statement{used: used}, 0, ""},
+		"a lower cost":                   {nil, `{"cost":1e-8}`, statement{used: used}, 0, ""},
+		"a higher cost":                  {nil, `{"cost":3.1e-8}`, statement{used: used}, 0, "more than the 0.00000003 of its tokens"},
+		"a cost that counts":             {costReported, `{"cost":3.11e-8,"searches":1}`, statement{used: used, model: gjson.Parse(`"x"`)}, 32, ""},
+		"no cost that counts":            {costReported, `{}`, statement{used: used}, 0, "does not say what the call costs"},
+		"a cost of nothing":              {costReported, `{"cost":0}`, statement{used: used}, 0, "costs nothing"},
+		"a cost of nothing, for nothing": {costReported, `{"cost":0}`, statement{nothing: true}, 0, ""},
+		"a cost of no input":             {costReported, `{"cost":1}`, statement{}, 0, "no input"},
+		"the model":                      {nil, `{}`, statement{used: used, model: gjson.Parse(`"up-2026-01-02"`)}, 0, ""},
+		"another model":                  {nil, `{}`, statement{used: used, model: gjson.Parse(`"other"`)}, 90, ""},
+		"a snapshot with a price":        {nil, `{}`, statement{used: used, model: gjson.Parse(`"up-2025-01-02"`)}, 60, ""},
+		"a model without a price":        {nil, `{}`, statement{used: used, model: gjson.Parse(`"unheard-of"`)}, 0, `model "unheard-of", which`},
+		"no name":                        {nil, `{}`, statement{used: used, model: gjson.Parse(`7`)}, 0, ""},
+		"a name that is declared":        {answeredAs("unheard-of"), `{}`, statement{used: used, model: gjson.Parse(`"unheard-of"`)}, 0, ""},
+		"any name":                       {answeredAs("*"), `{}`, statement{used: used, model: gjson.Parse(`"unheard-of"`)}, 0, ""},
+		"any name of an unlisted model":  {unlisted, `{}`, statement{used: used, model: gjson.Parse(`"unheard-of"`)}, 0, ""},
+		"a kind without a price":         {nil, `{}`, statement{used: price.Usage{Input: 1, CacheWrite5m: 1}}, 0, "no price for tokens of kind cacheWrite5m"},
+		"a tier without a price":         {nil, `{}`, statement{used: price.Usage{Input: 1, ServiceTier: "scale"}}, 0, `no price for service tier "scale"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			provider := limiterv1.Provider{Models: []limiterv1.Model{selling("up", 1), selling("other", 3), selling("up-2025-01-02", 2)}}
@@ -165,8 +165,8 @@ func TestJudge(t *testing.T) {
 				tc.change(&provider, &model)
 			}
 			model.Billing = provider.Billing(time.Time{})
-			tc.said.usage, tc.said.known = gjson.Parse(tc.usage), list
-			got := newBill(model, serviceTier{}).judge(&numbers{}, tc.said)
+			tc.says.usage, tc.says.known = gjson.Parse(tc.usage), list
+			got := newBill(model, serviceTier{}).judge(&numbers{}, tc.says)
 			if (got.doubt == "") != (tc.doubt == "") || !strings.Contains(got.doubt, tc.doubt) {
 				t.Fatalf("doubt %q, want %q", got.doubt, tc.doubt)
 			}
@@ -204,7 +204,7 @@ func answeredAs(names ...string) func(*limiterv1.Provider, *limiterv1.Model) {
 func TestChargedMembers(t *testing.T) {
 	model := selling("up", 1)
 	feeFor("details.pages")(nil, &model)
-	s := said{usage: gjson.Parse(`{"in":10,"details":{"pages":3}}`), known: known{"in": counted}, used: price.Usage{Input: 10, Uses: "x=1"}}
+	s := statement{usage: gjson.Parse(`{"in":10,"details":{"pages":3}}`), known: knownMembers{"in": counted}, used: price.Usage{Input: 10, Uses: "x=1"}}
 	model.Prices[price.Default].Fees["x"] = 7
 	got := newBill(model, serviceTier{}).judge(&numbers{}, s)
 	if got.doubt != "" || got.used.Uses != "details.pages=3&x=1" {

@@ -87,7 +87,7 @@ func (l *leaving) after(drain time.Duration) time.Duration {
 	switch progress := protocol.Progress(l.progress.Load()); {
 	case l.toItsEnd || progress == protocol.NotBegun:
 		return drain
-	case progress == protocol.Said || l.isBehind():
+	case progress == protocol.OutputEnded || l.isBehind():
 		return min(drain, grace)
 	}
 	return 0
