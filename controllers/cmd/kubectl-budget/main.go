@@ -31,7 +31,7 @@ func run(args []string) int {
 	defer stop()
 	command := newCommand()
 	command.SetArgs(arguments(args))
-	err := command.ExecuteContext(ctx)
+	ran, err := command.ExecuteContextC(ctx)
 	var usage usageError
 	switch {
 	case err == nil:
@@ -39,7 +39,7 @@ func run(args []string) int {
 	case errors.Is(err, errRefuses):
 		return exitRefuses
 	case errors.As(err, &usage):
-		fmt.Fprintf(os.Stderr, "kubectl budget: %v\nSee kubectl budget --help.\n", err)
+		fmt.Fprintf(os.Stderr, "kubectl budget: %v\nSee %s --help.\n", err, ran.CommandPath())
 		return exitUsage
 	}
 	fmt.Fprintf(os.Stderr, "kubectl budget: %v\n", err)
