@@ -65,7 +65,7 @@ type LimitRefusal struct {
 }
 
 // ErrNoCall means that there is no call with the ID.
-var ErrNoCall = errors.New("the ledger has no such call")
+var ErrNoCall = errors.New("the ledger has no such call: it has calls that have ended, and those that a limit refused")
 
 var findAdmitted = `
 SELECT call_id, user_id, tier, credential, model_asked, ` + modelOf + `, endpoint, admitted_at, held_nanos,

@@ -217,7 +217,7 @@ func (e *explanation) print(call history.Call) {
 		e.Why = append(e.Why, fmt.Sprintf("Its answer was cut off at %s, by the provider or as the client disconnected: it was charged the most that it can have cost by what was seen of the answer, %d tokens.",
 			moment(a.SettledAt), a.Tokens))
 	case ledgerv1.ChargedHold:
-		e.Why = append(e.Why, "Its usage is unknown, so it was charged the whole hold.")
+		e.Why = append(e.Why, "It was charged the whole hold: its usage was not reported, or is not believed (the enforcer's log says why), or its answer was cut off and can have cost as much.")
 	}
 	if a.PricedAs == ledgerv1.MostExpensive {
 		e.Why = append(e.Why, fmt.Sprintf("No ModelProvider listed %s: it was priced as the most expensive model of %s, so the provider's bill may differ.", call.Model, a.Provider))
