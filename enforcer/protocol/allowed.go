@@ -270,7 +270,7 @@ func (c *checker) addCharged(of rule, object gjson.Result, member, value string)
 		_, bounded = wholeNumber(object.Get(of.uses))
 	}
 	if !bounded {
-		why = "its cost has no bound without " + of.uses
+		why = "its cost has no bound without " + of.uses + ", so set that"
 	}
 	n := len(c.found)
 	if c.add(why, member, value); len(c.found) > n && bounded {

@@ -184,7 +184,7 @@ func (b bill) byPrices(s statement, cost *reported) reading {
 	case err != nil:
 		return reading{doubt: err.Error()}
 	case cost != nil && cost.least > tokens:
-		return doubted("the provider says that the call costs %s, which is more than the %s of its tokens", cost.least, tokens)
+		return doubted("the provider says that the call costs %s, which is more than the %s of its tokens: correct the prices, or set spec.costReported", cost.least, tokens)
 	case ownErr != nil || own != tokens:
 		used.Billed = tokens
 	}
