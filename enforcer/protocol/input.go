@@ -18,7 +18,8 @@ import (
 // every tokenizer whose tokens stand for bytes, without running one.
 //
 // Where the model's tokenizer is known, the texts of messages are bounded by it, as
-// boundText proves, instead of by their length in the body; all the rest of the body
+// boundText proves, instead of by their length in the body, and members that say how the
+// model is called, and are not for it to read, count nothing; all the rest of the body
 // stays at a token a byte, and pays for the template, with templateMargin beside it.
 // How tools, formats and what tools have answered are written into what the model
 // reads is not published: none of that is a text here.
@@ -37,6 +38,8 @@ type input struct {
 	audible bool
 	// texts are strings of the body that the model reads as they are, all in one piece.
 	texts []gjson.Result
+	// unread is how many bytes of the body say how the model is called, and are not read by it.
+	unread int64
 	// unknown names the first thing that has no formula; empty when all have one.
 	unknown string
 }
@@ -53,6 +56,16 @@ func (in *input) text(value gjson.Result) {
 	}
 }
 
+// callsOnly notes members of the body that say how the model is called: the model's own
+// name, what bounds its output. It reads none of them.
+func (in *input) callsOnly(members ...*member) {
+	for _, m := range members {
+		if m.seen {
+			in.unread += int64(len(`"":`) + len(m.name) + len(m.value.Raw))
+		}
+	}
+}
+
 // saved is how many tokens fewer than their bytes in the body the texts have, and
 // their template, by the tokenizer; 0 when nobody knows it.
 func (in *input) saved(by limiterv1.Tokenizer) int64 {
@@ -60,7 +73,7 @@ func (in *input) saved(by limiterv1.Tokenizer) int64 {
 	if !known || len(in.texts) == 0 {
 		return 0
 	}
-	saved, left := int64(-templateMargin), maxTokenized
+	saved, left := in.unread-templateMargin, maxTokenized
 	for _, text := range in.texts {
 		if len(text.Str) <= left {
 			left -= len(text.Str)

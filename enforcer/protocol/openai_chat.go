@@ -81,6 +81,7 @@ func readChat(body []byte, deployment string) (*chatRequest, *RequestError) {
 		&tools, &tier, &modalities, &voice); err != nil {
 		return nil, err
 	}
+	r.input.callsOnly(&r.model, &stream, &r.streamOptions, &r.maxTokens, &r.maxCompletionTokens, &n, &tier)
 	if r.unpriced, err = chatAllowed.check(root); err != nil {
 		return nil, err
 	}

@@ -58,6 +58,7 @@ func readResponses(body []byte) (*responsesRequest, *RequestError) {
 		&previous, &conversation, &prompt); err != nil {
 		return nil, err
 	}
+	r.input.callsOnly(&r.model, &r.maxOutput, &stream, &background, &tier)
 	if r.unpriced, err = responsesAllowed.check(root); err != nil {
 		return nil, err
 	}

@@ -267,8 +267,9 @@ func TestTokenizersCountAsOpenAI(t *testing.T) {
 
 // TestTokenizedBounds: what a bound by the tokenizer is, and of what it is none.
 func TestTokenizedBounds(t *testing.T) {
-	words := strings.Repeat(" word", 1000)  // of which the first has nothing before it, and the last no end
-	const fewer = 5000 + 2 - 998 - 2*5 - 64 // bytes and quotes; less a token a word, two words' bytes and the margin
+	words := strings.Repeat(" word", 1000)     // of which the first has nothing before it, and the last no end
+	const fewer = 5000 + 2 - 998 - 2*5 - 64    // bytes and quotes; less a token a word, two words' bytes and the margin
+	const named = int64(len(`"model":"maxi"`)) // which the model does not read
 	escaped := strings.Repeat(`\u0020w\u006frd`, 1000)
 	chat := func(role, content string) string {
 		return `{"model":"maxi","messages":[{"role":"` + role + `","content":` + content + `}]}`
@@ -279,28 +280,30 @@ func TestTokenizedBounds(t *testing.T) {
 		tokenizer limiterv1.Tokenizer
 		want      int64 // how many tokens fewer than bytes
 	}{
-		"no tokenizer":               {protocol.ChatCompletions{}, chat("user", `"`+words+`"`), "", 0},
-		"one that nobody knows":      {protocol.ChatCompletions{}, chat("user", `"`+words+`"`), "p50k_base", 0},
-		"a message":                  {protocol.ChatCompletions{}, chat("user", `"`+words+`"`), limiterv1.O200kBase, fewer},
-		"by the other tokenizer":     {protocol.ChatCompletions{}, chat("system", `"`+words+`"`), limiterv1.CL100kBase, fewer},
-		"escapes":                    {protocol.ChatCompletions{}, chat("user", `"`+escaped+`"`), limiterv1.O200kBase, fewer + 10_000},
-		"a part":                     {protocol.ChatCompletions{}, chat("assistant", `[{"type":"text","text":"`+words+`"}]`), limiterv1.O200kBase, fewer},
-		"a tool's answer":            {protocol.ChatCompletions{}, chat("tool", `"`+words+`"`), limiterv1.O200kBase, 0},
-		"a part of a tool's answer":  {protocol.ChatCompletions{}, chat("tool", `[{"type":"text","text":"`+words+`"}]`), limiterv1.O200kBase, 0},
-		"a tool":                     {protocol.ChatCompletions{}, `{"model":"maxi","messages":[],"tools":[{"type":"function","function":{"description":"` + words + `"}}]}`, limiterv1.O200kBase, 0},
-		"little text":                {protocol.ChatCompletions{}, chat("user", `"one two three"`), limiterv1.O200kBase, 0},
-		"half a surrogate pair":      {protocol.ChatCompletions{}, chat("user", `"\ud800`+words+`"`), limiterv1.O200kBase, 0},
-		"too much text":              {protocol.ChatCompletions{}, chat("user", `"`+strings.Repeat(words, 14)+`"`), limiterv1.O200kBase, 0},
-		"text beside too much":       {protocol.Embeddings{}, `{"model":"maxi","input":["` + strings.Repeat(words, 14) + `","` + words + `"]}`, limiterv1.CL100kBase, fewer},
-		"an input":                   {protocol.Responses{}, `{"model":"maxi","input":"` + words + `"}`, limiterv1.O200kBase, fewer},
-		"instructions":               {protocol.Responses{}, `{"model":"maxi","instructions":"` + words + `"}`, limiterv1.O200kBase, fewer},
-		"an item":                    {protocol.Responses{}, `{"model":"maxi","input":[{"role":"user","content":"` + words + `"}]}`, limiterv1.O200kBase, fewer},
-		"a part of an item":          {protocol.Responses{}, `{"model":"maxi","input":[{"role":"user","content":[{"type":"input_text","text":"` + words + `"}]}]}`, limiterv1.O200kBase, fewer},
+		"no tokenizer":              {protocol.ChatCompletions{}, chat("user", `"`+words+`"`), "", 0},
+		"one that nobody knows":     {protocol.ChatCompletions{}, chat("user", `"`+words+`"`), "p50k_base", 0},
+		"a message":                 {protocol.ChatCompletions{}, chat("user", `"`+words+`"`), limiterv1.O200kBase, fewer + named},
+		"by the other tokenizer":    {protocol.ChatCompletions{}, chat("system", `"`+words+`"`), limiterv1.CL100kBase, fewer + named},
+		"escapes":                   {protocol.ChatCompletions{}, chat("user", `"`+escaped+`"`), limiterv1.O200kBase, fewer + named + 10_000},
+		"a part":                    {protocol.ChatCompletions{}, chat("assistant", `[{"type":"text","text":"`+words+`"}]`), limiterv1.O200kBase, fewer + named},
+		"a tool's answer":           {protocol.ChatCompletions{}, chat("tool", `"`+words+`"`), limiterv1.O200kBase, 0},
+		"a part of a tool's answer": {protocol.ChatCompletions{}, chat("tool", `[{"type":"text","text":"`+words+`"}]`), limiterv1.O200kBase, 0},
+		"a tool":                    {protocol.ChatCompletions{}, `{"model":"maxi","messages":[],"tools":[{"type":"function","function":{"description":"` + words + `"}}]}`, limiterv1.O200kBase, 0},
+		"little text":               {protocol.ChatCompletions{}, chat("user", `"one two three"`), limiterv1.O200kBase, 0},
+		"half a surrogate pair":     {protocol.ChatCompletions{}, chat("user", `"\ud800`+words+`"`), limiterv1.O200kBase, 0},
+		"too much text":             {protocol.ChatCompletions{}, chat("user", `"`+strings.Repeat(words, 14)+`"`), limiterv1.O200kBase, 0},
+		"text beside too much":      {protocol.Embeddings{}, `{"model":"maxi","input":["` + strings.Repeat(words, 14) + `","` + words + `"]}`, limiterv1.CL100kBase, fewer},
+		"how it is called": {protocol.ChatCompletions{}, `{"model":"maxi","n":1,"stream":true,"stream_options":{},"max_tokens":7,"max_completion_tokens":7,"service_tier":"auto","messages":[{"role":"user","content":"` + words + `"}]}`,
+			limiterv1.O200kBase, fewer + named + int64(len(`"n":1"stream":true"stream_options":{}"max_tokens":7"max_completion_tokens":7"service_tier":"auto"`))},
+		"an input":                   {protocol.Responses{}, `{"model":"maxi","input":"` + words + `"}`, limiterv1.O200kBase, fewer + named},
+		"instructions":               {protocol.Responses{}, `{"model":"maxi","instructions":"` + words + `"}`, limiterv1.O200kBase, fewer + named},
+		"an item":                    {protocol.Responses{}, `{"model":"maxi","input":[{"role":"user","content":"` + words + `"}]}`, limiterv1.O200kBase, fewer + named},
+		"a part of an item":          {protocol.Responses{}, `{"model":"maxi","input":[{"role":"user","content":[{"type":"input_text","text":"` + words + `"}]}]}`, limiterv1.O200kBase, fewer + named},
 		"what a function has given":  {protocol.Responses{}, `{"model":"maxi","input":[{"type":"function_call_output","role":"user","output":"` + words + `"}]}`, limiterv1.O200kBase, 0},
 		"a text":                     {protocol.Embeddings{}, `{"model":"maxi","input":"` + words + `"}`, limiterv1.CL100kBase, fewer},
 		"a text at Azure":            {protocol.AzureEmbeddings{}, `{"input":["` + words + `"]}`, limiterv1.CL100kBase, fewer},
 		"a message of Anthropic's":   {protocol.Messages{}, `{"model":"maxi","max_tokens":7,"messages":[{"role":"user","content":"` + words + `"}]}`, limiterv1.O200kBase, 0},
-		"a text beside what is none": {protocol.ChatCompletions{}, chat("user", `[{"type":"text","text":"`+words+`"},{"type":"text","text":1}]`), limiterv1.O200kBase, fewer},
+		"a text beside what is none": {protocol.ChatCompletions{}, chat("user", `[{"type":"text","text":"`+words+`"},{"type":"text","text":1}]`), limiterv1.O200kBase, fewer + named},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := boundOf(t, tc.endpoint, tc.body, "") - boundOf(t, tc.endpoint, tc.body, tc.tokenizer); got != tc.want {
