@@ -52,6 +52,18 @@ func PropertiesOf(values map[string]string) Properties {
 	return Properties(query.Encode())
 }
 
+// Or are the properties, and those of others that they do not name. What cannot be read is
+// left as it is.
+func (p Properties) Or(others Properties) Properties {
+	own, err := p.values()
+	all, badOthers := others.values()
+	if err != nil || badOthers != nil || len(all) == 0 {
+		return p
+	}
+	maps.Copy(all, own)
+	return PropertiesOf(all)
+}
+
 // values are the values by property; ErrUsage if they cannot be read.
 func (p Properties) values() (map[string]string, error) { return parsePairs("properties", string(p)) }
 
