@@ -49,9 +49,9 @@ type world struct {
 	silent atomic.Bool
 	// losesInLook has Redis lose everything, once, before a look reads who lives.
 	losesInLook atomic.Bool
-	ledger   *budgetstore.LedgerReader
-	enforcer *pgxpool.Pool
-	manager  *pgxpool.Pool
+	ledger      *budgetstore.LedgerReader
+	enforcer    *pgxpool.Pool
+	manager     *pgxpool.Pool
 }
 
 // limiter is what a Redis has.
