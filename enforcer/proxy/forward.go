@@ -98,10 +98,12 @@ func (l *leaving) isBehind() bool {
 	return l.lagging.Load() || since > 0 && time.Since(time.Unix(0, since)) > lag
 }
 
-// now is whether the provider is to be left at once, as its client has gone.
-func (l *leaving) now(progress protocol.Progress) bool {
-	l.progress.Store(int32(progress))
-	return !l.toItsEnd && progress == protocol.Underway && !l.isBehind()
+// note notes how far the answer has come.
+func (l *leaving) note(progress protocol.Progress) { l.progress.Store(int32(progress)) }
+
+// atOnce is whether the provider is left at once if its client has gone.
+func (l *leaving) atOnce() bool {
+	return !l.toItsEnd && protocol.Progress(l.progress.Load()) == protocol.Underway && !l.isBehind()
 }
 
 // outlive is a context for the provider's side of a call. It outlives the client by as
@@ -149,7 +151,8 @@ func copyAnswer(c *call.Call, client *client, answer io.Reader, leaving *leaving
 	for {
 		n, err := answer.Read(buffer)
 		client.write(c.Pass(buffer[:n]))
-		switch left := leaving.now(c.Progress()) && client.gone.Err() != nil; {
+		leaving.note(c.Progress())
+		switch left := leaving.atOnce() && client.gone.Err() != nil; {
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
