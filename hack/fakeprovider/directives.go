@@ -113,47 +113,49 @@ func parseDirectives(header http.Header, prompt string) (d directives, err error
 	return d, nil
 }
 
+// flags are the directives without a value.
+func (d *directives) flags() map[string]*bool {
+	return map[string]*bool{
+		"unsplit": &d.unsplit, "noend": &d.noend, "blankend": &d.blankend, "words": &d.words, "duplicate": &d.duplicate,
+		"crlf": &d.crlf, "comments": &d.comments,
+	}
+}
+
+// numbers are the directives whose value is any number.
+func (d *directives) numbers() map[string]*int {
+	return map[string]*int{
+		"overrun": &d.overrun, "cached": &d.cached, "write": &d.write, "write1h": &d.write1h, "searches": &d.searches,
+		"audio": &d.audio, "thoughts": &d.thoughts,
+	}
+}
+
+// texts are the directives whose value is any text.
+func (d *directives) texts() map[string]*string {
+	return map[string]*string{"geo": &d.geo, "speed": &d.speed, "tier": &d.tier}
+}
+
 func (d *directives) set(word string) (err error) {
 	name, value, hasValue := strings.Cut(word, "=")
+	if flag := d.flags()[name]; flag != nil {
+		*flag = true
+		return nil
+	}
+	if number := d.numbers()[name]; number != nil {
+		return assign(number, value)
+	}
+	if text := d.texts()[name]; text != nil {
+		*text = value
+		return nil
+	}
 	switch name {
 	case "output":
 		d.output, err = count(value)
-	case "overrun":
-		err = assign(&d.overrun, value)
-	case "cached":
-		err = assign(&d.cached, value)
 	case "input":
 		d.input, err = count(value)
-	case "write":
-		err = assign(&d.write, value)
-	case "write1h":
-		err = assign(&d.write1h, value)
-	case "searches":
-		err = assign(&d.searches, value)
-	case "geo":
-		d.geo = value
-	case "speed":
-		d.speed = value
-	case "unsplit":
-		d.unsplit = true
-	case "noend":
-		d.noend = true
-	case "blankend":
-		d.blankend = true
 	case "place":
 		d.place, err = parseUsagePlace(value)
-	case "audio":
-		err = assign(&d.audio, value)
-	case "thoughts":
-		err = assign(&d.thoughts, value)
-	case "tier":
-		d.tier = value
 	case "size":
 		err = assign(&d.size, value)
-	case "words":
-		d.words = true
-	case "duplicate":
-		d.duplicate = true
 	case "first":
 		d.first, err = time.ParseDuration(value)
 	case "delay":
@@ -173,10 +175,6 @@ func (d *directives) set(word string) (err error) {
 		}
 	case "usage":
 		d.usage, err = parseUsageKind(value)
-	case "crlf":
-		d.crlf = true
-	case "comments":
-		d.comments = true
 	case "split":
 		if err = assign(&d.split, value); err == nil && d.split == 0 {
 			err = errors.New("want at least 1")
