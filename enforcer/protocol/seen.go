@@ -183,7 +183,7 @@ func (s *seen) most(told price.Usage, ok bool, events *eventStream, cut Cut) (pr
 		told = s.bound
 		told.Output, told.AudioOutput, told.ImageOutput = 0, 0, 0
 	}
-	told.Billed, told.Uses = 0, s.bound.Uses // what was used beside tokens is told at the end
+	told.Billed, told.Uses = 0, s.bound.Uses                 // what was used beside tokens is told at the end
 	told.Properties = told.Properties.Or(s.bound.Properties) // where the answer does not say, the request does
 	told.ServiceTier = cmp.Or(told.ServiceTier, s.served)
 	reported, limit := outputOf(told), outputOf(s.bound)
