@@ -107,7 +107,7 @@ func isEncoded(header protocol.Header) bool {
 
 func isStream(status int, header protocol.Header) bool {
 	kind, _, err := mime.ParseMediaType(header.Get("Content-Type"))
-	return err == nil && kind == "text/event-stream" && status < 300
+	return (err == nil || errors.Is(err, mime.ErrInvalidMediaParameter)) && kind == "text/event-stream" && status < 300
 }
 
 // Pass takes the next bytes of the answer, cut anywhere, and returns what the client is to
@@ -182,6 +182,9 @@ func (c *Call) judge(cut error) {
 	}
 	if seen, ok := f.answer.Seen(how); ok {
 		f.seen = &seen
+		return
+	}
+	if opaque, ok := f.answer.(interface{ Opaque() bool }); ok && opaque.Opaque() {
 		return
 	}
 	if !f.head.Streamed && f.come > 0 && f.length > 0 && !c.bounded.Hidden {

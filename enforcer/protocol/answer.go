@@ -12,6 +12,9 @@ import (
 // doubtCut is why nobody knows what an answer has cost whose end has not come.
 const doubtCut = "the answer was cut off"
 
+// doubtRunning is why a usage is not believed that was not the last word.
+const doubtRunning = "more output came after it"
+
 // Doubt is why the usage of an answer is not believed; empty where it is, and where the
 // answer cannot say.
 // REQUIRES: End was called.
@@ -27,8 +30,10 @@ type wholeAnswer struct {
 	members *memberScanner
 	// read reads the usage among the members.
 	read func(*memberScanner) reading
-	cut  bool
-	got  *reading
+	// judgedBy is how the call is billed, if that depends on what the answer names.
+	judgedBy *bill
+	cut      bool
+	got      *reading
 }
 
 // newWholeAnswer is a wholeAnswer of which the named members are wanted.
@@ -57,6 +62,17 @@ func (a *wholeAnswer) reading() reading {
 		a.got = &got
 	}
 	return *a.got
+}
+
+// Opaque is whether the part of an answer that has come names a model of which its length does
+// not tell what the call can have cost: one that hides its thoughts, or has other prices.
+func (a *wholeAnswer) Opaque() bool {
+	if a.judgedBy == nil {
+		return false
+	}
+	model := gjson.ParseBytes(a.members.found["model"])
+	_, shown := hides(a.judgedBy.model)
+	return !shown && thinksHidden(model.Str) || a.judgedBy.isPricedApart(model.Str)
 }
 
 // Progress is NotBegun: of a part of a whole answer, nobody can say what it cost.

@@ -306,7 +306,7 @@ func (r *messagesRequest) For(model limiterv1.Model, limits OutputLimits) (Bound
 	seen := messagesSeen{seen: seen{outlook: messagesOutlook(r.body, bound, model)}}
 	return BoundedCall{
 		Path: "/messages", Body: changed.bytes(), Output: output, Bound: bound, Cost: cost,
-		Dearest: dearestOf(model, r.tier), Hidden: seen.hidden,
+		Dearest: dearestOf(model, r.tier, bound.Uses), Hidden: seen.hidden,
 		Whole: func() Answer {
 			return newWholeAnswer(func(members *memberScanner) reading {
 				u := usage
@@ -440,7 +440,9 @@ type messagesStream struct {
 	// told is whether a usage has come that is not that of the start alone; stopped, whether
 	// it was that of the whole answer; done, whether the stream has ended as it should.
 	told, stopped bool
-	cut, done     bool
+	// since is whether output has come after the usage, which was a running one then.
+	since     bool
+	cut, done bool
 }
 
 func newMessagesStream(usage messagesUsage, seen messagesSeen) *messagesStream {
@@ -454,7 +456,7 @@ func (s *messagesStream) End(cut bool) []byte      { s.cut = cut; return s.event
 
 // Unfinished is whether the stream ended before its end. Some compatible providers do not
 // close a stream with message_stop, but then with the reason for which the model stopped.
-func (s *messagesStream) Unfinished() bool { return !s.done && (s.cut || !s.stopped) }
+func (s *messagesStream) Unfinished() bool { return !s.done && (s.cut || !s.stopped || s.since) }
 
 func (s *messagesStream) Usage() (price.Usage, bool) { return s.reading().usage() }
 func (s *messagesStream) Doubt() string              { return s.reading().doubt }
@@ -465,6 +467,8 @@ func (s *messagesStream) reading() reading {
 		return reading{doubt: doubtCut}
 	case !s.told:
 		return doubted("it has no usage at its end")
+	case s.since:
+		return doubted(doubtRunning)
 	}
 	return s.said.reading()
 }
@@ -487,9 +491,11 @@ func (s *messagesStream) Seen(cut Cut) (price.Usage, bool) {
 var (
 	messageStop  = []byte(`"message_stop"`)
 	messageDelta = []byte(`"message_delta"`)
+	contentDelta = []byte(`"content_block_delta"`)
 )
 
 func (s *messagesStream) read(data []byte) []byte {
+	s.since = s.since || s.told && bytes.Contains(data, contentDelta)
 	if !bytes.Contains(data, usageName) && !bytes.Contains(data, messageStop) && !bytes.Contains(data, messageDelta) {
 		return data
 	}
@@ -505,7 +511,9 @@ func (s *messagesStream) read(data []byte) []byte {
 	case "message_delta":
 		usage := event.Get("usage")
 		s.said.add(usage)
-		s.told = s.told || usage.Get("output_tokens").Exists()
+		if usage.Get("output_tokens").Exists() {
+			s.told, s.since = true, s.since && !countsSomething(usage)
+		}
 		s.stopped = s.stopped || event.Get("delta.stop_reason").Type == gjson.String
 	case "message_stop":
 		s.done = true

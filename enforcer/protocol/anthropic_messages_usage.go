@@ -13,8 +13,16 @@ var messagesKnown = knownMembers{
 	"input_tokens": counted, "output_tokens": counted, "cache_read_input_tokens": counted, "cache_creation_input_tokens": counted,
 	"cache_creation":  {"ephemeral_5m_input_tokens": counted, "ephemeral_1h_input_tokens": counted},
 	"server_tool_use": counted, "iterations": counted, "service_tier": counted, "inference_geo": counted, "speed": counted,
-	"output_tokens_details": neutral, "total_tokens": neutral,
+	"output_tokens_details": neutral, "total_tokens": neutral, // thoughts are compared with the output
 }.plus(costKnown)
+
+// iterationKnown are the members of one of its iterations. What each has used beside tokens is
+// told of all.
+var iterationKnown = knownMembers{
+	"input_tokens": counted, "output_tokens": counted, "cache_read_input_tokens": counted, "cache_creation_input_tokens": counted,
+	"cache_creation":        {"ephemeral_5m_input_tokens": counted, "ephemeral_1h_input_tokens": counted},
+	"output_tokens_details": neutral, "total_tokens": neutral,
+}
 
 // usual are the values of properties that do not change the price, by property. Each has
 // them in an answer when nothing was asked for.
@@ -48,6 +56,8 @@ type messagesUsage struct {
 
 	members map[string]gjson.Result
 	model   gjson.Result
+	// fell is the name of a count that is below what it was.
+	fell string
 }
 
 // newMessagesUsage is the usage of a call that was billed so. It holds nothing of the request.
@@ -70,8 +80,12 @@ func (u *messagesUsage) add(usage gjson.Result) {
 	for _, name := range ofInput {
 		anyInput = anyInput || countsSomething(usage.Get(name))
 	}
+	input := u.input()
 	usage.ForEach(func(key, value gjson.Result) bool {
 		before, had := u.members[key.Str]
+		if key.Str == "output_tokens" && had && value.Num > 0 && value.Num < before.Num {
+			u.fell = key.Str
+		}
 		switch {
 		case value.Type == gjson.Null:
 		case had && anyInput && isOfInput(key.Str):
@@ -82,6 +96,17 @@ func (u *messagesUsage) add(usage gjson.Result) {
 		}
 		return true
 	})
+	if u.input() < input {
+		u.fell = "input"
+	}
+}
+
+// input is how much input there is so far.
+func (u *messagesUsage) input() (all float64) {
+	for _, name := range ofInput {
+		all += u.members[name].Num
+	}
+	return all
 }
 
 func isOfInput(name string) bool {
@@ -112,8 +137,15 @@ func (u *messagesUsage) reading() reading {
 	if !u.promptOnly && used.Output == 0 && used.TotalInput() > 0 {
 		n.doubtOf("it has no output_tokens, of which every answer has some")
 	}
+	if u.fell != "" {
+		n.doubtOf("a later one has fewer tokens of %s than an earlier one", u.fell)
+	}
 	u.addIterations(&n, &used)
-	used.Reasoning = min(used.Output, n.mayElse0("output_tokens_details.thinking_tokens"))
+	thoughts := n.mayElse0("output_tokens_details.thinking_tokens")
+	if thoughts > used.Output {
+		n.doubtOf("its thinking_tokens are %d, of %d output_tokens", thoughts, used.Output)
+	}
+	used.Reasoning = min(used.Output, thoughts)
 	used.ServiceTier = u.bill.tier.served(usage.Get("service_tier"))
 	used.Properties, used.Uses = answeredProperties(usage), serverToolUses(&n)
 	return u.bill.judge(&n, statement{usage: usage, known: messagesKnown, used: used, model: u.model})
@@ -152,6 +184,10 @@ func (u *messagesUsage) addIterations(n *numbers, used *price.Usage) {
 		part := numbers{of: iteration}
 		switch kind := iteration.Get("type").Str; {
 		case !countsSomething(iteration):
+		case answeredProperties(iteration) != "" && answeredProperties(iteration) != answeredProperties(n.of):
+			n.doubtOf("its iterations have one at another price than its tokens")
+		case iterationKnown.unknown(iteration, u.bill.model.Billing) != "":
+			n.doubtOf("the %s of one of its iterations is not known", iterationKnown.unknown(iteration, u.bill.model.Billing))
 		case !u.bill.names(iteration.Get("model")):
 			n.doubtOf("its iterations have one of model %q", clipped(iteration.Get("model").Str))
 		case kind == "message":
@@ -196,7 +232,12 @@ func sum(a, b price.Usage) price.Usage {
 func answeredProperties(usage gjson.Result) price.Properties {
 	values := map[string]string{}
 	for name := range usual {
-		if value := propertyOf(name, usage.Get(name).Str); value != "" {
+		answered := usage.Get(name)
+		text := answered.Str
+		if answered.Type != gjson.String && answered.Type != gjson.Null {
+			text = clipped(answered.Raw) // which has no factor
+		}
+		if value := propertyOf(name, text); value != "" {
 			values[name] = value
 		}
 	}

@@ -332,7 +332,7 @@ func (r *generateRequest) For(model limiterv1.Model, limits OutputLimits) (Bound
 	seen := generateSeen{seen{outlook: generateOutlook(bound, model)}}
 	return BoundedCall{
 		Path: path, Body: r.rewritten(output.Tokens, model), Output: output, Bound: bound, Cost: cost,
-		Dearest: dearestOf(model, r.tier), Hidden: seen.hidden,
+		Dearest: dearestOf(model, r.tier, bound.Uses), Hidden: seen.hidden,
 		Whole:  func() Answer { return newWholeGenerated(usage) },
 		Stream: func() Answer { return newGenerateStream(candidates, usage, seen) },
 	}, nil
@@ -383,8 +383,9 @@ type generateStream struct {
 
 	cut, blocked, failed bool
 	finished             map[int64]bool
-	// told is whether the last chunk has a usage.
-	told bool
+	// told is whether the last chunk has a usage, and since whether output has come after the
+	// last one.
+	told, since bool
 }
 
 func newGenerateStream(candidates int64, usage generateUsage, seen generateSeen) *generateStream {
@@ -419,6 +420,9 @@ func (s *generateStream) reading() reading {
 	if s.Unfinished() {
 		return reading{doubt: doubtCut}
 	}
+	if s.since {
+		return reading{doubt: doubtRunning}
+	}
 	return s.said.reading()
 }
 
@@ -451,7 +455,9 @@ var (
 
 func (s *generateStream) read(data []byte) []byte {
 	s.told = bytes.Contains(data, usageMetadataName) && s.readUsage(data)
-	s.said.spoke = s.said.spoke || textSign.Match(data)
+	speaks := (!s.said.spoke || !s.told) && textSign.Match(data)
+	s.said.spoke = s.said.spoke || speaks
+	s.since = !s.told && (s.since || speaks && s.said.usage.Exists())
 	s.said.searched = s.said.searched || s.said.searches && searchSign.Match(data)
 	if !bytes.Contains(data, finishReasonName) && !bytes.Contains(data, blockReasonName) && !bytes.Contains(data, errorName) {
 		return data

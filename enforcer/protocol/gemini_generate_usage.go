@@ -69,8 +69,9 @@ func servedByGoogle(tier serviceTier, answered gjson.Result) price.ServiceTier {
 
 // Signs of what is in an answer. In a string of JSON, no quote stands without a backslash.
 var (
-	textSign   = regexp.MustCompile(`"text"\s{0,8}:\s{0,8}"[^"]`)
-	searchSign = regexp.MustCompile(`"webSearchQueries"\s{0,8}:\s{0,8}\[\s{0,64}"`)
+	textSign = regexp.MustCompile(`"text"\s{0,32}:\s{0,32}"[^"]|"(functionCall|inlineData|executableCode)"\s{0,32}:\s{0,32}\{`)
+	// Of a search, either what was asked or what was found is there.
+	searchSign = regexp.MustCompile(`"webSearchQueries"\s{0,8}:\s{0,8}\[\s{0,64}"|"(groundingChunks|groundingSupports)"\s{0,8}:\s{0,8}\[\s{0,64}\{`)
 )
 
 // maxSign is the size of the largest sign.

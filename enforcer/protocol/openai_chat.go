@@ -322,7 +322,7 @@ func (r *chatRequest) For(model limiterv1.Model, limits OutputLimits) (BoundedCa
 		Output:  output,
 		Bound:   bound,
 		Cost:    cost,
-		Dearest: dearestOf(model, r.tier), Hidden: seen.hidden,
+		Dearest: dearestOf(model, r.tier, bound.Uses), Hidden: seen.hidden,
 		Whole:  func() Answer { return wholeChat(bill) },
 		Stream: func() Answer { return newChatStream(!withUsage, bill, choices, seen) },
 	}, nil

@@ -77,13 +77,22 @@ func (n *numbers) withThoughts(prompt, completion int64) int64 {
 // speaks is whether a choice of an answer, or of a chunk of one, has output.
 func speaks(choice gjson.Result) bool {
 	for _, of := range []gjson.Result{choice.Get("message"), choice.Get("delta")} {
-		for _, name := range []string{"content", "refusal", "reasoning", "reasoning_content", "tool_calls", "function_call", "audio"} {
+		for _, name := range []string{"content", "refusal", "reasoning", "reasoning_content", "reasoning_details", "tool_calls", "function_call", "audio", "images"} {
 			if hasSomething(of.Get(name)) {
 				return true
 			}
 		}
 	}
 	return hasSomething(choice.Get("text"))
+}
+
+// speaksIn is whether any choice of an answer, or of a chunk of one, has output.
+func speaksIn(answer gjson.Result) (any bool) {
+	answer.Get("choices").ForEach(func(_, choice gjson.Result) bool {
+		any = speaks(choice)
+		return !any
+	})
+	return any
 }
 
 // hasSomething is whether a value is a text, an array or an object that is not empty.
@@ -104,7 +113,7 @@ func chatJudged(b bill, usage, served, model gjson.Result, spoke bool) reading {
 }
 
 func wholeChat(b bill) Answer {
-	return newWholeAnswer(func(members *memberScanner) reading {
+	answer := newWholeAnswer(func(members *memberScanner) reading {
 		spoke := members.long("choices")
 		members.member("choices").ForEach(func(_, choice gjson.Result) bool {
 			spoke = spoke || speaks(choice)
@@ -112,6 +121,8 @@ func wholeChat(b bill) Answer {
 		})
 		return chatJudged(b, members.member("usage"), members.member("service_tier"), members.member("model"), spoke)
 	}, "usage", "service_tier", "model", "choices")
+	answer.judgedBy = &b
+	return answer
 }
 
 // chatStream is a streamed answer.
@@ -130,8 +141,9 @@ type chatStream struct {
 	finished map[int64]bool
 
 	cut, done bool
-	// spoke is whether there was output.
-	spoke                bool
+	// spoke is whether there was output, and since whether there was some after the usage,
+	// which was a running one then.
+	spoke, since         bool
 	usage, served, model gjson.Result
 	// last is whether usage came in the extra chunk, after which there is no more
 	// of it; elsewhere it may be a running total.
@@ -159,7 +171,7 @@ func (s *chatStream) End(cut bool) []byte {
 // close a stream with [DONE], but then with the usage that was asked for, or with the ends of
 // all choices. What follows [DONE] is not missed.
 func (s *chatStream) Unfinished() bool {
-	return !s.done && (s.cut || !s.last && int64(len(s.finished)) < s.choices)
+	return !s.done && (s.cut || (!s.last || s.since) && int64(len(s.finished)) < s.choices)
 }
 
 func (s *chatStream) Progress() Progress { return s.seen.progress(s.events.open()) }
@@ -182,10 +194,12 @@ func (s *chatStream) Doubt() string              { return s.reading().doubt }
 func (s *chatStream) reading() reading {
 	switch {
 	case s.got != nil:
-	case s.Unfinished() && !s.last:
+	case s.Unfinished() && (!s.last || s.since):
 		s.got = &reading{doubt: doubtCut}
 	case s.doubt != "":
 		s.got = &reading{doubt: s.doubt}
+	case s.since:
+		s.got = &reading{doubt: doubtRunning}
 	default:
 		got := chatJudged(s.bill, s.usage, s.served, s.model, s.spoke)
 		s.got = &got
@@ -206,9 +220,11 @@ func (s *chatStream) read(data []byte) []byte {
 	counts := bytes.Contains(data, usageName)
 	if s.spoke && !finishes(data) { // nearly all chunks
 		if !counts {
+			s.since = s.since || s.usage.Exists() && speaksIn(gjson.ParseBytes(data))
 			return data
 		}
 		if usage := gjson.GetBytes(data, "usage"); usage.Raw == "null" {
+			s.since = s.since || s.usage.Exists() && speaksIn(gjson.ParseBytes(data))
 			return s.withoutNull(data, usage)
 		}
 	}
@@ -239,8 +255,12 @@ func (s *chatStream) readChunk(chunk gjson.Result) {
 	if model := chunk.Get("model"); model.Str != "" {
 		s.model = model
 	}
+	if tier := chunk.Get("service_tier"); tier.Type != gjson.Null {
+		s.served = tier
+	}
+	speaks := speaksIn(chunk)
+	s.spoke, s.since = s.spoke || speaks, s.since || speaks && s.usage.Exists()
 	chunk.Get("choices").ForEach(func(_, choice gjson.Result) bool {
-		s.spoke = s.spoke || speaks(choice)
 		if choice.Get("finish_reason").Type == gjson.String {
 			s.finished[choice.Get("index").Int()] = true
 		}
@@ -252,7 +272,7 @@ func (s *chatStream) readChunk(chunk gjson.Result) {
 func (s *chatStream) readUsage(chunk gjson.Result, data []byte) []byte {
 	choices := chunk.Get("choices")
 	if usage := gjson.GetBytes(data, "usage"); usage.Type == gjson.Null {
-		s.take(choices.Get("0.usage"), chunk)
+		s.take(choices.Get("0.usage"))
 		if s.choices > 1 && choices.Get("0.usage").IsObject() {
 			s.doubt = "it stands in one of several choices"
 		}
@@ -260,7 +280,7 @@ func (s *chatStream) readUsage(chunk gjson.Result, data []byte) []byte {
 	} else if !usage.IsObject() {
 		return data
 	}
-	s.take(chunk.Get("usage"), chunk)
+	s.take(chunk.Get("usage"))
 	s.last = choices.IsArray() && !hasSomething(choices)
 	if s.last && s.hide {
 		return nil
@@ -270,7 +290,7 @@ func (s *chatStream) readUsage(chunk gjson.Result, data []byte) []byte {
 
 // take takes a usage in the place of the one before it, unless it says nothing, and that one
 // something.
-func (s *chatStream) take(usage, chunk gjson.Result) {
+func (s *chatStream) take(usage gjson.Result) {
 	if !usage.IsObject() || s.usage.Exists() && !countsSomething(usage) {
 		return
 	}
@@ -279,7 +299,7 @@ func (s *chatStream) take(usage, chunk gjson.Result) {
 			s.doubt = "a later one has fewer " + name + " than an earlier one"
 		}
 	}
-	s.usage, s.served = usage, chunk.Get("service_tier")
+	s.usage, s.since = usage, false
 }
 
 // withoutNull takes "usage":null out of a chunk, in place.

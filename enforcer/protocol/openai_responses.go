@@ -239,7 +239,7 @@ func (r *responsesRequest) For(model limiterv1.Model, limits OutputLimits) (Boun
 	seen := responsesSeen{seen: seen{outlook: outlookOf(r.body, bound, model)}}
 	return BoundedCall{
 		Path: "/responses", Body: changed.bytes(), Output: output, Bound: bound, Cost: cost,
-		Dearest: dearestOf(model, r.tier), Hidden: seen.hidden,
+		Dearest: dearestOf(model, r.tier, bound.Uses), Hidden: seen.hidden,
 		Whole:  func() Answer { return wholeResponse(bill) },
 		Stream: func() Answer { return newResponsesStream(bill, seen) },
 	}, nil

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"bytes"
+	"regexp"
 
 	"github.com/tidwall/gjson"
 	"github.com/tidwall/sjson"
@@ -59,7 +60,7 @@ func putsOut(item gjson.Result) bool {
 }
 
 func wholeResponse(b bill) Answer {
-	return newWholeAnswer(func(members *memberScanner) reading {
+	answer := newWholeAnswer(func(members *memberScanner) reading {
 		spoke := members.long("output")
 		members.member("output").ForEach(func(_, item gjson.Result) bool {
 			spoke = spoke || putsOut(item)
@@ -67,6 +68,8 @@ func wholeResponse(b bill) Answer {
 		})
 		return responsesJudged(b, members.member, spoke)
 	}, "usage", "service_tier", "model", "status", "tool_usage", "output")
+	answer.judgedBy = &b
+	return answer
 }
 
 // responsesStream is a streamed answer: events of which the last has the whole
@@ -80,7 +83,11 @@ type responsesStream struct {
 	// spoke is whether there was output before the last event.
 	spoke    bool
 	response gjson.Result
-	got      *reading
+	// begun is what the first event has of the response, and doubt what is wrong with what
+	// the last has.
+	begun gjson.Result
+	doubt string
+	got   *reading
 }
 
 func newResponsesStream(b bill, seen responsesSeen) *responsesStream {
@@ -113,8 +120,10 @@ func (s *responsesStream) reading() reading {
 	case s.got != nil:
 	case !s.done:
 		s.got = &reading{doubt: doubtCut}
+	case s.doubt != "":
+		s.got = &reading{doubt: s.doubt}
 	default:
-		got := responsesJudged(s.bill, func(name string) gjson.Result { return s.response.Get(name) }, s.spoke)
+		got := responsesJudged(s.bill, s.member, s.spoke)
 		s.got = &got
 	}
 	return *s.got
@@ -123,14 +132,19 @@ func (s *responsesStream) reading() reading {
 var (
 	responseEvent = []byte(`"response.`)
 	deltaEvent    = []byte(`.delta"`)
+	// responseEnds is in the events that have the whole response.
+	responseEnds = regexp.MustCompile(`"response\.(created|completed|incomplete|failed|cancelled)"`)
 )
 
 func (s *responsesStream) read(data []byte) []byte {
 	if !bytes.Contains(data, responseEvent) {
 		return data
 	}
-	s.spoke = s.spoke || bytes.Contains(data, deltaEvent)
-	if !bytes.Contains(data, usageName) {
+	if bytes.Contains(data, deltaEvent) {
+		s.spoke = true
+		return data
+	}
+	if !responseEnds.Match(data) {
 		return data
 	}
 	event, err := parseObject(data)
@@ -138,16 +152,32 @@ func (s *responsesStream) read(data []byte) []byte {
 		return data
 	}
 	switch event.Get("type").Str {
+	case "response.created":
+		s.begun = event.Get("response")
 	case "response.completed", "response.incomplete", "response.failed", "response.cancelled":
 		s.take(event.Get("response"))
 	}
 	return data
 }
 
+// member is a member of the response: of the service tier, what the first event says if the
+// last one says nothing.
+func (s *responsesStream) member(name string) gjson.Result {
+	if value := s.response.Get(name); value.Type != gjson.Null || name != "service_tier" {
+		return value
+	}
+	return s.begun.Get(name)
+}
+
 // take takes the response of the last event, unless its usage says nothing, and that of one
 // before it something.
 func (s *responsesStream) take(response gjson.Result) {
 	s.done = true
+	for _, name := range []string{"usage.input_tokens", "usage.output_tokens"} {
+		if later := response.Get(name).Num; later > 0 && later < s.response.Get(name).Num {
+			s.doubt = "a later one has fewer " + name + " than an earlier one"
+		}
+	}
 	if countsSomething(response.Get("usage")) || !countsSomething(s.response.Get("usage")) {
 		s.response = response
 	}

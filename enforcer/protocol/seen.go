@@ -183,8 +183,8 @@ func (s *seen) most(told price.Usage, ok bool, events *eventStream, cut Cut) (pr
 		told = s.bound
 		told.Output, told.AudioOutput, told.ImageOutput = 0, 0, 0
 	}
-	told.Billed, told.Uses = 0, s.bound.Uses                 // what was used beside tokens is told at the end
-	told.Properties = told.Properties.Or(s.bound.Properties) // where the answer does not say, the request does
+	told.Billed, told.Uses = 0, mostUses(told.Uses, s.bound.Uses) // what was used beside tokens is told at the end
+	told.Properties = told.Properties.Or(s.bound.Properties)      // where the answer does not say, the request does
 	told.ServiceTier = cmp.Or(told.ServiceTier, s.served)
 	reported, limit := outputOf(told), outputOf(s.bound)
 	more := max(0, min(s.output(events, cut), limit)-reported)
@@ -197,6 +197,19 @@ func (s *seen) most(told price.Usage, ok bool, events *eventStream, cut Cut) (pr
 		told.Output += more
 	}
 	return told, true
+}
+
+// mostUses are the higher of both counts of each.
+func mostUses(a, b price.Uses) price.Uses {
+	most, err := a.Counts()
+	more, badMore := b.Counts()
+	if err != nil || badMore != nil || len(most) == 0 {
+		return b
+	}
+	for name, n := range more {
+		most[name] = max(most[name], n)
+	}
+	return price.UsesOf(most)
 }
 
 func outputOf(u price.Usage) int64 { return u.Output + u.AudioOutput + u.ImageOutput }
@@ -254,8 +267,19 @@ func countText(tokenizer *codec.Codec, text string) (tokens int64) {
 // dearestOf is the most that a call of the model can cost by what it can have used: in the
 // service tier in which it was served, or, where that is not known, in the dearest of those
 // in which it may have been.
-func dearestOf(model limiterv1.Model, tier serviceTier) func(price.Usage) (money.Nanos, error) {
+//
+// A call may go on to use what its request does not bound, as often as any call may.
+func dearestOf(model limiterv1.Model, tier serviceTier, bounded price.Uses) func(price.Usage) (money.Nanos, error) {
+	inRequest, _ := bounded.Counts()
 	return func(used price.Usage) (money.Nanos, error) {
+		uses, _ := used.Uses.Counts()
+		any, _ := model.Prices[price.Default].AnyCallUses.Counts()
+		for name, n := range uses {
+			if _, inBound := inRequest[name]; !inBound {
+				uses[name] = max(n, any[name])
+			}
+		}
+		used.Uses = price.UsesOf(uses)
 		tiers := tier.possible(model)
 		if used.ServiceTier != "" {
 			tiers = []price.ServiceTier{used.ServiceTier}

@@ -71,7 +71,7 @@ func (s *chatSeen) chunk(data []byte) {
 // name notes the name of the model that answers, which tells more than the one that
 // was asked for: a deployment, or an alias, may be called anything.
 func (s *seen) name(model gjson.Result) {
-	if model.Type == gjson.String {
+	if model.Str != "" { // Azure's first chunk has an empty one
 		s.named = true
 		s.hidden = s.hidden || !s.shown && thinksHidden(model.Str)
 	}

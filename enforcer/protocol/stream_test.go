@@ -88,8 +88,8 @@ func TestStream(t *testing.T) {
 			want:   passed{"\n: hello\n\nevent: chunk\nid: 7\n" + firstNo + "\n\nretry: 5\n\n" + done, used, true, false},
 		},
 		"a byte order mark": {
-			stream: "\uFEFF" + usage + first + done,
-			want:   passed{firstNo + done, used, true, false},
+			stream: "\uFEFF" + first + usage + done,
+			want:   passed{"\uFEFF" + firstNo + done, used, true, false},
 		},
 		"no space after the colon": {
 			stream: strings.ReplaceAll(first+usage+done, "data: ", "data:"),
@@ -100,7 +100,7 @@ func TestStream(t *testing.T) {
 			want:   passed{"data: {}\n\n" + done, used, true, false},
 		},
 		"usage on several lines": {
-			stream: "data: {\"choices\":[],\ndata: \"usage\":{\"prompt_tokens\":10,\ndata: \"completion_tokens\":20}}\n\n" + first + done,
+			stream: first + "data: {\"choices\":[],\ndata: \"usage\":{\"prompt_tokens\":10,\ndata: \"completion_tokens\":20}}\n\n" + done,
 			want:   passed{firstNo + done, price.Usage{Input: 10, Output: 20}, true, false},
 		},
 		"usage beside the last choice stays": {

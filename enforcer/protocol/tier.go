@@ -65,7 +65,11 @@ func (t serviceTier) possible(model limiterv1.Model) []price.ServiceTier {
 // is the empty tier.
 func (t serviceTier) served(answered gjson.Result) price.ServiceTier {
 	tier := t.asked
-	if answered.Type == gjson.String && !leftOpen(answered.Str) {
+	switch {
+	case answered.Type == gjson.Null:
+	case answered.Type != gjson.String:
+		return price.ServiceTier(clipped(answered.Raw)) // which has no price
+	case !leftOpen(answered.Str):
 		tier = tierNamed(answered.Str)
 	}
 	if tier == price.Default {

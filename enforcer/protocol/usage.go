@@ -1,7 +1,9 @@
 package protocol
 
 import (
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -53,11 +55,15 @@ func (k knownMembers) unknownWithin(at string, usage gjson.Result, billing limit
 	return found
 }
 
-// countsSomething is whether a value is, or has in it, a number that is not zero.
+// countsSomething is whether a value is, or has in it, a number that is not zero. Some
+// providers write numbers as strings.
 func countsSomething(value gjson.Result) bool {
 	switch {
 	case value.Type == gjson.Number:
 		return value.Num != 0
+	case value.Type == gjson.String:
+		number, err := strconv.ParseFloat(strings.TrimSpace(value.Str), 64)
+		return number != 0 && (err == nil || errors.Is(err, strconv.ErrRange))
 	case value.IsObject() || value.IsArray():
 		any := false
 		value.ForEach(func(_, member gjson.Result) bool {
@@ -67,6 +73,23 @@ func countsSomething(value gjson.Result) bool {
 		return any
 	}
 	return false
+}
+
+// twiceIn is the name of a member that stands twice in an object of the usage, of which nobody
+// knows which one counts; empty if there is none.
+func twiceIn(usage gjson.Result) (found string) {
+	names := map[string]bool{}
+	usage.ForEach(func(key, value gjson.Result) bool {
+		switch {
+		case usage.IsObject() && names[key.Str]:
+			found = key.Str
+		case value.IsObject() || value.IsArray():
+			found = twiceIn(value)
+		}
+		names[key.Str] = true
+		return found == ""
+	})
+	return found
 }
 
 // reading is what was read of the usage in an answer: what the call used, unless there is a
@@ -119,6 +142,9 @@ func newBill(model limiterv1.Model, tier serviceTier) bill {
 // judge says what the call used by an answer, or why that cannot be the whole truth.
 func (b bill) judge(n *numbers, s statement) reading {
 	billing := b.chargeMembers(n, &s)
+	if name := twiceIn(s.usage); name != "" {
+		return doubted("its %s stands there twice", clipped(name))
+	}
 	cost, costDoubt := reportedCost(s.usage)
 	if doubt := b.doubt(n, s); doubt != "" {
 		return reading{doubt: doubt}

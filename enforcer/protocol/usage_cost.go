@@ -61,9 +61,18 @@ func reportedCost(usage gjson.Result) (cost *reported, doubt string) {
 				sum.Add(sum, more)
 			}
 		}
-		if cost = nanos(sum, m.perUSD); !ok || cost == nil {
+		amount := nanos(sum, m.perUSD)
+		if !ok || amount == nil {
 			return nil, "its " + m.path + " is no amount that a call can cost"
 		}
+		if cost == nil || cost.most == 0 {
+			cost = amount
+		}
+		if amount.most != 0 && *amount != *cost {
+			return nil, "its " + m.path + " is another amount than another member has"
+		}
+	}
+	if cost != nil {
 		return cost, ""
 	}
 	if countsSomething(usage.Get("cost")) {

@@ -3,8 +3,6 @@ package protocol
 import (
 	"slices"
 
-	"github.com/tidwall/gjson"
-
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/price"
 )
@@ -17,7 +15,7 @@ func (b bill) chargeMembers(n *numbers, s *statement) limiterv1.Billing {
 	var counts map[string]int64
 	for name := range b.model.Prices[price.Default].Fees {
 		value := s.usage.Get(name)
-		if value.Type != gjson.Number || value.Num == 0 {
+		if !countsSomething(value) {
 			continue
 		}
 		if counts == nil {
