@@ -18,6 +18,7 @@ import (
 var litePrices = map[string]func(*v1alpha1.PriceList) *v1alpha1.Price{
 	"input_cost_per_token":                        func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.Input },
 	"cache_read_input_token_cost":                 func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.CachedInput },
+	"input_cost_per_token_cache_hit":              func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.CachedInput },
 	"cache_creation_input_token_cost":             func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.CacheWrite5m },
 	"cache_creation_input_token_cost_above_1hr":   func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.CacheWrite1h },
 	"input_cost_per_audio_token":                  func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.AudioInput },
@@ -57,6 +58,9 @@ func readLiteRow(name string, members map[string]json.RawMessage) (v1alpha1.Mode
 		return v1alpha1.Model{}, nil, fmt.Errorf("calls of its mode %q are not supported", text(members["mode"]))
 	}
 	tariffs := liteTariffs{"": {}}
+	if !isNothing(members["tiered_pricing"]) {
+		return v1alpha1.Model{}, nil, errors.New("tiered_pricing: it has other prices than the row")
+	}
 	for _, key := range slices.Sorted(maps.Keys(members)) {
 		if err := tariffs.read(key, members[key]); err != nil {
 			return v1alpha1.Model{}, nil, fmt.Errorf("%s: %w", key, err)
@@ -77,7 +81,7 @@ func readLiteRow(name string, members map[string]json.RawMessage) (v1alpha1.Mode
 	}
 	tiers, more := tariffs.serviceTiers(hasOutput)
 	model.Prices.ServiceTiers = tiers
-	return model, slices.Concat(leftOut, more, addExtras(&model.Prices, members)), nil
+	return model, slices.Concat(leftOut, more, addExtras(&model.Prices, members), liteLeftOut(members)), nil
 }
 
 // read reads a member of a row, if it is a price per token.

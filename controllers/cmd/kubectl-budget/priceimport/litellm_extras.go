@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
@@ -39,6 +41,40 @@ func addExtras(prices *v1alpha1.Prices, members map[string]json.RawMessage) (lef
 		leftOut = append(leftOut, "search_context_cost_per_query: it differs by the size of the context")
 	}
 	return leftOut
+}
+
+// liteCompared are prices that are those of a kind of token, or else refused.
+var liteCompared = map[string]bool{"output_cost_per_reasoning_token": true, "input_cost_per_image_token": true}
+
+// liteLeftOut are the members of a row that say that something costs more than its tokens, and
+// that nothing else reads.
+func liteLeftOut(members map[string]json.RawMessage) (leftOut []string) {
+	anthropic := text(members["litellm_provider"]) == "anthropic"
+	for _, key := range slices.Sorted(maps.Keys(members)) {
+		isPrice := strings.HasSuffix(key, "_batches") // which no call through Bursar is in
+		if parts := liteSuffix.FindStringSubmatch(key); parts != nil && !isPrice {
+			_, isPrice = litePrices[parts[1]]
+		}
+		isExtra := key == "provider_specific_entry" || key == "search_context_cost_per_query"
+		switch {
+		case isPrice || liteCompared[key] || isNothing(members[key]):
+		case isExtra && anthropic: // which addExtras reads
+		case isExtra || strings.Contains(key, "cost") || strings.Contains(key, "multiplier"):
+			leftOut = append(leftOut, key+": it is no price of a token")
+		}
+	}
+	return leftOut
+}
+
+// isNothing is whether a value is absent, null, empty or zero.
+func isNothing(raw json.RawMessage) bool {
+	switch value := strings.TrimSpace(string(raw)); value {
+	case "", "null", "[]", "{}", `""`, "false":
+		return true
+	default:
+		zero, err := strconv.ParseFloat(value, 64)
+		return err == nil && zero == 0
+	}
 }
 
 // sameForAll is the one amount that all members have.
