@@ -107,7 +107,7 @@ var _ = DescribeTable("of a ModelProvider, refuses", refused,
 		"spec.onClientGone", "Unsupported value"),
 	Entry("a tokenizer of another maker's models", provider(func(s *v1alpha1.ModelProviderSpec) {
 		s.Protocol, s.Models[0].Tokenizer = "Anthropic", "o200k_base"
-	}), "spec.models", "tokenizer is for models of the protocols OpenAI and AzureOpenAI"),
+	}), "spec.models", "tokenizer is for models of the protocols OpenAI, AzureOpenAI and VercelAIGateway"),
 	Entry("models that are not listed without a bound", provider(func(s *v1alpha1.ModelProviderSpec) { s.UnlistedModels = &v1alpha1.UnlistedModels{} }),
 		"spec.unlistedModels.maxOutputTokens", "should be greater than or equal to 1"),
 	Entry("models that are not listed in a window of less than nothing", provider(func(s *v1alpha1.ModelProviderSpec) {

@@ -42,10 +42,10 @@ type ModelProviderList struct {
 // ModelProviderSpec is a provider and its models.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.unlistedModels) || self.models.exists(model, has(model.prices.output))",message="requires a model with prices.output in spec.models: unlisted models are priced by the listed ones",fieldPath=".unlistedModels"
-// +kubebuilder:validation:XValidation:rule="!has(self.protocol) || self.protocol in ['OpenAI', 'AzureOpenAI'] || self.models.all(model, !has(model.tokenizer))",message="tokenizer is for models of the protocols OpenAI and AzureOpenAI: leave it out",fieldPath=".models"
+// +kubebuilder:validation:XValidation:rule="!has(self.protocol) || self.protocol in ['OpenAI', 'AzureOpenAI', 'VercelAIGateway'] || self.models.all(model, !has(model.tokenizer))",message="tokenizer is for models of the protocols OpenAI, AzureOpenAI and VercelAIGateway: leave it out",fieldPath=".models"
 type ModelProviderSpec struct {
-	// protocol is the API that the provider speaks. OpenAI: Chat Completions, Responses and Embeddings of OpenAI and of compatible providers. AzureOpenAI: OpenAI as Azure serves it. Anthropic. Gemini. Default: OpenAI.
-	// +kubebuilder:validation:Enum=OpenAI;Anthropic;Gemini;AzureOpenAI
+	// protocol is the API that the provider speaks. OpenAI: Chat Completions, Responses and Embeddings of OpenAI and of compatible providers. AzureOpenAI: OpenAI as Azure serves it. Anthropic. Gemini. VercelAIGateway: what Vercel's AI SDK speaks to its AI Gateway (`gateway()`, and models named by a string alone), whose endpoint is https://ai-gateway.vercel.sh without a version. Default: OpenAI.
+	// +kubebuilder:validation:Enum=OpenAI;Anthropic;Gemini;AzureOpenAI;VercelAIGateway
 	// +kubebuilder:default=OpenAI
 	// +optional
 	Protocol string `json:"protocol,omitempty"`
@@ -162,7 +162,7 @@ type Model struct {
 	// +kubebuilder:validation:Maximum=1000000000
 	// +optional
 	ContextWindow int64 `json:"contextWindow,omitempty"`
-	// tokenizer reserves money for message text by this tokenizer's count of tokens instead of by bytes, which reserves several times more. o200k_base: OpenAI's models from gpt-4o on. cl100k_base: gpt-4, gpt-3.5-turbo and the embedding models. Only for the protocols OpenAI and AzureOpenAI. Set it only if the maker of the model names it: with a wrong one, a call may cost more than was reserved. Unset: bytes, which is safe for every model.
+	// tokenizer reserves money for message text by this tokenizer's count of tokens instead of by bytes, which reserves several times more. o200k_base: OpenAI's models from gpt-4o on. cl100k_base: gpt-4, gpt-3.5-turbo and the embedding models. Only for the protocols OpenAI, AzureOpenAI and VercelAIGateway. Set it only if the maker of the model names it: with a wrong one, a call may cost more than was reserved. Unset: bytes, which is safe for every model.
 	// +kubebuilder:validation:Enum=o200k_base;cl100k_base
 	// +optional
 	Tokenizer string `json:"tokenizer,omitempty"`

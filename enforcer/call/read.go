@@ -26,7 +26,18 @@ func (c *Call) read(context.Context) *Problem {
 		c.recording = &recording{}
 	}
 	if c.recording != nil || len(c.Header.Values(IdempotencyKeyHeader)) > 0 {
-		c.same = digest.Of([]byte(c.subject.Tenant), []byte(c.Path), []byte(c.Query), body)
+		c.same = digest.Of(append([][]byte{[]byte(c.subject.Tenant), []byte(c.Path), []byte(c.Query), body}, c.decisive()...)...)
 	}
 	return nil
+}
+
+// decisive are the fields of the header that say what is asked for, with their names, where
+// the protocol has such.
+func (c *Call) decisive() (fields [][]byte) {
+	for _, name := range c.Endpoint.Protocol().Fields().Decisive {
+		for _, value := range c.Header.Values(name) {
+			fields = append(fields, []byte(name), []byte(value))
+		}
+	}
+	return fields
 }

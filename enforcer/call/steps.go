@@ -2,6 +2,7 @@ package call
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -63,9 +64,11 @@ func (c *Call) Admit(ctx context.Context) (*Forward, *Response) {
 	}
 	c.startForward(ctx)
 	p := c.Endpoint.Protocol()
+	header := forwardedHeader(c.id, c.Header, p)
+	maps.Copy(header, c.bounded.Header)
 	return &Forward{
 		Protocol: p, Provider: c.route.Provider, Path: c.bounded.Path,
-		Header: forwardedHeader(c.id, c.Header, p), Body: c.bounded.Body,
+		Header: header, Body: c.bounded.Body,
 		ToItsEnd: c.claim != nil || c.route.Provider.OnClientGone == limiterv1.Drain,
 	}, nil
 }

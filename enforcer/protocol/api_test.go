@@ -37,11 +37,13 @@ var maxi = func() limiterv1.Model {
 
 // incoming is a request to maxi with everything that a protocol may want.
 func incoming(body string) protocol.Incoming {
-	return protocol.Incoming{Model: "maxi", Query: url.Values{"api-version": {"2024-10-21"}}, Body: []byte(body)}
+	header := vercelHeader("3", "maxi")
+	return protocol.Incoming{Model: "maxi", Query: url.Values{"api-version": {"2024-10-21"}}, Header: header, Body: []byte(body)}
 }
 
 func streamed(in protocol.Incoming) protocol.Incoming {
 	in.Query.Set("alt", "sse")
+	in.Header.(protocol.Header).Set("Ai-Language-Model-Streaming", "true")
 	return in
 }
 

@@ -149,6 +149,9 @@ type Plain struct {
 type BoundedCall struct {
 	// Path is where the provider is to be asked, below its endpoint, with the query.
 	Path string
+	// Header are fields that the provider is to be sent beside those of every call, in the
+	// place of the client's; nil is none.
+	Header Header
 	// Body is what the provider is to be sent.
 	Body []byte
 	// Output is what bounds the output, which is in Bound as often as answers are asked for.

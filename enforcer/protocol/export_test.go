@@ -9,6 +9,8 @@ func Copied(answer Answer) int64 {
 		return s.events.copied
 	case *messagesStream:
 		return s.events.copied
+	case *vercelStream:
+		return s.events.copied
 	case *generateStream:
 		return s.events.copied
 	}

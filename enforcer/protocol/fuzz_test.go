@@ -94,6 +94,17 @@ func FuzzReadGemini(f *testing.F) {
 		`{"model":"models/maxi","contents":[],"tools":[{"google_search":{}},{"googleSearch":null}]}`)
 }
 
+func FuzzReadVercel(f *testing.F) {
+	fuzzRead(f, vercel("/v3/ai/language-model"),
+		`{"prompt":[{"role":"user","content":[{"type":"text","text":"hi"},{"type":"file","data":{"type":"data","data":"aa"},"mediaType":"image/png"}]}],"maxOutputTokens":7}`,
+		`{"prompt":[{"role":"system","content":"s"}],"reasoning":"high","providerOptions":{"openai":{"serviceTier":"priority"},"anthropic":{"thinking":{"type":"enabled","budgetTokens":9}}}}`,
+		`{"prompt":[{"role":"tool","content":[{"type":"tool-result","output":{"type":"content","value":[{"type":"media","mediaType":"audio/wav"}]}}]}],"tools":[{"type":"provider","id":"x.y"}]}`)
+}
+
+func FuzzReadVercelEmbeddings(f *testing.F) {
+	fuzzRead(f, vercel("/v3/ai/embedding-model"), `{"values":["hi","ho"]}`, `{"input":"hi"}`)
+}
+
 // fuzzStream: wherever a stream is cut into pieces, the client sees every byte of it,
 // and the usage and the end are the same.
 func fuzzStream(f *testing.F, endpoint protocol.Endpoint, body string, seeds ...string) {
@@ -159,6 +170,14 @@ func FuzzStreamGemini(f *testing.F) {
 		"data: {\"candidates\":[{\"finishReason\":\"STOP\"}],\"usageMetadata\":{\"promptTokenCount\":1,\"totalTokenCount\":3}}\r\n\r\n",
 		"data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]}}],\"usageMetadata\":{\"promptTokenCount\":1,\"thoughtsTokenCount\":2,\"totalTokenCount\":3}}\n\n",
 		"data: {\"promptFeedback\":{\"blockReason\":\"X\"},\"usageMetadata\":{\"promptTokenCount\":1,\"candidatesTokenCount\":1}}\n\n")
+}
+
+func FuzzStreamVercel(f *testing.F) {
+	const finish = `data: {"type":"finish","finishReason":{"unified":"stop"},"usage":{"inputTokens":{"total":3,"cacheRead":1},"outputTokens":{"total":2}},"providerMetadata":{"gateway":{"cost":"0.000001"}}}` + "\n\n"
+	fuzzStream(f, vercel("/v3/ai/language-model"), `{"prompt":[]}`,
+		`data: {"type":"text-delta","id":"0","delta":"hi"}`+"\n\n"+finish+"data: [DONE]\n\n",
+		`data: {"type":"tool-input-start","id":"c","toolName":"f"}`+"\n\n"+`data: {"type":"tool-call","toolCallId":"c","input":"{}"}`+"\n\n"+finish+finish,
+		`data: {"type":"finish","usage":{"inputTokens":3,"outputTokens":2,"totalTokens":9,"cachedInputTokens":5}}`+"\r\n\r\n")
 }
 
 // FuzzWhole: of a whole answer, wherever it is cut into pieces, the same is read as

@@ -14,8 +14,8 @@ const maxMember = 64 << 10
 // whether there is any. Of a larger one it is known that there is.
 const maxOutput = 4 << 10
 
-// outputs are the members that have the output of answers.
-var outputs = []string{"choices", "output"}
+// outputs are the members that have the output of answers, or may have all of an answer again.
+var outputs = []string{"choices", "output", "content", "response"}
 
 // memberScanner finds members of the object that a whole answer is, as the answer
 // passes by in pieces, cut anywhere. However large the answer is, it keeps no more

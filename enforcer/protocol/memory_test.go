@@ -24,6 +24,21 @@ var requests = map[string]string{
 	"/openai/deployments/{model}/embeddings":       `{"input":"hello"}`,
 	"/v1beta/models/{model}:generateContent":       `{"contents":[{"parts":[{"text":"hello"}]}]}`,
 	"/v1beta/models/{model}:streamGenerateContent": `{"contents":[{"parts":[{"text":"hello"}]}]}`,
+	"/v1/ai/language-model":                        vercelHello,
+	"/v3/ai/language-model":                        vercelHello,
+	"/v4/ai/language-model":                        vercelHello,
+	"/v1/ai/embedding-model":                       `{"input":"hello"}`,
+	"/v3/ai/embedding-model":                       `{"values":["hello"]}`,
+	"/v4/ai/embedding-model":                       `{"values":["hello"]}`,
+}
+
+const vercelHello = `{"prompt":[{"role":"user","content":[{"type":"text","text":"hello"}]}],"providerOptions":{"openai":{"serviceTier":"flex"}}}`
+
+// headers are their headers, where they need one.
+var headers = map[string]protocol.Header{
+	"/v1/ai/language-model": vercelHeader("2", "m"), "/v1/ai/embedding-model": vercelHeader("2", "m"),
+	"/v3/ai/language-model": vercelHeader("3", "m"), "/v3/ai/embedding-model": vercelHeader("3", "m"),
+	"/v4/ai/language-model": vercelHeader("4", "m"), "/v4/ai/embedding-model": vercelHeader("4", "m"),
 }
 
 // queries are their queries, where they need one.
@@ -61,7 +76,7 @@ func TestAnswersHoldNoRequest(t *testing.T) {
 func answersTo(t *testing.T, endpoint protocol.Endpoint, text string) (weak.Pointer[byte], []protocol.Answer) {
 	t.Helper()
 	body := []byte(text + strings.Repeat(" ", 1<<10))
-	request, err := endpoint.Read(protocol.Incoming{Model: "m", Query: queries[endpoint.Path()], Body: body})
+	request, err := endpoint.Read(protocol.Incoming{Model: "m", Query: queries[endpoint.Path()], Header: headers[endpoint.Path()], Body: body})
 	if err != nil {
 		t.Fatal(err)
 	}

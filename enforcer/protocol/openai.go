@@ -107,11 +107,11 @@ type openAIModel struct {
 	OwnedBy string `json:"owned_by"`
 }
 
-// ModelsPath is where OpenAI's clients ask for the list of models.
-func (OpenAI) ModelsPath() string { return "/v1/models" }
+// ModelsPaths is where OpenAI's clients ask for the list of models.
+func (OpenAI) ModelsPaths() []string { return []string{"/v1/models"} }
 
 // ModelList is the list of models in OpenAI's shape.
-func (OpenAI) ModelList(models []ListedModel) any {
+func (OpenAI) ModelList(_ string, models []ListedModel) any {
 	list := openAIModels{Object: "list", Data: []openAIModel{}}
 	for _, m := range models {
 		list.Data = append(list.Data, openAIModel{ID: m.Name, Object: "model", OwnedBy: m.Owner})

@@ -51,6 +51,10 @@ type Fields struct {
 	// beside those that every provider is sent. None may choose who is billed, or what
 	// a call costs.
 	Forwarded []string
+	// Decisive are the fields of a request that say what it asks for, as the body does. Two
+	// requests of which they differ are not the same. They are sent to providers as a
+	// BoundedCall has them.
+	Decisive []string
 	// Withheld are the fields of a provider's answer that clients do not get, because
 	// they are about the account that Bursar has there. A name that ends in "-" stands
 	// for all fields that it begins.
@@ -81,10 +85,11 @@ func (f rateFields) set(header Header, rate Rate, reset string) {
 // ModelLister is a Protocol whose clients can ask which models there are.
 type ModelLister interface {
 	Protocol
-	// ModelsPath is where they ask, with GET.
-	ModelsPath() string
-	// ModelList is the body of the answer: a value that encoding/json writes as an object.
-	ModelList(models []ListedModel) any
+	// ModelsPaths are where they ask, with GET.
+	ModelsPaths() []string
+	// ModelList is the body of the answer at one of the paths: a value that encoding/json
+	// writes as an object.
+	ModelList(path string, models []ListedModel) any
 }
 
 // ListedModel is a model that a caller may ask for.
@@ -96,7 +101,7 @@ type ListedModel struct {
 
 // Protocols are all protocols. To add one, write it in a file of its own and name it here.
 func Protocols() []Protocol {
-	return []Protocol{OpenAI{}, AzureOpenAI{}, Anthropic{}, Gemini{}}
+	return []Protocol{OpenAI{}, AzureOpenAI{}, Anthropic{}, Gemini{}, VercelAIGateway{}}
 }
 
 // AtPath is the protocol, of those given, whose clients ask at the path; the first where

@@ -85,6 +85,9 @@ func TestAtPath(t *testing.T) {
 		"/v2/messages":                         limiterv1.OpenAI,
 		"/v1beta":                              limiterv1.OpenAI,
 		"/v1/responses/resp_1/input_items":     limiterv1.OpenAI,
+		"/v1/ai/image-model":                   limiterv1.VercelAIGateway,
+		"/v4/ai/config":                        limiterv1.VercelAIGateway,
+		"/v1/credits":                          limiterv1.VercelAIGateway,
 		"/v1/messages/batches/msgbatch_1/more": limiterv1.Anthropic,
 	} {
 		if got := protocol.AtPath(protocol.Protocols(), path).Name(); got != want {
@@ -128,7 +131,7 @@ func TestSetRate(t *testing.T) {
 	rate := protocol.Rate{Unit: limiterv1.Tokens, Limit: 20, Remaining: 3, FullIn: 1500*time.Millisecond + 1}
 	ofOpenAI := protocol.Header{"X-Ratelimit-Limit-Tokens": {"20"}, "X-Ratelimit-Remaining-Tokens": {"3"}, "X-Ratelimit-Reset-Tokens": {"1.501s"}}
 	for name, want := range map[limiterv1.Protocol]protocol.Header{
-		limiterv1.OpenAI: ofOpenAI, limiterv1.AzureOpenAI: ofOpenAI, limiterv1.Gemini: ofOpenAI,
+		limiterv1.OpenAI: ofOpenAI, limiterv1.AzureOpenAI: ofOpenAI, limiterv1.Gemini: ofOpenAI, limiterv1.VercelAIGateway: ofOpenAI,
 		limiterv1.Anthropic: {
 			"Anthropic-Ratelimit-Tokens-Limit": {"20"}, "Anthropic-Ratelimit-Tokens-Remaining": {"3"},
 			"Anthropic-Ratelimit-Tokens-Reset": {"2026-11-23T12:00:02Z"},

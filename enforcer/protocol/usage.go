@@ -117,11 +117,21 @@ type statement struct {
 	used price.Usage
 	// model is the model that the answer names, if it names one.
 	model gjson.Result
+	// cost is where the answer says what it costs; nothing where usage does.
+	cost gjson.Result
 	// spoke is whether the answer has output that the client has seen.
 	spoke bool
 	// nothing is whether the answer says of itself that it came to nothing: such a one may
 	// have used nothing.
 	nothing bool
+}
+
+// reporting is where the answer says what it costs, if it does.
+func (s statement) reporting() gjson.Result {
+	if s.cost.Exists() {
+		return s.cost
+	}
+	return s.usage
 }
 
 // bill is by what a call is billed. Answers keep it: it holds nothing of the request.
@@ -145,7 +155,7 @@ func (b bill) judge(n *numbers, s statement) reading {
 	if name := twiceIn(s.usage); name != "" {
 		return doubted("its %s stands there twice", clipped(name))
 	}
-	cost, costDoubt := reportedCost(s.usage)
+	cost, costDoubt := reportedCost(s.reporting())
 	if doubt := b.doubt(n, s); doubt != "" {
 		return reading{doubt: doubt}
 	}

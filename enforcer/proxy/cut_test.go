@@ -30,6 +30,7 @@ var seenAPIs = []api{
 	}},
 	apiNamed("Gemini"),
 	apiNamed("Messages"),
+	vercelAPI("/v4/ai", "4", "gpt-4o"),
 }
 
 // apiNamed is one of the protocols.
@@ -61,7 +62,7 @@ func TestCutCallsCostWhatTheyCost(t *testing.T) {
 		route.Model.MaxOutputTokens = output
 		// What a call costs at most depends on its tokens alone: no tier or property that nobody has named.
 		route.Model.Prices = price.Book{price.Default: {Base: route.Model.Prices[price.Default].Base}}
-		if p := route.Provider.Protocol; p == limiterv1.OpenAI || p == limiterv1.AzureOpenAI {
+		if p := route.Provider.Protocol; p == limiterv1.OpenAI || p == limiterv1.AzureOpenAI || p == limiterv1.VercelAIGateway {
 			route.Model.Tokenizer = limiterv1.O200kBase
 		}
 	}

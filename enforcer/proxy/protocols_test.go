@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -34,6 +35,10 @@ type api struct {
 	key          string // the field, or parameter, in which the key is sent
 	body         func(prompt string, output int, stream bool) map[string]any
 	neverStreams bool
+	// header are fields that a request has, and streamedBy is the one of them that says
+	// whether a stream is wanted.
+	header     map[string]string
+	streamedBy string
 	// more are directives of the fake that suit the protocol.
 	more []string
 }
@@ -57,6 +62,18 @@ func geminiBody(prompt string, output int, _ bool) map[string]any {
 	return map[string]any{
 		"contents":         []any{map[string]any{"role": "user", "parts": []any{map[string]any{"text": prompt}}}},
 		"generationConfig": map[string]any{"maxOutputTokens": output},
+	}
+}
+
+// vercelAPI is a version of Vercel AI Gateway's protocol, with a model.
+func vercelAPI(base, specification, model string, more ...string) api {
+	return api{
+		name: "Vercel " + base, path: base + "/language-model", key: "Authorization", more: more, streamedBy: "ai-language-model-streaming",
+		header: map[string]string{"ai-language-model-specification-version": specification, "ai-language-model-id": "gateway/" + model},
+		body: func(prompt string, output int, _ bool) map[string]any {
+			content := []any{map[string]any{"type": "text", "text": prompt}}
+			return map[string]any{"prompt": []any{map[string]any{"role": "user", "content": content}}, "maxOutputTokens": output}
+		},
 	}
 }
 
@@ -96,6 +113,14 @@ var protocols = []api{
 		name: "Gemini with the key in the query", path: "/v1beta/models/gemini-2.5-flash:generateContent?key=key",
 		stream: "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse&key=key", body: geminiBody,
 	},
+	vercelAPI("/v1/ai", "2", "gpt-4o", "thoughts=2", "noend"),
+	vercelAPI("/v3/ai", "3", "gpt-5", "thoughts=2", "write=2", "tier=flex", "write=3 tier=priority noend"),
+	vercelAPI("/v4/ai", "4", "claude-sonnet-4-5", "write=2"),
+	{
+		name: "Vercel's embeddings", path: "/v3/ai/embedding-model", key: "Authorization", neverStreams: true,
+		header: map[string]string{"ai-embedding-model-specification-version": "3", "ai-model-id": "gateway/text-embedding-3-small"},
+		body:   func(prompt string, _ int, _ bool) map[string]any { return map[string]any{"values": []any{prompt}} },
+	},
 	{name: "Embeddings", path: "/v1/embeddings", key: "Authorization", neverStreams: true, body: func(prompt string, _ int, _ bool) map[string]any {
 		return map[string]any{"model": "text-embedding-3-small", "input": prompt}
 	}},
@@ -134,6 +159,15 @@ func newProtocolsDoor(t *testing.T, upstream http.HandlerFunc, change ...func(*d
 	add(limiterv1.Anthropic, "/v1", "claude-sonnet-4-5", price.List{price.Input: 300 * cent, price.CachedInput: 30 * cent, price.CacheWrite5m: 375 * cent, price.CacheWrite1h: 600 * cent, price.Output: 1500 * cent}, nil)
 	add(limiterv1.Gemini, "/v1beta", "gemini-2.5-flash", price.List{price.Input: 30 * cent, price.CachedInput: 3 * cent, price.AudioInput: 100 * cent, price.Output: 250 * cent}, nil)
 	for _, route := range d.config.routes {
+		if route.Provider.Protocol == limiterv1.OpenAI || route.Provider.Protocol == limiterv1.Anthropic {
+			atGateway := *route
+			atGateway.Provider.Name, atGateway.Provider.Protocol, atGateway.Provider.Endpoint = "vercel", limiterv1.VercelAIGateway, base
+			atGateway.Model.Name, atGateway.Model.UpstreamName = "gateway/"+route.Model.Name, "maker/"+route.Model.Name
+			atGateway.Model.Prices = maps.Clone(route.Model.Prices)
+			d.config.routes = append(d.config.routes, &atGateway)
+		}
+	}
+	for _, route := range d.config.routes {
 		for tier, tariff := range route.Model.Prices {
 			tariff.Multipliers = []price.Multiplier{
 				{Property: "inference_geo", Value: "us", Factor: price.One * 11 / 10}, {Property: "speed", Value: "fast", Factor: 6 * price.One},
@@ -159,6 +193,12 @@ func (d *door) ask(ctx context.Context, p api, prompt string, output int, stream
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url+path, bytes.NewReader(body))
 	if err != nil {
 		d.t.Fatal(err)
+	}
+	for name, value := range p.header {
+		r.Header.Set(name, value)
+	}
+	if p.streamedBy != "" {
+		r.Header.Set(p.streamedBy, strconv.FormatBool(stream))
 	}
 	switch p.key {
 	case "":
@@ -282,6 +322,14 @@ func TestRefusalsOfProtocols(t *testing.T) {
 		"Azure's": {
 			"POST", "/openai/deployments/gpt-4o-mini/chat/completions", `{"messages":[]}`, "key",
 			`{"error":{"message":"api-version must be in the query exactly once, such as \"2024-10-21\".","type":"invalid_request_error","param":"api-version","code":"invalid_request"},`,
+		},
+		"Vercel's, of a model": {
+			"POST", "/v4/ai/language-model", `{"prompt":[]}`, "key",
+			`{"error":{"message":"ai-language-model-specification-version must be in the header once.","type":"invalid_request_error","param":"ai-language-model-specification-version","code":"invalid_request"},"type":"error","title":`,
+		},
+		"Vercel's, of an account": {
+			"GET", "/v1/credits", "", "key",
+			`{"error":{"message":"There is no endpoint at /v1/credits.","type":"not_found","param":null,"code":"unknown_url"},"type":"error",`,
 		},
 		"of another protocol's model": {
 			"POST", "/v1/chat/completions", `{"model":"claude-sonnet-4-5","messages":[]}`, "key",

@@ -62,7 +62,9 @@ func New(options Options) *Proxy {
 // endpointsOf are what is served to clients of a protocol.
 func (p *Proxy) endpointsOf(spoken protocol.Protocol) (all []endpoint) {
 	if lister, ok := spoken.(protocol.ModelLister); ok {
-		all = append(all, endpoint{lister.ModelsPath(), http.MethodGet, spoken, p.serveModels(lister)})
+		for _, path := range lister.ModelsPaths() {
+			all = append(all, endpoint{path, http.MethodGet, spoken, p.serveModels(lister)})
+		}
 	}
 	for _, e := range spoken.Endpoints() {
 		all = append(all, endpoint{e.Path(), http.MethodPost, spoken, p.serveCalls(e)})

@@ -57,7 +57,7 @@ func (p *Proxy) serveModels(lister protocol.ModelLister) http.HandlerFunc {
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(lister.ModelList(p.Calls.Models(subject.Tenant))) // the client may have gone
+		_ = json.NewEncoder(w).Encode(lister.ModelList(r.URL.Path, p.Calls.Models(subject.Tenant))) // the client may have gone
 	}
 }
 

@@ -266,7 +266,8 @@ func routeOf(t *testing.T, d *door, p api) *config.Route {
 	}
 	for _, route := range d.config.routes {
 		name := route.Model.Name
-		if strings.Contains(string(body), `"model":"`+name+`"`) || strings.Contains(p.path, "/"+name+"/") || strings.Contains(p.path, "/"+name+":") {
+		if strings.Contains(string(body), `"model":"`+name+`"`) || strings.Contains(p.path, "/"+name+"/") || strings.Contains(p.path, "/"+name+":") ||
+			p.header["ai-language-model-id"] == name || p.header["ai-model-id"] == name {
 			return route
 		}
 	}

@@ -102,6 +102,17 @@ spec:
   credentialFile: openai
   models:
   - {name: gemini-2.5-flash, maxOutputTokens: 200, prices: {input: "0.30", cachedInput: "0.03", output: "2.50"}}
+---
+apiVersion: bursar.dev/v1alpha1
+kind: ModelProvider
+metadata: {name: vercel}
+spec:
+  protocol: VercelAIGateway
+  endpoint: %[1]s
+  credentialFile: openai
+  models:
+  - {name: openai/gpt-4o-mini, maxOutputTokens: 200, prices: {input: "0.15", cachedInput: "0.075", output: "0.60"}}
+  - {name: openai/text-embedding-3-small, prices: {input: "0.02"}}
 `
 
 // tenant is a TenantBudget with one limit, and a key for each of its users.
@@ -182,6 +193,18 @@ var calls = []call{
 	{"ai-openai-compatible", "chat", "APICallError"},
 	{"ai-openai-compatible", "chatStream", "APICallError"},
 	{"ai-openai-compatible", "embeddings", "APICallError"},
+	{"ai-gateway-5", "chat", "GatewayRateLimitError"},
+	{"ai-gateway-5", "chatStream", "GatewayRateLimitError"},
+	{"ai-gateway-5", "embeddings", "GatewayRateLimitError"},
+	{"ai-gateway-5", "tool", "GatewayRateLimitError"},
+	{"ai-gateway-6", "chat", "GatewayRateLimitError"},
+	{"ai-gateway-6", "chatStream", "GatewayRateLimitError"},
+	{"ai-gateway-6", "embeddings", "GatewayRateLimitError"},
+	{"ai-gateway-6", "tool", "GatewayRateLimitError"},
+	{"ai-gateway-7", "chat", "GatewayRateLimitError"},
+	{"ai-gateway-7", "chatStream", "GatewayRateLimitError"},
+	{"ai-gateway-7", "embeddings", "GatewayRateLimitError"},
+	{"ai-gateway-7", "tool", "GatewayRateLimitError"},
 }
 
 // result is what a client says of a call.
@@ -292,6 +315,20 @@ func TestCalls(t *testing.T) {
 		}
 		checkBill(t, log[0].callID)
 	})
+}
+
+// TestGatewayModels: the AI SDK's gateway provider is told which models there are, and that
+// there are no credits of Bursar's.
+func TestGatewayModels(t *testing.T) {
+	for _, client := range []string{"ai-gateway-5", "ai-gateway-6", "ai-gateway-7"} {
+		d := newDoor(t)
+		if r := (call{client: client, call: "models"}).make(t, d, "rich"); r.Error != nil || !strings.Contains(r.Text, "openai/gpt-4o-mini") {
+			t.Errorf("%s: the models are %q, error %+v", client, r.Text, r.Error)
+		}
+		if r := (call{client: client, call: "credits"}).make(t, d, "rich"); r.Error == nil || !r.says("There is no endpoint at /v1/credits.") {
+			t.Errorf("%s: the credits are %q, error %+v", client, r.Text, r.Error)
+		}
+	}
 }
 
 // TestErrorInAStream: of a stream that the provider has cut off, every client is told in

@@ -38,6 +38,10 @@ type request struct {
 	choices int
 	// silent is whether there is no output at all.
 	silent bool
+	// tool is the tool that the answer calls; empty is none.
+	tool string
+	// inputs is how many texts are to be embedded, where each has a vector.
+	inputs int
 	// prompt is the text of the last message of the user.
 	prompt string
 	// words and bytes are those of the whole input, messages and images how many there are.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -22,7 +23,8 @@ type Options struct {
 }
 
 // Provider is the fake, an http.Handler. Under /v1 it is the OpenAI API and
-// Anthropic's, under /v1beta Gemini's, under /openai Azure's; beside them are /bill, /paused and /resume, which need no key.
+// Anthropic's, under /v1beta Gemini's, under /openai Azure's, under /v1/ai, /v3/ai and
+// /v4/ai Vercel AI Gateway's; beside them are /bill, /paused and /resume, which need no key.
 type Provider struct {
 	key    string
 	models map[string]model
@@ -35,7 +37,8 @@ type Provider struct {
 // New makes a provider with an empty bill.
 func New(opts Options) *Provider {
 	p := &Provider{key: opts.Key, models: loadModels(), mux: http.NewServeMux()}
-	for path, api := range map[string]api{
+	apis := vercelAPIs()
+	maps.Copy(apis, map[string]api{
 		"/v1/chat/completions":   chatAPI{},
 		"/v1/responses":          responsesAPI{},
 		"/v1/embeddings":         embeddingsAPI{},
@@ -43,7 +46,8 @@ func New(opts Options) *Provider {
 		"/v1beta/models/{model}": geminiAPI{},
 		"/openai/deployments/{model}/chat/completions": chatAPI{},
 		"/openai/deployments/{model}/embeddings":       embeddingsAPI{},
-	} {
+	})
+	for path, api := range apis {
 		p.mux.Handle("POST "+path, p.authenticated(api, func(w http.ResponseWriter, r *http.Request) { p.call(w, r, path, api) }))
 	}
 	p.mux.Handle("GET /v1/models", p.authenticated(chatAPI{}, p.listModels))
@@ -172,6 +176,9 @@ func (p *Provider) prepare(w http.ResponseWriter, r *http.Request, id string, ap
 		return nil, wrong(err)
 	}
 	m, known := p.models[request.model]
+	if !known { // the names of gateways begin with that of the maker
+		m, known = p.models[request.model[strings.LastIndexByte(request.model, '/')+1:]]
+	}
 	if !known {
 		return nil, &refusal{
 			http.StatusNotFound, "invalid_request_error", "model_not_found",

@@ -158,14 +158,7 @@ func (embeddingsAPI) whole(a *answer, _ []string) any {
 		"data": []any{map[string]any{"object": "embedding", "index": 0, "embedding": make([]float64, 8+a.directives.size/2)}},
 	}
 	if r, ok := a.usage(); ok {
-		input := any(r.InputTokens)
-		if r.kind != usageTrue && r.kind != usageZero {
-			input = r.out(0)
-			if r.kind == usageNegative {
-				input = -r.InputTokens
-			}
-		}
-		answer["usage"] = map[string]any{"prompt_tokens": input, "total_tokens": input}
+		answer["usage"] = map[string]any{"prompt_tokens": r.in(), "total_tokens": r.in()}
 	}
 	return answer
 }

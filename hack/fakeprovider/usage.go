@@ -31,6 +31,18 @@ func (r reported) out(without int64) any {
 	return r.OutputTokens - without
 }
 
+// in is the number of input tokens as it is reported where there is no output.
+func (r reported) in() any {
+	switch r.kind {
+	case usageNegative:
+		return -r.InputTokens
+	case usageHuge, usageFractional:
+		return r.out(0)
+	case usageTrue, usageNone, usageZero:
+	}
+	return r.InputTokens
+}
+
 // tier is the service tier as it is reported.
 func (r reported) tier() string {
 	if r.Tier == "" {

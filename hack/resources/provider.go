@@ -23,7 +23,7 @@ func (m *Maker) newProvider() *v1alpha1.ModelProvider {
 		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "ModelProvider"},
 		ObjectMeta: metav1.ObjectMeta{Name: m.delegated + "-" + m.name("provider")},
 		Spec: v1alpha1.ModelProviderSpec{
-			Protocol:       pick(m, "", "OpenAI", "Anthropic", "Gemini", "AzureOpenAI"),
+			Protocol:       pick(m, "", "OpenAI", "Anthropic", "Gemini", "AzureOpenAI", "VercelAIGateway"),
 			Endpoint:       pick(m, "https://api.example.com/v1", "http://127.0.0.1:8080", "https://[::1]:8443/a/b/", "https://xn--fiqs8s.example.com/v1"),
 			CredentialFile: pick(m, "", "openai", "a.b_c-D", "_"),
 			NeutralUsage:   pick(m, nil, []string{"*"}, []string{"num_search_queries", "plugins.search", "a-b.c_d"}),
@@ -58,7 +58,7 @@ func (m *Maker) model(name, protocol string) v1alpha1.Model {
 		AnsweredAs:    pick(m, nil, []string{"*"}, []string{"gpt-4o", "モデル", "a/b:c"}),
 		ContextWindow: pick[int64](m, 0, 1, 128_000, 1_000_000_000),
 	}
-	if protocol == "" || protocol == "OpenAI" || protocol == "AzureOpenAI" {
+	if protocol == "" || protocol == "OpenAI" || protocol == "AzureOpenAI" || protocol == "VercelAIGateway" {
 		model.Tokenizer = pick(m, "", "o200k_base", "cl100k_base")
 	}
 	model.Reasoning = pick(m, "", "Hidden", "Shown")

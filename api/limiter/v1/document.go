@@ -391,10 +391,14 @@ const (
 	Gemini Protocol = "Gemini"
 	// AzureOpenAI is the OpenAI API as Azure has it.
 	AzureOpenAI Protocol = "AzureOpenAI"
+	// VercelAIGateway is what Vercel's AI SDK speaks to Vercel's AI Gateway.
+	VercelAIGateway Protocol = "VercelAIGateway"
 )
 
 // Protocols are all protocols, in the order of the enum of spec.protocol.
-func Protocols() []Protocol { return []Protocol{OpenAI, Anthropic, Gemini, AzureOpenAI} }
+func Protocols() []Protocol {
+	return []Protocol{OpenAI, Anthropic, Gemini, AzureOpenAI, VercelAIGateway}
+}
 
 // Provider is a model provider and what its models cost.
 type Provider struct {

@@ -48,6 +48,7 @@ func usage() {
   POST /openai/deployments/{model}/{chat/completions,embeddings}   Azure OpenAI
   POST /v1/messages           Anthropic
   POST /v1beta/models/{model}:{generateContent,streamGenerateContent?alt=sse}   Gemini
+  POST /{v1,v3,v4}/ai/{language-model,embedding-model}   Vercel AI Gateway, as the AI SDK 5, 6 and 7 speak it
   GET  /v1/models
   GET  /bill                  what all calls cost; DELETE resets it
   GET  /paused                how many calls are paused; POST /resume lets them go on

@@ -17,7 +17,7 @@ type ModelApplyConfiguration struct {
 	AnsweredAs []string `json:"answeredAs,omitempty"`
 	// contextWindow is the maximum number of input tokens; it caps the money reserved for a call's input. Unset: the reservation follows the size of the request.
 	ContextWindow *int64 `json:"contextWindow,omitempty"`
-	// tokenizer reserves money for message text by this tokenizer's count of tokens instead of by bytes, which reserves several times more. o200k_base: OpenAI's models from gpt-4o on. cl100k_base: gpt-4, gpt-3.5-turbo and the embedding models. Only for the protocols OpenAI and AzureOpenAI. Set it only if the maker of the model names it: with a wrong one, a call may cost more than was reserved. Unset: bytes, which is safe for every model.
+	// tokenizer reserves money for message text by this tokenizer's count of tokens instead of by bytes, which reserves several times more. o200k_base: OpenAI's models from gpt-4o on. cl100k_base: gpt-4, gpt-3.5-turbo and the embedding models. Only for the protocols OpenAI, AzureOpenAI and VercelAIGateway. Set it only if the maker of the model names it: with a wrong one, a call may cost more than was reserved. Unset: bytes, which is safe for every model.
 	Tokenizer *string `json:"tokenizer,omitempty"`
 	// reasoning says whether answers of the model contain all the reasoning that is billed. Hidden: they do not, so an answer that is cut off is charged for all the output that it could have had, unless the provider has reported its usage by then. Shown: they do, or the model does not reason. Unset: it follows from the provider's name of the model (OpenAI's o-series and GPT-5, for example, are Hidden), from what the request asks, and from the answer.
 	Reasoning *string `json:"reasoning,omitempty"`

@@ -7,7 +7,7 @@ package v1alpha1
 //
 // ModelProviderSpec is a provider and its models.
 type ModelProviderSpecApplyConfiguration struct {
-	// protocol is the API that the provider speaks. OpenAI: Chat Completions, Responses and Embeddings of OpenAI and of compatible providers. AzureOpenAI: OpenAI as Azure serves it. Anthropic. Gemini. Default: OpenAI.
+	// protocol is the API that the provider speaks. OpenAI: Chat Completions, Responses and Embeddings of OpenAI and of compatible providers. AzureOpenAI: OpenAI as Azure serves it. Anthropic. Gemini. VercelAIGateway: what Vercel's AI SDK speaks to its AI Gateway (`gateway()`, and models named by a string alone), whose endpoint is https://ai-gateway.vercel.sh without a version. Default: OpenAI.
 	Protocol *string `json:"protocol,omitempty"`
 	// endpoint is the base URL of the provider's API, up to and including the version, such as "https://api.openai.com/v1".
 	Endpoint *string `json:"endpoint,omitempty"`
