@@ -32,7 +32,7 @@ type Tier string
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=128
-// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9][A-Za-z0-9._:/@-]*$')",message="must be a model name such as \"gpt-4o-mini\": letters, digits and . _ : / @ -"
+// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9@~][A-Za-z0-9._:/@~-]*$')",message="must be a model name such as \"gpt-4o-mini\": letters, digits and . _ : / @ ~ -"
 type ModelName string
 
 // Scope says whether a limit counts the whole tenant together, or each user separately.

@@ -137,7 +137,7 @@ type Model struct {
 	// name is the name that callers ask for. Only one ModelProvider in the cluster may list it.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9][A-Za-z0-9._:/@-]*$')",message="must be a model name such as \"gpt-4o-mini\": letters, digits and . _ : / @ -"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9@~][A-Za-z0-9._:/@~-]*$')",message="must be a model name such as \"gpt-4o-mini\": letters, digits and . _ : / @ ~ -"
 	// +required
 	Name string `json:"name"`
 	// upstreamName is the provider's name of the model. Default: name.

@@ -62,7 +62,7 @@ var _ = Describe("takes", func() {
 	It("every provider of the catalogue, and keeps every field of it", func(ctx SpecContext) {
 		files, err := filepath.Glob("../../config/providers/[^k]*.yaml")
 		Expect(err).NotTo(HaveOccurred())
-		Expect(files).To(HaveLen(3))
+		Expect(files).To(HaveLen(4))
 		for _, file := range files {
 			raw, err := os.ReadFile(file)
 			Expect(err).NotTo(HaveOccurred())

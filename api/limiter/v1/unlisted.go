@@ -75,7 +75,7 @@ func mostExpensive(models []Model, now time.Time) price.Book {
 }
 
 // modelName is what the API asks of the names of models that are listed.
-var modelName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$`)
+var modelName = regexp.MustCompile(`^[A-Za-z0-9@~][A-Za-z0-9._:/@~-]{0,127}$`)
 
 // IsModelName reports whether a model that is listed could have the name.
 func IsModelName(name string) bool { return modelName.MatchString(name) }

@@ -89,7 +89,7 @@ func models(begin time.Time) *rapid.Generator[limiterv1.Model] {
 
 func TestIsModelName(t *testing.T) {
 	for name, want := range map[string]bool{
-		"gpt-4o-mini": true, "meta-llama/Llama-3.3-70B:free": true, "publishers/google/models/x@001": true, strings.Repeat("m", 128): true,
+		"gpt-4o-mini": true, "meta-llama/Llama-3.3-70B:free": true, "publishers/google/models/x@001": true, "@cf/qwen/qwq-32b": true, "~openai/gpt-latest": true, strings.Repeat("m", 128): true,
 		"": false, strings.Repeat("m", 129): false, "-gpt": false, "gpt 4o": false, "gpt\n": false, "gpt-4o\n": false, "モデル": false, "a?b": false, "a%2fb": false,
 	} {
 		if got := limiterv1.IsModelName(name); got != want {

@@ -24,8 +24,9 @@ func newImport() *cobra.Command {
 
 The table has the format of models.dev's api.json or of LiteLLM's
 model_prices_and_context_window.json. Implausible rows, such as one whose cached input
-is more expensive than its input, are rejected. Each rejected row, and each part of a row
-that is left out, is reported on stderr with the reason. The cluster is not changed.`,
+is more expensive than its input, are rejected. Each rejected row, and each part of its
+prices that is left out, such as a fee of a search, is reported on stderr with the reason.
+The cluster is not changed.`,
 		Example: `  kubectl budget prices import -f api.json --provider anthropic > anthropic.yaml
   kubectl budget prices import -f - --provider mistral --endpoint https://api.mistral.ai/v1 < api.json`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -48,7 +49,7 @@ that is left out, is reported on stderr with the reason. The cluster is not chan
 	flags.StringVar(&format, "format", string(priceimport.Auto), "format of the table: models.dev, litellm or auto")
 	flags.StringVar(&options.Name, "name", "", "the ModelProvider's name (default: the provider's)")
 	flags.StringVar(&options.Protocol, "protocol", "", fmt.Sprintf("one of %v (default: the provider's, or OpenAI)", limiterv1.Protocols()))
-	flags.StringVar(&options.Endpoint, "endpoint", "", "the base URL of the API (known for openai, anthropic and google)")
+	flags.StringVar(&options.Endpoint, "endpoint", "", "the base URL of the API (known for openai, anthropic, google and vercel)")
 	flags.StringVar(&options.CredentialFile, "credential-file", "", "the file with the API key that enforcers mount (default: the ModelProvider's name)")
 	flags.BoolVar(&strict, "strict", false, "fail, and print nothing, if a row is rejected")
 	return cmd

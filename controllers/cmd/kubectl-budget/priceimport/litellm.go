@@ -18,9 +18,9 @@ import (
 var litePrices = map[string]func(*v1alpha1.PriceList) *v1alpha1.Price{
 	"input_cost_per_token":                        func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.Input },
 	"cache_read_input_token_cost":                 func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.CachedInput },
-	"input_cost_per_token_cache_hit":              func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.CachedInput },
 	"cache_creation_input_token_cost":             func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.CacheWrite5m },
 	"cache_creation_input_token_cost_above_1hr":   func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.CacheWrite1h },
+	"input_cost_per_token_cache_hit":              func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.CachedInput },
 	"input_cost_per_audio_token":                  func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.AudioInput },
 	"cache_read_input_audio_token_cost":           func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.CachedAudioInput },
 	"cache_read_input_token_cost_per_audio_token": func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.CachedAudioInput },
@@ -58,15 +58,15 @@ func readLiteRow(name string, members map[string]json.RawMessage) (v1alpha1.Mode
 		return v1alpha1.Model{}, nil, fmt.Errorf("calls of its mode %q are not supported", text(members["mode"]))
 	}
 	tariffs := liteTariffs{"": {}}
-	if !isNothing(members["tiered_pricing"]) {
-		return v1alpha1.Model{}, nil, errors.New("tiered_pricing: it has other prices than the row")
-	}
 	for _, key := range slices.Sorted(maps.Keys(members)) {
 		if err := tariffs.read(key, members[key]); err != nil {
 			return v1alpha1.Model{}, nil, fmt.Errorf("%s: %w", key, err)
 		}
 	}
 	base := tariffs[""]
+	if err := base.readRanges(members["tiered_pricing"]); err != nil {
+		return v1alpha1.Model{}, nil, fmt.Errorf("tiered_pricing: %w", err)
+	}
 	if err := sameAs(members, "output_cost_per_reasoning_token", base.base.Output); err != nil {
 		return v1alpha1.Model{}, nil, err
 	}
@@ -81,17 +81,23 @@ func readLiteRow(name string, members map[string]json.RawMessage) (v1alpha1.Mode
 	}
 	tiers, more := tariffs.serviceTiers(hasOutput)
 	model.Prices.ServiceTiers = tiers
-	return model, slices.Concat(leftOut, more, addExtras(&model.Prices, members), liteLeftOut(members)), nil
+	return model, slices.Concat(leftOut, more, addExtras(&model.Prices, members)), nil
+}
+
+// litePrice is the price that a member of a row has: of which service tier, and above how many
+// thousands of tokens. It is nil for what is not a price per token that Bursar has a kind for.
+func litePrice(key string) (of func(*v1alpha1.PriceList) *v1alpha1.Price, tier, thousands string) {
+	parts := liteSuffix.FindStringSubmatch(key)
+	if parts == nil {
+		return nil, "", ""
+	}
+	return litePrices[parts[1]], parts[3], parts[2]
 }
 
 // read reads a member of a row, if it is a price per token.
 func (t liteTariffs) read(key string, raw json.RawMessage) error {
-	parts := liteSuffix.FindStringSubmatch(key)
-	if parts == nil {
-		return nil
-	}
-	priceOf, ok := litePrices[parts[1]]
-	if !ok || string(raw) == "null" {
+	priceOf, tierName, above := litePrice(key)
+	if priceOf == nil || string(raw) == "null" {
 		return nil
 	}
 	if number(raw) == "" {
@@ -101,21 +107,83 @@ func (t liteTariffs) read(key string, raw json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	tier := t[parts[3]]
+	tier := t[tierName]
 	if tier == nil {
 		tier = &tariff{}
-		t[parts[3]] = tier
+		t[tierName] = tier
 	}
 	list := &tier.base
-	if parts[2] != "" {
-		thousands, err := strconv.ParseInt(parts[2], 10, 32)
+	if above != "" {
+		thousands, err := strconv.ParseInt(above, 10, 32)
 		if err != nil {
 			return err
 		}
 		list = tier.longer(thousands * 1000)
 	}
-	*priceOf(list) = p
+	return setOnce(priceOf(list), p)
+}
+
+// setOnce sets a price, unless another name of it has given it another value.
+func setOnce(into *v1alpha1.Price, p v1alpha1.Price) error {
+	if *into != "" && *into != p {
+		return fmt.Errorf("%s and %s are two prices for the same kind of token", *into, p)
+	}
+	*into = p
 	return nil
+}
+
+// readRanges reads prices by ranges of input. A provider with such prices bills all of a call at
+// those of the range that its input is in.
+func (t *tariff) readRanges(raw json.RawMessage) error {
+	var ranges []map[string]json.RawMessage
+	if len(raw) == 0 || string(raw) == "null" {
+		return nil
+	}
+	if err := json.Unmarshal(raw, &ranges); err != nil {
+		return errors.New("is not a list of prices by ranges of input")
+	}
+	for _, members := range ranges {
+		list, err := t.listOfRange(members["range"])
+		if err != nil {
+			return err
+		}
+		for _, key := range slices.Sorted(maps.Keys(members)) {
+			priceOf := litePrices[key]
+			if priceOf == nil {
+				if isPricePart(key, members[key]) {
+					return fmt.Errorf("%s: %s", key, reasonFor(key))
+				}
+				continue
+			}
+			p, err := toPrice(number(members[key]), 1)
+			if err == nil {
+				err = setOnce(priceOf(list), p)
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", key, err)
+			}
+		}
+		if err := sameAs(members, "output_cost_per_reasoning_token", list.Output); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// listOfRange is the list of the prices of input in a range: from so many tokens to so many.
+func (t *tariff) listOfRange(raw json.RawMessage) (*v1alpha1.PriceList, error) {
+	var bounds []json.Number
+	if json.Unmarshal(raw, &bounds) != nil || len(bounds) == 0 {
+		return nil, errors.New("it has prices without a range of input tokens")
+	}
+	above, err := toTokens(bounds[0])
+	if err != nil {
+		return nil, err
+	}
+	if above == 0 {
+		return &t.base, nil
+	}
+	return t.longer(above), nil
 }
 
 // longer is the list of input above so many tokens.
@@ -143,7 +211,7 @@ func (t liteTariffs) serviceTiers(hasOutput bool) (tiers []v1alpha1.ServiceTierP
 			leftOut = append(leftOut, "service tier "+name+": it has no prices for long input")
 			continue
 		}
-		for _, kind := range tier.align() {
+		for _, kind := range append(tier.dropFree(), tier.align()...) {
 			leftOut = append(leftOut, "service tier "+name+", "+kind)
 		}
 		tiers = append(tiers, v1alpha1.ServiceTierPrices{Name: name, PriceList: tier.base, LongContext: tier.long})

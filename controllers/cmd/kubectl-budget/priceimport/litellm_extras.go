@@ -2,9 +2,12 @@ package priceimport
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"maps"
+	"math/big"
+	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
@@ -17,64 +20,155 @@ const perUse = 1_000_000
 // LiteLLM calls the value.
 var liteProperties = map[string]string{"us": "inference_geo", "fast": "speed"}
 
-// addExtras adds to prices what a row of Anthropic's says of factors and of searches, and
-// returns what it leaves out.
-func addExtras(prices *v1alpha1.Prices, members map[string]json.RawMessage) (leftOut []string) {
-	if text(members["litellm_provider"]) != "anthropic" {
-		return nil
-	}
-	var factors, searches map[string]json.RawMessage
-	_ = json.Unmarshal(members["provider_specific_entry"], &factors) // anything else has none
-	_ = json.Unmarshal(members["search_context_cost_per_query"], &searches)
-	for _, value := range slices.Sorted(maps.Keys(factors)) {
-		factor, err := toPrice(number(factors[value]), perUse)
-		property := liteProperties[value]
-		if err != nil || property == "" {
-			leftOut = append(leftOut, "provider_specific_entry."+value)
+// addExtras adds to prices what a row says of factors and fees, and returns what of its prices is
+// left out.
+func addExtras(prices *v1alpha1.Prices, members map[string]json.RawMessage) []string {
+	var leftOut leftOuts
+	for _, key := range slices.Sorted(maps.Keys(members)) {
+		raw := members[key]
+		if !isPricePart(key, raw) {
 			continue
 		}
-		prices.Multipliers = append(prices.Multipliers, v1alpha1.PriceMultiplier{Property: property, Value: value, Factor: v1alpha1.Factor(factor)})
+		switch key {
+		case "input_cost_per_request":
+			leftOut.note(key, addFee(prices, "call", number(raw)))
+		case "provider_specific_entry":
+			addFactors(prices, &leftOut, members)
+		case "search_context_cost_per_query":
+			leftOut.note(key, addSearches(prices, members))
+		default:
+			leftOut.note(key, errors.New(reasonFor(key)))
+		}
 	}
-	if fee, ok := sameForAll(searches); ok {
-		prices.Fees = append(prices.Fees, v1alpha1.Fee{Name: "web_search", Amount: fee})
-	} else if len(searches) > 0 {
-		leftOut = append(leftOut, "search_context_cost_per_query: it differs by the size of the context")
-	}
-	return leftOut
+	return leftOut.lines()
 }
 
-// liteCompared are prices that are those of a kind of token, or else refused.
-var liteCompared = map[string]bool{"output_cost_per_reasoning_token": true, "input_cost_per_image_token": true}
+// pricePart are the names of members that may be about money.
+var pricePart = regexp.MustCompile(`cost|price|pricing|multiplier|uplift|fee|surcharge|provider_specific_entry`)
 
-// liteLeftOut are the members of a row that say that something costs more than its tokens, and
-// that nothing else reads.
-func liteLeftOut(members map[string]json.RawMessage) (leftOut []string) {
-	anthropic := text(members["litellm_provider"]) == "anthropic"
-	for _, key := range slices.Sorted(maps.Keys(members)) {
-		isPrice := strings.HasSuffix(key, "_batches") // which no call through Bursar is in
-		if parts := liteSuffix.FindStringSubmatch(key); parts != nil && !isPrice {
-			_, isPrice = litePrices[parts[1]]
+// readElsewhere are the members that are about money and are read, or refused, elsewhere.
+var readElsewhere = []string{"tiered_pricing", "output_cost_per_reasoning_token", "input_cost_per_image_token"}
+
+// isPricePart reports whether a member is a part of the price that is not a price per token. One of
+// zero costs nothing.
+func isPricePart(key string, raw json.RawMessage) bool {
+	if priceOf, _, _ := litePrice(key); priceOf != nil || slices.Contains(readElsewhere, key) {
+		return false
+	}
+	return pricePart.MatchString(key) && costs(raw)
+}
+
+// costs reports whether there is a number other than zero in JSON.
+func costs(raw json.RawMessage) bool {
+	if n := number(raw); n != "" {
+		value, ok := new(big.Float).SetString(n.String())
+		return !ok || value.Sign() != 0
+	}
+	var members map[string]json.RawMessage
+	var elements []json.RawMessage
+	_ = json.Unmarshal(raw, &members) // what is no object has no members
+	_ = json.Unmarshal(raw, &elements)
+	return slices.ContainsFunc(slices.Concat(elements, slices.Collect(maps.Values(members))), costs)
+}
+
+// liteReasons say why a part of the price is left out, by what its name has; the first counts.
+var liteReasons = []struct{ in, reason string }{
+	{"_batches", "calls in batches are not supported"},
+	{"regional_processing_uplift", "the endpoint is the provider's global one: for that of a region, set prices of its own"},
+	{"_dbu_", "the provider's own unit; the prices in dollars are imported"},
+	{"per_second", "a price by the second is not a price of a call"},
+	{"per_character", "a price by the character is not a price of a call"},
+	{"per_pixel", "a price by the pixel is not a price of a call"},
+	{"per_image", "a price by the image is not a price of a call"},
+	{"audio_token", "Bursar has no such kind of token"},
+	{"video_token", "Bursar has no such kind of token"},
+	{"image_token", "Bursar has no such kind of token"},
+}
+
+// reasonFor says why a part of the price is left out.
+func reasonFor(key string) string {
+	for _, r := range liteReasons {
+		if strings.Contains(key, r.in) {
+			return r.reason
 		}
-		isExtra := key == "provider_specific_entry" || key == "search_context_cost_per_query"
+	}
+	return "it is not a price per token: if answers count it, add it to fees"
+}
+
+// leftOuts are the parts of a row that are left out, by the reason.
+type leftOuts struct {
+	reasons []string
+	parts   map[string][]string
+}
+
+// note notes that a part is left out, unless there is no reason.
+func (l *leftOuts) note(part string, reason error) {
+	if reason == nil {
+		return
+	}
+	why := reason.Error()
+	if l.parts == nil {
+		l.parts = map[string][]string{}
+	}
+	if l.parts[why] == nil {
+		l.reasons = append(l.reasons, why)
+	}
+	l.parts[why] = append(l.parts[why], part)
+}
+
+// lines are the parts of each reason, and the reason.
+func (l *leftOuts) lines() (lines []string) {
+	for _, why := range l.reasons {
+		lines = append(lines, strings.Join(l.parts[why], ", ")+": "+why)
+	}
+	return lines
+}
+
+// addFee adds a fee of so many dollars a use.
+func addFee(prices *v1alpha1.Prices, name string, dollars json.Number) error {
+	amount, err := toPrice(dollars, perUse)
+	if err != nil {
+		return fmt.Errorf("%s is not an amount of money", dollars)
+	}
+	prices.Fees = append(prices.Fees, v1alpha1.Fee{Name: name, Amount: v1alpha1.Amount(amount)})
+	return nil
+}
+
+// addFactors adds what Anthropic's tokens are multiplied by.
+func addFactors(prices *v1alpha1.Prices, leftOut *leftOuts, members map[string]json.RawMessage) {
+	var factors map[string]json.RawMessage
+	_ = json.Unmarshal(members["provider_specific_entry"], &factors) // anything else has none
+	for _, value := range slices.Sorted(maps.Keys(factors)) {
+		if !costs(factors[value]) {
+			continue
+		}
+		part := "provider_specific_entry." + value
+		factor, err := toPrice(number(factors[value]), perUse)
+		property := liteProperties[value]
 		switch {
-		case isPrice || liteCompared[key] || isNothing(members[key]):
-		case isExtra && anthropic: // which addExtras reads
-		case isExtra || strings.Contains(key, "cost") || strings.Contains(key, "multiplier"):
-			leftOut = append(leftOut, key+": it is no price of a token")
+		case err != nil || property == "":
+			leftOut.note(part, errors.New("it is not known what it multiplies"))
+		case text(members["litellm_provider"]) != "anthropic":
+			leftOut.note(part, errors.New("multipliers are imported for Anthropic alone"))
+		default:
+			prices.Multipliers = append(prices.Multipliers, v1alpha1.PriceMultiplier{Property: property, Value: value, Factor: v1alpha1.Factor(factor)})
 		}
 	}
-	return leftOut
 }
 
-// isNothing is whether a value is absent, null, empty or zero.
-func isNothing(raw json.RawMessage) bool {
-	switch value := strings.TrimSpace(string(raw)); value {
-	case "", "null", "[]", "{}", `""`, "false":
-		return true
-	default:
-		zero, err := strconv.ParseFloat(value, 64)
-		return err == nil && zero == 0
+// addSearches adds the fee of Anthropic's web searches.
+func addSearches(prices *v1alpha1.Prices, members map[string]json.RawMessage) error {
+	if text(members["litellm_provider"]) != "anthropic" {
+		return errors.New("the table does not say what is billed, the search or the prompt: if answers count it, add it to fees")
 	}
+	var searches map[string]json.RawMessage
+	_ = json.Unmarshal(members["search_context_cost_per_query"], &searches)
+	fee, ok := sameForAll(searches)
+	if !ok {
+		return errors.New("it differs by the size of the context")
+	}
+	prices.Fees = append(prices.Fees, v1alpha1.Fee{Name: "web_search", Amount: fee})
+	return nil
 }
 
 // sameForAll is the one amount that all members have.

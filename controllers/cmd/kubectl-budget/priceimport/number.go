@@ -1,6 +1,7 @@
 package priceimport
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math/big"
@@ -36,16 +37,62 @@ func toPrice(number json.Number, tokens int64) (v1alpha1.Price, error) {
 	case dollars.Cmp(big.NewRat(maxPrice, 1)) > 0:
 		return "", fmt.Errorf("%s dollars per million tokens is too high for a price: check that it is not a price per token", dollars.FloatString(2))
 	}
-	text := dollars.FloatString(decimals)
-	if exact, _ := new(big.Rat).SetString(text); exact.Cmp(dollars) != 0 {
+	text, ok := exactly(dollars)
+	if !ok {
+		text, ok = exactly(withoutNoise(number, tokens))
+	}
+	if !ok {
 		return "", fmt.Errorf("%s has more than %d digits after the point per million tokens", number, decimals)
 	}
+	return v1alpha1.Price(withCents(text)), nil
+}
+
+// withCents is a number as prices are written: with two digits after the point at least, and no
+// zero after them.
+func withCents(text string) string {
 	text = strings.TrimRight(text, "0")
-	// As prices are written: with cents at least.
 	for len(text)-strings.Index(text, ".") < len(".00") {
 		text += "0"
 	}
-	return v1alpha1.Price(text), nil
+	return text
+}
+
+// exactly is a number with the digits that a price may have, if it needs no more.
+func exactly(dollars *big.Rat) (string, bool) {
+	text := dollars.FloatString(decimals)
+	exact, ok := new(big.Rat).SetString(text)
+	return text, ok && exact.Cmp(dollars) == 0
+}
+
+// What a program prints of a floating-point number that is the result of arithmetic has so many
+// digits, of which the last two are not to be relied on: 0.30000000000000004, for 0.1 + 0.2.
+const (
+	noisyDigits    = 16
+	maxNoisyDigits = 17
+	trueDigits     = 15
+)
+
+// withoutNoise is a price for a million tokens without what floating-point arithmetic has added to
+// it; the price as it stands where it has not as many digits as that gives.
+func withoutNoise(number json.Number, tokens int64) *big.Rat {
+	mantissa, exponent, _ := strings.Cut(strings.ToLower(number.String()), "e")
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	digits := strings.TrimLeft(whole+fraction, "0")
+	if n := len(digits); n >= noisyDigits && n <= maxNoisyDigits {
+		// The digits as a whole number, rounded to those that are true.
+		cut := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n-trueDigits)), nil)
+		all, _ := new(big.Int).SetString(digits, 10)
+		all.Add(all, new(big.Int).Quo(cut, big.NewInt(2)))
+		all.Sub(all, new(big.Int).Mod(all, cut))
+		mantissa = fmt.Sprintf("%se-%d", all, len(fraction))
+	}
+	rounded, ok := new(big.Rat).SetString(mantissa)
+	scale, okScale := new(big.Rat).SetString("1e" + cmp.Or(exponent, "0"))
+	if !ok || !okScale {
+		return new(big.Rat)
+	}
+	rounded.Mul(rounded, scale)
+	return rounded.Mul(rounded, big.NewRat(1_000_000, tokens))
 }
 
 // toTokens is a number of tokens; 0 when there is none.

@@ -35,7 +35,7 @@ type Options struct {
 	// Provider is the provider's name in the table.
 	Provider string
 	// Name, Protocol, Endpoint and CredentialFile are those of the ModelProvider. For
-	// OpenAI, Anthropic and Google there are defaults.
+	// OpenAI, Anthropic, Google and Vercel's AI Gateway there are defaults.
 	Name, Protocol, Endpoint, CredentialFile string
 }
 
@@ -66,10 +66,12 @@ const (
 
 // known are the defaults of the providers that have a protocol of their own.
 var known = map[string]Options{
-	"openai":    {Name: "openai", Protocol: "OpenAI", Endpoint: "https://api.openai.com/v1"},
-	"anthropic": {Name: "anthropic", Protocol: "Anthropic", Endpoint: "https://api.anthropic.com/v1"},
-	"google":    {Name: "google", Protocol: "Gemini", Endpoint: "https://generativelanguage.googleapis.com/v1beta"},
-	"gemini":    {Name: "google", Protocol: "Gemini", Endpoint: "https://generativelanguage.googleapis.com/v1beta"},
+	"openai":            {Name: "openai", Protocol: "OpenAI", Endpoint: "https://api.openai.com/v1"},
+	"anthropic":         {Name: "anthropic", Protocol: "Anthropic", Endpoint: "https://api.anthropic.com/v1"},
+	"google":            {Name: "google", Protocol: "Gemini", Endpoint: "https://generativelanguage.googleapis.com/v1beta"},
+	"vercel":            {Name: "vercel", Protocol: "OpenAI", Endpoint: "https://ai-gateway.vercel.sh/v1"},
+	"vercel_ai_gateway": {Name: "vercel", Protocol: "OpenAI", Endpoint: "https://ai-gateway.vercel.sh/v1"},
+	"gemini":            {Name: "google", Protocol: "Gemini", Endpoint: "https://generativelanguage.googleapis.com/v1beta"},
 }
 
 // Read makes a ModelProvider of the rows of one provider in the table, and says
@@ -189,9 +191,9 @@ func addModels(provider *v1alpha1.ModelProvider, rows []row) []Problem {
 // would refuse, and prices that can be written but not meant.
 func acceptable(provider v1alpha1.ModelProvider, model v1alpha1.Model) error {
 	if !limiterv1.IsModelName(model.Name) {
-		return errors.New("its name is not a model name: use only letters, digits and . _ : / @ -")
+		return errors.New("its name is not a model name: use only letters, digits and . _ : / @ ~ -, and begin with a letter, a digit, @ or ~")
 	}
-	if isFree(model.Prices.Input) && (model.Prices.Output == "" || isFree(model.Prices.Output)) {
+	if len(model.Prices.Fees) == 0 && isFree(model.Prices.Input) && (model.Prices.Output == "" || isFree(model.Prices.Output)) {
 		return errors.New("it costs nothing: if that is right, write the model by hand")
 	}
 	if n := len(model.Prices.LongContext); n > maxLongContexts {

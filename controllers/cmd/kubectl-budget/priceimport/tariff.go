@@ -4,33 +4,10 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
-
-// field is a price in a row, and where it goes.
-type field struct {
-	name   string
-	number json.Number
-	into   *v1alpha1.Price
-}
-
-// readPrices reads prices for so many tokens; those that are absent stay so.
-func readPrices(tokens int64, fields ...field) error {
-	for _, f := range fields {
-		if f.number == "" {
-			continue
-		}
-		p, err := toPrice(f.number, tokens)
-		if err != nil {
-			return fmt.Errorf("%s: %w", f.name, err)
-		}
-		*f.into = p
-	}
-	return nil
-}
 
 // tariff are prices by the length of input.
 type tariff struct {
@@ -65,13 +42,40 @@ func compiled(name string, limits limits, prices tariff) (v1alpha1.Model, []stri
 	case !limits.embedding && model.MaxOutputTokens == 0:
 		return model, nil, errors.New("it has no limit on its output")
 	}
-	leftOut := prices.align()
+	leftOut := append(prices.dropFree(), prices.align()...)
 	if n := len(prices.long); n > 0 && model.ContextWindow > 0 && prices.long[n-1].AboveInputTokens >= model.ContextWindow {
 		model.ContextWindow = 0
 		leftOut = append(leftOut, "contextWindow: the table has prices for longer input")
 	}
 	model.Prices = v1alpha1.Prices{PriceList: prices.base, LongContext: prices.long}
 	return model, leftOut, nil
+}
+
+// dropFree takes away the prices of 0 beside input that costs something, and says so: tables write 0
+// where there is no price. Without a price of its own, cached input costs what input does.
+func (t *tariff) dropFree() (leftOut []string) {
+	lists := t.lists()
+	for _, kind := range optional {
+		dropped := false
+		for _, list := range lists {
+			if isFree(*kind.of(list)) && !isFree(list.Input) {
+				*kind.of(list), dropped = "", true
+			}
+		}
+		if dropped {
+			leftOut = append(leftOut, kind.name+": a price of 0 beside input that is not free: if it is right, add it by hand")
+		}
+	}
+	return leftOut
+}
+
+// lists are the lists of prices of all lengths of input.
+func (t *tariff) lists() []*v1alpha1.PriceList {
+	lists := []*v1alpha1.PriceList{&t.base}
+	for i := range t.long {
+		lists = append(lists, &t.long[i].PriceList)
+	}
+	return lists
 }
 
 // align takes away the prices that are not there for input of every length, as a
@@ -81,10 +85,10 @@ func (t *tariff) align() (leftOut []string) {
 		return cmp.Compare(a.AboveInputTokens, b.AboveInputTokens)
 	})
 	for _, kind := range optional {
-		lists := []*v1alpha1.PriceList{&t.base}
-		for i := range t.long {
-			lists = append(lists, &t.long[i].PriceList)
+		if kind.name == "cachedInput" {
+			continue // without a price of its own, it has that of input
 		}
+		lists := t.lists()
 		priced := 0
 		for _, list := range lists {
 			if *kind.of(list) != "" {
@@ -107,6 +111,7 @@ var optional = []struct {
 	name string
 	of   func(*v1alpha1.PriceList) *v1alpha1.Price
 }{
+	{"cachedInput", func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.CachedInput }},
 	{"cacheWrite5m", func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.CacheWrite5m }},
 	{"cacheWrite1h", func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.CacheWrite1h }},
 	{"audioInput", func(l *v1alpha1.PriceList) *v1alpha1.Price { return &l.AudioInput }},
