@@ -86,7 +86,7 @@ func pick(budgets []v1alpha1.TenantBudget, namespace, name string) (v1alpha1.Ten
 	case name != "":
 		return v1alpha1.TenantBudget{}, fmt.Errorf("namespace %s has no TenantBudget %s; it has %s", namespace, name, strings.Join(names, ", "))
 	case len(budgets) > 1:
-		return v1alpha1.TenantBudget{}, usageError{fmt.Errorf("namespace %s has several TenantBudgets: name one of %s", namespace, strings.Join(names, ", "))}
+		return v1alpha1.TenantBudget{}, usageError{fmt.Errorf("namespace %s has several TenantBudgets: name one of %s after the id of the call", namespace, strings.Join(names, ", "))}
 	}
 	return budgets[0], nil
 }

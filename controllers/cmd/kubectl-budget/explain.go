@@ -22,7 +22,7 @@ func newExplain(c *cluster) *cobra.Command {
 		format string
 	)
 	cmd := &cobra.Command{
-		Use:   "explain CALL-ID",
+		Use:   "explain CALL-ID [BUDGET]",
 		Short: "Explain why a call was admitted or refused",
 		Long: `Explain why a call was admitted, made with another model, or refused, and show the state
 of each money limit at that moment. The id of a call is in the header x-bursar-call-id of
@@ -31,11 +31,17 @@ its response.
 The amounts come from the ledger, to the second. Those of the limit that refused the call
 are exact: they were recorded with the refusal.`,
 		Example: `  kubectl budget explain 01900a5c-3f0e-7cc3-98c4-dc0c0c07398f -n acme
+  kubectl budget explain 01900a5c-3f0e-7cc3-98c4-dc0c0c07398f sales -n acme
   kubectl budget explain 01900a5c-3f0e-7cc3-98c4-dc0c0c07398f --tenant acme -o yaml`,
-		Args:              exactly(1, "the id of one call"),
-		ValidArgsFunction: cobra.NoFileCompletions,
+		Args:              between(1, 2, "the id of one call, and a budget if the namespace has several"),
+		ValidArgsFunction: completeBudgetOfCall(c),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
+			if len(args) == 2 {
+				if err := who.name(args[1]); err != nil {
+					return err
+				}
+			}
 			reader, closeIt, err := ledger.open(ctx)
 			if err != nil {
 				return err
@@ -60,6 +66,17 @@ are exact: they were recorded with the refusal.`,
 	ledger.addFlag(cmd)
 	addOutput(cmd, &format, formatTable, formatJSON, formatYAML)
 	return cmd
+}
+
+// completeBudgetOfCall completes the budget behind the id of a call.
+func completeBudgetOfCall(c *cluster) cobra.CompletionFunc {
+	budgets := c.completeBudgets(2)
+	return func(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		if len(args) == 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return budgets(cmd, args, prefix)
+	}
 }
 
 // explanation is why a call was admitted or refused.

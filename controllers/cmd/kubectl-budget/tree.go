@@ -52,6 +52,15 @@ func (w *whose) addFlags(cmd *cobra.Command, c *cluster) {
 	}
 }
 
+// name names the budget without a flag.
+func (w *whose) name(budget string) error {
+	if w.tenant != "" || w.budget != "" && w.budget != budget {
+		return usageError{fmt.Errorf("the budget %s, --tenant and --budget are mutually exclusive", budget)}
+	}
+	w.budget = budget
+	return nil
+}
+
 // find is the tenant that is asked about, and the budgets around it.
 func (w *whose) find(ctx context.Context, c *cluster) (tenant string, budgets tree, err error) {
 	if w.tenant != "" && w.budget != "" {
