@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
@@ -11,15 +12,31 @@ import (
 func (calls *Calls) Models(tenant string) (all []protocol.ListedModel) {
 	virtual := calls.virtualModels(tenant)
 	for _, name := range slices.Sorted(maps.Keys(virtual)) {
-		all = append(all, protocol.ListedModel{Name: name, Owner: tenant})
+		all = append(all, protocol.ListedModel{Name: name, Owner: tenant, Protocols: calls.protocolsOf(virtual[name])})
 	}
 	for _, route := range calls.Config.Routes() {
 		if _, hidden := virtual[route.Model.Name]; !hidden {
-			all = append(all, protocol.ListedModel{Name: route.Model.Name, Owner: route.Provider.Name})
+			all = append(all, protocol.ListedModel{
+				Name: route.Model.Name, Owner: route.Provider.Name, Protocols: []limiterv1.Protocol{route.Provider.Protocol},
+				ContextWindow: route.Model.ContextWindow, MaxOutputTokens: route.Model.MaxOutputTokens,
+			})
 		}
 	}
 	return all
 }
+
+// protocolsOf are the protocols in which the models are served.
+func (calls *Calls) protocolsOf(models []string) (all []limiterv1.Protocol) {
+	for _, model := range models {
+		if route, ok := calls.Config.Route(model); ok && !slices.Contains(all, route.Provider.Protocol) {
+			all = append(all, route.Provider.Protocol)
+		}
+	}
+	return all
+}
+
+// UnknownModel is the refusal of a request about a model that the tenant has not.
+func (calls *Calls) UnknownModel(name string) *Problem { return calls.absent(unknownModel(name)) }
 
 // virtualModels are the models of each virtual one of a tenant, by its name.
 func (calls *Calls) virtualModels(name string) map[string][]string {

@@ -13,8 +13,8 @@ type Anthropic struct{}
 // Name is limiterv1.Anthropic.
 func (Anthropic) Name() limiterv1.Protocol { return limiterv1.Anthropic }
 
-// Endpoints are those that have calls of models.
-func (Anthropic) Endpoints() []Endpoint { return []Endpoint{Messages{}} }
+// Endpoints are those that have calls of models, and what counts their tokens.
+func (Anthropic) Endpoints() []Endpoint { return []Endpoint{Messages{}, CountTokens{}} }
 
 // Prefixes are the paths of messages, and of the completions that came before them.
 func (Anthropic) Prefixes() []string { return []string{"/v1/messages", "/v1/complete"} }
@@ -100,3 +100,53 @@ func (Anthropic) SetRate(header Header, rate Rate, now time.Time) {
 
 // TraceName is anthropic.
 func (Anthropic) TraceName() string { return "anthropic" }
+
+// anthropicModels is the list of models in Anthropic's shape.
+type anthropicModels struct {
+	Data    []anthropicModel `json:"data"`
+	HasMore bool             `json:"has_more"`
+	FirstID *string          `json:"first_id"`
+	LastID  *string          `json:"last_id"`
+}
+
+type anthropicModel struct {
+	Type        string `json:"type"`
+	ID          string `json:"id"`
+	DisplayName string `json:"display_name"`
+	CreatedAt   string `json:"created_at"`
+	MaxInput    int64  `json:"max_input_tokens,omitempty"`
+	MaxTokens   int64  `json:"max_tokens,omitempty"`
+}
+
+// unknownDate is what Anthropic's API says where it does not know when a model was released.
+const unknownDate = "1970-01-01T00:00:00Z"
+
+// ModelsPaths is where Anthropic's clients ask for the list of models, as do OpenAI's.
+func (Anthropic) ModelsPaths() []string { return []string{"/v1/models"} }
+
+// ModelsField is what all of Anthropic's clients send.
+func (Anthropic) ModelsField() string { return "Anthropic-Version" }
+
+// ListsAll is false.
+func (Anthropic) ListsAll() bool { return false }
+
+// ModelList is the list of models in Anthropic's shape, on one page.
+func (Anthropic) ModelList(_ string, models []ListedModel) any {
+	list := anthropicModels{Data: []anthropicModel{}}
+	for _, m := range models {
+		list.Data = append(list.Data, newAnthropicModel(m))
+	}
+	if n := len(list.Data); n > 0 {
+		list.FirstID, list.LastID = &list.Data[0].ID, &list.Data[n-1].ID
+	}
+	return list
+}
+
+// ModelDetail is a model in Anthropic's shape.
+func (Anthropic) ModelDetail(m ListedModel) any { return newAnthropicModel(m) }
+
+func newAnthropicModel(m ListedModel) anthropicModel {
+	return anthropicModel{
+		Type: "model", ID: m.Name, DisplayName: m.Name, CreatedAt: unknownDate, MaxInput: m.ContextWindow, MaxTokens: m.MaxOutputTokens,
+	}
+}

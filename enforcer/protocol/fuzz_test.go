@@ -9,6 +9,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
@@ -78,6 +79,32 @@ func FuzzReadEmbeddings(f *testing.F) {
 
 func FuzzReadAzure(f *testing.F) {
 	fuzzRead(f, protocol.AzureChatCompletions{}, `{"messages":[],"max_tokens":5}`, `{"model":"x","messages":[]}`)
+}
+
+// FuzzReadHelpers: a request that costs nothing is read, or refused, and asks for the same model in
+// the same way when it is read again.
+func FuzzReadHelpers(f *testing.F) {
+	f.Add([]byte(`{"model":"maxi","input":"hi"}`))
+	f.Add([]byte(`{"input":["hi",{"type":"image_url"}]}`))
+	f.Add([]byte(`{"generateContentRequest":{"model":"models/maxi","contents":[]}}`))
+	f.Add([]byte(`{"generate_content_request":{"model":"maxi"},"contents":null}`))
+	model := limiterv1.Model{Name: "maxi", UpstreamName: "maxi", Prices: price.Book{price.Default: {Base: price.List{price.Input: 0}}}}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		for _, endpoint := range []protocol.Endpoint{protocol.CountTokens{}, protocol.ResponsesInputTokens{}, protocol.GeminiCountTokens{}, protocol.Moderations{}} {
+			request, err := endpoint.Read(protocol.Incoming{Model: "maxi", Body: bytes.Clone(body)})
+			if err != nil {
+				continue
+			}
+			call, err := request.For(model, protocol.OutputLimits{})
+			if err != nil || call.Cost != 0 || call.Bound.Total() != 0 || !gjson.ValidBytes(call.Body) {
+				t.Fatalf("%s: %s becomes %s at %s, %v", endpoint.Path(), body, call.Body, call.Cost, err)
+			}
+			again, err := endpoint.Read(protocol.Incoming{Model: "maxi", Body: bytes.Clone(call.Body)})
+			if err != nil || request.Model() != "" && again.Model() != "maxi" && again.Model() != "omni-moderation-latest" {
+				t.Fatalf("%s: %s becomes %s: %v", endpoint.Path(), body, call.Body, err)
+			}
+		}
+	})
 }
 
 func FuzzReadMessages(f *testing.F) {

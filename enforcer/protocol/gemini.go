@@ -13,9 +13,9 @@ type Gemini struct{ openAIRates }
 // Name is limiterv1.Gemini.
 func (Gemini) Name() limiterv1.Protocol { return limiterv1.Gemini }
 
-// Endpoints are the two methods of a model that give text.
+// Endpoints are the two methods of a model that give text, and the one that counts tokens.
 func (Gemini) Endpoints() []Endpoint {
-	return []Endpoint{GenerateContent{}, GenerateContent{Streamed: true}}
+	return []Endpoint{GenerateContent{}, GenerateContent{Streamed: true}, GeminiCountTokens{}}
 }
 
 // Prefixes are the paths of the API's versions. Below "/v1/models/", OpenAI's clients have
@@ -84,3 +84,44 @@ func googleStatus(status int) string {
 
 // TraceName is gcp.gemini.
 func (Gemini) TraceName() string { return "gcp.gemini" }
+
+// googleModels is the list of models in Google's shape.
+type googleModels struct {
+	Models []googleModel `json:"models"`
+}
+
+type googleModel struct {
+	Name             string   `json:"name"`
+	DisplayName      string   `json:"displayName"`
+	InputTokenLimit  int64    `json:"inputTokenLimit,omitempty"`
+	OutputTokenLimit int64    `json:"outputTokenLimit,omitempty"`
+	Methods          []string `json:"supportedGenerationMethods"`
+}
+
+// ModelsPaths is where Google's clients ask for the list of models.
+func (Gemini) ModelsPaths() []string { return []string{"/v1beta/models"} }
+
+// ModelsField is none.
+func (Gemini) ModelsField() string { return "" }
+
+// ListsAll is false.
+func (Gemini) ListsAll() bool { return false }
+
+// ModelList is the list of models in Google's shape, on one page.
+func (Gemini) ModelList(_ string, models []ListedModel) any {
+	list := googleModels{Models: []googleModel{}}
+	for _, m := range models {
+		list.Models = append(list.Models, newGoogleModel(m))
+	}
+	return list
+}
+
+// ModelDetail is a model in Google's shape.
+func (Gemini) ModelDetail(m ListedModel) any { return newGoogleModel(m) }
+
+func newGoogleModel(m ListedModel) googleModel {
+	return googleModel{
+		Name: modelsPrefix + m.Name, DisplayName: m.Name, InputTokenLimit: m.ContextWindow, OutputTokenLimit: m.MaxOutputTokens,
+		Methods: []string{"generateContent", "countTokens"},
+	}
+}

@@ -16,10 +16,14 @@ import (
 
 // requests is a request to each endpoint, by its path.
 var requests = map[string]string{
-	"/v1/chat/completions": `{"model":"m","service_tier":"flex","stream":true,"messages":[{"role":"user","content":"hello"}]}`,
-	"/v1/responses":        `{"model":"m","service_tier":"flex","stream":true,"input":"hello"}`,
-	"/v1/embeddings":       `{"model":"m","input":["hello"]}`,
-	"/v1/messages":         `{"model":"m","service_tier":"auto","stream":true,"max_tokens":5,"messages":[{"role":"user","content":"hello"}]}`,
+	"/v1/chat/completions":                         `{"model":"m","service_tier":"flex","stream":true,"messages":[{"role":"user","content":"hello"}]}`,
+	"/v1/responses":                                `{"model":"m","service_tier":"flex","stream":true,"input":"hello"}`,
+	"/v1/responses/input_tokens":                   `{"model":"m","input":"hello"}`,
+	"/v1/moderations":                              `{"model":"m","input":"hello"}`,
+	"/v1/messages/count_tokens":                    `{"model":"m","messages":[{"role":"user","content":"hello"}]}`,
+	"/v1beta/models/{model}:countTokens":           `{"generateContentRequest":{"model":"models/m","contents":[{"parts":[{"text":"hello"}]}]}}`,
+	"/v1/embeddings":                               `{"model":"m","input":["hello"]}`,
+	"/v1/messages":                                 `{"model":"m","service_tier":"auto","stream":true,"max_tokens":5,"messages":[{"role":"user","content":"hello"}]}`,
 	"/openai/deployments/{model}/chat/completions": `{"messages":[{"role":"user","content":"hello"}]}`,
 	"/openai/deployments/{model}/embeddings":       `{"input":"hello"}`,
 	"/v1beta/models/{model}:generateContent":       `{"contents":[{"parts":[{"text":"hello"}]}]}`,

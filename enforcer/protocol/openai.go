@@ -16,9 +16,9 @@ type OpenAI struct {
 // Name is limiterv1.OpenAI.
 func (OpenAI) Name() limiterv1.Protocol { return limiterv1.OpenAI }
 
-// Endpoints are those that have calls of models with text.
+// Endpoints are those that have calls of models with text, and what helps with them.
 func (OpenAI) Endpoints() []Endpoint {
-	return []Endpoint{ChatCompletions{}, Responses{}, Embeddings{}}
+	return []Endpoint{ChatCompletions{}, Responses{}, Embeddings{}, ResponsesInputTokens{}, Moderations{}}
 }
 
 // Prefixes are all paths that no other protocol has.
@@ -110,6 +110,12 @@ type openAIModel struct {
 // ModelsPaths is where OpenAI's clients ask for the list of models.
 func (OpenAI) ModelsPaths() []string { return []string{"/v1/models"} }
 
+// ModelsField is none.
+func (OpenAI) ModelsField() string { return "" }
+
+// ListsAll is true: much software that asks for models knows this way alone.
+func (OpenAI) ListsAll() bool { return true }
+
 // ModelList is the list of models in OpenAI's shape.
 func (OpenAI) ModelList(_ string, models []ListedModel) any {
 	list := openAIModels{Object: "list", Data: []openAIModel{}}
@@ -117,4 +123,9 @@ func (OpenAI) ModelList(_ string, models []ListedModel) any {
 		list.Data = append(list.Data, openAIModel{ID: m.Name, Object: "model", OwnedBy: m.Owner})
 	}
 	return list
+}
+
+// ModelDetail is a model in OpenAI's shape.
+func (OpenAI) ModelDetail(m ListedModel) any {
+	return openAIModel{ID: m.Name, Object: "model", OwnedBy: m.Owner}
 }

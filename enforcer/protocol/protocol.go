@@ -87,9 +87,23 @@ type ModelLister interface {
 	Protocol
 	// ModelsPaths are where they ask, with GET.
 	ModelsPaths() []string
+	// ModelsField is the field of the header by which they are known from the clients of
+	// another protocol that ask at the same path; empty where they send none.
+	ModelsField() string
+	// ListsAll is whether they are told of the models of all protocols, and not of their own
+	// alone.
+	ListsAll() bool
 	// ModelList is the body of the answer at one of the paths: a value that encoding/json
 	// writes as an object.
 	ModelList(path string, models []ListedModel) any
+}
+
+// ModelDescriber is a ModelLister whose clients can ask about one model: below the path of
+// the list, after a slash, by its name.
+type ModelDescriber interface {
+	ModelLister
+	// ModelDetail is the body of the answer: a value that encoding/json writes as an object.
+	ModelDetail(model ListedModel) any
 }
 
 // ListedModel is a model that a caller may ask for.
@@ -97,7 +111,15 @@ type ListedModel struct {
 	Name string
 	// Owner is the name of its ModelProvider, or the tenant that has defined it.
 	Owner string
+	// Protocols are those in which it is served.
+	Protocols []limiterv1.Protocol
+	// ContextWindow and MaxOutputTokens are those of its ModelProvider, in tokens; 0 where they
+	// are not known.
+	ContextWindow, MaxOutputTokens int64
 }
+
+// ModelPattern is the path at which clients ask about one model who ask for all at modelsPath.
+func ModelPattern(modelsPath string) string { return modelsPath + "/" + wildcard }
 
 // Protocols are all protocols. To add one, write it in a file of its own and name it here.
 func Protocols() []Protocol {

@@ -145,6 +145,12 @@ func (VercelAIGateway) ModelsPaths() (paths []string) {
 	return paths
 }
 
+// ModelsField is none.
+func (VercelAIGateway) ModelsField() string { return "" }
+
+// ListsAll is false: the SDK calls what is listed in this protocol.
+func (VercelAIGateway) ListsAll() bool { return false }
+
 // ModelList are the models in the gateway's shape, of the version whose clients ask there.
 func (VercelAIGateway) ModelList(path string, models []ListedModel) any {
 	specification := vercelSpecification{Provider: "gateway"}

@@ -300,8 +300,8 @@ func TestRefusalsOfProtocols(t *testing.T) {
 			`{"error":{"type":"not_found_error","message":"There is no model \"none\"; GET /v1/models lists the available models. To allow models that are not listed, set unknownModel: PriceAsMostExpensive in the TenantBudget.","code":"model_not_found"},"type":"error","title":"Model not found","status":404,`,
 		},
 		"Anthropic's, beside its path": {
-			"POST", "/v1/messages/count_tokens", `{}`, "key",
-			`{"error":{"type":"not_found_error","message":"There is no endpoint at /v1/messages/count_tokens.","code":"unknown_url"},"type":"error",`,
+			"POST", "/v1/messages/batches", `{}`, "key",
+			`{"error":{"type":"not_found_error","message":"There is no endpoint at /v1/messages/batches.","code":"unknown_url"},"type":"error",`,
 		},
 		"Anthropic's, for a wrong key": {
 			"POST", "/v1/messages", `{}`, "guess",

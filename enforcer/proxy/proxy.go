@@ -18,6 +18,9 @@ type Options struct {
 	// RequestMemory how much memory all bodies together may take. No body is larger than a
 	// third of that.
 	MaxRequestBytes, RequestMemory int64
+	// AllowedOrigins are the origins whose pages may call: a scheme, a host and a port that is
+	// not the scheme's own. None means that no page may.
+	AllowedOrigins []string
 	// DrainTimeout is how long an answer is read on after its client has gone.
 	DrainTimeout time.Duration
 }
@@ -45,6 +48,9 @@ type endpoint struct {
 	method   string
 	protocol protocol.Protocol
 	serve    http.HandlerFunc
+	// open is whether the pattern also describes paths of methods that are not served: with
+	// another method, there is nothing.
+	open bool
 }
 
 // New makes a Proxy.
@@ -63,11 +69,16 @@ func New(options Options) *Proxy {
 func (p *Proxy) endpointsOf(spoken protocol.Protocol) (all []endpoint) {
 	if lister, ok := spoken.(protocol.ModelLister); ok {
 		for _, path := range lister.ModelsPaths() {
-			all = append(all, endpoint{path, http.MethodGet, spoken, p.serveModels(lister)})
+			all = append(all, endpoint{path: path, method: http.MethodGet, protocol: spoken, serve: p.serveModels(path)})
+			if _, ok := spoken.(protocol.ModelDescriber); ok {
+				all = append(all, endpoint{
+					path: protocol.ModelPattern(path), method: http.MethodGet, protocol: spoken, serve: p.serveModel(path), open: true,
+				})
+			}
 		}
 	}
 	for _, e := range spoken.Endpoints() {
-		all = append(all, endpoint{e.Path(), http.MethodPost, spoken, p.serveCalls(e)})
+		all = append(all, endpoint{path: e.Path(), method: http.MethodPost, protocol: spoken, serve: p.serveCalls(e)})
 	}
 	return all
 }
@@ -80,24 +91,18 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 	}
 	defer p.hurryRest(http.NewResponseController(w))
-	switch endpoint, ok := p.at(r.URL.Path); {
+	if p.allowOrigin(w.Header(), r) && isPreflight(r) {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	switch endpoint, path, ok := p.find(r); {
 	case !ok:
 		p.refuse(w, unknownPath(r), protocol.AtPath(p.Calls.Protocols, r.URL.Path))
 	case r.Method != endpoint.method:
 		p.refuse(w, wrongMethod(r, endpoint.method), endpoint.protocol)
 	default:
-		endpoint.serve(w, r)
+		endpoint.serve(w, withPath(r, path))
 	}
-}
-
-// at is the endpoint at a path, if there is one.
-func (p *Proxy) at(path string) (endpoint, bool) {
-	for _, e := range p.endpoints {
-		if _, ok := protocol.MatchPath(e.path, path); ok {
-			return e, true
-		}
-	}
-	return endpoint{}, false
 }
 
 // MemoryInUse is how many bytes the bodies of requests take.

@@ -1,14 +1,12 @@
 package proxy
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
 	"time"
 
 	"github.com/bursar-dev/bursar/enforcer/call"
-	"github.com/bursar-dev/bursar/enforcer/identity"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
@@ -46,19 +44,6 @@ func (p *Proxy) noteRefused(response *call.Response, room *room) {
 // is not read, before it answers, and after that.
 func (p *Proxy) hurryRest(control *http.ResponseController) {
 	_ = control.SetReadDeadline(time.Now().Add(p.timeouts.rest)) // fails when the client has gone
-}
-
-// serveModels serves the list of models in the shape of a protocol.
-func (p *Proxy) serveModels(lister protocol.ModelLister) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		subject, problem := p.Calls.Identify(r.Context(), identity.Request{Protocol: lister, Header: r.Header, Query: r.URL.Query()})
-		if problem != nil {
-			p.refuse(w, problem, lister)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(lister.ModelList(r.URL.Path, p.Calls.Models(subject.Tenant))) // the client may have gone
-	}
 }
 
 // respond gives a client a whole answer.

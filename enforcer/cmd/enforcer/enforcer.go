@@ -133,7 +133,7 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 	})
 	e.proxy = proxy.New(proxy.Options{
 		Calls: e.calls, Client: e.provider,
-		MaxRequestBytes: options.maxRequestBytes, RequestMemory: options.requestMemoryBytes, DrainTimeout: options.drainTimeout,
+		MaxRequestBytes: options.maxRequestBytes, RequestMemory: options.requestMemoryBytes, DrainTimeout: options.drainTimeout, AllowedOrigins: options.corsAllowedOrigins,
 	})
 	e.registerMetrics(registry, running)
 	e.server, e.health = e.newServer(e.proxy), e.newServer(e.healthHandler(registry))

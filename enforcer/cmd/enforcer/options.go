@@ -11,6 +11,7 @@ import (
 
 	"github.com/bursar-dev/bursar/api/dsn"
 	"github.com/bursar-dev/bursar/enforcer/idempotency"
+	"github.com/bursar-dev/bursar/enforcer/proxy"
 )
 
 // options are what an enforcer is told when it starts.
@@ -27,6 +28,7 @@ type options struct {
 	answerCacheBytes   int64
 	idempotencyWindow  time.Duration
 	replayCacheBytes   int64
+	corsAllowedOrigins []string
 	logLevel           slog.Level
 	// settleGrace and flushGrace are no flags; tests shorten them.
 	settleGrace, flushGrace time.Duration
@@ -69,12 +71,20 @@ func parseOptions(args []string, getenv func(string) string) (options, error) {
 	flags.Int64Var(&o.answerCacheBytes, "answer-cache-bytes", 64<<20, "maximum memory for the answers of the fallback Cache; 0 disables it")
 	flags.DurationVar(&o.idempotencyWindow, "idempotency-window", time.Hour, "how long an Idempotency-Key is remembered, 1s to 24h; each takes about 400 bytes in Redis for that time")
 	flags.Int64Var(&o.replayCacheBytes, "replay-cache-bytes", 64<<20, "maximum memory for the answers replayed to repeats of an Idempotency-Key; 0 disables replay")
+	flags.StringSliceVar(&o.corsAllowedOrigins, "cors-allowed-origins", nil, "origins whose web pages may call, such as https://app.example.com, separated by commas; none by default, and no wildcard")
 	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "minimum level to log: debug, info, warn or error")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
 	if flags.NArg() > 0 {
 		return options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	for i, origin := range o.corsAllowedOrigins {
+		allowed, err := proxy.ParseOrigin(origin)
+		if err != nil {
+			return options{}, fmt.Errorf("--cors-allowed-origins: %w", err)
+		}
+		o.corsAllowedOrigins[i] = allowed
 	}
 	o.databaseURL = getenv(databaseVariable)
 	if o.redisURL == "" {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +23,7 @@ func TestParseOptions(t *testing.T) {
 		answerCacheBytes: 64 << 20, idempotencyWindow: time.Hour, replayCacheBytes: 64 << 20,
 		settleGrace: settleGrace, flushGrace: flushGrace,
 	}
-	if err != nil || got != want {
+	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("defaults: got %+v, %v; want %+v", got, err, want)
 	}
 
@@ -30,13 +31,15 @@ func TestParseOptions(t *testing.T) {
 		"--listen-address", "a:1", "--health-address=b:2", "--redis-url", "redis://r:3/4", "--provider-credentials-dir", "c",
 		"--shutdown-grace", "5s", "--drain-timeout", "6s", "--max-request-bytes", "7",
 		"--answer-cache-bytes", "8", "--idempotency-window", "9s", "--replay-cache-bytes", "0", "--log-level", "debug",
+		"--cors-allowed-origins", "https://App.example.com,http://localhost:3000",
 	}, getenv)
 	want = options{
 		listenAddress: "a:1", healthAddress: "b:2", redisURL: "redis://r:3/4", databaseURL: environment[databaseVariable],
 		credentialsDir: "c", shutdownGrace: 5 * time.Second, drainTimeout: 6 * time.Second, maxRequestBytes: 7,
-		answerCacheBytes: 8, idempotencyWindow: 9 * time.Second, replayCacheBytes: 0, logLevel: slog.LevelDebug, settleGrace: settleGrace, flushGrace: flushGrace,
+		answerCacheBytes: 8, idempotencyWindow: 9 * time.Second, replayCacheBytes: 0, logLevel: slog.LevelDebug,
+		corsAllowedOrigins: []string{"https://app.example.com", "http://localhost:3000"}, settleGrace: settleGrace, flushGrace: flushGrace,
 	}
-	if err != nil || got != want {
+	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("flags: got %+v, %v; want %+v", got, err, want)
 	}
 }
@@ -59,6 +62,8 @@ func TestParseOptionsRefuses(t *testing.T) {
 		"too long a window":       {[]string{"--idempotency-window", "25h"}, "redis://r", "postgres://p", "between 1s and 24h"},
 		"no bytes":                {[]string{"--max-request-bytes", "0"}, "redis://r", "postgres://p", "at least 1"},
 		"a negative grace":        {[]string{"--shutdown-grace", "-1s"}, "redis://r", "postgres://p", "negative"},
+		"every origin":            {[]string{"--cors-allowed-origins", "*"}, "redis://r", "postgres://p", "is not an origin"},
+		"a page":                  {[]string{"--cors-allowed-origins", "https://app.example.com/"}, "redis://r", "postgres://p", "is not an origin"},
 		"a negative time to wait": {[]string{"--drain-timeout", "-1s"}, "redis://r", "postgres://p", "negative"},
 	} {
 		t.Run(name, func(t *testing.T) {
