@@ -19,6 +19,7 @@ import (
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -166,74 +167,124 @@ func NewManager(ctx context.Context, cluster *rest.Config, options Options) (ctr
 	return mgr, webhooks.register(mgr, limiterstore.NewCounters(options.Redis), history.NewReader(options.Database))
 }
 
-// register is the list of what runs in the manager.
+// register adds all that runs in the manager.
 func register(mgr ctrl.Manager, documents *limiterstore.Documents, options Options) error {
-	var (
-		counters       = limiterstore.NewCounters(options.Redis)
-		enforcers      = limiterstore.NewEnforcers(options.Redis)
-		calls          = limiterstore.NewCalls(options.Redis)
-		epochs         = limiterstore.NewEpochs(options.Redis)
-		configurations = limiterstore.NewConfigurations(options.Redis)
-		ledger         = budgetstore.NewLedgerReader(options.Database)
-		news           = feed.New(options.Redis, enforcers)
-		client         = mgr.GetClient()
-		recorder       = events.NewRecorder(client, mgr.GetAPIReader())
-		orphans        = rollout.NewOrphans(mgr.GetAPIReader(), recorder)
-		clock          = options.Clock
-		recounter      = recovery.NewRecounter(documents, epochs, counters, calls, ledger)
-		prober         = probe.New(limiterstore.NewProbes(options.Redis))
-		alerts         = alert.NewDeliverer(budgetstore.NewDeliveries(options.Database), client, mgr.GetAPIReader(), options.Alerts)
-		pingRedis      = func(ctx context.Context) error { return options.Redis.Ping(ctx).Err() }
-	)
+	r := newRegistration(mgr, documents, options)
+	for _, add := range []func() error{r.addControllers, r.addTasks, r.addOutage, r.addCensus, r.addChecks} {
+		if err := add(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// registration is what the parts that run in the manager share.
+type registration struct {
+	Options
+	mgr            ctrl.Manager
+	client         client.Client
+	documents      *limiterstore.Documents
+	counters       *limiterstore.Counters
+	enforcers      *limiterstore.Enforcers
+	calls          *limiterstore.Calls
+	epochs         *limiterstore.Epochs
+	configurations *limiterstore.Configurations
+	ledger         *budgetstore.LedgerReader
+	limits         *budgetstore.Limits
+	grants         *budgetstore.Grants
+	recorder       *events.Recorder
+	orphans        rollout.Orphans
+	recounter      *recovery.Recounter
+	alerts         *alert.Deliverer
+}
+
+func newRegistration(mgr ctrl.Manager, documents *limiterstore.Documents, options Options) *registration {
+	r := &registration{
+		Options: options, mgr: mgr, client: mgr.GetClient(), documents: documents,
+		counters:       limiterstore.NewCounters(options.Redis),
+		enforcers:      limiterstore.NewEnforcers(options.Redis),
+		calls:          limiterstore.NewCalls(options.Redis),
+		epochs:         limiterstore.NewEpochs(options.Redis),
+		configurations: limiterstore.NewConfigurations(options.Redis),
+		ledger:         budgetstore.NewLedgerReader(options.Database),
+		limits:         budgetstore.NewLimits(options.Database),
+		grants:         budgetstore.NewGrants(options.Database),
+		recorder:       events.NewRecorder(mgr.GetClient(), mgr.GetAPIReader()),
+	}
+	r.orphans = rollout.NewOrphans(mgr.GetAPIReader(), r.recorder)
+	r.recounter = recovery.NewRecounter(documents, r.epochs, r.counters, r.calls, r.ledger)
+	r.alerts = alert.NewDeliverer(budgetstore.NewDeliveries(options.Database), r.client, mgr.GetAPIReader(), options.Alerts)
+	return r
+}
+
+// addControllers adds the controllers, one a kind.
+func (r *registration) addControllers() error {
+	news := feed.New(r.Redis, r.enforcers)
+	prober := probe.New(limiterstore.NewProbes(r.Redis))
 	for _, controller := range []interface {
 		Register(mgr ctrl.Manager, news *feed.Feed) error
 	}{
-		tenantbudget.NewController(client, tenantbudget.Stores{
-			Documents: documents, Counters: counters, Limits: budgetstore.NewLimits(options.Database),
-			Users: ledger, Alerts: budgetstore.NewAlerts(options.Database),
-		}, recounter, prober, alerts, orphans, recorder, clock),
-		ratelimitpolicy.NewController(client, documents, enforcers, prober, recorder, clock),
-		modelprovider.NewController(client, documents, orphans, recorder, clock),
-		apikey.NewController(client, documents, orphans, recorder, clock),
-		budgetgrant.NewController(client, documents, counters, budgetstore.NewGrants(options.Database), orphans, recorder, clock),
+		tenantbudget.NewController(r.client, tenantbudget.Stores{
+			Documents: r.documents, Counters: r.counters, Limits: r.limits, Users: r.ledger, Alerts: budgetstore.NewAlerts(r.Database),
+		}, r.recounter, prober, r.alerts, r.orphans, r.recorder, r.Clock),
+		ratelimitpolicy.NewController(r.client, r.documents, r.enforcers, prober, r.recorder, r.Clock),
+		modelprovider.NewController(r.client, r.documents, r.orphans, r.recorder, r.Clock),
+		apikey.NewController(r.client, r.documents, r.orphans, r.recorder, r.Clock),
+		budgetgrant.NewController(r.client, r.documents, r.counters, r.grants, r.orphans, r.recorder, r.Clock),
 	} {
-		if err := controller.Register(mgr, news); err != nil {
+		if err := controller.Register(r.mgr, news); err != nil {
 			return fmt.Errorf("%T: %w", controller, err)
 		}
 	}
+	return nil
+}
+
+// addTasks adds what runs beside the controllers: recovery in every manager, the rest in the
+// one that leads.
+func (r *registration) addTasks() error {
 	for _, task := range []manager.Runnable{
-		maintenance.New(budgetstore.NewPartitions(options.Database), options.OwnerDSN, options.LedgerMonths),
+		maintenance.New(budgetstore.NewPartitions(r.Database), r.OwnerDSN, r.LedgerMonths),
 		recovery.NewRebuilder(recovery.RebuilderOptions{
-			Epochs: epochs, Enforcers: enforcers, Calls: calls, Numbers: budgetstore.NewEpochs(options.Database), Ledger: ledger,
-			Turn: budgetstore.NewTurn(options.Database), Configurations: configurations, Recounter: recounter, Leads: mgr.Elected(),
+			Epochs: r.epochs, Enforcers: r.enforcers, Calls: r.calls, Numbers: budgetstore.NewEpochs(r.Database), Ledger: r.ledger,
+			Turn: budgetstore.NewTurn(r.Database), Configurations: r.configurations, Recounter: r.recounter, Leads: r.mgr.Elected(),
 		}),
-		refill.New(configurations, client, clock.Now),
-		alerts,
-		sweep.New(client, documents, budgetstore.NewLimits(options.Database), budgetstore.NewGrants(options.Database), orphans),
-		audit.New(documents, counters, limiterstore.NewFindings(options.Redis), ledger, recorder, options.AuditPause),
+		refill.New(r.configurations, r.client, r.Clock.Now),
+		r.alerts,
+		sweep.New(r.client, r.documents, r.limits, r.grants, r.orphans),
+		audit.New(r.documents, r.counters, limiterstore.NewFindings(r.Redis), r.ledger, r.recorder, r.AuditPause),
 	} {
-		if err := mgr.Add(task); err != nil {
+		if err := r.mgr.Add(task); err != nil {
 			return err
 		}
 	}
-	if options.Namespace != "" {
-		if err := mgr.Add(outage.New(client, mgr.GetAPIReader(), recorder, options.Namespace,
-			outage.Watched{Name: outage.Redis, Ping: pingRedis}, outage.Watched{Name: outage.Postgres, Ping: ledger.Ping})); err != nil {
-			return err
-		}
+	return nil
+}
+
+// addOutage adds what tells of stores that do not answer, where there is a namespace to tell it in.
+func (r *registration) addOutage() error {
+	if r.Namespace == "" {
+		return nil
 	}
-	taken := census.New(mgr.GetCache(), clock, counted)
+	return r.mgr.Add(outage.New(r.client, r.mgr.GetAPIReader(), r.recorder, r.Namespace,
+		outage.Watched{Name: outage.Redis, Ping: r.pingRedis}, outage.Watched{Name: outage.Postgres, Ping: r.ledger.Ping}))
+}
+
+func (r *registration) pingRedis(ctx context.Context) error { return r.Redis.Ping(ctx).Err() }
+
+// addCensus adds the counts of objects to the metrics.
+func (r *registration) addCensus() error {
+	taken := census.New(r.mgr.GetCache(), r.Clock, counted)
 	metrics.Registry.Unregister(taken) // that of another manager, where there are several
-	if err := metrics.Registry.Register(taken); err != nil {
-		return err
-	}
-	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
-		return err
-	}
-	if err := mgr.AddReadyzCheck("redis", answers(pingRedis)); err != nil {
-		return err
-	}
-	return mgr.AddReadyzCheck("postgres", answers(ledger.Ping))
+	return metrics.Registry.Register(taken)
+}
+
+// addChecks adds the checks of whether the manager lives, and is ready.
+func (r *registration) addChecks() error {
+	return errors.Join(
+		r.mgr.AddHealthzCheck("ping", healthz.Ping),
+		r.mgr.AddReadyzCheck("redis", answers(r.pingRedis)),
+		r.mgr.AddReadyzCheck("postgres", answers(r.ledger.Ping)),
+	)
 }
 
 // answers makes a check of whether a store answers.
