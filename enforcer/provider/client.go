@@ -107,7 +107,7 @@ func (c *Client) Send(ctx context.Context, out Outgoing) (*http.Response, error)
 // sendBy sends a call by a transport. progress says of an error how far it came.
 func (c *Client) sendBy(ctx context.Context, by http.RoundTripper, out Outgoing, body *body) (*http.Response, *progress, error) {
 	progress := &progress{}
-	request, err := c.request(progress.watch(ctx), out)
+	request, key, err := c.request(progress.watch(ctx), out)
 	if err != nil {
 		return nil, progress, err
 	}
@@ -116,25 +116,26 @@ func (c *Client) sendBy(ctx context.Context, by http.RoundTripper, out Outgoing,
 	if err != nil {
 		return nil, progress, failureOf(err)
 	}
+	withhold(key, response)
 	return response, progress, nil
 }
 
-func (c *Client) request(ctx context.Context, out Outgoing) (*http.Request, error) {
+// request is the request of a call, and the provider's key in it.
+func (c *Client) request(ctx context.Context, out Outgoing) (request *http.Request, key string, err error) {
 	url := strings.TrimSuffix(out.Provider.Endpoint, "/") + out.Path
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, http.NoBody)
+	request, err = http.NewRequestWithContext(ctx, http.MethodPost, url, http.NoBody)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	request.Header = http.Header{"User-Agent": nil} // nil: none, rather than Go's own
 	maps.Copy(request.Header, http.Header(out.Header))
-	var key string
 	if file := out.Provider.CredentialFile; file != "" {
 		if key, err = c.keys.read(file); err != nil {
-			return nil, err
+			return nil, "", err
 		}
 	}
 	out.Protocol.Authorize(protocol.Header(request.Header), key)
-	return request, nil
+	return request, key, nil
 }
 
 // progress watches how far the sending of a request came. Its methods are called
