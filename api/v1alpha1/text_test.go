@@ -85,10 +85,12 @@ spec:
   credentialFile: openai
   passFields: [plugins]
   neutralUsage: [searches]
+  onClientGone: Drain
   models:
   - name: gpt-4o
     upstreamName: gpt-4o
     answeredAs: [gpt-4o-eu]
+    reasoning: Shown
     tokenizer: o200k_base
     maxOutputTokens: 10
     prices: &prices
