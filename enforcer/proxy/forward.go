@@ -202,7 +202,7 @@ func (c *client) begin() {
 // ended after maxHeldFor: some providers send blanks, so that nobody takes the connection for
 // dead.
 const (
-	maxHeld    = 256 << 10
+	maxHeld    = 64 << 10 // times a thousand calls at once, a small part of an enforcer's memory
 	maxHeldFor = time.Second
 )
 
