@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,11 +30,6 @@ var seenAPIs = []api{
 	apiNamed("Gemini"),
 	apiNamed("Messages"),
 	vercelAPI("/v4/ai", "4", "gpt-4o"),
-}
-
-// apiNamed is one of the protocols.
-func apiNamed(name string) api {
-	return protocols[slices.IndexFunc(protocols, func(p api) bool { return p.name == name })]
 }
 
 // cutCall is a call that is cut off: by its client when so many frames have come, or, where
