@@ -379,17 +379,16 @@ type generateStream struct {
 	events     eventStream
 	seen       generateSeen
 	said       generateUsage
-	candidates int64
+	candidates ends
 
 	cut, blocked, failed bool
-	finished             map[int64]bool
 	// told is whether the last chunk has a usage, and since whether output has come after the
 	// last one.
 	told, since bool
 }
 
 func newGenerateStream(candidates int64, usage generateUsage, seen generateSeen) *generateStream {
-	s := &generateStream{said: usage, candidates: candidates, finished: map[int64]bool{}, seen: seen}
+	s := &generateStream{said: usage, candidates: endsOf(candidates), seen: seen}
 	s.events = eventStream{read: s.read, tap: s.seen.chunk}
 	return s
 }
@@ -404,11 +403,11 @@ func (s *generateStream) Unfinished() bool { return s.cut || s.failed || !s.stop
 // stopped is whether every candidate has said why it is at its end. Where none says so, as
 // when there are thoughts alone, a usage of output in the last chunk says it.
 func (s *generateStream) stopped() bool {
-	if s.blocked || int64(len(s.finished)) >= s.candidates {
+	if s.blocked || s.candidates.all() {
 		return true
 	}
 	total, prompt := s.said.usage.Get("totalTokenCount").Num, s.said.usage.Get("promptTokenCount").Num
-	return len(s.finished) == 0 && s.told && total > prompt
+	return !s.candidates.any() && s.told && total > prompt
 }
 
 // Usage is that of the last chunk, which is the whole when every candidate has
@@ -428,13 +427,13 @@ func (s *generateStream) reading() reading {
 
 func (s *generateStream) Progress() Progress {
 	s.noteEnd()
-	return s.seen.progress(s.events.open())
+	return s.seen.progress(s.seen.finished, s.events.open())
 }
 
 // noteEnd notes whether no more output is to come. What a frame says that has not come to
 // its end was not counted.
 func (s *generateStream) noteEnd() {
-	s.seen.finished = !s.events.open() && (s.blocked || int64(len(s.finished)) >= s.candidates)
+	s.seen.finished = !s.events.open() && (s.blocked || s.candidates.all())
 }
 
 func (s *generateStream) Seen(cut Cut) (price.Usage, bool) {
@@ -470,7 +469,7 @@ func (s *generateStream) read(data []byte) []byte {
 	s.blocked = s.blocked || chunk.Get("promptFeedback.blockReason").Type == gjson.String
 	chunk.Get("candidates").ForEach(func(_, candidate gjson.Result) bool {
 		if candidate.Get("finishReason").Type == gjson.String {
-			s.finished[candidate.Get("index").Int()] = true
+			s.candidates.note(candidate.Get("index").Int())
 		}
 		return true
 	})

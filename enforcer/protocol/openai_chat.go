@@ -315,7 +315,7 @@ func (r *chatRequest) For(model limiterv1.Model, limits OutputLimits) (BoundedCa
 	}
 	bill, choices, withUsage := newBill(model, r.tier), r.choices, r.usageWanted // answers must not hold the request
 	bill.anyModel = r.deployment != ""
-	seen := chatSeen{seen: seen{outlook: outlookOf(r.body, bound, model)}, choices: choices}
+	seen := chatSeen{seen: seen{outlook: outlookOf(r.body, bound, model)}}
 	return BoundedCall{
 		Path:    r.path(model.UpstreamName),
 		Body:    r.rewritten(model, output.Tokens),

@@ -135,10 +135,8 @@ type chatStream struct {
 	seen   chatSeen
 	hide   bool
 	bill   bill
-	// choices is how many answers were asked for, and finished those that have come to
-	// their ends.
-	choices  int64
-	finished map[int64]bool
+	// choices are those that have come to their ends.
+	choices ends
 
 	cut, done bool
 	// spoke is whether there was output, and since whether there was some after the usage,
@@ -154,8 +152,8 @@ type chatStream struct {
 }
 
 func newChatStream(hideUsage bool, b bill, choices int64, seen chatSeen) *chatStream {
-	s := &chatStream{seen: seen, hide: hideUsage, bill: b, choices: choices, finished: map[int64]bool{}}
-	s.seen.ended = map[int64]bool{}
+	s := &chatStream{seen: seen, hide: hideUsage, bill: b, choices: endsOf(choices)}
+	s.seen.choices = endsOf(choices)
 	s.events = eventStream{read: s.read, changing: hideUsage, tap: s.seen.chunk}
 	return s
 }
@@ -171,10 +169,10 @@ func (s *chatStream) End(cut bool) []byte {
 // close a stream with [DONE], but then with the usage that was asked for, or with the ends of
 // all choices. What follows [DONE] is not missed.
 func (s *chatStream) Unfinished() bool {
-	return !s.done && (s.cut || (!s.last || s.since) && int64(len(s.finished)) < s.choices)
+	return !s.done && (s.cut || (!s.last || s.since) && !s.choices.all())
 }
 
-func (s *chatStream) Progress() Progress { return s.seen.progress(s.events.open()) }
+func (s *chatStream) Progress() Progress { return s.seen.progress(s.seen.finished, s.events.open()) }
 
 func (s *chatStream) Seen(cut Cut) (price.Usage, bool) {
 	if s.bill.isPricedApart(s.model.Str) {
@@ -262,7 +260,7 @@ func (s *chatStream) readChunk(chunk gjson.Result) {
 	s.spoke, s.since = s.spoke || speaks, s.since || speaks && s.usage.Exists()
 	chunk.Get("choices").ForEach(func(_, choice gjson.Result) bool {
 		if choice.Get("finish_reason").Type == gjson.String {
-			s.finished[choice.Get("index").Int()] = true
+			s.choices.note(choice.Get("index").Int())
 		}
 		return true
 	})
@@ -273,7 +271,7 @@ func (s *chatStream) readUsage(chunk gjson.Result, data []byte) []byte {
 	choices := chunk.Get("choices")
 	if usage := gjson.GetBytes(data, "usage"); usage.Type == gjson.Null {
 		s.take(choices.Get("0.usage"))
-		if s.choices > 1 && choices.Get("0.usage").IsObject() {
+		if s.choices.of > 1 && choices.Get("0.usage").IsObject() {
 			s.doubt = "it stands in one of several choices"
 		}
 		return s.withoutNull(data, usage)

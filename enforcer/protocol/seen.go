@@ -159,6 +159,18 @@ func (s *seen) count() {
 	s.waiting = s.waiting[:0]
 }
 
+// progress is how far the answer has come, where ended says that no more output is to come,
+// and open that a frame has begun and not ended.
+func (s *seen) progress(ended, open bool) Progress {
+	switch {
+	case ended:
+		return OutputEnded
+	case s.frames > 0 || open:
+		return Underway
+	}
+	return NotBegun
+}
+
 // report notes how much output the provider says that there is so far. It does not count
 // as long as it does not grow with what comes.
 func (s *seen) report(output int64) {

@@ -70,11 +70,5 @@ func (s *messagesSeen) delta(delta gjson.Result) {
 }
 
 func (s *messagesSeen) progress(open bool) Progress {
-	switch {
-	case s.finished, s.blocks > 0 && s.open == 0:
-		return OutputEnded
-	case s.frames > 0 || open:
-		return Underway
-	}
-	return NotBegun
+	return s.seen.progress(s.finished || s.blocks > 0 && s.open == 0, open)
 }

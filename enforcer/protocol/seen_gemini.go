@@ -39,13 +39,3 @@ func (s *generateSeen) chunk(data []byte) {
 	}
 	s.report(output)
 }
-
-func (s *generateSeen) progress(open bool) Progress {
-	switch {
-	case s.finished:
-		return OutputEnded
-	case s.frames > 0 || open:
-		return Underway
-	}
-	return NotBegun
-}

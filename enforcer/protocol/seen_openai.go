@@ -47,9 +47,8 @@ func asksToThink(value gjson.Result, byItself bool) bool {
 // chatSeen counts the output in the chunks of a Chat Completions stream.
 type chatSeen struct {
 	seen
-	choices int64
-	// ended are the choices that have said why they have ended.
-	ended map[int64]bool
+	// choices are those that have ended.
+	choices ends
 }
 
 func (s *chatSeen) chunk(data []byte) {
@@ -98,8 +97,8 @@ func (s *chatSeen) choice(choice gjson.Result) {
 	})
 	s.strings(choice.Get("text"))
 	if choice.Get("finish_reason").Type == gjson.String {
-		s.ended[choice.Get("index").Int()] = true // some say so more than once
-		s.finished = int64(len(s.ended)) >= s.choices
+		s.choices.note(choice.Get("index").Int())
+		s.finished = s.choices.all()
 	}
 }
 
@@ -111,16 +110,6 @@ func (s *chatSeen) toolCalls(calls gjson.Result) {
 		s.strings(call)
 		return true
 	})
-}
-
-func (s *chatSeen) progress(open bool) Progress {
-	switch {
-	case s.finished:
-		return OutputEnded
-	case s.frames > 0 || open:
-		return Underway
-	}
-	return NotBegun
 }
 
 // responsesSeen counts the output in the events of a Responses stream.
@@ -198,11 +187,5 @@ func (s *responsesSeen) itemDone(item gjson.Result) {
 }
 
 func (s *responsesSeen) progress(open bool) Progress {
-	switch {
-	case s.items > 0 && s.ended == s.items:
-		return OutputEnded
-	case s.frames > 0 || open:
-		return Underway
-	}
-	return NotBegun
+	return s.seen.progress(s.items > 0 && s.ended == s.items, open)
 }

@@ -1,6 +1,10 @@
 package protocol
 
-import "github.com/tidwall/gjson"
+import (
+	"strings"
+
+	"github.com/tidwall/gjson"
+)
 
 // vercelSeen counts the output in the parts of a stream of Vercel's AI Gateway.
 type vercelSeen struct {
@@ -8,9 +12,13 @@ type vercelSeen struct {
 	// blocks is how many blocks of text and of other output have begun, and open how many of
 	// them have not ended.
 	blocks, open int64
-	// inputs are the calls of tools whose input has come in pieces, as it comes again in one.
+	// inputs are the calls of tools whose input has come in pieces, as it comes again in one;
+	// no more than maxInputs of them, each with a name of maxName bytes at most. What is not
+	// known there is counted twice.
 	inputs map[string]bool
 }
+
+const maxInputs = 1024
 
 func (s *vercelSeen) part(data []byte) {
 	s.frames++
@@ -45,7 +53,9 @@ func (s *vercelSeen) call(part gjson.Result, id string) {
 		s.inputs = map[string]bool{}
 	}
 	if name := part.Get(id).Str; !s.inputs[name] {
-		s.inputs[string([]byte(name))] = true
+		if len(s.inputs) < maxInputs && len(name) <= maxName {
+			s.inputs[strings.Clone(name)] = true // the frame may be changed
+		}
 		s.tokens(perToolCall)
 		s.strings(part.Get("toolName"))
 	}
@@ -65,11 +75,5 @@ func (s *vercelSeen) whole(part gjson.Result) {
 }
 
 func (s *vercelSeen) progress(open bool) Progress {
-	switch {
-	case s.finished, s.blocks > 0 && s.open == 0:
-		return OutputEnded
-	case s.frames > 0 || open:
-		return Underway
-	}
-	return NotBegun
+	return s.seen.progress(s.finished || s.blocks > 0 && s.open == 0, open)
 }
