@@ -7,12 +7,14 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	goredis "github.com/redis/go-redis/v9"
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/store"
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
@@ -35,28 +37,58 @@ func (l *told) take() (entries []ledgerv1.Entry) {
 	return entries
 }
 
+// sharing is a session that takes shares of a tenant, which has a dollar a year.
+type sharing struct {
+	client   *goredis.Client
+	session  string
+	doc      limiterv1.Tenant
+	tenant   *admission.Tenant
+	store    *store.Store
+	ledger   *told
+	admitter *admission.Admitter
+}
+
+// newSharing begins a session, and makes a call by which it hears of the tenant. It runs
+// until the test ends.
+func newSharing(t *testing.T) *sharing {
+	t.Helper()
+	w := &sharing{client: newClient(t), session: uuid.NewString(), ledger: &told{}}
+	w.doc = limiterv1.Tenant{Level: limiterv1.Level{StoreLossPercent: 10, Tenant: uuid.NewString(), TimeZone: "UTC", Money: dollarAYear()}}
+	tenant, err := admission.NewTenant(w.doc)
+	testkit.Must(t, err)
+	testkit.Must(t, openTenant(w.client, w.doc))
+	w.tenant, w.store = tenant, newStore(w.client, w.session)
+	w.admitter = admission.NewAdmitter(w.store)
+	w.admitter.RecordIn(w.ledger)
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { w.admitter.Run(ctx) })
+	t.Cleanup(func() { stop(); running.Wait() })
+	d, err := w.admitter.Admit(t.Context(), tenant, newCall(tenant, money.Cent))
+	testkit.Must(t, err)
+	testkit.Must(t, d.Hold.Settle(t.Context(), 0, 0, nil))
+	return w
+}
+
+// admitBounded admits a call from the session's share, once the session knows of it.
+func (w *sharing) admitBounded(t *testing.T) (hold *admission.Hold) {
+	t.Helper()
+	testkit.Eventually(t, "a call is admitted from the share", func() (admitted bool) {
+		hold, admitted = w.admitter.AdmitBounded(w.tenant, newCall(w.tenant, money.Cent))
+		return admitted
+	})
+	return hold
+}
+
 // TestSharesOfADeadSession: once it is known that a session was declared dead, it admits
 // nothing, from its shares neither, and they are given back; where its adopter has charged
 // them, the ledger is told that they cost nothing.
 func TestSharesOfADeadSession(t *testing.T) {
 	for name, adopted := range map[string]bool{"before it is adopted": false, "after that": true} {
 		t.Run(name, func(t *testing.T) {
-			client, session := newClient(t), uuid.NewString()
-			doc := limiterv1.Tenant{Level: limiterv1.Level{StoreLossPercent: 10, Tenant: uuid.NewString(), TimeZone: "UTC", Money: dollarAYear()}}
-			tenant, err := admission.NewTenant(doc)
-			testkit.Must(t, err)
-			testkit.Must(t, openTenant(client, doc))
-			s, ledger := newStore(client, session), &told{}
-			admitter := admission.NewAdmitter(s)
-			admitter.RecordIn(ledger)
-			ctx, stop := context.WithCancel(t.Context())
-			var running sync.WaitGroup
-			running.Go(func() { admitter.Run(ctx) })
-			defer running.Wait()
-			defer stop()
-			d, err := admitter.Admit(t.Context(), tenant, newCall(tenant, money.Cent))
-			testkit.Must(t, err)
-			testkit.Must(t, d.Hold.Settle(t.Context(), 0, 0, nil))
+			w := newSharing(t)
+			client, session, doc, tenant := w.client, w.session, w.doc, w.tenant
+			s, ledger, admitter := w.store, w.ledger, w.admitter
 			held := func() money.Nanos {
 				raw, err := client.HGet(t.Context(), limiterv1.TenantCountersKey(doc.Tenant, doc.Tenant), limiterv1.MoneyField(limiterv1.MoneyLimit{Period: period.Year})).Bytes()
 				testkit.Must(t, err)
@@ -65,19 +97,14 @@ func TestSharesOfADeadSession(t *testing.T) {
 				return counter.Held
 			}
 			testkit.Eventually(t, "the share is held", func() bool { return held() == 10*money.Cent })
-			var bounded *admission.Hold
-			testkit.Eventually(t, "the session knows its share, which admits", func() (admitted bool) {
-				bounded, admitted = admitter.AdmitBounded(tenant, newCall(tenant, money.Cent))
-				return admitted
-			})
-			testkit.Must(t, bounded.Settle(t.Context(), 0, 0, nil))
+			testkit.Must(t, w.admitBounded(t).Settle(t.Context(), 0, 0, nil))
 
 			calls := limiterv1.CallsKey(limiterv1.Shard(doc.Tenant), session)
 			testkit.Must(t, client.HSet(t.Context(), calls, limiterv1.FencedField, 1).Err())
 			if adopted {
 				chargeAll(t, s, session, calls)
 			}
-			_, err = admitter.Admit(t.Context(), tenant, newCall(tenant, money.Cent))
+			_, err := admitter.Admit(t.Context(), tenant, newCall(tenant, money.Cent))
 			if !errors.Is(err, admission.ErrSuspended) || errors.Is(err, admission.ErrStoreUnavailable) {
 				t.Errorf("admitted in a dead session: %v, want %v", err, admission.ErrSuspended)
 			}
@@ -107,27 +134,10 @@ func TestSharesOfADeadSession(t *testing.T) {
 func TestForgottenSharesOfADeadSession(t *testing.T) {
 	for name, knows := range map[string]bool{"it knows that it was": true, "it does not": false} {
 		t.Run(name, func(t *testing.T) {
-			client, session := newClient(t), uuid.NewString()
-			doc := limiterv1.Tenant{Level: limiterv1.Level{StoreLossPercent: 10, Tenant: uuid.NewString(), TimeZone: "UTC", Money: dollarAYear()}}
-			tenant, err := admission.NewTenant(doc)
-			testkit.Must(t, err)
-			testkit.Must(t, openTenant(client, doc))
-			s, ledger := newStore(client, session), &told{}
-			admitter := admission.NewAdmitter(s)
-			admitter.RecordIn(ledger)
-			ctx, stop := context.WithCancel(t.Context())
-			var running sync.WaitGroup
-			running.Go(func() { admitter.Run(ctx) })
-			defer running.Wait()
-			defer stop()
-			d, err := admitter.Admit(t.Context(), tenant, newCall(tenant, money.Cent))
-			testkit.Must(t, err)
-			testkit.Must(t, d.Hold.Settle(t.Context(), 0, 0, nil))
-			var open *admission.Hold
-			testkit.Eventually(t, "a call is admitted from the share", func() bool {
-				open, _ = admitter.AdmitBounded(tenant, newCall(tenant, money.Cent))
-				return open != nil
-			})
+			w := newSharing(t)
+			client, session, doc := w.client, w.session, w.doc
+			s, ledger, admitter := w.store, w.ledger, w.admitter
+			open := w.admitBounded(t)
 
 			calls := limiterv1.CallsKey(limiterv1.Shard(doc.Tenant), session)
 			testkit.Must(t, client.HSet(t.Context(), calls, limiterv1.FencedField, 1).Err())
