@@ -127,7 +127,9 @@ func TestMemoryOfHostileBodies(t *testing.T) {
 	if most := c.resident(); most > pod*3/4 {
 		t.Errorf("with sixteen unfinished bodies: %d MiB", most>>20)
 	}
+	mu.Lock() // those that are not refused go on
 	t.Logf("at most %d MiB; refused: %v", c.resident()>>20, statuses)
+	mu.Unlock()
 
 	begin := time.Now()
 	refused := c.sendHead("guess", size) // which is told so, and sends nothing
