@@ -18,11 +18,13 @@ const (
 	TenantDocument     DocumentKind = "tenant"
 	ProviderDocument   DocumentKind = "provider"
 	CredentialDocument DocumentKind = "credential"
+	IdentityDocument   DocumentKind = "identity"
+	MembersDocument    DocumentKind = "members"
 )
 
 // DocumentID names a compiled document: its kind and, within the kind, the
-// tenant's name, the provider's name, or where which credential is registered, as
-// CredentialName says.
+// tenant's name, the provider's name, where which credential is registered, as
+// CredentialName says, the IdentityProvider's name, or the Membership's "namespace/name".
 type DocumentID struct {
 	Kind DocumentKind
 	Name string
