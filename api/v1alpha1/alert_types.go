@@ -4,16 +4,16 @@ package v1alpha1
 //
 // +kubebuilder:validation:XValidation:rule="has(self.email) || has(self.webhook) || has(self.slack)",message="must set email, webhook or slack; to alert nobody, leave out alerts"
 type Alerts struct {
-	// email lists the addresses that are told, each in a message of its own. Needs the manager's BURSAR_SMTP_URL and --smtp-from.
+	// email lists the addresses that are told, each in a message of its own. Needs the manager's BURSAR_SMTP_URL and --smtp-from. Unset: no e-mail is sent.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=set
 	// +optional
 	Email []EmailAddress `json:"email,omitempty"`
-	// webhook receives each alert as a CloudEvent, signed as Standard Webhooks specifies.
+	// webhook receives each alert as a CloudEvent, signed as Standard Webhooks specifies. Unset: nothing is posted.
 	// +optional
 	Webhook *AlertWebhook `json:"webhook,omitempty"`
-	// slack names a Slack channel, or a channel of a compatible service such as Mattermost.
+	// slack names a Slack channel, or a channel of a compatible service such as Mattermost. Unset: nothing is posted there.
 	// +optional
 	Slack *SlackAlerts `json:"slack,omitempty"`
 }
@@ -29,12 +29,12 @@ type EmailAddress string
 //
 // +kubebuilder:validation:XValidation:rule="has(self.url) != has(self.urlSecretRef)",message="must set exactly one of url and urlSecretRef"
 type AlertWebhook struct {
-	// url is the https URL that alerts are posted to. The manager must be allowed to reach its host (--alert-allowed-hosts and --alert-allowed-networks; by default, the public internet). Redirects are not followed.
+	// url is the https URL that alerts are posted to. The manager must be allowed to reach its host (--alert-allowed-hosts and --alert-allowed-networks; by default, the public internet). Redirects are not followed. Exactly one of url and urlSecretRef must be set.
 	// +kubebuilder:validation:MaxLength=2048
 	// +kubebuilder:validation:XValidation:rule="isURL(self) && self.matches('^https://[^/?#@ \\\\p{Cc}]+([/?#][^\\\\p{Cc}]*)?$')",message="must be a URL such as \"https://alerts.example.com/bursar\", with https and without user and password"
 	// +optional
 	URL string `json:"url,omitempty"`
-	// urlSecretRef names the Secret key that contains the URL, if the URL is itself a secret.
+	// urlSecretRef names the Secret key that contains the URL, if the URL is itself a secret. Exactly one of url and urlSecretRef must be set.
 	// +optional
 	URLSecretRef *SecretKeyRef `json:"urlSecretRef,omitempty"`
 	// signingSecretRef names the Secret key that contains the signing secret: "whsec_" and the base64 of 24 to 64 random bytes. To rotate, store the old and the new secret separated by whitespace: each request is signed with both.

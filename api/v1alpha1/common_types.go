@@ -63,10 +63,10 @@ type Namespaces struct {
 //
 // +structType=atomic
 type LabelSelector struct {
-	// matchLabels are labels, with their values, that an object must have.
+	// matchLabels are labels, with their values, that an object must have. Empty: none.
 	// +optional
 	MatchLabels MatchLabels `json:"matchLabels,omitempty"`
-	// matchExpressions are further requirements that an object's labels must meet.
+	// matchExpressions are further requirements that an object's labels must meet. Empty: none.
 	// +optional
 	MatchExpressions MatchExpressions `json:"matchExpressions,omitempty"`
 }

@@ -178,7 +178,7 @@ type Model struct {
 	// prices are the prices of the model's tokens, until the first of priceChanges.
 	// +required
 	Prices Prices `json:"prices"`
-	// priceChanges are prices that apply from later times on. A call costs what was in force when it was admitted; no call is priced again.
+	// priceChanges are prices that apply from later times on. A call costs what was in force when it was admitted; no call is priced again. Empty: the prices do not change.
 	// +kubebuilder:validation:MaxItems=4
 	// +listType=map
 	// +listMapKey=effectiveFrom
@@ -238,7 +238,7 @@ type Prices struct {
 	// +listMapKey=aboveInputTokens
 	// +optional
 	LongContext []LongContextPrices `json:"longContext,omitempty"`
-	// serviceTiers are the prices of service tiers other than the provider's default. Calls that ask for a tier that is not listed are refused.
+	// serviceTiers are the prices of service tiers other than the provider's default. Calls that ask for a tier that is not listed are refused. Empty: only the default tier can be called.
 	// +kubebuilder:validation:MaxItems=4
 	// +listType=map
 	// +listMapKey=name

@@ -46,7 +46,7 @@ type RateLimitPolicySpec struct {
 	// targetRef names the TenantBudget in this namespace whose tenant the limits apply to. Exactly one of targetRef and targetSelector must be set.
 	// +optional
 	TargetRef *TargetRef `json:"targetRef,omitempty"`
-	// targetSelector selects the TenantBudgets whose tenants the limits apply to, each separately. A TenantBudget that is no longer selected loses the limits.
+	// targetSelector selects the TenantBudgets whose tenants the limits apply to, each separately. A TenantBudget that is no longer selected loses the limits. Exactly one of targetRef and targetSelector must be set.
 	// +optional
 	TargetSelector *TargetSelector `json:"targetSelector,omitempty"`
 	// limits are the rate limits. A call is admitted only if it fits into every limit that applies to it. A tenant gets at most 128 limits in total from policies in its TenantBudget's namespace, and 128 from all other namespaces, oldest policies first. A policy that would exceed this is left out for that tenant, and is not Programmed.
@@ -80,10 +80,10 @@ type TargetSelector struct {
 	// +kubebuilder:default=TenantBudget
 	// +optional
 	Kind string `json:"kind,omitempty"`
-	// matchLabels are labels, with their values, that a target must have. Anyone who may change a target's labels can take it out of the policy; to prevent that, select only by the labels of namespaces.
+	// matchLabels are labels, with their values, that a target must have. Anyone who may change a target's labels can take it out of the policy; to prevent that, select only by the labels of namespaces. Empty: targets may have any labels.
 	// +optional
 	MatchLabels MatchLabels `json:"matchLabels,omitempty"`
-	// matchExpressions are further requirements that a target's labels must meet.
+	// matchExpressions are further requirements that a target's labels must meet. Empty: none.
 	// +optional
 	MatchExpressions MatchExpressions `json:"matchExpressions,omitempty"`
 	// namespaces are the namespaces in which targets are selected. Default: the policy's own. To select others, the policy's namespace must have the label bursar.dev/delegated=true.
@@ -128,17 +128,17 @@ type RateLimit struct {
 	// per is Tenant for one bucket for the whole tenant, or User for one bucket for each user.
 	// +required
 	Per Scope `json:"per"`
-	// requests is the number of calls per window.
+	// requests is the number of calls per window. Exactly one of requests, tokens and concurrent must be set.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000000
 	// +optional
 	Requests *int64 `json:"requests,omitempty"`
-	// tokens is the number of tokens, input and output together, per window.
+	// tokens is the number of tokens, input and output together, per window. Exactly one of requests, tokens and concurrent must be set.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100000000
 	// +optional
 	Tokens *int64 `json:"tokens,omitempty"`
-	// concurrent is the maximum number of calls in flight: admitted and not yet ended.
+	// concurrent is the maximum number of calls in flight: admitted and not yet ended. Exactly one of requests, tokens and concurrent must be set.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000000
 	// +optional

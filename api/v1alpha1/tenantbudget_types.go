@@ -154,7 +154,7 @@ type TenantBudgetSpec struct {
 	// +optional
 	StoreLossPercent *int32 `json:"storeLossPercent,omitempty"`
 
-	// virtualModels are names that callers of the tenant may ask for instead of a model: the first model in the list whose call fits into what is left of the limits is called. Children do not inherit them.
+	// virtualModels are names that callers of the tenant may ask for instead of a model: the first model in the list whose call fits into what is left of the limits is called. Children do not inherit them. Empty: callers ask for models by their own names.
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=map
 	// +listMapKey=name
@@ -368,7 +368,7 @@ type Rung struct {
 	// action is what happens at the rung. Warn: an Event is raised, and alerts are sent; calls continue. Downgrade: calls go to a cheaper model, as models says. Trip: paid calls are refused until the period turns or the limit is raised, except for what fallback allows.
 	// +required
 	Action Action `json:"action"`
-	// models says which model is called instead of which. Only with action Downgrade, and required there. For a model that a parent replaces, too, the parent's replacement is called.
+	// models says which model is called instead of which. Required with action Downgrade; not allowed with others. For a model that a parent replaces, too, the parent's replacement is called.
 	// +kubebuilder:validation:MaxItems=64
 	// +listType=map
 	// +listMapKey=from
@@ -462,7 +462,7 @@ type MoneyLimitStatus struct {
 	Held string `json:"held"`
 	// percent is spent as a percentage of amount, rounded down.
 	Percent int64 `json:"percent"`
-	// rung is the action of the highest rung reached in this period. Unset: none is reached.
+	// rung is Warn, Downgrade or Trip: the action of the highest rung reached in this period. Unset: none is reached.
 	// +optional
 	Rung Action `json:"rung,omitempty"`
 	// resetsAt is when the period turns and spent starts again at zero.
@@ -497,7 +497,7 @@ const (
 
 // BreakerStatus is the state of a tenant's breaker.
 type BreakerStatus struct {
-	// state is Open while the tenant's paid calls are refused, except for those that the fallbacks of the ladder allow.
+	// state is Open while the tenant's paid calls are refused, except for those that the fallbacks of the ladder allow; otherwise Closed.
 	State BreakerState `json:"state"`
 	// summary is the state and its cause, for the columns of kubectl get, such as "Open (forced)" or "Open (parent)".
 	// +optional

@@ -11,11 +11,11 @@ import (
 //
 // Alerts says who is told when a rung of the ladder is reached or a limit is spent in full: once for each limit, user, period and amount. Everyone named is told.
 type AlertsApplyConfiguration struct {
-	// email lists the addresses that are told, each in a message of its own. Needs the manager's BURSAR_SMTP_URL and --smtp-from.
+	// email lists the addresses that are told, each in a message of its own. Needs the manager's BURSAR_SMTP_URL and --smtp-from. Unset: no e-mail is sent.
 	Email []apiv1alpha1.EmailAddress `json:"email,omitempty"`
-	// webhook receives each alert as a CloudEvent, signed as Standard Webhooks specifies.
+	// webhook receives each alert as a CloudEvent, signed as Standard Webhooks specifies. Unset: nothing is posted.
 	Webhook *AlertWebhookApplyConfiguration `json:"webhook,omitempty"`
-	// slack names a Slack channel, or a channel of a compatible service such as Mattermost.
+	// slack names a Slack channel, or a channel of a compatible service such as Mattermost. Unset: nothing is posted there.
 	Slack *SlackAlertsApplyConfiguration `json:"slack,omitempty"`
 }
 

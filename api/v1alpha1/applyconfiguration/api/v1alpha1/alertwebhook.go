@@ -7,9 +7,9 @@ package v1alpha1
 //
 // AlertWebhook names the URL that alerts are posted to. Exactly one of url and urlSecretRef must be set.
 type AlertWebhookApplyConfiguration struct {
-	// url is the https URL that alerts are posted to. The manager must be allowed to reach its host (--alert-allowed-hosts and --alert-allowed-networks; by default, the public internet). Redirects are not followed.
+	// url is the https URL that alerts are posted to. The manager must be allowed to reach its host (--alert-allowed-hosts and --alert-allowed-networks; by default, the public internet). Redirects are not followed. Exactly one of url and urlSecretRef must be set.
 	URL *string `json:"url,omitempty"`
-	// urlSecretRef names the Secret key that contains the URL, if the URL is itself a secret.
+	// urlSecretRef names the Secret key that contains the URL, if the URL is itself a secret. Exactly one of url and urlSecretRef must be set.
 	URLSecretRef *SecretKeyRefApplyConfiguration `json:"urlSecretRef,omitempty"`
 	// signingSecretRef names the Secret key that contains the signing secret: "whsec_" and the base64 of 24 to 64 random bytes. To rotate, store the old and the new secret separated by whitespace: each request is signed with both.
 	SigningSecretRef *SecretKeyRefApplyConfiguration `json:"signingSecretRef,omitempty"`

@@ -12,7 +12,7 @@ import (
 //
 // BreakerStatus is the state of a tenant's breaker.
 type BreakerStatusApplyConfiguration struct {
-	// state is Open while the tenant's paid calls are refused, except for those that the fallbacks of the ladder allow.
+	// state is Open while the tenant's paid calls are refused, except for those that the fallbacks of the ladder allow; otherwise Closed.
 	State *apiv1alpha1.BreakerState `json:"state,omitempty"`
 	// summary is the state and its cause, for the columns of kubectl get, such as "Open (forced)" or "Open (parent)".
 	Summary *string `json:"summary,omitempty"`

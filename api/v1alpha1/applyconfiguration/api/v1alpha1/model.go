@@ -25,7 +25,7 @@ type ModelApplyConfiguration struct {
 	MaxOutputTokens *int64 `json:"maxOutputTokens,omitempty"`
 	// prices are the prices of the model's tokens, until the first of priceChanges.
 	Prices *PricesApplyConfiguration `json:"prices,omitempty"`
-	// priceChanges are prices that apply from later times on. A call costs what was in force when it was admitted; no call is priced again.
+	// priceChanges are prices that apply from later times on. A call costs what was in force when it was admitted; no call is priced again. Empty: the prices do not change.
 	PriceChanges []PriceChangeApplyConfiguration `json:"priceChanges,omitempty"`
 }
 

@@ -24,7 +24,7 @@ type MoneyLimitStatusApplyConfiguration struct {
 	Held *string `json:"held,omitempty"`
 	// percent is spent as a percentage of amount, rounded down.
 	Percent *int64 `json:"percent,omitempty"`
-	// rung is the action of the highest rung reached in this period. Unset: none is reached.
+	// rung is Warn, Downgrade or Trip: the action of the highest rung reached in this period. Unset: none is reached.
 	Rung *apiv1alpha1.Action `json:"rung,omitempty"`
 	// resetsAt is when the period turns and spent starts again at zero.
 	ResetsAt *v1.Time `json:"resetsAt,omitempty"`

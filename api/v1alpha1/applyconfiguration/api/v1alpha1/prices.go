@@ -14,7 +14,7 @@ type PricesApplyConfiguration struct {
 	PriceListApplyConfiguration `json:""`
 	// longContext are the prices of calls with long input. Unset: length of input does not change the price.
 	LongContext []LongContextPricesApplyConfiguration `json:"longContext,omitempty"`
-	// serviceTiers are the prices of service tiers other than the provider's default. Calls that ask for a tier that is not listed are refused.
+	// serviceTiers are the prices of service tiers other than the provider's default. Calls that ask for a tier that is not listed are refused. Empty: only the default tier can be called.
 	ServiceTiers []ServiceTierPricesApplyConfiguration `json:"serviceTiers,omitempty"`
 	// multipliers are factors on the cost of a call's tokens, for properties of a call that change the price of all its tokens, in every service tier. Those of several properties are multiplied with each other. Unset: a call that asks for such a property is refused, and one whose answer names it is charged in full.
 	//

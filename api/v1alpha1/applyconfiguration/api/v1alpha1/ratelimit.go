@@ -19,11 +19,11 @@ type RateLimitApplyConfiguration struct {
 	Models []apiv1alpha1.ModelName `json:"models,omitempty"`
 	// per is Tenant for one bucket for the whole tenant, or User for one bucket for each user.
 	Per *apiv1alpha1.Scope `json:"per,omitempty"`
-	// requests is the number of calls per window.
+	// requests is the number of calls per window. Exactly one of requests, tokens and concurrent must be set.
 	Requests *int64 `json:"requests,omitempty"`
-	// tokens is the number of tokens, input and output together, per window.
+	// tokens is the number of tokens, input and output together, per window. Exactly one of requests, tokens and concurrent must be set.
 	Tokens *int64 `json:"tokens,omitempty"`
-	// concurrent is the maximum number of calls in flight: admitted and not yet ended.
+	// concurrent is the maximum number of calls in flight: admitted and not yet ended. Exactly one of requests, tokens and concurrent must be set.
 	Concurrent *int64 `json:"concurrent,omitempty"`
 	// burst is the number of units that may be taken at once after a pause. Not allowed with concurrent. Default: the number per window.
 	Burst *int64 `json:"burst,omitempty"`

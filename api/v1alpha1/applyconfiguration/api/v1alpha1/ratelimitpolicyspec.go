@@ -9,7 +9,7 @@ package v1alpha1
 type RateLimitPolicySpecApplyConfiguration struct {
 	// targetRef names the TenantBudget in this namespace whose tenant the limits apply to. Exactly one of targetRef and targetSelector must be set.
 	TargetRef *TargetRefApplyConfiguration `json:"targetRef,omitempty"`
-	// targetSelector selects the TenantBudgets whose tenants the limits apply to, each separately. A TenantBudget that is no longer selected loses the limits.
+	// targetSelector selects the TenantBudgets whose tenants the limits apply to, each separately. A TenantBudget that is no longer selected loses the limits. Exactly one of targetRef and targetSelector must be set.
 	TargetSelector *TargetSelectorApplyConfiguration `json:"targetSelector,omitempty"`
 	// limits are the rate limits. A call is admitted only if it fits into every limit that applies to it. A tenant gets at most 128 limits in total from policies in its TenantBudget's namespace, and 128 from all other namespaces, oldest policies first. A policy that would exceed this is left out for that tenant, and is not Programmed.
 	Limits []RateLimitApplyConfiguration `json:"limits,omitempty"`

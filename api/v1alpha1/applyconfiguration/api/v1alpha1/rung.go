@@ -15,7 +15,7 @@ type RungApplyConfiguration struct {
 	AtPercent *int32 `json:"atPercent,omitempty"`
 	// action is what happens at the rung. Warn: an Event is raised, and alerts are sent; calls continue. Downgrade: calls go to a cheaper model, as models says. Trip: paid calls are refused until the period turns or the limit is raised, except for what fallback allows.
 	Action *apiv1alpha1.Action `json:"action,omitempty"`
-	// models says which model is called instead of which. Only with action Downgrade, and required there. For a model that a parent replaces, too, the parent's replacement is called.
+	// models says which model is called instead of which. Required with action Downgrade; not allowed with others. For a model that a parent replaces, too, the parent's replacement is called.
 	Models []ReplacementApplyConfiguration `json:"models,omitempty"`
 	// fallback is what to try, in order, instead of refusing a call. Only with action Trip. Applies when a limit of the tenant, the user or a parent is tripped or has too little left, or the breaker is forced open; never to rate limits. Empty, or if none has an answer: the call is refused.
 	//

@@ -13,9 +13,9 @@ import (
 type TargetSelectorApplyConfiguration struct {
 	// kind is the targets' kind. Default, and only value: TenantBudget.
 	Kind *string `json:"kind,omitempty"`
-	// matchLabels are labels, with their values, that a target must have. Anyone who may change a target's labels can take it out of the policy; to prevent that, select only by the labels of namespaces.
+	// matchLabels are labels, with their values, that a target must have. Anyone who may change a target's labels can take it out of the policy; to prevent that, select only by the labels of namespaces. Empty: targets may have any labels.
 	MatchLabels *apiv1alpha1.MatchLabels `json:"matchLabels,omitempty"`
-	// matchExpressions are further requirements that a target's labels must meet.
+	// matchExpressions are further requirements that a target's labels must meet. Empty: none.
 	MatchExpressions *apiv1alpha1.MatchExpressions `json:"matchExpressions,omitempty"`
 	// namespaces are the namespaces in which targets are selected. Default: the policy's own. To select others, the policy's namespace must have the label bursar.dev/delegated=true.
 	Namespaces *NamespacesApplyConfiguration `json:"namespaces,omitempty"`

@@ -49,7 +49,7 @@ type TenantBudgetSpecApplyConfiguration struct {
 	OnStoreLoss *apiv1alpha1.StoreLoss `json:"onStoreLoss,omitempty"`
 	// storeLossPercent is the size of the reserve of onStoreLoss: AllowBounded, as a percentage of the smallest applicable limit. It also bounds what children reserve from this budget's limits: a child reserves only while no more than this percentage of the limit is held, by all open calls and reserves together, and each reserve is at most a quarter of that. Default: 1.
 	StoreLossPercent *int32 `json:"storeLossPercent,omitempty"`
-	// virtualModels are names that callers of the tenant may ask for instead of a model: the first model in the list whose call fits into what is left of the limits is called. Children do not inherit them.
+	// virtualModels are names that callers of the tenant may ask for instead of a model: the first model in the list whose call fits into what is left of the limits is called. Children do not inherit them. Empty: callers ask for models by their own names.
 	VirtualModels []VirtualModelApplyConfiguration `json:"virtualModels,omitempty"`
 	// alerts says who is told when a rung of the ladder is reached or a limit is spent in full. Unset: nobody is told; the alerts are recorded in Postgres all the same.
 	Alerts *AlertsApplyConfiguration `json:"alerts,omitempty"`
