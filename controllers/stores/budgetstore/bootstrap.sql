@@ -14,13 +14,16 @@ DO $$
 DECLARE
   role text;
 BEGIN
-  FOREACH role IN ARRAY ARRAY['bursar_owner', 'bursar_manager', 'bursar_enforcer', 'bursar_reader'] LOOP
+  FOREACH role IN ARRAY ARRAY['bursar_owner', 'bursar_manager', 'bursar_enforcer', 'bursar_reader', 'bursar_finance'] LOOP
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
       BEGIN
         EXECUTE format('CREATE ROLE %I NOLOGIN', role);
       EXCEPTION WHEN duplicate_object OR unique_violation THEN
         -- Roles belong to the server: another database's manager made it just now.
         NULL;
+      WHEN insufficient_privilege THEN
+        RAISE EXCEPTION 'there is no role %, and % may not create it: as an administrator, run CREATE ROLE % NOLOGIN', role, current_user, role
+          USING ERRCODE = 'insufficient_privilege';
       END;
     END IF;
   END LOOP;

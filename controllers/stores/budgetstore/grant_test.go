@@ -67,25 +67,20 @@ func TestReadersOfGrants(t *testing.T) {
 	}
 	reader := poolAs(t, dsn, "bursar_reader")
 	for name, tc := range map[string]struct {
-		settings string
+		settings map[string]string
 		want     []string
+		told     string
 	}{
-		"nobody":           {"SET bursar.tenant_id = ''", nil},
-		"a user":           {"SET bursar.tenant_id = 'acme'; SET bursar.user_id = 'ana'", []string{"u1", "u2"}},
-		"an administrator": {"SET bursar.tenant_id = 'acme'; SET bursar.role = 'admin'", []string{"u1", "u2", "u3"}},
+		"nobody":           {map[string]string{"bursar.tenant_id": ""}, nil, "bursar.tenant_id"},
+		"a user":           {map[string]string{"bursar.tenant_id": "acme", "bursar.user_id": "ana"}, []string{"u1", "u2"}, ""},
+		"an administrator": {map[string]string{"bursar.tenant_id": "acme", "bursar.role": "admin"}, []string{"u1", "u2", "u3"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			conn, err := reader.Acquire(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Release()
-			if _, err := conn.Exec(t.Context(), "RESET ALL; "+tc.settings); err != nil {
-				t.Fatal(err)
-			}
-			got := rows(t, conn, "SELECT grant_uid FROM budget_grants ORDER BY grant_uid")
-			if diff := cmp.Diff(tc.want, got, cmpopts.EquateEmpty()); diff != "" {
-				t.Errorf("rows (-want +got):\n%s", diff)
+			got, err := readWith(t, reader, tc.settings, "SELECT grant_uid FROM budget_grants ORDER BY grant_uid")
+			if tc.told != "" {
+				checkTold(t, err, tc.told)
+			} else if diff := cmp.Diff(tc.want, got, cmpopts.EquateEmpty()); err != nil || diff != "" {
+				t.Errorf("error %v, rows (-want +got):\n%s", err, diff)
 			}
 		})
 	}

@@ -1,6 +1,8 @@
 package budgetstore_test
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/bursar-dev/bursar/api/money"
@@ -112,8 +115,10 @@ func TestReaders(t *testing.T) {
 	for name, tc := range map[string]struct {
 		settings              map[string]string
 		wantCalls, wantLimits []string
+		// told is the setting that the reader is told of instead of finding nothing: by calls, or by limits as well.
+		told, toldByLimits string
 	}{
-		"nobody": {},
+		"nobody": {told: "bursar.tenant_id", toldByLimits: "bursar.tenant_id"},
 		"a user": {
 			settings:   map[string]string{"bursar.tenant_id": "acme", "bursar.user_id": "gerente-1", "bursar.role": "user"},
 			wantCalls:  []string{"a1"},
@@ -131,41 +136,70 @@ func TestReaders(t *testing.T) {
 		},
 		"an admin of no tenant": {
 			settings: map[string]string{"bursar.role": "admin"},
+			told:     "bursar.tenant_id", toldByLimits: "bursar.tenant_id",
+		},
+		"an admin who has reset the tenant": {
+			settings: map[string]string{"bursar.tenant_id": "", "bursar.role": "admin"},
+			told:     "bursar.tenant_id", toldByLimits: "bursar.tenant_id",
 		},
 		"a tenant's reader who is no user": {
 			settings:   map[string]string{"bursar.tenant_id": "globex"},
 			wantLimits: []string{"globex"},
+			told:       "bursar.role",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var calls, refusals, limits []string
-			err := pgx.BeginFunc(t.Context(), reader, func(tx pgx.Tx) error {
-				for setting, value := range tc.settings {
-					if _, err := tx.Exec(t.Context(), "SELECT set_config($1, $2, true)", setting, value); err != nil {
-						return err
-					}
+			for _, read := range []struct {
+				query, told string
+				want        []string
+			}{
+				{"SELECT call_id FROM ai_usage_logs ORDER BY call_id", tc.told, tc.wantCalls},
+				{"SELECT call_id FROM spend ORDER BY call_id", tc.told, tc.wantCalls},
+				{"SELECT call_id FROM ai_refusals ORDER BY call_id", tc.told, tc.wantCalls},
+				{"SELECT tenant_id FROM budget_limits ORDER BY tenant_id", tc.toldByLimits, tc.wantLimits},
+			} {
+				got, err := readWith(t, reader, tc.settings, read.query)
+				if read.told != "" {
+					checkTold(t, err, read.told)
+				} else if diff := cmp.Diff(read.want, got, cmpopts.EquateEmpty()); err != nil || diff != "" {
+					t.Errorf("%s: error %v (-want +got):\n%s", read.query, err, diff)
 				}
-				calls = rows(t, tx, "SELECT call_id FROM ai_usage_logs ORDER BY call_id")
-				refusals = rows(t, tx, "SELECT call_id FROM ai_refusals ORDER BY call_id")
-				limits = rows(t, tx, "SELECT tenant_id FROM budget_limits ORDER BY tenant_id")
-				return nil
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(tc.wantCalls, calls, cmpopts.EquateEmpty()); diff != "" {
-				t.Errorf("calls seen (-want +got):\n%s", diff)
-			}
-			if diff := cmp.Diff(tc.wantCalls, refusals, cmpopts.EquateEmpty()); diff != "" {
-				t.Errorf("refused calls seen (-want +got):\n%s", diff)
-			}
-			if diff := cmp.Diff(tc.wantLimits, limits, cmpopts.EquateEmpty()); diff != "" {
-				t.Errorf("limits seen (-want +got):\n%s", diff)
 			}
 		})
 	}
 	for _, table := range []string{"ai_usage_logs", "ai_refusals", "budget_limits", "tenants"} {
 		refused(t, reader, insufficientPrivilege, "DELETE FROM "+table)
+	}
+}
+
+// readWith are the rows of a query, each in one string, in a transaction with the settings.
+func readWith(t *testing.T, pool *pgxpool.Pool, settings map[string]string, query string) (found []string, err error) {
+	t.Helper()
+	err = pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
+		for setting, value := range settings {
+			if _, err := tx.Exec(t.Context(), "SELECT set_config($1, $2, true)", setting, value); err != nil {
+				return err
+			}
+		}
+		rows, err := tx.Query(t.Context(), query)
+		if err != nil {
+			return err
+		}
+		found, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (string, error) {
+			values, err := row.Values()
+			return fmt.Sprint(values...), err
+		})
+		return err
+	})
+	return found, err
+}
+
+// checkTold checks that a reader is refused, and told which setting to make.
+func checkTold(t *testing.T, err error, setting string) {
+	t.Helper()
+	var failure *pgconn.PgError
+	if !errors.As(err, &failure) || failure.Code != insufficientPrivilege || !strings.Contains(failure.Message, "SET "+setting+" = ") {
+		t.Errorf("got %v, want to be told to SET %s", err, setting)
 	}
 }
 

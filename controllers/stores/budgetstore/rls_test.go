@@ -28,7 +28,9 @@ func TestNobodySeesForeignRows(t *testing.T) {
 		{role: "bursar_owner"},
 		{role: "bursar_enforcer"},
 		{role: "bursar_manager", tenant: "*", user: "*"},
+		{role: "bursar_finance", tenant: "*", user: "*"},
 		{role: "bursar_reader"},
+		{"bursar_reader", map[string]string{"bursar.late_call": "g1"}, "", ""},
 		{"bursar_reader", map[string]string{"bursar.tenant_id": "acme"}, "acme", ""},
 		{"bursar_reader", map[string]string{"bursar.tenant_id": "acme", "bursar.user_id": "gerente-1"}, "acme", "gerente-1"},
 		{"bursar_reader", map[string]string{"bursar.tenant_id": "acme", "bursar.role": "admin"}, "acme", "*"},
@@ -74,6 +76,9 @@ func TestNobodySeesForeignRows(t *testing.T) {
 func isOwnWork(role, table, statement string) bool {
 	return role == "bursar_enforcer" && (table == "limiter_epoch" || table == "limiter_sessions") && strings.HasPrefix(statement, "SELECT")
 }
+
+// noTable is the SQLSTATE of a change of a view that sums rows up: there is nothing to change.
+const noTable = "55000"
 
 type table struct {
 	name, column string
@@ -137,8 +142,8 @@ func rowsAs(t *testing.T, admin *pgxpool.Pool, role string, settings map[string]
 			}
 		}
 		var failure *pgconn.PgError
-		if err != nil && (!errors.As(err, &failure) || failure.Code != insufficientPrivilege) {
-			t.Errorf("%s: %v, want rows or SQLSTATE %s", statement, err, insufficientPrivilege)
+		if err != nil && (!errors.As(err, &failure) || failure.Code != insufficientPrivilege && failure.Code != noTable) {
+			t.Errorf("%s: %v, want rows or SQLSTATE %s, or %s", statement, err, insufficientPrivilege, noTable)
 		}
 	})
 	return count
