@@ -1,6 +1,7 @@
 -- Declares a session dead if its last heartbeat is the one that the adopter has
--- watched and is too long ago: from then on its heartbeats are not heard. One
--- adopter at a time gets its calls.
+-- watched for a session's life and is too long ago: from then on its heartbeats are not
+-- heard. One that is yet to come is from before the clock was set back: then only the
+-- adopter knows how long ago it was. One adopter at a time gets its calls.
 --
 -- KEYS[1]  sessions: sorted set, session -> time of its last heartbeat, ms
 -- KEYS[2]  fence of the session
@@ -18,7 +19,8 @@ local beat = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not beat or tonumber(beat) ~= tonumber(ARGV[3]) then return 0 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if now - tonumber(beat) < tonumber(ARGV[4]) then return 0 end
+local silent = now - tonumber(beat)
+if silent >= 0 and silent < tonumber(ARGV[4]) then return 0 end
 
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[5])
 local adopter = redis.call('GET', KEYS[3])

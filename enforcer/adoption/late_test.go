@@ -292,6 +292,24 @@ func TestTheTruthReachesTheLedger(t *testing.T) {
 	}
 }
 
+// TestAdoptedAfterTheClockIsSetBack: a session that died when the clock of Redis was an hour
+// ahead is adopted as soon as any.
+func TestAdoptedAfterTheClockIsSetBack(t *testing.T) {
+	admin, enforcer := newPools(t)
+	w := newWorld(t, admin, enforcer)
+	call, admitted := w.admit(t, money.Cent, money.Cent)
+	if !admitted {
+		t.Fatal("not admitted")
+	}
+	testkit.Must(t, client.ZAdd(t.Context(), limiterv1.SessionsKey,
+		goredis.Z{Score: float64(time.Now().Add(time.Hour).UnixMilli()), Member: w.session}).Err())
+	go w.adopter.Run(t.Context())
+	testkit.Within(t, 5*limiterv1.SessionLife, "the session is adopted", func() bool {
+		return errors.Is(client.ZScore(t.Context(), limiterv1.SessionsKey, w.session).Err(), goredis.Nil)
+	})
+	w.check(t, map[string]money.Nanos{call.entry.CallID: money.Cent})
+}
+
 // TestForgottenAndFree: a call that Redis has forgotten, and what it holds not, ends without
 // cost, of a user who made no other. Nothing stays held.
 func TestForgottenAndFree(t *testing.T) {

@@ -1,5 +1,6 @@
 -- Reads the live sessions of enforcers and, if an id is given, a document, all at
--- one moment.
+-- one moment. A session whose heartbeat is yet to come, because the clock was set back since,
+-- is silent from now on.
 --
 -- KEYS[1]   sessions: sorted set, session -> time of its last heartbeat, ms
 -- KEYS[2]   session states: hash, session -> JSON
@@ -20,6 +21,9 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local document = ARGV[2] ~= '' and redis.call('HGET', KEYS[4], ARGV[2])
 local answer = { redis.call('GET', KEYS[3]) or '', redis.call('GET', KEYS[5]) or '', document or '' }
 
+for _, session in ipairs(redis.call('ZRANGE', KEYS[1], '(' .. string.format('%d', now), '+inf', 'BYSCORE')) do
+  redis.call('ZADD', KEYS[1], now, session)
+end
 local live = redis.call('ZRANGE', KEYS[1], '(' .. string.format('%d', now - ARGV[1]), '+inf', 'BYSCORE', 'WITHSCORES')
 for i = 1, #live, 2 do
   answer[#answer + 1] = live[i]

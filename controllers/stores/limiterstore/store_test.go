@@ -19,6 +19,7 @@ import (
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 var client *goredis.Client
@@ -233,6 +234,25 @@ func TestObserve(t *testing.T) {
 			t.Errorf("contains %s at generation %d: %t, want %t", tc.uid, tc.generation, got, tc.want)
 		}
 	}
+}
+
+// TestSilenceAfterTheClockIsSetBack: a heartbeat of a time that is to come makes nobody live
+// until then.
+func TestSilenceAfterTheClockIsSetBack(t *testing.T) {
+	store := newStore(t)
+	now, err := client.Time(t.Context()).Result()
+	testkit.Must(t, err)
+	testkit.Must(t, client.ZAdd(t.Context(), limiterv1.SessionsKey,
+		goredis.Z{Score: float64(now.Add(time.Hour).UnixMilli()), Member: "dead"}).Err())
+	testkit.Eventually(t, "the session is silent", func() bool {
+		fleet, err := store.Fleet(t.Context())
+		testkit.Must(t, err)
+		silent, lives := fleet.Silent["dead"]
+		if !lives {
+			t.Fatalf("the session does not live any more when it was just seen")
+		}
+		return silent > 0
+	})
 }
 
 func TestCounters(t *testing.T) {
