@@ -31,7 +31,7 @@ import (
 var bursar *stack.Stack
 
 func TestMain(m *testing.M) {
-	os.Exit(stack.Use(1, func(ctx context.Context, s *stack.Stack) int {
+	os.Exit(stack.Use(stack.Options{Enforcers: 1}, func(ctx context.Context, s *stack.Stack) int {
 		bursar = s
 		if err := errors.Join(install(ctx), configure(ctx)); err != nil {
 			fmt.Fprintln(os.Stderr, err)

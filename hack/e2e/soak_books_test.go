@@ -162,7 +162,8 @@ func (b *books) describe(id string, billed fakeprovider.BilledCall) string {
 
 func clock(at time.Time) string { return at.UTC().Format("15:04:05.000") }
 
-// exceeded says which limits were: any window of the tenants' own money, or of the parents'.
+// exceeded says which limits were: any window of the tenants' own money, or of the parents',
+// by the limiter's time, which may be ahead of any clock.
 func (b *books) exceeded() (wrong []string, err error) {
 	for tenant, limit := range map[string]struct {
 		length time.Duration
@@ -172,17 +173,20 @@ func (b *books) exceeded() (wrong []string, err error) {
 		soakChild: {time.Minute, minuteCents, soakChild}, soakBounded: {time.Minute, minuteCents, soakBounded},
 		soakParents[0]: {5 * time.Minute, windowCents, soakChild}, soakParents[1]: {5 * time.Minute, windowCents, soakChild},
 	} {
-		rows, err := b.soak.pool.Query(b.soak.Context(), `SELECT date_bin($2, admitted_at, 'epoch'), sum(cost_nanos)::bigint FROM ai_usage_logs
-WHERE tenant_id = $1 OR $1 = ANY(ancestors) GROUP BY 1`, tenant, limit.length)
+		most := limit.cents * money.Cent
+		rows, err := b.soak.pool.Query(b.soak.Context(), `SELECT date_bin($2, admitted_at, 'epoch'), sum(cost_nanos)::bigint, array_agg(call_id) FROM ai_usage_logs
+WHERE tenant_id = $1 OR $1 = ANY(ancestors) GROUP BY 1 HAVING sum(cost_nanos) > $3`, tenant, limit.length, most)
 		if err != nil {
 			return nil, err
 		}
 		var start time.Time
 		var spent money.Nanos
-		if _, err := pgx.ForEachRow(rows, []any{&start, &spent}, func() error {
-			most := limit.cents * money.Cent
-			if most += b.soak.history.beyond(limit.of, tenant == limit.of, start, start.Add(limit.length)); spent > most {
-				wrong = append(wrong, fmt.Sprintf("tenant %s has spent $%s in the window of %s from %s on, more than $%s", tenant, spent, limit.length, clock(start), most))
+		var calls []string
+		if _, err := pgx.ForEachRow(rows, []any{&start, &spent, &calls}, func() error {
+			from, to := b.when(calls)
+			if beyond := b.soak.history.beyond(limit.of, tenant == limit.of, from, to); spent > most+beyond {
+				wrong = append(wrong, fmt.Sprintf("tenant %s has spent $%s in the window of %s from %s on, by calls from %s to %s: more than $%s and $%s beyond",
+					tenant, spent, limit.length, clock(start), clock(from), clock(to), most, beyond))
 			}
 			return nil
 		}); err != nil {
@@ -190,4 +194,13 @@ WHERE tenant_id = $1 OR $1 = ANY(ancestors) GROUP BY 1`, tenant, limit.length)
 		}
 	}
 	return wrong, nil
+}
+
+// when is the time in which calls were made, given by their ids.
+func (b *books) when(ids []string) (from, to time.Time) {
+	tags := make([]string, len(ids))
+	for i, id := range ids {
+		tags[i] = b.bill[id].User
+	}
+	return b.soak.tally.when(tags)
 }

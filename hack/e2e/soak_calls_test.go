@@ -71,6 +71,38 @@ func (y *tally) openAt(l *life) map[string]int {
 	return maps.Clone(y.open[l])
 }
 
+// openBetween is how many calls of each tenant an enforcer had open at any moment of a time.
+func (y *tally) openBetween(l *life, from, to time.Time) map[string]int {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	open := map[string]int{}
+	for _, call := range y.calls {
+		if call.life == l && call.begun.Before(to) && (call.ended.IsZero() || call.ended.After(from)) {
+			open[call.tenant]++
+		}
+	}
+	return open
+}
+
+// when is the time in which calls were made, given by their tags.
+func (y *tally) when(tags []string) (from, to time.Time) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	for _, tag := range tags {
+		call := y.calls[tag]
+		if call == nil {
+			continue
+		}
+		if from.IsZero() || call.begun.Before(from) {
+			from = call.begun
+		}
+		if call.ended.After(to) {
+			to = call.ended
+		}
+	}
+	return from, to
+}
+
 func (y *tally) lose() {
 	y.mu.Lock()
 	defer y.mu.Unlock()
@@ -188,7 +220,7 @@ func slowCall(random *rand.Rand) soakRequest {
 }
 
 // call makes a call, and tells the tally how it went.
-func (f *traffic) call(ctx context.Context, y *tally, l *life, tenant string, request soakRequest) {
+func (f *traffic) call(ctx context.Context, y *tally, l *life, tenant string, request soakRequest) (status int) {
 	// A call that has begun is let finish: its answer counts.
 	ctx = context.WithoutCancel(ctx)
 	if request.hangsUp > 0 {
@@ -197,16 +229,17 @@ func (f *traffic) call(ctx context.Context, y *tally, l *life, tenant string, re
 		defer hangUp()
 	}
 	call := y.begin(l, tenant)
-	status, whole := 0, false
+	whole := false
 	defer func() { y.end(call, status, whole) }()
 	response, err := chatWith(ctx, f.client, l.URL, tenant, map[string]any{
 		"model": request.model, "messages": prompt("[[" + request.directives + "]]"), "stream": request.stream, "user": call.tag,
 	})
 	if err != nil {
-		return
+		return 0
 	}
 	defer func() { _ = response.Body.Close() }()
 	status = response.StatusCode
 	body, err := io.ReadAll(response.Body)
 	whole = err == nil && status == http.StatusOK && (!request.stream || bytes.Contains(body, []byte("[DONE]"))) && !strings.Contains(request.directives, "fail=")
+	return status
 }

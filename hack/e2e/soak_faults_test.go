@@ -45,15 +45,11 @@ func (s *struck) between(least, most time.Duration) time.Duration {
 
 func (s *struck) slot() *slot { return s.slots[s.chance.IntN(len(s.slots))] }
 
-// choose chooses a fault, and often a second that strikes at the same time.
-func choose(chance *rand.Rand, which func(fault) bool) (chosen []fault) {
-	all := allFaults()
-	if which != nil {
-		all = slices.DeleteFunc(all, func(f fault) bool { return !which(f) })
-	}
+// choose chooses a fault of all, and often a second that strikes at the same time, if two may.
+func choose(chance *rand.Rand, all []fault, two bool) (chosen []fault) {
 	chosen = []fault{all[chance.IntN(len(all))]}
-	others := slices.DeleteFunc(all, func(f fault) bool { return strings.ContainsAny(f.touches, chosen[0].touches) })
-	if which == nil && len(others) > 0 && chance.IntN(3) == 0 {
+	others := slices.DeleteFunc(slices.Clone(all), func(f fault) bool { return strings.ContainsAny(f.touches, chosen[0].touches) })
+	if two && len(others) > 0 && chance.IntN(3) == 0 {
 		chosen = append(chosen, others[chance.IntN(len(others))])
 	}
 	return chosen
@@ -68,7 +64,7 @@ func nameOf(faults []fault) string {
 }
 
 func allFaults() []fault {
-	return slices.Concat(redisFaults(), enforcerFaults(), storeFaults(), managerFaults(), twoAtOnce(), outsideFaults(), objectFaults())
+	return slices.Concat(redisFaults(), enforcerFaults(), storeFaults(), managerFaults(), twoAtOnce(), outsideFaults(), objectFaults(), vanishFaults())
 }
 
 func enforcerFaults() []fault {
@@ -140,7 +136,7 @@ func (s *struck) awaitEnd(l *life) error {
 func (s *struck) sleeps(l *life, length time.Duration) error {
 	open, from := s.tally.openAt(l), time.Now()
 	err := stopFor(l, length)
-	s.history.sleep(from, open)
+	s.history.alone(from, open)
 	return err
 }
 

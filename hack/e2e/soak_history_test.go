@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 )
 
@@ -26,7 +27,8 @@ type history struct {
 type span struct{ from, to time.Time }
 
 // unseen are calls of each tenant that were open, and not seen by its counters for a time:
-// their enforcer slept, and Redis lost its data, or the tenant moved to another parent.
+// their enforcer slept, or could reach neither store, and Redis lost its data, or the tenant
+// moved to another parent.
 type unseen struct {
 	span
 	open  map[string]int
@@ -55,7 +57,16 @@ func (h *history) kill(l *life) {
 	h.killed[l] = time.Now()
 }
 
-func (h *history) sleep(from time.Time, open map[string]int) {
+// waitedFor is how long an enforcer that cannot be heard is waited for at least: until it
+// was silent for a session's life, since a heartbeat before, which may be a bit late.
+const waitedFor = limiterv1.SessionLife - limiterv1.Heartbeat - time.Second
+
+// alone notes that an enforcer slept, or could reach nobody, until now, and what it had open.
+// If that was short, it is waited for, and nothing less is promised.
+func (h *history) alone(from time.Time, open map[string]int) {
+	if time.Since(from) < waitedFor {
+		return
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.unseen = append(h.unseen, unseen{span{from, time.Now()}, open, false})
@@ -105,9 +116,9 @@ func (h *history) wasKilled(call *soakCall) bool {
 }
 
 // beyond is the most that may be spent beyond a limit of a tenant in a time, because
-// enforcers slept while Redis lost its data: a cent for each call that was open, and the
-// share of the tenant's that has one. It is the same for what the tenant's own limits do not
-// see as it moves, which its parents' do.
+// enforcers slept, or could reach neither store, while Redis lost its data: a cent for each
+// call that was open, and the share of the tenant's that has one. It is the same for what the
+// tenant's own limits do not see as it moves, which its parents' do.
 func (h *history) beyond(tenant string, own bool, from, to time.Time) (most money.Nanos) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -125,6 +125,7 @@ func twoAtOnce() []fault {
 		{"Redis hangs while an enforcer ends", "erp", false, (*struck).endWithoutRedis},
 		{"Redis forgets while enforcers sleep and there is no manager", "erm", false, (*struck).forgetAsleep},
 		{"Redis is lost while an enforcer cannot reach it", "erp", false, (*struck).loseApart},
+		{"Redis is lost while an enforcer can reach neither store", "erp", false, (*struck).loseFarApart},
 		{"Redis forgets while an enforcer cannot reach Postgres", "erp", false, func(s *struck) error {
 			at := s.slot().serving()
 			defer s.history.outage(time.Now())
@@ -181,6 +182,12 @@ func (s *struck) loseApart() error {
 	at := s.slot().serving()
 	at.Redis.Cut()
 	defer at.Redis.Mend()
+	return s.loseMeanwhile()
+}
+
+// loseMeanwhile has Redis lose its data a while after something began, and a while before
+// it ends.
+func (s *struck) loseMeanwhile() error {
 	s.pause(0, 3*time.Second)
 	lose := (*struck).forget
 	if s.chance.IntN(2) == 0 {
@@ -191,6 +198,23 @@ func (s *struck) loseApart() error {
 	}
 	s.pause(0, 10*time.Second)
 	return nil
+}
+
+// loseFarApart is what docs/guarantees.md promises least of: nobody can know what the
+// enforcer has open when the others go on without it.
+func (s *struck) loseFarApart() error {
+	at := s.slot().serving()
+	from := time.Now()
+	at.Redis.Cut()
+	at.Postgres.Cut()
+	open := s.tally.openBetween(at, from.Add(-time.Second), time.Now())
+	err := s.loseMeanwhile()
+	at.Redis.Mend()
+	s.history.alone(from, open)
+	s.pause(0, 2*time.Second)
+	at.Postgres.Mend()
+	s.history.outage(from)
+	return err
 }
 
 func (s *struck) forgetWithoutLedger() error {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"regexp"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -17,8 +19,12 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
-// soakVariable is for how long `make soak` goes on; without it two faults are tried.
-const soakVariable = "BURSAR_SOAK"
+const (
+	// soakVariable is for how long `make soak` goes on; without it two faults are tried.
+	soakVariable = "BURSAR_SOAK"
+	// onlyVariable is a regular expression: only faults whose names match strike.
+	onlyVariable = "BURSAR_SOAK_ONLY"
+)
 
 const (
 	// faultsARound is how many faults there are until everything comes to rest.
@@ -47,6 +53,8 @@ type soak struct {
 	table    *faultTable
 	// managers counts those that were started, and struck the faults.
 	managers, struck int
+	// mostAhead is how far ahead of this machine's the clock of Redis has been.
+	mostAhead time.Duration
 	// parent is the one of the child.
 	parent string
 	// alone is whether no other test runs on the stack.
@@ -62,8 +70,10 @@ func TestSoak(t *testing.T) {
 	} else {
 		length, err := time.ParseDuration(os.Getenv(soakVariable))
 		testkit.Must(t, err)
+		only, err := regexp.Compile(os.Getenv(onlyVariable))
+		testkit.Must(t, err)
 		for until := time.Now().Add(length); time.Now().Before(until); {
-			s.round(faultsARound, nil)
+			s.round(faultsARound, func(f fault) bool { return only.MatchString(f.name) })
 			t.Logf("after %s:\n%s\n%s", time.Since(s.history.begun).Round(time.Second), s.table, s.books)
 		}
 	}
@@ -114,6 +124,16 @@ func (s *soak) round(faults int, which func(fault) bool) {
 	}
 }
 
+// possible are the faults that are asked for and can strike: the clock of Redis is its own
+// only if the soak has the stack for itself.
+func (s *soak) possible(which func(fault) bool) []fault {
+	all := allFaults()
+	if s.alone {
+		all = append(all, clockFaults()...)
+	}
+	return slices.DeleteFunc(all, func(f fault) bool { return !which(f) })
+}
+
 // pause waits for a random time: when a fault strikes is what is tried.
 func (s *soak) pause(least, most time.Duration) {
 	time.Sleep(least + time.Duration(s.chance.Int64N(int64(most-least))))
@@ -122,7 +142,7 @@ func (s *soak) pause(least, most time.Duration) {
 // strike has one fault, or two at once, and waits until calls are admitted everywhere.
 func (s *soak) strike(which func(fault) bool) {
 	s.struck++
-	faults := choose(s.chance, which)
+	faults := choose(s.chance, s.possible(which), s.alone)
 	name := nameOf(faults)
 	s.Logf("%s fault %d: %s", time.Now().UTC().Format("15:04:05.000"), s.struck, name)
 	failures := make(chan error, len(faults))

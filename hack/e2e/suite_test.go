@@ -27,7 +27,8 @@ import (
 var bursar *stack.Stack
 
 func TestMain(m *testing.M) {
-	os.Exit(stack.Use(2, func(ctx context.Context, s *stack.Stack) int {
+	soaks := os.Getenv(soakVariable) != ""
+	os.Exit(stack.Use(stack.Options{Enforcers: 2, RedisClock: soaks}, func(ctx context.Context, s *stack.Stack) int {
 		bursar = s
 		if err := bursar.Apply(ctx, fmt.Sprintf(common, bursar.ProviderURL)); err != nil {
 			fmt.Fprintln(os.Stderr, err)

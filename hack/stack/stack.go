@@ -41,6 +41,8 @@ type Options struct {
 	Dir string
 	// Enforcers is how many enforcers run.
 	Enforcers int
+	// RedisClock gives Redis a clock that SetRedisClock sets, for which a C compiler is wanted.
+	RedisClock bool
 	// Progress is told what happens, line by line.
 	Progress io.Writer
 }
@@ -164,7 +166,7 @@ func (s *Stack) dir(part string) string { return filepath.Join(s.opts.Dir, part)
 func (s *Stack) startParts(ctx context.Context) error {
 	parts, starting := errgroup.WithContext(ctx)
 	parts.Go(func() (err error) {
-		s.redis, err = redis.Start(starting, redis.Options{Dir: s.dir("redis")})
+		s.redis, err = redis.Start(starting, redis.Options{Dir: s.dir("redis"), OwnClock: s.opts.RedisClock})
 		return err
 	})
 	parts.Go(func() (err error) {
@@ -252,13 +254,17 @@ func (s *Stack) StopRedis(crash bool) error {
 
 // StartRedis starts Redis again where it was.
 func (s *Stack) StartRedis(ctx context.Context) error {
-	again, err := redis.Start(ctx, redis.Options{Dir: s.dir("redis"), Port: s.redis.Port})
+	again, err := redis.Start(ctx, redis.Options{Dir: s.dir("redis"), Port: s.redis.Port, OwnClock: s.opts.RedisClock})
 	if err != nil {
 		return err
 	}
 	*s.redis = *again // which the stack stops
 	return nil
 }
+
+// SetRedisClock makes the clock of Redis differ from that of this machine: ahead of it, or
+// behind if negative. REQUIRES: Options.RedisClock.
+func (s *Stack) SetRedisClock(ahead time.Duration) error { return s.redis.SetClock(ahead) }
 
 // CrashPostgres ends Postgres at once.
 func (s *Stack) CrashPostgres() error { return errors.Join(s.postgres.Crash(), s.postgres.Stop()) }

@@ -13,8 +13,9 @@ const startWithin = 5 * time.Minute
 // Use runs something, such as a package's tests, with a stack of its own, and returns
 // what that returns: an exit code. It is not 0 when the stack does not start, or does
 // not stop. The stack's files go with it, unless the code is not 0: then the logs are
-// wanted, and stderr says where they are.
-func Use(enforcers int, run func(ctx context.Context, s *Stack) int) (code int) {
+// wanted, and stderr says where they are, and what happens. Dir and Progress of the options
+// are set here.
+func Use(opts Options, run func(ctx context.Context, s *Stack) int) (code int) {
 	dir, err := os.MkdirTemp("", "bursar-stack-")
 	if err != nil {
 		return failed(err)
@@ -32,7 +33,8 @@ func Use(enforcers int, run func(ctx context.Context, s *Stack) int) (code int) 
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startWithin)
 	defer cancel()
-	s, err := Start(ctx, Options{Dir: dir, Enforcers: enforcers, Progress: os.Stderr})
+	opts.Dir, opts.Progress = dir, os.Stderr
+	s, err := Start(ctx, opts)
 	if err != nil {
 		return failed(err)
 	}

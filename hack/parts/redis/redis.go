@@ -37,6 +37,9 @@ type Options struct {
 	// AppendOnly makes it keep its data in Dir, so that a server started there
 	// again has them. Without it a server that ends forgets everything.
 	AppendOnly bool
+	// OwnClock gives it a clock that SetClock sets. It works on Linux, and wants a C
+	// compiler.
+	OwnClock bool
 	// clusterPort makes it a node of a Cluster, whose other nodes reach it there.
 	clusterPort int
 	// replicaOf makes it a replica of another server, and replicated makes it ready
@@ -55,6 +58,8 @@ type Server struct {
 
 	process *process.Process
 	tempDir string
+	// clock is the file of its own clock, if it has one.
+	clock string
 }
 
 // Start runs a Redis and waits until it answers. ctx bounds the start alone; the
@@ -114,8 +119,14 @@ func (s *Server) start(ctx context.Context, path string, opts Options) (err erro
 	if opts.replicaOf != nil {
 		args = append(args, "--replicaof", "127.0.0.1", strconv.Itoa(opts.replicaOf.Port))
 	}
+	var env []string
+	if opts.OwnClock {
+		if env, err = s.ownClock(ctx, opts.Dir); err != nil {
+			return err
+		}
+	}
 	s.process, err = process.Start(process.Options{
-		Path: path, Args: args,
+		Path: path, Args: args, Env: env,
 		LogFile: filepath.Join(opts.Dir, "redis.log"),
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"testing"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -86,6 +87,34 @@ func TestRestart(t *testing.T) {
 				t.Errorf("GET returned %v, want %v", err, tc.want)
 			}
 		})
+	}
+}
+
+// TestSetClock: also keys expire by the clock that was set, and it stays so after a restart.
+func TestSetClock(t *testing.T) {
+	opts := redis.Options{Dir: t.TempDir(), OwnClock: true}
+	server, client := start(t, opts)
+	if err := client.Set(t.Context(), "key", "value", time.Minute).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for _, ahead := range []time.Duration{-24 * time.Hour, 0, time.Hour} {
+		if err := server.SetClock(ahead); err != nil {
+			t.Fatal(err)
+		}
+		now, err := client.Time(t.Context()).Result()
+		if off := time.Until(now) - ahead; err != nil || off.Abs() > 5*time.Second {
+			t.Errorf("the clock was set %s ahead, and is %s off that: %v", ahead, off, err)
+		}
+		if exists, err := client.Exists(t.Context(), "key").Result(); err != nil || (exists == 1) != (ahead <= 0) {
+			t.Errorf("%s ahead, a key of a minute exists: %d, %v", ahead, exists, err)
+		}
+	}
+	if err := server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	_, client = start(t, opts)
+	if now, err := client.Time(t.Context()).Result(); err != nil || time.Until(now) < 59*time.Minute {
+		t.Errorf("after a restart the clock says %s, want an hour ahead: %v", now, err)
 	}
 }
 
