@@ -23,6 +23,8 @@ const (
 	// keepMarksEvery is how often Postgres is told of the high-water marks, and newMarks how
 	// much is added to them with an epoch: more than other managers may have seen.
 	keepMarksEvery, newMarks = 10 * time.Second, 1000
+	// keepTimeEvery is how often the limiter's time is taken on where it is ahead of the clock.
+	keepTimeEvery = limiterv1.LongestGap / 6
 	// postgresTimeout is how long Postgres may take to say who lives.
 	postgresTimeout = time.Second
 	// announceEvery is how often the rebuilder checks which sessions have announced, and
@@ -47,6 +49,7 @@ type Epochs interface {
 	Refuse(ctx context.Context, reason string) error
 	Announced(ctx context.Context, number int64) (map[string]bool, error)
 	Raise(ctx context.Context, seen, marks limiterstore.Marks) error
+	KeepTime(ctx context.Context) error
 }
 
 // Enforcers are who work under the epoch.
@@ -120,6 +123,8 @@ type Rebuilder struct {
 	// marks are the high-water marks of the data, and keptAt is when Postgres was told.
 	marks  limiterstore.Marks
 	keptAt time.Time
+	// timeKeptAt is when the limiter's time was last taken on.
+	timeKeptAt time.Time
 	// failure is what was logged last.
 	failure string
 }
@@ -210,6 +215,9 @@ func (r *Rebuilder) look(ctx context.Context) error {
 		if err := r.raise(lookCtx, found.Marks, found.Marks, 1); err != nil {
 			return err
 		}
+		if err := r.keepTime(lookCtx); err != nil {
+			return err
+		}
 		if err := r.configuration.remember(lookCtx); !errors.Is(err, limiterstore.ErrConfigurationLost) {
 			r.looks = 0
 			return err
@@ -266,6 +274,15 @@ func (r *Rebuilder) raise(ctx context.Context, seen, found limiterstore.Marks, b
 	r.keptAt = time.Now() // Postgres may be away: that is told elsewhere
 	_ = r.numbers.KeepMarks(ctx, marks)
 	return nil
+}
+
+// keepTime takes the limiter's time on now and then.
+func (r *Rebuilder) keepTime(ctx context.Context) error {
+	if time.Since(r.timeKeptAt) < keepTimeEvery {
+		return nil
+	}
+	r.timeKeptAt = time.Now()
+	return r.epochs.KeepTime(ctx)
 }
 
 // superseded is nil when another has rebuilt the epoch or is about to, and errLost when

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,12 +59,28 @@ func newJumps(t testkit.T, clock *stoppedClock) *jumps {
 func (j *jumps) jump(t testkit.T, step time.Duration) {
 	j.at = j.at.Add(step)
 	if step > 0 {
-		j.time = j.time.Add(step * 9 / 10)
+		j.time = j.time.Add(min(step, limiterv1.LongestGap) * 9 / 10)
 	}
 	if j.time.Before(j.at) {
 		j.time = j.at
 	}
 	testkit.Must(t, j.clock.set(j.at))
+}
+
+// pass lets time pass, minute by minute, in which managers see to the limiter's time.
+func (j *jumps) pass(t testkit.T, minutes int) {
+	for range minutes {
+		j.jump(t, time.Minute)
+		j.read(t)
+	}
+}
+
+// read is the limiter's time.
+func (j *jumps) read(t testkit.T) time.Time {
+	text := strings.ReplaceAll(limiterv1.ClockLua+"return (limiter_time(KEYS[1], true))", "redis.call('TIME')", j.clock.luaSource())
+	now, err := j.clock.client.Eval(context.Background(), text, []string{limiterv1.ClockKey(limiterv1.Shard(j.doc.Root()))}).Int64()
+	testkit.Must(t, err)
+	return time.UnixMilli(now).UTC()
 }
 
 // admit makes a call, which an enforcer decides that remembers nothing except the time
@@ -156,7 +173,7 @@ func TestClocksThatJump(t *testing.T) {
 		for _, c := range j.calls {
 			j.settle(t, c, c.call.Bound)
 		}
-		j.jump(t, 67*time.Minute) // an hour, at nine tenths of the pace
+		j.pass(t, 67) // an hour, at nine tenths of the pace
 		if d, err := j.admit(t, 1); err != nil || d.Hold == nil {
 			t.Fatalf("an hour later a call is refused: %+v, %v", d.Refusal, err)
 		}
@@ -182,6 +199,28 @@ func TestClockIsSetBackAcrossATurn(t *testing.T) {
 	}
 	if c := j.counter(t); c.Spent != 20 || c.Held != 0 {
 		t.Errorf("spent %d and held %d when all have ended, want 20 and 0", c.Spent, c.Held)
+	}
+}
+
+// TestClockIsSetAgainAndAgain: a clock that is set wrong and right again and again takes the
+// limiter's time no further ahead than once, except for a minute each time.
+func TestClockIsSetAgainAndAgain(t *testing.T) {
+	for name, off := range map[string]time.Duration{"ahead": time.Hour, "back": -24 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			j := newJumps(t, newStoppedClock(t))
+			const times = 20
+			for range times {
+				for _, step := range []time.Duration{off, time.Second, -off, time.Second} {
+					j.jump(t, step)
+					if _, err := j.admit(t, 1); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if ahead, most := j.read(t).Sub(j.at), max(off, 0)+times*time.Minute; ahead > most {
+				t.Errorf("the limiter's time is %s ahead of the clock, want at most %s", ahead, most)
+			}
+		})
 	}
 }
 

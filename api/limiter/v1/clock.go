@@ -19,6 +19,10 @@ func ClockKey(shard uint32) string { return shardKey(shard, "clock") }
 // set back. A time that is further ahead is not believed, wherever it stands.
 const MostAhead = 48 * time.Hour
 
+// LongestGap is how long a shard may go without a script that reads its time, while that is
+// ahead of the clock: of a longer gap, as when the clock is set forward, only so much counts.
+const LongestGap = time.Minute
+
 // pace is how fast the limiter's time goes while it is ahead of the clock of Redis: nine
 // tenths of the clock.
 const paceNumerator, paceDenominator = 9, 10

@@ -16,9 +16,12 @@ import (
 //go:embed counters.lua
 var countersLua string
 
+// readClock answers the limiter's time in a shard.
+const readClock = "return (limiter_time(KEYS[1], true))"
+
 var (
 	countersScript = redis.NewScript(limiterv1.ClockLua + countersLua)
-	clockScript    = redis.NewScript(limiterv1.ClockLua + "return (limiter_time(KEYS[1], true))")
+	clockScript    = redis.NewScript(limiterv1.ClockLua + readClock)
 	recountScript  = redis.NewScript(limiterv1.RecountLua)
 )
 

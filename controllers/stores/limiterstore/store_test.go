@@ -2,9 +2,11 @@ package limiterstore_test
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -253,6 +255,40 @@ func TestSilenceAfterTheClockIsSetBack(t *testing.T) {
 		}
 		return silent > 0
 	})
+}
+
+// TestKeepTime: where the limiter's time is ahead of the clock, it goes on though no call is made.
+func TestKeepTime(t *testing.T) {
+	newStore(t)
+	clock, err := client.Time(t.Context()).Result()
+	testkit.Must(t, err)
+	pack := func(at ...time.Time) (packed []byte) {
+		for _, at := range at {
+			packed = binary.LittleEndian.AppendUint64(packed, math.Float64bits(float64(at.UnixMilli())))
+		}
+		return packed
+	}
+	const ahead, idle, even = 3, 4, 5
+	for shard, packed := range map[uint32][]byte{
+		ahead: pack(clock.Add(time.Hour), clock.Add(-10*time.Second)),
+		even:  pack(clock.Add(-10*time.Second), clock.Add(-10*time.Second)),
+	} {
+		testkit.Must(t, client.Set(t.Context(), limiterv1.ClockKey(shard), packed, 0).Err())
+	}
+	before := client.Get(t.Context(), limiterv1.ClockKey(even)).Val()
+	testkit.Must(t, limiterstore.NewEpochs(client).KeepTime(t.Context()))
+	raw, err := client.Get(t.Context(), limiterv1.ClockKey(ahead)).Bytes()
+	testkit.Must(t, err)
+	kept := time.UnixMilli(int64(math.Float64frombits(binary.LittleEndian.Uint64(raw)))).Sub(clock.Add(time.Hour))
+	if kept < 9*time.Second || kept > 20*time.Second {
+		t.Errorf("the time that is ahead went on by %s, want nine seconds", kept)
+	}
+	if got := client.Get(t.Context(), limiterv1.ClockKey(even)).Val(); got != before {
+		t.Errorf("the time that is not ahead is % x, want % x", got, before)
+	}
+	if exists := client.Exists(t.Context(), limiterv1.ClockKey(idle)).Val(); exists != 0 {
+		t.Error("a shard that nobody uses has a time")
+	}
 }
 
 func TestCounters(t *testing.T) {
