@@ -3,6 +3,7 @@ package protocol
 import (
 	"cmp"
 	"fmt"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
@@ -14,6 +15,22 @@ const doubtCut = "the answer was cut off"
 
 // doubtRunning is why a usage is not believed that was not the last word.
 const doubtRunning = "more output came after it"
+
+// doubtTwice is why a usage is not believed that stands in its place twice: parsers differ in
+// which they take.
+const doubtTwice = "it stands there twice"
+
+// isTwice is whether an object has a member of that name twice.
+func isTwice(object gjson.Result, name string) bool {
+	n := 0
+	object.ForEach(func(key, _ gjson.Result) bool {
+		if key.Str == name {
+			n++
+		}
+		return n < 2
+	})
+	return n > 1
+}
 
 // Doubt is why the usage of an answer is not believed; empty where it is, and where the
 // answer cannot say.
@@ -30,15 +47,19 @@ type wholeAnswer struct {
 	members *memberScanner
 	// read reads the usage among the members.
 	read func(*memberScanner) reading
-	// judgedBy is how the call is billed, if that depends on what the answer names.
-	judgedBy *bill
-	cut      bool
-	got      *reading
+	// bill is how the call is billed, and model where the answer names its model: a member, or
+	// a path within one.
+	bill  bill
+	model string
+	cut   bool
+	got   *reading
 }
 
-// newWholeAnswer is a wholeAnswer of which the named members are wanted.
-func newWholeAnswer(read func(*memberScanner) reading, names ...string) *wholeAnswer {
-	return &wholeAnswer{members: newMemberScanner(names...), read: read}
+// newWholeAnswer is a wholeAnswer that names its model at a path, and of which the named members
+// are wanted as well.
+func newWholeAnswer(b bill, model string, read func(*memberScanner) reading, names ...string) *wholeAnswer {
+	member, _, _ := strings.Cut(model, ".")
+	return &wholeAnswer{members: newMemberScanner(append(names, member)...), read: read, bill: b, model: model}
 }
 
 func (a *wholeAnswer) Pass(chunk []byte) []byte {
@@ -67,12 +88,13 @@ func (a *wholeAnswer) reading() reading {
 // Opaque is whether the part of an answer that has come names a model of which its length does
 // not tell what the call can have cost: one that hides its thoughts, or has other prices.
 func (a *wholeAnswer) Opaque() bool {
-	if a.judgedBy == nil {
-		return false
+	member, within, nested := strings.Cut(a.model, ".")
+	model := gjson.ParseBytes(a.members.found[member])
+	if nested {
+		model = model.Get(within)
 	}
-	model := gjson.ParseBytes(a.members.found["model"])
-	_, shown := hides(a.judgedBy.model)
-	return !shown && thinksHidden(model.Str) || a.judgedBy.isPricedApart(model.Str)
+	_, shown := hides(a.bill.model)
+	return !shown && thinksHidden(model.Str) || a.bill.isPricedApart(model.Str)
 }
 
 // Progress is NotBegun: of a part of a whole answer, nobody can say what it cost.

@@ -308,12 +308,15 @@ func (r *messagesRequest) For(model limiterv1.Model, limits OutputLimits) (Bound
 		Path: "/messages", Body: changed.bytes(), Output: output, Bound: bound, Cost: cost,
 		Dearest: dearestOf(model, r.tier, bound.Uses), Hidden: seen.hidden,
 		Whole: func() Answer {
-			return newWholeAnswer(func(members *memberScanner) reading {
+			return newWholeAnswer(usage.bill, "model", func(members *memberScanner) reading {
 				u := usage
+				for _, name := range pricedBy {
+					u.noteBeside(name, members.member(name))
+				}
 				u.add(members.member("usage"))
 				u.model = members.member("model")
 				return u.reading()
-			}, "usage", "model")
+			}, append([]string{"usage"}, pricedBy...)...)
 		},
 		Stream: func() Answer { return newMessagesStream(usage, seen) },
 	}, nil
@@ -505,12 +508,13 @@ func (s *messagesStream) read(data []byte) []byte {
 	}
 	switch event.Get("type").Str {
 	case "message_start":
-		s.said.add(event.Get("message.usage"))
+		s.said.addFrom(event.Get("message"))
 		delete(s.said.members, "output_tokens") // of output, it says nothing yet
 		s.said.model = event.Get("message.model")
 	case "message_delta":
 		usage := event.Get("usage")
-		s.said.add(usage)
+		s.said.addFrom(event)
+		s.said.addBeside(event.Get("delta"))
 		if usage.Get("output_tokens").Exists() {
 			s.told, s.since = true, s.since && !countsSomething(usage)
 		}

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"maps"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -22,6 +23,7 @@ var iterationKnown = knownMembers{
 	"input_tokens": counted, "output_tokens": counted, "cache_read_input_tokens": counted, "cache_creation_input_tokens": counted,
 	"cache_creation":        {"ephemeral_5m_input_tokens": counted, "ephemeral_1h_input_tokens": counted},
 	"output_tokens_details": neutral, "total_tokens": neutral,
+	"type": counted, "model": counted, "inference_geo": counted, "speed": counted,
 }
 
 // usual are the values of properties that do not change the price, by property. Each has
@@ -56,6 +58,10 @@ type messagesUsage struct {
 
 	members map[string]gjson.Result
 	model   gjson.Result
+	// beside is what the answer says beside its usage of what the price depends on.
+	beside map[string]gjson.Result
+	// wrong is what is wrong with the pieces of the usage.
+	wrong string
 	// fell is the name of a count that is below what it was.
 	fell string
 }
@@ -71,6 +77,38 @@ func (r *messagesRequest) newMessagesUsage(b bill) messagesUsage {
 
 // ofInput are the members that divide the input among them: they are replaced together.
 var ofInput = []string{"input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "cache_creation"}
+
+// pricedBy are the members by which tokens have another price.
+var pricedBy = []string{"service_tier", "inference_geo", "speed"}
+
+// addFrom takes the usage of an object, and what stands beside it.
+func (u *messagesUsage) addFrom(object gjson.Result) {
+	if isTwice(object, "usage") {
+		u.wrong = doubtTwice
+	}
+	u.addBeside(object)
+	u.add(object.Get("usage"))
+}
+
+// addBeside takes what an object says of what the price depends on.
+func (u *messagesUsage) addBeside(object gjson.Result) {
+	for _, name := range pricedBy {
+		u.noteBeside(name, object.Get(name))
+	}
+}
+
+func (u *messagesUsage) noteBeside(name string, said gjson.Result) {
+	if said.Type == gjson.Null {
+		return
+	}
+	if before, ok := u.beside[name]; ok && !sameValue(name, before, said) {
+		u.wrong = "the answer has two values of " + name
+	}
+	if u.beside == nil {
+		u.beside = map[string]gjson.Result{}
+	}
+	u.beside[name] = said
+}
 
 func (u *messagesUsage) add(usage gjson.Result) {
 	if u.members == nil {
@@ -118,10 +156,17 @@ func isOfInput(name string) bool {
 	return false
 }
 
-// merged is all of the usage as one object.
-func (u *messagesUsage) merged() gjson.Result {
+// merged is all of the usage as one object, with what was said beside it.
+func (u *messagesUsage) merged(n *numbers) gjson.Result {
+	members := maps.Clone(u.members)
+	for name, said := range u.beside {
+		if within, ok := members[name]; ok && within.Type != gjson.Null && !sameValue(name, within, said) {
+			n.doubtOf("its %s is %s, and beside it stands %s", name, clipped(within.Raw), clipped(said.Raw))
+		}
+		members[name] = said
+	}
 	object := []byte{'{'}
-	for name, value := range u.members {
+	for name, value := range members {
 		if len(object) > 1 {
 			object = append(object, ',')
 		}
@@ -130,9 +175,21 @@ func (u *messagesUsage) merged() gjson.Result {
 	return gjson.ParseBytes(append(object, '}'))
 }
 
+// sameValue is whether two values of a property, or of the service tier, are one.
+func sameValue(name string, a, b gjson.Result) bool {
+	if a.Type != gjson.String || b.Type != gjson.String {
+		return a.Raw == b.Raw
+	}
+	if name == "service_tier" {
+		return tierNamed(a.Str) == tierNamed(b.Str)
+	}
+	return propertyOf(name, a.Str) == propertyOf(name, b.Str)
+}
+
 func (u *messagesUsage) reading() reading {
-	usage := u.merged()
-	n := numbers{of: usage}
+	n := numbers{doubt: u.wrong}
+	usage := u.merged(&n)
+	n.of = usage
 	used := u.tokens(&n)
 	if !u.promptOnly && used.Output == 0 && used.TotalInput() > 0 {
 		n.doubtOf("it has no output_tokens, of which every answer has some")
@@ -254,7 +311,7 @@ func serverToolUses(n *numbers) price.Uses {
 	n.of.Get("server_tool_use").ForEach(func(key, value gjson.Result) bool {
 		name := strings.TrimSuffix(key.Str, "_requests")
 		switch {
-		case !countsSomething(value) || freeServerTools[name]:
+		case !mayBill(value) || freeServerTools[name]:
 		default:
 			counts[name] = n.readNamed("server_tool_use."+clipped(key.Str), value)
 		}

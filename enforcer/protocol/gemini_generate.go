@@ -485,6 +485,9 @@ func (s *generateStream) readUsage(data []byte) bool {
 	if model := gjson.GetBytes(data, "modelVersion"); model.Type == gjson.String {
 		s.said.model = model
 	}
+	if isTwice(gjson.ParseBytes(data), "usageMetadata") {
+		s.said.wrong = doubtTwice
+	}
 	if usage.Get("totalTokenCount").Num >= s.said.usage.Get("totalTokenCount").Num {
 		s.said.usage = usage
 	}

@@ -179,6 +179,7 @@ func TestGeminiSearches(t *testing.T) {
 	const grounded = `{"candidates":[{"content":{"parts":[{"text":"say \"webSearchQueries\":[\"x\"]"}]},"finishReason":"STOP"%s}],"usageMetadata":{"promptTokenCount":10,"candidatesTokenCount":20,"totalTokenCount":30}}`
 	searched := fmt.Sprintf(grounded, `,"groundingMetadata":{"webSearchQueries": ["a","b"]}`)
 	found := fmt.Sprintf(grounded, `,"groundingMetadata":{"groundingChunks": [ {"web":{"uri":"x"}}]}`)
+	escaped := fmt.Sprintf(grounded, `,"x":"`+strings.Repeat(`\u0061`, 100)+`","groundingMetadata":{"webSearch\u0051ueries": ["a"]}`)
 	not, idle := fmt.Sprintf(grounded, ""), fmt.Sprintf(grounded, `,"groundingMetadata":{"webSearchQueries":[]}`)
 	used := price.Usage{Input: 10, Output: 20}
 	with := used
@@ -187,7 +188,7 @@ func TestGeminiSearches(t *testing.T) {
 	model := maxi
 	model.ContextWindow = 1000
 	for _, stream := range []bool{false, true} {
-		for answer, want := range map[string]price.Usage{searched: with, found: with, not: used, idle: used} {
+		for answer, want := range map[string]price.Usage{searched: with, found: with, escaped: with, not: used, idle: used} {
 			in := incoming(body)
 			if stream {
 				in, answer = streamed(in), "data: "+answer+"\n\n"

@@ -64,7 +64,7 @@ func (r *helper) For(model limiterv1.Model, _ OutputLimits) (BoundedCall, error)
 
 // unbilled reads an answer that costs nothing, whatever it says.
 func unbilled() Answer {
-	return newWholeAnswer(func(*memberScanner) reading { return reading{} })
+	return newWholeAnswer(bill{}, "model", func(*memberScanner) reading { return reading{} })
 }
 
 // Message is none: only the provider knows the answer.

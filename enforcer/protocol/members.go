@@ -33,6 +33,8 @@ type memberScanner struct {
 	key, value []byte
 	keeping    bool
 	broken     bool
+	// marked is how much of a byte order mark has come.
+	marked int
 	// output is whether the value is one of outputs, and tooLong those that are longer
 	// than maxOutput.
 	output  bool
@@ -110,6 +112,8 @@ func (s *memberScanner) scanByte(b byte) {
 	case s.state == inValue:
 		s.scanValue(b)
 	case space:
+	case s.state == beforeObject && s.marked < len(byteOrderMark) && b == byteOrderMark[s.marked]:
+		s.marked++
 	case s.state == beforeObject && b == '{':
 		s.depth, s.state = 1, beforeKey
 	case s.state == beforeKey && b == '"':

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"bytes"
+	"cmp"
 
 	"github.com/tidwall/gjson"
 
@@ -23,14 +24,15 @@ var chatKnown = knownMembers{
 	"queue_time": neutral, "prompt_time": neutral, "completion_time": neutral, "total_time": neutral,
 	"start_time": neutral, "end_time": neutral, "time_to_first_token": neutral, "total_latency": neutral, "acceptance_rate": neutral,
 	"total_tokens_per_sec": neutral, "completion_tokens_per_sec": neutral, "completion_tokens_after_first_per_sec": neutral,
-	"completion_tokens_after_first_per_sec_first_ten": neutral,
-	"market_cost": neutral,
+	"completion_tokens_after_first_per_sec_first_ten": neutral, "completion_tokens_after_first_per_sec_graph": neutral,
+	"is_last_response": neutral, "stop_reason": neutral,
+	"market_cost": neutral, "service_tier": counted,
 }.plus(costKnown)
 
 var chatInputKnown = knownMembers{
 	"cached_tokens": counted, "audio_tokens": counted, "text_tokens": neutral, "image_tokens": neutral, "video_tokens": neutral,
 	"cache_write_tokens": counted, "cache_creation_tokens": counted, "cache_creation_input_tokens": counted,
-	"cache_creation": {"ephemeral_5m_input_tokens": neutral, "ephemeral_1h_input_tokens": counted},
+	"cache_creation": {"ephemeral_5m_input_tokens": neutral, "ephemeral_1h_input_tokens": counted}, "cache_type": neutral,
 }
 
 var chatOutputKnown = knownMembers{
@@ -108,21 +110,19 @@ func hasSomething(value gjson.Result) bool {
 // chatJudged says what a call used by the usage of its answer.
 func chatJudged(b bill, usage, served, model gjson.Result, spoke bool) reading {
 	n := numbers{of: usage}
-	used := chatUsage(&n, b.tier.served(served))
+	used := chatUsage(&n, b.tier.served(n.oneTier(served, usage.Get("service_tier"))))
 	return b.judge(&n, statement{usage: usage, known: chatKnown, used: used, model: model, spoke: spoke})
 }
 
 func wholeChat(b bill) Answer {
-	answer := newWholeAnswer(func(members *memberScanner) reading {
+	return newWholeAnswer(b, "model", func(members *memberScanner) reading {
 		spoke := members.long("choices")
 		members.member("choices").ForEach(func(_, choice gjson.Result) bool {
 			spoke = spoke || speaks(choice)
 			return !spoke
 		})
 		return chatJudged(b, members.member("usage"), members.member("service_tier"), members.member("model"), spoke)
-	}, "usage", "service_tier", "model", "choices")
-	answer.judgedBy = &b
-	return answer
+	}, "usage", "service_tier", "choices")
 }
 
 // chatStream is a streamed answer.
@@ -254,7 +254,9 @@ func (s *chatStream) readChunk(chunk gjson.Result) {
 		s.model = model
 	}
 	if tier := chunk.Get("service_tier"); tier.Type != gjson.Null {
-		s.served = tier
+		n := numbers{}
+		s.served = n.oneTier(s.served, tier)
+		s.doubt = cmp.Or(s.doubt, n.doubt)
 	}
 	speaks := speaksIn(chunk)
 	s.spoke, s.since = s.spoke || speaks, s.since || speaks && s.usage.Exists()
@@ -268,6 +270,9 @@ func (s *chatStream) readChunk(chunk gjson.Result) {
 
 // readUsage reads the usage in a chunk, and returns what the client is to see of it.
 func (s *chatStream) readUsage(chunk gjson.Result, data []byte) []byte {
+	if isTwice(chunk, "usage") {
+		s.doubt = doubtTwice
+	}
 	choices := chunk.Get("choices")
 	if usage := gjson.GetBytes(data, "usage"); usage.Type == gjson.Null {
 		s.take(choices.Get("0.usage"))

@@ -139,14 +139,14 @@ var embeddingsKnown = knownMembers{
 }.plus(costKnown)
 
 func wholeEmbeddings(b bill) Answer {
-	return newWholeAnswer(func(members *memberScanner) reading {
+	return newWholeAnswer(b, "model", func(members *memberScanner) reading {
 		n := numbers{of: members.member("usage")}
 		used := price.Usage{Input: n.must("prompt_tokens")}
 		if total := n.may("total_tokens"); total > 0 && total != used.Input {
 			n.doubtOf("its total_tokens is %d, and its prompt_tokens are %d", total, used.Input)
 		}
 		return b.judge(&n, statement{usage: n.of, known: embeddingsKnown, used: used, model: members.member("model")})
-	}, "usage", "model")
+	}, "usage")
 }
 
 func (r *embeddingsRequest) severalInputs() bool {

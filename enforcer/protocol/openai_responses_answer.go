@@ -22,6 +22,7 @@ var responsesKnown = knownMembers{
 		"reasoning_tokens": counted, "audio_tokens": counted, "image_tokens": counted, "text_tokens": neutral,
 	},
 	"context_details": neutral, // how full the window is
+	"service_tier":    counted,
 }.plus(costKnown)
 
 // responsesJudged says what a call used by what its response says.
@@ -41,17 +42,25 @@ func responsesJudged(b bill, response func(name string) gjson.Result, spoke bool
 	}
 	used := price.Usage{
 		Input: input - cached - wrote - heard, CachedInput: cached, CacheWrite5m: wrote, AudioInput: heard,
-		Output: output - spoken - drawn, AudioOutput: spoken, ImageOutput: drawn, ServiceTier: b.tier.served(response("service_tier")),
+		Output: output - spoken - drawn, AudioOutput: spoken, ImageOutput: drawn, ServiceTier: b.tier.served(n.oneTier(response("service_tier"), n.of.Get("service_tier"))),
 	}
 	used.Reasoning = min(max(used.Output, 0), thoughts)
 	if knownMembers.unknown(nil, response("tool_usage"), b.model.Billing) != "" && !b.model.Billing.CostReported {
 		n.doubtOf("its tool_usage is billed beside tokens: if it costs nothing, add what it counts to spec.neutralUsage")
 	}
-	status := response("status").Str
+	status := response("status")
+	if status.Exists() && !isOver(status.Str) {
+		n.doubtOf("the response is not at its end: its status is %s", clipped(status.Raw))
+	}
 	return b.judge(&n, statement{
 		usage: n.of, known: responsesKnown, used: used, model: response("model"), spoke: spoke,
-		nothing: !spoke && (status == "failed" || status == "cancelled"),
+		nothing: !spoke && (status.Str == "failed" || status.Str == "cancelled"),
 	})
+}
+
+// isOver is whether a response with that status has come to its end.
+func isOver(status string) bool {
+	return status == "completed" || status == "incomplete" || status == "failed" || status == "cancelled"
 }
 
 // putsOut is whether an item of a response is output of the model.
@@ -60,16 +69,14 @@ func putsOut(item gjson.Result) bool {
 }
 
 func wholeResponse(b bill) Answer {
-	answer := newWholeAnswer(func(members *memberScanner) reading {
+	return newWholeAnswer(b, "model", func(members *memberScanner) reading {
 		spoke := members.long("output")
 		members.member("output").ForEach(func(_, item gjson.Result) bool {
 			spoke = spoke || putsOut(item)
 			return !spoke
 		})
 		return responsesJudged(b, members.member, spoke)
-	}, "usage", "service_tier", "model", "status", "tool_usage", "output")
-	answer.judgedBy = &b
-	return answer
+	}, "usage", "service_tier", "status", "tool_usage", "output")
 }
 
 // responsesStream is a streamed answer: events of which the last has the whole
@@ -155,6 +162,9 @@ func (s *responsesStream) read(data []byte) []byte {
 	case "response.created":
 		s.begun = event.Get("response")
 	case "response.completed", "response.incomplete", "response.failed", "response.cancelled":
+		if isTwice(event, "response") || isTwice(event.Get("response"), "usage") {
+			s.doubt = doubtTwice
+		}
 		s.take(event.Get("response"))
 	}
 	return data

@@ -29,6 +29,7 @@ type eventStream struct {
 	leftOut  bool   // the last whole frame was left out
 	out      []byte
 	joined   []byte
+	plain    []byte
 	copied   int64 // how many bytes were copied, for a benchmark
 	cut      bool  // the frame was cut off
 	unread   int64 // how many bytes have passed unread
@@ -168,8 +169,8 @@ var (
 )
 
 // data is the data of the frame, nil when it has none, and where in the frame it
-// is: -1 when it stands on several lines, which no known provider does, and is
-// then read and left out like any other, but not changed.
+// is: -1 when it stands on several lines, or has names written with escapes, which no known
+// provider does, and is then read and left out like any other, but not changed.
 func (s *eventStream) data() (data []byte, at int) {
 	for rest := bytes.TrimPrefix(s.frame, byteOrderMark); len(rest) > 0; {
 		line, next := cutLine(rest)
@@ -183,6 +184,12 @@ func (s *eventStream) data() (data []byte, at int) {
 			}
 		}
 		rest = next
+	}
+	if bytes.Contains(data, asciiEscape) {
+		s.plain = appendPlain(s.plain[:0], data)
+		if len(s.plain) < len(data) {
+			return s.plain, -1
+		}
 	}
 	return data, at
 }

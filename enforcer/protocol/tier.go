@@ -61,6 +61,22 @@ func (t serviceTier) possible(model limiterv1.Model) []price.ServiceTier {
 	return []price.ServiceTier{t.asked, price.Default}
 }
 
+// oneTier is the name of the tier that an answer has in one of several places. Where two of them
+// name two tiers, nobody knows which one is billed.
+func (n *numbers) oneTier(places ...gjson.Result) (said gjson.Result) {
+	for _, place := range places {
+		switch {
+		case place.Type == gjson.Null:
+		case said.Type == gjson.Null, said.Type == gjson.String && leftOpen(said.Str):
+			said = place
+		case place.Type == gjson.String && leftOpen(place.Str):
+		case said.Type != gjson.String || place.Type != gjson.String || tierNamed(said.Str) != tierNamed(place.Str):
+			n.doubtOf("the answer names two service tiers: %s and %s", clipped(said.Raw), clipped(place.Raw))
+		}
+	}
+	return said
+}
+
 // served is the tier in which the call was served, by the provider's word. Default
 // is the empty tier.
 func (t serviceTier) served(answered gjson.Result) price.ServiceTier {

@@ -14,9 +14,9 @@ import (
 )
 
 // knownMembers are the members that the usage in an answer may have. Any other member with a number
-// in it that is not zero may be something that the provider bills beside tokens: a usage that
-// has one is not believed, unless the ModelProvider says that it costs nothing. To know one
-// more is one line in the list of its protocol.
+// in it that is not zero, with a text or with true may be something that the provider bills beside
+// tokens, or a price that it bills them at: a usage that has one is not believed, unless the
+// ModelProvider says that it costs nothing. To know one more is one line in the list of its protocol.
 type knownMembers map[string]knownMembers
 
 var (
@@ -27,8 +27,8 @@ var (
 	neutral knownMembers
 )
 
-// unknown is the path of the first member that is not known, not zero and not neutral for
-// the provider; empty when there is none.
+// unknown is the path of the first member that is not known, not neutral for the provider, and
+// mayBill; empty when there is none.
 func (k knownMembers) unknown(usage gjson.Result, billing limiterv1.Billing) string {
 	return k.unknownWithin("", usage, billing)
 }
@@ -41,7 +41,7 @@ func (k knownMembers) unknownWithin(at string, usage gjson.Result, billing limit
 		}
 		members, ok := k[key.Str]
 		switch {
-		case ok && members == nil || !countsSomething(value) || billing.Neutral(path):
+		case ok && members == nil || !mayBill(value) || billing.Neutral(path):
 		case value.IsObject() || value.IsArray():
 			if usage.IsArray() {
 				members = k
@@ -58,21 +58,43 @@ func (k knownMembers) unknownWithin(at string, usage gjson.Result, billing limit
 // countsSomething is whether a value is, or has in it, a number that is not zero. Some
 // providers write numbers as strings.
 func countsSomething(value gjson.Result) bool {
-	switch {
-	case value.Type == gjson.Number:
-		return value.Num != 0
-	case value.Type == gjson.String:
-		number, err := strconv.ParseFloat(strings.TrimSpace(value.Str), 64)
-		return number != 0 && (err == nil || errors.Is(err, strconv.ErrRange))
-	case value.IsObject() || value.IsArray():
-		any := false
-		value.ForEach(func(_, member gjson.Result) bool {
-			any = countsSomething(member)
-			return !any
-		})
-		return any
+	return anyWithin(value, func(leaf gjson.Result) bool {
+		number, ok := numberIn(leaf)
+		return ok && number != 0
+	})
+}
+
+// mayBill is whether a value is, or has in it, something by which a provider may bill: a number
+// that is not zero, a text, which may name a price, or true.
+func mayBill(value gjson.Result) bool {
+	return anyWithin(value, func(leaf gjson.Result) bool {
+		if number, ok := numberIn(leaf); ok {
+			return number != 0
+		}
+		return strings.TrimSpace(leaf.Str) != "" || leaf.Type == gjson.True
+	})
+}
+
+// numberIn is a number, or the number in a text that has nothing else.
+func numberIn(leaf gjson.Result) (float64, bool) {
+	if leaf.Type != gjson.String {
+		return leaf.Num, leaf.Type == gjson.Number
 	}
-	return false
+	number, err := strconv.ParseFloat(strings.TrimSpace(leaf.Str), 64)
+	return number, err == nil || errors.Is(err, strconv.ErrRange)
+}
+
+// anyWithin is whether something holds of a value, or of any that is within it, except for
+// objects and arrays themselves.
+func anyWithin(value gjson.Result, holds func(leaf gjson.Result) bool) (any bool) {
+	if !value.IsObject() && !value.IsArray() {
+		return holds(value)
+	}
+	value.ForEach(func(_, member gjson.Result) bool {
+		any = anyWithin(member, holds)
+		return !any
+	})
+	return any
 }
 
 // twiceIn is the name of a member that stands twice in an object of the usage, of which nobody
@@ -219,6 +241,9 @@ func (b bill) byPrices(s statement, cost *reported) reading {
 	switch {
 	case err != nil:
 		return reading{doubt: err.Error()}
+	case tokens == 0 && ownErr == nil && own > 0:
+		return doubted("the answer is that of model %q, which costs nothing, and %s does: list its price, or add it to answeredAs of model %s",
+			clipped(s.model.Str), b.model.Name, b.model.Name)
 	case cost != nil && cost.least > tokens:
 		return doubted("the provider says that the call costs %s, which is more than the %s of its tokens: correct the prices, or set spec.costReported", cost.least, tokens)
 	case ownErr != nil || own != tokens:

@@ -75,7 +75,7 @@ func reportedCost(usage gjson.Result) (cost *reported, doubt string) {
 	if cost != nil {
 		return cost, ""
 	}
-	if countsSomething(usage.Get("cost")) {
+	if mayBill(usage.Get("cost")) {
 		return nil, "its cost has no total"
 	}
 	return nil, ""

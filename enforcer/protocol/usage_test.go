@@ -22,10 +22,13 @@ func TestUnknownUsage(t *testing.T) {
 		"what is known":            {`{"in":5,"total":9,"details":{"cached":1,"parts":[{"n":1}]}}`, nil, ""},
 		"anything in neutral":      {`{"total":{"a":{"b":7}}}`, nil, ""},
 		"one more":                 {`{"in":5,"searches":3}`, nil, "searches"},
-		"one more, and none of it": {`{"in":5,"searches":0,"pages":0.0,"a":null,"b":"0","b2":"7s","c":false,"d":true,"e":[],"f":{"g":0},"h":[0,{"i":0}]}`, nil, ""},
+		"one more, and none of it": {`{"in":5,"searches":0,"pages":0.0,"a":null,"b":"0","b2":" ","c":false,"e":[],"f":{"g":0},"h":[0,{"i":0}]}`, nil, ""},
 		"a number in a string":     {`{"in":5,"searches":"3"}`, nil, "searches"},
+		"a word":                   {`{"in":5,"size":"7s"}`, nil, "size"},
+		"true":                     {`{"in":5,"fast":true}`, nil, "fast"},
+		"a word that is declared":  {`{"in":5,"size":"7s"}`, []string{"size"}, ""},
 		"a huge one in a string":   {`{"in":5,"searches":"1e999"}`, nil, "searches"},
-		"a part of one":            {`{"searches":{"kind":"web","fee":0.005}}`, nil, "searches.fee"},
+		"a part of one":            {`{"searches":{"free":0,"fee":0.005}}`, nil, "searches.fee"},
 		"one more within":          {`{"details":{"cached":1,"video":2}}`, nil, "details.video"},
 		"in an array":              {`{"details":{"parts":[{"n":1},{"n":2,"fee":1}]}}`, nil, "details.parts.fee"},
 		"in an unknown array":      {`{"fees":[0,[0,2]]}`, nil, "fees"},
@@ -151,6 +154,8 @@ func TestJudge(t *testing.T) {
 		"a cost of no input":             {costReported, `{"cost":1}`, statement{}, 0, "no input"},
 		"the model":                      {nil, `{}`, statement{used: used, model: gjson.Parse(`"up-2026-01-02"`)}, 0, ""},
 		"another model":                  {nil, `{}`, statement{used: used, model: gjson.Parse(`"other"`)}, 90, ""},
+		"another model that is free":     {nil, `{}`, statement{used: used, model: gjson.Parse(`"gift"`)}, 0, `model "gift", which costs nothing`},
+		"a cheaper model":                {nil, `{}`, statement{used: used, model: gjson.Parse(`"bargain"`)}, 21, ""},
 		"a snapshot with a price":        {nil, `{}`, statement{used: used, model: gjson.Parse(`"up-2025-01-02"`)}, 60, ""},
 		"a model without a price":        {nil, `{}`, statement{used: used, model: gjson.Parse(`"unheard-of"`)}, 0, `model "unheard-of", which`},
 		"no name":                        {nil, `{}`, statement{used: used, model: gjson.Parse(`7`)}, 0, ""},
@@ -161,7 +166,8 @@ func TestJudge(t *testing.T) {
 		"a tier without a price":         {nil, `{}`, statement{used: price.Usage{Input: 1, ServiceTier: "scale"}}, 0, `no price for service tier "scale"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			provider := limiterv1.Provider{Models: []limiterv1.Model{selling("up", 1), selling("other", 3), selling("up-2025-01-02", 2)}}
+			provider := limiterv1.Provider{Models: []limiterv1.Model{selling("up", 1), selling("other", 3), selling("up-2025-01-02", 2), selling("gift", 0), selling("bargain", 1)}}
+			provider.Models[4].Prices[price.Default].Base[price.Input] = 1
 			model := provider.Models[0]
 			if tc.change != nil {
 				tc.change(&provider, &model)

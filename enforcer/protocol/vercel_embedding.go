@@ -104,7 +104,7 @@ func (r *vercelEmbeddingRequest) For(model limiterv1.Model, _ OutputLimits) (Bou
 }
 
 func wholeVercelEmbedding(b bill) Answer {
-	return newWholeAnswer(func(members *memberScanner) reading {
+	return newWholeAnswer(b, "response.modelId", func(members *memberScanner) reading {
 		n := numbers{of: members.member("usage")}
 		return b.judge(&n, statement{
 			usage: n.of, known: knownMembers{"tokens": counted}, used: price.Usage{Input: n.must("tokens")},

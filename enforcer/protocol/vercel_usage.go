@@ -91,13 +91,13 @@ func (a vercelAnswer) usage2(n *numbers, beside bool) price.Usage {
 }
 
 func wholeVercel(b bill) Answer {
-	return newWholeAnswer(func(members *memberScanner) reading {
+	return newWholeAnswer(b, "response.modelId", func(members *memberScanner) reading {
 		content := members.member("content")
 		return vercelAnswer{
 			usage: members.member("usage"), metadata: members.member("providerMetadata"),
 			model: members.member("response").Get("modelId"), spoke: members.long("content") || hasSomething(content),
 		}.judged(b)
-	}, "usage", "providerMetadata", "response", "content")
+	}, "usage", "providerMetadata", "content")
 }
 
 // vercelStream is a streamed answer: its parts, of which the last has the usage. Nothing is
@@ -179,6 +179,9 @@ func (s *vercelStream) read(data []byte) []byte {
 		}
 	case "finish":
 		s.done = true
+		if isTwice(part, "usage") || isTwice(part, "providerMetadata") {
+			s.doubt = doubtTwice
+		}
 		s.take(part.Get("usage"))
 		if metadata := part.Get("providerMetadata"); metadata.IsObject() {
 			s.answer.metadata = metadata
