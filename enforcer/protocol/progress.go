@@ -1,7 +1,5 @@
 package protocol
 
-import "time"
-
 // Progress is how far an answer has come.
 type Progress int
 
@@ -14,12 +12,3 @@ const (
 	// OutputEnded: it seems that all output has come, and that its usage or its end is still to come.
 	OutputEnded
 )
-
-// Cut says when and how an answer was cut off.
-type Cut struct {
-	// At is when the last of it could have come.
-	At time.Time
-	// Ahead is how long the provider may have gone on after At, before it knew that nobody
-	// listens: zero where the provider itself has ended the answer.
-	Ahead time.Duration
-}

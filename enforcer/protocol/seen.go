@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"strings"
 	"time"
-	"unsafe"
 
 	"github.com/tidwall/gjson"
 	"github.com/tiktoken-go/tokenizer/codec"
@@ -64,6 +63,8 @@ type seen struct {
 	frames int64
 	// waiting are pieces of text that are not counted yet.
 	waiting []byte
+	// texts is how many bytes of text were counted.
+	texts int64
 	// spoken are the tokens since the last report, reported those that it told of, and all
 	// those of the answer.
 	spoken, reported, all int64
@@ -80,61 +81,10 @@ type seen struct {
 	served price.ServiceTier
 }
 
-// view is a frame's data as a string, without a copy. It is good until the frame is changed:
-// nothing of it is to be kept.
-func view(data []byte) string { return unsafe.String(unsafe.SliceData(data), len(data)) }
-
-// noOutput are members of a piece of an answer that the model does not generate, or not as
-// text.
-var noOutput = map[string]bool{
-	"role": true, "id": true, "type": true, "index": true, "object": true, "call_id": true, "item_id": true, "status": true,
-	"signature": true, "thoughtSignature": true, "annotations": true, "logprobs": true, "encrypted_content": true,
-}
-
-// strings counts the text in a piece of an answer, whatever it is for: words, thoughts, a
-// refusal, the name of a tool or its arguments.
-func (s *seen) strings(value gjson.Result) {
-	switch value.Type {
-	case gjson.String:
-		s.text(value.Str)
-	case gjson.JSON:
-		value.ForEach(func(key, member gjson.Result) bool {
-			switch {
-			case noOutput[key.Str]:
-			case member.Type == gjson.JSON && isArguments(key.Str):
-				s.text(member.Raw)
-			default:
-				s.strings(member)
-			}
-			return true
-		})
-	}
-}
-
-// isArguments is whether a member has the arguments of a tool, all of which the model has
-// generated, where it is no string.
-func isArguments(name string) bool { return name == "arguments" || name == "args" || name == "input" }
-
-// text counts a text.
-func (s *seen) text(text string) {
-	if text == "" {
-		return
-	}
-	s.came()
-	if s.tokenizer == "" || tokenizers[s.tokenizer] == nil {
-		s.add(int64(len(text)))
-		return
-	}
-	s.waiting = append(append(s.waiting, text...), endOfPiece)
-	if len(s.waiting) >= maxWaiting {
-		s.count()
-	}
-}
-
 // tokens counts tokens of which there is no text.
 func (s *seen) tokens(n int64) {
 	s.came()
-	s.spoken, s.all = s.spoken+n, s.all+n
+	s.spoken, s.all = min(s.spoken+n, price.MaxTokens), min(s.all+n, price.MaxTokens)
 }
 
 func (s *seen) came() {
@@ -145,7 +95,7 @@ func (s *seen) came() {
 }
 
 func (s *seen) add(tokens int64) {
-	s.spoken, s.all = s.spoken+tokens, s.all+tokens
+	s.spoken, s.all = min(s.spoken+tokens, price.MaxTokens), min(s.all+tokens, price.MaxTokens)
 	s.atOnce = max(s.atOnce, tokens)
 }
 
@@ -171,6 +121,15 @@ func (s *seen) progress(ended, open bool) Progress {
 	return NotBegun
 }
 
+// tokensOf is a number of tokens in a usage; 0 where it is none.
+func tokensOf(value gjson.Result) int64 {
+	if value.Type != gjson.Number {
+		return 0
+	}
+	n, _ := wholeNumber(value)
+	return n
+}
+
 // report notes how much output the provider says that there is so far. It does not count
 // as long as it does not grow with what comes.
 func (s *seen) report(output int64) {
@@ -180,7 +139,7 @@ func (s *seen) report(output int64) {
 	}
 	s.came()
 	s.count()
-	s.all += since - s.spoken
+	s.all = max(0, s.all-s.spoken) + since
 	s.reportedAtOnce = max(s.reportedAtOnce, since)
 	s.reported, s.spoken, s.atOnce = output, 0, 0
 }
@@ -332,4 +291,29 @@ func thinksHidden(name string) bool {
 		}
 	}
 	return false
+}
+
+// name notes the name of the model that answers, which tells more than the one that
+// was asked for: a deployment, or an alias, may be called anything.
+func (s *seen) name(model gjson.Result) {
+	if model.Str != "" { // Azure's first chunk has an empty one
+		s.named = true
+		s.hidden = s.hidden || !s.shown && thinksHidden(model.Str)
+	}
+}
+
+// asksToThink is whether a model thinks that is told so about its reasoning, where it does,
+// or does not, by itself.
+func asksToThink(value gjson.Result, byItself bool) bool {
+	effort, kind := value.Str, ""
+	if value.IsObject() {
+		effort, kind = value.Get("effort").Str, value.Get("type").Str
+	}
+	switch {
+	case effort == "none" || kind == "disabled" || value.Type == gjson.False:
+		return false
+	case effort != "" || kind != "" || value.Type == gjson.True || value.Get("max_tokens").Exists() || value.Get("enabled").Bool():
+		return true
+	}
+	return byItself
 }

@@ -32,6 +32,7 @@ func (s *messagesSeen) event(data []byte) {
 	switch gjson.Get(event, "type").Str {
 	case "message_start":
 		s.servedIn(gjson.Get(event, "message.usage.service_tier"))
+		s.strings(gjson.Get(event, "message.content"))
 	case "content_block_start":
 		s.blocks, s.open = s.blocks+1, s.open+1
 		s.block(gjson.Get(event, "content_block"))
@@ -40,10 +41,21 @@ func (s *messagesSeen) event(data []byte) {
 	case "content_block_stop":
 		s.open--
 	case "message_delta":
-		s.report(gjson.Get(event, "usage.output_tokens").Int())
+		s.stringsExcept(ofMessageDelta, gjson.Get(event, "delta"))
+		s.report(tokensOf(gjson.Get(event, "usage.output_tokens")))
 		s.finished = gjson.Get(event, "delta.stop_reason").Type == gjson.String
+	case "message_stop", "ping", "error":
+	default:
+		s.strings(gjson.Parse(event))
 	}
 }
+
+// ofBlock and ofMessageDelta are members of a block, and of what is told at the end, that the
+// model does not generate.
+var (
+	ofBlock        = besides(noOutput, "citations", "tool_use_id", "caller")
+	ofMessageDelta = besides(noOutput, "stop_reason", "stop_sequence", "stop_details", "container", "context_management", "service_tier", "inference_geo", "speed")
+)
 
 func (s *messagesSeen) block(block gjson.Result) {
 	switch block.Get("type").Str {
@@ -54,10 +66,8 @@ func (s *messagesSeen) block(block gjson.Result) {
 		return // what a tool has answered
 	default:
 		s.tokens(perToolCall)
-		s.strings(block.Get("name"))
 	}
-	s.strings(block.Get("text"))
-	s.strings(block.Get("thinking"))
+	s.stringsExcept(ofBlock, block)
 }
 
 // delta counts a piece of a block. A citation is not generated.

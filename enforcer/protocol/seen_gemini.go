@@ -26,16 +26,30 @@ func (s *generateSeen) chunk(data []byte) {
 	s.frames++
 	chunk := view(data)
 	gjson.Get(chunk, "candidates").ForEach(func(_, candidate gjson.Result) bool {
-		s.strings(candidate.Get("content"))
+		s.stringsExcept(ofCandidate, candidate)
+		return true
+	})
+	gjson.Parse(chunk).ForEach(func(key, member gjson.Result) bool {
+		if !ofGenerated[key.Str] {
+			s.member(key.Str, member)
+		}
 		return true
 	})
 	if !bytes.Contains(data, usageMetadataName) {
 		return
 	}
 	usage := gjson.Get(chunk, "usageMetadata")
-	output := usage.Get("candidatesTokenCount").Int() + usage.Get("thoughtsTokenCount").Int()
-	if total := usage.Get("totalTokenCount"); total.Type == gjson.Number {
-		output = max(output, total.Int()-usage.Get("promptTokenCount").Int()-usage.Get("toolUsePromptTokenCount").Int())
+	output := tokensOf(usage.Get("candidatesTokenCount")) + tokensOf(usage.Get("thoughtsTokenCount"))
+	if total := tokensOf(usage.Get("totalTokenCount")); total > 0 {
+		output = max(output, total-tokensOf(usage.Get("promptTokenCount"))-tokensOf(usage.Get("toolUsePromptTokenCount")))
 	}
 	s.report(output)
 }
+
+// ofCandidate and ofGenerated are members of a candidate, and of a chunk, that the model does not
+// generate, or that are counted by themselves.
+var (
+	ofCandidate = besides(noOutput, "finishReason", "finishMessage", "safetyRatings", "citationMetadata", "groundingMetadata",
+		"groundingAttributions", "urlContextMetadata", "urlRetrievalMetadata", "logprobsResult")
+	ofGenerated = besides(noOutput, "candidates", "usageMetadata", "modelVersion", "responseId", "createTime", "promptFeedback", "modelStatus", "error")
+)

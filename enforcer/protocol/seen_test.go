@@ -83,6 +83,20 @@ func TestSeen(t *testing.T) {
 		"refusal and reasoning":      {endpoint: chat, body: seenChat, stream: frames(`{"choices":[{"delta":{"refusal":"no","reasoning_content":"hm","reasoning":"so"}}]}`), want: 6 + 2 + 2},
 		"a tool call":                {endpoint: chat, body: seenChat, stream: frames(`{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"call_abc","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]}}]}`), want: 16 + 1 + 7 + 2 + 7},
 		"a tool call with an object": {endpoint: chat, body: seenChat, stream: frames(`{"choices":[{"delta":{"tool_calls":[{"id":"c","function":{"name":"f","arguments":{"a":1}}}]}}]}`), want: 16 + 1 + 7 + 2 + 7},
+		"a function, as it was":      {endpoint: chat, body: seenChat, stream: frames(`{"choices":[{"delta":{"function_call":{"name":"f","arguments":"{}"}}}]}`), want: 16 + 1 + 2 + 2 + 2},
+		"thoughts in parts":          {endpoint: chat, body: seenChat, stream: frames(`{"choices":[{"delta":{"content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]}]}}]}`), want: 2 + 2 + 2},
+		"an odd member":              {endpoint: chat, body: seenChat, stream: frames(`{"choices":[{"delta":{"plan":{"status":"go","id":7}}}]}`), want: 22 + 2 + 22},
+		"a member of a choice":       {endpoint: chat, body: seenChat, stream: frames(`{"choices":[{"index":0,"reasoning_content":"hello","finish_reason":null}]}`), want: 5 + 2 + 5},
+		"a member of the chunk":      {endpoint: chat, body: seenChat, stream: frames(`{"id":"x","object":"y","created":1,"model":"maxi","output":"hello","obfuscation":"zzz"}`), want: 5 + 2 + 5},
+		"annotations":                {endpoint: chat, body: seenChat, stream: frames(`{"choices":[{"delta":{"annotations":[{"type":"url_citation","url_citation":{"title":"hello"}}]}}]}`), want: 5 + 2 + 5},
+		"the tokens of no text":      {endpoint: chat, body: seenChat, stream: frames(`{"choices":[{"delta":{"content":""},"logprobs":{"content":[{"token":"a"},{"token":"b"}],"refusal":[{"token":"c"}]}}]}`), want: 3 + 2 + 1},
+		"the tokens of some text":    {endpoint: chat, body: seenChat, stream: frames(`{"choices":[{"delta":{"content":"hello"},"logprobs":{"content":[{"token":"hello"}]}}]}`), want: 5 + 2 + 5},
+		"ids of tokens":              {endpoint: chat, body: seenChat, stream: frames(`{"choices":[{"delta":{"content":""},"token_ids":[1,2]}]}`), want: 2 + 2 + 1},
+		"a sound unasked for":        {endpoint: chat, body: seenChat, stream: frames(`{"choices":[{"delta":{"audio":{"id":"a","transcript":"hi","data":"xx"}}}]}`), want: 90},
+		"a picture":                  {endpoint: chat, body: seenChat, stream: frames(`{"choices":[{"delta":{"content":"","images":[{"image_url":{"url":"https://a/b"}}]}}]}`), want: 90},
+		"a message so far beside it": {endpoint: chat, body: seenChat, stream: frames(`{"choices":[{"delta":{"content":"hel"},"message":{"content":"hel"}}]}`, `{"choices":[{"delta":{"content":"lo"},"message":{"content":"hello"}}]}`), want: 5 + 2 + 3},
+		"a message so far alone":     {endpoint: chat, body: seenChat, stream: frames(`{"choices":[{"delta":{},"message":{"content":"hel"}}]}`, `{"choices":[{"delta":{},"message":{"content":"hello"}}]}`), want: 5 + 2 + 3},
+		"a running usage in words":   {endpoint: chat, body: seenChat, stream: frames(`{"choices":[{"delta":{"content":"hello"}}],"usage":{"prompt_tokens":"9","completion_tokens":"2"}}`), want: 5 + 2 + 5},
 		"a choice that has ended":    {endpoint: chat, body: seenChat, stream: frames(`{"choices":[{"delta":{"content":"hello"},"finish_reason":"stop"}]}`), want: 5 + 2},
 		"a choice that says twice that it has ended": {endpoint: chat, body: strings.Replace(seenChat, `"stream"`, `"n":2,"stream"`, 1),
 			stream: frames(`{"choices":[{"index":0,"delta":{"content":"hello"},"finish_reason":"stop"}]}`, `{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`), want: 5 + 2 + 5},
@@ -113,6 +127,22 @@ func TestSeen(t *testing.T) {
 			`{"type":"response.created","response":{"model":"maxi"}}`, `{"type":"response.output_item.added","item":{"type":"message"}}`, `{"type":"response.output_text.delta","delta":"hello"}`), want: 2 + 5 + 2 + 5},
 		"Responses: text that is repeated at its end": {endpoint: responses, body: seenResponses, stream: frames(
 			`{"type":"response.output_text.delta","delta":"hello"}`, `{"type":"response.output_text.done","text":"hello"}`, `{"type":"response.output_item.done","item":{"type":"message","content":[{"text":"hello"}]}}`), want: 5 + 2 + 5},
+		"Responses: text that comes at its end alone": {endpoint: responses, body: seenResponses, stream: frames(
+			`{"type":"response.output_text.done","text":"hello"}`, `{"type":"response.content_part.done","part":{"type":"output_text","text":"hello"}}`), want: 5 + 2 + 5},
+		"Responses: text of which the start came in pieces": {endpoint: responses, body: seenResponses, stream: frames(
+			`{"type":"response.output_text.delta","delta":"he"}`, `{"type":"response.output_text.done","text":"hello"}`), want: 5 + 2 + 3},
+		"Responses: a message that comes whole": {endpoint: responses, body: seenResponses, stream: frames(
+			`{"type":"response.output_item.added","item":{"type":"message","content":[]}}`, `{"type":"response.output_item.done","item":{"type":"message","id":"m","content":[{"type":"output_text","text":"hello"}]}}`), want: 2 + 5 + 2 + 5},
+		"Responses: a function that comes whole": {endpoint: responses, body: seenResponses, stream: frames(
+			`{"type":"response.output_item.done","item":{"type":"function_call","name":"f","call_id":"c","arguments":"{}"}}`), want: 16 + 1 + 2 + 2 + 2},
+		"Responses: text in the item that begins": {endpoint: responses, body: seenResponses, stream: frames(
+			`{"type":"response.output_item.added","item":{"type":"message","content":[{"type":"output_text","text":"hello"}]}}`), want: 2 + 5 + 2 + 5},
+		"Responses: text in the part that begins": {endpoint: responses, body: seenResponses, stream: frames(
+			`{"type":"response.content_part.added","part":{"type":"output_text","text":"hello"}}`), want: 5 + 2 + 5},
+		"Responses: an event of another kind": {endpoint: responses, body: seenResponses, stream: frames(`{"type":"response.plan","sequence_number":3,"plan":"hello"}`), want: 5 + 2 + 5},
+		"Responses: a transcript":             {endpoint: responses, body: seenResponses, stream: frames(`{"type":"response.audio.transcript.delta","delta":"hello"}`), want: 5 + 2 + 5},
+		"Responses: noise":                    {endpoint: responses, body: seenResponses, stream: frames(`{"type":"response.output_text.delta","item_id":"i","delta":"hello","obfuscation":"zzzz","logprobs":[]}`), want: 5 + 2 + 5},
+		"Responses: what goes on":             {endpoint: responses, body: seenResponses, stream: frames(`{"type":"response.web_search_call.searching","item_id":"i","output_index":0}`), want: 2 + 1},
 		"Responses: a function's arguments": {endpoint: responses, body: seenResponses, stream: frames(
 			`{"type":"response.output_item.added","item":{"type":"function_call","id":"fc_1","name":"f"}}`, `{"type":"response.function_call_arguments.delta","delta":"{}"}`), want: 16 + 1 + 2 + 2 + 2},
 		"Responses: an item that comes whole": {endpoint: responses, body: seenResponses, stream: frames(
@@ -130,6 +160,11 @@ func TestSeen(t *testing.T) {
 			`{"type":"content_block_delta","delta":{"type":"text_delta","text":"hello"}}`, `{"type":"ping"}`), want: 5 + 2 + 5, input: start},
 		"Messages: a tool": {endpoint: messages, body: seenMessages, stream: frames(messageStart, `{"type":"content_block_start","content_block":{"type":"tool_use","id":"toolu_1","name":"f","input":{}}}`,
 			`{"type":"content_block_delta","delta":{"type":"input_json_delta","partial_json":"{\"a\":1}"}}`), want: 16 + 1 + 7 + 2 + 7, input: start},
+		"Messages: a tool that comes whole":  {endpoint: messages, body: seenMessages, stream: frames(messageStart, `{"type":"content_block_start","content_block":{"type":"tool_use","id":"toolu_1","name":"f","input":{"a":1}}}`), want: 16 + 1 + 7 + 2 + 7, input: start},
+		"Messages: a block of another kind":  {endpoint: messages, body: seenMessages, stream: frames(messageStart, `{"type":"content_block_start","content_block":{"type":"refusal","refusal":"hello"}}`), want: 16 + 5 + 2 + 5, input: start},
+		"Messages: content at the start":     {endpoint: messages, body: seenMessages, stream: frames(strings.Replace(messageStart, `"usage"`, `"content":[{"type":"text","text":"hello"}],"usage"`, 1)), want: 5 + 2 + 5, input: start},
+		"Messages: an event of another kind": {endpoint: messages, body: seenMessages, stream: frames(messageStart, `{"type":"text","index":0,"text":"hello"}`), want: 5 + 2 + 5, input: start},
+		"Messages: an error":                 {endpoint: messages, body: seenMessages, stream: frames(messageStart, `{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`), want: 2 + 1, input: start},
 		"Messages: at the usual speed, as asked": {endpoint: messages, body: strings.Replace(seenMessages, `"stream"`, `"speed":"standard","inference_geo":"us","stream"`, 1),
 			stream: frames(messageStart), want: 2 + 1, input: price.Usage{Input: 7, CachedInput: 2, Properties: "inference_geo=us&speed="}},
 		"Messages: in another place than was asked for": {endpoint: messages, body: strings.Replace(seenMessages, `"stream"`, `"speed":"standard","inference_geo":"global","stream"`, 1),
@@ -145,6 +180,10 @@ func TestSeen(t *testing.T) {
 		"Gemini: without usage": {endpoint: gemini, body: seenGemini, stream: frames(`{"candidates":[{"content":{"parts":[{"text":"hello"}]}}]}`), want: 90},
 		"Gemini: without usage, of a model that hides nothing": {endpoint: gemini, body: seenGemini, model: func(m *limiterv1.Model) { m.Reasoning = limiterv1.ReasoningShown },
 			stream: frames(`{"candidates":[{"content":{"parts":[{"text":"hello"},{"functionCall":{"name":"f","args":{"a":1}}}]}}]}`), want: 5 + 1 + 7 + 2 + 7},
+		"Gemini: text beside the content": {endpoint: gemini, body: seenGemini, model: func(m *limiterv1.Model) { m.Reasoning = limiterv1.ReasoningShown },
+			stream: frames(`{"candidates":[{"output":"hello","index":0,"safetyRatings":[{"category":"X"}],"groundingMetadata":{"webSearchQueries":["x"]}}],"responseId":"x"}`), want: 5 + 2 + 5},
+		"Gemini: a picture": {endpoint: gemini, body: seenGemini, model: func(m *limiterv1.Model) { m.Reasoning = limiterv1.ReasoningShown },
+			stream: frames(`{"candidates":[{"content":{"parts":[{"fileData":{"fileUri":"x"}}]}}]}`), want: 90},
 		"Gemini: an end in a frame that is cut": {endpoint: gemini, body: seenGemini, model: func(m *limiterv1.Model) { m.Reasoning = limiterv1.ReasoningShown },
 			stream: frames(`{"candidates":[{"content":{"parts":[{"text":"hello, hello, hello, hello, hello"}]}}]}`) + `data: {"candidates":[{"content":{"parts":[{"text":"you"}]},"finishReason":"STOP"}]}`, want: 33 + 2 + 33},
 

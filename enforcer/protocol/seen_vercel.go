@@ -33,7 +33,7 @@ func (s *vercelSeen) part(data []byte) {
 		s.begin()
 		s.call(part, "id")
 	case "text-delta", "reasoning-delta", "tool-input-delta":
-		s.strings(part.Get("delta"))
+		s.stringsExcept(ofVercelPart, part)
 	case "text-end", "reasoning-end", "tool-input-end":
 		s.open--
 	case "tool-call":
@@ -42,8 +42,15 @@ func (s *vercelSeen) part(data []byte) {
 		s.hidden = true // its tokens cannot be counted
 	case "finish":
 		s.finished = true
+	case "stream-start", "response-metadata", "source", "raw", "error", "tool-result", "tool-approval-request":
+	default:
+		s.stringsExcept(ofVercelPart, part)
 	}
 }
+
+// ofVercelPart are members of a part that the model does not generate, or that are counted by
+// themselves.
+var ofVercelPart = besides(noOutput, "providerMetadata", "toolCallId", "toolName", "title")
 
 func (s *vercelSeen) begin() { s.blocks, s.open = s.blocks+1, s.open+1 }
 
