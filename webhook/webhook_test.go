@@ -38,7 +38,7 @@ func TestCreate(t *testing.T) {
 	below := objects.TenantBudget(newNamespace(t))
 	below.Spec.ParentRef = &v1alpha1.ParentRef{Name: "above", Namespace: delegated}
 	testkit.Must(t, api.Create(t.Context(), below))
-	awaitAccepted(t, below, "False ParentNotFound")
+	awaitAccepted(t, below, "False NotAllowedByParent")
 
 	demanding := newNamespace(t, v1alpha1.RequiredAncestorLabel+"="+namespace)
 	belowDemanded := objects.TenantBudget(demanding)

@@ -1,9 +1,11 @@
--- Leaves some of the calls of a session in a shard, while the epoch is being rebuilt.
+-- Leaves some of the calls of a session in a shard, while the epoch is being rebuilt; settled
+-- ones also later.
 --
 -- KEYS[1]   calls of the session: hash, call id -> record, and 'fenced'
 -- KEYS[2]   number of the epoch that is open in the shard
 --
--- ARGV[1]   number of the epoch that is announced for
+-- ARGV[1]   number of the epoch that is announced for; '' if the calls may be left though the
+--           epoch is open
 -- ARGV[2]   how many calls are dropped
 -- ARGV[3..] their ids; then id, record, id, record...
 --

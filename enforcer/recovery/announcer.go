@@ -73,8 +73,10 @@ type announcement struct {
 	limiterv1.Epoch
 	// byPostgres is whether it was heard of there.
 	byPostgres bool
-	until      context.Context
-	end        context.CancelFunc
+	// missed is whether it was opened without what this process knows.
+	missed bool
+	until  context.Context
+	end    context.CancelFunc
 }
 
 const (
@@ -127,6 +129,7 @@ func (a *Announcer) tell(next announcement) {
 	a.over()
 	if next.State != limiterv1.EpochRebuilding && next.Number != 0 && next.Number != a.valid && next.Number != a.announced.Load() {
 		a.Calls.ForgetShares() // nobody has announced them
+		next.missed = next.State == limiterv1.EpochValid
 	}
 	a.Limiter.SetEpoch(next.Epoch)
 	a.told.Store(&next.Epoch)
@@ -161,11 +164,14 @@ func (a *Announcer) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case epoch := <-a.epochs:
-			if epoch.State == limiterv1.EpochRebuilding {
-				stop := context.AfterFunc(ctx, epoch.end)
+			stop := context.AfterFunc(ctx, epoch.end)
+			switch {
+			case epoch.State == limiterv1.EpochRebuilding:
 				a.announceUntilHeard(epoch)
-				stop()
+			case epoch.missed:
+				a.makeUpFor(epoch)
 			}
+			stop()
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -170,4 +171,55 @@ func TestNothingIsAnnounced(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOpenedWithoutTheSession: what it has settled, and the ledger may not have, is counted
+// all the same: it is left in Redis, where who counts looks for it, and its tenants are
+// counted anew. What it has open is not left: it may have been charged.
+func TestOpenedWithoutTheSession(t *testing.T) {
+	entry := settled("waiting", 3*money.Cent)
+	entry.Tenant, entry.Ancestors = "acme-emea", []string{"acme"}
+	a := announcer(t, process{open: []admission.OpenCall{held("open", money.Cent)}, unwritten: []ledgerv1.Entry{entry}})
+	a.SetEpoch(limiterv1.Epoch{Number: 7, State: limiterv1.EpochValid})
+	testkit.Eventually(t, "the call is left", func() bool { return len(left(t)) > 0 })
+	counters := func(tenant string) string { return limiterv1.TenantCountersKey("acme", tenant) }
+	for _, tenant := range []string{"acme", "acme-emea"} {
+		testkit.Must(t, client.HSet(t.Context(), counters(tenant), "valid:money:Day", 1, "epoch", 8).Err())
+	}
+
+	a.SetEpoch(limiterv1.Epoch{Number: 8, State: limiterv1.EpochValid})
+	for _, tenant := range []string{"acme", "acme-emea"} {
+		testkit.Eventually(t, tenant+" is counted anew", func() bool {
+			return !client.HExists(t.Context(), counters(tenant), "valid:money:Day").Val()
+		})
+	}
+	if diff := cmp.Diff(map[string]string{"waiting": "S 0.03"}, left(t)); diff != "" {
+		t.Errorf("calls in Redis (-want +got):\n%s", diff)
+	}
+	if !announced(t, 8) {
+		t.Error("nobody who counts looks for the session's calls")
+	}
+}
+
+// TestWrittenMeanwhile: a call that reaches the ledger while it is left in Redis does not stay there.
+func TestWrittenMeanwhile(t *testing.T) {
+	a := announcer(t, process{})
+	ledger := &writing{entry: settled("written", money.Cent)}
+	a.Ledger = ledger
+	a.SetEpoch(limiterv1.Epoch{Number: 7, State: limiterv1.EpochValid})
+	testkit.Eventually(t, "the ledger was asked again", func() bool { return ledger.asked.Load() > 1 })
+	testkit.Eventually(t, "the call is dropped", func() bool { return len(left(t)) == 0 })
+}
+
+// writing is a ledger that has an entry as soon as it was asked.
+type writing struct {
+	entry ledgerv1.Entry
+	asked atomic.Int64
+}
+
+func (w *writing) Unwritten() []ledgerv1.Entry {
+	if w.asked.Add(1) == 1 {
+		return []ledgerv1.Entry{w.entry}
+	}
+	return nil
 }

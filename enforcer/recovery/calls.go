@@ -76,40 +76,55 @@ func (a *Announcer) leave(ctx context.Context, epoch limiterv1.Epoch, session st
 func (a *Announcer) leaveIn(
 	ctx context.Context, epoch limiterv1.Epoch, session string, shard uint32, calls map[string]limiterv1.CallRecord,
 ) error {
-	keys := []string{limiterv1.CallsKey(shard, session), limiterv1.ShardEpochKey(shard)}
-	run := func(drop []string, put []any) error {
-		args := []any{epoch.Token(), len(drop)}
-		for _, id := range drop {
-			args = append(args, id)
-		}
-		answer, err := announceScript.Run(ctx, a.Redis, keys, append(args, put...)...).Text()
-		switch {
-		case err == nil && answer == "late":
-			return errLate
-		case err == nil && answer == "fenced":
-			return errDead
-		}
-		return err
-	}
-	stale, err := a.stale(ctx, keys[0], calls)
+	stale, err := a.stale(ctx, limiterv1.CallsKey(shard, session), calls)
 	if err != nil {
 		return err
 	}
-	for page := range slices.Chunk(stale, pageSize) {
-		if err := run(page, nil); err != nil {
-			return err
-		}
+	if err := a.drop(ctx, epoch.Token(), session, shard, stale); err != nil {
+		return err
 	}
+	return a.put(ctx, epoch.Token(), session, shard, calls)
+}
+
+// put leaves calls of the session in a shard, unless the epoch with the token is open there.
+func (a *Announcer) put(ctx context.Context, token, session string, shard uint32, calls map[string]limiterv1.CallRecord) error {
 	put := make([]any, 0, 2*len(calls))
 	for id, record := range calls {
 		put = append(put, id, record.Encode())
 	}
 	for page := range slices.Chunk(put, 2*pageSize) {
-		if err := run(nil, page); err != nil {
+		if err := a.change(ctx, token, session, shard, nil, page); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// drop drops calls of the session in a shard, unless the epoch with the token is open there.
+func (a *Announcer) drop(ctx context.Context, token, session string, shard uint32, ids []string) error {
+	for page := range slices.Chunk(ids, pageSize) {
+		if err := a.change(ctx, token, session, shard, page, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// change drops some calls and puts others, given by their ids and records in turn.
+func (a *Announcer) change(ctx context.Context, token, session string, shard uint32, drop []string, put []any) error {
+	keys := []string{limiterv1.CallsKey(shard, session), limiterv1.ShardEpochKey(shard)}
+	args := []any{token, len(drop)}
+	for _, id := range drop {
+		args = append(args, id)
+	}
+	answer, err := announceScript.Run(ctx, a.Redis, keys, append(args, put...)...).Text()
+	switch {
+	case err == nil && answer == "late":
+		return errLate
+	case err == nil && answer == "fenced":
+		return errDead
+	}
+	return err
 }
 
 // stale are the calls under a key that are none of the session any more. A settled one

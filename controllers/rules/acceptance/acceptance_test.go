@@ -141,8 +141,11 @@ func TestOfTenantBudget(t *testing.T) {
 		"a zone that is none": {nil, with(objects.TenantBudget("acme"), func(b *v1alpha1.TenantBudget) {
 			b.Spec.TimeZone = "Mars/Olympus"
 		}), "False Invalid spec.timeZone", false},
-		"a parent":                   {[]client.Object{aged(0, budget("emea", v1alpha1.ReasonAccepted))}, child("acme", "emea"), accepted, false},
-		"a parent that is not there": {nil, child("acme", "emea"), "False ParentNotFound spec.parentRef", false},
+		"a parent":                             {[]client.Object{aged(0, budget("emea", v1alpha1.ReasonAccepted))}, child("acme", "emea"), accepted, false},
+		"a parent elsewhere that is not there": {nil, child("acme", "emea"), "False NotAllowedByParent spec.parentRef", false},
+		"a parent in its namespace that is not there": {nil, with(child("acme", "acme"), func(b *v1alpha1.TenantBudget) {
+			b.Spec.ParentRef.Name = "nobody"
+		}), "False ParentNotFound spec.parentRef", false},
 		"a parent that is not decided on": {
 			[]client.Object{aged(0, budget("emea", ""))}, child("acme", "emea"), "Unknown ParentNotAccepted", false,
 		},

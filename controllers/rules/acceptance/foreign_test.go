@@ -42,7 +42,7 @@ func TestNoMessageNamesForeignObjects(t *testing.T) {
 		}, "False Conflicted spec.tenant"},
 		"a parent of the same name elsewhere": {func(t *testing.T) acceptance.Decision {
 			return ofBudget(t, []client.Object{aged(0, secret(v1alpha1.ReasonAccepted))}, child("acme", "emea"))
-		}, "False ParentNotFound spec.parentRef"},
+		}, "False NotAllowedByParent spec.parentRef"},
 		"a key whose hash is registered elsewhere": {func(t *testing.T) acceptance.Decision {
 			decided, err := acceptance.DecideAPIKey(t.Context(), cluster(t, acme, aged(0, sameHash)), aged(1, objects.APIKey("acme", "key")))
 			testkit.Must(t, err)
@@ -78,5 +78,22 @@ func TestNoMessageNamesForeignObjects(t *testing.T) {
 				t.Errorf("the message names an object of another namespace: %s", decided.Message)
 			}
 		})
+	}
+}
+
+// TestNobodyLearnsWhetherAForeignParentExists: what is said of a parent in another namespace that
+// does not allow the child is the same if the parent is not there.
+func TestNobodyLearnsWhetherAForeignParentExists(t *testing.T) {
+	said := func(there ...client.Object) metav1.Condition {
+		decided, err := acceptance.DecideTenantBudget(t.Context(), cluster(t, there...), aged(1, child("acme", "emea")))
+		testkit.Must(t, err)
+		return metav1.Condition{Status: decided.Status, Reason: decided.Reason, Message: decided.Message}
+	}
+	none := said(namespace("emea", nil))
+	for name, reason := range map[string]string{"accepted": v1alpha1.ReasonAccepted, "invalid": v1alpha1.ReasonInvalid, "new": ""} {
+		private := aged(0, with(budget("emea", reason), func(b *v1alpha1.TenantBudget) { b.Spec.AllowedChildren = nil }))
+		if got := said(namespace("emea", nil), private); got != none {
+			t.Errorf("a parent that is %s\n got %+v\nwant %+v", name, got, none)
+		}
 	}
 }

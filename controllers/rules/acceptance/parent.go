@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -111,22 +110,25 @@ func parents(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantB
 		}
 		parent := &v1alpha1.TenantBudget{}
 		err := reader.Get(ctx, key, parent)
+		isThere := err == nil && parent.DeletionTimestamp.IsZero()
 		switch {
-		case apierrors.IsNotFound(err), err == nil && !parent.DeletionTimestamp.IsZero():
+		case client.IgnoreNotFound(err) != nil:
+			return nil, nil, err
+		case !isThere && key.Namespace != at.Namespace:
+			return nil, notAllowed(key, at, len(parents) == 0), nil
+		case !isThere:
 			rejection := reject(v1alpha1.ReasonParentNotFound, field.NotFound(parentPath, key.String()))
 			if len(parents) > 0 {
 				rejection.Message += ", of " + way
 			}
 			return nil, rejection, nil
-		case err != nil:
-			return nil, nil, err
 		}
 		allowed, err := allows(ctx, reader, parent, at)
 		switch {
 		case err != nil:
 			return nil, nil, err
 		case !allowed:
-			return nil, notAllowed(parent, at, len(parents) == 0), nil
+			return nil, notAllowed(key, at, len(parents) == 0), nil
 		}
 		parents = append(parents, parent)
 	}
@@ -143,15 +145,19 @@ func allows(ctx context.Context, reader client.Reader, parent, child *v1alpha1.T
 }
 
 // notAllowed is the decision on a budget that is, or is below, a child that its parent
-// does not allow.
-func notAllowed(parent, child *v1alpha1.TenantBudget, isOwn bool) *Decision {
-	whose := "this TenantBudget"
+// does not allow, or whose parent is not there. Who may not be its child must not learn which
+// it is: whether a budget of another namespace exists is for that namespace to tell.
+func notAllowed(parent client.ObjectKey, child *v1alpha1.TenantBudget, isOwn bool) *Decision {
+	whose, missing := "this TenantBudget", "is not there, or "
 	if !isOwn {
 		whose = index.KeyOf(child)
 	}
-	return reject(v1alpha1.ReasonNotAllowedByParent, field.Invalid(parentPath, index.KeyOf(parent), fmt.Sprintf(
-		"does not allow %s as a child: include namespace %[3]s in spec.allowedChildren.namespaces of TenantBudget %[2]s; "+
-			"a configuration that was accepted before stays in force", whose, index.KeyOf(parent), child.Namespace)))
+	if parent.Namespace == child.Namespace {
+		missing = ""
+	}
+	return reject(v1alpha1.ReasonNotAllowedByParent, field.Invalid(parentPath, parent.String(), fmt.Sprintf(
+		"%[4]sdoes not allow %[1]s as a child: include namespace %[3]s in spec.allowedChildren.namespaces of TenantBudget %[2]s; "+
+			"a configuration that was accepted before stays in force", whose, parent, child.Namespace, missing)))
 }
 
 func reject(reason string, err *field.Error) *Decision {
