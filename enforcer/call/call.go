@@ -153,6 +153,11 @@ type forward struct {
 	// answer reads the answer, and head is what the client sees before it.
 	answer protocol.Answer
 	head   Head
+	// other makes the reader for an answer that is a stream where answer is for none, or the
+	// other way round; nil when it is known which it is. first is what has come of the answer
+	// that does not tell yet.
+	other func() protocol.Answer
+	first []byte
 	// shown is whether the client may have been given some of the answer.
 	shown bool
 	// usage is what the provider says that the call used; nil while it does not.

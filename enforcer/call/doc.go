@@ -16,6 +16,7 @@
 //	... // send forward; when there is no answer, the client gets c.NoAnswer(...)
 //	head, response := c.Answer(status, header)
 //	... // head, and then c.Pass(piece) for each piece, go to the client
+//	... // c.Unshown(), if err says that it was cut off, and the door has sent nothing of it
 //	rest := c.Finish(err)
 //
 // steps.go lists the steps, and each is in the file of its name. What others call a call

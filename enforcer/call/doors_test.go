@@ -127,7 +127,7 @@ var doorCases = map[string]struct {
 	},
 	"a whole answer that is cut off": {
 		provider:  answers(200, "application/json", errBroken, `{"id"`),
-		exchanges: []exchange{{body: chat, wantStatus: 200, wantBody: `{"id"`, wantCut: true}},
+		exchanges: []exchange{{body: chat, wantStatus: 502, wantBody: `"provider_cut"`}},
 		wantEnds:  []ledgerv1.Outcome{ledgerv1.ChargedHold},
 	},
 	"an answer that is cut off before its first byte": {

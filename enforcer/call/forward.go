@@ -1,9 +1,11 @@
 package call
 
 import (
+	"bytes"
 	"errors"
 	"maps"
 	"mime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,7 +34,8 @@ type Head struct {
 	// answer that is not streamed has more when Finish has returned, for a door that has not
 	// sent the head by then.
 	Header protocol.Header
-	// Streamed is whether the head is to be sent before there is any of the body.
+	// Streamed is whether the head is to be sent before there is any of the body. When the
+	// first of the body has come, it may be so although it was not.
 	Streamed bool
 }
 
@@ -81,16 +84,23 @@ func (c *Call) Answer(status int, header protocol.Header) (*Head, *Response) {
 	f.head = Head{Status: status, Header: header, Streamed: isStream(status, header)}
 	f.encoded = isEncoded(header)
 	maps.Copy(header, c.header) // our own fields stay
-	if !f.head.Streamed {
-		f.length, _ = strconv.ParseInt(header.Get("Content-Length"), 10, 64)
-		f.answer = c.bounded.Whole()
-		c.letGo()
-		return &f.head, nil
+	f.length, _ = strconv.ParseInt(header.Get("Content-Length"), 10, 64)
+	if f.head.Streamed || c.asked.streamed {
+		delete(header, "Content-Length") // it counts what will be left out
 	}
-	f.answer = c.bounded.Stream()
+	read := c.bounded.Whole
+	f.other = c.bounded.Stream
+	if f.head.Streamed {
+		read, f.other = f.other, read
+	}
+	if status >= 300 || f.encoded {
+		f.other = nil // nothing is billed for it, or nothing of it can be read
+	}
+	f.answer = read()
 	c.letGo()
-	delete(header, "Content-Length") // it counts what will be left out
-	c.show()
+	if f.head.Streamed {
+		c.show()
+	}
 	return &f.head, nil
 }
 
@@ -119,9 +129,47 @@ func (c *Call) Pass(piece []byte) []byte {
 		f.firstToken = time.Now()
 	}
 	f.come += int64(len(piece))
+	if f.other != nil {
+		piece = c.recognize(piece)
+	}
 	seen := f.answer.Pass(piece)
 	c.showPiece(seen)
 	return seen
+}
+
+// recognize takes the first bytes of the answer, and returns those that can be read: some
+// providers send a stream of events as another type of content, or an object as one.
+func (c *Call) recognize(piece []byte) []byte {
+	f := &c.forward
+	first := append(f.first, piece...)
+	form := protocol.FormOf(first)
+	if form == protocol.Undecided {
+		if len(bytes.TrimSpace(first)) == 0 {
+			return piece // the client may wait for a sign of life
+		}
+		f.first = first
+		return nil
+	}
+	if form == protocol.Events && !f.head.Streamed {
+		f.answer = f.other()
+		f.head.Streamed = true
+		if !f.shown {
+			f.head.Header.Set("Content-Type", "text/event-stream")
+		}
+		f.firstToken = time.Now()
+	} else if form == protocol.Object && f.head.Streamed {
+		f.answer = f.other()
+		f.firstToken = time.Time{}
+	}
+	f.other, f.first = nil, nil
+	return first
+}
+
+// Unshown says that the door has held back all of the answer that has come so far.
+// REQUIRES: Answer returned a Head that is not Streamed, and Finish was not called.
+func (c *Call) Unshown() {
+	c.forward.shown = false
+	c.recording.forget()
 }
 
 // Progress is how far the answer has come, by which a door decides whether to leave the
@@ -150,8 +198,11 @@ func (c *Call) showPiece(piece []byte) {
 // REQUIRES: Answer returned a Head, and Finish was not called.
 func (c *Call) Finish(cut error) Rest {
 	f := &c.forward
-	piece := f.answer.End(cut != nil)
+	piece := c.undecided()
 	c.showPiece(piece)
+	last := f.answer.End(cut != nil)
+	c.showPiece(last)
+	piece = append(piece, last...)
 	if usage, ok := f.answer.Usage(); ok {
 		f.usage = &usage
 	} else if doubt := protocol.Doubt(f.answer); doubt != "" && !f.answer.Unfinished() && f.status < 300 {
@@ -168,6 +219,14 @@ func (c *Call) Finish(cut error) Rest {
 	c.remember()
 	c.endForward(nil)
 	return Rest{Piece: piece}
+}
+
+// undecided is what the client is to see of bytes that have not told what the answer is.
+func (c *Call) undecided() []byte {
+	f := &c.forward
+	first := f.first
+	f.other, f.first = nil, nil
+	return slices.Clone(f.answer.Pass(first))
 }
 
 // judge judges by what was seen of an answer that was cut off what the call can have used.

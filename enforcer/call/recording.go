@@ -49,6 +49,13 @@ func (r *recording) end() {
 	}
 }
 
+// forget forgets what was written.
+func (r *recording) forget() {
+	if r != nil {
+		*r = recording{}
+	}
+}
+
 // whole records an answer of which nothing was written before.
 func (r *recording) whole(response *Response) {
 	r.begin(response.Status, response.Header)

@@ -64,6 +64,9 @@ func (d *toyDoor) serve(ctx context.Context, request toyRequest) toyReply {
 	for _, piece := range answer.pieces {
 		reply.body += string(c.Pass([]byte(piece)))
 	}
+	if answer.broken != nil && !head.Streamed {
+		c.Unshown()
+	}
 	rest := c.Finish(answer.broken)
 	if rest.Instead != nil {
 		return whole(rest.Instead)

@@ -32,9 +32,15 @@ func whole(status int, body string) http.HandlerFunc {
 }
 
 // stream answers with frames, each sent when the one before has been.
-func stream(frames ...string) http.HandlerFunc {
+func stream(frames ...string) http.HandlerFunc { return typed("text/event-stream", frames...) }
+
+// typed is a stream of a type of content; empty is none.
+func typed(kind string, frames ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/event-stream")
+		w.Header()["Content-Type"] = nil
+		if kind != "" {
+			w.Header().Set("Content-Type", kind)
+		}
 		for _, frame := range frames {
 			if frame == cut {
 				panic(http.ErrAbortHandler)

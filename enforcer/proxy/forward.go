@@ -130,7 +130,11 @@ func pass(c *call.Call, client *client, answer io.Reader, leaving *leaving) *cal
 	if client.head.Streamed {
 		client.begin()
 	}
-	rest := c.Finish(copyAnswer(c, client, answer, leaving))
+	cut := copyAnswer(c, client, answer, leaving)
+	if cut != nil && !client.begun {
+		c.Unshown()
+	}
+	rest := c.Finish(cut)
 	if rest.Instead != nil {
 		return rest.Instead
 	}

@@ -155,7 +155,7 @@ func TestWhetherACallWasInterruptedIsLost(t *testing.T) {
 // TestCutAnswerIsNotGivenAgain: an answer that is cut off in its midst was paid for, and
 // is not there to be given again.
 func TestCutAnswerIsNotGivenAgain(t *testing.T) {
-	d, claims, send := newNamedDoor(t, hijack("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"id\""), "")
+	d, claims, send := newNamedDoor(t, hijack("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{\"id\""+strings.Repeat(" ", 70<<10)), "")
 	if got := send(); got.err == nil {
 		t.Errorf("got %+v, want it cut", got)
 	}

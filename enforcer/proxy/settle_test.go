@@ -27,6 +27,7 @@ func TestEndOfACall(t *testing.T) {
 	// What a call can have used of which a chunk was seen: the input that was held, the bytes of
 	// its text, the end of a message, and another such chunk that was not sent.
 	seenOfChunk := price.Usage{Input: int64(len(streamedChat)), Output: 5 + 2 + 5}
+	large := `{"id":"` + strings.Repeat("x", 70<<10)
 	const cutOff = "The provider's answer was cut off before its end."
 	for name, tc := range map[string]struct {
 		upstream    http.HandlerFunc // nil: nobody listens
@@ -53,6 +54,36 @@ func TestEndOfACall(t *testing.T) {
 		},
 		"a whole answer to who asked for a stream": {
 			upstream: whole(200, answer), body: streamedChat, wantStatus: 200, wantBody: answer,
+			wantOutcome: ledgerv1.Settled, wantUsage: used, wantCost: usedCost,
+		},
+		"a stream that does not say that it is one": {
+			upstream: typed("", chunk, usageChunk, done), body: streamedChat, wantStatus: 200, wantBody: chunk + done,
+			wantOutcome: ledgerv1.Settled, wantUsage: used, wantCost: usedCost,
+		},
+		"a stream that says that it is an object": {
+			upstream: typed("application/json", "\n", ": w", "ait\n\n"+chunk, usageChunk, done), body: streamedChat, wantStatus: 200, wantBody: "\n: wait\n\n" + chunk + done,
+			wantOutcome: ledgerv1.Settled, wantUsage: used, wantCost: usedCost,
+		},
+		"a stream to who asked for none, without a type": {
+			upstream: typed("text/plain", chunk, usageChunk, done), wantStatus: 200, wantBody: chunk + done,
+			wantOutcome: ledgerv1.Settled, wantUsage: used, wantCost: usedCost,
+		},
+		"a stream without a type that is cut": {
+			upstream: typed("", chunk, cut), body: streamedChat, wantStatus: 200, wantBody: chunk + "data: " + errorBody("provider_cut", cutOff) + "\n\n",
+			wantOutcome: ledgerv1.ChargedSeen, wantUsage: seenOfChunk, wantCost: money.Nanos(len(streamedChat)*1000 + 12*10_000),
+		},
+		"an object that says that it is a stream": {
+			upstream: typed("text/event-stream", answer[:1], answer[1:]), body: streamedChat, wantStatus: 200, wantBody: answer,
+			wantOutcome: ledgerv1.Settled, wantUsage: used, wantCost: usedCost,
+		},
+		"neither": {
+			upstream: typed("", "da", "ft"), body: streamedChat, wantStatus: 200, wantBody: "daft", wantOutcome: ledgerv1.ChargedHold,
+		},
+		"not enough to tell": {
+			upstream: typed("", "da"), body: streamedChat, wantStatus: 200, wantBody: "da", wantOutcome: ledgerv1.ChargedHold,
+		},
+		"a byte order mark": {
+			upstream: whole(200, "\uFEFF"+answer), wantStatus: 200, wantBody: "\uFEFF" + answer,
 			wantOutcome: ledgerv1.Settled, wantUsage: used, wantCost: usedCost,
 		},
 		"an answer without usage": {
@@ -111,11 +142,15 @@ func TestEndOfACall(t *testing.T) {
 		},
 		"cut within a whole answer": {
 			upstream:   hijack("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"id\""),
-			wantStatus: 200, wantBody: `{"id"`, wantCut: true, wantOutcome: ledgerv1.ChargedHold,
+			wantStatus: 502, wantBody: errorBody("provider_cut", cutOff) + "\n", wantOutcome: ledgerv1.ChargedHold,
+		},
+		"cut within a whole answer of which the client has some": {
+			upstream:   hijack("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n" + large),
+			wantStatus: 200, wantBody: large, wantCut: true, wantOutcome: ledgerv1.ChargedHold,
 		},
 		"cut within a compressed answer": {
 			upstream:   hijack("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: br\r\nContent-Length: 40\r\n\r\n[binary]"),
-			wantStatus: 200, wantBody: "[binary]", wantCut: true, wantOutcome: ledgerv1.ChargedHold,
+			wantStatus: 502, wantBody: errorBody("provider_cut", cutOff) + "\n", wantOutcome: ledgerv1.ChargedHold,
 		},
 		"cut within a stream that says it is compressed": {
 			upstream: hijack("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: br\r\nContent-Length: 1000\r\n\r\n" + chunk),
@@ -123,12 +158,12 @@ func TestEndOfACall(t *testing.T) {
 		},
 		"cut within a short whole answer": {
 			upstream:   hijack("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 40\r\n\r\n{\"id\""),
-			wantStatus: 200, wantBody: `{"id"`, wantCut: true,
+			wantStatus: 502, wantBody: errorBody("provider_cut", cutOff) + "\n",
 			wantOutcome: ledgerv1.ChargedSeen, wantUsage: price.Usage{Input: int64(len(chat)), Output: 40}, wantCost: money.Nanos(len(chat)*1000 + 40*10_000),
 		},
 		"cut within a whole answer of unknown length": {
 			upstream:   hijack("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"id\"\r\n"),
-			wantStatus: 200, wantBody: `{"id"`, wantCut: true, wantOutcome: ledgerv1.ChargedHold,
+			wantStatus: 502, wantBody: errorBody("provider_cut", cutOff) + "\n", wantOutcome: ledgerv1.ChargedHold,
 		},
 		"cut within a stream": {
 			upstream: stream(chunk, chunk[:20], cut), body: streamedChat, wantStatus: 200,
