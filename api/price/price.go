@@ -256,7 +256,10 @@ func (t Tariff) validate() error {
 			return fmt.Errorf("long context above %d input tokens: %w", above, err)
 		}
 	}
-	return t.validateExtras()
+	if err := t.validateMultipliers(); err != nil {
+		return err
+	}
+	return t.validateFees()
 }
 
 func (l List) validate() error {

@@ -488,6 +488,7 @@ func (s *messagesStream) Seen(cut Cut) (price.Usage, bool) {
 		soFar.members["output_tokens"] = gjson.Parse("1") // it is told at the end, and none is less
 	}
 	told, ok := soFar.reading().usage()
+	s.seen.named = soFar.namedProperties()
 	return s.seen.most(told, ok, &s.events, cut)
 }
 

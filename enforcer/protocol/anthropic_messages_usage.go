@@ -301,6 +301,18 @@ func answeredProperties(usage gjson.Result) price.Properties {
 	return price.PropertiesOf(values)
 }
 
+// namedProperties are the properties that the answer names so far: those, too, that do not
+// change the price.
+func (u *messagesUsage) namedProperties() price.Properties {
+	values, usage := map[string]string{}, u.merged(&numbers{})
+	for name := range usual {
+		if said := usage.Get(name); said.Type == gjson.String {
+			values[name] = propertyOf(name, said.Str)
+		}
+	}
+	return price.PropertiesOf(values)
+}
+
 // freeServerTools are those whose use is billed by nothing but tokens.
 var freeServerTools = map[string]bool{"tool_search": true}
 

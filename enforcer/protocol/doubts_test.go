@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
@@ -134,20 +135,39 @@ func TestCutAnswerOfAnotherModel(t *testing.T) {
 			if tc.anyName {
 				model.AnsweredAs = []string{"*"}
 			}
-			request, err := protocol.ChatCompletions{}.Read(incoming(chatRequestBody))
-			if err != nil {
-				t.Fatal(err)
-			}
-			call, err := request.For(model, protocol.OutputLimits{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			answer := call.Whole()
-			answer.Pass([]byte(tc.answer))
-			answer.End(true)
-			if got := answer.(interface{ Opaque() bool }).Opaque(); got != tc.want {
+			if got := isOpaque(t, protocol.ChatCompletions{}, chatRequestBody, model, tc.answer); got != tc.want {
 				t.Errorf("opaque: %t", got)
 			}
 		})
 	}
+	for name, tc := range map[string]struct {
+		endpoint     protocol.Endpoint
+		body, answer string
+	}{
+		"Responses": {protocol.Responses{}, `{"model":"maxi","input":"hi"}`, `{"model":"maxi-pro","output":[{`},
+		"Messages":  {protocol.Messages{}, seenMessages, `{"model":"maxi-pro","content":[{`},
+		"Gemini":    {protocol.GenerateContent{}, seenGemini, `{"modelVersion":"maxi-pro","candidates":[{`},
+		"Vercel":    {vercel("/v3/ai/language-model"), `{` + vercelHi + `}`, `{"response":{"modelId":"maxi-pro"},"content":[{`},
+	} {
+		if !isOpaque(t, tc.endpoint, tc.body, maxi, tc.answer) {
+			t.Errorf("%s: the model that the answer names is not looked at", name)
+		}
+	}
+}
+
+// isOpaque is whether the part of a whole answer that has come does not tell what it cost.
+func isOpaque(t *testing.T, endpoint protocol.Endpoint, body string, model limiterv1.Model, part string) bool {
+	t.Helper()
+	request, err := endpoint.Read(incoming(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	call, err := request.For(model, protocol.OutputLimits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := call.Whole()
+	answer.Pass([]byte(part))
+	answer.End(true)
+	return answer.(interface{ Opaque() bool }).Opaque()
 }

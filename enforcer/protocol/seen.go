@@ -75,8 +75,10 @@ type seen struct {
 	first, last time.Time
 	// finished is whether no more output is to come.
 	finished bool
-	// named is whether the name of the model that answers was seen.
-	named bool
+	// modelNamed is whether the name of the model that answers was seen.
+	modelNamed bool
+	// named are the properties of the call that the answer names, the usual ones among them.
+	named price.Properties
 	// served is the service tier, once the provider has said it.
 	served price.ServiceTier
 }
@@ -154,8 +156,8 @@ func (s *seen) most(told price.Usage, ok bool, events *eventStream, cut Cut) (pr
 		told = s.bound
 		told.Output, told.AudioOutput, told.ImageOutput = 0, 0, 0
 	}
-	told.Billed, told.Uses = 0, mostUses(told.Uses, s.bound.Uses) // what was used beside tokens is told at the end
-	told.Properties = told.Properties.Or(s.bound.Properties)      // where the answer does not say, the request does
+	told.Billed, told.Uses = 0, mostUses(told.Uses, s.bound.Uses)        // what was used beside tokens is told at the end
+	told.Properties = s.named.Or(told.Properties).Or(s.bound.Properties) // where the answer does not say, the request does
 	told.ServiceTier = cmp.Or(told.ServiceTier, s.served)
 	reported, limit := outputOf(told), outputOf(s.bound)
 	more := max(0, min(s.output(events, cut), limit)-reported)
@@ -297,7 +299,7 @@ func thinksHidden(name string) bool {
 // was asked for: a deployment, or an alias, may be called anything.
 func (s *seen) name(model gjson.Result) {
 	if model.Str != "" { // Azure's first chunk has an empty one
-		s.named = true
+		s.modelNamed = true
 		s.hidden = s.hidden || !s.shown && thinksHidden(model.Str)
 	}
 }

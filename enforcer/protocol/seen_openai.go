@@ -40,7 +40,7 @@ type chatSeen struct {
 func (s *chatSeen) chunk(data []byte) {
 	s.frames++
 	chunk := view(data)
-	if !s.named {
+	if !s.modelNamed {
 		s.name(gjson.Get(chunk, "model"))
 		s.servedIn(gjson.Get(chunk, "service_tier"))
 	}

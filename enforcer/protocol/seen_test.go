@@ -34,7 +34,9 @@ type cutAnswer struct {
 	input price.Usage
 	// tier is the service tier that the provider has told.
 	tier price.ServiceTier
-	none bool
+	// properties are those that the provider has told, in the place of those of the bound.
+	properties price.Properties
+	none       bool
 }
 
 const (
@@ -169,6 +171,10 @@ func TestSeen(t *testing.T) {
 			stream: frames(messageStart), want: 2 + 1, input: price.Usage{Input: 7, CachedInput: 2, Properties: "inference_geo=us&speed="}},
 		"Messages: in another place than was asked for": {endpoint: messages, body: strings.Replace(seenMessages, `"stream"`, `"speed":"standard","inference_geo":"global","stream"`, 1),
 			stream: frames(strings.Replace(messageStart, `"output`, `"inference_geo":"us","output`, 1)), want: 2 + 1, input: price.Usage{Input: 7, CachedInput: 2, Properties: "inference_geo=us&speed="}},
+		"Messages: slower than was asked for": {endpoint: messages, body: strings.Replace(seenMessages, `"stream"`, `"speed":"fast","stream"`, 1),
+			stream: frames(strings.Replace(messageStart, `"output`, `"speed":"standard","output`, 1)), want: 2 + 1, input: price.Usage{Input: 7, CachedInput: 2, Properties: "speed="}},
+		"Messages: a place, and a usage that is not believed": {endpoint: messages, body: strings.Replace(seenMessages, `"stream"`, `"inference_geo":"global","stream"`, 1),
+			stream: frames(`{"type":"message_start","message":{"usage":{"input_tokens":7.5,"inference_geo":"us"}}}`), want: 2 + 1, properties: "inference_geo=us"},
 		"Messages: a citation":                   {endpoint: messages, body: seenMessages, stream: frames(messageStart, `{"type":"content_block_delta","delta":{"type":"citations_delta","citation":{"cited_text":"xxxxxx"}}}`), want: 2 + 1, input: start},
 		"Messages: thoughts":                     {endpoint: messages, body: seenMessages, stream: frames(messageStart, `{"type":"content_block_start","content_block":{"type":"thinking","thinking":""}}`), want: 90, input: start},
 		"Messages: thoughts that were asked for": {endpoint: messages, body: strings.Replace(seenMessages, `"stream"`, `"thinking":{"type":"adaptive"},"stream"`, 1), stream: frames(messageStart), want: 90, input: start},
@@ -222,6 +228,9 @@ func (tc cutAnswer) check(t *testing.T) {
 		want = call.Bound
 	}
 	want.Output, want.ServiceTier = tc.want, tc.tier
+	if tc.properties != "" {
+		want.Properties = tc.properties
+	}
 	if tc.none {
 		want = price.Usage{}
 	}
