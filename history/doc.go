@@ -2,6 +2,6 @@
 // refused, and the limits that were in force.
 //
 // It reads as a member of bursar_reader, who says in each transaction for which tenant,
-// or of bursar_manager. Its transactions are short, however much is read: a page of calls
+// or of bursar_manager; or, of what all tenants spent, as one of bursar_finance. Its transactions are short, however much is read: a page of calls
 // each. It must never write.
 package history

@@ -35,13 +35,13 @@ func (r *Reader) forTenant(ctx context.Context, tenant string, read func(pgx.Tx)
 
 // explained adds to an error how to fix it.
 func explained(err error) error {
-	const undefinedTable, undefinedColumn, insufficientPrivilege = "42P01", "42703", "42501"
+	const undefinedTable, undefinedColumn, undefinedObject, insufficientPrivilege = "42P01", "42703", "42704", "42501"
 	var failure *pgconn.PgError
 	if !errors.As(err, &failure) {
 		return err
 	}
 	switch failure.Code {
-	case undefinedTable, undefinedColumn:
+	case undefinedTable, undefinedColumn, undefinedObject:
 		return fmt.Errorf("%w: the database schema is not that of this version: use the version of the manager, which migrates the database", err)
 	case insufficientPrivilege:
 		return fmt.Errorf("%w: the login must be a member of bursar_reader (GRANT bursar_reader TO it)", err)

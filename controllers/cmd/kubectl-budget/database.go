@@ -21,7 +21,7 @@ type database struct{ url string }
 
 func (d *database) addFlag(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&d.url, "database-url", "",
-		"Postgres URL of a member of bursar_reader, without a password; with one, use "+databaseVariable)
+		"Postgres URL of a member of bursar_reader (report -A: of bursar_finance), without a password; with one, use "+databaseVariable)
 }
 
 // open opens the ledger for reading.
@@ -31,7 +31,7 @@ func (d *database) open(ctx context.Context) (reader *history.Reader, closeIt fu
 	}
 	raw := cmp.Or(d.url, os.Getenv(databaseVariable))
 	if raw == "" {
-		return nil, nil, usageError{errors.New("no ledger: set " + databaseVariable + ` to the Postgres URL of a member of bursar_reader, such as "postgres://user:password@host:5432/bursar"`)}
+		return nil, nil, usageError{errors.New("no ledger: set " + databaseVariable + ` to the Postgres URL of a member of bursar_reader (report -A: of bursar_finance), such as "postgres://user:password@host:5432/bursar"`)}
 	}
 	pool, err := postgresclient.Open(ctx, raw, 2)
 	if err != nil {

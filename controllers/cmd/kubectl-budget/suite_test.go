@@ -28,9 +28,10 @@ var (
 	// api acts as an administrator, and so does who uses kubeconfig.
 	api        client.Client
 	kubeconfig string
-	// ledger is the superuser's, readerURL that of a member of bursar_reader.
-	ledger    *pgxpool.Pool
-	readerURL string
+	// ledger is the superuser's; readerURL and financeURL are those of members of bursar_reader
+	// and bursar_finance.
+	ledger                *pgxpool.Pool
+	readerURL, financeURL string
 )
 
 func TestMain(m *testing.M) {
@@ -95,6 +96,9 @@ func start(ctx context.Context) (stops []func() error, err error) {
 	if readerURL, err = server.NewLogin(ctx, admin, "bursar_reader"); err != nil {
 		return stops, err
 	}
+	if financeURL, err = server.NewLogin(ctx, admin, "bursar_finance"); err != nil {
+		return stops, err
+	}
 	ledger, err = pgxpool.New(ctx, admin)
 	stops = append([]func() error{func() error { ledger.Close(); return nil }}, stops...)
 	return stops, err
@@ -106,9 +110,21 @@ func budgeted(t *testing.T, args ...string) (stdout, stderr string, err error) {
 	return budgetedWith(t, "", args...)
 }
 
+// budgetedAs runs the command as a login of the database.
+func budgetedAs(t *testing.T, login string, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	return runOnce(t, login, "", args...)
+}
+
 func budgetedWith(t *testing.T, input string, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
-	t.Setenv(databaseVariable, readerURL)
+	return runOnce(t, readerURL, input, args...)
+}
+
+// runOnce runs the command once.
+func runOnce(t *testing.T, login, input string, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	t.Setenv(databaseVariable, login)
 	var out, errs bytes.Buffer
 	command := newCommand()
 	command.SetIn(strings.NewReader(input))
