@@ -10,7 +10,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
 )
 
-//+kubebuilder:webhook:path=/validate-bursar-dev-v1alpha1-budgetgrant,mutating=false,failurePolicy=ignore,sideEffects=None,timeoutSeconds=3,groups=bursar.dev,versions=v1alpha1,resources=budgetgrants,verbs=create,name=budgetgrants.bursar.dev,admissionReviewVersions=v1,serviceName=bursar-webhook,serviceNamespace=bursar-system
+//+kubebuilder:webhook:path=/validate-bursar-dev-v1alpha1-budgetgrant,mutating=false,failurePolicy=ignore,sideEffects=NoneOnDryRun,timeoutSeconds=3,groups=bursar.dev,versions=v1alpha1,resources=budgetgrants,verbs=create,name=budgetgrants.bursar.dev,admissionReviewVersions=v1,serviceName=bursar-webhook,serviceNamespace=bursar-system
 
 type budgetGrants struct{ reader client.Reader }
 

@@ -16,7 +16,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/compile"
 )
 
-//+kubebuilder:webhook:path=/validate-bursar-dev-v1alpha1-tenantbudget,mutating=false,failurePolicy=ignore,sideEffects=None,timeoutSeconds=3,groups=bursar.dev,versions=v1alpha1,resources=tenantbudgets,verbs=create;update,name=tenantbudgets.bursar.dev,admissionReviewVersions=v1,serviceName=bursar-webhook,serviceNamespace=bursar-system,patch=`{"matchConditions":[{"name":"spec-is-new","expression":"request.operation == 'CREATE' || object.spec != oldObject.spec"}]}`
+//+kubebuilder:webhook:path=/validate-bursar-dev-v1alpha1-tenantbudget,mutating=false,failurePolicy=ignore,sideEffects=NoneOnDryRun,timeoutSeconds=3,groups=bursar.dev,versions=v1alpha1,resources=tenantbudgets,verbs=create;update;delete,name=tenantbudgets.bursar.dev,admissionReviewVersions=v1,serviceName=bursar-webhook,serviceNamespace=bursar-system,patch=`{"matchConditions":[{"name":"spec-is-new","expression":"request.operation != 'UPDATE' || object.spec != oldObject.spec"}]}`
 
 type tenantBudgets struct {
 	reader   client.Reader

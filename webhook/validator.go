@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 
 // refused are the reasons for which an object is not let in. What else stands in the
@@ -43,6 +45,26 @@ const (
 // to warn of. The API server waits for twice as long.
 const warnWithin = 1500 * time.Millisecond
 
+// askedWithin bounds what a request waits for Postgres to remember who made it. A request
+// that is not remembered has nobody's name on record.
+const askedWithin = time.Second
+
+// asked remembers who asks that an object be as the gist has it.
+func (v validator[T]) asked(ctx context.Context, object T, gist string) {
+	request, err := admission.RequestFromContext(ctx)
+	if err != nil || v.changes == nil || ptr.Deref(request.DryRun, false) {
+		return
+	}
+	askedCtx, cancel := context.WithTimeout(ctx, askedWithin)
+	defer cancel()
+	err = v.changes.Asked(askedCtx, budgetstore.ChangeRequest{
+		UID: string(object.GetUID()), Generation: object.GetGeneration(), Gist: gist, User: request.UserInfo.Username,
+	})
+	if err != nil {
+		log.FromContext(ctx).Error(err, "Failed to record who asked for a change")
+	}
+}
+
 // rules are what there is to say about the objects of a kind.
 type rules[T client.Object] interface {
 	// kind is the kind's name.
@@ -57,11 +79,15 @@ type rules[T client.Object] interface {
 }
 
 // validator answers the API server by the rules of a kind.
-type validator[T client.Object] struct{ rules[T] }
+type validator[T client.Object] struct {
+	rules[T]
+	// changes is told who asks for what; nil where nobody wants to know.
+	changes Changes
+}
 
 // register makes the manager serve the rules of a kind.
-func register[T client.Object](mgr ctrl.Manager, object T, r rules[T]) error {
-	return ctrl.NewWebhookManagedBy(mgr, object).WithValidator(validator[T]{r}).Complete()
+func register[T client.Object](mgr ctrl.Manager, object T, r rules[T], changes Changes) error {
+	return ctrl.NewWebhookManagedBy(mgr, object).WithValidator(validator[T]{r, changes}).Complete()
 }
 
 // ValidateCreate answers whether an object may be created.
@@ -82,7 +108,10 @@ func (v validator[T]) ValidateUpdate(ctx context.Context, was, is T) (admission.
 }
 
 // ValidateDelete lets everything go.
-func (v validator[T]) ValidateDelete(context.Context, T) (admission.Warnings, error) { return nil, nil }
+func (v validator[T]) ValidateDelete(ctx context.Context, was T) (admission.Warnings, error) {
+	v.asked(ctx, was, budgetstore.GistOfDeletion)
+	return nil, nil
+}
 
 func (v validator[T]) answer(ctx context.Context, was, is T) (admission.Warnings, error) {
 	decided, err := v.decideCaughtUp(ctx, is)
@@ -95,13 +124,19 @@ func (v validator[T]) answer(ctx context.Context, was, is T) (admission.Warnings
 		kind := v1alpha1.GroupVersion.WithKind(v.kind()).GroupKind()
 		return nil, apierrors.NewInvalid(kind, is.GetName(), decided.Errors)
 	}
+	recorded := make(chan struct{})
+	go func() {
+		defer close(recorded)
+		v.asked(ctx, is, budgetstore.Gist(v.spec(is)))
+	}()
+	defer func() { <-recorded }()
 	var warnings []string
 	if decided.Status == metav1.ConditionFalse {
 		warnings = append(warnings, "has no effect yet: "+decided.Message)
 	}
-	ctx, cancel := context.WithTimeout(ctx, warnWithin)
+	warnCtx, cancel := context.WithTimeout(ctx, warnWithin)
 	defer cancel()
-	return clip(append(warnings, v.warn(ctx, was, is)...)), nil
+	return clip(append(warnings, v.warn(warnCtx, was, is)...)), nil
 }
 
 // decideCaughtUp decides, and for as long as other objects are in the way once more: what

@@ -51,7 +51,7 @@ func TestWhatOthersDidAMomentAgo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			rules := &inTurn{reasons: tc.reasons}
-			_, err := validator[*v1alpha1.TenantBudget]{rules}.ValidateCreate(t.Context(), &v1alpha1.TenantBudget{})
+			_, err := validator[*v1alpha1.TenantBudget]{rules, nil}.ValidateCreate(t.Context(), &v1alpha1.TenantBudget{})
 			if (err != nil) != tc.refused {
 				t.Errorf("answered %v, refused: want %t", err, tc.refused)
 			}

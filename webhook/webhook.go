@@ -8,6 +8,7 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
@@ -16,16 +17,21 @@ type Counters interface {
 	Read(ctx context.Context, root, tenant string, limits ...limiterv1.MoneyLimit) (limiterstore.Reading, error)
 }
 
+// Changes is where it is kept who asked for changes.
+type Changes interface {
+	Asked(ctx context.Context, request budgetstore.ChangeRequest) error
+}
+
 //+kubebuilder:webhookconfiguration:mutating=false,name=bursar
 
 // Register makes the manager serve the webhooks, whether it leads or not.
-func Register(mgr ctrl.Manager, counters Counters, ledger PastCalls) error {
+func Register(mgr ctrl.Manager, counters Counters, ledger PastCalls, changes Changes) error {
 	reader := mgr.GetClient()
 	return errors.Join(
-		register(mgr, &v1alpha1.TenantBudget{}, tenantBudgets{reader, counters, ledger}),
-		register(mgr, &v1alpha1.RateLimitPolicy{}, rateLimitPolicies{reader}),
-		register(mgr, &v1alpha1.ModelProvider{}, modelProviders{reader}),
-		register(mgr, &v1alpha1.APIKey{}, apiKeys{reader}),
-		register(mgr, &v1alpha1.BudgetGrant{}, budgetGrants{reader}),
+		register(mgr, &v1alpha1.TenantBudget{}, tenantBudgets{reader, counters, ledger}, changes),
+		register(mgr, &v1alpha1.RateLimitPolicy{}, rateLimitPolicies{reader}, nil),
+		register(mgr, &v1alpha1.ModelProvider{}, modelProviders{reader}, nil),
+		register(mgr, &v1alpha1.APIKey{}, apiKeys{reader}, nil),
+		register(mgr, &v1alpha1.BudgetGrant{}, budgetGrants{reader}, changes),
 	)
 }

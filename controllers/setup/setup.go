@@ -136,7 +136,7 @@ func NewManager(ctx context.Context, cluster *rest.Config, options Options) (ctr
 	mgr, err := ctrl.NewManager(cluster, ctrl.Options{
 		Scheme:                              scheme,
 		Logger:                              options.Logger,
-		Cache:                               cache.Options{DefaultTransform: cache.TransformStripManagedFields()},
+		Cache:                               cache.Options{DefaultTransform: tenantbudget.KeepSpecManager},
 		Controller:                          config.Controller{SkipNameValidation: &options.Several},
 		Metrics:                             options.Metrics,
 		WebhookServer:                       webhooks.server,
@@ -164,7 +164,7 @@ func NewManager(ctx context.Context, cluster *rest.Config, options Options) (ctr
 	if err := register(mgr, documents, options); err != nil {
 		return nil, err
 	}
-	return mgr, webhooks.register(mgr, limiterstore.NewCounters(options.Redis), history.NewReader(options.Database))
+	return mgr, webhooks.register(mgr, limiterstore.NewCounters(options.Redis), history.NewReader(options.Database), budgetstore.NewChanges(options.Database))
 }
 
 // register adds all that runs in the manager.

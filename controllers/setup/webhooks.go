@@ -87,7 +87,7 @@ func (o *WebhookOptions) names(host string) []string {
 	return names
 }
 
-func (w webhooks) register(mgr ctrl.Manager, counters webhook.Counters, ledger webhook.PastCalls) error {
+func (w webhooks) register(mgr ctrl.Manager, counters webhook.Counters, ledger webhook.PastCalls, changes webhook.Changes) error {
 	if w.server == nil {
 		return nil
 	}
@@ -96,5 +96,5 @@ func (w webhooks) register(mgr ctrl.Manager, counters webhook.Counters, ledger w
 			return err
 		}
 	}
-	return webhook.Register(mgr, counters, ledger)
+	return webhook.Register(mgr, counters, ledger, changes)
 }

@@ -87,7 +87,7 @@ would be refused.`,
 	prices.AddCommand(newImport())
 	key := groups(&cobra.Command{Use: "key", Short: "Work with API keys"})
 	key.AddCommand(newKeyCreate(cluster))
-	root.AddCommand(newTop(cluster), newReportCommand(cluster), newExplain(cluster), newReplay(cluster), newGrant(cluster), key, prices, newVersion())
+	root.AddCommand(newTop(cluster), newReportCommand(cluster), newExplain(cluster), newHistory(cluster), newReplay(cluster), newGrant(cluster), key, prices, newVersion())
 	return root
 }
 

@@ -43,6 +43,7 @@ func (c *Controller) recordGrant(ctx context.Context, grant *v1alpha1.BudgetGran
 		Limit:     grant.Spec.Limit,
 		Reason:    grant.Spec.Reason,
 		CreatedAt: grant.CreationTimestamp.UTC(),
+		Gist:      budgetstore.Gist(grant.Spec),
 	})
 }
 

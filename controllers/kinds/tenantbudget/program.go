@@ -66,9 +66,29 @@ func (c *Controller) record(ctx context.Context, s *scope) error {
 			UID:        own.UID,
 			Generation: own.Generation,
 			Level:      s.inForce.Level,
+			Change:     changeTo(s.Object, own),
 		}, s.Now, c.limits.Record)
 	}
 	return nil
+}
+
+// changeTo is how the budget became what is in force; nil if it says something else by now.
+func changeTo(budget *v1alpha1.TenantBudget, inForce limiterv1.Source) *budgetstore.Change {
+	if string(budget.UID) != inForce.UID || budget.Generation != inForce.Generation {
+		return nil
+	}
+	change := &budgetstore.Change{
+		ResourceVersion: budget.ResourceVersion,
+		Gist:            budgetstore.Gist(budget.Spec),
+		Enforcement:     string(budget.Spec.Enforcement),
+	}
+	if breaker := budget.Spec.Breaker; breaker != nil {
+		change.BreakerForced = string(breaker.Forced)
+	}
+	if last := specManager(budget.ManagedFields); last != nil {
+		change.FieldManager, change.ManagedAt = last.Manager, last.Time.UTC()
+	}
+	return change
 }
 
 // withdraw withdraws what a budget that is going has programmed. What has been taken over

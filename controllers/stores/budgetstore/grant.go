@@ -27,12 +27,15 @@ type Grant struct {
 	Reason         string
 	// CreatedAt is when the object was created.
 	CreatedAt time.Time
+	// Gist is that of the spec.
+	Gist string
 }
 
 const recordGrant = `
 INSERT INTO budget_grants (
-  grant_uid, tenant_id, namespace, grant_name, limit_name, user_id, amount_nanos, reason, starts_at, expires_at, created_at)
-VALUES (@uid, @tenant, @namespace, @name, @limit, nullif(@user, ''), @amount, @reason, @starts, @expires, @created)
+  grant_uid, tenant_id, namespace, grant_name, limit_name, user_id, amount_nanos, reason, starts_at, expires_at, created_at, created_by)
+VALUES (@uid, @tenant, @namespace, @name, @limit, nullif(@user, ''), @amount, @reason, @starts, @expires, @created,
+        coalesce((SELECT array_agg(DISTINCT user_name ORDER BY user_name) FROM change_requests WHERE object_uid = @uid AND gist = @gist), '{}'))
 ON CONFLICT (grant_uid) DO NOTHING`
 
 // Record makes a row for the grant. Recording again changes nothing.
@@ -40,7 +43,7 @@ func (g *Grants) Record(ctx context.Context, grant Grant) error {
 	args := pgx.NamedArgs{
 		"uid": grant.UID, "tenant": grant.Tenant, "namespace": grant.Namespace, "name": grant.Name, "limit": grant.Limit,
 		"user": grant.User, "amount": int64(grant.Amount), "reason": storable(grant.Reason),
-		"starts": nilIfZero(grant.StartsAt), "expires": grant.ExpiresAt, "created": grant.CreatedAt,
+		"starts": nilIfZero(grant.StartsAt), "expires": grant.ExpiresAt, "created": grant.CreatedAt, "gist": grant.Gist,
 	}
 	if err := inOrder(ctx, g.pool, args, recordGrant); err != nil {
 		return fmt.Errorf("record grant %s/%s: %w", grant.Namespace, grant.Name, err)

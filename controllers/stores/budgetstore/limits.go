@@ -28,6 +28,8 @@ type Budget struct {
 	Generation int64
 	// Level is the tenant, and what was compiled for it.
 	limiterv1.Level
+	// Change is how the budget became what it is; nil where that is not known.
+	Change *Change `json:"-"`
 }
 
 const recordTenant = `
@@ -90,7 +92,14 @@ func (l *Limits) Record(ctx context.Context, budget Budget) error {
 		"generation": budget.Generation, "zone": budget.TimeZone,
 		"names": names, "pers": pers, "periods": periods, "amounts": amounts, "trips": trips, "tiers": tiers, "models": models,
 	}
-	if err := inOrder(ctx, l.pool, args, recordTenant, closeChangedLimits, openMissingLimits); err != nil {
+	statements := []string{recordTenant, closeChangedLimits, openMissingLimits}
+	if change := budget.Change; change != nil {
+		args["version"], args["gist"] = change.ResourceVersion, change.Gist
+		args["manager"], args["managed"] = storable(change.FieldManager), nilIfZero(change.ManagedAt)
+		args["enforcement"], args["forced"] = change.Enforcement, change.BreakerForced
+		statements = append(statements, recordChange)
+	}
+	if err := inOrder(ctx, l.pool, args, statements...); err != nil {
 		return fmt.Errorf("record the limits of tenant %s: %w", budget.Tenant, err)
 	}
 	return nil
@@ -107,8 +116,8 @@ WHERE tenant_id = @tenant AND budget_uid = @uid AND valid_to IS NULL`
 // Close closes the rows that the budget with the UID opened, and resolves its alerts.
 // Rows of another budget, which has taken over the tenant, stay open.
 func (l *Limits) Close(ctx context.Context, tenant, uid string) error {
-	args := pgx.NamedArgs{"tenant": tenant, "uid": uid, "resolution": ledgerv1.BudgetRemoved}
-	if err := inOrder(ctx, l.pool, args, withdrawTenant, closeLimits, removeAlerts); err != nil {
+	args := pgx.NamedArgs{"tenant": tenant, "uid": uid, "resolution": ledgerv1.BudgetRemoved, "deletion": GistOfDeletion}
+	if err := inOrder(ctx, l.pool, args, recordDeletion, withdrawTenant, closeLimits, removeAlerts); err != nil {
 		return fmt.Errorf("close the limits of tenant %s: %w", tenant, err)
 	}
 	return nil

@@ -1,0 +1,99 @@
+package webhook_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/hack/testkit"
+	"github.com/bursar-dev/bursar/hack/testkit/objects"
+)
+
+// clientOf is a user's client, with the rights of an administrator.
+func clientOf(t *testing.T, user string) client.Client {
+	t.Helper()
+	testkit.Must(t, client.IgnoreAlreadyExists(api.Create(t.Context(), &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "everything-" + user},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: user}},
+	})))
+	config := rest.CopyConfig(kube.Config)
+	config.Impersonate = rest.ImpersonationConfig{UserName: user}
+	c, err := client.New(config, client.Options{Scheme: api.Scheme()})
+	testkit.Must(t, err)
+	return c
+}
+
+// changes are the changes of a tenant on record.
+func changes(t *testing.T, tenant string) []string {
+	t.Helper()
+	rows, err := superuser.Query(t.Context(), `
+SELECT concat(generation, ' ', change, ' by ', array_to_string(changed_by, ','), ' with ', field_manager) FROM budget_changes
+WHERE tenant_id = $1 ORDER BY recorded_at, generation`, tenant)
+	testkit.Must(t, err)
+	defer rows.Close()
+	var all []string
+	for rows.Next() {
+		var line string
+		testkit.Must(t, rows.Scan(&line))
+		all = append(all, line)
+	}
+	return all
+}
+
+// TestWhoChangedALimit: it is on record who asked for each change, whatever they write into the
+// object and call themselves, and who asked for a deletion. Who only tries is not.
+func TestWhoChangedALimit(t *testing.T) {
+	namespace := newNamespace(t)
+	ana, bo := clientOf(t, "ana"), clientOf(t, "bo")
+	budget := objects.TenantBudget(namespace)
+	budget.Annotations = map[string]string{"bursar.dev/changed-by": "bo"}
+	want := []string{"1 Set by ana with kubectl"}
+	testkit.Must(t, ana.Create(t.Context(), budget, client.FieldOwner("kubectl")))
+	awaitChanges(t, namespace, want)
+
+	update(t, ana, budget, client.FieldOwner("bo"), func() {
+		budget.Spec.Limits[0].Amount = "7.00"
+		budget.ManagedFields = nil
+	})
+	want = append(want, "2 Set by ana with bo")
+	awaitChanges(t, namespace, want)
+
+	tried := budget.DeepCopy()
+	tried.Spec.Limits[0].Amount = "8.00"
+	testkit.Must(t, ana.Update(t.Context(), tried, client.DryRunAll))
+	update(t, bo, budget, client.FieldOwner("argocd"), func() { budget.Spec.Limits[0].Amount = "8.00" })
+	want = append(want, "3 Set by bo with argocd")
+	awaitChanges(t, namespace, want)
+
+	testkit.Must(t, bo.Delete(t.Context(), budget))
+	awaitChanges(t, namespace, append(want, "3 Deleted by bo with "))
+}
+
+// awaitChanges waits for changes to be on record.
+func awaitChanges(t *testing.T, tenant string, want []string) {
+	t.Helper()
+	var got []string
+	testkit.Eventually(t, fmt.Sprintf("the changes %q are on record", want), func() bool {
+		got = changes(t, tenant)
+		return strings.Join(got, "\n") == strings.Join(want, "\n")
+	})
+}
+
+// update changes a budget that the manager may change at the same time.
+func update(t *testing.T, c client.Client, budget *v1alpha1.TenantBudget, owner client.FieldOwner, change func()) {
+	t.Helper()
+	testkit.EventuallySucceeds(t, "the budget is updated", func() error {
+		if err := c.Get(t.Context(), client.ObjectKeyFromObject(budget), budget); err != nil {
+			return err
+		}
+		change()
+		return c.Update(t.Context(), budget, owner)
+	})
+}
