@@ -20,6 +20,10 @@ const (
 	ConditionRecorded = "Recorded"
 	// ConditionAlertsFailing is True while alerts cannot be delivered to someone in spec.alerts; the message says why. It is present only if spec.alerts is set, and does not affect Ready, because enforcement does not depend on alerts.
 	ConditionAlertsFailing = "AlertsFailing"
+	// ConditionReachable is True when calls to a ModelProvider get answers, as far as the enforcers have seen, and False when they do not: the reason and the message say what stands in the way. Unknown until a call was made. It does not affect Ready.
+	ConditionReachable = "Reachable"
+	// ConditionCredentialValid is True when a ModelProvider accepts Bursar's API key, as far as the enforcers have seen. It is False when the file with the key is missing, or the provider rejects the key; then Ready is False, too, unless the key is only denied some models.
+	ConditionCredentialValid = "CredentialValid"
 	// ConditionReconciling is True while the object is not yet enforced as written, and only time or other objects are needed.
 	ConditionReconciling = "Reconciling"
 	// ConditionStalled is True when the object will not be enforced as written until somebody changes it, or what blocks it.
@@ -107,6 +111,28 @@ const (
 	ReasonDeliveryFailing   = "DeliveryFailing"
 )
 
+// Reasons of ConditionReachable, beside ReasonUntried.
+const (
+	ReasonAnswered           = "Answered"
+	ReasonNotFound           = "NotFound"
+	ReasonHostNotFound       = "HostNotFound"
+	ReasonConnectionRefused  = "ConnectionRefused"
+	ReasonConnectionTimedOut = "ConnectionTimedOut"
+	ReasonConnectionFailed   = "ConnectionFailed"
+	ReasonTLSFailed          = "TLSFailed"
+)
+
+// Reasons of ConditionCredentialValid.
+const (
+	ReasonKeyAccepted           = "KeyAccepted"
+	ReasonKeyNotNeeded          = "KeyNotNeeded"
+	ReasonCredentialFileMissing = "CredentialFileMissing"
+	ReasonKeyRejected           = "KeyRejected"
+	ReasonKeyForbidden          = "KeyForbidden"
+	// ReasonUntried is the reason of either condition while no enforcer has called the provider.
+	ReasonUntried = "Untried"
+)
+
 // Reasons of ConditionReconciling and ConditionStalled, beside those of Accepted,
 // Programmed and Ready, which say what is waited for or stands in the way.
 const (
@@ -138,4 +164,8 @@ const (
 	EventOrphanWithdrawn  = "OrphanWithdrawn"
 	EventStoreLost        = "StoreLost"
 	EventStoreBack        = "StoreBack"
+	EventUnreachable      = "Unreachable"
+	EventReachable        = "Reachable"
+	EventKeyUnusable      = "KeyUnusable"
+	EventKeyUsable        = "KeyUsable"
 )

@@ -82,6 +82,14 @@ func (e *enforcer) beat(ctx context.Context, news bool) {
 	}
 }
 
+// sees makes the enforcer say what it has seen of a provider.
+func (e *enforcer) sees(ctx context.Context, provider string, report limiterv1.ProviderReport) {
+	e.mu.Lock()
+	e.state.Providers = map[string]limiterv1.ProviderReport{provider: report}
+	e.mu.Unlock()
+	e.beat(ctx, true)
+}
+
 // announce says that the enforcer has no calls open, if that is asked.
 func (e *enforcer) announce(ctx context.Context) {
 	var epoch limiterv1.Epoch

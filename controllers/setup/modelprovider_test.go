@@ -28,6 +28,59 @@ var _ = Describe("A ModelProvider", func() {
 		Expect(document(ctx, provider)()).To(BeEmpty())
 	})
 
+	It("says what the enforcers see of it", func(ctx SpecContext) {
+		one, two := startEnforcer(true), startEnforcer(true)
+		provider := objects.ModelProvider("seen")
+		provider.Spec.CredentialFile = "openai"
+		create(ctx, provider)
+		expectProgrammed(ctx, provider)
+		expectCondition(ctx, provider, v1alpha1.ConditionReachable, "Unknown Untried")
+		expectCondition(ctx, provider, v1alpha1.ConditionCredentialValid, "Unknown Untried")
+		expectCondition(ctx, provider, v1alpha1.ConditionReady, "True Enforced")
+
+		By("an enforcer not finding the key")
+		one.sees(ctx, provider.Name, limiterv1.ProviderReport{Credential: limiterv1.CredentialFileMissing})
+		expectCondition(ctx, provider, v1alpha1.ConditionCredentialValid, "False CredentialFileMissing")
+		Expect(message(provider, v1alpha1.ConditionCredentialValid)).To(And(
+			HavePrefix(`1 of 2 live enforcers: the file "openai" is missing`), ContainSubstring("bursar-provider-credentials")))
+		expectCondition(ctx, provider, v1alpha1.ConditionReady, "False CredentialFileMissing")
+		expectCondition(ctx, provider, v1alpha1.ConditionReconciling, "True CredentialFileMissing")
+		Eventually(ctx, eventsOf(ctx, provider, "KeyUnusable")).Should(HaveLen(1))
+
+		By("the provider rejecting the key")
+		for _, e := range []*enforcer{one, two} {
+			e.sees(ctx, provider.Name, limiterv1.ProviderReport{Reachable: limiterv1.NoTrouble, Credential: limiterv1.KeyRejected})
+		}
+		expectCondition(ctx, provider, v1alpha1.ConditionCredentialValid, "False KeyRejected")
+		expectCondition(ctx, provider, v1alpha1.ConditionReachable, "True Answered")
+		expectCondition(ctx, provider, v1alpha1.ConditionStalled, "True KeyRejected")
+		Eventually(ctx, eventsOf(ctx, provider, "KeyUnusable")).Should(HaveLen(2))
+
+		By("the enforcers that saw it having ended")
+		one.sees(ctx, provider.Name, limiterv1.ProviderReport{Credential: limiterv1.Untried})
+		two.sees(ctx, provider.Name, limiterv1.ProviderReport{Credential: limiterv1.Untried})
+		Consistently(ctx, condition(ctx, provider, v1alpha1.ConditionCredentialValid), "1s").Should(Equal("False KeyRejected"))
+
+		By("the key being right, and a model not being there")
+		one.sees(ctx, provider.Name, limiterv1.ProviderReport{Reachable: limiterv1.NotFound, Credential: limiterv1.NoTrouble, Models: []string{"seen"}})
+		expectCondition(ctx, provider, v1alpha1.ConditionCredentialValid, "True KeyAccepted")
+		expectCondition(ctx, provider, v1alpha1.ConditionReachable, "False NotFound")
+		Expect(message(provider, v1alpha1.ConditionReachable)).To(ContainSubstring("404 to calls of " + provider.Spec.Models[0].Name[:4]))
+		expectCondition(ctx, provider, v1alpha1.ConditionReady, "True Enforced")
+		Eventually(ctx, eventsOf(ctx, provider, "KeyUsable")).Should(HaveLen(1))
+		Eventually(ctx, eventsOf(ctx, provider, "Unreachable")).Should(HaveLen(1))
+
+		By("all being well")
+		one.sees(ctx, provider.Name, limiterv1.ProviderReport{Reachable: limiterv1.NoTrouble, Credential: limiterv1.NoTrouble})
+		expectCondition(ctx, provider, v1alpha1.ConditionReachable, "True Answered")
+		Eventually(ctx, eventsOf(ctx, provider, "Reachable")).Should(HaveLen(1))
+
+		By("the provider needing no key")
+		update(ctx, provider, func(p *v1alpha1.ModelProvider) { p.Spec.CredentialFile = "" })
+		expectCondition(ctx, provider, v1alpha1.ConditionCredentialValid, "True KeyNotNeeded")
+		remove(ctx, provider)
+	})
+
 	It("takes models that it does not list, for budgets that say so", func(ctx SpecContext) {
 		startEnforcer(true)
 		provider := objects.ModelProvider("listed")

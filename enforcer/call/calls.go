@@ -86,8 +86,10 @@ type Options struct {
 	// answers of those that have one.
 	Claims  Claims
 	Replays *answercache.Cache
-	Metrics *Metrics
-	Log     *slog.Logger
+	// Providers take what is seen of providers; nil for nobody.
+	Providers ProviderReports
+	Metrics   *Metrics
+	Log       *slog.Logger
 	// Tracer makes spans of calls; nil for none.
 	Tracer trace.Tracer
 	// Session is the session that the holds belong to.
@@ -117,6 +119,9 @@ type Calls struct {
 func New(options Options) *Calls {
 	if options.Protocols == nil {
 		options.Protocols = protocol.Protocols()
+	}
+	if options.Providers == nil {
+		options.Providers = noReports{}
 	}
 	calls := &Calls{Options: options, withheld: newWithheldFields(options.Protocols)}
 	calls.settling, calls.giveUp = context.WithCancel(context.Background())

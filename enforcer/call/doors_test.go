@@ -234,6 +234,9 @@ func (e exchange) request() toyRequest {
 
 // comparableReply is a reply with a comparable header.
 func comparableReply(reply toyReply) toyReply {
+	if id := reply.header.Get(call.CallIDHeader); id != "" {
+		reply.body = strings.ReplaceAll(reply.body, id, "CALL")
+	}
 	reply.header = comparableHeader(reply.header)
 	return reply
 }

@@ -64,7 +64,11 @@ func (c *Call) NoAnswer(sent bool, err error) *Response {
 	provider := c.route.Provider.Name
 	c.calls.Metrics.answered(provider, 0, c.forward.begun)
 	c.calls.Log.Warn("no answer from a provider", "provider", provider, "call", c.id, "error", err)
-	return c.refuseForwarded(noAnswer(sent))
+	c.calls.Providers.Failed(c.route.Provider, err)
+	if !sent {
+		return c.refuseForwarded(c.unreached(err))
+	}
+	return c.refuseForwarded(noAnswer())
 }
 
 // Answer takes the status and the header of the provider's answer; the header is the
@@ -76,9 +80,9 @@ func (c *Call) Answer(status int, header protocol.Header) (*Head, *Response) {
 	provider := c.route.Provider.Name
 	c.calls.Metrics.answered(provider, status, f.begun)
 	c.free()
-	if unusable(status) {
+	if broken := c.calls.Providers.Answered(c.route.Provider, c.listed(), status); unusable(status, header, broken) {
 		c.calls.Log.Warn("a provider rejected Bursar's request", "provider", provider, "call", c.id, "status", status)
-		return nil, c.refuseForwarded(unusableAnswer(status))
+		return nil, c.refuseForwarded(c.unusableAnswer(status))
 	}
 	c.calls.withheld.removeFrom(header)
 	f.head = Head{Status: status, Header: header, Streamed: isStream(status, header)}
@@ -102,12 +106,6 @@ func (c *Call) Answer(status int, header protocol.Header) (*Head, *Response) {
 		c.show()
 	}
 	return &f.head, nil
-}
-
-// unusable is whether an answer says nothing to a client: a redirect, or that the
-// provider does not know Bursar's key.
-func unusable(status int) bool {
-	return status < 200 || status >= 300 && status < 400 || status == protocol.StatusUnauthorized
 }
 
 func isEncoded(header protocol.Header) bool {

@@ -2,12 +2,14 @@ package call
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
 // Metrics count calls. Labels have few values: none is a tenant's,
@@ -71,7 +73,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	}
 	m.answers = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "bursar_enforcer_provider_answers_total",
-		Help: "Calls by provider (the ModelProvider's name) and answer: 1xx to 5xx by the status, none when there was no answer, cut when the answer was cut off, left when its client disconnected and the provider was told to stop.",
+		Help: "Calls by provider (the ModelProvider's name) and answer: 401, 403 and 404 by the status, other statuses as 1xx to 5xx, none when there was no answer, cut when the answer was cut off, left when its client disconnected and the provider was told to stop.",
 	}, []string{"provider", "answer"})
 	m.header = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "bursar_enforcer_provider_header_seconds",
@@ -129,8 +131,18 @@ func (m *Metrics) answered(provider string, status int, sent time.Time) {
 		m.answers.WithLabelValues(provider, "none").Inc()
 		return
 	}
-	m.answers.WithLabelValues(provider, fmt.Sprintf("%dxx", status/100)).Inc()
+	m.answers.WithLabelValues(provider, answerLabel(status)).Inc()
 	m.header.WithLabelValues(provider).Observe(time.Since(sent).Seconds())
+}
+
+// answerLabel is the label of an answer by its status. Those by which a provider tells that
+// its ModelProvider is wrong have one of their own.
+func answerLabel(status int) string {
+	switch status {
+	case protocol.StatusUnauthorized, protocol.StatusForbidden, protocol.StatusNotFound:
+		return strconv.Itoa(status)
+	}
+	return fmt.Sprintf("%dxx", status/100)
 }
 
 // cut counts an answer that did not come to its end, beside the answer itself.

@@ -237,20 +237,10 @@ func providerFault(code, title, message string) *Problem {
 	return r
 }
 
-// noAnswer is the refusal of a call whose provider could not be reached, or was
-// and did not answer. What may have been paid for is not to be tried again.
-func noAnswer(sent bool) *Problem {
-	if sent {
-		return providerFault("provider_failed", "Provider failed", "The call was sent to the provider, which did not answer.").finally()
-	}
-	return providerFault("provider_unreachable", "Provider unreachable", "The provider could not be reached.")
-}
-
-// unusableAnswer is the refusal of a call whose provider answered about Bursar's own
-// account or address, which clients must not see.
-func unusableAnswer(status int) *Problem {
-	return providerFault("provider_refused", "Provider refused",
-		fmt.Sprintf("The provider rejected Bursar's request with status %d.", status)).finally()
+// noAnswer is the refusal of a call whose provider was asked and did not answer. What may
+// have been paid for is not to be tried again.
+func noAnswer() *Problem {
+	return providerFault("provider_failed", "Provider failed", "The call was sent to the provider, which did not answer.").finally()
 }
 
 // answerCut is the refusal of a call whose answer was cut off.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"crypto/sha256"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -96,6 +97,19 @@ func (c *Config) RouteUnlisted(protocol limiterv1.Protocol, model string) (*Rout
 
 // Routes are all routes in the order of their models' names. They are not to be changed.
 func (c *Config) Routes() []*Route { return c.routes.Load().sorted }
+
+// Providers are the providers of all routes, in the order of their names.
+func (c *Config) Providers() []limiterv1.Provider {
+	byName := map[string]limiterv1.Provider{}
+	for _, route := range c.Routes() {
+		byName[route.Provider.Name] = route.Provider
+	}
+	providers := make([]limiterv1.Provider, 0, len(byName))
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		providers = append(providers, byName[name])
+	}
+	return providers
+}
 
 // Running is the newest configuration that is run in full.
 func (c *Config) Running() Running { return *c.running.Load() }

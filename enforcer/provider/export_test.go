@@ -1,6 +1,11 @@
 package provider
 
-import "context"
+import (
+	"context"
+	"time"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+)
 
 // ReadKey is how the Client reads a provider's key.
 func ReadKey(dir, file string) (string, error) { return keyring{dir: dir}.read(file) }
@@ -21,3 +26,9 @@ func Dial(ctx context.Context, address string) (*Conn, error) {
 func (c *conn) Expect()           { c.expect() }
 func (c *conn) MayWrite() bool    { return c.mayWrite() }
 func (c *conn) ReadNothing() bool { return c.readNothing() }
+
+// SetNow sets the clock.
+func (r *Reports) SetNow(now func() time.Time) { r.now = now }
+
+// Look looks for the files of the providers that there are.
+func (r *Reports) Look(providers ...limiterv1.Provider) { r.look(providers) }

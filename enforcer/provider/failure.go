@@ -8,14 +8,33 @@ import (
 	"io"
 	"net"
 	"syscall"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
 // failure is why a provider gave no answer, or not all of one, in words of our own. The
 // errors of net/http quote what the provider sent, which may be what it was sent: a key, or
 // the text of a call. They must not reach the log, and are not kept.
-type failure string
+type failure struct {
+	text string
+	// trouble is what whoever runs Bursar can mend, if it is that.
+	trouble limiterv1.ProviderTrouble
+}
 
-func (f failure) Error() string { return string(f) }
+func (f failure) Error() string { return f.text }
+
+// Trouble is what whoever runs Bursar can mend; empty if it is something else.
+func (f failure) Trouble() limiterv1.ProviderTrouble { return f.trouble }
+
+// TroubleOf is the trouble that an error of Send tells of; empty if it is none that whoever
+// runs Bursar can mend.
+func TroubleOf(err error) limiterv1.ProviderTrouble {
+	var why failure
+	if errors.As(err, &why) {
+		return why.trouble
+	}
+	return ""
+}
 
 // failureOf is the kind of an error of the transport.
 func failureOf(err error) failure {
@@ -23,19 +42,19 @@ func failureOf(err error) failure {
 	var timeout net.Error
 	switch {
 	case errors.Is(err, context.Canceled):
-		return "it was given up here"
+		return failure{text: "it was given up here"}
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return "the provider did not answer in time"
+		return failure{"the provider did not answer in time", timedOut(err)}
 	case errors.As(err, &dns):
-		return "the provider's host name was not found"
+		return failure{"the provider's host name was not found", limiterv1.HostNotFound}
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "the provider refused the connection"
+		return failure{"the provider refused the connection", limiterv1.ConnectionRefused}
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return "the provider reset the connection"
+		return failure{text: "the provider reset the connection"}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errClosedByProvider):
-		return "the provider closed the connection"
+		return failure{text: "the provider closed the connection"}
 	case isTLS(err):
-		return "the TLS handshake with the provider failed"
+		return failure{"the TLS handshake with the provider failed", limiterv1.TLSFailed}
 	}
 	return otherFailure(err)
 }
@@ -49,12 +68,26 @@ func isTLS(err error) bool {
 	return errors.As(err, &certificate) || errors.As(err, &invalid) || errors.As(err, &alert) || errors.As(err, &header)
 }
 
+// timedOut is the trouble of a timeout: a provider that takes long to answer has none.
+func timedOut(err error) limiterv1.ProviderTrouble {
+	return connecting(err, limiterv1.ConnectionTimedOut)
+}
+
+// connecting is the trouble, if the error is that no connection came about.
+func connecting(err error, trouble limiterv1.ProviderTrouble) limiterv1.ProviderTrouble {
+	var network *net.OpError
+	if errors.As(err, &network) && network.Op == "dial" {
+		return trouble
+	}
+	return ""
+}
+
 func otherFailure(err error) failure {
 	var network *net.OpError
 	if errors.As(err, &network) {
-		return "the connection to the provider failed"
+		return failure{"the connection to the provider failed", connecting(err, limiterv1.ConnectionFailed)}
 	}
-	return "the provider's answer was malformed, or the connection failed"
+	return failure{text: "the provider's answer was malformed, or the connection failed"}
 }
 
 // answerBody is the body of an answer, with errors of our own.

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
 // keyring is a directory with the keys of providers, one in a file.
@@ -21,11 +23,11 @@ func (k keyring) read(file string) (string, error) {
 	}
 	content, err := os.ReadFile(filepath.Join(k.dir, file))
 	if err != nil {
-		return "", fmt.Errorf("provider key: %w", err)
+		return "", failure{fmt.Sprintf("provider key: %v", err), limiterv1.CredentialFileMissing}
 	}
 	key := strings.TrimSpace(string(content))
 	if key == "" {
-		return "", fmt.Errorf("provider key %q: the file is empty", file)
+		return "", failure{fmt.Sprintf("provider key %q: the file is empty", file), limiterv1.CredentialFileMissing}
 	}
 	return key, nil
 }

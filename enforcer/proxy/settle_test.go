@@ -29,6 +29,7 @@ func TestEndOfACall(t *testing.T) {
 	seenOfChunk := price.Usage{Input: int64(len(streamedChat)), Output: 5 + 2 + 5}
 	large := `{"id":"` + strings.Repeat("x", 70<<10)
 	const cutOff = "The provider's answer was cut off before its end."
+	const operators = " Your request did not cause this: the operator of Bursar must fix it. Report call CALL."
 	for name, tc := range map[string]struct {
 		upstream    http.HandlerFunc // nil: nobody listens
 		body        string
@@ -121,16 +122,24 @@ func TestEndOfACall(t *testing.T) {
 		},
 		"Bursar's key is refused": {
 			upstream:   whole(401, `{"error":{"message":"Incorrect API key provided: sk-secret"}}`),
-			wantStatus: 502, wantBody: errorBody("provider_refused", "The provider rejected Bursar's request with status 401.") + "\n", wantOutcome: ledgerv1.Voided,
+			wantStatus: 502, wantBody: errorBody("provider_refused", `The provider of model "mini" rejected Bursar's request with status 401.`+operators) + "\n", wantOutcome: ledgerv1.Voided,
+		},
+		"Bursar's path is not known, in a page that no client reads": {
+			upstream:   func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "404 page not found", 404) },
+			wantStatus: 502, wantBody: errorBody("provider_refused", `The provider of model "mini" rejected Bursar's request with status 404.`+operators) + "\n", wantOutcome: ledgerv1.Voided,
+		},
+		"the provider does not find what the call names": {
+			upstream:   whole(404, `{"error":{"message":"no such file"}}`),
+			wantStatus: 404, wantBody: `{"error":{"message":"no such file"}}`, wantOutcome: ledgerv1.Voided,
 		},
 		"a redirect": {
 			upstream: func(w http.ResponseWriter, r *http.Request) {
 				http.Redirect(w, r, "https://elsewhere.example", http.StatusTemporaryRedirect)
 			},
-			wantStatus: 502, wantBody: errorBody("provider_refused", "The provider rejected Bursar's request with status 307.") + "\n", wantOutcome: ledgerv1.Voided,
+			wantStatus: 502, wantBody: errorBody("provider_refused", `The provider of model "mini" rejected Bursar's request with status 307.`+operators) + "\n", wantOutcome: ledgerv1.Voided,
 		},
 		"nobody listens": {
-			wantStatus: 502, wantBody: errorBody("provider_unreachable", "The provider could not be reached.") + "\n", wantOutcome: ledgerv1.Voided,
+			wantStatus: 502, wantBody: errorBody("provider_unreachable", `The provider of model "mini" could not be reached: it refused the connection.`+operators) + "\n", wantOutcome: ledgerv1.Voided,
 		},
 		"no answer": {
 			upstream: hijack(""), wantStatus: 502, wantBody: errorBody("provider_failed", "The call was sent to the provider, which did not answer.") + "\n",
@@ -195,6 +204,7 @@ func TestEndOfACall(t *testing.T) {
 			d := newDoor(t, tc.upstream)
 			body := or(tc.body, chat)
 			got := d.call(body)
+			got.body = strings.ReplaceAll(got.body, got.header.Get(call.CallIDHeader), "CALL")
 			if got.status != tc.wantStatus || got.body != tc.wantBody || (got.err != nil) != tc.wantCut {
 				t.Errorf("the client sees\n got %d %s %v\nwant %d %s", got.status, got.body, got.err, tc.wantStatus, tc.wantBody)
 			}

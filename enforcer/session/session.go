@@ -34,6 +34,12 @@ type Config interface {
 	Changed() <-chan struct{}
 }
 
+// Reports say what was seen of the providers, and when that has changed.
+type Reports interface {
+	Reports() map[string]limiterv1.ProviderReport
+	Changed() <-chan struct{}
+}
+
 // Session is one life of one enforcer. A process that has slept for so long that it
 // was declared dead begins another.
 type Session struct {
@@ -45,7 +51,9 @@ type Session struct {
 	known  bool
 	config Config
 	// epoch is the number of the newest epoch that is known.
-	epoch   func() int64
+	epoch func() int64
+	// reports are what is told of the providers; nil tells nothing.
+	reports Reports
 	log     *slog.Logger
 	host    string
 	started time.Time
@@ -61,6 +69,9 @@ func New(client redis.UniversalClient, config Config, epoch func() int64, begun 
 	s.beginAnew()
 	return s
 }
+
+// Report makes the session tell what was seen of the providers, too. It is called before Run.
+func (s *Session) Report(reports Reports) { s.reports = reports }
 
 // ID is unique for all time.
 func (s *Session) ID() string { return *s.id.Load() }
@@ -95,8 +106,17 @@ func (s *Session) Run(ctx context.Context) {
 			return
 		case <-tick.C:
 		case <-s.config.Changed():
+		case <-s.reported():
 		}
 	}
+}
+
+// reported receives when there is something else to be told of the providers.
+func (s *Session) reported() <-chan struct{} {
+	if s.reports == nil {
+		return nil
+	}
+	return s.reports.Changed()
 }
 
 // awaitConfig waits for the first configuration: an enforcer that has none runs no
@@ -130,10 +150,14 @@ func (s *Session) beat(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, limiterv1.Heartbeat)
 	defer cancel()
 	running := s.config.Running()
-	state, err := json.Marshal(limiterv1.SessionState{
+	told := limiterv1.SessionState{
 		Incarnation: running.Incarnation, Revision: running.Revision,
 		Epoch: s.epoch(), Started: s.started, Host: s.host,
-	})
+	}
+	if s.reports != nil {
+		told.Providers = s.reports.Reports()
+	}
+	state, err := json.Marshal(told)
 	if err != nil {
 		return fmt.Errorf("encode the session's state: %w", err)
 	}

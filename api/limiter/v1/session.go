@@ -21,4 +21,7 @@ type SessionState struct {
 	Started time.Time `json:"started"`
 	// Host is the name of the machine or pod it runs on.
 	Host string `json:"host"`
+	// Providers are what the enforcer has seen of the providers, by the names of their
+	// ModelProviders; those of which it has seen nothing are not there.
+	Providers map[string]ProviderReport `json:"providers,omitempty"`
 }

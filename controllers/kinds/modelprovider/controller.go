@@ -65,4 +65,7 @@ type scope struct {
 	// be none. lost is what is another's.
 	document *limiterv1.Provider
 	lost     acceptance.Lost
+
+	// reports are what each live enforcer has seen of the provider.
+	reports []limiterv1.ProviderReport
 }

@@ -8,6 +8,7 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout"
+	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 )
 
 func documentID(provider *v1alpha1.ModelProvider) limiterv1.DocumentID {
@@ -59,9 +60,16 @@ func (c *Controller) giveUp(ctx context.Context, s *scope) (left bool, err error
 	return true, err
 }
 
-// observe reads how far the document has got.
+// observe reads how far the document has got, and what the enforcers have seen of the provider.
 func (c *Controller) observe(ctx context.Context, s *scope) error {
-	return rollout.ObserveDocument(ctx, &s.Scope, c.documents, documentID(s.Object))
+	ctx, cancel := s.StoreContext(ctx)
+	defer cancel()
+	observed, err := c.documents.Observe(ctx, documentID(s.Object))
+	s.Rollout = conditions.RolloutOf(observed, s.Object)
+	for _, session := range observed.Sessions {
+		s.reports = append(s.reports, session.Providers[s.Object.Name])
+	}
+	return err
 }
 
 // withdraw withdraws what a provider that is going has programmed.

@@ -3,6 +3,7 @@ package modelprovider
 import (
 	"context"
 
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -26,7 +27,14 @@ func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder
 		For(&v1alpha1.ModelProvider{}, specChanged).
 		// The others that name what it does: one of them may have it now.
 		Watches(&v1alpha1.ModelProvider{}, handler.EnqueueRequestsFromMapFunc(c.rivalsOf), specChanged).
-		WatchesRawSource(news.Source(feed.Audience{Objects: c.client, List: &v1alpha1.ModelProviderList{}, Waiting: c.waiting}))
+		WatchesRawSource(news.Source(feed.Audience{
+			Objects: c.client, List: &v1alpha1.ModelProviderList{}, OfProvider: named, Waiting: c.waiting,
+		}))
+}
+
+// named is the provider with a name.
+func named(_ context.Context, name string) ([]types.NamespacedName, error) {
+	return []types.NamespacedName{{Name: name}}, nil
 }
 
 // rivalsOf are the other providers of which each cannot have what both name.

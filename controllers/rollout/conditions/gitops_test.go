@@ -53,6 +53,14 @@ func TestGitOps(t *testing.T) {
 			accepted: verdict.Accepted(), rollout: everywhere, ready: "False " + v1alpha1.ReasonExpired,
 			argo: degraded, kstatus: status.FailedStatus, message: "Expired: ",
 		},
+		"a provider that rejects the key": {
+			accepted: verdict.Accepted(), rollout: everywhere, ready: "False " + v1alpha1.ReasonKeyRejected,
+			argo: degraded, kstatus: status.FailedStatus, message: "KeyRejected: ",
+		},
+		"a provider whose key is not there, and may come yet": {
+			accepted: verdict.Accepted(), rollout: everywhere, ready: "False " + v1alpha1.ReasonCredentialFileMissing,
+			argo: progressing, kstatus: status.InProgressStatus, message: "CredentialFileMissing: ",
+		},
 		"changed since": {
 			accepted: verdict.Accepted(), rollout: everywhere, isOld: true,
 			argo: progressing, kstatus: status.InProgressStatus, message: "generation 2 ",

@@ -2,6 +2,8 @@ package feed
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,6 +49,9 @@ type Audience struct {
 	OfTenant finder
 	// OfProbe finds those that wait for a probe of a tenant; nil when none ever does.
 	OfProbe finder
+	// OfProvider finds those that enforcers' reports on a provider are about; nil when none
+	// ever is.
+	OfProvider finder
 	// Waiting are those that wait for the enforcers.
 	Waiting *Waiting
 }
@@ -142,6 +147,9 @@ func (l *listener) lookAtFleet(ctx context.Context) {
 		l.addAll(ctx)
 		return
 	}
+	for _, provider := range reportedAnew(was, now) {
+		l.addOf(ctx, l.audience.OfProvider, provider)
+	}
 	l.addArrived()
 }
 
@@ -157,16 +165,32 @@ func sameSessions(a, b look) bool {
 	return true
 }
 
-// finder finds the objects that news of a tenant is about.
-type finder = func(ctx context.Context, tenant string) ([]types.NamespacedName, error)
+// reportedAnew are the providers of which an enforcer reports something else than before.
+func reportedAnew(a, b look) []string {
+	names := map[string]bool{}
+	for session, was := range a.Sessions {
+		is := b.Sessions[session]
+		for _, reports := range []map[string]limiterv1.ProviderReport{was.Providers, is.Providers} {
+			for name := range reports {
+				if !was.Providers[name].Equal(is.Providers[name]) {
+					names[name] = true
+				}
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
 
-func (l *listener) addOf(ctx context.Context, find finder, tenant string) {
+// finder finds the objects that news of a tenant, or a provider, is about.
+type finder = func(ctx context.Context, name string) ([]types.NamespacedName, error)
+
+func (l *listener) addOf(ctx context.Context, find finder, name string) {
 	if find == nil {
 		return
 	}
-	keys, err := find(ctx, tenant)
+	keys, err := find(ctx, name)
 	if err != nil {
-		log.FromContext(ctx).Error(err, "Failed to queue a tenant's message; its objects are reconciled at their next periodic check", "tenant", tenant)
+		log.FromContext(ctx).Error(err, "Failed to queue a message; its objects are reconciled at their next periodic check", "about", name)
 	}
 	l.addFirst(keys...)
 }

@@ -3,6 +3,7 @@ package feed_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -83,6 +84,17 @@ func (f *fleet) become(err error, sessions map[string]int64) {
 	}
 }
 
+// report makes an enforcer report on a provider.
+func (f *fleet) report(session, provider string, report limiterv1.ProviderReport) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	state := f.fleet.Sessions[session]
+	state.Providers = map[string]limiterv1.ProviderReport{provider: report}
+	sessions := maps.Clone(f.fleet.Sessions)
+	sessions[session] = state
+	f.fleet.Sessions = sessions
+}
+
 // taken takes names out of the queue until it has those that are wanted, or fails
 // when it gets others or none.
 func taken(t *testing.T, queue feed.Queue, within time.Duration, want ...string) {
@@ -146,6 +158,9 @@ func TestSource(t *testing.T) {
 		OfTenant: func(_ context.Context, tenant string) ([]types.NamespacedName, error) {
 			return []types.NamespacedName{{Name: "of " + tenant}}, nil
 		},
+		OfProvider: func(_ context.Context, provider string) ([]types.NamespacedName, error) {
+			return []types.NamespacedName{{Name: "provider " + provider}}, nil
+		},
 	})
 	if err := news.Start(t.Context(), queue); err != nil {
 		t.Fatal(err)
@@ -194,6 +209,14 @@ func TestSource(t *testing.T) {
 
 	// Nothing has changed, and nobody is disturbed.
 	publish(t, redisClient, "nonsense")
+	publish(t, redisClient, "session two")
+	enforcers.awaitLook(t)
+	nothing(t, redisClient, queue)
+
+	// What they report of a provider concerns that provider alone.
+	enforcers.report("two", "openai", limiterv1.ProviderReport{Credential: limiterv1.KeyRejected})
+	publish(t, redisClient, "session two")
+	taken(t, queue, soon, "provider openai")
 	publish(t, redisClient, "session two")
 	enforcers.awaitLook(t)
 	nothing(t, redisClient, queue)

@@ -61,7 +61,10 @@ type enforcer struct {
 	redis    redis.UniversalClient
 	database *pgxpool.Pool
 	provider *provider.Client
+	// reports are what is seen of the providers.
+	reports *provider.Reports
 
+	running  *config.Config
 	follower *config.Follower
 	session  *session.Session
 	limiter  limiter
@@ -107,7 +110,10 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 		return nil, err
 	}
 	running := config.New()
+	e.running = running
+	e.reports = provider.NewReports(options.credentialsDir)
 	e.session = session.New(e.redis, running, func() int64 { return e.announcer.Known() }, e.beginSession, log)
+	e.session.Report(e.reports)
 	e.limiter.Store(store.New(e.redis, e.session.ID()))
 	e.admitter = admission.NewAdmitter(e.limiter.Load())
 	e.ledger = ledger.NewWriter(e.database, &e.limiter, log)
@@ -129,7 +135,7 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 		Protocols: protocols, Identifier: identity.NewIdentifier(running, protocols, time.Now),
 		Config: running, Admitter: e.admitter, Ledger: e.ledger, Refusals: e.refusals,
 		Answers: e.answers, Claims: idempotency.New(e.redis, options.idempotencyWindow, e.session.ID), Replays: e.replays,
-		Metrics: call.NewMetrics(registry), Log: log, Tracer: e.tracing.Tracer(), Session: e.session.ID(), Begun: e.begun,
+		Providers: e.reports, Metrics: call.NewMetrics(registry), Log: log, Tracer: e.tracing.Tracer(), Session: e.session.ID(), Begun: e.begun,
 	})
 	e.proxy = proxy.New(proxy.Options{
 		Calls: e.calls, Client: e.provider,
@@ -161,7 +167,7 @@ func (e *enforcer) run(ctx context.Context) error {
 	for _, task := range []func(context.Context){
 		e.follower.Run, e.session.Run, e.onceBegun(e.adopter.Run), e.onceBegun(e.announcer.Run), e.onceBegun(e.bypass.Run),
 		e.admitter.Run, e.ledger.Run,
-		e.refusals.Run, e.answers.Run, e.replays.Run,
+		e.refusals.Run, e.answers.Run, e.replays.Run, e.lookAtKeys,
 	} {
 		e.background.Go(func() { task(e.inBackground) })
 	}
@@ -181,6 +187,12 @@ func (e *enforcer) run(ctx context.Context) error {
 	case failure = <-failed:
 	}
 	return errors.Join(failure, e.shutdown())
+}
+
+// lookAtKeys looks for the files with the providers' keys, from when it is known which
+// providers there are.
+func (e *enforcer) lookAtKeys(ctx context.Context) {
+	e.onceBegun(func(ctx context.Context) { e.reports.Run(ctx, e.running.Providers) })(ctx)
 }
 
 // startProbes answers probes until stopProbes. They end before the holds of this

@@ -1,0 +1,104 @@
+package call
+
+import (
+	"errors"
+	"fmt"
+	"mime"
+	"slices"
+	"strings"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
+)
+
+// ProviderReports take what is seen of providers, for the control plane.
+type ProviderReports interface {
+	// Failed notes why a provider gave no answer.
+	Failed(provider limiterv1.Provider, err error)
+	// Answered notes the status of an answer to a call of a model that the provider lists;
+	// model is empty if it does not. It reports whether the provider answers all calls of
+	// that model so, as far as is known.
+	Answered(provider limiterv1.Provider, model string, status int) (broken bool)
+}
+
+// noReports is where nobody wants to know.
+type noReports struct{}
+
+func (noReports) Failed(limiterv1.Provider, error) {}
+
+func (noReports) Answered(limiterv1.Provider, string, int) bool { return false }
+
+// troubleOf is what whoever runs Bursar can mend, if an error tells of it.
+func troubleOf(err error) limiterv1.ProviderTrouble {
+	var told interface {
+		Trouble() limiterv1.ProviderTrouble
+	}
+	if errors.As(err, &told) {
+		return told.Trouble()
+	}
+	return ""
+}
+
+// troubles are what callers are told of each trouble, after "The provider of model ... ".
+var troubles = map[limiterv1.ProviderTrouble]string{
+	limiterv1.CredentialFileMissing: "cannot be called: Bursar has no key for it",
+	limiterv1.HostNotFound:          "could not be reached: its host name was not found",
+	limiterv1.ConnectionRefused:     "could not be reached: it refused the connection",
+	limiterv1.ConnectionTimedOut:    "could not be reached: the connection timed out",
+	limiterv1.ConnectionFailed:      "could not be reached: the connection failed",
+	limiterv1.TLSFailed:             "could not be reached: there was no secure connection (TLS)",
+}
+
+// operators ends a message about what callers cannot mend. It says whom to tell, and what.
+func (c *Call) operators() string {
+	return fmt.Sprintf(" Your request did not cause this: the operator of Bursar must fix it. Report call %s.", c.id)
+}
+
+// listed is the name of the call's model, empty if its provider does not list it.
+func (c *Call) listed() string {
+	if slices.ContainsFunc(c.route.Provider.Models, func(m limiterv1.Model) bool { return m.Name == c.model.Name }) {
+		return c.model.Name
+	}
+	return ""
+}
+
+// unreached is the refusal of a call whose provider could not be asked. To try again helps
+// where the network is to blame.
+func (c *Call) unreached(err error) *Problem {
+	trouble := troubleOf(err)
+	why, known := troubles[trouble]
+	if !known {
+		why = "could not be reached"
+	}
+	problem := providerFault("provider_unreachable", "Provider unreachable",
+		fmt.Sprintf("The provider of model %q %s.%s", c.model.Name, why, c.operators()))
+	if trouble == limiterv1.CredentialFileMissing {
+		return problem.finally()
+	}
+	return problem
+}
+
+// unusable is whether an answer says nothing to a client: a redirect; that the provider does
+// not know Bursar's key; that it is not there, in a text that no client can read; or that all
+// calls of the model get, so that none of them is to blame.
+func unusable(status int, header protocol.Header, broken bool) bool {
+	switch {
+	case status < 200, status >= 300 && status < 400, status == protocol.StatusUnauthorized:
+		return true
+	case status == protocol.StatusForbidden, status == protocol.StatusNotFound:
+		return broken || !isJSON(header)
+	}
+	return false
+}
+
+func isJSON(header protocol.Header) bool {
+	kind, _, err := mime.ParseMediaType(header.Get("Content-Type"))
+	return (err == nil || errors.Is(err, mime.ErrInvalidMediaParameter)) && (kind == "application/json" || strings.HasSuffix(kind, "+json"))
+}
+
+// unusableAnswer is the refusal of a call whose provider answered about Bursar's own
+// account or address, which clients must not see.
+func (c *Call) unusableAnswer(status int) *Problem {
+	return providerFault("provider_refused", "Provider refused",
+		fmt.Sprintf("The provider of model %q rejected Bursar's request with status %d.%s", c.model.Name, status, c.operators())).finally()
+}
