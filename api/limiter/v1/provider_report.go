@@ -11,24 +11,24 @@ const (
 	NoTrouble ProviderTrouble = "None"
 	// Untried is that nothing stands in the way as far as can be seen without a call.
 	Untried ProviderTrouble = "Untried"
-	// CredentialFileMissing: the file that spec.credentialFile names is not there, cannot be
+	// CredentialFileMissing is that the file that spec.credentialFile names is not there, cannot be
 	// read, or is empty.
 	CredentialFileMissing ProviderTrouble = "CredentialFileMissing"
-	// KeyRejected: the provider answers 401.
+	// KeyRejected is that the provider answers 401.
 	KeyRejected ProviderTrouble = "KeyRejected"
-	// KeyForbidden: the provider answers 403.
+	// KeyForbidden is that the provider answers 403.
 	KeyForbidden ProviderTrouble = "KeyForbidden"
-	// NotFound: the provider answers 404.
+	// NotFound is that the provider answers 404.
 	NotFound ProviderTrouble = "NotFound"
-	// HostNotFound: the endpoint's host name is not in DNS.
+	// HostNotFound is that the endpoint's host name is not in DNS.
 	HostNotFound ProviderTrouble = "HostNotFound"
-	// ConnectionRefused: nothing listens at the endpoint's address.
+	// ConnectionRefused is that nothing listens at the endpoint's address.
 	ConnectionRefused ProviderTrouble = "ConnectionRefused"
-	// ConnectionTimedOut: no connection came about in time.
+	// ConnectionTimedOut is that no connection came about in time.
 	ConnectionTimedOut ProviderTrouble = "ConnectionTimedOut"
-	// ConnectionFailed: no connection came about, for another reason.
+	// ConnectionFailed is that no connection came about, for another reason.
 	ConnectionFailed ProviderTrouble = "ConnectionFailed"
-	// TLSFailed: the endpoint's certificate is not trusted, or it does not speak TLS.
+	// TLSFailed is that the endpoint's certificate is not trusted, or it does not speak TLS.
 	TLSFailed ProviderTrouble = "TLSFailed"
 )
 
