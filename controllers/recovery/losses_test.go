@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/controllers/recovery"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
@@ -293,6 +295,53 @@ func TestDataGoesBack(t *testing.T) {
 	began := time.Now()
 	w.completed(t, next.Number)
 	t.Logf("data that went back while no manager ran: open %s after one had started", time.Since(began).Round(time.Millisecond))
+}
+
+// goingOn are numbers of which another manager tells Postgres more whenever they are read.
+type goingOn struct {
+	recovery.Numbers
+	goOn func()
+	read *atomic.Bool
+}
+
+func (n goingOn) Marks(ctx context.Context) (map[uint32]int64, error) {
+	n.goOn()
+	marks, err := n.Numbers.Marks(ctx)
+	n.read.Store(true)
+	return marks, err
+}
+
+// TestAnotherManagerGoesOn: a manager that starts while another raises the high-water marks does
+// not take the data for older than it is, and leaves the limiter open.
+func TestAnotherManagerGoesOn(t *testing.T) {
+	w := newWorld(t)
+	w.announce(t, "live")
+	w.lives(t, "live")
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = w.rebuilder().Start(ctx)
+	}()
+	epoch := w.completed(t, 0)
+	stop()
+	<-ended
+
+	numbers := goingOn{w.numbers, func() {
+		found, err := w.epochs.Inspect(t.Context())
+		testkit.Must(t, err)
+		marks := found.Marks.Above(nil, 1)
+		testkit.Must(t, w.epochs.Raise(t.Context(), nil, marks))
+		testkit.Must(t, w.numbers.KeepMarks(t.Context(), marks))
+	}, &atomic.Bool{}}
+	options := w.options()
+	options.Numbers = numbers
+	w.run(t, recovery.NewRebuilder(options))
+	testkit.Eventually(t, "the new manager has read what Postgres knows", numbers.read.Load)
+	w.seenAlive(t)
+	if now, err := w.epochs.Current(t.Context()); err != nil || now.Number != epoch.Number || now.State != limiterv1.EpochValid {
+		t.Errorf("the epoch is %+v, want still %d: %v", now, epoch.Number, err)
+	}
 }
 
 // TestDataGoesBackAfterAnEnforcerLeft: older data has a share of an enforcer that gave it

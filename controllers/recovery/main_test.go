@@ -96,13 +96,15 @@ func (l losingFleet) Fleet(ctx context.Context) (limiterstore.Fleet, error) {
 	return l.Enforcers.Fleet(ctx)
 }
 
-func (w *world) rebuilder() *recovery.Rebuilder {
+func (w *world) rebuilder() *recovery.Rebuilder { return recovery.NewRebuilder(w.options()) }
+
+func (w *world) options() recovery.RebuilderOptions {
 	leads := make(chan struct{})
 	close(leads)
-	return recovery.NewRebuilder(recovery.RebuilderOptions{
+	return recovery.RebuilderOptions{
 		Epochs: lookedAt{w.epochs, &w.looks}, Enforcers: losingFleet{w.enforcers, w}, Calls: w.calls, Numbers: w.numbers, Ledger: w.ledger,
 		Turn: budgetstore.NewTurn(w.manager), Configurations: limiterstore.NewConfigurations(w.redis), Recounter: w.recounter(), Leads: leads,
-	})
+	}
 }
 
 func newWorld(t *testing.T) *world {

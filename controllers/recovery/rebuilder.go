@@ -198,14 +198,15 @@ func (r *Rebuilder) look(ctx context.Context) error {
 	if err != nil {
 		return err // a Redis that does not answer admits nothing
 	}
+	// So is it after what Postgres knows: other managers go on meanwhile.
+	if err := r.recall(lookCtx); err != nil {
+		return err
+	}
 	found, err := r.epochs.Inspect(lookCtx)
 	if err != nil {
 		return err
 	}
 	noteLook(found)
-	if err := r.recall(lookCtx); err != nil {
-		return err
-	}
 	r.known = newest(fleet)
 	unfit := Unfit(found.Servers)
 	isValid := found.Epoch.Number >= max(r.last, r.known) && found.Whole() && !found.Marks.Behind(r.marks)

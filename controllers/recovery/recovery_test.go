@@ -19,6 +19,7 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/redisclient"
+	"github.com/bursar-dev/bursar/controllers/recovery"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
 	"github.com/bursar-dev/bursar/hack/testkit"
@@ -26,11 +27,16 @@ import (
 
 // start runs rebuilders until the test ends.
 func (w *world) start(t *testing.T, rebuilders int) {
+	for range rebuilders {
+		w.run(t, w.rebuilder())
+	}
+}
+
+// run runs a rebuilder until the test ends.
+func (w *world) run(t *testing.T, rebuilder *recovery.Rebuilder) {
 	ctx, stop := context.WithCancel(t.Context())
 	var all sync.WaitGroup
-	for range rebuilders {
-		all.Go(func() { _ = w.rebuilder().Start(ctx) })
-	}
+	all.Go(func() { _ = rebuilder.Start(ctx) })
 	t.Cleanup(func() {
 		stop()
 		all.Wait()
