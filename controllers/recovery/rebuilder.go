@@ -45,7 +45,7 @@ type Epochs interface {
 	Current(ctx context.Context) (limiterv1.Epoch, error)
 	Inspect(ctx context.Context) (limiterstore.Inspection, error)
 	Begin(ctx context.Context, seen limiterv1.Epoch, number int64, runs []string) error
-	Complete(ctx context.Context, number int64, runs []string) error
+	Complete(ctx context.Context, number int64, runs []string, seen limiterstore.Marks) error
 	Refuse(ctx context.Context, reason string) error
 	Announced(ctx context.Context, number int64) (map[string]bool, error)
 	Raise(ctx context.Context, seen, marks limiterstore.Marks) error
@@ -383,7 +383,10 @@ func (r *Rebuilder) rebuild(ctx context.Context, found limiterstore.Inspection) 
 	if err := r.numbers.Complete(ctx, number); err != nil {
 		return err
 	}
-	if err := r.epochs.Complete(ctx, number, found.Runs()); err != nil {
+	if err := r.epochs.Complete(ctx, number, found.Runs(), r.marks); err != nil {
+		if errors.Is(err, limiterstore.ErrGoneBack) {
+			return errLost
+		}
 		return err
 	}
 	r.last = number

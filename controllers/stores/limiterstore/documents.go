@@ -20,9 +20,12 @@ var (
 	putLua string
 	//go:embed withdraw.lua
 	withdrawLua string
+	//go:embed release.lua
+	releaseLua string
 
 	putScript      = redis.NewScript(putLua)
 	withdrawScript = redis.NewScript(withdrawLua)
+	releaseScript  = redis.NewScript(releaseLua)
 )
 
 // Documents are the compiled documents that enforcers run, under revisions.
@@ -73,6 +76,9 @@ func (d *Documents) Withdraw(ctx context.Context, id limiterv1.DocumentID, uid s
 	tenant := ""
 	if id.Kind == limiterv1.TenantDocument {
 		tenant = id.Name
+		if err := d.release(ctx, tenant); err != nil {
+			return false, fmt.Errorf("withdraw document %s: %w", id, err)
+		}
 	}
 	withdrawn, err := d.change(ctx, withdrawScript, keys, id.String(), uid, limiterv1.ConfigChannel, tenant).Bool()
 	if err != nil {
@@ -82,6 +88,16 @@ func (d *Documents) Withdraw(ctx context.Context, id limiterv1.DocumentID, uid s
 		changes.WithLabelValues(string(id.Kind), "withdraw").Inc()
 	}
 	return withdrawn, nil
+}
+
+// release lets calls of a tenant end that is about to have no document.
+func (d *Documents) release(ctx context.Context, tenant string) error {
+	roots, err := d.Roots(ctx, tenant)
+	root, found := roots[tenant]
+	if err != nil || !found {
+		return err
+	}
+	return unanswered(releaseScript.Run(ctx, d.client, []string{limiterv1.TenantCountersKey(root, tenant)}).Err())
 }
 
 // Observation is a document and the enforcers that are to run it, at one moment.

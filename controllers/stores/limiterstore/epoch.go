@@ -129,8 +129,10 @@ func (e *Epochs) Begin(ctx context.Context, seen limiterv1.Epoch, number int64, 
 	return nil
 }
 
-// Complete makes an epoch that was begun valid, in the runs of the masters.
-func (e *Epochs) Complete(ctx context.Context, number int64, runs []string) error {
+// Complete makes an epoch that was begun valid, in the runs of the masters. It is ErrGoneBack
+// where a high-water mark is lower than it was seen: that master has lost what was announced
+// meanwhile. One that loses its data later loses the shards' epochs, too.
+func (e *Epochs) Complete(ctx context.Context, number int64, runs []string, seen Marks) error {
 	epoch := limiterv1.Epoch{Number: number, State: limiterv1.EpochValid, Runs: runs}
 	pipe := e.client.Pipeline()
 	for shard := range uint32(limiterv1.Shards) {
@@ -138,6 +140,9 @@ func (e *Epochs) Complete(ctx context.Context, number int64, runs []string) erro
 	}
 	_, err := pipe.Exec(ctx)
 	if err = unanswered(err); err == nil {
+		err = e.atLeast(ctx, seen)
+	}
+	if err == nil {
 		err = e.put(ctx, epoch, func(was limiterv1.Epoch) bool {
 			return was.Number == number && was.State == limiterv1.EpochRebuilding
 		})

@@ -84,6 +84,15 @@ func (e *Epochs) markedShards(ctx context.Context) ([]uint32, error) {
 	return shards, nil
 }
 
+// atLeast is ErrGoneBack where a mark is lower than it was seen.
+func (e *Epochs) atLeast(ctx context.Context, seen Marks) error {
+	marks, err := e.readMarks(ctx)
+	if err == nil && marks.Behind(seen) {
+		err = ErrGoneBack
+	}
+	return err
+}
+
 // ErrGoneBack means that a high-water mark is lower than it was seen.
 var ErrGoneBack = errors.New("the data of Redis has gone back")
 

@@ -52,8 +52,9 @@ func decodeBroken(fields map[string]string) map[string]int64 {
 }
 
 // Snapshot reads fields of the counters of a tenant in the budget tree with the root,
-// and of its users. It is ErrNotValid when some of them are being set, or wait for that,
-// and ErrBusy when they cannot be read at one moment.
+// and of its users. It is ErrNotValid when some of them are being set, or wait for that, as
+// they do if they are of another epoch than is open: calls have ended that do not count there.
+// It is ErrBusy when they cannot be read at one moment.
 func (c *Counters) Snapshot(ctx context.Context, root, tenant string, fields []string, users []string, userFields []string) (Snapshot, error) {
 	shard := limiterv1.Shard(root)
 	token, err := c.client.HGet(ctx, limiterv1.TenantCountersKey(root, tenant), limiterv1.EpochField).Result()
@@ -68,6 +69,7 @@ func (c *Counters) Snapshot(ctx context.Context, root, tenant string, fields []s
 	asked := append([]any{limiterv1.EpochField}, anys(fields)...)
 	ofTenant := pipe.Eval(ctx, limiterv1.ClockLua+countersLua, countersKeys(root, tenant), asked...)
 	all := pipe.HGetAll(ctx, limiterv1.TenantCountersKey(root, tenant))
+	open := pipe.Get(ctx, limiterv1.ShardEpochKey(shard))
 	ofUsers := make([]*redis.SliceCmd, len(users))
 	if len(userFields) > 0 {
 		for i, user := range users {
@@ -78,7 +80,7 @@ func (c *Counters) Snapshot(ctx context.Context, root, tenant string, fields []s
 	for i, session := range sessions {
 		records[i] = pipe.HGetAll(ctx, limiterv1.CallsKey(shard, session))
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return Snapshot{}, fmt.Errorf("read counters and calls of tenant %s: %w", tenant, unanswered(err))
 	}
 	after, err := sessionsIn(ctx, c.client)
@@ -87,7 +89,7 @@ func (c *Counters) Snapshot(ctx context.Context, root, tenant string, fields []s
 	}
 	answer := ofTenant.Val().([]any)
 	switch now, _ := answer[1].(string); {
-	case now != token || !isNumber(token) || !areValid(all.Val(), fields, userFields):
+	case now != token || open.Val() != token || !areValid(all.Val(), fields, userFields):
 		return Snapshot{}, fmt.Errorf("tenant %s: %w", tenant, ErrNotValid)
 	case !sameNames(sessions, after):
 		return Snapshot{}, ErrBusy // one that came has calls that were not read

@@ -83,9 +83,11 @@ func (c *Counters) SuspendTenant(ctx context.Context, tenant TenantCounters, own
 const formerField = "former"
 
 // Forget makes no counters of the tenant valid, since it was, or is about to be, counted in
-// another tree; former is the root of the one that it comes from, or empty.
+// another tree; former is the root of the one that it comes from, or empty. It is ErrSuperseded
+// where Redis has another epoch, or has lost this one.
 func (c *Counters) Forget(ctx context.Context, tenant TenantCounters, former string) error {
-	done, err := forgetTenantScript.Run(ctx, c.client, []string{tenant.key()}, tenant.Epoch.Token(), former).Bool()
+	keys := []string{tenant.key(), limiterv1.ShardEpochKey(limiterv1.Shard(tenant.Root))}
+	done, err := forgetTenantScript.Run(ctx, c.client, keys, tenant.Epoch.Token(), former).Bool()
 	if err = unanswered(err); err == nil && !done {
 		err = ErrSuperseded
 	}

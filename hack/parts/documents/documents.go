@@ -65,7 +65,7 @@ func completeEpoch(ctx context.Context, epochs *limiterstore.Epochs) error {
 	if err := epochs.Begin(ctx, found.Epoch, 1, found.Runs()); err != nil {
 		return err
 	}
-	return epochs.Complete(ctx, 1, found.Runs())
+	return epochs.Complete(ctx, 1, found.Runs(), nil)
 }
 
 // ofUsers begins what stands for the counters that all users of a tenant have of a limit.
