@@ -88,6 +88,14 @@ func (h *history) lostIn(from, to time.Time) bool {
 // adopted is how long after the death of an enforcer Redis may still be all that knows its calls.
 const adopted = 30 * time.Second
 
+// writtenWithin is how long after its end the ledger has a call that nothing keeps from it, on
+// a machine that has little time for any of its programs.
+const writtenWithin = 5 * time.Second
+
+// toldAgainWithin is how long after Redis has lost its data a call that has ended meanwhile may
+// be known to its enforcer alone: the limiter is rebuilt, and it is told again after a pause.
+const toldAgainWithin = 15 * time.Second
+
 // mayBeLost is whether a call was known only to an enforcer and to a Redis that were both
 // lost: it was open when the enforcer was killed, or had ended so shortly before that
 // the ledger did not have it yet.
@@ -95,13 +103,19 @@ func (h *history) mayBeLost(call *soakCall) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	killed, was := h.killed[call.life]
-	if !was || !h.lostIn(killed.Add(-2*time.Second), killed.Add(adopted)) {
+	if !was || !h.lostIn(killed.Add(-writtenWithin), killed.Add(adopted)) {
 		return false
 	}
-	written := killed.Add(-2 * time.Second)
+	written := killed.Add(-writtenWithin)
 	for _, outage := range h.outages {
 		if outage.from.Before(killed) && outage.to.After(written) {
-			written = outage.from.Add(-2 * time.Second)
+			written = outage.from.Add(-writtenWithin)
+		}
+	}
+	// What Redis did not hear of it is told again, some seconds later at most.
+	for _, loss := range h.losses {
+		if loss.Before(killed) && loss.Add(toldAgainWithin).After(killed) && loss.Add(-writtenWithin).Before(written) {
+			written = loss.Add(-writtenWithin)
 		}
 	}
 	return call.ended.After(written)

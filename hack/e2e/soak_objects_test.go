@@ -19,11 +19,11 @@ func objectFaults() []fault {
 		}},
 		{"a budget moves to another parent", "o", false, (*struck).moveChild},
 		{"a tenant gives up its shares", "o", false, func(s *struck) error {
-			if err := bursar.Apply(s, boundedYAML(minuteCents, false)); err != nil {
+			if err := s.apply(s, boundedYAML(minuteCents, false)); err != nil {
 				return err
 			}
 			s.pause(0, 3*time.Second)
-			return bursar.Apply(s, boundedYAML(minuteCents, true))
+			return s.apply(s, boundedYAML(minuteCents, true))
 		}},
 	}
 }
@@ -32,23 +32,41 @@ func (s *struck) changeAmounts() error {
 	for range 1 + s.chance.IntN(4) {
 		less := func(cents int) int { return cents/2 + s.chance.IntN(cents/2) }
 		yaml := soakBudget(s.parent, "5m", less(windowCents), "") + childYAML(s.parent, less(minuteCents)) + boundedYAML(less(minuteCents), true)
-		if err := bursar.Apply(s, yaml); err != nil {
+		if err := s.apply(s, yaml); err != nil {
 			return err
 		}
 		s.pause(0, 2*time.Second)
 	}
-	return bursar.Apply(s, soakBudget(s.parent, "5m", windowCents, "")+childYAML(s.parent, minuteCents)+boundedYAML(minuteCents, true))
+	return s.apply(s, soakBudget(s.parent, "5m", windowCents, "")+childYAML(s.parent, minuteCents)+boundedYAML(minuteCents, true))
 }
 
 // remake deletes an object, and applies it anew after a while.
 func (s *struck) remake(object, yaml string, most time.Duration) error {
 	err := remove(s, object)
 	s.pause(0, most)
-	return errors.Join(err, bursar.Apply(s, yaml))
+	return errors.Join(err, s.apply(s, yaml))
 }
 
 func remove(ctx context.Context, object string) error {
-	_, err := bursar.RunKubectl(ctx, "-n", "e2e", "delete", object, "--timeout=60s")
+	return insist(ctx, func() error {
+		_, err := bursar.RunKubectl(ctx, "-n", "e2e", "delete", object, "--timeout=60s", "--ignore-not-found")
+		return err
+	})
+}
+
+// apply applies YAML, however slow the API server is.
+func (s *soak) apply(ctx context.Context, yaml string) error {
+	return insist(ctx, func() error { return bursar.Apply(ctx, yaml) })
+}
+
+// insist does what the API server may be too slow for on a machine that has little time for
+// any of its programs, three times at most.
+func insist(ctx context.Context, do func() error) (err error) {
+	for range 3 {
+		if err = do(); err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
 	return err
 }
 
@@ -61,7 +79,7 @@ func (s *struck) moveChild() error {
 	}
 	s.pause(0, 3*time.Second)
 	s.parent = soakParents[s.chance.IntN(len(soakParents))]
-	err = errors.Join(err, bursar.Apply(s, childYAML(s.parent, minuteCents)))
+	err = errors.Join(err, s.apply(s, childYAML(s.parent, minuteCents)))
 	s.history.move(from, soakChild, open)
 	return err
 }

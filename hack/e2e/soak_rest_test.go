@@ -25,14 +25,14 @@ func (s *soak) rest() {
 	s.Helper()
 	s.books.close()
 	testkit.Within(s.T, restsWithin, "all is Programmed", func() bool { return awaitProgrammed(s.Context()) == nil })
-	testkit.Must(s.T, bursar.Apply(s.Context(), boundedYAML(minuteCents, false))) // so that shares are given up
+	testkit.Must(s.T, s.apply(s.Context(), boundedYAML(minuteCents, false))) // so that shares are given up
 	s.agree("the ledger is the bill", s.books.compare)
 	s.agree("no limit is exceeded", s.books.exceeded)
 	s.agree("nothing is held, and the status is the ledger", s.statuses)
 	s.agree("the counters are the ledger", s.audits)
 	s.agree("the metrics tell of nothing", s.metrics)
 	s.drift()
-	testkit.Must(s.T, bursar.Apply(s.Context(), boundedYAML(minuteCents, true)))
+	testkit.Must(s.T, s.apply(s.Context(), boundedYAML(minuteCents, true)))
 	testkit.Within(s.T, restsWithin, "all is Programmed", func() bool { return awaitProgrammed(s.Context()) == nil })
 }
 

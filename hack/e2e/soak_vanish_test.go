@@ -57,7 +57,7 @@ func (s *struck) vanishes(object client.Object, tenant, yaml string, lead func()
 	}
 	s.Logf("%s the calls of %s are refused by all %s after its %T has vanished", clock(time.Now()), tenant, time.Since(from).Round(time.Millisecond), object)
 	s.pause(0, 3*time.Second)
-	return bursar.Apply(s, yaml)
+	return s.apply(s, yaml)
 }
 
 // vanish deletes an object that a controller would hold back.
