@@ -215,9 +215,22 @@ func decision(store Store, tenant *Tenant, call Request, request AdmitRequest, r
 		d.Refusal = refusal(tenant, call, request, reply, d.Rates)
 	}
 	if reply.Verdict == Admitted {
+		d.Nearest = nearest(request.Accounts, reply)
 		d.Hold = &Hold{store: store, request: request, tokens: call.Tokens, taken: reply.Taken, admittedAt: reply.AdmittedAt}
 	}
 	return d
+}
+
+// nearest is the money limit that the reply names as the one with the least left.
+func nearest(accounts []Account, reply AdmitReply) *MoneyReading {
+	index := reply.Nearest - 1
+	for _, account := range accounts {
+		if 0 <= index && index < len(account.Money) {
+			return &MoneyReading{Limit: account.Money[index].Limit, Left: reply.Left}
+		}
+		index -= len(account.Money)
+	}
+	return nil
 }
 
 // refusal is the refusal of the check that the reply names.

@@ -56,8 +56,19 @@ type Result struct {
 	// Rates are the rate limits that apply to the caller, as they stand after the
 	// decision, in the order in which they refuse.
 	Rates []RateReading
+	// Nearest is the money limit of the tenant, or of the user, that has the least left after
+	// an admission; nil where there is none, or where it is not known.
+	Nearest *MoneyReading
 	// asked are the accounts that the Store was asked about.
 	asked []Account
+}
+
+// MoneyReading is how a money limit stood right after a call was admitted.
+type MoneyReading struct {
+	Limit limiterv1.MoneyLimit
+	// Left is what was left for further calls: neither spent nor held, not even by this one.
+	// It is less than zero where the limit is waived.
+	Left money.Nanos
 }
 
 // RateReading is how a rate limit stood right after a decision.

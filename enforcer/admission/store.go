@@ -148,6 +148,12 @@ type AdmitReply struct {
 	// Slowed says that the Store's time goes slower than the clock, which was set back; see
 	// limiterv1.ClockTime.
 	Slowed bool
+	// Nearest is the number, from 1, of the money limit of the tenant or of the user that has
+	// the least left after an admission, counted as in Refusing, and Left is how much that is:
+	// less than zero where a limit is waived. 0 where the call was admitted before, or has no
+	// such limit.
+	Nearest int
+	Left    money.Nanos
 	// Debts are the debts of the buckets after the decision, in points.
 	Debts []int64
 	// Taken says of each bucket whether it was taken from, where a call was admitted

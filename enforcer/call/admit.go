@@ -159,6 +159,10 @@ func (c *Call) setDecisionFields(decision admission.Result) {
 		c.header.Set(PricedAsHeader, string(pricing))
 	}
 	c.setOutputFields()
+	if nearest := decision.Nearest; nearest != nil {
+		c.header.Set(LimitHeader, nearest.Limit.Name)
+		c.header.Set(LeftHeader, max(0, nearest.Left).String())
+	}
 	if decision.Refusal != nil {
 		shadowed := notAdmitted(c.subject, decision.Refusal, "")
 		c.header.Set(ShadowHeader, shadowed.Code)

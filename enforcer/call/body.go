@@ -79,6 +79,8 @@ func (e *TooManyFailures) problem() *Problem {
 type asked struct {
 	model    string
 	streamed bool
+	// costComment is whether a stream is to end with a comment that says what it cost.
+	costComment bool
 }
 
 // letGo lets go of the body, which takes more memory than all else: while the answer passes

@@ -28,9 +28,13 @@ const (
 	// or Fit.
 	MaxOutputHeader = "X-Bursar-Max-Output-Tokens"
 	LoweredByHeader = "X-Bursar-Output-Lowered-By"
-	// CostHeader is what the call has cost, in US dollars, where its answer is known before
-	// the client sees any of it.
+	// CostHeader is what the call has cost, in US dollars: in the header where the answer is
+	// known before the client sees any of it, else in the trailer.
 	CostHeader = "X-Bursar-Cost-Usd"
+	// LimitHeader names the money limit of the tenant, or of the user, that had the least left
+	// when the call was admitted, and LeftHeader is how much that was, in US dollars.
+	LimitHeader = "X-Bursar-Limit"
+	LeftHeader  = "X-Bursar-Left-Usd"
 	// ShadowHeader says with which error code a call of a tenant in Shadow would have
 	// been refused.
 	ShadowHeader = "X-Bursar-Would-Refuse"
@@ -48,6 +52,10 @@ const (
 
 // IdempotencyKeyHeader is the field of a request in which the caller names the call.
 const IdempotencyKeyHeader = "Idempotency-Key"
+
+// CostCommentHeader is the field of a request that, with the value true, asks for the cost of a
+// streamed answer in a comment at the end of its body.
+const CostCommentHeader = "X-Bursar-Cost-Comment"
 
 // Request is what a door has read of a request.
 type Request struct {
@@ -158,8 +166,10 @@ type forward struct {
 	// that does not tell yet.
 	other func() protocol.Answer
 	first []byte
-	// shown is whether the client may have been given some of the answer.
+	// shown is whether the client may have been given some of the answer, and last the last
+	// byte of it.
 	shown bool
+	last  byte
 	// usage is what the provider says that the call used; nil while it does not.
 	usage *price.Usage
 	// seen is the most that the call can have used by what was seen of an answer that was

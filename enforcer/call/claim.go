@@ -115,6 +115,8 @@ func (c *Call) endClaim() {
 	}
 	if answer, ok := c.recording.kept(); ok {
 		removeRateFields(answer.Header, c.Endpoint.Protocol()) // they are no longer so
+		delete(answer.Header, LimitHeader)
+		delete(answer.Header, LeftHeader)
 		c.calls.Replays.Put(replayOf(c.id), answer, idempotency.MaxWindow)
 	}
 	claim := *c.claim

@@ -3,6 +3,7 @@ package call
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"maps"
 	"mime"
 	"slices"
@@ -35,7 +36,7 @@ type Head struct {
 	// sent the head by then.
 	Header protocol.Header
 	// Streamed is whether the head is to be sent before there is any of the body. When the
-	// first of the body has come, it may be so although it was not.
+	// first of the body has come, it may be otherwise.
 	Streamed bool
 }
 
@@ -46,6 +47,9 @@ type Rest struct {
 	Instead *Response
 	// Piece is what the client is still to see of the answer.
 	Piece []byte
+	// Trailer are fields that follow the body of an answer whose head was sent before they
+	// were known.
+	Trailer protocol.Header
 	// Cut is whether the connection is to be cut after that: nothing else tells the client
 	// that there is more to the answer.
 	Cut bool
@@ -157,7 +161,7 @@ func (c *Call) recognize(piece []byte) []byte {
 		f.firstToken = time.Now()
 	} else if form == protocol.Object && f.head.Streamed {
 		f.answer = f.other()
-		f.firstToken = time.Time{}
+		f.head.Streamed, f.firstToken = false, time.Time{}
 	}
 	f.other, f.first = nil, nil
 	return first
@@ -186,6 +190,7 @@ func (c *Call) show() {
 
 func (c *Call) showPiece(piece []byte) {
 	if len(piece) > 0 {
+		c.forward.last = piece[len(piece)-1]
 		c.show()
 		c.recording.write(piece)
 	}
@@ -211,12 +216,12 @@ func (c *Call) Finish(cut error) Rest {
 		c.judge(cut)
 		return c.finishCut(piece, cut)
 	}
-	c.tellCost()
 	c.show()
+	rest := c.withCost(Rest{Piece: piece})
 	c.recording.end()
 	c.remember()
 	c.endForward(nil)
-	return Rest{Piece: piece}
+	return rest
 }
 
 // undecided is what the client is to see of bytes that have not told what the answer is.
@@ -251,16 +256,32 @@ func (c *Call) judge(cut error) {
 	}
 }
 
-// tellCost tells the client of a whole answer what it has cost, unless the door has sent the
-// head already.
-func (c *Call) tellCost() {
-	if c.forward.head.Streamed {
-		return
-	}
+// withCost tells the client what the call has cost: in the head, if the door has not sent it, and
+// else behind the body.
+func (c *Call) withCost(rest Rest) Rest {
+	f := &c.forward
 	var end ledgerv1.Entry
 	c.charge(&end)
-	c.forward.head.Header.Set(CostHeader, end.Cost.String())
-	c.recording.set(CostHeader, end.Cost.String())
+	cost := end.Cost.String()
+	c.recording.set(CostHeader, cost)
+	if !f.head.Streamed {
+		f.head.Header.Set(CostHeader, cost)
+	}
+	rest.Trailer = protocol.Header{CostHeader: {cost}}
+	if f.head.Streamed && c.asked.costComment && !rest.Cut {
+		rest.Piece = append(rest.Piece[:len(rest.Piece):len(rest.Piece)], c.costComment(cost)...)
+	}
+	return rest
+}
+
+// costComment is a comment in a stream, which clients ignore. No blank line follows it: some
+// clients take one for the end of an event, and there is none.
+func (c *Call) costComment(cost string) string {
+	line := fmt.Sprintf(": bursar call-id=%s cost-usd=%s\n", c.id, cost)
+	if last := c.forward.last; last != '\n' && last != '\r' && last != 0 {
+		line = "\n" + line
+	}
+	return line
 }
 
 // finishCut tells the client that the answer was cut off: with a refusal if it has seen
@@ -281,6 +302,7 @@ func (c *Call) finishCut(piece []byte, cut error) Rest {
 	frame, cutAsWell := c.forward.answer.Problem(problem.body(c.Endpoint.Protocol()))
 	c.showPiece(frame)
 	rest := Rest{Piece: append(piece[:len(piece):len(piece)], frame...), Cut: frame == nil || cutAsWell}
+	rest = c.withCost(rest)
 	if !rest.Cut {
 		c.recording.end()
 	}

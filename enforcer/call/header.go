@@ -44,8 +44,8 @@ type withheldFields struct{ names, prefixes []string }
 // newWithheldFields are those of connections, and of all the protocols: a gateway that
 // speaks one of them may be a customer of a provider that speaks another.
 func newWithheldFields(protocols []protocol.Protocol) withheldFields {
-	// Which pages may read an answer is no matter of the provider's.
-	w := withheldFields{names: slices.Clone(connectionFields), prefixes: []string{"Access-Control-"}}
+	// Which pages may read an answer is no matter of the provider's, nor what Bursar says of it.
+	w := withheldFields{names: slices.Clone(connectionFields), prefixes: []string{"Access-Control-", "X-Bursar-"}}
 	for _, p := range protocols {
 		for _, name := range p.Fields().Withheld {
 			if name = textproto.CanonicalMIMEHeaderKey(name); strings.HasSuffix(name, "-") {

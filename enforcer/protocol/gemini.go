@@ -13,6 +13,9 @@ type Gemini struct{ openAIRates }
 // Name is limiterv1.Gemini.
 func (Gemini) Name() limiterv1.Protocol { return limiterv1.Gemini }
 
+// someReadNoComments: Google's client for JavaScript takes a comment for a part of an event.
+func (Gemini) someReadNoComments() {}
+
 // Endpoints are the two methods of a model that give text, and the one that counts tokens.
 func (Gemini) Endpoints() []Endpoint {
 	return []Endpoint{GenerateContent{}, GenerateContent{Streamed: true}, GeminiCountTokens{}}

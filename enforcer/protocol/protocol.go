@@ -82,6 +82,12 @@ func (f rateFields) set(header Header, rate Rate, reset string) {
 	header[f.limit], header[f.remaining], header[f.reset] = values[0:1:1], values[1:2:2], values[2:3:3]
 }
 
+// ReadsComments is whether all clients of the protocol ignore comments in a stream, as they should.
+func ReadsComments(p Protocol) bool {
+	_, some := p.(interface{ someReadNoComments() })
+	return !some
+}
+
 // ModelLister is a Protocol whose clients can ask which models there are.
 type ModelLister interface {
 	Protocol

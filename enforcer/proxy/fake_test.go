@@ -308,6 +308,8 @@ type reply struct {
 	header http.Header
 	body   string
 	err    error
+	// trailer is what follows the body.
+	trailer http.Header
 }
 
 func (d *door) do(request *http.Request) reply {
@@ -318,7 +320,7 @@ func (d *door) do(request *http.Request) reply {
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
-	return reply{response.StatusCode, response.Header, string(body), err}
+	return reply{response.StatusCode, response.Header, string(body), err, response.Trailer}
 }
 
 func (d *door) call(body string) reply {

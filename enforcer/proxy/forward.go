@@ -139,6 +139,7 @@ func pass(c *call.Call, client *client, answer io.Reader, leaving *leaving) *cal
 		return rest.Instead
 	}
 	client.write(rest.Piece)
+	client.trail(rest.Trailer)
 	if rest.Cut {
 		client.flush()
 		client.takeIn(rest.Piece)
@@ -231,6 +232,16 @@ func (c *client) write(piece []byte) {
 		held := c.held
 		c.held = nil
 		c.send(append(held, piece...))
+	}
+}
+
+// trail has the server send fields after the body, unless the head has them.
+func (c *client) trail(fields protocol.Header) {
+	if !c.begun {
+		return
+	}
+	for name, values := range fields {
+		c.w.Header()[http.TrailerPrefix+name] = values
 	}
 }
 

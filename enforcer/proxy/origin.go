@@ -25,7 +25,7 @@ const preflightSeconds = "600"
 
 // exposed are the fields of answers that pages may read, beside those that browsers always show.
 var exposed = strings.Join([]string{
-	call.CallIDHeader, call.CostHeader, call.ModelHeader, call.MaxOutputHeader, call.LoweredByHeader, call.ShadowHeader, call.StoreLostHeader,
+	call.CallIDHeader, call.CostHeader, call.LimitHeader, call.LeftHeader, call.ModelHeader, call.MaxOutputHeader, call.LoweredByHeader, call.ShadowHeader, call.StoreLostHeader,
 	call.PricedAsHeader, call.FallbackHeader, call.ReplayedHeader,
 	"Age", "Retry-After", "X-Should-Retry", "X-Request-Id", "Request-Id",
 	"X-Ratelimit-Limit-Requests", "X-Ratelimit-Remaining-Requests", "X-Ratelimit-Reset-Requests",

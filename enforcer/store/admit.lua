@@ -32,7 +32,8 @@
 --           where none is
 -- ARGV[5..] fields in each key from KEYS[2]: of money limits, then of buckets
 --
--- Answers {verdict, now, admitted_at, refusing, spent, held, ahead, seq, debt..., taken...}:
+-- Answers {verdict, now, admitted_at, refusing, spent, held, ahead, seq, nearest, left, debt...,
+-- taken...}:
 -- verdict is one of
 --   'admitted'  where limits that are waived would have refused, with the first of them
 --   'refused'   by the limit number `refusing`, from 1: money before buckets, each
@@ -45,7 +46,9 @@
 --   'fenced'    the session was declared dead and must not go on
 -- A call that was admitted before is admitted, as of then: admitted_at. spent and
 -- held are those of the money limit that refused; ahead is 1 while time is ahead of Redis'
--- clock, and slower; seq is that of the tenant then; a debt for each bucket,
+-- clock, and slower; seq is that of the tenant then; nearest is the number of the money limit
+-- of the tenant, or of the user, that has the least left after an admission, and left is how
+-- much that is, 0 and 0 for none; a debt for each bucket,
 -- and for an admission with a limit that would have refused, for each bucket
 -- whether it was taken from (1) or had too little (0).
 
@@ -63,6 +66,7 @@ if now < from or (till > 0 and now >= till) then return { 'turned', now } end
 
 -- The parts of the reply about the limits.
 local asked, refusing, refusing_spent, refusing_held = 0, 0, 0, 0
+local nearest, nearest_left = 0, 0
 local refused = false -- by a limit that is not waived
 local byte, WAIVED = string.byte, 49
 local debts, after, taken = {}, {}, {}
@@ -116,6 +120,10 @@ for key = TENANT, LAST do
     else
       held = held + bound
     end
+    if key <= USER then
+      local left = amount - spent - held
+      if nearest == 0 or left < nearest_left then nearest, nearest_left = asked, left end
+    end
     change[2 * i] = pack(COUNTER, c_start, c_finish, spent, held, e_start, e_spent, e_held)
   end
   -- Buckets alone last from one call to the next.
@@ -158,10 +166,10 @@ end
 -- A call that was admitted before is admitted: the first answer stands.
 if own[1] then
   local _, admitted_at = read_call(own[1], now)
-  return answered({ 'admitted', now, admitted_at or now, 0, 0, 0, ahead, seq, unpack(debts) }) -- its settlement tells of a broken record
+  return answered({ 'admitted', now, admitted_at or now, 0, 0, 0, ahead, seq, 0, 0, unpack(debts) }) -- its settlement tells of a broken record
 end
 if refused then
-  return answered({ 'refused', now, 0, refusing, refusing_spent, refusing_held, ahead, seq, unpack(debts) })
+  return answered({ 'refused', now, 0, refusing, refusing_spent, refusing_held, ahead, seq, 0, 0, unpack(debts) })
 end
 
 -- Every limit has room: take it.
@@ -179,4 +187,6 @@ redis.call('HSET', KEYS[1], id, 'H' .. struct.pack('<dd', bound, now) .. note)
 if refusing > 0 then
   for i = 1, b do after[b + i] = taken[i] end
 end
-return answered({ 'admitted', now, now, refusing, refusing_spent, refusing_held, ahead, seq, unpack(after) })
+return answered({
+  'admitted', now, now, refusing, refusing_spent, refusing_held, ahead, seq, nearest, nearest_left, unpack(after)
+})

@@ -192,14 +192,15 @@ func admitReply(raw []any) (reply admission.AdmitReply, seq int64, err error) {
 	default:
 		return admission.AdmitReply{}, 0, fmt.Errorf("admit: verdict %v", raw[0])
 	}
-	if len(raw) < 8 {
+	if len(raw) < 10 {
 		return admission.AdmitReply{}, 0, fmt.Errorf("admit: unexpected reply of %d values", len(raw))
 	}
 	reply.AdmittedAt = time.UnixMilli(numbers[2]).UTC()
 	reply.Refusing = int(numbers[3])
 	reply.Spent, reply.Held = money.Nanos(numbers[4]), money.Nanos(numbers[5])
 	reply.Slowed = numbers[6] == 1
-	reply.Debts = numbers[8:]
+	reply.Nearest, reply.Left = int(numbers[8]), money.Nanos(numbers[9])
+	reply.Debts = numbers[10:]
 	if reply.Verdict == admission.Admitted && reply.Refusing > 0 {
 		buckets := len(reply.Debts) / 2
 		for _, taken := range reply.Debts[buckets:] {
