@@ -22,7 +22,7 @@ endif
 
 # What `make generate` writes.
 GENERATED := api/v1alpha1/zz_generated.deepcopy.go api/v1alpha1/applyconfiguration config/crd/bases config/rbac/role.yaml config/webhook/manifests.yaml
-MODULES := . hack/tools hack/tools/golangci-lint hack/tools/promcheck
+MODULES := . hack/tools hack/tools/golangci-lint hack/tools/promcheck hack/clients/gosdk
 
 # With the flags of `make build`, so that nothing is compiled twice.
 go-run := CGO_ENABLED=0 go run -trimpath
@@ -131,6 +131,7 @@ mixed: build tools parts ## Make 5,000 calls of all protocols, a third of them c
 
 .PHONY: clients
 clients: build tools parts ## Call Bursar with the providers' own clients; needs Node.js 20 or newer, and npm's network
+	@cd hack/clients/gosdk && ../../gobuild.sh 'the clients for Go' bin/gosdk .
 	go test -tags clients -count=1 -v -timeout 10m ./hack/clients
 
 .PHONY: faults

@@ -2,9 +2,22 @@
 // line of JSON: what came back, or the error as the client's own library throws it.
 // The base URL and the key are in the environment, and are all that is Bursar's.
 
-export const url = process.env.BURSAR_URL
 export const key = process.env.BURSAR_KEY
 export const prompt = process.env.PROMPT
+
+// base is the base URL: at the path that the client's users write, unless the test has another.
+export const base = (path) => process.env.BURSAR_URL + (process.env.BURSAR_BASE || path)
+
+// weather is the tool that models are offered, and sunny what it says.
+export const weather = { name: 'weather', description: 'The weather in a city', schema: object('city') }
+export const sunny = 'sunny'
+
+// story is the structure that answers are asked for.
+export const story = { name: 'story', schema: object('title') }
+
+function object(property) {
+  return { type: 'object', properties: { [property]: { type: 'string' } }, required: [property], additionalProperties: false }
+}
 
 export async function run(calls) {
   const call = calls[process.argv[2]]

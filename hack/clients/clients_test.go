@@ -37,9 +37,14 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
+		defer printTable()
 		return m.Run()
 	}))
 }
+
+// goClients is the program with the clients for Go, a module of its own, which `make clients`
+// builds.
+const goClients = "gosdk/bin/gosdk"
 
 // installed is where npm says what it has installed.
 const installed = "node_modules/.package-lock.json"
@@ -51,6 +56,9 @@ func install(ctx context.Context) error {
 			return fmt.Errorf("%s is not on the PATH: run `make parts` as root on Debian, or install Node.js 20 or newer, with npm "+
 				"(Debian, Ubuntu: apt-get install nodejs npm; Fedora: dnf install nodejs; macOS: brew install node)", program)
 		}
+	}
+	if _, err := os.Stat(goClients); err != nil {
+		return fmt.Errorf("the clients for Go are not built: run `make clients`: %w", err)
 	}
 	wanted, err := os.Stat("package-lock.json")
 	if err != nil {
@@ -152,7 +160,7 @@ spec:
 
 func configure(ctx context.Context) error {
 	var each []string
-	for _, c := range calls {
+	for _, c := range calls() {
 		each = append(each, "slow-"+c.user())
 	}
 	yaml := fmt.Sprintf(configuration, bursar.ProviderURL) +
@@ -167,44 +175,6 @@ func configure(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// call is a call of a client: a program of this directory, and its argument.
-type call struct{ client, call, errorName string }
-
-func (c call) user() string { return strings.ToLower(c.client + "-" + c.call) }
-
-// calls are all there are, with the type of the client's own error for a 429.
-var calls = []call{
-	{"openai", "chat", "RateLimitError"},
-	{"openai", "chatStream", "RateLimitError"},
-	{"openai", "responses", "RateLimitError"},
-	{"openai", "responsesStream", "RateLimitError"},
-	{"openai", "embeddings", "RateLimitError"},
-	{"anthropic", "messages", "RateLimitError"},
-	{"anthropic", "messagesStream", "RateLimitError"},
-	{"genai", "generateContent", "ApiError"},
-	{"genai", "generateContentStream", "ApiError"},
-	{"ai-openai", "chat", "APICallError"},
-	{"ai-openai", "chatStream", "APICallError"},
-	{"ai-openai", "responses", "APICallError"},
-	{"ai-openai", "responsesStream", "APICallError"},
-	{"ai-openai", "embeddings", "APICallError"},
-	{"ai-openai-compatible", "chat", "APICallError"},
-	{"ai-openai-compatible", "chatStream", "APICallError"},
-	{"ai-openai-compatible", "embeddings", "APICallError"},
-	{"ai-gateway-5", "chat", "GatewayRateLimitError"},
-	{"ai-gateway-5", "chatStream", "GatewayRateLimitError"},
-	{"ai-gateway-5", "embeddings", "GatewayRateLimitError"},
-	{"ai-gateway-5", "tool", "GatewayRateLimitError"},
-	{"ai-gateway-6", "chat", "GatewayRateLimitError"},
-	{"ai-gateway-6", "chatStream", "GatewayRateLimitError"},
-	{"ai-gateway-6", "embeddings", "GatewayRateLimitError"},
-	{"ai-gateway-6", "tool", "GatewayRateLimitError"},
-	{"ai-gateway-7", "chat", "GatewayRateLimitError"},
-	{"ai-gateway-7", "chatStream", "GatewayRateLimitError"},
-	{"ai-gateway-7", "embeddings", "GatewayRateLimitError"},
-	{"ai-gateway-7", "tool", "GatewayRateLimitError"},
 }
 
 // result is what a client says of a call.
@@ -272,61 +242,120 @@ func (c call) make(t *testing.T, d *door, user string) (r result) {
 	return c.say(t, d, user, "Tell me a story [[output=7]]")
 }
 
-// say is make with a prompt.
-func (c call) say(t *testing.T, d *door, user, prompt string) (r result) {
+// say is make with a prompt, and with more variables in the client's environment.
+func (c call) say(t *testing.T, d *door, user, prompt string, env ...string) (r result) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "node", c.client+".mjs", c.call)
+	cmd := exec.CommandContext(t.Context(), "node", c.client.name+".mjs", c.name())
+	if c.client.inGo {
+		cmd = exec.CommandContext(t.Context(), goClients, c.client.name, c.name())
+	}
 	cmd.Env = append(os.Environ(), "BURSAR_URL="+d.URL, "BURSAR_KEY="+keyOf(user), "PROMPT="+prompt)
+	cmd.Env = append(cmd.Env, env...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err = errors.Join(err, json.Unmarshal(out, &r)); err != nil {
-		t.Fatalf("%s %s: %v: %s%s", c.client, c.call, err, out, stderr.Bytes())
+		t.Fatalf("%s: %v: %s%s", c, err, out, stderr.Bytes())
 	}
 	return r
 }
 
-// sideBySide runs a test of each call, two at a time.
-func sideBySide(t *testing.T, test func(*testing.T, call)) {
-	for _, c := range calls {
-		t.Run(c.client+"/"+c.call, func(t *testing.T) {
+// sideBySide runs a test of a feature with each call that it is for, some at a time.
+func sideBySide(t *testing.T, feature string, of func(call) bool, test func(*testing.T, call)) {
+	for _, c := range calls() {
+		if !of(c) {
+			continue
+		}
+		t.Run(c.String(), func(t *testing.T) {
 			t.Parallel()
+			column := feature
+			if feature == "" {
+				column = columnOf[c.kind]
+			}
+			t.Cleanup(func() { note(c, column, !t.Failed()) })
 			test(t, c)
 		})
 	}
 }
 
-// TestCalls: every client gets its answer, and the ledger has the provider's bill.
+// TestCalls: every client gets its answer, calls its tools and gets the structure that it
+// asks for; and the ledger has the provider's bill.
 func TestCalls(t *testing.T) {
-	sideBySide(t, func(t *testing.T, c call) {
+	sideBySide(t, "", anyCall, func(t *testing.T, c call) {
 		d := newDoor(t)
 		r := c.make(t, d, "rich")
-		if r.Error != nil || r.Text == "" {
+		if r.Error != nil || !c.answers(r.Text) {
 			t.Fatalf("got %q, error %+v", r.Text, r.Error)
 		}
-		log := d.log()
-		if len(log) != 1 || log[0].status != http.StatusOK {
-			t.Fatalf("answers %+v, want one of 200", log)
+		log, want := d.log(), 1
+		if c.kind == tools {
+			want = 2
 		}
-		if c.call == "embeddings" {
-			if !strings.HasSuffix(r.Text, " numbers") || strings.HasPrefix(r.Text, "0 ") {
-				t.Errorf("got %q", r.Text)
+		if len(log) != want {
+			t.Fatalf("answers %+v, want %d", log, want)
+		}
+		for _, answer := range log {
+			if answer.status != http.StatusOK {
+				t.Errorf("answers %+v, want 200", log)
+			}
+			checkBill(t, answer.callID)
+		}
+	})
+}
+
+// answers is whether a text is what the call is made for.
+func (c call) answers(text string) bool {
+	switch c.kind {
+	case tools:
+		said, ok := strings.CutPrefix(text, "weather is sunny: ")
+		return ok && strings.HasPrefix(said, "token0 ")
+	case structured:
+		return text == "text"
+	case embeddings:
+		return strings.HasSuffix(text, " numbers") && !strings.HasPrefix(text, "0 ")
+	}
+	return strings.HasPrefix(text, "token0 token1 ")
+}
+
+// TestBaseURLs: a base URL with the version or without it, or with a slash too many, is
+// served.
+func TestBaseURLs(t *testing.T) {
+	sideBySide(t, "base URLs", func(c call) bool { return c.kind == whole }, func(t *testing.T, c call) {
+		for _, base := range c.bases() {
+			d := newDoor(t)
+			if r := c.say(t, d, "rich", "Tell me a story [[output=7]]", "BURSAR_BASE="+base); r.Error != nil || !c.answers(r.Text) {
+				t.Errorf("with %s: got %q, error %+v", base, r.Text, r.Error)
 			}
 		}
-		checkBill(t, log[0].callID)
 	})
+}
+
+// bases are base URLs, without the host, that people write for the API.
+func (c call) bases() []string {
+	switch {
+	case c.client.base != "":
+		return []string{c.client.base + "/"}
+	case c.api == "messages":
+		return []string{"/", "/v1", "/v1/"}
+	case c.api == "generateContent":
+		return []string{"/", "/v1beta"}
+	}
+	return []string{"/", "/v1/"}
 }
 
 // TestGatewayModels: the AI SDK's gateway provider is told which models there are, and that
 // there are no credits of Bursar's.
 func TestGatewayModels(t *testing.T) {
-	for _, client := range []string{"ai-gateway-5", "ai-gateway-6", "ai-gateway-7"} {
-		d := newDoor(t)
-		if r := (call{client: client, call: "models"}).make(t, d, "rich"); r.Error != nil || !strings.Contains(r.Text, "openai/gpt-4o-mini") {
-			t.Errorf("%s: the models are %q, error %+v", client, r.Text, r.Error)
+	for _, client := range clients {
+		if client.base == "" {
+			continue
 		}
-		if r := (call{client: client, call: "credits"}).make(t, d, "rich"); r.Error == nil || !r.says("There is no endpoint at /v1/credits.") {
-			t.Errorf("%s: the credits are %q, error %+v", client, r.Text, r.Error)
+		d := newDoor(t)
+		if r := (call{client: client, api: "models"}).make(t, d, "rich"); r.Error != nil || !strings.Contains(r.Text, "openai/gpt-4o-mini") {
+			t.Errorf("%s: the models are %q, error %+v", client.name, r.Text, r.Error)
+		}
+		if r := (call{client: client, api: "credits"}).make(t, d, "rich"); r.Error == nil || !r.says("There is no endpoint at /v1/credits.") {
+			t.Errorf("%s: the credits are %q, error %+v", client.name, r.Text, r.Error)
 		}
 	}
 }
@@ -334,10 +363,7 @@ func TestGatewayModels(t *testing.T) {
 // TestErrorInAStream: of a stream that the provider has cut off, every client is told in
 // its midst, in a shape that it knows as an error, and shows what Bursar says of it.
 func TestErrorInAStream(t *testing.T) {
-	sideBySide(t, func(t *testing.T, c call) {
-		if !strings.HasSuffix(c.call, "Stream") {
-			t.Skip("no stream")
-		}
+	sideBySide(t, "error in a stream", func(c call) bool { return c.kind == streamed }, func(t *testing.T, c call) {
 		d := newDoor(t)
 		r := c.say(t, d, "rich", "Tell me a story [[output=7 cut=3]]")
 		if r.Error == nil || !r.says("The provider's answer was cut off before its end.") || strings.Contains(r.Error.Name, "Validation") {
@@ -380,43 +406,22 @@ func checkBill(t *testing.T, id string) {
 	}
 }
 
-// tries is how often the client makes a call that is refused for money with 429. The AI SDK
-// tries every 429 again, whatever x-should-retry says.
-func (c call) tries() int {
-	if strings.HasPrefix(c.client, "ai-") {
-		return 3
-	}
-	return 1
-}
-
 // TestPaymentRequired: where a tenant has it so, a refusal for money is 402, which is the
 // client's own error as well, and which no client tries again.
 func TestPaymentRequired(t *testing.T) {
-	sideBySide(t, func(t *testing.T, c call) {
+	sideBySide(t, "402", isPlain, func(t *testing.T, c call) {
 		d := newDoor(t)
 		r := c.make(t, d, "broke")
 		if r.Error == nil {
 			t.Fatalf("answered %q", r.Text)
 		}
-		if r.Error.Name != c.paymentError() || r.Error.Status != http.StatusPaymentRequired || !r.says(`the budget "yearly" of tenant broke`) {
-			t.Errorf("got %+v, want a %s with status 402 that says why", *r.Error, c.paymentError())
+		if r.Error.Name != c.client.paymentError || r.Error.Status != http.StatusPaymentRequired || !r.says(`the budget "yearly" of tenant broke`) {
+			t.Errorf("got %+v, want a %s with status 402 that says why", *r.Error, c.client.paymentError)
 		}
 		if log := d.log(); len(log) != 1 {
 			t.Errorf("the call was made %d times, want once", len(log))
 		}
 	})
-}
-
-// paymentError is the type of the client's own error for a 402. OpenAI's has none of
-// its own.
-func (c call) paymentError() string {
-	switch c.client {
-	case "openai":
-		return "APIError"
-	case "anthropic":
-		return "PaymentRequiredError"
-	}
-	return c.errorName
 }
 
 // says reports whether the error says something, as it is or quoted.
@@ -427,18 +432,18 @@ func (r result) says(what string) bool {
 // TestBudgetRefusal: it is the client's own error, says why, and is not tried again by
 // clients that heed what they are told.
 func TestBudgetRefusal(t *testing.T) {
-	sideBySide(t, func(t *testing.T, c call) {
+	sideBySide(t, "429 for money", isPlain, func(t *testing.T, c call) {
 		d := newDoor(t)
 		r := c.make(t, d, "poor")
 		if r.Error == nil {
 			t.Fatalf("answered %q", r.Text)
 		}
-		if r.Error.Name != c.errorName || r.Error.Status != http.StatusTooManyRequests ||
+		if r.Error.Name != c.client.rateError || r.Error.Status != http.StatusTooManyRequests ||
 			!r.says(`the budget "yearly" of tenant poor`) {
-			t.Errorf("got %+v, want a %s with status 429 that says why", *r.Error, c.errorName)
+			t.Errorf("got %+v, want a %s with status 429 that says why", *r.Error, c.client.rateError)
 		}
-		if log := d.log(); len(log) != c.tries() {
-			t.Errorf("the call was made %d times, want %d", len(log), c.tries())
+		if log := d.log(); len(log) != c.client.tries {
+			t.Errorf("the call was made %d times, want %d", len(log), c.client.tries)
 		}
 	})
 }
@@ -446,14 +451,14 @@ func TestBudgetRefusal(t *testing.T) {
 // TestRateLimit: a call that comes too soon is made again, and not before its time, by
 // the clients that try again at all.
 func TestRateLimit(t *testing.T) {
-	sideBySide(t, func(t *testing.T, c call) {
+	sideBySide(t, "429 for rate", isPlain, func(t *testing.T, c call) {
 		d := newDoor(t)
 		user := "slow-" + c.user()
 		if r := c.make(t, d, user); r.Error != nil {
 			t.Fatalf("error %+v", *r.Error)
 		}
 		r := c.make(t, d, user)
-		if c.client == "genai" { // tries nothing again unless it is told to
+		if c.client.tiresAtOnce {
 			if log := d.log(); r.Error == nil || r.Error.Status != http.StatusTooManyRequests || len(log) != 2 || log[1].retryAfter == 0 {
 				t.Errorf("error %+v after %+v, want one of 429, with when to try again", r.Error, log)
 			}

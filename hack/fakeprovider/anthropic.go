@@ -18,7 +18,14 @@ func (messagesAPI) read(_ string, r *http.Request, body []byte) (request, error)
 		Messages  []message `json:"messages"`
 		Stream    bool      `json:"stream"`
 		MaxTokens *int      `json:"max_tokens"`
-		Metadata  struct {
+		Tools     []offered `json:"tools"`
+		Output    struct {
+			Format struct {
+				Type   string          `json:"type"`
+				Schema json.RawMessage `json:"schema"`
+			} `json:"format"`
+		} `json:"output_config"`
+		Metadata struct {
 			UserID string `json:"user_id"`
 		} `json:"metadata"`
 	}
@@ -34,6 +41,8 @@ func (messagesAPI) read(_ string, r *http.Request, body []byte) (request, error)
 	out := request{model: in.Model, user: in.Metadata.UserID, stream: in.Stream, bound: in.MaxTokens, choices: 1}
 	out.add(in.System)
 	out.addMessages(in.Messages)
+	out.offer(in.Tools)
+	out.structure = structure(in.Output.Format.Type, in.Output.Format.Schema)
 	return out, nil
 }
 
@@ -78,14 +87,25 @@ func (a *answer) message(text string, stopReason any) map[string]any {
 }
 
 func (a *answer) stopReason() string {
-	if a.cutShort {
+	switch {
+	case a.cutShort:
 		return "max_tokens"
+	case a.call != nil:
+		return "tool_use"
 	}
 	return "end_turn"
 }
 
+// toolUse is the call of a tool as Messages has it.
+func (a *answer) toolUse(input any) map[string]any {
+	return map[string]any{"type": "tool_use", "id": "toolu_" + a.id, "name": a.call.name, "input": input}
+}
+
 func (messagesAPI) whole(a *answer, texts []string) any {
 	message := a.message(texts[0], a.stopReason())
+	if a.call != nil {
+		message["content"] = append(message["content"].([]any), a.toolUse(a.call.input()))
+	}
 	if r, ok := a.usage(); ok {
 		message["usage"] = outputUsage(r, messagesInput(r, a.directives.unsplit))
 	}
@@ -119,14 +139,25 @@ func (messagesAPI) end(a *answer) []frame {
 	if r, ok := a.usage(); ok {
 		delta["usage"] = outputUsage(r, map[string]any{})
 	}
-	frames := []frame{
-		{"content_block_stop", map[string]any{"type": "content_block_stop", "index": 0}},
-		{"message_delta", delta},
+	frames := []frame{{"content_block_stop", map[string]any{"type": "content_block_stop", "index": 0}}}
+	if a.call != nil {
+		frames = append(frames, a.toolUseFrames()...)
 	}
+	frames = append(frames, frame{"message_delta", delta})
 	if a.directives.noend {
 		return frames
 	}
 	return append(frames, frame{"message_stop", map[string]any{"type": "message_stop"}})
+}
+
+func (a *answer) toolUseFrames() []frame {
+	return []frame{
+		{"content_block_start", map[string]any{"type": "content_block_start", "index": 1, "content_block": a.toolUse(map[string]any{})}},
+		{"content_block_delta", map[string]any{
+			"type": "content_block_delta", "index": 1, "delta": map[string]any{"type": "input_json_delta", "partial_json": a.call.arguments},
+		}},
+		{"content_block_stop", map[string]any{"type": "content_block_stop", "index": 1}},
+	}
 }
 
 func (messagesAPI) failed() frame {

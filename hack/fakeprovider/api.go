@@ -1,6 +1,9 @@
 package fakeprovider
 
-import "net/http"
+import (
+	"encoding/json"
+	"net/http"
+)
 
 // api is one API of a provider: how its requests are read, and what its answers and
 // errors look like.
@@ -38,8 +41,12 @@ type request struct {
 	choices int
 	// silent is whether there is no output at all.
 	silent bool
-	// tool is the tool that the answer calls; empty is none.
-	tool string
+	// tools are those that the answer may call; resumed is whether the client has run the
+	// one that was called before, so that the answer goes on with its result.
+	tools   []tool
+	resumed bool
+	// structure is the JSON Schema of the answer's text; nil where it may be any text.
+	structure json.RawMessage
 	// inputs is how many texts are to be embedded, where each has a vector.
 	inputs int
 	// prompt is the text of the last message of the user.

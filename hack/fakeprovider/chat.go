@@ -29,6 +29,8 @@ type answer struct {
 	thoughts   int
 	tier       string
 	cutShort   bool
+	// call is the call of a tool at its end; nil is none.
+	call *toolCall
 	// sequence and text are what a stream has said so far, for those that number
 	// their events and repeat themselves.
 	sequence int
@@ -113,8 +115,13 @@ func sleep(ctx context.Context, d time.Duration) error {
 // words are a token each, with the blank before them.
 var words = []string{" time", " year", " people", " way", " day", " man", " thing", " life", " child", " world", " school"}
 
-// say is what a token says.
+// say is what a token says: a piece of the JSON that the answer must be, if it must.
 func (a *answer) say(i int) string {
+	if a.request.structure != nil {
+		text := string(marshal(example(a.request.structure)))
+		piece := func(i int) int { return min(i, a.tokens) * len(text) / a.tokens }
+		return text[piece(i):piece(i+1)]
+	}
 	if a.directives.words {
 		return words[i%len(words)]
 	}

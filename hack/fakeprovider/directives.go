@@ -30,6 +30,8 @@ in the header ` + DirectivesHeader + `:
   geo=NAME     serve the call in a geography that multiplies its price, if it does
   speed=NAME   the same of a speed
   audio=N      N of the input tokens are sound
+  tool=NAME    call that tool of the request's (default: the first), unless the client has
+               just run one
   thoughts=N   of the output, or beside it, N tokens are thoughts, within the bound
   tier=NAME    serve the call in another service tier than the request asks for
   words        say words of which each is one token of OpenAI's tokenizers
@@ -71,6 +73,7 @@ type directives struct {
 	place     usagePlace
 	thoughts  int
 	tier      string
+	tool      string
 	words     bool
 	size      int
 	duplicate bool
@@ -131,7 +134,7 @@ func (d *directives) numbers() map[string]*int {
 
 // texts are the directives whose value is any text.
 func (d *directives) texts() map[string]*string {
-	return map[string]*string{"geo": &d.geo, "speed": &d.speed, "tier": &d.tier}
+	return map[string]*string{"geo": &d.geo, "speed": &d.speed, "tier": &d.tier, "tool": &d.tool}
 }
 
 func (d *directives) set(word string) (err error) {

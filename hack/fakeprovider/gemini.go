@@ -17,6 +17,7 @@ type geminiContent struct {
 	Parts []struct {
 		Text       string          `json:"text"`
 		InlineData json.RawMessage `json:"inlineData"`
+		Response   json.RawMessage `json:"functionResponse"`
 	} `json:"parts"`
 }
 
@@ -25,15 +26,28 @@ func (geminiAPI) read(path string, r *http.Request, body []byte) (request, error
 		Contents          []geminiContent `json:"contents"`
 		SystemInstruction geminiContent   `json:"systemInstruction"`
 		GenerationConfig  struct {
-			MaxOutputTokens *int `json:"maxOutputTokens"`
-			CandidateCount  *int `json:"candidateCount"`
+			MaxOutputTokens  *int            `json:"maxOutputTokens"`
+			CandidateCount   *int            `json:"candidateCount"`
+			ResponseMimeType string          `json:"responseMimeType"`
+			ResponseSchema   json.RawMessage `json:"responseSchema"`
+			JSONSchema       json.RawMessage `json:"responseJsonSchema"`
 		} `json:"generationConfig"`
+		Tools []struct {
+			Functions []geminiFunction `json:"functionDeclarations"`
+		} `json:"tools"`
 	}
 	if err := json.Unmarshal(body, &in); err != nil {
 		return request{}, fmt.Errorf("the body is not a generateContent request: %w", err)
 	}
 	model, method, _ := strings.Cut(path, ":")
-	out := request{model: model, choices: 1, bound: in.GenerationConfig.MaxOutputTokens}
+	config := in.GenerationConfig
+	out := request{model: model, choices: 1, bound: config.MaxOutputTokens}
+	out.structure = structure(config.ResponseMimeType, config.ResponseSchema, config.JSONSchema)
+	for _, t := range in.Tools {
+		for _, f := range t.Functions {
+			out.tools = append(out.tools, tool{"function", f.Name, firstOf(f.Parameters, f.JSONSchema)})
+		}
+	}
 	switch method {
 	case "generateContent":
 	case "streamGenerateContent":
@@ -44,27 +58,42 @@ func (geminiAPI) read(path string, r *http.Request, body []byte) (request, error
 	default:
 		return request{}, fmt.Errorf("unknown method %q", method)
 	}
-	if n := in.GenerationConfig.CandidateCount; n != nil {
+	if n := config.CandidateCount; n != nil {
 		out.choices = *n
 	}
-	for _, c := range append(in.Contents, in.SystemInstruction) {
+	out.addContents(append(in.Contents, in.SystemInstruction))
+	return out, nil
+}
+
+// addContents adds messages, and takes the last one of the user for the prompt.
+func (r *request) addContents(contents []geminiContent) {
+	for _, c := range contents {
 		if len(c.Parts) == 0 {
 			continue
 		}
-		out.messages++
+		r.messages++
 		var texts []string
+		resumed := false
 		for _, p := range c.Parts {
-			out.text(p.Text)
+			r.text(p.Text)
 			texts = append(texts, p.Text)
 			if len(p.InlineData) > 0 {
-				out.images++
+				r.images++
 			}
+			resumed = resumed || len(p.Response) > 0
 		}
-		if c.Role == "user" {
-			out.prompt = strings.Join(texts, " ")
+		r.resumed = r.resumed || resumed
+		if c.Role == "user" && !resumed {
+			r.prompt, r.resumed = strings.Join(texts, " "), false
 		}
 	}
-	return out, nil
+}
+
+// geminiFunction is a tool that the client runs.
+type geminiFunction struct {
+	Name       string          `json:"name"`
+	Parameters json.RawMessage `json:"parameters"`
+	JSONSchema json.RawMessage `json:"parametersJsonSchema"`
 }
 
 // usageSoFar is the usage that every chunk has. Zeros are left out, except the prompt's.
@@ -97,9 +126,11 @@ func (a *answer) usageSoFar(chunk map[string]any) map[string]any {
 func (a *answer) candidates(texts []string, first int, finished bool) map[string]any {
 	candidates := make([]any, len(texts))
 	for i, text := range texts {
-		candidate := map[string]any{
-			"content": map[string]any{"role": "model", "parts": []any{map[string]any{"text": text}}}, "index": first + i,
+		parts := []any{map[string]any{"text": text}}
+		if finished && a.call != nil {
+			parts = append(parts, map[string]any{"functionCall": map[string]any{"name": a.call.name, "args": a.call.input()}})
 		}
+		candidate := map[string]any{"content": map[string]any{"role": "model", "parts": parts}, "index": first + i}
 		if finished && a.directives.searches > 0 {
 			queries := make([]string, a.directives.searches)
 			candidate["groundingMetadata"] = map[string]any{"webSearchQueries": queries}

@@ -1,13 +1,29 @@
 package fakeprovider
 
+import "fmt"
+
 // chatAPI is OpenAI's Chat Completions.
 type chatAPI struct{ openAIErrors }
 
 func (a *answer) finishReason() string {
-	if a.cutShort {
+	switch {
+	case a.cutShort:
 		return "length"
+	case a.call != nil:
+		return "tool_calls"
 	}
 	return "stop"
+}
+
+// chatCall is the call of a tool as Chat Completions has it.
+func (a *answer) chatCall(choice int) map[string]any {
+	call := map[string]any{"id": fmt.Sprintf("call_%s_%d", a.id, choice), "type": a.call.kind}
+	if a.call.kind == "custom" {
+		call["custom"] = map[string]any{"name": a.call.name, "input": a.call.arguments}
+	} else {
+		call["function"] = map[string]any{"name": a.call.name, "arguments": a.call.arguments}
+	}
+	return call
 }
 
 func chatUsage(r reported) map[string]any {
@@ -28,9 +44,13 @@ func chatUsage(r reported) map[string]any {
 func (chatAPI) whole(a *answer, texts []string) any {
 	choices := make([]any, len(texts))
 	for i, text := range texts {
+		message := map[string]any{"role": "assistant", "content": text, "refusal": nil}
+		if a.call != nil {
+			message["tool_calls"] = []any{a.chatCall(i)}
+		}
 		choices[i] = map[string]any{
 			"index":         i,
-			"message":       map[string]any{"role": "assistant", "content": text, "refusal": nil},
+			"message":       message,
 			"logprobs":      nil,
 			"finish_reason": a.finishReason(),
 		}
@@ -58,6 +78,11 @@ func (chatAPI) token(a *answer, choice int, text string) frame {
 
 func (chatAPI) end(a *answer) (frames []frame) {
 	for choice := range a.request.choices {
+		if a.call != nil {
+			call := a.chatCall(choice)
+			call["index"] = 0
+			frames = append(frames, a.chunk(choice, map[string]any{"tool_calls": []any{call}}, nil))
+		}
 		frames = append(frames, a.chunk(choice, map[string]any{}, a.finishReason()))
 	}
 	if r, ok := a.usage(); ok && a.request.usageWanted {

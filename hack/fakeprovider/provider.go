@@ -200,6 +200,9 @@ func (p *Provider) prepare(w http.ResponseWriter, r *http.Request, id string, ap
 	if a.thoughts = d.thoughts; request.bound != nil {
 		a.thoughts = min(d.thoughts, *request.bound-a.tokens)
 	}
+	if a.call, err = request.callOf(d.tool); err != nil {
+		return nil, wrong(err)
+	}
 	return a, a.serveIn(request.tier)
 }
 

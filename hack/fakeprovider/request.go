@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -21,16 +22,28 @@ type chatRequest struct {
 		IncludeUsage bool `json:"include_usage"`
 	} `json:"stream_options"`
 
-	MaxCompletionTokens *int   `json:"max_completion_tokens"`
-	MaxTokens           *int   `json:"max_tokens"`
-	N                   *int   `json:"n"`
-	User                string `json:"user"`
-	ServiceTier         string `json:"service_tier"`
+	MaxCompletionTokens *int `json:"max_completion_tokens"`
+	MaxTokens           *int `json:"max_tokens"`
+	N                   *int `json:"n"`
+
+	Tools          []offered `json:"tools"`
+	ResponseFormat struct {
+		Type       string `json:"type"`
+		JSONSchema struct {
+			Schema json.RawMessage `json:"schema"`
+		} `json:"json_schema"`
+	} `json:"response_format"`
+
+	User        string `json:"user"`
+	ServiceTier string `json:"service_tier"`
 }
 
 type message struct {
 	Role    string  `json:"role"`
 	Content content `json:"content"`
+	// Output and Tools are of an item of Responses that is no message.
+	Output content   `json:"output"`
+	Tools  []offered `json:"tools"`
 }
 
 // content is what a message says: a string, or parts.
@@ -83,9 +96,12 @@ func (r *request) addMessages(messages []message) {
 	for _, m := range messages {
 		r.messages++
 		r.add(m.Content)
-		if m.Role == "user" {
+		r.add(m.Output)
+		asks := m.Role == "user" && !slices.ContainsFunc(m.Content, func(p part) bool { return strings.HasPrefix(p.Type, "tool") })
+		if asks {
 			r.prompt = m.Content.text()
 		}
+		r.resumed = !asks
 	}
 }
 
@@ -121,5 +137,7 @@ func (chatAPI) read(model string, _ *http.Request, body []byte) (request, error)
 		r.model = model
 	}
 	r.addMessages(in.Messages)
+	r.offer(in.Tools)
+	r.structure = structure(in.ResponseFormat.Type, in.ResponseFormat.JSONSchema.Schema)
 	return r, nil
 }

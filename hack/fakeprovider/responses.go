@@ -19,6 +19,14 @@ func (responsesAPI) read(_ string, _ *http.Request, body []byte) (request, error
 		MaxOutputTokens *int   `json:"max_output_tokens"`
 		User            string `json:"user"`
 		ServiceTier     string `json:"service_tier"`
+
+		Tools []offered `json:"tools"`
+		Text  struct {
+			Format struct {
+				Type   string          `json:"type"`
+				Schema json.RawMessage `json:"schema"`
+			} `json:"format"`
+		} `json:"text"`
 	}
 	if err := json.Unmarshal(body, &in); err != nil {
 		return request{}, fmt.Errorf("the body is not a Responses request: %w", err)
@@ -28,6 +36,11 @@ func (responsesAPI) read(_ string, _ *http.Request, body []byte) (request, error
 	}
 	r.text(in.Instructions)
 	r.addMessages(in.Input)
+	r.offer(in.Tools)
+	for _, item := range in.Input {
+		r.offer(item.Tools)
+	}
+	r.structure = structure(in.Text.Format.Type, in.Text.Format.Schema)
 	return r, nil
 }
 
@@ -52,14 +65,49 @@ func (a *answer) response(status string, output ...any) map[string]any {
 	return map[string]any{
 		"id": "resp_" + a.id, "object": "response", "created_at": created, "status": status,
 		"model": a.request.model, "output": append([]any{}, output...), "usage": nil, "service_tier": "auto",
+		"error": nil, "incomplete_details": nil, "instructions": nil, "metadata": map[string]any{},
+		"parallel_tool_calls": true, "tool_choice": "auto", "tools": []any{}, "temperature": nil, "top_p": nil,
 	}
 }
 
-func (a *answer) item(status, text string) map[string]any {
-	return map[string]any{
-		"id": "msg_" + a.id, "type": "message", "role": "assistant", "status": status,
-		"content": []any{map[string]any{"type": "output_text", "text": text, "annotations": []any{}}},
+// messageItem is the item with what the answer says.
+func (a *answer) messageItem(status, text string) map[string]any {
+	content := []any{}
+	if status == "completed" {
+		content = append(content, outputText(text))
 	}
+	return map[string]any{"id": "msg_" + a.id, "type": "message", "role": "assistant", "status": status, "content": content}
+}
+
+func outputText(text string) map[string]any {
+	return map[string]any{"type": "output_text", "text": text, "annotations": []any{}, "logprobs": []any{}}
+}
+
+// searchItem is the item of a search on the web.
+func (a *answer) searchItem(i int, status string) map[string]any {
+	return map[string]any{
+		"id": fmt.Sprintf("ws_%s_%d", a.id, i), "type": "web_search_call", "status": status,
+		"action": map[string]any{"type": "search", "query": "as asked", "queries": []any{"as asked"}},
+	}
+}
+
+// callItem is the item of the call of a tool, with its arguments only once it is completed.
+func (a *answer) callItem(status string) map[string]any {
+	item := map[string]any{"id": "call_item_" + a.id, "type": "function_call", "status": status, "call_id": "call_" + a.id}
+	arguments := ""
+	if status == "completed" {
+		arguments = a.call.arguments
+	}
+	switch a.call.kind {
+	case "function":
+		item["name"], item["arguments"] = a.call.name, arguments
+	case "custom":
+		item["type"], item["name"], item["input"] = "custom_tool_call", a.call.name, arguments
+	default:
+		item["type"] = a.call.kind + "_call"
+		item["action"] = map[string]any{"type": "exec", "command": []any{"ls"}, "env": map[string]any{}}
+	}
+	return item
 }
 
 // status is that of a response at its end.
@@ -70,8 +118,23 @@ func (a *answer) status() string {
 	return "completed"
 }
 
+// outputs are the items of the whole answer.
+func (a *answer) outputs(text string) (items []any) {
+	for i := range a.directives.searches {
+		items = append(items, a.searchItem(i, "completed"))
+	}
+	items = append(items, a.messageItem("completed", text))
+	if a.call != nil {
+		items = append(items, a.callItem("completed"))
+	}
+	return items
+}
+
 func (responsesAPI) whole(a *answer, texts []string) any {
-	response := a.response(a.status(), a.item("completed", texts[0]))
+	response := a.response(a.status(), a.outputs(texts[0])...)
+	if a.cutShort {
+		response["incomplete_details"] = map[string]any{"reason": "max_output_tokens"}
+	}
 	if r, ok := a.usage(); ok {
 		response["service_tier"] = r.tier()
 		response["usage"] = map[string]any{
@@ -92,24 +155,74 @@ func (a *answer) event(kind string, members map[string]any) frame {
 	return frame{kind, members}
 }
 
+// itemEvent is an event about one of the items of the answer.
+func (a *answer) itemEvent(kind string, index int, members map[string]any) frame {
+	members["output_index"] = index
+	return a.event(kind, members)
+}
+
+// ofText is an event about the text of the answer, which comes after its searches.
+func (a *answer) ofText(kind string, members map[string]any) frame {
+	members["item_id"], members["content_index"] = "msg_"+a.id, 0
+	return a.itemEvent(kind, a.directives.searches, members)
+}
+
 func (responsesAPI) begin(a *answer) []frame {
-	return []frame{
+	frames := []frame{
 		a.event("response.created", map[string]any{"response": a.response("in_progress")}),
 		a.event("response.in_progress", map[string]any{"response": a.response("in_progress")}),
-		a.event("response.output_item.added", map[string]any{"output_index": 0, "item": a.item("in_progress", "")}),
 	}
+	for i := range a.directives.searches {
+		id := a.searchItem(i, "")["id"]
+		frames = append(
+			frames,
+			a.itemEvent("response.output_item.added", i, map[string]any{"item": a.searchItem(i, "in_progress")}),
+			a.itemEvent("response.web_search_call.in_progress", i, map[string]any{"item_id": id}),
+			a.itemEvent("response.web_search_call.searching", i, map[string]any{"item_id": id}),
+			a.itemEvent("response.web_search_call.completed", i, map[string]any{"item_id": id}),
+			a.itemEvent("response.output_item.done", i, map[string]any{"item": a.searchItem(i, "completed")}),
+		)
+	}
+	return append(
+		frames,
+		a.itemEvent("response.output_item.added", a.directives.searches, map[string]any{"item": a.messageItem("in_progress", "")}),
+		a.ofText("response.content_part.added", map[string]any{"part": outputText("")}),
+	)
 }
 
 func (responsesAPI) token(a *answer, _ int, text string) frame {
 	a.text += text
-	return a.event("response.output_text.delta", map[string]any{"item_id": "msg_" + a.id, "output_index": 0, "content_index": 0, "delta": text})
+	return a.ofText("response.output_text.delta", map[string]any{"delta": text})
 }
 
 func (api responsesAPI) end(a *answer) []frame {
-	return []frame{
-		a.event("response.output_item.done", map[string]any{"output_index": 0, "item": a.item("completed", a.text)}),
-		a.event("response."+a.status(), map[string]any{"response": api.whole(a, []string{a.text})}),
+	frames := []frame{
+		a.ofText("response.output_text.done", map[string]any{"text": a.text}),
+		a.ofText("response.content_part.done", map[string]any{"part": outputText(a.text)}),
+		a.itemEvent("response.output_item.done", a.directives.searches, map[string]any{"item": a.messageItem("completed", a.text)}),
 	}
+	if a.call != nil {
+		frames = append(frames, a.callEvents(a.directives.searches+1)...)
+	}
+	return append(frames, a.event("response."+a.status(), map[string]any{"response": api.whole(a, []string{a.text})}))
+}
+
+// callEvents are the events of the call of a tool.
+func (a *answer) callEvents(index int) []frame {
+	frames := []frame{a.itemEvent("response.output_item.added", index, map[string]any{"item": a.callItem("in_progress")})}
+	for kind, name := range map[string]string{"function": "function_call_arguments", "custom": "custom_tool_call_input"} {
+		if kind != a.call.kind {
+			continue
+		}
+		said := map[string]string{"function": "arguments", "custom": "input"}[kind]
+		id := a.callItem("")["id"]
+		frames = append(
+			frames,
+			a.itemEvent("response."+name+".delta", index, map[string]any{"item_id": id, "delta": a.call.arguments}),
+			a.itemEvent("response."+name+".done", index, map[string]any{"item_id": id, said: a.call.arguments, "name": a.call.name}),
+		)
+	}
+	return append(frames, a.itemEvent("response.output_item.done", index, map[string]any{"item": a.callItem("completed")}))
 }
 
 // embeddingsAPI is OpenAI's Embeddings.

@@ -34,10 +34,11 @@ func (v vercelAPI) read(_ string, r *http.Request, body []byte) (request, error)
 	var in struct {
 		Prompt          []message `json:"prompt"`
 		MaxOutputTokens *int      `json:"maxOutputTokens"`
-		Tools           []struct {
-			Type string `json:"type"`
-			Name string `json:"name"`
-		} `json:"tools"`
+		Tools           []offered `json:"tools"`
+		ResponseFormat  struct {
+			Type   string          `json:"type"`
+			Schema json.RawMessage `json:"schema"`
+		} `json:"responseFormat"`
 		ProviderOptions map[string]struct {
 			ServiceTier string `json:"serviceTier"`
 			User        string `json:"user"`
@@ -61,9 +62,8 @@ func (v vercelAPI) read(_ string, r *http.Request, body []byte) (request, error)
 		tier: in.ProviderOptions["openai"].ServiceTier, user: in.ProviderOptions["gateway"].User,
 	}
 	out.addMessages(in.Prompt)
-	if len(in.Tools) > 0 && in.Prompt[len(in.Prompt)-1].Role == "user" {
-		out.tool = in.Tools[0].Name
-	}
+	out.offer(in.Tools)
+	out.structure = structure(in.ResponseFormat.Type, in.ResponseFormat.Schema)
 	return out, nil
 }
 
@@ -141,7 +141,7 @@ func (a *answer) vercelMetadata() map[string]any {
 func (v vercelAPI) ending(a *answer) map[string]any {
 	reason := "stop"
 	switch {
-	case a.request.tool != "":
+	case a.call != nil:
 		reason = "tool-calls"
 	case a.cutShort:
 		reason = "length"
@@ -157,7 +157,7 @@ func (v vercelAPI) ending(a *answer) map[string]any {
 }
 
 func (a *answer) vercelCall() map[string]any {
-	return map[string]any{"type": "tool-call", "toolCallId": "call_" + a.id, "toolName": a.request.tool, "input": "{}"}
+	return map[string]any{"type": "tool-call", "toolCallId": "call_" + a.id, "toolName": a.call.name, "input": a.call.arguments}
 }
 
 func (v vercelAPI) whole(a *answer, texts []string) any {
@@ -174,7 +174,7 @@ func (v vercelAPI) whole(a *answer, texts []string) any {
 	}
 	body := v.ending(a)
 	content := []any{map[string]any{"type": "text", "text": texts[0]}}
-	if a.request.tool != "" {
+	if a.call != nil {
 		content = append(content, a.vercelCall())
 	}
 	body["content"], body["warnings"] = content, []any{}
@@ -201,7 +201,7 @@ func (vercelAPI) token(_ *answer, _ int, text string) frame {
 
 func (v vercelAPI) end(a *answer) []frame {
 	frames := []frame{vercelPart("text-end", map[string]any{"id": "0"})}
-	if a.request.tool != "" {
+	if a.call != nil {
 		frames = append(frames, frame{"", a.vercelCall()})
 	}
 	frames = append(frames, vercelPart("finish", v.ending(a)))
