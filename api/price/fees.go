@@ -32,6 +32,15 @@ func UsesOf(counts map[string]int64) Uses {
 	return Uses(query.Encode())
 }
 
+// AtMost are the uses of a bound with these counts. What a call cannot use has a count of 0.
+func AtMost(counts map[string]int64) Uses {
+	query := url.Values{}
+	for name, n := range counts {
+		query.Set(name, strconv.FormatInt(n, 10))
+	}
+	return Uses(query.Encode())
+}
+
 // Counts are how often each thing was used. The error is ErrUsage.
 func (u Uses) Counts() (map[string]int64, error) {
 	pairs, err := parsePairs("uses", string(u))

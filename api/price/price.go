@@ -107,7 +107,7 @@ func (t Tariff) total(list List, u Usage, uses Uses, factors []Factor) (money.Na
 //
 // A property that the bound names may have the value named there, or none that changes the
 // price. All others may have any value that has a factor. Where the bound has no uses of
-// something, there may be as many as AnyCallUses has.
+// something, not even a count of 0, there may be as many as AnyCallUses has.
 func (b Book) Dearest(bound Usage, tiers ...ServiceTier) (dearest money.Nanos, err error) {
 	if err := bound.Validate(); err != nil {
 		return 0, err
@@ -145,6 +145,16 @@ func (b Book) Offers(kind Kind) bool {
 func (b Book) Charges(name string) bool {
 	_, ok := b[Default].Fees[name]
 	return ok
+}
+
+// MostUses is how often a call may use a thing of that name which its request does not bound,
+// in the Default tier; 0 where that is not known.
+func (b Book) MostUses(name string) int64 {
+	counts, err := b[Default].AnyCallUses.Counts()
+	if err != nil {
+		return 0 // which Validate tells
+	}
+	return counts[name]
 }
 
 // Multiplies is whether there is a factor for that value of the property in the Default

@@ -82,6 +82,8 @@ func unpricedFor(provider *limiterv1.Provider, model limiterv1.Model, request pr
 
 func howToAllow(unpriced protocol.Unpriced, model, provider string) string {
 	switch {
+	case unpriced.Unbounded:
+		return fmt.Sprintf(" To allow it, add a fee %q with usesPerCall to prices.fees of model %s in ModelProvider %s.", unpriced.Fee, model, provider)
 	case unpriced.Fee != "":
 		return fmt.Sprintf(" To allow it, add a fee %q to prices.fees of model %s in ModelProvider %s.", unpriced.Fee, model, provider)
 	case unpriced.Property != "":

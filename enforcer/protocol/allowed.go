@@ -24,8 +24,10 @@ type Unpriced struct {
 	// "tools[].type=web_search".
 	Field string
 	// Fee is the name of the fee that a model needs, to bound what this costs; empty where no
-	// fee does.
-	Fee string
+	// fee does. Unbounded is whether the request does not say how often it may be used, so that
+	// the fee must.
+	Fee       string
+	Unbounded bool
 	// Property and Value are what a model needs a multiplier for, to bound what this costs;
 	// empty where none does.
 	Property, Value string
@@ -38,7 +40,7 @@ type Unpriced struct {
 func (u Unpriced) For(model limiterv1.Model) bool {
 	switch {
 	case u.Fee != "":
-		return !model.Prices.Charges(u.Fee)
+		return !model.Prices.Charges(u.Fee) || u.Unbounded && model.Prices.MostUses(u.Fee) == 0
 	case u.Property != "":
 		return !model.Prices.Multiplies(u.Property, u.Value)
 	case u.PricedBy != "":
@@ -75,8 +77,10 @@ type rule struct {
 	// needs is a member that an object must have; without it, why says why.
 	needs string
 	// fee is the name of the fee that bounds what an object costs, where its member uses says
-	// how often it may be used at most; if uses is empty, it is used once.
+	// how often it may be used at most; if uses is empty, it is used once. If ofRequest is set,
+	// uses is a member of the request, which can be set to what the fee says.
 	fee, uses string
+	ofRequest bool
 	// property is the name of the property whose multipliers bound what all other strings than
 	// values cost.
 	property string
@@ -113,6 +117,13 @@ func multiplied(property, why string, values ...string) rule {
 // says how many there may be.
 func (r rule) charged(fee, uses, why string) rule {
 	r.fee, r.uses, r.why = fee, uses, why
+	return r
+}
+
+// chargedWithin is the same where a member of the request says how many uses there may be.
+func (r rule) chargedWithin(fee, uses, why string) rule {
+	r = r.charged(fee, uses, why)
+	r.ofRequest = true
 	return r
 }
 
@@ -167,7 +178,7 @@ const maxUnpriced = 64
 // check finds what is unpriced in the object that is a request. The error is that an
 // object has no single type.
 func (a allowed) check(request gjson.Result) (unpriced, *RequestError) {
-	c := checker{}
+	c := checker{request: request}
 	c.members(request, object(a))
 	if c.err == nil && len(c.found) > maxUnpriced {
 		c.err = wrong("", "has more than %d members that are not known", maxUnpriced)
@@ -177,6 +188,7 @@ func (a allowed) check(request gjson.Result) (unpriced, *RequestError) {
 
 // checker walks through a request.
 type checker struct {
+	request gjson.Result
 	// path leads to where the checker is.
 	path  []segment
 	found unpriced
@@ -266,15 +278,22 @@ func (c *checker) addMultiplied(of rule, value gjson.Result) {
 // does not say how often it may be used.
 func (c *checker) addCharged(of rule, object gjson.Result, member, value string) {
 	why, bounded := of.why, of.uses == ""
+	if of.ofRequest {
+		object = c.request
+	}
 	if !bounded {
 		_, bounded = wholeNumber(object.Get(of.uses))
 	}
-	if !bounded {
+	switch {
+	case bounded:
+	case of.ofRequest:
+		why = "it is billed by its use, and the request has no " + of.uses
+	default:
 		why = "its cost has no bound without " + of.uses + ", so set that"
 	}
 	n := len(c.found)
-	if c.add(why, member, value); len(c.found) > n && bounded {
-		c.found[n].Fee = of.fee
+	if c.add(why, member, value); len(c.found) > n && (bounded || of.ofRequest) {
+		c.found[n].Fee, c.found[n].Unbounded = of.fee, !bounded
 	}
 }
 

@@ -35,8 +35,9 @@ type memberScanner struct {
 	broken     bool
 	// marked is how much of a byte order mark has come.
 	marked int
-	// output is whether the value is one of outputs, and tooLong those that are longer
-	// than maxOutput.
+	// maxOutput is the size of the largest of outputs that is kept.
+	maxOutput int
+	// output is whether the value is one of outputs, and tooLong those that are longer.
 	output  bool
 	tooLong []string
 }
@@ -54,7 +55,7 @@ const (
 )
 
 func newMemberScanner(names ...string) *memberScanner {
-	return &memberScanner{names: names, found: map[string][]byte{}}
+	return &memberScanner{names: names, found: map[string][]byte{}, maxOutput: maxOutput}
 }
 
 // scan takes the next piece.
@@ -94,12 +95,12 @@ func (s *memberScanner) scanString(piece []byte) int {
 // keep keeps what belongs to a key, or to a value that is wanted.
 func (s *memberScanner) keep(b ...byte) {
 	switch {
-	case s.keeping && s.output && len(s.value)+len(b) > maxOutput:
+	case s.keeping && s.output && len(s.value)+len(b) > s.maxOutput:
 		s.keeping = false
 		s.tooLong = append(s.tooLong, gjson.ParseBytes(s.key).Str)
 	case s.state == inKey && len(s.key)+len(b) <= maxMember:
 		s.key = append(s.key, b...)
-	case s.keeping && len(s.value)+len(b) <= maxMember:
+	case s.keeping && (s.output || len(s.value)+len(b) <= maxMember):
 		s.value = append(s.value, b...)
 	case s.state == inKey || s.keeping:
 		s.broken = true

@@ -6,6 +6,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/price"
 )
 
 // Responses is OpenAI's Responses API.
@@ -41,6 +42,11 @@ type responsesRequest struct {
 	streamed         bool
 	input            input
 	tier             serviceTier
+	// searches is whether the provider may search the web, and toolCalls how often it may run
+	// tools of its own, as maxTools says.
+	searches  bool
+	maxTools  member
+	toolCalls int64
 }
 
 func readResponses(body []byte) (*responsesRequest, *RequestError) {
@@ -48,14 +54,14 @@ func readResponses(body []byte) (*responsesRequest, *RequestError) {
 	if err != nil {
 		return nil, err
 	}
-	r := &responsesRequest{body: body, model: member{name: "model"}, maxOutput: member{name: "max_output_tokens"}}
+	r := &responsesRequest{body: body, model: member{name: "model"}, maxOutput: member{name: "max_output_tokens"}, maxTools: member{name: maxToolCalls}}
 	input, tools, stream := member{name: "input"}, member{name: "tools"}, member{name: "stream"}
 	background, tier := member{name: "background"}, member{name: "service_tier"}
 	instructions := member{name: "instructions"}
 	previous, conversation := member{name: "previous_response_id"}, member{name: "conversation"}
 	prompt := member{name: "prompt"}
 	if err := readMembers(root, &r.model, &r.maxOutput, &input, &tools, &stream, &background, &tier, &instructions,
-		&previous, &conversation, &prompt); err != nil {
+		&previous, &conversation, &prompt, &r.maxTools); err != nil {
 		return nil, err
 	}
 	r.input.callsOnly(&r.model, &r.maxOutput, &stream, &background, &tier)
@@ -91,6 +97,9 @@ func (r *responsesRequest) readScalars(stream, background, tier *member) (err *R
 	if r.maxTokens, err = r.maxOutput.integer(1, maxOutputTokens, 0); err != nil {
 		return r.maxOutput.asOutput(err)
 	}
+	if r.toolCalls, err = r.maxTools.integer(0, price.MaxTokens, 0); err != nil {
+		return err
+	}
 	r.tier, err = readTier(tier)
 	return err
 }
@@ -119,10 +128,13 @@ func (r *responsesRequest) readTools(tools *member) *RequestError {
 	return nil
 }
 
-// countTools counts those of the tools that are not defined in the body.
+// countTools counts those of the tools that are not defined in the body, and notes whether
+// the provider may search the web.
 func (r *responsesRequest) countTools(tools gjson.Result) {
 	tools.ForEach(func(_, tool gjson.Result) bool {
-		switch tool.Get("type").Str {
+		kind := tool.Get("type").Str
+		r.searches = r.searches || responsesTools.byType[kind].fee == webSearchFee
+		switch kind {
 		case "function", "custom", "namespace":
 		default:
 			r.input.extra += builtInTool
@@ -219,11 +231,11 @@ func (r *responsesRequest) For(model limiterv1.Model, limits OutputLimits) (Boun
 		return BoundedCall{}, err
 	}
 	output.Least = leastResponse
-	bound, err := r.input.usage(r.body, model, imageTokens(model), output.Tokens)
+	searches := r.searchesOf(model)
+	bound, err := r.bound(model, searches, output.Tokens)
 	if err != nil {
 		return BoundedCall{}, err
 	}
-	bound = asWritten(bound, model)
 	cost, err := dearest(model, bound, r.tier)
 	if err != nil {
 		return BoundedCall{}, err
@@ -235,14 +247,59 @@ func (r *responsesRequest) For(model limiterv1.Model, limits OutputLimits) (Boun
 	if output.Tokens != r.maxTokens {
 		changed.set(&r.maxOutput, fmt.Append(nil, output.Tokens))
 	}
+	if searches > 0 && !r.maxTools.given() {
+		changed.set(&r.maxTools, fmt.Append(nil, searches))
+	}
 	bill := newBill(model, r.tier) // answers must not hold the request
+	bounded := bound.Uses
+	bound.Uses = price.UsesOf(map[string]int64{webSearchFee: searches})
 	seen := responsesSeen{seen: seen{outlook: outlookOf(r.body, bound, model)}}
 	return BoundedCall{
 		Path: "/responses", Body: changed.bytes(), Output: output, Bound: bound, Cost: cost,
-		Dearest: dearestOf(model, r.tier, bound.Uses), Hidden: seen.hidden,
-		Whole:  func() Answer { return wholeResponse(bill) },
+		Dearest: dearestOf(model, r.tier, bounded), Hidden: seen.hidden,
+		Whole:  func() Answer { return wholeResponse(bill, searches) },
 		Stream: func() Answer { return newResponsesStream(bill, seen) },
 	}, nil
+}
+
+// searchesOf is how often the provider may search the web, each time for the model's fee: as
+// often as the request says, or else as the fee does. What has no fee was passed on without a
+// bound.
+func (r *responsesRequest) searchesOf(model limiterv1.Model) int64 {
+	switch {
+	case !r.searches || !model.Prices.Charges(webSearchFee):
+		return 0
+	case r.maxTools.given():
+		return r.toolCalls
+	}
+	return model.Prices.MostUses(webSearchFee)
+}
+
+// bound is the most that the call can use. After each search, the model reads the input again,
+// with what was found.
+func (r *responsesRequest) bound(model limiterv1.Model, searches, output int64) (price.Usage, *RequestError) {
+	in := r.input // requests are bound for several models
+	if searches > 0 {
+		in.only("a tool that the provider runs")
+	}
+	bound, err := in.usage(r.body, model, imageTokens(model), output)
+	if err != nil {
+		return price.Usage{}, err
+	}
+	bound.Input = min(times(bound.Input, searches+1), price.MaxTokens)
+	bound.AudioInput = min(times(bound.AudioInput, searches+1), price.MaxTokens)
+	if searches > 0 || model.Prices.MostUses(webSearchFee) > 0 {
+		bound.Uses = price.AtMost(map[string]int64{webSearchFee: searches})
+	}
+	return asWritten(bound, model), nil
+}
+
+// times is a product of which only matters that it is too large.
+func times(a, b int64) int64 {
+	if b > 0 && a > price.MaxTokens/b {
+		return price.MaxTokens
+	}
+	return a * b
 }
 
 // Message is the response that says text.

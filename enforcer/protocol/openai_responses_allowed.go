@@ -13,7 +13,7 @@ var responsesAllowed = allowed{
 		"effort": free, "summary": free, "generate_summary": free, "context": bounded,
 		"mode": onlyValues("what else the model does is billed beyond max_output_tokens", "standard"),
 	}),
-	"tool_choice": free, "parallel_tool_calls": free, "max_tool_calls": free,
+	"tool_choice": free, "parallel_tool_calls": free, maxToolCalls: bounded,
 	"store": free, "metadata": free, "client_metadata": free, "user": free, "safety_identifier": free,
 	"prompt_cache_key": free, "prompt_cache_retention": free,
 
@@ -87,13 +87,25 @@ var responsesContent = ofTypes(`use "input_text", "output_text", "refusal", "inp
 
 var responsesText = object(allowed{"type": free, "text": free, "annotations": free, "logprobs": free}.plus(cacheMarks))
 
-// responsesTools are those that the client runs, and namespaces of them.
+// maxToolCalls is the member that bounds how often the provider runs any tool of its own.
+const maxToolCalls = "max_tool_calls"
+
+// responsesWebSearch is a search on the web, of which each is billed, and what is found as input.
+var responsesWebSearch = object(allowed{
+	"type": free, "filters": free, "user_location": free, "search_context_size": free, "search_content_types": free,
+	"external_web_access": free, "index_gated_web_access": free, "indexed_web_access": free,
+}).chargedWithin(webSearchFee, maxToolCalls, whySeparately)
+
+// responsesTools are those that the client runs, namespaces of them, and those that the
+// provider runs for a fee.
 var responsesTools = ofTypes(whyClientsTools, map[string]rule{
 	"function": responsesFunction, "custom": responsesCustom,
 	"namespace": object(allowed{
 		"type": free, "name": free, "description": free,
 		"tools": ofTypes(whyClientsTools, map[string]rule{"function": responsesFunction, "custom": responsesCustom}),
 	}),
+	"web_search": responsesWebSearch, "web_search_2025_08_26": responsesWebSearch,
+	"web_search_preview": responsesWebSearch, "web_search_preview_2025_03_11": responsesWebSearch,
 	"local_shell": object(allowed{"type": free}),
 	"apply_patch": object(allowed{"type": free, "allowed_callers": free}),
 	"shell": object(allowed{
@@ -107,7 +119,7 @@ var responsesTools = ofTypes(whyClientsTools, map[string]rule{
 
 const whyContainers = "the provider's containers are billed separately"
 
-const whyClientsTools = `use "function" or "custom", or another tool that the client runs`
+const whyClientsTools = `use "function", "custom" or "web_search", or another tool that the client runs`
 
 var responsesFunction = object(allowed{
 	"type": free, "name": free, "description": free, "parameters": free, "strict": free, "allowed_callers": free,

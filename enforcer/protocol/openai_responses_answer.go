@@ -25,8 +25,12 @@ var responsesKnown = knownMembers{
 	"service_tier":    counted,
 }.plus(costKnown)
 
-// responsesJudged says what a call used by what its response says.
-func responsesJudged(b bill, response func(name string) gjson.Result, spoke bool) reading {
+// toolUsageKnown has the searches that a model bills by the search.
+var toolUsageKnown = knownMembers{"web_search": {"num_requests": counted}}
+
+// responsesJudged says what a call used by what its response says, which has so many searches
+// among its items.
+func responsesJudged(b bill, response func(name string) gjson.Result, spoke bool, searches int64) reading {
 	n := numbers{of: response("usage")}
 	input, output := n.must("input_tokens"), n.must("output_tokens")
 	cached, wrote, heard := n.may("input_tokens_details.cached_tokens"), n.may("input_tokens_details.cache_write_tokens"), n.may("input_tokens_details.audio_tokens")
@@ -45,7 +49,13 @@ func responsesJudged(b bill, response func(name string) gjson.Result, spoke bool
 		Output: output - spoken - drawn, AudioOutput: spoken, ImageOutput: drawn, ServiceTier: b.tier.served(n.oneTier(response("service_tier"), n.of.Get("service_tier"))),
 	}
 	used.Reasoning = min(max(used.Output, 0), thoughts)
-	if knownMembers.unknown(nil, response("tool_usage"), b.model.Billing) != "" && !b.model.Billing.CostReported {
+	var known knownMembers
+	if b.model.Prices.Charges(webSearchFee) {
+		known = toolUsageKnown
+		told := n.readIfAny(response("tool_usage").Get("web_search.num_requests"))
+		used.Uses = price.UsesOf(map[string]int64{webSearchFee: max(searches, told)})
+	}
+	if known.unknown(response("tool_usage"), b.model.Billing) != "" && !b.model.Billing.CostReported {
 		n.doubtOf("its tool_usage is billed beside tokens: if it costs nothing, add what it counts to spec.neutralUsage")
 	}
 	status := response("status")
@@ -68,15 +78,40 @@ func putsOut(item gjson.Result) bool {
 	return item.Get("type").Str != "message" || hasSomething(item.Get("content"))
 }
 
-func wholeResponse(b bill) Answer {
-	return newWholeAnswer(b, "model", func(members *memberScanner) reading {
-		spoke := members.long("output")
+// isSearch is whether an item of a response is a search on the web. To open a page that was
+// found, or to look for something in it, is not billed.
+func isSearch(item gjson.Result) bool {
+	switch item.Get("action.type").Str {
+	case "open_page", "find_in_page", "find":
+		return false
+	}
+	return item.Get("type").Str == "web_search_call"
+}
+
+// maxSearched is the size of the largest output that is read to count the searches in it.
+const maxSearched = 1 << 20
+
+// wholeResponse is an answer for which the provider has searched so often at the most. Of one
+// that is too long to be read, it is taken to have.
+func wholeResponse(b bill, mostSearches int64) Answer {
+	answer := newWholeAnswer(b, "model", func(members *memberScanner) reading {
+		spoke, searches := false, int64(0)
 		members.member("output").ForEach(func(_, item gjson.Result) bool {
 			spoke = spoke || putsOut(item)
-			return !spoke
+			if isSearch(item) {
+				searches++
+			}
+			return true
 		})
-		return responsesJudged(b, members.member, spoke)
+		if members.long("output") {
+			spoke, searches = true, mostSearches
+		}
+		return responsesJudged(b, members.member, spoke, searches)
 	}, "usage", "service_tier", "status", "tool_usage", "output")
+	if mostSearches > 0 {
+		answer.members.maxOutput = maxSearched
+	}
+	return answer
 }
 
 // responsesStream is a streamed answer: events of which the last has the whole
@@ -87,8 +122,10 @@ type responsesStream struct {
 	bill   bill
 
 	cut, done bool
-	// spoke is whether there was output before the last event.
+	// spoke is whether there was output before the last event, and searches how often the
+	// provider had searched the web by then.
 	spoke    bool
+	searches int64
 	response gjson.Result
 	// begun is what the first event has of the response, and doubt what is wrong with what
 	// the last has.
@@ -130,7 +167,7 @@ func (s *responsesStream) reading() reading {
 	case s.doubt != "":
 		s.got = &reading{doubt: s.doubt}
 	default:
-		got := responsesJudged(s.bill, s.member, s.spoke)
+		got := responsesJudged(s.bill, s.member, s.spoke, s.mostSearches())
 		s.got = &got
 	}
 	return *s.got
@@ -139,6 +176,7 @@ func (s *responsesStream) reading() reading {
 var (
 	responseEvent = []byte(`"response.`)
 	deltaEvent    = []byte(`.delta"`)
+	searchDone    = []byte(`"web_search_call"`)
 	// responseEnds is in the events that have the whole response.
 	responseEnds = regexp.MustCompile(`"response\.(created|completed|incomplete|failed|cancelled)"`)
 )
@@ -151,7 +189,7 @@ func (s *responsesStream) read(data []byte) []byte {
 		s.spoke = true
 		return data
 	}
-	if !responseEnds.Match(data) {
+	if !responseEnds.Match(data) && !bytes.Contains(data, searchDone) {
 		return data
 	}
 	event, err := parseObject(data)
@@ -159,6 +197,10 @@ func (s *responsesStream) read(data []byte) []byte {
 		return data
 	}
 	switch event.Get("type").Str {
+	case "response.output_item.done":
+		if isSearch(event.Get("item")) {
+			s.searches++
+		}
 	case "response.created":
 		s.begun = event.Get("response")
 	case "response.completed", "response.incomplete", "response.failed", "response.cancelled":
@@ -168,6 +210,18 @@ func (s *responsesStream) read(data []byte) []byte {
 		s.take(event.Get("response"))
 	}
 	return data
+}
+
+// mostSearches is how many searches there were: by the events so far, or by the last one.
+func (s *responsesStream) mostSearches() int64 {
+	last := int64(0)
+	s.response.Get("output").ForEach(func(_, item gjson.Result) bool {
+		if isSearch(item) {
+			last++
+		}
+		return true
+	})
+	return max(s.searches, last)
 }
 
 // member is a member of the response: of the service tier, what the first event says if the

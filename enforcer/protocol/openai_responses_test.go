@@ -1,8 +1,10 @@
 package protocol_test
 
 import (
+	"strings"
 	"testing"
 
+	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
@@ -26,6 +28,16 @@ func TestResponsesBound(t *testing.T) {
 			`{"model":"maxi","max_output_tokens":7,"input":[{"type":"reasoning","id":"rs_1"}]}`, 5000,
 			`{"model":"maxi-2026","max_output_tokens":7,"input":[{"type":"reasoning","id":"rs_1"}]}`, price.Usage{CacheWrite5m: 5000, Output: 7},
 		},
+		"searches, with a window": {
+			`{"model":"maxi","max_output_tokens":7,"max_tool_calls":2,"input":"hi","tools":[{"type":"web_search","external_web_access":true,"filters":{"allowed_domains":["a.b"]}}]}`, 5000,
+			`{"model":"maxi-2026","max_output_tokens":7,"max_tool_calls":2,"input":"hi","tools":[{"type":"web_search","external_web_access":true,"filters":{"allowed_domains":["a.b"]}}]}`,
+			price.Usage{CacheWrite5m: 3 * 5000, Output: 7, Uses: "web_search=2"},
+		},
+		"no searches after all": {
+			`{"model":"maxi","max_output_tokens":7,"max_tool_calls":0,"input":"hi","tools":[{"type":"web_search_preview"}]}`, 5000,
+			`{"model":"maxi-2026","max_output_tokens":7,"max_tool_calls":0,"input":"hi","tools":[{"type":"web_search_preview"}]}`,
+			price.Usage{CacheWrite5m: length + 1500, Output: 7},
+		},
 		"audio": {
 			`{"model":"maxi","max_output_tokens":7,"input":[{"role":"user","content":[{"type":"input_audio"}]}]}`, 5000,
 			`{"model":"maxi-2026","max_output_tokens":7,"input":[{"role":"user","content":[{"type":"input_audio"}]}]}`, price.Usage{AudioInput: 5000, Output: 7},
@@ -43,7 +55,12 @@ func TestResponsesRefuse(t *testing.T) {
 		"two bounds":           {with(`"max_output_tokens":1,"max_output_tokens":2`), "max_output_tokens", false, "twice"},
 		"too high a bound":     {with(`"max_output_tokens":101`), "max_output_tokens", false, "maximum of 100"},
 		"later":                {with(`"background":true`), "background", true, "usage is not reported"},
-		"a provider's tool":    {with(`"tools":[{"type":"web_search"}]`), "tools[0].type", true, "use "},
+		"a provider's tool":    {with(`"tools":[{"type":"file_search"}]`), "tools[0].type", true, "use "},
+		"searches, unbounded":  {with(`"tools":[{"type":"web_search"}]`), "tools[0].type", true, "the request has no max_tool_calls"},
+		"searches, no number":  {with(`"max_tool_calls":"3","tools":[{"type":"web_search"}]`), "max_tool_calls", false, "whole number"},
+		"less than no tools":   {with(`"max_tool_calls":-1`), "max_tool_calls", false, "whole number"},
+		"searches, no window":  {with(`"max_tool_calls":3,"tools":[{"type":"web_search"}]`), "", true, "a tool that the provider runs"},
+		"of a search, unknown": {with(`"max_tool_calls":3,"tools":[{"type":"web_search","zz":1}]`), "tools[0].zz", true, "not known"},
 		"a stored prompt":      {with(`"prompt":{"id":"p"}`), "prompt", true, "cannot be bounded"},
 		"compaction":           {with(`"context_management":[{"type":"compaction"}]`), "context_management", true, "context compaction"},
 		"a tier of no price":   {with(`"service_tier":"flex"`), "", false, "no price for service tier"},
@@ -99,4 +116,116 @@ func TestResponsesUsage(t *testing.T) {
 func TestResponsesMessage(t *testing.T) {
 	checkMessage(t, protocol.Responses{}, `{"model":"maxi","input":"hi"}`, false)
 	checkMessage(t, protocol.Responses{}, `{"model":"maxi","input":"hi","stream":true}`, true)
+}
+
+// TestSearchesOfResponses: searches on the web cost the model's fee, as often as there were
+// any in the answer. Pages that the model opens cost nothing.
+func TestSearchesOfResponses(t *testing.T) {
+	const (
+		search = `{"type":"web_search_call","status":"completed","action":{"type":"search","query":"q"}}`
+		opened = `{"type":"web_search_call","status":"completed","action":{"type":"open_page","url":"u"}},{"type":"web_search_call","action":{"type":"find_in_page"}}`
+		said   = `{"type":"message","content":[{"type":"output_text","text":"\"web_search_call\""}]}`
+		usage  = `"usage":{"input_tokens":10,"output_tokens":20}}`
+		told   = `"tool_usage":{"web_search":{"num_requests":3}},`
+		drawn  = `"tool_usage":{"web_search":{"num_requests":3},"image_gen":{"input_tokens":1}},`
+	)
+	body := func(more string) string { return `{"model":"maxi","input":"hi"` + more + `}` }
+	used := func(uses price.Uses) price.Usage { return price.Usage{Input: 10, Output: 20, Uses: uses} }
+	whole := func(items, more string) string { return `{"output":[` + items + `],` + more + usage }
+	long := `{"type":"message","content":[{"type":"output_text","text":"` + strings.Repeat("x", 9000) + `"}]},`
+	checkAnswered(t, protocol.Responses{}, body(""), false, map[string]answered{
+		"two":                   {whole(search+","+opened+","+search+","+said, ""), false, used("web_search=2"), true, false},
+		"none":                  {whole(opened+","+said, ""), false, used(""), true, false},
+		"an action that is new": {whole(`{"type":"web_search_call","action":{"type":"zz"}},`+said, ""), false, used("web_search=1"), true, false},
+		"without its action":    {whole(`{"type":"web_search_call"},`+said, ""), false, used("web_search=1"), true, false},
+		"more are told":         {whole(search+","+said, told), false, used("web_search=3"), true, false},
+		"and something else":    {whole(search+","+said, drawn), false, price.Usage{}, false, false},
+		"no number":             {whole(said, `"tool_usage":{"web_search":{"num_requests":"3"}},`), false, price.Usage{}, false, false},
+	})
+	model := maxi
+	model.ContextWindow = 5000
+	request, err := protocol.Responses{}.Read(incoming(body(`,"max_tool_calls":5,"tools":[{"type":"web_search"}]`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	call, err := request.For(model, protocol.OutputLimits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct{ items, uses string }{
+		"long":          {long + search, "web_search=1"},
+		"much too long": {strings.Repeat(long, 120) + search, "web_search=5"},
+	} {
+		answer := call.Whole()
+		answer.Pass([]byte(whole(tc.items, "")))
+		answer.End(false)
+		if got, ok := answer.Usage(); !ok || got != used(price.Uses(tc.uses)) {
+			t.Errorf("%s: got %+v, %t, want %s", name, got, ok, tc.uses)
+		}
+	}
+	event := func(kind, members string) string { return `data: {"type":"` + kind + `",` + members + "}\n\n" }
+	done := event("response.output_item.done", `"item":`+search)
+	checkAnswered(t, protocol.Responses{}, body(`,"stream":true`), true, map[string]answered{
+		"by its events": {done + done + event("response.completed", `"response":`+whole("", "")), false, used("web_search=2"), true, false},
+		"by its end":    {event("response.completed", `"response":`+whole(search+","+said, "")), false, used("web_search=1"), true, false},
+		"by both":       {done + event("response.completed", `"response":`+whole(search+","+said, "")), false, used("web_search=1"), true, false},
+		"cut":           {done, true, price.Usage{}, false, true},
+	})
+}
+
+// TestSearchesAsTheFeeSays: where a request does not bound its searches, the fee does, and the
+// provider is told; a call that cannot search holds nothing for searches.
+func TestSearchesAsTheFeeSays(t *testing.T) {
+	model := maxi
+	model.ContextWindow = 5000
+	tariff := model.Prices[price.Default]
+	tariff.AnyCallUses = "web_search=4"
+	model.Prices = price.Book{price.Default: tariff}
+	for name, tc := range map[string]struct {
+		members, sent string
+		uses          price.Uses
+	}{
+		"unbounded": {`,"tools":[{"type":"web_search"}]`, `"max_tool_calls":4,`, "web_search=4"},
+		"bounded":   {`,"tools":[{"type":"web_search"}],"max_tool_calls":9`, ``, "web_search=9"},
+		"of a turn": {`,"input":[{"type":"additional_tools","tools":[{"type":"web_search"}]}]`, `"max_tool_calls":4,`, "web_search=4"},
+		"no search": {`,"tools":[{"type":"function","name":"f"}]`, ``, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := `{"model":"maxi","max_output_tokens":7` + tc.members + `}`
+			request, err := protocol.Responses{}.Read(incoming(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, unpriced := range request.Unpriced() {
+				if unpriced.For(model) {
+					t.Errorf("unpriced: %+v", unpriced)
+				}
+			}
+			call, err := request.For(model, protocol.OutputLimits{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := strings.Replace(body, `{"model":"maxi"`, `{`+tc.sent+`"model":"maxi-2026"`, 1)
+			if string(call.Body) != want || call.Bound.Uses != tc.uses {
+				t.Errorf("sent on:\n%s, uses %s; want\n%s, %s", call.Body, call.Bound.Uses, want, tc.uses)
+			}
+			counts, err := tc.uses.Counts()
+			if err != nil {
+				t.Fatal(err)
+			}
+			tokens := call.Bound
+			tokens.Uses = price.AtMost(map[string]int64{"web_search": 0})
+			alone, err := model.Prices.Dearest(tokens)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if held := call.Cost - alone; held != money.Cent*money.Nanos(counts["web_search"]) {
+				t.Errorf("held for searches: %s, want %d cents", held, counts["web_search"])
+			}
+			cut, err := call.Dearest(price.Usage{Input: 1, Output: 1, Uses: price.UsesOf(counts)})
+			if least := money.Cent * money.Nanos(counts["web_search"]); err != nil || cut < least || cut >= least+money.Cent {
+				t.Errorf("a cut call costs %s, %v, want %s and its tokens", cut, err, least)
+			}
+		})
+	}
 }

@@ -39,7 +39,7 @@ func TestOpenAIClientOfResponses(t *testing.T) {
 	refused := map[string]string{
 		"file_search": "run by the provider", "computer": "tools of unknown length", "code_interpreter": "a container",
 		"image_generation": "billed separately", "mcp": "run by the provider", "programmatic_tool_calling": "a container",
-		"web_search": "billed separately", "image_generation_call": "what only the provider has", "mcp_call": "run by the provider",
+		"image_generation_call": "what only the provider has", "mcp_call": "run by the provider",
 		"mcp_list_tools": "tools of unknown length", "program_output": "a container", "computer_call_output": "tools of unknown length",
 	}
 	for name, members := range types {

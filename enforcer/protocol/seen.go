@@ -247,12 +247,19 @@ func dearestOf(model limiterv1.Model, tier serviceTier, bounded price.Uses) func
 	return func(used price.Usage) (money.Nanos, error) {
 		uses, _ := used.Uses.Counts()
 		any, _ := model.Prices[price.Default].AnyCallUses.Counts()
-		for name, n := range uses {
-			if _, inBound := inRequest[name]; !inBound {
-				uses[name] = max(n, any[name])
+		most := map[string]int64{}
+		for name, n := range inRequest {
+			if n == 0 {
+				most[name] = 0
 			}
 		}
-		used.Uses = price.UsesOf(uses)
+		for name, n := range uses {
+			if _, inBound := inRequest[name]; !inBound {
+				n = max(n, any[name])
+			}
+			most[name] = n
+		}
+		used.Uses = price.AtMost(most)
 		tiers := tier.possible(model)
 		if used.ServiceTier != "" {
 			tiers = []price.ServiceTier{used.ServiceTier}

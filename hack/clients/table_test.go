@@ -36,7 +36,7 @@ var clients = []client{
 	{name: "anthropic", apis: []string{"messages"}, rateError: "RateLimitError", paymentError: "PaymentRequiredError", tries: 1},
 	{
 		name: "anthropic-sdk-go", inGo: true, apis: []string{"messages"},
-		rateError: "anthropic.Error/rate_limit_error", paymentError: "anthropic.Error/rate_limit_error", tries: 1,
+		rateError: "anthropic.Error/billing_error", paymentError: "anthropic.Error/billing_error", tries: 1,
 	},
 	{name: "genai", apis: []string{"generateContent"}, rateError: "ApiError", paymentError: "ApiError", tries: 1, tiresAtOnce: true},
 	{name: "ai-openai", apis: []string{"chat", "responses"}, embeds: true, rateError: "APICallError", paymentError: "APICallError", tries: 3},
