@@ -36,7 +36,7 @@ type LimitChange struct {
 }
 
 const limitsOf = `
-SELECT limit_name, per, period, time_zone, amount_nanos, tiers, models, trip_nanos, budget_uid, generation, valid_from, valid_to
+SELECT limit_name, per, period, time_zone, amount_nanos, tiers, models, trip_nanos, budget_uid, generation, valid_from, valid_to, currency, amount_written
 FROM budget_limits WHERE tenant_id = @tenant
 ORDER BY limit_name, valid_from`
 
@@ -46,7 +46,7 @@ FROM budget_changes WHERE tenant_id = @tenant
 ORDER BY recorded_at, generation`
 
 const grantsSince = `
-SELECT limit_name, grant_name, namespace, coalesce(user_id, ''), amount_nanos, reason, created_at, starts_at, expires_at, withdrawn_at, created_by
+SELECT limit_name, grant_name, namespace, coalesce(user_id, ''), amount_nanos, reason, created_at, starts_at, expires_at, withdrawn_at, created_by, currency, amount_written
 FROM budget_grants WHERE tenant_id = @tenant
 ORDER BY created_at`
 
@@ -98,12 +98,12 @@ func collect[T any](ctx context.Context, tx pgx.Tx, query string, args pgx.Named
 }
 
 func scanLimitRow(row pgx.CollectableRow) (l limitRow, err error) {
-	var per, period, zone string
+	var per, period, zone, currency, written string
 	var amount money.Nanos
 	var trip *money.Nanos
 	var tiers, models []string
-	err = row.Scan(&l.name, &per, &period, &zone, &amount, &tiers, &models, &trip, &l.uid, &l.generation, &l.from, &l.to)
-	l.text = fmt.Sprintf("%s USD per %s", amount, period)
+	err = row.Scan(&l.name, &per, &period, &zone, &amount, &tiers, &models, &trip, &l.uid, &l.generation, &l.from, &l.to, &currency, &written)
+	l.text = fmt.Sprintf("%s per %s", inWords(amount, currency, written), period)
 	if per == "User" {
 		l.text += " for each user"
 	}
@@ -130,15 +130,23 @@ func scanChangeRow(row pgx.CollectableRow) (c changeRow, err error) {
 	return c, err
 }
 
+// inWords is an amount in the currency that it is written in, and in US dollars.
+func inWords(amount money.Nanos, currency, written string) string {
+	if currency == "USD" {
+		return fmt.Sprintf("%s USD", amount)
+	}
+	return fmt.Sprintf("%s %s (%s USD)", written, currency, amount)
+}
+
 // scanGranted are what a grant is: given and, if it was, taken back before its end.
 func scanGranted(row pgx.CollectableRow) (changes []LimitChange, err error) {
 	c := LimitChange{Generation: 1}
-	var user, reason string
+	var user, reason, currency, written string
 	var amount money.Nanos
 	var starts, withdrawn *time.Time
 	var expires time.Time
-	err = row.Scan(&c.Limit, &c.Budget, &c.Namespace, &user, &amount, &reason, &c.At, &starts, &expires, &withdrawn, &c.By)
-	text := fmt.Sprintf("granted %s USD more", amount)
+	err = row.Scan(&c.Limit, &c.Budget, &c.Namespace, &user, &amount, &reason, &c.At, &starts, &expires, &withdrawn, &c.By, &currency, &written)
+	text := fmt.Sprintf("granted %s more", inWords(amount, currency, written))
 	if user != "" {
 		text += " for user " + user
 	}

@@ -13,7 +13,7 @@ import (
 // +kubebuilder:printcolumn:name="Budget",type=string,JSONPath=`.spec.budgetRef.name`
 // +kubebuilder:printcolumn:name="Limit",type=string,JSONPath=`.spec.limit`
 // +kubebuilder:printcolumn:name="User",type=string,JSONPath=`.spec.user`
-// +kubebuilder:printcolumn:name="Amount",type=string,JSONPath=`.spec.amount`,description="US dollars that the grant adds to the limit"
+// +kubebuilder:printcolumn:name="Amount",type=string,JSONPath=`.spec.amount`,description="What the grant adds to the limit, in US dollars or the budget's currency"
 // +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.spec.expiresAt`
 // +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.state`,description="Pending, Active or Expired"
 // +kubebuilder:printcolumn:name="Programmed",type=string,JSONPath=`.status.conditions[?(@.type=="Programmed")].status`
@@ -75,7 +75,7 @@ type BudgetGrantSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9][A-Za-z0-9._@+-]*$')",message="must be the user of an APIKey: letters, digits and . _ @ + -, such as \"gerente-1\" or \"reports@example.com\""
 	// +optional
 	User string `json:"user,omitempty"`
-	// amount is what the grant adds to the limit, in US dollars. It is added in every period while the grant is active: a new day gets it again. Several grants add up, and the rungs of the ladder follow. A limit with its grants is at most 9000000 dollars.
+	// amount is what the grant adds to the limit, in US dollars, or in the budget's currency if it has one. It is added in every period while the grant is active: a new day gets it again. Several grants add up, and the rungs of the ladder follow. A limit with its grants is at most 9000000 dollars.
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^0+(\\\\.0+)?$')",message="must be more than 0"
 	// +required
 	Amount Amount `json:"amount"`

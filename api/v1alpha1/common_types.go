@@ -11,7 +11,7 @@ const DelegatedLabel = "bursar.dev/delegated"
 // RequiredAncestorLabel on a Namespace names a tenant that every TenantBudget in the namespace must have among its ancestors, except that tenant's own. So nobody who may create TenantBudgets there can spend outside that tenant's limits, not even by deleting a TenantBudget and creating it again without its parent.
 const RequiredAncestorLabel = "bursar.dev/required-ancestor"
 
-// Amount is a sum of money in US dollars: a decimal string, exact to the nano-dollar, at most 9000000 dollars, such as "5.00".
+// Amount is a sum of money, in US dollars unless a currency is declared: a decimal string with at most 9 digits after the point, at most 9000000, such as "5.00".
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=32

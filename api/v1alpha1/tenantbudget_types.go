@@ -77,6 +77,10 @@ type TenantBudgetSpec struct {
 	// +optional
 	TimeZone string `json:"timeZone,omitempty"`
 
+	// currency is the currency that the amounts of limits, and of BudgetGrants to them, are written in, with the rate at which they count. What is spent and held is counted in US dollars, as providers bill; only the amounts are converted, rounded down to the nano-dollar. A change of the rate changes the limits from then on, and nothing of what was spent. Children write theirs in their own. Unset: amounts are in US dollars.
+	// +optional
+	Currency *Currency `json:"currency,omitempty"`
+
 	// limits are the money limits. A call is admitted only if its worst-case cost fits into every limit that applies to it; the first that it does not fit refuses it.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
@@ -164,6 +168,27 @@ type TenantBudgetSpec struct {
 	// alerts says who is told when a rung of the ladder is reached or a limit is spent in full. Unset: nobody is told; the alerts are recorded in Postgres all the same.
 	// +optional
 	Alerts *Alerts `json:"alerts,omitempty"`
+}
+
+// Currency is a currency with its declared rate. Bursar looks up no rate: it is your declaration.
+type Currency struct {
+	// code is the currency's code by ISO 4217, such as "EUR".
+	// +kubebuilder:validation:MaxLength=3
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Z]{3}$') && self != 'USD'",message="must be the code of a currency, such as \"EUR\"; for US dollars, leave out currency"
+	// +required
+	Code string `json:"code"`
+	// usdPerUnit is the rate: how many US dollars one unit of the currency is worth, as a decimal string above 0 and at most 1000, such as "1.085".
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=14
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{1,4}(\\\\.[0-9]{1,9})?$') && double(self) > 0.0 && double(self) <= 1000.0",message="must be US dollars for one unit of the currency: a decimal number above 0, not above 1000, with at most 9 digits after the point, such as \"1.085\""
+	// +required
+	USDPerUnit string `json:"usdPerUnit"`
+	// asOf is the date of the rate, such as "2026-10-01". It is shown beside it, and has no effect.
+	// +kubebuilder:validation:MaxLength=10
+	// +kubebuilder:validation:Format=date
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{4}-[0-9]{2}-[0-9]{2}$')",message="must be a date, such as \"2026-10-01\""
+	// +required
+	AsOf string `json:"asOf"`
 }
 
 // OutputCap is the most output that one call may ask for.
@@ -302,7 +327,7 @@ type MoneyLimit struct {
 	// +kubebuilder:validation:XValidation:rule="self in ['Minute', 'Hour', 'Day', 'Week', 'Month', 'Quarter', 'Year'] || (self.matches('^([0-9]+(s|m|h))+$') && duration(self) >= duration('1s') && duration(self) <= duration('24h'))",message="must be Minute, Hour, Day, Week, Month, Quarter or Year, or a window of whole seconds between 1s and 24h, such as \"5m\""
 	// +required
 	Period string `json:"period"`
-	// amount is how much may be spent in each period, in US dollars, such as "5.00".
+	// amount is how much may be spent in each period, in US dollars, or in the budget's currency if it has one, such as "5.00".
 	// +required
 	Amount Amount `json:"amount"`
 	// per is Tenant for one amount for the whole tenant, or User for the same amount for each user. Default: Tenant.
@@ -460,6 +485,9 @@ type MoneyLimitStatus struct {
 	Spent string `json:"spent"`
 	// held is the most that open calls may cost, in US dollars.
 	Held string `json:"held"`
+	// inCurrency has the same in the budget's currency. Unset: the budget has none, so amounts are written in US dollars.
+	// +optional
+	InCurrency *FiguresInCurrency `json:"inCurrency,omitempty"`
 	// percent is spent as a percentage of amount, rounded down.
 	Percent int64 `json:"percent"`
 	// rung is Warn, Downgrade or Trip: the action of the highest rung reached in this period. Unset: none is reached.
@@ -470,6 +498,18 @@ type MoneyLimitStatus struct {
 	// exhaustsAt is a forecast of when the amount will be used up if spending continues as in the last minutes: at most ten minutes, and at most a quarter of the period. It is exact to the minute within the next hour, and coarser beyond. Unset: no sign that the amount will be used up before resetsAt.
 	// +optional
 	ExhaustsAt *metav1.Time `json:"exhaustsAt,omitempty"`
+}
+
+// FiguresInCurrency are the figures of a limit in the currency that its amount is written in.
+type FiguresInCurrency struct {
+	// code is the currency's code, such as "EUR".
+	Code string `json:"code"`
+	// amount is the limit as it is written, or what it is worth with active grants, at the declared rate; not in US dollars.
+	Amount string `json:"amount"`
+	// spent is the cost of settled calls in this period at the declared rate, rounded up; it is counted in US dollars.
+	Spent string `json:"spent"`
+	// held is the most that open calls may cost at the declared rate, rounded up; it is counted in US dollars.
+	Held string `json:"held"`
 }
 
 // NearestLimit is the limit of which the largest percentage is used.

@@ -23,6 +23,7 @@ spec:
   parentRef: {name: company, namespace: company}
   allowedChildren: {namespaces: {from: All}}
   timeZone: UTC
+  currency: {code: EUR, usdPerUnit: "1.085", asOf: "2026-10-01"}
   limits: [{name: daily, period: Day, amount: "5.00", per: Tenant, tiers: [gerente], models: [gpt-4o]}]
   ladder:
   - {atPercent: 80, action: Downgrade, models: [{from: gpt-4o, to: gpt-4o-mini}]}

@@ -44,10 +44,14 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.CacheFallbackApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("CheapestModelFallback"):
 		return &apiv1alpha1.CheapestModelFallbackApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Currency"):
+		return &apiv1alpha1.CurrencyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EnforcerCount"):
 		return &apiv1alpha1.EnforcerCountApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Fee"):
 		return &apiv1alpha1.FeeApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("FiguresInCurrency"):
+		return &apiv1alpha1.FiguresInCurrencyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Fit"):
 		return &apiv1alpha1.FitApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("LabelSelector"):

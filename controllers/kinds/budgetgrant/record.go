@@ -33,9 +33,15 @@ func (c *Controller) recordGrant(ctx context.Context, grant *v1alpha1.BudgetGran
 	if len(errs) > 0 {
 		return nil // the budget has changed: what was on record before stays
 	}
+	var currency, written string
+	if declared := budget.Spec.Currency; declared != nil {
+		currency, written = declared.Code, string(grant.Spec.Amount)
+	}
 	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
 	defer cancel()
 	return c.grants.Record(ctx, budgetstore.Grant{
+		Currency:  currency,
+		Written:   written,
 		Grant:     compiled,
 		UID:       string(grant.UID),
 		Tenant:    budget.Spec.Tenant,

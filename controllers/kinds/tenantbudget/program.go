@@ -85,6 +85,12 @@ func changeTo(budget *v1alpha1.TenantBudget, inForce limiterv1.Source) *budgetst
 	if breaker := budget.Spec.Breaker; breaker != nil {
 		change.BreakerForced = string(breaker.Forced)
 	}
+	if currency := budget.Spec.Currency; currency != nil {
+		change.Currency = budgetstore.Currency{Code: currency.Code, USDPerUnit: currency.USDPerUnit, AsOf: currency.AsOf, Written: map[string]string{}}
+		for _, limit := range budget.Spec.Limits {
+			change.Currency.Written[limit.Name] = string(limit.Amount)
+		}
+	}
 	if last := specManager(budget.ManagedFields); last != nil {
 		change.FieldManager, change.ManagedAt = last.Manager, last.Time.UTC()
 	}

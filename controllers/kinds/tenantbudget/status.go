@@ -83,6 +83,7 @@ func (s *scope) limits() []v1alpha1.MoneyLimitStatus {
 			Rung:     v1alpha1.Action(limit.rung),
 			ResetsAt: localTime(limit.resetsAt),
 		}
+		status.InCurrency = s.inCurrency(limit)
 		if limit.granted > 0 {
 			status.Granted = limit.granted.String()
 		}
@@ -92,6 +93,28 @@ func (s *scope) limits() []v1alpha1.MoneyLimitStatus {
 		limits = append(limits, status)
 	}
 	return limits
+}
+
+// inCurrency are the figures of a limit in the currency that it is written in; nil if that is
+// US dollars, or if another state of the budget is in force than the one that says so.
+func (s *scope) inCurrency(limit limitUsage) *v1alpha1.FiguresInCurrency {
+	currency := s.Object.Spec.Currency
+	if currency == nil || s.inForce == nil || len(s.inForce.Sources) == 0 || s.inForce.Sources[0].Generation != s.Object.Generation {
+		return nil
+	}
+	rate, err := money.ParseRate(currency.USDPerUnit)
+	if err != nil {
+		return nil
+	}
+	figures := &v1alpha1.FiguresInCurrency{
+		Code: currency.Code, Amount: rate.FromUSD(limit.Amount), Spent: rate.FromUSD(limit.spent), Held: rate.FromUSD(limit.held),
+	}
+	for _, written := range s.Object.Spec.Limits {
+		if amount, err := money.Parse(string(written.Amount)); err == nil && written.Name == limit.Name && limit.granted == 0 {
+			figures.Amount = amount.String()
+		}
+	}
+	return figures
 }
 
 func (s *scope) nearest() *v1alpha1.NearestLimit {

@@ -79,7 +79,7 @@ func level(
 	budget *v1alpha1.TenantBudget, policies []v1alpha1.RateLimitPolicy, grants []v1alpha1.BudgetGrant,
 ) (limiterv1.Level, []limiterv1.Source, field.ErrorList) {
 	spec := field.NewPath("spec")
-	moneyLimits, errs := moneyLimits(budget.Spec.Limits, spec.Child("limits"))
+	moneyLimits, errs := moneyLimits(budget.Spec.Limits, budget.Spec.Currency, spec.Child("limits"))
 	zone, err := timeZone(budget.Spec.TimeZone, spec.Child("timeZone"))
 	if err != nil {
 		errs = append(errs, err)
@@ -143,11 +143,13 @@ func isOfMachine(zone string) bool {
 	return strings.Contains(zone, "//") || strings.HasSuffix(zone, "/")
 }
 
-func moneyLimits(limits []v1alpha1.MoneyLimit, path *field.Path) ([]limiterv1.MoneyLimit, field.ErrorList) {
+func moneyLimits(
+	limits []v1alpha1.MoneyLimit, currency *v1alpha1.Currency, path *field.Path,
+) ([]limiterv1.MoneyLimit, field.ErrorList) {
 	var errs field.ErrorList
 	compiled := make([]limiterv1.MoneyLimit, 0, len(limits))
 	for i, limit := range limits {
-		amount, err := dollars(limit.Amount, path.Index(i).Child("amount"))
+		amount, err := dollars(limit.Amount, currency, path.Index(i).Child("amount"))
 		if err != nil {
 			errs = append(errs, err)
 		}
@@ -180,9 +182,20 @@ func sorted[T ~string](names []T) []string {
 	return all
 }
 
-func dollars(amount v1alpha1.Amount, path *field.Path) (money.Nanos, *field.Error) {
+// dollars is an amount that is written in the currency of the budget, in US dollars.
+func dollars(amount v1alpha1.Amount, currency *v1alpha1.Currency, path *field.Path) (money.Nanos, *field.Error) {
 	nanos, err := money.Parse(string(amount))
 	if err != nil {
+		return 0, field.Invalid(path, amount, err.Error())
+	}
+	if currency == nil {
+		return nanos, nil
+	}
+	rate, err := money.ParseRate(currency.USDPerUnit)
+	if err != nil {
+		return 0, field.Invalid(field.NewPath("spec", "currency", "usdPerUnit"), currency.USDPerUnit, err.Error())
+	}
+	if nanos, err = rate.ToUSD(nanos); err != nil {
 		return 0, field.Invalid(path, amount, err.Error())
 	}
 	return nanos, nil

@@ -58,7 +58,7 @@ func tenantLimits(budget *v1alpha1.TenantBudget) []limiterv1.MoneyLimit {
 		if cmp.Or(limit.Per, v1alpha1.ScopeTenant) != v1alpha1.ScopeTenant {
 			continue
 		}
-		if compiled, errs := moneyLimits([]v1alpha1.MoneyLimit{limit}, nil); len(errs) == 0 {
+		if compiled, errs := moneyLimits([]v1alpha1.MoneyLimit{limit}, budget.Spec.Currency, nil); len(errs) == 0 {
 			limits = append(limits, compiled...)
 		}
 	}

@@ -20,7 +20,7 @@ func Grant(grant *v1alpha1.BudgetGrant, budget *v1alpha1.TenantBudget) (limiterv
 		return limiterv1.Grant{}, field.ErrorList{field.NotFound(path.Child("limit"), grant.Spec.Limit)}
 	}
 	var errs field.ErrorList
-	amount, err := dollars(grant.Spec.Amount, path.Child("amount"))
+	amount, err := dollars(grant.Spec.Amount, budget.Spec.Currency, path.Child("amount"))
 	if err != nil {
 		errs = append(errs, err)
 	}

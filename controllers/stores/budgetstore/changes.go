@@ -74,14 +74,26 @@ type Change struct {
 	ManagedAt    time.Time
 	// Enforcement and BreakerForced are as in the spec.
 	Enforcement, BreakerForced string
+	// Currency is what amounts are written in; without a code for US dollars.
+	Currency Currency
+}
+
+// Currency is a currency that amounts are written in.
+type Currency struct {
+	Code string
+	// USDPerUnit is the declared rate, a decimal number, and AsOf its date, "2026-10-01".
+	USDPerUnit, AsOf string
+	// Written are the amounts as they are written, by the names of limits.
+	Written map[string]string
 }
 
 // recordChange adds a row for the generation, with who asked for it: for what it says or, of
 // generations that were never recorded, for whatever they asked.
 const recordChange = `
 INSERT INTO budget_changes (tenant_id, namespace, budget, budget_uid, generation, change, resource_version, field_manager, managed_at,
-                            enforcement, breaker_forced, changed_by)
+                            enforcement, breaker_forced, currency, usd_per_unit, rate_as_of, changed_by)
 SELECT @tenant, @namespace, @name, @uid, @generation, 'Set', @version, @manager, @managed, @enforcement, @forced,
+       coalesce(nullif(@currency, ''), 'USD'), coalesce(nullif(@rate, ''), '1')::numeric, nullif(@asof, '')::date,
        coalesce((SELECT array_agg(DISTINCT user_name ORDER BY user_name) FROM change_requests
                  WHERE object_uid = @uid
                    AND (generation = @generation AND gist = @gist

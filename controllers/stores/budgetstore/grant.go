@@ -29,12 +29,16 @@ type Grant struct {
 	CreatedAt time.Time
 	// Gist is that of the spec.
 	Gist string
+	// Currency is the code of the currency that the amount is written in, and Written that
+	// amount; empty for US dollars.
+	Currency, Written string
 }
 
 const recordGrant = `
 INSERT INTO budget_grants (
-  grant_uid, tenant_id, namespace, grant_name, limit_name, user_id, amount_nanos, reason, starts_at, expires_at, created_at, created_by)
+  grant_uid, tenant_id, namespace, grant_name, limit_name, user_id, amount_nanos, reason, starts_at, expires_at, created_at, currency, amount_written, created_by)
 VALUES (@uid, @tenant, @namespace, @name, @limit, nullif(@user, ''), @amount, @reason, @starts, @expires, @created,
+        coalesce(nullif(@currency, ''), 'USD'), @written,
         coalesce((SELECT array_agg(DISTINCT user_name ORDER BY user_name) FROM change_requests WHERE object_uid = @uid AND gist = @gist), '{}'))
 ON CONFLICT (grant_uid) DO NOTHING`
 
@@ -43,7 +47,7 @@ func (g *Grants) Record(ctx context.Context, grant Grant) error {
 	args := pgx.NamedArgs{
 		"uid": grant.UID, "tenant": grant.Tenant, "namespace": grant.Namespace, "name": grant.Name, "limit": grant.Limit,
 		"user": grant.User, "amount": int64(grant.Amount), "reason": storable(grant.Reason),
-		"starts": nilIfZero(grant.StartsAt), "expires": grant.ExpiresAt, "created": grant.CreatedAt, "gist": grant.Gist,
+		"starts": nilIfZero(grant.StartsAt), "expires": grant.ExpiresAt, "created": grant.CreatedAt, "gist": grant.Gist, "currency": grant.Currency, "written": grant.Written,
 	}
 	if err := inOrder(ctx, g.pool, args, recordGrant); err != nil {
 		return fmt.Errorf("record grant %s/%s: %w", grant.Namespace, grant.Name, err)

@@ -49,9 +49,9 @@ WITH wanted AS (
   SELECT limit_name, per, period, amount_nanos, trip_nanos,
          coalesce(string_to_array(nullif(tiers, ''), ','), '{}') AS tiers,
          coalesce(string_to_array(nullif(models, ''), ','), '{}') AS models,
-         @zone::text AS time_zone, @uid::text AS budget_uid
-  FROM unnest(@names::text[], @pers::text[], @periods::text[], @amounts::bigint[], @trips::bigint[], @tiers::text[], @models::text[])
-    AS w (limit_name, per, period, amount_nanos, trip_nanos, tiers, models)
+         @zone::text AS time_zone, @uid::text AS budget_uid, coalesce(nullif(@currency::text, ''), 'USD') AS currency, amount_written
+  FROM unnest(@names::text[], @pers::text[], @periods::text[], @amounts::bigint[], @trips::bigint[], @tiers::text[], @models::text[], @written::text[])
+    AS w (limit_name, per, period, amount_nanos, trip_nanos, tiers, models, amount_written)
 )`
 
 const closeChangedLimits = wantedLimits + `
@@ -60,18 +60,23 @@ WHERE tenant_id = @tenant AND valid_to IS NULL AND NOT EXISTS (
   SELECT FROM wanted
   WHERE (limit_name, per, period, amount_nanos, trip_nanos, tiers, models, time_zone, budget_uid) IS NOT DISTINCT FROM
         (budget_limits.limit_name, budget_limits.per, budget_limits.period, budget_limits.amount_nanos, budget_limits.trip_nanos,
-         budget_limits.tiers, budget_limits.models, budget_limits.time_zone, budget_limits.budget_uid))`
+         budget_limits.tiers, budget_limits.models, budget_limits.time_zone, budget_limits.budget_uid)
+    AND (NOT @known OR (currency, amount_written) = (budget_limits.currency, budget_limits.amount_written)))`
 
 const openMissingLimits = wantedLimits + `
 INSERT INTO budget_limits
-  (tenant_id, generation, limit_name, per, period, amount_nanos, trip_nanos, tiers, models, time_zone, budget_uid)
+  (tenant_id, generation, limit_name, per, period, amount_nanos, trip_nanos, tiers, models, time_zone, budget_uid, currency, amount_written)
 SELECT @tenant, @generation, wanted.* FROM wanted
 ON CONFLICT (tenant_id, limit_name) WHERE valid_to IS NULL DO NOTHING`
 
 // Record makes the rows say what is in force now: it closes those of limits that
 // changed or went, and opens those that are missing. Recording again changes nothing.
 func (l *Limits) Record(ctx context.Context, budget Budget) error {
-	var names, pers, periods, tiers, models []string
+	var names, pers, periods, tiers, models, written []string
+	var currency Currency
+	if budget.Change != nil {
+		currency = budget.Change.Currency
+	}
 	var amounts []int64
 	var trips []*money.Nanos
 	for _, limit := range budget.Money {
@@ -86,11 +91,13 @@ func (l *Limits) Record(ctx context.Context, budget Budget) error {
 			trip = &at
 		}
 		trips = append(trips, trip)
+		written = append(written, currency.Written[limit.Name])
 	}
 	args := pgx.NamedArgs{
 		"tenant": budget.Tenant, "namespace": budget.Namespace, "name": budget.Name, "uid": budget.UID,
 		"generation": budget.Generation, "zone": budget.TimeZone,
 		"names": names, "pers": pers, "periods": periods, "amounts": amounts, "trips": trips, "tiers": tiers, "models": models,
+		"written": written, "currency": currency.Code, "rate": currency.USDPerUnit, "asof": currency.AsOf, "known": budget.Change != nil,
 	}
 	statements := []string{recordTenant, closeChangedLimits, openMissingLimits}
 	if change := budget.Change; change != nil {

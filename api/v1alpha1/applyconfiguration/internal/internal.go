@@ -251,6 +251,18 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: com.github.bursar-dev.bursar.api.v1alpha1.ModelName
           elementRelationship: associative
+- name: com.github.bursar-dev.bursar.api.v1alpha1.Currency
+  map:
+    fields:
+    - name: asOf
+      type:
+        scalar: untyped
+    - name: code
+      type:
+        scalar: string
+    - name: usdPerUnit
+      type:
+        scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.EmailAddress
   scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Enforcement
@@ -280,6 +292,21 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: usesPerCall
       type:
         scalar: numeric
+- name: com.github.bursar-dev.bursar.api.v1alpha1.FiguresInCurrency
+  map:
+    fields:
+    - name: amount
+      type:
+        scalar: string
+    - name: code
+      type:
+        scalar: string
+    - name: held
+      type:
+        scalar: string
+    - name: spent
+      type:
+        scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Fit
   map:
     fields:
@@ -532,6 +559,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: held
       type:
         scalar: string
+    - name: inCurrency
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.FiguresInCurrency
     - name: name
       type:
         scalar: string
@@ -961,6 +991,9 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: numeric
       default: 429
+    - name: currency
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Currency
     - name: enforcement
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.Enforcement

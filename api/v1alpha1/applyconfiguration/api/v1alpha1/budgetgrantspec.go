@@ -18,7 +18,7 @@ type BudgetGrantSpecApplyConfiguration struct {
 	Limit *string `json:"limit,omitempty"`
 	// user is the user who gets more, if the limit has per: User. Unset: every user.
 	User *string `json:"user,omitempty"`
-	// amount is what the grant adds to the limit, in US dollars. It is added in every period while the grant is active: a new day gets it again. Several grants add up, and the rungs of the ladder follow. A limit with its grants is at most 9000000 dollars.
+	// amount is what the grant adds to the limit, in US dollars, or in the budget's currency if it has one. It is added in every period while the grant is active: a new day gets it again. Several grants add up, and the rungs of the ladder follow. A limit with its grants is at most 9000000 dollars.
 	Amount *apiv1alpha1.Amount `json:"amount,omitempty"`
 	// reason says why it is granted, for the record.
 	Reason *string `json:"reason,omitempty"`

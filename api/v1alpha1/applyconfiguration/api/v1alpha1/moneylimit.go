@@ -15,7 +15,7 @@ type MoneyLimitApplyConfiguration struct {
 	Name *string `json:"name,omitempty"`
 	// period is how often the amount becomes available again: Minute, Hour, Day, Week, Month, Quarter or Year, or a fixed window from 1s to 24h, such as "5m". Minutes, hours and windows start at multiples of their length since 1970 in UTC; the others follow the calendar of timeZone.
 	Period *string `json:"period,omitempty"`
-	// amount is how much may be spent in each period, in US dollars, such as "5.00".
+	// amount is how much may be spent in each period, in US dollars, or in the budget's currency if it has one, such as "5.00".
 	Amount *apiv1alpha1.Amount `json:"amount,omitempty"`
 	// per is Tenant for one amount for the whole tenant, or User for the same amount for each user. Default: Tenant.
 	Per *apiv1alpha1.Scope `json:"per,omitempty"`

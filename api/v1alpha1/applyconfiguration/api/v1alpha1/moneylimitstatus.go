@@ -22,6 +22,8 @@ type MoneyLimitStatusApplyConfiguration struct {
 	Spent *string `json:"spent,omitempty"`
 	// held is the most that open calls may cost, in US dollars.
 	Held *string `json:"held,omitempty"`
+	// inCurrency has the same in the budget's currency. Unset: the budget has none, so amounts are written in US dollars.
+	InCurrency *FiguresInCurrencyApplyConfiguration `json:"inCurrency,omitempty"`
 	// percent is spent as a percentage of amount, rounded down.
 	Percent *int64 `json:"percent,omitempty"`
 	// rung is Warn, Downgrade or Trip: the action of the highest rung reached in this period. Unset: none is reached.
@@ -75,6 +77,14 @@ func (b *MoneyLimitStatusApplyConfiguration) WithSpent(value string) *MoneyLimit
 // If called multiple times, the Held field is set to the value of the last call.
 func (b *MoneyLimitStatusApplyConfiguration) WithHeld(value string) *MoneyLimitStatusApplyConfiguration {
 	b.Held = &value
+	return b
+}
+
+// WithInCurrency sets the InCurrency field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the InCurrency field is set to the value of the last call.
+func (b *MoneyLimitStatusApplyConfiguration) WithInCurrency(value *FiguresInCurrencyApplyConfiguration) *MoneyLimitStatusApplyConfiguration {
+	b.InCurrency = value
 	return b
 }
 

@@ -19,6 +19,8 @@ type TenantBudgetSpecApplyConfiguration struct {
 	AllowedChildren *AllowedChildrenApplyConfiguration `json:"allowedChildren,omitempty"`
 	// timeZone is the IANA name of the zone whose calendar the periods follow, such as "America/Argentina/Buenos_Aires". Default: UTC.
 	TimeZone *string `json:"timeZone,omitempty"`
+	// currency is the currency that the amounts of limits, and of BudgetGrants to them, are written in, with the rate at which they count. What is spent and held is counted in US dollars, as providers bill; only the amounts are converted, rounded down to the nano-dollar. A change of the rate changes the limits from then on, and nothing of what was spent. Children write theirs in their own. Unset: amounts are in US dollars.
+	Currency *CurrencyApplyConfiguration `json:"currency,omitempty"`
 	// limits are the money limits. A call is admitted only if its worst-case cost fits into every limit that applies to it; the first that it does not fit refuses it.
 	Limits []MoneyLimitApplyConfiguration `json:"limits,omitempty"`
 	// ladder is what happens as a limit is used up. Default: Warn at 80 % and Trip (refuse calls) at 90 %. Write [] for neither: then nothing happens before the limit itself is reached.
@@ -90,6 +92,14 @@ func (b *TenantBudgetSpecApplyConfiguration) WithAllowedChildren(value *AllowedC
 // If called multiple times, the TimeZone field is set to the value of the last call.
 func (b *TenantBudgetSpecApplyConfiguration) WithTimeZone(value string) *TenantBudgetSpecApplyConfiguration {
 	b.TimeZone = &value
+	return b
+}
+
+// WithCurrency sets the Currency field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Currency field is set to the value of the last call.
+func (b *TenantBudgetSpecApplyConfiguration) WithCurrency(value *CurrencyApplyConfiguration) *TenantBudgetSpecApplyConfiguration {
+	b.Currency = value
 	return b
 }
 
