@@ -127,6 +127,56 @@ func (r *Reader) SpendOfAll(ctx context.Context, query SpendQuery) (found []Spen
 	return found, nil
 }
 
+// Currency is the currency that the limits of a tenant are written in.
+type Currency struct {
+	Code string
+	// Rate is the declared rate, and AsOf its date; zero where there is none.
+	Rate money.Rate
+	AsOf time.Time
+}
+
+const currencies = `
+SELECT tenant_id, currency, (usd_per_unit * 1000000000)::bigint, coalesce(rate_as_of, '0001-01-01')
+FROM tenant_currencies WHERE currency <> 'USD'`
+
+// CurrenciesOfAll are the currencies of the tenants whose limits are not written in US dollars,
+// as last declared. It takes a member of bursar_finance.
+func (r *Reader) CurrenciesOfAll(ctx context.Context) (map[string]Currency, error) {
+	found := map[string]Currency{}
+	err := pgx.BeginTxFunc(ctx, r.db, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		return readCurrencies(ctx, tx, found)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the currencies of tenants: %w", explained(err))
+	}
+	return found, nil
+}
+
+// Currencies are those of the tenants.
+func (r *Reader) Currencies(ctx context.Context, tenants ...string) (map[string]Currency, error) {
+	found := map[string]Currency{}
+	for _, tenant := range tenants {
+		if err := r.forTenant(ctx, tenant, func(tx pgx.Tx) error { return readCurrencies(ctx, tx, found) }); err != nil {
+			return nil, fmt.Errorf("read the currency of tenant %s: %w", tenant, err)
+		}
+	}
+	return found, nil
+}
+
+func readCurrencies(ctx context.Context, tx pgx.Tx, found map[string]Currency) error {
+	rows, err := tx.Query(ctx, currencies)
+	if err != nil {
+		return err
+	}
+	var tenant string
+	var c Currency
+	_, err = pgx.ForEachRow(rows, []any{&tenant, &c.Code, &c.Rate, &c.AsOf}, func() error {
+		found[tenant] = c
+		return nil
+	})
+	return err
+}
+
 // SortSpend orders by the values, and puts children below their parents.
 func SortSpend(all []Spend, by []Dimension) {
 	tenant := slices.Index(by, ByTenant)

@@ -60,6 +60,12 @@ func trip(change func(*v1alpha1.Rung)) client.Object {
 	return ladder(rung)
 }
 
+func currency(code, rate, asOf string) client.Object {
+	return budget(func(s *v1alpha1.TenantBudgetSpec) {
+		s.Currency = &v1alpha1.Currency{Code: code, USDPerUnit: rate, AsOf: asOf}
+	})
+}
+
 func cached(maxAge string) client.Object {
 	return trip(func(r *v1alpha1.Rung) {
 		r.Fallback, r.Cache = []v1alpha1.Fallback{"Cache"}, &v1alpha1.CacheFallback{MaxAge: maxAge}
@@ -71,6 +77,13 @@ var cheaper = []v1alpha1.Replacement{{From: "gpt-4o", To: "gpt-4o-mini"}}
 var _ = DescribeTable("of a TenantBudget, refuses", refused,
 	Entry("a status that is no refusal for money", budget(func(s *v1alpha1.TenantBudgetSpec) { s.BudgetRefusalStatus = 418 }),
 		"spec.budgetRefusalStatus", `supported values: "402", "429"`),
+	Entry("US dollars as a currency", currency("USD", "1", "2026-10-01"), "spec.currency.code", "for US dollars, leave out currency"),
+	Entry("a currency in lower case", currency("eur", "1.085", "2026-10-01"), "spec.currency.code", "must be the code of a currency"),
+	Entry("a rate of nothing", currency("EUR", "0.000", "2026-10-01"), "spec.currency.usdPerUnit", "must be US dollars for one unit of the currency"),
+	Entry("a rate that is too large", currency("EUR", "1000.000000001", "2026-10-01"), "spec.currency.usdPerUnit", "not above 1000"),
+	Entry("a rate finer than a nano-dollar", currency("EUR", "1.0000000001", "2026-10-01"), "spec.currency.usdPerUnit", "at most 9 digits after the point"),
+	Entry("a rate of no date", currency("EUR", "1.085", "lately"), "spec.currency.asOf", "must be a date"),
+	Entry("a rate of a day that there is not", currency("EUR", "1.085", "2026-13-01"), "spec.currency.asOf", "date"),
 	Entry("an amount below zero", amount("-5.00"), "spec.limits[0].amount", "must not be negative"),
 	Entry("an amount in words", amount("five"), "spec.limits[0].amount", "must be a decimal number of US dollars"),
 	Entry("an amount with a currency", amount("$5.00"), "spec.limits[0].amount", "must be a decimal number of US dollars"),
@@ -220,6 +233,7 @@ var _ = DescribeTable("of a TenantBudget, takes", taken,
 	Entry("an amount of nothing", amount("0")),
 	Entry("an amount of a nano-dollar", amount("0.000000001")),
 	Entry("the largest amount", amount("9000000.000000000")),
+	Entry("a currency", currency("JPY", "0.006612345", "2026-10-01")),
 	Entry("every period", budget(func(s *v1alpha1.TenantBudgetSpec) {
 		s.Limits = nil
 		for _, period := range []string{"Minute", "Hour", "Day", "Week", "Month", "Quarter", "Year"} {

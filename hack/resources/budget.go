@@ -64,6 +64,9 @@ func (m *Maker) newBudget() *v1alpha1.TenantBudget {
 	if m.oneIn(4) {
 		b.Spec.Breaker = &v1alpha1.Breaker{Forced: pick(m, "", v1alpha1.BreakerOpen, v1alpha1.BreakerClosed)}
 	}
+	if m.oneIn(4) { // at a rate at which no amount becomes too large or too small
+		b.Spec.Currency = &v1alpha1.Currency{Code: pick(m, "EUR", "CHF", "XYZ"), USDPerUnit: pick(m, "1", "1.0", "0001.000000000"), AsOf: "2026-10-01"}
+	}
 	if m.oneIn(4) {
 		b.Spec.AssumedOutputTokens = ptr.To(pick[int64](m, 1, 1000, 10_000_000))
 	}

@@ -41,6 +41,9 @@ otherwise, and is in the ledger once it has ended. ESTIMATED is the part of the 
 is not what the provider reported: a bound on calls that were cut off or whose usage is not
 believed, or a guess for models without a price.
 
+By tenant, the cost is also shown in the currency that the tenant's limits are written in,
+at the rate that was declared last.
+
 -A needs no cluster, and a login that is a member of bursar_finance.
 
 With --invoice, the report shows what providers billed beside what the ledger has, and the
@@ -111,14 +114,22 @@ func runReport(ctx context.Context, c *cluster, o spendOptions, budgets []string
 	}
 	if o.allTenants {
 		spent, err := reader.SpendOfAll(ctx, query)
-		return newSpendReport(query, spent, nil), err
+		if err != nil {
+			return nil, err
+		}
+		currencies, err := reader.CurrenciesOfAll(ctx)
+		return newSpendReport(query, spent, nil, currencies), err
 	}
 	tenants, unknown, err := o.tenants(ctx, c, budgets)
 	if err != nil {
 		return nil, err
 	}
 	spent, err := reader.Spend(ctx, query, tenants...)
-	r := newSpendReport(query, spent, tenants)
+	if err != nil {
+		return nil, err
+	}
+	currencies, err := reader.Currencies(ctx, tenants...)
+	r := newSpendReport(query, spent, tenants, currencies)
 	r.Unknown = unknown
 	return r, err
 }

@@ -86,6 +86,30 @@ func TestReportOfNamespace(t *testing.T) {
 	}
 }
 
+// TestReportInCurrency: by tenant, costs are shown in the currency of its limits, too, at the rate declared last.
+func TestReportInCurrency(t *testing.T) {
+	if _, err := ledger.Exec(t.Context(), `
+INSERT INTO tenants (tenant_id, namespace, budget, budget_uid, generation, time_zone) VALUES ('spend-euros', 'n', 'b', 'u-euros', 2, 'UTC');
+INSERT INTO budget_changes (tenant_id, namespace, budget, budget_uid, generation, change, currency, usd_per_unit, rate_as_of, recorded_at) VALUES
+  ('spend-euros', 'n', 'b', 'u-euros', 1, 'Set', 'EUR', 1.2, '2025-09-01', now() - interval '1 day'), ('spend-euros', 'n', 'b', 'u-euros', 2, 'Set', 'EUR', 1.085, '2025-10-01', now());
+INSERT INTO ai_usage_logs (call_id, tenant_id, user_id, tier, credential, provider, model_asked, model, model_used, endpoint, streamed, admitted_at, outcome, held_nanos, cost_nanos, session)
+VALUES ('spend-euro', 'spend-euros', 'ana', 't', 'k', 'openai', 'gpt', 'gpt', 'gpt', '/', false, '2025-12-01 00:00Z', 'Settled', 5425000000, 5425000000, 's')`); err != nil {
+		t.Fatal(err)
+	}
+	want := "tenant,path,calls,input_tokens,output_tokens,cost_usd,estimated_usd,with_children_usd,cost_in_currency,currency\n" +
+		"spend-euros,spend-euros,1,0,0,5.425,0.00,5.425,5.00,EUR\nTOTAL,,1,0,0,5.425,0.00,,,\n"
+	for login, args := range map[string]string{financeURL: "-A", readerURL: "--tenant spend-euros"} {
+		stdout, _, err := budgetedAs(t, login, append([]string{"report", "--month", "2025-12", "-o", "csv"}, strings.Fields(args)...)...)
+		if err != nil || stdout != want {
+			t.Errorf("%s: error %v, printed\n%s\nwant\n%s", args, err, stdout, want)
+		}
+	}
+	stdout, _, err := budgetedAs(t, financeURL, "report", "-A", "--month", "2025-12")
+	if err != nil || !strings.Contains(stdout, "5.00 EUR\n") || !strings.Contains(stdout, "Tenant spend-euros: 1 EUR is 1.085 USD, as declared for 2025-10-01.") {
+		t.Errorf("error %v, printed\n%s", err, stdout)
+	}
+}
+
 func TestReportSaysWhatIsWrong(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "invoice.csv")
 	for args, want := range map[string]string{
@@ -161,7 +185,7 @@ func TestTotalIsTheSum(t *testing.T) {
 				want += s.Cost
 			}
 		}
-		r := newSpendReport(history.SpendQuery{Zone: time.UTC, By: []history.Dimension{history.ByTenant, history.ByModel}}, spent, nil)
+		r := newSpendReport(history.SpendQuery{Zone: time.UTC, By: []history.Dimension{history.ByTenant, history.ByModel}}, spent, nil, nil)
 		var out strings.Builder
 		if err := r.print(&out, formatCSV); err != nil {
 			t.Fatal(err)

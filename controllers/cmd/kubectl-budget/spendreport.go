@@ -22,6 +22,8 @@ type spendReport struct {
 	Rows     []spendRow `json:"rows"`
 	// Total is the sum of the rows.
 	Total spendRow `json:"total"`
+	// Rates are those at which costs are shown in other currencies.
+	Rates []declaredRate `json:"rates,omitempty"`
 	// Unknown is what cannot be known.
 	Unknown []string `json:"unknown,omitempty"`
 }
@@ -38,13 +40,25 @@ type spendRow struct {
 	Estimated string `json:"estimatedUSD"`
 	// WithChildren is the cost of the tenant and of those below it; only by tenant.
 	WithChildren string `json:"withChildrenUSD,omitempty"`
+	// InCurrency is Cost in the currency that the tenant's limits are written in, with its code,
+	// rounded up; only by tenant.
+	InCurrency string `json:"costInCurrency,omitempty"`
+	Currency   string `json:"currency,omitempty"`
+}
+
+// declaredRate is a rate at which costs are shown in another currency.
+type declaredRate struct {
+	Tenant     string `json:"tenant"`
+	Currency   string `json:"currency"`
+	USDPerUnit string `json:"usdPerUnit"`
+	AsOf       string `json:"asOf"`
 }
 
 // path is the name under which a row has its tenant's parents and itself.
 const path = "path"
 
 // newSpendReport makes a report of what was spent by tenants; by all where there are none.
-func newSpendReport(query history.SpendQuery, spent []history.Spend, tenants []string) *spendReport {
+func newSpendReport(query history.SpendQuery, spent []history.Spend, tenants []string, currencies map[string]history.Currency) *spendReport {
 	r := &spendReport{From: query.From, To: query.To, TimeZone: query.Zone.String(), Rows: []spendRow{}}
 	for _, d := range query.By {
 		r.By = append(r.By, string(d))
@@ -69,11 +83,26 @@ func newSpendReport(query history.SpendQuery, spent []history.Spend, tenants []s
 		}
 		if tenant >= 0 {
 			row.WithChildren = together[keyOf(s)].String()
+			r.show(&row, s.Cost, currencies)
 		}
 		r.Rows = append(r.Rows, row)
 	}
 	r.Total = newSpendRow(total)
 	return r
+}
+
+// show adds to a row what it costs in the currency of its tenant, if that has one.
+func (r *spendReport) show(row *spendRow, cost money.Nanos, currencies map[string]history.Currency) {
+	tenant := row.Values[string(history.ByTenant)]
+	currency, declared := currencies[tenant]
+	if !declared {
+		return
+	}
+	row.InCurrency, row.Currency = currency.Rate.FromUSD(cost), currency.Code
+	rate := declaredRate{Tenant: tenant, Currency: currency.Code, USDPerUnit: currency.Rate.String(), AsOf: currency.AsOf.Format(time.DateOnly)}
+	if !slices.Contains(r.Rates, rate) {
+		r.Rates = append(r.Rates, rate)
+	}
 }
 
 func newSpendRow(s history.Spend) spendRow {
@@ -120,6 +149,12 @@ func (r *spendReport) print(w io.Writer, format string) error {
 	}
 	fmt.Fprintf(w, "Calls from %s to %s\n\n", inZone(r.From, r.TimeZone), inZone(r.To, r.TimeZone))
 	r.table().write(w)
+	for _, rate := range r.Rates {
+		fmt.Fprintf(w, "\nTenant %s: 1 %s is %s USD, as declared for %s.", rate.Tenant, rate.Currency, rate.USDPerUnit, rate.AsOf)
+	}
+	if len(r.Rates) > 0 {
+		fmt.Fprintln(w)
+	}
 	if len(r.Rows) == 0 {
 		fmt.Fprintln(w, "\nThe ledger has no such calls. It has calls once they have ended.")
 	}
@@ -147,6 +182,9 @@ func (r *spendReport) table() table {
 	if byTenant {
 		header = append(header, "WITH CHILDREN")
 	}
+	if len(r.Rates) > 0 {
+		header = append(header, "IN CURRENCY")
+	}
 	all := table{cells(header...)}
 	least := r.leastDepth()
 	for _, row := range r.Rows {
@@ -161,6 +199,9 @@ func (r *spendReport) table() table {
 		values = append(values, row.figures()...)
 		if byTenant {
 			values = append(values, row.WithChildren)
+		}
+		if len(r.Rates) > 0 {
+			values = append(values, strings.TrimSpace(row.InCurrency+" "+row.Currency))
 		}
 		all = append(all, cells(values...))
 	}
@@ -202,6 +243,9 @@ func (r *spendReport) csv(w io.Writer) error {
 	if byTenant {
 		header = append(header, "with_children_usd")
 	}
+	if len(r.Rates) > 0 {
+		header = append(header, "cost_in_currency", "currency")
+	}
 	rows := [][]string{header}
 	for _, row := range r.Rows {
 		var values []string
@@ -212,6 +256,9 @@ func (r *spendReport) csv(w io.Writer) error {
 		if byTenant {
 			values = append(values, row.WithChildren)
 		}
+		if len(r.Rates) > 0 {
+			values = append(values, row.InCurrency, row.Currency)
+		}
 		rows = append(rows, values)
 	}
 	last := make([]string, len(columns))
@@ -219,6 +266,9 @@ func (r *spendReport) csv(w io.Writer) error {
 	last = append(last, r.Total.figures()...)
 	if byTenant {
 		last = append(last, "")
+	}
+	if len(r.Rates) > 0 {
+		last = append(last, "", "")
 	}
 	return csv.NewWriter(w).WriteAll(append(rows, last))
 }

@@ -338,6 +338,22 @@ func TestAncestors(t *testing.T) {
 	}
 }
 
+// TestCurrency: amounts of limits and of grants to them count in US dollars, at the declared rate,
+// rounded down; another rate makes another limit.
+func TestCurrency(t *testing.T) {
+	for rate, want := range map[string]struct{ limit, grant money.Nanos }{
+		"1.085": {5_425_000_000, 1_627_500_000}, "1.08": {5_400_000_000, 1_620_000_000}, "0.333333333": {1_666_666_665, 499_999_999},
+	} {
+		b := budget()
+		b.Spec.Currency = &v1alpha1.Currency{Code: "EUR", USDPerUnit: rate, AsOf: "2026-10-01"}
+		b.Spec.Limits = []v1alpha1.MoneyLimit{{Name: "daily", Period: "Day", Amount: "5.00"}}
+		got, errs := compile.Tenant(b, nil, []v1alpha1.BudgetGrant{budgetGrant("more", "daily")})
+		if len(errs) > 0 || got.Money[0].Amount != want.limit || len(got.Money[0].Grants) != 1 || got.Money[0].Grants[0].Amount != want.grant {
+			t.Errorf("at %s: %v, %+v, want %+v", rate, errs, got.Money, want)
+		}
+	}
+}
+
 func TestTenantErrors(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change   func(*v1alpha1.TenantBudgetSpec)
@@ -372,6 +388,26 @@ func TestTenantErrors(t *testing.T) {
 				s.Limits[0].Amount, s.Limits[2].Amount = "-1", "9000000.000000001"
 			},
 			wantErrs: field.ErrorList{invalid("spec.limits[0].amount"), invalid("spec.limits[2].amount")},
+		},
+		"amounts that are too much, and too little, at the rate of the currency": {
+			change: func(s *v1alpha1.TenantBudgetSpec) {
+				s.Currency = &v1alpha1.Currency{Code: "EUR", USDPerUnit: "1.1"}
+				s.Limits[0].Amount, s.Limits[2].Amount = "9000000", "5"
+			},
+			wantErrs: field.ErrorList{invalid("spec.limits[0].amount")},
+		},
+		"amounts that are worth less than a nano-dollar": {
+			change: func(s *v1alpha1.TenantBudgetSpec) {
+				s.Currency = &v1alpha1.Currency{Code: "JPY", USDPerUnit: "0.0066"}
+				s.Limits[0].Amount = "0.000000001"
+			},
+			wantErrs: field.ErrorList{invalid("spec.limits[0].amount")},
+		},
+		"rate of the currency": {
+			change: func(s *v1alpha1.TenantBudgetSpec) {
+				s.Currency, s.Limits = &v1alpha1.Currency{Code: "EUR", USDPerUnit: "0"}, s.Limits[:1]
+			},
+			wantErrs: field.ErrorList{invalid("spec.currency.usdPerUnit")},
 		},
 		"period": {
 			change:   func(s *v1alpha1.TenantBudgetSpec) { s.Limits[1].Period = "Fortnight" },

@@ -81,6 +81,36 @@ func changedBudget(generation int64, gist string) budgetstore.Budget {
 	return b
 }
 
+// TestCurrencyIsOnRecord: a limit is on record as it is written, and a change of the rate is a
+// change of the limit; a record without a currency, as from an older state of the budget, changes nothing.
+func TestCurrencyIsOnRecord(t *testing.T) {
+	store, pool := newStore(t)
+	step := func(generation int64, amount money.Nanos, currency *budgetstore.Currency) {
+		t.Helper()
+		b := budget("u", generation, limit("daily", period.Day, amount))
+		if currency != nil {
+			b.Change = &budgetstore.Change{Currency: *currency}
+		}
+		if err := store.limits.Record(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	euros := func(rate string) *budgetstore.Currency {
+		return &budgetstore.Currency{Code: "EUR", USDPerUnit: rate, AsOf: "2026-10-01", Written: map[string]string{"daily": "5.00"}}
+	}
+	step(1, 5_425_000_000, &budgetstore.Currency{})
+	step(2, 5_425_000_000, euros("1.085"))
+	step(2, 5_425_000_000, nil)
+	step(3, 5_400_000_000, euros("1.08"))
+	step(4, 5_400_000_000, &budgetstore.Currency{})
+	checkRows(t, pool, "limits", "SELECT generation, ' ', amount_nanos, ' ', currency, ' ', amount_written, ' ', valid_to IS NULL FROM budget_limits ORDER BY generation", []string{
+		"1 5425000000 USD  false", "2 5425000000 EUR 5.00 false", "3 5400000000 EUR 5.00 false", "4 5400000000 USD  true",
+	})
+	checkRows(t, pool, "rates", "SELECT generation, ' ', currency, ' ', usd_per_unit::text, ' ', rate_as_of::text FROM budget_changes ORDER BY generation", []string{
+		"1 USD 1 <nil>", "2 EUR 1.085 2026-10-01", "3 EUR 1.08 2026-10-01", "4 USD 1 <nil>",
+	})
+}
+
 // TestWhoDeleted: who asked that a budget be deleted is on record, and requests are forgotten after a day.
 func TestWhoDeleted(t *testing.T) {
 	dsn := migrated(t)
