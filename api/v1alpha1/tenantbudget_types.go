@@ -165,6 +165,13 @@ type TenantBudgetSpec struct {
 	// +optional
 	VirtualModels []VirtualModel `json:"virtualModels,omitempty"`
 
+	// contact says whom callers ask about this budget, such as "ai-platform@example.com" or "#ai-budgets in Slack". It is told to every caller, also of children, who is refused by a money limit or the breaker of this budget, and in alerts. Unset: callers are not told whom to ask.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[^\\p{Cc}]*$')",message="must not contain control characters"
+	// +optional
+	Contact string `json:"contact,omitempty"`
+
 	// alerts says who is told when a rung of the ladder is reached or a limit is spent in full. Unset: nobody is told; the alerts are recorded in Postgres all the same.
 	// +optional
 	Alerts *Alerts `json:"alerts,omitempty"`
@@ -295,10 +302,18 @@ type AllowedChildren struct {
 }
 
 // Breaker overrides the breaker of a tenant.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.reason) || has(self.forced)",message="requires forced: without it the ladder decides, so leave the reason out",fieldPath=".reason"
 type Breaker struct {
-	// forced is Open to refuse all paid calls of this tenant and its children, or Closed to ignore Trip rungs; the limits still apply. Unset: the ladder decides.
+	// forced is Open to refuse all paid calls of this tenant and its children, or Closed to ignore Trip rungs; the limits still apply. Open raises an alert to everyone in alerts. Unset: the ladder decides.
 	// +optional
 	Forced BreakerState `json:"forced,omitempty"`
+	// reason says why the breaker is forced, such as "A key was leaked; keys are being replaced." Refused callers, also those of children, the condition BreakerOpen, the Event and the alert are told it. Only with forced. Unset: they are told only that the breaker is forced.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[^\\p{Cc}]*$')",message="must not contain control characters"
+	// +optional
+	Reason string `json:"reason,omitempty"`
 }
 
 // Enforcement says whether refusals take effect.

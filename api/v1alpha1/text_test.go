@@ -33,7 +33,8 @@ spec:
     message: The budget is used up.
     cache: {maxAge: 1h}
     cheapestModel: {models: [gpt-4o-mini]}
-  breaker: {forced: Open}
+  breaker: {forced: Open, reason: A key was leaked.}
+  contact: ai-platform@example.com
   enforcement: Enforce
   outputCaps: [{tiers: [gerente], models: [gpt-4o], maxOutputTokens: 4096}]
   fit: {mode: LowerOutput}

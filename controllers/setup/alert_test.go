@@ -57,6 +57,31 @@ func spendOfUser(ctx context.Context, tenant, user string, spent money.Nanos) {
 }
 
 var _ = Describe("Alerts", func() {
+	It("are raised of a breaker that is forced open, each time", func(ctx SpecContext) {
+		startEnforcer(true)
+		budget := objects.TenantBudget(newNamespace(ctx))
+		create(ctx, budget)
+		expectProgrammed(ctx, budget)
+		tenant := budget.Spec.Tenant
+		force := func(state v1alpha1.BreakerState) {
+			update(ctx, budget, func(b *v1alpha1.TenantBudget) {
+				b.Spec.Breaker = nil
+				if state != "" {
+					b.Spec.Breaker = &v1alpha1.Breaker{Forced: state, Reason: "A key was leaked."}
+				}
+			})
+			expectProgrammed(ctx, budget)
+		}
+		force(v1alpha1.BreakerOpen)
+		Eventually(ctx, alertsOf(ctx, tenant)).WithTimeout(30 * time.Second).Should(Equal([]string{" ForceOpen 0 open"}))
+		force("")
+		Eventually(ctx, alertsOf(ctx, tenant)).WithTimeout(30 * time.Second).Should(Equal([]string{" ForceOpen 0 LimitChanged"}))
+		force(v1alpha1.BreakerOpen)
+		Eventually(ctx, alertsOf(ctx, tenant)).WithTimeout(30 * time.Second).Should(Equal([]string{" ForceOpen 0 LimitChanged", " ForceOpen 0 open"}))
+		Eventually(ctx, rows(ctx, `SELECT message FROM cost_alerts WHERE tenant_id = $1 AND resolved_at IS NULL`, tenant)).
+			Should(ContainElement(ContainSubstring("reason: A key was leaked.")))
+	})
+
 	It("are raised once for each rung, and resolved", func(ctx SpecContext) {
 		startEnforcer(true)
 		budget := objects.TenantBudget(newNamespace(ctx))

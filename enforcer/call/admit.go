@@ -3,6 +3,7 @@ package call
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
@@ -140,6 +141,8 @@ func (c *Call) admitted(decision admission.Result) {
 		c.decision = ledgerv1.Fallback
 	case decision.Refusal != nil:
 		c.decision = ledgerv1.Shadowed
+	case slices.Contains(c.tenant.Document().VirtualModels[c.asked.model], c.route.Model.Name):
+		c.decision = ledgerv1.Chosen
 	case c.route.Model.Name != c.asked.model:
 		c.decision = ledgerv1.Replaced
 	default:

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
@@ -23,6 +25,7 @@ import (
 // another call, that one is admitted. The refusal is put on record either way.
 func (c *Call) fallBack(ctx context.Context, refused *admission.Refusal) *Problem {
 	why := notAdmitted(c.subject, refused, c.advice(refused))
+	why.Message += c.ownersWords(refused)
 	if refused.ByMoney() {
 		why.Status = cmp.Or(int(c.tenant.Document().BudgetRefusalStatus), why.Status)
 	}
@@ -40,6 +43,22 @@ func (c *Call) fallBack(ctx context.Context, refused *admission.Refusal) *Proble
 	}
 	return why
 }
+
+// ownersWords are what the owner of the budget that has refused has callers told: why its
+// breaker is forced, and whom to ask.
+func (c *Call) ownersWords(refused *admission.Refusal) string {
+	owner, words := c.tenant.Document().LevelOf(refused.Tenant), ""
+	if refused.Reason == ledgerv1.BreakerForced && owner.ForcedReason != "" {
+		words += fmt.Sprintf(" Reason: %s", ended(owner.ForcedReason))
+	}
+	if refused.ByMoney() && owner.Contact != "" {
+		words += fmt.Sprintf(" Contact: %s", ended(owner.Contact))
+	}
+	return words
+}
+
+// ended is a text with a full stop at its end.
+func ended(text string) string { return strings.TrimRight(text, ". ") + "." }
 
 // try reports whether the fallback has an answer, or has had a call admitted that
 // will give one.

@@ -165,7 +165,7 @@ func notAdmitted(subject admission.Subject, r *admission.Refusal, advice string)
 	switch r.Reason {
 	case ledgerv1.BreakerForced:
 		return refuseWith(protocol.StatusTooManyRequests, protocol.InsufficientQuota, codeBreakerOpen, "Breaker open",
-			fmt.Sprintf("The breaker of tenant %s is forced open.", r.Tenant)).finally()
+			fmt.Sprintf("The breaker of the budget of tenant %s is forced open: paid calls are refused until its owner releases it.", r.Tenant)).finally()
 	case ledgerv1.RateLimited:
 		return tooFast(r)
 	case ledgerv1.TooLarge:
@@ -209,18 +209,18 @@ func outOfMoney(subject admission.Subject, r *admission.Refusal, advice string) 
 		whose = "user " + subject.User
 	}
 	resetsAt := r.ResetsAt.UTC()
-	budget := fmt.Sprintf("the budget %q of %s", r.Limit, whose)
+	limit := fmt.Sprintf("the limit %q of %s", r.Limit, whose)
 	amount := fmt.Sprintf("$%s per %s", r.Amount, strings.ToLower(string(r.Period)))
 	resets := "The limit resets at " + resetsAt.Format(time.RFC3339) + "."
 	code, title, message := codeBudgetExhausted, "Budget exhausted",
 		fmt.Sprintf("The call may cost $%s, more than is left of %s: $%s spent, $%s held for calls in flight, $%s left of %s.%s %s",
-			r.Bound, budget, r.Spent, r.Held, max(0, r.Left()), amount, advice, resets)
+			r.Bound, limit, r.Spent, r.Held, max(0, r.Left()), amount, advice, resets)
 	switch {
 	case r.Reason == ledgerv1.BreakerOpen:
 		code, title = codeBreakerOpen, "Breaker open"
-		message = fmt.Sprintf("The breaker is open on %s: $%s spent and $%s held of %s. %s", budget, r.Spent, r.Held, amount, resets)
+		message = fmt.Sprintf("The breaker is open on %s: $%s spent and $%s held of %s. %s", limit, r.Spent, r.Held, amount, resets)
 	case r.NeverFits():
-		message = fmt.Sprintf("The call may cost $%s, more than %s ever has: %s.%s", r.Bound, budget, amount, advice)
+		message = fmt.Sprintf("The call may cost $%s, more than %s ever has: %s.%s", r.Bound, limit, amount, advice)
 	}
 	return refuseWith(protocol.StatusTooManyRequests, protocol.InsufficientQuota, code, title, message).finally().by(protocol.LimitMembers{
 		Limit: r.Limit, Per: string(r.Per), Period: string(r.Period), ResetsAt: &resetsAt,

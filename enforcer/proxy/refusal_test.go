@@ -119,15 +119,15 @@ func TestRefusals(t *testing.T) {
 		"budget exhausted": {
 			change: refusing(admission.AdmitReply{Refusing: 1, Spent: 80 * money.Cent, Held: 20 * money.Cent, Debts: left(200_000, 20)}), wantStatus: 429,
 			wantHeader: merge(full, http.Header{"X-Should-Retry": {"false"}}),
-			wantBody: `{"error":{"message":"The call may cost $0.00106, more than is left of the budget \"daily\" of tenant acme: $0.80 spent, $0.20 held for calls in flight, $0.00 left of $1.00 per day. Wait until calls in flight end. The limit resets at RESET.","type":"insufficient_quota","param":null,"code":"budget_exhausted"},` +
-				`"type":"urn:bursar:problem:budget-exhausted","title":"Budget exhausted","status":429,"detail":"The call may cost $0.00106, more than is left of the budget \"daily\" of tenant acme: $0.80 spent, $0.20 held for calls in flight, $0.00 left of $1.00 per day. Wait until calls in flight end. The limit resets at RESET.",` +
+			wantBody: `{"error":{"message":"The call may cost $0.00106, more than is left of the limit \"daily\" of tenant acme: $0.80 spent, $0.20 held for calls in flight, $0.00 left of $1.00 per day. Wait until calls in flight end. The limit resets at RESET.","type":"insufficient_quota","param":null,"code":"budget_exhausted"},` +
+				`"type":"urn:bursar:problem:budget-exhausted","title":"Budget exhausted","status":429,"detail":"The call may cost $0.00106, more than is left of the limit \"daily\" of tenant acme: $0.80 spent, $0.20 held for calls in flight, $0.00 left of $1.00 per day. Wait until calls in flight end. The limit resets at RESET.",` +
 				`"limit":"daily","per":"Tenant","period":"Day","resetsAt":"RESET","amount":"1.00","spent":"0.80","held":"0.20"}`,
 		},
 		"breaker open": {
 			change: refusing(admission.AdmitReply{Refusing: 2, Spent: 46 * money.Cent, Debts: left(200_000, 20)}), wantStatus: 429,
 			wantHeader: merge(full, http.Header{"X-Should-Retry": {"false"}}),
-			wantBody: `{"error":{"message":"The breaker is open on the budget \"each-user\" of user gerente-1: $0.46 spent and $0.00 held of $0.50 per month. The limit resets at RESET.","type":"insufficient_quota","param":null,"code":"breaker_open"},` +
-				`"type":"urn:bursar:problem:breaker-open","title":"Breaker open","status":429,"detail":"The breaker is open on the budget \"each-user\" of user gerente-1: $0.46 spent and $0.00 held of $0.50 per month. The limit resets at RESET.",` +
+			wantBody: `{"error":{"message":"The breaker is open on the limit \"each-user\" of user gerente-1: $0.46 spent and $0.00 held of $0.50 per month. The limit resets at RESET.","type":"insufficient_quota","param":null,"code":"breaker_open"},` +
+				`"type":"urn:bursar:problem:breaker-open","title":"Breaker open","status":429,"detail":"The breaker is open on the limit \"each-user\" of user gerente-1: $0.46 spent and $0.00 held of $0.50 per month. The limit resets at RESET.",` +
 				`"limit":"each-user","per":"User","period":"Month","resetsAt":"RESET","amount":"0.50","spent":"0.46","held":"0.00"}`,
 		},
 		"rate limited": {
@@ -160,8 +160,32 @@ func TestRefusals(t *testing.T) {
 				d.config.tenant = newTenant(d.t, document)
 			},
 			wantStatus: 429, wantHeader: http.Header{"X-Should-Retry": {"false"}},
-			wantBody: `{"error":{"message":"The breaker of tenant group is forced open.","type":"insufficient_quota","param":null,"code":"breaker_open"},` +
-				`"type":"urn:bursar:problem:breaker-open","title":"Breaker open","status":429,"detail":"The breaker of tenant group is forced open."}`,
+			wantBody: `{"error":{"message":"The breaker of the budget of tenant group is forced open: paid calls are refused until its owner releases it.","type":"insufficient_quota","param":null,"code":"breaker_open"},` +
+				`"type":"urn:bursar:problem:breaker-open","title":"Breaker open","status":429,"detail":"The breaker of the budget of tenant group is forced open: paid calls are refused until its owner releases it."}`,
+		},
+		"a parent's breaker is forced open, and its owner says why and whom to ask": {
+			change: func(d *door) {
+				document := dollarADay
+				document.Contact = "the team"
+				document.Ancestors = []limiterv1.Level{{Tenant: "group", TimeZone: "UTC", Forced: limiterv1.BreakerOpen,
+					ForcedReason: "A key was leaked.", Contact: "ai-platform@example.com"}}
+				d.config.tenant = newTenant(d.t, document)
+			},
+			wantStatus: 429, wantHeader: http.Header{"X-Should-Retry": {"false"}},
+			wantBody: `{"error":{"message":"The breaker of the budget of tenant group is forced open: paid calls are refused until its owner releases it. Reason: A key was leaked. Contact: ai-platform@example.com.","type":"insufficient_quota","param":null,"code":"breaker_open"},` +
+				`"type":"urn:bursar:problem:breaker-open","title":"Breaker open","status":429,"detail":"The breaker of the budget of tenant group is forced open: paid calls are refused until its owner releases it. Reason: A key was leaked. Contact: ai-platform@example.com."}`,
+		},
+		"budget exhausted, of which somebody can be asked": {
+			change: func(d *door) {
+				document := dollarADay
+				document.Contact = "#ai-budgets"
+				d.config.tenant = newTenant(d.t, document)
+				refusing(admission.AdmitReply{Refusing: 1, Spent: money.USD, Debts: left(200_000, 20)})(d)
+			}, wantStatus: 429,
+			wantHeader: merge(full, http.Header{"X-Should-Retry": {"false"}}),
+			wantBody: `{"error":{"message":"The call may cost $0.00106, more than is left of the limit \"daily\" of tenant acme: $1.00 spent, $0.00 held for calls in flight, $0.00 left of $1.00 per day. The limit resets at RESET. Contact: #ai-budgets.","type":"insufficient_quota","param":null,"code":"budget_exhausted"},` +
+				`"type":"urn:bursar:problem:budget-exhausted","title":"Budget exhausted","status":429,"detail":"The call may cost $0.00106, more than is left of the limit \"daily\" of tenant acme: $1.00 spent, $0.00 held for calls in flight, $0.00 left of $1.00 per day. The limit resets at RESET. Contact: #ai-budgets.",` +
+				`"limit":"daily","per":"Tenant","period":"Day","resetsAt":"RESET","amount":"1.00","spent":"1.00","held":"0.00"}`,
 		},
 		"larger than a bucket": {
 			body:       `{"model":"mini","messages":[],"n":100,"max_tokens":100,"user":"` + strings.Repeat("x", 200_000) + `"}`,
@@ -230,7 +254,7 @@ func TestChildrenDoNotCloseTheirParentsBreaker(t *testing.T) {
 			document.Ancestors = []limiterv1.Level{{Tenant: "group", TimeZone: "UTC", Forced: limiterv1.BreakerOpen}}
 			change(&document)
 			d.config.tenant = newTenant(t, document)
-			if got := d.call(chat); got.status != http.StatusTooManyRequests || !strings.Contains(got.body, "The breaker of tenant group is forced open.") {
+			if got := d.call(chat); got.status != http.StatusTooManyRequests || !strings.Contains(got.body, "The breaker of the budget of tenant group is forced open: paid calls are refused until its owner releases it.") {
 				t.Errorf("got %d %s", got.status, got.body)
 			}
 		})

@@ -301,7 +301,7 @@ func TestToyProtocolRefuses(t *testing.T) {
 	}{
 		"a spent budget": {
 			change: exhausted, status: 429, rates: true,
-			want: `{"squawk":"The call may cost $0.00011, more than is left of the budget \"daily\" of tenant acme: $0.80 spent, $0.20 held for calls in flight, $0.00 left of $1.00 per day.`,
+			want: `{"squawk":"The call may cost $0.00011, more than is left of the limit \"daily\" of tenant acme: $0.80 spent, $0.20 held for calls in flight, $0.00 left of $1.00 per day.`,
 		},
 		"a request that is wrong": {
 			body: `{"voice":"mini","say":"hello"}`, status: 400,

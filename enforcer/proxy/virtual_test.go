@@ -80,7 +80,7 @@ func TestVirtualModel(t *testing.T) {
 			default:
 				entry, _ := d.ending()
 				if got.status != http.StatusOK || asked.Model != tc.wantModel+"-2026" || got.header.Get(call.ModelHeader) != tc.wantModel ||
-					entry.Model != tc.wantModel || entry.Decision != ledgerv1.Replaced || !slices.Contains([]string{"auto", "mini"}, entry.ModelAsked) {
+					entry.Model != tc.wantModel || entry.Decision != ledgerv1.Chosen || !slices.Contains([]string{"auto", "mini"}, entry.ModelAsked) {
 					t.Errorf("status %d, the provider was asked for %q, the header says %q, the ledger %q for %q; want 200 and %s",
 						got.status, asked.Model, got.header.Get(call.ModelHeader), entry.Model, entry.ModelAsked, tc.wantModel)
 				}

@@ -63,6 +63,12 @@ func (m *Maker) newBudget() *v1alpha1.TenantBudget {
 	}
 	if m.oneIn(4) {
 		b.Spec.Breaker = &v1alpha1.Breaker{Forced: pick(m, "", v1alpha1.BreakerOpen, v1alpha1.BreakerClosed)}
+		if b.Spec.Breaker.Forced != "" {
+			b.Spec.Breaker.Reason = pick(m, "", "A key was leaked.", strings.Repeat("é", 512))
+		}
+	}
+	if m.oneIn(4) {
+		b.Spec.Contact = pick(m, "ai-platform@example.com", "#ai-budgets", strings.Repeat("é", 256))
 	}
 	if m.oneIn(4) { // at a rate at which no amount becomes too large or too small
 		b.Spec.Currency = &v1alpha1.Currency{Code: pick(m, "EUR", "CHF", "XYZ"), USDPerUnit: pick(m, "1", "1.0", "0001.000000000"), AsOf: "2026-10-01"}

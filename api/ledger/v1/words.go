@@ -63,8 +63,10 @@ const (
 	// Admitted: as it was asked for.
 	Admitted Decision = "Admitted"
 	// Replaced: with another model than was asked for, which the ladder put in its
-	// place or which was the first of a virtual model's that fitted.
+	// place. Of calls from before there was Chosen, also what that says.
 	Replaced Decision = "Replaced"
+	// Chosen: with the first of a virtual model's models that fitted.
+	Chosen Decision = "Chosen"
 	// Fallback: with the cheapest model, after money had refused the call.
 	Fallback Decision = "Fallback"
 	// Shadowed: it would have been refused, were the tenant not in Shadow.
@@ -74,7 +76,7 @@ const (
 )
 
 // Decisions are all decisions.
-func Decisions() []Decision { return []Decision{Admitted, Replaced, Fallback, Shadowed, Bounded} }
+func Decisions() []Decision { return []Decision{Admitted, Replaced, Chosen, Fallback, Shadowed, Bounded} }
 
 // Pricing is whose prices a call is held and settled at.
 type Pricing string
@@ -92,12 +94,15 @@ const (
 func Pricings() []Pricing { return []Pricing{Listed, MostExpensive} }
 
 // Exhaust is the action of an alert that a limit is spent in full. The other actions of
-// alerts are those of rungs.
+// alerts are those of rungs, and ForceOpen.
 const Exhaust limiterv1.Action = "Exhaust"
+
+// ForceOpen is the action of an alert that a breaker is forced open. It is about no limit.
+const ForceOpen limiterv1.Action = "ForceOpen"
 
 // AlertActions are all actions that alerts are of.
 func AlertActions() []limiterv1.Action {
-	return []limiterv1.Action{limiterv1.Warn, limiterv1.Downgrade, limiterv1.Trip, Exhaust}
+	return []limiterv1.Action{limiterv1.Warn, limiterv1.Downgrade, limiterv1.Trip, Exhaust, ForceOpen}
 }
 
 // Resolution is why an alert is not open any more.

@@ -142,6 +142,10 @@ type Level struct {
 	OutputCaps []OutputCap `json:"outputCaps,omitempty"`
 	// Forced overrides the breaker; empty leaves it to itself.
 	Forced BreakerState `json:"forced,omitempty"`
+	// ForcedReason is why, in the owner's words, for callers; empty if that is not said.
+	ForcedReason string `json:"forcedReason,omitempty"`
+	// Contact is whom callers ask about the level's limits and breaker; empty for nobody.
+	Contact string `json:"contact,omitempty"`
 	// Enforcement says whether the level's limits and breaker refuse, or only count. It
 	// is about no other level. See Waives.
 	Enforcement Enforcement `json:"enforcement,omitempty"`
@@ -347,6 +351,17 @@ func (t Tenant) ForcedOpen() string {
 		}
 	}
 	return ""
+}
+
+// LevelOf is the level of a tenant, of this one and its ancestors; the zero Level if it is
+// none of them.
+func (t Tenant) LevelOf(tenant string) Level {
+	for _, level := range t.Levels() {
+		if level.Tenant == tenant {
+			return level
+		}
+	}
+	return Level{}
 }
 
 // FallbackTripAt is TripAt of an ancestor's limit for a call of the model that a

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -26,14 +27,15 @@ func newExplain(c *cluster) *cobra.Command {
 		Short: "Explain why a call was admitted or refused",
 		Long: `Explain why a call was admitted, made with another model, or refused, and show the state
 of each money limit at that moment. The id of a call is in the header x-bursar-call-id of
-its response.
+its response. The call is looked for in the namespace's tenants first, and then in all
+others whose TenantBudgets you may read.
 
 The amounts come from the ledger, to the second. Those of the limit that refused the call
 are exact: they were recorded with the refusal.`,
 		Example: `  kubectl budget explain 01900a5c-3f0e-7cc3-98c4-dc0c0c07398f -n acme
-  kubectl budget explain 01900a5c-3f0e-7cc3-98c4-dc0c0c07398f sales -n acme
+  kubectl budget explain 01900a5c-3f0e-7cc3-98c4-dc0c0c07398f
   kubectl budget explain 01900a5c-3f0e-7cc3-98c4-dc0c0c07398f --tenant acme -o yaml`,
-		Args:              between(1, 2, "the id of one call, and a budget if the namespace has several"),
+		Args:              between(1, 2, "the id of one call, and the call's budget if you know it"),
 		ValidArgsFunction: completeBudgetOfCall(c),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
@@ -47,11 +49,15 @@ are exact: they were recorded with the refusal.`,
 				return err
 			}
 			defer closeIt()
-			tenant, budgets, err := who.find(ctx, c)
+			tenants, budgets, err := who.candidates(ctx, c)
 			if err != nil {
 				return err
 			}
-			explained, err := explain(ctx, reader, budgets, tenant, args[0])
+			call, err := findCall(ctx, reader, tenants, args[0])
+			if err != nil {
+				return err
+			}
+			explained, err := explain(ctx, reader, budgets, call)
 			if err != nil {
 				return err
 			}
@@ -117,12 +123,20 @@ type standing struct {
 	Verdict string `json:"verdict"`
 }
 
-// explain finds a call and how the limits stood.
-func explain(ctx context.Context, reader *history.Reader, budgets tree, tenant, id string) (*explanation, error) {
-	call, err := reader.Find(ctx, tenant, id)
-	if err != nil {
-		return nil, err
+// findCall finds a call of one of the tenants.
+func findCall(ctx context.Context, reader *history.Reader, tenants []string, id string) (history.Call, error) {
+	for _, tenant := range tenants {
+		call, err := reader.Find(ctx, tenant, id)
+		if err == nil || !errors.Is(err, history.ErrNoCall) || len(tenants) == 1 {
+			return call, err
+		}
 	}
+	return history.Call{}, fmt.Errorf("call %s of none of the %d tenants that you may read: %w", id, len(tenants), history.ErrNoCall)
+}
+
+// explain finds out how the limits stood when a call came.
+func explain(ctx context.Context, reader *history.Reader, budgets tree, call history.Call) (*explanation, error) {
+	tenant := call.Tenant
 	e := &explanation{
 		Call: call.ID, At: call.At, Tenant: tenant, User: call.User, Tier: call.Tier, APIKey: call.Credential,
 		Asked: call.ModelAsked, Model: call.Model, Endpoint: call.Endpoint, Bound: call.Bound.String(), Limits: []standing{},
@@ -214,8 +228,12 @@ func (e *explanation) print(call history.Call) {
 		e.Why = append(e.Why, "Every limit had room for the call's bound, and the requested model was called.")
 	case ledgerv1.Replaced:
 		e.Verdict = "admitted with another model"
-		e.Why = append(e.Why, fmt.Sprintf("It asked for %s and was made with %s: a Downgrade rung was reached, or %s is a virtual model and %s the first of its models that fitted.",
-			call.ModelAsked, call.Model, call.ModelAsked, call.Model))
+		e.Why = append(e.Why, fmt.Sprintf("It asked for %s and was made with %s, which a Downgrade rung that was reached puts in its place.",
+			call.ModelAsked, call.Model))
+	case ledgerv1.Chosen:
+		e.Verdict = "admitted with a model of a virtual model"
+		e.Why = append(e.Why, fmt.Sprintf("It asked for %s, a virtual model (virtualModels), and was made with %s, the first of its models whose call fitted into the limits.",
+			call.ModelAsked, call.Model))
 	case ledgerv1.Fallback:
 		e.Why = append(e.Why, fmt.Sprintf("A money limit refused the call to %s; the fallback CheapestModel made it with %s, which no rung replaces.", call.ModelAsked, call.Model))
 	case ledgerv1.Shadowed:

@@ -138,6 +138,79 @@ func (t table) lines(colors bool) []string {
 	return lines
 }
 
+// dispensable are the columns that are left out first where there is no room, in this order;
+// the one without a name is the bar.
+var dispensable = []string{"", "HELD", "EXHAUSTS", "RESETS", "AMOUNT", "READY", "NAMESPACE", "SPENT"}
+
+// fit is the table with what there is room for in so many columns of a terminal: with cells of
+// one word in the last column, then with fewer columns, then with the longest cells cut off.
+func (t table) fit(width int) table {
+	if t.width() <= width {
+		return t
+	}
+	t = t.withShortEnds()
+	for _, name := range dispensable {
+		if t.width() <= width {
+			return t
+		}
+		t = t.without(name)
+	}
+	return t.cut(width)
+}
+
+func (t table) width() (widest int) {
+	for _, line := range t.lines(false) {
+		widest = max(widest, utf8.RuneCountInString(line))
+	}
+	return widest
+}
+
+// withShortEnds has only the first word of the cells in the last column.
+func (t table) withShortEnds() table {
+	short := make(table, len(t))
+	for i, row := range t {
+		short[i] = slices.Clone(row)
+		last := &short[i][len(row)-1]
+		last.text, _, _ = strings.Cut(last.text, " ")
+	}
+	return short
+}
+
+// without is the table without the column of a name.
+func (t table) without(name string) table {
+	column := slices.IndexFunc(t[0], func(c cell) bool { return c.text == name })
+	if column < 0 {
+		return t
+	}
+	rest := make(table, len(t))
+	for i, row := range t {
+		rest[i] = slices.Delete(slices.Clone(row), column, column+1)
+	}
+	return rest
+}
+
+// cut cuts the widest cells until the lines fit.
+func (t table) cut(width int) table {
+	const shortest = 6
+	for most := width; t.width() > width && most >= shortest; most-- {
+		for _, row := range t {
+			for i := range row {
+				row[i].text = clipped(row[i].text, most)
+			}
+		}
+	}
+	return t
+}
+
+// clipped is a text of at most so many characters.
+func clipped(text string, most int) string {
+	runes := []rune(text)
+	if len(runes) <= most {
+		return text
+	}
+	return string(runes[:most-1]) + "…"
+}
+
 // write writes the table, line by line.
 func (t table) write(w io.Writer) {
 	for _, line := range t.lines(colored(w)) {

@@ -15,14 +15,19 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/history"
 )
 
 // refreshEvery is how often top looks again on a terminal.
 const refreshEvery = 2 * time.Second
 
+// usersEvery is how often top asks the ledger again, on a terminal.
+const usersEvery = 30 * time.Second
+
 type topOptions struct {
 	allNamespaces, once bool
 	format              string
+	ledger              database
 }
 
 func newTop(c *cluster) *cobra.Command {
@@ -32,8 +37,12 @@ func newTop(c *cluster) *cobra.Command {
 		Short: "Show the spending of each limit",
 		Long: `Show what is spent and held of each limit of a namespace's TenantBudgets, from their
 status, with the end of its period and the time at which it will be exhausted at the rate
-of the last minutes. On a terminal the view refreshes every two seconds, until Ctrl-C.
-Limits per User are not shown: query the ledger for them.`,
+of the last minutes. BREAKER is Open on the limit that has opened it, or on all limits if
+it is forced open or a parent's. Of a limit per User, the user who has used most of it is
+shown, from the ledger, if ` + databaseVariable + ` is set.
+
+On a terminal the view refreshes every two seconds, until Ctrl-C, and what there is no
+room for is left out: columns first.`,
 		Example: `  kubectl budget top -A
   kubectl budget top acme -n acme --once
   kubectl budget top -n acme -o json`,
@@ -44,6 +53,7 @@ Limits per User are not shown: query the ledger for them.`,
 	}
 	cmd.Flags().BoolVarP(&o.allNamespaces, "all-namespaces", "A", false, "show the budgets of all namespaces")
 	cmd.Flags().BoolVar(&o.once, "once", false, "print once, even on a terminal")
+	o.ledger.addFlag(cmd)
 	addOutput(cmd, &o.format, formatTable, formatJSON, formatYAML)
 	return cmd
 }
@@ -56,9 +66,18 @@ func runTop(ctx context.Context, w io.Writer, c *cluster, o topOptions, names []
 			return err
 		}
 	}
+	users, closeIt, err := o.userLimits(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeIt()
 	look := func() ([]usedLimit, error) {
 		budgets, err := c.budgets(ctx, namespace, names...)
-		return usedLimits(budgets), err
+		if err != nil {
+			return nil, err
+		}
+		most, err := users.of(ctx, budgets, time.Now())
+		return usedLimits(budgets, most), err
 	}
 	if o.format == formatTable && !o.once && terminal(w) != nil {
 		return watch(ctx, w, o, look)
@@ -73,7 +92,16 @@ func runTop(ctx context.Context, w io.Writer, c *cluster, o topOptions, names []
 	if len(limits) == 0 {
 		return fmt.Errorf("no TenantBudget found%s", in(namespace))
 	}
-	topTable(limits, o.allNamespaces, colored(w), time.Now()).write(w)
+	shown := topTable(limits, o.allNamespaces, colored(w), time.Now())
+	if file := terminal(w); file != nil {
+		if width, _, err := term.GetSize(int(file.Fd())); err == nil {
+			shown = shown.fit(width)
+		}
+	}
+	shown.write(w)
+	if !users.known() && slices.ContainsFunc(limits, func(l usedLimit) bool { return l.Per != "" }) {
+		fmt.Fprintf(w, "\nLimits per User: set %s to see who has used most.\n", databaseVariable)
+	}
 	return nil
 }
 
@@ -96,17 +124,17 @@ func watch(ctx context.Context, w io.Writer, o topOptions, look func() ([]usedLi
 	}
 	fmt.Fprint(w, clear)
 	for {
-		_, height, sizeErr := term.GetSize(int(terminal(w).Fd()))
+		width, height, sizeErr := term.GetSize(int(terminal(w).Fd()))
 		if sizeErr != nil {
-			height = 24
+			width, height = 80, 24
 		}
 		now := time.Now()
-		lines := topTable(limits, o.allNamespaces, true, now).lines(colored(w))
+		lines := topTable(limits, o.allNamespaces, true, now).fit(width).lines(colored(w))
 		head := "kubectl budget top, " + now.Format(time.TimeOnly) + ", until Ctrl-C"
 		if err != nil {
 			head = fmt.Sprintf("%s: %v", now.Format(time.TimeOnly), err)
 		}
-		lines = append([]string{head, ""}, lines...)
+		lines = append([]string{clipped(head, width), ""}, lines...)
 		if room := max(4, height-1); len(lines) > room {
 			lines = append(lines[:room-1], fmt.Sprintf("... and %d more", len(lines)-room+1))
 		}
@@ -131,6 +159,10 @@ type usedLimit struct {
 	Budget    string `json:"budget"`
 	Tenant    string `json:"tenant"`
 	Limit     string `json:"limit,omitempty"`
+	// Per is User for a limit of each user, whose figures are those of User, who has used
+	// most of it; empty for a limit of the whole tenant.
+	Per  string `json:"per,omitempty"`
+	User string `json:"user,omitempty"`
 	// Amount is with what is granted, of which Granted is a part.
 	Amount  string `json:"amount,omitempty"`
 	Granted string `json:"granted,omitempty"`
@@ -138,8 +170,11 @@ type usedLimit struct {
 	Held    string `json:"held,omitempty"`
 	Percent int64  `json:"percent"`
 	// Rung is the action of the highest rung reached.
-	Rung    string `json:"rung,omitempty"`
-	Breaker string `json:"breaker,omitempty"`
+	Rung string `json:"rung,omitempty"`
+	// Breaker is that of the tenant, which OpenedBy names, if a limit of the tenant has opened
+	// it.
+	Breaker  string `json:"breaker,omitempty"`
+	OpenedBy string `json:"openedBy,omitempty"`
 	// Ready is the condition's status; its message is in Problem unless it is True.
 	Ready      string       `json:"ready"`
 	Problem    string       `json:"problem,omitempty"`
@@ -148,13 +183,16 @@ type usedLimit struct {
 }
 
 // usedLimits are the limits of budgets, and a row without a limit for a budget whose
-// status has none.
-func usedLimits(budgets []v1alpha1.TenantBudget) []usedLimit {
+// status has none. most are the users who have used most of each limit of each user.
+func usedLimits(budgets []v1alpha1.TenantBudget, most map[userLimit]history.UserUsage) []usedLimit {
 	all := []usedLimit{}
 	for _, budget := range budgets {
 		row := usedLimit{Namespace: budget.Namespace, Budget: budget.Name, Tenant: budget.Spec.Tenant, Ready: "Unknown"}
 		if breaker := budget.Status.Breaker; breaker != nil {
 			row.Breaker = cmp.Or(breaker.Summary, string(breaker.State))
+			if breaker.Tenant == "" {
+				row.OpenedBy = breaker.Limit
+			}
 		}
 		for _, condition := range budget.Status.Conditions {
 			if condition.Type == v1alpha1.ConditionReady {
@@ -173,11 +211,53 @@ func usedLimits(budgets []v1alpha1.TenantBudget) []usedLimit {
 			row.ResetsAt, row.ExhaustsAt = limit.ResetsAt.DeepCopy(), limit.ExhaustsAt
 			all = append(all, row)
 		}
+		all = append(all, usersOf(budget, row, most)...)
 	}
 	slices.SortStableFunc(all, func(a, b usedLimit) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Budget, b.Budget))
 	})
 	return all
+}
+
+// usersOf are the limits of each user, each as far as the user has used it who has used most.
+func usersOf(budget v1alpha1.TenantBudget, of usedLimit, most map[userLimit]history.UserUsage) (rows []usedLimit) {
+	for _, limit := range budget.Spec.Limits {
+		if limit.Per != v1alpha1.ScopeUser {
+			continue
+		}
+		row := of
+		row.Limit, row.Per, row.Amount = limit.Name, string(limit.Per), string(limit.Amount)
+		row.Granted, row.Spent, row.Held, row.Percent, row.Rung, row.ResetsAt, row.ExhaustsAt = "", "", "", 0, "", nil, nil
+		if user, found := most[userLimit{budget.Spec.Tenant, limit.Name}]; found {
+			row.User, row.Spent, row.Amount = user.User, user.Spent.String(), user.Amount.String()
+			row.Percent = user.Spent.Percent(user.Amount)
+			for _, rung := range budget.Spec.Ladder {
+				if int64(rung.AtPercent) <= row.Percent {
+					row.Rung = string(rung.Action)
+				}
+			}
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// breakerAt is what is shown of the breaker beside a limit: what opens it, and not what it
+// opens on, and everything where that is no limit of the tenant's.
+func (l usedLimit) breakerAt() string {
+	isOpen := strings.HasPrefix(l.Breaker, string(v1alpha1.BreakerOpen))
+	if l.Per != "" || isOpen && l.OpenedBy != "" && l.OpenedBy != l.Limit {
+		return "-"
+	}
+	return orDash(l.Breaker)
+}
+
+// name is the limit, and the user whose figures are shown.
+func (l usedLimit) name() string {
+	if l.User != "" {
+		return l.Limit + ": " + l.User
+	}
+	return orDash(l.Limit)
 }
 
 // topTable is the limits as a table, with bars where they can be seen.
@@ -192,17 +272,17 @@ func topTable(limits []usedLimit, namespaces, bars bool, now time.Time) table {
 	}
 	all := table{header}
 	for _, l := range limits {
-		row := cells(l.Budget, orDash(l.Limit), orDash(l.Spent), orDash(l.Held), orDash(l.Amount))
+		row := cells(l.Budget, l.name(), orDash(l.Spent), orDash(l.Held), orDash(l.Amount))
 		used, shade := "-", usedColor(l)
-		if l.Limit != "" {
+		if l.Limit != "" && l.Spent != "" {
 			used = fmt.Sprintf("%d%%", l.Percent)
 		}
 		row = append(row, cell{used, shade})
 		if bars {
 			row = append(row, cell{bar(l), shade})
 		}
-		breaker := cell{text: orDash(l.Breaker)}
-		if strings.HasPrefix(l.Breaker, string(v1alpha1.BreakerOpen)) {
+		breaker := cell{text: l.breakerAt()}
+		if strings.HasPrefix(breaker.text, string(v1alpha1.BreakerOpen)) {
 			breaker.color = red
 		}
 		ready := cell{text: l.Ready}
@@ -223,7 +303,7 @@ func orDash(text string) string { return cmp.Or(text, "-") }
 // usedColor warns from the first rung on, and where nothing is left.
 func usedColor(l usedLimit) color {
 	switch {
-	case l.Limit == "":
+	case l.Limit == "", l.Spent == "":
 		return plain
 	case l.Rung == string(v1alpha1.ActionTrip) || l.Percent >= 100:
 		return red
@@ -237,7 +317,7 @@ const barWidth = 20
 
 // bar is how much is spent of a limit, as a bar.
 func bar(l usedLimit) string {
-	if l.Limit == "" {
+	if l.Limit == "" || l.Spent == "" {
 		return ""
 	}
 	full := int(min(max(l.Percent, 0), 100)) * barWidth / 100

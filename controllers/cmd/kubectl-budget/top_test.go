@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -17,15 +18,31 @@ var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 func TestTopTable(t *testing.T) {
 	in := func(d time.Duration) *metav1.Time { t := metav1.NewTime(noon.Add(d)); return &t }
 	limits := []usedLimit{
-		{Namespace: "acme", Budget: "acme", Limit: "daily", Amount: "5.00", Spent: "4.56141", Held: "0.10", Percent: 91, Rung: "Trip", Breaker: "Open", Ready: "True", ResetsAt: in(15 * time.Hour)},
-		{Namespace: "acme", Budget: "acme", Limit: "monthly", Amount: "100.00", Spent: "4.56141", Held: "0.10", Percent: 4, Breaker: "Open", Ready: "True", ResetsAt: in(7 * 24 * time.Hour), ExhaustsAt: in(90 * time.Minute)},
+		{Namespace: "acme", Budget: "acme", Limit: "daily", Amount: "5.00", Spent: "4.56141", Held: "0.10", Percent: 91, Rung: "Trip", Breaker: "Open", OpenedBy: "daily", Ready: "True", ResetsAt: in(15 * time.Hour)},
+		{Namespace: "acme", Budget: "acme", Limit: "monthly", Amount: "100.00", Spent: "4.56141", Held: "0.10", Percent: 4, Breaker: "Open", OpenedBy: "daily", Ready: "True", ResetsAt: in(7 * 24 * time.Hour), ExhaustsAt: in(90 * time.Minute)},
+		{Namespace: "acme", Budget: "acme", Limit: "each-user", Per: "User", User: "ana@example.com", Amount: "0.50", Spent: "0.48", Percent: 96, Rung: "Trip", Breaker: "Open", OpenedBy: "daily", Ready: "True"},
+		{Namespace: "acme", Budget: "acme", Limit: "each-week", Per: "User", Amount: "5.00", Breaker: "Open", OpenedBy: "daily", Ready: "True"},
+		{Namespace: "team", Budget: "team", Limit: "daily", Amount: "1.00", Spent: "0.10", Held: "0.00", Percent: 10, Breaker: "Open (parent)", Ready: "True", ResetsAt: in(15 * time.Hour)},
 		{Namespace: "new", Budget: "new", Ready: "False", Problem: "not enforced yet"},
 		{Namespace: "over", Budget: "over", Limit: "daily", Amount: "1.00", Spent: "1.20", Held: "0.00", Percent: 120, Rung: "Warn", Breaker: "Closed", Ready: "True", ResetsAt: in(-time.Second)},
 	}
-	for name, tc := range map[string]struct{ namespaces, bars, colors bool }{
+	for name, tc := range map[string]struct {
+		namespaces, bars, colors bool
+		width                    int
+	}{
 		"top.txt": {}, "top-all-namespaces.txt": {namespaces: true}, "top-terminal.txt": {bars: true, colors: true},
+		"top-80.txt": {bars: true, width: 80}, "top-40.txt": {bars: true, width: 40}, "top-all-40.txt": {namespaces: true, bars: true, width: 40},
 	} {
-		lines := topTable(limits, tc.namespaces, tc.bars, noon).lines(tc.colors)
+		shown := topTable(limits, tc.namespaces, tc.bars, noon)
+		if tc.width > 0 {
+			shown = shown.fit(tc.width)
+		}
+		lines := shown.lines(tc.colors)
+		for _, line := range lines {
+			if n := utf8.RuneCountInString(line); tc.width > 0 && n > tc.width {
+				t.Errorf("%s: a line of %d characters: %q", name, n, line)
+			}
+		}
 		golden(t, name, strings.Join(lines, "\n")+"\n")
 	}
 }
@@ -68,7 +85,7 @@ func TestErrors(t *testing.T) {
 		"no such budget":       {[]string{"top", "nobody", "-n", "errors"}, "namespace errors has no TenantBudget nobody; it has errors, other", false},
 		"no budget":            {[]string{"top", "-n", "empty"}, "no TenantBudget found in namespace empty: select another with -n, or all with -A", false},
 		"no such format":       {[]string{"top", "-o", "xml"}, "-o xml: must be one of table, json, yaml", true},
-		"several budgets":      {[]string{"explain", "x", "-n", "errors"}, "name one of errors, other after the id of the call", true},
+		"several budgets":      {[]string{"explain", "x", "-n", "errors"}, "tenants that you may read: the ledger has no such call", false},
 		"one of several":       {[]string{"explain", "x", "other", "-n", "errors"}, "the ledger has no such call", false},
 		"two names of budgets": {[]string{"explain", "x", "other", "-n", "errors", "--budget", "errors"}, "mutually exclusive", true},
 		"no id":                {[]string{"explain", "-n", "errors"}, "expected the id of one call", true},

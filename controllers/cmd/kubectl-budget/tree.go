@@ -90,6 +90,34 @@ func (w *whose) find(ctx context.Context, c *cluster) (tenant string, budgets tr
 	return budget.Spec.Tenant, budgets, err
 }
 
+// candidates are the tenants that a call may be of, likeliest first: the one that is named, or
+// those of the namespace before all others.
+func (w *whose) candidates(ctx context.Context, c *cluster) (tenants []string, budgets tree, err error) {
+	if w.tenant != "" || w.budget != "" {
+		tenant, budgets, err := w.find(ctx, c)
+		return []string{tenant}, budgets, err
+	}
+	namespace, err := c.namespace()
+	if err != nil {
+		return nil, tree{}, err
+	}
+	if budgets, err = c.tree(ctx, namespace); err != nil {
+		return nil, tree{}, err
+	}
+	var others []string
+	for _, b := range budgets.budgets {
+		if b.Namespace == namespace {
+			tenants = append(tenants, b.Spec.Tenant)
+		} else {
+			others = append(others, b.Spec.Tenant)
+		}
+	}
+	if tenants = append(tenants, others...); len(tenants) == 0 {
+		return nil, tree{}, errors.New("you may read no TenantBudget: name the tenant of the call with --tenant")
+	}
+	return tenants, budgets, nil
+}
+
 // ancestorsOf are the tenants above a tenant, as far as can be seen.
 func (t tree) ancestorsOf(tenant string) []string {
 	for _, member := range history.Family(limiterv1.Tenant{Level: limiterv1.Level{Tenant: tenant}}, t.budgets) {

@@ -3,9 +3,12 @@ package tenantbudget
 import (
 	"context"
 	"fmt"
+	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
@@ -71,7 +74,29 @@ func (s *scope) alerts() budgetstore.TenantAlerts {
 			})
 		}
 	}
+	if forced := s.forcedOpen(); forced != nil {
+		alerts.Reached = append(alerts.Reached, *forced)
+	}
 	return alerts
+}
+
+// always is the end of what has none.
+var always = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// forcedOpen is the alert that the budget's breaker is forced open; nil if it is not. It is
+// another one each time, by when the breaker was opened, so it waits for the status that says
+// that.
+func (s *scope) forcedOpen() *budgetstore.Alert {
+	was := s.Object.Status.Breaker
+	own := s.usage.own()
+	if own.forced != limiterv1.BreakerOpen || was == nil || !was.Forced || was.State != v1alpha1.BreakerOpen || was.Tenant != "" || was.Since == nil {
+		return nil
+	}
+	return &budgetstore.Alert{
+		Rung:    budgetstore.Rung{Action: ledgerv1.ForceOpen},
+		Period:  period.Span{Start: was.Since.Time, End: always},
+		Message: s.usage.breakerOpen().Message,
+	}
 }
 
 // alertMessage is what an Event says of the same, where there is one.

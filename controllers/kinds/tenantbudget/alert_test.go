@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
@@ -69,6 +70,42 @@ func TestAlerts(t *testing.T) {
 				got = append(got, fmt.Sprintf("%s@%d: %s", alert.Action, alert.AtPercent, alert.Message))
 				if want := period.Containing(period.Day, noon.Location(), noon); alert.Period != want || alert.Amount != five || alert.Limit != "daily" {
 					t.Errorf("alert %+v is of another limit, amount or period than that of %v", alert, want)
+				}
+			}
+			if diff := cmp.Diff(tc.want, got, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("alerts (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestForcedOpenIsAnAlert: once the status says since when, and not of an ancestor's breaker.
+func TestForcedOpenIsAnAlert(t *testing.T) {
+	since := metav1.NewTime(noon)
+	level := tenantWith(usualLadder, daily(money.USD))
+	level.Forced, level.ForcedReason = limiterv1.BreakerOpen, "a key was leaked"
+	measured, err := measure(level, spentAt(noon, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		was  *v1alpha1.BreakerStatus
+		want []string
+	}{
+		"not in the status yet":    {},
+		"open for another reason":  {was: &v1alpha1.BreakerStatus{State: v1alpha1.BreakerOpen, Since: &since}},
+		"the breaker of a company": {was: &v1alpha1.BreakerStatus{State: v1alpha1.BreakerOpen, Forced: true, Since: &since, Tenant: "company"}},
+		"forced": {was: &v1alpha1.BreakerStatus{State: v1alpha1.BreakerOpen, Forced: true, Since: &since}, want: []string{
+			"ForceOpen: spec.breaker.forced keeps the breaker open: paid calls are refused until it is removed; reason: a key was leaked"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &scope{Scope: rollout.Scope[*v1alpha1.TenantBudget]{Object: &v1alpha1.TenantBudget{}}, usage: &usage{levels: []levelUsage{measured}}}
+			s.Object.Status.Breaker = tc.was
+			var got []string
+			for _, alert := range s.alerts().Reached {
+				got = append(got, fmt.Sprintf("%s: %s", alert.Action, alert.Message))
+				if !alert.Period.Start.Equal(noon) || alert.Limit != "" {
+					t.Errorf("alert %+v is not of when the breaker was forced", alert)
 				}
 			}
 			if diff := cmp.Diff(tc.want, got, cmpopts.EquateEmpty()); diff != "" {

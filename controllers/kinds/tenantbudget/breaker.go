@@ -16,6 +16,8 @@ type breaker struct {
 	state v1alpha1.BreakerState
 	// forced is set when a spec says so.
 	forced bool
+	// reason is why it is forced, in the owner's words; empty if that is not said.
+	reason string
 	// tenant is whose breaker it is.
 	tenant string
 	// shadow is set when it refuses nothing, though it is open.
@@ -31,14 +33,14 @@ func (u *usage) breaker() breaker {
 	for _, inShadow := range []bool{false, true} {
 		for _, level := range u.levels {
 			if level.forced == limiterv1.BreakerOpen && level.shadow == inShadow {
-				return breaker{state: v1alpha1.BreakerOpen, forced: true, tenant: level.tenant, shadow: inShadow}
+				return breaker{state: v1alpha1.BreakerOpen, forced: true, reason: level.reason, tenant: level.tenant, shadow: inShadow}
 			}
 		}
 		if limit != nil && limit.shadow == inShadow {
 			return breaker{state: v1alpha1.BreakerOpen, tenant: limit.tenant, limit: limit, shadow: inShadow}
 		}
 	}
-	return breaker{state: v1alpha1.BreakerClosed, forced: own.forced == limiterv1.BreakerClosed, tenant: own.tenant}
+	return breaker{state: v1alpha1.BreakerClosed, forced: own.forced == limiterv1.BreakerClosed, reason: own.reason, tenant: own.tenant}
 }
 
 // summary is what the columns of kubectl get say of the breaker.
@@ -53,6 +55,14 @@ func (b breaker) summary(own string) string {
 		why = " (parent)"
 	}
 	return string(b.state) + why
+}
+
+// why is the owner's reason behind a message.
+func (b breaker) why() string {
+	if b.reason == "" {
+		return ""
+	}
+	return "; reason: " + b.reason
 }
 
 // refused says what becomes of calls that a breaker or a limit stops.
@@ -89,11 +99,11 @@ func (u *usage) breakerOpen() verdict.Verdict {
 	switch {
 	case b.forced && b.state == v1alpha1.BreakerClosed:
 		return verdict.Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonForced,
-			Message: "spec.breaker.forced keeps the breaker closed, whatever is spent"}
+			Message: "spec.breaker.forced keeps the breaker closed, whatever is spent" + b.why()}
 	case b.forced:
 		return verdict.Verdict{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonForced,
-			Message: fmt.Sprintf("spec.breaker.forced%s keeps the breaker open: paid calls %s until it is removed",
-				u.ofTenant(b.tenant), refused(b.shadow))}
+			Message: fmt.Sprintf("spec.breaker.forced%s keeps the breaker open: paid calls %s until it is removed%s",
+				u.ofTenant(b.tenant), refused(b.shadow), b.why())}
 	case b.limit == nil:
 		return verdict.Verdict{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonBelowTripRung,
 			Message: "no limit of the tenant has reached the Trip rung"}

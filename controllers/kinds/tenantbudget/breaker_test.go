@@ -21,6 +21,8 @@ func TestBreaker(t *testing.T) {
 		day    money.Nanos
 		month  money.Nanos
 		shadow bool
+		// reason is why the breaker is forced.
+		reason string
 		// fallback is one of the ladder.
 		fallback limiterv1.FallbackKind
 	}
@@ -103,6 +105,11 @@ func TestBreaker(t *testing.T) {
 			tenants: []tenant{{name: "team", forced: closed, day: money.USD}, {name: "company"}},
 			want:    [4]string{"Closed (forced)", "", "False Forced", "spec.breaker.forced keeps the breaker closed, whatever is spent"},
 		},
+		"forced, for a reason": {
+			tenants: []tenant{{name: "team"}, {name: "company", forced: limiterv1.BreakerOpen, reason: "a key was leaked"}},
+			want: [4]string{"Open (parent, forced)", "", "True Forced",
+				"spec.breaker.forced of tenant company keeps the breaker open: paid calls are refused until it is removed; reason: a key was leaked"},
+		},
 		"forced closed, which opens nothing above": {
 			tenants: []tenant{{name: "team", forced: closed, day: money.USD}, {name: "company", day: money.USD}},
 			want: [4]string{"Open (parent)", "daily", "True TripRungReached",
@@ -124,7 +131,7 @@ func TestBreaker(t *testing.T) {
 				if tenant.shadow {
 					level.Enforcement = limiterv1.Shadow
 				}
-				level.Tenant, level.Forced = tenant.name, tenant.forced
+				level.Tenant, level.Forced, level.ForcedReason = tenant.name, tenant.forced, tenant.reason
 				measured, err := measure(level, spentAt(noon, map[period.Kind]money.Nanos{period.Day: tenant.day, period.Month: tenant.month}))
 				if err != nil {
 					t.Fatal(err)

@@ -36,6 +36,8 @@ type levelUsage struct {
 	zone       *time.Location
 	// forced overrides the breaker; empty leaves it to the limits.
 	forced limiterv1.BreakerState
+	// reason is why it is forced, in the owner's words.
+	reason string
 	// shadow is set when the level refuses nothing.
 	shadow bool
 }
@@ -95,7 +97,7 @@ func measure(level limiterv1.Level, counters limiterstore.Reading) (levelUsage, 
 	if err != nil {
 		return levelUsage{}, fmt.Errorf("time zone %q: %w", level.TimeZone, err)
 	}
-	u := levelUsage{tenant: level.Tenant, now: counters.Now, ladder: level.Ladder, forced: level.Forced, zone: zone, shadow: level.Waives()}
+	u := levelUsage{tenant: level.Tenant, now: counters.Now, ladder: level.Ladder, forced: level.Forced, reason: level.ForcedReason, zone: zone, shadow: level.Waives()}
 	for _, limit := range level.Money {
 		if limit.Per != limiterv1.PerTenant {
 			u.userLimits = append(u.userLimits, limit)

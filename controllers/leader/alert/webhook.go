@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
@@ -39,33 +40,44 @@ type event struct {
 // data is what an event says of an alert. Amounts are US dollars as decimal strings.
 type data struct {
 	Tenant      string    `json:"tenant"`
-	Limit       string    `json:"limit"`
+	Limit       string    `json:"limit,omitempty"`
 	User        string    `json:"user,omitempty"`
 	Action      string    `json:"action"`
-	AtPercent   int32     `json:"atPercent"`
-	Spent       string    `json:"spent"`
-	Amount      string    `json:"amount"`
-	PeriodStart time.Time `json:"periodStart"`
-	PeriodEnd   time.Time `json:"periodEnd"`
+	AtPercent   int32     `json:"atPercent,omitempty"`
+	Spent       string    `json:"spent,omitempty"`
+	Amount      string    `json:"amount,omitempty"`
+	PeriodStart time.Time `json:"periodStart,omitzero"`
+	PeriodEnd   time.Time `json:"periodEnd,omitzero"`
 	Message     string    `json:"message"`
 }
 
 func eventOf(budget *v1alpha1.TenantBudget, d budgetstore.Delivery) event {
+	subject := d.Tenant + "/" + d.Limit
+	if d.Action == ledgerv1.ForceOpen {
+		subject = d.Tenant
+	}
 	return event{
 		SpecVersion: "1.0",
 		ID:          d.AlertID,
 		Source: "/apis/" + v1alpha1.GroupVersion.String() + "/namespaces/" + budget.Namespace +
 			"/tenantbudgets/" + budget.Name,
 		Type:            eventType,
-		Subject:         d.Tenant + "/" + d.Limit,
+		Subject:         subject,
 		Time:            d.RaisedAt.UTC(),
 		DataContentType: "application/json",
-		Data: data{
-			Tenant: d.Tenant, Limit: d.Limit, User: d.User, Action: string(d.Action), AtPercent: d.AtPercent,
-			Spent: d.Spent.String(), Amount: d.Amount.String(),
-			PeriodStart: d.Period.Start.UTC(), PeriodEnd: d.Period.End.UTC(), Message: d.Message,
-		},
+		Data:            dataOf(d),
 	}
+}
+
+// dataOf are the data of an event. What is about a limit is left out where there is none.
+func dataOf(d budgetstore.Delivery) data {
+	all := data{Tenant: d.Tenant, User: d.User, Action: string(d.Action), Message: d.Message}
+	if d.Action == ledgerv1.ForceOpen {
+		return all
+	}
+	all.Limit, all.AtPercent, all.Spent, all.Amount = d.Limit, d.AtPercent, d.Spent.String(), d.Amount.String()
+	all.PeriodStart, all.PeriodEnd = d.Period.Start.UTC(), d.Period.End.UTC()
+	return all
 }
 
 // settings are the URL of the receiver and the keys to sign with.

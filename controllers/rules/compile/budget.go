@@ -103,9 +103,10 @@ func level(
 		Ladder:   rungs,
 
 		OutputCaps: outputCaps(budget.Spec.OutputCaps),
+		Contact:    budget.Spec.Contact,
 	}
 	if breaker := budget.Spec.Breaker; breaker != nil {
-		level.Forced = limiterv1.BreakerState(breaker.Forced)
+		level.Forced, level.ForcedReason = limiterv1.BreakerState(breaker.Forced), breaker.Reason
 	}
 	if budget.Spec.Enforcement == v1alpha1.EnforcementShadow {
 		level.Enforcement = limiterv1.Shadow

@@ -131,6 +131,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: forced
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.BreakerState
+    - name: reason
+      type:
+        scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.BreakerState
   scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.BreakerStatus
@@ -994,6 +997,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: currency
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.Currency
+    - name: contact
+      type:
+        scalar: string
     - name: enforcement
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.Enforcement

@@ -11,8 +11,10 @@ import (
 //
 // Breaker overrides the breaker of a tenant.
 type BreakerApplyConfiguration struct {
-	// forced is Open to refuse all paid calls of this tenant and its children, or Closed to ignore Trip rungs; the limits still apply. Unset: the ladder decides.
+	// forced is Open to refuse all paid calls of this tenant and its children, or Closed to ignore Trip rungs; the limits still apply. Open raises an alert to everyone in alerts. Unset: the ladder decides.
 	Forced *apiv1alpha1.BreakerState `json:"forced,omitempty"`
+	// reason says why the breaker is forced, such as "A key was leaked; keys are being replaced." Refused callers, also those of children, the condition BreakerOpen, the Event and the alert are told it. Only with forced. Unset: they are told only that the breaker is forced.
+	Reason *string `json:"reason,omitempty"`
 }
 
 // BreakerApplyConfiguration constructs a declarative configuration of the Breaker type for use with
@@ -26,5 +28,13 @@ func Breaker() *BreakerApplyConfiguration {
 // If called multiple times, the Forced field is set to the value of the last call.
 func (b *BreakerApplyConfiguration) WithForced(value apiv1alpha1.BreakerState) *BreakerApplyConfiguration {
 	b.Forced = &value
+	return b
+}
+
+// WithReason sets the Reason field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Reason field is set to the value of the last call.
+func (b *BreakerApplyConfiguration) WithReason(value string) *BreakerApplyConfiguration {
+	b.Reason = &value
 	return b
 }

@@ -53,6 +53,8 @@ type TenantBudgetSpecApplyConfiguration struct {
 	StoreLossPercent *int32 `json:"storeLossPercent,omitempty"`
 	// virtualModels are names that callers of the tenant may ask for instead of a model: the first model in the list whose call fits into what is left of the limits is called. Children do not inherit them. Empty: callers ask for models by their own names.
 	VirtualModels []VirtualModelApplyConfiguration `json:"virtualModels,omitempty"`
+	// contact says whom callers ask about this budget, such as "ai-platform@example.com" or "#ai-budgets in Slack". It is told to every caller, also of children, who is refused by a money limit or the breaker of this budget, and in alerts. Unset: callers are not told whom to ask.
+	Contact *string `json:"contact,omitempty"`
 	// alerts says who is told when a rung of the ladder is reached or a limit is spent in full. Unset: nobody is told; the alerts are recorded in Postgres all the same.
 	Alerts *AlertsApplyConfiguration `json:"alerts,omitempty"`
 }
@@ -216,6 +218,14 @@ func (b *TenantBudgetSpecApplyConfiguration) WithVirtualModels(values ...*Virtua
 		}
 		b.VirtualModels = append(b.VirtualModels, *values[i])
 	}
+	return b
+}
+
+// WithContact sets the Contact field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Contact field is set to the value of the last call.
+func (b *TenantBudgetSpecApplyConfiguration) WithContact(value string) *TenantBudgetSpecApplyConfiguration {
+	b.Contact = &value
 	return b
 }
 
