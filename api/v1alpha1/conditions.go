@@ -14,7 +14,7 @@ const (
 	ConditionExhausted = "Exhausted"
 	// ConditionOvercommitted is True while the limits of the children of a budget together exceed a limit of the budget. That is allowed, but the limit will refuse some of their calls.
 	ConditionOvercommitted = "Overcommitted"
-	// ConditionExpired is True when the time of a BudgetGrant is over. The grant is kept as a record and stays Ready, because nothing is left to do.
+	// ConditionExpired is True when the time of a BudgetGrant or an APIKey is over. The object is kept as a record and stays Ready, because it is enforced as written.
 	ConditionExpired = "Expired"
 	// ConditionRecorded is True when a BudgetGrant is on record in Postgres. A grant that is not does not count: no money is granted that nobody can look up.
 	ConditionRecorded = "Recorded"

@@ -36,6 +36,21 @@ func TestExplain(t *testing.T) {
 		}
 	}
 
+	// Without the namespace, and with another one's, it is found all the same.
+	namespace(t, "elsewhere")
+	budget(t, "elsewhere")
+	if stdout, _, err := budgeted(t, "explain", "explained-1", "-n", "elsewhere"); err != nil || !strings.Contains(stdout, "of tenant explained") {
+		t.Errorf("from another namespace: error %v, printed\n%s", err, stdout)
+	}
+	for decision, want := range map[string]string{"Replaced": "which a Downgrade rung that was reached puts in its place", "Chosen": "a virtual model (virtualModels)"} {
+		if _, err := ledger.Exec(t.Context(), `UPDATE ai_usage_logs SET decision = $1, model_asked = 'auto' WHERE call_id = 'explained-1'`, decision); err != nil {
+			t.Fatal(err)
+		}
+		if stdout, _, err := budgeted(t, "explain", "explained-1"); err != nil || !strings.Contains(stdout, want) {
+			t.Errorf("%s: error %v, printed\n%s", decision, err, stdout)
+		}
+	}
+
 	for _, tc := range []struct {
 		id, verdict string
 		limits      []standing

@@ -68,8 +68,8 @@ func newCommand() *cobra.Command {
 		Long: `Work with the budgets of Bursar: show and add up spending, explain why a call was
 refused, replay past calls under other limits, and make keys, grants and prices.
 
-Exit codes: 0 success; 1 failure; 2 wrong usage; 3 replay --exit-code found calls that
-would be refused.`,
+Exit codes: 0 success; 1 failure; 2 wrong usage; 3 replay --exit-code or shadow --exit-code
+found calls that would be refused.`,
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl budget"},
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -87,7 +87,10 @@ would be refused.`,
 	prices.AddCommand(newImport())
 	key := groups(&cobra.Command{Use: "key", Short: "Work with API keys"})
 	key.AddCommand(newKeyCreate(cluster))
-	root.AddCommand(newTop(cluster), newReportCommand(cluster), newExplain(cluster), newHistory(cluster), newReplay(cluster), newGrant(cluster), key, prices, newVersion())
+	root.AddCommand(
+		newTop(cluster), newReportCommand(cluster), newExplain(cluster), newHistory(cluster), newReplay(cluster), newShadow(cluster),
+		newGrant(cluster), key, prices, newVersion(),
+	)
 	return root
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +64,30 @@ func TestTop(t *testing.T) {
 	}
 	if l := got.Limits[0]; l.Spent != "1.00" || l.Breaker != "Open (forced)" || l.Ready != "False" || l.Problem != "1 of 2 enforcers" {
 		t.Errorf("got %+v", l)
+	}
+	// The worst of each user, from the ledger.
+	b.Spec.Limits = append(b.Spec.Limits, v1alpha1.MoneyLimit{Name: "each", Period: "Year", Amount: "0.50", Per: v1alpha1.ScopeUser})
+	if err := api.Update(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{
+		`INSERT INTO tenants (tenant_id, namespace, budget, budget_uid, generation, time_zone) VALUES ('top', 'top', 'top', 'u', 1, 'UTC')`,
+		`INSERT INTO budget_limits (tenant_id, limit_name, per, period, time_zone, amount_nanos, budget_uid, generation, valid_from)
+		 VALUES ('top', 'each', 'User', 'Year', 'UTC', 500000000, 'u', 1, now() - interval '1 day')`,
+	} {
+		if _, err := ledger.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, user := range []string{"ana", "bo", "bo", "bo"} {
+		admitted(t, fmt.Sprintf("top-%d", i), "top", user, time.Now().Add(-time.Minute))
+	}
+	stdout, _, err = budgeted(t, "top", "-n", "top", "-o", "json")
+	if err != nil || json.Unmarshal([]byte(stdout), &got) != nil || len(got.Limits) != 2 {
+		t.Fatalf("error %v, printed %s", err, stdout)
+	}
+	if l := got.Limits[1]; l.Limit != "each" || l.Per != "User" || l.User != "bo" || l.Spent != "0.24" || l.Percent != 48 {
+		t.Errorf("of users, got %+v", l)
 	}
 	for _, args := range [][]string{{"-n", "top"}, {"-A"}, {"top", "-n", "top", "--once"}} {
 		if stdout, _, err := budgeted(t, append([]string{"top"}, args...)...); err != nil || !strings.Contains(stdout, "20%") || strings.Contains(stdout, "\x1b") {

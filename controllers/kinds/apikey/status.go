@@ -13,13 +13,28 @@ func (s *scope) Statuses() (before, after v1alpha1.APIKeyStatus) { return s.Obje
 
 func (s *scope) status() v1alpha1.APIKeyStatus {
 	programmed := s.Rollout.Programmed(s.Accepted)
-	ready := conditions.Ready(s.Accepted, programmed)
-	if s.expired() {
-		ready = verdict.False(v1alpha1.ReasonExpired, "expired at "+s.Object.Spec.ExpiresAt.UTC().Format(time.RFC3339))
+	ready, expired := conditions.Ready(s.Accepted, programmed), s.isOver()
+	if ready.Holds() && expired.Holds() {
+		// It is enforced as written: calls with the key are refused, as expiresAt says.
+		ready = verdict.True(v1alpha1.ReasonExpired, expired.Message)
 	}
 	return v1alpha1.APIKeyStatus{
-		ProgrammedStatus: s.Rollout.Common(s.Object, s.Now, s.Accepted, programmed, ready),
+		ProgrammedStatus: s.Rollout.Common(s.Object, s.Now, s.Accepted, programmed, ready,
+			conditions.Typed{Type: v1alpha1.ConditionExpired, Verdict: expired}),
 	}
+}
+
+// isOver is the verdict on whether the key's time is over.
+func (s *scope) isOver() verdict.Verdict {
+	expiry := s.Object.Spec.ExpiresAt
+	switch {
+	case expiry == nil:
+		return verdict.False(v1alpha1.ReasonRunning, "the key does not expire: spec.expiresAt is not set")
+	case s.expired():
+		return verdict.True(v1alpha1.ReasonExpired, "the key expired at "+expiry.UTC().Format(time.RFC3339)+
+			": calls with it are refused; make another key, or delete this APIKey")
+	}
+	return verdict.False(v1alpha1.ReasonRunning, "the key expires at "+expiry.UTC().Format(time.RFC3339))
 }
 
 // expired reports whether the key has stopped working. The enforcers see to that by

@@ -49,9 +49,9 @@ func TestGitOps(t *testing.T) {
 			accepted: verdict.Accepted(), rollout: everywhere, ready: "True " + v1alpha1.ReasonShadow,
 			argo: healthy, kstatus: status.CurrentStatus, message: "Shadow: ",
 		},
-		"a key that has expired": {
-			accepted: verdict.Accepted(), rollout: everywhere, ready: "False " + v1alpha1.ReasonExpired,
-			argo: degraded, kstatus: status.FailedStatus, message: "Expired: ",
+		"a key that has expired, as it says": {
+			accepted: verdict.Accepted(), rollout: everywhere, ready: "True " + v1alpha1.ReasonExpired,
+			argo: healthy, kstatus: status.CurrentStatus, message: "Expired: ",
 		},
 		"a provider that rejects the key": {
 			accepted: verdict.Accepted(), rollout: everywhere, ready: "False " + v1alpha1.ReasonKeyRejected,

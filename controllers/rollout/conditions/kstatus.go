@@ -17,7 +17,7 @@ func kstatus(accepted, programmed, ready verdict.Verdict) (reconciling, stalled 
 		return verdict.False(v1alpha1.ReasonReconciled, arrived), verdict.False(v1alpha1.ReasonReconciled, arrived)
 	case isFinal(accepted):
 		return verdict.False(v1alpha1.ReasonStalled, stuck), verdict.True(accepted.Reason, accepted.Message)
-	case ready.Reason == v1alpha1.ReasonExpired, ready.Reason == v1alpha1.ReasonKeyRejected:
+	case ready.Reason == v1alpha1.ReasonKeyRejected:
 		return verdict.False(v1alpha1.ReasonStalled, stuck), verdict.True(ready.Reason, ready.Message)
 	case ready.Reason == v1alpha1.ReasonCredentialFileMissing:
 		// The Secret may be applied a moment later, and reaches the enforcers some time after.
