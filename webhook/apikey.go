@@ -10,11 +10,15 @@ import (
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
+	"github.com/bursar-dev/bursar/controllers/rules/analysis"
 )
 
 //+kubebuilder:webhook:path=/validate-bursar-dev-v1alpha1-apikey,mutating=false,failurePolicy=ignore,sideEffects=None,timeoutSeconds=3,groups=bursar.dev,versions=v1alpha1,resources=apikeys,verbs=create;update,name=apikeys.bursar.dev,admissionReviewVersions=v1,serviceName=bursar-webhook,serviceNamespace=bursar-system,patch=`{"matchConditions":[{"name":"spec-is-new","expression":"request.operation == 'CREATE' || object.spec != oldObject.spec"}]}`
 
-type apiKeys struct{ reader client.Reader }
+type apiKeys struct {
+	reader   client.Reader
+	analyzer *analysis.Analyzer
+}
 
 func (apiKeys) kind() string { return "APIKey" }
 
@@ -34,7 +38,8 @@ func (k apiKeys) warn(ctx context.Context, was, is *v1alpha1.APIKey) (warnings [
 			"spec.budgetRef.name: calls with the key are refused until TenantBudget %q exists; TenantBudget %q is no longer charged",
 			is.Spec.BudgetRef.Name, was.Spec.BudgetRef.Name))
 	}
-	return warnings
+	found, err := k.analyzer.APIKey(ctx, is)
+	return append(warnings, possibleMistakes(ctx, found, err)...)
 }
 
 // hasBudget is whether the TenantBudget is there that the key names, as far as is known.

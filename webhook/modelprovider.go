@@ -7,11 +7,15 @@ import (
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
+	"github.com/bursar-dev/bursar/controllers/rules/analysis"
 )
 
-//+kubebuilder:webhook:path=/validate-bursar-dev-v1alpha1-modelprovider,mutating=false,failurePolicy=ignore,sideEffects=None,timeoutSeconds=3,groups=bursar.dev,versions=v1alpha1,resources=modelproviders,verbs=create;update,name=modelproviders.bursar.dev,admissionReviewVersions=v1,serviceName=bursar-webhook,serviceNamespace=bursar-system,patch=`{"matchConditions":[{"name":"spec-is-new","expression":"request.operation == 'CREATE' || object.spec != oldObject.spec"}]}`
+//+kubebuilder:webhook:path=/validate-bursar-dev-v1alpha1-modelprovider,mutating=false,failurePolicy=ignore,sideEffects=None,timeoutSeconds=3,groups=bursar.dev,versions=v1alpha1,resources=modelproviders,verbs=create;update;delete,name=modelproviders.bursar.dev,admissionReviewVersions=v1,serviceName=bursar-webhook,serviceNamespace=bursar-system,patch=`{"matchConditions":[{"name":"spec-is-new","expression":"request.operation != 'UPDATE' || object.spec != oldObject.spec"}]}`
 
-type modelProviders struct{ reader client.Reader }
+type modelProviders struct {
+	reader   client.Reader
+	analyzer *analysis.Analyzer
+}
 
 func (modelProviders) kind() string { return "ModelProvider" }
 
@@ -22,6 +26,7 @@ func (m modelProviders) decide(ctx context.Context, provider *v1alpha1.ModelProv
 	return decided.Decision, err
 }
 
-func (modelProviders) warn(context.Context, *v1alpha1.ModelProvider, *v1alpha1.ModelProvider) []string {
-	return nil
+func (m modelProviders) warn(ctx context.Context, _, is *v1alpha1.ModelProvider) []string {
+	found, err := m.analyzer.ModelProvider(ctx, is)
+	return possibleMistakes(ctx, found, err)
 }

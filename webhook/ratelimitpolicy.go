@@ -12,11 +12,15 @@ import (
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
+	"github.com/bursar-dev/bursar/controllers/rules/analysis"
 )
 
-//+kubebuilder:webhook:path=/validate-bursar-dev-v1alpha1-ratelimitpolicy,mutating=false,failurePolicy=ignore,sideEffects=None,timeoutSeconds=3,groups=bursar.dev,versions=v1alpha1,resources=ratelimitpolicies,verbs=create;update,name=ratelimitpolicies.bursar.dev,admissionReviewVersions=v1,serviceName=bursar-webhook,serviceNamespace=bursar-system,patch=`{"matchConditions":[{"name":"spec-is-new","expression":"request.operation == 'CREATE' || object.spec != oldObject.spec"}]}`
+//+kubebuilder:webhook:path=/validate-bursar-dev-v1alpha1-ratelimitpolicy,mutating=false,failurePolicy=ignore,sideEffects=None,timeoutSeconds=3,groups=bursar.dev,versions=v1alpha1,resources=ratelimitpolicies,verbs=create;update;delete,name=ratelimitpolicies.bursar.dev,admissionReviewVersions=v1,serviceName=bursar-webhook,serviceNamespace=bursar-system,patch=`{"matchConditions":[{"name":"spec-is-new","expression":"request.operation != 'UPDATE' || object.spec != oldObject.spec"}]}`
 
-type rateLimitPolicies struct{ reader client.Reader }
+type rateLimitPolicies struct {
+	reader   client.Reader
+	analyzer *analysis.Analyzer
+}
 
 func (rateLimitPolicies) kind() string { return "RateLimitPolicy" }
 
@@ -28,20 +32,19 @@ func (p rateLimitPolicies) decide(ctx context.Context, policy *v1alpha1.RateLimi
 }
 
 func (p rateLimitPolicies) warn(ctx context.Context, was, is *v1alpha1.RateLimitPolicy) []string {
-	var named []namedModel
-	for i, limit := range is.Spec.Limits {
-		named = append(named, modelsAt(field.NewPath("spec", "limits").Index(i).Child("models"), limit.Models)...)
-	}
-	return append(p.aiming(ctx, was, is), unknown(ctx, p.reader, named)...)
-}
-
-// aiming are the warnings about targets that may be a mistake: a selector that matches all
-// budgets, targets that get none of the limits, and targets that lose them.
-func (p rateLimitPolicies) aiming(ctx context.Context, was, is *v1alpha1.RateLimitPolicy) []string {
 	decided, err := acceptance.DecideRateLimitPolicy(ctx, p.reader, is)
 	if err != nil {
 		return nil
 	}
+	found, err := p.analyzer.RateLimitPolicy(ctx, is, decided.Targets)
+	return append(p.aiming(ctx, was, is, decided), possibleMistakes(ctx, found, err)...)
+}
+
+// aiming are the warnings about targets that may be a mistake: a selector that matches all
+// budgets, targets that get none of the limits, and targets that lose them.
+func (p rateLimitPolicies) aiming(
+	ctx context.Context, was, is *v1alpha1.RateLimitPolicy, decided acceptance.RateLimitPolicy,
+) []string {
 	path := field.NewPath("spec", "targetSelector")
 	var warnings []string
 	selector := is.Spec.TargetSelector

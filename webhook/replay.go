@@ -30,9 +30,12 @@ const lookBack = 7
 // request that comes meanwhile gets no warning.
 var replays sync.Mutex
 
-// replayed is the warning of how many calls of the last days a document would have
-// refused, if it would have, and there is time to find out.
-func replayed(ctx context.Context, reader client.Reader, ledger PastCalls, document limiterv1.Tenant, now time.Time) []string {
+// replayed are the warnings of how many calls of the last days a document would have refused
+// and, where it is looser than before, admitted of those that were refused, if there is time to
+// find out.
+func replayed(
+	ctx context.Context, reader client.Reader, ledger PastCalls, document limiterv1.Tenant, now time.Time, looser bool,
+) (warnings []string) {
 	if !replays.TryLock() {
 		return nil
 	}
@@ -42,18 +45,29 @@ func replayed(ctx context.Context, reader client.Reader, ledger PastCalls, docum
 		log.FromContext(ctx).V(1).Info("Failed to replay the calls of a tenant", "tenant", document.Tenant, "error", err.Error())
 		return nil
 	}
-	if result.Refused.Calls == 0 {
-		return nil
+	const details = `; run "kubectl budget replay" for details`
+	if result.Refused.Calls > 0 {
+		warnings = append(warnings, fmt.Sprintf("under these limits %d of the %d calls of the last %d days would have been refused",
+			result.Refused.Calls, result.Admitted.Calls, lookBack)+byMost(result.Limits, document.Tenant)+details)
 	}
-	warning := fmt.Sprintf("under these limits %d of the %d calls of the last %d days would have been refused",
-		result.Refused.Calls, result.Admitted.Calls, lookBack)
-	if most := mostRefusing(result.Limits); most.Money != nil {
-		warning += fmt.Sprintf(", %d of them by limit %s", most.Total().Calls, most.Money.Name)
-		if most.Tenant != document.Tenant {
-			warning += " of tenant " + most.Tenant
-		}
+	if looser && result.Fitting.Calls > 0 {
+		warnings = append(warnings, fmt.Sprintf("under these limits %d of the %d calls that were refused for money in the last %d days "+
+			"would have been admitted, for about %s USD", result.Fitting.Calls, result.WereRefused.Calls, lookBack, result.Fitting.Cost)+details)
 	}
-	return []string{warning + `; run "kubectl budget replay" for details`}
+	return warnings
+}
+
+// byMost says which limit of the tenant or its ancestors would have refused most of the calls.
+func byMost(limits []replay.LimitResult, tenant string) string {
+	most := mostRefusing(limits)
+	if most.Money == nil {
+		return ""
+	}
+	by := fmt.Sprintf(", %d of them by limit %s", most.Total().Calls, most.Money.Name)
+	if most.Tenant != tenant {
+		by += " of tenant " + most.Tenant
+	}
+	return by
 }
 
 func replayOf(

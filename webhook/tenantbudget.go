@@ -5,14 +5,13 @@ import (
 	"fmt"
 	"time"
 
-	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
-	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
+	"github.com/bursar-dev/bursar/controllers/rules/analysis"
 	"github.com/bursar-dev/bursar/controllers/rules/compile"
 )
 
@@ -20,6 +19,7 @@ import (
 
 type tenantBudgets struct {
 	reader   client.Reader
+	analyzer *analysis.Analyzer
 	counters Counters
 	ledger   PastCalls
 }
@@ -40,77 +40,46 @@ func (b tenantBudgets) warn(ctx context.Context, was, is *v1alpha1.TenantBudget)
 			"spec.enforcement: Shadow: this budget counts the spending of tenant %s, and does not limit it", is.Spec.Tenant))
 	}
 	if was != nil {
-		warnings = append(warnings, raised(was.Spec.Limits, is.Spec.Limits)...)
+		warnings = append(warnings, loosening(was, is)...)
 	}
-	warnings = append(warnings, unknown(ctx, b.reader, modelsOf(is.Spec))...)
-	warnings = append(warnings, letsThrough(ctx, b.reader, is.Spec)...)
 	decided, err := acceptance.DecideTenantBudget(ctx, b.reader, is)
+	found, analyzeErr := b.analyzer.TenantBudget(ctx, is, decided.Document)
+	warnings = append(warnings, possibleMistakes(ctx, found, analyzeErr)...)
 	if err != nil || decided.Document == nil {
 		return warnings
 	}
-	warnings = append(warnings, unreserved(*decided.Document)...)
 	warnings = append(warnings, promising(ctx, b.reader, was, is)...)
 	return append(warnings, b.refusing(ctx, was, *decided.Document)...)
 }
 
-// unreserved is the warning of a tenant whose calls are to be admitted while Redis is
-// unreachable, and which has an ancestor that does not allow that.
-func unreserved(document limiterv1.Tenant) []string {
-	if document.StoreLossPercent == 0 {
-		return nil
-	}
-	for _, ancestor := range document.Ancestors {
-		if ancestor.StoreLossPercent == 0 {
-			return []string{fmt.Sprintf("spec.onStoreLoss: AllowBounded has no effect below tenant %s: "+
-				"set onStoreLoss: AllowBounded there, too", ancestor.Tenant)}
-		}
-	}
-	return nil
-}
-
-// steep is from how many times as much on a raise is worth a second look: a digit
-// too many makes it ten.
-const steep = 10
-
-// raised are the warnings of limits that were raised steeply.
-func raised(were, are []v1alpha1.MoneyLimit) []string {
-	amounts := map[string]v1alpha1.Amount{}
-	for _, limit := range were {
-		amounts[limit.Name] = limit.Amount
-	}
-	var warnings []string
-	for i, limit := range are {
-		path := field.NewPath("spec", "limits").Index(i).Child("amount")
-		before, _ := money.Parse(string(amounts[limit.Name]))
-		after, err := money.Parse(string(limit.Amount))
-		if err == nil && before > 0 && after/before >= steep {
-			warnings = append(warnings, fmt.Sprintf("%s: limit %s is raised from %s to %s USD, %d times as much",
-				path, limit.Name, before, after, after/before))
-		}
-	}
-	return warnings
-}
-
-// refusing are the warnings of limits by which calls are refused, or would have been,
-// that were not before.
+// refusing are the warnings of limits by which calls are refused, or would have been, that
+// were not before, and of calls that no longer would be.
 func (b tenantBudgets) refusing(ctx context.Context, was *v1alpha1.TenantBudget, document limiterv1.Tenant) []string {
 	if document.Enforcement == limiterv1.Shadow {
 		return nil
 	}
 	var before limiterv1.Tenant
-	if was != nil {
+	if was != nil && was.Spec.Enforcement != v1alpha1.EnforcementShadow { // which limits nothing
 		before, _ = compile.Tenant(was, nil, nil)
 	}
-	if !tightens(before.Level, document.Level) {
+	tighter, looser := tightens(before.Level, document.Level), was != nil && tightens(document.Level, before.Level)
+	if !tighter && !looser {
 		return nil
 	}
 	var warnings []string
+	if tighter {
+		warnings = b.stopping(ctx, before, document)
+	}
+	return append(warnings, replayed(ctx, b.reader, b.ledger, document, time.Now(), looser)...)
+}
+
+// stopping are the warnings of limits that refuse calls from now on, for what is spent already.
+func (b tenantBudgets) stopping(ctx context.Context, before, document limiterv1.Tenant) []string {
 	counters, err := b.counters.Read(ctx, document.Root(), document.Tenant, document.Money...)
-	if err == nil {
-		warnings = stops(before.Level, document.Level, counters)
-	} else {
+	if err != nil {
 		// A tenant that is new has none, and others get no warning while Redis is away.
 		log.FromContext(ctx).V(1).Info("Failed to read the spending of a tenant", "tenant", document.Tenant, "error", err.Error())
+		return nil
 	}
-	return append(warnings, replayed(ctx, b.reader, b.ledger, document, time.Now())...)
+	return stops(before.Level, document.Level, counters)
 }

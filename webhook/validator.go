@@ -76,6 +76,8 @@ type rules[T client.Object] interface {
 	// warn says what may not be meant in an object that is not refused, which is
 	// created or, unless was is nil, changed.
 	warn(ctx context.Context, was, is T) []string
+	// warnOfDeletion says what else ends with an object that is about to be deleted.
+	warnOfDeletion(ctx context.Context, object T) []string
 }
 
 // validator answers the API server by the rules of a kind.
@@ -107,10 +109,15 @@ func (v validator[T]) ValidateUpdate(ctx context.Context, was, is T) (admission.
 	return v.answer(ctx, was, is)
 }
 
-// ValidateDelete lets everything go.
+// ValidateDelete lets everything go, and says what goes with it.
 func (v validator[T]) ValidateDelete(ctx context.Context, was T) (admission.Warnings, error) {
+	if !was.GetDeletionTimestamp().IsZero() {
+		return nil, nil
+	}
 	v.asked(ctx, was, budgetstore.GistOfDeletion)
-	return nil, nil
+	ctx, cancel := context.WithTimeout(ctx, warnWithin)
+	defer cancel()
+	return clip(v.warnOfDeletion(ctx, was)), nil
 }
 
 func (v validator[T]) answer(ctx context.Context, was, is T) (admission.Warnings, error) {

@@ -31,6 +31,8 @@ func (*inTurn) warn(context.Context, *v1alpha1.TenantBudget, *v1alpha1.TenantBud
 	return nil
 }
 
+func (*inTurn) warnOfDeletion(context.Context, *v1alpha1.TenantBudget) []string { return nil }
+
 // TestWhatOthersDidAMomentAgo: an object that others are in the way of is looked at
 // again, because the manager may not have heard yet that they are gone; one that is
 // wrong by itself is refused at once.

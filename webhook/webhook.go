@@ -3,11 +3,13 @@ package webhook
 import (
 	"context"
 	"errors"
+	"time"
 
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rules/analysis"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
@@ -27,11 +29,12 @@ type Changes interface {
 // Register makes the manager serve the webhooks, whether it leads or not.
 func Register(mgr ctrl.Manager, counters Counters, ledger PastCalls, changes Changes) error {
 	reader := mgr.GetClient()
+	analyzer := analysis.NewAnalyzer(reader, time.Now)
 	return errors.Join(
-		register(mgr, &v1alpha1.TenantBudget{}, tenantBudgets{reader, counters, ledger}, changes),
-		register(mgr, &v1alpha1.RateLimitPolicy{}, rateLimitPolicies{reader}, nil),
-		register(mgr, &v1alpha1.ModelProvider{}, modelProviders{reader}, nil),
-		register(mgr, &v1alpha1.APIKey{}, apiKeys{reader}, nil),
-		register(mgr, &v1alpha1.BudgetGrant{}, budgetGrants{reader}, changes),
+		register(mgr, &v1alpha1.TenantBudget{}, tenantBudgets{reader, analyzer, counters, ledger}, changes),
+		register(mgr, &v1alpha1.RateLimitPolicy{}, rateLimitPolicies{reader, analyzer}, nil),
+		register(mgr, &v1alpha1.ModelProvider{}, modelProviders{reader, analyzer}, nil),
+		register(mgr, &v1alpha1.APIKey{}, apiKeys{reader, analyzer}, nil),
+		register(mgr, &v1alpha1.BudgetGrant{}, budgetGrants{reader, analyzer}, changes),
 	)
 }

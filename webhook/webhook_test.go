@@ -263,12 +263,36 @@ func TestUpdate(t *testing.T) {
 		wantErr      string
 		wantWarnings []string
 	}{
-		{name: "a raise", change: func(s *v1alpha1.TenantBudgetSpec) { s.Limits[1].Amount = "900.00" }},
+		{name: "a raise", change: func(s *v1alpha1.TenantBudgetSpec) { s.Limits[1].Amount = "300.00" }},
+		{
+			name:         "four times as much",
+			change:       func(s *v1alpha1.TenantBudgetSpec) { s.Limits[1].Amount = "400.00" },
+			wantWarnings: []string{"spec.limits[1].amount: limit monthly is raised from 100.00 to 400.00 USD, 4 times as much"},
+		},
+		{
+			name:   "a limit that goes",
+			change: func(s *v1alpha1.TenantBudgetSpec) { s.Limits = s.Limits[:1] },
+			wantWarnings: []string{"spec.limits: limit monthly, 100.00 USD per Month, is gone, " +
+				"and nothing that counts the same calls in such a period is in its place"},
+		},
+		{name: "another name of a limit", change: func(s *v1alpha1.TenantBudgetSpec) { s.Limits[1].Name = "each-month" }},
+		{
+			name:   "a ladder without rungs",
+			change: func(s *v1alpha1.TenantBudgetSpec) { s.Ladder = []v1alpha1.Rung{} },
+			wantWarnings: []string{"spec.ladder: is empty now: nothing happens before a limit is spent in full; " +
+				"leave it out for Warn at 80 % and Trip at 90 %"},
+		},
+		{
+			name:         "a ladder that only warns",
+			change:       func(s *v1alpha1.TenantBudgetSpec) { s.Ladder = s.Ladder[:1] },
+			wantWarnings: []string{"spec.ladder: has no Trip rung any more: the breaker does not open before a limit is spent in full"},
+		},
 		{
 			name:   "a digit too many",
 			change: func(s *v1alpha1.TenantBudgetSpec) { s.Limits[1].Amount = "1000.00" },
 			wantWarnings: []string{
-				"spec.limits[1].amount: limit monthly is raised from 100.00 to 1000.00 USD, 10 times as much"},
+				"spec.limits[1].amount: limit monthly is raised from 100.00 to 1000.00 USD, 10 times as much",
+				"spec.limits[1].amount: 1000.00 USD per Month is never reached: limit daily allows at most 155.00 USD in that time"},
 		},
 		{
 			name:   "less than was spent",
@@ -315,6 +339,7 @@ func TestUpdate(t *testing.T) {
 		changed := budget.DeepCopy()
 		changed.Spec.Limits[1].Amount = "1.00"
 		expectAnswer(t, api.Patch(t.Context(), changed, client.MergeFrom(budget), client.DryRunAll), "",
+			"spec.limits[0].amount: 5.00 USD per Day is never reached: limit monthly allows at most 1.00 USD in that time",
 			"under these limits 6 of the 8 calls of the last 7 days would have been refused, 6 of them by limit monthly;")
 		changed.Spec.Limits[1].Amount = "200.00"
 		expectAnswer(t, api.Patch(t.Context(), changed, client.MergeFrom(budget), client.DryRunAll), "")

@@ -145,7 +145,7 @@ type ProgrammedStatus struct {
 	// enforcers counts the live enforcers, and those that run the revision.
 	// +optional
 	Enforcers *EnforcerCount `json:"enforcers,omitempty"`
-	// conditions are the observations of the object's state. Ready, Accepted, Programmed, Reconciling and Stalled are always present.
+	// conditions are the observations of the object's state. Ready, Accepted, Programmed, Reconciling, Stalled and Warning are always present.
 	// +listType=map
 	// +listMapKey=type
 	// +patchStrategy=merge

@@ -24,6 +24,8 @@ const (
 	ConditionReachable = "Reachable"
 	// ConditionCredentialValid is True when a ModelProvider accepts Bursar's API key, as far as the enforcers have seen. It is False when the file with the key is missing, or the provider rejects the key; then Ready is False, too, unless the key is only denied some models.
 	ConditionCredentialValid = "CredentialValid"
+	// ConditionWarning is True while something in the spec is valid and looks like a mistake: the message says what, where, and what to write instead. It does not affect Ready, because the object is enforced as written.
+	ConditionWarning = "Warning"
 	// ConditionReconciling is True while the object is not yet enforced as written, and only time or other objects are needed.
 	ConditionReconciling = "Reconciling"
 	// ConditionStalled is True when the object will not be enforced as written until somebody changes it, or what blocks it.
@@ -131,6 +133,12 @@ const (
 	ReasonKeyForbidden          = "KeyForbidden"
 	// ReasonUntried is the reason of either condition while no enforcer has called the provider.
 	ReasonUntried = "Untried"
+)
+
+// Reasons of ConditionWarning.
+const (
+	ReasonNoWarnings       = "NoWarnings"
+	ReasonPossibleMistakes = "PossibleMistakes"
 )
 
 // Reasons of ConditionReconciling and ConditionStalled, beside those of Accepted,

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rollout/events"
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
@@ -42,6 +43,9 @@ type Scope[O Object] struct {
 	// Accepted says whether the object is to have effect. It is Unknown until a phase has
 	// found out.
 	Accepted verdict.Verdict
+	// Warning says whether something in the spec looks like a mistake. It is Unknown until a
+	// phase has found out.
+	Warning verdict.Verdict
 	// Rollout is how far the object's generation has got. The reconciler sets its Err
 	// after all phases before the status.
 	Rollout conditions.Rollout
@@ -54,6 +58,11 @@ type Scope[O Object] struct {
 }
 
 func (s *Scope[O]) common() *Scope[O] { return s }
+
+// WarningCondition is the condition Warning.
+func (s *Scope[O]) WarningCondition() conditions.Typed {
+	return conditions.Typed{Type: v1alpha1.ConditionWarning, Verdict: s.Warning}
+}
 
 // StoreContext is the context in which a phase before the status asks the stores. Its
 // deadline is the same for all of them: StoreTimeout after the first has begun to ask.
@@ -206,6 +215,7 @@ func (r *Reconciler[O, T, S]) Reconcile(ctx context.Context, object O) (reconcil
 	}
 	scope := r.kind.NewScope(Scope[O]{
 		Object: object, Now: r.kind.Clock.Now(), Accepted: conditions.Undetermined("whether the object is valid"),
+		Warning: conditions.Undetermined("whether something in the spec looks like a mistake"),
 	})
 	failed := failures{}
 	if err := run(ctx, scope, r.kind.Phases, &failed); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/rollout/feed"
+	"github.com/bursar-dev/bursar/controllers/rules/analysis"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
@@ -29,6 +30,7 @@ type Controller struct {
 	client     client.Client
 	documents  Documents
 	waiting    *feed.Waiting
+	analyzer   *analysis.Analyzer
 	reconciler *rollout.Reconciler[*v1alpha1.APIKey, v1alpha1.APIKeyStatus, *scope]
 }
 
@@ -36,13 +38,14 @@ type Controller struct {
 func NewController(
 	client client.Client, documents Documents, orphans rollout.Orphans, recorder rollout.Recorder, clock clock.PassiveClock,
 ) *Controller {
-	c := &Controller{client: client, documents: documents, waiting: feed.NewWaiting()}
+	c := &Controller{client: client, documents: documents, waiting: feed.NewWaiting(), analyzer: analysis.NewAnalyzer(client, clock.Now)}
 	c.reconciler = rollout.NewReconciler(rollout.Kind[*v1alpha1.APIKey, v1alpha1.APIKeyStatus, *scope]{
 		Name: kind, Client: client, Recorder: recorder, Clock: clock, Waiting: c.waiting, Debouncer: rollout.NewDebouncer(),
 		NewScope: func(common rollout.Scope[*v1alpha1.APIKey]) *scope { return &scope{Scope: common} },
 		Withdraw: c.withdraw, Orphans: orphans,
 		Phases: []rollout.Phase[*scope]{
 			{Name: "accept", Run: c.accept},
+			{Name: "analyze", Run: c.analyze, Needs: []string{"accept"}},
 			rollout.AddFinalizerPhase(client, (*scope).programs, "accept"),
 			{Name: "program", Run: c.program, Needs: []string{"add finalizer"}, Programs: true},
 			{Name: "observe", Run: c.observe, Programs: true},

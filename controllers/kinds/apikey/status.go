@@ -19,7 +19,7 @@ func (s *scope) status() v1alpha1.APIKeyStatus {
 		ready = verdict.True(v1alpha1.ReasonExpired, expired.Message)
 	}
 	return v1alpha1.APIKeyStatus{
-		ProgrammedStatus: s.Rollout.Common(s.Object, s.Now, s.Accepted, programmed, ready,
+		ProgrammedStatus: s.Rollout.Common(s.Object, s.Now, s.Accepted, programmed, ready, s.WarningCondition(),
 			conditions.Typed{Type: v1alpha1.ConditionExpired, Verdict: expired}),
 	}
 }

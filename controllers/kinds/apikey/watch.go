@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/rollout/feed"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
@@ -31,6 +32,7 @@ func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder
 		Watches(&v1alpha1.APIKey{}, handler.EnqueueRequestsFromMapFunc(c.rivalsOf), specChanged).
 		Watches(&v1alpha1.TenantBudget{}, handler.EnqueueRequestsFromMapFunc(c.keysOf),
 			builder.WithPredicates(predicate.Funcs{UpdateFunc: concerns})).
+		Watches(&v1alpha1.RateLimitPolicy{}, rollout.EnqueueLowPriority(c.limitedBy), builder.WithPredicates(limitsTiers)).
 		WatchesRawSource(news.Source(feed.Audience{Objects: c.client, List: &v1alpha1.APIKeyList{}, Waiting: c.waiting}))
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/rollout/feed"
+	"github.com/bursar-dev/bursar/controllers/rules/analysis"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
@@ -43,6 +44,7 @@ type Controller struct {
 	clock      StoreClock
 	grants     Grants
 	waiting    *feed.Waiting
+	analyzer   *analysis.Analyzer
 	reconciler *rollout.Reconciler[*v1alpha1.BudgetGrant, v1alpha1.BudgetGrantStatus, *scope]
 }
 
@@ -51,7 +53,7 @@ func NewController(
 	client client.Client, documents Documents, storeClock StoreClock, grants Grants,
 	orphans rollout.Orphans, recorder rollout.Recorder, clock clock.PassiveClock,
 ) *Controller {
-	c := &Controller{client: client, documents: documents, clock: storeClock, grants: grants, waiting: feed.NewWaiting()}
+	c := &Controller{client: client, documents: documents, clock: storeClock, grants: grants, waiting: feed.NewWaiting(), analyzer: analysis.NewAnalyzer(client, clock.Now)}
 	c.reconciler = rollout.NewReconciler(rollout.Kind[*v1alpha1.BudgetGrant, v1alpha1.BudgetGrantStatus, *scope]{
 		Name: kind, Client: client, Recorder: recorder, Clock: clock, Waiting: c.waiting,
 		NewScope: func(common rollout.Scope[*v1alpha1.BudgetGrant]) *scope {
@@ -63,6 +65,7 @@ func NewController(
 			{Name: "observe", Run: c.observe, Needs: []string{"accept"}, Programs: true},
 			{Name: "read the clock", Run: c.readClock, Programs: true},
 			{Name: "close", Run: c.close},
+			{Name: "analyze", Run: c.analyze, Needs: []string{"accept"}},
 			rollout.AddFinalizerPhase(client, (*scope).gives),
 			{Name: "record", Run: c.record, Needs: []string{"accept", "add finalizer"}},
 		},

@@ -28,7 +28,7 @@ func (s *scope) status() v1alpha1.BudgetGrantStatus {
 		programmed := verdict.False(v1alpha1.ReasonExpired, s.over())
 		ready := verdict.True(v1alpha1.ReasonExpired, s.over())
 		return v1alpha1.BudgetGrantStatus{
-			ProgrammedStatus: conditions.Common(s.Object, s.Now, s.Accepted, programmed, ready, expired, recorded),
+			ProgrammedStatus: conditions.Common(s.Object, s.Now, s.Accepted, programmed, ready, s.WarningCondition(), expired, recorded),
 			State:            v1alpha1.GrantExpired,
 		}
 	}
@@ -38,7 +38,7 @@ func (s *scope) status() v1alpha1.BudgetGrantStatus {
 	}
 	ready := conditions.Ready(s.Accepted, programmed)
 	return v1alpha1.BudgetGrantStatus{
-		ProgrammedStatus: s.Rollout.Common(s.Object, s.Now, s.Accepted, programmed, ready, expired, recorded),
+		ProgrammedStatus: s.Rollout.Common(s.Object, s.Now, s.Accepted, programmed, ready, s.WarningCondition(), expired, recorded),
 		State:            s.state(programmed),
 	}
 }

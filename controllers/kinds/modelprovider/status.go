@@ -18,7 +18,7 @@ func (s *scope) status() v1alpha1.ModelProviderStatus {
 	reachable, credentialValid := s.reachable(), s.credentialValid()
 	ready := ready(conditions.Ready(s.Accepted, programmed), credentialValid)
 	return v1alpha1.ModelProviderStatus{
-		ProgrammedStatus: s.Rollout.Common(s.Object, s.Now, s.Accepted, programmed, ready,
+		ProgrammedStatus: s.Rollout.Common(s.Object, s.Now, s.Accepted, programmed, ready, s.WarningCondition(),
 			conditions.Typed{Type: v1alpha1.ConditionReachable, Verdict: reachable},
 			conditions.Typed{Type: v1alpha1.ConditionCredentialValid, Verdict: credentialValid}),
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rollout/feed"
+	"github.com/bursar-dev/bursar/controllers/rules/analysis"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
@@ -43,6 +44,7 @@ type Controller struct {
 	enforcers  Enforcers
 	prober     Prober
 	waiting    *feed.Waiting
+	analyzer   *analysis.Analyzer
 	reconciler *rollout.Reconciler[*v1alpha1.RateLimitPolicy, v1alpha1.RateLimitPolicyStatus, *scope]
 	arrivals   *arrivals
 }
@@ -51,12 +53,13 @@ type Controller struct {
 func NewController(
 	client client.Client, documents Documents, enforcers Enforcers, prober Prober, recorder rollout.Recorder, clock clock.PassiveClock,
 ) *Controller {
-	c := &Controller{client: client, documents: documents, enforcers: enforcers, prober: prober, waiting: feed.NewWaiting(), arrivals: newArrivals()}
+	c := &Controller{client: client, documents: documents, enforcers: enforcers, prober: prober, waiting: feed.NewWaiting(), analyzer: analysis.NewAnalyzer(client, clock.Now), arrivals: newArrivals()}
 	c.reconciler = rollout.NewReconciler(rollout.Kind[*v1alpha1.RateLimitPolicy, v1alpha1.RateLimitPolicyStatus, *scope]{
 		Name: kind, Client: client, Recorder: recorder, Clock: clock, Waiting: c.waiting, Debouncer: rollout.NewDebouncer(),
 		NewScope: func(common rollout.Scope[*v1alpha1.RateLimitPolicy]) *scope { return &scope{Scope: common} },
 		Phases: []rollout.Phase[*scope]{
 			{Name: "accept", Run: c.accept},
+			{Name: "analyze", Run: c.analyze, Needs: []string{"accept"}},
 			{Name: "observe", Run: c.observe, Needs: []string{"accept"}, Programs: true},
 			{Name: "prove", Run: c.prove, Needs: []string{"observe"}, Programs: true},
 		},

@@ -20,7 +20,7 @@ func (s *scope) status() v1alpha1.RateLimitPolicyStatus {
 		targets = s.Object.Status.Targets // they could not be found out
 	}
 	return v1alpha1.RateLimitPolicyStatus{
-		ProgrammedStatus: s.Rollout.Common(s.Object, s.Now, s.Accepted, programmed, ready),
+		ProgrammedStatus: s.Rollout.Common(s.Object, s.Now, s.Accepted, programmed, ready, s.WarningCondition()),
 		Targets:          targets,
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rollout/feed"
+	"github.com/bursar-dev/bursar/controllers/rules/analysis"
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
@@ -94,6 +95,7 @@ type Controller struct {
 	deliverer   Deliverer
 	rateLimiter *rollout.StatusRateLimiter
 	waiting     *feed.Waiting
+	analyzer    *analysis.Analyzer
 	reconciler  *rollout.Reconciler[*v1alpha1.TenantBudget, v1alpha1.TenantBudgetStatus, *scope]
 
 	memories       memories
@@ -108,7 +110,7 @@ func NewController(
 	c := &Controller{
 		client: client, documents: stores.Documents, counters: stores.Counters, limits: stores.Limits, users: stores.Users,
 		alerts: stores.Alerts, recounter: recounter, prober: prober, deliverer: deliverer,
-		rateLimiter: rollout.NewStatusRateLimiter(), waiting: feed.NewWaiting(),
+		rateLimiter: rollout.NewStatusRateLimiter(), waiting: feed.NewWaiting(), analyzer: analysis.NewAnalyzer(client, clock.Now),
 	}
 	c.reconciler = rollout.NewReconciler(rollout.Kind[*v1alpha1.TenantBudget, v1alpha1.TenantBudgetStatus, *scope]{
 		Name: kind, Client: client, Recorder: recorder, Clock: clock, Waiting: c.waiting,
@@ -117,6 +119,7 @@ func NewController(
 		Withdraw: c.withdraw, Orphans: orphans,
 		Phases: []rollout.Phase[*scope]{
 			{Name: "accept", Run: c.accept},
+			{Name: "analyze", Run: c.analyze, Needs: []string{"accept"}},
 			{Name: "weigh", Run: c.weigh},
 			rollout.AddFinalizerPhase(client, (*scope).programs, "accept"),
 			{Name: "program", Run: c.program, Needs: []string{"add finalizer"}, Programs: true},

@@ -1,10 +1,12 @@
 package tenantbudget
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -39,7 +41,7 @@ func (s *scope) status() v1alpha1.TenantBudgetStatus {
 	breakerOpen := conditions.Typed{Type: v1alpha1.ConditionBreakerOpen, Verdict: s.breakerOpen()}
 	exhausted := conditions.Typed{Type: v1alpha1.ConditionExhausted, Verdict: s.exhausted()}
 	overcommitted := conditions.Typed{Type: v1alpha1.ConditionOvercommitted, Verdict: s.overcommitted}
-	further := []conditions.Typed{breakerOpen, exhausted, overcommitted}
+	further := []conditions.Typed{s.WarningCondition(), breakerOpen, exhausted, overcommitted}
 	if s.alertsFailing != nil {
 		further = append(further, conditions.Typed{Type: v1alpha1.ConditionAlertsFailing, Verdict: *s.alertsFailing})
 	}
@@ -64,11 +66,27 @@ func (s *scope) status() v1alpha1.TenantBudgetStatus {
 // ready is as for any kind, except that it names Shadow as the reason of a tenant in shadow.
 func (s *scope) ready(programmed verdict.Verdict) verdict.Verdict {
 	ready := conditions.Ready(s.Accepted, programmed)
-	if ready.Holds() && s.Object.Spec.Enforcement == v1alpha1.EnforcementShadow {
+	switch {
+	case !ready.Holds():
+	case s.Object.Spec.Enforcement == v1alpha1.EnforcementShadow:
 		ready.Reason = v1alpha1.ReasonShadow
 		ready.Message = "spec.enforcement is Shadow: calls are decided, counted and recorded, and this budget refuses none"
+	default:
+		ready.Message += "; " + ladder(s.Object.Spec.Ladder)
 	}
 	return ready
+}
+
+// ladder says what happens as a limit is used up: whoever has written no ladder has one, too.
+func ladder(rungs []v1alpha1.Rung) string {
+	if len(rungs) == 0 {
+		return "ladder: none, so nothing happens before a limit is spent in full"
+	}
+	var words []string
+	for _, rung := range slices.SortedFunc(slices.Values(rungs), func(a, b v1alpha1.Rung) int { return cmp.Compare(a.AtPercent, b.AtPercent) }) {
+		words = append(words, fmt.Sprintf("%s at %d %%", rung.Action, rung.AtPercent))
+	}
+	return "ladder: " + strings.Join(words, ", ") + " of each limit"
 }
 
 func (s *scope) limits() []v1alpha1.MoneyLimitStatus {

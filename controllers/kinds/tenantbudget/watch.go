@@ -47,6 +47,7 @@ func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder
 		Watches(&v1alpha1.RateLimitPolicy{}, rollout.EnqueueLowPriority(c.selectedBy), specChanged).
 		Watches(&v1alpha1.BudgetGrant{}, handler.EnqueueRequestsFromMapFunc(c.granted), builder.WithPredicates(
 			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{UpdateFunc: beganOrEnded}))).
+		Watches(&v1alpha1.ModelProvider{}, rollout.EnqueueLowPriority(c.namingModels), specChanged).
 		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(c.affectedBy),
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WatchesMetadata(&corev1.Namespace{}, rollout.EnqueueLowPriority(c.selectedFrom), builder.WithPredicates(delegationChanged)).

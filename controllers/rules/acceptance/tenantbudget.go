@@ -31,6 +31,23 @@ type TenantBudget struct {
 
 // DecideTenantBudget decides whether the budget is to have effect, and compiles it if so.
 func DecideTenantBudget(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget) (TenantBudget, error) {
+	return decideTenantBudget(ctx, reader, budget, nil)
+}
+
+// DocumentWith is what the budget compiles to with a policy that applies to it, as that is
+// about to be; nil when the budget is to have no effect.
+func DocumentWith(
+	ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget, policy *v1alpha1.RateLimitPolicy,
+) (*limiterv1.Tenant, error) {
+	decided, err := decideTenantBudget(ctx, reader, budget, policy)
+	return decided.Document, err
+}
+
+// decideTenantBudget decides on a budget to which a policy applies as it is given, whatever the
+// reader has of it; nil for none.
+func decideTenantBudget(
+	ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget, with *v1alpha1.RateLimitPolicy,
+) (TenantBudget, error) {
 	holder, err := holder(ctx, reader, budget)
 	if err != nil {
 		return TenantBudget{}, err
@@ -49,6 +66,9 @@ func DecideTenantBudget(ctx context.Context, reader client.Reader, budget *v1alp
 	grants, err := grantsOf(ctx, reader, budget)
 	if err != nil {
 		return TenantBudget{}, err
+	}
+	if with != nil {
+		policies = append(slices.DeleteFunc(policies, func(p v1alpha1.RateLimitPolicy) bool { return p.UID == with.UID }), *with)
 	}
 	document, errs := compile.Tenant(budget, policies, grants, ancestors...)
 	switch {

@@ -3,6 +3,7 @@ package index
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -29,6 +30,8 @@ const (
 	KeyBudget = "spec.budgetRef.name"
 	// KeyHash finds APIKeys by the hash of the key.
 	KeyHash = "spec.sha256"
+	// KeyUser finds APIKeys by their user in lower case.
+	KeyUser = "spec.user"
 )
 
 // Beyond is in the place of the namespace of targets where they may be in others than
@@ -68,6 +71,9 @@ func Register(ctx context.Context, indexer client.FieldIndexer) error {
 		}},
 		{&v1alpha1.APIKey{}, KeyHash, func(o client.Object) []string {
 			return []string{o.(*v1alpha1.APIKey).Spec.SHA256}
+		}},
+		{&v1alpha1.APIKey{}, KeyUser, func(o client.Object) []string {
+			return []string{strings.ToLower(o.(*v1alpha1.APIKey).Spec.User)}
 		}},
 	} {
 		if err := indexer.IndexField(ctx, index.object, index.field, index.values); err != nil {

@@ -17,7 +17,7 @@ type ProgrammedStatusApplyConfiguration struct {
 	Revision *int64 `json:"revision,omitempty"`
 	// enforcers counts the live enforcers, and those that run the revision.
 	Enforcers *EnforcerCountApplyConfiguration `json:"enforcers,omitempty"`
-	// conditions are the observations of the object's state. Ready, Accepted, Programmed, Reconciling and Stalled are always present.
+	// conditions are the observations of the object's state. Ready, Accepted, Programmed, Reconciling, Stalled and Warning are always present.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

@@ -1,0 +1,45 @@
+package analysis
+
+import (
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+// known are hashes of keys that everybody knows, and what they are the hashes of.
+var known = map[string]string{
+	"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855": "nothing: the variable with the key was empty",
+	"01ba4719c80b6fe911b091a7c05124b64eeece964e09c058ef8f9805daca546b": "a line break: the variable with the key was empty",
+}
+
+// OfAPIKey finds what is surely not meant in an APIKey. The document is that of its tenant, nil
+// where there is none; users are those of the namespace's keys.
+func OfAPIKey(key *v1alpha1.APIKey, document *limiterv1.Tenant, users []string) []Warning {
+	var f found
+	spec := field.NewPath("spec")
+	if of := known[key.Spec.SHA256]; of != "" {
+		f.warn(spec.Child("sha256"), "is the hash of %s", of)
+	}
+	for _, user := range slices.Sorted(slices.Values(users)) {
+		if user != key.Spec.User && strings.EqualFold(user, key.Spec.User) {
+			f.warn(spec.Child("user"), "%q and %q, of another APIKey, are two users, each with limits of their own: write both alike", key.Spec.User, user)
+			break
+		}
+	}
+	if document == nil {
+		return f
+	}
+	tier, path := string(key.Spec.Tier), spec.Child("tier")
+	names := tiersIn(*document)
+	switch why := unlimited(tier, *document); {
+	case why != "":
+		f.warn(path, "is %s", strings.TrimPrefix(why, "tier "))
+	case !slices.Contains(names, tier) && nearest(tier, names) != "":
+		f.warn(path, "is %q, which no limit names%s", tier, didYouMean(tier, names))
+	}
+	return f
+}

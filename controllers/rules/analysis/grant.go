@@ -1,0 +1,51 @@
+package analysis
+
+import (
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+const (
+	// muchMore is how many times a limit's amount no grant adds to it.
+	muchMore = 10
+	// long is for how long nobody grants anything: what stays belongs into the limit.
+	long = 366 * day
+)
+
+// OfBudgetGrant finds what is surely not meant in a BudgetGrant. The budget is the one that gets
+// more, nil where there is none; users are those of its keys, and of the keys below it.
+func OfBudgetGrant(grant *v1alpha1.BudgetGrant, budget *v1alpha1.TenantBudget, users []string, now time.Time) []Warning {
+	var f found
+	spec, path := grant.Spec, field.NewPath("spec")
+	starts := grant.CreationTimestamp.Time
+	if starts.IsZero() || starts.After(now) { // it is about to be created
+		starts = now
+	}
+	if spec.StartsAt != nil {
+		starts = spec.StartsAt.Time
+	}
+	if length := spec.ExpiresAt.Sub(starts); length > long {
+		f.warn(path.Child("expiresAt"), "the grant lasts %d days: to add to a limit for good, raise its amount in the TenantBudget", int(length/(24*time.Hour)))
+	}
+	if spec.User != "" && len(users) > 0 && !slices.Contains(users, spec.User) {
+		f.warn(path.Child("user"), "no APIKey that counts against the budget is of user %q%s", spec.User, didYouMean(spec.User, users))
+	}
+	if budget == nil {
+		return f
+	}
+	i := slices.IndexFunc(budget.Spec.Limits, func(l v1alpha1.MoneyLimit) bool { return l.Name == spec.Limit })
+	if i < 0 {
+		return f
+	}
+	has, err := money.Parse(string(budget.Spec.Limits[i].Amount))
+	adds, err2 := money.Parse(string(spec.Amount))
+	if err == nil && err2 == nil && has > 0 && adds/has >= muchMore {
+		f.warn(path.Child("amount"), "adds %s USD to a limit of %s USD, %d times as much: is a digit too many?", spec.Amount, has, adds/has)
+	}
+	return f
+}

@@ -1,0 +1,216 @@
+package analysis
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+// huge is more than anybody spends on models in a day.
+const huge = 100_000 * money.USD
+
+// day is a day without its exceptions.
+const day = 24 * time.Hour
+
+// amounts finds limits that limit nothing, and periods that follow another clock than meant.
+func (f *found) amounts(spec v1alpha1.TenantBudgetSpec, path *field.Path) {
+	for i, limit := range spec.Limits {
+		path := path.Index(i)
+		amount, err := money.Parse(string(limit.Amount))
+		if length := lengthOf(limit.Period); err == nil && length > 0 && float64(amount)*float64(day)/float64(max(length, day)) >= float64(huge) {
+			f.warn(path.Child("amount"), "%s USD per %s limits nothing; is it in cents?", limit.Amount, limit.Period)
+		}
+		if isUTC := cmp.Or(spec.TimeZone, "UTC") == "UTC"; !isUTC && limit.Period != string(period.Day) && lengthOf(limit.Period) == day {
+			f.warn(path.Child("period"), "%s begins at midnight in UTC; write Day for midnight in %s", limit.Period, spec.TimeZone)
+		}
+	}
+}
+
+// lengthOf is how long a period is at most, about; 0 for one that is none.
+func lengthOf(name string) time.Duration {
+	switch period.Kind(name) {
+	case period.Minute:
+		return time.Minute
+	case period.Hour:
+		return time.Hour
+	case period.Day:
+		return day
+	case period.Week:
+		return 7 * day
+	case period.Month:
+		return 31 * day
+	case period.Quarter:
+		return 92 * day
+	case period.Year:
+		return 366 * day
+	}
+	length, err := time.ParseDuration(name)
+	if err != nil {
+		return 0
+	}
+	return length
+}
+
+// neverReached finds limits that others keep from ever being reached.
+func (f *found) neverReached(spec v1alpha1.TenantBudgetSpec, path *field.Path) {
+	for i, limit := range spec.Limits {
+		for j, other := range spec.Limits {
+			most, times, ok := mostUnder(other, limit.Period)
+			amount, err := money.Parse(string(limit.Amount))
+			if i == j || !ok || err != nil || !countsAllOf(other, limit) || amount <= most || times > 1 && amount/spare < most {
+				continue
+			}
+			f.noEffect(path.Index(i).Child("amount"), "%s USD per %s is never reached: limit %s allows at most %s USD in that time",
+				limit.Amount, limit.Period, other.Name, most)
+			break
+		}
+	}
+}
+
+// countsAllOf is whether all that counts against a limit counts against another one, too.
+func countsAllOf(other, limit v1alpha1.MoneyLimit) bool {
+	isUser := func(l v1alpha1.MoneyLimit) bool { return l.Per == v1alpha1.ScopeUser }
+	return (!isUser(other) || isUser(limit)) && covers(other.Tiers, limit.Tiers) && covers(other.Models, limit.Models)
+}
+
+// covers is whether all that one selector selects is selected by another; one that names nothing
+// selects all.
+func covers[T comparable](other, selector []T) bool {
+	if len(other) == 0 {
+		return true
+	}
+	return len(selector) > 0 && !slices.ContainsFunc(selector, func(name T) bool { return !slices.Contains(other, name) })
+}
+
+// spare is how many times what shorter periods allow a limit may be: a limit that is somewhat
+// higher is there for a time in which they are raised.
+const spare = 4
+
+// mostUnder is the most that a limit allows within a period of another length, and in how many
+// of its own periods.
+func mostUnder(limit v1alpha1.MoneyLimit, within string) (most money.Nanos, times int64, ok bool) {
+	amount, err := money.Parse(string(limit.Amount))
+	each, whole := lengthOf(limit.Period), lengthOf(within)
+	if err != nil || each == 0 || whole == 0 {
+		return 0, 0, false
+	}
+	times = int64((whole + each - 1) / each)
+	if !isNested(limit.Period, within) {
+		times++ // a period may begin in the middle of the other
+	}
+	if amount > 0 && times > int64(money.Max/amount) {
+		return 0, 0, false
+	}
+	return amount * money.Nanos(times), times, true
+}
+
+// isNested is whether the longer one of two periods begins and ends with the shorter one.
+func isNested(a, b string) bool {
+	shorter, longer := a, b
+	if lengthOf(a) > lengthOf(b) {
+		shorter, longer = b, a
+	}
+	inCalendar := func(name string) bool { return slices.Contains(period.Kinds()[2:], period.Kind(name)) }
+	return a == b || shorter == string(period.Day) && inCalendar(longer) ||
+		shorter == string(period.Month) && inCalendar(longer) && longer != string(period.Week)
+}
+
+// neverFits finds limits into which no usual call of their models fits, not even while nothing is
+// spent.
+func (f *found) neverFits(document limiterv1.Tenant, spec v1alpha1.TenantBudgetSpec, catalogue Catalogue) {
+	for i, limit := range spec.Limits {
+		amount, err := money.Parse(string(limit.Amount))
+		if err != nil || amount == 0 {
+			continue // to refuse all is meant
+		}
+		over, all := catalogue.over(document, limit.Models, func(call usual) bool { return call.cost > amount })
+		if len(over) == 0 || len(limit.Models) == 0 && 2*len(over) <= all {
+			continue
+		}
+		cheapest := slices.MinFunc(over, func(a, b usual) int { return cmp.Compare(a.cost, b.cost) })
+		path := field.NewPath("spec", "limits").Index(i).Child("amount")
+		if len(over) == all {
+			f.noEffect(path, "%s USD is never enough for a usual call (%s): the cheapest, of %s, may cost %s USD; raise it%s",
+				limit.Amount, tokens(cheapest), cheapest.model, cheapest.cost, orLower(document))
+			continue
+		}
+		f.warn(path, "%s USD is never enough for a usual call of %s (%s: %s USD); raise it%s",
+			limit.Amount, some(modelsIn(over)), tokens(cheapest), cheapest.cost, orLower(document))
+	}
+}
+
+// orLower is what else makes calls fit.
+func orLower(document limiterv1.Tenant) string {
+	if document.FitOutputTokens == 0 {
+		return ", or set fit.mode LowerOutput"
+	}
+	return ""
+}
+
+func modelsIn(calls []usual) []string {
+	var names []string
+	for _, call := range calls {
+		names = append(names, call.model)
+	}
+	return names
+}
+
+// over are the usual calls of the models, all where none is named, that a limit is too small for,
+// of so many in all.
+func (c Catalogue) over(document limiterv1.Tenant, models []v1alpha1.ModelName, isOver func(usual) bool) (over []usual, all int) {
+	for _, model := range c.selected(models) {
+		call, ok := model.usualCall(outputOf(document, model))
+		if !ok || call.cost == 0 {
+			continue
+		}
+		all++
+		if isOver(call) {
+			over = append(over, call)
+		}
+	}
+	return over, all
+}
+
+// outputOf is the output that money is held for at the least, where a call of the model does not
+// say how much it wants.
+func outputOf(document limiterv1.Tenant, model listed) int64 {
+	output := model.MaxOutputTokens
+	for _, lower := range []int64{document.AssumedOutputTokens, document.OutputCap("", model.Name), document.FitOutputTokens} {
+		if lower > 0 {
+			output = min(output, lower)
+		}
+	}
+	return output
+}
+
+// bucketTooSmall finds a limit of tokens that has no room for a usual call, not even when it is
+// full.
+func (f *found) bucketTooSmall(path *field.Path, limit v1alpha1.RateLimit, documents []limiterv1.Tenant, catalogue Catalogue) {
+	if limit.Tokens == nil {
+		return
+	}
+	at, burst := path.Child("tokens"), *limit.Tokens
+	if limit.Burst != nil {
+		at, burst = path.Child("burst"), *limit.Burst
+	}
+	for _, document := range documents {
+		over, all := catalogue.over(document, limit.Models, func(call usual) bool { return call.tokens > burst })
+		if len(over) == 0 || len(limit.Models) == 0 && 2*len(over) <= all {
+			continue
+		}
+		least := slices.MinFunc(over, func(a, b usual) int { return cmp.Compare(a.tokens, b.tokens) })
+		whose := "a usual call"
+		if len(over) < all {
+			whose = "a usual call of " + some(modelsIn(over))
+		}
+		f.noEffect(at, "%d at once is never enough for %s (%s): write %d or more%s", burst, whose, tokens(least), least.tokens, orLower(document))
+		return
+	}
+}

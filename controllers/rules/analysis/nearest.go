@@ -1,0 +1,71 @@
+package analysis
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// didYouMean is the question whether the nearest of the known names was meant, to be put
+// after a warning; empty where none is near.
+func didYouMean(name string, known []string) string {
+	if near := nearest(name, known); near != "" {
+		return fmt.Sprintf("; did you mean %q?", near)
+	}
+	return ""
+}
+
+// nearest is the known name that is most like the given one; empty where none is like it.
+func nearest(name string, known []string) string {
+	best, least := "", farthest(name)+1
+	for _, other := range slices.Sorted(slices.Values(known)) {
+		if other == name {
+			continue
+		}
+		if d := unlikeness(name, other); d < least {
+			best, least = other, d
+		}
+	}
+	return best
+}
+
+// farthest is how many edits make a name another one that was not meant.
+func farthest(name string) int { return max(1, min(3, len(name)/3)) }
+
+// unlikeness is how many edits make one name of another. Names that differ in their case, in
+// what is before a slash, or in the version after the last hyphen alone are one edit apart.
+func unlikeness(name, other string) int {
+	a, b := strings.ToLower(name), strings.ToLower(other)
+	if a == b || base(a) == base(b) || strings.HasPrefix(a, b+"-20") || strings.HasPrefix(b, a+"-20") {
+		return 1
+	}
+	return distance(a, b)
+}
+
+// base is a model's name without the provider before it.
+func base(name string) string { return name[strings.LastIndex(name, "/")+1:] }
+
+// distance is the optimal string alignment distance (Damerau-Levenshtein, with no substring
+// edited twice): the number of characters to insert, delete, replace or swap with the next.
+func distance(a, b string) int {
+	x, y := []rune(a), []rune(b)
+	before, last, row := make([]int, len(y)+1), make([]int, len(y)+1), make([]int, len(y)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(x); i++ {
+		row[0] = i
+		for j := 1; j <= len(y); j++ {
+			changed := 1
+			if x[i-1] == y[j-1] {
+				changed = 0
+			}
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+changed)
+			if i > 1 && j > 1 && x[i-1] == y[j-2] && x[i-2] == y[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, last, row = last, row, before
+	}
+	return last[len(y)]
+}

@@ -1,0 +1,155 @@
+package analysis
+
+import (
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+// Target is a tenant that a policy applies to.
+type Target struct {
+	// Document is what is in force for the tenant, with the policy.
+	Document limiterv1.Tenant
+	// Keys are the keys of the tenant, and those of the tenants below it.
+	Keys []Key
+}
+
+// Key is an APIKey, "namespace/name", and its tier.
+type Key struct{ Name, Tier string }
+
+// OfRateLimitPolicy finds what is surely not meant in a RateLimitPolicy.
+func OfRateLimitPolicy(policy *v1alpha1.RateLimitPolicy, targets []Target, catalogue Catalogue) []Warning {
+	var f found
+	path := field.NewPath("spec", "limits")
+	tiers := sets.New[string]()
+	var documents []limiterv1.Tenant
+	for _, target := range targets {
+		documents = append(documents, target.Document)
+		for _, key := range target.Keys {
+			tiers.Insert(key.Tier)
+		}
+	}
+	for i, limit := range policy.Spec.Limits {
+		path := path.Index(i)
+		f.unlistedModels(path.Child("models"), limit.Models, catalogue)
+		f.unknownTiers(path.Child("tiers"), limit.Tiers, tiers)
+		f.bucketTooSmall(path, limit, documents, catalogue)
+		f.rateNeverReached(path, policy.Spec.Limits, i)
+	}
+	f.unlimitedKeys(policy.Spec.Limits, targets)
+	return f
+}
+
+// rateNeverReached finds that another limit of the policy keeps the one at the index from ever
+// being reached: of the same unit, for all of its users, and with less a window.
+func (f *found) rateNeverReached(path *field.Path, limits []v1alpha1.RateLimit, at int) {
+	limit := limits[at]
+	for i, other := range limits {
+		countsAll := (other.Per == v1alpha1.ScopeTenant || limit.Per == v1alpha1.ScopeUser) &&
+			covers(other.Tiers, limit.Tiers) && covers(other.Models, limit.Models)
+		if i == at || !countsAll || !isBelow(other, limit) {
+			continue
+		}
+		whose := "all tiers"
+		if len(other.Tiers) > 0 || len(limit.Tiers) == 0 {
+			whose = "the same calls"
+		}
+		f.noEffect(path, "is never reached: limit %s counts %s, too, and is lower; raise that one, or give it other tiers", other.Name, whose)
+		return
+	}
+}
+
+// isBelow is whether a limit always refuses before another one that counts no more than it does.
+func isBelow(a, b v1alpha1.RateLimit) bool {
+	if a.Concurrent != nil && b.Concurrent != nil {
+		return *a.Concurrent < *b.Concurrent
+	}
+	one, atOnce, ok := rateOf(a)
+	two, atOnceToo, okToo := rateOf(b)
+	sameUnit := (a.Tokens == nil) == (b.Tokens == nil)
+	return ok && okToo && sameUnit && one <= two && atOnce <= atOnceToo && (one < two || atOnce < atOnceToo)
+}
+
+// rateOf is how many units a limit allows a second, and at once.
+func rateOf(limit v1alpha1.RateLimit) (each float64, atOnce int64, ok bool) {
+	count := limit.Requests
+	if limit.Tokens != nil {
+		count = limit.Tokens
+	}
+	window, err := time.ParseDuration(limit.Window)
+	if count == nil || err != nil || window <= 0 {
+		return 0, 0, false
+	}
+	atOnce = *count
+	if limit.Burst != nil {
+		atOnce = *limit.Burst
+	}
+	return float64(*count) / window.Seconds(), atOnce, true
+}
+
+// unlimitedKeys finds keys of targets whose tier no rate limit selects, though the policy limits
+// others by their tiers.
+func (f *found) unlimitedKeys(limits []v1alpha1.RateLimit, targets []Target) {
+	if !slices.ContainsFunc(limits, func(l v1alpha1.RateLimit) bool { return len(l.Tiers) > 0 }) {
+		return
+	}
+	told := sets.New[string]()
+	for _, target := range targets {
+		for _, key := range target.Keys {
+			if told.Has(key.Tier) {
+				continue
+			}
+			if why := unlimited(key.Tier, target.Document); why != "" {
+				f.warn(field.NewPath("spec", "limits"), "APIKey %s has %s", key.Name, why)
+				told.Insert(key.Tier)
+			}
+		}
+	}
+}
+
+// unlimited says that no rate limit of requests or tokens of a tenant selects the users of a
+// tier, though such limits select those of others; empty where one does.
+func unlimited(tier string, document limiterv1.Tenant) string {
+	tiers := sets.New[string]()
+	for _, level := range document.Levels() {
+		for _, rate := range level.Rates {
+			if rate.Per != limiterv1.PerUser || rate.Unit == limiterv1.InFlight {
+				continue
+			}
+			if len(rate.Tiers) == 0 || slices.Contains(rate.Tiers, tier) {
+				return ""
+			}
+			tiers.Insert(rate.Tiers...)
+		}
+	}
+	if tiers.Len() == 0 {
+		return ""
+	}
+	names := sets.List(tiers)
+	if question := didYouMean(tier, names); question != "" {
+		return "tier \"" + tier + "\", which no rate limit selects" + question
+	}
+	return "tier \"" + tier + "\", which no rate limit selects: they select " + some(names)
+}
+
+// tiersIn are the tiers that the limits and caps of a tenant name.
+func tiersIn(document limiterv1.Tenant) []string {
+	tiers := sets.New[string]()
+	for _, level := range document.Levels() {
+		for _, limit := range level.Money {
+			tiers.Insert(limit.Tiers...)
+		}
+		for _, limit := range level.Rates {
+			tiers.Insert(limit.Tiers...)
+		}
+		for _, c := range level.OutputCaps {
+			tiers.Insert(c.Tiers...)
+		}
+	}
+	return sets.List(tiers)
+}

@@ -1,0 +1,59 @@
+package webhook
+
+import (
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rules/compile"
+)
+
+// loosening are the warnings of a change by which a budget limits less: limits that are gone or
+// raised steeply, and a breaker that no longer opens.
+func loosening(was, is *v1alpha1.TenantBudget) []string {
+	warnings := raised(was.Spec.Limits, is.Spec.Limits)
+	before, errs := compile.Tenant(was, nil, nil)
+	after, moreErrs := compile.Tenant(is, nil, nil)
+	if len(errs)+len(moreErrs) > 0 {
+		return warnings
+	}
+	for _, limit := range before.Money {
+		if _, found := counterpart(after.Level, limit); !found {
+			warnings = append(warnings, fmt.Sprintf("spec.limits: limit %s, %s USD per %s, is gone, and nothing that counts the same calls "+
+				"in such a period is in its place", limit.Name, limit.Amount, limit.Period))
+		}
+	}
+	_, tripped := before.Rung(limiterv1.Trip)
+	switch _, trips := after.Rung(limiterv1.Trip); {
+	case len(was.Spec.Ladder) > 0 && len(is.Spec.Ladder) == 0:
+		warnings = append(warnings, "spec.ladder: is empty now: nothing happens before a limit is spent in full; leave it out for Warn at 80 % and Trip at 90 %")
+	case tripped && !trips:
+		warnings = append(warnings, "spec.ladder: has no Trip rung any more: the breaker does not open before a limit is spent in full")
+	}
+	return warnings
+}
+
+// steep is from how many times as much on a raise is worth a second look.
+const steep = 4
+
+// raised are the warnings of limits that were raised steeply.
+func raised(were, are []v1alpha1.MoneyLimit) []string {
+	var warnings []string
+	for i, limit := range are {
+		earlier := slices.IndexFunc(were, func(l v1alpha1.MoneyLimit) bool { return l.Name == limit.Name && l.Period == limit.Period })
+		if earlier < 0 {
+			continue
+		}
+		before, _ := money.Parse(string(were[earlier].Amount))
+		after, err := money.Parse(string(limit.Amount))
+		if err == nil && before > 0 && after/before >= steep {
+			warnings = append(warnings, fmt.Sprintf("%s: limit %s is raised from %s to %s USD, %d times as much",
+				field.NewPath("spec", "limits").Index(i).Child("amount"), limit.Name, before, after, after/before))
+		}
+	}
+	return warnings
+}
