@@ -33,12 +33,27 @@ func (c *cluster) namespace() (string, error) {
 }
 
 func (c *cluster) client() (client.Client, error) {
+	// Else the library keeps to itself what the API server warns of.
+	return c.clientWith(rest.NewWarningWriter(os.Stderr, rest.WarningWriterOptions{Deduplicate: true}))
+}
+
+// warnings are those that the API server gave.
+type warnings []string
+
+// HandleWarningHeader hears a warning.
+func (w *warnings) HandleWarningHeader(code int, _ string, text string) {
+	if code == 299 {
+		*w = append(*w, text)
+	}
+}
+
+// clientWith is a client of which somebody hears the warnings.
+func (c *cluster) clientWith(heard rest.WarningHandler) (client.Client, error) {
 	config, err := c.config.ToRESTConfig()
 	if err != nil {
 		return nil, fmt.Errorf("%w: select a cluster with --kubeconfig, --context or KUBECONFIG", err)
 	}
-	// Else the library keeps to itself what the API server warns of.
-	config.WarningHandler = rest.NewWarningWriter(os.Stderr, rest.WarningWriterOptions{Deduplicate: true})
+	config.WarningHandler = heard
 	scheme := kruntime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		return nil, err

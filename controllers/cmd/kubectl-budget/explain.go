@@ -270,6 +270,10 @@ func whyRefused(call history.Call, r *history.LimitRefusal) string {
 	case ledgerv1.BreakerOpen:
 		return fmt.Sprintf("Limit %s had reached its Trip rung: %s of %s spent. %s", limit, r.Spent, r.Amount, turn(r.ResetsAt))
 	case ledgerv1.BudgetExhausted:
+		if call.Bound > r.Amount && r.Spent < r.Amount {
+			return fmt.Sprintf("Limit %s never fits the call, whose bound of %s is more than its whole amount, %s: lower the output that it asks for (max_tokens), or raise the limit.",
+				limit, call.Bound, r.Amount)
+		}
 		return fmt.Sprintf("Limit %s had too little left: %s spent, %s held and the call's bound of %s are more than %s. %s",
 			limit, r.Spent, r.Held, call.Bound, r.Amount, turn(r.ResetsAt))
 	case ledgerv1.RateLimited:
@@ -278,7 +282,7 @@ func whyRefused(call history.Call, r *history.LimitRefusal) string {
 		}
 		return fmt.Sprintf("Rate limit %s of %s per %s had too little left; it had enough %s later.", limit, r.Unit, strings.ToLower(string(r.Per)), r.RetryAfter)
 	case ledgerv1.TooLarge:
-		return fmt.Sprintf("Rate limit %s can never hold the %d tokens that the call might have used.", limit, r.Tokens)
+		return fmt.Sprintf("Rate limit %s never fits the %d tokens that the call might have used: lower the output that it asks for (max_tokens), or raise the limit's tokens or burst.", limit, r.Tokens)
 	}
 	return string(r.Reason)
 }

@@ -5,6 +5,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/history"
 )
 
 func TestExplain(t *testing.T) {
@@ -96,4 +100,19 @@ func TestExplanation(t *testing.T) {
 	var text strings.Builder
 	e.write(&text)
 	golden(t, "explain.txt", text.String())
+}
+
+// TestWhyNeverFits: a call that is larger than a limit is not told to wait for a new period.
+func TestWhyNeverFits(t *testing.T) {
+	refused := history.LimitRefusal{Reason: ledgerv1.BudgetExhausted, Tenant: "acme", Limit: "daily", Amount: 5 * money.USD, Spent: money.USD, ResetsAt: noon}
+	for bound, want := range map[money.Nanos]string{
+		6 * money.USD: "Limit acme/daily never fits the call, whose bound of 6.00 is more than its whole amount, 5.00: " +
+			"lower the output that it asks for (max_tokens), or raise the limit.",
+		5 * money.USD: "Limit acme/daily had too little left: 1.00 spent, 0.00 held and the call's bound of 5.00 are more than 5.00. " +
+			"Its next period began at 2026-11-25T12:00:00Z.",
+	} {
+		if got := whyRefused(history.Call{Bound: bound}, &refused); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
 }

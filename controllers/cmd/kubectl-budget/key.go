@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -126,8 +127,23 @@ func parseExpiry(text string, now time.Time) (*metav1.Time, error) {
 	return &t, nil
 }
 
-// create makes an object in the cluster.
+// noEffect begins the webhook's warning of an object that is to have no effect as things are.
+const noEffect = "has no effect yet: "
+
+// create makes an object in the cluster, unless it would have no effect there.
 func create(cmd *cobra.Command, c *cluster, object client.Object) error {
+	var warned warnings
+	trial, err := c.clientWith(&warned)
+	if err != nil {
+		return err
+	}
+	if err := trial.Create(cmd.Context(), object.DeepCopyObject().(client.Object), client.DryRunAll); err == nil {
+		for _, warning := range warned {
+			if why, found := strings.CutPrefix(warning, noEffect); found {
+				return fmt.Errorf("not created, because it would have no effect: %s", why)
+			}
+		}
+	}
 	api, err := c.client()
 	if err != nil {
 		return err

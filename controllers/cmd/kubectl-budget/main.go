@@ -66,7 +66,7 @@ func newCommand() *cobra.Command {
 		Use:   "kubectl-budget",
 		Short: "Work with the budgets of Bursar",
 		Long: `Work with the budgets of Bursar: show and add up spending, explain why a call was
-refused, replay past calls under other limits, and make keys, grants and prices.
+refused, replay past calls under other limits, check YAML, and make keys, grants and prices.
 
 Exit codes: 0 success; 1 failure; 2 wrong usage; 3 replay --exit-code or shadow --exit-code
 found calls that would be refused.`,
@@ -89,7 +89,7 @@ found calls that would be refused.`,
 	key.AddCommand(newKeyCreate(cluster))
 	root.AddCommand(
 		newTop(cluster), newReportCommand(cluster), newExplain(cluster), newHistory(cluster), newReplay(cluster), newShadow(cluster),
-		newGrant(cluster), key, prices, newVersion(),
+		newCheck(cluster), newGrant(cluster), key, prices, newVersion(),
 	)
 	return root
 }

@@ -28,6 +28,7 @@ func TestGitOps(t *testing.T) {
 	}
 	breakerOpen := conditions.Typed{Type: v1alpha1.ConditionBreakerOpen, Verdict: verdictOf("True", v1alpha1.ReasonTripRungReached)}
 	exhausted := conditions.Typed{Type: v1alpha1.ConditionExhausted, Verdict: verdictOf("True", v1alpha1.ReasonAmountSpent)}
+	mistaken := conditions.Typed{Type: v1alpha1.ConditionWarning, Verdict: verdictOf("True", v1alpha1.ReasonPossibleMistakes)}
 	for name, tc := range map[string]struct {
 		accepted verdict.Verdict
 		rollout  conditions.Rollout
@@ -43,6 +44,10 @@ func TestGitOps(t *testing.T) {
 		},
 		"enforced, with an open breaker and nothing left, which is business": {
 			accepted: verdict.Accepted(), rollout: everywhere, further: []conditions.Typed{breakerOpen, exhausted},
+			argo: healthy, kstatus: status.CurrentStatus, message: "Enforced: ",
+		},
+		"enforced, though it looks like a mistake": {
+			accepted: verdict.Accepted(), rollout: everywhere, further: []conditions.Typed{mistaken},
 			argo: healthy, kstatus: status.CurrentStatus, message: "Enforced: ",
 		},
 		"shadow": {

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
+	"github.com/bursar-dev/bursar/controllers/rules/analysis"
+)
+
+// errFlawed is that something in the file is wrong, or can have no effect.
+var errFlawed = errors.New("the file has what is wrong or can have no effect: see above")
+
+type checkOptions struct {
+	file          string
+	local, strict bool
+}
+
+func newCheck(c *cluster) *cobra.Command {
+	var o checkOptions
+	cmd := &cobra.Command{
+		Use:   "check -f FILE",
+		Short: "Find mistakes in YAML before it is applied",
+		Long: `Find what is wrong, and what is valid and surely not meant, in the resources of a file:
+the errors that the webhook would refuse them with, and the warnings that it would give.
+What is not in the file is read from the cluster, which is not changed. Bounds of single
+fields are the API server's to check: kubectl apply --dry-run=server.
+
+The exit code is 1 if something is wrong or can have no effect at all, such as a limit on
+a model that no ModelProvider lists; with --strict, if there is any warning.`,
+		Example: `  kubectl budget check -f acme.yaml
+  kustomize build . | kubectl budget check -f - --local --strict`,
+		Args: exactly(0, "no arguments except -f FILE"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.file == "" {
+				return usageError{errors.New("-f is required")}
+			}
+			return runCheck(cmd, c, o)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&o.file, "file", "f", "", "file with the YAML to check; - is standard input")
+	flags.BoolVar(&o.local, "local", false, "do not read the cluster")
+	flags.BoolVar(&o.strict, "strict", false, "exit with code 1 if there is any warning")
+	return cmd
+}
+
+func runCheck(cmd *cobra.Command, c *cluster, o checkOptions) error {
+	namespace, err := c.namespace()
+	if err != nil {
+		return err
+	}
+	var there []client.Object
+	if !o.local {
+		if there, err = c.everything(cmd.Context(), cmd.ErrOrStderr()); err != nil {
+			return err
+		}
+	}
+	file, err := openFile(o.file, cmd.InOrStdin())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }()
+	inFile, err := readObjects(file, namespace)
+	if err != nil {
+		return fmt.Errorf("%s, %w", o.file, err)
+	}
+	reader, err := newObjectReader(cmd.Context(), inFile, there)
+	if err != nil {
+		return err
+	}
+	flawed := false
+	for _, object := range inFile {
+		if kindOf(object) == "Namespace" {
+			continue
+		}
+		flaws, err := flawsOf(cmd.Context(), reader, object, time.Now())
+		if err != nil {
+			return err
+		}
+		for _, flaw := range flaws {
+			fmt.Fprintf(cmd.OutOrStdout(), "%s %s: %s\n", kindOf(object), nameOf(object), flaw)
+			flawed = flawed || o.strict || flaw.fatal
+		}
+	}
+	if flawed {
+		return errFlawed
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "%d resources checked\n", len(inFile))
+	return nil
+}
+
+func openFile(path string, stdin io.Reader) (io.ReadCloser, error) {
+	if path == "-" {
+		return io.NopCloser(stdin), nil
+	}
+	return os.Open(path)
+}
+
+// flaw is something that is wrong in a resource, or surely not meant.
+type flaw struct {
+	text string
+	// fatal is whether the resource, or what is odd in it, can have no effect.
+	fatal, wrong bool
+}
+
+func (f flaw) String() string {
+	if f.wrong {
+		return "error: " + f.text
+	}
+	return "warning: " + f.text
+}
+
+// flawsOf are what is wrong in an object beside those that a reader has, and what is surely not
+// meant.
+func flawsOf(ctx context.Context, reader client.Reader, object client.Object, now time.Time) ([]flaw, error) {
+	decision, warnings, err := judged(ctx, reader, object, now)
+	if err != nil {
+		return nil, err
+	}
+	var flaws []flaw
+	if decision.Status == metav1.ConditionFalse {
+		flaws = append(flaws, flaw{text: decision.Message, fatal: true, wrong: true})
+	}
+	for _, w := range warnings {
+		flaws = append(flaws, flaw{text: w.String(), fatal: w.NoEffect})
+	}
+	return flaws, nil
+}
+
+// judged is whether an object would have effect, and what in it is surely not meant.
+func judged(
+	ctx context.Context, reader client.Reader, object client.Object, now time.Time,
+) (decision acceptance.Decision, warnings []analysis.Warning, err error) {
+	analyzer := analysis.NewAnalyzer(reader, func() time.Time { return now })
+	switch object := object.(type) {
+	case *v1alpha1.TenantBudget:
+		decided, decideErr := acceptance.DecideTenantBudget(ctx, reader, object)
+		warnings, err = analyzer.TenantBudget(ctx, object, decided.Document)
+		return decided.Decision, warnings, errors.Join(decideErr, err)
+	case *v1alpha1.RateLimitPolicy:
+		decided, decideErr := acceptance.DecideRateLimitPolicy(ctx, reader, object)
+		warnings, err = analyzer.RateLimitPolicy(ctx, object, decided.Targets)
+		return decided.Decision, warnings, errors.Join(decideErr, err)
+	case *v1alpha1.ModelProvider:
+		decided, decideErr := acceptance.DecideModelProvider(ctx, reader, object)
+		warnings, err = analyzer.ModelProvider(ctx, object)
+		return decided.Decision, warnings, errors.Join(decideErr, err)
+	case *v1alpha1.APIKey:
+		decided, decideErr := acceptance.DecideAPIKey(ctx, reader, object)
+		warnings, err = analyzer.APIKey(ctx, object)
+		return decided.Decision, warnings, errors.Join(decideErr, err)
+	case *v1alpha1.BudgetGrant:
+		decided, decideErr := acceptance.DecideBudgetGrant(ctx, reader, object)
+		warnings, err = analyzer.BudgetGrant(ctx, object, decided.Budget)
+		return decided.Decision, warnings, errors.Join(decideErr, err)
+	}
+	return decision, nil, fmt.Errorf("not a kind of Bursar: %T", object)
+}
