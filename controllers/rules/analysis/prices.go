@@ -2,6 +2,7 @@ package analysis
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -202,25 +203,16 @@ func (f *found) priceChanges(spec v1alpha1.ModelProviderSpec, model v1alpha1.Mod
 	}
 }
 
-// properties are what changes the price of a call's tokens, and its values that do not, by
-// protocol. Tests in package protocol of the enforcer say the same.
-var properties = map[limiterv1.Protocol]map[string][]string{
-	limiterv1.Anthropic: {"inference_geo": {"global", "not_available"}, "speed": {"standard"}},
-}
-
 // manyTimes is a factor above which it is a percentage.
 const manyTimes = 20 * money.USD
 
 // multipliers finds factors of what no call has.
 func (f *found) multipliers(protocol limiterv1.Protocol, multipliers []v1alpha1.PriceMultiplier, path *field.Path) {
-	var known []string
-	for name := range properties[protocol] {
-		known = append(known, name)
-	}
-	slices.Sort(known)
+	properties := limiterv1.UsualValues(protocol)
+	known := slices.Sorted(maps.Keys(properties))
 	for i, m := range multipliers {
 		path := path.Index(i)
-		usual, isKnown := properties[protocol][m.Property]
+		usual, isKnown := properties[m.Property]
 		factor, _ := money.Parse(string(m.Factor))
 		switch {
 		case len(known) == 0:
@@ -237,18 +229,12 @@ func (f *found) multipliers(protocol limiterv1.Protocol, multipliers []v1alpha1.
 	}
 }
 
-// feeNames are the names of fees that requests ask for, by protocol.
-var feeNames = map[limiterv1.Protocol][]string{
-	limiterv1.Anthropic: {"web_fetch", "web_search"},
-	limiterv1.Gemini:    {"google_search"},
-}
-
 // dearFee is more than any provider takes for one use.
 const dearFee = money.USD
 
 // fees finds fees of what no call uses, and fees that are of a thousand uses.
 func (f *found) fees(protocol limiterv1.Protocol, fees []v1alpha1.Fee, path *field.Path) {
-	known := append(slices.Clone(feeNames[protocol]), "call")
+	known := append(limiterv1.AskedFees(protocol), "call")
 	for i, fee := range fees {
 		path := path.Index(i)
 		f.memberOfUsage(path.Child("name"), fee.Name)

@@ -1,0 +1,23 @@
+package limiterv1
+
+// UsualValues are the properties of a protocol's calls that change the price of all their
+// tokens, each with the values that do not. What a property means is the enforcer's business; the
+// names are here because ModelProviders have multipliers of them.
+func UsualValues(p Protocol) map[string][]string {
+	if p == Anthropic {
+		return map[string][]string{"inference_geo": {"global", "not_available"}, "speed": {"standard"}}
+	}
+	return nil
+}
+
+// AskedFees are the names of the fees of what requests of a protocol ask for, in their order.
+// Other fees are of what answers count.
+func AskedFees(p Protocol) []string {
+	switch p {
+	case Anthropic:
+		return []string{"web_fetch", "web_search"}
+	case Gemini:
+		return []string{"google_search"}
+	}
+	return nil
+}
