@@ -56,7 +56,22 @@ type RateLimitPolicySpec struct {
 	// +listMapKey=name
 	// +required
 	Limits []RateLimit `json:"limits"`
+	// unlimitedTiers says what happens to calls of users of a tier that none of the policy's limits of requests or tokens with per: User selects. Allow: this policy does not limit them; the condition Warning of their APIKeys says so if no other policy does. Deny: they are refused with status 403, so that a misspelt tier does not escape its limits. Children's users are not concerned. Default: Allow.
+	// +kubebuilder:default=Allow
+	// +optional
+	UnlimitedTiers UnlimitedTiers `json:"unlimitedTiers,omitempty"`
 }
+
+// UnlimitedTiers says what happens to calls of users of a tier that a policy does not limit.
+//
+// +kubebuilder:validation:Enum=Allow;Deny
+type UnlimitedTiers string
+
+// The answers to calls of users of such a tier.
+const (
+	UnlimitedTiersAllow UnlimitedTiers = "Allow"
+	UnlimitedTiersDeny  UnlimitedTiers = "Deny"
+)
 
 // TargetRef names the object that a policy applies to.
 type TargetRef struct {

@@ -55,6 +55,7 @@ spec:
 kind: RateLimitPolicy
 spec:
   targetRef: {kind: TenantBudget, name: acme}
+  unlimitedTiers: Deny
   limits: [{name: each, per: User, tiers: [gerente], models: [gpt-4o], requests: 5, window: 1m}]
 ---
 kind: RateLimitPolicy

@@ -21,6 +21,9 @@ func (c *Call) identify(ctx context.Context) (problem *Problem) {
 	if c.tenant, ok = c.calls.Config.Tenant(c.subject.Tenant); !ok {
 		return c.calls.absent(noBudget(c.subject))
 	}
+	if policy := c.tenant.Document().RefusesTier(c.subject.Tier); policy != "" {
+		return unlimitedTier(c.subject, policy)
+	}
 	return nil
 }
 

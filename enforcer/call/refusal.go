@@ -104,6 +104,14 @@ func noBudget(subject admission.Subject) *Problem {
 		fmt.Sprintf("Tenant %s has no budget.", subject.Tenant))
 }
 
+// unlimitedTier is the refusal of a call of a user whose tier a policy does not limit, though it
+// demands that every one is limited.
+func unlimitedTier(subject admission.Subject, policy string) *Problem {
+	return refuseWith(protocol.StatusForbidden, protocol.PermissionDenied, "tier_not_limited", "Tier not limited",
+		fmt.Sprintf("RateLimitPolicy %s refuses users of tier %q, because none of its limits selects that tier. "+
+			"Whoever manages the budget can correct the tier of the API key, or add a limit.", policy, subject.Tier)).finally()
+}
+
 // unavailable is the refusal of a call while Bursar cannot decide on it.
 func unavailable(why string) *Problem {
 	return refuseWith(protocol.StatusServiceUnavailable, protocol.ServerError,

@@ -85,6 +85,16 @@ func TestRefusals(t *testing.T) {
 			wantBody: `{"error":{"message":"Tenant poor has no budget.","type":"permission_error","param":null,"code":"no_budget"},` +
 				`"type":"urn:bursar:problem:no-budget","title":"No budget","status":403,"detail":"Tenant poor has no budget."}`,
 		},
+		"a tier that is not limited": {
+			change: func(d *door) {
+				limited := dollarADay
+				limited.LimitedTiers = []limiterv1.LimitedTiers{{Policy: "tiers", Tiers: []string{"empleado"}}}
+				d.config.tenant = newTenant(d.t, limited)
+			},
+			wantStatus: 403, wantHeader: http.Header{"X-Should-Retry": {"false"}},
+			wantBody: `{"error":{"message":"RateLimitPolicy tiers refuses users of tier \"gerente\", because none of its limits selects that tier. Whoever manages the budget can correct the tier of the API key, or add a limit.","type":"permission_error","param":null,"code":"tier_not_limited"},` +
+				`"type":"urn:bursar:problem:tier-not-limited","title":"Tier not limited","status":403,"detail":"RateLimitPolicy tiers refuses users of tier \"gerente\", because none of its limits selects that tier. Whoever manages the budget can correct the tier of the API key, or add a limit."}`,
+		},
 		"too large a body": {
 			body: strings.Repeat(" ", 2<<20), wantStatus: 413, wantHeader: http.Header{},
 			wantBody: `{"error":{"message":"The request body is larger than 1048576 bytes.","type":"invalid_request_error","param":null,"code":"request_too_large"},` +

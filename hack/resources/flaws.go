@@ -144,6 +144,7 @@ var policyFlaws = all(
 	breaks("spec.targetSelector.namespaces", "spec.targetSelector.namespaces", map[string]any{"from": "Selector"}),
 	breaks("spec.targetSelector.namespaces", "spec.targetSelector.namespaces", map[string]any{"from": "All", "selector": map[string]any{}}),
 	is("spec.limits", nil, "5", []any{}, many(33, aRateLimit), many(huge, aRateLimit)),
+	is("spec.unlimitedTiers", "", "deny", "Refuse", 1),
 	is("spec.limits[*]", nil, "5"),
 	is("spec.limits[*].name", wrongNames...),
 	again("spec.limits", "spec.limits[$]", nil),

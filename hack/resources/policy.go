@@ -22,6 +22,7 @@ func (m *Maker) newPolicy() *v1alpha1.RateLimitPolicy {
 	} else {
 		p.Spec.TargetRef = &v1alpha1.TargetRef{Kind: pick(m, "", "TenantBudget"), Name: pick(m, m.budgets...).Name}
 	}
+	p.Spec.UnlimitedTiers = pick(m, "", v1alpha1.UnlimitedTiersAllow, v1alpha1.UnlimitedTiersDeny)
 	for i := range pick(m, 1, 2, 3, 32) {
 		p.Spec.Limits = append(p.Spec.Limits, m.rateLimit(fmt.Sprintf("limit-%d", i)))
 	}

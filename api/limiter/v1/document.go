@@ -66,6 +66,28 @@ type Tenant struct {
 	// VirtualModels are the models to be tried, in this order, for each name that
 	// callers may ask for in the place of a model's.
 	VirtualModels map[string][]string `json:"virtualModels,omitempty"`
+	// LimitedTiers are what the policies demand that refuse users whose tier they do not limit.
+	LimitedTiers []LimitedTiers `json:"limitedTiers,omitempty"`
+}
+
+// LimitedTiers are the tiers whose users a policy limits, where it refuses all others.
+type LimitedTiers struct {
+	// Policy is the policy's name, with its namespace before it where that is another.
+	Policy string   `json:"policy"`
+	Tiers  []string `json:"tiers"`
+	// Imposed is whether the policy is of another namespace, so that the tenant cannot waive it.
+	Imposed bool `json:"imposed,omitempty"`
+}
+
+// RefusesTier is the name of a policy that refuses calls of users of the tier because it does not
+// limit them; empty for none.
+func (t Tenant) RefusesTier(tier string) (policy string) {
+	for _, limited := range t.LimitedTiers {
+		if !slices.Contains(limited.Tiers, tier) && (limited.Imposed || !t.Waives()) {
+			return limited.Policy
+		}
+	}
+	return ""
 }
 
 // ModelsFor are the models to be tried for a call that asks for the name: that of

@@ -13,7 +13,6 @@ import (
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
-	"github.com/bursar-dev/bursar/controllers/rules/index"
 )
 
 //+kubebuilder:rbac:groups=bursar.dev,resources=ratelimitpolicies,verbs=list;watch
@@ -30,18 +29,11 @@ func namesTiers(policy client.Object) bool {
 }
 
 // limitedBy are the keys of which something else is surely not meant now that a policy has
-// changed: of its targets, and of the budgets below these.
+// changed: those of its targets.
 func (c *Controller) limitedBy(ctx context.Context, object client.Object) []reconcile.Request {
 	targets, err := c.targetsOf(ctx, object.(*v1alpha1.RateLimitPolicy))
 	if err != nil {
 		log.FromContext(ctx).Error(err, "Failed to find the TenantBudgets of a RateLimitPolicy", "policy", client.ObjectKeyFromObject(object))
-	}
-	below, err := index.Below(ctx, c.client, targets...)
-	if err != nil {
-		log.FromContext(ctx).Error(err, "Failed to find the descendants of TenantBudgets", "budgets", targets)
-	}
-	for i := range below {
-		targets = append(targets, client.ObjectKeyFromObject(&below[i]))
 	}
 	var requests []reconcile.Request
 	for _, budget := range targets {

@@ -36,6 +36,8 @@ func OfAPIKey(key *v1alpha1.APIKey, document *limiterv1.Tenant, users []string) 
 	tier, path := string(key.Spec.Tier), spec.Child("tier")
 	names := tiersIn(*document)
 	switch why := unlimited(tier, *document); {
+	case document.RefusesTier(tier) != "":
+		f.warn(path, "calls are refused: no limit of RateLimitPolicy %s selects tier %q%s", document.RefusesTier(tier), tier, didYouMean(tier, names))
 	case why != "":
 		f.warn(path, "is %s", strings.TrimPrefix(why, "tier "))
 	case !slices.Contains(names, tier) && nearest(tier, names) != "":

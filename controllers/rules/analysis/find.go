@@ -100,7 +100,7 @@ func (a *Analyzer) RateLimitPolicy(
 		if document == nil {
 			continue
 		}
-		keys, err := a.keysOf(ctx, budget)
+		keys, err := a.ownKeys(ctx, client.ObjectKeyFromObject(budget))
 		if err != nil {
 			return nil, err
 		}
@@ -161,41 +161,55 @@ func (a *Analyzer) listKeys(ctx context.Context, budget *v1alpha1.TenantBudget) 
 	}
 	var all []v1alpha1.APIKey
 	for _, name := range budgets {
-		var keys v1alpha1.APIKeyList
-		err := a.reader.List(ctx, &keys, client.UnsafeDisableDeepCopy,
-			client.InNamespace(name.Namespace), client.MatchingFields{index.KeyBudget: name.Name})
+		keys, err := a.listOwnKeys(ctx, name)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, keys.Items...)
+		all = append(all, keys...)
 	}
 	return all, nil
 }
 
+// listOwnKeys are the APIKeys of a budget, which are as those of listKeys.
+func (a *Analyzer) listOwnKeys(ctx context.Context, budget client.ObjectKey) ([]v1alpha1.APIKey, error) {
+	var keys v1alpha1.APIKeyList
+	err := a.reader.List(ctx, &keys, client.UnsafeDisableDeepCopy,
+		client.InNamespace(budget.Namespace), client.MatchingFields{index.KeyBudget: budget.Name})
+	return keys.Items, err
+}
+
+func (a *Analyzer) ownKeys(ctx context.Context, budget client.ObjectKey) ([]Key, error) {
+	all, err := a.listOwnKeys(ctx, budget)
+	return named(all), err
+}
+
 func (a *Analyzer) keysOf(ctx context.Context, budget *v1alpha1.TenantBudget) ([]Key, error) {
 	all, err := a.listKeys(ctx, budget)
+	return named(all), err
+}
+
+// named are the names of keys, with their tiers.
+func named(all []v1alpha1.APIKey) []Key {
 	var keys []Key
 	for i := range all {
 		keys = append(keys, Key{index.KeyOf(&all[i]), string(all[i].Spec.Tier)})
 	}
-	return keys, err
+	return keys
 }
 
 // OutdatedKeys are the APIKeys of a budget whose condition Warning says something else than what
 // is found now.
 func (a *Analyzer) OutdatedKeys(ctx context.Context, budget client.ObjectKey) (outdated []client.ObjectKey, err error) {
-	var keys v1alpha1.APIKeyList
-	err = a.reader.List(ctx, &keys, client.UnsafeDisableDeepCopy,
-		client.InNamespace(budget.Namespace), client.MatchingFields{index.KeyBudget: budget.Name})
-	if err != nil || len(keys.Items) == 0 {
+	keys, err := a.listOwnKeys(ctx, budget)
+	if err != nil || len(keys) == 0 {
 		return nil, err
 	}
 	document, err := a.documentOf(ctx, budget)
 	if err != nil {
 		return nil, err
 	}
-	for i := range keys.Items {
-		key := &keys.Items[i]
+	for i := range keys {
+		key := &keys[i]
 		users, err := a.usersLike(ctx, key)
 		if err != nil {
 			return nil, err

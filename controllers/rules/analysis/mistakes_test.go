@@ -441,11 +441,24 @@ var mistakes = []struct {
 			says:   `spec.limits[2]: is never reached: limit org counts all tiers, too, and is lower; raise that one, or give it other tiers`,
 		},
 		{
+			change: `unlimitedTiers: Deny` + "\n" + `limits[1].tiers: [gerentes]`,
+			says: `spec.limits[1].tiers[0]: no APIKey whose calls count here has tier "gerentes"; did you mean "gerente"?` + "\n" +
+				`spec.unlimitedTiers: calls with APIKey acme/gerente-1 are refused: no limit of RateLimitPolicy tiers selects its tier "gerente"`,
+		},
+		{
+			change: `unlimitedTiers: Deny` + "\n" + `limits[3]: {name: everybody, per: User, requests: 200, window: 1m}`,
+			says:   `spec.unlimitedTiers: limit everybody selects all tiers, so that Deny refuses nobody: leave it out`,
+		},
+		{
+			change: `unlimitedTiers: Deny` + "\n" + `limits: [{name: all, per: Tenant, requests: 200, window: 1m}]`,
+			says:   `spec.unlimitedTiers: Deny refuses every call: no limit of requests or tokens has per: User; add one`,
+		},
+		{
 			change: `targetSelector: {matchLabels: {plan: free}}`,
 			says:   `refused: spec.targetSelector: Not found: "no TenantBudget in the selected namespaces matches these labels"`,
 		},
 	}},
-	{"Keys and grants", "Of APIKey `gerente-1`.", "APIKey/gerente-1", []mistake{
+	{"Keys", "Of APIKey `gerente-1`.", "APIKey/gerente-1", []mistake{
 		{
 			change: `tier: gerant`,
 			says:   `spec.tier: is "gerant", which no rate limit selects; did you mean "gerente"?`,

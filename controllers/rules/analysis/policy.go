@@ -15,7 +15,7 @@ import (
 type Target struct {
 	// Document is what is in force for the tenant, with the policy.
 	Document limiterv1.Tenant
-	// Keys are the keys of the tenant, and those of the tenants below it.
+	// Keys are the keys of the tenant. Those of the tenants below it have other limits per user.
 	Keys []Key
 }
 
@@ -41,8 +41,26 @@ func OfRateLimitPolicy(policy *v1alpha1.RateLimitPolicy, targets []Target, catal
 		f.bucketTooSmall(path, limit, documents, catalogue)
 		f.rateNeverReached(path, policy.Spec.Limits, i)
 	}
-	f.unlimitedKeys(policy.Spec.Limits, targets)
+	f.unlimitedTiers(policy.Spec)
+	if slices.ContainsFunc(policy.Spec.Limits, func(l v1alpha1.RateLimit) bool { return len(l.Tiers) > 0 }) {
+		f.unlimitedKeys(targets)
+	}
 	return f
+}
+
+// unlimitedTiers finds that to refuse users of tiers without a limit refuses nobody, or all.
+func (f *found) unlimitedTiers(spec v1alpha1.RateLimitPolicySpec) {
+	if spec.UnlimitedTiers != v1alpha1.UnlimitedTiersDeny {
+		return
+	}
+	path := field.NewPath("spec", "unlimitedTiers")
+	isOfUsers := func(l v1alpha1.RateLimit) bool { return l.Per == v1alpha1.ScopeUser && l.Concurrent == nil }
+	isOfAll := func(l v1alpha1.RateLimit) bool { return isOfUsers(l) && len(l.Tiers) == 0 }
+	if i := slices.IndexFunc(spec.Limits, isOfAll); i >= 0 {
+		f.noEffect(path, "limit %s selects all tiers, so that Deny refuses nobody: leave it out", spec.Limits[i].Name)
+	} else if !slices.ContainsFunc(spec.Limits, isOfUsers) {
+		f.warn(path, "Deny refuses every call: no limit of requests or tokens has per: User; add one")
+	}
 }
 
 // rateNeverReached finds that another limit of the policy keeps the one at the index from ever
@@ -94,17 +112,17 @@ func rateOf(limit v1alpha1.RateLimit) (each float64, atOnce int64, ok bool) {
 
 // unlimitedKeys finds keys of targets whose tier no rate limit selects, though the policy limits
 // others by their tiers.
-func (f *found) unlimitedKeys(limits []v1alpha1.RateLimit, targets []Target) {
-	if !slices.ContainsFunc(limits, func(l v1alpha1.RateLimit) bool { return len(l.Tiers) > 0 }) {
-		return
-	}
+func (f *found) unlimitedKeys(targets []Target) {
 	told := sets.New[string]()
 	for _, target := range targets {
 		for _, key := range target.Keys {
 			if told.Has(key.Tier) {
 				continue
 			}
-			if why := unlimited(key.Tier, target.Document); why != "" {
+			if policy := target.Document.RefusesTier(key.Tier); policy != "" {
+				f.warn(field.NewPath("spec", "unlimitedTiers"), "calls with APIKey %s are refused: no limit of RateLimitPolicy %s selects its tier %q", key.Name, policy, key.Tier)
+				told.Insert(key.Tier)
+			} else if why := unlimited(key.Tier, target.Document); why != "" {
 				f.warn(field.NewPath("spec", "limits"), "APIKey %s has %s", key.Name, why)
 				told.Insert(key.Tier)
 			}

@@ -24,8 +24,8 @@ type Warning struct {
 // String is the warning as it is shown: the field and the detail.
 func (w Warning) String() string { return w.Field + ": " + w.Detail }
 
-// named is how many warnings a condition names.
-const named = 5
+// atOnce is how many warnings a condition names.
+const atOnce = 5
 
 // Verdict is the condition Warning of an object in which these were found.
 func Verdict(warnings []Warning) verdict.Verdict {
@@ -33,10 +33,10 @@ func Verdict(warnings []Warning) verdict.Verdict {
 		return verdict.False(v1alpha1.ReasonNoWarnings, "nothing in the spec looks like a mistake")
 	}
 	var texts []string
-	for _, w := range warnings[:min(len(warnings), named)] {
+	for _, w := range warnings[:min(len(warnings), atOnce)] {
 		texts = append(texts, w.String())
 	}
-	if more := len(warnings) - named; more > 0 {
+	if more := len(warnings) - atOnce; more > 0 {
 		texts = append(texts, fmt.Sprintf("and %d more", more))
 	}
 	return verdict.True(v1alpha1.ReasonPossibleMistakes, strings.Join(texts, "; "))

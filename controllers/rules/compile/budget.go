@@ -37,6 +37,7 @@ func Tenant(
 		tenant.UnknownModel = limiterv1.PriceAsMostExpensive
 	}
 	tenant.VirtualModels = virtualModels(budget.Spec.VirtualModels)
+	tenant.LimitedTiers = limitedTiers(budget.Namespace, Applying(budget.Namespace, policies))
 	return under(tenant, ancestors), nil
 }
 

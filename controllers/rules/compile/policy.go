@@ -2,6 +2,7 @@ package compile
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -95,4 +96,40 @@ func countable(units int64, window limiterv1.Duration, path *field.Path) field.E
 			window.Std(), most))}
 	}
 	return nil
+}
+
+// limitedTiers are what policies, which apply to a TenantBudget in a namespace, demand of the
+// tiers of its users.
+func limitedTiers(namespace string, policies []v1alpha1.RateLimitPolicy) []limiterv1.LimitedTiers {
+	var all []limiterv1.LimitedTiers
+	for i := range policies {
+		policy := &policies[i]
+		tiers, isAny := tiersLimitedBy(policy.Spec.Limits)
+		if policy.Spec.UnlimitedTiers != v1alpha1.UnlimitedTiersDeny || isAny {
+			continue
+		}
+		limited := limiterv1.LimitedTiers{Policy: policy.Name, Tiers: tiers, Imposed: policy.Namespace != namespace}
+		if limited.Imposed {
+			limited.Policy = policy.Namespace + "/" + policy.Name
+		}
+		all = append(all, limited)
+	}
+	return all
+}
+
+// tiersLimitedBy are the tiers whose users have limits of requests or tokens; any where such a
+// limit names none.
+func tiersLimitedBy(limits []v1alpha1.RateLimit) (tiers []string, isAny bool) {
+	tiers = []string{}
+	for _, limit := range limits {
+		if limit.Per != v1alpha1.ScopeUser || limit.Concurrent != nil {
+			continue
+		}
+		if len(limit.Tiers) == 0 {
+			return nil, true
+		}
+		tiers = append(tiers, sorted(limit.Tiers)...)
+	}
+	slices.Sort(tiers)
+	return slices.Compact(tiers), false
 }

@@ -5,6 +5,7 @@ import (
 	_ "time/tzdata" // as in the manager
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
@@ -112,6 +113,48 @@ func TestPolicyErrors(t *testing.T) {
 			}
 			if wantNone := len(tc.wantErrs) > 0; wantNone != (got == nil) {
 				t.Errorf("compiled to %v beside errors %v", got, errs)
+			}
+		})
+	}
+}
+
+// TestLimitedTiers: a policy that refuses users whose tier it does not limit.
+func TestLimitedTiers(t *testing.T) {
+	requests := func(tiers ...v1alpha1.Tier) v1alpha1.RateLimit {
+		return v1alpha1.RateLimit{Per: v1alpha1.ScopeUser, Requests: ptr.To[int64](5), Window: "1m", Tiers: tiers}
+	}
+	inFlight := v1alpha1.RateLimit{Per: v1alpha1.ScopeUser, Concurrent: ptr.To[int64](5)}
+	for name, tc := range map[string]struct {
+		namespace     string
+		answer        v1alpha1.UnlimitedTiers
+		limits        []v1alpha1.RateLimit
+		shadow        bool
+		wantRefusedBy map[string]string
+	}{
+		"of nobody":               {"acme", v1alpha1.UnlimitedTiersAllow, []v1alpha1.RateLimit{requests("senior")}, false, map[string]string{"sernior": ""}},
+		"of others":               {"acme", v1alpha1.UnlimitedTiersDeny, []v1alpha1.RateLimit{requests("senior"), inFlight}, false, map[string]string{"senior": "", "sernior": "policy"}},
+		"of none, as all have it": {"acme", v1alpha1.UnlimitedTiersDeny, []v1alpha1.RateLimit{requests("senior"), requests()}, false, map[string]string{"sernior": ""}},
+		"in shadow":               {"acme", v1alpha1.UnlimitedTiersDeny, []v1alpha1.RateLimit{requests("senior")}, true, map[string]string{"sernior": ""}},
+		"imposed on one in shadow": {"platform", v1alpha1.UnlimitedTiersDeny, []v1alpha1.RateLimit{requests("senior")}, true,
+			map[string]string{"senior": "", "sernior": "platform/policy"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			budget := &v1alpha1.TenantBudget{ObjectMeta: metav1.ObjectMeta{Namespace: "acme"}}
+			if tc.shadow {
+				budget.Spec.Enforcement = v1alpha1.EnforcementShadow
+			}
+			policy := v1alpha1.RateLimitPolicy{
+				ObjectMeta: metav1.ObjectMeta{Namespace: tc.namespace, Name: "policy"},
+				Spec:       v1alpha1.RateLimitPolicySpec{UnlimitedTiers: tc.answer, Limits: tc.limits},
+			}
+			document, errs := compile.Tenant(budget, []v1alpha1.RateLimitPolicy{policy}, nil)
+			if len(errs) > 0 {
+				t.Fatal(errs)
+			}
+			for tier, want := range tc.wantRefusedBy {
+				if got := document.RefusesTier(tier); got != want {
+					t.Errorf("tier %s is refused by %q, want %q", tier, got, want)
+				}
 			}
 		})
 	}
