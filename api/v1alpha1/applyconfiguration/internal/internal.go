@@ -798,6 +798,10 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: targetSelector
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.TargetSelector
+    - name: unlimitedTiers
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.UnlimitedTiers
+      default: Allow
 - name: com.github.bursar-dev.bursar.api.v1alpha1.RateLimitPolicyStatus
   map:
     fields:
@@ -1101,6 +1105,8 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Tier
   scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.UnknownModel
+  scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.UnlimitedTiers
   scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.UnlistedModels
   map:

@@ -2,6 +2,10 @@
 
 package v1alpha1
 
+import (
+	apiv1alpha1 "github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
 // RateLimitPolicySpecApplyConfiguration represents a declarative configuration of the RateLimitPolicySpec type for use
 // with apply.
 //
@@ -13,6 +17,8 @@ type RateLimitPolicySpecApplyConfiguration struct {
 	TargetSelector *TargetSelectorApplyConfiguration `json:"targetSelector,omitempty"`
 	// limits are the rate limits. A call is admitted only if it fits into every limit that applies to it. A tenant gets at most 128 limits in total from policies in its TenantBudget's namespace, and 128 from all other namespaces, oldest policies first. A policy that would exceed this is left out for that tenant, and is not Programmed.
 	Limits []RateLimitApplyConfiguration `json:"limits,omitempty"`
+	// unlimitedTiers says what happens to calls of users of a tier that none of the policy's limits of requests or tokens with per: User selects. Allow: this policy does not limit them; the condition Warning of their APIKeys says so if no other policy does. Deny: they are refused with status 403, so that a misspelt tier does not escape its limits. Children's users are not concerned. Default: Allow.
+	UnlimitedTiers *apiv1alpha1.UnlimitedTiers `json:"unlimitedTiers,omitempty"`
 }
 
 // RateLimitPolicySpecApplyConfiguration constructs a declarative configuration of the RateLimitPolicySpec type for use with
@@ -47,5 +53,13 @@ func (b *RateLimitPolicySpecApplyConfiguration) WithLimits(values ...*RateLimitA
 		}
 		b.Limits = append(b.Limits, *values[i])
 	}
+	return b
+}
+
+// WithUnlimitedTiers sets the UnlimitedTiers field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the UnlimitedTiers field is set to the value of the last call.
+func (b *RateLimitPolicySpecApplyConfiguration) WithUnlimitedTiers(value apiv1alpha1.UnlimitedTiers) *RateLimitPolicySpecApplyConfiguration {
+	b.UnlimitedTiers = &value
 	return b
 }
