@@ -21,7 +21,8 @@ type IdentityProvider struct {
 	// Keys is the issuer's JWK set (RFC 7517) of public keys, as it was last fetched; empty
 	// where it was never fetched.
 	Keys json.RawMessage `json:"keys,omitempty"`
-	// KeysAt is when the keys were fetched; zero for those that the IdentityProvider has itself.
+	// KeysAt is when these keys were first fetched, and not when they were last found to be the
+	// same; zero for those that the IdentityProvider has itself.
 	KeysAt time.Time `json:"keysAt,omitzero"`
 	// Leeway is how far the clocks of the issuer and of an enforcer may differ.
 	Leeway Duration `json:"leeway"`
@@ -78,7 +79,9 @@ type Members struct {
 	// Provider is the name of their IdentityProvider.
 	Provider string `json:"provider"`
 	// Members are in the order of the Membership: the first that matches a caller by its
-	// subject counts, or else by its e-mail address, or else by a group.
+	// subject counts, or else by its e-mail address, or else by a group. Of several
+	// Memberships of a tenant with such a match, that with the first Name counts. No two
+	// Members of a Membership have the same subject, e-mail address or group.
 	Members []Member `json:"members"`
 }
 
@@ -86,8 +89,9 @@ type Members struct {
 type Member struct {
 	// Subject is the claim sub.
 	Subject string `json:"subject,omitempty"`
-	// Email is the claim email in lower case, which counts only where the claim
-	// email_verified is true.
+	// Email is the claim email with ASCII letters in lower case, which counts only where the
+	// claim email_verified is true. It is ASCII alone: no other letter of a claim may become
+	// one of its letters, as K (U+212A) does in lower case.
 	Email string `json:"email,omitempty"`
 	// Group is one of the groups that ClaimMappings.Groups gives.
 	Group string `json:"group,omitempty"`

@@ -33,6 +33,19 @@ const (
 	SessionsKey = "bursar:{config}:sessions"
 	// SessionStatesKey is a hash: session -> JSON of SessionState.
 	SessionStatesKey = "bursar:{config}:session-states"
+	// WantedKeysKey is a hash: the name of an IdentityProvider -> anything. An enforcer sets the
+	// field when a token of the issuer names a signing key that the document of the
+	// IdentityProvider does not have; it must set none of an IdentityProvider that has no
+	// document, so that there are never more fields than documents. The leading manager takes
+	// fields out every WantedKeysLook, and fetches the issuer's keys, for this cause at most
+	// once in WantedKeysPause of each IdentityProvider. The document changes only if the keys have.
+	WantedKeysKey = "bursar:{config}:wanted-keys"
+)
+
+// The times of WantedKeysKey.
+const (
+	WantedKeysLook  = 250 * time.Millisecond
+	WantedKeysPause = time.Minute
 )
 
 // Channels of Redis' publish/subscribe. What is published is a hint to look now
