@@ -26,6 +26,7 @@ history=$(dependencies ./history/...)
 http=$(go list -deps -f '{{range .Imports}}{{if eq . "net/http"}}{{$.ImportPath}}{{end}}{{end}}' ./enforcer/call | grep "^$ours/" || true)
 pure=(./api/money ./api/price ./api/period ./api/limiter/... ./api/ledger/...)
 values=$(dependencies "${pure[@]}")
+identity=$(dependencies ./api/identity/...)
 
 refuse 'Kubernetes' "$(grep -E '^(sigs\.)?k8s\.io/' <<<"$enforcer")" ./enforcer/...
 refuse 'the control plane or its API' "$(grep -E "^$ours/(controllers|webhook|history|api/v1alpha1)(/|$)" <<<"$enforcer")" ./enforcer/...
@@ -33,5 +34,8 @@ refuse 'the data plane' "$(grep -E "^$ours/enforcer(/|$)" <<<"$controllers")" ./
 refuse 'a plane' "$(grep -E "^$ours/(controllers|enforcer|webhook)(/|$)" <<<"$history")" ./history/...
 refuse 'more than the standard library and each other' \
 	"$(grep -vE "^$ours/api/(money|price|period|limiter|ledger)(/|$)" <<<"$values")" "${pure[@]}"
+refuse 'more of ours than the values' \
+	"$(grep "^$ours/" <<<"$identity" | grep -vE "^$ours/api/(identity|money|price|period|limiter)(/|$)")" ./api/identity/...
+refuse 'Kubernetes' "$(grep -E '^(sigs\.)?k8s\.io/' <<<"$identity")" ./api/identity/...
 refuse 'net/http' "$http" ./enforcer/call
 ! $failed

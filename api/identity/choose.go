@@ -1,0 +1,59 @@
+package identity
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// ChoiceError is that it is not clear which tenant pays. All that it says is the caller's own.
+type ChoiceError struct {
+	// Asked is the tenant that the caller has named and does not belong to; empty for none.
+	Asked string
+	// Tenants are those that the caller belongs to, sorted.
+	Tenants []string
+}
+
+// Error is a sentence without its capital and its full stop.
+func (e *ChoiceError) Error() string {
+	belongs := "the caller belongs to no tenant"
+	if len(e.Tenants) > 0 {
+		belongs = "the caller belongs to " + strings.Join(e.Tenants, ", ")
+	}
+	switch {
+	case e.Asked != "":
+		return fmt.Sprintf("the request names a tenant that the caller does not belong to; %s", belongs)
+	case len(e.Tenants) == 0:
+		return belongs
+	}
+	return fmt.Sprintf("the caller belongs to more than one tenant, and the request does not say which of them pays: %s",
+		strings.Join(e.Tenants, ", "))
+}
+
+// Choose is the one of the tenancies that pays: that of the tenant asked for, or, where
+// none is, the only one, or else the only one that is a default. The error is a *ChoiceError.
+func Choose(tenancies []Tenancy, asked string) (Tenancy, error) {
+	if asked != "" {
+		at := slices.IndexFunc(tenancies, func(t Tenancy) bool { return t.Tenant == asked })
+		if at < 0 {
+			return Tenancy{}, &ChoiceError{Asked: asked, Tenants: names(tenancies)}
+		}
+		return tenancies[at], nil
+	}
+	chosen := tenancies
+	if len(tenancies) > 1 {
+		chosen = slices.DeleteFunc(slices.Clone(tenancies), func(t Tenancy) bool { return !t.Default })
+	}
+	if len(chosen) != 1 {
+		return Tenancy{}, &ChoiceError{Tenants: names(tenancies)}
+	}
+	return chosen[0], nil
+}
+
+func names(tenancies []Tenancy) []string {
+	names := make([]string, len(tenancies))
+	for i, t := range tenancies {
+		names[i] = t.Tenant
+	}
+	return names
+}
