@@ -16,8 +16,12 @@ type Subject struct {
 	Tenant string
 	User   string
 	Tier   string
-	// Credential is the name of the credential, "namespace/name", never its key.
+	// Credential is the name of the API key, "namespace/name", never the key; empty of who
+	// calls with a token.
 	Credential string
+	// IdentityProvider is the name of the IdentityProvider of the token that the subject
+	// calls with, and Subject the token's claim sub; empty of who calls with an API key.
+	IdentityProvider, Subject string
 }
 
 // Request is a call that wants to be admitted.

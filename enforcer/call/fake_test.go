@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	apiidentity "github.com/bursar-dev/bursar/api/identity"
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
@@ -57,7 +58,7 @@ func newWorld(t *testing.T, document limiterv1.Tenant, endpoint string) *world {
 	begun := make(chan struct{})
 	close(begun)
 	w.calls = call.New(call.Options{
-		Identifier: identity.NewIdentifier(w.config, protocol.Protocols(), time.Now),
+		Identifier: identity.NewIdentifier(identity.Options{Config: w.config, Protocols: protocol.Protocols()}),
 		Config:     w.config, Admitter: admission.NewAdmitter(w.store), Ledger: w.ledger, Refusals: w.refusals,
 		Answers: answercache.New(1 << 20), Claims: &fakeClaims{}, Replays: answercache.New(1 << 20),
 		Metrics: call.NewMetrics(prometheus.NewRegistry()), Log: slog.New(slog.DiscardHandler),
@@ -147,6 +148,10 @@ func (c *fakeConfig) Credentials(hash [sha256.Size]byte) []limiterv1.Credential 
 }
 
 func (c *fakeConfig) Complete() bool { return true }
+
+func (c *fakeConfig) Issuer(string) (*config.Issuer, bool) { return nil, false }
+
+func (c *fakeConfig) Members() *apiidentity.Directory { return apiidentity.NewDirectory() }
 
 func (c *fakeConfig) Tenant(name string) (*admission.Tenant, bool) { return c.tenant, name == "acme" }
 

@@ -3,6 +3,7 @@ package call
 import (
 	"context"
 	"net/url"
+	"strings"
 
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/identity"
@@ -12,7 +13,7 @@ import (
 // identify finds out who calls, and who pays.
 func (c *Call) identify(ctx context.Context) (problem *Problem) {
 	p := c.Endpoint.Protocol()
-	c.query = keyQuery(p, c.Query)
+	c.query = identityQuery(p, c.Query)
 	c.subject, problem = c.calls.Identify(ctx, identity.Request{Protocol: p, Header: c.Header, Query: c.query})
 	if problem != nil {
 		return problem
@@ -27,9 +28,10 @@ func (c *Call) identify(ctx context.Context) (problem *Problem) {
 	return nil
 }
 
-// keyQuery is the query, parsed, if clients of the protocol may send their key there.
-func keyQuery(p protocol.Protocol, query string) url.Values {
-	if p.KeyParameter() == "" {
+// identityQuery is the query, parsed, if it may say who is calling: clients of some
+// protocols send their key there, and any may name the tenant that pays.
+func identityQuery(p protocol.Protocol, query string) url.Values {
+	if p.KeyParameter() == "" && !strings.Contains(query, identity.TenantParameter) {
 		return nil
 	}
 	return parseQuery(query)

@@ -26,7 +26,7 @@ func TestUnidentified(t *testing.T) {
 		"a message":                {identity.Error{Code: "invalid_token", Message: "the token has expired"}, 401, `"message":"The token has expired."`},
 		"one that is not in ASCII": {identity.Error{Message: "éxito"}, 401, `"message":"Éxito."`},
 		"no message":               {identity.Error{Code: "invalid_token"}, 401, `"message":"The caller could not be identified."`},
-		"not now, no message":      {identity.Error{Unavailable: true}, 503, `"message":"The caller could not be identified."`},
+		"not now, no message":      {identity.Error{Status: identity.Unavailable}, 503, `"message":"The caller could not be identified."`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, acme(), "")

@@ -82,8 +82,12 @@ func unidentified(err error) *Problem {
 	switch {
 	case !errors.As(err, &why):
 		why = identity.ErrUnknown
-	case why.Unavailable:
+	case why.Status == identity.Unavailable:
 		return unavailable(sentence(why.Message))
+	case why.Status == identity.Forbidden:
+		return refuseWith(protocol.StatusForbidden, protocol.PermissionDenied, why.Code, why.Title, sentence(why.Message))
+	case why.Status == identity.Undecided:
+		return refuseWith(protocol.StatusBadRequest, protocol.InvalidRequest, why.Code, why.Title, sentence(why.Message))
 	}
 	r := refuseWith(protocol.StatusUnauthorized, protocol.InvalidRequest, why.Code, why.Title, sentence(why.Message))
 	r.Header = protocol.Header{"Www-Authenticate": {why.Challenge}}

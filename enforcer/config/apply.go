@@ -24,6 +24,10 @@ func (c *Config) put(id limiterv1.DocumentID, body []byte) error {
 		return c.putCredential(id.Name, body)
 	case limiterv1.ProviderDocument:
 		return c.putProvider(id.Name, body)
+	case limiterv1.IdentityDocument:
+		return c.putIdentityProvider(id.Name, body)
+	case limiterv1.MembersDocument:
+		return c.putMembers(id.Name, body)
 	}
 	return fmt.Errorf("unknown kind %q: this enforcer may be older than the control plane", id.Kind)
 }
@@ -40,6 +44,10 @@ func (c *Config) withdraw(id limiterv1.DocumentID) {
 	case limiterv1.ProviderDocument:
 		delete(c.providers, id.Name)
 		c.routes.Store(newRoutes(c.providers))
+	case limiterv1.IdentityDocument:
+		c.identities.setProvider(id.Name, nil)
+	case limiterv1.MembersDocument:
+		c.identities.members.Withdraw(id.Name)
 	}
 }
 

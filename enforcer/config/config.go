@@ -30,7 +30,8 @@ type Config struct {
 	credentials sync.Map // Hash -> []limiterv1.Credential, of one namespace each
 	routes      atomic.Pointer[routes]
 	// providers are what routes is made of. Only the Follower knows them.
-	providers map[string]source
+	providers  map[string]source
+	identities identities
 
 	running  atomic.Pointer[Running]
 	complete atomic.Bool
@@ -39,7 +40,7 @@ type Config struct {
 
 // New makes an empty Config. A Follower fills it.
 func New() *Config {
-	c := &Config{providers: map[string]source{}, changed: make(chan struct{}, 1)}
+	c := &Config{providers: map[string]source{}, identities: newIdentities(), changed: make(chan struct{}, 1)}
 	c.routes.Store(newRoutes(nil))
 	c.running.Store(&Running{})
 	return c

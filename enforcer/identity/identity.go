@@ -3,151 +3,179 @@ package identity
 import (
 	"context"
 	"crypto/sha256"
-	"net/url"
-	"slices"
-	"strings"
+	"errors"
 	"time"
 
+	"github.com/bursar-dev/bursar/api/identity"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-// Error is why a caller could not be identified.
-type Error struct {
-	// Code names the error for programs, and Title is the same for every one of the code.
-	Code, Title string
-	// Message is for the caller: a sentence without its capital and its full stop. It has
-	// nothing of the credential.
-	Message string
-	// Challenge is the value of the WWW-Authenticate field: how a caller can authenticate.
-	Challenge string
-	// Unavailable is whether the same request may be answered in a moment: then nothing
-	// is said of the credential.
-	Unavailable bool
-}
-
-func (e *Error) Error() string { return e.Message }
-
-// Why a caller could not be identified.
-var (
-	ErrMissing = badKey(`no API key, or more than one: send one header "Authorization: Bearer KEY"`)
-	ErrUnknown = badKey("the API key is unknown")
-	ErrExpired = badKey("the API key has expired")
-	// ErrAmbiguous: the hash of the key is registered in several namespaces, and nothing
-	// proves in which of them by those who made the key.
-	ErrAmbiguous = badKey("the API key is registered in more than one namespace and does not name its own: " +
-		"replace it by a key made with kubectl budget key create")
-	// ErrNotConfigured: who is not known may be known once the configuration is complete.
-	ErrNotConfigured = &Error{Message: "the limiter's configuration is not complete yet", Unavailable: true}
-)
-
-func badKey(message string) *Error {
-	return &Error{Code: "invalid_api_key", Title: "Invalid API key", Message: message, Challenge: "Bearer"}
-}
-
-// Request is what of a request may say who has sent it.
-type Request struct {
-	// Protocol is the one of the endpoint, or the path, that was asked.
-	Protocol protocol.Protocol
-	Header   protocol.HeaderView
-	Query    url.Values
-}
-
-// Credentials knows credentials by their SHA-256.
-type Credentials interface {
+// Config is whom credentials are of.
+type Config interface {
 	// Credentials are those with the hash: one of each namespace in which it is registered.
 	Credentials(hash [sha256.Size]byte) []limiterv1.Credential
-	// Complete is whether all credentials there are can be known, and so whether one that
-	// is not known is none.
+	// Issuer is by whom a token is verified that has the claim iss.
+	Issuer(iss string) (*config.Issuer, bool)
+	// Members are those of all Memberships.
+	Members() *identity.Directory
+	// Complete is whether all there is can be known, and so whether a credential that is not
+	// known is none.
 	Complete() bool
 }
 
-// Identifier finds out who is calling, by API keys.
-type Identifier struct {
-	credentials Credentials
-	keyFields   []string
-	now         func() time.Time
+// Options are what an Identifier is made with.
+type Options struct {
+	Config Config
+	// Protocols are those in whose header fields clients send credentials.
+	Protocols []protocol.Protocol
+	// Now is the clock by which credentials expire; nil is that of this machine.
+	Now func() time.Time
+	// WantKeys says that the keys of an IdentityProvider are to be fetched; nil for nobody
+	// who could.
+	WantKeys func(ctx context.Context, provider string) error
+	// Metrics count what is found out; nil for none.
+	Metrics *Metrics
 }
 
-// NewIdentifier makes an Identifier, which takes keys from any of the header fields in
-// which clients of the protocols send them. Keys expire by the clock now.
-func NewIdentifier(credentials Credentials, protocols []protocol.Protocol, now func() time.Time) *Identifier {
-	i := &Identifier{credentials: credentials, now: now}
-	for _, p := range protocols {
+// Identifier finds out who is calling, by API keys and by tokens. Its methods may be called
+// from everywhere at once.
+type Identifier struct {
+	Options
+	keyFields []string
+	verified  *memory
+	wanted    *wantedKeys
+}
+
+// NewIdentifier makes an Identifier, which takes credentials from any of the header fields
+// in which clients of the protocols send them.
+func NewIdentifier(options Options) *Identifier {
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	i := &Identifier{Options: options, verified: newMemory(maxTokens, maxTokenMemory)}
+	i.wanted = newWantedKeys(options.WantKeys, options.Metrics.keysWanted)
+	for _, p := range options.Protocols {
 		i.keyFields = append(i.keyFields, p.Fields().Key...)
 	}
 	return i
 }
 
-// Identify is who sent a request. A key in the query is read where the protocol has a
-// parameter for it. The error is one of the Err values of this package.
-func (i *Identifier) Identify(_ context.Context, request Request) (admission.Subject, error) {
-	var inQuery []string
-	if parameter := request.Protocol.KeyParameter(); parameter != "" {
-		inQuery = request.Query[parameter]
+// Remembered is how many verified tokens are remembered.
+func (i *Identifier) Remembered() int { return i.verified.len() }
+
+// Identify is who sent a request. A credential in the query is read where the protocol
+// has a parameter for it. The error is an *Error.
+func (i *Identifier) Identify(ctx context.Context, request Request) (admission.Subject, error) {
+	subject, by, err := i.identify(ctx, request)
+	i.Metrics.identified(by, err)
+	return subject, err
+}
+
+func (i *Identifier) identify(ctx context.Context, request Request) (admission.Subject, by, error) {
+	credential, err := i.choose(i.find(request))
+	if err != nil {
+		return admission.Subject{}, credential.by, err
 	}
-	key, ok := i.findKey(request.Header, inQuery)
-	if !ok {
-		return admission.Subject{}, ErrMissing
+	asked, err := tenantAsked(request)
+	if err != nil {
+		return admission.Subject{}, credential.by, err
 	}
-	registered := i.registered(key)
-	switch len(registered) {
+	var subject admission.Subject
+	if credential.by == byToken {
+		subject, err = i.token(ctx, credential, asked)
+	} else {
+		subject, err = i.key(credential, asked)
+	}
+	return subject, credential.by, err
+}
+
+// credential is one that a request comes with.
+type credential struct {
+	value string
+	hash  [sha256.Size]byte
+	by    by
+	// isOwn is whether it is one of Bursar's, be it good for anything or not.
+	isOwn bool
+	// registered are the keys that it may be.
+	registered []limiterv1.Credential
+	// remembered is what it has proven before, token what it says, and unreadable why it says
+	// nothing.
+	remembered *remembered
+	token      *identity.Token
+	unreadable error
+}
+
+// by is a kind of credential.
+type by string
+
+const (
+	byNone  by = "none"
+	byKey   by = "key"
+	byToken by = "token"
+)
+
+// choose chooses the credential by which a caller is identified: the only one, or else the
+// only one that is Bursar's. Clients send others beside it by themselves.
+func (i *Identifier) choose(found []string) (credential, error) {
+	switch len(found) {
 	case 0:
-		if !i.credentials.Complete() {
-			return admission.Subject{}, ErrNotConfigured
-		}
-		return admission.Subject{}, ErrUnknown
+		return credential{by: byNone}, ErrMissing
 	case 1:
-	default:
-		return admission.Subject{}, ErrAmbiguous
+		return i.recognise(found[0]), nil
 	}
-	credential := registered[0]
-	if credential.ExpiresAt != nil && !i.now().Before(*credential.ExpiresAt) {
-		return admission.Subject{}, ErrExpired
-	}
-	return admission.Subject{
-		Tenant:     credential.Tenant,
-		User:       credential.User,
-		Tier:       credential.Tier,
-		Credential: credential.Name,
-	}, nil
-}
-
-// registered are the credentials that the key may be. One that names a namespace is only
-// what is registered there: its hash is no secret, and anybody can register it elsewhere.
-func (i *Identifier) registered(key string) []limiterv1.Credential {
-	registered := i.credentials.Credentials(sha256.Sum256([]byte(key)))
-	if namespace, isBound := limiterv1.KeyNamespace(key); isBound {
-		registered = slices.DeleteFunc(slices.Clone(registered), func(c limiterv1.Credential) bool { return c.Namespace() != namespace })
-	}
-	return registered
-}
-
-// findKey finds the one key that a request comes with: in Authorization, in any of the
-// protocols' own fields, or in its query. Two keys are none, unless they are equal.
-func (i *Identifier) findKey(header protocol.HeaderView, inQuery []string) (key string, ok bool) {
-	var keys []string
-	for _, value := range header.Values("Authorization") {
-		keys = append(keys, bearer(value))
-	}
-	for _, name := range i.keyFields {
-		for _, value := range header.Values(name) {
-			keys = append(keys, strings.TrimSpace(value))
+	var chosen credential
+	for n, value := range found {
+		c := i.recognise(value)
+		if c.isOwn && chosen.isOwn {
+			return chosen, ErrSeveral
+		}
+		if n == 0 || c.isOwn {
+			chosen = c
 		}
 	}
-	keys = slices.Compact(append(keys, inQuery...))
-	if len(keys) != 1 {
-		return "", false
-	}
-	return keys[0], keys[0] != ""
+	return chosen, nil
 }
 
-// bearer is the token of an Authorization field (RFC 6750, 2.1), empty when there is none.
-func bearer(field string) string {
-	scheme, token, _ := strings.Cut(field, " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return ""
+// recognise finds out of what kind a credential is, without finding out whether it is good
+// for anything.
+func (i *Identifier) recognise(value string) credential {
+	c := credential{value: value, by: byKey, hash: sha256.Sum256([]byte(value))}
+	isToken := identity.IsToken(value)
+	if isToken {
+		if c.remembered = i.verified.get(c.hash); c.remembered != nil {
+			c.by, c.isOwn = byToken, true
+			return c
+		}
 	}
-	return strings.TrimSpace(token)
+	c.registered = i.registered(value, c.hash)
+	if !isToken || len(c.registered) > 0 {
+		c.isOwn = len(c.registered) > 0 || limiterv1.IsKey(value)
+		return c
+	}
+	c.by = byToken
+	if c.token, c.unreadable = identity.Parse(value); c.unreadable == nil {
+		_, c.isOwn = i.Config.Issuer(c.token.Issuer)
+	}
+	return c
+}
+
+// unknown is what is said of a credential that nobody knows: until the configuration is
+// complete, it may be known in a moment.
+func (i *Identifier) unknown(err error) error {
+	if !i.Config.Complete() {
+		return ErrNotConfigured
+	}
+	return err
+}
+
+// choice is an error of choosing a tenant as a caller is told it.
+func choice(err error) error {
+	var why *identity.ChoiceError
+	if errors.As(err, &why) {
+		return notChosen(why)
+	}
+	return err
 }

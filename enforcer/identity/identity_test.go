@@ -6,20 +6,49 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	apiidentity "github.com/bursar-dev/bursar/api/identity"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/identity"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-type credentials map[[sha256.Size]byte][]limiterv1.Credential
+// people are whom an Identifier knows.
+type people struct {
+	credentials map[[sha256.Size]byte][]limiterv1.Credential
+	issuers     sync.Map // claim iss -> *config.Issuer
+	members     *apiidentity.Directory
+	incomplete  bool
+}
 
-func (c credentials) Credentials(hash [sha256.Size]byte) []limiterv1.Credential { return c[hash] }
+func (p *people) Credentials(hash [sha256.Size]byte) []limiterv1.Credential {
+	return p.credentials[hash]
+}
 
-func (c credentials) Complete() bool { return len(c) > 0 }
+func (p *people) Issuer(iss string) (*config.Issuer, bool) {
+	issuer, ok := p.issuers.Load(iss)
+	if !ok {
+		return nil, false
+	}
+	return issuer.(*config.Issuer), true
+}
+
+func (p *people) Members() *apiidentity.Directory { return p.members }
+
+func (p *people) Complete() bool { return !p.incomplete }
+
+// newIdentifier is an Identifier that knows keys alone.
+func newIdentifier(credentials map[[sha256.Size]byte][]limiterv1.Credential, now time.Time) *identity.Identifier {
+	return identity.NewIdentifier(identity.Options{
+		Config:    &people{credentials: credentials, members: apiidentity.NewDirectory(), incomplete: len(credentials) == 0},
+		Protocols: protocol.Protocols(), Now: func() time.Time { return now },
+	})
+}
 
 func TestIdentify(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -30,9 +59,10 @@ func TestIdentify(t *testing.T) {
 	credential := func(name string, expires *time.Time) []limiterv1.Credential {
 		return []limiterv1.Credential{in("acme", name, expires)}
 	}
+	foreign := "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJodHRwczovL2Vsc2V3aGVyZSJ9.c2lnbmF0dXJl"
 	digits := strings.Repeat("0123456789abcdef", 4)
 	bound, taken, elsewhere := limiterv1.NewKey("acme", digits), limiterv1.NewKey("acme-2", digits), "bursar_"+digits
-	identifier := identity.NewIdentifier(credentials{
+	identifier := newIdentifier(map[[sha256.Size]byte][]limiterv1.Credential{
 		sha256.Sum256([]byte("key-of-gerente-1")): credential("gerente-1", nil),
 		sha256.Sum256([]byte("key-of-gerente-2")): credential("gerente-2", &later),
 		sha256.Sum256([]byte("key-of-carl")):      credential("carl", &earlier),
@@ -42,7 +72,7 @@ func TestIdentify(t *testing.T) {
 		sha256.Sum256([]byte(taken)):              {in("squatter", "eve", nil)},
 		sha256.Sum256([]byte("key-of-two")):       {in("squatter", "eve", nil), in("acme", "gerente-1", nil)},
 		sha256.Sum256([]byte(elsewhere)):          credential("gerente-2", nil),
-	}, protocol.Protocols(), func() time.Time { return now })
+	}, now)
 
 	first := admission.Subject{Tenant: "acme", User: "gerente-1", Tier: "gerente", Credential: "acme/gerente-1"}
 	second := admission.Subject{Tenant: "acme", User: "gerente-2", Tier: "gerente", Credential: "acme/gerente-2"}
@@ -69,7 +99,7 @@ func TestIdentify(t *testing.T) {
 		"empty key":                {authorization: []string{"Bearer "}, wantErr: identity.ErrMissing},
 		"another scheme":           {authorization: []string{"Basic key-of-gerente-1"}, wantErr: identity.ErrMissing},
 		"no scheme":                {authorization: []string{"key-of-gerente-1"}, wantErr: identity.ErrMissing},
-		"two headers, which is it": {authorization: []string{"Bearer key-of-gerente-1", "Bearer key-of-gerente-2"}, wantErr: identity.ErrMissing},
+		"two headers, which is it": {authorization: []string{"Bearer key-of-gerente-1", "Bearer key-of-gerente-2"}, wantErr: identity.ErrSeveral},
 		"Anthropic's field":        {others: http.Header{"X-Api-Key": {"key-of-gerente-1"}}, want: first},
 		"Google's field":           {others: http.Header{"X-Goog-Api-Key": {"key-of-gerente-1"}}, want: first},
 		"Azure's field":            {others: http.Header{"Api-Key": {" key-of-gerente-1"}}, want: first},
@@ -77,13 +107,40 @@ func TestIdentify(t *testing.T) {
 		"the query, elsewhere":     {query: url.Values{"key": {"key-of-gerente-1"}}, protocol: protocol.OpenAI{}, wantErr: identity.ErrMissing},
 		"an empty field":           {others: http.Header{"X-Api-Key": {""}}, wantErr: identity.ErrMissing},
 		"unknown in the query":     {query: url.Values{"key": {"key-of-eve"}}, wantErr: identity.ErrUnknown},
-		"two keys in the query":    {query: url.Values{"key": {"key-of-gerente-1", "key-of-gerente-2"}}, wantErr: identity.ErrMissing},
+		"two keys in the query":    {query: url.Values{"key": {"key-of-gerente-1", "key-of-gerente-2"}}, wantErr: identity.ErrSeveral},
 		"the same key twice":       {authorization: []string{"Bearer key-of-gerente-1"}, others: http.Header{"X-Api-Key": {"key-of-gerente-1"}}, want: first},
 		"two keys, which is it": {
-			authorization: []string{"Bearer key-of-gerente-1"}, others: http.Header{"X-Api-Key": {"key-of-gerente-2"}}, wantErr: identity.ErrMissing,
+			authorization: []string{"Bearer key-of-gerente-1"}, others: http.Header{"X-Api-Key": {"key-of-gerente-2"}}, wantErr: identity.ErrSeveral,
 		},
-		"a key and an unusable one": {
-			authorization: []string{"Basic eve"}, others: http.Header{"X-Api-Key": {"key-of-gerente-1"}}, wantErr: identity.ErrMissing,
+		"a key beside another scheme": {
+			authorization: []string{"Basic eve"}, others: http.Header{"X-Api-Key": {"key-of-gerente-1"}}, want: first,
+		},
+		"a key beside one of somebody else's": {
+			authorization: []string{"Bearer sk-ant-oat01-of-the-client"}, others: http.Header{"X-Api-Key": {"key-of-gerente-1"}}, want: first,
+		},
+		"a key beside somebody else's token": {
+			authorization: []string{"Bearer " + foreign}, others: http.Header{"X-Api-Key": {"key-of-gerente-1"}}, want: first,
+		},
+		"a key beside an empty field": {
+			authorization: []string{"Bearer key-of-gerente-1"}, others: http.Header{"X-Api-Key": {""}}, want: first,
+		},
+		"a key beside a field of blanks": {
+			authorization: []string{"Bearer key-of-gerente-1"}, others: http.Header{"X-Api-Key": {"  "}}, want: first,
+		},
+		"a key beside one that was one of Bursar's": {
+			authorization: []string{"Bearer key-of-gerente-1"}, others: http.Header{"X-Api-Key": {limiterv1.NewKey("gone", digits)}},
+			wantErr: identity.ErrSeveral,
+		},
+		"two of somebody else's": {
+			authorization: []string{"Bearer sk-1"}, others: http.Header{"X-Api-Key": {"sk-2"}}, wantErr: identity.ErrUnknown,
+		},
+		"its own tenant": {authorization: []string{"Bearer key-of-gerente-1"}, others: http.Header{"X-Bursar-Tenant": {"acme"}}, want: first},
+		"its own tenant, by query": {
+			authorization: []string{"Bearer key-of-gerente-1"}, query: url.Values{"bursar-tenant": {"acme"}}, want: first,
+		},
+		"another tenant": {
+			authorization: []string{"Bearer key-of-gerente-1"}, others: http.Header{"X-Bursar-Tenant": {"other"}},
+			wantErr: &identity.Error{Reason: identity.NoTenant},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -113,7 +170,7 @@ func TestIdentify(t *testing.T) {
 
 // TestBeforeTheConfiguration: a key that is not known yet is not said to be none.
 func TestBeforeTheConfiguration(t *testing.T) {
-	identifier := identity.NewIdentifier(credentials{}, protocol.Protocols(), time.Now)
+	identifier := newIdentifier(nil, time.Now())
 	request := identity.Request{Protocol: protocol.OpenAI{}, Header: http.Header{"Authorization": {"Bearer key"}}}
 	if got, err := identifier.Identify(t.Context(), request); got != (admission.Subject{}) || !errors.Is(err, identity.ErrNotConfigured) {
 		t.Errorf("got %+v, %v; want %v", got, err, identity.ErrNotConfigured)

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"sync"
 	"sync/atomic"
 
@@ -27,8 +28,12 @@ type bodies struct {
 	by map[taker]int64
 }
 
-// taker is a tenant, or one of its credentials.
-type taker struct{ tenant, credential string }
+// taker is a tenant, or one of its callers: an API key, or who an IdentityProvider says.
+type taker struct{ tenant, credential, subject string }
+
+func takerOf(s admission.Subject) taker {
+	return taker{s.Tenant, cmp.Or(s.Credential, s.IdentityProvider), s.Subject}
+}
 
 func newBodies(limit int64) *bodies { return &bodies{limit: limit, by: map[taker]int64{}} }
 
@@ -46,7 +51,7 @@ func (b *bodies) inUse() int64 {
 func (b *bodies) take(s admission.Subject, bytes int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	tenant, credential := taker{tenant: s.Tenant}, taker{s.Tenant, s.Credential}
+	tenant, credential := taker{tenant: s.Tenant}, takerOf(s)
 	free := b.limit - b.used - bytes
 	if forTenant*(b.by[tenant]+bytes) > free || forCredential*(b.by[credential]+bytes) > free {
 		return &call.NoRoom{Own: b.by[tenant] > 0}
@@ -61,7 +66,7 @@ func (b *bodies) giveBack(s admission.Subject, bytes int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.used -= bytes
-	for _, t := range []taker{{tenant: s.Tenant}, {s.Tenant, s.Credential}} {
+	for _, t := range []taker{{tenant: s.Tenant}, takerOf(s)} {
 		if b.by[t] -= bytes; b.by[t] == 0 {
 			delete(b.by, t)
 		}

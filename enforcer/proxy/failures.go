@@ -43,7 +43,7 @@ func (f *failures) note(s admission.Subject, bytes int64) {
 	if len(f.debts) >= forgetAt {
 		f.forget(now)
 	}
-	who := taker{s.Tenant, s.Credential}
+	who := takerOf(s)
 	left := f.debts[who].left(now)
 	f.debts[who] = debt{min(left+float64(bytes+failedRequest), 2*failedBurst), now}
 }
@@ -52,7 +52,7 @@ func (f *failures) note(s admission.Subject, bytes int64) {
 func (f *failures) wait(s admission.Subject) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	over := f.debts[taker{s.Tenant, s.Credential}].left(f.now()) - failedBurst
+	over := f.debts[takerOf(s)].left(f.now()) - failedBurst
 	if over <= 0 {
 		return 0
 	}

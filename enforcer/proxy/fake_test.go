@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	apiidentity "github.com/bursar-dev/bursar/api/identity"
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
@@ -148,6 +149,8 @@ type fakeConfig struct {
 	routes  []*config.Route
 	taker   *limiterv1.Provider
 	running config.Running
+	issuers sync.Map // claim iss -> *config.Issuer
+	members *apiidentity.Directory
 }
 
 func (c *fakeConfig) Credentials(hash [sha256.Size]byte) []limiterv1.Credential {
@@ -182,7 +185,17 @@ func (c *fakeConfig) RouteUnlisted(protocol limiterv1.Protocol, model string) (*
 }
 
 func (c *fakeConfig) Routes() []*config.Route { return c.routes }
-func (c *fakeConfig) Complete() bool          { return c.running.Incarnation != "" }
+func (c *fakeConfig) Issuer(iss string) (*config.Issuer, bool) {
+	issuer, ok := c.issuers.Load(iss)
+	if !ok {
+		return nil, false
+	}
+	return issuer.(*config.Issuer), true
+}
+
+func (c *fakeConfig) Members() *apiidentity.Directory { return c.members }
+
+func (c *fakeConfig) Complete() bool { return c.running.Incarnation != "" }
 func (c *fakeConfig) Route(model string) (*config.Route, bool) {
 	for _, route := range c.routes {
 		if route.Model.Name == model {
@@ -232,6 +245,8 @@ type door struct {
 type doorOptions struct {
 	call.Options
 	door proxy.Options
+	// wantKeys is told which IdentityProvider's keys are to be fetched.
+	wantKeys func(ctx context.Context, provider string) error
 }
 
 // newDoor is a door before an upstream, which is nil where nobody listens.
@@ -251,6 +266,7 @@ func newDoor(t testing.TB, upstream http.HandlerFunc, change ...func(*doorOption
 		config: &fakeConfig{
 			tenant:  tenant,
 			running: config.Running{Incarnation: "first", Revision: 1},
+			members: apiidentity.NewDirectory(),
 			routes: []*config.Route{{
 				Provider: limiterv1.Provider{Name: "fake", Protocol: limiterv1.OpenAI, Endpoint: provided.URL + "/v1"},
 				Model:    mini,
@@ -273,7 +289,9 @@ func newDoor(t testing.TB, upstream http.HandlerFunc, change ...func(*doorOption
 	for _, f := range change {
 		f(&options)
 	}
-	options.Identifier = identity.NewIdentifier(d.config, options.Protocols, time.Now)
+	options.Identifier = identity.NewIdentifier(identity.Options{
+		Config: d.config, Protocols: options.Protocols, WantKeys: options.wantKeys,
+	})
 	d.calls = call.New(options.Options)
 	options.door.Calls = d.calls
 	d.proxy = proxy.New(options.door)

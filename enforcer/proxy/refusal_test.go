@@ -48,19 +48,19 @@ func TestRefusals(t *testing.T) {
 				`"type":"urn:bursar:problem:method-not-allowed","title":"Method not allowed","status":405,"detail":"/v1/chat/completions supports POST, not GET."}`,
 		},
 		"no key": {
-			key: "-", wantStatus: 401, wantHeader: http.Header{"Www-Authenticate": {"Bearer"}},
-			wantBody: `{"error":{"message":"No API key, or more than one: send one header \"Authorization: Bearer KEY\".","type":"invalid_request_error","param":null,"code":"invalid_api_key"},` +
-				`"type":"urn:bursar:problem:invalid-api-key","title":"Invalid API key","status":401,"detail":"No API key, or more than one: send one header \"Authorization: Bearer KEY\"."}`,
+			key: "-", wantStatus: 401, wantHeader: http.Header{"Www-Authenticate": {`Bearer realm="bursar"`}},
+			wantBody: `{"error":{"message":"No API key or token: send one header \"Authorization: Bearer KEY\".","type":"invalid_request_error","param":null,"code":"invalid_api_key"},` +
+				`"type":"urn:bursar:problem:invalid-api-key","title":"Invalid API key","status":401,"detail":"No API key or token: send one header \"Authorization: Bearer KEY\"."}`,
 		},
 		"unknown key": {
-			key: "guess", wantStatus: 401, wantHeader: http.Header{"Www-Authenticate": {"Bearer"}},
+			key: "guess", wantStatus: 401, wantHeader: http.Header{"Www-Authenticate": {`Bearer realm="bursar", error="invalid_token", error_description="the API key is unknown"`}},
 			wantBody: `{"error":{"message":"The API key is unknown.","type":"invalid_request_error","param":null,"code":"invalid_api_key"},` +
 				`"type":"urn:bursar:problem:invalid-api-key","title":"Invalid API key","status":401,"detail":"The API key is unknown."}`,
 		},
 		"expired key": {
-			key: "key-that-expired", wantStatus: 401, wantHeader: http.Header{"Www-Authenticate": {"Bearer"}},
-			wantBody: `{"error":{"message":"The API key has expired.","type":"invalid_request_error","param":null,"code":"invalid_api_key"},` +
-				`"type":"urn:bursar:problem:invalid-api-key","title":"Invalid API key","status":401,"detail":"The API key has expired."}`,
+			key: "key-that-expired", wantStatus: 401, wantHeader: http.Header{"Www-Authenticate": {`Bearer realm="bursar", error="invalid_token", error_description="the API key expired at 1970-01-01T00:00:01Z"`}},
+			wantBody: `{"error":{"message":"The API key expired at 1970-01-01T00:00:01Z.","type":"invalid_request_error","param":null,"code":"invalid_api_key"},` +
+				`"type":"urn:bursar:problem:invalid-api-key","title":"Invalid API key","status":401,"detail":"The API key expired at 1970-01-01T00:00:01Z."}`,
 		},
 		"unknown key before there is a configuration": {
 			key: "guess", change: func(d *door) { d.config.running = config.Running{} },

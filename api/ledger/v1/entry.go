@@ -18,7 +18,11 @@ type Entry struct {
 	limiterv1.OpenCall
 	// Credential is the subject's, and never its key.
 	Credential string `json:"credential,omitempty"`
-	Provider   string `json:"provider"`
+	// IdentityProvider is the one of the token that the call was made with, and Subject the
+	// token's claim sub; empty of a call with an API key.
+	IdentityProvider string `json:"identityProvider,omitempty"`
+	Subject          string `json:"subject,omitempty"`
+	Provider         string `json:"provider"`
 	// ModelAsked is what the caller asked for, ModelUsed what the provider was asked for.
 	ModelAsked string `json:"modelAsked"`
 	ModelUsed  string `json:"modelUsed"`

@@ -15,6 +15,8 @@ type Refusal struct {
 	CallID string
 	// Tenant, User, Tier and Credential are those of the subject.
 	Tenant, User, Tier, Credential string
+	// IdentityProvider and Subject are as in Entry.
+	IdentityProvider, Subject string
 	// ModelAsked is what the caller asked for, Model the one, as the price list names
 	// it, that the call was bound for when it was refused.
 	ModelAsked, Model string

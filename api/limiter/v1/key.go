@@ -1,6 +1,9 @@
 package limiterv1
 
-import "regexp"
+import (
+	"regexp"
+	"strings"
+)
 
 // keyPrefix begins every key, so that scanners for secrets can find it.
 const keyPrefix = "bursar_"
@@ -13,6 +16,9 @@ var boundKey = regexp.MustCompile(`^` + keyPrefix + `([a-z0-9](?:[-a-z0-9]*[a-z0
 // bits in hexadecimal. Whoever registers the hash of the key in another namespace gets
 // nothing by it: the key counts only in the one that it names.
 func NewKey(namespace, random string) string { return keyPrefix + namespace + "_" + random }
+
+// IsKey reports whether a credential has the form of a key that Bursar has made.
+func IsKey(credential string) bool { return strings.HasPrefix(credential, keyPrefix) }
 
 // KeyNamespace is the namespace that a key names, if it names one.
 func KeyNamespace(key string) (namespace string, isBound bool) {

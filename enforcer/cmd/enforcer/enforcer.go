@@ -82,6 +82,7 @@ type enforcer struct {
 	// answers are kept for the fallback Cache, replays for repeats of named calls.
 	answers, replays *answercache.Cache
 	tracing          *tracing.Tracing
+	identifier       *identity.Identifier
 	calls            *call.Calls
 	proxy            *proxy.Proxy
 
@@ -131,8 +132,11 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 	e.answers, e.replays = answercache.New(options.answerCacheBytes), answercache.New(options.replayCacheBytes)
 	registry := prometheus.NewRegistry()
 	protocols := protocol.Protocols()
+	e.identifier = identity.NewIdentifier(identity.Options{
+		Config: running, Protocols: protocols, WantKeys: e.wantKeys, Metrics: identity.NewMetrics(registry),
+	})
 	e.calls = call.New(call.Options{
-		Protocols: protocols, Identifier: identity.NewIdentifier(running, protocols, time.Now),
+		Protocols: protocols, Identifier: e.identifier,
 		Config: running, Admitter: e.admitter, Ledger: e.ledger, Refusals: e.refusals,
 		Answers: e.answers, Claims: idempotency.New(e.redis, options.idempotencyWindow, e.session.ID), Replays: e.replays,
 		Providers: e.reports, Metrics: call.NewMetrics(registry), Log: log, Tracer: e.tracing.Tracer(), Session: e.session.ID(), Begun: e.begun,
@@ -160,6 +164,11 @@ func (e *enforcer) newServer(handler http.Handler) *http.Server {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(e.log.Handler(), slog.LevelWarn),
 	}
+}
+
+// wantKeys asks the leading manager to fetch the keys of an IdentityProvider.
+func (e *enforcer) wantKeys(ctx context.Context, provider string) error {
+	return e.redis.HSet(ctx, limiterv1.WantedKeysKey, provider, e.session.ID()).Err()
 }
 
 // run serves until ctx ends, and then shuts down in good order.

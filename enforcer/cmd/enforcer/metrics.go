@@ -19,6 +19,8 @@ func (e *enforcer) registerMetrics(registry *prometheus.Registry, running *confi
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	e.registerLimiter(registry, running)
 	e.registerLedger(registry)
+	gauge(registry, "bursar_enforcer_remembered_tokens", "Verified tokens that are remembered, so that calls with them are not verified again.",
+		func() float64 { return float64(e.identifier.Remembered()) })
 	e.registerAdoption(registry)
 	gauge(registry, "bursar_enforcer_request_memory_bytes", "Memory that the bodies of requests in progress take until their providers answer.",
 		func() float64 { return float64(e.proxy.MemoryInUse()) })

@@ -1,0 +1,74 @@
+package identity
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/bursar-dev/bursar/enforcer/protocol"
+)
+
+const (
+	// TenantHeader names the tenant that pays, of those that the credential proves.
+	TenantHeader = "X-Bursar-Tenant"
+	// TenantParameter does the same in a query.
+	TenantParameter = "bursar-tenant"
+	// maxCredentials is how many different credentials are looked at; no client sends more.
+	maxCredentials = 8
+)
+
+// Request is what of a request may say who has sent it.
+type Request struct {
+	// Protocol is the one of the endpoint, or the path, that was asked.
+	Protocol protocol.Protocol
+	Header   protocol.HeaderView
+	Query    url.Values
+}
+
+// find is the credentials that a request comes with, each once: in Authorization, in any
+// of the protocols' own fields, or in its query.
+func (i *Identifier) find(request Request) []string {
+	var found []string
+	add := func(credential string) {
+		credential = strings.TrimSpace(credential)
+		if credential != "" && !slices.Contains(found, credential) && len(found) < maxCredentials {
+			found = append(found, credential)
+		}
+	}
+	for _, value := range request.Header.Values("Authorization") {
+		add(bearer(value))
+	}
+	for _, name := range i.keyFields {
+		for _, value := range request.Header.Values(name) {
+			add(value)
+		}
+	}
+	if parameter := request.Protocol.KeyParameter(); parameter != "" {
+		for _, value := range request.Query[parameter] {
+			add(value)
+		}
+	}
+	return found
+}
+
+// bearer is the token of an Authorization field (RFC 6750, 2.1), empty when there is none.
+func bearer(field string) string {
+	scheme, token, _ := strings.Cut(field, " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return token
+}
+
+// tenantAsked is the tenant that a request names to pay, empty for none.
+func tenantAsked(request Request) (string, error) {
+	named := slices.Concat(request.Header.Values(TenantHeader), request.Query[TenantParameter])
+	named = slices.Compact(slices.DeleteFunc(named, func(name string) bool { return name == "" }))
+	switch len(named) {
+	case 0:
+		return "", nil
+	case 1:
+		return named[0], nil
+	}
+	return "", errTenantTwice
+}

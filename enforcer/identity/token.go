@@ -1,0 +1,90 @@
+package identity
+
+import (
+	"context"
+	"errors"
+
+	"github.com/bursar-dev/bursar/api/identity"
+	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/config"
+)
+
+// token is who calls with a token, for the tenant that the request names.
+func (i *Identifier) token(ctx context.Context, c credential, asked string) (admission.Subject, error) {
+	proven, err := i.proven(ctx, c)
+	if err != nil {
+		return admission.Subject{}, err
+	}
+	tenancy, err := identity.Choose(proven.tenanciesIn(i.Config.Members()), asked)
+	if err != nil {
+		if len(proven.tenanciesIn(i.Config.Members())) == 0 {
+			err = i.unknown(choice(err)) // a Membership may be on its way
+		}
+		return admission.Subject{}, choice(err)
+	}
+	return admission.Subject{
+		Tenant: tenancy.Tenant, User: tenancy.User, Tier: tenancy.Tier,
+		IdentityProvider: proven.claims.Provider, Subject: proven.claims.Subject,
+	}, nil
+}
+
+// proven is what a token proves now. What it has proven before counts while it has not
+// expired and its IdentityProvider is the same.
+func (i *Identifier) proven(ctx context.Context, c credential) (*remembered, error) {
+	if r := c.remembered; r != nil {
+		if current, ok := i.Config.Issuer(r.claims.Issuer); ok && current == r.issuer && i.Now().Before(r.claims.Until) {
+			return r, nil
+		}
+		i.verified.forget(c.hash)
+		c.token, c.unreadable = identity.Parse(c.value)
+	}
+	if c.unreadable != nil {
+		return nil, tokenError(c.unreadable)
+	}
+	issuer, claims, err := i.verify(ctx, c.token)
+	if err != nil {
+		return nil, err
+	}
+	r := &remembered{issuer: issuer, claims: claims}
+	i.verified.put(c.hash, r, claims.Until.Sub(i.Now()))
+	return r, nil
+}
+
+// verify is what a token says, and by whom it was verified. A token that names a key that
+// is not known waits, for a moment, until the keys were fetched again.
+func (i *Identifier) verify(ctx context.Context, token *identity.Token) (*config.Issuer, identity.Claims, error) {
+	var turn *turn
+	defer func() { turn.end() }()
+	for {
+		issuer, ok := i.Config.Issuer(token.Issuer)
+		if !ok {
+			return nil, identity.Claims{}, i.unknown(tokenError(errUnknownIssuer))
+		}
+		claims, err := issuer.Verify(token, i.Now())
+		if err == nil || !isUnknownKey(err) {
+			return issuer, claims, tokenError(err)
+		}
+		if turn == nil {
+			turn = i.wanted.turn(issuer.Name())
+		}
+		if !turn.await(ctx, issuer.Replaced) {
+			return nil, claims, i.unknown(tokenError(err))
+		}
+	}
+}
+
+var errUnknownIssuer = &identity.Error{Reason: identity.UnknownIssuer, Message: "the issuer of the token is unknown"}
+
+func isUnknownKey(err error) bool {
+	var why *identity.Error
+	return errors.As(err, &why) && why.Reason == identity.UnknownKey
+}
+
+// tokenError is an error of package api/identity as a caller is told it.
+func tokenError(err error) error {
+	var why *identity.Error
+	if errors.As(err, &why) {
+		return badToken(why)
+	}
+	return err
+}
