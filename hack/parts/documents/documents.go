@@ -11,8 +11,8 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
-// Put puts documents, each a limiterv1.Tenant, Provider or Credential, and returns
-// the revision that contains them all.
+// Put puts documents, each a limiterv1.Tenant, Provider, Credential, IdentityProvider or
+// Members, and returns the revision that contains them all.
 func Put(ctx context.Context, client redis.UniversalClient, documents ...any) (revision int64, err error) {
 	store := limiterstore.NewDocuments(client)
 	if err := completeEpoch(ctx, limiterstore.NewEpochs(client)); err != nil {
@@ -52,6 +52,10 @@ func idOf(document any) (limiterv1.DocumentID, error) {
 		return limiterv1.DocumentID{Kind: limiterv1.ProviderDocument, Name: d.Name}, nil
 	case limiterv1.Credential:
 		return limiterv1.DocumentID{Kind: limiterv1.CredentialDocument, Name: limiterv1.CredentialName(d.Namespace(), d.SHA256)}, nil
+	case limiterv1.IdentityProvider:
+		return limiterv1.DocumentID{Kind: limiterv1.IdentityDocument, Name: d.Name}, nil
+	case limiterv1.Members:
+		return limiterv1.DocumentID{Kind: limiterv1.MembersDocument, Name: d.Name}, nil
 	}
 	return limiterv1.DocumentID{}, fmt.Errorf("%T is no document", document)
 }
