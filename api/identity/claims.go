@@ -159,12 +159,20 @@ func (m *mappings) userOf(token map[string]any) (string, error) {
 	if m.user.Claim == "email" && token[emailVerified] == false {
 		return "", m.user.refusal("is an e-mail address that is not verified")
 	}
-	user, err := m.user.text(token)
-	if err == nil && user == "" {
-		err = m.user.refusal("gives nothing")
+	name, err := m.user.text(token)
+	switch {
+	case err != nil:
+		return "", err
+	case name == "":
+		return "", m.user.refusal("gives nothing")
+	case !user.MatchString(name):
+		return "", m.user.refusal("gives what cannot be the name of a user: letters, digits and . _ @ + -, at most 128 of them,")
 	}
-	return user, err
+	return name, nil
 }
+
+// user is what the name of a user looks like, as in an APIKey.
+var user = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$`)
 
 // tier is what the name of a tier looks like.
 var tier = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
