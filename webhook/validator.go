@@ -29,6 +29,7 @@ var refused = sets.New(
 	v1alpha1.ReasonParentCycle,
 	v1alpha1.ReasonParentTooDeep,
 	v1alpha1.ReasonAncestorRequired,
+	v1alpha1.ReasonMemberNotAllowed,
 )
 
 // byOthers are those of them for which other objects are the cause.

@@ -26,6 +26,8 @@ const (
 	ConditionCredentialValid = "CredentialValid"
 	// ConditionWarning is True while something in the spec is valid and looks like a mistake: the message says what, where, and what to write instead. It does not affect Ready, because the object is enforced as written.
 	ConditionWarning = "Warning"
+	// ConditionKeysFetched is True when the signing keys of an IdentityProvider's issuer were fetched, or stand in spec.issuer.jwks. While it is False, the keys that were fetched last stay in force; without any, every token of the issuer is refused, and the IdentityProvider is not Ready.
+	ConditionKeysFetched = "KeysFetched"
 	// ConditionReconciling is True while the object is not yet enforced as written, and only time or other objects are needed.
 	ConditionReconciling = "Reconciling"
 	// ConditionStalled is True when the object will not be enforced as written until somebody changes it, or what blocks it.
@@ -60,6 +62,10 @@ const (
 	ReasonParentTooDeep         = "ParentTooDeep"
 	ReasonNotAllowedByParent    = "NotAllowedByParent"
 	ReasonAncestorRequired      = "AncestorRequired"
+	// ReasonIdentityProviderNotFound is the reason of a Membership that names an IdentityProvider which is not there, or does not allow the Membership's namespace to name anybody.
+	ReasonIdentityProviderNotFound    = "IdentityProviderNotFound"
+	ReasonIdentityProviderNotAccepted = "IdentityProviderNotAccepted"
+	ReasonMemberNotAllowed            = "MemberNotAllowed"
 )
 
 // Reasons of ConditionProgrammed.
@@ -73,6 +79,7 @@ const (
 	ReasonProbePending     = "ProbePending"
 	ReasonProbeFailed      = "ProbeFailed"
 	ReasonTooManyLimits    = "TooManyLimits"
+	ReasonKeysNotFetched   = "KeysNotFetched"
 )
 
 // Reasons of ConditionBreakerOpen.
@@ -104,6 +111,13 @@ const (
 // ReasonRecorded is a reason of ConditionRecorded, beside ReasonNotAccepted and
 // ReasonStoreUnavailable.
 const ReasonRecorded = "Recorded"
+
+// Reasons of ConditionKeysFetched, beside ReasonNotAccepted and ReasonUnknown.
+const (
+	ReasonKeysFetched     = "Fetched"
+	ReasonKeysInline      = "Inline"
+	ReasonKeysFetchFailed = "FetchFailed"
+)
 
 // Reasons of ConditionAlertsFailing, beside ReasonUnknown.
 const (
@@ -170,6 +184,9 @@ const (
 	EventGrantExpired     = "GrantExpired"
 	EventDriftFound       = "DriftFound"
 	EventOrphanWithdrawn  = "OrphanWithdrawn"
+	EventKeysFetchFailed  = "KeysFetchFailed"
+	EventKeysFetched      = "KeysFetched"
+	EventKeysChanged      = "KeysChanged"
 	EventStoreLost        = "StoreLost"
 	EventStoreBack        = "StoreBack"
 	EventUnreachable      = "Unreachable"

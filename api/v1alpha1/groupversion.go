@@ -25,6 +25,8 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 		&ModelProvider{}, &ModelProviderList{},
 		&APIKey{}, &APIKeyList{},
 		&BudgetGrant{}, &BudgetGrantList{},
+		&IdentityProvider{}, &IdentityProviderList{},
+		&Membership{}, &MembershipList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil

@@ -81,6 +81,55 @@ spec:
   tier: gerente
   expiresAt: "2026-11-26T12:00:00Z"
 ---
+kind: IdentityProvider
+spec:
+  issuer:
+    url: https://login.example.com
+    aliases: [login.example.com]
+    jwksURL: https://login.example.com/keys
+    certificateAuthority: "-----BEGIN CERTIFICATE-----"
+    audiences: [bursar]
+    audienceMatchPolicy: MatchAny
+  algorithms: [RS256]
+  claimValidationRules:
+  - {claim: hd, requiredValue: acme.example}
+  - {expression: claims.email_verified, message: verify your address}
+  claimMappings:
+    user: {claim: email}
+    tenant: {claim: tenant}
+    tier: {claim: tier}
+    admin: {claim: admin}
+    groups: {claim: groups}
+  userValidationRules: [{expression: user.username != 'root', message: not you}]
+  tenants: [acme]
+  allowedMemberships: [{namespaces: [acme], subjects: [a], emails: [a@acme.example], groups: [a]}]
+---
+kind: IdentityProvider
+spec:
+  issuer: {url: "https://login.example.com", discoveryURL: "https://login.example.com/discovery", audiences: [bursar]}
+  claimMappings: 
+    user: {expression: claims.sub}
+    tenant: {expression: claims.tenant}
+    tier: {expression: claims.tier}
+    admin: {expression: claims.admin}
+    groups: {expression: claims.groups}
+  tenants: [acme]
+---
+kind: IdentityProvider
+spec:
+  issuer: {url: "https://login.example.com", jwks: "{}", audiences: [bursar]}
+  claimMappings: {user: {claim: sub}, tenant: {claim: tenant}}
+  tenants: [acme]
+---
+kind: Membership
+spec:
+  budgetRef: {name: acme}
+  identityProviderRef: {name: company}
+  members:
+  - {subject: ana, user: ana, tier: gerente, groups: [research]}
+  - {email: ana@acme.example}
+  - {group: finance}
+---
 kind: ModelProvider
 spec:
   protocol: OpenAI
@@ -117,6 +166,12 @@ spec:
     priceChanges: [{effectiveFrom: "2026-11-26T12:00:00Z", prices: *prices}]
 `
 
+// mayHaveLines is whether a text of the field may have several lines.
+func mayHaveLines(path string) bool {
+	return slices.ContainsFunc([]string{".ladder[].message", ".expression", ".jwks", ".certificateAuthority"},
+		func(field string) bool { return strings.HasSuffix(path, field) })
+}
+
 // checkedLater are strings that the API server takes as they are: selectors of Kubernetes'
 // own. The controller does not accept an object with an invalid one.
 var checkedLater = []string{"matchLabels", "matchExpressions", "selector"}
@@ -130,7 +185,7 @@ var _ = Describe("of every string, refuses", func() {
 			Expect(yaml.Unmarshal([]byte(text), &object)).To(Succeed())
 			object["apiVersion"], object["metadata"] = "bursar.dev/v1alpha1", map[string]any{"name": "it"}
 			kind := object["kind"].(string)
-			if kind != "ModelProvider" {
+			if kind != "ModelProvider" && kind != "IdentityProvider" {
 				object["metadata"].(map[string]any)["namespace"] = namespace
 			}
 			created := func() error {
@@ -143,7 +198,7 @@ var _ = Describe("of every string, refuses", func() {
 				}
 				seen[path] = true
 				for _, character := range []string{"\x00", "\t", "\n", "\r", "\x1b", "\x7f", "\u0085", "\u009b"} {
-					isText := strings.HasSuffix(path, ".ladder[].message") && (character == "\n" || character == "\t")
+					isText := mayHaveLines(path) && (character == "\n" || character == "\t")
 					for _, planted := range []string{value[:1] + character + value[1:], value + character} {
 						set(planted)
 						if err := created(); apierrors.IsInvalid(err) == isText {

@@ -134,6 +134,8 @@ var _ = DescribeTable("says of a new object that waiting for the controller",
 	Entry("of a ModelProvider", provider(asIs)),
 	Entry("of an APIKey", key(asIs)),
 	Entry("of a BudgetGrant", grant(asIs)),
+	Entry("of an IdentityProvider", identityProvider(asIs)),
+	Entry("of a Membership", membership(asIs)),
 )
 
 var _ = Describe("does not let change", func() {

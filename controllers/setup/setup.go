@@ -29,6 +29,8 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/kinds/apikey"
 	"github.com/bursar-dev/bursar/controllers/kinds/budgetgrant"
+	"github.com/bursar-dev/bursar/controllers/kinds/identityprovider"
+	"github.com/bursar-dev/bursar/controllers/kinds/membership"
 	"github.com/bursar-dev/bursar/controllers/kinds/modelprovider"
 	"github.com/bursar-dev/bursar/controllers/kinds/ratelimitpolicy"
 	"github.com/bursar-dev/bursar/controllers/kinds/tenantbudget"
@@ -219,6 +221,10 @@ func newRegistration(mgr ctrl.Manager, documents *limiterstore.Documents, option
 
 // addControllers adds the controllers, one a kind.
 func (r *registration) addControllers() error {
+	apiServer, _, err := rest.DefaultServerUrlFor(r.mgr.GetConfig())
+	if err != nil {
+		return fmt.Errorf("the API server's URL: %w", err)
+	}
 	news := feed.New(r.Redis, r.enforcers)
 	prober := probe.New(limiterstore.NewProbes(r.Redis))
 	for _, controller := range []interface {
@@ -231,6 +237,9 @@ func (r *registration) addControllers() error {
 		modelprovider.NewController(r.client, r.documents, r.orphans, r.recorder, r.Clock),
 		apikey.NewController(r.client, r.documents, r.orphans, r.recorder, r.Clock),
 		budgetgrant.NewController(r.client, r.documents, r.counters, r.grants, r.orphans, r.recorder, r.Clock),
+		identityprovider.NewController(r.client, r.documents, limiterstore.NewWantedKeys(r.Redis),
+			identityprovider.NewFetcher(r.mgr.GetHTTPClient(), apiServer.String()), r.orphans, r.recorder, r.Clock),
+		membership.NewController(r.client, r.documents, r.orphans, r.recorder, r.Clock),
 	} {
 		if err := controller.Register(r.mgr, news); err != nil {
 			return fmt.Errorf("%T: %w", controller, err)

@@ -22,6 +22,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.AlertWebhookApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("AllowedChildren"):
 		return &apiv1alpha1.AllowedChildrenApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("AllowedMemberships"):
+		return &apiv1alpha1.AllowedMembershipsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("APIKey"):
 		return &apiv1alpha1.APIKeyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("APIKeySpec"):
@@ -54,12 +56,30 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.FiguresInCurrencyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Fit"):
 		return &apiv1alpha1.FitApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IdentityProvider"):
+		return &apiv1alpha1.IdentityProviderApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IdentityProviderRef"):
+		return &apiv1alpha1.IdentityProviderRefApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IdentityProviderSpec"):
+		return &apiv1alpha1.IdentityProviderSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("IdentityProviderStatus"):
+		return &apiv1alpha1.IdentityProviderStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Issuer"):
+		return &apiv1alpha1.IssuerApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("LabelSelector"):
 		return &apiv1alpha1.LabelSelectorApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("LabelSelectorRequirement"):
 		return &apiv1alpha1.LabelSelectorRequirementApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("LongContextPrices"):
 		return &apiv1alpha1.LongContextPricesApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Member"):
+		return &apiv1alpha1.MemberApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Membership"):
+		return &apiv1alpha1.MembershipApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("MembershipSpec"):
+		return &apiv1alpha1.MembershipSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("MembershipStatus"):
+		return &apiv1alpha1.MembershipStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Model"):
 		return &apiv1alpha1.ModelApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ModelProvider"):
@@ -120,6 +140,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.TenantBudgetStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("UnlistedModels"):
 		return &apiv1alpha1.UnlistedModelsApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("UserValidationRule"):
+		return &apiv1alpha1.UserValidationRuleApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("VirtualModel"):
 		return &apiv1alpha1.VirtualModelApplyConfiguration{}
 

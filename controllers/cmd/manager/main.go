@@ -1,5 +1,5 @@
 // Command manager is Bursar's control plane: it reconciles TenantBudgets,
-// RateLimitPolicies, ModelProviders and APIKeys into what the enforcers run.
+// RateLimitPolicies, ModelProviders, APIKeys, IdentityProviders and Memberships into what the enforcers run.
 //
 // It takes no part in any call: when it is away, the enforcers go on with the
 // configuration that they have.

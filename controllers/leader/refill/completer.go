@@ -112,7 +112,9 @@ func (c *Completer) expected(ctx context.Context) (ids []limiterv1.DocumentID, e
 	var budgets v1alpha1.TenantBudgetList
 	var keys v1alpha1.APIKeyList
 	var providers v1alpha1.ModelProviderList
-	for _, list := range []client.ObjectList{&budgets, &keys, &providers} {
+	var identityProviders v1alpha1.IdentityProviderList
+	var memberships v1alpha1.MembershipList
+	for _, list := range []client.ObjectList{&budgets, &keys, &providers, &identityProviders, &memberships} {
 		if err := c.reader.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
 			return nil, err
 		}
@@ -131,6 +133,14 @@ func (c *Completer) expected(ctx context.Context) (ids []limiterv1.DocumentID, e
 	}
 	for i := range providers.Items {
 		add(&providers.Items[i], limiterv1.ProviderDocument, providers.Items[i].Name)
+	}
+	for i := range identityProviders.Items {
+		if provider := &identityProviders.Items[i]; provider.Status.Issuer != "" {
+			add(provider, limiterv1.IdentityDocument, provider.Name)
+		}
+	}
+	for i := range memberships.Items {
+		add(&memberships.Items[i], limiterv1.MembersDocument, memberships.Items[i].Namespace+"/"+memberships.Items[i].Name)
 	}
 	return ids, nil
 }

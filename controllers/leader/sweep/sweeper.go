@@ -147,6 +147,10 @@ func listOf(kind string) (client.ObjectList, error) {
 		return &v1alpha1.APIKeyList{}, nil
 	case "BudgetGrant":
 		return &v1alpha1.BudgetGrantList{}, nil
+	case "IdentityProvider":
+		return &v1alpha1.IdentityProviderList{}, nil
+	case "Membership":
+		return &v1alpha1.MembershipList{}, nil
 	}
 	return nil, fmt.Errorf("unknown kind %q: nothing of it is withdrawn", kind)
 }

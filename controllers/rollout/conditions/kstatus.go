@@ -38,7 +38,8 @@ func isFinal(accepted verdict.Verdict) bool {
 	switch accepted.Reason {
 	case v1alpha1.ReasonTargetNotFound, v1alpha1.ReasonTargetNotAccepted,
 		v1alpha1.ReasonLimitNotFound, v1alpha1.ReasonTooManyGrants,
-		v1alpha1.ReasonParentNotFound, v1alpha1.ReasonParentNotAccepted, v1alpha1.ReasonNotAllowedByParent:
+		v1alpha1.ReasonParentNotFound, v1alpha1.ReasonParentNotAccepted, v1alpha1.ReasonNotAllowedByParent,
+		v1alpha1.ReasonIdentityProviderNotFound, v1alpha1.ReasonIdentityProviderNotAccepted:
 		return false
 	}
 	return true

@@ -8,11 +8,13 @@ import (
 
 // The kinds of source. Objects read through a client carry no kind of their own.
 const (
-	kindTenantBudget    = "TenantBudget"
-	kindRateLimitPolicy = "RateLimitPolicy"
-	kindModelProvider   = "ModelProvider"
-	kindAPIKey          = "APIKey"
-	kindBudgetGrant     = "BudgetGrant"
+	kindTenantBudget     = "TenantBudget"
+	kindRateLimitPolicy  = "RateLimitPolicy"
+	kindModelProvider    = "ModelProvider"
+	kindAPIKey           = "APIKey"
+	kindBudgetGrant      = "BudgetGrant"
+	kindIdentityProvider = "IdentityProvider"
+	kindMembership       = "Membership"
 )
 
 func source(kind string, object metav1.Object) limiterv1.Source {

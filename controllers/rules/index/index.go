@@ -32,11 +32,21 @@ const (
 	KeyHash = "spec.sha256"
 	// KeyUser finds APIKeys by their user in lower case.
 	KeyUser = "spec.user"
+	// IssuerName finds IdentityProviders by what the claim iss may be, or by ClusterIssuer.
+	IssuerName = "spec.issuer"
+	// MembershipBudget finds Memberships by the name of the budget that pays.
+	MembershipBudget = "spec.budgetRef.name"
+	// MembershipProvider finds Memberships by the name of their IdentityProvider.
+	MembershipProvider = "spec.identityProviderRef.name"
 )
 
 // Beyond is in the place of the namespace of targets where they may be in others than
 // the policy's own. No namespace has the name.
 const Beyond = "*"
+
+// ClusterIssuer is in the place of an issuer's name where the issuer is the cluster. No
+// claim iss is the same: it has blanks.
+const ClusterIssuer = "the cluster"
 
 // Register makes the cache keep the indexes.
 func Register(ctx context.Context, indexer client.FieldIndexer) error {
@@ -75,12 +85,34 @@ func Register(ctx context.Context, indexer client.FieldIndexer) error {
 		{&v1alpha1.APIKey{}, KeyUser, func(o client.Object) []string {
 			return []string{strings.ToLower(o.(*v1alpha1.APIKey).Spec.User)}
 		}},
+		{&v1alpha1.IdentityProvider{}, IssuerName, func(o client.Object) []string {
+			return IssuerNames(o.(*v1alpha1.IdentityProvider))
+		}},
+		{&v1alpha1.Membership{}, MembershipBudget, func(o client.Object) []string {
+			return []string{o.(*v1alpha1.Membership).Spec.BudgetRef.Name}
+		}},
+		{&v1alpha1.Membership{}, MembershipProvider, func(o client.Object) []string {
+			return []string{o.(*v1alpha1.Membership).Spec.IdentityProviderRef.Name}
+		}},
 	} {
 		if err := indexer.IndexField(ctx, index.object, index.field, index.values); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// IssuerNames are the names under which IssuerName finds an IdentityProvider. What the
+// cluster's issuer is named is known once the status says so.
+func IssuerNames(provider *v1alpha1.IdentityProvider) []string {
+	issuer := provider.Spec.Issuer
+	if !issuer.Cluster {
+		return append([]string{issuer.URL}, issuer.Aliases...)
+	}
+	if provider.Status.Issuer == "" {
+		return []string{ClusterIssuer}
+	}
+	return []string{ClusterIssuer, provider.Status.Issuer}
 }
 
 // selects is where the targets are that a policy selects; nowhere when it names its one.

@@ -81,6 +81,36 @@ func APIKey(namespace, name string) *v1alpha1.APIKey {
 	}
 }
 
+// IdentityProvider is an issuer whose keys are at a URL, of the users that its claim user
+// names. It lets namespaces have anybody as a member.
+func IdentityProvider(jwksURL string, namespaces ...string) *v1alpha1.IdentityProvider {
+	name := "idp-" + rand.String(8)
+	provider := &v1alpha1.IdentityProvider{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: v1alpha1.IdentityProviderSpec{
+			Issuer:        v1alpha1.Issuer{URL: "https://" + name + ".example.com", JWKSURL: jwksURL, Audiences: []string{"bursar"}},
+			ClaimMappings: v1alpha1.ClaimMappings{User: v1alpha1.ClaimMapping{Claim: "user"}, Groups: &v1alpha1.ClaimMapping{Claim: "groups"}},
+		},
+	}
+	if len(namespaces) > 0 {
+		provider.Spec.AllowedMemberships = []v1alpha1.AllowedMemberships{{
+			Namespaces: namespaces, Subjects: []string{"*"}, Emails: []string{"*"}, Groups: []string{"*"},
+		}}
+	}
+	return provider
+}
+
+// Membership has one member of the tier gerente in the namespace's tenant, by a subject.
+func Membership(namespace, name string, provider *v1alpha1.IdentityProvider) *v1alpha1.Membership {
+	return &v1alpha1.Membership{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec: v1alpha1.MembershipSpec{
+			BudgetRef: v1alpha1.BudgetRef{Name: Budget}, IdentityProviderRef: v1alpha1.IdentityProviderRef{Name: provider.Name},
+			Members: []v1alpha1.Member{{Subject: "ana", Tier: "gerente"}},
+		},
+	}
+}
+
 // BudgetGrant gives the limit "daily" of the namespace's budget $1 more until it expires.
 func BudgetGrant(namespace, name string, expiresAt metav1.Time) *v1alpha1.BudgetGrant {
 	return &v1alpha1.BudgetGrant{

@@ -123,6 +123,36 @@ var schemaYAML = typed.YAMLObject(`types:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.Namespaces
       default:
         from: Same
+- name: com.github.bursar-dev.bursar.api.v1alpha1.AllowedMemberships
+  map:
+    fields:
+    - name: emails
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: groups
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: namespaceSelector
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.LabelSelector
+    - name: namespaces
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: subjects
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Amount
   scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Breaker
@@ -238,6 +268,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: name
       type:
         scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.CELExpression
+  scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.CacheFallback
   map:
     fields:
@@ -325,6 +357,142 @@ var schemaYAML = typed.YAMLObject(`types:
   scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.GrantState
   scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.IdentityProvider
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.IdentityProviderSpec
+    - name: status
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.IdentityProviderStatus
+      default:
+        conditions:
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: waiting for the controller
+          reason: Pending
+          status: "True"
+          type: Reconciling
+- name: com.github.bursar-dev.bursar.api.v1alpha1.IdentityProviderRef
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.IdentityProviderSpec
+  map:
+    fields:
+    - name: algorithms
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.SignatureAlgorithm
+          elementRelationship: associative
+      default:
+      - RS256
+      - ES256
+    - name: allowedMemberships
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.AllowedMemberships
+          elementRelationship: atomic
+    - name: claimMappings
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.ClaimMappings
+    - name: claimValidationRules
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.ClaimValidationRule
+          elementRelationship: atomic
+    - name: issuer
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Issuer
+    - name: tenants
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: userValidationRules
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.UserValidationRule
+          elementRelationship: atomic
+- name: com.github.bursar-dev.bursar.api.v1alpha1.IdentityProviderStatus
+  map:
+    fields:
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+    - name: enforcers
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.EnforcerCount
+    - name: issuer
+      type:
+        scalar: string
+    - name: keys
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.FetchedKeys
+    - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: revision
+      type:
+        scalar: numeric
+- name: com.github.bursar-dev.bursar.api.v1alpha1.Issuer
+  map:
+    fields:
+    - name: aliases
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: audienceMatchPolicy
+      type:
+        scalar: string
+      default: MatchAny
+    - name: audiences
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: certificateAuthority
+      type:
+        scalar: string
+    - name: cluster
+      type:
+        scalar: boolean
+    - name: discoveryURL
+      type:
+        scalar: string
+    - name: jwks
+      type:
+        scalar: string
+    - name: jwksURL
+      type:
+        scalar: string
+    - name: url
+      type:
+        scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.LabelSelector
   map:
     fields:
@@ -392,6 +560,99 @@ var schemaYAML = typed.YAMLObject(`types:
   map:
     elementType:
       scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.Member
+  map:
+    fields:
+    - name: admin
+      type:
+        scalar: boolean
+    - name: default
+      type:
+        scalar: boolean
+    - name: email
+      type:
+        scalar: string
+    - name: group
+      type:
+        scalar: string
+    - name: groups
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: subject
+      type:
+        scalar: string
+    - name: tier
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Tier
+    - name: user
+      type:
+        scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.Membership
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.MembershipSpec
+    - name: status
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.MembershipStatus
+      default:
+        conditions:
+        - lastTransitionTime: "1970-01-01T00:00:00Z"
+          message: waiting for the controller
+          reason: Pending
+          status: "True"
+          type: Reconciling
+- name: com.github.bursar-dev.bursar.api.v1alpha1.MembershipSpec
+  map:
+    fields:
+    - name: budgetRef
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.BudgetRef
+    - name: identityProviderRef
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.IdentityProviderRef
+    - name: members
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.Member
+          elementRelationship: atomic
+- name: com.github.bursar-dev.bursar.api.v1alpha1.MembershipStatus
+  map:
+    fields:
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+    - name: enforcers
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.EnforcerCount
+    - name: members
+      type:
+        scalar: numeric
+    - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: revision
+      type:
+        scalar: numeric
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Model
   map:
     fields:
@@ -918,6 +1179,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: output
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+- name: com.github.bursar-dev.bursar.api.v1alpha1.SignatureAlgorithm
+  scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.SlackAlerts
   map:
     fields:
@@ -1117,6 +1380,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: maxOutputTokens
       type:
         scalar: numeric
+- name: com.github.bursar-dev.bursar.api.v1alpha1.UserValidationRule
+  map:
+    fields:
+    - name: expression
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.CELExpression
+    - name: message
+      type:
+        scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.VirtualModel
   map:
     fields:

@@ -1,0 +1,126 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// Membership says who of an IdentityProvider belongs to a tenant. Several Memberships of a tenant add up.
+//
+// A caller is looked for among all Memberships of the tenant: first by subject, then by verified e-mail address, then by group. Of several that name the caller in the same way, the first Membership by name counts and, in it, the first member.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:path=memberships,shortName=member,categories=bursar
+// +kubebuilder:printcolumn:name="Budget",type=string,JSONPath=`.spec.budgetRef.name`
+// +kubebuilder:printcolumn:name="Identity Provider",type=string,JSONPath=`.spec.identityProviderRef.name`
+// +kubebuilder:printcolumn:name="Members",type=integer,JSONPath=`.status.members`
+// +kubebuilder:printcolumn:name="Accepted",type=string,JSONPath=`.status.conditions[?(@.type=="Accepted")].status`
+// +kubebuilder:printcolumn:name="Programmed",type=string,JSONPath=`.status.conditions[?(@.type=="Programmed")].status`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type Membership struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is the desired state: who is a member.
+	// +required
+	Spec MembershipSpec `json:"spec"`
+	// status is the last observed state.
+	// +kubebuilder:default={conditions: {{type: "Reconciling", status: "True", reason: "Pending", message: "waiting for the controller", lastTransitionTime: "1970-01-01T00:00:00Z"}}}
+	// +optional
+	Status MembershipStatus `json:"status,omitempty"`
+}
+
+// GetProgrammedStatus returns the part of the status that all kinds share.
+func (m *Membership) GetProgrammedStatus() *ProgrammedStatus { return &m.Status.ProgrammedStatus }
+
+// MembershipList is a list of Memberships.
+//
+// +kubebuilder:object:root=true
+type MembershipList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Membership `json:"items"`
+}
+
+// MembershipSpec is who of an IdentityProvider belongs to a tenant.
+type MembershipSpec struct {
+	// budgetRef names the TenantBudget in this namespace whose tenant they belong to, and which pays for their calls. While no budget has this name, nobody is a member.
+	// +required
+	BudgetRef BudgetRef `json:"budgetRef"`
+	// identityProviderRef names the IdentityProvider whose tokens they call with. Its allowedMemberships must allow this namespace to name them. It cannot be changed.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="cannot be changed: create another Membership for another IdentityProvider, and delete this one"
+	// +required
+	IdentityProviderRef IdentityProviderRef `json:"identityProviderRef"`
+	// members are the members, each by its subject, its verified e-mail address or a group. No two may be named by the same. For more than 1000, use several Memberships.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=1000
+	// +listType=atomic
+	// +required
+	Members []Member `json:"members"`
+}
+
+// IdentityProviderRef names an IdentityProvider.
+type IdentityProviderRef struct {
+	// name is the name of the IdentityProvider.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$')",message="must be the name of an IdentityProvider"
+	// +required
+	Name string `json:"name"`
+}
+
+// Member is one member of a tenant, or all of a group.
+//
+// +kubebuilder:validation:XValidation:rule="[has(self.subject), has(self.email), has(self.group)].filter(set, set).size() == 1",message="must set one of subject, email and group"
+// +kubebuilder:validation:XValidation:rule="!has(self.user) || !has(self.group)",message="is for a single member: all of the group would be one user",fieldPath=".user"
+type Member struct {
+	// subject is the claim sub of the member's tokens. It is the safest name: an issuer never gives it to another.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[^\\\\p{Cc}]+$')",message="must not contain control characters"
+	// +optional
+	Subject string `json:"subject,omitempty"`
+	// email is the claim email of the member's tokens, in upper or lower case. It counts only where the claim email_verified is true.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=254
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9.!#$%&\\'+/=?^_`{|}~-]+@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$')",message="must be an e-mail address, such as \"ana@acme.example\""
+	// +optional
+	Email string `json:"email,omitempty"`
+	// group is a group, as claimMappings.groups of the IdentityProvider gives it: all of the group are members.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[^\\\\p{Cc}]+$')",message="must not contain control characters"
+	// +optional
+	Group string `json:"group,omitempty"`
+	// user is who the member is for limits with per: User and for the ledger. Not allowed with group. Unset: what claimMappings.user of the IdentityProvider gives.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9][A-Za-z0-9._@+-]*$')",message="must be letters, digits and . _ @ + -, such as \"gerente-1\" or \"reports@example.com\""
+	// +optional
+	User string `json:"user,omitempty"`
+	// tier is the member's tier. Money limits and rate limits may select users by tier. Unset: what claimMappings.tier of the IdentityProvider gives, if anything.
+	// +optional
+	Tier Tier `json:"tier,omitempty"`
+	// groups are the groups of the tenant that the member is in, such as a team or a project. Unset: none.
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$')",message="must be letters, digits and . _ -, such as \"research\""
+	// +listType=set
+	// +optional
+	Groups []string `json:"groups,omitempty"`
+	// admin is whether the member administers the tenant: sees what all its users have spent. Default: false.
+	// +optional
+	Admin bool `json:"admin,omitempty"`
+	// default is whether this tenant pays for the member's calls that do not say which tenant pays. It matters only to somebody who belongs to several. Default: false.
+	// +optional
+	Default bool `json:"default,omitempty"`
+}
+
+// MembershipStatus is the observed state of a Membership.
+type MembershipStatus struct {
+	ProgrammedStatus `json:",inline"`
+	// members is the number of members that are in force.
+	// +optional
+	Members int32 `json:"members,omitempty"`
+}

@@ -1,0 +1,58 @@
+package identityprovider
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
+	"github.com/bursar-dev/bursar/controllers/rollout/events"
+)
+
+// Events are those of any kind's way from one status to the next, and what became of the
+// keys.
+func (s *scope) Events(before, after v1alpha1.IdentityProviderStatus) []events.Event {
+	happened := events.OfStatusChange(before.ProgrammedStatus, after.ProgrammedStatus)
+	return append(append(happened, ofFetch(before, after)...), ofKeys(before.Keys, after.Keys)...)
+}
+
+// ofFetch tells that fetching the keys fails, or does not any more.
+func ofFetch(before, after v1alpha1.IdentityProviderStatus) []events.Event {
+	was := conditions.LastKnown(ptr.Deref(meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionKeysFetched), metav1.Condition{}))
+	is := ptr.Deref(meta.FindStatusCondition(after.Conditions, v1alpha1.ConditionKeysFetched), metav1.Condition{})
+	failed := func(c metav1.Condition) bool { return c.Reason == v1alpha1.ReasonKeysFetchFailed }
+	switch {
+	case failed(is) && !failed(was):
+		return []events.Event{{
+			Type: corev1.EventTypeWarning, Reason: v1alpha1.EventKeysFetchFailed, Action: "FetchKeys", Turn: events.Since(was), Note: clip(is.Message),
+		}}
+	case failed(was) && is.Status == metav1.ConditionTrue:
+		return []events.Event{{
+			Type: corev1.EventTypeNormal, Reason: v1alpha1.EventKeysFetched, Action: "FetchKeys", Turn: events.Since(was), Note: clip(is.Message),
+		}}
+	}
+	return nil
+}
+
+// ofKeys tells that the issuer has other keys.
+func ofKeys(before, after *v1alpha1.FetchedKeys) []events.Event {
+	if before == nil || after == nil || before.JWKS == after.JWKS {
+		return nil
+	}
+	return []events.Event{{
+		Type: corev1.EventTypeNormal, Reason: v1alpha1.EventKeysChanged, Action: "FetchKeys", Turn: fmt.Sprint(after.ChangedAt.Unix()),
+		Note: clip(fmt.Sprintf("the issuer has the keys %s; before, it had %s", list(after.IDs), list(before.IDs))),
+	}}
+}
+
+func list(ids []string) string { return fmt.Sprintf("%q", ids) }
+
+// maxNote is how long the note of an Event may be.
+const maxNote = 1000
+
+func clip(note string) string { return strings.ToValidUTF8(note[:min(len(note), maxNote)], "") }

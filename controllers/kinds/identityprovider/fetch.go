@@ -1,0 +1,98 @@
+package identityprovider
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+// discoveryPath is where an issuer's discovery document is (OpenID Connect Discovery 1.0, 4).
+const discoveryPath = "/.well-known/openid-configuration"
+
+// clusterSource is the source of the keys of the cluster's own issuer.
+const clusterSource = "cluster"
+
+// sourceOf is where the fetch of an issuer's keys begins; empty where they are inline.
+func sourceOf(issuer v1alpha1.Issuer) string {
+	switch {
+	case issuer.Cluster:
+		return clusterSource
+	case issuer.JWKS != "":
+		return ""
+	}
+	return cmp.Or(issuer.JWKSURL, issuer.DiscoveryURL, strings.TrimSuffix(issuer.URL, "/")+discoveryPath)
+}
+
+// fetch fetches the keys if it is time to, and puts those that are in force into the
+// document. An issuer that is away is no error of the reconcile: the status tells of it.
+func (c *Controller) fetch(ctx context.Context, s *scope) error {
+	if s.document == nil {
+		return nil // of no use, or another's to ask
+	}
+	issuer := s.Object.Spec.Issuer
+	source := sourceOf(issuer)
+	s.known(source)
+	if source == "" {
+		return nil
+	}
+	failing := meta.IsStatusConditionFalse(s.Object.Status.Conditions, v1alpha1.ConditionKeysFetched)
+	if c.fetches.begin(s.Object, s.keys, failing, s.Now) {
+		fetched, err := c.keys.Fetch(ctx, issuer)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		c.fetches.end(s.Object, fetched.MaxAge, err, c.clock.Now())
+		if err != nil {
+			log.FromContext(ctx).Info("Failed to fetch the keys of an issuer", "source", source, "error", err.Error())
+		} else {
+			s.take(fetched, source, c.clock.Now())
+		}
+	}
+	s.fetch = c.fetches.standing(s.Object)
+	s.fill()
+	return nil
+}
+
+// known leaves of what the status has what is known of the issuer that the spec has.
+func (s *scope) known(source string) {
+	issuer := s.Object.Spec.Issuer
+	isSame := s.keys != nil && s.keys.Source == source && (issuer.Cluster || s.issuer == issuer.URL)
+	if !isSame {
+		s.keys = nil
+	}
+	if !issuer.Cluster || !isSame {
+		s.issuer = issuer.URL // unknown of a cluster
+	}
+}
+
+// take takes in keys that were fetched.
+func (s *scope) take(fetched Fetched, source string, now time.Time) {
+	at := metav1.NewTime(now.UTC().Truncate(time.Second))
+	keys := &v1alpha1.FetchedKeys{Source: source, FetchedAt: at, ChangedAt: at, IDs: fetched.IDs, JWKS: string(fetched.Keys)}
+	if s.keys != nil && s.keys.JWKS == keys.JWKS {
+		keys.ChangedAt = s.keys.ChangedAt
+	}
+	s.keys = keys
+	if s.Object.Spec.Issuer.Cluster {
+		s.issuer = fetched.Issuer
+	}
+}
+
+// fill puts what is known of the issuer into the document.
+func (s *scope) fill() {
+	if s.Object.Spec.Issuer.Cluster && s.issuer != "" {
+		s.document.Issuers = []string{s.issuer}
+	}
+	if s.keys != nil {
+		s.document.Keys = json.RawMessage(s.keys.JWKS)
+		s.document.KeysAt = s.keys.ChangedAt.UTC()
+	}
+}

@@ -1,0 +1,69 @@
+package membership
+
+import (
+	"context"
+
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout"
+	"github.com/bursar-dev/bursar/controllers/rollout/feed"
+	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
+	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
+)
+
+// kind is the kind that is reconciled here.
+const kind = "Membership"
+
+// Documents is where documents go.
+type Documents interface {
+	Put(ctx context.Context, id limiterv1.DocumentID, document any) (revision int64, err error)
+	Withdraw(ctx context.Context, id limiterv1.DocumentID, uid string) (bool, error)
+	Observe(ctx context.Context, id limiterv1.DocumentID) (limiterstore.Observation, error)
+}
+
+// Controller reconciles Memberships.
+type Controller struct {
+	client     client.Client
+	documents  Documents
+	waiting    *feed.Waiting
+	reconciler *rollout.Reconciler[*v1alpha1.Membership, v1alpha1.MembershipStatus, *scope]
+}
+
+// NewController makes a Controller.
+func NewController(
+	client client.Client, documents Documents, orphans rollout.Orphans, recorder rollout.Recorder, clock clock.PassiveClock,
+) *Controller {
+	c := &Controller{client: client, documents: documents, waiting: feed.NewWaiting()}
+	c.reconciler = rollout.NewReconciler(rollout.Kind[*v1alpha1.Membership, v1alpha1.MembershipStatus, *scope]{
+		Name: kind, Client: client, Recorder: recorder, Clock: clock, Waiting: c.waiting, Debouncer: rollout.NewDebouncer(),
+		NewScope: func(common rollout.Scope[*v1alpha1.Membership]) *scope {
+			return &scope{Scope: common, inForce: common.Object.Status.Members}
+		},
+		Withdraw: c.withdraw, Orphans: orphans,
+		Phases: []rollout.Phase[*scope]{
+			{Name: "accept", Run: c.accept},
+			rollout.AddFinalizerPhase(client, (*scope).programs, "accept"),
+			{Name: "program", Run: c.program, Needs: []string{"add finalizer"}, Programs: true},
+			{Name: "observe", Run: c.observe, Programs: true},
+		},
+	})
+	return c
+}
+
+// Register makes the manager run the controller.
+func (c *Controller) Register(mgr ctrl.Manager, news *feed.Feed) error {
+	return c.reconciler.Complete(c.watch(ctrl.NewControllerManagedBy(mgr).Named("membership"), news))
+}
+
+// scope is what the phases of one reconcile know.
+type scope struct {
+	rollout.Scope[*v1alpha1.Membership]
+
+	decided acceptance.Membership
+	// inForce is how many members are in force, as far as is known.
+	inForce int32
+}

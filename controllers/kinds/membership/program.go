@@ -1,0 +1,102 @@
+package membership
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rollout"
+	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
+)
+
+func documentID(membership *v1alpha1.Membership) limiterv1.DocumentID {
+	return limiterv1.DocumentID{Kind: limiterv1.MembersDocument, Name: membership.Namespace + "/" + membership.Name}
+}
+
+// programs reports whether the Membership is about to program something.
+func (s *scope) programs() bool { return s.decided.Document != nil }
+
+// program puts the document. A Membership that is not accepted leaves in force what it
+// programmed before, without whom it may not name any more.
+func (c *Controller) program(ctx context.Context, s *scope) error {
+	storeCtx, cancel := s.StoreContext(ctx)
+	defer cancel()
+	if s.programs() {
+		_, err := c.documents.Put(storeCtx, documentID(s.Object), s.decided.Document)
+		return err
+	}
+	if !rollout.HasFinalizer(s.Object) {
+		return nil // it has programmed nothing
+	}
+	left, err := c.giveUp(storeCtx, s)
+	if left || err != nil {
+		return err
+	}
+	return rollout.RemoveFinalizer(ctx, c.client, s.Object)
+}
+
+// giveUp takes out of the document in force whom the Membership may not name, and reports
+// whether anybody is left.
+func (c *Controller) giveUp(ctx context.Context, s *scope) (left bool, err error) {
+	id, uid := documentID(s.Object), string(s.Object.UID)
+	observed, err := c.documents.Observe(ctx, id)
+	if err != nil || !observed.OwnedBy(uid) {
+		return false, err
+	}
+	inForce, err := membersOf(observed)
+	if err != nil {
+		return false, err
+	}
+	allowed := slices.DeleteFunc(slices.Clone(inForce.Members), func(m limiterv1.Member) bool {
+		return s.decided.Forfeited || !s.decided.Allowance.Allows(m)
+	})
+	switch len(allowed) {
+	case 0:
+		_, err = c.documents.Withdraw(ctx, id, uid)
+		return false, err
+	case len(inForce.Members):
+		return true, nil
+	}
+	inForce.Members = allowed
+	_, err = c.documents.Put(ctx, id, inForce)
+	return true, err
+}
+
+func membersOf(observed limiterstore.Observation) (members limiterv1.Members, err error) {
+	return members, json.Unmarshal(observed.Body, &members)
+}
+
+// observe reads how far the document has got, and how many members are in it.
+func (c *Controller) observe(ctx context.Context, s *scope) error {
+	id := documentID(s.Object)
+	observing := &observer{Documents: c.documents}
+	if err := rollout.ObserveDocument(ctx, &s.Scope, observing, id); err != nil {
+		return err
+	}
+	s.inForce = 0
+	if !observing.seen.OwnedBy(string(s.Object.UID)) {
+		return nil
+	}
+	members, err := membersOf(observing.seen)
+	s.inForce = int32(len(members.Members))
+	return err
+}
+
+// observer remembers what was observed.
+type observer struct {
+	Documents
+	seen limiterstore.Observation
+}
+
+// Observe observes, and remembers it.
+func (o *observer) Observe(ctx context.Context, id limiterv1.DocumentID) (observed limiterstore.Observation, err error) {
+	o.seen, err = o.Documents.Observe(ctx, id)
+	return o.seen, err
+}
+
+// withdraw withdraws what a Membership that is going has programmed.
+func (c *Controller) withdraw(ctx context.Context, membership *v1alpha1.Membership) (bool, error) {
+	return c.documents.Withdraw(ctx, documentID(membership), string(membership.UID))
+}

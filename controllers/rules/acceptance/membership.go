@@ -1,0 +1,174 @@
+package acceptance
+
+import (
+	"context"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rules/compile"
+	"github.com/bursar-dev/bursar/controllers/rules/reach"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
+)
+
+// Membership is what was decided of a Membership.
+type Membership struct {
+	Decision
+	// Document says to the enforcers who the members are; nil when it is to have no effect.
+	Document *limiterv1.Members
+	// Forfeited is set when nothing that the Membership programmed before may stay in force.
+	Forfeited bool
+	// Allowance is whom the Membership may name: of what it programmed before, no other
+	// member may stay in force.
+	Allowance reach.Allowance
+}
+
+// DecideMembership decides whether the Membership is to have effect, and compiles it if so.
+func DecideMembership(ctx context.Context, reader client.Reader, membership *v1alpha1.Membership) (Membership, error) {
+	tenant, byBudget, err := decideMembersBudget(ctx, reader, membership)
+	if err != nil {
+		return Membership{}, err
+	}
+	allowance, byProvider, err := decideMembersProvider(ctx, reader, membership)
+	if err != nil {
+		return Membership{}, err
+	}
+	decided := Membership{Forfeited: byBudget.Forfeited || byProvider.Forfeited, Allowance: allowance}
+	document, errs := compile.Members(membership, tenant)
+	switch {
+	case len(errs) > 0:
+		decided.Decision = invalid(firstOf(errs))
+	case !byBudget.Holds():
+		decided.Decision = byBudget.Decision
+	case byProvider.Forfeited:
+		decided.Decision = byProvider.Decision
+	default:
+		errs := notAllowedBy(allowance, document)
+		switch {
+		case len(errs) > 0:
+			decided.Decision = rejected(v1alpha1.ReasonMemberNotAllowed, firstOf(errs)...)
+		case !byProvider.Holds():
+			decided.Decision = byProvider.Decision
+		default:
+			decided.Decision, decided.Document = accepted(), &document
+		}
+	}
+	return decided, nil
+}
+
+// byOne is what follows for a Membership from one object that it names.
+type byOne struct {
+	Decision
+	Forfeited bool
+}
+
+// decideMembersBudget decides by the budget of the members, and finds its tenant.
+func decideMembersBudget(ctx context.Context, reader client.Reader, membership *v1alpha1.Membership) (tenant string, by byOne, err error) {
+	path := field.NewPath("spec", "budgetRef", "name")
+	key := types.NamespacedName{Namespace: membership.Namespace, Name: membership.Spec.BudgetRef.Name}
+	budget, rejection, err := target(ctx, reader, key, path)
+	switch {
+	case err != nil:
+		return "", byOne{}, err
+	case rejection != nil:
+		return "", byOne{*rejection, true}, nil
+	}
+	// As of a key's, see DecideAPIKey.
+	return budget.Spec.Tenant, byOne{Decision{Verdict: TargetVerdict(budget, path)}, MayNotNameTenant(budget)}, nil
+}
+
+// decideMembersProvider decides by the IdentityProvider of the members, and finds whom they
+// may be. A namespace that may name nobody is told the same as where there is no provider:
+// what others use is nothing for it to learn.
+func decideMembersProvider(ctx context.Context, reader client.Reader, membership *v1alpha1.Membership,
+) (allowance reach.Allowance, by byOne, err error) {
+	path := field.NewPath("spec", "identityProviderRef", "name")
+	name := membership.Spec.IdentityProviderRef.Name
+	provider := &v1alpha1.IdentityProvider{}
+	err = reader.Get(ctx, types.NamespacedName{Name: name}, provider)
+	if client.IgnoreNotFound(err) != nil {
+		return reach.Allowance{}, byOne{}, err
+	}
+	if !apierrors.IsNotFound(err) && provider.DeletionTimestamp.IsZero() {
+		allowance, err = reach.AllowanceOf(provider, membership.Namespace, labelsIn(ctx, reader))
+		if err != nil {
+			return reach.Allowance{}, byOne{}, err
+		}
+	}
+	if allowance.AllowsNobody() {
+		return allowance, byOne{rejected(v1alpha1.ReasonIdentityProviderNotFound, field.Invalid(path, name, fmt.Sprintf(
+			"no IdentityProvider of this name allows Memberships in namespace %s: allow them in its spec.allowedMemberships", membership.Namespace))), true}, nil
+	}
+	return allowance, byOne{Decision: Decision{Verdict: providerVerdict(provider, path)}}, nil
+}
+
+// providerVerdict is the verdict on a Membership that is valid itself: it is as good as its
+// IdentityProvider was found to be.
+func providerVerdict(provider *v1alpha1.IdentityProvider, path *field.Path) verdict.Verdict {
+	found := ptr.Deref(meta.FindStatusCondition(provider.Status.Conditions, v1alpha1.ConditionAccepted), metav1.Condition{})
+	switch found.Status {
+	case metav1.ConditionTrue:
+		return verdict.Accepted()
+	case metav1.ConditionFalse:
+		return verdict.Rejected(v1alpha1.ReasonIdentityProviderNotAccepted,
+			field.Invalid(path, provider.Name, fmt.Sprintf("IdentityProvider %s is not accepted: %s", provider.Name, found.Reason)).Error())
+	}
+	return verdict.Unknown(v1alpha1.ReasonIdentityProviderNotAccepted,
+		field.Invalid(path, provider.Name, fmt.Sprintf("IdentityProvider %s is waiting for the controller", provider.Name)).Error())
+}
+
+// notAllowedBy are the errors of members whom the Membership may not name. No two members
+// are named by the same, so that the place of each is that in the spec.
+func notAllowedBy(allowance reach.Allowance, document limiterv1.Members) (errs field.ErrorList) {
+	path := field.NewPath("spec", "members")
+	for i, member := range document.Members {
+		if !allowance.Allows(member) {
+			by, _ := compile.NameOf(member)
+			errs = append(errs, field.Forbidden(path.Index(i).Child(by), fmt.Sprintf(
+				"IdentityProvider %s does not allow this namespace to name this %s: extend its spec.allowedMemberships, or remove the member",
+				document.Provider, by)))
+		}
+	}
+	return errs
+}
+
+// mostErrors is how many errors of members are told.
+const mostErrors = 10
+
+// firstOf are the first of many errors: a thousand members may all be wrong in the same way.
+func firstOf(errs field.ErrorList) field.ErrorList {
+	if len(errs) <= mostErrors {
+		return errs
+	}
+	rest := field.Invalid(field.NewPath("spec", "members"), field.OmitValueType{}, fmt.Sprintf("%d more members are wrong in this way", len(errs)-mostErrors))
+	return append(errs[:mostErrors:mostErrors], rest)
+}
+
+// LostMembers is how many members a Membership may not name any more when its
+// IdentityProvider changes.
+func LostMembers(ctx context.Context, reader client.Reader, membership *v1alpha1.Membership, was, is *v1alpha1.IdentityProvider) (int, error) {
+	before, err := reach.AllowanceOf(was, membership.Namespace, labelsIn(ctx, reader))
+	if err != nil {
+		return 0, err
+	}
+	after, err := reach.AllowanceOf(is, membership.Namespace, labelsIn(ctx, reader))
+	if err != nil {
+		return 0, err
+	}
+	document, _ := compile.Members(membership, "")
+	lost := 0
+	for _, member := range document.Members {
+		if before.Allows(member) && !after.Allows(member) {
+			lost++
+		}
+	}
+	return lost, nil
+}
