@@ -223,7 +223,7 @@ func allObjects(ctx context.Context) (map[string]object, error) {
 	there := map[string]object{}
 	for _, list := range []client.ObjectList{
 		&v1alpha1.TenantBudgetList{}, &v1alpha1.RateLimitPolicyList{}, &v1alpha1.APIKeyList{}, &v1alpha1.ModelProviderList{},
-		&v1alpha1.BudgetGrantList{},
+		&v1alpha1.BudgetGrantList{}, &v1alpha1.IdentityProviderList{}, &v1alpha1.MembershipList{},
 	} {
 		if err := api.List(ctx, list); err != nil {
 			return nil, err

@@ -42,10 +42,11 @@ type Maker struct {
 	// whose budgets may not.
 	delegated, plain string
 	made             int
-	// budgets are those that are valid, and so are keys and providers.
-	budgets   []*v1alpha1.TenantBudget
-	keys      []*v1alpha1.APIKey
-	providers []*v1alpha1.ModelProvider
+	// budgets are those that are valid, and so are keys, providers and identityProviders.
+	budgets           []*v1alpha1.TenantBudget
+	keys              []*v1alpha1.APIKey
+	providers         []*v1alpha1.ModelProvider
+	identityProviders []*v1alpha1.IdentityProvider
 	// takers are the protocols with a provider that accepts unlisted models.
 	takers map[string]bool
 }
@@ -58,9 +59,9 @@ func New(seed uint64, delegated, plain string) *Maker {
 // Make makes n resources or a few more, of all kinds, about half of which are
 // wrong. Those that others need stand before them.
 func (m *Maker) Make(n int) []Resource {
-	made := []Resource{m.budget(), m.key(), m.provider(), m.policy(), m.grant()}
+	made := []Resource{m.budget(), m.key(), m.provider(), m.policy(), m.grant(), m.identityProvider(), m.membership()}
 	for len(made) < n {
-		switch m.IntN(24) {
+		switch m.IntN(30) {
 		case 0, 1, 2:
 			made = append(made, m.budget())
 		case 3, 4:
@@ -85,6 +86,14 @@ func (m *Maker) Make(n int) []Resource {
 			made = append(made, m.broken(m.newGrant(), grantFlaws))
 		case 21:
 			made = append(made, m.wrongGrant())
+		case 22, 23:
+			made = append(made, m.identityProvider())
+		case 24:
+			made = append(made, m.membership())
+		case 25:
+			made = append(made, m.membership(), m.wrongMembership())
+		case 26, 27:
+			made = append(made, m.broken(m.newIdentityProvider(), identityProviderFlaws), m.broken(m.newMembership(), membershipFlaws))
 		default:
 			made = append(made, m.broken(m.newProvider(), providerFlaws))
 		}

@@ -43,7 +43,7 @@ func TestKindsAndFlaws(t *testing.T) {
 			wrong[r.GetKind()]++
 		}
 	}
-	for _, kind := range []string{"TenantBudget", "RateLimitPolicy", "APIKey", "ModelProvider", "BudgetGrant"} {
+	for _, kind := range []string{"TenantBudget", "RateLimitPolicy", "APIKey", "ModelProvider", "BudgetGrant", "IdentityProvider", "Membership"} {
 		if right[kind] < 10 || wrong[kind] < 10 {
 			t.Errorf("%s: %d right and %d wrong, want at least 10 of each", kind, right[kind], wrong[kind])
 		}

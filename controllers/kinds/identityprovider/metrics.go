@@ -14,7 +14,7 @@ var (
 	}, []string{"identity_provider", "result"})
 	fetchedAt = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "bursar_manager_identity_keys_fetched_timestamp_seconds",
-		Help: "When the signing keys of an issuer were fetched last, in seconds since the Unix epoch, by IdentityProvider.",
+		Help: "Unix time at which the signing keys of an issuer were fetched last, by IdentityProvider.",
 	}, []string{"identity_provider"})
 )
 
