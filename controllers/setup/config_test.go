@@ -85,8 +85,8 @@ var _ = Describe("What is in config", func() {
 			kubectl(ctx, "delete", "-k", "../../config/samples", "--ignore-not-found", "--wait=false")
 		})
 		kubectl(ctx, "apply", "-k", "../../config/samples")
-		kubectl(ctx, "wait", "--for=condition=Ready", "--timeout=10s", "--all", "-n", "acme", "tenantbudgets,ratelimitpolicies,apikeys")
-		kubectl(ctx, "wait", "--for=condition=Ready", "--timeout=10s", "modelprovider/openai")
+		kubectl(ctx, "wait", "--for=condition=Ready", "--timeout=10s", "--all", "-n", "acme", "tenantbudgets,ratelimitpolicies,apikeys,memberships")
+		kubectl(ctx, "wait", "--for=condition=Ready", "--timeout=10s", "modelprovider/openai", "identityprovider/cluster")
 		Expect(kubectl(ctx, "get", "bursar", "-n", "acme")).To(SatisfyAll(
 			ContainSubstring("tenantbudget.bursar.dev/acme"), ContainSubstring("apikey.bursar.dev/empleado-1")))
 	})

@@ -29,7 +29,7 @@ func (s *Stack) ApplySamples(ctx context.Context) (string, error) {
 	if err != nil {
 		return out, err
 	}
-	for _, kinds := range []string{"tenantbudgets,ratelimitpolicies,apikeys", "modelproviders"} {
+	for _, kinds := range []string{"tenantbudgets,ratelimitpolicies,apikeys,memberships", "modelproviders,identityproviders"} {
 		args := []string{"wait", "--for=condition=Programmed", "--timeout=60s", "--all", kinds, "-n", SampleNamespace}
 		if _, err := s.RunKubectl(ctx, args...); err != nil {
 			return out, err
