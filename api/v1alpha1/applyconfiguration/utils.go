@@ -46,12 +46,20 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.CacheFallbackApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("CheapestModelFallback"):
 		return &apiv1alpha1.CheapestModelFallbackApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ClaimMapping"):
+		return &apiv1alpha1.ClaimMappingApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ClaimMappings"):
+		return &apiv1alpha1.ClaimMappingsApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ClaimValidationRule"):
+		return &apiv1alpha1.ClaimValidationRuleApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Currency"):
 		return &apiv1alpha1.CurrencyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EnforcerCount"):
 		return &apiv1alpha1.EnforcerCountApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Fee"):
 		return &apiv1alpha1.FeeApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("FetchedKeys"):
+		return &apiv1alpha1.FetchedKeysApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("FiguresInCurrency"):
 		return &apiv1alpha1.FiguresInCurrencyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Fit"):

@@ -286,6 +286,48 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: com.github.bursar-dev.bursar.api.v1alpha1.ModelName
           elementRelationship: associative
+- name: com.github.bursar-dev.bursar.api.v1alpha1.ClaimMapping
+  map:
+    fields:
+    - name: claim
+      type:
+        scalar: string
+    - name: expression
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.CELExpression
+- name: com.github.bursar-dev.bursar.api.v1alpha1.ClaimMappings
+  map:
+    fields:
+    - name: admin
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.ClaimMapping
+    - name: groups
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.ClaimMapping
+    - name: tenant
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.ClaimMapping
+    - name: tier
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.ClaimMapping
+    - name: user
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.ClaimMapping
+- name: com.github.bursar-dev.bursar.api.v1alpha1.ClaimValidationRule
+  map:
+    fields:
+    - name: claim
+      type:
+        scalar: string
+    - name: expression
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.CELExpression
+    - name: message
+      type:
+        scalar: string
+    - name: requiredValue
+      type:
+        scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Currency
   map:
     fields:
@@ -327,6 +369,27 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: usesPerCall
       type:
         scalar: numeric
+- name: com.github.bursar-dev.bursar.api.v1alpha1.FetchedKeys
+  map:
+    fields:
+    - name: changedAt
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: fetchedAt
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: ids
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: atomic
+    - name: jwks
+      type:
+        scalar: string
+    - name: source
+      type:
+        scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.FiguresInCurrency
   map:
     fields:
@@ -1261,12 +1324,12 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: numeric
       default: 429
-    - name: currency
-      type:
-        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Currency
     - name: contact
       type:
         scalar: string
+    - name: currency
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Currency
     - name: enforcement
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.Enforcement
