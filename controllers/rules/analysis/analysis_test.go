@@ -96,11 +96,9 @@ func TestPage(t *testing.T) {
 func written() string {
 	var b strings.Builder
 	b.WriteString(introduction)
-	n := 0
 	for _, group := range mistakes {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n| written in the spec | answer |\n|---|---|\n", group.title, group.about)
 		for _, m := range group.rows {
-			n++
 			fmt.Fprintf(&b, "| %s | %s |\n", cells(m.change), cells(m.says))
 		}
 	}
