@@ -65,3 +65,13 @@ func (modelProviders) warnOfDeletion(_ context.Context, provider *v1alpha1.Model
 func (apiKeys) warnOfDeletion(context.Context, *v1alpha1.APIKey) []string { return nil }
 
 func (budgetGrants) warnOfDeletion(context.Context, *v1alpha1.BudgetGrant) []string { return nil }
+
+// warnOfDeletion says that the members lose access.
+func (memberships) warnOfDeletion(_ context.Context, membership *v1alpha1.Membership) []string {
+	return []string{fmt.Sprintf("its members lose access: %d", len(membership.Spec.Members))}
+}
+
+// warnOfDeletion says that the issuer's tokens are refused.
+func (identityProviders) warnOfDeletion(context.Context, *v1alpha1.IdentityProvider) []string {
+	return []string{"calls with tokens of its issuer are refused"}
+}

@@ -11,7 +11,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/index"
 )
 
-//+kubebuilder:webhook:path=/validate-bursar-dev-v1alpha1-identityprovider,mutating=false,failurePolicy=ignore,sideEffects=None,timeoutSeconds=3,groups=bursar.dev,versions=v1alpha1,resources=identityproviders,verbs=create;update,name=identityproviders.bursar.dev,admissionReviewVersions=v1,serviceName=bursar-webhook,serviceNamespace=bursar-system,patch=`{"matchConditions":[{"name":"spec-is-new","expression":"request.operation == 'CREATE' || object.spec != oldObject.spec"}]}`
+//+kubebuilder:webhook:path=/validate-bursar-dev-v1alpha1-identityprovider,mutating=false,failurePolicy=ignore,sideEffects=None,timeoutSeconds=3,groups=bursar.dev,versions=v1alpha1,resources=identityproviders,verbs=create;update;delete,name=identityproviders.bursar.dev,admissionReviewVersions=v1,serviceName=bursar-webhook,serviceNamespace=bursar-system,patch=`{"matchConditions":[{"name":"spec-is-new","expression":"request.operation != 'UPDATE' || object.spec != oldObject.spec"}]}`
 
 type identityProviders struct{ reader client.Reader }
 

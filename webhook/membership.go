@@ -7,11 +7,15 @@ import (
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
+	"github.com/bursar-dev/bursar/controllers/rules/analysis"
 )
 
-//+kubebuilder:webhook:path=/validate-bursar-dev-v1alpha1-membership,mutating=false,failurePolicy=ignore,sideEffects=None,timeoutSeconds=3,groups=bursar.dev,versions=v1alpha1,resources=memberships,verbs=create;update,name=memberships.bursar.dev,admissionReviewVersions=v1,serviceName=bursar-webhook,serviceNamespace=bursar-system,patch=`{"matchConditions":[{"name":"spec-is-new","expression":"request.operation == 'CREATE' || object.spec != oldObject.spec"}]}`
+//+kubebuilder:webhook:path=/validate-bursar-dev-v1alpha1-membership,mutating=false,failurePolicy=ignore,sideEffects=None,timeoutSeconds=3,groups=bursar.dev,versions=v1alpha1,resources=memberships,verbs=create;update;delete,name=memberships.bursar.dev,admissionReviewVersions=v1,serviceName=bursar-webhook,serviceNamespace=bursar-system,patch=`{"matchConditions":[{"name":"spec-is-new","expression":"request.operation != 'UPDATE' || object.spec != oldObject.spec"}]}`
 
-type memberships struct{ reader client.Reader }
+type memberships struct {
+	reader   client.Reader
+	analyzer *analysis.Analyzer
+}
 
 func (memberships) kind() string { return "Membership" }
 
@@ -22,6 +26,7 @@ func (m memberships) decide(ctx context.Context, membership *v1alpha1.Membership
 	return decided.Decision, err
 }
 
-func (memberships) warn(context.Context, *v1alpha1.Membership, *v1alpha1.Membership) []string {
-	return nil
+func (m memberships) warn(ctx context.Context, _, is *v1alpha1.Membership) []string {
+	found, err := m.analyzer.Membership(ctx, is)
+	return possibleMistakes(ctx, found, err)
 }

@@ -37,6 +37,6 @@ func Register(mgr ctrl.Manager, counters Counters, ledger PastCalls, changes Cha
 		register(mgr, &v1alpha1.APIKey{}, apiKeys{reader, analyzer}, nil),
 		register(mgr, &v1alpha1.BudgetGrant{}, budgetGrants{reader, analyzer}, changes),
 		register(mgr, &v1alpha1.IdentityProvider{}, identityProviders{reader}, nil),
-		register(mgr, &v1alpha1.Membership{}, memberships{reader}, nil),
+		register(mgr, &v1alpha1.Membership{}, memberships{reader, analyzer}, nil),
 	)
 }

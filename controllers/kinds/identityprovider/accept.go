@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
+	"github.com/bursar-dev/bursar/controllers/rules/analysis"
 )
 
 // accept decides whether the provider is valid and has its issuer for itself, and compiles
@@ -14,5 +15,6 @@ func (c *Controller) accept(ctx context.Context, s *scope) error {
 		return err
 	}
 	s.Accepted, s.document, s.forfeited = decided.Verdict, decided.Document, decided.Forfeited
+	s.Warning = analysis.Verdict(nil) // nothing is known that would be a mistake here
 	return nil
 }

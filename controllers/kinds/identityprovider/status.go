@@ -21,7 +21,7 @@ func (s *scope) status() v1alpha1.IdentityProviderStatus {
 	}
 	ready := conditions.Ready(s.Accepted, programmed)
 	return v1alpha1.IdentityProviderStatus{
-		ProgrammedStatus: s.Rollout.Common(s.Object, s.Now, s.Accepted, programmed, ready,
+		ProgrammedStatus: s.Rollout.Common(s.Object, s.Now, s.Accepted, programmed, ready, s.WarningCondition(),
 			conditions.Typed{Type: v1alpha1.ConditionKeysFetched, Verdict: s.keysFetched()}),
 		Issuer: s.issuer,
 		Keys:   s.keys,

@@ -12,6 +12,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/rollout/feed"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
+	"github.com/bursar-dev/bursar/controllers/rules/analysis"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
@@ -30,6 +31,7 @@ type Controller struct {
 	client     client.Client
 	documents  Documents
 	waiting    *feed.Waiting
+	analyzer   *analysis.Analyzer
 	reconciler *rollout.Reconciler[*v1alpha1.Membership, v1alpha1.MembershipStatus, *scope]
 }
 
@@ -37,7 +39,7 @@ type Controller struct {
 func NewController(
 	client client.Client, documents Documents, orphans rollout.Orphans, recorder rollout.Recorder, clock clock.PassiveClock,
 ) *Controller {
-	c := &Controller{client: client, documents: documents, waiting: feed.NewWaiting()}
+	c := &Controller{client: client, documents: documents, waiting: feed.NewWaiting(), analyzer: analysis.NewAnalyzer(client, clock.Now)}
 	c.reconciler = rollout.NewReconciler(rollout.Kind[*v1alpha1.Membership, v1alpha1.MembershipStatus, *scope]{
 		Name: kind, Client: client, Recorder: recorder, Clock: clock, Waiting: c.waiting, Debouncer: rollout.NewDebouncer(),
 		NewScope: func(common rollout.Scope[*v1alpha1.Membership]) *scope {
@@ -46,6 +48,7 @@ func NewController(
 		Withdraw: c.withdraw, Orphans: orphans,
 		Phases: []rollout.Phase[*scope]{
 			{Name: "accept", Run: c.accept},
+			{Name: "analyze", Run: c.analyze, Needs: []string{"accept"}},
 			rollout.AddFinalizerPhase(client, (*scope).programs, "accept"),
 			{Name: "program", Run: c.program, Needs: []string{"add finalizer"}, Programs: true},
 			{Name: "observe", Run: c.observe, Programs: true},

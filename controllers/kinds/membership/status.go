@@ -14,7 +14,7 @@ func (s *scope) status() v1alpha1.MembershipStatus {
 	programmed := s.Rollout.Programmed(s.Accepted)
 	ready := conditions.Ready(s.Accepted, programmed)
 	return v1alpha1.MembershipStatus{
-		ProgrammedStatus: s.Rollout.Common(s.Object, s.Now, s.Accepted, programmed, ready),
+		ProgrammedStatus: s.Rollout.Common(s.Object, s.Now, s.Accepted, programmed, ready, s.WarningCondition()),
 		Members:          s.inForce,
 	}
 }

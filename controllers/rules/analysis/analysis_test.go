@@ -171,6 +171,10 @@ func analyzed(t *testing.T, reader client.Reader, object client.Object) (accepta
 		found, err := analyzer.APIKey(ctx, object)
 		testkit.Must(t, err)
 		return decided.Decision, found
+	case *v1alpha1.Membership:
+		found, err := analyzer.Membership(ctx, object)
+		testkit.Must(t, err)
+		return acceptance.Decision{}, found
 	case *v1alpha1.BudgetGrant:
 		decided, err := acceptance.DecideBudgetGrant(ctx, reader, object)
 		testkit.Must(t, err)
@@ -235,6 +239,10 @@ func empty(kind string) client.Object {
 		return &v1alpha1.APIKey{}
 	case "BudgetGrant":
 		return &v1alpha1.BudgetGrant{}
+	case "Membership":
+		return &v1alpha1.Membership{}
+	case "IdentityProvider":
+		return &v1alpha1.IdentityProvider{}
 	}
 	return nil
 }

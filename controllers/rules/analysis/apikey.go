@@ -33,9 +33,14 @@ func OfAPIKey(key *v1alpha1.APIKey, document *limiterv1.Tenant, users []string) 
 	if document == nil {
 		return f
 	}
-	tier, path := string(key.Spec.Tier), spec.Child("tier")
-	names := tiersIn(*document)
-	switch why := unlimited(tier, *document); {
+	f.tier(spec.Child("tier"), string(key.Spec.Tier), *document)
+	return f
+}
+
+// tier finds that the users of a tier are not limited as others are.
+func (f *found) tier(path *field.Path, tier string, document limiterv1.Tenant) {
+	names := tiersIn(document)
+	switch why := unlimited(tier, document); {
 	case document.RefusesTier(tier) != "":
 		f.warn(path, "calls are refused: no limit of RateLimitPolicy %s selects tier %q%s", document.RefusesTier(tier), tier, didYouMean(tier, names))
 	case why != "":
@@ -43,5 +48,4 @@ func OfAPIKey(key *v1alpha1.APIKey, document *limiterv1.Tenant, users []string) 
 	case !slices.Contains(names, tier) && nearest(tier, names) != "":
 		f.warn(path, "is %q, which no limit names%s", tier, didYouMean(tier, names))
 	}
-	return f
 }

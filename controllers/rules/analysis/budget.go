@@ -15,7 +15,7 @@ import (
 // Around is what there is beside an object that what it says depends on.
 type Around struct {
 	Catalogue Catalogue
-	// Tiers are the tiers of the keys whose calls count against an object's limits.
+	// Tiers are the tiers of the callers whose calls count against an object's limits.
 	Tiers sets.Set[string]
 }
 
@@ -124,7 +124,7 @@ func (f *found) unknownTiers(path *field.Path, tiers []v1alpha1.Tier, known sets
 			if more == "" {
 				more = ": they have " + some(names)
 			}
-			f.warn(path.Index(i), "no APIKey whose calls count here has tier %q%s", tier, more)
+			f.warn(path.Index(i), "no APIKey or member whose calls count here has tier %q%s", tier, more)
 		}
 	}
 }
@@ -272,11 +272,15 @@ func tokens(call usual) string {
 	return fmt.Sprintf("%d tokens of input, %d of output", call.tokens-call.output, call.output)
 }
 
-// tiersOf are the tiers of keys.
-func tiersOf(keys []Key) sets.Set[string] {
+// tiersOf are the tiers of callers; none where one has a tier that comes with a token, and may be
+// any.
+func tiersOf(callers []Caller) sets.Set[string] {
 	tiers := sets.New[string]()
-	for _, key := range keys {
-		tiers.Insert(key.Tier)
+	for _, caller := range callers {
+		if caller.Tier == "" {
+			return nil
+		}
+		tiers.Insert(caller.Tier)
 	}
 	return tiers
 }

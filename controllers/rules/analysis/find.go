@@ -68,11 +68,15 @@ func (a *Analyzer) TenantBudget(ctx context.Context, budget *v1alpha1.TenantBudg
 	}
 	around := Around{Catalogue: catalogue}
 	if NamesTiers(budget.Spec) {
-		keys, err := a.keysOf(ctx, budget)
+		budgets, err := a.withBelow(ctx, budget)
 		if err != nil {
 			return nil, err
 		}
-		around.Tiers = tiersOf(keys)
+		callers, err := a.callers(ctx, budgets...)
+		if err != nil {
+			return nil, err
+		}
+		around.Tiers = tiersOf(callers)
 	}
 	return OfTenantBudget(budget, document, around), nil
 }
@@ -100,11 +104,11 @@ func (a *Analyzer) RateLimitPolicy(
 		if document == nil {
 			continue
 		}
-		keys, err := a.ownKeys(ctx, client.ObjectKeyFromObject(budget))
+		callers, err := a.callers(ctx, client.ObjectKeyFromObject(budget))
 		if err != nil {
 			return nil, err
 		}
-		targets = append(targets, Target{*document, keys})
+		targets = append(targets, Target{*document, callers})
 	}
 	return OfRateLimitPolicy(policy, targets, catalogue), nil
 }
@@ -122,20 +126,36 @@ func (a *Analyzer) APIKey(ctx context.Context, key *v1alpha1.APIKey) ([]Warning,
 	return OfAPIKey(key, document, users), nil
 }
 
+// Membership finds what is surely not meant in a Membership.
+func (a *Analyzer) Membership(ctx context.Context, membership *v1alpha1.Membership) ([]Warning, error) {
+	document, err := a.documentOf(ctx, client.ObjectKey{Namespace: membership.Namespace, Name: membership.Spec.BudgetRef.Name})
+	return OfMembership(membership, document), err
+}
+
 // BudgetGrant finds what is surely not meant in a BudgetGrant for a budget, which is nil where
 // there is none.
 func (a *Analyzer) BudgetGrant(ctx context.Context, grant *v1alpha1.BudgetGrant, budget *v1alpha1.TenantBudget) ([]Warning, error) {
 	var users []string
 	if grant.Spec.User != "" && budget != nil {
-		keys, err := a.listKeys(ctx, budget)
-		if err != nil {
+		var err error
+		if users, err = a.usersOf(ctx, budget); err != nil {
 			return nil, err
-		}
-		for _, key := range keys {
-			users = append(users, key.Spec.User)
 		}
 	}
 	return OfBudgetGrant(grant, budget, users, a.now()), nil
+}
+
+// usersOf are the users of a budget's keys, and of the keys below it.
+func (a *Analyzer) usersOf(ctx context.Context, budget *v1alpha1.TenantBudget) (users []string, err error) {
+	budgets, err := a.withBelow(ctx, budget)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := a.listKeys(ctx, budgets...)
+	for i := range keys {
+		users = append(users, keys[i].Spec.User)
+	}
+	return users, err
 }
 
 // documentOf is what a budget compiles to; nil where there is none, or it is not accepted.
@@ -148,59 +168,66 @@ func (a *Analyzer) documentOf(ctx context.Context, name client.ObjectKey) (*limi
 	return decided.Document, err
 }
 
-// listKeys are the APIKeys of a budget, and of those below it. They are the cache's own: REQUIRES
-// that nobody changes them.
-func (a *Analyzer) listKeys(ctx context.Context, budget *v1alpha1.TenantBudget) ([]v1alpha1.APIKey, error) {
+// withBelow are the names of a budget and of those below it.
+func (a *Analyzer) withBelow(ctx context.Context, budget *v1alpha1.TenantBudget) ([]client.ObjectKey, error) {
 	budgets := []client.ObjectKey{client.ObjectKeyFromObject(budget)}
 	below, err := index.Below(ctx, a.reader, budgets...)
-	if err != nil {
-		return nil, err
-	}
 	for i := range below {
 		budgets = append(budgets, client.ObjectKeyFromObject(&below[i]))
 	}
-	var all []v1alpha1.APIKey
+	return budgets, err
+}
+
+// listKeys are the APIKeys of budgets. They are the cache's own: REQUIRES that nobody changes them.
+func (a *Analyzer) listKeys(ctx context.Context, budgets ...client.ObjectKey) (all []v1alpha1.APIKey, err error) {
 	for _, name := range budgets {
-		keys, err := a.listOwnKeys(ctx, name)
+		var keys v1alpha1.APIKeyList
+		err := a.reader.List(ctx, &keys, client.UnsafeDisableDeepCopy,
+			client.InNamespace(name.Namespace), client.MatchingFields{index.KeyBudget: name.Name})
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, keys...)
+		all = append(all, keys.Items...)
 	}
 	return all, nil
 }
 
-// listOwnKeys are the APIKeys of a budget, which are as those of listKeys.
-func (a *Analyzer) listOwnKeys(ctx context.Context, budget client.ObjectKey) ([]v1alpha1.APIKey, error) {
-	var keys v1alpha1.APIKeyList
-	err := a.reader.List(ctx, &keys, client.UnsafeDisableDeepCopy,
-		client.InNamespace(budget.Namespace), client.MatchingFields{index.KeyBudget: budget.Name})
-	return keys.Items, err
-}
-
-func (a *Analyzer) ownKeys(ctx context.Context, budget client.ObjectKey) ([]Key, error) {
-	all, err := a.listOwnKeys(ctx, budget)
-	return named(all), err
-}
-
-func (a *Analyzer) keysOf(ctx context.Context, budget *v1alpha1.TenantBudget) ([]Key, error) {
-	all, err := a.listKeys(ctx, budget)
-	return named(all), err
-}
-
-// named are the names of keys, with their tiers.
-func named(all []v1alpha1.APIKey) []Key {
-	var keys []Key
-	for i := range all {
-		keys = append(keys, Key{index.KeyOf(&all[i]), string(all[i].Spec.Tier)})
+// members are the members of the tenants of budgets, as Memberships name them. Those whose tier
+// comes with their tokens have none.
+func (a *Analyzer) members(ctx context.Context, budgets ...client.ObjectKey) (all []Caller, err error) {
+	for _, name := range budgets {
+		var memberships v1alpha1.MembershipList
+		err := a.reader.List(ctx, &memberships, client.UnsafeDisableDeepCopy,
+			client.InNamespace(name.Namespace), client.MatchingFields{index.MembershipBudget: name.Name})
+		if err != nil {
+			return nil, err
+		}
+		for i := range memberships.Items {
+			for _, member := range memberships.Items[i].Spec.Members {
+				all = append(all, Caller{"a member in Membership " + index.KeyOf(&memberships.Items[i]), string(member.Tier)})
+			}
+		}
 	}
-	return keys
+	return all, nil
+}
+
+// callers are who may call for the tenants of budgets: their keys and their members.
+func (a *Analyzer) callers(ctx context.Context, budgets ...client.ObjectKey) ([]Caller, error) {
+	keys, err := a.listKeys(ctx, budgets...)
+	if err != nil {
+		return nil, err
+	}
+	callers, err := a.members(ctx, budgets...)
+	for i := range keys {
+		callers = append(callers, Caller{"APIKey " + index.KeyOf(&keys[i]), string(keys[i].Spec.Tier)})
+	}
+	return callers, err
 }
 
 // OutdatedKeys are the APIKeys of a budget whose condition Warning says something else than what
 // is found now.
 func (a *Analyzer) OutdatedKeys(ctx context.Context, budget client.ObjectKey) (outdated []client.ObjectKey, err error) {
-	keys, err := a.listOwnKeys(ctx, budget)
+	keys, err := a.listKeys(ctx, budget)
 	if err != nil || len(keys) == 0 {
 		return nil, err
 	}

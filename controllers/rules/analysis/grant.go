@@ -32,7 +32,8 @@ func OfBudgetGrant(grant *v1alpha1.BudgetGrant, budget *v1alpha1.TenantBudget, u
 	if length := spec.ExpiresAt.Sub(starts); length > long {
 		f.warn(path.Child("expiresAt"), "the grant lasts %d days: to add to a limit for good, raise its amount in the TenantBudget", int(length/(24*time.Hour)))
 	}
-	if spec.User != "" && len(users) > 0 && !slices.Contains(users, spec.User) {
+	// Members' users come with their tokens: only a name that is like another is surely not meant.
+	if spec.User != "" && !slices.Contains(users, spec.User) && nearest(spec.User, users) != "" {
 		f.warn(path.Child("user"), "no APIKey that counts against the budget is of user %q%s", spec.User, didYouMean(spec.User, users))
 	}
 	if budget == nil {
@@ -42,10 +43,11 @@ func OfBudgetGrant(grant *v1alpha1.BudgetGrant, budget *v1alpha1.TenantBudget, u
 	if i < 0 {
 		return f
 	}
+	// Both are in the budget's currency.
 	has, err := money.Parse(string(budget.Spec.Limits[i].Amount))
-	adds, err2 := money.Parse(string(spec.Amount))
-	if err == nil && err2 == nil && has > 0 && adds/has >= muchMore {
-		f.warn(path.Child("amount"), "adds %s USD to a limit of %s USD, %d times as much: is a digit too many?", spec.Amount, has, adds/has)
+	adds, addsErr := money.Parse(string(spec.Amount))
+	if err == nil && addsErr == nil && has > 0 && adds/has >= muchMore {
+		f.warn(path.Child("amount"), "adds %s to a limit of %s, %d times as much: is a digit too many?", spec.Amount, has, adds/has)
 	}
 	return f
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rules/compile"
 )
 
 // huge is more than anybody spends on models in a day.
@@ -23,9 +24,9 @@ const day = 24 * time.Hour
 func (f *found) amounts(spec v1alpha1.TenantBudgetSpec, path *field.Path) {
 	for i, limit := range spec.Limits {
 		path := path.Index(i)
-		amount, err := money.Parse(string(limit.Amount))
-		if length := lengthOf(limit.Period); err == nil && length > 0 && float64(amount)*float64(day)/float64(max(length, day)) >= float64(huge) {
-			f.warn(path.Child("amount"), "%s USD per %s limits nothing; is it in cents?", limit.Amount, limit.Period)
+		amount, ok := compile.Dollars(limit.Amount, spec.Currency)
+		if length := lengthOf(limit.Period); ok && length > 0 && float64(amount)*float64(day)/float64(max(length, day)) >= float64(huge) {
+			f.warn(path.Child("amount"), "%s USD per %s limits nothing; is it in cents?", amount, limit.Period)
 		}
 		if isUTC := cmp.Or(spec.TimeZone, "UTC") == "UTC"; !isUTC && limit.Period != string(period.Day) && lengthOf(limit.Period) == day {
 			f.warn(path.Child("period"), "%s begins at midnight in UTC; write Day for midnight in %s", limit.Period, spec.TimeZone)
@@ -62,13 +63,13 @@ func lengthOf(name string) time.Duration {
 func (f *found) neverReached(spec v1alpha1.TenantBudgetSpec, path *field.Path) {
 	for i, limit := range spec.Limits {
 		for j, other := range spec.Limits {
-			most, times, ok := mostUnder(other, limit.Period)
-			amount, err := money.Parse(string(limit.Amount))
-			if i == j || !ok || err != nil || !countsAllOf(other, limit) || amount <= most || times > 1 && amount/spare < most {
+			most, times, ok := mostUnder(other, spec.Currency, limit.Period)
+			amount, okToo := compile.Dollars(limit.Amount, spec.Currency)
+			if i == j || !ok || !okToo || !countsAllOf(other, limit) || amount <= most || times > 1 && amount/spare < most {
 				continue
 			}
 			f.noEffect(path.Index(i).Child("amount"), "%s USD per %s is never reached: limit %s allows at most %s USD in that time",
-				limit.Amount, limit.Period, other.Name, most)
+				amount, limit.Period, other.Name, most)
 			break
 		}
 	}
@@ -95,10 +96,10 @@ const spare = 4
 
 // mostUnder is the most that a limit allows within a period of another length, and in how many
 // of its own periods.
-func mostUnder(limit v1alpha1.MoneyLimit, within string) (most money.Nanos, times int64, ok bool) {
-	amount, err := money.Parse(string(limit.Amount))
+func mostUnder(limit v1alpha1.MoneyLimit, currency *v1alpha1.Currency, within string) (most money.Nanos, times int64, ok bool) {
+	amount, isAmount := compile.Dollars(limit.Amount, currency)
 	each, whole := lengthOf(limit.Period), lengthOf(within)
-	if err != nil || each == 0 || whole == 0 {
+	if !isAmount || each == 0 || whole == 0 {
 		return 0, 0, false
 	}
 	times = int64((whole + each - 1) / each)
@@ -126,8 +127,8 @@ func isNested(a, b string) bool {
 // spent.
 func (f *found) neverFits(document limiterv1.Tenant, spec v1alpha1.TenantBudgetSpec, catalogue Catalogue) {
 	for i, limit := range spec.Limits {
-		amount, err := money.Parse(string(limit.Amount))
-		if err != nil || amount == 0 {
+		amount, ok := compile.Dollars(limit.Amount, spec.Currency)
+		if !ok || amount == 0 {
 			continue // to refuse all is meant
 		}
 		over, all := catalogue.over(document, limit.Models, func(call usual) bool { return call.cost > amount })
@@ -138,11 +139,11 @@ func (f *found) neverFits(document limiterv1.Tenant, spec v1alpha1.TenantBudgetS
 		path := field.NewPath("spec", "limits").Index(i).Child("amount")
 		if len(over) == all {
 			f.noEffect(path, "%s USD is never enough for a usual call (%s): the cheapest, of %s, may cost %s USD; raise it%s",
-				limit.Amount, tokens(cheapest), cheapest.model, cheapest.cost, orLower(document))
+				amount, tokens(cheapest), cheapest.model, cheapest.cost, orLower(document))
 			continue
 		}
 		f.warn(path, "%s USD is never enough for a usual call of %s (%s: %s USD); raise it%s",
-			limit.Amount, some(modelsIn(over)), tokens(cheapest), cheapest.cost, orLower(document))
+			amount, some(modelsIn(over)), tokens(cheapest), cheapest.cost, orLower(document))
 	}
 }
 

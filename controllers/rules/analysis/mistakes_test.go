@@ -307,12 +307,12 @@ var mistakes = []struct {
 		},
 		{
 			change: `outputCaps: [{tiers: [gerentes], maxOutputTokens: 4096}]`,
-			says:   `spec.outputCaps[0].tiers[0]: no APIKey whose calls count here has tier "gerentes"; did you mean "gerente"?`,
+			says:   `spec.outputCaps[0].tiers[0]: no APIKey or member whose calls count here has tier "gerentes"; did you mean "gerente"?`,
 			beside: claude,
 		},
 		{
 			change: `outputCaps: [{tiers: [intern], maxOutputTokens: 4096}]`,
-			says:   `spec.outputCaps[0].tiers[0]: no APIKey whose calls count here has tier "intern": they have corporativo, empleado, gerente`,
+			says:   `spec.outputCaps[0].tiers[0]: no APIKey or member whose calls count here has tier "intern": they have corporativo, empleado, gerente`,
 			beside: claude,
 		},
 		{
@@ -322,7 +322,7 @@ var mistakes = []struct {
 		},
 		{
 			change: `limits[2].tiers: [corporate]`,
-			says:   `spec.limits[2].tiers[0]: no APIKey whose calls count here has tier "corporate"; did you mean "corporativo"?`,
+			says:   `spec.limits[2].tiers[0]: no APIKey or member whose calls count here has tier "corporate"; did you mean "corporativo"?`,
 			beside: claude,
 		},
 		{
@@ -367,7 +367,7 @@ var mistakes = []struct {
 		},
 		{
 			change: `limits[0].amount: "500000"`,
-			says:   `spec.limits[0].amount: 500000 USD per Day limits nothing; is it in cents?` + "\n" + `spec.limits[0].amount: 500000 USD per Day is never reached: limit monthly allows at most 100.00 USD in that time`,
+			says:   `spec.limits[0].amount: 500000.00 USD per Day limits nothing; is it in cents?` + "\n" + `spec.limits[0].amount: 500000.00 USD per Day is never reached: limit monthly allows at most 100.00 USD in that time`,
 			beside: claude,
 		},
 		{
@@ -414,11 +414,11 @@ var mistakes = []struct {
 	{"Rate limits", "Of RateLimitPolicy `tiers`. There are APIKeys of the tiers `empleado`, `gerente` and `corporativo`.", "RateLimitPolicy/tiers", []mistake{
 		{
 			change: `limits[1].tiers: [gerent]`,
-			says:   `spec.limits[1].tiers[0]: no APIKey whose calls count here has tier "gerent"; did you mean "gerente"?` + "\n" + `spec.limits: APIKey acme/gerente-1 has tier "gerente", which no rate limit selects; did you mean "gerent"?`,
+			says:   `spec.limits[1].tiers[0]: no APIKey or member whose calls count here has tier "gerent"; did you mean "gerente"?` + "\n" + `spec.limits: APIKey acme/gerente-1 has tier "gerente", which no rate limit selects; did you mean "gerent"?`,
 		},
 		{
 			change: `limits[1].tiers: [director]`,
-			says:   `spec.limits[1].tiers[0]: no APIKey whose calls count here has tier "director": they have corporativo, empleado, gerente` + "\n" + `spec.limits: APIKey acme/gerente-1 has tier "gerente", which no rate limit selects: they select corporativo, director, empleado`,
+			says:   `spec.limits[1].tiers[0]: no APIKey or member whose calls count here has tier "director": they have corporativo, empleado, gerente` + "\n" + `spec.limits: APIKey acme/gerente-1 has tier "gerente", which no rate limit selects: they select corporativo, director, empleado`,
 		},
 		{
 			change: `limits[0].models: [gpt-4o-mni]`,
@@ -442,8 +442,8 @@ var mistakes = []struct {
 		},
 		{
 			change: `unlimitedTiers: Deny` + "\n" + `limits[1].tiers: [gerentes]`,
-			says: `spec.limits[1].tiers[0]: no APIKey whose calls count here has tier "gerentes"; did you mean "gerente"?` + "\n" +
-				`spec.unlimitedTiers: calls with APIKey acme/gerente-1 are refused: no limit of RateLimitPolicy tiers selects its tier "gerente"`,
+			says: `spec.limits[1].tiers[0]: no APIKey or member whose calls count here has tier "gerentes"; did you mean "gerente"?` + "\n" +
+				`spec.unlimitedTiers: calls of APIKey acme/gerente-1 are refused: no limit of RateLimitPolicy tiers selects tier "gerente"`,
 		},
 		{
 			change: `unlimitedTiers: Deny` + "\n" + `limits[3]: {name: everybody, per: User, requests: 200, window: 1m}`,
@@ -476,10 +476,16 @@ var mistakes = []struct {
 			says:   `spec.user: "Empleado-1" and "empleado-1", of another APIKey, are two users, each with limits of their own: write both alike`,
 		},
 	}},
+	{"Members", "Of Membership `workloads`.", "Membership/workloads", []mistake{
+		{
+			change: `members[0].tier: gerent`,
+			says:   `spec.members[0].tier: is "gerent", which no rate limit selects; did you mean "gerente"?`,
+		},
+	}},
 	{"Grants", "Of BudgetGrant `quarterly-report`.", "BudgetGrant/quarterly-report", []mistake{
 		{
 			change: `amount: "100.00"`,
-			says:   `spec.amount: adds 100.00 USD to a limit of 5.00 USD, 20 times as much: is a digit too many?`,
+			says:   `spec.amount: adds 100.00 to a limit of 5.00, 20 times as much: is a digit too many?`,
 		},
 		{
 			change: `expiresAt: "2036-01-01T00:00:00Z"`,

@@ -15,25 +15,24 @@ import (
 type Target struct {
 	// Document is what is in force for the tenant, with the policy.
 	Document limiterv1.Tenant
-	// Keys are the keys of the tenant. Those of the tenants below it have other limits per user.
-	Keys []Key
+	// Callers are who calls for the tenant. Those of the tenants below it have other limits per user.
+	Callers []Caller
 }
 
-// Key is an APIKey, "namespace/name", and its tier.
-type Key struct{ Name, Tier string }
+// Caller is an APIKey or a member, in words, and its tier, which is empty where it comes with a
+// token.
+type Caller struct{ Name, Tier string }
 
 // OfRateLimitPolicy finds what is surely not meant in a RateLimitPolicy.
 func OfRateLimitPolicy(policy *v1alpha1.RateLimitPolicy, targets []Target, catalogue Catalogue) []Warning {
 	var f found
 	path := field.NewPath("spec", "limits")
-	tiers := sets.New[string]()
 	var documents []limiterv1.Tenant
+	var callers []Caller
 	for _, target := range targets {
-		documents = append(documents, target.Document)
-		for _, key := range target.Keys {
-			tiers.Insert(key.Tier)
-		}
+		documents, callers = append(documents, target.Document), append(callers, target.Callers...)
 	}
+	tiers := tiersOf(callers)
 	for i, limit := range policy.Spec.Limits {
 		path := path.Index(i)
 		f.unlistedModels(path.Child("models"), limit.Models, catalogue)
@@ -43,7 +42,7 @@ func OfRateLimitPolicy(policy *v1alpha1.RateLimitPolicy, targets []Target, catal
 	}
 	f.unlimitedTiers(policy.Spec)
 	if slices.ContainsFunc(policy.Spec.Limits, func(l v1alpha1.RateLimit) bool { return len(l.Tiers) > 0 }) {
-		f.unlimitedKeys(targets)
+		f.unlimitedCallers(targets)
 	}
 	return f
 }
@@ -110,21 +109,21 @@ func rateOf(limit v1alpha1.RateLimit) (each float64, atOnce int64, ok bool) {
 	return float64(*count) / window.Seconds(), atOnce, true
 }
 
-// unlimitedKeys finds keys of targets whose tier no rate limit selects, though the policy limits
+// unlimitedCallers finds callers of targets whose tier no rate limit selects, though the policy limits
 // others by their tiers.
-func (f *found) unlimitedKeys(targets []Target) {
+func (f *found) unlimitedCallers(targets []Target) {
 	told := sets.New[string]()
 	for _, target := range targets {
-		for _, key := range target.Keys {
-			if told.Has(key.Tier) {
+		for _, caller := range target.Callers {
+			if caller.Tier == "" || told.Has(caller.Tier) {
 				continue
 			}
-			if policy := target.Document.RefusesTier(key.Tier); policy != "" {
-				f.warn(field.NewPath("spec", "unlimitedTiers"), "calls with APIKey %s are refused: no limit of RateLimitPolicy %s selects its tier %q", key.Name, policy, key.Tier)
-				told.Insert(key.Tier)
-			} else if why := unlimited(key.Tier, target.Document); why != "" {
-				f.warn(field.NewPath("spec", "limits"), "APIKey %s has %s", key.Name, why)
-				told.Insert(key.Tier)
+			if policy := target.Document.RefusesTier(caller.Tier); policy != "" {
+				f.warn(field.NewPath("spec", "unlimitedTiers"), "calls of %s are refused: no limit of RateLimitPolicy %s selects tier %q", caller.Name, policy, caller.Tier)
+				told.Insert(caller.Tier)
+			} else if why := unlimited(caller.Tier, target.Document); why != "" {
+				f.warn(field.NewPath("spec", "limits"), "%s has %s", caller.Name, why)
+				told.Insert(caller.Tier)
 			}
 		}
 	}

@@ -184,6 +184,13 @@ func sorted[T ~string](names []T) []string {
 	return all
 }
 
+// Dollars is an amount that is written in the currency of a budget, nil for US dollars, in those;
+// not ok where it is none.
+func Dollars(amount v1alpha1.Amount, currency *v1alpha1.Currency) (nanos money.Nanos, ok bool) {
+	nanos, err := dollars(amount, currency, nil)
+	return nanos, err == nil
+}
+
 // dollars is an amount that is written in the currency of the budget, in US dollars.
 func dollars(amount v1alpha1.Amount, currency *v1alpha1.Currency, path *field.Path) (money.Nanos, *field.Error) {
 	nanos, err := money.Parse(string(amount))
