@@ -66,6 +66,8 @@ const (
 	ReasonIdentityProviderNotFound    = "IdentityProviderNotFound"
 	ReasonIdentityProviderNotAccepted = "IdentityProviderNotAccepted"
 	ReasonMemberNotAllowed            = "MemberNotAllowed"
+	// ReasonHandedOver is also the reason of ConditionReady: the successor governs the tenant, and nothing is left to do but to delete the object.
+	ReasonHandedOver = "HandedOver"
 )
 
 // Reasons of ConditionProgrammed.
@@ -189,6 +191,8 @@ const (
 	EventKeysChanged      = "KeysChanged"
 	EventStoreLost        = "StoreLost"
 	EventStoreBack        = "StoreBack"
+	EventAlertsFailing    = "AlertsFailing"
+	EventAlertsDelivered  = "AlertsDelivered"
 	EventUnreachable      = "Unreachable"
 	EventReachable        = "Reachable"
 	EventKeyUnusable      = "KeyUnusable"

@@ -19,6 +19,7 @@ import (
 // +kubebuilder:printcolumn:name="Used",type=string,JSONPath=`.status.nearest.used`,description="Percentage of that limit that is spent"
 // +kubebuilder:printcolumn:name="Breaker",type=string,JSONPath=`.status.breaker.summary`,description="Open while paid calls are refused"
 // +kubebuilder:printcolumn:name="Enforcement",type=string,JSONPath=`.spec.enforcement`
+// +kubebuilder:printcolumn:name="Alerts",type=string,JSONPath=`.status.conditions[?(@.type=="AlertsFailing")].reason`,description="Whether alerts reach everyone in spec.alerts: Deliverable, or why they do not"
 // +kubebuilder:printcolumn:name="Programmed",type=string,JSONPath=`.status.conditions[?(@.type=="Programmed")].status`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
@@ -64,6 +65,10 @@ type TenantBudgetSpec struct {
 	// parentRef names the TenantBudget of which this tenant is a part, such as the company of a department. What the tenant spends also counts against the per: Tenant limits of its parent, its parent's parent, and so on, and their ladders and breakers apply to it. The parent must allow it (allowedChildren). It cannot be changed. If the namespace has the label bursar.dev/required-ancestor, the tenant that the label names must be among the tenant's ancestors. Unset: the tenant has no parent.
 	// +optional
 	ParentRef *ParentRef `json:"parentRef,omitempty"`
+
+	// successorRef names the TenantBudget that takes over this one's tenant, to rename this budget or to move it to another namespace without an outage. As soon as a budget of that name has the same spec.tenant, it governs the tenant, whose spending counts on, and this one may be deleted. The successor's namespace must be allowed to name the tenant. Not for budgets that others name as their parent, because parentRef cannot be changed. Unset: the tenant stays with this budget until it is deleted.
+	// +optional
+	SuccessorRef *SuccessorRef `json:"successorRef,omitempty"`
 
 	// allowedChildren says which TenantBudgets may name this one as their parent, and so spend from its limits. Unset: those in this namespace. A child that is no longer allowed gets Accepted=False; its last accepted configuration, with this budget's limits, stays in force until it is allowed again or deleted.
 	// +optional
@@ -286,6 +291,22 @@ type ParentRef struct {
 	// +required
 	Name string `json:"name"`
 	// namespace is the namespace of the parent. Default: this budget's namespace.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be the name of a namespace"
+	// +optional
+	Namespace string `json:"namespace,omitempty"`
+}
+
+// SuccessorRef names the TenantBudget that takes over a tenant.
+type SuccessorRef struct {
+	// name is the name of the successor.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$')",message="must be the name of a TenantBudget"
+	// +required
+	Name string `json:"name"`
+	// namespace is the namespace of the successor. Default: this budget's namespace.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be the name of a namespace"

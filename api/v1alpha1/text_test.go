@@ -21,6 +21,7 @@ kind: TenantBudget
 spec:
   tenant: acme
   parentRef: {name: company, namespace: company}
+  successorRef: {name: acme-2, namespace: acme}
   allowedChildren: {namespaces: {from: All}}
   timeZone: UTC
   currency: {code: EUR, usdPerUnit: "1.085", asOf: "2026-10-01"}

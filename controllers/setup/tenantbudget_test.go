@@ -25,6 +25,59 @@ const closedLimits = `SELECT limit_name, amount_nanos FROM budget_limits
 WHERE tenant_id = $1 AND valid_to IS NOT NULL ORDER BY limit_name`
 
 var _ = Describe("A TenantBudget", func() {
+	It("is renamed without an outage: its successor takes the tenant over, and what was spent", func(ctx SpecContext) {
+		startEnforcer(true)
+		old := objects.TenantBudget(newNamespace(ctx))
+		old.Spec.SuccessorRef = &v1alpha1.SuccessorRef{Name: "renamed"}
+		create(ctx, old)
+		expectProgrammed(ctx, old)
+		spend(ctx, old.Spec.Tenant, period.Day, money.USD, 0, true)
+		id := "tenant/" + old.Spec.Tenant
+		uidOf := func() string { return documentOf(ctx, old).Sources[0].UID }
+		Expect(uidOf()).To(Equal(string(old.UID)))
+
+		By("applying the successor and pruning the old one at once")
+		renamed := objects.TenantBudget(old.Namespace)
+		renamed.Name = "renamed"
+		create(ctx, renamed)
+		Expect(api.Delete(ctx, old)).To(Succeed())
+		gone := 0
+		Eventually(ctx, func() string {
+			if stored(ctx, id) == "" {
+				gone++
+			}
+			return condition(ctx, renamed, v1alpha1.ConditionProgrammed)()
+		}).WithPolling(time.Millisecond).Should(Equal("True Programmed"))
+		Expect(gone).To(BeZero(), "in between, calls would be refused")
+		Eventually(ctx, func() error { return get(ctx, old) }).Should(Satisfy(apierrors.IsNotFound))
+		Expect(documentOf(ctx, renamed).Sources[0].UID).To(Equal(string(renamed.UID)))
+		Eventually(ctx, func() string {
+			Expect(get(ctx, renamed)).To(Succeed())
+			if len(renamed.Status.Limits) == 0 {
+				return ""
+			}
+			return renamed.Status.Limits[0].Spent
+		}).WithTimeout(30 * time.Second).Should(Equal("1.00"))
+	})
+
+	It("stays green when it was handed over, until it is deleted", func(ctx SpecContext) {
+		startEnforcer(true)
+		old := objects.TenantBudget(newNamespace(ctx))
+		create(ctx, old)
+		expectProgrammed(ctx, old)
+		update(ctx, old, func(b *v1alpha1.TenantBudget) { b.Spec.SuccessorRef = &v1alpha1.SuccessorRef{Name: "renamed"} })
+		expectProgrammed(ctx, old)
+		renamed := objects.TenantBudget(old.Namespace)
+		renamed.Name = "renamed"
+		create(ctx, renamed)
+		expectProgrammed(ctx, renamed)
+		expectCondition(ctx, old, v1alpha1.ConditionAccepted, "False HandedOver")
+		expectCondition(ctx, old, v1alpha1.ConditionReady, "True HandedOver")
+		expectCondition(ctx, old, v1alpha1.ConditionStalled, "False Reconciled")
+		remove(ctx, old)
+		Consistently(ctx, condition(ctx, renamed, v1alpha1.ConditionProgrammed), "500ms").Should(Equal("True Programmed"))
+	})
+
 	It("is programmed when every live enforcer runs it, and not before", func(ctx SpecContext) {
 		tenant := newNamespace(ctx)
 		budget := objects.TenantBudget(tenant)

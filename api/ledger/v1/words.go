@@ -76,7 +76,9 @@ const (
 )
 
 // Decisions are all decisions.
-func Decisions() []Decision { return []Decision{Admitted, Replaced, Chosen, Fallback, Shadowed, Bounded} }
+func Decisions() []Decision {
+	return []Decision{Admitted, Replaced, Chosen, Fallback, Shadowed, Bounded}
+}
 
 // Pricing is whose prices a call is held and settled at.
 type Pricing string

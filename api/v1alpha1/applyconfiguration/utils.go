@@ -136,6 +136,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.ServiceTierPricesApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SlackAlerts"):
 		return &apiv1alpha1.SlackAlertsApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("SuccessorRef"):
+		return &apiv1alpha1.SuccessorRefApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("TargetRef"):
 		return &apiv1alpha1.TargetRefApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("TargetSelector"):

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"regexp"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -18,6 +19,7 @@ type alertFlags struct {
 	from            string
 	hosts, networks []string
 	authorities     string
+	cluster, link   string
 }
 
 func (f *alertFlags) register(flags *pflag.FlagSet) {
@@ -25,6 +27,8 @@ func (f *alertFlags) register(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&f.hosts, "alert-allowed-hosts", nil, `only hosts that alerts may be posted to, such as "hooks.slack.com,*.example.com" (default: every host)`)
 	flags.StringSliceVar(&f.networks, "alert-allowed-networks", nil, `networks that alerts may be posted to besides the public internet, such as "10.20.0.0/16"`)
 	flags.StringVar(&f.authorities, "alert-ca-file", "", "PEM file of certificate authorities to trust, besides the system's, for the mail server and webhooks")
+	flags.StringVar(&f.cluster, "cluster-name", "", "name of the cluster, for alerts (default: alerts name none)")
+	flags.StringVar(&f.link, "alert-link", "", `https URL of a page about the tenant, for alerts, such as "https://grafana.example.com/d/bursar?var-tenant={tenant}"; {tenant}, {namespace}, {budget}, {from} and {to} are filled in (default: none)`)
 }
 
 // host is a host name, or all below one.
@@ -45,6 +49,10 @@ func (f *alertFlags) options(mailServer string) (o alert.Options, err error) {
 			return alert.Options{}, fmt.Errorf(`--alert-allowed-hosts: %q must be a host name in lower case, such as "hooks.slack.com" or "*.example.com"`, name)
 		}
 	}
+	if f.link != "" && !strings.HasPrefix(f.link, "https://") && !strings.HasPrefix(f.link, "http://") {
+		return alert.Options{}, fmt.Errorf(`--alert-link: %q must be a URL such as "https://grafana.example.com/d/bursar?var-tenant={tenant}"`, f.link)
+	}
+	o.Cluster, o.Link = f.cluster, f.link
 	o.Outbound.Hosts = f.hosts
 	for _, network := range f.networks {
 		prefix, err := netip.ParsePrefix(network)

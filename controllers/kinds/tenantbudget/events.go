@@ -5,7 +5,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
@@ -17,6 +19,7 @@ import (
 func (s *scope) Events(before, after v1alpha1.TenantBudgetStatus) []events.Event {
 	events := events.OfStatusChange(before.ProgrammedStatus, after.ProgrammedStatus)
 	events = append(events, becameOvercommitted(before, after)...)
+	events = append(events, alertsTurned(before, after)...)
 	if s.usage == nil {
 		return events
 	}
@@ -25,6 +28,23 @@ func (s *scope) Events(before, after v1alpha1.TenantBudgetStatus) []events.Event
 	}
 	events = append(events, s.usage.breakerTurned(before)...)
 	return append(events, s.usage.exhaustionTurned(before, after)...)
+}
+
+// alertsTurned is the Event of alerts that begin to fail, for whatever reason, or that get out
+// again.
+func alertsTurned(before, after v1alpha1.TenantBudgetStatus) []events.Event {
+	was := ptr.Deref(meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionAlertsFailing), metav1.Condition{})
+	is := ptr.Deref(meta.FindStatusCondition(after.Conditions, v1alpha1.ConditionAlertsFailing), metav1.Condition{})
+	turned := events.Event{Action: "DeliverAlerts", Field: "spec.alerts", Turn: was.Reason + ", " + events.Since(was), Note: is.Reason + ": " + is.Message}
+	switch {
+	case is.Status == metav1.ConditionTrue && (was.Status != is.Status || was.Reason != is.Reason):
+		turned.Type, turned.Reason = corev1.EventTypeWarning, v1alpha1.EventAlertsFailing
+	case is.Status == metav1.ConditionFalse && was.Status == metav1.ConditionTrue:
+		turned.Type, turned.Reason = corev1.EventTypeNormal, v1alpha1.EventAlertsDelivered
+	default:
+		return nil
+	}
+	return []events.Event{turned}
 }
 
 // climbed are the Events of the rungs that the limit has reached since before. A Trip rung is

@@ -1,12 +1,19 @@
 package tenantbudget
 
 import (
+	"cmp"
 	"context"
 	"errors"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout"
+	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 
@@ -100,6 +107,9 @@ func changeTo(budget *v1alpha1.TenantBudget, inForce limiterv1.Source) *budgetst
 // withdraw withdraws what a budget that is going has programmed. What has been taken over
 // by another budget stays.
 func (c *Controller) withdraw(ctx context.Context, budget *v1alpha1.TenantBudget) (bool, error) {
+	if err := c.awaitSuccessor(ctx, budget); err != nil {
+		return false, err
+	}
 	withdrawn, withdrawErr := c.documents.Withdraw(ctx, documentID(budget), string(budget.UID))
 	c.limitsRecorded.forget(budget.Spec.Tenant)
 	closeErr := c.limits.Close(ctx, budget.Spec.Tenant, string(budget.UID))
@@ -110,4 +120,33 @@ func (c *Controller) withdraw(ctx context.Context, budget *v1alpha1.TenantBudget
 	c.memories.forget(budget.UID)
 	c.deliverer.Forget(budget.UID)
 	return withdrawn, nil
+}
+
+// errSuccessor is the error while a budget waits to be taken over.
+var errSuccessor = errors.New("the successor has not taken over the tenant yet")
+
+// awaitSuccessor fails while the budget's successor is about to take over what it has
+// programmed: calls are not to be refused in between. One that is not accepted does not hold it
+// up.
+func (c *Controller) awaitSuccessor(ctx context.Context, budget *v1alpha1.TenantBudget) error {
+	ref := budget.Spec.SuccessorRef
+	if ref == nil {
+		return nil
+	}
+	var successor v1alpha1.TenantBudget
+	key := types.NamespacedName{Namespace: cmp.Or(ref.Namespace, budget.Namespace), Name: ref.Name}
+	if err := c.client.Get(ctx, key, &successor); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	accepted := meta.FindStatusCondition(successor.Status.Conditions, v1alpha1.ConditionAccepted)
+	isRejected := accepted != nil && accepted.Status == metav1.ConditionFalse && accepted.ObservedGeneration == successor.Generation &&
+		accepted.Reason != v1alpha1.ReasonConflicted // that may be about this budget
+	if !acceptance.Succeeds(&successor, budget) || !successor.DeletionTimestamp.IsZero() || isRejected {
+		return nil
+	}
+	observed, err := c.documents.Observe(ctx, documentID(budget))
+	if err == nil && observed.OwnedBy(string(budget.UID)) {
+		err = errSuccessor
+	}
+	return err
 }

@@ -67,6 +67,8 @@ func (s *scope) status() v1alpha1.TenantBudgetStatus {
 func (s *scope) ready(programmed verdict.Verdict) verdict.Verdict {
 	ready := conditions.Ready(s.Accepted, programmed)
 	switch {
+	case s.Accepted.Reason == v1alpha1.ReasonHandedOver:
+		return verdict.True(v1alpha1.ReasonHandedOver, s.Accepted.Message)
 	case !ready.Holds():
 	case s.Object.Spec.Enforcement == v1alpha1.EnforcementShadow:
 		ready.Reason = v1alpha1.ReasonShadow

@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"net/url"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
+	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
@@ -56,6 +60,7 @@ type Outbox interface {
 	PutOff(ctx context.Context, d budgetstore.Delivery, why string, pause time.Duration) error
 	Abandon(ctx context.Context, d budgetstore.Delivery, why string) error
 	Failing(ctx context.Context) (map[string]string, error)
+	TopSpenders(ctx context.Context, tenant string, span period.Span, most int) ([]budgetstore.Spender, error)
 }
 
 // channel is a way to send alerts. The errors of both methods are *failure where the tenant
@@ -64,7 +69,17 @@ type channel interface {
 	// check reports what stands in the way of any delivery for the budget, as far as
 	// that can be told without making one.
 	check(ctx context.Context, budget *v1alpha1.TenantBudget) error
-	send(ctx context.Context, budget *v1alpha1.TenantBudget, d budgetstore.Delivery) error
+	send(ctx context.Context, budget *v1alpha1.TenantBudget, l letter) error
+}
+
+// letter is what is told of a delivery beside the alert itself.
+type letter struct {
+	budgetstore.Delivery
+	// cluster is the name of the cluster, and link where more is to be seen; empty if the
+	// manager was not told.
+	cluster, link string
+	// spenders are the users who have spent most in the period, most first.
+	spenders []budgetstore.Spender
 }
 
 // Options are what differs between one Deliverer and another.
@@ -75,12 +90,18 @@ type Options struct {
 	// Authorities are trusted for the certificates of the mail server and of the receivers
 	// of webhooks; nil means those of the system.
 	Authorities *x509.CertPool
+	// Cluster is the name of the cluster in messages, and Link the URL of a page about a
+	// tenant: {tenant}, {namespace}, {budget}, {from} and {to} stand for those of the alert,
+	// the last two in milliseconds since 1970. Both are empty for none.
+	Cluster, Link string
 }
 
 // Deliverer delivers what is in the outbox for as long as the manager leads.
 type Deliverer struct {
 	outbox   Outbox
 	budgets  client.Reader
+	// cluster and link are as in Options.
+	cluster, link string
 	channels map[ledgerv1.Channel]channel
 	pauses   pauses
 	// woken has something in it when there may be something to deliver.
@@ -94,7 +115,7 @@ type Deliverer struct {
 func NewDeliverer(outbox Outbox, budgets, api client.Reader, options Options) *Deliverer {
 	poster, secrets := newPoster(options.Outbound, options.Authorities), secrets{api}
 	return &Deliverer{
-		outbox: outbox, budgets: budgets, pauses: usualPauses, woken: make(chan struct{}, 1),
+		outbox: outbox, budgets: budgets, cluster: options.Cluster, link: options.Link, pauses: usualPauses, woken: make(chan struct{}, 1),
 		channels: map[ledgerv1.Channel]channel{
 			ledgerv1.Email:   &email{server: options.MailServer, authorities: options.Authorities},
 			ledgerv1.Webhook: &webhook{poster, secrets},
@@ -201,7 +222,37 @@ func (d *Deliverer) attempt(ctx context.Context, delivery budgetstore.Delivery) 
 	if !slices.Contains(budgetstore.Recipients(budget.Spec.Alerts), delivery.Recipient) {
 		return &failure{message: "spec.alerts no longer names the recipient", final: true}
 	}
-	return d.channels[delivery.Channel].send(ctx, budget, delivery)
+	return d.channels[delivery.Channel].send(ctx, budget, d.letter(ctx, budget, delivery))
+}
+
+// mostSpenders is how many of the users who have spent most a message names.
+const mostSpenders = 3
+
+// letter adds to a delivery what helps to understand it. Without the ledger, a message goes
+// without those who have spent most.
+func (d *Deliverer) letter(ctx context.Context, budget *v1alpha1.TenantBudget, delivery budgetstore.Delivery) letter {
+	l := letter{Delivery: delivery, cluster: d.cluster, link: linkTo(d.link, budget, delivery)}
+	if delivery.User != "" || delivery.Action == ledgerv1.ForceOpen {
+		return l
+	}
+	spenders, err := d.outbox.TopSpenders(ctx, delivery.Tenant, delivery.Period, mostSpenders)
+	if err != nil {
+		log.FromContext(ctx).Error(err, "Failed to find who has spent most; the alert goes without", "tenant", delivery.Tenant)
+	}
+	l.spenders = spenders
+	return l
+}
+
+// linkTo fills in the link of a message.
+func linkTo(link string, budget *v1alpha1.TenantBudget, d budgetstore.Delivery) string {
+	to := d.Period.End
+	if d.RaisedAt.After(d.Period.Start) && d.RaisedAt.Before(to) {
+		to = d.RaisedAt
+	}
+	return strings.NewReplacer(
+		"{tenant}", url.QueryEscape(d.Tenant), "{namespace}", url.QueryEscape(budget.Namespace), "{budget}", url.QueryEscape(budget.Name),
+		"{from}", strconv.FormatInt(d.Period.Start.UnixMilli(), 10), "{to}", strconv.FormatInt(to.UnixMilli(), 10),
+	).Replace(link)
 }
 
 // budgetOf is the budget that the alert is of; nil when it is gone.

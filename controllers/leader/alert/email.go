@@ -89,7 +89,7 @@ func (e *email) check(context.Context, *v1alpha1.TenantBudget) error {
 
 // send gives an e-mail to the mail server, which has it when it says so: what goes
 // wrong from then on changes nothing.
-func (e *email) send(ctx context.Context, budget *v1alpha1.TenantBudget, d budgetstore.Delivery) error {
+func (e *email) send(ctx context.Context, budget *v1alpha1.TenantBudget, d letter) error {
 	if err := e.check(ctx, budget); err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func (e *email) client(ctx context.Context) (*mail.Client, error) {
 }
 
 // message is the e-mail of a delivery: the same, by its id, at every attempt.
-func (e *email) message(budget *v1alpha1.TenantBudget, d budgetstore.Delivery) (*mail.Msg, error) {
+func (e *email) message(budget *v1alpha1.TenantBudget, d letter) (*mail.Msg, error) {
 	m := mail.NewMsg()
 	if err := errors.Join(m.From(e.server.from), m.To(d.Address)); err != nil {
 		return nil, err

@@ -24,12 +24,12 @@ func (s *slack) check(ctx context.Context, budget *v1alpha1.TenantBudget) error 
 	return s.poster.check(url)
 }
 
-func (s *slack) send(ctx context.Context, budget *v1alpha1.TenantBudget, d budgetstore.Delivery) error {
+func (s *slack) send(ctx context.Context, budget *v1alpha1.TenantBudget, d letter) error {
 	url, err := s.secrets.read(ctx, budget.Namespace, budget.Spec.Alerts.Slack.URLSecretRef)
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(map[string]string{"text": "*" + escaped(title(d)) + "*\n" + escaped(d.Message)})
+	body, err := json.Marshal(map[string]string{"text": "*" + escaped(title(d)) + "*\n" + escaped(d.Message+more(d))})
 	if err != nil {
 		return err
 	}

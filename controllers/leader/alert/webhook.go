@@ -13,7 +13,6 @@ import (
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 
 // webhook posts CloudEvents to the receiver that a budget names.
@@ -49,9 +48,19 @@ type data struct {
 	PeriodStart time.Time `json:"periodStart,omitzero"`
 	PeriodEnd   time.Time `json:"periodEnd,omitzero"`
 	Message     string    `json:"message"`
+	Cluster     string    `json:"cluster,omitempty"`
+	Contact     string    `json:"contact,omitempty"`
+	Link        string    `json:"link,omitempty"`
+	TopSpenders []spender `json:"topSpenders,omitempty"`
 }
 
-func eventOf(budget *v1alpha1.TenantBudget, d budgetstore.Delivery) event {
+// spender is a user, and what the user has spent in the period.
+type spender struct {
+	User  string `json:"user"`
+	Spent string `json:"spent"`
+}
+
+func eventOf(budget *v1alpha1.TenantBudget, d letter) event {
 	subject := d.Tenant + "/" + d.Limit
 	if d.Action == ledgerv1.ForceOpen {
 		subject = d.Tenant
@@ -65,13 +74,17 @@ func eventOf(budget *v1alpha1.TenantBudget, d budgetstore.Delivery) event {
 		Subject:         subject,
 		Time:            d.RaisedAt.UTC(),
 		DataContentType: "application/json",
-		Data:            dataOf(d),
+		Data:            dataOf(budget, d),
 	}
 }
 
 // dataOf are the data of an event. What is about a limit is left out where there is none.
-func dataOf(d budgetstore.Delivery) data {
-	all := data{Tenant: d.Tenant, User: d.User, Action: string(d.Action), Message: d.Message}
+func dataOf(budget *v1alpha1.TenantBudget, d letter) data {
+	all := data{Tenant: d.Tenant, User: d.User, Action: string(d.Action), Message: d.Message,
+		Cluster: d.cluster, Contact: budget.Spec.Contact, Link: d.link}
+	for _, s := range d.spenders {
+		all.TopSpenders = append(all.TopSpenders, spender{s.User, s.Spent.String()})
+	}
 	if d.Action == ledgerv1.ForceOpen {
 		return all
 	}
@@ -107,7 +120,7 @@ func (w *webhook) check(ctx context.Context, budget *v1alpha1.TenantBudget) erro
 	return w.poster.check(url)
 }
 
-func (w *webhook) send(ctx context.Context, budget *v1alpha1.TenantBudget, d budgetstore.Delivery) error {
+func (w *webhook) send(ctx context.Context, budget *v1alpha1.TenantBudget, d letter) error {
 	url, keys, err := w.settings(ctx, budget)
 	if err != nil {
 		return err

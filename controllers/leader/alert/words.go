@@ -11,7 +11,7 @@ import (
 )
 
 // title is an alert in one line.
-func title(d budgetstore.Delivery) string {
+func title(d letter) string {
 	whose := "tenant " + d.Tenant
 	if d.User != "" {
 		whose = "user " + d.User + " of " + whose
@@ -23,12 +23,20 @@ func title(d budgetstore.Delivery) string {
 	case ledgerv1.ForceOpen:
 		what = "the breaker is forced open"
 	}
-	return "Bursar: " + whose + ": " + what
+	in := "Bursar: "
+	if d.cluster != "" {
+		in = "Bursar in " + d.cluster + ": "
+	}
+	return in + whose + ": " + what
 }
 
 // text is an alert for people who read mail.
-func text(budget *v1alpha1.TenantBudget, d budgetstore.Delivery) string {
-	lines := []string{d.Message + ".", "", "Tenant:  " + d.Tenant}
+func text(budget *v1alpha1.TenantBudget, d letter) string {
+	lines := []string{d.Message + ".", ""}
+	if d.cluster != "" {
+		lines = append(lines, "Cluster: "+d.cluster)
+	}
+	lines = append(lines, "Tenant:  "+d.Tenant)
 	if d.User != "" {
 		lines = append(lines, "User:    "+d.User)
 	}
@@ -41,8 +49,35 @@ func text(budget *v1alpha1.TenantBudget, d budgetstore.Delivery) string {
 	lines = append(lines,
 		"Raised:  "+d.RaisedAt.UTC().Format(time.RFC3339),
 		fmt.Sprintf("Budget:  kubectl -n %s get tenantbudget %s", budget.Namespace, budget.Name))
+	if names := spenders(d); names != "" {
+		lines = append(lines, "Most by: "+names)
+	}
+	if d.link != "" {
+		lines = append(lines, "More:    "+d.link)
+	}
 	if budget.Spec.Contact != "" {
 		lines = append(lines, "Contact: "+budget.Spec.Contact)
 	}
 	return strings.Join(lines, "\n") + "\n"
+}
+
+// spenders are those who have spent most, in one line; empty if nobody is known.
+func spenders(d letter) string {
+	var names []string
+	for _, s := range d.spenders {
+		names = append(names, fmt.Sprintf("%s (%s USD)", s.User, s.Spent))
+	}
+	return strings.Join(names, ", ")
+}
+
+// more is what Slack is told after the message.
+func more(d letter) string {
+	text := ""
+	if names := spenders(d); names != "" {
+		text += "\nMost by: " + names
+	}
+	if d.link != "" {
+		text += "\n" + d.link
+	}
+	return text
 }

@@ -1,6 +1,7 @@
 package acceptance
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -51,6 +52,10 @@ func decideTenantBudget(
 	holder, err := holder(ctx, reader, budget)
 	if err != nil {
 		return TenantBudget{}, err
+	}
+	if holder != nil && Succeeds(holder, budget) {
+		// What it programmed stays in force until the successor has taken it over.
+		return TenantBudget{Decision: handedOver(holder)}, nil
 	}
 	if rejection := contest(budget, holder); rejection != nil {
 		return TenantBudget{Decision: *rejection, Forfeited: true}, nil
@@ -125,7 +130,36 @@ func holder(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBu
 			entitled = append(entitled, rival)
 		}
 	}
-	return slices.MinFunc(entitled, func(a, b *v1alpha1.TenantBudget) int { return precedence.Compare(a, b) }), nil
+	oldest := slices.MinFunc(entitled, func(a, b *v1alpha1.TenantBudget) int { return precedence.Compare(a, b) })
+	return successor(oldest, entitled), nil
+}
+
+// successor is the budget that the tenant was handed over to, by one after the other; the
+// holder itself if it was not. Each of them is asked once, so that those that name one another
+// in a circle leave the tenant with one of them.
+func successor(holder *v1alpha1.TenantBudget, entitled []*v1alpha1.TenantBudget) *v1alpha1.TenantBudget {
+	for range entitled {
+		next := slices.IndexFunc(entitled, func(b *v1alpha1.TenantBudget) bool { return Succeeds(b, holder) })
+		if next < 0 {
+			break
+		}
+		holder = entitled[next]
+	}
+	return holder
+}
+
+// Succeeds reports whether a budget is the one that another names as its successor, for the
+// same tenant.
+func Succeeds(budget, predecessor *v1alpha1.TenantBudget) bool {
+	ref := predecessor.Spec.SuccessorRef
+	return ref != nil && ref.Name == budget.Name && cmp.Or(ref.Namespace, predecessor.Namespace) == budget.Namespace &&
+		predecessor.UID != budget.UID && predecessor.Spec.Tenant == budget.Spec.Tenant
+}
+
+// handedOver is the decision on a budget whose tenant another governs, as it says itself.
+func handedOver(successor *v1alpha1.TenantBudget) Decision {
+	return rejected(v1alpha1.ReasonHandedOver, field.Forbidden(field.NewPath("spec", "successorRef"),
+		"TenantBudget "+index.KeyOf(successor)+" has taken over the tenant: delete this one"))
 }
 
 // mayNameTenant reports whether the budget's namespace lets it name its tenant.

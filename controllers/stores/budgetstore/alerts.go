@@ -117,13 +117,20 @@ WHERE a.tenant_id = @tenant AND (a.resolved_at IS NOT NULL OR a.budget_uid <> @u
   AND (a.limit_name, a.user_id, a.period_start, a.action, a.at_percent, a.amount_nanos)
     = (r.limit_name, r.user_id, r.period_start, r.action, r.at_percent, r.amount_nanos)`
 
-// raiseAlerts inserts the rows of new alerts and of their deliveries. Of several managers,
+// raiseAlerts inserts the rows of new alerts and of their deliveries. Of a limit whose period is
+// shorter than a day, even one with a change of clocks, a rung is told once in 24 hours: a
+// brake of five minutes is not to send mail all day. Of several managers,
 // only the first to insert an alert inserts its deliveries.
 const raiseAlerts = reachedAlerts + `, fresh AS (
   SELECT r.*, row_number() OVER (PARTITION BY r.user_id = '' ORDER BY r.spent_nanos DESC) + (
       SELECT count(*) FROM cost_alerts AS a
       WHERE a.tenant_id = @tenant AND NOT a.muted AND a.raised_at > now() - interval '1 hour'
-        AND (a.user_id = '') = (r.user_id = '')) > @most AS muted
+        AND (a.user_id = '') = (r.user_id = '')) > @most
+    OR r.period_end - r.period_start < interval '23 hours' AND EXISTS (
+      SELECT FROM cost_alerts AS a
+      WHERE a.tenant_id = @tenant AND NOT a.muted AND a.raised_at > now() - interval '24 hours'
+        AND (a.limit_name, a.user_id, a.action, a.at_percent, a.amount_nanos)
+          = (r.limit_name, r.user_id, r.action, r.at_percent, r.amount_nanos)) AS muted
   FROM reached AS r
   WHERE NOT EXISTS (
     SELECT FROM cost_alerts AS a

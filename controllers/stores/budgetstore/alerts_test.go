@@ -237,6 +237,44 @@ func TestFloodOfAlerts(t *testing.T) {
 	checkRows(t, pool, "deliveries", `SELECT count(*) FROM alert_deliveries`, []string{"122"})
 }
 
+// TestShortPeriodsAreToldOnceADay: a rung of a limit of five minutes that is reached again and
+// again is told once, and recorded each time; another rung of it, and another user, are told.
+func TestShortPeriodsAreToldOnceADay(t *testing.T) {
+	store, pool := newStore(t)
+	record(t, store)
+	at := func(n int, alert budgetstore.Alert) budgetstore.Alert {
+		start := noon.Add(time.Duration(n) * 5 * time.Minute)
+		alert.Period = period.Span{Start: start, End: start.Add(5 * time.Minute)}
+		return alert
+	}
+	brake, later := reached("brake", "Trip", 90, money.USD), reached("brake", "Exhaust", 100, money.USD)
+	for i, step := range [][]budgetstore.Alert{
+		{at(0, brake)}, {at(1, brake)}, {at(2, brake), at(2, later)}, {at(3, by("gerente-1", brake))}, {at(4, by("gerente-1", brake))},
+	} {
+		if raised, err := store.alerts.Record(t.Context(), alerts(step...)); err != nil || raised != len(step) {
+			t.Fatalf("step %d raised %d, %v", i, raised, err)
+		}
+	}
+	checkRows(t, pool, "alerts", `SELECT action, ' ', user_id, ' ', muted, ' ', count(*) FROM cost_alerts GROUP BY action, user_id, muted ORDER BY action, user_id, muted`,
+		[]string{"Exhaust  false 1", "Trip  false 1", "Trip  true 2", "Trip gerente-1 false 1", "Trip gerente-1 true 1"})
+}
+
+// TestTopSpenders: those who have spent most in the period, of the tenant alone.
+func TestTopSpenders(t *testing.T) {
+	dsn := twoTenants(t)
+	insertCall(t, poolAs(t, dsn, "bursar_enforcer"), "a3", "acme", "gerente-1", time.Now(), 90*money.USD)
+	deliveries := budgetstore.NewDeliveries(poolAs(t, dsn, "bursar_manager"))
+	now := period.Span{Start: time.Now().Add(-time.Hour), End: time.Now().Add(time.Hour)}
+	spenders, err := deliveries.TopSpenders(t.Context(), "acme", now, 1)
+	if err != nil || len(spenders) != 1 || spenders[0].User != "gerente-1" || spenders[0].Spent < 90*money.USD {
+		t.Errorf("got %+v, %v", spenders, err)
+	}
+	before := period.Span{Start: now.Start.Add(-24 * time.Hour), End: now.Start.Add(-23 * time.Hour)}
+	if spenders, err = deliveries.TopSpenders(t.Context(), "acme", before, 3); err != nil || len(spenders) != 0 {
+		t.Errorf("before anybody spent, got %+v, %v", spenders, err)
+	}
+}
+
 // TestActiveUsers: each once, of the tenant alone, and none who has made no call since.
 func TestActiveUsers(t *testing.T) {
 	dsn := twoTenants(t)

@@ -8,6 +8,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
 )
 
 // Deliveries are what is to be delivered of alerts, and to whom.
@@ -121,4 +124,28 @@ ORDER BY a.budget_uid, a.raised_at, d.channel, d.recipient`
 		return nil, fmt.Errorf("look for failed deliveries: %w", err)
 	}
 	return found, nil
+}
+
+// Spender is a user, and what the user has spent.
+type Spender struct {
+	User  string
+	Spent money.Nanos
+}
+
+// TopSpenders are the users of a tenant who have spent most of the calls that were admitted in
+// a period, by the ledger, most first.
+func (ds *Deliveries) TopSpenders(ctx context.Context, tenant string, span period.Span, most int) ([]Spender, error) {
+	const top = `
+SELECT user_id, sum(cost_nanos)::bigint FROM ai_usage_logs
+WHERE tenant_id = @tenant AND admitted_at >= @start AND admitted_at < @end
+GROUP BY user_id HAVING sum(cost_nanos) > 0 ORDER BY 2 DESC, 1 LIMIT @most`
+	rows, err := ds.pool.Query(ctx, top, pgx.NamedArgs{"tenant": tenant, "start": span.Start, "end": span.End, "most": most})
+	if err != nil {
+		return nil, fmt.Errorf("find who has spent most: %w", err)
+	}
+	spenders, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Spender])
+	if err != nil {
+		return nil, fmt.Errorf("find who has spent most: %w", err)
+	}
+	return spenders, nil
 }

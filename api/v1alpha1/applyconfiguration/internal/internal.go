@@ -1252,6 +1252,15 @@ var schemaYAML = typed.YAMLObject(`types:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.SecretKeyRef
 - name: com.github.bursar-dev.bursar.api.v1alpha1.StoreLoss
   scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.SuccessorRef
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+    - name: namespace
+      type:
+        scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.TargetRef
   map:
     fields:
@@ -1375,6 +1384,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: storeLossPercent
       type:
         scalar: numeric
+    - name: successorRef
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.SuccessorRef
     - name: tenant
       type:
         scalar: string

@@ -15,6 +15,8 @@ type TenantBudgetSpecApplyConfiguration struct {
 	Tenant *string `json:"tenant,omitempty"`
 	// parentRef names the TenantBudget of which this tenant is a part, such as the company of a department. What the tenant spends also counts against the per: Tenant limits of its parent, its parent's parent, and so on, and their ladders and breakers apply to it. The parent must allow it (allowedChildren). It cannot be changed. If the namespace has the label bursar.dev/required-ancestor, the tenant that the label names must be among the tenant's ancestors. Unset: the tenant has no parent.
 	ParentRef *ParentRefApplyConfiguration `json:"parentRef,omitempty"`
+	// successorRef names the TenantBudget that takes over this one's tenant, to rename this budget or to move it to another namespace without an outage. As soon as a budget of that name has the same spec.tenant, it governs the tenant, whose spending counts on, and this one may be deleted. The successor's namespace must be allowed to name the tenant. Not for budgets that others name as their parent, because parentRef cannot be changed. Unset: the tenant stays with this budget until it is deleted.
+	SuccessorRef *SuccessorRefApplyConfiguration `json:"successorRef,omitempty"`
 	// allowedChildren says which TenantBudgets may name this one as their parent, and so spend from its limits. Unset: those in this namespace. A child that is no longer allowed gets Accepted=False; its last accepted configuration, with this budget's limits, stays in force until it is allowed again or deleted.
 	AllowedChildren *AllowedChildrenApplyConfiguration `json:"allowedChildren,omitempty"`
 	// timeZone is the IANA name of the zone whose calendar the periods follow, such as "America/Argentina/Buenos_Aires". Default: UTC.
@@ -78,6 +80,14 @@ func (b *TenantBudgetSpecApplyConfiguration) WithTenant(value string) *TenantBud
 // If called multiple times, the ParentRef field is set to the value of the last call.
 func (b *TenantBudgetSpecApplyConfiguration) WithParentRef(value *ParentRefApplyConfiguration) *TenantBudgetSpecApplyConfiguration {
 	b.ParentRef = value
+	return b
+}
+
+// WithSuccessorRef sets the SuccessorRef field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the SuccessorRef field is set to the value of the last call.
+func (b *TenantBudgetSpecApplyConfiguration) WithSuccessorRef(value *SuccessorRefApplyConfiguration) *TenantBudgetSpecApplyConfiguration {
+	b.SuccessorRef = value
 	return b
 }
 
