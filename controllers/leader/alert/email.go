@@ -15,7 +15,6 @@ import (
 	"github.com/wneessen/go-mail"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 
 // MailServer is the SMTP server that e-mail is given to.

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 
 // slack posts to a channel's incoming webhook.

@@ -7,7 +7,6 @@ import (
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 
 // title is an alert in one line.
