@@ -98,12 +98,12 @@ type Options struct {
 
 // Deliverer delivers what is in the outbox for as long as the manager leads.
 type Deliverer struct {
-	outbox   Outbox
-	budgets  client.Reader
+	outbox  Outbox
+	budgets client.Reader
 	// cluster and link are as in Options.
 	cluster, link string
-	channels map[ledgerv1.Channel]channel
-	pauses   pauses
+	channels      map[ledgerv1.Channel]channel
+	pauses        pauses
 	// woken has something in it when there may be something to deliver.
 	woken    chan struct{}
 	busy     busy
