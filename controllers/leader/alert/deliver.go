@@ -232,7 +232,7 @@ const mostSpenders = 3
 // without those who have spent most.
 func (d *Deliverer) letter(ctx context.Context, budget *v1alpha1.TenantBudget, delivery budgetstore.Delivery) letter {
 	l := letter{Delivery: delivery, cluster: d.cluster, link: linkTo(d.link, budget, delivery)}
-	if delivery.User != "" || delivery.Action == ledgerv1.ForceOpen {
+	if delivery.User != "" || delivery.Limit == "" {
 		return l
 	}
 	spenders, err := d.outbox.TopSpenders(ctx, delivery.Tenant, delivery.Period, mostSpenders)
