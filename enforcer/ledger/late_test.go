@@ -1,10 +1,16 @@
 package ledger_test
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	"github.com/bursar-dev/bursar/api/money"
@@ -124,6 +130,49 @@ func TestTheTruthIsTheHold(t *testing.T) {
 	write(t, w, charged(e))
 	if recounted := store.recounts(); !slices.Equal(recounted, []string{"acme/acme"}) {
 		t.Errorf("recounted %v, want acme", recounted)
+	}
+}
+
+// slow is a database that has no time to settle more than some calls late at once.
+type slow struct {
+	*pgxpool.Pool
+	most int
+}
+
+func (s slow) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	var calls []json.RawMessage
+	if raw, is := args[0].([]byte); is && json.Unmarshal(raw, &calls) == nil && len(calls) > s.most {
+		late, cancel := context.WithTimeout(ctx, 0)
+		defer cancel()
+		return s.Pool.Query(late, sql, args...)
+	}
+	return s.Pool.Query(ctx, sql, args...)
+}
+
+// TestLateInASlowDatabase: what takes too long together is written in parts.
+func TestLateInASlowDatabase(t *testing.T) {
+	db, store := newDatabase(t, server), &memory{}
+	w := ledger.NewWriter(slow{db.enforcer, 2}, store, discard)
+	var ids []string
+	for i := range 7 {
+		e := entry(fmt.Sprintf("call-%d", i))
+		ids = append(ids, e.CallID)
+		write(t, ledger.NewWriter(db.enforcer, store, discard), e)
+		w.Add(e)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		w.Run(ctx)
+	}()
+	within, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	testkit.Must(t, w.Flush(within))
+	stop()
+	<-ended
+	if got := db.ids(t); !slices.Equal(slices.Sorted(slices.Values(got)), ids) {
+		t.Errorf("the ledger has %v, want %v", got, ids)
 	}
 }
 

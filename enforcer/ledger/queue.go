@@ -10,6 +10,10 @@ import (
 // batchSize is how many items of a queue are taken at once, at most.
 const batchSize = 500
 
+// fewSize is how many calls are written at once that are to be in the ledger by a deadline:
+// one by one they may take a slow database a second for every five.
+const fewSize = 50
+
 // queue is a first-in, first-out queue that wakes its one reader.
 type queue[T any] struct {
 	mu    sync.Mutex

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -176,7 +177,7 @@ func (w *Writer) takeBack(ctx context.Context, encoded [][]byte) error {
 // that the database rejects permanently are logged and left out. After an
 // error it may have some; writing them again changes nothing.
 func (w *Writer) Write(ctx context.Context, entries []ledgerv1.Entry) (written []ledgerv1.Entry, err error) {
-	for batch := range slices.Chunk(entries, batchSize) {
+	for batch := range slices.Chunk(entries, fewSize) {
 		rejected, err := w.enter(ctx, batch)
 		if err != nil {
 			return written, err
@@ -222,22 +223,31 @@ func (w *Writer) nothingLeft() bool {
 // Unwritten are the entries that wait in memory to be written. Some may be written by now.
 func (w *Writer) Unwritten() []ledgerv1.Entry { return w.waiting.first(math.MaxInt) }
 
-// write writes a batch and retries until it is written, except what is rejected for good.
+// write writes a batch and retries until it is written, except what is rejected for good. What
+// takes too long together is written in parts: a slow database would never have any of it.
 func (w *Writer) write(ctx context.Context, batch []ledgerv1.Entry) {
-	var rejected []rejection[ledgerv1.Entry]
-	err := w.try(ctx, "write to the ledger", func(ctx context.Context) (err error) {
-		rejected, err = w.enter(ctx, batch)
-		if err != nil && ctx.Err() == nil {
-			w.failures.Add(1)
+	for size := len(batch); len(batch) > 0; {
+		var part []ledgerv1.Entry
+		var rejected []rejection[ledgerv1.Entry]
+		err := w.try(ctx, "write to the ledger", func(ctx context.Context) (err error) {
+			part = batch[:min(size, len(batch))]
+			rejected, err = w.enter(ctx, part)
+			if errors.Is(err, context.DeadlineExceeded) {
+				size = max(1, len(part)/2)
+			}
+			if err != nil && ctx.Err() == nil {
+				w.failures.Add(1)
+			}
+			return err
+		})
+		if err != nil {
+			return // ctx has ended
 		}
-		return err
-	})
-	if err != nil {
-		return // ctx has ended
+		w.logRejected(rejected)
+		w.refused.Add(int64(len(rejected)))
+		w.written.add(math.MaxInt, without(part, rejected)...) // which is bounded by what waited
+		batch = batch[len(part):]
 	}
-	w.logRejected(rejected)
-	w.refused.Add(int64(len(rejected)))
-	w.written.add(math.MaxInt, without(batch, rejected)...) // which is bounded by what waited
 }
 
 // forget drops calls from Redis that the ledger has.
