@@ -3,6 +3,7 @@ package protocol
 import (
 	"bytes"
 	"regexp"
+	"strings"
 
 	"github.com/tidwall/gjson"
 	"github.com/tidwall/sjson"
@@ -123,9 +124,10 @@ type responsesStream struct {
 
 	cut, done bool
 	// spoke is whether there was output before the last event, and searches how often the
-	// provider had searched the web by then.
+	// provider had searched the web by then, the last time in searched.
 	spoke    bool
 	searches int64
+	searched string
 	response gjson.Result
 	// begun is what the first event has of the response, and doubt what is wrong with what
 	// the last has.
@@ -198,9 +200,7 @@ func (s *responsesStream) read(data []byte) []byte {
 	}
 	switch event.Get("type").Str {
 	case "response.output_item.done":
-		if isSearch(event.Get("item")) {
-			s.searches++
-		}
+		s.noteSearch(event.Get("item"))
 	case "response.created":
 		s.begun = event.Get("response")
 	case "response.completed", "response.incomplete", "response.failed", "response.cancelled":
@@ -210,6 +210,15 @@ func (s *responsesStream) read(data []byte) []byte {
 		s.take(event.Get("response"))
 	}
 	return data
+}
+
+// noteSearch notes an item that is at its end, which some providers tell twice.
+func (s *responsesStream) noteSearch(item gjson.Result) {
+	id := item.Get("id").Str
+	if !isSearch(item) || id != "" && id == s.searched {
+		return
+	}
+	s.searches, s.searched = s.searches+1, strings.Clone(id)
 }
 
 // mostSearches is how many searches there were: by the events so far, or by the last one.

@@ -167,6 +167,7 @@ func TestSearchesOfResponses(t *testing.T) {
 	done := event("response.output_item.done", `"item":`+search)
 	checkAnswered(t, protocol.Responses{}, body(`,"stream":true`), true, map[string]answered{
 		"by its events": {done + done + event("response.completed", `"response":`+whole("", "")), false, used("web_search=2"), true, false},
+		"told twice":    {strings.Repeat(event("response.output_item.done", `"item":{"id":"a","type":"web_search_call"}`), 2) + event("response.completed", `"response":`+whole("", "")), false, used("web_search=1"), true, false},
 		"by its end":    {event("response.completed", `"response":`+whole(search+","+said, "")), false, used("web_search=1"), true, false},
 		"by both":       {done + event("response.completed", `"response":`+whole(search+","+said, "")), false, used("web_search=1"), true, false},
 		"cut":           {done, true, price.Usage{}, false, true},

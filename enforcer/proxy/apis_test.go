@@ -77,6 +77,12 @@ var protocols = []api{
 	{name: "Responses", path: "/v1/responses", key: "Authorization", more: []string{"thoughts=2", "write=2", "write=1 tier=priority"}, body: func(prompt string, output int, stream bool) map[string]any {
 		return map[string]any{"model": "gpt-5", "input": prompt, "max_output_tokens": output, "stream": stream}
 	}},
+	{name: "Responses with searches", path: "/v1/responses", key: "Authorization", more: []string{"searches=3", "searches=1 tier=flex write=1"}, body: func(prompt string, output int, stream bool) map[string]any {
+		return map[string]any{
+			"model": "gpt-5", "input": prompt, "max_output_tokens": output, "stream": stream,
+			"max_tool_calls": 3, "tools": []any{map[string]any{"type": "web_search", "external_web_access": false}},
+		}
+	}},
 	{name: "Messages", path: "/v1/messages", key: "X-Api-Key", more: []string{"write=2", "write1h=2", "write=1 write1h=1", "write1h=3 unsplit", "geo=us", "speed=fast geo=us write1h=1", "noend"}, body: func(prompt string, output int, stream bool) map[string]any {
 		block := map[string]any{"type": "text", "text": prompt, "cache_control": map[string]any{"type": "ephemeral", "ttl": "1h"}}
 		return map[string]any{

@@ -45,7 +45,7 @@ func (geminiAPI) read(path string, r *http.Request, body []byte) (request, error
 	out.structure = structure(config.ResponseMimeType, config.ResponseSchema, config.JSONSchema)
 	for _, t := range in.Tools {
 		for _, f := range t.Functions {
-			out.tools = append(out.tools, tool{"function", f.Name, firstOf(f.Parameters, f.JSONSchema)})
+			out.tools = append(out.tools, tool{kind: "function", name: f.Name, schema: firstOf(f.Parameters, f.JSONSchema)})
 		}
 	}
 	switch method {

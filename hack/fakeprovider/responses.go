@@ -65,7 +65,7 @@ func (a *answer) response(status string, output ...any) map[string]any {
 	return map[string]any{
 		"id": "resp_" + a.id, "object": "response", "created_at": created, "status": status,
 		"model": a.request.model, "output": append([]any{}, output...), "usage": nil, "service_tier": "auto",
-		"error": nil, "incomplete_details": nil, "instructions": nil, "metadata": map[string]any{},
+		"incomplete_details": nil, "instructions": nil, "metadata": map[string]any{},
 		"parallel_tool_calls": true, "tool_choice": "auto", "tools": []any{}, "temperature": nil, "top_p": nil,
 	}
 }
@@ -98,11 +98,18 @@ func (a *answer) callItem(status string) map[string]any {
 	if status == "completed" {
 		arguments = a.call.arguments
 	}
+	if a.call.namespace != "" {
+		item["namespace"] = a.call.namespace
+	}
 	switch a.call.kind {
 	case "function":
 		item["name"], item["arguments"] = a.call.name, arguments
 	case "custom":
 		item["type"], item["name"], item["input"] = "custom_tool_call", a.call.name, arguments
+	case "tool_search":
+		item["type"], item["execution"], item["arguments"] = "tool_search_call", "client", a.call.input()
+	case "apply_patch":
+		item["type"], item["operation"] = "apply_patch_call", map[string]any{"type": "delete_file", "path": "as asked"}
 	default:
 		item["type"] = a.call.kind + "_call"
 		item["action"] = map[string]any{"type": "exec", "command": []any{"ls"}, "env": map[string]any{}}

@@ -12,6 +12,8 @@ import (
 type tool struct {
 	// kind is function or custom, or the name of a tool that the provider defines.
 	kind, name string
+	// namespace is that of Responses in which it is; empty where it is in none.
+	namespace string
 	// schema is the JSON Schema of the arguments of a call; custom tools have none.
 	schema json.RawMessage
 }
@@ -43,14 +45,18 @@ func (r *request) offer(tools []offered) {
 		}
 		switch {
 		case kind == "namespace":
+			within := len(r.tools)
 			r.offer(t.Tools)
+			for i := within; i < len(r.tools); i++ {
+				r.tools[i].namespace = t.Name
+			}
 			continue
 		case strings.HasPrefix(kind, "web_"), kind == "image_generation":
 			continue
 		case t.Name == "":
 			t.Name = kind
 		}
-		r.tools = append(r.tools, tool{kind, t.Name, firstOf(t.Parameters, t.InputSchema, t.Schema)})
+		r.tools = append(r.tools, tool{kind: kind, name: t.Name, schema: firstOf(t.Parameters, t.InputSchema, t.Schema)})
 	}
 }
 
