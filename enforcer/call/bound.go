@@ -3,6 +3,7 @@ package call
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
@@ -62,6 +63,9 @@ func (c *Call) boundFor(model string) *Problem {
 	if err != nil {
 		return badRequest(err)
 	}
+	if passesLeftOut(&route.Provider, c.request) {
+		bounded.Header = nil
+	}
 	c.route, c.model, c.bounded = route, priced, bounded
 	return nil
 }
@@ -78,6 +82,12 @@ func unpricedFor(provider *limiterv1.Provider, model limiterv1.Model, request pr
 		return problem
 	}
 	return nil
+}
+
+// passesLeftOut is whether the provider's ModelProvider passes on what of the request would be
+// left out.
+func passesLeftOut(provider *limiterv1.Provider, request protocol.ParsedRequest) bool {
+	return slices.ContainsFunc(request.Unpriced(), func(u protocol.Unpriced) bool { return u.LeftOut && provider.Passes(u.Field) })
 }
 
 func howToAllow(unpriced protocol.Unpriced, model, provider string) string {

@@ -31,6 +31,9 @@ type Unpriced struct {
 	// Property and Value are what a model needs a multiplier for, to bound what this costs;
 	// empty where none does.
 	Property, Value string
+	// LeftOut is whether the provider is not asked for it, so that it costs nothing. Where the
+	// ModelProvider passes it on, the call's Header is not sent.
+	LeftOut bool
 	// PricedBy is the kind of token that a model needs a price for, to bound what this costs;
 	// empty where none does.
 	PricedBy price.Kind
@@ -39,6 +42,8 @@ type Unpriced struct {
 // For is whether this is unpriced for a model.
 func (u Unpriced) For(model limiterv1.Model) bool {
 	switch {
+	case u.LeftOut:
+		return false
 	case u.Fee != "":
 		return !model.Prices.Charges(u.Fee) || u.Unbounded && model.Prices.MostUses(u.Fee) == 0
 	case u.Property != "":
@@ -390,22 +395,32 @@ func clipped(name string) string {
 	return name[:end] + "..."
 }
 
-// headerUnpriced is what of a header field that is sent on is unpriced: its values, several
-// of which may stand in one field, that are not among those known.
-func (in Incoming) headerUnpriced(name string, known []string) (found unpriced) {
+// headerValues are the values of a header field, several of which may stand in one.
+func (in Incoming) headerValues(name string) (all []string) {
 	if in.Header == nil {
 		return nil
 	}
 	for _, field := range in.Header.Values(name) {
 		for value := range strings.SplitSeq(field, ",") {
-			if value = strings.TrimSpace(value); value == "" || slices.Contains(known, value) {
-				continue
+			if value = strings.TrimSpace(value); value != "" {
+				all = append(all, value)
 			}
-			found = append(found, Unpriced{
-				Field:        name + "=" + clipped(value),
-				RequestError: *unsupported(fmt.Sprintf("The header field %s: %s", name, clipped(value)), "its cost is not known"),
-			})
 		}
+	}
+	return all
+}
+
+// headerUnpriced is what of a header field that is sent on is unpriced: its values that are
+// not among those known.
+func (in Incoming) headerUnpriced(name string, known []string) (found unpriced) {
+	for _, value := range in.headerValues(name) {
+		if slices.Contains(known, value) {
+			continue
+		}
+		found = append(found, Unpriced{
+			Field:        name + "=" + clipped(value),
+			RequestError: *unsupported(fmt.Sprintf("The header field %s: %s", name, clipped(value)), "its cost is not known"),
+		})
 	}
 	return found
 }

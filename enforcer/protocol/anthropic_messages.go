@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"net/textproto"
+	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -31,8 +33,28 @@ func (Messages) Read(in Incoming) (ParsedRequest, error) {
 		return nil, err
 	}
 	r.unpriced = append(r.unpriced, in.headerUnpriced("anthropic-version", anthropicVersions)...)
-	r.unpriced = append(r.unpriced, in.headerUnpriced("anthropic-beta", anthropicBetas)...)
+	for _, unpriced := range in.headerUnpriced(betaField, anthropicBetas) {
+		unpriced.LeftOut = unpriced.Field == betaField+"="+longContext
+		r.unpriced = append(r.unpriced, unpriced)
+	}
+	r.betas = in.headerValues(betaField)
 	return r, nil
+}
+
+// betaField is the field of a request's header that asks for what is not in every call.
+const betaField = "anthropic-beta"
+
+// headerFor is the header for the model, where it differs from the client's.
+func (r *messagesRequest) headerFor(model limiterv1.Model) Header {
+	kept := slices.DeleteFunc(slices.Clone(r.betas), func(beta string) bool { return beta == longContext })
+	if len(kept) == len(r.betas) || model.ContextWindow >= longWindow {
+		return nil
+	}
+	name := textproto.CanonicalMIMEHeaderKey(betaField)
+	if len(kept) == 0 {
+		return Header{name: nil}
+	}
+	return Header{name: {strings.Join(kept, ",")}}
 }
 
 // What Anthropic adds to the input, by its guides to vision and to tools, each taken
@@ -67,6 +89,8 @@ type messagesRequest struct {
 	// after each.
 	uses     map[string]int64
 	searches bool
+	// betas are what the header asks for.
+	betas []string
 	// geo and speed are members that multiply the price.
 	geo, speed member
 	// definition is the length of the longest definition of a tool, and references how many
@@ -305,7 +329,7 @@ func (r *messagesRequest) For(model limiterv1.Model, limits OutputLimits) (Bound
 	usage := r.newMessagesUsage(newBill(model, r.tier)) // answers must not hold the request
 	seen := messagesSeen{seen: seen{outlook: messagesOutlook(r.body, bound, model)}}
 	return BoundedCall{
-		Path: "/messages", Body: changed.bytes(), Output: output, Bound: bound, Cost: cost,
+		Path: "/messages", Header: r.headerFor(model), Body: changed.bytes(), Output: output, Bound: bound, Cost: cost,
 		Dearest: dearestOf(model, r.tier, bound.Uses), Hidden: seen.hidden,
 		Whole: func() Answer {
 			return newWholeAnswer(usage.bill, "model", func(members *memberScanner) reading {

@@ -5,8 +5,7 @@ var anthropicVersions = []string{"2026-10-21", "2023-06-01", "2023-01-01"}
 
 // anthropicBetas are those that change neither a price nor what bounds a call. What most
 // of them add stands in the body, whose members have rules of their own. Not among them
-// are context-1m, which takes a call beyond the model's contextWindow, at the prices of
-// long context; and those after which another model may answer (server-side-fallback), or
+// are longContext; and those after which another model may answer (server-side-fallback), or
 // another be billed (fallback-credit, user-profiles).
 var anthropicBetas = []string{
 	"prompt-caching-2024-07-31", "extended-cache-ttl-2025-04-11", "prompt-caching-scope-2026-01-05", "cache-diagnosis-2026-04-07",
@@ -26,6 +25,14 @@ var anthropicBetas = []string{
 	"skills-2025-10-02", "web-fetch-2025-09-10", "web-search-2025-03-05", "advisor-tool-2026-03-01", "fast-mode-2026-02-01",
 	"claude-code-20250219", "oauth-2025-04-20",
 }
+
+// longContext takes a call beyond the usual window of a model, at the prices of long context.
+// Coding agents ask for it in every call. It is left out for models whose contextWindow is
+// shorter than longWindow: the provider then refuses what is longer.
+const (
+	longContext = "context-1m-2025-08-07"
+	longWindow  = 1_000_000
+)
 
 var messagesAllowed = allowed{
 	"model": bounded, "max_tokens": bounded, "stream": bounded, "service_tier": bounded,

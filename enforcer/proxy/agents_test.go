@@ -37,6 +37,9 @@ func newAgent(t *testing.T, path string, header http.Header) *agent {
 	fake := fakeprovider.New(fakeprovider.Options{})
 	d := newProtocolsDoor(t, fake.ServeHTTP)
 	for _, route := range d.config.routes {
+		if route.Provider.Protocol == limiterv1.Anthropic {
+			route.Model.MaxOutputTokens, route.Model.ContextWindow = 64_000, 200_000
+		}
 		if route.Provider.Protocol != limiterv1.OpenAI {
 			continue
 		}
@@ -228,7 +231,8 @@ func newClaudeCode(t *testing.T) *claudeCode {
 		"Accept": {"application/json"}, "Content-Type": {"application/json"}, "User-Agent": {"claude-cli/2.1.0 (external, cli)"}, "X-App": {"cli"},
 		"Anthropic-Version": {"2023-06-01"}, "X-Claude-Code-Session-Id": {"0199aaaa-0000-7000-8000-000000000001"},
 		"Anthropic-Dangerous-Direct-Browser-Access": {"true"}, "X-Stainless-Lang": {"js"}, "X-Stainless-Retry-Count": {"0"}, "X-Stainless-Timeout": {"600"},
-		"Anthropic-Beta": {"claude-code-20250219,interleaved-thinking-2025-05-14,context-management-2025-06-27,prompt-caching-scope-2026-01-05,effort-2025-11-24"},
+		"Anthropic-Beta": {"claude-code-20250219,context-1m-2025-08-07,interleaved-thinking-2025-05-14,thinking-token-count-2026-05-13," +
+			"context-management-2025-06-27,prompt-caching-scope-2026-01-05,mid-conversation-system-2026-04-07,effort-2025-11-24"},
 	})}
 }
 
@@ -237,13 +241,13 @@ func newClaudeCode(t *testing.T) *claudeCode {
 func (c *claudeCode) body() object {
 	ephemeral := object{"type": "ephemeral"}
 	return object{
-		"model": "claude-sonnet-4-5", "max_tokens": 200, "stream": true, "metadata": object{"user_id": "user_1_account__session_1"},
+		"model": "claude-sonnet-4-5", "max_tokens": 64_000, "stream": true, "metadata": object{"user_id": "user_1_account__session_1"},
 		"system": []any{
 			object{"type": "text", "text": "x-anthropic-billing-header: cc_version=2.1.0;"},
 			object{"type": "text", "text": "You edit code.", "cache_control": object{"type": "ephemeral", "ttl": "1h", "scope": "global"}},
 			object{"type": "text", "text": "The directory is /src.", "cache_control": ephemeral},
 		},
-		"thinking": object{"type": "enabled", "budget_tokens": 100}, "tools": claudeTools, "messages": c.messages,
+		"thinking": object{"type": "adaptive"}, "tools": claudeTools, "messages": c.messages,
 		"context_management": object{"edits": []any{object{"type": "clear_thinking_20251015", "keep": "all"}}}, "output_config": object{"effort": "high"},
 	}
 }
@@ -255,6 +259,9 @@ func (c *claudeCode) turn(prompt string, results ...any) {
 	c.messages = append(c.messages, object{"role": "user", "content": []any{
 		object{"type": "text", "text": "<system-reminder>Be brief.</system-reminder>"}, object{"type": "text", "text": prompt, "cache_control": object{"type": "ephemeral"}},
 	}})
+	if len(c.messages) == 1 {
+		c.messages = append(c.messages, object{"role": "system", "content": "There are these agents: none."})
+	}
 	for {
 		content := []any{object{"type": "thinking", "thinking": "", "signature": "b3BhcXVl"}}
 		var called string
@@ -295,8 +302,8 @@ func TestClaudeCode(t *testing.T) {
 	c.ask(object{"model": "claude-sonnet-4-5", "max_tokens": 1, "stream": true, "messages": []any{object{"role": "user", "content": "quota"}}, "metadata": object{"user_id": "u"}})
 	schema := object{"type": "object", "properties": object{"title": object{"type": "string"}}, "required": []any{"title"}, "additionalProperties": false}
 	c.ask(object{
-		"model": "claude-sonnet-4-5", "max_tokens": 100, "stream": true, "temperature": 1, "tools": []any{}, "messages": []any{object{"role": "user", "content": "Name the session [[output=7]]"}},
-		"system": []any{object{"type": "text", "text": "Name sessions."}}, "output_config": object{"format": object{"type": "json_schema", "schema": schema}},
+		"model": "claude-sonnet-4-5", "max_tokens": 64_000, "stream": true, "thinking": object{"type": "disabled"}, "tools": []any{}, "messages": []any{object{"role": "user", "content": "Name the session [[output=7]]"}},
+		"system": []any{object{"type": "text", "text": "Name sessions."}}, "output_config": object{"effort": "high", "format": object{"type": "json_schema", "schema": schema}},
 	})
 	c.turn("List the files [[output=7 write1h=3 tool=Bash]]", "main.go\n")
 	picture := object{"type": "image", "source": object{"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}}

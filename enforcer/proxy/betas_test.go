@@ -7,18 +7,25 @@ import (
 	"testing"
 )
 
-// TestBetas: a beta that takes a call beyond what it is bounded by is refused, in the
-// protocol's shape, unless the ModelProvider passes it; others reach the provider.
+// TestBetas: a beta whose cost is not known is refused, in the protocol's shape, unless the
+// ModelProvider passes it; one that takes a call beyond the model's window is left out where
+// the model has a shorter one; others reach the provider.
 func TestBetas(t *testing.T) {
-	const longContext, harmless = "context-1m-2025-08-07", "interleaved-thinking-2025-05-14"
+	const longContext, harmless, unknown = "context-1m-2025-08-07", "interleaved-thinking-2025-05-14", "zz-2026-01-01"
 	i := slices.IndexFunc(protocols, func(p api) bool { return p.name == "Messages" })
 	for name, tc := range map[string]struct {
 		betas, passes []string
+		window        int64
 		status        int
+		sent          []string
 	}{
-		"harmless":          {[]string{harmless}, nil, http.StatusOK},
-		"beyond the window": {[]string{harmless + "," + longContext}, nil, http.StatusBadRequest},
-		"passed":            {[]string{harmless, longContext}, []string{"anthropic-beta=" + longContext}, http.StatusOK},
+		"harmless":                   {[]string{harmless}, nil, 0, http.StatusOK, []string{harmless}},
+		"unknown":                    {[]string{harmless + "," + unknown}, nil, 0, http.StatusBadRequest, nil},
+		"unknown, passed":            {[]string{harmless, unknown}, []string{"anthropic-beta=" + unknown}, 0, http.StatusOK, []string{harmless, unknown}},
+		"beyond the window":          {[]string{harmless + "," + longContext}, nil, 200_000, http.StatusOK, []string{harmless}},
+		"beyond the window, alone":   {[]string{longContext}, nil, 200_000, http.StatusOK, nil},
+		"beyond the window, passed":  {[]string{harmless, longContext}, []string{"anthropic-beta=" + longContext}, 0, http.StatusOK, []string{harmless, longContext}},
+		"within a window of so many": {[]string{harmless, longContext}, nil, 1_000_000, http.StatusOK, []string{harmless, longContext}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var sent []string
@@ -26,7 +33,8 @@ func TestBetas(t *testing.T) {
 				sent = r.Header.Values("Anthropic-Beta")
 				whole(http.StatusOK, `{"usage":{"input_tokens":1,"output_tokens":1}}`)(w, r)
 			})
-			routeOf(t, d, protocols[i]).Provider.PassFields = tc.passes
+			route := routeOf(t, d, protocols[i])
+			route.Provider.PassFields, route.Model.ContextWindow = tc.passes, tc.window
 			request := d.ask(t.Context(), protocols[i], "hello", 5, false)
 			request.Header["Anthropic-Beta"] = tc.betas
 			got := d.do(request)
@@ -34,12 +42,12 @@ func TestBetas(t *testing.T) {
 				t.Fatalf("got %d %s", got.status, got.body)
 			}
 			if tc.status == http.StatusOK {
-				if !slices.Equal(sent, tc.betas) {
-					t.Errorf("the provider gets %q, want %q", sent, tc.betas)
+				if !slices.Equal(sent, tc.sent) {
+					t.Errorf("the provider gets %q, want %q", sent, tc.sent)
 				}
 				return
 			}
-			want := `add \"anthropic-beta=context-1m-2025-08-07\" to spec.passFields of ModelProvider Anthropic`
+			want := `add \"anthropic-beta=zz-2026-01-01\" to spec.passFields of ModelProvider Anthropic`
 			if sent != nil || !strings.HasPrefix(got.body, `{"error":{"type":"invalid_request_error","message":"`) || !strings.Contains(got.body, want) {
 				t.Errorf("the provider gets %q, and the client %s, want one that says %s", sent, got.body, want)
 			}

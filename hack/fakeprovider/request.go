@@ -97,6 +97,9 @@ func (r *request) addMessages(messages []message) {
 		r.messages++
 		r.add(m.Content)
 		r.add(m.Output)
+		if m.Role == "system" || m.Role == "developer" {
+			continue // which may also stand after what is asked
+		}
 		asks := m.Role == "user" && !slices.ContainsFunc(m.Content, func(p part) bool { return strings.HasPrefix(p.Type, "tool") })
 		if asks {
 			r.prompt = m.Content.text()
