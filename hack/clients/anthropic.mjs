@@ -6,6 +6,11 @@ const message = { model: 'claude-sonnet-4-5', max_tokens: 50, messages: [{ role:
 
 await run({
   messages: async () => (await client.messages.create(message)).content[0].text,
+  helpers: async () => {
+    const { max_tokens, ...counted } = message
+    const { input_tokens } = await client.messages.countTokens(counted)
+    return `${(await client.models.retrieve(message.model)).id}: ${input_tokens > 0}`
+  },
   messagesStream: async () => join(client.messages.stream(message), (e) => e.delta?.text),
   // The runner has the model call the tool, and tells it the result. Both answers are streamed.
   messagesTool: async () => {

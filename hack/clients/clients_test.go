@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +24,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/bursar-dev/bursar/hack/fakeprovider"
 	"github.com/bursar-dev/bursar/hack/stack"
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
@@ -90,6 +92,7 @@ spec:
   models:
   - {name: gpt-4o-mini, maxOutputTokens: 200, prices: {input: "0.15", cachedInput: "0.075", output: "0.60"}}
   - {name: text-embedding-3-small, prices: {input: "0.02"}}
+  - {name: omni-moderation-latest, prices: {input: "0"}}
 ---
 apiVersion: bursar.dev/v1alpha1
 kind: ModelProvider
@@ -357,6 +360,35 @@ func TestGatewayModels(t *testing.T) {
 		if r := (call{client: client, api: "credits"}).make(t, d, "rich"); r.Error == nil || !r.says("There is no endpoint at /v1/credits.") {
 			t.Errorf("%s: the credits are %q, error %+v", client.name, r.Text, r.Error)
 		}
+	}
+}
+
+// TestHelpers: what providers bill nothing for works with their own clients, and is in the
+// ledger with a cost of nothing.
+func TestHelpers(t *testing.T) {
+	said := map[string]string{
+		"openai": "gpt-4o-mini: true, false", "anthropic": "claude-sonnet-4-5: true", "genai": "models/gemini-2.5-flash: true",
+	}
+	for _, client := range clients {
+		want, ok := said[client.name]
+		if !ok {
+			continue
+		}
+		t.Run(client.name, func(t *testing.T) {
+			d := newDoor(t)
+			if r := (call{client: client, api: "helpers"}).make(t, d, "rich"); r.Error != nil || r.Text != want {
+				t.Errorf("got %q, error %+v, want %q", r.Text, r.Error, want)
+			}
+			billed := bursar.Provider.Bill().Calls
+			for _, answer := range d.log() {
+				if answer.status != http.StatusOK {
+					t.Errorf("answers %+v, want 200", d.log())
+				}
+				if slices.ContainsFunc(billed, func(line fakeprovider.BilledCall) bool { return line.ID == answer.callID }) {
+					t.Errorf("call %s is on the provider's bill", answer.callID)
+				}
+			}
+		})
 	}
 }
 

@@ -7,6 +7,10 @@ const content = { model: 'gemini-2.5-flash', contents: prompt }
 await run({
   generateContent: async () => (await client.models.generateContent(content)).text,
   generateContentStream: async () => join(await client.models.generateContentStream(content), (c) => c.text),
+  helpers: async () => {
+    const { totalTokens } = await client.models.countTokens(content)
+    return `${(await client.models.get({ model: content.model })).name}: ${totalTokens > 0}`
+  },
   generateContentTool: async () => {
     const declaration = { name: weather.name, description: weather.description, parametersJsonSchema: weather.schema }
     const config = { tools: [{ functionDeclarations: [declaration] }] }

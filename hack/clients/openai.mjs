@@ -35,6 +35,11 @@ await run({
   },
   responsesObject: async () =>
     JSON.parse((await client.responses.parse({ ...response, text: { format: { type: 'json_schema', ...story, strict: true } } })).output_text).title,
+  helpers: async () => {
+    const { input_tokens } = await client.responses.inputTokens.count(response)
+    const { results } = await client.moderations.create({ model: 'omni-moderation-latest', input: prompt })
+    return `${(await client.models.retrieve('gpt-4o-mini')).id}: ${input_tokens > 0}, ${results[0].flagged}`
+  },
   embeddings: async () => {
     const answer = await client.embeddings.create({ model: 'text-embedding-3-small', input: 'one two three' })
     return `${answer.data[0].embedding.length} numbers`

@@ -73,11 +73,26 @@ spec:
   credentialFile: openai
   models:
   - {name: gemini-2.5-flash, maxOutputTokens: 4000, prices: {input: "0.30", cachedInput: "0.03", output: "2.50"}}
+---
+apiVersion: bursar.dev/v1alpha1
+kind: ModelProvider
+metadata: {name: mixed-vercel}
+spec:
+  protocol: VercelAIGateway
+  endpoint: %[1]s
+  credentialFile: openai
+  costReported: true
+  models:
+  - name: mixed/claude-sonnet-4-5
+    maxOutputTokens: 4000
+    prices: {input: "3", cachedInput: "0.30", cacheWrite5m: "3.75", output: "15", fees: [{name: web_search, amount: "0.01", usesPerCall: 2}]}
+  - {name: mixed/gpt-4o, maxOutputTokens: 4000, prices: {input: "2.50", cachedInput: "1.25", output: "10.00"}}
 `
 
 // mixedCall is a call of one of the protocols.
 type mixedCall struct {
 	path, keyField, directives string
+	header                     map[string]string
 	body                       map[string]any
 	// cut is who ends the call before its end, if anybody.
 	cut cutBy
@@ -118,7 +133,7 @@ func newMixedCall(random *rand.Rand) mixedCall {
 	c.counted = stream
 	prompt := func(more string) string { return text + " [[" + c.directives + more + "]]" }
 	user := func(text string) []any { return []any{map[string]any{"role": "user", "content": text}} }
-	switch random.IntN(6) {
+	switch random.IntN(7) {
 	case 0:
 		c.path, c.keyField, c.input, c.output = "/v1/chat/completions", "Authorization", 2500, 10_000
 		c.body = map[string]any{"model": model, "messages": user(prompt(thoughts)), "max_completion_tokens": output, "stream": stream}
@@ -146,11 +161,30 @@ func newMixedCall(random *rand.Rand) mixedCall {
 			"contents":         []any{map[string]any{"role": "user", "parts": []any{map[string]any{"text": prompt([]string{" thoughts=3", " thoughts=3 noend"}[random.IntN(2)])}}}},
 			"generationConfig": map[string]any{"maxOutputTokens": output},
 		}
+	case 5:
+		c.throughVercel(random, prompt, output, stream)
 	default:
 		c.path, c.keyField, c.cut = "/v1/embeddings", "Authorization", byNobody
 		c.body = map[string]any{"model": "text-embedding-3-small", "input": []any{"one two", "three"}}
 	}
 	return c
+}
+
+// throughVercel makes it a call of the AI SDK through Vercel AI Gateway, in one of its versions. The
+// gateway reports what the call costs, with what is billed beside tokens.
+func (c *mixedCall) throughVercel(random *rand.Rand, prompt func(string) string, output int, stream bool) {
+	model, more := "mixed/gpt-4o", ""
+	if c.input, c.output = 2500, 10_000; c.cut == byNobody {
+		model, more = "mixed/claude-sonnet-4-5", []string{"", " write=2", " searches=2", " searches=1 write=1"}[random.IntN(4)]
+	}
+	version := []string{"1", "3", "4"}[random.IntN(3)]
+	specification := map[string]string{"1": "2", "3": "3", "4": "4"}[version]
+	c.path, c.keyField = "/v"+version+"/ai/language-model", "Authorization"
+	c.header = map[string]string{
+		"ai-language-model-id": model, "ai-language-model-specification-version": specification, "ai-language-model-streaming": strconv.FormatBool(stream),
+	}
+	text := []any{map[string]any{"type": "text", "text": prompt(more)}}
+	c.body = map[string]any{"prompt": []any{map[string]any{"role": "user", "content": text}}, "maxOutputTokens": output}
 }
 
 // make makes the call, and leaves after some frames if it is to.
@@ -170,6 +204,9 @@ func (c *mixedCall) make(ctx context.Context, random *rand.Rand, enforcer string
 		key = "Bearer " + key
 	}
 	r.Header.Set(c.keyField, key)
+	for name, value := range c.header {
+		r.Header.Set(name, value)
+	}
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return err

@@ -39,16 +39,20 @@ func New(opts Options) *Provider {
 	p := &Provider{key: opts.Key, models: loadModels(), mux: http.NewServeMux()}
 	apis := vercelAPIs()
 	maps.Copy(apis, map[string]api{
-		"/v1/chat/completions":   chatAPI{},
-		"/v1/responses":          responsesAPI{},
-		"/v1/embeddings":         embeddingsAPI{},
-		"/v1/messages":           messagesAPI{},
-		"/v1beta/models/{model}": geminiAPI{},
+		"/v1/chat/completions": chatAPI{},
+		"/v1/responses":        responsesAPI{},
+		"/v1/embeddings":       embeddingsAPI{},
+		"/v1/messages":         messagesAPI{},
 		"/openai/deployments/{model}/chat/completions": chatAPI{},
 		"/openai/deployments/{model}/embeddings":       embeddingsAPI{},
 	})
 	for path, api := range apis {
 		p.mux.Handle("POST "+path, p.authenticated(api, func(w http.ResponseWriter, r *http.Request) { p.call(w, r, path, api) }))
+	}
+	const geminiPath = "/v1beta/models/{model}"
+	p.mux.Handle("POST "+geminiPath, p.authenticated(geminiAPI{}, func(w http.ResponseWriter, r *http.Request) { p.gemini(w, r, geminiPath) }))
+	for pattern, helper := range p.helpers() {
+		p.mux.Handle(pattern, helper)
 	}
 	p.mux.Handle("GET /v1/models", p.authenticated(chatAPI{}, p.listModels))
 	p.mux.HandleFunc("GET /bill", func(w http.ResponseWriter, r *http.Request) { writeJSON(w, r, marshal(p.Bill())) })
