@@ -101,7 +101,7 @@ type Issuer struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^(https://[^/?#@\\\\s\\\\p{Cc}]+|http://(localhost|127[.]0[.]0[.]1)(:[0-9]+)?)(/[^?#@\\\\s\\\\p{Cc}]*)?$') && isURL(self)",message="must be an https URL without user, query and fragment, such as \"https://login.example.com\"; http only on localhost"
 	// +optional
 	URL string `json:"url,omitempty"`
-	// cluster, if true, makes the issuer the cluster that this object is in: a pod calls models with a projected token of its ServiceAccount, whose audience is in audiences. The manager reads issuer and keys from the API server. Not allowed with url. Default: false.
+	// cluster makes the issuer, if true, the cluster that this object is in: a pod calls models with a projected token of its ServiceAccount, whose audience is in audiences. The manager reads issuer and keys from the API server. Not allowed with url. Default: false.
 	// +optional
 	Cluster bool `json:"cluster,omitempty"`
 	// aliases are other values that the claim iss may have, such as "accounts.google.com". Only one IdentityProvider may name each. Unset: none.
@@ -112,7 +112,7 @@ type Issuer struct {
 	// +listType=set
 	// +optional
 	Aliases []string `json:"aliases,omitempty"`
-	// discoveryURL is where the issuer's discovery document is, if not at url + "/.well-known/openid-configuration". Its issuer must equal url.
+	// discoveryURL is where the issuer's discovery document is, if not at url + "/.well-known/openid-configuration". Its issuer must equal url. Unset: it is there.
 	// +kubebuilder:validation:MaxLength=2048
 	// +kubebuilder:validation:XValidation:rule="self.matches('^(https://[^/?#@\\\\s\\\\p{Cc}]+|http://(localhost|127[.]0[.]0[.]1)(:[0-9]+)?)(/[^#@\\\\s\\\\p{Cc}]*)?$') && isURL(self)",message="must be an https URL without user and fragment; http only on localhost"
 	// +optional
@@ -122,7 +122,7 @@ type Issuer struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^(https://[^/?#@\\\\s\\\\p{Cc}]+|http://(localhost|127[.]0[.]0[.]1)(:[0-9]+)?)(/[^#@\\\\s\\\\p{Cc}]*)?$') && isURL(self)",message="must be an https URL without user and fragment; http only on localhost"
 	// +optional
 	JWKSURL string `json:"jwksURL,omitempty"`
-	// jwks are the issuer's signing keys themselves: the JSON of a JWK set (RFC 7517) of public keys. Nothing is fetched then: change it when the issuer changes its keys.
+	// jwks are the issuer's signing keys themselves: the JSON of a JWK set (RFC 7517) of public keys. Nothing is fetched then: change it when the issuer changes its keys. Unset: keys are fetched from the issuer.
 	// +kubebuilder:validation:MinLength=2
 	// +kubebuilder:validation:MaxLength=65536
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([\\\\n\\\\t]|[^\\\\p{Cc}])*$')",message="must not contain control characters other than newlines and tabs"
@@ -156,7 +156,7 @@ type Issuer struct {
 // +kubebuilder:validation:XValidation:rule="has(self.claim) == has(self.requiredValue)",message="must stand together with claim",fieldPath=".requiredValue"
 // +kubebuilder:validation:XValidation:rule="!has(self.message) || has(self.expression)",message="is for an expression: remove it",fieldPath=".message"
 type ClaimValidationRule struct {
-	// claim is the name of a claim, such as "hd". Its value must be a string.
+	// claim is the name of a claim, such as "hd". Its value must be a string. Exactly one of claim and expression must be set.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[!-~]+$')",message="must be the name of a claim: visible ASCII characters"
@@ -167,7 +167,7 @@ type ClaimValidationRule struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[^\\\\p{Cc}]*$')",message="must not contain control characters"
 	// +optional
 	RequiredValue *string `json:"requiredValue,omitempty"`
-	// expression is a CEL expression over the variable claims that must be true, such as "claims.email_verified == true".
+	// expression is a CEL expression over the variable claims that must be true, such as "claims.email_verified == true". Exactly one of claim and expression must be set.
 	// +optional
 	Expression CELExpression `json:"expression,omitempty"`
 	// message is what a caller is told whose token does not meet the expression. Unset: that a rule of the IdentityProvider is not met.
@@ -223,13 +223,13 @@ type ClaimMappings struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.claim) != has(self.expression)",message="must set one of claim and expression"
 type ClaimMapping struct {
-	// claim is the name of the claim, such as "email".
+	// claim is the name of the claim, such as "email". Exactly one of claim and expression must be set.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[!-~]+$')",message="must be the name of a claim: visible ASCII characters"
 	// +optional
 	Claim string `json:"claim,omitempty"`
-	// expression is a CEL expression over the variable claims, such as "claims.roles.filter(r, r.startsWith('ai-'))".
+	// expression is a CEL expression over the variable claims, such as "claims.roles.filter(r, r.startsWith('ai-'))". Exactly one of claim and expression must be set.
 	// +optional
 	Expression CELExpression `json:"expression,omitempty"`
 }
@@ -239,7 +239,7 @@ type ClaimMapping struct {
 // +kubebuilder:validation:XValidation:rule="has(self.namespaces) != has(self.namespaceSelector)",message="must set one of namespaces and namespaceSelector"
 // +kubebuilder:validation:XValidation:rule="has(self.subjects) || has(self.emails) || has(self.groups)",message="must set subjects, emails or groups: otherwise nobody can be a member"
 type AllowedMemberships struct {
-	// namespaces are the names of the namespaces.
+	// namespaces are the names of the namespaces. Exactly one of namespaces and namespaceSelector must be set.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=128
 	// +kubebuilder:validation:items:MinLength=1
@@ -248,7 +248,7 @@ type AllowedMemberships struct {
 	// +listType=set
 	// +optional
 	Namespaces []string `json:"namespaces,omitempty"`
-	// namespaceSelector selects the namespaces by their labels. With neither matchLabels nor matchExpressions, it selects all namespaces.
+	// namespaceSelector selects the namespaces by their labels. With neither matchLabels nor matchExpressions, it selects all namespaces. Exactly one of namespaces and namespaceSelector must be set.
 	// +optional
 	NamespaceSelector *LabelSelector `json:"namespaceSelector,omitempty"`
 	// subjects are the subjects, the claim sub, that members may be named by: a subject, or what a subject begins with and "*" after it. "*", alone, allows all. In a pattern, {namespace} stands for the Membership's namespace: "system:serviceaccount:{namespace}:*" allows each namespace its own ServiceAccounts. Unset: none.

@@ -74,19 +74,19 @@ type IdentityProviderRef struct {
 // +kubebuilder:validation:XValidation:rule="[has(self.subject), has(self.email), has(self.group)].filter(set, set).size() == 1",message="must set one of subject, email and group"
 // +kubebuilder:validation:XValidation:rule="!has(self.user) || !has(self.group)",message="is for a single member: all of the group would be one user",fieldPath=".user"
 type Member struct {
-	// subject is the claim sub of the member's tokens. It is the safest name: an issuer never gives it to another.
+	// subject is the claim sub of the member's tokens. It is the safest name: an issuer never gives it to another. Exactly one of subject, email and group must be set.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[^\\\\p{Cc}]+$')",message="must not contain control characters"
 	// +optional
 	Subject string `json:"subject,omitempty"`
-	// email is the claim email of the member's tokens, in upper or lower case. It counts only where the claim email_verified is true.
+	// email is the claim email of the member's tokens, in upper or lower case. It counts only where the claim email_verified is true. Exactly one of subject, email and group must be set.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=254
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9.!#$%&\\'+/=?^_`{|}~-]+@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$')",message="must be an e-mail address, such as \"ana@acme.example\""
 	// +optional
 	Email string `json:"email,omitempty"`
-	// group is a group, as claimMappings.groups of the IdentityProvider gives it: all of the group are members.
+	// group is a group, as claimMappings.groups of the IdentityProvider gives it: all of the group are members. Exactly one of subject, email and group must be set.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[^\\\\p{Cc}]+$')",message="must not contain control characters"

@@ -7,9 +7,9 @@ package v1alpha1
 //
 // AllowedMemberships are namespaces that may have Memberships, and whom these may name.
 type AllowedMembershipsApplyConfiguration struct {
-	// namespaces are the names of the namespaces.
+	// namespaces are the names of the namespaces. Exactly one of namespaces and namespaceSelector must be set.
 	Namespaces []string `json:"namespaces,omitempty"`
-	// namespaceSelector selects the namespaces by their labels. With neither matchLabels nor matchExpressions, it selects all namespaces.
+	// namespaceSelector selects the namespaces by their labels. With neither matchLabels nor matchExpressions, it selects all namespaces. Exactly one of namespaces and namespaceSelector must be set.
 	NamespaceSelector *LabelSelectorApplyConfiguration `json:"namespaceSelector,omitempty"`
 	// subjects are the subjects, the claim sub, that members may be named by: a subject, or what a subject begins with and "*" after it. "*", alone, allows all. In a pattern, {namespace} stands for the Membership's namespace: "system:serviceaccount:{namespace}:*" allows each namespace its own ServiceAccounts. Unset: none.
 	Subjects []string `json:"subjects,omitempty"`

@@ -11,9 +11,9 @@ import (
 //
 // ClaimMapping is a value out of a token: a claim, or the result of a CEL expression.
 type ClaimMappingApplyConfiguration struct {
-	// claim is the name of the claim, such as "email".
+	// claim is the name of the claim, such as "email". Exactly one of claim and expression must be set.
 	Claim *string `json:"claim,omitempty"`
-	// expression is a CEL expression over the variable claims, such as "claims.roles.filter(r, r.startsWith('ai-'))".
+	// expression is a CEL expression over the variable claims, such as "claims.roles.filter(r, r.startsWith('ai-'))". Exactly one of claim and expression must be set.
 	Expression *apiv1alpha1.CELExpression `json:"expression,omitempty"`
 }
 

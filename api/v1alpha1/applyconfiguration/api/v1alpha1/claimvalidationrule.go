@@ -11,11 +11,11 @@ import (
 //
 // ClaimValidationRule is a condition that the claims of a token must meet: that a claim has a value, or that a CEL expression is true.
 type ClaimValidationRuleApplyConfiguration struct {
-	// claim is the name of a claim, such as "hd". Its value must be a string.
+	// claim is the name of a claim, such as "hd". Its value must be a string. Exactly one of claim and expression must be set.
 	Claim *string `json:"claim,omitempty"`
 	// requiredValue is the value that the claim must have. Required with claim; not allowed otherwise.
 	RequiredValue *string `json:"requiredValue,omitempty"`
-	// expression is a CEL expression over the variable claims that must be true, such as "claims.email_verified == true".
+	// expression is a CEL expression over the variable claims that must be true, such as "claims.email_verified == true". Exactly one of claim and expression must be set.
 	Expression *apiv1alpha1.CELExpression `json:"expression,omitempty"`
 	// message is what a caller is told whose token does not meet the expression. Unset: that a rule of the IdentityProvider is not met.
 	Message *string `json:"message,omitempty"`

@@ -9,15 +9,15 @@ package v1alpha1
 type IssuerApplyConfiguration struct {
 	// url is what the claim iss of a token must be, such as "https://login.example.com". Only one IdentityProvider may name it. The signing keys are found by its discovery document, url + "/.well-known/openid-configuration", unless discoveryURL, jwksURL or jwks says otherwise. Required unless cluster is true.
 	URL *string `json:"url,omitempty"`
-	// cluster, if true, makes the issuer the cluster that this object is in: a pod calls models with a projected token of its ServiceAccount, whose audience is in audiences. The manager reads issuer and keys from the API server. Not allowed with url. Default: false.
+	// cluster makes the issuer, if true, the cluster that this object is in: a pod calls models with a projected token of its ServiceAccount, whose audience is in audiences. The manager reads issuer and keys from the API server. Not allowed with url. Default: false.
 	Cluster *bool `json:"cluster,omitempty"`
 	// aliases are other values that the claim iss may have, such as "accounts.google.com". Only one IdentityProvider may name each. Unset: none.
 	Aliases []string `json:"aliases,omitempty"`
-	// discoveryURL is where the issuer's discovery document is, if not at url + "/.well-known/openid-configuration". Its issuer must equal url.
+	// discoveryURL is where the issuer's discovery document is, if not at url + "/.well-known/openid-configuration". Its issuer must equal url. Unset: it is there.
 	DiscoveryURL *string `json:"discoveryURL,omitempty"`
 	// jwksURL is where the issuer's signing keys are, as a JWK set (RFC 7517). Unset: the discovery document says where.
 	JWKSURL *string `json:"jwksURL,omitempty"`
-	// jwks are the issuer's signing keys themselves: the JSON of a JWK set (RFC 7517) of public keys. Nothing is fetched then: change it when the issuer changes its keys.
+	// jwks are the issuer's signing keys themselves: the JSON of a JWK set (RFC 7517) of public keys. Nothing is fetched then: change it when the issuer changes its keys. Unset: keys are fetched from the issuer.
 	JWKS *string `json:"jwks,omitempty"`
 	// certificateAuthority are the certificates, in PEM, of the authorities that may sign the certificates of the servers that discovery document and keys are fetched from. Unset: those that the manager's system trusts.
 	CertificateAuthority *string `json:"certificateAuthority,omitempty"`

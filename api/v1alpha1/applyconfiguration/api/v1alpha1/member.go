@@ -11,11 +11,11 @@ import (
 //
 // Member is one member of a tenant, or all of a group.
 type MemberApplyConfiguration struct {
-	// subject is the claim sub of the member's tokens. It is the safest name: an issuer never gives it to another.
+	// subject is the claim sub of the member's tokens. It is the safest name: an issuer never gives it to another. Exactly one of subject, email and group must be set.
 	Subject *string `json:"subject,omitempty"`
-	// email is the claim email of the member's tokens, in upper or lower case. It counts only where the claim email_verified is true.
+	// email is the claim email of the member's tokens, in upper or lower case. It counts only where the claim email_verified is true. Exactly one of subject, email and group must be set.
 	Email *string `json:"email,omitempty"`
-	// group is a group, as claimMappings.groups of the IdentityProvider gives it: all of the group are members.
+	// group is a group, as claimMappings.groups of the IdentityProvider gives it: all of the group are members. Exactly one of subject, email and group must be set.
 	Group *string `json:"group,omitempty"`
 	// user is who the member is for limits with per: User and for the ledger. Not allowed with group. Unset: what claimMappings.user of the IdentityProvider gives.
 	User *string `json:"user,omitempty"`
