@@ -12,6 +12,7 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/api/price"
 )
 
 // Call is what is on record of one call.
@@ -44,6 +45,15 @@ type Admission struct {
 	Ancestors     []string
 	// PricedAs is whose prices Cost is made of.
 	PricedAs ledgerv1.Pricing
+	// Properties and Uses are what else the cost depended on, and ServiceTier the tier of its
+	// prices; empty is the provider's default.
+	ServiceTier price.ServiceTier
+	Properties  price.Properties
+	Uses        price.Uses
+	// LoweredBy is why the provider was asked for less output than the caller had wanted, and
+	// MaxOutputTokens for how much, of each answer; empty and 0 where it was not.
+	LoweredBy       ledgerv1.Lowering
+	MaxOutputTokens int64
 }
 
 // LimitRefusal is why a call was refused: the first limit that refused, as it stood.
@@ -70,7 +80,8 @@ var ErrNoCall = errors.New("the ledger has no such call: it has calls that have 
 var findAdmitted = `
 SELECT call_id, user_id, tier, credential, model_asked, ` + modelOf + `, endpoint, admitted_at, held_nanos,
        decision, outcome, provider, streamed, coalesce(settled_at, admitted_at), cost_nanos, overrun_nanos,
-       ` + usedTokens + `, ancestors, priced_as
+       ` + usedTokens + `, ancestors, priced_as,
+       service_tier, price_properties, fee_uses, output_lowered_by, coalesce(max_output_tokens, 0)
 FROM ai_usage_logs WHERE tenant_id = @tenant AND call_id = @call`
 
 const findRefused = `
@@ -126,7 +137,8 @@ func scanAdmitted(row pgx.CollectableRow) (Call, error) {
 	var c Call
 	var a Admission
 	err := row.Scan(&c.ID, &c.User, &c.Tier, &c.Credential, &c.ModelAsked, &c.Model, &c.Endpoint, &c.At, &c.Bound,
-		&a.Decision, &a.Outcome, &a.Provider, &a.Streamed, &a.SettledAt, &a.Cost, &a.Overrun, &a.Tokens, &a.Ancestors, &a.PricedAs)
+		&a.Decision, &a.Outcome, &a.Provider, &a.Streamed, &a.SettledAt, &a.Cost, &a.Overrun, &a.Tokens, &a.Ancestors, &a.PricedAs,
+		&a.ServiceTier, &a.Properties, &a.Uses, &a.LoweredBy, &a.MaxOutputTokens)
 	c.Admission = &a
 	return c, err
 }

@@ -46,8 +46,8 @@ func PropertiesOf(values map[string]string) Properties {
 // Or are the properties, and those of others that they do not name. What cannot be read is
 // left as it is.
 func (p Properties) Or(others Properties) Properties {
-	own, err := p.values()
-	all, badOthers := others.values()
+	own, err := p.Values()
+	all, badOthers := others.Values()
 	if err != nil || badOthers != nil || len(all) == 0 {
 		return p
 	}
@@ -55,8 +55,8 @@ func (p Properties) Or(others Properties) Properties {
 	return PropertiesOf(all)
 }
 
-// values are the values by property; ErrUsage if they cannot be read.
-func (p Properties) values() (map[string]string, error) { return parsePairs("properties", string(p)) }
+// Values are the values by property. The error is ErrUsage.
+func (p Properties) Values() (map[string]string, error) { return parsePairs("properties", string(p)) }
 
 func parsePairs(what, query string) (map[string]string, error) {
 	if query == "" {
@@ -79,7 +79,7 @@ func parsePairs(what, query string) (map[string]string, error) {
 // factors are those that the values of a usage's properties have; those that are One are
 // left out.
 func (t Tariff) factors(p Properties) ([]Factor, error) {
-	values, err := p.values()
+	values, err := p.Values()
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func (t Tariff) dearestFactors(bound Properties) ([]Factor, error) {
 	if _, err := t.factors(bound); err != nil {
 		return nil, err
 	}
-	named, _ := bound.values()
+	named, _ := bound.Values()
 	highest := map[string]Factor{}
 	for _, m := range t.Multipliers {
 		if value, ok := named[m.Property]; !ok || value == m.Value {

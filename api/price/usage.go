@@ -139,7 +139,7 @@ func (u Usage) Validate() error {
 	if u.Reasoning < 0 || u.Reasoning > u.Output {
 		return fmt.Errorf("%w: %d tokens of reasoning in %d of output", ErrUsage, u.Reasoning, u.Output)
 	}
-	if _, err := u.Properties.values(); err != nil {
+	if _, err := u.Properties.Values(); err != nil {
 		return err
 	}
 	_, err := u.Uses.Counts()

@@ -110,6 +110,7 @@ func (c *Call) asking() admission.Request {
 // opening is the call's entry in the ledger, as far as it is known before the
 // call is made.
 func (c *Call) opening() ledgerv1.Entry {
+	why, output := c.lowered()
 	return ledgerv1.Entry{
 		OpenCall: limiterv1.OpenCall{
 			CallID:    c.id,
@@ -132,6 +133,8 @@ func (c *Call) opening() ledgerv1.Entry {
 		Session:          c.calls.Session,
 		Held:             c.bounded.Cost,
 		PricedAs:         c.pricing(),
+		OutputLoweredBy:  why,
+		MaxOutputTokens:  output,
 	}
 }
 

@@ -15,12 +15,6 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-// Why the output of a call was lowered, in LoweredByHeader.
-const (
-	loweredByCaps = "OutputCaps"
-	loweredByFit  = "Fit"
-)
-
 // maxFits is how often the output of a call is lowered for one model. Each limit that
 // refuses lowers it once, and calls that are admitted meanwhile may do so again.
 const maxFits = 4
@@ -35,17 +29,25 @@ func (c *Call) outputLimits(model string) protocol.OutputLimits {
 	return limits
 }
 
+// lowered is why the call asks for less output than its caller may think, and for how much of it;
+// empty where it does not.
+func (c *Call) lowered() (why ledgerv1.Lowering, output int64) {
+	switch output := c.bounded.Output; {
+	case output.Tokens >= output.Uncapped:
+		return "", 0
+	case c.fitted > 0:
+		return ledgerv1.LoweredByFit, output.Tokens
+	default:
+		return ledgerv1.LoweredByCaps, output.Tokens
+	}
+}
+
 // setOutputFields tells the client that its call asks for less output than it may think.
 func (c *Call) setOutputFields() {
-	output, why := c.bounded.Output, loweredByCaps
-	if output.Tokens >= output.Uncapped {
-		return
+	if why, output := c.lowered(); why != "" {
+		c.header.Set(MaxOutputHeader, strconv.FormatInt(output, 10))
+		c.header.Set(LoweredByHeader, string(why))
 	}
-	if c.fitted > 0 {
-		why = loweredByFit
-	}
-	c.header.Set(MaxOutputHeader, strconv.FormatInt(output.Tokens, 10))
-	c.header.Set(LoweredByHeader, why)
 }
 
 // size is how large a call is for the limits.

@@ -88,6 +88,9 @@ func checkOutput(t *testing.T, d *door, asked *upstreamBody, body string, want w
 			t.Errorf("status %d, the provider was asked for %d tokens, and the headers say %q by %q; want %d by %q\n%s", got.status, output,
 				got.header.Get(call.MaxOutputHeader), got.header.Get(call.LoweredByHeader), want.output, want.lowered, got.body)
 		}
+		if entry, _ := d.ending(); string(entry.OutputLoweredBy) != want.lowered || want.lowered != "" && entry.MaxOutputTokens != want.output {
+			t.Errorf("the ledger says %d by %q, want %d by %q", entry.MaxOutputTokens, entry.OutputLoweredBy, want.output, want.lowered)
+		}
 	}
 	if n := d.store.questions(); want.questions != 0 && n != want.questions {
 		t.Errorf("the store was asked %d times, want %d", n, want.questions)

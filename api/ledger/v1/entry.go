@@ -34,6 +34,10 @@ type Entry struct {
 	Held money.Nanos `json:"held"`
 	// PricedAs is whose prices Held and Cost are; empty means Listed.
 	PricedAs Pricing `json:"pricedAs,omitempty"`
+	// OutputLoweredBy is why the provider was asked for less output than the request says, or the
+	// model gives, and MaxOutputTokens is for how much, of each answer; empty and 0 where it was not.
+	OutputLoweredBy Lowering `json:"outputLoweredBy,omitempty"`
+	MaxOutputTokens int64    `json:"maxOutputTokens,omitempty"`
 
 	// AdmittedAt is by the clock of the limiter's store, and SettledAt follows
 	// from it: together they decide nothing, but AdmittedAt says in which periods
@@ -52,6 +56,14 @@ type Entry struct {
 	// TimeToFirstToken is from the call's arrival to the first bytes of a streamed
 	// answer; nil when there were none.
 	TimeToFirstToken *time.Duration `json:"timeToFirstTokenNanoseconds,omitempty"`
+}
+
+// maxOutput is MaxOutputTokens, if the output was lowered.
+func (e Entry) maxOutput() *int64 {
+	if e.OutputLoweredBy == "" {
+		return nil
+	}
+	return &e.MaxOutputTokens
 }
 
 // Overrun is how much the call cost beyond its hold: zero, unless the provider

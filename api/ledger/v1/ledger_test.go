@@ -26,6 +26,7 @@ func settled() ledgerv1.Entry {
 		},
 		Credential: "acme/key", Provider: "openai", ModelAsked: "gpt-4o", ModelUsed: "gpt-4o-2026", Endpoint: "/v1/chat/completions",
 		Streamed: true, Session: "session-1", Held: 6 * money.Cent, PricedAs: ledgerv1.MostExpensive,
+		OutputLoweredBy: ledgerv1.LoweredByFit, MaxOutputTokens: 512,
 		AdmittedAt: time.Date(2030, time.January, 2, 3, 4, 5, 6e6, time.UTC), SettledAt: time.Date(2030, time.January, 2, 3, 4, 6, 0, time.UTC),
 		Outcome: ledgerv1.Settled, Decision: ledgerv1.Replaced, Usage: price.Usage{Input: 1, Output: 2}, Cost: 7 * money.Cent,
 		Duration: time.Second, TimeToFirstToken: &wait,

@@ -144,6 +144,8 @@ func Calls() Table[Entry] {
 			numberIfAny("time_to_first_token_ms", func(e *Entry) *int64 { return milliseconds(e.TimeToFirstToken) }),
 			word("decision", Decisions(), func(e *Entry) Decision { return cmp.Or(e.Decision, Admitted) }),
 			word("priced_as", Pricings(), func(e *Entry) Pricing { return cmp.Or(e.PricedAs, Listed) }),
+			word("output_lowered_by", Lowerings(), func(e *Entry) Lowering { return e.OutputLoweredBy }),
+			numberIfAny("max_output_tokens", func(e *Entry) *int64 { return e.maxOutput() }),
 			names("session", func(e *Entry) string { return e.Session }),
 			ancestors(),
 		},

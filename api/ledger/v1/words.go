@@ -95,6 +95,20 @@ const (
 // Pricings are all pricings.
 func Pricings() []Pricing { return []Pricing{Listed, MostExpensive} }
 
+// Lowering is why a call asked for less output than its request says, or its model gives.
+type Lowering string
+
+// The lowerings. Empty is none.
+const (
+	// LoweredByCaps: an outputCaps of the tenant, or of an ancestor.
+	LoweredByCaps Lowering = "OutputCaps"
+	// LoweredByFit: no more had room in the limits.
+	LoweredByFit Lowering = "Fit"
+)
+
+// Lowerings are all lowerings, and none.
+func Lowerings() []Lowering { return []Lowering{"", LoweredByCaps, LoweredByFit} }
+
 // Exhaust is the action of an alert that a limit is spent in full. The other actions of
 // alerts are those of rungs, and ForceOpen.
 const Exhaust limiterv1.Action = "Exhaust"

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -101,10 +103,29 @@ type explanation struct {
 	Bound    string    `json:"bound"`
 	Cost     string    `json:"cost,omitempty"`
 	Outcome  string    `json:"outcome,omitempty"`
+	// Output is what the provider was asked for, where that was lowered.
+	Output *loweredOutput `json:"output,omitempty"`
+	// Price is what the cost depended on beside tokens and their prices.
+	Price *priceParts `json:"price,omitempty"`
 	// Limits are the money limits that the call counted against.
 	Limits []standing `json:"limits"`
 	// Unknown is what cannot be known.
 	Unknown []string `json:"unknown"`
+}
+
+// loweredOutput is what a call asked for whose output was lowered.
+type loweredOutput struct {
+	MaxTokens int64  `json:"maxTokens"`
+	LoweredBy string `json:"loweredBy"`
+}
+
+// priceParts are what a cost depended on beside tokens and their prices. Empty is none.
+type priceParts struct {
+	ServiceTier string `json:"serviceTier,omitempty"`
+	// Properties have multiplied the cost of the tokens, by name.
+	Properties map[string]string `json:"properties,omitempty"`
+	// Fees are how often each thing was used that has a fee, by name.
+	Fees map[string]int64 `json:"fees,omitempty"`
 }
 
 // standing is how a limit stood when the call came.
@@ -254,12 +275,49 @@ func (e *explanation) print(call history.Call) {
 	case ledgerv1.ChargedHold:
 		e.Why = append(e.Why, "It was charged the whole hold: its usage was not reported, or is not believed (the enforcer's log says why), or its answer was cut off and can have cost as much.")
 	}
+	e.explainOutput(a)
+	e.explainPrice(a)
 	if a.PricedAs == ledgerv1.MostExpensive {
 		e.Why = append(e.Why, fmt.Sprintf("No ModelProvider listed %s: it was priced as the most expensive model of %s, so the provider's bill may differ.", call.Model, a.Provider))
 	}
 	if a.Overrun > 0 {
 		e.Why = append(e.Why, fmt.Sprintf("The provider reported %s more than its own bounds allow.", a.Overrun))
 	}
+}
+
+// explainOutput says that the call asked for less output than its caller had wanted.
+func (e *explanation) explainOutput(a *history.Admission) {
+	if a.LoweredBy == "" {
+		return
+	}
+	e.Output = &loweredOutput{MaxTokens: a.MaxOutputTokens, LoweredBy: string(a.LoweredBy)}
+	why := "outputCaps of its budget, or of a parent's, allow no more"
+	if a.LoweredBy == ledgerv1.LoweredByFit {
+		why = "no more had room in the limits (fit)"
+	}
+	e.Why = append(e.Why, fmt.Sprintf("The provider was asked for %d output tokens at most: %s.", a.MaxOutputTokens, why))
+}
+
+// explainPrice says what the cost depended on beside tokens and their prices.
+func (e *explanation) explainPrice(a *history.Admission) {
+	properties, _ := a.Properties.Values() // what cannot be read is not there
+	uses, _ := a.Uses.Counts()
+	maps.DeleteFunc(properties, func(_, value string) bool { return value == "" })
+	if a.ServiceTier == "" && len(properties) == 0 && len(uses) == 0 {
+		return
+	}
+	e.Price = &priceParts{ServiceTier: string(a.ServiceTier), Properties: properties, Fees: uses}
+	var parts []string
+	if a.ServiceTier != "" {
+		parts = append(parts, "service tier "+string(a.ServiceTier))
+	}
+	for _, name := range slices.Sorted(maps.Keys(properties)) {
+		parts = append(parts, fmt.Sprintf("the multiplier of %s %s", name, properties[name]))
+	}
+	for _, name := range slices.Sorted(maps.Keys(uses)) {
+		parts = append(parts, fmt.Sprintf("%d times the fee %s", uses[name], name))
+	}
+	e.Why = append(e.Why, "Its price includes "+strings.Join(parts, ", ")+".")
 }
 
 func whyRefused(call history.Call, r *history.LimitRefusal) string {

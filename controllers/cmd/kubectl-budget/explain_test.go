@@ -33,6 +33,24 @@ func TestExplain(t *testing.T) {
 	if _, err := ledger.Exec(t.Context(), `UPDATE ai_usage_logs SET priced_as = 'MostExpensive' WHERE call_id = 'explained-2'`); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := ledger.Exec(t.Context(), `UPDATE ai_usage_logs SET output_lowered_by = 'Fit', max_output_tokens = 2048, service_tier = 'priority',
+		price_properties = 'inference_geo=us&speed=', fee_uses = 'web_search=3' WHERE call_id = 'explained-1'`); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"The provider was asked for 2048 output tokens at most: no more had room in the limits (fit).",
+		"Its price includes service tier priority, the multiplier of inference_geo us, 3 times the fee web_search.",
+	} {
+		if stdout, _, err := budgeted(t, "explain", "explained-1", "-n", "explained"); err != nil || !strings.Contains(stdout, want) {
+			t.Errorf("error %v; it does not say %q; printed\n%s", err, want, stdout)
+		}
+		if stdout, _, err := budgeted(t, "explain", "explained-3", "-n", "explained"); err != nil || strings.Contains(stdout, "at most: ") || strings.Contains(stdout, "Its price includes") {
+			t.Errorf("error %v; of a call of which there is nothing to say; printed\n%s", err, stdout)
+		}
+	}
+	if stdout, _, err := budgeted(t, "explain", "explained-1", "-n", "explained", "-o", "yaml"); err != nil || !strings.Contains(stdout, "maxTokens: 2048") || !strings.Contains(stdout, "web_search: 3") {
+		t.Errorf("error %v; printed\n%s", err, stdout)
+	}
 	const guessed = "No ModelProvider listed gpt-4o: it was priced as the most expensive model of openai, so the provider's bill may differ."
 	for id, want := range map[string]bool{"explained-1": false, "explained-2": true} {
 		if stdout, _, err := budgeted(t, "explain", id, "-n", "explained"); err != nil || strings.Contains(stdout, guessed) != want {

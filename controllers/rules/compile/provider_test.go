@@ -3,7 +3,9 @@ package compile_test
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 	_ "time/tzdata" // as in the manager
@@ -205,6 +207,9 @@ func TestMultipliersAndFees(t *testing.T) {
 	}
 }
 
+// compared is how a file of the catalogue says when its prices were compared.
+var compared = regexp.MustCompile(`compared with \S.* in (January|February|March|April|May|June|July|August|September|October|November|December) \d{4}:`)
+
 // TestCatalogue compiles the providers that Bursar brings along.
 func TestCatalogue(t *testing.T) {
 	files, err := filepath.Glob("../../../config/providers/[^k]*.yaml")
@@ -216,6 +221,10 @@ func TestCatalogue(t *testing.T) {
 		raw, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
+		}
+		head, _, _ := strings.Cut(string(raw), "\napiVersion:")
+		if said := strings.Join(strings.Fields(strings.ReplaceAll(head, "#", "")), " "); !compared.MatchString(said) {
+			t.Errorf("%s does not say when its prices were compared with which list:\n%s", file, head)
 		}
 		var p v1alpha1.ModelProvider
 		if err := yaml.UnmarshalStrict(raw, &p); err != nil {

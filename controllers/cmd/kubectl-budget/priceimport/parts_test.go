@@ -149,7 +149,7 @@ func TestNamesOfGateways(t *testing.T) {
 	if err != nil || len(problems) > 0 || len(provider.Spec.Models) != 3 {
 		t.Fatalf("%v, %v, %v", provider, problems, err)
 	}
-	if provider.Spec.Endpoint != "https://ai-gateway.vercel.sh/v1" || provider.Spec.Protocol != "OpenAI" || provider.Name != "vercel" {
+	if provider.Spec.Endpoint != "https://ai-gateway.vercel.sh" || provider.Spec.Protocol != "VercelAIGateway" || !provider.Spec.CostReported || provider.Name != "vercel" {
 		t.Errorf("the provider is %s, %+v", provider.Name, provider.Spec)
 	}
 }

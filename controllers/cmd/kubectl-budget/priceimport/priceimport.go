@@ -69,8 +69,8 @@ var known = map[string]Options{
 	"openai":            {Name: "openai", Protocol: "OpenAI", Endpoint: "https://api.openai.com/v1"},
 	"anthropic":         {Name: "anthropic", Protocol: "Anthropic", Endpoint: "https://api.anthropic.com/v1"},
 	"google":            {Name: "google", Protocol: "Gemini", Endpoint: "https://generativelanguage.googleapis.com/v1beta"},
-	"vercel":            {Name: "vercel", Protocol: "OpenAI", Endpoint: "https://ai-gateway.vercel.sh/v1"},
-	"vercel_ai_gateway": {Name: "vercel", Protocol: "OpenAI", Endpoint: "https://ai-gateway.vercel.sh/v1"},
+	"vercel":            {Name: "vercel", Protocol: "VercelAIGateway", Endpoint: "https://ai-gateway.vercel.sh"},
+	"vercel_ai_gateway": {Name: "vercel", Protocol: "VercelAIGateway", Endpoint: "https://ai-gateway.vercel.sh"},
 	"gemini":            {Name: "google", Protocol: "Gemini", Endpoint: "https://generativelanguage.googleapis.com/v1beta"},
 }
 
@@ -102,11 +102,12 @@ func Read(table io.Reader, options Options) (*v1alpha1.ModelProvider, []Problem,
 
 func (o Options) provider() *v1alpha1.ModelProvider {
 	defaults := known[o.Provider]
-	name := cmp.Or(o.Name, defaults.Name, o.Provider)
+	name, protocol := cmp.Or(o.Name, defaults.Name, o.Provider), cmp.Or(o.Protocol, defaults.Protocol, "OpenAI")
 	return &v1alpha1.ModelProvider{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: v1alpha1.ModelProviderSpec{
-			Protocol:       cmp.Or(o.Protocol, defaults.Protocol, "OpenAI"),
+			Protocol:       protocol,
+			CostReported:   protocol == "VercelAIGateway",
 			Endpoint:       cmp.Or(o.Endpoint, defaults.Endpoint),
 			CredentialFile: cmp.Or(o.CredentialFile, name),
 		},
