@@ -58,7 +58,7 @@ func TestWhoChangedALimit(t *testing.T) {
 	testkit.Must(t, ana.Create(t.Context(), budget, client.FieldOwner("kubectl")))
 	awaitChanges(t, namespace, want)
 
-	update(t, ana, budget, client.FieldOwner("bo"), func() {
+	updateAs(t, ana, budget, client.FieldOwner("bo"), func() {
 		budget.Spec.Limits[0].Amount = "7.00"
 		budget.ManagedFields = nil
 	})
@@ -68,7 +68,7 @@ func TestWhoChangedALimit(t *testing.T) {
 	tried := budget.DeepCopy()
 	tried.Spec.Limits[0].Amount = "8.00"
 	testkit.Must(t, ana.Update(t.Context(), tried, client.DryRunAll))
-	update(t, bo, budget, client.FieldOwner("argocd"), func() { budget.Spec.Limits[0].Amount = "8.00" })
+	updateAs(t, bo, budget, client.FieldOwner("argocd"), func() { budget.Spec.Limits[0].Amount = "8.00" })
 	want = append(want, "3 Set by bo with argocd")
 	awaitChanges(t, namespace, want)
 
@@ -86,8 +86,8 @@ func awaitChanges(t *testing.T, tenant string, want []string) {
 	})
 }
 
-// update changes a budget that the manager may change at the same time.
-func update(t *testing.T, c client.Client, budget *v1alpha1.TenantBudget, owner client.FieldOwner, change func()) {
+// updateAs changes a budget that the manager may change at the same time.
+func updateAs(t *testing.T, c client.Client, budget *v1alpha1.TenantBudget, owner client.FieldOwner, change func()) {
 	t.Helper()
 	testkit.EventuallySucceeds(t, "the budget is updated", func() error {
 		if err := c.Get(t.Context(), client.ObjectKeyFromObject(budget), budget); err != nil {
