@@ -159,6 +159,13 @@ func judged(
 		decided, decideErr := acceptance.DecideAPIKey(ctx, reader, object)
 		warnings, err = analyzer.APIKey(ctx, object)
 		return decided.Decision, warnings, errors.Join(decideErr, err)
+	case *v1alpha1.IdentityProvider:
+		decided, decideErr := acceptance.DecideIdentityProvider(ctx, reader, object)
+		return decided.Decision, nil, decideErr
+	case *v1alpha1.Membership:
+		decided, decideErr := acceptance.DecideMembership(ctx, reader, object)
+		warnings, err = analyzer.Membership(ctx, object)
+		return decided.Decision, warnings, errors.Join(decideErr, err)
 	case *v1alpha1.BudgetGrant:
 		decided, decideErr := acceptance.DecideBudgetGrant(ctx, reader, object)
 		warnings, err = analyzer.BudgetGrant(ctx, object, decided.Budget)

@@ -40,6 +40,10 @@ func newObject(kind string) client.Object {
 		return &v1alpha1.APIKey{}
 	case "BudgetGrant":
 		return &v1alpha1.BudgetGrant{}
+	case "IdentityProvider":
+		return &v1alpha1.IdentityProvider{}
+	case "Membership":
+		return &v1alpha1.Membership{}
 	}
 	return nil
 }
@@ -98,9 +102,11 @@ func decode(document []byte, namespace string) ([]client.Object, error) {
 	if err := yaml.UnmarshalStrict(document, object); err != nil {
 		return nil, fmt.Errorf("%s %s: %w", header.Kind, header.Name, err)
 	}
-	if provider, isProvider := object.(*v1alpha1.ModelProvider); isProvider {
-		provider.Spec.Protocol = cmp.Or(provider.Spec.Protocol, "OpenAI") // as the CRD has it
-	} else {
+	switch object := object.(type) {
+	case *v1alpha1.ModelProvider:
+		object.Spec.Protocol = cmp.Or(object.Spec.Protocol, "OpenAI") // as the CRD has it
+	case *v1alpha1.IdentityProvider:
+	default:
 		object.SetNamespace(cmp.Or(object.GetNamespace(), namespace))
 	}
 	return []client.Object{object}, nil
@@ -133,7 +139,7 @@ func (c *cluster) everything(ctx context.Context, told io.Writer) ([]client.Obje
 	var all []client.Object
 	for _, list := range []client.ObjectList{
 		namespaces, &v1alpha1.ModelProviderList{}, &v1alpha1.TenantBudgetList{}, &v1alpha1.RateLimitPolicyList{},
-		&v1alpha1.APIKeyList{}, &v1alpha1.BudgetGrantList{},
+		&v1alpha1.APIKeyList{}, &v1alpha1.BudgetGrantList{}, &v1alpha1.IdentityProviderList{}, &v1alpha1.MembershipList{},
 	} {
 		err := api.List(ctx, list)
 		if apierrors.IsForbidden(err) {
@@ -162,7 +168,8 @@ type objectReader struct {
 }
 
 // newObjectReader makes a reader of the objects of a file, and of those that are there beside
-// them. A budget of the file is taken to be accepted: it is decided on by itself.
+// them. Budgets and IdentityProviders of the file are taken to be accepted: they are decided on by
+// themselves.
 func newObjectReader(ctx context.Context, inFile, there []client.Object) (*objectReader, error) {
 	r := &objectReader{indexes: map[string]client.IndexerFunc{}}
 	uids := map[string]client.Object{}
@@ -177,10 +184,12 @@ func newObjectReader(ctx context.Context, inFile, there []client.Object) (*objec
 			object.SetCreationTimestamp(was.GetCreationTimestamp())
 			delete(uids, name)
 		}
-		if budget, isBudget := object.(*v1alpha1.TenantBudget); isBudget {
-			meta.SetStatusCondition(&budget.Status.Conditions, metav1.Condition{
-				Type: v1alpha1.ConditionAccepted, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAccepted,
-			})
+		accepted := metav1.Condition{Type: v1alpha1.ConditionAccepted, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAccepted}
+		switch object := object.(type) {
+		case *v1alpha1.TenantBudget:
+			meta.SetStatusCondition(&object.Status.Conditions, accepted)
+		case *v1alpha1.IdentityProvider:
+			meta.SetStatusCondition(&object.Status.Conditions, accepted)
 		}
 		r.objects = append(r.objects, object)
 	}
