@@ -173,7 +173,7 @@ type TenantBudgetSpec struct {
 	// contact says whom callers ask about this budget, such as "ai-platform@example.com" or "#ai-budgets in Slack". It is told to every caller, also of children, who is refused by a money limit or the breaker of this budget, and in alerts. Unset: callers are not told whom to ask.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[^\\p{Cc}]*$')",message="must not contain control characters"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[^\\\\p{Cc}]*$')",message="must not contain control characters"
 	// +optional
 	Contact string `json:"contact,omitempty"`
 
@@ -198,7 +198,6 @@ type Currency struct {
 	// asOf is the date of the rate, such as "2026-10-01". It is shown beside it, and has no effect.
 	// +kubebuilder:validation:MaxLength=10
 	// +kubebuilder:validation:Format=date
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{4}-[0-9]{2}-[0-9]{2}$')",message="must be a date, such as \"2026-10-01\""
 	// +required
 	AsOf string `json:"asOf"`
 }
@@ -332,7 +331,7 @@ type Breaker struct {
 	// reason says why the breaker is forced, such as "A key was leaked; keys are being replaced." Refused callers, also those of children, the condition BreakerOpen, the Event and the alert are told it. Only with forced. Unset: they are told only that the breaker is forced.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[^\\p{Cc}]*$')",message="must not contain control characters"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[^\\\\p{Cc}]*$')",message="must not contain control characters"
 	// +optional
 	Reason string `json:"reason,omitempty"`
 }
