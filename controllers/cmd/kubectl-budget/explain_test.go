@@ -127,7 +127,7 @@ func TestWhyNeverFits(t *testing.T) {
 		6 * money.USD: "Limit acme/daily never fits the call, whose bound of 6.00 is more than its whole amount, 5.00: " +
 			"lower the output that it asks for (max_tokens), or raise the limit.",
 		5 * money.USD: "Limit acme/daily had too little left: 1.00 spent, 0.00 held and the call's bound of 5.00 are more than 5.00. " +
-			"Its next period began at 2026-11-25T12:00:00Z.",
+			"Its next period began at 2026-11-24T12:00:00Z.",
 	} {
 		if got := whyRefused(history.Call{Bound: bound}, &refused); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
