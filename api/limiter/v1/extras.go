@@ -16,6 +16,8 @@ func AskedFees(p Protocol) []string {
 	switch p {
 	case Anthropic:
 		return []string{"web_fetch", "web_search"}
+	case OpenAI:
+		return []string{"web_search"}
 	case Gemini:
 		return []string{"google_search"}
 	}
