@@ -447,7 +447,7 @@ func TestPaymentRequired(t *testing.T) {
 		if r.Error == nil {
 			t.Fatalf("answered %q", r.Text)
 		}
-		if r.Error.Name != c.client.paymentError || r.Error.Status != http.StatusPaymentRequired || !r.says(`the budget "yearly" of tenant broke`) {
+		if r.Error.Name != c.client.paymentError || r.Error.Status != http.StatusPaymentRequired || !r.says(`the limit "yearly" of tenant broke`) {
 			t.Errorf("got %+v, want a %s with status 402 that says why", *r.Error, c.client.paymentError)
 		}
 		if log := d.log(); len(log) != 1 {
@@ -471,7 +471,7 @@ func TestBudgetRefusal(t *testing.T) {
 			t.Fatalf("answered %q", r.Text)
 		}
 		if r.Error.Name != c.client.rateError || r.Error.Status != http.StatusTooManyRequests ||
-			!r.says(`the budget "yearly" of tenant poor`) {
+			!r.says(`the limit "yearly" of tenant poor`) {
 			t.Errorf("got %+v, want a %s with status 429 that says why", *r.Error, c.client.rateError)
 		}
 		if log := d.log(); len(log) != c.client.tries {
