@@ -254,12 +254,12 @@ func TestMappings(t *testing.T) {
 			change: func(d *limiterv1.IdentityProvider) { d.Mappings.Tier = expression("claims.?role") }, claims: map[string]any{"role": "gerente"},
 			want: identity.Claims{User: "ana", Tier: "gerente"},
 		},
-		"a user that can be none": {claims: map[string]any{"sub": "auth0|ana"}, reason: identity.Unmappable},
+		"a user that can be none":        {claims: map[string]any{"sub": "auth0|ana"}, reason: identity.Unmappable},
 		"a user that begins with a sign": {claims: map[string]any{"sub": "-ana"}, reason: identity.Unmappable},
-		"a user without end": {claims: map[string]any{"sub": strings.Repeat("a", 129)}, reason: identity.Unmappable},
-		"a tier that can be none":  {change: func(d *limiterv1.IdentityProvider) { d.Mappings.Tier = claim("role") }, claims: map[string]any{"role": "Big Boss"}, reason: identity.Unmappable},
-		"groups that are numbers":  {change: func(d *limiterv1.IdentityProvider) { d.Mappings.Groups = claim("groups") }, claims: map[string]any{"groups": []int{1}}, reason: identity.Unmappable},
-		"more groups than allowed": {change: func(d *limiterv1.IdentityProvider) { d.Mappings.Groups = claim("groups") }, claims: map[string]any{"groups": slices.Repeat([]string{"g"}, 1001)}, reason: identity.Unmappable},
+		"a user without end":             {claims: map[string]any{"sub": strings.Repeat("a", 129)}, reason: identity.Unmappable},
+		"a tier that can be none":        {change: func(d *limiterv1.IdentityProvider) { d.Mappings.Tier = claim("role") }, claims: map[string]any{"role": "Big Boss"}, reason: identity.Unmappable},
+		"groups that are numbers":        {change: func(d *limiterv1.IdentityProvider) { d.Mappings.Groups = claim("groups") }, claims: map[string]any{"groups": []int{1}}, reason: identity.Unmappable},
+		"more groups than allowed":       {change: func(d *limiterv1.IdentityProvider) { d.Mappings.Groups = claim("groups") }, claims: map[string]any{"groups": slices.Repeat([]string{"g"}, 1001)}, reason: identity.Unmappable},
 		"an expression that costs too much": {
 			change: func(d *limiterv1.IdentityProvider) {
 				d.Mappings.User = expression("string(claims.a.split('').filter(x, claims.a.contains(x + 'q')).size())")
