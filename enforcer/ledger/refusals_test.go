@@ -51,7 +51,7 @@ func TestRefusalRows(t *testing.T) {
 	r.Add(refusal("by-money")) // a repeat
 	recorded(t, r)
 	row := map[string]any{
-		"call_id": "by-money", "tenant_id": "acme", "user_id": "gerente-1", "tier": "gerente", "credential": "acme/gerente-1-key",
+		"call_id": "by-money", "tenant_id": "acme", "user_id": "gerente-1", "tier": "gerente", "credential": "acme/gerente-1-key", "identity_provider": "", "subject": "",
 		"model_asked": "auto", "model": "mini", "endpoint": "/v1/chat/completions", "refused_at": "2026-11-23T12:00:00.123456+00:00",
 		"reason": "BudgetExhausted", "limit_tenant": "group", "limit_name": "daily", "per": "Tenant", "period": "Day",
 		"amount_nanos": 1e9, "spent_nanos": 8e8, "held_nanos": 15e7, "resets_at": "2026-11-24T00:00:00.123456+00:00",
