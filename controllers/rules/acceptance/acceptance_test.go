@@ -137,26 +137,26 @@ func TestOfTenantBudget(t *testing.T) {
 		},
 		"of an older one's tenant, which names it as its successor": {
 			[]client.Object{platform, aged(0, with(objects.TenantBudget("acme"), func(b *v1alpha1.TenantBudget) {
-				b.Spec.SuccessorRef = &v1alpha1.SuccessorRef{Name: "platform", Namespace: "platform"}
+				b.Spec.SuccessorRef = &v1alpha1.SuccessorRef{Name: "budget", Namespace: "platform"}
 			}))},
 			with(objects.TenantBudget("platform"), func(b *v1alpha1.TenantBudget) { b.Spec.Tenant = "acme" }), accepted, false,
 		},
 		"of an older one's tenant, which names another as its successor": {
 			[]client.Object{platform, aged(0, with(objects.TenantBudget("acme"), func(b *v1alpha1.TenantBudget) {
-				b.Spec.SuccessorRef = &v1alpha1.SuccessorRef{Name: "platform"}
+				b.Spec.SuccessorRef = &v1alpha1.SuccessorRef{Name: "budget"}
 			}))},
 			with(objects.TenantBudget("platform"), func(b *v1alpha1.TenantBudget) { b.Spec.Tenant = "acme" }), "False Conflicted spec.tenant", true,
 		},
 		"handed over to a younger one": {
 			[]client.Object{platform, aged(2, with(objects.TenantBudget("platform"), func(b *v1alpha1.TenantBudget) { b.Spec.Tenant = "acme" }))},
 			with(objects.TenantBudget("acme"), func(b *v1alpha1.TenantBudget) {
-				b.Spec.SuccessorRef = &v1alpha1.SuccessorRef{Name: "platform", Namespace: "platform"}
+				b.Spec.SuccessorRef = &v1alpha1.SuccessorRef{Name: "budget", Namespace: "platform"}
 			}), "False HandedOver spec.successorRef", false,
 		},
 		"handed over to one that may not name the tenant": {
 			[]client.Object{plain, aged(2, with(objects.TenantBudget("plain"), func(b *v1alpha1.TenantBudget) { b.Spec.Tenant = "acme" }))},
 			with(objects.TenantBudget("acme"), func(b *v1alpha1.TenantBudget) {
-				b.Spec.SuccessorRef = &v1alpha1.SuccessorRef{Name: "plain", Namespace: "plain"}
+				b.Spec.SuccessorRef = &v1alpha1.SuccessorRef{Name: "budget", Namespace: "plain"}
 			}), accepted, false,
 		},
 		"handed over to nobody yet": {nil, with(objects.TenantBudget("acme"), func(b *v1alpha1.TenantBudget) {
