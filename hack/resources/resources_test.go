@@ -36,7 +36,7 @@ func TestSpoil(t *testing.T) {
 // TestKindsAndFlaws: there are all kinds, right and wrong.
 func TestKindsAndFlaws(t *testing.T) {
 	right, wrong := map[string]int{}, map[string]int{}
-	for _, r := range resources.New(1, "a", "b").Make(300) {
+	for _, r := range resources.New(1, "a", "b").Make(600) {
 		if r.IsValid() {
 			right[r.GetKind()]++
 		} else {

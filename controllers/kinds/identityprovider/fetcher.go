@@ -43,20 +43,21 @@ type Fetched struct {
 
 // Fetcher fetches keys over HTTPS.
 type Fetcher struct {
-	// cluster asks the API server at clusterURL, as the manager.
+	// cluster asks the API server at clusterURL, as the manager. timeout bounds a fetch.
 	cluster    *http.Client
 	clusterURL string
+	timeout    time.Duration
 }
 
 // NewFetcher makes a Fetcher with a client and the base URL of the cluster's API server.
 func NewFetcher(cluster *http.Client, clusterURL string) *Fetcher {
-	return &Fetcher{cluster: cluster, clusterURL: strings.TrimSuffix(clusterURL, "/")}
+	return &Fetcher{cluster: cluster, clusterURL: strings.TrimSuffix(clusterURL, "/"), timeout: fetchTimeout}
 }
 
 // Fetch fetches the keys of an issuer. Its errors say what was asked and what was wrong
 // with the answer, and quote nothing of it.
 func (f *Fetcher) Fetch(ctx context.Context, issuer v1alpha1.Issuer) (Fetched, error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
 	if issuer.Cluster {
 		return f.fetchCluster(ctx)
@@ -206,7 +207,7 @@ func get(ctx context.Context, client *http.Client, at string) (body []byte, head
 // stands in a condition.
 func plain(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("no answer within %s", fetchTimeout)
+		return errors.New("no answer in time")
 	}
 	var operation *net.OpError
 	if errors.As(err, &operation) {

@@ -48,7 +48,7 @@ func (s *scope) keysFetched() verdict.Verdict {
 	case s.keys == nil:
 		return conditions.Undetermined("whether the keys were fetched")
 	}
-	return verdict.True(v1alpha1.ReasonKeysFetched, fmt.Sprintf("%d keys by %s", len(s.keys.IDs), source))
+	return verdict.True(v1alpha1.ReasonKeysFetched, fmt.Sprintf("number of keys: %d; source: %s", len(s.keys.IDs), source))
 }
 
 // RequeueAfter is the pause until there may be something new to say of the provider, or its
