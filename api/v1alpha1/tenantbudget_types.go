@@ -197,7 +197,7 @@ type Currency struct {
 	USDPerUnit string `json:"usdPerUnit"`
 	// asOf is the date of the rate, such as "2026-10-01". It is shown beside it, and has no effect.
 	// +kubebuilder:validation:MaxLength=10
-	// +kubebuilder:validation:Format=date
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$')",message="must be a date, such as \"2026-10-01\""
 	// +required
 	AsOf string `json:"asOf"`
 }

@@ -85,6 +85,11 @@ func level(
 	if err != nil {
 		errs = append(errs, err)
 	}
+	if currency := budget.Spec.Currency; currency != nil {
+		if _, err := time.Parse(time.DateOnly, currency.AsOf); err != nil {
+			errs = append(errs, field.Invalid(spec.Child("currency", "asOf"), currency.AsOf, `must be a date, such as "2026-10-01"`))
+		}
+	}
 	if len(errs) > 0 {
 		return limiterv1.Level{}, nil, errs
 	}

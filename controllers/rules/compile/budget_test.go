@@ -391,21 +391,27 @@ func TestTenantErrors(t *testing.T) {
 		},
 		"amounts that are too much, and too little, at the rate of the currency": {
 			change: func(s *v1alpha1.TenantBudgetSpec) {
-				s.Currency = &v1alpha1.Currency{Code: "EUR", USDPerUnit: "1.1"}
+				s.Currency = &v1alpha1.Currency{Code: "EUR", USDPerUnit: "1.1", AsOf: "2026-10-01"}
 				s.Limits[0].Amount, s.Limits[2].Amount = "9000000", "5"
 			},
 			wantErrs: field.ErrorList{invalid("spec.limits[0].amount")},
 		},
 		"amounts that are worth less than a nano-dollar": {
 			change: func(s *v1alpha1.TenantBudgetSpec) {
-				s.Currency = &v1alpha1.Currency{Code: "JPY", USDPerUnit: "0.0066"}
+				s.Currency = &v1alpha1.Currency{Code: "JPY", USDPerUnit: "0.0066", AsOf: "2026-10-01"}
 				s.Limits[0].Amount = "0.000000001"
 			},
 			wantErrs: field.ErrorList{invalid("spec.limits[0].amount")},
 		},
+		"date of the rate": {
+			change: func(s *v1alpha1.TenantBudgetSpec) {
+				s.Currency = &v1alpha1.Currency{Code: "EUR", USDPerUnit: "1", AsOf: "2026-02-30"}
+			},
+			wantErrs: field.ErrorList{invalid("spec.currency.asOf")},
+		},
 		"rate of the currency": {
 			change: func(s *v1alpha1.TenantBudgetSpec) {
-				s.Currency, s.Limits = &v1alpha1.Currency{Code: "EUR", USDPerUnit: "0"}, s.Limits[:1]
+				s.Currency, s.Limits = &v1alpha1.Currency{Code: "EUR", USDPerUnit: "0", AsOf: "2026-10-01"}, s.Limits[:1]
 			},
 			wantErrs: field.ErrorList{invalid("spec.currency.usdPerUnit")},
 		},
