@@ -65,9 +65,14 @@ func TestWhoChangedALimit(t *testing.T) {
 	want = append(want, "2 Set by ana with bo")
 	awaitChanges(t, namespace, want)
 
-	tried := budget.DeepCopy()
-	tried.Spec.Limits[0].Amount = "8.00"
-	testkit.Must(t, ana.Update(t.Context(), tried, client.DryRunAll))
+	testkit.EventuallySucceeds(t, "the budget is updated, only to try", func() error {
+		var tried v1alpha1.TenantBudget
+		if err := ana.Get(t.Context(), client.ObjectKeyFromObject(budget), &tried); err != nil {
+			return err
+		}
+		tried.Spec.Limits[0].Amount = "8.00"
+		return ana.Update(t.Context(), &tried, client.DryRunAll)
+	})
 	updateAs(t, bo, budget, client.FieldOwner("argocd"), func() { budget.Spec.Limits[0].Amount = "8.00" })
 	want = append(want, "3 Set by bo with argocd")
 	awaitChanges(t, namespace, want)

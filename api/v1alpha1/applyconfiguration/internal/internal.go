@@ -333,7 +333,7 @@ var schemaYAML = typed.YAMLObject(`types:
     fields:
     - name: asOf
       type:
-        scalar: untyped
+        scalar: string
     - name: code
       type:
         scalar: string
