@@ -44,7 +44,11 @@ func (c *Controller) fetch(ctx context.Context, s *scope) error {
 		return nil
 	}
 	failing := meta.IsStatusConditionFalse(s.Object.Status.Conditions, v1alpha1.ConditionKeysFetched)
-	if c.fetches.begin(s.Object, s.keys, failing, s.Now) {
+	isTime := c.fetches.begin(s.Object, s.keys, failing, s.Now)
+	if keys, of := c.fetches.last(s.Object); keys != nil && keys.Source == source && (issuer.Cluster || of == issuer.URL) {
+		s.keys, s.issuer = keys, of
+	}
+	if isTime {
 		fetched, err := c.keys.Fetch(ctx, issuer)
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -54,6 +58,7 @@ func (c *Controller) fetch(ctx context.Context, s *scope) error {
 			log.FromContext(ctx).Info("Failed to fetch the keys of an issuer", "source", source, "error", err.Error())
 		} else {
 			s.take(fetched, source, c.clock.Now())
+			c.fetches.remember(s.Object, s.keys, s.issuer)
 		}
 	}
 	s.fetch = c.fetches.standing(s.Object)

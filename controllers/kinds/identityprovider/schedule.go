@@ -38,6 +38,10 @@ type schedule struct {
 	next              time.Time
 	standing
 	failures int
+	// keys are those that were fetched last, and issuer is whose they are. The status has
+	// them later: it may wait to be written.
+	keys   *v1alpha1.FetchedKeys
+	issuer string
 	// wanted is set when an enforcer misses a key. wantedAt is when keys were last fetched
 	// for that.
 	wanted   bool
@@ -104,6 +108,25 @@ func (f *fetches) end(provider *v1alpha1.IdentityProvider, maxAge *time.Duration
 		s.next, s.failures = now.Add(age), 0
 	}
 	noteFetch(provider.Name, err, now)
+}
+
+// remember keeps keys that were fetched until the status has them.
+func (f *fetches) remember(provider *v1alpha1.IdentityProvider, keys *v1alpha1.FetchedKeys, issuer string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s := f.of[provider.Name]; s != nil && s.uid == provider.UID {
+		s.keys, s.issuer = keys, issuer
+	}
+}
+
+// last are the keys that were fetched last by this manager, and whose they are; nil for none.
+func (f *fetches) last(provider *v1alpha1.IdentityProvider) (keys *v1alpha1.FetchedKeys, issuer string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s := f.of[provider.Name]; s != nil && s.uid == provider.UID {
+		return s.keys, s.issuer
+	}
+	return nil, ""
 }
 
 func (f *fetches) standing(provider *v1alpha1.IdentityProvider) standing {
