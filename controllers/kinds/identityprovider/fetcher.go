@@ -184,7 +184,8 @@ func get(ctx context.Context, client *http.Client, at string) (body []byte, head
 	if err != nil {
 		return nil, nil, err
 	}
-	request.Header.Set("Accept", "application/json")
+	// An API server gives its keys as application/jwk-set+json alone (RFC 7517, 8.5).
+	request.Header.Set("Accept", "application/json, application/jwk-set+json")
 	response, err := client.Do(request)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", at, plain(err))
