@@ -143,7 +143,7 @@ func (c *Call) Pass(piece []byte) []byte {
 // providers send a stream of events as another type of content, or an object as one.
 func (c *Call) recognize(piece []byte) []byte {
 	f := &c.forward
-	first := append(f.first, piece...)
+	first := slices.Concat(f.first, piece)
 	form := protocol.FormOf(first)
 	if form == protocol.Undecided {
 		if len(bytes.TrimSpace(first)) == 0 {

@@ -9,13 +9,13 @@ import (
 type Form int
 
 const (
-	// Undecided: more of it must come.
+	// Undecided is when more of it must come.
 	Undecided Form = iota
-	// Object: it begins as JSON does.
+	// Object is what begins as JSON does.
 	Object
-	// Events: it begins as a stream of events does.
+	// Events is what begins as a stream of events does.
 	Events
-	// Neither: it is nothing that is read here.
+	// Neither is what is not read here.
 	Neither
 )
 

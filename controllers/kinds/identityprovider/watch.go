@@ -84,8 +84,8 @@ func (c *Controller) addWanted(ctx context.Context, queue feed.Queue) {
 	for _, name := range names {
 		c.fetches.want(name)
 		request := reconcile.Request{NamespacedName: types.NamespacedName{Name: name}}
-		if queue, ok := queue.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
-			queue.AddWithOpts(priorityqueue.AddOpts{Priority: ptr.To(wantedPriority)}, request)
+		if byPriority, ok := queue.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
+			byPriority.AddWithOpts(priorityqueue.AddOpts{Priority: ptr.To(wantedPriority)}, request)
 		} else {
 			queue.Add(request)
 		}

@@ -20,7 +20,7 @@ func KeepSpecManager(object any) (any, error) {
 	if _, isBudget := object.(*v1alpha1.TenantBudget); isBudget {
 		if last := specManager(accessor.GetManagedFields()); last != nil {
 			kept = append(kept, metav1.ManagedFieldsEntry{
-				Manager: last.Manager, Operation: last.Operation, Time: last.Time, FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:spec":{}}`)},
+				Manager: last.Manager, Operation: last.Operation, Time: last.Time, FieldsV1: metav1.NewFieldsV1(`{"f:spec":{}}`),
 			})
 		}
 	}
@@ -32,7 +32,7 @@ func KeepSpecManager(object any) (any, error) {
 func specManager(entries []metav1.ManagedFieldsEntry) *metav1.ManagedFieldsEntry {
 	var last *metav1.ManagedFieldsEntry
 	for i, entry := range entries {
-		if entry.Subresource != "" || entry.Time == nil || entry.FieldsV1 == nil || !managesSpec(entry.FieldsV1.Raw) {
+		if entry.Subresource != "" || entry.Time == nil || entry.FieldsV1 == nil || !managesSpec(entry.FieldsV1.GetRawBytes()) {
 			continue
 		}
 		if last == nil || !entry.Time.Before(last.Time) {

@@ -1,7 +1,6 @@
 package analysis
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -81,10 +80,4 @@ func (m listed) usualCall(output int64) (call usual, ok bool) {
 	}
 	cost, err := m.Prices.Dearest(usage)
 	return usual{m.Name, usage.Output, usage.Total(), cost}, err == nil
-}
-
-// output is the price of a million tokens of output, and of input where there is no output.
-func (m listed) price() money.Nanos {
-	list := m.Prices[price.Default].Base
-	return cmp.Or(list[price.Output], list[price.Input])
 }
