@@ -73,11 +73,11 @@ var _ = Describe("Alerts", func() {
 			expectProgrammed(ctx, budget)
 		}
 		force(v1alpha1.BreakerOpen)
-		Eventually(ctx, alertsOf(ctx, tenant)).WithTimeout(30 * time.Second).Should(Equal([]string{" ForceOpen 0 open"}))
+		Eventually(ctx, alertsOf(ctx, tenant)).WithTimeout(30 * time.Second).Should(Equal([]string{"ForceOpen 0 open"}))
 		force("")
-		Eventually(ctx, alertsOf(ctx, tenant)).WithTimeout(30 * time.Second).Should(Equal([]string{" ForceOpen 0 LimitChanged"}))
+		Eventually(ctx, alertsOf(ctx, tenant)).WithTimeout(30 * time.Second).Should(Equal([]string{"ForceOpen 0 LimitChanged"}))
 		force(v1alpha1.BreakerOpen)
-		Eventually(ctx, alertsOf(ctx, tenant)).WithTimeout(30 * time.Second).Should(Equal([]string{" ForceOpen 0 LimitChanged", " ForceOpen 0 open"}))
+		Eventually(ctx, alertsOf(ctx, tenant)).WithTimeout(30 * time.Second).Should(Equal([]string{"ForceOpen 0 LimitChanged", "ForceOpen 0 open"}))
 		Eventually(ctx, rows(ctx, `SELECT message FROM cost_alerts WHERE tenant_id = $1 AND resolved_at IS NULL`, tenant)).
 			Should(ContainElement(ContainSubstring("reason: A key was leaked.")))
 	})

@@ -134,8 +134,10 @@ var _ = Describe("Limits of every kind", func() {
 		span := spendOf(ctx, budget, limiterv1.MoneyLimit{Period: "1h30m"}, 50*money.Cent)
 		Eventually(ctx, eventsOf(ctx, budget, "BudgetDowngraded")).Should(ConsistOf(
 			"Warning: limit burst has reached its 50% rung: 0.50 of 1.00 USD spent (50%); cheaper models are called until " + span.End.Format(time.RFC3339)))
-		Expect(get(ctx, budget)).To(Succeed())
-		Expect(budget.Status.Limits[0]).To(SatisfyAll(HaveField("Name", "burst"), HaveField("Rung", v1alpha1.ActionDowngrade)))
+		Eventually(ctx, func(g Gomega) { // an Event is there before the status
+			g.Expect(get(ctx, budget)).To(Succeed())
+			g.Expect(budget.Status.Limits[0]).To(SatisfyAll(HaveField("Name", "burst"), HaveField("Rung", v1alpha1.ActionDowngrade)))
+		}).Should(Succeed())
 		Expect(budget.Status.Limits[0].ResetsAt.Time).To(BeTemporally("==", span.End))
 
 		By("one that counts some calls, which stops those alone")

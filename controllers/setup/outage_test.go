@@ -38,8 +38,10 @@ var _ = Describe("An outage of a store", func() {
 		redisServer = restarted
 		Eventually(ctx, back).WithTimeout(20 * time.Second).Should(HaveLen(backBefore + 1))
 		Expect(back()).To(ContainElement(HavePrefix("Normal: Redis answers again; it had been out of reach since ")))
-		Expect(get(ctx, manager)).To(Succeed())
-		Expect(manager.Data).NotTo(HaveKey("Redis"))
+		Eventually(ctx, func(g Gomega) { // an Event is there before what it follows from is written
+			g.Expect(get(ctx, manager)).To(Succeed())
+			g.Expect(manager.Data).NotTo(HaveKey("Redis"))
+		}).Should(Succeed())
 		Consistently(ctx, back).WithTimeout(2 * time.Second).Should(HaveLen(backBefore + 1))
 
 		By("being rebuilt: until that is done, it would take what another test spends for spent before")

@@ -166,6 +166,7 @@ func ancestors() Column[Entry] {
 func Words() map[string][]string {
 	words := map[string][]string{
 		"budget_limits.per":        {string(limiterv1.PerTenant), string(limiterv1.PerUser)},
+		"budget_changes.change":    stringsOf(Changes()),
 		"cost_alerts.action":       stringsOf(AlertActions()),
 		"cost_alerts.resolution":   stringsOf(Resolutions()),
 		"alert_deliveries.channel": stringsOf(Channels()),

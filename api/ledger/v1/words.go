@@ -137,6 +137,20 @@ const (
 // Resolutions are all resolutions.
 func Resolutions() []Resolution { return []Resolution{PeriodTurned, LimitChanged, BudgetRemoved} }
 
+// Change is what was done to a TenantBudget.
+type Change string
+
+// The changes.
+const (
+	// BudgetSet: it was created, or its spec was changed.
+	BudgetSet Change = "Set"
+	// BudgetDeleted: it was deleted.
+	BudgetDeleted Change = "Deleted"
+)
+
+// Changes are all changes.
+func Changes() []Change { return []Change{BudgetSet, BudgetDeleted} }
+
 // Channel is a way to tell somebody of an alert.
 type Channel string
 

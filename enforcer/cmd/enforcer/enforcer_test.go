@@ -93,7 +93,7 @@ func TestWhatGoesWrongAtTheProvider(t *testing.T) {
 		wantTruth   bool // the ledger has the bill, else the hold
 		wantOverrun bool
 	}{
-		"whole answer is cut":     {"[[output=5 cut=3]]", false, 200, "ChargedHold", false, false},
+		"whole answer is cut":     {"[[output=5 cut=3]]", false, 502, "ChargedHold", false, false},
 		"stream is cut":           {"[[output=5 cut=3]]", true, 200, "ChargedHold", false, false},
 		"stream fails":            {"[[output=5 fail=3]]", true, 200, "ChargedHold", false, false},
 		"no usage":                {"[[output=5 usage=none]]", false, 200, "ChargedHold", false, false},
