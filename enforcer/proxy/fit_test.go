@@ -149,10 +149,10 @@ func TestFit(t *testing.T) {
 
 		"larger than a limit": {chat, wide, dayOf(cost(chat, 40) + 1), wanted{output: 40, lowered: "Fit", questions: 2}},
 		"larger than a limit, which is held": {chat, room{held: 1, user: money.USD, tokens: 200_000}, dayOf(cost(chat, 10)), wanted{
-			status: 429, questions: 2, says: "The call may cost $0.00016, more than is left of the budget \\\"daily\\\" of tenant acme: $0.00 spent, $0.000000001 held",
+			status: 429, questions: 2, says: "The call may cost $0.00016, more than is left of the limit \\\"daily\\\" of tenant acme: $0.00 spent, $0.000000001 held",
 		}},
 		"larger than a limit ever fits": {chat, wide, dayOf(cost(chat, 9) + 1), wanted{status: 429, questions: 1,
-			says: "The call may cost $0.00106, more than the budget \\\"daily\\\" of tenant acme ever has: $0.000150001 per day. Ask for at most 9 output tokens (max_completion_tokens, or assumedOutputTokens in the TenantBudget)."}},
+			says: "The call may cost $0.00106, more than the limit \\\"daily\\\" of tenant acme ever has: $0.000150001 per day. Ask for at most 9 output tokens (max_completion_tokens, or assumedOutputTokens in the TenantBudget)."}},
 		"larger than a limit by its input": {chat, wide, dayOf(1), wanted{status: 429, questions: 1, says: "per day. Send less input, or have the limit raised."}},
 
 		"larger than a bucket": {chat, tokens(1000), bucketOf(length(chat) + 40), wanted{output: 40, lowered: "Fit", questions: 2}},

@@ -190,12 +190,12 @@ func TestRefusals(t *testing.T) {
 				document := dollarADay
 				document.Contact = "#ai-budgets"
 				d.config.tenant = newTenant(d.t, document)
-				refusing(admission.AdmitReply{Refusing: 1, Spent: money.USD, Debts: left(200_000, 20)})(d)
+				refusing(admission.AdmitReply{Refusing: 1, Spent: 80 * money.Cent, Held: 20 * money.Cent, Debts: left(200_000, 20)})(d)
 			}, wantStatus: 429,
 			wantHeader: merge(full, http.Header{"X-Should-Retry": {"false"}}),
-			wantBody: `{"error":{"message":"The call may cost $0.00106, more than is left of the limit \"daily\" of tenant acme: $1.00 spent, $0.00 held for calls in flight, $0.00 left of $1.00 per day. The limit resets at RESET. Contact: #ai-budgets.","type":"insufficient_quota","param":null,"code":"budget_exhausted"},` +
-				`"type":"urn:bursar:problem:budget-exhausted","title":"Budget exhausted","status":429,"detail":"The call may cost $0.00106, more than is left of the limit \"daily\" of tenant acme: $1.00 spent, $0.00 held for calls in flight, $0.00 left of $1.00 per day. The limit resets at RESET. Contact: #ai-budgets.",` +
-				`"limit":"daily","per":"Tenant","period":"Day","resetsAt":"RESET","amount":"1.00","spent":"1.00","held":"0.00"}`,
+			wantBody: `{"error":{"message":"The call may cost $0.00106, more than is left of the limit \"daily\" of tenant acme: $0.80 spent, $0.20 held for calls in flight, $0.00 left of $1.00 per day. Wait until calls in flight end. The limit resets at RESET. Contact: #ai-budgets.","type":"insufficient_quota","param":null,"code":"budget_exhausted"},` +
+				`"type":"urn:bursar:problem:budget-exhausted","title":"Budget exhausted","status":429,"detail":"The call may cost $0.00106, more than is left of the limit \"daily\" of tenant acme: $0.80 spent, $0.20 held for calls in flight, $0.00 left of $1.00 per day. Wait until calls in flight end. The limit resets at RESET. Contact: #ai-budgets.",` +
+				`"limit":"daily","per":"Tenant","period":"Day","resetsAt":"RESET","amount":"1.00","spent":"0.80","held":"0.20"}`,
 		},
 		"larger than a bucket": {
 			body:       `{"model":"mini","messages":[],"n":100,"max_tokens":100,"user":"` + strings.Repeat("x", 200_000) + `"}`,
