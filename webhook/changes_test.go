@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -58,6 +59,7 @@ func TestWhoChangedALimit(t *testing.T) {
 	testkit.Must(t, ana.Create(t.Context(), budget, client.FieldOwner("kubectl")))
 	awaitChanges(t, namespace, want)
 
+	time.Sleep(1100 * time.Millisecond) // managedFields have whole seconds: of two in one, nobody knows which was the later
 	updateAs(t, ana, budget, client.FieldOwner("bo"), func() {
 		budget.Spec.Limits[0].Amount = "7.00"
 		budget.ManagedFields = nil

@@ -1,6 +1,7 @@
 package webhook_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -83,7 +84,8 @@ func TestMembershipIsRefused(t *testing.T) {
 		t.Errorf("got the warnings %q", got)
 	}
 	early := objects.Membership(namespace, "early", objects.IdentityProvider(""))
-	create(t, early)
+	testkit.Must(t, api.Create(t.Context(), early))
+	t.Cleanup(func() { _ = api.Delete(context.Background(), early) })
 	if got := warned.take(); len(got) != 1 || !strings.HasPrefix(got[0], "has no effect yet: spec.identityProviderRef.name: Invalid value") {
 		t.Errorf("got the warnings %q", got)
 	}

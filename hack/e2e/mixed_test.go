@@ -179,7 +179,7 @@ func (c *mixedCall) throughVercel(random *rand.Rand, prompt func(string) string,
 	}
 	version := []string{"1", "3", "4"}[random.IntN(3)]
 	specification := map[string]string{"1": "2", "3": "3", "4": "4"}[version]
-	c.path, c.keyField = "/v"+version+"/ai/language-model", "Authorization"
+	c.path, c.keyField, c.counted = "/v"+version+"/ai/language-model", "Authorization", false
 	c.header = map[string]string{
 		"ai-language-model-id": model, "ai-language-model-specification-version": specification, "ai-language-model-streaming": strconv.FormatBool(stream),
 	}
