@@ -18,6 +18,16 @@ import (
 	"github.com/prometheus/common/model"
 )
 
+// clusterIssuer is an issuer whose keys are fetched, so that there is something to measure.
+const clusterIssuer = `
+apiVersion: bursar.dev/v1alpha1
+kind: IdentityProvider
+metadata: {name: measured}
+spec:
+  issuer: {cluster: true, audiences: [bursar]}
+  claimMappings: {user: {claim: sub}}
+`
+
 // TestMetrics: what the manager and the enforcers measure is what docs/metrics.md says,
 // is named by Prometheus' conventions, and has no label but those.
 func TestMetrics(t *testing.T) {
@@ -25,6 +35,10 @@ func TestMetrics(t *testing.T) {
 	for range 2 { // admitted, and refused
 		penny(t, "measured")
 	}
+	if err := bursar.Apply(t.Context(), clusterIssuer); err != nil {
+		t.Fatal(err)
+	}
+	programmed(t)
 	docs, err := os.ReadFile("../../docs/metrics.md")
 	if err != nil {
 		t.Fatal(err)

@@ -86,7 +86,7 @@ spec:
   - name: mixed/claude-sonnet-4-5
     maxOutputTokens: 4000
     prices: {input: "3", cachedInput: "0.30", cacheWrite5m: "3.75", output: "15", fees: [{name: web_search, amount: "0.01", usesPerCall: 2}]}
-  - {name: mixed/gpt-4o, maxOutputTokens: 4000, prices: {input: "2.50", cachedInput: "1.25", output: "10.00"}}
+  - {name: mixed/gpt-4o, tokenizer: o200k_base, maxOutputTokens: 4000, prices: {input: "2.50", cachedInput: "1.25", output: "10.00"}}
 `
 
 // mixedCall is a call of one of the protocols.
@@ -179,7 +179,7 @@ func (c *mixedCall) throughVercel(random *rand.Rand, prompt func(string) string,
 	}
 	version := []string{"1", "3", "4"}[random.IntN(3)]
 	specification := map[string]string{"1": "2", "3": "3", "4": "4"}[version]
-	c.path, c.keyField, c.counted = "/v"+version+"/ai/language-model", "Authorization", false
+	c.path, c.keyField, c.counted = "/v"+version+"/ai/language-model", "Authorization", stream
 	c.header = map[string]string{
 		"ai-language-model-id": model, "ai-language-model-specification-version": specification, "ai-language-model-streaming": strconv.FormatBool(stream),
 	}

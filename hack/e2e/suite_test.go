@@ -105,7 +105,8 @@ func programmed(t *testing.T) {
 	}()
 	eventually(t, "all is programmed", func() bool {
 		var err error
-		waiting, err = notProgrammed(t.Context(), api, &v1alpha1.TenantBudgetList{}, &v1alpha1.APIKeyList{}, &v1alpha1.ModelProviderList{})
+		waiting, err = notProgrammed(t.Context(), api, &v1alpha1.TenantBudgetList{}, &v1alpha1.APIKeyList{}, &v1alpha1.ModelProviderList{},
+			&v1alpha1.IdentityProviderList{}, &v1alpha1.MembershipList{})
 		return err == nil && len(waiting) == 0
 	})
 }
