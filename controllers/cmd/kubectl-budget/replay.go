@@ -114,7 +114,7 @@ func runReplay(cmd *cobra.Command, c *cluster, o replayOptions) error {
 // replayAll replays each budget that is changed.
 func replayAll(
 	ctx context.Context, c *cluster, reader *history.Reader, changed resources, namespace string, from, to time.Time,
-) ([]report, error) {
+) ([]replayReport, error) {
 	budgets, err := c.tree(ctx, namespace)
 	if err != nil {
 		return nil, err
@@ -128,7 +128,7 @@ func replayAll(
 	if err != nil {
 		return nil, err
 	}
-	var reports []report
+	var reports []replayReport
 	for _, key := range keys {
 		budget, err := all.budget(key)
 		if err != nil {
@@ -156,7 +156,7 @@ func replayAll(
 		if budgets.partial != nil {
 			unknown = append(unknown, "rate limits of policies in namespaces that you may not read")
 		}
-		reports = append(reports, newReport(budget, result, unknown))
+		reports = append(reports, newReplayReport(budget, result, unknown))
 	}
 	return reports, nil
 }
@@ -179,8 +179,8 @@ func parseLength(text string) (time.Duration, error) {
 	return length, nil
 }
 
-// report is what is told of one budget's replay.
-type report struct {
+// replayReport is what is told of one budget's replay.
+type replayReport struct {
 	Budget string    `json:"budget"`
 	Tenant string    `json:"tenant"`
 	From   time.Time `json:"from"`
@@ -234,8 +234,8 @@ type userReport struct {
 	Refused  tally  `json:"refused"`
 }
 
-func newReport(budget *v1alpha1.TenantBudget, result replay.Result, unknown []string) report {
-	r := report{
+func newReplayReport(budget *v1alpha1.TenantBudget, result replay.Result, unknown []string) replayReport {
+	r := replayReport{
 		Budget: budget.Namespace + "/" + budget.Name, Tenant: budget.Spec.Tenant, From: result.From, To: result.To, Shadow: result.Shadow,
 		Admitted: tallyOf(result.Admitted), Refused: tallyOf(result.Refused),
 		WereRefused: tallyOf(result.WereRefused), Fitting: tallyOf(result.Fitting),

@@ -115,7 +115,7 @@ spec: {tenant: above, limits: [{name: yearly, period: Year, amount: "0.90"}], la
 	} {
 		t.Run(name, func(t *testing.T) {
 			stdout, stderr, err := budgetedWith(t, tc.yaml, "replay", "-f", "-", "-n", "replayed", "--since", "1d", "-o", "json")
-			var got struct{ Replays []report }
+			var got struct{ Replays []replayReport }
 			if err != nil || json.Unmarshal([]byte(stdout), &got) != nil || len(got.Replays) == 0 {
 				t.Fatalf("error %v, told %q, printed %s", err, stderr, stdout)
 			}
@@ -191,14 +191,14 @@ func TestReport(t *testing.T) {
 	b := &v1alpha1.TenantBudget{}
 	b.Name, b.Namespace, b.Spec.Tenant = "acme", "acme", "acme"
 	var text strings.Builder
-	newReport(b, result, []string{"what the other tenants below holding spent"}).write(&text)
+	newReplayReport(b, result, []string{"what the other tenants below holding spent"}).write(&text)
 	golden(t, "replay.txt", text.String())
 
 	for range 2 * rowsShown {
 		result.Users = append(result.Users, replay.User{Tenant: "acme", Name: "bo", Admitted: calls(1, 1), Refused: calls(1, 1)})
 	}
 	text.Reset()
-	newReport(b, result, nil).write(&text)
+	newReplayReport(b, result, nil).write(&text)
 	if !strings.HasSuffix(text.String(), "... and 21 more: use -o json to see all\n") {
 		t.Errorf("a long report ends with %q", text.String()[text.Len()-80:])
 	}

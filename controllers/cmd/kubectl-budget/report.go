@@ -1,99 +1,226 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/history"
 )
 
-// rowsShown is how many periods and users a table shows. JSON and YAML have all.
-const rowsShown = 20
+const formatCSV = "csv"
 
-// write writes the report for people.
-func (r report) write(w io.Writer) {
-	fmt.Fprintf(w, "TenantBudget %s, tenant %s, from %s to %s\n\n", r.Budget, r.Tenant, moment(r.From), moment(r.To))
-	refused := "would be refused"
-	if r.Shadow {
-		refused += ", without Shadow"
-	}
-	shade := green
-	if r.Refused.Calls > 0 {
-		shade = red
-	}
-	summary := table{
-		cells("", "CALLS", "COST"), r.Admitted.row("were made"), r.Refused.row("  of these " + refused),
-		r.WereRefused.row("money refused (cost estimated)"), r.Fitting.row("  of these would be admitted"),
-	}
-	summary[2][1].color = shade
-	summary.write(w)
-	fmt.Fprintln(w)
-	r.limits().write(w)
-	if len(r.Periods) > 0 {
-		fmt.Fprintln(w)
-		some(r.periods()).write(w)
-	}
-	if len(r.Users) > 0 {
-		fmt.Fprintln(w)
-		some(r.users()).write(w)
-	}
-	if len(r.Unknown) > 0 {
-		fmt.Fprintln(w, "\nUnknown:")
-	}
-	for _, unknown := range r.Unknown {
-		fmt.Fprintln(w, "-", unknown)
-	}
+// spendOptions are the flags of report.
+type spendOptions struct {
+	allTenants              bool
+	tenant                  string
+	by                      []string
+	month, from, to, inZone string
+	invoices                []string
+	format                  string
+	ledger                  database
 }
 
-func (t tally) row(what string) []cell { return cells(what, fmt.Sprint(t.Calls), t.Cost) }
+func newReport(c *cluster) *cobra.Command {
+	var o spendOptions
+	cmd := &cobra.Command{
+		Use:   "report [BUDGET...]",
+		Short: "Add up what calls have cost, by tenant, user, model and so on",
+		Long: `Add up what calls have cost, from the ledger, exact to the nano-dollar: of a namespace's
+TenantBudgets and those below them, or of all tenants with -A. The last row is the total.
 
-func (r report) limits() table {
-	all := table{cells("LIMIT", "PER", "SIZE", "REFUSED", "COST", "REASONS", "FIRST TRIPPED", "FIRST EXHAUSTED")}
-	for _, l := range r.Limits {
-		var reasons []string
-		for _, reason := range slices.Sorted(maps.Keys(l.Reasons)) {
-			reasons = append(reasons, fmt.Sprintf("%s %d", reason, l.Reasons[reason]))
+A call counts in the month in which it was admitted, by UTC unless --time-zone says
+otherwise, and is in the ledger once it has ended. ESTIMATED is the part of the cost that
+is not what the provider reported: a bound on calls that were cut off or whose usage is not
+believed, or a guess for models without a price.
+
+By tenant, the cost is also shown in the currency that the tenant's limits are written in,
+at the rate that was declared last.
+
+-A needs no cluster, and a login that is a member of bursar_finance.
+
+With --invoice, the report shows what providers billed beside what the ledger has, and the
+difference. An invoice is PROVIDER=AMOUNT, with the name of a ModelProvider, or a CSV file
+with the columns provider, amount and, if it has an amount for each model, model.`,
+		Example: `  kubectl budget report --by user,model --month 2026-10 -n acme
+  kubectl budget report -A --by tenant,model --month 2026-10 -o csv > october.csv
+  kubectl budget report -A --month 2026-10 --invoice openai=1234.56 --invoice anthropic.csv`,
+		ValidArgsFunction: c.completeBudgets(1 << 10),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := runReport(cmd.Context(), c, o, args)
+			if err != nil {
+				return err
+			}
+			return r.print(cmd.OutOrStdout(), o.format)
+		},
+	}
+	flags := cmd.Flags()
+	flags.BoolVarP(&o.allTenants, "all-tenants", "A", false, "all tenants of the ledger")
+	flags.StringVar(&o.tenant, "tenant", "", "one tenant, without a cluster")
+	flags.StringSliceVar(&o.by, "by", []string{string(history.ByTenant)}, "what to group by, separated by commas: "+strings.Join(dimensions(), ", "))
+	flags.StringVar(&o.month, "month", "", "the month, such as 2026-10 (default: the present one)")
+	flags.StringVar(&o.from, "from", "", "the first day, such as 2026-10-01, instead of --month")
+	flags.StringVar(&o.to, "to", "", "the last day, such as 2026-12-31 (default: today)")
+	flags.StringVar(&o.inZone, "time-zone", "UTC", "IANA name of the zone that days and months are of")
+	flags.StringArrayVar(&o.invoices, "invoice", nil, "an invoice to compare with: PROVIDER=AMOUNT or a CSV file; may be repeated")
+	o.ledger.addFlag(cmd)
+	addOutput(cmd, &o.format, formatTable, formatCSV, formatJSON)
+	complete := func(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		return starting(dimensions(), prefix), cobra.ShellCompDirectiveNoFileComp
+	}
+	if err := cmd.RegisterFlagCompletionFunc("by", complete); err != nil {
+		panic(err) // there is no such flag
+	}
+	return cmd
+}
+
+func dimensions() []string {
+	var names []string
+	for _, d := range history.Dimensions() {
+		names = append(names, string(d))
+	}
+	return names
+}
+
+// printable is a report that can be printed in each format.
+type printable interface {
+	print(w io.Writer, format string) error
+}
+
+// runReport reads what the options ask for.
+func runReport(ctx context.Context, c *cluster, o spendOptions, budgets []string) (printable, error) {
+	query, err := o.query(time.Now())
+	if err != nil {
+		return nil, err
+	}
+	invoices, err := readInvoices(o.invoices)
+	if err != nil {
+		return nil, err
+	}
+	reader, closeIt, err := o.ledger.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer closeIt()
+	if len(o.invoices) > 0 {
+		return compareInvoices(ctx, reader, query, invoices)
+	}
+	if o.allTenants {
+		spent, err := reader.SpendOfAll(ctx, query)
+		if err != nil {
+			return nil, err
 		}
-		row := cells(l.Limit, orDash(l.Per), l.Size, fmt.Sprint(l.Refused.Calls), l.Refused.Cost,
-			orDash(strings.Join(reasons, ", ")), at(l.TrippedAt), at(l.ExhaustedAt))
-		if l.Refused.Calls > 0 {
-			row[3].color = red
+		currencies, err := reader.CurrenciesOfAll(ctx)
+		return newSpendReport(query, spent, nil, currencies), err
+	}
+	tenants, unknown, err := o.tenants(ctx, c, budgets)
+	if err != nil {
+		return nil, err
+	}
+	spent, err := reader.Spend(ctx, query, tenants...)
+	if err != nil {
+		return nil, err
+	}
+	currencies, err := reader.Currencies(ctx, tenants...)
+	r := newSpendReport(query, spent, tenants, currencies)
+	r.Unknown = unknown
+	return r, err
+}
+
+// query is which calls are added up, and how.
+func (o spendOptions) query(now time.Time) (query history.SpendQuery, err error) {
+	switch {
+	case o.allTenants && o.tenant != "":
+		return query, usageError{errors.New("-A and --tenant are mutually exclusive")}
+	case len(o.invoices) > 0 && !o.allTenants:
+		return query, usageError{errors.New("--invoice requires -A: a provider bills the calls of all tenants together")}
+	}
+	if query.Zone, err = time.LoadLocation(o.inZone); err != nil || o.inZone == "" || o.inZone == "Local" {
+		return query, usageError{fmt.Errorf(`--time-zone %s: use an IANA name such as "America/Argentina/Buenos_Aires" or "UTC"`, o.inZone)}
+	}
+	for _, name := range o.by {
+		if !slices.Contains(dimensions(), name) {
+			return query, usageError{fmt.Errorf("--by %s: must be some of %s", name, strings.Join(dimensions(), ", "))}
 		}
-		all = append(all, row)
+		if d := history.Dimension(name); !slices.Contains(query.By, d) {
+			query.By = append(query.By, d)
+		}
 	}
-	return all
+	query.From, query.To, err = o.span(now.In(query.Zone), query.Zone)
+	return query, err
 }
 
-func (r report) periods() table {
-	all := table{cells("PERIOD OF", "USER", "FROM", "TO", "SPENT", "TRIPPED", "EXHAUSTED", "REFUSED", "COST")}
-	for _, p := range r.Periods {
-		all = append(all, cells(p.Limit, orDash(p.User), moment(p.From), moment(p.To), p.Spent,
-			at(p.TrippedAt), at(p.ExhaustedAt), fmt.Sprint(p.Refused.Calls), p.Refused.Cost))
+// span is the month, or the days, that are asked for.
+func (o spendOptions) span(now time.Time, zone *time.Location) (from, to time.Time, err error) {
+	const day, month = time.DateOnly, "2006-01"
+	if o.from == "" && o.to == "" {
+		from = time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, zone)
+		if o.month != "" {
+			if from, err = time.ParseInLocation(month, o.month, zone); err != nil {
+				return from, to, usageError{fmt.Errorf("--month %s: must be a year and a month, such as 2026-10", o.month)}
+			}
+		}
+		return from, from.AddDate(0, 1, 0), nil
 	}
-	return all
+	if o.month != "" || o.from == "" {
+		return from, to, usageError{errors.New("use --month, or --from and --to")}
+	}
+	if from, err = time.ParseInLocation(day, o.from, zone); err != nil {
+		return from, to, usageError{fmt.Errorf("--from %s: must be a day, such as 2026-10-01", o.from)}
+	}
+	last := now
+	if o.to != "" {
+		if last, err = time.ParseInLocation(day, o.to, zone); err != nil {
+			return from, to, usageError{fmt.Errorf("--to %s: must be a day, such as 2026-12-31", o.to)}
+		}
+	}
+	to = time.Date(last.Year(), last.Month(), last.Day()+1, 0, 0, 0, 0, zone)
+	if !from.Before(to) {
+		return from, to, usageError{fmt.Errorf("--to %s is before --from %s", o.to, o.from)}
+	}
+	return from, to, nil
 }
 
-func (r report) users() table {
-	all := table{cells("USER", "TENANT", "MADE", "COST", "REFUSED", "COST")}
-	for _, u := range r.Users {
-		all = append(all, cells(u.User, u.Tenant, fmt.Sprint(u.Admitted.Calls), u.Admitted.Cost, fmt.Sprint(u.Refused.Calls), u.Refused.Cost))
+// tenants are those that are asked for and those below them, as far as they can be seen,
+// and what of them cannot be known.
+func (o spendOptions) tenants(ctx context.Context, c *cluster, names []string) (tenants, unknown []string, err error) {
+	if o.tenant != "" {
+		if len(names) > 0 {
+			return nil, nil, usageError{errors.New("budgets and --tenant are mutually exclusive")}
+		}
+		return []string{o.tenant}, nil, nil
 	}
-	return all
-}
-
-// some are the first rows of a table, and how many more there are.
-func some(t table) table {
-	if more := len(t) - 1 - rowsShown; more > 0 {
-		t = append(t[:1+rowsShown:1+rowsShown], cells(fmt.Sprintf("... and %d more: use -o json to see all", more)))
+	namespace, err := c.namespace()
+	if err != nil {
+		return nil, nil, err
 	}
-	return t
-}
-
-func at(t *time.Time) string {
-	if t == nil {
-		return "-"
+	all, err := c.tree(ctx, namespace)
+	if err != nil {
+		return nil, nil, err
 	}
-	return moment(*t)
+	own, err := c.budgets(ctx, namespace, names...)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(own) == 0 {
+		return nil, nil, fmt.Errorf("no TenantBudget found%s", in(namespace))
+	}
+	for _, budget := range own {
+		for _, member := range history.Family(limiterv1.Tenant{Level: limiterv1.Level{Tenant: budget.Spec.Tenant}}, all.budgets) {
+			if !slices.Contains(tenants, member.Name) {
+				tenants = append(tenants, member.Name)
+			}
+		}
+	}
+	if all.partial != nil {
+		unknown = []string{fmt.Sprintf("the spending of children in other namespaces: %v", all.partial)}
+	}
+	return tenants, unknown, nil
 }

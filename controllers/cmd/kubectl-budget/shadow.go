@@ -57,7 +57,7 @@ type readiness struct {
 	// Shadowed are the calls that were admitted only because a budget was in Shadow.
 	Shadowed tally `json:"shadowed"`
 	// Enforced is the replay of the budget as if it were enforced.
-	Enforced report `json:"enforced"`
+	Enforced replayReport `json:"enforced"`
 }
 
 func runShadow(cmd *cobra.Command, c *cluster, o shadowOptions) error {
@@ -110,7 +110,7 @@ func runShadow(cmd *cobra.Command, c *cluster, o shadowOptions) error {
 }
 
 // readinessOf judges by the budget's replay; those of its children are theirs.
-func readinessOf(reports []report, budget v1alpha1.TenantBudget, shadowed history.Tally, since string) readiness {
+func readinessOf(reports []replayReport, budget v1alpha1.TenantBudget, shadowed history.Tally, since string) readiness {
 	found := readiness{Shadowed: tally{shadowed.Calls, shadowed.Cost.String()}}
 	for _, r := range reports {
 		if r.Tenant == budget.Spec.Tenant {
