@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -79,5 +80,27 @@ func TestCheckLocally(t *testing.T) {
 				t.Errorf("printed %s\nwant %s", stdout, tc.want)
 			}
 		})
+	}
+}
+
+var yamlBlock = regexp.MustCompile("(?s)```yaml\n(.*?)```")
+
+// TestFirstDay: nothing is wrong in the resources of docs/first-day.md, nor unwise.
+func TestFirstDay(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/first-day.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := yamlBlock.FindSubmatch(page)
+	if block == nil {
+		t.Fatal("the page has no YAML")
+	}
+	file := filepath.Join(t.TempDir(), "acme.yaml")
+	if err := os.WriteFile(file, block[1], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stdout, stderr, err := budgeted(t, "check", "-f", file, "--local", "--strict")
+	if err != nil || stdout != "" || !strings.Contains(stderr, "6 resources checked") {
+		t.Errorf("printed %s%s, error %v", stdout, stderr, err)
 	}
 }
