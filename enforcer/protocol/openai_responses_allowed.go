@@ -33,7 +33,7 @@ var responsesAllowed = allowed{
 // responsesItems are messages, and what a model and the client's tools have said before.
 var responsesItems = ofTypes("use messages, function calls and their outputs", map[string]rule{
 	"": responsesMessage, "message": responsesMessage,
-	"function_call":           responsesItem("name", "arguments"),
+	"function_call":           responsesItem("name", "arguments", "parsed_arguments"), // which the SDK adds
 	"function_call_output":    object(itemMembers.plus(allowed{"name": free, "output": responsesContent})),
 	"custom_tool_call":        responsesItem("name", "input"),
 	"custom_tool_call_output": object(itemMembers.plus(allowed{"name": free, "output": responsesContent})),

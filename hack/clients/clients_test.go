@@ -90,7 +90,7 @@ spec:
   endpoint: %[1]s/v1
   credentialFile: openai
   models:
-  - {name: gpt-4o-mini, maxOutputTokens: 200, prices: {input: "0.15", cachedInput: "0.075", output: "0.60"}}
+  - {name: gpt-4o-mini, contextWindow: 128000, maxOutputTokens: 200, prices: {input: "0.15", cachedInput: "0.075", output: "0.60"}}
   - {name: text-embedding-3-small, prices: {input: "0.02"}}
   - {name: omni-moderation-latest, prices: {input: "0"}}
 ---
