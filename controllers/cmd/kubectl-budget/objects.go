@@ -109,7 +109,18 @@ func decode(document []byte, namespace string) ([]client.Object, error) {
 	default:
 		object.SetNamespace(cmp.Or(object.GetNamespace(), namespace))
 	}
+	if budget, is := object.(*v1alpha1.TenantBudget); is {
+		setDefaultLadder(budget)
+	}
 	return []client.Object{object}, nil
+}
+
+// setDefaultLadder gives a budget of a file that says nothing of a ladder the one that the API
+// server would, as the CRD has it. An empty ladder is left empty.
+func setDefaultLadder(budget *v1alpha1.TenantBudget) {
+	if budget.Spec.Ladder == nil {
+		budget.Spec.Ladder = []v1alpha1.Rung{{AtPercent: 80, Action: v1alpha1.ActionWarn}, {AtPercent: 90, Action: v1alpha1.ActionTrip}}
+	}
 }
 
 func decodeList(document []byte, namespace string) (all []client.Object, err error) {

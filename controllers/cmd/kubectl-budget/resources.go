@@ -71,6 +71,7 @@ func (r *resources) add(document []byte, namespace string, left func(kind, name 
 		if err := yaml.UnmarshalStrict(document, &budget); err != nil {
 			return fmt.Errorf("TenantBudget %s: %w", object.Name, err)
 		}
+		setDefaultLadder(&budget)
 		budget.Namespace = cmp.Or(budget.Namespace, namespace)
 		r.budgets = append(r.budgets, budget)
 	case "RateLimitPolicy":

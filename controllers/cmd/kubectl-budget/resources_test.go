@@ -3,9 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"sigs.k8s.io/yaml"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
@@ -107,5 +112,50 @@ func TestPoliciesWithoutTarget(t *testing.T) {
 		if err := r.check(); err == nil || !strings.Contains(err.Error(), "must set exactly one of targetRef and targetSelector") {
 			t.Errorf("%s: got %v", name, err)
 		}
+	}
+}
+
+// TestDefaultLadder: a budget of a file is read with the ladder that the API server gives it.
+func TestDefaultLadder(t *testing.T) {
+	content, err := os.ReadFile("../../../config/crd/bases/bursar.dev_tenantbudgets.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var crd apiextensionsv1.CustomResourceDefinition
+	if err := yaml.Unmarshal(content, &crd); err != nil {
+		t.Fatal(err)
+	}
+	var byServer []v1alpha1.Rung
+	spec := crd.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties["spec"]
+	if err := yaml.Unmarshal(spec.Properties["ladder"].Default.Raw, &byServer); err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		written string
+		want    []v1alpha1.Rung
+	}{
+		"none":  {want: byServer},
+		"null":  {written: "  ladder: null\n", want: byServer},
+		"empty": {written: "  ladder: []\n", want: []v1alpha1.Rung{}},
+		"one": {written: "  ladder: [{atPercent: 70, action: Trip}]\n",
+			want: []v1alpha1.Rung{{AtPercent: 70, Action: v1alpha1.ActionTrip}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			written := strings.Replace(fmt.Sprintf(selectedYAML, "acme", "free"), "---\n", tc.written, 1)
+			replayed, err := readResources(strings.NewReader(written), "default", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := replayed.budgets[0].Spec.Ladder; !reflect.DeepEqual(got, tc.want) {
+				t.Errorf("replay has ladder %v, want %v", got, tc.want)
+			}
+			checked, err := readObjects(strings.NewReader(written), "default")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := checked[0].(*v1alpha1.TenantBudget).Spec.Ladder; !reflect.DeepEqual(got, tc.want) {
+				t.Errorf("check has ladder %v, want %v", got, tc.want)
+			}
+		})
 	}
 }
