@@ -31,9 +31,10 @@ func newCheck(c *cluster) *cobra.Command {
 		Use:   "check -f FILE",
 		Short: "Find mistakes in YAML before it is applied",
 		Long: `Find what is wrong, and what is valid and surely not meant, in the resources of a file:
-the errors that the webhook would refuse them with, and the warnings that it would give.
-What is not in the file is read from the cluster, which is not changed. Bounds of single
-fields are the API server's to check: kubectl apply --dry-run=server.
+the errors that the webhook would refuse them with, and what their condition Warning
+would say. What is not in the file is read from the cluster, which is not changed. Bounds
+of single fields, and warnings of what changes, such as a limit that is raised, come from
+the API server: kubectl apply --dry-run=server.
 
 The exit code is 1 if something is wrong or can have no effect at all, such as a limit on
 a model that no ModelProvider lists; with --strict, if there is any warning.`,
