@@ -85,22 +85,37 @@ func TestCheckLocally(t *testing.T) {
 
 var yamlBlock = regexp.MustCompile("(?s)```yaml\n(.*?)```")
 
-// TestFirstDay: nothing is wrong in the resources of docs/first-day.md, nor unwise.
-func TestFirstDay(t *testing.T) {
-	page, err := os.ReadFile("../../../docs/first-day.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	block := yamlBlock.FindSubmatch(page)
-	if block == nil {
-		t.Fatal("the page has no YAML")
-	}
-	file := filepath.Join(t.TempDir(), "acme.yaml")
-	if err := os.WriteFile(file, block[1], 0o600); err != nil {
-		t.Fatal(err)
-	}
-	stdout, stderr, err := budgeted(t, "check", "-f", file, "--local", "--strict")
-	if err != nil || stdout != "" || !strings.Contains(stderr, "6 resources checked") {
-		t.Errorf("printed %s%s, error %v", stdout, stderr, err)
+// TestPages: nothing is wrong in the resources of the pages, nor unwise. Those of a page may need
+// those of the first day.
+func TestPages(t *testing.T) {
+	for page, tc := range map[string]struct {
+		with []string
+		want string
+	}{
+		"first-day.md": {want: "6 resources checked"},
+		"identity.md":  {with: []string{"first-day.md"}, want: "8 resources checked"},
+	} {
+		t.Run(page, func(t *testing.T) {
+			var resources []byte
+			for _, name := range append(tc.with, page) {
+				content, err := os.ReadFile(filepath.Join("../../../docs", name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				block := yamlBlock.FindSubmatch(content)
+				if block == nil {
+					t.Fatalf("%s has no YAML", name)
+				}
+				resources = append(append(resources, "---\n"...), block[1]...)
+			}
+			file := filepath.Join(t.TempDir(), "all.yaml")
+			if err := os.WriteFile(file, resources, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			stdout, stderr, err := budgeted(t, "check", "-f", file, "--local", "--strict")
+			if err != nil || stdout != "" || !strings.Contains(stderr, tc.want) {
+				t.Errorf("printed %s%s, error %v", stdout, stderr, err)
+			}
+		})
 	}
 }
