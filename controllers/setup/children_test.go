@@ -37,7 +37,7 @@ var _ = Describe("A child", func() {
 		expectCondition(ctx, team, v1alpha1.ConditionAccepted, "False NotAllowedByParent")
 		Expect(message(team, v1alpha1.ConditionAccepted)).To(Equal(fmt.Sprintf(
 			`spec.parentRef: Invalid value: "%[1]s/budget": is not there, or does not allow this TenantBudget as a child: `+
-				`include namespace %[2]s in spec.allowedChildren.namespaces of TenantBudget %[1]s/budget; a configuration that was accepted before stays in force`,
+				`include namespace %[2]s in spec.allowedChildren.namespaces of TenantBudget %[1]s/budget; a configuration that was accepted before, if any, stays in force`,
 			company.Namespace, team.Namespace)))
 		expectCondition(ctx, part, v1alpha1.ConditionAccepted, "False NotAllowedByParent")
 		Expect(message(part, v1alpha1.ConditionAccepted)).To(ContainSubstring("does not allow %s/budget as a child", team.Namespace))

@@ -157,7 +157,7 @@ func notAllowed(parent client.ObjectKey, child *v1alpha1.TenantBudget, isOwn boo
 	}
 	return reject(v1alpha1.ReasonNotAllowedByParent, field.Invalid(parentPath, parent.String(), fmt.Sprintf(
 		"%[4]sdoes not allow %[1]s as a child: include namespace %[3]s in spec.allowedChildren.namespaces of TenantBudget %[2]s; "+
-			"a configuration that was accepted before stays in force", whose, parent, child.Namespace, missing)))
+			"a configuration that was accepted before, if any, stays in force", whose, parent, child.Namespace, missing)))
 }
 
 func reject(reason string, err *field.Error) *Decision {
