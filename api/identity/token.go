@@ -67,6 +67,9 @@ func checkForm(token string) error {
 	default:
 		return refuse(Malformed, "the token does not have the three parts of a JSON Web Token")
 	}
+	if strings.HasSuffix(token, ".") {
+		return refuse(Malformed, "the token is not signed")
+	}
 	for part := range strings.SplitSeq(token, ".") {
 		if !isStrictBase64(part) {
 			return refuse(Malformed, "a part of the token is not base64url without padding")

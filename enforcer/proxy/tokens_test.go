@@ -408,6 +408,9 @@ func TestRefusalsOfTokens(t *testing.T) {
 			token: "a.b.c", status: 401, message: "A part of the token is not base64url without padding.",
 			challenge: "a part of the token is not base64url without padding",
 		},
+		"not signed": {
+			token: "e30.e30.", status: 401, message: "The token is not signed.", challenge: "the token is not signed",
+		},
 		"nobody's member": {
 			token: project.Token(issuer.Regular, "eve", "", now, nil), status: 403, message: "The caller belongs to no tenant.",
 		},
