@@ -156,7 +156,7 @@ func (m *mappings) claims(token map[string]any) (c Claims, err error) {
 }
 
 func (m *mappings) userOf(token map[string]any) (string, error) {
-	if m.user.Claim == "email" && token[emailVerified] == false {
+	if m.user.Claim == "email" && !mayBeVerified(token) {
 		return "", m.user.refusal("is an e-mail address that is not verified")
 	}
 	name, err := m.user.text(token)
@@ -169,6 +169,14 @@ func (m *mappings) userOf(token map[string]any) (string, error) {
 		return "", m.user.refusal("gives what cannot be the name of a user: letters, digits and . _ @ + -, at most 128 of them,")
 	}
 	return name, nil
+}
+
+// mayBeVerified reports whether a token does not say that its e-mail address is unverified. Some
+// issuers say nothing of it, and some say true and false in texts.
+func mayBeVerified(token map[string]any) bool {
+	said, says := token[emailVerified]
+	text, _ := scalar(said)
+	return !says || text == "true"
 }
 
 // user is what the name of a user looks like, as in an APIKey.

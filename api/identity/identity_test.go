@@ -241,9 +241,14 @@ func TestMappings(t *testing.T) {
 			claims: map[string]any{"kubernetes.io": map[string]any{"namespace": "acme", "serviceaccount": map[string]any{"name": "bot"}}},
 			want:   identity.Claims{User: "bot", Tenants: []string{"acme"}},
 		},
-		"no such claim, for the user":   {change: func(d *limiterv1.IdentityProvider) { d.Mappings.User = claim("upn") }, reason: identity.Unmappable},
-		"no such claim, for the tier":   {change: func(d *limiterv1.IdentityProvider) { d.Mappings.Tier = claim("role") }, want: identity.Claims{User: "ana"}},
-		"an e-mail nobody has verified": {change: func(d *limiterv1.IdentityProvider) { d.Mappings.User = claim("email") }, claims: map[string]any{"email_verified": false}, reason: identity.Unmappable},
+		"no such claim, for the user":            {change: func(d *limiterv1.IdentityProvider) { d.Mappings.User = claim("upn") }, reason: identity.Unmappable},
+		"no such claim, for the tier":            {change: func(d *limiterv1.IdentityProvider) { d.Mappings.Tier = claim("role") }, want: identity.Claims{User: "ana"}},
+		"an e-mail nobody has verified":          {change: func(d *limiterv1.IdentityProvider) { d.Mappings.User = claim("email") }, claims: map[string]any{"email_verified": false}, reason: identity.Unmappable},
+		"one that its issuer calls so in a text": {change: func(d *limiterv1.IdentityProvider) { d.Mappings.User = claim("email") }, claims: map[string]any{"email_verified": "false"}, reason: identity.Unmappable},
+		"one that is verified, said in a text": {
+			change: func(d *limiterv1.IdentityProvider) { d.Mappings.User = claim("email") },
+			claims: map[string]any{"email_verified": "true"}, want: identity.Claims{User: "Ana@Example.com"},
+		},
 		"no such claim, for an expression": {
 			change: func(d *limiterv1.IdentityProvider) { d.Mappings.Tier = expression("claims.role") }, reason: identity.Unmappable,
 		},
@@ -303,7 +308,7 @@ func TestMappings(t *testing.T) {
 				return
 			}
 			tc.want.Provider, tc.want.Issuer, tc.want.Subject, tc.want.Until = "company", issuerURL, "ana", now.Add(11*time.Minute)
-			if tc.want.Email = "ana@example.com"; tc.claims["email_verified"] == false {
+			if tc.want.Email = "ana@example.com"; tc.claims["email_verified"] != nil {
 				tc.want.Email = ""
 			}
 			if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", tc.want) && !got.Until.Equal(tc.want.Until) {
