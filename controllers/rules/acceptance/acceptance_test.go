@@ -205,6 +205,16 @@ func TestOfTenantBudget(t *testing.T) {
 				b.Status = budget("acme", v1alpha1.ReasonAccepted).Status
 			}))}, child("acme", "acme"), "False ParentCycle spec.parentRef", false,
 		},
+		"a parent below the one that it succeeds": {
+			[]client.Object{platform, aged(0, with(budget("acme", v1alpha1.ReasonAccepted), func(b *v1alpha1.TenantBudget) {
+				b.Spec.SuccessorRef = &v1alpha1.SuccessorRef{Name: "budget", Namespace: "platform"}
+				b.Spec.AllowedChildren = &v1alpha1.AllowedChildren{Namespaces: v1alpha1.Namespaces{From: v1alpha1.NamespacesAll}}
+			})), with(child("emea", "acme"), func(b *v1alpha1.TenantBudget) {
+				b.Status = budget("emea", v1alpha1.ReasonAccepted).Status
+				b.Spec.AllowedChildren = &v1alpha1.AllowedChildren{Namespaces: v1alpha1.Namespaces{From: v1alpha1.NamespacesAll}}
+			})},
+			with(child("platform", "emea"), func(b *v1alpha1.TenantBudget) { b.Spec.Tenant = "acme" }), "False ParentCycle spec.parentRef", false,
+		},
 		"what is wrong with itself before what is wrong with its parent": {nil, with(child("acme", "emea"), func(b *v1alpha1.TenantBudget) {
 			b.Spec.TimeZone = "Mars/Olympus"
 		}), "False Invalid spec.timeZone", false},

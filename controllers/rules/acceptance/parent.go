@@ -131,6 +131,10 @@ func parents(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantB
 			return nil, notAllowed(key, at, len(parents) == 0), nil
 		}
 		parents = append(parents, parent)
+		if parent.Spec.Tenant == budget.Spec.Tenant {
+			return nil, reject(v1alpha1.ReasonParentCycle, field.Invalid(parentPath, chain[1],
+				fmt.Sprintf("must not lead to another budget of the same tenant, which %s is: %s", key, way))), nil
+		}
 	}
 	return parents, nil, nil
 }
