@@ -13,6 +13,14 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
+// orphan is a budget of its namespace's tenant that is not accepted, because its parent is not
+// there.
+func orphan(namespace string) *v1alpha1.TenantBudget {
+	waiting := objects.TenantBudget(namespace)
+	waiting.Name, waiting.Spec.ParentRef = "waiting", &v1alpha1.ParentRef{Name: "missing"}
+	return waiting
+}
+
 var _ = Describe("An APIKey", func() {
 	document := func(ctx context.Context, k *v1alpha1.APIKey) func() string {
 		return func() string { return stored(ctx, "credential/"+k.Namespace+"/"+k.Spec.SHA256) }
@@ -63,6 +71,22 @@ var _ = Describe("An APIKey", func() {
 		label(ctx, namespace, nil)
 		expectCondition(ctx, key, v1alpha1.ConditionAccepted, "False TargetNotAccepted")
 		Eventually(ctx, document(ctx, key)).Should(BeEmpty())
+	})
+
+	It("does not charge a tenant whose budget it names no longer", func(ctx SpecContext) {
+		startEnforcer(true)
+		namespace := newNamespace(ctx, v1alpha1.DelegatedLabel)
+		budget, key := objects.TenantBudget(namespace), objects.APIKey(namespace, "key")
+		budget.Spec.Tenant = namespace + "-other"
+		create(ctx, budget)
+		create(ctx, key)
+		expectProgrammed(ctx, key)
+		waiting := orphan(namespace)
+		create(ctx, waiting)
+		update(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.BudgetRef.Name = waiting.Name })
+		expectCondition(ctx, key, v1alpha1.ConditionAccepted, "False TargetNotAccepted")
+		Eventually(ctx, document(ctx, key)).Should(BeEmpty())
+		expectHeld(ctx, key, false)
 	})
 
 	It("is one of its kind: the older key wins", func(ctx SpecContext) {

@@ -453,6 +453,22 @@ var _ = Describe("A Membership", func() {
 		expectCondition(ctx, m, v1alpha1.ConditionAccepted, "False TargetNotAccepted")
 		Eventually(ctx, members(ctx, m)).Should(BeEmpty())
 	})
+
+	It("does not charge a tenant whose budget it names no longer", func(ctx SpecContext) {
+		startEnforcer(true)
+		evil := newNamespace(ctx, v1alpha1.DelegatedLabel)
+		budget, provider, waiting := objects.TenantBudget(evil), inline(evil), orphan(evil)
+		budget.Spec.Tenant = evil + "-other"
+		m := objects.Membership(evil, "staff", provider)
+		for _, o := range []object{budget, provider, m, waiting} {
+			create(ctx, o)
+		}
+		expectProgrammed(ctx, m)
+		update(ctx, m, func(m *v1alpha1.Membership) { m.Spec.BudgetRef.Name = waiting.Name })
+		expectCondition(ctx, m, v1alpha1.ConditionAccepted, "False TargetNotAccepted")
+		Eventually(ctx, members(ctx, m)).Should(BeEmpty())
+		expectHeld(ctx, m, false)
+	})
 })
 
 // one is a member whatever the namespace is.

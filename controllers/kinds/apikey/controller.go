@@ -65,7 +65,8 @@ type scope struct {
 
 	// document is what says to the enforcers that the key works, nil when there is to be
 	// none. forfeited is set when what the key
-	// programmed before must not stay in force.
+	// programmed before must not stay in force. tenant is the only one that it may charge.
 	document  *limiterv1.Credential
 	forfeited bool
+	tenant    string
 }

@@ -2,6 +2,7 @@ package apikey
 
 import (
 	"context"
+	"encoding/json"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
@@ -21,17 +22,36 @@ func (s *scope) programs() bool { return s.document != nil }
 func (c *Controller) program(ctx context.Context, s *scope) error {
 	storeCtx, cancel := s.StoreContext(ctx)
 	defer cancel()
-	switch {
-	case s.document != nil:
+	if s.document != nil {
 		_, err := c.documents.Put(storeCtx, documentID(s.Object), s.document)
 		return err
-	case s.forfeited:
+	}
+	forfeited, err := c.forfeited(storeCtx, s)
+	switch {
+	case err != nil:
+		return err
+	case forfeited:
 		if _, err := c.documents.Withdraw(storeCtx, documentID(s.Object), string(s.Object.UID)); err != nil {
 			return err
 		}
 		return rollout.RemoveFinalizer(ctx, c.client, s.Object)
 	}
 	return nil
+}
+
+// forfeited reports whether what the key programmed before must not stay in force, such as
+// because it charges another tenant than the key says by now.
+func (c *Controller) forfeited(ctx context.Context, s *scope) (bool, error) {
+	if s.forfeited || !rollout.HasFinalizer(s.Object) {
+		return s.forfeited, nil
+	}
+	observed, err := c.documents.Observe(ctx, documentID(s.Object))
+	if err != nil || !observed.OwnedBy(string(s.Object.UID)) {
+		return false, err
+	}
+	var inForce limiterv1.Credential
+	err = json.Unmarshal(observed.Body, &inForce)
+	return err == nil && inForce.Tenant != s.tenant, err
 }
 
 // observe reads how far the document has got.

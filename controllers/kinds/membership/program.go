@@ -37,8 +37,9 @@ func (c *Controller) program(ctx context.Context, s *scope) error {
 	return rollout.RemoveFinalizer(ctx, c.client, s.Object)
 }
 
-// giveUp takes out of the document in force whom the Membership may not name, and reports
-// whether anybody is left.
+// giveUp takes out of the document in force whom the Membership may not name, and all of them
+// where it charges another tenant than the Membership says by now. It reports whether anybody is
+// left.
 func (c *Controller) giveUp(ctx context.Context, s *scope) (left bool, err error) {
 	id, uid := documentID(s.Object), string(s.Object.UID)
 	observed, err := c.documents.Observe(ctx, id)
@@ -49,8 +50,9 @@ func (c *Controller) giveUp(ctx context.Context, s *scope) (left bool, err error
 	if err != nil {
 		return false, err
 	}
+	forfeited := s.decided.Forfeited || inForce.Tenant != s.decided.Tenant
 	allowed := slices.DeleteFunc(slices.Clone(inForce.Members), func(m limiterv1.Member) bool {
-		return s.decided.Forfeited || !s.decided.Allowance.Allows(m)
+		return forfeited || !s.decided.Allowance.Allows(m)
 	})
 	switch len(allowed) {
 	case 0:

@@ -24,6 +24,9 @@ type APIKey struct {
 	Document *limiterv1.Credential
 	// Forfeited is set when what the key programmed before must not stay in force.
 	Forfeited bool
+	// Tenant is that of the budget which the key names: it charges no other. It is empty where
+	// there is none.
+	Tenant string
 }
 
 // DecideAPIKey decides whether the key is to work, and compiles it if so.
@@ -48,10 +51,10 @@ func DecideAPIKey(ctx context.Context, reader client.Reader, key *v1alpha1.APIKe
 	if verdict := TargetVerdict(budget, path); !verdict.Holds() {
 		// An invalid budget, or one that nobody has looked at yet, takes nothing from
 		// its keys. With any other, the tenant is somebody else's.
-		return APIKey{Decision: Decision{Verdict: verdict}, Forfeited: MayNotNameTenant(budget)}, nil
+		return APIKey{Decision: Decision{Verdict: verdict}, Forfeited: MayNotNameTenant(budget), Tenant: budget.Spec.Tenant}, nil
 	}
 	document := compile.Credential(key, budget.Spec.Tenant)
-	return APIKey{Decision: accepted(), Document: &document}, nil
+	return APIKey{Decision: accepted(), Document: &document, Tenant: budget.Spec.Tenant}, nil
 }
 
 // olderHolder is the key of the namespace that has the hash of the given one because it

@@ -26,6 +26,9 @@ type Membership struct {
 	Document *limiterv1.Members
 	// Forfeited is set when nothing that the Membership programmed before may stay in force.
 	Forfeited bool
+	// Tenant is that of the budget which the Membership names: it charges no other. It is empty
+	// where there is none.
+	Tenant string
 	// Allowance is whom the Membership may name: of what it programmed before, no other
 	// member may stay in force.
 	Allowance reach.Allowance
@@ -41,7 +44,7 @@ func DecideMembership(ctx context.Context, reader client.Reader, membership *v1a
 	if err != nil {
 		return Membership{}, err
 	}
-	decided := Membership{Forfeited: byBudget.Forfeited || byProvider.Forfeited, Allowance: allowance}
+	decided := Membership{Forfeited: byBudget.Forfeited || byProvider.Forfeited, Tenant: tenant, Allowance: allowance}
 	document, errs := compile.Members(membership, tenant)
 	switch {
 	case len(errs) > 0:
