@@ -79,6 +79,8 @@ func (e *TooManyFailures) problem() *Problem {
 type asked struct {
 	model    string
 	streamed bool
+	// refers is as in protocol.Refers.
+	refers bool
 	// costComment is whether a stream is to end with a comment that says what it cost.
 	costComment bool
 }

@@ -84,7 +84,7 @@ func (c *Call) Answer(status int, header protocol.Header) (*Head, *Response) {
 	provider := c.route.Provider.Name
 	c.calls.Metrics.answered(provider, status, f.begun)
 	c.free()
-	if broken := c.calls.Providers.Answered(c.route.Provider, c.listed(), status); unusable(status, header, broken) {
+	if broken := c.calls.Providers.Answered(c.route.Provider, c.blamed(status), c.Endpoint.Path(), status); unusable(status, header, broken) {
 		c.calls.Log.Warn("a provider rejected Bursar's request", "provider", provider, "call", c.id, "status", status)
 		return nil, c.refuseForwarded(c.unusableAnswer(status))
 	}

@@ -15,10 +15,10 @@ import (
 type ProviderReports interface {
 	// Failed notes why a provider gave no answer.
 	Failed(provider limiterv1.Provider, err error)
-	// Answered notes the status of an answer to a call of a model that the provider lists;
-	// model is empty if it does not. It reports whether the provider answers all calls of
-	// that model so, as far as is known.
-	Answered(provider limiterv1.Provider, model string, status int) (broken bool)
+	// Answered notes the status of an answer to a call of a model at an endpoint; model is
+	// empty if the provider does not list it, or if the status says nothing of it. It reports
+	// whether the provider answers all calls of that model so, as far as is known.
+	Answered(provider limiterv1.Provider, model, endpoint string, status int) (broken bool)
 }
 
 // noReports is where nobody wants to know.
@@ -26,7 +26,7 @@ type noReports struct{}
 
 func (noReports) Failed(limiterv1.Provider, error) {}
 
-func (noReports) Answered(limiterv1.Provider, string, int) bool { return false }
+func (noReports) Answered(limiterv1.Provider, string, string, int) bool { return false }
 
 // troubleOf is what whoever runs Bursar can mend, if an error tells of it.
 func troubleOf(err error) limiterv1.ProviderTrouble {
@@ -54,8 +54,13 @@ func (c *Call) operators() string {
 	return fmt.Sprintf(" Your request did not cause this: the operator of Bursar must fix it. Report call %s.", c.id)
 }
 
-// listed is the name of the call's model, empty if its provider does not list it.
-func (c *Call) listed() string {
+// blamed is the name of the model of which the status of an answer says something: empty if
+// the call's provider does not list it, or if what was denied or not found may be something else
+// that the caller has named.
+func (c *Call) blamed(status int) string {
+	if c.asked.refers && (status == protocol.StatusForbidden || status == protocol.StatusNotFound) {
+		return ""
+	}
 	if slices.ContainsFunc(c.route.Provider.Models, func(m limiterv1.Model) bool { return m.Name == c.model.Name }) {
 		return c.model.Name
 	}

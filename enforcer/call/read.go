@@ -22,7 +22,7 @@ func (c *Call) read(context.Context) *Problem {
 	if c.request, err = c.Endpoint.Read(protocol.Incoming{Model: model, Query: c.query, Header: c.Header, Body: body}); err != nil {
 		return badRequest(err)
 	}
-	c.asked = asked{model: strings.Clone(c.request.Model()), streamed: c.request.Streamed()}
+	c.asked = asked{model: strings.Clone(c.request.Model()), streamed: c.request.Streamed(), refers: protocol.Refers(c.request)}
 	c.asked.costComment = slices.Equal(c.Header.Values(CostCommentHeader), []string{"true"}) && protocol.ReadsComments(c.Endpoint.Protocol())
 	if _, ok := cacheOf(c.tenant); ok {
 		c.recording = &recording{}

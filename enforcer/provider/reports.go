@@ -70,6 +70,9 @@ func (s *sighting) told(now time.Time) limiterv1.ProviderTrouble {
 type answers struct {
 	sighting
 	refused int // in a row, with 403 or 404
+	// endpoints are those where calls had answers. Where none had, the provider may not have the
+	// endpoint: that says nothing of the model.
+	endpoints map[string]bool
 }
 
 // broken is whether it is the operator's matter rather than that of the last call.
@@ -96,10 +99,11 @@ func (r *Reports) Failed(provider limiterv1.Provider, err error) {
 	})
 }
 
-// Answered notes with which status a provider has answered a call of a model that it lists;
-// model is empty if it does not. It reports whether the provider answers all calls of that
+// Answered notes with which status a provider has answered a call of a model at an endpoint of
+// its API; model is empty if the provider does not list it, or if the status says nothing of it.
+// It reports whether the provider answers all calls of that
 // model so, as far as is known, so that no caller is to blame.
-func (r *Reports) Answered(provider limiterv1.Provider, model string, status int) (broken bool) {
+func (r *Reports) Answered(provider limiterv1.Provider, model, endpoint string, status int) (broken bool) {
 	r.change(provider, func(s *seen, now time.Time) {
 		s.connection.works(now)
 		if status == 401 {
@@ -110,22 +114,25 @@ func (r *Reports) Answered(provider limiterv1.Provider, model string, status int
 			s.key.works(now)
 		}
 		if model != "" {
-			broken = s.answered(model, status, now) || broken
+			broken = s.answered(model, endpoint, status, now) || broken
 		}
 	})
 	return broken
 }
 
-// answered notes the status of an answer to a call of a model.
-func (s *seen) answered(model string, status int, now time.Time) (broken bool) {
+// answered notes the status of an answer to a call of a model at an endpoint.
+func (s *seen) answered(model, endpoint string, status int, now time.Time) (broken bool) {
 	of := s.models[model]
 	if of == nil {
-		of = &answers{}
+		of = &answers{endpoints: map[string]bool{}}
 		s.models[model] = of
 	}
 	neverWorked := of.good.IsZero()
 	switch {
 	case status == 403 || status == 404:
+		if !neverWorked && !of.endpoints[endpoint] {
+			return false
+		}
 		of.refused++
 		if of.broken() {
 			of.fails(now, map[int]limiterv1.ProviderTrouble{403: limiterv1.KeyForbidden, 404: limiterv1.NotFound}[status])
@@ -134,7 +141,7 @@ func (s *seen) answered(model string, status int, now time.Time) (broken bool) {
 	case status == 401 || status >= 500:
 		return false // it says nothing of the model
 	}
-	of.refused = 0
+	of.refused, of.endpoints[endpoint] = 0, true
 	of.works(now)
 	return false
 }

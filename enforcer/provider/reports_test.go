@@ -75,37 +75,37 @@ func TestReports(t *testing.T) {
 	}{
 		"nothing": {see: func(*provider.Reports, func(time.Duration)) {}},
 		"an answer": {
-			see:  func(r *provider.Reports, _ func(time.Duration)) { r.Answered(fake, "mini", 200) },
+			see:  func(r *provider.Reports, _ func(time.Duration)) { r.Answered(fake, "mini", "/chat", 200) },
 			want: report{Reachable: limiterv1.NoTrouble, Credential: limiterv1.NoTrouble},
 		},
 		"a wrong request, which some answer to a wrong key, too": {
-			see:  func(r *provider.Reports, _ func(time.Duration)) { r.Answered(fake, "mini", 400) },
+			see:  func(r *provider.Reports, _ func(time.Duration)) { r.Answered(fake, "mini", "/chat", 400) },
 			want: report{Reachable: limiterv1.NoTrouble},
 		},
 		"a wrong key": {
-			see:  func(r *provider.Reports, _ func(time.Duration)) { r.Answered(fake, "mini", 401) },
+			see:  func(r *provider.Reports, _ func(time.Duration)) { r.Answered(fake, "mini", "/chat", 401) },
 			want: report{Reachable: limiterv1.NoTrouble, Credential: limiterv1.KeyRejected},
 		},
 		"a wrong key, and the right one just now": {
 			see: func(r *provider.Reports, wait func(time.Duration)) {
-				r.Answered(fake, "mini", 401)
+				r.Answered(fake, "mini", "/chat", 401)
 				wait(time.Second)
-				r.Answered(fake, "mini", 200)
+				r.Answered(fake, "mini", "/chat", 200)
 			},
 			want: report{Reachable: limiterv1.NoTrouble, Credential: limiterv1.KeyRejected},
 		},
 		"a wrong key, and the right one since": {
 			see: func(r *provider.Reports, wait func(time.Duration)) {
-				r.Answered(fake, "mini", 401)
+				r.Answered(fake, "mini", "/chat", 401)
 				wait(time.Second)
-				r.Answered(fake, "mini", 200)
+				r.Answered(fake, "mini", "/chat", 200)
 				wait(time.Minute)
 			},
 			want: report{Reachable: limiterv1.NoTrouble, Credential: limiterv1.NoTrouble},
 		},
 		"a wrong key, and nothing since": {
 			see: func(r *provider.Reports, wait func(time.Duration)) {
-				r.Answered(fake, "mini", 401)
+				r.Answered(fake, "mini", "/chat", 401)
 				wait(time.Hour)
 			},
 			want: report{Reachable: limiterv1.NoTrouble, Credential: limiterv1.KeyRejected},
@@ -115,7 +115,7 @@ func TestReports(t *testing.T) {
 				r.Failed(fake, refused)
 				other := fake
 				other.Endpoint = "https://b"
-				r.Answered(other, "mini", 500)
+				r.Answered(other, "mini", "/chat", 500)
 			},
 			want: report{Reachable: limiterv1.NoTrouble},
 		},
@@ -127,29 +127,38 @@ func TestReports(t *testing.T) {
 			see: func(r *provider.Reports, _ func(time.Duration)) { r.Failed(fake, errors.New("given up")) },
 		},
 		"a model that was never found": {
-			see:  func(r *provider.Reports, _ func(time.Duration)) { r.Answered(fake, "mini", 404) },
+			see:  func(r *provider.Reports, _ func(time.Duration)) { r.Answered(fake, "mini", "/chat", 404) },
 			want: report{Reachable: limiterv1.NotFound, Models: []string{"mini"}},
 		},
 		"a call of a model that is found otherwise": {
 			see: func(r *provider.Reports, _ func(time.Duration)) {
-				r.Answered(fake, "mini", 200)
-				r.Answered(fake, "mini", 404)
-				r.Answered(fake, "mini", 404)
+				r.Answered(fake, "mini", "/chat", 200)
+				r.Answered(fake, "mini", "/chat", 404)
+				r.Answered(fake, "mini", "/chat", 404)
 			},
 			want: report{Reachable: limiterv1.NoTrouble, Credential: limiterv1.NoTrouble},
 		},
 		"a model that the key may not use any more": {
 			see: func(r *provider.Reports, _ func(time.Duration)) {
-				r.Answered(fake, "mini", 200)
-				r.Answered(fake, "maxi", 200)
+				r.Answered(fake, "mini", "/chat", 200)
+				r.Answered(fake, "maxi", "/chat", 200)
 				for range 3 {
-					r.Answered(fake, "mini", 403)
+					r.Answered(fake, "mini", "/chat", 403)
 				}
 			},
 			want: report{Reachable: limiterv1.NoTrouble, Credential: limiterv1.KeyForbidden, Models: []string{"mini"}},
 		},
+		"calls at an endpoint that the provider does not have": {
+			see: func(r *provider.Reports, _ func(time.Duration)) {
+				r.Answered(fake, "mini", "/chat", 200)
+				for range 3 {
+					r.Answered(fake, "mini", "/responses", 404)
+				}
+			},
+			want: report{Reachable: limiterv1.NoTrouble, Credential: limiterv1.NoTrouble},
+		},
 		"a model that no provider lists": {
-			see:  func(r *provider.Reports, _ func(time.Duration)) { r.Answered(fake, "", 404) },
+			see:  func(r *provider.Reports, _ func(time.Duration)) { r.Answered(fake, "", "/chat", 404) },
 			want: report{Reachable: limiterv1.NoTrouble},
 		},
 		"no file": {
@@ -175,7 +184,7 @@ func TestReports(t *testing.T) {
 		},
 		"a model that is not listed any more": {
 			see: func(r *provider.Reports, _ func(time.Duration)) {
-				r.Answered(fake, "mini", 404)
+				r.Answered(fake, "mini", "/chat", 404)
 				r.Look(other("openai"))
 			},
 			want: report{Reachable: limiterv1.NoTrouble, Credential: limiterv1.Untried},
@@ -206,7 +215,7 @@ func TestReportsSayWhenTheyChange(t *testing.T) {
 		status   int
 		wantNews bool
 	}{{200, true}, {200, false}, {401, true}, {401, false}, {200, false}} {
-		r.Answered(fake, "mini", test.status)
+		r.Answered(fake, "mini", "/chat", test.status)
 		select {
 		case <-r.Changed():
 			if !test.wantNews {
@@ -226,13 +235,13 @@ func TestReportsSayWhenTheyChange(t *testing.T) {
 func TestCallersAreNotToBlame(t *testing.T) {
 	r, fake := provider.NewReports(t.TempDir()), limiterv1.Provider{Name: "fake"}
 	for i, want := range []bool{false, false, true, true} {
-		if got := r.Answered(fake, "never", 404); got != want {
+		if got := r.Answered(fake, "never", "/chat", 404); got != want {
 			t.Errorf("404 number %d of a model that never was found: broken is %t", i, got)
 		}
 	}
-	r.Answered(fake, "found", 200)
+	r.Answered(fake, "found", "/chat", 200)
 	for range 5 {
-		if r.Answered(fake, "found", 404) {
+		if r.Answered(fake, "found", "/chat", 404) {
 			t.Error("404 of a model that was found: nobody may say that no call is to blame")
 		}
 	}
