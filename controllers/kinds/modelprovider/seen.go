@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -84,7 +83,7 @@ func (s *scope) about(trouble limiterv1.ProviderTrouble, of func(limiterv1.Provi
 				}
 			}
 		}
-		return listed(slices.Sorted(maps.Keys(models)))
+		return verdict.Some(slices.Sorted(maps.Keys(models)), maxNamed)
 	case limiterv1.CredentialFileMissing, limiterv1.KeyRejected:
 		return fmt.Sprintf("%q", s.Object.Spec.CredentialFile)
 	}
@@ -93,14 +92,6 @@ func (s *scope) about(trouble limiterv1.ProviderTrouble, of func(limiterv1.Provi
 
 // maxNamed is how many models a message names.
 const maxNamed = 5
-
-func listed(models []string) string {
-	more := len(models) - maxNamed
-	if more <= 0 {
-		return strings.Join(models, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(models[:maxNamed], ", "), more)
-}
 
 // untried is the verdict while no enforcer has seen anything. What was seen of this
 // generation by enforcers that have ended stands until others see something.

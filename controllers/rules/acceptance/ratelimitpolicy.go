@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -198,14 +197,9 @@ func isCrowded(ctx context.Context, reader client.Reader, policy *v1alpha1.RateL
 
 // Some names some of the budgets, and says how many more there are.
 func Some(budgets []*v1alpha1.TenantBudget) string {
-	const named = 3
 	var keys []string
-	for _, budget := range budgets[:min(len(budgets), named)] {
+	for _, budget := range budgets {
 		keys = append(keys, index.KeyOf(budget))
 	}
-	words := strings.Join(keys, ", ")
-	if more := len(budgets) - named; more > 0 {
-		words += fmt.Sprintf(" and %d more", more)
-	}
-	return words
+	return verdict.Some(keys, 3)
 }

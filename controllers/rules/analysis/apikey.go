@@ -44,7 +44,7 @@ func (f *found) tier(path *field.Path, tier string, document limiterv1.Tenant) {
 	case document.RefusesTier(tier) != "":
 		f.warn(path, "calls are refused: no limit of RateLimitPolicy %s selects tier %q%s", document.RefusesTier(tier), tier, didYouMean(tier, names))
 	case why != "":
-		f.warn(path, "is %s", strings.TrimPrefix(why, "tier "))
+		f.warn(path, "is %s", why)
 	case !slices.Contains(names, tier) && nearest(tier, names) != "":
 		f.warn(path, "is %q, which no limit names%s", tier, didYouMean(tier, names))
 	}

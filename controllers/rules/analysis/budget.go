@@ -10,6 +10,7 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rules/compile"
 )
 
 // Around is what there is beside an object that what it says depends on.
@@ -120,11 +121,7 @@ func (f *found) unknownTiers(path *field.Path, tiers []v1alpha1.Tier, known sets
 	names := sets.List(known)
 	for i, tier := range tiers {
 		if !known.Has(string(tier)) {
-			more := didYouMean(string(tier), names)
-			if more == "" {
-				more = ": they have " + some(names)
-			}
-			f.warn(path.Index(i), "no APIKey or member whose calls count here has tier %q%s", tier, more)
+			f.warn(path.Index(i), "no APIKey or member whose calls count here has tier %q%s", tier, didYouMeanOr(": they have ", string(tier), names))
 		}
 	}
 }
@@ -148,13 +145,10 @@ func (f *found) output(spec v1alpha1.TenantBudgetSpec, catalogue Catalogue) {
 	}
 }
 
-// defaultFit is minOutputTokens of a budget that does not say.
-const defaultFit = 1024
-
 func (f *found) fit(fit v1alpha1.Fit, caps []v1alpha1.OutputCap, most int64, path *field.Path) {
 	least := fit.MinOutputTokens
 	switch {
-	case least == 0, least == defaultFit: // which the API server writes, too
+	case least == 0, least == compile.DefaultFit: // which the API server writes, too
 		return
 	case fit.Mode == v1alpha1.FitRefuse:
 		f.noEffect(path, "mode Refuse lowers no output: write mode LowerOutput, or leave it out")

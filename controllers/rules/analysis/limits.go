@@ -12,6 +12,7 @@ import (
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/compile"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
 // huge is more than anybody spends on models in a day.
@@ -143,7 +144,7 @@ func (f *found) neverFits(document limiterv1.Tenant, spec v1alpha1.TenantBudgetS
 			continue
 		}
 		f.warn(path, "%s USD is never enough for a usual call of %s (%s: %s USD); raise it%s",
-			amount, some(modelsIn(over)), tokens(cheapest), cheapest.cost, orLower(document))
+			amount, verdict.Some(modelsIn(over), named), tokens(cheapest), cheapest.cost, orLower(document))
 	}
 }
 
@@ -209,7 +210,7 @@ func (f *found) bucketTooSmall(path *field.Path, limit v1alpha1.RateLimit, docum
 		least := slices.MinFunc(over, func(a, b usual) int { return cmp.Compare(a.tokens, b.tokens) })
 		whose := "a usual call"
 		if len(over) < all {
-			whose = "a usual call of " + some(modelsIn(over))
+			whose = "a usual call of " + verdict.Some(modelsIn(over), named)
 		}
 		f.noEffect(at, "%d at once is never enough for %s (%s): write %d or more%s", burst, whose, tokens(least), least.tokens, orLower(document))
 		return

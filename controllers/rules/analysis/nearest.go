@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
 // didYouMean is the question whether the nearest of the known names was meant, to be put
@@ -13,6 +15,15 @@ func didYouMean(name string, known []string) string {
 		return fmt.Sprintf("; did you mean %q?", near)
 	}
 	return ""
+}
+
+// didYouMeanOr is the question whether the nearest of the known names was meant or, where none is
+// near, the known names after what leads to them.
+func didYouMeanOr(lead, name string, known []string) string {
+	if question := didYouMean(name, known); question != "" {
+		return question
+	}
+	return lead + verdict.Some(known, named)
 }
 
 // nearest is the known name that is most like the given one; empty where none is like it.

@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -122,15 +123,15 @@ func (f *found) unlimitedCallers(targets []Target) {
 				f.warn(field.NewPath("spec", "unlimitedTiers"), "calls of %s are refused: no limit of RateLimitPolicy %s selects tier %q", caller.Name, policy, caller.Tier)
 				told.Insert(caller.Tier)
 			} else if why := unlimited(caller.Tier, target.Document); why != "" {
-				f.warn(field.NewPath("spec", "limits"), "%s has %s", caller.Name, why)
+				f.warn(field.NewPath("spec", "limits"), "%s has tier %s", caller.Name, why)
 				told.Insert(caller.Tier)
 			}
 		}
 	}
 }
 
-// unlimited says that no rate limit of requests or tokens of a tenant selects the users of a
-// tier, though such limits select those of others; empty where one does.
+// unlimited says, after the name of a tier, that no rate limit of requests or tokens of a tenant
+// selects its users, though such limits select those of others; empty where one does.
 func unlimited(tier string, document limiterv1.Tenant) string {
 	tiers := sets.New[string]()
 	for _, level := range document.Levels() {
@@ -147,11 +148,7 @@ func unlimited(tier string, document limiterv1.Tenant) string {
 	if tiers.Len() == 0 {
 		return ""
 	}
-	names := sets.List(tiers)
-	if question := didYouMean(tier, names); question != "" {
-		return "tier \"" + tier + "\", which no rate limit selects" + question
-	}
-	return "tier \"" + tier + "\", which no rate limit selects: they select " + some(names)
+	return fmt.Sprintf("%q, which no rate limit selects%s", tier, didYouMeanOr(": they select ", tier, sets.List(tiers)))
 }
 
 // tiersIn are the tiers that the limits and caps of a tenant name.

@@ -218,7 +218,7 @@ func (f *found) multipliers(protocol limiterv1.Protocol, multipliers []v1alpha1.
 		case len(known) == 0:
 			f.noEffect(path.Child("property"), "no call of protocol %s has a property that changes its price: leave it out", protocol)
 		case !isKnown:
-			f.noEffect(path.Child("property"), "no call of protocol %s has the property %q%s", protocol, m.Property, orList(m.Property, known))
+			f.noEffect(path.Child("property"), "no call of protocol %s has the property %q%s", protocol, m.Property, didYouMeanOr(": it has ", m.Property, known))
 		case slices.Contains(usual, m.Value):
 			f.noEffect(path.Child("value"), "%q does not change the price: leave it out", m.Value)
 		case factor == 0:
@@ -238,11 +238,12 @@ func (f *found) fees(protocol limiterv1.Protocol, fees []v1alpha1.Fee, path *fie
 	for i, fee := range fees {
 		path := path.Index(i)
 		f.memberOfUsage(path.Child("name"), fee.Name)
-		if near := nearest(snake(fee.Name), known); !slices.Contains(known, fee.Name) && (near != "" || slices.Contains(known, snake(fee.Name))) {
-			if slices.Contains(known, snake(fee.Name)) {
-				near = snake(fee.Name)
-			}
-			f.warn(path.Child("name"), "no request of protocol %s asks for %q; did you mean %q?", protocol, fee.Name, near)
+		meant := snake(fee.Name)
+		if !slices.Contains(known, meant) {
+			meant = nearest(meant, known)
+		}
+		if meant != "" && !slices.Contains(known, fee.Name) {
+			f.warn(path.Child("name"), "no request of protocol %s asks for %q; did you mean %q?", protocol, fee.Name, meant)
 		}
 		if amount, err := money.Parse(string(fee.Amount)); err == nil && amount >= dearFee {
 			f.warn(path.Child("amount"), "%s USD is for one use; write %q if it is the price of a thousand", fee.Amount, amount/1000)
@@ -260,12 +261,4 @@ func snake(name string) string {
 		b.WriteRune(r)
 	}
 	return strings.ToLower(b.String())
-}
-
-// orList is the name that was meant, or else those that there are.
-func orList(name string, known []string) string {
-	if question := didYouMean(name, known); question != "" {
-		return question
-	}
-	return ": it has " + strings.Join(known, ", ")
 }

@@ -42,6 +42,9 @@ func Verdict(warnings []Warning) verdict.Verdict {
 	return verdict.True(v1alpha1.ReasonPossibleMistakes, strings.Join(texts, "; "))
 }
 
+// named is how many names a warning has.
+const named = 3
+
 // found gathers warnings.
 type found []Warning
 
@@ -53,16 +56,6 @@ func (f *found) warn(path *field.Path, format string, args ...any) {
 // noEffect adds the warning that the field at the path can have no effect.
 func (f *found) noEffect(path *field.Path, format string, args ...any) {
 	*f = append(*f, Warning{Field: path.String(), Detail: fmt.Sprintf(format, args...), NoEffect: true})
-}
-
-// some names the first of the names, and says how many more there are.
-func some(names []string) string {
-	const named = 3
-	words := strings.Join(names[:min(len(names), named)], ", ")
-	if more := len(names) - named; more > 0 {
-		words += fmt.Sprintf(" and %d more", more)
-	}
-	return words
 }
 
 // Warns is whether an object's condition Warning is True.

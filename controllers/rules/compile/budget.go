@@ -41,17 +41,18 @@ func Tenant(
 	return under(tenant, ancestors), nil
 }
 
-// defaultFit is the least output to which calls are lowered, as in the CRD.
-const defaultFit = 1024
+// DefaultFit is the least output, in tokens, to which the calls of a budget that does not say are
+// lowered, as in the CRD.
+const DefaultFit = 1024
 
 func fit(fit *v1alpha1.Fit) int64 {
 	switch {
 	case fit == nil:
-		return defaultFit
+		return DefaultFit
 	case fit.Mode == v1alpha1.FitRefuse:
 		return 0
 	}
-	return cmp.Or(fit.MinOutputTokens, defaultFit)
+	return cmp.Or(fit.MinOutputTokens, DefaultFit)
 }
 
 func outputCaps(caps []v1alpha1.OutputCap) []limiterv1.OutputCap {
