@@ -26,7 +26,7 @@ func (f *found) amounts(spec v1alpha1.TenantBudgetSpec, path *field.Path) {
 	for i, limit := range spec.Limits {
 		path := path.Index(i)
 		amount, ok := compile.Dollars(limit.Amount, spec.Currency)
-		if length := lengthOf(limit.Period); ok && length > 0 && float64(amount)*float64(day)/float64(max(length, day)) >= float64(huge) {
+		if length := lengthOf(limit.Period); ok && length > 0 && amount/money.Nanos(max(length, day)/time.Hour) >= huge/24 {
 			f.warn(path.Child("amount"), "%s USD per %s limits nothing; is it in cents?", amount, limit.Period)
 		}
 		if isUTC := cmp.Or(spec.TimeZone, "UTC") == "UTC"; !isUTC && limit.Period != string(period.Day) && lengthOf(limit.Period) == day {
