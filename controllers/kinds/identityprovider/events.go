@@ -2,7 +2,6 @@ package identityprovider
 
 import (
 	"fmt"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -29,11 +28,11 @@ func ofFetch(before, after v1alpha1.IdentityProviderStatus) []events.Event {
 	switch {
 	case failed(is) && !failed(was):
 		return []events.Event{{
-			Type: corev1.EventTypeWarning, Reason: v1alpha1.EventKeysFetchFailed, Action: "FetchKeys", Turn: events.Since(was), Note: clip(is.Message),
+			Type: corev1.EventTypeWarning, Reason: v1alpha1.EventKeysFetchFailed, Action: "FetchKeys", Turn: events.Since(was), Note: is.Message,
 		}}
 	case failed(was) && is.Status == metav1.ConditionTrue:
 		return []events.Event{{
-			Type: corev1.EventTypeNormal, Reason: v1alpha1.EventKeysFetched, Action: "FetchKeys", Turn: events.Since(was), Note: clip(is.Message),
+			Type: corev1.EventTypeNormal, Reason: v1alpha1.EventKeysFetched, Action: "FetchKeys", Turn: events.Since(was), Note: is.Message,
 		}}
 	}
 	return nil
@@ -46,13 +45,6 @@ func ofKeys(before, after *v1alpha1.FetchedKeys) []events.Event {
 	}
 	return []events.Event{{
 		Type: corev1.EventTypeNormal, Reason: v1alpha1.EventKeysChanged, Action: "FetchKeys", Turn: fmt.Sprint(after.ChangedAt.Unix()),
-		Note: clip(fmt.Sprintf("the issuer has the keys %s; before, it had %s", list(after.IDs), list(before.IDs))),
+		Note: fmt.Sprintf("the issuer has the keys %q; before, it had %q", after.IDs, before.IDs),
 	}}
 }
-
-func list(ids []string) string { return fmt.Sprintf("%q", ids) }
-
-// maxNote is how long the note of an Event may be.
-const maxNote = 1000
-
-func clip(note string) string { return strings.ToValidUTF8(note[:min(len(note), maxNote)], "") }
