@@ -56,7 +56,8 @@ func (c *Controller) forfeited(ctx context.Context, s *scope) (bool, error) {
 
 // observe reads how far the document has got.
 func (c *Controller) observe(ctx context.Context, s *scope) error {
-	return rollout.ObserveDocument(ctx, &s.Scope, c.documents, documentID(s.Object))
+	_, err := rollout.ObserveDocument(ctx, &s.Scope, c.documents, documentID(s.Object))
+	return err
 }
 
 // withdraw withdraws what a key that is going has programmed.

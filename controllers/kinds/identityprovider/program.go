@@ -35,7 +35,8 @@ func (c *Controller) program(ctx context.Context, s *scope) error {
 
 // observe reads how far the document has got.
 func (c *Controller) observe(ctx context.Context, s *scope) error {
-	return rollout.ObserveDocument(ctx, &s.Scope, c.documents, documentID(s.Object))
+	_, err := rollout.ObserveDocument(ctx, &s.Scope, c.documents, documentID(s.Object))
+	return err
 }
 
 // withdraw withdraws what a provider that is going has programmed, and forgets its keys.

@@ -72,30 +72,17 @@ func membersOf(observed limiterstore.Observation) (members limiterv1.Members, er
 
 // observe reads how far the document has got, and how many members are in it.
 func (c *Controller) observe(ctx context.Context, s *scope) error {
-	id := documentID(s.Object)
-	observing := &observer{Documents: c.documents}
-	if err := rollout.ObserveDocument(ctx, &s.Scope, observing, id); err != nil {
+	observed, err := rollout.ObserveDocument(ctx, &s.Scope, c.documents, documentID(s.Object))
+	if err != nil {
 		return err
 	}
 	s.inForce = 0
-	if !observing.seen.OwnedBy(string(s.Object.UID)) {
+	if !observed.OwnedBy(string(s.Object.UID)) {
 		return nil
 	}
-	members, err := membersOf(observing.seen)
+	members, err := membersOf(observed)
 	s.inForce = int32(len(members.Members))
 	return err
-}
-
-// observer remembers what was observed.
-type observer struct {
-	Documents
-	seen limiterstore.Observation
-}
-
-// Observe observes, and remembers it.
-func (o *observer) Observe(ctx context.Context, id limiterv1.DocumentID) (observed limiterstore.Observation, err error) {
-	o.seen, err = o.Documents.Observe(ctx, id)
-	return o.seen, err
 }
 
 // withdraw withdraws what a Membership that is going has programmed.
