@@ -54,11 +54,17 @@ func (c *cluster) clientWith(heard rest.WarningHandler) (client.Client, error) {
 		return nil, fmt.Errorf("%w: select a cluster with --kubeconfig, --context or KUBECONFIG", err)
 	}
 	config.WarningHandler = heard
-	scheme := kruntime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
+	scheme, err := newScheme()
+	if err != nil {
 		return nil, err
 	}
 	return client.New(config, client.Options{Scheme: scheme})
+}
+
+// newScheme makes a scheme with the kinds of Bursar.
+func newScheme() (*kruntime.Scheme, error) {
+	scheme := kruntime.NewScheme()
+	return scheme, v1alpha1.AddToScheme(scheme)
 }
 
 // budgets are the TenantBudgets of a namespace, of all when it is empty. Where names are

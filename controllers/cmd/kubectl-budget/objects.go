@@ -28,24 +28,13 @@ import (
 )
 
 // newObject is an empty object of a kind; nil where it is not one of Bursar's.
-func newObject(kind string) client.Object {
-	switch kind {
-	case "TenantBudget":
-		return &v1alpha1.TenantBudget{}
-	case "RateLimitPolicy":
-		return &v1alpha1.RateLimitPolicy{}
-	case "ModelProvider":
-		return &v1alpha1.ModelProvider{}
-	case "APIKey":
-		return &v1alpha1.APIKey{}
-	case "BudgetGrant":
-		return &v1alpha1.BudgetGrant{}
-	case "IdentityProvider":
-		return &v1alpha1.IdentityProvider{}
-	case "Membership":
-		return &v1alpha1.Membership{}
+func newObject(scheme *kruntime.Scheme, kind string) client.Object {
+	object, err := scheme.New(v1alpha1.GroupVersion.WithKind(kind))
+	if err != nil {
+		return nil
 	}
-	return nil
+	resource, _ := object.(client.Object)
+	return resource
 }
 
 func kindOf(object client.Object) string {
@@ -64,6 +53,10 @@ func nameOf(object client.Object) string {
 // objects in them may do. Those that name no namespace are of the given one. Other kinds are left
 // out.
 func readObjects(r io.Reader, namespace string) ([]client.Object, error) {
+	scheme, err := newScheme()
+	if err != nil {
+		return nil, err
+	}
 	var all []client.Object
 	documents := yamlreader.NewYAMLReader(bufio.NewReader(r))
 	for n := 1; ; n++ {
@@ -73,7 +66,7 @@ func readObjects(r io.Reader, namespace string) ([]client.Object, error) {
 		}
 		var some []client.Object
 		if err == nil && len(bytes.TrimSpace(document)) > 0 {
-			some, err = decode(document, namespace)
+			some, err = decode(scheme, document, namespace)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("document %d: %w", n, err)
@@ -82,20 +75,20 @@ func readObjects(r io.Reader, namespace string) ([]client.Object, error) {
 	}
 }
 
-func decode(document []byte, namespace string) ([]client.Object, error) {
+func decode(scheme *kruntime.Scheme, document []byte, namespace string) ([]client.Object, error) {
 	var header metav1.PartialObjectMetadata
 	if err := yaml.Unmarshal(document, &header); err != nil {
 		return nil, err
 	}
 	switch {
 	case header.Kind == "List" && header.APIVersion == "v1":
-		return decodeList(document, namespace)
+		return decodeList(scheme, document, namespace)
 	case header.Kind == "Namespace" && header.APIVersion == "v1":
 		return []client.Object{&header}, nil
 	case header.APIVersion != v1alpha1.GroupVersion.String():
 		return nil, nil
 	}
-	object := newObject(header.Kind)
+	object := newObject(scheme, header.Kind)
 	if object == nil {
 		return nil, nil
 	}
@@ -123,13 +116,13 @@ func setDefaultLadder(budget *v1alpha1.TenantBudget) {
 	}
 }
 
-func decodeList(document []byte, namespace string) (all []client.Object, err error) {
+func decodeList(scheme *kruntime.Scheme, document []byte, namespace string) (all []client.Object, err error) {
 	var list metav1.List
 	if err := yaml.Unmarshal(document, &list); err != nil {
 		return nil, err
 	}
 	for _, item := range list.Items {
-		some, err := decode(item.Raw, namespace)
+		some, err := decode(scheme, item.Raw, namespace)
 		if err != nil {
 			return nil, err
 		}
@@ -256,7 +249,7 @@ func (r *objectReader) meets(object client.Object, o client.ListOptions) bool {
 	if o.Namespace != "" && object.GetNamespace() != o.Namespace {
 		return false
 	}
-	if o.LabelSelector != nil && !o.LabelSelector.Matches(labelSet(object)) {
+	if o.LabelSelector != nil && !o.LabelSelector.Matches(labels.Set(object.GetLabels())) {
 		return false
 	}
 	var requirements fields.Requirements
@@ -271,5 +264,3 @@ func (r *objectReader) meets(object client.Object, o client.ListOptions) bool {
 	}
 	return true
 }
-
-func labelSet(object client.Object) labels.Set { return object.GetLabels() }
