@@ -1,7 +1,6 @@
 package acceptance_test
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -9,39 +8,19 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
-	"github.com/bursar-dev/bursar/controllers/rules/index"
 	"github.com/bursar-dev/bursar/hack/testkit"
+	"github.com/bursar-dev/bursar/hack/testkit/fakecache"
 	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
 // A rule of acceptance is a row in the table of its kind: the objects that are there,
 // the one that is decided on, and what is decided. Nothing here needs an API server: the
 // rules only read.
-
-// cluster answers reads as the manager's cache does, with its indexes.
-func cluster(t *testing.T, there ...client.Object) client.Client {
-	t.Helper()
-	scheme := runtime.NewScheme()
-	testkit.Must(t, v1alpha1.AddToScheme(scheme))
-	testkit.Must(t, corev1.AddToScheme(scheme))
-	builder := fake.NewClientBuilder().WithScheme(scheme).WithObjects(there...)
-	testkit.Must(t, index.Register(t.Context(), indexer{builder}))
-	return builder.Build()
-}
-
-type indexer struct{ *fake.ClientBuilder }
-
-func (i indexer) IndexField(_ context.Context, object client.Object, field string, values client.IndexerFunc) error {
-	i.WithIndex(object, field, values)
-	return nil
-}
 
 // born is when the oldest object was made.
 var born = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -220,7 +199,7 @@ func TestOfTenantBudget(t *testing.T) {
 		}), "False Invalid spec.timeZone", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			decided, err := acceptance.DecideTenantBudget(t.Context(), cluster(t, tc.there...), aged(1, tc.budget))
+			decided, err := acceptance.DecideTenantBudget(t.Context(), fakecache.New(t, tc.there...), aged(1, tc.budget))
 			testkit.Must(t, err)
 			if got := verdict(decided.Decision); got != tc.want || decided.Forfeited != tc.forfeited {
 				t.Errorf("got %q, forfeited %t, want %q, %t: %s", got, decided.Forfeited, tc.want, tc.forfeited, decided.Message)
@@ -254,7 +233,7 @@ func TestOfAPIKey(t *testing.T) {
 		"with the hash of an older one elsewhere":    {[]client.Object{acme, sameHash(0, "other", "key")}, accepted, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			decided, err := acceptance.DecideAPIKey(t.Context(), cluster(t, tc.there...), aged(1, objects.APIKey("acme", "key")))
+			decided, err := acceptance.DecideAPIKey(t.Context(), fakecache.New(t, tc.there...), aged(1, objects.APIKey("acme", "key")))
 			testkit.Must(t, err)
 			if got := verdict(decided.Decision); got != tc.want || decided.Forfeited != tc.forfeited {
 				t.Errorf("got %q, forfeited %t, want %q, %t: %s", got, decided.Forfeited, tc.want, tc.forfeited, decided.Message)
@@ -288,7 +267,7 @@ func TestOfBudgetGrant(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			decided, err := acceptance.DecideBudgetGrant(t.Context(), cluster(t, tc.there...), aged(1, tc.grant))
+			decided, err := acceptance.DecideBudgetGrant(t.Context(), fakecache.New(t, tc.there...), aged(1, tc.grant))
 			testkit.Must(t, err)
 			if got := verdict(decided.Decision); got != tc.want {
 				t.Errorf("got %q, want %q: %s", got, tc.want, decided.Message)
@@ -351,7 +330,7 @@ func TestOfRateLimitPolicy(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			decided, err := acceptance.DecideRateLimitPolicy(t.Context(), cluster(t, tc.there...), aged(1, tc.policy))
+			decided, err := acceptance.DecideRateLimitPolicy(t.Context(), fakecache.New(t, tc.there...), aged(1, tc.policy))
 			testkit.Must(t, err)
 			var targets []string
 			for _, target := range decided.Targets {
@@ -386,7 +365,7 @@ func TestCrowdedOut(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			decided, err := acceptance.DecideRateLimitPolicy(t.Context(),
-				cluster(t, acme, aged(0, many("older-1", tc.older/2)), aged(0, many("older-2", tc.older/2))), aged(1, many("policy", tc.limits)))
+				fakecache.New(t, acme, aged(0, many("older-1", tc.older/2)), aged(0, many("older-2", tc.older/2))), aged(1, many("policy", tc.limits)))
 			testkit.Must(t, err)
 			if got := len(decided.CrowdedOut) == 1; got != tc.want || verdict(decided.Decision) != accepted {
 				t.Errorf("crowded out: %t, want %t; %s", got, tc.want, verdict(decided.Decision))
@@ -423,7 +402,7 @@ func TestOfModelProvider(t *testing.T) {
 			"False Invalid spec.models[0].prices.input"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			decided, err := acceptance.DecideModelProvider(t.Context(), cluster(t, tc.there...), aged(1, tc.provider))
+			decided, err := acceptance.DecideModelProvider(t.Context(), fakecache.New(t, tc.there...), aged(1, tc.provider))
 			testkit.Must(t, err)
 			if got := verdict(decided.Decision); got != tc.want {
 				t.Errorf("got %q, want %q: %s", got, tc.want, decided.Message)

@@ -10,6 +10,7 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
 	"github.com/bursar-dev/bursar/hack/testkit"
+	"github.com/bursar-dev/bursar/hack/testkit/fakecache"
 	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
@@ -25,7 +26,7 @@ func TestNoMessageNamesForeignObjects(t *testing.T) {
 	rival := with(secret(v1alpha1.ReasonAccepted), func(b *v1alpha1.TenantBudget) { b.Spec.Tenant = "acme" })
 	acme := aged(0, budget("acme", v1alpha1.ReasonAccepted))
 	ofBudget := func(t *testing.T, there []client.Object, b *v1alpha1.TenantBudget) acceptance.Decision {
-		decided, err := acceptance.DecideTenantBudget(t.Context(), cluster(t, there...), aged(1, b))
+		decided, err := acceptance.DecideTenantBudget(t.Context(), fakecache.New(t, there...), aged(1, b))
 		testkit.Must(t, err)
 		return decided.Decision
 	}
@@ -44,24 +45,24 @@ func TestNoMessageNamesForeignObjects(t *testing.T) {
 			return ofBudget(t, []client.Object{aged(0, secret(v1alpha1.ReasonAccepted))}, child("acme", "emea"))
 		}, "False NotAllowedByParent spec.parentRef"},
 		"a key whose hash is registered elsewhere": {func(t *testing.T) acceptance.Decision {
-			decided, err := acceptance.DecideAPIKey(t.Context(), cluster(t, acme, aged(0, sameHash)), aged(1, objects.APIKey("acme", "key")))
+			decided, err := acceptance.DecideAPIKey(t.Context(), fakecache.New(t, acme, aged(0, sameHash)), aged(1, objects.APIKey("acme", "key")))
 			testkit.Must(t, err)
 			return decided.Decision
 		}, accepted},
 		"a key of a budget elsewhere": {func(t *testing.T) acceptance.Decision {
-			decided, err := acceptance.DecideAPIKey(t.Context(), cluster(t, aged(0, secret(v1alpha1.ReasonAccepted))), aged(1, objects.APIKey("acme", "key")))
+			decided, err := acceptance.DecideAPIKey(t.Context(), fakecache.New(t, aged(0, secret(v1alpha1.ReasonAccepted))), aged(1, objects.APIKey("acme", "key")))
 			testkit.Must(t, err)
 			return decided.Decision
 		}, "False TargetNotFound spec.budgetRef.name"},
 		"a grant of a budget elsewhere": {func(t *testing.T) acceptance.Decision {
-			decided, err := acceptance.DecideBudgetGrant(t.Context(), cluster(t, aged(0, secret(v1alpha1.ReasonAccepted))),
+			decided, err := acceptance.DecideBudgetGrant(t.Context(), fakecache.New(t, aged(0, secret(v1alpha1.ReasonAccepted))),
 				aged(1, objects.BudgetGrant("acme", "grant", metav1.NewTime(born.AddDate(1, 0, 0)))))
 			testkit.Must(t, err)
 			return decided.Decision
 		}, "False TargetNotFound spec.budgetRef.name"},
 		"a policy that would select budgets elsewhere": {func(t *testing.T) acceptance.Decision {
 			decided, err := acceptance.DecideRateLimitPolicy(t.Context(),
-				cluster(t, namespace("acme", nil), aged(0, secret(v1alpha1.ReasonInvalid))),
+				fakecache.New(t, namespace("acme", nil), aged(0, secret(v1alpha1.ReasonInvalid))),
 				aged(1, objects.SelectingPolicy("acme", "policy", func(s *v1alpha1.TargetSelector) {
 					s.MatchLabels, s.Namespaces = map[string]string{"plan": "free"}, v1alpha1.Namespaces{From: v1alpha1.NamespacesAll}
 				})))
@@ -85,7 +86,7 @@ func TestNoMessageNamesForeignObjects(t *testing.T) {
 // does not allow the child is the same if the parent is not there.
 func TestNobodyLearnsWhetherAForeignParentExists(t *testing.T) {
 	said := func(there ...client.Object) metav1.Condition {
-		decided, err := acceptance.DecideTenantBudget(t.Context(), cluster(t, there...), aged(1, child("acme", "emea")))
+		decided, err := acceptance.DecideTenantBudget(t.Context(), fakecache.New(t, there...), aged(1, child("acme", "emea")))
 		testkit.Must(t, err)
 		return metav1.Condition{Status: decided.Status, Reason: decided.Reason, Message: decided.Message}
 	}

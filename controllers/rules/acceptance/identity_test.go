@@ -11,6 +11,7 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
 	"github.com/bursar-dev/bursar/hack/testkit"
+	"github.com/bursar-dev/bursar/hack/testkit/fakecache"
 	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
@@ -88,7 +89,7 @@ func TestOfIdentityProvider(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			decided, err := acceptance.DecideIdentityProvider(t.Context(), cluster(t, tc.there...), aged(1, tc.provider))
+			decided, err := acceptance.DecideIdentityProvider(t.Context(), fakecache.New(t, tc.there...), aged(1, tc.provider))
 			testkit.Must(t, err)
 			if got := verdict(decided.Decision); got != tc.want {
 				t.Errorf("got %q, want %q: %s", got, tc.want, decided.Message)
@@ -167,7 +168,7 @@ func TestOfMembership(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := objects.Membership("acme", "staff", company(unchanged))
 			m.Spec.Members = tc.members
-			decided, err := acceptance.DecideMembership(t.Context(), cluster(t, tc.there...), aged(1, m))
+			decided, err := acceptance.DecideMembership(t.Context(), fakecache.New(t, tc.there...), aged(1, m))
 			testkit.Must(t, err)
 			if got := verdict(decided.Decision); got != tc.want {
 				t.Errorf("got %q, want %q: %s", got, tc.want, decided.Message)
@@ -190,7 +191,7 @@ func TestThousandMembersNotAllowed(t *testing.T) {
 		m.Spec.Members = append(m.Spec.Members, v1alpha1.Member{Subject: fmt.Sprint("emea|", i)})
 	}
 	decided, err := acceptance.DecideMembership(t.Context(),
-		cluster(t, aged(0, budget("acme", v1alpha1.ReasonAccepted)), aged(0, company(unchanged))), aged(1, m))
+		fakecache.New(t, aged(0, budget("acme", v1alpha1.ReasonAccepted)), aged(0, company(unchanged))), aged(1, m))
 	testkit.Must(t, err)
 	if len(decided.Message) > 4000 || !strings.Contains(decided.Message, "990 more members are wrong in this way") {
 		t.Errorf("%d bytes: %s", len(decided.Message), decided.Message)

@@ -2,7 +2,6 @@ package analysis_test
 
 import (
 	"cmp"
-	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -13,20 +12,18 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	yamlreader "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/yaml"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
 	"github.com/bursar-dev/bursar/controllers/rules/analysis"
-	"github.com/bursar-dev/bursar/controllers/rules/index"
 	"github.com/bursar-dev/bursar/hack/testkit"
+	"github.com/bursar-dev/bursar/hack/testkit/fakecache"
 )
 
 var update = flag.Bool("update", false, "write docs/mistakes.md anew")
@@ -126,7 +123,7 @@ func said(t *testing.T, name string, m mistake) string {
 		}
 		there = append(there, o)
 	}
-	reader := cluster(t, there...)
+	reader := fakecache.New(t, there...)
 	for _, line := range strings.Split(m.change, "\n") {
 		if line != "" {
 			object = changed(t, object, line)
@@ -218,7 +215,7 @@ func others(t *testing.T, data string) []client.Object {
 		}
 		var meta metav1.TypeMeta
 		testkit.Must(t, yaml.Unmarshal(document, &meta))
-		object := empty(meta.Kind)
+		object := empty(t, meta.Kind)
 		if object == nil {
 			continue
 		}
@@ -227,24 +224,14 @@ func others(t *testing.T, data string) []client.Object {
 	}
 }
 
-func empty(kind string) client.Object {
-	switch kind {
-	case "TenantBudget":
-		return &v1alpha1.TenantBudget{}
-	case "RateLimitPolicy":
-		return &v1alpha1.RateLimitPolicy{}
-	case "ModelProvider":
-		return &v1alpha1.ModelProvider{}
-	case "APIKey":
-		return &v1alpha1.APIKey{}
-	case "BudgetGrant":
-		return &v1alpha1.BudgetGrant{}
-	case "Membership":
-		return &v1alpha1.Membership{}
-	case "IdentityProvider":
-		return &v1alpha1.IdentityProvider{}
+// empty is an object of a kind; nil where it is not one of Bursar's.
+func empty(t *testing.T, kind string) client.Object {
+	t.Helper()
+	object, err := fakecache.Scheme(t).New(v1alpha1.GroupVersion.WithKind(kind))
+	if err != nil {
+		return nil
 	}
-	return nil
+	return object.(client.Object)
 }
 
 func kindOf(object client.Object) string {
@@ -265,24 +252,6 @@ func stored(object client.Object) client.Object {
 	return object
 }
 
-// cluster answers reads as the manager's cache does, with its indexes.
-func cluster(t *testing.T, there ...client.Object) client.Client {
-	t.Helper()
-	scheme := runtime.NewScheme()
-	testkit.Must(t, v1alpha1.AddToScheme(scheme))
-	testkit.Must(t, corev1.AddToScheme(scheme))
-	builder := fake.NewClientBuilder().WithScheme(scheme).WithObjects(there...)
-	testkit.Must(t, index.Register(t.Context(), indexer{builder}))
-	return builder.Build()
-}
-
-type indexer struct{ *fake.ClientBuilder }
-
-func (i indexer) IndexField(_ context.Context, object client.Object, field string, values client.IndexerFunc) error {
-	i.WithIndex(object, field, values)
-	return nil
-}
-
 var step = regexp.MustCompile(`[A-Za-z0-9]+|\[\d+\]`)
 
 // changed is the object with a field as the line "path: value" has it.
@@ -299,7 +268,7 @@ func changed(t *testing.T, object client.Object, line string) client.Object {
 		at = *place(at, name)
 	}
 	put(at, steps[len(steps)-1], value)
-	is := empty(kindOf(object))
+	is := empty(t, kindOf(object))
 	testkit.Must(t, runtime.DefaultUnstructuredConverter.FromUnstructured(all, is))
 	return is
 }
