@@ -385,10 +385,7 @@ func (e *explanation) write(w io.Writer) {
 		fmt.Fprintln(w)
 		e.limits().write(w)
 	}
-	fmt.Fprintln(w, "\nUnknown:")
-	for _, unknown := range e.Unknown {
-		fmt.Fprintln(w, "-", unknown)
-	}
+	writeUnknown(w, e.Unknown)
 }
 
 func (e *explanation) model() string {

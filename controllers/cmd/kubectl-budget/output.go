@@ -25,12 +25,7 @@ const (
 // addOutput adds -o with some formats, the first of which is the default.
 func addOutput(cmd *cobra.Command, format *string, formats ...string) {
 	cmd.Flags().StringVarP(format, "output", "o", formats[0], "output format: "+strings.Join(formats, ", "))
-	complete := func(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
-		return starting(formats, prefix), cobra.ShellCompDirectiveNoFileComp
-	}
-	if err := cmd.RegisterFlagCompletionFunc("output", complete); err != nil {
-		panic(err) // there is no such flag
-	}
+	completeWith(cmd, "output", formats)
 	check := func(_ *cobra.Command, _ []string) error {
 		if !slices.Contains(formats, *format) {
 			return usageError{fmt.Errorf("-o %s: must be one of %s", *format, strings.Join(formats, ", "))}
@@ -38,6 +33,16 @@ func addOutput(cmd *cobra.Command, format *string, formats ...string) {
 		return nil
 	}
 	cmd.PreRunE = check
+}
+
+// completeWith has the shell complete the value of a flag with words.
+func completeWith(cmd *cobra.Command, flag string, words []string) {
+	complete := func(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		return starting(words, prefix), cobra.ShellCompDirectiveNoFileComp
+	}
+	if err := cmd.RegisterFlagCompletionFunc(flag, complete); err != nil {
+		panic(err) // there is no such flag
+	}
 }
 
 func starting(names []string, prefix string) []string {
@@ -215,6 +220,16 @@ func clipped(text string, most int) string {
 func (t table) write(w io.Writer) {
 	for _, line := range t.lines(colored(w)) {
 		fmt.Fprintln(w, line)
+	}
+}
+
+// writeUnknown writes what cannot be known, if anything.
+func writeUnknown(w io.Writer, unknown []string) {
+	if len(unknown) > 0 {
+		fmt.Fprintln(w, "\nUnknown:")
+	}
+	for _, what := range unknown {
+		fmt.Fprintln(w, "-", what)
 	}
 }
 

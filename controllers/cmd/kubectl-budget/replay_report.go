@@ -39,12 +39,7 @@ func (r replayReport) write(w io.Writer) {
 		fmt.Fprintln(w)
 		some(r.users()).write(w)
 	}
-	if len(r.Unknown) > 0 {
-		fmt.Fprintln(w, "\nUnknown:")
-	}
-	for _, unknown := range r.Unknown {
-		fmt.Fprintln(w, "-", unknown)
-	}
+	writeUnknown(w, r.Unknown)
 }
 
 func (t tally) row(what string) []cell { return cells(what, fmt.Sprint(t.Calls), t.Cost) }

@@ -72,12 +72,7 @@ with the columns provider, amount and, if it has an amount for each model, model
 	flags.StringArrayVar(&o.invoices, "invoice", nil, "an invoice to compare with: PROVIDER=AMOUNT or a CSV file; may be repeated")
 	o.ledger.addFlag(cmd)
 	addOutput(cmd, &o.format, formatTable, formatCSV, formatJSON)
-	complete := func(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
-		return starting(dimensions(), prefix), cobra.ShellCompDirectiveNoFileComp
-	}
-	if err := cmd.RegisterFlagCompletionFunc("by", complete); err != nil {
-		panic(err) // there is no such flag
-	}
+	completeWith(cmd, "by", dimensions())
 	return cmd
 }
 

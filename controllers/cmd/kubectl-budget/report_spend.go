@@ -158,12 +158,7 @@ func (r *spendReport) print(w io.Writer, format string) error {
 	if len(r.Rows) == 0 {
 		fmt.Fprintln(w, "\nThe ledger has no such calls. It has calls once they have ended.")
 	}
-	if len(r.Unknown) > 0 {
-		fmt.Fprintln(w, "\nUnknown:")
-	}
-	for _, unknown := range r.Unknown {
-		fmt.Fprintln(w, "-", unknown)
-	}
+	writeUnknown(w, r.Unknown)
 	return nil
 }
 

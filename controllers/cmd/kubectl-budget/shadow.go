@@ -12,7 +12,7 @@ import (
 )
 
 type shadowOptions struct {
-	who           whose
+	budget        string
 	since, format string
 	exitCode      bool
 	ledger        database
@@ -37,7 +37,7 @@ What is unknown is assumed in favour of the calls, as replay --help says.`,
 		ValidArgsFunction: c.completeBudgets(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
-				o.who.budget = args[0]
+				o.budget = args[0]
 			}
 			return runShadow(cmd, c, o)
 		},
@@ -74,7 +74,7 @@ func runShadow(cmd *cobra.Command, c *cluster, o shadowOptions) error {
 	if err != nil {
 		return err
 	}
-	budget, err := pick(own, namespace, o.who.budget)
+	budget, err := pick(own, namespace, o.budget)
 	if err != nil {
 		return err
 	}

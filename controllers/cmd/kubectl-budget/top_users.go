@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"slices"
 	"time"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
@@ -64,10 +65,5 @@ func (u *userLimits) of(ctx context.Context, budgets []v1alpha1.TenantBudget, no
 }
 
 func hasUserLimits(budget v1alpha1.TenantBudget) bool {
-	for _, limit := range budget.Spec.Limits {
-		if limit.Per == v1alpha1.ScopeUser {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(budget.Spec.Limits, func(l v1alpha1.MoneyLimit) bool { return l.Per == v1alpha1.ScopeUser })
 }
