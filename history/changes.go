@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 )
 
@@ -104,7 +105,7 @@ func scanLimitRow(row pgx.CollectableRow) (l limitRow, err error) {
 	var tiers, models []string
 	err = row.Scan(&l.name, &per, &period, &zone, &amount, &tiers, &models, &trip, &l.uid, &l.generation, &l.from, &l.to, &currency, &written)
 	l.text = fmt.Sprintf("%s per %s", inWords(amount, currency, written), period)
-	if per == "User" {
+	if per == string(limiterv1.PerUser) {
 		l.text += " for each user"
 	}
 	for _, part := range []struct {

@@ -66,6 +66,9 @@ type Spend struct {
 	Estimated money.Nanos
 }
 
+// Key is the same for calls that have the same values.
+func (s Spend) Key() string { return strings.Join(s.Values, "\x00") }
+
 // Add adds what other calls cost.
 func (s *Spend) Add(other Spend) {
 	s.Calls += other.Calls
@@ -88,11 +91,10 @@ func (r *Reader) Spend(ctx context.Context, query SpendQuery, tenants ...string)
 			return nil, fmt.Errorf("add up what tenant %s spent: %w", tenant, err)
 		}
 		for _, s := range found {
-			key := strings.Join(s.Values, "\x00")
-			sum := sums[key]
+			sum := sums[s.Key()]
 			sum.Values = s.Values
 			sum.Add(s)
-			sums[key] = sum
+			sums[s.Key()] = sum
 		}
 	}
 	all := make([]Spend, 0, len(sums))
@@ -109,7 +111,21 @@ var ErrNotFinance = errors.New("the login may not read all tenants: it must be a
 // SpendOfAll adds up what calls of all tenants cost. It fails with ErrNotFinance unless the
 // login is a member of bursar_finance.
 func (r *Reader) SpendOfAll(ctx context.Context, query SpendQuery) (found []Spend, err error) {
-	err = pgx.BeginTxFunc(ctx, r.db, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+	err = r.forAll(ctx, func(tx pgx.Tx) (err error) {
+		found, err = spend(ctx, tx, query, "")
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("add up what all tenants spent: %w", err)
+	}
+	SortSpend(found, query.By)
+	return found, nil
+}
+
+// forAll lets a function read the views over all tenants. It fails with ErrNotFinance unless
+// the login is a member of bursar_finance.
+func (r *Reader) forAll(ctx context.Context, read func(pgx.Tx) error) error {
+	err := pgx.BeginTxFunc(ctx, r.db, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		var isFinance bool
 		if err := tx.QueryRow(ctx, "SELECT pg_has_role('bursar_finance', 'USAGE')").Scan(&isFinance); err != nil {
 			return err
@@ -117,14 +133,9 @@ func (r *Reader) SpendOfAll(ctx context.Context, query SpendQuery) (found []Spen
 		if !isFinance {
 			return ErrNotFinance
 		}
-		found, err = spend(ctx, tx, query, "")
-		return err
+		return read(tx)
 	})
-	if err != nil {
-		return nil, fmt.Errorf("add up what all tenants spent: %w", explained(err))
-	}
-	SortSpend(found, query.By)
-	return found, nil
+	return explained(err)
 }
 
 // Currency is the currency that the limits of a tenant are written in.
@@ -140,14 +151,11 @@ SELECT tenant_id, currency, (usd_per_unit * 1000000000)::bigint, coalesce(rate_a
 FROM tenant_currencies WHERE currency <> 'USD'`
 
 // CurrenciesOfAll are the currencies of the tenants whose limits are not written in US dollars,
-// as last declared. It takes a member of bursar_finance.
+// as last declared. It fails with ErrNotFinance unless the login is a member of bursar_finance.
 func (r *Reader) CurrenciesOfAll(ctx context.Context) (map[string]Currency, error) {
 	found := map[string]Currency{}
-	err := pgx.BeginTxFunc(ctx, r.db, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		return readCurrencies(ctx, tx, found)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read the currencies of tenants: %w", explained(err))
+	if err := r.forAll(ctx, func(tx pgx.Tx) error { return readCurrencies(ctx, tx, found) }); err != nil {
+		return nil, fmt.Errorf("read the currencies of tenants: %w", err)
 	}
 	return found, nil
 }

@@ -82,7 +82,7 @@ func newSpendReport(query history.SpendQuery, spent []history.Spend, tenants []s
 			row.Values[r.By[i]] = value
 		}
 		if tenant >= 0 {
-			row.WithChildren = together[keyOf(s)].String()
+			row.WithChildren = together[s.Key()].String()
 			r.show(&row, s.Cost, currencies)
 		}
 		r.Rows = append(r.Rows, row)
@@ -112,8 +112,6 @@ func newSpendRow(s history.Spend) spendRow {
 	}
 }
 
-func keyOf(s history.Spend) string { return strings.Join(s.Values, "\x00") }
-
 // withChildren says what tenants and those below them spent together, of what has the same
 // values of the other dimensions. It adds rows of parents that spent nothing themselves, if they
 // are among the tenants, or of all where there are none.
@@ -122,14 +120,14 @@ func withChildren(spent []history.Spend, tenant int, tenants []string) (all []hi
 	all = slices.Clone(spent)
 	isRow := map[string]bool{}
 	for _, s := range spent {
-		isRow[keyOf(s)] = true
+		isRow[s.Key()] = true
 	}
 	for _, s := range spent {
 		way := strings.Split(s.Values[tenant], "/")
 		for depth := range way {
 			level := history.Spend{Values: slices.Clone(s.Values)}
 			level.Values[tenant] = strings.Join(way[:depth+1], "/")
-			key := keyOf(level)
+			key := level.Key()
 			together[key] += s.Cost
 			if !isRow[key] && (tenants == nil || slices.Contains(tenants, way[depth])) {
 				isRow[key] = true
