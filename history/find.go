@@ -18,8 +18,10 @@ import (
 // Call is what is on record of one call.
 type Call struct {
 	ID, Tenant, User, Tier string
-	// Credential is the name of the APIKey, "namespace/name".
+	// Credential is the name of the APIKey, "namespace/name"; empty for a token.
 	Credential string
+	// IdentityProvider is that of the token, and Subject its claim sub; empty for an API key.
+	IdentityProvider, Subject string
 	// ModelAsked is what the caller asked for, Model what the call was bound for.
 	ModelAsked, Model string
 	Endpoint          string
@@ -78,14 +80,14 @@ type LimitRefusal struct {
 var ErrNoCall = errors.New("the ledger has no such call: it has calls that have ended, and those that a limit refused")
 
 var findAdmitted = `
-SELECT call_id, user_id, tier, credential, model_asked, ` + modelOf + `, endpoint, admitted_at, held_nanos,
+SELECT call_id, user_id, tier, credential, identity_provider, subject, model_asked, ` + modelOf + `, endpoint, admitted_at, held_nanos,
        decision, outcome, provider, streamed, coalesce(settled_at, admitted_at), cost_nanos, overrun_nanos,
        ` + usedTokens + `, ancestors, priced_as,
        service_tier, price_properties, fee_uses, output_lowered_by, coalesce(max_output_tokens, 0)
 FROM ai_usage_logs WHERE tenant_id = @tenant AND call_id = @call`
 
 const findRefused = `
-SELECT call_id, user_id, tier, credential, model_asked, model, endpoint, refused_at, bound_nanos,
+SELECT call_id, user_id, tier, credential, identity_provider, subject, model_asked, model, endpoint, refused_at, bound_nanos,
        reason, limit_tenant, limit_name, per, period, coalesce(amount_nanos, 0), coalesce(spent_nanos, 0),
        coalesce(held_nanos, 0), coalesce(resets_at, refused_at), unit, coalesce(retry_after_ms, 0), tokens, fallback
 FROM ai_refusals WHERE tenant_id = @tenant AND call_id = @call`
@@ -136,7 +138,7 @@ func one[T any](
 func scanAdmitted(row pgx.CollectableRow) (Call, error) {
 	var c Call
 	var a Admission
-	err := row.Scan(&c.ID, &c.User, &c.Tier, &c.Credential, &c.ModelAsked, &c.Model, &c.Endpoint, &c.At, &c.Bound,
+	err := row.Scan(&c.ID, &c.User, &c.Tier, &c.Credential, &c.IdentityProvider, &c.Subject, &c.ModelAsked, &c.Model, &c.Endpoint, &c.At, &c.Bound,
 		&a.Decision, &a.Outcome, &a.Provider, &a.Streamed, &a.SettledAt, &a.Cost, &a.Overrun, &a.Tokens, &a.Ancestors, &a.PricedAs,
 		&a.ServiceTier, &a.Properties, &a.Uses, &a.LoweredBy, &a.MaxOutputTokens)
 	c.Admission = &a
@@ -147,7 +149,7 @@ func scanRefused(row pgx.CollectableRow) (Call, error) {
 	var c Call
 	var r LimitRefusal
 	var retryAfter int64
-	err := row.Scan(&c.ID, &c.User, &c.Tier, &c.Credential, &c.ModelAsked, &c.Model, &c.Endpoint, &c.At, &c.Bound,
+	err := row.Scan(&c.ID, &c.User, &c.Tier, &c.Credential, &c.IdentityProvider, &c.Subject, &c.ModelAsked, &c.Model, &c.Endpoint, &c.At, &c.Bound,
 		&r.Reason, &r.Tenant, &r.Limit, &r.Per, &r.Period, &r.Amount, &r.Spent,
 		&r.Held, &r.ResetsAt, &r.Unit, &retryAfter, &r.Tokens, &r.Fallback)
 	r.RetryAfter = time.Duration(retryAfter) * time.Millisecond

@@ -280,3 +280,17 @@ func TestFindRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestFindCallWithAToken: of a call that was made with a token, it is found whose it was.
+func TestFindCallWithAToken(t *testing.T) {
+	admin, reader := ledger(t, "bursar_reader")
+	exec(t, admin, admit, "a", "acme", "ana", "gpt-4o", noon, noon, 10, 5, []string{}, "Admitted")
+	exec(t, admin, refuse, "r", noon, "BudgetExhausted", "")
+	for id, table := range map[string]string{"a": "ai_usage_logs", "r": "ai_refusals"} {
+		exec(t, admin, "UPDATE "+table+" SET credential = '', identity_provider = 'stack-auth', subject = 'f3f0' WHERE call_id = $1", id)
+		call, err := reader.Find(t.Context(), "acme", id)
+		if err != nil || call.IdentityProvider != "stack-auth" || call.Subject != "f3f0" {
+			t.Errorf("%s: error %v, found %+v", table, err, call)
+		}
+	}
+}

@@ -89,20 +89,23 @@ func completeBudgetOfCall(c *cluster) cobra.CompletionFunc {
 
 // explanation is why a call was admitted or refused.
 type explanation struct {
-	Call     string    `json:"call"`
-	Verdict  string    `json:"verdict"`
-	Why      []string  `json:"why"`
-	At       time.Time `json:"at"`
-	Tenant   string    `json:"tenant"`
-	User     string    `json:"user"`
-	Tier     string    `json:"tier"`
-	APIKey   string    `json:"apiKey"`
-	Asked    string    `json:"modelAsked"`
-	Model    string    `json:"model"`
-	Endpoint string    `json:"endpoint"`
-	Bound    string    `json:"bound"`
-	Cost     string    `json:"cost,omitempty"`
-	Outcome  string    `json:"outcome,omitempty"`
+	Call    string    `json:"call"`
+	Verdict string    `json:"verdict"`
+	Why     []string  `json:"why"`
+	At      time.Time `json:"at"`
+	Tenant  string    `json:"tenant"`
+	User    string    `json:"user"`
+	Tier    string    `json:"tier"`
+	APIKey  string    `json:"apiKey"`
+	// IdentityProvider and Subject are those of the token, if the call was made with one.
+	IdentityProvider string `json:"identityProvider,omitempty"`
+	Subject          string `json:"subject,omitempty"`
+	Asked            string `json:"modelAsked"`
+	Model            string `json:"model"`
+	Endpoint         string `json:"endpoint"`
+	Bound            string `json:"bound"`
+	Cost             string `json:"cost,omitempty"`
+	Outcome          string `json:"outcome,omitempty"`
 	// Output is what the provider was asked for, where that was lowered.
 	Output *loweredOutput `json:"output,omitempty"`
 	// Price is what the cost depended on beside tokens and their prices.
@@ -160,6 +163,7 @@ func explain(ctx context.Context, reader *history.Reader, budgets tree, call his
 	tenant := call.Tenant
 	e := &explanation{
 		Call: call.ID, At: call.At, Tenant: tenant, User: call.User, Tier: call.Tier, APIKey: call.Credential,
+		IdentityProvider: call.IdentityProvider, Subject: call.Subject,
 		Asked: call.ModelAsked, Model: call.Model, Endpoint: call.Endpoint, Bound: call.Bound.String(), Limits: []standing{},
 	}
 	e.print(call)
@@ -372,7 +376,7 @@ func (e *explanation) write(w io.Writer) {
 		{{"CALL", bold}, {e.Call, plain}},
 		{{"VERDICT", bold}, {e.Verdict, shade}},
 		{{"AT", bold}, {e.At.UTC().Format("2006-01-02T15:04:05.000Z07:00"), plain}},
-		{{"CALLER", bold}, {fmt.Sprintf("user %s, tier %s, of tenant %s, with APIKey %s", e.User, e.Tier, e.Tenant, e.APIKey), plain}},
+		{{"CALLER", bold}, {e.caller(), plain}},
 		{{"MODEL", bold}, {e.model(), plain}},
 		{{"MONEY", bold}, {e.money(), plain}},
 	}
@@ -386,6 +390,14 @@ func (e *explanation) write(w io.Writer) {
 		e.limits().write(w)
 	}
 	writeUnknown(w, e.Unknown)
+}
+
+func (e *explanation) caller() string {
+	with := "APIKey " + e.APIKey
+	if e.IdentityProvider != "" {
+		with = fmt.Sprintf("a token of IdentityProvider %s, subject %s", e.IdentityProvider, e.Subject)
+	}
+	return fmt.Sprintf("user %s, tier %s, of tenant %s, with %s", e.User, orDash(e.Tier), e.Tenant, with)
 }
 
 func (e *explanation) model() string {

@@ -120,6 +120,15 @@ func TestExplanation(t *testing.T) {
 	golden(t, "explain.txt", text.String())
 }
 
+// TestCallerWithAToken: a call that was made without an APIKey is not said to be made with one.
+func TestCallerWithAToken(t *testing.T) {
+	e := explanation{Tenant: "acme", User: "ana@example.com", IdentityProvider: "stack-auth", Subject: "f3f0"}
+	const want = "user ana@example.com, tier -, of tenant acme, with a token of IdentityProvider stack-auth, subject f3f0"
+	if got := e.caller(); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
 // TestWhyNeverFits: a call that is larger than a limit is not told to wait for a new period.
 func TestWhyNeverFits(t *testing.T) {
 	refused := history.LimitRefusal{Reason: ledgerv1.BudgetExhausted, Tenant: "acme", Limit: "daily", Amount: 5 * money.USD, Spent: money.USD, ResetsAt: noon}
