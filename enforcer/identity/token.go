@@ -15,11 +15,12 @@ func (i *Identifier) token(ctx context.Context, c credential, asked string) (adm
 	if err != nil {
 		return admission.Subject{}, err
 	}
-	tenancy, err := identity.Choose(proven.tenanciesIn(i.Config.Members()), asked)
+	tenancies := proven.tenanciesIn(i.Config.Members())
+	tenancy, err := identity.Choose(tenancies, asked)
+	if err != nil && len(tenancies) == 0 {
+		return admission.Subject{}, i.unknown(choice(err)) // a Membership may be on its way
+	}
 	if err != nil {
-		if len(proven.tenanciesIn(i.Config.Members())) == 0 {
-			err = i.unknown(choice(err)) // a Membership may be on its way
-		}
 		return admission.Subject{}, choice(err)
 	}
 	return admission.Subject{
