@@ -118,8 +118,17 @@ func isEncoded(header protocol.Header) bool {
 }
 
 func isStream(status int, header protocol.Header) bool {
+	return mediaType(header) == "text/event-stream" && status < 300
+}
+
+// mediaType is the type of an answer without its parameters, which may be wrong; empty where
+// it cannot be read.
+func mediaType(header protocol.Header) string {
 	kind, _, err := mime.ParseMediaType(header.Get("Content-Type"))
-	return (err == nil || errors.Is(err, mime.ErrInvalidMediaParameter)) && kind == "text/event-stream" && status < 300
+	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) {
+		return ""
+	}
+	return kind
 }
 
 // Pass takes the next bytes of the answer, cut anywhere, and returns what the client is to

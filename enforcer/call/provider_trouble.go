@@ -1,9 +1,7 @@
 package call
 
 import (
-	"errors"
 	"fmt"
-	"mime"
 	"slices"
 	"strings"
 
@@ -27,17 +25,6 @@ type noReports struct{}
 func (noReports) Failed(limiterv1.Provider, error) {}
 
 func (noReports) Answered(limiterv1.Provider, string, string, int) bool { return false }
-
-// troubleOf is what whoever runs Bursar can mend, if an error tells of it.
-func troubleOf(err error) limiterv1.ProviderTrouble {
-	var told interface {
-		Trouble() limiterv1.ProviderTrouble
-	}
-	if errors.As(err, &told) {
-		return told.Trouble()
-	}
-	return ""
-}
 
 // troubles are what callers are told of each trouble, after "The provider of model ... ".
 var troubles = map[limiterv1.ProviderTrouble]string{
@@ -70,7 +57,7 @@ func (c *Call) blamed(status int) string {
 // unreached is the refusal of a call whose provider could not be asked. To try again helps
 // where the network is to blame.
 func (c *Call) unreached(err error) *Problem {
-	trouble := troubleOf(err)
+	trouble := limiterv1.TroubleOf(err)
 	why, known := troubles[trouble]
 	if !known {
 		why = "could not be reached"
@@ -97,8 +84,8 @@ func unusable(status int, header protocol.Header, broken bool) bool {
 }
 
 func isJSON(header protocol.Header) bool {
-	kind, _, err := mime.ParseMediaType(header.Get("Content-Type"))
-	return (err == nil || errors.Is(err, mime.ErrInvalidMediaParameter)) && (kind == "application/json" || strings.HasSuffix(kind, "+json"))
+	kind := mediaType(header)
+	return kind == "application/json" || strings.HasSuffix(kind, "+json")
 }
 
 // unusableAnswer is the refusal of a call whose provider answered about Bursar's own

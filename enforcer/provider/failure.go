@@ -26,16 +26,6 @@ func (f failure) Error() string { return f.text }
 // Trouble is what whoever runs Bursar can mend; empty if it is something else.
 func (f failure) Trouble() limiterv1.ProviderTrouble { return f.trouble }
 
-// TroubleOf is the trouble that an error of Send tells of; empty if it is none that whoever
-// runs Bursar can mend.
-func TroubleOf(err error) limiterv1.ProviderTrouble {
-	var why failure
-	if errors.As(err, &why) {
-		return why.trouble
-	}
-	return ""
-}
-
 // failureOf is the kind of an error of the transport.
 func failureOf(err error) failure {
 	var dns *net.DNSError

@@ -89,7 +89,7 @@ func (r *Reports) Changed() <-chan struct{} { return r.changed }
 // Failed notes that a call to a provider had no answer, and why.
 func (r *Reports) Failed(provider limiterv1.Provider, err error) {
 	r.change(provider, func(s *seen, now time.Time) {
-		switch trouble := TroubleOf(err); trouble {
+		switch trouble := limiterv1.TroubleOf(err); trouble {
 		case "":
 		case limiterv1.CredentialFileMissing:
 			s.keyFile.fails(now, trouble)

@@ -57,7 +57,7 @@ func TestTroubles(t *testing.T) {
 				_ = response.Body.Close()
 				t.Fatal("it was answered")
 			}
-			if got := provider.TroubleOf(err); got != test.want {
+			if got := limiterv1.TroubleOf(err); got != test.want {
 				t.Errorf("%v is %q, want %q", err, got, test.want)
 			}
 		})

@@ -1,6 +1,9 @@
 package limiterv1
 
-import "slices"
+import (
+	"errors"
+	"slices"
+)
 
 // ProviderTrouble is why calls to a provider fail that whoever runs Bursar can mend, and
 // callers cannot.
@@ -31,6 +34,15 @@ const (
 	// TLSFailed is that the endpoint's certificate is not trusted, or it does not speak TLS.
 	TLSFailed ProviderTrouble = "TLSFailed"
 )
+
+// TroubleOf is the trouble that an error has by its method Trouble; empty where it has none.
+func TroubleOf(err error) ProviderTrouble {
+	var told interface{ Trouble() ProviderTrouble }
+	if errors.As(err, &told) {
+		return told.Trouble()
+	}
+	return ""
+}
 
 // ProviderReport is what an enforcer has seen of a provider. It has nothing that the
 // provider has sent, and nothing of a key.
