@@ -54,26 +54,39 @@ func concerns(e event.UpdateEvent) bool {
 
 // policiesOf are the policies that name a budget.
 func (c *Controller) policiesOf(ctx context.Context, budget client.Object) []reconcile.Request {
-	var policies v1alpha1.RateLimitPolicyList
-	err := c.client.List(ctx, &policies,
-		client.InNamespace(budget.GetNamespace()), client.MatchingFields{index.PolicyTarget: budget.GetName()})
-	if err != nil {
-		log.FromContext(ctx).Error(err, "Failed to find the RateLimitPolicies of a TenantBudget", "budget", client.ObjectKeyFromObject(budget))
-	}
 	var requests []reconcile.Request
-	for i := range policies.Items {
-		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&policies.Items[i])})
+	for _, policy := range c.naming(ctx, budget) {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(policy)})
 	}
 	return requests
 }
 
+// naming are the policies that name a budget. They are the cache's own: REQUIRES that nobody
+// changes them.
+func (c *Controller) naming(ctx context.Context, budget client.Object) (naming []*v1alpha1.RateLimitPolicy) {
+	var policies v1alpha1.RateLimitPolicyList
+	err := c.client.List(ctx, &policies, client.UnsafeDisableDeepCopy,
+		client.InNamespace(budget.GetNamespace()), client.MatchingFields{index.PolicyTarget: budget.GetName()})
+	if err != nil {
+		log.FromContext(ctx).Error(err, "Failed to find the RateLimitPolicies of a TenantBudget", "budget", client.ObjectKeyFromObject(budget))
+	}
+	for i := range policies.Items {
+		naming = append(naming, &policies.Items[i])
+	}
+	return naming
+}
+
 // selecting are the policies that select a budget.
 func (c *Controller) selecting(ctx context.Context, budget client.Object) []rollout.DelayedRequest {
-	policies, err := acceptance.PoliciesSelecting(ctx, c.client, budget.(*v1alpha1.TenantBudget))
+	return gathered(c.selectingBudget(ctx, budget.(*v1alpha1.TenantBudget)))
+}
+
+func (c *Controller) selectingBudget(ctx context.Context, budget *v1alpha1.TenantBudget) []*v1alpha1.RateLimitPolicy {
+	policies, err := acceptance.PoliciesSelecting(ctx, c.client, budget)
 	if err != nil {
 		log.FromContext(ctx).Error(err, "Failed to find the RateLimitPolicies that select a TenantBudget", "budget", client.ObjectKeyFromObject(budget))
 	}
-	return gathered(policies)
+	return policies
 }
 
 // reaching are the policies with targets in other namespaces, which by the labels of one

@@ -12,9 +12,7 @@ import (
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout"
-	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
 	"github.com/bursar-dev/bursar/controllers/rules/analysis"
-	"github.com/bursar-dev/bursar/controllers/rules/index"
 )
 
 //+kubebuilder:rbac:groups=bursar.dev,resources=modelproviders;apikeys,verbs=list;watch
@@ -49,17 +47,8 @@ func (c *Controller) limiting(ctx context.Context, object client.Object) []rollo
 	if err := c.client.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: key.Spec.BudgetRef.Name}, budget); err != nil {
 		return nil // there is nothing yet that could be limited
 	}
-	var naming v1alpha1.RateLimitPolicyList
-	err := c.client.List(ctx, &naming, client.UnsafeDisableDeepCopy,
-		client.InNamespace(budget.Namespace), client.MatchingFields{index.PolicyTarget: budget.Name})
-	selecting, selectErr := acceptance.PoliciesSelecting(ctx, c.client, budget)
-	if err != nil || selectErr != nil {
-		log.FromContext(ctx).Info("Failed to find the RateLimitPolicies of an APIKey", "key", client.ObjectKeyFromObject(key))
-	}
-	for i := range naming.Items {
-		selecting = append(selecting, &naming.Items[i])
-	}
-	return gathered(slices.DeleteFunc(selecting, func(p *v1alpha1.RateLimitPolicy) bool {
+	policies := slices.Concat(c.naming(ctx, budget), c.selectingBudget(ctx, budget))
+	return gathered(slices.DeleteFunc(policies, func(p *v1alpha1.RateLimitPolicy) bool {
 		return !slices.ContainsFunc(p.Spec.Limits, namesTiers)
 	}))
 }
