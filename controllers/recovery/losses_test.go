@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -300,12 +301,14 @@ func TestDataGoesBack(t *testing.T) {
 // goingOn are numbers of which another manager tells Postgres more whenever they are read.
 type goingOn struct {
 	recovery.Numbers
-	goOn func()
+	goOn func(ctx context.Context) error
 	read *atomic.Bool
 }
 
 func (n goingOn) Marks(ctx context.Context) (map[uint32]int64, error) {
-	n.goOn()
+	if err := n.goOn(ctx); err != nil {
+		return nil, err
+	}
 	marks, err := n.Numbers.Marks(ctx)
 	n.read.Store(true)
 	return marks, err
@@ -327,12 +330,13 @@ func TestAnotherManagerGoesOn(t *testing.T) {
 	stop()
 	<-ended
 
-	numbers := goingOn{w.numbers, func() {
-		found, err := w.epochs.Inspect(t.Context())
-		testkit.Must(t, err)
+	numbers := goingOn{w.numbers, func(ctx context.Context) error {
+		found, err := w.epochs.Inspect(ctx)
+		if err != nil {
+			return err
+		}
 		marks := found.Marks.Above(nil, 1)
-		testkit.Must(t, w.epochs.Raise(t.Context(), nil, marks))
-		testkit.Must(t, w.numbers.KeepMarks(t.Context(), marks))
+		return errors.Join(w.epochs.Raise(ctx, nil, marks), w.numbers.KeepMarks(ctx, marks))
 	}, &atomic.Bool{}}
 	options := w.options()
 	options.Numbers = numbers
