@@ -68,11 +68,13 @@ type world struct {
 	keys     string
 	// epoch is the number of the one under which calls are counted.
 	epoch int64
+	// log is that of enforcers that run in this process.
+	log *slog.Logger
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, redisURL: redisServer.URL, redis: connect(t, redisServer.Addr), keys: t.TempDir(), epoch: 1}
+	w := &world{t: t, redisURL: redisServer.URL, redis: connect(t, redisServer.Addr), keys: t.TempDir(), epoch: 1, log: slog.New(slog.DiscardHandler)}
 	testkit.Must(t, w.redis.FlushAll(t.Context()).Err())
 	var err error
 	w.database, err = ledgerServer.NewDatabase(t.Context())
@@ -183,7 +185,7 @@ func (w *world) start(change ...func(*options)) *running {
 	for _, f := range change {
 		f(&o)
 	}
-	e, err := newEnforcer(o, slog.New(slog.DiscardHandler))
+	e, err := newEnforcer(o, w.log)
 	testkit.Must(w.t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	r := &running{enforcer: e, t: w.t, stop: stop, ended: make(chan error, 1), client: &http.Client{Transport: &http.Transport{}}}

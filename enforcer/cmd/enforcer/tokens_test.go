@@ -1,6 +1,11 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -11,6 +16,7 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/hack/parts/collector"
 	"github.com/bursar-dev/bursar/hack/parts/issuer"
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
@@ -134,10 +140,14 @@ func TestRotation(t *testing.T) {
 	})
 }
 
-// TestTokensAreNowhere: neither Redis nor Postgres is told anything of a token but whose
-// it is.
+// TestTokensAreNowhere: neither Redis nor Postgres, logs, metrics or spans are told anything of
+// a token but whose it is, be it good or not.
 func TestTokensAreNowhere(t *testing.T) {
 	w := newWorld(t)
+	var logs bytes.Buffer
+	w.log = slog.New(slog.NewTextHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	received := collector.Start(t)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", received.URL)
 	s := w.newStackAuth()
 	revision, err := w.put(acme, w.fake(), s.document(s.Keys(issuer.Regular)), limiterv1.Members{
 		Name: "acme/people", Tenant: "acme", Provider: "stack-auth", Members: []limiterv1.Member{{Subject: "ana", Tier: "gerente"}},
@@ -145,28 +155,72 @@ func TestTokensAreNowhere(t *testing.T) {
 	testkit.Must(t, err)
 	r := w.start()
 	testkit.Eventually(t, "the enforcer runs the configuration", func() bool { return w.runs(r, revision) })
-	commands := make(chan string, 10_000)
-	monitor := connect(t, redisServer.Addr).Monitor(t.Context(), commands)
-	monitor.Start()
+	heard := listen(t)
 	token := s.Token(issuer.Regular, "ana", "ana@example.com", time.Now(), nil)
+	spoiled := s.Token(issuer.Regular, "eve", "", time.Now(), nil)
+	spoiled = spoiled[:strings.LastIndex(spoiled, ".")] + token[strings.LastIndex(token, "."):]
 	got := r.callWithToken(token)
-	if got.status != http.StatusOK {
-		t.Fatalf("got %d %s", got.status, got.body)
+	if refused := r.callWithToken(spoiled); got.status != http.StatusOK || refused.status != http.StatusUnauthorized {
+		t.Fatalf("got %d %s, and %d %s for one with a wrong signature", got.status, got.body, refused.status, refused.body)
 	}
+	said := map[string]string{"metrics": r.probe("/metrics").body}
 	testkit.Must(t, r.shutDown())
-	monitor.Stop()
+	testkit.Must(t, w.redis.Echo(t.Context(), "bye").Err())
 	var rows string
 	testkit.Must(t, w.ledger.QueryRow(t.Context(), `SELECT string_agg(l::text, ' ') FROM ai_usage_logs AS l`).Scan(&rows))
-	said := rows
-	for len(commands) > 0 {
-		said += <-commands
+	said["Postgres"], said["logs"], said["spans"] = rows, logs.String(), fmt.Sprint(received.Spans())
+	id := got.header.Get("X-Bursar-Call-Id")
+	testkit.Eventually(t, "all that Redis was told is heard", func() bool {
+		said["Redis"] = heard()
+		return strings.Contains(said["Redis"], "bye")
+	})
+	checkSaid(t, said, map[string]string{
+		"Redis": id, "Postgres": id, "spans": id, "logs": "level=", "metrics": `credential="token",result="BadSignature"`,
+	}, token, spoiled)
+}
+
+// listen hears, from here on, all commands that Redis gets. heard is those so far.
+func listen(t *testing.T) (heard func() string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", redisServer.Addr)
+	testkit.Must(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	_, err = fmt.Fprint(conn, "MONITOR\r\n")
+	testkit.Must(t, err)
+	lines := bufio.NewScanner(conn)
+	lines.Buffer(nil, 1<<20)
+	if lines.Scan(); lines.Text() != "+OK" {
+		t.Fatalf("MONITOR answers %q", lines.Text())
 	}
-	if !strings.Contains(said, got.header.Get("X-Bursar-Call-Id")) {
-		t.Error("nothing was heard of the call")
+	var mu sync.Mutex
+	var said strings.Builder
+	go func() {
+		for lines.Scan() {
+			mu.Lock()
+			said.WriteString(lines.Text())
+			mu.Unlock()
+		}
+	}()
+	return func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return said.String()
 	}
-	for _, part := range strings.Split(token, ".") {
-		if strings.Contains(said, part) {
-			t.Errorf("a part of the token was written down: %s", part)
+}
+
+// checkSaid checks that each place has what it is to have, and nothing of the tokens.
+func checkSaid(t *testing.T, said, wanted map[string]string, tokens ...string) {
+	t.Helper()
+	for place, want := range wanted {
+		if !strings.Contains(said[place], want) {
+			t.Errorf("%s: nothing was heard of %q", place, want)
+		}
+		for _, token := range tokens {
+			for _, part := range strings.Split(token, ".") {
+				if strings.Contains(said[place], part) {
+					t.Errorf("%s: a part of a token was written down: %s", place, part)
+				}
+			}
 		}
 	}
 }
