@@ -18,6 +18,7 @@ type bookRow struct {
 	ID, Tenant, Outcome, Decision, Endpoint string
 	Cost, Held                              int64
 	Amended                                 bool
+	Recorded                                time.Time
 }
 
 // books are the provider's bill and the ledger.
@@ -80,7 +81,7 @@ func (b *books) compare() (wrong []string, err error) {
 // read reads the ledger anew.
 func (b *books) read() (wrong []string, err error) {
 	ctx := b.soak.Context()
-	rows, err := b.soak.pool.Query(ctx, `SELECT call_id, tenant_id, outcome, decision, endpoint, cost_nanos, held_nanos, amended_at IS NOT NULL
+	rows, err := b.soak.pool.Query(ctx, `SELECT call_id, tenant_id, outcome, decision, endpoint, cost_nanos, held_nanos, amended_at IS NOT NULL, recorded_at
 FROM ai_usage_logs WHERE tenant_id = ANY($1)`, append(slices.Clone(soakCallers), soakParents...))
 	if err != nil {
 		return nil, err
@@ -108,7 +109,7 @@ func (b *books) judge(billed fakeprovider.BilledCall, row bookRow) string {
 	switch {
 	case call == nil:
 		return "nobody made it"
-	case row.ID == "" && b.soak.history.mayBeLost(call):
+	case row.ID == "" && b.soak.history.mayBeLost(call, b.writtenWithin(call)):
 		b.lost++
 	case row.ID == "":
 		return "it is not in the ledger"
@@ -126,6 +127,24 @@ func (b *books) judge(billed fakeprovider.BilledCall, row bookRow) string {
 		return fmt.Sprintf("not the bill, though its answer was whole: %+v", row)
 	}
 	return ""
+}
+
+// writtenWithin is how long after a call's end the ledger has it, by what other enforcers took
+// for theirs at that time.
+func (b *books) writtenWithin(call *soakCall) time.Duration {
+	b.soak.tally.mu.Lock()
+	defer b.soak.tally.mu.Unlock()
+	within := writtenWithin
+	for id, row := range b.rows {
+		other := b.soak.tally.calls[b.bill[id].User]
+		if other == nil || other.life == call.life || ledgerv1.Outcome(row.Outcome) != ledgerv1.Settled || row.Amended {
+			continue
+		}
+		if other.ended.Sub(call.ended).Abs() < writtenAtLast {
+			within = max(within, row.Recorded.Sub(other.ended))
+		}
+	}
+	return min(within, writtenAtLast)
 }
 
 // judgeRow says what is wrong with a row by itself, and counts those of shares.

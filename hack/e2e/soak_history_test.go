@@ -88,9 +88,9 @@ func (h *history) lostIn(from, to time.Time) bool {
 // adopted is how long after the death of an enforcer Redis may still be all that knows its calls.
 const adopted = 30 * time.Second
 
-// writtenWithin is how long after its end the ledger has a call that nothing keeps from it, on
-// a machine that has little time for any of its programs.
-const writtenWithin = 5 * time.Second
+// How long after its end the ledger has a call that nothing keeps from it: writtenWithin, and
+// no longer than writtenAtLast on a machine that has little time for any of its programs.
+const writtenWithin, writtenAtLast = 2 * time.Second, 5 * time.Second
 
 // toldAgainWithin is how long after Redis has lost its data a call that has ended meanwhile may
 // be known to its enforcer alone: the limiter is rebuilt, and it is told again after a pause.
@@ -98,24 +98,24 @@ const toldAgainWithin = 15 * time.Second
 
 // mayBeLost is whether a call was known only to an enforcer and to a Redis that were both
 // lost: it was open when the enforcer was killed, or had ended so shortly before that
-// the ledger did not have it yet.
-func (h *history) mayBeLost(call *soakCall) bool {
+// the ledger did not have it yet, which has calls within a time of their ends.
+func (h *history) mayBeLost(call *soakCall, within time.Duration) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	killed, was := h.killed[call.life]
-	if !was || !h.lostIn(killed.Add(-writtenWithin), killed.Add(adopted)) {
+	if !was || !h.lostIn(killed.Add(-within), killed.Add(adopted)) {
 		return false
 	}
-	written := killed.Add(-writtenWithin)
+	written := killed.Add(-within)
 	for _, outage := range h.outages {
 		if outage.from.Before(killed) && outage.to.After(written) {
-			written = outage.from.Add(-writtenWithin)
+			written = outage.from.Add(-within)
 		}
 	}
 	// What Redis did not hear of it is told again, some seconds later at most.
 	for _, loss := range h.losses {
-		if loss.Before(killed) && loss.Add(toldAgainWithin).After(killed) && loss.Add(-writtenWithin).Before(written) {
-			written = loss.Add(-writtenWithin)
+		if loss.Before(killed) && loss.Add(toldAgainWithin).After(killed) && loss.Add(-within).Before(written) {
+			written = loss.Add(-within)
 		}
 	}
 	return call.ended.After(written)
