@@ -76,6 +76,8 @@ generate: $(controller-gen) ## Generate deep copies, apply configurations, CRDs,
 	$(controller-gen) object applyconfiguration crd paths=./api/v1alpha1/... output:crd:dir=config/crd/bases
 	$(controller-gen) rbac:roleName=bursar-manager paths=./controllers/... output:rbac:dir=config/rbac
 	$(controller-gen) webhook paths=./webhook output:webhook:dir=config/webhook
+	@# The API server's default, which controller-gen cannot write: without it, server-side apply finds a conflict with kubectl apply.
+	@sed -i "s/^    resources:$$/    scope: '*'\n&/" config/webhook/manifests.yaml
 
 .PHONY: fmt
 fmt: $(golangci-lint) ## Format the Go code

@@ -133,7 +133,7 @@ func connect(ctx context.Context, records *postgres.Server) error {
 	return err
 }
 
-// install applies config/rbac and config/webhook.
+// install applies config/namespace, config/rbac and config/webhook.
 func install(ctx context.Context) error {
 	scheme, err := setup.Scheme()
 	if err != nil {
@@ -157,8 +157,10 @@ func install(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if out, err := kubectl(ctx, "", "apply", "-k", "../config/rbac"); err != nil {
-		return fmt.Errorf("%w: %s", err, out)
+	for _, dir := range []string{"../config/namespace", "../config/rbac"} {
+		if out, err := kubectl(ctx, "", "apply", "-k", dir); err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
 	}
 	if out, err := kubectl(ctx, webhooks, "apply", "-f", "-"); err != nil {
 		return fmt.Errorf("%w: %s", err, out)

@@ -36,6 +36,8 @@ var _ = Describe("What is in config", func() {
 		// The API server warns of fields that it does not know and of Deployments whose
 		// pods would not be let in.
 		kubectl(ctx, "apply", "--warnings-as-errors", "-k", "../../config/default")
+		// As who installed in one way and goes on in another does.
+		kubectl(ctx, "apply", "--server-side", "-k", "../../config/default")
 		// Nobody answers there, and every change would be asked about first.
 		DeferCleanup(func(ctx SpecContext) { kubectl(ctx, "delete", "validatingwebhookconfiguration", "bursar") })
 		Expect(kubectlFails(ctx, "-n", "bursar-system", "create", "deployment", "careless", "--image=careless",

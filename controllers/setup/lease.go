@@ -30,7 +30,7 @@ func newLease(cluster *rest.Config, options Options) (*lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	cluster = rest.AddUserAgent(cluster, "leader-election")
+	cluster = rest.AddUserAgent(rest.CopyConfig(cluster), "leader-election")
 	cluster.Timeout = renewDeadline / 2 // so that one that hangs can be made again
 	client, err := coordinationv1.NewForConfig(cluster)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -21,7 +20,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -76,9 +74,6 @@ const (
 // The pod must live longer than that, so that the lease is given back, too:
 // terminationGracePeriodSeconds in config/manager.
 const stopWithin = 20 * time.Second
-
-// probeTimeout bounds what a probe waits for a store.
-const probeTimeout = 2 * time.Second
 
 // Options are what differs between one manager and another.
 type Options struct {
@@ -285,22 +280,4 @@ func (r *registration) addCensus() error {
 	taken := census.New(r.mgr.GetCache(), r.Clock, counted)
 	metrics.Registry.Unregister(taken) // that of another manager, where there are several
 	return metrics.Registry.Register(taken)
-}
-
-// addChecks adds the checks of whether the manager lives, and is ready.
-func (r *registration) addChecks() error {
-	return errors.Join(
-		r.mgr.AddHealthzCheck("ping", healthz.Ping),
-		r.mgr.AddReadyzCheck("redis", answers(r.pingRedis)),
-		r.mgr.AddReadyzCheck("postgres", answers(r.ledger.Ping)),
-	)
-}
-
-// answers makes a check of whether a store answers.
-func answers(ping func(context.Context) error) healthz.Checker {
-	return func(request *http.Request) error {
-		ctx, cancel := context.WithTimeout(request.Context(), probeTimeout)
-		defer cancel()
-		return ping(ctx)
-	}
 }

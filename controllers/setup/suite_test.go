@@ -109,6 +109,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	kubectlPath, kubeconfig = kube.Kubectl, filepath.Join(GinkgoT().TempDir(), "kubeconfig")
 	Expect(kube.WriteKubeconfig(kubeconfig, kubernetes.Administrator)).To(Succeed())
 	// The manager has the rights that it has in a cluster, and no more.
+	kubectl(ctx, "apply", "-k", "../../config/namespace")
 	kubectl(ctx, "apply", "-k", "../../config/rbac")
 	asManager, err = kube.ConfigOf(kubernetes.Manager)
 	Expect(err).NotTo(HaveOccurred())

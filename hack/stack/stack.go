@@ -112,7 +112,7 @@ func (s *Stack) start(ctx context.Context) (err error) {
 		{"etcd, kube-apiserver, Redis and Postgres", s.startParts},
 		{"the model provider (a fake that keeps its own bill)", s.startProvider},
 		{"a mail server and a receiver of webhooks", s.startReceivers},
-		{"config/crd, config/rbac and config/webhook", s.applyResources},
+		{"config/crd, config/namespace, config/rbac and config/webhook", s.applyResources},
 		{"the manager", s.startManager},
 		{fmt.Sprintf("%d enforcers", s.opts.Enforcers), s.startEnforcers},
 	} {
@@ -224,6 +224,7 @@ func (s *Stack) startReceivers(context.Context) (err error) {
 func (s *Stack) applyResources(ctx context.Context) error {
 	for _, args := range [][]string{
 		{"apply", "-k", filepath.Join(s.root, "config", "crd")},
+		{"apply", "-k", filepath.Join(s.root, "config", "namespace")},
 		{"apply", "-k", filepath.Join(s.root, "config", "rbac")},
 		{"apply", "-f", filepath.Join(s.root, "config", "manager", "flow_schema.yaml")},
 	} {

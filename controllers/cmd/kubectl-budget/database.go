@@ -31,7 +31,7 @@ func (d *database) open(ctx context.Context) (reader *history.Reader, closeIt fu
 	}
 	raw := cmp.Or(d.url, os.Getenv(databaseVariable))
 	if raw == "" {
-		return nil, nil, usageError{errors.New("no ledger: set " + databaseVariable + ` to the Postgres URL of a member of bursar_reader (report -A: of bursar_finance), such as "postgres://user:password@host:5432/bursar"`)}
+		return nil, nil, usageError{errors.New("no ledger: set " + databaseVariable + ` to the Postgres URL of a member of bursar_reader (report -A: of bursar_finance), such as "postgres://user:password@host:5432/bursar?sslmode=verify-full"`)}
 	}
 	pool, err := postgresclient.Open(ctx, raw, 2)
 	if err != nil {

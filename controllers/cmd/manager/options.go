@@ -59,7 +59,7 @@ Environment:
                              rediss:// for TLS; add ?master_name=... for Sentinel,
                              or ?addr=host:port for each further node of a Cluster
   BURSAR_DATABASE_URL        URL of Postgres, for a member of role bursar_manager,
-                             such as "postgres://user:password@host:5432/bursar"
+                             such as "postgres://user:password@host:5432/bursar?sslmode=verify-full"
   BURSAR_OWNER_DATABASE_URL  the same, for a login that can become bursar_owner, to
                              migrate the schema; if unset, migrate it by other means
   BURSAR_SMTP_URL            URL of the mail server for alert e-mail, such as

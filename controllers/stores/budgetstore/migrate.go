@@ -12,6 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+
+	"github.com/bursar-dev/bursar/api/postgresclient"
 )
 
 //go:embed bootstrap.sql
@@ -35,7 +37,7 @@ const lockTries = 60
 // The login of the DSN must be able to become bursar_owner or, where the roles are
 // not there yet, to create them.
 func Migrate(ctx context.Context, ownerDSN string) error {
-	config, err := pgx.ParseConfig(ownerDSN)
+	config, err := postgresclient.Parse(ownerDSN)
 	if err != nil {
 		return fmt.Errorf("owner's database URL: %w", err)
 	}

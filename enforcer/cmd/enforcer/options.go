@@ -50,7 +50,7 @@ Environment:
                         rediss:// for TLS; add ?master_name=... for Sentinel,
                         or ?addr=host:port per further node for Cluster
   BURSAR_DATABASE_URL   URL of Postgres, for a member of role bursar_enforcer, such
-                        as "postgres://user:password@host:5432/bursar"
+                        as "postgres://user:password@host:5432/bursar?sslmode=verify-full"
 
 Flags:
 `
