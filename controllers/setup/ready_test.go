@@ -39,7 +39,7 @@ var _ = Describe("A manager", func() {
 		Expect(err).NotTo(HaveOccurred())
 		ended := make(chan error, 1)
 		go func() { ended <- mgr.Start(run) }()
-		DeferCleanup(func() { end(); <-ended })
+		DeferCleanup(func() error { end(); return <-ended })
 		Expect(mgr.GetCache().WaitForCacheSync(ctx)).To(BeTrue())
 		Eventually(ctx, watches.Load).Should(BeNumerically(">", 5))
 		time.Sleep(time.Second) // all are under way
