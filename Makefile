@@ -47,6 +47,7 @@ test: build tools parts ## Run all tests, with the race detector, on real parts
 .PHONY: run
 run: build tools parts ## Run everything until Ctrl-C; DEV_DIR=... puts its files elsewhere than .dev
 	@CGO_ENABLED=0 go build -trimpath -o bin/hack/run ./hack/run
+	@CGO_ENABLED=0 go build -trimpath -o bin/hack/bursar-sign-in ./hack/signin
 	@# Ctrl-C is how it ends, and no error: go run would make it one, and so would make, unless
 	@# the program is a job of its own in the terminal. The shell forks only if it is not last.
 	@if [ -t 0 ]; then set -m; fi; bin/hack/run || exit $$?

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -16,6 +17,8 @@ import (
 // call is one chat completion as a user would ask for it.
 type call struct {
 	user, model string
+	// token is sent in the place of the user's API key, if there is one.
+	token string
 	// output is how many tokens the model is to answer with.
 	output int
 	stream bool
@@ -48,7 +51,7 @@ func (d *demo) do(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	request.Header.Set("Authorization", "Bearer "+stack.SampleKey(c.user))
+	request.Header.Set("Authorization", "Bearer "+cmp.Or(c.token, stack.SampleKey(c.user)))
 	request.Header.Set("Content-Type", "application/json")
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {

@@ -42,6 +42,9 @@ func demonstrate(dir string, timeout time.Duration) (err error) {
 			err = stopErr
 		}
 	}()
+	if err := s.StartSignIn(); err != nil {
+		return err
+	}
 	d := &demo{stack: s, namespace: stack.SampleNamespace}
 	for _, step := range []struct {
 		title string
@@ -50,6 +53,7 @@ func demonstrate(dir string, timeout time.Duration) (err error) {
 		{"A platform team applies its YAML", d.applySamples},
 		{"The webhook rejects objects that conflict with existing ones", d.secondBudgetIsRefused},
 		{"An empleado may make 5 requests a minute", d.empleadoIsRateLimited},
+		{"A gerente signs in, and is counted as who he is", d.gerenteSignsIn},
 		{"A gerente may make 20 requests a minute", d.gerenteIsRateLimited},
 		{"A corporativo spends until the breaker opens", d.spendUntilBreakerOpens},
 		{"kubectl shows it", d.kubectlShowsOpenBreaker},

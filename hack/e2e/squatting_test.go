@@ -43,18 +43,8 @@ spec: {sha256: %[4]s, budgetRef: {name: %[3]s}, user: user, tier: tier}
 	}
 	call := func(key string) int {
 		t.Helper()
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, bursar.EnforcerURLs[0]+"/v1/chat/completions",
-			strings.NewReader(`{"model":"penny","messages":[{"role":"user","content":"Hello"}]}`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		request.Header.Set("Authorization", "Bearer "+key)
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = response.Body.Close() }()
-		return response.StatusCode
+		status, _ := callWith(t, key)
+		return status
 	}
 	apply(t, squatter)
 	register("squatter", "squatter")

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
+	"github.com/bursar-dev/bursar/hack/parts/openid"
 	"github.com/bursar-dev/bursar/hack/stack"
 )
 
@@ -38,12 +40,22 @@ func run(dir string, enforcers int) (err error) {
 			err = stopErr
 		}
 	}()
+	if err := s.StartSignIn(); err != nil {
+		return err
+	}
 	if _, err := s.ApplySamples(ctx); err != nil {
+		return err
+	}
+	if _, err := s.ApplySignIn(ctx); err != nil {
 		return err
 	}
 	env, err := s.WriteEnv(ctx)
 	if err != nil {
 		return err
+	}
+	var names []string
+	for _, person := range openid.People() {
+		names = append(names, person.Name)
 	}
 	fmt.Printf(`
 Bursar is up, with config/samples applied. Ctrl-C ends it.
@@ -51,15 +63,19 @@ Bursar is up, with config/samples applied. Ctrl-C ends it.
   kubeconfig   %[1]s
   a shell      . %[2]s      (sets PATH, KUBECONFIG and the addresses)
   an API key   %[3]s      (user corporativo-1)
+  people       %[6]s; they sign in at %[7]s with the password %[8]sNAME,
+               and at a Stack Auth at %[9]s
 
   curl -i %[4]s/v1/chat/completions \
     -H 'Authorization: Bearer %[3]s' -H 'Content-Type: application/json' \
     -d '{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]}'
 
   . %[2]s
+  TOKEN=$(bursar-sign-in %[10]s)      (a token, to be sent in the place of the key)
   kubectl -n %[5]s get tenantbudgets
   kubectl budget top -n %[5]s
-`, s.Kubeconfig, env, stack.SampleKey("corporativo-1"), s.EnforcerURLs[0], stack.SampleNamespace)
+`, s.Kubeconfig, env, stack.SampleKey("corporativo-1"), s.EnforcerURLs[0], stack.SampleNamespace,
+		strings.Join(names, ", "), s.SignIn.OpenID.URL, openid.PasswordPrefix, s.SignIn.StackAuthURL, names[0])
 	<-ctx.Done()
 	return nil
 }

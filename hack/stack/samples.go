@@ -8,6 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/bursar-dev/bursar/hack/parts/issuer"
+	"github.com/bursar-dev/bursar/hack/parts/openid"
 )
 
 // SampleNamespace is where config/samples puts its tenant.
@@ -29,13 +32,19 @@ func (s *Stack) ApplySamples(ctx context.Context) (string, error) {
 	if err != nil {
 		return out, err
 	}
-	for _, kinds := range []string{"tenantbudgets,ratelimitpolicies,apikeys,memberships", "modelproviders,identityproviders"} {
-		args := []string{"wait", "--for=condition=Programmed", "--timeout=60s", "--all", kinds, "-n", SampleNamespace}
+	return out, s.awaitProgrammed(ctx, "tenantbudgets,ratelimitpolicies,apikeys,memberships", "modelproviders,identityproviders")
+}
+
+// awaitProgrammed waits until all of the samples' objects of some kinds are enforced; those
+// with a namespace and those without are asked for apart.
+func (s *Stack) awaitProgrammed(ctx context.Context, kinds ...string) error {
+	for _, some := range kinds {
+		args := []string{"wait", "--for=condition=Programmed", "--timeout=60s", "--all", some, "-n", SampleNamespace}
 		if _, err := s.RunKubectl(ctx, args...); err != nil {
-			return out, err
+			return err
 		}
 	}
-	return out, nil
+	return nil
 }
 
 // writeOverlay writes a kustomization that points the sample provider at the fake.
@@ -71,7 +80,7 @@ func (s *Stack) SampleUsers(ctx context.Context) ([]string, error) {
 func SampleKey(user string) string { return SampleKeyPrefix + user }
 
 // WriteEnv writes a file that a shell can source: the addresses of everything, and a PATH
-// with kubectl and its plugin.
+// with kubectl, its plugin and bursar-sign-in.
 func (s *Stack) WriteEnv(ctx context.Context) (string, error) {
 	users, err := s.SampleUsers(ctx)
 	if err != nil {
@@ -79,7 +88,8 @@ func (s *Stack) WriteEnv(ctx context.Context) (string, error) {
 	}
 	var env strings.Builder
 	set := func(name, value string) { fmt.Fprintf(&env, "export %s=%s\n", name, quote(value)) }
-	fmt.Fprintf(&env, "export PATH=%s:%s:\"$PATH\"\n", quote(filepath.Join(s.root, "bin")), quote(filepath.Dir(s.Kubectl)))
+	fmt.Fprintf(&env, "export PATH=%s:%s:%s:\"$PATH\"\n",
+		quote(filepath.Join(s.root, "bin")), quote(filepath.Join(s.root, "bin", "hack")), quote(filepath.Dir(s.Kubectl)))
 	set("KUBECONFIG", s.Kubeconfig)
 	set("ENFORCER_URLS", strings.Join(s.EnforcerURLs, " "))
 	set("PROVIDER_URL", s.ProviderURL)
@@ -87,6 +97,10 @@ func (s *Stack) WriteEnv(ctx context.Context) (string, error) {
 	set("REDIS_URL", s.RedisURL)
 	set("DATABASE_URL", s.DatabaseURL)
 	set("BURSAR_DATABASE_URL", s.ReaderURL)
+	if s.SignIn != nil {
+		set(openid.URLVariable, s.SignIn.OpenID.URL)
+		set(issuer.URLVariable, s.SignIn.StackAuthURL)
+	}
 	for _, user := range users {
 		set("BURSAR_KEY_"+envName(user), SampleKey(user))
 	}

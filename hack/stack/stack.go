@@ -62,6 +62,8 @@ type Stack struct {
 	ProviderURL string
 	// Receivers are whom alerts can be sent to.
 	Receivers *receivers.Receivers
+	// SignIn is where people sign in; nil before StartSignIn.
+	SignIn *SignIn
 	// RedisURL is where the limiter's state is.
 	RedisURL string
 	// DatabaseURL is the superuser's DSN of the ledger's database.

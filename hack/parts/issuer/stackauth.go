@@ -32,14 +32,15 @@ type StackAuth struct {
 	URL, Project string
 
 	mu      sync.Mutex
-	keys    map[Kind][]Key // the one that signs is the last
+	people  map[string]stackUser // by their e-mail address
+	keys    map[Kind][]Key       // the one that signs is the last
 	made    int
 	fetched int
 }
 
 // NewStackAuth is a project that has a key for each kind of user.
 func NewStackAuth(url, project string) (*StackAuth, error) {
-	s := &StackAuth{URL: url, Project: project, keys: map[Kind][]Key{}}
+	s := &StackAuth{URL: url, Project: project, people: map[string]stackUser{}, keys: map[Kind][]Key{}}
 	for _, kind := range []Kind{Regular, Anonymous, Restricted} {
 		if err := s.Rotate(kind, true); err != nil {
 			return nil, err
@@ -122,8 +123,13 @@ func (s *StackAuth) Key(kind Kind) Key {
 	return s.keys[kind][len(s.keys[kind])-1]
 }
 
-// ServeHTTP serves the JWK set, and no discovery document: Stack Auth has none.
+// ServeHTTP serves the JWK set and the sign-in, and no discovery document: Stack Auth has
+// none.
 func (s *StackAuth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost && r.URL.Path == signInPath {
+		s.signIn(w, r)
+		return
+	}
 	path := strings.TrimPrefix(s.Issuer(Regular), s.URL) + "/.well-known/jwks.json"
 	if r.Method != http.MethodGet || r.URL.Path != path {
 		http.NotFound(w, r)
