@@ -2,7 +2,11 @@ package setup_test
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -79,6 +83,22 @@ var _ = Describe("What is in config", func() {
 	It("has what Prometheus and Grafana read", func(ctx SpecContext) {
 		Expect(kubectl(ctx, "kustomize", "../../config/prometheus")).To(ContainSubstring("kind: PrometheusRule"))
 		Expect(kubectl(ctx, "kustomize", "../../config/grafana")).To(ContainSubstring("grafana_dashboard"))
+	})
+
+	It("is what the page on sign-in says: the API server takes each issuer as it stands there", func(ctx SpecContext) {
+		page, err := os.ReadFile("../../docs/identity.md")
+		Expect(err).NotTo(HaveOccurred())
+		blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(page), -1)
+		Expect(blocks).To(HaveLen(8))
+		kubectl(ctx, "create", "namespace", "sales") // the page's members are there
+		DeferCleanup(func(ctx SpecContext) { kubectl(ctx, "delete", "namespace", "sales", "--wait=false") })
+		for i, block := range blocks {
+			file := filepath.Join(GinkgoT().TempDir(), fmt.Sprintf("%d.yaml", i))
+			Expect(os.WriteFile(file, []byte(block[1]), 0o600)).To(Succeed())
+			// Applied in earnest, the keys of issuers elsewhere would be fetched.
+			Expect(kubectl(ctx, "apply", "--dry-run=server", "--validate=strict", "--warnings-as-errors", "-f", file)).To(SatisfyAll(
+				ContainSubstring("identityprovider.bursar.dev/"), ContainSubstring("membership.bursar.dev/")))
+		}
 	})
 
 	It("has samples that are programmed", func(ctx SpecContext) {

@@ -29,6 +29,8 @@ var _ = Describe("What an object has in force that vanishes without its finalize
 		provider *v1alpha1.ModelProvider
 		grant    *v1alpha1.BudgetGrant
 		policy   *v1alpha1.RateLimitPolicy
+		signIn   *v1alpha1.IdentityProvider
+		people   *v1alpha1.Membership
 		stays    *v1alpha1.APIKey
 	)
 	// inForce are all of one tenant, and a key of another, which stays.
@@ -38,12 +40,15 @@ var _ = Describe("What an object has in force that vanishes without its finalize
 		tenant = newNamespace(ctx)
 		budget, key, provider = objects.TenantBudget(tenant), objects.APIKey(tenant, "key"), objects.ModelProvider("model-"+tenant)
 		grant, policy = newGrant(tenant, "grant", time.Hour), objects.RateLimitPolicy(tenant, "policy")
+		signIn = inline(tenant)
+		people = objects.Membership(tenant, "people", signIn)
 		other := objects.TenantBudget(newNamespace(ctx))
 		stays = objects.APIKey(other.Namespace, "key")
-		for _, o := range []object{budget, key, provider, grant, policy, other, stays} {
+		all := []object{budget, key, provider, grant, policy, signIn, people, other, stays}
+		for _, o := range all {
 			create(ctx, o)
 		}
-		for _, o := range []object{budget, key, provider, grant, policy, other, stays} {
+		for _, o := range all {
 			expectProgrammed(ctx, o)
 		}
 		Eventually(ctx, rows(ctx, openLimits, tenant)).ShouldNot(BeEmpty())
@@ -51,12 +56,15 @@ var _ = Describe("What an object has in force that vanishes without its finalize
 	}
 	isWithdrawn := func(ctx context.Context) {
 		GinkgoHelper()
-		for _, id := range []string{"credential/" + key.Namespace + "/" + key.Spec.SHA256, "provider/" + provider.Name, "tenant/" + tenant} {
+		for _, id := range []string{
+			"credential/" + key.Namespace + "/" + key.Spec.SHA256, "provider/" + provider.Name, "tenant/" + tenant,
+			"identity/" + signIn.Name, "members/" + people.Namespace + "/" + people.Name,
+		} {
 			Eventually(ctx, func() string { return stored(ctx, id) }).Should(BeEmpty(), id)
 		}
 		Eventually(ctx, rows(ctx, openLimits, tenant)).Should(BeEmpty())
 		Eventually(ctx, rows(ctx, grantRows, tenant)).Should(ConsistOf(ContainSubstring("false")))
-		for _, o := range []object{budget, key, provider, grant} {
+		for _, o := range []object{budget, key, provider, grant, signIn, people} {
 			Eventually(ctx, eventsOf(ctx, o, v1alpha1.EventOrphanWithdrawn)).Should(HaveLen(1), o.GetName())
 		}
 		Expect(stored(ctx, "credential/"+stays.Namespace+"/"+stays.Spec.SHA256)).NotTo(BeEmpty())
@@ -69,6 +77,9 @@ var _ = Describe("What an object has in force that vanishes without its finalize
 		vanish(ctx, provider)
 		vanish(ctx, grant)
 		vanish(ctx, policy)
+		vanish(ctx, people)
+		Eventually(ctx, members(ctx, people)).Should(BeEmpty())
+		vanish(ctx, signIn)
 		Eventually(ctx, func() string { return stored(ctx, "tenant/"+tenant) }).ShouldNot(Or(ContainSubstring("grant"), ContainSubstring("policy")))
 		vanish(ctx, budget)
 		isWithdrawn(ctx)
@@ -77,7 +88,7 @@ var _ = Describe("What an object has in force that vanishes without its finalize
 	It("is withdrawn as soon as a manager leads, if none ran", func(ctx SpecContext) {
 		inForce(ctx)
 		stopManager()
-		for _, o := range []object{key, provider, grant, policy, budget} {
+		for _, o := range []object{key, provider, grant, policy, people, signIn, budget} {
 			vanish(ctx, o)
 		}
 		stopManager = startManager()

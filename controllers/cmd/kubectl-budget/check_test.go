@@ -93,7 +93,7 @@ func TestPages(t *testing.T) {
 		want string
 	}{
 		"first-day.md": {want: "6 resources checked"},
-		"identity.md":  {with: []string{"first-day.md"}, want: "8 resources checked"},
+		"identity.md":  {with: []string{"first-day.md"}, want: "22 resources checked"},
 	} {
 		t.Run(page, func(t *testing.T) {
 			var resources []byte
@@ -102,11 +102,13 @@ func TestPages(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				block := yamlBlock.FindSubmatch(content)
-				if block == nil {
+				blocks := yamlBlock.FindAllSubmatch(content, -1)
+				if blocks == nil {
 					t.Fatalf("%s has no YAML", name)
 				}
-				resources = append(append(resources, "---\n"...), block[1]...)
+				for _, block := range blocks {
+					resources = append(append(resources, "---\n"...), block[1]...)
+				}
 			}
 			file := filepath.Join(t.TempDir(), "all.yaml")
 			if err := os.WriteFile(file, resources, 0o600); err != nil {

@@ -38,6 +38,29 @@ func TestUnknownKeysAreFetchedOnceAMinute(t *testing.T) {
 	}
 }
 
+// TestUnknownKeysKeepNobodyOutForLong: while somebody sends unknown keys all the time, keys are
+// fetched every minute, whatever the issuer lets them be kept for. So what it has changed is
+// known a minute later at most.
+func TestUnknownKeysKeepNobodyOutForLong(t *testing.T) {
+	const step = 100 * time.Millisecond
+	f, p := newFetches(), anyProvider()
+	var last time.Time
+	for now := start; now.Before(start.Add(time.Hour)); now = now.Add(step) {
+		f.want(p.Name)
+		if !f.begin(p, nil, false, now) {
+			continue
+		}
+		if pause := now.Sub(last); !last.IsZero() && pause > limiterv1.WantedKeysPause+step {
+			t.Errorf("after %v, keys were not fetched for %v", now.Sub(start), pause)
+		}
+		f.end(p, ptr.To(longestAge), nil, now)
+		last = now
+	}
+	if time.Hour-last.Sub(start) > limiterv1.WantedKeysPause+step {
+		t.Errorf("keys were fetched last %v after the start", last.Sub(start))
+	}
+}
+
 // TestFirstUnknownKeyIsFetchedAtOnce: keys that were just fetched do not make a caller with a
 // new one wait.
 func TestFirstUnknownKeyIsFetchedAtOnce(t *testing.T) {
