@@ -83,7 +83,7 @@ type rule struct {
 	needs string
 	// fee is the name of the fee that bounds what an object costs, where its member uses says
 	// how often it may be used at most; if uses is empty, it is used once. If ofRequest is set,
-	// uses is a member of the request, which can be set to what the fee says.
+	// uses is a member of the request. Where it is not there, it is set to what the fee says.
 	fee, uses string
 	ofRequest bool
 	// property is the name of the property whose multipliers bound what all other strings than
@@ -273,14 +273,15 @@ func isEmptyArray(value gjson.Result) bool {
 // addMultiplied notes that where the checker is, is a string that is unpriced for models
 // without a multiplier, if it is one that has multipliers.
 func (c *checker) addMultiplied(of rule, value gjson.Result) {
-	n := len(c.found)
-	if c.add(of.why, "", value.Str); len(c.found) > n && of.property != "" && value.Type == gjson.String {
-		c.found[n].Property, c.found[n].Value = of.property, strings.ToLower(value.Str)
+	var u Unpriced
+	if of.property != "" && value.Type == gjson.String {
+		u.Property, u.Value = of.property, strings.ToLower(value.Str)
 	}
+	c.note(u, of.why, "", value.Str)
 }
 
-// addCharged notes that an object is unpriced for models without a fee; for all, where it
-// does not say how often it may be used.
+// addCharged notes that an object is unpriced for models without a fee; or without one that
+// says how often it may be used, where the request does not.
 func (c *checker) addCharged(of rule, object gjson.Result, member, value string) {
 	why, bounded := of.why, of.uses == ""
 	if of.ofRequest {
@@ -296,10 +297,7 @@ func (c *checker) addCharged(of rule, object gjson.Result, member, value string)
 	default:
 		why = "its cost has no bound without " + of.uses + ", so set that"
 	}
-	n := len(c.found)
-	if c.add(why, member, value); len(c.found) > n && (bounded || of.ofRequest) {
-		c.found[n].Fee, c.found[n].Unbounded = of.fee, !bounded
-	}
+	c.note(Unpriced{Fee: of.fee, Unbounded: !bounded}, why, member, value)
 }
 
 func (c *checker) elements(array gjson.Result, rule rule) {
@@ -333,9 +331,12 @@ func (c *checker) typed(object gjson.Result, rule rule) {
 	}
 }
 
-// add notes that something is unpriced: the member of that name, or else where the checker
-// is, and its value if that is what matters.
-func (c *checker) add(why, member, value string) {
+// add notes that something is unpriced for all models: the member of that name, or else where
+// the checker is, and its value if that is what matters.
+func (c *checker) add(why, member, value string) { c.note(Unpriced{}, why, member, value) }
+
+// note notes that something is unpriced as u says, unless it is noted already.
+func (c *checker) note(u Unpriced, why, member, value string) {
 	if member != "" {
 		c.path = append(c.path, segment{member, "", noIndex})
 		defer func() { c.path = c.path[:len(c.path)-1] }()
@@ -344,18 +345,23 @@ func (c *checker) add(why, member, value string) {
 	if value != "" {
 		c.field = append(append(c.field, '='), clipped(value)...)
 	}
-	if slices.ContainsFunc(c.found, func(u Unpriced) bool { return u.Field == string(c.field) }) {
+	same := func(noted Unpriced) bool {
+		if noted.Field != string(c.field) {
+			return false
+		}
+		noted.Field, noted.RequestError = "", RequestError{}
+		return noted == u
+	}
+	if slices.ContainsFunc(c.found, same) {
 		return
 	}
-	c.found = append(c.found, Unpriced{Field: string(c.field), RequestError: *unsupported(c.param(), why)})
+	u.Field, u.RequestError = string(c.field), *unsupported(c.param(), why)
+	c.found = append(c.found, u)
 }
 
 // addPriced notes that where the checker is, is unpriced for models without a price.
 func (c *checker) addPriced(of rule) {
-	n := len(c.found)
-	if c.add(of.why, "", ""); len(c.found) > n {
-		c.found[n].PricedBy = of.pricedBy
-	}
+	c.note(Unpriced{PricedBy: of.pricedBy}, of.why, "", "")
 }
 
 // param is where the checker is in the request.

@@ -49,6 +49,8 @@ type anthropicError struct {
 	Type    string `json:"type"`
 	Message string `json:"message"`
 	Code    string `json:"code"`
+	// Details say more of an error of a thread.
+	Details *threadRefusal `json:"details,omitempty"`
 }
 
 // ErrorBody is the error in Anthropic's shape.
@@ -56,7 +58,7 @@ func (Anthropic) ErrorBody(err Error) any {
 	problem := NewProblemDetails(err)
 	problem.Type = "error" // clients know an error by this type, which is a URI reference as well
 	return anthropicProblem{
-		Error:          anthropicError{Type: anthropicType(err), Message: err.Message, Code: err.Code},
+		Error:          anthropicError{Type: anthropicType(err), Message: err.Message, Code: err.Code, Details: threadRefusalOf(err)},
 		ProblemDetails: problem,
 	}
 }

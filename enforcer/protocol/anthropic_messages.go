@@ -84,11 +84,13 @@ type messagesRequest struct {
 	tier                serviceTier
 	// writes is the dearest kind of input that there may be.
 	writes price.Kind
-	// uses are how often tools may be used that the provider runs, by their fees, and searches
-	// whether it may search among the tools of the request: the model reads the input again
-	// after each.
-	uses     map[string]int64
+	// run are the tools that the provider runs for a fee, and searches is whether it may search
+	// among the tools of the request: the model reads the input again after each use.
+	run      []providerTool
 	searches bool
+	// continues is whether the request goes on with a thread, of which the provider keeps all
+	// that was said, and the tools.
+	continues bool
 	// betas are what the header asks for.
 	betas []string
 	// geo and speed are members that multiply the price.
@@ -105,11 +107,12 @@ func readMessagesRequest(body []byte) (*messagesRequest, *RequestError) {
 	}
 	r := &messagesRequest{
 		body: body, model: member{name: "model"}, maxOutput: member{name: "max_tokens"}, writes: cacheWrites(body, root),
-		uses: map[string]int64{}, geo: member{name: "inference_geo"}, speed: member{name: "speed"},
+		geo: member{name: "inference_geo"}, speed: member{name: "speed"},
 	}
 	messages, system, thinking := member{name: "messages"}, member{name: "system"}, member{name: "thinking"}
 	tools, stream, tier := member{name: "tools"}, member{name: "stream"}, member{name: "service_tier"}
-	if err := readMembers(root, &r.model, &r.maxOutput, &messages, &system, &tools, &stream, &tier, &thinking, &r.geo, &r.speed); err != nil {
+	thread := member{name: threadMember}
+	if err := readMembers(root, &r.model, &r.maxOutput, &messages, &system, &tools, &stream, &tier, &thinking, &r.geo, &r.speed, &thread); err != nil {
 		return nil, err
 	}
 	if r.unpriced, err = messagesAllowed.check(root); err != nil {
@@ -120,7 +123,7 @@ func readMessagesRequest(body []byte) (*messagesRequest, *RequestError) {
 	}
 	r.thinking, _ = wholeNumber(thinking.value.Get("budget_tokens"))
 	for _, err := range []*RequestError{
-		r.model.modelName(), r.readScalars(&stream, &tier), r.readTools(&tools), r.readContent(&system),
+		r.model.modelName(), r.readScalars(&stream, &tier), r.readTools(&tools), r.readContent(&system), r.readThread(&thread),
 	} {
 		if err != nil {
 			return nil, err
@@ -202,12 +205,12 @@ func (r *messagesRequest) readTool(tool gjson.Result) *RequestError {
 	if fee == "" {
 		return nil
 	}
-	uses := member{name: maxUses}
-	if err := readMembers(tool, &uses); err != nil {
+	run := providerTool{fee: fee, begins: tool.Index, uses: member{name: maxUses}}
+	if err := readMembers(tool, &run.uses); err != nil {
 		return err
 	}
-	n, err := uses.integer(1, price.MaxTokens, 0)
-	r.uses[fee] = min(r.uses[fee]+n, price.MaxTokens)
+	run.most, err = run.uses.integer(1, price.MaxTokens, 0)
+	r.run = append(r.run, run)
 	return err
 }
 
@@ -311,7 +314,8 @@ func (r *messagesRequest) For(model limiterv1.Model, limits OutputLimits) (Bound
 	if err != nil {
 		return BoundedCall{}, err
 	}
-	bound, err := r.bound(model, output.Tokens)
+	uses := r.usesFor(model) // requests are bound for several models
+	bound, err := r.bound(model, uses, output.Tokens)
 	if err != nil {
 		return BoundedCall{}, err
 	}
@@ -319,6 +323,8 @@ func (r *messagesRequest) For(model limiterv1.Model, limits OutputLimits) (Bound
 	if err != nil {
 		return BoundedCall{}, err
 	}
+	bounded := bound.Uses
+	bound.Uses = price.UsesOf(uses)
 	changed := rewrite{body: r.body}
 	if model.UpstreamName != r.Model() {
 		changed.set(&r.model, gjson.AppendJSONString(nil, model.UpstreamName))
@@ -326,11 +332,14 @@ func (r *messagesRequest) For(model limiterv1.Model, limits OutputLimits) (Bound
 	if output.Tokens != r.maxTokens {
 		changed.set(&r.maxOutput, fmt.Append(nil, output.Tokens))
 	}
-	usage := r.newMessagesUsage(newBill(model, r.tier)) // answers must not hold the request
+	for _, tool := range r.run {
+		tool.bindTo(model, &changed)
+	}
+	usage := newMessagesUsage(newBill(model, r.tier), r.writesFor(model), r.maxTokens == 0) // answers must not hold the request
 	seen := messagesSeen{seen: seen{outlook: messagesOutlook(r.body, bound, model)}}
 	return BoundedCall{
 		Path: "/messages", Header: r.headerFor(model), Body: changed.bytes(), Output: output, Bound: bound, Cost: cost,
-		Dearest: dearestOf(model, r.tier, bound.Uses), Hidden: seen.hidden,
+		Dearest: dearestOf(model, r.tier, bounded), Hidden: seen.hidden,
 		Whole: func() Answer {
 			return newWholeAnswer(usage.bill, "model", func(members *memberScanner) reading {
 				u := usage
@@ -364,17 +373,21 @@ func (r *messagesRequest) outputWithin(model limiterv1.Model, limits OutputLimit
 	return output, err
 }
 
-func (r *messagesRequest) bound(model limiterv1.Model, output int64) (price.Usage, *RequestError) {
-	in, uses := r.input, r.usesFor(model) // requests are bound for several models
+func (r *messagesRequest) bound(model limiterv1.Model, uses map[string]int64, output int64) (price.Usage, *RequestError) {
+	in := r.input
 	in.extra += r.references * r.definition
 	if len(uses) > 0 {
 		in.only("a tool that the provider runs")
+	}
+	if r.continues && model.ContextWindow == 0 {
+		return price.Usage{}, unsupported(threadMember,
+			"its earlier messages are billed as input, which only a contextWindow bounds, and model "+model.Name+" has none in its ModelProvider")
 	}
 	bound, err := in.usage(r.body, model, largestAnthropicImage, output)
 	if err != nil {
 		return price.Usage{}, err
 	}
-	writes := r.writes
+	writes := r.writesFor(model)
 	if rounds := r.rounds(uses); rounds > 1 {
 		each := bound.Input
 		if in.unknown == "" {
@@ -385,25 +398,13 @@ func (r *messagesRequest) bound(model limiterv1.Model, output int64) (price.Usag
 		bound.Input = min(rounds*each, price.MaxTokens)
 		writes = dearerOf(writes, price.CacheWrite5m) // between rounds, the provider writes by itself
 	}
-	bound.Uses, bound.Properties = price.UsesOf(uses), r.propertiesFor(model)
+	bound.Uses, bound.Properties = boundedUses(uses, model), r.propertiesFor(model)
 	return written(bound, writes, model), nil
 }
 
 // maxRounds is how often Anthropic has the model read the input at the most, before it pauses
 // the turn.
 const maxRounds = 10
-
-// usesFor are how often tools may be used for which the model has a fee. What has none was
-// passed on without a bound.
-func (r *messagesRequest) usesFor(model limiterv1.Model) map[string]int64 {
-	uses := map[string]int64{}
-	for fee, n := range r.uses {
-		if n > 0 && model.Prices.Charges(fee) {
-			uses[fee] = n
-		}
-	}
-	return uses
-}
 
 // rounds is how often the model may read the input: once more after each use of a tool that
 // the provider runs, and of a search among tools, which nothing counts.

@@ -39,6 +39,10 @@ var messagesAllowed = allowed{
 	"messages": object(allowed{"role": free, "content": messagesContent}),
 	"system":   messagesContent, "tools": messagesTools,
 	"cache_control": bounded, // as the dearest write, wherever it stands
+	threadMember: ofTypes("its cost is not known", map[string]rule{
+		"create":   object(allowed{"type": free}),
+		"continue": object(allowed{"type": free, "previous_message_id": bounded}),
+	}),
 
 	"temperature": free, "top_p": free, "top_k": free, "stop_sequences": free, "metadata": free, "tool_choice": free,
 	"thinking": free, "output_format": free, "diagnostics": free,
@@ -51,7 +55,6 @@ var messagesAllowed = allowed{
 	"inference_geo": multiplied("inference_geo", "it is priced separately", "global", "not_available"),
 
 	"compaction":            unbounded("it is billed beyond max_tokens"),
-	"thread":                unbounded("the cost of earlier messages cannot be bounded"),
 	"mcp_servers":           unbounded(whyRunByProvider),
 	"container":             unbounded(whySeparately),
 	"fallbacks":             unbounded(whyOtherModel),

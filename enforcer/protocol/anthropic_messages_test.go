@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
@@ -55,6 +56,9 @@ func TestMessagesBound(t *testing.T) {
 		"a reference to a tool": {user(`{"type":"tool_result","tool_use_id":"t","content":[{"type":"tool_reference","tool_name":"f"},{"type":"tool_reference","tool_name":"f"}]}`), `,"tools":[{"name":"f"},{"name":"longer"}]`, 0, price.Usage{Input: length + 1024 + 2*17}},
 		"found among the tools": {user(`{"type":"tool_search_tool_result","tool_use_id":"t","content":{"type":"tool_search_tool_search_result","tool_references":[{"type":"tool_reference","tool_name":"f"}]}}`), `,"tools":[{"name":"f"}]`, 0, price.Usage{Input: length + 1024 + 12}},
 		"a search among tools":  {"", `,"tools":[{"type":"tool_search_tool_regex_20251119","name":"tool_search_tool_regex"}]`, 1000, price.Usage{CacheWrite5m: 10 * 1000}},
+		"a thread begins":       {"", `,"thread":{"type":"create"}`, 0, price.Usage{Input: length}},
+		"a thread goes on":      {"", `,"thread":{"type":"continue","previous_message_id":"msg_1"}`, 5000, price.Usage{CacheWrite1h: 5000}},
+		"no thread":             {"", `,"thread":null`, 0, price.Usage{Input: length}},
 		"what a server ran":     {user(`{"type":"server_tool_use","id":"s","name":"web_search","input":{}},{"type":"web_search_tool_result","tool_use_id":"s","content":[]}`), "", 5000, price.Usage{Input: 5000}},
 	} {
 		tc.want.Output = 7
@@ -77,6 +81,78 @@ func TestMessagesWithoutAPriceForWrites(t *testing.T) {
 	}
 }
 
+// TestMessagesThreadOfFiveMinutes: a model without a price of writing for an hour has no thread
+// in which something was.
+func TestMessagesThreadOfFiveMinutes(t *testing.T) {
+	request, err := protocol.Messages{}.Read(incoming(`{"model":"maxi","max_tokens":7,"messages":[],"thread":{"type":"continue","previous_message_id":"msg_1"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	model := maxi
+	tariff := maxi.Prices[price.Default]
+	tariff.Base = maps.Clone(tariff.Base)
+	delete(tariff.Base, price.CacheWrite1h)
+	model.ContextWindow, model.Prices = 5000, price.Book{price.Default: tariff}
+	if call, err := request.For(model, protocol.OutputLimits{}); err != nil || call.Bound.CacheWrite5m != 5000 {
+		t.Errorf("got %+v, %v; want all 5000 tokens written for five minutes", call.Bound, err)
+	}
+	if !protocol.Refers(request) {
+		t.Error("a thread that the provider does not find is taken for a failure of the provider")
+	}
+}
+
+// TestMessagesToolsWithoutMaxUses: what the request does not bound, the fee does, and the
+// provider is told so.
+func TestMessagesToolsWithoutMaxUses(t *testing.T) {
+	model := maxi
+	tariff := maxi.Prices[price.Default]
+	tariff.AnyCallUses = "web_search=4"
+	model.ContextWindow, model.Prices = 100, price.Book{price.Default: tariff}
+	const search, fetch = `{"type":"web_search_20250305","name":"web_search"}`, `{"type":"web_fetch_20250910","name":"web_fetch","max_uses":2}`
+	for name, tc := range map[string]struct {
+		tools, sent string
+		want        price.Uses
+		cost        int64
+		refuses     bool
+	}{
+		"a search":            {search, `{"max_uses":4,"type":"web_search_20250305","name":"web_search"}`, "web_search=4", 4, false},
+		"no number":           {`{"type":"web_search_20250305", "max_uses" : null}`, `{"type":"web_search_20250305", "max_uses" : 4}`, "web_search=4", 4, false},
+		"a bound of its own":  {`{"type":"web_search_20250305","max_uses":9}`, `{"type":"web_search_20250305","max_uses":9}`, "web_search=9", 9, false},
+		"beside another tool": {fetch + `, ` + search, fetch + `, {"max_uses":4,"type":"web_search_20250305","name":"web_search"}`, "web_fetch=2&web_search=4", 4, false},
+		"two searches":        {search + `,{"type":"web_search_20260209","max_uses":1}`, `{"max_uses":4,"type":"web_search_20250305","name":"web_search"},{"type":"web_search_20260209","max_uses":1}`, "web_search=5", 5, false},
+		"a fee without uses":  {`{"type":"web_fetch_20250910"}`, "", "", 0, true},
+		"no search":           {`{"name":"f"}`, `{"name":"f"}`, "", 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := func(tools string) string {
+				return `{"model":"maxi-2026","max_tokens":7,"tools":[` + tools + `],"messages":[]}`
+			}
+			request, err := protocol.Messages{}.Read(incoming(body(tc.tools)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, unpriced := range request.Unpriced() {
+				if unpriced.For(model) != tc.refuses || tc.refuses && !unpriced.Unbounded {
+					t.Errorf("unpriced %+v, want it to be %t", unpriced, tc.refuses)
+				}
+			}
+			if tc.refuses {
+				return
+			}
+			call, err := request.For(model, protocol.OutputLimits{})
+			if err != nil || string(call.Body) != body(tc.sent) || call.Bound.Uses != tc.want {
+				t.Fatalf("uses %q, sends %s, %v; want %q and %s", call.Bound.Uses, call.Body, err, tc.want, body(tc.sent))
+			}
+			tokens := call.Bound
+			tokens.Uses = "web_search=0"
+			alone, err := model.Prices.Dearest(tokens)
+			if held := call.Cost - alone; err != nil || held != money.Nanos(tc.cost)*money.Cent {
+				t.Errorf("held %s for searches, %v; want %d cents", held, err, tc.cost)
+			}
+		})
+	}
+}
+
 func TestMessagesRefuse(t *testing.T) {
 	with := func(members string) string { return `{"model":"maxi","max_tokens":7,"messages":[],` + members + `}` }
 	block := func(b string) string {
@@ -94,6 +170,13 @@ func TestMessagesRefuse(t *testing.T) {
 		"searches, no number": {with(`"tools":[{"type":"web_search_20250305","name":"web_search","max_uses":"3"}]`), "tools[0].max_uses", false, "whole number"},
 		"no searches":         {with(`"tools":[{"type":"web_search_20250305","name":"web_search","max_uses":0}]`), "tools[0].max_uses", false, "whole number"},
 		"searches, no window": {with(`"tools":[{"type":"web_search_20250305","name":"web_search","max_uses":3}]`), "", true, "a tool that the provider runs"},
+		"searches, and not":   {with(`"tools":[{"type":"web_search_20250305","name":"web_search","max_uses":3},{"type":"web_search_20250305","name":"web_search"}]`), "tools[1].type", true, "no bound without max_uses"},
+		"a thread, no window": {with(`"thread":{"type":"continue","previous_message_id":"msg_1"}`), "thread", true, "its earlier messages are billed as input, which only a contextWindow bounds, and model maxi has none"},
+		"a thread that runs":  {with(`"thread":{"type":"create"},"tools":[{"type":"web_search_20250305","name":"web_search","max_uses":3}]`), "thread", true, "without a bound"},
+		"a thread that finds": {with(`"thread":{"type":"create"},"tools":[{"type":"tool_search_tool_bm25","name":"tool_search_tool_bm25"}]`), "thread", true, "without a bound"},
+		"a thread of a kind":  {with(`"thread":{"type":"fork"}`), "thread.type", true, "not known"},
+		"a thread with more":  {with(`"thread":{"type":"create","ttl":"1h"}`), "thread.ttl", true, "not known"},
+		"no thread at all":    {with(`"thread":"msg_1"`), "thread", false, "must be an object"},
 		"servers of tools":    {with(`"mcp_servers":[{}]`), "mcp_servers", true, "cannot be bounded"},
 		"haste of a kind":     {with(`"speed":"faster"`), "speed", true, "priced separately"},
 		"a place":             {with(`"inference_geo":"cn"`), "inference_geo", true, "priced separately"},

@@ -66,13 +66,12 @@ type messagesUsage struct {
 	fell string
 }
 
-// newMessagesUsage is the usage of a call that was billed so. It holds nothing of the request.
-func (r *messagesRequest) newMessagesUsage(b bill) messagesUsage {
-	writes := r.writes
+// newMessagesUsage is the usage of a call that was billed so.
+func newMessagesUsage(b bill, writes price.Kind, promptOnly bool) messagesUsage {
 	if writes == price.Input {
 		writes = price.CacheWrite5m // the provider may write by itself, for as long as is usual
 	}
-	return messagesUsage{bill: b, writes: writes, promptOnly: r.maxTokens == 0}
+	return messagesUsage{bill: b, writes: writes, promptOnly: promptOnly}
 }
 
 // ofInput are the members that divide the input among them: they are replaced together.

@@ -265,10 +265,13 @@ type edit struct {
 
 // set gives a member of the object that is the body a value in JSON. REQUIRES:
 // the object has a member, and each is set once.
-func (r *rewrite) set(m *member, value []byte) {
+func (r *rewrite) set(m *member, value []byte) { r.setWithin(bytes.IndexByte(r.body, '{'), m, value) }
+
+// setWithin is the same of an object that begins there in the body.
+func (r *rewrite) setWithin(object int, m *member, value []byte) {
 	e := edit{m.value.Index, m.value.Index + len(m.value.Raw), value}
 	if !m.seen {
-		first := bytes.IndexByte(r.body, '{') + 1
+		first := object + 1
 		e = edit{first, first, fmt.Appendf(nil, "%q:%s,", m.name, value)}
 	}
 	r.edits = append(r.edits, e)
