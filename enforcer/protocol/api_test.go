@@ -185,7 +185,9 @@ func answerOf(tb testing.TB, endpoint protocol.Endpoint, body string, stream boo
 	if err != nil {
 		tb.Fatal(err)
 	}
-	call, err := request.For(maxi, protocol.OutputLimits{})
+	model := maxi
+	model.ContextWindow = 100_000
+	call, err := request.For(model, protocol.OutputLimits{})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -109,6 +109,7 @@ func FuzzReadHelpers(f *testing.F) {
 
 func FuzzReadMessages(f *testing.F) {
 	fuzzRead(f, protocol.Messages{},
+		`{"model":"maxi","max_tokens":7,"messages":[],"thread":{"type":"continue","previous_message_id":"m"},"tools":[{"type":"web_search_20250305"}]}`,
 		`{"model":"maxi","max_tokens":7,"messages":[{"role":"user","content":[{"type":"image","source":{"type":"base64","data":"aa"}},{"type":"document","source":{"type":"content","content":[]}}]}]}`,
 		`{"model":"maxi","max_tokens":7,"messages":[],"system":[{"type":"text","cache_control":{"ttl":"1h"}}],"tools":[{"name":"f"}],"context_management":{"edits":[]}}`,
 		`{"model":"maxi","max_tokens":0,"messages":[],"inference_geo":"us","speed":"standard","tools":[{"type":"web_search_20250305","max_uses":3},{"type":"tool_search_tool_bm25"}],"mcp_servers":[]}`)

@@ -18,6 +18,7 @@ import (
 var requests = map[string]string{
 	"/v1/chat/completions":                         `{"model":"m","service_tier":"flex","stream":true,"messages":[{"role":"user","content":"hello"}]}`,
 	"/v1/responses":                                `{"model":"m","service_tier":"flex","stream":true,"input":"hello"}`,
+	"/v1/responses/compact":                        `{"model":"m","service_tier":"flex","input":"hello"}`,
 	"/v1/responses/input_tokens":                   `{"model":"m","input":"hello"}`,
 	"/v1/moderations":                              `{"model":"m","input":"hello"}`,
 	"/v1/messages/count_tokens":                    `{"model":"m","messages":[{"role":"user","content":"hello"}]}`,

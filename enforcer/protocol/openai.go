@@ -18,7 +18,7 @@ func (OpenAI) Name() limiterv1.Protocol { return limiterv1.OpenAI }
 
 // Endpoints are those that have calls of models with text, and what helps with them.
 func (OpenAI) Endpoints() []Endpoint {
-	return []Endpoint{ChatCompletions{}, Responses{}, Embeddings{}, ResponsesInputTokens{}, Moderations{}}
+	return []Endpoint{ChatCompletions{}, Responses{}, Compact{}, Embeddings{}, ResponsesInputTokens{}, Moderations{}}
 }
 
 // Prefixes are all paths that no other protocol has.

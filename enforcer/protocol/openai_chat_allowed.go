@@ -32,7 +32,7 @@ var chatAllowed = allowed{
 	"usage": object(allowed{"include": free}), // OpenRouter's include_usage
 
 	"prediction":           unbounded("rejected predictions are billed beyond max_completion_tokens"),
-	"web_search_options":   unbounded(whySeparately),
+	"web_search_options":   unbounded("its searches are billed, and no answer of Chat Completions counts them: use the tool web_search of Responses"),
 	"moderation":           unbounded(whySeparately),
 	"prompt_cache_options": cacheOptions,
 	// What some compatible providers add.

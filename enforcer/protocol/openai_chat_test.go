@@ -112,7 +112,7 @@ func TestReadChatRefuses(t *testing.T) {
 		"a fraction":             {with(`"max_tokens":1.5`), "max_tokens", false, "whole number"},
 		"beyond 64 bits":         {with(`"max_completion_tokens":18446744073709551617`), "max_completion_tokens", false, "whole number"},
 		"contradiction":          {with(`"max_tokens":5,"max_completion_tokens":6`), "max_completion_tokens", false, "conflicts with max_tokens"},
-		"web search":             {with(`"web_search_options":{}`), "web_search_options", true, "billed separately"},
+		"web search":             {with(`"web_search_options":{}`), "web_search_options", true, "use the tool web_search of Responses"},
 		"a prediction":           {with(`"prediction":{"type":"content","content":"x"}`), "prediction", true, "not supported"},
 		"fallback models":        {with(`"models":["dear"]`), "models", true, "not supported"},
 		"a provider's tool":      {with(`"tools":[{"type":"function"},{"type":"web_search"}]`), "tools[1].type", true, "not supported"},
@@ -479,5 +479,5 @@ func ExampleUnpriced() {
 	}
 	// Output:
 	// web_search_options
-	// web_search_options is not supported: it is billed separately.
+	// web_search_options is not supported: its searches are billed, and no answer of Chat Completions counts them: use the tool web_search of Responses.
 }

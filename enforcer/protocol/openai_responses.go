@@ -23,7 +23,11 @@ func (Responses) Operation() string { return "chat" }
 
 // Read reads a request.
 func (Responses) Read(in Incoming) (ParsedRequest, error) {
-	r, err := readResponses(in.Body)
+	return parsedResponses(readResponses(in.Body, "/responses", responsesAllowed))
+}
+
+// parsedResponses keeps a nil *responsesRequest from being a ParsedRequest.
+func parsedResponses(r *responsesRequest, err *RequestError) (ParsedRequest, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +40,9 @@ const leastResponse = 16
 // responsesRequest is a Responses request that was read.
 type responsesRequest struct {
 	unpriced
-	body             []byte
+	body []byte
+	// path is where the provider is asked.
+	path             string
 	model, maxOutput member
 	maxTokens        int64
 	streamed         bool
@@ -47,14 +53,17 @@ type responsesRequest struct {
 	searches  bool
 	maxTools  member
 	toolCalls int64
+	// compacts is whether the answer is what was said so far, in short, which the client sends in
+	// its place from then on.
+	compacts bool
 }
 
-func readResponses(body []byte) (*responsesRequest, *RequestError) {
+func readResponses(body []byte, path string, known allowed) (*responsesRequest, *RequestError) {
 	root, err := parseBody(body)
 	if err != nil {
 		return nil, err
 	}
-	r := &responsesRequest{body: body, model: member{name: "model"}, maxOutput: member{name: "max_output_tokens"}, maxTools: member{name: maxToolCalls}}
+	r := &responsesRequest{body: body, path: path, model: member{name: "model"}, maxOutput: member{name: "max_output_tokens"}, maxTools: member{name: maxToolCalls}}
 	input, tools, stream := member{name: "input"}, member{name: "tools"}, member{name: "stream"}
 	background, tier := member{name: "background"}, member{name: "service_tier"}
 	instructions := member{name: "instructions"}
@@ -65,7 +74,7 @@ func readResponses(body []byte) (*responsesRequest, *RequestError) {
 		return nil, err
 	}
 	r.input.callsOnly(&r.model, &r.maxOutput, &stream, &background, &tier)
-	if r.unpriced, err = responsesAllowed.check(root); err != nil {
+	if r.unpriced, err = known.check(root); err != nil {
 		return nil, err
 	}
 	for _, err := range []*RequestError{
@@ -165,7 +174,9 @@ func (r *responsesRequest) readItem(item gjson.Result) *RequestError {
 		}
 		return r.readTools(&tools)
 	case "function_call", "custom_tool_call", "local_shell_call", "local_shell_call_output", "shell_call", "shell_call_output",
-		"apply_patch_call", "apply_patch_call_output", "tool_search_call":
+		"apply_patch_call", "apply_patch_call_output", "tool_search_call", "configuration_update":
+	case "compaction_trigger":
+		r.compact()
 	case "reasoning":
 		r.input.only("earlier reasoning") // known to the provider alone
 	default:
@@ -226,13 +237,12 @@ func (r *responsesRequest) Model() string  { return r.model.value.Str }
 func (r *responsesRequest) Streamed() bool { return r.streamed }
 
 func (r *responsesRequest) For(model limiterv1.Model, limits OutputLimits) (BoundedCall, error) {
-	output, err := limits.within(model, r.maxTokens, r.maxOutput.name)
+	output, most, err := r.outputWithin(model, limits)
 	if err != nil {
 		return BoundedCall{}, err
 	}
-	output.Least = leastResponse
 	searches := r.searchesOf(model)
-	bound, err := r.bound(model, searches, output.Tokens)
+	bound, err := r.bound(model, searches, most)
 	if err != nil {
 		return BoundedCall{}, err
 	}
@@ -244,7 +254,7 @@ func (r *responsesRequest) For(model limiterv1.Model, limits OutputLimits) (Boun
 	if model.UpstreamName != r.Model() {
 		changed.set(&r.model, gjson.AppendJSONString(nil, model.UpstreamName))
 	}
-	if output.Tokens != r.maxTokens {
+	if output.Tokens != r.maxTokens && !r.compacts {
 		changed.set(&r.maxOutput, fmt.Append(nil, output.Tokens))
 	}
 	if searches > 0 && !r.maxTools.given() {
@@ -254,12 +264,29 @@ func (r *responsesRequest) For(model limiterv1.Model, limits OutputLimits) (Boun
 	bounded := bound.Uses
 	bound.Uses = price.UsesOf(map[string]int64{webSearchFee: searches})
 	seen := responsesSeen{seen: seen{outlook: outlookOf(r.body, bound, model)}}
+	seen.hidden = seen.hidden || r.compacts // what is short comes encrypted
+	whole := func() Answer { return wholeResponse(bill, searches) }
+	if r.path == compactPath {
+		whole = func() Answer { return wholeCompaction(bill) }
+	}
 	return BoundedCall{
-		Path: "/responses", Body: changed.bytes(), Output: output, Bound: bound, Cost: cost,
+		Path: r.path, Body: changed.bytes(), Output: output, Bound: bound, Cost: cost,
 		Dearest: dearestOf(model, r.tier, bounded), Hidden: seen.hidden,
-		Whole:  func() Answer { return wholeResponse(bill, searches) },
-		Stream: func() Answer { return newResponsesStream(bill, seen) },
+		Whole: whole, Stream: func() Answer { return newResponsesStream(bill, seen) },
 	}, nil
+}
+
+// outputWithin bounds the output, and says how much of it there may be at most. What is short
+// may be as long as any output of the model: a bound in the request would cut it off.
+func (r *responsesRequest) outputWithin(model limiterv1.Model, limits OutputLimits) (output OutputBound, most int64, err *RequestError) {
+	if r.compacts && model.MaxOutputTokens > 0 {
+		return OutputBound{}, model.MaxOutputTokens, nil
+	}
+	if output, err = limits.within(model, r.maxTokens, r.maxOutput.name); err != nil {
+		return OutputBound{}, 0, err
+	}
+	output.Least = leastResponse
+	return output, output.Tokens, nil
 }
 
 // searchesOf is how often the provider may search the web, each time for the model's fee: as
@@ -304,7 +331,7 @@ func times(a, b int64) int64 {
 
 // Message is the response that says text.
 func (r *responsesRequest) Message(text Text) (Plain, bool) {
-	if r.demandsStructure() {
+	if r.compacts || r.demandsStructure() {
 		return Plain{}, false
 	}
 	part := map[string]any{"type": "output_text", "text": text.Content, "annotations": []any{}, "logprobs": []any{}}

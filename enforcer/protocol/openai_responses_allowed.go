@@ -46,11 +46,13 @@ var responsesItems = ofTypes("use messages, function calls and their outputs", m
 	"tool_search_call":        responsesItem("arguments", "execution"),
 	"tool_search_output":      object(itemMembers.plus(allowed{"tools": responsesTools, "execution": free})),
 	"additional_tools":        object(itemMembers.plus(allowed{"tools": responsesTools, "role": free})),
+	"configuration_update":    object(itemMembers.plus(allowed{"reasoning": object(allowed{"effort": free})})),
 	// What only the context window bounds.
-	"reasoning":       responsesItem("summary", "content", "encrypted_content"),
-	"compaction":      responsesItem("encrypted_content"),
-	"item_reference":  responsesItem(),
-	"web_search_call": responsesItem("action"),
+	"reasoning":          responsesItem("summary", "content", "encrypted_content"),
+	"compaction":         responsesItem("encrypted_content"),
+	"compaction_trigger": responsesItem(),
+	"item_reference":     responsesItem(),
+	"web_search_call":    responsesItem("action"),
 })
 
 var responsesMessage = object(allowed{

@@ -196,6 +196,24 @@ func TestCodex(t *testing.T) {
 			return object{"type": "tool_search_output", "call_id": called["call_id"], "status": "completed", "execution": "client", "tools": []any{codexAgents}}
 		})
 	})
+	t.Run("a conversation made short", func(t *testing.T) {
+		c := newCodex(t, object{"tools": []any{codexShell, codexPatch}, "instructions": "You edit code."})
+		for _, route := range c.door.config.routes {
+			route.Model.ContextWindow = 4000
+		}
+		c.turn("List the files [[output=7 tool=exec_command]]", result("function_call_output", "main.go"))
+		// As it does now, with a stream, and as it did before.
+		c.request["input"] = append(c.items, object{"type": "compaction_trigger"})
+		events := c.ask(c.request)
+		short := events[len(events)-1]["response"].(object)["output"].([]any)
+		if len(short) != 1 || short[0].(object)["type"] != "compaction" {
+			c.t.Fatalf("made short, it is %v", short)
+		}
+		c.items = append([]any{c.items[0]}, short...)
+		c.turn("Go on [[output=7 tool=exec_command]]", result("function_call_output", "main.go"))
+		c.path = "/v1/responses/compact"
+		c.ask(object{"model": "gpt-5", "input": c.items, "instructions": "You edit code.", "tools": []any{codexShell, codexSearch}, "parallel_tool_calls": true, "reasoning": object{"effort": "low"}, "prompt_cache_key": "k", "text": object{"verbosity": "low"}})
+	})
 	t.Run("tools in the input", func(t *testing.T) {
 		functions := object{"type": "namespace", "name": "functions", "description": "", "tools": []any{codexShell, codexPatch, codexImages}}
 		more := object{"type": "additional_tools", "id": "at_1", "role": "developer", "tools": []any{functions, codexAgents}}
@@ -322,5 +340,72 @@ func TestClaudeCode(t *testing.T) {
 	}
 	if got := c.door.do(c.door.request(http.MethodGet, "/v1/models?limit=1000", "")); got.status != http.StatusOK {
 		t.Errorf("the list of models: %d %s", got.status, got.body)
+	}
+}
+
+// TestThread goes through a thread of Messages as Anthropic's clients do: what was said is sent
+// once, and what the provider keeps is billed in each call. A thread that is gone is told of as
+// the provider does.
+func TestThread(t *testing.T) {
+	a := newAgent(t, "/v1/messages?beta=true", http.Header{"Anthropic-Version": {"2023-06-01"}, "Anthropic-Beta": {"message-threads-2026-08-12"}})
+	body := func(thread object, prompt string) object {
+		return object{
+			"model": "claude-sonnet-4-5", "max_tokens": 100, "stream": true, "thread": thread,
+			"messages": []any{object{"role": "user", "content": prompt}},
+		}
+	}
+	first := body(object{"type": "create"}, "Say something [[output=7]]")
+	first["tools"] = claudeTools
+	first["system"] = []any{object{"type": "text", "text": "You edit code.", "cache_control": object{"type": "ephemeral", "ttl": "1h"}}}
+	id := ""
+	for i, directives := range []string{"", "[[output=9 write1h=5]]", "[[output=9 cached=3]]"} {
+		request := first
+		if i > 0 {
+			request = body(object{"type": "continue", "previous_message_id": id}, "Go on "+directives)
+		}
+		id = fmt.Sprint(a.ask(request)[0]["message"].(object)["id"])
+	}
+	calls := a.fake.Bill().Calls
+	if len(calls) != 3 || calls[2].InputTokens <= calls[1].InputTokens || calls[1].InputTokens <= calls[0].InputTokens {
+		t.Errorf("a thread does not grow: %+v", calls)
+	}
+	raw, err := json.Marshal(body(object{"type": "continue", "previous_message_id": "msg_gone"}, "Go on"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := a.door.do(a.door.request(http.MethodPost, a.path, string(raw)))
+	if got.status != http.StatusNotFound || !strings.Contains(got.body, `"error_code":"thread_not_found"`) {
+		t.Errorf("a thread that is gone: %d %s", got.status, got.body)
+	}
+	if entry := a.door.entry(got.header.Get(call.CallIDHeader)); entry.Cost != 0 {
+		t.Errorf("a call that found no thread costs %+v", entry)
+	}
+}
+
+// TestThreadRefused: of a call that cannot be bounded in a thread, clients are told in Anthropic's
+// words, and go on without one.
+func TestThreadRefused(t *testing.T) {
+	a := newAgent(t, "/v1/messages", nil)
+	for _, route := range a.door.config.routes {
+		route.Model.ContextWindow = 0
+	}
+	got := a.door.do(a.door.request(http.MethodPost, a.path, `{"model":"claude-sonnet-4-5","max_tokens":7,"messages":[],"thread":{"type":"continue","previous_message_id":"msg_1"}}`))
+	var said struct {
+		Error struct {
+			Message, Code string
+			Details       struct {
+				Code        string `json:"error_code"`
+				Unsupported []string
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(got.body), &said); err != nil {
+		t.Fatal(err)
+	}
+	if got.status != http.StatusBadRequest || said.Error.Code != "unsupported_parameter" || said.Error.Details.Code != "thread_unsupported_request" || len(said.Error.Details.Unsupported) != 1 {
+		t.Errorf("refused with %d %s", got.status, got.body)
+	}
+	if want := "thread is not supported: its earlier messages are billed as input, which only a contextWindow bounds, and model claude-sonnet-4-5 has none in its ModelProvider."; said.Error.Message != want {
+		t.Errorf("says %q, want %q", said.Error.Message, want)
 	}
 }

@@ -8,10 +8,10 @@ import (
 	"net/http"
 )
 
-// messagesAPI is Anthropic's Messages.
-type messagesAPI struct{}
+// messagesAPI is Anthropic's Messages, with the threads that it keeps; nil keeps none.
+type messagesAPI struct{ threads *threads }
 
-func (messagesAPI) read(_ string, r *http.Request, body []byte) (request, error) {
+func (api messagesAPI) read(_ string, r *http.Request, body []byte) (request, error) {
 	var in struct {
 		Model     string    `json:"model"`
 		System    content   `json:"system"`
@@ -19,6 +19,7 @@ func (messagesAPI) read(_ string, r *http.Request, body []byte) (request, error)
 		Stream    bool      `json:"stream"`
 		MaxTokens *int      `json:"max_tokens"`
 		Tools     []offered `json:"tools"`
+		Thread    *thread   `json:"thread"`
 		Output    struct {
 			Format struct {
 				Type   string          `json:"type"`
@@ -43,7 +44,11 @@ func (messagesAPI) read(_ string, r *http.Request, body []byte) (request, error)
 	out.addMessages(in.Messages)
 	out.offer(in.Tools)
 	out.structure = structure(in.Output.Format.Type, in.Output.Format.Schema)
-	return out, nil
+	if in.Thread == nil {
+		return out, nil
+	}
+	out.thread = true
+	return out, api.threads.resume(*in.Thread, &out, len(in.System)+len(in.Tools) > 0)
 }
 
 // messagesInput is the part of the usage that is known before there is any output.
@@ -101,7 +106,8 @@ func (a *answer) toolUse(input any) map[string]any {
 	return map[string]any{"type": "tool_use", "id": "toolu_" + a.id, "name": a.call.name, "input": input}
 }
 
-func (messagesAPI) whole(a *answer, texts []string) any {
+func (api messagesAPI) whole(a *answer, texts []string) any {
+	api.threads.keep(a, texts[0])
 	message := a.message(texts[0], a.stopReason())
 	if a.call != nil {
 		message["content"] = append(message["content"].([]any), a.toolUse(a.call.input()))
@@ -126,13 +132,15 @@ func (messagesAPI) begin(a *answer) []frame {
 	}
 }
 
-func (messagesAPI) token(_ *answer, _ int, text string) frame {
+func (messagesAPI) token(a *answer, _ int, text string) frame {
+	a.text += text
 	return frame{"content_block_delta", map[string]any{
 		"type": "content_block_delta", "index": 0, "delta": map[string]any{"type": "text_delta", "text": text},
 	}}
 }
 
-func (messagesAPI) end(a *answer) []frame {
+func (api messagesAPI) end(a *answer) []frame {
+	api.threads.keep(a, a.text)
 	delta := map[string]any{
 		"type": "message_delta", "delta": map[string]any{"stop_reason": a.stopReason(), "stop_sequence": nil},
 	}
@@ -175,5 +183,9 @@ func (messagesAPI) refusal(r *refusal) any {
 	if !ok {
 		kind = "api_error"
 	}
-	return map[string]any{"type": "error", "error": map[string]any{"type": kind, "message": r.message}}
+	said := map[string]any{"type": kind, "message": r.message}
+	if r.code == noThread {
+		said["details"] = map[string]any{"error_code": r.code}
+	}
+	return map[string]any{"type": "error", "error": said}
 }

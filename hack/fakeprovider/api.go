@@ -41,6 +41,10 @@ type request struct {
 	choices int
 	// silent is whether there is no output at all.
 	silent bool
+	// compacts is whether the answer is what was said so far, in short.
+	compacts bool
+	// thread is whether what is said is kept, for requests that go on with it.
+	thread bool
 	// tools are those that the answer may call; resumed is whether the client has run the
 	// one that was called before, so that the answer goes on with its result.
 	tools   []tool
@@ -86,6 +90,8 @@ func (r *request) outputTokens(m model, d directives) (tokens int, cutShort bool
 	switch {
 	case d.output != nil:
 		tokens = *d.output
+	case r.compacts:
+		tokens = defaultOutput
 	case r.bound != nil:
 		tokens = min(*r.bound, defaultOutput)
 	default:

@@ -39,10 +39,11 @@ func New(opts Options) *Provider {
 	p := &Provider{key: opts.Key, models: loadModels(), mux: http.NewServeMux()}
 	apis := vercelAPIs()
 	maps.Copy(apis, map[string]api{
-		"/v1/chat/completions": chatAPI{},
-		"/v1/responses":        responsesAPI{},
-		"/v1/embeddings":       embeddingsAPI{},
-		"/v1/messages":         messagesAPI{},
+		"/v1/chat/completions":  chatAPI{},
+		"/v1/responses":         responsesAPI{},
+		"/v1/responses/compact": compactAPI{},
+		"/v1/embeddings":        embeddingsAPI{},
+		"/v1/messages":          messagesAPI{&threads{}},
 		"/openai/deployments/{model}/chat/completions": chatAPI{},
 		"/openai/deployments/{model}/embeddings":       embeddingsAPI{},
 	})
@@ -169,6 +170,9 @@ func (r *refusal) Error() string { return r.message }
 // prepare reads a request and decides on the answer to it. Its error is a *refusal.
 func (p *Provider) prepare(w http.ResponseWriter, r *http.Request, id string, api api) (*answer, error) {
 	wrong := func(err error) *refusal {
+		if refused := (*refusal)(nil); errors.As(err, &refused) {
+			return refused
+		}
 		return &refusal{http.StatusBadRequest, "invalid_request_error", "", err.Error()}
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))

@@ -39,6 +39,7 @@ type chatRequest struct {
 }
 
 type message struct {
+	Type    string  `json:"type"` // of an item of Responses
 	Role    string  `json:"role"`
 	Content content `json:"content"`
 	// Output and Tools are of an item of Responses that is no message.

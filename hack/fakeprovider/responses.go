@@ -39,6 +39,7 @@ func (responsesAPI) read(_ string, _ *http.Request, body []byte) (request, error
 	r.offer(in.Tools)
 	for _, item := range in.Input {
 		r.offer(item.Tools)
+		r.compacts = r.compacts || item.Type == "compaction_trigger"
 	}
 	r.structure = structure(in.Text.Format.Type, in.Text.Format.Schema)
 	return r, nil
@@ -130,6 +131,9 @@ func (a *answer) outputs(text string) (items []any) {
 	for i := range a.directives.searches {
 		items = append(items, a.searchItem(i, "completed"))
 	}
+	if a.request.compacts {
+		return append(items, a.compactionItem(text))
+	}
 	items = append(items, a.messageItem("completed", text))
 	if a.call != nil {
 		items = append(items, a.callItem("completed"))
@@ -144,15 +148,19 @@ func (responsesAPI) whole(a *answer, texts []string) any {
 	}
 	if r, ok := a.usage(); ok {
 		response["service_tier"] = r.tier()
-		response["usage"] = map[string]any{
-			"input_tokens": r.InputTokens, "input_tokens_details": map[string]any{
-				"cached_tokens": r.CachedInputTokens, "cache_write_tokens": r.CacheWriteTokens,
-			},
-			"output_tokens": r.out(0), "output_tokens_details": map[string]any{"reasoning_tokens": r.ThoughtTokens},
-			"total_tokens": r.InputTokens + r.OutputTokens,
-		}
+		response["usage"] = responsesUsage(r)
 	}
 	return response
+}
+
+func responsesUsage(r reported) map[string]any {
+	return map[string]any{
+		"input_tokens": r.InputTokens, "input_tokens_details": map[string]any{
+			"cached_tokens": r.CachedInputTokens, "cache_write_tokens": r.CacheWriteTokens,
+		},
+		"output_tokens": r.out(0), "output_tokens_details": map[string]any{"reasoning_tokens": r.ThoughtTokens},
+		"total_tokens": r.InputTokens + r.OutputTokens,
+	}
 }
 
 func (a *answer) event(kind string, members map[string]any) frame {
@@ -190,6 +198,9 @@ func (responsesAPI) begin(a *answer) []frame {
 			a.itemEvent("response.output_item.done", i, map[string]any{"item": a.searchItem(i, "completed")}),
 		)
 	}
+	if a.request.compacts {
+		return append(frames, a.itemEvent("response.output_item.added", a.directives.searches, map[string]any{"item": a.compactionItem("")}))
+	}
 	return append(
 		frames,
 		a.itemEvent("response.output_item.added", a.directives.searches, map[string]any{"item": a.messageItem("in_progress", "")}),
@@ -199,10 +210,19 @@ func (responsesAPI) begin(a *answer) []frame {
 
 func (responsesAPI) token(a *answer, _ int, text string) frame {
 	a.text += text
+	if a.request.compacts {
+		return a.event("response.in_progress", map[string]any{"response": a.response("in_progress")})
+	}
 	return a.ofText("response.output_text.delta", map[string]any{"delta": text})
 }
 
 func (api responsesAPI) end(a *answer) []frame {
+	if a.request.compacts {
+		return []frame{
+			a.itemEvent("response.output_item.done", a.directives.searches, map[string]any{"item": a.compactionItem(a.text)}),
+			a.event("response."+a.status(), map[string]any{"response": api.whole(a, []string{a.text})}),
+		}
+	}
 	frames := []frame{
 		a.ofText("response.output_text.done", map[string]any{"text": a.text}),
 		a.ofText("response.content_part.done", map[string]any{"part": outputText(a.text)}),

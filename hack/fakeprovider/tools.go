@@ -81,6 +81,8 @@ type toolCall struct {
 func (r *request) callOf(name string) (*toolCall, error) {
 	at := slices.IndexFunc(r.tools, func(t tool) bool { return name == "" || t.name == name })
 	switch {
+	case r.compacts:
+		return nil, nil // which runs no tool
 	case name != "" && at < 0:
 		return nil, fmt.Errorf("there is no tool %q to be called", name)
 	case at < 0 || r.resumed:
