@@ -15,7 +15,7 @@ type FeeApplyConfiguration struct {
 	Name *string `json:"name,omitempty"`
 	// amount is the price in US dollars of one use: "0.01" where the provider's list says 10 dollars per 1000 uses; "0" where it bills nothing but the tokens.
 	Amount *apiv1alpha1.Amount `json:"amount,omitempty"`
-	// usesPerCall is the maximum number of uses in one call that does not bound them, as when a model searches by itself. Money is reserved for as many in every call that may have some. Where the API can be told a maximum, as OpenAI's Responses in `max_tool_calls`, it is told this one. Unset: money is reserved only for uses that a call asks for.
+	// usesPerCall is the maximum number of uses in one call that does not bound them, as when a model searches by itself. Money is reserved for as many in every call that may have some. Where the API can be told a maximum, as OpenAI's Responses in `max_tool_calls` and Anthropic's tools in `max_uses`, it is told this one. Unset: money is reserved only for uses that a call asks for.
 	UsesPerCall *int64 `json:"usesPerCall,omitempty"`
 }
 
