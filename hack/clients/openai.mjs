@@ -35,6 +35,7 @@ await run({
   },
   responsesObject: async () =>
     JSON.parse((await client.responses.parse({ ...response, text: { format: { type: 'json_schema', ...story, strict: true } } })).output_text).title,
+  compact: async () => (await client.responses.compact(response)).output.at(-1).type,
   helpers: async () => {
     const { input_tokens } = await client.responses.inputTokens.count(response)
     const { results } = await client.moderations.create({ model: 'omni-moderation-latest', input: prompt })

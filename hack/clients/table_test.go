@@ -100,7 +100,7 @@ func isPlain(c call) bool { return c.kind != tools && c.kind != structured }
 
 // The columns of the table that is printed at the end, and those of TestCalls.
 var (
-	columns  = []string{"whole", "streamed", "tools", "structured", "embeddings", "base URLs", "error in a stream", "429 for money", "402", "429 for rate"}
+	columns  = []string{"whole", "streamed", "tools", "structured", "embeddings", "base URLs", "error in a stream", "cost comment", "429 for money", "402", "429 for rate"}
 	columnOf = map[kind]string{whole: "whole", streamed: "streamed", tools: "tools", structured: "structured", embeddings: "embeddings"}
 )
 

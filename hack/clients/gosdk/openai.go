@@ -13,7 +13,7 @@ import (
 var openaiCalls = map[string]call{
 	"chat": chat, "chatStream": chatStream, "chatTool": chatTool, "chatObject": chatObject,
 	"responses": respond, "responsesStream": respondStream, "responsesTool": respondTool, "responsesObject": respondObject,
-	"embeddings": embed,
+	"embeddings": embed, "compact": compact,
 }
 
 const openaiModel = "gpt-4o-mini"
@@ -164,6 +164,17 @@ func respondObject(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return parseStory(answer.OutputText())
+}
+
+func compact(ctx context.Context) (string, error) {
+	client := newOpenAI()
+	short, err := client.Responses.Compact(ctx, responses.ResponseCompactParams{
+		Model: openaiModel, Input: responses.ResponseCompactParamsInputUnion{OfString: openai.String(prompt)},
+	})
+	if err != nil {
+		return "", err
+	}
+	return short.Output[len(short.Output)-1].Type, nil
 }
 
 func embed(ctx context.Context) (string, error) {
