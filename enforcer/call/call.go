@@ -166,6 +166,9 @@ type forward struct {
 	// that does not tell yet.
 	other func() protocol.Answer
 	first []byte
+	// rejects tells of the whole body whether the provider rejects Bursar's key, in which case
+	// the client sees nothing of it: first is what has come. It is nil where the status says all.
+	rejects func(body []byte) bool
 	// shown is whether the client may have been given some of the answer, and last the last
 	// byte of it.
 	shown bool

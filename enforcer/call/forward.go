@@ -84,13 +84,17 @@ func (c *Call) Answer(status int, header protocol.Header) (*Head, *Response) {
 	provider := c.route.Provider.Name
 	c.calls.Metrics.answered(provider, status, f.begun)
 	c.free()
-	if broken := c.calls.Providers.Answered(c.route.Provider, c.blamed(status), c.Endpoint.Path(), status); unusable(status, header, broken) {
-		c.calls.Log.Warn("a provider rejected Bursar's request", "provider", provider, "call", c.id, "status", status)
-		return nil, c.refuseForwarded(c.unusableAnswer(status))
+	f.encoded = isEncoded(header)
+	if !f.encoded {
+		f.rejects = protocol.KeyRejection(c.Endpoint.Protocol(), status)
+	}
+	if f.rejects == nil {
+		if broken := c.reportAnswer(status); unusable(status, header, broken) {
+			return nil, c.refuseForwarded(c.unusableAnswer(status))
+		}
 	}
 	c.calls.withheld.removeFrom(header)
 	f.head = Head{Status: status, Header: header, Streamed: isStream(status, header)}
-	f.encoded = isEncoded(header)
 	maps.Copy(header, c.header) // our own fields stay
 	f.length, _ = strconv.ParseInt(header.Get("Content-Length"), 10, 64)
 	if f.head.Streamed || c.asked.streamed {
@@ -140,7 +144,10 @@ func (c *Call) Pass(piece []byte) []byte {
 		f.firstToken = time.Now()
 	}
 	f.come += int64(len(piece))
-	if f.other != nil {
+	switch {
+	case f.rejects != nil:
+		piece = c.withhold(piece)
+	case f.other != nil:
 		piece = c.recognize(piece)
 	}
 	seen := f.answer.Pass(piece)
@@ -210,6 +217,9 @@ func (c *Call) showPiece(piece []byte) {
 // REQUIRES: Answer returned a Head, and Finish was not called.
 func (c *Call) Finish(cut error) Rest {
 	f := &c.forward
+	if problem := c.rejectedKey(); problem != nil {
+		return Rest{Instead: c.refuseForwarded(problem)}
+	}
 	piece := c.undecided()
 	c.showPiece(piece)
 	last := f.answer.End(cut != nil)

@@ -36,6 +36,43 @@ var troubles = map[limiterv1.ProviderTrouble]string{
 	limiterv1.TLSFailed:             "could not be reached: there was no secure connection (TLS)",
 }
 
+// reportAnswer reports the status of the provider's answer, and returns what Answered says of it.
+func (c *Call) reportAnswer(status int) (broken bool) {
+	return c.calls.Providers.Answered(c.route.Provider, c.blamed(status), c.Endpoint.Path(), status)
+}
+
+// withhold takes the next bytes of an answer that may say that the provider rejects Bursar's
+// key. It returns what the client may see: nothing, until too much has come for that.
+func (c *Call) withhold(piece []byte) []byte {
+	f := &c.forward
+	f.first = append(f.first, piece...)
+	if len(f.first) <= protocol.MaxRejection {
+		return nil
+	}
+	first := f.first
+	f.rejects, f.first = nil, nil
+	c.reportAnswer(f.status)
+	return first
+}
+
+// rejectedKey is the refusal of a call whose answer says, in its body alone, that the provider
+// rejects Bursar's key; nil for every other.
+func (c *Call) rejectedKey() *Problem {
+	f := &c.forward
+	if f.rejects == nil {
+		return nil
+	}
+	rejects := f.rejects(f.first)
+	f.rejects = nil
+	if !rejects {
+		c.reportAnswer(f.status)
+		return nil
+	}
+	f.first = nil
+	c.reportAnswer(protocol.StatusUnauthorized)
+	return c.unusableAnswer(f.status)
+}
+
 // operators ends a message about what callers cannot mend. It says whom to tell, and what.
 func (c *Call) operators() string {
 	return fmt.Sprintf(" Your request did not cause this: the operator of Bursar must fix it. Report call %s.", c.id)
@@ -91,6 +128,7 @@ func isJSON(header protocol.Header) bool {
 // unusableAnswer is the refusal of a call whose provider answered about Bursar's own
 // account or address, which clients must not see.
 func (c *Call) unusableAnswer(status int) *Problem {
+	c.calls.Log.Warn("a provider rejected Bursar's request", "provider", c.route.Provider.Name, "call", c.id, "status", status)
 	return providerFault("provider_refused", "Provider refused",
 		fmt.Sprintf("The provider of model %q rejected Bursar's request with status %d.%s", c.model.Name, status, c.operators())).finally()
 }

@@ -17,10 +17,12 @@ type toyDoor struct {
 	provider func(*call.Forward) toyAnswer
 }
 
-// toyRequest is a request for a chat completion.
+// toyRequest is a request for a chat completion, or at another endpoint's path.
 type toyRequest struct {
-	header textproto.MIMEHeader
-	body   string
+	header   textproto.MIMEHeader
+	body     string
+	endpoint protocol.Endpoint
+	path     string
 }
 
 // toyAnswer is a provider's answer in pieces. broken is why it does not come to its end,
@@ -42,8 +44,11 @@ type toyReply struct {
 
 // serve answers a request.
 func (d *toyDoor) serve(ctx context.Context, request toyRequest) toyReply {
+	if request.endpoint == nil {
+		request.endpoint, request.path = protocol.ChatCompletions{}, "/v1/chat/completions"
+	}
 	c := d.calls.Begin(call.Request{
-		Endpoint: protocol.ChatCompletions{}, Method: "POST", Path: "/v1/chat/completions", Header: request.header,
+		Endpoint: request.endpoint, Method: "POST", Path: request.path, Header: request.header,
 		Body: func() ([]byte, error) { return []byte(request.body), nil },
 	})
 	defer c.End()

@@ -48,6 +48,9 @@ type googleError struct {
 	Details []googleErrInfo `json:"details"`
 }
 
+// errorInfo is the type of a googleErrInfo.
+const errorInfo = "type.googleapis.com/google.rpc.ErrorInfo"
+
 // googleErrInfo is google.rpc.ErrorInfo.
 type googleErrInfo struct {
 	Type   string `json:"@type"`
@@ -57,7 +60,7 @@ type googleErrInfo struct {
 
 // ErrorBody is the error in Google's shape.
 func (Gemini) ErrorBody(err Error) any {
-	info := googleErrInfo{"type.googleapis.com/google.rpc.ErrorInfo", strings.ToUpper(err.Code), "bursar.dev"}
+	info := googleErrInfo{errorInfo, strings.ToUpper(err.Code), "bursar.dev"}
 	return googleProblem{
 		Error: googleError{
 			Code: err.Status, Message: err.Message, Status: googleStatus(err.Status), Details: []googleErrInfo{info},

@@ -110,7 +110,7 @@ func parseDirectives(header http.Header, prompt string) (d directives, err error
 	}
 	for _, word := range words {
 		if err := d.set(word); err != nil {
-			return directives{}, fmt.Errorf("directive %q: %w\n%s", word, err, DirectivesHelp)
+			return directives{}, fmt.Errorf("directive %q: %w:\n\n%s", word, err, DirectivesHelp)
 		}
 	}
 	return d, nil
@@ -183,7 +183,7 @@ func (d *directives) set(word string) (err error) {
 			err = errors.New("want at least 1")
 		}
 	default:
-		err = errors.New("unknown")
+		err = errors.New("is none of these")
 	}
 	return err
 }

@@ -167,5 +167,12 @@ func (geminiAPI) refusal(r *refusal) any {
 	if !ok {
 		name = "INTERNAL"
 	}
-	return map[string]any{"error": map[string]any{"code": r.status, "message": r.message, "status": name}}
+	said := map[string]any{"code": r.status, "message": r.message, "status": name}
+	if r.code == "API_KEY_INVALID" {
+		said["details"] = []any{map[string]any{
+			"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": r.code, "domain": "googleapis.com",
+			"metadata": map[string]any{"service": "generativelanguage.googleapis.com"},
+		}}
+	}
+	return map[string]any{"error": said}
 }

@@ -97,11 +97,19 @@ func (p *Provider) authenticated(api api, next http.HandlerFunc) http.Handler {
 			got += r.Header.Get(name)
 		}
 		if p.key != "" && subtle.ConstantTimeCompare([]byte(got), []byte(p.key)) != 1 {
-			writeError(w, api, &refusal{http.StatusUnauthorized, "invalid_request_error", "invalid_api_key", "Incorrect API key provided."})
+			writeError(w, api, wrongKey(api))
 			return
 		}
 		next(w, r)
 	})
+}
+
+// wrongKey is how an API refuses a key that it does not know.
+func wrongKey(api api) *refusal {
+	if _, ok := api.(geminiAPI); ok {
+		return &refusal{http.StatusBadRequest, "", "API_KEY_INVALID", "API key not valid. Please pass a valid API key."}
+	}
+	return &refusal{http.StatusUnauthorized, "invalid_request_error", "invalid_api_key", "Incorrect API key provided."}
 }
 
 func (p *Provider) listModels(w http.ResponseWriter, r *http.Request) {

@@ -23,7 +23,7 @@ var remedies = map[limiterv1.ProviderTrouble]string{
 	limiterv1.ConnectionFailed:      "connections to spec.endpoint (%s) fail: check the enforcers' network",
 	limiterv1.TLSFailed:             "no secure connection to spec.endpoint (%s): check that it speaks TLS and that the enforcers trust its certificate",
 	limiterv1.CredentialFileMissing: "the file %s is missing, unreadable or empty in the directory that the enforcers mount (--provider-credentials-dir): put the key there, such as in the Secret bursar-provider-credentials",
-	limiterv1.KeyRejected:           "the provider rejects the API key in the file %s (401): replace it in the Secret that the enforcers mount",
+	limiterv1.KeyRejected:           "the provider rejects the API key in the file %s: replace it in the Secret that the enforcers mount",
 	limiterv1.KeyForbidden:          "the provider denies the API key calls of %s (403): give it the right at the provider, or remove the models",
 }
 
