@@ -15,7 +15,7 @@ import (
 // loosening are the warnings of a change by which a budget limits less: limits that are gone or
 // raised steeply, and a breaker that no longer opens.
 func loosening(was, is *v1alpha1.TenantBudget) []string {
-	warnings := raised(was.Spec.Limits, is.Spec.Limits)
+	warnings := raised(was.Spec, is.Spec)
 	before, errs := compile.Tenant(was, nil, nil)
 	after, moreErrs := compile.Tenant(is, nil, nil)
 	if len(errs)+len(moreErrs) > 0 {
@@ -23,8 +23,8 @@ func loosening(was, is *v1alpha1.TenantBudget) []string {
 	}
 	for _, limit := range before.Money {
 		if _, found := counterpart(after.Level, limit); !found {
-			warnings = append(warnings, fmt.Sprintf("spec.limits: limit %s, %s USD per %s, is gone, and nothing that counts the same calls "+
-				"in such a period is in its place", limit.Name, limit.Amount, limit.Period))
+			warnings = append(warnings, fmt.Sprintf("spec.limits: limit %s, %s per %s, is gone, and nothing that counts the same calls "+
+				"in such a period is in its place", limit.Name, coinOf(was.Spec.Currency).amount(limit.Amount), limit.Period))
 		}
 	}
 	_, tripped := before.Rung(limiterv1.Trip)
@@ -40,20 +40,28 @@ func loosening(was, is *v1alpha1.TenantBudget) []string {
 // steep is from how many times as much on a raise is worth a second look.
 const steep = 4
 
-// raised are the warnings of limits that were raised steeply.
-func raised(were, are []v1alpha1.MoneyLimit) []string {
+// raised are the warnings of limits that were raised steeply, by what their amounts are worth.
+func raised(was, is v1alpha1.TenantBudgetSpec) []string {
 	var warnings []string
-	for i, limit := range are {
-		earlier := slices.IndexFunc(were, func(l v1alpha1.MoneyLimit) bool { return l.Name == limit.Name && l.Period == limit.Period })
+	for i, limit := range is.Limits {
+		earlier := slices.IndexFunc(was.Limits, func(l v1alpha1.MoneyLimit) bool { return l.Name == limit.Name && l.Period == limit.Period })
 		if earlier < 0 {
 			continue
 		}
-		before, _ := money.Parse(string(were[earlier].Amount))
-		after, err := money.Parse(string(limit.Amount))
-		if err == nil && before > 0 && after/before >= steep {
-			warnings = append(warnings, fmt.Sprintf("%s: limit %s is raised from %s to %s USD, %d times as much",
-				field.NewPath("spec", "limits").Index(i).Child("amount"), limit.Name, before, after, after/before))
+		before, _ := compile.Dollars(was.Limits[earlier].Amount, was.Currency)
+		after, ok := compile.Dollars(limit.Amount, is.Currency)
+		if ok && before > 0 && after/before >= steep {
+			warnings = append(warnings, fmt.Sprintf("%s: limit %s is raised from %s, %d times as much",
+				field.NewPath("spec", "limits").Index(i).Child("amount"), limit.Name, fromTo(coinOf(was.Currency), coinOf(is.Currency), before, after), after/before))
 		}
 	}
 	return warnings
+}
+
+// fromTo says how an amount was changed.
+func fromTo(was, is coin, before, after money.Nanos) string {
+	if was == is {
+		return was.number(before) + " to " + is.amount(after)
+	}
+	return was.both(before) + " to " + is.both(after)
 }

@@ -15,8 +15,8 @@ import (
 
 // stops are the warnings of the limits that refuse calls from now on, for what is
 // spent already, and did not before. Limits with per: User are left out: each user has
-// spent another amount.
-func stops(was, is limiterv1.Level, counters limiterstore.Reading) []string {
+// spent another amount. Amounts are written in the coin.
+func stops(was, is limiterv1.Level, counters limiterstore.Reading, written coin) []string {
 	zone, err := time.LoadLocation(is.TimeZone)
 	if err != nil {
 		return nil
@@ -39,8 +39,8 @@ func stops(was, is limiterv1.Level, counters limiterstore.Reading) []string {
 		if !limit.Exhausted(spent) {
 			beyond = ", past its Trip rung"
 		}
-		warnings = append(warnings, fmt.Sprintf("%s: limit %s is set to %s USD and %s are already spent%s: %s are refused until %s",
-			field.NewPath("spec", "limits").Index(i).Child("amount"), limit.Name, limit.Amount, spent, beyond,
+		warnings = append(warnings, fmt.Sprintf("%s: limit %s is set to %s and %s are already spent%s: %s are refused until %s",
+			field.NewPath("spec", "limits").Index(i).Child("amount"), limit.Name, written.amount(limit.Amount), written.number(spent), beyond,
 			calls, span.End.UTC().Format(time.RFC3339)))
 	}
 	return warnings

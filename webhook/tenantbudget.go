@@ -49,12 +49,12 @@ func (b tenantBudgets) warn(ctx context.Context, was, is *v1alpha1.TenantBudget)
 		return warnings
 	}
 	warnings = append(warnings, promising(ctx, b.reader, was, is)...)
-	return append(warnings, b.refusing(ctx, was, *decided.Document)...)
+	return append(warnings, b.refusing(ctx, was, is, *decided.Document)...)
 }
 
 // refusing are the warnings of limits by which calls are refused, or would have been, that
 // were not before, and of calls that no longer would be.
-func (b tenantBudgets) refusing(ctx context.Context, was *v1alpha1.TenantBudget, document limiterv1.Tenant) []string {
+func (b tenantBudgets) refusing(ctx context.Context, was, is *v1alpha1.TenantBudget, document limiterv1.Tenant) []string {
 	if document.Enforcement == limiterv1.Shadow {
 		return nil
 	}
@@ -68,18 +68,18 @@ func (b tenantBudgets) refusing(ctx context.Context, was *v1alpha1.TenantBudget,
 	}
 	var warnings []string
 	if tighter {
-		warnings = b.stopping(ctx, before, document)
+		warnings = b.stopping(ctx, before, document, coinOf(is.Spec.Currency))
 	}
 	return append(warnings, replayed(ctx, b.reader, b.ledger, document, time.Now(), looser)...)
 }
 
 // stopping are the warnings of limits that refuse calls from now on, for what is spent already.
-func (b tenantBudgets) stopping(ctx context.Context, before, document limiterv1.Tenant) []string {
+func (b tenantBudgets) stopping(ctx context.Context, before, document limiterv1.Tenant, written coin) []string {
 	counters, err := b.counters.Read(ctx, document.Root(), document.Tenant, document.Money...)
 	if err != nil {
 		// A tenant that is new has none, and others get no warning while Redis is away.
 		log.FromContext(ctx).V(1).Info("Failed to read the spending of a tenant", "tenant", document.Tenant, "error", err.Error())
 		return nil
 	}
-	return stops(before.Level, document.Level, counters)
+	return stops(before.Level, document.Level, counters, written)
 }

@@ -270,6 +270,22 @@ func TestUpdate(t *testing.T) {
 			wantWarnings: []string{"spec.limits[1].amount: limit monthly is raised from 100.00 to 400.00 USD, 4 times as much"},
 		},
 		{
+			name: "a raise in another currency, of what it is worth",
+			change: func(s *v1alpha1.TenantBudgetSpec) {
+				s.Currency = &v1alpha1.Currency{Code: "EUR", USDPerUnit: "1.25", AsOf: "2026-10-01"}
+				s.Limits[1].Amount = "320.00"
+			},
+			wantWarnings: []string{"spec.limits[1].amount: limit monthly is raised from 100.00 USD to 320.00 EUR (400.00 USD), 4 times as much"},
+		},
+		{
+			name: "an amount below what was spent, in another currency",
+			change: func(s *v1alpha1.TenantBudgetSpec) {
+				s.Currency = &v1alpha1.Currency{Code: "EUR", USDPerUnit: "1.25", AsOf: "2026-10-01"}
+				s.Limits[0].Amount = "1.60"
+			},
+			wantWarnings: []string{"spec.limits[0].amount: limit daily is set to 1.60 EUR and 2.00 are already spent: calls are refused until "},
+		},
+		{
 			name:   "a limit that goes",
 			change: func(s *v1alpha1.TenantBudgetSpec) { s.Limits = s.Limits[:1] },
 			wantWarnings: []string{"spec.limits: limit monthly, 100.00 USD per Month, is gone, " +
@@ -417,6 +433,55 @@ INSERT INTO ai_usage_logs (call_id, tenant_id, user_id, tier, credential, provid
 SELECT gen_random_uuid()::text, $1, 'user', 'tier', 'key', 'provider', 'model', 'model', '/', false, at, at, 'Settled', $2, $2, 'session'
 FROM (SELECT now() - make_interval(secs => 2 * $3) AS at) AS call`, budget.Spec.Tenant, int64(nanos), calls-i)
 		testkit.Must(t, err)
+	}
+}
+
+// recordRefusals puts calls that the daily limit refused, of a bound, into the records, after those
+// of recordCalls.
+func recordRefusals(t *testing.T, budget *v1alpha1.TenantBudget, calls int, bound string) {
+	t.Helper()
+	nanos, err := money.Parse(bound)
+	testkit.Must(t, err)
+	for i := range calls {
+		_, err := superuser.Exec(t.Context(), `
+INSERT INTO ai_refusals (call_id, tenant_id, user_id, tier, credential, model_asked, model, endpoint, refused_at, reason,
+  limit_tenant, limit_name, per, period, amount_nanos, spent_nanos, held_nanos, resets_at, unit, bound_nanos, tokens, fallback, session)
+SELECT gen_random_uuid()::text, $1, 'user', 'tier', 'key', 'model', 'model', '/', now() - make_interval(secs => 0.1 * $3), 'BreakerOpen',
+  $1, 'daily', 'Tenant', 'Day', 5000000000, 4500000000, 0, now() + interval '1 hour', '', $2, 9, '', 'session'`,
+			budget.Spec.Tenant, int64(nanos), calls-i)
+		testkit.Must(t, err)
+	}
+}
+
+// TestLooser: who raises a limit is told how many of the calls that were refused would have been
+// admitted, and what they would have cost: their bounds, by what calls have cost of theirs.
+func TestLooser(t *testing.T) {
+	budget := budgetOf(newNamespace(t), func(b *v1alpha1.TenantBudget) { b.Spec.Limits = b.Spec.Limits[:1] })
+	create(t, budget)
+	awaitSeen(t, budget)
+	recordCalls(t, budget, 9, "0.50")
+	recordRefusals(t, budget, 4, "0.50")
+	for _, tc := range []struct {
+		amount v1alpha1.Amount
+		want   []string
+	}{
+		{"5.50", []string{"under these limits 1 of the 4 calls that were refused for money in the last 7 days would have been admitted, " +
+			`for about 0.50 USD; run "kubectl budget replay" for details`}},
+		{"10.00", []string{"under these limits 4 of the 4 calls that were refused for money in the last 7 days would have been admitted, " +
+			`for about 2.00 USD; run "kubectl budget replay" for details`}},
+	} {
+		testkit.EventuallySucceeds(t, "the warning of "+string(tc.amount), func() error {
+			warned.take()
+			changed := budget.DeepCopy()
+			changed.Spec.Limits[0].Amount = tc.amount
+			if err := api.Patch(t.Context(), changed, client.MergeFrom(budget), client.DryRunAll); err != nil {
+				return err
+			}
+			if got := warned.take(); !slices.Equal(got, tc.want) {
+				return fmt.Errorf("got %q, want %q", got, tc.want)
+			}
+			return nil
+		})
 	}
 }
 

@@ -37,7 +37,8 @@ func newTop(c *cluster) *cobra.Command {
 		Short: "Show the spending of each limit",
 		Long: `Show what is spent and held of each limit of a namespace's TenantBudgets, from their
 status, with the end of its period and the time at which it will be exhausted at the rate
-of the last minutes. BREAKER is Open on the limit that has opened it, or on all limits if
+of the last minutes. Amounts are in US dollars, or in the currency that AMOUNT names if
+the budget has one. BREAKER is Open on the limit that has opened it, or on all limits if
 it is forced open or a parent's. Of a limit per User, the user who has used most of it is
 shown, from the ledger, if ` + databaseVariable + ` is set.
 
@@ -169,6 +170,8 @@ type usedLimit struct {
 	Spent   string `json:"spent,omitempty"`
 	Held    string `json:"held,omitempty"`
 	Percent int64  `json:"percent"`
+	// InCurrency has the amounts in the budget's currency; nil if that is US dollars.
+	InCurrency *v1alpha1.FiguresInCurrency `json:"inCurrency,omitempty"`
 	// Rung is the action of the highest rung reached.
 	Rung string `json:"rung,omitempty"`
 	// Breaker is that of the tenant, which OpenedBy names, if a limit of the tenant has opened
@@ -207,7 +210,7 @@ func usedLimits(budgets []v1alpha1.TenantBudget, most map[userLimit]history.User
 		}
 		for _, limit := range budget.Status.Limits {
 			row.Limit, row.Amount, row.Granted, row.Spent, row.Held = limit.Name, limit.Amount, limit.Granted, limit.Spent, limit.Held
-			row.Percent, row.Rung = limit.Percent, string(limit.Rung)
+			row.InCurrency, row.Percent, row.Rung = limit.InCurrency, limit.Percent, string(limit.Rung)
 			row.ResetsAt, row.ExhaustsAt = limit.ResetsAt.DeepCopy(), limit.ExhaustsAt
 			all = append(all, row)
 		}
@@ -219,34 +222,13 @@ func usedLimits(budgets []v1alpha1.TenantBudget, most map[userLimit]history.User
 	return all
 }
 
-// usersOf are the limits of each user, each as far as the user has used it who has used most.
-func usersOf(budget v1alpha1.TenantBudget, of usedLimit, most map[userLimit]history.UserUsage) (rows []usedLimit) {
-	for _, limit := range budget.Spec.Limits {
-		if limit.Per != v1alpha1.ScopeUser {
-			continue
-		}
-		row := of
-		row.Limit, row.Per, row.Amount = limit.Name, string(limit.Per), string(limit.Amount)
-		row.Granted, row.Spent, row.Held, row.Percent, row.Rung, row.ResetsAt, row.ExhaustsAt = "", "", "", 0, "", nil, nil
-		if user, found := most[userLimit{budget.Spec.Tenant, limit.Name}]; found {
-			row.User, row.Spent, row.Amount = user.User, user.Spent.String(), user.Amount.String()
-			row.Percent = user.Spent.Percent(user.Amount)
-			for _, rung := range budget.Spec.Ladder {
-				if int64(rung.AtPercent) <= row.Percent {
-					row.Rung = string(rung.Action)
-				}
-			}
-		}
-		rows = append(rows, row)
-	}
-	return rows
-}
+// isOpen is whether the tenant's breaker is open.
+func (l usedLimit) isOpen() bool { return strings.HasPrefix(l.Breaker, string(v1alpha1.BreakerOpen)) }
 
 // breakerAt is what is shown of the breaker beside a limit: what opens it, and not what it
 // opens on, and everything where that is no limit of the tenant's.
 func (l usedLimit) breakerAt() string {
-	isOpen := strings.HasPrefix(l.Breaker, string(v1alpha1.BreakerOpen))
-	if l.Per != "" || isOpen && l.OpenedBy != "" && l.OpenedBy != l.Limit {
+	if l.Per != "" || l.isOpen() && l.OpenedBy != "" && l.OpenedBy != l.Limit {
 		return "-"
 	}
 	return orDash(l.Breaker)
@@ -272,7 +254,8 @@ func topTable(limits []usedLimit, namespaces, bars bool, now time.Time) table {
 	}
 	all := table{header}
 	for _, l := range limits {
-		row := cells(l.Budget, l.name(), orDash(l.Spent), orDash(l.Held), orDash(l.Amount))
+		spent, held, amount := l.figures()
+		row := cells(l.Budget, l.name(), orDash(spent), orDash(held), orDash(amount))
 		used, shade := "-", usedColor(l)
 		if l.Limit != "" && l.Spent != "" {
 			used = fmt.Sprintf("%d%%", l.Percent)
@@ -334,9 +317,16 @@ func until(t *metav1.Time, now time.Time) string {
 	return "in " + duration.HumanDuration(t.Sub(now))
 }
 
+// exhausts is when the limit is exhausted at the rate of the last minutes, unless nothing is
+// spent of it any more. A forecast whose moment has come was too early.
 func exhausts(l usedLimit, now time.Time) string {
-	if l.Limit != "" && l.Percent >= 100 {
+	switch {
+	case l.Limit != "" && l.Percent >= 100:
 		return "exhausted"
+	case l.ExhaustsAt != nil && l.isOpen():
+		return "breaker open"
+	case l.ExhaustsAt != nil && l.ExhaustsAt.Sub(now) < time.Second:
+		return "soon"
 	}
 	return until(l.ExhaustsAt, now)
 }

@@ -11,7 +11,9 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/history"
 )
 
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
@@ -24,6 +26,8 @@ func TestTopTable(t *testing.T) {
 		{Namespace: "acme", Budget: "acme", Limit: "each-user", Per: "User", User: "ana@example.com", Amount: "0.50", Spent: "0.48", Percent: 96, Rung: "Trip", Breaker: "Open", OpenedBy: "daily", Ready: "True"},
 		{Namespace: "acme", Budget: "acme", Limit: "each-week", Per: "User", Amount: "5.00", Breaker: "Open", OpenedBy: "daily", Ready: "True"},
 		{Namespace: "team", Budget: "team", Limit: "daily", Amount: "1.00", Spent: "0.10", Held: "0.00", Percent: 10, Breaker: "Open (parent)", Ready: "True", ResetsAt: in(15 * time.Hour)},
+		{Namespace: "team", Budget: "team", Limit: "weekly", Amount: "5.425", Spent: "1.00", Held: "0.00", Percent: 18, Breaker: "Closed", Ready: "True", ResetsAt: in(3 * 24 * time.Hour), ExhaustsAt: in(0),
+			InCurrency: &v1alpha1.FiguresInCurrency{Code: "EUR", Amount: "5.00", Spent: "0.921658987", Held: "0.00"}},
 		{Namespace: "new", Budget: "new", Ready: "False", Problem: "not enforced yet"},
 		{Namespace: "over", Budget: "over", Limit: "daily", Amount: "1.00", Spent: "1.20", Held: "0.00", Percent: 120, Rung: "Warn", Breaker: "Closed", Ready: "True", ResetsAt: in(-time.Second)},
 	}
@@ -161,5 +165,31 @@ func TestCompletion(t *testing.T) {
 	}
 	if got := arguments([]string{"/usr/bin/" + completer, "top", ""}); strings.Join(got, " ") != "__complete top " {
 		t.Errorf("as kubectl's completer: %q", got)
+	}
+}
+
+// TestTopOfUsersInCurrency: the figures of users, which the ledger has in US dollars, are shown in
+// the currency that their limit is written in.
+func TestTopOfUsersInCurrency(t *testing.T) {
+	b := v1alpha1.TenantBudget{Spec: v1alpha1.TenantBudgetSpec{
+		Tenant:   "acme",
+		Currency: &v1alpha1.Currency{Code: "EUR", USDPerUnit: "1.25", AsOf: "2026-10-01"},
+		Limits:   []v1alpha1.MoneyLimit{{Name: "each", Period: "Day", Amount: "2.00", Per: v1alpha1.ScopeUser}},
+	}}
+	for name, tc := range map[string]struct {
+		most map[userLimit]history.UserUsage
+		want [3]string
+		usd  string
+	}{
+		"nobody is known": {nil, [3]string{"", "", "2.00 EUR"}, "2.50"},
+		"the worst":       {map[userLimit]history.UserUsage{{"acme", "each"}: {User: "bo", Spent: money.USD, Amount: 2500 * money.USD / 1000}}, [3]string{"0.80", "", "2.00 EUR"}, "2.50"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rows := usersOf(b, usedLimit{}, tc.most)
+			spent, held, amount := rows[0].figures()
+			if got := [3]string{spent, held, amount}; got != tc.want || rows[0].Amount != tc.usd {
+				t.Errorf("got %q and %s USD, want %q and %s", got, rows[0].Amount, tc.want, tc.usd)
+			}
+		})
 	}
 }
