@@ -3,6 +3,7 @@ package v1alpha1
 // Alerts says who is told when a rung of the ladder is reached or a limit is spent in full: once for each limit, user, period and amount. Everyone named is told.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.email) || has(self.webhook) || has(self.slack)",message="must set email, webhook or slack; to alert nobody, leave out alerts"
+// +kubebuilder:validation:XValidation:rule="!has(self.filters) || self.filters.all(f, f.recipients.all(r, r == 'Webhook' ? has(self.webhook) : r == 'Slack' ? has(self.slack) : has(self.email) && self.email.exists(e, e == r)))",message="must name recipients that are set beside it: an address in email, Webhook, or Slack",fieldPath=".filters"
 type Alerts struct {
 	// email lists the addresses that are told, each in a message of its own. Needs the manager's BURSAR_SMTP_URL and --smtp-from. Unset: no e-mail is sent.
 	// +kubebuilder:validation:MinItems=1
@@ -16,7 +17,54 @@ type Alerts struct {
 	// slack names a Slack channel, or a channel of a compatible service such as Mattermost. Unset: nothing is posted there.
 	// +optional
 	Slack *SlackAlerts `json:"slack,omitempty"`
+	// filters narrow down what recipients are told of. A recipient that several filters name is told of what any of them selects; one that none names is told of every alert. Unset: everyone is told of every alert.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=atomic
+	// +optional
+	Filters []AlertFilter `json:"filters,omitempty"`
 }
+
+// AlertFilter selects the alerts that some recipients are told of.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.limits) || has(self.minSeverity)",message="must set limits or minSeverity: without both, it selects every alert"
+type AlertFilter struct {
+	// recipients are those that the filter is for: addresses in email, and Webhook or Slack for these.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=18
+	// +listType=set
+	// +required
+	Recipients []AlertRecipient `json:"recipients"`
+	// limits are the names of the limits in spec.limits of whose alerts the recipients are told. A breaker that is forced open is about no limit: it is told whatever limits are named. Unset: all limits.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be the name of a limit"
+	// +listType=set
+	// +optional
+	Limits []string `json:"limits,omitempty"`
+	// minSeverity is the least severity of which the recipients are told. Critical: only when calls are refused, which is at a Trip rung, when a limit is fully spent, and while the breaker is forced open. Warning: at every rung. Default: Warning.
+	// +kubebuilder:validation:Enum=Warning;Critical
+	// +optional
+	MinSeverity AlertSeverity `json:"minSeverity,omitempty"`
+}
+
+// AlertRecipient is an address in email, Webhook or Slack.
+//
+// +kubebuilder:validation:MinLength=5
+// +kubebuilder:validation:MaxLength=254
+// +kubebuilder:validation:XValidation:rule="self == 'Webhook' || self == 'Slack' || self.contains('@')",message="must be an address in email, Webhook or Slack"
+type AlertRecipient string
+
+// AlertSeverity is how severe an alert is.
+type AlertSeverity string
+
+// The severities of alerts.
+const (
+	SeverityWarning  AlertSeverity = "Warning"
+	SeverityCritical AlertSeverity = "Critical"
+)
 
 // EmailAddress is an e-mail address, without a display name.
 //

@@ -46,6 +46,7 @@ spec:
     email: [ops@example.com]
     webhook: {url: "https://alerts.example.com/bursar", signingSecretRef: {name: secret, key: key}}
     slack: {urlSecretRef: {name: secret, key: key}}
+    filters: [{recipients: [Slack], limits: [daily], minSeverity: Critical}]
 ---
 kind: TenantBudget
 spec:

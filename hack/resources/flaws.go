@@ -104,6 +104,14 @@ var budgetFlaws = all(
 	is("spec.virtualModels[*].models", nil, []any{}, "a", many(9, aName), []any{"a", "a"}),
 	is("spec.virtualModels[*].models[*]", wrongModels...),
 	again("spec.virtualModels", "spec.virtualModels[$]", nil),
+	is("spec.alerts", "ops@example.com", map[string]any{}),
+	breaks("spec.alerts.filters", "spec.alerts", alertsTo("Slack", "minSeverity", "Critical")),
+	breaks("spec.alerts.filters", "spec.alerts", alertsTo("dev@example.com", "minSeverity", "Critical")),
+	breaks("spec.alerts.filters[0]", "spec.alerts", alertsTo("ops@example.com", "", nil)),
+	breaks("spec.alerts.filters[0].recipients[0]", "spec.alerts", alertsTo("Teams", "minSeverity", "Critical")),
+	breaks("spec.alerts.filters[0].minSeverity", "spec.alerts", alertsTo("ops@example.com", "minSeverity", "Info")),
+	breaks("spec.alerts.filters[0].limits", "spec.alerts", alertsTo("ops@example.com", "limits", []any{})),
+	breaks("spec.alerts.filters[0].limits[0]", "spec.alerts", alertsTo("ops@example.com", "limits", []any{"Daily"})),
 	is("spec.parentRef", "acme"),
 	breaks("spec.parentRef.name", "spec.parentRef", map[string]any{"namespace": "acme"}),
 	breaks("spec.parentRef.name", "spec.parentRef", map[string]any{"name": ""}),
@@ -219,4 +227,13 @@ func aTrip(with map[string]any) any {
 
 func aVirtualModel(name string, models ...any) any {
 	return map[string]any{"name": name, "models": models}
+}
+
+// alertsTo are alerts to one address, with a filter for a recipient that has one more field.
+func alertsTo(recipient, field string, value any) map[string]any {
+	filter := map[string]any{"recipients": []any{recipient}}
+	if field != "" {
+		filter[field] = value
+	}
+	return map[string]any{"email": []any{"ops@example.com"}, "filters": []any{filter}}
 }

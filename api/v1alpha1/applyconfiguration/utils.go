@@ -16,6 +16,8 @@ import (
 func ForKind(kind schema.GroupVersionKind) interface{} {
 	switch kind {
 	// Group=bursar.dev, Version=v1alpha1
+	case v1alpha1.SchemeGroupVersion.WithKind("AlertFilter"):
+		return &apiv1alpha1.AlertFilterApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Alerts"):
 		return &apiv1alpha1.AlertsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("AlertWebhook"):

@@ -36,7 +36,9 @@ func (c *Controller) alert(ctx context.Context, s *scope) error {
 func (c *Controller) recordAlerts(ctx context.Context, s *scope, alerts budgetstore.TenantAlerts) error {
 	ctx, cancel := context.WithTimeout(ctx, rollout.StoreTimeout)
 	defer cancel()
-	alerts.Recipients = budgetstore.Recipients(s.Object.Spec.Alerts)
+	if spec := s.Object.Spec.Alerts; spec != nil {
+		alerts.Recipients, alerts.Filters = budgetstore.Recipients(spec), spec.Filters
+	}
 	raised, err := c.alerts.Record(ctx, alerts)
 	if err != nil {
 		return err

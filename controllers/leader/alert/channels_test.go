@@ -28,7 +28,8 @@ func (x *test) sent(channel ledgerv1.Channel, options Options) string {
 		recipient.Address = x.mail
 	}
 	err := x.newDeliverer(options).attempt(x.Context(), budgetstore.Delivery{
-		ID: "id", AlertID: "id", Tenant: "acme", UID: "u1", Recipient: recipient, RaisedAt: time.Now(),
+		ID: "00000000-0000-0000-0000-000000000001", Tenant: "acme", UID: "u1", Recipient: recipient,
+		Told: budgetstore.Told{AlertID: "id", RaisedAt: time.Now()},
 	})
 	var why *failure
 	switch {

@@ -61,6 +61,7 @@ type Outbox interface {
 	Abandon(ctx context.Context, d budgetstore.Delivery, why string) error
 	Failing(ctx context.Context) (map[string]string, error)
 	TopSpenders(ctx context.Context, tenant string, span period.Span, most int) ([]budgetstore.Spender, error)
+	Muted(ctx context.Context, d budgetstore.Delivery) (int, error)
 }
 
 // channel is a way to send alerts. The errors of both methods are *failure where the tenant
@@ -72,7 +73,7 @@ type channel interface {
 	send(ctx context.Context, budget *v1alpha1.TenantBudget, l letter) error
 }
 
-// letter is what is told of a delivery beside the alert itself.
+// letter is what is told of a delivery beside the alerts themselves.
 type letter struct {
 	budgetstore.Delivery
 	// cluster is the name of the cluster, and link where more is to be seen; empty if the
@@ -80,6 +81,8 @@ type letter struct {
 	cluster, link string
 	// spenders are the users who have spent most in the period, most first.
 	spenders []budgetstore.Spender
+	// muted is how many more alerts there are of the rung that nobody is told of.
+	muted int
 }
 
 // Options are what differs between one Deliverer and another.
@@ -228,11 +231,19 @@ func (d *Deliverer) attempt(ctx context.Context, delivery budgetstore.Delivery) 
 // mostSpenders is how many of the users who have spent most a message names.
 const mostSpenders = 3
 
-// letter adds to a delivery what helps to understand it. Without the ledger, a message goes
-// without those who have spent most.
+// letter adds to a delivery what helps to understand it. A message goes without what the
+// database does not say.
 func (d *Deliverer) letter(ctx context.Context, budget *v1alpha1.TenantBudget, delivery budgetstore.Delivery) letter {
 	l := letter{Delivery: delivery, cluster: d.cluster, link: linkTo(d.link, budget, delivery)}
-	if delivery.User != "" || delivery.Limit == "" {
+	if delivery.Limit == "" {
+		return l
+	}
+	muted, err := d.outbox.Muted(ctx, delivery)
+	if err != nil {
+		log.FromContext(ctx).Error(err, "Failed to count the muted alerts; the alert goes without", "tenant", delivery.Tenant)
+	}
+	l.muted = muted
+	if delivery.User != "" {
 		return l
 	}
 	spenders, err := d.outbox.TopSpenders(ctx, delivery.Tenant, delivery.Period, mostSpenders)

@@ -69,14 +69,14 @@ func TestEveryChannelIsToldOnce(t *testing.T) {
 		"specversion": "1.0", "type": "dev.bursar.alert.raised", "subject": "acme/daily", "datacontenttype": "application/json",
 		"source": "/apis/bursar.dev/v1alpha1/namespaces/acme/tenantbudgets/budget",
 		"data": map[string]any{"tenant": "acme", "limit": "daily", "action": "Warn", "atPercent": 80.0, "spent": "4.00", "amount": "5.00",
-			"message": "limit daily has reached its 80% rung"},
+			"severity": "Warning", "message": "limit daily has reached its 80% rung"},
 	}, event); diff != "" {
 		t.Errorf("event (-want +got):\n%s", diff)
 	}
 	if got := hooks[0].Header.Get("Content-Type"); got != "application/cloudevents+json; charset=utf-8" {
 		t.Errorf("content type %q", got)
 	}
-	if got, want := string(posts[0].Body), `{"text":"*Bursar: tenant acme: 80% of limit daily reached (Warn)*\nlimit daily has reached its 80% rung"}`; got != want {
+	if got, want := string(posts[0].Body), `{"text":"*Bursar: tenant acme: 80% of limit daily reached (Warn)*\nlimit daily has reached its 80% rung."}`; got != want {
 		t.Errorf("Slack is told %s, want %s", got, want)
 	}
 }
@@ -109,11 +109,11 @@ func TestRetries(t *testing.T) {
 // TestTwoManagers: two managers that deliver at once tell everybody once.
 func TestTwoManagers(t *testing.T) {
 	x := newTest(t).useDatabase()
-	var limits []string
-	for i := range 40 {
-		limits = append(limits, fmt.Sprintf("limit-%d", i))
+	var alerts []budgetstore.Alert
+	for i := range 40 { // each of another rung, so that each is a message
+		alerts = append(alerts, reached(fmt.Sprintf("limit-%d", i), int32(40+i)))
 	}
-	x.raise(limits...)
+	x.raiseAlerts(x.budget, alerts...)
 	x.manage(x.newDeliverer(x.options()))
 	x.manage(x.newDeliverer(x.options()))
 	testkit.Eventually(x, "all is delivered", func() bool { return x.waiting() == 0 })

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"strings"
@@ -163,16 +164,31 @@ func (x *test) raise(limits ...string) {
 
 func (x *test) raiseOf(budget *v1alpha1.TenantBudget, limits ...string) {
 	x.Helper()
-	now := time.Now()
-	alerts := budgetstore.TenantAlerts{Tenant: budget.Spec.Tenant, UID: string(budget.UID), Now: now, Recipients: budgetstore.Recipients(budget.Spec.Alerts)}
+	var alerts []budgetstore.Alert
 	for _, limit := range limits {
-		alerts.Reached = append(alerts.Reached, budgetstore.Alert{
-			Rung:   budgetstore.Rung{Limit: limit, Amount: 5 * money.USD, Action: "Warn", AtPercent: 80},
-			Period: period.Containing(period.Day, time.UTC, now), Spent: 4 * money.USD, Message: "limit " + limit + " has reached its 80% rung",
-		})
+		alerts = append(alerts, reached(limit, 80))
 	}
-	if raised, err := budgetstore.NewAlerts(x.pool).Record(x.Context(), alerts); err != nil || raised != len(limits) {
-		x.Fatalf("raised %d of %d, %v", raised, len(limits), err)
+	x.raiseAlerts(budget, alerts...)
+}
+
+// reached is the alert that a limit has reached its Warn rung.
+func reached(limit string, atPercent int32) budgetstore.Alert {
+	return budgetstore.Alert{
+		Rung:   budgetstore.Rung{Limit: limit, Amount: 5 * money.USD, Action: "Warn", AtPercent: atPercent},
+		Period: period.Containing(period.Day, time.UTC, time.Now()), Spent: 4 * money.USD,
+		Message: fmt.Sprintf("limit %s has reached its %d%% rung", limit, atPercent),
+	}
+}
+
+// raiseAlerts raises alerts, and resolves no others.
+func (x *test) raiseAlerts(budget *v1alpha1.TenantBudget, alerts ...budgetstore.Alert) {
+	x.Helper()
+	record := budgetstore.TenantAlerts{
+		Tenant: budget.Spec.Tenant, UID: string(budget.UID), Now: time.Now(), Reached: alerts,
+		Recipients: budgetstore.Recipients(budget.Spec.Alerts), Filters: budget.Spec.Alerts.Filters,
+	}
+	if raised, err := budgetstore.NewAlerts(x.pool).Record(x.Context(), record); err != nil || raised != len(alerts) {
+		x.Fatalf("raised %d of %d, %v", raised, len(alerts), err)
 	}
 }
 

@@ -28,7 +28,7 @@ func (s *slack) send(ctx context.Context, budget *v1alpha1.TenantBudget, d lette
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(map[string]string{"text": "*" + escaped(title(d)) + "*\n" + escaped(d.Message+more(d))})
+	body, err := json.Marshal(map[string]string{"text": "*" + escaped(title(d)) + "*\n" + escaped(strings.Join(messages(d, "• "), "\n")+more(d))})
 	if err != nil {
 		return err
 	}

@@ -7,12 +7,14 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 
 // webhook posts CloudEvents to the receiver that a budget names.
@@ -36,9 +38,25 @@ type event struct {
 	Data            data      `json:"data"`
 }
 
-// data is what an event says of an alert. Amounts are US dollars as decimal strings.
+// data is what an event says of a delivery. Amounts are US dollars as decimal strings.
 type data struct {
-	Tenant      string    `json:"tenant"`
+	Tenant string `json:"tenant"`
+	rung
+	Severity    v1alpha1.AlertSeverity `json:"severity"`
+	Cluster     string                 `json:"cluster,omitempty"`
+	Contact     string                 `json:"contact,omitempty"`
+	Link        string                 `json:"link,omitempty"`
+	TopSpenders []spender              `json:"topSpenders,omitempty"`
+	// Others are the alerts that are told in the same event as the first, and Muted is how many
+	// more nobody is told of.
+	Others []rung `json:"others,omitempty"`
+	Muted  int    `json:"muted,omitempty"`
+}
+
+// rung is one alert. What is about a limit is left out where there is none, and the id of the
+// only one, which is the event's.
+type rung struct {
+	ID          string    `json:"id,omitempty"`
 	Limit       string    `json:"limit,omitempty"`
 	User        string    `json:"user,omitempty"`
 	Action      string    `json:"action"`
@@ -48,10 +66,15 @@ type data struct {
 	PeriodStart time.Time `json:"periodStart,omitzero"`
 	PeriodEnd   time.Time `json:"periodEnd,omitzero"`
 	Message     string    `json:"message"`
-	Cluster     string    `json:"cluster,omitempty"`
-	Contact     string    `json:"contact,omitempty"`
-	Link        string    `json:"link,omitempty"`
-	TopSpenders []spender `json:"topSpenders,omitempty"`
+}
+
+func rungOf(told budgetstore.Told) rung {
+	r := rung{ID: told.AlertID, User: told.User, Action: string(told.Action), Message: told.Message}
+	if told.Action != ledgerv1.ForceOpen {
+		r.Limit, r.AtPercent, r.Spent, r.Amount = told.Limit, told.AtPercent, told.Spent.String(), told.Amount.String()
+		r.PeriodStart, r.PeriodEnd = told.Period.Start.UTC(), told.Period.End.UTC()
+	}
+	return r
 }
 
 // spender is a user, and what the user has spent in the period.
@@ -61,35 +84,48 @@ type spender struct {
 }
 
 func eventOf(budget *v1alpha1.TenantBudget, d letter) event {
-	subject := d.Tenant + "/" + d.Limit
-	if d.Action == ledgerv1.ForceOpen {
-		subject = d.Tenant
-	}
 	return event{
 		SpecVersion: "1.0",
-		ID:          d.AlertID,
+		ID:          eventID(d),
 		Source: "/apis/" + v1alpha1.GroupVersion.String() + "/namespaces/" + budget.Namespace +
 			"/tenantbudgets/" + budget.Name,
 		Type:            eventType,
-		Subject:         subject,
+		Subject:         subject(d),
 		Time:            d.RaisedAt.UTC(),
 		DataContentType: "application/json",
 		Data:            dataOf(budget, d),
 	}
 }
 
-// dataOf are the data of an event. What is about a limit is left out where there is none.
+// eventID is the same at every attempt: the alert's, where there is one alone.
+func eventID(d letter) string {
+	if len(d.Others) > 0 {
+		return d.ID
+	}
+	return d.AlertID
+}
+
+// subject is the tenant and, where all alerts are about the same, the limit.
+func subject(d letter) string {
+	differs := func(t budgetstore.Told) bool { return t.Limit != d.Limit }
+	if d.Action == ledgerv1.ForceOpen || slices.ContainsFunc(d.Others, differs) {
+		return d.Tenant
+	}
+	return d.Tenant + "/" + d.Limit
+}
+
+// dataOf are the data of an event.
 func dataOf(budget *v1alpha1.TenantBudget, d letter) data {
-	all := data{Tenant: d.Tenant, User: d.User, Action: string(d.Action), Message: d.Message,
-		Cluster: d.cluster, Contact: budget.Spec.Contact, Link: d.link}
+	all := data{Tenant: d.Tenant, rung: rungOf(d.Told), Severity: severity(d.Rung), Cluster: d.cluster, Contact: budget.Spec.Contact, Link: d.link, Muted: d.muted}
 	for _, s := range d.spenders {
 		all.TopSpenders = append(all.TopSpenders, spender{s.User, s.Spent.String()})
 	}
-	if d.Action == ledgerv1.ForceOpen {
-		return all
+	for _, told := range d.Others {
+		all.Others = append(all.Others, rungOf(told))
 	}
-	all.Limit, all.AtPercent, all.Spent, all.Amount = d.Limit, d.AtPercent, d.Spent.String(), d.Amount.String()
-	all.PeriodStart, all.PeriodEnd = d.Period.Start.UTC(), d.Period.End.UTC()
+	if len(d.Others) == 0 {
+		all.ID = ""
+	}
 	return all
 }
 
@@ -129,7 +165,7 @@ func (w *webhook) send(ctx context.Context, budget *v1alpha1.TenantBudget, d let
 	if err != nil {
 		return err
 	}
-	header := sign(d.AlertID, time.Now(), body, keys)
+	header := sign(eventID(d), time.Now(), body, keys)
 	header.Set("Content-Type", "application/cloudevents+json; charset=utf-8")
 	return w.poster.post(ctx, "webhook", url, header, body)
 }

@@ -7,43 +7,106 @@ import (
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 
-// title is an alert in one line.
+// title is a delivery in one line.
 func title(d letter) string {
 	whose := "tenant " + d.Tenant
-	if d.User != "" {
+	if d.User != "" && len(d.Others) == 0 {
 		whose = "user " + d.User + " of " + whose
-	}
-	what := fmt.Sprintf("%d%% of limit %s reached (%s)", d.AtPercent, d.Limit, d.Action)
-	switch d.Action {
-	case ledgerv1.Exhaust:
-		what = fmt.Sprintf("limit %s is fully spent", d.Limit)
-	case ledgerv1.ForceOpen:
-		what = "the breaker is forced open"
 	}
 	in := "Bursar: "
 	if d.cluster != "" {
 		in = "Bursar in " + d.cluster + ": "
 	}
-	return in + whose + ": " + what
+	return in + whose + ": " + what(d)
 }
 
-// text is an alert for people who read mail.
+// what is what has happened.
+func what(d letter) string {
+	many := len(d.Others) > 0
+	switch {
+	case d.Action == ledgerv1.ForceOpen:
+		return "the breaker is forced open"
+	case d.Action == ledgerv1.Exhaust && many:
+		return counted(d) + " have fully spent a limit"
+	case d.Action == ledgerv1.Exhaust:
+		return fmt.Sprintf("limit %s is fully spent", d.Limit)
+	case many:
+		return fmt.Sprintf("%s have reached %d%% (%s)", counted(d), d.AtPercent, d.Action)
+	}
+	return fmt.Sprintf("%d%% of limit %s reached (%s)", d.AtPercent, d.Limit, d.Action)
+}
+
+// counted says how many alerts the delivery has, by whose they are: "2 limits and 37 users".
+func counted(d letter) string {
+	limits, users := 0, 0
+	for _, told := range d.All() {
+		if told.User == "" {
+			limits++
+		} else {
+			users++
+		}
+	}
+	var parts []string
+	if limits > 0 {
+		parts = append(parts, number(limits, "limit"))
+	}
+	if users > 0 {
+		parts = append(parts, number(users, "user"))
+	}
+	return strings.Join(parts, " and ")
+}
+
+// number is so many of something.
+func number(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// severity is the severity of the alerts of a rung.
+func severity(rung budgetstore.Rung) v1alpha1.AlertSeverity {
+	if rung.IsCritical() {
+		return v1alpha1.SeverityCritical
+	}
+	return v1alpha1.SeverityWarning
+}
+
+// mostListed is how many alerts a message for people says one by one.
+const mostListed = 20
+
+// messages say the alerts of a delivery to a person, one a line; the lines of several begin
+// with the bullet.
+func messages(d letter, bullet string) []string {
+	all := d.All()
+	if len(all) == 1 {
+		bullet = ""
+	}
+	var lines []string
+	for _, told := range all[:min(len(all), mostListed)] {
+		lines = append(lines, bullet+told.Message+".")
+	}
+	if more := len(all) - mostListed; more > 0 {
+		lines = append(lines, fmt.Sprintf("%sand %d more, which are in the table cost_alerts.", bullet, more))
+	}
+	if d.muted > 0 {
+		lines = append(lines, fmt.Sprintf("%s%d more of this minute were too many: recorded, not sent.", bullet, d.muted))
+	}
+	return lines
+}
+
+// text is a delivery for people who read mail.
 func text(budget *v1alpha1.TenantBudget, d letter) string {
-	lines := []string{d.Message + ".", ""}
+	lines := append(messages(d, "- "), "")
 	if d.cluster != "" {
 		lines = append(lines, "Cluster: "+d.cluster)
 	}
 	lines = append(lines, "Tenant:  "+d.Tenant)
-	if d.User != "" {
-		lines = append(lines, "User:    "+d.User)
-	}
-	if d.Action != ledgerv1.ForceOpen {
-		lines = append(lines,
-			"Limit:   "+d.Limit,
-			fmt.Sprintf("Spent:   %s of %s USD", d.Spent, d.Amount),
-			fmt.Sprintf("Period:  %s to %s", d.Period.Start.UTC().Format(time.RFC3339), d.Period.End.UTC().Format(time.RFC3339)))
+	if len(d.Others) == 0 {
+		lines = append(lines, about(d)...)
 	}
 	lines = append(lines,
 		"Raised:  "+d.RaisedAt.UTC().Format(time.RFC3339),
@@ -58,6 +121,20 @@ func text(budget *v1alpha1.TenantBudget, d letter) string {
 		lines = append(lines, "Contact: "+budget.Spec.Contact)
 	}
 	return strings.Join(lines, "\n") + "\n"
+}
+
+// about is what one alert is about.
+func about(d letter) (lines []string) {
+	if d.User != "" {
+		lines = append(lines, "User:    "+d.User)
+	}
+	if d.Action == ledgerv1.ForceOpen {
+		return lines
+	}
+	return append(lines,
+		"Limit:   "+d.Limit,
+		fmt.Sprintf("Spent:   %s of %s USD", d.Spent, d.Amount),
+		fmt.Sprintf("Period:  %s to %s", d.Period.Start.UTC().Format(time.RFC3339), d.Period.End.UTC().Format(time.RFC3339)))
 }
 
 // spenders are those who have spent most, in one line; empty if nobody is known.

@@ -18,6 +18,8 @@ type Around struct {
 	Catalogue Catalogue
 	// Tiers are the tiers of the callers whose calls count against an object's limits.
 	Tiers sets.Set[string]
+	// Succession is nil for a budget that names no successor.
+	Succession *Succession
 }
 
 // OfTenantBudget finds what is surely not meant in a TenantBudget. The document is what it
@@ -36,10 +38,31 @@ func OfTenantBudget(budget *v1alpha1.TenantBudget, document *limiterv1.Tenant, a
 	f.virtualModels(spec.VirtualModels, around.Catalogue)
 	f.output(spec, around.Catalogue)
 	f.unlisted(spec, around.Catalogue)
+	f.filters(spec)
+	f.successor(budget, around.Succession)
 	if document != nil {
 		f.unreserved(*document)
 	}
 	return f
+}
+
+// filters finds limits that a filter of alerts names and the budget has not.
+func (f *found) filters(spec v1alpha1.TenantBudgetSpec) {
+	if spec.Alerts == nil {
+		return
+	}
+	var names []string
+	for _, limit := range spec.Limits {
+		names = append(names, limit.Name)
+	}
+	path := field.NewPath("spec", "alerts", "filters")
+	for i, filter := range spec.Alerts.Filters {
+		for j, limit := range filter.Limits {
+			if !slices.Contains(names, limit) {
+				f.noEffect(path.Index(i).Child("limits").Index(j), "the budget has no limit %q%s", limit, didYouMeanOr(": it has ", limit, names))
+			}
+		}
+	}
 }
 
 // unlistedModels adds a warning of each model at the path that no ModelProvider lists.

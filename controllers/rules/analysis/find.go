@@ -67,6 +67,9 @@ func (a *Analyzer) TenantBudget(ctx context.Context, budget *v1alpha1.TenantBudg
 		return nil, err
 	}
 	around := Around{Catalogue: catalogue}
+	if around.Succession, err = a.succession(ctx, budget); err != nil {
+		return nil, err
+	}
 	if NamesTiers(budget.Spec) {
 		budgets, err := a.withBelow(ctx, budget)
 		if err != nil {

@@ -40,6 +40,28 @@ spec:
   - {name: claude-sonnet-4-5, maxOutputTokens: 64000, prices: {input: "3.00", output: "15.00"}}
 `
 
+// child is a budget below the sample.
+const child = `
+---
+kind: TenantBudget
+metadata: {name: team, namespace: acme}
+spec:
+  tenant: team
+  parentRef: {name: acme}
+  limits: [{name: daily, period: Day, amount: "1.00"}]
+`
+
+// prodOf is a second budget beside the sample, of a tenant.
+func prodOf(tenant string) string {
+	return `
+kind: TenantBudget
+metadata: {name: acme-prod, namespace: acme}
+spec:
+  tenant: ` + tenant + `
+  limits: [{name: daily, period: Day, amount: "5.00"}]
+`
+}
+
 var mistakes = []struct {
 	title, about string
 	// object is the one that is changed, "Kind/name".
@@ -409,6 +431,39 @@ var mistakes = []struct {
 			change: `timeZone: Buenos_Aires`,
 			says:   `refused: spec.timeZone: Invalid value: "Buenos_Aires": unknown time zone: use an IANA name such as "America/Argentina/Buenos_Aires" or "UTC"`,
 			beside: claude,
+		},
+		{
+			change: `successorRef: {name: acme-prod}`,
+			says:   `spec.successorRef: there is no TenantBudget acme/acme-prod of this tenant yet: this one governs it until there is`,
+		},
+		{
+			change: `successorRef: {name: acme-prd}`,
+			beside: prodOf("acme"),
+			says:   `spec.successorRef: there is no TenantBudget acme/acme-prd of this tenant yet: this one governs it until there is; did you mean "acme-prod"?`,
+		},
+		{
+			change: `successorRef: {name: acme-prod}`,
+			beside: prodOf("acme-prod"),
+			says:   `spec.successorRef: TenantBudget acme/acme-prod has spec.tenant "acme-prod": it takes over only with "acme"`,
+		},
+		{
+			change: `successorRef: {name: acme-prod, namespace: other}`,
+			beside: strings.Replace(prodOf("acme-prod"), "namespace: acme", "namespace: other", 1),
+			says:   `spec.successorRef: there is no TenantBudget other/acme-prod of this tenant yet: this one governs it until there is`,
+		},
+		{
+			change: `successorRef: {name: acme}`,
+			says:   `spec.successorRef: names this TenantBudget itself: name the one that takes over, or leave successorRef out`,
+		},
+		{
+			change: `successorRef: {name: acme-prod}`,
+			beside: prodOf("acme-prod") + child,
+			says: `spec.successorRef: TenantBudget acme/acme-prod has spec.tenant "acme-prod": it takes over only with "acme"` + "\n" +
+				`spec.successorRef: its children cannot follow, because parentRef cannot be changed, and keep the limits that they have: delete acme/team and create them again below acme/acme-prod`,
+		},
+		{
+			change: `alerts: {email: [ops@example.com], filters: [{recipients: [ops@example.com], limits: [dayly]}]}`,
+			says:   `spec.alerts.filters[0].limits[0]: the budget has no limit "dayly"; did you mean "daily"?`,
 		},
 	}},
 	{"Rate limits", "Of RateLimitPolicy `tiers`. There are APIKeys of the tiers `empleado`, `gerente` and `corporativo`.", "RateLimitPolicy/tiers", []mistake{

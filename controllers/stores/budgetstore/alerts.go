@@ -3,6 +3,7 @@ package budgetstore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -75,6 +76,38 @@ func Recipients(alerts *v1alpha1.Alerts) []Recipient {
 	return recipients
 }
 
+// IsCritical is whether calls are refused from the rung on: its alerts are of severity Critical,
+// all others of severity Warning.
+func (r Rung) IsCritical() bool {
+	return r.Action == limiterv1.Trip || r.Action == ledgerv1.Exhaust || r.Action == ledgerv1.ForceOpen
+}
+
+// Tells is whether the filters let a recipient be told of a rung: if one of those that name the
+// recipient selects it, or none names the recipient.
+func Tells(filters []v1alpha1.AlertFilter, recipient Recipient, rung Rung) bool {
+	named := false
+	for _, filter := range filters {
+		if !slices.Contains(filter.Recipients, nameOf(recipient)) {
+			continue
+		}
+		named = true
+		isSevere := filter.MinSeverity != v1alpha1.SeverityCritical || rung.IsCritical()
+		isOfLimit := len(filter.Limits) == 0 || rung.Limit == "" || slices.Contains(filter.Limits, rung.Limit)
+		if isSevere && isOfLimit {
+			return true
+		}
+	}
+	return !named
+}
+
+// nameOf is what a filter calls a recipient.
+func nameOf(r Recipient) v1alpha1.AlertRecipient {
+	if r.Channel == ledgerv1.Email {
+		return v1alpha1.AlertRecipient(r.Address)
+	}
+	return v1alpha1.AlertRecipient(r.Channel)
+}
+
 // Alerts are the rows of the rungs that are reached, and of who is told of them.
 type Alerts struct{ pool *pgxpool.Pool }
 
@@ -93,8 +126,9 @@ type TenantAlerts struct {
 	// UserRungs are the rungs of limits with per: User, whether or not a user has reached
 	// them: an alert about a user stays unresolved while its rung exists.
 	UserRungs []UserRung
-	// Recipients are who is told of what is new.
+	// Recipients are who is told of what is new, as far as the filters select it.
 	Recipients []Recipient
+	Filters    []v1alpha1.AlertFilter
 }
 
 // MostAnHour is how many alerts of a tenant are sent within an hour, and how many about its
@@ -142,11 +176,12 @@ const raiseAlerts = reachedAlerts + `, fresh AS (
       amount_nanos, spent_nanos, message, muted)
   SELECT @tenant, @uid, fresh.* FROM fresh
   ON CONFLICT (tenant_id, limit_name, user_id, period_start, action, at_percent, amount_nanos) DO NOTHING
-  RETURNING alert_id, muted
+  RETURNING alert_id, muted, limit_name, action
 ), told AS (
   INSERT INTO alert_deliveries (alert_id, tenant_id, channel, recipient)
   SELECT raised.alert_id, @tenant, recipients.channel, recipients.address
-  FROM raised, jsonb_to_recordset(@recipients) AS recipients (channel text, address text)
+  FROM raised JOIN jsonb_to_recordset(@recipients) AS recipients (channel text, address text, limit_name text, action text)
+    USING (limit_name, action)
   WHERE NOT raised.muted
 )
 SELECT count(*) FROM raised`
@@ -191,7 +226,7 @@ func (a *Alerts) Record(ctx context.Context, alerts TenantAlerts) (raised int, e
 }
 
 func (a TenantAlerts) args() pgx.NamedArgs {
-	reached, userRungs, recipients := []map[string]any{}, []map[string]any{}, []map[string]any{}
+	reached, userRungs := []map[string]any{}, []map[string]any{}
 	for _, alert := range a.Reached {
 		row := alert.row()
 		row["user_id"], row["spent_nanos"], row["message"] = alert.User, alert.Spent, alert.Message
@@ -203,14 +238,29 @@ func (a TenantAlerts) args() pgx.NamedArgs {
 		row["user_id"], row["period_start"] = rung.User, rung.Period.Start
 		userRungs = append(userRungs, row)
 	}
-	for _, recipient := range a.Recipients {
-		recipients = append(recipients, map[string]any{"channel": recipient.Channel, "address": recipient.Address})
-	}
 	return pgx.NamedArgs{
 		"tenant": a.Tenant, "uid": a.UID, "now": a.Now, "most": MostAnHour,
-		"reached": reached, "user_rungs": userRungs, "recipients": recipients,
+		"reached": reached, "user_rungs": userRungs, "recipients": a.told(),
 		"period_turned": ledgerv1.PeriodTurned, "limit_changed": ledgerv1.LimitChanged,
 	}
+}
+
+// told are who is told of which limit and action, of those that are reached.
+func (a TenantAlerts) told() []map[string]any {
+	rows, done := []map[string]any{}, map[Rung]bool{}
+	for _, alert := range a.Reached {
+		of := Rung{Limit: alert.Limit, Action: alert.Action}
+		if done[of] {
+			continue
+		}
+		done[of] = true
+		for _, r := range a.Recipients {
+			if Tells(a.Filters, r, of) {
+				rows = append(rows, map[string]any{"channel": r.Channel, "address": r.Address, "limit_name": of.Limit, "action": of.Action})
+			}
+		}
+	}
+	return rows
 }
 
 // row are the columns of a rung.

@@ -58,7 +58,7 @@ func TestWhatManagersChange(t *testing.T) {
 		"budget_limits":    {"valid_to"},
 		"budget_grants":    {"withdrawn_at"},
 		"cost_alerts":      {"budget_uid", "resolved_at", "resolution"},
-		"alert_deliveries": {"attempts", "next_attempt_at", "delivered_at", "abandoned_at", "last_error"},
+		"alert_deliveries": {"attempts", "next_attempt_at", "delivered_at", "abandoned_at", "last_error", "bundle"},
 		"ai_usage_logs":    nil,
 		"ai_refusals":      nil,
 	}

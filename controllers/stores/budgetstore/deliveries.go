@@ -2,7 +2,6 @@ package budgetstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -19,36 +18,71 @@ type Deliveries struct{ pool *pgxpool.Pool }
 // NewDeliveries makes Deliveries.
 func NewDeliveries(pool *pgxpool.Pool) *Deliveries { return &Deliveries{pool: pool} }
 
-// Delivery is one recipient who is to be told of one alert.
+// Delivery is one recipient who is to be told of alerts of one rung, in one message.
 type Delivery struct {
 	// ID is the same at every attempt.
 	ID string
 	// Attempt is how often it was taken, this time included.
 	Attempt int
 	Recipient
-	Alert
-	// AlertID is the same for all recipients of the alert.
-	AlertID string
+	// Told is the first of the alerts, and Others are those that are told with it: first of the
+	// tenant's own, then of users, and in each of what most is spent of.
+	Told
+	Others []Told
 	// Tenant has the budget with the UID.
 	Tenant, UID string
-	RaisedAt    time.Time
 }
+
+// Told is an alert that somebody is told of.
+type Told struct {
+	Alert
+	// AlertID is the same for all recipients of the alert.
+	AlertID  string
+	RaisedAt time.Time
+}
+
+// All are the alerts of the delivery.
+func (d Delivery) All() []Told { return append([]Told{d.Told}, d.Others...) }
+
+// BundledFor is how long after a recipient was told of a rung its next alerts are gathered,
+// to be told in one message.
+const BundledFor = time.Minute
 
 // Among many managers one takes a row: a row that is locked is passed over, and one
 // that was taken is not due. That ends with the lease, should who took it have died. What was
-// never tried goes before what has failed: it is likelier to be taken.
+// never tried goes before what has failed: it is likelier to be taken. What was tried together
+// is tried together again, and with nothing else, so that a message is the same at every attempt.
 const takeDelivery = `
 WITH due AS (
-  SELECT delivery_id FROM alert_deliveries
-  WHERE delivered_at IS NULL AND abandoned_at IS NULL AND next_attempt_at <= now() AND tenant_id <> ALL (@busy)
-  ORDER BY attempts > 0, next_attempt_at LIMIT 1
-  FOR UPDATE SKIP LOCKED
+  SELECT d.delivery_id, d.attempts, d.bundle, d.tenant_id, d.channel, d.recipient, a.budget_uid, a.action, a.at_percent
+  FROM alert_deliveries AS d JOIN cost_alerts AS a USING (alert_id)
+  WHERE d.delivered_at IS NULL AND d.abandoned_at IS NULL AND d.next_attempt_at <= now() AND d.tenant_id <> ALL (@busy)
+    AND (d.bundle IS NOT NULL OR NOT EXISTS (
+      SELECT FROM alert_deliveries AS earlier JOIN cost_alerts AS b USING (alert_id)
+      WHERE earlier.delivered_at > now() - @bundled_for::interval
+        AND (earlier.tenant_id, earlier.channel, earlier.recipient, b.budget_uid, b.action, b.at_percent)
+          = (d.tenant_id, d.channel, d.recipient, a.budget_uid, a.action, a.at_percent)))
+  ORDER BY d.attempts > 0, d.next_attempt_at LIMIT 1
+  FOR UPDATE OF d SKIP LOCKED
+), message AS (
+  SELECT d.delivery_id
+  FROM due, alert_deliveries AS d JOIN cost_alerts AS a USING (alert_id)
+  WHERE d.delivery_id = due.delivery_id
+    OR d.delivered_at IS NULL AND d.abandoned_at IS NULL AND d.bundle IS NOT DISTINCT FROM due.bundle
+      AND (d.tenant_id, d.channel, d.recipient, a.budget_uid, a.action, a.at_percent)
+        = (due.tenant_id, due.channel, due.recipient, due.budget_uid, due.action, due.at_percent)
+  FOR UPDATE OF d SKIP LOCKED
+), taken AS (
+  UPDATE alert_deliveries AS d
+  SET attempts = due.attempts + 1, next_attempt_at = now() + @lease::interval, bundle = coalesce(due.bundle, due.delivery_id)
+  FROM due, message
+  WHERE d.delivery_id = message.delivery_id
+  RETURNING d.*
 )
-UPDATE alert_deliveries AS d SET attempts = d.attempts + 1, next_attempt_at = now() + @lease
-FROM due, cost_alerts AS a
-WHERE d.delivery_id = due.delivery_id AND a.alert_id = d.alert_id
-RETURNING d.delivery_id::text, d.attempts, d.channel, d.recipient, a.alert_id::text, a.tenant_id, a.budget_uid, a.raised_at,
-  a.limit_name, a.amount_nanos, a.action, a.at_percent, a.user_id, a.period_start, a.period_end, a.spent_nanos, a.message`
+SELECT d.bundle::text, d.attempts, d.channel, d.recipient, a.alert_id::text, a.tenant_id, a.budget_uid, a.raised_at,
+  a.limit_name, a.amount_nanos, a.action, a.at_percent, a.user_id, a.period_start, a.period_end, a.spent_nanos, a.message
+FROM taken AS d JOIN cost_alerts AS a USING (alert_id)
+ORDER BY a.user_id <> '', a.spent_nanos DESC, a.limit_name, a.user_id`
 
 // Take takes a delivery that is due, for as long as the lease: nobody else is
 // given it meanwhile. Those of tenants that are busy are left out. It returns nil when none
@@ -57,22 +91,32 @@ func (ds *Deliveries) Take(ctx context.Context, lease time.Duration, busy ...str
 	if busy == nil {
 		busy = []string{} // nothing compares with NULL
 	}
-	var d Delivery
-	err := ds.pool.QueryRow(ctx, takeDelivery, pgx.NamedArgs{"lease": lease, "busy": busy}).Scan(
-		&d.ID, &d.Attempt, &d.Channel, &d.Address, &d.AlertID, &d.Tenant, &d.UID, &d.RaisedAt,
-		&d.Limit, &d.Amount, &d.Action, &d.AtPercent, &d.User, &d.Period.Start, &d.Period.End, &d.Spent, &d.Message)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return nil, nil
-	case err != nil:
+	rows, err := ds.pool.Query(ctx, takeDelivery, pgx.NamedArgs{"lease": lease, "busy": busy, "bundled_for": BundledFor})
+	if err != nil {
 		return nil, fmt.Errorf("take a delivery of an alert: %w", err)
 	}
+	var d Delivery
+	var t Told
+	var all []Told
+	if _, err := pgx.ForEachRow(rows, []any{
+		&d.ID, &d.Attempt, &d.Channel, &d.Address, &t.AlertID, &d.Tenant, &d.UID, &t.RaisedAt,
+		&t.Limit, &t.Amount, &t.Action, &t.AtPercent, &t.User, &t.Period.Start, &t.Period.End, &t.Spent, &t.Message,
+	}, func() error {
+		all = append(all, t)
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("take a delivery of an alert: %w", err)
+	}
+	if len(all) == 0 {
+		return nil, nil
+	}
+	d.Told, d.Others = all[0], all[1:]
 	return &d, nil
 }
 
 // Delivered notes that a delivery was made.
 func (ds *Deliveries) Delivered(ctx context.Context, d Delivery) error {
-	const delivered = `UPDATE alert_deliveries SET delivered_at = now(), last_error = '' WHERE delivery_id = $1::uuid AND delivered_at IS NULL`
+	const delivered = `UPDATE alert_deliveries SET delivered_at = now(), last_error = '' WHERE bundle = $1::uuid AND delivered_at IS NULL`
 	if _, err := ds.pool.Exec(ctx, delivered, d.ID); err != nil {
 		return fmt.Errorf("record that an alert was delivered: %w", err)
 	}
@@ -84,7 +128,7 @@ func (ds *Deliveries) Delivered(ctx context.Context, d Delivery) error {
 func (ds *Deliveries) PutOff(ctx context.Context, d Delivery, why string, pause time.Duration) error {
 	const putOff = `
 UPDATE alert_deliveries SET last_error = @why, next_attempt_at = now() + @pause
-WHERE delivery_id = @id::uuid AND attempts = @attempt AND delivered_at IS NULL`
+WHERE bundle = @id::uuid AND attempts = @attempt AND delivered_at IS NULL`
 	return ds.end(ctx, putOff, d, pgx.NamedArgs{"why": why, "pause": pause})
 }
 
@@ -92,7 +136,7 @@ WHERE delivery_id = @id::uuid AND attempts = @attempt AND delivered_at IS NULL`
 func (ds *Deliveries) Abandon(ctx context.Context, d Delivery, why string) error {
 	const abandon = `
 UPDATE alert_deliveries SET last_error = @why, abandoned_at = now()
-WHERE delivery_id = @id::uuid AND attempts = @attempt AND delivered_at IS NULL`
+WHERE bundle = @id::uuid AND attempts = @attempt AND delivered_at IS NULL`
 	return ds.end(ctx, abandon, d, pgx.NamedArgs{"why": why})
 }
 
@@ -102,6 +146,24 @@ func (ds *Deliveries) end(ctx context.Context, statement string, d Delivery, arg
 		return fmt.Errorf("record that an alert was not delivered: %w", err)
 	}
 	return nil
+}
+
+// Muted is how many alerts of the delivery's rung were recorded at about the same time, and
+// nobody is told of, because they were too many. Those of short periods, which are told once a
+// day, do not count.
+func (ds *Deliveries) Muted(ctx context.Context, d Delivery) (n int, err error) {
+	const muted = `
+SELECT count(*) FROM cost_alerts
+WHERE tenant_id = @tenant AND budget_uid = @uid AND (action, at_percent) = (@action, @percent) AND muted
+  AND raised_at BETWEEN @at::timestamptz - @around::interval AND @at::timestamptz + @around::interval
+  AND period_end - period_start >= interval '23 hours'`
+	err = ds.pool.QueryRow(ctx, muted, pgx.NamedArgs{
+		"tenant": d.Tenant, "uid": d.UID, "action": d.Action, "percent": d.AtPercent, "at": d.RaisedAt, "around": BundledFor,
+	}).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count the alerts that nobody is told of: %w", err)
+	}
+	return n, nil
 }
 
 // Failing returns, for each budget with a failed delivery that is still pending, the last

@@ -88,6 +88,28 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: numeric
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Action
   scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.AlertFilter
+  map:
+    fields:
+    - name: limits
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: minSeverity
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.AlertSeverity
+    - name: recipients
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.AlertRecipient
+          elementRelationship: associative
+- name: com.github.bursar-dev.bursar.api.v1alpha1.AlertRecipient
+  scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.AlertSeverity
+  scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.AlertWebhook
   map:
     fields:
@@ -109,6 +131,12 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: com.github.bursar-dev.bursar.api.v1alpha1.EmailAddress
           elementRelationship: associative
+    - name: filters
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.AlertFilter
+          elementRelationship: atomic
     - name: slack
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.SlackAlerts
@@ -816,6 +844,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             scalar: string
           elementRelationship: associative
+    - name: probeInterval
+      type:
+        scalar: string
     - name: protocol
       type:
         scalar: string

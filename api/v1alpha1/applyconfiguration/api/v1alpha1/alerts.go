@@ -17,6 +17,8 @@ type AlertsApplyConfiguration struct {
 	Webhook *AlertWebhookApplyConfiguration `json:"webhook,omitempty"`
 	// slack names a Slack channel, or a channel of a compatible service such as Mattermost. Unset: nothing is posted there.
 	Slack *SlackAlertsApplyConfiguration `json:"slack,omitempty"`
+	// filters narrow down what recipients are told of. A recipient that several filters name is told of what any of them selects; one that none names is told of every alert. Unset: everyone is told of every alert.
+	Filters []AlertFilterApplyConfiguration `json:"filters,omitempty"`
 }
 
 // AlertsApplyConfiguration constructs a declarative configuration of the Alerts type for use with
@@ -48,5 +50,18 @@ func (b *AlertsApplyConfiguration) WithWebhook(value *AlertWebhookApplyConfigura
 // If called multiple times, the Slack field is set to the value of the last call.
 func (b *AlertsApplyConfiguration) WithSlack(value *SlackAlertsApplyConfiguration) *AlertsApplyConfiguration {
 	b.Slack = value
+	return b
+}
+
+// WithFilters adds the given value to the Filters field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Filters field.
+func (b *AlertsApplyConfiguration) WithFilters(values ...*AlertFilterApplyConfiguration) *AlertsApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithFilters")
+		}
+		b.Filters = append(b.Filters, *values[i])
+	}
 	return b
 }
