@@ -184,10 +184,9 @@ func entry(id string) ledgerv1.Entry {
 	first := 1500 * time.Millisecond
 	return ledgerv1.Entry{
 		OpenCall: limiterv1.OpenCall{
-			CallID: id, Tenant: "acme", User: "gerente-1", Tier: "gerente", Model: "mini", Root: "acme", Tokens: 16,
+			CallID: id, Tenant: "acme", User: "gerente-1", Tier: "gerente", Credential: "acme/gerente-1-key", Model: "mini", Root: "acme", Tokens: 16,
 		},
-		Credential: "acme/gerente-1-key",
-		Provider:   "openai", ModelAsked: "mini", ModelUsed: "mini-2026", Endpoint: "/v1/chat/completions",
+		Provider: "openai", ModelAsked: "mini", ModelUsed: "mini-2026", Endpoint: "/v1/chat/completions",
 		Streamed: true, Session: "session-1",
 		AdmittedAt: admitted, SettledAt: admitted.Add(3 * time.Second),
 		Outcome: ledgerv1.Settled, Usage: price.Usage{

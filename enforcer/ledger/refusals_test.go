@@ -44,6 +44,7 @@ func TestRefusalRows(t *testing.T) {
 	r := record(t, db.enforcer)
 	byRate := refusal("by-rate")
 	byRate.Reason, byRate.Limit, byRate.Per, byRate.Fallback = "RateLimited", "tiers/gerente", "User", ""
+	byRate.Groups, byRate.Labels, byRate.LimitGroup = []string{"eu, west", "research"}, map[string]string{"cost-centre": "4711"}, "research"
 	byRate.Period, byRate.Amount, byRate.Spent, byRate.Held, byRate.ResetsAt = "", nil, nil, nil, nil
 	byRate.Unit, byRate.RetryAfter = "requests", new(2250*time.Millisecond)
 	r.Add(refusal("by-money"))
@@ -52,7 +53,7 @@ func TestRefusalRows(t *testing.T) {
 	recorded(t, r)
 	row := map[string]any{
 		"call_id": "by-money", "tenant_id": "acme", "user_id": "gerente-1", "tier": "gerente", "credential": "acme/gerente-1-key", "identity_provider": "", "subject": "",
-		"model_asked": "auto", "model": "mini", "endpoint": "/v1/chat/completions", "refused_at": "2026-11-23T12:00:00.123456+00:00",
+		"groups": []any{}, "labels": map[string]any{}, "limit_group": "", "model_asked": "auto", "model": "mini", "endpoint": "/v1/chat/completions", "refused_at": "2026-11-23T12:00:00.123456+00:00",
 		"reason": "BudgetExhausted", "limit_tenant": "group", "limit_name": "daily", "per": "Tenant", "period": "Day",
 		"amount_nanos": 1e9, "spent_nanos": 8e8, "held_nanos": 15e7, "resets_at": "2026-11-24T00:00:00.123456+00:00",
 		"unit": "", "retry_after_ms": nil, "bound_nanos": 6e7, "tokens": 16.0, "fallback": "Message", "session": "session-1",
@@ -62,6 +63,7 @@ func TestRefusalRows(t *testing.T) {
 		"call_id": "by-rate", "reason": "RateLimited", "limit_name": "tiers/gerente", "per": "User", "fallback": "",
 		"period": "", "amount_nanos": nil, "spent_nanos": nil, "held_nanos": nil, "resets_at": nil,
 		"unit": "requests", "retry_after_ms": 2250.0,
+		"groups": []any{"eu, west", "research"}, "labels": map[string]any{"cost-centre": "4711"}, "limit_group": "research",
 	} {
 		row[column] = value
 	}

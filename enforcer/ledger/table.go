@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -36,7 +37,7 @@ func newTable[T any](of ledgerv1.Table[T]) table[T] {
 	var names, expressions, parameters []string
 	for i, c := range of.Columns {
 		names, expressions = append(names, c.Name), append(expressions, expression(c))
-		parameters = append(parameters, fmt.Sprintf("$%d::%s[]", i+1, c.Type))
+		parameters = append(parameters, fmt.Sprintf("$%d::%s[]", i+1, parameterType(c)))
 	}
 	return table[T]{of.Columns, "INSERT INTO " + of.Name + " (" + strings.Join(names, ", ") + ")" +
 		" SELECT " + strings.Join(expressions, ", ") +
@@ -44,13 +45,30 @@ func newTable[T any](of ledgerv1.Table[T]) table[T] {
 		" ON CONFLICT DO NOTHING"}
 }
 
-// expression is what is made of a column's parameter. Arrays come joined by commas, which
-// no name has: an array of arrays cannot be taken apart row by row.
+// separator stands between the elements of an array. It cannot be printed, and so no name
+// has it.
+const separator = "\x1f"
+
+// expression is what is made of a column's parameter. Arrays come joined: an array of
+// arrays cannot be taken apart row by row.
 func expression[T any](c ledgerv1.Column[T]) string {
-	if c.Array {
-		return fmt.Sprintf("coalesce(string_to_array(nullif(%s, ''), ','), '{}')", c.Name)
+	switch {
+	case c.Array:
+		return fmt.Sprintf("coalesce(string_to_array(nullif(%s, ''), E'\\x1f'), '{}')", c.Name)
+	case c.Type == jsonb:
+		return c.Name + "::jsonb"
 	}
 	return c.Name
+}
+
+const jsonb = "jsonb"
+
+// parameterType is the type of what expression is made of.
+func parameterType[T any](c ledgerv1.Column[T]) string {
+	if c.Type == jsonb {
+		return "text"
+	}
+	return c.Type
 }
 
 // parameter is what a column's values in a batch are to the database.
@@ -64,9 +82,15 @@ func parameter[T any](c ledgerv1.Column[T], batch []T) any {
 	case [][]string:
 		joined := make([]string, len(values))
 		for i := range values {
-			joined[i] = text(strings.Join(values[i], ","))
+			joined[i] = text(strings.Join(values[i], separator))
 		}
 		return joined
+	case []json.RawMessage:
+		texts := make([]string, len(values))
+		for i := range values {
+			texts[i] = string(values[i])
+		}
+		return texts
 	default:
 		return values
 	}

@@ -212,10 +212,9 @@ func TestEndOfACall(t *testing.T) {
 			want := ledgerv1.Entry{
 				OpenCall: limiterv1.OpenCall{
 					CallID: got.header.Get(call.CallIDHeader), Tenant: "acme", User: "gerente-1", Tier: "gerente",
-					Model: "mini", Root: "acme", Tokens: int64(len(body)) + 100,
+					Credential: "acme/gerente-1-key", Model: "mini", Root: "acme", Tokens: int64(len(body)) + 100,
 				},
-				Credential: "acme/gerente-1-key",
-				Provider:   "fake", ModelAsked: "mini", ModelUsed: "mini-2026", Endpoint: "/v1/chat/completions",
+				Provider: "fake", ModelAsked: "mini", ModelUsed: "mini-2026", Endpoint: "/v1/chat/completions",
 				Streamed: strings.Contains(body, "stream"), Session: "session-1", Held: boundOf(body),
 				AdmittedAt: admittedAt, Outcome: tc.wantOutcome, Usage: tc.wantUsage, Cost: tc.wantCost,
 				Decision:  ledgerv1.Admitted,

@@ -16,8 +16,6 @@ import (
 type Entry struct {
 	// OpenCall is what others must know of the call to end or to count it.
 	limiterv1.OpenCall
-	// Credential is the subject's, and never its key.
-	Credential string `json:"credential,omitempty"`
 	// IdentityProvider is the one of the token that the call was made with, and Subject the
 	// token's claim sub; empty of a call with an API key.
 	IdentityProvider string `json:"identityProvider,omitempty"`

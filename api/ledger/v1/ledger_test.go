@@ -22,9 +22,10 @@ func settled() ledgerv1.Entry {
 	return ledgerv1.Entry{
 		OpenCall: limiterv1.OpenCall{
 			CallID: "call-1", Tenant: "acme", User: "ana", Tier: "gold", Model: "gpt-4o", Root: "group", Ancestors: []string{"group"}, Tokens: 9,
+			Credential: "acme/key", Groups: []string{"eu, west", "research"}, Labels: map[string]string{"cost-centre": "4711"},
 			Counters: []limiterv1.CallCounters{{Tenant: "acme", Money: []string{"money:Day"}}, {Tenant: "acme", User: "ana", InFlight: []string{"rate:a/b@0"}}},
 		},
-		Credential: "acme/key", Provider: "openai", ModelAsked: "gpt-4o", ModelUsed: "gpt-4o-2026", Endpoint: "/v1/chat/completions",
+		Provider: "openai", ModelAsked: "gpt-4o", ModelUsed: "gpt-4o-2026", Endpoint: "/v1/chat/completions",
 		Streamed: true, Session: "session-1", Held: 6 * money.Cent, PricedAs: ledgerv1.MostExpensive,
 		OutputLoweredBy: ledgerv1.LoweredByFit, MaxOutputTokens: 512,
 		AdmittedAt: time.Date(2030, time.January, 2, 3, 4, 5, 6e6, time.UTC), SettledAt: time.Date(2030, time.January, 2, 3, 4, 6, 0, time.UTC),
@@ -129,10 +130,10 @@ func checkColumns[T any](t *testing.T, table ledgerv1.Table[T], rows []T) {
 	for _, column := range table.Columns {
 		values := reflect.ValueOf(column.Values(rows))
 		want := map[string][]reflect.Kind{
-			"text": {reflect.String}, "bigint": {reflect.Int64}, "boolean": {reflect.Bool}, "timestamptz": {reflect.Struct},
+			"text": {reflect.String}, "jsonb": {reflect.Uint8}, "bigint": {reflect.Int64}, "boolean": {reflect.Bool}, "timestamptz": {reflect.Struct},
 		}[column.Type]
 		kind := values.Type().Elem()
-		for kind.Kind() == reflect.Pointer || column.Array && kind.Kind() == reflect.Slice {
+		for kind.Kind() == reflect.Pointer || (column.Array || column.Type == "jsonb") && kind.Kind() == reflect.Slice {
 			kind = kind.Elem()
 		}
 		if values.Len() != len(rows) || !slices.Contains(want, kind.Kind()) || seen[column.Name] {

@@ -17,6 +17,9 @@ type Refusal struct {
 	Tenant, User, Tier, Credential string
 	// IdentityProvider and Subject are as in Entry.
 	IdentityProvider, Subject string
+	// Groups and Labels are the caller's, as in limiterv1.OpenCall.
+	Groups []string
+	Labels map[string]string
 	// ModelAsked is what the caller asked for, Model the one, as the price list names
 	// it, that the call was bound for when it was refused.
 	ModelAsked, Model string
@@ -30,6 +33,8 @@ type Refusal struct {
 	// is as well.
 	Limit string
 	Per   limiterv1.Scope
+	// LimitGroup is, of a limit per group, the caller's group of which it was.
+	LimitGroup string
 
 	// Of money limits, and empty or nil of others: how the limit stood, and when it resets.
 	Period              period.Kind

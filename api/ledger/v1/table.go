@@ -2,6 +2,8 @@ package ledgerv1
 
 import (
 	"cmp"
+	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -30,7 +32,7 @@ type Column[T any] struct {
 	Type  string
 	Array bool
 	// Values are its values in a batch of rows, a slice that has one for each. Those of an
-	// array are slices themselves.
+	// array are slices themselves, and those of jsonb are json.RawMessage.
 	Values func(batch []T) any
 	// OneOf are the words that it may hold, of which the database has a CHECK; nil
 	// where there is none.
@@ -60,6 +62,28 @@ func word[T any, S ~string](name string, words []S, value func(*T) S) Column[T] 
 	c := text(name, value)
 	c.OneOf = stringsOf(words)
 	return c
+}
+
+// texts is a column of arrays of text.
+func texts[T any](name string, value func(*T) []string) Column[T] {
+	c := column(name, "text", value)
+	c.Array = true
+	return c
+}
+
+// object is a column of JSON objects whose members are text; {} where there are none.
+func object[T any](name string, value func(*T) map[string]string) Column[T] {
+	return column(name, "jsonb", func(row *T) json.RawMessage {
+		members := value(row)
+		if len(members) == 0 {
+			return json.RawMessage("{}")
+		}
+		encoded, err := json.Marshal(members)
+		if err != nil {
+			panic(fmt.Sprintf("ledger: texts are always JSON: %v", err))
+		}
+		return encoded
+	})
 }
 
 // number is a column of whole numbers.
@@ -115,6 +139,8 @@ func Calls() Table[Entry] {
 			names("credential", func(e *Entry) string { return e.Credential }),
 			names("identity_provider", func(e *Entry) string { return e.IdentityProvider }),
 			names("subject", func(e *Entry) string { return e.Subject }),
+			texts("groups", func(e *Entry) []string { return e.Groups }),
+			object("labels", func(e *Entry) map[string]string { return e.Labels }),
 			names("provider", func(e *Entry) string { return e.Provider }),
 			names("model", func(e *Entry) string { return e.Model }),
 			names("model_asked", func(e *Entry) string { return e.ModelAsked }),
@@ -147,17 +173,11 @@ func Calls() Table[Entry] {
 			word("output_lowered_by", Lowerings(), func(e *Entry) Lowering { return e.OutputLoweredBy }),
 			numberIfAny("max_output_tokens", func(e *Entry) *int64 { return e.maxOutput() }),
 			names("session", func(e *Entry) string { return e.Session }),
-			ancestors(),
+			texts("ancestors", func(e *Entry) []string { return e.Ancestors }),
 		},
 		Derived: []string{"cost_cents", "recorded_at"},
 		Amended: []string{"amended_at", "charged_before_nanos"},
 	}
-}
-
-func ancestors() Column[Entry] {
-	c := column("ancestors", "text", func(e *Entry) []string { return e.Ancestors })
-	c.Array = true
-	return c
 }
 
 // Words are the words that columns may hold, by "table.column", where the database has a
@@ -208,6 +228,8 @@ func Refusals() Table[Refusal] {
 			names("credential", func(r *Refusal) string { return r.Credential }),
 			names("identity_provider", func(r *Refusal) string { return r.IdentityProvider }),
 			names("subject", func(r *Refusal) string { return r.Subject }),
+			texts("groups", func(r *Refusal) []string { return r.Groups }),
+			object("labels", func(r *Refusal) map[string]string { return r.Labels }),
 			names("model_asked", func(r *Refusal) string { return r.ModelAsked }),
 			names("model", func(r *Refusal) string { return r.Model }),
 			names("endpoint", func(r *Refusal) string { return r.Endpoint }),
@@ -216,6 +238,7 @@ func Refusals() Table[Refusal] {
 			names("limit_tenant", func(r *Refusal) string { return r.LimitTenant }),
 			names("limit_name", func(r *Refusal) string { return r.Limit }),
 			text("per", func(r *Refusal) limiterv1.Scope { return r.Per }),
+			names("limit_group", func(r *Refusal) string { return r.LimitGroup }),
 			text("period", func(r *Refusal) period.Kind { return r.Period }),
 			numberIfAny("amount_nanos", func(r *Refusal) *money.Nanos { return r.Amount }),
 			numberIfAny("spent_nanos", func(r *Refusal) *money.Nanos { return r.Spent }),

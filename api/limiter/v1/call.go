@@ -19,6 +19,12 @@ type OpenCall struct {
 	Tenant string `json:"tenant"`
 	User   string `json:"user"`
 	Tier   string `json:"tier,omitempty"`
+	// Credential is the name of the caller's API key, "namespace/name", and never its key;
+	// empty of who calls with a token.
+	Credential string `json:"credential,omitempty"`
+	// Groups are the caller's, sorted, and each is there once; Labels are its labels.
+	Groups []string          `json:"groups,omitempty"`
+	Labels map[string]string `json:"labels,omitempty"`
 	// Model is the model that the call was bound for, as the price list names it.
 	Model string `json:"model,omitempty"`
 	// Root is the root of the tenant's budget tree when the call was admitted.
