@@ -79,24 +79,33 @@ type LimitRefusal struct {
 // ErrNoCall means that there is no call with the ID.
 var ErrNoCall = errors.New("the ledger has no such call: it has calls that have ended, and those that a limit refused")
 
-var findAdmitted = `
-SELECT call_id, user_id, tier, credential, identity_provider, subject, model_asked, ` + modelOf + `, endpoint, admitted_at, held_nanos,
+var admittedColumns = `call_id, user_id, tier, credential, identity_provider, subject, model_asked, ` + modelOf + `, endpoint, admitted_at, held_nanos,
        decision, outcome, provider, streamed, coalesce(settled_at, admitted_at), cost_nanos, overrun_nanos,
        ` + usedTokens + `, ancestors, priced_as,
-       service_tier, price_properties, fee_uses, output_lowered_by, coalesce(max_output_tokens, 0)
-FROM ai_usage_logs WHERE tenant_id = @tenant AND call_id = @call`
+       service_tier, price_properties, fee_uses, output_lowered_by, coalesce(max_output_tokens, 0)`
 
-const findRefused = `
-SELECT call_id, user_id, tier, credential, identity_provider, subject, model_asked, model, endpoint, refused_at, bound_nanos,
+var findAdmitted = "SELECT " + admittedColumns + " FROM ai_usage_logs WHERE tenant_id = @tenant AND call_id = @call"
+
+const refusedColumns = `call_id, user_id, tier, credential, identity_provider, subject, model_asked, model, endpoint, refused_at, bound_nanos,
        reason, limit_tenant, limit_name, per, period, coalesce(amount_nanos, 0), coalesce(spent_nanos, 0),
-       coalesce(held_nanos, 0), coalesce(resets_at, refused_at), unit, coalesce(retry_after_ms, 0), tokens, fallback
-FROM ai_refusals WHERE tenant_id = @tenant AND call_id = @call`
+       coalesce(held_nanos, 0), coalesce(resets_at, refused_at), unit, coalesce(retry_after_ms, 0), tokens, fallback`
+
+const findRefused = "SELECT " + refusedColumns + " FROM ai_refusals WHERE tenant_id = @tenant AND call_id = @call"
 
 // Find is what is on record of a call of the tenant. It fails with ErrNoCall where
 // nothing is.
 func (r *Reader) Find(ctx context.Context, tenant, id string) (call Call, err error) {
-	args := pgx.NamedArgs{"tenant": tenant, "call": id}
-	err = r.forTenant(ctx, tenant, func(tx pgx.Tx) error {
+	return r.Call(ctx, As{Tenant: tenant, Admin: true}, id)
+}
+
+// Call is what is on record of a call of the tenant, if it may be read. It fails with
+// ErrNoCall where nothing is, or nothing that may be read.
+func (r *Reader) Call(ctx context.Context, as As, id string) (call Call, err error) {
+	if err := as.validate(); err != nil {
+		return Call{}, err
+	}
+	args := pgx.NamedArgs{"tenant": as.Tenant, "call": id}
+	err = r.read(ctx, as, func(tx pgx.Tx) error {
 		admitted, found, err := one(ctx, tx, findAdmitted, args, scanAdmitted)
 		if err != nil {
 			return err
@@ -114,9 +123,9 @@ func (r *Reader) Find(ctx context.Context, tenant, id string) (call Call, err er
 		call, call.Refusal = admitted, refused.Refusal
 		return nil
 	})
-	call.Tenant = tenant
+	call.Tenant = as.Tenant
 	if err != nil {
-		return Call{}, fmt.Errorf("call %s of tenant %s: %w", id, tenant, err)
+		return Call{}, fmt.Errorf("call %s of tenant %s: %w", id, as.Tenant, err)
 	}
 	return call, nil
 }

@@ -23,9 +23,18 @@ func NewReader(db Database) *Reader { return &Reader{db: db} }
 
 // forTenant lets a function read the rows of one tenant, of all its users.
 func (r *Reader) forTenant(ctx context.Context, tenant string, read func(pgx.Tx) error) error {
+	return r.read(ctx, As{Tenant: tenant, Admin: true}, read)
+}
+
+// read lets a function read the rows that somebody may read.
+func (r *Reader) read(ctx context.Context, as As, read func(pgx.Tx) error) error {
 	err := pgx.BeginTxFunc(ctx, r.db, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		const say = "SELECT set_config('bursar.tenant_id', $1, true), set_config('bursar.role', 'admin', true)"
-		if _, err := tx.Exec(ctx, say, tenant); err != nil {
+		const say = "SELECT set_config('bursar.tenant_id', $1, true), set_config('bursar.user_id', $2, true), set_config('bursar.role', $3, true)"
+		role := ""
+		if as.Admin {
+			role = "admin"
+		}
+		if _, err := tx.Exec(ctx, say, as.Tenant, as.User, role); err != nil {
 			return err
 		}
 		return read(tx)

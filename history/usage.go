@@ -1,0 +1,230 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/bursar-dev/bursar/api/money"
+)
+
+// The dimensions of usage that spending does not have.
+const (
+	ByHour       Dimension = "hour"
+	ByWeek       Dimension = "week"
+	ByGroup      Dimension = "group"
+	ByLabel      Dimension = "label"
+	ByDecision   Dimension = "decision"
+	ByOutcome    Dimension = "outcome"
+	ByCredential Dimension = "credential"
+)
+
+// UsageDimensions are the dimensions that usage is grouped by.
+func UsageDimensions() []Dimension {
+	return []Dimension{
+		ByHour, ByDay, ByWeek, ByMonth, ByTenant, ByUser, ByGroup, ByLabel, ByTier, ByModel, ByProvider, ByEndpoint,
+		ByDecision, ByOutcome, ByCredential,
+	}
+}
+
+// Refused is the decision of calls that a limit refused. Their outcome is the reason.
+const Refused = "Refused"
+
+const (
+	// MostBuckets is how many hours, days, weeks or months there may be between From and To of
+	// a query that groups by them.
+	MostBuckets = 1000
+	// DefaultRows is how many rows are returned unless a query says otherwise, and MostRows how
+	// many at most.
+	DefaultRows, MostRows = 1000, 10_000
+	// Grain is what From and To of a query of usage are multiples of: hours and days of all time
+	// zones begin and end there.
+	Grain = 15 * time.Minute
+)
+
+// As is for whom is read. The database holds it: nothing else can be read.
+type As struct {
+	// Tenant is whose rows are read.
+	Tenant string
+	// User is the user whose rows alone are read, unless Admin is set.
+	User string
+	// Admin is whether the rows of all users of the tenant are read, and the sums of the tenants
+	// below it, which are of no user.
+	Admin bool
+}
+
+func (as As) validate() error {
+	switch {
+	case as.Tenant == "":
+		return invalid("no tenant to read for")
+	case as.User == "" && !as.Admin:
+		return invalid("neither a user nor an admin to read for")
+	}
+	return nil
+}
+
+// UsageQuery says which calls are added up, and how.
+type UsageQuery struct {
+	// From and To bound when calls were admitted, or refused: from From on and before To. Both
+	// are multiples of Grain.
+	From, To time.Time
+	// Zone has the calendar of ByHour, ByDay, ByWeek and ByMonth; nil is UTC.
+	Zone *time.Location
+	// By are the dimensions, two at most; none for the total alone.
+	By []Dimension
+	// Label is the name of the label that ByLabel groups by.
+	Label string
+	// Tenants are those whose calls are added up: the reader's own and, for an admin, those below
+	// it, by ByTenant. Of these there are no users, groups, labels and credentials. Empty is the
+	// reader's own.
+	Tenants []string
+	Where   Filter
+	// Limit is how many rows are returned at most, those of the greatest cost first if there are
+	// more; 0 is DefaultRows. The sum of others is in Usage.Others.
+	Limit int
+}
+
+// Filter selects calls. Of several values of a field any is enough; an empty field selects all.
+type Filter struct {
+	Users, Tiers, Models, Providers, Endpoints, Decisions, Outcomes, Credentials []string
+	// Groups selects the calls that were made in any of the groups.
+	Groups []string
+	// Labels are labels that a call must have, all of them.
+	Labels map[string]string
+}
+
+// Tokens are how many tokens of each kind were used. Those of Reasoning are contained in Output.
+type Tokens struct {
+	Input, CachedInput, CacheWrite5m, CacheWrite1h, AudioInput, CachedAudioInput int64
+	Output, AudioOutput, ImageOutput                                             int64
+	Reasoning                                                                    int64
+}
+
+// Sums are sums over calls.
+type Sums struct {
+	// Calls are those that were made, Refused those that a limit refused, whatever answered in
+	// their place.
+	Calls, Refused int64
+	Tokens         Tokens
+	// Cost is what the calls cost, and Held what was held for them.
+	Cost, Held money.Nanos
+	// Estimated is the part of Cost that is not what the provider reported.
+	Estimated money.Nanos
+	// SavedByCache is the most that the calls can have cost for which the cache answered,
+	// SavedByDowngrade and SavedByFallback what the calls would have cost more, for the same tokens,
+	// with the model that they asked for.
+	SavedByCache, SavedByDowngrade, SavedByFallback money.Nanos
+}
+
+// Add adds other sums.
+func (s *Sums) Add(o Sums) {
+	to, from := s.fields(), o.fields()
+	for i := range to {
+		*to[i] += *from[i]
+	}
+}
+
+// fields are the sums in the order of sumColumns.
+func (s *Sums) fields() []*int64 {
+	t := &s.Tokens
+	return []*int64{
+		&s.Calls, &s.Refused, &t.Input, &t.CachedInput, &t.CacheWrite5m, &t.CacheWrite1h, &t.AudioInput, &t.CachedAudioInput,
+		&t.Output, &t.AudioOutput, &t.ImageOutput, &t.Reasoning, (*int64)(&s.Cost), (*int64)(&s.Held), (*int64)(&s.Estimated),
+		(*int64)(&s.SavedByCache), (*int64)(&s.SavedByDowngrade), (*int64)(&s.SavedByFallback),
+	}
+}
+
+// UsageRow are the sums over calls that have the same values of all dimensions.
+type UsageRow struct {
+	// Values are those of the dimensions, in their order. That of an hour is when it began, such
+	// as "2026-10-25T02:00:00+02:00", of a day "2026-10-25", of a week the Monday with which it
+	// began, of a month "2026-10". That of a group are all groups of the caller, as "a,b": each
+	// call is in one row.
+	Values []string
+	// Start and End bound the row's hour, day, week or month, as far as it lies between From and
+	// To of the query; zero where none is grouped by.
+	Start, End time.Time
+	Sums       Sums
+}
+
+// Usage are sums over calls.
+type Usage struct {
+	// Rows are in the order of their values, times first to last.
+	Rows []UsageRow
+	// Others are the sums of the OtherRows that were more than the limit.
+	Others    Sums
+	OtherRows int64
+	// Total is the sum of Rows and Others.
+	Total Sums
+}
+
+// ErrQuery means that a query of usage, or of calls, asks for what there cannot be.
+var ErrQuery = errors.New("invalid query")
+
+// invalid is an ErrQuery that says why.
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrQuery, fmt.Sprintf(format, args...))
+}
+
+// Usage adds up calls. It fails with an ErrQuery where the query is invalid.
+func (r *Reader) Usage(ctx context.Context, as As, query UsageQuery) (Usage, error) {
+	if err := query.validate(as); err != nil {
+		return Usage{}, err
+	}
+	var usage Usage
+	err := r.read(ctx, as, func(tx pgx.Tx) (err error) {
+		usage, err = readUsage(ctx, tx, as, query)
+		return err
+	})
+	if err != nil {
+		return Usage{}, fmt.Errorf("add up the usage of tenant %s: %w", as.Tenant, err)
+	}
+	return usage, nil
+}
+
+func (q UsageQuery) validate(as As) error {
+	if err := as.validate(); err != nil {
+		return err
+	}
+	switch {
+	case !q.From.Before(q.To):
+		return invalid("to (%s) must be after from (%s)", q.To.Format(time.RFC3339), q.From.Format(time.RFC3339))
+	case !isOnGrain(q.From) || !isOnGrain(q.To):
+		return invalid("from and to must be whole quarters of an hour")
+	case len(q.By) > 2 || len(q.By) == 2 && q.By[0] == q.By[1]:
+		return invalid("usage is grouped by two different dimensions at most")
+	case slices.Contains(q.By, ByLabel) != (q.Label != ""):
+		return invalid("the name of a label is needed to group by label, and only then")
+	case q.Limit < 0 || q.Limit > MostRows:
+		return invalid("limit must be between 1 and %d", MostRows)
+	case !as.Admin && slices.ContainsFunc(q.Tenants, func(t string) bool { return t != as.Tenant }):
+		return invalid("a user reads their own calls, not those of other tenants")
+	}
+	return q.validateDimensions()
+}
+
+func (q UsageQuery) validateDimensions() error {
+	times := 0
+	for _, d := range q.By {
+		if !slices.Contains(UsageDimensions(), d) {
+			return invalid("usage cannot be grouped by %q", d)
+		}
+		if isTime(d) {
+			times++
+		}
+	}
+	if times > 1 {
+		return invalid("usage is grouped by one of hour, day, week and month")
+	}
+	return nil
+}
+
+func isOnGrain(t time.Time) bool { return t.UnixNano()%int64(Grain) == 0 }
+
+func isTime(d Dimension) bool {
+	return d == ByHour || d == ByDay || d == ByWeek || d == ByMonth
+}
