@@ -206,6 +206,7 @@ func (c *Call) refusalRecord(refused *admission.Refusal) ledgerv1.Refusal {
 		Credential:       c.subject.Credential,
 		IdentityProvider: c.subject.IdentityProvider,
 		Subject:          c.subject.Subject,
+		Ancestors:        c.tenant.Ancestors(),
 		ModelAsked:       c.asked.model,
 		Model:            c.route.Model.Name,
 		Endpoint:         c.Endpoint.Path(),

@@ -49,6 +49,9 @@ type Entry struct {
 	// the call can have used.
 	Usage price.Usage `json:"usage,omitzero"`
 	Cost  money.Nanos `json:"cost,omitempty"`
+	// Saved is what the same Usage would have cost more with the model that was asked for; 0 where
+	// that one was called, or its price is not known.
+	Saved money.Nanos `json:"saved,omitempty"`
 	// Duration is from the call's arrival to the end of its answer.
 	Duration time.Duration `json:"durationNanoseconds,omitempty"`
 	// TimeToFirstToken is from the call's arrival to the first bytes of a streamed

@@ -20,6 +20,8 @@ type Refusal struct {
 	// Groups and Labels are the caller's, as in limiterv1.OpenCall.
 	Groups []string
 	Labels map[string]string
+	// Ancestors are the tenants above the tenant, nearest first.
+	Ancestors []string
 	// ModelAsked is what the caller asked for, Model the one, as the price list names
 	// it, that the call was bound for when it was refused.
 	ModelAsked, Model string

@@ -166,6 +166,7 @@ func Calls() Table[Entry] {
 			number("held_nanos", func(e *Entry) money.Nanos { return e.Held }),
 			number("cost_nanos", func(e *Entry) money.Nanos { return e.Cost }),
 			number("overrun_nanos", func(e *Entry) money.Nanos { return e.Overrun() }),
+			number("saved_nanos", func(e *Entry) money.Nanos { return e.Saved }),
 			number("duration_ms", func(e *Entry) int64 { return e.Duration.Milliseconds() }),
 			numberIfAny("time_to_first_token_ms", func(e *Entry) *int64 { return milliseconds(e.TimeToFirstToken) }),
 			word("decision", Decisions(), func(e *Entry) Decision { return cmp.Or(e.Decision, Admitted) }),
@@ -251,6 +252,7 @@ func Refusals() Table[Refusal] {
 			word("fallback", slices.Concat([]limiterv1.FallbackKind{""}, limiterv1.FallbackKinds()),
 				func(r *Refusal) limiterv1.FallbackKind { return r.Fallback }),
 			names("session", func(r *Refusal) string { return r.Session }),
+			texts("ancestors", func(r *Refusal) []string { return r.Ancestors }),
 		},
 		Derived: []string{"recorded_at"},
 	}

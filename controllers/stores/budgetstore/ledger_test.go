@@ -3,6 +3,7 @@ package budgetstore_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -233,8 +234,8 @@ func TestPartitions(t *testing.T) {
 	if made, err := store.partitions.Ensure(t.Context(), 3); err != nil || made != 0 {
 		t.Errorf("right after the migration: made %d, %v, want none to be missing", made, err)
 	}
-	if made, err := store.partitions.Ensure(t.Context(), 5); err != nil || made != 4 {
-		t.Errorf("two months further: made %d, %v, want two of calls and two of refused calls", made, err)
+	if made, err := store.partitions.Ensure(t.Context(), 5); err != nil || made != 6 {
+		t.Errorf("two months further: made %d, %v, want two of calls, two of refused calls and two of sums", made, err)
 	}
 
 	// The bounds are those of months in UTC, whatever zone a client is in.
@@ -253,9 +254,10 @@ func TestPartitions(t *testing.T) {
 	checkRows(t, manager, "where refused calls are", "SELECT call_id, ' ', tableoid::regclass::text FROM ai_refusals ORDER BY refused_at",
 		[]string{"first " + refusalsOfFifth, "last " + refusalsOfFifth, "beyond ai_refusals_default"})
 
-	// A month that is in the default partition stays there and stops nothing.
-	if made, err := store.partitions.Ensure(t.Context(), 7); err != nil || made != 2 {
-		t.Errorf("past a month in the default partition: made %d, %v, want 2", made, err)
+	// A month that is in the default partition stays there and stops nothing. Its sums are not
+	// rolled up yet.
+	if made, err := store.partitions.Ensure(t.Context(), 7); err != nil || made != 4 {
+		t.Errorf("past a month in the default partition: made %d, %v, want 2, and 2 of sums", made, err)
 	}
 
 	// Nobody reaches a partition past the table's own rules.
@@ -264,7 +266,7 @@ func TestPartitions(t *testing.T) {
 		refused(t, enforcer, insufficientPrivilege, "SELECT call_id FROM "+table)
 	}
 	unprotected := rows(t, connectTo(t, dsn), `SELECT relname::text FROM pg_class
-		WHERE relname ~ '^ai_(usage_logs|refusals)' AND relkind IN ('r', 'p') AND NOT (relrowsecurity AND relforcerowsecurity)`)
+		WHERE relname ~ '^(ai_usage_logs|ai_refusals|usage_)' AND relkind IN ('r', 'p') AND NOT (relrowsecurity AND relforcerowsecurity)`)
 	if len(unprotected) > 0 {
 		t.Errorf("tables without forced row level security: %v", unprotected)
 	}
@@ -289,7 +291,7 @@ func TestDetach(t *testing.T) {
 	now := time.Now()
 	kept, gone := firstOfMonth(now, -24), firstOfMonth(now, -25)
 	for _, month := range []time.Time{gone, kept} {
-		for _, table := range []string{"ai_usage_logs", "ai_refusals"} {
+		for _, table := range []string{"ai_usage_logs", "ai_refusals", "usage_sums"} {
 			name := strings.Replace(monthTable(month), "ai_usage_logs", table, 1)
 			exec(t, admin, "CREATE TABLE "+name+" PARTITION OF "+table+" FOR VALUES FROM ('"+month.Format(time.RFC3339)+
 				"') TO ('"+firstOfMonth(month, 1).Format(time.RFC3339)+"')")
@@ -301,13 +303,17 @@ func TestDetach(t *testing.T) {
 	}
 	insertCall(t, enforcer, "now", "acme", "gerente-1", now, money.Cent)
 
+	exec(t, admin, "SELECT roll_up_usage(1000)")
 	detached, err := store.partitions.Detach(t.Context(), budgetstore.LeastMonths)
 	want := []string{strings.Replace(monthTable(gone), "usage_logs", "refusals", 1), monthTable(gone)}
-	if diff := cmp.Diff(want, detached); err != nil || diff != "" {
+	sumsOfGone := strings.Replace(monthTable(gone), "ai_usage_logs", "usage_sums", 1)
+	if diff := cmp.Diff(append(slices.Clone(want), sumsOfGone), detached); err != nil || diff != "" {
 		t.Errorf("detached, %v (-want +got):\n%s", err, diff)
 	}
 	checkRows(t, manager, "ledger", "SELECT call_id FROM ai_usage_logs ORDER BY admitted_at", []string{kept.Format("2006-01"), "now"})
 	checkRows(t, manager, "refusals", "SELECT call_id FROM ai_refusals", []string{kept.Format("2006-01")})
+	checkRows(t, manager, "sums", "SELECT sum(calls)::bigint, ' ', sum(refused)::bigint FROM usage_sums WHERE minutes = 1440 AND NOT by_user", []string{"2 1"})
+	checkRows(t, admin, "sums of old", "SELECT sum(calls)::bigint, ' ', sum(refused)::bigint FROM "+sumsOfGone+" WHERE minutes = 1440 AND NOT by_user", []string{"1 1"})
 	for _, table := range want {
 		checkRows(t, admin, table, "SELECT call_id FROM "+table, []string{gone.Format("2006-01")})
 		refused(t, manager, insufficientPrivilege, "SELECT call_id FROM "+table)
