@@ -3,6 +3,8 @@ package history
 import (
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/bursar-dev/bursar/api/period"
 )
 
@@ -63,4 +65,86 @@ func nameOf(by Dimension, start time.Time) string {
 		return start.Format("2006-01")
 	}
 	return start.Format(time.DateOnly)
+}
+
+// piece is a part of a bucket for which one kind of rows is read: sums of so many minutes, or,
+// if these are 0, the ledger.
+type piece struct {
+	period.Span
+	bucket, minutes int
+}
+
+// The lengths, in minutes, of the spans of which there are sums, longest first.
+var (
+	spansOfAll  = []int{1440, 60, 15}
+	spansByUser = []int{1440, 360, 60}
+)
+
+// pieces are the parts of buckets, which are counted from 1 on.
+func (q UsageQuery) pieces(all []bucket, as As, usersUntil time.Time) (found []piece) {
+	for i, b := range all {
+		if !q.byUser(as) {
+			found = append(found, cover(b.Span, i+1, spansOfAll, false)...)
+			continue
+		}
+		if b.End.After(usersUntil) { // of the last spans there are sums only until then: they are whole so far
+			found = append(found, cover(period.Span{Start: b.Start, End: usersUntil}, i+1, spansByUser, true)...)
+			b.Start = later(b.Start, usersUntil)
+			found = append(found, cover(b.Span, i+1, nil, false)...)
+			continue
+		}
+		found = append(found, cover(b.Span, i+1, spansByUser, false)...)
+	}
+	return found
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// cover covers a stretch of time with spans, the longest that fit. Where the end is open, there
+// is nothing in spans after it, so that they may end later.
+func cover(of period.Span, bucket int, spans []int, openEnd bool) []piece {
+	if !of.Start.Before(of.End) {
+		return nil
+	}
+	if len(spans) == 0 {
+		return []piece{{Span: of, bucket: bucket}}
+	}
+	length := time.Duration(spans[0]) * time.Minute
+	first, last := roundUp(of.Start, length), of.End.Truncate(length)
+	if openEnd {
+		last = roundUp(of.End, length)
+	}
+	if !first.Before(last) {
+		return cover(of, bucket, spans[1:], openEnd)
+	}
+	pieces := cover(period.Span{Start: of.Start, End: first}, bucket, spans[1:], false)
+	pieces = append(pieces, piece{period.Span{Start: first, End: last}, bucket, spans[0]})
+	if openEnd {
+		return pieces
+	}
+	return append(pieces, cover(period.Span{Start: last, End: of.End}, bucket, spans[1:], false)...)
+}
+
+// roundUp is the first multiple of a length that is not before t. All lengths that divide a day
+// have midnight, UTC, as a multiple.
+func roundUp(t time.Time, length time.Duration) time.Time {
+	if down := t.Truncate(length); !down.Equal(t) {
+		return down.Add(length)
+	}
+	return t
+}
+
+// addPieces adds pieces to the arguments of a query.
+func addPieces(args pgx.NamedArgs, pieces []piece) {
+	n := len(pieces)
+	ordinals, minutes, begins, ends := make([]int, n), make([]int, n), make([]time.Time, n), make([]time.Time, n)
+	for i, p := range pieces {
+		ordinals[i], minutes[i], begins[i], ends[i] = p.bucket, p.minutes, p.Start, p.End
+	}
+	args["buckets"], args["minutes"], args["begins"], args["ends"] = ordinals, minutes, begins, ends
 }

@@ -64,7 +64,7 @@ var (
 	admittedRows = listed{"ai_usage_logs", "admitted_at", admittedColumns, map[string]string{"model": modelOf}, scanAdmitted}
 	refusedRows  = listed{
 		"ai_refusals", "refused_at", refusedColumns,
-		map[string]string{"provider": "''", "decision": "'" + Refused + "'", "outcome": "reason"}, scanRefused,
+		map[string]string{"provider": "''", "decision": "'" + string(Refused) + "'", "outcome": "reason"}, scanRefused,
 	}
 )
 

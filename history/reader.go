@@ -28,7 +28,16 @@ func (r *Reader) forTenant(ctx context.Context, tenant string, read func(pgx.Tx)
 
 // read lets a function read the rows that somebody may read.
 func (r *Reader) read(ctx context.Context, as As, read func(pgx.Tx) error) error {
-	err := pgx.BeginTxFunc(ctx, r.db, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+	return r.readIn(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly}, as, read)
+}
+
+// readAtOnce is read, as everything is at one moment.
+func (r *Reader) readAtOnce(ctx context.Context, as As, read func(pgx.Tx) error) error {
+	return r.readIn(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly, IsoLevel: pgx.RepeatableRead}, as, read)
+}
+
+func (r *Reader) readIn(ctx context.Context, options pgx.TxOptions, as As, read func(pgx.Tx) error) error {
+	err := pgx.BeginTxFunc(ctx, r.db, options, func(tx pgx.Tx) error {
 		const say = "SELECT set_config('bursar.tenant_id', $1, true), set_config('bursar.user_id', $2, true), set_config('bursar.role', $3, true)"
 		role := ""
 		if as.Admin {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	"github.com/bursar-dev/bursar/api/money"
 )
 
@@ -32,7 +33,7 @@ func UsageDimensions() []Dimension {
 }
 
 // Refused is the decision of calls that a limit refused. Their outcome is the reason.
-const Refused = "Refused"
+const Refused ledgerv1.Decision = "Refused"
 
 const (
 	// MostBuckets is how many hours, days, weeks or months there may be between From and To of
@@ -170,13 +171,28 @@ func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrQuery, fmt.Sprintf(format, args...))
 }
 
-// Usage adds up calls. It fails with an ErrQuery where the query is invalid.
+// IncompleteError means that there are no sums of calls from before a moment yet: the manager
+// makes those of the time before it kept any, day by day.
+type IncompleteError struct {
+	// Since is the moment; zero if there are no sums at all yet.
+	Since time.Time
+}
+
+func (e *IncompleteError) Error() string {
+	if e.Since.IsZero() {
+		return "the calls of the ledger are still being added up: try again in a minute"
+	}
+	return fmt.Sprintf("calls from before %s are still being added up: ask for later ones, or try again in a minute", e.Since.UTC().Format(time.RFC3339))
+}
+
+// Usage adds up calls. It fails with an ErrQuery where the query is invalid, and with an
+// *IncompleteError where there are no sums yet.
 func (r *Reader) Usage(ctx context.Context, as As, query UsageQuery) (Usage, error) {
 	if err := query.validate(as); err != nil {
 		return Usage{}, err
 	}
 	var usage Usage
-	err := r.read(ctx, as, func(tx pgx.Tx) (err error) {
+	err := r.readAtOnce(ctx, as, func(tx pgx.Tx) (err error) {
 		usage, err = readUsage(ctx, tx, as, query)
 		return err
 	})
@@ -203,6 +219,9 @@ func (q UsageQuery) validate(as As) error {
 		return invalid("limit must be between 1 and %d", MostRows)
 	case !as.Admin && slices.ContainsFunc(q.Tenants, func(t string) bool { return t != as.Tenant }):
 		return invalid("a user reads their own calls, not those of other tenants")
+	}
+	if q.byUser(as) && slices.ContainsFunc(q.Tenants, func(t string) bool { return t != as.Tenant }) {
+		return invalid("of tenants below there are sums over all users only: not by user, group, label or credential, and none of these selected")
 	}
 	return q.validateDimensions()
 }

@@ -5,10 +5,14 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 )
 
 // sumColumns are the columns of sums, in the order of Sums.fields.
@@ -25,72 +29,148 @@ var usageExpressions = map[Dimension]string{
 	ByCredential: "credential",
 }
 
-const usageOfLedger = `(
-SELECT date_bin('15 minutes', admitted_at, '2000-01-01Z') AS starts_at, tenant_id, user_id, credential,
-       '{}'::text[] AS groups, '{}'::jsonb AS labels, tier, coalesce(nullif(model, ''), model_used) AS model, provider, endpoint, decision, outcome,
-       1 AS calls, 0 AS refused, input_tokens, cached_input_tokens, cache_write_5m_tokens, cache_write_1h_tokens,
-       audio_input_tokens, cached_audio_input_tokens, output_tokens, audio_output_tokens, image_output_tokens,
-       reasoning_tokens, cost_nanos, held_nanos, CASE WHEN outcome IN ('ChargedSeen', 'ChargedHold') OR priced_as = 'MostExpensive' THEN cost_nanos ELSE 0 END AS estimated_nanos,
-       0 AS saved_by_cache_nanos, 0 AS saved_by_downgrade_nanos, 0 AS saved_by_fallback_nanos
-FROM ai_usage_logs WHERE admitted_at >= @from AND admitted_at < @to
-UNION ALL
-SELECT date_bin('15 minutes', refused_at, '2000-01-01Z'), tenant_id, user_id, credential,
-       '{}', '{}', tier, model, '', endpoint, '` + Refused + `', reason,
-       0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, CASE fallback WHEN 'Cache' THEN bound_nanos ELSE 0 END, 0, 0
-FROM ai_refusals WHERE refused_at >= @from AND refused_at < @to) AS usage`
+// sums are the columns of Sums in SQL, over rows of usage.
+var sums = func() string {
+	all := make([]string, len(sumColumns))
+	for i, name := range sumColumns {
+		all[i] = "sum(" + name + ")::bigint AS " + name
+		if decision, isSaved := savedBy[name]; isSaved {
+			all[i] = fmt.Sprintf("coalesce(sum(saved_nanos) FILTER (WHERE decision = '%s'), 0)::bigint AS %s", decision, name)
+		}
+	}
+	return strings.Join(all, ", ")
+}()
 
-// readUsage adds up calls.
+// savedBy are the decisions by which something was saved, by the columns of Sums.
+var savedBy = map[string]ledgerv1.Decision{
+	"saved_by_cache_nanos": Refused, "saved_by_downgrade_nanos": ledgerv1.Replaced, "saved_by_fallback_nanos": ledgerv1.Fallback,
+}
+
+const usageColumns = `tenant_id, user_id, credential, groups, labels, tier, model, provider, endpoint, decision, outcome, calls, refused,
+  input_tokens, cached_input_tokens, cache_write_5m_tokens, cache_write_1h_tokens, audio_input_tokens, cached_audio_input_tokens,
+  output_tokens, audio_output_tokens, image_output_tokens, reasoning_tokens, cost_nanos, held_nanos, estimated_nanos, saved_nanos`
+
+const (
+	admittedAsUsage = `tenant_id, user_id, credential, groups, labels, tier, ` + modelOf + ` AS model, provider, endpoint, decision, outcome, 1 AS calls, 0 AS refused,
+  input_tokens, cached_input_tokens, cache_write_5m_tokens, cache_write_1h_tokens, audio_input_tokens, cached_audio_input_tokens,
+  output_tokens, audio_output_tokens, image_output_tokens, reasoning_tokens, cost_nanos, held_nanos,
+  CASE WHEN outcome IN ('ChargedSeen', 'ChargedHold') OR priced_as = 'MostExpensive' THEN cost_nanos ELSE 0 END AS estimated_nanos, saved_nanos`
+	refusedAsUsage = `tenant_id, user_id, credential, groups, labels, tier, model, '' AS provider, endpoint, 'Refused' AS decision, reason AS outcome, 0 AS calls, 1 AS refused,
+  0 AS input_tokens, 0 AS cached_input_tokens, 0 AS cache_write_5m_tokens, 0 AS cache_write_1h_tokens, 0 AS audio_input_tokens, 0 AS cached_audio_input_tokens,
+  0 AS output_tokens, 0 AS audio_output_tokens, 0 AS image_output_tokens, 0 AS reasoning_tokens, 0 AS cost_nanos, 0 AS held_nanos,
+  0 AS estimated_nanos, CASE fallback WHEN 'Cache' THEN bound_nanos ELSE 0 END AS saved_nanos`
+)
+
+// readUsage adds up calls. It reads at one moment.
 func readUsage(ctx context.Context, tx pgx.Tx, as As, query UsageQuery) (Usage, error) {
-	zone := cmp.Or(query.Zone, time.UTC)
 	at := slices.IndexFunc(query.By, isTime)
 	var by Dimension
 	if at >= 0 {
 		by = query.By[at]
 	}
-	all, err := buckets(by, zone, query.From, query.To)
+	all, err := buckets(by, cmp.Or(query.Zone, time.UTC), query.From, query.To)
 	if err != nil {
 		return Usage{}, err
 	}
-	args := query.arguments(as)
-	starts, ends := make([]time.Time, len(all)), make([]time.Time, len(all))
-	for i, b := range all {
-		starts[i], ends[i] = b.Start, b.End
+	var usersUntil, completeFrom pgtype.Timestamptz
+	if err := tx.QueryRow(ctx, "SELECT users_until, complete_from FROM usage_progress").Scan(&usersUntil, &completeFrom); err != nil {
+		return Usage{}, err
 	}
-	args["starts"], args["ends"] = starts, ends
-	rows, err := tx.Query(ctx, query.statement(), args)
+	if since, complete := isComplete(completeFrom, query.From); !complete {
+		return Usage{}, &IncompleteError{Since: since}
+	}
+	args := query.arguments(as)
+	addPieces(args, query.pieces(all, as, usersUntil.Time))
+	rows, err := tx.Query(ctx, query.statement(as), args)
 	if err != nil {
 		return Usage{}, err
 	}
 	return collectUsage(rows, query, at, all)
 }
 
+// isComplete is whether there are sums of all calls from a moment on; else since when there are.
+func isComplete(completeFrom pgtype.Timestamptz, from time.Time) (since time.Time, complete bool) {
+	switch completeFrom.InfinityModifier {
+	case pgtype.NegativeInfinity:
+		return time.Time{}, true
+	case pgtype.Infinity:
+		return time.Time{}, false
+	}
+	return completeFrom.Time, !from.Before(completeFrom.Time)
+}
+
+// byUser is whether sums of each user are read, not those of all users together.
+func (q UsageQuery) byUser(as As) bool {
+	ofUser := func(d Dimension) bool { return d == ByUser || d == ByGroup || d == ByLabel || d == ByCredential }
+	w := q.Where
+	return !as.Admin || slices.ContainsFunc(q.By, ofUser) || len(w.Users)+len(w.Groups)+len(w.Labels)+len(w.Credentials) > 0
+}
+
 // statement is the query in SQL. Its rows are those of the greatest cost, and the sum of the
 // others in one, whose bucket is 0. Buckets are counted from 1 on.
-func (q UsageQuery) statement() string {
-	values := []string{}
+func (q UsageQuery) statement(as As) string {
+	values := []string{"NULL", "NULL"}
+	n := 0
 	for _, d := range q.By {
 		if !isTime(d) {
-			values = append(values, usageExpressions[d])
+			values[n] = usageExpressions[d]
+			n++
 		}
 	}
-	sums, sumsOf := make([]string, len(sumColumns)), make([]string, len(sumColumns))
+	sumsOf := make([]string, len(sumColumns))
 	for i, name := range sumColumns {
-		sums[i] = fmt.Sprintf("sum(%s)::bigint AS %s", name, name)
-		sumsOf[i] = fmt.Sprintf("sum(%s)::bigint", name)
+		sumsOf[i] = "sum(" + name + ")::bigint"
 	}
 	return `
-WITH grouped AS (
-  SELECT bucket, ARRAY[` + strings.Join(values, ", ") + `]::text[] AS by, ` + strings.Join(sums, ", ") + `
-  FROM unnest(@starts::timestamptz[], @ends::timestamptz[]) WITH ORDINALITY AS span (begins, ends, bucket)
-  JOIN ` + usageOfLedger + ` ON starts_at >= begins AND starts_at < ends
-  WHERE tenant_id = ANY(@tenants)` + q.Where.conditions(nil) + `
-  GROUP BY 1, 2
+WITH pieces AS (
+  SELECT * FROM unnest(@buckets::int[], @minutes::int[], @begins::timestamptz[], @ends::timestamptz[]) AS piece (bucket, minutes, begins, ends)
+), grouped AS (
+  SELECT bucket, ` + values[0] + ` AS first, ` + values[1] + ` AS second, ` + sums + `
+  FROM (` + q.sources(as) + `) AS usage
+  GROUP BY 1, 2, 3 HAVING sum(calls) <> 0 OR sum(refused) <> 0
 ), ranked AS (
-  SELECT *, row_number() OVER (ORDER BY cost_nanos DESC, calls DESC, refused DESC, bucket, by) AS place FROM grouped
+  SELECT *, row_number() OVER (ORDER BY cost_nanos DESC, calls DESC, refused DESC, bucket, first, second) AS place FROM grouped
 )
-SELECT bucket, by, 1::bigint, ` + strings.Join(sumColumns, ", ") + ` FROM ranked WHERE place <= @limit
+SELECT bucket, (ARRAY[first, second])[:` + strconv.Itoa(n) + `]::text[], 1::bigint, ` + strings.Join(sumColumns, ", ") + ` FROM ranked WHERE place <= @limit
 UNION ALL
 SELECT 0, '{}', count(*), ` + strings.Join(sumsOf, ", ") + ` FROM ranked WHERE place > @limit HAVING count(*) > 0`
+}
+
+// sources are rows of usage: of the sums, of what is still to be added to them and, of users,
+// of the ledger, where there are no sums yet or none as short. OFFSET 0 has each piece read by
+// itself, by an index.
+func (q UsageQuery) sources(as As) string {
+	selected := " tenant_id = ANY(@tenants)"
+	if !as.Admin {
+		selected += " AND user_id = @reader"
+	}
+	selected += q.Where.conditions(nil)
+	byUser, isNull := "false", "user_id IS NULL"
+	if q.byUser(as) {
+		byUser, isNull = "true", "user_id IS NOT NULL"
+	}
+	sources := `
+    SELECT bucket, found.* FROM pieces CROSS JOIN LATERAL (
+      SELECT ` + usageColumns + ` FROM usage_sums
+      WHERE by_user = ` + byUser + ` AND ` + isNull + ` AND minutes = pieces.minutes AND starts_at >= begins AND starts_at < ends AND` + selected + ` OFFSET 0) AS found
+    WHERE pieces.minutes > 0
+    UNION ALL
+    SELECT bucket, ` + usageColumns + ` FROM usage_changes JOIN pieces ON starts_at >= begins AND starts_at < ends
+    WHERE pieces.minutes > 0 AND ` + isNull + ` AND` + selected
+	if !q.byUser(as) {
+		return sources
+	}
+	for _, of := range []struct{ table, at, columns string }{
+		{"ai_usage_logs", "admitted_at", admittedAsUsage}, {"ai_refusals", "refused_at", refusedAsUsage},
+	} {
+		sources += `
+    UNION ALL
+    SELECT bucket, found.* FROM pieces CROSS JOIN LATERAL (
+      SELECT * FROM (SELECT ` + of.columns + ` FROM ` + of.table + ` WHERE ` + of.at + ` >= begins AND ` + of.at + ` < ends) AS rows
+      WHERE` + selected + ` OFFSET 0) AS found
+    WHERE pieces.minutes = 0`
+	}
+	return sources
 }
 
 // conditions are those of a filter in SQL, over columns that are called otherwise if they are
@@ -134,7 +214,7 @@ func (f Filter) arguments() pgx.NamedArgs {
 
 func (q UsageQuery) arguments(as As) pgx.NamedArgs {
 	args := q.Where.arguments()
-	args["from"], args["to"], args["label"], args["limit"], args["tenants"] = q.From, q.To, q.Label, cmp.Or(q.Limit, DefaultRows), q.Tenants
+	args["label"], args["limit"], args["tenants"], args["reader"] = q.Label, cmp.Or(q.Limit, DefaultRows), q.Tenants, as.User
 	if len(q.Tenants) == 0 {
 		args["tenants"] = []string{as.Tenant}
 	}
