@@ -37,6 +37,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/leader/maintenance"
 	"github.com/bursar-dev/bursar/controllers/leader/outage"
 	"github.com/bursar-dev/bursar/controllers/leader/refill"
+	"github.com/bursar-dev/bursar/controllers/leader/rollup"
 	"github.com/bursar-dev/bursar/controllers/leader/sweep"
 	"github.com/bursar-dev/bursar/controllers/recovery"
 	"github.com/bursar-dev/bursar/controllers/rollout"
@@ -248,6 +249,7 @@ func (r *registration) addControllers() error {
 func (r *registration) addTasks() error {
 	for _, task := range []manager.Runnable{
 		maintenance.New(budgetstore.NewPartitions(r.Database), r.OwnerDSN, r.LedgerMonths),
+		rollup.New(budgetstore.NewUsage(r.Database)),
 		recovery.NewRebuilder(recovery.RebuilderOptions{
 			Epochs: r.epochs, Enforcers: r.enforcers, Calls: r.calls, Numbers: budgetstore.NewEpochs(r.Database), Ledger: r.ledger,
 			Turn: budgetstore.NewTurn(r.Database), Configurations: r.configurations, Recounter: r.recounter, Leads: r.mgr.Elected(),

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
+	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/retry"
@@ -38,7 +39,7 @@ func (c *Call) charge(entry *ledgerv1.Entry) (tokens int64) {
 	}
 	if usage := c.forward.usage; usage != nil {
 		if cost, err := c.model.Prices.Cost(*usage); err == nil {
-			entry.Outcome, entry.Cost, entry.Usage = ledgerv1.Settled, cost, *usage
+			entry.Outcome, entry.Cost, entry.Usage, entry.Saved = ledgerv1.Settled, cost, *usage, c.saved(*usage, cost)
 			return usage.Total()
 		}
 	}
@@ -47,6 +48,24 @@ func (c *Call) charge(entry *ledgerv1.Entry) (tokens int64) {
 	}
 	entry.Outcome, entry.Cost = ledgerv1.ChargedHold, c.hold.Bound()
 	return c.bounded.Bound.Total()
+}
+
+// saved is what usage that cost so much would have cost more with the model that was asked for,
+// if a rung of the ladder or a fallback has put another in its place; 0 where nobody can say.
+func (c *Call) saved(usage price.Usage, cost money.Nanos) money.Nanos {
+	if c.decision != ledgerv1.Replaced && c.decision != ledgerv1.Fallback {
+		return 0
+	}
+	route, listed := c.calls.Config.Route(c.asked.model)
+	if !listed {
+		return 0
+	}
+	usage.Billed = 0
+	would, err := route.Model.At(c.calls.Admitter.Now()).Prices.Cost(usage)
+	if err != nil {
+		return 0
+	}
+	return max(0, would-cost)
 }
 
 // chargeSeen charges what was seen, unless it is as much as the hold.

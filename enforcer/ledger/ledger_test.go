@@ -28,7 +28,7 @@ func TestRow(t *testing.T) {
 	overrun.IdentityProvider, overrun.Subject = "company", "4711"
 	overrun.Groups, overrun.Labels = []string{"eu, west", "research"}, map[string]string{"cost-centre": "47 \"11\""}
 	overrun.Ancestors, overrun.Decision, overrun.PricedAs = []string{"region", "group"}, ledgerv1.Shadowed, ledgerv1.MostExpensive
-	overrun.OutputLoweredBy, overrun.MaxOutputTokens = ledgerv1.LoweredByFit, 2048
+	overrun.OutputLoweredBy, overrun.MaxOutputTokens, overrun.Saved = ledgerv1.LoweredByFit, 2048, 3*money.Cent
 	w.Add(overrun)
 	w.Add(voided)
 	flush(t, w)
@@ -42,7 +42,7 @@ func TestRow(t *testing.T) {
 		"cache_write_5m_tokens": 21.0, "cache_write_1h_tokens": 22.0, "audio_input_tokens": 23.0, "cached_audio_input_tokens": 24.0,
 		"audio_output_tokens": 25.0, "image_output_tokens": 26.0, "reasoning_tokens": 7.0, "service_tier": "flex",
 		"price_properties": "inference_geo=us", "fee_uses": "web_search=3", "output_lowered_by": "Fit", "max_output_tokens": 2048.0,
-		"held_nanos": 140_000_000.0, "cost_nanos": 150_000_000.0, "overrun_nanos": 10_000_000.0, "cost_cents": 15.0,
+		"held_nanos": 140_000_000.0, "cost_nanos": 150_000_000.0, "overrun_nanos": 10_000_000.0, "cost_cents": 15.0, "saved_nanos": 30_000_000.0,
 		"duration_ms": 2999.0, "time_to_first_token_ms": 1500.0, "session": "session-1",
 	}
 	wantRow(t, db, "ai_usage_logs", row)
@@ -51,7 +51,7 @@ func TestRow(t *testing.T) {
 		"cache_write_5m_tokens": 0.0, "cache_write_1h_tokens": 0.0, "audio_input_tokens": 0.0, "cached_audio_input_tokens": 0.0,
 		"audio_output_tokens": 0.0, "image_output_tokens": 0.0, "reasoning_tokens": 0.0, "service_tier": "",
 		"price_properties": "", "fee_uses": "", "output_lowered_by": "", "max_output_tokens": nil,
-		"cost_nanos": 0.0, "overrun_nanos": 0.0, "cost_cents": 0.0, "time_to_first_token_ms": nil,
+		"cost_nanos": 0.0, "overrun_nanos": 0.0, "cost_cents": 0.0, "saved_nanos": 0.0, "time_to_first_token_ms": nil,
 	})
 	wantRow(t, db, "ai_usage_logs", row)
 }

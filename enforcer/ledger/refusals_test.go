@@ -46,6 +46,7 @@ func TestRefusalRows(t *testing.T) {
 	byRate.Reason, byRate.Limit, byRate.Per, byRate.Fallback = "RateLimited", "tiers/gerente", "User", ""
 	byRate.Groups, byRate.Labels, byRate.LimitGroup = []string{"eu, west", "research"}, map[string]string{"cost-centre": "4711"}, "research"
 	byRate.Period, byRate.Amount, byRate.Spent, byRate.Held, byRate.ResetsAt = "", nil, nil, nil, nil
+	byRate.Ancestors = []string{"region", "group"}
 	byRate.Unit, byRate.RetryAfter = "requests", new(2250*time.Millisecond)
 	r.Add(refusal("by-money"))
 	r.Add(byRate)
@@ -53,7 +54,7 @@ func TestRefusalRows(t *testing.T) {
 	recorded(t, r)
 	row := map[string]any{
 		"call_id": "by-money", "tenant_id": "acme", "user_id": "gerente-1", "tier": "gerente", "credential": "acme/gerente-1-key", "identity_provider": "", "subject": "",
-		"groups": []any{}, "labels": map[string]any{}, "limit_group": "", "model_asked": "auto", "model": "mini", "endpoint": "/v1/chat/completions", "refused_at": "2026-11-23T12:00:00.123456+00:00",
+		"ancestors": []any{}, "groups": []any{}, "labels": map[string]any{}, "limit_group": "", "model_asked": "auto", "model": "mini", "endpoint": "/v1/chat/completions", "refused_at": "2026-11-23T12:00:00.123456+00:00",
 		"reason": "BudgetExhausted", "limit_tenant": "group", "limit_name": "daily", "per": "Tenant", "period": "Day",
 		"amount_nanos": 1e9, "spent_nanos": 8e8, "held_nanos": 15e7, "resets_at": "2026-11-24T00:00:00.123456+00:00",
 		"unit": "", "retry_after_ms": nil, "bound_nanos": 6e7, "tokens": 16.0, "fallback": "Message", "session": "session-1",
@@ -64,6 +65,7 @@ func TestRefusalRows(t *testing.T) {
 		"period": "", "amount_nanos": nil, "spent_nanos": nil, "held_nanos": nil, "resets_at": nil,
 		"unit": "requests", "retry_after_ms": 2250.0,
 		"groups": []any{"eu, west", "research"}, "labels": map[string]any{"cost-centre": "4711"}, "limit_group": "research",
+		"ancestors": []any{"region", "group"},
 	} {
 		row[column] = value
 	}

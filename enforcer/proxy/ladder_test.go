@@ -12,6 +12,7 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/call"
 	"github.com/bursar-dev/bursar/enforcer/config"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // upstreamBody is what a provider was asked.
@@ -121,5 +122,36 @@ func TestAssumedOutput(t *testing.T) {
 			t.Errorf("assuming %d: the provider was asked for %d tokens and %s held, want %d and %s",
 				assumed, asked.MaxCompletionTokens, d.store.admits[0].Bound, want, entryBound)
 		}
+	}
+}
+
+// TestSaved: of a call that another model answered in the place of the one asked for, the ledger
+// says what the same tokens would have cost more there; of others, nothing.
+func TestSaved(t *testing.T) {
+	const asked = `{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}],"max_tokens":5}`
+	downgrading := withFallbacks(fromCheapest)
+	downgrading.Ladder = append([]limiterv1.Rung{{AtPercent: 80, Action: limiterv1.Downgrade, Models: map[string]string{"gpt-4o": "gpt-4o-mini"}}}, downgrading.Ladder...)
+	for name, tc := range map[string]struct {
+		set  func(*fallbackDoor)
+		want ledgerv1.Decision
+	}{
+		"as asked":       {func(*fallbackDoor) {}, ledgerv1.Admitted},
+		"downgraded":     {func(d *fallbackDoor) { rungReached(d.door) }, ledgerv1.Replaced},
+		"cheapest model": {func(d *fallbackDoor) { d.spent = 95 * money.Cent }, ledgerv1.Fallback},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newFallbackDoor(t, downgrading)
+			prices := d.config.routes[1].Model.Prices
+			tc.set(d)
+			if got := d.call(asked); got.status != http.StatusOK {
+				t.Fatalf("status %d: %s", got.status, got.body)
+			}
+			entry, _ := d.ending()
+			would, err := prices.Cost(entry.Usage)
+			testkit.Must(t, err)
+			if entry.Decision != tc.want || entry.Usage.Total() == 0 || entry.Cost+entry.Saved != would || (entry.Saved > 0) != (tc.want != ledgerv1.Admitted) {
+				t.Errorf("%s, for %+v: cost %s, saved %s; with gpt-4o it would have cost %s", entry.Decision, entry.Usage, entry.Cost, entry.Saved, would)
+			}
+		})
 	}
 }

@@ -62,6 +62,7 @@ type LedgerReader interface {
 	Read(ctx context.Context, read func(budgetstore.LedgerSnapshot) error) error
 	LastAmended(ctx context.Context, tenant string, since time.Time) (time.Time, error)
 	LastElsewhere(ctx context.Context, tenant, root string, since time.Time) (time.Time, error)
+	UsedOn(ctx context.Context, tenant string, day time.Time) (recorded, summed budgetstore.Used, err error)
 }
 
 // Auditor audits one tenant after another.
@@ -137,7 +138,7 @@ func (a *Auditor) begin(ctx context.Context) ([]string, error) {
 
 func (a *Auditor) note(ctx context.Context, tenant string, err error) {
 	switch {
-	case err == nil && hasDrift(a.known[tenant]):
+	case err == nil && (hasDrift(a.known[tenant]) || hasWrongSums(a.known[tenant])):
 		audits.WithLabelValues("drift").Inc()
 	case err == nil:
 		audits.WithLabelValues("clean").Inc()
@@ -170,7 +171,11 @@ func (a *Auditor) Audit(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return a.recordDrift(ctx, document, findings)
+	sums, err := a.lookAtSums(ctx, name, time.Now())
+	if err != nil {
+		return err
+	}
+	return a.recordDrift(ctx, document, append(findings, sums...))
 }
 
 // confirm looks again at a difference that was not there before. Where the ledger has what

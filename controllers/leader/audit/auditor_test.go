@@ -138,7 +138,7 @@ func TestAuditor(t *testing.T) {
 		t.Fatal(err)
 	}
 	pools := map[string]*pgxpool.Pool{}
-	for role, dsn := range map[string]string{"manager": database.Manager, "enforcer": database.Enforcer} {
+	for role, dsn := range map[string]string{"manager": database.Manager, "enforcer": database.Enforcer, "admin": database.Admin} {
 		if pools[role], err = pgxpool.New(ctx, dsn); err != nil {
 			t.Fatal(err)
 		}
@@ -174,7 +174,10 @@ func TestAuditor(t *testing.T) {
 			}
 		})
 	}
+	usage := budgetstore.NewUsage(pools["manager"])
 	for range 30 {
+		_, err := usage.AddChanges(ctx, 10)
+		testkit.Must(t, err)
 		if found := audited(); len(found) > 0 {
 			t.Fatalf("under load: %q", found)
 		}
@@ -203,6 +206,22 @@ func TestAuditor(t *testing.T) {
 		if found, err := limiterstore.NewFindings(client).All(ctx); err != nil || len(found) > 0 {
 			t.Errorf("a counter %s that is right again: findings %s, %v", name, found, err)
 		}
+	}
+
+	_, err = pools["admin"].Exec(ctx, "UPDATE usage_sums SET cost_nanos = cost_nanos + 1 WHERE minutes = 60 AND NOT by_user")
+	testkit.Must(t, err)
+	want := "Warning DriftFound the sums of usage on " + time.Now().UTC().Format(time.DateOnly) + ", by UTC, have "
+	if found := audited(); len(found) != 1 || !strings.HasPrefix(found[0], want) {
+		t.Errorf("sums with a nano-dollar too many: %q, want %q", found, want)
+	}
+	if again := append(audited(), newAuditor()()...); len(again) > 0 {
+		t.Errorf("wrong sums, found before: %q", again)
+	}
+	_, err = pools["manager"].Exec(ctx, "SELECT rebuild_usage((now() AT TIME ZONE 'UTC')::date)")
+	testkit.Must(t, err)
+	audited()
+	if found, err := limiterstore.NewFindings(client).All(ctx); err != nil || len(found) > 0 {
+		t.Errorf("sums that were made anew: findings %s, %v", found, err)
 	}
 
 	brokenField := "broken:negative:" + field

@@ -31,12 +31,17 @@ type Finding struct {
 	Broken string `json:"broken,omitempty"`
 	Times  int64  `json:"times,omitempty"`
 	Epoch  string `json:"epoch,omitempty"`
+	// Sums is, where this is about no counter, what sums of a day say, and what the ledger does.
+	Sums string `json:"sums,omitempty"`
 }
 
 // key tells one finding from another.
 func (f Finding) key() string {
 	if f.Broken != "" {
 		return fmt.Sprintf("%s/%s/%d", f.Epoch, f.Broken, f.Times)
+	}
+	if f.Sums != "" {
+		return "sums/" + f.Start.Format(time.DateOnly)
 	}
 	return fmt.Sprintf("%s/%s/%d", f.Limit, f.User, f.Start.Unix())
 }
@@ -48,6 +53,9 @@ func (f Finding) text() string {
 	if f.Broken != "" {
 		kind, field, _ := strings.Cut(f.Broken, ":")
 		return fmt.Sprintf("counter %s was corrupt in Redis (%s) and was repaired, %d times so far: see the logs of the enforcers", field, kind, f.Times)
+	}
+	if f.Sums != "" {
+		return f.Sums
 	}
 	whose := ""
 	if f.User != "" {

@@ -60,23 +60,34 @@ func (a *Auditor) keep(ctx context.Context, tenant string, findings []Finding) e
 // measure sets the metrics of what is known.
 func (a *Auditor) measure() {
 	var total float64
-	var tenants int
+	var tenants, withWrongSums int
 	for _, findings := range a.known {
 		if hasDrift(findings) {
 			tenants++
 		}
+		if hasWrongSums(findings) {
+			withWrongSums++
+		}
 		for _, finding := range findings {
-			total += float64(finding.drift()) / float64(money.USD)
+			if finding.Sums == "" {
+				total += float64(finding.drift()) / float64(money.USD)
+			}
 		}
 	}
 	tenantsWithDrift.Set(float64(tenants))
+	tenantsWithWrongSums.Set(float64(withWrongSums))
 	drift.Set(total)
 }
 
 // hasDrift reports whether a counter is away from the ledger now. That one was broken is
 // told once, and stays on record after it was mended.
 func hasDrift(findings []Finding) bool {
-	return slices.ContainsFunc(findings, func(f Finding) bool { return f.Broken == "" })
+	return slices.ContainsFunc(findings, func(f Finding) bool { return f.Broken == "" && f.Sums == "" })
+}
+
+// hasWrongSums reports whether sums of what was used are away from the ledger.
+func hasWrongSums(findings []Finding) bool {
+	return slices.ContainsFunc(findings, func(f Finding) bool { return f.Sums != "" })
 }
 
 // aboutBudget refers to the budget that a document was compiled from.

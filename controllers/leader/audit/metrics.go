@@ -14,6 +14,10 @@ var (
 		Name: "bursar_manager_audit_tenants_with_drift",
 		Help: "Tenants with money counters that differ from the ledger.",
 	})
+	tenantsWithWrongSums = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "bursar_manager_audit_tenants_with_wrong_sums",
+		Help: "Tenants with sums of what was used on a day that differ from the ledger.",
+	})
 	drift = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "bursar_manager_audit_drift_usd",
 		Help: "Sum of the differences between these counters and the ledger, in US dollars.",
@@ -21,7 +25,7 @@ var (
 )
 
 func init() {
-	metrics.Registry.MustRegister(audits, tenantsWithDrift, drift)
+	metrics.Registry.MustRegister(audits, tenantsWithDrift, tenantsWithWrongSums, drift)
 	for _, result := range []string{"clean", "drift", "skipped", "failed"} {
 		audits.WithLabelValues(result) // so that the first one can be seen
 	}

@@ -1,0 +1,112 @@
+package budgetstore
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
+	"github.com/bursar-dev/bursar/api/money"
+)
+
+// Usage are the sums of what was used.
+type Usage struct{ pool *pgxpool.Pool }
+
+// NewUsage makes Usage.
+func NewUsage(pool *pgxpool.Pool) *Usage { return &Usage{pool: pool} }
+
+// AddQuarter makes the sums of each user of the next quarter of an hour that is over, and
+// returns until when there are such sums then; false if there is no such quarter.
+func (u *Usage) AddQuarter(ctx context.Context) (until time.Time, added bool, err error) {
+	return u.step(ctx, "SELECT sum_users()", "add up what users used")
+}
+
+// AddPast makes the sums of the last day, by UTC, of the calls that are from before there were
+// any; false if there is none.
+func (u *Usage) AddPast(ctx context.Context) (day time.Time, added bool, err error) {
+	return u.step(ctx, "SELECT roll_up_past()::timestamptz", "add up what was used before")
+}
+
+func (u *Usage) step(ctx context.Context, query, what string) (at time.Time, done bool, err error) {
+	var found *time.Time
+	if err := u.pool.QueryRow(ctx, query).Scan(&found); err != nil {
+		return time.Time{}, false, fmt.Errorf("%s: %w", what, unanswered(err))
+	}
+	if found == nil {
+		return time.Time{}, false, nil
+	}
+	return *found, true, nil
+}
+
+// AddChanges adds up to so many changes to the sums, and returns how many there were; 0 if
+// somebody else is just at it.
+func (u *Usage) AddChanges(ctx context.Context, most int) (added int, err error) {
+	if err := u.pool.QueryRow(ctx, "SELECT coalesce(roll_up_usage($1), 0)", most).Scan(&added); err != nil {
+		return 0, fmt.Errorf("roll up what was used: %w", unanswered(err))
+	}
+	return added, nil
+}
+
+// Used are sums over the calls of a tenant, of a day by UTC.
+type Used struct {
+	Calls, Refused, Tokens int64
+	Cost, Held             money.Nanos
+}
+
+// usedOf are the sums of a tenant and a day: of the ledger, and each time that sums say the same.
+var usedOf = strings.NewReplacer("TOKENS", strings.Join(ledgerv1.TokenColumns(), " + ")).Replace(`
+WITH progress AS (
+  SELECT users_until, complete_from FROM usage_progress
+), ledger AS (
+  SELECT admitted_at AS at, 1 AS calls, 0 AS refused, TOKENS AS tokens, cost_nanos, held_nanos
+  FROM ai_usage_logs WHERE tenant_id = @tenant AND admitted_at >= @begins AND admitted_at < @ends
+  UNION ALL
+  SELECT refused_at, 0, 1, 0, 0, 0
+  FROM ai_refusals WHERE tenant_id = @tenant AND refused_at >= @begins AND refused_at < @ends
+), used AS (
+  SELECT 0 AS minutes, false AS by_user, calls, refused, tokens, cost_nanos, held_nanos FROM ledger
+  UNION ALL
+  SELECT minutes, by_user, calls, refused, TOKENS, cost_nanos, held_nanos
+  FROM usage_sums WHERE tenant_id = @tenant AND starts_at >= @begins AND starts_at < @ends
+  UNION ALL
+  SELECT unnest(CASE WHEN user_id IS NULL THEN '{15,60,1440}'::int[] ELSE '{60,360,1440}'::int[] END), user_id IS NOT NULL,
+         calls, refused, TOKENS, cost_nanos, held_nanos
+  FROM usage_changes WHERE tenant_id = @tenant AND starts_at >= @begins AND starts_at < @ends
+  UNION ALL
+  SELECT unnest('{60,360,1440}'::int[]), true, calls, refused, tokens, cost_nanos, held_nanos
+  FROM ledger, progress WHERE at >= users_until
+)
+SELECT span.by_user, span.minutes, coalesce(sum(calls), 0)::bigint, coalesce(sum(refused), 0)::bigint, coalesce(sum(tokens), 0)::bigint,
+       coalesce(sum(cost_nanos), 0)::bigint, coalesce(sum(held_nanos), 0)::bigint
+FROM (VALUES (false, 0), (false, 15), (false, 60), (false, 1440), (true, 60), (true, 360), (true, 1440)) AS span (by_user, minutes)
+LEFT JOIN used USING (by_user, minutes)
+WHERE (SELECT complete_from FROM progress) <= @begins
+GROUP BY 1, 2 ORDER BY 1, 2`)
+
+// UsedOn is what the ledger says that a tenant used on a day, by UTC, and the first of the sums
+// that say something else; the same where none does, or where there are no sums of that day yet.
+func (r *LedgerReader) UsedOn(ctx context.Context, tenant string, day time.Time) (recorded, summed Used, err error) {
+	rows, _ := r.pool.Query(ctx, usedOf, pgx.NamedArgs{"tenant": tenant, "begins": day, "ends": day.AddDate(0, 0, 1)}) // CollectRows has the error
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (used Used, err error) {
+		var byUser bool
+		var minutes int
+		err = row.Scan(&byUser, &minutes, &used.Calls, &used.Refused, &used.Tokens, &used.Cost, &used.Held)
+		return used, err
+	})
+	if err != nil {
+		return recorded, summed, fmt.Errorf("compare the sums of tenant %s with the ledger: %w", tenant, unanswered(err))
+	}
+	for i, used := range all {
+		if i == 0 || used != all[0] {
+			recorded, summed = all[0], used
+		}
+		if used != all[0] {
+			break
+		}
+	}
+	return recorded, summed, nil
+}
