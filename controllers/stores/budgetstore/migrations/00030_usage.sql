@@ -133,6 +133,15 @@ CREATE POLICY sums ON ai_usage_logs FOR SELECT TO bursar_owner
 CREATE POLICY sums ON ai_refusals FOR SELECT TO bursar_owner
   USING (current_user = 'bursar_owner' AND current_setting('bursar.sums_usage', true) = 'on');
 
+-- An UPDATE that finds its row changed by another evaluates all subqueries of policies again, those
+-- that it does not need, too: so none of them may fail for who is no reader, such as settle_late.
+ALTER POLICY views ON ai_usage_logs
+  USING (pg_has_role(current_user, 'bursar_finance', 'USAGE')
+         OR (pg_has_role(current_user, 'bursar_reader', 'USAGE')
+             AND tenant_id = (SELECT CASE WHEN pg_has_role(current_user, 'bursar_reader', 'USAGE') THEN reader_tenant(true) END)
+             AND (current_setting('bursar.role', true) = 'admin'
+                  OR user_id = current_setting('bursar.user_id', true))));
+
 -- Five functions add rows of the ledger to usage_changes. What a row of either table adds is
 -- written here once, with the sign and the source of the rows left open, and what is inserted of
 -- many such rows.
@@ -578,6 +587,12 @@ DROP FUNCTION rebuild_usage;
 DROP FUNCTION sum_users;
 DROP FUNCTION sum_refusals;
 DROP FUNCTION sum_calls;
+ALTER POLICY views ON ai_usage_logs
+  USING (pg_has_role(current_user, 'bursar_finance', 'USAGE')
+         OR (pg_has_role(current_user, 'bursar_reader', 'USAGE')
+             AND tenant_id = (SELECT reader_tenant(true))
+             AND (current_setting('bursar.role', true) = 'admin'
+                  OR user_id = current_setting('bursar.user_id', true))));
 DROP POLICY sums ON ai_refusals;
 DROP POLICY sums ON ai_usage_logs;
 DROP TABLE usage_progress;
