@@ -21,16 +21,13 @@ type Admitter struct {
 	open      *openHolds
 	shares    *shares
 	abandoned *abandoned
-	// clock is this machine's. It makes guesses of the Store's time, with ahead, how
-	// far the Store's clock was ahead of it, in nanoseconds, and seen, the Store's
-	// time in milliseconds, when last heard. The Store checks every guess.
-	clock       func() time.Time
-	ahead, seen atomic.Int64
+	clock     *clock
 }
 
 // NewAdmitter makes an Admitter on a Store. The caller must also start Run.
 func NewAdmitter(store Store) *Admitter {
-	a := &Admitter{open: newOpenHolds(), shares: newShares(), abandoned: newAbandoned(), clock: time.Now}
+	clock := &clock{machine: time.Now}
+	a := &Admitter{open: newOpenHolds(), shares: newShares(clock), abandoned: newAbandoned(), clock: clock}
 	a.abandoned.fenced = a.tellNothing
 	a.Use(store)
 	return a
@@ -88,7 +85,7 @@ func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Request) (Res
 		d, err = a.decide(ctx, tenant, call, a.open.add)
 	}
 	if d.Hold != nil {
-		a.shares.want(tenant, call, d.Hold.store, a.Now())
+		a.shares.want(tenant, call, d.Hold.store)
 	}
 	return d, err
 }
@@ -101,7 +98,7 @@ func (a *Admitter) decide(ctx context.Context, tenant *Tenant, call Request, adm
 	}
 	defer a.open.admitting()()
 	store := *a.store.Load()
-	now := a.Now()
+	now := a.Now(request.Root)
 	for range maxTurns {
 		request.Accounts, request.UserUntil = tenant.accounts(call, now), tenant.userUntil(now)
 		if d, known := tenant.recall(call, request); known {
@@ -121,7 +118,7 @@ func (a *Admitter) decide(ctx context.Context, tenant *Tenant, call Request, adm
 			return Result{}, fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
 		}
 		now, request.NotBefore = reply.Now, reply.Now
-		a.hear(now)
+		a.clock.hear(request.Root, now)
 		switch reply.Verdict {
 		case PeriodTurned:
 			continue
@@ -147,23 +144,11 @@ func (a *Admitter) decide(ctx context.Context, tenant *Tenant, call Request, adm
 
 // UseClock makes the Admitter guess by another clock than this machine's. It must be
 // called before anything else.
-func (a *Admitter) UseClock(clock func() time.Time) { a.clock = clock }
+func (a *Admitter) UseClock(clock func() time.Time) { a.clock.machine = clock }
 
-// Now is what the Store's clock says, as far as is known here: not less than what
-// it said last, should this machine's clock have been set back.
-func (a *Admitter) Now() time.Time {
-	now := a.clock().Add(time.Duration(a.ahead.Load()))
-	if seen := time.UnixMilli(a.seen.Load()); seen.After(now) {
-		return seen
-	}
-	return now
-}
-
-// hear takes note of what the Store's clock says.
-func (a *Admitter) hear(now time.Time) {
-	a.ahead.Store(int64(now.Sub(a.clock())))
-	a.seen.Store(now.UnixMilli())
-}
+// Now is what the Store's clock says for the budget tree with the root, as far as is known
+// here: not less than what it said last, should this machine's clock have been set back.
+func (a *Admitter) Now(root string) time.Time { return a.clock.now(root) }
 
 var errClockJumps = errors.New("the store's clock jumps from period to period")
 

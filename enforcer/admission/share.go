@@ -42,6 +42,7 @@ const (
 // descendants hold of its limits together.
 type shares struct {
 	wanted chan wantedShare
+	clock  *clock
 
 	mu  sync.Mutex
 	all map[string]*share
@@ -62,17 +63,19 @@ type share struct {
 	tenant *Tenant
 	// left is what calls may still take of it.
 	left money.Nanos
-	// until is when the first of its periods turns, or a grant starts or expires.
+	// until is when the first of its periods turns, or a grant starts or expires, by the
+	// Store's clock.
 	until time.Time
-	// used is when a call last asked for it.
+	// used is when a call last asked for it, by this machine's clock: how long it is idle
+	// does not depend on what the Store's clock does meanwhile.
 	used time.Time
 	// untaken is how many calls were admitted from it of which the Store does not
 	// know yet.
 	untaken int
 }
 
-func newShares() *shares {
-	return &shares{wanted: make(chan wantedShare, sharesWanted), all: map[string]*share{}}
+func newShares(clock *clock) *shares {
+	return &shares{wanted: make(chan wantedShare, sharesWanted), clock: clock, all: map[string]*share{}}
 }
 
 // sharing is the call as shares see it: it takes from no bucket, and is no fallback,
@@ -98,15 +101,17 @@ func shareKey(root string, accounts []Account) string {
 }
 
 // want ensures that calls like this one have a share.
-func (s *shares) want(tenant *Tenant, call Request, store Store, now time.Time) {
+func (s *shares) want(tenant *Tenant, call Request, store Store) {
 	if !tenant.hasShares() || call.Bound == 0 || call.share {
 		return
 	}
-	key := shareKey(tenant.doc.Root(), tenant.accounts(sharing(call), now))
+	root := tenant.doc.Root()
+	now := s.clock.now(root)
+	key := shareKey(root, tenant.accounts(sharing(call), now))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if have := s.all[key]; have.serves(tenant, store, now) {
-		have.used = now
+		have.used = s.clock.machine()
 		return
 	}
 	select {
@@ -141,7 +146,7 @@ func (s *shares) use(key string, bound money.Nanos, tenant *Tenant, store Store,
 		return nil
 	}
 	have.left -= bound
-	have.used = now
+	have.used = s.clock.machine()
 	have.untaken++
 	return have
 }
@@ -195,9 +200,9 @@ func (a *Admitter) runShares(ctx context.Context) {
 		case want := <-a.shares.wanted:
 			a.takeShare(ctx, want)
 		case <-tick.C:
-			now, store := a.Now(), *a.store.Load()
+			now, store := a.clock.machine(), *a.store.Load()
 			a.giveBack(ctx, func(s *share) bool {
-				return now.After(s.until) || now.Sub(s.used) > shareIdle || s.hold.store != store
+				return a.Now(s.hold.request.Root).After(s.until) || now.Sub(s.used) > shareIdle || s.hold.store != store
 			})
 		}
 	}
@@ -206,9 +211,10 @@ func (a *Admitter) runShares(ctx context.Context) {
 // takeShare takes a share in the place of the one there is, unless calls were
 // admitted from that which the Store does not know of.
 func (a *Admitter) takeShare(ctx context.Context, want wantedShare) {
-	now := a.Now()
+	root := want.tenant.doc.Root()
+	now := a.Now(root)
 	accounts := want.tenant.accounts(sharing(want.call), now)
-	key, amount := shareKey(want.tenant.doc.Root(), accounts), want.tenant.share(accounts)
+	key, amount := shareKey(root, accounts), want.tenant.share(accounts)
 	have, serves := a.shares.find(key, want.tenant, *a.store.Load(), now)
 	if amount == 0 || serves {
 		return
@@ -225,7 +231,7 @@ func (a *Admitter) takeShare(ctx context.Context, want wantedShare) {
 	// Without a share, the next call wants it again.
 	_, _ = a.decide(ctx, want.tenant, call, func(hold *Hold) {
 		until := turn(hold.request.Accounts) // as the Store found it, whatever was guessed
-		a.shares.put(key, &share{hold: hold, tenant: want.tenant, left: amount, until: until, used: now})
+		a.shares.put(key, &share{hold: hold, tenant: want.tenant, left: amount, until: until, used: a.clock.machine()})
 	})
 }
 
@@ -328,7 +334,7 @@ func (h *Hold) giveBack(ctx context.Context) error {
 func (a *Admitter) ForgetShares() {
 	for _, share := range a.shares.forget(*a.store.Load()) {
 		undated := &Hold{request: share.hold.request} // which is told of if it was charged, and only then
-		if entry, ok := undated.nothing(a.Now()); ok && a.ledger != nil {
+		if entry, ok := undated.nothing(a.Now(undated.request.Root)); ok && a.ledger != nil {
 			a.ledger.Add(entry)
 		}
 		a.tellNothing(undated)
@@ -342,9 +348,10 @@ func (a *Admitter) AdmitBounded(tenant *Tenant, call Request) (*Hold, bool) {
 		return nil, false
 	}
 	defer a.open.admitting()()
-	now := a.Now()
+	root := tenant.doc.Root()
+	now := a.Now(root)
 	accounts := tenant.accounts(sharing(call), now)
-	from := a.shares.use(shareKey(tenant.doc.Root(), accounts), call.Bound, tenant, *a.store.Load(), now)
+	from := a.shares.use(shareKey(root, accounts), call.Bound, tenant, *a.store.Load(), now)
 	if from == nil {
 		return nil, false
 	}
@@ -394,7 +401,7 @@ func (h *Hold) leaveShare() {
 // it in full. Where nobody knows whether the hold was taken, it does so when the other
 // must have told the ledger.
 func (a *Admitter) tellNothing(h *Hold) {
-	entry, ok := h.nothing(a.Now())
+	entry, ok := h.nothing(a.Now(h.request.Root))
 	switch {
 	case !ok || a.ledger == nil:
 	case entry.AdmittedAt.IsZero():
@@ -409,7 +416,7 @@ func (a *Admitter) tellNothing(h *Hold) {
 // made any more.
 func (a *Admitter) Unended() (entries []ledgerv1.Entry) {
 	add := func(h *Hold) {
-		if entry, ok := h.nothing(a.Now()); ok {
+		if entry, ok := h.nothing(a.Now(h.request.Root)); ok {
 			entries = append(entries, entry)
 		}
 	}

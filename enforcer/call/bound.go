@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
@@ -53,7 +54,7 @@ func (c *Call) boundFor(model string) *Problem {
 	if problem != nil {
 		return problem
 	}
-	now := c.calls.Admitter.Now()
+	now := c.limiterTime()
 	priced := route.Model.At(now)
 	if problem := unpricedFor(&route.Provider, priced, c.request); problem != nil {
 		return problem
@@ -68,6 +69,12 @@ func (c *Call) boundFor(model string) *Problem {
 	}
 	c.route, c.model, c.bounded = route, priced, bounded
 	return nil
+}
+
+// limiterTime is what the limiter's clock says for the tenant that pays, as far as is known
+// here.
+func (c *Call) limiterTime() time.Time {
+	return c.calls.Admitter.Now(c.tenant.Document().Root())
 }
 
 // unpricedFor refuses a request that asks for something whose cost is not bounded, and

@@ -49,8 +49,8 @@ type Config interface {
 type Admitter interface {
 	Admit(ctx context.Context, tenant *admission.Tenant, call admission.Request) (admission.Result, error)
 	AdmitBounded(tenant *admission.Tenant, call admission.Request) (*admission.Hold, bool)
-	// Now is the time by which calls are admitted.
-	Now() time.Time
+	// Now is the time by which calls of the budget tree with the root are admitted.
+	Now(root string) time.Time
 }
 
 // Claims say which call has a name.

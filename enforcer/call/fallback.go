@@ -146,11 +146,12 @@ func (c *Call) routesByPrice(among []string) []*config.Route {
 		cost money.Nanos
 	}
 	var all []priced
+	now := c.limiterTime()
 	for _, route := range c.calls.Config.Routes() {
 		if !c.speaksTo(route) || len(among) > 0 && !slices.Contains(among, route.Model.Name) {
 			continue
 		}
-		if cost, err := dearestOf(route.Model.At(c.calls.Admitter.Now()).Prices, c.bounded.Bound); err == nil {
+		if cost, err := dearestOf(route.Model.At(now).Prices, c.bounded.Bound); err == nil {
 			all = append(all, priced{route, cost})
 		}
 	}
@@ -210,7 +211,7 @@ func (c *Call) refusalRecord(refused *admission.Refusal) ledgerv1.Refusal {
 		ModelAsked:       c.asked.model,
 		Model:            c.route.Model.Name,
 		Endpoint:         c.Endpoint.Path(),
-		RefusedAt:        c.calls.Admitter.Now(),
+		RefusedAt:        c.limiterTime(),
 		Reason:           refused.Reason,
 		LimitTenant:      refused.Tenant,
 		Limit:            refused.Limit,

@@ -85,14 +85,13 @@ func (w *Writer) Add(e ledgerv1.Entry) {
 // Waiting is how many entries wait to be written.
 func (w *Writer) Waiting() int { return w.waiting.len() }
 
-// Oldest is when the entry was settled that has waited longest to be written, by the
-// clock of the limiter; false when none waits.
-func (w *Writer) Oldest() (settledAt time.Time, ok bool) {
+// Oldest is the entry that has waited longest to be written; false when none waits.
+func (w *Writer) Oldest() (oldest ledgerv1.Entry, ok bool) {
 	first := w.waiting.first(1)
 	if len(first) == 0 {
-		return time.Time{}, false
+		return ledgerv1.Entry{}, false
 	}
-	return first[0].SettledAt, true
+	return first[0], true
 }
 
 // Failures is how many attempts to write failed.

@@ -7,10 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	goredis "github.com/redis/go-redis/v9"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/redisclient"
+	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/hack/parts/redis"
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
@@ -83,6 +85,19 @@ func testEpoch(client goredis.UniversalClient) limiterv1.Epoch {
 		epoch.Runs = append(epoch.Runs, master.Run)
 	}
 	return epoch
+}
+
+// newBystander is a tenant without limits in the shard of another, by whose calls an enforcer
+// hears what the time is there.
+func newBystander(t testkit.T, client goredis.UniversalClient, other limiterv1.Tenant) *admission.Tenant {
+	doc := limiterv1.Tenant{Level: limiterv1.Level{Tenant: uuid.NewString(), TimeZone: "UTC"}}
+	for limiterv1.Shard(doc.Tenant) != limiterv1.Shard(other.Root()) {
+		doc.Tenant = uuid.NewString()
+	}
+	testkit.Must(t, openTenant(client, doc))
+	tenant, err := admission.NewTenant(doc)
+	testkit.Must(t, err)
+	return tenant
 }
 
 // openTenant sets the counters of a new tenant and of its ancestors: nothing spent.

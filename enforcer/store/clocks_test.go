@@ -119,7 +119,7 @@ func TestEnforcerClockIsSetBack(t *testing.T) {
 	ahead := time.Duration(0)
 	enforcer := c.enforcer(&ahead)
 	tenant := newTenant(t, []limiterv1.MoneyLimit{{Name: "hourly", Per: limiterv1.PerTenant, Period: period.Hour, Amount: money.Cent}}, nil)
-	bystander := newTenant(t, nil, nil)
+	bystander := newBystander(t, c.redis.client, tenant.Document())
 	c.set(ten.Add(-time.Minute))
 	for _, want := range []string{"none", "hourly"} {
 		if _, by := c.decide(enforcer, tenant); by != want {

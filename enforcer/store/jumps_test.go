@@ -92,7 +92,7 @@ func (j *jumps) admit(t testkit.T, bound money.Nanos) (admission.Result, error) 
 	admitter.UseClock(func() time.Time { return j.heard })
 	call := admission.Request{ID: uuid.NewString(), Subject: admission.Subject{Tenant: j.doc.Tenant, User: "a"}, Model: "m", Bound: bound}
 	d, err := admitter.Admit(context.Background(), tenant, call)
-	j.heard = admitter.Now()
+	j.heard = admitter.Now(j.doc.Root())
 	if err == nil && d.Hold != nil {
 		j.calls = append(j.calls, &modelCall{call: call, hold: d.Hold, admittedAt: d.Hold.AdmittedAt()})
 	}

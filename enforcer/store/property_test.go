@@ -17,6 +17,7 @@ import (
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/store"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // TestScriptsAgreeWithTheModel runs random histories of admissions, settlements,
@@ -47,7 +48,7 @@ type history struct {
 	admitter *admission.Admitter
 	clock    *stoppedClock
 	tenant   *admission.Tenant
-	// bystander is a tenant without limits.
+	// bystander is a tenant without limits in the same shard.
 	bystander *admission.Tenant
 	doc       limiterv1.Tenant
 	now       time.Time
@@ -66,16 +67,8 @@ func newHistory(t *rapid.T, s *store.Store, clock *stoppedClock) *history {
 	h.now = time.Unix(seconds, 0)
 	h.grant(t)
 	h.useDocument(t)
-	bystander := limiterv1.Tenant{Level: limiterv1.Level{Tenant: uuid.NewString(), TimeZone: "UTC"}}
-	for _, doc := range []limiterv1.Tenant{h.doc, bystander} {
-		if err := openTenant(clock.client, doc); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var err error
-	if h.bystander, err = admission.NewTenant(bystander); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Must(t, openTenant(clock.client, h.doc))
+	h.bystander = newBystander(t, clock.client, h.doc)
 	h.setTime(t, h.now)
 	return h
 }
@@ -132,7 +125,7 @@ func (h *history) setTime(t *rapid.T, now time.Time) {
 		t.Fatal(err)
 	}
 	// Time stands still or leaps here. The enforcer hears of it as it does in life:
-	// with the next answer, whosever call it is.
+	// with the next answer about a call of the shard, whosever it is.
 	if d, err := h.admitter.Admit(context.Background(), h.bystander, admission.Request{ID: uuid.NewString()}); err != nil || d.Hold == nil {
 		t.Fatal(d, err)
 	}

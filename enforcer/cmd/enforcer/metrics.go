@@ -122,11 +122,11 @@ func (e *enforcer) registerLedger(registry *prometheus.Registry) {
 // oldestWaiting is the age in seconds of the first call that waits for the ledger. Both
 // times are by the limiter's clock.
 func (e *enforcer) oldestWaiting() float64 {
-	settledAt, ok := e.ledger.Oldest()
+	oldest, ok := e.ledger.Oldest()
 	if !ok {
 		return 0
 	}
-	return max(e.admitter.Now().Sub(settledAt), time.Duration(0)).Seconds()
+	return max(e.admitter.Now(oldest.Root).Sub(oldest.SettledAt), time.Duration(0)).Seconds()
 }
 
 func (e *enforcer) registerAdoption(registry *prometheus.Registry) {
