@@ -17,7 +17,9 @@ import (
 type Admitter struct {
 	store atomic.Pointer[Store]
 	// ledger is told how a hold without a call has ended; nil tells nobody.
-	ledger    Recorder
+	ledger Recorder
+	// current is the present configuration of a tenant, if it has one; nil if nobody says.
+	current   func(tenant string) (*Tenant, bool)
 	open      *openHolds
 	shares    *shares
 	abandoned *abandoned
@@ -41,6 +43,11 @@ type Recorder interface {
 // RecordIn names who is told how holds have ended that no call ends, should the ledger
 // have it otherwise. It must be called before anything else.
 func (a *Admitter) RecordIn(ledger Recorder) { a.ledger = ledger }
+
+// Follow names who knows the present configuration of tenants: shares that were taken under
+// another are given back, also of tenants that make no more calls. It must be called before
+// anything else.
+func (a *Admitter) Follow(current func(tenant string) (*Tenant, bool)) { a.current = current }
 
 // Use makes the Admitter admit calls in another Store from now on. Those that were
 // admitted before are settled where they were admitted, and no share of theirs is served

@@ -200,12 +200,21 @@ func (a *Admitter) runShares(ctx context.Context) {
 		case want := <-a.shares.wanted:
 			a.takeShare(ctx, want)
 		case <-tick.C:
-			now, store := a.clock.machine(), *a.store.Load()
-			a.giveBack(ctx, func(s *share) bool {
-				return a.Now(s.hold.request.Root).After(s.until) || now.Sub(s.used) > shareIdle || s.hold.store != store
-			})
+			a.giveBack(ctx, a.isUnwanted)
 		}
 	}
+}
+
+// isUnwanted is whether a share serves nobody any more, or no call has asked for it for long.
+func (a *Admitter) isUnwanted(s *share) bool {
+	if s.hold.store != *a.store.Load() || a.Now(s.hold.request.Root).After(s.until) || a.clock.machine().Sub(s.used) > shareIdle {
+		return true
+	}
+	if a.current == nil {
+		return false
+	}
+	current, ok := a.current(s.tenant.Name())
+	return !ok || current != s.tenant
 }
 
 // takeShare takes a share in the place of the one there is, unless calls were

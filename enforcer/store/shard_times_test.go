@@ -28,6 +28,8 @@ type shardTimes struct {
 	// machine is the enforcer's clock, and that of Redis.
 	machine atomic.Pointer[time.Time]
 	taken   map[uint32]bool
+	// present is the configuration of the only tenant with shares.
+	present atomic.Pointer[admission.Tenant]
 }
 
 func newShardTimes(t *testing.T) *shardTimes {
@@ -38,6 +40,10 @@ func newShardTimes(t *testing.T) *shardTimes {
 	s.store = &lossy{Store: inner, unanswered: map[string]bool{}}
 	s.admitter = admission.NewAdmitter(s.store)
 	s.admitter.UseClock(func() time.Time { return *s.machine.Load() })
+	s.admitter.Follow(func(string) (*admission.Tenant, bool) {
+		present := s.present.Load()
+		return present, present != nil
+	})
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { s.admitter.Run(ctx) })
@@ -71,6 +77,9 @@ func (s *shardTimes) tenant(ahead time.Duration, storeLossPercent int32) *admiss
 	now := *s.machine.Load()
 	time := floats(float64(now.Add(ahead).UnixMilli()), float64(now.UnixMilli()))
 	testkit.Must(s.T, s.redis.client.Set(s.Context(), limiterv1.ClockKey(limiterv1.Shard(doc.Tenant)), time, 0).Err())
+	if storeLossPercent > 0 {
+		s.present.Store(tenant)
+	}
 	return tenant
 }
 
@@ -120,6 +129,25 @@ func TestIdleShareIsGivenBack(t *testing.T) {
 	s.call(other)
 	s.passTo(midnight.Add(65 * time.Second))
 	s.awaitHeld(bounded, 0)
+}
+
+// TestShareOfAFormerConfigurationIsGivenBack: where the configuration has changed under which
+// a share was taken, or is gone, the share is given back though no call is made any more.
+func TestShareOfAFormerConfigurationIsGivenBack(t *testing.T) {
+	for _, isGone := range []bool{false, true} {
+		s := newShardTimes(t)
+		bounded := s.tenant(0, 10)
+		s.call(bounded)
+		s.awaitHeld(bounded, money.USD/10)
+		if isGone {
+			s.present.Store(nil)
+		} else {
+			changed, err := admission.NewTenant(bounded.Document())
+			testkit.Must(t, err)
+			s.present.Store(changed)
+		}
+		s.awaitHeld(bounded, 0)
+	}
 }
 
 // TestShareServesByTheTimeOfItsShard: calls are admitted from a share while Redis is lost,

@@ -119,6 +119,7 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 	e.admitter = admission.NewAdmitter(e.limiter.Load())
 	e.ledger = ledger.NewWriter(e.database, &e.limiter, log)
 	e.admitter.RecordIn(e.ledger)
+	e.admitter.Follow(running.Tenant)
 	e.refusals = ledger.NewRefusalWriter(e.database, log)
 	e.announcer = recovery.NewAnnouncer(recovery.AnnouncerOptions{
 		Redis: e.redis, Database: e.database, Limiter: e.limiter.Load(), Calls: e.admitter, Ledger: e.ledger, Session: e.session.ID, Log: log,
