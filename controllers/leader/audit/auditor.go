@@ -29,6 +29,8 @@ const (
 	// confirmAfter is how long after a difference was found it is looked again: what ends
 	// late is in the ledger a moment before its tenants are counted anew.
 	confirmAfter = time.Second
+	// mendAgain is how long a tenant is let alone that was counted anew because of what is held.
+	mendAgain = time.Minute
 	// mostUsers is how many users of a tenant are looked at in one audit: others the
 	// next time.
 	mostUsers = 500
@@ -79,13 +81,15 @@ type Auditor struct {
 	// unseen is the last of what its counters could not see of a tenant when it was counted
 	// anew for that.
 	unseen map[string]time.Time
+	// mended is when a tenant was last counted anew because of what is held.
+	mended map[string]time.Time
 }
 
 // New makes an Auditor whose pauses between two tenants are pause at most; zero is DefaultPause.
 func New(documents Documents, counters Counters, kept KeptFindings, ledger LedgerReader, recorder *events.Recorder, pause time.Duration) *Auditor {
 	return &Auditor{
 		documents: documents, counters: counters, kept: kept, ledger: ledger, recorder: recorder, longest: cmp.Or(pause, DefaultPause),
-		unseen: map[string]time.Time{},
+		unseen: map[string]time.Time{}, mended: map[string]time.Time{},
 	}
 }
 
@@ -175,7 +179,24 @@ func (a *Auditor) Audit(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return a.recordDrift(ctx, document, append(findings, sums...))
+	if err := a.recordDrift(ctx, document, append(findings, sums...)); err != nil {
+		return err
+	}
+	return a.mend(ctx, document, findings)
+}
+
+// mend has a tenant counted anew of which a counter holds something else than the open calls
+// do, which nothing else would put right: no call is left that could end it, or a call
+// holds nothing. What is counted is read while the tenant is suspended, so that nothing is
+// released, or admitted, meanwhile.
+func (a *Auditor) mend(ctx context.Context, document limiterv1.Tenant, findings []Finding) error {
+	isHeld := func(f Finding) bool { return f.Held }
+	if !slices.ContainsFunc(findings, isHeld) || time.Since(a.mended[document.Tenant]) < mendAgain {
+		return nil
+	}
+	a.mended[document.Tenant] = time.Now()
+	log.FromContext(ctx).Info("Counting a tenant anew: its counters hold something else than its open calls", "tenant", document.Tenant)
+	return a.counters.Distrust(ctx, document.Root(), document.Tenant)
 }
 
 // confirm looks again at a difference that was not there before. Where the ledger has what

@@ -25,6 +25,9 @@ type Finding struct {
 	// with the settled calls that are on their way there.
 	Counted  money.Nanos `json:"counted"`
 	Recorded money.Nanos `json:"recorded"`
+	// Held is whether this is about what is held: Counted is then what the limiter counts as
+	// held, and Recorded what its open calls hold.
+	Held bool `json:"held,omitempty"`
 	// Broken is, where this is no comparison, what was broken in Redis and was mended, as
 	// "<kind>:<field>", and Times how often.
 	// Epoch is that of the counters: each epoch begins to count anew.
@@ -43,7 +46,11 @@ func (f Finding) key() string {
 	if f.Sums != "" {
 		return "sums/" + f.Start.Format(time.DateOnly)
 	}
-	return fmt.Sprintf("%s/%s/%d", f.Limit, f.User, f.Start.Unix())
+	key := fmt.Sprintf("%s/%s/%d", f.Limit, f.User, f.Start.Unix())
+	if f.Held {
+		key += "/held"
+	}
+	return key
 }
 
 // drift is how far they are apart.
@@ -61,13 +68,18 @@ func (f Finding) text() string {
 	if f.User != "" {
 		whose = " of user " + f.User
 	}
+	if f.Held {
+		return fmt.Sprintf("limit %s%s counts %s USD as held since %s, but the open calls hold %s USD: the tenant is recounted",
+			f.Limit, whose, f.Counted, f.Start.UTC().Format(time.RFC3339), f.Recorded)
+	}
 	return fmt.Sprintf("limit %s%s counts %s USD as spent since %s, but the ledger has %s",
 		f.Limit, whose, f.Counted, f.Start.UTC().Format(time.RFC3339), f.Recorded)
 }
 
 // compare finds the counters of a moment that are neither what the ledger said before
 // it nor what it said after it nor anything between: what it said at that moment lies
-// there.
+// there. What is held is to be what the calls hold that were open at that moment, unless
+// nobody can read what some of them hold.
 func compare(level limiterv1.Level, snapshot limiterstore.Snapshot, before, after recovery.Expected) []Finding {
 	var findings []Finding
 	for _, limit := range level.Money {
@@ -81,6 +93,9 @@ func compare(level limiterv1.Level, snapshot limiterstore.Snapshot, before, afte
 			found := between(before.Users[user][field], snapshot.Users[user][field], after.Users[user][field])
 			findings = append(findings, named(limit.Name, user, found)...)
 		}
+	}
+	if snapshot.Unreadable > 0 {
+		findings = slices.DeleteFunc(findings, func(f Finding) bool { return f.Held })
 	}
 	for _, what := range slices.Sorted(maps.Keys(snapshot.Broken)) {
 		findings = append(findings, Finding{Broken: what, Times: snapshot.Broken[what], Epoch: snapshot.Epoch})
@@ -96,8 +111,14 @@ func named(limit, user string, findings []Finding) []Finding {
 }
 
 // between finds the periods of a counter in which it says less than both or more than
-// both. As a rule low is what was said before: only a call that is amended makes it less.
+// both, and those in which it holds something else than the calls that were open. As a
+// rule low is what was said before: only a call that is amended makes it less.
 func between(low, counter, high limiterv1.MoneyCounter) (findings []Finding) {
+	hold := func(start time.Time, counted, held money.Nanos) {
+		if counted != held {
+			findings = append(findings, Finding{Start: start, Counted: counted, Recorded: held, Held: true})
+		}
+	}
 	add := func(start time.Time, before, counted, after money.Nanos) {
 		low, high := min(before, after), max(before, after)
 		if counted < low || counted > high {
@@ -112,13 +133,17 @@ func between(low, counter, high limiterv1.MoneyCounter) (findings []Finding) {
 	switch {
 	case isSame:
 		add(low.Start, low.Spent, counter.Spent, high.Spent)
+		hold(low.Start, counter.Held, low.Held)
 		if counter.EarlierStart.Equal(low.EarlierStart) {
 			add(low.EarlierStart, low.EarlierSpent, counter.EarlierSpent, high.EarlierSpent)
+			hold(low.EarlierStart, counter.EarlierHeld, low.EarlierHeld)
 		}
 	case !low.Start.Before(counter.End): // no call has turned it yet
 		add(low.Start, low.Spent, 0, high.Spent)
+		hold(low.Start, 0, low.Held)
 		if counter.Start.Equal(low.EarlierStart) {
 			add(low.EarlierStart, low.EarlierSpent, counter.Spent, high.EarlierSpent)
+			hold(low.EarlierStart, counter.Held, low.EarlierHeld)
 		}
 	}
 	// Else the tenant has moved to another time zone: it goes on counting from where the

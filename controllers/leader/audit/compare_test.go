@@ -19,6 +19,11 @@ func TestBetween(t *testing.T) {
 	of := func(spent, earlier money.Nanos) limiterv1.MoneyCounter {
 		return limiterv1.MoneyCounter{Start: day(3), End: day(4), Spent: spent, EarlierStart: day(2), EarlierSpent: earlier}
 	}
+	holding := func(held, earlier money.Nanos) limiterv1.MoneyCounter {
+		counter := of(5, 7)
+		counter.Held, counter.EarlierHeld = held, earlier
+		return counter
+	}
 	yesterdays := limiterv1.MoneyCounter{Start: day(2), End: day(3), Spent: 7, EarlierStart: day(1)}
 	for name, tc := range map[string]struct {
 		before, counter, after limiterv1.MoneyCounter
@@ -33,9 +38,19 @@ func TestBetween(t *testing.T) {
 		"not turned, though something was spent": {
 			before: of(1, 7), counter: yesterdays, after: of(1, 7), want: []Finding{{Start: day(3), Counted: 0, Recorded: 1}},
 		},
-		"not turned, and wrong": {before: of(0, 8), counter: yesterdays, after: of(0, 8), want: []Finding{{Start: day(2), Counted: 7, Recorded: 8}}},
-		"never counted":         {before: of(0, 0), after: of(0, 0)},
-		"forgotten":             {before: of(5, 0), after: of(5, 0), want: []Finding{{Start: day(3), Counted: 0, Recorded: 5}}},
+		"not turned, and wrong":        {before: of(0, 8), counter: yesterdays, after: of(0, 8), want: []Finding{{Start: day(2), Counted: 7, Recorded: 8}}},
+		"holds what open calls hold":   {before: holding(3, 4), counter: holding(3, 4), after: holding(3, 4)},
+		"holds more":                   {before: holding(3, 4), counter: holding(4, 4), after: holding(3, 4), want: []Finding{{Start: day(3), Counted: 4, Recorded: 3, Held: true}}},
+		"holds less":                   {before: holding(3, 4), counter: holding(0, 4), after: holding(3, 4), want: []Finding{{Start: day(3), Counted: 0, Recorded: 3, Held: true}}},
+		"holds more in the one before": {before: holding(3, 0), counter: holding(3, 4), after: holding(3, 0), want: []Finding{{Start: day(2), Counted: 4, Recorded: 0, Held: true}}},
+		"not turned yet, and a call of before is open": {
+			before:  limiterv1.MoneyCounter{Start: day(3), End: day(4), EarlierStart: day(2), EarlierHeld: 2},
+			counter: limiterv1.MoneyCounter{Start: day(2), End: day(3), Held: 3, EarlierStart: day(1)},
+			after:   limiterv1.MoneyCounter{Start: day(3), End: day(4), EarlierStart: day(2), EarlierHeld: 2},
+			want:    []Finding{{Start: day(2), Counted: 3, Recorded: 2, Held: true}},
+		},
+		"never counted": {before: of(0, 0), after: of(0, 0)},
+		"forgotten":     {before: of(5, 0), after: of(5, 0), want: []Finding{{Start: day(3), Counted: 0, Recorded: 5}}},
 		"on from another zone's day": {
 			before: of(1, 7), counter: limiterv1.MoneyCounter{Start: day(3).Add(-time.Hour), End: day(4), Spent: 4}, after: of(1, 7),
 		},

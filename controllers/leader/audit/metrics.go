@@ -8,11 +8,11 @@ import (
 var (
 	audits = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "bursar_manager_audits_total",
-		Help: "Comparisons of a tenant's counters with the ledger, by result: clean, drift, skipped (too busy, or being set), failed.",
+		Help: "Comparisons of a tenant's counters with the ledger and the open calls, by result: clean, drift, skipped (too busy, or being set), failed.",
 	}, []string{"result"})
 	tenantsWithDrift = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "bursar_manager_audit_tenants_with_drift",
-		Help: "Tenants with money counters that differ from the ledger.",
+		Help: "Tenants with money counters that differ from the ledger, or from what open calls hold.",
 	})
 	tenantsWithWrongSums = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "bursar_manager_audit_tenants_with_wrong_sums",
@@ -20,7 +20,7 @@ var (
 	})
 	drift = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "bursar_manager_audit_drift_usd",
-		Help: "Sum of the differences between these counters and the ledger, in US dollars.",
+		Help: "Sum of the differences between these counters and the ledger or the open calls, in US dollars.",
 	})
 )
 

@@ -52,7 +52,8 @@ func (c *Calls) announce(ctx context.Context, session string, calls map[uint32]m
 	}
 	_, err = c.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for shard := range uint32(limiterv1.Shards) {
-			replaceCalls(ctx, pipe, limiterv1.CallsKey(shard, session), decodeCalls(session, known[shard].Val()), calls[shard])
+			stored, _ := decodeCalls(session, known[shard].Val())
+			replaceCalls(ctx, pipe, limiterv1.CallsKey(shard, session), stored, calls[shard])
 		}
 		return nil
 	})

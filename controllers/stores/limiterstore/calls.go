@@ -44,21 +44,27 @@ func (c *Calls) InShard(ctx context.Context, shard uint32) (calls []StoredCall, 
 		return nil, time.Time{}, fmt.Errorf("read the calls of shard %d: %w", shard, unanswered(err))
 	}
 	for i, session := range sessions {
-		calls = append(calls, decodeCalls(session, records[i].Val())...)
+		of, _ := decodeCalls(session, records[i].Val())
+		calls = append(calls, of...)
 	}
 	return calls, now, nil
 }
 
-// decodeCalls are the calls of a session.
-func decodeCalls(session string, records map[string]string) (calls []StoredCall) {
+// decodeCalls are the calls of a session, and how many records there are beside them that
+// nobody can read.
+func decodeCalls(session string, records map[string]string) (calls []StoredCall, unreadable int) {
 	for id, raw := range records {
+		if id == limiterv1.FencedField {
+			continue
+		}
 		record, err := limiterv1.DecodeCallRecord([]byte(raw))
 		if err != nil {
-			continue // the mark of a dead session, or what nobody can read
+			unreadable++
+			continue
 		}
 		calls = append(calls, StoredCall{Session: session, ID: id, CallRecord: record})
 	}
-	return calls
+	return calls, unreadable
 }
 
 // Drop drops calls of a session that the ledger has.

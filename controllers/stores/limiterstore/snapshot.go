@@ -32,6 +32,8 @@ type Snapshot struct {
 	Tenant map[string]limiterv1.MoneyCounter
 	Users  map[string]map[string]limiterv1.MoneyCounter
 	Calls  []StoredCall
+	// Unreadable is how many records of calls there are that nobody can read.
+	Unreadable int
 	// Broken counts what scripts found broken in the counters of the tenant and of its
 	// users, and mended, by "<kind>:<field>".
 	Broken map[string]int64
@@ -104,9 +106,21 @@ func (c *Counters) Snapshot(ctx context.Context, root, tenant string, fields []s
 		}
 	}
 	for i, session := range sessions {
-		snapshot.Calls = append(snapshot.Calls, decodeCalls(session, records[i].Val())...)
+		calls, unreadable := decodeCalls(session, records[i].Val())
+		snapshot.Calls = append(snapshot.Calls, calls...)
+		snapshot.Unreadable += unreadable + unreadableBodies(calls)
 	}
 	return snapshot, nil
+}
+
+// unreadableBodies is how many of the calls are open and do not say where they are counted.
+func unreadableBodies(calls []StoredCall) (unreadable int) {
+	for _, call := range calls {
+		if _, err := call.OpenCall(); err != nil && !call.Settled {
+			unreadable++
+		}
+	}
+	return unreadable
 }
 
 // areValid reports whether the fields of a tenant's counters say that those of the tenant
