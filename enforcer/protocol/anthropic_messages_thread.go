@@ -48,7 +48,7 @@ func (r *messagesRequest) writesFor(model limiterv1.Model) price.Kind {
 // threadRefusal is what Anthropic says beside an error of a request that it cannot keep in a
 // thread. Its clients' tool runners then go on without one.
 type threadRefusal struct {
-	Code        string   `json:"error_code"`
+	ErrorCode   string   `json:"error_code"`
 	Unsupported []string `json:"unsupported"`
 }
 
@@ -57,5 +57,5 @@ func threadRefusalOf(err Error) *threadRefusal {
 	if err.Param != threadMember || err.Code != "unsupported_parameter" {
 		return nil
 	}
-	return &threadRefusal{Code: "thread_unsupported_request", Unsupported: []string{err.Message}}
+	return &threadRefusal{ErrorCode: "thread_unsupported_request", Unsupported: []string{err.Message}}
 }
