@@ -37,6 +37,7 @@ var compactAllowed = allowed{
 	"tools":            ofTypes(whyClientsTools, compactTools()),
 	"prompt_cache_key": free, "prompt_cache_retention": free, "prompt_cache_options": cacheOptions,
 	"parallel_tool_calls": free, "reasoning": responsesAllowed["reasoning"], "text": free, "metadata": free, "client_metadata": free,
+	"image": unbounded(whySeparately),
 }
 
 // compactTools are tools of Responses, of which none has a fee.

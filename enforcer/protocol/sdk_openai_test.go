@@ -33,6 +33,7 @@ func TestOpenAIClient(t *testing.T) {
 func TestOpenAIClientOfResponses(t *testing.T) {
 	types := sdkTypes(t, "openai")
 	checkDecided(t, "ResponseNewParams", types["ResponseNewParams"], responsesAllowed)
+	checkDecided(t, "ResponseCompactParams", types["ResponseCompactParams"], compactAllowed)
 	checkDecided(t, "ResponseUsage", types["ResponseUsage"], responsesKnown)
 	checkDecided(t, "ResponseUsageInputTokensDetails", types["ResponseUsageInputTokensDetails"], responsesKnown["input_tokens_details"])
 	checkDecided(t, "ResponseUsageOutputTokensDetails", types["ResponseUsageOutputTokensDetails"], responsesKnown["output_tokens_details"])

@@ -30,7 +30,7 @@ anthropic)
 openai)
 	cd "$(dir "github.com/openai/openai-go/v3@$2")"
 	members 'ChatCompletionNewParams|ChatCompletion(Developer|System|User|Assistant|Tool)MessageParam|ChatCompletionContentPart(Text|Image|ImageImageURL|InputAudio|File|FileFile|Refusal)Param|CompletionUsage|CompletionUsage(Completion|Prompt)TokensDetails|EmbeddingNewParams|CreateEmbeddingResponseUsage' chatcompletion.go completion.go embedding.go
-	members 'ResponseNewParams|ResponseUsage|ResponseUsage(Input|Output)TokensDetails|ResponseInputItem[A-Za-z]*(Call|Output|Tools|Compaction|Reference)Param|Response(FunctionToolCall|CustomToolCall|CustomToolCallOutput|ReasoningItem|CompactionItem|OutputMessage)Param|(ApplyPatch|Custom|FunctionShell|Function|Namespace|FileSearch|Computer)ToolParam|Tool[A-Z][A-Za-z]*Param|WebSearchTool|ToolSearchToolParam' responses/response.go
+	members 'ResponseNewParams|ResponseCompactParams|ResponseUsage|ResponseUsage(Input|Output)TokensDetails|ResponseInputItem[A-Za-z]*(Call|Output|Tools|Compaction|Trigger|Reference)Param|Response(FunctionToolCall|CustomToolCall|CustomToolCallOutput|ReasoningItem|CompactionItem|OutputMessage)Param|(ApplyPatch|Custom|FunctionShell|Function|Namespace|FileSearch|Computer)ToolParam|Tool[A-Z][A-Za-z]*Param|WebSearchTool|ToolSearchToolParam' responses/response.go
 	;;
 gemini)
 	cd "$(dir "google.golang.org/genai@$2")"
