@@ -135,7 +135,7 @@ mixed: build tools parts ## Make 5,000 calls of all protocols, a third of them c
 .PHONY: clients
 clients: build tools parts ## Call Bursar with the providers' own clients; needs Node.js 20 or newer, and npm's network
 	@cd hack/clients/gosdk && ../../gobuild.sh 'the clients for Go' bin/gosdk .
-	go test -tags clients -count=1 -v -timeout 10m ./hack/clients
+	go test -tags clients -count=1 -v -timeout 30m ./hack/clients
 
 .PHONY: faults
 faults: build tools parts ## Kill enforcers and managers, lose Redis and Postgres again and again, set clocks; end with a table. FAULTS=losses runs that group

@@ -31,7 +31,7 @@ spec:
   credentialFile: openai
   models:
   - {name: mixed-gpt-4o, upstreamName: gpt-4o, tokenizer: o200k_base, maxOutputTokens: 4000, prices: {input: "2.50", cachedInput: "1.25", output: "10"}}
-  - {name: gpt-5, maxOutputTokens: 4000, prices: {input: "1.25", cachedInput: "0.125", output: "10"}}
+  - {name: gpt-5, contextWindow: 4000, maxOutputTokens: 4000, prices: {input: "1.25", cachedInput: "0.125", output: "10"}}
   - {name: text-embedding-3-small, prices: {input: "0.02"}}
 ---
 apiVersion: bursar.dev/v1alpha1
@@ -62,7 +62,7 @@ spec:
       cacheWrite1h: "6"
       output: "15"
       multipliers: [{property: inference_geo, value: us, factor: "1.1"}, {property: speed, value: fast, factor: "6"}]
-      fees: [{name: web_search, amount: "0.01"}]
+      fees: [{name: web_search, amount: "0.01", usesPerCall: 2}]
 ---
 apiVersion: bursar.dev/v1alpha1
 kind: ModelProvider
@@ -144,13 +144,21 @@ func newMixedCall(random *rand.Rand) mixedCall {
 	case 2:
 		c.path, c.keyField, c.input, c.output = "/v1/responses", "Authorization", 2500, 10_000
 		c.body = map[string]any{"model": model, "input": prompt(" crlf"), "max_output_tokens": output, "stream": stream}
+		if c.cut == byNobody && random.IntN(4) == 0 {
+			c.path = "/v1/responses/compact"
+			c.body = map[string]any{"model": model, "input": prompt(""), "tools": []any{map[string]any{"type": "web_search"}}}
+		}
 	case 3:
 		c.path, c.keyField, c.counted = "/v1/messages", "X-Api-Key", false
 		more := []string{" write=2 write1h=1", " write1h=3 unsplit", " geo=us", " geo=us speed=fast", " searches=2", " noend"}[random.IntN(6)]
 		block := map[string]any{"type": "text", "text": prompt(more), "cache_control": map[string]any{"type": "ephemeral", "ttl": "1h"}}
+		search := map[string]any{"type": "web_search_20250305", "name": "web_search"}
+		if random.IntN(2) > 0 {
+			search["max_uses"] = 2 // else the fee says so
+		}
 		c.body = map[string]any{
 			"model": "claude-sonnet-4-5", "messages": []any{map[string]any{"role": "user", "content": []any{block}}}, "max_tokens": output, "stream": stream,
-			"tools": []any{map[string]any{"type": "web_search_20250305", "name": "web_search", "max_uses": 2}},
+			"tools": []any{search},
 		}
 	case 4:
 		c.path, c.keyField, c.input, c.output = "/v1beta/models/gemini-2.5-flash:generateContent", "X-Goog-Api-Key", 300, 2500
