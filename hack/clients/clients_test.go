@@ -4,23 +4,15 @@ package clients
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"log"
-	"maps"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -192,91 +184,6 @@ type result struct {
 	}
 }
 
-// door is the way to the enforcer, and notes what goes through it.
-type door struct {
-	*httptest.Server
-	// adds is what it adds to the header of every request; set before the first one.
-	adds     http.Header
-	mu       sync.Mutex
-	answered []answered
-	// said is what all answers have said, and ended how many of them were read to their end.
-	said  bytes.Buffer
-	ended int
-}
-
-type answered struct {
-	status     int
-	retryAfter time.Duration
-	at         time.Time
-	callID     string
-}
-
-func newDoor(t *testing.T) *door {
-	t.Helper()
-	enforcer, err := url.Parse(bursar.EnforcerURLs[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &door{}
-	proxy := httputil.NewSingleHostReverseProxy(enforcer)
-	proxy.FlushInterval = -1
-	direct := proxy.Director
-	proxy.Director = func(r *http.Request) {
-		direct(r)
-		maps.Copy(r.Header, d.adds)
-	}
-	proxy.ErrorLog = log.New(t.Output(), "door: ", log.Lmicroseconds)
-	// Each door has its own: any test server that closes also closes connections of the
-	// default one, and now and then a stream through another door was cut on this side.
-	transport := &http.Transport{}
-	proxy.Transport = transport
-	proxy.ModifyResponse = func(r *http.Response) error {
-		a := answered{status: r.StatusCode, at: time.Now(), callID: r.Header.Get("X-Bursar-Call-Id")}
-		a.retryAfter, _ = time.ParseDuration(cmp.Or(r.Header.Get("Retry-After"), "0") + "s")
-		r.Body = overheard{r.Body, d}
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.answered = append(d.answered, a)
-		return nil
-	}
-	d.Server = httptest.NewServer(proxy)
-	t.Cleanup(func() {
-		d.Close()
-		transport.CloseIdleConnections()
-	})
-	return d
-}
-
-// overheard is the body of an answer, of which the door notes what it says.
-type overheard struct {
-	io.ReadCloser
-	door *door
-}
-
-func (o overheard) Read(p []byte) (int, error) {
-	read, err := o.ReadCloser.Read(p)
-	o.door.mu.Lock()
-	defer o.door.mu.Unlock()
-	o.door.said.Write(p[:read])
-	if err == io.EOF {
-		o.door.ended++
-	}
-	return read, err
-}
-
-// heard is what all answers have said so far, and how many of them were read to their end.
-func (d *door) heard() (said string, ended int) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.said.String(), d.ended
-}
-
-func (d *door) log() []answered {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return append([]answered(nil), d.answered...)
-}
-
 // make makes a call through the door with a user's key.
 func (c call) make(t *testing.T, d *door, user string) (r result) {
 	t.Helper()
@@ -443,67 +350,6 @@ func TestErrorInAStream(t *testing.T) {
 			t.Errorf("answers %+v, want one of 200", log)
 		}
 	})
-}
-
-// TestCostComment: a client that asks for what a stream cost is told in a comment at its end, and
-// reads the stream as any other. Google's client cannot, and is not told.
-func TestCostComment(t *testing.T) {
-	sideBySide(t, "cost comment", func(c call) bool { return c.kind == streamed }, func(t *testing.T, c call) {
-		d := newDoor(t)
-		d.adds = http.Header{"X-Bursar-Cost-Comment": {"true"}}
-		if r := c.make(t, d, "rich"); r.Error != nil || !c.answers(r.Text) {
-			t.Errorf("got %q, error %+v", r.Text, r.Error)
-		}
-		log := d.log()
-		if len(log) != 1 {
-			t.Fatalf("answers %+v, want one", log)
-		}
-		checkBill(t, log[0].callID)
-		said, ended := d.heard()
-		if ended == 0 {
-			return // as OpenAI's clients stop at [DONE]
-		}
-		if told := strings.Contains(said, "\n: bursar call-id="+log[0].callID+" cost-usd=0.0"); told != (c.client.name != "genai") {
-			t.Errorf("whether the stream tells its cost: %t, in\n%s", told, said)
-		}
-	})
-}
-
-// TestThreads: a conversation that Anthropic keeps goes on by what is new alone; where nothing
-// bounds it, the tool runner goes on by itself with all that was said.
-func TestThreads(t *testing.T) {
-	for name, want := range map[string][]int{"thread": {200, 200, 200}, "unbounded": {200, 400, 200}} {
-		t.Run(name, func(t *testing.T) {
-			d := newDoor(t)
-			r := (call{client: client{name: "anthropic"}, api: name}).make(t, d, "rich")
-			if r.Error != nil || !strings.HasPrefix(r.Text, "token0 ") {
-				t.Errorf("got %q, error %+v", r.Text, r.Error)
-			}
-			var got []int
-			for _, answer := range d.log() {
-				if got = append(got, answer.status); answer.status == http.StatusOK {
-					checkBill(t, answer.callID)
-				}
-			}
-			if !slices.Equal(got, want) {
-				said, _ := d.heard()
-				t.Errorf("answers of %v, want %v: %s", got, want, said)
-			}
-		})
-	}
-}
-
-// TestCompaction: OpenAI's clients have a conversation made short.
-func TestCompaction(t *testing.T) {
-	for _, c := range []client{{name: "openai"}, {name: "openai-go", inGo: true}} {
-		t.Run(c.name, func(t *testing.T) {
-			d := newDoor(t)
-			if r := (call{client: c, api: "compact"}).make(t, d, "rich"); r.Error != nil || r.Text != "compaction" {
-				t.Fatalf("got %q, error %+v", r.Text, r.Error)
-			}
-			checkBill(t, d.log()[0].callID)
-		})
-	}
 }
 
 // checkBill compares the ledger with the provider's bill for a call.
