@@ -115,6 +115,11 @@ type ModelProviderSpec struct {
 	// +kubebuilder:validation:Enum=Stop;Drain
 	// +optional
 	OnClientGone string `json:"onClientGone,omitempty"`
+	// checkInterval is after how long without an answered call each enforcer asks the provider for something that costs nothing, such as its list of models, and how often from then on: whole seconds between "1m" and "24h", such as "10m". A wrong key or host then shows in the conditions CredentialValid and Reachable before there is a caller. Unset: enforcers ask the provider for nothing but calls.
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+(s|m|h))+$') && duration(self) >= duration('1m') && duration(self) <= duration('24h')",message="must be a duration of whole seconds between 1m and 24h, such as \"10m\""
+	// +optional
+	CheckInterval string `json:"checkInterval,omitempty"`
 }
 
 // UnlistedModels bounds a call for a model that no ModelProvider lists.

@@ -140,6 +140,7 @@ spec:
   passFields: [plugins]
   neutralUsage: [searches]
   onClientGone: Drain
+  checkInterval: 10m
   models:
   - name: gpt-4o
     upstreamName: gpt-4o

@@ -32,3 +32,8 @@ func (r *Reports) SetNow(now func() time.Time) { r.now = now }
 
 // Look looks for the files of the providers that there are.
 func (r *Reports) Look(providers ...limiterv1.Provider) { r.look(providers) }
+
+// Check checks those of the providers that are due.
+func (c *Checker) Check(ctx context.Context, providers ...limiterv1.Provider) {
+	c.check(ctx, providers)
+}

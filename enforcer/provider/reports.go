@@ -120,6 +120,31 @@ func (r *Reports) Answered(provider limiterv1.Provider, model, endpoint string, 
 	return broken
 }
 
+// checked notes that a provider has answered a check, and what that says of its key: KeyRejected,
+// NoTrouble, or empty for nothing.
+func (r *Reports) checked(provider limiterv1.Provider, key limiterv1.ProviderTrouble) {
+	r.change(provider, func(s *seen, now time.Time) {
+		s.connection.works(now)
+		switch key {
+		case limiterv1.KeyRejected:
+			s.key.fails(now, key)
+		case limiterv1.NoTrouble:
+			s.key.works(now)
+		}
+	})
+}
+
+// answeredAt is when a provider has last answered; zero if it has not.
+func (r *Reports) answeredAt(provider limiterv1.Provider) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.providers[provider.Name]
+	if s == nil || s.endpoint != provider.Endpoint || s.file != provider.CredentialFile {
+		return time.Time{}
+	}
+	return s.connection.good
+}
+
 // answered notes the status of an answer to a call of a model at an endpoint.
 func (s *seen) answered(model, endpoint string, status int, now time.Time) (broken bool) {
 	of := s.models[model]

@@ -56,6 +56,7 @@ func New(opts Options) *Provider {
 		p.mux.Handle(pattern, helper)
 	}
 	p.mux.Handle("GET /v1/models", p.authenticated(chatAPI{}, p.listModels))
+	p.mux.Handle("GET /v1beta/models", p.authenticated(geminiAPI{}, p.listModels))
 	p.mux.HandleFunc("GET /bill", func(w http.ResponseWriter, r *http.Request) { writeJSON(w, r, marshal(p.Bill())) })
 	p.mux.HandleFunc("DELETE /bill", func(w http.ResponseWriter, _ *http.Request) {
 		p.ResetBill()

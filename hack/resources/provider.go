@@ -41,6 +41,7 @@ func (m *Maker) newProvider() *v1alpha1.ModelProvider {
 		}
 	}
 	p.Spec.OnClientGone = pick(m, "", "Stop", "Drain")
+	p.Spec.CheckInterval = pick(m, "", "", "1m", "1h30m", "24h")
 	if m.oneIn(20) {
 		for i := len(p.Spec.Models); i < 512; i++ {
 			p.Spec.Models = append(p.Spec.Models, v1alpha1.Model{

@@ -31,6 +31,7 @@ var providerFlaws = all(
 	is("spec.models[*].tokenizer", "", "o200k", 1),
 	is("spec.models[*].reasoning", "", "hidden", "None", 1),
 	is("spec.onClientGone", "", "drain", "Wait", 1),
+	is("spec.checkInterval", "", "59s", "24h1s", "90500ms", "10 m", "10m\r\n", "-10m", "soon", 600, true),
 	breaks("spec.models", "spec", aSpec("Anthropic", map[string]any{"tokenizer": "o200k_base"})),
 	is("spec.models[*].maxOutputTokens", 0, -1, 10_000_001, "many", 1.5),
 	breaks("spec.models[0].maxOutputTokens", "spec.models", []any{aModelOf(map[string]any{"maxOutputTokens": 1}, aPrice("1", nil))}),

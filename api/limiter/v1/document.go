@@ -462,6 +462,9 @@ type Provider struct {
 	CostReported bool `json:"costReported,omitempty"`
 	// OnClientGone is what becomes of a streamed answer whose client has gone; empty is Stop.
 	OnClientGone OnClientGone `json:"onClientGone,omitempty"`
+	// CheckSeconds is how long the provider may have answered no call before it is checked, and
+	// how often from then on, in seconds; 0 for never.
+	CheckSeconds int64 `json:"checkSeconds,omitempty"`
 }
 
 // OnClientGone is what becomes of an answer whose client has gone.

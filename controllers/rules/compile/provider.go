@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/url"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -44,6 +45,8 @@ func Provider(provider *v1alpha1.ModelProvider) (limiterv1.Provider, field.Error
 	compiled.PassFields = provider.Spec.PassFields
 	compiled.NeutralUsage, compiled.CostReported = provider.Spec.NeutralUsage, provider.Spec.CostReported
 	compiled.OnClientGone = limiterv1.OnClientGone(provider.Spec.OnClientGone)
+	checkInterval, _ := time.ParseDuration(provider.Spec.CheckInterval) // the API server has seen to it
+	compiled.CheckSeconds = int64(checkInterval / time.Second)
 	return compiled, nil
 }
 

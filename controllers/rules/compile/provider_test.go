@@ -97,9 +97,9 @@ func TestReporting(t *testing.T) {
 // TestWhatIsChargedOfCutAnswers: what a ModelProvider says of answers that are cut off.
 func TestWhatIsChargedOfCutAnswers(t *testing.T) {
 	p := provider()
-	p.Spec.OnClientGone, p.Spec.Models[0].Reasoning = "Drain", "Hidden"
+	p.Spec.OnClientGone, p.Spec.Models[0].Reasoning, p.Spec.CheckInterval = "Drain", "Hidden", "10m"
 	got, errs := compile.Provider(p)
-	if len(errs) > 0 || got.OnClientGone != limiterv1.Drain || got.Models[0].Reasoning != limiterv1.ReasoningHidden {
+	if len(errs) > 0 || got.OnClientGone != limiterv1.Drain || got.CheckSeconds != 600 || got.Models[0].Reasoning != limiterv1.ReasoningHidden {
 		t.Errorf("errors %v; compiled %+v", errs, got)
 	}
 }

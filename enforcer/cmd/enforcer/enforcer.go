@@ -63,6 +63,7 @@ type enforcer struct {
 	provider *provider.Client
 	// reports are what is seen of the providers.
 	reports *provider.Reports
+	checker *provider.Checker
 
 	running  *config.Config
 	follower *config.Follower
@@ -133,6 +134,7 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 	e.answers, e.replays = answercache.New(options.answerCacheBytes), answercache.New(options.replayCacheBytes)
 	registry := prometheus.NewRegistry()
 	protocols := protocol.Protocols()
+	e.checker = provider.NewChecker(e.provider, e.reports, protocols)
 	e.identifier = identity.NewIdentifier(identity.Options{
 		Config: running, Protocols: protocols, WantKeys: e.wantKeys, Metrics: identity.NewMetrics(registry),
 	})
@@ -177,7 +179,7 @@ func (e *enforcer) run(ctx context.Context) error {
 	for _, task := range []func(context.Context){
 		e.follower.Run, e.session.Run, e.onceBegun(e.adopter.Run), e.onceBegun(e.announcer.Run), e.onceBegun(e.bypass.Run),
 		e.admitter.Run, e.ledger.Run,
-		e.refusals.Run, e.answers.Run, e.replays.Run, e.lookAtKeys,
+		e.refusals.Run, e.answers.Run, e.replays.Run, e.lookAtKeys, e.checkProviders,
 	} {
 		e.background.Go(func() { task(e.inBackground) })
 	}
@@ -203,6 +205,11 @@ func (e *enforcer) run(ctx context.Context) error {
 // providers there are.
 func (e *enforcer) lookAtKeys(ctx context.Context) {
 	e.onceBegun(func(ctx context.Context) { e.reports.Run(ctx, e.running.Providers) })(ctx)
+}
+
+// checkProviders checks the providers that want it, from when it is known which there are.
+func (e *enforcer) checkProviders(ctx context.Context) {
+	e.onceBegun(func(ctx context.Context) { e.checker.Run(ctx, e.running.Providers) })(ctx)
 }
 
 // startProbes answers probes until stopProbes. They end before the holds of this

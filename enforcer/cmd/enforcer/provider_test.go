@@ -63,3 +63,15 @@ func TestProviderIsBroken(t *testing.T) {
 	refused("provider_unreachable", "it refused the connection")
 	w.awaitReport(e, limiterv1.ProviderReport{Reachable: limiterv1.ConnectionRefused, Credential: limiterv1.Untried})
 }
+
+// TestProviderIsChecked: a wrong key is told before there is a caller, and costs nothing.
+func TestProviderIsChecked(t *testing.T) {
+	w := newWorld(t)
+	testkit.Must(t, os.WriteFile(filepath.Join(w.keys, "fake"), []byte("a-key-that-is-wrong"), 0o600))
+	e := w.ready()
+	checked := w.fake()
+	checked.CheckSeconds = 1
+	_, err := w.put(checked)
+	testkit.Must(t, err)
+	w.awaitReport(e, limiterv1.ProviderReport{Reachable: limiterv1.NoTrouble, Credential: limiterv1.KeyRejected})
+}

@@ -812,6 +812,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.bursar-dev.bursar.api.v1alpha1.ModelProviderSpec
   map:
     fields:
+    - name: checkInterval
+      type:
+        scalar: string
     - name: costReported
       type:
         scalar: boolean
@@ -844,9 +847,6 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             scalar: string
           elementRelationship: associative
-    - name: probeInterval
-      type:
-        scalar: string
     - name: protocol
       type:
         scalar: string

@@ -43,6 +43,8 @@ type ModelProviderSpecApplyConfiguration struct {
 	//
 	// It does not apply to answers that are not streamed, nor to calls with an Idempotency-Key: they are drained.
 	OnClientGone *string `json:"onClientGone,omitempty"`
+	// checkInterval is after how long without an answered call each enforcer asks the provider for something that costs nothing, such as its list of models, and how often from then on: whole seconds between "1m" and "24h", such as "10m". A wrong key or host then shows in the conditions CredentialValid and Reachable before there is a caller. Unset: enforcers ask the provider for nothing but calls.
+	CheckInterval *string `json:"checkInterval,omitempty"`
 }
 
 // ModelProviderSpecApplyConfiguration constructs a declarative configuration of the ModelProviderSpec type for use with
@@ -129,5 +131,13 @@ func (b *ModelProviderSpecApplyConfiguration) WithCostReported(value bool) *Mode
 // If called multiple times, the OnClientGone field is set to the value of the last call.
 func (b *ModelProviderSpecApplyConfiguration) WithOnClientGone(value string) *ModelProviderSpecApplyConfiguration {
 	b.OnClientGone = &value
+	return b
+}
+
+// WithCheckInterval sets the CheckInterval field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the CheckInterval field is set to the value of the last call.
+func (b *ModelProviderSpecApplyConfiguration) WithCheckInterval(value string) *ModelProviderSpecApplyConfiguration {
+	b.CheckInterval = &value
 	return b
 }
