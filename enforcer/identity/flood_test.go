@@ -4,16 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"runtime"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
 
-	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/identity"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 	"github.com/bursar-dev/bursar/hack/parts/issuer"
@@ -35,50 +32,6 @@ func unknownKeys(t testing.TB, project *issuer.StackAuth, n int) (requests []ide
 
 func request(token string) identity.Request {
 	return identity.Request{Protocol: protocol.OpenAI{}, Header: http.Header{"Authorization": {"Bearer " + token}}}
-}
-
-// TestTenThousandUnknownKeys: they have keys fetched once, and leave nothing behind; who has
-// a key that is known is identified meanwhile.
-func TestTenThousandUnknownKeys(t *testing.T) {
-	o := newOffice(t)
-	requests := unknownKeys(t, o.project, 10_000)
-	before, begin := heap(), time.Now()
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-	defer cancel()
-	var callers sync.WaitGroup
-	var admitted atomic.Int64
-	for i, r := range requests {
-		callers.Go(func() {
-			if _, err := o.Identify(ctx, r); err == nil {
-				admitted.Add(1)
-			}
-		})
-		if i%100 == 0 {
-			o.want(ana, "", "Authorization", "Bearer "+o.project.Token(issuer.Regular, "ana", "ana@example.com", o.now, map[string]any{"n": i}))
-		}
-	}
-	callers.Wait()
-	if n := admitted.Load(); n > 0 {
-		t.Errorf("%d were admitted", n)
-	}
-	if n, most := o.wanted.Load(), 1+int64(time.Since(begin)/limiterv1.WantedKeysPause); n < 1 || n > most {
-		t.Errorf("keys were wanted %d times, want once a minute", n)
-	}
-	if n := o.Remembered(); n != 100 {
-		t.Errorf("%d tokens are remembered, want the 100 honest ones", n)
-	}
-	if grown := heap() - before; grown > 4<<20 {
-		t.Errorf("%d KiB are left behind", grown>>10)
-	}
-	runtime.KeepAlive(requests)
-}
-
-// heap is how many bytes are in use.
-func heap() int64 {
-	runtime.GC()
-	var stats runtime.MemStats
-	runtime.ReadMemStats(&stats)
-	return int64(stats.HeapAlloc)
 }
 
 // BenchmarkUnknownKeys measures how long it takes to identify who has a token that is
