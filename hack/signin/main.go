@@ -22,9 +22,7 @@ func main() {
 		flag.PrintDefaults()
 	}
 	flag.Parse()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	token, err := signIn(ctx, *stackAuth, flag.Args())
+	token, err := signIn(*stackAuth, flag.Args())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bursar-sign-in:", err)
 		os.Exit(1)
@@ -39,7 +37,9 @@ func names() (names []string) {
 	return names
 }
 
-func signIn(ctx context.Context, atStackAuth bool, args []string) (string, error) {
+func signIn(atStackAuth bool, args []string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
 	if len(args) != 1 {
 		return "", errors.New("say who signs in, as in: bursar-sign-in " + names()[0])
 	}
