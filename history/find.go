@@ -22,6 +22,9 @@ type Call struct {
 	Credential string
 	// IdentityProvider is that of the token, and Subject its claim sub; empty for an API key.
 	IdentityProvider, Subject string
+	// Actor is the user of the credential where it made the call for another, who is User;
+	// else empty.
+	Actor string
 	// ModelAsked is what the caller asked for, Model what the call was bound for.
 	ModelAsked, Model string
 	Endpoint          string
@@ -79,14 +82,14 @@ type LimitRefusal struct {
 // ErrNoCall means that there is no call with the ID.
 var ErrNoCall = errors.New("the ledger has no such call: it has calls that have ended, and those that a limit refused")
 
-var admittedColumns = `call_id, user_id, tier, credential, identity_provider, subject, model_asked, ` + modelOf + `, endpoint, admitted_at, held_nanos,
+var admittedColumns = `call_id, user_id, tier, credential, identity_provider, subject, actor, model_asked, ` + modelOf + `, endpoint, admitted_at, held_nanos,
        decision, outcome, provider, streamed, coalesce(settled_at, admitted_at), cost_nanos, overrun_nanos,
        ` + usedTokens + `, ancestors, priced_as,
        service_tier, price_properties, fee_uses, output_lowered_by, coalesce(max_output_tokens, 0)`
 
 var findAdmitted = "SELECT " + admittedColumns + " FROM ai_usage_logs WHERE tenant_id = @tenant AND call_id = @call"
 
-const refusedColumns = `call_id, user_id, tier, credential, identity_provider, subject, model_asked, model, endpoint, refused_at, bound_nanos,
+const refusedColumns = `call_id, user_id, tier, credential, identity_provider, subject, actor, model_asked, model, endpoint, refused_at, bound_nanos,
        reason, limit_tenant, limit_name, per, period, coalesce(amount_nanos, 0), coalesce(spent_nanos, 0),
        coalesce(held_nanos, 0), coalesce(resets_at, refused_at), unit, coalesce(retry_after_ms, 0), tokens, fallback`
 
@@ -147,7 +150,7 @@ func one[T any](
 func scanAdmitted(row pgx.CollectableRow) (Call, error) {
 	var c Call
 	var a Admission
-	err := row.Scan(&c.ID, &c.User, &c.Tier, &c.Credential, &c.IdentityProvider, &c.Subject, &c.ModelAsked, &c.Model, &c.Endpoint, &c.At, &c.Bound,
+	err := row.Scan(&c.ID, &c.User, &c.Tier, &c.Credential, &c.IdentityProvider, &c.Subject, &c.Actor, &c.ModelAsked, &c.Model, &c.Endpoint, &c.At, &c.Bound,
 		&a.Decision, &a.Outcome, &a.Provider, &a.Streamed, &a.SettledAt, &a.Cost, &a.Overrun, &a.Tokens, &a.Ancestors, &a.PricedAs,
 		&a.ServiceTier, &a.Properties, &a.Uses, &a.LoweredBy, &a.MaxOutputTokens)
 	c.Admission = &a
@@ -158,7 +161,7 @@ func scanRefused(row pgx.CollectableRow) (Call, error) {
 	var c Call
 	var r LimitRefusal
 	var retryAfter int64
-	err := row.Scan(&c.ID, &c.User, &c.Tier, &c.Credential, &c.IdentityProvider, &c.Subject, &c.ModelAsked, &c.Model, &c.Endpoint, &c.At, &c.Bound,
+	err := row.Scan(&c.ID, &c.User, &c.Tier, &c.Credential, &c.IdentityProvider, &c.Subject, &c.Actor, &c.ModelAsked, &c.Model, &c.Endpoint, &c.At, &c.Bound,
 		&r.Reason, &r.Tenant, &r.Limit, &r.Per, &r.Period, &r.Amount, &r.Spent,
 		&r.Held, &r.ResetsAt, &r.Unit, &retryAfter, &r.Tokens, &r.Fallback)
 	r.RetryAfter = time.Duration(retryAfter) * time.Millisecond

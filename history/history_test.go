@@ -287,9 +287,9 @@ func TestFindCallWithAToken(t *testing.T) {
 	exec(t, admin, admit, "a", "acme", "ana", "gpt-4o", noon, noon, 10, 5, []string{}, "Admitted")
 	exec(t, admin, refuse, "r", noon, "BudgetExhausted", "")
 	for id, table := range map[string]string{"a": "ai_usage_logs", "r": "ai_refusals"} {
-		exec(t, admin, "UPDATE "+table+" SET credential = '', identity_provider = 'stack-auth', subject = 'f3f0' WHERE call_id = $1", id)
+		exec(t, admin, "UPDATE "+table+" SET credential = '', identity_provider = 'stack-auth', subject = 'f3f0', actor = 'server' WHERE call_id = $1", id)
 		call, err := reader.Find(t.Context(), "acme", id)
-		if err != nil || call.IdentityProvider != "stack-auth" || call.Subject != "f3f0" {
+		if err != nil || call.IdentityProvider != "stack-auth" || call.Subject != "f3f0" || call.Actor != "server" {
 			t.Errorf("%s: error %v, found %+v", table, err, call)
 		}
 	}

@@ -165,11 +165,15 @@ func (m *mappings) userOf(token map[string]any) (string, error) {
 		return "", err
 	case name == "":
 		return "", m.user.refusal("gives nothing")
-	case !user.MatchString(name):
+	case !IsUser(name):
 		return "", m.user.refusal("gives what cannot be the name of a user: letters, digits and . _ @ + -, at most 128 of them,")
 	}
 	return name, nil
 }
+
+// IsUser reports whether a text can be the name of a user, as an APIKey has it: of ASCII
+// alone, so that no two names look alike.
+func IsUser(name string) bool { return user.MatchString(name) }
 
 // mayBeVerified reports whether a token does not say that its e-mail address is unverified. Some
 // issuers say nothing of it, and some say true and false in texts.

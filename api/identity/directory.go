@@ -25,6 +25,8 @@ type Tenancy struct {
 	// Membership is the "namespace/name" of the Membership that counts; empty where the token
 	// alone names the tenant.
 	Membership string
+	// ActFor is whom of the tenant the caller may call for; nil for nobody else.
+	ActFor *limiterv1.ActFor
 }
 
 // Directory is the members of all Memberships. Any number may read while one writes.
@@ -200,6 +202,6 @@ func (p place) tenancy(c Claims) Tenancy {
 		User:   cmp.Or(p.member.User, c.User),
 		Tier:   cmp.Or(p.member.Tier, c.Tier),
 		Groups: groups,
-		Admin:  p.member.Admin, Default: p.member.Default, Membership: p.membership,
+		Admin:  p.member.Admin, Default: p.member.Default, Membership: p.membership, ActFor: p.member.ActFor,
 	}
 }

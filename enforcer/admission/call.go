@@ -11,17 +11,24 @@ import (
 )
 
 // Subject is who is calling. It comes from the credential alone, never from a
-// header or a body that a caller can write.
+// header or a body that a caller can write, unless the credential proves that its
+// caller may act for others.
 type Subject struct {
 	Tenant string
 	User   string
 	Tier   string
+	// Actor is the user of the credential where it calls for another, who is User; else
+	// empty.
+	Actor string
 	// Credential is the name of the API key, "namespace/name", never the key; empty of who
 	// calls with a token.
 	Credential string
 	// IdentityProvider is the name of the IdentityProvider of the token that the subject
 	// calls with, and Subject the token's claim sub; empty of who calls with an API key.
 	IdentityProvider, Subject string
+	// Models are patterns (limiterv1.Matches) of the models that the credential may ask for;
+	// empty means all.
+	Models []string
 }
 
 // Request is a call that wants to be admitted.

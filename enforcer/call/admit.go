@@ -125,6 +125,7 @@ func (c *Call) opening() ledgerv1.Entry {
 		},
 		IdentityProvider: c.subject.IdentityProvider,
 		Subject:          c.subject.Subject,
+		Actor:            c.subject.Actor,
 		Provider:         c.route.Provider.Name,
 		ModelAsked:       c.asked.model,
 		ModelUsed:        c.route.Model.UpstreamName,

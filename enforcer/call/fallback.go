@@ -207,6 +207,7 @@ func (c *Call) refusalRecord(refused *admission.Refusal) ledgerv1.Refusal {
 		Credential:       c.subject.Credential,
 		IdentityProvider: c.subject.IdentityProvider,
 		Subject:          c.subject.Subject,
+		Actor:            c.subject.Actor,
 		Ancestors:        c.tenant.Ancestors(),
 		ModelAsked:       c.asked.model,
 		Model:            c.route.Model.Name,

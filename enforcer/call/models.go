@@ -5,14 +5,15 @@ import (
 	"slices"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-// Models are those that a tenant may ask for, its virtual ones first.
-func (calls *Calls) Models(tenant string) (all []protocol.ListedModel) {
-	virtual := calls.virtualModels(tenant)
+// Models are those that a caller may ask for, the virtual ones of its tenant first.
+func (calls *Calls) Models(caller admission.Subject) (all []protocol.ListedModel) {
+	virtual := calls.virtualModels(caller.Tenant)
 	for _, name := range slices.Sorted(maps.Keys(virtual)) {
-		all = append(all, protocol.ListedModel{Name: name, Owner: tenant, Protocols: calls.protocolsOf(virtual[name])})
+		all = append(all, protocol.ListedModel{Name: name, Owner: caller.Tenant, Protocols: calls.protocolsOf(virtual[name])})
 	}
 	for _, route := range calls.Config.Routes() {
 		if _, hidden := virtual[route.Model.Name]; !hidden {
@@ -22,7 +23,13 @@ func (calls *Calls) Models(tenant string) (all []protocol.ListedModel) {
 			})
 		}
 	}
-	return all
+	return slices.DeleteFunc(all, func(m protocol.ListedModel) bool { return !mayAskFor(caller, m.Name) })
+}
+
+// mayAskFor is whether a caller's credential lets it ask for a model by a name. What is
+// called in the place of that model is for its tenant to say.
+func mayAskFor(caller admission.Subject, model string) bool {
+	return len(caller.Models) == 0 || limiterv1.Matches(caller.Models, model)
 }
 
 // protocolsOf are the protocols in which the models are served.

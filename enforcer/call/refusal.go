@@ -171,6 +171,14 @@ func unknownModel(name string) *Problem {
 	return r
 }
 
+// modelForbidden is the refusal of a request for a model that the credential may not ask for.
+func modelForbidden(name string) *Problem {
+	r := refuseWith(protocol.StatusForbidden, protocol.PermissionDenied, "model_forbidden", "Model not allowed",
+		fmt.Sprintf("This API key may not be used for model %q; GET /v1/models lists the models that it may be used for.", name))
+	r.Param = "model"
+	return r
+}
+
 // notAdmitted is the refusal of a call by a limit, with advice: what else there is to say,
 // after a blank.
 func notAdmitted(subject admission.Subject, r *admission.Refusal, advice string) *Problem {

@@ -27,6 +27,9 @@ const (
 	NotConfigured Reason = "NotConfigured"
 	// NoTenant: the caller belongs to no tenant, or not to the one that the request names.
 	NoTenant Reason = "NoTenant"
+	// ActingForbidden: the request names whom it is made for, and its credential, which may act
+	// for others, may not act so.
+	ActingForbidden Reason = "ActingForbidden"
 	// TenantNotChosen: the caller belongs to several tenants and names none.
 	TenantNotChosen Reason = "TenantNotChosen"
 )

@@ -84,10 +84,14 @@ func (i *Identifier) identify(ctx context.Context, request Request) (admission.S
 		return admission.Subject{}, credential.by, err
 	}
 	var subject admission.Subject
+	var actFor *limiterv1.ActFor
 	if credential.by == byToken {
-		subject, err = i.token(ctx, credential, asked)
+		subject, actFor, err = i.token(ctx, credential, asked)
 	} else {
-		subject, err = i.key(credential, asked)
+		subject, actFor, err = i.key(credential, asked)
+	}
+	if err == nil && actFor != nil {
+		subject, err = act(subject, *actFor, request.Header)
 	}
 	return subject, credential.by, err
 }

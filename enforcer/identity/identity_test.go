@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -158,7 +159,7 @@ func TestIdentify(t *testing.T) {
 				tc.protocol = protocol.Gemini{}
 			}
 			got, err := identifier.Identify(t.Context(), identity.Request{Protocol: tc.protocol, Header: header, Query: tc.query})
-			if got != tc.want || !errors.Is(err, tc.wantErr) {
+			if !reflect.DeepEqual(got, tc.want) || !errors.Is(err, tc.wantErr) {
 				t.Errorf("got %+v, %v; want %+v, %v", got, err, tc.want, tc.wantErr)
 			}
 			if err != nil && strings.Contains(err.Error(), "key-of") {
@@ -172,7 +173,7 @@ func TestIdentify(t *testing.T) {
 func TestBeforeTheConfiguration(t *testing.T) {
 	identifier := newIdentifier(nil, time.Now())
 	request := identity.Request{Protocol: protocol.OpenAI{}, Header: http.Header{"Authorization": {"Bearer key"}}}
-	if got, err := identifier.Identify(t.Context(), request); got != (admission.Subject{}) || !errors.Is(err, identity.ErrNotConfigured) {
+	if got, err := identifier.Identify(t.Context(), request); !reflect.DeepEqual(got, admission.Subject{}) || !errors.Is(err, identity.ErrNotConfigured) {
 		t.Errorf("got %+v, %v; want %v", got, err, identity.ErrNotConfigured)
 	}
 }

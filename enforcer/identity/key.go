@@ -9,23 +9,26 @@ import (
 	"github.com/bursar-dev/bursar/enforcer/admission"
 )
 
-// key is who calls with an API key. A tenant that the request names must be the key's.
-func (i *Identifier) key(c credential, asked string) (admission.Subject, error) {
+// key is who calls with an API key, and whom that may act for. A tenant that the request
+// names must be the key's.
+func (i *Identifier) key(c credential, asked string) (subject admission.Subject, actFor *limiterv1.ActFor, err error) {
 	switch len(c.registered) {
 	case 0:
-		return admission.Subject{}, i.unknown(ErrUnknown)
+		return subject, nil, i.unknown(ErrUnknown)
 	case 1:
 	default:
-		return admission.Subject{}, ErrAmbiguous
+		return subject, nil, ErrAmbiguous
 	}
 	found := c.registered[0]
 	if found.ExpiresAt != nil && !i.Now().Before(*found.ExpiresAt) {
-		return admission.Subject{}, expiredKey(*found.ExpiresAt)
+		return subject, nil, expiredKey(*found.ExpiresAt)
 	}
 	if asked != "" && asked != found.Tenant {
-		return admission.Subject{}, choice(&identity.ChoiceError{Asked: asked, Tenants: []string{found.Tenant}})
+		return subject, nil, choice(&identity.ChoiceError{Asked: asked, Tenants: []string{found.Tenant}})
 	}
-	return admission.Subject{Tenant: found.Tenant, User: found.User, Tier: found.Tier, Credential: found.Name}, nil
+	return admission.Subject{
+		Tenant: found.Tenant, User: found.User, Tier: found.Tier, Credential: found.Name, Models: found.Models,
+	}, found.ActFor, nil
 }
 
 // registered are the credentials that a key may be. One that names a namespace is only

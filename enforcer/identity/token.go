@@ -5,28 +5,30 @@ import (
 	"errors"
 
 	"github.com/bursar-dev/bursar/api/identity"
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/config"
 )
 
-// token is who calls with a token, for the tenant that the request names.
-func (i *Identifier) token(ctx context.Context, c credential, asked string) (admission.Subject, error) {
+// token is who calls with a token, for the tenant that the request names, and whom that may
+// act for.
+func (i *Identifier) token(ctx context.Context, c credential, asked string) (subject admission.Subject, actFor *limiterv1.ActFor, err error) {
 	proven, err := i.proven(ctx, c)
 	if err != nil {
-		return admission.Subject{}, err
+		return subject, nil, err
 	}
 	tenancies := proven.tenanciesIn(i.Config.Members())
 	tenancy, err := identity.Choose(tenancies, asked)
 	if err != nil && len(tenancies) == 0 {
-		return admission.Subject{}, i.unknown(choice(err)) // a Membership may be on its way
+		return subject, nil, i.unknown(choice(err)) // a Membership may be on its way
 	}
 	if err != nil {
-		return admission.Subject{}, choice(err)
+		return subject, nil, choice(err)
 	}
 	return admission.Subject{
 		Tenant: tenancy.Tenant, User: tenancy.User, Tier: tenancy.Tier,
 		IdentityProvider: proven.claims.Provider, Subject: proven.claims.Subject,
-	}, nil
+	}, tenancy.ActFor, nil
 }
 
 // proven is what a token proves now. What it has proven before counts while it has not

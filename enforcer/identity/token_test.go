@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"net/http"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -93,7 +94,7 @@ func (o *office) ask(fields ...string) (admission.Subject, error) {
 func (o *office) want(want admission.Subject, reason identity.Reason, fields ...string) {
 	o.t.Helper()
 	got, err := o.ask(fields...)
-	if got != want || !errors.Is(err, &identity.Error{Reason: reason}) && (err != nil || reason != "") {
+	if !reflect.DeepEqual(got, want) || !errors.Is(err, &identity.Error{Reason: reason}) && (err != nil || reason != "") {
 		o.t.Errorf("got %+v, %v; want %+v, %q", got, err, want, reason)
 	}
 	if err != nil && strings.Contains(err.Error(), "eyJ") {
@@ -214,7 +215,7 @@ func TestWaitingForAKey(t *testing.T) {
 	var callers sync.WaitGroup
 	for range 20 {
 		callers.Go(func() {
-			if got, err := o.ask("Authorization", "Bearer "+o.token("ana")); got != ana || err != nil {
+			if got, err := o.ask("Authorization", "Bearer "+o.token("ana")); !reflect.DeepEqual(got, ana) || err != nil {
 				t.Errorf("got %+v, %v", got, err)
 			}
 		})

@@ -25,7 +25,7 @@ func TestRow(t *testing.T) {
 	voided := entry("voided")
 	voided.Outcome, voided.Cost, voided.Usage, voided.TimeToFirstToken, voided.Streamed = ledgerv1.Voided, 0, price.Usage{}, nil, false
 	overrun := entry("overrun")
-	overrun.IdentityProvider, overrun.Subject = "company", "4711"
+	overrun.IdentityProvider, overrun.Subject, overrun.Actor = "company", "4711", "server"
 	overrun.Groups, overrun.Labels = []string{"eu, west", "research"}, map[string]string{"cost-centre": "47 \"11\""}
 	overrun.Ancestors, overrun.Decision, overrun.PricedAs = []string{"region", "group"}, ledgerv1.Shadowed, ledgerv1.MostExpensive
 	overrun.OutputLoweredBy, overrun.MaxOutputTokens, overrun.Saved = ledgerv1.LoweredByFit, 2048, 3*money.Cent
@@ -35,7 +35,7 @@ func TestRow(t *testing.T) {
 
 	row := map[string]any{
 		"call_id": "overrun", "tenant_id": "acme", "user_id": "gerente-1", "tier": "gerente", "credential": "acme/gerente-1-key",
-		"identity_provider": "company", "subject": "4711", "ancestors": []any{"region", "group"}, "groups": []any{"eu, west", "research"},
+		"identity_provider": "company", "subject": "4711", "actor": "server", "ancestors": []any{"region", "group"}, "groups": []any{"eu, west", "research"},
 		"labels": map[string]any{"cost-centre": "47 \"11\""}, "provider": "openai", "model": "mini", "model_asked": "mini", "model_used": "mini-2026", "endpoint": "/v1/chat/completions",
 		"streamed": true, "admitted_at": "2026-11-23T12:00:00.123456+00:00", "settled_at": "2026-11-23T12:00:03.123456+00:00",
 		"outcome": "Settled", "decision": "Shadowed", "priced_as": "MostExpensive", "input_tokens": 11.0, "cached_input_tokens": 12.0, "output_tokens": 13.0,
@@ -47,7 +47,7 @@ func TestRow(t *testing.T) {
 	}
 	wantRow(t, db, "ai_usage_logs", row)
 	maps.Copy(row, map[string]any{
-		"call_id": "voided", "identity_provider": "", "subject": "", "ancestors": []any{}, "groups": []any{}, "labels": map[string]any{}, "decision": "Admitted", "priced_as": "Listed", "outcome": "Voided", "streamed": false, "input_tokens": 0.0, "cached_input_tokens": 0.0, "output_tokens": 0.0,
+		"call_id": "voided", "identity_provider": "", "subject": "", "actor": "", "ancestors": []any{}, "groups": []any{}, "labels": map[string]any{}, "decision": "Admitted", "priced_as": "Listed", "outcome": "Voided", "streamed": false, "input_tokens": 0.0, "cached_input_tokens": 0.0, "output_tokens": 0.0,
 		"cache_write_5m_tokens": 0.0, "cache_write_1h_tokens": 0.0, "audio_input_tokens": 0.0, "cached_audio_input_tokens": 0.0,
 		"audio_output_tokens": 0.0, "image_output_tokens": 0.0, "reasoning_tokens": 0.0, "service_tier": "",
 		"price_properties": "", "fee_uses": "", "output_lowered_by": "", "max_output_tokens": nil,

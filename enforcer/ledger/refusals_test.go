@@ -14,7 +14,7 @@ import (
 func refusal(id string) ledgerv1.Refusal {
 	resets := admitted.Add(12 * time.Hour)
 	return ledgerv1.Refusal{
-		CallID: id, Tenant: "acme", User: "gerente-1", Tier: "gerente", Credential: "acme/gerente-1-key",
+		CallID: id, Tenant: "acme", User: "gerente-1", Tier: "gerente", Credential: "acme/gerente-1-key", Actor: "server",
 		ModelAsked: "auto", Model: "mini", Endpoint: "/v1/chat/completions", RefusedAt: admitted,
 		Reason: "BudgetExhausted", LimitTenant: "group", Limit: "daily", Per: "Tenant",
 		Period: "Day", Amount: new(money.USD), Spent: new(80 * money.Cent), Held: new(15 * money.Cent), ResetsAt: &resets,
@@ -53,7 +53,7 @@ func TestRefusalRows(t *testing.T) {
 	r.Add(refusal("by-money")) // a repeat
 	recorded(t, r)
 	row := map[string]any{
-		"call_id": "by-money", "tenant_id": "acme", "user_id": "gerente-1", "tier": "gerente", "credential": "acme/gerente-1-key", "identity_provider": "", "subject": "",
+		"call_id": "by-money", "tenant_id": "acme", "user_id": "gerente-1", "tier": "gerente", "credential": "acme/gerente-1-key", "identity_provider": "", "subject": "", "actor": "server",
 		"ancestors": []any{}, "groups": []any{}, "labels": map[string]any{}, "limit_group": "", "model_asked": "auto", "model": "mini", "endpoint": "/v1/chat/completions", "refused_at": "2026-11-23T12:00:00.123456+00:00",
 		"reason": "BudgetExhausted", "limit_tenant": "group", "limit_name": "daily", "per": "Tenant", "period": "Day",
 		"amount_nanos": 1e9, "spent_nanos": 8e8, "held_nanos": 15e7, "resets_at": "2026-11-24T00:00:00.123456+00:00",

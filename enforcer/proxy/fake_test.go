@@ -161,6 +161,13 @@ func (c *fakeConfig) Credentials(hash [sha256.Size]byte) []limiterv1.Credential 
 		return []limiterv1.Credential{{Name: "acme/gerente-3-key", Tenant: "acme", User: "gerente-3", Tier: "gerente"}}
 	case sha256.Sum256([]byte("key-without-budget")):
 		return []limiterv1.Credential{{Name: "poor/gerente-2-key", Tenant: "poor", User: "gerente-2", Tier: "gerente"}}
+	case sha256.Sum256([]byte("key-of-server")):
+		return []limiterv1.Credential{{
+			Name: "acme/server-key", Tenant: "acme", User: "server", Tier: "servicio",
+			ActFor: &limiterv1.ActFor{Users: []string{"shop-*"}, Tiers: []string{"gerente"}},
+		}}
+	case sha256.Sum256([]byte("key-for-some-models")):
+		return []limiterv1.Credential{{Name: "acme/some-key", Tenant: "acme", User: "gerente-1", Tier: "gerente", Models: []string{"auto", "text-*"}}}
 	case sha256.Sum256([]byte("key-that-expired")):
 		expired := time.Unix(1, 0)
 		return []limiterv1.Credential{{Name: "acme/old-key", Tenant: "acme", User: "gerente-1", ExpiresAt: &expired}}

@@ -65,7 +65,7 @@ func (p *Proxy) modelsFor(w http.ResponseWriter, r *http.Request, lister protoco
 		p.refuse(w, problem, lister)
 		return nil, false
 	}
-	models = p.Calls.Models(subject.Tenant)
+	models = p.Calls.Models(subject)
 	if lister.ListsAll() {
 		return models, true
 	}

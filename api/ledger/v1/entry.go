@@ -20,7 +20,10 @@ type Entry struct {
 	// token's claim sub; empty of a call with an API key.
 	IdentityProvider string `json:"identityProvider,omitempty"`
 	Subject          string `json:"subject,omitempty"`
-	Provider         string `json:"provider"`
+	// Actor is the user of the credential where the call was made for another, who is User;
+	// else empty.
+	Actor    string `json:"actor,omitempty"`
+	Provider string `json:"provider"`
 	// ModelAsked is what the caller asked for, ModelUsed what the provider was asked for.
 	ModelAsked string `json:"modelAsked"`
 	ModelUsed  string `json:"modelUsed"`

@@ -15,8 +15,8 @@ type Refusal struct {
 	CallID string
 	// Tenant, User, Tier and Credential are those of the subject.
 	Tenant, User, Tier, Credential string
-	// IdentityProvider and Subject are as in Entry.
-	IdentityProvider, Subject string
+	// IdentityProvider, Subject and Actor are as in Entry.
+	IdentityProvider, Subject, Actor string
 	// Groups and Labels are the caller's, as in limiterv1.OpenCall.
 	Groups []string
 	Labels map[string]string

@@ -581,6 +581,11 @@ type Credential struct {
 	Tenant string `json:"tenant"`
 	User   string `json:"user"`
 	Tier   string `json:"tier"`
+	// Models are patterns (Matches) of the models that may be asked for with the key; empty
+	// means all.
+	Models []string `json:"models,omitempty"`
+	// ActFor is whom the key may call for; nil means nobody but User.
+	ActFor *ActFor `json:"actFor,omitempty"`
 	// ExpiresAt is when the key stops working; nil means never.
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 }

@@ -105,4 +105,6 @@ type Member struct {
 	Admin bool `json:"admin,omitempty"`
 	// Default is whether this tenant pays where the caller belongs to several and says nothing.
 	Default bool `json:"default,omitempty"`
+	// ActFor is whom the caller may call for; nil means nobody else.
+	ActFor *ActFor `json:"actFor,omitempty"`
 }

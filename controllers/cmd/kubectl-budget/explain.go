@@ -100,12 +100,14 @@ type explanation struct {
 	// IdentityProvider and Subject are those of the token, if the call was made with one.
 	IdentityProvider string `json:"identityProvider,omitempty"`
 	Subject          string `json:"subject,omitempty"`
-	Asked            string `json:"modelAsked"`
-	Model            string `json:"model"`
-	Endpoint         string `json:"endpoint"`
-	Bound            string `json:"bound"`
-	Cost             string `json:"cost,omitempty"`
-	Outcome          string `json:"outcome,omitempty"`
+	// Actor is the user of the credential, if it made the call for another, who is User.
+	Actor    string `json:"actor,omitempty"`
+	Asked    string `json:"modelAsked"`
+	Model    string `json:"model"`
+	Endpoint string `json:"endpoint"`
+	Bound    string `json:"bound"`
+	Cost     string `json:"cost,omitempty"`
+	Outcome  string `json:"outcome,omitempty"`
 	// Output is what the provider was asked for, where that was lowered.
 	Output *loweredOutput `json:"output,omitempty"`
 	// Price is what the cost depended on beside tokens and their prices.
@@ -163,7 +165,7 @@ func explain(ctx context.Context, reader *history.Reader, budgets tree, call his
 	tenant := call.Tenant
 	e := &explanation{
 		Call: call.ID, At: call.At, Tenant: tenant, User: call.User, Tier: call.Tier, APIKey: call.Credential,
-		IdentityProvider: call.IdentityProvider, Subject: call.Subject,
+		IdentityProvider: call.IdentityProvider, Subject: call.Subject, Actor: call.Actor,
 		Asked: call.ModelAsked, Model: call.Model, Endpoint: call.Endpoint, Bound: call.Bound.String(), Limits: []standing{},
 	}
 	e.print(call)
@@ -397,7 +399,12 @@ func (e *explanation) caller() string {
 	if e.IdentityProvider != "" {
 		with = fmt.Sprintf("a token of IdentityProvider %s, subject %s", e.IdentityProvider, e.Subject)
 	}
-	return fmt.Sprintf("user %s, tier %s, of tenant %s, with %s", e.User, orDash(e.Tier), e.Tenant, with)
+	if e.Actor != "" {
+		with = fmt.Sprintf("named by %s, who acts for others with %s", e.Actor, with)
+	} else {
+		with = "with " + with
+	}
+	return fmt.Sprintf("user %s, tier %s, of tenant %s, %s", e.User, orDash(e.Tier), e.Tenant, with)
 }
 
 func (e *explanation) model() string {

@@ -129,6 +129,15 @@ func TestCallerWithAToken(t *testing.T) {
 	}
 }
 
+// TestCallerForAnother: a call that was made for another is said to be, and by whom.
+func TestCallerForAnother(t *testing.T) {
+	e := explanation{Tenant: "acme", User: "ana", Tier: "gerente", APIKey: "acme/shop", Actor: "shop"}
+	const want = "user ana, tier gerente, of tenant acme, named by shop, who acts for others with APIKey acme/shop"
+	if got := e.caller(); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
 // TestWhyNeverFits: a call that is larger than a limit is not told to wait for a new period.
 func TestWhyNeverFits(t *testing.T) {
 	refused := history.LimitRefusal{Reason: ledgerv1.BudgetExhausted, Tenant: "acme", Limit: "daily", Amount: 5 * money.USD, Spent: money.USD, ResetsAt: noon}

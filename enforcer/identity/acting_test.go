@@ -1,0 +1,124 @@
+package identity_test
+
+import (
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/enforcer/identity"
+	"github.com/bursar-dev/bursar/enforcer/protocol"
+)
+
+// TestActing: who may act for others is whom it names, within its grant, and nobody else is
+// anybody but who its credential says.
+func TestActing(t *testing.T) {
+	grant := &limiterv1.ActFor{Users: []string{"shop-*", "*@acme.example", "ana"}, Tiers: []string{"empleado", "gerente"}}
+	credential := func(name, tier string, actFor *limiterv1.ActFor) []limiterv1.Credential {
+		return []limiterv1.Credential{{Name: "acme/" + name, Tenant: "acme", User: name, Tier: tier, ActFor: actFor}}
+	}
+	identifier := newIdentifier(map[[sha256.Size]byte][]limiterv1.Credential{
+		sha256.Sum256([]byte("key-of-server")): credential("server", "servicio", grant),
+		sha256.Sum256([]byte("key-of-one")):    credential("one", "servicio", &limiterv1.ActFor{Users: []string{"ana"}}),
+		sha256.Sum256([]byte("key-of-eve")):    credential("eve", "empleado", nil),
+	}, time.Now())
+	server := admission.Subject{Tenant: "acme", User: "server", Tier: "servicio", Credential: "acme/server"}
+	as := func(user, tier string) admission.Subject {
+		return admission.Subject{Tenant: "acme", User: user, Tier: tier, Actor: "server", Credential: "acme/server"}
+	}
+	for name, tc := range map[string]struct {
+		key    string // empty: key-of-server
+		header http.Header
+		want   admission.Subject
+		// told is what the refused caller reads; empty where it is not refused.
+		told string
+	}{
+		"nobody":                  {want: server},
+		"a user":                  {header: http.Header{"X-Bursar-User": {"shop-7"}}, want: as("shop-7", "servicio")},
+		"a user by domain":        {header: http.Header{"X-Bursar-User": {"ana@acme.example"}}, want: as("ana@acme.example", "servicio")},
+		"a user and a tier":       {header: http.Header{"X-Bursar-User": {"ana"}, "X-Bursar-Tier": {"gerente"}}, want: as("ana", "gerente")},
+		"a user and its own tier": {header: http.Header{"X-Bursar-User": {"ana"}, "X-Bursar-Tier": {"servicio"}}, want: as("ana", "servicio")},
+		"a longest name": {
+			header: http.Header{"X-Bursar-User": {"shop-" + strings.Repeat("7", 123)}}, want: as("shop-"+strings.Repeat("7", 123), "servicio"),
+		},
+		"without the grant": {
+			key: "key-of-eve", header: http.Header{"X-Bursar-User": {"ana", "bo"}, "X-Bursar-Tier": {"\x01"}},
+			want: admission.Subject{Tenant: "acme", User: "eve", Tier: "empleado", Credential: "acme/eve"},
+		},
+		"another user": {
+			header: http.Header{"X-Bursar-User": {"root"}},
+			told:   "the header X-Bursar-User names a user that this credential may not act for: it may act for shop-*, *@acme.example, ana",
+		},
+		"the name in another case": {header: http.Header{"X-Bursar-User": {"Ana"}}, told: "may not act for"},
+		"a domain that ends alike": {header: http.Header{"X-Bursar-User": {"ana@acme.example.eve.example"}}, told: "may not act for"},
+		"another tier": {
+			header: http.Header{"X-Bursar-User": {"ana"}, "X-Bursar-Tier": {"corporativo"}},
+			told:   "the header X-Bursar-Tier names a tier that this credential may not name: it may name servicio, empleado, gerente",
+		},
+		"another tier, where none may be named": {
+			key: "key-of-one", header: http.Header{"X-Bursar-User": {"ana"}, "X-Bursar-Tier": {"gerente"}}, told: "it may name servicio",
+		},
+		"no tier":                       {header: http.Header{"X-Bursar-User": {"ana"}, "X-Bursar-Tier": {""}}, told: "X-Bursar-Tier names a tier"},
+		"a tier with a line feed":       {header: http.Header{"X-Bursar-User": {"ana"}, "X-Bursar-Tier": {"gerente\n"}}, told: "X-Bursar-Tier names a tier"},
+		"a tier without a user":         {header: http.Header{"X-Bursar-Tier": {"gerente"}}, told: "counts only beside the header X-Bursar-User"},
+		"an empty user":                 {header: http.Header{"X-Bursar-User": {""}}, told: "must be the name of a user"},
+		"a user twice":                  {header: http.Header{"X-Bursar-User": {"ana", "ana"}}, told: "the header X-Bursar-User is there more than once: send one"},
+		"two tiers":                     {header: http.Header{"X-Bursar-User": {"ana"}, "X-Bursar-Tier": {"gerente", "empleado"}}, told: "X-Bursar-Tier is there more than once"},
+		"two users in one field":        {header: http.Header{"X-Bursar-User": {"shop-1, shop-2"}}, told: "must be the name of a user"},
+		"a name that is too long":       {header: http.Header{"X-Bursar-User": {"shop-" + strings.Repeat("7", 124)}}, told: "must be the name of a user"},
+		"a control character":           {header: http.Header{"X-Bursar-User": {"shop-\x00"}}, told: "must be the name of a user"},
+		"a line feed at the end":        {header: http.Header{"X-Bursar-User": {"shop-1\n"}}, told: "must be the name of a user"},
+		"a letter that looks alike":     {header: http.Header{"X-Bursar-User": {"shop-\u0430"}}, told: "must be the name of a user"},
+		"a letter of no width":          {header: http.Header{"X-Bursar-User": {"ana\u200b"}}, told: "must be the name of a user"},
+		"a colon, which counters have":  {header: http.Header{"X-Bursar-User": {"shop-1:2"}}, told: "must be the name of a user"},
+		"the pattern itself":            {header: http.Header{"X-Bursar-User": {"shop-*"}}, told: "must be the name of a user"},
+		"blanks around it":              {header: http.Header{"X-Bursar-User": {" ana "}}, told: "must be the name of a user"},
+		"another tenant's user by name": {header: http.Header{"X-Bursar-User": {"other/ana"}}, told: "must be the name of a user"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			header := http.Header{"Authorization": {"Bearer key-of-server"}}
+			if tc.key != "" {
+				header.Set("Authorization", "Bearer "+tc.key)
+			}
+			for field, values := range tc.header {
+				header[field] = values
+			}
+			got, err := identifier.Identify(t.Context(), identity.Request{Protocol: protocol.OpenAI{}, Header: header})
+			if !reflect.DeepEqual(got, tc.want) {
+				t.Errorf("got %+v, want %+v", got, tc.want)
+			}
+			var why *identity.Error
+			if !errors.As(err, &why) && tc.told == "" {
+				return
+			}
+			if why == nil || tc.told == "" || why.Status != identity.Forbidden || why.Reason != identity.ActingForbidden || !strings.Contains(why.Message, tc.told) {
+				t.Errorf("got error %v, want %q", err, tc.told)
+			}
+		})
+	}
+}
+
+// TestActingWithAToken: a member of a tenant may act for others in it, and only there.
+func TestActingWithAToken(t *testing.T) {
+	o := newOffice(t)
+	o.belong("acme", limiterv1.Member{Subject: "ana", Tier: "gerente", ActFor: &limiterv1.ActFor{Users: []string{"shop-*"}}})
+	o.belong("beta", limiterv1.Member{Subject: "ana", Tier: "gerente"})
+	token := "Bearer " + o.token("ana")
+	shop := ana
+	shop.Actor, shop.User = "ana", "shop-1"
+	beta := ana
+	beta.Tenant = "beta"
+	for range 2 { // the second time, the token is remembered
+		o.want(shop, "", "Authorization", token, "X-Bursar-Tenant", "acme", "X-Bursar-User", "shop-1")
+		o.want(ana, "", "Authorization", token, "X-Bursar-Tenant", "acme")
+		o.want(beta, "", "Authorization", token, "X-Bursar-Tenant", "beta", "X-Bursar-User", "shop-1")
+		o.want(admission.Subject{}, identity.ActingForbidden, "Authorization", token, "X-Bursar-Tenant", "acme", "X-Bursar-User", "bob")
+	}
+	o.belong("acme", limiterv1.Member{Subject: "ana", Tier: "gerente"})
+	o.want(ana, "", "Authorization", token, "X-Bursar-Tenant", "acme", "X-Bursar-User", "shop-1")
+}
