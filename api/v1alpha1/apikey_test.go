@@ -38,8 +38,41 @@ var _ = DescribeTable("of an APIKey, refuses", refused,
 		"spec.user", "must be letters, digits and"),
 	Entry("a user of a tier with blanks", key(func(s *v1alpha1.APIKeySpec) { s.Tier = "gran jefe" }),
 		"spec.tier", "must be lower-case letters, digits and hyphens"),
+	Entry("a key that has replaced itself", key(func(s *v1alpha1.APIKeySpec) {
+		s.PreviousKeys = []v1alpha1.PreviousKey{{SHA256: hash, ExpiresAt: metav1.Now()}}
+	}),
+		"spec.previousKeys", "must not have the hash in sha256"),
+	Entry("a previous key that never ends", key(func(s *v1alpha1.APIKeySpec) { s.PreviousKeys = []v1alpha1.PreviousKey{{SHA256: otherHash}} }),
+		"spec.previousKeys[0].expiresAt", ""),
+	Entry("a previous key instead of its hash", key(func(s *v1alpha1.APIKeySpec) {
+		s.PreviousKeys = []v1alpha1.PreviousKey{{SHA256: "sk-secret", ExpiresAt: metav1.Now()}}
+	}), "spec.previousKeys[0].sha256", "must be the SHA-256 of the key"),
+	Entry("models by two wildcards", key(func(s *v1alpha1.APIKeySpec) { s.Models = []string{"*gpt*"} }),
+		"spec.models[0]", "must be the name of a model, with one"),
+	Entry("models by a blank", key(func(s *v1alpha1.APIKeySpec) { s.Models = []string{"gpt 4o"} }),
+		"spec.models[0]", "must be the name of a model, with one"),
+	Entry("to act for nobody", key(func(s *v1alpha1.APIKeySpec) { s.ActFor = &v1alpha1.ActFor{} }), "spec.actFor.users", ""),
+	Entry("to act for users by two wildcards", key(func(s *v1alpha1.APIKeySpec) { s.ActFor = &v1alpha1.ActFor{Users: []string{"*a*"}} }),
+		"spec.actFor.users[0]", "must be the name of a user, with one"),
+	Entry("to act for letters that look alike", key(func(s *v1alpha1.APIKeySpec) { s.ActFor = &v1alpha1.ActFor{Users: []string{"\u0430na"}} }),
+		"spec.actFor.users[0]", "must be the name of a user, with one"),
+	Entry("to name tiers by a pattern", key(func(s *v1alpha1.APIKeySpec) {
+		s.ActFor = &v1alpha1.ActFor{Users: []string{"*"}, Tiers: []v1alpha1.Tier{"*"}}
+	}), "spec.actFor.tiers[0]", "must be lower-case letters, digits and hyphens"),
 )
+
+// otherHash is the hash of another key.
+var otherHash = strings.Repeat("f", 64)
 
 var _ = DescribeTable("of an APIKey, takes", taken,
 	Entry("a key", key(asIs)),
+	Entry("a key that has replaced another", key(func(s *v1alpha1.APIKeySpec) {
+		s.PreviousKeys = []v1alpha1.PreviousKey{{SHA256: otherHash, ExpiresAt: metav1.Now()}}
+	})),
+	Entry("a key for some models", key(func(s *v1alpha1.APIKeySpec) {
+		s.Models = []string{"gpt-4o-mini", "gpt-4o*", "*", "*/llama-3", "openai/*:free"}
+	})),
+	Entry("a key that acts for others", key(func(s *v1alpha1.APIKeySpec) {
+		s.ActFor = &v1alpha1.ActFor{Users: []string{"*", "ana", "shop-*", "*@acme.example", "team-*-bot"}, Tiers: []v1alpha1.Tier{"gerente"}}
+	})),
 )

@@ -11,6 +11,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="User",type=string,JSONPath=`.spec.user`
 // +kubebuilder:printcolumn:name="Tier",type=string,JSONPath=`.spec.tier`
 // +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.spec.expiresAt`
+// +kubebuilder:printcolumn:name="Last Used",type=date,JSONPath=`.status.lastUsedTime`
 // +kubebuilder:printcolumn:name="Accepted",type=string,JSONPath=`.status.conditions[?(@.type=="Accepted")].status`
 // +kubebuilder:printcolumn:name="Programmed",type=string,JSONPath=`.status.conditions[?(@.type=="Programmed")].status`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
@@ -32,6 +33,15 @@ type APIKey struct {
 // GetProgrammedStatus returns the part of the status that all kinds share.
 func (k *APIKey) GetProgrammedStatus() *ProgrammedStatus { return &k.Status.ProgrammedStatus }
 
+// Hashes are the hashes of its keys: that of the key in force, and those that it has replaced.
+func (k *APIKey) Hashes() []string {
+	hashes := []string{k.Spec.SHA256}
+	for _, previous := range k.Spec.PreviousKeys {
+		hashes = append(hashes, previous.SHA256)
+	}
+	return hashes
+}
+
 // APIKeyList is a list of APIKeys.
 //
 // +kubebuilder:object:root=true
@@ -42,15 +52,24 @@ type APIKeyList struct {
 }
 
 // APIKeySpec is the owner of a key, and when it expires.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.previousKeys) || self.previousKeys.all(previous, previous.sha256 != self.sha256)",message="must not have the hash in sha256: that key works already",fieldPath=".previousKeys"
+// +kubebuilder:validation:XValidation:rule="self.sha256 == oldSelf.sha256 || has(self.previousKeys) && self.previousKeys.exists(previous, previous.sha256 == oldSelf.sha256)",message="is another key: add the one before to previousKeys, with the time until which it works, or a time in the past to end it at once",fieldPath=".sha256"
 type APIKeySpec struct {
-	// sha256 is the SHA-256 of the key in lower-case hexadecimal, as printed by `printf %s "$KEY" | sha256sum`. It cannot be changed.
+	// sha256 is the SHA-256 of the key in lower-case hexadecimal, as printed by `printf %s "$KEY" | sha256sum`. To replace the key, write the hash of the new one here and the one before into previousKeys, as `kubectl budget key rotate` does.
 	//
 	// Make keys with `kubectl budget key create`: they are bursar_NAMESPACE_ and 64 random hexadecimal digits, and work only in an APIKey in the namespace that they name. Any other key must have at least 128 random bits, because a guessable key can be found from its hash. It works while its hash is registered in one namespace only: if anyone registers the same hash in another namespace, the key works in neither.
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9a-f]{64}$')",message="must be the SHA-256 of the key: 64 lower-case hexadecimal digits"
-	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="cannot be changed: create another APIKey for another key, and delete this one"
 	// +required
 	SHA256 string `json:"sha256"`
+	// previousKeys are the keys that the one in sha256 has replaced, each until a time of its own: both work meanwhile, as the same user and against the same limits, so that a key is replaced without a refused call. A key that is taken out of the list works no longer. Unset: none.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	// +listType=map
+	// +listMapKey=sha256
+	// +optional
+	PreviousKeys []PreviousKey `json:"previousKeys,omitempty"`
 	// budgetRef names the TenantBudget in this namespace that pays. Calls are refused while no budget has this name. After a change, the previous budget is no longer charged.
 	// +required
 	BudgetRef BudgetRef `json:"budgetRef"`
@@ -63,12 +82,39 @@ type APIKeySpec struct {
 	// tier is the user's tier. Money limits and rate limits may select users by tier.
 	// +required
 	Tier Tier `json:"tier"`
-	// expiresAt is when the key stops working. Unset: never.
+	// models are the models that callers with the key may ask for: names, or patterns in which one "*" stands for any text, such as "gpt-4o*". Any other is refused with 403 model_forbidden, and not in the list of models. What the tenant has called in the place of a model that was asked for, by virtualModels, a Downgrade rung or a fallback, need not be among them. Unset: all models.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=128
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^([A-Za-z0-9@~][A-Za-z0-9._:/@~-]*|([A-Za-z0-9@~][A-Za-z0-9._:/@~-]*)?[*][A-Za-z0-9._:/@~-]*)$')",message="must be the name of a model, with one \"*\" at most, such as \"gpt-4o-mini\" or \"gpt-4o*\""
+	// +listType=set
+	// +optional
+	Models []string `json:"models,omitempty"`
+	// actFor is whom of the tenant callers with the key may call for: a request then says in the headers X-Bursar-User and X-Bursar-Tier whose call it is. Limits count for the user that is named, and the ledger has both. Unset: nobody, and the headers are not read.
+	// +optional
+	ActFor *ActFor `json:"actFor,omitempty"`
+	// expiresAt is when the key stops working, and those in previousKeys at the latest. Unset: never.
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:Format=date-time
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
+}
+
+// PreviousKey is a key that was replaced.
+type PreviousKey struct {
+	// sha256 is the SHA-256 of the key in lower-case hexadecimal.
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9a-f]{64}$')",message="must be the SHA-256 of the key: 64 lower-case hexadecimal digits"
+	// +required
+	SHA256 string `json:"sha256"`
+	// expiresAt is when the key stops working.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:MaxLength=64
+	// +required
+	ExpiresAt metav1.Time `json:"expiresAt"`
 }
 
 // BudgetRef names a TenantBudget in the same namespace.
@@ -84,4 +130,21 @@ type BudgetRef struct {
 // APIKeyStatus is the observed state of an APIKey.
 type APIKeyStatus struct {
 	ProgrammedStatus `json:",inline"`
+	// lastUsedTime is the hour, in UTC, in which somebody last called with any of the keys, whether the call was made or refused. It follows within half an hour, longer where thousands of keys are used in the same hour. Unset: nobody has since this was recorded.
+	// +optional
+	LastUsedTime *metav1.Time `json:"lastUsedTime,omitempty"`
+	// keys are the keys that enforcers know: that of sha256, and those of previousKeys, with those that have expired.
+	// +listType=map
+	// +listMapKey=sha256
+	// +optional
+	Keys []KeyStatus `json:"keys,omitempty"`
+}
+
+// KeyStatus is the observed state of one key.
+type KeyStatus struct {
+	// sha256 is the hash of the key.
+	SHA256 string `json:"sha256"`
+	// lastUsedTime is the hour, in UTC, in which somebody last called with the key. Unset: nobody has since this was recorded.
+	// +optional
+	LastUsedTime *metav1.Time `json:"lastUsedTime,omitempty"`
 }

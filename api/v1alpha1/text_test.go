@@ -81,6 +81,9 @@ spec:
   budgetRef: {name: acme}
   user: gerente-1
   tier: gerente
+  previousKeys: [{sha256: 60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752, expiresAt: "2026-11-26T12:00:00Z"}]
+  models: [gpt-4o]
+  actFor: {users: [ana], tiers: [gerente]}
   expiresAt: "2026-11-26T12:00:00Z"
 ---
 kind: IdentityProvider
@@ -128,7 +131,7 @@ spec:
   budgetRef: {name: acme}
   identityProviderRef: {name: company}
   members:
-  - {subject: ana, user: ana, tier: gerente, groups: [research]}
+  - {subject: ana, user: ana, tier: gerente, groups: [research], actFor: {users: [ana], tiers: [gerente]}}
   - {email: ana@acme.example}
   - {group: finance}
 ---

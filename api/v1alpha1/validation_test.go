@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -169,12 +168,16 @@ var _ = Describe("does not let change", func() {
 		Entry("to none", &v1alpha1.ParentRef{Name: "a"}, nil),
 	)
 
-	It("the hash of a key", func(ctx SpecContext) {
+	It("a key without saying until when the one before works", func(ctx SpecContext) {
 		k := key(asIs).(*v1alpha1.APIKey)
 		create(ctx, k)
 		changed := k.DeepCopy()
-		changed.Spec.SHA256 = strings.Repeat("f", 64)
-		expectRefusal(api.Update(ctx, changed), "spec.sha256", "cannot be changed")
+		changed.Spec.SHA256 = otherHash
+		expectRefusal(api.Update(ctx, changed.DeepCopy()), "spec.sha256", "add the one before to previousKeys")
+		changed.Spec.PreviousKeys = []v1alpha1.PreviousKey{{SHA256: k.Spec.SHA256, ExpiresAt: metav1.Now()}}
+		Expect(api.Update(ctx, changed)).To(Succeed())
+		changed.Spec.PreviousKeys = nil
+		Expect(api.Update(ctx, changed)).To(Succeed(), "a key that was replaced can be taken out")
 	})
 })
 

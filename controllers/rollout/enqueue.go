@@ -40,15 +40,19 @@ func EnqueueDelayed(find func(ctx context.Context, changed client.Object) []Dela
 // which may be many, behind those that have changed themselves.
 func EnqueueLowPriority(find handler.MapFunc) handler.EventHandler {
 	return each(func(ctx context.Context, q queue, changed client.Object) {
-		requests := find(ctx, changed)
-		if q, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
-			q.AddWithOpts(priorityqueue.AddOpts{Priority: ptr.To(manyPriority)}, requests...)
-			return
-		}
-		for _, request := range requests {
-			q.Add(request)
-		}
+		AddLowPriority(q, find(ctx, changed)...)
 	})
+}
+
+// AddLowPriority enqueues objects behind those that have changed themselves.
+func AddLowPriority(q workqueue.TypedRateLimitingInterface[reconcile.Request], requests ...reconcile.Request) {
+	if q, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
+		q.AddWithOpts(priorityqueue.AddOpts{Priority: ptr.To(manyPriority)}, requests...)
+		return
+	}
+	for _, request := range requests {
+		q.Add(request)
+	}
 }
 
 // each takes in an object that is new, has changed, as it was and as it is, or is gone.

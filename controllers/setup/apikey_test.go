@@ -2,6 +2,7 @@ package setup_test
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -56,6 +57,39 @@ var _ = Describe("An APIKey", func() {
 		create(ctx, objects.TenantBudget(tenant))
 		expectProgrammed(ctx, key)
 		expectHeld(ctx, key, true)
+		remove(ctx, key)
+		Expect(document(ctx, key)()).To(BeEmpty())
+	})
+
+	It("is replaced without a refused call, and the one before can be taken back", func(ctx SpecContext) {
+		startEnforcer(true)
+		tenant := newNamespace(ctx)
+		create(ctx, objects.TenantBudget(tenant))
+		key := objects.APIKey(tenant, "key")
+		create(ctx, key)
+		expectProgrammed(ctx, key)
+		before := key.DeepCopy()
+
+		By("another key taking its place")
+		until := metav1.NewTime(time.Now().Add(time.Hour)).Rfc3339Copy()
+		update(ctx, key, func(k *v1alpha1.APIKey) {
+			k.Spec.SHA256 = strings.Repeat("e", 64)
+			k.Spec.PreviousKeys = []v1alpha1.PreviousKey{{SHA256: before.Spec.SHA256, ExpiresAt: until}}
+		})
+		expectProgrammed(ctx, key)
+		Expect(document(ctx, key)()).To(And(ContainSubstring(`"name":"`+tenant+`/key"`), Not(ContainSubstring("expiresAt"))))
+		Expect(document(ctx, before)()).To(And(ContainSubstring(`"name":"`+tenant+`/key"`), ContainSubstring(`"expiresAt":"`+until.UTC().Format(time.RFC3339))))
+		Expect(key.Status.Keys).To(ConsistOf(HaveField("SHA256", key.Spec.SHA256), HaveField("SHA256", before.Spec.SHA256)))
+
+		By("the one before being taken back, while the budget is invalid")
+		budget := objects.TenantBudget(tenant)
+		update(ctx, budget, func(b *v1alpha1.TenantBudget) { b.Spec.TimeZone = "Mars/Olympus_Mons" })
+		expectCondition(ctx, key, v1alpha1.ConditionAccepted, "False TargetNotAccepted")
+		update(ctx, key, func(k *v1alpha1.APIKey) { k.Spec.PreviousKeys = nil })
+		Eventually(ctx, document(ctx, before)).Should(BeEmpty())
+		Expect(document(ctx, key)()).NotTo(BeEmpty())
+
+		By("the APIKey going")
 		remove(ctx, key)
 		Expect(document(ctx, key)()).To(BeEmpty())
 	})

@@ -231,7 +231,7 @@ func (r *registration) addControllers() error {
 		}, r.recounter, prober, r.alerts, r.orphans, r.recorder, r.Clock),
 		ratelimitpolicy.NewController(r.client, r.documents, r.enforcers, prober, r.recorder, r.Clock),
 		modelprovider.NewController(r.client, r.documents, r.orphans, r.recorder, r.Clock),
-		apikey.NewController(r.client, r.documents, r.orphans, r.recorder, r.Clock),
+		apikey.NewController(r.client, r.documents, limiterstore.NewKeyUses(r.Redis), r.orphans, r.recorder, r.Clock),
 		budgetgrant.NewController(r.client, r.documents, r.counters, r.grants, r.orphans, r.recorder, r.Clock),
 		identityprovider.NewController(r.client, r.documents, limiterstore.NewWantedKeys(r.Redis),
 			identityprovider.NewFetcher(r.mgr.GetHTTPClient(), apiServer.String()), r.orphans, r.recorder, r.Clock),

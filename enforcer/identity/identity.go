@@ -36,6 +36,9 @@ type Options struct {
 	// WantKeys says that the keys of an IdentityProvider are to be fetched; nil for nobody
 	// who could.
 	WantKeys func(ctx context.Context, provider string) error
+	// TellUses says which API keys were used at a time, by the names of their documents; nil
+	// for nobody who wants to know.
+	TellUses func(ctx context.Context, at time.Time, names []string) error
 	// Metrics count what is found out; nil for none.
 	Metrics *Metrics
 }
@@ -47,6 +50,7 @@ type Identifier struct {
 	keyFields []string
 	verified  *memory
 	wanted    *wantedKeys
+	uses      *uses
 }
 
 // NewIdentifier makes an Identifier, which takes credentials from any of the header fields
@@ -57,10 +61,18 @@ func NewIdentifier(options Options) *Identifier {
 	}
 	i := &Identifier{Options: options, verified: newMemory(maxTokens, maxTokenMemory)}
 	i.wanted = newWantedKeys(options.WantKeys, options.Metrics.keysWanted)
+	i.uses = newUses(options.TellUses)
 	for _, p := range options.Protocols {
 		i.keyFields = append(i.keyFields, p.Fields().Key...)
 	}
 	return i
+}
+
+// Run tells which API keys were used, until ctx ends.
+func (i *Identifier) Run(ctx context.Context) {
+	if i.TellUses != nil {
+		i.uses.run(ctx)
+	}
 }
 
 // Remembered is how many verified tokens are remembered.

@@ -26,6 +26,7 @@ func (i *Identifier) key(c credential, asked string) (subject admission.Subject,
 	if asked != "" && asked != found.Tenant {
 		return subject, nil, choice(&identity.ChoiceError{Asked: asked, Tenants: []string{found.Tenant}})
 	}
+	i.uses.note(c.hash, found, i.Now())
 	return admission.Subject{
 		Tenant: found.Tenant, User: found.User, Tier: found.Tier, Credential: found.Name, Models: found.Models,
 	}, found.ActFor, nil

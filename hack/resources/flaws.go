@@ -188,6 +188,15 @@ var keyFlaws = all(
 	is("spec.user", append(wrongUsers, nil)...),
 	is("spec.tier", append(wrongTiers, nil)...),
 	is("spec.expiresAt", "tomorrow", "2027-01-01", "2027-13-01T00:00:00Z", 1_800_000_000, ""),
+	is("spec.models", []any{}, "gpt-4o", many(65, aName)),
+	is("spec.models[*]", "", "gpt 4o", "**", "-gpt*", strings.Repeat("m", 129)),
+	is("spec.actFor", "ana"),
+	is("spec.actFor.users", nil, []any{}, many(17, aName)),
+	is("spec.actFor.users[*]", "", "two words", "**", "a*b*", "josé", strings.Repeat("u", 129)),
+	is("spec.actFor.tiers[*]", append(wrongTiers, "*")...),
+	is("spec.previousKeys", []any{}),
+	is("spec.previousKeys[*].sha256", nil, "abc", strings.Repeat("A", 64)),
+	is("spec.previousKeys[*].expiresAt", nil, "tomorrow"),
 	is("spec.key", "secret"),
 )
 

@@ -34,5 +34,18 @@ func (m *Maker) newKey() *v1alpha1.APIKey {
 		at := pick(m, time.Unix(0, 0), time.Date(2999, 12, 31, 23, 59, 59, 0, time.FixedZone("", 14*60*60)))
 		k.Spec.ExpiresAt = ptr.To(metav1.NewTime(at))
 	}
+	if m.oneIn(3) {
+		k.Spec.Models = pick(m, []string{"gpt-4o-mini", "gpt-4o*"}, []string{"*"}, []string{"openai/*:free"})
+	}
+	if m.oneIn(3) {
+		k.Spec.ActFor = &v1alpha1.ActFor{Users: pick(m, []string{"*"}, []string{"shop-*", "*@example.com", "ana"})}
+		if m.oneIn(2) {
+			k.Spec.ActFor.Tiers = []v1alpha1.Tier{pick(m, tiers...)}
+		}
+	}
+	if m.oneIn(3) {
+		replaced := fmt.Sprintf("%016x%048x", m.Uint64(), m.Uint64())
+		k.Spec.PreviousKeys = []v1alpha1.PreviousKey{{SHA256: replaced, ExpiresAt: metav1.NewTime(pick(m, time.Unix(0, 0), time.Unix(4e9, 0)))}}
+	}
 	return k
 }

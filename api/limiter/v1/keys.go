@@ -40,6 +40,16 @@ const (
 	// fields out every WantedKeysLook, and fetches the issuer's keys, for this cause at most
 	// once in WantedKeysPause of each IdentityProvider. The document changes only if the keys have.
 	WantedKeysKey = "bursar:{config}:wanted-keys"
+	// KeyUsesKey is a sorted set: CredentialName of an API key -> the Unix time in seconds of its
+	// last use, in whole KeyUseQuantum. Enforcers only raise it, each at most once a
+	// KeyUseQuantum for each key. The leading manager drops what is older than KeyUsesKept.
+	KeyUsesKey = "bursar:{config}:key-uses"
+)
+
+// The times of KeyUsesKey.
+const (
+	KeyUseQuantum = time.Hour
+	KeyUsesKept   = 48 * time.Hour
 )
 
 // The times of WantedKeysKey.

@@ -16,6 +16,8 @@ import (
 func ForKind(kind schema.GroupVersionKind) interface{} {
 	switch kind {
 	// Group=bursar.dev, Version=v1alpha1
+	case v1alpha1.SchemeGroupVersion.WithKind("ActFor"):
+		return &apiv1alpha1.ActForApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("AlertFilter"):
 		return &apiv1alpha1.AlertFilterApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Alerts"):
@@ -76,6 +78,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.IdentityProviderStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Issuer"):
 		return &apiv1alpha1.IssuerApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("KeyStatus"):
+		return &apiv1alpha1.KeyStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("LabelSelector"):
 		return &apiv1alpha1.LabelSelectorApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("LabelSelectorRequirement"):
@@ -110,6 +114,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.OutputCapApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ParentRef"):
 		return &apiv1alpha1.ParentRefApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PreviousKey"):
+		return &apiv1alpha1.PreviousKeyApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PriceChange"):
 		return &apiv1alpha1.PriceChangeApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PriceList"):

@@ -12,6 +12,6 @@ func (c *Controller) accept(ctx context.Context, s *scope) error {
 	if err != nil {
 		return err
 	}
-	s.Accepted, s.document, s.forfeited, s.tenant = decided.Verdict, decided.Document, decided.Forfeited, decided.Tenant
+	s.Accepted, s.documents, s.forfeited, s.tenant = decided.Verdict, decided.Documents, decided.Forfeited, decided.Tenant
 	return nil
 }

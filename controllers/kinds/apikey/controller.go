@@ -3,6 +3,7 @@ package apikey
 import (
 	"context"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -31,14 +32,19 @@ type Controller struct {
 	documents  Documents
 	waiting    *feed.Waiting
 	analyzer   *analysis.Analyzer
+	uses       *lastUses
+	clock      clock.PassiveClock
 	reconciler *rollout.Reconciler[*v1alpha1.APIKey, v1alpha1.APIKeyStatus, *scope]
 }
 
 // NewController makes a Controller.
 func NewController(
-	client client.Client, documents Documents, orphans rollout.Orphans, recorder rollout.Recorder, clock clock.PassiveClock,
+	client client.Client, documents Documents, uses KeyUses, orphans rollout.Orphans, recorder rollout.Recorder, clock clock.PassiveClock,
 ) *Controller {
-	c := &Controller{client: client, documents: documents, waiting: feed.NewWaiting(), analyzer: analysis.NewAnalyzer(client, clock.Now)}
+	c := &Controller{
+		client: client, documents: documents, waiting: feed.NewWaiting(), analyzer: analysis.NewAnalyzer(client, clock.Now),
+		uses: newLastUses(uses), clock: clock,
+	}
 	c.reconciler = rollout.NewReconciler(rollout.Kind[*v1alpha1.APIKey, v1alpha1.APIKeyStatus, *scope]{
 		Name: kind, Client: client, Recorder: recorder, Clock: clock, Waiting: c.waiting, Debouncer: rollout.NewDebouncer(),
 		NewScope: func(common rollout.Scope[*v1alpha1.APIKey]) *scope { return &scope{Scope: common} },
@@ -49,6 +55,7 @@ func NewController(
 			rollout.AddFinalizerPhase(client, (*scope).programs, "accept"),
 			{Name: "program", Run: c.program, Needs: []string{"add finalizer"}, Programs: true},
 			{Name: "observe", Run: c.observe, Programs: true},
+			{Name: "last use", Run: c.lastUse},
 		},
 	})
 	return c
@@ -63,10 +70,14 @@ func (c *Controller) Register(mgr ctrl.Manager, news *feed.Feed) error {
 type scope struct {
 	rollout.Scope[*v1alpha1.APIKey]
 
-	// document is what says to the enforcers that the key works, nil when there is to be
-	// none. forfeited is set when what the key
+	// documents are what says to the enforcers that the keys work, nil when there are to be
+	// none. forfeited is set when what the APIKey
 	// programmed before must not stay in force. tenant is the only one that it may charge.
-	document  *limiterv1.Credential
+	documents []limiterv1.Credential
 	forfeited bool
 	tenant    string
+	// left are the hashes of keys that the APIKey has no more, and of which enforcers may know.
+	left []string
+	// used is when keys were used last, by their hashes, as the status is to say.
+	used map[string]*metav1.Time
 }

@@ -3,64 +3,112 @@ package apikey
 import (
 	"context"
 	"encoding/json"
+	"slices"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout"
+	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 )
 
-// documentID names the document by the namespace and the hash of the key, which never
-// change.
-func documentID(key *v1alpha1.APIKey) limiterv1.DocumentID {
-	return limiterv1.DocumentID{Kind: limiterv1.CredentialDocument, Name: limiterv1.CredentialName(key.Namespace, key.Spec.SHA256)}
+// documentID names the document of one key by its namespace and its hash.
+func documentID(key *v1alpha1.APIKey, hash string) limiterv1.DocumentID {
+	return limiterv1.DocumentID{Kind: limiterv1.CredentialDocument, Name: limiterv1.CredentialName(key.Namespace, hash)}
 }
 
-// programs reports whether the key is about to program something.
-func (s *scope) programs() bool { return s.document != nil }
+// programs reports whether the APIKey is about to program something.
+func (s *scope) programs() bool { return len(s.documents) > 0 }
 
-// program puts the document, or takes back what must not stay in force.
+// program puts the documents, and takes back what must not stay in force: the keys that the
+// APIKey has no more, even where it is not accepted, or all.
 func (c *Controller) program(ctx context.Context, s *scope) error {
 	storeCtx, cancel := s.StoreContext(ctx)
 	defer cancel()
-	if s.document != nil {
-		_, err := c.documents.Put(storeCtx, documentID(s.Object), s.document)
+	s.left = leftOf(s.Object)
+	if _, err := c.withdrawKeys(storeCtx, s.Object, s.left); err != nil {
 		return err
 	}
-	forfeited, err := c.forfeited(storeCtx, s)
-	switch {
-	case err != nil:
-		return err
-	case forfeited:
-		if _, err := c.documents.Withdraw(storeCtx, documentID(s.Object), string(s.Object.UID)); err != nil {
+	s.left = nil
+	for _, document := range s.documents {
+		if _, err := c.documents.Put(storeCtx, documentID(s.Object, document.SHA256), document); err != nil {
 			return err
 		}
-		return rollout.RemoveFinalizer(ctx, c.client, s.Object)
 	}
-	return nil
+	if s.programs() {
+		return nil
+	}
+	forfeited, err := c.forfeited(storeCtx, s)
+	if err != nil || !forfeited {
+		return err
+	}
+	if _, err := c.withdraw(storeCtx, s.Object); err != nil {
+		return err
+	}
+	return rollout.RemoveFinalizer(ctx, c.client, s.Object)
 }
 
-// forfeited reports whether what the key programmed before must not stay in force, such as
-// because it charges another tenant than the key says by now.
+// leftOf are the hashes of keys that an APIKey had, by its status, and has no more.
+func leftOf(key *v1alpha1.APIKey) (left []string) {
+	hashes := key.Hashes()
+	for _, known := range key.Status.Keys {
+		if !slices.Contains(hashes, known.SHA256) {
+			left = append(left, known.SHA256)
+		}
+	}
+	return left
+}
+
+// forfeited reports whether what the APIKey programmed before must not stay in force, such as
+// because it charges another tenant than the APIKey says by now.
 func (c *Controller) forfeited(ctx context.Context, s *scope) (bool, error) {
 	if s.forfeited || !rollout.HasFinalizer(s.Object) {
 		return s.forfeited, nil
 	}
-	observed, err := c.documents.Observe(ctx, documentID(s.Object))
-	if err != nil || !observed.OwnedBy(string(s.Object.UID)) {
-		return false, err
+	for _, hash := range s.Object.Hashes() {
+		observed, err := c.documents.Observe(ctx, documentID(s.Object, hash))
+		if err != nil {
+			return false, err
+		}
+		if !observed.OwnedBy(string(s.Object.UID)) {
+			continue
+		}
+		var inForce limiterv1.Credential
+		if err := json.Unmarshal(observed.Body, &inForce); err != nil || inForce.Tenant != s.tenant {
+			return err == nil, err
+		}
 	}
-	var inForce limiterv1.Credential
-	err = json.Unmarshal(observed.Body, &inForce)
-	return err == nil && inForce.Tenant != s.tenant, err
+	return false, nil
 }
 
-// observe reads how far the document has got.
+// observe reads how far the documents have got: as far as the one that has got least far.
 func (c *Controller) observe(ctx context.Context, s *scope) error {
-	_, err := rollout.ObserveDocument(ctx, &s.Scope, c.documents, documentID(s.Object))
-	return err
+	var least *conditions.Rollout
+	for _, hash := range s.Object.Hashes() {
+		if _, err := rollout.ObserveDocument(ctx, &s.Scope, c.documents, documentID(s.Object, hash)); err != nil {
+			return err
+		}
+		its := s.Rollout
+		if least == nil || least.Revision > 0 && (its.Revision == 0 || its.Revision > least.Revision) {
+			least = &its
+		}
+	}
+	s.Rollout = *least
+	return nil
 }
 
-// withdraw withdraws what a key that is going has programmed.
+// withdraw withdraws what an APIKey that is going has programmed.
 func (c *Controller) withdraw(ctx context.Context, key *v1alpha1.APIKey) (bool, error) {
-	return c.documents.Withdraw(ctx, documentID(key), string(key.UID))
+	return c.withdrawKeys(ctx, key, slices.Concat(key.Hashes(), leftOf(key)))
+}
+
+// withdrawKeys withdraws the documents of some keys, and reports whether there was one.
+func (c *Controller) withdrawKeys(ctx context.Context, key *v1alpha1.APIKey, hashes []string) (withdrawn bool, err error) {
+	for _, hash := range hashes {
+		was, err := c.documents.Withdraw(ctx, documentID(key, hash), string(key.UID))
+		if err != nil {
+			return withdrawn, err
+		}
+		withdrawn = withdrawn || was
+	}
+	return withdrawn, nil
 }

@@ -3,6 +3,8 @@ package apikey
 import (
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
@@ -21,7 +23,32 @@ func (s *scope) status() v1alpha1.APIKeyStatus {
 	return v1alpha1.APIKeyStatus{
 		ProgrammedStatus: s.Rollout.Common(s.Object, s.Now, s.Accepted, programmed, ready, s.WarningCondition(),
 			conditions.Typed{Type: v1alpha1.ConditionExpired, Verdict: expired}),
+		LastUsedTime: s.lastUsed(),
+		Keys:         s.keys(),
 	}
+}
+
+// keys are the keys of which enforcers may know, those that the APIKey has no more included
+// until they are withdrawn.
+func (s *scope) keys() (all []v1alpha1.KeyStatus) {
+	if !s.programs() && len(s.Object.Status.Keys) == 0 {
+		return nil // it has programmed nothing
+	}
+	for _, hash := range append(s.Object.Hashes(), s.left...) {
+		all = append(all, v1alpha1.KeyStatus{SHA256: hash, LastUsedTime: s.used[hash]})
+	}
+	return all
+}
+
+// lastUsed is when any of the keys was used last, those that the APIKey had before included.
+func (s *scope) lastUsed() *metav1.Time {
+	last := s.Object.Status.LastUsedTime
+	for _, used := range s.used {
+		if used != nil && (last == nil || last.Before(used)) {
+			last = used
+		}
+	}
+	return last
 }
 
 // isOver is the verdict on whether the key's time is over.

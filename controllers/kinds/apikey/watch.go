@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout"
@@ -33,6 +34,7 @@ func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder
 		Watches(&v1alpha1.TenantBudget{}, handler.EnqueueRequestsFromMapFunc(c.keysOf),
 			builder.WithPredicates(predicate.Funcs{UpdateFunc: concerns})).
 		Watches(&v1alpha1.RateLimitPolicy{}, rollout.EnqueueLowPriority(c.limitedBy), builder.WithPredicates(limitsTiers)).
+		WatchesRawSource(source.Func(c.hearUses)).
 		WatchesRawSource(news.Source(feed.Audience{Objects: c.client, List: &v1alpha1.APIKeyList{}, Waiting: c.waiting}))
 }
 
@@ -49,9 +51,12 @@ func (c *Controller) keysOf(ctx context.Context, budget client.Object) []reconci
 	return c.find(ctx, client.InNamespace(budget.GetNamespace()), client.MatchingFields{index.KeyBudget: budget.GetName()})
 }
 
-// rivalsOf are the keys of the namespace with the same hash.
-func (c *Controller) rivalsOf(ctx context.Context, key client.Object) []reconcile.Request {
-	return c.find(ctx, client.InNamespace(key.GetNamespace()), client.MatchingFields{index.KeyHash: key.(*v1alpha1.APIKey).Spec.SHA256})
+// rivalsOf are the APIKeys of the namespace with one of the hashes of an APIKey.
+func (c *Controller) rivalsOf(ctx context.Context, key client.Object) (rivals []reconcile.Request) {
+	for _, hash := range key.(*v1alpha1.APIKey).Hashes() {
+		rivals = append(rivals, c.find(ctx, client.InNamespace(key.GetNamespace()), client.MatchingFields{index.KeyHash: hash})...)
+	}
+	return rivals
 }
 
 func (c *Controller) find(ctx context.Context, which ...client.ListOption) []reconcile.Request {

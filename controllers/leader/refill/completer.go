@@ -129,7 +129,9 @@ func (c *Completer) expected(ctx context.Context) (ids []limiterv1.DocumentID, e
 		add(&budgets.Items[i], limiterv1.TenantDocument, budgets.Items[i].Spec.Tenant)
 	}
 	for i := range keys.Items {
-		add(&keys.Items[i], limiterv1.CredentialDocument, limiterv1.CredentialName(keys.Items[i].Namespace, keys.Items[i].Spec.SHA256))
+		for _, hash := range keys.Items[i].Hashes() {
+			add(&keys.Items[i], limiterv1.CredentialDocument, limiterv1.CredentialName(keys.Items[i].Namespace, hash))
+		}
 	}
 	for i := range providers.Items {
 		add(&providers.Items[i], limiterv1.ProviderDocument, providers.Items[i].Name)

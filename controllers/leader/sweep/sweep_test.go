@@ -47,7 +47,9 @@ func (v *view) List(_ context.Context, list client.ObjectList, _ ...client.ListO
 	case *v1alpha1.TenantBudgetList:
 		return listInto(v, "TenantBudget", &list.Items, func(o metav1.ObjectMeta) v1alpha1.TenantBudget { return v1alpha1.TenantBudget{ObjectMeta: o} })
 	case *v1alpha1.APIKeyList:
-		return listInto(v, "APIKey", &list.Items, func(o metav1.ObjectMeta) v1alpha1.APIKey { return v1alpha1.APIKey{ObjectMeta: o} })
+		return listInto(v, "APIKey", &list.Items, func(o metav1.ObjectMeta) v1alpha1.APIKey {
+			return v1alpha1.APIKey{ObjectMeta: o, Spec: v1alpha1.APIKeySpec{SHA256: "abc"}}
+		})
 	case *v1alpha1.ModelProviderList:
 		return listInto(v, "ModelProvider", &list.Items, func(o metav1.ObjectMeta) v1alpha1.ModelProvider { return v1alpha1.ModelProvider{ObjectMeta: o} })
 	case *v1alpha1.BudgetGrantList:
@@ -265,6 +267,18 @@ func TestSweep(t *testing.T) {
 				t.Errorf("the API server was asked %d times", live.asked)
 			}
 		})
+	}
+}
+
+// TestSweepOfKeys: a key that its APIKey has no more is withdrawn, and those that it has stay.
+func TestSweepOfKeys(t *testing.T) {
+	s := inForce()
+	left := limiterv1.DocumentID{Kind: limiterv1.CredentialDocument, Name: "acme/old"}
+	s.documents[left] = s.documents[limiterv1.DocumentID{Kind: limiterv1.CredentialDocument, Name: "acme/abc"}]
+	live := &view{objects: everyone}
+	err := sweep.New(&view{objects: everyone}, s, limitRows{s}, grantRows{s}, rollout.NewOrphans(live, events.NewRecorder(&eventlog.Events{}, nil))).Sweep(t.Context())
+	if err != nil || !slices.Equal(s.withdrawn, []string{"credential/acme/old of key-1"}) {
+		t.Errorf("withdrawn %q, %v", s.withdrawn, err)
 	}
 }
 

@@ -82,6 +82,8 @@ func (s *Sweeper) Start(ctx context.Context) error {
 // owned is what an object has in force.
 type owned struct {
 	limiterv1.Source
+	// document is which it is, where it is a document.
+	document limiterv1.DocumentID
 	withdraw func(ctx context.Context) (bool, error)
 }
 
@@ -108,6 +110,33 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 		}
 		object := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Name, UID: types.UID(o.UID)}}
 		failed = append(failed, s.orphans.Withdraw(ctx, o.Kind, object, o.withdraw))
+	}
+	failed = append(failed, s.sweepKeys(ctx, documents))
+	return errors.Join(failed...)
+}
+
+// sweepKeys withdraws the keys that their APIKeys do not have any more. The controller does
+// that itself, unless the manager died after it had programmed a key and before it had said
+// so in the status.
+func (s *Sweeper) sweepKeys(ctx context.Context, documents []owned) error {
+	var keys v1alpha1.APIKeyList
+	if err := s.cache.List(ctx, &keys, client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("list the APIKeys: %w", err)
+	}
+	has := map[string]sets.Set[string]{}
+	for i := range keys.Items {
+		names := sets.New[string]()
+		for _, hash := range keys.Items[i].Hashes() {
+			names.Insert(limiterv1.CredentialName(keys.Items[i].Namespace, hash))
+		}
+		has[string(keys.Items[i].UID)] = names
+	}
+	var failed []error
+	for _, o := range documents {
+		if names, found := has[o.UID]; found && !names.Has(o.document.Name) {
+			_, err := o.withdraw(ctx)
+			failed = append(failed, err)
+		}
 	}
 	return errors.Join(failed...)
 }
@@ -162,7 +191,9 @@ func (s *Sweeper) ofDocuments(ctx context.Context) ([]owned, error) {
 	}
 	var all []owned
 	for id, source := range owners {
-		all = append(all, owned{source, func(ctx context.Context) (bool, error) { return s.documents.Withdraw(ctx, id, source.UID) }})
+		all = append(all, owned{Source: source, document: id, withdraw: func(ctx context.Context) (bool, error) {
+			return s.documents.Withdraw(ctx, id, source.UID)
+		}})
 	}
 	return all, nil
 }
@@ -172,13 +203,15 @@ func (s *Sweeper) ofRows(ctx context.Context) ([]owned, error) {
 	grants, grantsErr := s.grants.Open(ctx)
 	var all []owned
 	for _, row := range budgets {
-		all = append(all, owned{sourceOf("TenantBudget", row), func(ctx context.Context) (bool, error) {
+		all = append(all, owned{Source: sourceOf("TenantBudget", row), withdraw: func(ctx context.Context) (bool, error) {
 			err := s.limits.Close(ctx, row.Tenant, row.UID)
 			return err == nil, err
 		}})
 	}
 	for _, row := range grants {
-		all = append(all, owned{sourceOf("BudgetGrant", row), func(ctx context.Context) (bool, error) { return s.grants.Close(ctx, row.UID) }})
+		all = append(all, owned{Source: sourceOf("BudgetGrant", row), withdraw: func(ctx context.Context) (bool, error) {
+			return s.grants.Close(ctx, row.UID)
+		}})
 	}
 	return all, errors.Join(budgetsErr, grantsErr)
 }

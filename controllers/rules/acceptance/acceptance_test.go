@@ -3,6 +3,7 @@ package acceptance_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -216,11 +217,23 @@ func TestOfAPIKey(t *testing.T) {
 	sameHash := func(days int, namespace, name string) client.Object {
 		return aged(days, with(objects.APIKey(namespace, name), func(k *v1alpha1.APIKey) { k.Spec.SHA256 = objects.APIKey("acme", "key").Spec.SHA256 }))
 	}
+	// replaced has a hash as that of a key that it has replaced.
+	replaced := func(days int, hash string) client.Object {
+		return aged(days, with(objects.APIKey("acme", "other"), func(k *v1alpha1.APIKey) {
+			k.Spec.SHA256, k.Spec.PreviousKeys = strings.Repeat("e", 64), []v1alpha1.PreviousKey{{SHA256: hash, ExpiresAt: metav1.NewTime(born)}}
+		}))
+	}
+	own := with(objects.APIKey("acme", "key"), func(k *v1alpha1.APIKey) {
+		k.Spec.PreviousKeys = []v1alpha1.PreviousKey{{SHA256: strings.Repeat("d", 64), ExpiresAt: metav1.NewTime(born)}}
+	})
 	for name, tc := range map[string]struct {
 		there     []client.Object
 		want      string
 		forfeited bool
 	}{
+		"with the hash of a key that an older one has replaced":    {[]client.Object{acme, replaced(0, own.Spec.SHA256)}, "False Conflicted spec.sha256", true},
+		"that has replaced a key with the hash of an older one's":  {[]client.Object{acme, replaced(0, strings.Repeat("d", 64))}, "False Conflicted spec.previousKeys[0].sha256", true},
+		"that has replaced a key with the hash of a younger one's": {[]client.Object{acme, replaced(2, strings.Repeat("d", 64))}, accepted, false},
 		"of a budget":                                {[]client.Object{acme}, accepted, false},
 		"of no budget":                               {nil, "False TargetNotFound spec.budgetRef.name", true},
 		"of another namespace's budget":              {[]client.Object{aged(0, budget("other", v1alpha1.ReasonAccepted))}, "False TargetNotFound spec.budgetRef.name", true},
@@ -233,7 +246,7 @@ func TestOfAPIKey(t *testing.T) {
 		"with the hash of an older one elsewhere":    {[]client.Object{acme, sameHash(0, "other", "key")}, accepted, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			decided, err := acceptance.DecideAPIKey(t.Context(), fakecache.New(t, tc.there...), aged(1, objects.APIKey("acme", "key")))
+			decided, err := acceptance.DecideAPIKey(t.Context(), fakecache.New(t, tc.there...), aged(1, own.DeepCopy()))
 			testkit.Must(t, err)
 			if got := verdict(decided.Decision); got != tc.want || decided.Forfeited != tc.forfeited {
 				t.Errorf("got %q, forfeited %t, want %q, %t: %s", got, decided.Forfeited, tc.want, tc.forfeited, decided.Message)

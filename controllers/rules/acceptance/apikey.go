@@ -19,9 +19,9 @@ import (
 // APIKey is what was decided of an APIKey.
 type APIKey struct {
 	Decision
-	// Document says to the enforcers whose calls the key's are; nil when it is not to
-	// work.
-	Document *limiterv1.Credential
+	// Documents say to the enforcers whose calls the keys' are, one for each key; nil when
+	// they are not to work.
+	Documents []limiterv1.Credential
 	// Forfeited is set when what the key programmed before must not stay in force.
 	Forfeited bool
 	// Tenant is that of the budget which the key names: it charges no other. It is empty where
@@ -31,14 +31,15 @@ type APIKey struct {
 
 // DecideAPIKey decides whether the key is to work, and compiles it if so.
 func DecideAPIKey(ctx context.Context, reader client.Reader, key *v1alpha1.APIKey) (APIKey, error) {
-	older, err := olderHolder(ctx, reader, key)
-	if err != nil {
-		return APIKey{}, err
-	}
-	if older != nil {
-		return APIKey{Forfeited: true, Decision: rejected(v1alpha1.ReasonConflicted,
-			field.Invalid(field.NewPath("spec", "sha256"), key.Spec.SHA256,
-				fmt.Sprintf("already governed by the older APIKey %s in this namespace", older.Name)))}, nil
+	for i, hash := range key.Hashes() {
+		older, err := olderHolder(ctx, reader, key, hash)
+		if err != nil {
+			return APIKey{}, err
+		}
+		if older != nil {
+			return APIKey{Forfeited: true, Decision: rejected(v1alpha1.ReasonConflicted,
+				field.Invalid(pathOfHash(i), hash, fmt.Sprintf("already governed by the older APIKey %s in this namespace", older.Name)))}, nil
+		}
 	}
 	path := field.NewPath("spec", "budgetRef", "name")
 	budget, rejection, err := target(ctx, reader, types.NamespacedName{Namespace: key.Namespace, Name: key.Spec.BudgetRef.Name}, path)
@@ -53,16 +54,23 @@ func DecideAPIKey(ctx context.Context, reader client.Reader, key *v1alpha1.APIKe
 		// its keys. With any other, the tenant is somebody else's.
 		return APIKey{Decision: Decision{Verdict: verdict}, Forfeited: MayNotNameTenant(budget), Tenant: budget.Spec.Tenant}, nil
 	}
-	document := compile.Credential(key, budget.Spec.Tenant)
-	return APIKey{Decision: accepted(), Document: &document, Tenant: budget.Spec.Tenant}, nil
+	return APIKey{Decision: accepted(), Documents: compile.Credentials(key, budget.Spec.Tenant), Tenant: budget.Spec.Tenant}, nil
 }
 
-// olderHolder is the key of the namespace that has the hash of the given one because it
+// pathOfHash is where the hash stands that is at the index of Hashes.
+func pathOfHash(index int) *field.Path {
+	if index == 0 {
+		return field.NewPath("spec", "sha256")
+	}
+	return field.NewPath("spec", "previousKeys").Index(index - 1).Child("sha256")
+}
+
+// olderHolder is the APIKey of the namespace that has a hash of the given one because it
 // is older; nil when there is none. Whether another namespace has the hash makes no
 // difference here, and is nobody's to learn: enforcers tell by the key itself whose it is.
-func olderHolder(ctx context.Context, reader client.Reader, key *v1alpha1.APIKey) (*v1alpha1.APIKey, error) {
+func olderHolder(ctx context.Context, reader client.Reader, key *v1alpha1.APIKey, hash string) (*v1alpha1.APIKey, error) {
 	var rivals v1alpha1.APIKeyList
-	err := reader.List(ctx, &rivals, client.InNamespace(key.Namespace), client.MatchingFields{index.KeyHash: key.Spec.SHA256})
+	err := reader.List(ctx, &rivals, client.InNamespace(key.Namespace), client.MatchingFields{index.KeyHash: hash})
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/bursar-dev/bursar/api/identity"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
@@ -30,11 +31,39 @@ func OfAPIKey(key *v1alpha1.APIKey, document *limiterv1.Tenant, users []string) 
 			break
 		}
 	}
+	f.actsForNobody(spec.Child("actFor", "users"), key.Spec.ActFor, key.Spec.User)
 	if document == nil {
 		return f
 	}
 	f.tier(spec.Child("tier"), string(key.Spec.Tier), *document)
+	f.actingTiers(spec.Child("actFor"), key.Spec.ActFor, *document)
 	return f
+}
+
+// actsForNobody finds patterns of users that nobody can have whom a credential acts for, and that
+// they are its own user alone.
+func (f *found) actsForNobody(path *field.Path, actFor *v1alpha1.ActFor, user string) {
+	if actFor == nil {
+		return
+	}
+	for i, pattern := range actFor.Users {
+		if prefix, _, _ := strings.Cut(pattern, "*"); prefix != "" && !identity.IsUser(prefix) {
+			f.noEffect(path.Index(i), "%q can name nobody: the name of a user begins with a letter or a digit", pattern)
+		}
+	}
+	if user != "" && !slices.ContainsFunc(actFor.Users, func(other string) bool { return other != user }) {
+		f.noEffect(path, "names only %q, for whom the credential calls anyway: name the users that it is to act for", user)
+	}
+}
+
+// actingTiers finds that users of a tier are not limited as others are who are named in it.
+func (f *found) actingTiers(path *field.Path, actFor *v1alpha1.ActFor, document limiterv1.Tenant) {
+	if actFor == nil {
+		return
+	}
+	for i, tier := range actFor.Tiers {
+		f.tier(path.Child("tiers").Index(i), string(tier), document)
+	}
 }
 
 // tier finds that the users of a tier are not limited as others are.

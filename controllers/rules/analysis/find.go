@@ -207,7 +207,7 @@ func (a *Analyzer) members(ctx context.Context, budgets ...client.ObjectKey) (al
 		}
 		for i := range memberships.Items {
 			for _, member := range memberships.Items[i].Spec.Members {
-				all = append(all, Caller{"a member in Membership " + index.KeyOf(&memberships.Items[i]), string(member.Tier)})
+				all = append(all, callersOf("a member in Membership "+index.KeyOf(&memberships.Items[i]), member.Tier, member.ActFor)...)
 			}
 		}
 	}
@@ -222,9 +222,20 @@ func (a *Analyzer) callers(ctx context.Context, budgets ...client.ObjectKey) ([]
 	}
 	callers, err := a.members(ctx, budgets...)
 	for i := range keys {
-		callers = append(callers, Caller{"APIKey " + index.KeyOf(&keys[i]), string(keys[i].Spec.Tier)})
+		callers = append(callers, callersOf("APIKey "+index.KeyOf(&keys[i]), keys[i].Spec.Tier, keys[i].Spec.ActFor)...)
 	}
 	return callers, err
+}
+
+// callersOf are who calls with one credential: its user, and those of the tiers that it may name.
+func callersOf(credential string, tier v1alpha1.Tier, actFor *v1alpha1.ActFor) []Caller {
+	callers := []Caller{{credential, string(tier)}}
+	if actFor != nil {
+		for _, tier := range actFor.Tiers {
+			callers = append(callers, Caller{credential, string(tier)})
+		}
+	}
+	return callers
 }
 
 // OutdatedKeys are the APIKeys of a budget whose condition Warning says something else than what

@@ -530,11 +530,27 @@ var mistakes = []struct {
 			change: `user: Empleado-1`,
 			says:   `spec.user: "Empleado-1" and "empleado-1", of another APIKey, are two users, each with limits of their own: write both alike`,
 		},
+		{
+			change: `actFor: {users: [".shop-*", "shop-*"]}`,
+			says:   `spec.actFor.users[0]: ".shop-*" can name nobody: the name of a user begins with a letter or a digit`,
+		},
+		{
+			change: `actFor: {users: [gerente-1]}`,
+			says:   `spec.actFor.users: names only "gerente-1", for whom the credential calls anyway: name the users that it is to act for`,
+		},
+		{
+			change: `actFor: {users: ["shop-*"], tiers: [empleado, gerant]}`,
+			says:   `spec.actFor.tiers[1]: is "gerant", which no rate limit selects; did you mean "gerente"?`,
+		},
 	}},
 	{"Members", "Of Membership `workloads`.", "Membership/workloads", []mistake{
 		{
 			change: `members[0].tier: gerent`,
 			says:   `spec.members[0].tier: is "gerent", which no rate limit selects; did you mean "gerente"?`,
+		},
+		{
+			change: `members[0].actFor: {users: ["*"], tiers: [director]}`,
+			says:   `spec.members[0].actFor.tiers[0]: is "director", which no rate limit selects: they select corporativo, empleado, gerente`,
 		},
 	}},
 	{"Grants", "Of BudgetGrant `quarterly-report`.", "BudgetGrant/quarterly-report", []mistake{

@@ -48,6 +48,7 @@ func compileMember(spec v1alpha1.Member) limiterv1.Member {
 		Groups:  spec.Groups,
 		Admin:   spec.Admin,
 		Default: spec.Default,
+		ActFor:  actFor(spec.ActFor),
 	}
 }
 

@@ -28,7 +28,7 @@ const (
 	GrantBudget = "spec.budgetRef.name"
 	// KeyBudget finds APIKeys by the name of the budget that pays.
 	KeyBudget = "spec.budgetRef.name"
-	// KeyHash finds APIKeys by the hash of the key.
+	// KeyHash finds APIKeys by the hashes of their keys.
 	KeyHash = "spec.sha256"
 	// KeyUser finds APIKeys by their user in lower case.
 	KeyUser = "spec.user"
@@ -80,7 +80,7 @@ func Register(ctx context.Context, indexer client.FieldIndexer) error {
 			return []string{o.(*v1alpha1.APIKey).Spec.BudgetRef.Name}
 		}},
 		{&v1alpha1.APIKey{}, KeyHash, func(o client.Object) []string {
-			return []string{o.(*v1alpha1.APIKey).Spec.SHA256}
+			return o.(*v1alpha1.APIKey).Hashes()
 		}},
 		{&v1alpha1.APIKey{}, KeyUser, func(o client.Object) []string {
 			return []string{strings.ToLower(o.(*v1alpha1.APIKey).Spec.User)}

@@ -136,7 +136,7 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 	protocols := protocol.Protocols()
 	e.checker = provider.NewChecker(e.provider, e.reports, protocols)
 	e.identifier = identity.NewIdentifier(identity.Options{
-		Config: running, Protocols: protocols, WantKeys: e.wantKeys, Metrics: identity.NewMetrics(registry),
+		Config: running, Protocols: protocols, WantKeys: e.wantKeys, TellUses: e.tellUses, Metrics: identity.NewMetrics(registry),
 	})
 	e.calls = call.New(call.Options{
 		Protocols: protocols, Identifier: e.identifier,
@@ -174,12 +174,22 @@ func (e *enforcer) wantKeys(ctx context.Context, provider string) error {
 	return e.redis.HSet(ctx, limiterv1.WantedKeysKey, provider, e.session.ID()).Err()
 }
 
+// tellUses tells the leading manager which API keys were used. A time that is there already
+// and later stays.
+func (e *enforcer) tellUses(ctx context.Context, at time.Time, names []string) error {
+	members := make([]redis.Z, len(names))
+	for i, name := range names {
+		members[i] = redis.Z{Score: float64(at.Unix()), Member: name}
+	}
+	return e.redis.ZAddArgs(ctx, limiterv1.KeyUsesKey, redis.ZAddArgs{GT: true, Members: members}).Err()
+}
+
 // run serves until ctx ends, and then shuts down in good order.
 func (e *enforcer) run(ctx context.Context) error {
 	for _, task := range []func(context.Context){
 		e.follower.Run, e.session.Run, e.onceBegun(e.adopter.Run), e.onceBegun(e.announcer.Run), e.onceBegun(e.bypass.Run),
 		e.admitter.Run, e.ledger.Run,
-		e.refusals.Run, e.answers.Run, e.replays.Run, e.lookAtKeys, e.checkProviders,
+		e.refusals.Run, e.answers.Run, e.replays.Run, e.lookAtKeys, e.checkProviders, e.identifier.Run,
 	} {
 		e.background.Go(func() { task(e.inBackground) })
 	}

@@ -51,12 +51,29 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.bursar-dev.bursar.api.v1alpha1.APIKeySpec
   map:
     fields:
+    - name: actFor
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.ActFor
     - name: budgetRef
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.BudgetRef
     - name: expiresAt
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: models
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: previousKeys
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.PreviousKey
+          elementRelationship: associative
+          keys:
+          - sha256
     - name: sha256
       type:
         scalar: string
@@ -80,12 +97,38 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: enforcers
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.EnforcerCount
+    - name: keys
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.KeyStatus
+          elementRelationship: associative
+          keys:
+          - sha256
+    - name: lastUsedTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: observedGeneration
       type:
         scalar: numeric
     - name: revision
       type:
         scalar: numeric
+- name: com.github.bursar-dev.bursar.api.v1alpha1.ActFor
+  map:
+    fields:
+    - name: tiers
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.Tier
+          elementRelationship: associative
+    - name: users
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Action
   scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.AlertFilter
@@ -584,6 +627,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: url
       type:
         scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.KeyStatus
+  map:
+    fields:
+    - name: lastUsedTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: sha256
+      type:
+        scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.LabelSelector
   map:
     fields:
@@ -654,6 +706,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Member
   map:
     fields:
+    - name: actFor
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.ActFor
     - name: admin
       type:
         scalar: boolean
@@ -987,6 +1042,15 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
     - name: namespace
+      type:
+        scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.PreviousKey
+  map:
+    fields:
+    - name: expiresAt
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: sha256
       type:
         scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Price

@@ -12,17 +12,23 @@ import (
 //
 // APIKeySpec is the owner of a key, and when it expires.
 type APIKeySpecApplyConfiguration struct {
-	// sha256 is the SHA-256 of the key in lower-case hexadecimal, as printed by `printf %s "$KEY" | sha256sum`. It cannot be changed.
+	// sha256 is the SHA-256 of the key in lower-case hexadecimal, as printed by `printf %s "$KEY" | sha256sum`. To replace the key, write the hash of the new one here and the one before into previousKeys, as `kubectl budget key rotate` does.
 	//
 	// Make keys with `kubectl budget key create`: they are bursar_NAMESPACE_ and 64 random hexadecimal digits, and work only in an APIKey in the namespace that they name. Any other key must have at least 128 random bits, because a guessable key can be found from its hash. It works while its hash is registered in one namespace only: if anyone registers the same hash in another namespace, the key works in neither.
 	SHA256 *string `json:"sha256,omitempty"`
+	// previousKeys are the keys that the one in sha256 has replaced, each until a time of its own: both work meanwhile, as the same user and against the same limits, so that a key is replaced without a refused call. A key that is taken out of the list works no longer. Unset: none.
+	PreviousKeys []PreviousKeyApplyConfiguration `json:"previousKeys,omitempty"`
 	// budgetRef names the TenantBudget in this namespace that pays. Calls are refused while no budget has this name. After a change, the previous budget is no longer charged.
 	BudgetRef *BudgetRefApplyConfiguration `json:"budgetRef,omitempty"`
 	// user is who calls with the key. Limits with per: User count by it, and the ledger records it.
 	User *string `json:"user,omitempty"`
 	// tier is the user's tier. Money limits and rate limits may select users by tier.
 	Tier *apiv1alpha1.Tier `json:"tier,omitempty"`
-	// expiresAt is when the key stops working. Unset: never.
+	// models are the models that callers with the key may ask for: names, or patterns in which one "*" stands for any text, such as "gpt-4o*". Any other is refused with 403 model_forbidden, and not in the list of models. What the tenant has called in the place of a model that was asked for, by virtualModels, a Downgrade rung or a fallback, need not be among them. Unset: all models.
+	Models []string `json:"models,omitempty"`
+	// actFor is whom of the tenant callers with the key may call for: a request then says in the headers X-Bursar-User and X-Bursar-Tier whose call it is. Limits count for the user that is named, and the ledger has both. Unset: nobody, and the headers are not read.
+	ActFor *ActForApplyConfiguration `json:"actFor,omitempty"`
+	// expiresAt is when the key stops working, and those in previousKeys at the latest. Unset: never.
 	ExpiresAt *v1.Time `json:"expiresAt,omitempty"`
 }
 
@@ -37,6 +43,19 @@ func APIKeySpec() *APIKeySpecApplyConfiguration {
 // If called multiple times, the SHA256 field is set to the value of the last call.
 func (b *APIKeySpecApplyConfiguration) WithSHA256(value string) *APIKeySpecApplyConfiguration {
 	b.SHA256 = &value
+	return b
+}
+
+// WithPreviousKeys adds the given value to the PreviousKeys field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the PreviousKeys field.
+func (b *APIKeySpecApplyConfiguration) WithPreviousKeys(values ...*PreviousKeyApplyConfiguration) *APIKeySpecApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithPreviousKeys")
+		}
+		b.PreviousKeys = append(b.PreviousKeys, *values[i])
+	}
 	return b
 }
 
@@ -61,6 +80,24 @@ func (b *APIKeySpecApplyConfiguration) WithUser(value string) *APIKeySpecApplyCo
 // If called multiple times, the Tier field is set to the value of the last call.
 func (b *APIKeySpecApplyConfiguration) WithTier(value apiv1alpha1.Tier) *APIKeySpecApplyConfiguration {
 	b.Tier = &value
+	return b
+}
+
+// WithModels adds the given value to the Models field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Models field.
+func (b *APIKeySpecApplyConfiguration) WithModels(values ...string) *APIKeySpecApplyConfiguration {
+	for i := range values {
+		b.Models = append(b.Models, values[i])
+	}
+	return b
+}
+
+// WithActFor sets the ActFor field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ActFor field is set to the value of the last call.
+func (b *APIKeySpecApplyConfiguration) WithActFor(value *ActForApplyConfiguration) *APIKeySpecApplyConfiguration {
+	b.ActFor = value
 	return b
 }
 

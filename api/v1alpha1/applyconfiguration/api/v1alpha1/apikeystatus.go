@@ -3,7 +3,8 @@
 package v1alpha1
 
 import (
-	v1 "k8s.io/client-go/applyconfigurations/meta/v1"
+	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	metav1 "k8s.io/client-go/applyconfigurations/meta/v1"
 )
 
 // APIKeyStatusApplyConfiguration represents a declarative configuration of the APIKeyStatus type for use
@@ -12,6 +13,10 @@ import (
 // APIKeyStatus is the observed state of an APIKey.
 type APIKeyStatusApplyConfiguration struct {
 	ProgrammedStatusApplyConfiguration `json:""`
+	// lastUsedTime is the hour, in UTC, in which somebody last called with any of the keys, whether the call was made or refused. It follows within half an hour, longer where thousands of keys are used in the same hour. Unset: nobody has since this was recorded.
+	LastUsedTime *v1.Time `json:"lastUsedTime,omitempty"`
+	// keys are the keys that enforcers know: that of sha256, and those of previousKeys, with those that have expired.
+	Keys []KeyStatusApplyConfiguration `json:"keys,omitempty"`
 }
 
 // APIKeyStatusApplyConfiguration constructs a declarative configuration of the APIKeyStatus type for use with
@@ -47,12 +52,33 @@ func (b *APIKeyStatusApplyConfiguration) WithEnforcers(value *EnforcerCountApply
 // WithConditions adds the given value to the Conditions field in the declarative configuration
 // and returns the receiver, so that objects can be build by chaining "With" function invocations.
 // If called multiple times, values provided by each call will be appended to the Conditions field.
-func (b *APIKeyStatusApplyConfiguration) WithConditions(values ...*v1.ConditionApplyConfiguration) *APIKeyStatusApplyConfiguration {
+func (b *APIKeyStatusApplyConfiguration) WithConditions(values ...*metav1.ConditionApplyConfiguration) *APIKeyStatusApplyConfiguration {
 	for i := range values {
 		if values[i] == nil {
 			panic("nil value passed to WithConditions")
 		}
 		b.ProgrammedStatusApplyConfiguration.Conditions = append(b.ProgrammedStatusApplyConfiguration.Conditions, *values[i])
+	}
+	return b
+}
+
+// WithLastUsedTime sets the LastUsedTime field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the LastUsedTime field is set to the value of the last call.
+func (b *APIKeyStatusApplyConfiguration) WithLastUsedTime(value v1.Time) *APIKeyStatusApplyConfiguration {
+	b.LastUsedTime = &value
+	return b
+}
+
+// WithKeys adds the given value to the Keys field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Keys field.
+func (b *APIKeyStatusApplyConfiguration) WithKeys(values ...*KeyStatusApplyConfiguration) *APIKeyStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithKeys")
+		}
+		b.Keys = append(b.Keys, *values[i])
 	}
 	return b
 }

@@ -25,6 +25,8 @@ type MemberApplyConfiguration struct {
 	Groups []string `json:"groups,omitempty"`
 	// admin is whether the member administers the tenant: sees what all its users have spent. Default: false.
 	Admin *bool `json:"admin,omitempty"`
+	// actFor is whom of the tenant the member may call for: a request then says in the headers X-Bursar-User and X-Bursar-Tier whose call it is. It suits the ServiceAccount of a server. Limits count for the user that is named, and the ledger has both. Unset: nobody, and the headers are not read.
+	ActFor *ActForApplyConfiguration `json:"actFor,omitempty"`
 	// default is whether this tenant pays for the member's calls that do not say which tenant pays. It matters only to somebody who belongs to several. Default: false.
 	Default *bool `json:"default,omitempty"`
 }
@@ -90,6 +92,14 @@ func (b *MemberApplyConfiguration) WithGroups(values ...string) *MemberApplyConf
 // If called multiple times, the Admin field is set to the value of the last call.
 func (b *MemberApplyConfiguration) WithAdmin(value bool) *MemberApplyConfiguration {
 	b.Admin = &value
+	return b
+}
+
+// WithActFor sets the ActFor field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ActFor field is set to the value of the last call.
+func (b *MemberApplyConfiguration) WithActFor(value *ActForApplyConfiguration) *MemberApplyConfiguration {
+	b.ActFor = value
 	return b
 }
 
