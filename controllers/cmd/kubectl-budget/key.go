@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -183,15 +185,24 @@ func loseKey(path string, refusal error) error {
 	return os.Remove(path)
 }
 
-// writeManifest writes an object as it is written by hand: without a status.
+// writeManifest writes an object as it is written by hand: without a status, nor what the API
+// server and kubectl note of it.
 func writeManifest(w io.Writer, format, kind string, object metav1.Object, spec any) error {
-	metadata := map[string]string{"name": object.GetName()}
+	metadata := map[string]any{"name": object.GetName()}
 	if namespace := object.GetNamespace(); namespace != "" {
 		metadata["namespace"] = namespace
 	}
+	if labels := object.GetLabels(); len(labels) > 0 {
+		metadata["labels"] = labels
+	}
+	annotations := maps.Clone(object.GetAnnotations())
+	delete(annotations, corev1.LastAppliedConfigAnnotation)
+	if len(annotations) > 0 {
+		metadata["annotations"] = annotations
+	}
 	return writeObject(w, format, struct {
 		metav1.TypeMeta `json:",inline"`
-		Metadata        map[string]string `json:"metadata"`
-		Spec            any               `json:"spec"`
+		Metadata        map[string]any `json:"metadata"`
+		Spec            any            `json:"spec"`
 	}{metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: kind}, metadata, spec})
 }

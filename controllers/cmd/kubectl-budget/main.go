@@ -86,7 +86,7 @@ found calls that would be refused.`,
 	prices := groups(&cobra.Command{Use: "prices", Short: "Work with model prices"})
 	prices.AddCommand(newImport())
 	key := groups(&cobra.Command{Use: "key", Short: "Work with API keys"})
-	key.AddCommand(newKeyCreate(cluster))
+	key.AddCommand(newKeyCreate(cluster), newKeyRotate(cluster), newKeyRevoke(cluster))
 	root.AddCommand(
 		newTop(cluster), newReport(cluster), newExplain(cluster), newHistory(cluster), newReplay(cluster), newShadow(cluster),
 		newCheck(cluster), newGrant(cluster), key, prices, newVersion(),

@@ -1,0 +1,251 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+// dryRunClient is the value of --dry-run that changes nothing, as kubectl has it.
+const dryRunClient = "client"
+
+// keyChange is how a command changes an APIKey that is there.
+type keyChange struct {
+	// file is where the APIKey is read from; empty for the cluster.
+	file, dryRun, format string
+}
+
+// addFlags adds the flags that say where the APIKey is, and whether it is changed there.
+func (k *keyChange) addFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVarP(&k.file, "file", "f", "", "read the APIKey from this file (- is standard input) and write it, changed, to standard output, instead of changing the cluster")
+	flags.StringVar(&k.dryRun, "dry-run", "none", `"client" writes the changed APIKey to standard output, for Git, and does not change the cluster`)
+	completeWith(cmd, "dry-run", []string{"none", dryRunClient})
+	addOutput(cmd, &k.format, formatYAML, formatJSON)
+}
+
+// check finds what is wrong with the flags.
+func (k *keyChange) check() error {
+	if k.dryRun != "none" && k.dryRun != dryRunClient {
+		return usageError{fmt.Errorf("--dry-run is %q: it must be none or client", k.dryRun)}
+	}
+	return nil
+}
+
+// prints reports whether the APIKey is written to standard output rather than to the cluster.
+func (k *keyChange) prints() bool { return k.file != "" || k.dryRun == dryRunClient }
+
+// read reads the APIKey with the name.
+func (k *keyChange) read(cmd *cobra.Command, c *cluster, name string) (*v1alpha1.APIKey, error) {
+	namespace, err := c.namespace()
+	if err != nil {
+		return nil, err
+	}
+	if k.file != "" {
+		return k.readFile(cmd, namespace, name)
+	}
+	api, err := c.client()
+	if err != nil {
+		return nil, err
+	}
+	key := &v1alpha1.APIKey{}
+	if err := api.Get(cmd.Context(), client.ObjectKey{Namespace: namespace, Name: name}, key); err != nil {
+		return nil, mended(err)
+	}
+	return key, nil
+}
+
+func (k *keyChange) readFile(cmd *cobra.Command, namespace, name string) (*v1alpha1.APIKey, error) {
+	file, err := openFile(k.file, cmd.InOrStdin())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	objects, err := readObjects(file, namespace)
+	if err != nil {
+		return nil, fmt.Errorf("%s, %w", k.file, err)
+	}
+	for _, object := range objects {
+		if key, isKey := object.(*v1alpha1.APIKey); isKey && key.Name == name {
+			return key, nil
+		}
+	}
+	return nil, fmt.Errorf("%s has no APIKey %s", k.file, name)
+}
+
+// write writes the changed APIKey where it is to be. The API server refuses it if somebody
+// else has changed it meanwhile.
+func (k *keyChange) write(ctx context.Context, cmd *cobra.Command, c *cluster, key *v1alpha1.APIKey) error {
+	if k.prints() {
+		return writeManifest(cmd.OutOrStdout(), k.format, "APIKey", key, key.Spec)
+	}
+	api, err := c.client()
+	if err != nil {
+		return err
+	}
+	return mended(api.Update(ctx, key, client.FieldOwner("kubectl-budget")))
+}
+
+type rotateOptions struct {
+	keyChange
+	overlap, keyFile string
+}
+
+func newKeyRotate(c *cluster) *cobra.Command {
+	var o rotateOptions
+	cmd := &cobra.Command{
+		Use:   "rotate NAME [--overlap LENGTH]",
+		Short: "Replace an API key by a new one, while both work",
+		Long: `Replace the key of an APIKey by a new one of 256 random bits. The key before works on
+until the overlap ends, and then ends by itself. Both are the same user, and count against
+the same limits. status.keys of the APIKey says when each was used last.
+
+The cluster is changed, and the new key is shown once, on standard output, or written to a
+new file that only its owner can read (--key-file); only its hash leaves this machine. With
+--dry-run=client, or -f, the changed APIKey is written to standard output, for Git, and
+the key is shown on standard error.`,
+		Example: `  kubectl budget key rotate ci --overlap 7d --key-file ci.key
+  kubectl budget key rotate ci -f ci.yaml > new.yaml`,
+		Args:              exactly(1, "the name of one APIKey"),
+		ValidArgsFunction: c.completeKeys,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runKeyRotate(cmd, c, o, args[0])
+		},
+	}
+	o.addFlags(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&o.overlap, "overlap", "24h", "how long the key before works on, such as 24h or 7d; 0 ends it at once")
+	flags.StringVar(&o.keyFile, "key-file", "", "write the key to this new file instead of showing it")
+	return cmd
+}
+
+func runKeyRotate(cmd *cobra.Command, c *cluster, o rotateOptions, name string) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	overlap, err := parseOverlap(o.overlap)
+	if err != nil {
+		return err
+	}
+	object, err := o.read(cmd, c, name)
+	if err != nil {
+		return err
+	}
+	key := newKey(object.Namespace)
+	sum := sha256.Sum256([]byte(key))
+	until, err := replaceKey(&object.Spec, hex.EncodeToString(sum[:]), overlap, time.Now())
+	if err != nil {
+		return err
+	}
+	if err := keepKey(o.keyFile, key); err != nil {
+		return err
+	}
+	if err := o.write(cmd.Context(), cmd, c, object); err != nil {
+		return errors.Join(err, loseKey(o.keyFile, err))
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "The key before works until %s.\n", moment(until.Time))
+	switch {
+	case o.keyFile != "":
+	case o.prints():
+		fmt.Fprintf(cmd.ErrOrStderr(), "The new API key of %s, shown only once:\n\n  %s\n\n", object.Spec.User, key)
+	default:
+		fmt.Fprintln(cmd.OutOrStdout(), key)
+	}
+	return nil
+}
+
+// parseOverlap reads how long two keys work at once.
+func parseOverlap(text string) (time.Duration, error) {
+	if text == "0" {
+		return 0, nil
+	}
+	overlap, err := parseLength(text)
+	if err != nil || overlap < 0 {
+		return 0, usageError{fmt.Errorf("--overlap %q must be 0 or a duration such as 24h or 7d", text)}
+	}
+	return overlap, nil
+}
+
+// maxPreviousKeys is how many keys of before an APIKey may have.
+const maxPreviousKeys = 8
+
+// replaceKey puts a key in the place of the one in a spec, which works for the overlap
+// still, and forgets those that have ended. It returns when the one before ends.
+func replaceKey(spec *v1alpha1.APIKeySpec, hash string, overlap time.Duration, now time.Time) (metav1.Time, error) {
+	working := slices.DeleteFunc(slices.Clone(spec.PreviousKeys), func(k v1alpha1.PreviousKey) bool { return !k.ExpiresAt.After(now) })
+	if len(working) >= maxPreviousKeys {
+		return metav1.Time{}, fmt.Errorf("spec.previousKeys: %d keys of before still work, and there may be no more: "+
+			"end them with kubectl budget key revoke --previous", len(working))
+	}
+	until := metav1.NewTime(now.Add(overlap).UTC().Truncate(time.Second))
+	spec.PreviousKeys = append([]v1alpha1.PreviousKey{{SHA256: spec.SHA256, ExpiresAt: until}}, working...)
+	spec.SHA256 = hash
+	return until, nil
+}
+
+func newKeyRevoke(c *cluster) *cobra.Command {
+	var o keyChange
+	var previous bool
+	cmd := &cobra.Command{
+		Use:   "revoke NAME",
+		Short: "End an API key at once, or those that it has replaced",
+		Long: `End the key of an APIKey at once, and those that it has replaced: expiresAt becomes now,
+and callers are told so. The APIKey stays, with its name in the ledger; delete it when
+nobody asks for it any more. With --previous, only the keys end that it has replaced.
+
+The cluster is changed. With --dry-run=client, or -f, the changed APIKey is written to
+standard output, for Git: where Git has the APIKey, change it there, too, or its
+controller brings the key back.`,
+		Example: `  kubectl budget key revoke ci
+  kubectl budget key revoke ci --previous -f ci.yaml > new.yaml`,
+		Args:              exactly(1, "the name of one APIKey"),
+		ValidArgsFunction: c.completeKeys,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runKeyRevoke(cmd, c, o, previous, args[0])
+		},
+	}
+	o.addFlags(cmd)
+	cmd.Flags().BoolVar(&previous, "previous", false, "end only the keys that were replaced")
+	return cmd
+}
+
+func runKeyRevoke(cmd *cobra.Command, c *cluster, o keyChange, previous bool, name string) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	object, err := o.read(cmd, c, name)
+	if err != nil {
+		return err
+	}
+	if previous {
+		object.Spec.PreviousKeys = nil
+	} else {
+		now := metav1.NewTime(time.Now().UTC().Truncate(time.Second))
+		object.Spec.ExpiresAt = &now
+	}
+	if err := o.write(cmd.Context(), cmd, c, object); err != nil {
+		return err
+	}
+	if !o.prints() {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s/%s revoked\n", object.Namespace, object.Name)
+	}
+	return nil
+}
+
+// completeKeys completes the name of one APIKey.
+func (c *cluster) completeKeys(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return c.complete(cmd, &v1alpha1.APIKeyList{}, prefix)
+}
