@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -89,15 +90,19 @@ var _ = Describe("What is in config", func() {
 		page, err := os.ReadFile("../../docs/identity.md")
 		Expect(err).NotTo(HaveOccurred())
 		blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(page), -1)
-		Expect(blocks).To(HaveLen(8))
+		Expect(blocks).To(HaveLen(10))
 		kubectl(ctx, "create", "namespace", "sales") // the page's members are there
 		DeferCleanup(func(ctx SpecContext) { kubectl(ctx, "delete", "namespace", "sales", "--wait=false") })
 		for i, block := range blocks {
 			file := filepath.Join(GinkgoT().TempDir(), fmt.Sprintf("%d.yaml", i))
 			Expect(os.WriteFile(file, []byte(block[1]), 0o600)).To(Succeed())
 			// Applied in earnest, the keys of issuers elsewhere would be fetched.
-			Expect(kubectl(ctx, "apply", "--dry-run=server", "--validate=strict", "--warnings-as-errors", "-f", file)).To(SatisfyAll(
-				ContainSubstring("identityprovider.bursar.dev/"), ContainSubstring("membership.bursar.dev/")))
+			applied := kubectl(ctx, "apply", "--dry-run=server", "--validate=strict", "--warnings-as-errors", "-f", file)
+			if strings.Contains(block[1], "kind: APIKey") {
+				Expect(applied).To(ContainSubstring("apikey.bursar.dev/"))
+				continue
+			}
+			Expect(applied).To(SatisfyAll(ContainSubstring("identityprovider.bursar.dev/"), ContainSubstring("membership.bursar.dev/")))
 		}
 	})
 
