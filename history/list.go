@@ -78,7 +78,7 @@ func (r *Reader) list(ctx context.Context, as As, query ListQuery, of listed) (p
 	}
 	args := query.Where.arguments()
 	args["tenant"], args["from"], args["to"], args["at"], args["id"] = as.Tenant, query.From, query.To, after.at, after.id
-	args["limit"], args["most"] = cmp.Or(query.Limit, DefaultPage), mostLookedAt
+	args["limit"], args["most"] = cmp.Or(query.Limit, DefaultPage), r.mostLookedAt
 	user, isOne := query.user(as)
 	args["user"] = user
 	err = r.read(ctx, as, func(tx pgx.Tx) (err error) {

@@ -15,11 +15,15 @@ type Database interface {
 }
 
 // Reader reads the past.
-type Reader struct{ db Database }
+type Reader struct {
+	db Database
+	// mostLookedAt is how many rows are looked at for one page of a list.
+	mostLookedAt int
+}
 
 // NewReader makes a Reader of a login that is a member of bursar_reader or of
 // bursar_manager.
-func NewReader(db Database) *Reader { return &Reader{db: db} }
+func NewReader(db Database) *Reader { return &Reader{db: db, mostLookedAt: mostLookedAt} }
 
 // forTenant lets a function read the rows of one tenant, of all its users.
 func (r *Reader) forTenant(ctx context.Context, tenant string, read func(pgx.Tx) error) error {
