@@ -28,7 +28,7 @@ func (u *Usage) AddQuarter(ctx context.Context) (until time.Time, added bool, er
 // AddPast makes the sums of the last day, by UTC, of the calls that are from before there were
 // any; false if there is none.
 func (u *Usage) AddPast(ctx context.Context) (day time.Time, added bool, err error) {
-	return u.step(ctx, "SELECT roll_up_past()::timestamptz", "add up what was used before")
+	return u.step(ctx, "SELECT roll_up_past()::timestamp AT TIME ZONE 'UTC'", "add up what was used before")
 }
 
 func (u *Usage) step(ctx context.Context, query, what string) (at time.Time, done bool, err error) {

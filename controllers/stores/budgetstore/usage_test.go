@@ -1,0 +1,125 @@
+package budgetstore_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
+	"github.com/bursar-dev/bursar/hack/testkit"
+)
+
+const insertSummed = `
+INSERT INTO ai_usage_logs (call_id, tenant_id, ancestors, user_id, tier, credential, provider, model_asked, model, model_used, endpoint,
+  streamed, admitted_at, outcome, held_nanos, cost_nanos, session)
+VALUES ($1, $2, $3, $4, 't', 'k', 'p', 'm', 'm', 'm', '/', false, $5, 'Settled', 1, 1, 's')`
+
+// TestSumsThatReadersSee: a reader sees the sums of whom it reads for: a user's own, all of a
+// tenant as its admin, and of tenants below those over all users, of calls that were made while they
+// were below.
+func TestSumsThatReadersSee(t *testing.T) {
+	admin := connectTo(t, migrated(t))
+	exec(t, admin, "UPDATE usage_progress SET users_until = now() + interval '1 hour'")
+	at := time.Now().Add(-time.Minute)
+	insert := func() {
+		for i, call := range []struct {
+			tenant, user string
+			ancestors    []string
+		}{{"acme", "ana", nil}, {"acme", "bo", nil}, {"globex", "ana", nil}, {"emea", "ana", []string{"acme"}}, {"emea", "bo", []string{"globex"}}, {"berlin", "ana", []string{"emea", "acme"}}} {
+			exec(t, admin, insertSummed, call.tenant+call.user+string(rune('a'+i))+time.Now().String(), call.tenant, append([]string{}, call.ancestors...), call.user, at)
+		}
+	}
+	insert()
+	exec(t, admin, "SELECT roll_up_usage(1000)")
+	insert() // and is not rolled up
+
+	all := []string{"acme/ana", "acme/bo", "acme/*", "globex/ana", "globex/*", "emea/ana", "emea/bo", "emea/*<acme", "emea/*<globex", "berlin/ana", "berlin/*<emea,acme"}
+	for name, tc := range map[string]struct {
+		role     string
+		settings map[string]string
+		want     []string
+		fails    bool
+	}{
+		"manager":            {role: "bursar_manager", want: all},
+		"owner":              {role: "bursar_owner"},
+		"enforcer":           {role: "bursar_enforcer", fails: true},
+		"finance":            {role: "bursar_finance", fails: true},
+		"reader of nobody":   {role: "bursar_reader", fails: true},
+		"reader of a tenant": {role: "bursar_reader", settings: map[string]string{"bursar.tenant_id": "acme"}, fails: true},
+		"user":               {"bursar_reader", map[string]string{"bursar.tenant_id": "acme", "bursar.user_id": "ana"}, []string{"acme/ana"}, false},
+		"another user":       {"bursar_reader", map[string]string{"bursar.tenant_id": "acme", "bursar.user_id": "eve"}, nil, false},
+		"user of a child":    {"bursar_reader", map[string]string{"bursar.tenant_id": "emea", "bursar.user_id": "ana"}, []string{"emea/ana"}, false},
+		"user of none":       {"bursar_reader", map[string]string{"bursar.tenant_id": "none", "bursar.user_id": "ana"}, nil, false},
+		"admin and user":     {"bursar_reader", map[string]string{"bursar.tenant_id": "globex", "bursar.user_id": "bo", "bursar.role": "Admin"}, nil, false},
+		"admin": {"bursar_reader", map[string]string{"bursar.tenant_id": "acme", "bursar.role": "admin"},
+			[]string{"acme/ana", "acme/bo", "acme/*", "emea/*<acme", "berlin/*<emea,acme"}, false},
+		"admin of another": {"bursar_reader", map[string]string{"bursar.tenant_id": "globex", "bursar.role": "admin"}, []string{"globex/ana", "globex/*", "emea/*<globex"}, false},
+		"admin of a child": {"bursar_reader", map[string]string{"bursar.tenant_id": "emea", "bursar.role": "admin"},
+			[]string{"emea/ana", "emea/bo", "emea/*<acme", "emea/*<globex", "berlin/*<emea,acme"}, false},
+		"with the functions' setting": {"bursar_reader", map[string]string{"bursar.tenant_id": "none", "bursar.role": "admin", "bursar.sums_usage": "on"}, nil, false},
+	} {
+		for _, table := range []string{"usage_sums", "usage_changes"} {
+			t.Run(name+" in "+table, func(t *testing.T) {
+				as(t, admin, tc.role, tc.settings, func(ctx context.Context, tx pgx.Tx) {
+					rows, _ := tx.Query(ctx, `SELECT DISTINCT tenant_id || '/' || coalesce(user_id, '*') ||
+						CASE WHEN user_id IS NULL AND ancestors <> '{}' THEN '<' || array_to_string(ancestors, ',') ELSE '' END FROM `+table)
+					got, err := pgx.CollectRows(rows, pgx.RowTo[string])
+					if (err != nil) != tc.fails {
+						t.Fatalf("got %v, want an error: %t", err, tc.fails)
+					}
+					want := slices.Sorted(slices.Values(tc.want))
+					slices.Sort(got)
+					if strings.Join(got, " ") != strings.Join(want, " ") {
+						t.Errorf("(-want +got):\n%s", cmp.Diff(want, got))
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestSumsOfThePast: what the ledger had before there were sums is added up day by day, the last one
+// first, and nothing twice, though the day has been amended meanwhile.
+func TestSumsOfThePast(t *testing.T) {
+	dsn := migrated(t)
+	admin := connectTo(t, dsn)
+	manager := budgetstore.NewUsage(poolAs(t, dsn, "bursar_manager"))
+	ledger := budgetstore.NewLedgerReader(poolAs(t, dsn, "bursar_manager"))
+	today := time.Now().UTC().Truncate(24 * time.Hour)
+	exec(t, admin, "ALTER TABLE ai_usage_logs DISABLE TRIGGER USER")
+	for i, day := range []time.Time{today, today.AddDate(0, 0, -1), today.AddDate(0, 0, -40)} {
+		exec(t, admin, insertSummed, string(rune('a'+i)), "acme", []string{}, "ana", day)
+		exec(t, admin, insertSummed, string(rune('A'+i)), "globex", []string{}, "ana", day.Add(time.Hour))
+	}
+	exec(t, admin, "ALTER TABLE ai_usage_logs ENABLE TRIGGER USER")
+	exec(t, admin, "UPDATE usage_progress SET complete_from = 'infinity'")
+	exec(t, admin, "UPDATE ai_usage_logs SET cost_nanos = 5 WHERE call_id = 'b'")
+	exec(t, admin, insertSummed, "new", "acme", []string{}, "ana", today.AddDate(0, 0, -40))
+	var days []time.Time
+	for {
+		_, err := manager.AddChanges(t.Context(), 1)
+		testkit.Must(t, err)
+		day, more, err := manager.AddPast(t.Context())
+		testkit.Must(t, err)
+		if !more {
+			break
+		}
+		days = append(days, day.UTC())
+	}
+	if diff := cmp.Diff([]time.Time{today, today.AddDate(0, 0, -1), today.AddDate(0, 0, -40)}, days); diff != "" {
+		t.Errorf("days (-want +got):\n%s", diff)
+	}
+	for _, day := range days {
+		for _, tenant := range []string{"acme", "globex"} {
+			recorded, summed, err := ledger.UsedOn(t.Context(), tenant, day)
+			if err != nil || recorded != summed || recorded.Calls == 0 {
+				t.Errorf("%s, %s: the ledger has %+v, the sums %+v, %v", tenant, day, recorded, summed, err)
+			}
+		}
+	}
+}
