@@ -100,9 +100,16 @@ type Filter struct {
 
 // Tokens are how many tokens of each kind were used. Those of Reasoning are contained in Output.
 type Tokens struct {
-	Input, CachedInput, CacheWrite5m, CacheWrite1h, AudioInput, CachedAudioInput int64
-	Output, AudioOutput, ImageOutput                                             int64
-	Reasoning                                                                    int64
+	Input            int64 `json:"input"`
+	CachedInput      int64 `json:"cachedInput"`
+	CacheWrite5m     int64 `json:"cacheWrite5m"`
+	CacheWrite1h     int64 `json:"cacheWrite1h"`
+	AudioInput       int64 `json:"audioInput"`
+	CachedAudioInput int64 `json:"cachedAudioInput"`
+	Output           int64 `json:"output"`
+	AudioOutput      int64 `json:"audioOutput"`
+	ImageOutput      int64 `json:"imageOutput"`
+	Reasoning        int64 `json:"reasoning"`
 }
 
 // Sums are sums over calls.

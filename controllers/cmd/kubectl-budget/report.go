@@ -19,13 +19,33 @@ const formatCSV = "csv"
 
 // spendOptions are the flags of report.
 type spendOptions struct {
-	allTenants              bool
-	tenant                  string
-	by                      []string
-	month, from, to, inZone string
-	invoices                []string
-	format                  string
-	ledger                  database
+	stretch
+	allTenants bool
+	tenant     string
+	by         []string
+	invoices   []string
+	format     string
+	ledger     database
+}
+
+// stretch are the flags that say which days are asked for, and of which zone they are.
+type stretch struct{ month, from, to, inZone string }
+
+func (s *stretch) addFlags(cmd *cobra.Command, zone, whichZone string) {
+	flags := cmd.Flags()
+	flags.StringVar(&s.month, "month", "", "the month, such as 2026-10 (default: the present one)")
+	flags.StringVar(&s.from, "from", "", "the first day, such as 2026-10-01, instead of --month")
+	flags.StringVar(&s.to, "to", "", "the last day, such as 2026-12-31 (default: today)")
+	flags.StringVar(&s.inZone, "time-zone", zone, "IANA name of the zone that days and months are of"+whichZone)
+}
+
+// zone is the zone that is named.
+func (s *stretch) zone() (*time.Location, error) {
+	zone, err := time.LoadLocation(s.inZone)
+	if err != nil || s.inZone == "" || s.inZone == "Local" {
+		return nil, usageError{fmt.Errorf(`--time-zone %s: use an IANA name such as "America/Argentina/Buenos_Aires" or "UTC"`, s.inZone)}
+	}
+	return zone, nil
 }
 
 func newReport(c *cluster) *cobra.Command {
@@ -65,10 +85,7 @@ with the columns provider, amount and, if it has an amount for each model, model
 	flags.BoolVarP(&o.allTenants, "all-tenants", "A", false, "all tenants of the ledger")
 	flags.StringVar(&o.tenant, "tenant", "", "one tenant, without a cluster")
 	flags.StringSliceVar(&o.by, "by", []string{string(history.ByTenant)}, "what to group by, separated by commas: "+strings.Join(dimensions(), ", "))
-	flags.StringVar(&o.month, "month", "", "the month, such as 2026-10 (default: the present one)")
-	flags.StringVar(&o.from, "from", "", "the first day, such as 2026-10-01, instead of --month")
-	flags.StringVar(&o.to, "to", "", "the last day, such as 2026-12-31 (default: today)")
-	flags.StringVar(&o.inZone, "time-zone", "UTC", "IANA name of the zone that days and months are of")
+	o.addFlags(cmd, "UTC", "")
 	flags.StringArrayVar(&o.invoices, "invoice", nil, "an invoice to compare with: PROVIDER=AMOUNT or a CSV file; may be repeated")
 	o.ledger.addFlag(cmd)
 	addOutput(cmd, &o.format, formatTable, formatCSV, formatJSON)
@@ -137,8 +154,8 @@ func (o spendOptions) query(now time.Time) (query history.SpendQuery, err error)
 	case len(o.invoices) > 0 && !o.allTenants:
 		return query, usageError{errors.New("--invoice requires -A: a provider bills the calls of all tenants together")}
 	}
-	if query.Zone, err = time.LoadLocation(o.inZone); err != nil || o.inZone == "" || o.inZone == "Local" {
-		return query, usageError{fmt.Errorf(`--time-zone %s: use an IANA name such as "America/Argentina/Buenos_Aires" or "UTC"`, o.inZone)}
+	if query.Zone, err = o.zone(); err != nil {
+		return query, err
 	}
 	for _, name := range o.by {
 		if !slices.Contains(dimensions(), name) {
@@ -153,32 +170,32 @@ func (o spendOptions) query(now time.Time) (query history.SpendQuery, err error)
 }
 
 // span is the month, or the days, that are asked for.
-func (o spendOptions) span(now time.Time, zone *time.Location) (from, to time.Time, err error) {
+func (s stretch) span(now time.Time, zone *time.Location) (from, to time.Time, err error) {
 	const day, month = time.DateOnly, "2006-01"
-	if o.from == "" && o.to == "" {
+	if s.from == "" && s.to == "" {
 		from = time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, zone)
-		if o.month != "" {
-			if from, err = time.ParseInLocation(month, o.month, zone); err != nil {
-				return from, to, usageError{fmt.Errorf("--month %s: must be a year and a month, such as 2026-10", o.month)}
+		if s.month != "" {
+			if from, err = time.ParseInLocation(month, s.month, zone); err != nil {
+				return from, to, usageError{fmt.Errorf("--month %s: must be a year and a month, such as 2026-10", s.month)}
 			}
 		}
 		return from, from.AddDate(0, 1, 0), nil
 	}
-	if o.month != "" || o.from == "" {
+	if s.month != "" || s.from == "" {
 		return from, to, usageError{errors.New("use --month, or --from and --to")}
 	}
-	if from, err = time.ParseInLocation(day, o.from, zone); err != nil {
-		return from, to, usageError{fmt.Errorf("--from %s: must be a day, such as 2026-10-01", o.from)}
+	if from, err = time.ParseInLocation(day, s.from, zone); err != nil {
+		return from, to, usageError{fmt.Errorf("--from %s: must be a day, such as 2026-10-01", s.from)}
 	}
 	last := now
-	if o.to != "" {
-		if last, err = time.ParseInLocation(day, o.to, zone); err != nil {
-			return from, to, usageError{fmt.Errorf("--to %s: must be a day, such as 2026-12-31", o.to)}
+	if s.to != "" {
+		if last, err = time.ParseInLocation(day, s.to, zone); err != nil {
+			return from, to, usageError{fmt.Errorf("--to %s: must be a day, such as 2026-12-31", s.to)}
 		}
 	}
 	to = time.Date(last.Year(), last.Month(), last.Day()+1, 0, 0, 0, 0, zone)
 	if !from.Before(to) {
-		return from, to, usageError{fmt.Errorf("--to %s is before --from %s", o.to, o.from)}
+		return from, to, usageError{fmt.Errorf("--to %s is before --from %s", s.to, s.from)}
 	}
 	return from, to, nil
 }

@@ -127,3 +127,13 @@ func (t tree) ancestorsOf(tenant string) []string {
 	}
 	return nil
 }
+
+// zoneOf is the time zone of a tenant's budget; empty if that is not known.
+func (t tree) zoneOf(tenant string) string {
+	for _, b := range t.budgets {
+		if b.Spec.Tenant == tenant {
+			return b.Spec.TimeZone
+		}
+	}
+	return ""
+}
