@@ -163,6 +163,13 @@ SEEDS ?= 200
 faults-operator: tools parts ## Run SEEDS (200) scripts of changes from BURSAR_SEED on, while requests fail and managers die (1.5 h)
 	BURSAR_FAULT_SEEDS=$(SEEDS) $(control-plane) -ginkgo.focus='Faults of'
 
+# How many calls `make bench-history` generates: ten million take 8 GB and a quarter of an hour.
+CALLS ?= 10000000
+
+.PHONY: bench-history
+bench-history: parts ## Measure what the ledger answers, of CALLS (10,000,000) calls of one tenant, and compare its sums with it
+	BURSAR_BENCH_HISTORY=$(CALLS) go test -count=1 -timeout 3h -v -run '^TestBenchHistory$$' ./history
+
 # How many TenantBudgets `make bench-operator` has.
 BUDGETS ?= 10000
 
