@@ -61,7 +61,7 @@ func (c *Call) saved(usage price.Usage, cost money.Nanos) money.Nanos {
 		return 0
 	}
 	usage.Billed = 0
-	would, err := route.Model.At(c.calls.Admitter.Now()).Prices.Cost(usage)
+	would, err := route.Model.At(c.limiterTime()).Prices.Cost(usage)
 	if err != nil {
 		return 0
 	}
