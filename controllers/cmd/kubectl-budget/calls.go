@@ -81,17 +81,19 @@ type callList struct {
 
 // listedCall is a call, and how it ended; or a refused one, and the limit that refused it.
 type listedCall struct {
-	ID       string    `json:"id"`
-	At       time.Time `json:"at"`
-	User     string    `json:"user"`
-	Tier     string    `json:"tier"`
-	Asked    string    `json:"modelAsked"`
-	Model    string    `json:"model"`
-	Endpoint string    `json:"endpoint"`
-	Decision string    `json:"decision"`
-	Outcome  string    `json:"outcome"`
-	Provider string    `json:"provider,omitempty"`
-	Tokens   int64     `json:"tokens"`
+	ID   string    `json:"id"`
+	At   time.Time `json:"at"`
+	User string    `json:"user"`
+	Tier string    `json:"tier"`
+	// Actor is the user of the credential, if it made the call for another, who is User.
+	Actor    string `json:"actor,omitempty"`
+	Asked    string `json:"modelAsked"`
+	Model    string `json:"model"`
+	Endpoint string `json:"endpoint"`
+	Decision string `json:"decision"`
+	Outcome  string `json:"outcome"`
+	Provider string `json:"provider,omitempty"`
+	Tokens   int64  `json:"tokens"`
 	// Cost is empty for a refused call.
 	Cost     string `json:"costUSD,omitempty"`
 	Limit    string `json:"limit,omitempty"`
@@ -141,7 +143,8 @@ func (o *callOptions) run(ctx context.Context, c *cluster, now time.Time) (list 
 
 func newListedCall(call history.Call) listedCall {
 	l := listedCall{
-		ID: call.ID, At: call.At, User: call.User, Tier: call.Tier, Asked: call.ModelAsked, Model: call.Model, Endpoint: call.Endpoint,
+		ID: call.ID, At: call.At, User: call.User, Tier: call.Tier, Actor: call.Actor,
+		Asked: call.ModelAsked, Model: call.Model, Endpoint: call.Endpoint,
 	}
 	if a := call.Admission; a != nil {
 		l.Decision, l.Outcome, l.Provider, l.Tokens, l.Cost = string(a.Decision), string(a.Outcome), a.Provider, a.Tokens, a.Cost.String()

@@ -26,9 +26,9 @@ func TestUsage(t *testing.T) {
 
 func TestCallsList(t *testing.T) {
 	const calls = `
-INSERT INTO ai_usage_logs (call_id, tenant_id, user_id, tier, credential, provider, model_asked, model, model_used, endpoint, streamed,
+INSERT INTO ai_usage_logs (call_id, tenant_id, user_id, tier, credential, actor, provider, model_asked, model, model_used, endpoint, streamed,
   admitted_at, outcome, decision, input_tokens, held_nanos, cost_nanos, session)
-SELECT 'list-' || i, 'listed', 'user-' || i % 2, 't', 'k', 'openai', 'gpt', 'mini', 'mini-1', '/', false,
+SELECT 'list-' || i, 'listed', 'user-' || i % 2, 't', 'k', 'server', 'openai', 'gpt', 'mini', 'mini-1', '/', false,
   now() - i * interval '1 hour', 'Settled', 'Replaced', i, 2, i, 's'
 FROM generate_series(1, 5) AS i`
 	const refusal = `
@@ -66,7 +66,7 @@ VALUES ('list-no', 'listed', 'user-1', 't', 'k', 'gpt', 'gpt', '/', now(), 'Budg
 		}
 	}
 	stdout, _, err := budgeted(t, "calls", "--tenant", "listed", "-o", "json", "--limit", "1")
-	if err != nil || !strings.Contains(stdout, `"costUSD": "0.000000001"`) || !strings.Contains(stdout, `"more": true`) {
+	if err != nil || !strings.Contains(stdout, `"costUSD": "0.000000001"`) || !strings.Contains(stdout, `"actor": "server"`) || !strings.Contains(stdout, `"more": true`) {
 		t.Errorf("%v, %s", err, stdout)
 	}
 }
