@@ -47,7 +47,9 @@ func (s *soak) agree(what string, wrongs func() ([]string, error)) {
 		}
 	}
 	const shown = 20
+	before := s.holds() // which the next checks may change
 	s.Errorf("not so: %s; error %v, %d wrong:\n%s", what, err, len(wrong), strings.Join(wrong[:min(shown, len(wrong))], "\n"))
+	s.Logf("then:\n%s", before)
 }
 
 // statuses compares each budget's status with the ledger.

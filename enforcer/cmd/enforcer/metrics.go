@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/redisclient"
 	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/store"
@@ -19,6 +20,7 @@ func (e *enforcer) registerMetrics(registry *prometheus.Registry, running *confi
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	e.registerLimiter(registry, running)
 	e.registerLedger(registry)
+	e.registerHolds(registry)
 	gauge(registry, "bursar_enforcer_remembered_tokens", "Verified tokens that are remembered, so that calls with them are not verified again.",
 		func() float64 { return float64(e.identifier.Remembered()) })
 	e.registerAdoption(registry)
@@ -97,6 +99,17 @@ func (e *enforcer) registerLate(registry *prometheus.Registry) {
 			e.log.Warn("a call ended that the limiter's store did not know any more: its cost is posted, and its tenants are recounted", "call", call)
 		}
 	})
+}
+
+// registerHolds measures the holds that no call has, of which Redis has to be told when
+// they end.
+func (e *enforcer) registerHolds(registry *prometheus.Registry) {
+	gauge(registry, "bursar_enforcer_shares", "Shares that the enforcer has in reserve for calls while the limiter's store is unavailable.",
+		func() float64 { count, _ := e.admitter.Shares(); return float64(count) })
+	gauge(registry, "bursar_enforcer_shares_left_usd", "What calls may still take of these shares, in US dollars.",
+		func() float64 { _, left := e.admitter.Shares(); return float64(left) / float64(money.USD) })
+	gauge(registry, "bursar_enforcer_unconfirmed_voids", "Admissions and shares that may hold money until the limiter's store confirms that they are voided.",
+		func() float64 { return float64(e.admitter.Unconfirmed()) })
 }
 
 func (e *enforcer) registerLedger(registry *prometheus.Registry) {
