@@ -74,26 +74,20 @@ type piece struct {
 	bucket, minutes int
 }
 
-// The lengths, in minutes, of the spans of which there are sums, longest first.
-var (
-	spansOfAll  = []int{1440, 60, 15}
-	spansByUser = []int{1440, 360, 60}
-)
+// third is the minutes of spans that are thirds of months: from the 1st, 11th or 21st day on.
+const third = 14400
 
 // pieces are the parts of buckets, which are counted from 1 on.
-func (q UsageQuery) pieces(all []bucket, as As, usersUntil time.Time) (found []piece) {
+func (s summing) pieces(all []bucket, usersUntil time.Time) (found []piece) {
 	for i, b := range all {
-		if !q.byUser(as) {
-			found = append(found, cover(b.Span, i+1, spansOfAll, false)...)
+		if !s.ofUsers() || !b.End.After(usersUntil) {
+			found = append(found, cover(b.Span, i+1, s.minutes, false)...)
 			continue
 		}
-		if b.End.After(usersUntil) { // of the last spans there are sums only until then: they are whole so far
-			found = append(found, cover(period.Span{Start: b.Start, End: usersUntil}, i+1, spansByUser, true)...)
-			b.Start = later(b.Start, usersUntil)
-			found = append(found, cover(b.Span, i+1, nil, false)...)
-			continue
-		}
-		found = append(found, cover(b.Span, i+1, spansByUser, false)...)
+		// Of the last spans there are sums only until then: they are whole so far.
+		found = append(found, cover(period.Span{Start: b.Start, End: usersUntil}, i+1, s.minutes, true)...)
+		b.Start = later(b.Start, usersUntil)
+		found = append(found, cover(b.Span, i+1, nil, false)...)
 	}
 	return found
 }
@@ -107,36 +101,53 @@ func later(a, b time.Time) time.Time {
 
 // cover covers a stretch of time with spans, the longest that fit. Where the end is open, there
 // is nothing in spans after it, so that they may end later.
-func cover(of period.Span, bucket int, spans []int, openEnd bool) []piece {
+func cover(of period.Span, bucket int, minutes []int, openEnd bool) []piece {
 	if !of.Start.Before(of.End) {
 		return nil
 	}
-	if len(spans) == 0 {
+	if len(minutes) == 0 {
 		return []piece{{Span: of, bucket: bucket}}
 	}
-	length := time.Duration(spans[0]) * time.Minute
-	first, last := roundUp(of.Start, length), of.End.Truncate(length)
+	longest, shorter := minutes[0], minutes[1:]
+	first, last := roundUp(of.Start, longest), spanOf(longest, of.End).Start
 	if openEnd {
-		last = roundUp(of.End, length)
+		last = roundUp(of.End, longest)
 	}
 	if !first.Before(last) {
-		return cover(of, bucket, spans[1:], openEnd)
+		return cover(of, bucket, shorter, openEnd)
 	}
-	pieces := cover(period.Span{Start: of.Start, End: first}, bucket, spans[1:], false)
-	pieces = append(pieces, piece{period.Span{Start: first, End: last}, bucket, spans[0]})
+	pieces := cover(period.Span{Start: of.Start, End: first}, bucket, shorter, false)
+	pieces = append(pieces, piece{period.Span{Start: first, End: last}, bucket, longest})
 	if openEnd {
 		return pieces
 	}
-	return append(pieces, cover(period.Span{Start: last, End: of.End}, bucket, spans[1:], false)...)
+	return append(pieces, cover(period.Span{Start: last, End: of.End}, bucket, shorter, false)...)
 }
 
-// roundUp is the first multiple of a length that is not before t. All lengths that divide a day
-// have midnight, UTC, as a multiple.
-func roundUp(t time.Time, length time.Duration) time.Time {
-	if down := t.Truncate(length); !down.Equal(t) {
-		return down.Add(length)
+// spanOf is the span of so many minutes that a moment lies in, by UTC.
+func spanOf(minutes int, t time.Time) period.Span {
+	if minutes != third {
+		length := time.Duration(minutes) * time.Minute
+		return period.Span{Start: t.Truncate(length), End: t.Truncate(length).Add(length)}
 	}
-	return t
+	year, month, day := t.UTC().Date()
+	at := func(month time.Month, day int) time.Time { return time.Date(year, month, day, 0, 0, 0, 0, time.UTC) }
+	switch {
+	case day > 20:
+		return period.Span{Start: at(month, 21), End: at(month+1, 1)}
+	case day > 10:
+		return period.Span{Start: at(month, 11), End: at(month, 21)}
+	}
+	return period.Span{Start: at(month, 1), End: at(month, 11)}
+}
+
+// roundUp is the first beginning of a span of so many minutes that is not before t.
+func roundUp(t time.Time, minutes int) time.Time {
+	span := spanOf(minutes, t)
+	if span.Start.Equal(t) {
+		return t
+	}
+	return span.End
 }
 
 // addPieces adds pieces to the arguments of a query.

@@ -18,7 +18,7 @@ const (
 	// many at most.
 	DefaultPage, MostPage = 100, 1000
 	// mostLookedAt is how many rows are looked at for one page.
-	mostLookedAt = 50_000
+	mostLookedAt = 20_000
 )
 
 // ListQuery says which calls are listed.

@@ -227,7 +227,7 @@ func (q UsageQuery) validate(as As) error {
 	case !as.Admin && slices.ContainsFunc(q.Tenants, func(t string) bool { return t != as.Tenant }):
 		return invalid("a user reads their own calls, not those of other tenants")
 	}
-	if q.byUser(as) && slices.ContainsFunc(q.Tenants, func(t string) bool { return t != as.Tenant }) {
+	if q.summing(as).ofUsers() && slices.ContainsFunc(q.Tenants, func(t string) bool { return t != as.Tenant }) {
 		return invalid("of tenants below there are sums over all users only: not by user, group, label or credential, and none of these selected")
 	}
 	return q.validateDimensions()

@@ -3,7 +3,6 @@ package history
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,8 +10,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
-
-	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 )
 
 // sumColumns are the columns of sums, in the order of Sums.fields.
@@ -34,31 +31,27 @@ var sums = func() string {
 	all := make([]string, len(sumColumns))
 	for i, name := range sumColumns {
 		all[i] = "sum(" + name + ")::bigint AS " + name
-		if decision, isSaved := savedBy[name]; isSaved {
-			all[i] = fmt.Sprintf("coalesce(sum(saved_nanos) FILTER (WHERE decision = '%s'), 0)::bigint AS %s", decision, name)
-		}
 	}
 	return strings.Join(all, ", ")
 }()
 
-// savedBy are the decisions by which something was saved, by the columns of Sums.
-var savedBy = map[string]ledgerv1.Decision{
-	"saved_by_cache_nanos": Refused, "saved_by_downgrade_nanos": ledgerv1.Replaced, "saved_by_fallback_nanos": ledgerv1.Fallback,
-}
+// callersColumns are those of rows of usage that say whose calls they are.
+const callersColumns = "tenant_id, user_id, credential, groups, labels, tier"
 
-const usageColumns = `tenant_id, user_id, credential, groups, labels, tier, model, provider, endpoint, decision, outcome, calls, refused,
-  input_tokens, cached_input_tokens, cache_write_5m_tokens, cache_write_1h_tokens, audio_input_tokens, cached_audio_input_tokens,
-  output_tokens, audio_output_tokens, image_output_tokens, reasoning_tokens, cost_nanos, held_nanos, estimated_nanos, saved_nanos`
+var usageColumns = callersColumns + ", model, provider, endpoint, decision, outcome, " + strings.Join(sumColumns, ", ")
 
+// The rows of the ledger as rows of usage.
 const (
-	admittedAsUsage = `tenant_id, user_id, credential, groups, labels, tier, ` + modelOf + ` AS model, provider, endpoint, decision, outcome, 1 AS calls, 0 AS refused,
+	admittedAsUsage = callersColumns + `, ` + modelOf + ` AS model, provider, endpoint, decision, outcome, 1 AS calls, 0 AS refused,
   input_tokens, cached_input_tokens, cache_write_5m_tokens, cache_write_1h_tokens, audio_input_tokens, cached_audio_input_tokens,
   output_tokens, audio_output_tokens, image_output_tokens, reasoning_tokens, cost_nanos, held_nanos,
-  CASE WHEN outcome IN ('ChargedSeen', 'ChargedHold') OR priced_as = 'MostExpensive' THEN cost_nanos ELSE 0 END AS estimated_nanos, saved_nanos`
-	refusedAsUsage = `tenant_id, user_id, credential, groups, labels, tier, model, '' AS provider, endpoint, 'Refused' AS decision, reason AS outcome, 0 AS calls, 1 AS refused,
+  CASE WHEN outcome IN ('ChargedSeen', 'ChargedHold') OR priced_as = 'MostExpensive' THEN cost_nanos ELSE 0 END AS estimated_nanos,
+  0 AS saved_by_cache_nanos, CASE decision WHEN 'Replaced' THEN saved_nanos ELSE 0 END AS saved_by_downgrade_nanos,
+  CASE decision WHEN 'Fallback' THEN saved_nanos ELSE 0 END AS saved_by_fallback_nanos`
+	refusedAsUsage = callersColumns + `, model, '' AS provider, endpoint, 'Refused' AS decision, reason AS outcome, 0 AS calls, 1 AS refused,
   0 AS input_tokens, 0 AS cached_input_tokens, 0 AS cache_write_5m_tokens, 0 AS cache_write_1h_tokens, 0 AS audio_input_tokens, 0 AS cached_audio_input_tokens,
-  0 AS output_tokens, 0 AS audio_output_tokens, 0 AS image_output_tokens, 0 AS reasoning_tokens, 0 AS cost_nanos, 0 AS held_nanos,
-  0 AS estimated_nanos, CASE fallback WHEN 'Cache' THEN bound_nanos ELSE 0 END AS saved_nanos`
+  0 AS output_tokens, 0 AS audio_output_tokens, 0 AS image_output_tokens, 0 AS reasoning_tokens, 0 AS cost_nanos, 0 AS held_nanos, 0 AS estimated_nanos,
+  CASE fallback WHEN 'Cache' THEN bound_nanos ELSE 0 END AS saved_by_cache_nanos, 0 AS saved_by_downgrade_nanos, 0 AS saved_by_fallback_nanos`
 )
 
 // readUsage adds up calls. It reads at one moment.
@@ -80,7 +73,7 @@ func readUsage(ctx context.Context, tx pgx.Tx, as As, query UsageQuery) (Usage, 
 		return Usage{}, &IncompleteError{Since: since}
 	}
 	args := query.arguments(as)
-	addPieces(args, query.pieces(all, as, usersUntil.Time))
+	addPieces(args, query.summing(as).pieces(all, usersUntil.Time))
 	rows, err := tx.Query(ctx, query.statement(as), args)
 	if err != nil {
 		return Usage{}, err
@@ -99,11 +92,37 @@ func isComplete(completeFrom pgtype.Timestamptz, from time.Time) (since time.Tim
 	return completeFrom.Time, !from.Before(completeFrom.Time)
 }
 
-// byUser is whether sums of each user are read, not those of all users together.
-func (q UsageQuery) byUser(as As) bool {
-	ofUser := func(d Dimension) bool { return d == ByUser || d == ByGroup || d == ByLabel || d == ByCredential }
+// summing is what sums are read: which of summed_by, and the lengths of their spans, in minutes,
+// longest first.
+type summing struct {
+	by      string
+	minutes []int
+}
+
+var (
+	byCall = summing{"Call", []int{1440, 360, 60, 15}}
+	byUser = summing{"User", []int{third, 1440, 360, 60}}
+	byBoth = summing{"Both", []int{third, 1440, 60}}
+)
+
+// ofUsers is whether the sums are of each user, rather than of all together. The ledger has what
+// they have not.
+func (s summing) ofUsers() bool { return s.by != byCall.by }
+
+// summing is what sums have all that is asked for, and as little else as there are.
+func (q UsageQuery) summing(as As) summing {
+	ofCaller := func(d Dimension) bool { return d == ByUser || d == ByGroup || d == ByLabel || d == ByCredential }
+	ofCall := func(d Dimension) bool {
+		return d == ByModel || d == ByProvider || d == ByEndpoint || d == ByDecision || d == ByOutcome
+	}
 	w := q.Where
-	return !as.Admin || slices.ContainsFunc(q.By, ofUser) || len(w.Users)+len(w.Groups)+len(w.Labels)+len(w.Credentials) > 0
+	switch {
+	case as.Admin && !slices.ContainsFunc(q.By, ofCaller) && len(w.Users)+len(w.Groups)+len(w.Labels)+len(w.Credentials) == 0:
+		return byCall
+	case !slices.ContainsFunc(q.By, ofCall) && len(w.Models)+len(w.Providers)+len(w.Endpoints)+len(w.Decisions)+len(w.Outcomes) == 0:
+		return byUser
+	}
+	return byBoth
 }
 
 // statement is the query in SQL. Its rows are those of the greatest cost, and the sum of the
@@ -145,19 +164,19 @@ func (q UsageQuery) sources(as As) string {
 		selected += " AND user_id = @reader"
 	}
 	selected += q.Where.conditions(nil)
-	byUser, isNull := "false", "user_id IS NULL"
-	if q.byUser(as) {
-		byUser, isNull = "true", "user_id IS NOT NULL"
+	summing, isNull := q.summing(as), "user_id IS NULL"
+	if summing.ofUsers() {
+		isNull = "user_id IS NOT NULL"
 	}
 	sources := `
     SELECT bucket, found.* FROM pieces CROSS JOIN LATERAL (
       SELECT ` + usageColumns + ` FROM usage_sums
-      WHERE by_user = ` + byUser + ` AND ` + isNull + ` AND minutes = pieces.minutes AND starts_at >= begins AND starts_at < ends AND` + selected + ` OFFSET 0) AS found
+      WHERE summed_by = '` + summing.by + `' AND ` + isNull + ` AND minutes = pieces.minutes AND starts_at >= begins AND starts_at < ends AND` + selected + ` OFFSET 0) AS found
     WHERE pieces.minutes > 0
     UNION ALL
     SELECT bucket, ` + usageColumns + ` FROM usage_changes JOIN pieces ON starts_at >= begins AND starts_at < ends
     WHERE pieces.minutes > 0 AND ` + isNull + ` AND` + selected
-	if !q.byUser(as) {
+	if !summing.ofUsers() {
 		return sources
 	}
 	for _, of := range []struct{ table, at, columns string }{

@@ -20,25 +20,28 @@ import (
 // user until users_until.
 const wrongSums = `
 WITH used AS (
-  SELECT tenant_id, user_id, model, outcome, admitted_at AS at, 1 AS calls, 0 AS refused, input_tokens, cost_nanos, held_nanos, saved_nanos FROM ai_usage_logs
+  SELECT tenant_id, user_id, groups, model, outcome, admitted_at AS at, 1 AS calls, 0 AS refused, input_tokens, cost_nanos, held_nanos, saved_nanos FROM ai_usage_logs
   UNION ALL
-  SELECT tenant_id, user_id, model, reason, refused_at, 0, 1, 0, 0, 0, 0 FROM ai_refusals
-), spans (minutes, by_user) AS (
-  VALUES (15, false), (60, false), (1440, false), (60, true), (360, true), (1440, true)
+  SELECT tenant_id, user_id, groups, model, reason, refused_at, 0, 1, 0, 0, 0, 0 FROM ai_refusals
+), spans (minutes, summed_by) AS (
+  VALUES (15, 'Call'), (60, 'Call'), (360, 'Call'), (1440, 'Call'), (60, 'User'), (360, 'User'), (1440, 'User'), (14400, 'User'),
+         (60, 'Both'), (1440, 'Both'), (14400, 'Both')
 ), recorded AS (
-  SELECT minutes, by_user, date_bin(minutes * interval '1 minute', at, '2000-01-01Z') AS starts_at, tenant_id, CASE WHEN by_user THEN user_id END AS user_id, model, outcome,
+  SELECT minutes, summed_by, usage_span(minutes, at) AS starts_at, tenant_id, CASE WHEN summed_by <> 'Call' THEN user_id END AS user_id,
+         CASE WHEN summed_by <> 'Call' THEN groups END AS groups, CASE WHEN summed_by <> 'User' THEN model END AS model, CASE WHEN summed_by <> 'User' THEN outcome END AS outcome,
          sum(calls) AS calls, sum(refused) AS refused, sum(input_tokens) AS input, sum(cost_nanos) AS cost, sum(held_nanos) AS held, sum(saved_nanos) AS saved
-  FROM used, spans, usage_progress WHERE NOT by_user OR at < users_until GROUP BY 1, 2, 3, 4, 5, 6, 7
+  FROM used, spans, usage_progress WHERE summed_by = 'Call' OR at < users_until GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 ), summed AS (
-  SELECT minutes, by_user, starts_at, tenant_id, user_id, model, outcome,
-         sum(calls) AS calls, sum(refused) AS refused, sum(input_tokens) AS input, sum(cost_nanos) AS cost, sum(held_nanos) AS held, sum(saved_nanos) AS saved
+  SELECT minutes, summed_by, starts_at, tenant_id, user_id, CASE WHEN summed_by <> 'Call' THEN groups END AS groups,
+         CASE WHEN summed_by <> 'User' THEN model END AS model, CASE WHEN summed_by <> 'User' THEN outcome END AS outcome,
+         sum(calls) AS calls, sum(refused) AS refused, sum(input_tokens) AS input, sum(cost_nanos) AS cost, sum(held_nanos) AS held, sum(saved_by_downgrade_nanos) AS saved
   FROM (
-    SELECT minutes, by_user, starts_at, tenant_id, user_id, model, outcome, calls, refused, input_tokens, cost_nanos, held_nanos, saved_nanos FROM usage_sums
+    SELECT minutes, summed_by, starts_at, tenant_id, user_id, groups, model, outcome, calls, refused, input_tokens, cost_nanos, held_nanos, saved_by_downgrade_nanos FROM usage_sums
     UNION ALL
-    SELECT minutes, by_user, date_bin(minutes * interval '1 minute', starts_at, '2000-01-01Z'), tenant_id, user_id, model, outcome,
-           calls, refused, input_tokens, cost_nanos, held_nanos, saved_nanos
-    FROM usage_changes JOIN spans ON by_user = (user_id IS NOT NULL)) AS all_sums
-  GROUP BY 1, 2, 3, 4, 5, 6, 7 HAVING sum(calls) <> 0 OR sum(refused) <> 0
+    SELECT minutes, summed_by, usage_span(minutes, starts_at), tenant_id, user_id, groups, model, outcome,
+           calls, refused, input_tokens, cost_nanos, held_nanos, saved_by_downgrade_nanos
+    FROM usage_changes JOIN spans ON (summed_by = 'Call') = (user_id IS NULL)) AS all_sums
+  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 HAVING sum(calls) <> 0 OR sum(refused) <> 0
 )
 SELECT 'only in the ledger: ' || d::text FROM (SELECT * FROM recorded EXCEPT SELECT * FROM summed) AS d
 UNION ALL
@@ -116,8 +119,10 @@ func writeAtRandom(t *testing.T, db database, random *rand.Rand, begin time.Time
 			e.User, e.Model, e.Groups = fmt.Sprint("user-", n%5), fmt.Sprint("model-", n%3), []string{fmt.Sprint(n % 2)}
 			e.AdmittedAt = begin.Add(time.Duration(n) * time.Minute)
 			e.Cost, e.Held, e.Saved = money.Nanos(n), money.Nanos(2*n), money.Nanos(n%7)
+			e.Decision = ledgerv1.Replaced
 			if random.IntN(2) == 0 {
 				e = charged(e)
+				e.Saved = 0
 			}
 			batch[i] = e
 		}

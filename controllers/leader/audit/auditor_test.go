@@ -208,7 +208,7 @@ func TestAuditor(t *testing.T) {
 		}
 	}
 
-	_, err = pools["admin"].Exec(ctx, "UPDATE usage_sums SET cost_nanos = cost_nanos + 1 WHERE minutes = 60 AND NOT by_user")
+	_, err = pools["admin"].Exec(ctx, "UPDATE usage_sums SET cost_nanos = cost_nanos + 1 WHERE minutes = 60 AND summed_by = 'Call'")
 	testkit.Must(t, err)
 	want := "Warning DriftFound the sums of usage on " + time.Now().UTC().Format(time.DateOnly) + ", by UTC, have "
 	if found := audited(); len(found) != 1 || !strings.HasPrefix(found[0], want) {

@@ -312,8 +312,8 @@ func TestDetach(t *testing.T) {
 	}
 	checkRows(t, manager, "ledger", "SELECT call_id FROM ai_usage_logs ORDER BY admitted_at", []string{kept.Format("2006-01"), "now"})
 	checkRows(t, manager, "refusals", "SELECT call_id FROM ai_refusals", []string{kept.Format("2006-01")})
-	checkRows(t, manager, "sums", "SELECT sum(calls)::bigint, ' ', sum(refused)::bigint FROM usage_sums WHERE minutes = 1440 AND NOT by_user", []string{"2 1"})
-	checkRows(t, admin, "sums of old", "SELECT sum(calls)::bigint, ' ', sum(refused)::bigint FROM "+sumsOfGone+" WHERE minutes = 1440 AND NOT by_user", []string{"1 1"})
+	checkRows(t, manager, "sums", "SELECT sum(calls)::bigint, ' ', sum(refused)::bigint FROM usage_sums WHERE minutes = 1440 AND summed_by = 'Call'", []string{"2 1"})
+	checkRows(t, admin, "sums of old", "SELECT sum(calls)::bigint, ' ', sum(refused)::bigint FROM "+sumsOfGone+" WHERE minutes = 1440 AND summed_by = 'Call'", []string{"1 1"})
 	for _, table := range want {
 		checkRows(t, admin, table, "SELECT call_id FROM "+table, []string{gone.Format("2006-01")})
 		refused(t, manager, insufficientPrivilege, "SELECT call_id FROM "+table)

@@ -58,32 +58,44 @@ type Used struct {
 }
 
 // usedOf are the sums of a tenant and a day: of the ledger, and each time that sums say the same.
+// Those of a third of a month are compared with those of its days, as if the others were right.
 var usedOf = strings.NewReplacer("TOKENS", strings.Join(ledgerv1.TokenColumns(), " + ")).Replace(`
 WITH progress AS (
-  SELECT users_until, complete_from FROM usage_progress
+  SELECT users_until, complete_from, usage_span(14400, @begins) AS third FROM usage_progress
+), spans (summed_by, minutes) AS (
+  VALUES ('', 0), ('Call', 15), ('Call', 60), ('Call', 360), ('Call', 1440), ('User', 60), ('User', 360), ('User', 1440), ('User', 14400),
+         ('Both', 60), ('Both', 1440), ('Both', 14400)
 ), ledger AS (
   SELECT admitted_at AS at, 1 AS calls, 0 AS refused, TOKENS AS tokens, cost_nanos, held_nanos
   FROM ai_usage_logs WHERE tenant_id = @tenant AND admitted_at >= @begins AND admitted_at < @ends
   UNION ALL
   SELECT refused_at, 0, 1, 0, 0, 0
   FROM ai_refusals WHERE tenant_id = @tenant AND refused_at >= @begins AND refused_at < @ends
+), sums AS (
+  SELECT summed_by, minutes, starts_at, calls, refused, TOKENS AS tokens, cost_nanos, held_nanos
+  FROM usage_sums, progress WHERE tenant_id = @tenant AND starts_at >= third AND starts_at < third + interval '11 days'
 ), used AS (
-  SELECT 0 AS minutes, false AS by_user, calls, refused, tokens, cost_nanos, held_nanos FROM ledger
+  SELECT '' AS summed_by, 0 AS minutes, calls, refused, tokens, cost_nanos, held_nanos FROM ledger
   UNION ALL
-  SELECT minutes, by_user, calls, refused, TOKENS, cost_nanos, held_nanos
-  FROM usage_sums WHERE tenant_id = @tenant AND starts_at >= @begins AND starts_at < @ends
+  SELECT summed_by, minutes, calls, refused, tokens, cost_nanos, held_nanos
+  FROM sums WHERE starts_at >= @begins AND starts_at < @ends AND minutes <> 14400
   UNION ALL
-  SELECT unnest(CASE WHEN user_id IS NULL THEN '{15,60,1440}'::int[] ELSE '{60,360,1440}'::int[] END), user_id IS NOT NULL,
-         calls, refused, TOKENS, cost_nanos, held_nanos
-  FROM usage_changes WHERE tenant_id = @tenant AND starts_at >= @begins AND starts_at < @ends
+  SELECT summed_by, minutes, calls, refused, tokens, cost_nanos, held_nanos
+  FROM sums, progress WHERE minutes = 14400 AND starts_at = third
   UNION ALL
-  SELECT unnest('{60,360,1440}'::int[]), true, calls, refused, tokens, cost_nanos, held_nanos
-  FROM ledger, progress WHERE at >= users_until
+  SELECT summed_by, 14400, -calls, -refused, -tokens, -cost_nanos, -held_nanos
+  FROM sums, progress WHERE minutes = 1440 AND NOT (starts_at >= @begins AND starts_at < @ends) AND usage_span(14400, starts_at) = third
+  UNION ALL
+  SELECT summed_by, minutes, calls, refused, TOKENS, cost_nanos, held_nanos
+  FROM usage_changes JOIN spans ON summed_by <> '' AND (summed_by = 'Call') = (user_id IS NULL)
+  WHERE tenant_id = @tenant AND starts_at >= @begins AND starts_at < @ends
+  UNION ALL
+  SELECT summed_by, minutes, calls, refused, tokens, cost_nanos, held_nanos
+  FROM ledger, progress, spans WHERE at >= users_until AND summed_by IN ('User', 'Both')
 )
-SELECT span.by_user, span.minutes, coalesce(sum(calls), 0)::bigint, coalesce(sum(refused), 0)::bigint, coalesce(sum(tokens), 0)::bigint,
+SELECT spans.summed_by, spans.minutes, coalesce(sum(calls), 0)::bigint, coalesce(sum(refused), 0)::bigint, coalesce(sum(tokens), 0)::bigint,
        coalesce(sum(cost_nanos), 0)::bigint, coalesce(sum(held_nanos), 0)::bigint
-FROM (VALUES (false, 0), (false, 15), (false, 60), (false, 1440), (true, 60), (true, 360), (true, 1440)) AS span (by_user, minutes)
-LEFT JOIN used USING (by_user, minutes)
+FROM spans LEFT JOIN used USING (summed_by, minutes)
 WHERE (SELECT complete_from FROM progress) <= @begins
 GROUP BY 1, 2 ORDER BY 1, 2`)
 
@@ -92,9 +104,9 @@ GROUP BY 1, 2 ORDER BY 1, 2`)
 func (r *LedgerReader) UsedOn(ctx context.Context, tenant string, day time.Time) (recorded, summed Used, err error) {
 	rows, _ := r.pool.Query(ctx, usedOf, pgx.NamedArgs{"tenant": tenant, "begins": day, "ends": day.AddDate(0, 0, 1)}) // CollectRows has the error
 	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (used Used, err error) {
-		var byUser bool
+		var summedBy string
 		var minutes int
-		err = row.Scan(&byUser, &minutes, &used.Calls, &used.Refused, &used.Tokens, &used.Cost, &used.Held)
+		err = row.Scan(&summedBy, &minutes, &used.Calls, &used.Refused, &used.Tokens, &used.Cost, &used.Held)
 		return used, err
 	})
 	if err != nil {

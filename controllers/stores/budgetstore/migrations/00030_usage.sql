@@ -11,25 +11,13 @@ COMMENT ON COLUMN ai_usage_logs.saved_nanos IS
 ALTER TABLE ai_refusals ADD COLUMN ancestors text[] NOT NULL DEFAULT '{}';
 COMMENT ON COLUMN ai_refusals.ancestors IS 'the tenants above the tenant, nearest first';
 
--- usage_sums: sums over the calls that are alike, of spans by UTC: those of each user and, where
--- user_id is null, those of all users together. It has months as partitions, as the ledger's. Only roll_up_usage changes it.
+-- usage_sums: sums over the calls that are alike, of spans by UTC: by what was called, of all users
+-- together; by who called; and by both. It has months as partitions, as the ledger's. Only
+-- roll_up_usage and rebuild_usage change it. Columns of fixed length come first, because that is
+-- how rows are read fast.
 CREATE TABLE usage_sums (
-  tenant_id   text NOT NULL,
-  ancestors   text[] NOT NULL,
-  by_user     boolean NOT NULL,
-  minutes     smallint NOT NULL,
+  minutes     integer NOT NULL,
   starts_at   timestamptz NOT NULL,
-  key         bytea NOT NULL,
-  user_id     text,
-  credential  text NOT NULL,
-  groups      text[] NOT NULL,
-  labels      jsonb NOT NULL,
-  tier        text NOT NULL,
-  model       text NOT NULL,
-  provider    text NOT NULL,
-  endpoint    text NOT NULL,
-  decision    text NOT NULL,
-  outcome     text NOT NULL,
   calls                     bigint NOT NULL,
   refused                   bigint NOT NULL,
   input_tokens              bigint NOT NULL,
@@ -45,21 +33,39 @@ CREATE TABLE usage_sums (
   cost_nanos                bigint NOT NULL,
   held_nanos                bigint NOT NULL,
   estimated_nanos           bigint NOT NULL,
-  saved_nanos               bigint NOT NULL,
-  PRIMARY KEY (tenant_id, by_user, minutes, starts_at, key)
+  saved_by_cache_nanos      bigint NOT NULL,
+  saved_by_downgrade_nanos  bigint NOT NULL,
+  saved_by_fallback_nanos   bigint NOT NULL,
+  tenant_id   text NOT NULL,
+  summed_by   text NOT NULL,
+  key         bytea NOT NULL,
+  ancestors   text[] NOT NULL,
+  user_id     text,
+  credential  text NOT NULL,
+  groups      text[] NOT NULL,
+  labels      jsonb NOT NULL,
+  tier        text NOT NULL,
+  model       text NOT NULL,
+  provider    text NOT NULL,
+  endpoint    text NOT NULL,
+  decision    text NOT NULL,
+  outcome     text NOT NULL,
+  PRIMARY KEY (tenant_id, summed_by, minutes, starts_at, key)
 ) PARTITION BY RANGE (starts_at);
-CREATE INDEX usage_sums_user ON usage_sums (tenant_id, user_id, minutes, starts_at) WHERE user_id IS NOT NULL;
-COMMENT ON COLUMN usage_sums.minutes IS 'how long the span is: 15, 60 or 1440 where user_id is null, else 60, 360 or 1440; each has the same calls again';
+CREATE INDEX usage_sums_user ON usage_sums (tenant_id, user_id, summed_by, minutes, starts_at) WHERE user_id IS NOT NULL;
+COMMENT ON COLUMN usage_sums.summed_by IS
+  'Call: all users together, so that user_id is null, and credential, groups and labels are empty; User: model, provider, endpoint, decision and outcome are empty; Both: none is. Each has the same calls again';
+COMMENT ON COLUMN usage_sums.minutes IS
+  'how long the span is: 15, 60, 360 or 1440; 14400 is a third of a month, from its 1st, 11th or 21st day on. Each has the same calls again. There are, by Call, no thirds of months; by User, no 15; by Both, neither 15 nor 360';
 COMMENT ON COLUMN usage_sums.starts_at IS 'when the span begins, by UTC';
-COMMENT ON COLUMN usage_sums.by_user IS 'whether user_id is not null';
-COMMENT ON COLUMN usage_sums.key IS 'a digest of the columns from user_id to outcome, and of ancestors';
-COMMENT ON COLUMN usage_sums.user_id IS 'null: of all users; credential, groups and labels are empty then';
+COMMENT ON COLUMN usage_sums.key IS 'a digest of the columns from ancestors to outcome';
 COMMENT ON COLUMN usage_sums.groups IS 'all groups of the caller: each call is in the sum of one set of groups';
 COMMENT ON COLUMN usage_sums.decision IS 'as in ai_usage_logs; Refused: of calls that a limit refused';
 COMMENT ON COLUMN usage_sums.outcome IS 'as in ai_usage_logs; of calls that a limit refused, the reason';
 COMMENT ON COLUMN usage_sums.estimated_nanos IS 'the part of cost_nanos that is not what the provider reported';
-COMMENT ON COLUMN usage_sums.saved_nanos IS
-  'what calls would have cost more with the model that was asked for; where decision is Refused, the most that those can have cost for which the cache answered';
+COMMENT ON COLUMN usage_sums.saved_by_cache_nanos IS 'the most that calls can have cost for which the cache answered';
+COMMENT ON COLUMN usage_sums.saved_by_downgrade_nanos IS 'saved_nanos of calls whose decision was Replaced';
+COMMENT ON COLUMN usage_sums.saved_by_fallback_nanos IS 'saved_nanos of calls whose decision was Fallback';
 
 CREATE TABLE usage_sums_default PARTITION OF usage_sums DEFAULT;
 
@@ -70,7 +76,7 @@ CREATE TABLE usage_sums_default PARTITION OF usage_sums DEFAULT;
 CREATE TABLE usage_changes (
   LIKE usage_sums INCLUDING COMMENTS
 );
-ALTER TABLE usage_changes DROP COLUMN by_user, DROP COLUMN minutes, DROP COLUMN key;
+ALTER TABLE usage_changes DROP COLUMN summed_by, DROP COLUMN minutes, DROP COLUMN key;
 CREATE INDEX usage_changes_tenant ON usage_changes (tenant_id);
 COMMENT ON COLUMN usage_changes.starts_at IS 'when the quarter of an hour begins';
 
@@ -142,6 +148,36 @@ ALTER POLICY views ON ai_usage_logs
              AND (current_setting('bursar.role', true) = 'admin'
                   OR user_id = current_setting('bursar.user_id', true))));
 
+-- When the span of so many minutes begins that a moment lies in. 14400 is a third of a month.
+CREATE FUNCTION usage_span(minutes integer, at timestamptz) RETURNS timestamptz
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE minutes
+  WHEN 14400 THEN (date_trunc('month', at AT TIME ZONE 'UTC')
+    + least((extract(day FROM at AT TIME ZONE 'UTC')::integer - 1) / 10, 2) * interval '10 days') AT TIME ZONE 'UTC'
+  ELSE date_bin(minutes * interval '1 minute', at, '2000-01-01 00:00Z')
+END;
+
+-- Makes the sums of a third of a month anew, from those of its days.
+-- +goose StatementBegin
+CREATE FUNCTION rebuild_third_of_usage(begins timestamptz) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  DELETE FROM public.usage_sums WHERE minutes = 14400 AND starts_at = begins;
+  INSERT INTO public.usage_sums (minutes, starts_at, tenant_id, summed_by, key, ancestors, user_id, credential, groups, labels, tier, model, provider, endpoint, decision, outcome,
+    calls, refused, input_tokens, cached_input_tokens, cache_write_5m_tokens, cache_write_1h_tokens, audio_input_tokens, cached_audio_input_tokens, output_tokens, audio_output_tokens, image_output_tokens, reasoning_tokens, cost_nanos, held_nanos, estimated_nanos, saved_by_cache_nanos, saved_by_downgrade_nanos, saved_by_fallback_nanos)
+  SELECT 14400, begins, tenant_id, summed_by, key, ancestors, user_id, credential, groups, labels, tier, model, provider, endpoint, decision, outcome,
+    sum(calls), sum(refused), sum(input_tokens), sum(cached_input_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens), sum(audio_input_tokens), sum(cached_audio_input_tokens), sum(output_tokens), sum(audio_output_tokens), sum(image_output_tokens), sum(reasoning_tokens), sum(cost_nanos), sum(held_nanos), sum(estimated_nanos), sum(saved_by_cache_nanos), sum(saved_by_downgrade_nanos), sum(saved_by_fallback_nanos)
+  FROM public.usage_sums
+  WHERE minutes = 1440 AND summed_by <> 'Call' AND starts_at >= begins AND starts_at < begins + interval '11 days'
+    AND public.usage_span(14400, starts_at) = begins
+  GROUP BY tenant_id, summed_by, key, ancestors, user_id, credential, groups, labels, tier, model, provider, endpoint, decision, outcome;
+END
+$$;
+-- +goose StatementEnd
+REVOKE EXECUTE ON FUNCTION rebuild_third_of_usage FROM PUBLIC;
+
 -- Five functions add rows of the ledger to usage_changes. What a row of either table adds is
 -- written here once, with the sign and the source of the rows left open, and what is inserted of
 -- many such rows.
@@ -159,7 +195,8 @@ DECLARE
            %1$s * image_output_tokens AS image_output_tokens, %1$s * reasoning_tokens AS reasoning_tokens,
            %1$s * cost_nanos AS cost_nanos, %1$s * held_nanos AS held_nanos,
            CASE WHEN outcome IN ('ChargedSeen', 'ChargedHold') OR priced_as = 'MostExpensive' THEN %1$s * cost_nanos ELSE 0 END AS estimated_nanos,
-           %1$s * saved_nanos AS saved_nanos
+           0 AS saved_by_cache_nanos, CASE decision WHEN 'Replaced' THEN %1$s * saved_nanos ELSE 0 END AS saved_by_downgrade_nanos,
+           CASE decision WHEN 'Fallback' THEN %1$s * saved_nanos ELSE 0 END AS saved_by_fallback_nanos
     FROM %2$s
   $sql$;
   refusals CONSTANT text := $sql$
@@ -170,19 +207,23 @@ DECLARE
            0 AS audio_input_tokens, 0 AS cached_audio_input_tokens,
            0 AS output_tokens, 0 AS audio_output_tokens, 0 AS image_output_tokens, 0 AS reasoning_tokens,
            0 AS cost_nanos, 0 AS held_nanos, 0 AS estimated_nanos,
-           CASE fallback WHEN 'Cache' THEN %1$s * bound_nanos ELSE 0 END AS saved_nanos
+           CASE fallback WHEN 'Cache' THEN %1$s * bound_nanos ELSE 0 END AS saved_by_cache_nanos,
+           0 AS saved_by_downgrade_nanos, 0 AS saved_by_fallback_nanos
     FROM %2$s
   $sql$;
+  names    CONSTANT text := (
+    SELECT string_agg(attname, ', ' ORDER BY attnum)
+    FROM pg_attribute WHERE attrelid = 'usage_changes'::regclass AND attnum > 0 AND NOT attisdropped AND atttypid = 'bigint'::regtype);
   sums     CONSTANT text := (
     SELECT string_agg(format('sum(%I)', attname), ', ' ORDER BY attnum)
     FROM pg_attribute WHERE attrelid = 'usage_changes'::regclass AND attnum > 0 AND NOT attisdropped AND atttypid = 'bigint'::regtype);
-  of_all   CONSTANT text := $sql$
-    INSERT INTO public.usage_changes
+  into_changes CONSTANT text := 'INSERT INTO public.usage_changes (tenant_id, ancestors, starts_at, user_id, credential, groups, labels,
+    tier, model, provider, endpoint, decision, outcome, ' || names || ')';
+  of_all   CONSTANT text := into_changes || $sql$
     SELECT tenant_id, ancestors, starts_at, NULL, '', '{}', '{}', tier, model, provider, endpoint, decision, outcome, $sql$ || sums || $sql$
     FROM (%s) AS changed GROUP BY tenant_id, ancestors, starts_at, tier, model, provider, endpoint, decision, outcome
   $sql$;
-  by_user  CONSTANT text := $sql$
-    INSERT INTO public.usage_changes
+  by_user  CONSTANT text := into_changes || $sql$
     SELECT tenant_id, ancestors, starts_at, user_id, credential, groups, labels, tier, model, provider, endpoint, decision, outcome, $sql$ || sums || $sql$
     FROM (%s) AS changed GROUP BY tenant_id, ancestors, starts_at, user_id, credential, groups, labels, tier, model, provider, endpoint, decision, outcome
   $sql$;
@@ -267,8 +308,9 @@ BEGIN
     BEGIN
       LOCK TABLE public.usage_changes IN SHARE ROW EXCLUSIVE MODE;
       PERFORM set_config('bursar.sums_usage', 'on', true);
-      DELETE FROM public.usage_sums WHERE starts_at >= begins AND starts_at < ends;
+      DELETE FROM public.usage_sums WHERE starts_at >= begins AND starts_at < ends AND minutes <> 14400;
       DELETE FROM public.usage_changes WHERE starts_at >= begins AND starts_at < ends;
+      PERFORM public.rebuild_third_of_usage(public.usage_span(14400, begins));
       %s;
       SELECT least(ends, users_until) INTO ends FROM public.usage_progress;
       %s;
@@ -331,20 +373,26 @@ BEGIN
     DELETE FROM public.usage_changes
     WHERE ctid = ANY (ARRAY(SELECT ctid FROM public.usage_changes LIMIT most))
     RETURNING *
+  ), spans (of_user, summed_by, minutes) AS (
+    VALUES (false, 'Call', 15), (false, 'Call', 60), (false, 'Call', 360), (false, 'Call', 1440),
+           (true, 'User', 60), (true, 'User', 360), (true, 'User', 1440), (true, 'User', 14400),
+           (true, 'Both', 60), (true, 'Both', 1440), (true, 'Both', 14400)
+  ), summed AS (
+    SELECT minutes, public.usage_span(minutes, starts_at) AS starts_at, tenant_id, summed_by, ancestors, user_id, credential, groups, labels, tier,
+           CASE summed_by WHEN 'User' THEN '' ELSE model END AS model, CASE summed_by WHEN 'User' THEN '' ELSE provider END AS provider,
+           CASE summed_by WHEN 'User' THEN '' ELSE endpoint END AS endpoint, CASE summed_by WHEN 'User' THEN '' ELSE decision END AS decision,
+           CASE summed_by WHEN 'User' THEN '' ELSE outcome END AS outcome,
+           sum(calls) AS calls, sum(refused) AS refused, sum(input_tokens) AS input_tokens, sum(cached_input_tokens) AS cached_input_tokens, sum(cache_write_5m_tokens) AS cache_write_5m_tokens, sum(cache_write_1h_tokens) AS cache_write_1h_tokens, sum(audio_input_tokens) AS audio_input_tokens, sum(cached_audio_input_tokens) AS cached_audio_input_tokens, sum(output_tokens) AS output_tokens, sum(audio_output_tokens) AS audio_output_tokens, sum(image_output_tokens) AS image_output_tokens, sum(reasoning_tokens) AS reasoning_tokens, sum(cost_nanos) AS cost_nanos, sum(held_nanos) AS held_nanos, sum(estimated_nanos) AS estimated_nanos, sum(saved_by_cache_nanos) AS saved_by_cache_nanos, sum(saved_by_downgrade_nanos) AS saved_by_downgrade_nanos, sum(saved_by_fallback_nanos) AS saved_by_fallback_nanos
+    FROM taken JOIN spans ON of_user = (user_id IS NOT NULL)
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
   ), rolled_up AS (
-    INSERT INTO public.usage_sums AS s
-    SELECT tenant_id, ancestors, user_id IS NOT NULL, span, date_bin(span * interval '1 minute', starts_at, '2000-01-01 00:00Z'),
-           substring(sha256(convert_to(ROW (ancestors, user_id, credential, groups, labels, tier, model, provider, endpoint, decision, outcome)::text, 'UTF8')) FOR 16),
-           user_id, credential, groups, labels, tier, model, provider, endpoint, decision, outcome,
-           sum(calls), sum(refused),
-           sum(input_tokens), sum(cached_input_tokens), sum(cache_write_5m_tokens), sum(cache_write_1h_tokens),
-           sum(audio_input_tokens), sum(cached_audio_input_tokens),
-           sum(output_tokens), sum(audio_output_tokens), sum(image_output_tokens), sum(reasoning_tokens),
-           sum(cost_nanos), sum(held_nanos), sum(estimated_nanos), sum(saved_nanos)
-    FROM taken CROSS JOIN LATERAL unnest(CASE WHEN user_id IS NULL THEN '{15,60,1440}'::smallint[] ELSE '{60,360,1440}'::smallint[] END) AS span
-    GROUP BY 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
-    ORDER BY 3, 4, 1, 5
-    ON CONFLICT (tenant_id, by_user, minutes, starts_at, key) DO UPDATE SET
+    INSERT INTO public.usage_sums AS s (minutes, starts_at, tenant_id, summed_by, key, ancestors, user_id, credential, groups, labels, tier, model, provider, endpoint, decision, outcome,
+      calls, refused, input_tokens, cached_input_tokens, cache_write_5m_tokens, cache_write_1h_tokens, audio_input_tokens, cached_audio_input_tokens, output_tokens, audio_output_tokens, image_output_tokens, reasoning_tokens, cost_nanos, held_nanos, estimated_nanos, saved_by_cache_nanos, saved_by_downgrade_nanos, saved_by_fallback_nanos)
+    SELECT minutes, starts_at, tenant_id, summed_by, substring(sha256(convert_to(ROW (ancestors, user_id, credential, groups, labels, tier, model, provider, endpoint, decision, outcome)::text, 'UTF8')) FOR 16), ancestors, user_id, credential, groups, labels, tier, model, provider, endpoint, decision, outcome,
+      calls, refused, input_tokens, cached_input_tokens, cache_write_5m_tokens, cache_write_1h_tokens, audio_input_tokens, cached_audio_input_tokens, output_tokens, audio_output_tokens, image_output_tokens, reasoning_tokens, cost_nanos, held_nanos, estimated_nanos, saved_by_cache_nanos, saved_by_downgrade_nanos, saved_by_fallback_nanos
+    FROM summed
+    ORDER BY summed_by, minutes, tenant_id, starts_at
+    ON CONFLICT (tenant_id, summed_by, minutes, starts_at, key) DO UPDATE SET
       calls = s.calls + excluded.calls,
       refused = s.refused + excluded.refused,
       input_tokens = s.input_tokens + excluded.input_tokens,
@@ -360,7 +408,9 @@ BEGIN
       cost_nanos = s.cost_nanos + excluded.cost_nanos,
       held_nanos = s.held_nanos + excluded.held_nanos,
       estimated_nanos = s.estimated_nanos + excluded.estimated_nanos,
-      saved_nanos = s.saved_nanos + excluded.saved_nanos
+      saved_by_cache_nanos = s.saved_by_cache_nanos + excluded.saved_by_cache_nanos,
+      saved_by_downgrade_nanos = s.saved_by_downgrade_nanos + excluded.saved_by_downgrade_nanos,
+      saved_by_fallback_nanos = s.saved_by_fallback_nanos + excluded.saved_by_fallback_nanos
   )
   SELECT count(*) INTO added FROM taken;
   PERFORM set_config('bursar.sums_usage', '', true);
@@ -586,6 +636,8 @@ DROP FUNCTION usage_tenants;
 DROP FUNCTION rebuild_usage;
 DROP FUNCTION sum_users;
 DROP FUNCTION sum_refusals;
+DROP FUNCTION rebuild_third_of_usage;
+DROP FUNCTION usage_span;
 DROP FUNCTION sum_calls;
 ALTER POLICY views ON ai_usage_logs
   USING (pg_has_role(current_user, 'bursar_finance', 'USAGE')
