@@ -2,6 +2,7 @@ package budgetstore_test
 
 import (
 	"context"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
 
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 	"github.com/bursar-dev/bursar/hack/testkit"
@@ -122,4 +125,40 @@ func TestSumsOfThePast(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestUpgradeToSums: a ledger from before there were sums gets them: a migration says that they are
+// missing, makes their months, and the leader adds up the days.
+func TestUpgradeToSums(t *testing.T) {
+	dsn := migrated(t)
+	config, err := pgx.ParseConfig(dsn)
+	testkit.Must(t, err)
+	config.RuntimeParams["role"] = "bursar_owner"
+	db := stdlib.OpenDB(*config)
+	defer func() { _ = db.Close() }()
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, os.DirFS("migrations"), goose.WithTableName("bursar_schema_versions"))
+	testkit.Must(t, err)
+	_, err = provider.DownTo(t.Context(), 29)
+	testkit.Must(t, err)
+	admin := connectTo(t, dsn)
+	last := firstOfMonth(time.Now(), -1)
+	exec(t, admin, "CREATE TABLE "+monthTable(last)+" PARTITION OF ai_usage_logs FOR VALUES FROM ('"+last.Format(time.RFC3339)+"') TO ('"+firstOfMonth(time.Now(), 0).Format(time.RFC3339)+"')")
+	exec(t, admin, "ALTER TABLE "+monthTable(last)+" OWNER TO bursar_owner")
+	exec(t, admin, insertSummed, "before", "acme", []string{}, "ana", last.Add(36*time.Hour))
+
+	testkit.Must(t, budgetstore.Migrate(t.Context(), dsn))
+	exec(t, admin, insertSummed, "after", "acme", []string{}, "ana", last.Add(37*time.Hour))
+	manager := budgetstore.NewUsage(poolAs(t, dsn, "bursar_manager"))
+	day, added, err := manager.AddPast(t.Context())
+	if err != nil || !added || !day.Equal(last.Add(24*time.Hour)) {
+		t.Errorf("the last day: %s, %t, %v", day, added, err)
+	}
+	if day, added, err = manager.AddPast(t.Context()); err != nil || added {
+		t.Errorf("another day: %s, %t, %v", day, added, err)
+	}
+	_, err = manager.AddChanges(t.Context(), 100)
+	testkit.Must(t, err)
+	checkRows(t, admin, "sums", "SELECT tableoid::regclass::text, ' ', calls FROM usage_sums WHERE summed_by = 'Call' AND minutes = 1440",
+		[]string{strings.Replace(monthTable(last), "ai_usage_logs", "usage_sums", 1) + " 2"})
+	checkRows(t, admin, "progress", "SELECT complete_from FROM usage_progress WHERE complete_from > '-infinity'", nil)
 }
