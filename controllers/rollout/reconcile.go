@@ -182,6 +182,7 @@ func (r *Reconciler[O, T, S]) Complete(b *builder.Builder) error {
 	if r.kind.Withdraw != nil {
 		b = b.Watches(newObject[O](), r.departed.handler())
 	}
+	b = b.Watches(newObject[O](), enqueueUndetermined)
 	return b.WithOptions(options()).Complete(traced(r.kind.Name, beginningAnew(reconcile.Func(r.reconcileNamed))))
 }
 

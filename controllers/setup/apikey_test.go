@@ -7,6 +7,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
@@ -26,6 +27,24 @@ var _ = Describe("An APIKey", func() {
 	document := func(ctx context.Context, k *v1alpha1.APIKey) func() string {
 		return func() string { return stored(ctx, "credential/"+k.Namespace+"/"+k.Spec.SHA256) }
 	}
+
+	It("is looked at anew when a manager that leads no more could not determine its state", func(ctx SpecContext) {
+		startEnforcer(true)
+		tenant := newNamespace(ctx)
+		create(ctx, objects.TenantBudget(tenant))
+		key := objects.APIKey(tenant, "key")
+		create(ctx, key)
+		expectProgrammed(ctx, key)
+
+		By("being written over by one that was paused and has not heard of its end yet")
+		Expect(get(ctx, key)).To(Succeed())
+		meta.SetStatusCondition(&key.Status.Conditions, metav1.Condition{
+			Type: v1alpha1.ConditionProgrammed, Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonInternalError,
+			Message: "failed to determine whether the object is programmed: see the log of the manager", ObservedGeneration: key.Generation,
+		})
+		Expect(api.Status().Update(ctx, key)).To(Succeed())
+		expectProgrammed(ctx, key)
+	})
 
 	It("is programmed while its budget stands", func(ctx SpecContext) {
 		startEnforcer(true)
