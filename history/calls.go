@@ -38,7 +38,7 @@ var reasonsByMoney = slices.DeleteFunc(ledgerv1.Reasons(), func(r ledgerv1.Reaso
 // pageOfCalls are calls that were admitted in a stretch of time, or were open when it
 // began, and those that money refused, in order.
 var pageOfCalls = `
-(SELECT call_id, user_id, tier, ` + modelOf + `, ancestors, admitted_at AS at, coalesce(settled_at, admitted_at),
+(SELECT call_id, user_id, tier, credential, groups, labels, ` + modelOf + `, ancestors, admitted_at AS at, coalesce(settled_at, admitted_at),
         held_nanos, cost_nanos, ` + usedTokens + `, decision = @byFallback, false AS refused
  FROM ai_usage_logs
  WHERE tenant_id = @tenant AND admitted_at >= @after AND admitted_at < @to
@@ -47,7 +47,7 @@ var pageOfCalls = `
  ORDER BY admitted_at, call_id
  LIMIT @rows)
 UNION ALL
-(SELECT call_id, user_id, tier, model, '{}', refused_at, refused_at,
+(SELECT call_id, user_id, tier, credential, groups, labels, model, '{}', refused_at, refused_at,
         bound_nanos, 0, 0, fallback = @byCheapestModel, true
  FROM ai_refusals
  WHERE tenant_id = @tenant AND refused_at >= greatest(@after, @from) AND refused_at < @to
@@ -149,7 +149,7 @@ func (s *stream) fill(ctx context.Context, r *Reader) (more bool, err error) {
 
 func (s *stream) scan(row pgx.CollectableRow) (replay.PastCall, error) {
 	c := replay.PastCall{Tenant: s.tenant.Name}
-	err := row.Scan(&c.ID, &c.User, &c.Tier, &c.Model, &c.Ancestors, &c.AdmittedAt, &c.SettledAt,
+	err := row.Scan(&c.ID, &c.User, &c.Tier, &c.Credential, &c.Groups, &c.Labels, &c.Model, &c.Ancestors, &c.AdmittedAt, &c.SettledAt,
 		&c.Bound, &c.Cost, &c.Tokens, &c.Fallback, &c.Refused)
 	if c.Refused {
 		c.Ancestors = s.tenant.Ancestors

@@ -37,7 +37,7 @@ type LimitChange struct {
 }
 
 const limitsOf = `
-SELECT limit_name, per, period, time_zone, amount_nanos, tiers, models, trip_nanos, budget_uid, generation, valid_from, valid_to, currency, amount_written
+SELECT limit_name, per, period, time_zone, amount_nanos, tiers, models, groups, labels, trip_nanos, budget_uid, generation, valid_from, valid_to, currency, amount_written
 FROM budget_limits WHERE tenant_id = @tenant
 ORDER BY limit_name, valid_from`
 
@@ -47,7 +47,7 @@ FROM budget_changes WHERE tenant_id = @tenant
 ORDER BY recorded_at, generation`
 
 const grantsSince = `
-SELECT limit_name, grant_name, namespace, coalesce(user_id, ''), amount_nanos, reason, created_at, starts_at, expires_at, withdrawn_at, created_by, currency, amount_written
+SELECT limit_name, grant_name, namespace, coalesce(user_id, ''), coalesce(group_name, ''), coalesce(credential, ''), amount_nanos, reason, created_at, starts_at, expires_at, withdrawn_at, created_by, currency, amount_written
 FROM budget_grants WHERE tenant_id = @tenant
 ORDER BY created_at`
 
@@ -102,16 +102,17 @@ func scanLimitRow(row pgx.CollectableRow) (l limitRow, err error) {
 	var per, period, zone, currency, written string
 	var amount money.Nanos
 	var trip *money.Nanos
-	var tiers, models []string
-	err = row.Scan(&l.name, &per, &period, &zone, &amount, &tiers, &models, &trip, &l.uid, &l.generation, &l.from, &l.to, &currency, &written)
+	var tiers, models, groups []string
+	var labels map[string]string
+	err = row.Scan(&l.name, &per, &period, &zone, &amount, &tiers, &models, &groups, &labels, &trip, &l.uid, &l.generation, &l.from, &l.to, &currency, &written)
 	l.text = fmt.Sprintf("%s per %s", inWords(amount, currency, written), period)
-	if per == string(limiterv1.PerUser) {
-		l.text += " for each user"
+	if per != string(limiterv1.PerTenant) {
+		l.text += " for each " + strings.ToLower(per)
 	}
 	for _, part := range []struct {
 		of     string
 		values []string
-	}{{"tiers", tiers}, {"models", models}} {
+	}{{"tiers", tiers}, {"models", models}, {"groups", groups}, {"labels", labelTexts(labels)}} {
 		if len(part.values) > 0 {
 			l.text += fmt.Sprintf(", %s %s", part.of, strings.Join(part.values, ", "))
 		}
@@ -123,6 +124,15 @@ func scanLimitRow(row pgx.CollectableRow) (l limitRow, err error) {
 		l.text += ", " + zone
 	}
 	return l, err
+}
+
+// labelTexts are labels with their values, in order.
+func labelTexts(labels map[string]string) (texts []string) {
+	for name, value := range labels {
+		texts = append(texts, name+": "+value)
+	}
+	slices.Sort(texts)
+	return texts
 }
 
 func scanChangeRow(row pgx.CollectableRow) (c changeRow, err error) {
@@ -142,14 +152,15 @@ func inWords(amount money.Nanos, currency, written string) string {
 // scanGranted are what a grant is: given and, if it was, taken back before its end.
 func scanGranted(row pgx.CollectableRow) (changes []LimitChange, err error) {
 	c := LimitChange{Generation: 1}
-	var user, reason, currency, written string
+	var owner limiterv1.Owner
+	var reason, currency, written string
 	var amount money.Nanos
 	var starts, withdrawn *time.Time
 	var expires time.Time
-	err = row.Scan(&c.Limit, &c.Budget, &c.Namespace, &user, &amount, &reason, &c.At, &starts, &expires, &withdrawn, &c.By, &currency, &written)
+	err = row.Scan(&c.Limit, &c.Budget, &c.Namespace, &owner.User, &owner.Group, &owner.Key, &amount, &reason, &c.At, &starts, &expires, &withdrawn, &c.By, &currency, &written)
 	text := fmt.Sprintf("granted %s more", inWords(amount, currency, written))
-	if user != "" {
-		text += " for user " + user
+	if !owner.IsTenant() {
+		text += " for " + owner.String()
 	}
 	if starts != nil {
 		text += " from " + starts.UTC().Format(time.RFC3339)

@@ -25,6 +25,9 @@ type Call struct {
 	// Actor is the user of the credential where it made the call for another, who is User;
 	// else empty.
 	Actor string
+	// Groups and Labels are the caller's.
+	Groups []string
+	Labels map[string]string
 	// ModelAsked is what the caller asked for, Model what the call was bound for.
 	ModelAsked, Model string
 	Endpoint          string
@@ -36,6 +39,11 @@ type Call struct {
 	// refused. Both are there where CheapestModel was called in its place.
 	Admission *Admission
 	Refusal   *LimitRefusal
+}
+
+// Caller is who made the call.
+func (c Call) Caller() limiterv1.Caller {
+	return limiterv1.Caller{User: c.User, Key: c.Credential, Tier: c.Tier, Groups: c.Groups, Labels: c.Labels}
 }
 
 // Admission is how a call was admitted, and how it ended.
@@ -67,6 +75,8 @@ type LimitRefusal struct {
 	// Tenant and Limit name the limit; Limit is empty where a breaker was forced open.
 	Tenant, Limit string
 	Per           limiterv1.Scope
+	// Group is, of a limit per group, of which of the caller's groups it was.
+	Group string
 	// Of a money limit.
 	Period              period.Kind
 	Amount, Spent, Held money.Nanos
@@ -82,15 +92,15 @@ type LimitRefusal struct {
 // ErrNoCall means that there is no call with the ID.
 var ErrNoCall = errors.New("the ledger has no such call: it has calls that have ended, and those that a limit refused")
 
-var admittedColumns = `call_id, user_id, tier, credential, identity_provider, subject, actor, model_asked, ` + modelOf + `, endpoint, admitted_at, held_nanos,
+var admittedColumns = `call_id, user_id, tier, credential, identity_provider, subject, actor, groups, labels, model_asked, ` + modelOf + `, endpoint, admitted_at, held_nanos,
        decision, outcome, provider, streamed, coalesce(settled_at, admitted_at), cost_nanos, overrun_nanos,
        ` + usedTokens + `, ancestors, priced_as,
        service_tier, price_properties, fee_uses, output_lowered_by, coalesce(max_output_tokens, 0)`
 
 var findAdmitted = "SELECT " + admittedColumns + " FROM ai_usage_logs WHERE tenant_id = @tenant AND call_id = @call"
 
-const refusedColumns = `call_id, user_id, tier, credential, identity_provider, subject, actor, model_asked, model, endpoint, refused_at, bound_nanos,
-       reason, limit_tenant, limit_name, per, period, coalesce(amount_nanos, 0), coalesce(spent_nanos, 0),
+const refusedColumns = `call_id, user_id, tier, credential, identity_provider, subject, actor, groups, labels, model_asked, model, endpoint, refused_at, bound_nanos,
+       reason, limit_tenant, limit_name, per, limit_group, period, coalesce(amount_nanos, 0), coalesce(spent_nanos, 0),
        coalesce(held_nanos, 0), coalesce(resets_at, refused_at), unit, coalesce(retry_after_ms, 0), tokens, fallback`
 
 const findRefused = "SELECT " + refusedColumns + " FROM ai_refusals WHERE tenant_id = @tenant AND call_id = @call"
@@ -150,7 +160,7 @@ func one[T any](
 func scanAdmitted(row pgx.CollectableRow) (Call, error) {
 	var c Call
 	var a Admission
-	err := row.Scan(&c.ID, &c.User, &c.Tier, &c.Credential, &c.IdentityProvider, &c.Subject, &c.Actor, &c.ModelAsked, &c.Model, &c.Endpoint, &c.At, &c.Bound,
+	err := row.Scan(&c.ID, &c.User, &c.Tier, &c.Credential, &c.IdentityProvider, &c.Subject, &c.Actor, &c.Groups, &c.Labels, &c.ModelAsked, &c.Model, &c.Endpoint, &c.At, &c.Bound,
 		&a.Decision, &a.Outcome, &a.Provider, &a.Streamed, &a.SettledAt, &a.Cost, &a.Overrun, &a.Tokens, &a.Ancestors, &a.PricedAs,
 		&a.ServiceTier, &a.Properties, &a.Uses, &a.LoweredBy, &a.MaxOutputTokens)
 	c.Admission = &a
@@ -161,8 +171,8 @@ func scanRefused(row pgx.CollectableRow) (Call, error) {
 	var c Call
 	var r LimitRefusal
 	var retryAfter int64
-	err := row.Scan(&c.ID, &c.User, &c.Tier, &c.Credential, &c.IdentityProvider, &c.Subject, &c.Actor, &c.ModelAsked, &c.Model, &c.Endpoint, &c.At, &c.Bound,
-		&r.Reason, &r.Tenant, &r.Limit, &r.Per, &r.Period, &r.Amount, &r.Spent,
+	err := row.Scan(&c.ID, &c.User, &c.Tier, &c.Credential, &c.IdentityProvider, &c.Subject, &c.Actor, &c.Groups, &c.Labels, &c.ModelAsked, &c.Model, &c.Endpoint, &c.At, &c.Bound,
+		&r.Reason, &r.Tenant, &r.Limit, &r.Per, &r.Group, &r.Period, &r.Amount, &r.Spent,
 		&r.Held, &r.ResetsAt, &r.Unit, &retryAfter, &r.Tokens, &r.Fallback)
 	r.RetryAfter = time.Duration(retryAfter) * time.Millisecond
 	c.Refusal = &r

@@ -12,7 +12,7 @@ import (
 )
 
 const grantsOf = `
-SELECT limit_name, grant_name, coalesce(user_id, ''), amount_nanos, coalesce(starts_at, created_at),
+SELECT limit_name, grant_name, coalesce(user_id, ''), coalesce(group_name, ''), coalesce(credential, ''), amount_nanos, coalesce(starts_at, created_at),
        least(expires_at, coalesce(withdrawn_at, expires_at))
 FROM budget_grants
 WHERE tenant_id = @tenant AND coalesce(starts_at, created_at) < @to AND expires_at > @from AND (withdrawn_at IS NULL OR withdrawn_at > @from)
@@ -29,7 +29,7 @@ func (r *Reader) grants(ctx context.Context, tenant string, from, to time.Time) 
 		}
 		var limit string
 		var g limiterv1.Grant
-		_, err = pgx.ForEachRow(rows, []any{&limit, &g.Name, &g.User, &g.Amount, &g.StartsAt, &g.ExpiresAt}, func() error {
+		_, err = pgx.ForEachRow(rows, []any{&limit, &g.Name, &g.User, &g.Group, &g.Key, &g.Amount, &g.StartsAt, &g.ExpiresAt}, func() error {
 			grants[limit] = append(grants[limit], g)
 			return nil
 		})

@@ -105,6 +105,9 @@ FROM generate_series(1, $3::int) AS i`, tenant, noon, many)
 	exec(t, admin, refuse, "too-fast", noon.Add(time.Second), "RateLimited", "")
 	exec(t, admin, refuse, "earlier", noon.Add(-time.Second), "BudgetExhausted", "")
 
+	exec(t, admin, `UPDATE ai_usage_logs SET groups = '{eu,research}', labels = '{"team": "search"}' WHERE call_id = 'open'`)
+	exec(t, admin, `UPDATE ai_refusals SET groups = '{eu}' WHERE call_id = 'refused'`)
+
 	seen, last := map[string]replay.PastCall{}, time.Time{}
 	calls := reader.Calls(t.Context(), noon, noon.Add(time.Hour), history.Tenant{Name: "acme", Ancestors: []string{"group"}}, history.Tenant{Name: "sister"})
 	for call, err := range calls {
@@ -121,15 +124,16 @@ FROM generate_series(1, $3::int) AS i`, tenant, noon, many)
 	}
 	for _, want := range []replay.PastCall{
 		{
-			ID: "open", Tenant: "acme", User: "ana", Tier: "tier", Model: "gpt-4o", Ancestors: []string{}, Fallback: true,
+			ID: "open", Tenant: "acme", User: "ana", Tier: "tier", Credential: "acme/key", Groups: []string{"eu", "research"},
+			Labels: map[string]string{"team": "search"}, Model: "gpt-4o", Ancestors: []string{}, Fallback: true,
 			AdmittedAt: noon.Add(-time.Hour), SettledAt: noon.Add(time.Second), Bound: 10, Cost: 5, Tokens: 7,
 		},
 		{
-			ID: "just-ended", Tenant: "acme", User: "ana", Tier: "tier", Model: "gpt-4o-2026", Ancestors: []string{},
+			ID: "just-ended", Tenant: "acme", User: "ana", Tier: "tier", Credential: "acme/key", Groups: []string{}, Labels: map[string]string{}, Model: "gpt-4o-2026", Ancestors: []string{},
 			AdmittedAt: noon.Add(-time.Minute), SettledAt: noon.Add(-time.Second / 2), Bound: 10, Cost: 5, Tokens: 7,
 		},
 		{
-			ID: "refused", Tenant: "acme", User: "ana", Tier: "tier", Model: "gpt-4o", Ancestors: []string{"group"}, Fallback: true,
+			ID: "refused", Tenant: "acme", User: "ana", Tier: "tier", Credential: "acme/key", Groups: []string{"eu"}, Labels: map[string]string{}, Model: "gpt-4o", Ancestors: []string{"group"}, Fallback: true,
 			AdmittedAt: noon.Add(time.Second), SettledAt: noon.Add(time.Second), Bound: 1000, Refused: true,
 		},
 	} {
@@ -167,18 +171,24 @@ func TestOpening(t *testing.T) {
 	}
 	document := limiterv1.Tenant{
 		Level: limiterv1.Level{Tenant: "acme", TimeZone: "UTC", Money: []limiterv1.MoneyLimit{
-			limit("all", limiterv1.PerTenant), limit("each", limiterv1.PerUser), limit("dear", limiterv1.PerTenant, "gpt-4o"),
+			limit("all", limiterv1.PerTenant), limit("each", limiterv1.PerUser), limit("dear", limiterv1.PerTenant, "gpt-4o"), limit("teams", limiterv1.PerGroup), limit("keys", limiterv1.PerKey),
 		}},
 		Ancestors: []limiterv1.Level{{Tenant: "holding", TimeZone: "UTC", Money: []limiterv1.MoneyLimit{limit("top", limiterv1.PerTenant)}}},
 	}
+	document.Money[3].Groups = []string{"eu", "research"}
+	exec(t, admin, `UPDATE ai_usage_logs SET groups = '{eu,other,research}' WHERE tenant_id = 'acme' AND call_id IN ('1', '2')`)
+	exec(t, admin, `UPDATE ai_usage_logs SET credential = '' WHERE tenant_id = 'acme' AND call_id = '1'`)
 	got, err := reader.Opening(t.Context(), document, noon,
 		history.Tenant{Name: "acme", Ancestors: []string{"holding"}}, history.Tenant{Name: "sister", Ancestors: []string{"holding"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []replay.Opening{
-		{Tenant: "acme", Limit: "all", Spent: 6}, {Tenant: "acme", Limit: "each", User: "ana", Spent: 6},
-		{Tenant: "acme", Limit: "dear", Spent: 2}, {Tenant: "holding", Limit: "top", Spent: 1 << 5},
+		{Tenant: "acme", Limit: "all", Spent: 6}, {Tenant: "acme", Limit: "each", Owner: limiterv1.Owner{User: "ana"}, Spent: 6},
+		{Tenant: "acme", Limit: "dear", Spent: 2},
+		{Tenant: "acme", Limit: "teams", Owner: limiterv1.Owner{Group: "eu"}, Spent: 6}, {Tenant: "acme", Limit: "teams", Owner: limiterv1.Owner{Group: "research"}, Spent: 6},
+		{Tenant: "acme", Limit: "keys", Owner: limiterv1.Owner{Key: "acme/key"}, Spent: 4},
+		{Tenant: "holding", Limit: "top", Spent: 1 << 5},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("opening (-want +got):\n%s", diff)
@@ -218,17 +228,23 @@ VALUES ('acme', $1, $2, 'Day', 'UTC', $3, 'u', $4, $5, $6, $7, $8)`
 	if err != nil || len(limits) != 2 {
 		t.Fatalf("error %v, limits %+v, want daily and each", err, limits)
 	}
+	exec(t, admin, "UPDATE ai_usage_logs SET groups = '{eu,research}' WHERE call_id IN ('1', '3', '4')")
+	exec(t, admin, "UPDATE ai_usage_logs SET credential = 'acme/ci' WHERE call_id IN ('2', '3')")
 	for i, want := range []struct {
 		name        string
+		owner       limiterv1.Owner
 		amount      money.Nanos
 		trips       bool
 		spent, held money.Nanos
 	}{
-		{"daily", 100, true, 1<<1 + 1<<2, 100 << 4},
-		{"each", 100, false, 1<<1 + 1<<3, 100 << 4},
+		{"daily", limiterv1.Owner{}, 100, true, 1<<1 + 1<<2, 100 << 4},
+		{"each", limiterv1.Owner{User: "ana"}, 100, false, 1<<1 + 1<<3, 100 << 4},
+		{"each", limiterv1.Owner{Group: "research"}, 100, false, 1<<1 + 1<<3, 100 << 4},
+		{"each", limiterv1.Owner{Key: "acme/ci"}, 100, false, 1<<2 + 1<<3, 0},
 	} {
-		limit := limits[i]
-		spent, held, err := reader.Standing(t.Context(), limit, call, history.Tenant{Name: "acme"})
+		limit := limits[min(i, 1)]
+		limit.Per = want.owner.Scope()
+		spent, held, err := reader.Standing(t.Context(), limit, want.owner, call, history.Tenant{Name: "acme"})
 		if err != nil || limit.Name != want.name || limit.Amount != want.amount || (limit.Trip != nil) != want.trips || spent != want.spent || held != want.held {
 			t.Errorf("limit %+v: error %v, spent %d, held %d; want %+v", limit, err, spent, held, want)
 		}
@@ -251,7 +267,7 @@ VALUES ('1', 'acme', 'acme', 'first', 'daily', 500, 'why', NULL, $2, $1, NULL), 
 		if err != nil || len(limits) != 1 {
 			t.Fatalf("error %v, limits %+v", err, limits)
 		}
-		if limit := limits[0].For("ana", at); limit.Amount != want[0] || *limit.Trip != want[1] {
+		if limit := limits[0].For(limiterv1.Owner{User: "ana"}, at); limit.Amount != want[0] || *limit.Trip != want[1] {
 			t.Errorf("at %s: %d, trips at %d; want %d", at, limit.Amount, *limit.Trip, want)
 		}
 	}

@@ -13,14 +13,14 @@ import (
 	"github.com/bursar-dev/bursar/history/replay"
 )
 
-const spentByUser = `
-SELECT user_id, sum(cost_nanos)::bigint
-FROM ai_usage_logs
+// spentByOwner is what was spent of what a limit counts, by the owners of its scope.
+const spentByOwner = `
+SELECT %[1]s, sum(cost_nanos)::bigint
+FROM ai_usage_logs%[2]s
 WHERE tenant_id = @tenant AND admitted_at >= @start AND admitted_at < @from AND settled_at < @settled
   AND (@level::text = tenant_id OR @level::text = ANY(ancestors))
-  AND (cardinality(@tiers::text[]) = 0 OR tier = ANY(@tiers))
-  AND (cardinality(@models::text[]) = 0 OR ` + modelOf + ` = ANY(@models))
-GROUP BY user_id`
+  AND ` + isSelected + `
+GROUP BY %[1]s ORDER BY 1`
 
 // Opening is what the tenants had spent, at a moment, in the current period of each money
 // limit of the document: the Opening of a replay.History.
@@ -36,7 +36,7 @@ func (r *Reader) Opening(
 		for _, limit := range level.Money {
 			start := period.Containing(limit.Period, zone, from).Start
 			for _, tenant := range tenants {
-				if tenant.Name != level.Tenant && (limit.Per == limiterv1.PerUser || !slices.Contains(tenant.Ancestors, level.Tenant)) {
+				if tenant.Name != level.Tenant && (limit.Per != limiterv1.PerTenant || !slices.Contains(tenant.Ancestors, level.Tenant)) {
 					continue
 				}
 				spent, err := r.spent(ctx, tenant.Name, level.Tenant, limit, start, from)
@@ -50,38 +50,29 @@ func (r *Reader) Opening(
 	return opening, nil
 }
 
-// spent is what a tenant had spent of a limit, by user.
+// spent is what a tenant had spent of a limit, by owner.
 func (r *Reader) spent(
 	ctx context.Context, tenant, level string, limit limiterv1.MoneyLimit, start, from time.Time,
 ) (spent []replay.Opening, err error) {
 	err = r.forTenant(ctx, tenant, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, spentByUser, pgx.NamedArgs{
+		rows, err := tx.Query(ctx, byOwner(spentByOwner, limit.Per), selecting(limit.Selector, pgx.NamedArgs{
 			"tenant": tenant, "level": level, "start": start, "from": from, "settled": from.Add(-replay.Lag),
-			"tiers": orNone(limit.Tiers), "models": orNone(limit.Models),
-		})
+		}))
 		if err != nil {
 			return err
 		}
 		spent, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (replay.Opening, error) {
 			o := replay.Opening{Tenant: level, Limit: limit.Name}
-			err := row.Scan(&o.User, &o.Spent)
-			if limit.Per == limiterv1.PerTenant {
-				o.User = ""
-			}
+			var name string
+			err := row.Scan(&name, &o.Spent)
+			o.Owner = limiterv1.OwnerOf(limit.Per, name)
 			return o, err
 		})
+		spent = slices.DeleteFunc(spent, func(o replay.Opening) bool { return o.Scope() != limit.Per || !limit.CountsFor(o.Owner) })
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("add up what tenant %s had spent of limit %s: %w", tenant, limit.Name, err)
 	}
 	return spent, nil
-}
-
-// orNone is an empty array rather than none, which to SQL is neither empty nor not.
-func orNone(values []string) []string {
-	if values == nil {
-		return []string{}
-	}
-	return values
 }

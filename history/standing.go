@@ -26,11 +26,11 @@ type Limit struct {
 	Generation int64
 }
 
-// For is the limit as it was for a user at a moment: what was granted is in its amount,
+// For is the limit as it was for an owner at a moment: what was granted is in its amount,
 // and the Trip rung is at the same percentage of it.
-func (l Limit) For(user string, at time.Time) Limit {
+func (l Limit) For(owner limiterv1.Owner, at time.Time) Limit {
 	base := l.Amount
-	l.MoneyLimit, _ = l.At(at, user)
+	l.MoneyLimit, _ = l.At(at, owner)
 	if l.Trip != nil && l.Amount != base {
 		trip := l.Amount.Share(int32(l.Trip.Percent(base)))
 		l.Trip = &trip
@@ -46,10 +46,10 @@ func (l Limit) Refuses(spent, held, bound money.Nanos) (refuses, tripped bool) {
 }
 
 const limitsAt = `
-SELECT limit_name, per, period, time_zone, amount_nanos, tiers, models, trip_nanos, generation
+SELECT limit_name, per, period, time_zone, amount_nanos, tiers, models, groups, labels, trip_nanos, generation
 FROM budget_limits
 WHERE tenant_id = @tenant AND valid_from <= @at AND (valid_to IS NULL OR valid_to > @at)
-ORDER BY per, limit_name` // those of the tenant before those of the user
+ORDER BY array_position(ARRAY['Tenant', 'User', 'Group', 'Key'], per), limit_name`
 
 // LimitsAt are the money limits of a tenant that were in force at a moment, with what was
 // granted then.
@@ -66,7 +66,7 @@ func (r *Reader) LimitsAt(ctx context.Context, tenant string, at time.Time) (lim
 		limits, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Limit, error) {
 			l := Limit{Tenant: tenant}
 			var zoneName string
-			err := row.Scan(&l.Name, &l.Per, &l.Period, &zoneName, &l.Amount, &l.Tiers, &l.Models, &l.Trip, &l.Generation)
+			err := row.Scan(&l.Name, &l.Per, &l.Period, &zoneName, &l.Amount, &l.Tiers, &l.Models, &l.Groups, &l.Labels, &l.Trip, &l.Generation)
 			if err != nil {
 				return l, err
 			}
@@ -92,24 +92,22 @@ FROM ai_usage_logs
 WHERE tenant_id = @tenant AND admitted_at >= @start AND (admitted_at, call_id) < (@at, @call)
   AND (@level::text = tenant_id OR @level::text = ANY(ancestors))
   AND (@user::text = '' OR user_id = @user)
-  AND (cardinality(@tiers::text[]) = 0 OR tier = ANY(@tiers))
-  AND (cardinality(@models::text[]) = 0 OR ` + modelOf + ` = ANY(@models))`
+  AND (@group::text = '' OR @group = ANY(groups))
+  AND (@key::text = '' OR credential = @key)
+  AND ` + isSelected
 
-// Standing is what was spent and held of a limit when a call was admitted or refused, by
-// the ledger, which lacks calls that are still open. The tenants are all those whose calls
+// Standing is what was spent and held of a limit, by an owner that it counts, when a call was
+// admitted or refused, by the ledger, which lacks calls that are still open. The tenants are all those whose calls
 // count against the limit.
-func (r *Reader) Standing(ctx context.Context, limit Limit, call Call, tenants ...Tenant) (spent, held money.Nanos, err error) {
+func (r *Reader) Standing(ctx context.Context, limit Limit, owner limiterv1.Owner, call Call, tenants ...Tenant) (spent, held money.Nanos, err error) {
 	for _, tenant := range tenants {
-		if tenant.Name != limit.Tenant && (limit.Per == limiterv1.PerUser || !slices.Contains(tenant.Ancestors, limit.Tenant)) {
+		if tenant.Name != limit.Tenant && (limit.Per != limiterv1.PerTenant || !slices.Contains(tenant.Ancestors, limit.Tenant)) {
 			continue
 		}
-		args := pgx.NamedArgs{
+		args := selecting(limit.Selector, pgx.NamedArgs{
 			"tenant": tenant.Name, "level": limit.Tenant, "start": limit.Span.Start, "at": call.At, "call": call.ID,
-			"user": "", "tiers": orNone(limit.Tiers), "models": orNone(limit.Models),
-		}
-		if limit.Per == limiterv1.PerUser {
-			args["user"] = call.User
-		}
+			"user": owner.User, "group": owner.Group, "key": owner.Key,
+		})
 		var s, h money.Nanos
 		err := r.forTenant(ctx, tenant.Name, func(tx pgx.Tx) error {
 			return tx.QueryRow(ctx, standing, args).Scan(&s, &h)

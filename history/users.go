@@ -7,47 +7,49 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 )
 
-// UserUsage is how far a user has used a limit of each user.
-type UserUsage struct {
-	User  string
+// OwnerUsage is how far a user, a group or an APIKey has used a limit of each.
+type OwnerUsage struct {
+	limiterv1.Owner
 	Spent money.Nanos
-	// Amount is the limit's, with what was granted to the user.
+	// Amount is the limit's, with what was granted to the owner.
 	Amount money.Nanos
 }
 
-// compared is how many of the users who have spent most are looked at: a grant may make
+// compared is how many of the owners that have spent most are looked at: a grant may make
 // another than the first the one who has used most of the limit.
 const compared = 20
 
-const usedByUser = `
-SELECT user_id, sum(cost_nanos)::bigint
-FROM ai_usage_logs
+const usedByOwner = `
+SELECT %[1]s, sum(cost_nanos)::bigint
+FROM ai_usage_logs%[2]s
 WHERE tenant_id = @tenant AND admitted_at >= @start AND admitted_at <= @at
-  AND (cardinality(@tiers::text[]) = 0 OR tier = ANY(@tiers))
-  AND (cardinality(@models::text[]) = 0 OR ` + modelOf + ` = ANY(@models))
-GROUP BY user_id HAVING sum(cost_nanos) > 0
+  AND (@isAny OR %[1]s = ANY(@counted))
+  AND ` + isSelected + `
+GROUP BY %[1]s HAVING %[1]s <> '' AND sum(cost_nanos) > 0
 ORDER BY 2 DESC, 1 LIMIT @most`
 
-// MostUsed is the user who has used the largest part of a limit of each user in the period
-// that a moment lies in, by the ledger; nil if nobody has used any.
-// REQUIRES: the limit is one that LimitsAt has returned for the moment, and is per user.
-func (r *Reader) MostUsed(ctx context.Context, limit Limit, at time.Time) (worst *UserUsage, err error) {
-	args := pgx.NamedArgs{
+// MostUsed is the user, group or APIKey that has used the largest part of a limit of each in the
+// period that a moment lies in, by the ledger; nil if nobody has used any.
+// REQUIRES: the limit is one that LimitsAt has returned for the moment, and is not per tenant.
+func (r *Reader) MostUsed(ctx context.Context, limit Limit, at time.Time) (worst *OwnerUsage, err error) {
+	args := selecting(limit.Selector, pgx.NamedArgs{
 		"tenant": limit.Tenant, "start": limit.Span.Start, "at": at, "most": compared,
-		"tiers": orNone(limit.Tiers), "models": orNone(limit.Models),
-	}
+		"isAny": limit.Per != limiterv1.PerGroup || len(limit.Groups) == 0, "counted": orNone(limit.Groups),
+	})
 	err = r.forTenant(ctx, limit.Tenant, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, usedByUser, args)
+		rows, err := tx.Query(ctx, byOwner(usedByOwner, limit.Per), args)
 		if err != nil {
 			return err
 		}
-		var user string
+		var name string
 		var spent money.Nanos
-		_, err = pgx.ForEachRow(rows, []any{&user, &spent}, func() error {
-			used := UserUsage{User: user, Spent: spent, Amount: limit.For(user, at).Amount}
+		_, err = pgx.ForEachRow(rows, []any{&name, &spent}, func() error {
+			owner := limiterv1.OwnerOf(limit.Per, name)
+			used := OwnerUsage{Owner: owner, Spent: spent, Amount: limit.For(owner, at).Amount}
 			if worst == nil || used.percent() > worst.percent() {
 				worst = &used
 			}
@@ -61,4 +63,4 @@ func (r *Reader) MostUsed(ctx context.Context, limit Limit, at time.Time) (worst
 	return worst, nil
 }
 
-func (u UserUsage) percent() int64 { return u.Spent.Percent(u.Amount) }
+func (u OwnerUsage) percent() int64 { return u.Spent.Percent(u.Amount) }

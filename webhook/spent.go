@@ -14,7 +14,7 @@ import (
 )
 
 // stops are the warnings of the limits that refuse calls from now on, for what is
-// spent already, and did not before. Limits with per: User are left out: each user has
+// spent already, and did not before. Limits that count users, groups or keys are left out: each has
 // spent another amount. Amounts are written in the coin.
 func stops(was, is limiterv1.Level, counters limiterstore.Reading, written coin) []string {
 	zone, err := time.LoadLocation(is.TimeZone)
@@ -32,7 +32,7 @@ func stops(was, is limiterv1.Level, counters limiterstore.Reading, written coin)
 			continue
 		}
 		calls := "calls"
-		if len(limit.Tiers) > 0 || len(limit.Models) > 0 {
+		if !limit.IsAll() {
 			calls = "the calls that match it"
 		}
 		beyond := ""

@@ -31,14 +31,15 @@ func (e *ChoiceError) Error() string {
 }
 
 // Choose is the one of the tenancies that pays: that of the tenant asked for, or, where
-// none is, the only one, or else the only one that is a default. The error is a *ChoiceError.
+// none is, the only one, or else the only one that is a default. The error is a *ChoiceError, or
+// an *Error if the caller has more than MaxCallerGroups there.
 func Choose(tenancies []Tenancy, asked string) (Tenancy, error) {
 	if asked != "" {
 		at := slices.IndexFunc(tenancies, func(t Tenancy) bool { return t.Tenant == asked })
 		if at < 0 {
 			return Tenancy{}, &ChoiceError{Asked: asked, Tenants: names(tenancies)}
 		}
-		return tenancies[at], nil
+		return tenancies[at], tenancies[at].checkGroups()
 	}
 	chosen := tenancies
 	if len(tenancies) > 1 {
@@ -47,7 +48,15 @@ func Choose(tenancies []Tenancy, asked string) (Tenancy, error) {
 	if len(chosen) != 1 {
 		return Tenancy{}, &ChoiceError{Tenants: names(tenancies)}
 	}
-	return chosen[0], nil
+	return chosen[0], chosen[0].checkGroups()
+}
+
+func (t Tenancy) checkGroups() error {
+	if len(t.Groups) <= MaxCallerGroups {
+		return nil
+	}
+	return refuse(Unmappable, "the caller is in %d groups, more than %d: claimMappings.groups of the IdentityProvider is to leave out those that limits are not about",
+		len(t.Groups), MaxCallerGroups)
 }
 
 func names(tenancies []Tenancy) []string {

@@ -20,8 +20,11 @@ import (
 const (
 	// MaxNameBytes is the length of the longest user, subject, group or label.
 	MaxNameBytes = 256
-	// MaxGroups is how many groups the claims of a token may give.
+	// MaxGroups is how many groups the claims of a token may give, for Memberships to select by.
 	MaxGroups = 1000
+	// MaxCallerGroups is how many groups a caller may be in within a tenant: limits look at each
+	// of them for every call, and the ledger keeps them of every call.
+	MaxCallerGroups = 64
 	// MaxTenants is how many tenants they may name.
 	MaxTenants = 1000
 )

@@ -18,6 +18,8 @@ type Tenancy struct {
 	Tier   string
 	// Groups are those of the token and those of the member, sorted, once each.
 	Groups []string
+	// Labels are those of the token; those of the member go before them.
+	Labels map[string]string
 	// Admin is whether the caller administers the tenant.
 	Admin bool
 	// Default is whether the tenant pays where the caller belongs to several and names none.
@@ -201,7 +203,21 @@ func (p place) tenancy(c Claims) Tenancy {
 		Tenant: p.tenant,
 		User:   cmp.Or(p.member.User, c.User),
 		Tier:   cmp.Or(p.member.Tier, c.Tier),
-		Groups: groups,
-		Admin:  p.member.Admin, Default: p.member.Default, Membership: p.membership, ActFor: p.member.ActFor,
+		Groups: groups, Labels: p.labels(c),
+		Admin: p.member.Admin, Default: p.member.Default, Membership: p.membership, ActFor: p.member.ActFor,
 	}
+}
+
+// labels are those of the entry, and those of the token that the entry leaves.
+func (p place) labels(c Claims) map[string]string {
+	if len(p.member.Labels) == 0 {
+		return c.Labels
+	}
+	labels := maps.Clone(p.member.Labels)
+	for name, value := range c.Labels {
+		if _, isThere := labels[name]; !isThere {
+			labels[name] = value
+		}
+	}
+	return labels
 }

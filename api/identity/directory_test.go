@@ -70,11 +70,13 @@ func TestPrecedence(t *testing.T) {
 // TestChanges: what is changed or withdrawn does not count any more, and nothing else.
 func TestChanges(t *testing.T) {
 	d := directory(
-		members("acme/a", "acme", "company", limiterv1.Member{Subject: "ana", Tier: "a", User: "other", Groups: []string{"x"}, Admin: true}),
+		members("acme/a", "acme", "company", limiterv1.Member{Subject: "ana", Tier: "a", User: "other", Groups: []string{"x"}, Labels: map[string]string{"team": "a"}, Admin: true}),
 		members("acme/b", "acme", "company", limiterv1.Member{Subject: "ana", Tier: "b"}, limiterv1.Member{Subject: "bob", Tier: "b"}),
 	)
 	see := func(subject string) string {
-		return fmt.Sprintf("%+v", d.Tenancies(identity.Claims{Provider: "company", Subject: subject, User: subject, Groups: []string{"y"}}))
+		return fmt.Sprintf("%+v", d.Tenancies(identity.Claims{
+			Provider: "company", Subject: subject, User: subject, Groups: []string{"y"}, Labels: map[string]string{"site": "b", "team": "b"},
+		}))
 	}
 	want := func(subject, want string) {
 		t.Helper()
@@ -82,14 +84,14 @@ func TestChanges(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", subject, got, want)
 		}
 	}
-	want("ana", "[{Tenant:acme User:other Tier:a Groups:[x y] Admin:true Default:false Membership:acme/a}]")
+	want("ana", "[{Tenant:acme User:other Tier:a Groups:[x y] Labels:map[site:b team:a] Admin:true Default:false Membership:acme/a}]")
 	generation := d.Generation()
 	d.Put(members("acme/a", "acme", "company", limiterv1.Member{Subject: "carl"}))
 	if d.Generation() == generation {
 		t.Error("the generation is the same after a change")
 	}
-	want("ana", "[{Tenant:acme User:ana Tier:b Groups:[y] Admin:false Default:false Membership:acme/b}]")
-	want("carl", "[{Tenant:acme User:carl Tier: Groups:[y] Admin:false Default:false Membership:acme/a}]")
+	want("ana", "[{Tenant:acme User:ana Tier:b Groups:[y] Labels:map[site:b team:b] Admin:false Default:false Membership:acme/b}]")
+	want("carl", "[{Tenant:acme User:carl Tier: Groups:[y] Labels:map[site:b team:b] Admin:false Default:false Membership:acme/a}]")
 	d.Withdraw("acme/b")
 	d.Withdraw("acme/never")
 	want("ana", "[]")

@@ -1,6 +1,7 @@
 package v1alpha1_test
 
 import (
+	"fmt"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -36,6 +37,16 @@ var _ = DescribeTable("of an APIKey, refuses", refused,
 		"spec.user", "should be at least 1 chars long"),
 	Entry("a user with a colon, which would lead out of their own counters", key(func(s *v1alpha1.APIKeySpec) { s.User = "gerente-1:2" }),
 		"spec.user", "must be letters, digits and"),
+	Entry("a group with a colon", key(func(s *v1alpha1.APIKeySpec) { s.Groups = []v1alpha1.GivenGroup{"a:b"} }),
+		"spec.groups[0]", "must be letters, digits and"),
+	Entry("too many groups", key(func(s *v1alpha1.APIKeySpec) {
+		for i := range 17 {
+			s.Groups = append(s.Groups, v1alpha1.GivenGroup(fmt.Sprint("group-", i)))
+		}
+	}), "spec.groups", "must have at most 16 items"),
+	Entry("a label that is too long", key(func(s *v1alpha1.APIKeySpec) { s.Labels = v1alpha1.CallerLabels{strings.Repeat("l", 64): "x"} }),
+		"spec.labels", "must have names of letters, digits"),
+	Entry("too many labels", key(func(s *v1alpha1.APIKeySpec) { s.Labels = labels(9) }), "spec.labels", "must have at most 8 items"),
 	Entry("a user of a tier with blanks", key(func(s *v1alpha1.APIKeySpec) { s.Tier = "gran jefe" }),
 		"spec.tier", "must be lower-case letters, digits and hyphens"),
 	Entry("a key that has replaced itself", key(func(s *v1alpha1.APIKeySpec) {
@@ -74,5 +85,8 @@ var _ = DescribeTable("of an APIKey, takes", taken,
 	})),
 	Entry("a key that acts for others", key(func(s *v1alpha1.APIKeySpec) {
 		s.ActFor = &v1alpha1.ActFor{Users: []string{"*", "ana", "shop-*", "*@acme.example", "team-*-bot"}, Tiers: []v1alpha1.Tier{"gerente"}}
+	})),
+	Entry("a key of a group, with labels", key(func(s *v1alpha1.APIKeySpec) {
+		s.Groups, s.Labels = []v1alpha1.GivenGroup{"research"}, v1alpha1.CallerLabels{"cost-centre": "4711"}
 	})),
 )

@@ -82,6 +82,14 @@ type APIKeySpec struct {
 	// tier is the user's tier. Money limits and rate limits may select users by tier.
 	// +required
 	Tier Tier `json:"tier"`
+	// groups are the groups of the tenant that calls with the key are in, such as a team or a project: limits may select by them and count each of them. Unset: none.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=set
+	// +optional
+	Groups []GivenGroup `json:"groups,omitempty"`
+	// labels are labels of calls with the key, such as a cost centre: limits may select by them, and the ledger records them. Unset: none.
+	// +optional
+	Labels CallerLabels `json:"labels,omitempty"`
 	// models are the models that callers with the key may ask for: names, or patterns in which one "*" stands for any text, such as "gpt-4o*". Any other is refused with 403 model_forbidden, and not in the list of models. What the tenant has called in the place of a model that was asked for, by virtualModels, a Downgrade rung or a fallback, need not be among them. Unset: all models.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64

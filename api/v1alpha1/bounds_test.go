@@ -41,6 +41,9 @@ func (s schema) unbounded(path string) (all []string) {
 	if s.Items != nil {
 		all = append(all, s.Items.unbounded(path+"[]")...)
 	}
+	if s.AdditionalProperties != nil && s.AdditionalProperties.Type != "string" {
+		all = append(all, s.AdditionalProperties.unbounded(path+"{}")...)
+	}
 	return all
 }
 
@@ -50,7 +53,8 @@ func (s schema) boundsMembers() bool {
 	return slices.ContainsFunc(s.Validations, func(v struct {
 		Rule string `json:"rule"`
 	}) bool {
-		return strings.Contains(v.Rule, "key.size() <=") && strings.Contains(v.Rule, "self[key].size() <=")
+		return strings.Contains(v.Rule, "key.size() <=") &&
+			(strings.Contains(v.Rule, "self[key].size() <=") || s.AdditionalProperties.Type != "string" || s.AdditionalProperties.MaxLength != nil)
 	})
 }
 

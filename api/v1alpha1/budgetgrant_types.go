@@ -59,6 +59,7 @@ type BudgetGrantList struct {
 //
 // +kubebuilder:validation:XValidation:rule="self == oldSelf",message="cannot be changed, because a grant is a record: delete it to take it back, and create another"
 // +kubebuilder:validation:XValidation:rule="!has(self.startsAt) || self.startsAt < self.expiresAt",message="must be after startsAt",fieldPath=".expiresAt"
+// +kubebuilder:validation:XValidation:rule="[has(self.user), has(self.group), has(self.apiKey)].filter(set, set).size() <= 1",message="must set at most one of user, group and apiKey"
 type BudgetGrantSpec struct {
 	// budgetRef names the TenantBudget in this namespace that gets more.
 	// +required
@@ -75,6 +76,15 @@ type BudgetGrantSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9][A-Za-z0-9._@+-]*$')",message="must be the user of an APIKey: letters, digits and . _ @ + -, such as \"gerente-1\" or \"reports@example.com\""
 	// +optional
 	User string `json:"user,omitempty"`
+	// group is the group that gets more, if the limit has per: Group. Unset: every group.
+	// +optional
+	Group Group `json:"group,omitempty"`
+	// apiKey is the name of the APIKey in this namespace that gets more, if the limit has per: Key. Unset: every APIKey.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$')",message="must be the name of an APIKey"
+	// +optional
+	APIKey string `json:"apiKey,omitempty"`
 	// amount is what the grant adds to the limit, in US dollars, or in the budget's currency if it has one. It is added in every period while the grant is active: a new day gets it again. Several grants add up, and the rungs of the ladder follow. A limit with its grants is at most 9000000 dollars.
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^0+(\\\\.0+)?$')",message="must be more than 0"
 	// +required

@@ -35,15 +35,44 @@ type Tier string
 // +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9@~][A-Za-z0-9._:/@~-]*$')",message="must be a model name such as \"gpt-4o-mini\": letters, digits and . _ : / @ ~ -"
 type ModelName string
 
-// Scope says whether a limit counts the whole tenant together, or each user separately.
+// Group is the name of a group of callers, such as a team or a project: as an APIKey or a Membership gives it, or claimMappings.groups of an IdentityProvider.
 //
-// +kubebuilder:validation:Enum=Tenant;User
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=256
+// +kubebuilder:validation:XValidation:rule="self.matches('^[^\\\\p{Cc}]+$')",message="must not contain control characters"
+type Group string
+
+// GivenGroup is the name of a group that an APIKey or a Membership gives to callers.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$')",message="must be letters, digits and . _ -, such as \"research\""
+type GivenGroup string
+
+// CallerLabels are labels of callers with their values, such as cost-centre: "4711".
+//
+// +kubebuilder:validation:MaxProperties=8
+// +kubebuilder:validation:XValidation:rule="self.all(key, key.size() <= 63 && key.matches('^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$'))",message="must have names of letters, digits and . _ -, at most 63 of them, such as \"cost-centre\""
+type CallerLabels map[string]CallerLabel
+
+// CallerLabel is the value of a label of a caller.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=256
+// +kubebuilder:validation:XValidation:rule="self.matches('^[^\\\\p{Cc}]+$')",message="must not contain control characters"
+type CallerLabel string
+
+// Scope says whose calls a limit counts together: those of the whole tenant, or of each user, group or APIKey separately.
+//
+// +kubebuilder:validation:Enum=Tenant;User;Group;Key
 type Scope string
 
 // The scopes of a limit.
 const (
 	ScopeTenant Scope = "Tenant"
 	ScopeUser   Scope = "User"
+	ScopeGroup  Scope = "Group"
+	ScopeKey    Scope = "Key"
 )
 
 // Namespaces selects namespaces.

@@ -197,7 +197,8 @@ func thousandMembers(s *v1alpha1.MembershipSpec) {
 	for i := range 1000 {
 		s.Members = append(s.Members, v1alpha1.Member{
 			Email: fmt.Sprintf("%0100d@%0100d.example", i, i), User: fmt.Sprintf("u%0127d", i), Tier: "gerente",
-			Groups: []string{strings.Repeat("g", 63), "research"},
+			Groups: []v1alpha1.GivenGroup{v1alpha1.GivenGroup(strings.Repeat("g", 63)), "research"},
+			Labels: v1alpha1.CallerLabels{"cost-centre": v1alpha1.CallerLabel(strings.Repeat("9", 63))},
 		})
 	}
 }
@@ -225,7 +226,7 @@ var _ = DescribeTable("of a Membership, refuses", refused,
 		"spec.members[0].user", "must be letters, digits and"),
 	Entry("a tier with blanks", member(v1alpha1.Member{Subject: "a", Tier: "gran jefe"}),
 		"spec.members[0].tier", "must be lower-case letters"),
-	Entry("a group of the tenant with a colon", member(v1alpha1.Member{Subject: "a", Groups: []string{"a:b"}}),
+	Entry("a group of the tenant with a colon", member(v1alpha1.Member{Subject: "a", Groups: []v1alpha1.GivenGroup{"a:b"}}),
 		"spec.members[0].groups[0]", "must be letters, digits and"),
 	Entry("members that nobody pays for", membership(func(s *v1alpha1.MembershipSpec) { s.BudgetRef.Name = "" }),
 		"spec.budgetRef.name", "should be at least 1 chars long"),

@@ -180,7 +180,7 @@ type ClaimValidationRule struct {
 
 // UserValidationRule is a condition that the result of the claim mappings must meet.
 type UserValidationRule struct {
-	// expression is a CEL expression over the variable user that must be true, such as "!user.username.startsWith('test-')". user has the fields username, tenants, tier, admin and groups.
+	// expression is a CEL expression over the variable user that must be true, such as "!user.username.startsWith('test-')". user has the fields username, tenants, tier, admin, groups and labels.
 	// +required
 	Expression CELExpression `json:"expression"`
 	// message is what a caller is told whose token does not meet the expression. Unset: that a rule of the IdentityProvider is not met.
@@ -214,9 +214,14 @@ type ClaimMappings struct {
 	// admin is whether the caller administers the tenants that tenant names: true or false. Unset: false.
 	// +optional
 	Admin *ClaimMapping `json:"admin,omitempty"`
-	// groups is the list of the groups that the caller is in, by which Memberships may name members. Unset: none.
+	// groups is the list of the groups that the caller is in, by which Memberships may name members, and limits select and count: at most 64, with those of the Membership. A token with more is refused: have an expression leave out those that no limit and no Membership is about. Unset: none.
 	// +optional
 	Groups *ClaimMapping `json:"groups,omitempty"`
+	// labels are labels of the caller, such as a cost centre: limits may select by them, and the ledger records them. A claim that is missing, or an empty text, gives no label. Unset: none.
+	// +kubebuilder:validation:MaxProperties=8
+	// +kubebuilder:validation:XValidation:rule="self.all(key, key.size() <= 63 && key.matches('^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$'))",message="must have names of letters, digits and . _ -, at most 63 of them, such as \"cost-centre\""
+	// +optional
+	Labels map[string]ClaimMapping `json:"labels,omitempty"`
 }
 
 // ClaimMapping is a value out of a token: a claim, or the result of a CEL expression.

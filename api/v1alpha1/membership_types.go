@@ -101,14 +101,14 @@ type Member struct {
 	// tier is the member's tier. Money limits and rate limits may select users by tier. Unset: what claimMappings.tier of the IdentityProvider gives, if anything.
 	// +optional
 	Tier Tier `json:"tier,omitempty"`
-	// groups are the groups of the tenant that the member is in, such as a team or a project. Unset: none.
+	// groups are the groups of the tenant that the member is in, such as a team or a project: limits may select by them and count each of them. They add to those of the token. Unset: none.
 	// +kubebuilder:validation:MaxItems=16
-	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=63
-	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$')",message="must be letters, digits and . _ -, such as \"research\""
 	// +listType=set
 	// +optional
-	Groups []string `json:"groups,omitempty"`
+	Groups []GivenGroup `json:"groups,omitempty"`
+	// labels are labels of the member in the tenant, such as a cost centre: limits may select by them, and the ledger records them. Each goes before the label of that name that claimMappings.labels of the IdentityProvider gives. Unset: none.
+	// +optional
+	Labels CallerLabels `json:"labels,omitempty"`
 	// admin is whether the member administers the tenant: sees what all its users have spent. Default: false.
 	// +optional
 	Admin bool `json:"admin,omitempty"`

@@ -100,7 +100,7 @@ var _ = DescribeTable("of a RateLimitPolicy, refuses", refused,
 	Entry("a rate limit's model that cannot be", rate(func(r *v1alpha1.RateLimit) { r.Models = []v1alpha1.ModelName{"gpt,4o"} }),
 		"spec.limits[0].models[0]", "must be a model name"),
 	Entry("tiers of a whole tenant", rate(func(r *v1alpha1.RateLimit) { r.Per = v1alpha1.ScopeTenant }),
-		"spec.limits[0]", "tiers requires per: User"),
+		"spec.limits[0]", "tiers requires per: User, Group or Key"),
 	Entry("a tier with capitals", rate(func(r *v1alpha1.RateLimit) { r.Tiers = []v1alpha1.Tier{"Gerente"} }),
 		"spec.limits[0].tiers[0]", "must be lower-case letters, digits and hyphens"),
 	Entry("a tier twice", rate(func(r *v1alpha1.RateLimit) { r.Tiers = []v1alpha1.Tier{"gerente", "gerente"} }),
@@ -129,6 +129,10 @@ var _ = DescribeTable("of a RateLimitPolicy, takes", taken,
 		r.Tiers, r.Per, r.Models = nil, v1alpha1.ScopeTenant, []v1alpha1.ModelName{"gpt-4o"}
 	})),
 	Entry("a policy", policy(asIs)),
+	Entry("a limit of each group, for some tiers", rate(func(r *v1alpha1.RateLimit) {
+		r.Per, r.Groups, r.Labels = v1alpha1.ScopeGroup, groups(16), labels(8)
+	})),
+	Entry("a limit of each key", rate(func(r *v1alpha1.RateLimit) { r.Per = v1alpha1.ScopeKey })),
 	Entry("a policy for many", selecting(asIs)),
 	Entry("a policy for all in some namespaces", selecting(func(s *v1alpha1.TargetSelector) {
 		s.MatchLabels, s.Namespaces = nil, v1alpha1.Namespaces{From: "Selector", Selector: &v1alpha1.LabelSelector{}}

@@ -122,7 +122,7 @@ func (s TargetSelector) ReachesBeyond() bool {
 // +kubebuilder:validation:XValidation:rule="[has(self.requests), has(self.tokens), has(self.concurrent)].filter(set, set).size() == 1",message="must set exactly one of requests, tokens and concurrent"
 // +kubebuilder:validation:XValidation:rule="has(self.window) != has(self.concurrent)",message="must set window with requests or tokens, and not with concurrent"
 // +kubebuilder:validation:XValidation:rule="!has(self.burst) || !has(self.concurrent)",message="must not set burst with concurrent, which already is the maximum at once"
-// +kubebuilder:validation:XValidation:rule="!has(self.tiers) || self.tiers.size() == 0 || self.per == 'User'",message="tiers requires per: User, because tiers are roles of users"
+// +kubebuilder:validation:XValidation:rule="!has(self.tiers) || self.tiers.size() == 0 || self.per != 'Tenant'",message="tiers requires per: User, Group or Key, because tiers are roles of users"
 type RateLimit struct {
 	// name identifies the limit within the policy.
 	// +kubebuilder:validation:MinLength=1
@@ -130,7 +130,7 @@ type RateLimit struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be lower-case letters, digits and hyphens, such as \"gerente\""
 	// +required
 	Name string `json:"name"`
-	// tiers are the tiers of the users that the limit applies to. Requires per: User. Empty: all tiers.
+	// tiers are the tiers of the users that the limit applies to. Requires per: User, Group or Key. Empty: all tiers.
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=set
 	// +optional
@@ -140,7 +140,15 @@ type RateLimit struct {
 	// +listType=set
 	// +optional
 	Models []ModelName `json:"models,omitempty"`
-	// per is Tenant for one bucket for the whole tenant, or User for one bucket for each user.
+	// groups are groups of callers: the limit applies to calls whose caller is in one of them. With per: Group, these groups alone have a bucket. Empty: all callers, and all groups.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=set
+	// +optional
+	Groups []Group `json:"groups,omitempty"`
+	// labels are labels of callers, with their values: the limit applies to calls whose caller has all of them. Empty: all callers.
+	// +optional
+	Labels CallerLabels `json:"labels,omitempty"`
+	// per is Tenant for one bucket for the whole tenant, or User, Group or Key for one bucket for each user, each group or each APIKey. A call takes from the bucket of every group of its caller. Calls with tokens have no APIKey, and callers without a group have none: the limit does not apply to such calls.
 	// +required
 	Per Scope `json:"per"`
 	// requests is the number of calls per window. Exactly one of requests, tokens and concurrent must be set.

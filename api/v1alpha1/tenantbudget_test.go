@@ -121,13 +121,31 @@ var _ = DescribeTable("of a TenantBudget, refuses", refused,
 	Entry("a window as a period into the past", period("-5m"), "spec.limits[0].period", "such as \"5m\""),
 	Entry("a window as a period longer than can be said", period("99999999999999h"), "spec.limits[0].period", ""),
 	Entry("two limits that count the same", twoLimits(func(a, b *v1alpha1.MoneyLimit) {}),
-		"spec.limits", "must not have two limits with the same period, per, tiers and models"),
+		"spec.limits", "must not have two limits with the same period, per, tiers, models, groups and labels"),
 	Entry("two limits that count the same window", twoLimits(func(a, b *v1alpha1.MoneyLimit) { a.Period, b.Period = "5m", "5m" }),
-		"spec.limits", "must not have two limits with the same period, per, tiers and models"),
+		"spec.limits", "must not have two limits with the same period, per, tiers, models, groups and labels"),
 	Entry("two limits that count the same tiers and models, in whatever order", twoLimits(func(a, b *v1alpha1.MoneyLimit) {
 		a.Tiers, b.Tiers = []v1alpha1.Tier{"gerente", "empleado"}, []v1alpha1.Tier{"empleado", "gerente"}
 		a.Models, b.Models = []v1alpha1.ModelName{"gpt-4o", "o1"}, []v1alpha1.ModelName{"o1", "gpt-4o"}
-	}), "spec.limits", "must not have two limits with the same period, per, tiers and models"),
+	}), "spec.limits", "must not have two limits with the same period, per, tiers, models, groups and labels"),
+	Entry("two limits that count the same groups and labels, in whatever order", twoLimits(func(a, b *v1alpha1.MoneyLimit) {
+		a.Per, b.Per = v1alpha1.ScopeGroup, v1alpha1.ScopeGroup
+		a.Groups, b.Groups = []v1alpha1.Group{"research", "eu"}, []v1alpha1.Group{"eu", "research"}
+		a.Labels, b.Labels = v1alpha1.CallerLabels{"team": "a", "site": "b"}, v1alpha1.CallerLabels{"site": "b", "team": "a"}
+	}), "spec.limits", "must not have two limits with the same period, per, tiers, models, groups and labels"),
+	Entry("a limit per nothing known", limit(func(l *v1alpha1.MoneyLimit) { l.Per = "Team" }), "spec.limits[0].per", "supported values"),
+	Entry("a money limit's group twice", limit(func(l *v1alpha1.MoneyLimit) { l.Groups = []v1alpha1.Group{"eu", "eu"} }),
+		"spec.limits[0].groups[1]", "Duplicate value"),
+	Entry("a money limit's group that is too long", limit(func(l *v1alpha1.MoneyLimit) { l.Groups = []v1alpha1.Group{v1alpha1.Group(strings.Repeat("g", 257))} }),
+		"spec.limits[0].groups[0]", "Too long"),
+	Entry("more groups than a limit may have", limit(func(l *v1alpha1.MoneyLimit) { l.Groups = groups(17) }),
+		"spec.limits[0].groups", "must have at most 16 items"),
+	Entry("a money limit's label that cannot be", limit(func(l *v1alpha1.MoneyLimit) { l.Labels = v1alpha1.CallerLabels{"cost centre": "4711"} }),
+		"spec.limits[0].labels", "must have names of letters, digits"),
+	Entry("a money limit's label without a value", limit(func(l *v1alpha1.MoneyLimit) { l.Labels = v1alpha1.CallerLabels{"team": ""} }),
+		"spec.limits[0].labels.team", "should be at least 1 chars long"),
+	Entry("more labels than a limit may have", limit(func(l *v1alpha1.MoneyLimit) { l.Labels = labels(9) }),
+		"spec.limits[0].labels", "must have at most 8 items"),
 	Entry("a money limit's tier twice", limit(func(l *v1alpha1.MoneyLimit) { l.Tiers = []v1alpha1.Tier{"gerente", "gerente"} }),
 		"spec.limits[0].tiers[1]", "Duplicate value"),
 	Entry("a money limit's model that cannot be", limit(func(l *v1alpha1.MoneyLimit) { l.Models = []v1alpha1.ModelName{"gpt 4o"} }),
@@ -161,7 +179,7 @@ var _ = DescribeTable("of a TenantBudget, refuses", refused,
 		s.OutputCaps = []v1alpha1.OutputCap{
 			{MaxOutputTokens: 16, Tiers: []v1alpha1.Tier{"a"}}, {MaxOutputTokens: 16}, {MaxOutputTokens: 20, Tiers: []v1alpha1.Tier{"a"}},
 		}
-	}), "spec.outputCaps", "must not have two caps with the same tiers and models"),
+	}), "spec.outputCaps", "must not have two caps with the same tiers, models, groups and labels"),
 	Entry("a fit of nothing", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Fit = &v1alpha1.Fit{MinOutputTokens: 15} }),
 		"spec.fit.minOutputTokens", "should be greater than or equal to 16"),
 	Entry("a fit that is not known", budget(func(s *v1alpha1.TenantBudgetSpec) { s.Fit = &v1alpha1.Fit{Mode: "Off"} }),
@@ -249,6 +267,13 @@ var _ = DescribeTable("of a TenantBudget, takes", taken,
 		a.Models = []v1alpha1.ModelName{"gpt-4o"}
 	})),
 	Entry("two limits of one period, per tenant and per user", twoLimits(func(a, b *v1alpha1.MoneyLimit) { b.Per = v1alpha1.ScopeUser })),
+	Entry("limits per group and per key, and of labels", budget(func(s *v1alpha1.TenantBudgetSpec) {
+		s.Limits = append(s.Limits,
+			v1alpha1.MoneyLimit{Name: "each-group", Period: "Day", Amount: "1", Per: v1alpha1.ScopeGroup},
+			v1alpha1.MoneyLimit{Name: "teams", Period: "Day", Amount: "1", Per: v1alpha1.ScopeGroup, Groups: groups(16)},
+			v1alpha1.MoneyLimit{Name: "each-key", Period: "Day", Amount: "1", Per: v1alpha1.ScopeKey, Tiers: []v1alpha1.Tier{"ci"}},
+			v1alpha1.MoneyLimit{Name: "search", Period: "Day", Amount: "1", Labels: labels(8)})
+	})),
 	Entry("as many limits of as many tiers and models as there may be", budget(func(s *v1alpha1.TenantBudgetSpec) {
 		s.Limits = nil
 		for i := range 16 {
@@ -256,7 +281,9 @@ var _ = DescribeTable("of a TenantBudget, takes", taken,
 			for j := range 16 {
 				l.Tiers = append(l.Tiers, v1alpha1.Tier(strings.Repeat(string(rune('a'+j)), 47+i)))
 				l.Models = append(l.Models, v1alpha1.ModelName(strings.Repeat(string(rune('a'+j)), 112+i)))
+				l.Groups = append(l.Groups, v1alpha1.Group(strings.Repeat(string(rune('a'+j)), 240+i)))
 			}
+			l.Labels = labels(8)
 			s.Limits = append(s.Limits, l)
 		}
 	})),
@@ -289,3 +316,19 @@ var _ = DescribeTable("of a TenantBudget, takes", taken,
 	Entry("a zone with a sign", budget(func(s *v1alpha1.TenantBudgetSpec) { s.TimeZone = "Etc/GMT+3" })),
 	Entry("a virtual model", virtual("gpt-4o", "gpt-4o-mini")),
 )
+
+// groups are so many groups, and labels so many labels, of the largest size.
+func groups(n int) (all []v1alpha1.Group) {
+	for i := range n {
+		all = append(all, v1alpha1.Group(strings.Repeat("g", 255)+string(rune('a'+i))))
+	}
+	return all
+}
+
+func labels(n int) v1alpha1.CallerLabels {
+	all := v1alpha1.CallerLabels{}
+	for i := range n {
+		all[strings.Repeat("l", 62)+string(rune('a'+i))] = v1alpha1.CallerLabel(strings.Repeat("é", 256))
+	}
+	return all
+}

@@ -95,7 +95,7 @@ type TenantBudgetSpec struct {
 	// limits are the money limits. A call is admitted only if its worst-case cost fits into every limit that applies to it; the first that it does not fit refuses it.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
-	// +kubebuilder:validation:XValidation:rule="self.all(limit, self.filter(other, other.period == limit.period && other.per == limit.per && (has(other.tiers) ? other.tiers : []) == (has(limit.tiers) ? limit.tiers : []) && (has(other.models) ? other.models : []) == (has(limit.models) ? limit.models : [])).size() == 1)",message="must not have two limits with the same period, per, tiers and models, because only the smaller would count: remove one"
+	// +kubebuilder:validation:XValidation:rule="self.all(limit, self.filter(other, other.period == limit.period && other.per == limit.per && (has(other.tiers) ? other.tiers : []) == (has(limit.tiers) ? limit.tiers : []) && (has(other.models) ? other.models : []) == (has(limit.models) ? limit.models : []) && (has(other.groups) ? other.groups : []) == (has(limit.groups) ? limit.groups : []) && (has(other.labels) ? other.labels : {}) == (has(limit.labels) ? limit.labels : {})).size() == 1)",message="must not have two limits with the same period, per, tiers, models, groups and labels, because only the smaller would count: remove one"
 	// +listType=map
 	// +listMapKey=name
 	// +required
@@ -103,7 +103,7 @@ type TenantBudgetSpec struct {
 
 	// ladder is what happens as a limit is used up. Default: Warn at 80 % and Trip (refuse calls) at 90 %. Write [] for neither: then nothing happens before the limit itself is reached.
 	//
-	// The rungs apply to every limit of the tenant. At the Trip rung, a limit with per: Tenant opens the tenant's breaker, a limit with per: User blocks only that user, and a limit with tiers or models blocks only the calls that match it.
+	// The rungs apply to every limit of the tenant. At the Trip rung, a limit with per: Tenant opens the tenant's breaker, a limit with per: User, Group or Key blocks only that user, group or key, and a limit with tiers, models, groups or labels blocks only the calls that match it.
 	// +kubebuilder:default={{atPercent:80,action:Warn},{atPercent:90,action:Trip}}
 	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:XValidation:rule="self.all(rung, self.filter(other, other.atPercent == rung.atPercent).size() == 1)",message="must not have two rungs at the same atPercent"
@@ -137,7 +137,7 @@ type TenantBudgetSpec struct {
 
 	// outputCaps bound the output that one call may ask for, so that less money is reserved for it and more calls fit into a limit at once. A call that asks for more, or names no bound, has the lowest cap that applies to it written into its request as max_tokens (or what its protocol calls that); the answer says so in x-bursar-max-output-tokens. They hold for the calls of children, too. With enforcement: Shadow they change nothing. Unset: only models bound the output.
 	// +kubebuilder:validation:MaxItems=16
-	// +kubebuilder:validation:XValidation:rule="self.all(c, self.filter(other, (has(other.tiers) ? other.tiers : []) == (has(c.tiers) ? c.tiers : []) && (has(other.models) ? other.models : []) == (has(c.models) ? c.models : [])).size() == 1)",message="must not have two caps with the same tiers and models, because only the smaller would count: remove one"
+	// +kubebuilder:validation:XValidation:rule="self.all(c, self.filter(other, (has(other.tiers) ? other.tiers : []) == (has(c.tiers) ? c.tiers : []) && (has(other.models) ? other.models : []) == (has(c.models) ? c.models : []) && (has(other.groups) ? other.groups : []) == (has(c.groups) ? c.groups : []) && (has(other.labels) ? other.labels : {}) == (has(c.labels) ? c.labels : {})).size() == 1)",message="must not have two caps with the same tiers, models, groups and labels, because only the smaller would count: remove one"
 	// +listType=atomic
 	// +optional
 	OutputCaps []OutputCap `json:"outputCaps,omitempty"`
@@ -156,7 +156,7 @@ type TenantBudgetSpec struct {
 	// +optional
 	UnknownModel UnknownModel `json:"unknownModel,omitempty"`
 
-	// onStoreLoss says what happens to calls while Redis is unreachable. Deny: they are refused with status 503, and so are those of all children. AllowBounded: each enforcer reserves in advance a share of the smallest applicable limit (per user, where limits are per user), and admits calls from it while Redis is down. The reserve shows as held. The limits still hold; rate limits are not checked. Children must set it, too, to have a reserve. Default: Deny.
+	// onStoreLoss says what happens to calls while Redis is unreachable. Deny: they are refused with status 503, and so are those of all children. AllowBounded: each enforcer reserves in advance a share of the smallest applicable limit (per user, group or key, where limits are), and admits calls from it while Redis is down. The reserve shows as held. The limits still hold; rate limits are not checked. Children must set it, too, to have a reserve. Default: Deny.
 	//
 	// An enforcer that dies, or is cut off for more than six seconds, is charged its shares in full. Calls with an Idempotency-Key are refused even with AllowBounded.
 	// +kubebuilder:default=Deny
@@ -220,6 +220,14 @@ type OutputCap struct {
 	// +listType=set
 	// +optional
 	Models []ModelName `json:"models,omitempty"`
+	// groups are groups of callers: calls are capped whose caller is in one of them. Empty: all callers.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=set
+	// +optional
+	Groups []Group `json:"groups,omitempty"`
+	// labels are labels of callers, with their values: calls are capped whose caller has all of them. Empty: all callers.
+	// +optional
+	Labels CallerLabels `json:"labels,omitempty"`
 	// maxOutputTokens is the most output tokens, reasoning included, that a call may ask for: for each answer, where it asks for several. Requests that are not valid with so few, because the model may think for longer, are refused with status 400.
 	// +kubebuilder:validation:Minimum=16
 	// +kubebuilder:validation:Maximum=10000000
@@ -371,7 +379,7 @@ type MoneyLimit struct {
 	// amount is how much may be spent in each period, in US dollars, or in the budget's currency if it has one, such as "5.00".
 	// +required
 	Amount Amount `json:"amount"`
-	// per is Tenant for one amount for the whole tenant, or User for the same amount for each user. Default: Tenant.
+	// per is Tenant for one amount for the whole tenant, or User, Group or Key for the same amount for each user, each group or each APIKey. A call counts in every group of its caller, and is admitted only if it fits into all of them. Calls with tokens have no APIKey, and callers without a group have none: such calls do not count. Default: Tenant.
 	// +kubebuilder:default=Tenant
 	// +optional
 	Per Scope `json:"per,omitempty"`
@@ -385,4 +393,12 @@ type MoneyLimit struct {
 	// +listType=set
 	// +optional
 	Models []ModelName `json:"models,omitempty"`
+	// groups are groups of callers: calls count whose caller is in one of them. With per: Group, these groups alone have an amount. Empty: all callers, and all groups.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=set
+	// +optional
+	Groups []Group `json:"groups,omitempty"`
+	// labels are labels of callers, with their values: calls count whose caller has all of them. Empty: all callers.
+	// +optional
+	Labels CallerLabels `json:"labels,omitempty"`
 }

@@ -25,7 +25,7 @@ spec:
   allowedChildren: {namespaces: {from: All}}
   timeZone: UTC
   currency: {code: EUR, usdPerUnit: "1.085", asOf: "2026-10-01"}
-  limits: [{name: daily, period: Day, amount: "5.00", per: Tenant, tiers: [gerente], models: [gpt-4o]}]
+  limits: [{name: daily, period: Day, amount: "5.00", per: Tenant, tiers: [gerente], models: [gpt-4o], groups: [research], labels: {team: search}}]
   ladder:
   - {atPercent: 80, action: Downgrade, models: [{from: gpt-4o, to: gpt-4o-mini}]}
   - atPercent: 90
@@ -37,7 +37,7 @@ spec:
   breaker: {forced: Open, reason: A key was leaked.}
   contact: ai-platform@example.com
   enforcement: Enforce
-  outputCaps: [{tiers: [gerente], models: [gpt-4o], maxOutputTokens: 4096}]
+  outputCaps: [{tiers: [gerente], models: [gpt-4o], groups: [research], labels: {team: search}, maxOutputTokens: 4096}]
   fit: {mode: LowerOutput}
   unknownModel: Deny
   onStoreLoss: Deny
@@ -58,7 +58,7 @@ kind: RateLimitPolicy
 spec:
   targetRef: {kind: TenantBudget, name: acme}
   unlimitedTiers: Deny
-  limits: [{name: each, per: User, tiers: [gerente], models: [gpt-4o], requests: 5, window: 1m}]
+  limits: [{name: each, per: User, tiers: [gerente], models: [gpt-4o], groups: [research], labels: {team: search}, requests: 5, window: 1m}]
 ---
 kind: RateLimitPolicy
 spec:
@@ -75,6 +75,24 @@ spec:
   startsAt: "2026-11-25T12:00:00Z"
   expiresAt: "2026-11-26T12:00:00Z"
 ---
+kind: BudgetGrant
+spec:
+  budgetRef: {name: acme}
+  limit: daily
+  group: research
+  amount: "5.00"
+  reason: End of the quarter.
+  expiresAt: "2026-11-26T12:00:00Z"
+---
+kind: BudgetGrant
+spec:
+  budgetRef: {name: acme}
+  limit: daily
+  apiKey: ci
+  amount: "5.00"
+  reason: End of the quarter.
+  expiresAt: "2026-11-26T12:00:00Z"
+---
 kind: APIKey
 spec:
   sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
@@ -84,6 +102,8 @@ spec:
   previousKeys: [{sha256: 60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752, expiresAt: "2026-11-26T12:00:00Z"}]
   models: [gpt-4o]
   actFor: {users: [ana], tiers: [gerente]}
+  groups: [research]
+  labels: {cost-centre: "4711"}
   expiresAt: "2026-11-26T12:00:00Z"
 ---
 kind: IdentityProvider
@@ -105,6 +125,7 @@ spec:
     tier: {claim: tier}
     admin: {claim: admin}
     groups: {claim: groups}
+    labels: {team: {claim: team}}
   userValidationRules: [{expression: user.username != 'root', message: not you}]
   tenants: [acme]
   allowedMemberships: [{namespaces: [acme], subjects: [a], emails: [a@acme.example], groups: [a]}]
@@ -118,6 +139,7 @@ spec:
     tier: {expression: claims.tier}
     admin: {expression: claims.admin}
     groups: {expression: claims.groups}
+    labels: {team: {expression: claims.team}}
   tenants: [acme]
 ---
 kind: IdentityProvider
@@ -131,7 +153,7 @@ spec:
   budgetRef: {name: acme}
   identityProviderRef: {name: company}
   members:
-  - {subject: ana, user: ana, tier: gerente, groups: [research], actFor: {users: [ana], tiers: [gerente]}}
+  - {subject: ana, user: ana, tier: gerente, groups: [research], labels: {team: search}, actFor: {users: [ana], tiers: [gerente]}}
   - {email: ana@acme.example}
   - {group: finance}
 ---

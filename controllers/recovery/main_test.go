@@ -137,10 +137,10 @@ func (w *world) toLedger(t testkit.T, calls ...recorded) {
 	t.Helper()
 	for _, c := range calls {
 		_, err := w.enforcer.Exec(context.Background(), `
-INSERT INTO ai_usage_logs (call_id, tenant_id, user_id, tier, credential, provider, model, ancestors, model_asked, model_used,
+INSERT INTO ai_usage_logs (call_id, tenant_id, user_id, tier, credential, groups, labels, provider, model, ancestors, model_asked, model_used,
   endpoint, streamed, admitted_at, outcome, held_nanos, cost_nanos, session)
-VALUES ($1, $2, $3, $4, 'c', 'p', $5, coalesce($6::text[], '{}'), 'm', 'm', '/', false, $7, 'Settled', $8, $8, 's')`,
-			c.CallID, c.Tenant, c.User, c.Tier, c.Model, c.Ancestors, c.AdmittedAt, int64(c.Amount))
+VALUES ($1, $2, $3, $4, $9, coalesce($10::text[], '{}'), coalesce(nullif($11::jsonb, 'null'), '{}'), 'p', $5, coalesce($6::text[], '{}'), 'm', 'm', '/', false, $7, 'Settled', $8, $8, 's')`,
+			c.CallID, c.Tenant, c.User, c.Tier, c.Model, c.Ancestors, c.AdmittedAt, int64(c.Amount), c.Credential, c.Groups, c.Labels)
 		testkit.Must(t, err)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )
 
-// recount counts anew what a tenant and its users have spent and hold.
+// recount counts anew what a tenant and the owners in it have spent and hold.
 type recount struct {
 	ledger budgetstore.LedgerSnapshot
 	level  levelCounters
@@ -23,15 +23,14 @@ type recount struct {
 	// calls are those that count here and that the ledger does not have, and those that it
 	// has and that still hold something.
 	calls []call
-	// unknown are users whose counters are to be set even if nothing is on record of them,
+	// unknown are owners whose counters are to be set even if nothing is on record of them,
 	// by what is wanted; see wantedOf.
-	unknown map[string][]string
+	unknown map[string][]limiterv1.Owner
 
-	// tenant are the counters of the tenant, users those of users, as they are to
-	// stand in Redis: field -> value.
-	tenant map[string][]byte
-	users  map[string]map[string][]byte
-	// forget is when the users' counters may be forgotten.
+	// counters are those of the tenant and of owners, as they are to stand in Redis:
+	// field -> value.
+	counters map[limiterv1.Owner]map[string][]byte
+	// forget is when the owners' counters may be forgotten.
 	forget time.Time
 }
 
@@ -44,14 +43,11 @@ type call struct {
 	isRecorded bool
 }
 
-// Expected are the counters of a tenant and of its users as they are to be by the
+// Expected are the counters of a tenant, and of owners in it, as they are to be by the
 // ledger and calls that may not be in it: field -> counter.
-type Expected struct {
-	Tenant map[string]limiterv1.MoneyCounter
-	Users  map[string]map[string]limiterv1.MoneyCounter
-}
+type Expected map[limiterv1.Owner]map[string]limiterv1.MoneyCounter
 
-// Expect counts what a tenant and its users have spent and hold, at a time.
+// Expect counts what a tenant and its owners have spent and hold, at a time.
 func Expect(
 	ctx context.Context, ledger budgetstore.LedgerSnapshot, document limiterv1.Tenant, calls []limiterstore.StoredCall, now time.Time,
 ) (Expected, error) {
@@ -59,15 +55,14 @@ func Expect(
 	own := all[len(all)-1]
 	r, err := newRecount(ctx, ledger, own, "", calls, now)
 	if err != nil {
-		return Expected{}, err
+		return nil, err
 	}
 	if err := r.count(ctx, own.wanted()); err != nil {
-		return Expected{}, err
+		return nil, err
 	}
-	expected := Expected{Users: map[string]map[string]limiterv1.MoneyCounter{}}
-	expected.Tenant = moneyOf(r.tenant)
-	for user, counters := range r.users {
-		expected.Users[user] = moneyOf(counters)
+	expected := Expected{}
+	for owner, counters := range r.counters {
+		expected[owner] = moneyOf(counters)
 	}
 	return expected, nil
 }
@@ -96,7 +91,7 @@ func newRecount(
 	}
 	r := &recount{
 		ledger: ledger, level: level, former: former, zone: zone, now: now,
-		tenant: map[string][]byte{}, users: map[string]map[string][]byte{}, forget: limiterv1.ForgetAt(now, time.Time{}),
+		counters: map[limiterv1.Owner]map[string][]byte{}, forget: limiterv1.ForgetAt(now, time.Time{}),
 	}
 	for _, found := range calls {
 		if !known[found.ID] || !found.Settled {
@@ -138,45 +133,36 @@ func (r *recount) countLimit(ctx context.Context, limit limiterv1.MoneyLimit) er
 	now := period.Containing(limit.Period, r.zone, r.now)
 	earlier := period.Containing(limit.Period, r.zone, now.Start.Add(-time.Millisecond))
 	field := limiterv1.MoneyField(limit)
-	if limit.Per == limiterv1.PerTenant {
-		spent, err := r.ledger.Spent(ctx, r.level.Level.Tenant, limit.Selector, earlier, now)
-		if err != nil {
-			return err
-		}
-		counter := newCounter(spent, earlier, now)
-		for _, call := range r.calls {
-			r.addTo(&counter, call, limit, "")
-		}
-		r.tenant[field] = counter.Encode()
-		return nil
-	}
-	spent, err := r.ledger.SpentByUser(ctx, r.level.Level.Tenant, limit.Selector, earlier, now)
+	spent, err := r.ledger.SpentByOwner(ctx, r.level.Level.Tenant, limit, earlier, now)
 	if err != nil {
 		return err
 	}
-	counters := map[string]*limiterv1.MoneyCounter{}
-	counterOf := func(user string) *limiterv1.MoneyCounter {
-		if counters[user] == nil {
-			counter := newCounter(spent[user], earlier, now)
-			counters[user] = &counter
+	counters := map[limiterv1.Owner]*limiterv1.MoneyCounter{}
+	counterOf := func(owner limiterv1.Owner) *limiterv1.MoneyCounter {
+		if counters[owner] == nil {
+			counter := newCounter(spent[owner], earlier, now)
+			counters[owner] = &counter
 		}
-		return counters[user]
+		return counters[owner]
 	}
-	for user := range spent {
-		counterOf(user)
+	for owner := range spent {
+		counterOf(owner)
 	}
-	for _, user := range r.unknown[wantedOf(limit)] {
-		counterOf(user)
+	for _, owner := range r.unknown[wantedOf(limit)] {
+		counterOf(owner)
 	}
 	for _, call := range r.calls {
-		if call.Tenant == r.level.Level.Tenant {
-			r.addTo(counterOf(call.User), call, limit, call.User)
+		if limit.Per != limiterv1.PerTenant && call.Tenant != r.level.Level.Tenant {
+			continue // an owner is the tenant's own
+		}
+		for _, owner := range limit.Owners(limit.Per, call.Caller()) {
+			r.addTo(counterOf(owner), call, limit, owner)
 		}
 	}
-	for user, counter := range counters {
-		r.setUser(user, field, counter.Encode())
+	for owner, counter := range counters {
+		r.set(owner, field, counter.Encode())
 	}
-	if forget := limiterv1.ForgetAt(r.now, now.End); forget.After(r.forget) {
+	if forget := limiterv1.ForgetAt(r.now, now.End); limit.Per != limiterv1.PerTenant && forget.After(r.forget) {
 		r.forget = forget
 	}
 	return nil
@@ -192,8 +178,8 @@ func newCounter(spent budgetstore.Spent, earlier, now period.Span) limiterv1.Mon
 // addTo adds a call to the counter of a limit. A call that is open and does not
 // hold its bound there, because it was admitted before the limit was there, is
 // counted as if it had cost its bound: its end will not be told to the counter.
-func (r *recount) addTo(counter *limiterv1.MoneyCounter, call call, limit limiterv1.MoneyLimit, user string) {
-	if !limit.Selects(call.Tier, call.Model) || !call.AdmittedAt.Before(counter.End) {
+func (r *recount) addTo(counter *limiterv1.MoneyCounter, call call, limit limiterv1.MoneyLimit, owner limiterv1.Owner) {
+	if !limit.Selects(call.Caller(), call.Model) || !call.AdmittedAt.Before(counter.End) {
 		return
 	}
 	spent, held := &counter.Spent, &counter.Held
@@ -204,7 +190,7 @@ func (r *recount) addTo(counter *limiterv1.MoneyCounter, call call, limit limite
 		}
 	}
 	holds := call.Root == r.level.Root && slices.ContainsFunc(call.Counters, func(c limiterv1.CallCounters) bool {
-		return c.Tenant == r.level.Level.Tenant && c.User == user && slices.Contains(c.Money, limiterv1.MoneyField(limit))
+		return c.Tenant == r.level.Level.Tenant && c.Owner == owner && slices.Contains(c.Money, limiterv1.MoneyField(limit))
 	})
 	switch {
 	case !call.Settled && holds:
@@ -218,20 +204,20 @@ func (r *recount) addTo(counter *limiterv1.MoneyCounter, call call, limit limite
 	}
 }
 
-func (r *recount) setUser(user, field string, value []byte) {
-	if r.users[user] == nil {
-		r.users[user] = map[string][]byte{}
+func (r *recount) set(owner limiterv1.Owner, field string, value []byte) {
+	if r.counters[owner] == nil {
+		r.counters[owner] = map[string][]byte{}
 	}
-	r.users[user][field] = value
+	r.counters[owner][field] = value
 }
 
 // countInFlight counts the calls in flight. Other buckets begin full: how fast
 // calls came is on record nowhere.
 func (r *recount) countInFlight() {
-	tenant, users := map[string]int64{}, map[string]map[string]int64{}
+	all := map[limiterv1.Owner]map[string]int64{{}: {}}
 	for _, limit := range r.level.Rates {
 		if limit.Unit == limiterv1.InFlight && limit.Per == limiterv1.PerTenant {
-			tenant[limiterv1.RateField(limit)] = 0
+			all[limiterv1.Owner{}][limiterv1.RateField(limit)] = 0
 		}
 	}
 	for _, call := range r.calls {
@@ -239,24 +225,17 @@ func (r *recount) countInFlight() {
 			if call.Settled || call.Root != r.level.Root || counters.Tenant != r.level.Level.Tenant {
 				continue
 			}
-			count := tenant
-			if counters.User != "" {
-				if count = users[counters.User]; count == nil {
-					count = map[string]int64{}
-					users[counters.User] = count
-				}
+			if all[counters.Owner] == nil {
+				all[counters.Owner] = map[string]int64{}
 			}
 			for _, field := range counters.InFlight {
-				count[field]++
+				all[counters.Owner][field]++
 			}
 		}
 	}
-	for field, n := range tenant {
-		r.tenant[field] = limiterv1.EncodeBucket(n, r.now)
-	}
-	for user, count := range users {
+	for owner, count := range all {
 		for field, n := range count {
-			r.setUser(user, field, limiterv1.EncodeBucket(n, r.now))
+			r.set(owner, field, limiterv1.EncodeBucket(n, r.now))
 		}
 	}
 }

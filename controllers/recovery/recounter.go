@@ -169,15 +169,9 @@ func levels(document limiterv1.Tenant, epoch limiterv1.Epoch) []levelCounters {
 // inFlight stands for all buckets that count calls in flight.
 const inFlight = "in-flight"
 
-// usersOf stands for a field of the counters of all users.
-func usersOf(field string) string { return "users:" + field }
-
 // wantedOf stands for the counters of a limit.
 func wantedOf(limit limiterv1.MoneyLimit) string {
-	if limit.Per == limiterv1.PerUser {
-		return usersOf(limiterv1.MoneyField(limit))
-	}
-	return limiterv1.MoneyField(limit)
+	return limiterv1.FieldOfAll(limit.Per, limiterv1.MoneyField(limit))
 }
 
 // wanted is what has to be valid for calls of the level to be admitted.
@@ -216,7 +210,7 @@ func (o *Recounter) set(ctx context.Context, l levelCounters, suspended *limiter
 	if err != nil {
 		return err
 	}
-	unknown, err := suspended.UnknownUsers(ctx)
+	unknown, err := suspended.UnknownOwners(ctx)
 	if err != nil {
 		return err
 	}
@@ -238,12 +232,15 @@ func (o *Recounter) set(ctx context.Context, l levelCounters, suspended *limiter
 	if err := suspended.Advance(ctx, counted.now); err != nil {
 		return err
 	}
-	for user, counters := range counted.users {
-		if err := suspended.SetUser(ctx, user, counters, counted.forget); err != nil {
+	for owner, counters := range counted.counters {
+		if owner.IsTenant() {
+			continue
+		}
+		if err := suspended.SetOwner(ctx, owner, counters, counted.forget); err != nil {
 			return err
 		}
 	}
-	return suspended.Resume(ctx, counted.tenant, suspended.Missing...)
+	return suspended.Resume(ctx, counted.counters[limiterv1.Owner{}], suspended.Missing...)
 }
 
 // callsOf are the calls in the shard of a root, and in that of the root from which the

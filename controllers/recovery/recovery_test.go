@@ -81,7 +81,7 @@ func acmeCall(id string, at time.Time, amount money.Nanos, settled bool) recorde
 	field := limiterv1.MoneyField(daily(limiterv1.PerTenant))
 	return recorded{
 		limiterv1.OpenCall{CallID: id, Tenant: "acme", User: "gerente-1", Root: "acme", Counters: []limiterv1.CallCounters{
-			{Tenant: "acme", Money: []string{field}}, {Tenant: "acme", User: "gerente-1", Money: []string{field}},
+			{Tenant: "acme", Money: []string{field}}, {Tenant: "acme", Owner: limiterv1.Owner{User: "gerente-1"}, Money: []string{field}},
 		}},
 		limiterv1.CallRecord{Settled: settled, Amount: amount, AdmittedAt: at},
 	}
@@ -119,7 +119,7 @@ func TestEightAtOnce(t *testing.T) {
 	}
 	field := limiterv1.MoneyField(daily(limiterv1.PerTenant))
 	for _, key := range []string{
-		limiterv1.TenantCountersKey("acme", "acme"), limiterv1.UserCountersKey("acme", epoch, "acme", "gerente-1"),
+		limiterv1.TenantCountersKey("acme", "acme"), limiterv1.CountersKey("acme", epoch, "acme", limiterv1.Owner{User: "gerente-1"}),
 	} {
 		if diff := cmp.Diff(want, w.counter(t, key, field)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", key, diff)
@@ -175,7 +175,7 @@ func TestASuspendedTenantIsResumedByItsLastSuspender(t *testing.T) {
 		t.Error("the first to suspend the tenant has resumed it, though it was suspended again since")
 	}
 	testkit.Must(t, second.Resume(t.Context(), map[string][]byte{"money:Day": []byte("new")}, "money:Day"))
-	if second.SetUser(t.Context(), "gerente-1", map[string][]byte{"money:Day": []byte("late")}, time.Now().Add(time.Hour)) == nil {
+	if second.SetOwner(t.Context(), limiterv1.Owner{User: "gerente-1"}, map[string][]byte{"money:Day": []byte("late")}, time.Now().Add(time.Hour)) == nil {
 		t.Error("counters of a tenant that is not suspended were set")
 	}
 	if again, err := w.counters.SuspendTenant(t.Context(), counters, true, "money:Day"); err != nil || again != nil {
@@ -211,19 +211,13 @@ func TestCountersAreWhatIsOnRecord(t *testing.T) {
 
 		for i, level := range append([]limiterv1.Level{tenant.Level}, tenant.Ancestors...) {
 			for _, limit := range level.Money {
-				users := []string{""}
-				if limit.Per == limiterv1.PerUser {
-					users = testUsers
-				}
-				for _, user := range users {
-					key := limiterv1.TenantCountersKey(tenant.Root(), level.Tenant)
-					if user != "" {
-						key = limiterv1.UserCountersKey(tenant.Root(), epoch, level.Tenant, user)
-					}
+				for _, name := range testOwners[limit.Per] {
+					owner := limiterv1.OwnerOf(limit.Per, name)
+					key := limiterv1.CountersKey(tenant.Root(), epoch, level.Tenant, owner)
 					got := w.counter(t, key, limiterv1.MoneyField(limit))
-					want := addUp(level.Tenant, user, limit, now, ledger, left)
+					want := addUp(level.Tenant, owner, limit, now, ledger, left)
 					if got.Spent != want.Spent || got.Held != want.Held || got.EarlierSpent != want.EarlierSpent || got.EarlierHeld != want.EarlierHeld {
-						t.Fatalf("level %d, limit %+v, user %q: got %+v, want %+v\nledger %+v\nRedis %+v", i, limit, user, got, want, ledger, left)
+						t.Fatalf("level %d, limit %+v, owner %q: got %+v, want %+v\nledger %+v\nRedis %+v", i, limit, owner, got, want, ledger, left)
 					}
 				}
 			}
@@ -236,6 +230,12 @@ var (
 	testUsers  = []string{"gerente-1", "empleado-1"}
 	testTiers  = []string{"gerente", "empleado"}
 	testModels = []string{"large", "small"}
+	testGroups = []string{"eu", "eu, west", "research"}
+	testKeys   = []string{"", "acme/ci", "acme/laptop"}
+	testLabels = []map[string]string{nil, {"team": "search"}, {"team": "search", "site": "a \"quoted\" one"}}
+	testOwners = map[limiterv1.Scope][]string{
+		limiterv1.PerTenant: {""}, limiterv1.PerUser: testUsers, limiterv1.PerGroup: testGroups, limiterv1.PerKey: testKeys[1:],
+	}
 )
 
 func drawTenant(t *rapid.T) limiterv1.Tenant {
@@ -252,7 +252,7 @@ func drawTenant(t *rapid.T) limiterv1.Tenant {
 		}
 		return l
 	}
-	tenant := limiterv1.Tenant{Level: level(limiterv1.PerTenant, limiterv1.PerUser)}
+	tenant := limiterv1.Tenant{Level: level(limiterv1.Scopes()...)}
 	for range rapid.IntRange(0, 2).Draw(t, "ancestors") {
 		tenant.Ancestors = append(tenant.Ancestors, level(limiterv1.PerTenant))
 	}
@@ -265,6 +265,12 @@ func drawSelector(t *rapid.T) (s limiterv1.Selector) {
 	}
 	if rapid.IntRange(0, 2).Draw(t, "selects models") == 0 {
 		s.Models = testModels[1:]
+	}
+	if rapid.IntRange(0, 2).Draw(t, "selects groups") == 0 {
+		s.Groups = testGroups[1:]
+	}
+	if rapid.IntRange(0, 3).Draw(t, "selects labels") == 0 {
+		s.Labels = testLabels[1]
 	}
 	return s
 }
@@ -281,7 +287,9 @@ func drawCalls(t *rapid.T, tenant limiterv1.Tenant, now time.Time, settled bool)
 			limiterv1.OpenCall{
 				CallID: uuid.NewString(), Tenant: levels[caller].Tenant, User: testUsers[who], Tier: testTiers[who],
 				Model: rapid.SampledFrom(testModels).Draw(t, "model"), Root: tenant.Root(),
-				Share: !settled && rapid.IntRange(0, 3).Draw(t, "share") == 0,
+				Credential: rapid.SampledFrom(testKeys).Draw(t, "key"), Labels: rapid.SampledFrom(testLabels).Draw(t, "labels"),
+				Groups: slices.DeleteFunc(slices.Clone(testGroups), func(group string) bool { return rapid.Bool().Draw(t, "is not in "+group) }),
+				Share:  !settled && rapid.IntRange(0, 3).Draw(t, "share") == 0,
 			},
 			limiterv1.CallRecord{
 				Settled: settled || rapid.Bool().Draw(t, "settled"),
@@ -297,12 +305,10 @@ func drawCalls(t *rapid.T, tenant limiterv1.Tenant, now time.Time, settled bool)
 			}
 			for _, limit := range l.Money {
 				counts := i == 0 || limit.Per == limiterv1.PerTenant
-				if counts && limit.Selects(c.Tier, c.Model) && rapid.IntRange(0, 3).Draw(t, "limit is new") > 0 {
-					user := ""
-					if limit.Per == limiterv1.PerUser {
-						user = c.User
+				if counts && limit.Selects(c.Caller(), c.Model) && rapid.IntRange(0, 3).Draw(t, "limit is new") > 0 {
+					for _, owner := range limit.Owners(limit.Per, c.Caller()) {
+						c.Counters = append(c.Counters, limiterv1.CallCounters{Tenant: l.Tenant, Owner: owner, Money: []string{limiterv1.MoneyField(limit)}})
 					}
-					c.Counters = append(c.Counters, limiterv1.CallCounters{Tenant: l.Tenant, User: user, Money: []string{limiterv1.MoneyField(limit)}})
 				}
 			}
 		}
@@ -312,20 +318,21 @@ func drawCalls(t *rapid.T, tenant limiterv1.Tenant, now time.Time, settled bool)
 }
 
 // addUp is what a counter must say, by the calls one by one.
-func addUp(tenant, user string, limit limiterv1.MoneyLimit, now time.Time, ledger, left []recorded) (sum limiterv1.MoneyCounter) {
+func addUp(tenant string, owner limiterv1.Owner, limit limiterv1.MoneyLimit, now time.Time, ledger, left []recorded) (sum limiterv1.MoneyCounter) {
 	span := period.Containing(limit.Period, time.UTC, now)
 	before := period.Containing(limit.Period, time.UTC, span.Start.Add(-time.Millisecond))
 	for _, c := range append(slices.Clone(ledger), left...) {
 		mine := c.Tenant == tenant || slices.Contains(c.Ancestors, tenant)
-		if user != "" {
-			mine = c.Tenant == tenant && c.User == user
+		if owner != (limiterv1.Owner{}) {
+			isIn := slices.Contains(c.Groups, owner.Group) && (limit.Groups == nil || slices.Contains(limit.Groups, owner.Group))
+			mine = c.Tenant == tenant && (c.User == owner.User || owner.Key != "" && c.Credential == owner.Key || isIn)
 		}
-		if !mine || !limit.Selects(c.Tier, c.Model) {
+		if !mine || !limit.Selects(c.Caller(), c.Model) {
 			continue
 		}
 		held := false
 		for _, counters := range c.Counters {
-			held = held || !c.Settled && counters.Tenant == tenant && counters.User == user && slices.Contains(counters.Money, limiterv1.MoneyField(limit))
+			held = held || !c.Settled && counters.Tenant == tenant && counters.Owner == owner && slices.Contains(counters.Money, limiterv1.MoneyField(limit))
 		}
 		switch {
 		case c.Share && !c.Settled && !held:
@@ -355,7 +362,7 @@ func TestUnknownCountersAreSet(t *testing.T) {
 	testkit.Must(t, recounter.Recount(t.Context(), tenant))
 
 	field := limiterv1.MoneyField(daily(limiterv1.PerUser))
-	key, userKey := limiterv1.TenantCountersKey("acme", "acme"), limiterv1.UserCountersKey("acme", epoch, "acme", "new:user")
+	key, userKey := limiterv1.TenantCountersKey("acme", "acme"), limiterv1.CountersKey("acme", epoch, "acme", limiterv1.Owner{User: "new:user"})
 	unknown := limiterv1.MoneyCounter{End: w.now(t).Add(time.Hour), Spent: limiterv1.UnknownAmount, Held: limiterv1.UnknownAmount}
 	testkit.Must(t, w.redis.HSet(t.Context(), userKey, field, unknown.Encode()).Err())
 	testkit.Must(t, w.redis.HSet(t.Context(), key, limiterv1.RateField(inFlight), limiterv1.EncodeBucket(7, w.now(t)), "unknown:users:"+field+"\x00"+userKey, 1).Err())

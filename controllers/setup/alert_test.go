@@ -53,7 +53,7 @@ func spendOfUser(ctx context.Context, tenant, user string, spent money.Nanos) {
 	span := period.Containing(period.Day, time.UTC, now)
 	counter := limiterv1.MoneyCounter{Start: span.Start, End: span.End, Spent: spent}
 	field := limiterv1.MoneyField(limiterv1.MoneyLimit{Per: limiterv1.PerUser, Period: period.Day})
-	Expect(redisClient.HSet(ctx, limiterv1.UserCountersKey(tenant, epoch, tenant, user), field, counter.Encode()).Err()).To(Succeed())
+	Expect(redisClient.HSet(ctx, limiterv1.CountersKey(tenant, epoch, tenant, limiterv1.Owner{User: user}), field, counter.Encode()).Err()).To(Succeed())
 }
 
 var _ = Describe("Alerts", func() {

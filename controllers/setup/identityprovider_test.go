@@ -358,7 +358,7 @@ var _ = Describe("A Membership", func() {
 		m.Spec.Members = nil
 		for n := range 1000 {
 			m.Spec.Members = append(m.Spec.Members, v1alpha1.Member{
-				Email: fmt.Sprintf("employee-%d@acme.example", n), User: fmt.Sprintf("employee-%d", n), Tier: "empleado", Groups: []string{"research"},
+				Email: fmt.Sprintf("employee-%d@acme.example", n), User: fmt.Sprintf("employee-%d", n), Tier: "empleado", Groups: []v1alpha1.GivenGroup{"research"},
 			})
 		}
 		before := time.Now()

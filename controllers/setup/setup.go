@@ -227,7 +227,7 @@ func (r *registration) addControllers() error {
 		Register(mgr ctrl.Manager, news *feed.Feed) error
 	}{
 		tenantbudget.NewController(r.client, tenantbudget.Stores{
-			Documents: r.documents, Counters: r.counters, Limits: r.limits, Users: r.ledger, Alerts: budgetstore.NewAlerts(r.Database),
+			Documents: r.documents, Counters: r.counters, Limits: r.limits, Owners: r.ledger, Alerts: budgetstore.NewAlerts(r.Database),
 		}, r.recounter, prober, r.alerts, r.orphans, r.recorder, r.Clock),
 		ratelimitpolicy.NewController(r.client, r.documents, r.enforcers, prober, r.recorder, r.Clock),
 		modelprovider.NewController(r.client, r.documents, r.orphans, r.recorder, r.Clock),

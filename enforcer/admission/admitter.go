@@ -107,7 +107,7 @@ func (a *Admitter) decide(ctx context.Context, tenant *Tenant, call Request, adm
 	store := *a.store.Load()
 	now := a.Now(request.Root)
 	for range maxTurns {
-		request.Accounts, request.UserUntil = tenant.accounts(call, now), tenant.userUntil(now)
+		request.Accounts, request.OwnersUntil = tenant.accounts(call, now), tenant.ownersUntil(now)
 		if d, known := tenant.recall(call, request); known {
 			return d, nil
 		}
@@ -191,7 +191,7 @@ func (t *Tenant) recall(call Request, request AdmitRequest) (Result, bool) {
 	if !found {
 		return Result{}, false
 	}
-	return Result{Refusal: known.check.refusal(call, known.tenant, known.spent, known.held), Rates: known.rates}, true
+	return Result{Refusal: known.check.refusal(call, known.account, known.spent, known.held), Rates: known.rates}, true
 }
 
 func decision(store Store, tenant *Tenant, call Request, request AdmitRequest, reply AdmitReply) Result {
@@ -232,23 +232,23 @@ func refusal(tenant *Tenant, call Request, request AdmitRequest, reply AdmitRepl
 		if index < len(account.Money) {
 			check := account.Money[index]
 			tenant.learn(call, account, check, reply, rates)
-			return check.refusal(call, account.Tenant, reply.Spent, reply.Held)
+			return check.refusal(call, account, reply.Spent, reply.Held)
 		}
 		index -= len(account.Money)
 	}
 	bucket := index
 	for _, account := range request.Accounts {
 		if index < len(account.Buckets) {
-			return account.Buckets[index].refusal(call, account.Tenant, reply.Debts[bucket], reply.Slowed)
+			return account.Buckets[index].refusal(call, account, reply.Debts[bucket], reply.Slowed)
 		}
 		index -= len(account.Buckets)
 	}
 	panic(fmt.Sprintf("admission: the store refuses by check %d, which was not asked", reply.Refusing))
 }
 
-func (c MoneyCheck) refusal(call Request, tenant string, spent, held money.Nanos) *Refusal {
+func (c MoneyCheck) refusal(call Request, of Account, spent, held money.Nanos) *Refusal {
 	r := &Refusal{
-		Reason: ledgerv1.BudgetExhausted, Tenant: tenant, Limit: c.Limit.Name, Per: c.Limit.Per,
+		Reason: ledgerv1.BudgetExhausted, Tenant: of.Tenant, Limit: c.Limit.Name, Per: c.Limit.Per, Owner: of.Owner,
 		Period: c.Limit.Period, Amount: c.Limit.Amount, Spent: spent, Held: held, ResetsAt: c.Span.End,
 		Bound: call.Bound, Tokens: call.Tokens,
 	}
@@ -258,9 +258,9 @@ func (c MoneyCheck) refusal(call Request, tenant string, spent, held money.Nanos
 	return r
 }
 
-func (c BucketCheck) refusal(call Request, tenant string, debt int64, slowed bool) *Refusal {
+func (c BucketCheck) refusal(call Request, of Account, debt int64, slowed bool) *Refusal {
 	r := &Refusal{
-		Reason: ledgerv1.RateLimited, Tenant: tenant, Limit: c.Limit.Name, Per: c.Limit.Per, Unit: c.Limit.Unit,
+		Reason: ledgerv1.RateLimited, Tenant: of.Tenant, Limit: c.Limit.Name, Per: c.Limit.Per, Owner: of.Owner, Unit: c.Limit.Unit,
 		Bound: call.Bound, Tokens: call.Tokens,
 	}
 	bucket := c.Limit.Bucket()
@@ -352,7 +352,7 @@ func (h *Hold) settleAccounts(tokens int64) []Account {
 	accounts := make([]Account, len(h.request.Accounts))
 	bucket := 0
 	for i, a := range h.request.Accounts {
-		accounts[i] = Account{Tenant: a.Tenant, User: a.User, Money: a.Money}
+		accounts[i] = Account{Tenant: a.Tenant, Owner: a.Owner, Money: a.Money}
 		for _, check := range a.Buckets {
 			taken := h.taken == nil || h.taken[bucket]
 			bucket++

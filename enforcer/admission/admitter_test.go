@@ -44,7 +44,9 @@ func (s *scriptedStore) Settle(_ context.Context, r admission.SettleRequest) err
 
 func (s *scriptedStore) Forget(context.Context, string, []string) error { return nil }
 
-func (s *scriptedStore) ForgetUser(context.Context, string, string, string) error { return nil }
+func (s *scriptedStore) ForgetOwners(context.Context, string, string, ...limiterv1.Owner) error {
+	return nil
+}
 
 func tenant(t *testing.T) *admission.Tenant {
 	t.Helper()

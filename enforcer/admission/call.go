@@ -29,6 +29,17 @@ type Subject struct {
 	// Models are patterns (limiterv1.Matches) of the models that the credential may ask for;
 	// empty means all.
 	Models []string
+	// Groups are the groups that the subject is in, sorted, once each, at most
+	// identity.MaxCallerGroups; Labels are its labels.
+	Groups []string
+	Labels map[string]string
+	// Admin is whether the subject administers the tenant.
+	Admin bool
+}
+
+// Caller is what limits know of the subject.
+func (s Subject) Caller() limiterv1.Caller {
+	return limiterv1.Caller{User: s.User, Key: s.Credential, Tier: s.Tier, Groups: s.Groups, Labels: s.Labels}
 }
 
 // Request is a call that wants to be admitted.
@@ -100,6 +111,8 @@ type Refusal struct {
 	// Limit is the name of the limit that refused; empty for BreakerForced.
 	Limit string
 	Per   limiterv1.Scope
+	// Owner is whose counters of the limit refused; the zero Owner is the whole tenant.
+	Owner limiterv1.Owner
 
 	// Of money limits: the period, its amount, and how it stood.
 	Period      period.Kind

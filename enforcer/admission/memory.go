@@ -21,11 +21,14 @@ type memory struct {
 }
 
 // account names counters.
-type account struct{ tenant, user string }
+type account struct {
+	tenant string
+	owner  limiterv1.Owner
+}
 
 // remembered is a money limit that refused, and how it stood.
 type remembered struct {
-	tenant      string
+	account     Account
 	check       MoneyCheck
 	spent, held money.Nanos
 	rates       []RateReading
@@ -46,14 +49,14 @@ func (m *memory) learn(a Account, check MoneyCheck, reply AdmitReply, rates []Ra
 	if m.spent == nil || len(m.spent) >= rememberedAccounts {
 		m.spent = map[account]map[string]remembered{}
 	}
-	key := account{a.Tenant, a.User}
+	key := account{a.Tenant, a.Owner}
 	rates = slices.DeleteFunc(slices.Clone(rates), func(r RateReading) bool {
-		return r.Limit.Per == limiterv1.PerUser // how fast one user is, is no business of another
+		return r.Limit.Per != limiterv1.PerTenant // how fast one user is, is no business of another
 	})
 	if m.spent[key] == nil {
 		m.spent[key] = map[string]remembered{}
 	}
-	m.spent[key][check.Limit.Name] = remembered{a.Tenant, check, reply.Spent, reply.Held, rates, time.Now()}
+	m.spent[key][check.Limit.Name] = remembered{Account{Tenant: a.Tenant, Owner: a.Owner}, check, reply.Spent, reply.Held, rates, time.Now()}
 }
 
 // recall finds the first of the checks that is known to refuse the bound.
@@ -64,7 +67,7 @@ func (m *memory) recall(accounts []Account, bound money.Nanos) (known remembered
 		return remembered{}, false
 	}
 	for _, a := range accounts {
-		of := m.spent[account{a.Tenant, a.User}]
+		of := m.spent[account{a.Tenant, a.Owner}]
 		for _, check := range a.Money {
 			known, ok := of[check.Limit.Name]
 			if ok && time.Since(known.learnt) < rememberedFor && known.check.Span == check.Span && known.check.Stretch == check.Stretch && known.refuses(check, bound) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/google/uuid"
@@ -68,28 +69,43 @@ func (c MoneyCheck) probed() limiterv1.ProbedMoney {
 	return probed
 }
 
-// probes are calls of which each limit counts at least one. Each is of another user,
-// who has no other calls.
+// probes are calls of which each limit counts at least one. Each is of another user, and
+// of another key, who have no other calls.
 func (t *Tenant) probes() []Request {
 	selectors := t.selectors()
 	var calls []Request
 	for {
-		var tier, model string
+		var by limiterv1.Caller
+		var model string
 		isSelected := false
 		// As many as go together in one call: those without a tier or a model of
 		// their own leave the choice to the others.
 		for _, s := range selectors {
-			withTier, withModel := orFirst(tier, s.Tiers), orFirst(model, s.Models)
-			if s.Selects(withTier, withModel) {
-				tier, model, isSelected = withTier, withModel, true
+			with, withModel := joined(by, s), orFirst(model, s.Models)
+			if s.Selects(with, withModel) {
+				by, model, isSelected = with, withModel, true
 			}
 		}
 		if !isSelected && len(calls) > 0 {
 			return calls
 		}
-		calls = append(calls, t.newProbe(tier, model))
-		selectors = slices.DeleteFunc(selectors, func(s limiterv1.Selector) bool { return s.Selects(tier, model) })
+		calls = append(calls, t.newProbe(by, model))
+		selectors = slices.DeleteFunc(selectors, func(s limiterv1.Selector) bool { return s.Selects(by, model) })
 	}
+}
+
+// joined is the caller with what the selector wants of one, as far as it leaves a choice.
+func joined(by limiterv1.Caller, s limiterv1.Selector) limiterv1.Caller {
+	by.Tier = orFirst(by.Tier, s.Tiers)
+	if len(s.Groups) > 0 && !slices.ContainsFunc(s.Groups, func(group string) bool { return slices.Contains(by.Groups, group) }) {
+		by.Groups = append(slices.Clone(by.Groups), s.Groups[0])
+	}
+	if len(s.Labels) > 0 {
+		labels := maps.Clone(s.Labels)
+		maps.Copy(labels, by.Labels)
+		by.Labels = labels
+	}
+	return by
 }
 
 func (t *Tenant) selectors() []limiterv1.Selector {
@@ -112,9 +128,12 @@ func orFirst(chosen string, values []string) string {
 	return chosen
 }
 
-func (t *Tenant) newProbe(tier, model string) Request {
+func (t *Tenant) newProbe(by limiterv1.Caller, model string) Request {
 	call := Request{ID: "probe:" + uuid.NewString(), Model: model, Bound: probeBound, probe: true}
-	call.Subject = Subject{Tenant: t.Name(), User: call.ID, Tier: tier}
+	call.Subject = Subject{
+		Tenant: t.Name(), User: call.ID, Tier: by.Tier, Credential: call.ID,
+		Groups: append(slices.Clone(by.Groups), call.ID), Labels: by.Labels, // a limit of each group may name none
+	}
 	call.Entry.OpenCall = t.openCall(call)
 	call.Entry.Probe = true
 	return call
@@ -137,6 +156,7 @@ func (a *Admitter) probe(ctx context.Context, tenant *Tenant, call Request) ([]A
 		a.abandoned.add(Hold{store: store, request: d.Hold.request})
 		return nil, fmt.Errorf("release the hold of a probe: %w", err)
 	}
-	_ = store.ForgetUser(ctx, d.Hold.request.Root, tenant.Name(), call.Subject.User) // an error leaves what goes by itself
+	own := []limiterv1.Owner{{User: call.ID}, {Group: call.ID}, {Key: call.ID}}
+	_ = store.ForgetOwners(ctx, d.Hold.request.Root, tenant.Name(), own...) // an error leaves what goes by itself
 	return d.asked, nil
 }

@@ -16,7 +16,7 @@ func (c Request) recordIn(accounts []Account) []byte {
 func countersOf(accounts []Account) []limiterv1.CallCounters {
 	all := make([]limiterv1.CallCounters, len(accounts))
 	for i, a := range accounts {
-		counters := limiterv1.CallCounters{Tenant: a.Tenant, User: a.User}
+		counters := limiterv1.CallCounters{Tenant: a.Tenant, Owner: a.Owner}
 		for _, check := range a.Money {
 			counters.Money = append(counters.Money, check.Field)
 		}
@@ -33,7 +33,8 @@ func countersOf(accounts []Account) []limiterv1.CallCounters {
 // openCall is what others must know to end a call of the tenant's that has no caller.
 func (t *Tenant) openCall(call Request) limiterv1.OpenCall {
 	return limiterv1.OpenCall{
-		CallID: call.ID, Tenant: t.Name(), User: call.Subject.User, Tier: call.Subject.Tier, Model: call.Model,
+		CallID: call.ID, Tenant: t.Name(), User: call.Subject.User, Tier: call.Subject.Tier, Credential: call.Subject.Credential,
+		Groups: call.Subject.Groups, Labels: call.Subject.Labels, Model: call.Model,
 		Root: t.doc.Root(), Ancestors: t.Ancestors(),
 	}
 }

@@ -91,7 +91,7 @@ func shareKey(root string, accounts []Account) string {
 	key.WriteString(root)
 	for _, a := range accounts {
 		if len(a.Money) > 0 { // else it does not matter whose call it is
-			fmt.Fprintf(&key, "\n%s\n%s", a.Tenant, a.User)
+			fmt.Fprintf(&key, "\n%s\n%s", a.Tenant, a.Owner)
 		}
 		for _, check := range a.Money {
 			key.WriteString("\n" + check.Field)

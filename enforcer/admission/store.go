@@ -27,8 +27,8 @@ type Store interface {
 	Take(ctx context.Context, request TakeRequest) error
 	// Forget drops settled calls of a budget tree that nobody will ask about again.
 	Forget(ctx context.Context, root string, callIDs []string) error
-	// ForgetUser drops the counters of a user of a tenant who makes no more calls.
-	ForgetUser(ctx context.Context, root, tenant, user string) error
+	// ForgetOwners drops the counters of owners within a tenant whose calls count no more.
+	ForgetOwners(ctx context.Context, root, tenant string, owners ...limiterv1.Owner) error
 }
 
 // AdmitRequest is everything that one admission needs to be decided.
@@ -45,21 +45,20 @@ type AdmitRequest struct {
 	NotBefore time.Time
 	// Downgraded says that the call is bound as if a Downgrade rung were reached.
 	Downgraded bool
-	// Accounts are the counters and the checks in each: of the tenant, of the user,
-	// then of the ancestors, nearest first.
+	// Accounts are the counters and the checks in each: of the tenant, of its owners that
+	// have checks, then of the ancestors, nearest first.
 	Accounts []Account
-	// UserUntil is the end of the last of the periods that now lies in, of all limits
-	// of users, also of those that the call does not count in; zero when there are
-	// none. The user's counters are needed until then.
-	UserUntil time.Time
+	// OwnersUntil is the end of the last of the periods that now lies in, of all limits
+	// of owners, also of those that the call does not count in; zero when there are
+	// none. The owners' counters are needed until then.
+	OwnersUntil time.Time
 }
 
-// Account names counters, those of a tenant or of one user of it, and the checks
+// Account names counters, those of a tenant or of one owner in it, and the checks
 // that a call must pass in them.
 type Account struct {
 	Tenant string
-	// User is empty for the counters of the whole tenant.
-	User    string
+	limiterv1.Owner
 	Money   []MoneyCheck
 	Buckets []BucketCheck
 }
@@ -148,7 +147,7 @@ type AdmitReply struct {
 	// Slowed says that the Store's time goes slower than the clock, which was set back; see
 	// limiterv1.ClockTime.
 	Slowed bool
-	// Nearest is the number, from 1, of the money limit of the tenant or of the user that has
+	// Nearest is the number, from 1, of the money limit of the tenant or of its owners that has
 	// the least left after an admission, counted as in Refusing, and Left is how much that is:
 	// less than zero where a limit is waived. 0 where the call was admitted before, or has no
 	// such limit.

@@ -24,6 +24,8 @@ type Tenant struct {
 	downgraded sync.Map
 	// exhausted are the refusals that stand until a known moment.
 	exhausted memory
+	// scopes are those of the tenant's own limits that count owners.
+	scopes []limiterv1.Scope
 	// forgetful is a tenant with no such refusals: limits in shadow refuse nothing, and
 	// a tenant with a Downgrade rung may have another model admitted where one is refused
 	// now.
@@ -52,6 +54,7 @@ func NewTenant(doc limiterv1.Tenant) (*Tenant, error) {
 			t.forgetful = true
 		}
 	}
+	t.scopes = slices.DeleteFunc(limiterv1.OwnerScopes(), func(per limiterv1.Scope) bool { return !doc.Counts(per) })
 	return t, nil
 }
 
@@ -61,7 +64,7 @@ func newLevel(l limiterv1.Level, zone *time.Location) level {
 		rule := &rules[i]
 		rule.limit, rule.field, rule.zone = limit, limiterv1.MoneyField(limit), zone
 		if len(limit.Grants) == 0 {
-			rule.terms = termsAt(l, limit, "", time.Time{})
+			rule.terms = termsAt(l, limit, limiterv1.Owner{}, time.Time{})
 		}
 	}
 	rateFields := make([]string, len(l.Rates))
@@ -139,7 +142,7 @@ func (r *moneyRule) spanAt(now time.Time) period.Span {
 	return span
 }
 
-// terms are a money limit as it is for a user during a stretch of time, with what
+// terms are a money limit as it is for an owner during a stretch of time, with what
 // follows from its amount.
 type terms struct {
 	limit           limiterv1.MoneyLimit
@@ -148,11 +151,11 @@ type terms struct {
 	stretch         period.Span
 }
 
-// termsAt are the terms of a limit of the level for a user at a moment. Rungs are
+// termsAt are the terms of a limit of the level for an owner at a moment. Rungs are
 // those of the next stretch as well, in which the call may be settled.
-func termsAt(l limiterv1.Level, limit limiterv1.MoneyLimit, user string, now time.Time) terms {
+func termsAt(l limiterv1.Level, limit limiterv1.MoneyLimit, owner limiterv1.Owner, now time.Time) terms {
 	t := terms{trip: Never, downgrade: Never}
-	t.limit, t.stretch = limit.At(now, user)
+	t.limit, t.stretch = limit.At(now, owner)
 	if trip, ok := l.TripAt(t.limit); ok {
 		t.trip = trip
 	}
@@ -161,7 +164,7 @@ func termsAt(l limiterv1.Level, limit limiterv1.MoneyLimit, user string, now tim
 	}
 	t.rungs = appendRungs(t.rungs, l, t.limit)
 	if len(limit.Grants) > 0 {
-		next, _ := limit.At(t.stretch.End, user)
+		next, _ := limit.At(t.stretch.End, owner)
 		t.rungs = appendRungs(t.rungs, l, next)
 	}
 	return t
@@ -174,35 +177,40 @@ func appendRungs(rungs []money.Nanos, l limiterv1.Level, limit limiterv1.MoneyLi
 	return rungs
 }
 
-// accounts are the counters that a call counts in, and its checks in each: those
-// of the tenant, of the user, and of every ancestor, at the given time.
+// accounts are the counters that a call counts in, and its checks in each: those of the
+// tenant, of its owners there, and of every ancestor, at the given time.
 func (t *Tenant) accounts(call Request, now time.Time) []Account {
-	accounts := make([]Account, 0, len(t.levels)+1)
-	for i := range t.levels {
-		l := &t.levels[i]
-		accounts = append(accounts, Account{
-			Tenant:  l.Tenant,
-			Money:   l.moneyChecks(limiterv1.PerTenant, call, now, i > 0),
-			Buckets: l.bucketChecks(limiterv1.PerTenant, call),
-		})
-		if i == 0 {
-			accounts = append(accounts, Account{
-				Tenant:  l.Tenant,
-				User:    call.Subject.User,
-				Money:   l.moneyChecks(limiterv1.PerUser, call, now, false),
-				Buckets: l.bucketChecks(limiterv1.PerUser, call),
-			})
+	by := call.Subject.Caller()
+	accounts := make([]Account, 0, len(t.levels)+len(t.scopes))
+	accounts = append(accounts, t.levels[0].account(limiterv1.Owner{}, call, by, now, false))
+	for _, per := range t.scopes {
+		for _, owner := range (limiterv1.Selector{}).Owners(per, by) {
+			account := t.levels[0].account(owner, call, by, now, false)
+			if len(account.Money)+len(account.Buckets) > 0 {
+				accounts = append(accounts, account)
+			}
 		}
+	}
+	for i := range t.levels[1:] {
+		accounts = append(accounts, t.levels[i+1].account(limiterv1.Owner{}, call, by, now, true))
 	}
 	return accounts
 }
 
-// userUntil is the end of the last of the periods that now lies in, of the limits of
-// users; zero when there are none.
-func (t *Tenant) userUntil(now time.Time) (until time.Time) {
+// account is the checks of a call in the counters of an owner.
+func (l *level) account(owner limiterv1.Owner, call Request, by limiterv1.Caller, now time.Time, isAncestor bool) Account {
+	return Account{
+		Tenant: l.Tenant, Owner: owner,
+		Money: l.moneyChecks(owner, call, by, now, isAncestor), Buckets: l.bucketChecks(owner, call, by),
+	}
+}
+
+// ownersUntil is the end of the last of the periods that now lies in, of the limits of
+// owners; zero when there are none.
+func (t *Tenant) ownersUntil(now time.Time) (until time.Time) {
 	for i := range t.levels[0].money {
 		rule := &t.levels[0].money[i]
-		if rule.limit.Per != limiterv1.PerUser {
+		if rule.limit.Per == limiterv1.PerTenant {
 			continue
 		}
 		if end := rule.spanAt(now).End; end.After(until) {
@@ -212,21 +220,22 @@ func (t *Tenant) userUntil(now time.Time) (until time.Time) {
 	return until
 }
 
-// moneyChecks are the checks of the money limits of a scope. None applies to a
+// moneyChecks are the checks of the money limits that count an owner. None applies to a
 // call that can cost nothing: free models keep working when the money is gone.
-func (l *level) moneyChecks(scope limiterv1.Scope, call Request, now time.Time, isAncestor bool) []MoneyCheck {
+func (l *level) moneyChecks(owner limiterv1.Owner, call Request, by limiterv1.Caller, now time.Time, isAncestor bool) []MoneyCheck {
 	if call.Bound == 0 {
 		return nil
 	}
+	per := owner.Scope()
 	var checks []MoneyCheck
 	for i := range l.money {
 		rule := &l.money[i]
-		if rule.limit.Per != scope || !rule.limit.Selects(call.Subject.Tier, call.Model) {
+		if rule.limit.Per != per || !rule.limit.CountsFor(owner) || !rule.limit.Selects(by, call.Model) {
 			continue
 		}
 		terms := rule.terms
 		if len(rule.limit.Grants) > 0 {
-			terms = termsAt(l.Level, rule.limit, call.Subject.User, now)
+			terms = termsAt(l.Level, rule.limit, owner, now)
 		}
 		check := MoneyCheck{
 			Limit: terms.limit, Field: rule.field, Trip: terms.trip, Downgrade: terms.downgrade, Rungs: terms.rungs,
@@ -246,14 +255,15 @@ func (l *level) moneyChecks(scope limiterv1.Scope, call Request, now time.Time, 
 	return checks
 }
 
-// bucketChecks are the checks of the rate limits of a scope.
-func (l *level) bucketChecks(scope limiterv1.Scope, call Request) []BucketCheck {
+// bucketChecks are the checks of the rate limits that count an owner.
+func (l *level) bucketChecks(owner limiterv1.Owner, call Request, by limiterv1.Caller) []BucketCheck {
 	if call.share {
 		return nil
 	}
+	per := owner.Scope()
 	var checks []BucketCheck
 	for i, limit := range l.Rates {
-		if limit.Per != scope || !limit.Selects(call.Subject.Tier, call.Model) {
+		if limit.Per != per || !limit.CountsFor(owner) || !limit.Selects(by, call.Model) {
 			continue
 		}
 		need := int64(1)

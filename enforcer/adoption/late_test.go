@@ -201,7 +201,7 @@ func (w *world) check(t testkit.T, truth map[string]money.Nanos) {
 	}
 	for _, key := range []string{
 		limiterv1.TenantCountersKey(w.doc.Tenant, w.doc.Tenant),
-		limiterv1.UserCountersKey(w.doc.Tenant, limiterv1.Epoch{Number: 1}, w.doc.Tenant, "user"),
+		limiterv1.CountersKey(w.doc.Tenant, limiterv1.Epoch{Number: 1}, w.doc.Tenant, limiterv1.Owner{User: "user"}),
 	} {
 		counter := counterOf(t, key)
 		if counter.Spent != sum || counter.Held != 0 {

@@ -118,6 +118,8 @@ func (c *Call) opening() ledgerv1.Entry {
 			User:       c.subject.User,
 			Tier:       c.subject.Tier,
 			Credential: c.subject.Credential,
+			Groups:     c.subject.Groups,
+			Labels:     c.subject.Labels,
 			Model:      c.route.Model.Name,
 			Root:       c.tenant.Document().Root(),
 			Ancestors:  c.tenant.Ancestors(),

@@ -125,7 +125,9 @@ func (s *fakeStore) Take(context.Context, admission.TakeRequest) error { return 
 
 func (s *fakeStore) Forget(context.Context, string, []string) error { return nil }
 
-func (s *fakeStore) ForgetUser(context.Context, string, string, string) error { return nil }
+func (s *fakeStore) ForgetOwners(context.Context, string, string, ...limiterv1.Owner) error {
+	return nil
+}
 
 // set changes what the store decides by.
 func (s *fakeStore) set(change func(*fakeStore)) {

@@ -22,7 +22,7 @@ const maxFits = 4
 // outputLimits are what bounds the output of a call of the model beside its request.
 func (c *Call) outputLimits(model string) protocol.OutputLimits {
 	document := c.tenant.Document()
-	limits := protocol.OutputLimits{Assumed: document.AssumedOutputTokens, Cap: document.OutputCap(c.subject.Tier, model)}
+	limits := protocol.OutputLimits{Assumed: document.AssumedOutputTokens, Cap: document.OutputCap(c.subject.Caller(), model)}
 	if c.fitted > 0 && (limits.Cap == 0 || c.fitted < limits.Cap) {
 		limits.Cap = c.fitted
 	}

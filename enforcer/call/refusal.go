@@ -1,6 +1,7 @@
 package call
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -190,9 +191,9 @@ func notAdmitted(subject admission.Subject, r *admission.Refusal, advice string)
 		return tooFast(r)
 	case ledgerv1.TooLarge:
 		return tooManyTokens(fmt.Sprintf("The call may use %d tokens, more than the rate limit %q per %s ever has at once: %d.%s",
-			r.Tokens, r.Limit, scope(r.Per), r.Burst, advice)).by(rateLimit(r))
+			r.Tokens, r.Limit, scope(r), r.Burst, advice)).by(rateLimit(r))
 	}
-	return outOfMoney(subject, r, advice)
+	return outOfMoney(r, advice)
 }
 
 // tooManyTokens is the refusal of a call for which a bucket never has room. Its status is
@@ -206,11 +207,11 @@ func tooManyTokens(message string) *Problem {
 // flight nobody knows when one ends; most do soon.
 func tooFast(r *admission.Refusal) *Problem {
 	message := fmt.Sprintf("The rate limit %q of %s per %s has too little left for this call; try again in %s.",
-		r.Limit, r.Unit, scope(r.Per), protocol.RoundUp(r.RetryAfter, time.Millisecond))
+		r.Limit, r.Unit, scope(r), protocol.RoundUp(r.RetryAfter, time.Millisecond))
 	wait := r.RetryAfter
 	if r.Unit == limiterv1.InFlight {
 		message = fmt.Sprintf("The rate limit %q per %s allows no more calls in flight; wait until one ends.",
-			r.Limit, scope(r.Per))
+			r.Limit, scope(r))
 		wait = time.Second
 	}
 	return refuseWith(protocol.StatusTooManyRequests, protocol.RateLimited, "rate_limit_exceeded", "Rate limit exceeded", message).
@@ -218,16 +219,13 @@ func tooFast(r *admission.Refusal) *Problem {
 }
 
 func rateLimit(r *admission.Refusal) protocol.LimitMembers {
-	return protocol.LimitMembers{Limit: r.Limit, Per: string(r.Per)}
+	return protocol.LimitMembers{Limit: r.Limit, Per: string(r.Per), Group: r.Owner.Group}
 }
 
 // outOfMoney is the refusal of a call by a money limit. To try again does not help
 // before the period turns, which clients would not wait for.
-func outOfMoney(subject admission.Subject, r *admission.Refusal, advice string) *Problem {
-	whose := "tenant " + r.Tenant
-	if r.Per == limiterv1.PerUser {
-		whose = "user " + subject.User
-	}
+func outOfMoney(r *admission.Refusal, advice string) *Problem {
+	whose := cmp.Or(r.Owner.String(), "tenant "+r.Tenant)
 	resetsAt := r.ResetsAt.UTC()
 	limit := fmt.Sprintf("the limit %q of %s", r.Limit, whose)
 	amount := fmt.Sprintf("$%s per %s", r.Amount, strings.ToLower(string(r.Period)))
@@ -243,12 +241,19 @@ func outOfMoney(subject admission.Subject, r *admission.Refusal, advice string) 
 		message = fmt.Sprintf("The call may cost $%s, more than %s ever has: %s.%s", r.Bound, limit, amount, advice)
 	}
 	return refuseWith(protocol.StatusTooManyRequests, protocol.InsufficientQuota, code, title, message).finally().by(protocol.LimitMembers{
-		Limit: r.Limit, Per: string(r.Per), Period: string(r.Period), ResetsAt: &resetsAt,
+		Limit: r.Limit, Per: string(r.Per), Group: r.Owner.Group, Period: string(r.Period), ResetsAt: &resetsAt,
 		Amount: r.Amount.String(), Spent: r.Spent.String(), Held: r.Held.String(),
 	})
 }
 
-func scope(s limiterv1.Scope) string { return strings.ToLower(string(s)) }
+// scope is what the limit counts apart, and which one of them is meant where a caller may have
+// several.
+func scope(r *admission.Refusal) string {
+	if r.Owner.Group != "" {
+		return "group, here " + r.Owner.Group + ","
+	}
+	return strings.ToLower(string(r.Per))
+}
 
 // providerFault is the refusal of a call that was admitted, and whose provider has failed.
 func providerFault(code, title, message string) *Problem {

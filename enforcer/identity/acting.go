@@ -52,6 +52,7 @@ func act(subject admission.Subject, grant limiterv1.ActFor, header protocol.Head
 			TierHeader, tiersOf(subject, grant))
 	}
 	subject.Actor, subject.User, subject.Tier = subject.User, user, tier
+	subject.Admin = false // it is the credential that administers the tenant, and not whom it names
 	return subject, nil
 }
 

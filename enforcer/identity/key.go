@@ -29,6 +29,7 @@ func (i *Identifier) key(c credential, asked string) (subject admission.Subject,
 	i.uses.note(c.hash, found, i.Now())
 	return admission.Subject{
 		Tenant: found.Tenant, User: found.User, Tier: found.Tier, Credential: found.Name, Models: found.Models,
+		Groups: found.Groups, Labels: found.Labels,
 	}, found.ActFor, nil
 }
 

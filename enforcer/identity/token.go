@@ -23,11 +23,12 @@ func (i *Identifier) token(ctx context.Context, c credential, asked string) (sub
 		return subject, nil, i.unknown(choice(err)) // a Membership may be on its way
 	}
 	if err != nil {
-		return subject, nil, choice(err)
+		return subject, nil, tokenError(choice(err))
 	}
 	return admission.Subject{
 		Tenant: tenancy.Tenant, User: tenancy.User, Tier: tenancy.Tier,
 		IdentityProvider: proven.claims.Provider, Subject: proven.claims.Subject,
+		Groups: tenancy.Groups, Labels: tenancy.Labels, Admin: tenancy.Admin,
 	}, tenancy.ActFor, nil
 }
 

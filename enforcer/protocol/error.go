@@ -42,9 +42,11 @@ const (
 
 // LimitMembers is what an Error says of the limit that refused.
 type LimitMembers struct {
-	// Limit is the limit's name, and Per is whose it is: Tenant or User.
+	// Limit is the limit's name, and Per is whose it is: Tenant, User, Group or Key. Group is the
+	// caller's group that it refused, of those with Group.
 	Limit string `json:"limit"`
 	Per   string `json:"per"`
+	Group string `json:"group,omitempty"`
 	// The rest is of limits of money alone, with amounts in dollars.
 	Period   string     `json:"period,omitempty"`
 	ResetsAt *time.Time `json:"resetsAt,omitempty"`

@@ -99,7 +99,9 @@ func (s *fakeStore) Settle(_ context.Context, r admission.SettleRequest) error {
 
 func (s *fakeStore) Forget(context.Context, string, []string) error { return nil }
 
-func (s *fakeStore) ForgetUser(context.Context, string, string, string) error { return nil }
+func (s *fakeStore) ForgetOwners(context.Context, string, string, ...limiterv1.Owner) error {
+	return nil
+}
 
 // fail has every admission fail from now on.
 func (s *fakeStore) fail(err error) {

@@ -5,23 +5,25 @@
 --           session has been declared dead
 -- KEYS[2]   counters of the tenant: hash, field -> counter or bucket, 'epoch' -> the epoch
 --           under which they are valid, and 'seq' -> how often calls were admitted in it
--- KEYS[3]   counters of the user under the epoch: likewise, without that field
--- KEYS[4..] counters of the tenant's parent, of that one's parent, and so on; the last
---           key is that of the shard's clock
+-- KEYS[3..] counters under the epoch of owners within the tenant (the user, its groups, the
+--           API key), of those that have limits: likewise, without these two fields; then
+--           counters of the tenant's parent, of that one's parent, and so on, as of the
+--           tenant; the last key is that of the shard's clock
 --
 -- ARGV[1]   call id
 -- ARGV[2]   what the session wants to know of the call
 -- ARGV[3]   numbers:
 --             bound       the most that the call can cost, nano-USD
 --             not_before  a time that an earlier answer gave, ms since the Unix epoch
---             until       the end of the last of the user's current periods, ms; 0 for none
---             retention   how long the user's counters are kept after that, ms
+--             until       the end of the last of the owners' current periods, ms; 0 for none
+--             retention   how long the owners' counters are kept after that, ms
 --             ceilings    how many numbers stand before the most that may be held of each
 --                         money limit, which come last; 0 where that is not bounded
 --             downgraded  1: the call is bound as if a Downgrade rung were reached
 --             from, till  when the amounts below hold, ms: at from, and not at till any
 --                         more; till is 0 where there are none
 --             seen        what 'seq' is known to have been; 0 where that is not known
+--             owners      how many keys after KEYS[2] are counters of owners
 --           for each key from KEYS[2]: how many money limits, how many buckets
 --           for each money limit: amount, trip, downgrade, start, finish
 --             where calls are refused once spent reaches trip, and are to be bound
@@ -47,15 +49,16 @@
 -- A call that was admitted before is admitted, as of then: admitted_at. spent and
 -- held are those of the money limit that refused; ahead is 1 while time is ahead of Redis'
 -- clock, and slower; seq is that of the tenant then; nearest is the number of the money limit
--- of the tenant, or of the user, that has the least left after an admission, and left is how
+-- of the tenant, or of its owners, that has the least left after an admission, and left is how
 -- much that is, 0 and 0 for none; a debt for each bucket,
 -- and for an admission with a limit that would have refused, for each bucket
 -- whether it was taken from (1) or had too little (0).
 
 local id, note, numbers, waived = ARGV[1], ARGV[2], unpack_numbers(ARGV[3]), ARGV[4]
-local bound, not_before, user_until, retention, ceilings, downgraded =
+local bound, not_before, owners_until, retention, ceilings, downgraded =
   numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], numbers[6] == 1
 local from, till, seen = numbers[7], numbers[8], numbers[9]
+local LAST_OWNER = TENANT + numbers[10]
 local now, is_ahead = limiter_time(CLOCK)
 if not_before > now then now = not_before end
 local ahead = is_ahead and 1 or 0
@@ -74,20 +77,22 @@ local debts, after, taken = {}, {}, {}
 local values, changes = {}, {}
 
 -- Money, key by key.
-local reached, renewed, later = false, false, now
+local reached, later = false, now
+local renewed = {} -- the keys of owners whose counters have begun another period
 local seq = 0
-local counts, n, field = 10, 10 + 2 * (LAST - 1), 5
+local counts, n, field = 11, 11 + 2 * (LAST - 1), 5
 for key = TENANT, LAST do
   local money, buckets = numbers[counts], numbers[counts + 1]
   local stored, first = nil, 1 -- the limits' counters follow those
+  local is_owner = key > TENANT and key <= LAST_OWNER
   if key == TENANT then
     stored, first = redis.call('HMGET', KEYS[key], 'epoch', 'seq', unpack(ARGV, field, field + money + buckets - 1)), 2
     if stored[1] ~= EPOCH then return answered({ 'closed', now }) end
     if stored[2] and #stored[2] == 8 then seq = unpack_struct('<d', stored[2]) end
     if seq < seen then return { 'back', now } end
-  elseif key ~= USER or money + buckets > 0 then
+  else
     stored = redis.call('HMGET', KEYS[key], 'epoch', unpack(ARGV, field, field + money + buckets - 1))
-    if key ~= USER and stored[1] ~= EPOCH then return answered({ 'closed', now }) end
+    if not is_owner and stored[1] ~= EPOCH then return answered({ 'closed', now }) end
   end
   local change = {}
   for i = 1, money do
@@ -95,7 +100,7 @@ for key = TENANT, LAST do
     local start, finish = numbers[n + 3], numbers[n + 4]
     n, asked = n + 5, asked + 1
     local raw = stored[first + i]
-    if not raw and key ~= USER then return answered({ 'closed', now }) end
+    if not raw and not is_owner then return answered({ 'closed', now }) end
     local had_start, had_finish, was_spent, was_held, was_e_start, was_e_spent, was_e_held =
       read_counter(key, ARGV[field + i - 1], raw)
     if now < start or now >= finish then return answered({ 'turned', now }) end
@@ -107,7 +112,7 @@ for key = TENANT, LAST do
     local c_start, c_finish, spent, held, e_start, e_spent, e_held =
       turn(start, finish, had_start, had_finish, was_spent, was_held, was_e_start, was_e_spent, was_e_held)
     reached = reached or spent >= downgrade
-    if key == USER then renewed = renewed or c_finish ~= had_finish end
+    if is_owner and c_finish ~= had_finish then renewed[key] = true end
     if not refused and (spent >= trip or spent + held + bound > amount or spent == EXACT or held == EXACT
       or ceilings > 0 and held + bound > numbers[ceilings + asked])
     then
@@ -120,14 +125,14 @@ for key = TENANT, LAST do
     else
       held = held + bound
     end
-    if key <= USER then
+    if key <= LAST_OWNER then
       local left = amount - spent - held
       if nearest == 0 or left < nearest_left then nearest, nearest_left = asked, left end
     end
     change[2 * i] = pack(COUNTER, c_start, c_finish, spent, held, e_start, e_spent, e_held)
   end
   -- Buckets alone last from one call to the next.
-  if key == USER then renewed = renewed or money == 0 and buckets > 0 end
+  if is_owner and money == 0 then renewed[key] = true end
   values[key], changes[key] = stored, change
   counts, field = counts + 2, field + money + buckets
 end
@@ -137,7 +142,7 @@ if later > now then return answered({ 'turned', later }) end
 if reached ~= downgraded and not own[1] then return answered({ 'rung', now }) end
 
 -- Then the buckets, key by key.
-counts, field = 10, 5
+counts, field = 11, 5
 local b = 0
 for key = TENANT, LAST do
   local money, buckets = numbers[counts], numbers[counts + 1]
@@ -181,8 +186,8 @@ end
 for key = TENANT, LAST do
   if #changes[key] > 0 then redis.call('HSET', KEYS[key], unpack(changes[key])) end
 end
--- Redis' own clock, which never is ahead of time, forgets the user late rather than early.
-if renewed then redis.call('PEXPIREAT', KEYS[USER], math.max(user_until, now) + retention) end
+-- Redis' own clock, which never is ahead of time, forgets owners late rather than early.
+for key in pairs(renewed) do redis.call('PEXPIREAT', KEYS[key], math.max(owners_until, now) + retention) end
 redis.call('HSET', KEYS[1], id, 'H' .. struct.pack('<dd', bound, now) .. note)
 if refusing > 0 then
   for i = 1, b do after[b + i] = taken[i] end

@@ -58,18 +58,18 @@ func TestAdoptedCallEndsLikeAnother(t *testing.T) {
 		end(call, hold)
 		got[name] = countersOf(t, clock, call.Subject)
 	}
-	if diff := cmp.Diff(got["by its session"], got["adopted"]); diff != "" || len(got["adopted"]) != 7 {
+	if diff := cmp.Diff(got["by its session"], got["adopted"]); diff != "" || len(got["adopted"]) != 19 {
 		t.Errorf("counters (-of a call that its session has ended +of one that was adopted):\n%s", diff)
 	}
 }
 
-// admitCounted admits a call that counts in limits of its tenant and of its user, of
+// admitCounted admits a call that counts in limits of its tenant and of its owners there, of
 // every kind.
 func admitCounted(t *testing.T, s *store.Store) (admission.Request, *admission.Hold) {
 	t.Helper()
 	var limits []limiterv1.MoneyLimit
 	var rates []limiterv1.RateLimit
-	for _, per := range []limiterv1.Scope{limiterv1.PerTenant, limiterv1.PerUser} {
+	for _, per := range limiterv1.Scopes() {
 		limits = append(limits, limiterv1.MoneyLimit{Name: "daily" + string(per), Per: per, Period: period.Day, Amount: money.USD})
 		rates = append(rates,
 			limiterv1.RateLimit{Name: "p/tokens" + string(per), Per: per, Unit: limiterv1.Tokens, Count: 100, Burst: 100, Window: 60_000},
@@ -77,6 +77,7 @@ func admitCounted(t *testing.T, s *store.Store) (admission.Request, *admission.H
 	}
 	tenant := newTenant(t, limits, rates, limiterv1.Rung{AtPercent: 90, Action: limiterv1.Trip})
 	call := newCall(tenant, 3*money.Cent)
+	call.Subject.Groups, call.Subject.Credential = testGroups, testKeys[1]
 	call.Entry.OpenCall = limiterv1.OpenCall{CallID: call.ID, Tenant: tenant.Name(), User: call.Subject.User, Root: tenant.Name()}
 	d, err := admission.NewAdmitter(s).Admit(t.Context(), tenant, call)
 	if err != nil || d.Hold == nil {
@@ -85,20 +86,22 @@ func admitCounted(t *testing.T, s *store.Store) (admission.Request, *admission.H
 	return call, d.Hold
 }
 
-// countersOf are the counters of a tenant, and of a user of it, by their fields.
+// countersOf are the counters of a tenant, and of the subject's owners there, by their fields.
 func countersOf(t *testing.T, clock *stoppedClock, of admission.Subject) map[string]string {
 	t.Helper()
 	tenant, err := clock.client.HGetAll(t.Context(), limiterv1.TenantCountersKey(of.Tenant, of.Tenant)).Result()
 	if err != nil {
 		t.Fatal(err)
 	}
-	user, err := clock.client.HGetAll(t.Context(), limiterv1.UserCountersKey(of.Tenant, testEpoch(clock.client), of.Tenant, of.User)).Result()
-	if err != nil {
-		t.Fatal(err)
-	}
 	maps.DeleteFunc(tenant, func(field, _ string) bool { return field == limiterv1.EpochField })
-	for field, value := range user {
-		tenant["user "+field] = value
+	for _, owner := range ownersOf(of)[1:] {
+		counters, err := clock.client.HGetAll(t.Context(), limiterv1.CountersKey(of.Tenant, testEpoch(clock.client), of.Tenant, owner)).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for field, value := range counters {
+			tenant[owner.String()+" "+field] = value
+		}
 	}
 	return tenant
 }

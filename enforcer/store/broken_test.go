@@ -188,7 +188,7 @@ func (h *brokenHistory) fields() map[string]string {
 }
 
 func (h *brokenHistory) userKey() string {
-	return limiterv1.UserCountersKey(h.doc.Root(), limiterv1.Epoch{Number: 1}, h.doc.Tenant, "a")
+	return limiterv1.CountersKey(h.doc.Root(), limiterv1.Epoch{Number: 1}, h.doc.Tenant, limiterv1.Owner{User: "a"})
 }
 
 func (h *brokenHistory) draw(t *rapid.T) (key, field string, raw []byte) {
@@ -333,7 +333,7 @@ func (h *brokenHistory) accounts() []admission.Account {
 	checks := []admission.MoneyCheck{{Limit: brokenMoney[0], Field: limiterv1.MoneyField(brokenMoney[0])}}
 	return []admission.Account{
 		{Tenant: h.doc.Tenant, Money: checks},
-		{Tenant: h.doc.Tenant, User: "a", Money: []admission.MoneyCheck{{Limit: brokenMoney[1], Field: limiterv1.MoneyField(brokenMoney[1])}}},
+		{Tenant: h.doc.Tenant, Owner: limiterv1.Owner{User: "a"}, Money: []admission.MoneyCheck{{Limit: brokenMoney[1], Field: limiterv1.MoneyField(brokenMoney[1])}}},
 		{Tenant: h.doc.Root(), Money: checks},
 	}
 }

@@ -25,18 +25,19 @@ local BUCKET, BUCKET_SIZE = '<dd', 16
 -- A value that no script writes (below zero, no number, a fraction, beyond EXACT) is
 -- broken. It is mended where it is found, whatever becomes of the call, so that it is
 -- told once: in the answer, and in a field 'broken:<kind>:<field>' of the tenant that
--- counts it, should nobody hear the answer. Fields of users are 'users:<field>' there.
+-- counts it, should nobody hear the answer. Fields of its owners, which are users, groups and API
+-- keys, have a word before them there: 'users:<field>', 'groups:<field>', 'keys:<field>'.
 --
 -- What is mended must not let more money through than a limit has. So an amount that
 -- is not known is read as EXACT, which no call fits beside: the limit refuses until the
 -- control plane has counted it anew from the ledger. It does that with what is not marked
 -- as valid in the tenant's counters: 'valid:<field>' of a money counter of the tenant,
--- 'valid:users:<field>' of those of its users, 'valid:in-flight' of all buckets of calls
--- in flight. A user of whom the ledger knows nothing is found by the field
--- 'unknown:users:<field>\0<key of the user's counters>'.
+-- 'valid:users:<field>' of those of its users, and so on, 'valid:in-flight' of all buckets of
+-- calls in flight. An owner of whom the ledger knows nothing is found by the field
+-- 'unknown:users:<field>\0<key of the owner's counters>'.
 local EXACT = 9007199254740992 -- 2^53
 local LONGEST = 400 * 86400000 -- ms; no period is longer, however its zone changes
-local TENANT, USER = 2, 3 -- keys of counters; those from 4 on are of ancestors
+local TENANT = 2 -- the first key of counters; those of the tenant's owners and ancestors follow
 local broken, mending
 
 -- The repair functions are created only when needed: a script creates all its functions
@@ -56,8 +57,9 @@ local function mender()
   end
 
   local function owner(key, field)
-    if key == USER then return KEYS[TENANT], 'users:' .. field end
-    return KEYS[key], field
+    local word = string.match(KEYS[key], '^bursar:{%d+}:(%a+):')
+    if word == 'tenant' then return KEYS[key], field end
+    return KEYS[TENANT], word .. 's:' .. field -- limiterv1.FieldOfAll
   end
 
   -- Has the control plane count money anew, or all calls in flight where the field is a
@@ -66,7 +68,7 @@ local function mender()
     local tenant, name = owner(key, field)
     if string.sub(field, 1, 6) == 'money:' then
       redis.call('HDEL', tenant, 'valid:' .. name)
-      if key == USER then redis.call('HSET', tenant, 'unknown:' .. name .. '\0' .. KEYS[USER], 1) end
+      if name ~= field then redis.call('HSET', tenant, 'unknown:' .. name .. '\0' .. KEYS[key], 1) end
     elseif string.sub(field, -2) == '@0' then
       redis.call('HDEL', tenant, 'valid:in-flight')
     end

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -10,16 +11,20 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/enforcer/admission"
 )
 
 var (
 	testTiers  = []string{"empleado", "gerente"}
 	testModels = []string{"large", "small"}
+	testGroups = []string{"eu", "eu, west", "research"}
+	testKeys   = []string{"", "acme/ci", "acme/laptop"}
+	testLabels = []map[string]string{nil, {"team": "search"}, {"team": "search", "site": "a"}, {"team": "ads"}}
 )
 
 func drawTenant(t *rapid.T) limiterv1.Tenant {
 	var doc limiterv1.Tenant
-	doc.Level = drawLevel(t, "", []limiterv1.Scope{limiterv1.PerTenant, limiterv1.PerUser})
+	doc.Level = drawLevel(t, "", limiterv1.Scopes())
 	for range rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "ancestors") {
 		doc.Ancestors = append(doc.Ancestors, drawLevel(t, "", []limiterv1.Scope{limiterv1.PerTenant}))
 	}
@@ -84,7 +89,27 @@ func drawSelector(t *rapid.T) (s limiterv1.Selector) {
 	if rapid.IntRange(0, 3).Draw(t, "selects models") == 0 {
 		s.Models = testModels[1:]
 	}
+	if rapid.IntRange(0, 3).Draw(t, "selects groups") == 0 {
+		s.Groups = testGroups[1:]
+	}
+	if rapid.IntRange(0, 5).Draw(t, "selects labels") == 0 {
+		s.Labels = testLabels[1]
+	}
 	return s
+}
+
+// drawSubject is a caller, of some groups and labels, perhaps with a key.
+func drawSubject(t *rapid.T, tenant string) admission.Subject {
+	return admission.Subject{
+		Tenant:     tenant,
+		User:       rapid.SampledFrom([]string{"a", "b"}).Draw(t, "user"),
+		Tier:       rapid.SampledFrom(testTiers).Draw(t, "tier"),
+		Credential: rapid.SampledFrom(testKeys).Draw(t, "key"),
+		Labels:     rapid.SampledFrom(testLabels).Draw(t, "labels"),
+		Groups: slices.DeleteFunc(slices.Clone(testGroups), func(group string) bool {
+			return rapid.Bool().Draw(t, "is not in "+group)
+		}),
+	}
 }
 
 func drawRate(t *rapid.T, name string, per limiterv1.Scope) limiterv1.RateLimit {
@@ -111,9 +136,10 @@ func (h *history) drawGrants(t *rapid.T, per limiterv1.Scope) (grants []limiterv
 		if rapid.Bool().Draw(t, "at once") {
 			grant.StartsAt = time.Time{}
 		}
-		if per == limiterv1.PerUser {
-			grant.User = rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "granted to")
-		}
+		names := map[limiterv1.Scope][]string{
+			limiterv1.PerTenant: {""}, limiterv1.PerUser: {"", "a", "b"}, limiterv1.PerGroup: append([]string{""}, testGroups...), limiterv1.PerKey: testKeys,
+		}[per]
+		grant.Owner = limiterv1.OwnerOf(per, rapid.SampledFrom(names).Draw(t, "granted to"))
 		grants = append(grants, grant)
 	}
 	return grants

@@ -51,7 +51,7 @@ func TestUsersAreRememberedForTheirLongestPeriod(t *testing.T) {
 					t.Fatalf("%+v, %v", d.Refusal, err)
 				}
 			}
-			key := limiterv1.UserCountersKey(tenant.Name(), testEpoch(client), tenant.Name(), "user")
+			key := limiterv1.CountersKey(tenant.Name(), testEpoch(client), tenant.Name(), limiterv1.Owner{User: "user"})
 			got, err := client.PExpireTime(ctx, key).Result()
 			if err != nil {
 				t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 func (s *Store) keys(epoch limiterv1.Epoch, root string, accounts []admission.Account) []string {
 	keys := callKeys(root, s.session, len(accounts))
 	for _, a := range accounts {
-		keys = append(keys, countersKey(epoch, root, a.Tenant, a.User))
+		keys = append(keys, limiterv1.CountersKey(root, epoch, a.Tenant, a.Owner))
 	}
 	return append(keys, limiterv1.ClockKey(limiterv1.Shard(root)))
 }
@@ -21,14 +21,6 @@ func (s *Store) keys(epoch limiterv1.Epoch, root string, accounts []admission.Ac
 func callKeys(root, session string, accounts int) []string {
 	keys := make([]string, 0, 1+accounts+1)
 	return append(keys, limiterv1.CallsKey(limiterv1.Shard(root), session))
-}
-
-// countersKey is the key of the counters of a tenant, or of one user of it.
-func countersKey(epoch limiterv1.Epoch, root, tenant, user string) string {
-	if user == "" {
-		return limiterv1.TenantCountersKey(root, tenant)
-	}
-	return limiterv1.UserCountersKey(root, epoch, tenant, user)
 }
 
 // appendFields appends the fields that the accounts' checks are about.

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"slices"
 	"time"
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
@@ -26,38 +27,78 @@ func levelsOf(doc limiterv1.Tenant) []limiterv1.Level {
 	return append([]limiterv1.Level{doc.Level}, doc.Ancestors...)
 }
 
+// ownersOf are those who may have counters of their own that a call of the subject counts in,
+// in the order in which their limits refuse, after those of the whole tenant.
+func ownersOf(of admission.Subject) []limiterv1.Owner {
+	owners := []limiterv1.Owner{{}, {User: of.User}}
+	for _, group := range of.Groups {
+		owners = append(owners, limiterv1.Owner{Group: group})
+	}
+	if of.Credential != "" {
+		owners = append(owners, limiterv1.Owner{Key: of.Credential})
+	}
+	return owners
+}
+
+// counts is whether a call counts in the counter of a limit that an owner has.
+func counts(per limiterv1.Scope, s limiterv1.Selector, owner limiterv1.Owner, call admission.Request) bool {
+	isScope := map[limiterv1.Scope]bool{
+		limiterv1.PerTenant: owner == limiterv1.Owner{}, limiterv1.PerUser: owner.User != "",
+		limiterv1.PerGroup: owner.Group != "", limiterv1.PerKey: owner.Key != "",
+	}[per]
+	isNamed := owner.Group == "" || s.Groups == nil || slices.Contains(s.Groups, owner.Group)
+	return isScope && isNamed && slices.Contains(ownersOf(call.Subject), owner) && s.Selects(call.Subject.Caller(), call.Model)
+}
+
 // eachMoney visits the money limits that the call counts in, with what is granted now
 // in their amounts, in the order in which they refuse.
-func (h *history) eachMoney(call admission.Request, visit func(limiterv1.Level, limiterv1.MoneyLimit)) {
-	for i, l := range levelsOf(h.doc) {
-		for _, per := range []limiterv1.Scope{limiterv1.PerTenant, limiterv1.PerUser} {
-			for _, limit := range l.Money {
-				if limit.Per == per && (per == limiterv1.PerTenant || i == 0) && limit.Selects(call.Subject.Tier, call.Model) {
-					for _, grant := range limit.Grants {
-						isOwn := grant.User == "" || grant.User == call.Subject.User
-						if isOwn && !h.now.Before(grant.StartsAt) && h.now.Before(grant.ExpiresAt) {
-							limit.Amount += grant.Amount
-						}
-					}
-					visit(l, limit)
+func (h *history) eachMoney(call admission.Request, visit func(limiterv1.Level, limiterv1.MoneyLimit, limiterv1.Owner)) {
+	eachLevel(h.doc, call, func(l limiterv1.Level, owner limiterv1.Owner) {
+		for _, limit := range l.Money {
+			if !counts(limit.Per, limit.Selector, owner, call) {
+				continue
+			}
+			for _, grant := range limit.Grants {
+				isOwn := grant.Owner == limiterv1.Owner{} || grant.Owner == owner
+				if isOwn && !h.now.Before(grant.StartsAt) && h.now.Before(grant.ExpiresAt) {
+					limit.Amount += grant.Amount
 				}
 			}
+			visit(l, limit, owner)
 		}
+	})
+}
+
+// eachLevel visits the tenant, its owners and its ancestors.
+func eachLevel(doc limiterv1.Tenant, call admission.Request, visit func(limiterv1.Level, limiterv1.Owner)) {
+	for _, owner := range ownersOf(call.Subject) {
+		visit(doc.Level, owner)
+	}
+	for _, ancestor := range doc.Ancestors {
+		visit(ancestor, limiterv1.Owner{})
 	}
 }
 
+// modelRate is a rate limit as one owner within a tenant has it.
+type modelRate struct {
+	limiterv1.RateLimit
+	tenant string
+	owner  limiterv1.Owner
+}
+
+// key names the bucket.
+func (r modelRate) key() string { return r.tenant + " " + r.Name + " " + r.owner.String() }
+
 // eachRate visits the rate limits that the call counts in, in the order in which
 // they refuse.
-func eachRate(doc limiterv1.Tenant, call admission.Request, visit func(tenant string, limit limiterv1.RateLimit)) {
-	for i, l := range levelsOf(doc) {
-		for _, per := range []limiterv1.Scope{limiterv1.PerTenant, limiterv1.PerUser} {
-			for _, limit := range l.Rates {
-				if limit.Per == per && (per == limiterv1.PerTenant || i == 0) && limit.Selects(call.Subject.Tier, call.Model) {
-					visit(l.Tenant, limit)
-				}
+func eachRate(doc limiterv1.Tenant, call admission.Request, visit func(limit modelRate)) {
+	eachLevel(doc, call, func(l limiterv1.Level, owner limiterv1.Owner) {
+		for _, limit := range l.Rates {
+			if counts(limit.Per, limit.Selector, owner, call) {
+				visit(modelRate{limit, l.Tenant, owner})
 			}
 		}
-	}
+	})
 }
 
 // outcome is what the model expects of an admission.
@@ -72,6 +113,7 @@ type outcome struct {
 
 type modelRefusal struct {
 	limit  string
+	owner  limiterv1.Owner
 	reason ledgerv1.Reason
 	spent  money.Nanos
 	// stands: the limit refuses because of what is spent, held left aside.
@@ -79,9 +121,9 @@ type modelRefusal struct {
 }
 
 func (h *history) downgraded(call admission.Request) (reached bool) {
-	h.eachMoney(call, func(l limiterv1.Level, limit limiterv1.MoneyLimit) {
+	h.eachMoney(call, func(l limiterv1.Level, limit limiterv1.MoneyLimit, owner limiterv1.Owner) {
 		if rung, ok := l.Rung(limiterv1.Downgrade); ok {
-			spent, _ := h.total(l, limit, call.Subject.User)
+			spent, _ := h.total(l, limit, owner)
 			reached = reached || spent >= rung.Amount(limit)
 		}
 	})
@@ -143,9 +185,9 @@ func (h *history) modelAdmit(call admission.Request) outcome {
 		}
 	}
 	if call.Bound > 0 {
-		h.eachMoney(call, func(l limiterv1.Level, limit limiterv1.MoneyLimit) {
-			spent, held := h.total(l, limit, call.Subject.User)
-			r := modelRefusal{limit: limit.Name, spent: spent, stands: spent+call.Bound > limit.Amount}
+		h.eachMoney(call, func(l limiterv1.Level, limit limiterv1.MoneyLimit, owner limiterv1.Owner) {
+			spent, held := h.total(l, limit, owner)
+			r := modelRefusal{limit: limit.Name, owner: owner, spent: spent, stands: spent+call.Bound > limit.Amount}
 			if h.trips(l, limit, call, spent) {
 				r.reason, r.stands = ledgerv1.BreakerOpen, true
 			} else if spent+held+call.Bound > limit.Amount {
@@ -156,26 +198,27 @@ func (h *history) modelAdmit(call admission.Request) outcome {
 			}
 		})
 	}
-	eachRate(h.doc, call, func(tenant string, limit limiterv1.RateLimit) {
-		r := modelRefusal{limit: limit.Name}
-		switch bucket := h.bucket(tenant, limit, call.Subject.User); {
+	eachRate(h.doc, call, func(of modelRate) {
+		limit := of.RateLimit
+		r := modelRefusal{limit: limit.Name, owner: of.owner}
+		switch bucket := h.bucket(of); {
 		case need(limit, call) > limit.Burst:
 			r.reason = ledgerv1.TooLarge
 		case bucket.debt(limit, h.now)+need(limit, call)*pointsPerUnit(limit) > limit.Burst*pointsPerUnit(limit):
 			r.reason = ledgerv1.RateLimited
 		default:
-			want.took[tenant+limit.Name] = true
+			want.took[of.key()] = true
 			return
 		}
-		refuse(r, inShadow[tenant] && !limit.Imposed)
+		refuse(r, inShadow[of.tenant] && !limit.Imposed)
 	})
 	want.admitted = len(want.refusals) == 0
 	if want.admitted {
 		want.refusals = waived
 	}
-	eachRate(h.doc, call, func(tenant string, limit limiterv1.RateLimit) {
-		bucket := h.bucket(tenant, limit, call.Subject.User)
-		if want.admitted && want.took[tenant+limit.Name] {
+	eachRate(h.doc, call, func(of modelRate) {
+		limit, bucket := of.RateLimit, h.bucket(of)
+		if want.admitted && want.took[of.key()] {
 			bucket.pay(limit, h.now, -need(limit, call))
 		}
 		left := limit.Burst*pointsPerUnit(limit) - bucket.debt(limit, h.now)
@@ -192,11 +235,10 @@ func need(limit limiterv1.RateLimit, call admission.Request) int64 {
 }
 
 // total adds up the calls that were admitted in the limit's current period.
-func (h *history) total(l limiterv1.Level, limit limiterv1.MoneyLimit, user string) (spent, held money.Nanos) {
+func (h *history) total(l limiterv1.Level, limit limiterv1.MoneyLimit, owner limiterv1.Owner) (spent, held money.Nanos) {
 	span := period.Containing(limit.Period, zoneOf(l), h.now)
 	for _, c := range h.calls {
-		if !span.Contains(c.admittedAt) || limit.Per == limiterv1.PerUser && c.call.Subject.User != user ||
-			!limit.Selects(c.call.Subject.Tier, c.call.Model) {
+		if !span.Contains(c.admittedAt) || !counts(limit.Per, limit.Selector, owner, c.call) {
 			continue
 		}
 		if c.settled {
@@ -218,15 +260,11 @@ type modelBucket struct {
 
 func pointsPerUnit(limit limiterv1.RateLimit) int64 { return max(1, limit.Window.Milliseconds()) }
 
-func (h *history) bucket(tenant string, limit limiterv1.RateLimit, user string) *modelBucket {
-	key := tenant + " " + limit.Name
-	if limit.Per == limiterv1.PerUser {
-		key += " " + user
+func (h *history) bucket(of modelRate) *modelBucket {
+	if h.buckets[of.key()] == nil {
+		h.buckets[of.key()] = &modelBucket{}
 	}
-	if h.buckets[key] == nil {
-		h.buckets[key] = &modelBucket{}
-	}
-	return h.buckets[key]
+	return h.buckets[of.key()]
 }
 
 func (b *modelBucket) debt(limit limiterv1.RateLimit, now time.Time) int64 {

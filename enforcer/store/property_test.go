@@ -172,12 +172,8 @@ func zoneOf(l limiterv1.Level) *time.Location {
 
 func (h *history) admit(t *rapid.T) {
 	call := admission.Request{
-		ID: uuid.NewString(),
-		Subject: admission.Subject{
-			Tenant: h.doc.Tenant,
-			User:   rapid.SampledFrom([]string{"a", "b"}).Draw(t, "user"),
-			Tier:   rapid.SampledFrom(testTiers).Draw(t, "tier"),
-		},
+		ID:       uuid.NewString(),
+		Subject:  drawSubject(t, h.doc.Tenant),
 		Bound:    money.Nanos(rapid.Int64Range(0, 120).Draw(t, "bound")),
 		Tokens:   rapid.Int64Range(0, 12).Draw(t, "tokens"),
 		Fallback: rapid.IntRange(0, 3).Draw(t, "fallback") == 0,
@@ -249,9 +245,10 @@ func (h *history) settle(t *rapid.T) {
 	if err := c.hold.Settle(context.Background(), c.cost, tokens, &ledgerv1.Entry{}); err != nil {
 		t.Fatal(err)
 	}
-	eachRate(c.doc, c.call, func(tenant string, limit limiterv1.RateLimit) {
+	eachRate(c.doc, c.call, func(of modelRate) {
+		limit := of.RateLimit
 		unused := map[limiterv1.Unit]int64{limiterv1.Tokens: c.call.Tokens - tokens, limiterv1.InFlight: 1}[limit.Unit]
-		if b := h.bucket(tenant, limit, c.call.Subject.User); unused != 0 && c.took[tenant+limit.Name] {
+		if b := h.bucket(of); unused != 0 && c.took[of.key()] {
 			b.pay(limit, h.now, unused)
 		}
 	})
@@ -267,29 +264,41 @@ func (h *history) settleAgain(t *rapid.T) {
 	}
 }
 
-// checkCounters reads the counters as the control plane reads them.
+// checkCounters reads the counters as the control plane reads them, those of owners too.
 func (h *history) checkCounters(t *rapid.T) {
-	for _, l := range levelsOf(h.doc) {
+	subjects := map[limiterv1.Owner]bool{{}: true}
+	for _, c := range h.calls {
+		for _, owner := range ownersOf(c.call.Subject) {
+			subjects[owner] = true
+		}
+	}
+	for i, l := range levelsOf(h.doc) {
 		for _, limit := range l.Money {
-			if limit.Per == limiterv1.PerUser {
-				continue
-			}
-			raw, err := h.clock.client.HGet(context.Background(), limiterv1.TenantCountersKey(h.doc.Root(), l.Tenant), limiterv1.MoneyField(limit)).Bytes()
-			if errors.Is(err, redis.Nil) {
-				continue
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			counter, err := limiterv1.DecodeMoneyCounter(raw)
-			if err != nil {
-				t.Fatal(err)
-			}
-			spent, held := counter.In(period.Containing(limit.Period, zoneOf(l), h.now))
-			if wantSpent, wantHeld := h.total(l, limit, ""); spent != wantSpent || held != wantHeld {
-				t.Fatalf("limit %s: spent %d and held %d, want %d and %d", limit.Name, spent, held, wantSpent, wantHeld)
+			for owner := range subjects {
+				if owner.Scope() == limit.Per && (i == 0 || owner.IsTenant()) {
+					h.checkCounter(t, l, limit, owner)
+				}
 			}
 		}
+	}
+}
+
+func (h *history) checkCounter(t *rapid.T, l limiterv1.Level, limit limiterv1.MoneyLimit, owner limiterv1.Owner) {
+	key := limiterv1.CountersKey(h.doc.Root(), testEpoch(h.clock.client), l.Tenant, owner)
+	raw, err := h.clock.client.HGet(context.Background(), key, limiterv1.MoneyField(limit)).Bytes()
+	if errors.Is(err, redis.Nil) {
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	counter, err := limiterv1.DecodeMoneyCounter(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spent, held := counter.In(period.Containing(limit.Period, zoneOf(l), h.now))
+	if wantSpent, wantHeld := h.total(l, limit, owner); spent != wantSpent || held != wantHeld {
+		t.Fatalf("limit %s of %s: spent %d and held %d, want %d and %d", limit.Name, owner, spent, held, wantSpent, wantHeld)
 	}
 }
 
@@ -311,7 +320,7 @@ func compare(t *rapid.T, want outcome, got admission.Result) {
 	if r := got.Refusal; r != nil && !slices.ContainsFunc(want.refusals, func(m modelRefusal) bool {
 		// The first that refuses, or one that the enforcer remembers because it
 		// refuses whatever happens.
-		return m.limit == r.Limit &&
+		return m.limit == r.Limit && m.owner == r.Owner &&
 			(m == want.refusals[0] && m.reason == r.Reason && m.spent == r.Spent || m.stands && m.spent >= r.Spent)
 	}) {
 		t.Fatalf("refused by %+v, want %+v", r, want)

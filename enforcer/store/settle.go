@@ -85,11 +85,12 @@ type settlement struct {
 }
 
 // accountEnd is what the end of a call changes in the counters of a tenant, or of one
-// user of it.
+// owner in it.
 type accountEnd struct {
-	tenant, user string
-	money        []moneyEnd
-	buckets      []bucketEnd
+	tenant string
+	limiterv1.Owner
+	money   []moneyEnd
+	buckets []bucketEnd
 }
 
 // moneyEnd is a money limit in which the hold ends, by its field. rungs are the spent
@@ -112,10 +113,10 @@ func settlementOf(session string, r admission.SettleRequest) settlement {
 		ends: make([]accountEnd, len(r.Accounts)),
 	}
 	for i, a := range r.Accounts {
-		end := accountEnd{tenant: a.Tenant, user: a.User}
+		end := accountEnd{tenant: a.Tenant, Owner: a.Owner}
 		for _, check := range a.Money {
 			limit := moneyEnd{field: check.Field}
-			if a.User == "" { // what a single user has reached concerns that user alone
+			if a.IsTenant() { // what a single owner has reached concerns that owner alone
 				limit.rungs = check.Rungs
 			}
 			end.money = append(end.money, limit)
@@ -135,7 +136,7 @@ func settlementOf(session string, r admission.SettleRequest) settlement {
 func adoption(dead string, call limiterv1.OpenCall, cost money.Nanos) settlement {
 	s := settlement{session: dead, isDead: true, root: call.Root, callID: call.CallID, cost: cost}
 	for _, c := range call.Counters {
-		end := accountEnd{tenant: c.Tenant, user: c.User}
+		end := accountEnd{tenant: c.Tenant, Owner: c.Owner}
 		for _, field := range c.Money {
 			end.money = append(end.money, moneyEnd{field: field})
 		}
@@ -152,7 +153,7 @@ func (e *validEpoch) settleCall(ctx context.Context, s settlement) (answer strin
 	keys := callKeys(s.root, s.session, len(s.ends))
 	args := []any{s.callID, s.entry, limiterv1.FeedChannel, s.news(), packNumbers(s.numbers())}
 	for _, end := range s.ends {
-		keys = append(keys, countersKey(e.Epoch, s.root, end.tenant, end.user))
+		keys = append(keys, limiterv1.CountersKey(s.root, e.Epoch, end.tenant, end.Owner))
 		for _, limit := range end.money {
 			args = append(args, limit.field)
 		}
@@ -166,7 +167,7 @@ func (e *validEpoch) settleCall(ctx context.Context, s settlement) (answer strin
 
 // numbers are the numbers of settle.lua, in its order.
 func (s settlement) numbers() []int64 {
-	numbers := []int64{int64(s.cost), number(s.isDead), unixMilli(s.admittedAt)}
+	numbers := []int64{int64(s.cost), number(s.isDead), unixMilli(s.admittedAt), s.owners()}
 	for _, end := range s.ends {
 		numbers = append(numbers, int64(len(end.money)), int64(len(end.buckets)), int64(end.rungs()))
 	}
@@ -188,6 +189,14 @@ func (s settlement) numbers() []int64 {
 	return numbers
 }
 
+// owners is how many of the ends are in counters of owners.
+func (s settlement) owners() (n int64) {
+	for _, end := range s.ends {
+		n += number(!end.IsTenant())
+	}
+	return n
+}
+
 // rungs is how many rungs a money limit has at most: settle.lua wants as many of each.
 func (a accountEnd) rungs() (most int) {
 	for _, limit := range a.money {
@@ -201,7 +210,7 @@ func (a accountEnd) rungs() (most int) {
 func (s settlement) news() string {
 	message := limiterv1.FeedTenant
 	for _, end := range s.ends {
-		if end.user == "" {
+		if end.IsTenant() {
 			message += " " + end.tenant
 		}
 	}

@@ -14,6 +14,7 @@
 --             cost        nano-USD; 0 voids the hold
 --             adopting    1: a call of a session that was declared dead
 --             admitted_at ms, where the caller knows it; else 0
+--             owners      how many keys after KEYS[2] are counters of owners
 --           for each key from KEYS[2]: how many money limits, how many buckets,
 --             and how many rungs each of the money limits has
 --           for each rung of each money limit: its amount
@@ -34,6 +35,9 @@
 local id, entry, numbers = ARGV[1], ARGV[2], unpack_numbers(ARGV[5])
 local now = limiter_time(CLOCK)
 local cost, adopting, admitted_at = numbers[1], numbers[2] == 1, numbers[3]
+local LAST_OWNER = TENANT + numbers[4]
+-- Counters of owners do not say under which epoch they are valid: their keys do.
+local function is_owner(key) return key > TENANT and key <= LAST_OWNER end
 
 local own = redis.call('HMGET', KEYS[1], id, 'fenced')
 local record = own[1]
@@ -45,13 +49,13 @@ if record and string.sub(record, 1, 1) == 'S' then return 'repeated' end
 -- has no budget any more, or has moved to another tree. While they are being set, and when
 -- they are of a newer epoch, the call is not ended here.
 local stored, uncounted = {}, nil
-local counts, field = 4, 6
+local counts, field = 5, 6
 for key = TENANT, LAST do
   local fields = numbers[counts] + numbers[counts + 1]
-  if key ~= USER or fields > 0 then
+  if not is_owner(key) or fields > 0 then
     stored[key] = redis.call('HMGET', KEYS[key], 'epoch', unpack(ARGV, field, field + fields - 1))
   end
-  if key ~= USER and stored[key][1] ~= EPOCH then
+  if not is_owner(key) and stored[key][1] ~= EPOCH then
     local of = stored[key][1] or '0'
     local number, ticket = string.match(of, '^closed:(%d+):(.*)$')
     number = tonumber(number or string.match(of, '^%d+$') or 0)
@@ -72,7 +76,7 @@ if record then
     -- What it held stays held, which lets no more through, until all is counted anew.
     bound, admitted_at = 0, now
     mender().tell('call', TENANT, 'calls', 'unreadable', record, bound)
-    counts, field = 4, 6
+    counts, field = 5, 6
     for key = TENANT, LAST do
       local fields = numbers[counts] + numbers[counts + 1]
       for i = field, field + fields - 1 do mender().distrust(key, ARGV[i]) end
@@ -125,8 +129,8 @@ local function give_back(key, field, raw, refill, unused)
 end
 
 local rung, bucket = counts, counts -- where the numbers of rungs and of buckets begin
-for c = 4, counts - 1, 3 do bucket = bucket + numbers[c] * numbers[c + 2] end
-counts, field = 4, 6
+for c = 5, counts - 1, 3 do bucket = bucket + numbers[c] * numbers[c + 2] end
+counts, field = 5, 6
 for key = TENANT, LAST do
   local money, buckets, rungs = numbers[counts], numbers[counts + 1], numbers[counts + 2]
   local changes = {}
@@ -145,7 +149,7 @@ for key = TENANT, LAST do
     end
   end
   if #changes > 0 then redis.call('HSET', KEYS[key], unpack(changes)) end
-  if not record and key ~= USER and not (uncounted and uncounted[key]) then
+  if not record and not is_owner(key) and not (uncounted and uncounted[key]) then
     for _, mark in ipairs(redis.call('HKEYS', KEYS[key])) do
       if string.sub(mark, 1, 6) == 'valid:' and mark ~= 'valid:in-flight' then redis.call('HDEL', KEYS[key], mark) end
     end

@@ -74,9 +74,9 @@ func (s *Store) Admit(ctx context.Context, r admission.AdmitRequest) (admission.
 func admitNumbers(r admission.AdmitRequest, seen int64) []int64 {
 	valid := stretch(r.Accounts)
 	numbers := []int64{
-		int64(r.Bound), unixMilli(r.NotBefore), unixMilli(r.UserUntil), limiterv1.Retention.Milliseconds(),
+		int64(r.Bound), unixMilli(r.NotBefore), unixMilli(r.OwnersUntil), limiterv1.Retention.Milliseconds(),
 		0, number(r.Downgraded), unixMilli(valid.Start), unixMilli(valid.End),
-		seen,
+		seen, owners(r.Accounts),
 	}
 	for _, a := range r.Accounts {
 		numbers = append(numbers, int64(len(a.Money)), int64(len(a.Buckets)))
@@ -94,6 +94,14 @@ func admitNumbers(r admission.AdmitRequest, seen int64) []int64 {
 		}
 	}
 	return appendCeilings(numbers, r.Accounts)
+}
+
+// owners is how many of the accounts are those of owners.
+func owners(accounts []admission.Account) (n int64) {
+	for _, a := range accounts {
+		n += number(!a.IsTenant())
+	}
+	return n
 }
 
 // appendCeilings appends the most that may be held of each money limit, where that is
@@ -250,15 +258,19 @@ func (s *Store) Forget(ctx context.Context, root string, callIDs []string) error
 	return nil
 }
 
-// ForgetUser drops the counters of a user who makes no more calls.
-func (s *Store) ForgetUser(ctx context.Context, root, tenant, user string) error {
+// ForgetOwners drops the counters of owners whose calls count no more.
+func (s *Store) ForgetOwners(ctx context.Context, root, tenant string, owners ...limiterv1.Owner) error {
 	epoch, done, err := s.epoch.enter()
 	if err != nil {
 		return err
 	}
 	defer done()
-	if err := s.client.Del(ctx, limiterv1.UserCountersKey(root, epoch.Epoch, tenant, user)).Err(); err != nil {
-		return fmt.Errorf("forget a user: %w", err)
+	keys := make([]string, len(owners))
+	for i, owner := range owners {
+		keys[i] = limiterv1.CountersKey(root, epoch.Epoch, tenant, owner)
+	}
+	if err := s.client.Del(ctx, keys...).Err(); err != nil {
+		return fmt.Errorf("forget owners of counters: %w", err)
 	}
 	return nil
 }

@@ -151,7 +151,7 @@ func (c corrupt) where(t *testing.T, redis *goredis.Client, tenant string) (key,
 	if err != nil {
 		t.Fatal(err)
 	}
-	return limiterv1.UserCountersKey(tenant, epoch, tenant, "user"), limiterv1.MoneyField(limiterv1.MoneyLimit{Period: period.Month})
+	return limiterv1.CountersKey(tenant, epoch, tenant, limiterv1.Owner{User: "user"}), limiterv1.MoneyField(limiterv1.MoneyLimit{Period: period.Month})
 }
 
 // openCall makes a call that stays open until it is ended.

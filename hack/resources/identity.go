@@ -72,7 +72,7 @@ func (m *Maker) newMembership() *v1alpha1.Membership {
 	for i := range pick(m, 1, 2, 40) {
 		member := pick(m,
 			v1alpha1.Member{Subject: fmt.Sprintf("auth0|%d", i), User: pick(m, "", "A", "a+b_c.d-e@example.com")},
-			v1alpha1.Member{Email: fmt.Sprintf("User.%d+x@ACME.example", i), Groups: some(m, 2, "research", "A", strings.Repeat("g", 63))},
+			v1alpha1.Member{Email: fmt.Sprintf("User.%d+x@ACME.example", i), Groups: some(m, 2, "research", "A", v1alpha1.GivenGroup(strings.Repeat("g", 63)))},
 			v1alpha1.Member{Group: fmt.Sprintf("acme/Equipo Ñ %d", i)},
 		)
 		member.Tier, member.Admin, member.Default = pick(m, append(tiers, "")...), m.oneIn(3), m.oneIn(3)

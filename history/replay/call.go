@@ -13,6 +13,11 @@ type PastCall struct {
 	ID string
 	// Tenant, User and Tier are the caller's.
 	Tenant, User, Tier string
+	// Credential is the name of the caller's APIKey, "namespace/name"; empty for a token.
+	Credential string
+	// Groups and Labels are the caller's.
+	Groups []string
+	Labels map[string]string
 	// Model is the model that was called, as limits select it.
 	Model string
 	// Ancestors are the tenants whose limits the call counted against beside its own.
@@ -36,6 +41,11 @@ type PastCall struct {
 	Refused bool
 }
 
+// caller is who made the call.
+func (c PastCall) caller() limiterv1.Caller {
+	return limiterv1.Caller{User: c.User, Key: c.Credential, Tier: c.Tier, Groups: c.Groups, Labels: c.Labels}
+}
+
 // History is what happened in a stretch of time.
 type History struct {
 	// From and To are its bounds: From is in it, To is not.
@@ -54,8 +64,8 @@ type History struct {
 type Opening struct {
 	// Tenant and Limit name the limit.
 	Tenant, Limit string
-	// User is whose it is, for a limit per user.
-	User  string
+	// Owner is whose it is, for a limit that counts owners.
+	limiterv1.Owner
 	Spent money.Nanos
 }
 

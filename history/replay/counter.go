@@ -17,10 +17,10 @@ type rule struct {
 	zone  *time.Location
 	// level is whose limit it is.
 	level limiterv1.Level
-	// opening is what had been spent when the replay begins, by user.
-	opening map[string]money.Nanos
-	// counters are those of the newest period, by user; "" is the whole tenant.
-	counters map[string]*counter
+	// opening is what had been spent when the replay begins, by owner.
+	opening map[limiterv1.Owner]money.Nanos
+	// counters are those of the newest period, by owner.
+	counters map[limiterv1.Owner]*counter
 	// past are earlier periods in which something happened.
 	past   []*counter
 	result *LimitResult
@@ -29,7 +29,7 @@ type rule struct {
 // counter counts the money of one period.
 type counter struct {
 	rule        *rule
-	user        string
+	owner       limiterv1.Owner
 	span        period.Span
 	spent, held money.Nanos
 	// posted is the part of spent that was certainly counted by the limiter; unposted is the
@@ -39,26 +39,23 @@ type counter struct {
 	refused                Tally
 }
 
-// at is the counter of a user in the period that a moment lies in, which begins with
+// at is the counter of an owner in the period that a moment lies in, which begins with
 // what was spent there before the replay.
-func (r *rule) at(user string, now, from time.Time) *counter {
-	if r.limit.Per == limiterv1.PerTenant {
-		user = ""
-	}
-	c := r.counters[user]
+func (r *rule) at(owner limiterv1.Owner, now, from time.Time) *counter {
+	c := r.counters[owner]
 	if c != nil && c.span.Contains(now) {
 		return c
 	}
 	if c != nil {
 		c.close()
 	}
-	c = &counter{rule: r, user: user, span: period.Containing(r.limit.Period, r.zone, now)}
+	c = &counter{rule: r, owner: owner, span: period.Containing(r.limit.Period, r.zone, now)}
 	if c.span.Contains(from) {
-		c.spent = r.opening[user]
+		c.spent = r.opening[owner]
 		c.posted = c.spent
 		c.note(from)
 	}
-	r.counters[user] = c
+	r.counters[owner] = c
 	return c
 }
 
@@ -75,11 +72,11 @@ func (r *rule) finish() LimitResult {
 		c.close()
 	}
 	slices.SortFunc(r.past, func(a, b *counter) int {
-		return cmp.Or(a.span.Start.Compare(b.span.Start), cmp.Compare(a.user, b.user))
+		return cmp.Or(a.span.Start.Compare(b.span.Start), cmp.Compare(a.owner.Name(), b.owner.Name()))
 	})
 	for _, c := range r.past {
 		r.result.Periods = append(r.result.Periods, Period{
-			Start: c.span.Start, End: c.span.End, User: c.user, Spent: c.spent,
+			Start: c.span.Start, End: c.span.End, Owner: c.owner, Spent: c.spent,
 			TrippedAt: c.trippedAt, ExhaustedAt: c.exhaustedAt, Refused: c.refused,
 		})
 	}
@@ -94,7 +91,7 @@ func (c *counter) refuses(call PastCall) (reason ledgerv1.Reason, refuses bool) 
 	if call.Refused {
 		tripping, spent, held = c.spent, c.posted, c.unposted
 	}
-	limit, _ := c.rule.limit.At(call.AdmittedAt, c.user)
+	limit, _ := c.rule.limit.At(call.AdmittedAt, c.owner)
 	trip, trips := c.rule.level.TripAt(limit)
 	if call.Fallback {
 		trip, trips = c.rule.level.FallbackTripAt(limit, call.Model)
@@ -130,7 +127,7 @@ func (c *counter) post(bound, cost money.Nanos) {
 
 // note notes when spent has reached the Trip rung.
 func (c *counter) note(at time.Time) {
-	limit, _ := c.rule.limit.At(at, c.user)
+	limit, _ := c.rule.limit.At(at, c.owner)
 	if trip, trips := c.rule.level.TripAt(limit); trips && c.trippedAt.IsZero() && limiterv1.Reached(c.spent, trip) {
 		c.trippedAt = at
 	}
@@ -139,7 +136,7 @@ func (c *counter) note(at time.Time) {
 // meter is a rate limit of a level.
 type meter struct {
 	limit   limiterv1.RateLimit
-	buckets map[string]*bucket
+	buckets map[limiterv1.Owner]*bucket
 	result  *LimitResult
 }
 
@@ -157,15 +154,12 @@ func (m *meter) need(call PastCall) int64 {
 	return m.limit.Bucket().Points(1)
 }
 
-// at is the bucket of a user as it is at a moment.
-func (m *meter) at(user string, now time.Time) *bucket {
-	if m.limit.Per == limiterv1.PerTenant {
-		user = ""
-	}
-	b := m.buckets[user]
+// at is the bucket of an owner as it is at a moment.
+func (m *meter) at(owner limiterv1.Owner, now time.Time) *bucket {
+	b := m.buckets[owner]
 	if b == nil {
 		b = &bucket{since: now}
-		m.buckets[user] = b
+		m.buckets[owner] = b
 	}
 	b.debt, b.since = m.limit.Bucket().After(b.debt, now.Sub(b.since)), now
 	return b

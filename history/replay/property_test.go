@@ -145,7 +145,7 @@ func (w *world) refuses(c *pastCall) (byMoney, byRate bool) {
 			continue
 		}
 		for _, limit := range l.Money {
-			if c.Bound == 0 || !limit.Selects(c.Tier, c.Model) {
+			if c.Bound == 0 || !limit.Selects(callerOf(c), c.Model) {
 				continue
 			}
 			spent, held := w.total(l, limit, c)
@@ -153,7 +153,7 @@ func (w *world) refuses(c *pastCall) (byMoney, byRate bool) {
 			byMoney = byMoney || trips && spent >= trip || spent+held+c.Bound > limit.Amount
 		}
 		for _, limit := range l.Rates {
-			if !limit.Selects(c.Tier, c.Model) {
+			if !limit.Selects(callerOf(c), c.Model) {
 				continue
 			}
 			takes, _ := needs(limit, c)
@@ -183,7 +183,7 @@ func needs(limit limiterv1.RateLimit, c *pastCall) (takes, back int64) {
 // counted are the calls that were made and count in the same counter as c.
 func (w *world) counted(l limiterv1.Level, per limiterv1.Scope, selector limiterv1.Selector, c *pastCall) (counted []*pastCall) {
 	for _, other := range w.calls {
-		if other.Refused || !selector.Selects(other.Tier, other.Model) ||
+		if other.Refused || !selector.Selects(callerOf(other), other.Model) ||
 			other.Tenant != l.Tenant && l.Tenant == w.document.Tenant ||
 			per == limiterv1.PerUser && other.User != c.User {
 			continue
@@ -260,7 +260,7 @@ func (w *world) history(from time.Time) replay.History {
 				}
 				opening := replay.Opening{Tenant: l.Tenant, Limit: limit.Name, Spent: spent}
 				if limit.Per == limiterv1.PerUser {
-					opening.User = user
+					opening.Owner = limiterv1.Owner{User: user}
 				}
 				h.Opening = append(h.Opening, opening)
 			}
@@ -281,4 +281,8 @@ func (w *world) admitted(from time.Time) (tally replay.Tally) {
 		}
 	}
 	return tally
+}
+
+func callerOf(c *pastCall) limiterv1.Caller {
+	return limiterv1.Caller{User: c.User, Key: c.Credential, Tier: c.Tier, Groups: c.Groups, Labels: c.Labels}
 }

@@ -89,13 +89,13 @@ func newReplay(document limiterv1.Tenant, history History) (*replay, error) {
 		for _, limit := range inOrder(l.Money, func(l limiterv1.MoneyLimit) limiterv1.Scope { return l.Per }) {
 			made.rules = append(made.rules, &rule{
 				limit: limit, zone: zone, level: l,
-				opening: openingOf(history.Opening, l.Tenant, limit.Name), counters: map[string]*counter{},
+				opening: openingOf(history.Opening, l.Tenant, limit.Name), counters: map[limiterv1.Owner]*counter{},
 				result: &LimitResult{Tenant: l.Tenant, Money: &limit, Refused: map[ledgerv1.Reason]Tally{}},
 			})
 		}
 		for _, limit := range inOrder(l.Rates, func(l limiterv1.RateLimit) limiterv1.Scope { return l.Per }) {
 			made.meters = append(made.meters, &meter{
-				limit: limit, buckets: map[string]*bucket{},
+				limit: limit, buckets: map[limiterv1.Owner]*bucket{},
 				result: &LimitResult{Tenant: l.Tenant, Rate: &limit, Refused: map[ledgerv1.Reason]Tally{}},
 			})
 		}
@@ -105,22 +105,22 @@ func newReplay(document limiterv1.Tenant, history History) (*replay, error) {
 }
 
 // inOrder are limits in the order in which they refuse: those of the tenant, then
-// those of each user.
+// those of each user, each group and each APIKey.
 func inOrder[L any](limits []L, per func(L) limiterv1.Scope) []L {
 	ordered := slices.Clone(limits)
 	slices.SortStableFunc(ordered, func(a, b L) int {
-		return cmp.Compare(order[per(a)], order[per(b)])
+		return cmp.Compare(slices.Index(order, per(a)), slices.Index(order, per(b)))
 	})
 	return ordered
 }
 
-var order = map[limiterv1.Scope]int{limiterv1.PerTenant: 0, limiterv1.PerUser: 1}
+var order = limiterv1.Scopes()
 
-func openingOf(openings []Opening, tenant, limit string) map[string]money.Nanos {
-	spent := map[string]money.Nanos{}
+func openingOf(openings []Opening, tenant, limit string) map[limiterv1.Owner]money.Nanos {
+	spent := map[limiterv1.Owner]money.Nanos{}
 	for _, o := range openings {
 		if o.Tenant == tenant && o.Limit == limit {
-			spent[o.User] += o.Spent
+			spent[o.Owner] += o.Spent
 		}
 	}
 	return spent
@@ -192,11 +192,13 @@ func (r *replay) ask(call PastCall, first int) (*hold, *refusal) {
 			if call.Bound == 0 || !applies(l, rule.limit.Per, rule.limit.Selector, call) {
 				continue
 			}
-			c := rule.at(call.User, call.AdmittedAt, r.from)
-			if reason, refuses := c.refuses(call); refuses {
-				refuse(refusal{reason, rule.result, c, l.Waives()})
+			for _, owner := range rule.limit.Owners(rule.limit.Per, call.caller()) {
+				c := rule.at(owner, call.AdmittedAt, r.from)
+				if reason, refuses := c.refuses(call); refuses {
+					refuse(refusal{reason, rule.result, c, l.Waives()})
+				}
+				h.counters = append(h.counters, c)
 			}
-			h.counters = append(h.counters, c)
 		}
 	}
 	r.askBuckets(h, first, refuse)
@@ -222,22 +224,24 @@ func (r *replay) askBuckets(h *hold, first int, refuse func(refusal)) {
 			if !applies(l, m.limit.Per, m.limit.Selector, h.call) {
 				continue
 			}
-			b := m.at(h.call.User, h.call.AdmittedAt)
-			if reason, refuses := m.refuses(b, h.call); refuses {
-				refuse(refusal{reason, m.result, nil, l.WaivesRate(m.limit)})
-			}
-			h.taken = append(h.taken, taking{b, m.need(h.call)})
-			if m.limit.Unit == limiterv1.InFlight {
-				h.inFlight = append(h.inFlight, b)
+			for _, owner := range m.limit.Owners(m.limit.Per, h.call.caller()) {
+				b := m.at(owner, h.call.AdmittedAt)
+				if reason, refuses := m.refuses(b, h.call); refuses {
+					refuse(refusal{reason, m.result, nil, l.WaivesRate(m.limit)})
+				}
+				h.taken = append(h.taken, taking{b, m.need(h.call)})
+				if m.limit.Unit == limiterv1.InFlight {
+					h.inFlight = append(h.inFlight, b)
+				}
 			}
 		}
 	}
 }
 
-// applies is whether a call counts against a limit of a level. Users are a tenant's
-// own: a limit per user is not for those of the tenants below.
+// applies is whether a call counts against a limit of a level. Users, groups and APIKeys are a
+// tenant's own: a limit of each is not for those of the tenants below.
 func applies(l level, per limiterv1.Scope, selector limiterv1.Selector, call PastCall) bool {
-	return (per == limiterv1.PerTenant || call.Tenant == l.Tenant) && selector.Selects(call.Tier, call.Model)
+	return (per == limiterv1.PerTenant || call.Tenant == l.Tenant) && selector.Selects(call.caller(), call.Model)
 }
 
 // take takes what a call takes.

@@ -176,7 +176,7 @@ func TestRules(t *testing.T) {
 		},
 		"what was spent before counts": {
 			document: acme(daily(15*cent), eachUser(100*cent)), calls: []replay.PastCall{call("1", 0)},
-			opening: []replay.Opening{{Tenant: "acme", Limit: "daily", Spent: 4 * cent}, {Tenant: "acme", Limit: "daily", Spent: 2 * cent}, {Tenant: "acme", Limit: "each-user", User: "bo", Spent: 100 * cent}},
+			opening: []replay.Opening{{Tenant: "acme", Limit: "daily", Spent: 4 * cent}, {Tenant: "acme", Limit: "daily", Spent: 2 * cent}, {Tenant: "acme", Limit: "each-user", Owner: limiterv1.Owner{User: "bo"}, Spent: 100 * cent}},
 			want:    map[string]int64{"acme/daily BudgetExhausted": 1},
 		},
 		"what was open before counts, and is not asked about": {

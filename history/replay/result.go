@@ -49,7 +49,7 @@ type LimitResult struct {
 	// Refused are the calls that were made then and that it would refuse now, by reason.
 	Refused map[ledgerv1.Reason]Tally
 	// Periods are those in which a money limit would have refused calls, or have reached
-	// its Trip rung; of a limit per user, by user as well. In the order of time.
+	// its Trip rung; of a limit that counts owners, by owner as well. In the order of time.
 	Periods []Period
 }
 
@@ -64,8 +64,8 @@ func (l LimitResult) Total() (total Tally) {
 // Period is a period of a money limit.
 type Period struct {
 	Start, End time.Time
-	// User is whose period it is, of a limit per user.
-	User string
+	// Owner is whose period it is, of a limit that counts owners.
+	limiterv1.Owner
 	// Spent is what would have been spent at its end, or at the end of the replay.
 	Spent money.Nanos
 	// TrippedAt is when spent would have reached the Trip rung; zero if it would not.

@@ -23,7 +23,7 @@ func settled() ledgerv1.Entry {
 		OpenCall: limiterv1.OpenCall{
 			CallID: "call-1", Tenant: "acme", User: "ana", Tier: "gold", Model: "gpt-4o", Root: "group", Ancestors: []string{"group"}, Tokens: 9,
 			Credential: "acme/key", Groups: []string{"eu, west", "research"}, Labels: map[string]string{"cost-centre": "4711"},
-			Counters: []limiterv1.CallCounters{{Tenant: "acme", Money: []string{"money:Day"}}, {Tenant: "acme", User: "ana", InFlight: []string{"rate:a/b@0"}}},
+			Counters: []limiterv1.CallCounters{{Tenant: "acme", Money: []string{"money:Day"}}, {Tenant: "acme", Owner: limiterv1.Owner{User: "ana"}, InFlight: []string{"rate:a/b@0"}}},
 		},
 		Provider: "openai", ModelAsked: "gpt-4o", ModelUsed: "gpt-4o-2026", Endpoint: "/v1/chat/completions",
 		Streamed: true, Session: "session-1", Held: 6 * money.Cent, PricedAs: ledgerv1.MostExpensive,

@@ -187,7 +187,7 @@ func Calls() Table[Entry] {
 // of alerts and their deliveries.
 func Words() map[string][]string {
 	words := map[string][]string{
-		"budget_limits.per":        {string(limiterv1.PerTenant), string(limiterv1.PerUser)},
+		"budget_limits.per":        stringsOf(limiterv1.Scopes()),
 		"budget_changes.change":    stringsOf(Changes()),
 		"cost_alerts.action":       stringsOf(AlertActions()),
 		"cost_alerts.resolution":   stringsOf(Resolutions()),

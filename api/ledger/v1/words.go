@@ -6,7 +6,7 @@ import limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 type Reason string
 
 // The reasons. Limits are asked in this order, and the first that refuses is
-// reported: the money limits of the tenant, of the user and of each ancestor,
+// reported: the money limits of the tenant, of the user, its groups and its key, and of each ancestor,
 // nearest first, in the order of the TenantBudget; then the rate limits of each
 // in the same order, by the policies' names and in their order.
 const (

@@ -40,18 +40,21 @@ type OpenCall struct {
 	Probe bool `json:"probe,omitempty"`
 	// Tokens is the bound of the call's tokens.
 	Tokens int64 `json:"tokens,omitempty"`
-	// Counters are those that the open call is counted in: of the tenant, of the
-	// user, then of the ancestors, nearest first. So whoever ends the call needs no
+	// Counters are those that the open call is counted in: of the tenant, of its owners
+	// there, then of the ancestors, nearest first. So whoever ends the call needs no
 	// configuration, which may have changed since.
 	Counters []CallCounters `json:"counters,omitempty"`
 }
 
-// CallCounters are the counters of a tenant, or of one user of it, that a call is
-// counted in.
+// Caller is who makes the call.
+func (c OpenCall) Caller() Caller {
+	return Caller{User: c.User, Key: c.Credential, Tier: c.Tier, Groups: c.Groups, Labels: c.Labels}
+}
+
+// CallCounters are the counters of a tenant, or of one owner in it, that a call is counted in.
 type CallCounters struct {
 	Tenant string `json:"tenant"`
-	// User is empty for the counters of the whole tenant.
-	User string `json:"user,omitempty"`
+	Owner
 	// Money are the fields that hold the call's bound.
 	Money []string `json:"money,omitempty"`
 	// InFlight are the fields of the buckets that get a unit back when the call ends.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,13 +35,31 @@ func (s Selector) selectorField() string {
 	for _, part := range []struct {
 		name   string
 		values []string
-	}{{"tiers", s.Tiers}, {"models", s.Models}} {
+	}{{"tiers", s.Tiers}, {"models", s.Models}, {"groups", escaped(s.Groups)}, {"labels", labels(s.Labels)}} {
 		if len(part.values) > 0 {
 			sorted := slices.Sorted(slices.Values(part.values))
 			field.WriteString(";" + part.name + "=" + strings.Join(sorted, ","))
 		}
 	}
 	return field.String()
+}
+
+// escaped are names that may have any character, without those that separate them in a field.
+func escaped(names []string) []string {
+	all := make([]string, len(names))
+	for i, name := range names {
+		all[i] = url.QueryEscape(name)
+	}
+	return all
+}
+
+// labels are labels as they stand in a field: "name=value".
+func labels(of map[string]string) []string {
+	all := make([]string, 0, len(of))
+	for name, value := range of {
+		all = append(all, url.QueryEscape(name)+"="+url.QueryEscape(value))
+	}
+	return all
 }
 
 // MoneyCounter counts the money of the newest period it has seen, and of the one

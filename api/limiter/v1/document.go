@@ -99,23 +99,23 @@ func (t Tenant) ModelsFor(name string) []string {
 	return []string{name}
 }
 
-// OutputCap is the most output tokens that a call of the model by a user of the tier may
-// ask for: the lowest of the caps of the tenant and its ancestors that select it; 0 means
-// none. A level in Shadow caps nothing.
-func (t Tenant) OutputCap(tier, model string) int64 {
-	lowest := t.outputCap(tier, model)
+// OutputCap is the most output tokens that a call of the model by the caller may ask for: the
+// lowest of the caps of the tenant and its ancestors that select it; 0 means none. A level in
+// Shadow caps nothing.
+func (t Tenant) OutputCap(by Caller, model string) int64 {
+	lowest := t.outputCap(by, model)
 	for _, ancestor := range t.Ancestors {
-		lowest = lower(lowest, ancestor.outputCap(tier, model))
+		lowest = lower(lowest, ancestor.outputCap(by, model))
 	}
 	return lowest
 }
 
-func (l Level) outputCap(tier, model string) (lowest int64) {
+func (l Level) outputCap(by Caller, model string) (lowest int64) {
 	if l.Waives() {
 		return 0
 	}
 	for _, c := range l.OutputCaps {
-		if c.Selects(tier, model) {
+		if c.Selects(by, model) {
 			lowest = lower(lowest, c.MaxOutputTokens)
 		}
 	}
@@ -196,15 +196,6 @@ const (
 	Shadow  Enforcement = "Shadow"
 )
 
-// Scope says whether a limit counts a whole tenant together or each user apart.
-type Scope string
-
-// The scopes of a limit.
-const (
-	PerTenant Scope = "Tenant"
-	PerUser   Scope = "User"
-)
-
 // MoneyLimit is an amount of money that may be spent in each period.
 type MoneyLimit struct {
 	Name   string      `json:"name"`
@@ -230,12 +221,11 @@ type Selector struct {
 	// Models are the models, as the provider's price list names them, calls of
 	// which count; none means all.
 	Models []string `json:"models,omitempty"`
-}
-
-// Selects reports whether a call of the model by a user of the tier counts.
-func (s Selector) Selects(tier, model string) bool {
-	return (len(s.Tiers) == 0 || slices.Contains(s.Tiers, tier)) &&
-		(len(s.Models) == 0 || slices.Contains(s.Models, model))
+	// Groups are the groups of which a caller must have one; none means all callers. A limit
+	// per group counts only these.
+	Groups []string `json:"groups,omitempty"`
+	// Labels are the labels, with their values, that a caller must have; none means all callers.
+	Labels map[string]string `json:"labels,omitempty"`
 }
 
 // Unit is what a rate limit counts.
@@ -586,6 +576,9 @@ type Credential struct {
 	Models []string `json:"models,omitempty"`
 	// ActFor is whom the key may call for; nil means nobody but User.
 	ActFor *ActFor `json:"actFor,omitempty"`
+	// Groups and Labels are the caller's; Groups are sorted.
+	Groups []string          `json:"groups,omitempty"`
+	Labels map[string]string `json:"labels,omitempty"`
 	// ExpiresAt is when the key stops working; nil means never.
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 }

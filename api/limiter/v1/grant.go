@@ -11,8 +11,8 @@ import (
 type Grant struct {
 	// Name is that of the BudgetGrant, in the namespace of the budget.
 	Name string `json:"name"`
-	// User is who has it, of a limit per user; empty means everyone.
-	User   string      `json:"user,omitempty"`
+	// Owner is who has it, of a limit that counts owners; the zero Owner is every one of them.
+	Owner
 	Amount money.Nanos `json:"amount"`
 	// StartsAt is from when on it counts, zero for ever since; ExpiresAt is from when
 	// on it does not. Both are by the clock that periods turn by.
@@ -26,13 +26,13 @@ var always = period.Span{Start: time.Unix(0, 0).UTC(), End: time.Date(9999, time
 // MaxGrants is how many grants the limits of a tenant may have together.
 const MaxGrants = 64
 
-// At is the limit as it is for a user at a moment: what is granted then is in its
+// At is the limit as it is for an owner at a moment: what is granted then is in its
 // amount, which is at most money.Max, and it has no grants. The stretch is the time
 // around the moment in which that is so: it ends when a grant starts or expires.
-func (l MoneyLimit) At(now time.Time, user string) (limit MoneyLimit, stretch period.Span) {
+func (l MoneyLimit) At(now time.Time, owner Owner) (limit MoneyLimit, stretch period.Span) {
 	stretch = always
 	for _, grant := range l.Grants {
-		if grant.User != "" && grant.User != user {
+		if !grant.IsTenant() && grant.Owner != owner {
 			continue
 		}
 		if !now.Before(grant.StartsAt) && now.Before(grant.ExpiresAt) {

@@ -15,7 +15,7 @@ func TestGrantsInForce(t *testing.T) {
 	limit := limiterv1.MoneyLimit{Name: "daily", Amount: 5, Grants: []limiterv1.Grant{
 		{Name: "at-once", Amount: 1, ExpiresAt: at(12)},
 		{Name: "later", Amount: 10, StartsAt: at(10), ExpiresAt: at(14)},
-		{Name: "of-ana", User: "ana", Amount: 100, StartsAt: at(11), ExpiresAt: at(13)},
+		{Name: "of-ana", Owner: limiterv1.Owner{User: "ana"}, Amount: 100, StartsAt: at(11), ExpiresAt: at(13)},
 	}}
 	for name, tc := range map[string]struct {
 		now     time.Time
@@ -32,21 +32,21 @@ func TestGrantsInForce(t *testing.T) {
 		"when all are over":                  {at(14), "ana", 5, period.Span{Start: at(14), End: never}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, stretch := limit.At(tc.now, tc.user)
+			got, stretch := limit.At(tc.now, limiterv1.Owner{User: tc.user})
 			if got.Amount != tc.amount || stretch != tc.stretch || len(got.Grants) > 0 {
 				t.Errorf("%d between %s and %s, with %d grants; want %d between %s and %s, and none",
 					got.Amount, stretch.Start, stretch.End, len(got.Grants), tc.amount, tc.stretch.Start, tc.stretch.End)
 			}
-			if again, same := limit.At(stretch.Start, tc.user); again.Amount != tc.amount || same != stretch {
+			if again, same := limit.At(stretch.Start, limiterv1.Owner{User: tc.user}); again.Amount != tc.amount || same != stretch {
 				t.Errorf("at the start of the stretch it is %d in %v", again.Amount, same)
 			}
-			if again, same := limit.At(stretch.End.Add(-1), tc.user); again.Amount != tc.amount || same != stretch {
+			if again, same := limit.At(stretch.End.Add(-1), limiterv1.Owner{User: tc.user}); again.Amount != tc.amount || same != stretch {
 				t.Errorf("at the end of the stretch it is %d in %v", again.Amount, same)
 			}
 		})
 	}
 	limit.Grants[0].Amount = money.Max
-	if got, _ := limit.At(at(11), "ana"); got.Amount != money.Max {
+	if got, _ := limit.At(at(11), limiterv1.Owner{User: "ana"}); got.Amount != money.Max {
 		t.Errorf("the limit is %s with its grants, more than can be counted", got.Amount)
 	}
 }

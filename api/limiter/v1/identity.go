@@ -101,6 +101,8 @@ type Member struct {
 	Tier string `json:"tier,omitempty"`
 	// Groups are the caller's groups in the tenant.
 	Groups []string `json:"groups,omitempty"`
+	// Labels are the caller's labels in the tenant. Each goes before that of the token.
+	Labels map[string]string `json:"labels,omitempty"`
 	// Admin is whether the caller administers the tenant.
 	Admin bool `json:"admin,omitempty"`
 	// Default is whether this tenant pays where the caller belongs to several and says nothing.

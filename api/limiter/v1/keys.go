@@ -99,12 +99,6 @@ const EpochField = "epoch"
 // greater has seen the data of Redis go back.
 const SeqField = "seq"
 
-// UserCountersKey is the hash of the counters that count one user of a tenant under
-// an epoch. Those of other epochs are not looked at any more, and expire.
-func UserCountersKey(root string, epoch Epoch, tenant, user string) string {
-	return shardKey(Shard(root), "user", epoch.Token(), tenant, user)
-}
-
 // CallsKey is the hash of the calls that a session has open, or settled and not
 // yet in the ledger, in a shard: call id -> record. A record is a letter, H for
 // held or S for settled, two packed doubles, and what the session wrote.

@@ -153,7 +153,7 @@ func (p ProbedMoney) contradiction(limit MoneyLimit, level Level) string {
 // ResetsAt: with what is granted to everyone. Its rungs are those of the next grants as
 // well, under which a call may be settled.
 func (l Level) Probed(document MoneyLimit, at time.Time) ProbedMoney {
-	limit, stretch := document.At(at, "")
+	limit, stretch := document.At(at, Owner{})
 	probed := ProbedMoney{MoneyLimit: limit, From: stretch.Start, Until: stretch.End}
 	if trip, ok := l.TripAt(limit); ok {
 		probed.Trip = &trip
@@ -164,7 +164,7 @@ func (l Level) Probed(document MoneyLimit, at time.Time) ProbedMoney {
 	}
 	limits := []MoneyLimit{limit}
 	if len(document.Grants) > 0 {
-		next, _ := document.At(stretch.End, "")
+		next, _ := document.At(stretch.End, Owner{})
 		limits = append(limits, next)
 	}
 	for _, limit := range limits {

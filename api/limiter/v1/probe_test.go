@@ -58,7 +58,7 @@ var granted = limiterv1.Grant{Name: "grant", Amount: 2 * money.USD, ExpiresAt: t
 func TestContradictionOfGrants(t *testing.T) {
 	document := probed()
 	expired := limiterv1.Grant{Name: "expired", Amount: money.USD, ExpiresAt: time.Now().Add(-time.Hour)}
-	anns := limiterv1.Grant{Name: "of a user", User: "ann", Amount: money.USD, ExpiresAt: time.Now().Add(time.Hour)}
+	anns := limiterv1.Grant{Name: "of a user", Owner: limiterv1.Owner{User: "ann"}, Amount: money.USD, ExpiresAt: time.Now().Add(time.Hour)}
 	document.Money[0].Grants = []limiterv1.Grant{expired, granted}
 	document.Money[1].Grants = []limiterv1.Grant{anns}
 	if got := onTheWire(t, answerOf(t, document)).Contradiction(document); got != "" {

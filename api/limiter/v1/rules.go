@@ -129,14 +129,14 @@ func (b Bucket) RetryAfter(debt, need int64) time.Duration {
 	return b.FullIn(debt + need - b.capacity)
 }
 
-// Retention is how long a user's counters are kept after the last period that they
+// Retention is how long an owner's counters are kept after the last period that they
 // count has ended, so that calls that were admitted in it can still be settled. It is
 // also how long buckets alone are kept: a window is at most as long, so that they are
 // full again.
 const Retention = 24 * time.Hour
 
-// ForgetAt is when a user's counters may be forgotten: Retention after now, or after
-// until, the end of the last of the user's current periods, where that is later. A zero
+// ForgetAt is when an owner's counters may be forgotten: Retention after now, or after
+// until, the end of the last of the owner's current periods, where that is later. A zero
 // until is none.
 func ForgetAt(now, until time.Time) time.Time {
 	if until.After(now) {

@@ -101,13 +101,16 @@ type explanation struct {
 	IdentityProvider string `json:"identityProvider,omitempty"`
 	Subject          string `json:"subject,omitempty"`
 	// Actor is the user of the credential, if it made the call for another, who is User.
-	Actor    string `json:"actor,omitempty"`
-	Asked    string `json:"modelAsked"`
-	Model    string `json:"model"`
-	Endpoint string `json:"endpoint"`
-	Bound    string `json:"bound"`
-	Cost     string `json:"cost,omitempty"`
-	Outcome  string `json:"outcome,omitempty"`
+	Actor string `json:"actor,omitempty"`
+	// Groups and Labels are the caller's.
+	Groups   []string          `json:"groups,omitempty"`
+	Labels   map[string]string `json:"labels,omitempty"`
+	Asked    string            `json:"modelAsked"`
+	Model    string            `json:"model"`
+	Endpoint string            `json:"endpoint"`
+	Bound    string            `json:"bound"`
+	Cost     string            `json:"cost,omitempty"`
+	Outcome  string            `json:"outcome,omitempty"`
 	// Output is what the provider was asked for, where that was lowered.
 	Output *loweredOutput `json:"output,omitempty"`
 	// Price is what the cost depended on beside tokens and their prices.
@@ -135,8 +138,10 @@ type priceParts struct {
 
 // standing is how a limit stood when the call came.
 type standing struct {
-	Limit  string `json:"limit"`
-	Per    string `json:"per"`
+	Limit string `json:"limit"`
+	Per   string `json:"per"`
+	// Owner is the user, group or APIKey whose figures these are; empty for those of the tenant.
+	Owner  string `json:"owner,omitempty"`
 	Period string `json:"period"`
 	Spent  string `json:"spent"`
 	Held   string `json:"held"`
@@ -165,7 +170,7 @@ func explain(ctx context.Context, reader *history.Reader, budgets tree, call his
 	tenant := call.Tenant
 	e := &explanation{
 		Call: call.ID, At: call.At, Tenant: tenant, User: call.User, Tier: call.Tier, APIKey: call.Credential,
-		IdentityProvider: call.IdentityProvider, Subject: call.Subject, Actor: call.Actor,
+		IdentityProvider: call.IdentityProvider, Subject: call.Subject, Actor: call.Actor, Groups: call.Groups, Labels: call.Labels,
 		Asked: call.ModelAsked, Model: call.Model, Endpoint: call.Endpoint, Bound: call.Bound.String(), Limits: []standing{},
 	}
 	e.print(call)
@@ -174,7 +179,7 @@ func explain(ctx context.Context, reader *history.Reader, budgets tree, call his
 		ancestors = call.Admission.Ancestors
 	}
 	document := limiterv1.Tenant{Level: limiterv1.Level{Tenant: tenant}}
-	var limits []history.Limit
+	var limits []ownedLimit
 	for i, level := range append([]string{tenant}, ancestors...) {
 		found, err := reader.LimitsAt(ctx, level, call.At)
 		if err != nil {
@@ -182,11 +187,13 @@ func explain(ctx context.Context, reader *history.Reader, budgets tree, call his
 		}
 		above := limiterv1.Level{Tenant: level}
 		for _, limit := range found {
-			limit = limit.For(call.User, call.At)
-			if limit.Selects(call.Tier, call.Model) && (i == 0 || limit.Per == limiterv1.PerTenant) {
-				limits = append(limits, limit)
-				above.Money = append(above.Money, limit.MoneyLimit)
+			if !limit.Selects(call.Caller(), call.Model) || i > 0 && limit.Per != limiterv1.PerTenant {
+				continue
 			}
+			for _, owner := range limit.Owners(limit.Per, call.Caller()) {
+				limits = append(limits, ownedLimit{limit.For(owner, call.At), owner})
+			}
+			above.Money = append(above.Money, limit.MoneyLimit)
 		}
 		if i > 0 {
 			document.Ancestors = append(document.Ancestors, above)
@@ -194,7 +201,7 @@ func explain(ctx context.Context, reader *history.Reader, budgets tree, call his
 	}
 	family := history.Family(document, budgets.budgets)
 	for _, limit := range limits {
-		spent, held, err := reader.Standing(ctx, limit, call, family...)
+		spent, held, err := reader.Standing(ctx, limit.Limit, limit.owner, call, family...)
 		if err != nil {
 			return nil, err
 		}
@@ -204,11 +211,17 @@ func explain(ctx context.Context, reader *history.Reader, budgets tree, call his
 	return e, nil
 }
 
+// ownedLimit is a limit as an owner has it.
+type ownedLimit struct {
+	history.Limit
+	owner limiterv1.Owner
+}
+
 // stood is how a limit stood, and what it said of the call.
-func stood(call history.Call, limit history.Limit, spent, held money.Nanos) standing {
-	s := standing{Limit: limit.Tenant + "/" + limit.Name, Per: string(limit.Per), Period: string(limit.Period), Amount: limit.Amount.String(), Bound: call.Bound.String()}
+func stood(call history.Call, limit ownedLimit, spent, held money.Nanos) standing {
+	s := standing{Limit: limit.Tenant + "/" + limit.Name, Per: string(limit.Per), Owner: limit.owner.Name(), Period: string(limit.Period), Amount: limit.Amount.String(), Bound: call.Bound.String()}
 	r := call.Refusal
-	if s.Exact = r != nil && r.Tenant == limit.Tenant && r.Limit == limit.Name && r.Unit == ""; s.Exact {
+	if s.Exact = r != nil && r.Tenant == limit.Tenant && r.Limit == limit.Name && r.Group == limit.owner.Group && r.Unit == ""; s.Exact {
 		spent, held, limit.Amount = r.Spent, r.Held, r.Amount
 		s.Amount = r.Amount.String()
 	}
@@ -328,6 +341,9 @@ func (e *explanation) explainPrice(a *history.Admission) {
 
 func whyRefused(call history.Call, r *history.LimitRefusal) string {
 	limit := r.Tenant + "/" + r.Limit
+	if r.Group != "" {
+		limit += " of group " + r.Group
+	}
 	switch r.Reason {
 	case ledgerv1.BreakerForced:
 		return fmt.Sprintf("The breaker of tenant %s was forced open: spec.breaker.forced.", r.Tenant)
@@ -404,7 +420,11 @@ func (e *explanation) caller() string {
 	} else {
 		with = "with " + with
 	}
-	return fmt.Sprintf("user %s, tier %s, of tenant %s, %s", e.User, orDash(e.Tier), e.Tenant, with)
+	groups := ""
+	if len(e.Groups) > 0 {
+		groups = ", groups " + strings.Join(e.Groups, ", ")
+	}
+	return fmt.Sprintf("user %s, tier %s%s, of tenant %s, %s", e.User, orDash(e.Tier), groups, e.Tenant, with)
 }
 
 func (e *explanation) model() string {
@@ -421,10 +441,18 @@ func (e *explanation) money() string {
 	return fmt.Sprintf("bound %s, cost %s (%s)", e.Bound, e.Cost, e.Outcome)
 }
 
+// ownerShown is the owner of a limit of which a caller may have several.
+func ownerShown(l standing) string {
+	if l.Per == string(limiterv1.PerGroup) {
+		return l.Owner
+	}
+	return ""
+}
+
 func (e *explanation) limits() table {
 	all := table{cells("LIMIT", "PER", "PERIOD", "SPENT", "HELD", "BOUND", "AMOUNT", "TRIPS AT", "VERDICT")}
 	for _, l := range e.Limits {
-		row := cells(l.Limit, l.Per, l.Period, l.Spent, l.Held, l.Bound, l.Amount, orDash(l.TripsAt))
+		row := cells(l.Limit, strings.TrimSpace(l.Per+" "+ownerShown(l)), l.Period, l.Spent, l.Held, l.Bound, l.Amount, orDash(l.TripsAt))
 		shade := plain
 		if l.Exact {
 			shade = red

@@ -15,8 +15,8 @@ import (
 )
 
 type grantOptions struct {
-	name, limit, user, amount, reason, starts, expires, format string
-	apply                                                      bool
+	name, limit, user, group, key, amount, reason, starts, expires, format string
+	apply                                                                  bool
 }
 
 func newGrant(c *cluster) *cobra.Command {
@@ -38,6 +38,8 @@ print it as YAML, ready for Git. The cluster is not changed unless --apply is se
 	flags.StringVar(&o.name, "name", "", "name of the BudgetGrant (default: the budget's, the limit's and five random letters)")
 	flags.StringVar(&o.limit, "limit", "", "name of the limit in the budget's spec.limits")
 	flags.StringVar(&o.user, "user", "", "user who gets more, for a limit per User (default: every user)")
+	flags.StringVar(&o.group, "group", "", "group that gets more, for a limit per Group (default: every group)")
+	flags.StringVar(&o.key, "key", "", "name of the APIKey that gets more, for a limit per Key (default: every APIKey)")
 	flags.StringVar(&o.amount, "amount", "", "amount in US dollars to add in each of the limit's periods")
 	flags.StringVar(&o.reason, "reason", "", "reason, for the record")
 	flags.StringVar(&o.starts, "starts", "", "start: a time, or a duration from now (default: now)")
@@ -84,7 +86,8 @@ func runGrant(cmd *cobra.Command, c *cluster, o grantOptions, budget string) err
 	grant := &v1alpha1.BudgetGrant{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace},
 		Spec: v1alpha1.BudgetGrantSpec{
-			BudgetRef: v1alpha1.BudgetRef{Name: budget}, Limit: o.limit, User: o.user, Amount: v1alpha1.Amount(o.amount),
+			BudgetRef: v1alpha1.BudgetRef{Name: budget}, Limit: o.limit, User: o.user,
+			Group: v1alpha1.Group(o.group), APIKey: o.key, Amount: v1alpha1.Amount(o.amount),
 			Reason: o.reason, StartsAt: starts, ExpiresAt: *expires,
 		},
 	}

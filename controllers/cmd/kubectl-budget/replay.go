@@ -219,6 +219,8 @@ type limitReport struct {
 type periodReport struct {
 	Limit       string     `json:"limit"`
 	User        string     `json:"user,omitempty"`
+	Group       string     `json:"group,omitempty"`
+	APIKey      string     `json:"apiKey,omitempty"`
 	From        time.Time  `json:"from"`
 	To          time.Time  `json:"to"`
 	Spent       string     `json:"spent"`
@@ -262,7 +264,7 @@ func newReplayReport(budget *v1alpha1.TenantBudget, result replay.Result, unknow
 		for _, p := range limit.Periods {
 			l.TrippedAt, l.ExhaustedAt = earlier(l.TrippedAt, p.TrippedAt), earlier(l.ExhaustedAt, p.ExhaustedAt)
 			r.Periods = append(r.Periods, periodReport{
-				Limit: l.Limit, User: p.User, From: p.Start, To: p.End, Spent: p.Spent.String(),
+				Limit: l.Limit, User: p.User, Group: p.Group, APIKey: p.Key, From: p.Start, To: p.End, Spent: p.Spent.String(),
 				TrippedAt: earlier(nil, p.TrippedAt), ExhaustedAt: earlier(nil, p.ExhaustedAt), Refused: tallyOf(p.Refused),
 			})
 		}

@@ -64,7 +64,7 @@ func (r replayReport) limits() table {
 func (r replayReport) periods() table {
 	all := table{cells("PERIOD OF", "USER", "FROM", "TO", "SPENT", "TRIPPED", "EXHAUSTED", "REFUSED", "COST")}
 	for _, p := range r.Periods {
-		all = append(all, cells(p.Limit, orDash(p.User), moment(p.From), moment(p.To), p.Spent,
+		all = append(all, cells(p.Limit, orDash(p.User+p.Group+p.APIKey), moment(p.From), moment(p.To), p.Spent,
 			at(p.TrippedAt), at(p.ExhaustedAt), fmt.Sprint(p.Refused.Calls), p.Refused.Cost))
 	}
 	return all

@@ -39,8 +39,8 @@ func newTop(c *cluster) *cobra.Command {
 status, with the end of its period and the time at which it will be exhausted at the rate
 of the last minutes. Amounts are in US dollars, or in the currency that AMOUNT names if
 the budget has one. BREAKER is Open on the limit that has opened it, or on all limits if
-it is forced open or a parent's. Of a limit per User, the user who has used most of it is
-shown, from the ledger, if ` + databaseVariable + ` is set.
+it is forced open or a parent's. Of a limit per User, Group or Key, the one that has used
+most of it is shown, from the ledger, if ` + databaseVariable + ` is set.
 
 On a terminal the view refreshes every two seconds, until Ctrl-C, and what there is no
 room for is left out: columns first.`,
@@ -67,7 +67,7 @@ func runTop(ctx context.Context, w io.Writer, c *cluster, o topOptions, names []
 			return err
 		}
 	}
-	users, closeIt, err := o.userLimits(ctx)
+	users, closeIt, err := o.ownerLimits(ctx)
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func runTop(ctx context.Context, w io.Writer, c *cluster, o topOptions, names []
 	}
 	shown.write(w)
 	if !users.known() && slices.ContainsFunc(limits, func(l usedLimit) bool { return l.Per != "" }) {
-		fmt.Fprintf(w, "\nLimits per User: set %s to see who has used most.\n", databaseVariable)
+		fmt.Fprintf(w, "\nLimits per User, Group or Key: set %s to see who has used most.\n", databaseVariable)
 	}
 	return nil
 }
@@ -160,10 +160,12 @@ type usedLimit struct {
 	Budget    string `json:"budget"`
 	Tenant    string `json:"tenant"`
 	Limit     string `json:"limit,omitempty"`
-	// Per is User for a limit of each user, whose figures are those of User, who has used
-	// most of it; empty for a limit of the whole tenant.
-	Per  string `json:"per,omitempty"`
-	User string `json:"user,omitempty"`
+	// Per is User, Group or Key for a limit of each, whose figures are those of the one that has
+	// used most of it, which is User, Group or APIKey; empty for a limit of the whole tenant.
+	Per    string `json:"per,omitempty"`
+	User   string `json:"user,omitempty"`
+	Group  string `json:"group,omitempty"`
+	APIKey string `json:"apiKey,omitempty"`
 	// Amount is with what is granted, of which Granted is a part.
 	Amount  string `json:"amount,omitempty"`
 	Granted string `json:"granted,omitempty"`
@@ -187,7 +189,7 @@ type usedLimit struct {
 
 // usedLimits are the limits of budgets, and a row without a limit for a budget whose
 // status has none. most are the users who have used most of each limit of each user.
-func usedLimits(budgets []v1alpha1.TenantBudget, most map[userLimit]history.UserUsage) []usedLimit {
+func usedLimits(budgets []v1alpha1.TenantBudget, most map[ownerLimit]history.OwnerUsage) []usedLimit {
 	all := []usedLimit{}
 	for _, budget := range budgets {
 		row := usedLimit{Namespace: budget.Namespace, Budget: budget.Name, Tenant: budget.Spec.Tenant, Ready: "Unknown"}
@@ -214,7 +216,7 @@ func usedLimits(budgets []v1alpha1.TenantBudget, most map[userLimit]history.User
 			row.ResetsAt, row.ExhaustsAt = limit.ResetsAt.DeepCopy(), limit.ExhaustsAt
 			all = append(all, row)
 		}
-		all = append(all, usersOf(budget, row, most)...)
+		all = append(all, ownersOf(budget, row, most)...)
 	}
 	slices.SortStableFunc(all, func(a, b usedLimit) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Budget, b.Budget))
@@ -234,10 +236,10 @@ func (l usedLimit) breakerAt() string {
 	return orDash(l.Breaker)
 }
 
-// name is the limit, and the user whose figures are shown.
+// name is the limit, and the user, group or APIKey whose figures are shown.
 func (l usedLimit) name() string {
-	if l.User != "" {
-		return l.Limit + ": " + l.User
+	if owner := l.User + l.Group + l.APIKey; owner != "" {
+		return l.Limit + ": " + owner
 	}
 	return orDash(l.Limit)
 }

@@ -11,6 +11,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/history"
@@ -177,15 +178,15 @@ func TestTopOfUsersInCurrency(t *testing.T) {
 		Limits:   []v1alpha1.MoneyLimit{{Name: "each", Period: "Day", Amount: "2.00", Per: v1alpha1.ScopeUser}},
 	}}
 	for name, tc := range map[string]struct {
-		most map[userLimit]history.UserUsage
+		most map[ownerLimit]history.OwnerUsage
 		want [3]string
 		usd  string
 	}{
 		"nobody is known": {nil, [3]string{"", "", "2.00 EUR"}, "2.50"},
-		"the worst":       {map[userLimit]history.UserUsage{{"acme", "each"}: {User: "bo", Spent: money.USD, Amount: 2500 * money.USD / 1000}}, [3]string{"0.80", "", "2.00 EUR"}, "2.50"},
+		"the worst":       {map[ownerLimit]history.OwnerUsage{{"acme", "each"}: {Owner: limiterv1.Owner{User: "bo"}, Spent: money.USD, Amount: 2500 * money.USD / 1000}}, [3]string{"0.80", "", "2.00 EUR"}, "2.50"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			rows := usersOf(b, usedLimit{}, tc.most)
+			rows := ownersOf(b, usedLimit{}, tc.most)
 			spent, held, amount := rows[0].figures()
 			if got := [3]string{spent, held, amount}; got != tc.want || rows[0].Amount != tc.usd {
 				t.Errorf("got %q and %s USD, want %q and %s", got, rows[0].Amount, tc.want, tc.usd)

@@ -36,7 +36,7 @@ func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder
 		Watches(&v1alpha1.TenantBudget{}, rollout.EnqueueDelayed(c.selecting), builder.WithPredicates(
 			predicate.Or(predicate.Funcs{UpdateFunc: concerns}, predicate.LabelChangedPredicate{}))).
 		Watches(&v1alpha1.ModelProvider{}, rollout.EnqueueLowPriority(c.namingModels), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Watches(&v1alpha1.APIKey{}, rollout.EnqueueDelayed(c.limiting), builder.WithPredicates(otherTier)).
+		Watches(&v1alpha1.APIKey{}, rollout.EnqueueDelayed(c.limiting), builder.WithPredicates(otherCaller)).
 		WatchesMetadata(&corev1.Namespace{}, rollout.EnqueueDelayed(c.reaching), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WatchesRawSource(news.Source(feed.Audience{Objects: c.client, List: &v1alpha1.RateLimitPolicyList{}, Waiting: c.waiting}))
 }

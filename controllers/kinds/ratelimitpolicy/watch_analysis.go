@@ -38,9 +38,11 @@ func dependsOnModels(limit v1alpha1.RateLimit) bool {
 	return len(limit.Models) > 0 || limit.Tokens != nil
 }
 
-func namesTiers(limit v1alpha1.RateLimit) bool { return len(limit.Tiers) > 0 }
+func namesCallers(limit v1alpha1.RateLimit) bool {
+	return len(limit.Tiers) > 0 || len(limit.Groups) > 0
+}
 
-// limiting are the policies that limit the users of a key's budget by their tiers.
+// limiting are the policies that limit the users of a key's budget by their tiers or groups.
 func (c *Controller) limiting(ctx context.Context, object client.Object) []rollout.DelayedRequest {
 	key := object.(*v1alpha1.APIKey)
 	budget := &v1alpha1.TenantBudget{}
@@ -49,12 +51,12 @@ func (c *Controller) limiting(ctx context.Context, object client.Object) []rollo
 	}
 	policies := slices.Concat(c.naming(ctx, budget), c.selectingBudget(ctx, budget))
 	return gathered(slices.DeleteFunc(policies, func(p *v1alpha1.RateLimitPolicy) bool {
-		return !slices.ContainsFunc(p.Spec.Limits, namesTiers)
+		return !slices.ContainsFunc(p.Spec.Limits, namesCallers)
 	}))
 }
 
-// otherTier lets a key pass that is new, gone, or of another tier or budget now.
-var otherTier = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+// otherCaller lets a key pass that is new, gone, or of another tier, budget or other groups now.
+var otherCaller = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 	was, is := e.ObjectOld.(*v1alpha1.APIKey), e.ObjectNew.(*v1alpha1.APIKey)
-	return was.Spec.Tier != is.Spec.Tier || was.Spec.BudgetRef != is.Spec.BudgetRef
+	return was.Spec.Tier != is.Spec.Tier || was.Spec.BudgetRef != is.Spec.BudgetRef || !slices.Equal(was.Spec.Groups, is.Spec.Groups)
 }}

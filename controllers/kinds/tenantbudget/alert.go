@@ -17,7 +17,7 @@ import (
 // after the status, and is retried until it succeeds; recording a rung twice does nothing.
 func (c *Controller) alert(ctx context.Context, s *scope) error {
 	if s.usage == nil {
-		s.memory.recorded, s.memory.users = recordedAlerts{}, userLook{}
+		s.memory.recorded, s.memory.owners = recordedAlerts{}, ownerLook{}
 	}
 	if s.usage == nil || s.Rollout.Err != nil {
 		return nil
@@ -29,7 +29,7 @@ func (c *Controller) alert(ctx context.Context, s *scope) error {
 		}
 		s.memory.recorded.note(alerts)
 	}
-	return c.alertOfUsers(ctx, s, alerts)
+	return c.alertOfOwners(ctx, s, alerts)
 }
 
 // recordAlerts records alerts for those to be told who are to be.
@@ -62,7 +62,7 @@ func (c *Controller) lookAtAlerts(ctx context.Context, s *scope) error {
 // own budgets to raise.
 func (s *scope) alerts() budgetstore.TenantAlerts {
 	own := s.usage.own()
-	alerts := budgetstore.TenantAlerts{Tenant: own.tenant, UID: string(s.Object.UID), Now: own.now, UserRungs: own.userRungs()}
+	alerts := budgetstore.TenantAlerts{Tenant: own.tenant, UID: string(s.Object.UID), Now: own.now, OwnerRungs: own.ownerRungs()}
 	for _, limit := range own.limits {
 		for _, rung := range own.rungsOf(limit.MoneyLimit) {
 			if !limiterv1.Reached(limit.spent, rung.at) {
@@ -130,11 +130,11 @@ func (r *recordedAlerts) note(alerts budgetstore.TenantAlerts) { r.gist = gist(a
 // gist is what there is to record of alerts: not how much more was spent since. Where
 // periods of users turn, there is.
 func gist(alerts budgetstore.TenantAlerts) string {
-	gist := fmt.Sprint(alerts.Tenant, alerts.UserRungs)
+	gist := fmt.Sprint(alerts.Tenant, alerts.OwnerRungs)
 	for _, alert := range alerts.Reached {
 		gist += gistOf(alert)
 	}
 	return gist
 }
 
-func gistOf(alert budgetstore.Alert) string { return fmt.Sprint(alert.Rung, alert.User, alert.Period) }
+func gistOf(alert budgetstore.Alert) string { return fmt.Sprint(alert.Rung, alert.Owner, alert.Period) }

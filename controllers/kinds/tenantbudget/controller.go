@@ -31,11 +31,11 @@ type Documents interface {
 	List(ctx context.Context, ids ...limiterv1.DocumentID) ([]limiterstore.Observation, error)
 }
 
-// Counters are what tenants and their users have spent.
+// Counters are what tenants and the owners in them have spent.
 type Counters interface {
 	Read(ctx context.Context, root, tenant string, limits ...limiterv1.MoneyLimit) (limiterstore.Reading, error)
-	ReadUsers(ctx context.Context, root, tenant string, users []string, limits ...limiterv1.MoneyLimit,
-	) (map[string]map[string]limiterv1.MoneyCounter, error)
+	ReadOwners(ctx context.Context, root, tenant string, owners []limiterv1.Owner, limits ...limiterv1.MoneyLimit,
+	) (map[limiterv1.Owner]map[string]limiterv1.MoneyCounter, error)
 }
 
 // Recounter makes the counters of a tenant valid.
@@ -56,9 +56,9 @@ type Limits interface {
 	Close(ctx context.Context, tenant, uid string) error
 }
 
-// Users finds the users of a tenant.
-type Users interface {
-	ActiveUsers(ctx context.Context, tenant string, since time.Time) ([]string, error)
+// Owners finds the users, groups and APIKeys of a tenant that make calls.
+type Owners interface {
+	ActiveOwners(ctx context.Context, tenant string, per limiterv1.Scope, since time.Time) ([]limiterv1.Owner, error)
 }
 
 // Alerts is where it is kept which rungs were reached.
@@ -71,7 +71,7 @@ type Stores struct {
 	Documents Documents
 	Counters  Counters
 	Limits    Limits
-	Users     Users
+	Owners    Owners
 	Alerts    Alerts
 }
 
@@ -88,7 +88,7 @@ type Controller struct {
 	documents   Documents
 	counters    Counters
 	limits      Limits
-	users       Users
+	owners      Owners
 	alerts      Alerts
 	recounter   Recounter
 	prober      Prober
@@ -108,7 +108,7 @@ func NewController(
 	orphans rollout.Orphans, recorder rollout.Recorder, clock clock.PassiveClock,
 ) *Controller {
 	c := &Controller{
-		client: client, documents: stores.Documents, counters: stores.Counters, limits: stores.Limits, users: stores.Users,
+		client: client, documents: stores.Documents, counters: stores.Counters, limits: stores.Limits, owners: stores.Owners,
 		alerts: stores.Alerts, recounter: recounter, prober: prober, deliverer: deliverer,
 		rateLimiter: rollout.NewStatusRateLimiter(), waiting: feed.NewWaiting(), analyzer: analysis.NewAnalyzer(client, clock.Now),
 	}

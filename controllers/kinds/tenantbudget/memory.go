@@ -12,7 +12,7 @@ import (
 type memory struct {
 	spending spendings
 	recorded recordedAlerts
-	users    userLook
+	owners   ownerLook
 }
 
 // memories are those of all budgets, as far as they were looked at. A budget's own is

@@ -30,10 +30,10 @@ type levelUsage struct {
 	ladder []limiterv1.Rung
 	// limits are those that count the whole tenant, in the order of the budget.
 	limits []limitUsage
-	// userLimits are those that count each user apart; zone is whose calendar they
-	// follow.
-	userLimits []limiterv1.MoneyLimit
-	zone       *time.Location
+	// ownerLimits are those that count each user, group or APIKey apart; zone is whose
+	// calendar they follow.
+	ownerLimits []limiterv1.MoneyLimit
+	zone        *time.Location
 	// forced overrides the breaker; empty leaves it to the limits.
 	forced limiterv1.BreakerState
 	// reason is why it is forced, in the owner's words.
@@ -67,7 +67,7 @@ type limitUsage struct {
 
 // selects reports whether the limit counts some calls of the tenant and not others.
 // It blocks only the calls that it counts, and never opens the breaker.
-func (l limitUsage) selects() bool { return len(l.Tiers) > 0 || len(l.Models) > 0 }
+func (l limitUsage) selects() bool { return !l.IsAll() }
 
 // isNothing reports whether the limit is one of nothing. It refuses in every period, and
 // that its rungs are reached is no news: it was never below them.
@@ -100,12 +100,12 @@ func measure(level limiterv1.Level, counters limiterstore.Reading) (levelUsage, 
 	u := levelUsage{tenant: level.Tenant, now: counters.Now, ladder: level.Ladder, forced: level.Forced, reason: level.ForcedReason, zone: zone, shadow: level.Waives()}
 	for _, limit := range level.Money {
 		if limit.Per != limiterv1.PerTenant {
-			u.userLimits = append(u.userLimits, limit)
+			u.ownerLimits = append(u.ownerLimits, limit)
 			continue
 		}
 		span := period.Containing(limit.Period, zone, counters.Now)
 		base := limit.Amount
-		limit, stretch := limit.At(counters.Now, "")
+		limit, stretch := limit.At(counters.Now, limiterv1.Owner{})
 		l := limitUsage{
 			MoneyLimit: limit, granted: limit.Amount - base, changesAt: stretch.End,
 			tenant: level.Tenant, startedAt: span.Start, resetsAt: span.End, shadow: u.shadow,

@@ -59,6 +59,8 @@ type rung struct {
 	ID          string    `json:"id,omitempty"`
 	Limit       string    `json:"limit,omitempty"`
 	User        string    `json:"user,omitempty"`
+	Group       string    `json:"group,omitempty"`
+	Key         string    `json:"apiKey,omitempty"`
 	Action      string    `json:"action"`
 	AtPercent   int32     `json:"atPercent,omitempty"`
 	Spent       string    `json:"spent,omitempty"`
@@ -69,7 +71,7 @@ type rung struct {
 }
 
 func rungOf(told budgetstore.Told) rung {
-	r := rung{ID: told.AlertID, User: told.User, Action: string(told.Action), Message: told.Message}
+	r := rung{ID: told.AlertID, User: told.User, Group: told.Group, Key: told.Key, Action: string(told.Action), Message: told.Message}
 	if told.Action != ledgerv1.ForceOpen {
 		r.Limit, r.AtPercent, r.Spent, r.Amount = told.Limit, told.AtPercent, told.Spent.String(), told.Amount.String()
 		r.PeriodStart, r.PeriodEnd = told.Period.Start.UTC(), told.Period.End.UTC()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
@@ -13,8 +14,8 @@ import (
 // title is a delivery in one line.
 func title(d letter) string {
 	whose := "tenant " + d.Tenant
-	if d.User != "" && len(d.Others) == 0 {
-		whose = "user " + d.User + " of " + whose
+	if !d.IsTenant() && len(d.Others) == 0 {
+		whose = d.Owner.String() + " of " + whose
 	}
 	in := "Bursar: "
 	if d.cluster != "" {
@@ -41,22 +42,22 @@ func what(d letter) string {
 
 // counted says how many alerts the delivery has, by whose they are: "2 limits and 37 users".
 func counted(d letter) string {
-	limits, users := 0, 0
+	count := map[limiterv1.Scope]int{}
 	for _, told := range d.All() {
-		if told.User == "" {
-			limits++
-		} else {
-			users++
-		}
+		count[told.Scope()]++
 	}
 	var parts []string
-	if limits > 0 {
-		parts = append(parts, number(limits, "limit"))
-	}
-	if users > 0 {
-		parts = append(parts, number(users, "user"))
+	for _, per := range limiterv1.Scopes() {
+		if n := count[per]; n > 0 {
+			parts = append(parts, number(n, countedAs[per]))
+		}
 	}
 	return strings.Join(parts, " and ")
+}
+
+// countedAs is what an alert is counted as, by the scope of its limit.
+var countedAs = map[limiterv1.Scope]string{
+	limiterv1.PerTenant: "limit", limiterv1.PerUser: "user", limiterv1.PerGroup: "group", limiterv1.PerKey: "key",
 }
 
 // number is so many of something.
@@ -125,8 +126,8 @@ func text(budget *v1alpha1.TenantBudget, d letter) string {
 
 // about is what one alert is about.
 func about(d letter) (lines []string) {
-	if d.User != "" {
-		lines = append(lines, "User:    "+d.User)
+	if !d.IsTenant() {
+		lines = append(lines, fmt.Sprintf("%-9s%s", string(d.Owner.Scope())+":", d.Owner.Name()))
 	}
 	if d.Action == ledgerv1.ForceOpen {
 		return lines

@@ -31,9 +31,9 @@ const (
 	confirmAfter = time.Second
 	// mendAgain is how long a tenant is let alone that was counted anew because of what is held.
 	mendAgain = time.Minute
-	// mostUsers is how many users of a tenant are looked at in one audit: others the
-	// next time.
-	mostUsers = 500
+	// mostOwners is how many users, groups and keys of a tenant are looked at in one audit: others
+	// the next time.
+	mostOwners = 500
 )
 
 // DefaultPause is the longest pause between the audits of two tenants, unless another is
@@ -49,7 +49,7 @@ type Documents interface {
 // Counters are what is counted.
 type Counters interface {
 	Now(ctx context.Context, root string) (time.Time, error)
-	Snapshot(ctx context.Context, root, tenant string, fields []string, users []string, userFields []string) (limiterstore.Snapshot, error)
+	Snapshot(ctx context.Context, root, tenant string, limits []limiterv1.MoneyLimit, owners []limiterv1.Owner) (limiterstore.Snapshot, error)
 	Distrust(ctx context.Context, root, tenant string) error
 }
 
@@ -264,12 +264,11 @@ func (a *Auditor) look(ctx context.Context, document limiterv1.Tenant) ([]Findin
 	var before, after recovery.Expected
 	var snapshot limiterstore.Snapshot
 	err := a.ledger.Read(ctx, func(ledger budgetstore.LedgerSnapshot) error {
-		users, err := a.users(ctx, ledger, document)
+		owners, err := a.owners(ctx, ledger, document)
 		if err != nil {
 			return err
 		}
-		fields, userFields := fieldsOf(document.Level)
-		if snapshot, err = a.counters.Snapshot(ctx, document.Root(), document.Tenant, fields, users, userFields); err != nil {
+		if snapshot, err = a.counters.Snapshot(ctx, document.Root(), document.Tenant, document.Money, owners); err != nil {
 			return err
 		}
 		before, err = recovery.Expect(ctx, ledger, document, snapshot.Calls, snapshot.Now)
@@ -288,13 +287,14 @@ func (a *Auditor) look(ctx context.Context, document limiterv1.Tenant) ([]Findin
 	return compare(document.Level, snapshot, before, after), nil
 }
 
-// users are users of the tenant that the ledger knows, from the moment on at which it
-// is read.
-func (a *Auditor) users(ctx context.Context, ledger budgetstore.LedgerSnapshot, document limiterv1.Tenant) ([]string, error) {
+// owners are users, groups and keys of the tenant that the ledger knows, from the moment on at
+// which it is read.
+func (a *Auditor) owners(ctx context.Context, ledger budgetstore.LedgerSnapshot, document limiterv1.Tenant) ([]limiterv1.Owner, error) {
 	if err := ledger.Pin(ctx); err != nil {
 		return nil, err
 	}
-	if _, perUser := fieldsOf(document.Level); len(perUser) == 0 {
+	isOfTenant := func(l limiterv1.MoneyLimit) bool { return l.Per == limiterv1.PerTenant }
+	if document.Money = slices.DeleteFunc(slices.Clone(document.Money), isOfTenant); len(document.Money) == 0 {
 		return nil, nil
 	}
 	now, err := a.counters.Now(ctx, document.Root())
@@ -305,21 +305,10 @@ func (a *Auditor) users(ctx context.Context, ledger budgetstore.LedgerSnapshot, 
 	if err != nil {
 		return nil, err
 	}
-	users := slices.Collect(maps.Keys(recorded.Users))
-	rand.Shuffle(len(users), func(i, j int) { users[i], users[j] = users[j], users[i] })
-	return users[:min(len(users), mostUsers)], nil
-}
-
-// fieldsOf are the fields of the counters of a level, of the tenant and of its users.
-func fieldsOf(level limiterv1.Level) (tenant, user []string) {
-	for _, limit := range level.Money {
-		if limit.Per == limiterv1.PerTenant {
-			tenant = append(tenant, limiterv1.MoneyField(limit))
-		} else {
-			user = append(user, limiterv1.MoneyField(limit))
-		}
-	}
-	return tenant, user
+	delete(recorded, limiterv1.Owner{})
+	owners := slices.Collect(maps.Keys(recorded))
+	rand.Shuffle(len(owners), func(i, j int) { owners[i], owners[j] = owners[j], owners[i] })
+	return owners[:min(len(owners), mostOwners)], nil
 }
 
 // recordDrift records Events of findings that were not there before, and keeps the

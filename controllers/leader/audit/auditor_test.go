@@ -106,7 +106,7 @@ var (
 )
 
 func userKey(user string) string {
-	return limiterv1.UserCountersKey("acme", limiterv1.Epoch{Number: 1}, "acme", user)
+	return limiterv1.CountersKey("acme", limiterv1.Epoch{Number: 1}, "acme", limiterv1.Owner{User: user})
 }
 
 // counter is what stands in Redis, with so much more spent.

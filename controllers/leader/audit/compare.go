@@ -15,10 +15,9 @@ import (
 
 // Finding is a counter that does not say what the ledger says, or that was broken.
 type Finding struct {
-	// Limit is the limit, and User the user whose counter it is; empty for that of the
-	// whole tenant.
+	// Limit is the limit, and Owner whose counter it is.
 	Limit string `json:"limit"`
-	User  string `json:"user,omitempty"`
+	limiterv1.Owner
 	// Start is when the period began.
 	Start time.Time `json:"start"`
 	// Counted is what the limiter counts as spent, and Recorded what the ledger says,
@@ -46,7 +45,7 @@ func (f Finding) key() string {
 	if f.Sums != "" {
 		return "sums/" + f.Start.Format(time.DateOnly)
 	}
-	key := fmt.Sprintf("%s/%s/%d", f.Limit, f.User, f.Start.Unix())
+	key := fmt.Sprintf("%s/%s/%d", f.Limit, f.Owner.Name(), f.Start.Unix())
 	if f.Held {
 		key += "/held"
 	}
@@ -65,8 +64,8 @@ func (f Finding) text() string {
 		return f.Sums
 	}
 	whose := ""
-	if f.User != "" {
-		whose = " of user " + f.User
+	if !f.IsTenant() {
+		whose = " of " + f.Owner.String()
 	}
 	if f.Held {
 		return fmt.Sprintf("limit %s%s counts %s USD as held since %s, but the open calls hold %s USD: the tenant is recounted",
@@ -84,14 +83,11 @@ func compare(level limiterv1.Level, snapshot limiterstore.Snapshot, before, afte
 	var findings []Finding
 	for _, limit := range level.Money {
 		field := limiterv1.MoneyField(limit)
-		if limit.Per == limiterv1.PerTenant {
-			found := between(before.Tenant[field], snapshot.Tenant[field], after.Tenant[field])
-			findings = append(findings, named(limit.Name, "", found)...)
-			continue
-		}
-		for _, user := range slices.Sorted(maps.Keys(snapshot.Users)) {
-			found := between(before.Users[user][field], snapshot.Users[user][field], after.Users[user][field])
-			findings = append(findings, named(limit.Name, user, found)...)
+		for _, owner := range slices.SortedFunc(maps.Keys(snapshot.Counters), byName) {
+			if owner.Scope() == limit.Per && limit.CountsFor(owner) {
+				found := between(before[owner][field], snapshot.Counters[owner][field], after[owner][field])
+				findings = append(findings, named(limit.Name, owner, found)...)
+			}
 		}
 	}
 	if snapshot.Unreadable > 0 {
@@ -103,9 +99,11 @@ func compare(level limiterv1.Level, snapshot limiterstore.Snapshot, before, afte
 	return findings
 }
 
-func named(limit, user string, findings []Finding) []Finding {
+func byName(a, b limiterv1.Owner) int { return strings.Compare(a.String(), b.String()) }
+
+func named(limit string, owner limiterv1.Owner, findings []Finding) []Finding {
 	for i := range findings {
-		findings[i].Limit, findings[i].User = limit, user
+		findings[i].Limit, findings[i].Owner = limit, owner
 	}
 	return findings
 }

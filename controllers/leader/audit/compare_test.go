@@ -80,23 +80,27 @@ func TestCompare(t *testing.T) {
 	}
 	level := limiterv1.Level{Money: []limiterv1.MoneyLimit{
 		limit("daily", limiterv1.PerTenant, period.Day), limit("each", limiterv1.PerUser, period.Month),
+		limit("teams", limiterv1.PerGroup, period.Month),
 	}}
+	level.Money[2].Groups = []string{"bob"}
 	start := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
 	counter := func(spent money.Nanos) limiterv1.MoneyCounter {
 		return limiterv1.MoneyCounter{Start: start, End: start.AddDate(0, 0, 1), Spent: spent}
 	}
-	counters := func(tenant, ann, bob money.Nanos) (map[string]limiterv1.MoneyCounter, map[string]map[string]limiterv1.MoneyCounter) {
-		field := limiterv1.MoneyField(level.Money[1])
-		return map[string]limiterv1.MoneyCounter{limiterv1.MoneyField(level.Money[0]): counter(tenant)},
-			map[string]map[string]limiterv1.MoneyCounter{"ann": {field: counter(ann)}, "bob": {field: counter(bob)}}
+	counters := func(tenant, ann, bob, group, other money.Nanos) map[limiterv1.Owner]map[string]limiterv1.MoneyCounter {
+		field, groups := limiterv1.MoneyField(level.Money[1]), limiterv1.MoneyField(level.Money[2])
+		return map[limiterv1.Owner]map[string]limiterv1.MoneyCounter{
+			{}: {limiterv1.MoneyField(level.Money[0]): counter(tenant)}, {User: "ann"}: {field: counter(ann)}, {User: "bob"}: {field: counter(bob)},
+			{Group: "bob"}: {groups: counter(group)}, {Group: "other"}: {groups: counter(other)},
+		}
 	}
 	var snapshot limiterstore.Snapshot
-	snapshot.Tenant, snapshot.Users = counters(10, 4, 5)
-	var ledger recovery.Expected
-	ledger.Tenant, ledger.Users = counters(9, 4, 6)
+	snapshot.Counters = counters(10, 4, 5, 7, 8)
+	ledger := recovery.Expected(counters(9, 4, 6, 8, 9))
 	want := []Finding{
 		{Limit: "daily", Start: start, Counted: 10, Recorded: 9},
-		{Limit: "each", User: "bob", Start: start, Counted: 5, Recorded: 6},
+		{Limit: "each", Owner: limiterv1.Owner{User: "bob"}, Start: start, Counted: 5, Recorded: 6},
+		{Limit: "teams", Owner: limiterv1.Owner{Group: "bob"}, Start: start, Counted: 7, Recorded: 8},
 	}
 	if diff := cmp.Diff(want, compare(level, snapshot, ledger, ledger)); diff != "" {
 		t.Errorf("findings (-want +got):\n%s", diff)

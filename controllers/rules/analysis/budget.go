@@ -20,6 +20,8 @@ type Around struct {
 	Tiers sets.Set[string]
 	// Succession is nil for a budget that names no successor.
 	Succession *Succession
+	// Groups are those that the callers are known to be in.
+	Groups Groups
 }
 
 // OfTenantBudget finds what is surely not meant in a TenantBudget. The document is what it
@@ -29,6 +31,7 @@ func OfTenantBudget(budget *v1alpha1.TenantBudget, document *limiterv1.Tenant, a
 	spec := budget.Spec
 	f.modelsOf(spec, around.Catalogue)
 	f.tiersOf(spec, around.Tiers)
+	f.groupsOf(spec, around.Groups)
 	f.amounts(spec, field.NewPath("spec", "limits"))
 	if document != nil {
 		f.neverFits(*document, spec, around.Catalogue)
@@ -118,10 +121,10 @@ func NamesModels(spec v1alpha1.TenantBudgetSpec) bool {
 		slices.ContainsFunc(spec.Ladder, func(r v1alpha1.Rung) bool { return len(r.Models) > 0 || r.CheapestModel != nil })
 }
 
-// NamesTiers is whether a budget says something of users of some tiers alone.
-func NamesTiers(spec v1alpha1.TenantBudgetSpec) bool {
-	return slices.ContainsFunc(spec.Limits, func(l v1alpha1.MoneyLimit) bool { return len(l.Tiers) > 0 }) ||
-		slices.ContainsFunc(spec.OutputCaps, func(c v1alpha1.OutputCap) bool { return len(c.Tiers) > 0 })
+// NamesCallers is whether a budget says something of users of some tiers or groups alone.
+func NamesCallers(spec v1alpha1.TenantBudgetSpec) bool {
+	return slices.ContainsFunc(spec.Limits, func(l v1alpha1.MoneyLimit) bool { return len(l.Tiers) > 0 || len(l.Groups) > 0 }) ||
+		slices.ContainsFunc(spec.OutputCaps, func(c v1alpha1.OutputCap) bool { return len(c.Tiers) > 0 || len(c.Groups) > 0 })
 }
 
 // tiersOf finds tiers that a budget names and no key has.

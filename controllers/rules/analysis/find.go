@@ -70,7 +70,7 @@ func (a *Analyzer) TenantBudget(ctx context.Context, budget *v1alpha1.TenantBudg
 	if around.Succession, err = a.succession(ctx, budget); err != nil {
 		return nil, err
 	}
-	if NamesTiers(budget.Spec) {
+	if NamesCallers(budget.Spec) {
 		budgets, err := a.withBelow(ctx, budget)
 		if err != nil {
 			return nil, err
@@ -79,7 +79,11 @@ func (a *Analyzer) TenantBudget(ctx context.Context, budget *v1alpha1.TenantBudg
 		if err != nil {
 			return nil, err
 		}
-		around.Tiers = tiersOf(callers)
+		tokens, err := a.tokens(ctx)
+		if err != nil {
+			return nil, err
+		}
+		around.Tiers, around.Groups = tiersOf(callers), groupsOf(callers, tokens)
 	}
 	return OfTenantBudget(budget, document, around), nil
 }
@@ -113,7 +117,8 @@ func (a *Analyzer) RateLimitPolicy(
 		}
 		targets = append(targets, Target{*document, callers})
 	}
-	return OfRateLimitPolicy(policy, targets, catalogue), nil
+	tokens, err := a.tokens(ctx)
+	return OfRateLimitPolicy(policy, targets, catalogue, tokens), err
 }
 
 // APIKey finds what is surely not meant in an APIKey.
@@ -207,7 +212,11 @@ func (a *Analyzer) members(ctx context.Context, budgets ...client.ObjectKey) (al
 		}
 		for i := range memberships.Items {
 			for _, member := range memberships.Items[i].Spec.Members {
-				all = append(all, callersOf("a member in Membership "+index.KeyOf(&memberships.Items[i]), member.Tier, member.ActFor)...)
+				groups := textsOf(member.Groups)
+				if member.Group != "" {
+					groups = append(groups, member.Group)
+				}
+				all = append(all, callersOf("a member in Membership "+index.KeyOf(&memberships.Items[i]), member.Tier, groups, member.ActFor)...)
 			}
 		}
 	}
@@ -222,20 +231,27 @@ func (a *Analyzer) callers(ctx context.Context, budgets ...client.ObjectKey) ([]
 	}
 	callers, err := a.members(ctx, budgets...)
 	for i := range keys {
-		callers = append(callers, callersOf("APIKey "+index.KeyOf(&keys[i]), keys[i].Spec.Tier, keys[i].Spec.ActFor)...)
+		callers = append(callers, callersOf("APIKey "+index.KeyOf(&keys[i]), keys[i].Spec.Tier, textsOf(keys[i].Spec.Groups), keys[i].Spec.ActFor)...)
 	}
 	return callers, err
 }
 
 // callersOf are who calls with one credential: its user, and those of the tiers that it may name.
-func callersOf(credential string, tier v1alpha1.Tier, actFor *v1alpha1.ActFor) []Caller {
-	callers := []Caller{{credential, string(tier)}}
+func callersOf(credential string, tier v1alpha1.Tier, groups []string, actFor *v1alpha1.ActFor) []Caller {
+	callers := []Caller{{credential, string(tier), groups}}
 	if actFor != nil {
 		for _, tier := range actFor.Tiers {
-			callers = append(callers, Caller{credential, string(tier)})
+			callers = append(callers, Caller{credential, string(tier), groups})
 		}
 	}
 	return callers
+}
+
+func textsOf[T ~string](names []T) (texts []string) {
+	for _, name := range names {
+		texts = append(texts, string(name))
+	}
+	return texts
 }
 
 // OutdatedKeys are the APIKeys of a budget whose condition Warning says something else than what

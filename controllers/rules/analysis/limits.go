@@ -78,8 +78,19 @@ func (f *found) neverReached(spec v1alpha1.TenantBudgetSpec, path *field.Path) {
 
 // countsAllOf is whether all that counts against a limit counts against another one, too.
 func countsAllOf(other, limit v1alpha1.MoneyLimit) bool {
-	isUser := func(l v1alpha1.MoneyLimit) bool { return l.Per == v1alpha1.ScopeUser }
-	return (!isUser(other) || isUser(limit)) && covers(other.Tiers, limit.Tiers) && covers(other.Models, limit.Models)
+	per := cmp.Or(other.Per, v1alpha1.ScopeTenant)
+	return (per == v1alpha1.ScopeTenant || per == limit.Per) && covers(other.Tiers, limit.Tiers) && covers(other.Models, limit.Models) &&
+		covers(other.Groups, limit.Groups) && coversLabels(other.Labels, limit.Labels)
+}
+
+// coversLabels is whether whoever has all of some labels has all of the others.
+func coversLabels(others, labels v1alpha1.CallerLabels) bool {
+	for name, value := range others {
+		if labels[name] != value {
+			return false
+		}
+	}
+	return true
 }
 
 // covers is whether all that one selector selects is selected by another; one that names nothing
@@ -184,7 +195,7 @@ func (c Catalogue) over(document limiterv1.Tenant, models []v1alpha1.ModelName, 
 // say how much it wants.
 func outputOf(document limiterv1.Tenant, model listed) int64 {
 	output := model.MaxOutputTokens
-	for _, lower := range []int64{document.AssumedOutputTokens, document.OutputCap("", model.Name), document.FitOutputTokens} {
+	for _, lower := range []int64{document.AssumedOutputTokens, document.OutputCap(limiterv1.Caller{}, model.Name), document.FitOutputTokens} {
 		if lower > 0 {
 			output = min(output, lower)
 		}

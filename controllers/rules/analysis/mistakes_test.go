@@ -348,6 +348,11 @@ var mistakes = []struct {
 			beside: claude,
 		},
 		{
+			change: `limits[2].groups: [research]`,
+			says:   `spec.limits[2].groups[0]: no APIKey or member whose calls count here is in group "research": they are in no group`,
+			beside: claude,
+		},
+		{
 			change: `fit: {mode: LowerOutput, minOutputTokens: 200000}`,
 			says:   `spec.fit.minOutputTokens: no model has more output tokens than 64000, so that no call is lowered: write less`,
 			beside: claude,

@@ -22,10 +22,14 @@ type Target struct {
 
 // Caller is an APIKey or a member, in words, and its tier, which is empty where it comes with a
 // token.
-type Caller struct{ Name, Tier string }
+type Caller struct {
+	Name, Tier string
+	// Groups are those that it is given, and the one that it is named by.
+	Groups []string
+}
 
 // OfRateLimitPolicy finds what is surely not meant in a RateLimitPolicy.
-func OfRateLimitPolicy(policy *v1alpha1.RateLimitPolicy, targets []Target, catalogue Catalogue) []Warning {
+func OfRateLimitPolicy(policy *v1alpha1.RateLimitPolicy, targets []Target, catalogue Catalogue, tokens Tokens) []Warning {
 	var f found
 	path := field.NewPath("spec", "limits")
 	var documents []limiterv1.Tenant
@@ -33,11 +37,12 @@ func OfRateLimitPolicy(policy *v1alpha1.RateLimitPolicy, targets []Target, catal
 	for _, target := range targets {
 		documents, callers = append(documents, target.Document), append(callers, target.Callers...)
 	}
-	tiers := tiersOf(callers)
+	tiers, groups := tiersOf(callers), groupsOf(callers, tokens)
 	for i, limit := range policy.Spec.Limits {
 		path := path.Index(i)
 		f.unlistedModels(path.Child("models"), limit.Models, catalogue)
 		f.unknownTiers(path.Child("tiers"), limit.Tiers, tiers)
+		f.unknownGroups(path.Child("groups"), limit.Groups, groups)
 		f.bucketTooSmall(path, limit, documents, catalogue)
 		f.rateNeverReached(path, policy.Spec.Limits, i)
 	}
@@ -55,7 +60,9 @@ func (f *found) unlimitedTiers(spec v1alpha1.RateLimitPolicySpec) {
 	}
 	path := field.NewPath("spec", "unlimitedTiers")
 	isOfUsers := func(l v1alpha1.RateLimit) bool { return l.Per == v1alpha1.ScopeUser && l.Concurrent == nil }
-	isOfAll := func(l v1alpha1.RateLimit) bool { return isOfUsers(l) && len(l.Tiers) == 0 }
+	isOfAll := func(l v1alpha1.RateLimit) bool {
+		return isOfUsers(l) && len(l.Tiers) == 0 && len(l.Groups) == 0 && len(l.Labels) == 0
+	}
 	if i := slices.IndexFunc(spec.Limits, isOfAll); i >= 0 {
 		f.noEffect(path, "limit %s selects all tiers, so that Deny refuses nobody: leave it out", spec.Limits[i].Name)
 	} else if !slices.ContainsFunc(spec.Limits, isOfUsers) {
@@ -68,8 +75,9 @@ func (f *found) unlimitedTiers(spec v1alpha1.RateLimitPolicySpec) {
 func (f *found) rateNeverReached(path *field.Path, limits []v1alpha1.RateLimit, at int) {
 	limit := limits[at]
 	for i, other := range limits {
-		countsAll := (other.Per == v1alpha1.ScopeTenant || limit.Per == v1alpha1.ScopeUser) &&
-			covers(other.Tiers, limit.Tiers) && covers(other.Models, limit.Models)
+		countsAll := (other.Per == v1alpha1.ScopeTenant || other.Per == limit.Per) &&
+			covers(other.Tiers, limit.Tiers) && covers(other.Models, limit.Models) &&
+			covers(other.Groups, limit.Groups) && coversLabels(other.Labels, limit.Labels)
 		if i == at || !countsAll || !isBelow(other, limit) {
 			continue
 		}
@@ -139,7 +147,7 @@ func unlimited(tier string, document limiterv1.Tenant) string {
 			if rate.Per != limiterv1.PerUser || rate.Unit == limiterv1.InFlight {
 				continue
 			}
-			if len(rate.Tiers) == 0 || slices.Contains(rate.Tiers, tier) {
+			if (len(rate.Tiers) == 0 || slices.Contains(rate.Tiers, tier)) && len(rate.Groups) == 0 && len(rate.Labels) == 0 {
 				return ""
 			}
 			tiers.Insert(rate.Tiers...)

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"cmp"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -24,7 +25,7 @@ func NewAncestor(
 	budget *v1alpha1.TenantBudget, policies []v1alpha1.RateLimitPolicy, grants []v1alpha1.BudgetGrant,
 ) (Ancestor, field.ErrorList) {
 	shared := Granting(budget, grants)
-	shared = slices.DeleteFunc(shared, func(g v1alpha1.BudgetGrant) bool { return isPerUser(budget, g.Spec.Limit) })
+	shared = slices.DeleteFunc(shared, func(g v1alpha1.BudgetGrant) bool { return countsOwners(budget, g.Spec.Limit) })
 	own := slices.DeleteFunc(Applying(budget.Namespace, policies), func(p v1alpha1.RateLimitPolicy) bool {
 		// What does not matter to descendants is not to change their documents.
 		return !slices.ContainsFunc(p.Spec.Limits, func(l v1alpha1.RateLimit) bool { return l.Per == v1alpha1.ScopeTenant })
@@ -38,10 +39,10 @@ func NewAncestor(
 	return Ancestor{sources: sources, level: level}, nil
 }
 
-// isPerUser reports whether a limit of the budget is for each user.
-func isPerUser(budget *v1alpha1.TenantBudget, limit string) bool {
+// countsOwners reports whether a limit of the budget is for each user, group or APIKey.
+func countsOwners(budget *v1alpha1.TenantBudget, limit string) bool {
 	return slices.ContainsFunc(budget.Spec.Limits, func(l v1alpha1.MoneyLimit) bool {
-		return l.Name == limit && l.Per == v1alpha1.ScopeUser
+		return l.Name == limit && limiterv1.Scope(cmp.Or(l.Per, v1alpha1.ScopeTenant)) != limiterv1.PerTenant
 	})
 }
 

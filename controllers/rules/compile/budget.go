@@ -58,7 +58,7 @@ func fit(fit *v1alpha1.Fit) int64 {
 func outputCaps(caps []v1alpha1.OutputCap) []limiterv1.OutputCap {
 	var compiled []limiterv1.OutputCap
 	for _, c := range caps {
-		compiled = append(compiled, limiterv1.OutputCap{Selector: selector(c.Tiers, c.Models), MaxOutputTokens: c.MaxOutputTokens})
+		compiled = append(compiled, limiterv1.OutputCap{Selector: selector(c.Tiers, c.Models, c.Groups, c.Labels), MaxOutputTokens: c.MaxOutputTokens})
 	}
 	return compiled
 }
@@ -170,15 +170,28 @@ func moneyLimits(
 			Per:      limiterv1.Scope(cmp.Or(limit.Per, v1alpha1.ScopeTenant)),
 			Period:   kind,
 			Amount:   amount,
-			Selector: selector(limit.Tiers, limit.Models),
+			Selector: selector(limit.Tiers, limit.Models, limit.Groups, limit.Labels),
 		})
 	}
 	return compiled, errs
 }
 
 // selector has its names in an order that does not depend on the resource's.
-func selector(tiers []v1alpha1.Tier, models []v1alpha1.ModelName) limiterv1.Selector {
-	return limiterv1.Selector{Tiers: sorted(tiers), Models: sorted(models)}
+func selector(
+	tiers []v1alpha1.Tier, models []v1alpha1.ModelName, groups []v1alpha1.Group, labels v1alpha1.CallerLabels,
+) limiterv1.Selector {
+	return limiterv1.Selector{Tiers: sorted(tiers), Models: sorted(models), Groups: sorted(groups), Labels: callerLabels(labels)}
+}
+
+func callerLabels(labels v1alpha1.CallerLabels) map[string]string {
+	if len(labels) == 0 {
+		return nil
+	}
+	compiled := make(map[string]string, len(labels))
+	for name, value := range labels {
+		compiled[name] = string(value)
+	}
+	return compiled
 }
 
 func sorted[T ~string](names []T) []string {

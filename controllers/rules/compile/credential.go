@@ -21,6 +21,8 @@ func Credentials(key *v1alpha1.APIKey, tenant string) []limiterv1.Credential {
 		Tier:    string(key.Spec.Tier),
 		Models:  key.Spec.Models,
 		ActFor:  actFor(key.Spec.ActFor),
+		Groups:  sorted(key.Spec.Groups),
+		Labels:  callerLabels(key.Spec.Labels),
 	}
 	if key.Spec.ExpiresAt != nil {
 		// In UTC, so that the document does not depend on this machine's zone.

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -24,15 +25,17 @@ func Grant(grant *v1alpha1.BudgetGrant, budget *v1alpha1.TenantBudget) (limiterv
 	if err != nil {
 		errs = append(errs, err)
 	}
-	if grant.Spec.User != "" && budget.Spec.Limits[index].Per != v1alpha1.ScopeUser {
-		errs = append(errs, field.Invalid(path.Child("user"), grant.Spec.User,
-			fmt.Sprintf("must not be set: limit %s is per Tenant, not per User", grant.Spec.Limit)))
+	owner := GrantedTo(grant)
+	if per := limiterv1.Scope(cmp.Or(budget.Spec.Limits[index].Per, v1alpha1.ScopeTenant)); !owner.IsTenant() && owner.Scope() != per {
+		name, value := ownerField(grant)
+		errs = append(errs, field.Invalid(path.Child(name), value,
+			fmt.Sprintf("must not be set: limit %s is per %s, not per %s", grant.Spec.Limit, per, owner.Scope())))
 	}
 	if hasControls(grant.Spec.Reason, "") {
 		errs = append(errs, field.Invalid(path.Child("reason"), grant.Spec.Reason, "must be one line without control characters"))
 	}
 	compiled := limiterv1.Grant{
-		Name: grant.Name, User: grant.Spec.User, Amount: amount, ExpiresAt: grant.Spec.ExpiresAt.UTC(),
+		Name: grant.Name, Owner: owner, Amount: amount, ExpiresAt: grant.Spec.ExpiresAt.UTC(),
 	}
 	if starts := grant.Spec.StartsAt; starts != nil {
 		compiled.StartsAt = starts.UTC()
@@ -41,6 +44,26 @@ func Grant(grant *v1alpha1.BudgetGrant, budget *v1alpha1.TenantBudget) (limiterv
 		}
 	}
 	return compiled, errs
+}
+
+// GrantedTo is whose limit gets more, if it is not every one's.
+func GrantedTo(grant *v1alpha1.BudgetGrant) limiterv1.Owner {
+	owner := limiterv1.Owner{User: grant.Spec.User, Group: string(grant.Spec.Group)}
+	if grant.Spec.APIKey != "" {
+		owner.Key = grant.Namespace + "/" + grant.Spec.APIKey
+	}
+	return owner
+}
+
+// ownerField is the field that says whose limit gets more.
+func ownerField(grant *v1alpha1.BudgetGrant) (name, value string) {
+	switch {
+	case grant.Spec.User != "":
+		return "user", grant.Spec.User
+	case grant.Spec.Group != "":
+		return "group", string(grant.Spec.Group)
+	}
+	return "apiKey", grant.Spec.APIKey
 }
 
 // Granting are those of the grants that count towards limits of the budget, at some

@@ -59,7 +59,7 @@ func TestGrants(t *testing.T) {
 		{Name: "more", Amount: amount, StartsAt: starts.Time, ExpiresAt: noon.Time},
 	}
 	want.Money[1].Grants = daily
-	want.Money[2].Grants = []limiterv1.Grant{{Name: "of-ana", User: "ana", Amount: amount, ExpiresAt: noon.Time}}
+	want.Money[2].Grants = []limiterv1.Grant{{Name: "of-ana", Owner: limiterv1.Owner{User: "ana"}, Amount: amount, ExpiresAt: noon.Time}}
 	got, errs := compile.Tenant(budget(), nil, grants)
 	if diff := cmp.Diff(want, got); diff != "" || len(errs) > 0 {
 		t.Errorf("errors %v; document (-want +got):\n%s", errs, diff)

@@ -88,7 +88,19 @@ func claimMappings(mappings v1alpha1.ClaimMappings) limiterv1.ClaimMappings {
 		Tier:   claimMapping(mappings.Tier),
 		Admin:  claimMapping(mappings.Admin),
 		Groups: claimMapping(mappings.Groups),
+		Labels: labelMappings(mappings.Labels),
 	}
+}
+
+func labelMappings(labels map[string]v1alpha1.ClaimMapping) map[string]limiterv1.ClaimMapping {
+	if len(labels) == 0 {
+		return nil
+	}
+	compiled := make(map[string]limiterv1.ClaimMapping, len(labels))
+	for name, mapping := range labels {
+		compiled[name] = claimMapping(&mapping)
+	}
+	return compiled
 }
 
 func claimMapping(mapping *v1alpha1.ClaimMapping) limiterv1.ClaimMapping {

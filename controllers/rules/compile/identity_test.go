@@ -70,7 +70,7 @@ func TestMembers(t *testing.T) {
 		Spec: v1alpha1.MembershipSpec{
 			IdentityProviderRef: v1alpha1.IdentityProviderRef{Name: "company"},
 			Members: []v1alpha1.Member{
-				{Subject: "Ana", User: "ana", Tier: "gerente", Groups: []string{"research"}, Admin: true, Default: true},
+				{Subject: "Ana", User: "ana", Tier: "gerente", Groups: []v1alpha1.GivenGroup{"research", "eu"}, Labels: v1alpha1.CallerLabels{"team": "search"}, Admin: true, Default: true},
 				{Email: "Eva@ACME.example"}, {Group: "Staff"}, {Group: "staff"},
 			},
 		},
@@ -79,7 +79,7 @@ func TestMembers(t *testing.T) {
 		Sources: []limiterv1.Source{source("Membership", "staff", 3)},
 		Name:    "acme/staff", Tenant: "acme-inc", Provider: "company",
 		Members: []limiterv1.Member{
-			{Subject: "Ana", User: "ana", Tier: "gerente", Groups: []string{"research"}, Admin: true, Default: true},
+			{Subject: "Ana", User: "ana", Tier: "gerente", Groups: []string{"eu", "research"}, Labels: map[string]string{"team": "search"}, Admin: true, Default: true},
 			{Email: "eva@acme.example"}, {Group: "Staff"}, {Group: "staff"},
 		},
 	}

@@ -39,7 +39,7 @@ func Policy(policy *v1alpha1.RateLimitPolicy, namespace string) ([]limiterv1.Rat
 
 func rateLimit(limit v1alpha1.RateLimit, path *field.Path) (limiterv1.RateLimit, field.ErrorList) {
 	var errs field.ErrorList
-	rate := limiterv1.RateLimit{Per: limiterv1.Scope(limit.Per), Selector: selector(limit.Tiers, limit.Models)}
+	rate := limiterv1.RateLimit{Per: limiterv1.Scope(limit.Per), Selector: selector(limit.Tiers, limit.Models, limit.Groups, limit.Labels)}
 
 	countPath := path.Child("requests")
 	switch requests, tokens, concurrent := limit.Requests, limit.Tokens, limit.Concurrent; {
@@ -122,7 +122,7 @@ func limitedTiers(namespace string, policies []v1alpha1.RateLimitPolicy) []limit
 func tiersLimitedBy(limits []v1alpha1.RateLimit) (tiers []string, isAny bool) {
 	tiers = []string{}
 	for _, limit := range limits {
-		if limit.Per != v1alpha1.ScopeUser || limit.Concurrent != nil {
+		if limit.Per != v1alpha1.ScopeUser || limit.Concurrent != nil || len(limit.Groups) > 0 || len(limit.Labels) > 0 {
 			continue
 		}
 		if len(limit.Tiers) == 0 {

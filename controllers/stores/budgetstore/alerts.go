@@ -19,9 +19,8 @@ import (
 // Alert is a rung of a limit that is reached, in one period of the limit.
 type Alert struct {
 	Rung
-	// User is whose spending it is, of a limit of each user; empty where it is the
-	// whole tenant's.
-	User string
+	// Owner is whose spending it is.
+	limiterv1.Owner
 	// Period is the period of the limit in which it was spent.
 	Period period.Span
 	// Spent is what was spent in it when the rung was seen to be reached.
@@ -40,12 +39,12 @@ type Rung struct {
 	AtPercent int32
 }
 
-// UserRung is a rung of a limit of each user.
-type UserRung struct {
+// OwnerRung is a rung of a limit that counts owners.
+type OwnerRung struct {
 	Rung
-	// User is the one user for whom the limit has this rung, by a grant; those of
-	// everybody else are of no user.
-	User string
+	// Owner is the one owner for whom the limit has this rung, by a grant; those of
+	// all others are of the zero Owner.
+	limiterv1.Owner
 	// Period is the period that the limit is in.
 	Period period.Span
 }
@@ -121,24 +120,24 @@ type TenantAlerts struct {
 	// Now is the moment by the clock that periods turn by.
 	Now time.Time
 	// Reached are the rungs that are reached: all that the whole tenant has reached,
-	// and any that users have.
+	// and any that owners have.
 	Reached []Alert
-	// UserRungs are the rungs of limits with per: User, whether or not a user has reached
-	// them: an alert about a user stays unresolved while its rung exists.
-	UserRungs []UserRung
+	// OwnerRungs are the rungs of limits that count owners, whether or not one has reached
+	// them: an alert about an owner stays unresolved while its rung exists.
+	OwnerRungs []OwnerRung
 	// Recipients are who is told of what is new, as far as the filters select it.
 	Recipients []Recipient
 	Filters    []v1alpha1.AlertFilter
 }
 
 // MostAnHour is how many alerts of a tenant are sent within an hour, and how many about its
-// users. Further alerts are recorded, and muted.
+// owners. Further alerts are recorded, and muted.
 const MostAnHour = 60
 
 // reachedAlerts are the rungs that are reached as rows.
 const reachedAlerts = `
 WITH reached AS (
-  SELECT * FROM jsonb_to_recordset(@reached) AS r (limit_name text, user_id text, period_start timestamptz,
+  SELECT * FROM jsonb_to_recordset(@reached) AS r (limit_name text, user_id text, group_name text, credential text, period_start timestamptz,
     period_end timestamptz, action text, at_percent integer, amount_nanos bigint, spent_nanos bigint, message text)
 )`
 
@@ -148,34 +147,34 @@ const reopenAlerts = reachedAlerts + `
 UPDATE cost_alerts AS a SET resolved_at = NULL, resolution = NULL, budget_uid = @uid
 FROM reached AS r
 WHERE a.tenant_id = @tenant AND (a.resolved_at IS NOT NULL OR a.budget_uid <> @uid)
-  AND (a.limit_name, a.user_id, a.period_start, a.action, a.at_percent, a.amount_nanos)
-    = (r.limit_name, r.user_id, r.period_start, r.action, r.at_percent, r.amount_nanos)`
+  AND (a.limit_name, a.user_id, a.group_name, a.credential, a.period_start, a.action, a.at_percent, a.amount_nanos)
+    = (r.limit_name, r.user_id, r.group_name, r.credential, r.period_start, r.action, r.at_percent, r.amount_nanos)`
 
 // raiseAlerts inserts the rows of new alerts and of their deliveries. Of a limit whose period is
 // shorter than a day, even one with a change of clocks, a rung is told once in 24 hours: a
 // brake of five minutes is not to send mail all day. Of several managers,
 // only the first to insert an alert inserts its deliveries.
 const raiseAlerts = reachedAlerts + `, fresh AS (
-  SELECT r.*, row_number() OVER (PARTITION BY r.user_id = '' ORDER BY r.spent_nanos DESC) + (
+  SELECT r.*, row_number() OVER (PARTITION BY r.user_id || r.group_name || r.credential = '' ORDER BY r.spent_nanos DESC) + (
       SELECT count(*) FROM cost_alerts AS a
       WHERE a.tenant_id = @tenant AND NOT a.muted AND a.raised_at > now() - interval '1 hour'
-        AND (a.user_id = '') = (r.user_id = '')) > @most
+        AND (a.user_id || a.group_name || a.credential = '') = (r.user_id || r.group_name || r.credential = '')) > @most
     OR r.period_end - r.period_start < interval '23 hours' AND EXISTS (
       SELECT FROM cost_alerts AS a
       WHERE a.tenant_id = @tenant AND NOT a.muted AND a.raised_at > now() - interval '24 hours'
-        AND (a.limit_name, a.user_id, a.action, a.at_percent, a.amount_nanos)
-          = (r.limit_name, r.user_id, r.action, r.at_percent, r.amount_nanos)) AS muted
+        AND (a.limit_name, a.user_id, a.group_name, a.credential, a.action, a.at_percent, a.amount_nanos)
+          = (r.limit_name, r.user_id, r.group_name, r.credential, r.action, r.at_percent, r.amount_nanos)) AS muted
   FROM reached AS r
   WHERE NOT EXISTS (
     SELECT FROM cost_alerts AS a
     WHERE a.tenant_id = @tenant
-      AND (a.limit_name, a.user_id, a.period_start, a.action, a.at_percent, a.amount_nanos)
-        = (r.limit_name, r.user_id, r.period_start, r.action, r.at_percent, r.amount_nanos))
+      AND (a.limit_name, a.user_id, a.group_name, a.credential, a.period_start, a.action, a.at_percent, a.amount_nanos)
+        = (r.limit_name, r.user_id, r.group_name, r.credential, r.period_start, r.action, r.at_percent, r.amount_nanos))
 ), raised AS (
-  INSERT INTO cost_alerts (tenant_id, budget_uid, limit_name, user_id, period_start, period_end, action, at_percent,
+  INSERT INTO cost_alerts (tenant_id, budget_uid, limit_name, user_id, group_name, credential, period_start, period_end, action, at_percent,
       amount_nanos, spent_nanos, message, muted)
   SELECT @tenant, @uid, fresh.* FROM fresh
-  ON CONFLICT (tenant_id, limit_name, user_id, period_start, action, at_percent, amount_nanos) DO NOTHING
+  ON CONFLICT (tenant_id, limit_name, user_id, group_name, credential, period_start, action, at_percent, amount_nanos) DO NOTHING
   RETURNING alert_id, muted, limit_name, action
 ), told AS (
   INSERT INTO alert_deliveries (alert_id, tenant_id, channel, recipient)
@@ -187,21 +186,23 @@ const raiseAlerts = reachedAlerts + `, fresh AS (
 SELECT count(*) FROM raised`
 
 // resolveAlerts closes the alerts whose cause is gone.
-const resolveAlerts = reachedAlerts + `, user_rungs AS (
-  SELECT * FROM jsonb_to_recordset(@user_rungs) AS r (limit_name text, user_id text, period_start timestamptz,
+const resolveAlerts = reachedAlerts + `, owner_rungs AS (
+  SELECT * FROM jsonb_to_recordset(@owner_rungs) AS r (limit_name text, user_id text, group_name text, credential text, period_start timestamptz,
     action text, at_percent integer, amount_nanos bigint)
 )
 UPDATE cost_alerts AS a
 SET resolved_at = now(), resolution = CASE WHEN period_end <= @now THEN @period_turned ELSE @limit_changed END
 WHERE tenant_id = @tenant AND resolved_at IS NULL AND CASE
-  WHEN user_id = '' THEN (limit_name, period_start, action, at_percent, amount_nanos) NOT IN (
+  WHEN user_id || group_name || credential = '' THEN (limit_name, period_start, action, at_percent, amount_nanos) NOT IN (
     SELECT limit_name, period_start, action, at_percent, amount_nanos FROM reached)
   ELSE NOT EXISTS (
-    SELECT FROM user_rungs AS r
+    SELECT FROM owner_rungs AS r
     WHERE (r.limit_name, r.period_start, r.action, r.at_percent, r.amount_nanos)
         = (a.limit_name, a.period_start, a.action, a.at_percent, a.amount_nanos)
-      AND (r.user_id = a.user_id OR r.user_id = '' AND NOT EXISTS (
-        SELECT FROM user_rungs AS own WHERE (own.limit_name, own.user_id) = (a.limit_name, a.user_id))))
+      AND ((r.user_id, r.group_name, r.credential) = (a.user_id, a.group_name, a.credential)
+        OR r.user_id || r.group_name || r.credential = '' AND NOT EXISTS (
+          SELECT FROM owner_rungs AS own
+          WHERE (own.limit_name, own.user_id, own.group_name, own.credential) = (a.limit_name, a.user_id, a.group_name, a.credential))))
 END`
 
 // Record makes the rows say what is reached now: it raises new alerts, once, even if
@@ -226,21 +227,23 @@ func (a *Alerts) Record(ctx context.Context, alerts TenantAlerts) (raised int, e
 }
 
 func (a TenantAlerts) args() pgx.NamedArgs {
-	reached, userRungs := []map[string]any{}, []map[string]any{}
+	reached, ownerRungs := []map[string]any{}, []map[string]any{}
 	for _, alert := range a.Reached {
 		row := alert.row()
-		row["user_id"], row["spent_nanos"], row["message"] = alert.User, alert.Spent, alert.Message
+		addOwner(row, alert.Owner)
+		row["spent_nanos"], row["message"] = alert.Spent, alert.Message
 		row["period_start"], row["period_end"] = alert.Period.Start, alert.Period.End
 		reached = append(reached, row)
 	}
-	for _, rung := range a.UserRungs {
+	for _, rung := range a.OwnerRungs {
 		row := rung.row()
-		row["user_id"], row["period_start"] = rung.User, rung.Period.Start
-		userRungs = append(userRungs, row)
+		addOwner(row, rung.Owner)
+		row["period_start"] = rung.Period.Start
+		ownerRungs = append(ownerRungs, row)
 	}
 	return pgx.NamedArgs{
 		"tenant": a.Tenant, "uid": a.UID, "now": a.Now, "most": MostAnHour,
-		"reached": reached, "user_rungs": userRungs, "recipients": a.told(),
+		"reached": reached, "owner_rungs": ownerRungs, "recipients": a.told(),
 		"period_turned": ledgerv1.PeriodTurned, "limit_changed": ledgerv1.LimitChanged,
 	}
 }
@@ -261,6 +264,10 @@ func (a TenantAlerts) told() []map[string]any {
 		}
 	}
 	return rows
+}
+
+func addOwner(row map[string]any, owner limiterv1.Owner) {
+	row["user_id"], row["group_name"], row["credential"] = owner.User, owner.Group, owner.Key
 }
 
 // row are the columns of a rung.

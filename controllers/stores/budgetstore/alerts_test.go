@@ -38,8 +38,8 @@ func nextDay(alert budgetstore.Alert) budgetstore.Alert {
 }
 
 // everybodys is the rung of an alert of a user as everybody has it.
-func everybodys(alert budgetstore.Alert) budgetstore.UserRung {
-	return budgetstore.UserRung{Rung: alert.Rung, Period: alert.Period}
+func everybodys(alert budgetstore.Alert) budgetstore.OwnerRung {
+	return budgetstore.OwnerRung{Rung: alert.Rung, Period: alert.Period}
 }
 
 // alerts are those of tenant acme at noon, with two recipients.
@@ -51,10 +51,10 @@ func alerts(reached ...budgetstore.Alert) budgetstore.TenantAlerts {
 }
 
 const alertRows = `
-SELECT limit_name, ' ', action, '@', at_percent, ' of ', amount_nanos / 1000000000, coalesce(' by ' || nullif(user_id, ''), ''),
+SELECT limit_name, ' ', action, '@', at_percent, ' of ', amount_nanos / 1000000000, coalesce(' by ' || nullif(user_id || group_name || credential, ''), ''),
   ' on the ', extract(day FROM period_start AT TIME ZONE 'UTC')::int, coalesce(' ' || resolution, ''),
   CASE WHEN muted THEN ' muted' ELSE '' END
-FROM cost_alerts ORDER BY period_start, limit_name, user_id, at_percent, amount_nanos`
+FROM cost_alerts ORDER BY period_start, limit_name, user_id, credential, group_name, at_percent, amount_nanos`
 
 const deliveryRows = `
 SELECT limit_name, '@', at_percent, ' ', channel, ' ', recipient FROM alert_deliveries JOIN cost_alerts USING (alert_id)
@@ -69,10 +69,15 @@ func TestRecordAlerts(t *testing.T) {
 		return a
 	}
 	everybody := everybodys(mine)
+	of := func(owner limiterv1.Owner) budgetstore.Alert {
+		alert := reached("each", "Warn", 80, five)
+		alert.Owner = owner
+		return alert
+	}
 	granted := by("gerente-1", reached("each", "Warn", 80, six))
-	own := budgetstore.UserRung{Rung: granted.Rung, User: granted.User, Period: granted.Period}
-	withRungs := func(a budgetstore.TenantAlerts, rungs ...budgetstore.UserRung) budgetstore.TenantAlerts {
-		a.UserRungs = rungs
+	own := budgetstore.OwnerRung{Rung: granted.Rung, Owner: granted.Owner, Period: granted.Period}
+	withRungs := func(a budgetstore.TenantAlerts, rungs ...budgetstore.OwnerRung) budgetstore.TenantAlerts {
+		a.OwnerRungs = rungs
 		return a
 	}
 	for name, tc := range map[string]struct {
@@ -105,6 +110,22 @@ func TestRecordAlerts(t *testing.T) {
 			steps:      []budgetstore.TenantAlerts{alerts(warn), alerts(), alerts(warn)},
 			wantRaised: []int{1, 0, 0},
 			want:       []string{"daily Warn@80 of 5 on the 25"},
+		},
+		"a group, a key and a user of the same name": {
+			steps: []budgetstore.TenantAlerts{
+				withRungs(alerts(of(limiterv1.Owner{Group: "research"}), of(limiterv1.Owner{Key: "acme/research"})), everybody),
+				withRungs(alerts(of(limiterv1.Owner{Group: "research"}), by("research", reached("each", "Warn", 80, five))), everybody),
+			},
+			wantRaised: []int{2, 1},
+			want: []string{"each Warn@80 of 5 by acme/research on the 25", "each Warn@80 of 5 by research on the 25",
+				"each Warn@80 of 5 by research on the 25"},
+		},
+		"a group whose limit is raised": {
+			steps: []budgetstore.TenantAlerts{
+				withRungs(alerts(of(limiterv1.Owner{Group: "research"})), everybody), withRungs(alerts(), own),
+			},
+			wantRaised: []int{1, 0},
+			want:       []string{"each Warn@80 of 5 by research on the 25 LimitChanged"},
 		},
 		"users, each once, as each is heard of": {
 			steps: []budgetstore.TenantAlerts{
@@ -223,7 +244,7 @@ func TestFloodOfAlerts(t *testing.T) {
 	flood := alerts(reached("daily", "Trip", 90, money.USD))
 	for i := range budgetstore.MostAnHour + 5 {
 		flood.Reached = append(flood.Reached, by(fmt.Sprintf("user-%d", i), reached("each", "Warn", 80, money.USD)))
-		flood.UserRungs = []budgetstore.UserRung{everybodys(flood.Reached[1])}
+		flood.OwnerRungs = []budgetstore.OwnerRung{everybodys(flood.Reached[1])}
 	}
 	if _, err := store.alerts.Record(t.Context(), flood); err != nil {
 		t.Fatal(err)
@@ -275,16 +296,34 @@ func TestTopSpenders(t *testing.T) {
 	}
 }
 
-// TestActiveUsers: each once, of the tenant alone, and none who has made no call since.
-func TestActiveUsers(t *testing.T) {
+// TestActiveOwners: each once, of the tenant alone, and none who has made no call since.
+func TestActiveOwners(t *testing.T) {
 	dsn := twoTenants(t)
 	insertCall(t, poolAs(t, dsn, "bursar_enforcer"), "a3", "acme", "gerente-1", time.Now(), money.Cent)
 	store := storesOn(poolAs(t, dsn, "bursar_manager"))
-	for ago, want := range map[time.Duration][]string{time.Hour: {"empleado-1", "gerente-1"}, -time.Hour: nil} {
-		users, err := store.ledger.ActiveUsers(t.Context(), "acme", time.Now().Add(-ago))
-		slices.Sort(users)
-		if err != nil || !slices.Equal(users, want) {
-			t.Errorf("active since %s: %v, %v, want %v", ago, users, err, want)
+	if _, err := connectTo(t, dsn).Exec(t.Context(), `UPDATE ai_usage_logs SET groups = '{eu,research}', credential = 'acme/key' WHERE call_id = 'a3'`); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		per  limiterv1.Scope
+		ago  time.Duration
+		want []string
+	}{
+		{limiterv1.PerUser, time.Hour, []string{"empleado-1", "gerente-1"}},
+		{limiterv1.PerGroup, time.Hour, []string{"eu", "research"}},
+		{limiterv1.PerKey, time.Hour, []string{"acme/key", "c"}},
+		{limiterv1.PerUser, -time.Hour, nil},
+	} {
+		owners, err := store.ledger.ActiveOwners(t.Context(), "acme", tc.per, time.Now().Add(-tc.ago))
+		var names []string
+		for _, owner := range owners {
+			if names = append(names, owner.Name()); owner.Scope() != tc.per {
+				t.Errorf("asked for %s: got %v", tc.per, owner)
+			}
+		}
+		slices.Sort(names)
+		if err != nil || !slices.Equal(names, tc.want) {
+			t.Errorf("active per %s since %s: %v, %v, want %v", tc.per, tc.ago, names, err, tc.want)
 		}
 	}
 }

@@ -80,9 +80,9 @@ WITH due AS (
   RETURNING d.*
 )
 SELECT d.bundle::text, d.attempts, d.channel, d.recipient, a.alert_id::text, a.tenant_id, a.budget_uid, a.raised_at,
-  a.limit_name, a.amount_nanos, a.action, a.at_percent, a.user_id, a.period_start, a.period_end, a.spent_nanos, a.message
+  a.limit_name, a.amount_nanos, a.action, a.at_percent, a.user_id, a.group_name, a.credential, a.period_start, a.period_end, a.spent_nanos, a.message
 FROM taken AS d JOIN cost_alerts AS a USING (alert_id)
-ORDER BY a.user_id <> '', a.spent_nanos DESC, a.limit_name, a.user_id`
+ORDER BY a.user_id || a.group_name || a.credential <> '', a.spent_nanos DESC, a.limit_name, a.user_id, a.group_name, a.credential`
 
 // Take takes a delivery that is due, for as long as the lease: nobody else is
 // given it meanwhile. Those of tenants that are busy are left out. It returns nil when none
@@ -100,7 +100,7 @@ func (ds *Deliveries) Take(ctx context.Context, lease time.Duration, busy ...str
 	var all []Told
 	if _, err := pgx.ForEachRow(rows, []any{
 		&d.ID, &d.Attempt, &d.Channel, &d.Address, &t.AlertID, &d.Tenant, &d.UID, &t.RaisedAt,
-		&t.Limit, &t.Amount, &t.Action, &t.AtPercent, &t.User, &t.Period.Start, &t.Period.End, &t.Spent, &t.Message,
+		&t.Limit, &t.Amount, &t.Action, &t.AtPercent, &t.User, &t.Group, &t.Key, &t.Period.Start, &t.Period.End, &t.Spent, &t.Message,
 	}, func() error {
 		all = append(all, t)
 		return nil

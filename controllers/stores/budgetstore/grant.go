@@ -36,8 +36,8 @@ type Grant struct {
 
 const recordGrant = `
 INSERT INTO budget_grants (
-  grant_uid, tenant_id, namespace, grant_name, limit_name, user_id, amount_nanos, reason, starts_at, expires_at, created_at, currency, amount_written, created_by)
-VALUES (@uid, @tenant, @namespace, @name, @limit, nullif(@user, ''), @amount, @reason, @starts, @expires, @created,
+  grant_uid, tenant_id, namespace, grant_name, limit_name, user_id, group_name, credential, amount_nanos, reason, starts_at, expires_at, created_at, currency, amount_written, created_by)
+VALUES (@uid, @tenant, @namespace, @name, @limit, nullif(@user, ''), nullif(@group, ''), nullif(@key, ''), @amount, @reason, @starts, @expires, @created,
         coalesce(nullif(@currency, ''), 'USD'), @written,
         coalesce((SELECT array_agg(DISTINCT user_name ORDER BY user_name) FROM change_requests WHERE object_uid = @uid AND gist = @gist), '{}'))
 ON CONFLICT (grant_uid) DO NOTHING`
@@ -46,7 +46,7 @@ ON CONFLICT (grant_uid) DO NOTHING`
 func (g *Grants) Record(ctx context.Context, grant Grant) error {
 	args := pgx.NamedArgs{
 		"uid": grant.UID, "tenant": grant.Tenant, "namespace": grant.Namespace, "name": grant.Name, "limit": grant.Limit,
-		"user": grant.User, "amount": int64(grant.Amount), "reason": storable(grant.Reason),
+		"user": grant.User, "group": grant.Group, "key": grant.Key, "amount": int64(grant.Amount), "reason": storable(grant.Reason),
 		"starts": nilIfZero(grant.StartsAt), "expires": grant.ExpiresAt, "created": grant.CreatedAt, "gist": grant.Gist, "currency": grant.Currency, "written": grant.Written,
 	}
 	if err := inOrder(ctx, g.pool, args, recordGrant); err != nil {

@@ -15,7 +15,7 @@ import (
 func grantOf(uid, tenant, user string) budgetstore.Grant {
 	created := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	return budgetstore.Grant{
-		Grant: limiterv1.Grant{Name: "report", User: user, Amount: 2 * money.USD, ExpiresAt: created.Add(time.Hour)},
+		Grant: limiterv1.Grant{Name: "report", Owner: limiterv1.Owner{User: user}, Amount: 2 * money.USD, ExpiresAt: created.Add(time.Hour)},
 		UID:   uid, Namespace: "acme", Tenant: tenant, Limit: "daily", Reason: "the report", CreatedAt: created,
 	}
 }
@@ -26,9 +26,11 @@ func TestRecordGrant(t *testing.T) {
 	second.StartsAt = second.CreatedAt.Add(time.Minute)
 	third := grantOf("u3", "acme", "")
 	third.Reason = "the\x00 \xffreport"
+	fourth, fifth := grantOf("u4", "acme", ""), grantOf("u5", "acme", "")
+	fourth.Owner, fifth.Owner = limiterv1.Owner{Group: "eu, west"}, limiterv1.Owner{Key: "acme/ci"}
 	again := first
 	again.Reason = "another story"
-	for _, grant := range []budgetstore.Grant{first, second, third, again} {
+	for _, grant := range []budgetstore.Grant{first, second, third, fourth, fifth, again} {
 		if err := store.grants.Record(t.Context(), grant); err != nil {
 			t.Fatal(err)
 		}
@@ -41,12 +43,14 @@ func TestRecordGrant(t *testing.T) {
 	if err := store.grants.Record(t.Context(), first); err != nil {
 		t.Fatal(err)
 	}
-	got := rows(t, pool, `SELECT grant_uid, ' ', tenant_id, ' ', grant_name, ' ', limit_name, ' ', coalesce(user_id, '-'), ' ', amount_nanos, ' ',
+	got := rows(t, pool, `SELECT grant_uid, ' ', tenant_id, ' ', grant_name, ' ', limit_name, ' ', coalesce(user_id, group_name, credential, '-'), ' ', amount_nanos, ' ',
 reason, ' ', starts_at IS NULL, ' ', expires_at - created_at = interval '1 hour', ' ', withdrawn_at IS NULL FROM budget_grants ORDER BY grant_uid`)
 	want := []string{
 		"u1 acme report daily - 2000000000 the report true true false",
 		"u2 acme report daily ana 2000000000 the report false true true",
 		"u3 acme report daily - 2000000000 the\uFFFD \uFFFDreport true true true",
+		"u4 acme report daily eu, west 2000000000 the report true true true",
+		"u5 acme report daily acme/ci 2000000000 the report true true true",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("rows (-want +got):\n%s", diff)

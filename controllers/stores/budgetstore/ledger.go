@@ -37,16 +37,35 @@ func (r *LedgerReader) Read(ctx context.Context, read func(LedgerSnapshot) error
 	return unanswered(err)
 }
 
-// ActiveUsers are the users of the tenant who have calls in the ledger that were
-// admitted since a moment.
-func (r *LedgerReader) ActiveUsers(ctx context.Context, tenant string, since time.Time) ([]string, error) {
-	const active = "SELECT DISTINCT user_id FROM ai_usage_logs WHERE tenant_id = $1 AND admitted_at >= $2"
-	rows, _ := r.pool.Query(ctx, active, tenant, since) // CollectRows has the error
-	users, err := pgx.CollectRows(rows, pgx.RowTo[string])
+// ActiveOwners are the owners of a scope, within the tenant, that have calls in the ledger that
+// were admitted since a moment. REQUIRES: the scope counts owners.
+func (r *LedgerReader) ActiveOwners(ctx context.Context, tenant string, per limiterv1.Scope, since time.Time) ([]limiterv1.Owner, error) {
+	query := fmt.Sprintf("SELECT DISTINCT %s FROM ai_usage_logs%s WHERE tenant_id = $1 AND admitted_at >= $2", ownerColumn[per], groupsOfEach(per))
+	rows, _ := r.pool.Query(ctx, query, tenant, since) // CollectRows has the error
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
-		return nil, fmt.Errorf("look for the users of tenant %s: %w", tenant, unanswered(err))
+		return nil, fmt.Errorf("look for who has made calls of tenant %s: %w", tenant, unanswered(err))
 	}
-	return users, nil
+	var owners []limiterv1.Owner
+	for _, name := range names {
+		if owner := limiterv1.OwnerOf(per, name); !owner.IsTenant() { // else a call without a key
+			owners = append(owners, owner)
+		}
+	}
+	return owners, nil
+}
+
+// ownerColumn is the expression that names the owner of a call, by the scope of the limit.
+var ownerColumn = map[limiterv1.Scope]string{
+	limiterv1.PerTenant: "''::text", limiterv1.PerUser: "user_id", limiterv1.PerGroup: "of_group.name", limiterv1.PerKey: "credential",
+}
+
+// groupsOfEach joins a call with each of its groups, where these are the owners.
+func groupsOfEach(per limiterv1.Scope) string {
+	if per == limiterv1.PerGroup {
+		return " CROSS JOIN LATERAL unnest(groups) AS of_group (name)"
+	}
+	return ""
 }
 
 // LastAmended is when the ledger last took the true cost of a call in the place of its hold,
@@ -140,53 +159,56 @@ type Spent struct{ Now, Earlier money.Nanos }
 const spentOf = `
 SELECT coalesce(sum(cost_nanos) FILTER (WHERE admitted_at >= @start), 0)::bigint,
        coalesce(sum(cost_nanos) FILTER (WHERE admitted_at < @start), 0)::bigint,
-       %s
-FROM ai_usage_logs
-WHERE %s AND admitted_at >= @earlier AND admitted_at < @end
+       %[1]s
+FROM ai_usage_logs%[2]s
+WHERE %[3]s AND admitted_at >= @earlier AND admitted_at < @end
   AND (cardinality(@tiers::text[]) = 0 OR tier = ANY(@tiers))
   AND (cardinality(@models::text[]) = 0 OR model = ANY(@models))
-%s`
+  AND (cardinality(@groups::text[]) = 0 OR groups && @groups)
+  AND labels @> @labels::jsonb
+GROUP BY %[1]s`
 
-// Spent is what the tenant and those below it spent of what the selector selects,
-// in a period and in the one before it, which begins at earlier.
-func (l LedgerSnapshot) Spent(
-	ctx context.Context, tenant string, selector limiterv1.Selector, earlier, now period.Span,
-) (spent Spent, err error) {
-	query := fmt.Sprintf(spentOf, "''",
-		"(tenant_id = @tenant OR (ancestors <> '{}' AND ancestors @> ARRAY[@tenant::text]))", "")
-	var nobody string
-	err = l.tx.QueryRow(ctx, query, spentArgs(tenant, selector, earlier, now)).Scan(&spent.Now, &spent.Earlier, &nobody)
-	if err != nil {
-		return Spent{}, fmt.Errorf("add up what tenant %s spent: %w", tenant, unanswered(err))
+// SpentByOwner is what was spent of what a limit counts, in a period and in the one before it,
+// which begins at earlier: by the tenant and those below it, or by each owner within it.
+func (l LedgerSnapshot) SpentByOwner(
+	ctx context.Context, tenant string, limit limiterv1.MoneyLimit, earlier, now period.Span,
+) (map[limiterv1.Owner]Spent, error) {
+	whose := "tenant_id = @tenant"
+	if limit.Per == limiterv1.PerTenant {
+		whose = "(tenant_id = @tenant OR (ancestors <> '{}' AND ancestors @> ARRAY[@tenant::text]))"
 	}
-	return spent, nil
-}
-
-// SpentByUser is what each user of the tenant spent.
-func (l LedgerSnapshot) SpentByUser(
-	ctx context.Context, tenant string, selector limiterv1.Selector, earlier, now period.Span,
-) (map[string]Spent, error) {
-	query := fmt.Sprintf(spentOf, "user_id", "tenant_id = @tenant", "GROUP BY user_id")
-	rows, err := l.tx.Query(ctx, query, spentArgs(tenant, selector, earlier, now))
+	query := fmt.Sprintf(spentOf, ownerColumn[limit.Per], groupsOfEach(limit.Per), whose)
+	rows, err := l.tx.Query(ctx, query, pgx.NamedArgs{
+		"tenant": tenant, "tiers": orNone(limit.Tiers), "models": orNone(limit.Models), "groups": orNone(limit.Groups), "labels": labelsOf(limit.Selector),
+		"earlier": earlier.Start, "start": now.Start, "end": now.End,
+	})
 	if err != nil {
-		return nil, fmt.Errorf("add up what users of tenant %s spent: %w", tenant, unanswered(err))
+		return nil, fmt.Errorf("add up what tenant %s spent: %w", tenant, unanswered(err))
 	}
-	spent, user, sum := map[string]Spent{}, "", Spent{}
-	_, err = pgx.ForEachRow(rows, []any{&sum.Now, &sum.Earlier, &user}, func() error {
-		spent[user] = sum
+	spent := map[limiterv1.Owner]Spent{}
+	if limit.Per == limiterv1.PerTenant {
+		spent[limiterv1.Owner{}] = Spent{}
+	}
+	name, sum := "", Spent{}
+	_, err = pgx.ForEachRow(rows, []any{&sum.Now, &sum.Earlier, &name}, func() error {
+		owner := limiterv1.OwnerOf(limit.Per, name)
+		if owner.Scope() == limit.Per && limit.CountsFor(owner) { // else a call without a key, or another group of its caller
+			spent[owner] = sum
+		}
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("add up what users of tenant %s spent: %w", tenant, unanswered(err))
+		return nil, fmt.Errorf("add up what tenant %s spent: %w", tenant, unanswered(err))
 	}
 	return spent, nil
 }
 
-func spentArgs(tenant string, selector limiterv1.Selector, earlier, now period.Span) pgx.NamedArgs {
-	return pgx.NamedArgs{
-		"tenant": tenant, "tiers": orNone(selector.Tiers), "models": orNone(selector.Models),
-		"earlier": earlier.Start, "start": now.Start, "end": now.End,
+// labelsOf are the labels that a selector demands, as the ledger has those of calls.
+func labelsOf(selector limiterv1.Selector) map[string]string {
+	if selector.Labels == nil {
+		return map[string]string{}
 	}
+	return selector.Labels
 }
 
 // orNone is an empty array rather than none, which to SQL is neither empty nor not.

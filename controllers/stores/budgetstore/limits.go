@@ -2,8 +2,8 @@ package budgetstore
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -42,37 +42,42 @@ SET namespace = excluded.namespace, budget = excluded.budget, budget_uid = exclu
 WHERE (tenants.budget_uid, tenants.generation) <> (excluded.budget_uid, excluded.generation)
    OR tenants.withdrawn_at IS NOT NULL`
 
-// wantedLimits are the limits of a Budget as rows. Tiers and models come joined by
-// commas, which no name has: an array of arrays cannot be taken apart row by row.
+// wantedLimits are the limits of a Budget as rows. Tiers, models and groups come as JSON: an
+// array of arrays cannot be taken apart row by row.
 const wantedLimits = `
 WITH wanted AS (
   SELECT limit_name, per, period, amount_nanos, trip_nanos,
-         coalesce(string_to_array(nullif(tiers, ''), ','), '{}') AS tiers,
-         coalesce(string_to_array(nullif(models, ''), ','), '{}') AS models,
+         ARRAY(SELECT jsonb_array_elements_text(tiers)) AS tiers,
+         ARRAY(SELECT jsonb_array_elements_text(models)) AS models,
+         ARRAY(SELECT jsonb_array_elements_text(groups)) AS groups,
+         labels,
          @zone::text AS time_zone, @uid::text AS budget_uid, coalesce(nullif(@currency::text, ''), 'USD') AS currency, amount_written
-  FROM unnest(@names::text[], @pers::text[], @periods::text[], @amounts::bigint[], @trips::bigint[], @tiers::text[], @models::text[], @written::text[])
-    AS w (limit_name, per, period, amount_nanos, trip_nanos, tiers, models, amount_written)
+  FROM unnest(@names::text[], @pers::text[], @periods::text[], @amounts::bigint[], @trips::bigint[], @tiers::jsonb[], @models::jsonb[], @groups::jsonb[], @labels::jsonb[],
+    @written::text[])
+    AS w (limit_name, per, period, amount_nanos, trip_nanos, tiers, models, groups, labels, amount_written)
 )`
 
 const closeChangedLimits = wantedLimits + `
 UPDATE budget_limits SET valid_to = now()
 WHERE tenant_id = @tenant AND valid_to IS NULL AND NOT EXISTS (
   SELECT FROM wanted
-  WHERE (limit_name, per, period, amount_nanos, trip_nanos, tiers, models, time_zone, budget_uid) IS NOT DISTINCT FROM
+  WHERE (limit_name, per, period, amount_nanos, trip_nanos, tiers, models, groups, labels, time_zone, budget_uid) IS NOT DISTINCT FROM
         (budget_limits.limit_name, budget_limits.per, budget_limits.period, budget_limits.amount_nanos, budget_limits.trip_nanos,
-         budget_limits.tiers, budget_limits.models, budget_limits.time_zone, budget_limits.budget_uid)
+         budget_limits.tiers, budget_limits.models, budget_limits.groups, budget_limits.labels, budget_limits.time_zone, budget_limits.budget_uid)
     AND (NOT @known OR (currency, amount_written) = (budget_limits.currency, budget_limits.amount_written)))`
 
 const openMissingLimits = wantedLimits + `
 INSERT INTO budget_limits
-  (tenant_id, generation, limit_name, per, period, amount_nanos, trip_nanos, tiers, models, time_zone, budget_uid, currency, amount_written)
+  (tenant_id, generation, limit_name, per, period, amount_nanos, trip_nanos, tiers, models, groups, labels, time_zone, budget_uid, currency, amount_written)
 SELECT @tenant, @generation, wanted.* FROM wanted
 ON CONFLICT (tenant_id, limit_name) WHERE valid_to IS NULL DO NOTHING`
 
 // Record makes the rows say what is in force now: it closes those of limits that
 // changed or went, and opens those that are missing. Recording again changes nothing.
 func (l *Limits) Record(ctx context.Context, budget Budget) error {
-	var names, pers, periods, tiers, models, written []string
+	var names, pers, periods, written []string
+	var tiers, models, groups [][]string
+	var labels []map[string]string
 	var currency Currency
 	if budget.Change != nil {
 		currency = budget.Change.Currency
@@ -84,8 +89,10 @@ func (l *Limits) Record(ctx context.Context, budget Budget) error {
 		pers = append(pers, string(limit.Per))
 		periods = append(periods, string(limit.Period))
 		amounts = append(amounts, int64(limit.Amount))
-		tiers = append(tiers, strings.Join(limit.Tiers, ","))
-		models = append(models, strings.Join(limit.Models, ","))
+		tiers = append(tiers, orNone(limit.Tiers))
+		models = append(models, orNone(limit.Models))
+		groups = append(groups, orNone(limit.Groups))
+		labels = append(labels, labelsOf(limit.Selector))
 		var trip *money.Nanos
 		if at, ok := budget.TripAt(limit); ok {
 			trip = &at
@@ -96,7 +103,7 @@ func (l *Limits) Record(ctx context.Context, budget Budget) error {
 	args := pgx.NamedArgs{
 		"tenant": budget.Tenant, "namespace": budget.Namespace, "name": budget.Name, "uid": budget.UID,
 		"generation": budget.Generation, "zone": budget.TimeZone,
-		"names": names, "pers": pers, "periods": periods, "amounts": amounts, "trips": trips, "tiers": tiers, "models": models,
+		"names": names, "pers": pers, "periods": periods, "amounts": amounts, "trips": trips, "tiers": asJSON(tiers), "models": asJSON(models), "groups": asJSON(groups), "labels": asJSON(labels),
 		"written": written, "currency": currency.Code, "rate": currency.USDPerUnit, "asof": currency.AsOf, "known": budget.Change != nil,
 	}
 	statements := []string{recordTenant, closeChangedLimits, openMissingLimits}
@@ -110,6 +117,15 @@ func (l *Limits) Record(ctx context.Context, budget Budget) error {
 		return fmt.Errorf("record the limits of tenant %s: %w", budget.Tenant, err)
 	}
 	return nil
+}
+
+// asJSON are values, each as JSON.
+func asJSON[T any](values []T) []json.RawMessage {
+	all := make([]json.RawMessage, len(values))
+	for i, value := range values {
+		all[i], _ = json.Marshal(value) // texts are always JSON
+	}
+	return all
 }
 
 const withdrawTenant = `

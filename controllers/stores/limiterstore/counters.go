@@ -83,35 +83,35 @@ func countersOf(tenant string, values []any, limits []limiterv1.MoneyLimit) (map
 	return counters, nil
 }
 
-// ReadUsers reads the counters that users of a tenant have of limits of each user,
-// by user and field, under the epoch that is valid. It is ErrNotValid when none is.
-func (c *Counters) ReadUsers(
-	ctx context.Context, root, tenant string, users []string, limits ...limiterv1.MoneyLimit,
-) (map[string]map[string]limiterv1.MoneyCounter, error) {
+// ReadOwners reads the counters that owners within a tenant have of limits, by owner and
+// field, under the epoch that is valid. It is ErrNotValid when none is.
+func (c *Counters) ReadOwners(
+	ctx context.Context, root, tenant string, owners []limiterv1.Owner, limits ...limiterv1.MoneyLimit,
+) (map[limiterv1.Owner]map[string]limiterv1.MoneyCounter, error) {
 	epoch, _, err := readEpoch(ctx, c.client)
 	if err != nil {
 		return nil, err
 	}
 	if epoch.State != limiterv1.EpochValid {
-		return nil, fmt.Errorf("users of tenant %s: %w", tenant, ErrNotValid)
+		return nil, fmt.Errorf("owners in tenant %s: %w", tenant, ErrNotValid)
 	}
 	var fields []string
 	for _, limit := range limits {
 		fields = append(fields, limiterv1.MoneyField(limit))
 	}
-	answers := make([]*redis.SliceCmd, len(users))
+	answers := make([]*redis.SliceCmd, len(owners))
 	_, err = c.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		for i, user := range users {
-			answers[i] = pipe.HMGet(ctx, limiterv1.UserCountersKey(root, epoch, tenant, user), fields...)
+		for i, owner := range owners {
+			answers[i] = pipe.HMGet(ctx, limiterv1.CountersKey(root, epoch, tenant, owner), fields...)
 		}
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read counters of users of tenant %s: %w", tenant, unanswered(err))
+		return nil, fmt.Errorf("read counters of owners in tenant %s: %w", tenant, unanswered(err))
 	}
-	counters := map[string]map[string]limiterv1.MoneyCounter{}
-	for i, user := range users {
-		if counters[user], err = countersOf(tenant, answers[i].Val(), limits); err != nil {
+	counters := map[limiterv1.Owner]map[string]limiterv1.MoneyCounter{}
+	for i, owner := range owners {
+		if counters[owner], err = countersOf(tenant, answers[i].Val(), limits); err != nil {
 			return nil, err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
@@ -46,7 +47,7 @@ func TestNoSnapshotOfAnEarlierEpoch(t *testing.T) {
 	found, err := epochs.Inspect(t.Context())
 	testkit.Must(t, err)
 	snapshot := func() error {
-		_, err := counters.Snapshot(t.Context(), "acme", "acme", []string{"money:Day"}, nil, nil)
+		_, err := counters.Snapshot(t.Context(), "acme", "acme", []limiterv1.MoneyLimit{{Per: limiterv1.PerTenant, Period: period.Day}}, nil)
 		return err
 	}
 	for number := range int64(2) {

@@ -1,8 +1,8 @@
--- Sets counters of a tenant, or of one user of it, while the tenant is suspended,
+-- Sets counters of a tenant, or of one owner in it, while the tenant is suspended,
 -- and resumes the tenant if asked to.
 --
 -- KEYS[1]   counters of the tenant: hash
--- KEYS[2]   counters to set: the tenant's again, or a user's
+-- KEYS[2]   counters to set: the tenant's again, or a user's, a group's or an API key's
 --
 -- ARGV[1]   number of the epoch
 -- ARGV[2]   ticket with which the tenant was suspended
@@ -15,7 +15,8 @@
 if redis.call('HGET', KEYS[1], 'epoch') ~= 'closed:' .. ARGV[1] .. ':' .. ARGV[2] then return 0 end
 if #ARGV > 4 then redis.call('HSET', KEYS[2], unpack(ARGV, 5)) end
 if KEYS[2] ~= KEYS[1] then -- what is set is not unknown any more
-  for i = 5, #ARGV, 2 do redis.call('HDEL', KEYS[1], 'unknown:users:' .. ARGV[i] .. '\0' .. KEYS[2]) end
+  local word = string.match(KEYS[2], '^bursar:{%d+}:(%a+):')
+  for i = 5, #ARGV, 2 do redis.call('HDEL', KEYS[1], 'unknown:' .. word .. 's:' .. ARGV[i] .. '\0' .. KEYS[2]) end
 end
 if ARGV[4] ~= '0' then redis.call('PEXPIREAT', KEYS[2], ARGV[4]) end
 if ARGV[3] == '1' then redis.call('HSET', KEYS[1], 'epoch', ARGV[1]) end

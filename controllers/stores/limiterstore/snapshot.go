@@ -20,18 +20,17 @@ var ErrBusy = errors.New("too many changes, or too many calls on their way to th
 // mostAtOnce is how many calls are read at once.
 const mostAtOnce = 20_000
 
-// Snapshot is the counters of a tenant and of some users, and the calls in the shard
+// Snapshot is the counters of a tenant and of some owners in it, and the calls in the shard
 // that are not in the ledger or were not when they settled, all at one moment.
 type Snapshot struct {
 	// Now is that moment, by the clock that periods turn by.
 	Now time.Time
 	// Epoch is the token of the epoch under which the counters are valid.
 	Epoch string
-	// Tenant are counters by their fields, Users those of users by their names; one
-	// that never counted is absent.
-	Tenant map[string]limiterv1.MoneyCounter
-	Users  map[string]map[string]limiterv1.MoneyCounter
-	Calls  []StoredCall
+	// Counters are those of the tenant and of the owners, by their fields; one that never
+	// counted is absent.
+	Counters map[limiterv1.Owner]map[string]limiterv1.MoneyCounter
+	Calls    []StoredCall
 	// Unreadable is how many records of calls there are that nobody can read.
 	Unreadable int
 	// Broken counts what scripts found broken in the counters of the tenant and of its
@@ -53,11 +52,15 @@ func decodeBroken(fields map[string]string) map[string]int64 {
 	return broken
 }
 
-// Snapshot reads fields of the counters of a tenant in the budget tree with the root,
-// and of its users. It is ErrNotValid when some of them are being set, or wait for that, as
+// Snapshot reads the counters of money limits of a tenant in the budget tree with the root,
+// and of owners there. It is ErrNotValid when some of them are being set, or wait for that, as
 // they do if they are of another epoch than is open: calls have ended that do not count there.
 // It is ErrBusy when they cannot be read at one moment.
-func (c *Counters) Snapshot(ctx context.Context, root, tenant string, fields []string, users []string, userFields []string) (Snapshot, error) {
+func (c *Counters) Snapshot(ctx context.Context, root, tenant string, limits []limiterv1.MoneyLimit, owners []limiterv1.Owner) (Snapshot, error) {
+	fields := map[limiterv1.Scope][]string{}
+	for _, limit := range limits {
+		fields[limit.Per] = append(fields[limit.Per], limiterv1.MoneyField(limit))
+	}
 	shard := limiterv1.Shard(root)
 	token, err := c.client.HGet(ctx, limiterv1.TenantCountersKey(root, tenant), limiterv1.EpochField).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
@@ -68,14 +71,14 @@ func (c *Counters) Snapshot(ctx context.Context, root, tenant string, fields []s
 		return Snapshot{}, err
 	}
 	pipe := c.client.TxPipeline()
-	asked := append([]any{limiterv1.EpochField}, anys(fields)...)
+	asked := append([]any{limiterv1.EpochField}, anys(fields[limiterv1.PerTenant])...)
 	ofTenant := pipe.Eval(ctx, limiterv1.ClockLua+countersLua, countersKeys(root, tenant), asked...)
 	all := pipe.HGetAll(ctx, limiterv1.TenantCountersKey(root, tenant))
 	open := pipe.Get(ctx, limiterv1.ShardEpochKey(shard))
-	ofUsers := make([]*redis.SliceCmd, len(users))
-	if len(userFields) > 0 {
-		for i, user := range users {
-			ofUsers[i] = pipe.HMGet(ctx, userCountersKey(root, token, tenant, user), userFields...)
+	ofOwners := make([]*redis.SliceCmd, len(owners))
+	for i, owner := range owners {
+		if of := fields[owner.Scope()]; len(of) > 0 {
+			ofOwners[i] = pipe.HMGet(ctx, limiterv1.CountersKey(root, epochOf(token), tenant, owner), of...)
 		}
 	}
 	records := make([]*redis.MapStringStringCmd, len(sessions))
@@ -91,18 +94,18 @@ func (c *Counters) Snapshot(ctx context.Context, root, tenant string, fields []s
 	}
 	answer := ofTenant.Val().([]any)
 	switch now, _ := answer[1].(string); {
-	case now != token || open.Val() != token || !areValid(all.Val(), fields, userFields):
+	case now != token || open.Val() != token || !areValid(all.Val(), limits):
 		return Snapshot{}, fmt.Errorf("tenant %s: %w", tenant, ErrNotValid)
 	case !sameNames(sessions, after):
 		return Snapshot{}, ErrBusy // one that came has calls that were not read
 	}
 	milliseconds, _ := answer[0].(int64)
-	snapshot := Snapshot{Now: time.UnixMilli(milliseconds).UTC(), Epoch: token, Users: map[string]map[string]limiterv1.MoneyCounter{}}
+	snapshot := Snapshot{Now: time.UnixMilli(milliseconds).UTC(), Epoch: token, Counters: map[limiterv1.Owner]map[string]limiterv1.MoneyCounter{}}
 	snapshot.Broken = decodeBroken(all.Val())
-	snapshot.Tenant = decodeCounters(fields, answer[2:])
-	for i, user := range users {
-		if ofUsers[i] != nil {
-			snapshot.Users[user] = decodeCounters(userFields, ofUsers[i].Val())
+	snapshot.Counters[limiterv1.Owner{}] = decodeCounters(fields[limiterv1.PerTenant], answer[2:])
+	for i, owner := range owners {
+		if ofOwners[i] != nil {
+			snapshot.Counters[owner] = decodeCounters(fields[owner.Scope()], ofOwners[i].Val())
 		}
 	}
 	for i, session := range sessions {
@@ -123,16 +126,11 @@ func unreadableBodies(calls []StoredCall) (unreadable int) {
 	return unreadable
 }
 
-// areValid reports whether the fields of a tenant's counters say that those of the tenant
-// and those of its users are valid.
-func areValid(counters map[string]string, fields, userFields []string) bool {
-	for _, field := range fields {
-		if counters[validField(field)] == "" {
-			return false
-		}
-	}
-	for _, field := range userFields {
-		if counters[validField("users:"+field)] == "" {
+// areValid reports whether the fields of a tenant's counters say that those of the limits are
+// valid, of the tenant and of owners.
+func areValid(counters map[string]string, limits []limiterv1.MoneyLimit) bool {
+	for _, limit := range limits {
+		if counters[validField(limiterv1.FieldOfAll(limit.Per, limiterv1.MoneyField(limit)))] == "" {
 			return false
 		}
 	}
@@ -188,8 +186,8 @@ func anys(values []string) []any {
 	return all
 }
 
-// userCountersKey is limiterv1.UserCountersKey under the epoch with the token.
-func userCountersKey(root, token, tenant, user string) string {
+// epochOf is the epoch with the token.
+func epochOf(token string) limiterv1.Epoch {
 	number, _ := strconv.ParseInt(token, 10, 64)
-	return limiterv1.UserCountersKey(root, limiterv1.Epoch{Number: number}, tenant, user)
+	return limiterv1.Epoch{Number: number}
 }

@@ -332,7 +332,7 @@ func TestUserCounters(t *testing.T) {
 	store := newStore(t)
 	ctx := t.Context()
 	each := limiterv1.MoneyLimit{Period: period.Day}
-	if none, err := store.ReadUsers(ctx, "root", "acme", []string{"gerente-1"}, each); !errors.Is(err, limiterstore.ErrNotValid) {
+	if none, err := store.ReadOwners(ctx, "root", "acme", []limiterv1.Owner{{User: "gerente-1"}}, each); !errors.Is(err, limiterstore.ErrNotValid) {
 		t.Errorf("without an epoch: %+v, %v, want %v", none, err, limiterstore.ErrNotValid)
 	}
 	span := period.Containing(period.Day, time.UTC, time.Now())
@@ -346,7 +346,7 @@ func TestUserCounters(t *testing.T) {
 		t.Fatal(err)
 	}
 	key := func(epoch limiterv1.Epoch, user string) string {
-		return limiterv1.UserCountersKey("root", epoch, "acme", user)
+		return limiterv1.CountersKey("root", epoch, "acme", limiterv1.Owner{User: user})
 	}
 	field := limiterv1.MoneyField(each)
 	for _, err := range []error{
@@ -358,19 +358,19 @@ func TestUserCounters(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	counters, err := store.ReadUsers(ctx, "root", "acme", []string{"gerente-1", "of the epoch before", "nobody"}, limiterv1.MoneyLimit{Period: period.Month}, each)
+	counters, err := store.ReadOwners(ctx, "root", "acme", []limiterv1.Owner{{User: "gerente-1"}, {User: "of the epoch before"}, {User: "nobody"}, {Group: "gerente-1"}}, limiterv1.MoneyLimit{Period: period.Month}, each)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[string]map[string]limiterv1.MoneyCounter{
-		"gerente-1": {field: want}, "of the epoch before": {}, "nobody": {},
+	if diff := cmp.Diff(map[limiterv1.Owner]map[string]limiterv1.MoneyCounter{
+		{User: "gerente-1"}: {field: want}, {User: "of the epoch before"}: {}, {User: "nobody"}: {}, {Group: "gerente-1"}: {},
 	}, counters); diff != "" {
 		t.Errorf("counters (-want +got):\n%s", diff)
 	}
 	if err := client.HSet(ctx, key(epoch, "gerente-1"), field, "not a counter").Err(); err != nil {
 		t.Fatal(err)
 	}
-	if broken, err := store.ReadUsers(ctx, "root", "acme", []string{"gerente-1"}, each); err == nil {
+	if broken, err := store.ReadOwners(ctx, "root", "acme", []limiterv1.Owner{{User: "gerente-1"}}, each); err == nil {
 		t.Errorf("a broken counter was read as %+v", broken)
 	}
 }
@@ -410,12 +410,12 @@ func TestCountersOfManyUsers(t *testing.T) {
 	defer func() { _ = counted.Close() }()
 	var got roundTrips
 	counted.AddHook(&got)
-	users := make([]string, 1000)
+	users := make([]limiterv1.Owner, 1000)
 	for i := range users {
-		users[i] = fmt.Sprint("user-", i)
+		users[i] = limiterv1.Owner{User: fmt.Sprint("user-", i)}
 	}
 	daily, monthly := limiterv1.MoneyLimit{Period: period.Day}, limiterv1.MoneyLimit{Period: period.Month}
-	counters, err := limiterstore.NewCounters(counted).ReadUsers(t.Context(), "root", "acme", users, daily, monthly)
+	counters, err := limiterstore.NewCounters(counted).ReadOwners(t.Context(), "root", "acme", users, daily, monthly)
 	if err != nil || len(counters) != len(users) {
 		t.Fatalf("counters of %d users, %v, want %d", len(counters), err, len(users))
 	}

@@ -12,7 +12,8 @@
 -- The field 'epoch' is the number of the epoch while calls are admitted, and
 -- "closed:<number>:<ticket>" while the tenant is suspended. A field 'valid:<what>' says that the
 -- counters of that are valid: 'valid:<field>' the counter in that field,
--- 'valid:users:<field>' the counters in that field of all users.
+-- 'valid:users:<field>' the counters in that field of all users, and likewise with groups and
+-- keys.
 --
 -- Answers {state, what is wanted and not valid...}, where state is
 --   'valid'        all is valid, and the tenant not suspended

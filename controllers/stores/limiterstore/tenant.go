@@ -50,8 +50,8 @@ type SuspendedTenant struct {
 // validField is the field that says that the counters of something are valid.
 func validField(what string) string { return "valid:" + what }
 
-// unknownPrefix begins the fields of a tenant's counters that name counters of users of
-// which the scripts have found an amount broken: the prefix, "users:<field>", a NUL, the key.
+// unknownPrefix begins the fields of a tenant's counters that name counters of owners of which
+// the scripts have found an amount broken: the prefix, limiterv1.FieldOfAll, a NUL, the key.
 const unknownPrefix = "unknown:"
 
 // SuspendTenant suspends a tenant some of whose wanted counters are not valid under the
@@ -123,27 +123,27 @@ func (c *Counters) Valid(ctx context.Context, tenant TenantCounters, wanted ...s
 	return answer[0] == tenant.Epoch.Token(), valid, nil
 }
 
-// UnknownUsers are the users of whose counters an amount is unknown, by what of users has
+// UnknownOwners are the owners of whose counters an amount is unknown, by what of them has
 // to be set.
-func (c *SuspendedTenant) UnknownUsers(ctx context.Context) (map[string][]string, error) {
+func (c *SuspendedTenant) UnknownOwners(ctx context.Context) (map[string][]limiterv1.Owner, error) {
 	fields, err := c.client.HKeys(ctx, c.key()).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read the counters of tenant %s: %w", c.Tenant, err)
 	}
-	unknown := map[string][]string{}
+	unknown := map[string][]limiterv1.Owner{}
 	for _, field := range fields {
 		what, key, _ := strings.Cut(strings.TrimPrefix(field, unknownPrefix), "\x00")
-		user, is := strings.CutPrefix(key, limiterv1.UserCountersKey(c.Root, c.Epoch, c.Tenant, ""))
+		owner, is := limiterv1.OwnerOfKey(c.Root, c.Epoch, c.Tenant, key)
 		if is && strings.HasPrefix(field, unknownPrefix) {
-			unknown[what] = append(unknown[what], user)
+			unknown[what] = append(unknown[what], owner)
 		}
 	}
 	return unknown, nil
 }
 
-// SetUser sets counters of a user, which may be forgotten at a time.
-func (c *SuspendedTenant) SetUser(ctx context.Context, user string, counters map[string][]byte, forget time.Time) error {
-	key := limiterv1.UserCountersKey(c.Root, c.Epoch, c.Tenant, user)
+// SetOwner sets counters of an owner, which may be forgotten at a time.
+func (c *SuspendedTenant) SetOwner(ctx context.Context, owner limiterv1.Owner, counters map[string][]byte, forget time.Time) error {
+	key := limiterv1.CountersKey(c.Root, c.Epoch, c.Tenant, owner)
 	return c.set(ctx, key, false, forget.UnixMilli(), fields(counters))
 }
 

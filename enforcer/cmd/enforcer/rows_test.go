@@ -105,7 +105,7 @@ func (w *world) differences(rows map[string]row) (all []error) {
 	for who, want := range spent {
 		key := ofTenant
 		if who != "tenant" {
-			key = limiterv1.UserCountersKey("acme", limiterv1.Epoch{Number: w.epoch}, "acme", who)
+			key = limiterv1.CountersKey("acme", limiterv1.Epoch{Number: w.epoch}, "acme", limiterv1.Owner{User: who})
 		}
 		counter := w.counter(key)
 		if counter.Spent != want || counter.Held != 0 {

@@ -72,9 +72,6 @@ func completeEpoch(ctx context.Context, epochs *limiterstore.Epochs) error {
 	return epochs.Complete(ctx, 1, found.Runs(), nil)
 }
 
-// ofUsers begins what stands for the counters that all users of a tenant have of a limit.
-const ofUsers = "users:"
-
 // resume admits calls of a tenant and its ancestors, of which the ledger knows nothing.
 func resume(ctx context.Context, client redis.UniversalClient, tenant limiterv1.Tenant) error {
 	epoch, err := limiterstore.NewEpochs(client).Current(ctx)
@@ -85,11 +82,7 @@ func resume(ctx context.Context, client redis.UniversalClient, tenant limiterv1.
 		counters := limiterstore.TenantCounters{Root: tenant.Root(), Tenant: level.Tenant, Epoch: epoch}
 		var wanted []string
 		for _, limit := range level.Money {
-			if limit.Per == limiterv1.PerTenant {
-				wanted = append(wanted, limiterv1.MoneyField(limit))
-			} else {
-				wanted = append(wanted, ofUsers+limiterv1.MoneyField(limit))
-			}
+			wanted = append(wanted, limiterv1.FieldOfAll(limit.Per, limiterv1.MoneyField(limit)))
 		}
 		suspended, err := limiterstore.NewCounters(client).SuspendTenant(ctx, counters, false, wanted...)
 		if err != nil {
@@ -100,8 +93,8 @@ func resume(ctx context.Context, client redis.UniversalClient, tenant limiterv1.
 		}
 		nothing := map[string][]byte{}
 		for _, field := range suspended.Missing {
-			if strings.HasPrefix(field, ofUsers) {
-				continue // they have counted nothing
+			if !strings.HasPrefix(field, "money:") {
+				continue // owners have counted nothing
 			}
 			nothing[field] = make([]byte, len(limiterv1.MoneyCounter{}.Encode())) // of a period long past
 		}

@@ -60,6 +60,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: expiresAt
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: groups
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.GivenGroup
+          elementRelationship: associative
+    - name: labels
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.CallerLabels
     - name: models
       type:
         list:
@@ -292,12 +301,18 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: amount
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.Amount
+    - name: apiKey
+      type:
+        scalar: string
     - name: budgetRef
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.BudgetRef
     - name: expiresAt
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: group
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Group
     - name: limit
       type:
         scalar: string
@@ -348,6 +363,12 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         scalar: string
       default: 1h
+- name: com.github.bursar-dev.bursar.api.v1alpha1.CallerLabel
+  scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.CallerLabels
+  map:
+    elementType:
+      namedType: com.github.bursar-dev.bursar.api.v1alpha1.CallerLabel
 - name: com.github.bursar-dev.bursar.api.v1alpha1.CheapestModelFallback
   map:
     fields:
@@ -375,6 +396,11 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: groups
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.ClaimMapping
+    - name: labels
+      type:
+        map:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.ClaimMapping
     - name: tenant
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.ClaimMapping
@@ -489,7 +515,11 @@ var schemaYAML = typed.YAMLObject(`types:
       default: LowerOutput
 - name: com.github.bursar-dev.bursar.api.v1alpha1.FitMode
   scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.GivenGroup
+  scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.GrantState
+  scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.Group
   scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.IdentityProvider
   map:
@@ -725,8 +755,11 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         list:
           elementType:
-            scalar: string
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.GivenGroup
           elementRelationship: associative
+    - name: labels
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.CallerLabels
     - name: subject
       type:
         scalar: string
@@ -935,6 +968,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: amount
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.Amount
+    - name: groups
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.Group
+          elementRelationship: associative
+    - name: labels
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.CallerLabels
     - name: models
       type:
         list:
@@ -1020,6 +1062,15 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.bursar-dev.bursar.api.v1alpha1.OutputCap
   map:
     fields:
+    - name: groups
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.Group
+          elementRelationship: associative
+    - name: labels
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.CallerLabels
     - name: maxOutputTokens
       type:
         scalar: numeric
@@ -1148,6 +1199,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: concurrent
       type:
         scalar: numeric
+    - name: groups
+      type:
+        list:
+          elementType:
+            namedType: com.github.bursar-dev.bursar.api.v1alpha1.Group
+          elementRelationship: associative
+    - name: labels
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.CallerLabels
     - name: models
       type:
         list:

@@ -24,6 +24,10 @@ type APIKeySpecApplyConfiguration struct {
 	User *string `json:"user,omitempty"`
 	// tier is the user's tier. Money limits and rate limits may select users by tier.
 	Tier *apiv1alpha1.Tier `json:"tier,omitempty"`
+	// groups are the groups of the tenant that calls with the key are in, such as a team or a project: limits may select by them and count each of them. Unset: none.
+	Groups []apiv1alpha1.GivenGroup `json:"groups,omitempty"`
+	// labels are labels of calls with the key, such as a cost centre: limits may select by them, and the ledger records them. Unset: none.
+	Labels *apiv1alpha1.CallerLabels `json:"labels,omitempty"`
 	// models are the models that callers with the key may ask for: names, or patterns in which one "*" stands for any text, such as "gpt-4o*". Any other is refused with 403 model_forbidden, and not in the list of models. What the tenant has called in the place of a model that was asked for, by virtualModels, a Downgrade rung or a fallback, need not be among them. Unset: all models.
 	Models []string `json:"models,omitempty"`
 	// actFor is whom of the tenant callers with the key may call for: a request then says in the headers X-Bursar-User and X-Bursar-Tier whose call it is. Limits count for the user that is named, and the ledger has both. Unset: nobody, and the headers are not read.
@@ -80,6 +84,24 @@ func (b *APIKeySpecApplyConfiguration) WithUser(value string) *APIKeySpecApplyCo
 // If called multiple times, the Tier field is set to the value of the last call.
 func (b *APIKeySpecApplyConfiguration) WithTier(value apiv1alpha1.Tier) *APIKeySpecApplyConfiguration {
 	b.Tier = &value
+	return b
+}
+
+// WithGroups adds the given value to the Groups field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Groups field.
+func (b *APIKeySpecApplyConfiguration) WithGroups(values ...apiv1alpha1.GivenGroup) *APIKeySpecApplyConfiguration {
+	for i := range values {
+		b.Groups = append(b.Groups, values[i])
+	}
+	return b
+}
+
+// WithLabels sets the Labels field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Labels field is set to the value of the last call.
+func (b *APIKeySpecApplyConfiguration) WithLabels(value apiv1alpha1.CallerLabels) *APIKeySpecApplyConfiguration {
+	b.Labels = &value
 	return b
 }
 

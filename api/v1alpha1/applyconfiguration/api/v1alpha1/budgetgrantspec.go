@@ -18,6 +18,10 @@ type BudgetGrantSpecApplyConfiguration struct {
 	Limit *string `json:"limit,omitempty"`
 	// user is the user who gets more, if the limit has per: User. Unset: every user.
 	User *string `json:"user,omitempty"`
+	// group is the group that gets more, if the limit has per: Group. Unset: every group.
+	Group *apiv1alpha1.Group `json:"group,omitempty"`
+	// apiKey is the name of the APIKey in this namespace that gets more, if the limit has per: Key. Unset: every APIKey.
+	APIKey *string `json:"apiKey,omitempty"`
 	// amount is what the grant adds to the limit, in US dollars, or in the budget's currency if it has one. It is added in every period while the grant is active: a new day gets it again. Several grants add up, and the rungs of the ladder follow. A limit with its grants is at most 9000000 dollars.
 	Amount *apiv1alpha1.Amount `json:"amount,omitempty"`
 	// reason says why it is granted, for the record.
@@ -55,6 +59,22 @@ func (b *BudgetGrantSpecApplyConfiguration) WithLimit(value string) *BudgetGrant
 // If called multiple times, the User field is set to the value of the last call.
 func (b *BudgetGrantSpecApplyConfiguration) WithUser(value string) *BudgetGrantSpecApplyConfiguration {
 	b.User = &value
+	return b
+}
+
+// WithGroup sets the Group field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Group field is set to the value of the last call.
+func (b *BudgetGrantSpecApplyConfiguration) WithGroup(value apiv1alpha1.Group) *BudgetGrantSpecApplyConfiguration {
+	b.Group = &value
+	return b
+}
+
+// WithAPIKey sets the APIKey field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the APIKey field is set to the value of the last call.
+func (b *BudgetGrantSpecApplyConfiguration) WithAPIKey(value string) *BudgetGrantSpecApplyConfiguration {
+	b.APIKey = &value
 	return b
 }
 

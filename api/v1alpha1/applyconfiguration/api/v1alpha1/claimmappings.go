@@ -15,8 +15,10 @@ type ClaimMappingsApplyConfiguration struct {
 	Tier *ClaimMappingApplyConfiguration `json:"tier,omitempty"`
 	// admin is whether the caller administers the tenants that tenant names: true or false. Unset: false.
 	Admin *ClaimMappingApplyConfiguration `json:"admin,omitempty"`
-	// groups is the list of the groups that the caller is in, by which Memberships may name members. Unset: none.
+	// groups is the list of the groups that the caller is in, by which Memberships may name members, and limits select and count: at most 64, with those of the Membership. A token with more is refused: have an expression leave out those that no limit and no Membership is about. Unset: none.
 	Groups *ClaimMappingApplyConfiguration `json:"groups,omitempty"`
+	// labels are labels of the caller, such as a cost centre: limits may select by them, and the ledger records them. A claim that is missing, or an empty text, gives no label. Unset: none.
+	Labels map[string]ClaimMappingApplyConfiguration `json:"labels,omitempty"`
 }
 
 // ClaimMappingsApplyConfiguration constructs a declarative configuration of the ClaimMappings type for use with
@@ -62,5 +64,19 @@ func (b *ClaimMappingsApplyConfiguration) WithAdmin(value *ClaimMappingApplyConf
 // If called multiple times, the Groups field is set to the value of the last call.
 func (b *ClaimMappingsApplyConfiguration) WithGroups(value *ClaimMappingApplyConfiguration) *ClaimMappingsApplyConfiguration {
 	b.Groups = value
+	return b
+}
+
+// WithLabels puts the entries into the Labels field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, the entries provided by each call will be put on the Labels field,
+// overwriting an existing map entries in Labels field with the same key.
+func (b *ClaimMappingsApplyConfiguration) WithLabels(entries map[string]ClaimMappingApplyConfiguration) *ClaimMappingsApplyConfiguration {
+	if b.Labels == nil && len(entries) > 0 {
+		b.Labels = make(map[string]ClaimMappingApplyConfiguration, len(entries))
+	}
+	for k, v := range entries {
+		b.Labels[k] = v
+	}
 	return b
 }

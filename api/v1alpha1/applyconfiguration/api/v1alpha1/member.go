@@ -21,8 +21,10 @@ type MemberApplyConfiguration struct {
 	User *string `json:"user,omitempty"`
 	// tier is the member's tier. Money limits and rate limits may select users by tier. Unset: what claimMappings.tier of the IdentityProvider gives, if anything.
 	Tier *apiv1alpha1.Tier `json:"tier,omitempty"`
-	// groups are the groups of the tenant that the member is in, such as a team or a project. Unset: none.
-	Groups []string `json:"groups,omitempty"`
+	// groups are the groups of the tenant that the member is in, such as a team or a project: limits may select by them and count each of them. They add to those of the token. Unset: none.
+	Groups []apiv1alpha1.GivenGroup `json:"groups,omitempty"`
+	// labels are labels of the member in the tenant, such as a cost centre: limits may select by them, and the ledger records them. Each goes before the label of that name that claimMappings.labels of the IdentityProvider gives. Unset: none.
+	Labels *apiv1alpha1.CallerLabels `json:"labels,omitempty"`
 	// admin is whether the member administers the tenant: sees what all its users have spent. Default: false.
 	Admin *bool `json:"admin,omitempty"`
 	// actFor is whom of the tenant the member may call for: a request then says in the headers X-Bursar-User and X-Bursar-Tier whose call it is. It suits the ServiceAccount of a server. Limits count for the user that is named, and the ledger has both. Unset: nobody, and the headers are not read.
@@ -80,10 +82,18 @@ func (b *MemberApplyConfiguration) WithTier(value apiv1alpha1.Tier) *MemberApply
 // WithGroups adds the given value to the Groups field in the declarative configuration
 // and returns the receiver, so that objects can be build by chaining "With" function invocations.
 // If called multiple times, values provided by each call will be appended to the Groups field.
-func (b *MemberApplyConfiguration) WithGroups(values ...string) *MemberApplyConfiguration {
+func (b *MemberApplyConfiguration) WithGroups(values ...apiv1alpha1.GivenGroup) *MemberApplyConfiguration {
 	for i := range values {
 		b.Groups = append(b.Groups, values[i])
 	}
+	return b
+}
+
+// WithLabels sets the Labels field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Labels field is set to the value of the last call.
+func (b *MemberApplyConfiguration) WithLabels(value apiv1alpha1.CallerLabels) *MemberApplyConfiguration {
+	b.Labels = &value
 	return b
 }
 

@@ -17,12 +17,16 @@ type MoneyLimitApplyConfiguration struct {
 	Period *string `json:"period,omitempty"`
 	// amount is how much may be spent in each period, in US dollars, or in the budget's currency if it has one, such as "5.00".
 	Amount *apiv1alpha1.Amount `json:"amount,omitempty"`
-	// per is Tenant for one amount for the whole tenant, or User for the same amount for each user. Default: Tenant.
+	// per is Tenant for one amount for the whole tenant, or User, Group or Key for the same amount for each user, each group or each APIKey. A call counts in every group of its caller, and is admitted only if it fits into all of them. Calls with tokens have no APIKey, and callers without a group have none: such calls do not count. Default: Tenant.
 	Per *apiv1alpha1.Scope `json:"per,omitempty"`
 	// tiers are the tiers of users whose calls count against the limit. Empty: all tiers.
 	Tiers []apiv1alpha1.Tier `json:"tiers,omitempty"`
 	// models are the models whose calls count against the limit, by their names in ModelProviders. Empty: all models.
 	Models []apiv1alpha1.ModelName `json:"models,omitempty"`
+	// groups are groups of callers: calls count whose caller is in one of them. With per: Group, these groups alone have an amount. Empty: all callers, and all groups.
+	Groups []apiv1alpha1.Group `json:"groups,omitempty"`
+	// labels are labels of callers, with their values: calls count whose caller has all of them. Empty: all callers.
+	Labels *apiv1alpha1.CallerLabels `json:"labels,omitempty"`
 }
 
 // MoneyLimitApplyConfiguration constructs a declarative configuration of the MoneyLimit type for use with
@@ -80,5 +84,23 @@ func (b *MoneyLimitApplyConfiguration) WithModels(values ...apiv1alpha1.ModelNam
 	for i := range values {
 		b.Models = append(b.Models, values[i])
 	}
+	return b
+}
+
+// WithGroups adds the given value to the Groups field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Groups field.
+func (b *MoneyLimitApplyConfiguration) WithGroups(values ...apiv1alpha1.Group) *MoneyLimitApplyConfiguration {
+	for i := range values {
+		b.Groups = append(b.Groups, values[i])
+	}
+	return b
+}
+
+// WithLabels sets the Labels field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Labels field is set to the value of the last call.
+func (b *MoneyLimitApplyConfiguration) WithLabels(value apiv1alpha1.CallerLabels) *MoneyLimitApplyConfiguration {
+	b.Labels = &value
 	return b
 }

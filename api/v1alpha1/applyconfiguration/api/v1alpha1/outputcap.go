@@ -15,6 +15,10 @@ type OutputCapApplyConfiguration struct {
 	Tiers []apiv1alpha1.Tier `json:"tiers,omitempty"`
 	// models are the models whose calls are capped, by their names in ModelProviders: those that are called, not those that are asked for. Empty: all models.
 	Models []apiv1alpha1.ModelName `json:"models,omitempty"`
+	// groups are groups of callers: calls are capped whose caller is in one of them. Empty: all callers.
+	Groups []apiv1alpha1.Group `json:"groups,omitempty"`
+	// labels are labels of callers, with their values: calls are capped whose caller has all of them. Empty: all callers.
+	Labels *apiv1alpha1.CallerLabels `json:"labels,omitempty"`
 	// maxOutputTokens is the most output tokens, reasoning included, that a call may ask for: for each answer, where it asks for several. Requests that are not valid with so few, because the model may think for longer, are refused with status 400.
 	MaxOutputTokens *int64 `json:"maxOutputTokens,omitempty"`
 }
@@ -42,6 +46,24 @@ func (b *OutputCapApplyConfiguration) WithModels(values ...apiv1alpha1.ModelName
 	for i := range values {
 		b.Models = append(b.Models, values[i])
 	}
+	return b
+}
+
+// WithGroups adds the given value to the Groups field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Groups field.
+func (b *OutputCapApplyConfiguration) WithGroups(values ...apiv1alpha1.Group) *OutputCapApplyConfiguration {
+	for i := range values {
+		b.Groups = append(b.Groups, values[i])
+	}
+	return b
+}
+
+// WithLabels sets the Labels field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Labels field is set to the value of the last call.
+func (b *OutputCapApplyConfiguration) WithLabels(value apiv1alpha1.CallerLabels) *OutputCapApplyConfiguration {
+	b.Labels = &value
 	return b
 }
 

@@ -13,11 +13,15 @@ import (
 type RateLimitApplyConfiguration struct {
 	// name identifies the limit within the policy.
 	Name *string `json:"name,omitempty"`
-	// tiers are the tiers of the users that the limit applies to. Requires per: User. Empty: all tiers.
+	// tiers are the tiers of the users that the limit applies to. Requires per: User, Group or Key. Empty: all tiers.
 	Tiers []apiv1alpha1.Tier `json:"tiers,omitempty"`
 	// models are the models that the limit applies to, by their names in ModelProviders. Empty: all models.
 	Models []apiv1alpha1.ModelName `json:"models,omitempty"`
-	// per is Tenant for one bucket for the whole tenant, or User for one bucket for each user.
+	// groups are groups of callers: the limit applies to calls whose caller is in one of them. With per: Group, these groups alone have a bucket. Empty: all callers, and all groups.
+	Groups []apiv1alpha1.Group `json:"groups,omitempty"`
+	// labels are labels of callers, with their values: the limit applies to calls whose caller has all of them. Empty: all callers.
+	Labels *apiv1alpha1.CallerLabels `json:"labels,omitempty"`
+	// per is Tenant for one bucket for the whole tenant, or User, Group or Key for one bucket for each user, each group or each APIKey. A call takes from the bucket of every group of its caller. Calls with tokens have no APIKey, and callers without a group have none: the limit does not apply to such calls.
 	Per *apiv1alpha1.Scope `json:"per,omitempty"`
 	// requests is the number of calls per window. Exactly one of requests, tokens and concurrent must be set.
 	Requests *int64 `json:"requests,omitempty"`
@@ -62,6 +66,24 @@ func (b *RateLimitApplyConfiguration) WithModels(values ...apiv1alpha1.ModelName
 	for i := range values {
 		b.Models = append(b.Models, values[i])
 	}
+	return b
+}
+
+// WithGroups adds the given value to the Groups field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Groups field.
+func (b *RateLimitApplyConfiguration) WithGroups(values ...apiv1alpha1.Group) *RateLimitApplyConfiguration {
+	for i := range values {
+		b.Groups = append(b.Groups, values[i])
+	}
+	return b
+}
+
+// WithLabels sets the Labels field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Labels field is set to the value of the last call.
+func (b *RateLimitApplyConfiguration) WithLabels(value apiv1alpha1.CallerLabels) *RateLimitApplyConfiguration {
+	b.Labels = &value
 	return b
 }
 

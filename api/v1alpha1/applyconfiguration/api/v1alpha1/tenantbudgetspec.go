@@ -27,7 +27,7 @@ type TenantBudgetSpecApplyConfiguration struct {
 	Limits []MoneyLimitApplyConfiguration `json:"limits,omitempty"`
 	// ladder is what happens as a limit is used up. Default: Warn at 80 % and Trip (refuse calls) at 90 %. Write [] for neither: then nothing happens before the limit itself is reached.
 	//
-	// The rungs apply to every limit of the tenant. At the Trip rung, a limit with per: Tenant opens the tenant's breaker, a limit with per: User blocks only that user, and a limit with tiers or models blocks only the calls that match it.
+	// The rungs apply to every limit of the tenant. At the Trip rung, a limit with per: Tenant opens the tenant's breaker, a limit with per: User, Group or Key blocks only that user, group or key, and a limit with tiers, models, groups or labels blocks only the calls that match it.
 	Ladder []RungApplyConfiguration `json:"ladder,omitempty"`
 	// breaker overrides the tenant's breaker. Unset: the ladder decides.
 	Breaker *BreakerApplyConfiguration `json:"breaker,omitempty"`
@@ -47,7 +47,7 @@ type TenantBudgetSpecApplyConfiguration struct {
 	//
 	// Limits, rate limits and Downgrade rungs with models match a model by one name only. A call that asks for the model by another name, such as a dated version, does not count there and is not downgraded. Limits without models apply to it.
 	UnknownModel *apiv1alpha1.UnknownModel `json:"unknownModel,omitempty"`
-	// onStoreLoss says what happens to calls while Redis is unreachable. Deny: they are refused with status 503, and so are those of all children. AllowBounded: each enforcer reserves in advance a share of the smallest applicable limit (per user, where limits are per user), and admits calls from it while Redis is down. The reserve shows as held. The limits still hold; rate limits are not checked. Children must set it, too, to have a reserve. Default: Deny.
+	// onStoreLoss says what happens to calls while Redis is unreachable. Deny: they are refused with status 503, and so are those of all children. AllowBounded: each enforcer reserves in advance a share of the smallest applicable limit (per user, group or key, where limits are), and admits calls from it while Redis is down. The reserve shows as held. The limits still hold; rate limits are not checked. Children must set it, too, to have a reserve. Default: Deny.
 	//
 	// An enforcer that dies, or is cut off for more than six seconds, is charged its shares in full. Calls with an Idempotency-Key are refused even with AllowBounded.
 	OnStoreLoss *apiv1alpha1.StoreLoss `json:"onStoreLoss,omitempty"`

@@ -11,7 +11,7 @@ import (
 //
 // UserValidationRule is a condition that the result of the claim mappings must meet.
 type UserValidationRuleApplyConfiguration struct {
-	// expression is a CEL expression over the variable user that must be true, such as "!user.username.startsWith('test-')". user has the fields username, tenants, tier, admin and groups.
+	// expression is a CEL expression over the variable user that must be true, such as "!user.username.startsWith('test-')". user has the fields username, tenants, tier, admin, groups and labels.
 	Expression *apiv1alpha1.CELExpression `json:"expression,omitempty"`
 	// message is what a caller is told whose token does not meet the expression. Unset: that a rule of the IdentityProvider is not met.
 	Message *string `json:"message,omitempty"`

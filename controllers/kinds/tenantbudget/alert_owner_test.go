@@ -25,7 +25,7 @@ func each(granted string) limiterv1.MoneyLimit {
 	limit := daily(5 * money.USD)
 	limit.Name, limit.Per = "each", limiterv1.PerUser
 	if granted != "" {
-		limit.Grants = []limiterv1.Grant{{Name: "g", User: granted, Amount: 2 * money.USD, StartsAt: noon.Add(-time.Hour), ExpiresAt: noon.Add(time.Hour)}}
+		limit.Grants = []limiterv1.Grant{{Name: "g", Owner: limiterv1.Owner{User: granted}, Amount: 2 * money.USD, StartsAt: noon.Add(-time.Hour), ExpiresAt: noon.Add(time.Hour)}}
 	}
 	return limit
 }
@@ -71,7 +71,7 @@ func TestAlertsOfUser(t *testing.T) {
 				counters[limiterv1.MoneyField(each(""))] = limiterv1.MoneyCounter{Start: tc.in.Start, End: tc.in.End, Spent: tc.spent, Held: 7}
 			}
 			var got []string
-			for _, a := range usageOf(t, each(tc.granted)).alertsOfUser("gerente-1", counters) {
+			for _, a := range usageOf(t, each(tc.granted)).alertsOfOwner(limiterv1.Owner{User: "gerente-1"}, counters) {
 				got = append(got, fmt.Sprintf("%s@%d of %s: %s", a.Action, a.AtPercent, a.Amount, a.Message))
 				if a.Period != today || a.User != "gerente-1" || a.Limit != "each" {
 					t.Errorf("alert %+v is of another limit, user or period", a)
@@ -91,7 +91,7 @@ func TestUserRungs(t *testing.T) {
 		"gerente-1": {" Warn of 5.00", " Trip of 5.00", " Exhaust of 5.00", "gerente-1 Warn of 7.00", "gerente-1 Trip of 7.00", "gerente-1 Exhaust of 7.00"},
 	} {
 		var got []string
-		for _, rung := range usageOf(t, each(granted), daily(money.USD)).own().userRungs() {
+		for _, rung := range usageOf(t, each(granted), daily(money.USD)).own().ownerRungs() {
 			got = append(got, fmt.Sprintf("%s %s of %s", rung.User, rung.Action, rung.Amount))
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -110,22 +110,25 @@ type looked struct {
 	recorded []int
 }
 
-func (l *looked) ActiveUsers(_ context.Context, _ string, since time.Time) ([]string, error) {
+func (l *looked) ActiveOwners(_ context.Context, _ string, per limiterv1.Scope, since time.Time) ([]limiterv1.Owner, error) {
+	if per != limiterv1.PerUser {
+		return nil, fmt.Errorf("per %s there is no limit", per)
+	}
 	l.since = append(l.since, noon.Sub(since))
-	var users []string
+	var users []limiterv1.Owner
 	for i := range l.users {
-		users = append(users, fmt.Sprint("user-", i))
+		users = append(users, limiterv1.Owner{User: fmt.Sprint("user-", i)})
 	}
 	return users, nil
 }
 
-func (l *looked) ReadUsers(_ context.Context, _, _ string, users []string, limits ...limiterv1.MoneyLimit,
-) (map[string]map[string]limiterv1.MoneyCounter, error) {
-	if len(users) > usersAtOnce {
+func (l *looked) ReadOwners(_ context.Context, _, _ string, users []limiterv1.Owner, limits ...limiterv1.MoneyLimit,
+) (map[limiterv1.Owner]map[string]limiterv1.MoneyCounter, error) {
+	if len(users) > ownersAtOnce {
 		return nil, fmt.Errorf("%d users at once", len(users))
 	}
 	today := period.Containing(period.Day, time.UTC, noon)
-	counters := map[string]map[string]limiterv1.MoneyCounter{}
+	counters := map[limiterv1.Owner]map[string]limiterv1.MoneyCounter{}
 	for _, user := range users {
 		counters[user] = map[string]limiterv1.MoneyCounter{
 			limiterv1.MoneyField(limits[0]): {Start: today.Start, End: today.End, Spent: 4 * money.USD},
@@ -145,8 +148,8 @@ func (l *looked) Record(_ context.Context, alerts budgetstore.TenantAlerts) (int
 // TestLooksAtUsers: a look is once a minute, of some users at a time, and what is
 // recorded already costs nothing.
 func TestLooksAtUsers(t *testing.T) {
-	l := &looked{users: usersAtOnce + 3}
-	c := &Controller{counters: l, users: l, alerts: l, deliverer: l}
+	l := &looked{users: ownersAtOnce + 3}
+	c := &Controller{counters: l, owners: l, alerts: l, deliverer: l}
 	s := &scope{Scope: rollout.Scope[*v1alpha1.TenantBudget]{Object: &v1alpha1.TenantBudget{}}, memory: &memory{}, usage: usageOf(t, each(""))}
 	look := func(after time.Duration, wantErr bool) {
 		t.Helper()
@@ -166,7 +169,7 @@ func TestLooksAtUsers(t *testing.T) {
 	look(3*time.Minute+time.Second, false)
 	l.away = false
 	look(4*time.Minute, false)
-	if want := []int{0, usersAtOnce, 3, 1, 1}; !slices.Equal(l.recorded, want) {
+	if want := []int{0, ownersAtOnce, 3, 1, 1}; !slices.Equal(l.recorded, want) {
 		t.Errorf("alerts were recorded by %v, want %v", l.recorded, want)
 	}
 	want := []time.Duration{time.Hour, 15 * time.Minute, 14 * time.Minute, 13 * time.Minute, 13 * time.Minute}

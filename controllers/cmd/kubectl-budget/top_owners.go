@@ -13,36 +13,36 @@ import (
 	"github.com/bursar-dev/bursar/history"
 )
 
-// userLimit names a limit of each user.
-type userLimit struct{ tenant, limit string }
+// ownerLimit names a limit of each user, group or APIKey.
+type ownerLimit struct{ tenant, limit string }
 
-// userLimits finds out who has used most of each limit of each user, from time to time.
-type userLimits struct {
+// ownerLimits finds out who has used most of each such limit, from time to time.
+type ownerLimits struct {
 	// reader is nil without a ledger.
 	reader *history.Reader
 	at     time.Time
-	most   map[userLimit]history.UserUsage
+	most   map[ownerLimit]history.OwnerUsage
 }
 
-// userLimits opens the ledger, if one is named.
-func (o *topOptions) userLimits(ctx context.Context) (users *userLimits, closeIt func(), err error) {
+// ownerLimits opens the ledger, if one is named.
+func (o *topOptions) ownerLimits(ctx context.Context) (owners *ownerLimits, closeIt func(), err error) {
 	if o.ledger.url == "" && os.Getenv(databaseVariable) == "" {
-		return &userLimits{}, func() {}, nil
+		return &ownerLimits{}, func() {}, nil
 	}
 	reader, closeIt, err := o.ledger.open(ctx)
-	return &userLimits{reader: reader}, closeIt, err
+	return &ownerLimits{reader: reader}, closeIt, err
 }
 
-func (u *userLimits) known() bool { return u.reader != nil }
+func (u *ownerLimits) known() bool { return u.reader != nil }
 
-// of are the users who have used most of each limit of each user of the budgets.
-func (u *userLimits) of(ctx context.Context, budgets []v1alpha1.TenantBudget, now time.Time) (map[userLimit]history.UserUsage, error) {
+// of are those that have used most of each such limit of the budgets.
+func (u *ownerLimits) of(ctx context.Context, budgets []v1alpha1.TenantBudget, now time.Time) (map[ownerLimit]history.OwnerUsage, error) {
 	if u.reader == nil || u.most != nil && now.Sub(u.at) < usersEvery {
 		return u.most, nil
 	}
-	most := map[userLimit]history.UserUsage{}
+	most := map[ownerLimit]history.OwnerUsage{}
 	for _, budget := range budgets {
-		if !hasUserLimits(budget) {
+		if !hasOwnerLimits(budget) {
 			continue
 		}
 		limits, err := u.reader.LimitsAt(ctx, budget.Spec.Tenant, now)
@@ -50,7 +50,7 @@ func (u *userLimits) of(ctx context.Context, budgets []v1alpha1.TenantBudget, no
 			return nil, err
 		}
 		for _, limit := range limits {
-			if limit.Per != limiterv1.PerUser {
+			if limit.Per == limiterv1.PerTenant {
 				continue
 			}
 			worst, err := u.reader.MostUsed(ctx, limit, now)
@@ -58,7 +58,7 @@ func (u *userLimits) of(ctx context.Context, budgets []v1alpha1.TenantBudget, no
 				return nil, err
 			}
 			if worst != nil {
-				most[userLimit{budget.Spec.Tenant, limit.Name}] = *worst
+				most[ownerLimit{budget.Spec.Tenant, limit.Name}] = *worst
 			}
 		}
 	}
@@ -66,14 +66,18 @@ func (u *userLimits) of(ctx context.Context, budgets []v1alpha1.TenantBudget, no
 	return most, nil
 }
 
-func hasUserLimits(budget v1alpha1.TenantBudget) bool {
-	return slices.ContainsFunc(budget.Spec.Limits, func(l v1alpha1.MoneyLimit) bool { return l.Per == v1alpha1.ScopeUser })
+func hasOwnerLimits(budget v1alpha1.TenantBudget) bool {
+	return slices.ContainsFunc(budget.Spec.Limits, func(l v1alpha1.MoneyLimit) bool { return countsOwners(l.Per) })
 }
 
-// usersOf are the limits of each user, each as far as the user has used it who has used most.
-func usersOf(budget v1alpha1.TenantBudget, of usedLimit, most map[userLimit]history.UserUsage) (rows []usedLimit) {
+// countsOwners is whether limits of the scope count users, groups or APIKeys.
+func countsOwners(per v1alpha1.Scope) bool { return per != "" && per != v1alpha1.ScopeTenant }
+
+// ownersOf are the limits of each user, group or APIKey, each as far as the one has used it that has
+// used most.
+func ownersOf(budget v1alpha1.TenantBudget, of usedLimit, most map[ownerLimit]history.OwnerUsage) (rows []usedLimit) {
 	for _, limit := range budget.Spec.Limits {
-		if limit.Per != v1alpha1.ScopeUser {
+		if !countsOwners(limit.Per) {
 			continue
 		}
 		row := usedLimit{
@@ -81,8 +85,8 @@ func usersOf(budget v1alpha1.TenantBudget, of usedLimit, most map[userLimit]hist
 			Breaker: of.Breaker, OpenedBy: of.OpenedBy, Ready: of.Ready, Problem: of.Problem,
 		}
 		row.useWritten(limit.Amount, budget.Spec.Currency)
-		if user, found := most[userLimit{budget.Spec.Tenant, limit.Name}]; found {
-			row.use(user, budget.Spec)
+		if owner, found := most[ownerLimit{budget.Spec.Tenant, limit.Name}]; found {
+			row.use(owner, budget.Spec)
 		}
 		rows = append(rows, row)
 	}
@@ -101,10 +105,10 @@ func (l *usedLimit) useWritten(amount v1alpha1.Amount, currency *v1alpha1.Curren
 	l.InCurrency = &v1alpha1.FiguresInCurrency{Code: currency.Code, Amount: string(amount)}
 }
 
-// use sets the figures of a user.
-func (l *usedLimit) use(user history.UserUsage, spec v1alpha1.TenantBudgetSpec) {
-	l.User, l.Spent, l.Amount = user.User, user.Spent.String(), user.Amount.String()
-	l.Percent = user.Spent.Percent(user.Amount)
+// use sets the figures of a user, a group or an APIKey.
+func (l *usedLimit) use(owner history.OwnerUsage, spec v1alpha1.TenantBudgetSpec) {
+	l.User, l.Group, l.APIKey = owner.User, owner.Group, owner.Key
+	l.Spent, l.Amount, l.Percent = owner.Spent.String(), owner.Amount.String(), owner.Spent.Percent(owner.Amount)
 	for _, rung := range spec.Ladder {
 		if int64(rung.AtPercent) <= l.Percent {
 			l.Rung = string(rung.Action)
@@ -115,7 +119,7 @@ func (l *usedLimit) use(user history.UserUsage, spec v1alpha1.TenantBudgetSpec) 
 	}
 	if rate, err := money.ParseRate(spec.Currency.USDPerUnit); err == nil {
 		l.InCurrency = &v1alpha1.FiguresInCurrency{
-			Code: spec.Currency.Code, Amount: rate.FromUSD(user.Amount), Spent: rate.FromUSD(user.Spent),
+			Code: spec.Currency.Code, Amount: rate.FromUSD(owner.Amount), Spent: rate.FromUSD(owner.Spent),
 		}
 	}
 }

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/hack/testkit"
+)
+
+// grouped are limits of ten cents for each of two groups, and of four for each key. A call of
+// the model penny costs one.
+func grouped() limiterv1.Tenant {
+	tenant := acme
+	tenant.Rates = nil
+	tenant.Money = []limiterv1.MoneyLimit{
+		{Name: "yearly", Per: limiterv1.PerTenant, Period: period.Year, Amount: money.USD},
+		{
+			Name: "each-team", Per: limiterv1.PerGroup, Period: period.Year, Amount: 10 * money.Cent,
+			Selector: limiterv1.Selector{Groups: []string{"ads", "search"}},
+		},
+		{Name: "each-key", Per: limiterv1.PerKey, Period: period.Year, Amount: 4 * money.Cent, Selector: limiterv1.Selector{Tiers: []string{"ci"}}},
+	}
+	return tenant
+}
+
+func keyIn(user, tier string, groups ...string) limiterv1.Credential {
+	key := keyOf(user, tier)
+	key.Groups, key.Labels = groups, map[string]string{"cost-centre": "4711"}
+	return key
+}
+
+// TestCallsOfGroups: of calls that come at once, exactly as many are admitted as fit into the
+// limits of all groups of their callers, and of their keys; a call that one group has no room
+// for takes nothing from the other. No header puts a caller into a group or takes it out of one.
+func TestCallsOfGroups(t *testing.T) {
+	w := newWorld(t)
+	revision, err := w.put(grouped(), w.fake(),
+		keyIn("ana", "gerente", "ads"), keyIn("bo", "gerente", "ads", "search"), keyIn("cy", "gerente", "other", "search"),
+		keyIn("pipeline", "ci"), keyIn("leaked", "ci"))
+	testkit.Must(t, err)
+	r := w.start()
+	testkit.Eventually(t, "the enforcer runs the configuration", func() bool { return w.runs(r, revision) })
+
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	admitted := map[string]int{}
+	for i := range 60 {
+		all.Go(func() {
+			user := []string{"ana", "bo", "pipeline", "leaked"}[i%4]
+			request := r.request(user, chat("penny", ""))
+			request.Header.Set("X-Bursar-Groups", "other")
+			request.Header.Set("X-Bursar-Labels", "team=other")
+			got := do(r.client, request)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case got.status == http.StatusOK:
+				admitted[user]++
+			case got.status != http.StatusTooManyRequests:
+				t.Errorf("%s: %+v", user, got)
+			}
+		})
+	}
+	all.Wait()
+	if n := admitted["ana"] + admitted["bo"]; n != 10 {
+		t.Errorf("%d calls of group ads were admitted, want 10", n)
+	}
+	for _, key := range []string{"pipeline", "leaked"} {
+		if admitted[key] != 4 {
+			t.Errorf("%d calls with key %s were admitted, want 4", admitted[key], key)
+		}
+	}
+	// What bo's calls, which group ads refused, would have taken from group search is still there.
+	left := 10 - admitted["bo"]
+	for i := range left + 1 {
+		want := http.StatusOK
+		if i == left {
+			want = http.StatusTooManyRequests
+		}
+		got := r.call("cy", chat("penny", ""))
+		if got.status != want {
+			t.Errorf("call %d of %d that are left to group search: %+v", i, left, got)
+		}
+		if i == left && !strings.Contains(got.body, `the limit \"each-team\" of group search`) {
+			t.Errorf("the refusal does not name the group: %s", got.body)
+		}
+	}
+	if got := r.call("ana", chat("penny", "")); !strings.Contains(got.body, `"group":"ads"`) {
+		t.Errorf("the refusal does not name the group: %s", got.body)
+	}
+
+	testkit.Must(t, r.shutDown())
+	var recorded, refused int
+	testkit.Must(t, w.ledger.QueryRow(t.Context(), `
+SELECT count(*) FROM ai_usage_logs WHERE 'search' = ANY(groups) AND labels = '{"cost-centre": "4711"}'`).Scan(&recorded))
+	testkit.Must(t, w.ledger.QueryRow(t.Context(), `
+SELECT count(*) FROM ai_refusals WHERE limit_name = 'each-team' AND per = 'Group' AND limit_group = ANY(groups)`).Scan(&refused))
+	if want := 30 - admitted["ana"] - admitted["bo"] + 2; recorded != 10 || refused != want {
+		t.Errorf("the ledger has %d calls of group search and %d refusals by a group's limit, want 10 and %d", recorded, refused, want)
+	}
+	for owner, want := range map[limiterv1.Owner]int64{{Group: "ads"}: 10, {Group: "search"}: 10, {Key: "acme/leaked"}: 4} {
+		limit := grouped().Money[1]
+		if owner.Key != "" {
+			limit = grouped().Money[2]
+		}
+		key := limiterv1.CountersKey("acme", limiterv1.Epoch{Number: w.epoch}, "acme", owner)
+		raw, err := w.redis.HGet(t.Context(), key, limiterv1.MoneyField(limit)).Bytes()
+		testkit.Must(t, err)
+		counter, err := limiterv1.DecodeMoneyCounter(raw)
+		testkit.Must(t, err)
+		if got := fmt.Sprint(counter.Spent, counter.Held); got != fmt.Sprint(money.Nanos(want)*money.Cent, money.Nanos(0)) {
+			t.Errorf("%s: spent and held %s, want %d cents and none", owner, got, want)
+		}
+	}
+}

@@ -1,0 +1,48 @@
+package history
+
+import (
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+)
+
+// isSelected is whether a limit counts a call; its parameters are those that selecting adds.
+const isSelected = `(cardinality(@tiers::text[]) = 0 OR tier = ANY(@tiers))
+  AND (cardinality(@models::text[]) = 0 OR ` + modelOf + ` = ANY(@models))
+  AND (cardinality(@groups::text[]) = 0 OR groups && @groups)
+  AND labels @> @labels::jsonb`
+
+// selecting adds to the parameters of a query those of isSelected.
+func selecting(s limiterv1.Selector, args pgx.NamedArgs) pgx.NamedArgs {
+	labels := s.Labels
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	args["tiers"], args["models"], args["groups"], args["labels"] = orNone(s.Tiers), orNone(s.Models), orNone(s.Groups), labels
+	return args
+}
+
+// orNone is an empty array rather than none, which to SQL is neither empty nor not.
+func orNone(values []string) []string {
+	if values == nil {
+		return []string{}
+	}
+	return values
+}
+
+// ownerColumn is the expression that names the owner of a call, by the scope of the limit.
+var ownerColumn = map[limiterv1.Scope]string{
+	limiterv1.PerTenant: "''::text", limiterv1.PerUser: "user_id", limiterv1.PerGroup: "of_group.name", limiterv1.PerKey: "credential",
+}
+
+// byOwner is a query of ai_usage_logs with the name of the owner, in the place of %[1]s, and what
+// it is joined with for that, in the place of %[2]s.
+func byOwner(query string, per limiterv1.Scope) string {
+	join := ""
+	if per == limiterv1.PerGroup {
+		join = " CROSS JOIN LATERAL unnest(groups) AS of_group (name)"
+	}
+	return fmt.Sprintf(query, ownerColumn[per], join)
+}
