@@ -179,12 +179,12 @@ func TestRefusalSaysWhichLimitAndWhatMendsIt(t *testing.T) {
 		},
 		"a user's budget": {
 			admission.AdmitReply{Refusing: 2, Spent: 80 * money.Cent, Held: 20 * money.Cent}, call("empleado", money.Cent, 10),
-			admission.Refusal{Reason: ledgerv1.BudgetExhausted, Tenant: "acme", Limit: "each-user", Per: limiterv1.PerUser, Period: period.Day, Amount: money.USD, Spent: 80 * money.Cent, Held: 20 * money.Cent},
+			admission.Refusal{Reason: ledgerv1.BudgetExhausted, Tenant: "acme", Limit: "each-user", Per: limiterv1.PerUser, Owner: limiterv1.Owner{User: "user"}, Period: period.Day, Amount: money.USD, Spent: 80 * money.Cent, Held: 20 * money.Cent},
 		},
 		"an empty bucket": {
 			// 5 a minute: one each 12 s, of which a quarter has passed.
 			admission.AdmitReply{Refusing: 4, Debts: []int64{0, 5*60_000 - 15_000}}, call("empleado", money.Cent, 10),
-			admission.Refusal{Reason: ledgerv1.RateLimited, Tenant: "acme", Limit: "tiers/empleado", Per: limiterv1.PerUser, Unit: limiterv1.Requests, Burst: 5, RetryAfter: 9 * time.Second},
+			admission.Refusal{Reason: ledgerv1.RateLimited, Tenant: "acme", Limit: "tiers/empleado", Per: limiterv1.PerUser, Owner: limiterv1.Owner{User: "user"}, Unit: limiterv1.Requests, Burst: 5, RetryAfter: 9 * time.Second},
 		},
 		"a bucket that is too small": {
 			admission.AdmitReply{Refusing: 3, Debts: []int64{0, 0}}, call("empleado", money.Cent, 1001),

@@ -117,7 +117,7 @@ func TestRecordAlerts(t *testing.T) {
 				withRungs(alerts(of(limiterv1.Owner{Group: "research"}), by("research", reached("each", "Warn", 80, five))), everybody),
 			},
 			wantRaised: []int{2, 1},
-			want: []string{"each Warn@80 of 5 by acme/research on the 25", "each Warn@80 of 5 by research on the 25",
+			want: []string{"each Warn@80 of 5 by research on the 25", "each Warn@80 of 5 by acme/research on the 25",
 				"each Warn@80 of 5 by research on the 25"},
 		},
 		"a group whose limit is raised": {
