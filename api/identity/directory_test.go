@@ -84,14 +84,14 @@ func TestChanges(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", subject, got, want)
 		}
 	}
-	want("ana", "[{Tenant:acme User:other Tier:a Groups:[x y] Labels:map[site:b team:a] Admin:true Default:false Membership:acme/a}]")
+	want("ana", "[{Tenant:acme User:other Tier:a Groups:[x y] Labels:map[site:b team:a] Admin:true Default:false Membership:acme/a ActFor:<nil>}]")
 	generation := d.Generation()
 	d.Put(members("acme/a", "acme", "company", limiterv1.Member{Subject: "carl"}))
 	if d.Generation() == generation {
 		t.Error("the generation is the same after a change")
 	}
-	want("ana", "[{Tenant:acme User:ana Tier:b Groups:[y] Labels:map[site:b team:b] Admin:false Default:false Membership:acme/b}]")
-	want("carl", "[{Tenant:acme User:carl Tier: Groups:[y] Labels:map[site:b team:b] Admin:false Default:false Membership:acme/a}]")
+	want("ana", "[{Tenant:acme User:ana Tier:b Groups:[y] Labels:map[site:b team:b] Admin:false Default:false Membership:acme/b ActFor:<nil>}]")
+	want("carl", "[{Tenant:acme User:carl Tier: Groups:[y] Labels:map[site:b team:b] Admin:false Default:false Membership:acme/a ActFor:<nil>}]")
 	d.Withdraw("acme/b")
 	d.Withdraw("acme/never")
 	want("ana", "[]")
