@@ -178,6 +178,12 @@ func (m *mappings) userOf(token map[string]any) (string, error) {
 // alone, so that no two names look alike.
 func IsUser(name string) bool { return user.MatchString(name) }
 
+// IsGroup reports whether a text can be the name of a group, as an APIKey or a Membership gives it.
+func IsGroup(name string) bool { return group.MatchString(name) }
+
+// group is what the name of such a group looks like.
+var group = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
+
 // mayBeVerified reports whether a token does not say that its e-mail address is unverified. Some
 // issuers say nothing of it, and some say true and false in texts.
 func mayBeVerified(token map[string]any) bool {

@@ -17,4 +17,13 @@ type ActFor struct {
 	// +listType=set
 	// +optional
 	Tiers []Tier `json:"tiers,omitempty"`
+	// groups are the groups that the header X-Bursar-Groups may name, with commas between them, beside the credential's own, in which every user is: a name, or a pattern in which one "*" stands for any text, such as "team-*". Unset: no other.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[\\\\w.-]*[*]?[\\\\w.-]*$')",message="must be the name of a group, with one \"*\" at most, such as \"research\" or \"team-*\""
+	// +listType=set
+	// +optional
+	Groups []string `json:"groups,omitempty"`
 }

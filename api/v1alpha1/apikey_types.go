@@ -99,7 +99,7 @@ type APIKeySpec struct {
 	// +listType=set
 	// +optional
 	Models []string `json:"models,omitempty"`
-	// actFor is whom of the tenant callers with the key may call for: a request then says in the headers X-Bursar-User and X-Bursar-Tier whose call it is. Limits count for the user that is named, and the ledger has both. Unset: nobody, and the headers are not read.
+	// actFor is whom of the tenant callers with the key may call for: a request then says in the headers X-Bursar-User, X-Bursar-Tier and X-Bursar-Groups whose call it is. Limits count for the user that is named, and the ledger has both. Unset: nobody, and the headers are not read.
 	// +optional
 	ActFor *ActFor `json:"actFor,omitempty"`
 	// expiresAt is when the key stops working, and those in previousKeys at the latest. Unset: never.

@@ -112,7 +112,7 @@ type Member struct {
 	// admin is whether the member administers the tenant: sees what all its users have spent. Default: false.
 	// +optional
 	Admin bool `json:"admin,omitempty"`
-	// actFor is whom of the tenant the member may call for: a request then says in the headers X-Bursar-User and X-Bursar-Tier whose call it is. It suits the ServiceAccount of a server. Limits count for the user that is named, and the ledger has both. Unset: nobody, and the headers are not read.
+	// actFor is whom of the tenant the member may call for: a request then says in the headers X-Bursar-User, X-Bursar-Tier and X-Bursar-Groups whose call it is. It suits the ServiceAccount of a server. Limits count for the user that is named, and the ledger has both. Unset: nobody, and the headers are not read.
 	// +optional
 	ActFor *ActFor `json:"actFor,omitempty"`
 	// default is whether this tenant pays for the member's calls that do not say which tenant pays. It matters only to somebody who belongs to several. Default: false.

@@ -101,7 +101,7 @@ spec:
   tier: gerente
   previousKeys: [{sha256: 60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752, expiresAt: "2026-11-26T12:00:00Z"}]
   models: [gpt-4o]
-  actFor: {users: [ana], tiers: [gerente]}
+  actFor: {users: [ana], tiers: [gerente], groups: [research]}
   groups: [research]
   labels: {cost-centre: "4711"}
   expiresAt: "2026-11-26T12:00:00Z"
@@ -153,7 +153,7 @@ spec:
   budgetRef: {name: acme}
   identityProviderRef: {name: company}
   members:
-  - {subject: ana, user: ana, tier: gerente, groups: [research], labels: {team: search}, actFor: {users: [ana], tiers: [gerente]}}
+  - {subject: ana, user: ana, tier: gerente, groups: [research], labels: {team: search}, actFor: {users: [ana], tiers: [gerente], groups: [research]}}
   - {email: ana@acme.example}
   - {group: finance}
 ---

@@ -18,65 +18,119 @@ const (
 	UserHeader = "X-Bursar-User"
 	// TierHeader names the user's tier; without it, that is the tier of the credential.
 	TierHeader = "X-Bursar-Tier"
+	// GroupsHeader names groups of the user, with commas between them. The user is in the groups
+	// of the credential, too.
+	GroupsHeader = "X-Bursar-Groups"
 )
 
 // act is the subject of a request that the subject's credential, which may act for others,
 // makes for one: the subject itself where the request names nobody. What the grant does not
 // allow, and what can be nobody's name, is refused rather than passed over, so that no call
-// is counted for another than its caller means.
+// is counted for another than its caller means. Nobody acts as an administrator.
 func act(subject admission.Subject, grant limiterv1.ActFor, header protocol.HeaderView) (admission.Subject, error) {
-	user, namesUser, err := named(header, UserHeader)
+	named, err := namesIn(header)
 	if err != nil {
 		return admission.Subject{}, err
 	}
-	tier, namesTier, err := named(header, TierHeader)
-	switch {
-	case err != nil:
-		return admission.Subject{}, err
-	case namesTier && !namesUser:
-		return admission.Subject{}, mayNot("the header %s counts only beside the header %s: send both", TierHeader, UserHeader)
-	case !namesUser:
+	if named.user == nil {
 		return subject, nil
+	}
+	acting := subject
+	acting.Actor, acting.Admin = subject.User, false
+	if acting.User, err = userFor(*named.user, grant); err != nil {
+		return admission.Subject{}, err
+	}
+	if named.tier != nil {
+		if acting.Tier, err = tierFor(*named.tier, subject, grant); err != nil {
+			return admission.Subject{}, err
+		}
+	}
+	if named.groups != nil {
+		if acting.Groups, err = groupsFor(*named.groups, subject, grant); err != nil {
+			return admission.Subject{}, err
+		}
+	}
+	return acting, nil
+}
+
+// names are what a request says of whom it is made for; nil is nothing.
+type names struct{ user, tier, groups *string }
+
+func namesIn(header protocol.HeaderView) (n names, err error) {
+	for _, field := range []struct {
+		name string
+		into **string
+	}{{UserHeader, &n.user}, {TierHeader, &n.tier}, {GroupsHeader, &n.groups}} {
+		switch values := header.Values(field.name); len(values) {
+		case 0:
+		case 1:
+			*field.into = &values[0]
+		default:
+			return names{}, mayNot("the header %s is there more than once: send one", field.name)
+		}
+	}
+	switch {
+	case n.user != nil:
+	case n.tier != nil:
+		return names{}, mayNot("the header %s counts only beside the header %s: send both", TierHeader, UserHeader)
+	case n.groups != nil:
+		return names{}, mayNot("the header %s counts only beside the header %s: send both", GroupsHeader, UserHeader)
+	}
+	return n, nil
+}
+
+func userFor(user string, grant limiterv1.ActFor) (string, error) {
+	switch {
 	case !identity.IsUser(user):
-		return admission.Subject{}, mayNot(
-			"the header %s must be the name of a user: at most 128 letters, digits and . _ @ + -, the first a letter or a digit", UserHeader)
+		return "", mayNot("the header %s must be the name of a user: at most 128 letters, digits and . _ @ + -, the first a letter or a digit", UserHeader)
 	case !limiterv1.Matches(grant.Users, user):
-		return admission.Subject{}, mayNot("the header %s names a user that this credential may not act for: it may act for %s",
-			UserHeader, strings.Join(grant.Users, ", "))
+		return "", mayNot("the header %s names a user that this credential may not act for: it may act for %s", UserHeader, someOf(grant.Users))
 	}
-	if !namesTier {
-		tier = subject.Tier
-	}
-	if tier != subject.Tier && !slices.Contains(grant.Tiers, tier) {
-		return admission.Subject{}, mayNot("the header %s names a tier that this credential may not name: it may name %s",
-			TierHeader, tiersOf(subject, grant))
-	}
-	subject.Actor, subject.User, subject.Tier = subject.User, user, tier
-	subject.Admin = false // it is the credential that administers the tenant, and not whom it names
-	return subject, nil
+	return user, nil
 }
 
-// named is the only value of a header field, if there is one.
-func named(header protocol.HeaderView, field string) (value string, isThere bool, err error) {
-	switch values := header.Values(field); len(values) {
-	case 0:
-		return "", false, nil
-	case 1:
-		return values[0], true, nil
+func tierFor(tier string, subject admission.Subject, grant limiterv1.ActFor) (string, error) {
+	own := slices.DeleteFunc([]string{subject.Tier}, func(tier string) bool { return tier == "" || slices.Contains(grant.Tiers, tier) })
+	if allowed := slices.Concat(own, grant.Tiers); !slices.Contains(allowed, tier) {
+		return "", mayNot("the header %s names a tier that this credential may not name: it may name %s", TierHeader, someOf(allowed))
 	}
-	return "", false, mayNot("the header %s is there more than once: send one", field)
+	return tier, nil
 }
 
-// tiersOf are the tiers that a credential may name, its own first.
-func tiersOf(subject admission.Subject, grant limiterv1.ActFor) string {
-	tiers := slices.Clone(grant.Tiers)
-	if subject.Tier != "" && !slices.Contains(tiers, subject.Tier) {
-		tiers = slices.Insert(tiers, 0, subject.Tier)
+// groupsFor are the groups of the credential and those that are named, sorted, once each.
+func groupsFor(list string, subject admission.Subject, grant limiterv1.ActFor) ([]string, error) {
+	groups := slices.Clone(subject.Groups)
+	for group := range strings.SplitSeq(list, ",") {
+		group = strings.Trim(group, " ")
+		switch {
+		case !identity.IsGroup(group):
+			return nil, mayNot("the header %s must be groups with commas between them, each at most 63 letters, digits and . _ -, the first and the last a letter or a digit",
+				GroupsHeader)
+		case !slices.Contains(subject.Groups, group) && !limiterv1.Matches(grant.Groups, group):
+			return nil, mayNot("the header %s names a group that this credential may not name: it may name %s",
+				GroupsHeader, someOf(slices.Concat(subject.Groups, grant.Groups)))
+		}
+		groups = append(groups, group)
 	}
-	if len(tiers) == 0 {
+	slices.Sort(groups)
+	if groups = slices.Compact(groups); len(groups) > identity.MaxCallerGroups {
+		return nil, mayNot("with the header %s the user is in %d groups, more than %d", GroupsHeader, len(groups), identity.MaxCallerGroups)
+	}
+	return groups, nil
+}
+
+// mostTold is how many names a message has.
+const mostTold = 20
+
+// someOf are names for a message.
+func someOf(allowed []string) string {
+	switch more := len(allowed) - mostTold; {
+	case len(allowed) == 0:
 		return "none"
+	case more > 0:
+		return fmt.Sprintf("%s and %d more", strings.Join(allowed[:mostTold], ", "), more)
 	}
-	return strings.Join(tiers, ", ")
+	return strings.Join(allowed, ", ")
 }
 
 // mayNot is what a caller is told that may act for others, and not so. Of the request, it

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,18 +19,25 @@ import (
 // TestActing: who may act for others is whom it names, within its grant, and nobody else is
 // anybody but who its credential says.
 func TestActing(t *testing.T) {
-	grant := &limiterv1.ActFor{Users: []string{"shop-*", "*@acme.example", "ana"}, Tiers: []string{"empleado", "gerente"}}
+	grant := &limiterv1.ActFor{Users: []string{"shop-*", "*@acme.example", "ana"}, Tiers: []string{"empleado", "gerente"}, Groups: []string{"team-*", "research"}}
 	credential := func(name, tier string, actFor *limiterv1.ActFor) []limiterv1.Credential {
 		return []limiterv1.Credential{{Name: "acme/" + name, Tenant: "acme", User: name, Tier: tier, ActFor: actFor}}
 	}
 	identifier := newIdentifier(map[[sha256.Size]byte][]limiterv1.Credential{
 		sha256.Sum256([]byte("key-of-server")): credential("server", "servicio", grant),
 		sha256.Sum256([]byte("key-of-one")):    credential("one", "servicio", &limiterv1.ActFor{Users: []string{"ana"}}),
-		sha256.Sum256([]byte("key-of-eve")):    credential("eve", "empleado", nil),
+		sha256.Sum256([]byte("key-of-group")): {{
+			Name: "acme/group", Tenant: "acme", User: "group", Tier: "servicio", Groups: []string{"shop"}, ActFor: &limiterv1.ActFor{Users: []string{"ana"}, Groups: []string{"team-*"}},
+		}},
+		sha256.Sum256([]byte("key-of-eve")): credential("eve", "empleado", nil),
 	}, time.Now())
 	server := admission.Subject{Tenant: "acme", User: "server", Tier: "servicio", Credential: "acme/server"}
 	as := func(user, tier string) admission.Subject {
 		return admission.Subject{Tenant: "acme", User: user, Tier: tier, Actor: "server", Credential: "acme/server"}
+	}
+	in := func(subject admission.Subject, groups ...string) admission.Subject {
+		subject.Groups = groups
+		return subject
 	}
 	for name, tc := range map[string]struct {
 		key    string // empty: key-of-server
@@ -38,16 +46,43 @@ func TestActing(t *testing.T) {
 		// told is what the refused caller reads; empty where it is not refused.
 		told string
 	}{
-		"nobody":                  {want: server},
-		"a user":                  {header: http.Header{"X-Bursar-User": {"shop-7"}}, want: as("shop-7", "servicio")},
-		"a user by domain":        {header: http.Header{"X-Bursar-User": {"ana@acme.example"}}, want: as("ana@acme.example", "servicio")},
-		"a user and a tier":       {header: http.Header{"X-Bursar-User": {"ana"}, "X-Bursar-Tier": {"gerente"}}, want: as("ana", "gerente")},
-		"a user and its own tier": {header: http.Header{"X-Bursar-User": {"ana"}, "X-Bursar-Tier": {"servicio"}}, want: as("ana", "servicio")},
+		"a user in groups": {
+			header: http.Header{"X-Bursar-User": {"ana"}, "X-Bursar-Groups": {"team-b, research,team-a,team-b"}},
+			want:   in(as("ana", "servicio"), "research", "team-a", "team-b"),
+		},
+		"a user of a credential in a group": {
+			key: "key-of-group", header: http.Header{"X-Bursar-User": {"ana"}, "X-Bursar-Groups": {"shop,team-a"}},
+			want: admission.Subject{Tenant: "acme", User: "ana", Tier: "servicio", Actor: "group", Credential: "acme/group", Groups: []string{"shop", "team-a"}},
+		},
+		"a user of a credential in a group, which cannot be left": {
+			key: "key-of-group", header: http.Header{"X-Bursar-User": {"ana"}},
+			want: admission.Subject{Tenant: "acme", User: "ana", Tier: "servicio", Actor: "group", Credential: "acme/group", Groups: []string{"shop"}},
+		},
+		"another group": {
+			header: http.Header{"X-Bursar-User": {"ana"}, "X-Bursar-Groups": {"team-a,finance"}},
+			told:   "the header X-Bursar-Groups names a group that this credential may not name: it may name team-*, research",
+		},
+		"any group, where none may be named": {
+			key: "key-of-one", header: http.Header{"X-Bursar-User": {"ana"}, "X-Bursar-Groups": {"team-a"}}, told: "it may name none",
+		},
+		"groups without a user":          {header: http.Header{"X-Bursar-Groups": {"team-a"}}, told: "X-Bursar-Groups counts only beside the header X-Bursar-User"},
+		"no groups":                      {header: http.Header{"X-Bursar-User": {"ana"}, "X-Bursar-Groups": {""}}, told: "X-Bursar-Groups must be groups"},
+		"an empty group":                 {header: http.Header{"X-Bursar-User": {"ana"}, "X-Bursar-Groups": {"team-a,,team-b"}}, told: "X-Bursar-Groups must be groups"},
+		"groups twice":                   {header: http.Header{"X-Bursar-User": {"ana"}, "X-Bursar-Groups": {"team-a", "team-b"}}, told: "X-Bursar-Groups is there more than once"},
+		"a group that looks like one":    {header: http.Header{"X-Bursar-User": {"ana"}, "X-Bursar-Groups": {"team-\u0430"}}, told: "X-Bursar-Groups must be groups"},
+		"a group with a line feed":       {header: http.Header{"X-Bursar-User": {"ana"}, "X-Bursar-Groups": {"research\n"}}, told: "X-Bursar-Groups must be groups"},
+		"a group that is too long":       {header: http.Header{"X-Bursar-User": {"ana"}, "X-Bursar-Groups": {"team-" + strings.Repeat("a", 59)}}, told: "X-Bursar-Groups must be groups"},
+		"more groups than anybody is in": {header: http.Header{"X-Bursar-User": {"ana"}, "X-Bursar-Groups": {groupsInAField(65)}}, told: "the user is in 65 groups, more than 64"},
+		"nobody":                         {want: server},
+		"a user":                         {header: http.Header{"X-Bursar-User": {"shop-7"}}, want: as("shop-7", "servicio")},
+		"a user by domain":               {header: http.Header{"X-Bursar-User": {"ana@acme.example"}}, want: as("ana@acme.example", "servicio")},
+		"a user and a tier":              {header: http.Header{"X-Bursar-User": {"ana"}, "X-Bursar-Tier": {"gerente"}}, want: as("ana", "gerente")},
+		"a user and its own tier":        {header: http.Header{"X-Bursar-User": {"ana"}, "X-Bursar-Tier": {"servicio"}}, want: as("ana", "servicio")},
 		"a longest name": {
 			header: http.Header{"X-Bursar-User": {"shop-" + strings.Repeat("7", 123)}}, want: as("shop-"+strings.Repeat("7", 123), "servicio"),
 		},
 		"without the grant": {
-			key: "key-of-eve", header: http.Header{"X-Bursar-User": {"ana", "bo"}, "X-Bursar-Tier": {"\x01"}},
+			key: "key-of-eve", header: http.Header{"X-Bursar-User": {"ana", "bo"}, "X-Bursar-Tier": {"\x01"}, "X-Bursar-Groups": {"team-a"}},
 			want: admission.Subject{Tenant: "acme", User: "eve", Tier: "empleado", Credential: "acme/eve"},
 		},
 		"another user": {
@@ -103,19 +138,28 @@ func TestActing(t *testing.T) {
 	}
 }
 
+func groupsInAField(n int) string {
+	groups := make([]string, n)
+	for i := range groups {
+		groups[i] = "team-" + strconv.Itoa(i)
+	}
+	return strings.Join(groups, ",")
+}
+
 // TestActingWithAToken: a member of a tenant may act for others in it, and only there.
 func TestActingWithAToken(t *testing.T) {
 	o := newOffice(t)
-	o.belong("acme", limiterv1.Member{Subject: "ana", Tier: "gerente", ActFor: &limiterv1.ActFor{Users: []string{"shop-*"}}})
+	o.belong("acme", limiterv1.Member{Subject: "ana", Tier: "gerente", Admin: true, ActFor: &limiterv1.ActFor{Users: []string{"shop-*"}}})
 	o.belong("beta", limiterv1.Member{Subject: "ana", Tier: "gerente"})
 	token := "Bearer " + o.token("ana")
 	shop := ana
 	shop.Actor, shop.User = "ana", "shop-1"
-	beta := ana
+	admin, beta := ana, ana
+	admin.Admin = true // and yet nobody acts as an administrator
 	beta.Tenant = "beta"
 	for range 2 { // the second time, the token is remembered
 		o.want(shop, "", "Authorization", token, "X-Bursar-Tenant", "acme", "X-Bursar-User", "shop-1")
-		o.want(ana, "", "Authorization", token, "X-Bursar-Tenant", "acme")
+		o.want(admin, "", "Authorization", token, "X-Bursar-Tenant", "acme")
 		o.want(beta, "", "Authorization", token, "X-Bursar-Tenant", "beta", "X-Bursar-User", "shop-1")
 		o.want(admission.Subject{}, identity.ActingForbidden, "Authorization", token, "X-Bursar-Tenant", "acme", "X-Bursar-User", "bob")
 	}

@@ -11,6 +11,8 @@ type ActFor struct {
 	Users []string `json:"users"`
 	// Tiers are the tiers that it may name beside its own.
 	Tiers []string `json:"tiers,omitempty"`
+	// Groups are patterns of the groups that it may name beside its own.
+	Groups []string `json:"groups,omitempty"`
 }
 
 // Matches reports whether a name is one of the patterns: "*" in a pattern stands for any

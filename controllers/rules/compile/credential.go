@@ -50,7 +50,7 @@ func actFor(spec *v1alpha1.ActFor) *limiterv1.ActFor {
 	if spec == nil {
 		return nil
 	}
-	compiled := &limiterv1.ActFor{Users: spec.Users}
+	compiled := &limiterv1.ActFor{Users: spec.Users, Groups: spec.Groups}
 	for _, tier := range spec.Tiers {
 		compiled.Tiers = append(compiled.Tiers, string(tier))
 	}

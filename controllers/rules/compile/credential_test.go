@@ -25,13 +25,13 @@ func TestCredential(t *testing.T) {
 				{SHA256: "old", ExpiresAt: metav1.NewTime(expiry.Add(-time.Hour))}, {SHA256: "older", ExpiresAt: metav1.NewTime(expiry.Add(time.Hour))},
 			},
 			Models: []string{"gpt-4o*"},
-			ActFor: &v1alpha1.ActFor{Users: []string{"shop-*"}, Tiers: []v1alpha1.Tier{"empleado"}},
+			ActFor: &v1alpha1.ActFor{Users: []string{"shop-*"}, Tiers: []v1alpha1.Tier{"empleado"}, Groups: []string{"team-*"}},
 		},
 	}
 	want := limiterv1.Credential{
 		Sources: []limiterv1.Source{source("APIKey", "gerente-1", 5)},
 		SHA256:  "abc", Name: "acme/gerente-1", Tenant: "acme-inc", User: "gerente-1", Tier: "gerente",
-		Models: []string{"gpt-4o*"}, ActFor: &limiterv1.ActFor{Users: []string{"shop-*"}, Tiers: []string{"empleado"}},
+		Models: []string{"gpt-4o*"}, ActFor: &limiterv1.ActFor{Users: []string{"shop-*"}, Tiers: []string{"empleado"}, Groups: []string{"team-*"}},
 		ExpiresAt: ptr.To(time.Date(2027, 1, 2, 6, 4, 5, 0, time.UTC)),
 	}
 	old, older := want, want

@@ -126,6 +126,12 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.bursar-dev.bursar.api.v1alpha1.ActFor
   map:
     fields:
+    - name: groups
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
     - name: tiers
       type:
         list:

@@ -15,6 +15,8 @@ type ActForApplyConfiguration struct {
 	Users []string `json:"users,omitempty"`
 	// tiers are the tiers that the header X-Bursar-Tier may name, beside the credential's own, which a user has whose tier is not named. Unset: no other.
 	Tiers []apiv1alpha1.Tier `json:"tiers,omitempty"`
+	// groups are the groups that the header X-Bursar-Groups may name, with commas between them, beside the credential's own, in which every user is: a name, or a pattern in which one "*" stands for any text, such as "team-*". Unset: no other.
+	Groups []string `json:"groups,omitempty"`
 }
 
 // ActForApplyConfiguration constructs a declarative configuration of the ActFor type for use with
@@ -39,6 +41,16 @@ func (b *ActForApplyConfiguration) WithUsers(values ...string) *ActForApplyConfi
 func (b *ActForApplyConfiguration) WithTiers(values ...apiv1alpha1.Tier) *ActForApplyConfiguration {
 	for i := range values {
 		b.Tiers = append(b.Tiers, values[i])
+	}
+	return b
+}
+
+// WithGroups adds the given value to the Groups field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Groups field.
+func (b *ActForApplyConfiguration) WithGroups(values ...string) *ActForApplyConfiguration {
+	for i := range values {
+		b.Groups = append(b.Groups, values[i])
 	}
 	return b
 }

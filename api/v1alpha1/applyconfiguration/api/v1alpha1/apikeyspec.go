@@ -30,7 +30,7 @@ type APIKeySpecApplyConfiguration struct {
 	Labels *apiv1alpha1.CallerLabels `json:"labels,omitempty"`
 	// models are the models that callers with the key may ask for: names, or patterns in which one "*" stands for any text, such as "gpt-4o*". Any other is refused with 403 model_forbidden, and not in the list of models. What the tenant has called in the place of a model that was asked for, by virtualModels, a Downgrade rung or a fallback, need not be among them. Unset: all models.
 	Models []string `json:"models,omitempty"`
-	// actFor is whom of the tenant callers with the key may call for: a request then says in the headers X-Bursar-User and X-Bursar-Tier whose call it is. Limits count for the user that is named, and the ledger has both. Unset: nobody, and the headers are not read.
+	// actFor is whom of the tenant callers with the key may call for: a request then says in the headers X-Bursar-User, X-Bursar-Tier and X-Bursar-Groups whose call it is. Limits count for the user that is named, and the ledger has both. Unset: nobody, and the headers are not read.
 	ActFor *ActForApplyConfiguration `json:"actFor,omitempty"`
 	// expiresAt is when the key stops working, and those in previousKeys at the latest. Unset: never.
 	ExpiresAt *v1.Time `json:"expiresAt,omitempty"`
