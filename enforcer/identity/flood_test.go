@@ -71,6 +71,20 @@ func BenchmarkUnknownKeys(b *testing.B) {
 	}
 }
 
+// BenchmarkUnknownKey measures what it takes to refuse a token whose key is unknown.
+func BenchmarkUnknownKey(b *testing.B) {
+	o := newOffice(b)
+	requests := unknownKeys(b, o.project, 1024)
+	ctx, cancel := context.WithCancel(b.Context())
+	cancel() // nobody waits for the keys
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if _, err := o.Identify(ctx, requests[i%len(requests)]); err == nil {
+			b.Fatal("it is accepted")
+		}
+	}
+}
+
 // flood sends tokens with unknown keys until stop, which returns how many a second were sent.
 func (o *office) flood(perSecond int) (stop func() float64) {
 	const every = 5 * time.Millisecond
