@@ -409,3 +409,33 @@ func TestThreadRefused(t *testing.T) {
 		t.Errorf("says %q, want %q", said.Error.Message, want)
 	}
 }
+
+// TestSearchWithoutMaxUses: a search of Anthropic's that nothing bounds is refused with what would
+// bound it; where the fee does, it is held, settled, and told to Anthropic.
+func TestSearchWithoutMaxUses(t *testing.T) {
+	a := newAgent(t, "/v1/messages", nil)
+	body := object{
+		"model": "claude-sonnet-4-5", "max_tokens": 100, "stream": true, "messages": []any{object{"role": "user", "content": "Search [[output=7 searches=2]]"}},
+		"tools": []any{object{"type": "web_search_20250305", "name": "web_search"}},
+	}
+	raw, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := a.door.do(a.door.request(http.MethodPost, a.path, string(raw)))
+	const want = `tools[0].type is not supported: its cost has no bound without max_uses, so set that. To allow it, add a fee \"web_search\" with usesPerCall ` +
+		`to prices.fees of model claude-sonnet-4-5 in ModelProvider Anthropic.`
+	if got.status != http.StatusBadRequest || !strings.Contains(got.body, want) {
+		t.Errorf("refused with %d %s, want %s", got.status, got.body, want)
+	}
+	for _, route := range a.door.config.routes {
+		for tier, tariff := range route.Model.Prices {
+			tariff.AnyCallUses = "web_search=2"
+			route.Model.Prices[tier] = tariff
+		}
+	}
+	a.ask(body)
+	if calls := a.fake.Bill().Calls; len(calls) != 1 || calls[0].Searches != 2 {
+		t.Errorf("billed: %+v", calls)
+	}
+}
