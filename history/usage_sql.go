@@ -72,6 +72,11 @@ func readUsage(ctx context.Context, tx pgx.Tx, as As, query UsageQuery) (Usage, 
 	if since, complete := isComplete(completeFrom, query.From); !complete {
 		return Usage{}, &IncompleteError{Since: since}
 	}
+	// Postgres cannot see how many rows the pieces have, and would sort them all to group them.
+	const byHash = "SELECT set_config('enable_sort', 'off', true), set_config('work_mem', '32MB', true)"
+	if _, err := tx.Exec(ctx, byHash); err != nil {
+		return Usage{}, err
+	}
 	args := query.arguments(as)
 	addPieces(args, query.summing(as).pieces(all, usersUntil.Time))
 	rows, err := tx.Query(ctx, query.statement(as), args)

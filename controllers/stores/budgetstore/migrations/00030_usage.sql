@@ -78,6 +78,8 @@ CREATE TABLE usage_changes (
 );
 ALTER TABLE usage_changes DROP COLUMN summed_by, DROP COLUMN minutes, DROP COLUMN key;
 CREATE INDEX usage_changes_tenant ON usage_changes (tenant_id);
+-- Its rows come and go: those that are gone are not to be looked at by readers for long.
+ALTER TABLE usage_changes SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000, autovacuum_vacuum_cost_delay = 0);
 COMMENT ON COLUMN usage_changes.starts_at IS 'when the quarter of an hour begins';
 
 -- usage_progress: how far sums have come. Together, usage_sums, usage_changes and, of each user, the
