@@ -32,7 +32,7 @@ const databaseConns = 8
 
 func main() {
 	var level slog.LevelVar
-	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: &level}))
+	log := newLogger(os.Stderr, &level)
 	ctrl.SetLogger(logr.FromSlogHandler(log.Handler()))
 	klog.SetSlogLogger(log)
 	redisclient.LogTo(log)
