@@ -74,6 +74,9 @@ Bursar is up, with config/samples applied. Ctrl-C ends it.
   TOKEN=$(bursar-sign-in %[10]s)      (a token, to be sent in the place of the key)
   kubectl -n %[5]s get tenantbudgets
   kubectl budget top -n %[5]s
+
+Alerts to any e-mail address, and to webhooks below %[6]s, arrive here: curl -k %[6]s
+
 `, s.Kubeconfig, env, stack.SampleKey("corporativo-1"), s.EnforcerURLs[0], stack.SampleNamespace,
 		strings.Join(names, ", "), s.SignIn.OpenID.URL, openid.PasswordPrefix, s.SignIn.StackAuthURL, names[0])
 	<-ctx.Done()

@@ -94,6 +94,8 @@ func (s *Stack) WriteEnv(ctx context.Context) (string, error) {
 	set("ENFORCER_URLS", strings.Join(s.EnforcerURLs, " "))
 	set("PROVIDER_URL", s.ProviderURL)
 	set("PROVIDER_BILL_URL", s.ProviderURL+"/bill")
+	set("WEBHOOK_URL", s.Receivers.Webhook.URL)
+	set("MAIL_SERVER", s.Receivers.Mail.StartTLSAddress)
 	set("REDIS_URL", s.RedisURL)
 	set("DATABASE_URL", s.DatabaseURL)
 	set("BURSAR_DATABASE_URL", s.ReaderURL)

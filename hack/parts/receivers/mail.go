@@ -97,6 +97,13 @@ func (s *MailServer) Mails(address string) []Mail {
 	return mails
 }
 
+// all are the e-mails taken so far.
+func (s *MailServer) all() []Mail {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.mails)
+}
+
 func (s *MailServer) session(*smtp.Conn) (smtp.Session, error) { return &mailSession{server: s}, nil }
 
 // mailSession is one connection.

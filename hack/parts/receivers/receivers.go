@@ -31,7 +31,7 @@ func Start() (*Receivers, error) {
 	if r.Mail, err = startMail(config.Clone()); err != nil {
 		return nil, err
 	}
-	if r.Webhook, err = startWebhook(config.Clone()); err != nil {
+	if r.Webhook, err = startWebhook(config.Clone(), r.Mail); err != nil {
 		return nil, errors.Join(err, r.Mail.stop())
 	}
 	return r, nil

@@ -2,18 +2,22 @@ package receivers
 
 import (
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
 
 // Webhook is a receiver of webhooks.
 type Webhook struct {
-	// URL is its base URL: every path below it is taken.
+	// URL is its base URL: every path below it is taken. Who asks there with GET is shown what has
+	// come, with the e-mails.
 	URL string
 
+	mail     *MailServer
 	server   *http.Server
 	mu       sync.Mutex
 	requests []Request
@@ -29,12 +33,12 @@ type Request struct {
 	Status int
 }
 
-func startWebhook(config *tls.Config) (*Webhook, error) {
+func startWebhook(config *tls.Config, mail *MailServer) (*Webhook, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	w := &Webhook{URL: "https://" + listener.Addr().String()}
+	w := &Webhook{URL: "https://" + listener.Addr().String(), mail: mail}
 	w.server = &http.Server{Handler: http.HandlerFunc(w.take), TLSConfig: config, ReadHeaderTimeout: time.Minute}
 	go func() { _ = w.server.ServeTLS(listener, "", "") }() // ends when it is closed
 	return w, nil
@@ -85,7 +89,24 @@ func (w *Webhook) Taken(path string) []Request {
 	return taken
 }
 
+// show lists what has come, for people: the e-mails, then what was posted.
+func (w *Webhook) show(response http.ResponseWriter) {
+	response.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	for _, m := range w.mail.all() {
+		_, _ = fmt.Fprintf(response, "e-mail to %s: %s\n\n%s\n", strings.Join(m.To, ", "), m.Header.Get("Subject"), m.Body)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range w.requests {
+		_, _ = fmt.Fprintf(response, "POST %s, answered %d:\n\n%s\n\n", r.Path, r.Status, r.Body)
+	}
+}
+
 func (w *Webhook) take(response http.ResponseWriter, request *http.Request) {
+	if request.Method == http.MethodGet {
+		w.show(response)
+		return
+	}
 	body, err := io.ReadAll(request.Body)
 	if err != nil {
 		return // Whoever hung up has sent nothing.
