@@ -22,7 +22,7 @@ func (b tenantBudgets) warnOfDeletion(ctx context.Context, budget *v1alpha1.Tena
 			named = append(named, &children[i])
 		}
 		warnings = append(warnings, fmt.Sprintf("TenantBudgets that name this one as their parent keep the limits that they have, "+
-			"and changes of them have no effect until it is there again: %s", acceptance.Some(named)))
+			"and changes of them have no effect until it exists again: %s", acceptance.Some(named)))
 	}
 	var keys v1alpha1.APIKeyList
 	err = b.reader.List(ctx, &keys, client.UnsafeDisableDeepCopy,

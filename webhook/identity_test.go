@@ -80,7 +80,7 @@ func TestMembershipIsRefused(t *testing.T) {
 	warned.take()
 	narrower := provider.DeepCopy()
 	testkit.Must(t, update(t, narrower, func(p *v1alpha1.IdentityProvider) { p.Spec.AllowedMemberships[0].Emails = []string{"*@emea.example"} }))
-	if got := warned.take(); len(got) != 1 || !strings.Contains(got[0], "members that are not allowed any more, and lose access: 1, of 1 Memberships") {
+	if got := warned.take(); len(got) != 1 || !strings.Contains(got[0], "1 members, in 1 Memberships, are no longer allowed and lose access") {
 		t.Errorf("got the warnings %q", got)
 	}
 	early := objects.Membership(namespace, "early", objects.IdentityProvider(""))

@@ -47,5 +47,5 @@ func (p identityProviders) warn(ctx context.Context, was, is *v1alpha1.IdentityP
 	if members == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("spec.allowedMemberships: members that are not allowed any more, and lose access: %d, of %d Memberships", members, memberships)}
+	return []string{fmt.Sprintf("spec.allowedMemberships: %d members, in %d Memberships, are no longer allowed and lose access", members, memberships)}
 }

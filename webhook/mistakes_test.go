@@ -124,7 +124,7 @@ func TestDeletion(t *testing.T) {
 		{policy, []string{"these TenantBudgets lose these limits: " + namespace + "/budget"}},
 		{key, nil},
 		{parent, []string{
-			"TenantBudgets that name this one as their parent keep the limits that they have, and changes of them have no effect until it is there again: " +
+			"TenantBudgets that name this one as their parent keep the limits that they have, and changes of them have no effect until it exists again: " +
 				child.Namespace + "/budget",
 			"calls with the 1 APIKeys that name this TenantBudget are refused",
 			"its limits counted 8 calls of the last 7 days, for 4.00 USD",

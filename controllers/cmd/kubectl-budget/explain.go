@@ -162,7 +162,7 @@ func findCall(ctx context.Context, reader *history.Reader, tenants []string, id 
 			return call, err
 		}
 	}
-	return history.Call{}, fmt.Errorf("call %s of none of the %d tenants that you may read: %w", id, len(tenants), history.ErrNoCall)
+	return history.Call{}, fmt.Errorf("call %s, looked for in the %d tenants that you may read: %w", id, len(tenants), history.ErrNoCall)
 }
 
 // explain finds out how the limits stood when a call came.

@@ -29,7 +29,9 @@ Grants, enforcement: Shadow and forced breakers are changes, too.
 BY is who asked the API server for the change, as it authenticated them; a GitOps
 controller is a service account. It is "-" where no webhook was asked, as while no manager
 ran: then the audit log of the API server has it. CLIENT is the field manager, a name that
-clients choose; of a change that only removes fields, it may be that of an earlier change.`,
+clients choose. The API server notes it with the second of the change: of two changes in
+one second, and of a change that only removes fields, it may be that of the other, or of an
+earlier one. It is "-" for grants, of which it is not recorded.`,
 		Example: `  kubectl budget history acme -n acme
   kubectl budget history --tenant acme --since 90d -o json`,
 		Args:              between(0, 1, "at most one budget"),

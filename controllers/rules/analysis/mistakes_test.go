@@ -507,7 +507,7 @@ var mistakes = []struct {
 		},
 		{
 			change: `unlimitedTiers: Deny` + "\n" + `limits[3]: {name: everybody, per: User, requests: 200, window: 1m}`,
-			says:   `spec.unlimitedTiers: limit everybody selects all tiers, so that Deny refuses nobody: leave it out`,
+			says:   `spec.unlimitedTiers: limit everybody selects all tiers, so that Deny has no effect: leave it out`,
 		},
 		{
 			change: `unlimitedTiers: Deny` + "\n" + `limits: [{name: all, per: Tenant, requests: 200, window: 1m}]`,

@@ -64,7 +64,7 @@ func (f *found) unlimitedTiers(spec v1alpha1.RateLimitPolicySpec) {
 		return isOfUsers(l) && len(l.Tiers) == 0 && len(l.Groups) == 0 && len(l.Labels) == 0
 	}
 	if i := slices.IndexFunc(spec.Limits, isOfAll); i >= 0 {
-		f.noEffect(path, "limit %s selects all tiers, so that Deny refuses nobody: leave it out", spec.Limits[i].Name)
+		f.noEffect(path, "limit %s selects all tiers, so that Deny has no effect: leave it out", spec.Limits[i].Name)
 	} else if !slices.ContainsFunc(spec.Limits, isOfUsers) {
 		f.warn(path, "Deny refuses every call: no limit of requests or tokens has per: User; add one")
 	}

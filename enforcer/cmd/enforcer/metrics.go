@@ -96,7 +96,7 @@ func (e *enforcer) registerLate(registry *prometheus.Registry) {
 			e.log.Info("this session was declared dead, and has settled the call before another enforcer did", "call", call)
 		case store.Posted:
 			posted.Add(1)
-			e.log.Warn("a call ended that the limiter's store did not know any more: its cost is posted, and its tenants are recounted", "call", call)
+			e.log.Warn("a call ended that the limiter's store no longer knew: its cost is posted, and its tenants are recounted", "call", call)
 		}
 	})
 }
