@@ -2,9 +2,7 @@ package webhook
 
 import (
 	"context"
-	"fmt"
 	"iter"
-	"slices"
 	"sync"
 	"time"
 
@@ -35,7 +33,7 @@ var replays sync.Mutex
 // find out.
 func replayed(
 	ctx context.Context, reader client.Reader, ledger PastCalls, document limiterv1.Tenant, now time.Time, looser bool,
-) (warnings []string) {
+) []string {
 	if !replays.TryLock() {
 		return nil
 	}
@@ -45,29 +43,7 @@ func replayed(
 		log.FromContext(ctx).V(1).Info("Failed to replay the calls of a tenant", "tenant", document.Tenant, "error", err.Error())
 		return nil
 	}
-	const details = `; run "kubectl budget replay" for details`
-	if result.Refused.Calls > 0 {
-		warnings = append(warnings, fmt.Sprintf("under these limits %d of the %d calls of the last %d days would have been refused",
-			result.Refused.Calls, result.Admitted.Calls, lookBack)+byMost(result.Limits, document.Tenant)+details)
-	}
-	if looser && result.Fitting.Calls > 0 {
-		warnings = append(warnings, fmt.Sprintf("under these limits %d of the %d calls that were refused for money in the last %d days "+
-			"would have been admitted, for about %s USD", result.Fitting.Calls, result.WereRefused.Calls, lookBack, result.Fitting.Cost)+details)
-	}
-	return warnings
-}
-
-// byMost says which limit of the tenant or its ancestors would have refused most of the calls.
-func byMost(limits []replay.LimitResult, tenant string) string {
-	most := mostRefusing(limits)
-	if most.Money == nil {
-		return ""
-	}
-	by := fmt.Sprintf(", %d of them by limit %s", most.Total().Calls, most.Money.Name)
-	if most.Tenant != tenant {
-		by += " of tenant " + most.Tenant
-	}
-	return by
+	return result.Warnings(document.Tenant, lookBack, looser)
 }
 
 func replayOf(
@@ -85,18 +61,5 @@ func replayOf(
 	}
 	return replay.Run(document, replay.History{
 		From: from, To: now, Opening: opening, Calls: ledger.Calls(ctx, from, now, family...),
-	})
-}
-
-func mostRefusing(limits []replay.LimitResult) replay.LimitResult {
-	return slices.MaxFunc(limits, func(a, b replay.LimitResult) int { return int(a.Total().Calls - b.Total().Calls) })
-}
-
-// tightens reports whether a level refuses calls that it did not refuse before: by a
-// limit that is new, or that is reached with less.
-func tightens(was, is limiterv1.Level) bool {
-	return slices.ContainsFunc(is.Money, func(limit limiterv1.MoneyLimit) bool {
-		earlier, found := counterpart(was, limit)
-		return !found || is.RefusesFrom(limit) < was.RefusesFrom(earlier)
 	})
 }

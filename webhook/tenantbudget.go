@@ -2,17 +2,18 @@ package webhook
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
 	"github.com/bursar-dev/bursar/controllers/rules/analysis"
-	"github.com/bursar-dev/bursar/controllers/rules/compile"
+	"github.com/bursar-dev/bursar/controllers/rules/change"
 )
 
 //+kubebuilder:webhook:path=/validate-bursar-dev-v1alpha1-tenantbudget,mutating=false,failurePolicy=ignore,sideEffects=NoneOnDryRun,timeoutSeconds=3,groups=bursar.dev,versions=v1alpha1,resources=tenantbudgets,verbs=create;update;delete,name=tenantbudgets.bursar.dev,admissionReviewVersions=v1,serviceName=bursar-webhook,serviceNamespace=bursar-system,patch=`{"matchConditions":[{"name":"spec-is-new","expression":"request.operation != 'UPDATE' || object.spec != oldObject.spec"}]}`
@@ -34,21 +35,18 @@ func (b tenantBudgets) decide(ctx context.Context, budget *v1alpha1.TenantBudget
 }
 
 func (b tenantBudgets) warn(ctx context.Context, was, is *v1alpha1.TenantBudget) []string {
-	var warnings []string
-	if is.Spec.Enforcement == v1alpha1.EnforcementShadow && (was == nil || was.Spec.Enforcement != v1alpha1.EnforcementShadow) {
-		warnings = append(warnings, fmt.Sprintf(
-			"spec.enforcement: Shadow: this budget counts the spending of tenant %s, and does not limit it", is.Spec.Tenant))
-	}
-	if was != nil {
-		warnings = append(warnings, loosening(was, is)...)
-	}
+	warnings := change.Warnings(was, is)
 	decided, err := acceptance.DecideTenantBudget(ctx, b.reader, is)
 	found, analyzeErr := b.analyzer.TenantBudget(ctx, is, decided.Document)
 	warnings = append(warnings, possibleMistakes(ctx, found, analyzeErr)...)
 	if err != nil || decided.Document == nil {
 		return warnings
 	}
-	warnings = append(warnings, promising(ctx, b.reader, was, is)...)
+	promised, err := change.Promising(ctx, b.reader, was, is)
+	if err != nil {
+		log.FromContext(ctx).Error(err, "Failed to find the family of a TenantBudget")
+	}
+	warnings = append(warnings, promised...)
 	return append(warnings, b.refusing(ctx, was, is, *decided.Document)...)
 }
 
@@ -58,28 +56,29 @@ func (b tenantBudgets) refusing(ctx context.Context, was, is *v1alpha1.TenantBud
 	if document.Enforcement == limiterv1.Shadow {
 		return nil
 	}
-	var before limiterv1.Tenant
-	if was != nil && was.Spec.Enforcement != v1alpha1.EnforcementShadow { // which limits nothing
-		before, _ = compile.Tenant(was, nil, nil)
-	}
-	tighter, looser := tightens(before.Level, document.Level), was != nil && tightens(document.Level, before.Level)
+	before := change.Before(was)
+	tighter, looser := change.Tightens(before.Level, document.Level), was != nil && change.Tightens(document.Level, before.Level)
 	if !tighter && !looser {
 		return nil
 	}
 	var warnings []string
 	if tighter {
-		warnings = b.stopping(ctx, before, document, coinOf(is.Spec.Currency))
+		warnings = b.stopping(ctx, before, document, is.Spec.Currency)
 	}
 	return append(warnings, replayed(ctx, b.reader, b.ledger, document, time.Now(), looser)...)
 }
 
 // stopping are the warnings of limits that refuse calls from now on, for what is spent already.
-func (b tenantBudgets) stopping(ctx context.Context, before, document limiterv1.Tenant, written coin) []string {
+func (b tenantBudgets) stopping(ctx context.Context, before, document limiterv1.Tenant, currency *v1alpha1.Currency) []string {
 	counters, err := b.counters.Read(ctx, document.Root(), document.Tenant, document.Money...)
 	if err != nil {
 		// A tenant that is new has none, and others get no warning while Redis is away.
 		log.FromContext(ctx).V(1).Info("Failed to read the spending of a tenant", "tenant", document.Tenant, "error", err.Error())
 		return nil
 	}
-	return stops(before.Level, document.Level, counters, written)
+	spent := func(limit limiterv1.MoneyLimit, span period.Span) money.Nanos {
+		spent, _ := counters.Money[limiterv1.MoneyField(limit)].In(span)
+		return spent
+	}
+	return change.Stops(before.Level, document.Level, counters.Now, spent, currency)
 }

@@ -288,20 +288,20 @@ func TestUpdate(t *testing.T) {
 		{
 			name:   "a limit that goes",
 			change: func(s *v1alpha1.TenantBudgetSpec) { s.Limits = s.Limits[:1] },
-			wantWarnings: []string{"spec.limits: limit monthly, 100.00 USD per Month, is gone, " +
-				"and nothing that counts the same calls in such a period is in its place"},
+			wantWarnings: []string{"spec.limits: limit monthly is removed, 100.00 USD per Month: " +
+				"no other limit counts the same calls per Month"},
 		},
 		{name: "another name of a limit", change: func(s *v1alpha1.TenantBudgetSpec) { s.Limits[1].Name = "each-month" }},
 		{
 			name:   "a ladder without rungs",
 			change: func(s *v1alpha1.TenantBudgetSpec) { s.Ladder = []v1alpha1.Rung{} },
-			wantWarnings: []string{"spec.ladder: is empty now: nothing happens before a limit is spent in full; " +
+			wantWarnings: []string{"spec.ladder: is empty now: calls are refused when a limit is spent in full, and there is no warning before; " +
 				"leave it out for Warn at 80 % and Trip at 90 %"},
 		},
 		{
 			name:         "a ladder that only warns",
 			change:       func(s *v1alpha1.TenantBudgetSpec) { s.Ladder = s.Ladder[:1] },
-			wantWarnings: []string{"spec.ladder: has no Trip rung any more: the breaker does not open before a limit is spent in full"},
+			wantWarnings: []string{"spec.ladder: no longer has a Trip rung: calls are refused only when a limit is spent in full"},
 		},
 		{
 			name:   "a digit too many",

@@ -1,4 +1,4 @@
-package webhook
+package change
 
 import (
 	"fmt"
@@ -10,13 +10,18 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
-	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rules/compile"
 )
 
-// stops are the warnings of the limits that refuse calls from now on, for what is
-// spent already, and did not before. Limits that count users, groups or keys are left out: each has
-// spent another amount. Amounts are written in the coin.
-func stops(was, is limiterv1.Level, counters limiterstore.Reading, written coin) []string {
+// Spent is what is spent of a limit in a period.
+type Spent func(limit limiterv1.MoneyLimit, span period.Span) money.Nanos
+
+// Stops are the warnings of the limits that refuse calls from now on, for what is
+// spent already, and did not before. Limits that count users, groups or keys are left out: each
+// has spent another amount. Amounts are written in the currency.
+func Stops(was, is limiterv1.Level, now time.Time, spentOf Spent, currency *v1alpha1.Currency) []string {
+	written := coinOf(currency)
 	zone, err := time.LoadLocation(is.TimeZone)
 	if err != nil {
 		return nil
@@ -26,8 +31,8 @@ func stops(was, is limiterv1.Level, counters limiterstore.Reading, written coin)
 		if limit.Per != limiterv1.PerTenant {
 			continue
 		}
-		span := period.Containing(limit.Period, zone, counters.Now)
-		spent, _ := counters.Money[limiterv1.MoneyField(limit)].In(span)
+		span := period.Containing(limit.Period, zone, now)
+		spent := spentOf(limit, span)
 		if !isUsedUp(is, limit, spent) || wasUsedUp(was, limit, spent) {
 			continue
 		}
@@ -53,13 +58,13 @@ func isUsedUp(level limiterv1.Level, limit limiterv1.MoneyLimit, spent money.Nan
 
 // wasUsedUp is the same of the limit that counted the same calls before.
 func wasUsedUp(level limiterv1.Level, limit limiterv1.MoneyLimit, spent money.Nanos) bool {
-	earlier, found := counterpart(level, limit)
+	earlier, found := Counterpart(level, limit)
 	return found && isUsedUp(level, earlier, spent)
 }
 
-// counterpart is the limit of a level that counts the same calls as the given one, which may
+// Counterpart is the limit of a level that counts the same calls as the given one, which may
 // have had another name.
-func counterpart(level limiterv1.Level, limit limiterv1.MoneyLimit) (limiterv1.MoneyLimit, bool) {
+func Counterpart(level limiterv1.Level, limit limiterv1.MoneyLimit) (limiterv1.MoneyLimit, bool) {
 	i := slices.IndexFunc(level.Money, func(b limiterv1.MoneyLimit) bool {
 		return b.Per == limit.Per && limiterv1.MoneyField(b) == limiterv1.MoneyField(limit)
 	})
@@ -67,4 +72,22 @@ func counterpart(level limiterv1.Level, limit limiterv1.MoneyLimit) (limiterv1.M
 		return limiterv1.MoneyLimit{}, false
 	}
 	return level.Money[i], true
+}
+
+// Tightens reports whether a level refuses calls that it did not refuse before: by a
+// limit that is new, or that is reached with less.
+func Tightens(was, is limiterv1.Level) bool {
+	return slices.ContainsFunc(is.Money, func(limit limiterv1.MoneyLimit) bool {
+		earlier, found := Counterpart(was, limit)
+		return !found || is.RefusesFrom(limit) < was.RefusesFrom(earlier)
+	})
+}
+
+// Before is what a document has limited before it is changed to what it is: nothing where it is
+// new, or was in Shadow.
+func Before(was *v1alpha1.TenantBudget) (before limiterv1.Tenant) {
+	if was != nil && was.Spec.Enforcement != v1alpha1.EnforcementShadow {
+		before, _ = compile.Tenant(was, nil, nil)
+	}
+	return before
 }

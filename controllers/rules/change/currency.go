@@ -1,4 +1,4 @@
-package webhook
+package change
 
 import (
 	"github.com/bursar-dev/bursar/api/money"

@@ -1,4 +1,4 @@
-package webhook
+package change
 
 import (
 	"fmt"
@@ -12,8 +12,22 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/compile"
 )
 
-// loosening are the warnings of a change by which a budget limits less: limits that are gone or
-// raised steeply, and a breaker that no longer opens.
+// Warnings are those of a budget that is created, if was is nil, or changed, by what both say
+// alone: it begins to limit nothing, its limits are gone or raised steeply, its breaker no longer
+// opens.
+func Warnings(was, is *v1alpha1.TenantBudget) []string {
+	var warnings []string
+	if is.Spec.Enforcement == v1alpha1.EnforcementShadow && (was == nil || was.Spec.Enforcement != v1alpha1.EnforcementShadow) {
+		warnings = append(warnings, fmt.Sprintf(
+			"spec.enforcement: Shadow: this budget counts the spending of tenant %s, and does not limit it", is.Spec.Tenant))
+	}
+	if was == nil {
+		return warnings
+	}
+	return append(warnings, loosening(was, is)...)
+}
+
+// loosening are the warnings of a change by which a budget limits less.
 func loosening(was, is *v1alpha1.TenantBudget) []string {
 	warnings := raised(was.Spec, is.Spec)
 	before, errs := compile.Tenant(was, nil, nil)
@@ -22,17 +36,17 @@ func loosening(was, is *v1alpha1.TenantBudget) []string {
 		return warnings
 	}
 	for _, limit := range before.Money {
-		if _, found := counterpart(after.Level, limit); !found {
-			warnings = append(warnings, fmt.Sprintf("spec.limits: limit %s, %s per %s, is gone, and nothing that counts the same calls "+
-				"in such a period is in its place", limit.Name, coinOf(was.Spec.Currency).amount(limit.Amount), limit.Period))
+		if _, found := Counterpart(after.Level, limit); !found {
+			warnings = append(warnings, fmt.Sprintf("spec.limits: limit %s is removed, %s per %[3]s: no other limit counts the same calls per %[3]s",
+				limit.Name, coinOf(was.Spec.Currency).amount(limit.Amount), limit.Period))
 		}
 	}
 	_, tripped := before.Rung(limiterv1.Trip)
 	switch _, trips := after.Rung(limiterv1.Trip); {
 	case len(was.Spec.Ladder) > 0 && len(is.Spec.Ladder) == 0:
-		warnings = append(warnings, "spec.ladder: is empty now: nothing happens before a limit is spent in full; leave it out for Warn at 80 % and Trip at 90 %")
+		warnings = append(warnings, "spec.ladder: is empty now: calls are refused when a limit is spent in full, and there is no warning before; leave it out for Warn at 80 % and Trip at 90 %")
 	case tripped && !trips:
-		warnings = append(warnings, "spec.ladder: has no Trip rung any more: the breaker does not open before a limit is spent in full")
+		warnings = append(warnings, "spec.ladder: no longer has a Trip rung: calls are refused only when a limit is spent in full")
 	}
 	return warnings
 }

@@ -1,13 +1,13 @@
-package webhook
+package change
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
@@ -15,19 +15,14 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/index"
 )
 
-// promising are the warnings about children whose limits together newly exceed a limit of
+// Promising are the warnings about children whose limits together newly exceed a limit of
 // their parent, or exceed it by more than before: with the budget as the parent, and with
-// the budget as a child. REQUIRES: the budget is accepted.
-func promising(ctx context.Context, reader client.Reader, was, is *v1alpha1.TenantBudget) []string {
-	asParent, err := promisedTo(ctx, reader, was, is)
-	if err != nil {
-		log.FromContext(ctx).Error(err, "Failed to find the children of a TenantBudget")
-	}
-	asChild, err := promisedBy(ctx, reader, was, is)
-	if err != nil {
-		log.FromContext(ctx).Error(err, "Failed to find the parent of a TenantBudget or the parent's children")
-	}
-	return append(asParent, asChild...)
+// the budget as a child. Its error is of what could not be read; the others are found all the same.
+// REQUIRES: the budget is accepted.
+func Promising(ctx context.Context, reader client.Reader, was, is *v1alpha1.TenantBudget) ([]string, error) {
+	asParent, parentErr := promisedTo(ctx, reader, was, is)
+	asChild, childErr := promisedBy(ctx, reader, was, is)
+	return append(asParent, asChild...), errors.Join(parentErr, childErr)
 }
 
 // promisedTo are the warnings of the budget's limits that are less than what its
