@@ -23,6 +23,7 @@ var errFlawed = errors.New("the file has what is wrong or can have no effect: se
 type checkOptions struct {
 	file          string
 	local, strict bool
+	ledger        database
 }
 
 func newCheck(c *cluster) *cobra.Command {
@@ -32,9 +33,11 @@ func newCheck(c *cluster) *cobra.Command {
 		Short: "Find mistakes in YAML before it is applied",
 		Long: `Find what is wrong, and what is valid and surely not meant, in the resources of a file:
 the errors that the webhook would refuse them with, and what their condition Warning
-would say. What is not in the file is read from the cluster, which is not changed. Bounds
-of single fields, and warnings of what changes, such as a limit that is raised, come from
-the API server: kubectl apply --dry-run=server.
+would say. What is not in the file is read from the cluster, which is not changed; budgets
+are compared with those of the cluster, to warn of what changes, such as a limit that is
+raised, removed, or spent already. With ` + databaseVariable + `, limits that change are held
+against the calls of the last seven days, too. Bounds of single fields come from the API
+server: kubectl apply --dry-run=server.
 
 The exit code is 1 if something is wrong or can have no effect at all, such as a limit on
 a model that no ModelProvider lists; with --strict, if there is any warning.`,
@@ -51,6 +54,7 @@ a model that no ModelProvider lists; with --strict, if there is any warning.`,
 	flags := cmd.Flags()
 	flags.StringVarP(&o.file, "file", "f", "", "file with the YAML to check; - is standard input")
 	flags.BoolVar(&o.local, "local", false, "do not read the cluster")
+	o.ledger.addFlag(cmd)
 	flags.BoolVar(&o.strict, "strict", false, "exit with code 1 if there is any warning")
 	return cmd
 }
@@ -79,12 +83,15 @@ func runCheck(cmd *cobra.Command, c *cluster, o checkOptions) error {
 	if err != nil {
 		return err
 	}
+	compared := newChanges(reader, there)
+	closeIt, err := compared.openLedger(cmd.Context(), o)
+	if err != nil {
+		return err
+	}
+	defer closeIt()
 	flawed := false
 	for _, object := range inFile {
-		if kindOf(object) == "Namespace" {
-			continue
-		}
-		flaws, err := flawsOf(cmd.Context(), reader, object, time.Now())
+		flaws, err := everyFlaw(cmd.Context(), reader, compared, object, o.local)
 		if err != nil {
 			return err
 		}
@@ -93,11 +100,31 @@ func runCheck(cmd *cobra.Command, c *cluster, o checkOptions) error {
 			flawed = flawed || o.strict || flaw.fatal
 		}
 	}
+	compared.sayWhatIsLeft(cmd.ErrOrStderr(), o.local)
 	if flawed {
 		return errFlawed
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "%d resources checked\n", len(inFile))
 	return nil
+}
+
+// everyFlaw are the flaws of an object of the file by itself and, unless the cluster is not to be
+// read, of how it changes what is there.
+func everyFlaw(ctx context.Context, reader client.Reader, compared *changes, object client.Object, local bool) ([]flaw, error) {
+	if kindOf(object) == "Namespace" {
+		return nil, nil
+	}
+	now := time.Now()
+	flaws, err := flawsOf(ctx, reader, object, now)
+	budget, isBudget := object.(*v1alpha1.TenantBudget)
+	if err != nil || local || !isBudget {
+		return flaws, err
+	}
+	warnings, err := compared.of(ctx, budget, now)
+	for _, text := range warnings {
+		flaws = append(flaws, flaw{text: text})
+	}
+	return flaws, err
 }
 
 func openFile(path string, stdin io.Reader) (io.ReadCloser, error) {

@@ -1,11 +1,18 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
 const checkedYAML = `
@@ -117,6 +124,68 @@ func TestPages(t *testing.T) {
 			stdout, stderr, err := budgeted(t, "check", "-f", file, "--local", "--strict")
 			if err != nil || stdout != "" || !strings.Contains(stderr, tc.want) {
 				t.Errorf("printed %s%s, error %v", stdout, stderr, err)
+			}
+		})
+	}
+}
+
+const changedYAML = `
+apiVersion: bursar.dev/v1alpha1
+kind: TenantBudget
+metadata: {name: changed, namespace: changed}
+spec:
+  tenant: changed
+  limits: [{name: daily, period: Day, amount: "%s"}]
+  ladder: []
+`
+
+// TestCheckChanges: what changes in the budgets of the cluster is warned of as the webhook does, and
+// what cannot be told is named.
+func TestCheckChanges(t *testing.T) {
+	namespace(t, "changed")
+	b := budget(t, "changed")
+	now := time.Now().UTC()
+	tomorrow := metav1.NewTime(time.Date(now.Year(), now.Month(), now.Day()+1, 0, 0, 0, 0, time.UTC))
+	b.Status.Limits = []v1alpha1.MoneyLimitStatus{{Name: "daily", Amount: "5.00", Spent: "0.32", Held: "0.00", ResetsAt: tomorrow}}
+	if err := api.Status().Update(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4 {
+		admitted(t, fmt.Sprintf("changed-%d", i), "changed", "ana", time.Now().Add(-time.Minute+time.Duration(i)*2*time.Second))
+	}
+	const spent = "TenantBudget changed/changed: warning: spec.limits[0].amount: limit daily is set to 0.20 USD and 0.32 are already spent: calls are refused until "
+	for name, tc := range map[string]struct {
+		amount string
+		noDB   bool
+		args   []string
+		want   []string
+		left   string
+	}{
+		"as it is":       {amount: "5.00"},
+		"raised steeply": {amount: "20.00", want: []string{"TenantBudget changed/changed: warning: spec.limits[0].amount: limit daily is raised from 5.00 to 20.00 USD, 4 times as much"}},
+		"lowered": {amount: "0.20", want: []string{spent,
+			`TenantBudget changed/changed: warning: under these limits 2 of the 4 calls of the last 7 days would have been refused, 2 of them by limit daily; run "kubectl budget replay" for details`}},
+		"lowered, without a ledger": {amount: "0.20", noDB: true, want: []string{spent},
+			left: "not checked: how many calls of the last 7 days the changed limits would have refused or admitted: set BURSAR_DATABASE_URL"},
+		"lowered, locally": {amount: "0.20", args: []string{"--local"}, left: "not checked: what changes, such as a limit that is raised or removed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			login := readerURL
+			if tc.noDB {
+				login = ""
+			}
+			file := filepath.Join(t.TempDir(), "changed.yaml")
+			if err := os.WriteFile(file, fmt.Appendf(nil, changedYAML, tc.amount), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			stdout, stderr, err := budgetedAs(t, login, append([]string{"check", "-f", file}, tc.args...)...)
+			lines := strings.Split(strings.TrimSuffix(stdout, "\n"), "\n")
+			if stdout == "" {
+				lines = nil
+			}
+			isAsWanted := slices.EqualFunc(lines, tc.want, strings.HasPrefix)
+			if err != nil || !isAsWanted || !strings.HasPrefix(stderr, tc.left) || tc.left == "" && strings.Contains(stderr, "not checked") {
+				t.Errorf("printed %s%s, error %v; want %q and %q", stdout, stderr, err, tc.want, tc.left)
 			}
 		})
 	}

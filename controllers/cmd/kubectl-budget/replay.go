@@ -141,14 +141,7 @@ func replayAll(
 		if document, err = reader.Granted(ctx, document, from, to); err != nil {
 			return nil, err
 		}
-		family := history.Family(document, all.budgets)
-		opening, err := reader.Opening(ctx, document, from, family...)
-		if err != nil {
-			return nil, err
-		}
-		result, err := replay.Run(document, replay.History{
-			From: from, To: to, Opening: opening, Calls: reader.Calls(ctx, from, to, family...),
-		})
+		result, err := replayed(ctx, reader, document, all.budgets, from, to)
 		if err != nil {
 			return nil, err
 		}

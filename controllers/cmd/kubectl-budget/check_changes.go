@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
+	"github.com/bursar-dev/bursar/controllers/rules/change"
+	"github.com/bursar-dev/bursar/history"
+	"github.com/bursar-dev/bursar/history/replay"
+)
+
+// lookBack is of how many days check replays the calls, as the webhook does.
+const lookBack = 7
+
+// changes find what is surely not meant in how budgets of a file change those of the cluster.
+type changes struct {
+	// reader has the objects of the file, and those beside them; were are the budgets of the
+	// cluster, by their keys.
+	reader client.Reader
+	were   map[client.ObjectKey]*v1alpha1.TenantBudget
+	// ledger is nil where none is known.
+	ledger *history.Reader
+	// unreplayed is why the effect of changed limits on the calls of the last days was not looked
+	// at; empty where it was, or none has changed.
+	unreplayed string
+}
+
+// newChanges compares with what is in the cluster.
+func newChanges(reader client.Reader, there []client.Object) *changes {
+	c := &changes{reader: reader, were: map[client.ObjectKey]*v1alpha1.TenantBudget{}}
+	for _, object := range there {
+		if budget, is := object.(*v1alpha1.TenantBudget); is {
+			c.were[client.ObjectKeyFromObject(budget)] = budget
+		}
+	}
+	return c
+}
+
+// openLedger opens the ledger, if one is named and the cluster is to be read.
+func (c *changes) openLedger(ctx context.Context, o checkOptions) (closeIt func(), err error) {
+	if o.local || o.ledger.url == "" && os.Getenv(databaseVariable) == "" {
+		return func() {}, nil
+	}
+	c.ledger, closeIt, err = o.ledger.open(ctx)
+	return closeIt, err
+}
+
+// of are the warnings of a budget that is not there, or is changed.
+func (c *changes) of(ctx context.Context, is *v1alpha1.TenantBudget, now time.Time) ([]string, error) {
+	was := c.were[client.ObjectKeyFromObject(is)]
+	warnings := change.Warnings(was, is)
+	decided, err := acceptance.DecideTenantBudget(ctx, c.reader, is)
+	if err != nil || decided.Document == nil {
+		return warnings, err
+	}
+	promised, err := change.Promising(ctx, c.reader, was, is)
+	if err != nil {
+		return nil, err
+	}
+	refusing, err := c.refusing(ctx, was, is, *decided.Document, now)
+	return append(append(warnings, promised...), refusing...), err
+}
+
+// refusing are the warnings of limits by which calls are refused, or would have been, that were
+// not before, and of calls that no longer would be.
+func (c *changes) refusing(
+	ctx context.Context, was, is *v1alpha1.TenantBudget, document limiterv1.Tenant, now time.Time,
+) (warnings []string, err error) {
+	if was == nil || document.Enforcement == limiterv1.Shadow {
+		return nil, nil
+	}
+	before := change.Before(was)
+	tighter, looser := change.Tightens(before.Level, document.Level), change.Tightens(document.Level, before.Level)
+	if tighter {
+		warnings = change.Stops(before.Level, document.Level, now, spentBy(was, before), is.Spec.Currency)
+	}
+	if !tighter && !looser {
+		return nil, nil
+	}
+	if c.ledger == nil {
+		c.unreplayed = "set " + databaseVariable
+		return warnings, nil
+	}
+	var budgets v1alpha1.TenantBudgetList
+	if err := c.reader.List(ctx, &budgets); err != nil {
+		return nil, err
+	}
+	result, err := replayed(ctx, c.ledger, document, budgets.Items, now.AddDate(0, 0, -lookBack), now)
+	if err != nil {
+		c.unreplayed = err.Error()
+		return warnings, nil
+	}
+	return append(warnings, result.Warnings(document.Tenant, lookBack, looser)...), nil
+}
+
+// sayWhatIsLeft says what of the changes was not looked at, and how it would be.
+func (c *changes) sayWhatIsLeft(w io.Writer, local bool) {
+	switch {
+	case local:
+		fmt.Fprintln(w, "not checked: what changes, such as a limit that is raised or removed; without --local, budgets are compared with those of the cluster")
+	case c.unreplayed != "":
+		fmt.Fprintf(w, "not checked: how many calls of the last %d days the changed limits would have refused or admitted: %s\n", lookBack, c.unreplayed)
+	}
+}
+
+// spentBy is what the status of a budget says is spent of a limit that counts the same calls, in
+// the same period.
+func spentBy(was *v1alpha1.TenantBudget, before limiterv1.Tenant) change.Spent {
+	return func(limit limiterv1.MoneyLimit, span period.Span) money.Nanos {
+		earlier, _ := change.Counterpart(before.Level, limit)
+		for _, status := range was.Status.Limits {
+			if status.Name == earlier.Name && status.ResetsAt.Time.Equal(span.End) {
+				spent, _ := money.Parse(status.Spent) // as the manager wrote it
+				return spent
+			}
+		}
+		return 0
+	}
+}
+
+// replayed is what a document would have done with the calls from one moment to another.
+func replayed(
+	ctx context.Context, reader *history.Reader, document limiterv1.Tenant, budgets []v1alpha1.TenantBudget, from, to time.Time,
+) (replay.Result, error) {
+	family := history.Family(document, budgets)
+	opening, err := reader.Opening(ctx, document, from, family...)
+	if err != nil {
+		return replay.Result{}, err
+	}
+	return replay.Run(document, replay.History{From: from, To: to, Opening: opening, Calls: reader.Calls(ctx, from, to, family...)})
+}
