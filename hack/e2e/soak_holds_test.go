@@ -65,7 +65,7 @@ func (s *soak) countersOf(ctx context.Context, document limiterv1.Tenant) string
 	keys := []string{limiterv1.TenantCountersKey(root, document.Tenant)}
 	epoch, err := limiterstore.NewEpochs(s.redis).Current(ctx)
 	if err == nil {
-		keys = append(keys, limiterv1.UserCountersKey(root, epoch, document.Tenant, "user"))
+		keys = append(keys, limiterv1.CountersKey(root, epoch, document.Tenant, limiterv1.Owner{User: "user"}))
 	}
 	for _, key := range keys {
 		fields, err := s.redis.HGetAll(ctx, key).Result()
