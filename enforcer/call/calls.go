@@ -29,7 +29,7 @@ const (
 	suspendedWait, suspendedPause = time.Second, 50 * time.Millisecond
 )
 
-// Identifier finds out who is calling. An *identity.Error says what the caller is told
+// Identifier finds out who is calling. An *identify.Error says what the caller is told
 // when nobody can say; any other error means that the credential is none.
 type Identifier interface {
 	Identify(ctx context.Context, request identity.Request) (admission.Subject, error)

@@ -23,7 +23,7 @@ var codeArgument = map[string]int{"refuseWith": 2, "RefuseWith": 2, "providerFau
 // callers can get, and no other; so has the table of headers the fields of Bursar's own.
 func TestCodesAreDocumented(t *testing.T) {
 	codes, headers := map[string]bool{}, map[string]bool{}
-	for _, dir := range []string{".", "../proxy", "../identity", "../protocol"} {
+	for _, dir := range []string{".", "../proxy", "../identity", "../../api/identity/identify", "../protocol"} {
 		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("no source in %s: %v", dir, err)

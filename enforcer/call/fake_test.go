@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	apiidentity "github.com/bursar-dev/bursar/api/identity"
+	"github.com/bursar-dev/bursar/api/identity/identify"
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
@@ -151,7 +152,7 @@ func (c *fakeConfig) Credentials(hash [sha256.Size]byte) []limiterv1.Credential 
 
 func (c *fakeConfig) Complete() bool { return true }
 
-func (c *fakeConfig) Issuer(string) (*config.Issuer, bool) { return nil, false }
+func (c *fakeConfig) Issuer(string) (*identify.Issuer, bool) { return nil, false }
 
 func (c *fakeConfig) Members() *apiidentity.Directory { return apiidentity.NewDirectory() }
 

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/bursar-dev/bursar/api/identity/identify"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/identity"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
@@ -31,7 +32,7 @@ func (c *Call) identify(ctx context.Context) (problem *Problem) {
 // identityQuery is the query, parsed, if it may say who is calling: clients of some
 // protocols send their key there, and any may name the tenant that pays.
 func identityQuery(p protocol.Protocol, query string) url.Values {
-	if p.KeyParameter() == "" && !strings.Contains(query, identity.TenantParameter) {
+	if p.KeyParameter() == "" && !strings.Contains(query, identify.TenantParameter) {
 		return nil
 	}
 	return parseQuery(query)

@@ -10,10 +10,10 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/bursar-dev/bursar/api/identity/identify"
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/admission"
-	"github.com/bursar-dev/bursar/enforcer/identity"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
@@ -79,15 +79,15 @@ func (r *Problem) body(p protocol.Protocol) []byte { return protocol.EncodeError
 
 // unidentified is the refusal of a request whose caller could not be identified.
 func unidentified(err error) *Problem {
-	var why *identity.Error
+	var why *identify.Error
 	switch {
 	case !errors.As(err, &why):
-		why = identity.ErrUnknown
-	case why.Status == identity.Unavailable:
+		why = identify.ErrUnknown
+	case why.Status == identify.Unavailable:
 		return unavailable(sentence(why.Message))
-	case why.Status == identity.Forbidden:
+	case why.Status == identify.Forbidden:
 		return refuseWith(protocol.StatusForbidden, protocol.PermissionDenied, why.Code, why.Title, sentence(why.Message))
-	case why.Status == identity.Undecided:
+	case why.Status == identify.Undecided:
 		return refuseWith(protocol.StatusBadRequest, protocol.InvalidRequest, why.Code, why.Title, sentence(why.Message))
 	}
 	r := refuseWith(protocol.StatusUnauthorized, protocol.InvalidRequest, why.Code, why.Title, sentence(why.Message))

@@ -39,15 +39,15 @@ func (c *Config) withdraw(id limiterv1.DocumentID) {
 		c.tenants.Delete(id.Name)
 	case limiterv1.CredentialDocument:
 		if namespace, hash, err := parseCredentialName(id.Name); err == nil {
-			c.setCredential(namespace, hash, nil)
+			c.SetCredential(namespace, hash, nil)
 		}
 	case limiterv1.ProviderDocument:
 		delete(c.providers, id.Name)
 		c.routes.Store(newRoutes(c.providers))
 	case limiterv1.IdentityDocument:
-		c.identities.setProvider(id.Name, nil)
+		c.SetProvider(id.Name, nil)
 	case limiterv1.MembersDocument:
-		c.identities.members.Withdraw(id.Name)
+		c.Members().Withdraw(id.Name)
 	}
 }
 
@@ -81,7 +81,7 @@ func (c *Config) putCredential(name string, body []byte) error {
 	case credential.Tenant == "" || credential.User == "":
 		return errors.New("the credential has no tenant or no user")
 	}
-	c.setCredential(namespace, hash, &credential)
+	c.SetCredential(namespace, hash, &credential)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/bursar-dev/bursar/api/identity/identify"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 )
@@ -26,12 +27,12 @@ type Running struct {
 // called from everywhere at once and do not wait. A change costs as much as what
 // it changes, however large the rest is.
 type Config struct {
-	tenants     sync.Map // name -> *admission.Tenant
-	credentials sync.Map // Hash -> []limiterv1.Credential, of one namespace each
-	routes      atomic.Pointer[routes]
+	// Known is who may call.
+	*identify.Known
+	tenants sync.Map // name -> *admission.Tenant
+	routes  atomic.Pointer[routes]
 	// providers are what routes is made of. Only the Follower knows them.
-	providers  map[string]source
-	identities identities
+	providers map[string]source
 
 	running  atomic.Pointer[Running]
 	complete atomic.Bool
@@ -40,7 +41,7 @@ type Config struct {
 
 // New makes an empty Config. A Follower fills it.
 func New() *Config {
-	c := &Config{providers: map[string]source{}, identities: newIdentities(), changed: make(chan struct{}, 1)}
+	c := &Config{Known: identify.NewKnown(), providers: map[string]source{}, changed: make(chan struct{}, 1)}
 	c.routes.Store(newRoutes(nil))
 	c.running.Store(&Running{})
 	return c
@@ -53,30 +54,6 @@ func (c *Config) Tenant(name string) (*admission.Tenant, bool) {
 		return nil, false
 	}
 	return tenant.(*admission.Tenant), true
-}
-
-// Credentials are those with the hash: one of each namespace in which it is registered.
-// They are not to be changed.
-func (c *Config) Credentials(hash Hash) []limiterv1.Credential {
-	credentials, _ := c.credentials.Load(hash)
-	registered, _ := credentials.([]limiterv1.Credential)
-	return registered
-}
-
-// setCredential puts a credential in the place of that of its namespace with the same
-// hash; nil takes that one away.
-func (c *Config) setCredential(namespace string, hash Hash, credential *limiterv1.Credential) {
-	registered := slices.DeleteFunc(slices.Clone(c.Credentials(hash)), func(other limiterv1.Credential) bool {
-		return other.Namespace() == namespace
-	})
-	if credential != nil {
-		registered = append(registered, *credential)
-	}
-	if len(registered) == 0 {
-		c.credentials.Delete(hash)
-		return
-	}
-	c.credentials.Store(hash, registered)
 }
 
 // Route is where the model that callers know by a name is to be had, if anywhere.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/bursar-dev/bursar/api/identity"
+	"github.com/bursar-dev/bursar/api/identity/identify"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
@@ -135,9 +136,9 @@ func someOf(allowed []string) string {
 
 // mayNot is what a caller is told that may act for others, and not so. Of the request, it
 // has no more than the names of header fields.
-func mayNot(format string, args ...any) *Error {
-	return &Error{
-		Reason: ActingForbidden, Status: Forbidden, Code: "acting_forbidden", Title: "Acting not allowed",
+func mayNot(format string, args ...any) *identify.Error {
+	return &identify.Error{
+		Reason: identify.ActingForbidden, Status: identify.Forbidden, Code: "acting_forbidden", Title: "Acting not allowed",
 		Message: fmt.Sprintf(format, args...),
 	}
 }

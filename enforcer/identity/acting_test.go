@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bursar-dev/bursar/api/identity/identify"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/admission"
 	"github.com/bursar-dev/bursar/enforcer/identity"
@@ -127,11 +128,11 @@ func TestActing(t *testing.T) {
 			if !reflect.DeepEqual(got, tc.want) {
 				t.Errorf("got %+v, want %+v", got, tc.want)
 			}
-			var why *identity.Error
+			var why *identify.Error
 			if !errors.As(err, &why) && tc.told == "" {
 				return
 			}
-			if why == nil || tc.told == "" || why.Status != identity.Forbidden || why.Reason != identity.ActingForbidden || !strings.Contains(why.Message, tc.told) {
+			if why == nil || tc.told == "" || why.Status != identify.Forbidden || why.Reason != identify.ActingForbidden || !strings.Contains(why.Message, tc.told) {
 				t.Errorf("got error %v, want %q", err, tc.told)
 			}
 		})
@@ -161,7 +162,7 @@ func TestActingWithAToken(t *testing.T) {
 		o.want(shop, "", "Authorization", token, "X-Bursar-Tenant", "acme", "X-Bursar-User", "shop-1")
 		o.want(admin, "", "Authorization", token, "X-Bursar-Tenant", "acme")
 		o.want(beta, "", "Authorization", token, "X-Bursar-Tenant", "beta", "X-Bursar-User", "shop-1")
-		o.want(admission.Subject{}, identity.ActingForbidden, "Authorization", token, "X-Bursar-Tenant", "acme", "X-Bursar-User", "bob")
+		o.want(admission.Subject{}, identify.ActingForbidden, "Authorization", token, "X-Bursar-Tenant", "acme", "X-Bursar-User", "bob")
 	}
 	o.belong("acme", limiterv1.Member{Subject: "ana", Tier: "gerente"})
 	o.want(ana, "", "Authorization", token, "X-Bursar-Tenant", "acme", "X-Bursar-User", "shop-1")

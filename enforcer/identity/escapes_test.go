@@ -10,8 +10,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	apiidentity "github.com/bursar-dev/bursar/api/identity"
+	"github.com/bursar-dev/bursar/api/identity/identify"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
-	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/identity"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 	"github.com/bursar-dev/bursar/hack/parts/issuer"
@@ -65,7 +65,7 @@ func (b *border) trust(t *testing.T, name, iss string, tenants ...string) {
 	})
 	testkit.Must(t, err)
 	b.signers[iss] = key
-	b.people.issuers.Store(iss, &config.Issuer{Issuer: compiled})
+	b.people.issuers.Store(iss, &identify.Issuer{Issuer: compiled})
 }
 
 // by are claims that an issuer signs.
@@ -88,7 +88,7 @@ func TestTenantEscapes(t *testing.T) {
 		header     http.Header
 		query      url.Values
 	}
-	asking := func(tenants ...string) http.Header { return http.Header{identity.TenantHeader: tenants} }
+	asking := func(tenants ...string) http.Header { return http.Header{identify.TenantHeader: tenants} }
 	of := func(iss string, claims map[string]any) request { return request{token: b.by(iss, claims)} }
 	escapes := map[string]request{
 		// Of an IdentityProvider of one's own, which says of anybody that they have signed in.
@@ -120,8 +120,8 @@ func TestTenantEscapes(t *testing.T) {
 		"asks for acme":                            {token: mallory, header: asking("acme")},
 		"asks for acme and evil":                   {token: mallory, header: asking("evil", "acme")},
 		"asks for both in one":                     {token: mallory, header: asking("evil,acme")},
-		"asks for acme in a query":                 {token: mallory, query: url.Values{identity.TenantParameter: {"acme"}}},
-		"asks for evil, and for acme in a query":   {token: mallory, header: asking("evil"), query: url.Values{identity.TenantParameter: {"acme"}}},
+		"asks for acme in a query":                 {token: mallory, query: url.Values{identify.TenantParameter: {"acme"}}},
+		"asks for evil, and for acme in a query":   {token: mallory, header: asking("evil"), query: url.Values{identify.TenantParameter: {"acme"}}},
 		"with a key asks for acme":                 {key: evilKey, header: asking("acme")},
 		"with a key and a token of another's user": {key: evilKey, token: b.by(evilIssuer, map[string]any{"sub": "acme|ana", "tenant": "acme"})},
 	}

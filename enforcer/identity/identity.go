@@ -2,66 +2,44 @@ package identity
 
 import (
 	"context"
-	"crypto/sha256"
-	"errors"
+	"net/url"
 	"time"
 
 	"github.com/bursar-dev/bursar/api/identity"
-	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/identity/identify"
 	"github.com/bursar-dev/bursar/enforcer/admission"
-	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
-// Config is whom credentials are of.
-type Config interface {
-	// Credentials are those with the hash: one of each namespace in which it is registered.
-	Credentials(hash [sha256.Size]byte) []limiterv1.Credential
-	// Issuer is by whom a token is verified that has the claim iss.
-	Issuer(iss string) (*config.Issuer, bool)
-	// Members are those of all Memberships.
-	Members() *identity.Directory
-	// Complete is whether all there is can be known, and so whether a credential that is not
-	// known is none.
-	Complete() bool
-}
-
 // Options are what an Identifier is made with.
 type Options struct {
-	Config Config
+	// Config, Now, WantKeys and Metrics are those of identify.Options.
+	Config   identify.Config
+	Now      func() time.Time
+	WantKeys func(ctx context.Context, provider string) error
+	Metrics  *identify.Metrics
 	// Protocols are those in whose header fields clients send credentials.
 	Protocols []protocol.Protocol
-	// Now is the clock by which credentials expire; nil is that of this machine.
-	Now func() time.Time
-	// WantKeys says that the keys of an IdentityProvider are to be fetched; nil for nobody
-	// who could.
-	WantKeys func(ctx context.Context, provider string) error
 	// TellUses says which API keys were used at a time, by the names of their documents; nil
 	// for nobody who wants to know.
 	TellUses func(ctx context.Context, at time.Time, names []string) error
-	// Metrics count what is found out; nil for none.
-	Metrics *Metrics
 }
 
 // Identifier finds out who is calling, by API keys and by tokens. Its methods may be called
 // from everywhere at once.
 type Identifier struct {
-	Options
+	*identify.Identifier
 	keyFields []string
-	verified  *memory
-	wanted    *wantedKeys
 	uses      *uses
 }
 
 // NewIdentifier makes an Identifier, which takes credentials from any of the header fields
 // in which clients of the protocols send them.
 func NewIdentifier(options Options) *Identifier {
-	if options.Now == nil {
-		options.Now = time.Now
+	i := &Identifier{
+		Identifier: identify.New(identify.Options{Config: options.Config, Now: options.Now, WantKeys: options.WantKeys, Metrics: options.Metrics}),
+		uses:       newUses(options.TellUses),
 	}
-	i := &Identifier{Options: options, verified: newMemory(maxTokens, maxTokenMemory)}
-	i.wanted = newWantedKeys(options.WantKeys, options.Metrics.keysWanted)
-	i.uses = newUses(options.TellUses)
 	for _, p := range options.Protocols {
 		i.keyFields = append(i.keyFields, p.Fields().Key...)
 	}
@@ -70,128 +48,47 @@ func NewIdentifier(options Options) *Identifier {
 
 // Run tells which API keys were used, until ctx ends.
 func (i *Identifier) Run(ctx context.Context) {
-	if i.TellUses != nil {
+	if i.uses.tell != nil {
 		i.uses.run(ctx)
 	}
 }
 
-// Remembered is how many verified tokens are remembered.
-func (i *Identifier) Remembered() int { return i.verified.len() }
+// Request is what of a request may say who has sent it.
+type Request struct {
+	// Protocol is the one of the endpoint, or the path, that was asked.
+	Protocol protocol.Protocol
+	Header   protocol.HeaderView
+	Query    url.Values
+}
 
 // Identify is who sent a request. A credential in the query is read where the protocol
-// has a parameter for it. The error is an *Error.
-func (i *Identifier) Identify(ctx context.Context, request Request) (admission.Subject, error) {
-	subject, by, err := i.identify(ctx, request)
-	i.Metrics.identified(by, err)
-	return subject, err
-}
-
-func (i *Identifier) identify(ctx context.Context, request Request) (admission.Subject, by, error) {
-	credential, err := i.choose(i.find(request))
+// has a parameter for it. The error is an *identify.Error.
+func (i *Identifier) Identify(ctx context.Context, request Request) (subject admission.Subject, err error) {
+	err = i.IdentifyPayer(ctx, identify.Request{
+		Header: request.Header, KeyFields: i.keyFields, Query: request.Query, KeyParameter: request.Protocol.KeyParameter(),
+	}, func(caller identify.Caller, tenancy identity.Tenancy) (err error) {
+		subject = i.subject(caller, tenancy)
+		if tenancy.ActFor != nil {
+			subject, err = act(subject, *tenancy.ActFor, request.Header)
+		}
+		return err
+	})
 	if err != nil {
-		return admission.Subject{}, credential.by, err
+		return admission.Subject{}, err
 	}
-	asked, err := tenantAsked(request)
-	if err != nil {
-		return admission.Subject{}, credential.by, err
-	}
-	var subject admission.Subject
-	var actFor *limiterv1.ActFor
-	if credential.by == byToken {
-		subject, actFor, err = i.token(ctx, credential, asked)
-	} else {
-		subject, actFor, err = i.key(credential, asked)
-	}
-	if err == nil && actFor != nil {
-		subject, err = act(subject, *actFor, request.Header)
-	}
-	return subject, credential.by, err
+	return subject, nil
 }
 
-// credential is one that a request comes with.
-type credential struct {
-	value string
-	hash  [sha256.Size]byte
-	by    by
-	// isOwn is whether it is one of Bursar's, be it good for anything or not.
-	isOwn bool
-	// registered are the keys that it may be.
-	registered []limiterv1.Credential
-	// remembered is what it has proven before, token what it says, and unreadable why it says
-	// nothing.
-	remembered *remembered
-	token      *identity.Token
-	unreadable error
-}
-
-// by is a kind of credential.
-type by string
-
-const (
-	byNone  by = "none"
-	byKey   by = "key"
-	byToken by = "token"
-)
-
-// choose chooses the credential by which a caller is identified: the only one, or else the
-// only one that is Bursar's. Clients send others beside it by themselves.
-func (i *Identifier) choose(found []string) (credential, error) {
-	switch len(found) {
-	case 0:
-		return credential{by: byNone}, ErrMissing
-	case 1:
-		return i.recognise(found[0]), nil
+// subject is who calls, by their own credential.
+func (i *Identifier) subject(caller identify.Caller, tenancy identity.Tenancy) admission.Subject {
+	subject := admission.Subject{
+		Tenant: tenancy.Tenant, User: tenancy.User, Tier: tenancy.Tier, Groups: tenancy.Groups, Labels: tenancy.Labels, Admin: tenancy.Admin,
 	}
-	var chosen credential
-	for n, value := range found {
-		c := i.recognise(value)
-		if c.isOwn && chosen.isOwn {
-			return chosen, ErrSeveral
-		}
-		if n == 0 || c.isOwn {
-			chosen = c
-		}
+	if caller.Key == nil {
+		subject.IdentityProvider, subject.Subject = caller.Claims.Provider, caller.Claims.Subject
+		return subject
 	}
-	return chosen, nil
-}
-
-// recognise finds out of what kind a credential is, without finding out whether it is good
-// for anything.
-func (i *Identifier) recognise(value string) credential {
-	c := credential{value: value, by: byKey, hash: sha256.Sum256([]byte(value))}
-	isToken := identity.IsToken(value)
-	if isToken {
-		if c.remembered = i.verified.get(c.hash); c.remembered != nil {
-			c.by, c.isOwn = byToken, true
-			return c
-		}
-	}
-	c.registered = i.registered(value, c.hash)
-	if !isToken || len(c.registered) > 0 {
-		c.isOwn = len(c.registered) > 0 || limiterv1.IsKey(value)
-		return c
-	}
-	c.by = byToken
-	if c.token, c.unreadable = identity.Parse(value); c.unreadable == nil {
-		_, c.isOwn = i.Config.Issuer(c.token.Issuer)
-	}
-	return c
-}
-
-// unknown is what is said of a credential that nobody knows: until the configuration is
-// complete, it may be known in a moment.
-func (i *Identifier) unknown(err error) error {
-	if !i.Config.Complete() {
-		return ErrNotConfigured
-	}
-	return err
-}
-
-// choice is an error of choosing a tenant as a caller is told it.
-func choice(err error) error {
-	var why *identity.ChoiceError
-	if errors.As(err, &why) {
-		return notChosen(why)
-	}
-	return err
+	i.uses.note(caller.Hash, *caller.Key, i.Now())
+	subject.Credential, subject.Models = caller.Key.Name, caller.Key.Models
+	return subject
 }

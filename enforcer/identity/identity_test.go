@@ -12,9 +12,9 @@ import (
 	"time"
 
 	apiidentity "github.com/bursar-dev/bursar/api/identity"
+	"github.com/bursar-dev/bursar/api/identity/identify"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/admission"
-	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/identity"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
@@ -22,7 +22,7 @@ import (
 // people are whom an Identifier knows.
 type people struct {
 	credentials map[[sha256.Size]byte][]limiterv1.Credential
-	issuers     sync.Map // claim iss -> *config.Issuer
+	issuers     sync.Map // claim iss -> *identify.Issuer
 	members     *apiidentity.Directory
 	incomplete  bool
 }
@@ -31,12 +31,12 @@ func (p *people) Credentials(hash [sha256.Size]byte) []limiterv1.Credential {
 	return p.credentials[hash]
 }
 
-func (p *people) Issuer(iss string) (*config.Issuer, bool) {
+func (p *people) Issuer(iss string) (*identify.Issuer, bool) {
 	issuer, ok := p.issuers.Load(iss)
 	if !ok {
 		return nil, false
 	}
-	return issuer.(*config.Issuer), true
+	return issuer.(*identify.Issuer), true
 }
 
 func (p *people) Members() *apiidentity.Directory { return p.members }
@@ -88,30 +88,30 @@ func TestIdentify(t *testing.T) {
 		"known":                  {authorization: []string{"Bearer key-of-gerente-1"}, want: first},
 		"scheme in another case": {authorization: []string{"bearer  key-of-gerente-1 "}, want: first},
 		"expires later":          {authorization: []string{"Bearer key-of-gerente-2"}, want: second},
-		"expired":                {authorization: []string{"Bearer key-of-carl"}, wantErr: identity.ErrExpired},
-		"expires now":            {authorization: []string{"Bearer key-of-dora"}, wantErr: identity.ErrExpired},
+		"expired":                {authorization: []string{"Bearer key-of-carl"}, wantErr: identify.ErrExpired},
+		"expires now":            {authorization: []string{"Bearer key-of-dora"}, wantErr: identify.ErrExpired},
 		"names its namespace, and is registered in another, too": {authorization: []string{"Bearer " + bound}, want: first},
-		"names its namespace, and is registered only in another": {authorization: []string{"Bearer " + taken}, wantErr: identity.ErrUnknown},
-		"names no namespace, and is registered in two":           {authorization: []string{"Bearer key-of-two"}, wantErr: identity.ErrAmbiguous},
+		"names its namespace, and is registered only in another": {authorization: []string{"Bearer " + taken}, wantErr: identify.ErrUnknown},
+		"names no namespace, and is registered in two":           {authorization: []string{"Bearer key-of-two"}, wantErr: identify.ErrAmbiguous},
 		"of the older form, which names no namespace":            {authorization: []string{"Bearer " + elsewhere}, want: second},
-		"unknown":                  {authorization: []string{"Bearer key-of-eve"}, wantErr: identity.ErrUnknown},
-		"key in another case":      {authorization: []string{"Bearer KEY-OF-GERENTE-1"}, wantErr: identity.ErrUnknown},
-		"no header":                {wantErr: identity.ErrMissing},
-		"empty key":                {authorization: []string{"Bearer "}, wantErr: identity.ErrMissing},
-		"another scheme":           {authorization: []string{"Basic key-of-gerente-1"}, wantErr: identity.ErrMissing},
-		"no scheme":                {authorization: []string{"key-of-gerente-1"}, wantErr: identity.ErrMissing},
-		"two headers, which is it": {authorization: []string{"Bearer key-of-gerente-1", "Bearer key-of-gerente-2"}, wantErr: identity.ErrSeveral},
+		"unknown":                  {authorization: []string{"Bearer key-of-eve"}, wantErr: identify.ErrUnknown},
+		"key in another case":      {authorization: []string{"Bearer KEY-OF-GERENTE-1"}, wantErr: identify.ErrUnknown},
+		"no header":                {wantErr: identify.ErrMissing},
+		"empty key":                {authorization: []string{"Bearer "}, wantErr: identify.ErrMissing},
+		"another scheme":           {authorization: []string{"Basic key-of-gerente-1"}, wantErr: identify.ErrMissing},
+		"no scheme":                {authorization: []string{"key-of-gerente-1"}, wantErr: identify.ErrMissing},
+		"two headers, which is it": {authorization: []string{"Bearer key-of-gerente-1", "Bearer key-of-gerente-2"}, wantErr: identify.ErrSeveral},
 		"Anthropic's field":        {others: http.Header{"X-Api-Key": {"key-of-gerente-1"}}, want: first},
 		"Google's field":           {others: http.Header{"X-Goog-Api-Key": {"key-of-gerente-1"}}, want: first},
 		"Azure's field":            {others: http.Header{"Api-Key": {" key-of-gerente-1"}}, want: first},
 		"Google's query":           {query: url.Values{"key": {"key-of-gerente-1"}}, want: first},
-		"the query, elsewhere":     {query: url.Values{"key": {"key-of-gerente-1"}}, protocol: protocol.OpenAI{}, wantErr: identity.ErrMissing},
-		"an empty field":           {others: http.Header{"X-Api-Key": {""}}, wantErr: identity.ErrMissing},
-		"unknown in the query":     {query: url.Values{"key": {"key-of-eve"}}, wantErr: identity.ErrUnknown},
-		"two keys in the query":    {query: url.Values{"key": {"key-of-gerente-1", "key-of-gerente-2"}}, wantErr: identity.ErrSeveral},
+		"the query, elsewhere":     {query: url.Values{"key": {"key-of-gerente-1"}}, protocol: protocol.OpenAI{}, wantErr: identify.ErrMissing},
+		"an empty field":           {others: http.Header{"X-Api-Key": {""}}, wantErr: identify.ErrMissing},
+		"unknown in the query":     {query: url.Values{"key": {"key-of-eve"}}, wantErr: identify.ErrUnknown},
+		"two keys in the query":    {query: url.Values{"key": {"key-of-gerente-1", "key-of-gerente-2"}}, wantErr: identify.ErrSeveral},
 		"the same key twice":       {authorization: []string{"Bearer key-of-gerente-1"}, others: http.Header{"X-Api-Key": {"key-of-gerente-1"}}, want: first},
 		"two keys, which is it": {
-			authorization: []string{"Bearer key-of-gerente-1"}, others: http.Header{"X-Api-Key": {"key-of-gerente-2"}}, wantErr: identity.ErrSeveral,
+			authorization: []string{"Bearer key-of-gerente-1"}, others: http.Header{"X-Api-Key": {"key-of-gerente-2"}}, wantErr: identify.ErrSeveral,
 		},
 		"a key beside another scheme": {
 			authorization: []string{"Basic eve"}, others: http.Header{"X-Api-Key": {"key-of-gerente-1"}}, want: first,
@@ -130,10 +130,10 @@ func TestIdentify(t *testing.T) {
 		},
 		"a key beside one that was one of Bursar's": {
 			authorization: []string{"Bearer key-of-gerente-1"}, others: http.Header{"X-Api-Key": {limiterv1.NewKey("gone", digits)}},
-			wantErr: identity.ErrSeveral,
+			wantErr: identify.ErrSeveral,
 		},
 		"two of somebody else's": {
-			authorization: []string{"Bearer sk-1"}, others: http.Header{"X-Api-Key": {"sk-2"}}, wantErr: identity.ErrUnknown,
+			authorization: []string{"Bearer sk-1"}, others: http.Header{"X-Api-Key": {"sk-2"}}, wantErr: identify.ErrUnknown,
 		},
 		"its own tenant": {authorization: []string{"Bearer key-of-gerente-1"}, others: http.Header{"X-Bursar-Tenant": {"acme"}}, want: first},
 		"its own tenant, by query": {
@@ -141,7 +141,7 @@ func TestIdentify(t *testing.T) {
 		},
 		"another tenant": {
 			authorization: []string{"Bearer key-of-gerente-1"}, others: http.Header{"X-Bursar-Tenant": {"other"}},
-			wantErr: &identity.Error{Reason: identity.NoTenant},
+			wantErr: &identify.Error{Reason: identify.NoTenant},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -173,7 +173,7 @@ func TestIdentify(t *testing.T) {
 func TestBeforeTheConfiguration(t *testing.T) {
 	identifier := newIdentifier(nil, time.Now())
 	request := identity.Request{Protocol: protocol.OpenAI{}, Header: http.Header{"Authorization": {"Bearer key"}}}
-	if got, err := identifier.Identify(t.Context(), request); !reflect.DeepEqual(got, admission.Subject{}) || !errors.Is(err, identity.ErrNotConfigured) {
-		t.Errorf("got %+v, %v; want %v", got, err, identity.ErrNotConfigured)
+	if got, err := identifier.Identify(t.Context(), request); !reflect.DeepEqual(got, admission.Subject{}) || !errors.Is(err, identify.ErrNotConfigured) {
+		t.Errorf("got %+v, %v; want %v", got, err, identify.ErrNotConfigured)
 	}
 }

@@ -13,9 +13,9 @@ import (
 	"time"
 
 	apiidentity "github.com/bursar-dev/bursar/api/identity"
+	"github.com/bursar-dev/bursar/api/identity/identify"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/enforcer/admission"
-	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/enforcer/identity"
 	"github.com/bursar-dev/bursar/enforcer/protocol"
 	"github.com/bursar-dev/bursar/hack/parts/issuer"
@@ -67,7 +67,7 @@ func (o *office) trust(change func(*limiterv1.IdentityProvider)) {
 	compiled, err := apiidentity.Compile(document)
 	testkit.Must(o.t, err)
 	replaced := make(chan struct{})
-	o.people.issuers.Store(o.project.Issuer(issuer.Regular), &config.Issuer{Issuer: compiled, Replaced: replaced})
+	o.people.issuers.Store(o.project.Issuer(issuer.Regular), &identify.Issuer{Issuer: compiled, Replaced: replaced})
 	if o.replace != nil {
 		o.replace()
 	}
@@ -91,10 +91,10 @@ func (o *office) ask(fields ...string) (admission.Subject, error) {
 	return o.Identify(o.t.Context(), identity.Request{Protocol: protocol.OpenAI{}, Header: header})
 }
 
-func (o *office) want(want admission.Subject, reason identity.Reason, fields ...string) {
+func (o *office) want(want admission.Subject, reason identify.Reason, fields ...string) {
 	o.t.Helper()
 	got, err := o.ask(fields...)
-	if !reflect.DeepEqual(got, want) || !errors.Is(err, &identity.Error{Reason: reason}) && (err != nil || reason != "") {
+	if !reflect.DeepEqual(got, want) || !errors.Is(err, &identify.Error{Reason: reason}) && (err != nil || reason != "") {
 		o.t.Errorf("got %+v, %v; want %+v, %q", got, err, want, reason)
 	}
 	if err != nil && strings.Contains(err.Error(), "eyJ") {
@@ -121,8 +121,8 @@ func TestWhereTokensStand(t *testing.T) {
 		o.want(ana, "", "Authorization", "Bearer sk-ant-oat01-of-the-client", "X-Api-Key", token)
 		o.want(ana, "", "Authorization", "Bearer "+o.project.Token(issuer.Anonymous, "x", "", o.now, nil), "X-Api-Key", token)
 		o.want(bob, "", "Authorization", "Bearer key-of-bob", "X-Api-Key", o.project.Token(issuer.Anonymous, "x", "", o.now, nil))
-		o.want(admission.Subject{}, identity.Several, "Authorization", "Bearer "+token, "X-Api-Key", "key-of-bob")
-		o.want(admission.Subject{}, identity.Several, "Authorization", "Bearer "+token, "X-Api-Key", o.project.Token(issuer.Regular, "ana", "other@example.com", o.now, nil))
+		o.want(admission.Subject{}, identify.Several, "Authorization", "Bearer "+token, "X-Api-Key", "key-of-bob")
+		o.want(admission.Subject{}, identify.Several, "Authorization", "Bearer "+token, "X-Api-Key", o.project.Token(issuer.Regular, "ana", "other@example.com", o.now, nil))
 	}
 }
 
@@ -137,7 +137,7 @@ func TestWhatIsRemembered(t *testing.T) {
 			t.Errorf("%d tokens are remembered, want 1", n)
 		}
 		o.now = o.now.Add(issuer.Lifetime + time.Minute)
-		o.want(nobody, identity.Reason(apiidentity.Expired), "Authorization", "Bearer "+token)
+		o.want(nobody, identify.Reason(apiidentity.Expired), "Authorization", "Bearer "+token)
 		if n := o.Remembered(); n != 0 {
 			t.Errorf("%d tokens are remembered after that, want none", n)
 		}
@@ -151,7 +151,7 @@ func TestWhatIsRemembered(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel() // there is nothing to wait for
 		_, err := o.Identify(ctx, identity.Request{Protocol: protocol.OpenAI{}, Header: http.Header{"Authorization": {"Bearer " + token}}})
-		if !errors.Is(err, &identity.Error{Reason: identity.Reason(apiidentity.UnknownKey)}) {
+		if !errors.Is(err, &identify.Error{Reason: identify.Reason(apiidentity.UnknownKey)}) {
 			t.Errorf("got %v, want that its key is unknown", err)
 		}
 	})
@@ -162,21 +162,21 @@ func TestWhatIsRemembered(t *testing.T) {
 		o.trust(func(d *limiterv1.IdentityProvider) {
 			d.ClaimRules = []limiterv1.ClaimRule{{Expression: "claims.sub != 'ana'", Message: "ana has left"}}
 		})
-		o.want(nobody, identity.Reason(apiidentity.RuleNotFulfilled), "Authorization", "Bearer "+token)
+		o.want(nobody, identify.Reason(apiidentity.RuleNotFulfilled), "Authorization", "Bearer "+token)
 	})
 	t.Run("IdentityProvider is gone", func(t *testing.T) {
 		o := newOffice(t)
 		token := o.token("ana")
 		o.want(ana, "", "Authorization", "Bearer "+token)
 		o.people.issuers.Delete(o.project.Issuer(issuer.Regular))
-		o.want(nobody, identity.Reason(apiidentity.UnknownIssuer), "Authorization", "Bearer "+token)
+		o.want(nobody, identify.Reason(apiidentity.UnknownIssuer), "Authorization", "Bearer "+token)
 	})
 	t.Run("member is no more", func(t *testing.T) {
 		o := newOffice(t)
 		token := o.token("ana")
 		o.want(ana, "", "Authorization", "Bearer "+token)
 		o.belong("acme")
-		o.want(nobody, identity.NoTenant, "Authorization", "Bearer "+token)
+		o.want(nobody, identify.NoTenant, "Authorization", "Bearer "+token)
 	})
 }
 
@@ -187,12 +187,12 @@ func TestWhoPays(t *testing.T) {
 	beta.Tenant, beta.Tier = "beta", "boss"
 	o.belong("beta", limiterv1.Member{Subject: "ana", Tier: "boss"})
 	token := "Bearer " + o.token("ana")
-	o.want(nobody, identity.TenantNotChosen, "Authorization", token)
+	o.want(nobody, identify.TenantNotChosen, "Authorization", token)
 	o.want(ana, "", "Authorization", token, "X-Bursar-Tenant", "acme")
 	o.want(beta, "", "Authorization", token, "X-Bursar-Tenant", "beta")
 	o.want(beta, "", "Authorization", token, "X-Bursar-Tenant", "beta", "X-Bursar-Tenant", "beta")
-	o.want(nobody, identity.TenantNotChosen, "Authorization", token, "X-Bursar-Tenant", "beta", "X-Bursar-Tenant", "acme")
-	o.want(nobody, identity.NoTenant, "Authorization", token, "X-Bursar-Tenant", "root")
+	o.want(nobody, identify.TenantNotChosen, "Authorization", token, "X-Bursar-Tenant", "beta", "X-Bursar-Tenant", "acme")
+	o.want(nobody, identify.NoTenant, "Authorization", token, "X-Bursar-Tenant", "root")
 	o.belong("beta", limiterv1.Member{Subject: "ana", Tier: "boss", Default: true})
 	o.want(beta, "", "Authorization", token)
 	o.want(ana, "", "Authorization", token, "X-Bursar-Tenant", "acme")
@@ -204,8 +204,8 @@ func TestNotYetConfigured(t *testing.T) {
 	o := newOffice(t)
 	o.people.incomplete = true
 	o.want(ana, "", "Authorization", "Bearer "+o.token("ana"))
-	o.want(admission.Subject{}, identity.NotConfigured, "Authorization", "Bearer "+o.token("eve"))
-	o.want(admission.Subject{}, identity.NotConfigured, "Authorization", "Bearer "+o.project.Token(issuer.Anonymous, "x", "", o.now, nil))
+	o.want(admission.Subject{}, identify.NotConfigured, "Authorization", "Bearer "+o.token("eve"))
+	o.want(admission.Subject{}, identify.NotConfigured, "Authorization", "Bearer "+o.project.Token(issuer.Anonymous, "x", "", o.now, nil))
 }
 
 // TestWaitingForAKey: who comes with a new key waits for it, and has it fetched once.

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	apiidentity "github.com/bursar-dev/bursar/api/identity"
+	"github.com/bursar-dev/bursar/api/identity/identify"
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
@@ -151,7 +152,7 @@ type fakeConfig struct {
 	routes  []*config.Route
 	taker   *limiterv1.Provider
 	running config.Running
-	issuers sync.Map // claim iss -> *config.Issuer
+	issuers sync.Map // claim iss -> *identify.Issuer
 	members *apiidentity.Directory
 }
 
@@ -194,12 +195,12 @@ func (c *fakeConfig) RouteUnlisted(protocol limiterv1.Protocol, model string) (*
 }
 
 func (c *fakeConfig) Routes() []*config.Route { return c.routes }
-func (c *fakeConfig) Issuer(iss string) (*config.Issuer, bool) {
+func (c *fakeConfig) Issuer(iss string) (*identify.Issuer, bool) {
 	issuer, ok := c.issuers.Load(iss)
 	if !ok {
 		return nil, false
 	}
-	return issuer.(*config.Issuer), true
+	return issuer.(*identify.Issuer), true
 }
 
 func (c *fakeConfig) Members() *apiidentity.Directory { return c.members }

@@ -22,8 +22,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	apiidentity "github.com/bursar-dev/bursar/api/identity"
+	"github.com/bursar-dev/bursar/api/identity/identify"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
-	"github.com/bursar-dev/bursar/enforcer/config"
 	"github.com/bursar-dev/bursar/hack/parts/issuer"
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
@@ -46,7 +46,7 @@ func (d *door) trust(project *issuer.StackAuth) {
 		Mappings: limiterv1.ClaimMappings{User: limiterv1.ClaimMapping{Claim: "sub"}},
 	})
 	testkit.Must(d.t, err)
-	d.config.issuers.Store(project.Issuer(issuer.Regular), &config.Issuer{Issuer: compiled, Replaced: make(chan struct{})})
+	d.config.issuers.Store(project.Issuer(issuer.Regular), &identify.Issuer{Issuer: compiled, Replaced: make(chan struct{})})
 	d.config.members.Put(limiterv1.Members{
 		Name: "acme/people", Tenant: "acme", Provider: "stack-auth", Members: []limiterv1.Member{{Subject: "ana", Tier: "gerente"}},
 	})

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/bursar-dev/bursar/api/identity/identify"
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
@@ -136,7 +137,7 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 	protocols := protocol.Protocols()
 	e.checker = provider.NewChecker(e.provider, e.reports, protocols)
 	e.identifier = identity.NewIdentifier(identity.Options{
-		Config: running, Protocols: protocols, WantKeys: e.wantKeys, TellUses: e.tellUses, Metrics: identity.NewMetrics(registry),
+		Config: running, Protocols: protocols, WantKeys: e.wantKeys, TellUses: e.tellUses, Metrics: identify.NewMetrics("enforcer", registry),
 	})
 	e.calls = call.New(call.Options{
 		Protocols: protocols, Identifier: e.identifier,

@@ -1,35 +1,19 @@
-package identity
+package identify
 
 import (
 	"context"
 	"errors"
 
 	"github.com/bursar-dev/bursar/api/identity"
-	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
-	"github.com/bursar-dev/bursar/enforcer/admission"
-	"github.com/bursar-dev/bursar/enforcer/config"
 )
 
-// token is who calls with a token, for the tenant that the request names, and whom that may
-// act for.
-func (i *Identifier) token(ctx context.Context, c credential, asked string) (subject admission.Subject, actFor *limiterv1.ActFor, err error) {
+// token is who calls with a token.
+func (i *Identifier) token(ctx context.Context, c credential) (Caller, error) {
 	proven, err := i.proven(ctx, c)
 	if err != nil {
-		return subject, nil, err
+		return Caller{}, err
 	}
-	tenancies := proven.tenanciesIn(i.Config.Members())
-	tenancy, err := identity.Choose(tenancies, asked)
-	if err != nil && len(tenancies) == 0 {
-		return subject, nil, i.unknown(choice(err)) // a Membership may be on its way
-	}
-	if err != nil {
-		return subject, nil, tokenError(choice(err))
-	}
-	return admission.Subject{
-		Tenant: tenancy.Tenant, User: tenancy.User, Tier: tenancy.Tier,
-		IdentityProvider: proven.claims.Provider, Subject: proven.claims.Subject,
-		Groups: tenancy.Groups, Labels: tenancy.Labels, Admin: tenancy.Admin,
-	}, tenancy.ActFor, nil
+	return Caller{Claims: &proven.claims, Hash: c.hash, Tenancies: proven.tenanciesIn(i.Config.Members())}, nil
 }
 
 // proven is what a token proves now. What it has proven before counts while it has not
@@ -56,7 +40,7 @@ func (i *Identifier) proven(ctx context.Context, c credential) (*remembered, err
 
 // verify is what a token says, and by whom it was verified. A token that names a key that
 // is not known waits, for a moment, until the keys were fetched again.
-func (i *Identifier) verify(ctx context.Context, token *identity.Token) (*config.Issuer, identity.Claims, error) {
+func (i *Identifier) verify(ctx context.Context, token *identity.Token) (*Issuer, identity.Claims, error) {
 	var turn *turn
 	defer func() { turn.end() }()
 	for {

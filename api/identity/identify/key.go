@@ -1,4 +1,4 @@
-package identity
+package identify
 
 import (
 	"crypto/sha256"
@@ -6,31 +6,24 @@ import (
 
 	"github.com/bursar-dev/bursar/api/identity"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
-	"github.com/bursar-dev/bursar/enforcer/admission"
 )
 
-// key is who calls with an API key, and whom that may act for. A tenant that the request
-// names must be the key's.
-func (i *Identifier) key(c credential, asked string) (subject admission.Subject, actFor *limiterv1.ActFor, err error) {
+// key is who calls with an API key.
+func (i *Identifier) key(c credential) (Caller, error) {
 	switch len(c.registered) {
 	case 0:
-		return subject, nil, i.unknown(ErrUnknown)
+		return Caller{}, i.unknown(ErrUnknown)
 	case 1:
 	default:
-		return subject, nil, ErrAmbiguous
+		return Caller{}, ErrAmbiguous
 	}
-	found := c.registered[0]
+	found := &c.registered[0]
 	if found.ExpiresAt != nil && !i.Now().Before(*found.ExpiresAt) {
-		return subject, nil, expiredKey(*found.ExpiresAt)
+		return Caller{}, expiredKey(*found.ExpiresAt)
 	}
-	if asked != "" && asked != found.Tenant {
-		return subject, nil, choice(&identity.ChoiceError{Asked: asked, Tenants: []string{found.Tenant}})
-	}
-	i.uses.note(c.hash, found, i.Now())
-	return admission.Subject{
-		Tenant: found.Tenant, User: found.User, Tier: found.Tier, Credential: found.Name, Models: found.Models,
-		Groups: found.Groups, Labels: found.Labels,
-	}, found.ActFor, nil
+	return Caller{Key: found, Hash: c.hash, Tenancies: []identity.Tenancy{{
+		Tenant: found.Tenant, User: found.User, Tier: found.Tier, Groups: found.Groups, Labels: found.Labels, ActFor: found.ActFor,
+	}}}, nil
 }
 
 // registered are the credentials that a key may be. One that names a namespace is only

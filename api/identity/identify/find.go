@@ -1,11 +1,8 @@
-package identity
+package identify
 
 import (
-	"net/url"
 	"slices"
 	"strings"
-
-	"github.com/bursar-dev/bursar/enforcer/protocol"
 )
 
 const (
@@ -17,17 +14,25 @@ const (
 	maxCredentials = 8
 )
 
+// Fields are the fields of a header.
+type Fields interface {
+	// Values are those of all fields of a name, which may be written in any case.
+	Values(name string) []string
+}
+
 // Request is what of a request may say who has sent it.
 type Request struct {
-	// Protocol is the one of the endpoint, or the path, that was asked.
-	Protocol protocol.Protocol
-	Header   protocol.HeaderView
-	Query    url.Values
+	Header Fields
+	// KeyFields are the fields, beside Authorization, that clients send keys in.
+	KeyFields []string
+	Query     map[string][]string
+	// KeyParameter is the parameter of the query that has a key; empty where none may.
+	KeyParameter string
 }
 
 // find is the credentials that a request comes with, each once: in Authorization, in any
-// of the protocols' own fields, or in its query.
-func (i *Identifier) find(request Request) []string {
+// of the other fields for keys, or in its query.
+func find(request Request) []string {
 	var found []string
 	add := func(credential string) {
 		credential = strings.TrimSpace(credential)
@@ -38,13 +43,13 @@ func (i *Identifier) find(request Request) []string {
 	for _, value := range request.Header.Values("Authorization") {
 		add(bearer(value))
 	}
-	for _, name := range i.keyFields {
+	for _, name := range request.KeyFields {
 		for _, value := range request.Header.Values(name) {
 			add(value)
 		}
 	}
-	if parameter := request.Protocol.KeyParameter(); parameter != "" {
-		for _, value := range request.Query[parameter] {
+	if request.KeyParameter != "" {
+		for _, value := range request.Query[request.KeyParameter] {
 			add(value)
 		}
 	}
@@ -60,7 +65,7 @@ func bearer(field string) string {
 	return token
 }
 
-// tenantAsked is the tenant that a request names to pay, empty for none.
+// tenantAsked is the tenant that a request names, empty for none.
 func tenantAsked(request Request) (string, error) {
 	named := slices.Concat(request.Header.Values(TenantHeader), request.Query[TenantParameter])
 	named = slices.Compact(slices.DeleteFunc(named, func(name string) bool { return name == "" }))

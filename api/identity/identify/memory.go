@@ -1,4 +1,4 @@
-package identity
+package identify
 
 import (
 	"crypto/sha256"
@@ -8,7 +8,6 @@ import (
 	"github.com/jellydator/ttlcache/v3"
 
 	"github.com/bursar-dev/bursar/api/identity"
-	"github.com/bursar-dev/bursar/enforcer/config"
 )
 
 const (
@@ -24,7 +23,7 @@ const (
 
 // remembered is what a verified token says. The token itself is not kept.
 type remembered struct {
-	issuer *config.Issuer
+	issuer *Issuer
 	claims identity.Claims
 	// belongs is where its caller belonged when it was last asked.
 	belongs atomic.Pointer[belongs]

@@ -1,4 +1,4 @@
-package identity
+package identify
 
 import (
 	"errors"
@@ -17,15 +17,15 @@ type Metrics struct {
 // identified is the result of who was.
 const identified = "Identified"
 
-// NewMetrics makes Metrics and registers them.
-func NewMetrics(registry prometheus.Registerer) *Metrics {
+// NewMetrics makes Metrics of a program, such as "enforcer", and registers them.
+func NewMetrics(program string, registry prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		identifications: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "bursar_enforcer_identifications_total",
+			Name: "bursar_" + program + "_identifications_total",
 			Help: "Requests by the kind of their credential (key, token, none) and by result: Identified, or why the caller could not be identified.",
 		}, []string{"credential", "result"}),
 		wanted: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "bursar_enforcer_wanted_keys_total",
+			Name: "bursar_" + program + "_wanted_keys_total",
 			Help: "Times that the manager was asked to fetch the keys of an IdentityProvider, because a token named one that is not known; at most once a minute for each.",
 		}),
 	}
