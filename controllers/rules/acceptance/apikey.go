@@ -9,9 +9,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/bursar-dev/bursar/api/callers"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rules/compile"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
 	"github.com/bursar-dev/bursar/controllers/rules/precedence"
 )
@@ -54,7 +54,7 @@ func DecideAPIKey(ctx context.Context, reader client.Reader, key *v1alpha1.APIKe
 		// its keys. With any other, the tenant is somebody else's.
 		return APIKey{Decision: Decision{Verdict: verdict}, Forfeited: MayNotNameTenant(budget), Tenant: budget.Spec.Tenant}, nil
 	}
-	return APIKey{Decision: accepted(), Documents: compile.Credentials(key, budget.Spec.Tenant), Tenant: budget.Spec.Tenant}, nil
+	return APIKey{Decision: accepted(), Documents: callers.Credentials(key, budget.Spec.Tenant), Tenant: budget.Spec.Tenant}, nil
 }
 
 // pathOfHash is where the hash stands that is at the index of Hashes.

@@ -8,10 +8,10 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/bursar-dev/bursar/api/callers"
 	"github.com/bursar-dev/bursar/api/identity"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rules/compile"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
 	"github.com/bursar-dev/bursar/controllers/rules/precedence"
 )
@@ -34,7 +34,7 @@ func DecideIdentityProvider(ctx context.Context, reader client.Reader, provider 
 	if err != nil {
 		return IdentityProvider{}, err
 	}
-	document, invalidErrs := compile.IdentityProvider(provider)
+	document, invalidErrs := callers.IdentityProvider(provider)
 	if len(invalidErrs) == 0 {
 		invalidErrs = uncompilable(document)
 	}

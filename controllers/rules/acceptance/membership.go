@@ -12,9 +12,9 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/bursar-dev/bursar/api/callers"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rules/compile"
 	"github.com/bursar-dev/bursar/controllers/rules/reach"
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
@@ -45,7 +45,7 @@ func DecideMembership(ctx context.Context, reader client.Reader, membership *v1a
 		return Membership{}, err
 	}
 	decided := Membership{Forfeited: byBudget.Forfeited || byProvider.Forfeited, Tenant: tenant, Allowance: allowance}
-	document, errs := compile.Members(membership, tenant)
+	document, errs := callers.Members(membership, tenant)
 	switch {
 	case len(errs) > 0:
 		decided.Decision = invalid(firstOf(errs))
@@ -134,7 +134,7 @@ func notAllowedBy(allowance reach.Allowance, document limiterv1.Members) (errs f
 	path := field.NewPath("spec", "members")
 	for i, member := range document.Members {
 		if !allowance.Allows(member) {
-			by, _ := compile.NameOf(member)
+			by, _ := callers.NameOf(member)
 			errs = append(errs, field.Forbidden(path.Index(i).Child(by), fmt.Sprintf(
 				"IdentityProvider %s does not allow this namespace to name this %s: extend its spec.allowedMemberships, or remove the member",
 				document.Provider, by)))
@@ -166,7 +166,7 @@ func LostMembers(ctx context.Context, reader client.Reader, membership *v1alpha1
 	if err != nil {
 		return 0, err
 	}
-	document, _ := compile.Members(membership, "")
+	document, _ := callers.Members(membership, "")
 	lost := 0
 	for _, member := range document.Members {
 		if before.Allows(member) && !after.Allows(member) {

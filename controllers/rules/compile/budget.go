@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
+	"github.com/bursar-dev/bursar/api/callers"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
@@ -180,27 +181,7 @@ func moneyLimits(
 func selector(
 	tiers []v1alpha1.Tier, models []v1alpha1.ModelName, groups []v1alpha1.Group, labels v1alpha1.CallerLabels,
 ) limiterv1.Selector {
-	return limiterv1.Selector{Tiers: sorted(tiers), Models: sorted(models), Groups: sorted(groups), Labels: callerLabels(labels)}
-}
-
-func callerLabels(labels v1alpha1.CallerLabels) map[string]string {
-	if len(labels) == 0 {
-		return nil
-	}
-	compiled := make(map[string]string, len(labels))
-	for name, value := range labels {
-		compiled[name] = string(value)
-	}
-	return compiled
-}
-
-func sorted[T ~string](names []T) []string {
-	var all []string
-	for _, name := range names {
-		all = append(all, string(name))
-	}
-	slices.Sort(all)
-	return all
+	return limiterv1.Selector{Tiers: callers.Sorted(tiers), Models: callers.Sorted(models), Groups: callers.Sorted(groups), Labels: callers.Labels(labels)}
 }
 
 // Dollars is an amount that is written in the currency of a budget, nil for US dollars, in those;

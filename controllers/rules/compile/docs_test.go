@@ -12,9 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
 
+	"github.com/bursar-dev/bursar/api/callers"
 	"github.com/bursar-dev/bursar/api/identity"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rules/compile"
 	"github.com/bursar-dev/bursar/hack/parts/issuer"
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
@@ -54,7 +54,7 @@ func (p page) add(t *testing.T, document []byte) {
 	}
 	var membership v1alpha1.Membership
 	testkit.Must(t, yaml.UnmarshalStrict(document, &membership))
-	members, errs := compile.Members(&membership, membership.Spec.BudgetRef.Name)
+	members, errs := callers.Members(&membership, membership.Spec.BudgetRef.Name)
 	testkit.Must(t, errs.ToAggregate())
 	p.members.Put(members)
 }
@@ -153,7 +153,7 @@ func TestIssuersOfThePage(t *testing.T) {
 // whoIs says who calls with a token of such claims, by one of the page's IdentityProviders.
 func (p page) whoIs(t *testing.T, provider string, claims map[string]any) (user, tier string, reason identity.Reason) {
 	t.Helper()
-	document, errs := compile.IdentityProvider(p.providers[provider])
+	document, errs := callers.IdentityProvider(p.providers[provider])
 	testkit.Must(t, errs.ToAggregate())
 	if len(document.Issuers) == 0 { // the manager asks the cluster
 		document.Issuers = []string{"https://kubernetes.default.svc"}

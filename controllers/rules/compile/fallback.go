@@ -5,6 +5,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/bursar-dev/bursar/api/callers"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
@@ -24,7 +25,7 @@ func fallbacks(rung v1alpha1.Rung, path *field.Path) ([]limiterv1.Fallback, fiel
 			fallback.MaxAge = maxAge
 		case v1alpha1.FallbackCheapestModel:
 			if cheapest := rung.CheapestModel; cheapest != nil {
-				fallback.Models = sorted(cheapest.Models)
+				fallback.Models = callers.Sorted(cheapest.Models)
 			}
 		case v1alpha1.FallbackMessage:
 			if fallback.Text = rung.Message; fallback.Text == "" {

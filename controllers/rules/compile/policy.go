@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
+	"github.com/bursar-dev/bursar/api/callers"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
@@ -128,7 +129,7 @@ func tiersLimitedBy(limits []v1alpha1.RateLimit) (tiers []string, isAny bool) {
 		if len(limit.Tiers) == 0 {
 			return nil, true
 		}
-		tiers = append(tiers, sorted(limit.Tiers)...)
+		tiers = append(tiers, callers.Sorted(limit.Tiers)...)
 	}
 	slices.Sort(tiers)
 	return slices.Compact(tiers), false

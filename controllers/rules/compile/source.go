@@ -1,28 +1,13 @@
 package compile
 
-import (
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
-)
+import "github.com/bursar-dev/bursar/api/callers"
 
 // The kinds of source. Objects read through a client carry no kind of their own.
 const (
-	kindTenantBudget     = "TenantBudget"
-	kindRateLimitPolicy  = "RateLimitPolicy"
-	kindModelProvider    = "ModelProvider"
-	kindAPIKey           = "APIKey"
-	kindBudgetGrant      = "BudgetGrant"
-	kindIdentityProvider = "IdentityProvider"
-	kindMembership       = "Membership"
+	kindTenantBudget    = "TenantBudget"
+	kindRateLimitPolicy = "RateLimitPolicy"
+	kindModelProvider   = "ModelProvider"
+	kindBudgetGrant     = "BudgetGrant"
 )
 
-func source(kind string, object metav1.Object) limiterv1.Source {
-	return limiterv1.Source{
-		Kind:       kind,
-		Namespace:  object.GetNamespace(),
-		Name:       object.GetName(),
-		UID:        string(object.GetUID()),
-		Generation: object.GetGeneration(),
-	}
-}
+var source = callers.Source

@@ -1,4 +1,4 @@
-package compile_test
+package callers_test
 
 import (
 	"testing"
@@ -9,9 +9,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
+	"github.com/bursar-dev/bursar/api/callers"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rules/compile"
 )
 
 func TestCredential(t *testing.T) {
@@ -37,7 +37,7 @@ func TestCredential(t *testing.T) {
 	old, older := want, want
 	old.SHA256, old.ExpiresAt = "old", ptr.To(time.Date(2027, 1, 2, 5, 4, 5, 0, time.UTC))
 	older.SHA256 = "older" // its own time would be later than that of all
-	if diff := cmp.Diff([]limiterv1.Credential{want, old, older}, compile.Credentials(key, "acme-inc")); diff != "" {
+	if diff := cmp.Diff([]limiterv1.Credential{want, old, older}, callers.Credentials(key, "acme-inc")); diff != "" {
 		t.Errorf("document (-want +got):\n%s", diff)
 	}
 }

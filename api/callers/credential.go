@@ -1,4 +1,4 @@
-package compile
+package callers
 
 import (
 	"time"
@@ -13,7 +13,7 @@ import (
 // that of sha256 first.
 func Credentials(key *v1alpha1.APIKey, tenant string) []limiterv1.Credential {
 	credential := limiterv1.Credential{
-		Sources: []limiterv1.Source{source(kindAPIKey, key)},
+		Sources: []limiterv1.Source{Source(kindAPIKey, key)},
 		SHA256:  key.Spec.SHA256,
 		Name:    key.Namespace + "/" + key.Name,
 		Tenant:  tenant,
@@ -21,8 +21,8 @@ func Credentials(key *v1alpha1.APIKey, tenant string) []limiterv1.Credential {
 		Tier:    string(key.Spec.Tier),
 		Models:  key.Spec.Models,
 		ActFor:  actFor(key.Spec.ActFor),
-		Groups:  sorted(key.Spec.Groups),
-		Labels:  callerLabels(key.Spec.Labels),
+		Groups:  Sorted(key.Spec.Groups),
+		Labels:  Labels(key.Spec.Labels),
 	}
 	if key.Spec.ExpiresAt != nil {
 		// In UTC, so that the document does not depend on this machine's zone.

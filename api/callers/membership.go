@@ -1,4 +1,4 @@
-package compile
+package callers
 
 import (
 	"fmt"
@@ -13,7 +13,7 @@ import (
 // Members compiles a Membership whose members' calls a tenant pays for.
 func Members(membership *v1alpha1.Membership, tenant string) (limiterv1.Members, field.ErrorList) {
 	compiled := limiterv1.Members{
-		Sources:  []limiterv1.Source{source(kindMembership, membership)},
+		Sources:  []limiterv1.Source{Source(kindMembership, membership)},
 		Name:     membership.Namespace + "/" + membership.Name,
 		Tenant:   tenant,
 		Provider: membership.Spec.IdentityProviderRef.Name,
@@ -45,8 +45,8 @@ func compileMember(spec v1alpha1.Member) limiterv1.Member {
 		Group:   spec.Group,
 		User:    spec.User,
 		Tier:    string(spec.Tier),
-		Groups:  sorted(spec.Groups),
-		Labels:  callerLabels(spec.Labels),
+		Groups:  Sorted(spec.Groups),
+		Labels:  Labels(spec.Labels),
 		Admin:   spec.Admin,
 		Default: spec.Default,
 		ActFor:  actFor(spec.ActFor),

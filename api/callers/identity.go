@@ -1,4 +1,4 @@
-package compile
+package callers
 
 import (
 	"encoding/json"
@@ -24,7 +24,7 @@ var defaultAlgorithms = []v1alpha1.SignatureAlgorithm{"RS256", "ES256"}
 func IdentityProvider(provider *v1alpha1.IdentityProvider) (limiterv1.IdentityProvider, field.ErrorList) {
 	spec := provider.Spec
 	compiled := limiterv1.IdentityProvider{
-		Sources:   []limiterv1.Source{source(kindIdentityProvider, provider)},
+		Sources:   []limiterv1.Source{Source(kindIdentityProvider, provider)},
 		Name:      provider.Name,
 		Issuers:   IssuerNames(spec.Issuer),
 		Audiences: spec.Issuer.Audiences,

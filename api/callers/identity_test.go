@@ -1,4 +1,4 @@
-package compile_test
+package callers_test
 
 import (
 	"encoding/json"
@@ -9,9 +9,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
+	"github.com/bursar-dev/bursar/api/callers"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rules/compile"
 )
 
 func TestIdentityProvider(t *testing.T) {
@@ -48,14 +48,14 @@ func TestIdentityProvider(t *testing.T) {
 		},
 		Tenants: []string{"acme", "emea"},
 	}
-	got, errs := compile.IdentityProvider(provider)
+	got, errs := callers.IdentityProvider(provider)
 	if diff := cmp.Diff(want, got); diff != "" || len(errs) > 0 {
 		t.Errorf("%v, document (-want +got):\n%s", errs, diff)
 	}
 
 	provider.Spec.Tenants, provider.Spec.Algorithms = []string{"*"}, nil
 	provider.Spec.Issuer = v1alpha1.Issuer{Cluster: true, Audiences: []string{"bursar"}}
-	got, errs = compile.IdentityProvider(provider)
+	got, errs = callers.IdentityProvider(provider)
 	if !got.AllTenants || got.Tenants != nil || len(got.Issuers) > 0 || len(got.Keys) > 0 || len(errs) > 0 {
 		t.Errorf("of the cluster, with all tenants: got %+v, %v", got, errs)
 	}
@@ -83,13 +83,13 @@ func TestMembers(t *testing.T) {
 			{Email: "eva@acme.example"}, {Group: "Staff"}, {Group: "staff"},
 		},
 	}
-	got, errs := compile.Members(membership, "acme-inc")
+	got, errs := callers.Members(membership, "acme-inc")
 	if diff := cmp.Diff(want, got); diff != "" || len(errs) > 0 {
 		t.Errorf("%v, document (-want +got):\n%s", errs, diff)
 	}
 
 	membership.Spec.Members = append(membership.Spec.Members, v1alpha1.Member{Email: "eva@acme.EXAMPLE"}, v1alpha1.Member{Subject: "Ana"})
-	_, errs = compile.Members(membership, "acme-inc")
+	_, errs = callers.Members(membership, "acme-inc")
 	if diff := cmp.Diff(field.ErrorList{invalid("spec.members[4].email"), invalid("spec.members[5].subject")}, errs, ignoreDetail); diff != "" {
 		t.Errorf("errors (-want +got):\n%s", diff)
 	}
