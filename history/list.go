@@ -169,7 +169,11 @@ func (q ListQuery) cursor() (c cursor, err error) {
 	if q.After == "" {
 		return cursor{at: q.To}, nil
 	}
-	raw, err := base64.RawURLEncoding.DecodeString(q.After)
+	return parseCursor(q.After)
+}
+
+func parseCursor(text string) (c cursor, err error) {
+	raw, err := base64.RawURLEncoding.DecodeString(text)
 	micros, id, isWhole := strings.Cut(string(raw), "/")
 	at, notNumber := strconv.ParseInt(micros, 10, 64)
 	if err != nil || !isWhole || notNumber != nil || !utf8.ValidString(id) || strings.Contains(id, "\x00") {

@@ -1,0 +1,100 @@
+package api
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/bursar-dev/bursar/console/auth"
+	"github.com/bursar-dev/bursar/history"
+)
+
+// AlertsInput is which alerts are asked for.
+type AlertsInput struct {
+	TenantParameter
+	FormatParameter
+	Open  bool   `query:"open" doc:"Whether only those are listed whose cause is still there."`
+	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many there are on a page at most."`
+	After string `query:"after" maxLength:"1000" doc:"The next of the page before. Default: the first page."`
+}
+
+// Alerts is a page of alerts, newest first.
+type Alerts struct {
+	Tenant string  `json:"tenant"`
+	Alerts []Alert `json:"alerts" nullable:"false"`
+	Next   string  `json:"next,omitempty" doc:"What after is on the next page. Absent: this is the last."`
+}
+
+// Alert is a rung of a limit that was reached, or a limit that was spent in full, in one period.
+type Alert struct {
+	ID          string     `json:"id"`
+	Limit       string     `json:"limit"`
+	User        string     `json:"user,omitempty" doc:"Whose spending it was. Absent: the whole tenant's."`
+	PeriodStart time.Time  `json:"periodStart"`
+	PeriodEnd   time.Time  `json:"periodEnd"`
+	Action      string     `json:"action" enum:"Warn,Downgrade,Trip,Exhaust" doc:"That of the rung; Exhaust where the limit was spent in full."`
+	AtPercent   int32      `json:"atPercent"`
+	Amount      Money      `json:"amount" doc:"The limit when it was seen."`
+	Spent       Money      `json:"spent" doc:"What was spent when it was seen."`
+	Message     string     `json:"message"`
+	Muted       bool       `json:"muted" doc:"Whether nobody was told, because too many were told of within the hour."`
+	RaisedAt    time.Time  `json:"raisedAt"`
+	ResolvedAt  *time.Time `json:"resolvedAt,omitempty" doc:"When its cause had gone. Absent: it is open."`
+	Resolution  string     `json:"resolution,omitempty" doc:"Why its cause had gone."`
+}
+
+func (a *api) registerAlerts(routes huma.API) {
+	handle(a, routes, get("alerts", "/alerts", "Alerts", "Rungs that were reached",
+		"Alerts, newest first, page by page. A user sees those about their own spending, an admin those of the tenant."),
+		func(ctx context.Context, who auth.Who, in *AlertsInput) (*Alerts, error) {
+			v, err := a.view(ctx, who, in.Tenant, auth.Member)
+			if err != nil {
+				return nil, err
+			}
+			found, next, err := a.Ledger.Alerts(ctx, v.as, history.AlertQuery{OpenOnly: in.Open, Limit: in.Limit, After: in.After})
+			if err != nil {
+				return nil, err
+			}
+			page := &Alerts{Tenant: v.tenant, Alerts: make([]Alert, 0, len(found)), Next: next}
+			for _, one := range found {
+				page.Alerts = append(page.Alerts, alertOf(one))
+			}
+			return page, nil
+		})
+}
+
+func alertOf(a history.Alert) Alert {
+	return Alert{
+		ID: a.ID, Limit: a.Limit, User: a.User, PeriodStart: a.PeriodStart.UTC(), PeriodEnd: a.PeriodEnd.UTC(), Action: a.Action, AtPercent: a.AtPercent,
+		Amount: usd(a.Amount), Spent: usd(a.Spent), Message: a.Message, Muted: a.Muted, RaisedAt: a.RaisedAt.UTC(), ResolvedAt: utc(a.ResolvedAt), Resolution: a.Resolution,
+	}
+}
+
+func utc(at *time.Time) *time.Time {
+	if at == nil {
+		return nil
+	}
+	t := at.UTC()
+	return &t
+}
+
+func (*Alerts) head() []string {
+	return []string{
+		"id", "limit", "user", "period_start", "period_end", "action", "at_percent", "amount_usd", "spent_usd", "message", "muted",
+		"raised_at", "resolved_at", "resolution",
+	}
+}
+
+func (a *Alerts) rows() [][]string {
+	all := make([][]string, 0, len(a.Alerts))
+	for _, one := range a.Alerts {
+		all = append(all, []string{
+			one.ID, one.Limit, one.User, one.PeriodStart.Format(time.RFC3339), one.PeriodEnd.Format(time.RFC3339), one.Action,
+			strconv.Itoa(int(one.AtPercent)), one.Amount.USD, one.Spent.USD, one.Message, strconv.FormatBool(one.Muted),
+			one.RaisedAt.Format(time.RFC3339Nano), rfc3339(one.ResolvedAt), one.Resolution,
+		})
+	}
+	return all
+}

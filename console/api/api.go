@@ -1,0 +1,162 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/bursar-dev/bursar/console/auth"
+	"github.com/bursar-dev/bursar/console/cluster"
+	"github.com/bursar-dev/bursar/history"
+)
+
+// Root is the path that all routes begin with, and Document that of the OpenAPI document.
+const (
+	Root     = "/api/ai"
+	Document = Root + "/openapi.json"
+)
+
+// Options are what the API is made with.
+type Options struct {
+	Auth    *auth.Auth
+	Cluster *cluster.Cluster
+	Ledger  *history.Reader
+	Log     *slog.Logger
+	// Now is the clock; nil is that of this machine.
+	Now func() time.Time
+	// Version is that of the program.
+	Version string
+	// Timeout bounds an answer; 0 is 20 seconds.
+	Timeout time.Duration
+}
+
+type api struct{ Options }
+
+// API serves the routes.
+type API struct {
+	http.Handler
+	// OpenAPI describes them.
+	OpenAPI *huma.OpenAPI
+}
+
+func init() { huma.NewError = fromHuma } // its errors are the same for every API
+
+// New makes the API.
+func New(options Options) (*API, error) {
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	if options.Timeout == 0 {
+		options.Timeout = 20 * time.Second
+	}
+	a := &api{options}
+	mux := http.NewServeMux()
+	routes := humago.New(mux, config(options.Version))
+	routes.UseMiddleware(a.identified(routes))
+	a.register(routes)
+	document, err := json.MarshalIndent(routes.OpenAPI(), "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	mux.HandleFunc("GET "+Document, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/openapi+json")
+		_, _ = w.Write(document) // the client may have gone
+	})
+	mux.HandleFunc(Root+"/", func(w http.ResponseWriter, _ *http.Request) {
+		write(w, notFound("there is no such route: "+Document+" has them all"))
+	})
+	return &API{Handler: tagged(asCSV(methods(mux))), OpenAPI: routes.OpenAPI()}, nil
+}
+
+func config(version string) huma.Config {
+	c := huma.DefaultConfig("Bursar", version)
+	c.Info.Description = "What was spent on models, what is left, and why a call was refused. All figures are those of the ledger, which is what providers bill."
+	c.OpenAPIPath, c.DocsPath, c.SchemasPath, c.CreateHooks = "", "", "", nil
+	c.RejectUnknownQueryParameters = true
+	c.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat, mediaCSV: csvFormat}
+	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"bearer": {Type: "http", Scheme: "bearer", Description: "An API key, or a token of an IdentityProvider, as for calls of models."},
+	}
+	c.Security = []map[string][]string{{"bearer": {}}}
+	return c
+}
+
+// register registers every route.
+func (a *api) register(routes huma.API) {
+	a.registerMe(routes)
+	a.registerUsage(routes)
+	a.registerCalls(routes)
+	a.registerLimits(routes)
+	a.registerBudgets(routes)
+	a.registerAlerts(routes)
+	a.registerGrants(routes)
+	a.registerKeys(routes)
+}
+
+// get is the operation of a route that reads.
+func get(id, path, tag, summary, description string) huma.Operation {
+	return huma.Operation{
+		OperationID: id, Method: http.MethodGet, Path: Root + path, Tags: []string{tag}, Summary: summary, Description: description,
+		Errors: []int{
+			http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity,
+			http.StatusServiceUnavailable, http.StatusGatewayTimeout,
+		},
+	}
+}
+
+// handle registers a route whose answer is a body alone.
+func handle[I, O any](a *api, routes huma.API, operation huma.Operation, answer func(ctx context.Context, who auth.Who, in *I) (*O, error)) {
+	huma.Register(routes, operation, func(ctx context.Context, in *I) (*body[O], error) {
+		ctx, cancel := context.WithTimeout(ctx, a.Timeout)
+		defer cancel()
+		out, err := answer(ctx, whoOf(ctx), in)
+		if err != nil {
+			return nil, a.explained(ctx, err)
+		}
+		return &body[O]{Body: out}, nil
+	})
+}
+
+type body[O any] struct{ Body *O }
+
+type whoKey struct{}
+
+func whoOf(ctx context.Context) auth.Who { return ctx.Value(whoKey{}).(auth.Who) }
+
+// identified has every route know who asks, and refuses who is not known.
+func (a *api) identified(huma.API) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		request, w := humago.Unwrap(ctx)
+		who, err := a.Auth.Identify(ctx.Context(), fields(request.Header))
+		if err != nil {
+			write(w, a.explained(ctx.Context(), err))
+			return
+		}
+		next(huma.WithValue(ctx, whoKey{}, who))
+	}
+}
+
+// fields are those of a request's header.
+type fields http.Header
+
+// Values are those of a field.
+func (f fields) Values(name string) []string { return http.Header(f).Values(name) }
+
+// write answers with a problem, outside of huma.
+func write(w http.ResponseWriter, err error) {
+	p, ok := err.(*Problem) //nolint:errorlint // explained returns nothing else
+	if !ok {
+		p = unavailable()
+	}
+	for name, values := range p.header {
+		w.Header()[name] = values
+	}
+	w.Header().Set("Content-Type", p.ContentType(""))
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p) // the client may have gone
+}

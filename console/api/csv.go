@@ -1,0 +1,56 @@
+package api
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// table is an answer that can be written as CSV: the very rows that its JSON has.
+type table interface {
+	// head is the names of the columns, and rows their values.
+	head() []string
+	rows() [][]string
+}
+
+const mediaCSV = "text/csv"
+
+// csvFormat writes tables as CSV (RFC 4180), and whatever is none, such as a Problem, as JSON.
+var csvFormat = huma.Format{
+	Marshal: func(w io.Writer, v any) error {
+		t, ok := v.(table)
+		if !ok {
+			return json.NewEncoder(w).Encode(v)
+		}
+		out := csv.NewWriter(w)
+		out.UseCRLF = true
+		_ = out.Write(t.head()) // Error says it
+		for _, row := range t.rows() {
+			for i := range row {
+				row[i] = harmless(row[i])
+			}
+			_ = out.Write(row)
+		}
+		out.Flush()
+		return out.Error()
+	},
+	Unmarshal: func([]byte, any) error { return errors.New("CSV is written and not read") },
+}
+
+// harmless is a cell that no spreadsheet takes for a formula: a quote before what begins like
+// one. Numbers are as they are.
+func harmless(cell string) string {
+	if cell == "" || !strings.ContainsRune("=+-@\t\r", rune(cell[0])) || isNumber(cell) {
+		return cell
+	}
+	return "'" + cell
+}
+
+func isNumber(cell string) bool {
+	digits := strings.TrimPrefix(cell, "-")
+	return digits != "" && strings.Trim(digits, "0123456789.") == ""
+}

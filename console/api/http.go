@@ -1,0 +1,93 @@
+package api
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"strings"
+)
+
+// asCSV lets a link ask for CSV: ?format=csv is the header field Accept: text/csv.
+func asCSV(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		query := r.URL.Query()
+		switch format := query.Get("format"); format {
+		case "csv":
+			r.Header.Set("Accept", mediaCSV)
+		case "json":
+			r.Header.Set("Accept", "application/json")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// tagged gives answers to reads an ETag, and answers 304 to who has them already.
+func tagged(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "private, no-cache")
+		w.Header().Add("Vary", "Authorization, Accept")
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			next.ServeHTTP(w, r)
+			return
+		}
+		kept := &keptResponse{ResponseWriter: w, status: http.StatusOK}
+		next.ServeHTTP(kept, r)
+		if kept.status == http.StatusOK && w.Header().Get("ETag") == "" {
+			sum := sha256.Sum256(kept.body.Bytes())
+			w.Header().Set("ETag", `"`+base64.RawURLEncoding.EncodeToString(sum[:16])+`"`)
+		}
+		if kept.status == http.StatusOK && matches(r.Header.Values("If-None-Match"), w.Header().Get("ETag")) {
+			w.Header().Del("Content-Type")
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		w.WriteHeader(kept.status)
+		_, _ = w.Write(kept.body.Bytes()) // the client may have gone
+	})
+}
+
+// matches reports whether If-None-Match has a tag (RFC 9110, 13.1.2).
+func matches(fields []string, tag string) bool {
+	for candidate := range strings.SplitSeq(strings.Join(fields, ","), ",") {
+		candidate = strings.TrimPrefix(strings.TrimSpace(candidate), "W/")
+		if candidate == "*" || candidate == tag {
+			return true
+		}
+	}
+	return false
+}
+
+// keptResponse keeps the body until it is known what to answer.
+type keptResponse struct {
+	http.ResponseWriter
+	status int
+	body   bytes.Buffer
+}
+
+// WriteHeader keeps the status.
+func (k *keptResponse) WriteHeader(status int) { k.status = status }
+
+// Write keeps a part of the body.
+func (k *keptResponse) Write(part []byte) (int, error) { return k.body.Write(part) }
+
+// methods answers a wrong method, and a path that is written in another way, as everything
+// else is answered.
+func methods(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, pattern := mux.Handler(r); pattern == Root+"/" {
+			for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete} {
+				other := r.Clone(r.Context())
+				other.Method = method
+				if _, pattern := mux.Handler(other); pattern != Root+"/" && method != r.Method {
+					w.Header().Add("Allow", method)
+				}
+			}
+			if w.Header().Get("Allow") != "" {
+				write(w, problem(http.StatusMethodNotAllowed, "method_not_allowed", "Method not allowed", "the route takes "+strings.Join(w.Header().Values("Allow"), ", ")))
+				return
+			}
+		}
+		mux.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,71 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/console/auth"
+)
+
+// Keys are API keys. None of them says what a key is: only its hash is kept, and that is not told.
+type Keys struct {
+	Tenant string `json:"tenant"`
+	Keys   []Key  `json:"keys" nullable:"false" doc:"By their names."`
+}
+
+// Key is an APIKey.
+type Key struct {
+	Name      string     `json:"name" doc:"The APIKey, as calls name it in the ledger: namespace/name."`
+	User      string     `json:"user"`
+	Tier      string     `json:"tier"`
+	CreatedAt time.Time  `json:"createdAt"`
+	ExpiresAt *time.Time `json:"expiresAt,omitempty" doc:"When it stops working. Absent: never."`
+	Expired   bool       `json:"expired"`
+	Ready     Condition  `json:"ready" doc:"Whether it works as written."`
+}
+
+func (a *api) registerKeys(routes huma.API) {
+	handle(a, routes, get("keys", "/keys", "Keys", "API keys", "What there is to know of API keys, except the keys. A user sees their own, an admin those of the tenant."),
+		func(ctx context.Context, who auth.Who, in *TenantParameter) (*Keys, error) {
+			v, err := a.view(ctx, who, in.Tenant, auth.Member)
+			if err != nil {
+				return nil, err
+			}
+			found, err := a.Cluster.Keys(ctx, v.tenant)
+			if err != nil {
+				return nil, err
+			}
+			answer := &Keys{Tenant: v.tenant, Keys: []Key{}}
+			for i := range found {
+				if v.isAdmin() || found[i].Spec.User == v.user {
+					answer.Keys = append(answer.Keys, keyOf(&found[i], a.Now()))
+				}
+			}
+			return answer, nil
+		})
+}
+
+func keyOf(key *v1alpha1.APIKey, now time.Time) Key {
+	k := Key{
+		Name: key.Namespace + "/" + key.Name, User: key.Spec.User, Tier: string(key.Spec.Tier), CreatedAt: key.CreationTimestamp.UTC(),
+		Ready: conditionOf(key.Status.Conditions, v1alpha1.ConditionReady),
+	}
+	if expires := key.Spec.ExpiresAt; expires != nil {
+		k.ExpiresAt, k.Expired = utc(&expires.Time), !now.Before(expires.Time)
+	}
+	return k
+}
+
+// conditionOf is a condition of an object; Unknown where it has none of the type.
+func conditionOf(conditions []metav1.Condition, kind string) Condition {
+	found := meta.FindStatusCondition(conditions, kind)
+	if found == nil {
+		return Condition{Status: string(metav1.ConditionUnknown)}
+	}
+	return Condition{string(found.Status), found.Reason, found.Message}
+}

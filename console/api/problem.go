@@ -1,0 +1,176 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/bursar-dev/bursar/api/identity"
+	"github.com/bursar-dev/bursar/api/identity/identify"
+	"github.com/bursar-dev/bursar/console/cluster"
+	"github.com/bursar-dev/bursar/history"
+)
+
+// Problem is an error as RFC 9457 has it.
+type Problem struct {
+	Type   string `json:"type" example:"urn:bursar:problem:invalid-parameter" doc:"The kind of problem, as a URN."`
+	Title  string `json:"title" example:"Invalid parameter" doc:"What the kind of problem is called."`
+	Status int    `json:"status" example:"422" doc:"The HTTP status."`
+	Code   string `json:"code" example:"invalid_parameter" doc:"The kind of problem, for programs."`
+	Detail string `json:"detail" example:"from must be before to." doc:"What is wrong, and what to do."`
+	// Errors say which parameters are wrong.
+	Errors []ParameterError `json:"errors,omitempty" doc:"The parameters that are wrong."`
+
+	header http.Header
+}
+
+// ParameterError is what is wrong with one parameter.
+type ParameterError struct {
+	Parameter string `json:"parameter" example:"query.from" doc:"Where the parameter stands and what it is called: path, query, header or body, and its name."`
+	Message   string `json:"message" example:"must be before to" doc:"What is wrong with it."`
+}
+
+func (p *Problem) Error() string { return p.Detail }
+
+// GetStatus is huma's.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// GetHeaders is huma's.
+func (p *Problem) GetHeaders() http.Header { return p.header }
+
+// ContentType is huma's.
+func (p *Problem) ContentType(string) string { return "application/problem+json" }
+
+func problem(status int, code, title, detail string) *Problem {
+	return &Problem{
+		Type: "urn:bursar:problem:" + strings.ReplaceAll(code, "_", "-"), Title: title, Status: status, Code: code, Detail: sentence(detail),
+	}
+}
+
+// sentence is a text as a sentence.
+func sentence(text string) string {
+	if text == "" {
+		return text
+	}
+	return strings.ToUpper(text[:1]) + strings.TrimSuffix(text[1:], ".") + "."
+}
+
+// invalid is the problem of a parameter that is wrong, such as "query.from".
+func invalid(parameter, message string) *Problem {
+	name := parameter[strings.LastIndexByte(parameter, '.')+1:]
+	p := problem(http.StatusUnprocessableEntity, codeInvalid, titleInvalid, name+" "+message)
+	p.Detail = name + " " + strings.TrimSuffix(message, ".") + "."
+	p.Errors = []ParameterError{{parameter, message}}
+	return p
+}
+
+const codeInvalid, titleInvalid = "invalid_parameter", "Invalid parameter"
+
+// forbidden is what is said of a tenant that somebody may not see, whether or not there is one.
+func forbidden(what string) *Problem {
+	return problem(http.StatusForbidden, "forbidden", "Forbidden", what)
+}
+
+func notFound(what string) *Problem {
+	return problem(http.StatusNotFound, "not_found", "Not found", what)
+}
+
+// codes are those of the statuses that huma answers with by itself.
+var codes = map[int]string{
+	http.StatusBadRequest: "invalid_request", http.StatusUnprocessableEntity: codeInvalid, http.StatusNotFound: "not_found",
+	http.StatusMethodNotAllowed: "method_not_allowed", http.StatusNotAcceptable: "not_acceptable",
+	http.StatusRequestEntityTooLarge: "request_too_large", http.StatusUnsupportedMediaType: "unsupported_media_type",
+	http.StatusRequestTimeout: "request_timeout", http.StatusInternalServerError: "internal_error",
+}
+
+// fromHuma makes a Problem of what huma finds wrong with a request.
+func fromHuma(status int, message string, errs ...error) huma.StatusError {
+	code, known := codes[status]
+	if !known {
+		code = strings.ReplaceAll(strings.ToLower(http.StatusText(status)), " ", "_")
+	}
+	p := problem(status, code, http.StatusText(status), message)
+	if status == http.StatusUnprocessableEntity {
+		p.Title = titleInvalid
+	}
+	for _, err := range errs {
+		var detailed huma.ErrorDetailer
+		if errors.As(err, &detailed) {
+			detail := detailed.ErrorDetail()
+			p.Errors = append(p.Errors, ParameterError{detail.Location, detail.Message})
+		}
+	}
+	return p
+}
+
+// explained is an error of what the API stands on, as its caller is told it. What is nobody's
+// to know is in the log alone.
+func (a *api) explained(ctx context.Context, err error) error {
+	var told *Problem
+	var failure *pgconn.PgError
+	var unknown *identify.Error
+	var choice *identity.ChoiceError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &told):
+		return told
+	case errors.As(err, &unknown):
+		return unidentified(unknown)
+	case errors.As(err, &choice):
+		return unchosen(choice)
+	case errors.Is(err, cluster.ErrNoTenant):
+		return notFound("there is no such tenant")
+	case errors.Is(err, history.ErrNoCall):
+		return notFound("the ledger has no such call, or it is not yours to see: it has calls that have ended, and those that a limit refused")
+	case errors.Is(err, history.ErrQuery):
+		return problem(http.StatusUnprocessableEntity, codeInvalid, titleInvalid, strings.TrimPrefix(afterLast(err.Error(), history.ErrQuery.Error()), ": "))
+	case ctx.Err() != nil, errors.Is(err, context.DeadlineExceeded):
+		return problem(http.StatusGatewayTimeout, "timeout", "Timeout", "the answer took too long: ask for less time, or for fewer rows")
+	case !errors.As(err, &failure):
+		a.Log.Error("The ledger or the cluster cannot be read", "error", err)
+		return unavailable()
+	}
+	a.Log.Error("The ledger refused a query", "error", err)
+	return problem(http.StatusInternalServerError, "internal_error", "Internal error", "the console failed to answer: its log says why")
+}
+
+func unavailable() *Problem {
+	p := problem(http.StatusServiceUnavailable, "unavailable", "Unavailable", "the ledger or the cluster cannot be read now: try again in a moment")
+	p.header = http.Header{"Retry-After": {"5"}}
+	return p
+}
+
+func afterLast(text, mark string) string {
+	if at := strings.LastIndex(text, mark); at >= 0 {
+		return text[at+len(mark):]
+	}
+	return text
+}
+
+// unidentified is what is told to whom the console does not know.
+func unidentified(why *identify.Error) *Problem {
+	switch why.Status {
+	case identify.Unavailable:
+		return unavailable()
+	case identify.Forbidden:
+		return forbidden(why.Message)
+	case identify.Undecided:
+		return problem(http.StatusUnprocessableEntity, why.Code, why.Title, why.Message)
+	}
+	p := problem(http.StatusUnauthorized, why.Code, why.Title, why.Message)
+	p.header = http.Header{"Www-Authenticate": {why.Challenge}}
+	return p
+}
+
+// unchosen is what is told to whom it is not clear for which tenant to answer.
+func unchosen(why *identity.ChoiceError) *Problem {
+	if why.Asked != "" || len(why.Tenants) == 0 {
+		return forbidden("you belong to no tenant")
+	}
+	return invalid("query.tenant", "must name one of your tenants: "+strings.Join(why.Tenants, ", "))
+}

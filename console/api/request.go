@@ -1,0 +1,136 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"github.com/bursar-dev/bursar/api/identity"
+	"github.com/bursar-dev/bursar/console/auth"
+	"github.com/bursar-dev/bursar/history"
+)
+
+// TenantParameter is the tenant that a route is asked about.
+type TenantParameter struct {
+	Tenant string `query:"tenant" maxLength:"63" pattern:"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" doc:"The tenant. Default: the one that you belong to or, of several, that which pays by default."`
+}
+
+// FormatParameter is how an answer is written.
+type FormatParameter struct {
+	Format string `query:"format" enum:"json,csv" doc:"How the answer is written; goes before the header field Accept. Both have the same rows."`
+}
+
+// view is what somebody may see of a tenant, and as whom the ledger is read.
+type view struct {
+	tenant string
+	role   auth.Role
+	// as is whom the ledger is read as; above is set where that is an admin of a tenant above.
+	as    history.As
+	user  string
+	above string
+	zone  *time.Location
+}
+
+// isAdmin is whether all users of the tenant may be seen.
+func (v view) isAdmin() bool { return v.role == auth.Admin }
+
+// view is what somebody may see of the tenant that they ask about. The least role that the
+// route needs is given; with less, the error says no more than that it is forbidden.
+func (a *api) view(ctx context.Context, who auth.Who, asked string, least auth.Role) (view, error) {
+	tenant, err := chosen(who, asked)
+	if err != nil {
+		return view{}, err
+	}
+	role, err := a.Auth.Role(ctx, who, tenant)
+	if err != nil {
+		return view{}, err
+	}
+	if role == auth.Stranger || role < least {
+		return view{}, forbidden("you may not see this of the tenant, if there is one of the name")
+	}
+	budget, err := a.Cluster.Budget(ctx, tenant)
+	if err != nil {
+		return view{}, err
+	}
+	v := view{tenant: tenant, role: role, user: who.Name(tenant), as: history.As{Tenant: tenant, Admin: true}, zone: zoneOf(budget.Spec.TimeZone)}
+	switch role {
+	case auth.Member:
+		v.as = history.As{Tenant: tenant, User: v.user}
+	case auth.Above:
+		if v.above, err = a.Auth.Above(ctx, who, tenant); err != nil {
+			return view{}, err
+		}
+		v.as.Tenant = v.above
+	}
+	return v, nil
+}
+
+// chosen is the tenant that is asked about: the one named, or that which pays for who asks.
+func chosen(who auth.Who, asked string) (string, error) {
+	if asked != "" {
+		return asked, nil
+	}
+	if who.IsPlatformAdmin && len(who.Tenancies) == 0 {
+		return "", invalid("query.tenant", "is needed: you administer all tenants and belong to none")
+	}
+	tenancy, err := identity.Choose(who.Tenancies, "")
+	return tenancy.Tenant, err
+}
+
+// zoneOf is the zone of a budget, as the manager has accepted it.
+func zoneOf(name string) *time.Location {
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		return time.UTC
+	}
+	return zone
+}
+
+// SpanParameters are a stretch of time.
+type SpanParameters struct {
+	From string `query:"from" maxLength:"40" example:"2026-11-01" doc:"From when on: a date in the tenant's time zone, such as 2026-11-01, or a time as RFC 3339 has it, such as 2026-11-01T00:00:00-03:00, to a quarter of an hour. Default: the beginning of this month in the tenant's zone."`
+	To   string `query:"to" maxLength:"40" example:"2026-12-01" doc:"Until when, that moment excluded. Default: the end of this quarter of an hour, so that everything is there that has been recorded."`
+}
+
+// span is the stretch of time, in a zone.
+func (p SpanParameters) span(zone *time.Location, now time.Time) (from, to time.Time, err error) {
+	local := now.In(zone)
+	from = time.Date(local.Year(), local.Month(), 1, 0, 0, 0, 0, zone)
+	to = now.Truncate(history.Grain).Add(history.Grain)
+	if p.From != "" {
+		if from, err = moment("query.from", p.From, zone); err != nil {
+			return from, to, err
+		}
+	}
+	if p.To != "" {
+		if to, err = moment("query.to", p.To, zone); err != nil {
+			return from, to, err
+		}
+	}
+	if !from.Before(to) {
+		return from, to, invalid("query.from", "must be before to, which is "+to.In(zone).Format(time.RFC3339))
+	}
+	return from, to, nil
+}
+
+// moment is a date in a zone, or a time.
+func moment(parameter, text string, zone *time.Location) (time.Time, error) {
+	if at, err := time.ParseInLocation(time.DateOnly, text, zone); err == nil {
+		return inRange(parameter, at)
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return at, invalid(parameter, "must be a date, such as 2026-11-01, or a time with its zone, such as 2026-11-01T00:00:00Z (in a URL, write + as %2B)")
+	}
+	if !at.Equal(at.Truncate(history.Grain)) {
+		return at, invalid(parameter, "must be a whole quarter of an hour")
+	}
+	return inRange(parameter, at)
+}
+
+// inRange holds a moment within what the database can count with.
+func inRange(parameter string, at time.Time) (time.Time, error) {
+	if at.Year() < 2000 || at.Year() > 2200 {
+		return at, invalid(parameter, "must be between the years 2000 and 2200")
+	}
+	return at, nil
+}

@@ -1,0 +1,155 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/bursar-dev/bursar/api/identity"
+	"github.com/bursar-dev/bursar/api/identity/identify"
+)
+
+// Tenants says which tenants are above one, nearest first; none of one that there is not.
+type Tenants interface {
+	Ancestors(ctx context.Context, tenant string) ([]string, error)
+}
+
+// Options are what an Auth is made with.
+type Options struct {
+	Identifier *identify.Identifier
+	Tenants    Tenants
+	// AdminTiers are the tiers whose callers administer their tenant.
+	AdminTiers []string
+	// PlatformAdmins administer every tenant.
+	PlatformAdmins []PlatformAdmin
+}
+
+// Auth finds out who asks, and what they may.
+type Auth struct{ Options }
+
+// New makes an Auth.
+func New(options Options) *Auth { return &Auth{options} }
+
+// PlatformAdmin is a subject of an IdentityProvider, or all of one of its groups.
+type PlatformAdmin struct {
+	Provider string
+	// Group is a group that the token itself names, and Subject its claim sub: one is empty.
+	Group, Subject string
+}
+
+// ParsePlatformAdmin reads PROVIDER/group/NAME or PROVIDER/subject/NAME.
+func ParsePlatformAdmin(text string) (PlatformAdmin, error) {
+	parts := strings.SplitN(text, "/", 3)
+	if len(parts) == 3 && parts[0] != "" && parts[2] != "" {
+		switch parts[1] {
+		case "group":
+			return PlatformAdmin{Provider: parts[0], Group: parts[2]}, nil
+		case "subject":
+			return PlatformAdmin{Provider: parts[0], Subject: parts[2]}, nil
+		}
+	}
+	return PlatformAdmin{}, fmt.Errorf("%q is not an IdentityProvider, /group/ or /subject/, and a name, such as \"company/group/platform\"", text)
+}
+
+func (a PlatformAdmin) is(claims *identity.Claims) bool {
+	if claims.Provider != a.Provider {
+		return false
+	}
+	if a.Subject != "" {
+		return claims.Subject == a.Subject
+	}
+	return slices.Contains(claims.Groups, a.Group)
+}
+
+// Who is who asks.
+type Who struct {
+	identify.Caller
+	// IsPlatformAdmin is whether they administer every tenant.
+	IsPlatformAdmin bool
+}
+
+// Name is what they are called where what they do is kept: their user in the tenant, if they
+// have one there, or else what their credential calls them.
+func (w Who) Name(tenant string) string {
+	if tenancy, ok := w.In(tenant); ok {
+		return tenancy.User
+	}
+	if w.Claims != nil {
+		return w.Claims.User
+	}
+	return w.Key.User
+}
+
+// In is who they are in a tenant, if they belong to it.
+func (w Who) In(tenant string) (identity.Tenancy, bool) {
+	at := slices.IndexFunc(w.Tenancies, func(t identity.Tenancy) bool { return t.Tenant == tenant })
+	if at < 0 {
+		return identity.Tenancy{}, false
+	}
+	return w.Tenancies[at], true
+}
+
+// Identify is who has sent a request. The error is an *identify.Error.
+func (a *Auth) Identify(ctx context.Context, header identify.Fields) (Who, error) {
+	caller, err := a.Identifier.Identify(ctx, identify.Request{Header: header})
+	if err != nil {
+		return Who{}, err
+	}
+	who := Who{Caller: caller}
+	if caller.Claims != nil {
+		who.IsPlatformAdmin = slices.ContainsFunc(a.PlatformAdmins, func(p PlatformAdmin) bool { return p.is(caller.Claims) })
+	}
+	return who, nil
+}
+
+// Role is what somebody may see of a tenant.
+type Role int
+
+// The roles, from least to most.
+const (
+	// Stranger may see nothing, and not learn whether there is the tenant.
+	Stranger Role = iota
+	// Above administers a tenant above, and sees sums.
+	Above
+	// Member sees what is their own.
+	Member
+	// Admin sees and changes everything of the tenant.
+	Admin
+)
+
+// Administers reports whether somebody administers a tenant that they belong to.
+func (a *Auth) Administers(tenancy identity.Tenancy) bool {
+	return tenancy.Admin || slices.Contains(a.AdminTiers, tenancy.Tier)
+}
+
+// Role is what they may see of a tenant. A member who administers a tenant above has the role
+// Member: of two rights, that to one's own calls is told.
+func (a *Auth) Role(ctx context.Context, who Who, tenant string) (Role, error) {
+	tenancy, belongs := who.In(tenant)
+	switch {
+	case who.IsPlatformAdmin, belongs && a.Administers(tenancy):
+		return Admin, nil
+	case belongs:
+		return Member, nil
+	}
+	above, err := a.Above(ctx, who, tenant)
+	if err != nil || above == "" {
+		return Stranger, err
+	}
+	return Above, nil
+}
+
+// Above is the nearest tenant above one that they administer; empty for none.
+func (a *Auth) Above(ctx context.Context, who Who, tenant string) (string, error) {
+	ancestors, err := a.Tenants.Ancestors(ctx, tenant)
+	if err != nil {
+		return "", err
+	}
+	for _, ancestor := range ancestors {
+		if tenancy, belongs := who.In(ancestor); belongs && a.Administers(tenancy) {
+			return ancestor, nil
+		}
+	}
+	return "", nil
+}

@@ -1,0 +1,6 @@
+// Package auth is who asks the console, and what they may see: their own, a tenant that they
+// administer, the sums of the tenants below it, or, as an admin of the platform, everything.
+//
+// It must never give anybody more than their credential proves: what a tenant's own
+// Memberships say counts in that tenant alone.
+package auth

@@ -1,0 +1,93 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	controllerconfig "sigs.k8s.io/controller-runtime/pkg/config"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/bursar-dev/bursar/api/identity/identify"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+// Cluster is what the console knows of the cluster. Its methods may be called from everywhere
+// at once.
+type Cluster struct {
+	// Known is who may ask.
+	*identify.Known
+
+	manager ctrl.Manager
+	client  client.Client
+	log     *slog.Logger
+	// complete is whether all that there was at the start is known.
+	complete atomic.Bool
+
+	mu sync.Mutex
+	// keys and memberships are those that Known has, by their names.
+	keys        map[types.NamespacedName]registered
+	memberships map[types.NamespacedName]bool
+}
+
+// New makes a Cluster, which knows nothing before Start.
+func New(config *rest.Config, log *slog.Logger) (*Cluster, error) {
+	scheme := runtime.NewScheme()
+	utilruntime.Must(v1alpha1.AddToScheme(scheme))
+	skipNameValidation := true // tests make several
+	manager, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme: scheme, Logger: logr.FromSlogHandler(log.Handler()),
+		Metrics: metricsserver.Options{BindAddress: "0"}, HealthProbeBindAddress: "0",
+		Controller: controllerconfig.Controller{SkipNameValidation: &skipNameValidation},
+	})
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{
+		Known: identify.NewKnown(), manager: manager, client: manager.GetClient(), log: log,
+		keys: map[types.NamespacedName]registered{}, memberships: map[types.NamespacedName]bool{},
+	}
+	if err := c.index(context.Background()); err != nil {
+		return nil, err
+	}
+	return c, c.register()
+}
+
+// Complete is whether everything that there was at the start is known, and so whether a
+// credential that is not known is none.
+func (c *Cluster) Complete() bool { return c.complete.Load() }
+
+// Start watches until the context ends.
+func (c *Cluster) Start(ctx context.Context) error {
+	if err := c.manager.Add(initial{c}); err != nil {
+		return err
+	}
+	return c.manager.Start(ctx)
+}
+
+// initial takes in everything once the cache has it.
+type initial struct{ *Cluster }
+
+// Start is the manager's to call.
+func (i initial) Start(ctx context.Context) error {
+	if !i.manager.GetCache().WaitForCacheSync(ctx) {
+		return ctx.Err()
+	}
+	if err := i.takeAll(ctx); err != nil {
+		return fmt.Errorf("read who may ask: %w", err)
+	}
+	i.complete.Store(true)
+	return nil
+}
+
+// NeedLeaderElection is that every console watches.
+func (initial) NeedLeaderElection() bool { return false }

@@ -1,0 +1,115 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+// ErrNoTenant means that no accepted TenantBudget, or more than one, names the tenant.
+var ErrNoTenant = errors.New("there is no TenantBudget of this tenant")
+
+// Budget is the TenantBudget of a tenant. It fails with ErrNoTenant where there is none.
+func (c *Cluster) Budget(ctx context.Context, tenant string) (*v1alpha1.TenantBudget, error) {
+	var budgets v1alpha1.TenantBudgetList
+	if err := c.client.List(ctx, &budgets, client.MatchingFields{byTenant: tenant}); err != nil {
+		return nil, err
+	}
+	governing := slices.DeleteFunc(budgets.Items, func(b v1alpha1.TenantBudget) bool { return !isGoverning(&b) })
+	if len(governing) != 1 {
+		return nil, ErrNoTenant
+	}
+	return &governing[0], nil
+}
+
+// Budgets are the TenantBudgets of all tenants, by the names of these.
+func (c *Cluster) Budgets(ctx context.Context) ([]v1alpha1.TenantBudget, error) {
+	var budgets v1alpha1.TenantBudgetList
+	if err := c.client.List(ctx, &budgets); err != nil {
+		return nil, err
+	}
+	return sortedByTenant(budgets.Items), nil
+}
+
+func sortedByTenant(budgets []v1alpha1.TenantBudget) []v1alpha1.TenantBudget {
+	budgets = slices.DeleteFunc(budgets, func(b v1alpha1.TenantBudget) bool { return !isGoverning(&b) })
+	slices.SortFunc(budgets, func(a, b v1alpha1.TenantBudget) int { return strings.Compare(a.Spec.Tenant, b.Spec.Tenant) })
+	return budgets
+}
+
+// Ancestors are the tenants above a tenant, nearest first; none of one that there is not.
+func (c *Cluster) Ancestors(ctx context.Context, tenant string) (ancestors []string, err error) {
+	at, err := c.Budget(ctx, tenant)
+	if errors.Is(err, ErrNoTenant) {
+		return nil, nil
+	}
+	for err == nil && at.Spec.ParentRef != nil && len(ancestors) < limiterv1.MaxDepth {
+		parent := &v1alpha1.TenantBudget{}
+		err = c.client.Get(ctx, at.ParentKey(), parent)
+		if apierrors.IsNotFound(err) || err == nil && !isGoverning(parent) {
+			return ancestors, nil
+		}
+		at = parent
+		if err == nil {
+			ancestors = append(ancestors, parent.Spec.Tenant)
+		}
+	}
+	return ancestors, err
+}
+
+// Below are the TenantBudgets below that of a tenant, by the names of their tenants.
+func (c *Cluster) Below(ctx context.Context, tenant string) ([]v1alpha1.TenantBudget, error) {
+	top, err := c.Budget(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	var below []v1alpha1.TenantBudget
+	at := []types.NamespacedName{client.ObjectKeyFromObject(top)}
+	seen := map[types.NamespacedName]bool{at[0]: true}
+	for i := 0; i < len(at); i++ {
+		var children v1alpha1.TenantBudgetList
+		if err := c.client.List(ctx, &children, client.MatchingFields{byParent: at[i].String()}); err != nil {
+			return nil, err
+		}
+		for _, child := range children.Items {
+			if key := client.ObjectKeyFromObject(&child); !seen[key] && isGoverning(&child) {
+				seen[key] = true
+				at, below = append(at, key), append(below, child)
+			}
+		}
+	}
+	return sortedByTenant(below), nil
+}
+
+// Keys are the APIKeys of a tenant, by their names.
+func (c *Cluster) Keys(ctx context.Context, tenant string) ([]v1alpha1.APIKey, error) {
+	budget, err := c.Budget(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	var keys v1alpha1.APIKeyList
+	err = c.client.List(ctx, &keys, client.InNamespace(budget.Namespace), client.MatchingFields{byBudget: budget.Name})
+	slices.SortFunc(keys.Items, func(a, b v1alpha1.APIKey) int { return strings.Compare(a.Name, b.Name) })
+	return keys.Items, err
+}
+
+// Policies are the RateLimitPolicies that name the budget of a tenant, by their names.
+func (c *Cluster) Policies(ctx context.Context, budget *v1alpha1.TenantBudget) ([]v1alpha1.RateLimitPolicy, error) {
+	var policies v1alpha1.RateLimitPolicyList
+	if err := c.client.List(ctx, &policies, client.InNamespace(budget.Namespace)); err != nil {
+		return nil, err
+	}
+	named := slices.DeleteFunc(policies.Items, func(p v1alpha1.RateLimitPolicy) bool {
+		return p.Spec.TargetRef == nil || p.Spec.TargetRef.Name != budget.Name
+	})
+	slices.SortFunc(named, func(a, b v1alpha1.RateLimitPolicy) int { return strings.Compare(a.Name, b.Name) })
+	return named, nil
+}

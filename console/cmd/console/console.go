@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"runtime/debug"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/bursar-dev/bursar/api/identity/identify"
+	"github.com/bursar-dev/bursar/api/postgresclient"
+	"github.com/bursar-dev/bursar/api/tracing"
+	"github.com/bursar-dev/bursar/console/api"
+	"github.com/bursar-dev/bursar/console/auth"
+	"github.com/bursar-dev/bursar/console/cluster"
+	"github.com/bursar-dev/bursar/console/server"
+	"github.com/bursar-dev/bursar/history"
+)
+
+// run runs a console until the context ends.
+func run(ctx context.Context, options options, log *slog.Logger) error {
+	traces, err := tracing.Start("bursar-console", os.Getenv, log)
+	if err != nil {
+		return err
+	}
+	defer traces.Stop()
+	database, err := postgresclient.Open(ctx, options.databaseURL, options.databaseConns)
+	if err != nil {
+		return err
+	}
+	defer database.Close()
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return err
+	}
+	watched, err := cluster.New(config, log)
+	if err != nil {
+		return err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	routes, err := api.New(api.Options{
+		Auth: auth.New(auth.Options{
+			Identifier: identify.New(identify.Options{Config: watched, Metrics: identify.NewMetrics("console", registry)}),
+			Tenants:    watched, AdminTiers: options.adminTiers, PlatformAdmins: options.platformAdmins,
+		}),
+		Cluster: watched, Ledger: history.NewReader(database), Log: log, Version: version(),
+	})
+	if err != nil {
+		return err
+	}
+	serving, err := server.New(server.Options{
+		Address: options.listenAddress, HealthAddress: options.healthAddress, API: routes, Ready: ready(watched),
+		Registry: registry, Tracer: traces.Tracer(), Log: log, ShutdownGrace: options.shutdownGrace,
+	})
+	if err != nil {
+		return err
+	}
+	all, running := errgroup.WithContext(ctx)
+	all.Go(func() error { return watched.Start(running) })
+	all.Go(func() error { return serving.Run(running) })
+	return all.Wait()
+}
+
+var errNotComplete = errors.New("the Kubernetes API has not yet said who may ask")
+
+// ready is nil when it is known who may ask. It stays nil while Postgres is unreachable: as a
+// rule, all consoles lose it together, and a 503 says more than a Service without endpoints.
+func ready(watched *cluster.Cluster) func() error {
+	return func() error {
+		if !watched.Complete() {
+			return errNotComplete
+		}
+		return nil
+	}
+}
+
+// version is that of the module.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spf13/pflag"
+	"sigs.k8s.io/controller-runtime/pkg/client/config"
+
+	"github.com/bursar-dev/bursar/console/auth"
+)
+
+// options are what a console is told when it starts.
+type options struct {
+	listenAddress, healthAddress string
+	// databaseURL may hold a password: it is not to be logged.
+	databaseURL    string
+	databaseConns  int32
+	adminTiers     []string
+	platformAdmins []auth.PlatformAdmin
+	shutdownGrace  time.Duration
+	logLevel       slog.Level
+}
+
+// databaseVariable is the environment variable with the secret, which has no place on a
+// command line.
+const databaseVariable = "BURSAR_DATABASE_URL"
+
+const usage = `Usage: console [flags]
+
+Serves the API of usage, budgets and alerts, under /api/ai.
+
+Environment:
+  BURSAR_DATABASE_URL  URL of Postgres, for a login that is a member of bursar_reader
+                       alone, such as "postgres://user:password@host:5432/bursar"
+
+Flags:
+`
+
+func parseOptions(args []string, getenv func(string) string) (o options, err error) {
+	flags := pflag.NewFlagSet("console", pflag.ContinueOnError)
+	flags.SortFlags = false
+	flags.Usage = func() { fmt.Fprint(os.Stdout, usage, flags.FlagUsages()) }
+	// --kubeconfig is controller-runtime's, which reads it when it connects.
+	kubeconfig := flag.NewFlagSet("", flag.ContinueOnError)
+	config.RegisterFlags(kubeconfig)
+	flags.AddGoFlagSet(kubeconfig)
+	var admins []string
+	flags.StringVar(&o.listenAddress, "listen-address", ":8080", "address to serve the API on")
+	flags.StringVar(&o.healthAddress, "health-address", ":8081", "address to serve /healthz, /readyz and /metrics on")
+	flags.StringSliceVar(&admins, "platform-admins", nil, "who administers every tenant: IDENTITYPROVIDER/group/NAME or IDENTITYPROVIDER/subject/NAME, separated by commas; a group counts only where the token itself names it")
+	flags.StringSliceVar(&o.adminTiers, "admin-tiers", nil, "tiers whose callers administer their tenant, in addition to members with admin: true, separated by commas")
+	flags.Int32Var(&o.databaseConns, "database-connections", 10, "maximum number of connections to Postgres")
+	flags.DurationVar(&o.shutdownGrace, "shutdown-grace", 20*time.Second, "how long requests in progress may take to finish after SIGTERM")
+	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "minimum level to log: debug, info, warn or error")
+	if err := flags.Parse(args); err != nil {
+		return options{}, err
+	}
+	if flags.NArg() > 0 {
+		return options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	for _, text := range admins {
+		admin, err := auth.ParsePlatformAdmin(text)
+		if err != nil {
+			return options{}, fmt.Errorf("--platform-admins: %w", err)
+		}
+		o.platformAdmins = append(o.platformAdmins, admin)
+	}
+	o.databaseURL = getenv(databaseVariable)
+	return o, o.validate()
+}
+
+func (o options) validate() error {
+	switch {
+	case o.databaseURL == "":
+		return errors.New("no Postgres URL: set " + databaseVariable)
+	case o.databaseConns < 1:
+		return errors.New("--database-connections must be at least 1")
+	case o.shutdownGrace < 0:
+		return errors.New("--shutdown-grace must not be negative")
+	}
+	return nil
+}

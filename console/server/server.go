@@ -1,0 +1,101 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	stdlog "log"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	readHeaderTimeout = 10 * time.Second
+	readTimeout       = 30 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 64 << 10
+	maxBodyBytes      = 1 << 20
+)
+
+// Options are what a Server is made with.
+type Options struct {
+	// Address is where API is served, and HealthAddress where what Kubernetes and Prometheus ask is.
+	Address, HealthAddress string
+	API                    http.Handler
+	// Ready is nil when requests can be answered.
+	Ready    func() error
+	Registry *prometheus.Registry
+	// Tracer makes a span for each request; nil for none.
+	Tracer trace.Tracer
+	Log    *slog.Logger
+	// ShutdownGrace is how long requests in progress may take to finish.
+	ShutdownGrace time.Duration
+}
+
+// Server serves the console. Its ports are open from New on.
+type Server struct {
+	options  Options
+	api      *http.Server
+	health   *http.Server
+	apiAt    net.Listener
+	healthAt net.Listener
+	ending   chan struct{}
+}
+
+// New opens the ports.
+func New(options Options) (s *Server, err error) {
+	s = &Server{options: options, ending: make(chan struct{})}
+	s.api, s.health = newServer(s.answer(options.API)), newServer(s.healthHandler())
+	if s.apiAt, err = net.Listen("tcp", options.Address); err != nil {
+		return nil, err
+	}
+	if s.healthAt, err = net.Listen("tcp", options.HealthAddress); err != nil {
+		return nil, errors.Join(err, s.apiAt.Close())
+	}
+	return s, nil
+}
+
+func newServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog: stdlog.New(io.Discard, "", 0), // what it writes quotes what clients send
+	}
+}
+
+// Address is where the API is served.
+func (s *Server) Address() string { return s.apiAt.Addr().String() }
+
+// HealthAddress is where probes and metrics are served.
+func (s *Server) HealthAddress() string { return s.healthAt.Addr().String() }
+
+// Run serves until the context ends, and then lets requests in progress finish.
+func (s *Server) Run(ctx context.Context) error {
+	s.options.Log.Info("console is serving", "address", s.Address(), "health", s.HealthAddress())
+	serving := errgroup.Group{}
+	for server, at := range map[*http.Server]net.Listener{s.api: s.apiAt, s.health: s.healthAt} {
+		serving.Go(func() error {
+			if err := server.Serve(at); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- serving.Wait() }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	close(s.ending)
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.ShutdownGrace)
+	defer cancel()
+	err := s.api.Shutdown(grace)
+	return errors.Join(err, s.health.Close(), <-failed)
+}
