@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -128,10 +129,10 @@ func (a *api) explained(ctx context.Context, err error) error {
 	case errors.Is(err, history.ErrNoCall):
 		return notFound("the ledger has no such call, or it is not yours to see: it has calls that have ended, and those that a limit refused")
 	case errors.Is(err, history.ErrQuery):
-		return problem(http.StatusUnprocessableEntity, codeInvalid, titleInvalid, strings.TrimPrefix(afterLast(err.Error(), history.ErrQuery.Error()), ": "))
+		return ofQuery(strings.TrimPrefix(afterLast(err.Error(), history.ErrQuery.Error()), ": "))
 	case ctx.Err() != nil, errors.Is(err, context.DeadlineExceeded):
 		return problem(http.StatusGatewayTimeout, "timeout", "Timeout", "the answer took too long: ask for less time, or for fewer rows")
-	case !errors.As(err, &failure):
+	case !errors.As(err, &failure) || isOfSchema(failure.Code):
 		a.Log.Error("The ledger or the cluster cannot be read", "error", err)
 		return unavailable()
 	}
@@ -139,9 +140,25 @@ func (a *api) explained(ctx context.Context, err error) error {
 	return problem(http.StatusInternalServerError, "internal_error", "Internal error", "the console failed to answer: its log says why")
 }
 
+// isOfSchema reports whether a SQLSTATE says that the schema is of another version, as while the
+// manager is still to migrate it.
+func isOfSchema(code string) bool { return code == "42P01" || code == "42703" || code == "42883" }
+
 func unavailable() *Problem {
 	p := problem(http.StatusServiceUnavailable, "unavailable", "Unavailable", "the ledger or the cluster cannot be read now: try again in a moment")
 	p.header = http.Header{"Retry-After": {"5"}}
+	return p
+}
+
+// ofQuery is the problem of a query that history refuses. Its messages begin with the parameter
+// if that is about one, and the others are about what is grouped by.
+func ofQuery(message string) *Problem {
+	p := problem(http.StatusUnprocessableEntity, codeInvalid, titleInvalid, message)
+	name, _, _ := strings.Cut(message, " ")
+	if !slices.Contains([]string{"after", "from", "to", "limit"}, name) {
+		name = "by"
+	}
+	p.Errors = []ParameterError{{"query." + name, message}}
 	return p
 }
 
