@@ -59,18 +59,19 @@ tour: build tools parts ## Write docs/tour.md by running each command of kubectl
 ##@ Code
 
 .PHONY: build
-build: ## Build bin/manager, bin/enforcer and bin/kubectl-budget
+build: ## Build bin/manager, bin/enforcer, bin/console and bin/kubectl-budget
 	@mkdir -p bin
-	@hack/gobuild.sh 'manager, enforcer and kubectl-budget' bin/ \
-		./controllers/cmd/manager ./enforcer/cmd/enforcer ./controllers/cmd/kubectl-budget
+	@hack/gobuild.sh 'manager, enforcer, console and kubectl-budget' bin/ \
+		./controllers/cmd/manager ./enforcer/cmd/enforcer ./console/cmd/console ./controllers/cmd/kubectl-budget
 
 # What builds container images: docker, podman or buildah.
 CONTAINER_TOOL ?= docker
 
 .PHONY: images
-images: ## Build the images bursar-manager:dev and bursar-enforcer:dev; CONTAINER_TOOL=podman for another tool
+images: ## Build the images bursar-manager:dev, bursar-enforcer:dev and bursar-console:dev; CONTAINER_TOOL=podman for another tool
 	$(CONTAINER_TOOL) build --target manager -t bursar-manager:dev .
 	$(CONTAINER_TOOL) build --target enforcer -t bursar-enforcer:dev .
+	$(CONTAINER_TOOL) build --target console -t bursar-console:dev .
 
 .PHONY: generate
 generate: $(controller-gen) ## Generate deep copies, apply configurations, CRDs, RBAC and webhooks from the Go code

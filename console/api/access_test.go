@@ -192,6 +192,8 @@ func TestWhatIsSeen(t *testing.T) {
 		{"/api/ai/budgets", token("carla.company"), []string{`"tenant":"acme"`, `"tenant":"company"`, `"parent":"company"`}},
 		{"/api/ai/budgets/acme", token("pat", "platform"), []string{`"tenant":"acme"`}},
 		{"/api/ai/usage?tenant=acme&by=model", token("pat", "platform"), []string{`"calls":6`}},
+		{"/api/ai/usage?tenant=acme&by=model", token("carla.company"), []string{`"tenant":"acme"`, `"calls":6`}},
+		{"/api/ai/usage?below=true&by=tenant", token("carla.company"), []string{`{"tenant":"acme"}`, `{"tenant":"company"}`, `"calls":8`}},
 		{"/api/ai/me", token("ana.acme"), []string{`"user":"ana.acme"`, `"admin":false`, `"platformAdmin":false`}},
 		{"/api/ai/me", "key-of-cora.acme", []string{`"apiKey":"acme/cora.acme"`, `"admin":true`}},
 		{"/api/ai/me", token("pat", "platform"), []string{`"platformAdmin":true`}},

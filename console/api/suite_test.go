@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"testing"
 	"time"
 	_ "time/tzdata" // as in the console
@@ -16,8 +17,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	"github.com/bursar-dev/bursar/api/identity/identify"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
@@ -121,9 +125,35 @@ func startLedger(ctx context.Context, database *postgres.Server) error {
 	return err
 }
 
+// consoleConfig is what a client needs to be the console's service account, which may do what
+// config/console/rbac.yaml says.
+func consoleConfig(ctx context.Context) (*rest.Config, error) {
+	if err := shared.admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "bursar-system"}}); err != nil {
+		return nil, err
+	}
+	manifest, err := os.ReadFile("../../config/console/rbac.yaml")
+	if err != nil {
+		return nil, err
+	}
+	for document := range strings.SplitSeq(string(manifest), "\n---\n") {
+		object := &unstructured.Unstructured{}
+		if err := yaml.Unmarshal([]byte(document), object); err != nil {
+			return nil, err
+		}
+		if err := shared.admin.Create(ctx, object); err != nil {
+			return nil, err
+		}
+	}
+	return shared.kube.ConfigOf(kubernetes.Console)
+}
+
 func startConsole(ctx context.Context, stops *[]func() error) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	watched, err := cluster.New(shared.kube.Config, log)
+	config, err := consoleConfig(ctx)
+	if err != nil {
+		return err
+	}
+	watched, err := cluster.New(config, log)
 	if err != nil {
 		return err
 	}

@@ -49,6 +49,9 @@ func run(dir string, enforcers int) (err error) {
 	if _, err := s.ApplySignIn(ctx); err != nil {
 		return err
 	}
+	if err := s.StartConsole(ctx); err != nil {
+		return err
+	}
 	env, err := s.WriteEnv(ctx)
 	if err != nil {
 		return err
@@ -75,10 +78,13 @@ Bursar is up, with config/samples applied. Ctrl-C ends it.
   kubectl -n %[5]s get tenantbudgets
   kubectl budget top -n %[5]s
 
-Alerts to any e-mail address, and to webhooks below %[6]s, arrive here: curl -k %[6]s
+  The console's API (%[11]s administers every tenant):
+  curl '%[12]s/api/ai/usage?by=day,model' -H "Authorization: Bearer $TOKEN"
 
+  Alerts to any e-mail address, and to webhooks below %[13]s, arrive here: curl -k %[13]s
 `, s.Kubeconfig, env, stack.SampleKey("corporativo-1"), s.EnforcerURLs[0], stack.SampleNamespace,
-		strings.Join(names, ", "), s.SignIn.OpenID.URL, openid.PasswordPrefix, s.SignIn.StackAuthURL, names[0])
+		strings.Join(names, ", "), s.SignIn.OpenID.URL, openid.PasswordPrefix, s.SignIn.StackAuthURL, names[0],
+		stack.PlatformAdmin, s.ConsoleURL, s.Receivers.Webhook.URL)
 	<-ctx.Done()
 	return nil
 }

@@ -92,6 +92,9 @@ func (s *Stack) WriteEnv(ctx context.Context) (string, error) {
 		quote(filepath.Join(s.root, "bin")), quote(filepath.Join(s.root, "bin", "hack")), quote(filepath.Dir(s.Kubectl)))
 	set("KUBECONFIG", s.Kubeconfig)
 	set("ENFORCER_URLS", strings.Join(s.EnforcerURLs, " "))
+	if s.ConsoleURL != "" {
+		set("CONSOLE_URL", s.ConsoleURL)
+	}
 	set("PROVIDER_URL", s.ProviderURL)
 	set("PROVIDER_BILL_URL", s.ProviderURL+"/bill")
 	set("WEBHOOK_URL", s.Receivers.Webhook.URL)

@@ -80,6 +80,9 @@ type Stack struct {
 	redis    *redis.Server
 	postgres *postgres.Server
 
+	// ConsoleURL is where the console is; empty before StartConsole.
+	ConsoleURL string
+
 	managerKubeconfig       string
 	managerDSN, enforcerDSN string
 	// webhookAddress is where the API server asks the webhooks.

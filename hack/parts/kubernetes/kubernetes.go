@@ -66,6 +66,10 @@ func ServiceAccount(namespace, name string) User {
 // applied, it may do what that says, and no more.
 var Manager = ServiceAccount("bursar-system", "bursar-manager")
 
+// Console is the service account of the console. Once config/console/rbac.yaml is applied, it
+// may do what that says, and no more.
+var Console = ServiceAccount("bursar-system", "bursar-console")
+
 // Start runs an API server and waits until it serves Bursar's resources. It
 // cannot be interrupted: ctx is only asked beforehand.
 func Start(ctx context.Context, opts Options) (*Server, error) {
