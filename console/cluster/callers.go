@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
@@ -156,12 +157,15 @@ func (c *Cluster) takeKeys(ctx context.Context, namespace string, tenants map[st
 	}
 	// What goes, goes first: another APIKey may have its hash now.
 	for name, key := range c.keys {
-		if name.Namespace == namespace && (!stay[name] || put[name] != nil) {
-			for _, hash := range key.hashes {
+		if name.Namespace != namespace || stay[name] && put[name] == nil {
+			continue
+		}
+		for _, hash := range key.hashes {
+			if put[name] == nil || !has(put[name], hash) {
 				c.SetCredential(namespace, hash, nil)
 			}
-			delete(c.keys, name)
 		}
+		delete(c.keys, name)
 	}
 	for name, key := range put {
 		if err := c.putKey(name, key, tenants[key.Spec.BudgetRef.Name]); err != nil {
@@ -169,6 +173,12 @@ func (c *Cluster) takeKeys(ctx context.Context, namespace string, tenants map[st
 		}
 	}
 	return nil
+}
+
+// has reports whether a hash is one of an APIKey's: such a one is never away while it is put again.
+func has(key *v1alpha1.APIKey, hash [sha256.Size]byte) bool {
+	digits := hex.EncodeToString(hash[:])
+	return slices.Contains(key.Hashes(), digits)
 }
 
 // putKey takes in an APIKey of a tenant, with all its keys.
