@@ -26,6 +26,7 @@ type Key struct {
 	CreatedAt time.Time  `json:"createdAt"`
 	ExpiresAt *time.Time `json:"expiresAt,omitempty" doc:"When it stops working. Absent: never."`
 	Expired   bool       `json:"expired"`
+	LastUsed  *time.Time `json:"lastUsed,omitempty" doc:"The hour in which somebody last called with it; it follows within half an hour, as a rule. Absent: nobody has since this is recorded."`
 	Ready     Condition  `json:"ready" doc:"Whether it works as written."`
 }
 
@@ -57,6 +58,9 @@ func keyOf(key *v1alpha1.APIKey, now time.Time) Key {
 	}
 	if expires := key.Spec.ExpiresAt; expires != nil {
 		k.ExpiresAt, k.Expired = utc(&expires.Time), !now.Before(expires.Time)
+	}
+	if used := key.Status.LastUsedTime; used != nil {
+		k.LastUsed = utc(&used.Time)
 	}
 	return k
 }
