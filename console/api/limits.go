@@ -185,7 +185,7 @@ func (a *api) userLimits(ctx context.Context, v view, user string, counts func(t
 		if err != nil {
 			return nil, err
 		}
-		limit = limit.For(user, now)
+		limit = limit.For(limiterv1.Owner{User: user}, now)
 		amountOf, spentOf := usd(limit.Amount), usd(spent)
 		l := Limit{
 			Name: limit.Name, Tenant: v.tenant, Per: string(limit.Per), Period: string(limit.Period), Tiers: limit.Tiers, Models: limit.Models,

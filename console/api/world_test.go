@@ -131,7 +131,7 @@ func makeWorld(ctx context.Context) error {
 		"acme":    {member("ana.acme", false), member("zoe.acme", false), member("adam.acme", true)},
 		"globex":  {member("gus.globex", false), member("gina.globex", true)},
 	}
-	people["acme"][0].Groups = []string{"platform"} // which a tenant may call its groups, and gives nobody anything
+	people["acme"][0].Groups = []v1alpha1.GivenGroup{"platform"} // which a tenant may call its groups, and gives nobody anything
 	for _, tenant := range []string{"company", "acme", "globex"} {
 		parent := map[string]string{"acme": "company"}[tenant]
 		if err := makeTenant(ctx, tenant, parent, people[tenant]); err != nil {
