@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	// DefaultPage is how many calls a page has unless a query says otherwise, and MostPage how
-	// many at most.
-	DefaultPage, MostPage = 100, 1000
+	// DefaultPage is how many calls a page has unless a query says otherwise.
+	DefaultPage = 100
+	// MostPage is how many calls a page has at most.
+	MostPage = 1000
 	// mostLookedAt is how many rows are looked at for one page.
 	mostLookedAt = 20_000
 )

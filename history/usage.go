@@ -39,9 +39,10 @@ const (
 	// MostBuckets is how many hours, days, weeks or months there may be between From and To of
 	// a query that groups by them.
 	MostBuckets = 1000
-	// DefaultRows is how many rows are returned unless a query says otherwise, and MostRows how
-	// many at most.
-	DefaultRows, MostRows = 1000, 10_000
+	// DefaultRows is how many rows are returned unless a query says otherwise.
+	DefaultRows = 1000
+	// MostRows is how many rows are returned at most.
+	MostRows = 10_000
 	// Grain is what From and To of a query of usage are multiples of: hours and days of all time
 	// zones begin and end there.
 	Grain = 15 * time.Minute

@@ -83,7 +83,7 @@ func readUsage(ctx context.Context, tx pgx.Tx, as As, query UsageQuery) (Usage, 
 	if err != nil {
 		return Usage{}, err
 	}
-	return collectUsage(rows, query, at, all)
+	return collectUsage(rows, at, all)
 }
 
 // isComplete is whether there are sums of all calls from a moment on; else since when there are.
@@ -246,7 +246,7 @@ func (q UsageQuery) arguments(as As) pgx.NamedArgs {
 }
 
 // collectUsage makes Usage of the rows that statement returns.
-func collectUsage(rows pgx.Rows, query UsageQuery, at int, all []bucket) (usage Usage, err error) {
+func collectUsage(rows pgx.Rows, at int, all []bucket) (usage Usage, err error) {
 	usage.Rows, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (found UsageRow, err error) {
 		var ordinal, count int64
 		into := []any{&ordinal, &found.Values, &count}
