@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -22,6 +23,14 @@ type tour struct {
 	work string
 	env  []string
 	page bytes.Buffer
+}
+
+// run runs a line in a shell, and returns what it printed.
+func (t *tour) run(ctx context.Context, line string) (string, error) {
+	cmd := exec.CommandContext(ctx, "bash", "-c", line)
+	cmd.Dir, cmd.Env = t.work, t.env
+	out, err := cmd.CombinedOutput()
+	return string(out), err
 }
 
 // newTour makes a tour in a directory, in which an earlier one leaves nothing.
@@ -52,10 +61,14 @@ func (t *tour) say(format string, args ...any) { fmt.Fprintf(&t.page, format+"\n
 // shell runs a line in a shell, and shows it and what it printed. A line that fails is
 // the end of the tour, unless it is to.
 func (t *tour) shell(ctx context.Context, line string, wantExit ...int) error {
-	cmd := exec.CommandContext(ctx, "bash", "-c", line)
-	cmd.Dir, cmd.Env = t.work, t.env
-	out, err := cmd.CombinedOutput()
-	exit := cmd.ProcessState.ExitCode()
+	out, err := t.run(ctx, line)
+	exit := 0
+	var failed *exec.ExitError
+	if errors.As(err, &failed) {
+		exit = failed.ExitCode()
+	} else if err != nil {
+		return err
+	}
 	want := 0
 	if len(wantExit) > 0 {
 		want = wantExit[0]

@@ -23,8 +23,8 @@ differ each time.
 ` + "`kubectl_complete-budget`" + ` beside it gives kubectl's own completion the plugin's commands, budgets and limits;
 ` + "`kubectl-budget completion bash`" + ` (or zsh, fish) does so for the binary by itself.
 
-` + "`explain`" + ` and ` + "`replay`" + ` read the ledger: ` + "`BURSAR_DATABASE_URL`" + ` is the URL of a login that is a member of
-` + "`bursar_reader`" + `. That login can read every tenant's calls. Everything else needs only the cluster, with the usual
+` + "`explain`" + `, ` + "`replay`" + `, ` + "`report`" + `, ` + "`history`" + ` and ` + "`shadow`" + ` read the ledger: ` + "`BURSAR_DATABASE_URL`" + ` is the URL of a login
+that is a member of ` + "`bursar_reader`" + `. That login can read every tenant's calls. Everything else needs only the cluster, with the usual
 flags of kubectl, or nothing. Every command has ` + "`--help`" + ` with examples; those that print tables have ` + "`-o json`" + ` and
 ` + "`-o yaml`" + `. Colours are for terminals, unless ` + "`NO_COLOR`" + ` is set.
 `
@@ -33,13 +33,96 @@ flags of kubectl, or nothing. Every command has ` + "`--help`" + ` with examples
 func (t *tour) walk(ctx context.Context) error {
 	t.say("%s", strings.TrimSpace(opening))
 	for _, stop := range []func(context.Context) error{
-		t.makeAKey, t.seeWhatIsSpent, t.askWhy, t.giveMore, t.replayThePast, t.importPrices,
+		t.findMistakes, t.makeAKey, t.seeWhatIsSpent, t.askWhy, t.askWhoSpentWhat, t.giveMore, t.askWhoChangedWhat,
+		t.replayThePast, t.watchInShadow, t.importPrices,
 	} {
 		if err := stop(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+const mistaken = `apiVersion: bursar.dev/v1alpha1
+kind: TenantBudget
+metadata: {name: acme, namespace: acme}
+spec:
+  tenant: acme
+  timeZone: America/Argentina/Buenos_Aires
+  limits:
+  - {name: daily, period: Day, amount: "50.00"}
+  - {name: mini,  period: Day, amount: "1.00", models: [gpt-4o-mni]}
+`
+
+func (t *tour) findMistakes(ctx context.Context) error {
+	t.say("## Find mistakes before they count")
+	t.say("`check` says what the webhook would refuse, what can have no effect or is surely not meant, and what of the budgets in the\n" +
+		"cluster changes. It changes nothing.")
+	if err := t.file("mistaken.yaml", mistaken); err != nil {
+		return err
+	}
+	if err := t.shell(ctx, "kubectl budget check -f mistaken.yaml", 1); err != nil {
+		return err
+	}
+	t.say("In a pipeline that cannot reach the cluster, it says what it cannot tell.")
+	return t.shell(ctx, "kubectl budget check -f mistaken.yaml --local 2>&1 | tail -n 2")
+}
+
+func (t *tour) askWhoSpentWhat(ctx context.Context) error {
+	t.say("## Ask who spent what")
+	t.say("`report` adds up the ledger. With `-A`, a member of `bursar_finance` gets it of all tenants, and `--invoice` holds it against\n" +
+		"what a provider has billed.")
+	if err := t.shell(ctx, "kubectl budget report --by user,model -n acme"); err != nil {
+		return err
+	}
+	return t.shell(ctx, "kubectl budget report --by day,user -n acme -o csv")
+}
+
+func (t *tour) askWhoChangedWhat(ctx context.Context) error {
+	t.say("## Ask who changed what")
+	t.say("`history` has every change of a limit, with who asked the API server for it.")
+	raise := `kubectl patch tenantbudget acme -n acme --type json -p '[{"op": "replace", "path": "/spec/limits/0/amount", "value": "6.00"}]'`
+	if err := t.shell(ctx, raise); err != nil {
+		return err
+	}
+	return t.recorded(ctx, "kubectl budget history acme -n acme", "6.00")
+}
+
+// recorded shows what a command prints once that contains a text.
+func (t *tour) recorded(ctx context.Context, line, text string) error {
+	err := t.until(ctx, line+" has "+text, func() (bool, error) {
+		out, err := t.run(ctx, line)
+		return err == nil && strings.Contains(out, text), nil
+	})
+	if err != nil {
+		return err
+	}
+	return t.shell(ctx, line)
+}
+
+func (t *tour) watchInShadow(ctx context.Context) error {
+	t.say("## Watch before enforcing")
+	t.say("A budget with `enforcement: Shadow` decides and records, and refuses nothing. `shadow` says what it would have refused, and\n" +
+		"whether it is ready to be enforced.")
+	toShadow := "kubectl patch tenantbudget acme -n acme --type merge -p '{\"spec\": {\"enforcement\": \"Shadow\"}}'"
+	if err := t.shell(ctx, toShadow); err != nil {
+		return err
+	}
+	if err := t.shell(ctx, "kubectl wait -n acme --for=condition=Programmed tenantbudget/acme"); err != nil {
+		return err
+	}
+	key, err := t.anas()
+	if err != nil {
+		return err
+	}
+	id, status, err := t.chat(ctx, key, "gpt-4o", outputTokens)
+	if err != nil || status != http.StatusOK {
+		return fmt.Errorf("a call in Shadow: status %d, %w", status, err)
+	}
+	if err := t.explained(ctx, id); err != nil {
+		return err
+	}
+	return t.shell(ctx, "kubectl budget shadow acme -n acme")
 }
 
 // anas is the key that the tour made.
