@@ -175,7 +175,7 @@ func (c *Call) setDecisionFields(decision admission.Result) {
 		c.header.Set(LeftHeader, max(0, nearest.Left).String())
 	}
 	if decision.Refusal != nil {
-		shadowed := notAdmitted(c.subject, decision.Refusal, "")
+		shadowed := notAdmitted(decision.Refusal, "")
 		c.header.Set(ShadowHeader, shadowed.Code)
 		c.calls.Metrics.shadowed(shadowed)
 	}

@@ -24,7 +24,7 @@ import (
 // their order, and refuses the call where none has an answer. Where one makes
 // another call, that one is admitted. The refusal is put on record either way.
 func (c *Call) fallBack(ctx context.Context, refused *admission.Refusal) *Problem {
-	why := notAdmitted(c.subject, refused, c.advice(refused))
+	why := notAdmitted(refused, c.advice(refused))
 	why.Message += c.ownersWords(refused)
 	if refused.ByMoney() {
 		why.Status = cmp.Or(int(c.tenant.Document().BudgetRefusalStatus), why.Status)

@@ -182,7 +182,7 @@ func modelForbidden(name string) *Problem {
 
 // notAdmitted is the refusal of a call by a limit, with advice: what else there is to say,
 // after a blank.
-func notAdmitted(subject admission.Subject, r *admission.Refusal, advice string) *Problem {
+func notAdmitted(r *admission.Refusal, advice string) *Problem {
 	switch r.Reason {
 	case ledgerv1.BreakerForced:
 		return refuseWith(protocol.StatusTooManyRequests, protocol.InsufficientQuota, codeBreakerOpen, "Breaker open",

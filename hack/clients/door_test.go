@@ -43,13 +43,10 @@ func newDoor(t *testing.T) *door {
 		t.Fatal(err)
 	}
 	d := &door{}
-	proxy := httputil.NewSingleHostReverseProxy(enforcer)
-	proxy.FlushInterval = -1
-	direct := proxy.Director
-	proxy.Director = func(r *http.Request) {
-		direct(r)
-		maps.Copy(r.Header, d.adds)
-	}
+	proxy := &httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(enforcer)
+		maps.Copy(r.Out.Header, d.adds)
+	}}
 	proxy.ErrorLog = log.New(t.Output(), "door: ", log.Lmicroseconds)
 	// Each door has its own: any test server that closes also closes connections of the
 	// default one, and now and then a stream through another door was cut on this side.

@@ -79,11 +79,11 @@ func TestExplain(t *testing.T) {
 	}{
 		{"explained-3", "admitted", []standing{
 			{Limit: "explained/daily", Per: "Tenant", Period: "Year", Spent: "0.08", Held: "0.10", Bound: "0.10", Amount: "1.00", TripsAt: "0.90", Verdict: "fits"},
-			{Limit: "explained/each", Per: "User", Period: "Year", Spent: "0.08", Held: "0.00", Bound: "0.10", Amount: "0.50", Verdict: "fits"},
+			{Limit: "explained/each", Per: "User", Owner: "ana", Period: "Year", Spent: "0.08", Held: "0.00", Bound: "0.10", Amount: "0.50", Verdict: "fits"},
 		}},
 		{"explained-4", "refused", []standing{
 			{Limit: "explained/daily", Per: "Tenant", Period: "Year", Spent: "0.94", Held: "0.01", Bound: "0.10", Amount: "1.00", TripsAt: "0.90", Exact: true, Verdict: "refused: BudgetExhausted"},
-			{Limit: "explained/each", Per: "User", Period: "Year", Spent: "0.16", Held: "0.00", Bound: "0.10", Amount: "0.50", Verdict: "fits"},
+			{Limit: "explained/each", Per: "User", Owner: "ana", Period: "Year", Spent: "0.16", Held: "0.00", Bound: "0.10", Amount: "0.50", Verdict: "fits"},
 		}},
 	} {
 		t.Run(tc.id, func(t *testing.T) {

@@ -14,8 +14,8 @@ import (
 // title is a delivery in one line.
 func title(d letter) string {
 	whose := "tenant " + d.Tenant
-	if !d.IsTenant() && len(d.Others) == 0 {
-		whose = d.Owner.String() + " of " + whose
+	if owner := d.Owner; !owner.IsTenant() && len(d.Others) == 0 {
+		whose = owner.String() + " of " + whose
 	}
 	in := "Bursar: "
 	if d.cluster != "" {
@@ -126,8 +126,8 @@ func text(budget *v1alpha1.TenantBudget, d letter) string {
 
 // about is what one alert is about.
 func about(d letter) (lines []string) {
-	if !d.IsTenant() {
-		lines = append(lines, fmt.Sprintf("%-9s%s", string(d.Owner.Scope())+":", d.Owner.Name()))
+	if owner := d.Owner; !owner.IsTenant() {
+		lines = append(lines, fmt.Sprintf("%-9s%s", string(owner.Scope())+":", owner.Name()))
 	}
 	if d.Action == ledgerv1.ForceOpen {
 		return lines

@@ -45,7 +45,8 @@ func (f Finding) key() string {
 	if f.Sums != "" {
 		return "sums/" + f.Start.Format(time.DateOnly)
 	}
-	key := fmt.Sprintf("%s/%s/%d", f.Limit, f.Owner.Name(), f.Start.Unix())
+	owner := f.Owner
+	key := fmt.Sprintf("%s/%s/%d", f.Limit, owner.Name(), f.Start.Unix())
 	if f.Held {
 		key += "/held"
 	}
@@ -64,8 +65,8 @@ func (f Finding) text() string {
 		return f.Sums
 	}
 	whose := ""
-	if !f.IsTenant() {
-		whose = " of " + f.Owner.String()
+	if owner := f.Owner; !owner.IsTenant() {
+		whose = " of " + owner.String()
 	}
 	if f.Held {
 		return fmt.Sprintf("limit %s%s counts %s USD as held since %s, but the open calls hold %s USD: the tenant is recounted",
