@@ -48,7 +48,7 @@ func TestRefusalsOnRecord(t *testing.T) {
 				document.Ancestors = []limiterv1.Level{{Tenant: "group", TimeZone: "UTC", Forced: limiterv1.BreakerOpen}}
 				d.config.tenant = newTenant(d.t, document)
 			},
-			want: &refusedBy{Reason: "BreakerForced", LimitTenant: "group"},
+			want: &refusedBy{Reason: "BreakerForced", LimitTenant: "group", Ancestors: []string{"group"}},
 		},
 		"admitted":            {},
 		"an unknown model":    {body: `{"model":"maxi","messages":[]}`},

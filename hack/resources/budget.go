@@ -106,7 +106,8 @@ func (m *Maker) outputCaps() []v1alpha1.OutputCap {
 		c := v1alpha1.OutputCap{
 			MaxOutputTokens: pick[int64](m, 16, 4096, 10_000_000), Tiers: some(m, 16, tiers...), Models: some(m, 16, models...),
 		}
-		if selects := fmt.Sprint(c.Tiers, c.Models); !selected[selects] {
+		// These are sets: their order makes no difference.
+		if selects := fmt.Sprint(slices.Sorted(slices.Values(c.Tiers)), slices.Sorted(slices.Values(c.Models))); !selected[selects] {
 			selected[selects] = true
 			caps = append(caps, c)
 		}
