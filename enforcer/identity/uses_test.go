@@ -37,6 +37,13 @@ func (o *told) tell(_ context.Context, at time.Time, names []string) error {
 	return nil
 }
 
+// setAway sets whether nothing can be told.
+func (o *told) setAway(away bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.away = away
+}
+
 func (o *told) take() []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -86,10 +93,10 @@ func TestUsesAreTold(t *testing.T) {
 		use("key-of-ana")
 		want(at("acme/a7a", 0))
 		time.Sleep(time.Hour)
-		o.away = true
+		o.setAway(true)
 		use("key-of-bob")
 		want()
-		o.away = false
+		o.setAway(false)
 		want(at("acme/b0b", 1))
 		use("key-of-ana")
 		cancel()
