@@ -68,7 +68,7 @@ func (r *Reader) spent(
 			o.Owner = limiterv1.OwnerOf(limit.Per, name)
 			return o, err
 		})
-		spent = slices.DeleteFunc(spent, func(o replay.Opening) bool { return o.Scope() != limit.Per || !limit.CountsFor(o.Owner) })
+		spent = slices.DeleteFunc(spent, func(o replay.Opening) bool { return o.Owner.Scope() != limit.Per || !limit.CountsFor(o.Owner) })
 		return err
 	})
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 
 // OwnerUsage is how far a user, a group or an APIKey has used a limit of each.
 type OwnerUsage struct {
-	limiterv1.Owner
+	Owner limiterv1.Owner
 	Spent money.Nanos
 	// Amount is the limit's, with what was granted to the owner.
 	Amount money.Nanos

@@ -57,8 +57,8 @@ type AdmitRequest struct {
 // Account names counters, those of a tenant or of one owner in it, and the checks
 // that a call must pass in them.
 type Account struct {
-	Tenant string
-	limiterv1.Owner
+	Tenant  string
+	Owner   limiterv1.Owner
 	Money   []MoneyCheck
 	Buckets []BucketCheck
 }

@@ -30,12 +30,12 @@ func (r room) decide(asked admission.AdmitRequest) *admission.AdmitReply {
 		for _, check := range a.Money {
 			number++
 			left := check.Limit.Amount - r.spent - r.held
-			if a.User != "" {
+			if a.Owner.User != "" {
 				left = r.user
 			}
 			if reply.Refusing == 0 && asked.Bound > left {
 				reply.Refusing = number
-				if a.User != "" {
+				if a.Owner.User != "" {
 					reply.Spent, reply.Held = 0, check.Limit.Amount-left
 				}
 			}

@@ -87,8 +87,8 @@ type settlement struct {
 // accountEnd is what the end of a call changes in the counters of a tenant, or of one
 // owner in it.
 type accountEnd struct {
-	tenant string
-	limiterv1.Owner
+	tenant  string
+	Owner   limiterv1.Owner
 	money   []moneyEnd
 	buckets []bucketEnd
 }
@@ -116,7 +116,7 @@ func settlementOf(session string, r admission.SettleRequest) settlement {
 		end := accountEnd{tenant: a.Tenant, Owner: a.Owner}
 		for _, check := range a.Money {
 			limit := moneyEnd{field: check.Field}
-			if a.IsTenant() { // what a single owner has reached concerns that owner alone
+			if a.Owner.IsTenant() { // what a single owner has reached concerns that owner alone
 				limit.rungs = check.Rungs
 			}
 			end.money = append(end.money, limit)
@@ -192,7 +192,7 @@ func (s settlement) numbers() []int64 {
 // owners is how many of the ends are in counters of owners.
 func (s settlement) owners() (n int64) {
 	for _, end := range s.ends {
-		n += number(!end.IsTenant())
+		n += number(!end.Owner.IsTenant())
 	}
 	return n
 }
@@ -210,7 +210,7 @@ func (a accountEnd) rungs() (most int) {
 func (s settlement) news() string {
 	message := limiterv1.FeedTenant
 	for _, end := range s.ends {
-		if end.IsTenant() {
+		if end.Owner.IsTenant() {
 			message += " " + end.tenant
 		}
 	}

@@ -99,7 +99,7 @@ func admitNumbers(r admission.AdmitRequest, seen int64) []int64 {
 // owners is how many of the accounts are those of owners.
 func owners(accounts []admission.Account) (n int64) {
 	for _, a := range accounts {
-		n += number(!a.IsTenant())
+		n += number(!a.Owner.IsTenant())
 	}
 	return n
 }

@@ -65,7 +65,7 @@ type Opening struct {
 	// Tenant and Limit name the limit.
 	Tenant, Limit string
 	// Owner is whose it is, for a limit that counts owners.
-	limiterv1.Owner
+	Owner limiterv1.Owner
 	Spent money.Nanos
 }
 

@@ -65,7 +65,7 @@ func (l LimitResult) Total() (total Tally) {
 type Period struct {
 	Start, End time.Time
 	// Owner is whose period it is, of a limit that counts owners.
-	limiterv1.Owner
+	Owner limiterv1.Owner
 	// Spent is what would have been spent at its end, or at the end of the replay.
 	Spent money.Nanos
 	// TrippedAt is when spent would have reached the Trip rung; zero if it would not.

@@ -27,6 +27,9 @@ func OwnerScopes() []Scope { return []Scope{PerUser, PerGroup, PerKey} }
 
 // Owner is whose counters they are within a tenant: one of the fields is set. The zero Owner
 // is the whole tenant.
+//
+// A struct that embeds an Owner has its String, and prints as the Owner alone: embed it only
+// where its fields are to be among those of the JSON.
 type Owner struct {
 	User  string `json:"user,omitempty"`
 	Group string `json:"group,omitempty"`

@@ -257,7 +257,7 @@ func newReplayReport(budget *v1alpha1.TenantBudget, result replay.Result, unknow
 		for _, p := range limit.Periods {
 			l.TrippedAt, l.ExhaustedAt = earlier(l.TrippedAt, p.TrippedAt), earlier(l.ExhaustedAt, p.ExhaustedAt)
 			r.Periods = append(r.Periods, periodReport{
-				Limit: l.Limit, User: p.User, Group: p.Group, APIKey: p.Key, From: p.Start, To: p.End, Spent: p.Spent.String(),
+				Limit: l.Limit, User: p.Owner.User, Group: p.Owner.Group, APIKey: p.Owner.Key, From: p.Start, To: p.End, Spent: p.Spent.String(),
 				TrippedAt: earlier(nil, p.TrippedAt), ExhaustedAt: earlier(nil, p.ExhaustedAt), Refused: tallyOf(p.Refused),
 			})
 		}

@@ -107,7 +107,7 @@ func (l *usedLimit) useWritten(amount v1alpha1.Amount, currency *v1alpha1.Curren
 
 // use sets the figures of a user, a group or an APIKey.
 func (l *usedLimit) use(owner history.OwnerUsage, spec v1alpha1.TenantBudgetSpec) {
-	l.User, l.Group, l.APIKey = owner.User, owner.Group, owner.Key
+	l.User, l.Group, l.APIKey = owner.Owner.User, owner.Owner.Group, owner.Owner.Key
 	l.Spent, l.Amount, l.Percent = owner.Spent.String(), owner.Amount.String(), owner.Spent.Percent(owner.Amount)
 	for _, rung := range spec.Ladder {
 		if int64(rung.AtPercent) <= l.Percent {

@@ -130,17 +130,9 @@ func (r *recordedAlerts) note(alerts budgetstore.TenantAlerts) { r.gist = gist(a
 // gist is what there is to record of alerts: not how much more was spent since. Where
 // periods of users turn, there is.
 func gist(alerts budgetstore.TenantAlerts) string {
-	gist := alerts.Tenant + gistOfRungs(alerts.OwnerRungs)
+	gist := fmt.Sprint(alerts.Tenant, alerts.OwnerRungs)
 	for _, alert := range alerts.Reached {
 		gist += gistOf(alert)
-	}
-	return gist
-}
-
-// gistOfRungs names each field: an OwnerRung as a whole prints as its Owner.
-func gistOfRungs(rungs []budgetstore.OwnerRung) (gist string) {
-	for _, rung := range rungs {
-		gist += fmt.Sprint(rung.Rung, rung.Owner, rung.Period)
 	}
 	return gist
 }

@@ -45,7 +45,7 @@ func (l *ownerLook) begin(now time.Time, rungs []budgetstore.OwnerRung) (since t
 		return time.Time{}, false
 	}
 	l.next = now.Add(lookAtOwners)
-	if gist := gistOfRungs(rungs); gist != l.rungs {
+	if gist := fmt.Sprint(rungs); gist != l.rungs {
 		l.rungs, l.recorded = gist, map[string]bool{}
 	}
 	if l.done.IsZero() {

@@ -73,7 +73,7 @@ func TestAlertsOfUser(t *testing.T) {
 			var got []string
 			for _, a := range usageOf(t, each(tc.granted)).alertsOfOwner(limiterv1.Owner{User: "gerente-1"}, counters) {
 				got = append(got, fmt.Sprintf("%s@%d of %s: %s", a.Action, a.AtPercent, a.Amount, a.Message))
-				if a.Period != today || a.User != "gerente-1" || a.Limit != "each" {
+				if a.Period != today || a.Owner.User != "gerente-1" || a.Limit != "each" {
 					t.Errorf("alert %+v is of another limit, user or period", a)
 				}
 			}
@@ -92,11 +92,38 @@ func TestUserRungs(t *testing.T) {
 	} {
 		var got []string
 		for _, rung := range usageOf(t, each(granted), daily(money.USD)).own().ownerRungs() {
-			got = append(got, fmt.Sprintf("%s %s of %s", rung.User, rung.Action, rung.Amount))
+			got = append(got, fmt.Sprintf("%s %s of %s", rung.Owner.User, rung.Action, rung.Amount))
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("granted to %q (-want +got):\n%s", granted, diff)
 		}
+	}
+}
+
+// TestOtherRungs: what was recorded counts no more once a rung of an owner is another.
+func TestOtherRungs(t *testing.T) {
+	rungs := usageOf(t, each("gerente-1")).own().ownerRungs()
+	reached := []budgetstore.Alert{{Rung: rungs[len(rungs)-1].Rung, Owner: rungs[len(rungs)-1].Owner}}
+	var look ownerLook
+	for i, step := range []struct {
+		change func(*budgetstore.OwnerRung)
+		want   int
+	}{
+		{func(*budgetstore.OwnerRung) {}, 1},
+		{func(*budgetstore.OwnerRung) {}, 0},
+		{func(r *budgetstore.OwnerRung) { r.Amount++ }, 1},
+		{func(r *budgetstore.OwnerRung) { r.AtPercent++ }, 1},
+		{func(r *budgetstore.OwnerRung) { r.Period.End = r.Period.End.Add(time.Hour) }, 1},
+		{func(r *budgetstore.OwnerRung) { r.Owner.User = "gerente-2" }, 1},
+		{func(*budgetstore.OwnerRung) {}, 0},
+	} {
+		step.change(&rungs[len(rungs)-1])
+		look.begin(noon.Add(time.Duration(i)*lookAtOwners), rungs)
+		fresh := look.fresh(slices.Clone(reached))
+		if len(fresh) != step.want {
+			t.Errorf("look %d finds %d alerts to record, want %d", i, len(fresh), step.want)
+		}
+		look.note(fresh)
 	}
 }
 

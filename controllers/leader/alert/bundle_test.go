@@ -18,8 +18,8 @@ func ofUsers(users int, atPercent int32) []budgetstore.Alert {
 	var alerts []budgetstore.Alert
 	for i := range users {
 		alert := reached("each", atPercent)
-		alert.User = fmt.Sprintf("user-%02d", i)
-		alert.Message = fmt.Sprintf("user %s has reached the %d%% rung of limit each", alert.User, atPercent)
+		alert.Owner.User = fmt.Sprintf("user-%02d", i)
+		alert.Message = fmt.Sprintf("user %s has reached the %d%% rung of limit each", alert.Owner.User, atPercent)
 		alerts = append(alerts, alert)
 	}
 	return alerts

@@ -243,7 +243,7 @@ func (d *Deliverer) letter(ctx context.Context, budget *v1alpha1.TenantBudget, d
 		log.FromContext(ctx).Error(err, "Failed to count the muted alerts; the alert goes without", "tenant", delivery.Tenant)
 	}
 	l.muted = muted
-	if !delivery.IsTenant() {
+	if !delivery.Owner.IsTenant() {
 		return l
 	}
 	spenders, err := d.outbox.TopSpenders(ctx, delivery.Tenant, delivery.Period, mostSpenders)

@@ -71,7 +71,7 @@ type rung struct {
 }
 
 func rungOf(told budgetstore.Told) rung {
-	r := rung{ID: told.AlertID, User: told.User, Group: told.Group, Key: told.Key, Action: string(told.Action), Message: told.Message}
+	r := rung{ID: told.AlertID, User: told.Owner.User, Group: told.Owner.Group, Key: told.Owner.Key, Action: string(told.Action), Message: told.Message}
 	if told.Action != ledgerv1.ForceOpen {
 		r.Limit, r.AtPercent, r.Spent, r.Amount = told.Limit, told.AtPercent, told.Spent.String(), told.Amount.String()
 		r.PeriodStart, r.PeriodEnd = told.Period.Start.UTC(), told.Period.End.UTC()

@@ -44,7 +44,7 @@ func what(d letter) string {
 func counted(d letter) string {
 	count := map[limiterv1.Scope]int{}
 	for _, told := range d.All() {
-		count[told.Scope()]++
+		count[told.Owner.Scope()]++
 	}
 	var parts []string
 	for _, per := range limiterv1.Scopes() {

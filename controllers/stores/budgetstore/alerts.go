@@ -20,7 +20,7 @@ import (
 type Alert struct {
 	Rung
 	// Owner is whose spending it is.
-	limiterv1.Owner
+	Owner limiterv1.Owner
 	// Period is the period of the limit in which it was spent.
 	Period period.Span
 	// Spent is what was spent in it when the rung was seen to be reached.
@@ -44,7 +44,7 @@ type OwnerRung struct {
 	Rung
 	// Owner is the one owner for whom the limit has this rung, by a grant; those of
 	// all others are of the zero Owner.
-	limiterv1.Owner
+	Owner limiterv1.Owner
 	// Period is the period that the limit is in.
 	Period period.Span
 }

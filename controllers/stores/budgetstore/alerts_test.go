@@ -28,7 +28,7 @@ func reached(limit string, action limiterv1.Action, percent int32, amount money.
 }
 
 func by(user string, alert budgetstore.Alert) budgetstore.Alert {
-	alert.User = user
+	alert.Owner.User = user
 	return alert
 }
 

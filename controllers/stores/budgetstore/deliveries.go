@@ -100,7 +100,7 @@ func (ds *Deliveries) Take(ctx context.Context, lease time.Duration, busy ...str
 	var all []Told
 	if _, err := pgx.ForEachRow(rows, []any{
 		&d.ID, &d.Attempt, &d.Channel, &d.Address, &t.AlertID, &d.Tenant, &d.UID, &t.RaisedAt,
-		&t.Limit, &t.Amount, &t.Action, &t.AtPercent, &t.User, &t.Group, &t.Key, &t.Period.Start, &t.Period.End, &t.Spent, &t.Message,
+		&t.Limit, &t.Amount, &t.Action, &t.AtPercent, &t.Owner.User, &t.Owner.Group, &t.Owner.Key, &t.Period.Start, &t.Period.End, &t.Spent, &t.Message,
 	}, func() error {
 		all = append(all, t)
 		return nil
