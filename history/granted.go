@@ -66,8 +66,7 @@ const spentByOne = `
 SELECT coalesce(sum(cost_nanos), 0)::bigint
 FROM ai_usage_logs
 WHERE tenant_id = @tenant AND user_id = @user AND admitted_at >= @start AND admitted_at < @end
-  AND (cardinality(@tiers::text[]) = 0 OR tier = ANY(@tiers))
-  AND (cardinality(@models::text[]) = 0 OR ` + modelOf + ` = ANY(@models))`
+  AND ` + isSelected
 
 // SpentOf is what a user has spent of a limit of each user in the period that the limit is in,
 // by the ledger, which lacks calls that are still open. REQUIRES: the limit is one that
@@ -76,9 +75,7 @@ func (r *Reader) SpentOf(ctx context.Context, as As, limit Limit, user string) (
 	if err := as.validate(); err != nil {
 		return 0, err
 	}
-	args := pgx.NamedArgs{
-		"tenant": as.Tenant, "user": user, "start": limit.Span.Start, "end": limit.Span.End, "tiers": orNone(limit.Tiers), "models": orNone(limit.Models),
-	}
+	args := selecting(limit.Selector, pgx.NamedArgs{"tenant": as.Tenant, "user": user, "start": limit.Span.Start, "end": limit.Span.End})
 	err = r.read(ctx, as, func(tx pgx.Tx) error { return tx.QueryRow(ctx, spentByOne, args).Scan(&spent) })
 	if err != nil {
 		return 0, fmt.Errorf("add up what user %s of tenant %s spent of limit %s: %w", user, as.Tenant, limit.Name, err)

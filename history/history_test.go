@@ -195,6 +195,36 @@ func TestOpening(t *testing.T) {
 	}
 }
 
+// TestSpentOf: of a user's calls, those that the limit selects.
+func TestSpentOf(t *testing.T) {
+	admin, reader := ledger(t, "bursar_reader")
+	for i, user := range []string{"ana", "ana", "ana", "bo"} {
+		exec(t, admin, admit, fmt.Sprint(i), "acme", user, "gpt-4o", noon, noon, 10, 1<<i, []string{}, "Admitted")
+	}
+	exec(t, admin, `UPDATE ai_usage_logs SET groups = '{eu,research}' WHERE call_id IN ('1', '3')`)
+	exec(t, admin, `UPDATE ai_usage_logs SET labels = '{"team": "search"}' WHERE call_id = '2'`)
+	for name, tc := range map[string]struct {
+		selector limiterv1.Selector
+		want     money.Nanos
+	}{
+		"all":          {limiterv1.Selector{}, 1<<0 + 1<<1 + 1<<2},
+		"another tier": {limiterv1.Selector{Tiers: []string{"other"}}, 0},
+		"a model":      {limiterv1.Selector{Models: []string{"gpt-4o"}}, 1<<0 + 1<<1 + 1<<2},
+		"a group":      {limiterv1.Selector{Groups: []string{"eu"}}, 1 << 1},
+		"a label":      {limiterv1.Selector{Labels: map[string]string{"team": "search"}}, 1 << 2},
+		"both":         {limiterv1.Selector{Groups: []string{"eu"}, Labels: map[string]string{"team": "search"}}, 0},
+	} {
+		limit := history.Limit{
+			MoneyLimit: limiterv1.MoneyLimit{Name: "each", Per: limiterv1.PerUser, Period: period.Day, Selector: tc.selector},
+			Tenant:     "acme", Span: period.Containing(period.Day, time.UTC, noon),
+		}
+		got, err := reader.SpentOf(t.Context(), history.As{Tenant: "acme", User: "ana"}, limit, "ana")
+		if err != nil || got != tc.want {
+			t.Errorf("%s: spent %d, error %v, want %d", name, got, err, tc.want)
+		}
+	}
+}
+
 // TestStanding: the limits that were in force when a call came, and how they stood.
 func TestStanding(t *testing.T) {
 	admin, reader := ledger(t, "bursar_reader")
