@@ -15,7 +15,7 @@ import (
 
 const (
 	// byTenant finds TenantBudgets by the tenant they name, byParent by the key of their parent,
-	// and byBudget APIKeys and BudgetGrants by the name of their budget.
+	// and byBudget APIKeys by the name of their budget.
 	byTenant = "spec.tenant"
 	byParent = "spec.parentRef"
 	byBudget = "spec.budgetRef.name"
@@ -40,20 +40,14 @@ func (c *Cluster) index(ctx context.Context) error {
 		{&v1alpha1.APIKey{}, byBudget, func(o client.Object) []string {
 			return []string{o.(*v1alpha1.APIKey).Spec.BudgetRef.Name}
 		}},
-		{&v1alpha1.BudgetGrant{}, byBudget, func(o client.Object) []string {
-			return []string{o.(*v1alpha1.BudgetGrant).Spec.BudgetRef.Name}
-		}},
 	} {
 		if err := indexer.IndexField(ctx, index.object, index.field, index.values); err != nil {
 			return err
 		}
 	}
-	for _, object := range []client.Object{&v1alpha1.BudgetGrant{}, &v1alpha1.RateLimitPolicy{}} {
-		if _, err := c.manager.GetCache().GetInformer(ctx, object); err != nil {
-			return err
-		}
-	}
-	return nil
+	// No controller watches these: their cache is to be full before the first who asks.
+	_, err := c.manager.GetCache().GetInformer(ctx, &v1alpha1.RateLimitPolicy{})
+	return err
 }
 
 // register has a namespace taken in again whenever an object in it that says who may ask has
