@@ -57,7 +57,7 @@ func New(options Options) (*API, error) {
 	a := &api{options}
 	mux := http.NewServeMux()
 	routes := humago.New(mux, config(options.Version))
-	routes.UseMiddleware(a.identified(routes))
+	routes.UseMiddleware(a.identified)
 	a.register(routes)
 	document, err := json.MarshalIndent(routes.OpenAPI(), "", "  ")
 	if err != nil {
@@ -129,16 +129,14 @@ type whoKey struct{}
 func whoOf(ctx context.Context) auth.Who { return ctx.Value(whoKey{}).(auth.Who) }
 
 // identified has every route know who asks, and refuses who is not known.
-func (a *api) identified(huma.API) func(huma.Context, func(huma.Context)) {
-	return func(ctx huma.Context, next func(huma.Context)) {
-		request, w := humago.Unwrap(ctx)
-		who, err := a.Auth.Identify(ctx.Context(), fields(request.Header))
-		if err != nil {
-			write(w, a.explained(ctx.Context(), err))
-			return
-		}
-		next(huma.WithValue(ctx, whoKey{}, who))
+func (a *api) identified(ctx huma.Context, next func(huma.Context)) {
+	request, w := humago.Unwrap(ctx)
+	who, err := a.Auth.Identify(ctx.Context(), fields(request.Header))
+	if err != nil {
+		write(w, a.explained(ctx.Context(), err))
+		return
 	}
+	next(huma.WithValue(ctx, whoKey{}, who))
 }
 
 // fields are those of a request's header.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -110,16 +111,7 @@ func (a *api) limits(ctx context.Context, who auth.Who, in *LimitsInput) (*Limit
 // counts reports whether calls of the caller's tier count against a limit that selects tiers.
 // Of somebody whose tier is not known, any does.
 func (l *Limits) counts(tiers []string) bool {
-	return len(tiers) == 0 || l.Tier == "" || contains(tiers, l.Tier)
-}
-
-func contains(all []string, one string) bool {
-	for _, text := range all {
-		if text == one {
-			return true
-		}
-	}
-	return false
+	return len(tiers) == 0 || l.Tier == "" || slices.Contains(tiers, l.Tier)
 }
 
 // tenantLimits are the limits of a tenant as the status of its budget has them.

@@ -23,11 +23,10 @@ type FormatParameter struct {
 type view struct {
 	tenant string
 	role   auth.Role
-	// as is whom the ledger is read as; above is set where that is an admin of a tenant above.
-	as    history.As
-	user  string
-	above string
-	zone  *time.Location
+	// as is whom the ledger is read as: of Above, the admin of a tenant above.
+	as   history.As
+	user string
+	zone *time.Location
 }
 
 // isAdmin is whether all users of the tenant may be seen.
@@ -56,10 +55,9 @@ func (a *api) view(ctx context.Context, who auth.Who, asked string, least auth.R
 	case auth.Member:
 		v.as = history.As{Tenant: tenant, User: v.user}
 	case auth.Above:
-		if v.above, err = a.Auth.Above(ctx, who, tenant); err != nil {
+		if v.as.Tenant, err = a.Auth.Above(ctx, who, tenant); err != nil {
 			return view{}, err
 		}
-		v.as.Tenant = v.above
 	}
 	return v, nil
 }

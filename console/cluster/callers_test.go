@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -85,24 +86,15 @@ func TestWhoMayAsk(t *testing.T) {
 		c.client = fakecache.New(t, budget, key, membership)
 		testkit.Must(t, c.takeNamespace(t.Context(), "acme"))
 		for _, value := range []string{"one", "two"} {
-			if known := len(c.Credentials(hashOf(value))) == 1; known != contains(step.wantKeys, value) {
+			if known := len(c.Credentials(hashOf(value))) == 1; known != slices.Contains(step.wantKeys, value) {
 				t.Errorf("%s: key %s is known: %v", step.name, value, known)
 			}
 		}
 		for _, subject := range []string{"ana", "bob"} {
 			tenancies := c.Members().Tenancies(identity.Claims{Provider: "company", Subject: subject, User: subject})
-			if is := len(tenancies) == 1 && tenancies[0].Admin; is != contains(step.wantMembers, subject) {
+			if is := len(tenancies) == 1 && tenancies[0].Admin; is != slices.Contains(step.wantMembers, subject) {
 				t.Errorf("%s: %s is an admin: %v", step.name, subject, is)
 			}
 		}
 	}
-}
-
-func contains(all []string, one string) bool {
-	for _, text := range all {
-		if text == one {
-			return true
-		}
-	}
-	return false
 }
