@@ -8,14 +8,15 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 )
 
 // Alert is a rung of a limit that was reached, or a limit that was spent in full, in one period.
 type Alert struct {
 	ID, Limit string
-	// User is whose spending it was; empty where it was the whole tenant's.
-	User string
+	// Owner is whose spending it was.
+	Owner limiterv1.Owner
 	// PeriodStart and PeriodEnd bound the period in which it was spent.
 	PeriodStart, PeriodEnd time.Time
 	// Action is that of the rung, or Exhaust.
@@ -43,7 +44,7 @@ type AlertQuery struct {
 }
 
 const alertsOf = `
-SELECT alert_id::text, limit_name, user_id, period_start, period_end, action, at_percent, amount_nanos, spent_nanos, message, muted,
+SELECT alert_id::text, limit_name, user_id, group_name, credential, period_start, period_end, action, at_percent, amount_nanos, spent_nanos, message, muted,
        raised_at, resolved_at, coalesce(resolution, '')
 FROM cost_alerts
 WHERE tenant_id = @tenant AND (@all OR resolved_at IS NULL) AND (raised_at, alert_id::text) < (@at, @id)
@@ -79,7 +80,7 @@ func (r *Reader) Alerts(ctx context.Context, as As, query AlertQuery) (alerts []
 }
 
 func scanAlert(row pgx.CollectableRow) (a Alert, err error) {
-	err = row.Scan(&a.ID, &a.Limit, &a.User, &a.PeriodStart, &a.PeriodEnd, &a.Action, &a.AtPercent, &a.Amount, &a.Spent, &a.Message, &a.Muted,
+	err = row.Scan(&a.ID, &a.Limit, &a.Owner.User, &a.Owner.Group, &a.Owner.Key, &a.PeriodStart, &a.PeriodEnd, &a.Action, &a.AtPercent, &a.Amount, &a.Spent, &a.Message, &a.Muted,
 		&a.RaisedAt, &a.ResolvedAt, &a.Resolution)
 	return a, err
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 )
 
@@ -15,8 +16,8 @@ type Grant struct {
 	// Namespace and Name are those of the object.
 	Namespace, Name string
 	Limit           string
-	// User is who has more; empty for everyone whom the limit is for.
-	User   string
+	// Owner is who has more, of a limit that counts owners; the zero Owner is every one of them.
+	Owner  limiterv1.Owner
 	Amount money.Nanos
 	// Currency and AmountWritten are the amount as it is written.
 	Currency, AmountWritten string
@@ -34,8 +35,8 @@ type Grant struct {
 const mostGrants = 1000
 
 const allGrantsOf = `
-SELECT namespace, grant_name, limit_name, coalesce(user_id, ''), amount_nanos, currency, amount_written, reason, created_by, created_at,
-       coalesce(starts_at, created_at), expires_at, withdrawn_at
+SELECT namespace, grant_name, limit_name, coalesce(user_id, ''), coalesce(group_name, ''), coalesce(credential, ''), amount_nanos, currency, amount_written,
+       reason, created_by, created_at, coalesce(starts_at, created_at), expires_at, withdrawn_at
 FROM budget_grants
 WHERE tenant_id = @tenant AND (@all OR expires_at > @at AND withdrawn_at IS NULL)
 ORDER BY expires_at DESC, grant_uid
@@ -50,8 +51,8 @@ func (r *Reader) Grants(ctx context.Context, as As, all bool, at time.Time) (gra
 	args := pgx.NamedArgs{"tenant": as.Tenant, "all": all, "at": at, "most": mostGrants}
 	err = r.read(ctx, as, func(tx pgx.Tx) (err error) {
 		grants, err = collect(ctx, tx, allGrantsOf, args, func(row pgx.CollectableRow) (g Grant, err error) {
-			err = row.Scan(&g.Namespace, &g.Name, &g.Limit, &g.User, &g.Amount, &g.Currency, &g.AmountWritten, &g.Reason, &g.CreatedBy,
-				&g.CreatedAt, &g.StartsAt, &g.ExpiresAt, &g.WithdrawnAt)
+			err = row.Scan(&g.Namespace, &g.Name, &g.Limit, &g.Owner.User, &g.Owner.Group, &g.Owner.Key, &g.Amount, &g.Currency, &g.AmountWritten,
+				&g.Reason, &g.CreatedBy, &g.CreatedAt, &g.StartsAt, &g.ExpiresAt, &g.WithdrawnAt)
 			return g, err
 		})
 		return err

@@ -184,7 +184,9 @@ func TestWhatIsSeen(t *testing.T) {
 		{"/api/ai/refusals", token("ana.acme"), []string{"refused-of-ana.acme"}},
 		{"/api/ai/alerts", token("ana.acme"), []string{"alert of ana.acme"}},
 		{"/api/ai/alerts", token("adam.acme"), []string{"alert of ana.acme", "alert of zoe.acme", "alert of acme"}},
+		{"/api/ai/alerts", token("adam.acme"), []string{`"limit":"each-group","group":"research"`, `"limit":"each-key","apiKey":"acme/ci"`}},
 		{"/api/ai/grants", token("ana.acme"), []string{"grant-of-ana.acme"}},
+		{"/api/ai/grants", token("adam.acme"), []string{`"limit":"each-group","group":"research"`, `"limit":"each-key","apiKey":"acme/ci"`}},
 		{"/api/ai/keys", token("ana.acme"), []string{`"acme/ana.acme"`}},
 		{"/api/ai/keys", token("adam.acme"), []string{`"acme/ana.acme"`, `"acme/zoe.acme"`}},
 		{"/api/ai/limits", token("ana.acme"), []string{`"name":"each-user"`, `"spent":{"usd":"0.001000001"`, `"amount":{"usd":"1.50"`, `"percent":20`}},
@@ -207,6 +209,11 @@ func TestWhatIsSeen(t *testing.T) {
 	}
 	if got := do(t, http.MethodGet, "/api/ai/budgets", token("gina.globex"), nil); strings.Contains(got.body, "acme") {
 		t.Errorf("budgets of another tenant: %s", got.body)
+	}
+	for _, path := range []string{"/api/ai/alerts", "/api/ai/grants"} {
+		if got := do(t, http.MethodGet, path, token("ana.acme"), nil); strings.Contains(got.body, "research") || strings.Contains(got.body, "acme/ci") {
+			t.Errorf("a member is told of a group or another's key: %s", got.body)
+		}
 	}
 	if got := do(t, http.MethodGet, "/api/ai/limits", token("ana.acme"), nil); strings.Contains(got.body, `"usd":"5.00"`) {
 		t.Errorf("a member is told the tenant's amount: %s", got.body)

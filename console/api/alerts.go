@@ -31,10 +31,12 @@ type Alerts struct {
 type Alert struct {
 	ID          string     `json:"id"`
 	Limit       string     `json:"limit"`
-	User        string     `json:"user,omitempty" doc:"Whose spending it was. Absent: the whole tenant's."`
+	User        string     `json:"user,omitempty" doc:"The user whose spending it was. Absent, as are group and apiKey: it was the whole tenant's."`
+	Group       string     `json:"group,omitempty" doc:"The group whose spending it was."`
+	APIKey      string     `json:"apiKey,omitempty" doc:"The APIKey whose spending it was, as namespace/name."`
 	PeriodStart time.Time  `json:"periodStart"`
 	PeriodEnd   time.Time  `json:"periodEnd"`
-	Action      string     `json:"action" enum:"Warn,Downgrade,Trip,Exhaust" doc:"That of the rung; Exhaust where the limit was spent in full."`
+	Action      string     `json:"action" enum:"Warn,Downgrade,Trip,Exhaust,ForceOpen" doc:"That of the rung; Exhaust where the limit was spent in full, ForceOpen where the breaker was forced open, which is about no limit."`
 	AtPercent   int32      `json:"atPercent"`
 	Amount      Money      `json:"amount" doc:"The limit when it was seen."`
 	Spent       Money      `json:"spent" doc:"What was spent when it was seen."`
@@ -67,7 +69,7 @@ func (a *api) registerAlerts(routes huma.API) {
 
 func alertOf(a history.Alert) Alert {
 	return Alert{
-		ID: a.ID, Limit: a.Limit, User: a.User, PeriodStart: a.PeriodStart.UTC(), PeriodEnd: a.PeriodEnd.UTC(), Action: a.Action, AtPercent: a.AtPercent,
+		ID: a.ID, Limit: a.Limit, User: a.Owner.User, Group: a.Owner.Group, APIKey: a.Owner.Key, PeriodStart: a.PeriodStart.UTC(), PeriodEnd: a.PeriodEnd.UTC(), Action: a.Action, AtPercent: a.AtPercent,
 		Amount: usd(a.Amount), Spent: usd(a.Spent), Message: a.Message, Muted: a.Muted, RaisedAt: a.RaisedAt.UTC(), ResolvedAt: utc(a.ResolvedAt), Resolution: a.Resolution,
 	}
 }
@@ -82,7 +84,7 @@ func utc(at *time.Time) *time.Time {
 
 func (*Alerts) head() []string {
 	return []string{
-		"id", "limit", "user", "period_start", "period_end", "action", "at_percent", "amount_usd", "spent_usd", "message", "muted",
+		"id", "limit", "user", "group", "api_key", "period_start", "period_end", "action", "at_percent", "amount_usd", "spent_usd", "message", "muted",
 		"raised_at", "resolved_at", "resolution",
 	}
 }
@@ -91,7 +93,7 @@ func (a *Alerts) rows() [][]string {
 	all := make([][]string, 0, len(a.Alerts))
 	for _, one := range a.Alerts {
 		all = append(all, []string{
-			one.ID, one.Limit, one.User, one.PeriodStart.Format(time.RFC3339), one.PeriodEnd.Format(time.RFC3339), one.Action,
+			one.ID, one.Limit, one.User, one.Group, one.APIKey, one.PeriodStart.Format(time.RFC3339), one.PeriodEnd.Format(time.RFC3339), one.Action,
 			strconv.Itoa(int(one.AtPercent)), one.Amount.USD, one.Spent.USD, one.Message, strconv.FormatBool(one.Muted),
 			one.RaisedAt.Format(time.RFC3339Nano), rfc3339(one.ResolvedAt), one.Resolution,
 		})

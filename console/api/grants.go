@@ -26,7 +26,9 @@ type Grant struct {
 	Name          string     `json:"name" doc:"The BudgetGrant."`
 	Namespace     string     `json:"namespace"`
 	Limit         string     `json:"limit"`
-	User          string     `json:"user,omitempty" doc:"Who has more. Absent: everyone whom the limit is for."`
+	User          string     `json:"user,omitempty" doc:"The user who has more. Absent, as are group and apiKey: everyone whom the limit is for."`
+	Group         string     `json:"group,omitempty" doc:"The group that has more."`
+	APIKey        string     `json:"apiKey,omitempty" doc:"The APIKey that has more, as namespace/name."`
 	Amount        Money      `json:"amount" doc:"What there is more, in each period of the limit."`
 	Currency      string     `json:"currency" doc:"The currency that it is written in."`
 	AmountWritten string     `json:"amountWritten,omitempty" doc:"The amount as it is written. Absent: that is not on record."`
@@ -53,7 +55,8 @@ func (a *api) registerGrants(routes huma.API) {
 			answer := &Grants{Tenant: v.tenant, Grants: make([]Grant, 0, len(found))}
 			for _, g := range found {
 				grant := Grant{
-					Name: g.Name, Namespace: g.Namespace, Limit: g.Limit, User: g.User, Amount: usd(g.Amount), Currency: g.Currency, AmountWritten: g.AmountWritten,
+					Name: g.Name, Namespace: g.Namespace, Limit: g.Limit, User: g.Owner.User, Group: g.Owner.Group, APIKey: g.Owner.Key,
+					Amount: usd(g.Amount), Currency: g.Currency, AmountWritten: g.AmountWritten,
 					Reason: g.Reason, CreatedBy: []string{}, CreatedAt: g.CreatedAt.UTC(), StartsAt: g.StartsAt.UTC(), ExpiresAt: g.ExpiresAt.UTC(), WithdrawnAt: utc(g.WithdrawnAt),
 				}
 				if v.isAdmin() {

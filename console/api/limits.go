@@ -45,7 +45,7 @@ type Limit struct {
 type RateLimit struct {
 	Name   string   `json:"name"`
 	Policy string   `json:"policy" doc:"The RateLimitPolicy that it is of."`
-	Per    string   `json:"per" enum:"Tenant,User"`
+	Per    string   `json:"per" enum:"Tenant,User,Group,Key"`
 	Tiers  []string `json:"tiers,omitempty"`
 	Models []string `json:"models,omitempty"`
 	Unit   string   `json:"unit" enum:"requests,tokens,inFlight"`

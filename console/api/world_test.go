@@ -213,6 +213,12 @@ func record(ctx context.Context, tenant string, budget *v1alpha1.TenantBudget) e
 		 FROM (VALUES ('daily', 'Tenant', 5000000000), ('each-user', 'User', 500000000)) AS l (name, per, amount)`,
 		`INSERT INTO cost_alerts (tenant_id, budget_uid, limit_name, period_start, period_end, action, at_percent, amount_nanos, spent_nanos, message)
 		 VALUES ($1, $2, 'daily', '2026-11-18Z', '2026-11-19Z', 'Warn', 80, 5000000000, 4000000000, 'alert of ' || $1)`,
+		`INSERT INTO cost_alerts (tenant_id, budget_uid, limit_name, group_name, credential, period_start, period_end, action, at_percent, amount_nanos, spent_nanos, message)
+		 SELECT $1, $2, 'each-' || name, team, key, '2026-11-18Z', '2026-11-19Z', 'Warn', 80, 5000000000, 4000000000, 'alert of a ' || name
+		 FROM (VALUES ('group', 'research', ''), ('key', '', $1 || '/ci')) AS owner (name, team, key)`,
+		`INSERT INTO budget_grants (grant_uid, tenant_id, namespace, grant_name, limit_name, group_name, credential, amount_nanos, reason, expires_at, created_at)
+		 SELECT gen_random_uuid()::text, $1, $1, 'for-a-' || name, 'each-' || name, team, key, 1000000000, $2, '2026-12-01Z', '2026-11-01Z'
+		 FROM (VALUES ('group', 'research', NULL), ('key', NULL, $1 || '/ci')) AS owner (name, team, key)`,
 	} {
 		if _, err := shared.ledger.Exec(ctx, statement, tenant, string(budget.UID)); err != nil {
 			return fmt.Errorf("%s: %w", statement, err)
