@@ -77,7 +77,7 @@ const maxTurns = 4
 
 // Admit decides whether a call of the tenant may be made, and holds its bound if
 // so. An error means that nothing was decided and the call must not be made: it
-// wraps ErrStoreUnavailable or ErrSuspended, or is ErrRungChanged.
+// wraps ErrStoreUnavailable or ErrSuspended, or is ErrRungChanged or ErrTooManyLimits.
 func (a *Admitter) Admit(ctx context.Context, tenant *Tenant, call Request) (Result, error) {
 	if call.Bound < 0 || call.Bound > money.Max || call.Tokens < 0 {
 		return Result{}, fmt.Errorf("call %s: bound of %s and %d tokens is out of range", call.ID, call.Bound, call.Tokens)
@@ -108,6 +108,9 @@ func (a *Admitter) decide(ctx context.Context, tenant *Tenant, call Request, adm
 	now := a.Now(request.Root)
 	for range maxTurns {
 		request.Accounts, request.OwnersUntil = tenant.accounts(call, now), tenant.ownersUntil(now)
+		if weight(request.Accounts) > mostWeight {
+			return Result{}, ErrTooManyLimits
+		}
 		if d, known := tenant.recall(call, request); known {
 			return d, nil
 		}

@@ -152,6 +152,11 @@ func (r *Refusal) ByMoney() bool { return r.Reason.ByMoney() }
 // to admit that.
 var ErrRungChanged = errors.New("a Downgrade rung was crossed")
 
+// ErrTooManyLimits is returned by Admit for a call whose caller is in so many groups that the
+// limits which count each of them are more than the Store can look at for one call: nothing was
+// asked or decided, and the call must not be made.
+var ErrTooManyLimits = errors.New("more limits count the call than can be looked at")
+
 // ErrStoreUnavailable is returned by Admit when the Store did not answer: nothing
 // was decided, and the call must not be made.
 var ErrStoreUnavailable = errors.New("limiter store unavailable")

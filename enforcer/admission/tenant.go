@@ -197,6 +197,20 @@ func (t *Tenant) accounts(call Request, now time.Time) []Account {
 	return accounts
 }
 
+// mostWeight bounds how much the Store is asked to look at for one call, for which all other
+// calls wait. A caller in few groups cannot come near it, even with eight ancestors that have as
+// many limits as they may. Beyond 8000 numbers, Redis runs no script.
+const mostWeight = 7900
+
+// weight is how many numbers the Store needs for the checks at most: two of each counter, and
+// more of each check.
+func weight(accounts []Account) (n int) {
+	for _, a := range accounts {
+		n += 2 + 6*len(a.Money) + 3*len(a.Buckets)
+	}
+	return n
+}
+
 // account is the checks of a call in the counters of an owner.
 func (l *level) account(owner limiterv1.Owner, call Request, by limiterv1.Caller, now time.Time, isAncestor bool) Account {
 	return Account{

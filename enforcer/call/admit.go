@@ -26,6 +26,9 @@ func (c *Call) admit(ctx context.Context) *Problem {
 	if err == nil && decision.Hold == nil {
 		decision, err = c.fit(ctx, refused, decision)
 	}
+	if errors.Is(err, admission.ErrTooManyLimits) {
+		return tooManyLimits(len(c.subject.Groups))
+	}
 	if err != nil {
 		c.calls.Log.Error("failed to decide on a call", "call", c.id, "error", err)
 		return c.admitBounded(err)

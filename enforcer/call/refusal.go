@@ -180,6 +180,12 @@ func modelForbidden(name string) *Problem {
 	return r
 }
 
+// tooManyLimits is the refusal of a call whose caller is in so many groups.
+func tooManyLimits(groups int) *Problem {
+	return refuseWith(protocol.StatusForbidden, protocol.PermissionDenied, "too_many_limits", "Too many limits",
+		fmt.Sprintf("The caller is in %d groups, and the tenant has so many limits that count each group that they cannot all be looked at: put the caller into fewer groups, or remove limits with per: Group.", groups)).finally()
+}
+
 // notAdmitted is the refusal of a call by a limit, with advice: what else there is to say,
 // after a blank.
 func notAdmitted(r *admission.Refusal, advice string) *Problem {

@@ -6,7 +6,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/bursar-dev/bursar/api/identity"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
@@ -118,4 +120,42 @@ SELECT count(*) FROM ai_refusals WHERE limit_name = 'each-team' AND per = 'Group
 			t.Errorf("%s: spent and held %s, want %d cents and none", owner, got, want)
 		}
 	}
+}
+
+// TestTooManyLimits: a caller in so many groups that Redis cannot look at all of their limits at
+// once is refused, and not taken for a loss of Redis: else it would escape rate limits that
+// others impose on its tenant, and each of its calls would stay behind as one that may hold money.
+func TestTooManyLimits(t *testing.T) {
+	w := newWorld(t)
+	tenant := acme
+	tenant.StoreLossPercent = 10
+	tenant.Money = []limiterv1.MoneyLimit{{Name: "yearly", Per: limiterv1.PerTenant, Period: period.Year, Amount: money.USD}}
+	tenant.Rates = []limiterv1.RateLimit{{
+		Name: "platform/all/once", Per: limiterv1.PerTenant, Unit: limiterv1.Requests, Count: 1, Burst: 1, Window: 3_600_000, Imposed: true,
+	}}
+	for i := range limiterv1.MaxRates {
+		tenant.Rates = append(tenant.Rates, limiterv1.RateLimit{
+			Name: fmt.Sprintf("own/%d", i), Per: limiterv1.PerGroup, Unit: limiterv1.Requests, Count: 1000 + int64(i), Burst: 1000, Window: 1000,
+		})
+	}
+	groups := make([]string, identity.MaxCallerGroups)
+	for i := range groups {
+		groups[i] = fmt.Sprintf("group-%d", i)
+	}
+	revision, err := w.put(tenant, w.fake(), keyIn("ana", "gerente", "ads"), keyIn("many", "gerente", groups...))
+	testkit.Must(t, err)
+	r := w.start()
+	testkit.Eventually(t, "the enforcer runs the configuration", func() bool { return w.runs(r, revision) })
+
+	if got := r.call("ana", chat("penny", "")); got.status != http.StatusOK {
+		t.Fatalf("a call that has room: %+v", got)
+	}
+	for range 20 { // by then, the tenant has its share for when Redis is lost
+		got := r.call("many", chat("penny", ""))
+		if got.status != http.StatusForbidden || !strings.Contains(got.body, `"too_many_limits"`) {
+			t.Errorf("a call of a caller in %d groups: got %+v, want 403", len(groups), got)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	testkit.Must(t, r.shutDown())
 }
