@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -18,6 +19,7 @@ import (
 const (
 	readHeaderTimeout = 10 * time.Second
 	readTimeout       = 30 * time.Second
+	writeTimeout      = time.Minute
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 64 << 10
 	maxBodyBytes      = 1 << 20
@@ -34,6 +36,9 @@ type Options struct {
 	// Tracer makes a span for each request; nil for none.
 	Tracer trace.Tracer
 	Log    *slog.Logger
+	// WriteTimeout bounds an answer, from the request to the last byte that the client takes: who
+	// does not read keeps nothing here. 0 is a minute.
+	WriteTimeout time.Duration
 	// ShutdownGrace is how long requests in progress may take to finish.
 	ShutdownGrace time.Duration
 }
@@ -51,7 +56,8 @@ type Server struct {
 // New opens the ports.
 func New(options Options) (s *Server, err error) {
 	s = &Server{options: options, ending: make(chan struct{})}
-	s.api, s.health = newServer(s.answer(options.API)), newServer(s.healthHandler())
+	within := cmp.Or(options.WriteTimeout, writeTimeout)
+	s.api, s.health = newServer(s.answer(options.API), within), newServer(s.healthHandler(), within)
 	if s.apiAt, err = net.Listen("tcp", options.Address); err != nil {
 		return nil, err
 	}
@@ -61,10 +67,11 @@ func New(options Options) (s *Server, err error) {
 	return s, nil
 }
 
-func newServer(handler http.Handler) *http.Server {
+func newServer(handler http.Handler, within time.Duration) *http.Server {
 	return &http.Server{
-		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
-		ErrorLog: stdlog.New(io.Discard, "", 0), // what it writes quotes what clients send
+		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: within, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog:       stdlog.New(io.Discard, "", 0), // what it writes quotes what clients send
 	}
 }
 
