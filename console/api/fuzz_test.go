@@ -15,7 +15,7 @@ var nasty = []string{
 	"", " ", "0", "-1", "1", "2", "1e309", "NaN", "99999999999999999999", "true", "null", "acme", "user", "day", "label", "day,hour", "day,day", "user,model,tier", ",", ",,,",
 	"\x00", "a\x00b", "\xff\xfe", "é\u202eevil", "'; DROP TABLE tenants; --", "%", "%25", "../../etc/passwd", "<script>alert(1)</script>", "=1+1", "a=b", "=", "a=\x00",
 	"2026-11-01", "2026-13-45", "0000-01-01", "9999-12-31", "2026-11-01T00:00:00Z", "2026-11-01T00:00:01Z", "2026-11-01T00:00:00+14:00", "-2026-11-01",
-	"call-0-of-ana.acme", "Mi8x", "MTc2MzQ3NDY0NTAwMDAwMC9h", "OTk5OTk5OTk5OTk5OTk5OTk5OS9h", "LTEv", "MTc2MzQ3NDY0NTAwMDAwMC8A", "csv", "json", "xml",
+	"call-0-of-ana.acme", "Mi8x", "MTc2MzQ3NDY0NTAwMDAwMC9h", "OTk5OTk5OTk5OTk5OTk5OTk5OS9h", "LTEv", "LTkyMjMzNzIwMzY4NTQ3NzU4MDgvYQ", "OTIyMzM3MjAzNjg1NDc3NTgwNy9h", "LTk5OTk5OTk5OTk5OTk5OTk5L2E", "MTc2MzQ3NDY0NTAwMDAwMC8A", "csv", "json", "xml",
 	strings.Repeat("a", 64), strings.Repeat("9", 400), strings.Repeat("a,", 60), strings.Repeat("é", 2000),
 }
 

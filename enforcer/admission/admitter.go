@@ -164,11 +164,7 @@ var errClockJumps = errors.New("the store's clock jumps from period to period")
 
 // rungChanged remembers that the guess about the user was wrong.
 func (t *Tenant) rungChanged(call Request) {
-	if call.Downgraded {
-		t.downgraded.Delete(call.Subject.User)
-	} else {
-		t.downgraded.Store(call.Subject.User, true)
-	}
+	t.downgraded.set(call.Subject.User, !call.Downgraded)
 }
 
 // smallest is the least that a call costs that costs something.

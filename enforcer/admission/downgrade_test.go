@@ -3,6 +3,8 @@ package admission_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
@@ -55,5 +57,38 @@ func TestDowngradeKeepsToTheParents(t *testing.T) {
 				t.Errorf("%s is called (downgraded: %t) for %s, want %s", got, downgraded, tc.asked, tc.want)
 			}
 		})
+	}
+}
+
+// TestDowngradedUsersAreFew: however many users a caller who may act for others makes up, no more
+// of them are remembered than fit.
+func TestDowngradedUsersAreFew(t *testing.T) {
+	const users, fit = 25_000, 10_000
+	document := limiterv1.Tenant{Level: limiterv1.Level{
+		Tenant: "acme", TimeZone: "UTC", Ladder: []limiterv1.Rung{{AtPercent: 80, Action: limiterv1.Downgrade, Models: map[string]string{"maxi": "mini"}}},
+	}}
+	tenant, err := admission.NewTenant(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	admitter := admission.NewAdmitter(&scriptedStore{replies: slices.Repeat([]admission.AdmitReply{{Verdict: admission.RungChanged}}, users)})
+	for i := range users {
+		request := call("", money.Cent, 10)
+		request.Subject.User = fmt.Sprint("user-", i)
+		if _, err := admitter.Admit(context.Background(), tenant, request); !errors.Is(err, admission.ErrRungChanged) {
+			t.Fatalf("got %v, want that a rung was reached", err)
+		}
+		if _, downgraded := tenant.ModelFor(request.Subject.User, "maxi"); !downgraded {
+			t.Fatalf("user %d is not remembered", i)
+		}
+	}
+	var remembered int
+	for i := range users {
+		if _, downgraded := tenant.ModelFor(fmt.Sprint("user-", i), "maxi"); downgraded {
+			remembered++
+		}
+	}
+	if remembered > fit {
+		t.Errorf("%d of %d users are remembered, want at most %d", remembered, users, fit)
 	}
 }

@@ -83,3 +83,32 @@ func (m *memory) recall(accounts []Account, bound money.Nanos) (known remembered
 func (r remembered) refuses(check MoneyCheck, bound money.Nanos) bool {
 	return limiterv1.Reached(r.spent, check.Trip) || !check.Limit.Fits(r.spent, 0, bound)
 }
+
+// users are users, by name: at most rememberedAccounts, because a caller who may act for others
+// can make up names. All are forgotten when there is no room for one.
+type users struct {
+	mu   sync.RWMutex
+	have map[string]struct{}
+}
+
+// has is whether a user is among them.
+func (u *users) has(name string) bool {
+	u.mu.RLock()
+	defer u.mu.RUnlock()
+	_, has := u.have[name]
+	return has
+}
+
+// set adds a user, or takes one away.
+func (u *users) set(name string, isThere bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !isThere {
+		delete(u.have, name)
+		return
+	}
+	if u.have == nil || len(u.have) >= rememberedAccounts {
+		u.have = map[string]struct{}{}
+	}
+	u.have[name] = struct{}{}
+}

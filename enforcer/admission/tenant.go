@@ -3,7 +3,6 @@ package admission
 import (
 	"fmt"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,7 +20,7 @@ type Tenant struct {
 	levels []level
 	// downgraded remembers the users, by name, whose last call met a Downgrade
 	// rung. It only makes the first guess good: the Store checks it.
-	downgraded sync.Map
+	downgraded users
 	// exhausted are the refusals that stand until a known moment.
 	exhausted memory
 	// scopes are those of the tenant's own limits that count owners.
@@ -94,7 +93,7 @@ func (t *Tenant) Document() limiterv1.Tenant { return t.doc }
 // replaces is not for those below to replace otherwise, nor to choose in the place of
 // another model.
 func (t *Tenant) ModelFor(user, model string) (use string, downgraded bool) {
-	if _, downgraded = t.downgraded.Load(user); !downgraded {
+	if downgraded = t.downgraded.has(user); !downgraded {
 		return model, false
 	}
 	use = model
