@@ -35,7 +35,10 @@ type Options struct {
 	Timeout time.Duration
 }
 
-type api struct{ Options }
+type api struct {
+	Options
+	turns turns
+}
 
 // API serves the routes.
 type API struct {
@@ -54,7 +57,7 @@ func New(options Options) (*API, error) {
 	if options.Timeout == 0 {
 		options.Timeout = 20 * time.Second
 	}
-	a := &api{options}
+	a := &api{Options: options}
 	mux := http.NewServeMux()
 	routes := humago.New(mux, config(options.Version))
 	routes.UseMiddleware(a.identified)
@@ -114,12 +117,23 @@ func handle[I, O any](a *api, routes huma.API, operation huma.Operation, answer 
 	huma.Register(routes, operation, func(ctx context.Context, in *I) (*body[O], error) {
 		ctx, cancel := context.WithTimeout(ctx, a.Timeout)
 		defer cancel()
-		out, err := answer(ctx, whoOf(ctx), in)
+		out, err := inTurn(ctx, a, in, answer)
 		if err != nil {
 			return nil, a.explained(ctx, err)
 		}
 		return &body[O]{Body: out}, nil
 	})
+}
+
+// inTurn answers when it is the turn of who asks.
+func inTurn[I, O any](ctx context.Context, a *api, in *I, answer func(ctx context.Context, who auth.Who, in *I) (*O, error)) (*O, error) {
+	who := whoOf(ctx)
+	done, err := a.turns.take(ctx, who)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return answer(ctx, who, in)
 }
 
 type body[O any] struct{ Body *O }

@@ -41,12 +41,13 @@ import (
 var shared struct {
 	kube *kubernetes.Server
 	// admin may do everything in the cluster, and ledger in the database.
-	admin  client.Client
-	ledger *pgxpool.Pool
-	reader *pgxpool.Pool
-	key    issuer.Key
-	api    *api.API
-	server *httptest.Server
+	admin   client.Client
+	ledger  *pgxpool.Pool
+	reader  *pgxpool.Pool
+	key     issuer.Key
+	options api.Options
+	api     *api.API
+	server  *httptest.Server
 }
 
 // now is when the tests are: in the middle of a day of all zones, and of a month.
@@ -166,7 +167,8 @@ func startConsole(ctx context.Context, stops *[]func() error) error {
 			return context.DeadlineExceeded
 		}
 	}
-	shared.api, err = newAPI(watched, log)
+	shared.options = options(watched, log)
+	shared.api, err = api.New(shared.options)
 	if err != nil {
 		return err
 	}
@@ -210,10 +212,6 @@ func makeKey(ctx context.Context, tenant, user, tier string) error {
 }
 
 var platformAdmins = []auth.PlatformAdmin{{Provider: "company", Group: "platform"}}
-
-func newAPI(watched *cluster.Cluster, log *slog.Logger) (*api.API, error) {
-	return api.New(options(watched, log))
-}
 
 func clock() time.Time { return now }
 
