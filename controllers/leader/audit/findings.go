@@ -85,6 +85,11 @@ func hasDrift(findings []Finding) bool {
 	return slices.ContainsFunc(findings, func(f Finding) bool { return f.Broken == "" && f.Sums == "" })
 }
 
+// ofSums are the findings that are about sums of what was used.
+func ofSums(findings []Finding) []Finding {
+	return slices.DeleteFunc(slices.Clone(findings), func(f Finding) bool { return f.Sums == "" })
+}
+
 // hasWrongSums reports whether sums of what was used are away from the ledger.
 func hasWrongSums(findings []Finding) bool {
 	return slices.ContainsFunc(findings, func(f Finding) bool { return f.Sums != "" })

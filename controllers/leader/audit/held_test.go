@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -12,6 +13,9 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/controllers/leader/audit"
+	"github.com/bursar-dev/bursar/controllers/rollout/events"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
@@ -124,4 +128,28 @@ func TestUnreadableCallKeepsItsHold(t *testing.T) {
 			h.holds(25 * money.Cent)
 		})
 	}
+}
+
+// slowSums is a ledger of which the sums take too long to compare, as they may of a tenant that
+// makes very many calls a day.
+type slowSums struct{ *budgetstore.LedgerReader }
+
+func (slowSums) UsedOn(ctx context.Context, _ string, _ time.Time) (recorded, summed budgetstore.Used, err error) {
+	return recorded, summed, context.DeadlineExceeded
+}
+
+// TestCountersAreAuditedWithoutSums: a tenant whose sums cannot be compared is told of, and put
+// right, all the same where its counters are wrong.
+func TestCountersAreAuditedWithoutSums(t *testing.T) {
+	h := newHolding(t, 5*money.Cent)
+	h.auditor = audit.New(limiterstore.NewDocuments(client), h.counters, limiterstore.NewFindings(client), slowSums{h.ledger}, events.NewRecorder(h.recorded, nil), 0)
+	h.hold(20 * money.Cent)
+	if err := h.audit(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the audit: %v, want why the sums were not compared", err)
+	}
+	if told := h.recorded.Take(); len(told) != 1 || !strings.Contains(told[0], "as held since") {
+		t.Errorf("told %q, want one Event of what is held", told)
+	}
+	h.recount(t)
+	h.holds(5 * money.Cent)
 }

@@ -29,6 +29,7 @@ type unseen struct {
 	counters  *limiterstore.Counters
 	auditor   *audit.Auditor
 	recounter *recovery.Recounter
+	ledger    *budgetstore.LedgerReader
 }
 
 func newUnseen(t *testing.T, tenant string, ancestors ...limiterv1.Level) *unseen {
@@ -51,6 +52,7 @@ func newUnseen(t *testing.T, tenant string, ancestors ...limiterv1.Level) *unsee
 	testkit.Must(t, err)
 	t.Cleanup(u.enforcer.Close)
 	ledger := budgetstore.NewLedgerReader(manager)
+	u.ledger = ledger
 	u.counters = limiterstore.NewCounters(client)
 	u.auditor = audit.New(limiterstore.NewDocuments(client), u.counters, limiterstore.NewFindings(client), ledger, events.NewRecorder(u.recorded, nil), 0)
 	u.recounter = recovery.NewRecounter(limiterstore.NewDocuments(client), limiterstore.NewEpochs(client), u.counters, limiterstore.NewCalls(client), ledger)
