@@ -44,10 +44,8 @@ or, with --refused, those that a limit refused. kubectl budget explain tells mor
 		Args:              between(0, 1, "at most one budget"),
 		ValidArgsFunction: c.completeBudgets(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 1 {
-				if err := o.name(args[0]); err != nil {
-					return err
-				}
+			if err := o.name(args); err != nil {
+				return err
 			}
 			l, err := o.run(cmd.Context(), c, time.Now())
 			if err != nil {

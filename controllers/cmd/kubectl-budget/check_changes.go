@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -48,7 +47,7 @@ func newChanges(reader client.Reader, there []client.Object) *changes {
 
 // openLedger opens the ledger, if one is named and the cluster is to be read.
 func (c *changes) openLedger(ctx context.Context, o checkOptions) (closeIt func(), err error) {
-	if o.local || o.ledger.url == "" && os.Getenv(databaseVariable) == "" {
+	if o.local || !o.ledger.isNamed() {
 		return func() {}, nil
 	}
 	c.ledger, closeIt, err = o.ledger.open(ctx)

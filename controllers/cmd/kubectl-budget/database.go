@@ -24,6 +24,9 @@ func (d *database) addFlag(cmd *cobra.Command) {
 		"Postgres URL of a member of bursar_reader (report -A: of bursar_finance), without a password; with one, use "+databaseVariable)
 }
 
+// isNamed is whether a ledger is named, by the flag or by the variable.
+func (d *database) isNamed() bool { return d.url != "" || os.Getenv(databaseVariable) != "" }
+
 // open opens the ledger for reading.
 func (d *database) open(ctx context.Context) (reader *history.Reader, closeIt func(), err error) {
 	if dsn.HasPassword(d.url) {

@@ -41,10 +41,8 @@ are exact: they were recorded with the refusal.`,
 		ValidArgsFunction: completeBudgetOfCall(c),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			if len(args) == 2 {
-				if err := who.name(args[1]); err != nil {
-					return err
-				}
+			if err := who.name(args[1:]); err != nil {
+				return err
 			}
 			reader, closeIt, err := ledger.open(ctx)
 			if err != nil {

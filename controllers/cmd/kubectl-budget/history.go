@@ -37,10 +37,8 @@ earlier one. It is "-" for grants, of which it is not recorded.`,
 		Args:              between(0, 1, "at most one budget"),
 		ValidArgsFunction: c.completeBudgets(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 1 {
-				if err := who.name(args[0]); err != nil {
-					return err
-				}
+			if err := who.name(args); err != nil {
+				return err
 			}
 			h, err := readHistory(cmd.Context(), c, &who, &ledger, since)
 			if err != nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"os"
 	"slices"
 	"time"
 
@@ -26,7 +25,7 @@ type ownerLimits struct {
 
 // ownerLimits opens the ledger, if one is named.
 func (o *topOptions) ownerLimits(ctx context.Context) (owners *ownerLimits, closeIt func(), err error) {
-	if o.ledger.url == "" && os.Getenv(databaseVariable) == "" {
+	if !o.ledger.isNamed() {
 		return &ownerLimits{}, func() {}, nil
 	}
 	reader, closeIt, err := o.ledger.open(ctx)

@@ -52,8 +52,12 @@ func (w *whose) addFlags(cmd *cobra.Command, c *cluster) {
 	}
 }
 
-// name names the budget without a flag.
-func (w *whose) name(budget string) error {
+// name names the budget without a flag: by the argument, if there is one.
+func (w *whose) name(args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	budget := args[0]
 	if w.tenant != "" || w.budget != "" && w.budget != budget {
 		return usageError{fmt.Errorf("the budget %s, --tenant and --budget are mutually exclusive", budget)}
 	}

@@ -65,10 +65,8 @@ those can have cost that were answered from the cache.`,
 		Args:              between(0, 1, "at most one budget"),
 		ValidArgsFunction: c.completeBudgets(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 1 {
-				if err := o.name(args[0]); err != nil {
-					return err
-				}
+			if err := o.name(args); err != nil {
+				return err
 			}
 			r, err := o.run(cmd.Context(), c, time.Now())
 			if err != nil {
