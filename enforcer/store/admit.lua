@@ -59,6 +59,7 @@ local bound, not_before, owners_until, retention, ceilings, downgraded =
   numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], numbers[6] == 1
 local from, till, seen = numbers[7], numbers[8], numbers[9]
 local LAST_OWNER = TENANT + numbers[10]
+local COUNTS = 11 -- where the numbers of each key begin
 local now, is_ahead = limiter_time(CLOCK)
 if not_before > now then now = not_before end
 local ahead = is_ahead and 1 or 0
@@ -80,7 +81,7 @@ local values, changes = {}, {}
 local reached, later = false, now
 local renewed = {} -- the keys of owners whose counters have begun another period
 local seq = 0
-local counts, n, field = 11, 11 + 2 * (LAST - 1), 5
+local counts, n, field = COUNTS, COUNTS + 2 * (LAST - 1), 5
 for key = TENANT, LAST do
   local money, buckets = numbers[counts], numbers[counts + 1]
   local stored, first = nil, 1 -- the limits' counters follow those
@@ -142,7 +143,7 @@ if later > now then return answered({ 'turned', later }) end
 if reached ~= downgraded and not own[1] then return answered({ 'rung', now }) end
 
 -- Then the buckets, key by key.
-counts, field = 11, 5
+counts, field = COUNTS, 5
 local b = 0
 for key = TENANT, LAST do
   local money, buckets = numbers[counts], numbers[counts + 1]

@@ -36,6 +36,7 @@ local id, entry, numbers = ARGV[1], ARGV[2], unpack_numbers(ARGV[5])
 local now = limiter_time(CLOCK)
 local cost, adopting, admitted_at = numbers[1], numbers[2] == 1, numbers[3]
 local LAST_OWNER = TENANT + numbers[4]
+local COUNTS = 5 -- where the numbers of each key begin
 -- Counters of owners do not say under which epoch they are valid: their keys do.
 local function is_owner(key) return key > TENANT and key <= LAST_OWNER end
 
@@ -49,7 +50,7 @@ if record and string.sub(record, 1, 1) == 'S' then return 'repeated' end
 -- has no budget any more, or has moved to another tree. While they are being set, and when
 -- they are of a newer epoch, the call is not ended here.
 local stored, uncounted = {}, nil
-local counts, field = 5, 6
+local counts, field = COUNTS, 6
 for key = TENANT, LAST do
   local fields = numbers[counts] + numbers[counts + 1]
   if not is_owner(key) or fields > 0 then
@@ -76,7 +77,7 @@ if record then
     -- What it held stays held, which lets no more through, until all is counted anew.
     bound, admitted_at = 0, now
     mender().tell('call', TENANT, 'calls', 'unreadable', record, bound)
-    counts, field = 5, 6
+    counts, field = COUNTS, 6
     for key = TENANT, LAST do
       local fields = numbers[counts] + numbers[counts + 1]
       for i = field, field + fields - 1 do mender().distrust(key, ARGV[i]) end
@@ -129,8 +130,8 @@ local function give_back(key, field, raw, refill, unused)
 end
 
 local rung, bucket = counts, counts -- where the numbers of rungs and of buckets begin
-for c = 5, counts - 1, 3 do bucket = bucket + numbers[c] * numbers[c + 2] end
-counts, field = 5, 6
+for c = COUNTS, counts - 1, 3 do bucket = bucket + numbers[c] * numbers[c + 2] end
+counts, field = COUNTS, 6
 for key = TENANT, LAST do
   local money, buckets, rungs = numbers[counts], numbers[counts + 1], numbers[counts + 2]
   local changes = {}
