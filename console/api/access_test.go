@@ -190,6 +190,8 @@ func TestWhatIsSeen(t *testing.T) {
 		{"/api/ai/keys", token("ana.acme"), []string{`"acme/ana.acme"`}},
 		{"/api/ai/keys", token("adam.acme"), []string{`"acme/ana.acme"`, `"acme/zoe.acme"`}},
 		{"/api/ai/limits", token("ana.acme"), []string{`"name":"each-user"`, `"spent":{"usd":"0.001000001"`, `"amount":{"usd":"1.50"`, `"percent":20`}},
+		{"/api/ai/limits", token("ana.acme"), []string{`"name":"of-platform"`, `"name":"each-of-platform"`, `"groups":["platform"]`}},
+		{"/api/ai/limits?user=ana.acme", token("adam.acme"), []string{`"name":"of-research"`, `"name":"each-of-research"`}},
 		{"/api/ai/limits", token("adam.acme"), []string{`"left":{"usd":"3.75"`}},
 		{"/api/ai/budgets", token("carla.company"), []string{`"tenant":"acme"`, `"tenant":"company"`, `"parent":"company"`}},
 		{"/api/ai/budgets/acme", token("pat", "platform"), []string{`"tenant":"acme"`}},
@@ -210,7 +212,7 @@ func TestWhatIsSeen(t *testing.T) {
 	if got := do(t, http.MethodGet, "/api/ai/budgets", token("gina.globex"), nil); strings.Contains(got.body, "acme") {
 		t.Errorf("budgets of another tenant: %s", got.body)
 	}
-	for _, path := range []string{"/api/ai/alerts", "/api/ai/grants"} {
+	for _, path := range []string{"/api/ai/alerts", "/api/ai/grants", "/api/ai/limits"} {
 		if got := do(t, http.MethodGet, path, token("ana.acme"), nil); strings.Contains(got.body, "research") || strings.Contains(got.body, "acme/ci") {
 			t.Errorf("a member is told of a group or another's key: %s", got.body)
 		}

@@ -63,12 +63,11 @@ type Breaker struct {
 
 // WrittenLimit is a money limit as it is written.
 type WrittenLimit struct {
-	Name   string   `json:"name"`
-	Per    string   `json:"per" enum:"Tenant,User"`
-	Period string   `json:"period"`
-	Amount string   `json:"amount" doc:"In the budget's currency."`
-	Tiers  []string `json:"tiers,omitempty"`
-	Models []string `json:"models,omitempty"`
+	Name   string `json:"name"`
+	Per    string `json:"per" enum:"Tenant,User"`
+	Period string `json:"period"`
+	Amount string `json:"amount" doc:"In the budget's currency."`
+	Selection
 }
 
 // Rung is a rung of the ladder.
@@ -150,7 +149,8 @@ func (a *api) budgetOf(ctx context.Context, budget *v1alpha1.TenantBudget) (*Bud
 	for _, limit := range budget.Spec.Limits {
 		if limit.Per == v1alpha1.ScopeUser {
 			b.UserLimits = append(b.UserLimits, WrittenLimit{
-				limit.Name, string(limit.Per), string(limit.Period), string(limit.Amount), names(limit.Tiers), names(limit.Models),
+				limit.Name, string(limit.Per), string(limit.Period), string(limit.Amount),
+				selectionOf(limit.Tiers, limit.Models, limit.Groups, limit.Labels),
 			})
 		}
 	}

@@ -2,11 +2,12 @@ package api
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/bursar-dev/bursar/api/callers"
+	"github.com/bursar-dev/bursar/api/identity"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/console/auth"
@@ -24,12 +25,11 @@ type Limits struct {
 
 // Limit is how a money limit stands.
 type Limit struct {
-	Name      string     `json:"name"`
-	Tenant    string     `json:"tenant" doc:"Whose limit it is."`
-	Per       string     `json:"per" enum:"Tenant,User"`
-	Period    string     `json:"period"`
-	Tiers     []string   `json:"tiers,omitempty" doc:"The tiers whose calls count. Absent: all."`
-	Models    []string   `json:"models,omitempty" doc:"The models whose calls count. Absent: all."`
+	Name   string `json:"name"`
+	Tenant string `json:"tenant" doc:"Whose limit it is."`
+	Per    string `json:"per" enum:"Tenant,User"`
+	Period string `json:"period"`
+	Selection
 	Amount    *Money     `json:"amount,omitempty" doc:"The limit, with what was granted. Absent: it is the tenant's, and you do not administer that."`
 	Spent     *Money     `json:"spent,omitempty" doc:"What calls that have ended cost in this period. Absent: as of amount."`
 	Held      *Money     `json:"held,omitempty" doc:"The most that open calls can cost. Absent: as of amount, or the limit is per user, of which no record is kept."`
@@ -41,17 +41,24 @@ type Limit struct {
 	Exhausted bool       `json:"exhausted" doc:"Whether nothing is left."`
 }
 
+// Selection is which calls count against a limit.
+type Selection struct {
+	Tiers  []string          `json:"tiers,omitempty" doc:"The tiers whose calls count. Absent: all."`
+	Models []string          `json:"models,omitempty" doc:"The models whose calls count. Absent: all."`
+	Groups []string          `json:"groups,omitempty" doc:"The groups of which a caller is in one whose calls count. Absent: all callers."`
+	Labels map[string]string `json:"labels,omitempty" doc:"The labels, all of them, of callers whose calls count. Absent: all callers."`
+}
+
 // RateLimit is a limit of requests, tokens or calls at once.
 type RateLimit struct {
-	Name   string   `json:"name"`
-	Policy string   `json:"policy" doc:"The RateLimitPolicy that it is of."`
-	Per    string   `json:"per" enum:"Tenant,User,Group,Key"`
-	Tiers  []string `json:"tiers,omitempty"`
-	Models []string `json:"models,omitempty"`
-	Unit   string   `json:"unit" enum:"requests,tokens,inFlight"`
-	Amount int64    `json:"amount" doc:"How many units there may be per window, or at once."`
-	Burst  int64    `json:"burst,omitempty" doc:"How many may be taken at once after a pause. Absent: amount."`
-	Window string   `json:"window,omitempty" example:"1m"`
+	Name   string `json:"name"`
+	Policy string `json:"policy" doc:"The RateLimitPolicy that it is of."`
+	Per    string `json:"per" enum:"Tenant,User,Group,Key"`
+	Selection
+	Unit   string `json:"unit" enum:"requests,tokens,inFlight"`
+	Amount int64  `json:"amount" doc:"How many units there may be per window, or at once."`
+	Burst  int64  `json:"burst,omitempty" doc:"How many may be taken at once after a pause. Absent: amount."`
+	Window string `json:"window,omitempty" example:"1m"`
 }
 
 // LimitsInput is whose limits are asked for.
@@ -86,32 +93,48 @@ func (a *api) limits(ctx context.Context, who auth.Who, in *LimitsInput) (*Limit
 		return nil, err
 	}
 	limits := &Limits{Tenant: v.tenant, User: user, AsOf: a.Now().UTC(), Money: []Limit{}, Rates: []RateLimit{}}
+	var by *limiterv1.Caller
 	if tenancy, ok := who.In(v.tenant); ok && tenancy.User == user {
-		limits.Tier = tenancy.Tier
+		by, limits.Tier = callerOf(who, tenancy), tenancy.Tier
 	}
 	for _, limit := range tenantLimits(budget) {
-		if limits.counts(limit.Tiers) {
+		if counts(limiterv1.PerTenant, limit.Selection, by) {
 			limits.Money = append(limits.Money, limit.seenBy(v))
 		}
 	}
-	ofUser, err := a.userLimits(ctx, v, user, limits.counts)
+	ofUser, err := a.userLimits(ctx, v, user, by)
 	if err != nil {
 		return nil, err
 	}
 	limits.Money = append(limits.Money, ofUser...)
 	policies, err := a.Cluster.Policies(ctx, budget)
 	for _, limit := range rateLimits(policies) {
-		if limits.counts(limit.Tiers) {
+		if counts(limiterv1.Scope(limit.Per), limit.Selection, by) {
 			limits.Rates = append(limits.Rates, limit)
 		}
 	}
 	return limits, err
 }
 
-// counts reports whether calls of the caller's tier count against a limit that selects tiers.
-// Of somebody whose tier is not known, any does.
-func (l *Limits) counts(tiers []string) bool {
-	return len(tiers) == 0 || l.Tier == "" || slices.Contains(tiers, l.Tier)
+// selectionOf is what a limit selects, as it is written.
+func selectionOf(tiers []v1alpha1.Tier, models []v1alpha1.ModelName, groups []v1alpha1.Group, labels v1alpha1.CallerLabels) Selection {
+	return Selection{names(tiers), names(models), names(groups), callers.Labels(labels)}
+}
+
+// callerOf is who asks as limits know them.
+func callerOf(who auth.Who, in identity.Tenancy) *limiterv1.Caller {
+	by := &limiterv1.Caller{User: in.User, Tier: in.Tier, Groups: in.Groups, Labels: in.Labels}
+	if who.Key != nil {
+		by.Key = who.Key.Name
+	}
+	return by
+}
+
+// counts reports whether calls of the caller, of whatever models, count against a limit of the
+// scope. Of somebody of whom no more than the user is known, which is nil, they may.
+func counts(per limiterv1.Scope, of Selection, by *limiterv1.Caller) bool {
+	selector := limiterv1.Selector{Tiers: of.Tiers, Groups: of.Groups, Labels: of.Labels}
+	return by == nil || selector.Selects(*by, "") && len(selector.Owners(per, *by)) > 0
 }
 
 // tenantLimits are the limits of a tenant as the status of its budget has them.
@@ -130,7 +153,7 @@ func tenantLimits(budget *v1alpha1.TenantBudget) []Limit {
 		}
 		l := Limit{
 			Name: status.Name, Tenant: budget.Spec.Tenant, Per: string(v1alpha1.ScopeTenant), Period: string(spec.Period),
-			Tiers: names(spec.Tiers), Models: names(spec.Models), Amount: amount, Spent: spent, Held: held, Left: left(amount.Nanos, spent.Nanos, held.Nanos),
+			Selection: selectionOf(spec.Tiers, spec.Models, spec.Groups, spec.Labels), Amount: amount, Spent: spent, Held: held, Left: left(amount.Nanos, spent.Nanos, held.Nanos),
 			Percent: status.Percent, Rung: string(status.Rung), ResetsAt: status.ResetsAt.UTC(),
 		}
 		if status.ExhaustsAt != nil {
@@ -160,7 +183,7 @@ func names[T ~string](all []T) []string {
 }
 
 // userLimits are the limits per user of a tenant, as they stand for one.
-func (a *api) userLimits(ctx context.Context, v view, user string, counts func(tiers []string) bool) (limits []Limit, err error) {
+func (a *api) userLimits(ctx context.Context, v view, user string, by *limiterv1.Caller) (limits []Limit, err error) {
 	if user == "" {
 		return nil, nil
 	}
@@ -170,7 +193,8 @@ func (a *api) userLimits(ctx context.Context, v view, user string, counts func(t
 		return nil, err
 	}
 	for _, limit := range inForce {
-		if limit.Per != limiterv1.PerUser || !counts(limit.Tiers) {
+		of := Selection{limit.Tiers, limit.Models, limit.Groups, limit.Labels}
+		if limit.Per != limiterv1.PerUser || !counts(limit.Per, of, by) {
 			continue
 		}
 		spent, err := a.Ledger.SpentOf(ctx, v.as, limit, user)
@@ -180,7 +204,7 @@ func (a *api) userLimits(ctx context.Context, v view, user string, counts func(t
 		limit = limit.For(limiterv1.Owner{User: user}, now)
 		amountOf, spentOf := usd(limit.Amount), usd(spent)
 		l := Limit{
-			Name: limit.Name, Tenant: v.tenant, Per: string(limit.Per), Period: string(limit.Period), Tiers: limit.Tiers, Models: limit.Models,
+			Name: limit.Name, Tenant: v.tenant, Per: string(limit.Per), Period: string(limit.Period), Selection: of,
 			Amount: &amountOf, Spent: &spentOf, Left: left(amountOf.Nanos, spentOf.Nanos, 0), Percent: spent.Percent(limit.Amount), ResetsAt: limit.Span.End.UTC(),
 		}
 		l.Exhausted = l.Left.Nanos == 0
@@ -193,7 +217,8 @@ func rateLimits(policies []v1alpha1.RateLimitPolicy) (limits []RateLimit) {
 	for _, policy := range policies {
 		for _, spec := range policy.Spec.Limits {
 			l := RateLimit{
-				Name: spec.Name, Policy: policy.Name, Per: string(spec.Per), Tiers: names(spec.Tiers), Models: names(spec.Models), Window: spec.Window,
+				Name: spec.Name, Policy: policy.Name, Per: string(spec.Per), Window: spec.Window,
+				Selection: selectionOf(spec.Tiers, spec.Models, spec.Groups, spec.Labels),
 			}
 			switch {
 			case spec.Requests != nil:

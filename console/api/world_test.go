@@ -100,6 +100,8 @@ func tenantBudget(tenant, parent string) *v1alpha1.TenantBudget {
 			Limits: []v1alpha1.MoneyLimit{
 				{Name: "daily", Period: "Day", Amount: "5.00"},
 				{Name: "each-user", Period: "Day", Amount: "0.50", Per: v1alpha1.ScopeUser},
+				{Name: "of-platform", Period: "Day", Amount: "5.00", Groups: []v1alpha1.Group{"platform"}},
+				{Name: "of-research", Period: "Day", Amount: "5.00", Groups: []v1alpha1.Group{"research"}},
 			},
 			Ladder: []v1alpha1.Rung{{AtPercent: 90, Action: "Trip"}},
 		},
@@ -183,9 +185,11 @@ func makeTenant(ctx context.Context, tenant, parent string, members []v1alpha1.M
 	if err := shared.admin.Create(ctx, budget); err != nil {
 		return err
 	}
-	budget.Status.Limits = []v1alpha1.MoneyLimitStatus{{
-		Name: "daily", Amount: "5.00", Spent: "1.00", Held: "0.25", Percent: 20, ResetsAt: metav1.NewTime(now.Add(time.Hour)),
-	}}
+	for _, limit := range []string{"daily", "of-platform", "of-research"} {
+		budget.Status.Limits = append(budget.Status.Limits, v1alpha1.MoneyLimitStatus{
+			Name: limit, Amount: "5.00", Spent: "1.00", Held: "0.25", Percent: 20, ResetsAt: metav1.NewTime(now.Add(time.Hour)),
+		})
+	}
 	if err := decide(ctx, budget, metav1.ConditionTrue); err != nil {
 		return err
 	}
@@ -208,9 +212,10 @@ func record(ctx context.Context, tenant string, budget *v1alpha1.TenantBudget) e
 	for _, statement := range []string{
 		`INSERT INTO tenants (tenant_id, namespace, budget, budget_uid, generation, time_zone) VALUES ($1, $1, $1, $2, 1, 'America/Argentina/Buenos_Aires')`,
 		`INSERT INTO budget_changes (tenant_id, namespace, budget, budget_uid, generation, change, changed_by) VALUES ($1, $1, $1, $2, 1, 'Set', ARRAY['changer-of-' || $1])`,
-		`INSERT INTO budget_limits (tenant_id, limit_name, per, period, time_zone, amount_nanos, budget_uid, generation, valid_from)
-		 SELECT $1, name, per, 'Day', 'America/Argentina/Buenos_Aires', amount, $2, 1, '2026-01-01Z'
-		 FROM (VALUES ('daily', 'Tenant', 5000000000), ('each-user', 'User', 500000000)) AS l (name, per, amount)`,
+		`INSERT INTO budget_limits (tenant_id, limit_name, per, period, time_zone, amount_nanos, budget_uid, generation, valid_from, groups)
+		 SELECT $1, name, per, 'Day', 'America/Argentina/Buenos_Aires', amount, $2, 1, '2026-01-01Z', groups::text[]
+		 FROM (VALUES ('daily', 'Tenant', 5000000000, '{}'), ('each-user', 'User', 500000000, '{}'),
+		   ('each-of-platform', 'User', 500000000, '{platform}'), ('each-of-research', 'User', 500000000, '{research}')) AS l (name, per, amount, groups)`,
 		`INSERT INTO cost_alerts (tenant_id, budget_uid, limit_name, period_start, period_end, action, at_percent, amount_nanos, spent_nanos, message)
 		 VALUES ($1, $2, 'daily', '2026-11-18Z', '2026-11-19Z', 'Warn', 80, 5000000000, 4000000000, 'alert of ' || $1)`,
 		`INSERT INTO cost_alerts (tenant_id, budget_uid, limit_name, group_name, credential, period_start, period_end, action, at_percent, amount_nanos, spent_nanos, message)
