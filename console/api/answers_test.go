@@ -73,6 +73,28 @@ VALUES ('formula', 'globex', 'gus.globex', 'empleado', '', 'openai', '=HYPERLINK
 	}
 }
 
+// TestWhoActed: a call says by whom it was made for its user, and a refusal of which group the
+// limit was.
+func TestWhoActed(t *testing.T) {
+	_, err := shared.ledger.Exec(t.Context(), `
+INSERT INTO ai_usage_logs (call_id, tenant_id, user_id, actor, tier, credential, provider, model_asked, model_used, model, endpoint, streamed, admitted_at, settled_at,
+  outcome, held_nanos, cost_nanos, session, decision)
+VALUES ('acted', 'globex', 'gus.globex', 'shop', 'empleado', 'globex/shop', 'openai', 'gpt', 'gpt', 'gpt', 'chat', false, $1, $1, 'Settled', 1, 1, 's', 'Admitted')`, now)
+	testkit.Must(t, err)
+	_, err = shared.ledger.Exec(t.Context(), `UPDATE ai_refusals SET per = 'Group', limit_group = 'research' WHERE call_id = 'refused-of-gus.globex'`)
+	testkit.Must(t, err)
+	for path, want := range map[string]string{
+		"/api/ai/usage/calls/acted":                 `"actor":"shop"`,
+		"/api/ai/usage/calls?format=csv":            ",shop,gpt,",
+		"/api/ai/usage/calls/refused-of-gus.globex": `"per":"Group","group":"research"`,
+		"/api/ai/refusals?format=csv":               ",each-user,research,",
+	} {
+		if got := do(t, http.MethodGet, path, token("gus.globex"), nil); !strings.Contains(got.body, want) {
+			t.Errorf("%s: %d, %q is not in it: %s", path, got.status, want, got.body)
+		}
+	}
+}
+
 // TestTags: who has an answer already is told so, and private answers are in no shared cache.
 func TestTags(t *testing.T) {
 	first := do(t, http.MethodGet, "/api/ai/grants", token("ana.acme"), nil)

@@ -42,6 +42,7 @@ type Call struct {
 	APIKey           string     `json:"apiKey,omitempty" doc:"The APIKey, as namespace/name. Absent: it was made with a token."`
 	IdentityProvider string     `json:"identityProvider,omitempty" doc:"That of the token. Absent: it was made with an API key."`
 	Subject          string     `json:"subject,omitempty" doc:"The claim sub of the token."`
+	Actor            string     `json:"actor,omitempty" doc:"The user of the credential, if it made the call for another, who is user. Absent: it did not."`
 	ModelAsked       string     `json:"modelAsked" doc:"The model that the caller asked for."`
 	Model            string     `json:"model" doc:"The model that the call was bound for."`
 	Endpoint         string     `json:"endpoint"`
@@ -76,6 +77,7 @@ type Refusal struct {
 	Tenant     string     `json:"tenant" doc:"Whose limit it is."`
 	Limit      string     `json:"limit,omitempty" doc:"Its name. Absent: a breaker was forced open."`
 	Per        string     `json:"per,omitempty"`
+	Group      string     `json:"group,omitempty" doc:"The group of the caller whose limit it is, of one per group."`
 	Period     string     `json:"period,omitempty" doc:"Of a money limit."`
 	Amount     *Money     `json:"amount,omitempty" doc:"Of a money limit."`
 	Spent      *Money     `json:"spent,omitempty"`
@@ -148,7 +150,7 @@ func (a *api) calls(
 
 func callOf(c history.Call) Call {
 	return Call{
-		ID: c.ID, Tenant: c.Tenant, User: c.User, Tier: c.Tier, APIKey: c.Credential, IdentityProvider: c.IdentityProvider, Subject: c.Subject,
+		ID: c.ID, Tenant: c.Tenant, User: c.User, Tier: c.Tier, APIKey: c.Credential, IdentityProvider: c.IdentityProvider, Subject: c.Subject, Actor: c.Actor,
 		ModelAsked: c.ModelAsked, Model: c.Model, Endpoint: c.Endpoint, At: c.At.UTC(), Bound: usd(c.Bound),
 		Admission: admissionOf(c.Admission), Refusal: refusalOf(c.Refusal),
 	}
@@ -180,7 +182,7 @@ func refusalOf(r *history.LimitRefusal) *Refusal {
 		return nil
 	}
 	refusal := &Refusal{
-		Reason: string(r.Reason), Tenant: r.Tenant, Limit: r.Limit, Per: string(r.Per), Period: string(r.Period),
+		Reason: string(r.Reason), Tenant: r.Tenant, Limit: r.Limit, Per: string(r.Per), Group: r.Group, Period: string(r.Period),
 		Unit: string(r.Unit), Tokens: r.Tokens, Fallback: string(r.Fallback),
 	}
 	if r.RetryAfter > 0 {
@@ -196,9 +198,9 @@ func refusalOf(r *history.LimitRefusal) *Refusal {
 
 func (*Calls) head() []string {
 	return []string{
-		"id", "tenant", "user", "tier", "api_key", "identity_provider", "subject", "model_asked", "model", "endpoint", "at", "bound_usd",
+		"id", "tenant", "user", "tier", "api_key", "identity_provider", "subject", "actor", "model_asked", "model", "endpoint", "at", "bound_usd",
 		"decision", "outcome", "provider", "settled_at", "cost_usd", "overrun_usd", "tokens",
-		"reason", "limit_tenant", "limit", "fallback",
+		"reason", "limit_tenant", "limit", "limit_group", "fallback",
 	}
 }
 
@@ -206,7 +208,7 @@ func (c *Calls) rows() [][]string {
 	all := make([][]string, 0, len(c.Calls))
 	for _, call := range c.Calls {
 		row := []string{
-			call.ID, call.Tenant, call.User, call.Tier, call.APIKey, call.IdentityProvider, call.Subject, call.ModelAsked, call.Model, call.Endpoint,
+			call.ID, call.Tenant, call.User, call.Tier, call.APIKey, call.IdentityProvider, call.Subject, call.Actor, call.ModelAsked, call.Model, call.Endpoint,
 			call.At.Format(time.RFC3339Nano), call.Bound.USD,
 		}
 		if a := call.Admission; a != nil {
@@ -215,9 +217,9 @@ func (c *Calls) rows() [][]string {
 			row = append(row, strings.Split(",,,,,,", ",")...)
 		}
 		if r := call.Refusal; r != nil {
-			row = append(row, r.Reason, r.Tenant, r.Limit, r.Fallback)
+			row = append(row, r.Reason, r.Tenant, r.Limit, r.Group, r.Fallback)
 		} else {
-			row = append(row, "", "", "", "")
+			row = append(row, "", "", "", "", "")
 		}
 		all = append(all, row)
 	}
