@@ -9,6 +9,7 @@ import (
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
+	"github.com/bursar-dev/bursar/controllers/rules/change"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
 )
 
@@ -45,7 +46,7 @@ func (b tenantBudgets) made(ctx context.Context, budget *v1alpha1.TenantBudget) 
 	if err != nil || result.Admitted.Calls == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("its limits counted %d calls of the last %d days, for %s USD", result.Admitted.Calls, lookBack, result.Admitted.Cost)}
+	return []string{fmt.Sprintf("its limits counted %d calls of the last %d days, for %s USD", result.Admitted.Calls, change.LookBack, result.Admitted.Cost)}
 }
 
 // warnOfDeletion names the budgets that lose a policy's limits.

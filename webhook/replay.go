@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"context"
-	"iter"
 	"sync"
 	"time"
 
@@ -11,18 +10,10 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rules/change"
 	"github.com/bursar-dev/bursar/history"
 	"github.com/bursar-dev/bursar/history/replay"
 )
-
-// PastCalls is where the calls of the past are.
-type PastCalls interface {
-	Opening(ctx context.Context, document limiterv1.Tenant, from time.Time, tenants ...history.Tenant) ([]replay.Opening, error)
-	Calls(ctx context.Context, from, to time.Time, tenants ...history.Tenant) iter.Seq2[replay.PastCall, error]
-}
-
-// lookBack is how many days of calls are replayed.
-const lookBack = 7
 
 // Replays run one at a time, so that people who write YAML do not keep the ledger busy. A
 // request that comes meanwhile gets no warning.
@@ -32,7 +23,7 @@ var replays sync.Mutex
 // and, where it is looser than before, admitted of those that were refused, if there is time to
 // find out.
 func replayed(
-	ctx context.Context, reader client.Reader, ledger PastCalls, document limiterv1.Tenant, now time.Time, looser bool,
+	ctx context.Context, reader client.Reader, ledger history.PastCalls, document limiterv1.Tenant, now time.Time, looser bool,
 ) []string {
 	if !replays.TryLock() {
 		return nil
@@ -43,23 +34,15 @@ func replayed(
 		log.FromContext(ctx).V(1).Info("Failed to replay the calls of a tenant", "tenant", document.Tenant, "error", err.Error())
 		return nil
 	}
-	return result.Warnings(document.Tenant, lookBack, looser)
+	return result.Warnings(document.Tenant, change.LookBack, looser)
 }
 
 func replayOf(
-	ctx context.Context, reader client.Reader, ledger PastCalls, document limiterv1.Tenant, now time.Time,
+	ctx context.Context, reader client.Reader, ledger history.PastCalls, document limiterv1.Tenant, now time.Time,
 ) (replay.Result, error) {
 	var budgets v1alpha1.TenantBudgetList
 	if err := reader.List(ctx, &budgets, client.UnsafeDisableDeepCopy); err != nil {
 		return replay.Result{}, err
 	}
-	family := history.Family(document, budgets.Items)
-	from := now.AddDate(0, 0, -lookBack)
-	opening, err := ledger.Opening(ctx, document, from, family...)
-	if err != nil {
-		return replay.Result{}, err
-	}
-	return replay.Run(document, replay.History{
-		From: from, To: now, Opening: opening, Calls: ledger.Calls(ctx, from, now, family...),
-	})
+	return history.Replay(ctx, ledger, document, budgets.Items, now.AddDate(0, 0, -change.LookBack), now)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
 	"github.com/bursar-dev/bursar/controllers/rules/analysis"
 	"github.com/bursar-dev/bursar/controllers/rules/change"
+	"github.com/bursar-dev/bursar/history"
 )
 
 //+kubebuilder:webhook:path=/validate-bursar-dev-v1alpha1-tenantbudget,mutating=false,failurePolicy=ignore,sideEffects=NoneOnDryRun,timeoutSeconds=3,groups=bursar.dev,versions=v1alpha1,resources=tenantbudgets,verbs=create;update;delete,name=tenantbudgets.bursar.dev,admissionReviewVersions=v1,serviceName=bursar-webhook,serviceNamespace=bursar-system,patch=`{"matchConditions":[{"name":"spec-is-new","expression":"request.operation != 'UPDATE' || object.spec != oldObject.spec"}]}`
@@ -22,7 +23,7 @@ type tenantBudgets struct {
 	reader   client.Reader
 	analyzer *analysis.Analyzer
 	counters Counters
-	ledger   PastCalls
+	ledger   history.PastCalls
 }
 
 func (tenantBudgets) kind() string { return "TenantBudget" }

@@ -12,6 +12,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/analysis"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
+	"github.com/bursar-dev/bursar/history"
 )
 
 // Counters are what has been spent.
@@ -27,7 +28,7 @@ type Changes interface {
 //+kubebuilder:webhookconfiguration:mutating=false,name=bursar
 
 // Register makes the manager serve the webhooks, whether it leads or not.
-func Register(mgr ctrl.Manager, counters Counters, ledger PastCalls, changes Changes) error {
+func Register(mgr ctrl.Manager, counters Counters, ledger history.PastCalls, changes Changes) error {
 	reader := mgr.GetClient()
 	analyzer := analysis.NewAnalyzer(reader, time.Now)
 	return errors.Join(

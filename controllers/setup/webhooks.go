@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	webhookserver "sigs.k8s.io/controller-runtime/pkg/webhook"
 
+	"github.com/bursar-dev/bursar/history"
 	"github.com/bursar-dev/bursar/webhook"
 	"github.com/bursar-dev/bursar/webhook/certificate"
 )
@@ -87,7 +88,7 @@ func (o *WebhookOptions) names(host string) []string {
 	return names
 }
 
-func (w webhooks) register(mgr ctrl.Manager, counters webhook.Counters, ledger webhook.PastCalls, changes webhook.Changes) error {
+func (w webhooks) register(mgr ctrl.Manager, counters webhook.Counters, ledger history.PastCalls, changes webhook.Changes) error {
 	if w.server == nil {
 		return nil
 	}

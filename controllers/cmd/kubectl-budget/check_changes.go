@@ -15,11 +15,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
 	"github.com/bursar-dev/bursar/controllers/rules/change"
 	"github.com/bursar-dev/bursar/history"
-	"github.com/bursar-dev/bursar/history/replay"
 )
-
-// lookBack is of how many days check replays the calls, as the webhook does.
-const lookBack = 7
 
 // changes find what is surely not meant in how budgets of a file change those of the cluster.
 type changes struct {
@@ -94,12 +90,12 @@ func (c *changes) refusing(
 	if err := c.reader.List(ctx, &budgets); err != nil {
 		return nil, err
 	}
-	result, err := replayed(ctx, c.ledger, document, budgets.Items, now.AddDate(0, 0, -lookBack), now)
+	result, err := history.Replay(ctx, c.ledger, document, budgets.Items, now.AddDate(0, 0, -change.LookBack), now)
 	if err != nil {
 		c.unreplayed = err.Error()
 		return warnings, nil
 	}
-	return append(warnings, result.Warnings(document.Tenant, lookBack, looser)...), nil
+	return append(warnings, result.Warnings(document.Tenant, change.LookBack, looser)...), nil
 }
 
 // sayWhatIsLeft says what of the changes was not looked at, and how it would be.
@@ -108,7 +104,7 @@ func (c *changes) sayWhatIsLeft(w io.Writer, local bool) {
 	case local:
 		fmt.Fprintln(w, "not checked: what changes, such as a limit that is raised or removed; without --local, budgets are compared with those of the cluster")
 	case c.unreplayed != "":
-		fmt.Fprintf(w, "not checked: how many calls of the last %d days the changed limits would have refused or admitted: %s\n", lookBack, c.unreplayed)
+		fmt.Fprintf(w, "not checked: how many calls of the last %d days the changed limits would have refused or admitted: %s\n", change.LookBack, c.unreplayed)
 	}
 }
 
@@ -125,16 +121,4 @@ func spentBy(was *v1alpha1.TenantBudget, before limiterv1.Tenant) change.Spent {
 		}
 		return 0
 	}
-}
-
-// replayed is what a document would have done with the calls from one moment to another.
-func replayed(
-	ctx context.Context, reader *history.Reader, document limiterv1.Tenant, budgets []v1alpha1.TenantBudget, from, to time.Time,
-) (replay.Result, error) {
-	family := history.Family(document, budgets)
-	opening, err := reader.Opening(ctx, document, from, family...)
-	if err != nil {
-		return replay.Result{}, err
-	}
-	return replay.Run(document, replay.History{From: from, To: to, Opening: opening, Calls: reader.Calls(ctx, from, to, family...)})
 }

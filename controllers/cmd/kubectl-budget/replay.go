@@ -141,7 +141,7 @@ func replayAll(
 		if document, err = reader.Granted(ctx, document, from, to); err != nil {
 			return nil, err
 		}
-		result, err := replayed(ctx, reader, document, all.budgets, from, to)
+		result, err := history.Replay(ctx, reader, document, all.budgets, from, to)
 		if err != nil {
 			return nil, err
 		}

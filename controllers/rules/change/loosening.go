@@ -12,6 +12,9 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/compile"
 )
 
+// LookBack is with how many days of calls a changed budget is replayed, before it is applied.
+const LookBack = 7
+
 // Warnings are those of a budget that is created, if was is nil, or changed, by what both say
 // alone: it begins to limit nothing, its limits are gone or raised steeply, its breaker no longer
 // opens.
