@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -145,6 +147,31 @@ func (s *Sums) fields() []*int64 {
 		&t.Output, &t.AudioOutput, &t.ImageOutput, &t.Reasoning, (*int64)(&s.Cost), (*int64)(&s.Held), (*int64)(&s.Estimated),
 		(*int64)(&s.SavedByCache), (*int64)(&s.SavedByDowngrade), (*int64)(&s.SavedByFallback),
 	}
+}
+
+// SumNames are the names of sums as a table has them for people, and Texts the sums in this order:
+// money in US dollars, and all else as a number.
+func SumNames() []string {
+	names := make([]string, len(sumColumns))
+	for i, column := range sumColumns {
+		names[i] = column
+		if amount, isMoney := strings.CutSuffix(column, "_nanos"); isMoney {
+			names[i] = amount + "_usd"
+		}
+	}
+	return names
+}
+
+// Texts are the sums in the order of SumNames.
+func (s Sums) Texts() []string {
+	texts := make([]string, len(sumColumns))
+	for i, field := range s.fields() {
+		texts[i] = strconv.FormatInt(*field, 10)
+		if strings.HasSuffix(sumColumns[i], "_nanos") {
+			texts[i] = money.Nanos(*field).String()
+		}
+	}
+	return texts
 }
 
 // UsageRow are the sums over calls that have the same values of all dimensions.

@@ -73,6 +73,8 @@ type Sums struct {
 	SavedByCache     Money  `json:"savedByCache" doc:"The most that the calls can have cost for which the cache answered."`
 	SavedByDowngrade Money  `json:"savedByDowngrade" doc:"What downgraded calls would have cost more with the model that they asked for."`
 	SavedByFallback  Money  `json:"savedByFallback" doc:"The same of calls that a fallback answered with a cheaper model."`
+
+	of history.Sums
 }
 
 // Tokens are how many tokens were used, by kind.
@@ -92,7 +94,7 @@ type Tokens struct {
 func sumsOf(s history.Sums) Sums {
 	return Sums{
 		Calls: s.Calls, Refused: s.Refused, Tokens: Tokens(s.Tokens), Cost: usd(s.Cost), Held: usd(s.Held), Estimated: usd(s.Estimated),
-		SavedByCache: usd(s.SavedByCache), SavedByDowngrade: usd(s.SavedByDowngrade), SavedByFallback: usd(s.SavedByFallback),
+		SavedByCache: usd(s.SavedByCache), SavedByDowngrade: usd(s.SavedByDowngrade), SavedByFallback: usd(s.SavedByFallback), of: s,
 	}
 }
 
@@ -230,27 +232,8 @@ func isUnwritable(text string) bool {
 	return strings.ContainsRune(text, 0) || strings.ToValidUTF8(text, "") != text
 }
 
-// sumColumns are the columns of Sums in CSV.
-var sumColumns = []string{
-	"calls", "refused", "input_tokens", "cached_input_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "audio_input_tokens",
-	"cached_audio_input_tokens", "output_tokens", "audio_output_tokens", "image_output_tokens", "reasoning_tokens",
-	"cost_usd", "held_usd", "estimated_usd", "saved_by_cache_usd", "saved_by_downgrade_usd", "saved_by_fallback_usd",
-}
-
-func (s Sums) cells() []string {
-	t := s.Tokens
-	var cells []string
-	for _, n := range []int64{
-		s.Calls, s.Refused, t.Input, t.CachedInput, t.CacheWrite5m, t.CacheWrite1h, t.AudioInput, t.CachedAudioInput,
-		t.Output, t.AudioOutput, t.ImageOutput, t.Reasoning,
-	} {
-		cells = append(cells, strconv.FormatInt(n, 10))
-	}
-	return append(cells, s.Cost.USD, s.Held.USD, s.Estimated.USD, s.SavedByCache.USD, s.SavedByDowngrade.USD, s.SavedByFallback.USD)
-}
-
 func (u *Usage) head() []string {
-	return slices.Concat(u.By, []string{"start", "end"}, sumColumns)
+	return slices.Concat(u.By, []string{"start", "end"}, history.SumNames())
 }
 
 // rows are those of the answer and, where there are others, one for these, whose first value
@@ -258,14 +241,14 @@ func (u *Usage) head() []string {
 func (u *Usage) rows() [][]string {
 	all := make([][]string, 0, len(u.Rows)+1)
 	for _, row := range u.Rows {
-		all = append(all, slices.Concat(row.values(u.By), []string{rfc3339(row.Start), rfc3339(row.End)}, row.cells()))
+		all = append(all, slices.Concat(row.values(u.By), []string{rfc3339(row.Start), rfc3339(row.End)}, row.of.Texts()))
 	}
 	if u.Others != nil {
 		values := make([]string, len(u.By))
 		if len(values) > 0 {
 			values[0] = "(" + strconv.FormatInt(u.OtherRows, 10) + " others)"
 		}
-		all = append(all, slices.Concat(values, []string{"", ""}, u.Others.cells()))
+		all = append(all, slices.Concat(values, []string{"", ""}, u.Others.of.Texts()))
 	}
 	return all
 }

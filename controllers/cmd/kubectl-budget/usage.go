@@ -157,7 +157,7 @@ type usageRow struct {
 	SavedByCache     string         `json:"savedByCacheUSD"`
 	SavedByDowngrade string         `json:"savedByDowngradeUSD"`
 	SavedByFallback  string         `json:"savedByFallbackUSD"`
-	saved            string
+	of               history.Sums
 }
 
 func newUsageReport(tenant string, query history.UsageQuery, usage history.Usage) *usageReport {
@@ -182,7 +182,7 @@ func newUsageRow(values []string, s history.Sums) usageRow {
 	return usageRow{
 		Values: values, Calls: s.Calls, Refused: s.Refused, Tokens: s.Tokens, Cost: s.Cost.String(), Held: s.Held.String(),
 		Estimated: s.Estimated.String(), SavedByCache: s.SavedByCache.String(), SavedByDowngrade: s.SavedByDowngrade.String(),
-		SavedByFallback: s.SavedByFallback.String(), saved: (s.SavedByCache + s.SavedByDowngrade + s.SavedByFallback).String(),
+		SavedByFallback: s.SavedByFallback.String(), of: s,
 	}
 }
 
@@ -236,35 +236,21 @@ func (r usageRow) figures() []string {
 	t := r.Tokens
 	return []string{
 		fmt.Sprint(r.Calls), fmt.Sprint(r.Refused), fmt.Sprint(t.Input + t.CachedInput + t.CacheWrite5m + t.CacheWrite1h + t.AudioInput + t.CachedAudioInput),
-		fmt.Sprint(t.Output + t.AudioOutput + t.ImageOutput), r.Cost, r.Estimated, r.saved,
+		fmt.Sprint(t.Output + t.AudioOutput + t.ImageOutput), r.Cost, r.Estimated, (r.of.SavedByCache + r.of.SavedByDowngrade + r.of.SavedByFallback).String(),
 	}
 }
 
 // csv writes the report as RFC 4180 has it, with a header and the total as the last row.
 func (r *usageReport) csv(w io.Writer) error {
-	rows := [][]string{append(slices.Clone(r.By), "calls", "refused", "input_tokens", "cached_input_tokens", "cache_write_5m_tokens",
-		"cache_write_1h_tokens", "audio_input_tokens", "cached_audio_input_tokens", "output_tokens", "audio_output_tokens", "image_output_tokens",
-		"reasoning_tokens", "cost_usd", "held_usd", "estimated_usd", "saved_by_cache_usd", "saved_by_downgrade_usd", "saved_by_fallback_usd")}
+	rows := [][]string{slices.Concat(r.By, history.SumNames())}
 	for _, row := range r.Rows {
-		rows = append(rows, append(slices.Clone(row.Values), row.record()...))
+		rows = append(rows, slices.Concat(row.Values, row.of.Texts()))
 	}
 	names, endings := r.endings()
 	for i, name := range names {
 		values := make([]string, len(r.By))
 		values[0] = name
-		rows = append(rows, append(values, endings[i].record()...))
+		rows = append(rows, append(values, endings[i].of.Texts()...))
 	}
 	return csv.NewWriter(w).WriteAll(rows)
-}
-
-func (r usageRow) record() []string {
-	t := r.Tokens
-	var all []string
-	for _, n := range []int64{
-		r.Calls, r.Refused, t.Input, t.CachedInput, t.CacheWrite5m, t.CacheWrite1h, t.AudioInput, t.CachedAudioInput,
-		t.Output, t.AudioOutput, t.ImageOutput, t.Reasoning,
-	} {
-		all = append(all, fmt.Sprint(n))
-	}
-	return append(all, r.Cost, r.Held, r.Estimated, r.SavedByCache, r.SavedByDowngrade, r.SavedByFallback)
 }
