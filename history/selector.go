@@ -5,6 +5,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
@@ -32,17 +33,9 @@ func orNone(values []string) []string {
 	return values
 }
 
-// ownerColumn is the expression that names the owner of a call, by the scope of the limit.
-var ownerColumn = map[limiterv1.Scope]string{
-	limiterv1.PerTenant: "''::text", limiterv1.PerUser: "user_id", limiterv1.PerGroup: "of_group.name", limiterv1.PerKey: "credential",
-}
-
 // byOwner is a query of ai_usage_logs with the name of the owner, in the place of %[1]s, and what
 // it is joined with for that, in the place of %[2]s.
 func byOwner(query string, per limiterv1.Scope) string {
-	join := ""
-	if per == limiterv1.PerGroup {
-		join = " CROSS JOIN LATERAL unnest(groups) AS of_group (name)"
-	}
-	return fmt.Sprintf(query, ownerColumn[per], join)
+	name, join := ledgerv1.OwnersOfCalls(per)
+	return fmt.Sprintf(query, name, join)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
@@ -40,7 +41,8 @@ func (r *LedgerReader) Read(ctx context.Context, read func(LedgerSnapshot) error
 // ActiveOwners are the owners of a scope, within the tenant, that have calls in the ledger that
 // were admitted since a moment. REQUIRES: the scope counts owners.
 func (r *LedgerReader) ActiveOwners(ctx context.Context, tenant string, per limiterv1.Scope, since time.Time) ([]limiterv1.Owner, error) {
-	query := fmt.Sprintf("SELECT DISTINCT %s FROM ai_usage_logs%s WHERE tenant_id = $1 AND admitted_at >= $2", ownerColumn[per], groupsOfEach(per))
+	name, join := ledgerv1.OwnersOfCalls(per)
+	query := fmt.Sprintf("SELECT DISTINCT %s FROM ai_usage_logs%s WHERE tenant_id = $1 AND admitted_at >= $2", name, join)
 	rows, _ := r.pool.Query(ctx, query, tenant, since) // CollectRows has the error
 	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
@@ -53,19 +55,6 @@ func (r *LedgerReader) ActiveOwners(ctx context.Context, tenant string, per limi
 		}
 	}
 	return owners, nil
-}
-
-// ownerColumn is the expression that names the owner of a call, by the scope of the limit.
-var ownerColumn = map[limiterv1.Scope]string{
-	limiterv1.PerTenant: "''::text", limiterv1.PerUser: "user_id", limiterv1.PerGroup: "of_group.name", limiterv1.PerKey: "credential",
-}
-
-// groupsOfEach joins a call with each of its groups, where these are the owners.
-func groupsOfEach(per limiterv1.Scope) string {
-	if per == limiterv1.PerGroup {
-		return " CROSS JOIN LATERAL unnest(groups) AS of_group (name)"
-	}
-	return ""
 }
 
 // LastAmended is when the ledger last took the true cost of a call in the place of its hold,
@@ -177,7 +166,8 @@ func (l LedgerSnapshot) SpentByOwner(
 	if limit.Per == limiterv1.PerTenant {
 		whose = "(tenant_id = @tenant OR (ancestors <> '{}' AND ancestors @> ARRAY[@tenant::text]))"
 	}
-	query := fmt.Sprintf(spentOf, ownerColumn[limit.Per], groupsOfEach(limit.Per), whose)
+	ownerName, join := ledgerv1.OwnersOfCalls(limit.Per)
+	query := fmt.Sprintf(spentOf, ownerName, join, whose)
 	rows, err := l.tx.Query(ctx, query, pgx.NamedArgs{
 		"tenant": tenant, "tiers": orNone(limit.Tiers), "models": orNone(limit.Models), "groups": orNone(limit.Groups), "labels": labelsOf(limit.Selector),
 		"earlier": earlier.Start, "start": now.Start, "end": now.End,
