@@ -42,6 +42,7 @@ type IdentityProviderList struct {
 // IdentityProviderSpec is an issuer of tokens, and what its tokens say.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.claimMappings.tenant) == has(self.tenants)",message="must stand together with claimMappings.tenant: tokens may name no other tenants than these",fieldPath=".tenants"
+// +kubebuilder:validation:XValidation:rule="!has(self.client) || !has(self.issuer.cluster) || !self.issuer.cluster",message="is for an issuer with a url: nobody signs in at the cluster",fieldPath=".client"
 type IdentityProviderSpec struct {
 	// issuer is who issues the tokens, and where its signing keys are.
 	// +required
@@ -81,7 +82,55 @@ type IdentityProviderSpec struct {
 	// +listType=atomic
 	// +optional
 	AllowedMemberships []AllowedMemberships `json:"allowedMemberships,omitempty"`
+	// client has the console sign people in at the issuer, as a client of it, by the authorization code flow of OpenID Connect with PKCE. Unset: the console signs nobody in there; it takes the issuer's tokens that requests come with.
+	// +optional
+	Client *SignInClient `json:"client,omitempty"`
 }
+
+// SignInClient is the console as the issuer knows it. Register it there with the redirect URI "https://CONSOLE/sign-in/callback".
+type SignInClient struct {
+	// clientID is the client's id at the issuer. An ID token is issued for it: list it in issuer.audiences unless the issuer adds another audience.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[!-~]+$')",message="must be visible ASCII characters, such as \"bursar-console\""
+	// +required
+	ClientID string `json:"clientID"`
+	// clientSecretFile is the name of the file that contains the client's secret, in the directory that the console mounts (--client-secrets-dir). Unset: the client is public, and PKCE alone protects its codes. The secret itself is never in a resource.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9_-][A-Za-z0-9._-]*$')",message="must be the name of a file, without a directory"
+	// +optional
+	ClientSecretFile string `json:"clientSecretFile,omitempty"`
+	// scopes are asked for in addition to openid. Default: profile and email.
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=256
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^[!#-~]+$')",message="must be visible ASCII characters except for quotes, such as \"groups\""
+	// +kubebuilder:default={profile,email}
+	// +listType=set
+	// +optional
+	Scopes []string `json:"scopes,omitempty"`
+	// token says which of the tokens that the issuer gives the console is verified as the person's: IDToken or AccessToken. An AccessToken must be a signed JWT. Default: IDToken.
+	// +kubebuilder:validation:Enum=IDToken;AccessToken
+	// +kubebuilder:default=IDToken
+	// +optional
+	Token SessionToken `json:"token,omitempty"`
+	// displayName is what people read where they choose at which issuer to sign in. Unset: the name of the IdentityProvider.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[^\\\\p{Cc}]*$')",message="must not contain control characters"
+	// +optional
+	DisplayName string `json:"displayName,omitempty"`
+}
+
+// SessionToken is a kind of token that an issuer gives to a client.
+type SessionToken string
+
+// The kinds of tokens.
+const (
+	SessionTokenID     SessionToken = "IDToken"
+	SessionTokenAccess SessionToken = "AccessToken"
+)
 
 // SignatureAlgorithm is an asymmetric signature algorithm of RFC 7518 or RFC 8037.
 //

@@ -142,6 +142,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.SecretKeyRefApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ServiceTierPrices"):
 		return &apiv1alpha1.ServiceTierPricesApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("SignInClient"):
+		return &apiv1alpha1.SignInClientApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SlackAlerts"):
 		return &apiv1alpha1.SlackAlertsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SuccessorRef"):

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	"github.com/bursar-dev/bursar/api/issuerclient"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
@@ -15,7 +16,7 @@ import (
 func TestDiscovery(t *testing.T) {
 	var server *httptest.Server
 	server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == discoveryPath {
+		if r.URL.Path == issuerclient.DiscoveryPath {
 			_ = json.NewEncoder(w).Encode(map[string]string{"issuer": server.URL, "jwks_uri": server.URL + "/keys"})
 			return
 		}

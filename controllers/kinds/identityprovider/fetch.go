@@ -4,18 +4,15 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/bursar-dev/bursar/api/issuerclient"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
-
-// discoveryPath is where an issuer's discovery document is (OpenID Connect Discovery 1.0, 4).
-const discoveryPath = "/.well-known/openid-configuration"
 
 // clusterSource is the source of the keys of the cluster's own issuer.
 const clusterSource = "cluster"
@@ -28,7 +25,7 @@ func sourceOf(issuer v1alpha1.Issuer) string {
 	case issuer.JWKS != "":
 		return ""
 	}
-	return cmp.Or(issuer.JWKSURL, issuer.DiscoveryURL, strings.TrimSuffix(issuer.URL, "/")+discoveryPath)
+	return cmp.Or(issuer.JWKSURL, issuerclient.DiscoveryURL(issuer))
 }
 
 // fetch fetches the keys if it is time to, and puts those that are in force into the

@@ -585,6 +585,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: com.github.bursar-dev.bursar.api.v1alpha1.ClaimValidationRule
           elementRelationship: atomic
+    - name: client
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.SignInClient
     - name: issuer
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.Issuer
@@ -1403,6 +1406,33 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: output
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+- name: com.github.bursar-dev.bursar.api.v1alpha1.SessionToken
+  scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.SignInClient
+  map:
+    fields:
+    - name: clientID
+      type:
+        scalar: string
+    - name: clientSecretFile
+      type:
+        scalar: string
+    - name: displayName
+      type:
+        scalar: string
+    - name: scopes
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+      default:
+      - profile
+      - email
+    - name: token
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.SessionToken
+      default: IDToken
 - name: com.github.bursar-dev.bursar.api.v1alpha1.SignatureAlgorithm
   scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.SlackAlerts

@@ -25,6 +25,8 @@ type IdentityProviderSpecApplyConfiguration struct {
 	Tenants []string `json:"tenants,omitempty"`
 	// allowedMemberships say which namespaces may have Memberships of this IdentityProvider, and whom each may name. What one of them allows is allowed. If two namespaces may name the same people, these can be members of both tenants, and have to say which one pays. Unset: no Membership is accepted.
 	AllowedMemberships []AllowedMembershipsApplyConfiguration `json:"allowedMemberships,omitempty"`
+	// client has the console sign people in at the issuer, as a client of it, by the authorization code flow of OpenID Connect with PKCE. Unset: the console signs nobody in there; it takes the issuer's tokens that requests come with.
+	Client *SignInClientApplyConfiguration `json:"client,omitempty"`
 }
 
 // IdentityProviderSpecApplyConfiguration constructs a declarative configuration of the IdentityProviderSpec type for use with
@@ -105,5 +107,13 @@ func (b *IdentityProviderSpecApplyConfiguration) WithAllowedMemberships(values .
 		}
 		b.AllowedMemberships = append(b.AllowedMemberships, *values[i])
 	}
+	return b
+}
+
+// WithClient sets the Client field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Client field is set to the value of the last call.
+func (b *IdentityProviderSpecApplyConfiguration) WithClient(value *SignInClientApplyConfiguration) *IdentityProviderSpecApplyConfiguration {
+	b.Client = value
 	return b
 }
