@@ -36,6 +36,13 @@ func clusterIssuer(change func(*v1alpha1.Issuer)) client.Object {
 	})
 }
 
+func signInClient(change func(*v1alpha1.SignInClient)) client.Object {
+	return identityProvider(func(s *v1alpha1.IdentityProviderSpec) {
+		s.Client = &v1alpha1.SignInClient{ClientID: "bursar-console"}
+		change(s.Client)
+	})
+}
+
 func claimRule(rule v1alpha1.ClaimValidationRule) client.Object {
 	return identityProvider(func(s *v1alpha1.IdentityProviderSpec) { s.ClaimValidationRules = []v1alpha1.ClaimValidationRule{rule} })
 }
@@ -75,6 +82,15 @@ var _ = DescribeTable("of an IdentityProvider, refuses", refused,
 		"spec.issuer", "must set at most one of discoveryURL, jwksURL and jwks"),
 	Entry("an authority for nothing", issuer(func(i *v1alpha1.Issuer) { i.CertificateAuthority, i.JWKS = "x", `{"keys":[]}` }),
 		"spec.issuer.certificateAuthority", "is not needed with jwks"),
+	Entry("a client of the cluster", identityProvider(func(s *v1alpha1.IdentityProviderSpec) {
+		s.Issuer.URL, s.Issuer.Cluster, s.Client = "", true, &v1alpha1.SignInClient{ClientID: "bursar-console"}
+	}), "spec.client", "nobody signs in at the cluster"),
+	Entry("a client without an id", signInClient(func(c *v1alpha1.SignInClient) { c.ClientID = "" }), "spec.client.clientID", ""),
+	Entry("a client's secret in another directory", signInClient(func(c *v1alpha1.SignInClient) { c.ClientSecretFile = "../token" }),
+		"spec.client.clientSecretFile", "without a directory"),
+	Entry("two scopes in one", signInClient(func(c *v1alpha1.SignInClient) { c.Scopes = []string{"profile email"} }),
+		"spec.client.scopes", "must be visible ASCII characters"),
+	Entry("another kind of token", signInClient(func(c *v1alpha1.SignInClient) { c.Token = "RefreshToken" }), "spec.client.token", "IDToken"),
 	Entry("keys of the cluster elsewhere", clusterIssuer(func(i *v1alpha1.Issuer) { i.JWKSURL = "https://login.example.com/keys" }),
 		"spec.issuer", "cluster: true finds everything by itself"),
 	Entry("an alias of the cluster", clusterIssuer(func(i *v1alpha1.Issuer) { i.Aliases = []string{"https://login.example.com"} }),
@@ -149,6 +165,9 @@ var _ = DescribeTable("of an IdentityProvider, takes", taken,
 		a.Namespaces, a.NamespaceSelector = nil, &v1alpha1.LabelSelector{}
 		a.Subjects, a.Emails, a.Groups = []string{"*"}, []string{"*"}, []string{"*"}
 	})),
+	Entry("a client", signInClient(func(c *v1alpha1.SignInClient) {
+		c.ClientSecretFile, c.Scopes, c.Token, c.DisplayName = "company", []string{"groups", "api://bursar/.default"}, "AccessToken", "Compañía"
+	})),
 	Entry("the largest", identityProvider(func(s *v1alpha1.IdentityProviderSpec) {
 		rule := v1alpha1.ClaimValidationRule{Expression: v1alpha1.CELExpression(strings.Repeat("x", 2048)), Message: strings.Repeat("m", 256)}
 		allowed := v1alpha1.AllowedMemberships{
@@ -172,6 +191,13 @@ var _ = Describe("fills in of an IdentityProvider", func() {
 		Expect(api.Create(ctx, p, client.DryRunAll)).To(Succeed())
 		Expect(p.Spec.Algorithms).To(Equal([]v1alpha1.SignatureAlgorithm{"RS256", "ES256"}))
 		Expect(p.Spec.Issuer.AudienceMatchPolicy).To(Equal("MatchAny"))
+	})
+	It("what a client asks for", func(ctx SpecContext) {
+		p := signInClient(func(*v1alpha1.SignInClient) {}).(*v1alpha1.IdentityProvider)
+		Expect(api.Create(ctx, p, client.DryRunAll)).To(Succeed())
+		Expect(*p.Spec.Client).To(Equal(v1alpha1.SignInClient{
+			ClientID: "bursar-console", Scopes: []string{"profile", "email"}, Token: v1alpha1.SessionTokenID,
+		}))
 	})
 })
 

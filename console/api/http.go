@@ -26,7 +26,7 @@ func asCSV(next http.Handler) http.Handler {
 func tagged(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "private, no-cache")
-		w.Header().Add("Vary", "Authorization, Accept")
+		w.Header().Add("Vary", "Authorization, Cookie, Accept")
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			next.ServeHTTP(w, r)
 			return

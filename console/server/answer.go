@@ -27,7 +27,7 @@ func (s *Server) answer(next http.Handler) http.Handler {
 			ctx, span = s.options.Tracer.Start(ctx, methodOf(r)+" "+r.URL.Path, trace.WithSpanKind(trace.SpanKindServer))
 			defer span.End()
 		}
-		protect(w.Header())
+		protect(w.Header(), r.URL.Path, s.isHTTPS())
 		r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
 		seen := &seenResponse{ResponseWriter: w, status: http.StatusOK}
 		s.guarded(next, seen, r.WithContext(ctx))
@@ -45,14 +45,6 @@ func methodOf(r *http.Request) string {
 		return r.Method
 	}
 	return "other"
-}
-
-// protect says to browsers that an answer is no page, and nobody's to show.
-func protect(header http.Header) {
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	header.Set("Referrer-Policy", "no-referrer")
-	header.Set("X-Frame-Options", "DENY")
 }
 
 // guarded answers 500 where the handler panics before it has answered.

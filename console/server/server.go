@@ -9,11 +9,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/bursar-dev/bursar/console/signin"
 )
 
 const (
@@ -27,9 +30,13 @@ const (
 
 // Options are what a Server is made with.
 type Options struct {
-	// Address is where API is served, and HealthAddress where what Kubernetes and Prometheus ask is.
+	// Address is where API and pages are served, and HealthAddress where what Kubernetes and Prometheus ask is.
 	Address, HealthAddress string
 	API                    http.Handler
+	// Pages are what is not the API's; nil for none.
+	Pages http.Handler
+	// SignIn finds the caller of a request, and signs people in; nil has the API alone say whom it knows.
+	SignIn *signin.SignIn
 	// Ready is nil when requests can be answered.
 	Ready    func() error
 	Registry *prometheus.Registry
@@ -57,7 +64,7 @@ type Server struct {
 func New(options Options) (s *Server, err error) {
 	s = &Server{options: options, ending: make(chan struct{})}
 	within := cmp.Or(options.WriteTimeout, writeTimeout)
-	s.api, s.health = newServer(s.answer(options.API), within), newServer(s.healthHandler(), within)
+	s.api, s.health = newServer(s.answer(s.handler()), within), newServer(s.healthHandler(), within)
 	if s.apiAt, err = net.Listen("tcp", options.Address); err != nil {
 		return nil, err
 	}
@@ -75,7 +82,32 @@ func newServer(handler http.Handler, within time.Duration) *http.Server {
 	}
 }
 
-// Address is where the API is served.
+// handler has the API and the pages answer to who is signed in.
+func (s *Server) handler() http.Handler {
+	pages := s.options.Pages
+	if pages == nil {
+		pages = http.NotFoundHandler()
+	}
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, apiPrefix) {
+			s.options.API.ServeHTTP(w, r)
+			return
+		}
+		pages.ServeHTTP(w, r)
+	}))
+	if s.options.SignIn == nil {
+		return handler
+	}
+	return s.options.SignIn.Middleware(handler)
+}
+
+// isHTTPS is whether browsers find the console by https.
+func (s *Server) isHTTPS() bool {
+	signIn := s.options.SignIn
+	return signIn != nil && signIn.PublicURL != nil && signIn.PublicURL.Scheme == "https"
+}
+
+// Address is where the console is served.
 func (s *Server) Address() string { return s.apiAt.Addr().String() }
 
 // HealthAddress is where probes and metrics are served.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"runtime/debug"
@@ -19,6 +20,7 @@ import (
 	"github.com/bursar-dev/bursar/console/auth"
 	"github.com/bursar-dev/bursar/console/cluster"
 	"github.com/bursar-dev/bursar/console/server"
+	"github.com/bursar-dev/bursar/console/signin"
 	"github.com/bursar-dev/bursar/history"
 )
 
@@ -44,18 +46,22 @@ func run(ctx context.Context, options options, log *slog.Logger) error {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	callers := auth.New(auth.Options{
+		Identifier: identify.New(identify.Options{Config: watched, Metrics: identify.NewMetrics("console", registry)}),
+		Tenants:    watched, AdminTiers: options.adminTiers, PlatformAdmins: options.platformAdmins,
+	})
 	routes, err := api.New(api.Options{
-		Auth: auth.New(auth.Options{
-			Identifier: identify.New(identify.Options{Config: watched, Metrics: identify.NewMetrics("console", registry)}),
-			Tenants:    watched, AdminTiers: options.adminTiers, PlatformAdmins: options.platformAdmins,
-		}),
-		Cluster: watched, Ledger: history.NewReader(database), Log: log, Version: version(),
+		Auth: callers, Cluster: watched, Ledger: history.NewReader(database), Log: log, Version: version(),
 	})
 	if err != nil {
 		return err
 	}
+	signIn, err := newSignIn(options, callers, watched, log)
+	if err != nil {
+		return err
+	}
 	serving, err := server.New(server.Options{
-		Address: options.listenAddress, HealthAddress: options.healthAddress, API: routes, Ready: ready(watched),
+		Address: options.listenAddress, HealthAddress: options.healthAddress, API: routes, SignIn: signIn, Ready: ready(watched),
 		Registry: registry, Tracer: traces.Tracer(), Log: log, ShutdownGrace: options.shutdownGrace,
 	})
 	if err != nil {
@@ -65,6 +71,23 @@ func run(ctx context.Context, options options, log *slog.Logger) error {
 	all.Go(func() error { return watched.Start(running) })
 	all.Go(func() error { return serving.Run(running) })
 	return all.Wait()
+}
+
+// newSignIn makes what signs people in.
+func newSignIn(options options, callers *auth.Auth, watched *cluster.Cluster, log *slog.Logger) (*signin.SignIn, error) {
+	keys := signin.RandomKeys()
+	if options.sessionKeys != "" {
+		var err error
+		if keys, err = signin.ReadKeys(options.sessionKeys, log); err != nil {
+			return nil, fmt.Errorf("--session-keys-file: %w", err)
+		}
+	} else if options.publicURL != nil || len(options.tokenCookies) > 0 {
+		log.Warn("No --session-keys-file: sessions and forms count at this process alone, and end with it")
+	}
+	return signin.New(signin.Options{
+		Auth: callers, Issuers: watched, PublicURL: options.publicURL, Keys: keys, SecretsDir: options.clientSecrets,
+		TokenCookies: options.tokenCookies, TrustedProxies: options.trustedProxies, Log: log,
+	})
 }
 
 var errNotComplete = errors.New("the Kubernetes API has not yet said who may ask")

@@ -1,0 +1,23 @@
+package signin
+
+import "net/http"
+
+const (
+	// outParameter says that somebody has just signed out.
+	outParameter      = "signed-out"
+	providerParameter = "provider"
+)
+
+// askOut asks whether to sign out: a link alone, which any page can have, signs nobody out.
+func (s *SignIn) askOut(w http.ResponseWriter, r *http.Request) {
+	s.show(w, r, http.StatusOK, textOut)
+}
+
+// out ends the session of this browser, and has it forget what it has of the console. Cookies of
+// other hosts of the domain stay: they are not the console's.
+func (s *SignIn) out(w http.ResponseWriter, r *http.Request) {
+	s.cookies.clearParts(w, r, sessionCookie, 0)
+	s.cookies.clear(w, providerCookie)
+	w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
+	http.Redirect(w, r, Path+"?"+outParameter+"=true", http.StatusSeeOther)
+}

@@ -1,0 +1,199 @@
+package signin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/bursar-dev/bursar/api/identity"
+	"github.com/bursar-dev/bursar/api/identity/identify"
+	"github.com/bursar-dev/bursar/console/auth"
+)
+
+// Middleware serves what is this package's, and has every other request come with the bearer
+// token of its caller, however the caller has sent it. It sends who asks for a page and is not
+// signed in to sign in, and refuses what another site has a browser do.
+func (s *SignIn) Middleware(next http.Handler) http.Handler {
+	return s.sameSite.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch path := r.URL.Path; {
+		case isOwn(path):
+			s.ownRoutes.ServeHTTP(w, r)
+		case strings.HasPrefix(path, AssetsPath):
+			next.ServeHTTP(w, r)
+		case strings.HasPrefix(path, apiPrefix):
+			s.toAPI(w, r, next)
+		default:
+			s.toPage(w, r, next)
+		}
+	}))
+}
+
+// toAPI passes on a request to the API, which says by itself whom it does not know.
+func (s *SignIn) toAPI(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	token, from := s.credential(r)
+	if token != "" {
+		r = withBearer(r, token)
+	}
+	if from == fromCookie && isForm(r) && !s.hasFormToken(r) {
+		refuseForm(w)
+		return
+	}
+	next.ServeHTTP(w, r)
+}
+
+// toPage passes on a request for a page of who is signed in. What answers for longer than the
+// token holds, ends with it.
+func (s *SignIn) toPage(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	token, from := s.credential(r)
+	if token == "" {
+		s.toSignIn(w, r, textSignIn)
+		return
+	}
+	who, err := s.Auth.Identify(r.Context(), bearer(token))
+	var why *identify.Error
+	switch {
+	case errors.As(err, &why) && why.Status == identify.Unauthenticated:
+		what := textExpired
+		what.Detail = why.Message
+		if from == fromHeader {
+			s.show(w, r, http.StatusUnauthorized, what) // to sign in would not change what comes with the request
+			return
+		}
+		s.toSignIn(w, r, what)
+		return
+	case err != nil:
+		s.show(w, r, http.StatusServiceUnavailable, textUnavailable)
+		return
+	}
+	ctx := context.WithValue(r.Context(), formTokenKey{}, s.Keys.formToken(subjectOf(who)))
+	if who.Claims != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, who.Claims.Until.Sub(s.Now()))
+		defer cancel()
+	}
+	r = withBearer(r, token).WithContext(ctx)
+	if isUnsafe(r) && !s.hasFormTokenOf(r, who) {
+		s.show(w, r, http.StatusForbidden, textStaleForm)
+		return
+	}
+	next.ServeHTTP(w, r)
+}
+
+// toSignIn sends a browser that asks for a page to sign in and then back to it, and says 401 to
+// anything else, such as a part of a page.
+func (s *SignIn) toSignIn(w http.ResponseWriter, r *http.Request, what saying) {
+	if navigates(r) && s.PublicURL != nil {
+		http.Redirect(w, r, signInURL(r), http.StatusSeeOther)
+		return
+	}
+	if at, err := url.Parse(r.Header.Get("HX-Current-URL")); err == nil && r.Header.Get("HX-Request") == "true" && s.PublicURL != nil {
+		w.Header().Set("HX-Redirect", signInURLTo(at.RequestURI()))
+	}
+	switch {
+	case s.PublicURL == nil:
+		what.Lead, what.Again = textNobody.Lead, ""
+	case isUnsafe(r):
+		what.Again = Path
+	default:
+		what.Again = signInURL(r)
+	}
+	s.show(w, r, http.StatusUnauthorized, what)
+}
+
+// navigates reports whether a browser asks for a page to show it.
+func navigates(r *http.Request) bool {
+	if isUnsafe(r) || r.Header.Get("HX-Request") != "" {
+		return false
+	}
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
+		return mode == "navigate"
+	}
+	return strings.Contains(r.Header.Get("Accept"), "text/html")
+}
+
+func isUnsafe(r *http.Request) bool {
+	return r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodOptions
+}
+
+// source is where a credential comes from.
+type source int
+
+const (
+	fromNowhere source = iota
+	// fromHeader: the client, or a proxy before the console, has put it there.
+	fromHeader
+	// fromCookie: the browser sends it by itself.
+	fromCookie
+)
+
+// credential is that of a request: of the header, which whoever sends it has meant, or else of
+// the session, or else of a cookie of another application.
+func (s *SignIn) credential(r *http.Request) (token string, from source) {
+	for _, field := range r.Header.Values("Authorization") {
+		if scheme, token, _ := strings.Cut(field, " "); strings.EqualFold(scheme, "Bearer") && token != "" {
+			return token, fromHeader
+		}
+	}
+	var open session
+	if s.Keys.open(forSessions, s.cookies.getParts(r, sessionCookie), s.Now(), &open) == nil {
+		return open.Token, fromCookie
+	}
+	for _, name := range s.TokenCookies {
+		for _, cookie := range r.CookiesNamed(name) {
+			if token := tokenIn(cookie.Value); token != "" {
+				return token, fromCookie
+			}
+		}
+	}
+	return "", fromNowhere
+}
+
+// tokenIn is the token that a cookie has: its value, or the first token in a list in JSON.
+func tokenIn(value string) string {
+	if plain, err := url.PathUnescape(value); err == nil {
+		value = plain
+	}
+	if !strings.HasPrefix(value, "[") {
+		return value
+	}
+	var list []string
+	if json.Unmarshal([]byte(value), &list) != nil {
+		return ""
+	}
+	for _, one := range list {
+		if identity.IsToken(one) {
+			return one
+		}
+	}
+	return ""
+}
+
+// withBearer is a request whose only credential is a token.
+func withBearer(r *http.Request, token string) *http.Request {
+	changed := r.WithContext(r.Context())
+	changed.Header = r.Header.Clone()
+	changed.Header.Set("Authorization", "Bearer "+token)
+	return changed
+}
+
+// bearer is a header with a token.
+type bearer string
+
+// Values are those of a field.
+func (b bearer) Values(name string) []string {
+	if strings.EqualFold(name, "Authorization") {
+		return []string{"Bearer " + string(b)}
+	}
+	return nil
+}
+
+// subjectOf names somebody, whichever token they come with.
+func subjectOf(who auth.Who) string {
+	if who.Claims != nil {
+		return "token " + who.Claims.Provider + " " + who.Claims.Subject
+	}
+	return "key " + who.Key.Name
+}

@@ -1,0 +1,93 @@
+package signin
+
+import (
+	"embed"
+	"html/template"
+	"net/http"
+	"net/url"
+
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+)
+
+//go:embed page.html
+var files embed.FS
+
+var page = template.Must(template.ParseFS(files, "page.html"))
+
+// saying is what a page here says.
+type saying struct {
+	// Title and Lead say what is so, and what to do.
+	Title, Lead string
+	// Detail is why, as the console's API says it.
+	Detail string
+	// Again is where to sign in; empty for no link.
+	Again string
+	// Status is the page's; 0 is 502.
+	Status int
+	// Choices are where to sign in, and Out is whether the page asks whether to sign out.
+	Choices []choice
+	Out     bool
+}
+
+type choice struct{ Name, At string }
+
+func (t saying) status() int {
+	if t.Status == 0 {
+		return http.StatusBadGateway
+	}
+	return t.Status
+}
+
+var (
+	textSignIn = saying{Title: "Sign in", Lead: "You are not signed in.", Again: Path}
+	textChoose = saying{Title: "Sign in", Lead: "Choose where to sign in."}
+	textOutNow = saying{Title: "You are signed out", Lead: "Where you signed in, you may still be signed in: sign out there, too, on a computer that others use."}
+	textNobody = saying{Title: "Nobody signs in here", Lead: "No IdentityProvider of this console has a client (spec.client). Come from the application that this console belongs to, or ask who runs it."}
+	textOut    = saying{Title: "Sign out?", Lead: "This ends your session in this browser.", Out: true}
+
+	textExpired       = saying{Title: "You are not signed in any more", Lead: "Sign in again, and go on."}
+	textUnavailable   = saying{Title: "The console cannot answer now", Lead: "It does not know yet who may ask, or cannot read it. Try again in a moment.", Status: http.StatusServiceUnavailable}
+	textTooMany       = saying{Title: "Too many sign-ins", Lead: "There were too many sign-ins from your address. Wait a moment, and try again.", Again: Path}
+	textNotBegun      = saying{Title: "This sign-in was not begun here", Lead: "It took too long, was ended before, or was begun in another browser; or your browser does not take cookies. Sign in again.", Again: Path}
+	textStaleForm     = saying{Title: "The form is out of date", Lead: "Nothing was changed. Go back, load the page again, and send the form once more."}
+	textCrossSite     = saying{Title: "Refused", Lead: "The request comes from a page of another site, which may not change anything here. Nothing was changed."}
+	textRefused       = saying{Title: "%s has not signed you in", Lead: "Try again, or ask who runs the sign-in whether you may use the console.", Status: http.StatusForbidden}
+	textIssuerAway    = saying{Title: "%s could not be asked who you are", Lead: "Try again in a moment. If this goes on, the console's log says why."}
+	textMisconfigured = saying{Title: "%s is not set up", Lead: "Tell who runs the console: its log says what is missing."}
+	textNotTaken      = saying{Title: "%s signs you in with a token that the console does not take", Lead: "If this goes on, tell who runs the console.", Status: http.StatusForbidden}
+	textTooLarge      = saying{Title: "%s signs you in with a token that is too large", Lead: "A browser keeps about 11 KB of it. Ask who runs the sign-in to put fewer groups and roles into the console's tokens.", Status: http.StatusForbidden}
+)
+
+// show writes a page of this package. It has nothing of anybody but what the request says.
+func (s *SignIn) show(w http.ResponseWriter, _ *http.Request, status int, what saying) {
+	header := w.Header()
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	header.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	err := page.ExecuteTemplate(w, "page.html", struct {
+		saying
+		Stylesheet, OutPath string
+	}{what, Stylesheet, OutPath})
+	if err != nil {
+		s.Log.Debug("A page was not read to its end", "error", err)
+	}
+}
+
+// showProviders lets somebody choose where to sign in.
+func (s *SignIn) showProviders(w http.ResponseWriter, r *http.Request, providers []v1alpha1.IdentityProvider, to string, isOut bool) {
+	what := textChoose
+	switch {
+	case len(providers) == 0:
+		what = textNobody
+	case isOut:
+		what = textOutNow
+	}
+	for i := range providers {
+		query := url.Values{providerParameter: {providers[i].Name}}
+		if to != home {
+			query.Set("to", to)
+		}
+		what.Choices = append(what.Choices, choice{titleOf(&providers[i]), Path + "?" + query.Encode()})
+	}
+	s.show(w, r, http.StatusOK, what)
+}
