@@ -107,6 +107,9 @@ func (s *Server) isHTTPS() bool {
 	return signIn != nil && signIn.PublicURL != nil && signIn.PublicURL.Scheme == "https"
 }
 
+// Handler answers as the console does at its address.
+func (s *Server) Handler() http.Handler { return s.api.Handler }
+
 // Address is where the console is served.
 func (s *Server) Address() string { return s.apiAt.Addr().String() }
 

@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
@@ -60,6 +61,7 @@ var (
 
 // show writes a page of this package. It has nothing of anybody but what the request says.
 func (s *SignIn) show(w http.ResponseWriter, _ *http.Request, status int, what saying) {
+	what.Detail = sentence(what.Detail)
 	header := w.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Cache-Control", "no-store")
@@ -71,6 +73,14 @@ func (s *SignIn) show(w http.ResponseWriter, _ *http.Request, status int, what s
 	if err != nil {
 		s.Log.Debug("A page was not read to its end", "error", err)
 	}
+}
+
+// sentence is a message as a sentence.
+func sentence(message string) string {
+	if message == "" {
+		return message
+	}
+	return strings.ToUpper(message[:1]) + strings.TrimSuffix(message[1:], ".") + "."
 }
 
 // showProviders lets somebody choose where to sign in.

@@ -36,8 +36,8 @@ type client struct {
 
 func clients() map[string]client {
 	return map[string]client{
-		CommandLine: {id: CommandLine, redirectURIs: []string{redirectURI, "http://localhost/callback"}},
-		Console:     {id: Console, secret: ConsoleSecret, patterns: []string{"http://127.0.0.1:*/**", "http://localhost:*/**"}},
+		CommandLine: {id: CommandLine, redirectURIs: []string{redirectURI, "http://localhost/callback", "http://127.0.0.1/sign-in/callback"}},
+		Console:     {id: Console, secret: ConsoleSecret, patterns: []string{"http://127.0.0.1:*/**", "http://localhost:*/**", "https://127.0.0.1:*/**"}},
 	}
 }
 
