@@ -38,6 +38,8 @@ type Options struct {
 type api struct {
 	Options
 	turns turns
+	// questions are those of the routes, by their operation ids.
+	questions map[string]any
 }
 
 // API serves the routes.
@@ -45,6 +47,8 @@ type API struct {
 	http.Handler
 	// OpenAPI describes them.
 	OpenAPI *huma.OpenAPI
+
+	answers *api
 }
 
 func init() { huma.NewError = fromHuma } // its errors are the same for every API
@@ -57,7 +61,7 @@ func New(options Options) (*API, error) {
 	if options.Timeout == 0 {
 		options.Timeout = 20 * time.Second
 	}
-	a := &api{Options: options}
+	a := &api{Options: options, questions: map[string]any{}}
 	mux := http.NewServeMux()
 	routes := humago.New(mux, config(options.Version))
 	routes.UseMiddleware(a.identified)
@@ -73,7 +77,7 @@ func New(options Options) (*API, error) {
 	mux.HandleFunc(Root+"/", func(w http.ResponseWriter, _ *http.Request) {
 		write(w, notFound("there is no such route: "+Document+" has them all"))
 	})
-	return &API{Handler: tagged(asCSV(methods(mux))), OpenAPI: routes.OpenAPI()}, nil
+	return &API{Handler: tagged(asCSV(methods(mux))), OpenAPI: routes.OpenAPI(), answers: a}, nil
 }
 
 func config(version string) huma.Config {
@@ -114,20 +118,19 @@ func get(id, path, tag, summary, description string) huma.Operation {
 
 // handle registers a route whose answer is a body alone.
 func handle[I, O any](a *api, routes huma.API, operation huma.Operation, answer func(ctx context.Context, who auth.Who, in *I) (*O, error)) {
+	ask := question(a, answer)
+	a.questions[operation.OperationID] = ask
 	huma.Register(routes, operation, func(ctx context.Context, in *I) (*body[O], error) {
-		ctx, cancel := context.WithTimeout(ctx, a.Timeout)
-		defer cancel()
-		out, err := inTurn(ctx, a, in, answer)
+		out, err := ask(ctx, whoOf(ctx), in)
 		if err != nil {
-			return nil, a.explained(ctx, err)
+			return nil, err
 		}
 		return &body[O]{Body: out}, nil
 	})
 }
 
 // inTurn answers when it is the turn of who asks.
-func inTurn[I, O any](ctx context.Context, a *api, in *I, answer func(ctx context.Context, who auth.Who, in *I) (*O, error)) (*O, error) {
-	who := whoOf(ctx)
+func inTurn[I, O any](ctx context.Context, a *api, who auth.Who, in *I, answer func(ctx context.Context, who auth.Who, in *I) (*O, error)) (*O, error) {
 	done, err := a.turns.take(ctx, who)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,44 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/bursar-dev/bursar/console/auth"
+)
+
+// Question is what a route asks, for callers within the console: the same code, with the same
+// rights, as the route. The error is a *Problem. Whoever asks checks what the route's schema
+// demands of the input, or gives it by construction.
+type Question[I, O any] func(ctx context.Context, who auth.Who, in *I) (*O, error)
+
+// QuestionOf is what the route asks that has an operation id. It fails where no route has it, or
+// takes or answers something else.
+func QuestionOf[I, O any](a *API, operation string) (Question[I, O], error) {
+	question, ok := a.answers.questions[operation].(Question[I, O])
+	if !ok {
+		return nil, fmt.Errorf("no route %q takes %T and answers %T: it is a %T", operation, *new(I), *new(O), a.answers.questions[operation])
+	}
+	return question, nil
+}
+
+// Identify is who has sent a request. The error is a *Problem.
+func (a *API) Identify(ctx context.Context, header http.Header) (auth.Who, error) {
+	who, err := a.answers.Auth.Identify(ctx, fields(header))
+	return who, a.answers.explained(ctx, err)
+}
+
+// question is an answer to a route as all of its callers get it: within the time that there is,
+// in turn, and with errors that say what its caller may know.
+func question[I, O any](a *api, answer func(ctx context.Context, who auth.Who, in *I) (*O, error)) Question[I, O] {
+	return func(ctx context.Context, who auth.Who, in *I) (*O, error) {
+		ctx, cancel := context.WithTimeout(ctx, a.Timeout)
+		defer cancel()
+		out, err := inTurn(ctx, a, who, in, answer)
+		if err != nil {
+			return nil, a.explained(ctx, err)
+		}
+		return out, nil
+	}
+}
