@@ -20,7 +20,7 @@ type Limits struct {
 	Tier   string      `json:"tier,omitempty"`
 	AsOf   time.Time   `json:"asOf" doc:"When this was read. The tenant's own figures are those of the status of its TenantBudget, a user's are of the ledger."`
 	Money  []Limit     `json:"money" nullable:"false" doc:"The money limits that your calls count against."`
-	Rates  []RateLimit `json:"rates" nullable:"false" doc:"The rate limits that your calls count against. How much of them is left, each answer of a call says, in x-ratelimit-*."`
+	Rates  []RateLimit `json:"rates" nullable:"false" doc:"The rate limits that your calls count against. How much of them is left, each answer of a call says exactly, in x-ratelimit-*."`
 }
 
 // Limit is how a money limit stands.
@@ -59,6 +59,7 @@ type RateLimit struct {
 	Amount int64  `json:"amount" doc:"How many units there may be per window, or at once."`
 	Burst  int64  `json:"burst,omitempty" doc:"How many may be taken at once after a pause. Absent: amount."`
 	Window string `json:"window,omitempty" example:"1m"`
+	Left   *int64 `json:"left,omitempty" doc:"How many requests are left now, as calls that have ended tell. Absent: it is no limit of requests per user, or takes more than an hour to refill."`
 }
 
 // LimitsInput is whose limits are asked for.
@@ -113,7 +114,10 @@ func (a *api) limits(ctx context.Context, who auth.Who, in *LimitsInput) (*Limit
 			limits.Rates = append(limits.Rates, limit)
 		}
 	}
-	return limits, err
+	if err != nil || user == "" {
+		return limits, err
+	}
+	return limits, a.tellLeft(ctx, v, user, limits.Rates)
 }
 
 // selectionOf is what a limit selects, as it is written.

@@ -21,17 +21,18 @@ type Me struct {
 
 // MyTenant is a tenant that who asks belongs to.
 type MyTenant struct {
-	Tenant  string   `json:"tenant"`
-	User    string   `json:"user" doc:"Whose calls yours are."`
-	Tier    string   `json:"tier" doc:"Your tier; empty for none."`
-	Groups  []string `json:"groups" nullable:"false" doc:"Your groups."`
-	Admin   bool     `json:"admin" doc:"Whether you administer the tenant: see and change everything of it."`
-	Default bool     `json:"default" doc:"Whether it is the tenant where you name none."`
+	Tenant   string   `json:"tenant"`
+	User     string   `json:"user" doc:"Whose calls yours are."`
+	Tier     string   `json:"tier" doc:"Your tier; empty for none."`
+	Groups   []string `json:"groups" nullable:"false" doc:"Your groups."`
+	Admin    bool     `json:"admin" doc:"Whether you administer the tenant: see and change everything of it."`
+	Default  bool     `json:"default" doc:"Whether it is the tenant where you name none."`
+	TimeZone string   `json:"timeZone,omitempty" doc:"The time zone of its budget. Absent: it has none that is accepted."`
 }
 
 func (a *api) registerMe(routes huma.API) {
 	handle(a, routes, get("me", "/me", "Me", "Who I am", "Whose the credential is that the request comes with, and what it may see."),
-		func(_ context.Context, who auth.Who, _ *struct{}) (*Me, error) {
+		func(ctx context.Context, who auth.Who, _ *struct{}) (*Me, error) {
 			me := &Me{PlatformAdmin: who.IsPlatformAdmin, Tenants: []MyTenant{}}
 			if who.Key != nil {
 				me.APIKey, me.ExpiresAt = who.Key.Name, who.Key.ExpiresAt
@@ -39,8 +40,12 @@ func (a *api) registerMe(routes huma.API) {
 				me.IdentityProvider, me.Subject, me.ExpiresAt = who.Claims.Provider, who.Claims.Subject, &who.Claims.Until
 			}
 			for _, t := range who.Tenancies {
+				zone := ""
+				if budget, err := a.Cluster.Budget(ctx, t.Tenant); err == nil {
+					zone = zoneOf(budget.Spec.TimeZone).String()
+				}
 				me.Tenants = append(me.Tenants, MyTenant{
-					Tenant: t.Tenant, User: t.User, Tier: t.Tier, Groups: append([]string{}, t.Groups...), Admin: a.Auth.Administers(t) || who.IsPlatformAdmin,
+					TimeZone: zone, Tenant: t.Tenant, User: t.User, Tier: t.Tier, Groups: append([]string{}, t.Groups...), Admin: a.Auth.Administers(t) || who.IsPlatformAdmin,
 					Default: t.Default || len(who.Tenancies) == 1,
 				})
 			}
