@@ -15,6 +15,9 @@ func alerts(change func(*v1alpha1.Alerts)) client.Object {
 			Email:   []v1alpha1.EmailAddress{"ops@example.com"},
 			Webhook: &v1alpha1.AlertWebhook{URL: "https://alerts.example.com/bursar?of=acme", SigningSecretRef: secret},
 			Slack:   &v1alpha1.SlackAlerts{URLSecretRef: secret},
+
+			Teams:     &v1alpha1.TeamsAlerts{URLSecretRef: secret},
+			PagerDuty: &v1alpha1.PagerDutyAlerts{RoutingKeySecretRef: secret},
 		}
 		change(s.Alerts)
 	})
@@ -34,7 +37,17 @@ func secretRef(ref v1alpha1.SecretKeyRef) client.Object {
 
 var _ = DescribeTable("of alerts, takes", taken,
 	Entry("every channel", alerts(func(*v1alpha1.Alerts) {})),
-	Entry("e-mail alone", alerts(func(a *v1alpha1.Alerts) { a.Webhook, a.Slack = nil, nil })),
+	Entry("e-mail alone", alerts(func(a *v1alpha1.Alerts) { *a = v1alpha1.Alerts{Email: a.Email} })),
+	Entry("Teams alone", alerts(func(a *v1alpha1.Alerts) { *a = v1alpha1.Alerts{Teams: a.Teams} })),
+	Entry("PagerDuty alone, in the EU", alerts(func(a *v1alpha1.Alerts) {
+		*a = v1alpha1.Alerts{PagerDuty: a.PagerDuty}
+		a.PagerDuty.Region = v1alpha1.PagerDutyEU
+	})),
+	Entry("filters for all", alerts(func(a *v1alpha1.Alerts) {
+		a.Filters = []v1alpha1.AlertFilter{{
+			Recipients: []v1alpha1.AlertRecipient{"ops@example.com", "Webhook", "Slack", "Teams", "PagerDuty"}, MinSeverity: v1alpha1.SeverityCritical,
+		}}
+	})),
 	Entry("a long address", address("first.last+bursar_alerts%1@mail-1.eu.example.co.uk")),
 	Entry("a URL that is a secret", alerts(func(a *v1alpha1.Alerts) {
 		a.Webhook.URL, a.Webhook.URLSecretRef = "", &v1alpha1.SecretKeyRef{Name: "alerts", Key: "url"}
@@ -43,7 +56,7 @@ var _ = DescribeTable("of alerts, takes", taken,
 )
 
 var _ = DescribeTable("of alerts, refuses", refused,
-	Entry("nobody", alerts(func(a *v1alpha1.Alerts) { *a = v1alpha1.Alerts{} }), "spec.alerts", "must set email, webhook or slack"),
+	Entry("nobody", alerts(func(a *v1alpha1.Alerts) { *a = v1alpha1.Alerts{} }), "spec.alerts", "must set email, webhook, slack, teams or pagerDuty"),
 	Entry("an address without a host", address("ops"), "spec.alerts.email[0]", "must be an e-mail address without a name"),
 	Entry("an address with a name", address("Ops <ops@example.com>"), "spec.alerts.email[0]", "must be an e-mail address without a name"),
 	Entry("two addresses in one", address("a@example.com,b@example.com"), "spec.alerts.email[0]", "must be an e-mail address without a name"),
@@ -63,5 +76,10 @@ var _ = DescribeTable("of alerts, refuses", refused,
 		"spec.alerts.webhook", "must set exactly one of url and urlSecretRef"),
 	Entry("a Secret of another namespace", secretRef(v1alpha1.SecretKeyRef{Name: "globex/alerts", Key: "url"}),
 		"spec.alerts.slack.urlSecretRef.name", "must be the name of a Secret"),
+	Entry("a filter for a channel that is not set", alerts(func(a *v1alpha1.Alerts) {
+		a.PagerDuty = nil
+		a.Filters = []v1alpha1.AlertFilter{{Recipients: []v1alpha1.AlertRecipient{"PagerDuty"}, MinSeverity: v1alpha1.SeverityCritical}}
+	}), "spec.alerts.filters", "must name recipients that are set beside it"),
+	Entry("another region", alerts(func(a *v1alpha1.Alerts) { a.PagerDuty.Region = "MARS" }), "spec.alerts.pagerDuty.region", "supported values"),
 	Entry("a Secret without a key", secretRef(v1alpha1.SecretKeyRef{Name: "alerts"}), "spec.alerts.slack.urlSecretRef.key", "should be at least 1 chars long"),
 )

@@ -2,8 +2,8 @@ package v1alpha1
 
 // Alerts says who is told when a rung of the ladder is reached or a limit is spent in full: once for each limit, user, period and amount. Everyone named is told.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.email) || has(self.webhook) || has(self.slack)",message="must set email, webhook or slack; to alert nobody, leave out alerts"
-// +kubebuilder:validation:XValidation:rule="!has(self.filters) || self.filters.all(f, f.recipients.all(r, r == 'Webhook' ? has(self.webhook) : r == 'Slack' ? has(self.slack) : has(self.email) && self.email.exists(e, e == r)))",message="must name recipients that are set beside it: an address in email, Webhook, or Slack",fieldPath=".filters"
+// +kubebuilder:validation:XValidation:rule="has(self.email) || has(self.webhook) || has(self.slack) || has(self.teams) || has(self.pagerDuty)",message="must set email, webhook, slack, teams or pagerDuty; to alert nobody, leave out alerts"
+// +kubebuilder:validation:XValidation:rule="!has(self.filters) || self.filters.all(f, f.recipients.all(r, r == 'Webhook' ? has(self.webhook) : r == 'Slack' ? has(self.slack) : r == 'Teams' ? has(self.teams) : r == 'PagerDuty' ? has(self.pagerDuty) : has(self.email) && self.email.exists(e, e == r)))",message="must name recipients that are set beside it: an address in email, Webhook, Slack, Teams or PagerDuty",fieldPath=".filters"
 type Alerts struct {
 	// email lists the addresses that are told, each in a message of its own. Needs the manager's BURSAR_SMTP_URL and --smtp-from. Unset: no e-mail is sent.
 	// +kubebuilder:validation:MinItems=1
@@ -17,6 +17,12 @@ type Alerts struct {
 	// slack names a Slack channel, or a channel of a compatible service such as Mattermost. Unset: nothing is posted there.
 	// +optional
 	Slack *SlackAlerts `json:"slack,omitempty"`
+	// teams names a channel or chat of Microsoft Teams that has a workflow for webhooks. Unset: nothing is posted there.
+	// +optional
+	Teams *TeamsAlerts `json:"teams,omitempty"`
+	// pagerDuty names a service of PagerDuty, where each message becomes an incident that is resolved when its cause is gone. Unset: PagerDuty is sent nothing.
+	// +optional
+	PagerDuty *PagerDutyAlerts `json:"pagerDuty,omitempty"`
 	// filters narrow down what recipients are told of. A recipient that several filters name is told of what any of them selects; one that none names is told of every alert. Unset: everyone is told of every alert.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
@@ -29,9 +35,9 @@ type Alerts struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.limits) || has(self.minSeverity)",message="must set limits or minSeverity: without both, it selects every alert"
 type AlertFilter struct {
-	// recipients are those that the filter is for: addresses in email, and Webhook or Slack for these.
+	// recipients are those that the filter is for: addresses in email, and Webhook, Slack, Teams or PagerDuty for these.
 	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=18
+	// +kubebuilder:validation:MaxItems=20
 	// +listType=set
 	// +required
 	Recipients []AlertRecipient `json:"recipients"`
@@ -50,11 +56,11 @@ type AlertFilter struct {
 	MinSeverity AlertSeverity `json:"minSeverity,omitempty"`
 }
 
-// AlertRecipient is an address in email, Webhook or Slack.
+// AlertRecipient is an address in email, Webhook, Slack, Teams or PagerDuty.
 //
 // +kubebuilder:validation:MinLength=5
 // +kubebuilder:validation:MaxLength=254
-// +kubebuilder:validation:XValidation:rule="self == 'Webhook' || self == 'Slack' || self.contains('@')",message="must be an address in email, Webhook or Slack"
+// +kubebuilder:validation:XValidation:rule="self in ['Webhook', 'Slack', 'Teams', 'PagerDuty'] || self.contains('@')",message="must be an address in email, Webhook, Slack, Teams or PagerDuty"
 type AlertRecipient string
 
 // AlertSeverity is how severe an alert is.
@@ -96,6 +102,33 @@ type SlackAlerts struct {
 	// +required
 	URLSecretRef SecretKeyRef `json:"urlSecretRef"`
 }
+
+// TeamsAlerts names a channel or chat of Microsoft Teams.
+type TeamsAlerts struct {
+	// urlSecretRef names the Secret key that contains the URL of a workflow that begins with "When a Teams webhook request is received" and posts the card that it is sent. Anyone who has the URL can post there. The URL of an incoming webhook of the connectors that Microsoft has retired does not work.
+	// +required
+	URLSecretRef SecretKeyRef `json:"urlSecretRef"`
+}
+
+// PagerDutyAlerts names a service of PagerDuty.
+type PagerDutyAlerts struct {
+	// routingKeySecretRef names the Secret key that contains the integration key of the service's Events API v2 integration: 32 letters and digits.
+	// +required
+	RoutingKeySecretRef SecretKeyRef `json:"routingKeySecretRef"`
+	// region is the service region of the PagerDuty account. US: events.pagerduty.com; EU: events.eu.pagerduty.com. Default: US.
+	// +kubebuilder:validation:Enum=US;EU
+	// +optional
+	Region PagerDutyRegion `json:"region,omitempty"`
+}
+
+// PagerDutyRegion is a service region of PagerDuty.
+type PagerDutyRegion string
+
+// The service regions of PagerDuty.
+const (
+	PagerDutyUS PagerDutyRegion = "US"
+	PagerDutyEU PagerDutyRegion = "EU"
+)
 
 // SecretKeyRef names a key of a Secret in the same namespace. The manager needs permission to read the Secret: a RoleBinding to the ClusterRole bursar-alert-secrets.
 type SecretKeyRef struct {

@@ -46,6 +46,8 @@ spec:
     email: [ops@example.com]
     webhook: {url: "https://alerts.example.com/bursar", signingSecretRef: {name: secret, key: key}}
     slack: {urlSecretRef: {name: secret, key: key}}
+    teams: {urlSecretRef: {name: secret, key: key}}
+    pagerDuty: {routingKeySecretRef: {name: secret, key: key}, region: EU}
     filters: [{recipients: [Slack], limits: [daily], minSeverity: Critical}]
 ---
 kind: TenantBudget

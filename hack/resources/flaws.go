@@ -108,7 +108,7 @@ var budgetFlaws = all(
 	breaks("spec.alerts.filters", "spec.alerts", alertsTo("Slack", "minSeverity", "Critical")),
 	breaks("spec.alerts.filters", "spec.alerts", alertsTo("dev@example.com", "minSeverity", "Critical")),
 	breaks("spec.alerts.filters[0]", "spec.alerts", alertsTo("ops@example.com", "", nil)),
-	breaks("spec.alerts.filters[0].recipients[0]", "spec.alerts", alertsTo("Teams", "minSeverity", "Critical")),
+	breaks("spec.alerts.filters[0].recipients[0]", "spec.alerts", alertsTo("Discord", "minSeverity", "Critical")),
 	breaks("spec.alerts.filters[0].minSeverity", "spec.alerts", alertsTo("ops@example.com", "minSeverity", "Info")),
 	breaks("spec.alerts.filters[0].limits", "spec.alerts", alertsTo("ops@example.com", "limits", []any{})),
 	breaks("spec.alerts.filters[0].limits[0]", "spec.alerts", alertsTo("ops@example.com", "limits", []any{"Daily"})),

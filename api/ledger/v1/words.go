@@ -156,10 +156,12 @@ type Channel string
 
 // The channels.
 const (
-	Email   Channel = "Email"
-	Webhook Channel = "Webhook"
-	Slack   Channel = "Slack"
+	Email     Channel = "Email"
+	Webhook   Channel = "Webhook"
+	Slack     Channel = "Slack"
+	Teams     Channel = "Teams"
+	PagerDuty Channel = "PagerDuty"
 )
 
 // Channels are all channels.
-func Channels() []Channel { return []Channel{Email, Webhook, Slack} }
+func Channels() []Channel { return []Channel{Email, Webhook, Slack, Teams, PagerDuty} }

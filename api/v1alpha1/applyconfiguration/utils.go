@@ -112,6 +112,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.NearestLimitApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("OutputCap"):
 		return &apiv1alpha1.OutputCapApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PagerDutyAlerts"):
+		return &apiv1alpha1.PagerDutyAlertsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ParentRef"):
 		return &apiv1alpha1.ParentRefApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PreviousKey"):
@@ -152,6 +154,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.TargetRefApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("TargetSelector"):
 		return &apiv1alpha1.TargetSelectorApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("TeamsAlerts"):
+		return &apiv1alpha1.TeamsAlertsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("TenantBudget"):
 		return &apiv1alpha1.TenantBudgetApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("TenantBudgetSpec"):

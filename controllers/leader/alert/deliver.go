@@ -33,7 +33,7 @@ const (
 	sendTimeout = 15 * time.Second
 	// longestPause is the longest pause between attempts.
 	longestPause = time.Hour
-	// KeepTrying is for how long after an alert its delivery is tried.
+	// KeepTrying is for how long after an alert, or its resolution, its delivery is tried.
 	KeepTrying = 72 * time.Hour
 )
 
@@ -59,6 +59,7 @@ type Outbox interface {
 	Delivered(ctx context.Context, d budgetstore.Delivery) error
 	PutOff(ctx context.Context, d budgetstore.Delivery, why string, pause time.Duration) error
 	Abandon(ctx context.Context, d budgetstore.Delivery, why string) error
+	AnnounceResolutions(ctx context.Context, looksBack time.Duration) (int64, error)
 	Failing(ctx context.Context) (map[string]string, error)
 	TopSpenders(ctx context.Context, tenant string, span period.Span, most int) ([]budgetstore.Spender, error)
 	Muted(ctx context.Context, d budgetstore.Delivery) (int, error)
@@ -120,9 +121,11 @@ func NewDeliverer(outbox Outbox, budgets, api client.Reader, options Options) *D
 	return &Deliverer{
 		outbox: outbox, budgets: budgets, cluster: options.Cluster, link: options.Link, pauses: usualPauses, woken: make(chan struct{}, 1),
 		channels: map[ledgerv1.Channel]channel{
-			ledgerv1.Email:   &email{server: options.MailServer, authorities: options.Authorities},
-			ledgerv1.Webhook: &webhook{poster, secrets},
-			ledgerv1.Slack:   &slack{poster, secrets},
+			ledgerv1.Email:     &email{server: options.MailServer, authorities: options.Authorities},
+			ledgerv1.Webhook:   &webhook{poster, secrets},
+			ledgerv1.Slack:     newSlack(poster, secrets),
+			ledgerv1.Teams:     newTeams(poster, secrets),
+			ledgerv1.PagerDuty: newPagerDuty(poster, secrets),
 		},
 	}
 }
@@ -145,7 +148,7 @@ func (d *Deliverer) Start(ctx context.Context) error {
 	for range workers {
 		working.Go(func() { d.work(ctx) })
 	}
-	working.Go(func() { d.watchFailing(ctx) })
+	working.Go(func() { d.watch(ctx) })
 	working.Wait()
 	return nil
 }
@@ -198,7 +201,7 @@ func (d *Deliverer) deliver(ctx context.Context, delivery budgetstore.Delivery) 
 	case why == nil:
 		count(delivery, resultDelivered)
 		d.note(ctx, func(ctx context.Context) error { return d.outbox.Delivered(ctx, delivery) })
-	case why.final || time.Since(delivery.RaisedAt) > KeepTrying:
+	case why.final || time.Since(delivery.Since) > KeepTrying:
 		count(delivery, resultAbandoned)
 		log.FromContext(ctx).Info("An alert is not delivered", "tenant", delivery.Tenant, "channel", delivery.Channel, "why", why.message)
 		d.note(ctx, func(ctx context.Context) error { return d.outbox.Abandon(ctx, delivery, why.message) })

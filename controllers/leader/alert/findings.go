@@ -97,21 +97,30 @@ func (d *Deliverer) check(ctx context.Context, budget *v1alpha1.TenantBudget) *f
 	return nil
 }
 
-// watchFailing looks at which deliveries fail, now and then.
-func (d *Deliverer) watchFailing(ctx context.Context) {
+// watch looks, now and then, at which deliveries fail, and at what is resolved.
+func (d *Deliverer) watch(ctx context.Context) {
 	for ctx.Err() == nil {
-		failing, err := d.outbox.Failing(ctx)
-		switch {
-		case err == nil:
-			d.findings.mu.Lock()
-			d.findings.failing = failing
-			d.findings.mu.Unlock()
-		case ctx.Err() == nil:
-			log.FromContext(ctx).Error(err, "Failed to look for failed deliveries of alerts; will retry")
+		if err := d.look(ctx); err != nil && ctx.Err() == nil {
+			log.FromContext(ctx).Error(err, "Failed to look at deliveries of alerts; will retry")
 		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(d.pauses.look):
 		}
 	}
+}
+
+func (d *Deliverer) look(ctx context.Context) error {
+	failing, err := d.outbox.Failing(ctx)
+	if err != nil {
+		return err
+	}
+	d.findings.mu.Lock()
+	d.findings.failing = failing
+	d.findings.mu.Unlock()
+	added, err := d.outbox.AnnounceResolutions(ctx, 2*KeepTrying)
+	if added > 0 {
+		d.Wake()
+	}
+	return err
 }

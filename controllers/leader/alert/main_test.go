@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
@@ -104,14 +105,14 @@ type test struct {
 	pool  *pgxpool.Pool
 	// admin may change what a manager may not, such as when an alert was raised.
 	admin *pgxpool.Pool
-	// mail, hook and channel are where the budget's alerts go.
-	mail, hook, channel string
+	// mail, hook and channel are where the budget's alerts go, and pager where those of PagerDuty do.
+	mail, hook, channel, pager string
 }
 
 func newTest(t *testing.T) *test {
 	t.Helper()
 	name := strings.ReplaceAll(strings.ToLower(t.Name()), "/", "-")
-	x := &test{T: t, mail: name + "@example.com", hook: "/" + name + "/hook", channel: "/" + name + "/channel"}
+	x := &test{T: t, mail: name + "@example.com", hook: "/" + name + "/hook", channel: "/" + name + "/channel", pager: "/" + name + "/pager"}
 	x.cluster = &cluster{
 		budget: &v1alpha1.TenantBudget{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "budget", UID: "u1", Generation: 1},
@@ -211,6 +212,7 @@ func (x *test) newDeliverer(options Options) *Deliverer {
 	x.Helper()
 	d := NewDeliverer(x.store, x.cluster, x.cluster, options)
 	d.pauses = quick
+	d.channels[ledgerv1.PagerDuty].(*pagerDuty).urls[v1alpha1.PagerDutyUS] = world.Webhook.URL + x.pager
 	return d
 }
 

@@ -1,38 +1,20 @@
 package alert
 
 import (
-	"context"
-	"encoding/json"
-	"net/http"
 	"strings"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
-// slack posts to a channel's incoming webhook.
-type slack struct {
-	poster  poster
-	secrets secrets
-}
-
-func (s *slack) check(ctx context.Context, budget *v1alpha1.TenantBudget) error {
-	url, err := s.secrets.read(ctx, budget.Namespace, budget.Spec.Alerts.Slack.URLSecretRef)
-	if err != nil {
-		return err
+// newSlack makes what posts to a channel's incoming webhook.
+func newSlack(poster poster, secrets secrets) *incoming {
+	return &incoming{
+		poster: poster, secrets: secrets, receiver: "Slack webhook",
+		url: func(a *v1alpha1.Alerts) v1alpha1.SecretKeyRef { return a.Slack.URLSecretRef },
+		body: func(_ *v1alpha1.TenantBudget, d letter) any {
+			return map[string]string{"text": "*" + escaped(title(d)) + "*\n" + escaped(strings.Join(messages(d, "• "), "\n")+more(d))}
+		},
 	}
-	return s.poster.check(url)
-}
-
-func (s *slack) send(ctx context.Context, budget *v1alpha1.TenantBudget, d letter) error {
-	url, err := s.secrets.read(ctx, budget.Namespace, budget.Spec.Alerts.Slack.URLSecretRef)
-	if err != nil {
-		return err
-	}
-	body, err := json.Marshal(map[string]string{"text": "*" + escaped(title(d)) + "*\n" + escaped(strings.Join(messages(d, "• "), "\n")+more(d))})
-	if err != nil {
-		return err
-	}
-	return s.poster.post(ctx, "Slack webhook", url, http.Header{"Content-Type": {"application/json; charset=utf-8"}}, body)
 }
 
 // escaped is a text in which nothing is a link or a mention.

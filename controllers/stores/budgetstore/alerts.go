@@ -72,6 +72,12 @@ func Recipients(alerts *v1alpha1.Alerts) []Recipient {
 	if alerts.Slack != nil {
 		recipients = append(recipients, Recipient{Channel: ledgerv1.Slack})
 	}
+	if alerts.Teams != nil {
+		recipients = append(recipients, Recipient{Channel: ledgerv1.Teams})
+	}
+	if alerts.PagerDuty != nil {
+		recipients = append(recipients, Recipient{Channel: ledgerv1.PagerDuty})
+	}
 	return recipients
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 )
@@ -31,6 +32,10 @@ type Delivery struct {
 	Others []Told
 	// Tenant has the budget with the UID.
 	Tenant, UID string
+	// Resolves is whether it says that the cause of the alerts has gone, and not that there is one.
+	Resolves bool
+	// Since is when there was first something to say.
+	Since time.Time
 }
 
 // Told is an alert that somebody is told of.
@@ -59,7 +64,7 @@ WITH due AS (
   WHERE d.delivered_at IS NULL AND d.abandoned_at IS NULL AND d.next_attempt_at <= now() AND d.tenant_id <> ALL (@busy)
     AND (d.bundle IS NOT NULL OR NOT EXISTS (
       SELECT FROM alert_deliveries AS earlier JOIN cost_alerts AS b USING (alert_id)
-      WHERE earlier.delivered_at > now() - @bundled_for::interval
+      WHERE earlier.delivered_at > now() - @bundled_for::interval AND NOT earlier.resolves
         AND (earlier.tenant_id, earlier.channel, earlier.recipient, b.budget_uid, b.action, b.at_percent)
           = (d.tenant_id, d.channel, d.recipient, a.budget_uid, a.action, a.at_percent)))
   ORDER BY d.attempts > 0, d.next_attempt_at LIMIT 1
@@ -79,7 +84,8 @@ WITH due AS (
   WHERE d.delivery_id = message.delivery_id
   RETURNING d.*
 )
-SELECT d.bundle::text, d.attempts, d.channel, d.recipient, a.alert_id::text, a.tenant_id, a.budget_uid, a.raised_at,
+SELECT d.bundle::text, d.attempts, d.channel, d.recipient, d.resolves, CASE WHEN d.resolves THEN coalesce(a.resolved_at, now()) ELSE a.raised_at END,
+  a.alert_id::text, a.tenant_id, a.budget_uid, a.raised_at,
   a.limit_name, a.amount_nanos, a.action, a.at_percent, a.user_id, a.group_name, a.credential, a.period_start, a.period_end, a.spent_nanos, a.message
 FROM taken AS d JOIN cost_alerts AS a USING (alert_id)
 ORDER BY a.user_id || a.group_name || a.credential <> '', a.spent_nanos DESC, a.limit_name, a.user_id, a.group_name, a.credential`
@@ -99,7 +105,7 @@ func (ds *Deliveries) Take(ctx context.Context, lease time.Duration, busy ...str
 	var t Told
 	var all []Told
 	if _, err := pgx.ForEachRow(rows, []any{
-		&d.ID, &d.Attempt, &d.Channel, &d.Address, &t.AlertID, &d.Tenant, &d.UID, &t.RaisedAt,
+		&d.ID, &d.Attempt, &d.Channel, &d.Address, &d.Resolves, &d.Since, &t.AlertID, &d.Tenant, &d.UID, &t.RaisedAt,
 		&t.Limit, &t.Amount, &t.Action, &t.AtPercent, &t.Owner.User, &t.Owner.Group, &t.Owner.Key, &t.Period.Start, &t.Period.End, &t.Spent, &t.Message,
 	}, func() error {
 		all = append(all, t)
@@ -112,6 +118,27 @@ func (ds *Deliveries) Take(ctx context.Context, lease time.Duration, busy ...str
 	}
 	d.Told, d.Others = all[0], all[1:]
 	return &d, nil
+}
+
+// announceResolutions looks only at what was resolved after any delivery of it was last tried.
+const announceResolutions = `
+INSERT INTO alert_deliveries (alert_id, tenant_id, channel, recipient, bundle, resolves)
+SELECT DISTINCT ON (d.bundle) d.alert_id, d.tenant_id, d.channel, d.recipient, d.bundle, true
+FROM cost_alerts AS a JOIN alert_deliveries AS d USING (alert_id)
+WHERE a.resolved_at > now() - @looks_back::interval AND d.channel = @channel AND NOT d.resolves AND d.delivered_at IS NOT NULL
+  AND NOT EXISTS (SELECT FROM alert_deliveries AS other JOIN cost_alerts AS b USING (alert_id) WHERE other.bundle = d.bundle AND b.resolved_at IS NULL)
+  AND NOT EXISTS (SELECT FROM alert_deliveries AS said WHERE said.bundle = d.bundle AND said.resolves)
+ORDER BY d.bundle, d.alert_id
+ON CONFLICT (alert_id, channel, recipient, resolves) DO NOTHING`
+
+// AnnounceResolutions adds deliveries to PagerDuty for the messages that it was sent of alerts
+// whose cause has gone since. It must run more often than once in as long as it looks back.
+func (ds *Deliveries) AnnounceResolutions(ctx context.Context, looksBack time.Duration) (added int64, err error) {
+	tag, err := ds.pool.Exec(ctx, announceResolutions, pgx.NamedArgs{"looks_back": looksBack, "channel": ledgerv1.PagerDuty})
+	if err != nil {
+		return 0, fmt.Errorf("look for alerts whose resolution is to be told: %w", err)
+	}
+	return tag.RowsAffected(), nil
 }
 
 // Delivered notes that a delivery was made.

@@ -195,9 +195,15 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: com.github.bursar-dev.bursar.api.v1alpha1.AlertFilter
           elementRelationship: atomic
+    - name: pagerDuty
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.PagerDutyAlerts
     - name: slack
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.SlackAlerts
+    - name: teams
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.TeamsAlerts
     - name: webhook
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.AlertWebhook
@@ -1095,6 +1101,17 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: com.github.bursar-dev.bursar.api.v1alpha1.Tier
           elementRelationship: associative
+- name: com.github.bursar-dev.bursar.api.v1alpha1.PagerDutyAlerts
+  map:
+    fields:
+    - name: region
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.PagerDutyRegion
+    - name: routingKeySecretRef
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.SecretKeyRef
+- name: com.github.bursar-dev.bursar.api.v1alpha1.PagerDutyRegion
+  scalar: string
 - name: com.github.bursar-dev.bursar.api.v1alpha1.ParentRef
   map:
     fields:
@@ -1480,6 +1497,12 @@ var schemaYAML = typed.YAMLObject(`types:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.Namespaces
       default:
         from: Same
+- name: com.github.bursar-dev.bursar.api.v1alpha1.TeamsAlerts
+  map:
+    fields:
+    - name: urlSecretRef
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.SecretKeyRef
 - name: com.github.bursar-dev.bursar.api.v1alpha1.TenantBudget
   map:
     fields:

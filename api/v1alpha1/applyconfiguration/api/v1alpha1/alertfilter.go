@@ -11,7 +11,7 @@ import (
 //
 // AlertFilter selects the alerts that some recipients are told of.
 type AlertFilterApplyConfiguration struct {
-	// recipients are those that the filter is for: addresses in email, and Webhook or Slack for these.
+	// recipients are those that the filter is for: addresses in email, and Webhook, Slack, Teams or PagerDuty for these.
 	Recipients []apiv1alpha1.AlertRecipient `json:"recipients,omitempty"`
 	// limits are the names of the limits in spec.limits of whose alerts the recipients are told. A breaker that is forced open is about no limit: it is told whatever limits are named. Unset: all limits.
 	Limits []string `json:"limits,omitempty"`

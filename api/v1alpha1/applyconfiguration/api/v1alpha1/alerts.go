@@ -17,6 +17,10 @@ type AlertsApplyConfiguration struct {
 	Webhook *AlertWebhookApplyConfiguration `json:"webhook,omitempty"`
 	// slack names a Slack channel, or a channel of a compatible service such as Mattermost. Unset: nothing is posted there.
 	Slack *SlackAlertsApplyConfiguration `json:"slack,omitempty"`
+	// teams names a channel or chat of Microsoft Teams that has a workflow for webhooks. Unset: nothing is posted there.
+	Teams *TeamsAlertsApplyConfiguration `json:"teams,omitempty"`
+	// pagerDuty names a service of PagerDuty, where each message becomes an incident that is resolved when its cause is gone. Unset: PagerDuty is sent nothing.
+	PagerDuty *PagerDutyAlertsApplyConfiguration `json:"pagerDuty,omitempty"`
 	// filters narrow down what recipients are told of. A recipient that several filters name is told of what any of them selects; one that none names is told of every alert. Unset: everyone is told of every alert.
 	Filters []AlertFilterApplyConfiguration `json:"filters,omitempty"`
 }
@@ -50,6 +54,22 @@ func (b *AlertsApplyConfiguration) WithWebhook(value *AlertWebhookApplyConfigura
 // If called multiple times, the Slack field is set to the value of the last call.
 func (b *AlertsApplyConfiguration) WithSlack(value *SlackAlertsApplyConfiguration) *AlertsApplyConfiguration {
 	b.Slack = value
+	return b
+}
+
+// WithTeams sets the Teams field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Teams field is set to the value of the last call.
+func (b *AlertsApplyConfiguration) WithTeams(value *TeamsAlertsApplyConfiguration) *AlertsApplyConfiguration {
+	b.Teams = value
+	return b
+}
+
+// WithPagerDuty sets the PagerDuty field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the PagerDuty field is set to the value of the last call.
+func (b *AlertsApplyConfiguration) WithPagerDuty(value *PagerDutyAlertsApplyConfiguration) *AlertsApplyConfiguration {
+	b.PagerDuty = value
 	return b
 }
 
