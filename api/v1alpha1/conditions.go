@@ -20,6 +20,8 @@ const (
 	ConditionRecorded = "Recorded"
 	// ConditionAlertsFailing is True while alerts cannot be delivered to someone in spec.alerts; the message says why. It is present only if spec.alerts is set, and does not affect Ready, because enforcement does not depend on alerts.
 	ConditionAlertsFailing = "AlertsFailing"
+	// ConditionLedgerUnreachable is True while an enforcer cannot write calls to the ledger in Postgres; the message says what to do. It does not affect Ready, because calls are admitted and counted without Postgres, and recorded when it is back.
+	ConditionLedgerUnreachable = "LedgerUnreachable"
 	// ConditionReachable is True when calls to a ModelProvider get answers, as far as the enforcers have seen, and False when they do not: the reason and the message say what stands in the way. Unknown until a call was made. It does not affect Ready.
 	ConditionReachable = "Reachable"
 	// ConditionCredentialValid is True when a ModelProvider accepts Bursar's API key, as far as the enforcers have seen. It is False when the file with the key is missing, or the provider rejects the key; then Ready is False, too, unless the key is only denied some models.
@@ -127,6 +129,14 @@ const (
 	ReasonNoMailServer      = "NoMailServer"
 	ReasonSecretUnusable    = "SecretUnusable"
 	ReasonDeliveryFailing   = "DeliveryFailing"
+)
+
+// Reasons of ConditionLedgerUnreachable, beside ReasonUnknown.
+const (
+	ReasonLedgerReached       = "LedgerReached"
+	ReasonLedgerLoginFailed   = "LoginFailed"
+	ReasonLedgerRightsMissing = "RightsMissing"
+	ReasonLedgerUnreachable   = "Unreachable"
 )
 
 // Reasons of ConditionReachable, beside ReasonUntried.

@@ -90,6 +90,14 @@ func (e *enforcer) sees(ctx context.Context, provider string, report limiterv1.P
 	e.beat(ctx, true)
 }
 
+// writes makes the enforcer report what stands between it and the ledger.
+func (e *enforcer) writes(ctx context.Context, trouble limiterv1.LedgerTrouble) {
+	e.mu.Lock()
+	e.state.Ledger = trouble
+	e.mu.Unlock()
+	e.beat(ctx, true)
+}
+
 // announce says that the enforcer has no calls open, if that is asked.
 func (e *enforcer) announce(ctx context.Context) {
 	var epoch limiterv1.Epoch

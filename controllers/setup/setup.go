@@ -272,10 +272,25 @@ func (r *registration) addOutage() error {
 		return nil
 	}
 	return r.mgr.Add(outage.New(r.client, r.mgr.GetAPIReader(), r.recorder, r.Namespace,
-		outage.Watched{Name: outage.Redis, Ping: r.pingRedis}, outage.Watched{Name: outage.Postgres, Ping: r.ledger.Ping}))
+		outage.Watched{Name: outage.Redis, Ping: r.pingRedis}, outage.Watched{Name: outage.Postgres, Ping: r.ledger.Ping},
+		outage.Watched{Name: outage.Ledger, Ping: r.reachLedger}))
 }
 
 func (r *registration) pingRedis(ctx context.Context) error { return r.Redis.Ping(ctx).Err() }
+
+// reachLedger fails when a live enforcer says that it cannot write to the ledger.
+func (r *registration) reachLedger(ctx context.Context) error {
+	fleet, err := r.enforcers.Fleet(ctx)
+	if err != nil {
+		return fmt.Errorf("%w: %w", outage.ErrUnknown, err)
+	}
+	for session, state := range fleet.Sessions {
+		if state.Ledger != "" {
+			return fmt.Errorf("session %s on %s cannot write to the ledger: %s", session, state.Host, state.Ledger)
+		}
+	}
+	return nil
+}
 
 // addCensus adds the counts of objects to the metrics.
 func (r *registration) addCensus() error {

@@ -35,26 +35,37 @@ type Bypass struct {
 	lost func() bool
 	// told hears which epochs have begun and were opened.
 	told func(begun, opened int64)
-	log  *slog.Logger
-	// failed is whether the last heartbeat failed.
-	failed bool
+	// begun is closed when the session has begun: before, nobody is to wait for it.
+	begun <-chan struct{}
+	log   *slog.Logger
+	reach reach
 }
 
 // NewBypass makes a Bypass. The caller must also start Run.
-func NewBypass(db Database, session func() string, lost func() bool, told func(begun, opened int64), log *slog.Logger) *Bypass {
-	return &Bypass{db: db, session: session, lost: lost, told: told, log: log}
+func NewBypass(
+	db Database, session func() string, begun <-chan struct{}, lost func() bool, told func(begun, opened int64), log *slog.Logger,
+) *Bypass {
+	return &Bypass{db: db, session: session, begun: begun, lost: lost, told: told, log: log}
 }
 
 // Run says that the session lives, and asks for the epoch, with every limiterv1.Heartbeat
-// and more often while Redis does not answer, until ctx ends.
+// and more often while Redis does not answer, until ctx ends. Before the session has begun, it
+// only sees whether Postgres lets it in.
 func (b *Bypass) Run(ctx context.Context) {
 	tick := time.NewTicker(lostEvery)
 	defer tick.Stop()
 	var last time.Time
+	var known bool
 	for {
-		if now := time.Now(); now.Sub(last) >= limiterv1.Heartbeat || b.lost() {
+		begun := b.hasBegun()
+		now := time.Now()
+		switch isDue := now.Sub(last) >= limiterv1.Heartbeat; {
+		case begun && (isDue || !known || b.lost()):
+			last, known = now, true
+			b.note(ctx, b.beat(ctx))
+		case isDue:
 			last = now
-			b.note(b.beat(ctx))
+			b.note(ctx, b.knock(ctx))
 		}
 		select {
 		case <-ctx.Done():
@@ -62,6 +73,23 @@ func (b *Bypass) Run(ctx context.Context) {
 		case <-tick.C:
 		}
 	}
+}
+
+func (b *Bypass) hasBegun() bool {
+	select {
+	case <-b.begun:
+		return true
+	default:
+		return false
+	}
+}
+
+// knock sees whether Postgres lets this process in, and shows it the schema.
+func (b *Bypass) knock(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, bypassTimeout)
+	defer cancel()
+	var begun int64
+	return b.db.QueryRow(ctx, "SELECT begun FROM limiter_epoch").Scan(&begun)
 }
 
 // beat says that the session lives, and hears which epoch counts.
@@ -80,17 +108,26 @@ WITH beat AS (
 	return nil
 }
 
-// note logs when heartbeats begin to fail, and when they are heard again.
-func (b *Bypass) note(err error) {
-	if failed := err != nil; failed != b.failed {
-		b.failed = failed
-		if failed {
-			b.log.Error("failed to send the session's heartbeat to Postgres; will retry", "error", err)
-		} else {
-			b.log.Info("the session's heartbeat to Postgres succeeds again")
-		}
+// note logs when Postgres begins to fail, and when it answers again.
+func (b *Bypass) note(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	switch wasFailing := b.reach.note(err, time.Now()); {
+	case err != nil && !wasFailing:
+		b.log.Error("failed to reach the ledger in Postgres; will retry", "trouble", troubleOf(err), "error", err)
+	case err == nil && wasFailing:
+		b.log.Info("the ledger in Postgres is within reach again")
 	}
 }
+
+// Trouble is why the ledger cannot be written to; empty where it can. That Postgres gives no
+// answer, which it had given before, is told after patience.
+func (b *Bypass) Trouble() limiterv1.LedgerTrouble { return b.reach.trouble(time.Now()) }
+
+// Ready is nil from the first time that Postgres has let this process in; before, it says why
+// that has not happened.
+func (b *Bypass) Ready() error { return b.reach.ready() }
 
 // announceInPostgres leaves the session's calls for an epoch there, all or nothing.
 func (a *Announcer) announceInPostgres(ctx context.Context, epoch limiterv1.Epoch, session string, calls records) error {

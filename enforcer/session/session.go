@@ -54,6 +54,8 @@ type Session struct {
 	epoch func() int64
 	// reports are what is told of the providers; nil tells nothing.
 	reports Reports
+	// ledger is what stands between this process and the ledger; nil tells nothing.
+	ledger  func() limiterv1.LedgerTrouble
 	log     *slog.Logger
 	host    string
 	started time.Time
@@ -72,6 +74,10 @@ func New(client redis.UniversalClient, config Config, epoch func() int64, begun 
 
 // Report makes the session tell what was seen of the providers, too. It is called before Run.
 func (s *Session) Report(reports Reports) { s.reports = reports }
+
+// ReportLedger makes the session tell why the ledger cannot be written to, too. It is called
+// before Run.
+func (s *Session) ReportLedger(trouble func() limiterv1.LedgerTrouble) { s.ledger = trouble }
 
 // ID is unique for all time.
 func (s *Session) ID() string { return *s.id.Load() }
@@ -156,6 +162,9 @@ func (s *Session) beat(ctx context.Context) error {
 	}
 	if s.reports != nil {
 		told.Providers = s.reports.Reports()
+	}
+	if s.ledger != nil {
+		told.Ledger = s.ledger()
 	}
 	state, err := json.Marshal(told)
 	if err != nil {

@@ -24,4 +24,7 @@ type SessionState struct {
 	// Providers are what the enforcer has seen of the providers, by the names of their
 	// ModelProviders; those of which it has seen nothing are not there.
 	Providers map[string]ProviderReport `json:"providers,omitempty"`
+	// Ledger is why the enforcer cannot write to the ledger; empty where it can, and in what
+	// older enforcers say.
+	Ledger LedgerTrouble `json:"ledger,omitempty"`
 }

@@ -161,6 +161,8 @@ type scope struct {
 	forfeited bool
 	// overcommitted says whether the children may spend more together than the budget has.
 	overcommitted verdict.Verdict
+	// fleet are the live enforcers.
+	fleet limiterstore.Fleet
 	// below are the documents of the tenants that inherit from the budget.
 	below []limiterv1.DocumentID
 

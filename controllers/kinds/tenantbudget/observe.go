@@ -28,7 +28,7 @@ func (c *Controller) observe(ctx context.Context, s *scope) error {
 	}
 	below, findErr := index.DocumentsBelow(ctx, c.client, client.ObjectKeyFromObject(s.Object))
 	inheriting, readErr := c.documents.List(ctx, below...)
-	s.below = below
+	s.below, s.fleet = below, observed.Fleet
 	s.Rollout = conditions.RolloutOf(observed, s.Object).Inherited(observed.Fleet, inheriting, s.Object)
 	return errors.Join(err, findErr, readErr)
 }

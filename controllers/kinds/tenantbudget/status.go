@@ -41,7 +41,8 @@ func (s *scope) status() v1alpha1.TenantBudgetStatus {
 	breakerOpen := conditions.Typed{Type: v1alpha1.ConditionBreakerOpen, Verdict: s.breakerOpen()}
 	exhausted := conditions.Typed{Type: v1alpha1.ConditionExhausted, Verdict: s.exhausted()}
 	overcommitted := conditions.Typed{Type: v1alpha1.ConditionOvercommitted, Verdict: s.overcommitted}
-	further := []conditions.Typed{s.WarningCondition(), breakerOpen, exhausted, overcommitted}
+	ledgerUnreachable := conditions.Typed{Type: v1alpha1.ConditionLedgerUnreachable, Verdict: s.ledgerUnreachable()}
+	further := []conditions.Typed{s.WarningCondition(), breakerOpen, exhausted, overcommitted, ledgerUnreachable}
 	if s.alertsFailing != nil {
 		further = append(further, conditions.Typed{Type: v1alpha1.ConditionAlertsFailing, Verdict: *s.alertsFailing})
 	}

@@ -52,7 +52,7 @@ func (c *Controller) watch(b *builder.Builder, news *feed.Feed) *builder.Builder
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WatchesMetadata(&corev1.Namespace{}, rollout.EnqueueLowPriority(c.selectedFrom), builder.WithPredicates(delegationChanged)).
 		WatchesRawSource(news.Source(feed.Audience{
-			Objects: c.client, List: &v1alpha1.TenantBudgetList{}, OfTenant: c.concernedBy, OfProbe: c.budgetsNaming, Waiting: c.waiting,
+			Objects: c.client, List: &v1alpha1.TenantBudgetList{}, OfTenant: c.concernedBy, OfProbe: c.budgetsNaming, OfLedger: true, Waiting: c.waiting,
 		}))
 }
 

@@ -2,6 +2,7 @@ package outage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -35,9 +36,13 @@ const name = "bursar-manager"
 type Watched struct {
 	// Name is the name of the store in Events, and in lower case that in metrics.
 	Name string
-	// Ping fails when it is out of reach.
+	// Ping fails when it is out of reach, and with ErrUnknown when nobody can say.
 	Ping func(context.Context) error
 }
+
+// ErrUnknown is that it cannot be told whether a store is out of reach: what was told of it
+// stands.
+var ErrUnknown = errors.New("not known")
 
 // Watcher watches stores.
 type Watcher struct {
@@ -136,7 +141,7 @@ func (w *Watcher) lookAt(ctx context.Context, store Watched) error {
 	pinging, cancel := context.WithTimeout(ctx, lookTimeout)
 	err := store.Ping(pinging)
 	cancel()
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || errors.Is(err, ErrUnknown) {
 		return nil
 	}
 	since, wasLost := w.lost[store.Name]
@@ -166,12 +171,15 @@ func (w *Watcher) lookAt(ctx context.Context, store Watched) error {
 const (
 	Redis    = "Redis"
 	Postgres = "Postgres"
+	// Ledger is Postgres as the enforcers find it, with a login of their own.
+	Ledger = "Ledger"
 )
 
 // meanwhile is what the loss of a store means.
 var meanwhile = map[string]string{
 	Redis:    "calls are refused, except those of tenants with onStoreLoss AllowBounded, and changes wait",
 	Postgres: "calls continue, the ledger is written later, and new limits wait",
+	Ledger:   "an enforcer cannot write to it, as the condition LedgerUnreachable of TenantBudgets explains; calls continue, and are recorded later",
 }
 
 // turn raises the Event that the store is out of reach since a time, or with an empty one

@@ -49,10 +49,13 @@ func (c *cluster) Apply(_ context.Context, configuration runtime.ApplyConfigurat
 // TestWatcher: an outage is told once, and its end once, by whichever manager leads.
 func TestWatcher(t *testing.T) {
 	api, heard := &cluster{}, &eventlog.Events{}
-	isUp := true
+	isUp, isKnown := true, true
 	newWatcher := func() *Watcher {
 		return New(api, api, events.NewRecorder(heard, nil), "ns", Watched{Redis, func(context.Context) error {
-			if isUp {
+			switch {
+			case !isKnown:
+				return fmt.Errorf("%w: nobody answers", ErrUnknown)
+			case isUp:
 				return nil
 			}
 			return errors.New("connection refused")
@@ -80,7 +83,8 @@ func TestWatcher(t *testing.T) {
 		{"away", func() { isUp = false }, []string{"Warning StoreLost"}},
 		{"still away", func() {}, nil},
 		{"still away, and another manager", func() { watcher = newWatcher() }, nil},
-		{"back", func() { isUp = true }, []string{"Normal StoreBack "}},
+		{"nobody knows", func() { isUp, isKnown = true, false }, nil},
+		{"back", func() { isKnown = true }, []string{"Normal StoreBack "}},
 		{"away, and that cannot be kept", func() { isUp, api.isAway = false, true }, []string{"Warning StoreLost"}},
 		{"nor by another manager", func() { watcher = newWatcher() }, nil},
 		{"it can be kept", func() { api.isAway = false }, nil},

@@ -52,6 +52,8 @@ type Audience struct {
 	// OfProvider finds those that enforcers' reports on a provider are about; nil when none
 	// ever is.
 	OfProvider finder
+	// OfLedger is whether all of them say what stands between the enforcers and the ledger.
+	OfLedger bool
 	// Waiting are those that wait for the enforcers.
 	Waiting *Waiting
 }
@@ -142,7 +144,8 @@ func (l *listener) lookAtFleet(ctx context.Context) {
 	noteEnforcers(now)
 	was := l.seen
 	l.seen = now
-	if now.failed != was.failed || now.Incarnation != was.Incarnation || now.Epoch != was.Epoch || !sameSessions(was, now) {
+	troubleTurned := l.audience.OfLedger && !maps.Equal(ledgerTroubles(was), ledgerTroubles(now))
+	if now.failed != was.failed || now.Incarnation != was.Incarnation || now.Epoch != was.Epoch || !sameSessions(was, now) || troubleTurned {
 		l.audience.Waiting.forget(now.Fleet)
 		l.addAll(ctx)
 		return
@@ -163,6 +166,17 @@ func sameSessions(a, b look) bool {
 		}
 	}
 	return true
+}
+
+// ledgerTroubles are the sessions that cannot write to the ledger, and why.
+func ledgerTroubles(l look) map[string]limiterv1.LedgerTrouble {
+	troubles := map[string]limiterv1.LedgerTrouble{}
+	for session, state := range l.Sessions {
+		if state.Ledger != "" {
+			troubles[session] = state.Ledger
+		}
+	}
+	return troubles
 }
 
 // reportedAnew are the providers of which an enforcer reports something else than before.

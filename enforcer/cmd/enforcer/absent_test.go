@@ -1,10 +1,13 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/hack/parts/controlplane"
 	"github.com/bursar-dev/bursar/hack/parts/ledgerdb"
 	"github.com/bursar-dev/bursar/hack/parts/process"
@@ -34,13 +37,18 @@ func TestRedisIsAbsentAtFirst(t *testing.T) {
 	late, err := redis.Start(t.Context(), redis.Options{Port: port})
 	testkit.Must(t, err)
 	defer func() { _ = late.Stop() }()
-	testkit.Eventually(t, "readyz says yes", func() bool { return e.probe("/readyz").status == 200 })
+	// Redis is there, and no manager has written to it.
+	testkit.Eventually(t, "readyz says why not", func() bool {
+		got := e.probe("/readyz")
+		return got.status == 503 && strings.Contains(got.body, "no configuration")
+	})
 	if got := refused(); got.status != 503 {
 		t.Errorf("without a configuration: %d %s", got.status, got.body)
 	}
 	w.redis = connect(t, late.Addr)
 	revision := w.configure()
 	testkit.Eventually(t, "the enforcer runs the configuration", func() bool { return w.runs(e, revision) })
+	testkit.Eventually(t, "readyz says yes", func() bool { return e.probe("/readyz").status == 200 })
 	if got := refused(); got.status != 200 {
 		t.Errorf("with everything there: %d %s", got.status, got.body)
 	}
@@ -122,9 +130,13 @@ func TestPostgresIsAbsentAtFirst(t *testing.T) {
 			t.Fatalf("without Postgres: %d %s", got.status, got.body)
 		}
 	}
+	if got := e.probe("/readyz"); got.status != 503 || !strings.Contains(got.body, "Postgres") {
+		t.Errorf("readyz says %d %s before Postgres has let the enforcer in", got.status, got.body)
+	}
 	own, err = ledgerdb.Start(t.Context(), opts)
 	testkit.Must(t, err)
 	defer func() { _ = own.Stop() }()
+	testkit.Eventually(t, "readyz says yes", func() bool { return e.probe("/readyz").status == 200 })
 	w.ledger.Close()
 	w.ledger = w.connectLedger()
 	rows := w.rows(3)
@@ -134,4 +146,36 @@ func TestPostgresIsAbsentAtFirst(t *testing.T) {
 		t.Error(err)
 	}
 	w.ledger.Close()
+}
+
+// TestLoginIsRejected: an enforcer that cannot log in to Postgres is not ready and says why in
+// its heartbeat, before there is any call.
+func TestLoginIsRejected(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*url.URL)
+		want   limiterv1.LedgerTrouble
+	}{
+		"no such user":     {func(u *url.URL) { u.User = url.UserPassword("nobody", "secret") }, limiterv1.LoginFailed},
+		"no such database": {func(u *url.URL) { u.Path = "/nowhere" }, limiterv1.LoginFailed},
+		"not migrated":     {func(u *url.URL) { u.Path = "/postgres" }, limiterv1.RightsMissing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.configure()
+			e := w.start(func(o *options) {
+				u, err := url.Parse(o.databaseURL)
+				testkit.Must(t, err)
+				test.change(u)
+				o.databaseURL = u.String()
+			})
+			testkit.Eventually(t, "the heartbeat says why", func() bool {
+				raw, _ := w.redis.HGet(t.Context(), limiterv1.SessionStatesKey, e.session.ID()).Bytes()
+				var told limiterv1.SessionState
+				return json.Unmarshal(raw, &told) == nil && told.Ledger == test.want
+			})
+			if got := e.probe("/readyz"); got.status != 503 || !strings.Contains(got.body, string(test.want)) || strings.Contains(got.body, "secret") {
+				t.Errorf("readyz says %d %s", got.status, got.body)
+			}
+		})
+	}
 }

@@ -128,7 +128,8 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 	})
 	e.follower = config.NewFollower(e.redis, running, e.announcer.SetEpoch, log)
 	lost := func() bool { return e.follower.Failure() != nil }
-	e.bypass = recovery.NewBypass(e.database, e.session.ID, lost, e.announcer.Hear, log)
+	e.bypass = recovery.NewBypass(e.database, e.session.ID, e.begun, lost, e.announcer.Hear, log)
+	e.session.ReportLedger(e.bypass.Trouble)
 	e.adopter = adoption.New(e.redis, &e.limiter, e.ledger, e.session.ID, log)
 	e.prober = probing.New(e.redis, running, e.admitter, e.session.ID, log)
 	e.provider = provider.NewClient(options.credentialsDir)
@@ -188,7 +189,7 @@ func (e *enforcer) tellUses(ctx context.Context, at time.Time, names []string) e
 // run serves until ctx ends, and then shuts down in good order.
 func (e *enforcer) run(ctx context.Context) error {
 	for _, task := range []func(context.Context){
-		e.follower.Run, e.session.Run, e.onceBegun(e.adopter.Run), e.onceBegun(e.announcer.Run), e.onceBegun(e.bypass.Run),
+		e.follower.Run, e.session.Run, e.onceBegun(e.adopter.Run), e.onceBegun(e.announcer.Run), e.bypass.Run,
 		e.admitter.Run, e.ledger.Run,
 		e.refusals.Run, e.answers.Run, e.replays.Run, e.lookAtKeys, e.checkProviders, e.identifier.Run,
 	} {

@@ -28,18 +28,33 @@ func probe(check func() error) http.Handler {
 	})
 }
 
-var errShuttingDown = errors.New("shutting down")
+var (
+	errShuttingDown    = errors.New("shutting down")
+	errNoConfiguration = errors.New("no configuration: no manager has written to this Redis yet")
+)
 
-// ready is nil when calls can be answered: a configuration, which may be empty, is loaded.
-// It stays nil while Redis is unreachable: as a rule, all enforcers lose it together, and a
-// share of a limit, or a 503 with Retry-After, serves callers better than a Service without
-// endpoints.
+// ready is nil when calls can be answered and recorded: a configuration, which may be empty,
+// was begun by a manager and is loaded, and Postgres has let this process in. It stays nil
+// while Redis or Postgres is unreachable later: as a rule, all enforcers lose them together,
+// and a share of a limit, or a 503 with Retry-After, serves callers better than a Service
+// without endpoints.
 func (e *enforcer) ready() error {
 	switch {
 	case e.shuttingDown.Load():
 		return errShuttingDown
-	case e.follower.IsFollowing():
-		return nil
+	case !e.follower.IsFollowing():
+		return e.follower.Failure()
+	case !e.hasBegun():
+		return errNoConfiguration
 	}
-	return e.follower.Failure()
+	return e.bypass.Ready()
+}
+
+func (e *enforcer) hasBegun() bool {
+	select {
+	case <-e.begun:
+		return true
+	default:
+		return false
+	}
 }

@@ -1,0 +1,90 @@
+package recovery
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+)
+
+// patience is how long Postgres may give no answer before others are told: a fail-over, or a
+// restart, is no trouble that anybody has to mend.
+const patience = 30 * time.Second
+
+// reach is whether this process reaches the ledger.
+type reach struct {
+	mu sync.Mutex
+	// last is why the last attempt failed, and since the time of the first that did; nil
+	// where it succeeded, and before the first attempt.
+	last  error
+	since time.Time
+	// succeeded is whether any attempt has.
+	succeeded bool
+}
+
+// note takes in how an attempt has ended, and reports whether the one before had failed.
+func (r *reach) note(err error, now time.Time) (wasFailing bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	wasFailing = r.last != nil
+	if !wasFailing {
+		r.since = now
+	}
+	r.last, r.succeeded = err, r.succeeded || err == nil
+	return wasFailing
+}
+
+func (r *reach) trouble(now time.Time) limiterv1.LedgerTrouble {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	trouble := troubleOf(r.last)
+	if trouble == limiterv1.LedgerUnreachable && r.succeeded && now.Sub(r.since) < patience {
+		return ""
+	}
+	return trouble
+}
+
+var errNotTried = errors.New("the login to Postgres was not tried yet")
+
+func (r *reach) ready() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.succeeded:
+		return nil
+	case r.last == nil:
+		return errNotTried
+	}
+	// The error itself has the names of hosts and users: it is in the log.
+	return fmt.Errorf("the ledger in Postgres is out of reach (%s): the log says why", troubleOf(r.last))
+}
+
+// troubleOf is what an error of Postgres says of the way to the ledger.
+func troubleOf(err error) limiterv1.LedgerTrouble {
+	if err == nil {
+		return ""
+	}
+	var answer *pgconn.PgError
+	if !errors.As(err, &answer) {
+		return limiterv1.LedgerUnreachable
+	}
+	const (
+		invalidAuthorization = "28" // a class of codes
+		noSuchDatabase       = "3D000"
+		noSuchSchema         = "3F000"
+		noSuchTable          = "42P01"
+		notPermitted         = "42501"
+	)
+	switch {
+	case strings.HasPrefix(answer.Code, invalidAuthorization), answer.Code == noSuchDatabase:
+		return limiterv1.LoginFailed
+	case answer.Code == noSuchSchema, answer.Code == noSuchTable, answer.Code == notPermitted:
+		return limiterv1.RightsMissing
+	}
+	return limiterv1.LedgerUnreachable
+}

@@ -1,0 +1,67 @@
+package recovery
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+)
+
+func TestTroubleOf(t *testing.T) {
+	answered := func(code string) error { return fmt.Errorf("connect: %w", &pgconn.PgError{Code: code}) }
+	for name, test := range map[string]struct {
+		err  error
+		want limiterv1.LedgerTrouble
+	}{
+		"none":                 {nil, ""},
+		"wrong password":       {answered("28P01"), limiterv1.LoginFailed},
+		"no such user":         {answered("28000"), limiterv1.LoginFailed},
+		"no such database":     {answered("3D000"), limiterv1.LoginFailed},
+		"not permitted":        {answered("42501"), limiterv1.RightsMissing},
+		"not migrated":         {answered("42P01"), limiterv1.RightsMissing},
+		"starting up":          {answered("57P03"), limiterv1.LedgerUnreachable},
+		"too many connections": {answered("53300"), limiterv1.LedgerUnreachable},
+		"no answer":            {errors.New("dial tcp: connection refused"), limiterv1.LedgerUnreachable},
+	} {
+		if got := troubleOf(test.err); got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}
+
+// TestReach: who was never let in is not ready, and says so at once; a Postgres that gives no
+// answer for a while is told after patience.
+func TestReach(t *testing.T) {
+	away, rejected := errors.New("connection refused"), &pgconn.PgError{Code: "28P01"}
+	begin := time.Unix(1_800_000_000, 0)
+	var r reach
+	if r.ready() == nil || r.trouble(begin) != "" {
+		t.Errorf("before the first attempt: ready %v, trouble %q", r.ready(), r.trouble(begin))
+	}
+	for _, step := range []struct {
+		name    string
+		err     error
+		after   time.Duration
+		ready   bool
+		trouble limiterv1.LedgerTrouble
+	}{
+		{"away at the start", away, 0, false, limiterv1.LedgerUnreachable},
+		{"rejected", rejected, time.Second, false, limiterv1.LoginFailed},
+		{"let in", nil, 2 * time.Second, true, ""},
+		{"away", away, 10 * time.Second, true, ""},
+		{"away for long", away, 10*time.Second + patience, true, limiterv1.LedgerUnreachable},
+		{"back", nil, time.Minute, true, ""},
+		{"away again", away, 2 * time.Minute, true, ""},
+		{"rejected later", rejected, 2*time.Minute + time.Second, true, limiterv1.LoginFailed},
+	} {
+		now := begin.Add(step.after)
+		r.note(step.err, now)
+		if (r.ready() == nil) != step.ready || r.trouble(now) != step.trouble {
+			t.Errorf("%s: ready %v, trouble %q, want ready %t, trouble %q", step.name, r.ready(), r.trouble(now), step.ready, step.trouble)
+		}
+	}
+}
