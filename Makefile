@@ -178,6 +178,10 @@ BUDGETS ?= 10000
 bench-operator: build tools parts ## Measure the operator with BUDGETS (10,000) TenantBudgets on a real API server
 	$(go-run) ./hack/bench -budgets $(BUDGETS)
 
+.PHONY: bench-proxy
+bench-proxy: build parts ## Measure what a call through an enforcer costs, beside floors and, with PEER_URL and PEER_KEY, a peer (4 minutes)
+	$(go-run) ./hack/bench/proxy $(BENCH_PROXY)
+
 ##@ Parts
 
 .PHONY: tools

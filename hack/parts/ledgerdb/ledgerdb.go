@@ -29,6 +29,9 @@ func (s *Server) Stop() error { return s.postgres.Stop() }
 // Crash ends the server at once. Stop is still to be called.
 func (s *Server) Crash() error { return s.postgres.Crash() }
 
+// PID is the process of the server, whose children have the sessions.
+func (s *Server) PID() int { return s.postgres.PID() }
+
 // Port is the port that the server listens on.
 func (s *Server) Port() int { return s.postgres.Port }
 

@@ -219,6 +219,9 @@ func (s *Server) admin(ctx context.Context, f func(*pgx.Conn) error) error {
 	return errors.Join(f(conn), conn.Close(ctx))
 }
 
+// PID is the process of the server, whose children have the sessions.
+func (s *Server) PID() int { return s.process.PID() }
+
 // Stop ends the server and the sessions of its clients, and waits until it has
 // ended.
 func (s *Server) Stop() error {

@@ -1,0 +1,7 @@
+// Command proxy measures what a call through an enforcer costs, beside floors: a bare Go
+// reverse proxy, the same with one question to Redis a call, and a handler that refuses
+// everything. All ask one fixed upstream, in one run, in turns that change places from round
+// to round, so that whatever else the machine does meets all of them alike. What counts is
+// the processor time of each process, as the kernel and Redis tell it, and ratios: absolute
+// times are the machine's.
+package main

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// tick is the unit in which the kernel tells processor time: USER_HZ, which is fixed on Linux.
+const tick = 10 * time.Millisecond
+
+// The fields of /proc/PID/stat behind the program's name, from 0.
+const (
+	parentField                            = 1
+	userField, systemField                 = 11, 12
+	childrenUserField, childrenSystemField = 13, 14
+)
+
+// stat are the fields of /proc/PID/stat behind the program's name.
+func stat(pid string) ([]string, error) {
+	raw, err := os.ReadFile(filepath.Join("/proc", pid, "stat"))
+	if err != nil {
+		return nil, err
+	}
+	_, rest, _ := strings.Cut(string(raw), ") ")
+	return strings.Fields(rest), nil
+}
+
+func ticks(fields []string, numbers ...int) (sum time.Duration, err error) {
+	for _, n := range numbers {
+		value, err := strconv.ParseInt(fields[n], 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		sum += time.Duration(value) * tick
+	}
+	return sum, nil
+}
+
+// processorTime is the processor time of a process.
+func processorTime(pid int) (time.Duration, error) {
+	fields, err := stat(strconv.Itoa(pid))
+	if err != nil {
+		return 0, err
+	}
+	return ticks(fields, userField, systemField)
+}
+
+// familyTime is the processor time of a process and its children, those that have ended too.
+func familyTime(pid int) (sum time.Duration, err error) {
+	all, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		return 0, err
+	}
+	of := strconv.Itoa(pid)
+	for _, path := range all {
+		fields, err := stat(filepath.Base(path))
+		if err != nil {
+			continue // it has ended
+		}
+		var time time.Duration
+		switch {
+		case filepath.Base(path) == of:
+			time, err = ticks(fields, userField, systemField, childrenUserField, childrenSystemField)
+		case fields[parentField] == of:
+			time, err = ticks(fields, userField, systemField)
+		}
+		if err != nil {
+			return 0, err
+		}
+		sum += time
+	}
+	return sum, nil
+}
+
+// redisTime is the processor time of Redis, as getrusage tells it.
+func redisTime(ctx context.Context, client *redis.Client) (sum time.Duration, err error) {
+	info, err := client.InfoMap(ctx, "cpu").Result()
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range []string{"used_cpu_user", "used_cpu_sys"} {
+		seconds, err := strconv.ParseFloat(info["CPU"][name], 64)
+		if err != nil {
+			return 0, fmt.Errorf("%s of Redis: %w", name, err)
+		}
+		sum += time.Duration(seconds * float64(time.Second))
+	}
+	return sum, nil
+}
+
+// forgetPeak makes the kernel forget the most memory that a process had.
+func forgetPeak(pid int) error {
+	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0)
+}
+
+// peakMemory is the most memory that a process had, in MB.
+func peakMemory(pid int) (float64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kB, err := strconv.ParseFloat(strings.Fields(value)[0], 64)
+			return kB / 1024, err
+		}
+	}
+	return 0, fmt.Errorf("process %d has no VmHWM", pid)
+}
