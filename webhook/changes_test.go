@@ -16,8 +16,8 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
-// clientOf is a user's client, with the rights of an administrator.
-func clientOf(t *testing.T, user string) client.Client {
+// clientOf is a user's client, with the rights of an administrator; for a person, if one is named.
+func clientOf(t *testing.T, user string, people ...string) client.Client {
 	t.Helper()
 	testkit.Must(t, client.IgnoreAlreadyExists(api.Create(t.Context(), &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: "everything-" + user},
@@ -25,7 +25,7 @@ func clientOf(t *testing.T, user string) client.Client {
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: user}},
 	})))
 	config := rest.CopyConfig(kube.Config)
-	config.Impersonate = rest.ImpersonationConfig{UserName: user}
+	config.Impersonate = rest.ImpersonationConfig{UserName: user, Extra: map[string][]string{v1alpha1.PersonExtra: people}}
 	c, err := client.New(config, client.Options{Scheme: api.Scheme()})
 	testkit.Must(t, err)
 	return c
@@ -79,8 +79,13 @@ func TestWhoChangedALimit(t *testing.T) {
 	want = append(want, "3 Set by bo with argocd")
 	awaitChanges(t, namespace, want)
 
+	time.Sleep(1100 * time.Millisecond)
+	updateAs(t, clientOf(t, "bo", "company/zoe"), budget, client.FieldOwner("bursar-console"), func() { budget.Spec.Limits[0].Amount = "9.00" })
+	want = append(want, "4 Set by company/zoe via bo with bursar-console")
+	awaitChanges(t, namespace, want)
+
 	testkit.Must(t, bo.Delete(t.Context(), budget))
-	awaitChanges(t, namespace, append(want, "3 Deleted by bo with "))
+	awaitChanges(t, namespace, append(want, "4 Deleted by bo with "))
 }
 
 // awaitChanges waits for changes to be on record.

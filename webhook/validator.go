@@ -2,8 +2,10 @@ package webhook
 
 import (
 	"context"
+	"strings"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -59,11 +61,21 @@ func (v validator[T]) asked(ctx context.Context, object T, gist string) {
 	askedCtx, cancel := context.WithTimeout(ctx, askedWithin)
 	defer cancel()
 	err = v.changes.Asked(askedCtx, budgetstore.ChangeRequest{
-		UID: string(object.GetUID()), Generation: object.GetGeneration(), Gist: gist, User: request.UserInfo.Username,
+		UID: string(object.GetUID()), Generation: object.GetGeneration(), Gist: gist, User: userOf(request.UserInfo),
 	})
 	if err != nil {
 		log.FromContext(ctx).Error(err, "Failed to record who asked for a change")
 	}
+}
+
+// userOf is who makes a request: of one that the console makes for a person, the person, too. The
+// API server has the extra value from whom it lets impersonate with it, or from its own
+// authentication.
+func userOf(user authenticationv1.UserInfo) string {
+	if people := user.Extra[v1alpha1.PersonExtra]; len(people) > 0 {
+		return strings.Join(people, ", ") + " via " + user.Username
+	}
+	return user.Username
 }
 
 // rules are what there is to say about the objects of a kind.

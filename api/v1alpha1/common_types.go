@@ -5,6 +5,9 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // Finalizer keeps an object until what it programmed has been withdrawn.
 const Finalizer = "bursar.dev/withdraw"
 
+// PersonExtra is what the console adds to its own name, by impersonation, in requests that change the cluster: the name of the person who asked it to.
+const PersonExtra = "bursar.dev/person"
+
 // DelegatedLabel on a Namespace, with the value "true", allows TenantBudgets in it to name tenants other than the namespace itself, and RateLimitPolicies in it to select TenantBudgets in other namespaces.
 const DelegatedLabel = "bursar.dev/delegated"
 

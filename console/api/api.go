@@ -125,7 +125,7 @@ func handle[I, O any](a *api, routes huma.API, operation huma.Operation, answer 
 		if err != nil {
 			return nil, err
 		}
-		return &body[O]{Body: out}, nil
+		return &body[O]{ETag: versionOf(out), Body: out}, nil
 	})
 }
 
@@ -139,7 +139,11 @@ func inTurn[I, O any](ctx context.Context, a *api, who auth.Who, in *I, answer f
 	return answer(ctx, who, in)
 }
 
-type body[O any] struct{ Body *O }
+type body[O any] struct {
+	// ETag is what tagged makes the ETag of; empty where the route says nothing of it.
+	ETag string `header:"ETag"`
+	Body *O
+}
 
 type whoKey struct{}
 

@@ -28,14 +28,13 @@ func tagged(next http.Handler) http.Handler {
 		w.Header().Set("Cache-Control", "private, no-cache")
 		w.Header().Add("Vary", "Authorization, Cookie, Accept")
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			next.ServeHTTP(w, r)
+			next.ServeHTTP(&quotedResponse{w}, r)
 			return
 		}
 		kept := &keptResponse{ResponseWriter: w, status: http.StatusOK}
 		next.ServeHTTP(kept, r)
-		if kept.status == http.StatusOK && w.Header().Get("ETag") == "" {
-			sum := sha256.Sum256(kept.body.Bytes())
-			w.Header().Set("ETag", `"`+base64.RawURLEncoding.EncodeToString(sum[:16])+`"`)
+		if kept.status == http.StatusOK {
+			w.Header().Set("ETag", tagOf(w.Header().Get("ETag"), kept.body.Bytes()))
 		}
 		if kept.status == http.StatusOK && matches(r.Header.Values("If-None-Match"), w.Header().Get("ETag")) {
 			w.Header().Del("Content-Type")
@@ -47,6 +46,17 @@ func tagged(next http.Handler) http.Handler {
 	})
 }
 
+// tagOf is the ETag of an answer: the version of the object that it is about, if there is one, and
+// a hash of all of it.
+func tagOf(version string, answer []byte) string {
+	sum := sha256.Sum256(answer)
+	hash := base64.RawURLEncoding.EncodeToString(sum[:16])
+	if version != "" {
+		hash = version + tagSeparator + hash
+	}
+	return `"` + hash + `"`
+}
+
 // matches reports whether If-None-Match has a tag (RFC 9110, 13.1.2).
 func matches(fields []string, tag string) bool {
 	for candidate := range strings.SplitSeq(strings.Join(fields, ","), ",") {
@@ -56,6 +66,17 @@ func matches(fields []string, tag string) bool {
 		}
 	}
 	return false
+}
+
+// quotedResponse is that of a change, whose ETag is the version of what there is now.
+type quotedResponse struct{ http.ResponseWriter }
+
+// WriteHeader quotes the ETag.
+func (q *quotedResponse) WriteHeader(status int) {
+	if version := q.Header().Get("ETag"); version != "" {
+		q.Header().Set("ETag", `"`+version+`"`)
+	}
+	q.ResponseWriter.WriteHeader(status)
 }
 
 // keptResponse keeps the body until it is known what to answer.

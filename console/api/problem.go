@@ -25,6 +25,9 @@ type Problem struct {
 	Detail string `json:"detail" example:"from must be before to." doc:"What is wrong, and what to do."`
 	// Errors say which parameters are wrong.
 	Errors []ParameterError `json:"errors,omitempty" doc:"The parameters that are wrong."`
+	// Managed and Patch are of what cannot be changed here.
+	Managed []ManagedField `json:"managed,omitempty" doc:"What of a change others manage, such as GitOps."`
+	Patch   string         `json:"patch,omitempty" doc:"The change to commit where that is managed, as YAML: the members of spec that it changes, whole."`
 
 	header http.Header
 }
@@ -130,6 +133,11 @@ func (a *api) explained(ctx context.Context, err error) error {
 		return notFound("the ledger has no such call, or it is not yours to see: it has calls that have ended, and those that a limit refused")
 	case errors.Is(err, history.ErrQuery):
 		return ofQuery(strings.TrimPrefix(afterLast(err.Error(), history.ErrQuery.Error()), ": "))
+	case ofChange(err) != nil:
+		if errors.Is(err, cluster.ErrMayNot) {
+			a.Log.Warn("The console may not change the cluster", "error", err)
+		}
+		return ofChange(err)
 	case ctx.Err() != nil, errors.Is(err, context.DeadlineExceeded):
 		return problem(http.StatusGatewayTimeout, "timeout", "Timeout", "the answer took too long: ask for less time, or for fewer rows")
 	case !errors.As(err, &failure) || isOfSchema(failure.Code):

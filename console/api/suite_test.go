@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"iter"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -14,12 +15,15 @@ import (
 	_ "time/tzdata" // as in the console
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/go-logr/logr"
 	"github.com/jackc/pgx/v5/pgxpool"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -53,7 +57,10 @@ var shared struct {
 // now is when the tests are: in the middle of a day of all zones, and of a month.
 var now = time.Date(2026, 11, 18, 15, 4, 5, 0, time.UTC)
 
-func TestMain(m *testing.M) { os.Exit(runTests(m)) }
+func TestMain(m *testing.M) {
+	ctrl.SetLogger(logr.Discard())
+	os.Exit(runTests(m))
+}
 
 func runTests(m *testing.M) int {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -90,7 +97,7 @@ func start(ctx context.Context, stops *[]func() error) (err error) {
 	}
 	*stops = append(*stops, func() error { shared.reader.Close(); shared.ledger.Close(); return nil })
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{v1alpha1.AddToScheme, corev1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{v1alpha1.AddToScheme, corev1.AddToScheme, admissionv1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			return err
 		}
@@ -102,6 +109,9 @@ func start(ctx context.Context, stops *[]func() error) (err error) {
 		return err
 	}
 	if err := makeWorld(ctx); err != nil {
+		return err
+	}
+	if err := startWebhooks(ctx, stops); err != nil {
 		return err
 	}
 	return startConsole(ctx, stops)
@@ -126,17 +136,27 @@ func startLedger(ctx context.Context, database *postgres.Server) error {
 	return err
 }
 
+// documentsOf are the documents of a YAML stream.
+func documentsOf(stream string) iter.Seq[string] {
+	return strings.SplitSeq(strings.TrimPrefix(stream, "---\n"), "\n---\n")
+}
+
+// namespace is one that is to be made.
+func namespace(name string) *corev1.Namespace {
+	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+}
+
 // consoleConfig is what a client needs to be the console's service account, which may do what
 // config/console/rbac.yaml says.
 func consoleConfig(ctx context.Context) (*rest.Config, error) {
-	if err := shared.admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "bursar-system"}}); err != nil {
+	if err := shared.admin.Create(ctx, namespace("bursar-system")); err != nil {
 		return nil, err
 	}
 	manifest, err := os.ReadFile("../../config/console/rbac.yaml")
 	if err != nil {
 		return nil, err
 	}
-	for document := range strings.SplitSeq(string(manifest), "\n---\n") {
+	for document := range documentsOf(string(manifest)) {
 		object := &unstructured.Unstructured{}
 		if err := yaml.Unmarshal([]byte(document), object); err != nil {
 			return nil, err

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -154,7 +153,7 @@ func makeWorld(ctx context.Context) error {
 // makeImpostor makes a namespace whose TenantBudget names acme, which the manager has refused,
 // and whose Membership has an admin.
 func makeImpostor(ctx context.Context) error {
-	if err := shared.admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "impostor"}}); err != nil {
+	if err := shared.admin.Create(ctx, namespace("impostor")); err != nil {
 		return err
 	}
 	budget := tenantBudget("impostor", "")
@@ -178,7 +177,7 @@ func membership(tenant string, members []v1alpha1.Member) *v1alpha1.Membership {
 }
 
 func makeTenant(ctx context.Context, tenant, parent string, members []v1alpha1.Member) error {
-	if err := shared.admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: tenant}}); err != nil {
+	if err := shared.admin.Create(ctx, namespace(tenant)); err != nil {
 		return err
 	}
 	budget := tenantBudget(tenant, parent)

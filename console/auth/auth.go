@@ -81,6 +81,24 @@ func (w Who) Name(tenant string) string {
 	return w.Key.User
 }
 
+// Person names them where the cluster is changed for them: by what their credential proves, and
+// what they are called.
+func (w Who) Person() string {
+	proven, name := "", ""
+	if w.Claims != nil {
+		proven, name = w.Claims.Provider+"/"+w.Claims.Subject, w.Claims.User
+		if name == w.Claims.Subject {
+			return proven
+		}
+	} else {
+		proven, name = "APIKey "+w.Key.Name, w.Key.User
+	}
+	if name == "" {
+		return proven
+	}
+	return proven + " (" + name + ")"
+}
+
 // In is who they are in a tenant, if they belong to it.
 func (w Who) In(tenant string) (identity.Tenancy, bool) {
 	at := slices.IndexFunc(w.Tenancies, func(t identity.Tenancy) bool { return t.Tenant == tenant })

@@ -29,7 +29,9 @@ type Cluster struct {
 
 	manager ctrl.Manager
 	client  client.Client
-	log     *slog.Logger
+	// writes is for what a Writer changes, past the cache.
+	writes client.Client
+	log    *slog.Logger
 	// complete is whether all that there was at the start is known.
 	complete atomic.Bool
 
@@ -52,8 +54,12 @@ func New(config *rest.Config, log *slog.Logger) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
+	writes, err := newWrites(config, manager)
+	if err != nil {
+		return nil, err
+	}
 	c := &Cluster{
-		Known: identify.NewKnown(), manager: manager, client: manager.GetClient(), log: log,
+		Known: identify.NewKnown(), manager: manager, client: manager.GetClient(), writes: writes, log: log,
 		keys: map[types.NamespacedName]registered{}, memberships: map[types.NamespacedName]bool{},
 	}
 	if err := c.index(context.Background()); err != nil {

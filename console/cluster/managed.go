@@ -1,0 +1,161 @@
+package cluster
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+	"sigs.k8s.io/structured-merge-diff/v6/value"
+	"sigs.k8s.io/yaml"
+)
+
+// ManagedError means that somebody else manages what was to be changed, such as Argo CD, Flux
+// or kubectl: they would set it back, or be surprised.
+type ManagedError struct {
+	// Fields are those that others manage, with who does.
+	Fields []ManagedField
+	// Patch is what to commit in the place where they get it from, as YAML; empty where the
+	// object was to be deleted.
+	Patch string
+}
+
+// ManagedField is a field that somebody manages.
+type ManagedField struct{ Field, Manager string }
+
+func (e *ManagedError) Error() string {
+	return fmt.Sprintf("%s manages %s, and perhaps others do", e.Fields[0].Manager, e.Fields[0].Field)
+}
+
+// unmanaged is a *ManagedError if others manage something of the spec that is different
+// afterwards, or that is no more. Nil is an object that is deleted.
+func (c *Cluster) unmanaged(before, after client.Object) error {
+	was, err := specOf(before)
+	if err != nil {
+		return err
+	}
+	var is map[string]any
+	if after != nil {
+		if is, err = specOf(after); err != nil {
+			return err
+		}
+	}
+	var others []ManagedField
+	for _, entry := range before.GetManagedFields() {
+		if entry.Manager == FieldManager || entry.Subresource != "" || entry.FieldsV1 == nil {
+			continue
+		}
+		fields, err := changedOf(entry, was, is)
+		if err != nil {
+			return err
+		}
+		others = append(others, fields...)
+	}
+	if len(others) == 0 {
+		return nil
+	}
+	managed := &ManagedError{Fields: others}
+	if after != nil {
+		managed.Patch, err = c.patchOf(after, was, is)
+	}
+	if err != nil {
+		return err
+	}
+	return managed
+}
+
+// specOf is the object without anything but its spec.
+func specOf(object client.Object) (map[string]any, error) {
+	all, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+	return map[string]any{"spec": all["spec"]}, err
+}
+
+// changedOf are the fields of the spec that an entry has, and that are not what they were.
+func changedOf(entry metav1.ManagedFieldsEntry, was, is map[string]any) (fields []ManagedField, err error) {
+	set := &fieldpath.Set{}
+	if err := set.FromJSON(bytes.NewReader(entry.FieldsV1.GetRawBytes())); err != nil {
+		return nil, fmt.Errorf("managed fields of %s: %w", entry.Manager, err)
+	}
+	set.Leaves().Iterate(func(path fieldpath.Path) {
+		if len(path) == 0 || path[0].FieldName == nil || *path[0].FieldName != "spec" {
+			return
+		}
+		before, after := at(was, path), at(is, path)
+		if before != nil && !reflect.DeepEqual(before, after) {
+			fields = append(fields, ManagedField{strings.TrimPrefix(path.String(), "."), entry.Manager})
+		}
+	})
+	slices.SortFunc(fields, func(a, b ManagedField) int { return strings.Compare(a.Field, b.Field) })
+	return fields, nil
+}
+
+// at is the value at a path; nil where there is none.
+func at(from any, path fieldpath.Path) any {
+	for _, element := range path {
+		switch {
+		case element.FieldName != nil:
+			object, _ := from.(map[string]any)
+			from = object[*element.FieldName]
+		case element.Index != nil:
+			list, _ := from.([]any)
+			if *element.Index >= len(list) {
+				return nil
+			}
+			from = list[*element.Index]
+		default:
+			from = among(from, element)
+		}
+	}
+	return from
+}
+
+// among is the item of a list that has the keys, or is the value, of an element of a path.
+func among(from any, element fieldpath.PathElement) any {
+	list, _ := from.([]any)
+	found := slices.IndexFunc(list, func(item any) bool {
+		if element.Value != nil {
+			return reflect.DeepEqual(item, (*element.Value).Unstructured())
+		}
+		object, _ := item.(map[string]any)
+		return element.Key != nil && !slices.ContainsFunc(*element.Key, func(key value.Field) bool {
+			return !reflect.DeepEqual(object[key.Name], key.Value.Unstructured())
+		})
+	})
+	if found < 0 {
+		return nil
+	}
+	return list[found]
+}
+
+// patchOf is the change of an object, in YAML: the members of its spec that it changes, whole.
+func (c *Cluster) patchOf(object client.Object, was, is map[string]any) (string, error) {
+	kind, err := apiutil.GVKForObject(object, c.manager.GetScheme())
+	if err != nil {
+		return "", err
+	}
+	before, _ := was["spec"].(map[string]any)
+	after, _ := is["spec"].(map[string]any)
+	spec := map[string]any{}
+	for name, value := range after {
+		if !reflect.DeepEqual(before[name], value) {
+			spec[name] = value
+		}
+	}
+	for name := range before {
+		if _, stays := after[name]; !stays {
+			spec[name] = nil
+		}
+	}
+	text, err := yaml.Marshal(map[string]any{
+		"apiVersion": kind.GroupVersion().String(), "kind": kind.Kind,
+		"metadata": map[string]any{"name": object.GetName(), "namespace": object.GetNamespace()},
+		"spec":     spec,
+	})
+	return string(text), err
+}

@@ -1,0 +1,215 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"unicode"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// FieldManager is the name by which the API server keeps which fields the console has set.
+const FieldManager = "bursar-console"
+
+var (
+	// ErrStale means that an object is not any more what somebody has seen, who wants to change it.
+	ErrStale = errors.New("the object has changed since it was read")
+	// ErrMayNot means that the console's service account lacks the right to a change.
+	ErrMayNot = errors.New("the console has no right to this change in the cluster")
+	// ErrThere means that there is an object of the name already.
+	ErrThere = errors.New("there is an object of this name already")
+	// ErrNone means that there is no such object.
+	ErrNone = errors.New("there is no such object")
+)
+
+// RefusedError means that the API server, or one of Bursar's webhooks, refused a change.
+type RefusedError struct {
+	// Fields are what is wrong; at least one.
+	Fields []FieldError
+}
+
+// FieldError is what is wrong with a field of an object, such as spec.limits[0].amount; empty
+// where it is about the whole.
+type FieldError struct{ Field, Message string }
+
+func (e *RefusedError) Error() string {
+	texts := make([]string, len(e.Fields))
+	for i, f := range e.Fields {
+		texts[i] = strings.TrimPrefix(f.Field+": "+f.Message, ": ")
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Writer changes the cluster on behalf of a person, of whom the API server is told: its audit
+// log, and Bursar's webhooks, have the name. Whether the person may is for its caller to know.
+type Writer struct {
+	cluster *Cluster
+	person  string
+	dryRun  bool
+}
+
+// By is the Writer of a person.
+func (c *Cluster) By(person string) Writer { return Writer{cluster: c, person: headerText(person)} }
+
+// Trying is a Writer that has all checked and changes nothing.
+func (w Writer) Trying() Writer {
+	w.dryRun = true
+	return w
+}
+
+// VersionOf says which state of an object's spec there is. It stays while only the status changes.
+func VersionOf(object client.Object) string {
+	return fmt.Sprintf("%s.%d", object.GetUID(), object.GetGeneration())
+}
+
+// Create makes an object, and gives the API server's warnings. It fails with ErrThere,
+// ErrMayNot or a *RefusedError.
+func (w Writer) Create(ctx context.Context, object client.Object) (warnings []string, err error) {
+	ctx, heard := w.begin(ctx)
+	options := []client.CreateOption{client.FieldOwner(FieldManager)}
+	if w.dryRun {
+		options = append(options, client.DryRunAll)
+	}
+	err = w.cluster.writes.Create(ctx, object, options...)
+	return heard.take(), explained(err)
+}
+
+// triesOfChange bounds how often a change is tried that other writes overtake, as those of the
+// status do.
+const triesOfChange = 8
+
+// Change reads an object, which has its namespace and its name, lets a function change its spec,
+// and writes it, unless somebody else manages what is changed: that fails with a *ManagedError.
+// The object is then as it was stored. If seen is not empty and is not its version, it fails
+// with ErrStale. It also fails with ErrNone, ErrMayNot, a *RefusedError, and what the function fails with.
+func (w Writer) Change(ctx context.Context, object client.Object, seen string, change func() error) (warnings []string, err error) {
+	for range triesOfChange {
+		warnings, err = w.changeOnce(ctx, object, seen, change)
+		if !apierrors.IsConflict(err) {
+			return warnings, explained(err)
+		}
+	}
+	return nil, ErrStale
+}
+
+func (w Writer) changeOnce(ctx context.Context, object client.Object, seen string, change func() error) ([]string, error) {
+	if err := w.read(ctx, object, seen); err != nil {
+		return nil, err
+	}
+	before := object.DeepCopyObject().(client.Object)
+	if err := change(); err != nil {
+		return nil, err
+	}
+	if equality.Semantic.DeepEqual(before, object) {
+		return nil, nil
+	}
+	if err := w.cluster.unmanaged(before, object); err != nil {
+		return nil, err
+	}
+	ctx, heard := w.begin(ctx)
+	options := []client.PatchOption{client.FieldOwner(FieldManager)}
+	if w.dryRun {
+		options = append(options, client.DryRunAll)
+	}
+	err := w.cluster.writes.Patch(ctx, object, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}), options...)
+	return heard.take(), err
+}
+
+// Delete deletes an object, which has its namespace and its name, unless somebody else manages
+// it. It fails as Change does.
+func (w Writer) Delete(ctx context.Context, object client.Object, seen string) (warnings []string, err error) {
+	for range triesOfChange {
+		warnings, err = w.deleteOnce(ctx, object, seen)
+		if !apierrors.IsConflict(err) {
+			return warnings, explained(err)
+		}
+	}
+	return nil, ErrStale
+}
+
+func (w Writer) deleteOnce(ctx context.Context, object client.Object, seen string) ([]string, error) {
+	if err := w.read(ctx, object, seen); err != nil {
+		return nil, err
+	}
+	if err := w.cluster.unmanaged(object, nil); err != nil {
+		return nil, err
+	}
+	ctx, heard := w.begin(ctx)
+	options := []client.DeleteOption{client.Preconditions{UID: ptr.To(object.GetUID()), ResourceVersion: ptr.To(object.GetResourceVersion())}}
+	if w.dryRun {
+		options = append(options, client.DryRunAll)
+	}
+	err := w.cluster.writes.Delete(ctx, object, options...)
+	return heard.take(), err
+}
+
+// read reads an object as it is now, past the cache.
+func (w Writer) read(ctx context.Context, object client.Object, seen string) error {
+	ctx, _ = w.begin(ctx)
+	key := client.ObjectKeyFromObject(object)
+	reflect.ValueOf(object).Elem().SetZero() // of an attempt before, nothing stays
+	object.SetNamespace(key.Namespace)
+	object.SetName(key.Name)
+	if err := w.cluster.writes.Get(ctx, key, object); err != nil {
+		return err
+	}
+	if !object.GetDeletionTimestamp().IsZero() {
+		return ErrNone
+	}
+	if seen != "" && seen != VersionOf(object) {
+		return ErrStale
+	}
+	return nil
+}
+
+// explained is an error of the API server as this package's.
+func explained(err error) error {
+	var status apierrors.APIStatus
+	switch {
+	case err == nil, !errors.As(err, &status):
+		return err
+	case apierrors.IsNotFound(err):
+		return ErrNone
+	case apierrors.IsAlreadyExists(err):
+		return ErrThere
+	case apierrors.IsForbidden(err):
+		return fmt.Errorf("%w: %w", ErrMayNot, err)
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
+		return refusedBy(status.Status())
+	}
+	return err
+}
+
+func refusedBy(status metav1.Status) error {
+	refused := &RefusedError{}
+	if status.Details != nil {
+		for _, cause := range status.Details.Causes {
+			refused.Fields = append(refused.Fields, FieldError{cause.Field, cause.Message})
+		}
+	}
+	if len(refused.Fields) == 0 {
+		refused.Fields = []FieldError{{"", status.Message}}
+	}
+	return refused
+}
+
+// maxPerson bounds a person's name in a request, in characters.
+const maxPerson = 300
+
+// headerText is a text as a field of an HTTP header may have it.
+func headerText(text string) string {
+	runes := []rune(strings.ToValidUTF8(text, "\uFFFD"))
+	for i, r := range runes {
+		if !unicode.IsPrint(r) {
+			runes[i] = '\uFFFD'
+		}
+	}
+	return strings.TrimSpace(string(runes[:min(len(runes), maxPerson)]))
+}
