@@ -1,0 +1,93 @@
+package pages
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/bursar-dev/bursar/console/api"
+)
+
+// alertRow is an alert.
+type alertRow struct {
+	ID, Limit, Whose, What, Class string
+	AtPercent                     int64
+	Amount, Spent                 api.Money
+	Raised, Ago                   string
+	Period                        string
+	Resolved, Resolution          string
+	Muted                         bool
+	Message                       string
+}
+
+// alertsPage are the alerts of a tenant.
+type alertsPage struct {
+	Kinds  []link
+	Open   []alertRow
+	Past   []alertRow
+	IsOpen bool
+	Next   string
+	Facts  facts
+	CSV    string
+}
+
+// alerts is the page of alerts.
+func (p *Pages) alerts(q *request) (view, error) {
+	query := q.URL.Query()
+	page := &alertsPage{IsOpen: query.Get("kind") == "open"}
+	found, err := p.ask.alerts(q.ctx, q.who, &api.AlertsInput{
+		TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, Open: page.IsOpen, Limit: 50, After: query.Get("after"),
+	})
+	if err != nil {
+		return view{}, err
+	}
+	for _, a := range found.Alerts {
+		row := q.alertRow(a)
+		if a.ResolvedAt == nil {
+			page.Open = append(page.Open, row)
+		} else {
+			page.Past = append(page.Past, row)
+		}
+	}
+	page.Kinds = []link{
+		{Title: q.l.say("All"), To: q.with("kind", ""), Current: !page.IsOpen}, {Title: q.l.say("Open"), To: q.with("kind", "open"), Current: page.IsOpen},
+	}
+	if found.Next != "" {
+		page.Next = q.with("after", found.Next)
+	}
+	page.Facts = facts{Tenant: found.Tenant, AsOf: q.l.moment(q.now.In(q.tenant.zone)), Zone: q.tenant.zone.String()}
+	csv := url.Values{"tenant": {q.tenant.Name}, "limit": {"1000"}}
+	if page.IsOpen {
+		csv.Set("open", "true")
+	}
+	page.CSV = csvOf("/alerts", csv)
+	return view{template: "alerts", title: q.l.say("Alerts"), body: page}, nil
+}
+
+func (q *request) alertRow(a api.Alert) alertRow {
+	zone := q.tenant.zone
+	row := alertRow{
+		ID: a.ID, Limit: a.Limit, Whose: q.owner(a.User, a.Group, a.APIKey), What: q.l.word(a.Action), Class: "bad", AtPercent: int64(a.AtPercent),
+		Amount: a.Amount, Spent: a.Spent, Raised: q.l.moment(a.RaisedAt.In(zone)), Muted: a.Muted, Message: a.Message,
+		Period: q.l.day(a.PeriodStart.In(zone)),
+	}
+	if a.Action == "Warn" || a.Action == "Downgrade" {
+		row.Class = "warn"
+	}
+	if a.ResolvedAt != nil {
+		row.Resolved, row.Resolution, row.Class = q.l.moment(a.ResolvedAt.In(zone)), q.l.word(a.Resolution), "same"
+	}
+	return row
+}
+
+// owner is whose spending something is about.
+func (q *request) owner(user, group, key string) string {
+	switch {
+	case user != "":
+		return user
+	case group != "":
+		return q.l.say("Group %s", group)
+	case key != "":
+		return key[strings.LastIndexByte(key, '/')+1:]
+	}
+	return q.l.say("Whole tenant")
+}

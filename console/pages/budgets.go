@@ -1,0 +1,101 @@
+package pages
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/bursar-dev/bursar/console/api"
+)
+
+// budgetPage is a tenant's budget.
+type budgetPage struct {
+	Budget      *api.Budget
+	Tree        []treeRow
+	Meters      []Meter
+	Users       []api.WrittenLimit
+	Rungs       []api.Rung
+	Managers    []string
+	ByGit       bool
+	Problem     string
+	Changes     []changeRow
+	Grants      []grantRow
+	HasHistory  bool
+	Facts       facts
+	BreakerText string
+}
+
+// changeRow is a change of a budget.
+type changeRow struct{ When, What, From, To, By, Through string }
+
+// grantRow is a grant.
+type grantRow struct {
+	Name, Limit, Whose, Reason, By, Until, UntilIn, State, Class string
+	Amount                                                       api.Money
+}
+
+// budgets is the page of a tenant's budget.
+func (p *Pages) budgets(q *request) (view, error) {
+	at := slices.IndexFunc(q.budgets, func(b api.Budget) bool { return b.Tenant == q.tenant.Name })
+	if at < 0 {
+		return view{}, &api.Problem{Status: http.StatusForbidden, Code: "forbidden"}
+	}
+	budget := &q.budgets[at]
+	page := &budgetPage{
+		Budget: budget, Users: budget.UserLimits, Rungs: budget.Ladder, Tree: q.tree(forecasts{}),
+		Facts: facts{Tenant: budget.Tenant, AsOf: q.l.moment(q.now.In(q.tenant.zone)), Zone: budget.TimeZone},
+	}
+	for _, limit := range budget.Limits {
+		page.Meters = append(page.Meters, q.meter(limit))
+	}
+	for _, m := range budget.Managers {
+		page.ByGit = page.ByGit || m.Apply
+		if !slices.Contains(page.Managers, m.Name) {
+			page.Managers = append(page.Managers, m.Name)
+		}
+	}
+	if budget.Ready.Status == "False" {
+		page.Problem = budget.Ready.Message
+	}
+	if q.tenant.isAdmin {
+		if err := p.tellPast(q, page); err != nil {
+			return view{}, err
+		}
+	}
+	return view{template: "budgets", title: q.l.say("Budget"), body: page}, nil
+}
+
+// tellPast tells how the budget was changed, and what was granted.
+func (p *Pages) tellPast(q *request, page *budgetPage) error {
+	page.HasHistory = true
+	changes, err := p.ask.changes(q.ctx, q.who, &api.ChangesInput{BudgetInput: api.BudgetInput{Tenant: q.tenant.Name}})
+	if err != nil {
+		return err
+	}
+	for _, c := range slices.Backward(changes.Changes) {
+		row := changeRow{When: q.l.moment(c.At.In(q.tenant.zone)), What: c.Limit, From: c.From, To: c.To, By: strings.Join(c.By, ", "), Through: c.FieldManager}
+		if row.What == "" {
+			row.What = q.l.say("The whole budget")
+		}
+		page.Changes = append(page.Changes, row)
+	}
+	grants, err := p.ask.grants(q.ctx, q.who, &api.GrantsInput{TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}})
+	if err != nil {
+		return err
+	}
+	for _, g := range grants.Grants {
+		page.Grants = append(page.Grants, q.grantRow(g))
+	}
+	return nil
+}
+
+func (q *request) grantRow(g api.Grant) grantRow {
+	row := grantRow{
+		Name: g.Name, Limit: g.Limit, Whose: q.owner(g.User, g.Group, g.APIKey), Reason: g.Reason, By: strings.Join(g.CreatedBy, ", "), Amount: g.Amount,
+		Until: q.l.moment(g.ExpiresAt.In(q.tenant.zone)), UntilIn: q.l.until(q.now, g.ExpiresAt), State: q.l.say("In force"), Class: "good",
+	}
+	if g.StartsAt.After(q.now) {
+		row.State, row.Class = q.l.say("Begins %s", q.l.until(q.now, g.StartsAt)), "same"
+	}
+	return row
+}

@@ -1,0 +1,12 @@
+// Package pages is what people see of the console: pages of usage, costs, alerts, keys, budgets
+// and health.
+//
+// A page asks what the API's routes ask (console/api, QuestionOf), as whoever the request is of:
+// it reads neither the ledger nor the cluster by itself, and shows nothing that the API would
+// not answer. Pages are complete without JavaScript, and nothing in them is inline: a strict
+// Content-Security-Policy holds that. What is selected is in the URL.
+//
+// Its files: pages.go routes and answers, frame.go has what all pages share, words.go the
+// languages, format.go numbers, money and dates, span.go the stretch of time that a page is
+// about, chart.go the charts; every other file is a page, with its template in templates/.
+package pages

@@ -1,0 +1,231 @@
+package pages
+
+import (
+	"html/template"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/text/language"
+
+	"github.com/bursar-dev/bursar/console/api"
+)
+
+// frame is what all pages share.
+type frame struct {
+	Title, Language string
+	Content         template.HTML
+	Nav             []link
+	// User is who has signed in; empty for nobody.
+	User     string
+	Tenant   string
+	Tenants  []option
+	Path     string
+	Kept     []option
+	Switch   link
+	Live     string
+	SignedIn bool
+}
+
+// link leads to somewhere. Current is whether that is here.
+type link struct {
+	Title, To string
+	Current   bool
+	Language  string
+}
+
+// option is a value that can be chosen.
+type option struct {
+	Name, Value string
+	Selected    bool
+}
+
+// choice is the tenant that a page is about, and what whoever asks may see of it.
+type choice struct {
+	Name string
+	zone *time.Location
+	// user is who they are there; empty where they do not belong to it.
+	user string
+	// isAdmin is whether they see all of it, isAbove whether sums alone.
+	isAdmin, isAbove bool
+}
+
+// choose is the tenant that a URL names, or the one that whoever asks sees by default.
+func (q *request) choose(asked string) choice {
+	if asked == "" {
+		asked = q.defaultTenant()
+	}
+	c := choice{Name: asked, zone: time.UTC}
+	zone := ""
+	if at := slices.IndexFunc(q.budgets, func(b api.Budget) bool { return b.Tenant == asked }); at >= 0 {
+		zone, c.isAbove, c.isAdmin = q.budgets[at].TimeZone, true, q.me.PlatformAdmin
+	}
+	if at := slices.IndexFunc(q.me.Tenants, func(t api.MyTenant) bool { return t.Tenant == asked }); at >= 0 {
+		mine := q.me.Tenants[at]
+		zone, c.user, c.isAbove, c.isAdmin = mine.TimeZone, mine.User, false, mine.Admin
+	}
+	if found, err := time.LoadLocation(zone); err == nil {
+		c.zone = found
+	}
+	c.isAbove = c.isAbove && !c.isAdmin
+	return c
+}
+
+func (q *request) defaultTenant() string {
+	for _, t := range q.me.Tenants {
+		if t.Default {
+			return t.Tenant
+		}
+	}
+	switch {
+	case len(q.me.Tenants) > 0:
+		return q.me.Tenants[0].Tenant
+	case len(q.budgets) > 0:
+		return q.budgets[0].Tenant
+	}
+	return ""
+}
+
+func (p *Pages) frame(q *request, v view, content template.HTML) frame {
+	f := frame{
+		Title: v.title, Language: q.l.tag.String(), Content: content, Path: q.URL.Path, Live: v.live,
+		Tenant: q.tenant.Name, Nav: q.nav(), SignedIn: q.who.Key != nil || q.who.Claims != nil, Switch: q.languageSwitch(),
+	}
+	if f.SignedIn {
+		f.User = q.who.Name(q.tenant.Name)
+	}
+	names := map[string]bool{}
+	for _, t := range q.me.Tenants {
+		names[t.Tenant] = true
+	}
+	for _, b := range q.budgets {
+		names[b.Tenant] = true
+	}
+	for name := range names {
+		f.Tenants = append(f.Tenants, option{name, name, name == q.tenant.Name})
+	}
+	slices.SortFunc(f.Tenants, func(a, b option) int { return strings.Compare(a.Name, b.Name) })
+	return f
+}
+
+// nav are the pages that whoever asks may see.
+func (q *request) nav() (all []link) {
+	sees := q.tenant.isAdmin || q.tenant.isAbove
+	for _, page := range []struct {
+		title, path string
+		shown       bool
+	}{
+		{phrase("My usage"), "/usage", q.tenant.user != ""},
+		{phrase("Costs"), "/costs", sees},
+		{phrase("Calls"), "/calls", q.tenant.isAdmin || q.tenant.user != ""},
+		{phrase("Alerts"), "/alerts", q.tenant.isAdmin || q.tenant.user != ""},
+		{phrase("Budgets"), "/budgets", sees},
+		{phrase("Keys"), "/keys", q.tenant.isAdmin || q.tenant.user != ""},
+	} {
+		if page.shown {
+			all = append(all, link{
+				Title: q.l.say(page.title), To: q.path(page.path, nil),
+				Current: q.URL.Path == page.path || strings.HasPrefix(q.URL.Path, page.path+"/"),
+			})
+		}
+	}
+	return all
+}
+
+// path is a page of the same tenant.
+func (q *request) path(path string, query url.Values) string {
+	all := url.Values{}
+	for name, values := range query {
+		all[name] = values
+	}
+	if q.tenant.Name != "" && q.tenant.Name != q.defaultTenant() {
+		all.Set("tenant", q.tenant.Name)
+	}
+	if len(all) == 0 {
+		return path
+	}
+	return path + "?" + all.Encode()
+}
+
+// with is this page, with another value of a parameter; without the parameter if it is empty.
+func (q *request) with(name, value string, without ...string) string {
+	query := q.URL.Query()
+	for _, other := range append(without, "after") {
+		query.Del(other)
+	}
+	query.Del(name)
+	if value != "" {
+		query.Set(name, value)
+	}
+	if len(query) == 0 {
+		return q.URL.Path
+	}
+	return q.URL.Path + "?" + query.Encode()
+}
+
+// languageCookie keeps the language that was chosen, which is no secret.
+const languageCookie = "bursar_language"
+
+// languageOf is the language of a request: the one that was chosen, or the browser's.
+func languageOf(r *http.Request) language.Tag {
+	var wanted []language.Tag
+	accepted, _, err := language.ParseAcceptLanguage(r.Header.Get("Accept-Language"))
+	if err != nil {
+		accepted = nil
+	}
+	if cookie, err := r.Cookie(languageCookie); err == nil {
+		if chosen, err := language.Parse(cookie.Value); err == nil {
+			// The reader's own formats, if the browser names some of the language.
+			base, _ := chosen.Base()
+			for _, tag := range accepted {
+				if other, _ := tag.Base(); other == base {
+					wanted = append(wanted, tag)
+				}
+			}
+			wanted = append(wanted, chosen)
+		}
+	}
+	_, at, _ := matcher.Match(append(wanted, accepted...)...)
+	return languages[at]
+}
+
+// switched keeps the language that a URL chooses, and leads to the URL without it.
+func (p *Pages) switched(w http.ResponseWriter, r *http.Request) bool {
+	query := r.URL.Query()
+	chosen := query.Get("language")
+	if chosen != "en" && chosen != "es" {
+		return false
+	}
+	http.SetCookie(w, &http.Cookie{
+		Name: languageCookie, Value: chosen, Path: "/", MaxAge: 365 * 24 * 60 * 60, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil,
+	})
+	query.Del("language")
+	http.Redirect(w, r, (&url.URL{Path: localPath(r.URL.Path), RawQuery: query.Encode()}).String(), http.StatusSeeOther)
+	return true
+}
+
+// localPath is a path of this host: one that begins with two slashes would be another's.
+func localPath(path string) string { return "/" + strings.TrimLeft(path, "/\\") }
+
+func (q *request) languageSwitch() link {
+	if q.l.isSpanish {
+		return link{Title: "English", To: q.with("language", "en"), Language: "en"}
+	}
+	return link{Title: "Español", To: q.with("language", "es"), Language: "es"}
+}
+
+// signInFor is where to sign in, and come back from.
+func signInFor(to *url.URL) string {
+	back := url.URL{Path: localPath(to.Path), RawQuery: to.RawQuery}
+	return "/sign-in?" + url.Values{"to": {back.String()}}.Encode()
+}
+
+// ranges are links to the stretches of time that a page offers.
+func (q *request) ranges(s span) (all []link) {
+	for _, one := range spans() {
+		all = append(all, link{Title: q.l.say(one.Title), To: q.with("span", one.Name, "from", "to"), Current: s.Name == one.Name})
+	}
+	return all
+}

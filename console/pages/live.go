@@ -1,0 +1,262 @@
+package pages
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/console/api"
+)
+
+const (
+	// pollEvery is how often the ledger is asked whether there is something new of a tenant.
+	pollEvery = time.Second
+	// pollSince is how far back calls may have been admitted that are new now.
+	pollSince = 2 * time.Hour
+	// beatEvery is how often something is sent, so that who has gone is noticed.
+	beatEvery = 15 * time.Second
+	// mostWatchers is how many watch at once at most.
+	mostWatchers = 2000
+)
+
+// live tells who watches a page when that is out of date, with what is to be shown in its place.
+// However many watch a page of a tenant, the ledger is asked once a second whether there is
+// something new of the tenant, and what the page shows is made once.
+type live struct {
+	pages *Pages
+
+	mu       sync.Mutex
+	watching int
+	rooms    map[string]*room
+}
+
+// room are all who watch the same page of the same tenant in the same language, and may see the
+// same.
+type room struct {
+	// watchers are where each is told; each takes one page, and the newest alone.
+	watchers map[*watcher]bool
+	stop     context.CancelFunc
+	// latest is what was told last, for who comes later.
+	latest []byte
+}
+
+type watcher struct {
+	q    *request
+	page chan []byte
+}
+
+func newLive(p *Pages) *live { return &live{pages: p, rooms: map[string]*room{}} }
+
+// serve is a stream of events, as browsers read it (text/event-stream).
+func (l *live) serve(w http.ResponseWriter, r *http.Request) {
+	q := &request{Request: r, ctx: r.Context(), l: l.pages.locales[languageOf(r)], now: l.pages.Now(), me: &api.Me{}}
+	q.Request = r.Clone(r.Context())
+	q.URL.Path = strings.TrimSuffix(r.URL.Path, "/live")
+	if err := l.pages.know(q); err != nil || !q.tenant.isAdmin && !q.tenant.isAbove {
+		w.WriteHeader(http.StatusNoContent) // the browser does not ask again
+		return
+	}
+	me := &watcher{q: q, page: make(chan []byte, 1)}
+	if !l.enter(me) {
+		w.Header().Set("Retry-After", "60")
+		http.Error(w, q.l.say("Too many are watching. Reload the page to see what is new."), http.StatusServiceUnavailable)
+		return
+	}
+	defer l.leave(me)
+	w.Header().Set("Content-Type", "text/event-stream")
+	stream := http.NewResponseController(w)
+	l.tell(stream, w, me)
+}
+
+// tell sends pages until the watcher has gone, may not see them any more, or the console ends.
+func (l *live) tell(stream *http.ResponseController, w http.ResponseWriter, me *watcher) {
+	beat := time.NewTicker(beatEvery)
+	defer beat.Stop()
+	send := func(event []byte) bool {
+		_ = stream.SetWriteDeadline(time.Now().Add(2 * beatEvery)) // a writer that knows none has none
+		if _, err := w.Write(event); err != nil {
+			return false
+		}
+		return stream.Flush() == nil
+	}
+	going := send([]byte("retry: 2000\n\n"))
+	for going {
+		select {
+		case page := <-me.page:
+			going = l.stillSees(me) && send(page)
+		case <-beat.C:
+			going = l.stillSees(me) && send([]byte(": still here\n\n"))
+		case <-me.q.ctx.Done():
+			return
+		case <-l.pages.Ending:
+			return
+		}
+	}
+}
+
+// stillSees reports whether a watcher's credential still holds, and gives the right that it gave.
+func (l *live) stillSees(me *watcher) bool {
+	now := *me.q
+	if err := l.pages.know(&now); err != nil {
+		return false
+	}
+	return now.tenant == me.q.tenant
+}
+
+// roomOf names the room of a watcher: what a page shows depends on nothing else.
+func roomOf(q *request) string {
+	query := q.URL.Query()
+	query.Del("tenant")
+	return strings.Join([]string{q.tenant.Name, fmt.Sprint(q.tenant.isAdmin, q.tenant.isAbove), q.defaultTenant(), q.l.tag.String(), seen(q), query.Encode()}, "\n")
+}
+
+// seen are the tenants whose budgets somebody sees.
+func seen(q *request) string {
+	var names []string
+	for _, b := range q.budgets {
+		names = append(names, b.Tenant)
+	}
+	return strings.Join(names, ",")
+}
+
+// enter has a watcher told from now on.
+func (l *live) enter(me *watcher) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.watching >= mostWatchers {
+		return false
+	}
+	l.watching++
+	name := roomOf(me.q)
+	of := l.rooms[name]
+	if of == nil {
+		ctx, stop := context.WithCancel(context.Background())
+		of = &room{watchers: map[*watcher]bool{}, stop: stop}
+		l.rooms[name] = of
+		go l.watch(ctx, name)
+	}
+	of.watchers[me] = true
+	if of.latest != nil {
+		me.page <- of.latest
+	}
+	return true
+}
+
+func (l *live) leave(me *watcher) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.watching--
+	name := roomOf(me.q)
+	of := l.rooms[name]
+	if delete(of.watchers, me); len(of.watchers) == 0 {
+		of.stop()
+		delete(l.rooms, name)
+	}
+}
+
+// anyone is one of those in a room, as whom it is asked.
+func (l *live) anyone(name string) *watcher {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if of := l.rooms[name]; of != nil {
+		for w := range of.watchers {
+			return w
+		}
+	}
+	return nil
+}
+
+// watch makes the page of a room whenever there is something new, until nobody is there.
+func (l *live) watch(ctx context.Context, name string) {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	last := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		one := l.anyone(name)
+		if one == nil {
+			continue
+		}
+		now := *one.q
+		now.now, now.ctx = l.pages.Now(), ctx
+		state, err := l.state(ctx, &now)
+		if err != nil || state == last {
+			continue
+		}
+		last = state
+		page, err := l.event(ctx, &now)
+		if err != nil {
+			last = "" // it is tried again
+			continue
+		}
+		l.hand(name, page)
+	}
+}
+
+// state changes when there is something new to see.
+func (l *live) state(ctx context.Context, q *request) (string, error) {
+	if err := l.pages.know(q); err != nil {
+		return "", err
+	}
+	from := q.now.Add(-pollSince).Truncate(15 * time.Minute)
+	used, err := l.pages.ask.usage(ctx, q.who, &api.UsageInput{
+		TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, SpanParameters: api.SpanParameters{From: from.UTC().Format(time.RFC3339)},
+		Below: q.tenant.isAdmin, Limit: 1,
+	})
+	if err != nil {
+		return "", err
+	}
+	var budgets strings.Builder
+	for _, b := range q.budgets {
+		budgets.WriteString(b.Tenant + b.ResourceVersion)
+	}
+	return fmt.Sprint(used.Total.Calls, used.Total.Refused, money.Nanos(used.Total.Cost.Nanos), from, budgets.String()), nil
+}
+
+// event is the part of the page that changes, as an event.
+func (l *live) event(ctx context.Context, q *request) ([]byte, error) {
+	page, err := l.pages.costsOf(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	content, err := l.pages.render(q.l, "costs-figures", page)
+	if err != nil {
+		return nil, err
+	}
+	var event bytes.Buffer
+	event.WriteString("event: figures\n")
+	for line := range strings.SplitSeq(string(content), "\n") {
+		if strings.TrimSpace(line) != "" {
+			event.WriteString("data: " + strings.ReplaceAll(line, "\r", "") + "\n")
+		}
+	}
+	event.WriteString("\n")
+	return event.Bytes(), nil
+}
+
+// hand hands a page to all in a room. Who has not taken the one before gets this in its place.
+func (l *live) hand(name string, page []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	of := l.rooms[name]
+	if of == nil {
+		return
+	}
+	of.latest = page
+	for w := range of.watchers {
+		select {
+		case <-w.page:
+		default:
+		}
+		w.page <- page
+	}
+}

@@ -1,0 +1,104 @@
+package pages
+
+import (
+	"strings"
+	"time"
+
+	"github.com/bursar-dev/bursar/console/api"
+)
+
+// Meter is how a limit stands.
+type Meter struct {
+	Name, Scope string
+	// Percent is how much is used, and Width as much of it as there is room for.
+	Percent, Width int64
+	// Class is good, warn or bad.
+	Class                     string
+	Amount, Spent, Held, Left *api.Money
+	// Resets is when it resets, ResetsIn the same as how long that is.
+	Resets, ResetsIn string
+	ResetsAt         time.Time
+	// Notes say what else there is to know.
+	Notes []string
+	// Forecast is what will be spent when it resets; nil for no forecast.
+	Forecast *api.Money
+	Exceeds  bool
+}
+
+// meter is how a limit of money stands.
+func (q *request) meter(limit api.Limit) Meter {
+	at := limit.ResetsAt.In(q.tenant.zone)
+	m := Meter{
+		Name: limit.Name, Scope: q.l.word(limit.Period), Percent: limit.Percent, Width: max(0, min(100, limit.Percent)), Class: "good",
+		Amount: limit.Amount, Spent: limit.Spent, Held: limit.Held, Left: limit.Left,
+		ResetsAt: at, Resets: q.l.moment(at), ResetsIn: q.l.until(q.now, at), Notes: q.selection(limit.Selection),
+	}
+	switch {
+	case limit.Exhausted, limit.Rung == "Trip", limit.Percent >= 100:
+		m.Class = "bad"
+	case limit.Rung != "", limit.Percent >= 80:
+		m.Class = "warn"
+	}
+	if limit.Exhausts != nil {
+		m.Notes = append(m.Notes, q.l.say("At the present pace it is used up %s.", q.l.until(q.now, *limit.Exhausts)))
+	}
+	return m
+}
+
+// selection says which calls count, if not all do.
+func (q *request) selection(s api.Selection) (notes []string) {
+	for _, one := range []struct {
+		text   string
+		values []string
+	}{
+		{phrase("Only calls of the models %s"), s.Models}, {phrase("Only callers of the tiers %s"), s.Tiers}, {phrase("Only callers of the groups %s"), s.Groups},
+	} {
+		if len(one.values) > 0 {
+			notes = append(notes, q.l.say(one.text, strings.Join(one.values, ", ")))
+		}
+	}
+	for name, value := range s.Labels {
+		notes = append(notes, q.l.say("Only callers with the label %s", name+"="+value))
+	}
+	return notes
+}
+
+// Rate is how a rate limit stands.
+type Rate struct {
+	Name, Allows string
+	// Left is how many requests are left; nil if nobody knows.
+	Left  *int64
+	Width int64
+	Class string
+	Notes []string
+}
+
+func (q *request) rate(limit api.RateLimit) Rate {
+	r := Rate{Name: limit.Name, Left: limit.Left, Class: "good", Notes: q.selection(limit.Selection)}
+	switch limit.Unit {
+	case "requests":
+		r.Allows = q.l.count(limit.Amount, "%s request", "%s requests")
+	case "tokens":
+		r.Allows = q.l.count(limit.Amount, "%s token", "%s tokens")
+	default:
+		r.Allows = q.l.count(limit.Amount, "%s call at once", "%s calls at once")
+	}
+	switch limit.Window {
+	case "":
+	case "1m":
+		r.Allows += " " + q.l.say("per minute")
+	case "1h":
+		r.Allows += " " + q.l.say("per hour")
+	default:
+		r.Allows += " " + q.l.say("per %s", limit.Window)
+	}
+	r.Allows += ", " + q.l.word(limit.Per)
+	if limit.Left != nil {
+		full := max(1, limit.Amount, limit.Burst)
+		r.Width = 100 * *limit.Left / full
+		if *limit.Left == 0 {
+			r.Class = "bad"
+		}
+	}
+	return r
+}

@@ -1,0 +1,293 @@
+package pages
+
+import (
+	"context"
+	"math/big"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/bursar-dev/bursar/api/period"
+	"github.com/bursar-dev/bursar/console/api"
+)
+
+// lookback is of how much time the average is that a forecast goes on with.
+const lookback = 7 * 24 * time.Hour
+
+// treeRow is a tenant, and how its limits stand.
+type treeRow struct {
+	Tenant, To string
+	Depth      int
+	Parent     string
+	IsOpen     bool
+	// OpenSince and ClosesIn are of an open breaker.
+	OpenedBy, ClosesIn string
+	Shadow             bool
+	Meters             []Meter
+}
+
+// pace is what a limit was spent of so far in its period, and where that leads to.
+type pace struct {
+	Limit, Scope string
+	Limits       []link
+	Amount       api.Money
+	Spent        api.Money
+	// Forecast is what will be spent at the end; nil if there is none.
+	Forecast *api.Money
+	Exceeds  bool
+	Resets   string
+	ResetsIn string
+	Width    int
+	// Spending and Going are the points of the lines, Area those of what is below.
+	Spending, Going, Area string
+	// LimitAt is how high the limit is; empty where that is beyond the plot.
+	LimitAt string
+	Ticks   []string
+	Lines   []string
+	Columns []Column
+}
+
+// forecasts says what tenants will have spent.
+type forecasts struct {
+	now time.Time
+	// spent is what each tenant and those below it spent of late, and since the first moment of
+	// that when they spent anything.
+	spent map[string]int64
+	since map[string]time.Time
+}
+
+// at is what will be spent at a moment, when so much is spent already: for each hour until then,
+// the average of the last seven days is added. It is nil where nothing was spent of late, or
+// that is not known.
+//
+//	forecast = spent + (spent of the last 7 days / their hours) * hours left
+func (f forecasts) at(tenant string, spent int64, end time.Time) *api.Money {
+	late, ok := f.spent[tenant]
+	over, left := f.now.Sub(f.since[tenant]), end.Sub(f.now)
+	if !ok || late == 0 || over < time.Hour || left <= 0 {
+		return nil
+	}
+	more := new(big.Int).Mul(big.NewInt(late), big.NewInt(int64(left/time.Second)))
+	more.Div(more, big.NewInt(int64(over/time.Second)))
+	m := dollarsOf(spent + more.Int64())
+	return &m
+}
+
+// standing is how the limits of a tenant and those below it stand, and the pace at which one of
+// them is spent.
+func (p *Pages) standing(ctx context.Context, q *request) (tree []treeRow, at *pace, err error) {
+	var forecast forecasts
+	asking, ctx := errgroup.WithContext(ctx)
+	asking.Go(func() (err error) { forecast, err = p.forecasts(ctx, q); return err })
+	budget, chosen := q.paced()
+	var used *api.Usage
+	var within period.Span
+	if chosen != nil {
+		within = period.Containing(period.Kind(chosen.Period), q.tenant.zone, q.now)
+		asking.Go(func() (err error) { used, err = p.spentSince(ctx, q, within); return err })
+	}
+	if err := asking.Wait(); err != nil {
+		return nil, nil, err
+	}
+	if chosen != nil {
+		at = q.paceOf(budget, chosen, within, used, forecast)
+	}
+	return q.tree(forecast), at, nil
+}
+
+// forecasts asks what was spent of late.
+func (p *Pages) forecasts(ctx context.Context, q *request) (forecasts, error) {
+	const grain = 15 * time.Minute
+	from := q.now.Add(-lookback).Truncate(grain)
+	f := forecasts{now: q.now, spent: map[string]int64{}, since: map[string]time.Time{}}
+	used, err := p.ask.usage(ctx, q.who, &api.UsageInput{
+		TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, SpanParameters: api.SpanParameters{From: from.UTC().Format(time.RFC3339)},
+		By: []string{"day", "tenant"}, Below: q.tenant.isAdmin, Limit: mostRows,
+	})
+	if err != nil {
+		return f, err
+	}
+	parents := map[string]string{}
+	for _, b := range q.budgets {
+		parents[b.Tenant] = b.Parent
+	}
+	for _, row := range used.Rows {
+		if row.Cost.Nanos == 0 || row.Start == nil {
+			continue
+		}
+		tenant := row.Values["tenant"]
+		for n := 0; tenant != "" && n < 16; n++ {
+			f.spent[tenant] += row.Cost.Nanos
+			if since, ok := f.since[tenant]; !ok || row.Start.Before(since) {
+				f.since[tenant] = *row.Start
+			}
+			tenant = parents[tenant]
+		}
+	}
+	return f, nil
+}
+
+// paced is the limit whose pace is shown: the one that the URL names, or that of the longest
+// period.
+func (q *request) paced() (*api.Budget, *api.Limit) {
+	at := slices.IndexFunc(q.budgets, func(b api.Budget) bool { return b.Tenant == q.tenant.Name })
+	if at < 0 {
+		return nil, nil
+	}
+	budget := &q.budgets[at]
+	var chosen *api.Limit
+	for i := range budget.Limits {
+		limit := &budget.Limits[i]
+		if !isPlain(limit) {
+			continue
+		}
+		if limit.Name == q.URL.Query().Get("limit") {
+			return budget, limit
+		}
+		if chosen == nil || limit.ResetsAt.After(chosen.ResetsAt) {
+			chosen = limit
+		}
+	}
+	return budget, chosen
+}
+
+// calendar are the periods that are long enough for a forecast.
+var calendar = []period.Kind{period.Day, period.Week, period.Month, period.Quarter, period.Year}
+
+// isPlain reports whether all calls count against a limit, and its period is of the calendar.
+func isPlain(limit *api.Limit) bool {
+	s := limit.Selection
+	return len(s.Tiers)+len(s.Models)+len(s.Groups)+len(s.Labels) == 0 && limit.Amount != nil && slices.Contains(calendar, period.Kind(limit.Period))
+}
+
+// spentSince asks what a tenant and those below it have spent in a period so far.
+func (p *Pages) spentSince(ctx context.Context, q *request, within period.Span) (*api.Usage, error) {
+	return p.ask.usage(ctx, q.who, &api.UsageInput{
+		TenantParameter: api.TenantParameter{Tenant: q.tenant.Name},
+		SpanParameters:  api.SpanParameters{From: within.Start.UTC().Format(time.RFC3339)},
+		By:              []string{grainOf(within)}, Below: q.tenant.isAdmin, Limit: mostRows,
+	})
+}
+
+func grainOf(within period.Span) string {
+	if within.End.Sub(within.Start) <= 49*time.Hour {
+		return "hour"
+	}
+	return "day"
+}
+
+// paceOf is the pace of a limit.
+func (q *request) paceOf(budget *api.Budget, limit *api.Limit, within period.Span, used *api.Usage, f forecasts) *pace {
+	of := span{Start: within.Start.In(q.tenant.zone), End: within.End.In(q.tenant.zone)}
+	starts := pieces(grainOf(within), of)
+	spent := used.Total.Cost
+	page := &pace{
+		Limit: limit.Name, Scope: q.l.word(limit.Period), Amount: *limit.Amount, Spent: spent, Forecast: f.at(q.tenant.Name, spent.Nanos, within.End),
+		Resets: q.l.moment(within.End.In(q.tenant.zone)), ResetsIn: q.l.until(q.now, within.End), Width: len(starts) * columnWidth,
+	}
+	for i := range budget.Limits {
+		if one := &budget.Limits[i]; isPlain(one) {
+			page.Limits = append(page.Limits, link{Title: one.Name, To: q.with("limit", one.Name), Current: one.Name == limit.Name})
+		}
+	}
+	most := max(spent.Nanos, limit.Amount.Nanos)
+	if page.Forecast != nil {
+		page.Exceeds = page.Forecast.Nanos > limit.Amount.Nanos
+		most = max(most, min(page.Forecast.Nanos, 2*limit.Amount.Nanos))
+	}
+	page.draw(q, starts, grainOf(within), used, newScale(most), within)
+	return page
+}
+
+func pieces(grain string, of span) (starts []time.Time) {
+	if grain == "day" {
+		for at := of.Start; at.Before(of.End); at = at.AddDate(0, 0, 1) {
+			starts = append(starts, at)
+		}
+		return starts
+	}
+	for at := of.Start; at.Before(of.End); at = at.Add(time.Hour) {
+		starts = append(starts, at)
+	}
+	return starts
+}
+
+// draw draws the lines, and fills the table.
+func (page *pace) draw(q *request, starts []time.Time, grain string, used *api.Usage, scale scale, within period.Span) {
+	costs := make([]int64, len(starts))
+	for _, row := range used.Rows {
+		if row.Start != nil {
+			costs[max(0, sortedBefore(starts, *row.Start))] += row.Cost.Nanos
+		}
+	}
+	x := func(at time.Time) float64 {
+		return float64(page.Width) * float64(at.Sub(within.Start)) / float64(within.End.Sub(within.Start))
+	}
+	point := func(at time.Time, nanos int64) string { return decimal(x(at)) + "," + decimal(max(0, scale.y(nanos))) }
+	points := []string{point(within.Start, 0)}
+	var total int64
+	every := (len(starts) + 6) / 7
+	for i, start := range starts {
+		column := Column{Name: q.l.bucket(grain, start)}
+		if i%every == 0 {
+			column.Label = q.l.mark(grain, start)
+		}
+		if start.Before(q.now) {
+			total += costs[i]
+			end := q.now
+			if i+1 < len(starts) {
+				end = earlier(starts[i+1], q.now)
+			}
+			points = append(points, point(end, total))
+			column.Total, column.Costs = dollarsOf(total), []api.Money{dollarsOf(costs[i])}
+		}
+		page.Columns = append(page.Columns, column)
+	}
+	page.Spending = strings.Join(points, " ")
+	page.Area = page.Spending + " " + decimal(x(q.now)) + ",100 0,100"
+	if page.Forecast != nil {
+		page.Going = point(q.now, total) + " " + point(within.End, page.Forecast.Nanos)
+	}
+	page.LimitAt = decimal(scale.y(page.Amount.Nanos))
+	page.Ticks, page.Lines = scale.ticks(q.l), scale.lines()
+}
+
+// tree is the tenant and those below it, each after the one above it.
+func (q *request) tree(f forecasts) (rows []treeRow) {
+	var add func(tenant string, depth int)
+	add = func(tenant string, depth int) {
+		for i := range q.budgets {
+			if b := &q.budgets[i]; b.Tenant == tenant && depth < 16 {
+				rows = append(rows, q.treeRow(b, depth, f))
+			}
+		}
+		for _, b := range q.budgets {
+			if b.Parent == tenant && depth < 16 {
+				add(b.Tenant, depth+1)
+			}
+		}
+	}
+	add(q.tenant.Name, 0)
+	return rows
+}
+
+func (q *request) treeRow(b *api.Budget, depth int, f forecasts) treeRow {
+	row := treeRow{Tenant: b.Tenant, Depth: min(depth, 4), Parent: b.Parent, IsOpen: b.Breaker.State == "Open", Shadow: b.Shadow, To: q.with("tenant", b.Tenant, "by", "scope", "limit", "user", "group")}
+	if row.IsOpen {
+		row.OpenedBy = b.Breaker.Limit
+		if b.Breaker.ClosesAt != nil {
+			row.ClosesIn = q.l.until(q.now, *b.Breaker.ClosesAt)
+		}
+	}
+	for i := range b.Limits {
+		m := q.meter(b.Limits[i])
+		if isPlain(&b.Limits[i]) {
+			m.Forecast = f.at(b.Tenant, m.Spent.Nanos, m.ResetsAt)
+			m.Exceeds = m.Forecast != nil && m.Forecast.Nanos > m.Amount.Nanos
+		}
+		row.Meters = append(row.Meters, m)
+	}
+	return row
+}

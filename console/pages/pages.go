@@ -1,0 +1,236 @@
+package pages
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"golang.org/x/text/language"
+
+	"github.com/bursar-dev/bursar/console/api"
+	"github.com/bursar-dev/bursar/console/auth"
+)
+
+// Options are what Pages are made with.
+type Options struct {
+	API *api.API
+	Log *slog.Logger
+	// Now is the clock; nil is that of this machine.
+	Now func() time.Time
+	// Ending ends streams of events when the console ends; nil is never.
+	Ending <-chan struct{}
+}
+
+// Pages serve everything under / that is neither the API's nor part of signing in. Each request
+// comes with the credential of whoever it is of, as one of the API does.
+type Pages struct {
+	Options
+	ask     questions
+	assets  assets
+	locales map[language.Tag]*locale
+	sets    map[language.Tag]*template.Template
+	live    *live
+	mux     *http.ServeMux
+}
+
+// New makes Pages.
+func New(options Options) (*Pages, error) {
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	p := &Pages{Options: options, locales: map[language.Tag]*locale{}, sets: map[language.Tag]*template.Template{}, mux: http.NewServeMux()}
+	var err error
+	if p.ask, err = newQuestions(options.API); err != nil {
+		return nil, err
+	}
+	if p.assets, err = readAssets(embedded); err != nil {
+		return nil, err
+	}
+	for _, tag := range languages {
+		p.locales[tag] = newLocale(tag)
+		if p.sets[tag], err = template.New("").Funcs(p.functions(p.locales[tag])).ParseFS(embedded, "templates/*.html"); err != nil {
+			return nil, err
+		}
+	}
+	p.live = newLive(p)
+	p.route()
+	return p, nil
+}
+
+// route routes every page.
+func (p *Pages) route() {
+	p.mux.Handle("GET "+assetsRoot, p.assets)
+	p.page("GET /{$}", p.home)
+	p.page("GET /usage", p.usage)
+	p.page("GET /calls", p.calls)
+	p.page("GET /calls/{id}", p.call)
+	p.page("GET /costs", p.costs)
+	p.page("GET /alerts", p.alerts)
+	p.page("GET /keys", p.keys)
+	p.page("GET /budgets", p.budgets)
+	p.mux.HandleFunc("GET /costs/live", p.live.serve)
+	p.page("GET /", func(*request) (view, error) {
+		return view{}, &api.Problem{Status: http.StatusNotFound, Code: "not_found"}
+	})
+}
+
+// ServeHTTP answers with a page.
+func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	protect(w.Header())
+	p.mux.ServeHTTP(w, r)
+}
+
+// protect says to browsers that nothing runs and nothing is loaded but what is linked from here,
+// and that pages are private.
+func protect(header http.Header) {
+	header.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "+
+		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("X-Frame-Options", "DENY")
+	header.Set("Referrer-Policy", "same-origin")
+	header.Set("Cross-Origin-Opener-Policy", "same-origin")
+	header.Set("Cache-Control", "no-store")
+}
+
+// view is what a page shows: a template, and what that is given.
+type view struct {
+	template, title string
+	body            any
+	// live is where events come from that say that the page is out of date; empty for nowhere.
+	live string
+	// to is where to go in the place of a page.
+	to string
+	// status is 200 unless it is set.
+	status int
+}
+
+// request is a request of a page.
+type request struct {
+	*http.Request
+	ctx    context.Context
+	who    auth.Who
+	me     *api.Me
+	l      *locale
+	now    time.Time
+	tenant choice
+	// budgets are those that whoever asks may see.
+	budgets []api.Budget
+}
+
+// page routes a page.
+func (p *Pages) page(pattern string, answer func(*request) (view, error)) {
+	p.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		if p.switched(w, r) {
+			return
+		}
+		q := &request{Request: r, ctx: r.Context(), l: p.locales[languageOf(r)], now: p.Now(), me: &api.Me{}}
+		err := p.know(q)
+		var v view
+		if err == nil {
+			v, err = answer(q)
+		}
+		if err != nil {
+			v = p.failed(q, err)
+		}
+		if v.to != "" {
+			http.Redirect(w, r, v.to, http.StatusSeeOther)
+			return
+		}
+		p.write(w, q, v)
+	})
+}
+
+// know finds out who asks, and about which tenant.
+func (p *Pages) know(q *request) (err error) {
+	if q.who, err = p.API.Identify(q.ctx, q.Header); err != nil {
+		return err
+	}
+	if q.me, err = p.ask.me(q.ctx, q.who, &struct{}{}); err != nil {
+		return err
+	}
+	budgets, err := p.ask.budgets(q.ctx, q.who, &struct{}{})
+	if err != nil {
+		return err
+	}
+	q.budgets = budgets.Budgets
+	q.tenant = q.choose(q.URL.Query().Get("tenant"))
+	return nil
+}
+
+// write writes a page.
+func (p *Pages) write(w http.ResponseWriter, q *request, v view) {
+	var out bytes.Buffer
+	content, err := p.render(q.l, v.template, v.body)
+	if err == nil {
+		err = p.sets[q.l.tag].ExecuteTemplate(&out, "layout", p.frame(q, v, content))
+	}
+	if err != nil {
+		p.Log.Error("A page cannot be written", "page", v.template, "error", err)
+		http.Error(w, q.l.say("The console failed to show this page. Its log says why."), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Add("Vary", "Accept-Language, Cookie")
+	w.Header().Set("Content-Language", q.l.tag.String())
+	if v.status != 0 {
+		w.WriteHeader(v.status)
+	}
+	_, _ = out.WriteTo(w) // the client may have gone
+}
+
+// render is what a template makes of what it is given.
+func (p *Pages) render(l *locale, name string, body any) (template.HTML, error) {
+	var out bytes.Buffer
+	err := p.sets[l.tag].ExecuteTemplate(&out, name, body)
+	return template.HTML(out.String()), err //nolint:gosec // html/template escaped it
+}
+
+// failed is the page that says what is wrong.
+func (p *Pages) failed(q *request, err error) view {
+	var problem *api.Problem
+	if !errors.As(err, &problem) {
+		p.Log.Error("A page failed", "path", q.URL.Path, "error", err)
+		problem = &api.Problem{Status: http.StatusInternalServerError, Code: "internal_error"}
+	}
+	told := explain(q.l, problem)
+	if problem.Status == http.StatusUnauthorized {
+		told.Link, told.LinkTitle = signInFor(q.URL), q.l.say("Sign in")
+	}
+	return view{template: "error", title: told.Title, body: told, status: problem.Status}
+}
+
+// questions are what pages ask: each is what a route of the API asks.
+type questions struct {
+	me      api.Question[struct{}, api.Me]
+	usage   api.Question[api.UsageInput, api.Usage]
+	calls   api.Question[api.CallsInput, api.Calls]
+	refused api.Question[api.CallsInput, api.Calls]
+	call    api.Question[api.CallInput, api.Call]
+	limits  api.Question[api.LimitsInput, api.Limits]
+	budgets api.Question[struct{}, api.Budgets]
+	changes api.Question[api.ChangesInput, api.Changes]
+	alerts  api.Question[api.AlertsInput, api.Alerts]
+	grants  api.Question[api.GrantsInput, api.Grants]
+	keys    api.Question[api.TenantParameter, api.Keys]
+}
+
+func newQuestions(a *api.API) (q questions, err error) {
+	errs := []error{
+		resolve(a, "me", &q.me), resolve(a, "usage", &q.usage), resolve(a, "calls", &q.calls), resolve(a, "refusals", &q.refused),
+		resolve(a, "call", &q.call), resolve(a, "limits", &q.limits), resolve(a, "budgets", &q.budgets), resolve(a, "budgetChanges", &q.changes),
+		resolve(a, "alerts", &q.alerts), resolve(a, "grants", &q.grants), resolve(a, "keys", &q.keys),
+	}
+	return q, errors.Join(errs...)
+}
+
+func resolve[I, O any](a *api.API, operation string, into *api.Question[I, O]) (err error) {
+	if *into, err = api.QuestionOf[I, O](a, operation); err != nil {
+		return fmt.Errorf("pages: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,156 @@
+package pages_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+	_ "time/tzdata" // as in the console
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/bursar-dev/bursar/api/identity/identify"
+	"github.com/bursar-dev/bursar/console/api"
+	"github.com/bursar-dev/bursar/console/auth"
+	"github.com/bursar-dev/bursar/console/cluster"
+	"github.com/bursar-dev/bursar/console/pages"
+	"github.com/bursar-dev/bursar/hack/showcase"
+	"github.com/bursar-dev/bursar/hack/testkit"
+	"github.com/bursar-dev/bursar/history"
+)
+
+// begin is when the tests are: in the afternoon of a day of work, in the middle of a month.
+var begin = time.Date(2026, 11, 18, 20, 4, 5, 0, time.UTC)
+
+// The tests share one company and one console.
+var shared struct {
+	*showcase.Showcase
+	url string
+	// log has what the console logs.
+	errors atomic.Int64
+}
+
+func TestMain(m *testing.M) {
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (code int, err error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if shared.Showcase, err = showcase.Start(ctx, begin); err != nil {
+		return 1, err
+	}
+	defer func() {
+		if stopped := shared.Stop(); err == nil {
+			err = stopped
+		}
+	}()
+	reader, err := pgxpool.New(ctx, shared.ReaderURL)
+	if err != nil {
+		return 1, err
+	}
+	defer reader.Close()
+	watched, err := cluster.New(shared.Console, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return 1, err
+	}
+	watching, stopWatching := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- watched.Start(watching) }()
+	defer func() { stopWatching(); <-ended }()
+	for started := time.Now(); !watched.Complete(); time.Sleep(10 * time.Millisecond) {
+		if time.Since(started) > time.Minute {
+			return 1, context.DeadlineExceeded
+		}
+	}
+	handler, err := console(watched, reader)
+	if err != nil {
+		return 1, err
+	}
+	server := httptest.NewServer(handler)
+	defer server.Close()
+	shared.url = server.URL
+	return m.Run(), nil
+}
+
+// now goes on from begin, so that what is new has a time of its own.
+var started = time.Now()
+
+func now() time.Time { return begin.Add(time.Since(started)) }
+
+// console is the API and the pages of a console.
+func console(watched *cluster.Cluster, reader *pgxpool.Pool) (http.Handler, error) {
+	log := slog.New(countErrors{slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})})
+	routes, err := api.New(api.Options{
+		Auth: auth.New(auth.Options{
+			Identifier: identify.New(identify.Options{Config: watched, Now: now}), Tenants: watched,
+			PlatformAdmins: []auth.PlatformAdmin{{Provider: "company", Group: showcase.PlatformGroup}},
+		}),
+		Cluster: watched, Ledger: history.NewReader(reader), Log: log, Now: now, Version: "test",
+	})
+	if err != nil {
+		return nil, err
+	}
+	all, err := pages.New(pages.Options{API: routes, Log: log, Now: now})
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/api/", routes)
+	mux.Handle("/", all)
+	return mux, nil
+}
+
+// countErrors counts what is logged as an error: a page never is the cause of one.
+type countErrors struct{ slog.Handler }
+
+func (c countErrors) Handle(ctx context.Context, record slog.Record) error {
+	if record.Level >= slog.LevelError {
+		shared.errors.Add(1)
+	}
+	return c.Handler.Handle(ctx, record)
+}
+
+// person is somebody who looks at pages.
+type person struct {
+	name, user string
+	groups     []string
+}
+
+var (
+	employee = person{name: "employee", user: "ana"}
+	admin    = person{name: "admin", user: "rita"}
+	above    = person{name: "admin-above", user: "carla"}
+	platform = person{name: "platform-admin", user: "nadia", groups: []string{showcase.PlatformGroup}}
+)
+
+func (p person) token() string { return shared.Token(p.user, p.groups...) }
+
+// get asks for a page without a browser.
+func get(t testkit.T, path, token, language string) (status int, body string, header http.Header) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, shared.url+path, http.NoBody)
+	testkit.Must(t, err)
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	request.Header.Set("Accept-Language", language)
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	response, err := client.Do(request)
+	testkit.Must(t, err)
+	defer func() { _ = response.Body.Close() }()
+	content, err := io.ReadAll(response.Body)
+	testkit.Must(t, err)
+	return response.StatusCode, string(content), response.Header
+}

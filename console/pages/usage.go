@@ -1,0 +1,154 @@
+package pages
+
+import (
+	"net/url"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/bursar-dev/bursar/console/api"
+)
+
+// mostColours is how many colours a chart has, that of all others included.
+const mostColours = 7
+
+// usagePage is what somebody used themselves.
+type usagePage struct {
+	q *request
+
+	Mine, Shared []Meter
+	Rates        []Rate
+	Span         span
+	Ranges       []link
+	Chart        Stack
+	// Totals are of the stretch of time, Before of the one before it.
+	Totals  api.Sums
+	Before  api.Money
+	Calls   []callRow
+	Refused []callRow
+	AllTo   string
+	Facts   facts
+	CSV     string
+}
+
+// facts are what the figures of a page are: whose, of when, and in which zone.
+type facts struct{ Tenant, AsOf, Zone string }
+
+// home leads to what somebody sees first.
+func (p *Pages) home(q *request) (view, error) {
+	if q.tenant.user == "" && (q.tenant.isAdmin || q.tenant.isAbove) {
+		return view{to: q.path("/costs", nil)}, nil
+	}
+	return view{to: q.path("/usage", nil)}, nil
+}
+
+// usage is the page of one's own usage.
+func (p *Pages) usage(q *request) (view, error) {
+	page := &usagePage{q: q, Span: spanOf(q.URL.Query(), q.tenant.zone, q.now)}
+	if q.tenant.user == "" {
+		return view{template: "nobody", title: q.l.say("My usage"), body: page}, nil
+	}
+	tenant := api.TenantParameter{Tenant: q.tenant.Name}
+	mine := api.FilterParameters{User: []string{q.tenant.user}}
+	var used, before *api.Usage
+	var limits *api.Limits
+	var calls, refused *api.Calls
+	asking, ctx := errgroup.WithContext(q.ctx)
+	asking.Go(func() (err error) {
+		limits, err = p.ask.limits(ctx, q.who, &api.LimitsInput{TenantParameter: tenant})
+		return err
+	})
+	asking.Go(func() (err error) {
+		used, err = p.ask.usage(ctx, q.who, &api.UsageInput{
+			TenantParameter: tenant, SpanParameters: page.Span.parameters(), FilterParameters: mine, By: []string{page.Span.grain(), "model"}, Limit: mostRows,
+		})
+		return err
+	})
+	asking.Go(func() (err error) {
+		before, err = p.ask.usage(ctx, q.who, &api.UsageInput{TenantParameter: tenant, SpanParameters: page.Span.before(), FilterParameters: mine, Limit: 1})
+		return err
+	})
+	list := api.CallsInput{TenantParameter: tenant, SpanParameters: page.Span.parameters(), FilterParameters: mine, Limit: 6}
+	asking.Go(func() (err error) {
+		if calls, err = p.ask.calls(ctx, q.who, &list); err != nil {
+			return err
+		}
+		refused, err = p.ask.refused(ctx, q.who, &list)
+		return err
+	})
+	if err := asking.Wait(); err != nil {
+		return view{}, err
+	}
+	page.takeLimits(limits)
+	page.takeUsage(used)
+	page.Totals, page.Before = used.Total, before.Total.Cost
+	page.Calls, page.Refused = q.rows(calls.Calls), q.rows(refused.Calls)
+	page.AllTo = q.path("/calls", merged(page.Span.query(), url.Values{"user": {q.tenant.user}}))
+	return view{template: "usage", title: q.l.say("My usage"), body: page}, nil
+}
+
+// mostRows is how many rows a page asks for at most.
+const mostRows = 10_000
+
+func (page *usagePage) takeLimits(limits *api.Limits) {
+	for _, limit := range limits.Money {
+		if limit.Per == "Tenant" {
+			page.Shared = append(page.Shared, page.q.meter(limit))
+		} else {
+			page.Mine = append(page.Mine, page.q.meter(limit))
+		}
+	}
+	for _, limit := range limits.Rates {
+		page.Rates = append(page.Rates, page.q.rate(limit))
+	}
+}
+
+func (page *usagePage) takeUsage(used *api.Usage) {
+	q := page.q
+	page.Ranges = q.ranges(page.Span)
+	page.Facts = q.facts(used)
+	page.CSV = csvOf("/usage", merged(page.apiSpan(), url.Values{
+		"tenant": {q.tenant.Name}, "user": {q.tenant.user}, "by": {page.Span.grain() + ",model"},
+	}))
+	page.Chart = stacking{
+		usage: used, of: "model", most: mostColours, span: page.Span, l: q.l, name: q.named,
+		link: func(model string) string {
+			return q.path("/calls", merged(page.Span.query(), url.Values{"user": {q.tenant.user}, "model": {model}}))
+		},
+	}.stack()
+}
+
+func (page *usagePage) apiSpan() url.Values { return apiSpan(page.Span) }
+
+// apiSpan is a stretch of time as a URL of the API has it.
+func apiSpan(s span) url.Values {
+	of := s.parameters()
+	return url.Values{"from": {of.From}, "to": {of.To}}
+}
+
+// csvOf is a link to the same figures as CSV.
+func csvOf(route string, query url.Values) string {
+	query.Set("format", "csv")
+	return api.Root + route + "?" + query.Encode()
+}
+
+func merged(all ...url.Values) url.Values {
+	result := url.Values{}
+	for _, values := range all {
+		for name, of := range values {
+			result[name] = of
+		}
+	}
+	return result
+}
+
+// named is a value of a dimension; a word for none.
+func (q *request) named(value string) string {
+	if value == "" {
+		return q.l.say("(none)")
+	}
+	return value
+}
+
+func (q *request) facts(used *api.Usage) facts {
+	return facts{Tenant: used.Tenant, AsOf: q.l.moment(used.AsOf.In(q.tenant.zone)), Zone: used.TimeZone}
+}
