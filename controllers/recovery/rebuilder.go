@@ -531,16 +531,16 @@ func (r *Rebuilder) dropEndedIn(ctx context.Context, shard uint32, left map[stri
 	if err != nil || len(calls) == 0 {
 		return err
 	}
-	var known map[string]bool
+	var recorded map[string]budgetstore.RecordedCall
 	err = r.ledger.Read(ctx, func(ledger budgetstore.LedgerSnapshot) error {
-		known, err = ledger.Knows(ctx, idsOf(calls))
+		recorded, err = ledger.Recorded(ctx, idsOf(calls))
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	for _, call := range calls {
-		if known[call.ID] || left[call.Session] {
+		if _, ended := recorded[call.ID]; ended || left[call.Session] {
 			err = errors.Join(err, r.calls.Drop(ctx, shard, call.Session, call.ID))
 		}
 	}

@@ -20,8 +20,7 @@ type recount struct {
 	former string
 	zone   *time.Location
 	now    time.Time
-	// calls are those that count here and that the ledger does not have, and those that it
-	// has and that still hold something.
+	// calls are those of Redis that count here.
 	calls []call
 	// unknown are owners whose counters are to be set even if nothing is on record of them,
 	// by what is wanted; see wantedOf.
@@ -30,6 +29,8 @@ type recount struct {
 	// counters are those of the tenant and of owners, as they are to stand in Redis:
 	// field -> value.
 	counters map[limiterv1.Owner]map[string][]byte
+	// tallies are the money counters among them, as they were counted: field -> tally.
+	tallies map[limiterv1.Owner]map[string]*tally
 	// forget is when the owners' counters may be forgotten.
 	forget time.Time
 }
@@ -38,44 +39,37 @@ type recount struct {
 type call struct {
 	limiterv1.OpenCall
 	limiterv1.CallRecord
-	// isRecorded is whether the ledger has it: its enforcer told the ledger alone how it ended,
-	// as Redis was out of reach. What it holds is held until another has ended it there.
-	isRecorded bool
+	// recorded is the call as the ledger has it; nil if it does not.
+	recorded *budgetstore.RecordedCall
 }
 
 // Expected are the counters of a tenant, and of owners in it, as they are to be by the
 // ledger and calls that may not be in it: field -> counter.
 type Expected map[limiterv1.Owner]map[string]limiterv1.MoneyCounter
 
-// Expect counts what a tenant and its owners have spent and hold, at a time.
+// Expect counts what a tenant and its owners have spent and hold, at a time: the least and the
+// most that their counters may say is spent. These differ by calls that Redis says have cost
+// something else than the ledger says, until Redis forgets them.
 func Expect(
 	ctx context.Context, ledger budgetstore.LedgerSnapshot, document limiterv1.Tenant, calls []limiterstore.StoredCall, now time.Time,
-) (Expected, error) {
+) (least, most Expected, err error) {
 	all := levels(document, limiterv1.Epoch{})
 	own := all[len(all)-1]
 	r, err := newRecount(ctx, ledger, own, "", calls, now)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := r.count(ctx, own.wanted()); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	expected := Expected{}
-	for owner, counters := range r.counters {
-		expected[owner] = moneyOf(counters)
-	}
-	return expected, nil
-}
-
-// moneyOf are the counters of money among counters.
-func moneyOf(counters map[string][]byte) map[string]limiterv1.MoneyCounter {
-	money := map[string]limiterv1.MoneyCounter{}
-	for field, raw := range counters {
-		if counter, err := limiterv1.DecodeMoneyCounter(raw); err == nil {
-			money[field] = counter
+	least, most = Expected{}, Expected{}
+	for owner, tallies := range r.tallies {
+		least[owner], most[owner] = map[string]limiterv1.MoneyCounter{}, map[string]limiterv1.MoneyCounter{}
+		for field, counted := range tallies {
+			least[owner][field], most[owner][field] = counted.least(), counted.most()
 		}
 	}
-	return money
+	return least, most, nil
 }
 
 func newRecount(
@@ -85,31 +79,34 @@ func newRecount(
 	if err != nil {
 		return nil, fmt.Errorf("time zone %q: %w", level.TimeZone, err)
 	}
-	known, err := ledger.Knows(ctx, idsOf(calls))
+	recorded, err := ledger.Recorded(ctx, idsOf(calls))
 	if err != nil {
 		return nil, err
 	}
 	r := &recount{
 		ledger: ledger, level: level, former: former, zone: zone, now: now,
-		counters: map[limiterv1.Owner]map[string][]byte{}, forget: limiterv1.ForgetAt(now, time.Time{}),
+		counters: map[limiterv1.Owner]map[string][]byte{}, tallies: map[limiterv1.Owner]map[string]*tally{}, forget: limiterv1.ForgetAt(now, time.Time{}),
 	}
 	for _, found := range calls {
-		if !known[found.ID] || !found.Settled {
-			r.addCall(found.CallRecord, known[found.ID])
+		of := call{CallRecord: found.CallRecord}
+		if is, ok := recorded[found.ID]; ok {
+			of.recorded = &is
 		}
+		r.addCall(of)
 	}
 	return r, nil
 }
 
 // addCall adds a call if it counts against limits of the tenant. What cannot be
 // read as one was never made: the entry of a call that was voided is empty.
-func (r *recount) addCall(record limiterv1.CallRecord, isRecorded bool) {
-	open, err := record.OpenCall()
+func (r *recount) addCall(call call) {
+	open, err := call.CallRecord.OpenCall()
 	if err != nil || open.Root != r.level.Root && (r.former == "" || open.Root != r.former) {
 		return
 	}
 	if open.Tenant == r.level.Level.Tenant || slices.Contains(open.Ancestors, r.level.Level.Tenant) {
-		r.calls = append(r.calls, call{open, record, isRecorded})
+		call.OpenCall = open
+		r.calls = append(r.calls, call)
 	}
 }
 
@@ -137,11 +134,10 @@ func (r *recount) countLimit(ctx context.Context, limit limiterv1.MoneyLimit) er
 	if err != nil {
 		return err
 	}
-	counters := map[limiterv1.Owner]*limiterv1.MoneyCounter{}
-	counterOf := func(owner limiterv1.Owner) *limiterv1.MoneyCounter {
+	counters := map[limiterv1.Owner]*tally{}
+	counterOf := func(owner limiterv1.Owner) *tally {
 		if counters[owner] == nil {
-			counter := newCounter(spent[owner], earlier, now)
-			counters[owner] = &counter
+			counters[owner] = newTally(spent[owner], earlier, now)
 		}
 		return counters[owner]
 	}
@@ -156,11 +152,13 @@ func (r *recount) countLimit(ctx context.Context, limit limiterv1.MoneyLimit) er
 			continue // an owner is the tenant's own
 		}
 		for _, owner := range limit.Owners(limit.Per, call.Caller()) {
-			r.addTo(counterOf(owner), call, limit, owner)
+			if limit.Selects(call.Caller(), call.Model) {
+				counterOf(owner).add(call, r.holds(call, limit, owner))
+			}
 		}
 	}
 	for owner, counter := range counters {
-		r.set(owner, field, counter.Encode())
+		r.setTally(owner, field, counter)
 	}
 	if forget := limiterv1.ForgetAt(r.now, now.End); limit.Per != limiterv1.PerTenant && forget.After(r.forget) {
 		r.forget = forget
@@ -168,40 +166,20 @@ func (r *recount) countLimit(ctx context.Context, limit limiterv1.MoneyLimit) er
 	return nil
 }
 
-func newCounter(spent budgetstore.Spent, earlier, now period.Span) limiterv1.MoneyCounter {
-	return limiterv1.MoneyCounter{
-		Start: now.Start, End: now.End, Spent: spent.Now,
-		EarlierStart: earlier.Start, EarlierSpent: spent.Earlier,
-	}
-}
-
-// addTo adds a call to the counter of a limit. A call that is open and does not
-// hold its bound there, because it was admitted before the limit was there, is
-// counted as if it had cost its bound: its end will not be told to the counter.
-func (r *recount) addTo(counter *limiterv1.MoneyCounter, call call, limit limiterv1.MoneyLimit, owner limiterv1.Owner) {
-	if !limit.Selects(call.Caller(), call.Model) || !call.AdmittedAt.Before(counter.End) {
-		return
-	}
-	spent, held := &counter.Spent, &counter.Held
-	if call.AdmittedAt.Before(counter.Start) {
-		spent, held = &counter.EarlierSpent, &counter.EarlierHeld
-		if call.AdmittedAt.Before(counter.EarlierStart) {
-			return
-		}
-	}
-	holds := call.Root == r.level.Root && slices.ContainsFunc(call.Counters, func(c limiterv1.CallCounters) bool {
+// holds reports whether a call, while it is open, holds its bound in the counter of a limit. It
+// does not if it was admitted before the limit was there, or in another tree.
+func (r *recount) holds(call call, limit limiterv1.MoneyLimit, owner limiterv1.Owner) bool {
+	return call.Root == r.level.Root && slices.ContainsFunc(call.Counters, func(c limiterv1.CallCounters) bool {
 		return c.Tenant == r.level.Level.Tenant && c.Owner == owner && slices.Contains(c.Money, limiterv1.MoneyField(limit))
 	})
-	switch {
-	case !call.Settled && holds:
-		*held += call.Amount
-	case call.isRecorded:
-		// The ledger has its cost.
-	case !call.Settled && (call.Share || call.Probe):
-		// It is given back; a share is taken anew with the limit.
-	default:
-		*spent += call.Amount
+}
+
+func (r *recount) setTally(owner limiterv1.Owner, field string, counted *tally) {
+	if r.tallies[owner] == nil {
+		r.tallies[owner] = map[string]*tally{}
 	}
+	r.tallies[owner][field] = counted
+	r.set(owner, field, counted.Encode())
 }
 
 func (r *recount) set(owner limiterv1.Owner, field string, value []byte) {

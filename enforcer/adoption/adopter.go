@@ -48,8 +48,9 @@ type Settler interface {
 
 // LedgerWriter takes settled calls.
 type LedgerWriter interface {
-	// Write writes entries, of which it may have some, and returns those that it has now.
-	Write(ctx context.Context, entries []ledgerv1.Entry) (written []ledgerv1.Entry, err error)
+	// WriteAdopted writes entries, of which it may have some, and returns those that it has now.
+	// It fails where it has had another end of some and tenants are not being recounted.
+	WriteAdopted(ctx context.Context, entries []ledgerv1.Entry) (written []ledgerv1.Entry, err error)
 }
 
 // Adopter adopts the sessions of enforcers that have died.
@@ -284,7 +285,7 @@ func (a *Adopter) endAll(ctx context.Context, dead, key string, records []string
 			sum.charged += charged
 		}
 	}
-	written, err := a.ledger.Write(ctx, entries)
+	written, err := a.ledger.WriteAdopted(ctx, entries)
 	for _, e := range written {
 		done = append(done, e.CallID)
 	}

@@ -61,6 +61,11 @@ type world struct {
 	recorder *ledger.Writer
 
 	adopter *adoption.Adopter
+	// writing writes what the adopter takes to the ledger.
+	writing *watchedWriter
+	auditor *controlplane.Auditor
+	// wrong is what the last counter said that was wrong on purpose.
+	wrong money.Nanos
 }
 
 func newPools(t *testing.T) (admin, enforcer *pgxpool.Pool) {
@@ -81,7 +86,7 @@ func newWorld(t testkit.T, admin, enforcer *pgxpool.Pool) *world {
 	t.Helper()
 	ctx := context.Background()
 	w := &world{admin: admin, enforcer: enforcer, session: uuid.NewString()}
-	w.doc = limiterv1.Tenant{Level: limiterv1.Level{
+	w.doc = limiterv1.Tenant{Sources: []limiterv1.Source{{Kind: "TenantBudget", Namespace: "e", Name: "budget", UID: "uid"}}, Level: limiterv1.Level{
 		Tenant: uuid.NewString(), TimeZone: "UTC",
 		Money: []limiterv1.MoneyLimit{
 			{Name: "yearly", Per: limiterv1.PerTenant, Period: period.Year, Amount: money.USD},
@@ -97,7 +102,9 @@ func newWorld(t testkit.T, admin, enforcer *pgxpool.Pool) *world {
 	w.admitter = admission.NewAdmitter(w.owner)
 	w.recorder = ledger.NewWriter(enforcer, w.owner, discard)
 	survivor, session := newStore(t, uuid.NewString()), uuid.NewString()
-	w.adopter = adoption.New(client, survivor, ledger.NewWriter(enforcer, survivor, discard), func() string { return session }, discard)
+	w.writing = &watchedWriter{LedgerWriter: ledger.NewWriter(enforcer, survivor, discard)}
+	w.adopter = adoption.New(client, survivor, w.writing, func() string { return session }, discard)
+	w.auditor = controlplane.NewAuditor(client, admin)
 	w.live(t, w.session)
 	w.recount(t) // so that what follows is counted by what is marked as valid
 	return w
@@ -246,6 +253,15 @@ func TestTheTruthReachesTheLedger(t *testing.T) {
 			w.recount(t)
 			testkit.Must(t, w.settle(t.Context(), call))
 		},
+		"charged by an adopter that dies, the truth, adopted": func(t *testing.T, w *world, call openCall) {
+			w.writing.before = func() error { return errDies }
+			if err := w.adopter.Adopt(t.Context(), w.session); !errors.Is(err, errDies) {
+				t.Fatalf("the first adoption: %v", err)
+			}
+			w.writing.before = nil
+			testkit.Must(t, w.settle(t.Context(), call))
+			testkit.Must(t, w.adopter.Adopt(t.Context(), w.session))
+		},
 		"the truth in Postgres alone, adopted": func(t *testing.T, w *world, call openCall) {
 			_, err := w.recorder.Write(t.Context(), []ledgerv1.Entry{call.entry})
 			testkit.Must(t, err)
@@ -352,31 +368,35 @@ func TestTheTruthAndAnAdopterAtOnce(t *testing.T) {
 }
 
 // TestAnyOrder runs random histories of calls that are admitted, settled, lost by Redis,
-// adopted, and settled late. In the end the ledger has what each call has cost, once; the
-// counters say what the ledger says; and more than a limit was spent by no more than what
-// ended after Redis had lost it.
+// adopted, settled late, and told to the ledger alone. In the end the ledger has what each call
+// has cost, once; the counters say what the ledger says; and more than a limit was spent by no
+// more than what ended after Redis had lost it. Audits tell of no drift meanwhile.
 func TestAnyOrder(t *testing.T) {
 	admin, enforcer := newPools(t)
 	late := 0
 	rapid.Check(t, func(t *rapid.T) {
-		h := &history{world: newWorld(t, admin, enforcer), truth: map[string]money.Nanos{}}
+		h := &history{world: newWorld(t, admin, enforcer), truth: map[string]money.Nanos{}, forgotten: map[string]bool{}}
 		t.Repeat(map[string]func(*rapid.T){
 			"admit":   h.admitOne,
 			"settle":  h.settleOne,
 			"again":   h.settleAgain,
 			"forget":  h.forgetOne,
 			"fence":   func(t *rapid.T) { testkit.Must(t, h.adopter.Fence(context.Background(), h.session)) },
-			"adopt":   func(t *rapid.T) { testkit.Must(t, h.adopter.Adopt(context.Background(), h.session)) },
+			"adopt":   h.adoptNow,
+			"alone":   h.recordAlone,
+			"audit":   func(t *rapid.T) { h.audit(t, "between two steps") },
 			"notice":  func(t *rapid.T) { h.adoptLater(); h.notice(t) },
 			"recount": func(t *rapid.T) { h.recount(t) },
 		})
 		for len(h.open) > 0 {
 			h.settleOne(t)
 		}
-		for _, dead := range h.dead {
+		for _, dead := range append(h.dead, h.session) {
 			testkit.Must(t, h.adopter.Adopt(context.Background(), dead))
+			h.audit(t, "between two adoptions")
 		}
 		h.check(t, h.truth)
+		h.audit(t, "at rest")
 		var spent money.Nanos
 		for _, cost := range h.truth {
 			spent += cost
@@ -402,6 +422,8 @@ type history struct {
 	dead []string
 	lost money.Nanos
 	late int
+	// forgotten are the calls that Redis has forgotten while they were open.
+	forgotten map[string]bool
 }
 
 func (h *history) admitOne(t *rapid.T) {
@@ -433,6 +455,54 @@ func (h *history) settleOne(t *rapid.T) {
 	h.truth[call.entry.CallID] = call.entry.Cost
 }
 
+// audit audits the tenant, unless Redis has lost a record of it and nothing else, which it does
+// not by itself, and which audits tell of.
+func (h *history) audit(t *rapid.T, when string) {
+	if len(h.forgotten) == 0 {
+		h.world.audit(t, when)
+	}
+}
+
+// recordAlone tells the ledger alone of the end of a call that Redis knows, as an enforcer does that
+// ends while Redis hangs.
+func (h *history) recordAlone(t *rapid.T) {
+	if len(h.open) == 0 {
+		return
+	}
+	i := rapid.IntRange(0, len(h.open)-1).Draw(t, "which")
+	call := h.open[i]
+	if h.forgotten[call.entry.CallID] {
+		return
+	}
+	_, err := h.recorder.Write(context.Background(), []ledgerv1.Entry{call.entry})
+	testkit.Must(t, err)
+	h.late++
+	h.open = append(h.open[:i], h.open[i+1:]...)
+	h.ended = append(h.ended, call)
+	h.truth[call.entry.CallID] = call.entry.Cost
+}
+
+// adoptNow adopts the present session, unless the adopter dies in the midst of it. Audits look
+// at what there is before and after the ledger is told.
+func (h *history) adoptNow(t *rapid.T) {
+	dies := rapid.IntRange(0, 2).Draw(t, "dies") == 0
+	h.writing.before = func() error {
+		h.audit(t, "before the ledger is told what was adopted")
+		if dies {
+			return errDies
+		}
+		return nil
+	}
+	h.writing.after = func() error {
+		h.audit(t, "after the ledger was told what was adopted")
+		return nil
+	}
+	if err := h.adopter.Adopt(context.Background(), h.session); !errors.Is(err, errDies) {
+		testkit.Must(t, err)
+	}
+	h.writing.before, h.writing.after = nil, nil
+}
+
 // adoptLater makes the present session one that is to be adopted.
 func (h *history) adoptLater() { h.dead = append(h.dead, h.session) }
 
@@ -455,6 +525,7 @@ func (h *history) forgetOne(t *rapid.T) {
 	gone, err := client.HDel(context.Background(), key, call.entry.CallID).Result()
 	testkit.Must(t, err)
 	if gone > 0 {
+		h.forgotten[call.entry.CallID] = true
 		h.lost += call.hold.Bound()
 		testkit.Must(t, h.owner.Recount(context.Background(), h.doc.Tenant, []string{h.doc.Tenant}))
 	}

@@ -39,23 +39,22 @@ type recount struct {
 }
 
 // enter takes a batch to the ledger, except the rows that it will never accept. Where the
-// ledger has some of the calls already, the truth takes the place of a charge in full,
-// and the tenants whose counters may say otherwise are recounted.
-func (w *Writer) enter(ctx context.Context, batch []ledgerv1.Entry) (rejected []rejection[ledgerv1.Entry], err error) {
+// ledger has some of the calls already, the truth takes the place of a charge in full. The
+// tenants of differing calls are to be recounted: their counters may say otherwise.
+func (w *Writer) enter(ctx context.Context, batch []ledgerv1.Entry) (rejected []rejection[ledgerv1.Entry], differing []ledgerv1.Entry, err error) {
 	inserted, rejected, err := calls.insert(ctx, w.db, dated(batch))
 	if err != nil || inserted == len(batch)-len(rejected) {
-		return rejected, err
+		return rejected, nil, err
 	}
 	accepted := without(batch, rejected)
 	ends, err := settleLate(ctx, w.db, accepted)
 	if refusedForGood(err) || isUndefined(err) {
 		w.log.Error("failed to compare settled calls with the ledger, which has some of them: it keeps what it has", "error", err)
-		return rejected, nil // lest they stand in the way of others
+		return rejected, nil, nil // lest they stand in the way of others
 	}
 	if err != nil {
-		return rejected, err
+		return rejected, nil, err
 	}
-	var differing []ledgerv1.Entry
 	for _, e := range accepted {
 		end := ends[e.CallID]
 		w.noteLate(e, end)
@@ -65,8 +64,7 @@ func (w *Writer) enter(ctx context.Context, batch []ledgerv1.Entry) (rejected []
 			differing = append(differing, e)
 		}
 	}
-	w.recount(ctx, differing)
-	return rejected, nil
+	return rejected, differing, nil
 }
 
 // isUndefined is whether the database does not have what was asked for yet: its schema is
@@ -99,8 +97,31 @@ func (w *Writer) noteLate(e ledgerv1.Entry, end lateEnd) {
 	}
 }
 
-// recount has the tenants recounted against whose limits the calls count.
-func (w *Writer) recount(ctx context.Context, calls []ledgerv1.Entry) {
+// recountSoon has the tenants recounted against whose limits the calls count; where that fails,
+// it is tried again until it succeeds.
+func (w *Writer) recountSoon(ctx context.Context, calls []ledgerv1.Entry) error {
+	ctx, cancel := context.WithTimeout(ctx, recountTimeout)
+	defer cancel()
+	for _, of := range recountsOf(calls) {
+		if w.store.Recount(ctx, of.root, of.tenants) != nil {
+			w.recounts.add(maxWaiting, of)
+		}
+	}
+	return nil
+}
+
+// recountNow has the tenants recounted against whose limits the calls count, or fails.
+func (w *Writer) recountNow(ctx context.Context, calls []ledgerv1.Entry) error {
+	for _, of := range recountsOf(calls) {
+		if err := w.store.Recount(ctx, of.root, of.tenants); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recountsOf are the tenants against whose limits the calls count, by their budget trees.
+func recountsOf(calls []ledgerv1.Entry) (recounts []recount) {
 	trees := map[string]map[string]bool{}
 	for _, e := range calls {
 		if trees[e.Root] == nil {
@@ -110,14 +131,10 @@ func (w *Writer) recount(ctx context.Context, calls []ledgerv1.Entry) {
 			trees[e.Root][tenant] = true
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, recountTimeout)
-	defer cancel()
 	for root, tenants := range trees {
-		of := recount{root, slices.Sorted(maps.Keys(tenants))}
-		if w.store.Recount(ctx, of.root, of.tenants) != nil {
-			w.recounts.add(maxWaiting, of)
-		}
+		recounts = append(recounts, recount{root, slices.Sorted(maps.Keys(tenants))})
 	}
+	return recounts
 }
 
 // recountAll has tenants recounted that could not be before.

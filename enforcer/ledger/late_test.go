@@ -62,6 +62,32 @@ func write(t testing.TB, w *ledger.Writer, e ledgerv1.Entry) {
 	}
 }
 
+// TestAdoptedIsWrittenWithItsRecount: a charge in full that the ledger does not take, as it has the
+// truth, is not written before the tenants are recounted: whoever adopted the call would forget it.
+func TestAdoptedIsWrittenWithItsRecount(t *testing.T) {
+	db, store := newDatabase(t, server), &memory{}
+	w := ledger.NewWriter(db.enforcer, store, discard)
+	e := entry("call")
+	e.Root = "acme"
+	write(t, w, e)
+	store.lose(true)
+	written, err := w.WriteAdopted(t.Context(), []ledgerv1.Entry{charged(e)})
+	if err == nil || len(written) > 0 {
+		t.Errorf("%d entries are written, and %v, while nobody can be recounted", len(written), err)
+	}
+	store.lose(false)
+	written, err = w.WriteAdopted(t.Context(), []ledgerv1.Entry{charged(e)})
+	if err != nil || len(written) != 1 {
+		t.Errorf("%d entries are written, and %v, want 1", len(written), err)
+	}
+	if got, want := store.recounts(), []string{"acme/acme"}; !slices.Equal(got, want) {
+		t.Errorf("recounted %v, want %v", got, want)
+	}
+	if got := db.row(t, "call"); got != truth {
+		t.Errorf("the row: %+v, want %+v", got, truth)
+	}
+}
+
 // TestTheTruthStands: whatever comes first, the truth or a charge in full, and however
 // often, the ledger has the truth, in one row, and what was charged before; and who may be
 // charged otherwise by the counters is recounted.

@@ -176,8 +176,24 @@ func (w *Writer) takeBack(ctx context.Context, encoded [][]byte) error {
 // that the database rejects permanently are logged and left out. After an
 // error it may have some; writing them again changes nothing.
 func (w *Writer) Write(ctx context.Context, entries []ledgerv1.Entry) (written []ledgerv1.Entry, err error) {
+	return w.writeFew(ctx, entries, w.recountSoon)
+}
+
+// WriteAdopted writes entries of a dead session's calls, as Write does, but fails where the
+// ledger has had another end of some and their tenants are not being recounted: until they are,
+// Redis must keep what it has charged.
+func (w *Writer) WriteAdopted(ctx context.Context, entries []ledgerv1.Entry) (written []ledgerv1.Entry, err error) {
+	return w.writeFew(ctx, entries, w.recountNow)
+}
+
+func (w *Writer) writeFew(
+	ctx context.Context, entries []ledgerv1.Entry, recount func(context.Context, []ledgerv1.Entry) error,
+) (written []ledgerv1.Entry, err error) {
 	for batch := range slices.Chunk(entries, fewSize) {
-		rejected, err := w.enter(ctx, batch)
+		rejected, differing, err := w.enter(ctx, batch)
+		if err == nil {
+			err = recount(ctx, differing)
+		}
 		if err != nil {
 			return written, err
 		}
@@ -228,9 +244,10 @@ func (w *Writer) write(ctx context.Context, batch []ledgerv1.Entry) {
 	for size := len(batch); len(batch) > 0; {
 		var part []ledgerv1.Entry
 		var rejected []rejection[ledgerv1.Entry]
+		var differing []ledgerv1.Entry
 		err := w.try(ctx, "write to the ledger", func(ctx context.Context) (err error) {
 			part = batch[:min(size, len(batch))]
-			rejected, err = w.enter(ctx, part)
+			rejected, differing, err = w.enter(ctx, part)
 			if errors.Is(err, context.DeadlineExceeded) {
 				size = max(1, len(part)/2)
 			}
@@ -242,6 +259,7 @@ func (w *Writer) write(ctx context.Context, batch []ledgerv1.Entry) {
 		if err != nil {
 			return // ctx has ended
 		}
+		_ = w.recountSoon(ctx, differing) // never fails
 		w.logRejected(rejected)
 		w.refused.Add(int64(len(rejected)))
 		w.written.add(math.MaxInt, without(part, rejected)...) // which is bounded by what waited

@@ -26,6 +26,10 @@ var (
 	settleLua string
 	//go:embed take.lua
 	takeLua string
+	//go:embed forget.lua
+	forgetLua string
+
+	forgetScript = redis.NewScript(forgetLua)
 )
 
 // Store is an admission.Store in Redis.
@@ -246,13 +250,17 @@ func (s *Store) Take(ctx context.Context, r admission.TakeRequest) error {
 	return nil
 }
 
-// Forget drops calls that the ledger has.
+// Forget drops calls that the ledger has. Once the session was declared dead it leaves them to who
+// adopts it.
 func (s *Store) Forget(ctx context.Context, root string, callIDs []string) error {
 	if len(callIDs) == 0 {
 		return nil
 	}
-	key := limiterv1.CallsKey(limiterv1.Shard(root), s.session)
-	if err := s.client.HDel(ctx, key, callIDs...).Err(); err != nil {
+	keys, ids := []string{limiterv1.CallsKey(limiterv1.Shard(root), s.session)}, make([]any, len(callIDs))
+	for i, id := range callIDs {
+		ids[i] = id
+	}
+	if err := forgetScript.Run(ctx, s.client, keys, ids...).Err(); err != nil {
 		return fmt.Errorf("forget: %w", err)
 	}
 	return nil

@@ -266,7 +266,7 @@ func (a *Auditor) fresh(tenant string, findings []Finding) (fresh []Finding) {
 
 // look reads the ledger, then the limiter, then the ledger again, and compares.
 func (a *Auditor) look(ctx context.Context, document limiterv1.Tenant) ([]Finding, error) {
-	var before, after recovery.Expected
+	var before, after expected
 	var snapshot limiterstore.Snapshot
 	err := a.ledger.Read(ctx, func(ledger budgetstore.LedgerSnapshot) error {
 		owners, err := a.owners(ctx, ledger, document)
@@ -276,14 +276,14 @@ func (a *Auditor) look(ctx context.Context, document limiterv1.Tenant) ([]Findin
 		if snapshot, err = a.counters.Snapshot(ctx, document.Root(), document.Tenant, document.Money, owners); err != nil {
 			return err
 		}
-		before, err = recovery.Expect(ctx, ledger, document, snapshot.Calls, snapshot.Now)
+		before.least, before.most, err = recovery.Expect(ctx, ledger, document, snapshot.Calls, snapshot.Now)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	err = a.ledger.Read(ctx, func(ledger budgetstore.LedgerSnapshot) error {
-		after, err = recovery.Expect(ctx, ledger, document, snapshot.Calls, snapshot.Now)
+		after.least, after.most, err = recovery.Expect(ctx, ledger, document, snapshot.Calls, snapshot.Now)
 		return err
 	})
 	if err != nil {
@@ -306,7 +306,7 @@ func (a *Auditor) owners(ctx context.Context, ledger budgetstore.LedgerSnapshot,
 	if err != nil {
 		return nil, err
 	}
-	recorded, err := recovery.Expect(ctx, ledger, document, nil, now)
+	recorded, _, err := recovery.Expect(ctx, ledger, document, nil, now)
 	if err != nil {
 		return nil, err
 	}

@@ -76,17 +76,22 @@ func (f Finding) text() string {
 		f.Limit, whose, f.Counted, f.Start.UTC().Format(time.RFC3339), f.Recorded)
 }
 
+// expected are the counters at one moment: the least and the most that they may say.
+type expected struct{ least, most recovery.Expected }
+
 // compare finds the counters of a moment that are neither what the ledger said before
 // it nor what it said after it nor anything between: what it said at that moment lies
 // there. What is held is to be what the calls hold that were open at that moment, unless
 // nobody can read what some of them hold.
-func compare(level limiterv1.Level, snapshot limiterstore.Snapshot, before, after recovery.Expected) []Finding {
+func compare(level limiterv1.Level, snapshot limiterstore.Snapshot, before, after expected) []Finding {
 	var findings []Finding
 	for _, limit := range level.Money {
 		field := limiterv1.MoneyField(limit)
 		for _, owner := range slices.SortedFunc(maps.Keys(snapshot.Counters), byName) {
 			if owner.Scope() == limit.Per && limit.CountsFor(owner) {
-				found := between(before[owner][field], snapshot.Counters[owner][field], after[owner][field])
+				low := extreme(before.least[owner][field], after.least[owner][field], least)
+				high := extreme(before.most[owner][field], after.most[owner][field], most)
+				found := between(low, snapshot.Counters[owner][field], high)
 				findings = append(findings, named(limit.Name, owner, found)...)
 			}
 		}
@@ -100,6 +105,16 @@ func compare(level limiterv1.Level, snapshot limiterstore.Snapshot, before, afte
 	return findings
 }
 
+func least(a, b money.Nanos) money.Nanos { return min(a, b) }
+func most(a, b money.Nanos) money.Nanos  { return max(a, b) }
+
+// extreme is what a counter was to say before or after, whichever is chosen: only a call that is
+// amended makes it less. What is held is that of before.
+func extreme(before, after limiterv1.MoneyCounter, choose func(a, b money.Nanos) money.Nanos) limiterv1.MoneyCounter {
+	before.Spent, before.EarlierSpent = choose(before.Spent, after.Spent), choose(before.EarlierSpent, after.EarlierSpent)
+	return before
+}
+
 func byName(a, b limiterv1.Owner) int { return strings.Compare(a.String(), b.String()) }
 
 func named(limit string, owner limiterv1.Owner, findings []Finding) []Finding {
@@ -109,17 +124,15 @@ func named(limit string, owner limiterv1.Owner, findings []Finding) []Finding {
 	return findings
 }
 
-// between finds the periods of a counter in which it says less than both or more than
-// both, and those in which it holds something else than the calls that were open. As a
-// rule low is what was said before: only a call that is amended makes it less.
+// between finds the periods of a counter in which it says less than low or more than high, and
+// those in which it holds something else than the calls that were open.
 func between(low, counter, high limiterv1.MoneyCounter) (findings []Finding) {
 	hold := func(start time.Time, counted, held money.Nanos) {
 		if counted != held {
 			findings = append(findings, Finding{Start: start, Counted: counted, Recorded: held, Held: true})
 		}
 	}
-	add := func(start time.Time, before, counted, after money.Nanos) {
-		low, high := min(before, after), max(before, after)
+	add := func(start time.Time, low, counted, high money.Nanos) {
 		if counted < low || counted > high {
 			recorded := low
 			if counted > high {

@@ -67,7 +67,7 @@ func TestBetween(t *testing.T) {
 func TestFindingsOfEpochs(t *testing.T) {
 	of := func(epoch string) Finding {
 		snapshot := limiterstore.Snapshot{Epoch: epoch, Broken: map[string]int64{"negative:money:Day": 1}}
-		return compare(limiterv1.Level{}, snapshot, recovery.Expected{}, recovery.Expected{})[0]
+		return compare(limiterv1.Level{}, snapshot, expected{}, expected{})[0]
 	}
 	if seven, eight := of("7").key(), of("8").key(); seven == eight {
 		t.Errorf("in both epochs the key is %q", seven)
@@ -96,7 +96,7 @@ func TestCompare(t *testing.T) {
 	}
 	var snapshot limiterstore.Snapshot
 	snapshot.Counters = counters(10, 4, 5, 7, 8)
-	ledger := recovery.Expected(counters(9, 4, 6, 8, 9))
+	ledger := expected{recovery.Expected(counters(9, 4, 6, 8, 9)), recovery.Expected(counters(9, 4, 6, 8, 9))}
 	want := []Finding{
 		{Limit: "daily", Start: start, Counted: 10, Recorded: 9},
 		{Limit: "each", Owner: limiterv1.Owner{User: "bob"}, Start: start, Counted: 5, Recorded: 6},

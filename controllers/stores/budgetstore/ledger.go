@@ -110,24 +110,28 @@ func (l LedgerSnapshot) Pin(ctx context.Context) error {
 	return nil
 }
 
-// Knows says which of the calls are in the ledger.
-func (l LedgerSnapshot) Knows(ctx context.Context, callIDs []string) (map[string]bool, error) {
-	known := map[string]bool{}
+// RecordedCall is a call as the ledger has it.
+type RecordedCall struct {
+	Cost       money.Nanos
+	AdmittedAt time.Time
+}
+
+// Recorded are those of the calls that are in the ledger, by their ids.
+func (l LedgerSnapshot) Recorded(ctx context.Context, callIDs []string) (map[string]RecordedCall, error) {
+	recorded := map[string]RecordedCall{}
 	if len(callIDs) == 0 {
-		return known, nil
+		return recorded, nil
 	}
-	rows, err := l.tx.Query(ctx, "SELECT call_id FROM ai_usage_logs WHERE call_id = ANY($1)", callIDs)
+	rows, _ := l.tx.Query(ctx, "SELECT call_id, cost_nanos, admitted_at FROM ai_usage_logs WHERE call_id = ANY($1)", callIDs) // ForEachRow has the error
+	id, call := "", RecordedCall{}
+	_, err := pgx.ForEachRow(rows, []any{&id, &call.Cost, &call.AdmittedAt}, func() error {
+		recorded[id] = call
+		return nil
+	})
 	if err != nil {
 		return nil, fmt.Errorf("look for calls in the ledger: %w", unanswered(err))
 	}
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return nil, fmt.Errorf("look for calls in the ledger: %w", unanswered(err))
-	}
-	for _, id := range ids {
-		known[id] = true
-	}
-	return known, nil
+	return recorded, nil
 }
 
 // LastAdmitted is when the last call of the tenant, or of those below it, was admitted

@@ -14,7 +14,7 @@ import (
 // error, and an error of who reads, are another matter.
 func TestUnavailable(t *testing.T) {
 	knows := func(ledger budgetstore.LedgerSnapshot) error {
-		_, err := ledger.Knows(t.Context(), []string{"a call"})
+		_, err := ledger.Recorded(t.Context(), []string{"a call"})
 		return err
 	}
 	nowhere, err := pgxpool.New(t.Context(), "postgres://bursar@127.0.0.1:1/bursar?connect_timeout=1")
