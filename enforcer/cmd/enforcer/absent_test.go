@@ -62,6 +62,7 @@ func TestRedisIsAbsentAtFirst(t *testing.T) {
 // TestRedisGoesWhileCallsAreOpen: they end with the truth once it is back, and
 // nothing is admitted in between.
 func TestRedisGoesWhileCallsAreOpen(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	opts := redis.Options{Dir: t.TempDir(), AppendOnly: true}
 	own, err := redis.Start(t.Context(), opts)

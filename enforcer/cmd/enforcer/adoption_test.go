@@ -151,6 +151,7 @@ const held = `"stream":true,"max_completion_tokens":20`
 // Postgres is away. The open ones are charged in full, all are in the ledger, once,
 // and nothing stays held.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	const open, settled = 3, 4
 	w := newWorld(t)
 	stopLedger, startLedger := w.ownLedger()
@@ -190,6 +191,7 @@ func TestKilled(t *testing.T) {
 // TestKilledWithAShare: nobody can say whether the dead enforcer was cut off and spent
 // its share, so that is charged in full, as a row of its own.
 func TestKilledWithAShare(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	survivor := w.ready()
 	sharing := acme
@@ -228,6 +230,7 @@ func openCall(c *child, body string) (*opened, error) {
 // that was open, and charged in full, gets its true cost in ledger and counters when it
 // has ended; nothing else changes, and the enforcer goes on as another session.
 func TestSlept(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	stopLedger, startLedger := w.ownLedger()
 	survivor := w.ready()
@@ -283,6 +286,7 @@ func TestSlept(t *testing.T) {
 // call that a client got an answer to is in the ledger, once; counters are what the
 // ledger adds up to; nothing is held, and no call counts as in flight.
 func TestKilledAtRandom(t *testing.T) {
+	t.Parallel()
 	kills := faults(t, 5)
 	w := newWorld(t)
 	tenant := acme

@@ -85,6 +85,7 @@ func TestClientSeesWhatTheProviderSays(t *testing.T) {
 
 // TestWhatGoesWrongAtTheProvider: how each call ends, beside the provider's bill.
 func TestWhatGoesWrongAtTheProvider(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		prompt      string
 		stream      bool

@@ -232,6 +232,7 @@ func TestClientHangsUpAndAsksAgain(t *testing.T) {
 // TestWhatCostNothingFreesItsKey: a call that was not made, or that the provider
 // refused, is made when it is asked for again.
 func TestWhatCostNothingFreesItsKey(t *testing.T) {
+	t.Parallel()
 	t.Run("refused by the budget", func(t *testing.T) {
 		w := newWorld(t)
 		e := w.ready()
@@ -309,6 +310,7 @@ func TestWhatCostNothingFreesItsKey(t *testing.T) {
 
 // TestKilledWhileANamedCallIsOpen: nobody has its answer, it is charged, and not made again.
 func TestKilledWhileANamedCallIsOpen(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	e := w.ready()
 	c := w.spawn()
@@ -332,6 +334,7 @@ func TestKilledWhileANamedCallIsOpen(t *testing.T) {
 
 // TestWindow: a key names the call for as long as the window, and no longer.
 func TestWindow(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	revision := w.configure()
 	e := w.start(func(o *options) { o.idempotencyWindow = time.Second })

@@ -32,7 +32,7 @@ func (w *world) hangingWay() (way *hanging, url string) {
 	w.t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	testkit.Must(w.t, err)
-	way = &hanging{listener: listener, target: redisServer.Addr, let: make(chan struct{})}
+	way = &hanging{listener: listener, target: w.redis.Options().Addr, let: make(chan struct{})}
 	close(way.let)
 	w.t.Cleanup(func() { _ = listener.Close() })
 	go way.serve()
@@ -141,6 +141,7 @@ func (w *world) settledLikeTheBill(calls int) map[string]row {
 // that knows of no call; then the control plane is back, and the enforcer awakes. All it
 // knows of its calls reaches the ledger and the counters.
 func TestEndedWhileRedisForgot(t *testing.T) {
+	t.Parallel()
 	const streams = 20
 	w := newWorld(t)
 	survivor := w.ready()
@@ -179,6 +180,7 @@ func TestEndedWhileRedisForgot(t *testing.T) {
 // while another charges it that share in full, and after that. The ledger has what each of
 // the calls has cost, and of the share that it cost nothing more.
 func TestSharesOfTheDead(t *testing.T) {
+	t.Parallel()
 	const calls = 15
 	w := newWorld(t)
 	survivor := w.ready()
@@ -238,6 +240,7 @@ func TestSharesOfTheDead(t *testing.T) {
 // ended. Their true costs go to the ledger, whether or not another has charged them in full
 // by then, and the counters follow.
 func TestShutdownWithoutRedis(t *testing.T) {
+	t.Parallel()
 	const streams = 5
 	for name, adoptedFirst := range map[string]bool{"before it is adopted": false, "when it was adopted": true} {
 		t.Run(name, func(t *testing.T) {

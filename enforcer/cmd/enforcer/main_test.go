@@ -33,10 +33,7 @@ import (
 // asEnforcer makes this test binary an enforcer.
 const asEnforcer = "BURSAR_TEST_AS_ENFORCER"
 
-var (
-	redisServer  *redis.Server
-	ledgerServer *ledgerdb.Server
-)
+var ledgerServer *ledgerdb.Server
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asEnforcer) != "" {
@@ -44,20 +41,17 @@ func TestMain(m *testing.M) {
 		return
 	}
 	redisclient.LogTo(slog.New(slog.DiscardHandler))
-	os.Exit(redis.Use(func(s *redis.Server, _ *goredis.Client) int {
-		redisServer = s
-		return ledgerdb.Use(func(s *ledgerdb.Server) int {
-			ledgerServer = s
-			return m.Run()
-		})
+	os.Exit(ledgerdb.Use(func(s *ledgerdb.Server) int {
+		ledgerServer = s
+		return m.Run()
 	}))
 }
 
 // providerKey is the key that the fake provider wants.
 const providerKey = "the-provider's-key"
 
-// world is everything around an enforcer: an empty Redis, an empty ledger, and a
-// provider that has billed nothing.
+// world is everything around an enforcer, for one test alone: an empty Redis, an empty ledger,
+// and a provider that has billed nothing.
 type world struct {
 	t        *testing.T
 	redisURL string
@@ -74,9 +68,10 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, redisURL: redisServer.URL, redis: connect(t, redisServer.Addr), keys: t.TempDir(), epoch: 1, log: slog.New(slog.DiscardHandler)}
-	testkit.Must(t, w.redis.FlushAll(t.Context()).Err())
-	var err error
+	server, err := redis.Start(t.Context(), redis.Options{})
+	testkit.Must(t, err)
+	t.Cleanup(func() { _ = server.Stop() })
+	w := &world{t: t, redisURL: server.URL, redis: connect(t, server.Addr), keys: t.TempDir(), epoch: 1, log: slog.New(slog.DiscardHandler)}
 	w.database, err = ledgerServer.NewDatabase(t.Context())
 	testkit.Must(t, err)
 	w.ledger = w.connectLedger()

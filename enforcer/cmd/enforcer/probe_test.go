@@ -40,6 +40,7 @@ func (unsettled) Settle(context.Context, admission.SettleRequest) error { return
 // TestKilledInAProbe: what a probe of a dead enforcer held is given back, and the
 // ledger does not know of it.
 func TestKilledInAProbe(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	survivor := w.ready()
 	victim := w.spawn()

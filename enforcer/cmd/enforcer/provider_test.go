@@ -30,6 +30,7 @@ func (w *world) awaitReport(r *running, want limiterv1.ProviderReport) {
 // TestProviderIsBroken: what is wrong with a provider reaches the control plane, and callers
 // are told that it is not their doing; neither is told the key or its file.
 func TestProviderIsBroken(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	file := filepath.Join(w.keys, "fake")
 	testkit.Must(t, os.Remove(file))
@@ -66,6 +67,7 @@ func TestProviderIsBroken(t *testing.T) {
 
 // TestProviderIsChecked: a wrong key is told before there is a caller, and costs nothing.
 func TestProviderIsChecked(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	testkit.Must(t, os.WriteFile(filepath.Join(w.keys, "fake"), []byte("a-key-that-is-wrong"), 0o600))
 	e := w.ready()

@@ -79,6 +79,7 @@ func TestShutdownCannotWait(t *testing.T) {
 // TestShutdownWhileRedisHangs: calls that cannot be settled any more are in the ledger at
 // what they have cost, and stay so when others adopt what the enforcer has left.
 func TestShutdownWhileRedisHangs(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	own, err := redis.Start(t.Context(), redis.Options{Dir: t.TempDir()})
 	testkit.Must(t, err)

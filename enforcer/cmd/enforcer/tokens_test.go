@@ -91,6 +91,7 @@ func (r *running) callWithToken(token string) answer {
 // TestRotation: an issuer begins to sign with a key that nobody was told of, and its keys
 // change while calls are made: no call is refused, and the keys are fetched once.
 func TestRotation(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	s := w.newStackAuth()
 	big := acme
@@ -155,7 +156,7 @@ func TestTokensAreNowhere(t *testing.T) {
 	testkit.Must(t, err)
 	r := w.start()
 	testkit.Eventually(t, "the enforcer runs the configuration", func() bool { return w.runs(r, revision) })
-	heard := listen(t)
+	heard := w.listen()
 	token := s.Token(issuer.Regular, "ana", "ana@example.com", time.Now(), nil)
 	spoiled := s.Token(issuer.Regular, "eve", "", time.Now(), nil)
 	spoiled = spoiled[:strings.LastIndex(spoiled, ".")] + token[strings.LastIndex(token, "."):]
@@ -180,9 +181,10 @@ func TestTokensAreNowhere(t *testing.T) {
 }
 
 // listen hears, from here on, all commands that Redis gets. heard is those so far.
-func listen(t *testing.T) (heard func() string) {
+func (w *world) listen() (heard func() string) {
+	t := w.t
 	t.Helper()
-	conn, err := net.Dial("tcp", redisServer.Addr)
+	conn, err := net.Dial("tcp", w.redis.Options().Addr)
 	testkit.Must(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
 	_, err = fmt.Fprint(conn, "MONITOR\r\n")
