@@ -43,6 +43,7 @@ func (s *tally) String() string {
 // was held for it, except where the provider went beyond the bound, which is posted
 // as overrun. BURSAR_CALLS says how many.
 func TestBillAgainstHold(t *testing.T) {
+	t.Parallel()
 	calls, err := strconv.Atoi(cmp.Or(os.Getenv("BURSAR_CALLS"), "1000"))
 	if err != nil {
 		t.Fatal(err)

@@ -44,6 +44,7 @@ type cutCall struct {
 // off by the provider, or left by their client, is no less than the provider's bill for any
 // of them, and hardly more in sum.
 func TestCutCallsCostWhatTheyCost(t *testing.T) {
+	t.Parallel()
 	const output, atMost, atOnce = 64_000, 1.05, 12
 	fake := fakeprovider.New(fakeprovider.Options{})
 	var answering sync.WaitGroup

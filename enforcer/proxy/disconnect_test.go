@@ -127,56 +127,75 @@ func (w *teeWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // no less than what was billed until then, and no more than its hold. The hold is charged
 // where nothing was seen, or the model may have thought what it has not shown.
 func TestDisconnectAtEveryFrame(t *testing.T) {
+	t.Parallel()
 	transcripts := record(t)
-	upstream := &replay{}
-	d := newProtocolsDoor(t, upstream.ServeHTTP)
-	calls, zero := 0, 0
-	ends := map[ledgerv1.Outcome]int{}
-	costs := map[string]*tally{}
-	check := func(script transcript, frames int, who, callID string) {
-		entry, billed := d.entry(callID), script.billedFor(frames)
-		calls++
-		ends[entry.Outcome]++
-		if entry.Cost == 0 {
-			zero++
-		}
-		if entry.Outcome == ledgerv1.ChargedSeen {
-			tallyOf(costs, script.protocol.name).add(entry.Cost, billed)
-		}
-		right := map[ledgerv1.Outcome]bool{
-			ledgerv1.Settled:     entry.Cost == script.billed,
-			ledgerv1.ChargedSeen: entry.Cost >= billed && entry.Cost < entry.Held && frames > 0,
-			ledgerv1.ChargedHold: entry.Cost == entry.Held && entry.Held >= script.billed,
-		}
-		if !right[entry.Outcome] {
-			t.Errorf("%s %q, %s gone after %d of %d frames: %s of %s, held %s, billed %s of %s",
-				script.protocol.name, script.directives, who, frames, len(script.frames), entry.Outcome, entry.Cost, entry.Held, billed, script.billed)
-		}
+	if len(transcripts) < 40 {
+		t.Errorf("there are %d transcripts", len(transcripts))
 	}
+	byProtocol := map[string][]transcript{}
 	for _, script := range transcripts {
-		for frames := range len(script.frames) + 1 {
-			upstream.set(script.frames[:frames], true, nil)
-			got := d.do(d.ask(t.Context(), script.protocol, "one two three", 20, true))
-			check(script, frames, "provider", got.header.Get(call.CallIDHeader))
-			if frames == 0 && got.err == nil && !strings.Contains(got.body, `"error"`) {
-				t.Errorf("%s: the client sees no error in %q", script.protocol.name, got.body)
+		byProtocol[script.protocol.name] = append(byProtocol[script.protocol.name], script)
+	}
+	for name, scripts := range byProtocol {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := &disconnects{replay: &replay{}, ends: map[ledgerv1.Outcome]int{}}
+			d.door = newProtocolsDoor(t, d.replay.ServeHTTP)
+			for _, script := range scripts {
+				d.provider(script)
+				d.client(script)
 			}
-		}
-		for frames := 1; frames < len(script.frames); frames++ {
-			check(script, frames, "client", d.leaveAfter(upstream, script, frames))
-		}
-	}
-	t.Logf("%d transcripts, %d disconnects: %v, %d of no cost", len(transcripts), calls, ends, zero)
-	for name, sum := range costs {
-		t.Logf("%s: %s", name, sum)
-	}
-	if zero > 0 || len(transcripts) < 40 {
-		t.Errorf("%d calls of %d transcripts cost nothing", zero, len(transcripts))
+			t.Logf("%d transcripts, disconnects: %v; those charged by what was seen: %s", len(scripts), d.ends, &d.seen)
+		})
 	}
 }
 
-// leaveAfter makes a call whose client hangs up when so many frames have come, before there
-// are more.
+// disconnects are calls of which one side goes away, and how they ended.
+type disconnects struct {
+	*door
+	replay *replay
+	ends   map[ledgerv1.Outcome]int
+	// seen are those that were charged by what was seen of them.
+	seen tally
+}
+
+// provider has the provider go after each number of frames.
+func (d *disconnects) provider(script transcript) {
+	for frames := range len(script.frames) + 1 {
+		d.replay.set(script.frames[:frames], true, nil)
+		got := d.do(d.ask(d.t.Context(), script.protocol, "one two three", 20, true))
+		d.check(script, frames, "provider", got.header.Get(call.CallIDHeader))
+		if frames == 0 && got.err == nil && !strings.Contains(got.body, `"error"`) {
+			d.t.Errorf("the client sees no error in %q", got.body)
+		}
+	}
+}
+
+// client has the client go after each number of frames, before there are more.
+func (d *disconnects) client(script transcript) {
+	for frames := 1; frames < len(script.frames); frames++ {
+		d.check(script, frames, "client", d.leaveAfter(d.replay, script, frames))
+	}
+}
+
+func (d *disconnects) check(script transcript, frames int, who, callID string) {
+	entry, billed := d.entry(callID), script.billedFor(frames)
+	d.ends[entry.Outcome]++
+	if entry.Outcome == ledgerv1.ChargedSeen {
+		d.seen.add(entry.Cost, billed)
+	}
+	right := map[ledgerv1.Outcome]bool{
+		ledgerv1.Settled:     entry.Cost == script.billed,
+		ledgerv1.ChargedSeen: entry.Cost >= billed && entry.Cost < entry.Held && frames > 0,
+		ledgerv1.ChargedHold: entry.Cost == entry.Held && entry.Held >= script.billed,
+	}
+	if !right[entry.Outcome] || entry.Cost == 0 {
+		d.t.Errorf("%q, %s gone after %d of %d frames: %s of %s, held %s, billed %s of %s",
+			script.directives, who, frames, len(script.frames), entry.Outcome, entry.Cost, entry.Held, billed, script.billed)
+	}
+}
+
+// leaveAfter makes a call whose client hangs up when so many frames have come.
 func (d *door) leaveAfter(upstream *replay, script transcript, frames int) (callID string) {
 	d.t.Helper()
 	step := make(chan struct{}, len(script.frames))

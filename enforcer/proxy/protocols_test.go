@@ -144,6 +144,7 @@ func TestRatesOfAnthropic(t *testing.T) {
 // TestLargeAnswers: an answer of any size passes whole, and its usage is read without
 // keeping it.
 func TestLargeAnswers(t *testing.T) {
+	t.Parallel()
 	const size = 100 << 20
 	fake := fakeprovider.New(fakeprovider.Options{})
 	d := newProtocolsDoor(t, fake.ServeHTTP)

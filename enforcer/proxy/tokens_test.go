@@ -79,6 +79,7 @@ func TestTokens(t *testing.T) {
 // TestAttacksOnTokens: of tokens that somebody has made up, none is admitted, and the
 // provider is not called.
 func TestAttacksOnTokens(t *testing.T) {
+	t.Parallel()
 	var called atomic.Int64
 	d := newDoor(t, func(http.ResponseWriter, *http.Request) { called.Add(1) })
 	project := newProject(t)
