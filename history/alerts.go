@@ -3,11 +3,13 @@ package history
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 )
@@ -25,13 +27,41 @@ type Alert struct {
 	// Amount is the limit's, and Spent what was spent, when it was seen.
 	Amount, Spent money.Nanos
 	Message       string
-	// Muted is whether nobody is told.
+	// Muted is whether nobody is told, because they were too many.
 	Muted    bool
 	RaisedAt time.Time
 	// ResolvedAt is when the cause had gone, and Resolution why; nil and empty while it is open.
 	ResolvedAt *time.Time
 	Resolution string
+	// Acknowledged is who first said to have seen it, and Muting who has had it muted; nil if
+	// nobody has, or it is muted no more.
+	Acknowledged *Marked
+	Muting       *Marked
 }
+
+// Marked is what somebody said of an alert.
+type Marked struct {
+	By string
+	At time.Time
+	// Until is until when it is muted; zero of what is acknowledged.
+	Until time.Time
+}
+
+// AlertDelivery is what somebody was told of an alert, or is to be.
+type AlertDelivery struct {
+	ledgerv1.Recipient
+	// Resolves is whether it says that the cause has gone.
+	Resolves bool
+	Attempts int
+	// NextAttemptAt is when it is tried next, unless it was delivered or abandoned.
+	NextAttemptAt            time.Time
+	DeliveredAt, AbandonedAt *time.Time
+	// LastError is why it was not delivered.
+	LastError string
+}
+
+// ErrNoAlert means that there is no alert with the ID.
+var ErrNoAlert = errors.New("there is no such alert")
 
 // AlertQuery says which alerts are listed.
 type AlertQuery struct {
@@ -41,14 +71,22 @@ type AlertQuery struct {
 	Limit int
 	// After is the Next of the page before; empty for the first page.
 	After string
+	// Now is when an alert is muted or not.
+	Now time.Time
 }
 
-const alertsOf = `
-SELECT alert_id::text, limit_name, user_id, group_name, credential, period_start, period_end, action, at_percent, amount_nanos, spent_nanos, message, muted,
-       raised_at, resolved_at, coalesce(resolution, '')
-FROM cost_alerts
-WHERE tenant_id = @tenant AND (@all OR resolved_at IS NULL) AND (raised_at, alert_id::text) < (@at, @id)
-ORDER BY raised_at DESC, alert_id::text DESC
+const alertColumns = `
+SELECT a.alert_id::text, a.limit_name, a.user_id, a.group_name, a.credential, a.period_start, a.period_end, a.action, a.at_percent, a.amount_nanos, a.spent_nanos,
+       a.message, a.muted, a.raised_at, a.resolved_at, coalesce(a.resolution, ''),
+       coalesce(seen.marked_by, ''), coalesce(seen.marked_at, 'epoch'), coalesce(muting.marked_by, ''), coalesce(muting.marked_at, 'epoch'), coalesce(muting.muted_until, 'epoch')
+FROM cost_alerts AS a
+LEFT JOIN LATERAL (
+  SELECT marked_by, marked_at FROM alert_marks AS m WHERE m.alert_id = a.alert_id AND m.mark = 'Acknowledge' ORDER BY marked_at LIMIT 1) AS seen ON true
+LEFT JOIN LATERAL alert_muting(a) AS muting ON muting.muted_until > @now`
+
+const alertsOf = alertColumns + `
+WHERE a.tenant_id = @tenant AND (@all OR a.resolved_at IS NULL) AND (a.raised_at, a.alert_id::text) < (@at, @id)
+ORDER BY a.raised_at DESC, a.alert_id::text DESC
 LIMIT @limit`
 
 // Alerts lists the alerts of a tenant that may be read, newest first, and returns the After of
@@ -64,7 +102,7 @@ func (r *Reader) Alerts(ctx context.Context, as As, query AlertQuery) (alerts []
 	if err := as.validate(); err != nil {
 		return nil, "", err
 	}
-	args := pgx.NamedArgs{"tenant": as.Tenant, "all": !query.OpenOnly, "at": after.at, "id": after.id, "limit": limit}
+	args := pgx.NamedArgs{"tenant": as.Tenant, "all": !query.OpenOnly, "at": after.at, "id": after.id, "limit": limit, "now": query.Now}
 	err = r.read(ctx, as, func(tx pgx.Tx) (err error) {
 		alerts, err = collect(ctx, tx, alertsOf, args, scanAlert)
 		return err
@@ -79,8 +117,52 @@ func (r *Reader) Alerts(ctx context.Context, as As, query AlertQuery) (alerts []
 	return alerts, next, nil
 }
 
+// Alert is an alert of a tenant that may be read, muted or not at a moment, and, for an admin, its
+// deliveries. It fails with
+// ErrNoAlert where there is none with the ID, or none that may be read.
+func (r *Reader) Alert(ctx context.Context, as As, id string, now time.Time) (alert Alert, deliveries []AlertDelivery, err error) {
+	if err := as.validate(); err != nil {
+		return Alert{}, nil, err
+	}
+	args := pgx.NamedArgs{"tenant": as.Tenant, "id": id, "now": now}
+	err = r.read(ctx, as, func(tx pgx.Tx) error {
+		found, err := collect(ctx, tx, alertColumns+" WHERE a.tenant_id = @tenant AND a.alert_id::text = @id", args, scanAlert)
+		if err != nil {
+			return err
+		}
+		if len(found) == 0 {
+			return ErrNoAlert
+		}
+		alert = found[0]
+		deliveries, err = collect(ctx, tx, deliveriesOf, args, scanAlertDelivery)
+		return err
+	})
+	if err != nil {
+		return Alert{}, nil, fmt.Errorf("read an alert of tenant %s: %w", as.Tenant, err)
+	}
+	return alert, deliveries, nil
+}
+
+const deliveriesOf = `
+SELECT channel, recipient, resolves, attempts, next_attempt_at, delivered_at, abandoned_at, last_error
+FROM alert_deliveries
+WHERE tenant_id = @tenant AND alert_id::text = @id
+ORDER BY resolves, channel, recipient`
+
+func scanAlertDelivery(row pgx.CollectableRow) (d AlertDelivery, err error) {
+	err = row.Scan(&d.Channel, &d.Address, &d.Resolves, &d.Attempts, &d.NextAttemptAt, &d.DeliveredAt, &d.AbandonedAt, &d.LastError)
+	return d, err
+}
+
 func scanAlert(row pgx.CollectableRow) (a Alert, err error) {
+	var seen, muting Marked
 	err = row.Scan(&a.ID, &a.Limit, &a.Owner.User, &a.Owner.Group, &a.Owner.Key, &a.PeriodStart, &a.PeriodEnd, &a.Action, &a.AtPercent, &a.Amount, &a.Spent, &a.Message, &a.Muted,
-		&a.RaisedAt, &a.ResolvedAt, &a.Resolution)
+		&a.RaisedAt, &a.ResolvedAt, &a.Resolution, &seen.By, &seen.At, &muting.By, &muting.At, &muting.Until)
+	if seen.By != "" {
+		a.Acknowledged = &seen
+	}
+	if muting.By != "" {
+		a.Muting = &muting
+	}
 	return a, err
 }

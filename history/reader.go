@@ -42,18 +42,24 @@ func (r *Reader) readAtOnce(ctx context.Context, as As, read func(pgx.Tx) error)
 
 func (r *Reader) readIn(ctx context.Context, options pgx.TxOptions, as As, read func(pgx.Tx) error) error {
 	err := pgx.BeginTxFunc(ctx, r.db, options, func(tx pgx.Tx) error {
-		// Compiling a query takes longer than any of these queries does.
-		const say = "SELECT set_config('bursar.tenant_id', $1, true), set_config('bursar.user_id', $2, true), set_config('bursar.role', $3, true), set_config('jit', 'off', true)"
-		role := ""
-		if as.Admin {
-			role = "admin"
-		}
-		if _, err := tx.Exec(ctx, say, as.Tenant, as.User, role); err != nil {
+		if err := as.Tell(ctx, tx); err != nil {
 			return err
 		}
 		return read(tx)
 	})
 	return explained(err)
+}
+
+// Tell tells the database for whom a transaction is.
+func (as As) Tell(ctx context.Context, tx pgx.Tx) error {
+	// Compiling a query takes longer than any of these queries does.
+	const say = "SELECT set_config('bursar.tenant_id', $1, true), set_config('bursar.user_id', $2, true), set_config('bursar.role', $3, true), set_config('jit', 'off', true)"
+	role := ""
+	if as.Admin {
+		role = "admin"
+	}
+	_, err := tx.Exec(ctx, say, as.Tenant, as.User, role)
+	return err
 }
 
 // explained adds to an error how to fix it.

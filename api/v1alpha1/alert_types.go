@@ -31,6 +31,27 @@ type Alerts struct {
 	Filters []AlertFilter `json:"filters,omitempty"`
 }
 
+// Recipients are all who are told, by the names that filters have for them; none of nil.
+func (a *Alerts) Recipients() (names []AlertRecipient) {
+	if a == nil {
+		return nil
+	}
+	for _, address := range a.Email {
+		names = append(names, AlertRecipient(address))
+	}
+	for _, channel := range []struct {
+		name  AlertRecipient
+		isSet bool
+	}{
+		{"Webhook", a.Webhook != nil}, {"Slack", a.Slack != nil}, {"Teams", a.Teams != nil}, {"PagerDuty", a.PagerDuty != nil},
+	} {
+		if channel.isSet {
+			names = append(names, channel.name)
+		}
+	}
+	return names
+}
+
 // AlertFilter selects the alerts that some recipients are told of.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.limits) || has(self.minSeverity)",message="must set limits or minSeverity: without both, it selects every alert"

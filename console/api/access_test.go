@@ -119,8 +119,30 @@ var accesses = map[string]map[string]statuses{
 		"/api/ai/alerts?tenant=acme":            rows,
 		"/api/ai/alerts?tenant=acme&format=csv": rows,
 	},
-	"GET /api/ai/grants": {"/api/ai/grants?tenant=acme&all=true": rows},
-	"GET /api/ai/keys":   {"/api/ai/keys?tenant=acme": rows},
+	"GET /api/ai/alerts/{id}": {
+		"/api/ai/alerts/" + alertOf("ana.acme") + "?tenant=acme":   rows,
+		"/api/ai/alerts/" + alertOf("zoe.acme") + "?tenant=acme":   {401, 403, 403, 404, 200},
+		"/api/ai/alerts/" + alertOf("acme") + "?tenant=acme":       {401, 403, 403, 404, 200},
+		"/api/ai/alerts/" + alertOf("gus.globex") + "?tenant=acme": {401, 403, 403, 404, 404},
+	},
+	"GET /api/ai/alerts/settings": {"/api/ai/alerts/settings?tenant=acme": admins},
+	"POST /api/ai/alerts/{id}/acknowledge": {
+		"/api/ai/alerts/" + alertOf("ana.acme") + "/acknowledge?tenant=acme":   admins,
+		"/api/ai/alerts/" + alertOf("gus.globex") + "/acknowledge?tenant=acme": {401, 403, 403, 403, 404},
+	},
+	"POST /api/ai/alerts/{id}/mute": {
+		"/api/ai/alerts/" + alertOf("ana.acme") + "/mute?tenant=acme":   admins,
+		"/api/ai/alerts/" + alertOf("gus.globex") + "/mute?tenant=acme": {401, 403, 403, 403, 404},
+	},
+	"POST /api/ai/alerts/{id}/unmute": {"/api/ai/alerts/" + alertOf("ana.acme") + "/unmute?tenant=acme": admins},
+	"POST /api/ai/alerts/test":        {"/api/ai/alerts/test?tenant=acme": admins},
+	"GET /api/ai/grants":              {"/api/ai/grants?tenant=acme&all=true": rows},
+	"GET /api/ai/keys":                {"/api/ai/keys?tenant=acme": rows},
+}
+
+// bodies are those of the requests of routes that need one.
+var bodies = map[string]string{
+	"POST /api/ai/alerts/{id}/mute": `{"until": "2026-11-20T00:00:00Z"}`,
 }
 
 // TestAccess asks every route as everybody: who gets an answer, and that it has nothing of
@@ -135,7 +157,7 @@ func TestAccess(t *testing.T) {
 		method, _, _ := strings.Cut(route, " ")
 		for _, path := range slices.Sorted(maps.Keys(requests)) {
 			for _, who := range askers() {
-				got := do(t, method, path, who.credential, nil)
+				got := doWith(t, method, path, who.credential, nil, bodies[route])
 				asked++
 				if want := requests[path][who.role]; got.status != want {
 					t.Errorf("%s as %s: %d %.300s, want %d", path, who.name, got.status, got.body, want)

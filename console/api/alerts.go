@@ -36,7 +36,7 @@ type Alert struct {
 	APIKey      string     `json:"apiKey,omitempty" doc:"The APIKey whose spending it was, as namespace/name."`
 	PeriodStart time.Time  `json:"periodStart"`
 	PeriodEnd   time.Time  `json:"periodEnd"`
-	Action      string     `json:"action" enum:"Warn,Downgrade,Trip,Exhaust,ForceOpen" doc:"That of the rung; Exhaust where the limit was spent in full, ForceOpen where the breaker was forced open, which is about no limit."`
+	Action      string     `json:"action" enum:"Warn,Downgrade,Trip,Exhaust,ForceOpen,Test" doc:"That of the rung; Exhaust where the limit was spent in full, ForceOpen where the breaker was forced open, and Test where somebody asked for a message, which are about no limit."`
 	AtPercent   int32      `json:"atPercent"`
 	Amount      Money      `json:"amount" doc:"The limit when it was seen."`
 	Spent       Money      `json:"spent" doc:"What was spent when it was seen."`
@@ -45,6 +45,12 @@ type Alert struct {
 	RaisedAt    time.Time  `json:"raisedAt"`
 	ResolvedAt  *time.Time `json:"resolvedAt,omitempty" doc:"When its cause had gone. Absent: it is open."`
 	Resolution  string     `json:"resolution,omitempty" doc:"Why its cause had gone."`
+
+	AcknowledgedAt *time.Time `json:"acknowledgedAt,omitempty" doc:"When somebody first said to have seen it. Absent: nobody has."`
+	AcknowledgedBy string     `json:"acknowledgedBy,omitempty" doc:"Who that was, for admins."`
+	MutedUntil     *time.Time `json:"mutedUntil,omitempty" doc:"Until when nobody is told of it, nor of others of the same limit, rung and user, group or APIKey. Absent: people are told."`
+	MutedAt        *time.Time `json:"mutedAt,omitempty" doc:"Since when."`
+	MutedBy        string     `json:"mutedBy,omitempty" doc:"Who wanted that, for admins."`
 }
 
 func (a *api) registerAlerts(routes huma.API) {
@@ -55,23 +61,34 @@ func (a *api) registerAlerts(routes huma.API) {
 			if err != nil {
 				return nil, err
 			}
-			found, next, err := a.Ledger.Alerts(ctx, v.as, history.AlertQuery{OpenOnly: in.Open, Limit: in.Limit, After: in.After})
+			found, next, err := a.Ledger.Alerts(ctx, v.as, history.AlertQuery{OpenOnly: in.Open, Limit: in.Limit, After: in.After, Now: a.Now()})
 			if err != nil {
 				return nil, err
 			}
 			page := &Alerts{Tenant: v.tenant, Alerts: make([]Alert, 0, len(found)), Next: next}
 			for _, one := range found {
-				page.Alerts = append(page.Alerts, alertOf(one))
+				page.Alerts = append(page.Alerts, alertOf(one, v.isAdmin()))
 			}
 			return page, nil
 		})
 }
 
-func alertOf(a history.Alert) Alert {
-	return Alert{
+// alertOf is an alert as it is told to an admin, or to somebody else.
+func alertOf(a history.Alert, isAdmin bool) Alert {
+	alert := Alert{
 		ID: a.ID, Limit: a.Limit, User: a.Owner.User, Group: a.Owner.Group, APIKey: a.Owner.Key, PeriodStart: a.PeriodStart.UTC(), PeriodEnd: a.PeriodEnd.UTC(), Action: a.Action, AtPercent: a.AtPercent,
 		Amount: usd(a.Amount), Spent: usd(a.Spent), Message: a.Message, Muted: a.Muted, RaisedAt: a.RaisedAt.UTC(), ResolvedAt: utc(a.ResolvedAt), Resolution: a.Resolution,
 	}
+	if seen := a.Acknowledged; seen != nil {
+		alert.AcknowledgedAt, alert.AcknowledgedBy = utc(&seen.At), seen.By
+	}
+	if muting := a.Muting; muting != nil {
+		alert.MutedUntil, alert.MutedAt, alert.MutedBy = utc(&muting.Until), utc(&muting.At), muting.By
+	}
+	if !isAdmin {
+		alert.AcknowledgedBy, alert.MutedBy = "", ""
+	}
+	return alert
 }
 
 func utc(at *time.Time) *time.Time {
@@ -85,7 +102,7 @@ func utc(at *time.Time) *time.Time {
 func (*Alerts) head() []string {
 	return []string{
 		"id", "limit", "user", "group", "api_key", "period_start", "period_end", "action", "at_percent", "amount_usd", "spent_usd", "message", "muted",
-		"raised_at", "resolved_at", "resolution",
+		"raised_at", "resolved_at", "resolution", "acknowledged_at", "acknowledged_by", "muted_until", "muted_at", "muted_by",
 	}
 }
 
@@ -96,6 +113,7 @@ func (a *Alerts) rows() [][]string {
 			one.ID, one.Limit, one.User, one.Group, one.APIKey, one.PeriodStart.Format(time.RFC3339), one.PeriodEnd.Format(time.RFC3339), one.Action,
 			strconv.Itoa(int(one.AtPercent)), one.Amount.USD, one.Spent.USD, one.Message, strconv.FormatBool(one.Muted),
 			one.RaisedAt.Format(time.RFC3339Nano), rfc3339(one.ResolvedAt), one.Resolution,
+			rfc3339(one.AcknowledgedAt), one.AcknowledgedBy, rfc3339(one.MutedUntil), rfc3339(one.MutedAt), one.MutedBy,
 		})
 	}
 	return all

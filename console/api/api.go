@@ -12,6 +12,7 @@ import (
 
 	"github.com/bursar-dev/bursar/console/auth"
 	"github.com/bursar-dev/bursar/console/cluster"
+	"github.com/bursar-dev/bursar/console/marks"
 	"github.com/bursar-dev/bursar/history"
 )
 
@@ -26,6 +27,7 @@ type Options struct {
 	Auth    *auth.Auth
 	Cluster *cluster.Cluster
 	Ledger  *history.Reader
+	Marks   *marks.Marks
 	Log     *slog.Logger
 	// Now is the clock; nil is that of this machine.
 	Now func() time.Time
@@ -101,6 +103,7 @@ func (a *api) register(routes huma.API) {
 	a.registerLimits(routes)
 	a.registerBudgets(routes)
 	a.registerAlerts(routes)
+	a.registerAlertMarks(routes)
 	a.registerGrants(routes)
 	a.registerKeys(routes)
 }

@@ -19,6 +19,12 @@ var nasty = []string{
 	strings.Repeat("a", 64), strings.Repeat("9", 400), strings.Repeat("a,", 60), strings.Repeat("é", 2000),
 }
 
+// nastyBodies are bodies of requests that mean no good.
+var nastyBodies = []string{
+	"", "{", "null", "[]", "1", `"x"`, "{}", `{"until": null}`, `{"until": 1}`, `{"until": ""}`, `{"until": "soon"}`, `{"until": "2026-11-19T00:00:00Z"}`, `{"until": "0000-01-01T00:00:00Z"}`,
+	`{"until": "9999-12-31T23:59:59.999999999Z"}`, `{"until": "2026-11-19T00:00:00Z", "colour": "red"}`, `{"until": "2026-11-19T00:00:00Z", "until": []}`, "\xff", strings.Repeat("[", 20000), strings.Repeat("a", 3<<20),
+}
+
 // requestOf is a request of a route with some of its parameters given.
 func requestOf(operation *huma.Operation, given map[string]string) string {
 	path, query := operation.Path, url.Values{}
@@ -44,7 +50,11 @@ func TestNothingBreaksIt(t *testing.T) {
 	asked, refused := 0, 0
 	ask := func(method, path, credential string) {
 		asked++
-		got := do(t, method, path, credential, nil)
+		body := ""
+		if method == http.MethodPost {
+			body = nastyBodies[random.IntN(len(nastyBodies))]
+		}
+		got := doWith(t, method, path, credential, nil, body)
 		if got.status >= 500 {
 			t.Errorf("%s %s: %d %.500s", method, path, got.status, got.body)
 		}
@@ -56,7 +66,7 @@ func TestNothingBreaksIt(t *testing.T) {
 		}
 	}
 	for _, item := range shared.api.OpenAPI.Paths {
-		for method, operation := range map[string]*huma.Operation{http.MethodGet: item.Get} {
+		for method, operation := range map[string]*huma.Operation{http.MethodGet: item.Get, http.MethodPost: item.Post} {
 			if operation == nil {
 				continue
 			}

@@ -13,6 +13,7 @@ import (
 	"github.com/bursar-dev/bursar/api/identity"
 	"github.com/bursar-dev/bursar/api/identity/identify"
 	"github.com/bursar-dev/bursar/console/cluster"
+	"github.com/bursar-dev/bursar/console/marks"
 	"github.com/bursar-dev/bursar/history"
 )
 
@@ -131,6 +132,13 @@ func (a *api) explained(ctx context.Context, err error) error {
 		return notFound("there is no such tenant")
 	case errors.Is(err, history.ErrNoCall):
 		return notFound("the ledger has no such call, or it is not yours to see: it has calls that have ended, and those that a limit refused")
+	case errors.Is(err, history.ErrNoAlert):
+		return notFound("there is no such alert, or it is not yours to see")
+	case errors.Is(err, marks.ErrTooMany):
+		return tooMany()
+	case errors.Is(err, marks.ErrReadOnly):
+		a.Log.Warn("The console may not write to the ledger's database", "error", err)
+		return problem(http.StatusForbidden, "read_only", "Read-only", "this console may not write to its database: whoever installed it may make its login a member of bursar_console")
 	case errors.Is(err, history.ErrQuery):
 		return ofQuery(strings.TrimPrefix(afterLast(err.Error(), history.ErrQuery.Error()), ": "))
 	case ofChange(err) != nil:
@@ -155,6 +163,12 @@ func isOfSchema(code string) bool { return code == "42P01" || code == "42703" ||
 func unavailable() *Problem {
 	p := problem(http.StatusServiceUnavailable, "unavailable", "Unavailable", "the ledger or the cluster cannot be read now: try again in a moment")
 	p.header = http.Header{"Retry-After": {"5"}}
+	return p
+}
+
+func tooMany() *Problem {
+	p := problem(http.StatusTooManyRequests, "too_many_tests", "Too many tests", "ten tests were sent within the hour: try again later")
+	p.header = http.Header{"Retry-After": {"600"}}
 	return p
 }
 

@@ -125,7 +125,7 @@ func startLedger(ctx context.Context, database *postgres.Server) error {
 	if err := budgetstore.Migrate(ctx, admin); err != nil {
 		return err
 	}
-	readerURL, err := database.NewLogin(ctx, admin, "bursar_reader")
+	readerURL, err := database.NewLogin(ctx, admin, "bursar_reader", "bursar_console")
 	if err != nil {
 		return err
 	}
@@ -200,8 +200,17 @@ func startConsole(ctx context.Context, stops *[]func() error) error {
 // do asks the console, as whom the credential is of.
 func do(t testkit.T, method, path, credential string, header http.Header) answer {
 	t.Helper()
-	request, err := http.NewRequestWithContext(context.Background(), method, shared.server.URL+path, http.NoBody)
+	return doWith(t, method, path, credential, header, "")
+}
+
+// doWith asks the console with a body, which is JSON.
+func doWith(t testkit.T, method, path, credential string, header http.Header, body string) answer {
+	t.Helper()
+	request, err := http.NewRequestWithContext(context.Background(), method, shared.server.URL+path, strings.NewReader(body))
 	testkit.Must(t, err)
+	if body != "" {
+		request.Header.Set("Content-Type", "application/json")
+	}
 	for name, values := range header {
 		request.Header[name] = values
 	}

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"crypto/md5"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 	"github.com/bursar-dev/bursar/console/api"
 	"github.com/bursar-dev/bursar/console/auth"
 	"github.com/bursar-dev/bursar/console/cluster"
+	"github.com/bursar-dev/bursar/console/marks"
 	"github.com/bursar-dev/bursar/hack/parts/issuer"
 	"github.com/bursar-dev/bursar/hack/testkit"
 	"github.com/bursar-dev/bursar/history"
@@ -26,7 +28,7 @@ import (
 func options(watched *cluster.Cluster, log *slog.Logger) api.Options {
 	return api.Options{
 		Auth:    auth.New(auth.Options{Identifier: knownTo(watched), Tenants: watched, AdminTiers: []string{"corporativo"}, PlatformAdmins: platformAdmins}),
-		Cluster: watched, Ledger: history.NewReader(shared.reader), Log: log, Now: clock, Version: "test",
+		Cluster: watched, Ledger: history.NewReader(shared.reader), Marks: marks.New(shared.reader), Log: log, Now: clock, Version: "test",
 	}
 }
 
@@ -107,6 +109,11 @@ func tenantBudget(tenant, parent string) *v1alpha1.TenantBudget {
 	}
 	if parent != "" {
 		budget.Spec.ParentRef = &v1alpha1.ParentRef{Namespace: parent, Name: parent}
+		budget.Spec.Alerts = &v1alpha1.Alerts{
+			Email:     []v1alpha1.EmailAddress{"ops@example.com"},
+			PagerDuty: &v1alpha1.PagerDutyAlerts{RoutingKeySecretRef: v1alpha1.SecretKeyRef{Name: "alerts", Key: "pagerduty"}},
+			Filters:   []v1alpha1.AlertFilter{{Recipients: []v1alpha1.AlertRecipient{"PagerDuty"}, MinSeverity: v1alpha1.SeverityCritical}},
+		}
 	}
 	return budget
 }
@@ -206,6 +213,9 @@ func makeTenant(ctx context.Context, tenant, parent string, members []v1alpha1.M
 	return nil
 }
 
+// alertOf is the id of the alert about a user, or about a tenant.
+func alertOf(whose string) string { return uuid.UUID(md5.Sum([]byte("alert of " + whose))).String() }
+
 // record puts a tenant's budget, an alert and a grant on record.
 func record(ctx context.Context, tenant string, budget *v1alpha1.TenantBudget) error {
 	for _, statement := range []string{
@@ -215,8 +225,8 @@ func record(ctx context.Context, tenant string, budget *v1alpha1.TenantBudget) e
 		 SELECT $1, name, per, 'Day', 'America/Argentina/Buenos_Aires', amount, $2, 1, '2026-01-01Z', groups::text[]
 		 FROM (VALUES ('daily', 'Tenant', 5000000000, '{}'), ('each-user', 'User', 500000000, '{}'),
 		   ('each-of-platform', 'User', 500000000, '{platform}'), ('each-of-research', 'User', 500000000, '{research}')) AS l (name, per, amount, groups)`,
-		`INSERT INTO cost_alerts (tenant_id, budget_uid, limit_name, period_start, period_end, action, at_percent, amount_nanos, spent_nanos, message)
-		 VALUES ($1, $2, 'daily', '2026-11-18Z', '2026-11-19Z', 'Warn', 80, 5000000000, 4000000000, 'alert of ' || $1)`,
+		`INSERT INTO cost_alerts (alert_id, tenant_id, budget_uid, limit_name, period_start, period_end, action, at_percent, amount_nanos, spent_nanos, message)
+		 VALUES (md5('alert of ' || $1)::uuid, $1, $2, 'daily', '2026-11-18Z', '2026-11-19Z', 'Warn', 80, 5000000000, 4000000000, 'alert of ' || $1)`,
 		`INSERT INTO cost_alerts (tenant_id, budget_uid, limit_name, group_name, credential, period_start, period_end, action, at_percent, amount_nanos, spent_nanos, message)
 		 SELECT $1, $2, 'each-' || name, team, key, '2026-11-18Z', '2026-11-19Z', 'Warn', 80, 5000000000, 4000000000, 'alert of a ' || name
 		 FROM (VALUES ('group', 'research', ''), ('key', '', $1 || '/ci')) AS owner (name, team, key)`,
@@ -257,8 +267,8 @@ VALUES ('refused-of-' || $2, $1, $2, 'empleado', '', 'model-of-' || $2, 'gpt', '
 		return err
 	}
 	if _, err := shared.ledger.Exec(ctx, `
-INSERT INTO cost_alerts (tenant_id, budget_uid, limit_name, user_id, period_start, period_end, action, at_percent, amount_nanos, spent_nanos, message)
-SELECT $1, budget_uid, 'each-user', $2, '2026-11-18Z', '2026-11-19Z', 'Warn', 80, 500000000, 450000000, 'alert of ' || $2 FROM tenants WHERE tenant_id = $1`,
+INSERT INTO cost_alerts (alert_id, tenant_id, budget_uid, limit_name, user_id, period_start, period_end, action, at_percent, amount_nanos, spent_nanos, message)
+SELECT md5('alert of ' || $2)::uuid, $1, budget_uid, 'each-user', $2, '2026-11-18Z', '2026-11-19Z', 'Warn', 80, 500000000, 450000000, 'alert of ' || $2 FROM tenants WHERE tenant_id = $1`,
 		tenant, user); err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func (s *Stack) StartConsole(ctx context.Context) error {
 	if err := s.api.WriteKubeconfig(kubeconfig, kubernetes.Console); err != nil {
 		return err
 	}
-	login, err := s.postgres.NewLogin(ctx, s.DatabaseURL, "bursar_reader")
+	login, err := s.postgres.NewLogin(ctx, s.DatabaseURL, "bursar_reader", "bursar_console")
 	if err != nil {
 		return err
 	}

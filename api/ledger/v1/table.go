@@ -192,6 +192,7 @@ func Words() map[string][]string {
 		"cost_alerts.action":       stringsOf(AlertActions()),
 		"cost_alerts.resolution":   stringsOf(Resolutions()),
 		"alert_deliveries.channel": stringsOf(Channels()),
+		"alert_marks.mark":         stringsOf(Marks()),
 	}
 	addWords(words, Calls())
 	addWords(words, Refusals())

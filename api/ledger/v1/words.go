@@ -110,15 +110,29 @@ const (
 func Lowerings() []Lowering { return []Lowering{"", LoweredByCaps, LoweredByFit} }
 
 // Exhaust is the action of an alert that a limit is spent in full. The other actions of
-// alerts are those of rungs, and ForceOpen.
+// alerts are those of rungs, and those below.
 const Exhaust limiterv1.Action = "Exhaust"
 
 // ForceOpen is the action of an alert that a breaker is forced open. It is about no limit.
 const ForceOpen limiterv1.Action = "ForceOpen"
 
+// Test is the action of an alert that somebody has themselves sent, to see that alerts arrive. It
+// is about no limit.
+const Test limiterv1.Action = "Test"
+
+// The actions of alerts of what is unusual. They are about no limit.
+const (
+	// Unusual: much more was spent within an hour than is usual at that hour of the week.
+	Unusual limiterv1.Action = "Unusual"
+	// ManyRefusals: many of the calls within an hour were refused.
+	ManyRefusals limiterv1.Action = "Refusals"
+	// UnusedKey: nobody has called with an APIKey for long.
+	UnusedKey limiterv1.Action = "UnusedKey"
+)
+
 // AlertActions are all actions that alerts are of.
 func AlertActions() []limiterv1.Action {
-	return []limiterv1.Action{limiterv1.Warn, limiterv1.Downgrade, limiterv1.Trip, Exhaust, ForceOpen}
+	return []limiterv1.Action{limiterv1.Warn, limiterv1.Downgrade, limiterv1.Trip, Exhaust, ForceOpen, Test, Unusual, ManyRefusals, UnusedKey}
 }
 
 // Resolution is why an alert is not open any more.
@@ -132,10 +146,12 @@ const (
 	LimitChanged Resolution = "LimitChanged"
 	// BudgetRemoved: the TenantBudget was deleted.
 	BudgetRemoved Resolution = "BudgetRemoved"
+	// Tested: it was a test, which is about nothing.
+	Tested Resolution = "Tested"
 )
 
 // Resolutions are all resolutions.
-func Resolutions() []Resolution { return []Resolution{PeriodTurned, LimitChanged, BudgetRemoved} }
+func Resolutions() []Resolution { return []Resolution{PeriodTurned, LimitChanged, BudgetRemoved, Tested} }
 
 // Change is what was done to a TenantBudget.
 type Change string
@@ -165,3 +181,19 @@ const (
 
 // Channels are all channels.
 func Channels() []Channel { return []Channel{Email, Webhook, Slack, Teams, PagerDuty} }
+
+// Mark is what somebody says of an alert.
+type Mark string
+
+// The marks.
+const (
+	// Acknowledge: somebody has seen the alert.
+	Acknowledge Mark = "Acknowledge"
+	// Mute: nobody is to be told of the alert, and of others like it, for some time.
+	Mute Mark = "Mute"
+	// Unmute: people are to be told again.
+	Unmute Mark = "Unmute"
+)
+
+// Marks are all marks.
+func Marks() []Mark { return []Mark{Acknowledge, Mute, Unmute} }

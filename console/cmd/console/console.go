@@ -19,6 +19,7 @@ import (
 	"github.com/bursar-dev/bursar/console/api"
 	"github.com/bursar-dev/bursar/console/auth"
 	"github.com/bursar-dev/bursar/console/cluster"
+	"github.com/bursar-dev/bursar/console/marks"
 	"github.com/bursar-dev/bursar/console/server"
 	"github.com/bursar-dev/bursar/console/signin"
 	"github.com/bursar-dev/bursar/history"
@@ -51,7 +52,7 @@ func run(ctx context.Context, options options, log *slog.Logger) error {
 		Tenants:    watched, AdminTiers: options.adminTiers, PlatformAdmins: options.platformAdmins,
 	})
 	routes, err := api.New(api.Options{
-		Auth: callers, Cluster: watched, Ledger: history.NewReader(database), Log: log, Version: version(),
+		Auth: callers, Cluster: watched, Ledger: history.NewReader(database), Marks: marks.New(database), Log: log, Version: version(),
 	})
 	if err != nil {
 		return err

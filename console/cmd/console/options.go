@@ -43,7 +43,7 @@ const usage = `Usage: console [flags]
 Serves pages of usage, budgets and alerts, and their API under /api/ai.
 
 Environment:
-  BURSAR_DATABASE_URL  URL of Postgres, for a login that is a member of bursar_reader
+  BURSAR_DATABASE_URL  URL of Postgres, for a login that is a member of bursar_reader and bursar_console
                        alone, such as "postgres://user:password@host:5432/bursar"
 
 Flags:

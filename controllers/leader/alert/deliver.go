@@ -59,6 +59,7 @@ type Outbox interface {
 	Delivered(ctx context.Context, d budgetstore.Delivery) error
 	PutOff(ctx context.Context, d budgetstore.Delivery, why string, pause time.Duration) error
 	Abandon(ctx context.Context, d budgetstore.Delivery, why string) error
+	AbandonMuted(ctx context.Context) error
 	AnnounceResolutions(ctx context.Context, looksBack time.Duration) (int64, error)
 	Failing(ctx context.Context) (map[string]string, error)
 	TopSpenders(ctx context.Context, tenant string, span period.Span, most int) ([]budgetstore.Spender, error)

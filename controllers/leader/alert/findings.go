@@ -118,6 +118,9 @@ func (d *Deliverer) look(ctx context.Context) error {
 	d.findings.mu.Lock()
 	d.findings.failing = failing
 	d.findings.mu.Unlock()
+	if err := d.outbox.AbandonMuted(ctx); err != nil {
+		return err
+	}
 	added, err := d.outbox.AnnounceResolutions(ctx, 2*KeepTrying)
 	if added > 0 {
 		d.Wake()

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
@@ -72,7 +71,7 @@ type rung struct {
 
 func rungOf(told budgetstore.Told) rung {
 	r := rung{ID: told.AlertID, User: told.Owner.User, Group: told.Owner.Group, Key: told.Owner.Key, Action: string(told.Action), Message: told.Message}
-	if told.Action != ledgerv1.ForceOpen {
+	if told.Limit != "" {
 		r.Limit, r.AtPercent, r.Spent, r.Amount = told.Limit, told.AtPercent, told.Spent.String(), told.Amount.String()
 		r.PeriodStart, r.PeriodEnd = told.Period.Start.UTC(), told.Period.End.UTC()
 	}
@@ -110,7 +109,7 @@ func eventID(d letter) string {
 // subject is the tenant and, where all alerts are about the same, the limit.
 func subject(d letter) string {
 	differs := func(t budgetstore.Told) bool { return t.Limit != d.Limit }
-	if d.Action == ledgerv1.ForceOpen || slices.ContainsFunc(d.Others, differs) {
+	if d.Limit == "" || slices.ContainsFunc(d.Others, differs) {
 		return d.Tenant
 	}
 	return d.Tenant + "/" + d.Limit

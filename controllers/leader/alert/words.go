@@ -30,6 +30,8 @@ func what(d letter) string {
 	switch {
 	case d.Action == ledgerv1.ForceOpen:
 		return "the breaker is forced open"
+	case d.Action == ledgerv1.Test:
+		return "a test of alerts"
 	case d.Action == ledgerv1.Exhaust && many:
 		return counted(d) + " have fully spent a limit"
 	case d.Action == ledgerv1.Exhaust:
@@ -129,7 +131,7 @@ func about(d letter) (lines []string) {
 	if owner := d.Owner; !owner.IsTenant() {
 		lines = append(lines, fmt.Sprintf("%-9s%s", string(owner.Scope())+":", owner.Name()))
 	}
-	if d.Action == ledgerv1.ForceOpen {
+	if d.Limit == "" {
 		return lines
 	}
 	return append(lines,

@@ -50,33 +50,12 @@ type OwnerRung struct {
 }
 
 // Recipient is who is told of an alert, by which channel.
-type Recipient struct {
-	Channel ledgerv1.Channel
-	// Address is that of an e-mail; empty for the other channels, of which a budget
-	// has one each.
-	Address string
-}
+type Recipient = ledgerv1.Recipient
 
 // Recipients are who is told of the alerts of a budget.
-func Recipients(alerts *v1alpha1.Alerts) []Recipient {
-	if alerts == nil {
-		return nil
-	}
-	var recipients []Recipient
-	for _, address := range alerts.Email {
-		recipients = append(recipients, Recipient{Channel: ledgerv1.Email, Address: string(address)})
-	}
-	if alerts.Webhook != nil {
-		recipients = append(recipients, Recipient{Channel: ledgerv1.Webhook})
-	}
-	if alerts.Slack != nil {
-		recipients = append(recipients, Recipient{Channel: ledgerv1.Slack})
-	}
-	if alerts.Teams != nil {
-		recipients = append(recipients, Recipient{Channel: ledgerv1.Teams})
-	}
-	if alerts.PagerDuty != nil {
-		recipients = append(recipients, Recipient{Channel: ledgerv1.PagerDuty})
+func Recipients(alerts *v1alpha1.Alerts) (recipients []Recipient) {
+	for _, name := range alerts.Recipients() {
+		recipients = append(recipients, ledgerv1.ParseRecipient(string(name)))
 	}
 	return recipients
 }
@@ -92,7 +71,7 @@ func (r Rung) IsCritical() bool {
 func Tells(filters []v1alpha1.AlertFilter, recipient Recipient, rung Rung) bool {
 	named := false
 	for _, filter := range filters {
-		if !slices.Contains(filter.Recipients, nameOf(recipient)) {
+		if !slices.Contains(filter.Recipients, v1alpha1.AlertRecipient(recipient.Name())) {
 			continue
 		}
 		named = true
@@ -103,14 +82,6 @@ func Tells(filters []v1alpha1.AlertFilter, recipient Recipient, rung Rung) bool 
 		}
 	}
 	return !named
-}
-
-// nameOf is what a filter calls a recipient.
-func nameOf(r Recipient) v1alpha1.AlertRecipient {
-	if r.Channel == ledgerv1.Email {
-		return v1alpha1.AlertRecipient(r.Address)
-	}
-	return v1alpha1.AlertRecipient(r.Channel)
 }
 
 // Alerts are the rows of the rungs that are reached, and of who is told of them.
@@ -163,7 +134,7 @@ WHERE a.tenant_id = @tenant AND (a.resolved_at IS NOT NULL OR a.budget_uid <> @u
 const raiseAlerts = reachedAlerts + `, fresh AS (
   SELECT r.*, row_number() OVER (PARTITION BY r.user_id || r.group_name || r.credential = '' ORDER BY r.spent_nanos DESC) + (
       SELECT count(*) FROM cost_alerts AS a
-      WHERE a.tenant_id = @tenant AND NOT a.muted AND a.raised_at > now() - interval '1 hour'
+      WHERE a.tenant_id = @tenant AND NOT a.muted AND a.raised_at > now() - interval '1 hour' AND a.action <> 'Test'
         AND (a.user_id || a.group_name || a.credential = '') = (r.user_id || r.group_name || r.credential = '')) > @most
     OR r.period_end - r.period_start < interval '23 hours' AND EXISTS (
       SELECT FROM cost_alerts AS a

@@ -14,7 +14,7 @@ DO $$
 DECLARE
   role text;
 BEGIN
-  FOREACH role IN ARRAY ARRAY['bursar_owner', 'bursar_manager', 'bursar_enforcer', 'bursar_reader', 'bursar_finance'] LOOP
+  FOREACH role IN ARRAY ARRAY['bursar_owner', 'bursar_manager', 'bursar_enforcer', 'bursar_reader', 'bursar_finance', 'bursar_console'] LOOP
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
       BEGIN
         EXECUTE format('CREATE ROLE %I NOLOGIN', role);

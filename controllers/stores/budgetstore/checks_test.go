@@ -60,6 +60,7 @@ func TestWhatManagersChange(t *testing.T) {
 		"budget_grants":    {"withdrawn_at"},
 		"cost_alerts":      {"budget_uid", "resolved_at", "resolution"},
 		"alert_deliveries": {"attempts", "next_attempt_at", "delivered_at", "abandoned_at", "last_error", "bundle"},
+		"alert_marks":      nil,
 		"ai_usage_logs":    nil,
 		"ai_refusals":      nil,
 		"usage_sums":       nil,

@@ -57,11 +57,13 @@ const BundledFor = time.Minute
 // that was taken is not due. That ends with the lease, should who took it have died. What was
 // never tried goes before what has failed: it is likelier to be taken. What was tried together
 // is tried together again, and with nothing else, so that a message is the same at every attempt.
+// What is muted waits until it is not.
 const takeDelivery = `
 WITH due AS (
   SELECT d.delivery_id, d.attempts, d.bundle, d.tenant_id, d.channel, d.recipient, a.budget_uid, a.action, a.at_percent
   FROM alert_deliveries AS d JOIN cost_alerts AS a USING (alert_id)
   WHERE d.delivered_at IS NULL AND d.abandoned_at IS NULL AND d.next_attempt_at <= now() AND d.tenant_id <> ALL (@busy)
+    AND (d.resolves OR NOT alert_is_muted(a))
     AND (d.bundle IS NOT NULL OR NOT EXISTS (
       SELECT FROM alert_deliveries AS earlier JOIN cost_alerts AS b USING (alert_id)
       WHERE earlier.delivered_at > now() - @bundled_for::interval AND NOT earlier.resolves
@@ -74,6 +76,7 @@ WITH due AS (
   FROM due, alert_deliveries AS d JOIN cost_alerts AS a USING (alert_id)
   WHERE d.delivery_id = due.delivery_id
     OR d.delivered_at IS NULL AND d.abandoned_at IS NULL AND d.bundle IS NOT DISTINCT FROM due.bundle
+      AND (d.bundle IS NOT NULL OR NOT alert_is_muted(a))
       AND (d.tenant_id, d.channel, d.recipient, a.budget_uid, a.action, a.at_percent)
         = (due.tenant_id, due.channel, due.recipient, due.budget_uid, due.action, due.at_percent)
   FOR UPDATE OF d SKIP LOCKED
@@ -139,6 +142,21 @@ func (ds *Deliveries) AnnounceResolutions(ctx context.Context, looksBack time.Du
 		return 0, fmt.Errorf("look for alerts whose resolution is to be told: %w", err)
 	}
 	return tag.RowsAffected(), nil
+}
+
+const abandonMuted = `
+UPDATE alert_deliveries AS d SET abandoned_at = now(), last_error = 'the alert was muted until its cause had gone'
+FROM cost_alerts AS a
+WHERE a.alert_id = d.alert_id AND d.delivered_at IS NULL AND d.abandoned_at IS NULL AND NOT d.resolves
+  AND a.resolved_at IS NOT NULL AND alert_is_muted(a)`
+
+// AbandonMuted notes of alerts whose cause has gone while they were muted that nobody will be
+// told of them.
+func (ds *Deliveries) AbandonMuted(ctx context.Context) error {
+	if _, err := ds.pool.Exec(ctx, abandonMuted); err != nil {
+		return fmt.Errorf("abandon the deliveries of muted alerts: %w", err)
+	}
+	return nil
 }
 
 // Delivered notes that a delivery was made.

@@ -29,6 +29,7 @@ func TestNobodySeesForeignRows(t *testing.T) {
 		{role: "bursar_enforcer"},
 		{role: "bursar_manager", tenant: "*", user: "*"},
 		{role: "bursar_finance", tenant: "*", user: "*"},
+		{role: "bursar_console"},
 		{role: "bursar_reader"},
 		{"bursar_reader", map[string]string{"bursar.late_call": "g1"}, "", ""},
 		{"bursar_reader", map[string]string{"bursar.tenant_id": "acme"}, "acme", ""},

@@ -68,7 +68,7 @@ func TestMigrateWithoutTheRightToMakeRoles(t *testing.T) {
 	if err := budgetstore.Migrate(t.Context(), login); err == nil || !strings.Contains(err.Error(), told) {
 		t.Errorf("got %v, want to be told %q", err, told)
 	}
-	exec(t, admin, "CREATE ROLE bursar_finance NOLOGIN")
+	exec(t, admin, "CREATE ROLE bursar_finance NOLOGIN; CREATE ROLE bursar_console NOLOGIN")
 	if err := budgetstore.Migrate(t.Context(), login); err != nil {
 		t.Error(err)
 	}

@@ -19,12 +19,15 @@ func (s *Server) NewDatabase(ctx context.Context) (dsn string, err error) {
 	return withUserAndDatabase(s.URL, "", name)
 }
 
-// NewLogin makes a login that can do what the group role can, and nothing else,
-// and returns its DSN for the database of databaseDSN. The group must be there.
-func (s *Server) NewLogin(ctx context.Context, databaseDSN, group string) (dsn string, err error) {
-	name := unique(group)
-	if err := s.exec(ctx, "CREATE ROLE "+quote(name)+" LOGIN INHERIT IN ROLE "+quote(group)); err != nil {
-		return "", fmt.Errorf("make a login in %s: %w", group, err)
+// NewLogin makes a login that can do what the group roles can, and nothing else,
+// and returns its DSN for the database of databaseDSN. The groups, at least one, must be there.
+func (s *Server) NewLogin(ctx context.Context, databaseDSN string, groups ...string) (dsn string, err error) {
+	name, quoted := unique(groups[0]), make([]string, len(groups))
+	for i, group := range groups {
+		quoted[i] = quote(group)
+	}
+	if err := s.exec(ctx, "CREATE ROLE "+quote(name)+" LOGIN INHERIT IN ROLE "+strings.Join(quoted, ", ")); err != nil {
+		return "", fmt.Errorf("make a login in %s: %w", strings.Join(groups, ", "), err)
 	}
 	return withUserAndDatabase(databaseDSN, name, "")
 }

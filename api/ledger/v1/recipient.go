@@ -1,0 +1,26 @@
+package ledgerv1
+
+import "strings"
+
+// Recipient is who is told of alerts, by which channel.
+type Recipient struct {
+	Channel Channel
+	// Address is that of an e-mail; empty for the other channels, of which a budget has one each.
+	Address string
+}
+
+// ParseRecipient is the recipient of a name: an address, or a channel other than Email.
+func ParseRecipient(name string) Recipient {
+	if strings.Contains(name, "@") {
+		return Recipient{Channel: Email, Address: name}
+	}
+	return Recipient{Channel: Channel(name)}
+}
+
+// Name is the name of the recipient.
+func (r Recipient) Name() string {
+	if r.Channel == Email {
+		return r.Address
+	}
+	return string(r.Channel)
+}

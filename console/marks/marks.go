@@ -1,0 +1,129 @@
+package marks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
+	"github.com/bursar-dev/bursar/history"
+)
+
+// MostTests is how many tests a tenant can ask for within an hour.
+const MostTests = 10
+
+var (
+	// ErrTooMany means that a tenant has asked for MostTests tests within an hour.
+	ErrTooMany = errors.New("too many tests were asked for within the hour")
+	// ErrReadOnly means that the login may not write.
+	ErrReadOnly = errors.New("the login must be a member of bursar_console (GRANT bursar_console TO it)")
+)
+
+// Marks are what people say of alerts.
+type Marks struct{ db history.Database }
+
+// New makes Marks of a login that is a member of bursar_reader and of bursar_console.
+func New(db history.Database) *Marks { return &Marks{db} }
+
+// Mark is what somebody says of an alert of a tenant.
+type Mark struct {
+	Tenant, AlertID string
+	Mark            ledgerv1.Mark
+	// By is who says it.
+	By string
+	// Until is until when nobody is to be told, of Mute; else zero.
+	Until time.Time
+}
+
+// What is said already changes nothing: who acknowledged an alert first stays on record.
+const add = `
+INSERT INTO alert_marks (alert_id, tenant_id, mark, marked_by, muted_until)
+SELECT a.alert_id, a.tenant_id, @mark, @by, @until
+FROM cost_alerts AS a
+WHERE a.tenant_id = @tenant AND a.alert_id::text = @alert
+  AND NOT (@mark = 'Acknowledge' AND EXISTS (SELECT FROM alert_marks AS m WHERE m.alert_id = a.alert_id AND m.mark = 'Acknowledge'))
+  AND NOT (@mark = 'Unmute' AND coalesce((alert_muting(a)).mark, '') <> 'Mute')`
+
+// Add adds a mark. Where there is no such alert, nothing is added.
+func (ms *Marks) Add(ctx context.Context, m Mark) error {
+	var until *time.Time
+	if m.Mark == ledgerv1.Mute {
+		until = &m.Until
+	}
+	return ms.write(ctx, m.Tenant, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, add, pgx.NamedArgs{"tenant": m.Tenant, "alert": m.AlertID, "mark": m.Mark, "by": m.By, "until": until})
+		return err
+	})
+}
+
+// Test is a message that somebody asks for.
+type Test struct {
+	Tenant string
+	// BudgetUID is that of the tenant's TenantBudget.
+	BudgetUID string
+	// Message says what it is.
+	Message    string
+	Recipients []ledgerv1.Recipient
+}
+
+const (
+	// One at a time, for each tenant, so that each counts those before it.
+	oneTest  = `SELECT pg_advisory_xact_lock(hashtextextended('bursar test ' || $1, 0))`
+	askedFor = `SELECT count(*) FROM cost_alerts WHERE tenant_id = $1 AND action = 'Test' AND raised_at > now() - interval '1 hour'`
+	addTest  = `
+INSERT INTO cost_alerts (tenant_id, budget_uid, limit_name, period_start, period_end, action, at_percent, amount_nanos, spent_nanos, message, resolved_at, resolution)
+VALUES (@tenant, @uid, '', clock_timestamp(), clock_timestamp(), @action, 0, 0, 0, @message, now(), @resolution)
+RETURNING alert_id::text`
+	addDelivery = `INSERT INTO alert_deliveries (alert_id, tenant_id, channel, recipient) VALUES (@alert::uuid, @tenant, @channel, @address)`
+)
+
+// AddTest has a message sent, and returns the ID of its alert. It fails with ErrTooMany where the
+// tenant has asked for MostTests of them within an hour.
+func (ms *Marks) AddTest(ctx context.Context, test Test) (id string, err error) {
+	err = ms.write(ctx, test.Tenant, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, oneTest, test.Tenant); err != nil {
+			return err
+		}
+		var asked int
+		if err := tx.QueryRow(ctx, askedFor, test.Tenant).Scan(&asked); err != nil {
+			return err
+		}
+		if asked >= MostTests {
+			return ErrTooMany
+		}
+		args := pgx.NamedArgs{"tenant": test.Tenant, "uid": test.BudgetUID, "action": ledgerv1.Test, "message": test.Message, "resolution": ledgerv1.Tested}
+		if err := tx.QueryRow(ctx, addTest, args).Scan(&id); err != nil {
+			return err
+		}
+		for _, r := range test.Recipients {
+			if _, err := tx.Exec(ctx, addDelivery, pgx.NamedArgs{"alert": id, "tenant": test.Tenant, "channel": r.Channel, "address": r.Address}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return id, err
+}
+
+// write writes as an admin of a tenant.
+func (ms *Marks) write(ctx context.Context, tenant string, do func(pgx.Tx) error) error {
+	err := pgx.BeginTxFunc(ctx, ms.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		if err := (history.As{Tenant: tenant, Admin: true}).Tell(ctx, tx); err != nil {
+			return err
+		}
+		return do(tx)
+	})
+	const insufficientPrivilege = "42501"
+	var failure *pgconn.PgError
+	switch {
+	case errors.As(err, &failure) && failure.Code == insufficientPrivilege:
+		return fmt.Errorf("%w: %w", ErrReadOnly, err)
+	case err != nil && !errors.Is(err, ErrTooMany):
+		return fmt.Errorf("write what is said of an alert of tenant %s: %w", tenant, err)
+	}
+	return err
+}
