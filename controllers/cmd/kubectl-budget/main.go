@@ -88,7 +88,7 @@ found calls that would be refused.`,
 	key := groups(&cobra.Command{Use: "key", Short: "Work with API keys"})
 	key.AddCommand(newKeyCreate(cluster), newKeyRotate(cluster), newKeyRevoke(cluster))
 	root.AddCommand(
-		newTop(cluster), newReport(cluster), newUsage(cluster), newCalls(cluster), newExplain(cluster), newHistory(cluster), newReplay(cluster), newShadow(cluster),
+		newTop(cluster), newReport(cluster), newUsage(cluster), newCalls(cluster), newExplain(cluster), newAlerts(cluster), newHistory(cluster), newReplay(cluster), newShadow(cluster),
 		newCheck(cluster), newGrant(cluster), key, prices, newVersion(),
 	)
 	return root
