@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// FormField is the field of a form in which the token of FormToken stands, and FormHeader the
-	// field of a header that scripts may send it in.
-	FormField  = "form-token"
+	// FormField is the field of a form in which the token of FormToken stands.
+	FormField = "form-token"
+	// FormHeader is the field of a header that scripts may send it in.
 	FormHeader = "X-Form-Token"
 )
 

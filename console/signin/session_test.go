@@ -48,6 +48,18 @@ func TestTokensExpire(t *testing.T) {
 	}
 }
 
+// TestSignInsExpire: who is asked for a password and comes back hours later begins anew.
+func TestSignInsExpire(t *testing.T) {
+	w := newWorld(t)
+	c := w.start(true)
+	b := newBrowser(t, c)
+	asked := b.get(c.URL + "/costs")
+	w.wait(time.Hour)
+	if got := b.signIn(asked, "carla"); got.StatusCode != http.StatusBadRequest || isSignedIn(b, c) {
+		t.Errorf("got %d %s", got.StatusCode, got.body)
+	}
+}
+
 // TestLivePagesEnd with the token of who looks at them.
 func TestLivePagesEnd(t *testing.T) {
 	w := newWorld(t)

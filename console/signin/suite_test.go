@@ -190,7 +190,10 @@ func (w *world) replica(publicURL string) http.Handler {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
-	w.t.Cleanup(func() { cancel(); <-ended })
+	w.t.Cleanup(func() {
+		cancel()
+		testkit.Must(w.t, <-ended)
+	})
 	return s.Handler()
 }
 

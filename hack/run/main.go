@@ -78,7 +78,9 @@ Bursar is up, with config/samples applied. Ctrl-C ends it.
   kubectl -n %[5]s get tenantbudgets
   kubectl budget top -n %[5]s
 
-  The console's API (%[11]s administers every tenant):
+  The console: %[12]s      (sign in as eva, who sees her own; as carla, who sees all of acme; as %[11]s, who sees every tenant)
+
+  Its API:
   curl '%[12]s/api/ai/usage?by=day,model' -H "Authorization: Bearer $TOKEN"
 
   Alerts to any e-mail address, and to webhooks below %[13]s, arrive here: curl -k %[13]s

@@ -2,9 +2,13 @@ package stack
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"os"
 	"path/filepath"
 
 	"github.com/bursar-dev/bursar/hack/parts/kubernetes"
+	"github.com/bursar-dev/bursar/hack/parts/openid"
 	"github.com/bursar-dev/bursar/hack/parts/process"
 )
 
@@ -37,14 +41,37 @@ func (s *Stack) StartConsole(ctx context.Context) error {
 		return err
 	}
 	s.ConsoleURL = "http://" + loopback(listen)
+	signIn, err := s.consoleSignIn()
+	if err != nil {
+		return err
+	}
 	_, err = s.startChild(ctx, child{
 		name: "console",
-		args: []string{
+		args: append([]string{
 			"--kubeconfig", kubeconfig, "--listen-address", loopback(listen), "--health-address", loopback(health),
 			"--platform-admins", "company/subject/" + PlatformAdmin, "--admin-tiers", "corporativo", "--log-level", "debug",
-		},
+		}, signIn...),
 		env:   []string{"BURSAR_DATABASE_URL=" + login},
 		ready: "http://" + loopback(health) + "/readyz",
 	})
 	return err
+}
+
+// consoleSignIn makes the files with which people sign in to the console, and the arguments that
+// name them. What it is called by the company's sign-in is in signin.yaml.
+func (s *Stack) consoleSignIn() (args []string, err error) {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // it never fails
+	keys, secrets := s.dir("console-session-keys"), s.dir("console-client-secrets")
+	if err := os.MkdirAll(secrets, 0o700); err != nil {
+		return nil, err
+	}
+	for path, content := range map[string]string{
+		keys: base64.StdEncoding.EncodeToString(key), filepath.Join(secrets, "company"): openid.ConsoleSecret,
+	} {
+		if err := os.WriteFile(path, []byte(content+"\n"), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	return []string{"--public-url", s.ConsoleURL, "--session-keys-file", keys, "--client-secrets-dir", secrets}, nil
 }
