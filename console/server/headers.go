@@ -18,7 +18,6 @@ const (
 // keep. A handler may let what is nobody's, such as a stylesheet, be kept.
 func protect(header http.Header, path string, isHTTPS bool) {
 	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("X-Frame-Options", "DENY")
 	header.Set("Cross-Origin-Resource-Policy", "same-origin")
 	if isHTTPS {
@@ -26,9 +25,11 @@ func protect(header http.Header, path string, isHTTPS bool) {
 	}
 	if strings.HasPrefix(path, apiPrefix) {
 		header.Set("Content-Security-Policy", apiPolicy)
+		header.Set("Referrer-Policy", "no-referrer")
 		return
 	}
 	header.Set("Content-Security-Policy", pagePolicy)
+	header.Set("Referrer-Policy", "same-origin") // with less, browsers hide from where a form is sent
 	header.Set("Cross-Origin-Opener-Policy", "same-origin")
 	header.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
 	header.Set("Cache-Control", "no-store")

@@ -20,6 +20,7 @@ import (
 	"github.com/bursar-dev/bursar/console/auth"
 	"github.com/bursar-dev/bursar/console/cluster"
 	"github.com/bursar-dev/bursar/console/marks"
+	"github.com/bursar-dev/bursar/console/pages"
 	"github.com/bursar-dev/bursar/console/server"
 	"github.com/bursar-dev/bursar/console/signin"
 	"github.com/bursar-dev/bursar/history"
@@ -57,12 +58,16 @@ func run(ctx context.Context, options options, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	shown, err := pages.New(pages.Options{API: routes, Log: log, Ending: ctx.Done()})
+	if err != nil {
+		return err
+	}
 	signIn, err := newSignIn(options, callers, watched, log)
 	if err != nil {
 		return err
 	}
 	serving, err := server.New(server.Options{
-		Address: options.listenAddress, HealthAddress: options.healthAddress, API: routes, SignIn: signIn, Ready: ready(watched),
+		Address: options.listenAddress, HealthAddress: options.healthAddress, API: routes, Pages: shown, SignIn: signIn, Ready: ready(watched),
 		Registry: registry, Tracer: traces.Tracer(), Log: log, ShutdownGrace: options.shutdownGrace,
 	})
 	if err != nil {
