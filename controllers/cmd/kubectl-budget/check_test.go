@@ -101,6 +101,7 @@ func TestPages(t *testing.T) {
 	}{
 		"first-day.md": {want: "6 resources checked"},
 		"identity.md":  {with: []string{"first-day.md"}, want: "24 resources checked"},
+		"sign-in.md":   {want: "3 resources checked"},
 	} {
 		t.Run(page, func(t *testing.T) {
 			var resources []byte
