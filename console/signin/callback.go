@@ -83,7 +83,7 @@ func (s *SignIn) enter(w http.ResponseWriter, r *http.Request, provider *v1alpha
 		s.failIdentify(w, r, provider, to, err)
 		return
 	}
-	sealed, err := s.Keys.seal(forSessions, who.Claims.Until, session{ID: rand.Text(), Token: token})
+	sealed, err := s.Keys.seal(forSessions, who.Claims.Until, session{ID: rand.Text(), Token: token, Until: who.Claims.Until})
 	if err != nil {
 		s.fail(w, r, provider, to, textUnavailable, err)
 		return

@@ -42,8 +42,7 @@ func isForm(r *http.Request) bool {
 
 // hasFormToken reports whether a request of who is known has the token of their forms. Whoever is
 // not known is somebody else's to refuse.
-func (s *SignIn) hasFormToken(r *http.Request) bool {
-	token, _ := s.credential(r)
+func (s *SignIn) hasFormToken(r *http.Request, token string) bool {
 	who, err := s.Auth.Identify(r.Context(), bearer(token))
 	return err != nil || s.hasFormTokenOf(r, who)
 }
@@ -59,21 +58,21 @@ func (s *SignIn) hasFormTokenOf(r *http.Request, who auth.Who) bool {
 // refuseCrossSite refuses what another site has a browser do.
 func (s *SignIn) refuseCrossSite(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, apiPrefix) {
-		problem(w, "cross_origin", "Cross-origin request", "The request comes from a page of another site, which may not change anything here.")
+		problem(w, http.StatusForbidden, "cross_origin", "Cross-origin request", "The request comes from a page of another site, which may not change anything here.")
 		return
 	}
 	s.show(w, r, http.StatusForbidden, textCrossSite)
 }
 
 func refuseForm(w http.ResponseWriter) {
-	problem(w, "form_token", "No form token", "The request comes with a cookie and might be a form of another site: send it as JSON, or with the token of the console's forms in "+FormHeader+".")
+	problem(w, http.StatusForbidden, "form_token", "No form token", "The request comes with a cookie and might be a form of another site: send it as JSON, or with the token of the console's forms in "+FormHeader+".")
 }
 
-// problem answers 403 as the API does (RFC 9457).
-func problem(w http.ResponseWriter, code, title, detail string) {
+// problem answers as the API does (RFC 9457).
+func problem(w http.ResponseWriter, status int, code, title, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(http.StatusForbidden)
+	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(map[string]any{ // the client may have gone
-		"type": "urn:bursar:problem:" + strings.ReplaceAll(code, "_", "-"), "title": title, "status": http.StatusForbidden, "code": code, "detail": detail,
+		"type": "urn:bursar:problem:" + strings.ReplaceAll(code, "_", "-"), "title": title, "status": status, "code": code, "detail": detail,
 	})
 }

@@ -13,9 +13,14 @@ func (s *SignIn) askOut(w http.ResponseWriter, r *http.Request) {
 	s.show(w, r, http.StatusOK, textOut)
 }
 
-// out ends the session of this browser, and has it forget what it has of the console. Cookies of
-// other hosts of the domain stay: they are not the console's.
+// out ends the session, so that no copy of its cookie counts any more, and has the browser forget
+// what it has of the console. Cookies of other hosts of the domain stay: they are not the console's.
 func (s *SignIn) out(w http.ResponseWriter, r *http.Request) {
+	if open, ok := s.session(r); ok && s.Ended != nil {
+		if err := s.Ended.End(r.Context(), open.ID, open.Until); err != nil {
+			s.Log.Warn("A session is ended in its browser alone", "error", err)
+		}
+	}
 	s.cookies.clearParts(w, r, sessionCookie, 0)
 	s.cookies.clear(w, providerCookie)
 	w.Header().Set("Clear-Site-Data", `"cache", "storage"`)

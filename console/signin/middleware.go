@@ -33,11 +33,16 @@ func (s *SignIn) Middleware(next http.Handler) http.Handler {
 
 // toAPI passes on a request to the API, which says by itself whom it does not know.
 func (s *SignIn) toAPI(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	token, from := s.credential(r)
+	token, from, err := s.credential(r)
+	if err != nil {
+		s.Log.Error("It cannot be found out whether a session was ended", "error", err)
+		problem(w, http.StatusServiceUnavailable, "unavailable", "Unavailable", "The ledger cannot be read now: try again in a moment.")
+		return
+	}
 	if token != "" {
 		r = withBearer(r, token)
 	}
-	if from == fromCookie && isForm(r) && !s.hasFormToken(r) {
+	if from == fromCookie && isForm(r) && !s.hasFormToken(r, token) {
 		refuseForm(w)
 		return
 	}
@@ -47,7 +52,12 @@ func (s *SignIn) toAPI(w http.ResponseWriter, r *http.Request, next http.Handler
 // toPage passes on a request for a page of who is signed in. What answers for longer than the
 // token holds, ends with it.
 func (s *SignIn) toPage(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	token, from := s.credential(r)
+	token, from, err := s.credential(r)
+	if err != nil {
+		s.Log.Error("It cannot be found out whether a session was ended", "error", err)
+		s.show(w, r, http.StatusServiceUnavailable, textUnavailable)
+		return
+	}
 	if token == "" {
 		s.toSignIn(w, r, textSignIn)
 		return
@@ -131,24 +141,42 @@ const (
 
 // credential is that of a request: of the header, which whoever sends it has meant, or else of
 // the session, or else of a cookie of another application.
-func (s *SignIn) credential(r *http.Request) (token string, from source) {
+func (s *SignIn) credential(r *http.Request) (token string, from source, err error) {
 	for _, field := range r.Header.Values("Authorization") {
 		if scheme, token, _ := strings.Cut(field, " "); strings.EqualFold(scheme, "Bearer") && token != "" {
-			return token, fromHeader
+			return token, fromHeader, nil
 		}
 	}
-	var open session
-	if s.Keys.open(forSessions, s.cookies.getParts(r, sessionCookie), s.Now(), &open) == nil {
-		return open.Token, fromCookie
+	if open, ok := s.session(r); ok {
+		isEnded, err := s.isEnded(r, open)
+		if err != nil {
+			return "", fromCookie, err
+		}
+		if !isEnded {
+			return open.Token, fromCookie, nil
+		}
 	}
 	for _, name := range s.TokenCookies {
 		for _, cookie := range r.CookiesNamed(name) {
 			if token := tokenIn(cookie.Value); token != "" {
-				return token, fromCookie
+				return token, fromCookie, nil
 			}
 		}
 	}
-	return "", fromNowhere
+	return "", fromNowhere, nil
+}
+
+// session is that of a request, unless its time is over.
+func (s *SignIn) session(r *http.Request) (open session, ok bool) {
+	err := s.Keys.open(forSessions, s.cookies.getParts(r, sessionCookie), s.Now(), &open)
+	return open, err == nil
+}
+
+func (s *SignIn) isEnded(r *http.Request, open session) (bool, error) {
+	if s.Ended == nil {
+		return false, nil
+	}
+	return s.Ended.IsEnded(r.Context(), open.ID)
 }
 
 // tokenIn is the token that a cookie has: its value, or the first token in a list in JSON.

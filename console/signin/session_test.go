@@ -173,6 +173,55 @@ func TestSignOut(t *testing.T) {
 	}
 }
 
+// TestSignOutEverywhere: a copy of the cookie counts nowhere any more, and the sessions of other
+// browsers go on.
+func TestSignOutEverywhere(t *testing.T) {
+	w := newWorld(t)
+	c := w.start(true)
+	b, other, thief := newBrowser(t, c), newBrowser(t, c), newBrowser(t, c)
+	b.signIn(b.get(c.URL+"/"), "carla")
+	other.signIn(other.get(c.URL+"/"), "carla")
+	for name, value := range b.cookies(c) {
+		thief.keep(c, &http.Cookie{Name: name, Value: value})
+	}
+	if !isSignedIn(thief, c) {
+		t.Fatal("the copy does not count before")
+	}
+	b.ask(http.MethodPost, c.URL+signin.OutPath, nil, nil)
+	for range 2 {
+		if isSignedIn(thief, c) {
+			t.Error("a copy of the cookie still counts")
+		}
+		if got := thief.get(c.URL + "/api/ai/me"); got.StatusCode != http.StatusUnauthorized {
+			t.Errorf("to a copy of the cookie, the API answers %d %s", got.StatusCode, got.body)
+		}
+		if !isSignedIn(other, c) {
+			t.Error("another browser is signed out, too")
+		}
+		c.become(w.replica(c.URL))
+	}
+}
+
+// TestNobodyKnowsWhoIsSignedOut: no session counts then, and who signs out is signed out of the
+// browser at least.
+func TestNobodyKnowsWhoIsSignedOut(t *testing.T) {
+	w := newWorld(t)
+	c := w.start(true)
+	b := newBrowser(t, c)
+	b.signIn(b.get(c.URL+"/"), "carla")
+	w.away = true
+	for _, at := range []string{"/costs", "/api/ai/me"} {
+		if got := b.get(c.URL + at); got.StatusCode != http.StatusServiceUnavailable || strings.Contains(got.body, "carla") {
+			t.Errorf("%s: got %d %s", at, got.StatusCode, got.body)
+		}
+	}
+	b.ask(http.MethodPost, c.URL+signin.OutPath, nil, nil)
+	w.away = false
+	if isSignedIn(b, c) {
+		t.Error("the browser keeps the session")
+	}
+}
+
 // TestPublicURLs are safe for what a console sets there.
 func TestPublicURLs(t *testing.T) {
 	for text, want := range map[string]string{

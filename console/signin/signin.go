@@ -41,6 +41,8 @@ type Options struct {
 	// with a token or a cookie of another application.
 	PublicURL *url.URL
 	Keys      *Keys
+	// Ended are the sessions that were signed out of; nil has a sign-out count in its browser alone.
+	Ended Ended
 	// SecretsDir has the files with the secrets of clients; empty for none.
 	SecretsDir string
 	// TokenCookies are the names of the cookies in which another application has its users' tokens.
@@ -111,6 +113,8 @@ type session struct {
 	ID string `json:"id"`
 	// Token is the issuer's, which says who it is.
 	Token string `json:"token"`
+	// Until is when it expires.
+	Until time.Time `json:"until"`
 }
 
 // progress is a sign-in between its halves.

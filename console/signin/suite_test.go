@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -47,6 +48,33 @@ type world struct {
 	late      time.Duration
 	providers []v1alpha1.IdentityProvider
 	change    func(*signin.Options)
+	// ended are the sessions that were signed out of, and away is whether nobody can tell.
+	ended map[string]time.Time
+	away  bool
+}
+
+var errAway = errors.New("the ledger is away")
+
+// End ends a session.
+func (w *world) End(_ context.Context, id string, until time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.away {
+		return errAway
+	}
+	w.ended[id] = until
+	return nil
+}
+
+// IsEnded reports whether a session was ended.
+func (w *world) IsEnded(_ context.Context, id string) (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.away {
+		return false, errAway
+	}
+	_, isEnded := w.ended[id]
+	return isEnded, nil
 }
 
 // known is whom the consoles know.
@@ -80,7 +108,7 @@ func (w *world) wait(d time.Duration) {
 // consoles.
 func newWorld(t testing.TB, others ...openid.Person) *world {
 	t.Helper()
-	w := &world{t: t, known: known{identify.NewKnown()}, keysFile: filepath.Join(t.TempDir(), "keys"), secrets: t.TempDir()}
+	w := &world{t: t, known: known{identify.NewKnown()}, keysFile: filepath.Join(t.TempDir(), "keys"), secrets: t.TempDir(), ended: map[string]time.Time{}}
 	server, err := openid.Start(append(openid.People(), others...))
 	testkit.Must(t, err)
 	t.Cleanup(func() { _ = server.Stop() })
@@ -173,7 +201,7 @@ func (w *world) replica(publicURL string) http.Handler {
 	testkit.Must(w.t, err)
 	callers := auth.New(auth.Options{Identifier: identify.New(identify.Options{Config: w.known, Now: w.now}), Tenants: w})
 	options := signin.Options{
-		Auth: callers, Issuers: w, PublicURL: at, Keys: keys, SecretsDir: w.secrets, Log: slog.New(slog.DiscardHandler), Now: w.now,
+		Auth: callers, Issuers: w, PublicURL: at, Keys: keys, Ended: w, SecretsDir: w.secrets, Log: slog.New(slog.DiscardHandler), Now: w.now,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 	}
 	if w.change != nil {

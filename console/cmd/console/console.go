@@ -62,7 +62,7 @@ func run(ctx context.Context, options options, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	signIn, err := newSignIn(options, callers, watched, log)
+	signIn, err := newSignIn(options, callers, watched, signin.EndedIn(database, log), log)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func run(ctx context.Context, options options, log *slog.Logger) error {
 }
 
 // newSignIn makes what signs people in.
-func newSignIn(options options, callers *auth.Auth, watched *cluster.Cluster, log *slog.Logger) (*signin.SignIn, error) {
+func newSignIn(options options, callers *auth.Auth, watched *cluster.Cluster, ended signin.Ended, log *slog.Logger) (*signin.SignIn, error) {
 	keys := signin.RandomKeys()
 	if options.sessionKeys != "" {
 		var err error
@@ -91,7 +91,7 @@ func newSignIn(options options, callers *auth.Auth, watched *cluster.Cluster, lo
 		log.Warn("No --session-keys-file: sessions and forms count at this process alone, and end with it")
 	}
 	return signin.New(signin.Options{
-		Auth: callers, Issuers: watched, PublicURL: options.publicURL, Keys: keys, SecretsDir: options.clientSecrets,
+		Auth: callers, Issuers: watched, PublicURL: options.publicURL, Keys: keys, Ended: ended, SecretsDir: options.clientSecrets,
 		TokenCookies: options.tokenCookies, TrustedProxies: options.trustedProxies, Log: log,
 	})
 }
