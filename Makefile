@@ -22,7 +22,7 @@ endif
 
 # What `make generate` writes.
 GENERATED := api/v1alpha1/zz_generated.deepcopy.go api/v1alpha1/applyconfiguration config/crd/bases config/rbac/role.yaml config/webhook/manifests.yaml
-MODULES := . hack/tools hack/tools/golangci-lint hack/tools/promcheck hack/clients/gosdk
+MODULES := . hack/tools hack/tools/golangci-lint hack/tools/promcheck hack/clients/gosdk hack/release
 
 # With the flags of `make build`, so that nothing is compiled twice.
 go-run := CGO_ENABLED=0 go run -trimpath
@@ -46,6 +46,7 @@ slowest-tests := ./hack/e2e ./enforcer/cmd/enforcer ./controllers/setup ./enforc
 test: build tools parts ## Run all tests, with the race detector, on real parts
 	go test -race -timeout 20m -p 3 -parallel 4 $(slowest-tests) ./...
 	cd hack/tools/promcheck && go test -count=1 ./...
+	cd hack/release && go test -count=1 ./...
 
 .PHONY: run
 run: build tools parts ## Run everything until Ctrl-C; DEV_DIR=... puts its files elsewhere than .dev
@@ -67,14 +68,15 @@ build: ## Build bin/manager, bin/enforcer, bin/console and bin/kubectl-budget
 	@hack/gobuild.sh 'manager, enforcer, console and kubectl-budget' bin/ \
 		./controllers/cmd/manager ./enforcer/cmd/enforcer ./console/cmd/console ./controllers/cmd/kubectl-budget
 
-# What builds container images: docker, podman or buildah.
-CONTAINER_TOOL ?= docker
+# What the programs say that they are, and the tag of the images; by default, by git. REGISTRY
+# is a registry and a path to push to; none by default.
+VERSION ?=
+REGISTRY ?=
+ARCHITECTURES ?= amd64,arm64
 
 .PHONY: images
-images: ## Build the images bursar-manager:dev, bursar-enforcer:dev and bursar-console:dev; CONTAINER_TOOL=podman for another tool
-	$(CONTAINER_TOOL) build --target manager -t bursar-manager:dev .
-	$(CONTAINER_TOOL) build --target enforcer -t bursar-enforcer:dev .
-	$(CONTAINER_TOOL) build --target console -t bursar-console:dev .
+images: ## Make the images of manager, enforcer and console in dist/, without Docker; VERSION=v0.1.0, REGISTRY=registry.example.com/ai pushes
+	@cd hack/release && go run ./cmd/images -version '$(VERSION)' -push '$(REGISTRY)' -architectures '$(ARCHITECTURES)'
 
 .PHONY: generate
 generate: $(controller-gen) ## Generate deep copies, apply configurations, CRDs, RBAC and webhooks from the Go code
@@ -202,4 +204,4 @@ $(TOOLS)/%: hack/tools/go.mod hack/tools/go.sum
 
 .PHONY: clean
 clean: ## Remove what was built and the dev stack's files, except the tools, which take long
-	rm -rf bin .dev cover.out
+	rm -rf bin dist .dev cover.out

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"runtime/debug"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -16,6 +15,7 @@ import (
 	"github.com/bursar-dev/bursar/api/identity/identify"
 	"github.com/bursar-dev/bursar/api/postgresclient"
 	"github.com/bursar-dev/bursar/api/tracing"
+	"github.com/bursar-dev/bursar/api/version"
 	"github.com/bursar-dev/bursar/console/api"
 	"github.com/bursar-dev/bursar/console/auth"
 	"github.com/bursar-dev/bursar/console/cluster"
@@ -53,7 +53,7 @@ func run(ctx context.Context, options options, log *slog.Logger) error {
 		Tenants:    watched, AdminTiers: options.adminTiers, PlatformAdmins: options.platformAdmins,
 	})
 	routes, err := api.New(api.Options{
-		Auth: callers, Cluster: watched, Ledger: history.NewReader(database), Marks: marks.New(database), Log: log, Version: version(),
+		Auth: callers, Cluster: watched, Ledger: history.NewReader(database), Marks: marks.New(database), Log: log, Version: version.Get().Version,
 	})
 	if err != nil {
 		return err
@@ -107,12 +107,4 @@ func ready(watched *cluster.Cluster) func() error {
 		}
 		return nil
 	}
-}
-
-// version is that of the module.
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 
+	"github.com/bursar-dev/bursar/api/version"
 	"github.com/bursar-dev/bursar/console/auth"
 	"github.com/bursar-dev/bursar/console/signin"
 )
@@ -72,8 +73,13 @@ func parseOptions(args []string, getenv func(string) string) (o options, err err
 	flags.Int32Var(&o.databaseConns, "database-connections", 10, "maximum number of connections to Postgres")
 	flags.DurationVar(&o.shutdownGrace, "shutdown-grace", 20*time.Second, "how long requests in progress may take to finish after SIGTERM")
 	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "minimum level to log: debug, info, warn or error")
+	printVersion := flags.Bool("version", false, "print the version and exit")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
+	}
+	if *printVersion {
+		fmt.Println(version.Line("console"))
+		return options{}, pflag.ErrHelp // answered, as --help is
 	}
 	if flags.NArg() > 0 {
 		return options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))

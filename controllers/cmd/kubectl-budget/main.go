@@ -14,6 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
+
+	"github.com/bursar-dev/bursar/api/version"
 )
 
 // Exit codes, beside 0.
@@ -73,7 +75,7 @@ found calls that would be refused.`,
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl budget"},
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Version:       version(),
+		Version:       version.Line("kubectl-budget"),
 	}
 	groups(root)
 	root.SetVersionTemplate("{{.Version}}\n")

@@ -17,6 +17,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/bursar-dev/bursar/api/dsn"
+	"github.com/bursar-dev/bursar/api/version"
 	"github.com/bursar-dev/bursar/controllers/leader/alert"
 	"github.com/bursar-dev/bursar/controllers/leader/audit"
 	"github.com/bursar-dev/bursar/controllers/setup"
@@ -92,8 +93,13 @@ func parseOptions(args []string, getenv func(string) string) (o options, err err
 		"months before the current one to keep in the ledger, at least %d; older ones are detached and stay as tables. 0 keeps all", budgetstore.LeastMonths))
 	flags.DurationVar(&o.auditPause, "audit-pause", audit.DefaultPause, "longest pause between the audits of two tenants: few tenants are audited one after another, with this pause; many, once in ten minutes")
 	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "minimum log level: debug, info, warn or error")
+	printVersion := flags.Bool("version", false, "print the version and exit")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
+	}
+	if *printVersion {
+		fmt.Println(version.Line("manager"))
+		return options{}, pflag.ErrHelp // answered, as --help is
 	}
 	if flags.NArg() > 0 {
 		return options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/bursar-dev/bursar/api/dsn"
+	"github.com/bursar-dev/bursar/api/version"
 	"github.com/bursar-dev/bursar/enforcer/idempotency"
 	"github.com/bursar-dev/bursar/enforcer/proxy"
 )
@@ -73,8 +74,13 @@ func parseOptions(args []string, getenv func(string) string) (options, error) {
 	flags.Int64Var(&o.replayCacheBytes, "replay-cache-bytes", 64<<20, "maximum memory for the answers replayed to repeats of an Idempotency-Key; 0 disables replay")
 	flags.StringSliceVar(&o.corsAllowedOrigins, "cors-allowed-origins", nil, "origins whose web pages may call, such as https://app.example.com, separated by commas; none by default, and no wildcard")
 	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "minimum level to log: debug, info, warn or error")
+	printVersion := flags.Bool("version", false, "print the version and exit")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
+	}
+	if *printVersion {
+		fmt.Println(version.Line("enforcer"))
+		return options{}, pflag.ErrHelp // answered, as --help is
 	}
 	if flags.NArg() > 0 {
 		return options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
