@@ -5,10 +5,10 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 
+	"github.com/bursar-dev/bursar/api/compile"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
-	"github.com/bursar-dev/bursar/controllers/rules/compile"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 

@@ -8,13 +8,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/bursar-dev/bursar/api/compile"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
-	"github.com/bursar-dev/bursar/controllers/rules/compile"
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 )

@@ -8,11 +8,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
+	"github.com/bursar-dev/bursar/api/compile"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout/conditions"
 	"github.com/bursar-dev/bursar/controllers/rollout/events"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
-	"github.com/bursar-dev/bursar/controllers/rules/compile"
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 

@@ -7,10 +7,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/bursar-dev/bursar/api/compile"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
-	"github.com/bursar-dev/bursar/controllers/rules/compile"
 )
 
 // refresh brings up to date what the document of a budget that is not accepted

@@ -11,9 +11,9 @@ import (
 	"github.com/bursar-dev/bursar/api/callers"
 	"github.com/bursar-dev/bursar/api/identity"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/precedence"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
-	"github.com/bursar-dev/bursar/controllers/rules/precedence"
 )
 
 // IdentityProvider is what was decided of an IdentityProvider.

@@ -12,11 +12,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/bursar-dev/bursar/api/compile"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/precedence"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rules/compile"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
-	"github.com/bursar-dev/bursar/controllers/rules/precedence"
 	"github.com/bursar-dev/bursar/controllers/rules/reach"
 )
 

@@ -4,11 +4,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/bursar-dev/bursar/api/compile"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rules/compile"
 )
 
 // Catalogue is the models that ModelProviders list, at the prices of one moment.

@@ -5,12 +5,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bursar-dev/bursar/api/compile"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/change"
-	"github.com/bursar-dev/bursar/controllers/rules/compile"
 	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 

@@ -11,9 +11,9 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/bursar-dev/bursar/api/compile"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rules/compile"
 )
 
 // Format is the shape of a table.

@@ -8,8 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/precedence"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rules/precedence"
 )
 
 // Grant compiles a BudgetGrant of a limit of the budget that it names. An error of

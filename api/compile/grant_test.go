@@ -10,10 +10,10 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
+	"github.com/bursar-dev/bursar/api/compile"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rules/compile"
 )
 
 var noon = metav1.NewTime(time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC))

@@ -9,9 +9,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
+	"github.com/bursar-dev/bursar/api/compile"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rules/compile"
 )
 
 func policy(name string, limits ...v1alpha1.RateLimit) v1alpha1.RateLimitPolicy {

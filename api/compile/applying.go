@@ -5,8 +5,8 @@ import (
 	"slices"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/precedence"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rules/precedence"
 )
 
 // Applying are the policies whose limits a TenantBudget in a namespace gets, in the order in

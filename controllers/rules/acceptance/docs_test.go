@@ -1,4 +1,4 @@
-package compile_test
+package acceptance_test
 
 import (
 	"errors"

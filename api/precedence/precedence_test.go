@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/bursar-dev/bursar/controllers/rules/precedence"
+	"github.com/bursar-dev/bursar/api/precedence"
 )
 
 func TestCompare(t *testing.T) {

@@ -15,11 +15,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/yaml"
 
+	"github.com/bursar-dev/bursar/api/compile"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rules/compile"
 )
 
 func provider() *v1alpha1.ModelProvider {
@@ -212,7 +212,7 @@ var compared = regexp.MustCompile(`compared with \S.* in (January|February|March
 
 // TestCatalogue compiles the providers that Bursar brings along.
 func TestCatalogue(t *testing.T) {
-	files, err := filepath.Glob("../../../config/providers/[^k]*.yaml")
+	files, err := filepath.Glob("../../config/providers/[^k]*.yaml")
 	if err != nil || len(files) != 4 {
 		t.Fatalf("files %q, %v; want four", files, err)
 	}
@@ -256,7 +256,7 @@ func TestCatalogueNamesTokenizers(t *testing.T) {
 		"o3": limiterv1.O200kBase, "o4-mini": limiterv1.O200kBase,
 		"text-embedding-3-small": limiterv1.CL100kBase, "text-embedding-3-large": limiterv1.CL100kBase,
 	}
-	files, err := filepath.Glob("../../../config/providers/[^k]*.yaml")
+	files, err := filepath.Glob("../../config/providers/[^k]*.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
