@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/bursar-dev/bursar/api/identity/identify"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
@@ -117,7 +116,6 @@ func (s *SignIn) failIdentify(w http.ResponseWriter, r *http.Request, provider *
 // are asked is for who runs the console.
 func (s *SignIn) fail(w http.ResponseWriter, r *http.Request, provider *v1alpha1.IdentityProvider, to string, what saying, err error) {
 	s.Log.Warn("A sign-in failed", "identityProvider", provider.Name, "reason", what.Title, "error", err)
-	what.Title = strings.ReplaceAll(what.Title, "%s", titleOf(provider))
-	what.Again = signInURLTo(to)
+	what.Name, what.Again = titleOf(provider), signInURLTo(to)
 	s.show(w, r, what.status(), what)
 }

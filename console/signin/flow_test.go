@@ -225,6 +225,30 @@ func TestIssuersThatCannotBeAsked(t *testing.T) {
 	}
 }
 
+// TestLanguages: a page is in the language that somebody has chosen, or that their browser asks for.
+func TestLanguages(t *testing.T) {
+	w := newWorld(t)
+	c := w.start(true)
+	b := newBrowser(t, c)
+	shown := func(asked string) string {
+		return b.ask(http.MethodGet, c.URL+"/sign-in?signed-out=true", nil, func(h http.Header) { h.Set("Accept-Language", asked) }).body
+	}
+	english, spanish := []string{`lang="en"`, "You are signed out", "Sign in with The company"}, []string{`lang="es"`, "Has cerrado la sesión", "Iniciar sesión con The company"}
+	check := func(page string, want []string) {
+		t.Helper()
+		for _, part := range want {
+			if !strings.Contains(page, part) {
+				t.Errorf("%s is not in %s", part, page)
+			}
+		}
+	}
+	check(shown("es-AR,es;q=0.9,en;q=0.5"), spanish)
+	check(shown("de"), english)
+	check(shown(""), english)
+	b.keep(c, &http.Cookie{Name: "bursar_language", Value: "en"})
+	check(shown("es-AR"), english)
+}
+
 // TestCredentials: a page takes the token of the header before that of a session, and a session
 // before a cookie of another application.
 func TestCredentials(t *testing.T) {

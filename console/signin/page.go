@@ -17,8 +17,8 @@ var page = template.Must(template.ParseFS(files, "page.html"))
 
 // saying is what a page here says.
 type saying struct {
-	// Title and Lead say what is so, and what to do.
-	Title, Lead string
+	// Title and Lead say what is so, and what to do. %s in Title is Name, that of an issuer.
+	Title, Lead, Name string
 	// Detail is why, as the console's API says it.
 	Detail string
 	// Again is where to sign in; empty for no link.
@@ -30,7 +30,8 @@ type saying struct {
 	Out     bool
 }
 
-type choice struct{ Name, At string }
+// choice is a link to where to sign in.
+type choice struct{ Title, At string }
 
 func (t saying) status() int {
 	if t.Status == 0 {
@@ -59,17 +60,24 @@ var (
 	textTooLarge      = saying{Title: "%s signs you in with a token that is too large", Lead: "A browser keeps about 11 KB of it. Ask who runs the sign-in to put fewer groups and roles into the console's tokens.", Status: http.StatusForbidden}
 )
 
-// show writes a page of this package. It has nothing of anybody but what the request says.
-func (s *SignIn) show(w http.ResponseWriter, _ *http.Request, status int, what saying) {
+// show writes a page of this package, in the language of who reads it. It has nothing of anybody
+// but what the request says.
+func (s *SignIn) show(w http.ResponseWriter, r *http.Request, status int, what saying) {
+	in := languageOf(r)
+	what.Title, what.Lead = strings.ReplaceAll(say(in, what.Title), "%s", what.Name), say(in, what.Lead)
 	what.Detail = sentence(what.Detail)
+	for i, c := range what.Choices {
+		what.Choices[i].Title = strings.ReplaceAll(say(in, "Sign in with %s"), "%s", c.Title)
+	}
 	header := w.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Cache-Control", "no-store")
+	header.Add("Vary", "Accept-Language, Cookie")
 	w.WriteHeader(status)
 	err := page.ExecuteTemplate(w, "page.html", struct {
 		saying
-		Stylesheet, OutPath string
-	}{what, Stylesheet, OutPath})
+		Language, Stylesheet, OutPath, SignIn, SignOut string
+	}{what, in, Stylesheet, OutPath, say(in, "Sign in"), say(in, "Sign out")})
 	if err != nil {
 		s.Log.Debug("A page was not read to its end", "error", err)
 	}
