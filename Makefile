@@ -43,7 +43,7 @@ demo: build tools parts ## Show a budget at work, from YAML to a refused call an
 slowest-tests := ./hack/e2e ./enforcer/cmd/enforcer ./controllers/setup ./enforcer/proxy ./controllers/recovery
 
 .PHONY: test
-test: build tools parts ## Run all tests, with the race detector, on real parts
+test: build tools parts browser ## Run all tests, with the race detector, on real parts
 	go test -race -timeout 20m -p 3 -parallel 4 $(slowest-tests) ./...
 	cd hack/tools/promcheck && go test -count=1 ./...
 	cd hack/release && go test -count=1 ./...
@@ -59,6 +59,10 @@ run: build tools parts ## Run everything until Ctrl-C; DEV_DIR=... puts its file
 .PHONY: tour
 tour: build tools parts ## Write docs/tour.md by running each command of kubectl budget
 	$(go-run) ./hack/tour
+
+.PHONY: screenshots
+screenshots: tools parts browser ## Take the pictures of the console's pages in docs/pictures
+	BURSAR_PICTURES=$(CURDIR)/docs/pictures go test -count=1 -run '^TestPictures$$' ./console/pages
 
 ##@ Code
 
@@ -195,6 +199,10 @@ tools: $(kubernetes) ## Build kube-apiserver, etcd and kubectl, unless KUBEBUILD
 .PHONY: parts
 parts: ## Install Redis, Postgres and a C compiler where they are missing, as root on Debian
 	@hack/parts/install.sh
+
+.PHONY: browser
+browser: ## Install Chromium and axe-core where they are missing, for the tests of the console's pages
+	@hack/parts/browser.sh
 
 $(TOOLS)/golangci-lint: hack/tools/golangci-lint/go.mod hack/tools/golangci-lint/go.sum
 	@hack/tools/build.sh $(@F)

@@ -25,9 +25,9 @@ func (l *locale) text(text string, args ...any) any {
 // functions are what templates may use.
 func (p *Pages) functions(l *locale) template.FuncMap {
 	return template.FuncMap{
-		"t": l.text, "n": l.count, "num": l.number, "usd": l.money, "usdText": l.moneyText, "word": l.word,
+		"t": l.text, "n": l.count, "num": l.number, "usd": l.money, "short": l.short, "word": l.word,
 		"asset": func(name string) string { return p.assets.paths[name] },
-		"saved": saved, "tokens": tokens, "csv": func() string { return api.Root },
+		"saved": saved, "tokens": tokens,
 		"share": func(part, whole api.Money) string {
 			if whole.Nanos == 0 {
 				return ""
@@ -46,6 +46,5 @@ func (p *Pages) functions(l *locale) template.FuncMap {
 		},
 		"percent": func(n int64) string { return l.percent(float64(n) / 100) },
 		"day":     l.day,
-		"minus":   func(a, b int) int { return a - b },
 	}
 }

@@ -46,7 +46,7 @@ func (p *Pages) keys(q *request) (view, error) {
 		{Title: q.l.say("All (%s)", len(found.Keys)), To: q.with("kind", ""), Current: !page.IsUnused},
 		{Title: q.l.say("Unused for 90 days (%s)", unused), To: q.with("kind", "unused"), Current: page.IsUnused},
 	}
-	page.Facts = facts{Tenant: found.Tenant, AsOf: q.l.moment(q.now.In(q.tenant.zone)), Zone: q.tenant.zone.String()}
+	page.Facts = facts{Tenant: found.Tenant, AsOf: q.l.moment(q.now.In(q.tenant.zone)), Zone: q.tenant.zone.String(), NoMoney: true}
 	return view{template: "keys", title: q.l.say("Keys"), body: page}, nil
 }
 

@@ -107,17 +107,30 @@ func (l *locale) currency() string {
 	return "$"
 }
 
-// money is an exact amount whose digits beyond cents stand back.
+// money is an exact amount, whose digits beyond cents stand back. In columns, what is left of
+// nine digits is kept free, so that amounts stand below one another.
 func (l *locale) money(m api.Money) template.HTML {
+	const digits = 9
 	sign, whole, fraction := l.moneyParts(m)
-	if len(fraction) < 2 {
-		fraction += strings.Repeat("0", 2-len(fraction))
-	}
+	fraction += strings.Repeat("0", max(0, 2-len(fraction)))
 	exact := ""
 	if len(fraction) > 2 {
 		exact = `<span class="sub">` + template.HTMLEscapeString(fraction[2:]) + "</span>"
 	}
+	if free := digits - len(fraction); free > 0 {
+		exact += `<span class="sub free" aria-hidden="true">` + strings.Repeat("0", free) + "</span>"
+	}
 	return template.HTML(`<span class="money">` + template.HTMLEscapeString(sign+whole+l.decimal+fraction[:2]) + exact + "</span>") //nolint:gosec // escaped
+}
+
+// short is an amount to the cent, and the exact one for who points at it. Below ten cents it is
+// exact.
+func (l *locale) short(m api.Money) template.HTML {
+	const tenCents = 100_000_000
+	if m.Nanos < tenCents {
+		return l.money(m)
+	}
+	return template.HTML(`<span class="money" title="` + template.HTMLEscapeString(l.moneyText(m)) + `">` + template.HTMLEscapeString(l.cents(m.Nanos)) + "</span>") //nolint:gosec // escaped
 }
 
 // cents is an amount to the cent, rounded, for charts, whose table has the exact one.

@@ -51,14 +51,14 @@ func (q *request) selection(s api.Selection) (notes []string) {
 		text   string
 		values []string
 	}{
-		{phrase("Only calls of the models %s"), s.Models}, {phrase("Only callers of the tiers %s"), s.Tiers}, {phrase("Only callers of the groups %s"), s.Groups},
+		{phrase("Models: %s"), s.Models}, {phrase("Tiers: %s"), s.Tiers}, {phrase("Groups: %s"), s.Groups},
 	} {
 		if len(one.values) > 0 {
 			notes = append(notes, q.l.say(one.text, strings.Join(one.values, ", ")))
 		}
 	}
 	for name, value := range s.Labels {
-		notes = append(notes, q.l.say("Only callers with the label %s", name+"="+value))
+		notes = append(notes, q.l.say("Label: %s", name+"="+value))
 	}
 	return notes
 }

@@ -31,7 +31,11 @@ type usagePage struct {
 }
 
 // facts are what the figures of a page are: whose, of when, and in which zone.
-type facts struct{ Tenant, AsOf, Zone string }
+type facts struct {
+	Tenant, AsOf, Zone string
+	// NoMoney is whether none of them is money.
+	NoMoney bool
+}
 
 // home leads to what somebody sees first.
 func (p *Pages) home(q *request) (view, error) {

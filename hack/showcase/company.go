@@ -40,11 +40,11 @@ type tenant struct {
 // tenants are those of the company, those above first.
 func tenants() []tenant {
 	return []tenant{
-		{name: "northwind", daily: "160.00", monthly: "2600.00", each: "20.00", admin: "carla", people: []string{"bruno"}, perDay: 6},
-		{name: "research", parent: "northwind", daily: "60.00", monthly: "1100.00", each: "6.00", admin: "rita", people: []string{"ana", "luis", "mei", "tomas", "ines", "oscar", "vera", "hugo", "nora"}, perDay: 130},
-		{name: "support", parent: "northwind", daily: "45.00", monthly: "900.00", each: "5.00", admin: "sofia", people: []string{"pablo", "lucia", "marco"}, perDay: 85},
-		{name: "sales", parent: "northwind", daily: "9.00", monthly: "150.00", each: "4.00", admin: "diego", people: []string{"elena", "raul"}, perDay: 26},
-		{name: "emea-sales", parent: "sales", daily: "4.00", monthly: "60.00", each: "2.00", admin: "fleur", people: []string{"jan"}, perDay: 9},
+		{name: "northwind", daily: "40.00", monthly: "600.00", each: "5.00", admin: "carla", people: []string{"bruno"}, perDay: 6},
+		{name: "research", parent: "northwind", daily: "18.00", monthly: "360.00", each: "2.50", admin: "rita", people: []string{"ana", "luis", "mei", "tomas", "ines", "oscar", "vera", "hugo", "nora"}, perDay: 130},
+		{name: "support", parent: "northwind", daily: "11.00", monthly: "250.00", each: "5.00", admin: "sofia", people: []string{"pablo", "lucia", "marco"}, perDay: 85},
+		{name: "sales", parent: "northwind", daily: "3.60", monthly: "90.00", each: "4.00", admin: "diego", people: []string{"elena", "raul"}, perDay: 26},
+		{name: "emea-sales", parent: "sales", daily: "2.00", monthly: "25.00", each: "2.00", admin: "fleur", people: []string{"jan"}, perDay: 9},
 	}
 }
 

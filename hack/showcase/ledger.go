@@ -226,10 +226,10 @@ func (s *Showcase) recordRest(ctx context.Context, random *rand.Rand, t tenant) 
 		at := s.Now.Add(-time.Duration(1+i*i) * 37 * time.Minute).Add(-time.Duration(random.IntN(3000)) * time.Second)
 		_, err := s.Ledger.Exec(ctx, `
 INSERT INTO ai_refusals (call_id, tenant_id, user_id, tier, groups, credential, model_asked, model, endpoint, refused_at, reason, limit_tenant, limit_name, per, period,
-  amount_nanos, spent_nanos, held_nanos, resets_at, unit, retry_after_ms, bound_nanos, tokens, fallback, session)
-VALUES ($1, $2, $3, 'empleado', $4, '', 'gpt-4o', 'gpt-4o', 'chat', $5, $6, $2, $7, $8, $9, $10, $11, 0, $12, $13, $14, 40000000, 0, $15, 'showcase')`,
+  amount_nanos, spent_nanos, held_nanos, resets_at, unit, retry_after_ms, bound_nanos, tokens, fallback, session, ancestors)
+VALUES ($1, $2, $3, 'empleado', $4, '', 'gpt-4o', 'gpt-4o', 'chat', $5, $6, $2, $7, $8, $9, $10, $11, 0, $12, $13, $14, 40000000, 0, $15, 'showcase', $16)`,
 			fmt.Sprintf("call_%s_r%03d", t.name[:2], i), t.name, user, []string{groupOf(user)}, at, reason, limit, per, kind, amount, amount*96/100,
-			s.Now.Truncate(24*time.Hour).Add(27*time.Hour), unit, 7400, []string{"", "", "Cache"}[i%3])
+			s.Now.Truncate(24*time.Hour).Add(27*time.Hour), unit, 7400, []string{"", "", "Cache"}[i%3], ancestorsOf(t))
 		if err != nil {
 			return err
 		}

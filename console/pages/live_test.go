@@ -1,0 +1,115 @@
+package pages_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/bursar-dev/bursar/hack/testkit"
+)
+
+// record puts a call of ana on record, as an enforcer does.
+func record(t *testing.T, id string) {
+	t.Helper()
+	_, err := shared.Ledger.Exec(t.Context(), `
+INSERT INTO ai_usage_logs (call_id, tenant_id, user_id, tier, credential, provider, model_asked, model_used, model, endpoint, streamed, admitted_at, settled_at,
+  outcome, held_nanos, cost_nanos, session, decision, ancestors)
+VALUES ($1, 'research', 'ana', 'empleado', '', 'openai', 'gpt-4o', 'gpt-4o', 'gpt-4o', 'chat', false, $2, $2, 'Settled', 1000000, 1000000, 's', 'Admitted', '{northwind}')`, id, now())
+	testkit.Must(t, err)
+}
+
+// watch reads a stream of events until one has figures.
+func watch(ctx context.Context, path, token string, first chan<- struct{}) (figures string, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, shared.url+path, http.NoBody)
+	if err != nil {
+		return "", err
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if kind := response.Header.Get("Content-Type"); response.StatusCode != 200 || kind != "text/event-stream" {
+		return "", fmt.Errorf("%d %s", response.StatusCode, kind)
+	}
+	lines := bufio.NewScanner(response.Body)
+	lines.Buffer(nil, 10<<20)
+	events := 0
+	for lines.Scan() {
+		switch line := lines.Text(); {
+		case line == "event: figures":
+			events++
+		case strings.HasPrefix(line, "data: "):
+			figures += line
+		case line == "" && events == 1 && first != nil:
+			close(first)
+			first, figures = nil, ""
+		case line == "" && events == 2:
+			return figures, nil
+		}
+	}
+	return "", fmt.Errorf("the stream has ended: %w", lines.Err())
+}
+
+// TestLive: a call is seen by all who watch, whose pages are made once for all of them.
+func TestLive(t *testing.T) {
+	const watchers = 50
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var ready, done sync.WaitGroup
+	var mu sync.Mutex
+	var latest time.Time
+	for range watchers {
+		first := make(chan struct{})
+		ready.Go(func() {
+			select {
+			case <-first:
+			case <-ctx.Done():
+			}
+		})
+		done.Go(func() {
+			figures, err := watch(ctx, "/costs/live?by=user", admin.token(), first)
+			if err != nil || !strings.Contains(figures, "ana") {
+				t.Errorf("%v: %d bytes", err, len(figures))
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			latest = time.Now()
+		})
+	}
+	ready.Wait()
+	recorded := time.Now()
+	record(t, "live-1")
+	done.Wait()
+	t.Logf("all %d saw it after %s", watchers, latest.Sub(recorded))
+	if latest.Sub(recorded) > 10*time.Second {
+		t.Errorf("the last of them saw it after %s", latest.Sub(recorded))
+	}
+	if status, _, _ := get(t, "/costs/live", employee.token(), "en"); status != http.StatusNoContent {
+		t.Errorf("somebody who may not see costs watches them: %d", status)
+	}
+}
+
+// TestLivePage: the page that is open shows a call without being loaded again.
+func TestLivePage(t *testing.T) {
+	tb := open(t, admin, look{language: "en-US", width: 1280, height: 900})
+	tb.visit("/costs")
+	calls := `document.querySelectorAll(".tiles dd")[2].innerText`
+	testkit.Eventually(t, "the page is live", func() bool { return value[bool](tb, `!document.querySelector(".live").hidden`) })
+	value[any](tb, `document.getElementById("table-of-chart").open = true; window.same = 1`)
+	before := value[string](tb, calls)
+	record(t, "live-page-1")
+	testkit.Eventually(t, "the call is seen", func() bool { return value[string](tb, calls) != before })
+	if !value[bool](tb, `window.same == 1 && document.getElementById("table-of-chart").open`) {
+		t.Error("the page was loaded again, or what was open is not any more")
+	}
+	if complaints := tb.complaints(); len(complaints) > 0 {
+		t.Errorf("the browser complains: %q", complaints)
+	}
+}
