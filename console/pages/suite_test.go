@@ -14,12 +14,15 @@ import (
 	_ "time/tzdata" // as in the console
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/bursar-dev/bursar/api/identity/identify"
 	"github.com/bursar-dev/bursar/console/api"
 	"github.com/bursar-dev/bursar/console/auth"
 	"github.com/bursar-dev/bursar/console/cluster"
+	"github.com/bursar-dev/bursar/console/marks"
 	"github.com/bursar-dev/bursar/console/pages"
+	"github.com/bursar-dev/bursar/console/server"
 	"github.com/bursar-dev/bursar/hack/showcase"
 	"github.com/bursar-dev/bursar/hack/testkit"
 	"github.com/bursar-dev/bursar/history"
@@ -32,7 +35,7 @@ var begin = time.Date(2026, 11, 18, 20, 4, 5, 0, time.UTC)
 var shared struct {
 	*showcase.Showcase
 	url string
-	// log has what the console logs.
+	// errors is how many errors the console has logged.
 	errors atomic.Int64
 }
 
@@ -97,7 +100,7 @@ func console(watched *cluster.Cluster, reader *pgxpool.Pool) (http.Handler, erro
 			Identifier: identify.New(identify.Options{Config: watched, Now: now}), Tenants: watched,
 			PlatformAdmins: []auth.PlatformAdmin{{Provider: "company", Group: showcase.PlatformGroup}},
 		}),
-		Cluster: watched, Ledger: history.NewReader(reader), Log: log, Now: now, Version: "test",
+		Cluster: watched, Ledger: history.NewReader(reader), Marks: marks.New(reader), Log: log, Now: now, Version: "test",
 	})
 	if err != nil {
 		return nil, err
@@ -106,10 +109,13 @@ func console(watched *cluster.Cluster, reader *pgxpool.Pool) (http.Handler, erro
 	if err != nil {
 		return nil, err
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/api/", routes)
-	mux.Handle("/", all)
-	return mux, nil
+	serving, err := server.New(server.Options{
+		Address: "127.0.0.1:0", HealthAddress: "127.0.0.1:0", API: routes, Pages: all, Ready: func() error { return nil }, Registry: prometheus.NewRegistry(), Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return serving.Handler(), nil
 }
 
 // countErrors counts what is logged as an error: a page never is the cause of one.
