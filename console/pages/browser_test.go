@@ -88,7 +88,7 @@ func open(t *testing.T, who person, how look) *tab {
 		}
 	}()
 	var cancelTime context.CancelFunc
-	tb.ctx, cancelTime = context.WithTimeout(ctx, 2*time.Minute)
+	tb.ctx, cancelTime = context.WithTimeout(ctx, 5*time.Minute)
 	t.Cleanup(cancelTime)
 	scheme := "light"
 	if how.dark {

@@ -1,7 +1,9 @@
 package pages
 
 import (
+	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -159,9 +161,15 @@ type callPage struct {
 	Back              string
 }
 
+// callID is what ids of calls look like, as the API's route has it.
+var callID = regexp.MustCompile(`^[!-~]{1,100}$`)
+
 // call is the page of a call.
 func (p *Pages) call(q *request) (view, error) {
 	id := q.PathValue("id")
+	if !callID.MatchString(id) {
+		return view{}, &api.Problem{Status: http.StatusNotFound, Code: "not_found"}
+	}
 	call, err := p.ask.call(q.ctx, q.who, &api.CallInput{TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, ID: id})
 	if err != nil {
 		return view{}, err

@@ -105,7 +105,7 @@ func (l *live) stillSees(me *watcher) bool {
 	if err := l.pages.know(&now); err != nil {
 		return false
 	}
-	return now.tenant == me.q.tenant
+	return now.tenant.sameAs(me.q.tenant)
 }
 
 // roomOf names the room of a watcher: what a page shows depends on nothing else.

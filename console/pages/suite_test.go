@@ -13,8 +13,10 @@ import (
 	"time"
 	_ "time/tzdata" // as in the console
 
+	"github.com/go-logr/logr"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
+	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/bursar-dev/bursar/api/identity/identify"
 	"github.com/bursar-dev/bursar/console/api"
@@ -51,6 +53,7 @@ func TestMain(m *testing.M) {
 func run(m *testing.M) (code int, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	ctrl.SetLogger(logr.Discard())
 	if shared.Showcase, err = showcase.Start(ctx, begin); err != nil {
 		return 1, err
 	}
