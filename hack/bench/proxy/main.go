@@ -17,7 +17,8 @@ type options struct {
 	rounds  int
 	turn    time.Duration
 	streams int
-	only    *regexp.Regexp
+	// only and of choose among the measures, and among what is measured.
+	only, of *regexp.Regexp
 	// enforcers are the programs to measure, by the names that the table gives them.
 	enforcers []named
 	// peer is another gateway: the URL of its chat completions, its key, the model to ask it
@@ -34,13 +35,11 @@ func main() {
 		serveFloor(as)
 		return
 	}
-	o := options{only: regexp.MustCompile("")}
+	o := options{only: regexp.MustCompile(""), of: regexp.MustCompile("")}
 	flag.IntVar(&o.rounds, "rounds", 5, "how often each is measured")
 	flag.DurationVar(&o.turn, "turn", time.Second, "how long each is measured in a turn")
-	flag.Func("only", "regular expression of the measures to make (default all)", func(text string) (err error) {
-		o.only, err = regexp.Compile(text)
-		return err
-	})
+	flag.Func("only", "regular expression of the measures to make (default all)", compileInto(&o.only))
+	flag.Func("of", "regular expression of the columns to measure (default all)", compileInto(&o.of))
 	flag.IntVar(&o.streams, "streams", 1000, "how many streams are open at once when memory is measured; 0 leaves that out")
 	flag.Func("enforcer", "name=path of an enforcer's program; may be given several times, to compare builds (default \"Bursar=bin/enforcer\")", func(text string) error {
 		name, path, ok := strings.Cut(text, "=")
@@ -65,6 +64,13 @@ func main() {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench-proxy:", err)
 		os.Exit(1)
+	}
+}
+
+func compileInto(into **regexp.Regexp) func(string) error {
+	return func(text string) (err error) {
+		*into, err = regexp.Compile(text)
+		return err
 	}
 }
 

@@ -78,6 +78,7 @@ func (p *parts) start(ctx context.Context, upstreamAddress string) (err error) {
 		p.subjects = append(p.subjects, &subject{name: "peer", pid: p.peerPID,
 			calls: &target{url: p.peerURL, key: p.peerKey, model: p.peerModel, status: http.StatusOK}})
 	}
+	p.subjects = slices.DeleteFunc(p.subjects, func(s *subject) bool { return !p.of.MatchString(s.name) })
 	return nil
 }
 
