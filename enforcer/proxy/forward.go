@@ -128,7 +128,7 @@ func (p *Proxy) outlive(client *client, leaving *leaving) (ctx context.Context, 
 // pass passes the answer to the client, unless the client gets another in its place.
 func pass(c *call.Call, client *client, answer io.Reader, leaving *leaving) *call.Response {
 	if client.head.Streamed {
-		client.begin()
+		client.beginAtOnce()
 	}
 	cut := copyAnswer(c, client, answer, leaving)
 	if cut != nil && !client.begun {
@@ -192,7 +192,7 @@ func newClient(w http.ResponseWriter, r *http.Request, timeout time.Duration, le
 	return &client{w: w, control: http.NewResponseController(w), timeout: timeout, gone: gone, hangUp: hangUp, leaving: leaving}
 }
 
-// begin sends the head of the answer, once.
+// begin writes the head of the answer, once. It is sent with what follows.
 func (c *client) begin() {
 	if c.begun {
 		return
@@ -200,6 +200,11 @@ func (c *client) begin() {
 	c.begun = true
 	maps.Copy(c.w.Header(), c.head.Header)
 	c.w.WriteHeader(c.head.Status)
+}
+
+// beginAtOnce sends the head of the answer before there is any of its body.
+func (c *client) beginAtOnce() {
+	c.begin()
 	c.do(c.control.Flush)
 }
 
@@ -279,11 +284,14 @@ func (c *client) takeIn(piece []byte) {
 	}
 }
 
-// finish lets the server end the answer, which may have been silent for long.
+// finish lets the server end the answer, which may have been silent for long. What was held back
+// of a whole answer is sent then, with its head and its end.
 func (c *client) finish() {
-	c.flush()
 	c.begin()
-	c.do(func() error { return nil })
+	c.do(func() error {
+		_, err := c.w.Write(c.held)
+		return err
+	})
 }
 
 // do sends something, and takes the client for gone when that fails.
