@@ -24,12 +24,12 @@ type Client struct {
 	transport *http.Transport
 	// fresh has a new connection for every call.
 	fresh *http.Transport
-	keys  keyring
+	keys  *keyring
 }
 
 // NewClient makes a Client that finds the providers' keys in the files of a directory.
 func NewClient(credentialsDir string) *Client {
-	c := &Client{transport: newTransport(newDialer()), keys: keyring{dir: credentialsDir}}
+	c := &Client{transport: newTransport(newDialer()), keys: &keyring{dir: credentialsDir}}
 	c.fresh = c.transport.Clone()
 	c.fresh.DisableKeepAlives = true
 	return c

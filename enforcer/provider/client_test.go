@@ -239,14 +239,64 @@ func closedPort(t *testing.T) string {
 	return "http://" + listener.Addr().String()
 }
 
-// BenchmarkKey measures what it takes to read a key anew for each call.
+// TestRotatedKey: the key that is used is the one that its file has, however that came to be
+// another.
+func TestRotatedKey(t *testing.T) {
+	long := time.Now().Add(-time.Hour)
+	write := func(path, key string) {
+		testkit.Must(t, os.WriteFile(path, []byte(key), 0o600))
+	}
+	for name, rotate := range map[string]func(path, key string){
+		"written again": write,
+		"swapped": func(path, key string) {
+			write(path+".new", key)
+			testkit.Must(t, os.Chtimes(path+".new", long, long))
+			testkit.Must(t, os.Rename(path+".new", path))
+		},
+		"a link, as a kubelet does it": func(path, key string) {
+			behind := path + "." + key
+			write(behind, key)
+			testkit.Must(t, os.Chtimes(behind, long, long))
+			testkit.Must(t, os.Symlink(behind, path+".link"))
+			testkit.Must(t, os.Rename(path+".link", path))
+		},
+	} {
+		for age, modified := range map[string]time.Time{"old": long, "new": time.Now()} {
+			t.Run(name+", "+age, func(t *testing.T) {
+				dir := t.TempDir()
+				path, read := filepath.Join(dir, "openai"), provider.KeyReader(dir)
+				write(path, "key-0")
+				testkit.Must(t, os.Chtimes(path, modified, modified))
+				for i := range 9 {
+					want := fmt.Sprint("key-", i) // all are as long
+					if i > 0 {
+						rotate(path, want)
+					}
+					for range 2 {
+						if got, err := read("openai"); err != nil || got != want {
+							t.Fatalf("got %q, error %v; want %q", got, err, want)
+						}
+					}
+				}
+				testkit.Must(t, os.Remove(path))
+				if _, err := read("openai"); err == nil {
+					t.Error("a key whose file is gone is read")
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkKey measures what a call's key takes whose file has not changed.
 func BenchmarkKey(b *testing.B) {
 	dir := b.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "openai"), []byte("key\n"), 0o600); err != nil {
+	path, read := filepath.Join(dir, "openai"), provider.KeyReader(dir)
+	long := time.Now().Add(-time.Hour)
+	if err := errors.Join(os.WriteFile(path, []byte("key\n"), 0o600), os.Chtimes(path, long, long)); err != nil {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		if _, err := provider.ReadKey(dir, "openai"); err != nil {
+		if _, err := read("openai"); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -7,8 +7,8 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
-// ReadKey is how the Client reads a provider's key.
-func ReadKey(dir, file string) (string, error) { return keyring{dir: dir}.read(file) }
+// KeyReader is how a Client reads the providers' keys.
+func KeyReader(dir string) func(file string) (string, error) { return (&keyring{dir: dir}).read }
 
 // Conn is a connection to a provider.
 type Conn = conn

@@ -5,29 +5,65 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"time"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
 // keyring is a directory with the keys of providers, one in a file.
 //
-// Files are read anew for each call: that costs some ten microseconds against the
-// seconds of a call, and a key that was rotated, however its file was swapped, is
-// the one that is used.
-type keyring struct{ dir string }
+// It looks at a file for each call, and reads it only when it is another than it was: so a key
+// that was rotated, however its file was swapped, is the one that is used at once.
+type keyring struct {
+	dir string
+	// known are the keys that were read, by file: string -> knownKey.
+	known sync.Map
+}
+
+// knownKey is a key and the file that it was read from, as that was then.
+type knownKey struct {
+	key  string
+	file os.FileInfo
+}
+
+// settledAfter is how old a file must be for a key that was read from it to be known: a later
+// change within what the file system's clock tells apart could not be seen.
+const settledAfter = 2 * time.Second
+
+// isOf is whether the file is still the one that the key was read from.
+func (k knownKey) isOf(file os.FileInfo) bool {
+	return os.SameFile(k.file, file) && k.file.ModTime().Equal(file.ModTime()) && k.file.Size() == file.Size()
+}
 
 // read reads the key in a file of the directory.
-func (k keyring) read(file string) (string, error) {
+func (k *keyring) read(file string) (string, error) {
 	if file != filepath.Base(file) || !filepath.IsLocal(file) {
 		return "", fmt.Errorf("provider key %q: must be a plain file name", file)
 	}
-	content, err := os.ReadFile(filepath.Join(k.dir, file))
+	path := filepath.Join(k.dir, file)
+	now, err := os.Stat(path)
 	if err != nil {
-		return "", failure{fmt.Sprintf("provider key: %v", err), limiterv1.CredentialFileMissing}
+		return "", missing(err)
+	}
+	if known, ok := k.known.Load(file); ok && known.(knownKey).isOf(now) {
+		return known.(knownKey).key, nil
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return "", missing(err)
 	}
 	key := strings.TrimSpace(string(content))
 	if key == "" {
 		return "", failure{fmt.Sprintf("provider key %q: the file is empty", file), limiterv1.CredentialFileMissing}
 	}
+	// What was looked at before it was read may have been an older one: then it is read again.
+	if time.Since(now.ModTime()) > settledAfter {
+		k.known.Store(file, knownKey{key, now})
+	}
 	return key, nil
+}
+
+func missing(err error) error {
+	return failure{fmt.Sprintf("provider key: %v", err), limiterv1.CredentialFileMissing}
 }

@@ -25,7 +25,7 @@ const (
 // their keys. It keeps nothing that a provider has sent. Its methods may be called from
 // everywhere at once.
 type Reports struct {
-	keys keyring
+	keys *keyring
 	now  func() time.Time
 
 	mu        sync.Mutex
@@ -80,7 +80,7 @@ func (a *answers) broken() bool { return a.refused >= inARow || a.refused > 0 &&
 
 // NewReports makes Reports of providers whose keys are in the files of a directory.
 func NewReports(credentialsDir string) *Reports {
-	return &Reports{keys: keyring{dir: credentialsDir}, now: time.Now, providers: map[string]*seen{}, changed: make(chan struct{}, 1)}
+	return &Reports{keys: &keyring{dir: credentialsDir}, now: time.Now, providers: map[string]*seen{}, changed: make(chan struct{}, 1)}
 }
 
 // Changed receives after there is something else to report.
