@@ -29,6 +29,8 @@ type epoch struct {
 	onLate func(late Late, callID string)
 	// scripts makes the scripts of an epoch.
 	scripts func(limiterv1.Epoch) scripts
+	// admits are the lanes of what callers wait for, settles those of the other commands.
+	admits, settles *lanes
 
 	mu    sync.RWMutex
 	valid *validEpoch // nil while no money is admitted
@@ -38,9 +40,10 @@ type epoch struct {
 type validEpoch struct {
 	limiterv1.Epoch
 	scripts
-	client   redis.UniversalClient
-	onBroken func(Broken)
-	onLate   func(late Late, callID string)
+	client          redis.UniversalClient
+	admits, settles *lanes
+	onBroken        func(Broken)
+	onLate          func(late Late, callID string)
 	// seen are the highest seq of tenants that was heard in this epoch: seenTenant ->
 	// *atomic.Int64. isBehind is set when the data of Redis has gone back to before one.
 	seen     sync.Map
@@ -51,7 +54,7 @@ type validEpoch struct {
 type scripts struct{ admit, settle, take *redis.Script }
 
 func newEpoch(client redis.UniversalClient) *epoch {
-	return &epoch{client: client, scripts: scriptsOf}
+	return &epoch{client: client, scripts: scriptsOf, admits: newLanes(client, 0), settles: newLanes(client, settleLinger)}
 }
 
 func scriptsOf(e limiterv1.Epoch) scripts {
@@ -62,7 +65,9 @@ func scriptsOf(e limiterv1.Epoch) scripts {
 func (e *epoch) set(now limiterv1.Epoch) {
 	var valid *validEpoch
 	if now.State == limiterv1.EpochValid {
-		valid = &validEpoch{Epoch: now, client: e.client, scripts: e.scripts(now), onBroken: e.onBroken, onLate: e.onLate}
+		valid = &validEpoch{
+			Epoch: now, client: e.client, admits: e.admits, settles: e.settles, scripts: e.scripts(now), onBroken: e.onBroken, onLate: e.onLate,
+		}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -80,11 +85,12 @@ func (e *epoch) enter() (valid *validEpoch, done func(), err error) {
 }
 
 // run runs a script of the epoch by its hash, never by its text: a Redis that does
-// not know it must first prove to be one in which the epoch is valid.
-func (e *validEpoch) run(ctx context.Context, script *redis.Script, keys []string, args []any) *redis.Cmd {
+// not know it must first prove to be one in which the epoch is valid. It shares a write with
+// what else is sent in the lane.
+func (e *validEpoch) run(ctx context.Context, lane *together, script *redis.Script, keys []string, args []any) *redis.Cmd {
 	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
 	defer cancel()
-	answer := e.eval(ctx, script, keys, args)
+	answer := e.eval(ctx, lane, script, keys, args)
 	if all, ok := answer.Val().([]any); ok && len(all) > 1 && all[0] == "broken" {
 		answer.SetVal(all[1])
 		if e.onBroken != nil {
@@ -97,8 +103,8 @@ func (e *validEpoch) run(ctx context.Context, script *redis.Script, keys []strin
 	return answer
 }
 
-func (e *validEpoch) eval(ctx context.Context, script *redis.Script, keys []string, args []any) *redis.Cmd {
-	answer := script.EvalSha(ctx, e.client, keys, args...)
+func (e *validEpoch) eval(ctx context.Context, lane *together, script *redis.Script, keys []string, args []any) *redis.Cmd {
+	answer := lane.do(ctx, evalSha(ctx, script, keys, args))
 	if !redis.HasErrorPrefix(answer.Err(), "NOSCRIPT") {
 		return answer
 	}
@@ -111,6 +117,19 @@ func (e *validEpoch) eval(ctx context.Context, script *redis.Script, keys []stri
 		answer.SetErr(fmt.Errorf("%w: the epoch is not valid in this run of Redis", admission.ErrSuspended))
 	}
 	return answer
+}
+
+// evalSha is the command that runs a script by its hash.
+func evalSha(ctx context.Context, script *redis.Script, keys []string, args []any) *redis.Cmd {
+	const firstKey = 3
+	all := make([]any, firstKey, firstKey+len(keys)+len(args))
+	all[0], all[1], all[2] = "evalsha", script.Hash(), len(keys)
+	for _, key := range keys {
+		all = append(all, key)
+	}
+	cmd := redis.NewCmd(ctx, append(all, args...)...)
+	cmd.SetFirstKeyPos(firstKey)
+	return cmd
 }
 
 // load loads the scripts into every master in which the epoch is valid.

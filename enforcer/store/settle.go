@@ -161,8 +161,9 @@ func (e *validEpoch) settleCall(ctx context.Context, s settlement) (answer strin
 			args = append(args, bucket.field)
 		}
 	}
-	keys = append(keys, limiterv1.ClockKey(limiterv1.Shard(s.root)))
-	return e.run(ctx, e.settle, keys, args).Text()
+	shard := limiterv1.Shard(s.root)
+	keys = append(keys, limiterv1.ClockKey(shard))
+	return e.run(ctx, e.settles.of(shard), e.settle, keys, args).Text()
 }
 
 // numbers are the numbers of settle.lua, in its order.

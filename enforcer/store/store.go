@@ -61,7 +61,7 @@ func (s *Store) Admit(ctx context.Context, r admission.AdmitRequest) (admission.
 	defer done()
 	seen := epoch.seenOf(r)
 	args := appendFields([]any{r.CallID, r.Record, packNumbers(admitNumbers(r, seen.Load())), waived(r.Accounts)}, r.Accounts)
-	raw, err := epoch.run(ctx, epoch.admit, s.keys(epoch.Epoch, r.Root, r.Accounts), args).Slice()
+	raw, err := epoch.run(ctx, epoch.admits.of(limiterv1.Shard(r.Root)), epoch.admit, s.keys(epoch.Epoch, r.Root, r.Accounts), args).Slice()
 	if err != nil {
 		return admission.AdmitReply{}, fmt.Errorf("admit: %w", err)
 	}
@@ -239,7 +239,7 @@ func (s *Store) Take(ctx context.Context, r admission.TakeRequest) error {
 		}
 	}
 	args := append([]any{r.From, r.CallID, r.Record, packNumbers(numbers)}, fields...)
-	switch answer, err := epoch.run(ctx, epoch.take, s.keys(epoch.Epoch, r.Root, r.Accounts), args).Text(); {
+	switch answer, err := epoch.run(ctx, epoch.settles.of(limiterv1.Shard(r.Root)), epoch.take, s.keys(epoch.Epoch, r.Root, r.Accounts), args).Text(); {
 	case err != nil:
 		return fmt.Errorf("take: %w", err)
 	case answer == "fenced":

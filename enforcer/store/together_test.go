@@ -1,0 +1,120 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/bursar-dev/bursar/enforcer/admission"
+	"github.com/bursar-dev/bursar/hack/testkit"
+)
+
+// writes counts how often scripts are sent, alone or several together, and lets none through while
+// it is shut.
+type writes struct {
+	scripts, sent atomic.Int64
+	shut          sync.RWMutex
+}
+
+func (w *writes) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		return next(ctx, network, address)
+	}
+}
+
+func (w *writes) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.Name() == "evalsha" {
+			w.note(1)
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (w *writes) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if cmds[0].Name() == "evalsha" {
+			w.note(int64(len(cmds)))
+		}
+		return next(ctx, cmds)
+	}
+}
+
+func (w *writes) note(scripts int64) {
+	w.shut.RLock()
+	defer w.shut.RUnlock()
+	w.scripts.Add(scripts)
+	w.sent.Add(1)
+}
+
+// TestCallsShareWrites: calls that come at the same time are sent together, each has its own
+// answer, also in a Redis that has to be given the scripts first, and nobody is sent twice.
+func TestCallsShareWrites(t *testing.T) {
+	client, seen := newClient(t), &writes{}
+	m := plenty().product(t, client, newStore(client, uuid.NewString()))
+	testkit.Must(t, client.ScriptFlush(t.Context()).Err())
+	client.AddHook(seen)
+	const callers, each = 64, 20
+	var all sync.WaitGroup
+	for range callers {
+		all.Go(func() {
+			for range each {
+				id := uuid.NewString()
+				if admitted, err := m.admit(id); err != nil || !admitted {
+					t.Errorf("admitted: %t, %v", admitted, err)
+					return
+				}
+				if err := m.settle(id); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	scripts, sent := seen.scripts.Load(), seen.sent.Load()
+	if scripts < 2*callers*each || sent > scripts/2 {
+		t.Errorf("%d scripts were sent with %d writes; want %d or more, with half as many writes at most", scripts, sent, 2*callers*each)
+	}
+}
+
+// TestNobodyWaitsForTheWritesOfOthers: a caller whose time is over has an error, whatever others
+// wait for, and what it asked for is not sent any more.
+func TestNobodyWaitsForTheWritesOfOthers(t *testing.T) {
+	client, seen := newClient(t), &writes{}
+	s := newStore(client, uuid.NewString())
+	admitter, tenant := admission.NewAdmitter(s), newTenant(t, plenty().money(), plenty().rates())
+	_, err := admitter.Admit(t.Context(), tenant, newCall(tenant, 1)) // loads the scripts
+	testkit.Must(t, err)
+	client.AddHook(seen)
+	seen.shut.Lock()
+	const under = 4 // as many as may be under way at once
+	answers := make(chan error, under)
+	for range under {
+		go func() {
+			_, err := admitter.Admit(context.Background(), tenant, newCall(tenant, 1))
+			answers <- err
+		}()
+	}
+	time.Sleep(50 * time.Millisecond) // until they are; were they not, the next would be one of them
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := admitter.Admit(ctx, tenant, newCall(tenant, 1)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want that its time is over", err)
+	}
+	seen.shut.Unlock()
+	for range under {
+		if err := <-answers; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := seen.scripts.Load(); n != under {
+		t.Errorf("%d scripts were sent, want %d", n, under)
+	}
+}
