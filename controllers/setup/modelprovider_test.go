@@ -23,7 +23,6 @@ var _ = Describe("A ModelProvider", func() {
 		expectProgrammed(ctx, provider)
 		Expect(document(ctx, provider)()).To(ContainSubstring(
 			`"models":[{"name":"one","upstreamName":"one","maxOutputTokens":1000,"prices":{"default":{"base":{"cachedInput":1000000000,"input":1000000000,"output":2000000000}}}}]`))
-		Eventually(ctx, eventsOf(ctx, provider, "Programmed")).Should(HaveLen(1))
 		remove(ctx, provider)
 		Expect(document(ctx, provider)()).To(BeEmpty())
 	})

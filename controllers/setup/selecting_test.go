@@ -262,6 +262,8 @@ var _ = Describe("A RateLimitPolicy with a targetSelector", func() {
 		expectProgrammed(ctx, objects.TenantBudget(tenant))
 		create(ctx, policy)
 		expectProgrammed(ctx, policy)
+		update(ctx, policy, func(p *v1alpha1.RateLimitPolicy) { p.Spec.Limits[0].Requests = ptr.To[int64](7) })
+		expectProgrammed(ctx, policy)
 		Eventually(ctx, eventsOf(ctx, policy, v1alpha1.EventProgrammed)).Should(HaveLen(1))
 		out := kubectl(ctx, "-n", tenant, "get", "ratelimitpolicies")
 		Expect(strings.Fields(out)).To(ContainElements("TARGETS", "1"))

@@ -213,6 +213,8 @@ var _ = Describe("A second manager", func() {
 		budget := objects.TenantBudget(newNamespace(ctx))
 		create(ctx, budget)
 		expectProgrammed(ctx, budget)
+		update(ctx, budget, func(b *v1alpha1.TenantBudget) { b.Spec.TimeZone = "Europe/Madrid" })
+		expectProgrammed(ctx, budget)
 		version := budget.ResourceVersion
 		// Events that are on their way when a manager stops may be lost.
 		Eventually(ctx, eventsOf(ctx, budget, "Programmed")).Should(HaveLen(1))

@@ -39,7 +39,7 @@ func turnsOf(budget *v1alpha1.TenantBudget, grant *v1alpha1.BudgetGrant) []turn 
 		}
 	}
 	return []turn{
-		{budget, made(budget), "Exhausted", "False AmountLeft", []string{"budget Programmed"}},
+		{budget, made(budget), "Exhausted", "False AmountLeft", nil},
 		{budget, func(ctx context.Context) { spend(ctx, budget.Namespace, period.Day, 5*money.USD, 0, true) },
 			"Exhausted", "True AmountSpent", []string{"budget BudgetWarning", "budget BreakerOpened", "budget BudgetExhausted"}},
 		{budget, set(func(s *v1alpha1.TenantBudgetSpec) { s.Limits[0].Amount = "10.00" }),
@@ -48,7 +48,7 @@ func turnsOf(budget *v1alpha1.TenantBudget, grant *v1alpha1.BudgetGrant) []turn 
 			"Accepted", "False Invalid", []string{"budget Rejected"}},
 		{budget, set(func(s *v1alpha1.TenantBudgetSpec) { s.TimeZone = "" }),
 			"Programmed", "True Programmed", []string{"budget Programmed"}},
-		{grant, made(grant), "Programmed", "True Programmed", []string{"grant Programmed", "grant Granted"}},
+		{grant, made(grant), "Programmed", "True Programmed", []string{"grant Granted"}},
 	}
 }
 

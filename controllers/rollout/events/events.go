@@ -29,31 +29,31 @@ type Event struct {
 	Turn string
 }
 
-// OfStatusChange returns the Events of any kind's way from one status to the next. One that says that
-// an object is programmed says that it was accepted, too, unless it was rejected before.
+// firstGeneration is that of an object that nobody has changed since it was made.
+const firstGeneration = 1
+
+// OfStatusChange returns the Events of any kind's way from one status to the next. Of a new object
+// for which all goes well nothing is told: there may be thousands, and their status says it. Told is
+// what somebody acts on, or waits for: that an object is rejected, that it is accepted after that,
+// and that a change of it is programmed.
 // That nothing could be determined for a while is no transition: what is then as it was
 // last known is not told again.
-func OfStatusChange(before, after v1alpha1.ProgrammedStatus) []Event {
+func OfStatusChange(before, after v1alpha1.ProgrammedStatus) (told []Event) {
 	wasProgrammed, programmed := lastKnown(before, v1alpha1.ConditionProgrammed), find(after, v1alpha1.ConditionProgrammed)
-	again := wasProgrammed.Status == metav1.ConditionTrue && wasProgrammed.ObservedGeneration == programmed.ObservedGeneration
 	was, is := lastKnown(before, v1alpha1.ConditionAccepted), find(after, v1alpha1.ConditionAccepted)
-	if programmed.Status == metav1.ConditionTrue {
-		switch {
-		case again:
-			return nil
-		case was.Status == metav1.ConditionFalse:
-			// An earlier Event may already have said that this generation is everywhere.
-			return []Event{accepted(after.ObservedGeneration, was), everywhere(after)}
-		}
-		return []Event{everywhere(after)}
+	again := wasProgrammed.Status == metav1.ConditionTrue && wasProgrammed.ObservedGeneration == programmed.ObservedGeneration
+	everywhereNow := programmed.Status == metav1.ConditionTrue && !again
+	if was.Status == metav1.ConditionFalse && (is.Status == metav1.ConditionTrue || everywhereNow) {
+		told = append(told, accepted(after.ObservedGeneration, was))
 	}
-	switch {
-	case is.Status == metav1.ConditionTrue && was.Status != metav1.ConditionTrue:
-		return []Event{accepted(after.ObservedGeneration, was)}
-	case is.Status == metav1.ConditionFalse && (was.Status != is.Status || was.Reason != is.Reason || was.Message != is.Message):
-		return []Event{rejected(is, was)}
+	if everywhereNow && after.ObservedGeneration > firstGeneration {
+		// An earlier Event may already have said that this generation is everywhere.
+		told = append(told, everywhere(after))
 	}
-	return nil
+	if is.Status == metav1.ConditionFalse && (was.Status != is.Status || was.Reason != is.Reason || was.Message != is.Message) {
+		told = append(told, rejected(is, was))
+	}
+	return told
 }
 
 func find(status v1alpha1.ProgrammedStatus, conditionType string) metav1.Condition {

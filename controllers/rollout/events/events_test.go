@@ -30,28 +30,33 @@ func TestOf(t *testing.T) {
 	invalid := metav1.Condition{Status: "False", Reason: "Invalid", Message: "spec.x: bad"}
 	other := metav1.Condition{Status: "False", Reason: "Invalid", Message: "spec.y: worse"}
 	const (
-		accepted   = "Normal Accepted: generation 1 is valid"
-		programmed = "Normal Programmed: every enforcer runs generation 1, in revision 41"
-		rejected   = "Warning Rejected: generation 1: Invalid: spec.x: bad"
+		accepted   = "Normal Accepted: generation 2 is valid"
+		programmed = "Normal Programmed: every enforcer runs generation 2, in revision 42"
+		rejected   = "Warning Rejected: generation 2: Invalid: spec.x: bad"
 	)
 	for name, tc := range map[string]struct {
 		before, after v1alpha1.ProgrammedStatus
 		want          []string
 	}{
-		"seen first":                     {after: status(1, yes, no), want: []string{accepted}},
-		"seen first, and everywhere":     {after: status(1, yes, yes), want: []string{programmed}},
-		"bad before, and everywhere":     {before: status(1, invalid, no), after: status(1, yes, yes), want: []string{accepted, programmed}},
-		"seen first, and bad":            {after: status(1, invalid, no), want: []string{rejected}},
-		"seen first, and hard to tell":   {after: status(1, unknown, unknown)},
-		"gets everywhere":                {before: status(1, yes, no), after: status(1, yes, yes), want: []string{programmed}},
-		"stays everywhere":               {before: status(1, yes, yes), after: status(1, yes, yes)},
-		"is nowhere":                     {before: status(1, yes, yes), after: status(1, yes, no)},
-		"is everywhere again":            {before: status(1, yes, unknown), after: status(1, yes, yes), want: []string{programmed}},
-		"a newer generation, everywhere": {before: status(0, yes, yes), after: status(1, yes, yes), want: []string{programmed}},
-		"turns bad":                      {before: status(1, yes, yes), after: status(1, invalid, no), want: []string{rejected}},
-		"stays bad":                      {before: status(1, invalid, no), after: status(1, invalid, no)},
-		"is bad in another way":          {before: status(1, other, no), after: status(1, invalid, no), want: []string{rejected}},
-		"is good again":                  {before: status(1, invalid, no), after: status(1, yes, no), want: []string{accepted}},
+		"seen first":                       {after: status(2, yes, no)},
+		"seen first, and everywhere":       {after: status(2, yes, yes), want: []string{programmed}},
+		"new, and everywhere":              {after: status(1, yes, yes)},
+		"new, and gets everywhere":         {before: status(1, yes, no), after: status(1, yes, yes)},
+		"new, bad before":                  {before: status(1, invalid, no), after: status(1, yes, yes), want: []string{"Normal Accepted: generation 1 is valid"}},
+		"new, and bad":                     {after: status(1, invalid, no), want: []string{"Warning Rejected: generation 1: Invalid: spec.x: bad"}},
+		"bad before, and everywhere":       {before: status(2, invalid, no), after: status(2, yes, yes), want: []string{accepted, programmed}},
+		"bad when it was new, then mended": {before: status(1, invalid, no), after: status(2, yes, yes), want: []string{accepted, programmed}},
+		"seen first, and bad":              {after: status(2, invalid, no), want: []string{rejected}},
+		"seen first, and hard to tell":     {after: status(2, unknown, unknown)},
+		"gets everywhere":                  {before: status(2, yes, no), after: status(2, yes, yes), want: []string{programmed}},
+		"stays everywhere":                 {before: status(2, yes, yes), after: status(2, yes, yes)},
+		"is nowhere":                       {before: status(2, yes, yes), after: status(2, yes, no)},
+		"is everywhere again":              {before: status(2, yes, unknown), after: status(2, yes, yes), want: []string{programmed}},
+		"a newer generation, everywhere":   {before: status(1, yes, yes), after: status(2, yes, yes), want: []string{programmed}},
+		"turns bad":                        {before: status(2, yes, yes), after: status(2, invalid, no), want: []string{rejected}},
+		"stays bad":                        {before: status(2, invalid, no), after: status(2, invalid, no)},
+		"is bad in another way":            {before: status(2, other, no), after: status(2, invalid, no), want: []string{rejected}},
+		"is good again":                    {before: status(2, invalid, no), after: status(2, yes, no), want: []string{accepted}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string
@@ -80,14 +85,14 @@ func TestTurns(t *testing.T) {
 		}
 	}
 	for _, rejected := range []metav1.Condition{first, then} {
-		tell(status(1, rejected, no), status(1, yes, yes)) // by one whose status is not written
-		tell(status(1, rejected, no), status(1, yes, no))
-		tell(status(1, yes, no), status(1, yes, yes))
-		later := status(1, yes, yes)
+		tell(status(2, rejected, no), status(2, yes, yes)) // by one whose status is not written
+		tell(status(2, rejected, no), status(2, yes, no))
+		tell(status(2, yes, no), status(2, yes, yes))
+		later := status(2, yes, yes)
 		later.Revision++ // by a grant
-		tell(status(1, yes, no), later)
+		tell(status(2, yes, no), later)
 	}
-	want := map[string]bool{"Programmed 1": true, "Accepted 1, False since 1000": true, "Accepted 1, False since 2000": true}
+	want := map[string]bool{"Programmed 2": true, "Accepted 2, False since 1000": true, "Accepted 2, False since 2000": true}
 	if diff := cmp.Diff(want, turns); diff != "" {
 		t.Errorf("turns (-want +got):\n%s", diff)
 	}
@@ -107,20 +112,21 @@ func TestUndetermined(t *testing.T) {
 		looks []look
 		want  []string
 	}{
-		"accepted":   {[]look{{1, yes, pending}, {1, unknown, unknown}, {1, unknown, unknown}, {1, yes, pending}}, []string{"Accepted 1"}},
-		"rejected":   {[]look{{1, invalid, pending}, {1, unknown, unknown}, {1, invalid, pending}}, []string{"Rejected 1"}},
-		"everywhere": {[]look{{1, yes, running}, {1, unknown, unknown}, {1, yes, running}}, []string{"Programmed 1"}},
+		"accepted":          {[]look{{1, yes, pending}, {1, unknown, unknown}, {1, unknown, unknown}, {1, yes, pending}}, nil},
+		"rejected":          {[]look{{1, invalid, pending}, {1, unknown, unknown}, {1, invalid, pending}}, []string{"Rejected 1"}},
+		"everywhere":        {[]look{{2, yes, running}, {2, unknown, unknown}, {2, yes, running}}, []string{"Programmed 2"}},
+		"everywhere at new": {[]look{{1, yes, running}, {1, unknown, unknown}, {1, yes, running}}, nil},
 		"accepted, everywhere later": {
-			[]look{{1, yes, pending}, {1, unknown, unknown}, {1, yes, pending}, {1, yes, running}}, []string{"Accepted 1", "Programmed 1"},
+			[]look{{2, yes, pending}, {2, unknown, unknown}, {2, yes, pending}, {2, yes, running}}, []string{"Programmed 2"},
 		},
 		"everywhere, and then another generation": {
-			[]look{{1, yes, running}, {1, unknown, unknown}, {2, unknown, unknown}, {2, yes, running}}, []string{"Programmed 1", "Programmed 2"},
+			[]look{{1, yes, running}, {1, unknown, unknown}, {2, unknown, unknown}, {2, yes, running}}, []string{"Programmed 2"},
 		},
-		"rejected meanwhile":        {[]look{{1, yes, pending}, {1, unknown, unknown}, {1, invalid, pending}}, []string{"Accepted 1", "Rejected 1"}},
+		"rejected meanwhile":        {[]look{{1, yes, pending}, {1, unknown, unknown}, {1, invalid, pending}}, []string{"Rejected 1"}},
 		"rejected in another way":   {[]look{{1, invalid, pending}, {1, unknown, unknown}, {1, worse, pending}}, []string{"Rejected 1", "Rejected 1"}},
 		"rejected, as last time":    {[]look{{1, worse, pending}, {1, unknown, unknown}, {1, worse, pending}}, []string{"Rejected 1"}},
 		"accepted meanwhile":        {[]look{{1, invalid, pending}, {1, unknown, unknown}, {1, yes, pending}}, []string{"Rejected 1", "Accepted 1"}},
-		"hard to tell at first":     {[]look{{1, unknown, unknown}, {1, yes, pending}}, []string{"Accepted 1"}},
+		"hard to tell at first":     {[]look{{1, unknown, unknown}, {1, yes, pending}}, nil},
 		"rejected again after that": {[]look{{1, invalid, pending}, {1, yes, pending}, {1, unknown, unknown}, {1, invalid, pending}}, []string{"Rejected 1", "Accepted 1", "Rejected 1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
