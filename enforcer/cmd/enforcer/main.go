@@ -37,6 +37,14 @@ func main() {
 		os.Exit(2)
 	}
 	level.Set(options.logLevel)
+	if options.check != "" {
+		if err := check(context.Background(), options.check); err != nil {
+			fmt.Fprintln(os.Stderr, "enforcer:", err)
+			os.Exit(1)
+		}
+		fmt.Println("an enforcer answers at", options.check)
+		return
+	}
 	if err := run(options, log); err != nil {
 		log.Error("enforcer failed", "error", err)
 		os.Exit(1)

@@ -31,6 +31,8 @@ type options struct {
 	replayCacheBytes   int64
 	corsAllowedOrigins []string
 	logLevel           slog.Level
+	// check is the URL of an enforcer to check, in the place of running one; empty runs one.
+	check string
 	// settleGrace and flushGrace are no flags; tests shorten them.
 	settleGrace, flushGrace time.Duration
 }
@@ -74,6 +76,7 @@ func parseOptions(args []string, getenv func(string) string) (options, error) {
 	flags.Int64Var(&o.replayCacheBytes, "replay-cache-bytes", 64<<20, "maximum memory for the answers replayed to repeats of an Idempotency-Key; 0 disables replay")
 	flags.StringSliceVar(&o.corsAllowedOrigins, "cors-allowed-origins", nil, "origins whose web pages may call, such as https://app.example.com, separated by commas; none by default, and no wildcard")
 	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "minimum level to log: debug, info, warn or error")
+	flags.StringVar(&o.check, "check", "", "check that an enforcer answers at this URL, such as http://bursar-enforcer.bursar-system, with a request that costs nothing, and exit")
 	printVersion := flags.Bool("version", false, "print the version and exit")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
@@ -84,6 +87,9 @@ func parseOptions(args []string, getenv func(string) string) (options, error) {
 	}
 	if flags.NArg() > 0 {
 		return options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if o.check != "" {
+		return o, nil
 	}
 	for i, origin := range o.corsAllowedOrigins {
 		allowed, err := proxy.ParseOrigin(origin)
