@@ -18,6 +18,9 @@ import (
 type memory struct {
 	mu    sync.RWMutex
 	spent map[account]map[string]remembered
+	// refusals and readings are how many there are: at most rememberedAccounts and
+	// rememberedReadings, because a caller who may act for others can make up users.
+	refusals, readings int
 }
 
 // account names counters.
@@ -39,24 +42,44 @@ type remembered struct {
 // rememberedFor is how long a refusal is not asked about again.
 const rememberedFor = time.Second
 
-// rememberedAccounts bounds the memory. What does not fit is asked of the Store.
-const rememberedAccounts = 10_000
+const (
+	// rememberedAccounts bounds the memory. What does not fit is asked of the Store.
+	rememberedAccounts = 10_000
+	// rememberedReadings bounds the readings of rate limits that are kept beside: each takes
+	// some 300 bytes, and a tenant may have very many rate limits.
+	rememberedReadings = 50_000
+)
 
-// learn remembers the money check that refused a call.
+// learn remembers the money check that refused a call. All others are forgotten when there is no
+// room for it.
 func (m *memory) learn(a Account, check MoneyCheck, reply AdmitReply, rates []RateReading) {
+	known := remembered{Account{Tenant: a.Tenant, Owner: a.Owner}, check, reply.Spent, reply.Held, ofTenants(rates), time.Now()}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.spent == nil || len(m.spent) >= rememberedAccounts {
-		m.spent = map[account]map[string]remembered{}
+	if m.spent == nil || m.refusals >= rememberedAccounts || m.readings+len(known.rates) > rememberedReadings {
+		m.spent, m.refusals, m.readings = map[account]map[string]remembered{}, 0, 0
 	}
-	key := account{a.Tenant, a.Owner}
-	rates = slices.DeleteFunc(slices.Clone(rates), func(r RateReading) bool {
-		return r.Limit.Per != limiterv1.PerTenant // how fast one user is, is no business of another
-	})
+	key, name := account{a.Tenant, a.Owner}, check.Limit.Name
 	if m.spent[key] == nil {
 		m.spent[key] = map[string]remembered{}
 	}
-	m.spent[key][check.Limit.Name] = remembered{Account{Tenant: a.Tenant, Owner: a.Owner}, check, reply.Spent, reply.Held, rates, time.Now()}
+	before, again := m.spent[key][name]
+	if !again {
+		m.refusals++
+	}
+	m.readings += len(known.rates) - len(before.rates)
+	m.spent[key][name] = known
+}
+
+// ofTenants are the readings of rate limits of tenants, and nothing else is kept in memory with
+// them: how fast one user is, is no business of another.
+func ofTenants(rates []RateReading) (kept []RateReading) {
+	for _, rate := range rates {
+		if rate.Limit.Per == limiterv1.PerTenant {
+			kept = append(kept, rate)
+		}
+	}
+	return slices.Clip(kept)
 }
 
 // recall finds the first of the checks that is known to refuse the bound.
