@@ -28,6 +28,10 @@ var (
 		"gpt-4o", "gpt-4o-mini", "o1", "meta-llama/Llama-3.3-70B:free", "publishers/google/models/x@001", "A",
 		v1alpha1.ModelName(strings.Repeat("m", 128)),
 	}
+	groups = []v1alpha1.Group{"research", "eu, west", "A", "Equipo Ñ", v1alpha1.Group(strings.Repeat("g", 256))}
+	labels = []v1alpha1.CallerLabels{
+		nil, {"cost-centre": "4711"}, {"cost-centre": "4711", "team": "a \"quoted\" one"}, {strings.Repeat("l", 63): v1alpha1.CallerLabel(strings.Repeat("é", 256))},
+	}
 	messages = []string{"x", "The budget is used up.\nAsk your platform team.", "El presupuesto está agotado ¯\\_(ツ)_/¯ 予算", strings.Repeat("é", 2048)}
 )
 
@@ -122,10 +126,13 @@ func (m *Maker) moneyLimits() []v1alpha1.MoneyLimit {
 	for range pick(m, 1, 1, 2, 3, 3, 16) {
 		limit := v1alpha1.MoneyLimit{
 			Name: fmt.Sprintf("limit-%d", len(limits)), Period: pick(m, periods...), Amount: pick(m, amounts...),
-			Per: pick(m, "", v1alpha1.ScopeTenant, v1alpha1.ScopeUser),
+			Per: pick(m, "", v1alpha1.ScopeTenant, v1alpha1.ScopeUser, v1alpha1.ScopeGroup, v1alpha1.ScopeKey),
 		}
 		if m.oneIn(3) {
 			limit.Tiers, limit.Models = some(m, 16, tiers...), some(m, 16, models...)
+		}
+		if m.oneIn(3) {
+			limit.Groups, limit.Labels = some(m, 16, groups...), pick(m, labels...)
 		}
 		if counts := whatCounts(limit); !counted[counts] {
 			counted[counts] = true
@@ -140,7 +147,8 @@ func whatCounts(limit v1alpha1.MoneyLimit) string {
 	if limit.Per == "" {
 		limit.Per = v1alpha1.ScopeTenant
 	}
-	return fmt.Sprint(limit.Period, limit.Per, slices.Sorted(slices.Values(limit.Tiers)), slices.Sorted(slices.Values(limit.Models)))
+	return fmt.Sprint(limit.Period, limit.Per, slices.Sorted(slices.Values(limit.Tiers)), slices.Sorted(slices.Values(limit.Models)),
+		slices.Sorted(slices.Values(limit.Groups)), limit.Labels)
 }
 
 // ladder is one of each action at most, in the order in which they may stand; nil

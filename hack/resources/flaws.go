@@ -28,6 +28,10 @@ var (
 	}
 	wrongUsers  = []any{"", "two words", "-a", "a\r\nb", "josé", "a\x00", strings.Repeat("u", 129), 5}
 	wrongTiers  = []any{"Gerente", "a.b", "", "gerente\r\n", "gérente", strings.Repeat("t", 64), 5}
+	wrongGroups = []any{"", "a\nb", "\u0085", strings.Repeat("g", 257), 5}
+	wrongLabels = []any{"x", []any{}, map[string]any{"a b": "c"}, map[string]any{"-": "a"}, map[string]any{"a": ""}, map[string]any{"a": "b\tc"},
+		map[string]any{strings.Repeat("l", 64): "a"}, map[string]any{"a": strings.Repeat("v", 257)}, map[string]any{"a": 5},
+		map[string]any{"a": "1", "b": "2", "c": "3", "d": "4", "e": "5", "f": "6", "g": "7", "h": "8", "i": "9"}}
 	wrongModels = []any{"", "gpt 4o", "-gpt", "gpt-4o\r\n", "gpt–4o", "模型", strings.Repeat("m", 129), 4}
 )
 
@@ -43,7 +47,10 @@ var budgetFlaws = all(
 	is("spec.limits[*].name", wrongNames...),
 	is("spec.limits[*].amount", wrongAmounts...),
 	is("spec.limits[*].period", wrongPeriods...),
-	is("spec.limits[*].per", "Group", "user", "", 1),
+	is("spec.limits[*].per", "Team", "user", "", 1),
+	is("spec.limits[*].groups", "research", many(17, aName)),
+	is("spec.limits[*].groups[*]", wrongGroups...),
+	is("spec.limits[*].labels", wrongLabels...),
 	is("spec.limits[*].tiers", "gerente", many(17, aName)),
 	is("spec.limits[*].models", "gpt-4o", many(huge, aName)),
 	is("spec.limits[*].tiers[*]", wrongTiers...),
@@ -160,7 +167,10 @@ var policyFlaws = all(
 	is("spec.limits[*]", nil, "5"),
 	is("spec.limits[*].name", wrongNames...),
 	again("spec.limits", "spec.limits[$]", nil),
-	is("spec.limits[*].per", nil, "", "Group", 1),
+	is("spec.limits[*].per", nil, "", "Team", 1),
+	is("spec.limits[*].groups", "research", many(17, aName)),
+	is("spec.limits[*].groups[*]", wrongGroups...),
+	is("spec.limits[*].labels", wrongLabels...),
 	is("spec.limits[*].tiers", "gerente", many(17, aName)),
 	is("spec.limits[*].tiers[*]", wrongTiers...),
 	is("spec.limits[*].models[*]", wrongModels...),
@@ -188,11 +198,16 @@ var keyFlaws = all(
 	is("spec.user", append(wrongUsers, nil)...),
 	is("spec.tier", append(wrongTiers, nil)...),
 	is("spec.expiresAt", "tomorrow", "2027-01-01", "2027-13-01T00:00:00Z", 1_800_000_000, ""),
+	is("spec.groups", "research", many(65, aName)),
+	is("spec.groups[*]", "", "a b", "a:b", "-a", strings.Repeat("g", 64), 5),
+	is("spec.labels", wrongLabels...),
 	is("spec.models", []any{}, "gpt-4o", many(65, aName)),
 	is("spec.models[*]", "", "gpt 4o", "**", "-gpt*", strings.Repeat("m", 129)),
 	is("spec.actFor", "ana"),
 	is("spec.actFor.users", nil, []any{}, many(17, aName)),
 	is("spec.actFor.users[*]", "", "two words", "**", "a*b*", "josé", strings.Repeat("u", 129)),
+	is("spec.actFor.groups", []any{}, "research", many(17, aName)),
+	is("spec.actFor.groups[*]", "", "a b", "a*b*", strings.Repeat("g", 64)),
 	is("spec.actFor.tiers[*]", append(wrongTiers, "*")...),
 	is("spec.previousKeys", []any{}),
 	is("spec.previousKeys[*].sha256", nil, "abc", strings.Repeat("A", 64)),

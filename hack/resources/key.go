@@ -35,12 +35,19 @@ func (m *Maker) newKey() *v1alpha1.APIKey {
 		k.Spec.ExpiresAt = ptr.To(metav1.NewTime(at))
 	}
 	if m.oneIn(3) {
+		k.Spec.Groups = some(m, 16, "research", "A", "a.b_c-d", v1alpha1.GivenGroup(strings.Repeat("g", 63)))
+		k.Spec.Labels = pick(m, labels...)
+	}
+	if m.oneIn(3) {
 		k.Spec.Models = pick(m, []string{"gpt-4o-mini", "gpt-4o*"}, []string{"*"}, []string{"openai/*:free"})
 	}
 	if m.oneIn(3) {
 		k.Spec.ActFor = &v1alpha1.ActFor{Users: pick(m, []string{"*"}, []string{"shop-*", "*@example.com", "ana"})}
 		if m.oneIn(2) {
 			k.Spec.ActFor.Tiers = []v1alpha1.Tier{pick(m, tiers...)}
+		}
+		if m.oneIn(2) {
+			k.Spec.ActFor.Groups = pick(m, []string{"*"}, []string{"team-*", "research"})
 		}
 	}
 	if m.oneIn(3) {

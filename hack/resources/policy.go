@@ -64,9 +64,14 @@ func (m *Maker) targetSelector() *v1alpha1.TargetSelector {
 }
 
 func (m *Maker) rateLimit(name string) v1alpha1.RateLimit {
-	limit := v1alpha1.RateLimit{Name: name, Per: pick(m, v1alpha1.ScopeTenant, v1alpha1.ScopeUser), Models: some(m, 4, models...)}
-	if limit.Per == v1alpha1.ScopeUser {
+	limit := v1alpha1.RateLimit{
+		Name: name, Per: pick(m, v1alpha1.ScopeTenant, v1alpha1.ScopeUser, v1alpha1.ScopeGroup, v1alpha1.ScopeKey), Models: some(m, 4, models...),
+	}
+	if limit.Per != v1alpha1.ScopeTenant {
 		limit.Tiers = some(m, 16, tiers...)
+	}
+	if m.oneIn(3) {
+		limit.Groups, limit.Labels = some(m, 16, groups...), pick(m, labels...)
 	}
 	switch m.IntN(3) {
 	case 0:

@@ -63,7 +63,7 @@ type pastCall struct {
 func newWorld(t *rapid.T) *world {
 	began := time.Unix(rapid.Int64Range(1_700_000_000, 1_900_000_000).Draw(t, "start"), 0).UTC()
 	w := &world{began: began, now: began}
-	w.document.Level = drawLevel(t, "acme", limiterv1.PerTenant, limiterv1.PerUser)
+	w.document.Level = drawLevel(t, "acme", limiterv1.Scopes()...)
 	if rapid.Bool().Draw(t, "has a parent") {
 		w.document.Ancestors = []limiterv1.Level{drawLevel(t, "holding", limiterv1.PerTenant)}
 	}
@@ -77,7 +77,7 @@ func drawLevel(t *rapid.T, tenant string, scopes ...limiterv1.Scope) limiterv1.L
 	}
 	for _, per := range scopes {
 		for _, kind := range []period.Kind{period.Minute, "90s", period.Hour, period.Day} {
-			if rapid.IntRange(0, 2).Draw(t, "has limit") == 0 {
+			if rapid.IntRange(0, len(scopes)).Draw(t, "has limit") == 0 {
 				l.Money = append(l.Money, limiterv1.MoneyLimit{
 					Name: fmt.Sprintf("%s-%s", kind, per), Per: per, Period: kind,
 					Amount: money.Nanos(rapid.Int64Range(50, 600).Draw(t, "amount")), Selector: drawSelector(t),
@@ -85,7 +85,7 @@ func drawLevel(t *rapid.T, tenant string, scopes ...limiterv1.Scope) limiterv1.L
 			}
 		}
 		for i, unit := range []limiterv1.Unit{limiterv1.Requests, limiterv1.Tokens, limiterv1.InFlight} {
-			if rapid.IntRange(0, 2).Draw(t, "has rate") > 0 {
+			if rapid.IntRange(0, len(scopes)).Draw(t, "has rate") > 0 {
 				continue
 			}
 			rate := limiterv1.RateLimit{
@@ -102,9 +102,25 @@ func drawLevel(t *rapid.T, tenant string, scopes ...limiterv1.Scope) limiterv1.L
 	return l
 }
 
+var (
+	testUsers  = []string{"ana", "bo"}
+	testGroups = []string{"eu", "eu, west", "research"}
+	testKeys   = []string{"", "acme/ci", "acme/laptop"}
+	testLabels = []map[string]string{nil, {"team": "search"}, {"team": "search", "site": "a"}, {"team": "ads"}}
+	testOwners = map[limiterv1.Scope][]string{
+		limiterv1.PerTenant: {""}, limiterv1.PerUser: testUsers, limiterv1.PerGroup: testGroups, limiterv1.PerKey: testKeys[1:],
+	}
+)
+
 func drawSelector(t *rapid.T) (s limiterv1.Selector) {
 	if rapid.IntRange(0, 3).Draw(t, "selects models") == 0 {
 		s.Models = []string{"large"}
+	}
+	if rapid.IntRange(0, 3).Draw(t, "selects groups") == 0 {
+		s.Groups = testGroups[1:]
+	}
+	if rapid.IntRange(0, 5).Draw(t, "selects labels") == 0 {
+		s.Labels = testLabels[1]
 	}
 	return s
 }
@@ -115,7 +131,9 @@ func (w *world) call(t *rapid.T) {
 	id := fmt.Sprint(len(w.calls))
 	c := &pastCall{PastCall: call(id, 0)}
 	c.AdmittedAt = w.now
-	c.User = rapid.SampledFrom([]string{"ana", "bo"}).Draw(t, "user")
+	c.User, c.Credential = rapid.SampledFrom(testUsers).Draw(t, "user"), rapid.SampledFrom(testKeys).Draw(t, "key")
+	c.Labels = rapid.SampledFrom(testLabels).Draw(t, "labels")
+	c.Groups = slices.DeleteFunc(slices.Clone(testGroups), func(group string) bool { return rapid.Bool().Draw(t, "is not in "+group) })
 	c.Model = rapid.SampledFrom([]string{"large", "small"}).Draw(t, "model")
 	if sister := len(w.document.Ancestors) > 0 && rapid.IntRange(0, 3).Draw(t, "sister") == 0; sister {
 		c.Tenant = "sister"
@@ -148,16 +166,20 @@ func (w *world) refuses(c *pastCall) (byMoney, byRate bool) {
 			if c.Bound == 0 || !limit.Selects(callerOf(c), c.Model) {
 				continue
 			}
-			spent, held := w.total(l, limit, c)
-			trip, trips := l.TripAt(limit)
-			byMoney = byMoney || trips && spent >= trip || spent+held+c.Bound > limit.Amount
+			for _, owner := range ownersOf(limit.Per, limit.Selector, c) {
+				spent, held := w.total(l, limit, owner)
+				trip, trips := l.TripAt(limit)
+				byMoney = byMoney || trips && spent >= trip || spent+held+c.Bound > limit.Amount
+			}
 		}
 		for _, limit := range l.Rates {
 			if !limit.Selects(callerOf(c), c.Model) {
 				continue
 			}
-			takes, _ := needs(limit, c)
-			byRate = byRate || w.debt(l, limit, c)+takes > points(limit, limit.Burst)
+			for _, owner := range ownersOf(limit.Per, limit.Selector, c) {
+				takes, _ := needs(limit, c)
+				byRate = byRate || w.debt(l, limit, owner)+takes > points(limit, limit.Burst)
+			}
 		}
 	}
 	return byMoney, byRate
@@ -180,12 +202,34 @@ func needs(limit limiterv1.RateLimit, c *pastCall) (takes, back int64) {
 	return points(limit, 1), 0
 }
 
-// counted are the calls that were made and count in the same counter as c.
-func (w *world) counted(l limiterv1.Level, per limiterv1.Scope, selector limiterv1.Selector, c *pastCall) (counted []*pastCall) {
+// ownersOf are whose counters a call counts in: the tenant's, its user's, those of its groups
+// that are selected, or its key's.
+func ownersOf(per limiterv1.Scope, selector limiterv1.Selector, c *pastCall) (owners []limiterv1.Owner) {
+	switch per {
+	case limiterv1.PerTenant:
+		return []limiterv1.Owner{{}}
+	case limiterv1.PerUser:
+		return []limiterv1.Owner{{User: c.User}}
+	case limiterv1.PerKey:
+		if c.Credential != "" {
+			owners = append(owners, limiterv1.Owner{Key: c.Credential})
+		}
+	case limiterv1.PerGroup:
+		for _, group := range c.Groups {
+			if selector.Groups == nil || slices.Contains(selector.Groups, group) {
+				owners = append(owners, limiterv1.Owner{Group: group})
+			}
+		}
+	}
+	return owners
+}
+
+// counted are the calls that were made and count in the counter of an owner.
+func (w *world) counted(l limiterv1.Level, per limiterv1.Scope, selector limiterv1.Selector, owner limiterv1.Owner) (counted []*pastCall) {
 	for _, other := range w.calls {
 		if other.Refused || !selector.Selects(callerOf(other), other.Model) ||
 			other.Tenant != l.Tenant && l.Tenant == w.document.Tenant ||
-			per == limiterv1.PerUser && other.User != c.User {
+			!slices.Contains(ownersOf(per, selector, other), owner) {
 			continue
 		}
 		counted = append(counted, other)
@@ -193,13 +237,13 @@ func (w *world) counted(l limiterv1.Level, per limiterv1.Scope, selector limiter
 	return counted
 }
 
-func (w *world) total(l limiterv1.Level, limit limiterv1.MoneyLimit, c *pastCall) (spent, held money.Nanos) {
+func (w *world) total(l limiterv1.Level, limit limiterv1.MoneyLimit, owner limiterv1.Owner) (spent, held money.Nanos) {
 	zone, err := time.LoadLocation(l.TimeZone)
 	if err != nil {
 		panic(err)
 	}
 	span := period.Containing(limit.Period, zone, w.now)
-	for _, other := range w.counted(l, limit.Per, limit.Selector, c) {
+	for _, other := range w.counted(l, limit.Per, limit.Selector, owner) {
 		switch {
 		case !span.Contains(other.AdmittedAt):
 		case other.heardAt.After(w.now):
@@ -211,13 +255,13 @@ func (w *world) total(l limiterv1.Level, limit limiterv1.MoneyLimit, c *pastCall
 	return spent, held
 }
 
-func (w *world) debt(l limiterv1.Level, limit limiterv1.RateLimit, c *pastCall) (debt int64) {
+func (w *world) debt(l limiterv1.Level, limit limiterv1.RateLimit, owner limiterv1.Owner) (debt int64) {
 	type change struct {
 		at     time.Time
 		points int64
 	}
 	var changes []change
-	for _, other := range w.counted(l, limit.Per, limit.Selector, c) {
+	for _, other := range w.counted(l, limit.Per, limit.Selector, owner) {
 		takes, back := needs(limit, other)
 		changes = append(changes, change{other.AdmittedAt, takes}, change{other.heardAt, -back})
 	}
@@ -251,16 +295,12 @@ func (w *world) history(from time.Time) replay.History {
 		}
 		for _, limit := range l.Money {
 			span := period.Containing(limit.Period, zone, from)
-			for _, user := range []string{"ana", "bo"} {
-				spent := money.Nanos(0)
-				for _, c := range w.counted(l, limiterv1.PerUser, limit.Selector, &pastCall{PastCall: replay.PastCall{User: user}}) {
+			for _, name := range testOwners[limit.Per] {
+				opening := replay.Opening{Tenant: l.Tenant, Limit: limit.Name, Owner: limiterv1.OwnerOf(limit.Per, name)}
+				for _, c := range w.counted(l, limit.Per, limit.Selector, opening.Owner) {
 					if span.Contains(c.AdmittedAt) && settledBefore(c, from) {
-						spent += c.Cost
+						opening.Spent += c.Cost
 					}
-				}
-				opening := replay.Opening{Tenant: l.Tenant, Limit: limit.Name, Spent: spent}
-				if limit.Per == limiterv1.PerUser {
-					opening.Owner = limiterv1.Owner{User: user}
 				}
 				h.Opening = append(h.Opening, opening)
 			}
