@@ -16,7 +16,7 @@ import (
 // TestRefusalsRememberedAreSmall: the refusals of many users, who may be made up by a caller that
 // acts for others, take little memory, however many rate limits and groups there are.
 func TestRefusalsRememberedAreSmall(t *testing.T) {
-	const users, groups, most = 2000, 2, 30 << 20
+	const users, groups, most = 1000, 1, 15 << 20
 	document := limiterv1.Tenant{Level: limiterv1.Level{
 		Tenant: "acme", TimeZone: "UTC", Money: []limiterv1.MoneyLimit{{Name: "each-user", Per: limiterv1.PerUser, Period: period.Day, Amount: money.USD}},
 	}}
