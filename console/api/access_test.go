@@ -37,7 +37,7 @@ const (
 )
 
 // users are all there are, each with the tenant in the name.
-var users = []string{"ana.acme", "zoe.acme", "adam.acme", "cora.acme", "carla.company", "gus.globex", "gina.globex", "ivan.impostor"}
+var users = []string{"ana.acme", "zoe.acme", "adam.acme", "cora.acme", "carla.company", "gus.globex", "gina.globex", "ivan.impostor", "hana.hooli", "hugo.hooli"}
 
 func askers() []asker {
 	expired := claims("adam.acme")
@@ -79,7 +79,8 @@ var (
 	admins   = statuses{401, 403, 403, 403, 200}
 )
 
-// accesses are, for each route, requests about the tenant acme and who gets what.
+// accesses are, for each route, requests about the tenant acme and who gets what. After a path may
+// stand a body.
 var accesses = map[string]map[string]statuses{
 	"GET /api/ai/me": {"/api/ai/me": anybody},
 	"GET /api/ai/usage": {
@@ -115,6 +116,20 @@ var accesses = map[string]map[string]statuses{
 	"GET /api/ai/budgets":                  {"/api/ai/budgets": anybody},
 	"GET /api/ai/budgets/{tenant}":         {"/api/ai/budgets/acme": onlySums},
 	"GET /api/ai/budgets/{tenant}/changes": {"/api/ai/budgets/acme/changes?since=2026-01-01": admins},
+	"PATCH /api/ai/budgets/{tenant}": {
+		`/api/ai/budgets/acme {}`: admins,
+		`/api/ai/budgets/acme {"ladder":[{"atPercent":90,"action":"Trip"}]}`: admins,
+	},
+	"POST /api/ai/budgets/{tenant}/preview": {
+		`/api/ai/budgets/acme/preview?days=30 {"limits":[{"name":"daily","per":"Tenant","period":"Day","amount":"0.01"}]}`: admins,
+	},
+	"PATCH /api/ai/budgets/{tenant}/rates/{policy}": {
+		`/api/ai/budgets/acme/rates/speed {"limits":[{"name":"each","per":"User","requests":5,"window":"1m"},{"name":"all","per":"Tenant","requests":100,"window":"1m"}]}`: admins,
+		`/api/ai/budgets/acme/rates/none {"limits":[{"name":"each","per":"User","requests":5,"window":"1m"},{"name":"all","per":"Tenant","requests":100,"window":"1m"}]}`:  {401, 403, 403, 403, 404},
+	},
+	"POST /api/ai/budgets/{tenant}/rates/{policy}/preview": {
+		`/api/ai/budgets/acme/rates/speed/preview {"limits":[{"name":"each","per":"User","requests":1,"window":"1m"},{"name":"all","per":"Tenant","requests":100,"window":"1m"}]}`: admins,
+	},
 	"GET /api/ai/alerts": {
 		"/api/ai/alerts?tenant=acme":            rows,
 		"/api/ai/alerts?tenant=acme&format=csv": rows,
@@ -137,7 +152,11 @@ var accesses = map[string]map[string]statuses{
 	"POST /api/ai/alerts/{id}/unmute": {"/api/ai/alerts/" + alertOf("ana.acme") + "/unmute?tenant=acme": admins},
 	"POST /api/ai/alerts/test":        {"/api/ai/alerts/test?tenant=acme": admins},
 	"GET /api/ai/grants":              {"/api/ai/grants?tenant=acme&all=true": rows},
-	"GET /api/ai/keys":                {"/api/ai/keys?tenant=acme": rows},
+	"POST /api/ai/grants": {
+		`/api/ai/grants?tenant=acme {"limit":"each-user","user":"ana","amount":"1.00","reason":"launch","expiresAt":"2099-01-01T00:00:00Z"}`: {401, 403, 403, 403, 201},
+	},
+	"DELETE /api/ai/grants/{name}": {"/api/ai/grants/none?tenant=acme": {401, 403, 403, 403, 404}},
+	"GET /api/ai/keys":             {"/api/ai/keys?tenant=acme": rows},
 }
 
 // bodies are those of the requests of routes that need one.
@@ -157,7 +176,11 @@ func TestAccess(t *testing.T) {
 		method, _, _ := strings.Cut(route, " ")
 		for _, path := range slices.Sorted(maps.Keys(requests)) {
 			for _, who := range askers() {
-				got := doWith(t, method, path, who.credential, nil, bodies[route])
+				target, body, found := strings.Cut(path, " ")
+				if !found {
+					body = bodies[route]
+				}
+				got := doWith(t, method, target, who.credential, anyVersion, body)
 				asked++
 				if want := requests[path][who.role]; got.status != want {
 					t.Errorf("%s as %s: %d %.300s, want %d", path, who.name, got.status, got.body, want)

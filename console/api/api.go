@@ -40,6 +40,8 @@ type Options struct {
 type api struct {
 	Options
 	turns turns
+	// replaying is full while somebody's change is replayed.
+	replaying chan struct{}
 	// questions are those of the routes, by their operation ids.
 	questions map[string]any
 }
@@ -63,7 +65,7 @@ func New(options Options) (*API, error) {
 	if options.Timeout == 0 {
 		options.Timeout = 20 * time.Second
 	}
-	a := &api{Options: options, questions: map[string]any{}}
+	a := &api{Options: options, questions: map[string]any{}, replaying: make(chan struct{}, 1)}
 	mux := http.NewServeMux()
 	routes := humago.New(mux, config(options.Version))
 	routes.UseMiddleware(a.identified)
@@ -102,9 +104,11 @@ func (a *api) register(routes huma.API) {
 	a.registerCalls(routes)
 	a.registerLimits(routes)
 	a.registerBudgets(routes)
+	a.registerBudgetChanges(routes)
 	a.registerAlerts(routes)
 	a.registerAlertMarks(routes)
 	a.registerGrants(routes)
+	a.registerGrantChanges(routes)
 	a.registerKeys(routes)
 }
 

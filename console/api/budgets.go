@@ -7,9 +7,11 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/console/auth"
+	"github.com/bursar-dev/bursar/console/cluster"
 )
 
 // Budgets are the budgets that somebody administers, or that are below these.
@@ -27,6 +29,7 @@ type Budget struct {
 	TimeZone        string         `json:"timeZone"`
 	Generation      int64          `json:"generation"`
 	ResourceVersion string         `json:"resourceVersion" doc:"Which state of the object this is."`
+	Version         string         `json:"version" doc:"Which state of its spec this is, for If-Match of a change."`
 	Managers        []Manager      `json:"managers" nullable:"false" doc:"Who manages fields of the spec, by the names that clients give themselves."`
 	Ready           Condition      `json:"ready" doc:"Whether it is enforced as written."`
 	Breaker         Breaker        `json:"breaker"`
@@ -35,7 +38,11 @@ type Budget struct {
 	Ladder          []Rung         `json:"ladder" nullable:"false"`
 	Currency        string         `json:"currency" doc:"The currency that limits are written in."`
 	Shadow          bool           `json:"shadow" doc:"Whether nothing is refused."`
+	Written         BudgetSpec     `json:"written" doc:"What of it may be changed here, as it is written."`
+	Rates           []WrittenRates `json:"rates" nullable:"false" doc:"The RateLimitPolicies that name it, by their names. There may be others that select it by labels, which are not told."`
 }
+
+func (b *Budget) version() string { return b.Version }
 
 // Manager is a field manager of the Kubernetes API.
 type Manager struct {
@@ -59,15 +66,6 @@ type Breaker struct {
 	Limit    string     `json:"limit,omitempty" doc:"The limit that opened it."`
 	Since    *time.Time `json:"since,omitempty"`
 	ClosesAt *time.Time `json:"closesAt,omitempty" doc:"When it closes by itself. Absent: it is closed, or does not."`
-}
-
-// WrittenLimit is a money limit as it is written.
-type WrittenLimit struct {
-	Name   string `json:"name"`
-	Per    string `json:"per" enum:"Tenant,User"`
-	Period string `json:"period"`
-	Amount string `json:"amount" doc:"In the budget's currency."`
-	Selection
 }
 
 // Rung is a rung of the ladder.
@@ -94,7 +92,7 @@ func (a *api) registerBudgets(routes huma.API) {
 			if err != nil {
 				return nil, err
 			}
-			return a.budgetOf(ctx, budget)
+			return a.budgetOf(ctx, budget, v.role)
 		})
 	handle(a, routes, get("budgetChanges", "/budgets/{tenant}/changes", "Budgets", "How a budget was changed",
 		"Who changed a limit, when, from what to what, oldest first. For admins of the tenant."), a.changes)
@@ -119,7 +117,7 @@ func (a *api) budgets(ctx context.Context, who auth.Who) (*Budgets, error) {
 		if role != auth.Admin && role != auth.Above {
 			continue
 		}
-		one, err := a.budgetOf(ctx, &budget)
+		one, err := a.budgetOf(ctx, &budget, role)
 		if err != nil {
 			return nil, err
 		}
@@ -128,8 +126,17 @@ func (a *api) budgets(ctx context.Context, who auth.Who) (*Budgets, error) {
 	return answer, nil
 }
 
-func (a *api) budgetOf(ctx context.Context, budget *v1alpha1.TenantBudget) (*Budget, error) {
+// budgetOf is a budget as it is told to a role.
+func (a *api) budgetOf(ctx context.Context, budget *v1alpha1.TenantBudget, role auth.Role) (*Budget, error) {
 	ancestors, err := a.Cluster.Ancestors(ctx, budget.Spec.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	written, err := writtenOf(&budget.Spec, role)
+	if err != nil {
+		return nil, err
+	}
+	rates, err := a.ratesOf(ctx, budget)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +145,7 @@ func (a *api) budgetOf(ctx context.Context, budget *v1alpha1.TenantBudget) (*Bud
 		Generation: budget.Generation, ResourceVersion: budget.ResourceVersion, Managers: managersOf(budget),
 		Ready: conditionOf(budget.Status.Conditions, v1alpha1.ConditionReady), Breaker: breakerOf(budget.Status.Breaker),
 		Limits: append([]Limit{}, tenantLimits(budget)...), UserLimits: []WrittenLimit{}, Ladder: []Rung{}, Currency: "USD",
-		Shadow: budget.Spec.Enforcement == v1alpha1.EnforcementShadow,
+		Shadow: budget.Spec.Enforcement == v1alpha1.EnforcementShadow, Version: cluster.VersionOf(budget), Written: written, Rates: rates,
 	}
 	if len(ancestors) > 0 {
 		b.Parent = ancestors[0]
@@ -175,9 +182,9 @@ func breakerOf(status *v1alpha1.BreakerStatus) Breaker {
 }
 
 // managersOf are who manages fields of an object other than its status.
-func managersOf(budget *v1alpha1.TenantBudget) []Manager {
+func managersOf(object client.Object) []Manager {
 	managers := []Manager{}
-	for _, entry := range budget.ManagedFields {
+	for _, entry := range object.GetManagedFields() {
 		if entry.Subresource != "" {
 			continue
 		}

@@ -23,6 +23,9 @@ import (
 // by changes the cluster for who asks. Whether they may is for its caller to know.
 func (a *api) by(who auth.Who) cluster.Writer { return a.Cluster.By(who.Person()) }
 
+// personOf is who asks, as it is kept on record.
+func personOf(who auth.Who) string { return cluster.Printable(who.Person()) }
+
 // changing is the operation of a route that changes something.
 func changing(method, id, path, tag, summary, description string) huma.Operation {
 	operation := get(id, path, tag, summary, description)
@@ -121,16 +124,16 @@ func ofRefused(err *cluster.RefusedError) *Problem {
 	return p
 }
 
-// removed is the answer to a route that deletes.
-type removed struct {
+// Removed is the answer to a route that deletes.
+type Removed struct {
 	Warnings []string `json:"warnings" nullable:"false" doc:"What the API server and Bursar's webhooks warn of."`
 }
 
 // remove deletes an object for who asks.
-func (a *api) remove(ctx context.Context, who auth.Who, object client.Object, seen string) (*removed, error) {
+func (a *api) remove(ctx context.Context, who auth.Who, object client.Object, seen string) (*Removed, error) {
 	warnings, err := a.by(who).Delete(ctx, object, seen)
 	if err != nil {
 		return nil, err
 	}
-	return &removed{append([]string{}, warnings...)}, nil
+	return &Removed{append([]string{}, warnings...)}, nil
 }

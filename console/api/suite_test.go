@@ -203,6 +203,9 @@ func do(t testkit.T, method, path, credential string, header http.Header) answer
 	return doWith(t, method, path, credential, header, "")
 }
 
+// anyVersion is for changes of whatever there is.
+var anyVersion = http.Header{"If-Match": {"*"}}
+
 // doWith asks the console with a body, which is JSON.
 func doWith(t testkit.T, method, path, credential string, header http.Header, body string) answer {
 	t.Helper()

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -230,6 +231,12 @@ func (p FilterParameters) filter(v view) (history.Filter, error) {
 // isUnwritable reports whether Postgres does not take a text.
 func isUnwritable(text string) bool {
 	return strings.ContainsRune(text, 0) || strings.ToValidUTF8(text, "") != text
+}
+
+// isOneLine reports whether a text of somebody may be shown to others as it is: it has no control
+// characters, and none that change the direction of what follows.
+func isOneLine(text string) bool {
+	return !isUnwritable(text) && !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) })
 }
 
 func (u *Usage) head() []string {

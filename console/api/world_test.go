@@ -70,7 +70,7 @@ func (a answer) problem(t testkit.T) (code, parameter string) {
 
 // create makes an object that the manager has accepted.
 func create(ctx context.Context, object client.Object) error {
-	if err := shared.admin.Create(ctx, object); err != nil {
+	if err := shared.admin.Create(ctx, object, client.FieldOwner(cluster.FieldManager)); err != nil {
 		return fmt.Errorf("%T %s: %w", object, object.GetName(), err)
 	}
 	return decide(ctx, object, metav1.ConditionTrue)
@@ -118,6 +118,18 @@ func tenantBudget(tenant, parent string) *v1alpha1.TenantBudget {
 	return budget
 }
 
+// ratePolicy is a tenant's policy, which limits each user, and all together.
+func ratePolicy(tenant string) *v1alpha1.RateLimitPolicy {
+	each, all := int64(5), int64(100)
+	return &v1alpha1.RateLimitPolicy{
+		ObjectMeta: metav1.ObjectMeta{Namespace: tenant, Name: "speed"},
+		Spec: v1alpha1.RateLimitPolicySpec{TargetRef: &v1alpha1.TargetRef{Kind: "TenantBudget", Name: tenant}, Limits: []v1alpha1.RateLimit{
+			{Name: "each", Per: v1alpha1.ScopeUser, Requests: &each, Window: "1m"},
+			{Name: "all", Per: v1alpha1.ScopeTenant, Requests: &all, Window: "1m"},
+		}},
+	}
+}
+
 func member(subject string, admin bool) v1alpha1.Member {
 	return v1alpha1.Member{Subject: subject, Tier: "empleado", Admin: admin}
 }
@@ -138,9 +150,10 @@ func makeWorld(ctx context.Context) error {
 		"company": {member("carla.company", true)},
 		"acme":    {member("ana.acme", false), member("zoe.acme", false), member("adam.acme", true)},
 		"globex":  {member("gus.globex", false), member("gina.globex", true)},
+		"hooli":   {member("hana.hooli", false), member("hugo.hooli", true)}, // which tests may change
 	}
 	people["acme"][0].Groups = []v1alpha1.GivenGroup{"platform"} // which a tenant may call its groups, and gives nobody anything
-	for _, tenant := range []string{"company", "acme", "globex"} {
+	for _, tenant := range []string{"company", "acme", "globex", "hooli"} {
 		parent := map[string]string{"acme": "company"}[tenant]
 		if err := makeTenant(ctx, tenant, parent, people[tenant]); err != nil {
 			return err
@@ -188,7 +201,10 @@ func makeTenant(ctx context.Context, tenant, parent string, members []v1alpha1.M
 		return err
 	}
 	budget := tenantBudget(tenant, parent)
-	if err := shared.admin.Create(ctx, budget); err != nil {
+	if err := shared.admin.Create(ctx, budget, client.FieldOwner(cluster.FieldManager)); err != nil {
+		return err
+	}
+	if err := create(ctx, ratePolicy(tenant)); err != nil {
 		return err
 	}
 	for _, limit := range []string{"daily", "of-platform", "of-research"} {

@@ -47,22 +47,35 @@ func sortedByTenant(budgets []v1alpha1.TenantBudget) []v1alpha1.TenantBudget {
 
 // Ancestors are the tenants above a tenant, nearest first; none of one that there is not.
 func (c *Cluster) Ancestors(ctx context.Context, tenant string) (ancestors []string, err error) {
-	at, err := c.Budget(ctx, tenant)
+	budget, err := c.Budget(ctx, tenant)
 	if errors.Is(err, ErrNoTenant) {
 		return nil, nil
 	}
-	for err == nil && at.Spec.ParentRef != nil && len(ancestors) < limiterv1.MaxDepth {
-		parent := &v1alpha1.TenantBudget{}
-		err = c.client.Get(ctx, at.ParentKey(), parent)
-		if apierrors.IsNotFound(err) || err == nil && !isGoverning(parent) {
-			return ancestors, nil
-		}
-		at = parent
-		if err == nil {
-			ancestors = append(ancestors, parent.Spec.Tenant)
-		}
+	if err != nil {
+		return nil, err
+	}
+	above, err := c.AncestorBudgets(ctx, budget)
+	for _, ancestor := range above {
+		ancestors = append(ancestors, ancestor.Spec.Tenant)
 	}
 	return ancestors, err
+}
+
+// AncestorBudgets are the TenantBudgets above one, nearest first, up to one that is not there or
+// not accepted.
+func (c *Cluster) AncestorBudgets(ctx context.Context, budget *v1alpha1.TenantBudget) (above []v1alpha1.TenantBudget, err error) {
+	for at := budget; at.Spec.ParentRef != nil && len(above) < limiterv1.MaxDepth; {
+		parent := &v1alpha1.TenantBudget{}
+		err := c.client.Get(ctx, at.ParentKey(), parent)
+		if apierrors.IsNotFound(err) || err == nil && !isGoverning(parent) {
+			return above, nil
+		}
+		if err != nil {
+			return above, err
+		}
+		at, above = parent, append(above, *parent)
+	}
+	return above, nil
 }
 
 // Below are the TenantBudgets below that of a tenant, by the names of their tenants.

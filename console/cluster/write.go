@@ -56,7 +56,7 @@ type Writer struct {
 }
 
 // By is the Writer of a person.
-func (c *Cluster) By(person string) Writer { return Writer{cluster: c, person: headerText(person)} }
+func (c *Cluster) By(person string) Writer { return Writer{cluster: c, person: Printable(person)} }
 
 // Trying is a Writer that has all checked and changes nothing.
 func (w Writer) Trying() Writer {
@@ -150,6 +150,12 @@ func (w Writer) deleteOnce(ctx context.Context, object client.Object, seen strin
 	return heard.take(), err
 }
 
+// Read reads an object, which has its namespace and its name, as it is now. It fails with ErrNone
+// or ErrMayNot.
+func (w Writer) Read(ctx context.Context, object client.Object) error {
+	return explained(w.read(ctx, object, ""))
+}
+
 // read reads an object as it is now, past the cache.
 func (w Writer) read(ctx context.Context, object client.Object, seen string) error {
 	ctx, _ = w.begin(ctx)
@@ -203,8 +209,9 @@ func refusedBy(status metav1.Status) error {
 // maxPerson bounds a person's name in a request, in characters.
 const maxPerson = 300
 
-// headerText is a text as a field of an HTTP header may have it.
-func headerText(text string) string {
+// Printable is the name of a person as a field of an HTTP header may have it, and a log: of
+// bounded length, and what cannot be printed replaced.
+func Printable(text string) string {
 	runes := []rune(strings.ToValidUTF8(text, "\uFFFD"))
 	for i, r := range runes {
 		if !unicode.IsPrint(r) {
