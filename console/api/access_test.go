@@ -155,6 +155,16 @@ var accesses = map[string]map[string]statuses{
 	"POST /api/ai/grants": {
 		`/api/ai/grants?tenant=acme {"limit":"each-user","user":"ana","amount":"1.00","reason":"launch","expiresAt":"2099-01-01T00:00:00Z"}`: {401, 403, 403, 403, 201},
 	},
+	"GET /api/ai/requests": {"/api/ai/requests?tenant=acme": rows},
+	"POST /api/ai/requests": {
+		`/api/ai/requests?tenant=acme {"limit":"none","amount":"1.00","reason":"launch","expiresAt":"2027-01-01T00:00:00Z"}`: {401, 403, 403, 422, 422},
+	},
+	"POST /api/ai/requests/{id}/approve": {
+		"/api/ai/requests/" + requestBy("gus.globex") + "/approve?tenant=acme {}": {401, 403, 403, 403, 404},
+	},
+	"POST /api/ai/requests/{id}/decline": {
+		"/api/ai/requests/" + requestBy("gus.globex") + "/decline?tenant=acme {}": {401, 403, 403, 403, 404},
+	},
 	"DELETE /api/ai/grants/{name}": {"/api/ai/grants/none?tenant=acme": {401, 403, 403, 403, 404}},
 	"GET /api/ai/keys":             {"/api/ai/keys?tenant=acme": rows},
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/bursar-dev/bursar/console/auth"
 	"github.com/bursar-dev/bursar/console/cluster"
 	"github.com/bursar-dev/bursar/console/marks"
+	"github.com/bursar-dev/bursar/console/requests"
 	"github.com/bursar-dev/bursar/history"
 )
 
@@ -28,7 +29,9 @@ type Options struct {
 	Cluster *cluster.Cluster
 	Ledger  *history.Reader
 	Marks   *marks.Marks
-	Log     *slog.Logger
+	// Requests are what people ask for beyond their limits.
+	Requests *requests.Requests
+	Log      *slog.Logger
 	// Now is the clock; nil is that of this machine.
 	Now func() time.Time
 	// Version is that of the program.
@@ -109,6 +112,7 @@ func (a *api) register(routes huma.API) {
 	a.registerAlertMarks(routes)
 	a.registerGrants(routes)
 	a.registerGrantChanges(routes)
+	a.registerRequests(routes)
 	a.registerKeys(routes)
 }
 

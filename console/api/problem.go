@@ -139,6 +139,8 @@ func (a *api) explained(ctx context.Context, err error) error {
 	case errors.Is(err, marks.ErrReadOnly):
 		a.Log.Warn("The console may not write to the ledger's database", "error", err)
 		return problem(http.StatusForbidden, "read_only", "Read-only", "this console may not write to its database: whoever installed it may make its login a member of bursar_console")
+	case ofRequest(err) != nil:
+		return ofRequest(err)
 	case errors.Is(err, history.ErrQuery):
 		return ofQuery(strings.TrimPrefix(afterLast(err.Error(), history.ErrQuery.Error()), ": "))
 	case ofChange(err) != nil:

@@ -20,6 +20,7 @@ import (
 	"github.com/bursar-dev/bursar/console/auth"
 	"github.com/bursar-dev/bursar/console/cluster"
 	"github.com/bursar-dev/bursar/console/marks"
+	"github.com/bursar-dev/bursar/console/requests"
 	"github.com/bursar-dev/bursar/hack/parts/issuer"
 	"github.com/bursar-dev/bursar/hack/testkit"
 	"github.com/bursar-dev/bursar/history"
@@ -28,7 +29,7 @@ import (
 func options(watched *cluster.Cluster, log *slog.Logger) api.Options {
 	return api.Options{
 		Auth:    auth.New(auth.Options{Identifier: knownTo(watched), Tenants: watched, AdminTiers: []string{"corporativo"}, PlatformAdmins: platformAdmins}),
-		Cluster: watched, Ledger: history.NewReader(shared.reader), Marks: marks.New(shared.reader), Log: log, Now: clock, Version: "test",
+		Cluster: watched, Ledger: history.NewReader(shared.reader), Marks: marks.New(shared.reader), Requests: requests.New(shared.reader), Log: log, Now: clock, Version: "test",
 	}
 }
 
@@ -229,6 +230,9 @@ func makeTenant(ctx context.Context, tenant, parent string, members []v1alpha1.M
 	return nil
 }
 
+// requestBy is the id of what a user has asked for.
+func requestBy(user string) string { return uuid.UUID(md5.Sum([]byte("request of " + user))).String() }
+
 // alertOf is the id of the alert about a user, or about a tenant.
 func alertOf(whose string) string { return uuid.UUID(md5.Sum([]byte("alert of " + whose))).String() }
 
@@ -286,6 +290,11 @@ VALUES ('refused-of-' || $2, $1, $2, 'empleado', '', 'model-of-' || $2, 'gpt', '
 INSERT INTO cost_alerts (alert_id, tenant_id, budget_uid, limit_name, user_id, period_start, period_end, action, at_percent, amount_nanos, spent_nanos, message)
 SELECT md5('alert of ' || $2)::uuid, $1, budget_uid, 'each-user', $2, '2026-11-18Z', '2026-11-19Z', 'Warn', 80, 500000000, 450000000, 'alert of ' || $2 FROM tenants WHERE tenant_id = $1`,
 		tenant, user); err != nil {
+		return err
+	}
+	if _, err := shared.ledger.Exec(ctx, `
+INSERT INTO budget_requests (request_id, tenant_id, user_id, requested_by, limit_name, amount, expires_at, reason)
+VALUES (md5('request of ' || $2)::uuid, $1, $2, 'company/' || $2, 'each-user', '2.00', '2099-01-01Z', 'request of ' || $2)`, tenant, user); err != nil {
 		return err
 	}
 	_, err = shared.ledger.Exec(ctx, `

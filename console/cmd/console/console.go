@@ -21,6 +21,7 @@ import (
 	"github.com/bursar-dev/bursar/console/cluster"
 	"github.com/bursar-dev/bursar/console/marks"
 	"github.com/bursar-dev/bursar/console/pages"
+	"github.com/bursar-dev/bursar/console/requests"
 	"github.com/bursar-dev/bursar/console/server"
 	"github.com/bursar-dev/bursar/console/signin"
 	"github.com/bursar-dev/bursar/history"
@@ -53,7 +54,7 @@ func run(ctx context.Context, options options, log *slog.Logger) error {
 		Tenants:    watched, AdminTiers: options.adminTiers, PlatformAdmins: options.platformAdmins,
 	})
 	routes, err := api.New(api.Options{
-		Auth: callers, Cluster: watched, Ledger: history.NewReader(database), Marks: marks.New(database), Log: log, Version: version.Get().Version,
+		Auth: callers, Cluster: watched, Ledger: history.NewReader(database), Marks: marks.New(database), Requests: requests.New(database), Log: log, Version: version.Get().Version,
 	})
 	if err != nil {
 		return err

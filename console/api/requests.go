@@ -1,0 +1,249 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/console/auth"
+	"github.com/bursar-dev/bursar/console/cluster"
+	"github.com/bursar-dev/bursar/console/requests"
+	"github.com/bursar-dev/bursar/history"
+)
+
+// NewRequest is what a user asks for.
+type NewRequest struct {
+	Limit     string    `json:"limit" minLength:"1" maxLength:"63" doc:"The limit of the tenant's budget that you ask for more of: per User, it is yours; per Tenant, everybody's."`
+	Amount    string    `json:"amount" minLength:"1" maxLength:"32" pattern:"^[0-9]+(\\.[0-9]{1,9})?$" example:"5.00" doc:"How much more in each period, in the budget's currency."`
+	Reason    string    `json:"reason" minLength:"1" maxLength:"512" pattern:"\\S" doc:"Why: one line."`
+	ExpiresAt time.Time `json:"expiresAt" doc:"Until when."`
+}
+
+// NewRequestInput is what a user asks for, and of which tenant.
+type NewRequestInput struct {
+	TenantParameter
+	Body NewRequest
+}
+
+// RequestsInput is which requests are asked for.
+type RequestsInput struct {
+	TenantParameter
+	Open  bool   `query:"open" doc:"Whether only those are listed that nobody has decided."`
+	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many there are on a page at most."`
+	After string `query:"after" maxLength:"1000" doc:"The next of the page before. Default: the first page."`
+}
+
+// Requests is a page of requests, newest first.
+type Requests struct {
+	Tenant   string    `json:"tenant"`
+	Requests []Request `json:"requests" nullable:"false"`
+	Next     string    `json:"next,omitempty" doc:"What after is on the next page. Absent: this is the last."`
+}
+
+// Request is what somebody asks for.
+type Request struct {
+	ID          string    `json:"id"`
+	Tenant      string    `json:"tenant"`
+	User        string    `json:"user" doc:"Who asks."`
+	RequestedBy string    `json:"requestedBy,omitempty" doc:"What their credential proves, for admins."`
+	Limit       string    `json:"limit"`
+	Amount      string    `json:"amount" doc:"How much more in each period, in the budget's currency."`
+	Reason      string    `json:"reason"`
+	ExpiresAt   time.Time `json:"expiresAt"`
+	RequestedAt time.Time `json:"requestedAt"`
+	State       string    `json:"state" enum:"Open,Approved,Declined"`
+	Decision    *Decision `json:"decision,omitempty" doc:"What became of it. Absent: nobody has decided."`
+}
+
+// Decision is what became of a request.
+type Decision struct {
+	By        string    `json:"by,omitempty" doc:"Who decided, for admins."`
+	At        time.Time `json:"at"`
+	Reason    string    `json:"reason,omitempty" doc:"What they said."`
+	Namespace string    `json:"namespace,omitempty"`
+	Grant     string    `json:"grant,omitempty" doc:"The BudgetGrant in the namespace, of what was approved."`
+}
+
+// DecisionInput is what an admin decides of a request.
+type DecisionInput struct {
+	TenantParameter
+	ID   string `path:"id" minLength:"36" maxLength:"36" pattern:"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"`
+	Body struct {
+		Reason string `json:"reason,omitempty" maxLength:"512" doc:"What to tell who asked. One line."`
+	}
+}
+
+func (a *api) registerRequests(routes huma.API) {
+	operation := changing(http.MethodPost, "makeRequest", "/requests", "Requests", "Ask for more",
+		"Asks the admins for more of a limit, for a time and a reason. At most five requests of a user can be open.")
+	operation.DefaultStatus = http.StatusCreated
+	operation.Errors = append(operation.Errors, http.StatusTooManyRequests)
+	handle(a, routes, operation, a.makeRequest)
+	handle(a, routes, get("requests", "/requests", "Requests", "What was asked for", "Requests, newest first, page by page. A user sees their own, an admin those of the tenant."),
+		func(ctx context.Context, who auth.Who, in *RequestsInput) (*Requests, error) {
+			v, err := a.view(ctx, who, in.Tenant, auth.Member)
+			if err != nil {
+				return nil, err
+			}
+			found, next, err := a.Ledger.Requests(ctx, v.as, history.RequestQuery{OpenOnly: in.Open, Limit: in.Limit, After: in.After})
+			if err != nil {
+				return nil, err
+			}
+			page := &Requests{Tenant: v.tenant, Requests: make([]Request, 0, len(found)), Next: next}
+			for _, one := range found {
+				page.Requests = append(page.Requests, v.requestOf(one))
+			}
+			return page, nil
+		})
+	const rights = " For who may grant it: an admin of the tenant, for limits per User, Group and Key; an admin of the platform, for every limit."
+	handle(a, routes, changing(http.MethodPost, "approveRequest", "/requests/{id}/approve", "Requests", "Give what is asked for",
+		"Makes a BudgetGrant of what was asked for, and keeps who did."+rights),
+		func(ctx context.Context, who auth.Who, in *DecisionInput) (*Request, error) {
+			return a.decide(ctx, who, in, approved)
+		})
+	handle(a, routes, changing(http.MethodPost, "declineRequest", "/requests/{id}/decline", "Requests", "Decline what is asked for", "Keeps that it was declined, and who did."+rights),
+		func(ctx context.Context, who auth.Who, in *DecisionInput) (*Request, error) {
+			return a.decide(ctx, who, in, declined)
+		})
+}
+
+// The decisions.
+const approved, declined = "Approved", "Declined"
+
+func (a *api) makeRequest(ctx context.Context, who auth.Who, in *NewRequestInput) (*Request, error) {
+	v, err := a.view(ctx, who, in.Tenant, auth.Member)
+	if err != nil {
+		return nil, err
+	}
+	tenancy, belongs := who.In(v.tenant)
+	if !belongs {
+		return nil, forbidden("you do not belong to the tenant: grant what it needs")
+	}
+	budget, err := a.Cluster.Budget(ctx, v.tenant)
+	if err != nil {
+		return nil, err
+	}
+	limit, there := limitOf(budget, in.Body.Limit)
+	switch per := perOf(limit.Per); {
+	case !there:
+		return nil, invalid("body.limit", "must be the name of a limit of the budget: /limits has those that your calls count against")
+	case per != v1alpha1.ScopeUser && per != v1alpha1.ScopeTenant:
+		return nil, invalid("body.limit", "must be a limit per User or per Tenant: for groups and keys, an admin makes a grant")
+	case !isPositive(in.Body.Amount):
+		return nil, invalid("body.amount", "must be more than 0, and at most 9000000")
+	case !isOneLine(in.Body.Reason):
+		return nil, invalid("body.reason", "must be one line of printable text")
+	case !in.Body.ExpiresAt.After(a.Now()), in.Body.ExpiresAt.After(a.Now().AddDate(1, 0, 0)):
+		return nil, invalid("body.expiresAt", "must be in the future, and within a year")
+	}
+	id, err := a.Requests.Add(ctx, requests.Request{
+		Tenant: v.tenant, User: tenancy.User, By: personOf(who), Limit: limit.Name, Amount: in.Body.Amount, Reason: in.Body.Reason, ExpiresAt: in.Body.ExpiresAt,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a.request(ctx, v, id)
+}
+
+func isPositive(amount string) bool {
+	n, err := money.Parse(amount)
+	return err == nil && n > 0
+}
+
+// request is one that may be seen.
+func (a *api) request(ctx context.Context, v view, id string) (*Request, error) {
+	found, err := a.Ledger.Request(ctx, v.as, id)
+	if err != nil {
+		return nil, err
+	}
+	request := v.requestOf(found)
+	return &request, nil
+}
+
+// decide decides a request of a tenant that who asks administers, once.
+func (a *api) decide(ctx context.Context, who auth.Who, in *DecisionInput, decision string) (*Request, error) {
+	v, err := a.view(ctx, who, in.Tenant, auth.Admin)
+	if err != nil {
+		return nil, err
+	}
+	if !isOneLine(in.Body.Reason) {
+		return nil, invalid("body.reason", "must be one line of printable text")
+	}
+	request, err := a.Ledger.Request(ctx, v.as, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	budget, err := a.Cluster.Budget(ctx, v.tenant)
+	if err != nil {
+		return nil, err
+	}
+	if err := reservedGrant(who, budget, request.Limit); err != nil {
+		return nil, err
+	}
+	d := requests.Decision{Tenant: v.tenant, ID: request.ID, Decision: decision, By: personOf(who), Reason: in.Body.Reason}
+	if decision == approved {
+		d.Namespace, d.Grant = budget.Namespace, "request-"+request.ID
+	}
+	err = a.Requests.Decide(ctx, d, func(ctx context.Context) error { return a.grantRequested(ctx, who, budget, request, d.Grant) })
+	if err != nil {
+		return nil, err
+	}
+	return a.request(ctx, v, request.ID)
+}
+
+// grantRequested makes the grant of a request, unless it is to have none. One that an attempt
+// before has made, whose decision was lost, is as good.
+func (a *api) grantRequested(ctx context.Context, who auth.Who, budget *v1alpha1.TenantBudget, request history.BudgetRequest, name string) error {
+	if name == "" {
+		return nil
+	}
+	grant := NewGrant{Limit: request.Limit, Amount: request.Amount, Reason: request.Reason, ExpiresAt: request.ExpiresAt}
+	if limit, _ := limitOf(budget, request.Limit); perOf(limit.Per) == v1alpha1.ScopeUser {
+		grant.User = request.User
+	}
+	_, err := a.makeGrant(ctx, who, budget, name, grant)
+	if errors.Is(err, cluster.ErrThere) {
+		return nil
+	}
+	return err
+}
+
+// requestOf is a request as it is told.
+func (v view) requestOf(r history.BudgetRequest) Request {
+	told := Request{
+		ID: r.ID, Tenant: v.tenant, User: r.User, RequestedBy: r.By, Limit: r.Limit, Amount: r.Amount, Reason: r.Reason,
+		ExpiresAt: r.ExpiresAt.UTC(), RequestedAt: r.At.UTC(), State: "Open",
+	}
+	if d := r.Decision; d != nil {
+		told.State, told.Decision = d.Decision, &Decision{By: d.By, At: d.At.UTC(), Reason: d.Reason, Namespace: d.Namespace, Grant: d.Grant}
+	}
+	if !v.isAdmin() {
+		told.RequestedBy = ""
+		if told.Decision != nil {
+			told.Decision.By = ""
+		}
+	}
+	return told
+}
+
+// ofRequest is the problem of a request that cannot be kept; nil where it is none of those.
+func ofRequest(err error) *Problem {
+	switch {
+	case errors.Is(err, history.ErrNoRequest):
+		return notFound("there is no such request, or it is not yours to see")
+	case errors.Is(err, requests.ErrDecided):
+		return problem(http.StatusConflict, "already_decided", "Already decided", "somebody has approved or declined it already")
+	case errors.Is(err, requests.ErrTooMany):
+		p := problem(http.StatusTooManyRequests, "too_many_requests", "Too many requests", "you have five open requests: wait for an answer to one of them")
+		p.header = http.Header{"Retry-After": {"3600"}}
+		return p
+	case errors.Is(err, requests.ErrReadOnly):
+		return problem(http.StatusForbidden, "read_only", "Read-only", "this console may not write to its database: whoever installed it may make its login a member of bursar_console")
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+package requests
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/bursar-dev/bursar/history"
+)
+
+// MostOpen is how many requests a user can have that nobody has decided yet.
+const MostOpen = 5
+
+var (
+	// ErrTooMany means that a user has MostOpen requests that nobody has decided yet.
+	ErrTooMany = errors.New("too many requests are open")
+	// ErrDecided means that somebody has decided a request already.
+	ErrDecided = errors.New("the request is decided already")
+	// ErrReadOnly means that the login may not write.
+	ErrReadOnly = errors.New("the login must be a member of bursar_console (GRANT bursar_console TO it)")
+)
+
+// Requests are where requests are kept.
+type Requests struct{ db history.Database }
+
+// New makes Requests of a login that is a member of bursar_reader and of bursar_console.
+func New(db history.Database) *Requests { return &Requests{db} }
+
+// Request is what a user of a tenant asks for.
+type Request struct {
+	Tenant, User string
+	// By is what their credential proves.
+	By string
+	// Limit is the name of the limit, and Amount how much more of it, as it is written.
+	Limit, Amount string
+	ExpiresAt     time.Time
+	Reason        string
+}
+
+const (
+	// One at a time, for each user, so that each counts those before it.
+	oneRequest = `SELECT pg_advisory_xact_lock(hashtextextended('bursar request ' || $1 || ' ' || $2, 0))`
+	openOf     = `
+SELECT count(*) FROM budget_requests AS r
+WHERE tenant_id = $1 AND user_id = $2 AND expires_at > now() AND NOT EXISTS (SELECT FROM budget_decisions AS d WHERE d.request_id = r.request_id)`
+	addRequest = `
+INSERT INTO budget_requests (tenant_id, user_id, requested_by, limit_name, amount, expires_at, reason)
+VALUES (@tenant, @user, @by, @limit, @amount, @expires, @reason)
+RETURNING request_id::text`
+)
+
+// Add adds a request, and returns its ID. It fails with ErrTooMany.
+func (rs *Requests) Add(ctx context.Context, r Request) (id string, err error) {
+	err = rs.write(ctx, history.As{Tenant: r.Tenant, User: r.User}, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, oneRequest, r.Tenant, r.User); err != nil {
+			return err
+		}
+		var open int
+		if err := tx.QueryRow(ctx, openOf, r.Tenant, r.User).Scan(&open); err != nil {
+			return err
+		}
+		if open >= MostOpen {
+			return ErrTooMany
+		}
+		return tx.QueryRow(ctx, addRequest, pgx.NamedArgs{
+			"tenant": r.Tenant, "user": r.User, "by": r.By, "limit": r.Limit, "amount": r.Amount, "expires": r.ExpiresAt, "reason": r.Reason,
+		}).Scan(&id)
+	})
+	return id, err
+}
+
+// Decision is what an admin decides of a request.
+type Decision struct {
+	Tenant, ID string
+	// Decision is Approved or Declined.
+	Decision string
+	// By is what their credential proves.
+	By, Reason string
+	// Namespace and Grant name the BudgetGrant, of what is approved.
+	Namespace, Grant string
+}
+
+const addDecision = `
+INSERT INTO budget_decisions (request_id, tenant_id, decision, decided_by, reason, namespace, grant_name)
+VALUES (@id::uuid, @tenant, @decision, @by, @reason, @namespace, @grant)`
+
+// Decide adds a decision, if a function then succeeds in what it takes, of which there is no other
+// meanwhile. It fails with ErrDecided, or as the function does.
+func (rs *Requests) Decide(ctx context.Context, d Decision, do func(ctx context.Context) error) error {
+	return rs.write(ctx, history.As{Tenant: d.Tenant, Admin: true}, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, addDecision, pgx.NamedArgs{
+			"id": d.ID, "tenant": d.Tenant, "decision": d.Decision, "by": d.By, "reason": d.Reason, "namespace": d.Namespace, "grant": d.Grant,
+		})
+		var failure *pgconn.PgError
+		const uniqueViolation = "23505"
+		if errors.As(err, &failure) && failure.Code == uniqueViolation {
+			return ErrDecided
+		}
+		if err != nil {
+			return err
+		}
+		return do(ctx)
+	})
+}
+
+// write writes for somebody.
+func (rs *Requests) write(ctx context.Context, as history.As, do func(pgx.Tx) error) error {
+	err := pgx.BeginTxFunc(ctx, rs.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		if err := as.Tell(ctx, tx); err != nil {
+			return err
+		}
+		return do(tx)
+	})
+	const insufficientPrivilege = "42501"
+	var failure *pgconn.PgError
+	if errors.As(err, &failure) && failure.Code == insufficientPrivilege {
+		return fmt.Errorf("%w: %w", ErrReadOnly, err)
+	}
+	return err
+}

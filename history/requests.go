@@ -1,0 +1,114 @@
+package history
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// ErrNoRequest means that there is no request with the ID, to who asks.
+var ErrNoRequest = errors.New("there is no such request")
+
+// BudgetRequest is what somebody asks for beyond a limit.
+type BudgetRequest struct {
+	ID string
+	// User is who asks, and By what their credential proves.
+	User, By string
+	Limit    string
+	// Amount is how much more, as it is written.
+	Amount    string
+	ExpiresAt time.Time
+	Reason    string
+	At        time.Time
+	// Decision is what became of it; nil while nobody has decided.
+	Decision *RequestDecision
+}
+
+// RequestDecision is what became of a request.
+type RequestDecision struct {
+	// Decision is Approved or Declined.
+	Decision, By, Reason string
+	// Namespace and Grant name the BudgetGrant, of what was approved.
+	Namespace, Grant string
+	At               time.Time
+}
+
+// RequestQuery says which requests are listed.
+type RequestQuery struct {
+	// OpenOnly leaves out those that are decided.
+	OpenOnly bool
+	// Limit is how many are returned at most; 0 is DefaultPage.
+	Limit int
+	// After is the Next of the page before; empty for the first page.
+	After string
+}
+
+const requestColumns = `
+SELECT r.request_id::text, r.user_id, r.requested_by, r.limit_name, r.amount, r.expires_at, r.reason, r.requested_at,
+       d.decision, d.decided_by, d.reason, d.namespace, d.grant_name, d.decided_at
+FROM budget_requests AS r LEFT JOIN budget_decisions AS d USING (request_id)
+WHERE r.tenant_id = @tenant AND `
+
+const requestsOf = requestColumns + `(@all OR d.decision IS NULL) AND (r.requested_at, r.request_id::text) < (@at, @id)
+ORDER BY r.requested_at DESC, r.request_id::text DESC
+LIMIT @limit`
+
+// Requests lists the requests of a tenant that may be read, newest first, and returns the After
+// of the next page; empty on the last one. It fails with an ErrQuery where the query is invalid.
+func (r *Reader) Requests(ctx context.Context, as As, query RequestQuery) (requests []BudgetRequest, next string, err error) {
+	limit := cmp.Or(query.Limit, DefaultPage)
+	after := cursor{at: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}
+	if query.After != "" {
+		if after, err = parseCursor(query.After); err != nil {
+			return nil, "", err
+		}
+	}
+	if err := as.validate(); err != nil {
+		return nil, "", err
+	}
+	args := pgx.NamedArgs{"tenant": as.Tenant, "all": !query.OpenOnly, "at": after.at, "id": after.id, "limit": limit}
+	err = r.read(ctx, as, func(tx pgx.Tx) (err error) {
+		requests, err = collect(ctx, tx, requestsOf, args, scanRequest)
+		return err
+	})
+	if err != nil {
+		return nil, "", fmt.Errorf("list the requests of tenant %s: %w", as.Tenant, err)
+	}
+	if len(requests) == limit {
+		last := requests[limit-1]
+		next = cursor{last.At, last.ID}.String()
+	}
+	return requests, next, nil
+}
+
+const requestWithID = requestColumns + `r.request_id::text = @id`
+
+// Request is a request of a tenant that may be read. It fails with ErrNoRequest where there is none.
+func (r *Reader) Request(ctx context.Context, as As, id string) (BudgetRequest, error) {
+	var found []BudgetRequest
+	err := r.read(ctx, as, func(tx pgx.Tx) (err error) {
+		found, err = collect(ctx, tx, requestWithID, pgx.NamedArgs{"tenant": as.Tenant, "id": id}, scanRequest)
+		return err
+	})
+	switch {
+	case err != nil:
+		return BudgetRequest{}, fmt.Errorf("read a request of tenant %s: %w", as.Tenant, err)
+	case len(found) == 0:
+		return BudgetRequest{}, ErrNoRequest
+	}
+	return found[0], nil
+}
+
+func scanRequest(row pgx.CollectableRow) (r BudgetRequest, err error) {
+	var decision, by, reason, namespace, grant *string
+	var at *time.Time
+	err = row.Scan(&r.ID, &r.User, &r.By, &r.Limit, &r.Amount, &r.ExpiresAt, &r.Reason, &r.At, &decision, &by, &reason, &namespace, &grant, &at)
+	if err == nil && decision != nil {
+		r.Decision = &RequestDecision{Decision: *decision, By: *by, Reason: *reason, Namespace: *namespace, Grant: *grant, At: *at}
+	}
+	return r, err
+}
