@@ -2,6 +2,7 @@ package v1alpha1_test
 
 import (
 	. "github.com/onsi/ginkgo/v2"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
@@ -43,6 +44,9 @@ var _ = DescribeTable("of alerts, takes", taken,
 		*a = v1alpha1.Alerts{PagerDuty: a.PagerDuty}
 		a.PagerDuty.Region = v1alpha1.PagerDutyEU
 	})),
+	Entry("anomalies as they are by default", alerts(func(a *v1alpha1.Alerts) {
+		a.Anomalies = &v1alpha1.AlertAnomalies{Spending: &v1alpha1.UnusualSpending{}, Refusals: &v1alpha1.ManyRefusals{}, UnusedKeys: &v1alpha1.UnusedKeys{}}
+	})),
 	Entry("filters for all", alerts(func(a *v1alpha1.Alerts) {
 		a.Filters = []v1alpha1.AlertFilter{{
 			Recipients: []v1alpha1.AlertRecipient{"ops@example.com", "Webhook", "Slack", "Teams", "PagerDuty"}, MinSeverity: v1alpha1.SeverityCritical,
@@ -80,6 +84,13 @@ var _ = DescribeTable("of alerts, refuses", refused,
 		a.PagerDuty = nil
 		a.Filters = []v1alpha1.AlertFilter{{Recipients: []v1alpha1.AlertRecipient{"PagerDuty"}, MinSeverity: v1alpha1.SeverityCritical}}
 	}), "spec.alerts.filters", "must name recipients that are set beside it"),
+	Entry("anomalies of no kind", alerts(func(a *v1alpha1.Alerts) { a.Anomalies = &v1alpha1.AlertAnomalies{} }), "spec.alerts.anomalies", "must set spending, refusals or unusedKeys"),
+	Entry("a percentage of calls beyond all", alerts(func(a *v1alpha1.Alerts) {
+		a.Anomalies = &v1alpha1.AlertAnomalies{Refusals: &v1alpha1.ManyRefusals{AtPercent: ptr.To(int32(101))}}
+	}), "spec.alerts.anomalies.refusals.atPercent", "should be less than or equal to 100"),
+	Entry("a few days without use", alerts(func(a *v1alpha1.Alerts) {
+		a.Anomalies = &v1alpha1.AlertAnomalies{UnusedKeys: &v1alpha1.UnusedKeys{Days: ptr.To(int32(6))}}
+	}), "spec.alerts.anomalies.unusedKeys.days", "should be greater than or equal to 7"),
 	Entry("another region", alerts(func(a *v1alpha1.Alerts) { a.PagerDuty.Region = "MARS" }), "spec.alerts.pagerDuty.region", "supported values"),
 	Entry("a Secret without a key", secretRef(v1alpha1.SecretKeyRef{Name: "alerts"}), "spec.alerts.slack.urlSecretRef.key", "should be at least 1 chars long"),
 )

@@ -29,6 +29,54 @@ type Alerts struct {
 	// +listType=atomic
 	// +optional
 	Filters []AlertFilter `json:"filters,omitempty"`
+	// anomalies are what people are told of beside rungs and spent limits. These alerts are of severity Warning, and at most one a day of each kind about the same user. Unset: none of them.
+	// +optional
+	Anomalies *AlertAnomalies `json:"anomalies,omitempty"`
+}
+
+// AlertAnomalies say what is unusual enough to be told.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.spending) || has(self.refusals) || has(self.unusedKeys)",message="must set spending, refusals or unusedKeys; for none of them, leave out anomalies"
+type AlertAnomalies struct {
+	// spending tells of an hour in which the tenant, or one of its users, spent far more than is usual at that hour of that weekday: more than four times the median of the last eight weeks, and more than that median by eight robust standard deviations. Nothing is told of who has spent for less than four weeks. Unset: not told.
+	// +optional
+	Spending *UnusualSpending `json:"spending,omitempty"`
+	// refusals tells of an hour in which limits refused many of the tenant's calls. Unset: not told.
+	// +optional
+	Refusals *ManyRefusals `json:"refusals,omitempty"`
+	// unusedKeys tells, once a month, of each APIKey of the tenant with which nobody has called for long. Unset: not told.
+	// +optional
+	UnusedKeys *UnusedKeys `json:"unusedKeys,omitempty"`
+}
+
+// UnusualSpending says which spending is too little to be told.
+type UnusualSpending struct {
+	// minAmount is what must have been spent within the hour, in the currency of the limits. Default: "1.00".
+	// +optional
+	MinAmount Amount `json:"minAmount,omitempty"`
+}
+
+// ManyRefusals says how many refused calls are many.
+type ManyRefusals struct {
+	// atPercent is how many of a hundred calls within the hour were refused. Default: 25.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100
+	// +optional
+	AtPercent *int32 `json:"atPercent,omitempty"`
+	// minRefused is how many calls must have been refused within the hour, whatever the percentage. Default: 20.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000000
+	// +optional
+	MinRefused *int64 `json:"minRefused,omitempty"`
+}
+
+// UnusedKeys says for how long is long.
+type UnusedKeys struct {
+	// days is for how many days nobody has called with the key, or since it was created. Default: 90.
+	// +kubebuilder:validation:Minimum=7
+	// +kubebuilder:validation:Maximum=365
+	// +optional
+	Days *int32 `json:"days,omitempty"`
 }
 
 // Recipients are all who are told, by the names that filters have for them; none of nil.
@@ -62,7 +110,7 @@ type AlertFilter struct {
 	// +listType=set
 	// +required
 	Recipients []AlertRecipient `json:"recipients"`
-	// limits are the names of the limits in spec.limits of whose alerts the recipients are told. A breaker that is forced open is about no limit: it is told whatever limits are named. Unset: all limits.
+	// limits are the names of the limits in spec.limits of whose alerts the recipients are told. A breaker that is forced open is about no limit: it is told whatever limits are named. Anomalies are about no limit, and are not told where limits are named. Unset: all limits, and anomalies.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:MinLength=1

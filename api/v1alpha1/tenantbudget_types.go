@@ -186,6 +186,24 @@ type TenantBudgetSpec struct {
 	// alerts says who is told when a rung of the ladder is reached or a limit is spent in full. Unset: nobody is told; the alerts are recorded in Postgres all the same.
 	// +optional
 	Alerts *Alerts `json:"alerts,omitempty"`
+
+	// memberKeys lets members of the tenant, who sign in with tokens, make API keys for themselves in the console: with their own user, tier, groups and labels, and no others. Unset: only admins of the tenant make keys there.
+	// +optional
+	MemberKeys *MemberKeys `json:"memberKeys,omitempty"`
+}
+
+// MemberKeys bounds the API keys that members make for themselves.
+type MemberKeys struct {
+	// max is how many APIKeys there may be of a user at once. Default: 3.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100
+	// +optional
+	Max *int32 `json:"max,omitempty"`
+	// maxDays is after how many days at the latest a key stops working. Default: 90.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=3650
+	// +optional
+	MaxDays *int32 `json:"maxDays,omitempty"`
 }
 
 // Currency is a currency with its declared rate. Bursar looks up no rate: it is your declaration.

@@ -48,6 +48,7 @@ spec:
     slack: {urlSecretRef: {name: secret, key: key}}
     teams: {urlSecretRef: {name: secret, key: key}}
     pagerDuty: {routingKeySecretRef: {name: secret, key: key}, region: EU}
+    anomalies: {spending: {minAmount: "5.00"}, refusals: {atPercent: 50, minRefused: 10}, unusedKeys: {days: 30}}
     filters: [{recipients: [Slack], limits: [daily], minSeverity: Critical}]
 ---
 kind: TenantBudget

@@ -36,7 +36,7 @@ type Alert struct {
 	APIKey      string     `json:"apiKey,omitempty" doc:"The APIKey whose spending it was, as namespace/name."`
 	PeriodStart time.Time  `json:"periodStart"`
 	PeriodEnd   time.Time  `json:"periodEnd"`
-	Action      string     `json:"action" enum:"Warn,Downgrade,Trip,Exhaust,ForceOpen,Test" doc:"That of the rung; Exhaust where the limit was spent in full, ForceOpen where the breaker was forced open, and Test where somebody asked for a message, which are about no limit."`
+	Action      string     `json:"action" enum:"Warn,Downgrade,Trip,Exhaust,ForceOpen,Test,Unusual,Refusals,UnusedKey" doc:"That of the rung; Exhaust where the limit was spent in full. About no limit, and without an amount: ForceOpen where the breaker was forced open, Test where somebody asked for a message, and Unusual, Refusals and UnusedKey where spending, refused calls or an APIKey stood out."`
 	AtPercent   int32      `json:"atPercent"`
 	Amount      Money      `json:"amount" doc:"The limit when it was seen."`
 	Spent       Money      `json:"spent" doc:"What was spent when it was seen."`

@@ -33,6 +33,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/kinds/ratelimitpolicy"
 	"github.com/bursar-dev/bursar/controllers/kinds/tenantbudget"
 	"github.com/bursar-dev/bursar/controllers/leader/alert"
+	"github.com/bursar-dev/bursar/controllers/leader/anomaly"
 	"github.com/bursar-dev/bursar/controllers/leader/audit"
 	"github.com/bursar-dev/bursar/controllers/leader/maintenance"
 	"github.com/bursar-dev/bursar/controllers/leader/outage"
@@ -256,6 +257,7 @@ func (r *registration) addTasks() error {
 		}),
 		refill.New(r.configurations, r.client, r.Clock.Now),
 		r.alerts,
+		anomaly.New(budgetstore.NewAnomalies(r.Database), budgetstore.NewAlerts(r.Database), r.client, r.alerts),
 		sweep.New(r.client, r.documents, r.limits, r.grants, r.orphans),
 		audit.New(r.documents, r.counters, limiterstore.NewFindings(r.Redis), r.ledger, r.recorder, r.AuditPause),
 	} {

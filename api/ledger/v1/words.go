@@ -151,7 +151,9 @@ const (
 )
 
 // Resolutions are all resolutions.
-func Resolutions() []Resolution { return []Resolution{PeriodTurned, LimitChanged, BudgetRemoved, Tested} }
+func Resolutions() []Resolution {
+	return []Resolution{PeriodTurned, LimitChanged, BudgetRemoved, Tested}
+}
 
 // Change is what was done to a TenantBudget.
 type Change string

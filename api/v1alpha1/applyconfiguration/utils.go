@@ -18,6 +18,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 	// Group=bursar.dev, Version=v1alpha1
 	case v1alpha1.SchemeGroupVersion.WithKind("ActFor"):
 		return &apiv1alpha1.ActForApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("AlertAnomalies"):
+		return &apiv1alpha1.AlertAnomaliesApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("AlertFilter"):
 		return &apiv1alpha1.AlertFilterApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Alerts"):
@@ -86,8 +88,12 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.LabelSelectorRequirementApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("LongContextPrices"):
 		return &apiv1alpha1.LongContextPricesApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ManyRefusals"):
+		return &apiv1alpha1.ManyRefusalsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Member"):
 		return &apiv1alpha1.MemberApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("MemberKeys"):
+		return &apiv1alpha1.MemberKeysApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Membership"):
 		return &apiv1alpha1.MembershipApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("MembershipSpec"):
@@ -164,6 +170,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.TenantBudgetStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("UnlistedModels"):
 		return &apiv1alpha1.UnlistedModelsApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("UnusedKeys"):
+		return &apiv1alpha1.UnusedKeysApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("UnusualSpending"):
+		return &apiv1alpha1.UnusualSpendingApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("UserValidationRule"):
 		return &apiv1alpha1.UserValidationRuleApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("VirtualModel"):

@@ -28,6 +28,10 @@ func title(d letter) string {
 func what(d letter) string {
 	many := len(d.Others) > 0
 	switch {
+	case standsOut[d.Action] != "" && many:
+		return standsOut[d.Action] + ": " + counted(d)
+	case standsOut[d.Action] != "":
+		return standsOut[d.Action]
 	case d.Action == ledgerv1.ForceOpen:
 		return "the breaker is forced open"
 	case d.Action == ledgerv1.Test:
@@ -40,6 +44,11 @@ func what(d letter) string {
 		return fmt.Sprintf("%s have reached %d%% (%s)", counted(d), d.AtPercent, d.Action)
 	}
 	return fmt.Sprintf("%d%% of limit %s reached (%s)", d.AtPercent, d.Limit, d.Action)
+}
+
+// standsOut says what stands out, of alerts of what is unusual.
+var standsOut = map[limiterv1.Action]string{
+	ledgerv1.Unusual: "unusual spending", ledgerv1.ManyRefusals: "many calls were refused", ledgerv1.UnusedKey: "an API key is not used",
 }
 
 // counted says how many alerts the delivery has, by whose they are: "2 limits and 37 users".

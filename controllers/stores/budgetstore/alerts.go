@@ -76,7 +76,7 @@ func Tells(filters []v1alpha1.AlertFilter, recipient Recipient, rung Rung) bool 
 		}
 		named = true
 		isSevere := filter.MinSeverity != v1alpha1.SeverityCritical || rung.IsCritical()
-		isOfLimit := len(filter.Limits) == 0 || rung.Limit == "" || slices.Contains(filter.Limits, rung.Limit)
+		isOfLimit := len(filter.Limits) == 0 || rung.Action == ledgerv1.ForceOpen || slices.Contains(filter.Limits, rung.Limit)
 		if isSevere && isOfLimit {
 			return true
 		}
@@ -169,7 +169,7 @@ const resolveAlerts = reachedAlerts + `, owner_rungs AS (
 )
 UPDATE cost_alerts AS a
 SET resolved_at = now(), resolution = CASE WHEN period_end <= @now THEN @period_turned ELSE @limit_changed END
-WHERE tenant_id = @tenant AND resolved_at IS NULL AND CASE
+WHERE tenant_id = @tenant AND resolved_at IS NULL AND action NOT IN ('Unusual', 'Refusals', 'UnusedKey') AND CASE
   WHEN user_id || group_name || credential = '' THEN (limit_name, period_start, action, at_percent, amount_nanos) NOT IN (
     SELECT limit_name, period_start, action, at_percent, amount_nanos FROM reached)
   ELSE NOT EXISTS (
@@ -201,6 +201,25 @@ func (a *Alerts) Record(ctx context.Context, alerts TenantAlerts) (raised int, e
 		return 0, fmt.Errorf("record the alerts of tenant %s: %w", alerts.Tenant, err)
 	}
 	return raised, nil
+}
+
+// Raise raises alerts that are new, and resolves none. It returns how many it raised.
+func (a *Alerts) Raise(ctx context.Context, alerts TenantAlerts) (raised int, err error) {
+	if err := a.pool.QueryRow(ctx, raiseAlerts, alerts.args()).Scan(&raised); err != nil {
+		return 0, fmt.Errorf("raise the alerts of tenant %s: %w", alerts.Tenant, err)
+	}
+	return raised, nil
+}
+
+// EndAnomalies resolves the alerts of what was unusual in periods that are over.
+func (a *Alerts) EndAnomalies(ctx context.Context) error {
+	const end = `
+UPDATE cost_alerts SET resolved_at = now(), resolution = $1
+WHERE action IN ('Unusual', 'Refusals', 'UnusedKey') AND resolved_at IS NULL AND period_end <= now()`
+	if _, err := a.pool.Exec(ctx, end, ledgerv1.PeriodTurned); err != nil {
+		return fmt.Errorf("resolve the alerts of what was unusual: %w", err)
+	}
+	return nil
 }
 
 func (a TenantAlerts) args() pgx.NamedArgs {

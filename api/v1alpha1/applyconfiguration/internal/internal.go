@@ -146,6 +146,18 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Action
   scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.AlertAnomalies
+  map:
+    fields:
+    - name: refusals
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.ManyRefusals
+    - name: spending
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.UnusualSpending
+    - name: unusedKeys
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.UnusedKeys
 - name: com.github.bursar-dev.bursar.api.v1alpha1.AlertFilter
   map:
     fields:
@@ -183,6 +195,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Alerts
   map:
     fields:
+    - name: anomalies
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.AlertAnomalies
     - name: email
       type:
         list:
@@ -739,6 +754,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: output
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.Price
+- name: com.github.bursar-dev.bursar.api.v1alpha1.ManyRefusals
+  map:
+    fields:
+    - name: atPercent
+      type:
+        scalar: numeric
+    - name: minRefused
+      type:
+        scalar: numeric
 - name: com.github.bursar-dev.bursar.api.v1alpha1.MatchExpressions
   list:
     elementType:
@@ -784,6 +808,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: user
       type:
         scalar: string
+- name: com.github.bursar-dev.bursar.api.v1alpha1.MemberKeys
+  map:
+    fields:
+    - name: max
+      type:
+        scalar: numeric
+    - name: maxDays
+      type:
+        scalar: numeric
 - name: com.github.bursar-dev.bursar.api.v1alpha1.Membership
   map:
     fields:
@@ -1582,6 +1615,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - name
+    - name: memberKeys
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.MemberKeys
     - name: onStoreLoss
       type:
         namedType: com.github.bursar-dev.bursar.api.v1alpha1.StoreLoss
@@ -1669,6 +1705,18 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: maxOutputTokens
       type:
         scalar: numeric
+- name: com.github.bursar-dev.bursar.api.v1alpha1.UnusedKeys
+  map:
+    fields:
+    - name: days
+      type:
+        scalar: numeric
+- name: com.github.bursar-dev.bursar.api.v1alpha1.UnusualSpending
+  map:
+    fields:
+    - name: minAmount
+      type:
+        namedType: com.github.bursar-dev.bursar.api.v1alpha1.Amount
 - name: com.github.bursar-dev.bursar.api.v1alpha1.UserValidationRule
   map:
     fields:

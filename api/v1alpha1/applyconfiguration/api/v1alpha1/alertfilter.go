@@ -13,7 +13,7 @@ import (
 type AlertFilterApplyConfiguration struct {
 	// recipients are those that the filter is for: addresses in email, and Webhook, Slack, Teams or PagerDuty for these.
 	Recipients []apiv1alpha1.AlertRecipient `json:"recipients,omitempty"`
-	// limits are the names of the limits in spec.limits of whose alerts the recipients are told. A breaker that is forced open is about no limit: it is told whatever limits are named. Unset: all limits.
+	// limits are the names of the limits in spec.limits of whose alerts the recipients are told. A breaker that is forced open is about no limit: it is told whatever limits are named. Anomalies are about no limit, and are not told where limits are named. Unset: all limits, and anomalies.
 	Limits []string `json:"limits,omitempty"`
 	// minSeverity is the least severity of which the recipients are told. Critical: only when calls are refused, which is at a Trip rung, when a limit is fully spent, and while the breaker is forced open. Warning: at every rung. Default: Warning.
 	MinSeverity *apiv1alpha1.AlertSeverity `json:"minSeverity,omitempty"`

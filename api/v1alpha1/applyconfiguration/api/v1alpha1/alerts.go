@@ -23,6 +23,8 @@ type AlertsApplyConfiguration struct {
 	PagerDuty *PagerDutyAlertsApplyConfiguration `json:"pagerDuty,omitempty"`
 	// filters narrow down what recipients are told of. A recipient that several filters name is told of what any of them selects; one that none names is told of every alert. Unset: everyone is told of every alert.
 	Filters []AlertFilterApplyConfiguration `json:"filters,omitempty"`
+	// anomalies are what people are told of beside rungs and spent limits. These alerts are of severity Warning, and at most one a day of each kind about the same user. Unset: none of them.
+	Anomalies *AlertAnomaliesApplyConfiguration `json:"anomalies,omitempty"`
 }
 
 // AlertsApplyConfiguration constructs a declarative configuration of the Alerts type for use with
@@ -83,5 +85,13 @@ func (b *AlertsApplyConfiguration) WithFilters(values ...*AlertFilterApplyConfig
 		}
 		b.Filters = append(b.Filters, *values[i])
 	}
+	return b
+}
+
+// WithAnomalies sets the Anomalies field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Anomalies field is set to the value of the last call.
+func (b *AlertsApplyConfiguration) WithAnomalies(value *AlertAnomaliesApplyConfiguration) *AlertsApplyConfiguration {
+	b.Anomalies = value
 	return b
 }

@@ -59,6 +59,8 @@ type TenantBudgetSpecApplyConfiguration struct {
 	Contact *string `json:"contact,omitempty"`
 	// alerts says who is told when a rung of the ladder is reached or a limit is spent in full. Unset: nobody is told; the alerts are recorded in Postgres all the same.
 	Alerts *AlertsApplyConfiguration `json:"alerts,omitempty"`
+	// memberKeys lets members of the tenant, who sign in with tokens, make API keys for themselves in the console: with their own user, tier, groups and labels, and no others. Unset: only admins of the tenant make keys there.
+	MemberKeys *MemberKeysApplyConfiguration `json:"memberKeys,omitempty"`
 }
 
 // TenantBudgetSpecApplyConfiguration constructs a declarative configuration of the TenantBudgetSpec type for use with
@@ -244,5 +246,13 @@ func (b *TenantBudgetSpecApplyConfiguration) WithContact(value string) *TenantBu
 // If called multiple times, the Alerts field is set to the value of the last call.
 func (b *TenantBudgetSpecApplyConfiguration) WithAlerts(value *AlertsApplyConfiguration) *TenantBudgetSpecApplyConfiguration {
 	b.Alerts = value
+	return b
+}
+
+// WithMemberKeys sets the MemberKeys field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the MemberKeys field is set to the value of the last call.
+func (b *TenantBudgetSpecApplyConfiguration) WithMemberKeys(value *MemberKeysApplyConfiguration) *TenantBudgetSpecApplyConfiguration {
+	b.MemberKeys = value
 	return b
 }

@@ -1,0 +1,79 @@
+package budgetstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/bursar-dev/bursar/api/money"
+)
+
+// Anomalies read the sums of what was used, of each user.
+type Anomalies struct{ pool *pgxpool.Pool }
+
+// NewAnomalies makes Anomalies.
+func NewAnomalies(pool *pgxpool.Pool) *Anomalies { return &Anomalies{pool: pool} }
+
+// Summed is since when and until when there are sums of each user.
+func (a *Anomalies) Summed(ctx context.Context) (from, until time.Time, err error) {
+	err = a.pool.QueryRow(ctx, "SELECT greatest(complete_from, '2000-01-01Z'), users_until FROM usage_progress").Scan(&from, &until)
+	if err != nil {
+		return from, until, fmt.Errorf("read how far the sums of users have come: %w", err)
+	}
+	return from, until, nil
+}
+
+// UserHour is what a user used within an hour.
+type UserHour struct {
+	User           string
+	Start          time.Time
+	Cost           money.Nanos
+	Calls, Refused int64
+	// Since is the day, by UTC, on which the user first called.
+	Since time.Time
+}
+
+// Hours are what the users of a tenant used in some hours, by UTC; nothing of the hours in which a
+// user did not call.
+func (a *Anomalies) Hours(ctx context.Context, tenant string, hours []time.Time) ([]UserHour, error) {
+	const used = `
+SELECT user_id, starts_at, sum(cost_nanos)::bigint, sum(calls)::bigint, sum(refused)::bigint,
+  (SELECT min(first.starts_at) FROM usage_sums AS first
+   WHERE first.tenant_id = s.tenant_id AND first.user_id = s.user_id AND first.summed_by = 'User' AND first.minutes = 1440)
+FROM usage_sums AS s
+WHERE tenant_id = @tenant AND summed_by = 'User' AND minutes = 60 AND starts_at = ANY (@hours)
+GROUP BY tenant_id, user_id, starts_at
+ORDER BY user_id, starts_at`
+	rows, err := a.pool.Query(ctx, used, pgx.NamedArgs{"tenant": tenant, "hours": hours})
+	if err != nil {
+		return nil, fmt.Errorf("read what users of tenant %s used: %w", tenant, err)
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[UserHour])
+	if err != nil {
+		return nil, fmt.Errorf("read what users of tenant %s used: %w", tenant, err)
+	}
+	return all, nil
+}
+
+// UsedKeys are the APIKeys of a tenant, as namespace/name, with which somebody has called since a
+// day, by UTC.
+func (a *Anomalies) UsedKeys(ctx context.Context, tenant string, since time.Time) (map[string]bool, error) {
+	const used = `
+SELECT DISTINCT credential FROM usage_sums
+WHERE tenant_id = @tenant AND summed_by = 'User' AND minutes = 1440 AND starts_at >= @since`
+	rows, err := a.pool.Query(ctx, used, pgx.NamedArgs{"tenant": tenant, "since": since})
+	if err != nil {
+		return nil, fmt.Errorf("read which keys of tenant %s were used: %w", tenant, err)
+	}
+	keys, name := map[string]bool{}, ""
+	if _, err := pgx.ForEachRow(rows, []any{&name}, func() error {
+		keys[name] = true
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("read which keys of tenant %s were used: %w", tenant, err)
+	}
+	return keys, nil
+}
