@@ -51,6 +51,32 @@ type world struct {
 	// ended are the sessions that were signed out of, and away is whether nobody can tell.
 	ended map[string]time.Time
 	away  bool
+	// reached is told of what comes to pages and API of who is signed in; nil for nobody.
+	reached func(r *http.Request)
+}
+
+// reachedPages are requests that came to pages and API.
+type reachedPages struct {
+	mu       sync.Mutex
+	requests []string
+}
+
+func (p *reachedPages) note(r *http.Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.requests = append(p.requests, r.Method+" "+r.URL.Path)
+}
+
+func (p *reachedPages) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.requests = nil
+}
+
+func (p *reachedPages) all() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]string{}, p.requests...)
 }
 
 var errAway = errors.New("the ledger is away")
@@ -212,7 +238,7 @@ func (w *world) replica(publicURL string) http.Handler {
 	s, err := server.New(server.Options{
 		Address: "127.0.0.1:0", HealthAddress: "127.0.0.1:0", Ready: func() error { return nil },
 		Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler),
-		API: whoAsks(callers), Pages: whoAsks(callers), SignIn: signIn,
+		API: w.whoAsks(callers), Pages: w.whoAsks(callers), SignIn: signIn,
 	})
 	testkit.Must(w.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -227,8 +253,11 @@ func (w *world) replica(publicURL string) http.Handler {
 
 // whoAsks stands for pages and API: it answers who asks, as the bearer token says, and with the
 // token of their forms.
-func whoAsks(callers *auth.Auth) http.Handler {
+func (world *world) whoAsks(callers *auth.Auth) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if world.reached != nil {
+			world.reached(r)
+		}
 		if strings.HasPrefix(r.URL.Path, signin.AssetsPath) {
 			_, _ = io.WriteString(w, "body {}")
 			return

@@ -24,12 +24,12 @@ func main() {
 		fmt.Fprintf(os.Stderr, "\nFAILED: %v\n", err)
 		os.Exit(1)
 	}
-	fmt.Println("\nAll checks passed.")
 }
 
 func demonstrate(dir string, timeout time.Duration) (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	interrupted := ctx
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	fmt.Println("Starting Bursar with real servers; logs are in", dir)
@@ -59,11 +59,14 @@ func demonstrate(dir string, timeout time.Duration) (err error) {
 		{"kubectl shows it", d.kubectlShowsOpenBreaker},
 		{"The limit is raised, and the breaker closes by itself", d.raiseTheLimit},
 		{"Spend by user, and the provider's own bill beside it", d.compareBill},
+		{"A corporativo signs in to the console, and sees it there", d.corporativoLooks},
 	} {
 		fmt.Printf("\n== %s\n\n", step.title)
 		if err := step.run(ctx); err != nil {
 			return fmt.Errorf("%s: %w", step.title, err)
 		}
 	}
+	fmt.Println("\nAll checks passed.")
+	d.stay(interrupted)
 	return nil
 }
