@@ -88,7 +88,7 @@ func TestWithoutScripts(t *testing.T) {
 	}
 	tb.do(chromedp.Click(chromedp.CSS(`.tabs a[href*="by=model"]`)))
 	testkit.Eventually(t, "costs are by model", func() bool {
-		return value[string](tb, `document.querySelector("#parts")?.innerText`) == "By Model"
+		return value[string](tb, `document.querySelector("#parts")?.innerText ?? ""`) == "By Model"
 	})
 	tb.visit("/calls")
 	tb.do(chromedp.SendKeys(chromedp.CSS(`#filter-model`), "gpt-4o-mini"), chromedp.Click(chromedp.CSS(`.filters button`)))
@@ -103,7 +103,7 @@ func TestWithoutScripts(t *testing.T) {
 // TestByKeyboard: whoever has no mouse comes to the content with two keys, and to every link.
 func TestByKeyboard(t *testing.T) {
 	tb := open(t, admin, look{language: "en-US", width: 1280, height: 900})
-	tb.visit("/costs")
+	tb.visit("/usage")
 	tb.do(chromedp.KeyEvent("\t"), chromedp.KeyEvent("\r"))
 	testkit.Eventually(t, "the content has the focus", func() bool { return value[string](tb, `document.activeElement.id`) == "main" })
 	reached := map[string]bool{}
@@ -115,7 +115,7 @@ func TestByKeyboard(t *testing.T) {
 		}
 		reached[at] = true
 	}
-	if links := value[int](tb, `document.querySelectorAll("main a, main summary").length`); len(reached) < min(links, 60) {
+	if links := value[int](tb, `document.querySelectorAll("main a, main summary").length`); len(reached) < links {
 		t.Errorf("%d of %d links were reached", len(reached), links)
 	}
 }

@@ -12,7 +12,8 @@ if (source) {
   const figures = document.getElementById("figures");
   const show = (html) => {
     const open = [...figures.querySelectorAll("details[open]")].map((d) => d.id);
-    const focused = document.activeElement && figures.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    const stops = () => [...figures.querySelectorAll("a, summary, [tabindex]")];
+    const focused = stops().indexOf(document.activeElement);
     const scrolled = [...figures.querySelectorAll(".scroll")].map((e) => e.scrollLeft);
     figures.innerHTML = html;
     for (const id of open) {
@@ -20,7 +21,7 @@ if (source) {
       if (details) details.open = true;
     }
     [...figures.querySelectorAll(".scroll")].forEach((e, i) => { e.scrollLeft = scrolled[i] || 0; });
-    if (focused) figures.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+    if (focused >= 0) stops()[focused]?.focus({ preventScroll: true });
     live(true);
   };
   const live = (is) => { for (const mark of document.querySelectorAll(".live")) mark.hidden = !is; };
