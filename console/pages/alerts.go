@@ -17,6 +17,8 @@ type alertRow struct {
 	Resolved, Resolution          string
 	Muted                         bool
 	Message                       string
+	// To is the page of the alert; Seen and Quiet say who has seen it, and until when nobody is told.
+	To, Seen, Quiet string
 }
 
 // alertsPage are the alerts of a tenant.
@@ -28,6 +30,18 @@ type alertsPage struct {
 	Next   string
 	Facts  facts
 	CSV    string
+	// Told is who is told; nil for who does not administer the tenant.
+	Told    *toldOf
+	Form    form
+	Success string
+}
+
+// toldOf is who is told of the alerts of a tenant.
+type toldOf struct {
+	Recipients, Filters []string
+	// Failing is why somebody cannot be told; empty if all can.
+	Failing string
+	Send    string
 }
 
 // alerts is the page of alerts.
@@ -60,6 +74,12 @@ func (p *Pages) alerts(q *request) (view, error) {
 		csv.Set("open", "true")
 	}
 	page.CSV = csvOf("/alerts", csv)
+	page.Form, page.Success = q.form(), q.success()
+	if q.tenant.isAdmin {
+		if page.Told, err = p.toldOf(q); err != nil {
+			return view{}, err
+		}
+	}
 	return view{template: "alerts", title: q.l.say("Alerts"), body: page}, nil
 }
 
@@ -68,7 +88,13 @@ func (q *request) alertRow(a api.Alert) alertRow {
 	row := alertRow{
 		ID: a.ID, Limit: a.Limit, Whose: q.owner(a.User, a.Group, a.APIKey), What: q.l.word(a.Action), Class: "bad", AtPercent: int64(a.AtPercent),
 		Amount: a.Amount, Spent: a.Spent, Raised: q.l.moment(a.RaisedAt.In(zone)), Muted: a.Muted, Message: a.Message,
-		Period: q.l.day(a.PeriodStart.In(zone)),
+		Period: q.l.day(a.PeriodStart.In(zone)), To: q.path("/alerts/"+url.PathEscape(a.ID), nil),
+	}
+	if a.AcknowledgedAt != nil {
+		row.Seen = q.l.say("seen")
+	}
+	if a.MutedUntil != nil {
+		row.Quiet = q.l.say("muted until %s", q.l.moment(a.MutedUntil.In(zone)))
 	}
 	if a.Action == "Warn" || a.Action == "Downgrade" {
 		row.Class = "warn"

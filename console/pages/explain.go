@@ -27,6 +27,10 @@ func explain(l *locale, p *api.Problem) told {
 		t.Title, t.Text = l.say("There is nothing here"), l.say("The address may be wrong, or what it names is not there any more, or is not yours to see.")
 	case http.StatusUnprocessableEntity, http.StatusBadRequest:
 		t.Title, t.Text = l.say("This address asks for something that there is not"), l.say("Change what is selected, or go back.")
+	case http.StatusConflict, http.StatusPreconditionFailed:
+		t.Title, t.Text = l.say("This cannot be done as things are"), l.say("Go back, load the page again, and try again if you still want it.")
+	case http.StatusTooManyRequests:
+		t.Title, t.Text = l.say("This was done too often just now"), l.say("Wait some time and try again.")
 	case http.StatusGatewayTimeout:
 		t.Title, t.Text = l.say("This takes too long"), l.say("Ask for less time, or select fewer calls.")
 	case http.StatusServiceUnavailable:
@@ -73,7 +77,7 @@ var words = map[string]string{
 	"Shadowed": phrase("Only observed"), "Bounded": phrase("From reserve"), "Refused": phrase("Refused"),
 	"BreakerForced": phrase("Stopped by an administrator"), "BreakerOpen": phrase("Breaker open"), "BudgetExhausted": phrase("Budget used up"),
 	"RateLimited": phrase("Too fast"), "TooLarge": phrase("Too large"),
-	"Warn": phrase("Warning"), "Downgrade": phrase("Cheaper models"), "Trip": phrase("Calls stopped"), "Exhaust": phrase("Used up"), "ForceOpen": phrase("Stopped by an administrator"),
+	"Warn": phrase("Warning"), "Downgrade": phrase("Cheaper models"), "Trip": phrase("Calls stopped"), "Exhaust": phrase("Used up"), "ForceOpen": phrase("Stopped by an administrator"), "Test": phrase("Test"),
 	"Hour": phrase("per hour"), "Day": phrase("per day"), "Week": phrase("per week"), "Month": phrase("per month"), "Quarter": phrase("per quarter"), "Year": phrase("per year"), "Minute": phrase("per minute"),
 	"Tenant": phrase("whole tenant"), "User": phrase("each user"), "Group": phrase("each group"), "Key": phrase("each API key"),
 	"PeriodTurned": phrase("the period turned"), "LimitChanged": phrase("the limit changed"), "BudgetRemoved": phrase("the budget was removed"),

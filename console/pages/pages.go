@@ -71,6 +71,9 @@ func (p *Pages) route() {
 	p.page("GET /calls/{id}", p.call)
 	p.page("GET /costs", p.costs)
 	p.page("GET /alerts", p.alerts)
+	p.page("GET /alerts/{id}", p.alert)
+	p.page("POST /alerts/{id}", p.markAlert)
+	p.page("POST /alerts", p.testAlerts)
 	p.page("GET /keys", p.keys)
 	p.page("GET /budgets", p.budgets)
 	p.mux.HandleFunc("GET /costs/live", p.live.serve)
@@ -202,6 +205,13 @@ type questions struct {
 	alerts  api.Question[api.AlertsInput, api.Alerts]
 	grants  api.Question[api.GrantsInput, api.Grants]
 	keys    api.Question[api.TenantParameter, api.Keys]
+
+	alert         api.Question[api.AlertInput, api.AlertDetail]
+	alertSettings api.Question[api.TenantParameter, api.AlertSettings]
+	acknowledge   api.Question[api.AlertInput, api.AlertDetail]
+	mute          api.Question[api.MuteInput, api.AlertDetail]
+	unmute        api.Question[api.AlertInput, api.AlertDetail]
+	testAlerts    api.Question[api.TenantParameter, api.TestSent]
 }
 
 func newQuestions(a *api.API) (q questions, err error) {
@@ -209,6 +219,8 @@ func newQuestions(a *api.API) (q questions, err error) {
 		resolve(a, "me", &q.me), resolve(a, "usage", &q.usage), resolve(a, "calls", &q.calls), resolve(a, "refusals", &q.refused),
 		resolve(a, "call", &q.call), resolve(a, "limits", &q.limits), resolve(a, "budgets", &q.budgets), resolve(a, "budgetChanges", &q.changes),
 		resolve(a, "alerts", &q.alerts), resolve(a, "grants", &q.grants), resolve(a, "keys", &q.keys),
+		resolve(a, "alert", &q.alert), resolve(a, "alertSettings", &q.alertSettings), resolve(a, "acknowledgeAlert", &q.acknowledge),
+		resolve(a, "muteAlert", &q.mute), resolve(a, "unmuteAlert", &q.unmute), resolve(a, "testAlerts", &q.testAlerts),
 	}
 	return q, errors.Join(errs...)
 }

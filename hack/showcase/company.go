@@ -113,6 +113,7 @@ func (s *Showcase) makeTenant(ctx context.Context, t tenant) error {
 				{Name: "monthly", Period: "Month", Amount: v1alpha1.Amount(t.monthly)},
 				{Name: "each-user", Period: "Day", Amount: v1alpha1.Amount(t.each), Per: v1alpha1.ScopeUser},
 			},
+			Alerts: &v1alpha1.Alerts{Email: []v1alpha1.EmailAddress{v1alpha1.EmailAddress(t.admin + "@northwind.example")}},
 			Ladder: []v1alpha1.Rung{{AtPercent: 80, Action: "Warn"}, {AtPercent: 90, Action: "Trip"}},
 		},
 	}

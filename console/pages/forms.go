@@ -1,0 +1,46 @@
+package pages
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/bursar-dev/bursar/console/signin"
+)
+
+// form is what every form that changes something has, by which console/signin knows that a page
+// of the console has sent it.
+type form struct{ Field, Token string }
+
+func (q *request) form() form { return form{signin.FormField, signin.FormToken(q.ctx)} }
+
+// doneParameter says on the page after a change what was changed.
+const doneParameter = "done"
+
+// done leads to a page that says what was changed, which a reload of the page does not repeat.
+func (q *request) done(path, what string) view {
+	return view{to: q.path(path, url.Values{doneParameter: {what}})}
+}
+
+// successes are what pages say after a change.
+var successes = map[string]string{
+	"acknowledged": phrase("It is on record that you have seen the alert."),
+	"muted":        phrase("Nobody is told of this alert until then."),
+	"unmuted":      phrase("People are told of this alert again."),
+	"sent":         phrase("A message is on its way to everybody who is told. Below is how far it has come."),
+}
+
+// success is what was changed just before; empty for nothing.
+func (q *request) success() string {
+	if text, ok := successes[q.URL.Query().Get(doneParameter)]; ok {
+		return q.l.say(text)
+	}
+	return ""
+}
+
+// field is a field of a form that was sent.
+func (q *request) field(name string) string {
+	if q.Method != http.MethodPost {
+		return ""
+	}
+	return q.PostFormValue(name)
+}
