@@ -213,7 +213,7 @@ var _ = Describe("A second manager", func() {
 		budget := objects.TenantBudget(newNamespace(ctx))
 		create(ctx, budget)
 		expectProgrammed(ctx, budget)
-		update(ctx, budget, func(b *v1alpha1.TenantBudget) { b.Spec.TimeZone = "Europe/Madrid" })
+		update(ctx, budget, func(b *v1alpha1.TenantBudget) { b.Spec.Limits[0].Amount = "6.00" })
 		expectProgrammed(ctx, budget)
 		version := budget.ResourceVersion
 		// Events that are on their way when a manager stops may be lost.
