@@ -160,6 +160,7 @@ func (w *sentinelWorld) settle(hold *admission.Hold, maxFailures int) (failures 
 		if err == nil {
 			break
 		}
+		w.unanswered.Add(1) // all callers may be here when the master goes: calls that come together end together
 		if w.promoted.Load() {
 			failures++
 		}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
@@ -163,7 +164,18 @@ func (e *validEpoch) settleCall(ctx context.Context, s settlement) (answer strin
 	}
 	shard := limiterv1.Shard(s.root)
 	keys = append(keys, limiterv1.ClockKey(shard))
-	return e.run(ctx, e.settles.of(shard), e.settle, keys, args).Text()
+	lanes := e.settles
+	if s.freesInFlight() {
+		lanes = e.admits // its caller may wait for that, to make the next call
+	}
+	return e.run(ctx, lanes.of(shard), e.settle, keys, args).Text()
+}
+
+// freesInFlight is whether a limit of calls in flight has room for another call then.
+func (s settlement) freesInFlight() bool {
+	return slices.ContainsFunc(s.ends, func(end accountEnd) bool {
+		return slices.ContainsFunc(end.buckets, func(b bucketEnd) bool { return b.refill == 0 })
+	})
 }
 
 // numbers are the numbers of settle.lua, in its order.

@@ -13,7 +13,11 @@ const (
 	// sendersAtOnce is how many batches of commands are under way at once, at most. A command
 	// waits for others only when there are as many.
 	sendersAtOnce = 4
-	// settleLinger is how long a settlement waits for others: nobody waits for it.
+	// mostTogether is how many commands are sent with one write, at most: the first of them has its
+	// answer with the last.
+	mostTogether = 64
+	// settleLinger is how long a settlement waits for others, unless a call in flight ends: nobody
+	// waits for it.
 	settleLinger = time.Millisecond
 )
 
@@ -101,12 +105,12 @@ func (t *together) add(own *sent) bool {
 	return false
 }
 
-// send sends all that waits, and has what came meanwhile sent by somebody else: its caller, if
-// it is one, has its answer.
+// send sends what waits, and has what came meanwhile sent by somebody else: its caller, if it is
+// one, has its answer.
 func (t *together) send() {
 	t.mu.Lock()
-	batch := t.waiting
-	t.waiting, t.lingers = nil, false
+	batch := t.waiting[:min(len(t.waiting), mostTogether)]
+	t.waiting, t.lingers = slices.Clone(t.waiting[len(batch):]), false
 	t.mu.Unlock()
 	sendBatch(t.client, batch)
 	t.mu.Lock()
@@ -134,15 +138,15 @@ func sendBatch(client redis.UniversalClient, batch []*sent) {
 		}
 		return false
 	})
-	if len(wanted) == 0 {
+	switch len(wanted) {
+	case 0:
+		return
+	case 1:
+		_ = client.Process(wanted[0].ctx, wanted[0].cmd) // which has its error
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), operationTimeout)
 	defer cancel()
-	if len(wanted) == 1 {
-		_ = client.Process(ctx, wanted[0].cmd) // which has its error
-		return
-	}
 	pipe := client.Pipeline()
 	for _, s := range wanted {
 		_ = pipe.Process(ctx, s.cmd) // it is only added
