@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,7 +61,7 @@ func callFor(ctx context.Context, t target, callers int, d time.Duration, stream
 		all   sync.WaitGroup
 		mu    sync.Mutex
 		total load
-		errs  error
+		first error // the others say the same
 	)
 	begin := time.Now()
 	for range callers {
@@ -69,13 +70,13 @@ func callFor(ctx context.Context, t target, callers int, d time.Duration, stream
 			mu.Lock()
 			defer mu.Unlock()
 			total.calls += len(waits)
-			total.waits, errs = append(total.waits, waits...), errors.Join(errs, err)
+			total.waits, first = append(total.waits, waits...), cmp.Or(first, err)
 		})
 	}
 	all.Wait()
 	total.took = time.Since(begin)
 	slices.Sort(total.waits)
-	return total, errs
+	return total, first
 }
 
 func callUntil(ctx context.Context, address string, request []byte, status int, until time.Time) (waits []time.Duration, err error) {

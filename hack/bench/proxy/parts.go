@@ -26,7 +26,7 @@ import (
 )
 
 // startTimeout is how long a part may take to start.
-const startTimeout = time.Minute
+const startTimeout = 3 * time.Minute
 
 // parts are the processes that are measured, and those that they need.
 type parts struct {

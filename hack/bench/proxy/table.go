@@ -6,10 +6,14 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/bursar-dev/bursar/hack/parts/process"
 )
 
 // measure is something that is measured of all subjects that it can be measured of.
@@ -95,7 +99,7 @@ func (t *table) measure(ctx context.Context, m measure, round int) error {
 		}
 		seen, err := t.parts.turn(ctx, s, *to, m)
 		for again := 0; err != nil && again < retries && ctx.Err() == nil; again++ {
-			fmt.Printf("  %s, %s, once more: %s\n", m.name, s.name, strings.SplitN(err.Error(), "\n", 2)[0])
+			fmt.Printf("  %s, %s, once more: %s\n", m.name, s.name, err)
 			seen, err = t.parts.turn(ctx, s, *to, m)
 		}
 		if err != nil {
@@ -139,7 +143,7 @@ const settling = 200 * time.Millisecond
 func (p *parts) spent(ctx context.Context, s *subject) (t turn, err error) {
 	t.hasOwn, t.hasRedis, t.hasLedger = s.pid != 0, s.redis != nil, s.asksLedger
 	if t.hasOwn {
-		if t.own, err = processorTime(s.pid); err != nil {
+		if t.own, err = process.Time(s.pid); err != nil {
 			return t, err
 		}
 	}
@@ -149,10 +153,29 @@ func (p *parts) spent(ctx context.Context, s *subject) (t turn, err error) {
 		}
 	}
 	if t.hasLedger {
-		t.postgres, err = familyTime(p.postgres.PID())
+		t.postgres, err = process.FamilyTime(p.postgres.PID())
 	}
 	return t, err
 }
+
+// redisTime is the processor time of Redis, as getrusage tells it.
+func redisTime(ctx context.Context, client *redis.Client) (sum time.Duration, err error) {
+	info, err := client.InfoMap(ctx, "cpu").Result()
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range []string{"used_cpu_user", "used_cpu_sys"} {
+		seconds, err := strconv.ParseFloat(info["CPU"][name], 64)
+		if err != nil {
+			return 0, fmt.Errorf("%s of Redis: %w", name, err)
+		}
+		sum += time.Duration(seconds * float64(time.Second))
+	}
+	return sum, nil
+}
+
+// apart is the time between the beginnings of two streams of which all are open in the end.
+const apart = 5 * time.Millisecond
 
 // memory measures the most memory that each has while so many streams are open.
 func (t *table) memory(ctx context.Context, streams int) error {
@@ -162,18 +185,22 @@ func (t *table) memory(ctx context.Context, streams int) error {
 		}
 		to := *s.calls
 		to.model = slowModel
-		if err := forgetPeak(s.pid); err != nil {
+		if err := process.ForgetPeak(s.pid); err != nil {
 			return err
 		}
 		calling, ctx := errgroup.WithContext(ctx)
-		calling.Go(func() error {
-			_, err := callFor(ctx, to, streams, time.Nanosecond, true)
-			return err
-		})
-		if err := calling.Wait(); err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+		for i := range streams {
+			calling.Go(func() error {
+				time.Sleep(time.Duration(i) * apart)
+				_, err := callFor(ctx, to, 1, time.Nanosecond, true)
+				return err
+			})
 		}
-		peak, err := peakMemory(s.pid)
+		if err := calling.Wait(); err != nil {
+			fmt.Printf("  %s, left out: %s\n", s.name, err)
+			continue
+		}
+		peak, err := process.PeakMemory(s.pid)
 		if err != nil {
 			return err
 		}

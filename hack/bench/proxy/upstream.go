@@ -21,7 +21,7 @@ const (
 	// chunksPerStream are the events of a stream, of which chunksPerWrite come together.
 	chunksPerStream, chunksPerWrite = 2000, 16
 	// A slow stream has so many writes of one event, with pauses.
-	slowWrites, slowPause = 10, 300 * time.Millisecond
+	slowWrites, slowPause = 30, 300 * time.Millisecond
 )
 
 const (

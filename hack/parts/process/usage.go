@@ -1,15 +1,12 @@
-package main
+package process
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // tick is the unit in which the kernel tells processor time: USER_HZ, which is fixed on Linux.
@@ -43,8 +40,8 @@ func ticks(fields []string, numbers ...int) (sum time.Duration, err error) {
 	return sum, nil
 }
 
-// processorTime is the processor time of a process.
-func processorTime(pid int) (time.Duration, error) {
+// Time is the processor time of a process until now, as the kernel of Linux tells it.
+func Time(pid int) (time.Duration, error) {
 	fields, err := stat(strconv.Itoa(pid))
 	if err != nil {
 		return 0, err
@@ -52,8 +49,8 @@ func processorTime(pid int) (time.Duration, error) {
 	return ticks(fields, userField, systemField)
 }
 
-// familyTime is the processor time of a process and its children, those that have ended too.
-func familyTime(pid int) (sum time.Duration, err error) {
+// FamilyTime is the processor time of a process and its children, those that have ended too.
+func FamilyTime(pid int) (sum time.Duration, err error) {
 	all, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		return 0, err
@@ -79,29 +76,13 @@ func familyTime(pid int) (sum time.Duration, err error) {
 	return sum, nil
 }
 
-// redisTime is the processor time of Redis, as getrusage tells it.
-func redisTime(ctx context.Context, client *redis.Client) (sum time.Duration, err error) {
-	info, err := client.InfoMap(ctx, "cpu").Result()
-	if err != nil {
-		return 0, err
-	}
-	for _, name := range []string{"used_cpu_user", "used_cpu_sys"} {
-		seconds, err := strconv.ParseFloat(info["CPU"][name], 64)
-		if err != nil {
-			return 0, fmt.Errorf("%s of Redis: %w", name, err)
-		}
-		sum += time.Duration(seconds * float64(time.Second))
-	}
-	return sum, nil
-}
-
-// forgetPeak makes the kernel forget the most memory that a process had.
-func forgetPeak(pid int) error {
+// ForgetPeak makes the kernel forget the most memory that a process had.
+func ForgetPeak(pid int) error {
 	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0)
 }
 
-// peakMemory is the most memory that a process had, in MB.
-func peakMemory(pid int) (float64, error) {
+// PeakMemory is the most memory that a process had, in MB.
+func PeakMemory(pid int) (float64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
