@@ -130,6 +130,7 @@ spec:
     groups: {claim: groups}
     labels: {team: {claim: team}}
   userValidationRules: [{expression: user.username != 'root', message: not you}]
+  client: {displayName: Acme, clientID: bursar-console, clientSecretFile: company, scopes: [email], token: IDToken}
   tenants: [acme]
   allowedMemberships: [{namespaces: [acme], subjects: [a], emails: [a@acme.example], groups: [a]}]
 ---
