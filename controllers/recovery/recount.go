@@ -47,15 +47,16 @@ type call struct {
 // ledger and calls that may not be in it: field -> counter.
 type Expected map[limiterv1.Owner]map[string]limiterv1.MoneyCounter
 
-// Expect counts what a tenant and its owners have spent and hold, at a time: the least and the
+// Expect counts what a tenant and its owners have spent and hold, at a time, with calls of the
+// tree with the root former, from which the tenant has come, or empty: the least and the
 // most that their counters may say is spent. These differ by calls that Redis says have cost
 // something else than the ledger says, until Redis forgets them.
 func Expect(
-	ctx context.Context, ledger budgetstore.LedgerSnapshot, document limiterv1.Tenant, calls []limiterstore.StoredCall, now time.Time,
+	ctx context.Context, ledger budgetstore.LedgerSnapshot, document limiterv1.Tenant, former string, calls []limiterstore.StoredCall, now time.Time,
 ) (least, most Expected, err error) {
 	all := levels(document, limiterv1.Epoch{})
 	own := all[len(all)-1]
-	r, err := newRecount(ctx, ledger, own, "", calls, now)
+	r, err := newRecount(ctx, ledger, own, former, calls, now)
 	if err != nil {
 		return nil, nil, err
 	}

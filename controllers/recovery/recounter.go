@@ -27,6 +27,7 @@ type Counters interface {
 // Documents say in which budget trees tenants are.
 type Documents interface {
 	Roots(ctx context.Context, tenants ...string) (map[string]string, error)
+	LeftRoots(ctx context.Context, tenants ...string) (map[string]string, error)
 }
 
 // OpenCalls are the calls that may not be in the ledger yet.
@@ -91,7 +92,8 @@ func (o *Recounter) Prepare(ctx context.Context, document limiterv1.Tenant) erro
 }
 
 // move forgets the counters of the tenants of the document that are not in its tree yet,
-// in that tree and in the one that they come from.
+// in that tree and in the one that they come from, or in which they were when they last had a
+// document.
 func (o *Recounter) move(ctx context.Context, document limiterv1.Tenant, epoch limiterv1.Epoch) error {
 	all := levels(document, epoch)
 	tenants := make([]string, len(all))
@@ -102,10 +104,17 @@ func (o *Recounter) move(ctx context.Context, document limiterv1.Tenant, epoch l
 	if err != nil {
 		return err
 	}
+	left, err := o.documents.LeftRoots(ctx, tenants...)
+	if err != nil {
+		return err
+	}
 	for _, l := range all {
-		former := roots[l.TenantCounters.Tenant]
+		former, isIn := roots[l.TenantCounters.Tenant]
 		if former == l.Root {
 			continue
+		}
+		if !isIn && left[l.TenantCounters.Tenant] != l.Root {
+			former = left[l.TenantCounters.Tenant]
 		}
 		if former != "" && l.own {
 			if err := o.ledger.Ping(ctx); err != nil {

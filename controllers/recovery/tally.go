@@ -3,6 +3,7 @@ package recovery
 import (
 	"time"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
@@ -53,7 +54,8 @@ func (t *tally) at(moment time.Time) (of amounts, ok bool) {
 }
 
 // add adds a call of Redis, which holds its bound in this counter or does not. An open call
-// that does not is counted as if it had cost its bound: its end will not be told to the counter.
+// that does not is counted as if it had cost its bound: its end will not be told to the counter,
+// which has the bound, or for a share nothing, until the tenant is counted anew.
 func (t *tally) add(call call, holds bool) {
 	if call.recorded != nil {
 		t.addRecorded(call, holds)
@@ -68,6 +70,12 @@ func (t *tally) add(call call, holds bool) {
 		// A share is taken anew with the limit.
 	default:
 		*of.spent += call.Amount
+		if !holds {
+			*of.more += max(0, call.bound()-call.Amount)
+		}
+		if !holds && call.Share {
+			*of.less += call.Amount
+		}
 	}
 }
 
@@ -86,10 +94,25 @@ func (t *tally) addRecorded(call call, holds bool) {
 			*recorded.spent = max(0, *recorded.spent-call.recorded.Cost)
 		}
 	default:
-		more := call.Amount - call.recorded.Cost
-		*of.more += max(0, more)
-		*of.less += max(0, -more)
+		counted := call.Amount
+		if !holds {
+			counted = max(counted, call.bound())
+		}
+		*of.more += max(0, counted-call.recorded.Cost)
+		*of.less += max(0, call.recorded.Cost-call.Amount)
 	}
+}
+
+// bound is the most that the call could cost.
+func (c call) bound() money.Nanos {
+	if !c.Settled {
+		return c.Amount
+	}
+	entry, err := ledgerv1.Decode(c.Body)
+	if err != nil {
+		return c.Amount
+	}
+	return entry.Held
 }
 
 // isGivenBack reports whether a call is open and will have cost nothing.

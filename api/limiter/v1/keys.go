@@ -28,6 +28,9 @@ const (
 	// TermKey is a random name for the time in which the manager leads that was the last
 	// to begin: the only one that documents are changed in.
 	TermKey = "bursar:{config}:term"
+	// LeftRootsKey is a hash: tenant whose document was withdrawn -> root of the budget tree in
+	// which it was. Calls that began there may still end there.
+	LeftRootsKey = "bursar:{config}:left-roots"
 	// SessionsKey is a sorted set: session -> time of its last heartbeat in
 	// milliseconds since the Unix epoch, by the clock of Redis.
 	SessionsKey = "bursar:{config}:sessions"

@@ -276,14 +276,14 @@ func (a *Auditor) look(ctx context.Context, document limiterv1.Tenant) ([]Findin
 		if snapshot, err = a.counters.Snapshot(ctx, document.Root(), document.Tenant, document.Money, owners); err != nil {
 			return err
 		}
-		before.least, before.most, err = recovery.Expect(ctx, ledger, document, snapshot.Calls, snapshot.Now)
+		before.least, before.most, err = recovery.Expect(ctx, ledger, document, snapshot.Former, snapshot.Calls, snapshot.Now)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	err = a.ledger.Read(ctx, func(ledger budgetstore.LedgerSnapshot) error {
-		after.least, after.most, err = recovery.Expect(ctx, ledger, document, snapshot.Calls, snapshot.Now)
+		after.least, after.most, err = recovery.Expect(ctx, ledger, document, snapshot.Former, snapshot.Calls, snapshot.Now)
 		return err
 	})
 	if err != nil {
@@ -306,7 +306,7 @@ func (a *Auditor) owners(ctx context.Context, ledger budgetstore.LedgerSnapshot,
 	if err != nil {
 		return nil, err
 	}
-	recorded, _, err := recovery.Expect(ctx, ledger, document, nil, now)
+	recorded, _, err := recovery.Expect(ctx, ledger, document, "", nil, now)
 	if err != nil {
 		return nil, err
 	}

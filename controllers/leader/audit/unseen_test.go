@@ -6,8 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
+	goredis "github.com/redis/go-redis/v9"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
@@ -139,4 +142,44 @@ VALUES ('call', 'moved', '{old-parent}', 'u', '', 'c', 'p', 'm', 'm', 'm', '/', 
 		time.Now().Truncate(time.Millisecond))
 	testkit.Must(t, err)
 	u.isPutRight(t, 200)
+}
+
+// TestOpenElsewhere: a tenant has come from another budget tree, where a call of its is open and
+// counts here with its bound. Audits have nothing to tell while it is open, has ended, and is in
+// the ledger, when the tenant is counted anew.
+func TestOpenElsewhere(t *testing.T) {
+	ctx, tenant, session := t.Context(), uuid.NewString(), uuid.NewString()
+	u := newUnseen(t, tenant, limiterv1.Level{Tenant: "new-" + tenant, TimeZone: "UTC"})
+	old, now := "old-"+tenant, time.Now().Truncate(time.Millisecond)
+	calls := limiterv1.CallsKey(limiterv1.Shard(old), session)
+	testkit.Must(t, client.ZAdd(ctx, limiterv1.SessionsKey, goredis.Z{Score: float64(now.UnixMilli()), Member: session}).Err())
+	t.Cleanup(func() { client.ZRem(context.Background(), limiterv1.SessionsKey, session) })
+	entry := ledgerv1.Entry{Held: 5 * money.Cent, OpenCall: limiterv1.OpenCall{CallID: "open-" + tenant, Tenant: tenant, Root: old, Ancestors: []string{old}, User: "u"}}
+	put := func(settled bool, amount money.Nanos) {
+		record := limiterv1.CallRecord{Settled: settled, Amount: amount, AdmittedAt: now, Body: entry.Encode()}
+		testkit.Must(t, client.HSet(ctx, calls, entry.CallID, record.Encode()).Err())
+	}
+	put(false, entry.Held)
+	counters := limiterstore.TenantCounters{Root: u.document.Root(), Tenant: tenant, Epoch: limiterv1.Epoch{Number: 1}}
+	testkit.Must(t, u.counters.Forget(ctx, counters, old))
+	u.recount(t)
+	for _, is := range []struct {
+		settled bool
+		amount  money.Nanos
+	}{{false, entry.Held}, {true, 2 * money.Cent}} {
+		put(is.settled, is.amount)
+		testkit.Must(t, u.audit(ctx))
+		if told := u.recorded.Take(); len(told) > 0 {
+			t.Errorf("told %q of a call elsewhere, settled %t", told, is.settled)
+		}
+	}
+	_, err := u.enforcer.Exec(ctx, `
+INSERT INTO ai_usage_logs (call_id, tenant_id, ancestors, user_id, tier, credential, provider, model, model_asked, model_used,
+  endpoint, streamed, admitted_at, outcome, held_nanos, cost_nanos, session)
+VALUES ($1, $2, ARRAY[$3], 'u', '', 'c', 'p', 'm', 'm', 'm', '/', false, $4, 'Settled', $5, $6, 's')`,
+		entry.CallID, tenant, old, now, int64(entry.Held), int64(2*money.Cent))
+	testkit.Must(t, err)
+	testkit.Must(t, u.audit(ctx))
+	testkit.Must(t, client.HDel(ctx, calls, entry.CallID).Err())
+	u.isPutRight(t, 2*money.Cent)
 }

@@ -55,6 +55,9 @@ func (d *Documents) Put(ctx context.Context, id limiterv1.DocumentID, document a
 	}
 	if isNew := answer[1] == 1; isNew {
 		changes.WithLabelValues(string(id.Kind), "put").Inc()
+		if id.Kind == limiterv1.TenantDocument {
+			_ = d.client.HDel(ctx, limiterv1.LeftRootsKey, id.Name).Err() // nobody asks of who has a document
+		}
 	}
 	return answer[0], nil
 }
@@ -71,16 +74,18 @@ func (d *Documents) incarnation() string {
 // Withdraw removes a document if the object with the UID is the first of its
 // sources, and reports whether it did. A document of another object, which has
 // taken over the name, stays.
-func (d *Documents) Withdraw(ctx context.Context, id limiterv1.DocumentID, uid string) (bool, error) {
-	keys := []string{limiterv1.DocumentsKey, limiterv1.ChangesKey, limiterv1.RevisionKey, limiterv1.IncarnationKey, limiterv1.ProbeAnswersKey}
-	tenant := ""
+func (d *Documents) Withdraw(ctx context.Context, id limiterv1.DocumentID, uid string) (withdrawn bool, err error) {
+	keys := []string{
+		limiterv1.DocumentsKey, limiterv1.ChangesKey, limiterv1.RevisionKey, limiterv1.IncarnationKey, limiterv1.ProbeAnswersKey, limiterv1.LeftRootsKey,
+	}
+	tenant, root := "", ""
 	if id.Kind == limiterv1.TenantDocument {
 		tenant = id.Name
-		if err := d.release(ctx, tenant); err != nil {
+		if root, err = d.release(ctx, tenant); err != nil {
 			return false, fmt.Errorf("withdraw document %s: %w", id, err)
 		}
 	}
-	withdrawn, err := d.change(ctx, withdrawScript, keys, id.String(), uid, limiterv1.ConfigChannel, tenant).Bool()
+	withdrawn, err = d.change(ctx, withdrawScript, keys, id.String(), uid, limiterv1.ConfigChannel, tenant, root).Bool()
 	if err != nil {
 		return false, fmt.Errorf("withdraw document %s: %w", id, err)
 	}
@@ -90,14 +95,15 @@ func (d *Documents) Withdraw(ctx context.Context, id limiterv1.DocumentID, uid s
 	return withdrawn, nil
 }
 
-// release lets calls of a tenant end that is about to have no document.
-func (d *Documents) release(ctx context.Context, tenant string) error {
+// release lets calls of a tenant end that is about to have no document, and returns the root of
+// its budget tree; empty if it has no document.
+func (d *Documents) release(ctx context.Context, tenant string) (root string, err error) {
 	roots, err := d.Roots(ctx, tenant)
 	root, found := roots[tenant]
 	if err != nil || !found {
-		return err
+		return "", err
 	}
-	return unanswered(releaseScript.Run(ctx, d.client, []string{limiterv1.TenantCountersKey(root, tenant)}).Err())
+	return root, unanswered(releaseScript.Run(ctx, d.client, []string{limiterv1.TenantCountersKey(root, tenant)}).Err())
 }
 
 // Observation is a document and the enforcers that are to run it, at one moment.
@@ -258,6 +264,22 @@ func (d *Documents) Roots(ctx context.Context, tenants ...string) (map[string]st
 			return nil, fmt.Errorf("document of tenant %s: %w", tenants[i], err)
 		}
 		roots[tenants[i]] = document.Root()
+	}
+	return roots, nil
+}
+
+// LeftRoots are the roots of the budget trees in which tenants were when their documents were
+// withdrawn, by tenant. Those that have none left are left out.
+func (d *Documents) LeftRoots(ctx context.Context, tenants ...string) (map[string]string, error) {
+	left, err := d.client.HMGet(ctx, limiterv1.LeftRootsKey, tenants...).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read which trees tenants have left: %w", unanswered(err))
+	}
+	roots := map[string]string{}
+	for i, value := range left {
+		if root, found := value.(string); found {
+			roots[tenants[i]] = root
+		}
 	}
 	return roots, nil
 }

@@ -31,6 +31,9 @@ type Snapshot struct {
 	// counted is absent.
 	Counters map[limiterv1.Owner]map[string]limiterv1.MoneyCounter
 	Calls    []StoredCall
+	// Former is the root of the tree from which the tenant has come, whose calls are among Calls
+	// as they were a moment later; empty if from none.
+	Former string
 	// Unreadable is how many records of calls there are that nobody can read.
 	Unreadable int
 	// Broken counts what scripts found broken in the counters of the tenant and of its
@@ -112,6 +115,13 @@ func (c *Counters) Snapshot(ctx context.Context, root, tenant string, limits []l
 		calls, unreadable := decodeCalls(session, records[i].Val())
 		snapshot.Calls = append(snapshot.Calls, calls...)
 		snapshot.Unreadable += unreadable + unreadableBodies(calls)
+	}
+	if snapshot.Former = all.Val()[formerField]; snapshot.Former != "" && limiterv1.Shard(snapshot.Former) != shard {
+		calls, _, err := NewCalls(c.client).InShard(ctx, limiterv1.Shard(snapshot.Former))
+		if err != nil {
+			return Snapshot{}, err
+		}
+		snapshot.Calls = append(snapshot.Calls, calls...)
 	}
 	return snapshot, nil
 }
