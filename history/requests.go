@@ -30,8 +30,9 @@ type BudgetRequest struct {
 
 // RequestDecision is what became of a request.
 type RequestDecision struct {
-	// Decision is Approved or Declined.
-	Decision, By, Reason string
+	// Approved is whether it was granted, rather than declined.
+	Approved   bool
+	By, Reason string
 	// Namespace and Grant name the BudgetGrant, of what was approved.
 	Namespace, Grant string
 	At               time.Time
@@ -49,11 +50,11 @@ type RequestQuery struct {
 
 const requestColumns = `
 SELECT r.request_id::text, r.user_id, r.requested_by, r.limit_name, r.amount, r.expires_at, r.reason, r.requested_at,
-       d.decision, d.decided_by, d.reason, d.namespace, d.grant_name, d.decided_at
+       d.approved, d.decided_by, d.reason, d.namespace, d.grant_name, d.decided_at
 FROM budget_requests AS r LEFT JOIN budget_decisions AS d USING (request_id)
 WHERE r.tenant_id = @tenant AND `
 
-const requestsOf = requestColumns + `(@all OR d.decision IS NULL) AND (r.requested_at, r.request_id::text) < (@at, @id)
+const requestsOf = requestColumns + `(@all OR d.request_id IS NULL) AND (r.requested_at, r.request_id::text) < (@at, @id)
 ORDER BY r.requested_at DESC, r.request_id::text DESC
 LIMIT @limit`
 
@@ -104,11 +105,12 @@ func (r *Reader) Request(ctx context.Context, as As, id string) (BudgetRequest, 
 }
 
 func scanRequest(row pgx.CollectableRow) (r BudgetRequest, err error) {
-	var decision, by, reason, namespace, grant *string
+	var approved *bool
+	var by, reason, namespace, grant *string
 	var at *time.Time
-	err = row.Scan(&r.ID, &r.User, &r.By, &r.Limit, &r.Amount, &r.ExpiresAt, &r.Reason, &r.At, &decision, &by, &reason, &namespace, &grant, &at)
-	if err == nil && decision != nil {
-		r.Decision = &RequestDecision{Decision: *decision, By: *by, Reason: *reason, Namespace: *namespace, Grant: *grant, At: *at}
+	err = row.Scan(&r.ID, &r.User, &r.By, &r.Limit, &r.Amount, &r.ExpiresAt, &r.Reason, &r.At, &approved, &by, &reason, &namespace, &grant, &at)
+	if err == nil && approved != nil {
+		r.Decision = &RequestDecision{Approved: *approved, By: *by, Reason: *reason, Namespace: *namespace, Grant: *grant, At: *at}
 	}
 	return r, err
 }

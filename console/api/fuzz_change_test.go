@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -58,6 +59,10 @@ func TestNothingBreaksChanges(t *testing.T) {
 		who := []string{token("hugo.hooli"), token("hugo.hooli"), token("hana.hooli"), token("pat", "platform")}[random.IntN(4)]
 		asked++
 		got := doWith(t, method, path, who, header, body)
+		for tries := 0; got.status == http.StatusServiceUnavailable && tries < 5; tries++ { // the API server of a busy machine
+			time.Sleep(time.Second)
+			got = doWith(t, method, path, who, header, body)
+		}
 		switch {
 		case got.status >= 500:
 			t.Errorf("%s %s %.300q: %d %.500s", method, path, body, got.status, got.body)
@@ -84,7 +89,7 @@ func TestNothingBreaksChanges(t *testing.T) {
 			if json.Unmarshal([]byte(body), &valid) == nil {
 				mutations(valid, func(changed any) {
 					text, err := json.Marshal(changed)
-					if err == nil && random.IntN(2) == 0 {
+					if err == nil && random.IntN(6) == 0 {
 						ask(method, path, string(text), anyVersion)
 					}
 				})

@@ -19,7 +19,7 @@ import (
 
 // DaysParameter is how far back a change is replayed.
 type DaysParameter struct {
-	Days int `query:"days" enum:"0,7,30" default:"7" doc:"With the calls of how many days the change is replayed: 7, 30, or 0 for none."`
+	Days int `query:"days" minimum:"0" maximum:"30" default:"7" doc:"With the calls of how many days the change is replayed; 0 for none."`
 }
 
 // BudgetPreviewInput is a change of a budget that is only thought of.

@@ -104,25 +104,18 @@ func (a *api) registerRequests(routes huma.API) {
 	handle(a, routes, changing(http.MethodPost, "approveRequest", "/requests/{id}/approve", "Requests", "Give what is asked for",
 		"Makes a BudgetGrant of what was asked for, and keeps who did."+rights),
 		func(ctx context.Context, who auth.Who, in *DecisionInput) (*Request, error) {
-			return a.decide(ctx, who, in, approved)
+			return a.decide(ctx, who, in, true)
 		})
 	handle(a, routes, changing(http.MethodPost, "declineRequest", "/requests/{id}/decline", "Requests", "Decline what is asked for", "Keeps that it was declined, and who did."+rights),
 		func(ctx context.Context, who auth.Who, in *DecisionInput) (*Request, error) {
-			return a.decide(ctx, who, in, declined)
+			return a.decide(ctx, who, in, false)
 		})
 }
-
-// The decisions.
-const approved, declined = "Approved", "Declined"
 
 func (a *api) makeRequest(ctx context.Context, who auth.Who, in *NewRequestInput) (*Request, error) {
 	v, err := a.view(ctx, who, in.Tenant, auth.Member)
 	if err != nil {
 		return nil, err
-	}
-	tenancy, belongs := who.In(v.tenant)
-	if !belongs {
-		return nil, forbidden("you do not belong to the tenant: grant what it needs")
 	}
 	budget, err := a.Cluster.Budget(ctx, v.tenant)
 	if err != nil {
@@ -140,6 +133,10 @@ func (a *api) makeRequest(ctx context.Context, who auth.Who, in *NewRequestInput
 		return nil, invalid("body.reason", "must be one line of printable text")
 	case !in.Body.ExpiresAt.After(a.Now()), in.Body.ExpiresAt.After(a.Now().AddDate(1, 0, 0)):
 		return nil, invalid("body.expiresAt", "must be in the future, and within a year")
+	}
+	tenancy, belongs := who.In(v.tenant)
+	if !belongs {
+		return nil, forbidden("you do not belong to the tenant: grant what it needs")
 	}
 	id, err := a.Requests.Add(ctx, requests.Request{
 		Tenant: v.tenant, User: tenancy.User, By: personOf(who), Limit: limit.Name, Amount: in.Body.Amount, Reason: in.Body.Reason, ExpiresAt: in.Body.ExpiresAt,
@@ -166,7 +163,7 @@ func (a *api) request(ctx context.Context, v view, id string) (*Request, error) 
 }
 
 // decide decides a request of a tenant that who asks administers, once.
-func (a *api) decide(ctx context.Context, who auth.Who, in *DecisionInput, decision string) (*Request, error) {
+func (a *api) decide(ctx context.Context, who auth.Who, in *DecisionInput, approved bool) (*Request, error) {
 	v, err := a.view(ctx, who, in.Tenant, auth.Admin)
 	if err != nil {
 		return nil, err
@@ -185,8 +182,8 @@ func (a *api) decide(ctx context.Context, who auth.Who, in *DecisionInput, decis
 	if err := reservedGrant(who, budget, request.Limit); err != nil {
 		return nil, err
 	}
-	d := requests.Decision{Tenant: v.tenant, ID: request.ID, Decision: decision, By: personOf(who), Reason: in.Body.Reason}
-	if decision == approved {
+	d := requests.Decision{Tenant: v.tenant, ID: request.ID, Approved: approved, By: personOf(who), Reason: in.Body.Reason}
+	if approved {
 		d.Namespace, d.Grant = budget.Namespace, "request-"+request.ID
 	}
 	err = a.Requests.Decide(ctx, d, func(ctx context.Context) error { return a.grantRequested(ctx, who, budget, request, d.Grant) })
@@ -220,7 +217,11 @@ func (v view) requestOf(r history.BudgetRequest) Request {
 		ExpiresAt: r.ExpiresAt.UTC(), RequestedAt: r.At.UTC(), State: "Open",
 	}
 	if d := r.Decision; d != nil {
-		told.State, told.Decision = d.Decision, &Decision{By: d.By, At: d.At.UTC(), Reason: d.Reason, Namespace: d.Namespace, Grant: d.Grant}
+		told.State = "Declined"
+		if d.Approved {
+			told.State = "Approved"
+		}
+		told.Decision = &Decision{By: d.By, At: d.At.UTC(), Reason: d.Reason, Namespace: d.Namespace, Grant: d.Grant}
 	}
 	if !v.isAdmin() {
 		told.RequestedBy = ""

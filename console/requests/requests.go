@@ -76,8 +76,8 @@ func (rs *Requests) Add(ctx context.Context, r Request) (id string, err error) {
 // Decision is what an admin decides of a request.
 type Decision struct {
 	Tenant, ID string
-	// Decision is Approved or Declined.
-	Decision string
+	// Approved is whether it is granted, rather than declined.
+	Approved bool
 	// By is what their credential proves.
 	By, Reason string
 	// Namespace and Grant name the BudgetGrant, of what is approved.
@@ -85,15 +85,15 @@ type Decision struct {
 }
 
 const addDecision = `
-INSERT INTO budget_decisions (request_id, tenant_id, decision, decided_by, reason, namespace, grant_name)
-VALUES (@id::uuid, @tenant, @decision, @by, @reason, @namespace, @grant)`
+INSERT INTO budget_decisions (request_id, tenant_id, approved, decided_by, reason, namespace, grant_name)
+VALUES (@id::uuid, @tenant, @approved, @by, @reason, @namespace, @grant)`
 
 // Decide adds a decision, if a function then succeeds in what it takes, of which there is no other
 // meanwhile. It fails with ErrDecided, or as the function does.
 func (rs *Requests) Decide(ctx context.Context, d Decision, do func(ctx context.Context) error) error {
 	return rs.write(ctx, history.As{Tenant: d.Tenant, Admin: true}, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, addDecision, pgx.NamedArgs{
-			"id": d.ID, "tenant": d.Tenant, "decision": d.Decision, "by": d.By, "reason": d.Reason, "namespace": d.Namespace, "grant": d.Grant,
+			"id": d.ID, "tenant": d.Tenant, "approved": d.Approved, "by": d.By, "reason": d.Reason, "namespace": d.Namespace, "grant": d.Grant,
 		})
 		var failure *pgconn.PgError
 		const uniqueViolation = "23505"

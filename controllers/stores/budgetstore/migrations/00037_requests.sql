@@ -6,12 +6,12 @@
 CREATE TABLE budget_requests (
   request_id   uuid PRIMARY KEY DEFAULT gen_random_uuid(),
   tenant_id    text NOT NULL REFERENCES tenants,
-  user_id      text NOT NULL CHECK (user_id <> ''),
+  user_id      text NOT NULL CHECK (length(user_id) > 0),
   requested_by text NOT NULL,
   limit_name   text NOT NULL,
   amount       text NOT NULL CHECK (length(amount) <= 32),
   expires_at   timestamptz NOT NULL,
-  reason       text NOT NULL CHECK (length(reason) BETWEEN 1 AND 512 AND reason !~ '[[:cntrl:]]'),
+  reason       text NOT NULL CHECK (length(reason) BETWEEN 1 AND 512),
   requested_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE INDEX budget_requests_tenant ON budget_requests (tenant_id, requested_at, request_id);
@@ -24,13 +24,13 @@ COMMENT ON COLUMN budget_requests.expires_at IS 'until when they ask for it';
 CREATE TABLE budget_decisions (
   request_id uuid PRIMARY KEY REFERENCES budget_requests,
   tenant_id  text NOT NULL REFERENCES tenants,
-  decision   text NOT NULL CHECK (decision IN ('Approved', 'Declined')),
+  approved   boolean NOT NULL,
   decided_by text NOT NULL,
-  reason     text NOT NULL DEFAULT '' CHECK (length(reason) <= 512 AND reason !~ '[[:cntrl:]]'),
+  reason     text NOT NULL DEFAULT '' CHECK (length(reason) <= 512),
   namespace  text NOT NULL DEFAULT '',
   grant_name text NOT NULL DEFAULT '',
   decided_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  CHECK ((decision = 'Approved') = (grant_name <> ''))
+  CHECK (approved = (grant_name <> ''))
 );
 CREATE INDEX budget_decisions_tenant ON budget_decisions (tenant_id);
 COMMENT ON COLUMN budget_decisions.grant_name IS 'the BudgetGrant in the namespace, of what was approved';
@@ -55,7 +55,7 @@ CREATE POLICY reader ON budget_decisions FOR SELECT TO bursar_reader
 -- bursar_console adds what the user asks for whom its settings name, and what an admin of the
 -- tenant decides. What it refers to it must see, as a member of bursar_reader.
 GRANT INSERT (tenant_id, user_id, requested_by, limit_name, amount, expires_at, reason) ON budget_requests TO bursar_console;
-GRANT INSERT (request_id, tenant_id, decision, decided_by, reason, namespace, grant_name) ON budget_decisions TO bursar_console;
+GRANT INSERT (request_id, tenant_id, approved, decided_by, reason, namespace, grant_name) ON budget_decisions TO bursar_console;
 CREATE POLICY console ON budget_requests FOR INSERT TO bursar_console
   WITH CHECK (tenant_id = (SELECT reader_tenant(true)) AND user_id = current_setting('bursar.user_id', true));
 CREATE POLICY console ON budget_decisions FOR INSERT TO bursar_console
