@@ -1,6 +1,11 @@
 package v1alpha1
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+import (
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 // APIKey says who calls with a key, and which budget pays. It holds only the hash of the key, so it can live in Git.
 //
@@ -40,6 +45,23 @@ func (k *APIKey) Hashes() []string {
 		hashes = append(hashes, previous.SHA256)
 	}
 	return hashes
+}
+
+// MaxPreviousKeys is how many keys an APIKey may have that were replaced.
+const MaxPreviousKeys = 8
+
+// ReplaceKey puts a key, by its hash, in the place of the one in force, which works on for the
+// overlap, and forgets those that have ended. It returns when the one before ends, or false, and
+// changes nothing, if MaxPreviousKeys of before still work.
+func (s *APIKeySpec) ReplaceKey(hash string, overlap time.Duration, now time.Time) (until metav1.Time, ok bool) {
+	working := slices.DeleteFunc(slices.Clone(s.PreviousKeys), func(k PreviousKey) bool { return !k.ExpiresAt.After(now) })
+	if len(working) >= MaxPreviousKeys {
+		return metav1.Time{}, false
+	}
+	until = metav1.NewTime(now.Add(overlap).UTC().Truncate(time.Second))
+	s.PreviousKeys = append([]PreviousKey{{SHA256: s.SHA256, ExpiresAt: until}}, working...)
+	s.SHA256 = hash
+	return until, true
 }
 
 // APIKeyList is a list of APIKeys.

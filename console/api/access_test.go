@@ -165,13 +165,18 @@ var accesses = map[string]map[string]statuses{
 	"POST /api/ai/requests/{id}/decline": {
 		"/api/ai/requests/" + requestBy("gus.globex") + "/decline?tenant=acme {}": {401, 403, 403, 403, 404},
 	},
-	"DELETE /api/ai/grants/{name}": {"/api/ai/grants/none?tenant=acme": {401, 403, 403, 403, 404}},
-	"GET /api/ai/keys":             {"/api/ai/keys?tenant=acme": rows},
+	"DELETE /api/ai/grants/{name}":    {"/api/ai/grants/none?tenant=acme": {401, 403, 403, 403, 404}},
+	"GET /api/ai/keys":                {"/api/ai/keys?tenant=acme": rows},
+	"POST /api/ai/keys":               {"/api/ai/keys?tenant=acme": {401, 403, 403, 403, 201}},
+	"POST /api/ai/keys/{name}/rotate": {"/api/ai/keys/nothing/rotate?tenant=acme": {401, 403, 403, 403, 404}},
+	"DELETE /api/ai/keys/{name}":      {"/api/ai/keys/nothing?tenant=acme": {401, 403, 403, 403, 404}},
 }
 
 // bodies are those of the requests of routes that need one.
 var bodies = map[string]string{
-	"POST /api/ai/alerts/{id}/mute": `{"until": "2026-11-20T00:00:00Z"}`,
+	"POST /api/ai/keys":               `{"user": "zoe.acme", "tier": "empleado"}`,
+	"POST /api/ai/keys/{name}/rotate": `{}`,
+	"POST /api/ai/alerts/{id}/mute":   `{"until": "2026-11-20T00:00:00Z"}`,
 }
 
 // TestAccess asks every route as everybody: who gets an answer, and that it has nothing of

@@ -114,6 +114,7 @@ func (a *api) register(routes huma.API) {
 	a.registerGrantChanges(routes)
 	a.registerRequests(routes)
 	a.registerKeys(routes)
+	a.registerKeyChanges(routes)
 }
 
 // get is the operation of a route that reads.

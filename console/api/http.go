@@ -28,6 +28,7 @@ func tagged(next http.Handler) http.Handler {
 		w.Header().Set("Cache-Control", "private, no-cache")
 		w.Header().Add("Vary", "Authorization, Cookie, Accept")
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Cache-Control", "no-store") // some of these show a secret
 			next.ServeHTTP(&quotedResponse{w}, r)
 			return
 		}

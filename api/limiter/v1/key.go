@@ -1,6 +1,9 @@
 package limiterv1
 
 import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"regexp"
 	"strings"
 )
@@ -16,6 +19,15 @@ var boundKey = regexp.MustCompile(`^` + keyPrefix + `([a-z0-9](?:[-a-z0-9]*[a-z0
 // bits in hexadecimal. Whoever registers the hash of the key in another namespace gets
 // nothing by it: the key counts only in the one that it names.
 func NewKey(namespace, random string) string { return keyPrefix + namespace + "_" + random }
+
+// MakeKey makes a key of 256 random bits of an APIKey in a namespace, and its hash, as an APIKey has it.
+func MakeKey(namespace string) (key, hash string) {
+	bits := make([]byte, 32)
+	_, _ = rand.Read(bits) // which never fails
+	key = NewKey(namespace, hex.EncodeToString(bits))
+	sum := sha256.Sum256([]byte(key))
+	return key, hex.EncodeToString(sum[:])
+}
 
 // IsKey reports whether a credential has the form of a key that Bursar has made.
 func IsKey(credential string) bool { return strings.HasPrefix(credential, keyPrefix) }

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -22,13 +19,6 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
-
-// newKey is an API key of 256 random bits for an APIKey in a namespace.
-func newKey(namespace string) string {
-	bits := make([]byte, 32)
-	_, _ = rand.Read(bits) // which never fails
-	return limiterv1.NewKey(namespace, hex.EncodeToString(bits))
-}
 
 type keyOptions struct {
 	budget, user, tier, expires, keyFile, format string
@@ -86,12 +76,11 @@ func runKeyCreate(cmd *cobra.Command, c *cluster, o keyOptions, name string) err
 	if err != nil {
 		return err
 	}
-	key := newKey(namespace)
-	sum := sha256.Sum256([]byte(key))
+	key, hash := limiterv1.MakeKey(namespace)
 	object := &v1alpha1.APIKey{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace},
 		Spec: v1alpha1.APIKeySpec{
-			SHA256: hex.EncodeToString(sum[:]), BudgetRef: v1alpha1.BudgetRef{Name: o.budget},
+			SHA256: hash, BudgetRef: v1alpha1.BudgetRef{Name: o.budget},
 			User: o.user, Tier: v1alpha1.Tier(o.tier), ExpiresAt: expires,
 		},
 	}

@@ -2,17 +2,15 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
@@ -141,11 +139,11 @@ func runKeyRotate(cmd *cobra.Command, c *cluster, o rotateOptions, name string) 
 	if err != nil {
 		return err
 	}
-	key := newKey(object.Namespace)
-	sum := sha256.Sum256([]byte(key))
-	until, err := replaceKey(&object.Spec, hex.EncodeToString(sum[:]), overlap, time.Now())
-	if err != nil {
-		return err
+	key, hash := limiterv1.MakeKey(object.Namespace)
+	until, ok := object.Spec.ReplaceKey(hash, overlap, time.Now())
+	if !ok {
+		return fmt.Errorf("spec.previousKeys: %d keys of before still work, and there may be no more: "+
+			"end them with kubectl budget key revoke --previous", v1alpha1.MaxPreviousKeys)
 	}
 	if err := keepKey(o.keyFile, key); err != nil {
 		return err
@@ -174,23 +172,6 @@ func parseOverlap(text string) (time.Duration, error) {
 		return 0, usageError{fmt.Errorf("--overlap %q must be 0 or a duration such as 24h or 7d", text)}
 	}
 	return overlap, nil
-}
-
-// maxPreviousKeys is how many keys of before an APIKey may have.
-const maxPreviousKeys = 8
-
-// replaceKey puts a key in the place of the one in a spec, which works for the overlap
-// still, and forgets those that have ended. It returns when the one before ends.
-func replaceKey(spec *v1alpha1.APIKeySpec, hash string, overlap time.Duration, now time.Time) (metav1.Time, error) {
-	working := slices.DeleteFunc(slices.Clone(spec.PreviousKeys), func(k v1alpha1.PreviousKey) bool { return !k.ExpiresAt.After(now) })
-	if len(working) >= maxPreviousKeys {
-		return metav1.Time{}, fmt.Errorf("spec.previousKeys: %d keys of before still work, and there may be no more: "+
-			"end them with kubectl budget key revoke --previous", len(working))
-	}
-	until := metav1.NewTime(now.Add(overlap).UTC().Truncate(time.Second))
-	spec.PreviousKeys = append([]v1alpha1.PreviousKey{{SHA256: spec.SHA256, ExpiresAt: until}}, working...)
-	spec.SHA256 = hash
-	return until, nil
 }
 
 func newKeyRevoke(c *cluster) *cobra.Command {

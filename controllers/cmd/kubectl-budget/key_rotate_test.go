@@ -108,15 +108,15 @@ func TestReplaceKey(t *testing.T) {
 		return v1alpha1.PreviousKey{SHA256: hash, ExpiresAt: metav1.NewTime(now.Add(d))}
 	}
 	spec := v1alpha1.APIKeySpec{SHA256: "c", PreviousKeys: []v1alpha1.PreviousKey{at("b", time.Minute), at("a", 0)}}
-	until, err := replaceKey(&spec, "d", time.Hour, now)
-	if err != nil || !until.Equal(&metav1.Time{Time: now.Add(time.Hour)}) || spec.SHA256 != "d" || len(spec.PreviousKeys) != 2 ||
+	until, ok := spec.ReplaceKey("d", time.Hour, now)
+	if !ok || !until.Equal(&metav1.Time{Time: now.Add(time.Hour)}) || spec.SHA256 != "d" || len(spec.PreviousKeys) != 2 ||
 		spec.PreviousKeys[0].SHA256 != "c" || spec.PreviousKeys[1].SHA256 != "b" {
-		t.Errorf("got %+v until %s, error %v", spec, until, err)
+		t.Errorf("got %+v until %s, %v", spec, until, ok)
 	}
 	for range 6 {
 		spec.PreviousKeys = append(spec.PreviousKeys, at("x", time.Minute))
 	}
-	if _, err := replaceKey(&spec, "e", time.Hour, now); err == nil || spec.SHA256 != "d" {
-		t.Errorf("a ninth key of before: error %v, got %+v", err, spec)
+	if _, ok := spec.ReplaceKey("e", time.Hour, now); ok || spec.SHA256 != "d" {
+		t.Errorf("a ninth key of before: %v, got %+v", ok, spec)
 	}
 }

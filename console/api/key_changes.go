@@ -1,0 +1,289 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/bursar-dev/bursar/api/identity"
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/console/auth"
+	"github.com/bursar-dev/bursar/console/cluster"
+)
+
+// What spec.memberKeys says by default, and how long two keys work at once.
+const (
+	defaultMemberKeys    = int32(3)
+	defaultMemberKeyDays = int32(90)
+	defaultOverlapHours  = 24
+)
+
+// NewKeyInput is which key is to be made.
+type NewKeyInput struct {
+	TenantParameter
+	Body NewKey
+}
+
+// NewKey is a key that is to be made. Who is no admin may give its name and when it expires, and
+// the rest as it is anyway.
+type NewKey struct {
+	Name      string            `json:"name,omitempty" maxLength:"63" pattern:"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$" doc:"What the APIKey is called. Default: after its user."`
+	User      string            `json:"user,omitempty" maxLength:"128" doc:"Who calls with it. Default: you, if you belong to the tenant."`
+	Tier      string            `json:"tier,omitempty" maxLength:"63" doc:"The tier of the calls. Default: yours; admins must say it for others."`
+	Groups    []string          `json:"groups,omitempty" maxItems:"16" doc:"The groups of the calls, for admins. Default: yours, of your own key, and none of another's."`
+	Labels    map[string]string `json:"labels,omitempty" doc:"The labels of the calls, for admins. Default: as of groups."`
+	Models    []string          `json:"models,omitempty" maxItems:"64" doc:"The models that may be asked for, for admins. Default: all."`
+	ExpiresAt *time.Time        `json:"expiresAt,omitempty" doc:"When it stops working. Default: never; of who is no admin, after as many days as the tenant allows."`
+}
+
+// KeyShown is a key, which is shown once: only its hash is kept.
+type KeyShown struct {
+	Tenant   string     `json:"tenant"`
+	Secret   string     `json:"key" doc:"The key. It is shown this once."`
+	APIKey   Key        `json:"apiKey"`
+	Previous *time.Time `json:"previousUntil,omitempty" doc:"Until when the key before works. Absent: there is none."`
+	Warnings []string   `json:"warnings" nullable:"false" doc:"What the API server and Bursar's webhooks warn of."`
+}
+
+// KeyInput names an APIKey.
+type KeyInput struct {
+	TenantParameter
+	Name string `path:"name" maxLength:"253" pattern:"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$" doc:"The name of the APIKey, without its namespace."`
+}
+
+// RotateInput is which key is replaced.
+type RotateInput struct {
+	KeyInput
+	Body struct {
+		OverlapHours *int `json:"overlapHours,omitempty" minimum:"0" maximum:"720" doc:"For how many hours the key before works on. Default: 24."`
+	}
+}
+
+func (a *api) registerKeyChanges(routes huma.API) {
+	makes := changing(http.MethodPost, "createKey", "/keys", "Keys", "Make an API key",
+		"Makes an APIKey, and shows its key once. Admins of the tenant make keys for anybody in it. Where spec.memberKeys of the TenantBudget allows it, a user who asks with a token makes keys for themselves, with their own tier, groups and labels.")
+	makes.DefaultStatus = http.StatusCreated
+	handle(a, routes, makes, a.createKey)
+	handle(a, routes, changing(http.MethodPost, "rotateKey", "/keys/{name}/rotate", "Keys", "Replace an API key",
+		"Makes another key of an APIKey, and shows it once. The key before works on for some time. For who may make the key."), a.rotateKey)
+	handle(a, routes, changing(http.MethodDelete, "deleteKey", "/keys/{name}", "Keys", "Delete an API key",
+		"Deletes an APIKey: its key stops working. For who may make the key."),
+		func(ctx context.Context, who auth.Who, in *KeyInput) (*removed, error) {
+			k, err := a.keeping(ctx, who, in.Tenant)
+			if err != nil {
+				return nil, err
+			}
+			key, err := a.ownKey(ctx, k, in.Name)
+			if err != nil {
+				return nil, err
+			}
+			return a.remove(ctx, who, key, cluster.VersionOf(key))
+		})
+}
+
+// keeper is who makes, replaces and deletes keys of a tenant.
+type keeper struct {
+	view
+	budget *v1alpha1.TenantBudget
+	// tenancy is who they are in the tenant, if they belong to it.
+	tenancy identity.Tenancy
+}
+
+// may is whether they may replace or delete a key: a member one that is as they make them
+// themselves, for a key of another tier is more than they are.
+func (k keeper) may(key *v1alpha1.APIKey) bool {
+	spec := key.Spec
+	if spec.BudgetRef.Name != k.budget.Name || k.isAdmin() {
+		return spec.BudgetRef.Name == k.budget.Name
+	}
+	return spec.User == k.tenancy.User && string(spec.Tier) == k.tenancy.Tier && spec.ActFor == nil &&
+		slices.Equal(names(spec.Groups), k.tenancy.Groups) && maps.Equal(spec.Labels, labelsOf(k.tenancy.Labels))
+}
+
+// keeping is what somebody may do to keys of the tenant: an admin everything, and a member what is
+// about themselves, where the tenant allows it. A key makes no keys: whoever found it would keep them.
+func (a *api) keeping(ctx context.Context, who auth.Who, tenant string) (keeper, error) {
+	v, err := a.view(ctx, who, tenant, auth.Member)
+	if err != nil {
+		return keeper{}, err
+	}
+	budget, err := a.Cluster.Budget(ctx, v.tenant)
+	if err != nil {
+		return keeper{}, err
+	}
+	k := keeper{view: v, budget: budget}
+	k.tenancy, _ = who.In(v.tenant)
+	switch {
+	case k.isAdmin():
+	case budget.Spec.MemberKeys == nil:
+		return k, forbidden("the tenant does not let its members make keys (spec.memberKeys of the TenantBudget): ask an admin of it")
+	case who.Claims == nil:
+		return k, forbidden("sign in to make keys for yourself: with a key, only admins of the tenant do")
+	}
+	return k, nil
+}
+
+func (a *api) createKey(ctx context.Context, who auth.Who, in *NewKeyInput) (*KeyShown, error) {
+	k, err := a.keeping(ctx, who, in.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	spec, err := a.specOf(ctx, k, in.Body)
+	if err != nil {
+		return nil, err
+	}
+	secret, hash := limiterv1.MakeKey(k.budget.Namespace)
+	spec.SHA256, spec.BudgetRef = hash, v1alpha1.BudgetRef{Name: k.budget.Name}
+	key := &v1alpha1.APIKey{ObjectMeta: metav1.ObjectMeta{Namespace: k.budget.Namespace, Name: in.Body.Name}, Spec: *spec}
+	if key.Name == "" {
+		key.Name = nameFor(spec.User)
+	}
+	warnings, err := a.by(who).Create(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return &KeyShown{Tenant: k.tenant, Secret: secret, APIKey: keyOf(key, a.Now()), Warnings: append([]string{}, warnings...)}, nil
+}
+
+// specOf is the spec of a key that somebody asks for.
+func (a *api) specOf(ctx context.Context, k keeper, asked NewKey) (*v1alpha1.APIKeySpec, error) {
+	if asked.ExpiresAt != nil && !asked.ExpiresAt.After(a.Now()) {
+		return nil, invalid("body.expiresAt", "must be in the future")
+	}
+	own := k.tenancy.User != "" && (asked.User == "" || asked.User == k.tenancy.User)
+	if own {
+		asked.User = k.tenancy.User
+		if asked.Tier == "" {
+			asked.Tier = k.tenancy.Tier
+		}
+		if asked.Groups == nil {
+			asked.Groups = k.tenancy.Groups
+		}
+		if asked.Labels == nil {
+			asked.Labels = k.tenancy.Labels
+		}
+	}
+	if err := missing(asked); err != nil {
+		return nil, err
+	}
+	if !k.isAdmin() {
+		if err := a.checkMember(ctx, k, own, &asked); err != nil {
+			return nil, err
+		}
+	}
+	spec := &v1alpha1.APIKeySpec{User: asked.User, Tier: v1alpha1.Tier(asked.Tier), Models: asked.Models, Labels: labelsOf(asked.Labels)}
+	for _, group := range asked.Groups {
+		spec.Groups = append(spec.Groups, v1alpha1.GivenGroup(group))
+	}
+	if asked.ExpiresAt != nil {
+		spec.ExpiresAt = ptr.To(metav1.NewTime(asked.ExpiresAt.UTC().Truncate(time.Second)))
+	}
+	return spec, nil
+}
+
+func labelsOf(labels map[string]string) v1alpha1.CallerLabels {
+	given := v1alpha1.CallerLabels{}
+	for name, value := range labels {
+		given[name] = v1alpha1.CallerLabel(value)
+	}
+	return given
+}
+
+func missing(asked NewKey) error {
+	switch {
+	case asked.User == "":
+		return invalid("body.user", "is needed: you do not belong to the tenant")
+	case asked.Tier == "":
+		return invalid("body.tier", "is needed")
+	}
+	return nil
+}
+
+// checkMember refuses a member's key that is more than their own, or one too many, and says when it
+// expires at the latest.
+func (a *api) checkMember(ctx context.Context, k keeper, own bool, asked *NewKey) error {
+	if !own {
+		return forbidden("you make keys for yourself alone: ask an admin of the tenant for another's")
+	}
+	same := asked.Tier == k.tenancy.Tier && slices.Equal(asked.Groups, k.tenancy.Groups) && maps.Equal(asked.Labels, k.tenancy.Labels) && len(asked.Models) == 0
+	if !same {
+		return forbidden("your keys have your own tier, groups and labels, and all models: leave these out")
+	}
+	latest := a.Now().AddDate(0, 0, int(ptr.Deref(k.budget.Spec.MemberKeys.MaxDays, defaultMemberKeyDays)))
+	if asked.ExpiresAt == nil {
+		asked.ExpiresAt = &latest
+	}
+	if asked.ExpiresAt.After(latest) {
+		return invalid("body.expiresAt", "must be at the latest "+latest.UTC().Format(time.RFC3339)+" (spec.memberKeys.maxDays of the TenantBudget)")
+	}
+	keys, err := a.Cluster.Keys(ctx, k.tenant)
+	if err != nil {
+		return err
+	}
+	theirs := slices.DeleteFunc(keys, func(key v1alpha1.APIKey) bool { return key.Spec.User != k.tenancy.User })
+	if most := ptr.Deref(k.budget.Spec.MemberKeys.Max, defaultMemberKeys); len(theirs) >= int(most) {
+		return problem(http.StatusConflict, "too_many_keys", "Too many keys", fmt.Sprintf("you have %d keys, and may have no more than %d: delete one", len(theirs), most))
+	}
+	return nil
+}
+
+var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
+
+// nameFor is a name for an APIKey of a user, which no other has.
+func nameFor(user string) string {
+	bits := make([]byte, 4)
+	_, _ = rand.Read(bits) // which never fails
+	name := strings.Trim(notInNames.ReplaceAllString(strings.ToLower(user), "-"), "-")
+	return strings.Trim(name[:min(len(name), 48)]+"-"+hex.EncodeToString(bits), "-")
+}
+
+// ownKey is an APIKey that somebody may change, as it is known.
+func (a *api) ownKey(ctx context.Context, k keeper, name string) (*v1alpha1.APIKey, error) {
+	keys, err := a.Cluster.Keys(ctx, k.tenant)
+	if err != nil {
+		return nil, err
+	}
+	at := slices.IndexFunc(keys, func(key v1alpha1.APIKey) bool { return key.Name == name })
+	if at < 0 || !k.may(&keys[at]) {
+		return nil, notFound("there is no such key, or it is not yours")
+	}
+	return &keys[at], nil
+}
+
+func (a *api) rotateKey(ctx context.Context, who auth.Who, in *RotateInput) (*KeyShown, error) {
+	k, err := a.keeping(ctx, who, in.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	overlap := time.Duration(ptr.Deref(in.Body.OverlapHours, defaultOverlapHours)) * time.Hour
+	secret, hash := limiterv1.MakeKey(k.budget.Namespace)
+	var until metav1.Time
+	key := &v1alpha1.APIKey{ObjectMeta: metav1.ObjectMeta{Namespace: k.budget.Namespace, Name: in.Name}}
+	warnings, err := a.by(who).Change(ctx, client.Object(key), "", func() error {
+		if !k.may(key) {
+			return notFound("there is no such key, or it is not yours")
+		}
+		var ok bool
+		if until, ok = key.Spec.ReplaceKey(hash, overlap, a.Now()); !ok {
+			return problem(http.StatusConflict, "too_many_keys", "Too many keys", fmt.Sprintf("%d keys of before still work: wait, or delete the APIKey and make another", v1alpha1.MaxPreviousKeys))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &KeyShown{Tenant: k.tenant, Secret: secret, APIKey: keyOf(key, a.Now()), Previous: utc(&until.Time), Warnings: append([]string{}, warnings...)}, nil
+}
