@@ -253,13 +253,13 @@ func (w *world) replica(publicURL string) http.Handler {
 
 // whoAsks stands for pages and API: it answers who asks, as the bearer token says, and with the
 // token of their forms.
-func (world *world) whoAsks(callers *auth.Auth) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if world.reached != nil {
-			world.reached(r)
+func (w *world) whoAsks(callers *auth.Auth) http.Handler {
+	return http.HandlerFunc(func(answer http.ResponseWriter, r *http.Request) {
+		if w.reached != nil {
+			w.reached(r)
 		}
 		if strings.HasPrefix(r.URL.Path, signin.AssetsPath) {
-			_, _ = io.WriteString(w, "body {}")
+			_, _ = io.WriteString(answer, "body {}")
 			return
 		}
 		if r.URL.Path == "/live" { // answers for as long as it may
@@ -268,10 +268,10 @@ func (world *world) whoAsks(callers *auth.Auth) http.Handler {
 		}
 		who, err := callers.Identify(r.Context(), header(r.Header))
 		if err != nil {
-			http.Error(w, err.Error(), http.StatusUnauthorized)
+			http.Error(answer, err.Error(), http.StatusUnauthorized)
 			return
 		}
-		_, _ = io.WriteString(w, "you are "+who.Claims.User+" at "+r.URL.RequestURI()+" with the form token "+signin.FormToken(r.Context()))
+		_, _ = io.WriteString(answer, "you are "+who.Claims.User+" at "+r.URL.RequestURI()+" with the form token "+signin.FormToken(r.Context()))
 	})
 }
 
