@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/console/api"
+	"github.com/bursar-dev/bursar/history"
 )
 
 const (
@@ -33,6 +33,14 @@ type live struct {
 	mu       sync.Mutex
 	watching int
 	rooms    map[string]*room
+	polled   map[string]*polled
+}
+
+// polled is what the ledger said last of a tenant, to who sees as much of it.
+type polled struct {
+	mu    sync.Mutex
+	at    time.Time
+	state string
 }
 
 // room are all who watch the same page of the same tenant in the same language, and may see the
@@ -50,7 +58,9 @@ type watcher struct {
 	page chan []byte
 }
 
-func newLive(p *Pages) *live { return &live{pages: p, rooms: map[string]*room{}} }
+func newLive(p *Pages) *live {
+	return &live{pages: p, rooms: map[string]*room{}, polled: map[string]*polled{}}
+}
 
 // serve is a stream of events, as browsers read it (text/event-stream).
 func (l *live) serve(w http.ResponseWriter, r *http.Request) {
@@ -157,6 +167,9 @@ func (l *live) leave(me *watcher) {
 		of.stop()
 		delete(l.rooms, name)
 	}
+	if len(l.rooms) == 0 {
+		clear(l.polled)
+	}
 }
 
 // anyone is one of those in a room, as whom it is asked.
@@ -207,7 +220,35 @@ func (l *live) state(ctx context.Context, q *request) (string, error) {
 	if err := l.pages.know(q); err != nil {
 		return "", err
 	}
-	from := q.now.Add(-pollSince).Truncate(15 * time.Minute)
+	ledger, err := l.ledgerState(ctx, q)
+	if err != nil {
+		return "", err
+	}
+	state := strings.Builder{}
+	state.WriteString(ledger)
+	for _, b := range q.budgets {
+		state.WriteString(b.Tenant + b.ResourceVersion)
+	}
+	return state.String(), nil
+}
+
+// ledgerState changes when the ledger has something new of a tenant. It is asked once for all
+// rooms of who sees as much of the tenant.
+func (l *live) ledgerState(ctx context.Context, q *request) (string, error) {
+	name := fmt.Sprint(q.tenant.Name, " ", q.tenant.isAdmin)
+	l.mu.Lock()
+	last := l.polled[name]
+	if last == nil {
+		last = &polled{}
+		l.polled[name] = last
+	}
+	l.mu.Unlock()
+	last.mu.Lock()
+	defer last.mu.Unlock()
+	if time.Since(last.at) < pollEvery*9/10 {
+		return last.state, nil
+	}
+	from := q.now.Add(-pollSince).Truncate(history.Grain)
 	used, err := l.pages.ask.usage(ctx, q.who, &api.UsageInput{
 		TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, SpanParameters: api.SpanParameters{From: from.UTC().Format(time.RFC3339)},
 		Below: q.tenant.isAdmin, Limit: 1,
@@ -215,11 +256,8 @@ func (l *live) state(ctx context.Context, q *request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var budgets strings.Builder
-	for _, b := range q.budgets {
-		budgets.WriteString(b.Tenant + b.ResourceVersion)
-	}
-	return fmt.Sprint(used.Total.Calls, used.Total.Refused, money.Nanos(used.Total.Cost.Nanos), from, budgets.String()), nil
+	last.at, last.state = time.Now(), fmt.Sprint(used.Total.Calls, used.Total.Refused, used.Total.Cost.Nanos, from)
+	return last.state, nil
 }
 
 // event is the part of the page that changes, as an event.

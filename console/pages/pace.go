@@ -11,6 +11,7 @@ import (
 
 	"github.com/bursar-dev/bursar/api/period"
 	"github.com/bursar-dev/bursar/console/api"
+	"github.com/bursar-dev/bursar/history"
 )
 
 // lookback is of how much time the average is that a forecast goes on with.
@@ -99,8 +100,7 @@ func (p *Pages) standing(ctx context.Context, q *request) (tree []treeRow, at *p
 
 // forecasts asks what was spent of late.
 func (p *Pages) forecasts(ctx context.Context, q *request) (forecasts, error) {
-	const grain = 15 * time.Minute
-	from := q.now.Add(-lookback).Truncate(grain)
+	from := q.now.Add(-lookback).Truncate(history.Grain)
 	f := forecasts{now: q.now, spent: map[string]int64{}, since: map[string]time.Time{}}
 	used, err := p.ask.usage(ctx, q.who, &api.UsageInput{
 		TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, SpanParameters: api.SpanParameters{From: from.UTC().Format(time.RFC3339)},
