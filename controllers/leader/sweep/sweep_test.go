@@ -3,8 +3,10 @@ package sweep_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -21,6 +23,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rollout/events"
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 	"github.com/bursar-dev/bursar/hack/parts/eventlog"
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 var errAway = errors.New("away")
@@ -102,9 +105,17 @@ type stores struct {
 	unreadable  map[string]bool
 	unwithdrawn error
 	withdrawn   []string
+	// asked is how often the incarnation was, and swept how often what is in force.
+	asked, swept atomic.Int64
+}
+
+// Incarnation is another once it was asked for, as where the configuration is restored.
+func (s *stores) Incarnation(context.Context) (string, error) {
+	return fmt.Sprint(s.asked.Add(1) > 1), nil
 }
 
 func (s *stores) Owners(context.Context) (map[limiterv1.DocumentID]limiterv1.Source, error) {
+	s.swept.Add(1)
 	if s.unreadable["documents"] {
 		return nil, errAway
 	}
@@ -280,6 +291,19 @@ func TestSweepOfKeys(t *testing.T) {
 	if err != nil || !slices.Equal(s.withdrawn, []string{"credential/acme/old of key-1"}) {
 		t.Errorf("withdrawn %q, %v", s.withdrawn, err)
 	}
+}
+
+// TestSweepOfARestoredConfiguration: a copy may be of before an object was gone, so that it is
+// swept at once.
+func TestSweepOfARestoredConfiguration(t *testing.T) {
+	s, live := inForce(), &view{objects: everyone}
+	sweeper := sweep.New(&view{objects: everyone}, s, limitRows{s}, grantRows{s}, rollout.NewOrphans(live, events.NewRecorder(&eventlog.Events{}, nil)))
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- sweeper.Start(ctx) }()
+	testkit.Eventually(t, "it is swept again", func() bool { return s.swept.Load() == 2 })
+	stop()
+	testkit.Must(t, <-done)
 }
 
 // TestSweepKeepsWhatIsOfAnUnknownKind: what a later version has put in force, of a kind that

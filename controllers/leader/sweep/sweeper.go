@@ -26,11 +26,14 @@ const (
 	timeout = 2 * time.Minute
 	// retry is after how long a sweep that has failed is tried again.
 	retry = 10 * time.Second
+	// lookEvery is how often it is looked whether the configuration was restored.
+	lookEvery = time.Second
 )
 
 // Documents are the documents that enforcers run.
 type Documents interface {
 	Owners(ctx context.Context) (map[limiterv1.DocumentID]limiterv1.Source, error)
+	Incarnation(ctx context.Context) (string, error)
 	Withdraw(ctx context.Context, id limiterv1.DocumentID, uid string) (bool, error)
 }
 
@@ -53,6 +56,8 @@ type Sweeper struct {
 	limits    Limits
 	grants    Grants
 	orphans   rollout.Orphans
+	// swept is the incarnation of the configuration that was swept last.
+	swept string
 }
 
 // New makes a Sweeper.
@@ -63,18 +68,34 @@ func New(cache client.Reader, documents Documents, limits Limits, grants Grants,
 // NeedLeaderElection keeps all but the leader out.
 func (s *Sweeper) NeedLeaderElection() bool { return true }
 
-// Start sweeps at once, and every few minutes until ctx ends.
+// Start sweeps at once, and every few minutes until ctx ends; and as soon as the configuration was
+// restored: the copy may be of before an object was gone.
 func (s *Sweeper) Start(ctx context.Context) error {
-	for {
+	for ctx.Err() == nil {
 		pause := rollout.Jitter(every)
+		incarnation, _ := s.documents.Incarnation(ctx) // empty where that is not known: it is swept again
 		if err := s.Sweep(ctx); err != nil {
 			log.FromContext(ctx).Error(err, "Failed to look for what objects have in force that are gone")
 			pause = rollout.Jitter(retry)
 		}
+		s.swept = incarnation
+		s.await(ctx, pause)
+	}
+	return nil
+}
+
+// await waits for a pause, or until there is another configuration than was swept.
+func (s *Sweeper) await(ctx context.Context, pause time.Duration) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for until := time.Now().Add(pause); time.Now().Before(until); {
 		select {
 		case <-ctx.Done():
-			return nil
-		case <-time.After(pause):
+			return
+		case <-tick.C:
+		}
+		if incarnation, err := s.documents.Incarnation(ctx); err == nil && incarnation != "" && incarnation != s.swept {
+			return
 		}
 	}
 }

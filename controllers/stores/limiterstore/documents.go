@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -239,6 +240,15 @@ func (d *Documents) Owners(ctx context.Context) (map[limiterv1.DocumentID]limite
 			return owners, nil
 		}
 	}
+}
+
+// Incarnation is the name of this life of the configuration; empty if there is none.
+func (d *Documents) Incarnation(ctx context.Context) (string, error) {
+	incarnation, err := d.client.Get(ctx, limiterv1.IncarnationKey).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return "", fmt.Errorf("read the incarnation of the configuration: %w", unanswered(err))
+	}
+	return incarnation, nil
 }
 
 // Roots are the roots of the budget trees in which tenants are by their documents, by
