@@ -131,8 +131,8 @@ func TestPreview(t *testing.T) {
 		t.Errorf("an admin of the platform is not told of the limits above: %+v", limits)
 	}
 	var refused api.Preview
-	doWith(t, http.MethodPost, "/api/ai/budgets/acme/preview?days=0", token("adam.acme"), nil, strings.Replace(tight, "0.001", "9.00", 1)).read(t, &refused)
-	if refused.Problem == nil || refused.Problem.Code != "beyond_tenant" || refused.Replay != nil {
+	doWith(t, http.MethodPost, "/api/ai/budgets/acme/preview", token("adam.acme"), nil, strings.Replace(tight, "0.001", "9.00", 1)).read(t, &refused)
+	if refused.Problem == nil || refused.Problem.Code != "beyond_tenant" || refused.Replay == nil {
 		t.Errorf("%+v", refused)
 	}
 	budget := named("acme")

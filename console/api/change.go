@@ -118,7 +118,7 @@ func ofManaged(err *cluster.ManagedError) *Problem {
 func ofRefused(err *cluster.RefusedError) *Problem {
 	p := problem(http.StatusUnprocessableEntity, codeInvalid, titleInvalid, err.Error())
 	for _, field := range err.Fields {
-		name := strings.TrimPrefix(field.Field, "spec.")
+		name := strings.TrimPrefix(strings.TrimPrefix(field.Field, "spec"), ".")
 		p.Errors = append(p.Errors, ParameterError{strings.TrimSuffix("body."+name, "."), field.Message})
 	}
 	return p

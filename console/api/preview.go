@@ -19,7 +19,7 @@ import (
 
 // DaysParameter is how far back a change is replayed.
 type DaysParameter struct {
-	Days int `query:"days" minimum:"0" maximum:"30" default:"7" doc:"With the calls of how many days the change is replayed; 0 for none."`
+	Days int `query:"days" minimum:"1" maximum:"30" default:"7" doc:"With the calls of how many days the change is replayed."`
 }
 
 // BudgetPreviewInput is a change of a budget that is only thought of.
@@ -41,7 +41,7 @@ type Preview struct {
 	Tenant   string   `json:"tenant"`
 	Problem  *Problem `json:"problem,omitempty" doc:"What the change would be answered with. Absent: it would be made."`
 	Warnings []string `json:"warnings" nullable:"false" doc:"What the API server and Bursar's webhooks warn of."`
-	Replay   *Replay  `json:"replay,omitempty" doc:"What the limits would have done in the past. Absent: 0 days were asked for, or the limits are not valid."`
+	Replay   *Replay  `json:"replay,omitempty" doc:"What the limits would have done in the past. Absent: the limits are not valid."`
 }
 
 // Replay is what limits would have done with the calls of the past.
@@ -142,9 +142,6 @@ func (a *api) preview(
 		if !errors.As(explained, &p.Problem) || p.Problem.Status >= http.StatusInternalServerError {
 			return nil, explained
 		}
-	}
-	if days == 0 {
-		return p, nil
 	}
 	document, unknown, err := a.documentOf(ctx, who, budget, policies)
 	if err != nil || document == nil {

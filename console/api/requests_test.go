@@ -62,6 +62,7 @@ func TestRequests(t *testing.T) {
 	if code, _ := decide(admin, asked.ID, "approve").problem(t); code != "beyond_tenant" {
 		t.Errorf("the tenant's admin gives the tenant more: %s", code)
 	}
+	decided = api.Request{}
 	decide(platform, asked.ID, "decline").read(t, &decided)
 	if decided.State != "Declined" || decided.Decision.Grant != "" {
 		t.Errorf("%+v", decided)
