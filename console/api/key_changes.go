@@ -81,7 +81,7 @@ func (a *api) registerKeyChanges(routes huma.API) {
 		"Makes another key of an APIKey, and shows it once. The key before works on for some time. For who may make the key."), a.rotateKey)
 	handle(a, routes, changing(http.MethodDelete, "deleteKey", "/keys/{name}", "Keys", "Delete an API key",
 		"Deletes an APIKey: its key stops working. For who may make the key."),
-		func(ctx context.Context, who auth.Who, in *KeyInput) (*removed, error) {
+		func(ctx context.Context, who auth.Who, in *KeyInput) (*Removed, error) {
 			k, err := a.keeping(ctx, who, in.Tenant)
 			if err != nil {
 				return nil, err
