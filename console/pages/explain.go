@@ -18,6 +18,10 @@ type told struct {
 // explain says what a problem means for somebody who looks at a page.
 func explain(l *locale, p *api.Problem) told {
 	t := told{Details: p.Detail}
+	if p.Code == "read_only" {
+		t.Title, t.Text = l.say("This console may not change this"), l.say("Whoever installed it can give it the right.")
+		return t
+	}
 	switch p.Status {
 	case http.StatusUnauthorized:
 		t.Title, t.Text = l.say("You are not signed in"), l.say("Sign in to see this page. You come back here afterwards.")

@@ -62,7 +62,7 @@ func run(m *testing.M) (code int, err error) {
 			err = stopped
 		}
 	}()
-	reader, err := pgxpool.New(ctx, shared.ReaderURL)
+	reader, err := pgxpool.New(ctx, shared.ConsoleURL)
 	if err != nil {
 		return 1, err
 	}

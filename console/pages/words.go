@@ -310,4 +310,6 @@ var spanish = map[string]string{
 	"Go back, load the page again, and try again if you still want it.": "Vuelve atrás, recarga la página y prueba otra vez si todavía lo quieres.",
 	"This was done too often just now":                                  "Esto se hizo demasiadas veces hace poco",
 	"Wait some time and try again.":                                     "Espera un tiempo y prueba de nuevo.",
+	"This console may not change this":                                  "Esta consola no puede cambiar esto",
+	"Whoever installed it can give it the right.":                       "Quien la instaló puede darle el permiso.",
 }

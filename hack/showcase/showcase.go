@@ -32,8 +32,8 @@ type Showcase struct {
 	// Console is how the console's service account reaches the API server, with the rights that
 	// config/console gives it.
 	Console *rest.Config
-	// ReaderURL is the DSN of a member of bursar_reader and bursar_console, as the console has.
-	ReaderURL string
+	// ConsoleURL is the DSN of the console's login.
+	ConsoleURL string
 	// Ledger may do everything in the database, and Cluster everything in the cluster.
 	Ledger  *pgxpool.Pool
 	Cluster client.Client
@@ -135,7 +135,7 @@ func (s *Showcase) startLedger(ctx context.Context) error {
 	if err := budgetstore.Migrate(ctx, admin); err != nil {
 		return err
 	}
-	if s.ReaderURL, err = database.NewLogin(ctx, admin, "bursar_reader", "bursar_console"); err != nil {
+	if s.ConsoleURL, err = database.NewLogin(ctx, admin, "bursar_reader", "bursar_console"); err != nil {
 		return err
 	}
 	s.Ledger, err = pgxpool.New(ctx, admin)
