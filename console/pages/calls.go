@@ -29,7 +29,7 @@ func (q *request) rows(calls []api.Call) (rows []callRow) {
 		}
 		if r := c.Refusal; r != nil {
 			row.How, row.Class = q.l.word(r.Reason), "bad"
-			row.Why, _ = why(q.l, r, c.User)
+			row.Why, _ = why(q.l, r)
 		}
 		if a := c.Admission; a != nil {
 			row.Cost, row.Tokens = &a.Cost, a.Tokens
@@ -183,7 +183,7 @@ func (p *Pages) call(q *request) (view, error) {
 		}
 	}
 	if r := call.Refusal; r != nil {
-		page.Reason, page.Advice = why(q.l, r, call.User)
+		page.Reason, page.Advice = why(q.l, r)
 		if r.Fallback != "" {
 			page.Fallback = q.l.word(r.Fallback)
 		}

@@ -46,7 +46,7 @@ func explain(l *locale, p *api.Problem) told {
 }
 
 // why says in plain words why a call was refused.
-func why(l *locale, r *api.Refusal, user string) (reason, advice string) {
+func why(l *locale, r *api.Refusal) (reason, advice string) {
 	whose := l.say("of the tenant %s", r.Tenant)
 	switch {
 	case r.Per == "User":
@@ -84,7 +84,7 @@ var words = map[string]string{
 	"Warn": phrase("Warning"), "Downgrade": phrase("Cheaper models"), "Trip": phrase("Calls stopped"), "Exhaust": phrase("Used up"), "ForceOpen": phrase("Stopped by an administrator"), "Test": phrase("Test"),
 	"Hour": phrase("per hour"), "Day": phrase("per day"), "Week": phrase("per week"), "Month": phrase("per month"), "Quarter": phrase("per quarter"), "Year": phrase("per year"), "Minute": phrase("per minute"),
 	"Tenant": phrase("whole tenant"), "User": phrase("each user"), "Group": phrase("each group"), "Key": phrase("each API key"),
-	"PeriodTurned": phrase("the period turned"), "LimitChanged": phrase("the limit changed"), "BudgetRemoved": phrase("the budget was removed"),
+	"Tested": phrase("by a test"), "PeriodTurned": phrase("the period turned"), "LimitChanged": phrase("the limit changed"), "BudgetRemoved": phrase("the budget was removed"),
 	"Cache": phrase("the answer cache"), "CheapestModel": phrase("the cheapest model"), "Message": phrase("a message"),
 	"user": phrase("User"), "group": phrase("Group"), "model": phrase("Model"), "provider": phrase("Provider"), "tenant": phrase("Tenant"),
 	"OutputCaps": phrase("a cap on output"), "Fit": phrase("what was left of a limit"),

@@ -74,7 +74,12 @@ func run(m *testing.M) (code int, err error) {
 	watching, stopWatching := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- watched.Start(watching) }()
-	defer func() { stopWatching(); <-ended }()
+	defer func() {
+		stopWatching()
+		if failed := <-ended; err == nil {
+			err = failed
+		}
+	}()
 	for started := time.Now(); !watched.Complete(); time.Sleep(10 * time.Millisecond) {
 		if time.Since(started) > time.Minute {
 			return 1, context.DeadlineExceeded

@@ -1,7 +1,7 @@
 package pages
 
 // spanish are the texts in Spanish, by those in English.
-var spanish = map[string]string{
+var spanish = map[string]string{ //nolint:misspell // it is not English
 	"%s by the cache, %s by cheaper models": "%s por la caché, %s por modelos más baratos",
 	"%s call at once":                       "%s llamada a la vez",
 	"%s calls at once":                      "%s llamadas a la vez",
@@ -312,4 +312,5 @@ var spanish = map[string]string{
 	"Wait some time and try again.":                                     "Espera un tiempo y prueba de nuevo.",
 	"This console may not change this":                                  "Esta consola no puede cambiar esto",
 	"Whoever installed it can give it the right.":                       "Quien la instaló puede darle el permiso.",
+	"by a test": "por una prueba",
 }
