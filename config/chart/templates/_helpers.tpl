@@ -61,15 +61,16 @@
 {{- $_ := set $container "env" (concat $env ($values.extraEnv | default list)) -}}
 {{- $_ := set $container "args" (concat $container.args ($values.extraArgs | default list)) -}}
 {{- with $values.extraVolumeMounts }}{{- $_ := set $container "volumeMounts" (concat ($container.volumeMounts | default list) .) -}}{{- end -}}
-{{- with $values.extraVolumes }}{{- $_ := set $pod "volumes" (concat ($pod.volumes | default list) .) -}}{{- end -}}
-{{- with $values.providerCredentials -}}
-  {{- range $pod.volumes -}}{{- if dig "secret" "secretName" "" . -}}
-    {{- if eq .name "provider-credentials" -}}
-      {{- $_ := set .secret "secretName" $values.providerCredentials.existingSecret -}}
-      {{- if $values.providerCredentials.optional -}}{{- $_ := set .secret "optional" true -}}{{- end -}}
-    {{- end -}}
-  {{- end -}}{{- end -}}
+{{- $secrets := dict (printf "bursar-%s" .program) $values.existingSecret -}}
+{{- with $values.providerCredentials }}{{- $_ := set $secrets "bursar-provider-credentials" .existingSecret -}}{{- end -}}
+{{- with $values.clientSecrets }}{{- $_ := set $secrets "bursar-console-clients" .existingSecret -}}{{- end -}}
+{{- range $volume := $pod.volumes -}}
+  {{- if dig "secret" "secretName" "" $volume -}}
+    {{- if and (eq $volume.name "provider-credentials") $values.providerCredentials.optional -}}{{- $_ := set $volume.secret "optional" true -}}{{- end -}}
+    {{- $_ := set $volume.secret "secretName" (index $secrets $volume.secret.secretName | default $volume.secret.secretName) -}}
+  {{- end -}}
 {{- end -}}
+{{- with $values.extraVolumes }}{{- $_ := set $pod "volumes" (concat ($pod.volumes | default list) .) -}}{{- end -}}
 {{- range $field := list "nodeSelector" "tolerations" "affinity" "priorityClassName" "topologySpreadConstraints" -}}
   {{- with index $values $field -}}{{- $_ := set $pod $field . -}}{{- end -}}
 {{- end -}}

@@ -1,0 +1,1 @@
+../../../controllers/stores/budgetstore/bootstrap.sql
