@@ -21,7 +21,7 @@ kubernetes := $(addprefix $(TOOLS)/,kube-apiserver etcd kubectl)
 endif
 
 # What `make generate` writes.
-GENERATED := api/v1alpha1/zz_generated.deepcopy.go api/v1alpha1/applyconfiguration config/crd/bases config/rbac/role.yaml config/webhook/manifests.yaml
+GENERATED := api/v1alpha1/zz_generated.deepcopy.go api/v1alpha1/applyconfiguration config/crd/bases config/rbac/role.yaml config/webhook/manifests.yaml docs/reference
 MODULES := . hack/tools hack/tools/golangci-lint hack/tools/promcheck hack/clients/gosdk hack/release
 
 # With the flags of `make build`, so that nothing is compiled twice.
@@ -83,12 +83,13 @@ images: ## Make the images of manager, enforcer and console in dist/, without Do
 	@cd hack/release && go run ./cmd/images -version '$(VERSION)' -push '$(REGISTRY)' -architectures '$(ARCHITECTURES)'
 
 .PHONY: generate
-generate: $(controller-gen) ## Generate deep copies, apply configurations, CRDs, RBAC and webhooks from the Go code
+generate: $(controller-gen) ## Generate deep copies, apply configurations, CRDs, RBAC, webhooks and docs/reference from the Go code
 	$(controller-gen) object applyconfiguration crd paths=./api/v1alpha1/... output:crd:dir=config/crd/bases
 	$(controller-gen) rbac:roleName=bursar-manager paths=./controllers/... output:rbac:dir=config/rbac
 	$(controller-gen) webhook paths=./webhook output:webhook:dir=config/webhook
 	@# The API server's default, which controller-gen cannot write: without it, server-side apply finds a conflict with kubectl apply.
 	@sed -i "s/^    resources:$$/    scope: '*'\n&/" config/webhook/manifests.yaml
+	@$(go-run) ./hack/reference
 
 .PHONY: fmt
 fmt: $(golangci-lint) ## Format the Go code

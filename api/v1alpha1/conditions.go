@@ -42,74 +42,114 @@ const ReasonInternalError = "InternalError"
 
 // Reasons of ConditionReady.
 const (
-	ReasonEnforced    = "Enforced"
-	ReasonShadow      = "Shadow"
+	// ReasonEnforced is that the object is enforced as written.
+	ReasonEnforced = "Enforced"
+	// ReasonShadow is that a budget with enforcement: Shadow: its limits are counted and refuse nothing.
+	ReasonShadow = "Shadow"
+	// ReasonNotEnforced is that the object is not accepted or not programmed yet.
 	ReasonNotEnforced = "NotEnforced"
-	ReasonExpired     = "Expired"
+	// ReasonExpired is that the time of a BudgetGrant or an APIKey is over; it is a record now.
+	ReasonExpired = "Expired"
 )
 
 // Reasons of ConditionAccepted.
 const (
-	ReasonAccepted              = "Accepted"
-	ReasonInvalid               = "Invalid"
-	ReasonConflicted            = "Conflicted"
+	// ReasonAccepted is that the object is valid, and nothing older is in its way.
+	ReasonAccepted = "Accepted"
+	// ReasonInvalid is that a field says what cannot be; the message names it.
+	ReasonInvalid = "Invalid"
+	// ReasonConflicted is that an older object has what this one names; the message names it.
+	ReasonConflicted = "Conflicted"
+	// ReasonNamespaceNotDelegated is that the namespace may not say this of another: it lacks the label bursar.dev/delegated=true.
 	ReasonNamespaceNotDelegated = "NamespaceNotDelegated"
-	ReasonTargetNotFound        = "TargetNotFound"
-	ReasonTargetNotAccepted     = "TargetNotAccepted"
-	ReasonLimitNotFound         = "LimitNotFound"
-	ReasonTooManyGrants         = "TooManyGrants"
-	ReasonParentNotFound        = "ParentNotFound"
-	ReasonParentNotAccepted     = "ParentNotAccepted"
-	ReasonParentCycle           = "ParentCycle"
-	ReasonParentTooDeep         = "ParentTooDeep"
-	ReasonNotAllowedByParent    = "NotAllowedByParent"
-	ReasonAncestorRequired      = "AncestorRequired"
+	// ReasonTargetNotFound is that the object that it refers to is not there.
+	ReasonTargetNotFound = "TargetNotFound"
+	// ReasonTargetNotAccepted is that the object that it refers to is not accepted.
+	ReasonTargetNotAccepted = "TargetNotAccepted"
+	// ReasonLimitNotFound is that the budget has no limit of the name that a BudgetGrant adds to.
+	ReasonLimitNotFound = "LimitNotFound"
+	// ReasonTooManyGrants is that the limit has as many BudgetGrants as it can.
+	ReasonTooManyGrants = "TooManyGrants"
+	// ReasonParentNotFound is that spec.parentRef names a TenantBudget that is not there.
+	ReasonParentNotFound = "ParentNotFound"
+	// ReasonParentNotAccepted is that the parent is not accepted.
+	ReasonParentNotAccepted = "ParentNotAccepted"
+	// ReasonParentCycle is that the parents lead back to the budget itself.
+	ReasonParentCycle = "ParentCycle"
+	// ReasonParentTooDeep is that there are too many budgets above this one.
+	ReasonParentTooDeep = "ParentTooDeep"
+	// ReasonNotAllowedByParent is that the parent does not allow this budget to be its child.
+	ReasonNotAllowedByParent = "NotAllowedByParent"
+	// ReasonAncestorRequired is that the namespace may only have budgets below another budget.
+	ReasonAncestorRequired = "AncestorRequired"
 	// ReasonIdentityProviderNotFound is the reason of a Membership that names an IdentityProvider which is not there, or does not allow the Membership's namespace to name anybody.
-	ReasonIdentityProviderNotFound    = "IdentityProviderNotFound"
+	ReasonIdentityProviderNotFound = "IdentityProviderNotFound"
+	// ReasonIdentityProviderNotAccepted is that the IdentityProvider that a Membership names is not accepted.
 	ReasonIdentityProviderNotAccepted = "IdentityProviderNotAccepted"
-	ReasonMemberNotAllowed            = "MemberNotAllowed"
+	// ReasonMemberNotAllowed is that the IdentityProvider does not allow the namespace to name one of the members.
+	ReasonMemberNotAllowed = "MemberNotAllowed"
 	// ReasonHandedOver is also the reason of ConditionReady: the successor governs the tenant, and nothing is left to do but to delete the object.
 	ReasonHandedOver = "HandedOver"
 )
 
 // Reasons of ConditionProgrammed.
 const (
-	ReasonProgrammed       = "Programmed"
-	ReasonNotAccepted      = "NotAccepted"
+	// ReasonProgrammed is that every live enforcer runs a configuration that contains the object.
+	ReasonProgrammed = "Programmed"
+	// ReasonNotAccepted is that see the condition Accepted.
+	ReasonNotAccepted = "NotAccepted"
+	// ReasonEnforcersPending is that some enforcers do not run a configuration with this generation yet.
 	ReasonEnforcersPending = "EnforcersPending"
-	ReasonNoEnforcers      = "NoEnforcers"
+	// ReasonNoEnforcers is that no enforcer is running.
+	ReasonNoEnforcers = "NoEnforcers"
+	// ReasonStoreUnavailable is that Redis, or for records Postgres, does not answer.
 	ReasonStoreUnavailable = "StoreUnavailable"
+	// ReasonLimiterSuspended is that counters are being set again; nothing is admitted meanwhile.
 	ReasonLimiterSuspended = "LimiterSuspended"
-	ReasonProbePending     = "ProbePending"
-	ReasonProbeFailed      = "ProbeFailed"
-	ReasonTooManyLimits    = "TooManyLimits"
-	ReasonKeysNotFetched   = "KeysNotFetched"
+	// ReasonProbePending is that a simulated call that shows by which limits calls are admitted has no answer yet.
+	ReasonProbePending = "ProbePending"
+	// ReasonProbeFailed is that a simulated call was admitted by other limits than those written.
+	ReasonProbeFailed = "ProbeFailed"
+	// ReasonTooManyLimits is that some tenants would have more limits than a call can be checked against.
+	ReasonTooManyLimits = "TooManyLimits"
+	// ReasonKeysNotFetched is that the keys of an IdentityProvider were never fetched: see the condition KeysFetched.
+	ReasonKeysNotFetched = "KeysNotFetched"
 )
 
 // Reasons of ConditionBreakerOpen.
 const (
-	ReasonBelowTripRung   = "BelowTripRung"
+	// ReasonBelowTripRung is that no limit has reached its Trip rung.
+	ReasonBelowTripRung = "BelowTripRung"
+	// ReasonTripRungReached is that a limit has reached its Trip rung.
 	ReasonTripRungReached = "TripRungReached"
-	ReasonForced          = "Forced"
-	ReasonUnknown         = "Unknown"
+	// ReasonForced is that spec.breaker.forced says so.
+	ReasonForced = "Forced"
+	// ReasonUnknown is that what the condition is about is not known now; the message says why.
+	ReasonUnknown = "Unknown"
 )
 
 // Reasons of ConditionExhausted, beside ReasonUnknown.
 const (
-	ReasonAmountLeft  = "AmountLeft"
+	// ReasonAmountLeft is that no limit is spent in full.
+	ReasonAmountLeft = "AmountLeft"
+	// ReasonAmountSpent is that a limit is spent in full; the message names it.
 	ReasonAmountSpent = "AmountSpent"
 )
 
 // Reasons of ConditionOvercommitted, beside ReasonUnknown.
 const (
-	ReasonChildrenFit         = "ChildrenFit"
+	// ReasonChildrenFit is that the limits of the children fit into the budget.
+	ReasonChildrenFit = "ChildrenFit"
+	// ReasonChildrenExceedLimit is that the limits of the children exceed a limit of the budget together.
 	ReasonChildrenExceedLimit = "ChildrenExceedLimit"
 )
 
 // Reasons of ConditionExpired, beside ReasonExpired.
 const (
+	// ReasonNotStarted is that the time of the object has not begun.
 	ReasonNotStarted = "NotStarted"
-	ReasonRunning    = "Running"
+	// ReasonRunning is that the time of the object has begun, and is not over.
+	ReasonRunning = "Running"
 )
 
 // ReasonRecorded is a reason of ConditionRecorded, beside ReasonNotAccepted and
@@ -118,93 +158,149 @@ const ReasonRecorded = "Recorded"
 
 // Reasons of ConditionKeysFetched, beside ReasonNotAccepted and ReasonUnknown.
 const (
-	ReasonKeysFetched     = "Fetched"
-	ReasonKeysInline      = "Inline"
+	// ReasonKeysFetched is that the issuer has answered with its keys.
+	ReasonKeysFetched = "Fetched"
+	// ReasonKeysInline is that the keys stand in spec.issuer.jwks.
+	ReasonKeysInline = "Inline"
+	// ReasonKeysFetchFailed is that the keys could not be fetched; the message says why.
 	ReasonKeysFetchFailed = "FetchFailed"
 )
 
 // Reasons of ConditionAlertsFailing, beside ReasonUnknown.
 const (
+	// ReasonAlertsDeliverable is that alerts reach everyone in spec.alerts, as far as is known.
 	ReasonAlertsDeliverable = "Deliverable"
-	ReasonNoMailServer      = "NoMailServer"
-	ReasonSecretUnusable    = "SecretUnusable"
-	ReasonDeliveryFailing   = "DeliveryFailing"
+	// ReasonNoMailServer is that there are e-mail addresses, and the manager has no mail server.
+	ReasonNoMailServer = "NoMailServer"
+	// ReasonSecretUnusable is that a Secret that spec.alerts names is missing, lacks the key, or may not be read.
+	ReasonSecretUnusable = "SecretUnusable"
+	// ReasonDeliveryFailing is that a receiver does not take an alert, which is tried again.
+	ReasonDeliveryFailing = "DeliveryFailing"
 )
 
 // Reasons of ConditionLedgerUnreachable, beside ReasonUnknown.
 const (
-	ReasonLedgerReached       = "LedgerReached"
-	ReasonLedgerLoginFailed   = "LoginFailed"
+	// ReasonLedgerReached is that no live enforcer fails to reach the ledger.
+	ReasonLedgerReached = "LedgerReached"
+	// ReasonLedgerLoginFailed is that Postgres rejects an enforcer's user, password or database.
+	ReasonLedgerLoginFailed = "LoginFailed"
+	// ReasonLedgerRightsMissing is that an enforcer's login lacks the role bursar_enforcer, or the database is not migrated.
 	ReasonLedgerRightsMissing = "RightsMissing"
-	ReasonLedgerUnreachable   = "Unreachable"
+	// ReasonLedgerUnreachable is that an enforcer gets no answer from Postgres.
+	ReasonLedgerUnreachable = "Unreachable"
 )
 
 // Reasons of ConditionReachable, beside ReasonUntried.
 const (
-	ReasonAnswered           = "Answered"
-	ReasonNotFound           = "NotFound"
-	ReasonHostNotFound       = "HostNotFound"
-	ReasonConnectionRefused  = "ConnectionRefused"
+	// ReasonAnswered is that the provider answers calls.
+	ReasonAnswered = "Answered"
+	// ReasonNotFound is that the provider answers 404.
+	ReasonNotFound = "NotFound"
+	// ReasonHostNotFound is that the host name of spec.endpoint is not in DNS.
+	ReasonHostNotFound = "HostNotFound"
+	// ReasonConnectionRefused is that nothing listens at spec.endpoint.
+	ReasonConnectionRefused = "ConnectionRefused"
+	// ReasonConnectionTimedOut is that no connection to spec.endpoint came about in time.
 	ReasonConnectionTimedOut = "ConnectionTimedOut"
-	ReasonConnectionFailed   = "ConnectionFailed"
-	ReasonTLSFailed          = "TLSFailed"
+	// ReasonConnectionFailed is that no connection to spec.endpoint came about, for another reason.
+	ReasonConnectionFailed = "ConnectionFailed"
+	// ReasonTLSFailed is that the certificate at spec.endpoint is not trusted, or nothing speaks TLS there.
+	ReasonTLSFailed = "TLSFailed"
 )
 
 // Reasons of ConditionCredentialValid.
 const (
-	ReasonKeyAccepted           = "KeyAccepted"
-	ReasonKeyNotNeeded          = "KeyNotNeeded"
+	// ReasonKeyAccepted is that the provider accepts the key.
+	ReasonKeyAccepted = "KeyAccepted"
+	// ReasonKeyNotNeeded is that spec.credentialFile is not set.
+	ReasonKeyNotNeeded = "KeyNotNeeded"
+	// ReasonCredentialFileMissing is that the file that spec.credentialFile names is missing, unreadable or empty.
 	ReasonCredentialFileMissing = "CredentialFileMissing"
-	ReasonKeyRejected           = "KeyRejected"
-	ReasonKeyForbidden          = "KeyForbidden"
+	// ReasonKeyRejected is that the provider answers 401.
+	ReasonKeyRejected = "KeyRejected"
+	// ReasonKeyForbidden is that the provider answers 403.
+	ReasonKeyForbidden = "KeyForbidden"
 	// ReasonUntried is the reason of either condition while no enforcer has called the provider.
 	ReasonUntried = "Untried"
 )
 
 // Reasons of ConditionWarning.
 const (
-	ReasonNoWarnings       = "NoWarnings"
+	// ReasonNoWarnings is that nothing in the spec looks like a mistake.
+	ReasonNoWarnings = "NoWarnings"
+	// ReasonPossibleMistakes is that something in the spec looks like a mistake.
 	ReasonPossibleMistakes = "PossibleMistakes"
 )
 
 // Reasons of ConditionReconciling and ConditionStalled, beside those of Accepted,
 // Programmed and Ready, which say what is waited for or stands in the way.
 const (
-	ReasonReconciled  = "Reconciled"
+	// ReasonReconciled is that nothing is waited for.
+	ReasonReconciled = "Reconciled"
+	// ReasonReconciling is that the object is on its way to the enforcers.
 	ReasonReconciling = "Reconciling"
-	ReasonStalled     = "Stalled"
+	// ReasonStalled is that somebody has to change the object, or what blocks it.
+	ReasonStalled = "Stalled"
 	// ReasonPending is the reason of a new object that no controller has processed yet. The API server sets it, by the defaults of the status.
 	ReasonPending = "Pending"
 )
 
 // Reasons of Events.
 const (
-	EventAccepted         = "Accepted"
-	EventRejected         = "Rejected"
-	EventProgrammed       = "Programmed"
-	EventBudgetWarning    = "BudgetWarning"
+	// EventAccepted is that the object became accepted.
+	EventAccepted = "Accepted"
+	// EventRejected is that the object is not accepted any more, or was not at first.
+	EventRejected = "Rejected"
+	// EventProgrammed is that every live enforcer runs the object as written.
+	EventProgrammed = "Programmed"
+	// EventBudgetWarning is that a limit has reached a Warn rung.
+	EventBudgetWarning = "BudgetWarning"
+	// EventBudgetDowngraded is that a limit has reached a Downgrade rung.
 	EventBudgetDowngraded = "BudgetDowngraded"
-	EventLimitTripped     = "LimitTripped"
-	EventBreakerOpened    = "BreakerOpened"
-	EventBreakerClosed    = "BreakerClosed"
-	EventBreakerForced    = "BreakerForced"
-	EventBreakerReleased  = "BreakerReleased"
-	EventBudgetExhausted  = "BudgetExhausted"
-	EventBudgetRecovered  = "BudgetRecovered"
-	EventOvercommitted    = "Overcommitted"
-	EventGranted          = "Granted"
-	EventGrantExpired     = "GrantExpired"
-	EventDriftFound       = "DriftFound"
-	EventOrphanWithdrawn  = "OrphanWithdrawn"
-	EventKeysFetchFailed  = "KeysFetchFailed"
-	EventKeysFetched      = "KeysFetched"
-	EventKeysChanged      = "KeysChanged"
-	EventStoreLost        = "StoreLost"
-	EventStoreBack        = "StoreBack"
-	EventAlertsFailing    = "AlertsFailing"
-	EventAlertsDelivered  = "AlertsDelivered"
-	EventUnreachable      = "Unreachable"
-	EventReachable        = "Reachable"
-	EventKeyUnusable      = "KeyUnusable"
-	EventKeyUsable        = "KeyUsable"
+	// EventLimitTripped is that a limit that selects some calls has reached its Trip rung: those are refused, and the tenant stays open.
+	EventLimitTripped = "LimitTripped"
+	// EventBreakerOpened is that the breaker refuses paid calls, because a limit has reached its Trip rung.
+	EventBreakerOpened = "BreakerOpened"
+	// EventBreakerClosed is that the breaker lets calls through again; the note says why.
+	EventBreakerClosed = "BreakerClosed"
+	// EventBreakerForced is that spec.breaker.forced opened or closed the breaker.
+	EventBreakerForced = "BreakerForced"
+	// EventBreakerReleased is that spec.breaker.forced was removed.
+	EventBreakerReleased = "BreakerReleased"
+	// EventBudgetExhausted is that a limit is spent in full.
+	EventBudgetExhausted = "BudgetExhausted"
+	// EventBudgetRecovered is that no limit is spent in full any more.
+	EventBudgetRecovered = "BudgetRecovered"
+	// EventOvercommitted is that the limits of the children exceed a limit of the budget together.
+	EventOvercommitted = "Overcommitted"
+	// EventGranted is that a BudgetGrant counts from now on.
+	EventGranted = "Granted"
+	// EventGrantExpired is that the time of a BudgetGrant is over.
+	EventGrantExpired = "GrantExpired"
+	// EventDriftFound is that a counter and the ledger differ; the note says by how much.
+	EventDriftFound = "DriftFound"
+	// EventOrphanWithdrawn is that what an object had programmed that vanished without its manager was withdrawn.
+	EventOrphanWithdrawn = "OrphanWithdrawn"
+	// EventKeysFetchFailed is that the keys of an IdentityProvider cannot be fetched.
+	EventKeysFetchFailed = "KeysFetchFailed"
+	// EventKeysFetched is that they can be fetched again.
+	EventKeysFetched = "KeysFetched"
+	// EventKeysChanged is that the issuer has other keys than before.
+	EventKeysChanged = "KeysChanged"
+	// EventStoreLost is that Redis, Postgres, or the enforcers' way to the ledger is out of reach; on the ConfigMap bursar-manager.
+	EventStoreLost = "StoreLost"
+	// EventStoreBack is that it is within reach again.
+	EventStoreBack = "StoreBack"
+	// EventAlertsFailing is that alerts do not reach somebody in spec.alerts.
+	EventAlertsFailing = "AlertsFailing"
+	// EventAlertsDelivered is that alerts reach everyone in spec.alerts again.
+	EventAlertsDelivered = "AlertsDelivered"
+	// EventUnreachable is that calls to a ModelProvider get no answers; the note says why.
+	EventUnreachable = "Unreachable"
+	// EventReachable is that they get answers again.
+	EventReachable = "Reachable"
+	// EventKeyUnusable is that a ModelProvider's key is missing, or the provider rejects it.
+	EventKeyUnusable = "KeyUnusable"
+	// EventKeyUsable is that the provider accepts the key again.
+	EventKeyUsable = "KeyUsable"
 )
