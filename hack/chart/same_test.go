@@ -28,11 +28,17 @@ var permitted = map[string]func(*unstructured.Unstructured){
 		if labels["app.kubernetes.io/component"] == "" { // what has no component has no name in the kustomizations
 			delete(labels, "app.kubernetes.io/name")
 		}
+		if len(labels) == 0 {
+			labels = nil
+		}
 		o.SetLabels(labels)
 	},
 	"CRDs are kept when the chart is uninstalled": func(o *unstructured.Unstructured) {
 		annotations := o.GetAnnotations()
 		delete(annotations, "helm.sh/resource-policy")
+		if len(annotations) == 0 {
+			annotations = nil
+		}
 		o.SetAnnotations(annotations)
 	},
 	"the pull policy is a value": func(o *unstructured.Unstructured) {
