@@ -122,6 +122,63 @@ SELECT count(*) FROM ai_refusals WHERE limit_name = 'each-team' AND per = 'Group
 	}
 }
 
+// TestCapOfACredentialThatActs: a limit per key counts the calls that a credential makes for all
+// users together, beside the limit that each of them has; and leaves other credentials alone that
+// call for the same users.
+func TestCapOfACredentialThatActs(t *testing.T) {
+	w := newWorld(t)
+	tenant := acme
+	tenant.Rates = nil
+	tenant.Money = []limiterv1.MoneyLimit{
+		{Name: "each-user", Per: limiterv1.PerUser, Period: period.Year, Amount: 3 * money.Cent},
+		{Name: "each-key", Per: limiterv1.PerKey, Period: period.Year, Amount: 7 * money.Cent},
+	}
+	server, other := keyOf("server", "ci"), keyOf("other-server", "ci")
+	server.ActFor = &limiterv1.ActFor{Users: []string{"shop-*"}}
+	other.ActFor = server.ActFor
+	revision, err := w.put(tenant, w.fake(), server, other)
+	testkit.Must(t, err)
+	r := w.start()
+	testkit.Eventually(t, "the enforcer runs the configuration", func() bool { return w.runs(r, revision) })
+	callFor := func(credential, user string) answer {
+		request := r.request(credential, chat("penny", ""))
+		if user != "" {
+			request.Header.Set("X-Bursar-User", user)
+		}
+		return do(r.client, request)
+	}
+	for i, step := range []struct {
+		credential, user string
+		// refusedBy is what the refusal names; empty for a call that is admitted.
+		refusedBy string
+	}{
+		{"server", "shop-1", ""}, {"server", "shop-1", ""}, {"server", "shop-1", ""},
+		{"server", "shop-1", `the limit \"each-user\"`},
+		{"server", "shop-2", ""}, {"server", "shop-2", ""},
+		{"server", "", ""}, {"server", "shop-3", ""},
+		{"server", "shop-2", `the limit \"each-key\"`}, {"server", "shop-4", `the limit \"each-key\"`}, {"server", "", `the limit \"each-key\"`},
+		{"other-server", "shop-2", ""},
+		{"other-server", "shop-2", `the limit \"each-user\"`},
+		{"other-server", "shop-4", ""},
+	} {
+		got := callFor(step.credential, step.user)
+		want := http.StatusOK
+		if step.refusedBy != "" {
+			want = http.StatusTooManyRequests
+		}
+		if got.status != want || !strings.Contains(got.body, step.refusedBy) {
+			t.Errorf("call %d, by %s for %q: %d %s, want %d and %q", i, step.credential, step.user, got.status, got.body, want, step.refusedBy)
+		}
+	}
+	testkit.Must(t, r.shutDown())
+	var made, ownUsers int
+	testkit.Must(t, w.ledger.QueryRow(t.Context(), `SELECT count(*), count(DISTINCT user_id) FROM ai_usage_logs
+WHERE credential = 'acme/server' AND actor = CASE user_id WHEN 'server' THEN '' ELSE 'server' END`).Scan(&made, &ownUsers))
+	if made != 7 || ownUsers != 4 {
+		t.Errorf("the ledger has %d calls of %d users by the credential, want 7 of 4", made, ownUsers)
+	}
+}
+
 // TestTooManyLimits: a caller in so many groups that Redis cannot look at all of their limits at
 // once is refused, and not taken for a loss of Redis: else it would escape rate limits that
 // others impose on its tenant, and each of its calls would stay behind as one that may hold money.
