@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -161,14 +162,25 @@ func (l callList) write(w io.Writer) {
 		fmt.Fprintf(w, "No such calls of tenant %s. The ledger has calls once they have ended.\n", l.Tenant)
 		return
 	}
-	all := table{cells("AT", "CALL", "USER", "MODEL", "DECISION", "OUTCOME", "TOKENS", "COST (USD)")}
+	heads := []string{"MODEL", "DECISION", "OUTCOME", "TOKENS", "COST (USD)"}
 	if l.Refused {
-		all = table{cells("AT", "CALL", "USER", "MODEL", "REASON", "LIMIT", "ANSWERED BY")}
+		heads = []string{"MODEL", "REASON", "LIMIT", "ANSWERED BY"}
 	}
+	hasActors := slices.ContainsFunc(l.Calls, func(c listedCall) bool { return c.Actor != "" })
+	who := []string{"AT", "CALL", "USER"}
+	if hasActors {
+		who = append(who, "MADE BY")
+	}
+	all := table{cells(append(who, heads...)...)}
 	for _, c := range l.Calls {
-		row := []string{moment(c.At), c.ID, c.User, c.Model, c.Decision, c.Outcome, fmt.Sprint(c.Tokens), c.Cost}
+		row := []string{moment(c.At), c.ID, c.User}
+		if hasActors {
+			row = append(row, orDash(c.Actor))
+		}
 		if l.Refused {
-			row = []string{moment(c.At), c.ID, c.User, c.Model, c.Outcome, orDash(c.Limit), orDash(c.Fallback)}
+			row = append(row, c.Model, c.Outcome, orDash(c.Limit), orDash(c.Fallback))
+		} else {
+			row = append(row, c.Model, c.Decision, c.Outcome, fmt.Sprint(c.Tokens), c.Cost)
 		}
 		all = append(all, cells(row...))
 	}

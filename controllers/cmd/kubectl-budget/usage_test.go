@@ -28,7 +28,7 @@ func TestCallsList(t *testing.T) {
 	const calls = `
 INSERT INTO ai_usage_logs (call_id, tenant_id, user_id, tier, credential, actor, provider, model_asked, model, model_used, endpoint, streamed,
   admitted_at, outcome, decision, input_tokens, held_nanos, cost_nanos, session)
-SELECT 'list-' || i, 'listed', 'user-' || i % 2, 't', 'k', 'server', 'openai', 'gpt', 'mini', 'mini-1', '/', false,
+SELECT 'list-' || i, 'listed', 'user-' || i % 2, 't', 'k', CASE i WHEN 4 THEN '' ELSE 'server' END, 'openai', 'gpt', 'mini', 'mini-1', '/', false,
   now() - i * interval '1 hour', 'Settled', 'Replaced', i, 2, i, 's'
 FROM generate_series(1, 5) AS i`
 	const refusal = `
@@ -41,9 +41,9 @@ VALUES ('list-no', 'listed', 'user-1', 't', 'k', 'gpt', 'gpt', '/', now(), 'Budg
 		}
 	}
 	for args, want := range map[string][]string{
-		"calls --limit 2":                       {"list-1 user-1 mini Replaced Settled 1 0.000000001", "list-2 user-0 mini Replaced Settled 2 0.000000002", "There are more: raise --limit, or select fewer."},
-		"calls --user user-0":                   {"list-2 user-0 mini Replaced Settled 2 0.000000002", "list-4 user-0 mini Replaced Settled 4 0.000000004"},
-		"calls --since 90m --decision Replaced": {"list-1 user-1 mini Replaced Settled 1 0.000000001"},
+		"calls --limit 2":                       {"list-1 user-1 server mini Replaced Settled 1 0.000000001", "list-2 user-0 server mini Replaced Settled 2 0.000000002", "There are more: raise --limit, or select fewer."},
+		"calls --user user-0":                   {"list-2 user-0 server mini Replaced Settled 2 0.000000002", "list-4 user-0 - mini Replaced Settled 4 0.000000004"},
+		"calls --since 90m --decision Replaced": {"list-1 user-1 server mini Replaced Settled 1 0.000000001"},
 		"calls --refused":                       {"list-no user-1 gpt BudgetExhausted parent/daily Message"},
 		"calls --refused --outcome RateLimited": {"No such calls of tenant listed. The ledger has calls once they have ended."},
 	} {
