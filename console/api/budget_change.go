@@ -77,8 +77,6 @@ type ChangedBudget struct {
 	Warnings []string `json:"warnings" nullable:"false" doc:"What the API server and Bursar's webhooks warn of."`
 }
 
-func (b *ChangedBudget) version() string { return b.Budget.Version }
-
 func (a *api) registerBudgetChanges(routes huma.API) {
 	a.registerRates(routes)
 	a.registerPreviews(routes)

@@ -1,7 +1,7 @@
 package pages
 
 // spanish are the texts in Spanish, by those in English.
-var spanish = map[string]string{ //nolint:misspell // it is not English
+var spanish = map[string]string{
 	"%s by the cache, %s by cheaper models": "%s por la caché, %s por modelos más baratos",
 	"%s call at once":                       "%s llamada a la vez",
 	"%s calls at once":                      "%s llamadas a la vez",

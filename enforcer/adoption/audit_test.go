@@ -10,8 +10,8 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/period"
-	"github.com/bursar-dev/bursar/controllers/stores/limiterstore"
 	"github.com/bursar-dev/bursar/enforcer/adoption"
+	"github.com/bursar-dev/bursar/hack/parts/controlplane"
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
@@ -40,7 +40,7 @@ func (w *watchedWriter) WriteAdopted(ctx context.Context, entries []ledgerv1.Ent
 func (w *world) audit(t testkit.T, when string) {
 	t.Helper()
 	told, err := w.auditor.Audit(context.Background(), w.doc.Tenant)
-	if err != nil && !errors.Is(err, limiterstore.ErrNotValid) {
+	if err != nil && !errors.Is(err, controlplane.ErrNotValid) {
 		t.Fatalf("%s: the audit failed: %v", when, err)
 	}
 	if len(told) > 0 {

@@ -51,7 +51,7 @@ what somebody has said in the console.`,
 			return nil
 		},
 	}
-	o.whose.addFlags(cmd, c)
+	o.addFlags(cmd, c)
 	o.ledger.addFlag(cmd)
 	cmd.Flags().BoolVar(&o.open, "open", false, "only alerts whose cause is still there")
 	cmd.Flags().IntVar(&o.limit, "limit", 50, "how many alerts to list at most, up to 1000")

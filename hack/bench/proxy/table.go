@@ -34,7 +34,6 @@ type row struct {
 // turn is what was seen while one subject was measured once.
 type turn struct {
 	load
-	streamed                    bool
 	own, redis, postgres        time.Duration
 	hasOwn, hasRedis, hasLedger bool
 }

@@ -13,6 +13,9 @@ import (
 	"github.com/bursar-dev/bursar/hack/parts/eventlog"
 )
 
+// ErrNotValid says that counters of a tenant are to be counted anew.
+var ErrNotValid = limiterstore.ErrNotValid
+
 // Auditor compares the counters of tenants with the ledger.
 type Auditor struct {
 	auditor *audit.Auditor
@@ -27,8 +30,8 @@ func NewAuditor(client redis.UniversalClient, database *pgxpool.Pool) *Auditor {
 		budgetstore.NewLedgerReader(database), events.NewRecorder(recorded, nil), 0)}
 }
 
-// Audit audits a tenant, and returns what it tells of it. It fails where counters are to be
-// counted anew first.
+// Audit audits a tenant, and returns what it tells of it. It fails with
+// ErrNotValid where counters are to be counted anew first.
 func (a *Auditor) Audit(ctx context.Context, tenant string) (told []string, err error) {
 	err = a.auditor.Audit(ctx, tenant)
 	return a.events.Take(), err
