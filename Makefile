@@ -39,12 +39,12 @@ help: ## List the targets
 demo: build tools parts ## Show a budget at work, from YAML to a refused call and back, on real parts
 	$(go-run) ./hack/demo
 
-# They mostly wait (for sessions to be silent, leases to end), so they begin first, and beside others.
+# They mostly wait (for sessions to be silent, leases to end), so they begin first.
 slowest-tests := ./hack/e2e ./enforcer/cmd/enforcer ./controllers/setup ./enforcer/proxy ./controllers/recovery
 
 .PHONY: test
 test: build tools parts browser ## Run all tests, with the race detector, on real parts
-	go test -race -timeout 20m -p 3 -parallel 4 $(slowest-tests) ./...
+	go test -race -timeout 20m $(slowest-tests) ./...
 	cd hack/tools/promcheck && go test -count=1 ./...
 	cd hack/release && go test -count=1 ./...
 

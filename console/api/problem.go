@@ -14,6 +14,7 @@ import (
 	"github.com/bursar-dev/bursar/api/identity/identify"
 	"github.com/bursar-dev/bursar/console/cluster"
 	"github.com/bursar-dev/bursar/console/marks"
+	"github.com/bursar-dev/bursar/console/said"
 	"github.com/bursar-dev/bursar/history"
 )
 
@@ -136,7 +137,7 @@ func (a *api) explained(ctx context.Context, err error) error {
 		return notFound("there is no such alert, or it is not yours to see")
 	case errors.Is(err, marks.ErrTooMany):
 		return tooMany()
-	case errors.Is(err, marks.ErrReadOnly):
+	case errors.Is(err, said.ErrReadOnly):
 		a.Log.Warn("The console may not write to the ledger's database", "error", err)
 		return problem(http.StatusForbidden, "read_only", "Read-only", "this console may not write to its database: whoever installed it may make its login a member of bursar_console")
 	case ofRequest(err) != nil:

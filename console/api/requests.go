@@ -243,8 +243,6 @@ func ofRequest(err error) *Problem {
 		p := problem(http.StatusTooManyRequests, "too_many_requests", "Too many requests", "you have five open requests: wait for an answer to one of them")
 		p.header = http.Header{"Retry-After": {"3600"}}
 		return p
-	case errors.Is(err, requests.ErrReadOnly):
-		return problem(http.StatusForbidden, "read_only", "Read-only", "this console may not write to its database: whoever installed it may make its login a member of bursar_console")
 	}
 	return nil
 }

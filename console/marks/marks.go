@@ -7,21 +7,17 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
+	"github.com/bursar-dev/bursar/console/said"
 	"github.com/bursar-dev/bursar/history"
 )
 
 // MostTests is how many tests a tenant can ask for within an hour.
 const MostTests = 10
 
-var (
-	// ErrTooMany means that a tenant has asked for MostTests tests within an hour.
-	ErrTooMany = errors.New("too many tests were asked for within the hour")
-	// ErrReadOnly means that the login may not write.
-	ErrReadOnly = errors.New("the login must be a member of bursar_console (GRANT bursar_console TO it)")
-)
+// ErrTooMany means that a tenant has asked for MostTests tests within an hour.
+var ErrTooMany = errors.New("too many tests were asked for within the hour")
 
 // Marks are what people say of alerts.
 type Marks struct{ db history.Database }
@@ -111,18 +107,8 @@ func (ms *Marks) AddTest(ctx context.Context, test Test) (id string, err error) 
 
 // write writes as an admin of a tenant.
 func (ms *Marks) write(ctx context.Context, tenant string, do func(pgx.Tx) error) error {
-	err := pgx.BeginTxFunc(ctx, ms.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
-		if err := (history.As{Tenant: tenant, Admin: true}).Tell(ctx, tx); err != nil {
-			return err
-		}
-		return do(tx)
-	})
-	const insufficientPrivilege = "42501"
-	var failure *pgconn.PgError
-	switch {
-	case errors.As(err, &failure) && failure.Code == insufficientPrivilege:
-		return fmt.Errorf("%w: %w", ErrReadOnly, err)
-	case err != nil && !errors.Is(err, ErrTooMany):
+	err := said.Write(ctx, ms.db, history.As{Tenant: tenant, Admin: true}, do)
+	if err != nil && !errors.Is(err, ErrTooMany) {
 		return fmt.Errorf("write what is said of an alert of tenant %s: %w", tenant, err)
 	}
 	return err

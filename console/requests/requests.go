@@ -3,12 +3,12 @@ package requests
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/bursar-dev/bursar/console/said"
 	"github.com/bursar-dev/bursar/history"
 )
 
@@ -20,8 +20,6 @@ var (
 	ErrTooMany = errors.New("too many requests are open")
 	// ErrDecided means that somebody has decided a request already.
 	ErrDecided = errors.New("the request is decided already")
-	// ErrReadOnly means that the login may not write.
-	ErrReadOnly = errors.New("the login must be a member of bursar_console (GRANT bursar_console TO it)")
 )
 
 // Requests are where requests are kept.
@@ -55,7 +53,7 @@ RETURNING request_id::text`
 
 // Add adds a request, and returns its ID. It fails with ErrTooMany.
 func (rs *Requests) Add(ctx context.Context, r Request) (id string, err error) {
-	err = rs.write(ctx, history.As{Tenant: r.Tenant, User: r.User}, func(tx pgx.Tx) error {
+	err = said.Write(ctx, rs.db, history.As{Tenant: r.Tenant, User: r.User}, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, oneRequest, r.Tenant, r.User); err != nil {
 			return err
 		}
@@ -91,7 +89,7 @@ VALUES (@id::uuid, @tenant, @approved, @by, @reason, @namespace, @grant)`
 // Decide adds a decision, if a function then succeeds in what it takes, of which there is no other
 // meanwhile. It fails with ErrDecided, or as the function does.
 func (rs *Requests) Decide(ctx context.Context, d Decision, do func(ctx context.Context) error) error {
-	return rs.write(ctx, history.As{Tenant: d.Tenant, Admin: true}, func(tx pgx.Tx) error {
+	return said.Write(ctx, rs.db, history.As{Tenant: d.Tenant, Admin: true}, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, addDecision, pgx.NamedArgs{
 			"id": d.ID, "tenant": d.Tenant, "approved": d.Approved, "by": d.By, "reason": d.Reason, "namespace": d.Namespace, "grant": d.Grant,
 		})
@@ -105,20 +103,4 @@ func (rs *Requests) Decide(ctx context.Context, d Decision, do func(ctx context.
 		}
 		return do(ctx)
 	})
-}
-
-// write writes for somebody.
-func (rs *Requests) write(ctx context.Context, as history.As, do func(pgx.Tx) error) error {
-	err := pgx.BeginTxFunc(ctx, rs.db, pgx.TxOptions{}, func(tx pgx.Tx) error {
-		if err := as.Tell(ctx, tx); err != nil {
-			return err
-		}
-		return do(tx)
-	})
-	const insufficientPrivilege = "42501"
-	var failure *pgconn.PgError
-	if errors.As(err, &failure) && failure.Code == insufficientPrivilege {
-		return fmt.Errorf("%w: %w", ErrReadOnly, err)
-	}
-	return err
 }

@@ -125,7 +125,6 @@ func admitsAgain(t *testing.T, e *running) time.Duration {
 // out of one enforcer's reach. Its settled calls, which no ledger has, count all the same,
 // and nobody waits for Postgres.
 func TestForgottenWhileOneCannotReachTheLedger(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t)
 	revision := w.configure()
 	w.recovered()
@@ -200,7 +199,6 @@ func (r *running) pauses(streams int, paused func() int) (open []*opened) {
 // enforcer that has half of the money open in calls. The others wait for it, it hears of
 // that from Postgres, and the calls count.
 func TestForgottenWhileOneIsCutOff(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t)
 	revision := w.configure()
 	w.recovered()
@@ -262,7 +260,6 @@ func bounded() limiterv1.Tenant {
 
 // TestForgottenShare: a share that Redis has forgotten is not spent any more.
 func TestForgottenShare(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t)
 	revision, err := w.put(bounded(), keyOf("gerente-1", "gerente"), w.fake())
 	testkit.Must(t, err)
@@ -298,7 +295,6 @@ func TestForgottenShare(t *testing.T) {
 // session. What is spent beyond the limit then is at most what its calls held that were open,
 // and what was left of its share.
 func TestForgottenOutOfReachOfBoth(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t)
 	revision, err := w.put(bounded(), keyOf("gerente-1", "gerente"), w.fake())
 	testkit.Must(t, err)
@@ -340,7 +336,6 @@ func TestForgottenOutOfReachOfBoth(t *testing.T) {
 // TestOlderDataInTheSameRun: a Redis copies the older data of another, and is a master again in
 // an instant, in the same run and with the same epoch. Nothing is admitted by what it says.
 func TestOlderDataInTheSameRun(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t)
 	own, err := redis.Start(t.Context(), redis.Options{Dir: t.TempDir()})
 	testkit.Must(t, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -41,6 +42,8 @@ func TestMain(m *testing.M) {
 		return
 	}
 	redisclient.LogTo(slog.New(slog.DiscardHandler))
+	flag.Parse()
+	_ = flag.Set("test.parallel", "4") // those that run at once mostly wait
 	os.Exit(ledgerdb.Use(func(s *ledgerdb.Server) int {
 		ledgerServer = s
 		return m.Run()
