@@ -83,6 +83,11 @@ spec: {sha256: %[2]s, budgetRef: {name: %[1]s}, user: user, tier: tier}
 			}
 		})
 	}
+	rest := func() {
+		enough.Store(true)
+		load.Wait()
+	}
+	defer rest()
 	auditor, events := newAuditor()
 	audits, busy := 0, 0
 	for time.Now().Before(until) || audits-busy < 3 && t.Context().Err() == nil {
@@ -93,8 +98,7 @@ spec: {sha256: %[2]s, budgetRef: {name: %[1]s}, user: user, tier: tier}
 			t.Fatal(err)
 		}
 	}
-	enough.Store(true)
-	load.Wait()
+	rest()
 	t.Logf("%d audits (%d too busy) while %d calls were made", audits, busy, made.Load())
 	eventually(t, "all calls are in the ledger", func() bool {
 		calls, _ := ledger(t, tenant)
