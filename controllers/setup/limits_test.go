@@ -145,9 +145,12 @@ var _ = Describe("Limits of every kind", func() {
 		spendOf(ctx, budget, managers, 2*money.USD)
 		Eventually(ctx, eventsOf(ctx, budget, "LimitTripped")).Should(ConsistOf(HavePrefix(
 			"Warning: limit managers has reached its 90% rung: 2.00 of 2.00 USD spent (100%); paid calls of its tiers and models are refused until ")))
+		Eventually(ctx, func(g Gomega) { // an Event is there before the status
+			g.Expect(get(ctx, budget)).To(Succeed())
+			g.Expect(budget.Status.Limits[1].Spent).To(Equal("2.00"))
+			g.Expect(budget.Status.Limits[2].Spent).To(Equal("0.00"))
+		}).Should(Succeed())
 		Expect(condition(ctx, budget, v1alpha1.ConditionBreakerOpen)()).To(Equal("False BelowTripRung"))
-		Expect(budget.Status.Limits[1].Spent).To(Equal("2.00"))
-		Expect(budget.Status.Limits[2].Spent).To(Equal("0.00"))
 
 		By("the window, in which the breaker opens")
 		spendOf(ctx, budget, limiterv1.MoneyLimit{Period: "1h30m"}, 90*money.Cent)

@@ -371,7 +371,11 @@ var _ = Describe("The breaker", func() {
 		expectCondition(ctx, budget, v1alpha1.ConditionBreakerOpen, "False BelowTripRung")
 		spend(ctx, tenant, period.Day, 5*money.USD, 0, false)
 		spend(ctx, tenant, period.Month, 95*money.USD, 0, true)
-		Eventually(ctx, breaker(ctx, budget)).Should(Equal("Open monthly"))
+		longest, now := "monthly", time.Now()
+		if period.Containing(period.Day, time.UTC, now).End.Equal(period.Containing(period.Month, time.UTC, now).End) {
+			longest = "daily" // on the last day of a month, the first of two that end at once
+		}
+		Eventually(ctx, breaker(ctx, budget)).Should(Equal("Open " + longest))
 		Expect(budget.Status.Nearest.Name).To(Equal("daily"))
 		Eventually(ctx, eventsOf(ctx, budget, "BudgetWarning")).Should(HaveLen(2), "one for each limit")
 	})

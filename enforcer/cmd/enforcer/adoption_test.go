@@ -239,6 +239,7 @@ func TestSlept(t *testing.T) {
 	if got := do(sleeper.client, sleeper.request(chat("gpt-4o-mini", "[[output=1]]"))); got.status != 200 {
 		t.Fatalf("without Postgres: %d %s", got.status, got.body)
 	}
+	testkit.Eventually(t, "that call is settled", func() bool { is := w.counter(ofTenant); return is.Spent > 0 && is.Held == 0 })
 	stream, err := openCall(sleeper, chat("gpt-4o", "[[output=9 pause=4]]", held))
 	testkit.Must(t, err)
 	testkit.Eventually(t, "the provider holds the stream", func() bool { return w.provider.Paused() == 1 })
