@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/console/api"
@@ -147,10 +148,12 @@ func TestKeysThatNobodyMakes(t *testing.T) {
 // what others manage is replaced by nobody here.
 func TestAHigherKeyOfMine(t *testing.T) {
 	letMembers(t, &v1alpha1.MemberKeys{})
-	testkit.Must(t, create(t.Context(), &v1alpha1.APIKey{
+	higher := &v1alpha1.APIKey{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "acme", Name: "higher"},
 		Spec:       v1alpha1.APIKeySpec{SHA256: hashOf("higher"), BudgetRef: v1alpha1.BudgetRef{Name: "acme"}, User: "zoe.acme", Tier: "gerente"},
-	}))
+	}
+	testkit.Must(t, shared.admin.Create(t.Context(), higher, client.FieldOwner("argocd")))
+	testkit.Must(t, decide(t.Context(), higher, metav1.ConditionTrue))
 	if got := doWith(t, http.MethodPost, "/api/ai/keys/higher/rotate", token("zoe.acme"), nil, "{}"); got.status != 404 {
 		t.Errorf("a member replaces it: %d %s", got.status, got.body)
 	}
