@@ -23,10 +23,10 @@ differ each time.
 ` + "`kubectl_complete-budget`" + ` beside it gives kubectl's own completion the plugin's commands, budgets and limits;
 ` + "`kubectl-budget completion bash`" + ` (or zsh, fish) does so for the binary by itself.
 
-` + "`explain`" + `, ` + "`replay`" + `, ` + "`report`" + `, ` + "`history`" + ` and ` + "`shadow`" + ` read the ledger: ` + "`BURSAR_DATABASE_URL`" + ` is the URL of a login
-that is a member of ` + "`bursar_reader`" + `. That login can read every tenant's calls. Everything else needs only the cluster, with the usual
-flags of kubectl, or nothing. Every command has ` + "`--help`" + ` with examples; those that print tables have ` + "`-o json`" + ` and
-` + "`-o yaml`" + `. Colours are for terminals, unless ` + "`NO_COLOR`" + ` is set.
+` + "`usage`" + `, ` + "`calls`" + `, ` + "`alerts`" + `, ` + "`report`" + `, ` + "`explain`" + `, ` + "`history`" + `, ` + "`replay`" + ` and ` + "`shadow`" + ` read the ledger: ` + "`BURSAR_DATABASE_URL`" + ` is the URL of a
+login that is a member of ` + "`bursar_reader`" + `. That login can read every tenant's calls. With it, ` + "`top`" + ` shows limits per user, too.
+Everything else needs only the cluster, with the usual flags of kubectl, or nothing. Every command has ` + "`--help`" + ` with
+examples; those that print tables have ` + "`-o json`" + ` and ` + "`-o yaml`" + `. Colours are for terminals, unless ` + "`NO_COLOR`" + ` is set.
 `
 
 // walk walks through the commands.
