@@ -22,7 +22,7 @@ func (d *demo) gerenteSignsIn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("  $ kubectl apply -f hack/stack/signin.yaml\n  %s\n\n", strings.ReplaceAll(strings.TrimSpace(out), "\n", "\n  "))
+	fmt.Printf("  $ kubectl apply -f signin.yaml      (hack/stack/signin.yaml, with the URLs of where people sign in)\n  %s\n\n", strings.ReplaceAll(strings.TrimSpace(out), "\n", "\n  "))
 	if err := d.show(ctx, "get", "identityproviders,memberships"); err != nil {
 		return err
 	}

@@ -30,12 +30,23 @@ func (d *demo) show(ctx context.Context, args ...string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("  $ kubectl -n %s %s\n", d.namespace, strings.Join(args, " "))
+	fmt.Printf("  $ kubectl -n %s %s\n", d.namespace, commandLine(args))
 	for _, line := range strings.Split(strings.TrimRight(out, "\n"), "\n") {
 		fmt.Println("  " + line)
 	}
 	fmt.Println()
 	return nil
+}
+
+// commandLine are arguments as somebody types them.
+func commandLine(args []string) string {
+	typed := make([]string, len(args))
+	for i, arg := range args {
+		if typed[i] = arg; strings.ContainsAny(arg, " *?$&|;<>()[]{}\"'\\") {
+			typed[i] = stack.Quote(arg)
+		}
+	}
+	return strings.Join(typed, " ")
 }
 
 func (d *demo) applySamples(ctx context.Context) error {

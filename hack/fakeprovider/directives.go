@@ -53,6 +53,7 @@ in the header ` + DirectivesHeader + `:
   comments     put comments between the frames of a stream
   duplicate    send every frame of a stream twice
   split=N      send a stream in pieces of N bytes, wherever that cuts it
+  help         answer with this list, as an error
 `
 
 // directives steer one answer.
@@ -109,12 +110,20 @@ func parseDirectives(header http.Header, prompt string) (d directives, err error
 		words = append(words, strings.Fields(match[1])...)
 	}
 	for _, word := range words {
+		if word == "help" {
+			return directives{}, askedForHelp{}
+		}
 		if err := d.set(word); err != nil {
 			return directives{}, fmt.Errorf("directive %q: %w:\n\n%s", word, err, DirectivesHelp)
 		}
 	}
 	return d, nil
 }
+
+// askedForHelp is why a request that asks for the directives has no other answer.
+type askedForHelp struct{}
+
+func (askedForHelp) Error() string { return DirectivesHelp }
 
 // flags are the directives without a value.
 func (d *directives) flags() map[string]*bool {

@@ -67,6 +67,17 @@ func TestBrokenAnswers(t *testing.T) {
 	}
 }
 
+// TestHelp: who asks for the directives is told of them, and of no mistake.
+func TestHelp(t *testing.T) {
+	status, raw, err := ask(t, start(t, fakeprovider.Options{}), request("Hello [[help]]", nil))
+	if status != http.StatusBadRequest || err != nil {
+		t.Errorf("%d %v", status, err)
+	}
+	if got := decode(t, raw); got.Error == nil || got.Error.Message != fakeprovider.DirectivesHelp {
+		t.Errorf("got %s, want the directives", raw)
+	}
+}
+
 // TestHold keeps many calls open at once and lets them go.
 func TestHold(t *testing.T) {
 	server := start(t, fakeprovider.Options{})

@@ -87,9 +87,9 @@ func (s *Stack) WriteEnv(ctx context.Context) (string, error) {
 		return "", err
 	}
 	var env strings.Builder
-	set := func(name, value string) { fmt.Fprintf(&env, "export %s=%s\n", name, quote(value)) }
+	set := func(name, value string) { fmt.Fprintf(&env, "export %s=%s\n", name, Quote(value)) }
 	fmt.Fprintf(&env, "export PATH=%s:%s:%s:\"$PATH\"\n",
-		quote(filepath.Join(s.root, "bin")), quote(filepath.Join(s.root, "bin", "hack")), quote(filepath.Dir(s.Kubectl)))
+		Quote(filepath.Join(s.root, "bin")), Quote(filepath.Join(s.root, "bin", "hack")), Quote(filepath.Dir(s.Kubectl)))
 	set("KUBECONFIG", s.Kubeconfig)
 	set("ENFORCER_URLS", strings.Join(s.EnforcerURLs, " "))
 	if s.ConsoleURL != "" {
@@ -113,7 +113,8 @@ func (s *Stack) WriteEnv(ctx context.Context) (string, error) {
 	return path, os.WriteFile(path, []byte(env.String()), 0o600)
 }
 
-func quote(value string) string { return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'" }
+// Quote is a value as a shell takes it, whatever is in it.
+func Quote(value string) string { return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'" }
 
 // envName is the user's name as the name of an environment variable may be.
 func envName(user string) string {
