@@ -141,7 +141,7 @@ func (s stacking) columns(chart *Stack, colours map[string]int) {
 			column.Label = s.l.mark(s.span.grain(), start)
 		}
 		column.Parts, column.Title = s.bar(chart.Series, costs[i], i, scale)
-		column.Title = column.Name + ": " + s.l.cents(column.Total.Nanos) + column.Title
+		column.Title = column.Name + ": " + s.l.shortText(column.Total) + column.Title
 		for _, cost := range costs[i] {
 			column.Costs = append(column.Costs, dollarsOf(cost))
 		}
@@ -160,7 +160,7 @@ func (s stacking) bar(series []Series, costs []int64, at int, scale scale) (part
 		parts = append(parts, Rect{
 			X: decimal(float64(at*columnWidth) + 1.2), Width: "7.6", Y: decimal(top), Height: decimal(scale.y(below) - top), Class: series[i].Class,
 		})
-		title += "\n" + series[i].Name + ": " + s.l.cents(cost)
+		title += "\n" + series[i].Name + ": " + s.l.shortText(dollarsOf(cost))
 		below += cost
 	}
 	return parts, title
@@ -188,13 +188,16 @@ type scale struct{ top, step int64 }
 // steps is how many parts the axis has.
 const steps = 4
 
-// newScale is the scale of even steps that holds an amount.
+// newScale is the scale of even steps that holds an amount, however small: who has made a few
+// calls of a cheap model sees their columns, too.
 func newScale(most int64) scale {
-	const least = 10_000_000 // a cent
-	step := float64(max(most, least)) / steps
-	magnitude := math.Pow(10, math.Floor(math.Log10(step)))
+	const fourCents = 40_000_000
+	if most <= 0 {
+		most = fourCents
+	}
+	magnitude := math.Pow(10, math.Floor(math.Log10(float64(most)/steps)))
 	for _, factor := range []float64{1, 2, 2.5, 5, 10} {
-		if candidate := int64(factor * magnitude); candidate*steps >= max(most, least) {
+		if candidate := int64(factor * magnitude); candidate*steps >= most {
 			return scale{candidate * steps, candidate}
 		}
 	}

@@ -123,10 +123,12 @@ func (l *locale) money(m api.Money) template.HTML {
 	return template.HTML(`<span class="money">` + template.HTMLEscapeString(sign+whole+l.decimal+fraction[:2]) + exact + "</span>") //nolint:gosec // escaped
 }
 
+// tenCents are in nano-dollars. Amounts below are never rounded.
+const tenCents = 100_000_000
+
 // short is an amount to the cent, and the exact one for who points at it. Below ten cents it is
 // exact.
 func (l *locale) short(m api.Money) template.HTML {
-	const tenCents = 100_000_000
 	if m.Nanos < tenCents {
 		return l.money(m)
 	}
@@ -144,13 +146,21 @@ func (l *locale) cents(nanos int64) string {
 	return sign + l.currency() + l.number(rounded/100) + l.decimal + fmt.Sprintf("%02d", rounded%100)
 }
 
-// dollars is the mark of an axis: whole dollars, or cents below ten.
+// shortText is an amount to the cent, and below ten cents the exact one.
+func (l *locale) shortText(m api.Money) string {
+	if m.Nanos < tenCents {
+		return l.moneyText(m)
+	}
+	return l.cents(m.Nanos)
+}
+
+// dollars is the mark of an axis: whole dollars, or an exact amount.
 func (l *locale) dollars(nanos int64) string {
 	const dollar = 1_000_000_000
 	if nanos%dollar == 0 {
 		return l.currency() + l.number(nanos/dollar)
 	}
-	return l.cents(nanos)
+	return l.moneyText(dollarsOf(nanos))
 }
 
 var (
