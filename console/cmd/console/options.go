@@ -72,7 +72,7 @@ func parseOptions(args []string, getenv func(string) string) (o options, err err
 	flags.StringSliceVar(&proxies, "trusted-proxies", nil, "networks of the proxies before the console, such as 10.0.0.0/8, whose X-Forwarded-For says by which address to bound sign-ins, separated by commas")
 	flags.Int32Var(&o.databaseConns, "database-connections", 10, "maximum number of connections to Postgres")
 	flags.DurationVar(&o.shutdownGrace, "shutdown-grace", 20*time.Second, "how long requests in progress may take to finish after SIGTERM")
-	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "minimum level to log: debug, info, warn or error")
+	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "minimum `level` to log: debug, info, warn or error")
 	printVersion := flags.Bool("version", false, "print the version and exit")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err

@@ -92,7 +92,7 @@ func parseOptions(args []string, getenv func(string) string) (o options, err err
 	flags.IntVar(&o.ledgerMonths, "ledger-months", 0, fmt.Sprintf(
 		"months before the current one to keep in the ledger, at least %d; older ones are detached and stay as tables. 0 keeps all", budgetstore.LeastMonths))
 	flags.DurationVar(&o.auditPause, "audit-pause", audit.DefaultPause, "longest pause between the audits of two tenants: few tenants are audited one after another, with this pause; many, once in ten minutes")
-	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "minimum log level: debug, info, warn or error")
+	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "minimum `level` to log: debug, info, warn or error")
 	printVersion := flags.Bool("version", false, "print the version and exit")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err

@@ -75,7 +75,7 @@ func parseOptions(args []string, getenv func(string) string) (options, error) {
 	flags.DurationVar(&o.idempotencyWindow, "idempotency-window", time.Hour, "how long an Idempotency-Key is remembered, 1s to 24h; each takes about 400 bytes in Redis for that time")
 	flags.Int64Var(&o.replayCacheBytes, "replay-cache-bytes", 64<<20, "maximum memory for the answers replayed to repeats of an Idempotency-Key; 0 disables replay")
 	flags.StringSliceVar(&o.corsAllowedOrigins, "cors-allowed-origins", nil, "origins whose web pages may call, such as https://app.example.com, separated by commas; none by default, and no wildcard")
-	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "minimum level to log: debug, info, warn or error")
+	flags.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "minimum `level` to log: debug, info, warn or error")
 	flags.StringVar(&o.check, "check", "", "check that an enforcer answers at this URL, such as http://bursar-enforcer.bursar-system, with a request that costs nothing, and exit")
 	printVersion := flags.Bool("version", false, "print the version and exit")
 	if err := flags.Parse(args); err != nil {
