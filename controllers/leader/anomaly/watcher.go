@@ -2,6 +2,8 @@ package anomaly
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -19,8 +21,9 @@ const (
 	margin = 15 * time.Minute
 	// looksBack is how many hours a manager looks at that has just started.
 	looksBack = 6
-	// timeout bounds a look at all budgets.
-	timeout = 10 * time.Minute
+	// timeout bounds a look at all budgets, and budgetTimeout that at one.
+	timeout       = 10 * time.Minute
+	budgetTimeout = time.Minute
 )
 
 // Sums are the sums of what users used.
@@ -110,7 +113,7 @@ type look struct {
 	keys       bool
 }
 
-func (w *Watcher) lookAt(ctx context.Context, l look) error {
+func (w *Watcher) lookAt(ctx context.Context, l look) (err error) {
 	var budgets v1alpha1.TenantBudgetList
 	if err := w.objects.List(ctx, &budgets); err != nil {
 		return err
@@ -120,14 +123,16 @@ func (w *Watcher) lookAt(ctx context.Context, l look) error {
 		if budget.Spec.Alerts == nil || budget.Spec.Alerts.Anomalies == nil || !meta.IsStatusConditionTrue(budget.Status.Conditions, v1alpha1.ConditionAccepted) {
 			continue
 		}
-		if err := w.lookAtBudget(ctx, l, budget); err != nil {
-			return err
+		if one := w.lookAtBudget(ctx, l, budget); one != nil { // those of others are looked at all the same
+			err = errors.Join(err, fmt.Errorf("TenantBudget %s/%s: %w", budget.Namespace, budget.Name, one))
 		}
 	}
-	return nil
+	return err
 }
 
 func (w *Watcher) lookAtBudget(ctx context.Context, l look, budget *v1alpha1.TenantBudget) error {
+	ctx, cancel := context.WithTimeout(ctx, budgetTimeout)
+	defer cancel()
 	zone, err := time.LoadLocation(budget.Spec.TimeZone)
 	if err != nil {
 		zone = time.UTC

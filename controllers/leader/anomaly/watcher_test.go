@@ -2,6 +2,7 @@ package anomaly
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,6 +20,8 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
+var errFailing = errors.New("too much to read")
+
 // world is what a Watcher sees, and keeps what it raises.
 type world struct {
 	client.Reader
@@ -29,6 +32,9 @@ type world struct {
 	hours       []budgetstore.UserHour
 	used        map[string]bool
 
+	// failing is a tenant of which nothing can be read.
+	failing string
+
 	raised []budgetstore.TenantAlerts
 	woken  int
 }
@@ -37,6 +43,11 @@ func (w *world) List(_ context.Context, list client.ObjectList, _ ...client.List
 	switch list := list.(type) {
 	case *v1alpha1.TenantBudgetList:
 		list.Items = []v1alpha1.TenantBudget{*w.budget}
+		if w.failing != "" {
+			first := *w.budget.DeepCopy()
+			first.Spec.Tenant = w.failing
+			list.Items = slices.Insert(list.Items, 0, first)
+		}
 	case *v1alpha1.APIKeyList:
 		list.Items = slices.Clone(w.keys)
 	}
@@ -47,7 +58,10 @@ func (w *world) Summed(context.Context) (from, until time.Time, err error) {
 	return w.from, w.until, nil
 }
 
-func (w *world) Hours(_ context.Context, _ string, hours []time.Time) (rows []budgetstore.UserHour, _ error) {
+func (w *world) Hours(_ context.Context, tenant string, hours []time.Time) (rows []budgetstore.UserHour, _ error) {
+	if tenant == w.failing {
+		return nil, errFailing
+	}
 	for _, row := range w.hours {
 		if slices.ContainsFunc(hours, row.Start.Equal) {
 			rows = append(rows, row)
@@ -235,5 +249,18 @@ func TestNobodyAsked(t *testing.T) {
 		if w.look(t); len(w.raised) > 0 {
 			t.Errorf("%s: %v", name, w.told())
 		}
+	}
+}
+
+// TestOneDoesNotHideOthers: where a tenant cannot be looked at, the others are.
+func TestOneDoesNotHideOthers(t *testing.T) {
+	w := newWorld(v1alpha1.AlertAnomalies{Spending: &v1alpha1.UnusualSpending{}})
+	w.spends("ana", 40*money.USD, 0, 10)
+	w.failing = "globex"
+	if err := New(w, w, w, w).Look(t.Context(), now); !errors.Is(err, errFailing) {
+		t.Errorf("looked: %v", err)
+	}
+	if len(w.raised) != 1 || w.raised[0].Tenant != "acme" {
+		t.Errorf("raised %+v", w.raised)
 	}
 }
