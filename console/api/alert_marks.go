@@ -145,7 +145,7 @@ func (a *api) mark(ctx context.Context, who auth.Who, in *AlertInput, mark ledge
 	if err != nil {
 		return nil, err
 	}
-	if err := a.Marks.Add(ctx, marks.Mark{Tenant: v.tenant, AlertID: in.ID, Mark: mark, By: who.Person(), Until: until}); err != nil {
+	if err := a.Marks.Add(ctx, marks.Mark{Tenant: v.tenant, AlertID: in.ID, Mark: mark, By: personOf(who), Until: until}); err != nil {
 		return nil, err
 	}
 	return a.alert(ctx, v, in.ID)
@@ -198,7 +198,7 @@ func (a *api) testAlerts(ctx context.Context, who auth.Who, in *TenantParameter)
 	}
 	test := marks.Test{
 		Tenant: v.tenant, BudgetUID: string(budget.UID), Recipients: recipients,
-		Message: "this is a test: " + who.Person() + " asked for it, and nothing has happened",
+		Message: "this is a test: " + personOf(who) + " asked for it, and nothing has happened",
 	}
 	id, err := a.Marks.AddTest(ctx, test)
 	if err != nil {

@@ -66,6 +66,27 @@ FROM tenants, unnest(ARRAY['2026-11-16', '2026-11-17']) AS day WHERE tenant_id =
 	}
 }
 
+// TestMutesAreBounded: an alert cannot be muted over and over.
+func TestMutesAreBounded(t *testing.T) {
+	_, err := shared.ledger.Exec(t.Context(), `
+INSERT INTO cost_alerts (alert_id, tenant_id, budget_uid, limit_name, user_id, period_start, period_end, action, at_percent, amount_nanos, spent_nanos, message)
+SELECT md5('alert of 2026-10-01')::uuid, 'globex', budget_uid, 'monthly', 'gus.globex', '2026-10-01Z', '2026-11-01Z', 'Warn', 80, 1, 1, 'long ago'
+FROM tenants WHERE tenant_id = 'globex'`)
+	testkit.Must(t, err)
+	mute := func() answer {
+		return doWith(t, http.MethodPost, "/api/ai/alerts/"+alertOf("2026-10-01")+"/mute", token("gina.globex"), nil, `{"until": "2026-11-20T00:00:00Z"}`)
+	}
+	for i := range marks.MostMutes {
+		if got := mute(); got.status != 200 {
+			t.Fatalf("mute %d: %d %s", i, got.status, got.body)
+		}
+	}
+	got := mute()
+	if code, _ := got.problem(t); got.status != 429 || code != "too_many_mutes" || got.header.Get("Retry-After") == "" {
+		t.Errorf("one too many: %d %s", got.status, got.body)
+	}
+}
+
 // TestSendMeOne: everyone who is told of alerts is sent a test, which is on record with its
 // deliveries; a tenant can ask for so many within an hour.
 func TestSendMeOne(t *testing.T) {

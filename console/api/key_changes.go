@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -40,7 +41,7 @@ type NewKeyInput struct {
 // NewKey is a key that is to be made. Who is no admin may give its name and when it expires, and
 // the rest as it is anyway.
 type NewKey struct {
-	Name      string            `json:"name,omitempty" maxLength:"63" pattern:"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$" doc:"What the APIKey is called. Default: after its user."`
+	Name      string            `json:"name,omitempty" maxLength:"63" pattern:"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$" doc:"What the APIKey is called; of who is no admin, with letters and digits at its end that nobody can choose. Default: after its user."`
 	User      string            `json:"user,omitempty" maxLength:"128" doc:"Who calls with it. Default: you, if you belong to the tenant."`
 	Tier      string            `json:"tier,omitempty" maxLength:"63" doc:"The tier of the calls. Default: yours; admins must say it for others."`
 	Groups    []string          `json:"groups,omitempty" maxItems:"16" doc:"The groups of the calls, for admins. Default: yours, of your own key, and none of another's."`
@@ -147,15 +148,21 @@ func (a *api) createKey(ctx context.Context, who auth.Who, in *NewKeyInput) (*Ke
 	}
 	secret, hash := limiterv1.MakeKey(k.budget.Namespace)
 	spec.SHA256, spec.BudgetRef = hash, v1alpha1.BudgetRef{Name: k.budget.Name}
-	key := &v1alpha1.APIKey{ObjectMeta: metav1.ObjectMeta{Namespace: k.budget.Namespace, Name: in.Body.Name}, Spec: *spec}
-	if key.Name == "" {
-		key.Name = nameFor(spec.User)
-	}
+	key := &v1alpha1.APIKey{ObjectMeta: metav1.ObjectMeta{Namespace: k.budget.Namespace, Name: k.nameOf(in.Body.Name, spec.User)}, Spec: *spec}
 	warnings, err := a.by(who).Create(ctx, key)
 	if err != nil {
 		return nil, err
 	}
 	return &KeyShown{Tenant: k.tenant, Secret: secret, APIKey: keyOf(key, a.Now()), Warnings: append([]string{}, warnings...)}, nil
+}
+
+// nameOf is the name of a key. A member does not choose it alone: grants and records go by names, and a
+// key that comes from Git later would take over an APIKey of its name with the hashes in it.
+func (k keeper) nameOf(asked, user string) string {
+	if asked != "" && k.isAdmin() {
+		return asked
+	}
+	return nameFor(cmp.Or(asked, user))
 }
 
 // specOf is the spec of a key that somebody asks for.
@@ -242,11 +249,11 @@ func (a *api) checkMember(ctx context.Context, k keeper, own bool, asked *NewKey
 
 var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
 
-// nameFor is a name for an APIKey of a user, which no other has.
-func nameFor(user string) string {
+// nameFor is a name for an APIKey that begins like a text, such as its user, which no other has.
+func nameFor(text string) string {
 	bits := make([]byte, 4)
 	_, _ = rand.Read(bits) // which never fails
-	name := strings.Trim(notInNames.ReplaceAllString(strings.ToLower(user), "-"), "-")
+	name := strings.Trim(notInNames.ReplaceAllString(strings.ToLower(text), "-"), "-")
 	return strings.Trim(name[:min(len(name), 48)]+"-"+hex.EncodeToString(bits), "-")
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -110,6 +111,17 @@ func TestKeysOfMembers(t *testing.T) {
 		return do(t, http.MethodDelete, "/api/ai/keys/"+nameIn(made), zoe, nil).status == 200
 	})
 	testkit.Eventually(t, "the console knows that", func() bool { return theirs(t, "zoe.acme") == had })
+}
+
+// TestMembersDoNotChooseNames: a member cannot have an APIKey of a name that a grant, or a key that
+// comes from Git later, is about.
+func TestMembersDoNotChooseNames(t *testing.T) {
+	letMembers(t, &v1alpha1.MemberKeys{Max: ptr.To(int32(100))})
+	made := shown(t, "/api/ai/keys", token("zoe.acme"), `{"name": "nightly"}`)
+	if !regexp.MustCompile(`^nightly-[0-9a-f]{8}$`).MatchString(nameIn(made)) {
+		t.Errorf("made %s", made.APIKey.Name)
+	}
+	testkit.Must(t, shared.admin.Delete(t.Context(), keyIn(t, nameIn(made))))
 }
 
 // TestKeysThatNobodyMakes: nobody gets by a key what they are not.

@@ -136,7 +136,9 @@ func (a *api) explained(ctx context.Context, err error) error {
 	case errors.Is(err, history.ErrNoAlert):
 		return notFound("there is no such alert, or it is not yours to see")
 	case errors.Is(err, marks.ErrTooMany):
-		return tooMany()
+		return tooMany("too_many_tests", "Too many tests", "ten tests were sent within the hour: try again later")
+	case errors.Is(err, marks.ErrTooManyMutes):
+		return tooMany("too_many_mutes", "Too many mutes", "the alert was muted or unmuted twenty times within the hour: try again later")
 	case errors.Is(err, said.ErrReadOnly):
 		a.Log.Warn("The console may not write to the ledger's database", "error", err)
 		return problem(http.StatusForbidden, "read_only", "Read-only", "this console may not write to its database: whoever installed it may make its login a member of bursar_console")
@@ -169,8 +171,8 @@ func unavailable() *Problem {
 	return p
 }
 
-func tooMany() *Problem {
-	p := problem(http.StatusTooManyRequests, "too_many_tests", "Too many tests", "ten tests were sent within the hour: try again later")
+func tooMany(code, title, detail string) *Problem {
+	p := problem(http.StatusTooManyRequests, code, title, detail)
 	p.header = http.Header{"Retry-After": {"600"}}
 	return p
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -94,5 +95,18 @@ func checkAsking(t *testing.T, member string) {
 	}
 	if statuses[5] != http.StatusTooManyRequests || !slices.Contains(statuses, http.StatusCreated) {
 		t.Errorf("asking again and again: %v", statuses)
+	}
+}
+
+// TestRequestsThatExpireAtOnce: nobody fills the list with requests that expire as soon as they are
+// made.
+func TestRequestsThatExpireAtOnce(t *testing.T) {
+	var last answer
+	for range 6 {
+		last = doWith(t, http.MethodPost, "/api/ai/requests", token("hugo.hooli"), nil,
+			`{"limit":"each-user","amount":"3.00","reason":"soon over","expiresAt":"`+now.Add(time.Second).Format(time.RFC3339)+`"}`)
+	}
+	if last.status != http.StatusTooManyRequests {
+		t.Errorf("the sixth: %d %s", last.status, last.body)
 	}
 }

@@ -13,11 +13,20 @@ import (
 	"github.com/bursar-dev/bursar/history"
 )
 
-// MostTests is how many tests a tenant can ask for within an hour.
-const MostTests = 10
+const (
+	// MostTests is how many tests a tenant can ask for within an hour.
+	MostTests = 10
+	// MostMutes is how often an alert can be muted, or unmuted, within an hour: each time stays
+	// on record, and is looked at before messages are sent.
+	MostMutes = 20
+)
 
-// ErrTooMany means that a tenant has asked for MostTests tests within an hour.
-var ErrTooMany = errors.New("too many tests were asked for within the hour")
+var (
+	// ErrTooMany means that a tenant has asked for MostTests tests within an hour.
+	ErrTooMany = errors.New("too many tests were asked for within the hour")
+	// ErrTooManyMutes means that an alert was muted or unmuted MostMutes times within an hour.
+	ErrTooManyMutes = errors.New("the alert was muted or unmuted too often within the hour")
+)
 
 // Marks are what people say of alerts.
 type Marks struct{ db history.Database }
@@ -35,6 +44,12 @@ type Mark struct {
 	Until time.Time
 }
 
+const (
+	// One at a time, for each alert, so that each counts those before it.
+	oneMark = `SELECT pg_advisory_xact_lock(hashtextextended('bursar mark ' || $1, 0))`
+	muted   = `SELECT count(*) FROM alert_marks WHERE alert_id = $1::uuid AND mark <> 'Acknowledge' AND marked_at > now() - interval '1 hour'`
+)
+
 // What is said already changes nothing: who acknowledged an alert first stays on record.
 const add = `
 INSERT INTO alert_marks (alert_id, tenant_id, mark, marked_by, muted_until)
@@ -44,16 +59,37 @@ WHERE a.tenant_id = @tenant AND a.alert_id::text = @alert
   AND NOT (@mark = 'Acknowledge' AND EXISTS (SELECT FROM alert_marks AS m WHERE m.alert_id = a.alert_id AND m.mark = 'Acknowledge'))
   AND NOT (@mark = 'Unmute' AND coalesce((alert_muting(a)).mark, '') <> 'Mute')`
 
-// Add adds a mark. Where there is no such alert, nothing is added.
+// Add adds a mark. Where there is no such alert, nothing is added. It fails with ErrTooManyMutes
+// where the alert was muted or unmuted MostMutes times within an hour.
 func (ms *Marks) Add(ctx context.Context, m Mark) error {
 	var until *time.Time
 	if m.Mark == ledgerv1.Mute {
 		until = &m.Until
 	}
 	return ms.write(ctx, m.Tenant, func(tx pgx.Tx) error {
+		if err := checkMutes(ctx, tx, m); err != nil {
+			return err
+		}
 		_, err := tx.Exec(ctx, add, pgx.NamedArgs{"tenant": m.Tenant, "alert": m.AlertID, "mark": m.Mark, "by": m.By, "until": until})
 		return err
 	})
+}
+
+func checkMutes(ctx context.Context, tx pgx.Tx, m Mark) error {
+	if m.Mark == ledgerv1.Acknowledge {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, oneMark, m.AlertID); err != nil {
+		return err
+	}
+	var before int
+	if err := tx.QueryRow(ctx, muted, m.AlertID).Scan(&before); err != nil {
+		return err
+	}
+	if before >= MostMutes {
+		return ErrTooManyMutes
+	}
+	return nil
 }
 
 // Test is a message that somebody asks for.
@@ -108,7 +144,7 @@ func (ms *Marks) AddTest(ctx context.Context, test Test) (id string, err error) 
 // write writes as an admin of a tenant.
 func (ms *Marks) write(ctx context.Context, tenant string, do func(pgx.Tx) error) error {
 	err := said.Write(ctx, ms.db, history.As{Tenant: tenant, Admin: true}, do)
-	if err != nil && !errors.Is(err, ErrTooMany) {
+	if err != nil && !errors.Is(err, ErrTooMany) && !errors.Is(err, ErrTooManyMutes) {
 		return fmt.Errorf("write what is said of an alert of tenant %s: %w", tenant, err)
 	}
 	return err

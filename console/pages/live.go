@@ -22,6 +22,8 @@ const (
 	beatEvery = 15 * time.Second
 	// mostWatchers is how many watch at once at most.
 	mostWatchers = 2000
+	// mostOfOne is how many of these are of one person, so that nobody keeps all others out.
+	mostOfOne = 100
 )
 
 // live tells who watches a page when that is out of date, with what is to be shown in its place.
@@ -32,8 +34,10 @@ type live struct {
 
 	mu       sync.Mutex
 	watching int
-	rooms    map[string]*room
-	polled   map[string]*polled
+	// of are how many of them are whose, by what auth.Who calls a Person.
+	of     map[string]int
+	rooms  map[string]*room
+	polled map[string]*polled
 }
 
 // polled is what the ledger said last of a tenant, to who sees as much of it.
@@ -59,7 +63,7 @@ type watcher struct {
 }
 
 func newLive(p *Pages) *live {
-	return &live{pages: p, rooms: map[string]*room{}, polled: map[string]*polled{}}
+	return &live{pages: p, of: map[string]int{}, rooms: map[string]*room{}, polled: map[string]*polled{}}
 }
 
 // serve is a stream of events, as browsers read it (text/event-stream).
@@ -138,10 +142,12 @@ func seen(q *request) string {
 func (l *live) enter(me *watcher) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.watching >= mostWatchers {
+	who := me.q.who.Person()
+	if l.watching >= mostWatchers || l.of[who] >= mostOfOne {
 		return false
 	}
 	l.watching++
+	l.of[who]++
 	name := roomOf(me.q)
 	of := l.rooms[name]
 	if of == nil {
@@ -161,6 +167,10 @@ func (l *live) leave(me *watcher) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.watching--
+	who := me.q.who.Person()
+	if l.of[who]--; l.of[who] == 0 {
+		delete(l.of, who)
+	}
 	name := roomOf(me.q)
 	of := l.rooms[name]
 	if delete(of.watchers, me); len(of.watchers) == 0 {

@@ -12,7 +12,8 @@ import (
 	"github.com/bursar-dev/bursar/history"
 )
 
-// MostOpen is how many requests a user can have that nobody has decided yet.
+// MostOpen is how many requests a user can have that nobody has decided yet. One that expires counts
+// for a day all the same, or else a user could make any number of those that expire at once.
 const MostOpen = 5
 
 var (
@@ -44,7 +45,9 @@ const (
 	oneRequest = `SELECT pg_advisory_xact_lock(hashtextextended('bursar request ' || $1 || ' ' || $2, 0))`
 	openOf     = `
 SELECT count(*) FROM budget_requests AS r
-WHERE tenant_id = $1 AND user_id = $2 AND expires_at > now() AND NOT EXISTS (SELECT FROM budget_decisions AS d WHERE d.request_id = r.request_id)`
+WHERE tenant_id = $1 AND user_id = $2
+  AND (expires_at > now() OR requested_at > now() - interval '1 day')
+  AND NOT EXISTS (SELECT FROM budget_decisions AS d WHERE d.request_id = r.request_id)`
 	addRequest = `
 INSERT INTO budget_requests (tenant_id, user_id, requested_by, limit_name, amount, expires_at, reason)
 VALUES (@tenant, @user, @by, @limit, @amount, @expires, @reason)
