@@ -109,9 +109,9 @@ var _ = Describe("Alerts", func() {
 	})
 
 	It("are resolved when the period turns", func(ctx SpecContext) {
-		tenant := minutely.budget.Spec.Tenant
+		budget, end := undisturbedMinute(ctx)
 		Eventually(ctx, rows(ctx, `SELECT action, resolution FROM cost_alerts WHERE tenant_id = $1 AND period_end = $2 ORDER BY at_percent`,
-			tenant, minutely.end)).WithTimeout(time.Until(minutely.end) + 3*time.Second).
+			budget.Spec.Tenant, end)).WithTimeout(time.Until(end) + 3*time.Second).
 			Should(Equal([]string{"Warn PeriodTurned", "Trip PeriodTurned"}))
 	})
 
@@ -143,6 +143,7 @@ var _ = Describe("Alerts", func() {
 		create(ctx, budget)
 		expectProgrammed(ctx, budget)
 		Eventually(ctx, rows(ctx, openLimits, budget.Spec.Tenant)).ShouldNot(BeEmpty())
+		disturbMinute()
 		Expect(postgresServer.Stop()).To(Succeed())
 		spend(ctx, budget.Spec.Tenant, period.Day, 4*money.USD, 0, true)
 		Eventually(ctx, eventsOf(ctx, budget, "BudgetWarning")).Should(HaveLen(1), "the status does not wait for it")

@@ -12,7 +12,6 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/redisclient"
-	"github.com/bursar-dev/bursar/hack/parts/redis"
 )
 
 var _ = Describe("An outage of a store", func() {
@@ -26,16 +25,14 @@ var _ = Describe("An outage of a store", func() {
 		}
 		lost, back := told("StoreLost"), told("StoreBack")
 		before, backBefore := len(lost()), len(back())
-		Expect(redisServer.Stop()).To(Succeed())
+		stopRedis()
 		Eventually(ctx, lost).WithTimeout(20 * time.Second).Should(HaveLen(before + 1))
 		Expect(lost()).To(ContainElement(HavePrefix("Warning: Redis has been out of reach since ")))
 		stopManager()
 		stopManager = startManager()
 		Consistently(ctx, lost).WithTimeout(5 * time.Second).Should(HaveLen(before + 1))
 
-		restarted, err := redis.Start(ctx, redis.Options{Dir: redisDir, Port: redisServer.Port, AppendOnly: true})
-		Expect(err).NotTo(HaveOccurred())
-		redisServer = restarted
+		restartRedis(ctx)
 		Eventually(ctx, back).WithTimeout(20 * time.Second).Should(HaveLen(backBefore + 1))
 		Expect(back()).To(ContainElement(HavePrefix("Normal: Redis answers again; it had been out of reach since ")))
 		Eventually(ctx, func(g Gomega) { // an Event is there before what it follows from is written

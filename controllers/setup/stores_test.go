@@ -22,7 +22,6 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout"
 	"github.com/bursar-dev/bursar/hack/parts/postgres"
-	"github.com/bursar-dev/bursar/hack/parts/redis"
 	"github.com/bursar-dev/bursar/hack/testkit/objects"
 )
 
@@ -44,7 +43,7 @@ var _ = Describe("Without Redis", func() {
 
 		Expect(probe(ctx, "readyz")()).To(Equal(http.StatusOK))
 		listening := listeners(ctx)
-		Expect(redisServer.Stop()).To(Succeed())
+		stopRedis()
 		for _, o := range all {
 			Eventually(ctx, condition(ctx, o, v1alpha1.ConditionProgrammed)).WithTimeout(20*time.Second).
 				Should(Equal("Unknown StoreUnavailable"), o.GetName())
@@ -55,9 +54,7 @@ var _ = Describe("Without Redis", func() {
 		Expect(condition(ctx, budget, v1alpha1.ConditionBreakerOpen)()).To(Equal("Unknown Unknown"))
 		Expect(budget.Status.Limits[0].Spent).To(Equal("4.00"), "what was last known stays")
 
-		restarted, err := redis.Start(ctx, redis.Options{Dir: redisDir, Port: redisServer.Port, AppendOnly: true})
-		Expect(err).NotTo(HaveOccurred())
-		redisServer = restarted
+		restartRedis(ctx)
 		for _, o := range all {
 			Eventually(ctx, condition(ctx, o, v1alpha1.ConditionProgrammed)).WithTimeout(20*time.Second).
 				Should(Equal("True Programmed"), o.GetName())
@@ -139,6 +136,7 @@ var _ = Describe("Without Postgres", func() {
 		expectProgrammed(ctx, budget)
 		Eventually(ctx, rows(ctx, openLimits, tenant)).Should(ContainElement("daily 5000000000"))
 
+		disturbMinute()
 		Expect(postgresServer.Stop()).To(Succeed())
 		update(ctx, budget, func(b *v1alpha1.TenantBudget) { b.Spec.Limits[0].Amount = "6.00" })
 		expectProgrammed(ctx, budget)

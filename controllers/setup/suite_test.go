@@ -160,6 +160,7 @@ func startManager() (stop func()) {
 		GinkgoHelper()
 		if !stopped {
 			stopped = true
+			disturbMinute()
 			cancel()
 			Expect(<-ended).To(Succeed())
 		}
@@ -170,6 +171,21 @@ func startManager() (stop func()) {
 		Eventually(ctx, listens(address)).WithTimeout(30 * time.Second).Should(Succeed())
 	}
 	return stop
+}
+
+// stopRedis takes Redis away, until restartRedis.
+func stopRedis() {
+	GinkgoHelper()
+	disturbMinute()
+	Expect(redisServer.Stop()).To(Succeed())
+}
+
+// restartRedis starts Redis at its port, with what it had on disk.
+func restartRedis(ctx context.Context) {
+	GinkgoHelper()
+	restarted, err := redis.Start(ctx, redis.Options{Dir: redisDir, Port: redisServer.Port, AppendOnly: true})
+	Expect(err).NotTo(HaveOccurred())
+	redisServer = restarted
 }
 
 // listens fails while nobody listens at an address.

@@ -349,7 +349,7 @@ var _ = Describe("The breaker", func() {
 	})
 
 	It("closes when the period turns, without being told", func(ctx SpecContext) {
-		budget, end := minutely.budget, minutely.end
+		budget, end := undisturbedMinute(ctx)
 		Eventually(ctx, breaker(ctx, budget)).WithTimeout(time.Until(end) + 3*time.Second).Should(Equal("Closed "))
 		Expect(budget.Status.Breaker.Since.Time).To(BeTemporally("~", end, 3*time.Second))
 		Expect(budget.Status.Limits[0].Spent).To(Equal("0.00"))
@@ -380,36 +380,6 @@ var _ = Describe("The breaker", func() {
 		Eventually(ctx, eventsOf(ctx, budget, "BudgetWarning")).Should(HaveLen(2), "one for each limit")
 	})
 })
-
-// minutely is a budget whose breaker opens as the tests begin, until the end of the
-// minute: the shortest period there is takes long enough to be watched meanwhile.
-var minutely struct {
-	budget *v1alpha1.TenantBudget
-	end    time.Time
-}
-
-func openMinutely(ctx context.Context) {
-	GinkgoHelper()
-	budget := objects.TenantBudget(newNamespace(ctx))
-	budget.Spec.Limits = []v1alpha1.MoneyLimit{{Name: "minutely", Period: "Minute", Amount: "1.00"}}
-	create(ctx, budget)
-	expectCondition(ctx, budget, v1alpha1.ConditionBreakerOpen, "False BelowTripRung")
-	minutely.budget, minutely.end = budget, awaitEarlyMinute(ctx)
-	spend(ctx, budget.Spec.Tenant, period.Minute, 95*money.Cent, 0, true)
-	// Another test may lose Redis meanwhile, and then the ledger tells.
-	record(ctx, budget.Spec.Tenant, 95*money.Cent)
-	expectCondition(ctx, budget, v1alpha1.ConditionBreakerOpen, "True TripRungReached")
-	Expect(budget.Status.Breaker.ClosesAt.Time).To(BeTemporally("==", minutely.end))
-}
-
-// awaitEarlyMinute waits until the present minute has some seconds left, and
-// returns its end.
-func awaitEarlyMinute(ctx context.Context) time.Time {
-	GinkgoHelper()
-	end := func() time.Time { return period.Containing(period.Minute, time.UTC, time.Now()).End }
-	Eventually(ctx, func() time.Duration { return time.Until(end()) }).Should(BeNumerically(">", 4*time.Second))
-	return end()
-}
 
 var _ = Describe("A budget that never had effect", func() {
 	It("goes at once", func(ctx SpecContext) {
