@@ -1,7 +1,6 @@
 package history
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -89,51 +88,29 @@ WHERE a.tenant_id = @tenant AND (@all OR a.resolved_at IS NULL) AND (a.raised_at
 ORDER BY a.raised_at DESC, a.alert_id::text DESC
 LIMIT @limit`
 
+var alertList = newestFirst[Alert]{"alerts", alertsOf, scanAlert, func(a Alert) cursor { return cursor{a.RaisedAt, a.ID} }}
+
 // Alerts lists the alerts of a tenant that may be read, newest first, and returns the After of
 // the next page; empty on the last one. It fails with an ErrQuery where the query is invalid.
 func (r *Reader) Alerts(ctx context.Context, as As, query AlertQuery) (alerts []Alert, next string, err error) {
-	limit := cmp.Or(query.Limit, DefaultPage)
-	after := cursor{at: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}
-	if query.After != "" {
-		if after, err = parseCursor(query.After); err != nil {
-			return nil, "", err
-		}
-	}
-	if err := as.validate(); err != nil {
-		return nil, "", err
-	}
-	args := pgx.NamedArgs{"tenant": as.Tenant, "all": !query.OpenOnly, "at": after.at, "id": after.id, "limit": limit, "now": query.Now}
-	err = r.read(ctx, as, func(tx pgx.Tx) (err error) {
-		alerts, err = collect(ctx, tx, alertsOf, args, scanAlert)
-		return err
-	})
-	if err != nil {
-		return nil, "", fmt.Errorf("list the alerts of tenant %s: %w", as.Tenant, err)
-	}
-	if len(alerts) == limit {
-		last := alerts[limit-1]
-		next = cursor{last.RaisedAt, last.ID}.String()
-	}
-	return alerts, next, nil
+	return alertList.page(ctx, r, as, query.Limit, query.After, pgx.NamedArgs{"all": !query.OpenOnly, "now": query.Now})
 }
 
 // Alert is an alert of a tenant that may be read, muted or not at a moment, and, for an admin, its
-// deliveries. It fails with
-// ErrNoAlert where there is none with the ID, or none that may be read.
+// deliveries. It fails with ErrNoAlert where there is none with the ID, or none that may be read.
 func (r *Reader) Alert(ctx context.Context, as As, id string, now time.Time) (alert Alert, deliveries []AlertDelivery, err error) {
 	if err := as.validate(); err != nil {
 		return Alert{}, nil, err
 	}
 	args := pgx.NamedArgs{"tenant": as.Tenant, "id": id, "now": now}
-	err = r.read(ctx, as, func(tx pgx.Tx) error {
-		found, err := collect(ctx, tx, alertColumns+" WHERE a.tenant_id = @tenant AND a.alert_id::text = @id", args, scanAlert)
-		if err != nil {
+	err = r.read(ctx, as, func(tx pgx.Tx) (err error) {
+		found := false
+		if alert, found, err = one(ctx, tx, alertColumns+" WHERE a.tenant_id = @tenant AND a.alert_id::text = @id", args, scanAlert); err != nil {
 			return err
 		}
-		if len(found) == 0 {
+		if !found {
 			return ErrNoAlert
 		}
-		alert = found[0]
 		deliveries, err = collect(ctx, tx, deliveriesOf, args, scanAlertDelivery)
 		return err
 	})

@@ -1,7 +1,6 @@
 package history
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,50 +57,30 @@ const requestsOf = requestColumns + `(@all OR d.request_id IS NULL) AND (r.reque
 ORDER BY r.requested_at DESC, r.request_id::text DESC
 LIMIT @limit`
 
+var requestList = newestFirst[BudgetRequest]{"requests", requestsOf, scanRequest, func(r BudgetRequest) cursor { return cursor{r.At, r.ID} }}
+
 // Requests lists the requests of a tenant that may be read, newest first, and returns the After
 // of the next page; empty on the last one. It fails with an ErrQuery where the query is invalid.
 func (r *Reader) Requests(ctx context.Context, as As, query RequestQuery) (requests []BudgetRequest, next string, err error) {
-	limit := cmp.Or(query.Limit, DefaultPage)
-	after := cursor{at: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}
-	if query.After != "" {
-		if after, err = parseCursor(query.After); err != nil {
-			return nil, "", err
-		}
-	}
-	if err := as.validate(); err != nil {
-		return nil, "", err
-	}
-	args := pgx.NamedArgs{"tenant": as.Tenant, "all": !query.OpenOnly, "at": after.at, "id": after.id, "limit": limit}
-	err = r.read(ctx, as, func(tx pgx.Tx) (err error) {
-		requests, err = collect(ctx, tx, requestsOf, args, scanRequest)
-		return err
-	})
-	if err != nil {
-		return nil, "", fmt.Errorf("list the requests of tenant %s: %w", as.Tenant, err)
-	}
-	if len(requests) == limit {
-		last := requests[limit-1]
-		next = cursor{last.At, last.ID}.String()
-	}
-	return requests, next, nil
+	return requestList.page(ctx, r, as, query.Limit, query.After, pgx.NamedArgs{"all": !query.OpenOnly})
 }
 
 const requestWithID = requestColumns + `r.request_id::text = @id`
 
 // Request is a request of a tenant that may be read. It fails with ErrNoRequest where there is none.
-func (r *Reader) Request(ctx context.Context, as As, id string) (BudgetRequest, error) {
-	var found []BudgetRequest
-	err := r.read(ctx, as, func(tx pgx.Tx) (err error) {
-		found, err = collect(ctx, tx, requestWithID, pgx.NamedArgs{"tenant": as.Tenant, "id": id}, scanRequest)
+func (r *Reader) Request(ctx context.Context, as As, id string) (request BudgetRequest, err error) {
+	found := false
+	err = r.read(ctx, as, func(tx pgx.Tx) (err error) {
+		request, found, err = one(ctx, tx, requestWithID, pgx.NamedArgs{"tenant": as.Tenant, "id": id}, scanRequest)
 		return err
 	})
 	switch {
 	case err != nil:
 		return BudgetRequest{}, fmt.Errorf("read a request of tenant %s: %w", as.Tenant, err)
-	case len(found) == 0:
+	case !found:
 		return BudgetRequest{}, ErrNoRequest
 	}
-	return found[0], nil
+	return request, nil
 }
 
 func scanRequest(row pgx.CollectableRow) (r BudgetRequest, err error) {
