@@ -40,15 +40,11 @@ what somebody has said in the console.`,
 			if err := o.name(args); err != nil {
 				return err
 			}
-			l, err := o.run(cmd.Context(), c, time.Now())
+			found, err := o.run(cmd.Context(), c, time.Now())
 			if err != nil {
 				return err
 			}
-			if o.format != formatTable {
-				return writeObject(cmd.OutOrStdout(), o.format, l)
-			}
-			l.write(cmd.OutOrStdout())
-			return nil
+			return writeFound(cmd.OutOrStdout(), o.format, found)
 		},
 	}
 	o.addFlags(cmd, c)

@@ -48,15 +48,11 @@ or, with --refused, those that a limit refused. kubectl budget explain tells mor
 			if err := o.name(args); err != nil {
 				return err
 			}
-			l, err := o.run(cmd.Context(), c, time.Now())
+			found, err := o.run(cmd.Context(), c, time.Now())
 			if err != nil {
 				return err
 			}
-			if o.format != formatTable {
-				return writeObject(cmd.OutOrStdout(), o.format, l)
-			}
-			l.write(cmd.OutOrStdout())
-			return nil
+			return writeFound(cmd.OutOrStdout(), o.format, found)
 		},
 	}
 	o.whose.addFlags(cmd, c)

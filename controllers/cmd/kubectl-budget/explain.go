@@ -61,11 +61,7 @@ are exact: they were recorded with the refusal.`,
 			if err != nil {
 				return err
 			}
-			if format != formatTable {
-				return writeObject(cmd.OutOrStdout(), format, explained)
-			}
-			explained.write(cmd.OutOrStdout())
-			return nil
+			return writeFound(cmd.OutOrStdout(), format, explained)
 		},
 	}
 	who.addFlags(cmd, c)

@@ -72,6 +72,15 @@ func writeObject(w io.Writer, format string, value any) error {
 	return err
 }
 
+// writeFound writes what a command has found: as JSON or YAML or, for people, as it writes itself.
+func writeFound(w io.Writer, format string, found interface{ write(w io.Writer) }) error {
+	if format != formatTable {
+		return writeObject(w, format, found)
+	}
+	found.write(w)
+	return nil
+}
+
 // terminal is the terminal that a writer writes to; nil when there is none.
 func terminal(w io.Writer) *os.File {
 	if file, ok := w.(*os.File); ok && term.IsTerminal(int(file.Fd())) {

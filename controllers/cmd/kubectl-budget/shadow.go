@@ -98,11 +98,7 @@ func runShadow(cmd *cobra.Command, c *cluster, o shadowOptions) error {
 		return err
 	}
 	found := readinessOf(reports, budget, shadowed, o.since)
-	if o.format != formatTable {
-		err = writeObject(cmd.OutOrStdout(), o.format, found)
-	} else {
-		found.write(cmd.OutOrStdout())
-	}
+	err = writeFound(cmd.OutOrStdout(), o.format, found)
 	if err == nil && o.exitCode && !found.Ready {
 		return errRefuses
 	}
