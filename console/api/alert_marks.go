@@ -152,16 +152,12 @@ func (a *api) mark(ctx context.Context, who auth.Who, in *AlertInput, mark ledge
 }
 
 func (a *api) alertSettings(ctx context.Context, who auth.Who, in *TenantParameter) (*AlertSettings, error) {
-	v, err := a.view(ctx, who, in.Tenant, auth.Admin)
-	if err != nil {
-		return nil, err
-	}
-	budget, err := a.Cluster.Budget(ctx, v.tenant)
+	budget, err := a.administered(ctx, who, in.Tenant)
 	if err != nil {
 		return nil, err
 	}
 	settings := &AlertSettings{
-		Tenant: v.tenant, Recipients: []Recipient{}, Filters: []AlertFilter{},
+		Tenant: budget.Spec.Tenant, Recipients: []Recipient{}, Filters: []AlertFilter{},
 		Failing: conditionOf(budget.Status.Conditions, v1alpha1.ConditionAlertsFailing),
 	}
 	for _, r := range recipientsOf(budget) {
@@ -184,11 +180,7 @@ func recipientsOf(budget *v1alpha1.TenantBudget) (all []ledgerv1.Recipient) {
 }
 
 func (a *api) testAlerts(ctx context.Context, who auth.Who, in *TenantParameter) (*TestSent, error) {
-	v, err := a.view(ctx, who, in.Tenant, auth.Admin)
-	if err != nil {
-		return nil, err
-	}
-	budget, err := a.Cluster.Budget(ctx, v.tenant)
+	budget, err := a.administered(ctx, who, in.Tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -197,14 +189,14 @@ func (a *api) testAlerts(ctx context.Context, who auth.Who, in *TenantParameter)
 		return nil, problem(http.StatusConflict, "nobody_is_told", "Nobody is told", "spec.alerts of the TenantBudget names nobody: there is nobody to send a message to")
 	}
 	test := marks.Test{
-		Tenant: v.tenant, BudgetUID: string(budget.UID), Recipients: recipients,
+		Tenant: budget.Spec.Tenant, BudgetUID: string(budget.UID), Recipients: recipients,
 		Message: "this is a test: " + personOf(who) + " asked for it, and nothing has happened",
 	}
 	id, err := a.Marks.AddTest(ctx, test)
 	if err != nil {
 		return nil, err
 	}
-	sent := &TestSent{Tenant: v.tenant, AlertID: id, Recipients: []Recipient{}}
+	sent := &TestSent{Tenant: budget.Spec.Tenant, AlertID: id, Recipients: []Recipient{}}
 	for _, r := range recipients {
 		sent.Recipients = append(sent.Recipients, recipientOf(r))
 	}

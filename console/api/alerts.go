@@ -15,9 +15,8 @@ import (
 type AlertsInput struct {
 	TenantParameter
 	FormatParameter
-	Open  bool   `query:"open" doc:"Whether only those are listed whose cause is still there."`
-	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many there are on a page at most."`
-	After string `query:"after" maxLength:"1000" doc:"The next of the page before. Default: the first page."`
+	PageParameters
+	Open bool `query:"open" doc:"Whether only those are listed whose cause is still there."`
 }
 
 // Alerts is a page of alerts, newest first.

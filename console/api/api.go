@@ -164,19 +164,13 @@ func whoOf(ctx context.Context) auth.Who { return ctx.Value(whoKey{}).(auth.Who)
 // identified has every route know who asks, and refuses who is not known.
 func (a *api) identified(ctx huma.Context, next func(huma.Context)) {
 	request, w := humago.Unwrap(ctx)
-	who, err := a.Auth.Identify(ctx.Context(), fields(request.Header))
+	who, err := a.Auth.Identify(ctx.Context(), request.Header)
 	if err != nil {
 		write(w, a.explained(ctx.Context(), err))
 		return
 	}
 	next(huma.WithValue(ctx, whoKey{}, who))
 }
-
-// fields are those of a request's header.
-type fields http.Header
-
-// Values are those of a field.
-func (f fields) Values(name string) []string { return http.Header(f).Values(name) }
 
 // write answers with a problem, outside of huma.
 func write(w http.ResponseWriter, err error) {

@@ -19,8 +19,7 @@ type CallsInput struct {
 	SpanParameters
 	FilterParameters
 	FormatParameter
-	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many there are on a page at most."`
-	After string `query:"after" maxLength:"1000" doc:"The next of the page before. Default: the first page."`
+	PageParameters
 }
 
 // Calls is a page of calls, newest first.

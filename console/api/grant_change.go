@@ -51,7 +51,7 @@ func (a *api) registerGrantChanges(routes huma.API) {
 	operation := changing(http.MethodPost, "makeGrant", "/grants", "Grants", "Grant more", "Makes a BudgetGrant, which adds to a limit for a time and a reason."+rights)
 	operation.DefaultStatus = http.StatusCreated
 	handle(a, routes, operation, func(ctx context.Context, who auth.Who, in *NewGrantInput) (*MadeGrant, error) {
-		budget, err := a.administeredOrOwn(ctx, who, in.Tenant)
+		budget, err := a.administered(ctx, who, in.Tenant)
 		if err != nil {
 			return nil, err
 		}
@@ -60,7 +60,7 @@ func (a *api) registerGrantChanges(routes huma.API) {
 	handle(a, routes, changing(http.MethodDelete, "deleteGrant", "/grants/{name}", "Grants", "Take a grant back",
 		"Deletes a BudgetGrant. What was spent until then stays spent."+rights),
 		func(ctx context.Context, who auth.Who, in *GrantInput) (*Removed, error) {
-			budget, err := a.administeredOrOwn(ctx, who, in.Tenant)
+			budget, err := a.administered(ctx, who, in.Tenant)
 			if err != nil {
 				return nil, err
 			}
@@ -76,15 +76,6 @@ func (a *api) registerGrantChanges(routes huma.API) {
 			}
 			return a.remove(ctx, who, grant, cluster.VersionOf(grant))
 		})
-}
-
-// administeredOrOwn is administered, of the tenant that pays by default where none is named.
-func (a *api) administeredOrOwn(ctx context.Context, who auth.Who, asked string) (*v1alpha1.TenantBudget, error) {
-	tenant, err := chosen(who, asked)
-	if err != nil {
-		return nil, err
-	}
-	return a.administered(ctx, who, tenant)
 }
 
 // makeGrant makes a grant of a budget; with a name of its own, unless one is given.

@@ -25,7 +25,7 @@ func QuestionOf[I, O any](a *API, operation string) (Question[I, O], error) {
 
 // Identify is who has sent a request. The error is a *Problem.
 func (a *API) Identify(ctx context.Context, header http.Header) (auth.Who, error) {
-	who, err := a.answers.Auth.Identify(ctx, fields(header))
+	who, err := a.answers.Auth.Identify(ctx, header)
 	return who, a.answers.explained(ctx, err)
 }
 

@@ -105,7 +105,8 @@ func (a *api) changeRates(
 	return policy, warnings, err
 }
 
-// administered is the budget of a tenant that who asks administers.
+// administered is the budget of a tenant that who asks administers; where none is named, of the one
+// that pays for them.
 func (a *api) administered(ctx context.Context, who auth.Who, tenant string) (*v1alpha1.TenantBudget, error) {
 	v, err := a.view(ctx, who, tenant, auth.Admin)
 	if err != nil {

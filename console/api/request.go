@@ -14,6 +14,12 @@ type TenantParameter struct {
 	Tenant string `query:"tenant" maxLength:"63" pattern:"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" doc:"The tenant. Default: the one that you belong to or, of several, that which pays by default."`
 }
 
+// PageParameters are which page of a list is asked for.
+type PageParameters struct {
+	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many there are on a page at most."`
+	After string `query:"after" maxLength:"1000" doc:"The next of the page before. Default: the first page."`
+}
+
 // FormatParameter is how an answer is written.
 type FormatParameter struct {
 	Format string `query:"format" enum:"json,csv" doc:"How the answer is written; goes before the header field Accept. Both have the same rows."`

@@ -33,9 +33,8 @@ type NewRequestInput struct {
 // RequestsInput is which requests are asked for.
 type RequestsInput struct {
 	TenantParameter
-	Open  bool   `query:"open" doc:"Whether only those are listed that nobody has decided."`
-	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many there are on a page at most."`
-	After string `query:"after" maxLength:"1000" doc:"The next of the page before. Default: the first page."`
+	PageParameters
+	Open bool `query:"open" doc:"Whether only those are listed that nobody has decided."`
 }
 
 // Requests is a page of requests, newest first.

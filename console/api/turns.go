@@ -26,7 +26,7 @@ type turn struct {
 // take waits until it is a request's turn. The caller must call done when that is answered. It
 // fails when ctx ends before.
 func (t *turns) take(ctx context.Context, who auth.Who) (done func(), err error) {
-	name := turnOf(who)
+	name := who.Subject()
 	t.mu.Lock()
 	if t.of == nil {
 		t.of = map[string]*turn{}
@@ -53,12 +53,4 @@ func (t *turns) leave(name string, its *turn) {
 	if its.requests--; its.requests == 0 {
 		delete(t.of, name)
 	}
-}
-
-// turnOf names a caller, whichever token they come with.
-func turnOf(who auth.Who) string {
-	if who.Claims != nil {
-		return "token " + who.Claims.Provider + " " + who.Claims.Subject
-	}
-	return "key " + who.Key.Name
 }

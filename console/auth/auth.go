@@ -99,6 +99,14 @@ func (w Who) Person() string {
 	return proven + " (" + name + ")"
 }
 
+// Subject names them, whichever of their tokens they come with.
+func (w Who) Subject() string {
+	if w.Claims != nil {
+		return "token " + w.Claims.Provider + " " + w.Claims.Subject
+	}
+	return "key " + w.Key.Name
+}
+
 // In is who they are in a tenant, if they belong to it.
 func (w Who) In(tenant string) (identity.Tenancy, bool) {
 	at := slices.IndexFunc(w.Tenancies, func(t identity.Tenancy) bool { return t.Tenant == tenant })

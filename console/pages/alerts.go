@@ -12,7 +12,7 @@ type alertRow struct {
 	ID, Limit, Whose, What, Class string
 	AtPercent                     int64
 	Amount, Spent                 api.Money
-	Raised, Ago                   string
+	Raised                        string
 	Period                        string
 	Resolved, Resolution          string
 	Muted                         bool
@@ -49,7 +49,7 @@ func (p *Pages) alerts(q *request) (view, error) {
 	query := q.URL.Query()
 	page := &alertsPage{IsOpen: query.Get("kind") == "open"}
 	found, err := p.ask.alerts(q.ctx, q.who, &api.AlertsInput{
-		TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, Open: page.IsOpen, Limit: 50, After: query.Get("after"),
+		TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, Open: page.IsOpen, PageParameters: api.PageParameters{Limit: 50, After: query.Get("after")},
 	})
 	if err != nil {
 		return view{}, err

@@ -10,19 +10,16 @@ import (
 
 // budgetPage is a tenant's budget.
 type budgetPage struct {
-	Budget      *api.Budget
-	Tree        []treeRow
-	Meters      []Meter
-	Users       []api.WrittenLimit
-	Rungs       []api.Rung
-	Managers    []string
-	ByGit       bool
-	Problem     string
-	Changes     []changeRow
-	Grants      []grantRow
-	HasHistory  bool
-	Facts       facts
-	BreakerText string
+	Budget     *api.Budget
+	Tree       []treeRow
+	Meters     []Meter
+	Users      []api.WrittenLimit
+	Rungs      []api.Rung
+	Problem    string
+	Changes    []changeRow
+	Grants     []grantRow
+	HasHistory bool
+	Facts      facts
 }
 
 // changeRow is a change of a budget.
@@ -47,12 +44,6 @@ func (p *Pages) budgets(q *request) (view, error) {
 	}
 	for _, limit := range budget.Limits {
 		page.Meters = append(page.Meters, q.meter(limit))
-	}
-	for _, m := range budget.Managers {
-		page.ByGit = page.ByGit || m.Apply
-		if !slices.Contains(page.Managers, m.Name) {
-			page.Managers = append(page.Managers, m.Name)
-		}
 	}
 	if budget.Ready.Status == "False" {
 		page.Problem = budget.Ready.Message

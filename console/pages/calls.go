@@ -94,7 +94,7 @@ func (p *Pages) calls(q *request) (view, error) {
 	}
 	found, err := ask(q.ctx, q.who, &api.CallsInput{
 		TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, SpanParameters: page.Span.parameters(), FilterParameters: filterOf(query),
-		Limit: 50, After: query.Get("after"),
+		PageParameters: api.PageParameters{Limit: 50, After: query.Get("after")},
 	})
 	if err != nil {
 		return view{}, err

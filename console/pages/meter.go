@@ -1,6 +1,8 @@
 package pages
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,8 +15,8 @@ type Meter struct {
 	// Percent is how much is used, and Width as much of it as there is room for.
 	Percent, Width int64
 	// Class is good, warn or bad.
-	Class                     string
-	Amount, Spent, Held, Left *api.Money
+	Class               string
+	Amount, Spent, Left *api.Money
 	// Resets is when it resets, ResetsIn the same as how long that is.
 	Resets, ResetsIn string
 	ResetsAt         time.Time
@@ -30,7 +32,7 @@ func (q *request) meter(limit api.Limit) Meter {
 	at := limit.ResetsAt.In(q.tenant.zone)
 	m := Meter{
 		Name: limit.Name, Scope: q.l.word(limit.Period), Percent: limit.Percent, Width: max(0, min(100, limit.Percent)), Class: "good",
-		Amount: limit.Amount, Spent: limit.Spent, Held: limit.Held, Left: limit.Left,
+		Amount: limit.Amount, Spent: limit.Spent, Left: limit.Left,
 		ResetsAt: at, Resets: q.l.moment(at), ResetsIn: q.l.until(q.now, at), Notes: q.selection(limit.Selection),
 	}
 	switch {
@@ -57,8 +59,8 @@ func (q *request) selection(s api.Selection) (notes []string) {
 			notes = append(notes, q.l.say(one.text, strings.Join(one.values, ", ")))
 		}
 	}
-	for name, value := range s.Labels {
-		notes = append(notes, q.l.say("Label: %s", name+"="+value))
+	for _, name := range slices.Sorted(maps.Keys(s.Labels)) {
+		notes = append(notes, q.l.say("Label: %s", name+"="+s.Labels[name]))
 	}
 	return notes
 }

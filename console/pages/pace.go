@@ -21,12 +21,11 @@ const lookback = 7 * 24 * time.Hour
 type treeRow struct {
 	Tenant, To string
 	Depth      int
-	Parent     string
 	IsOpen     bool
-	// OpenSince and ClosesIn are of an open breaker.
-	OpenedBy, ClosesIn string
-	Shadow             bool
-	Meters             []Meter
+	// ClosesIn is in how long an open breaker closes; empty if nobody knows.
+	ClosesIn string
+	Shadow   bool
+	Meters   []Meter
 }
 
 // pace is what a limit was spent of so far in its period, and where that leads to.
@@ -274,12 +273,9 @@ func (q *request) tree(f forecasts) (rows []treeRow) {
 }
 
 func (q *request) treeRow(b *api.Budget, depth int, f forecasts) treeRow {
-	row := treeRow{Tenant: b.Tenant, Depth: min(depth, 4), Parent: b.Parent, IsOpen: b.Breaker.State == "Open", Shadow: b.Shadow, To: q.with("tenant", b.Tenant, "by", "scope", "limit", "user", "group")}
-	if row.IsOpen {
-		row.OpenedBy = b.Breaker.Limit
-		if b.Breaker.ClosesAt != nil {
-			row.ClosesIn = q.l.until(q.now, *b.Breaker.ClosesAt)
-		}
+	row := treeRow{Tenant: b.Tenant, Depth: min(depth, 4), IsOpen: b.Breaker.State == "Open", Shadow: b.Shadow, To: q.with("tenant", b.Tenant, "by", "scope", "limit", "user", "group")}
+	if row.IsOpen && b.Breaker.ClosesAt != nil {
+		row.ClosesIn = q.l.until(q.now, *b.Breaker.ClosesAt)
 	}
 	for i := range b.Limits {
 		m := q.meter(b.Limits[i])

@@ -71,7 +71,7 @@ func (p *Pages) usage(q *request) (view, error) {
 		before, err = p.ask.usage(ctx, q.who, &api.UsageInput{TenantParameter: tenant, SpanParameters: page.Span.before(), FilterParameters: mine, Limit: 1})
 		return err
 	})
-	list := api.CallsInput{TenantParameter: tenant, SpanParameters: page.Span.parameters(), FilterParameters: mine, Limit: 6}
+	list := api.CallsInput{TenantParameter: tenant, SpanParameters: page.Span.parameters(), FilterParameters: mine, PageParameters: api.PageParameters{Limit: 6}}
 	asking.Go(func() (err error) {
 		if calls, err = p.ask.calls(ctx, q.who, &list); err != nil {
 			return err

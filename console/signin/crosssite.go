@@ -52,7 +52,7 @@ func (s *SignIn) hasFormTokenOf(r *http.Request, who auth.Who) bool {
 	if token == "" {
 		token = r.PostFormValue(FormField)
 	}
-	return s.Keys.isFormToken(token, subjectOf(who))
+	return s.Keys.isFormToken(token, who.Subject())
 }
 
 // refuseCrossSite refuses what another site has a browser do.

@@ -10,7 +10,6 @@ import (
 
 	"github.com/bursar-dev/bursar/api/identity"
 	"github.com/bursar-dev/bursar/api/identity/identify"
-	"github.com/bursar-dev/bursar/console/auth"
 )
 
 // Middleware serves what is this package's, and has every other request come with the bearer
@@ -78,7 +77,7 @@ func (s *SignIn) toPage(w http.ResponseWriter, r *http.Request, next http.Handle
 		s.show(w, r, http.StatusServiceUnavailable, textUnavailable)
 		return
 	}
-	ctx := context.WithValue(r.Context(), formTokenKey{}, s.Keys.formToken(subjectOf(who)))
+	ctx := context.WithValue(r.Context(), formTokenKey{}, s.Keys.formToken(who.Subject()))
 	if who.Claims != nil {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, who.Claims.Until.Sub(s.Now()))
@@ -207,21 +206,5 @@ func withBearer(r *http.Request, token string) *http.Request {
 	return changed
 }
 
-// bearer is a header with a token.
-type bearer string
-
-// Values are those of a field.
-func (b bearer) Values(name string) []string {
-	if strings.EqualFold(name, "Authorization") {
-		return []string{"Bearer " + string(b)}
-	}
-	return nil
-}
-
-// subjectOf names somebody, whichever token they come with.
-func subjectOf(who auth.Who) string {
-	if who.Claims != nil {
-		return "token " + who.Claims.Provider + " " + who.Claims.Subject
-	}
-	return "key " + who.Key.Name
-}
+// bearer is a header with a token alone.
+func bearer(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
