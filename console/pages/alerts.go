@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"strings"
 
+	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/console/api"
 )
 
@@ -86,7 +88,7 @@ func (p *Pages) alerts(q *request) (view, error) {
 func (q *request) alertRow(a api.Alert) alertRow {
 	zone := q.tenant.zone
 	row := alertRow{
-		ID: a.ID, Limit: a.Limit, Whose: q.owner(a.User, a.Group, a.APIKey), What: q.l.word(a.Action), Class: "bad", AtPercent: int64(a.AtPercent),
+		ID: a.ID, Limit: a.Limit, Whose: q.owner(a.User, a.Group, a.APIKey), What: q.l.word(a.Action), Class: "warn", AtPercent: int64(a.AtPercent),
 		Amount: a.Amount, Spent: a.Spent, Raised: q.l.moment(a.RaisedAt.In(zone)), Muted: a.Muted, Message: a.Message,
 		Period: q.l.day(a.PeriodStart.In(zone)), To: q.path("/alerts/"+url.PathEscape(a.ID), nil),
 	}
@@ -96,8 +98,8 @@ func (q *request) alertRow(a api.Alert) alertRow {
 	if a.MutedUntil != nil {
 		row.Quiet = q.l.say("muted until %s", q.l.moment(a.MutedUntil.In(zone)))
 	}
-	if a.Action == "Warn" || a.Action == "Downgrade" {
-		row.Class = "warn"
+	if ledgerv1.IsCritical(limiterv1.Action(a.Action)) {
+		row.Class = "bad"
 	}
 	if a.ResolvedAt != nil {
 		row.Resolved, row.Resolution, row.Class = q.l.moment(a.ResolvedAt.In(zone)), q.l.word(a.Resolution), "same"

@@ -82,6 +82,7 @@ var words = map[string]string{
 	"BreakerForced": phrase("Stopped by an administrator"), "BreakerOpen": phrase("Breaker open"), "BudgetExhausted": phrase("Budget used up"),
 	"RateLimited": phrase("Too fast"), "TooLarge": phrase("Too large"),
 	"Warn": phrase("Warning"), "Downgrade": phrase("Cheaper models"), "Trip": phrase("Calls stopped"), "Exhaust": phrase("Used up"), "ForceOpen": phrase("Stopped by an administrator"), "Test": phrase("Test"),
+	"Unusual": phrase("Unusual spending"), "Refusals": phrase("Many refused calls"), "UnusedKey": phrase("Unused key"),
 	"Hour": phrase("per hour"), "Day": phrase("per day"), "Week": phrase("per week"), "Month": phrase("per month"), "Quarter": phrase("per quarter"), "Year": phrase("per year"), "Minute": phrase("per minute"),
 	"Tenant": phrase("whole tenant"), "User": phrase("each user"), "Group": phrase("each group"), "Key": phrase("each API key"),
 	"Tested": phrase("by a test"), "PeriodTurned": phrase("the period turned"), "LimitChanged": phrase("the limit changed"), "BudgetRemoved": phrase("the budget was removed"),

@@ -135,6 +135,12 @@ func AlertActions() []limiterv1.Action {
 	return []limiterv1.Action{limiterv1.Warn, limiterv1.Downgrade, limiterv1.Trip, Exhaust, ForceOpen, Test, Unusual, ManyRefusals, UnusedKey}
 }
 
+// IsCritical is whether calls are refused where there is an alert of the action: it is of severity
+// Critical, all others of severity Warning.
+func IsCritical(action limiterv1.Action) bool {
+	return action == limiterv1.Trip || action == Exhaust || action == ForceOpen
+}
+
 // Resolution is why an alert is not open any more.
 type Resolution string
 

@@ -81,7 +81,7 @@ func number(n int, what string) string {
 
 // severity is the severity of the alerts of a rung.
 func severity(rung budgetstore.Rung) v1alpha1.AlertSeverity {
-	if rung.IsCritical() {
+	if ledgerv1.IsCritical(rung.Action) {
 		return v1alpha1.SeverityCritical
 	}
 	return v1alpha1.SeverityWarning

@@ -60,12 +60,6 @@ func Recipients(alerts *v1alpha1.Alerts) (recipients []Recipient) {
 	return recipients
 }
 
-// IsCritical is whether calls are refused from the rung on: its alerts are of severity Critical,
-// all others of severity Warning.
-func (r Rung) IsCritical() bool {
-	return r.Action == limiterv1.Trip || r.Action == ledgerv1.Exhaust || r.Action == ledgerv1.ForceOpen
-}
-
 // Tells is whether the filters let a recipient be told of a rung: if one of those that name the
 // recipient selects it, or none names the recipient.
 func Tells(filters []v1alpha1.AlertFilter, recipient Recipient, rung Rung) bool {
@@ -75,7 +69,7 @@ func Tells(filters []v1alpha1.AlertFilter, recipient Recipient, rung Rung) bool 
 			continue
 		}
 		named = true
-		isSevere := filter.MinSeverity != v1alpha1.SeverityCritical || rung.IsCritical()
+		isSevere := filter.MinSeverity != v1alpha1.SeverityCritical || ledgerv1.IsCritical(rung.Action)
 		isOfLimit := len(filter.Limits) == 0 || rung.Action == ledgerv1.ForceOpen || slices.Contains(filter.Limits, rung.Limit)
 		if isSevere && isOfLimit {
 			return true
