@@ -121,15 +121,12 @@ func hourOf(hour time.Time, used []budgetstore.UserHour) hourUsed {
 }
 
 // samples are what the user spent in the hours that are compared, as far as they are after the day
-// of the first call; none if these are too few weeks.
+// of the first call.
 func (u *userUsed) samples(compared []time.Time) (samples []money.Nanos) {
 	for _, hour := range compared {
 		if !u.since.IsZero() && !hour.Before(u.since) {
 			samples = append(samples, u.then[hour])
 		}
-	}
-	if len(samples) < 3*fewestWeeks {
-		return nil
 	}
 	return samples
 }

@@ -9,10 +9,11 @@ import (
 )
 
 const (
-	// weeks is how many weeks back spending is compared with, and fewestWeeks how many of them
-	// must be known before anything is called unusual.
+	// weeks is how many weeks back spending is compared with, and hoursAWeek with how many hours of
+	// each. fewestHours must be known before anything is called unusual: those of four weeks.
 	weeks       = 8
-	fewestWeeks = 4
+	hoursAWeek  = 3
+	fewestHours = 4 * hoursAWeek
 	// least is how many times the usual an hour must cost, and deviations by how many robust
 	// standard deviations it must be above that.
 	least      = 4
@@ -38,7 +39,7 @@ func comparedWith(hour time.Time, zone *time.Location) (hours []time.Time) {
 //
 //	spent > max(floor, 4 * median, median + 8 * 1.4826 * MAD)
 func unusual(spent, floor money.Nanos, samples []money.Nanos) (usual money.Nanos, is bool) {
-	if len(samples) < fewestWeeks {
+	if len(samples) < fewestHours {
 		return 0, false
 	}
 	usual = median(samples)

@@ -26,7 +26,7 @@ func TestUnusual(t *testing.T) {
 		"not quite":                          {4 * money.USD, same(24, money.USD), false},
 		"nothing before, above the floor":    {money.USD + 1, same(24, 0), true},
 		"nothing before, at the floor":       {money.USD, same(24, 0), false},
-		"too little is known":                {100 * money.USD, same(3, money.USD), false},
+		"too little is known":                {100 * money.USD, same(11, money.USD), false},
 		"one such hour before is no excuse":  {10 * money.USD, append(same(23, money.USD), 10*money.USD), true},
 		"such hours are usual":               {10 * money.USD, append(same(11, money.USD), same(13, 9*money.USD)...), false},
 		"a wide spread takes more":           {8 * money.USD, append(append(same(8, money.USD/2), same(8, money.USD)...), same(8, 2*money.USD)...), true},
@@ -51,7 +51,7 @@ func TestComparedWith(t *testing.T) {
 			t.Errorf("hour %d is %s, want %s", i, hours[i].In(zone), want)
 		}
 	}
-	if len(hours) != 3*weeks {
+	if len(hours) != hoursAWeek*weeks {
 		t.Errorf("%d hours", len(hours))
 	}
 }
