@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/history"
 )
 
@@ -167,7 +168,8 @@ func (l alertList) write(w io.Writer) {
 	}
 	all := table{cells("RAISED", "ALERT", "LIMIT", "WHOSE", "ACTION", "AT", "SPENT (USD)", "AMOUNT (USD)", "STATE")}
 	for _, a := range l.Alerts {
-		all = append(all, cells(moment(a.RaisedAt), a.ID, orDash(a.Limit), a.Whose, a.Action, fmt.Sprintf("%d%%", a.AtPercent), a.Spent, a.Amount, a.state()))
+		row := []string{moment(a.RaisedAt), a.ID, orDash(a.Limit), a.Whose, a.Action}
+		all = append(all, cells(append(append(row, a.figures()...), a.state())...))
 	}
 	all.write(w)
 	if l.isOne {
@@ -193,6 +195,18 @@ func (l alertList) writeDeliveries(w io.Writer) {
 		all = append(all, cells(d.Recipient, says, d.State, moment(*d.At), fmt.Sprint(d.Attempts), orDash(d.LastError)))
 	}
 	all.write(w)
+}
+
+// figures are the rung's, what was spent, and the limit's amount; an alert about no limit has at
+// most the second.
+func (a listedAlert) figures() []string {
+	switch {
+	case a.Limit != "":
+		return []string{fmt.Sprintf("%d%%", a.AtPercent), a.Spent, a.Amount}
+	case a.Spent == money.Nanos(0).String():
+		return []string{"-", "-", "-"}
+	}
+	return []string{"-", a.Spent, "-"}
 }
 
 // state is how an alert stands, and what somebody has said of it.
