@@ -135,5 +135,6 @@ func ratesAsWritten(policy *v1alpha1.RateLimitPolicy) (WrittenRates, error) {
 		Policy: policy.Name, Version: cluster.VersionOf(policy), Managers: managersOf(policy),
 		Ready: conditionOf(policy.Status.Conditions, v1alpha1.ConditionReady), Limits: []WrittenRate{},
 	}
-	return written, convert(policy.Spec.Limits, &written.Limits)
+	err := convert(policy.Spec.Limits, &written.Limits)
+	return written, err
 }

@@ -40,5 +40,6 @@ func fieldsOf(status any) (map[string]any, error) {
 		return nil, err
 	}
 	var fields map[string]any
-	return fields, json.Unmarshal(raw, &fields)
+	err = json.Unmarshal(raw, &fields)
+	return fields, err
 }

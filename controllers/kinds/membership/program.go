@@ -67,7 +67,8 @@ func (c *Controller) giveUp(ctx context.Context, s *scope) (left bool, err error
 }
 
 func membersOf(observed limiterstore.Observation) (members limiterv1.Members, err error) {
-	return members, json.Unmarshal(observed.Body, &members)
+	err = json.Unmarshal(observed.Body, &members)
+	return members, err
 }
 
 // observe reads how far the document has got, and how many members are in it.

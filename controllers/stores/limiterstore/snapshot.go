@@ -116,14 +116,19 @@ func (c *Counters) Snapshot(ctx context.Context, root, tenant string, limits []l
 		snapshot.Calls = append(snapshot.Calls, calls...)
 		snapshot.Unreadable += unreadable + unreadableBodies(calls)
 	}
-	if snapshot.Former = all.Val()[formerField]; snapshot.Former != "" && limiterv1.Shard(snapshot.Former) != shard {
-		calls, _, err := NewCalls(c.client).InShard(ctx, limiterv1.Shard(snapshot.Former))
-		if err != nil {
-			return Snapshot{}, err
-		}
-		snapshot.Calls = append(snapshot.Calls, calls...)
+	err = c.addFormer(ctx, &snapshot, all.Val()[formerField], shard)
+	return snapshot, err
+}
+
+// addFormer adds the calls of the tree from which the tenant has come, unless they lie in its shard.
+func (c *Counters) addFormer(ctx context.Context, snapshot *Snapshot, former string, shard uint32) error {
+	snapshot.Former = former
+	if former == "" || limiterv1.Shard(former) == shard {
+		return nil
 	}
-	return snapshot, nil
+	calls, _, err := NewCalls(c.client).InShard(ctx, limiterv1.Shard(former))
+	snapshot.Calls = append(snapshot.Calls, calls...)
+	return err
 }
 
 // unreadableBodies is how many of the calls are open and do not say where they are counted.

@@ -81,7 +81,8 @@ func readLiteRow(name string, members map[string]json.RawMessage) (v1alpha1.Mode
 	}
 	tiers, more := tariffs.serviceTiers(hasOutput)
 	model.Prices.ServiceTiers = tiers
-	return model, slices.Concat(leftOut, more, addExtras(&model.Prices, members)), nil
+	leftOut = slices.Concat(leftOut, more, addExtras(&model.Prices, members))
+	return model, leftOut, nil
 }
 
 // litePrice is the price that a member of a row has: of which service tier, and above how many
