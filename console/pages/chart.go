@@ -113,7 +113,7 @@ func (s stacking) totals() []Series {
 
 // columns adds the columns of a chart, those in which nothing happened, too.
 func (s stacking) columns(chart *Stack, colours map[string]int) {
-	starts := s.span.buckets()
+	starts := buckets(s.span.grain(), s.span.Start, s.span.End)
 	costs := make([][]int64, len(starts))
 	var most int64
 	for i := range starts {

@@ -221,12 +221,6 @@ func (q *request) languageSwitch() link {
 	return link{Title: "Español", To: q.with("language", "es"), Language: "es"}
 }
 
-// signInFor is where to sign in, and come back from.
-func signInFor(to *url.URL) string {
-	back := url.URL{Path: localPath(to.Path), RawQuery: to.RawQuery}
-	return "/sign-in?" + url.Values{"to": {back.String()}}.Encode()
-}
-
 // ranges are links to the stretches of time that a page offers.
 func (q *request) ranges(s span) (all []link) {
 	for _, one := range spans() {

@@ -179,8 +179,7 @@ func grainOf(within period.Span) string {
 
 // paceOf is the pace of a limit.
 func (q *request) paceOf(budget *api.Budget, limit *api.Limit, within period.Span, used *api.Usage, f forecasts) *pace {
-	of := span{Start: within.Start.In(q.tenant.zone), End: within.End.In(q.tenant.zone)}
-	starts := pieces(grainOf(within), of)
+	starts := buckets(grainOf(within), within.Start.In(q.tenant.zone), within.End.In(q.tenant.zone))
 	spent := used.Total.Cost
 	page := &pace{
 		Limit: limit.Name, Scope: q.l.word(limit.Period), Amount: *limit.Amount, Spent: spent, Forecast: f.at(q.tenant.Name, spent.Nanos, within.End),
@@ -198,19 +197,6 @@ func (q *request) paceOf(budget *api.Budget, limit *api.Limit, within period.Spa
 	}
 	page.draw(q, starts, grainOf(within), used, newScale(most), within)
 	return page
-}
-
-func pieces(grain string, of span) (starts []time.Time) {
-	if grain == "day" {
-		for at := of.Start; at.Before(of.End); at = at.AddDate(0, 0, 1) {
-			starts = append(starts, at)
-		}
-		return starts
-	}
-	for at := of.Start; at.Before(of.End); at = at.Add(time.Hour) {
-		starts = append(starts, at)
-	}
-	return starts
 }
 
 // draw draws the lines, and fills the table.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/bursar-dev/bursar/console/api"
 	"github.com/bursar-dev/bursar/console/auth"
+	"github.com/bursar-dev/bursar/console/signin"
 )
 
 // Options are what Pages are made with.
@@ -191,7 +192,7 @@ func (p *Pages) failed(q *request, err error) view {
 	}
 	told := explain(q.l, problem)
 	if problem.Status == http.StatusUnauthorized {
-		told.Link, told.LinkTitle = signInFor(q.URL), q.l.say("Sign in")
+		told.Link, told.LinkTitle = signin.URLTo(q.URL.RequestURI()), q.l.say("Sign in")
 	}
 	return view{template: "error", title: told.Title, body: told, status: problem.Status}
 }

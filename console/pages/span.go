@@ -119,15 +119,15 @@ func (s span) query() url.Values {
 	return url.Values{"from": {s.Start.Format(time.DateOnly)}, "to": {s.Last().Format(time.DateOnly)}}
 }
 
-// buckets are when its hours, days, weeks or months begin.
-func (s span) buckets() (starts []time.Time) {
+// buckets are when the hours, days, weeks or months of a stretch of time begin, by the grain.
+func buckets(grain string, start, end time.Time) (starts []time.Time) {
 	next := map[string]func(time.Time) time.Time{
 		"hour":  func(t time.Time) time.Time { return t.Add(time.Hour) },
 		"day":   func(t time.Time) time.Time { return t.AddDate(0, 0, 1) },
 		"week":  func(t time.Time) time.Time { return t.AddDate(0, 0, 7-(int(t.Weekday())+6)%7) },
 		"month": func(t time.Time) time.Time { return time.Date(t.Year(), t.Month()+1, 1, 0, 0, 0, 0, t.Location()) },
-	}[s.grain()]
-	for at := s.Start; at.Before(s.End); at = next(at) {
+	}[grain]
+	for at := start; at.Before(end); at = next(at) {
 		starts = append(starts, at)
 	}
 	return starts

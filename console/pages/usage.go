@@ -110,7 +110,7 @@ func (page *usagePage) takeUsage(used *api.Usage) {
 	q := page.q
 	page.Ranges = q.ranges(page.Span)
 	page.Facts = q.facts(used)
-	page.CSV = csvOf("/usage", merged(page.apiSpan(), url.Values{
+	page.CSV = csvOf("/usage", merged(apiSpan(page.Span), url.Values{
 		"tenant": {q.tenant.Name}, "user": {q.tenant.user}, "by": {page.Span.grain() + ",model"},
 	}))
 	page.Chart = stacking{
@@ -120,8 +120,6 @@ func (page *usagePage) takeUsage(used *api.Usage) {
 		},
 	}.stack()
 }
-
-func (page *usagePage) apiSpan() url.Values { return apiSpan(page.Span) }
 
 // apiSpan is a stretch of time as a URL of the API has it.
 func apiSpan(s span) url.Values {

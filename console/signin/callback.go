@@ -116,6 +116,6 @@ func (s *SignIn) failIdentify(w http.ResponseWriter, r *http.Request, provider *
 // are asked is for who runs the console.
 func (s *SignIn) fail(w http.ResponseWriter, r *http.Request, provider *v1alpha1.IdentityProvider, to string, what saying, err error) {
 	s.Log.Warn("A sign-in failed", "identityProvider", provider.Name, "reason", what.Title, "error", err)
-	what.Name, what.Again = titleOf(provider), signInURLTo(to)
+	what.Name, what.Again = titleOf(provider), URLTo(to)
 	s.show(w, r, what.status(), what)
 }

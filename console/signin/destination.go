@@ -43,9 +43,10 @@ func isOwn(path string) bool {
 }
 
 // signInURL is where to sign in, to come back to the page of a request.
-func signInURL(r *http.Request) string { return signInURLTo(r.URL.RequestURI()) }
+func signInURL(r *http.Request) string { return URLTo(r.URL.RequestURI()) }
 
-func signInURLTo(to string) string {
+// URLTo is where to sign in, to come back to a page then.
+func URLTo(to string) string {
 	if to = destination(to); to == home {
 		return Path
 	}

@@ -99,7 +99,7 @@ func (s *SignIn) toSignIn(w http.ResponseWriter, r *http.Request, what saying) {
 		return
 	}
 	if at, err := url.Parse(r.Header.Get("HX-Current-URL")); err == nil && r.Header.Get("HX-Request") == "true" && s.PublicURL != nil {
-		w.Header().Set("HX-Redirect", signInURLTo(at.RequestURI()))
+		w.Header().Set("HX-Redirect", URLTo(at.RequestURI()))
 	}
 	switch {
 	case s.PublicURL == nil:
