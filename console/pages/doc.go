@@ -1,5 +1,5 @@
-// Package pages is what people see of the console: pages of usage, costs, alerts, keys, budgets
-// and health.
+// Package pages is what people see of the console: pages of usage, costs, calls, alerts, keys
+// and budgets.
 //
 // A page asks what the API's routes ask (console/api, QuestionOf), as whoever the request is of:
 // it reads neither the ledger nor the cluster by itself, and shows nothing that the API would
@@ -7,6 +7,6 @@
 // Content-Security-Policy holds that. What is selected is in the URL.
 //
 // Its files: pages.go routes and answers, frame.go has what all pages share, words.go the
-// languages, format.go numbers, money and dates, span.go the stretch of time that a page is
+// texts in Spanish, locale.go numbers, money and dates, span.go the stretch of time that a page is
 // about, chart.go the charts; every other file is a page, with its template in templates/.
 package pages
