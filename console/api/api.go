@@ -43,6 +43,7 @@ type Options struct {
 type api struct {
 	Options
 	turns turns
+	made  newKeys
 	// replaying is full while somebody's change is replayed.
 	replaying chan struct{}
 	// questions are those of the routes, by their operation ids.

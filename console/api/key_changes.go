@@ -77,9 +77,12 @@ func (a *api) registerKeyChanges(routes huma.API) {
 	makes := changing(http.MethodPost, "createKey", "/keys", "Keys", "Make an API key",
 		"Makes an APIKey, and shows its key once. Admins of the tenant make keys for anybody in it. Where spec.memberKeys of the TenantBudget allows it, a user who asks with a token makes keys for themselves, with their own tier, groups and labels.")
 	makes.DefaultStatus = http.StatusCreated
+	makes.Errors = append(makes.Errors, http.StatusTooManyRequests)
 	handle(a, routes, makes, a.createKey)
-	handle(a, routes, changing(http.MethodPost, "rotateKey", "/keys/{name}/rotate", "Keys", "Replace an API key",
-		"Makes another key of an APIKey, and shows it once. The key before works on for some time. For who may make the key."), a.rotateKey)
+	replaces := changing(http.MethodPost, "rotateKey", "/keys/{name}/rotate", "Keys", "Replace an API key",
+		"Makes another key of an APIKey, and shows it once. The key before works on for some time. For who may make the key.")
+	replaces.Errors = append(replaces.Errors, http.StatusTooManyRequests)
+	handle(a, routes, replaces, a.rotateKey)
 	handle(a, routes, changing(http.MethodDelete, "deleteKey", "/keys/{name}", "Keys", "Delete an API key",
 		"Deletes an APIKey: its key stops working. For who may make the key."),
 		func(ctx context.Context, who auth.Who, in *KeyInput) (*Removed, error) {
@@ -144,6 +147,9 @@ func (a *api) createKey(ctx context.Context, who auth.Who, in *NewKeyInput) (*Ke
 	}
 	spec, err := a.specOf(ctx, k, in.Body)
 	if err != nil {
+		return nil, err
+	}
+	if err := a.made.take(k, who, a.Now()); err != nil {
 		return nil, err
 	}
 	secret, hash := limiterv1.MakeKey(k.budget.Namespace)
@@ -273,6 +279,9 @@ func (a *api) ownKey(ctx context.Context, k keeper, name string) (*v1alpha1.APIK
 func (a *api) rotateKey(ctx context.Context, who auth.Who, in *RotateInput) (*KeyShown, error) {
 	k, err := a.keeping(ctx, who, in.Tenant)
 	if err != nil {
+		return nil, err
+	}
+	if err := a.made.take(k, who, a.Now()); err != nil {
 		return nil, err
 	}
 	overlap := time.Duration(ptr.Deref(in.Body.OverlapHours, defaultOverlapHours)) * time.Hour

@@ -113,6 +113,23 @@ func TestKeysOfMembers(t *testing.T) {
 	testkit.Eventually(t, "the console knows that", func() bool { return theirs(t, "zoe.acme") == had })
 }
 
+// TestMembersMakeFewKeys: what each new key leaves behind in Redis is not a member's to fill it with.
+func TestMembersMakeFewKeys(t *testing.T) {
+	letMembers(t, &v1alpha1.MemberKeys{Max: ptr.To(int32(100))})
+	ana := token("ana.acme")
+	for range 50 {
+		doWith(t, http.MethodPost, "/api/ai/keys/nothing/rotate", ana, nil, `{"overlapHours": 0}`)
+	}
+	for _, path := range []string{"/api/ai/keys/nothing/rotate", "/api/ai/keys"} {
+		got := doWith(t, http.MethodPost, path, ana, nil, "{}")
+		if code, _ := got.problem(t); got.status != 429 || code != "too_many_new_keys" || got.header.Get("Retry-After") == "" {
+			t.Errorf("one too many at %s: %d %s", path, got.status, got.body)
+		}
+	}
+	own := shown(t, "/api/ai/keys", token("adam.acme"), "{}")
+	testkit.Must(t, shared.admin.Delete(t.Context(), keyIn(t, nameIn(own))))
+}
+
 // TestMembersDoNotChooseNames: a member cannot have an APIKey of a name that a grant, or a key that
 // comes from Git later, is about.
 func TestMembersDoNotChooseNames(t *testing.T) {
