@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -50,11 +51,14 @@ type Watcher struct {
 	waker   Waker
 	// next is the first hour that was not looked at, and keys when keys are looked at again.
 	next, keys time.Time
+	// done are the budgets that were looked at in an attempt that failed for others, and what was
+	// looked at then.
+	done map[types.UID]look
 }
 
 // New makes a Watcher, which finds budgets and keys in a cache.
 func New(sums Sums, alerts Alerts, objects client.Reader, waker Waker) *Watcher {
-	return &Watcher{sums: sums, alerts: alerts, objects: objects, waker: waker}
+	return &Watcher{sums: sums, alerts: alerts, objects: objects, waker: waker, done: map[types.UID]look{}}
 }
 
 // NeedLeaderElection keeps all but the leader out.
@@ -97,7 +101,7 @@ func (w *Watcher) Look(ctx context.Context, now time.Time) error {
 	if err := w.lookAt(ctx, look{now: now, from: from, first: w.next, end: end, keys: looksAtKeys}); err != nil {
 		return err
 	}
-	w.next = end
+	w.next, w.done = end, map[types.UID]look{}
 	if looksAtKeys {
 		w.keys = now.Add(24 * time.Hour)
 	}
@@ -123,9 +127,14 @@ func (w *Watcher) lookAt(ctx context.Context, l look) (err error) {
 		if budget.Spec.Alerts == nil || budget.Spec.Alerts.Anomalies == nil || !meta.IsStatusConditionTrue(budget.Status.Conditions, v1alpha1.ConditionAccepted) {
 			continue
 		}
+		if done, ok := w.done[budget.UID]; ok && done.end.Equal(l.end) && (done.keys || !l.keys) {
+			continue
+		}
 		if one := w.lookAtBudget(ctx, l, budget); one != nil { // those of others are looked at all the same
 			err = errors.Join(err, fmt.Errorf("TenantBudget %s/%s: %w", budget.Namespace, budget.Name, one))
+			continue
 		}
+		w.done[budget.UID] = l
 	}
 	return err
 }
