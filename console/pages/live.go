@@ -34,7 +34,7 @@ type live struct {
 
 	mu       sync.Mutex
 	watching int
-	// of are how many of them are whose, by what auth.Who calls a Person.
+	// of are how many of them are whose, by what auth.Who calls a Subject.
 	of     map[string]int
 	rooms  map[string]*room
 	polled map[string]*polled
@@ -142,7 +142,7 @@ func seen(q *request) string {
 func (l *live) enter(me *watcher) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	who := me.q.who.Person()
+	who := me.q.who.Subject()
 	if l.watching >= mostWatchers || l.of[who] >= mostOfOne {
 		return false
 	}
@@ -167,7 +167,7 @@ func (l *live) leave(me *watcher) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.watching--
-	who := me.q.who.Person()
+	who := me.q.who.Subject()
 	if l.of[who]--; l.of[who] == 0 {
 		delete(l.of, who)
 	}
