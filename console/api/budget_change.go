@@ -82,7 +82,7 @@ func (a *api) registerBudgetChanges(routes huma.API) {
 	a.registerPreviews(routes)
 	handle(a, routes, changing(http.MethodPatch, "changeBudget", "/budgets/{tenant}", "Budgets", "Change a budget",
 		"Changes limits, the ladder, or who is told by e-mail. Admins of the platform may change all of it. An admin of the tenant may lower what the whole tenant may spend, and not raise it: "+
-			"a limit per Tenant may be added or lowered, not raised, removed or made for fewer calls; the Trip rung may be lowered, not raised or removed; CheapestModel is no new fallback. "+
+			"a limit per Tenant may be added or lowered, not raised, removed or made for fewer calls; the Trip rung may be lowered, not raised or removed; CheapestModel is no new fallback, and chooses of no fewer models. "+
 			"Limits per User, Group and Key, other rungs and alerts are theirs to change."),
 		func(ctx context.Context, who auth.Who, in *BudgetChangeInput) (*ChangedBudget, error) {
 			seen, err := in.seen()

@@ -54,8 +54,27 @@ func reservedOfLadder(was, is []v1alpha1.Rung) error {
 		return beyond(fmt.Sprintf("body.ladder[%d].atPercent", at), fmt.Sprintf("must not be more than %d, of the Trip rung", was[before].AtPercent))
 	case slices.Contains(is[at].Fallback, v1alpha1.FallbackCheapestModel) && !slices.Contains(was[before].Fallback, v1alpha1.FallbackCheapestModel):
 		return beyond(fmt.Sprintf("body.ladder[%d].fallback", at), "must not have CheapestModel, which spends beyond the Trip rung")
+	case !haveAll(cheapestOf(is[at]), cheapestOf(was[before])):
+		return beyond(fmt.Sprintf("body.ladder[%d].cheapestModel.models", at), "must still have the models that there are to choose from: without the cheapest, more is spent beyond the Trip rung")
 	}
 	return nil
+}
+
+// cheapestOf are the models of which the fallback CheapestModel of a rung chooses; empty for all.
+func cheapestOf(rung v1alpha1.Rung) []v1alpha1.ModelName {
+	if rung.CheapestModel == nil {
+		return nil
+	}
+	return rung.CheapestModel.Models
+}
+
+// haveAll reports whether models have all of those that there were; none stands for all that there
+// are. Where the rung has no such fallback, the API server refuses models.
+func haveAll(models, were []v1alpha1.ModelName) bool {
+	if len(models) == 0 {
+		return true
+	}
+	return len(were) > 0 && !slices.ContainsFunc(were, func(m v1alpha1.ModelName) bool { return !slices.Contains(models, m) })
 }
 
 func tripOf(ladder []v1alpha1.Rung) int {

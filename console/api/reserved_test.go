@@ -58,6 +58,30 @@ func TestWhatATenantsAdminMayChange(t *testing.T) {
 	}
 }
 
+// TestTheCheapestModelStays: who spends beyond the Trip rung spends no more than before.
+func TestTheCheapestModelStays(t *testing.T) {
+	trip := func(models ...v1alpha1.ModelName) v1alpha1.TenantBudgetSpec {
+		return v1alpha1.TenantBudgetSpec{Ladder: []v1alpha1.Rung{{
+			AtPercent: 90, Action: v1alpha1.ActionTrip, Fallback: []v1alpha1.Fallback{v1alpha1.FallbackCheapestModel},
+			CheapestModel: &v1alpha1.CheapestModelFallback{Models: models},
+		}}}
+	}
+	const refused = "body.ladder[0].cheapestModel.models"
+	for name, tc := range map[string]struct {
+		was, is v1alpha1.TenantBudgetSpec
+		want    string
+	}{
+		"the same":                {trip("mini", "nano"), trip("nano", "mini"), ""},
+		"one more":                {trip("mini"), trip("mini", "nano"), ""},
+		"all":                     {trip("mini"), trip(), ""},
+		"another":                 {trip("mini"), trip("large"), refused},
+		"one less":                {trip("mini", "nano"), trip("mini"), refused},
+		"one in the place of all": {trip(), trip("large"), refused},
+	} {
+		checkReserved(t, name, reserved(&tc.was, &tc.is), tc.want)
+	}
+}
+
 // TestWhatATenantsAdminMayChangeOfRates is the same of rate limits.
 func TestWhatATenantsAdminMayChangeOfRates(t *testing.T) {
 	number := func(n int64) *int64 { return &n }
