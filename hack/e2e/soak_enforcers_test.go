@@ -10,8 +10,9 @@ import (
 	"github.com/bursar-dev/bursar/hack/stack"
 )
 
-// starting is held by who changes what the stack has.
-var starting sync.Mutex
+// startingEnforcers and startingManagers are held by who starts one of these. An enforcer is not ready without a
+// configuration, which a manager may have to restore first: neither waits for the other here.
+var startingEnforcers, startingManagers sync.Mutex
 
 // life is one enforcer, from its start to its end.
 type life struct {
@@ -36,8 +37,8 @@ func (p *slot) serving() *life {
 // fill starts an enforcer in a slot, as often as it takes: it ends, as a container would,
 // if a store is away.
 func (s *soak) fill(ctx context.Context, at *slot) (err error) {
-	starting.Lock()
-	defer starting.Unlock()
+	startingEnforcers.Lock()
+	defer startingEnforcers.Unlock()
 	for range 10 {
 		if err = s.tryToFill(ctx, at); err == nil {
 			return nil
@@ -69,8 +70,8 @@ func (s *soak) tryToFill(ctx context.Context, at *slot) error {
 
 // startManager starts one more manager.
 func (s *soak) startManager(ctx context.Context) error {
-	starting.Lock()
-	defer starting.Unlock()
+	startingManagers.Lock()
+	defer startingManagers.Unlock()
 	s.managers++
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -80,8 +81,8 @@ func (s *soak) startManager(ctx context.Context) error {
 
 // runningManagers are those that have not ended.
 func runningManagers() (running []*stack.Manager) {
-	starting.Lock()
-	defer starting.Unlock()
+	startingManagers.Lock()
+	defer startingManagers.Unlock()
 	for _, manager := range bursar.Managers {
 		select {
 		case <-manager.Process().Done():

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -87,6 +88,7 @@ type Stack struct {
 	managerDSN, enforcerDSN string
 	// webhookAddress is where the API server asks the webhooks.
 	webhookAddress string
+	stopsMu        sync.Mutex
 	stops          []func() error
 }
 
@@ -135,7 +137,11 @@ func (s *Stack) say(format string, args ...any) {
 }
 
 // onStop remembers how to stop what was started; the last started is stopped first.
-func (s *Stack) onStop(stop func() error) { s.stops = append(s.stops, stop) }
+func (s *Stack) onStop(stop func() error) {
+	s.stopsMu.Lock()
+	defer s.stopsMu.Unlock()
+	s.stops = append(s.stops, stop)
+}
 
 // Stop ends everything, in the opposite order of its start.
 func (s *Stack) Stop() error {
