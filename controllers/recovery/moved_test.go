@@ -1,6 +1,7 @@
 package recovery_test
 
 import (
+	"fmt"
 	"testing"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
@@ -73,6 +74,27 @@ func TestMoved(t *testing.T) {
 				t.Errorf("back in emea: %s spent, %s held; want 0.34 and 0.03", got.Spent, got.Held)
 			}
 		})
+	}
+}
+
+// TestMovedOnBeforeCallsHaveEnded: a tenant that moves on while calls are open in the trees from which
+// it comes takes them all along, and their bounds count wherever it is.
+func TestMovedOnBeforeCallsHaveEnded(t *testing.T) {
+	w := newWorld(t)
+	w.start(t, 1)
+	w.completed(t, 0)
+	at := w.now(t)
+	var want money.Nanos
+	for i, parent := range []string{"emea", "latam", "apac", "emea", "nordics"} {
+		w.put(t, below(parent))
+		got := w.counter(t, limiterv1.TenantCountersKey(parent, "acme"), limiterv1.MoneyField(daily(limiterv1.PerTenant)))
+		if got.Spent+got.Held != want {
+			t.Errorf("move %d, to %s: %s counts, want %s", i, parent, got.Spent+got.Held, want)
+		}
+		open := acmeCall(fmt.Sprint("open-", i), at, money.Nanos(i+1)*money.Cent, false)
+		open.Root = parent
+		w.toRedis(t, "live", open)
+		want += open.Amount
 	}
 }
 

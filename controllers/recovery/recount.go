@@ -16,10 +16,10 @@ import (
 type recount struct {
 	ledger budgetstore.LedgerSnapshot
 	level  levelCounters
-	// former is the root of the tree from which the tenant has come; empty if from none.
-	former string
-	zone   *time.Location
-	now    time.Time
+	// formers are the roots of the trees from which the tenant has come.
+	formers []string
+	zone    *time.Location
+	now     time.Time
 	// calls are those of Redis that count here.
 	calls []call
 	// unknown are owners whose counters are to be set even if nothing is on record of them,
@@ -31,6 +31,8 @@ type recount struct {
 	counters map[limiterv1.Owner]map[string][]byte
 	// tallies are the money counters among them, as they were counted: field -> tally.
 	tallies map[limiterv1.Owner]map[string]*tally
+	// estimated is whether a counter counts an open call with its bound that does not end there.
+	estimated bool
 	// forget is when the owners' counters may be forgotten.
 	forget time.Time
 }
@@ -48,15 +50,15 @@ type call struct {
 type Expected map[limiterv1.Owner]map[string]limiterv1.MoneyCounter
 
 // Expect counts what a tenant and its owners have spent and hold, at a time, with calls of the
-// tree with the root former, from which the tenant has come, or empty: the least and the
+// trees with the roots formers, from which the tenant has come, too: the least and the
 // most that their counters may say is spent. These differ by calls that Redis says have cost
 // something else than the ledger says, until Redis forgets them.
 func Expect(
-	ctx context.Context, ledger budgetstore.LedgerSnapshot, document limiterv1.Tenant, former string, calls []limiterstore.StoredCall, now time.Time,
+	ctx context.Context, ledger budgetstore.LedgerSnapshot, document limiterv1.Tenant, formers []string, calls []limiterstore.StoredCall, now time.Time,
 ) (least, most Expected, err error) {
 	all := levels(document, limiterv1.Epoch{})
 	own := all[len(all)-1]
-	r, err := newRecount(ctx, ledger, own, former, calls, now)
+	r, err := newRecount(ctx, ledger, own, formers, calls, now)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -74,7 +76,7 @@ func Expect(
 }
 
 func newRecount(
-	ctx context.Context, ledger budgetstore.LedgerSnapshot, level levelCounters, former string, calls []limiterstore.StoredCall, now time.Time,
+	ctx context.Context, ledger budgetstore.LedgerSnapshot, level levelCounters, formers []string, calls []limiterstore.StoredCall, now time.Time,
 ) (*recount, error) {
 	zone, err := time.LoadLocation(level.TimeZone)
 	if err != nil {
@@ -85,7 +87,7 @@ func newRecount(
 		return nil, err
 	}
 	r := &recount{
-		ledger: ledger, level: level, former: former, zone: zone, now: now,
+		ledger: ledger, level: level, formers: formers, zone: zone, now: now,
 		counters: map[limiterv1.Owner]map[string][]byte{}, tallies: map[limiterv1.Owner]map[string]*tally{}, forget: limiterv1.ForgetAt(now, time.Time{}),
 	}
 	for _, found := range calls {
@@ -102,7 +104,7 @@ func newRecount(
 // read as one was never made: the entry of a call that was voided is empty.
 func (r *recount) addCall(call call) {
 	open, err := call.CallRecord.OpenCall()
-	if err != nil || open.Root != r.level.Root && (r.former == "" || open.Root != r.former) {
+	if err != nil || open.Root != r.level.Root && !slices.Contains(r.formers, open.Root) {
 		return
 	}
 	if open.Tenant == r.level.Level.Tenant || slices.Contains(open.Ancestors, r.level.Level.Tenant) {
@@ -154,7 +156,9 @@ func (r *recount) countLimit(ctx context.Context, limit limiterv1.MoneyLimit) er
 		}
 		for _, owner := range limit.Owners(limit.Per, call.Caller()) {
 			if limit.Selects(call.Caller(), call.Model) {
-				counterOf(owner).add(call, r.holds(call, limit, owner))
+				holds := r.holds(call, limit, owner)
+				counterOf(owner).add(call, holds)
+				r.estimated = r.estimated || !holds && !call.Settled
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package recovery
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,8 +20,8 @@ type CurrentEpoch interface {
 // Counters are the counters in Redis.
 type Counters interface {
 	Valid(ctx context.Context, tenant limiterstore.TenantCounters, wanted ...string) (admits bool, valid []bool, err error)
-	Forget(ctx context.Context, tenant limiterstore.TenantCounters, former string) error
-	Former(ctx context.Context, tenant limiterstore.TenantCounters) (root string, err error)
+	Forget(ctx context.Context, tenant limiterstore.TenantCounters, formers ...string) error
+	Formers(ctx context.Context, tenant limiterstore.TenantCounters) (roots []string, err error)
 	SuspendTenant(ctx context.Context, tenant limiterstore.TenantCounters, own bool, wanted ...string) (*limiterstore.SuspendedTenant, error)
 }
 
@@ -33,6 +34,7 @@ type Documents interface {
 // OpenCalls are the calls that may not be in the ledger yet.
 type OpenCalls interface {
 	InShard(ctx context.Context, shard uint32) ([]limiterstore.StoredCall, time.Time, error)
+	InOtherShards(ctx context.Context, except uint32, roots []string) ([]limiterstore.StoredCall, error)
 }
 
 // ReachableLedger is where what was spent is on record.
@@ -116,22 +118,50 @@ func (o *Recounter) move(ctx context.Context, document limiterv1.Tenant, epoch l
 		if !isIn && left[l.TenantCounters.Tenant] != l.Root {
 			former = left[l.TenantCounters.Tenant]
 		}
-		if former != "" && l.own {
-			if err := o.ledger.Ping(ctx); err != nil {
-				return err
-			}
-			left := l.TenantCounters
-			left.Root = former
-			// Who still runs the document of the other tree is to admit nothing there.
-			if err := o.counters.Forget(ctx, left, ""); err != nil {
-				return err
-			}
-		}
-		if err := o.counters.Forget(ctx, l.TenantCounters, former); err != nil {
+		if err := o.leave(ctx, l, former); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// leave forgets the counters of a tenant that comes from the tree with the root former, or from
+// none if that is empty. What is open in the trees from which it had come there counts on, too.
+func (o *Recounter) leave(ctx context.Context, l levelCounters, former string) error {
+	if former == "" {
+		return o.counters.Forget(ctx, l.TenantCounters)
+	}
+	left := l.TenantCounters
+	left.Root = former
+	before, err := o.counters.Formers(ctx, left)
+	if err != nil {
+		return err
+	}
+	if l.own {
+		if err := o.ledger.Ping(ctx); err != nil {
+			return err
+		}
+	}
+	if err := o.counters.Forget(ctx, l.TenantCounters, formers(l.Root, former, before)...); err != nil || !l.own {
+		return err
+	}
+	// Who still runs the document of the other tree is to admit nothing there.
+	return o.counters.Forget(ctx, left)
+}
+
+// mostFormers bounds the trees that are remembered: a tenant does not move more often than that
+// in the life of a call.
+const mostFormers = 16
+
+// formers are the roots of the trees from which a tenant comes that is now in the tree with the
+// root: the one that it leaves, and those from which it had come there.
+func formers(root, left string, before []string) (all []string) {
+	for _, former := range append([]string{left}, before...) {
+		if former != root && !slices.Contains(all, former) && len(all) < mostFormers {
+			all = append(all, former)
+		}
+	}
+	return all
 }
 
 // Recount makes the counters of the tenant and of its ancestors valid under the epoch,
@@ -211,11 +241,11 @@ func (o *Recounter) makeValid(ctx context.Context, l levelCounters) error {
 // set sets what is missing, and resumes the tenant.
 func (o *Recounter) set(ctx context.Context, l levelCounters, suspended *limiterstore.SuspendedTenant) error {
 	// Calls are read before the ledger: one on its way from here to there is in both.
-	former, err := o.counters.Former(ctx, l.TenantCounters)
+	formers, err := o.counters.Formers(ctx, l.TenantCounters)
 	if err != nil {
 		return err
 	}
-	calls, now, err := o.callsOf(ctx, l.Root, former)
+	calls, now, err := o.callsOf(ctx, l.Root, formers)
 	if err != nil {
 		return err
 	}
@@ -228,7 +258,7 @@ func (o *Recounter) set(ctx context.Context, l levelCounters, suspended *limiter
 		if now, err = latest(ctx, ledger, l, calls, now); err != nil {
 			return err
 		}
-		counted, err = newRecount(ctx, ledger, l, former, calls, now)
+		counted, err = newRecount(ctx, ledger, l, formers, calls, now)
 		if err != nil {
 			return err
 		}
@@ -249,18 +279,20 @@ func (o *Recounter) set(ctx context.Context, l levelCounters, suspended *limiter
 			return err
 		}
 	}
+	if counted.estimated {
+		if err := suspended.NoteEstimate(ctx); err != nil {
+			return err
+		}
+	}
 	return suspended.Resume(ctx, counted.counters[limiterv1.Owner{}], suspended.Missing...)
 }
 
-// callsOf are the calls in the shard of a root, and in that of the root from which the
-// tenant has come, if from any.
-func (o *Recounter) callsOf(ctx context.Context, root, former string) ([]limiterstore.StoredCall, time.Time, error) {
-	var before []limiterstore.StoredCall
-	if former != "" && limiterv1.Shard(former) != limiterv1.Shard(root) {
-		var err error
-		if before, _, err = o.calls.InShard(ctx, limiterv1.Shard(former)); err != nil {
-			return nil, time.Time{}, err
-		}
+// callsOf are the calls in the shard of a root, and in those of the roots from which the
+// tenant has come.
+func (o *Recounter) callsOf(ctx context.Context, root string, formers []string) ([]limiterstore.StoredCall, time.Time, error) {
+	before, err := o.calls.InOtherShards(ctx, limiterv1.Shard(root), formers)
+	if err != nil {
+		return nil, time.Time{}, err
 	}
 	calls, now, err := o.calls.InShard(ctx, limiterv1.Shard(root))
 	return append(calls, before...), now, err

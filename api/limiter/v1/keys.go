@@ -97,6 +97,11 @@ func TenantCountersKey(root, tenant string) string {
 // are valid: Epoch.Token, or something else while they are being set.
 const EpochField = "epoch"
 
+// EstimatedField is the field of a tenant's counters that is there where they count an open call
+// with its bound which does not end there, as it was admitted before the limit was there or in
+// another budget tree: once it has ended, they say too much until they are counted anew.
+const EstimatedField = "estimated"
+
 // SeqField is the field of a tenant's counters that says how often calls were admitted by
 // them: a packed double that only grows while the epoch lasts. Who knows it to have been
 // greater has seen the data of Redis go back.

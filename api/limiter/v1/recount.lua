@@ -10,6 +10,7 @@ for _, key in ipairs(KEYS) do
   for _, field in ipairs(redis.call('HKEYS', key)) do
     if string.sub(field, 1, 6) == 'valid:' and field ~= 'valid:in-flight' then redis.call('HDEL', key, field) end
   end
+  redis.call('HDEL', key, 'estimated') -- who counts anew says so where it is so still
   -- Whoever counts at this moment may have read what is not true any more: another ticket
   -- has that begin anew.
   local epoch = redis.call('HGET', key, 'epoch')

@@ -29,7 +29,7 @@ const (
 	// confirmAfter is how long after a difference was found it is looked again: what ends
 	// late is in the ledger a moment before its tenants are counted anew.
 	confirmAfter = time.Second
-	// mendAgain is how long a tenant is let alone that was counted anew because of what is held.
+	// mendAgain is how long a tenant is let alone that was counted anew because of a finding.
 	mendAgain = time.Minute
 	// mostOwners is how many users, groups and keys of a tenant are looked at in one audit: others
 	// the next time.
@@ -81,7 +81,7 @@ type Auditor struct {
 	// unseen is the last of what its counters could not see of a tenant when it was counted
 	// anew for that.
 	unseen map[string]time.Time
-	// mended is when a tenant was last counted anew because of what is held.
+	// mended is when a tenant was last counted anew because of a finding.
 	mended map[string]time.Time
 }
 
@@ -168,9 +168,9 @@ func (a *Auditor) Audit(ctx context.Context, name string) error {
 	if !found {
 		return a.keep(ctx, name, nil)
 	}
-	findings, err := a.look(ctx, document)
+	findings, estimated, err := a.look(ctx, document)
 	if err == nil && len(a.fresh(document.Tenant, findings)) > 0 {
-		findings, err = a.confirm(ctx, document, findings)
+		findings, err = a.confirm(ctx, document, findings, estimated)
 	}
 	if err != nil {
 		return err
@@ -190,36 +190,32 @@ func (a *Auditor) Audit(ctx context.Context, name string) error {
 	return a.recordDrift(ctx, document, slices.Concat(findings, sums))
 }
 
-// mend has a tenant counted anew of which a counter holds something else than the open calls
-// do, which nothing else would put right: no call is left that could end it, or a call
-// holds nothing. What is counted is read while the tenant is suspended, so that nothing is
-// released, or admitted, meanwhile.
+// mend has a tenant counted anew where a finding says so, which nothing else would put right. What
+// is counted is read while the tenant is suspended, so that nothing is released, or admitted,
+// meanwhile.
 func (a *Auditor) mend(ctx context.Context, document limiterv1.Tenant, findings []Finding) error {
-	isHeld := func(f Finding) bool { return f.Held }
-	if !slices.ContainsFunc(findings, isHeld) || time.Since(a.mended[document.Tenant]) < mendAgain {
+	if !slices.ContainsFunc(findings, Finding.isMended) || time.Since(a.mended[document.Tenant]) < mendAgain {
 		return nil
 	}
 	a.mended[document.Tenant] = time.Now()
-	log.FromContext(ctx).Info("Counting a tenant anew: its counters hold something else than its open calls", "tenant", document.Tenant)
+	log.FromContext(ctx).Info("Counting a tenant anew: its counters say something else than the ledger and its open calls", "tenant", document.Tenant)
 	return a.counters.Distrust(ctx, document.Root(), document.Tenant)
 }
 
 // confirm looks again at a difference that was not there before. Where the ledger has what
 // the counters could not see, the tenant is counted anew instead of complained about, once.
-func (a *Auditor) confirm(ctx context.Context, document limiterv1.Tenant, findings []Finding) ([]Finding, error) {
+func (a *Auditor) confirm(ctx context.Context, document limiterv1.Tenant, findings []Finding, estimated bool) ([]Finding, error) {
 	if hasDrift(findings) {
-		oldest := slices.MinFunc(findings, func(a, b Finding) int { return a.Start.Compare(b.Start) }).Start
-		last, err := a.lastUnseen(ctx, document, oldest)
+		why, err := a.explained(ctx, document, findings, estimated)
 		if err != nil {
 			return nil, err
 		}
-		if last.After(a.unseen[document.Tenant]) {
-			a.unseen[document.Tenant] = last
+		if why != "" {
 			if err := a.counters.Distrust(ctx, document.Root(), document.Tenant); err != nil {
 				return nil, err
 			}
-			log.FromContext(ctx).Info("Counting a tenant anew: the ledger has what its counters could not see", "tenant", document.Tenant, "since", last)
-			return nil, fmt.Errorf("tenant %s: %w: the ledger has what its counters could not see", document.Tenant, limiterstore.ErrNotValid)
+			log.FromContext(ctx).Info("Counting a tenant anew: "+why, "tenant", document.Tenant)
+			return nil, fmt.Errorf("tenant %s: %w: %s", document.Tenant, limiterstore.ErrNotValid, why)
 		}
 	}
 	select {
@@ -227,13 +223,33 @@ func (a *Auditor) confirm(ctx context.Context, document limiterv1.Tenant, findin
 		return nil, ctx.Err()
 	case <-time.After(confirmAfter):
 	}
-	again, err := a.look(ctx, document)
+	again, _, err := a.look(ctx, document)
 	if err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(again, func(f Finding) bool {
 		return !slices.ContainsFunc(findings, func(found Finding) bool { return found.key() == f.key() })
 	}), nil
+}
+
+// explained is why the counters differ from the ledger without a fault; empty if they should not.
+func (a *Auditor) explained(ctx context.Context, document limiterv1.Tenant, findings []Finding, estimated bool) (why string, err error) {
+	oldest := slices.MinFunc(findings, func(a, b Finding) int { return a.Start.Compare(b.Start) }).Start
+	last, err := a.lastUnseen(ctx, document, oldest)
+	if err != nil {
+		return "", err
+	}
+	isNew := last.After(a.unseen[document.Tenant])
+	if isNew {
+		a.unseen[document.Tenant] = last
+	}
+	switch {
+	case estimated:
+		return "calls have ended that its counters count with their bound", nil
+	case isNew:
+		return "the ledger has what its counters could not see", nil
+	}
+	return "", nil
 }
 
 // lastUnseen is when the ledger last got what the tenant's counters could not see: it was
@@ -264,11 +280,12 @@ func (a *Auditor) fresh(tenant string, findings []Finding) (fresh []Finding) {
 	return fresh
 }
 
-// look reads the ledger, then the limiter, then the ledger again, and compares.
-func (a *Auditor) look(ctx context.Context, document limiterv1.Tenant) ([]Finding, error) {
+// look reads the ledger, then the limiter, then the ledger again, and compares. estimated is
+// whether the counters may say too much; see limiterv1.EstimatedField.
+func (a *Auditor) look(ctx context.Context, document limiterv1.Tenant) (findings []Finding, estimated bool, err error) {
 	var before, after expected
 	var snapshot limiterstore.Snapshot
-	err := a.ledger.Read(ctx, func(ledger budgetstore.LedgerSnapshot) error {
+	err = a.ledger.Read(ctx, func(ledger budgetstore.LedgerSnapshot) error {
 		owners, err := a.owners(ctx, ledger, document)
 		if err != nil {
 			return err
@@ -276,20 +293,20 @@ func (a *Auditor) look(ctx context.Context, document limiterv1.Tenant) ([]Findin
 		if snapshot, err = a.counters.Snapshot(ctx, document.Root(), document.Tenant, document.Money, owners); err != nil {
 			return err
 		}
-		before.least, before.most, err = recovery.Expect(ctx, ledger, document, snapshot.Former, snapshot.Calls, snapshot.Now)
+		before.least, before.most, err = recovery.Expect(ctx, ledger, document, snapshot.Formers, snapshot.Calls, snapshot.Now)
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	err = a.ledger.Read(ctx, func(ledger budgetstore.LedgerSnapshot) error {
-		after.least, after.most, err = recovery.Expect(ctx, ledger, document, snapshot.Former, snapshot.Calls, snapshot.Now)
+		after.least, after.most, err = recovery.Expect(ctx, ledger, document, snapshot.Formers, snapshot.Calls, snapshot.Now)
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return compare(document.Level, snapshot, before, after), nil
+	return compare(document.Level, snapshot, before, after), snapshot.Estimated, nil
 }
 
 // owners are users, groups and keys of the tenant that the ledger knows, from the moment on at
@@ -306,7 +323,7 @@ func (a *Auditor) owners(ctx context.Context, ledger budgetstore.LedgerSnapshot,
 	if err != nil {
 		return nil, err
 	}
-	recorded, _, err := recovery.Expect(ctx, ledger, document, "", nil, now)
+	recorded, _, err := recovery.Expect(ctx, ledger, document, nil, nil, now)
 	if err != nil {
 		return nil, err
 	}

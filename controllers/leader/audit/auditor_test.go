@@ -193,15 +193,15 @@ func TestAuditor(t *testing.T) {
 		"of the tenant": {tenantKey, "limit yearly counts "},
 		"of a user":     {userKey("user-1"), "limit each of user user-1 counts "},
 	} {
-		testkit.Must(t, client.HSet(ctx, tc.key, field, counter(t, tc.key, -1)).Err())
+		testkit.Must(t, client.HSet(ctx, tc.key, field, counter(t, tc.key, 1)).Err())
 		found := audited()
 		if len(found) != 1 || !strings.HasPrefix(found[0], "Warning DriftFound "+tc.want) {
-			t.Errorf("a counter %s that lacks a nano-dollar: %q, want %q", name, found, tc.want)
+			t.Errorf("a counter %s that has a nano-dollar too many: %q, want %q", name, found, tc.want)
 		}
 		if again := append(audited(), newAuditor()()...); len(again) > 0 {
 			t.Errorf("a counter %s, found before: %q", name, again)
 		}
-		testkit.Must(t, client.HSet(ctx, tc.key, field, counter(t, tc.key, 1)).Err())
+		testkit.Must(t, client.HSet(ctx, tc.key, field, counter(t, tc.key, -1)).Err())
 		audited()
 		if found, err := limiterstore.NewFindings(client).All(ctx); err != nil || len(found) > 0 {
 			t.Errorf("a counter %s that is right again: findings %s, %v", name, found, err)

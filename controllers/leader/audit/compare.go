@@ -53,6 +53,15 @@ func (f Finding) key() string {
 	return key
 }
 
+// isMended reports whether a tenant of which this is found is counted anew. That is done where
+// something else is held than open calls hold, as no call is left that could end it; and where
+// less is counted as spent than the ledger has, which lets too much through. Where more is counted
+// it is left alone: a ledger that was restored from a backup has lost what was spent, and the
+// counters have not.
+func (f Finding) isMended() bool {
+	return f.Held || f.Broken == "" && f.Sums == "" && f.Counted < f.Recorded
+}
+
 // drift is how far they are apart.
 func (f Finding) drift() money.Nanos { return max(f.Counted-f.Recorded, f.Recorded-f.Counted) }
 
@@ -72,8 +81,12 @@ func (f Finding) text() string {
 		return fmt.Sprintf("limit %s%s counts %s USD as held since %s, but the open calls hold %s USD: the tenant is recounted",
 			f.Limit, whose, f.Counted, f.Start.UTC().Format(time.RFC3339), f.Recorded)
 	}
-	return fmt.Sprintf("limit %s%s counts %s USD as spent since %s, but the ledger has %s",
-		f.Limit, whose, f.Counted, f.Start.UTC().Format(time.RFC3339), f.Recorded)
+	then := "the limit keeps what it counts until its period turns"
+	if f.isMended() {
+		then = "the tenant is recounted"
+	}
+	return fmt.Sprintf("limit %s%s counts %s USD as spent since %s, but the ledger has %s: %s",
+		f.Limit, whose, f.Counted, f.Start.UTC().Format(time.RFC3339), f.Recorded, then)
 }
 
 // expected are the counters at one moment: the least and the most that they may say.

@@ -3,6 +3,7 @@ package audit_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,13 +92,13 @@ func (u *unseen) isPutRight(t *testing.T, spent money.Nanos) {
 	if found := u.recorded.Take(); len(found) > 0 {
 		t.Errorf("told %q of what was put right", found)
 	}
-	counter.Spent--
+	counter.Spent++
 	testkit.Must(t, client.HSet(ctx, key, field, counter.Encode()).Err())
 	testkit.Must(t, u.audit(ctx))
 	if found := u.recorded.Take(); len(found) != 1 {
 		t.Errorf("told %q of a counter that is wrong, want one Event", found)
 	}
-	counter.Spent++
+	counter.Spent--
 	testkit.Must(t, client.HSet(ctx, key, field, counter.Encode()).Err())
 	testkit.Must(t, u.audit(ctx))
 }
@@ -161,7 +162,7 @@ func TestOpenElsewhere(t *testing.T) {
 	}
 	put(false, entry.Held)
 	counters := limiterstore.TenantCounters{Root: u.document.Root(), Tenant: tenant, Epoch: limiterv1.Epoch{Number: 1}}
-	testkit.Must(t, u.counters.Forget(ctx, counters, old))
+	testkit.Must(t, u.counters.Forget(ctx, counters, "between-"+tenant, old))
 	u.recount(t)
 	for _, is := range []struct {
 		settled bool
@@ -182,4 +183,70 @@ VALUES ($1, $2, ARRAY[$3], 'u', '', 'c', 'p', 'm', 'm', 'm', '/', false, $4, 'Se
 	testkit.Must(t, u.audit(ctx))
 	testkit.Must(t, client.HDel(ctx, calls, entry.CallID).Err())
 	u.isPutRight(t, 2*money.Cent)
+}
+
+// TestCountedTooLittle: a counter that has less than the ledger is told of once, and the tenant is
+// counted anew: a limit must not let more through than it has. One that has more is told of and
+// left alone: the ledger may have been restored from a backup.
+func TestCountedTooLittle(t *testing.T) {
+	for name, tc := range map[string]struct {
+		off  money.Nanos
+		then string
+		left money.Nanos
+	}{
+		"less": {-1, ": the tenant is recounted", 0},
+		"more": {1, ": the limit keeps what it counts until its period turns", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHolding(t, 5*money.Cent)
+			counter := h.counter()
+			spent := counter.Spent
+			_, err := h.enforcer.Exec(t.Context(), `
+INSERT INTO ai_usage_logs (call_id, tenant_id, user_id, tier, credential, provider, model, model_asked, model_used,
+  endpoint, streamed, admitted_at, outcome, held_nanos, cost_nanos, session)
+VALUES ($1, $1, 'u', '', 'c', 'p', 'm', 'm', 'm', '/', false, now(), 'Settled', 500, 200, 's')`, h.document.Tenant)
+			testkit.Must(t, err)
+			counter.Spent += 200 + tc.off
+			testkit.Must(t, client.HSet(t.Context(), h.key, h.field, counter.Encode()).Err())
+			if told := h.audited(); len(told) != 1 || !strings.HasSuffix(told[0], tc.then) {
+				t.Errorf("told %q, want one Event that ends with %q", told, tc.then)
+			}
+			h.recount(t)
+			if is := h.counter().Spent - spent; is != 200+tc.left {
+				t.Errorf("$%s is counted, want $%s", is, 200+tc.left)
+			}
+		})
+	}
+}
+
+// TestLimitAddedWhileCallsAreOpen: a limit that is added while a call is open counts it with its
+// bound, as its end will not be told to the counter. Audits have nothing to tell while it is open
+// and when it has ended, when the tenant is counted anew.
+func TestLimitAddedWhileCallsAreOpen(t *testing.T) {
+	ctx, held, cost := t.Context(), 5*money.Cent, 2*money.Cent
+	h := newHolding(t, held)
+	added := limiterv1.MoneyLimit{Name: "added", Per: limiterv1.PerTenant, Period: period.Month, Amount: money.USD}
+	h.document.Money = append([]limiterv1.MoneyLimit{added}, h.document.Money...)
+	id := limiterv1.DocumentID{Kind: limiterv1.TenantDocument, Name: h.document.Tenant}
+	_, err := limiterstore.NewDocuments(client).Put(ctx, id, h.document)
+	testkit.Must(t, err)
+	h.recount(t)
+	reading, err := h.counters.Read(ctx, h.document.Root(), h.document.Tenant, added)
+	testkit.Must(t, err)
+	if is := reading.Money[limiterv1.MoneyField(added)]; is.Spent != held {
+		t.Errorf("the added limit counts $%s, want the bound of the open call, $%s", is.Spent, held)
+	}
+	if told := h.audited(); len(told) > 0 {
+		t.Errorf("told %q of a call that was open when a limit was added", told)
+	}
+	counter := h.counter()
+	counter.Held, counter.Spent = 0, counter.Spent+cost
+	testkit.Must(t, client.HSet(ctx, h.key, h.field, counter.Encode()).Err())
+	testkit.Must(t, client.HDel(ctx, h.calls, "open").Err())
+	_, err = h.enforcer.Exec(ctx, `
+INSERT INTO ai_usage_logs (call_id, tenant_id, user_id, tier, credential, provider, model, model_asked, model_used,
+  endpoint, streamed, admitted_at, outcome, held_nanos, cost_nanos, session)
+VALUES ('open', $1, 'u', '', 'c', 'p', 'm', 'm', 'm', '/', false, now(), 'Settled', $2, $3, 's')`, h.document.Tenant, int64(held), int64(cost))
+	testkit.Must(t, err)
+	h.isPutRight(t, cost)
 }

@@ -3,6 +3,7 @@ package limiterstore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -48,6 +49,24 @@ func (c *Calls) InShard(ctx context.Context, shard uint32) (calls []StoredCall, 
 		calls = append(calls, of...)
 	}
 	return calls, now, nil
+}
+
+// InOtherShards are the calls in the shards of budget trees with the roots, except one shard.
+func (c *Calls) InOtherShards(ctx context.Context, except uint32, roots []string) ([]StoredCall, error) {
+	read := []uint32{except}
+	var calls []StoredCall
+	for _, root := range roots {
+		shard := limiterv1.Shard(root)
+		if slices.Contains(read, shard) {
+			continue
+		}
+		in, _, err := c.InShard(ctx, shard)
+		if err != nil {
+			return nil, err
+		}
+		read, calls = append(read, shard), append(calls, in...)
+	}
+	return calls, nil
 }
 
 // decodeCalls are the calls of a session, and how many records there are beside them that

@@ -7,7 +7,7 @@
 -- KEYS[2]   number of the epoch in the shard
 --
 -- ARGV[1]   number of the epoch
--- ARGV[2]   root of the tree from which the tenant comes, whose open calls count here, too;
+-- ARGV[2]   roots of the trees from which the tenant comes, whose open calls count here, too;
 --           '' for none
 --
 -- Answers 1, or 0 when the counters are of a newer epoch, or the shard has lost the epoch.
@@ -24,8 +24,8 @@ for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
   if string.sub(field, 1, 6) == 'valid:' then redis.call('HDEL', KEYS[1], field, string.sub(field, 7)) end
 end
 if ARGV[2] == '' then
-  redis.call('HDEL', KEYS[1], 'former')
+  redis.call('HDEL', KEYS[1], 'formers')
 else
-  redis.call('HSET', KEYS[1], 'former', ARGV[2])
+  redis.call('HSET', KEYS[1], 'formers', ARGV[2])
 end
 return 1

@@ -31,9 +31,12 @@ type Snapshot struct {
 	// counted is absent.
 	Counters map[limiterv1.Owner]map[string]limiterv1.MoneyCounter
 	Calls    []StoredCall
-	// Former is the root of the tree from which the tenant has come, whose calls are among Calls
-	// as they were a moment later; empty if from none.
-	Former string
+	// Formers are the roots of the trees from which the tenant has come, whose calls are among
+	// Calls as they were a moment later.
+	Formers []string
+	// Estimated is whether counters count, or did, an open call with its bound that does not end
+	// there: they say too much until they are counted anew.
+	Estimated bool
 	// Unreadable is how many records of calls there are that nobody can read.
 	Unreadable int
 	// Broken counts what scripts found broken in the counters of the tenant and of its
@@ -116,19 +119,11 @@ func (c *Counters) Snapshot(ctx context.Context, root, tenant string, limits []l
 		snapshot.Calls = append(snapshot.Calls, calls...)
 		snapshot.Unreadable += unreadable + unreadableBodies(calls)
 	}
-	err = c.addFormer(ctx, &snapshot, all.Val()[formerField], shard)
-	return snapshot, err
-}
-
-// addFormer adds the calls of the tree from which the tenant has come, unless they lie in its shard.
-func (c *Counters) addFormer(ctx context.Context, snapshot *Snapshot, former string, shard uint32) error {
-	snapshot.Former = former
-	if former == "" || limiterv1.Shard(former) == shard {
-		return nil
-	}
-	calls, _, err := NewCalls(c.client).InShard(ctx, limiterv1.Shard(former))
+	snapshot.Formers = decodeFormers(all.Val()[formersField])
+	snapshot.Estimated = all.Val()[limiterv1.EstimatedField] != ""
+	calls, err := NewCalls(c.client).InOtherShards(ctx, shard, snapshot.Formers)
 	snapshot.Calls = append(snapshot.Calls, calls...)
-	return err
+	return snapshot, err
 }
 
 // unreadableBodies is how many of the calls are open and do not say where they are counted.

@@ -79,15 +79,19 @@ func (c *Counters) SuspendTenant(ctx context.Context, tenant TenantCounters, own
 	return suspended, nil
 }
 
-// formerField is the field of the root of the tree from which a tenant has come.
-const formerField = "former"
+const (
+	// formersField is the field of the roots of the trees from which a tenant has come, the last
+	// one first, with betweenRoots between them.
+	formersField = "formers"
+	betweenRoots = ","
+)
 
 // Forget makes no counters of the tenant valid, since it was, or is about to be, counted in
-// another tree; former is the root of the one that it comes from, or empty. It is ErrSuperseded
+// another tree; formers are the roots of those that it comes from. It is ErrSuperseded
 // where Redis has another epoch, or has lost this one.
-func (c *Counters) Forget(ctx context.Context, tenant TenantCounters, former string) error {
+func (c *Counters) Forget(ctx context.Context, tenant TenantCounters, formers ...string) error {
 	keys := []string{tenant.key(), limiterv1.ShardEpochKey(limiterv1.Shard(tenant.Root))}
-	done, err := forgetTenantScript.Run(ctx, c.client, keys, tenant.Epoch.Token(), former).Bool()
+	done, err := forgetTenantScript.Run(ctx, c.client, keys, tenant.Epoch.Token(), strings.Join(formers, betweenRoots)).Bool()
 	if err = unanswered(err); err == nil && !done {
 		err = ErrSuperseded
 	}
@@ -97,13 +101,20 @@ func (c *Counters) Forget(ctx context.Context, tenant TenantCounters, former str
 	return nil
 }
 
-// Former is the root of the tree from which the tenant has come; empty if from none.
-func (c *Counters) Former(ctx context.Context, tenant TenantCounters) (root string, err error) {
-	root, err = c.client.HGet(ctx, tenant.key(), formerField).Result()
+// Formers are the roots of the trees from which the tenant has come, the last one first.
+func (c *Counters) Formers(ctx context.Context, tenant TenantCounters) (roots []string, err error) {
+	stored, err := c.client.HGet(ctx, tenant.key(), formersField).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
-		return "", fmt.Errorf("read where tenant %s comes from: %w", tenant.Tenant, unanswered(err))
+		return nil, fmt.Errorf("read where tenant %s comes from: %w", tenant.Tenant, unanswered(err))
 	}
-	return root, nil
+	return decodeFormers(stored), nil
+}
+
+func decodeFormers(stored string) []string {
+	if stored == "" {
+		return nil
+	}
+	return strings.Split(stored, betweenRoots)
 }
 
 // Valid reports whether the tenant's calls are admitted, which they are unless it is suspended,
@@ -155,6 +166,12 @@ func (c *SuspendedTenant) Advance(ctx context.Context, to time.Time) error {
 		return fmt.Errorf("advance the limiter's time: %w", err)
 	}
 	return nil
+}
+
+// NoteEstimate notes that counters of the tenant will count an open call with its bound, which
+// does not end there, until they are counted anew.
+func (c *SuspendedTenant) NoteEstimate(ctx context.Context) error {
+	return c.set(ctx, c.key(), false, 0, []any{limiterv1.EstimatedField, 1})
 }
 
 // Resume sets counters of the tenant, says that what was set is valid, and resumes the
