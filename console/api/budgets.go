@@ -144,14 +144,11 @@ func (a *api) budgetOf(ctx context.Context, budget *v1alpha1.TenantBudget, role 
 		Tenant: budget.Spec.Tenant, Namespace: budget.Namespace, Name: budget.Name, TimeZone: zoneOf(budget.Spec.TimeZone).String(),
 		Generation: budget.Generation, ResourceVersion: budget.ResourceVersion, Managers: managersOf(budget),
 		Ready: conditionOf(budget.Status.Conditions, v1alpha1.ConditionReady), Breaker: breakerOf(budget.Status.Breaker),
-		Limits: append([]Limit{}, tenantLimits(budget)...), UserLimits: []WrittenLimit{}, Ladder: []Rung{}, Currency: "USD",
+		Limits: append([]Limit{}, tenantLimits(budget)...), UserLimits: []WrittenLimit{}, Ladder: []Rung{}, Currency: currencyOf(budget),
 		Shadow: budget.Spec.Enforcement == v1alpha1.EnforcementShadow, Version: cluster.VersionOf(budget), Written: written, Rates: rates,
 	}
 	if len(ancestors) > 0 {
 		b.Parent = ancestors[0]
-	}
-	if budget.Spec.Currency != nil {
-		b.Currency = budget.Spec.Currency.Code
 	}
 	for _, limit := range budget.Spec.Limits {
 		if limit.Per == v1alpha1.ScopeUser {
@@ -165,6 +162,14 @@ func (a *api) budgetOf(ctx context.Context, budget *v1alpha1.TenantBudget, role 
 		b.Ladder = append(b.Ladder, Rung{rung.AtPercent, string(rung.Action), names(rung.Fallback)})
 	}
 	return b, nil
+}
+
+// currencyOf is the currency that the limits of a budget are written in.
+func currencyOf(budget *v1alpha1.TenantBudget) string {
+	if budget.Spec.Currency != nil {
+		return budget.Spec.Currency.Code
+	}
+	return "USD"
 }
 
 func breakerOf(status *v1alpha1.BreakerStatus) Breaker {

@@ -15,12 +15,13 @@ import (
 
 // Limits are how limits stand for somebody.
 type Limits struct {
-	Tenant string      `json:"tenant"`
-	User   string      `json:"user" doc:"Whose limits per user these are."`
-	Tier   string      `json:"tier,omitempty"`
-	AsOf   time.Time   `json:"asOf" doc:"When this was read. The tenant's own figures are those of the status of its TenantBudget, a user's are of the ledger."`
-	Money  []Limit     `json:"money" nullable:"false" doc:"The money limits that your calls count against."`
-	Rates  []RateLimit `json:"rates" nullable:"false" doc:"The rate limits that your calls count against. How much of them is left, each answer of a call says exactly, in x-ratelimit-*."`
+	Tenant   string      `json:"tenant"`
+	User     string      `json:"user" doc:"Whose limits per user these are."`
+	Tier     string      `json:"tier,omitempty"`
+	Currency string      `json:"currency" doc:"The currency that the budget's limits are written in, and in which more is asked for. Figures here are in US dollars."`
+	AsOf     time.Time   `json:"asOf" doc:"When this was read. The tenant's own figures are those of the status of its TenantBudget, a user's are of the ledger."`
+	Money    []Limit     `json:"money" nullable:"false" doc:"The money limits that your calls count against."`
+	Rates    []RateLimit `json:"rates" nullable:"false" doc:"The rate limits that your calls count against. How much of them is left, each answer of a call says exactly, in x-ratelimit-*."`
 }
 
 // Limit is how a money limit stands.
@@ -93,7 +94,7 @@ func (a *api) limits(ctx context.Context, who auth.Who, in *LimitsInput) (*Limit
 	if err != nil {
 		return nil, err
 	}
-	limits := &Limits{Tenant: v.tenant, User: user, AsOf: a.Now().UTC(), Money: []Limit{}, Rates: []RateLimit{}}
+	limits := &Limits{Tenant: v.tenant, User: user, Currency: currencyOf(budget), AsOf: a.Now().UTC(), Money: []Limit{}, Rates: []RateLimit{}}
 	var by *limiterv1.Caller
 	if tenancy, ok := who.In(v.tenant); ok && tenancy.User == user {
 		by, limits.Tier = callerOf(who, tenancy), tenancy.Tier

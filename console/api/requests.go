@@ -40,6 +40,7 @@ type RequestsInput struct {
 // Requests is a page of requests, newest first.
 type Requests struct {
 	Tenant   string    `json:"tenant"`
+	Currency string    `json:"currency" doc:"The currency that amounts are written in."`
 	Requests []Request `json:"requests" nullable:"false"`
 	Next     string    `json:"next,omitempty" doc:"What after is on the next page. Absent: this is the last."`
 }
@@ -93,7 +94,11 @@ func (a *api) registerRequests(routes huma.API) {
 			if err != nil {
 				return nil, err
 			}
-			page := &Requests{Tenant: v.tenant, Requests: make([]Request, 0, len(found)), Next: next}
+			budget, err := a.Cluster.Budget(ctx, v.tenant)
+			if err != nil {
+				return nil, err
+			}
+			page := &Requests{Tenant: v.tenant, Currency: currencyOf(budget), Requests: make([]Request, 0, len(found)), Next: next}
 			for _, one := range found {
 				page.Requests = append(page.Requests, v.requestOf(one))
 			}

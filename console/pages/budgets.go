@@ -20,6 +20,14 @@ type budgetPage struct {
 	Grants     []grantRow
 	HasHistory bool
 	Facts      facts
+	Success    string
+	// Form is how a grant is ended, GrantTo where one is given.
+	Form    form
+	GrantTo string
+	// Requests is how many requests wait for a decision, RequestsTo where these are.
+	Requests   int64
+	RequestsTo string
+	Kinds      []link
 }
 
 // changeRow is a change of a budget.
@@ -29,6 +37,8 @@ type changeRow struct{ When, What, From, To, By, Through string }
 type grantRow struct {
 	Name, Limit, Whose, Reason, By, Until, UntilIn, State, Class string
 	Amount                                                       api.Money
+	// End is where it is ended; empty where it is not whoever asks' to end.
+	End string
 }
 
 // budgets is the page of a tenant's budget.
@@ -40,6 +50,7 @@ func (p *Pages) budgets(q *request) (view, error) {
 	budget := &q.budgets[at]
 	page := &budgetPage{
 		Budget: budget, Users: budget.UserLimits, Rungs: budget.Ladder, Tree: q.tree(forecasts{}),
+		Success: q.success(), Form: q.form(), GrantTo: q.path("/grants/new", nil), RequestsTo: q.path("/requests", nil),
 		Facts: facts{Tenant: budget.Tenant, AsOf: q.l.moment(q.now.In(q.tenant.zone)), Zone: budget.TimeZone},
 	}
 	for _, limit := range budget.Limits {
@@ -70,23 +81,5 @@ func (p *Pages) tellPast(q *request, page *budgetPage) error {
 		}
 		page.Changes = append(page.Changes, row)
 	}
-	grants, err := p.ask.grants(q.ctx, q.who, &api.GrantsInput{TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}})
-	if err != nil {
-		return err
-	}
-	for _, g := range grants.Grants {
-		page.Grants = append(page.Grants, q.grantRow(g))
-	}
-	return nil
-}
-
-func (q *request) grantRow(g api.Grant) grantRow {
-	row := grantRow{
-		Name: g.Name, Limit: g.Limit, Whose: q.owner(g.User, g.Group, g.APIKey), Reason: g.Reason, By: strings.Join(g.CreatedBy, ", "), Amount: g.Amount,
-		Until: q.l.moment(g.ExpiresAt.In(q.tenant.zone)), UntilIn: q.l.until(q.now, g.ExpiresAt), State: q.l.say("In force"), Class: "good",
-	}
-	if g.StartsAt.After(q.now) {
-		row.State, row.Class = q.l.say("Begins %s", q.l.until(q.now, g.StartsAt)), "same"
-	}
-	return row
+	return p.tellGrants(q, page)
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -159,6 +160,8 @@ type callPage struct {
 	Lowered           string
 	Fallback          string
 	Back              string
+	// Ask is how to ask for more; nil where that does not help, or is not one's own to do.
+	Ask *askForm
 }
 
 // callID is what ids of calls look like, as the API's route has it.
@@ -195,5 +198,23 @@ func (p *Pages) call(q *request) (view, error) {
 			page.Width = max(0, min(100, page.Percent))
 		}
 	}
+	if page.Ask, err = p.askAfter(q, call); err != nil {
+		return view{}, err
+	}
 	return view{template: "call", title: q.l.say("Call %s", call.ID), body: page}, nil
+}
+
+// askAfter is the form to ask for more of the limit that refused one's own call; nil where more of
+// it cannot be asked for.
+func (p *Pages) askAfter(q *request, call *api.Call) (*askForm, error) {
+	r := call.Refusal
+	if r == nil || q.tenant.user == "" || call.User != q.tenant.user || r.Tenant != q.tenant.Name || r.Reason != "BudgetExhausted" && r.Reason != "BreakerOpen" {
+		return nil, nil
+	}
+	limits, err := p.ownLimits(q)
+	if err != nil || !slices.ContainsFunc(askable(limits), func(l api.Limit) bool { return l.Name == r.Limit }) {
+		return nil, err
+	}
+	form := p.asking(q, limits, r.Limit)
+	return &form, nil
 }

@@ -22,6 +22,10 @@ func explain(l *locale, p *api.Problem) told {
 		t.Title, t.Text = l.say("This console may not change this"), l.say("Whoever installed it can give it the right.")
 		return t
 	}
+	if p.Code == "managed_elsewhere" {
+		t.Title, t.Text = l.say("This is managed elsewhere"), l.say("Change it where it comes from, such as in Git: what is changed here would be set back.")
+		return t
+	}
 	switch p.Status {
 	case http.StatusUnauthorized:
 		t.Title, t.Text = l.say("You are not signed in"), l.say("Sign in to see this page. You come back here afterwards.")

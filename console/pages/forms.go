@@ -26,6 +26,11 @@ var successes = map[string]string{
 	"acknowledged": phrase("It is on record that you have seen the alert."),
 	"muted":        phrase("Nobody is told of this alert until then."),
 	"unmuted":      phrase("People are told of this alert again."),
+	"asked":        phrase("Your request is with the administrators. Here is what becomes of it."),
+	"approved":     phrase("It is approved: the limit grows within seconds."),
+	"declined":     phrase("It is declined. Whoever asked sees why."),
+	"granted":      phrase("It is given, and is listed here when it is in force, within seconds."),
+	"ended":        phrase("The grant has ended. What was spent of it stays spent."),
 	"sent":         phrase("A message is on its way to everybody who is told. Below is how far it has come."),
 }
 

@@ -127,6 +127,7 @@ func (q *request) nav() (all []link) {
 		{phrase("Calls"), "/calls", q.tenant.isAdmin || q.tenant.user != ""},
 		{phrase("Alerts"), "/alerts", q.tenant.isAdmin || q.tenant.user != ""},
 		{phrase("Budgets"), "/budgets", sees},
+		{phrase("Requests"), "/requests", q.tenant.isAdmin || q.tenant.user != ""},
 		{phrase("Keys"), "/keys", q.tenant.isAdmin || q.tenant.user != ""},
 	} {
 		if page.shown {

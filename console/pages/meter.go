@@ -25,6 +25,8 @@ type Meter struct {
 	// Forecast is what will be spent when it resets; nil for no forecast.
 	Forecast *api.Money
 	Exceeds  bool
+	// Ask is where to ask for more; empty where that is not near.
+	Ask string
 }
 
 // meter is how a limit of money stands.

@@ -78,6 +78,13 @@ func (p *Pages) route() {
 	p.page("POST /alerts", p.testAlerts)
 	p.page("GET /keys", p.keys)
 	p.page("GET /budgets", p.budgets)
+	p.page("GET /requests", p.requests)
+	p.page("GET /requests/new", p.newRequest)
+	p.page("POST /requests/new", p.makeRequest)
+	p.page("POST /requests/{id}", p.decideRequest)
+	p.page("GET /grants/new", p.newGrant)
+	p.page("POST /grants/new", p.makeGrant)
+	p.page("POST /grants/{name}/end", p.endGrant)
 	p.mux.HandleFunc("GET /costs/live", p.live.serve)
 	p.page("GET /", func(*request) (view, error) {
 		return view{}, &api.Problem{Status: http.StatusNotFound, Code: "not_found"}
@@ -217,6 +224,13 @@ type questions struct {
 	mute          api.Question[api.MuteInput, api.AlertDetail]
 	unmute        api.Question[api.AlertInput, api.AlertDetail]
 	testAlerts    api.Question[api.TenantParameter, api.TestSent]
+
+	requests    api.Question[api.RequestsInput, api.Requests]
+	makeRequest api.Question[api.NewRequestInput, api.Request]
+	approve     api.Question[api.DecisionInput, api.Request]
+	decline     api.Question[api.DecisionInput, api.Request]
+	makeGrant   api.Question[api.NewGrantInput, api.MadeGrant]
+	endGrant    api.Question[api.GrantInput, api.Removed]
 }
 
 func newQuestions(a *api.API) (q questions, err error) {
@@ -226,6 +240,8 @@ func newQuestions(a *api.API) (q questions, err error) {
 		resolve(a, "alerts", &q.alerts), resolve(a, "grants", &q.grants), resolve(a, "keys", &q.keys),
 		resolve(a, "alert", &q.alert), resolve(a, "alertSettings", &q.alertSettings), resolve(a, "acknowledgeAlert", &q.acknowledge),
 		resolve(a, "muteAlert", &q.mute), resolve(a, "unmuteAlert", &q.unmute), resolve(a, "testAlerts", &q.testAlerts),
+		resolve(a, "requests", &q.requests), resolve(a, "makeRequest", &q.makeRequest), resolve(a, "approveRequest", &q.approve), resolve(a, "declineRequest", &q.decline),
+		resolve(a, "makeGrant", &q.makeGrant), resolve(a, "deleteGrant", &q.endGrant),
 	}
 	return q, errors.Join(errs...)
 }

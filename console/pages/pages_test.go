@@ -23,8 +23,8 @@ var everybody = []struct {
 	who   person
 	paths []string
 }{
-	{employee, []string{"/usage", "/calls?kind=refused", "/calls/call_re_r001", "/alerts", "/keys"}},
-	{admin, []string{"/usage?span=7d", "/costs?by=user&span=month", "/calls?user=ana&model=gpt-4o", "/alerts?kind=open", "/keys?kind=unused", "/budgets"}},
+	{employee, []string{"/usage", "/calls?kind=refused", "/calls/call_re_r001", "/alerts", "/keys", "/requests", "/requests/new?limit=daily"}},
+	{admin, []string{"/usage?span=7d", "/costs?by=user&span=month", "/calls?user=ana&model=gpt-4o", "/alerts?kind=open", "/keys?kind=unused", "/budgets", "/budgets?grants=all", "/requests", "/grants/new?limit=each-user"}},
 	{above, []string{"/costs", "/costs?tenant=research", "/budgets?tenant=sales"}},
 	{platform, []string{"/costs?tenant=sales&limit=daily", "/usage", "/nothing"}},
 	{person{}, []string{"/usage"}},
@@ -129,6 +129,9 @@ func TestWhoSeesWhat(t *testing.T) {
 	}{
 		{person{}, "/usage", 401}, {person{}, "/costs", 401}, {person{}, "/static/console.css", 200},
 		{employee, "/", 303}, {employee, "/usage", 200}, {employee, "/costs", 403}, {employee, "/budgets", 403}, {employee, "/calls", 200},
+		{employee, "/requests", 200}, {employee, "/requests/new", 200}, {employee, "/grants/new", 403}, {employee, "/requests?tenant=support", 403}, {employee, "/requests/new?tenant=support", 403},
+		{admin, "/requests", 200}, {admin, "/requests?after=x", 422}, {admin, "/grants/new", 200}, {admin, "/grants/new?tenant=support", 403}, {above, "/requests?tenant=research", 403}, {above, "/grants/new?tenant=research", 403},
+		{platform, "/requests?tenant=sales", 200}, {platform, "/requests/new?tenant=sales", 403}, {platform, "/grants/new?tenant=sales", 200}, {person{}, "/requests", 401}, {person{user: "stranger"}, "/requests?tenant=research", 403},
 		{employee, "/calls?user=luis", 403}, {employee, "/calls?tenant=support", 403}, {employee, "/alerts?tenant=support", 403}, {employee, "/keys?tenant=support", 403},
 		{employee, "/costs?tenant=support", 403}, {employee, "/budgets?tenant=support", 403}, {employee, "/calls/nothing", 404}, {employee, "/calls/%00", 404}, {employee, "/calls/%FF", 404},
 		{admin, "/costs", 200}, {admin, "/costs?tenant=support", 403}, {admin, "/costs?tenant=northwind", 403}, {admin, "/budgets?tenant=sales", 403},
@@ -206,9 +209,12 @@ SELECT 'support', budget_uid, $1, $1, $2, $2, 'Warn', 80, 5, 5, $1, $2 FROM tena
 INSERT INTO budget_grants (grant_uid, tenant_id, namespace, grant_name, limit_name, user_id, amount_nanos, reason, expires_at, created_at, created_by)
 VALUES ('evil', 'support', 'support', $1, $1, $1, 5, $1, $3, $2, ARRAY[$1])`, evil, at, at.AddDate(0, 0, 1))
 	testkit.Must(t, err)
+	_, err = shared.Ledger.Exec(t.Context(), `
+INSERT INTO budget_requests (tenant_id, user_id, requested_by, limit_name, amount, expires_at, reason) VALUES ('support', $1, $1, $1, '<b>5', $2, $1)`, evil, at.AddDate(0, 0, 1))
+	testkit.Must(t, err)
 	t.Cleanup(func() {
 		for _, statement := range []string{
-			"DELETE FROM ai_usage_logs WHERE call_id = 'evil'", "DELETE FROM ai_refusals WHERE call_id = 'evil-refused'",
+			"DELETE FROM budget_requests WHERE position('<script>' in reason) > 0", "DELETE FROM ai_usage_logs WHERE call_id = 'evil'", "DELETE FROM ai_refusals WHERE call_id = 'evil-refused'",
 			"DELETE FROM cost_alerts WHERE position('<script>' in message) > 0", "DELETE FROM budget_grants WHERE grant_uid = 'evil'",
 		} {
 			_, err := shared.Ledger.Exec(t.Context(), statement) //nolint:usetesting // it is not over yet
@@ -220,6 +226,7 @@ VALUES ('evil', 'support', 'support', $1, $1, $1, 5, $1, $3, $2, ARRAY[$1])`, ev
 	for _, path := range []string{
 		"/costs", "/costs?by=user", "/costs?by=group", "/costs?by=provider", "/costs?by=model", "/costs?user=" + quoted, "/calls", "/calls?kind=refused", "/calls?user=" + quoted + "&model=" + quoted,
 		"/calls/evil", "/calls/evil-refused", "/calls/" + url.PathEscape(evil), "/alerts", "/budgets", "/keys", "/usage?x=" + quoted, "/costs?tenant=" + quoted, "/" + url.PathEscape(evil), "/costs?limit=" + quoted + "&span=" + quoted,
+		"/requests", "/requests/new?limit=" + quoted, "/grants/new?limit=" + quoted + "&user=" + quoted + "&group=" + quoted + "&key=" + quoted + "&amount=" + quoted + "&reason=" + quoted,
 	} {
 		for _, language := range []string{"en", "es", evil} {
 			_, body, _ := get(t, path, sofia, language)
@@ -239,7 +246,7 @@ VALUES ('evil', 'support', 'support', $1, $1, $1, 5, $1, $3, $2, ARRAY[$1])`, ev
 	}
 	for _, how := range []look{{language: "en", width: 1280, height: 900}} {
 		tb := open(t, person{user: "sofia"}, how)
-		for _, path := range []string{"/costs?by=user", "/calls", "/calls/evil-refused", "/alerts"} {
+		for _, path := range []string{"/costs?by=user", "/calls", "/calls/evil-refused", "/alerts", "/requests"} {
 			tb.visit(path)
 			if value[bool](tb, `"pwned" in window`) {
 				t.Errorf("%s: it has run", path)

@@ -36,6 +36,7 @@ func TestPictures(t *testing.T) {
 		"alerts":        {person{user: "diego"}, wide, "/alerts"},
 		"budgets":       {above, wide, "/budgets"},
 		"why":           {employee, wide, "/calls/call_re_r001"},
+		"requests":      {admin, wide, "/requests"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tb := open(t, shot.who, shot.how)

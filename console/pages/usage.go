@@ -25,9 +25,12 @@ type usagePage struct {
 	Before  api.Money
 	Calls   []callRow
 	Refused []callRow
-	AllTo   string
-	Facts   facts
-	CSV     string
+	// Asked is what was asked for of late, Ask where more is, and RequestsTo where all of it is told.
+	Asked           []requestRow
+	Ask, RequestsTo string
+	AllTo           string
+	Facts           facts
+	CSV             string
 }
 
 // facts are what the figures of a page are: whose, of when, and in which zone.
@@ -56,6 +59,7 @@ func (p *Pages) usage(q *request) (view, error) {
 	var used, before *api.Usage
 	var limits *api.Limits
 	var calls, refused *api.Calls
+	var asked *api.Requests
 	asking, ctx := errgroup.WithContext(q.ctx)
 	asking.Go(func() (err error) {
 		limits, err = p.ask.limits(ctx, q.who, &api.LimitsInput{TenantParameter: tenant})
@@ -69,6 +73,10 @@ func (p *Pages) usage(q *request) (view, error) {
 	})
 	asking.Go(func() (err error) {
 		before, err = p.ask.usage(ctx, q.who, &api.UsageInput{TenantParameter: tenant, SpanParameters: page.Span.before(), FilterParameters: mine, Limit: 1})
+		return err
+	})
+	asking.Go(func() (err error) {
+		asked, err = p.ask.requests(ctx, q.who, &api.RequestsInput{TenantParameter: tenant, PageParameters: api.PageParameters{Limit: 100}})
 		return err
 	})
 	list := api.CallsInput{TenantParameter: tenant, SpanParameters: page.Span.parameters(), FilterParameters: mine, PageParameters: api.PageParameters{Limit: 6}}
@@ -86,6 +94,7 @@ func (p *Pages) usage(q *request) (view, error) {
 	page.takeUsage(used)
 	page.Totals, page.Before = used.Total, before.Total.Cost
 	page.Calls, page.Refused = q.rows(calls.Calls), q.rows(refused.Calls)
+	page.Asked, page.Ask, page.RequestsTo = p.ownRequests(q, asked), q.path("/requests/new", nil), q.path("/requests", nil)
 	page.AllTo = q.path("/calls", merged(page.Span.query(), url.Values{"user": {q.tenant.user}}))
 	return view{template: "usage", title: q.l.say("My usage"), body: page}, nil
 }
@@ -95,10 +104,14 @@ const mostRows = 10_000
 
 func (page *usagePage) takeLimits(limits *api.Limits) {
 	for _, limit := range limits.Money {
+		meter := page.q.meter(limit)
+		if meter.Class != "good" && limit.Tenant == limits.Tenant {
+			meter.Ask = page.q.path("/requests/new", url.Values{"limit": {limit.Name}})
+		}
 		if limit.Per == "Tenant" {
-			page.Shared = append(page.Shared, page.q.meter(limit))
+			page.Shared = append(page.Shared, meter)
 		} else {
-			page.Mine = append(page.Mine, page.q.meter(limit))
+			page.Mine = append(page.Mine, meter)
 		}
 	}
 	for _, limit := range limits.Rates {

@@ -237,6 +237,9 @@ VALUES ($1, $2, $3, 'empleado', $4, '', 'gpt-4o', 'gpt-4o', 'chat', $5, $6, $2, 
 	if err := s.recordAlerts(ctx, t, daily); err != nil {
 		return err
 	}
+	if err := s.recordRequests(ctx, t); err != nil {
+		return err
+	}
 	_, err = s.Ledger.Exec(ctx, `
 INSERT INTO budget_grants (grant_uid, tenant_id, namespace, grant_name, limit_name, user_id, amount_nanos, reason, expires_at, created_at, created_by)
 VALUES (gen_random_uuid()::text, $1, $1, 'quarterly-report', 'each-user', $2, 4000000000, 'The quarterly report has to be out tonight.', $3, $4, ARRAY[$5])`,
