@@ -31,6 +31,7 @@ type Budget struct {
 	ResourceVersion string         `json:"resourceVersion" doc:"Which state of the object this is."`
 	Version         string         `json:"version" doc:"Which state of its spec this is, for If-Match of a change."`
 	Managers        []Manager      `json:"managers" nullable:"false" doc:"Who manages fields of the spec, by the names that clients give themselves."`
+	Managed         Managed        `json:"managed" doc:"Who else manages something of limits, ladder and alerts."`
 	Ready           Condition      `json:"ready" doc:"Whether it is enforced as written."`
 	Breaker         Breaker        `json:"breaker"`
 	Limits          []Limit        `json:"limits" nullable:"false" doc:"The tenant's own limits, as its status has them."`
@@ -49,6 +50,20 @@ type Manager struct {
 	Name  string     `json:"name"`
 	At    *time.Time `json:"at,omitempty" doc:"When it changed something last."`
 	Apply bool       `json:"apply" doc:"Whether it applies (server-side apply), as GitOps does, rather than updates."`
+}
+
+// Managed are those other than the console who manage something of the members of a spec that may
+// be changed here, by the names that they give themselves. What they manage is theirs to change.
+type Managed map[string][]string
+
+func managedOf(object client.Object, members ...string) Managed {
+	managed := Managed{}
+	for _, member := range members {
+		if managers := cluster.ManagersOf(object, member); len(managers) > 0 {
+			managed[member] = managers
+		}
+	}
+	return managed
 }
 
 // Condition is a condition of an object.
@@ -143,7 +158,8 @@ func (a *api) budgetOf(ctx context.Context, budget *v1alpha1.TenantBudget, role 
 	b := &Budget{
 		Tenant: budget.Spec.Tenant, Namespace: budget.Namespace, Name: budget.Name, TimeZone: zoneOf(budget.Spec.TimeZone).String(),
 		Generation: budget.Generation, ResourceVersion: budget.ResourceVersion, Managers: managersOf(budget),
-		Ready: conditionOf(budget.Status.Conditions, v1alpha1.ConditionReady), Breaker: breakerOf(budget.Status.Breaker),
+		Managed: managedOf(budget, "limits", "ladder", "alerts"),
+		Ready:   conditionOf(budget.Status.Conditions, v1alpha1.ConditionReady), Breaker: breakerOf(budget.Status.Breaker),
 		Limits: append([]Limit{}, tenantLimits(budget)...), UserLimits: []WrittenLimit{}, Ladder: []Rung{}, Currency: currencyOf(budget),
 		Shadow: budget.Spec.Enforcement == v1alpha1.EnforcementShadow, Version: cluster.VersionOf(budget), Written: written, Rates: rates,
 	}

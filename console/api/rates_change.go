@@ -17,6 +17,7 @@ type WrittenRates struct {
 	Policy   string        `json:"policy" doc:"The RateLimitPolicy, in the namespace of the budget."`
 	Version  string        `json:"version" doc:"Which state of its spec this is, for If-Match of a change."`
 	Managers []Manager     `json:"managers" nullable:"false" doc:"Who manages fields of the spec, by the names that clients give themselves."`
+	Managed  Managed       `json:"managed" doc:"Who else manages something of limits."`
 	Ready    Condition     `json:"ready" doc:"Whether it is enforced as written."`
 	Limits   []WrittenRate `json:"limits" nullable:"false"`
 }
@@ -132,7 +133,7 @@ func (a *api) ratesOf(ctx context.Context, budget *v1alpha1.TenantBudget) ([]Wri
 
 func ratesAsWritten(policy *v1alpha1.RateLimitPolicy) (WrittenRates, error) {
 	written := WrittenRates{
-		Policy: policy.Name, Version: cluster.VersionOf(policy), Managers: managersOf(policy),
+		Policy: policy.Name, Version: cluster.VersionOf(policy), Managers: managersOf(policy), Managed: managedOf(policy, "limits"),
 		Ready: conditionOf(policy.Status.Conditions, v1alpha1.ConditionReady), Limits: []WrittenRate{},
 	}
 	err := convert(policy.Spec.Limits, &written.Limits)

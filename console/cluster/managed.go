@@ -70,6 +70,33 @@ func (c *Cluster) unmanaged(before, after client.Object) error {
 	return managed
 }
 
+// ManagersOf are those other than the console who manage something of a member of an object's spec,
+// such as limits, by the names that they give themselves.
+func ManagersOf(object client.Object, member string) []string {
+	managers := []string{}
+	for _, entry := range object.GetManagedFields() {
+		if entry.Manager == FieldManager || entry.Subresource != "" || entry.FieldsV1 == nil {
+			continue
+		}
+		set, has := &fieldpath.Set{}, false
+		if err := set.FromJSON(bytes.NewReader(entry.FieldsV1.GetRawBytes())); err != nil {
+			continue // a change says that it cannot be read
+		}
+		set.Leaves().Iterate(func(path fieldpath.Path) {
+			has = has || len(path) > 1 && isField(path[0], "spec") && isField(path[1], member)
+		})
+		if has && !slices.Contains(managers, entry.Manager) {
+			managers = append(managers, entry.Manager)
+		}
+	}
+	slices.Sort(managers)
+	return managers
+}
+
+func isField(element fieldpath.PathElement, name string) bool {
+	return element.FieldName != nil && *element.FieldName == name
+}
+
 // specOf is the object without anything but its spec.
 func specOf(object client.Object) (map[string]any, error) {
 	all, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
@@ -83,7 +110,7 @@ func changedOf(entry metav1.ManagedFieldsEntry, was, is map[string]any) (fields 
 		return nil, fmt.Errorf("managed fields of %s: %w", entry.Manager, err)
 	}
 	set.Leaves().Iterate(func(path fieldpath.Path) {
-		if len(path) == 0 || path[0].FieldName == nil || *path[0].FieldName != "spec" {
+		if len(path) == 0 || !isField(path[0], "spec") {
 			return
 		}
 		before, after := at(was, path), at(is, path)

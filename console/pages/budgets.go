@@ -28,6 +28,16 @@ type budgetPage struct {
 	Requests   int64
 	RequestsTo string
 	Kinds      []link
+	// These are where it is changed; empty for who may not.
+	ChangeLimits, ChangeLadder, ChangeAlerts string
+	Email                                    []string
+	Policies                                 []policyRow
+}
+
+// policyRow are the rate limits of a RateLimitPolicy.
+type policyRow struct {
+	Name, To, Problem string
+	Rates             []Rate
 }
 
 // changeRow is a change of a budget.
@@ -59,12 +69,42 @@ func (p *Pages) budgets(q *request) (view, error) {
 	if budget.Ready.Status == "False" {
 		page.Problem = budget.Ready.Message
 	}
+	page.tellRates(q)
 	if q.tenant.isAdmin {
+		page.ChangeLimits, page.ChangeLadder, page.ChangeAlerts = q.path("/budgets/limits", nil), q.path("/budgets/ladder", nil), q.path("/budgets/alerts", nil)
+		if alerts := budget.Written.Alerts; alerts != nil {
+			page.Email = alerts.Email
+		}
 		if err := p.tellPast(q, page); err != nil {
 			return view{}, err
 		}
 	}
 	return view{template: "budgets", title: q.l.say("Budget"), body: page}, nil
+}
+
+// tellRates tells the rate limits of the tenant.
+func (page *budgetPage) tellRates(q *request) {
+	for _, policy := range page.Budget.Rates {
+		row := policyRow{Name: policy.Policy}
+		if q.tenant.isAdmin {
+			row.To = q.path(ratesPath+policy.Policy, nil)
+		}
+		if policy.Ready.Status == "False" {
+			row.Problem = policy.Ready.Message
+		}
+		for _, limit := range policy.Limits {
+			unit, count := countOf(limit)
+			if unit == "concurrent" {
+				unit = "inFlight"
+			}
+			of := api.RateLimit{Name: limit.Name, Per: limit.Per, Selection: limit.Selection, Unit: unit, Window: limit.Window}
+			if count != nil {
+				of.Amount = *count
+			}
+			row.Rates = append(row.Rates, q.rate(of))
+		}
+		page.Policies = append(page.Policies, row)
+	}
 }
 
 // tellPast tells how the budget was changed, and what was granted.

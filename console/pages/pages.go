@@ -78,6 +78,13 @@ func (p *Pages) route() {
 	p.page("POST /alerts", p.testAlerts)
 	p.page("GET /keys", p.keys)
 	p.page("GET /budgets", p.budgets)
+	for path, change := range map[string]func(*request) (view, error){
+		"/budgets/limits": p.change("change-limits", p.editLimits), "/budgets/ladder": p.change("change-ladder", p.editLadder),
+		"/budgets/alerts": p.change("change-alerts", p.editAlerts), ratesPath + "{policy}": p.change("change-rates", p.editRates),
+	} {
+		p.page("GET "+path, change)
+		p.page("POST "+path, change)
+	}
 	p.page("GET /requests", p.requests)
 	p.page("GET /requests/new", p.newRequest)
 	p.page("POST /requests/new", p.makeRequest)
@@ -225,12 +232,17 @@ type questions struct {
 	unmute        api.Question[api.AlertInput, api.AlertDetail]
 	testAlerts    api.Question[api.TenantParameter, api.TestSent]
 
-	requests    api.Question[api.RequestsInput, api.Requests]
-	makeRequest api.Question[api.NewRequestInput, api.Request]
-	approve     api.Question[api.DecisionInput, api.Request]
-	decline     api.Question[api.DecisionInput, api.Request]
-	makeGrant   api.Question[api.NewGrantInput, api.MadeGrant]
-	endGrant    api.Question[api.GrantInput, api.Removed]
+	requests      api.Question[api.RequestsInput, api.Requests]
+	makeRequest   api.Question[api.NewRequestInput, api.Request]
+	approve       api.Question[api.DecisionInput, api.Request]
+	decline       api.Question[api.DecisionInput, api.Request]
+	budget        api.Question[api.BudgetInput, api.Budget]
+	changeBudget  api.Question[api.BudgetChangeInput, api.ChangedBudget]
+	previewBudget api.Question[api.BudgetPreviewInput, api.Preview]
+	changeRates   api.Question[api.RatesChangeInput, api.ChangedRates]
+	previewRates  api.Question[api.RatesPreviewInput, api.Preview]
+	makeGrant     api.Question[api.NewGrantInput, api.MadeGrant]
+	endGrant      api.Question[api.GrantInput, api.Removed]
 }
 
 func newQuestions(a *api.API) (q questions, err error) {
@@ -241,6 +253,8 @@ func newQuestions(a *api.API) (q questions, err error) {
 		resolve(a, "alert", &q.alert), resolve(a, "alertSettings", &q.alertSettings), resolve(a, "acknowledgeAlert", &q.acknowledge),
 		resolve(a, "muteAlert", &q.mute), resolve(a, "unmuteAlert", &q.unmute), resolve(a, "testAlerts", &q.testAlerts),
 		resolve(a, "requests", &q.requests), resolve(a, "makeRequest", &q.makeRequest), resolve(a, "approveRequest", &q.approve), resolve(a, "declineRequest", &q.decline),
+		resolve(a, "budget", &q.budget), resolve(a, "changeBudget", &q.changeBudget), resolve(a, "previewBudget", &q.previewBudget),
+		resolve(a, "changeRates", &q.changeRates), resolve(a, "previewRates", &q.previewRates),
 		resolve(a, "makeGrant", &q.makeGrant), resolve(a, "deleteGrant", &q.endGrant),
 	}
 	return q, errors.Join(errs...)

@@ -202,7 +202,7 @@ func TestAskingInBrowsers(t *testing.T) {
 		tb.do(chromedp.KeyEvent(key))
 	}
 	testkit.Eventually(t, "the request is listed", func() bool {
-		return value[bool](tb, `location.pathname == "/requests" && document.body?.innerText.includes("in browsers")`)
+		return value[bool](tb, `location.pathname == "/requests" && document.body?.innerText.includes("in browsers") === true`)
 	})
 	tb = open(t, platform, how)
 	tb.visit("/requests?tenant=research")
