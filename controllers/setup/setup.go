@@ -38,6 +38,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/leader/maintenance"
 	"github.com/bursar-dev/bursar/controllers/leader/outage"
 	"github.com/bursar-dev/bursar/controllers/leader/refill"
+	"github.com/bursar-dev/bursar/controllers/leader/request"
 	"github.com/bursar-dev/bursar/controllers/leader/rollup"
 	"github.com/bursar-dev/bursar/controllers/leader/sweep"
 	"github.com/bursar-dev/bursar/controllers/recovery"
@@ -258,6 +259,7 @@ func (r *registration) addTasks() error {
 		refill.New(r.configurations, r.client, r.Clock.Now),
 		r.alerts,
 		anomaly.New(budgetstore.NewAnomalies(r.Database), budgetstore.NewAlerts(r.Database), r.client, r.alerts),
+		request.New(budgetstore.NewRequests(r.Database), budgetstore.NewAlerts(r.Database), r.client, r.alerts),
 		sweep.New(r.client, r.documents, r.limits, r.grants, r.orphans),
 		audit.New(r.documents, r.counters, limiterstore.NewFindings(r.Redis), r.ledger, r.recorder, r.AuditPause),
 	} {

@@ -130,9 +130,17 @@ const (
 	UnusedKey limiterv1.Action = "UnusedKey"
 )
 
+// The actions of alerts of what somebody asks for beyond their limits.
+const (
+	// Requested: a user asks for more of a limit.
+	Requested limiterv1.Action = "Request"
+	// RequestDecided: an admin has approved or declined that.
+	RequestDecided limiterv1.Action = "Decision"
+)
+
 // AlertActions are all actions that alerts are of.
 func AlertActions() []limiterv1.Action {
-	return []limiterv1.Action{limiterv1.Warn, limiterv1.Downgrade, limiterv1.Trip, Exhaust, ForceOpen, Test, Unusual, ManyRefusals, UnusedKey}
+	return []limiterv1.Action{limiterv1.Warn, limiterv1.Downgrade, limiterv1.Trip, Exhaust, ForceOpen, Test, Unusual, ManyRefusals, UnusedKey, Requested, RequestDecided}
 }
 
 // IsCritical is whether calls are refused where there is an alert of the action: it is of severity
@@ -154,11 +162,13 @@ const (
 	BudgetRemoved Resolution = "BudgetRemoved"
 	// Tested: it was a test, which is about nothing.
 	Tested Resolution = "Tested"
+	// Decided: an admin has approved or declined what was asked for.
+	Decided Resolution = "Decided"
 )
 
 // Resolutions are all resolutions.
 func Resolutions() []Resolution {
-	return []Resolution{PeriodTurned, LimitChanged, BudgetRemoved, Tested}
+	return []Resolution{PeriodTurned, LimitChanged, BudgetRemoved, Tested, Decided}
 }
 
 // Change is what was done to a TenantBudget.

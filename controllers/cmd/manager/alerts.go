@@ -20,6 +20,7 @@ type alertFlags struct {
 	hosts, networks []string
 	authorities     string
 	cluster, link   string
+	console         string
 }
 
 func (f *alertFlags) register(flags *pflag.FlagSet) {
@@ -29,6 +30,7 @@ func (f *alertFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.authorities, "alert-ca-file", "", "PEM file of certificate authorities to trust, besides the system's, for the mail server and webhooks")
 	flags.StringVar(&f.cluster, "cluster-name", "", "name of the cluster, for alerts (default: alerts name none)")
 	flags.StringVar(&f.link, "alert-link", "", `https URL of a page about the tenant, for alerts, such as "https://grafana.example.com/d/bursar?var-tenant={tenant}"; {tenant}, {namespace}, {budget}, {from} and {to} are filled in (default: none)`)
+	flags.StringVar(&f.console, "console-url", "", `https URL of the console, such as "https://bursar.example.com": messages about requests for more link to it, and all alerts if there is no --alert-link (default: none)`)
 }
 
 // host is a host name, or all below one.
@@ -52,7 +54,10 @@ func (f *alertFlags) options(mailServer string) (o alert.Options, err error) {
 	if f.link != "" && !strings.HasPrefix(f.link, "https://") && !strings.HasPrefix(f.link, "http://") {
 		return alert.Options{}, fmt.Errorf(`--alert-link: %q must be a URL such as "https://grafana.example.com/d/bursar?var-tenant={tenant}"`, f.link)
 	}
-	o.Cluster, o.Link = f.cluster, f.link
+	if f.console != "" && !strings.HasPrefix(f.console, "https://") && !strings.HasPrefix(f.console, "http://") {
+		return alert.Options{}, fmt.Errorf(`--console-url: %q must be a URL such as "https://bursar.example.com"`, f.console)
+	}
+	o.Cluster, o.Link, o.Console = f.cluster, f.link, strings.TrimRight(f.console, "/")
 	o.Outbound.Hosts = f.hosts
 	for _, network := range f.networks {
 		prefix, err := netip.ParsePrefix(network)

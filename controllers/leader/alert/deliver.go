@@ -99,16 +99,20 @@ type Options struct {
 	// tenant: {tenant}, {namespace}, {budget}, {from} and {to} stand for those of the alert,
 	// the last two in milliseconds since 1970. Both are empty for none.
 	Cluster, Link string
+	// Console is the URL of the console, without a slash at its end; empty for none. Messages about
+	// requests for more link to the alert there, and all others where there is no Link.
+	Console string
 }
 
 // Deliverer delivers what is in the outbox for as long as the manager leads.
 type Deliverer struct {
 	outbox  Outbox
 	budgets client.Reader
-	// cluster and link are as in Options.
-	cluster, link string
-	channels      map[ledgerv1.Channel]channel
-	pauses        pauses
+	// cluster, link and console are as in Options.
+	cluster, link, console string
+
+	channels map[ledgerv1.Channel]channel
+	pauses   pauses
 	// woken has something in it when there may be something to deliver.
 	woken    chan struct{}
 	busy     busy
@@ -120,7 +124,7 @@ type Deliverer struct {
 func NewDeliverer(outbox Outbox, budgets, api client.Reader, options Options) *Deliverer {
 	poster, secrets := newPoster(options.Outbound, options.Authorities), secrets{api}
 	return &Deliverer{
-		outbox: outbox, budgets: budgets, cluster: options.Cluster, link: options.Link, pauses: usualPauses, woken: make(chan struct{}, 1),
+		outbox: outbox, budgets: budgets, cluster: options.Cluster, link: options.Link, console: options.Console, pauses: usualPauses, woken: make(chan struct{}, 1),
 		channels: map[ledgerv1.Channel]channel{
 			ledgerv1.Email:     &email{server: options.MailServer, authorities: options.Authorities},
 			ledgerv1.Webhook:   &webhook{poster, secrets},
@@ -238,7 +242,7 @@ const mostSpenders = 3
 // letter adds to a delivery what helps to understand it. A message goes without what the
 // database does not say.
 func (d *Deliverer) letter(ctx context.Context, budget *v1alpha1.TenantBudget, delivery budgetstore.Delivery) letter {
-	l := letter{Delivery: delivery, cluster: d.cluster, link: linkTo(d.link, budget, delivery)}
+	l := letter{Delivery: delivery, cluster: d.cluster, link: d.linkTo(budget, delivery)}
 	if delivery.Limit == "" {
 		return l
 	}
@@ -247,7 +251,7 @@ func (d *Deliverer) letter(ctx context.Context, budget *v1alpha1.TenantBudget, d
 		log.FromContext(ctx).Error(err, "Failed to count the muted alerts; the alert goes without", "tenant", delivery.Tenant)
 	}
 	l.muted = muted
-	if !delivery.Owner.IsTenant() {
+	if !delivery.Owner.IsTenant() || delivery.RequestID != "" {
 		return l
 	}
 	spenders, err := d.outbox.TopSpenders(ctx, delivery.Tenant, delivery.Period, mostSpenders)
@@ -258,8 +262,16 @@ func (d *Deliverer) letter(ctx context.Context, budget *v1alpha1.TenantBudget, d
 	return l
 }
 
-// linkTo fills in the link of a message.
-func linkTo(link string, budget *v1alpha1.TenantBudget, d budgetstore.Delivery) string {
+// linkTo is the link of a message: where a request is decided, or to what the manager was told.
+func (d *Deliverer) linkTo(budget *v1alpha1.TenantBudget, delivery budgetstore.Delivery) string {
+	if d.console != "" && (delivery.RequestID != "" || d.link == "") {
+		return d.console + "/alerts/" + delivery.AlertID + "?tenant=" + url.QueryEscape(delivery.Tenant)
+	}
+	return filledIn(d.link, budget, delivery)
+}
+
+// filledIn is a link with what stands in braces filled in.
+func filledIn(link string, budget *v1alpha1.TenantBudget, d budgetstore.Delivery) string {
 	to := d.Period.End
 	if d.RaisedAt.After(d.Period.Start) && d.RaisedAt.Before(to) {
 		to = d.RaisedAt

@@ -1,5 +1,5 @@
-// Package alert tells people that spending has reached a rung: by e-mail, by a signed
-// webhook, in Slack and Microsoft Teams, and through PagerDuty.
+// Package alert tells people that spending has reached a rung, or that somebody asks for
+// more: by e-mail, by a signed webhook, in Slack and Microsoft Teams, and through PagerDuty.
 //
 // What is to be sent is in Postgres, written together with the alert itself, and the
 // leader takes it from there: nothing is lost while a mail server, a receiver or the

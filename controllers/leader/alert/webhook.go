@@ -67,12 +67,17 @@ type rung struct {
 	PeriodStart time.Time `json:"periodStart,omitzero"`
 	PeriodEnd   time.Time `json:"periodEnd,omitzero"`
 	Message     string    `json:"message"`
+	// RequestID is that of the request for more that it is about.
+	RequestID string `json:"requestId,omitempty"`
 }
 
 func rungOf(told budgetstore.Told) rung {
-	r := rung{ID: told.AlertID, User: told.Owner.User, Group: told.Owner.Group, Key: told.Owner.Key, Action: string(told.Action), Message: told.Message}
+	r := rung{ID: told.AlertID, User: told.Owner.User, Group: told.Owner.Group, Key: told.Owner.Key, Action: string(told.Action), Message: told.Message, RequestID: told.RequestID}
 	if told.Limit != "" {
-		r.Limit, r.AtPercent, r.Spent, r.Amount = told.Limit, told.AtPercent, told.Spent.String(), told.Amount.String()
+		r.Limit, r.AtPercent, r.Amount = told.Limit, told.AtPercent, told.Amount.String()
+		if told.RequestID == "" {
+			r.Spent = told.Spent.String()
+		}
 		r.PeriodStart, r.PeriodEnd = told.Period.Start.UTC(), told.Period.End.UTC()
 	}
 	return r

@@ -36,6 +36,8 @@ func what(d letter) string {
 		return "the breaker is forced open"
 	case d.Action == ledgerv1.Test:
 		return "a test of alerts"
+	case d.RequestID != "":
+		return aboutRequests(d)
 	case d.Action == ledgerv1.Exhaust && many:
 		return counted(d) + " have fully spent a limit"
 	case d.Action == ledgerv1.Exhaust:
@@ -44,6 +46,18 @@ func what(d letter) string {
 		return fmt.Sprintf("%s have reached %d%% (%s)", counted(d), d.AtPercent, d.Action)
 	}
 	return fmt.Sprintf("%d%% of limit %s reached (%s)", d.AtPercent, d.Limit, d.Action)
+}
+
+// aboutRequests says what was asked for, or decided.
+func aboutRequests(d letter) string {
+	text := "a request for more of limit " + d.Limit
+	if len(d.Others) > 0 {
+		text = number(1+len(d.Others), "request") + " for more"
+	}
+	if d.Action == ledgerv1.RequestDecided {
+		return "decided: " + text
+	}
+	return text
 }
 
 // standsOut says what stands out, of alerts of what is unusual.
@@ -143,8 +157,11 @@ func about(d letter) (lines []string) {
 	if d.Limit == "" {
 		return lines
 	}
+	lines = append(lines, "Limit:   "+d.Limit)
+	if d.RequestID != "" {
+		return append(lines, "Request: "+d.RequestID)
+	}
 	return append(lines,
-		"Limit:   "+d.Limit,
 		fmt.Sprintf("Spent:   %s of %s USD", d.Spent, d.Amount),
 		fmt.Sprintf("Period:  %s to %s", d.Period.Start.UTC().Format(time.RFC3339), d.Period.End.UTC().Format(time.RFC3339)))
 }

@@ -27,14 +27,16 @@ type Alert struct {
 	Spent money.Nanos
 	// Message says it to a person.
 	Message string
+	// RequestID is that of the request for more that it is about; empty if it is about none.
+	RequestID string
 }
 
 // Rung is a rung of a limit.
 type Rung struct {
 	Limit string
-	// Amount is that of the limit.
+	// Amount is that of the limit; of ledgerv1.Requested and RequestDecided, what is asked for.
 	Amount money.Nanos
-	// Action is that of the rung, or ledgerv1.Exhaust.
+	// Action is that of the rung, or one of those in api/ledger/v1.
 	Action    limiterv1.Action
 	AtPercent int32
 }
@@ -61,8 +63,12 @@ func Recipients(alerts *v1alpha1.Alerts) (recipients []Recipient) {
 }
 
 // Tells is whether the filters let a recipient be told of a rung: if one of those that name the
-// recipient selects it, or none names the recipient.
+// recipient selects it, or none names the recipient. PagerDuty is never told of a decision: the
+// incident of the request ends with it.
 func Tells(filters []v1alpha1.AlertFilter, recipient Recipient, rung Rung) bool {
+	if rung.Action == ledgerv1.RequestDecided && recipient.Channel == ledgerv1.PagerDuty {
+		return false
+	}
 	named := false
 	for _, filter := range filters {
 		if !slices.Contains(filter.Recipients, v1alpha1.AlertRecipient(recipient.Name())) {
@@ -102,14 +108,15 @@ type TenantAlerts struct {
 }
 
 // MostAnHour is how many alerts of a tenant are sent within an hour, and how many about its
-// owners. Further alerts are recorded, and muted.
+// owners. Further alerts are recorded, and muted. What is asked for is counted apart: nobody keeps
+// others from being told of spending by asking for more.
 const MostAnHour = 60
 
 // reachedAlerts are the rungs that are reached as rows.
 const reachedAlerts = `
 WITH reached AS (
   SELECT * FROM jsonb_to_recordset(@reached) AS r (limit_name text, user_id text, group_name text, credential text, period_start timestamptz,
-    period_end timestamptz, action text, at_percent integer, amount_nanos bigint, spent_nanos bigint, message text)
+    period_end timestamptz, action text, at_percent integer, amount_nanos bigint, spent_nanos bigint, message text, request_id uuid)
 )`
 
 // reopenAlerts makes alerts unresolved again, such as those of a limit that was raised and is
@@ -126,11 +133,12 @@ WHERE a.tenant_id = @tenant AND (a.resolved_at IS NOT NULL OR a.budget_uid <> @u
 // brake of five minutes is not to send mail all day. Of several managers,
 // only the first to insert an alert inserts its deliveries.
 const raiseAlerts = reachedAlerts + `, fresh AS (
-  SELECT r.*, row_number() OVER (PARTITION BY r.user_id || r.group_name || r.credential = '' ORDER BY r.spent_nanos DESC) + (
+  SELECT r.*, row_number() OVER (PARTITION BY r.user_id || r.group_name || r.credential = '', r.request_id IS NULL ORDER BY r.spent_nanos DESC) + (
       SELECT count(*) FROM cost_alerts AS a
       WHERE a.tenant_id = @tenant AND NOT a.muted AND a.raised_at > now() - interval '1 hour' AND a.action <> 'Test'
-        AND (a.user_id || a.group_name || a.credential = '') = (r.user_id || r.group_name || r.credential = '')) > @most
-    OR r.period_end - r.period_start < interval '23 hours' AND EXISTS (
+        AND (a.user_id || a.group_name || a.credential = '') = (r.user_id || r.group_name || r.credential = '')
+        AND (a.request_id IS NULL) = (r.request_id IS NULL)) > @most
+    OR r.request_id IS NULL AND r.period_end - r.period_start < interval '23 hours' AND EXISTS (
       SELECT FROM cost_alerts AS a
       WHERE a.tenant_id = @tenant AND NOT a.muted AND a.raised_at > now() - interval '24 hours'
         AND (a.limit_name, a.user_id, a.group_name, a.credential, a.action, a.at_percent, a.amount_nanos)
@@ -143,9 +151,9 @@ const raiseAlerts = reachedAlerts + `, fresh AS (
         = (r.limit_name, r.user_id, r.group_name, r.credential, r.period_start, r.action, r.at_percent, r.amount_nanos))
 ), raised AS (
   INSERT INTO cost_alerts (tenant_id, budget_uid, limit_name, user_id, group_name, credential, period_start, period_end, action, at_percent,
-      amount_nanos, spent_nanos, message, muted)
+      amount_nanos, spent_nanos, message, request_id, muted)
   SELECT @tenant, @uid, fresh.* FROM fresh
-  ON CONFLICT (tenant_id, limit_name, user_id, group_name, credential, period_start, action, at_percent, amount_nanos) DO NOTHING
+  ON CONFLICT DO NOTHING
   RETURNING alert_id, muted, limit_name, action
 ), told AS (
   INSERT INTO alert_deliveries (alert_id, tenant_id, channel, recipient)
@@ -163,7 +171,7 @@ const resolveAlerts = reachedAlerts + `, owner_rungs AS (
 )
 UPDATE cost_alerts AS a
 SET resolved_at = now(), resolution = CASE WHEN period_end <= @now THEN @period_turned ELSE @limit_changed END
-WHERE tenant_id = @tenant AND resolved_at IS NULL AND action NOT IN ('Unusual', 'Refusals', 'UnusedKey') AND CASE
+WHERE tenant_id = @tenant AND resolved_at IS NULL AND action NOT IN ('Unusual', 'Refusals', 'UnusedKey', 'Request', 'Decision') AND CASE
   WHEN user_id || group_name || credential = '' THEN (limit_name, period_start, action, at_percent, amount_nanos) NOT IN (
     SELECT limit_name, period_start, action, at_percent, amount_nanos FROM reached)
   ELSE NOT EXISTS (
@@ -223,6 +231,9 @@ func (a TenantAlerts) args() pgx.NamedArgs {
 		addOwner(row, alert.Owner)
 		row["spent_nanos"], row["message"] = alert.Spent, alert.Message
 		row["period_start"], row["period_end"] = alert.Period.Start, alert.Period.End
+		if alert.RequestID != "" {
+			row["request_id"] = alert.RequestID
+		}
 		reached = append(reached, row)
 	}
 	for _, rung := range a.OwnerRungs {

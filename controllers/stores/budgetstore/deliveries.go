@@ -89,7 +89,8 @@ WITH due AS (
 )
 SELECT d.bundle::text, d.attempts, d.channel, d.recipient, d.resolves, CASE WHEN d.resolves THEN coalesce(a.resolved_at, now()) ELSE a.raised_at END,
   a.alert_id::text, a.tenant_id, a.budget_uid, a.raised_at,
-  a.limit_name, a.amount_nanos, a.action, a.at_percent, a.user_id, a.group_name, a.credential, a.period_start, a.period_end, a.spent_nanos, a.message
+  a.limit_name, a.amount_nanos, a.action, a.at_percent, a.user_id, a.group_name, a.credential, a.period_start, a.period_end, a.spent_nanos, a.message,
+  coalesce(a.request_id::text, '')
 FROM taken AS d JOIN cost_alerts AS a USING (alert_id)
 ORDER BY a.user_id || a.group_name || a.credential <> '', a.spent_nanos DESC, a.limit_name, a.user_id, a.group_name, a.credential`
 
@@ -109,7 +110,7 @@ func (ds *Deliveries) Take(ctx context.Context, lease time.Duration, busy ...str
 	var all []Told
 	if _, err := pgx.ForEachRow(rows, []any{
 		&d.ID, &d.Attempt, &d.Channel, &d.Address, &d.Resolves, &d.Since, &t.AlertID, &d.Tenant, &d.UID, &t.RaisedAt,
-		&t.Limit, &t.Amount, &t.Action, &t.AtPercent, &t.Owner.User, &t.Owner.Group, &t.Owner.Key, &t.Period.Start, &t.Period.End, &t.Spent, &t.Message,
+		&t.Limit, &t.Amount, &t.Action, &t.AtPercent, &t.Owner.User, &t.Owner.Group, &t.Owner.Key, &t.Period.Start, &t.Period.End, &t.Spent, &t.Message, &t.RequestID,
 	}, func() error {
 		all = append(all, t)
 		return nil
@@ -201,7 +202,7 @@ func (ds *Deliveries) Muted(ctx context.Context, d Delivery) (n int, err error) 
 SELECT count(*) FROM cost_alerts
 WHERE tenant_id = @tenant AND budget_uid = @uid AND (action, at_percent) = (@action, @percent) AND muted
   AND raised_at BETWEEN @at::timestamptz - @around::interval AND @at::timestamptz + @around::interval
-  AND period_end - period_start >= interval '23 hours'`
+  AND (request_id IS NOT NULL OR period_end - period_start >= interval '23 hours')`
 	err = ds.pool.QueryRow(ctx, muted, pgx.NamedArgs{
 		"tenant": d.Tenant, "uid": d.UID, "action": d.Action, "percent": d.AtPercent, "at": d.RaisedAt, "around": BundledFor,
 	}).Scan(&n)
