@@ -35,6 +35,8 @@ type RequestDecision struct {
 	// Namespace and Grant name the BudgetGrant, of what was approved.
 	Namespace, Grant string
 	At               time.Time
+	// Granted is whether that BudgetGrant is on record, whatever has become of it since.
+	Granted bool
 }
 
 // RequestQuery says which requests are listed.
@@ -49,7 +51,8 @@ type RequestQuery struct {
 
 const requestColumns = `
 SELECT r.request_id::text, r.user_id, r.requested_by, r.limit_name, r.amount, r.expires_at, r.reason, r.requested_at,
-       d.approved, d.decided_by, d.reason, d.namespace, d.grant_name, d.decided_at
+       d.approved, d.decided_by, d.reason, d.namespace, d.grant_name, d.decided_at,
+       EXISTS (SELECT FROM budget_grants AS g WHERE (g.tenant_id, g.namespace, g.grant_name) = (d.tenant_id, d.namespace, d.grant_name))
 FROM budget_requests AS r LEFT JOIN budget_decisions AS d USING (request_id)
 WHERE r.tenant_id = @tenant AND `
 
@@ -87,9 +90,10 @@ func scanRequest(row pgx.CollectableRow) (r BudgetRequest, err error) {
 	var approved *bool
 	var by, reason, namespace, grant *string
 	var at *time.Time
-	err = row.Scan(&r.ID, &r.User, &r.By, &r.Limit, &r.Amount, &r.ExpiresAt, &r.Reason, &r.At, &approved, &by, &reason, &namespace, &grant, &at)
+	granted := false
+	err = row.Scan(&r.ID, &r.User, &r.By, &r.Limit, &r.Amount, &r.ExpiresAt, &r.Reason, &r.At, &approved, &by, &reason, &namespace, &grant, &at, &granted)
 	if err == nil && approved != nil {
-		r.Decision = &RequestDecision{Approved: *approved, By: *by, Reason: *reason, Namespace: *namespace, Grant: *grant, At: *at}
+		r.Decision = &RequestDecision{Approved: *approved, By: *by, Reason: *reason, Namespace: *namespace, Grant: *grant, At: *at, Granted: granted}
 	}
 	return r, err
 }

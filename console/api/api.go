@@ -14,6 +14,7 @@ import (
 	"github.com/bursar-dev/bursar/console/cluster"
 	"github.com/bursar-dev/bursar/console/marks"
 	"github.com/bursar-dev/bursar/console/requests"
+	"github.com/bursar-dev/bursar/console/said"
 	"github.com/bursar-dev/bursar/history"
 )
 
@@ -31,7 +32,9 @@ type Options struct {
 	Marks   *marks.Marks
 	// Requests are what people ask for beyond their limits.
 	Requests *requests.Requests
-	Log      *slog.Logger
+	// Locks have requests wait for each other that must not be answered at the same time.
+	Locks *said.Locks
+	Log   *slog.Logger
 	// Now is the clock; nil is that of this machine.
 	Now func() time.Time
 	// Version is that of the program.

@@ -55,7 +55,7 @@ func (a *api) registerGrantChanges(routes huma.API) {
 		if err != nil {
 			return nil, err
 		}
-		return a.makeGrant(ctx, who, budget, "", in.Body)
+		return a.makeGrant(ctx, who, a.by(who), budget, "", in.Body)
 	})
 	handle(a, routes, changing(http.MethodDelete, "deleteGrant", "/grants/{name}", "Grants", "Take a grant back",
 		"Deletes a BudgetGrant. What was spent until then stays spent."+rights),
@@ -79,7 +79,7 @@ func (a *api) registerGrantChanges(routes huma.API) {
 }
 
 // makeGrant makes a grant of a budget; with a name of its own, unless one is given.
-func (a *api) makeGrant(ctx context.Context, who auth.Who, budget *v1alpha1.TenantBudget, name string, g NewGrant) (*MadeGrant, error) {
+func (a *api) makeGrant(ctx context.Context, who auth.Who, by cluster.Writer, budget *v1alpha1.TenantBudget, name string, g NewGrant) (*MadeGrant, error) {
 	if _, ok := limitOf(budget, g.Limit); !ok {
 		return nil, invalid("body.limit", "must be the name of a limit of the budget")
 	}
@@ -103,7 +103,7 @@ func (a *api) makeGrant(ctx context.Context, who auth.Who, budget *v1alpha1.Tena
 		starts := metav1.NewTime(*g.StartsAt)
 		grant.Spec.StartsAt = &starts
 	}
-	warnings, err := a.by(who).Create(ctx, grant)
+	warnings, err := by.Create(ctx, grant)
 	if err != nil {
 		return nil, err
 	}

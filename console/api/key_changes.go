@@ -145,7 +145,7 @@ func (a *api) createKey(ctx context.Context, who auth.Who, in *NewKeyInput) (*Ke
 	if err != nil {
 		return nil, err
 	}
-	spec, err := a.specOf(ctx, k, in.Body)
+	spec, err := a.specOf(k, in.Body)
 	if err != nil {
 		return nil, err
 	}
@@ -155,11 +155,40 @@ func (a *api) createKey(ctx context.Context, who auth.Who, in *NewKeyInput) (*Ke
 	secret, hash := limiterv1.MakeKey(k.budget.Namespace)
 	spec.SHA256, spec.BudgetRef = hash, v1alpha1.BudgetRef{Name: k.budget.Name}
 	key := &v1alpha1.APIKey{ObjectMeta: metav1.ObjectMeta{Namespace: k.budget.Namespace, Name: k.nameOf(in.Body.Name, spec.User)}, Spec: *spec}
-	warnings, err := a.by(who).Create(ctx, key)
+	var warnings []string
+	create := func(ctx context.Context) (err error) {
+		warnings, err = a.by(who).Create(ctx, key)
+		return err
+	}
+	if k.isAdmin() {
+		err = create(ctx)
+	} else {
+		err = a.ifFew(ctx, k, who, create)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return &KeyShown{Tenant: k.tenant, Secret: secret, APIKey: keyOf(key, a.Now()), Warnings: append([]string{}, warnings...)}, nil
+}
+
+// ifFew makes a key of a member who has fewer than they may have in the cluster, of whom no other is made meanwhile.
+func (a *api) ifFew(ctx context.Context, k keeper, who auth.Who, create func(context.Context) error) error {
+	return a.Locks.Hold(ctx, "keys of "+k.tenant+" "+k.tenancy.User, func(ctx context.Context) error {
+		var keys v1alpha1.APIKeyList
+		if err := a.by(who).List(ctx, &keys, k.budget.Namespace); err != nil {
+			return err
+		}
+		theirs := 0
+		for i := range keys.Items {
+			if spec := &keys.Items[i].Spec; spec.BudgetRef.Name == k.budget.Name && spec.User == k.tenancy.User {
+				theirs++
+			}
+		}
+		if most := ptr.Deref(k.budget.Spec.MemberKeys.Max, defaultMemberKeys); theirs >= int(most) {
+			return problem(http.StatusConflict, "too_many_keys", "Too many keys", fmt.Sprintf("you have %d keys, and may have no more than %d: delete one", theirs, most))
+		}
+		return create(ctx)
+	})
 }
 
 // nameOf is the name of a key. A member does not choose it alone: grants and records go by names, and a
@@ -172,7 +201,7 @@ func (k keeper) nameOf(asked, user string) string {
 }
 
 // specOf is the spec of a key that somebody asks for.
-func (a *api) specOf(ctx context.Context, k keeper, asked NewKey) (*v1alpha1.APIKeySpec, error) {
+func (a *api) specOf(k keeper, asked NewKey) (*v1alpha1.APIKeySpec, error) {
 	if asked.ExpiresAt != nil && !asked.ExpiresAt.After(a.Now()) {
 		return nil, invalid("body.expiresAt", "must be in the future")
 	}
@@ -193,7 +222,7 @@ func (a *api) specOf(ctx context.Context, k keeper, asked NewKey) (*v1alpha1.API
 		return nil, err
 	}
 	if !k.isAdmin() {
-		if err := a.checkMember(ctx, k, own, &asked); err != nil {
+		if err := a.checkMember(k, own, &asked); err != nil {
 			return nil, err
 		}
 	}
@@ -225,9 +254,9 @@ func missing(asked NewKey) error {
 	return nil
 }
 
-// checkMember refuses a member's key that is more than their own, or one too many, and says when it
-// expires at the latest.
-func (a *api) checkMember(ctx context.Context, k keeper, own bool, asked *NewKey) error {
+// checkMember refuses a member's key that is more than their own, and says when it expires at the
+// latest.
+func (a *api) checkMember(k keeper, own bool, asked *NewKey) error {
 	if !own {
 		return forbidden("you make keys for yourself alone: ask an admin of the tenant for another's")
 	}
@@ -241,14 +270,6 @@ func (a *api) checkMember(ctx context.Context, k keeper, own bool, asked *NewKey
 	}
 	if asked.ExpiresAt.After(latest) {
 		return invalid("body.expiresAt", "must be at the latest "+latest.UTC().Format(time.RFC3339)+" (spec.memberKeys.maxDays of the TenantBudget)")
-	}
-	keys, err := a.Cluster.Keys(ctx, k.tenant)
-	if err != nil {
-		return err
-	}
-	theirs := slices.DeleteFunc(keys, func(key v1alpha1.APIKey) bool { return key.Spec.User != k.tenancy.User })
-	if most := ptr.Deref(k.budget.Spec.MemberKeys.Max, defaultMemberKeys); len(theirs) >= int(most) {
-		return problem(http.StatusConflict, "too_many_keys", "Too many keys", fmt.Sprintf("you have %d keys, and may have no more than %d: delete one", len(theirs), most))
 	}
 	return nil
 }

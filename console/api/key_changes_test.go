@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -111,6 +112,35 @@ func TestKeysOfMembers(t *testing.T) {
 		return do(t, http.MethodDelete, "/api/ai/keys/"+nameIn(made), zoe, nil).status == 200
 	})
 	testkit.Eventually(t, "the console knows that", func() bool { return theirs(t, "zoe.acme") == had })
+}
+
+// TestKeysAtOnce: of keys that a member makes at the same moment, as many are made as they may have.
+func TestKeysAtOnce(t *testing.T) {
+	had := theirs(t, "zoe.acme")
+	letMembers(t, &v1alpha1.MemberKeys{Max: ptr.To(int32(had) + 2)})
+	var making sync.WaitGroup
+	var mu sync.Mutex
+	var made []string
+	for range 8 {
+		making.Go(func() {
+			got := doWith(t, http.MethodPost, "/api/ai/keys", token("zoe.acme"), nil, "{}")
+			if got.status == http.StatusCreated {
+				var shown api.KeyShown
+				got.read(t, &shown)
+				mu.Lock()
+				defer mu.Unlock()
+				made = append(made, nameIn(shown))
+			}
+		})
+	}
+	making.Wait()
+	for _, name := range made {
+		testkit.Must(t, shared.admin.Delete(t.Context(), keyIn(t, name)))
+	}
+	if len(made) != 2 {
+		t.Errorf("%d keys were made at once, of 2 that are allowed", len(made))
+	}
+	testkit.Eventually(t, "the console knows that they are gone", func() bool { return theirs(t, "zoe.acme") == had })
 }
 
 // TestMembersMakeFewKeys: what each new key leaves behind in Redis is not a member's to fill it with.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
@@ -67,6 +68,7 @@ type Decision struct {
 	Reason    string    `json:"reason,omitempty" doc:"What they said."`
 	Namespace string    `json:"namespace,omitempty"`
 	Grant     string    `json:"grant,omitempty" doc:"The BudgetGrant in the namespace, of what was approved."`
+	Granted   bool      `json:"granted" doc:"Whether the BudgetGrant is on record, as it is a moment after it was made. If it never is, approving the request again makes it."`
 }
 
 // DecisionInput is what an admin decides of a request.
@@ -186,28 +188,63 @@ func (a *api) decide(ctx context.Context, who auth.Who, in *DecisionInput, appro
 	if err := reservedGrant(who, budget, request.Limit); err != nil {
 		return nil, err
 	}
-	d := requests.Decision{Tenant: v.tenant, ID: request.ID, Approved: approved, By: personOf(who), Reason: in.Body.Reason}
 	if approved {
-		d.Namespace, d.Grant = budget.Namespace, "request-"+request.ID
+		err = a.approve(ctx, who, budget, request, in.Body.Reason)
+	} else {
+		err = a.Requests.Decide(ctx, requests.Decision{Tenant: v.tenant, ID: request.ID, By: personOf(who), Reason: in.Body.Reason})
 	}
-	err = a.Requests.Decide(ctx, d, func(ctx context.Context) error { return a.grantRequested(ctx, who, budget, request, d.Grant) })
 	if err != nil {
 		return nil, err
 	}
 	return a.request(ctx, v, request.ID)
 }
 
-// grantRequested makes the grant of a request, unless it is to have none. One that an attempt
-// before has made, whose decision was lost, is as good.
-func (a *api) grantRequested(ctx context.Context, who auth.Who, budget *v1alpha1.TenantBudget, request history.BudgetRequest, name string) error {
-	if name == "" {
-		return nil
+// grantTimeout bounds the making of a grant, whatever becomes of who asked for it.
+const grantTimeout = 10 * time.Second
+
+// approve decides a request and then makes its grant: what is declined never has one. Where the
+// first was done and the second was not, approving it again makes the grant.
+func (a *api) approve(ctx context.Context, who auth.Who, budget *v1alpha1.TenantBudget, request history.BudgetRequest, reason string) error {
+	d := requests.Decision{
+		Tenant: budget.Spec.Tenant, ID: request.ID, Approved: true, By: personOf(who), Reason: reason, Namespace: budget.Namespace, Grant: "request-" + request.ID,
 	}
+	if request.Decision == nil {
+		if err := a.grantRequested(ctx, who, a.by(who).Trying(), budget, request, d.Grant); err != nil {
+			return err // it could not be made: nothing is decided
+		}
+		if err := a.Requests.Decide(ctx, d); err != nil {
+			return err
+		}
+	} else if granted, err := a.isGranted(ctx, who, request.Decision); err != nil {
+		return err
+	} else if granted {
+		return requests.ErrDecided
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grantTimeout)
+	defer cancel()
+	return a.grantRequested(ctx, who, a.by(who), budget, request, d.Grant)
+}
+
+// isGranted is whether a decision needs no grant, or has it, or had one that was taken back.
+func (a *api) isGranted(ctx context.Context, who auth.Who, d *history.RequestDecision) (bool, error) {
+	if !d.Approved || d.Granted {
+		return true, nil
+	}
+	err := a.by(who).Read(ctx, &v1alpha1.BudgetGrant{ObjectMeta: metav1.ObjectMeta{Namespace: d.Namespace, Name: d.Grant}})
+	if errors.Is(err, cluster.ErrNone) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// grantRequested makes the grant of a request. One that an attempt before has made, and whose answer was
+// lost, is as good.
+func (a *api) grantRequested(ctx context.Context, who auth.Who, by cluster.Writer, budget *v1alpha1.TenantBudget, request history.BudgetRequest, name string) error {
 	grant := NewGrant{Limit: request.Limit, Amount: request.Amount, Reason: request.Reason, ExpiresAt: request.ExpiresAt}
 	if limit, _ := limitOf(budget, request.Limit); perOf(limit.Per) == v1alpha1.ScopeUser {
 		grant.User = request.User
 	}
-	_, err := a.makeGrant(ctx, who, budget, name, grant)
+	_, err := a.makeGrant(ctx, who, by, budget, name, grant)
 	if errors.Is(err, cluster.ErrThere) {
 		return nil
 	}
@@ -225,7 +262,7 @@ func (v view) requestOf(r history.BudgetRequest) Request {
 		if d.Approved {
 			told.State = "Approved"
 		}
-		told.Decision = &Decision{By: d.By, At: d.At.UTC(), Reason: d.Reason, Namespace: d.Namespace, Grant: d.Grant}
+		told.Decision = &Decision{By: d.By, At: d.At.UTC(), Reason: d.Reason, Namespace: d.Namespace, Grant: d.Grant, Granted: d.Granted}
 	}
 	if !v.isAdmin() {
 		told.RequestedBy = ""

@@ -1,18 +1,27 @@
 package api_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/console/api"
+	"github.com/bursar-dev/bursar/console/requests"
 	"github.com/bursar-dev/bursar/hack/testkit"
+	"github.com/bursar-dev/bursar/history"
 )
 
 // ask asks for more in the name of a credential.
@@ -108,5 +117,118 @@ func TestRequestsThatExpireAtOnce(t *testing.T) {
 	}
 	if last.status != http.StatusTooManyRequests {
 		t.Errorf("the sixth: %d %s", last.status, last.body)
+	}
+}
+
+// uncommitted is a database whose transactions that write cannot be committed while it is broken.
+type uncommitted struct {
+	history.Database
+	broken bool
+}
+
+func (d *uncommitted) BeginTx(ctx context.Context, options pgx.TxOptions) (pgx.Tx, error) {
+	tx, err := d.Database.BeginTx(ctx, options)
+	if err == nil && d.broken && options.AccessMode != pgx.ReadOnly {
+		return neverCommitted{tx}, nil
+	}
+	return tx, err
+}
+
+type neverCommitted struct{ pgx.Tx }
+
+func (tx neverCommitted) Commit(ctx context.Context) error {
+	return errors.Join(errors.New("the connection was lost"), tx.Rollback(ctx))
+}
+
+// grantOf is the BudgetGrant of a request in hooli, if there is one.
+func grantOf(t *testing.T, id string) (there bool) {
+	t.Helper()
+	err := shared.admin.Get(t.Context(), types.NamespacedName{Namespace: "hooli", Name: "request-" + id}, &v1alpha1.BudgetGrant{})
+	testkit.Must(t, client.IgnoreNotFound(err))
+	return err == nil
+}
+
+// openRequest is a request of a user of hooli that nobody has decided.
+func openRequest(t *testing.T, user string) (id string) {
+	t.Helper()
+	testkit.Must(t, shared.ledger.QueryRow(t.Context(), `
+INSERT INTO budget_requests (tenant_id, user_id, requested_by, limit_name, amount, expires_at, reason)
+VALUES ('hooli', $1, 'company/' || $1, 'each-user', '3.00', '2027-01-01Z', 'test') RETURNING request_id::text`, user).Scan(&id))
+	return id
+}
+
+// decideAt has hugo, who administers hooli, decide a request at a console.
+func decideAt(t *testing.T, url, id, what string) answer {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/api/ai/requests/"+id+"/"+what+"?tenant=hooli", strings.NewReader("{}"))
+	testkit.Must(t, err)
+	request.Header.Set("Authorization", "Bearer "+token("hugo.hooli"))
+	request.Header.Set("Content-Type", "application/json")
+	return send(t, request)
+}
+
+// TestDecisionsThatAreLost: an approval that cannot be kept leaves no grant behind, which a request
+// that is then declined would have; and one that is kept without its grant is made whole by
+// approving it again, until it has had one.
+func TestDecisionsThatAreLost(t *testing.T) {
+	database := &uncommitted{Database: shared.reader, broken: true}
+	options := shared.options
+	options.Requests = requests.New(database)
+	routes, err := api.New(options)
+	testkit.Must(t, err)
+	server := httptest.NewServer(routes)
+	defer server.Close()
+	id := openRequest(t, "ned.hooli")
+	if got := decideAt(t, server.URL, id, "approve"); got.status != http.StatusServiceUnavailable {
+		t.Errorf("approve without a database: %d %s", got.status, got.body)
+	}
+	database.broken = false
+	if got := decideAt(t, server.URL, id, "decline"); got.status != http.StatusOK || grantOf(t, id) {
+		t.Errorf("declined: %d, and there is a grant: %t", got.status, grantOf(t, id))
+	}
+
+	id = openRequest(t, "ned.hooli")
+	_, err = shared.ledger.Exec(t.Context(), `
+INSERT INTO budget_decisions (request_id, tenant_id, approved, decided_by, namespace, grant_name) VALUES ($1::uuid, 'hooli', true, 'somebody', 'hooli', 'request-' || $1)`, id)
+	testkit.Must(t, err)
+	if code, _ := decideAt(t, server.URL, id, "decline").problem(t); code != "already_decided" {
+		t.Errorf("declined after it was approved: %s", code)
+	}
+	if got := decideAt(t, server.URL, id, "approve"); got.status != http.StatusOK || !strings.Contains(got.body, `"granted":false`) || !grantOf(t, id) {
+		t.Errorf("approved again: %d %s", got.status, got.body)
+	}
+	if code, _ := decideAt(t, server.URL, id, "approve").problem(t); code != "already_decided" {
+		t.Errorf("approved with its grant: %s", code)
+	}
+	_, err = shared.ledger.Exec(t.Context(), `
+INSERT INTO budget_grants (grant_uid, tenant_id, namespace, grant_name, limit_name, amount_nanos, reason, expires_at, created_at)
+VALUES ('u-' || $1, 'hooli', 'hooli', 'request-' || $1, 'each-user', 1, 'test', '2027-01-01Z', now())`, id)
+	testkit.Must(t, err)
+	testkit.Must(t, shared.admin.Delete(t.Context(), &v1alpha1.BudgetGrant{ObjectMeta: metav1.ObjectMeta{Namespace: "hooli", Name: "request-" + id}}))
+	if code, _ := decideAt(t, server.URL, id, "approve").problem(t); code != "already_decided" || grantOf(t, id) {
+		t.Errorf("approved after its grant was taken back: %s", code)
+	}
+}
+
+// TestDecidedAtOnce: of those who approve and decline a request at the same moment one decides, and
+// there is a grant exactly where it was approved.
+func TestDecidedAtOnce(t *testing.T) {
+	for range 8 {
+		id := openRequest(t, "nell.hooli")
+		var deciding sync.WaitGroup
+		var decided atomic.Int32
+		for _, what := range []string{"approve", "decline", "approve", "decline"} {
+			deciding.Go(func() {
+				if got := doWith(t, http.MethodPost, "/api/ai/requests/"+id+"/"+what+"?tenant=hooli", token("hugo.hooli"), nil, "{}"); got.status == http.StatusOK {
+					decided.Add(1)
+				}
+			})
+		}
+		deciding.Wait()
+		var approved bool
+		testkit.Must(t, shared.ledger.QueryRow(t.Context(), "SELECT approved FROM budget_decisions WHERE request_id = $1::uuid", id).Scan(&approved))
+		if grantOf(t, id) != approved || decided.Load() < 1 {
+			t.Errorf("approved: %t, and there is a grant: %t; %d have decided", approved, grantOf(t, id), decided.Load())
+		}
 	}
 }

@@ -150,6 +150,12 @@ func (w Writer) deleteOnce(ctx context.Context, object client.Object, seen strin
 	return heard.take(), err
 }
 
+// List lists objects of a namespace as they are now, past the cache. It fails with ErrMayNot.
+func (w Writer) List(ctx context.Context, objects client.ObjectList, namespace string) error {
+	ctx, _ = w.begin(ctx)
+	return explained(w.cluster.writes.List(ctx, objects, client.InNamespace(namespace)))
+}
+
 // Read reads an object, which has its namespace and its name, as it is now. It fails with ErrNone
 // or ErrMayNot.
 func (w Writer) Read(ctx context.Context, object client.Object) error {

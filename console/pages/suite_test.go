@@ -25,6 +25,7 @@ import (
 	"github.com/bursar-dev/bursar/console/marks"
 	"github.com/bursar-dev/bursar/console/pages"
 	"github.com/bursar-dev/bursar/console/requests"
+	"github.com/bursar-dev/bursar/console/said"
 	"github.com/bursar-dev/bursar/console/server"
 	"github.com/bursar-dev/bursar/hack/showcase"
 	"github.com/bursar-dev/bursar/hack/testkit"
@@ -109,7 +110,7 @@ func console(watched *cluster.Cluster, reader *pgxpool.Pool) (http.Handler, erro
 			Identifier: identify.New(identify.Options{Config: watched, Now: now}), Tenants: watched,
 			PlatformAdmins: []auth.PlatformAdmin{{Provider: "company", Group: showcase.PlatformGroup}},
 		}),
-		Cluster: watched, Ledger: history.NewReader(reader), Marks: marks.New(reader), Requests: requests.New(reader), Log: log, Now: now, Version: "test",
+		Cluster: watched, Ledger: history.NewReader(reader), Marks: marks.New(reader), Requests: requests.New(reader), Locks: said.NewLocks(reader), Log: log, Now: now, Version: "test",
 	})
 	if err != nil {
 		return nil, err

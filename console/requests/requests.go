@@ -89,9 +89,9 @@ const addDecision = `
 INSERT INTO budget_decisions (request_id, tenant_id, approved, decided_by, reason, namespace, grant_name)
 VALUES (@id::uuid, @tenant, @approved, @by, @reason, @namespace, @grant)`
 
-// Decide adds a decision, if a function then succeeds in what it takes, of which there is no other
-// meanwhile. It fails with ErrDecided, or as the function does.
-func (rs *Requests) Decide(ctx context.Context, d Decision, do func(ctx context.Context) error) error {
+// Decide adds a decision: when it returns nil, it is decided so and never otherwise. It fails with
+// ErrDecided if somebody was first, also at the same moment.
+func (rs *Requests) Decide(ctx context.Context, d Decision) error {
 	return said.Write(ctx, rs.db, history.As{Tenant: d.Tenant, Admin: true}, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, addDecision, pgx.NamedArgs{
 			"id": d.ID, "tenant": d.Tenant, "approved": d.Approved, "by": d.By, "reason": d.Reason, "namespace": d.Namespace, "grant": d.Grant,
@@ -101,9 +101,6 @@ func (rs *Requests) Decide(ctx context.Context, d Decision, do func(ctx context.
 		if errors.As(err, &failure) && failure.Code == uniqueViolation {
 			return ErrDecided
 		}
-		if err != nil {
-			return err
-		}
-		return do(ctx)
+		return err
 	})
 }

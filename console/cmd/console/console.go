@@ -22,6 +22,7 @@ import (
 	"github.com/bursar-dev/bursar/console/marks"
 	"github.com/bursar-dev/bursar/console/pages"
 	"github.com/bursar-dev/bursar/console/requests"
+	"github.com/bursar-dev/bursar/console/said"
 	"github.com/bursar-dev/bursar/console/server"
 	"github.com/bursar-dev/bursar/console/signin"
 	"github.com/bursar-dev/bursar/history"
@@ -54,7 +55,7 @@ func run(ctx context.Context, options options, log *slog.Logger) error {
 		Tenants:    watched, AdminTiers: options.adminTiers, PlatformAdmins: options.platformAdmins,
 	})
 	routes, err := api.New(api.Options{
-		Auth: callers, Cluster: watched, Ledger: history.NewReader(database), Marks: marks.New(database), Requests: requests.New(database), Log: log, Version: version.Get().Version,
+		Auth: callers, Cluster: watched, Ledger: history.NewReader(database), Marks: marks.New(database), Requests: requests.New(database), Locks: said.NewLocks(database), Log: log, Version: version.Get().Version,
 	})
 	if err != nil {
 		return err

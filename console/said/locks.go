@@ -1,0 +1,36 @@
+package said
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/bursar-dev/bursar/history"
+)
+
+// Locks are held by one at a time, of all consoles that stand on one database.
+type Locks struct{ db history.Database }
+
+// NewLocks makes Locks of any login.
+func NewLocks(db history.Database) *Locks { return &Locks{db} }
+
+// Hold does something while it holds the lock of a name, for which it waits. It fails as do does,
+// or where the lock cannot be had.
+func (l *Locks) Hold(ctx context.Context, name string, do func(ctx context.Context) error) error {
+	var failed error
+	err := pgx.BeginTxFunc(ctx, l.db, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended('bursar ' || $1, 0))", name); err != nil {
+			return err
+		}
+		failed = do(ctx)
+		return nil
+	})
+	if failed != nil {
+		return failed
+	}
+	if err != nil {
+		return fmt.Errorf("hold the lock %s: %w", name, err)
+	}
+	return nil
+}
