@@ -25,6 +25,8 @@ const (
 	// timeout bounds a look at all budgets, and budgetTimeout that at one.
 	timeout       = 10 * time.Minute
 	budgetTimeout = time.Minute
+	// longestPause is the longest pause after an attempt that failed.
+	longestPause = looksBack * time.Hour
 )
 
 // Sums are the sums of what users used.
@@ -49,22 +51,30 @@ type Watcher struct {
 	alerts  Alerts
 	objects client.Reader
 	waker   Waker
+	// seen are the budgets that were looked at.
+	seen map[types.UID]*seen
+}
+
+// seen is how far a budget was looked at.
+type seen struct {
 	// next is the first hour that was not looked at, and keys when keys are looked at again.
 	next, keys time.Time
-	// done are the budgets that were looked at in an attempt that failed for others, and what was
-	// looked at then.
-	done map[types.UID]look
+	// failed is how many attempts have failed since the last that did not, and retry when the next
+	// one is made.
+	failed int
+	retry  time.Time
 }
 
 // New makes a Watcher, which finds budgets and keys in a cache.
 func New(sums Sums, alerts Alerts, objects client.Reader, waker Waker) *Watcher {
-	return &Watcher{sums: sums, alerts: alerts, objects: objects, waker: waker, done: map[types.UID]look{}}
+	return &Watcher{sums: sums, alerts: alerts, objects: objects, waker: waker, seen: map[types.UID]*seen{}}
 }
 
 // NeedLeaderElection keeps all but the leader out.
 func (w *Watcher) NeedLeaderElection() bool { return true }
 
-// Start looks until ctx ends. A failure is logged and tried again.
+// Start looks until ctx ends. A failure is tried again. It is logged, of those of a tenant one
+// after the other the first.
 func (w *Watcher) Start(ctx context.Context) error {
 	for {
 		if err := w.Look(ctx, time.Now()); err != nil && ctx.Err() == nil {
@@ -79,7 +89,8 @@ func (w *Watcher) Start(ctx context.Context) error {
 }
 
 // Look looks at the hours that are over and were not looked at, and, once a day, at keys. What was
-// raised already is not raised again.
+// raised already is not raised again. It fails as it failed for tenants for which it has not
+// failed before.
 func (w *Watcher) Look(ctx context.Context, now time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -90,31 +101,14 @@ func (w *Watcher) Look(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	end := until.Add(-margin).UTC().Truncate(time.Hour)
-	if oldest := end.Add(-looksBack * time.Hour); w.next.Before(oldest) {
-		w.next = oldest
-	}
-	looksAtKeys := !now.Before(w.keys)
-	if !w.next.Before(end) && !looksAtKeys {
-		return nil
-	}
-	if err := w.lookAt(ctx, look{now: now, from: from, first: w.next, end: end, keys: looksAtKeys}); err != nil {
-		return err
-	}
-	w.next, w.done = end, map[types.UID]look{}
-	if looksAtKeys {
-		w.keys = now.Add(24 * time.Hour)
-	}
-	return nil
+	return w.lookAt(ctx, look{now: now, from: from, end: until.Add(-margin).UTC().Truncate(time.Hour)})
 }
 
-// look is what is looked at: the hours from first on and before end, and keys if they are due.
+// look is what is looked at: the hours before end that were not yet.
 type look struct {
 	now time.Time
 	// from is since when there are sums.
-	from       time.Time
-	first, end time.Time
-	keys       bool
+	from, end time.Time
 }
 
 func (w *Watcher) lookAt(ctx context.Context, l look) (err error) {
@@ -122,46 +116,82 @@ func (w *Watcher) lookAt(ctx context.Context, l look) (err error) {
 	if err := w.objects.List(ctx, &budgets); err != nil {
 		return err
 	}
+	before := w.seen
+	w.seen = map[types.UID]*seen{}
 	for i := range budgets.Items {
 		budget := &budgets.Items[i]
 		if budget.Spec.Alerts == nil || budget.Spec.Alerts.Anomalies == nil || !meta.IsStatusConditionTrue(budget.Status.Conditions, v1alpha1.ConditionAccepted) {
 			continue
 		}
-		if done, ok := w.done[budget.UID]; ok && done.end.Equal(l.end) && (done.keys || !l.keys) {
-			continue
+		s := before[budget.UID]
+		if s == nil {
+			s = &seen{}
 		}
-		if one := w.lookAtBudget(ctx, l, budget); one != nil { // those of others are looked at all the same
-			err = errors.Join(err, fmt.Errorf("TenantBudget %s/%s: %w", budget.Namespace, budget.Name, one))
-			continue
+		w.seen[budget.UID] = s
+		if ctx.Err() == nil && s.isDue(l) {
+			err = errors.Join(err, w.attempt(ctx, l, budget, s)) // others are looked at all the same
 		}
-		w.done[budget.UID] = l
 	}
-	return err
+	return errors.Join(err, ctx.Err())
 }
 
-func (w *Watcher) lookAtBudget(ctx context.Context, l look, budget *v1alpha1.TenantBudget) error {
+// isDue is whether there is something to look at, and not too soon after it failed.
+func (s *seen) isDue(l look) bool {
+	if oldest := l.end.Add(-looksBack * time.Hour); s.next.Before(oldest) {
+		s.next = oldest
+	}
+	return !l.now.Before(s.retry) && (s.next.Before(l.end) || !l.now.Before(s.keys))
+}
+
+// attempt looks at a budget. After it has failed, it is tried after pauses that grow: what fails is
+// mostly a query that takes a minute, of which the database is to have few. It fails if that is the
+// first failure.
+func (w *Watcher) attempt(ctx context.Context, l look, budget *v1alpha1.TenantBudget, s *seen) error {
+	err := w.lookAtBudget(ctx, l, budget, s)
+	if err == nil {
+		s.failed, s.retry = 0, time.Time{}
+		return nil
+	}
+	if ctx.Err() != nil {
+		return nil // the time for all of them is over, which says nothing about this one
+	}
+	s.failed++
+	s.retry = l.now.Add(min(every<<min(s.failed, 16), longestPause))
+	if s.failed > 1 {
+		return nil
+	}
+	return fmt.Errorf("TenantBudget %s/%s: %w", budget.Namespace, budget.Name, err)
+}
+
+func (w *Watcher) lookAtBudget(ctx context.Context, l look, budget *v1alpha1.TenantBudget, s *seen) error {
 	ctx, cancel := context.WithTimeout(ctx, budgetTimeout)
 	defer cancel()
 	zone, err := time.LoadLocation(budget.Spec.TimeZone)
 	if err != nil {
 		zone = time.UTC
 	}
-	var found []budgetstore.Alert
-	for hour := l.first; hour.Before(l.end); hour = hour.Add(time.Hour) {
-		some, err := w.inHour(ctx, budget, zone, hour)
+	for s.next.Before(l.end) {
+		found, err := w.inHour(ctx, budget, zone, s.next)
 		if err != nil {
 			return err
 		}
-		found = append(found, some...)
-	}
-	if l.keys {
-		unused, err := w.unusedKeys(ctx, l, budget, zone)
-		if err != nil {
+		if err := w.raise(ctx, budget, found); err != nil {
 			return err
 		}
-		found = append(found, unused...)
+		s.next = s.next.Add(time.Hour)
 	}
-	return w.raise(ctx, budget, found)
+	if l.now.Before(s.keys) {
+		return nil
+	}
+	unused, err := w.unusedKeys(ctx, l, budget, zone)
+	if err != nil {
+		return err
+	}
+	if err := w.raise(ctx, budget, unused); err != nil {
+		return err
+	}
+	s.keys = l.now.Add(24 * time.Hour)
+	return nil
 }
 
 // raise raises what was found, the first of each kind and owner in a period.

@@ -35,8 +35,8 @@ type world struct {
 	// failing is a tenant of which nothing can be read.
 	failing string
 
-	raised []budgetstore.TenantAlerts
-	woken  int
+	raised       []budgetstore.TenantAlerts
+	woken, tries int
 }
 
 func (w *world) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
@@ -60,6 +60,7 @@ func (w *world) Summed(context.Context) (from, until time.Time, err error) {
 
 func (w *world) Hours(_ context.Context, tenant string, hours []time.Time) (rows []budgetstore.UserHour, _ error) {
 	if tenant == w.failing {
+		w.tries++
 		return nil, errFailing
 	}
 	for _, row := range w.hours {
@@ -252,18 +253,30 @@ func TestNobodyAsked(t *testing.T) {
 	}
 }
 
-// TestOneDoesNotHideOthers: where a tenant cannot be looked at, the others are, and once only.
+// TestOneDoesNotHideOthers: where a tenant cannot be looked at, the others are, and once only; it
+// is looked at less and less often, and the failure is told once, until that succeeds.
 func TestOneDoesNotHideOthers(t *testing.T) {
 	w := newWorld(v1alpha1.AlertAnomalies{Spending: &v1alpha1.UnusualSpending{}})
 	w.spends("ana", 40*money.USD, 0, 10)
 	w.failing = "globex"
 	watcher := New(w, w, w, w)
-	for range 3 {
-		if err := watcher.Look(t.Context(), now); !errors.Is(err, errFailing) {
-			t.Errorf("looked: %v", err)
+	told := 0
+	const day = 24 * 60
+	for minute := range day {
+		if err := watcher.Look(t.Context(), now.Add(time.Duration(minute)*time.Minute)); errors.Is(err, errFailing) {
+			told++
 		}
 	}
 	if len(w.raised) != 1 || w.raised[0].Tenant != "acme" {
+		t.Errorf("raised %+v", w.raised)
+	}
+	if told != 1 || w.tries > 12 || w.tries < 8 {
+		t.Errorf("told %d times of %d attempts within a day", told, w.tries)
+	}
+	w.failing = ""
+	w.budget.UID = "u2" // which is looked at again, when its pause is over
+	testkit.Must(t, watcher.Look(t.Context(), now.Add(31*time.Hour)))
+	if len(w.raised) != 2 || w.raised[1].UID != "u2" {
 		t.Errorf("raised %+v", w.raised)
 	}
 }
