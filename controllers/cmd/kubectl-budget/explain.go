@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -20,9 +21,10 @@ import (
 
 func newExplain(c *cluster) *cobra.Command {
 	var (
-		who    whose
-		ledger database
-		format string
+		who     whose
+		ledger  database
+		console console
+		format  string
 	)
 	cmd := &cobra.Command{
 		Use:   "explain CALL-ID [BUDGET]",
@@ -43,6 +45,13 @@ are exact: they were recorded with the refusal.`,
 			ctx := cmd.Context()
 			if err := who.name(args[1:]); err != nil {
 				return err
+			}
+			if console.isNamed(ledger) {
+				explained, err := askWhy(ctx, c, console, who, args[0])
+				if err != nil {
+					return err
+				}
+				return writeFound(cmd.OutOrStdout(), format, explained)
 			}
 			reader, closeIt, err := ledger.open(ctx)
 			if err != nil {
@@ -66,8 +75,29 @@ are exact: they were recorded with the refusal.`,
 	}
 	who.addFlags(cmd, c)
 	ledger.addFlag(cmd)
+	console.addFlags(cmd)
 	addOutput(cmd, &format, formatTable, formatJSON, formatYAML)
 	return cmd
+}
+
+// askWhy has a console say what is on record of a call.
+func askWhy(ctx context.Context, c *cluster, console console, who whose, id string) (*explanation, error) {
+	client, err := console.open()
+	if err != nil {
+		return nil, err
+	}
+	about, err := who.about(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	var answer answeredCall
+	if err := client.get(ctx, "/usage/calls/"+url.PathEscape(id), about, &answer); err != nil {
+		return nil, err
+	}
+	call := answer.call()
+	e := newExplanation(call)
+	e.Unknown = append([]string{"how limits stood that did not refuse the call: the console does not say"}, unknowns(call)...)
+	return e, nil
 }
 
 // completeBudgetOfCall completes the budget behind the id of a call.
@@ -159,15 +189,21 @@ func findCall(ctx context.Context, reader *history.Reader, tenants []string, id 
 	return history.Call{}, fmt.Errorf("call %s, looked for in the %d tenants that you may read: %w", id, len(tenants), history.ErrNoCall)
 }
 
-// explain finds out how the limits stood when a call came.
-func explain(ctx context.Context, reader *history.Reader, budgets tree, call history.Call) (*explanation, error) {
-	tenant := call.Tenant
+// newExplanation is what is on record of a call, without how the limits stood.
+func newExplanation(call history.Call) *explanation {
 	e := &explanation{
-		Call: call.ID, At: call.At, Tenant: tenant, User: call.User, Tier: call.Tier, APIKey: call.Credential,
+		Call: call.ID, At: call.At, Tenant: call.Tenant, User: call.User, Tier: call.Tier, APIKey: call.Credential,
 		IdentityProvider: call.IdentityProvider, Subject: call.Subject, Actor: call.Actor, Groups: call.Groups, Labels: call.Labels,
 		Asked: call.ModelAsked, Model: call.Model, Endpoint: call.Endpoint, Bound: call.Bound.String(), Limits: []standing{},
 	}
 	e.print(call)
+	return e
+}
+
+// explain finds out how the limits stood when a call came.
+func explain(ctx context.Context, reader *history.Reader, budgets tree, call history.Call) (*explanation, error) {
+	tenant := call.Tenant
+	e := newExplanation(call)
 	ancestors := budgets.ancestorsOf(tenant)
 	if call.Admission != nil {
 		ancestors = call.Admission.Ancestors

@@ -70,6 +70,9 @@ func newCommand() *cobra.Command {
 		Long: `Work with the budgets of Bursar: show and add up spending, explain why a call was
 refused, replay past calls under other limits, check YAML, and make keys, grants and prices.
 
+usage and explain, and all of request, ask a Bursar console with your own rights where there is one:
+--console or BURSAR_CONSOLE has its URL, and BURSAR_TOKEN your API key or token.
+
 Exit codes: 0 success; 1 failure; 2 wrong usage; 3 replay --exit-code or shadow --exit-code
 found calls that would be refused.`,
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl budget"},
@@ -91,7 +94,7 @@ found calls that would be refused.`,
 	key.AddCommand(newKeyCreate(cluster), newKeyRotate(cluster), newKeyRevoke(cluster))
 	root.AddCommand(
 		newTop(cluster), newReport(cluster), newUsage(cluster), newCalls(cluster), newExplain(cluster), newAlerts(cluster), newHistory(cluster), newReplay(cluster), newShadow(cluster),
-		newCheck(cluster), newGrant(cluster), key, prices, newVersion(),
+		newCheck(cluster), newGrant(cluster), newRequest(cluster), key, prices, newVersion(),
 	)
 	return root
 }

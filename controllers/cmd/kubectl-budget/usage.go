@@ -37,11 +37,12 @@ type usageOptions struct {
 	stretch
 	selection
 	whose
-	by     []string
-	label  string
-	limit  int
-	format string
-	ledger database
+	by      []string
+	label   string
+	limit   int
+	format  string
+	ledger  database
+	console console
 }
 
 func newUsage(c *cluster) *cobra.Command {
@@ -79,6 +80,7 @@ those can have cost that were answered from the cache.`,
 	o.stretch.addFlags(cmd, "", " (default: the tenant's)")
 	o.selection.addFlags(cmd)
 	o.ledger.addFlag(cmd)
+	o.console.addFlags(cmd)
 	cmd.Flags().StringSliceVar(&o.by, "by", []string{string(history.ByDay)}, "what to group by, one or two, separated by a comma: "+strings.Join(usageDimensions(), ", "))
 	cmd.Flags().StringVar(&o.label, "label", "", "name of the label that --by label groups by")
 	cmd.Flags().IntVar(&o.limit, "limit", history.DefaultRows, "how many rows to show, those of the greatest cost; the last but one is the sum of all others")
@@ -106,6 +108,9 @@ func (o *usageOptions) run(ctx context.Context, c *cluster, now time.Time) (*usa
 		}
 		query.By = append(query.By, history.Dimension(name))
 	}
+	if o.console.isNamed(o.ledger) {
+		return o.ask(ctx, c)
+	}
 	reader, closeIt, err := o.ledger.open(ctx)
 	if err != nil {
 		return nil, err
@@ -127,6 +132,27 @@ func (o *usageOptions) run(ctx context.Context, c *cluster, now time.Time) (*usa
 		return nil, asUsageError(err)
 	}
 	return newUsageReport(tenant, query, usage), nil
+}
+
+// ask asks a console.
+func (o *usageOptions) ask(ctx context.Context, c *cluster) (*usageReport, error) {
+	client, err := o.console.open()
+	if err != nil {
+		return nil, err
+	}
+	about, err := o.about(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	parameters, err := o.parameters(about)
+	if err != nil {
+		return nil, err
+	}
+	var answer answeredUsage
+	if err := client.get(ctx, "/usage", parameters, &answer); err != nil {
+		return nil, err
+	}
+	return answer.report()
 }
 
 // usageReport is what a tenant has used.

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// newRequest makes the commands about requests for more, which a console keeps.
+func newRequest(c *cluster) *cobra.Command {
+	root := groups(&cobra.Command{Use: "request", Short: "Ask for more of a limit, and decide what others ask for"})
+	root.AddCommand(
+		newRequestMake(c), newRequestList(c),
+		newRequestDecide(c, "approve", "Approve a request, which makes a BudgetGrant of it"),
+		newRequestDecide(c, "decline", "Decline a request"),
+	)
+	return root
+}
+
+// requestOptions are the flags of all commands about requests.
+type requestOptions struct {
+	whose
+	console console
+	format  string
+}
+
+func (o *requestOptions) addFlags(cmd *cobra.Command, c *cluster) {
+	o.whose.addFlags(cmd, c)
+	o.console.addFlags(cmd)
+	addOutput(cmd, &o.format, formatTable, formatJSON, formatYAML)
+}
+
+// open opens the console, and says which tenant it is asked about.
+func (o *requestOptions) open(cmd *cobra.Command, c *cluster) (*consoleClient, url.Values, error) {
+	client, err := o.console.open()
+	if err != nil {
+		return nil, nil, err
+	}
+	about, err := o.about(cmd.Context(), c)
+	return client, about, err
+}
+
+// budgetRequest is a request for more.
+type budgetRequest struct {
+	ID          string           `json:"id"`
+	Tenant      string           `json:"tenant"`
+	User        string           `json:"user"`
+	RequestedBy string           `json:"requestedBy,omitempty"`
+	Limit       string           `json:"limit"`
+	Amount      string           `json:"amount"`
+	Reason      string           `json:"reason"`
+	ExpiresAt   time.Time        `json:"expiresAt"`
+	RequestedAt time.Time        `json:"requestedAt"`
+	State       string           `json:"state"`
+	Decision    *requestDecision `json:"decision,omitempty"`
+}
+
+// requestDecision is what became of a request.
+type requestDecision struct {
+	By        string    `json:"by,omitempty"`
+	At        time.Time `json:"at"`
+	Reason    string    `json:"reason,omitempty"`
+	Namespace string    `json:"namespace,omitempty"`
+	Grant     string    `json:"grant,omitempty"`
+	Granted   bool      `json:"granted"`
+}
+
+// write writes the request for people.
+func (r budgetRequest) write(w io.Writer) {
+	facts := table{
+		cells("REQUEST", r.ID), cells("STATE", r.State), cells("TENANT", r.Tenant), cells("USER", r.User),
+		cells("LIMIT", r.Limit), cells("MORE", r.Amount), cells("UNTIL", moment(r.ExpiresAt)), cells("REASON", r.Reason),
+	}
+	if d := r.Decision; d != nil {
+		facts = append(facts, cells("DECIDED", strings.TrimSuffix(moment(d.At)+" by "+d.By, " by ")))
+		if d.Reason != "" {
+			facts = append(facts, cells("ANSWER", d.Reason))
+		}
+		if d.Grant != "" {
+			facts = append(facts, cells("GRANT", d.Namespace+"/"+d.Grant))
+		}
+	}
+	facts.write(w)
+}
+
+func newRequestMake(c *cluster) *cobra.Command {
+	var o requestOptions
+	var limit, amount, expires, reason string
+	cmd := &cobra.Command{
+		Use:   "make --limit LIMIT --amount AMOUNT --expires WHEN --reason REASON",
+		Short: "Ask for more of a limit",
+		Long: `Ask the admins of your tenant for more of a limit, for a time and a reason. Those who are told
+of its alerts are told of it. Without --tenant, you ask the tenant that you belong to.`,
+		Example: `  kubectl budget request make --limit each-user --amount 5.00 --expires 7d --reason "the launch"`,
+		Args:    exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if limit == "" || amount == "" || expires == "" || strings.TrimSpace(reason) == "" {
+				return usageError{errors.New("--limit, --amount, --expires and --reason are required")}
+			}
+			until, err := parseExpiry(expires, time.Now())
+			if err != nil {
+				return err
+			}
+			client, about, err := o.open(cmd, c)
+			if err != nil {
+				return err
+			}
+			asked := map[string]any{"limit": limit, "amount": amount, "reason": reason, "expiresAt": until}
+			var made budgetRequest
+			if err := client.post(cmd.Context(), "/requests", about, asked, &made); err != nil {
+				return err
+			}
+			return writeFound(cmd.OutOrStdout(), o.format, made)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&limit, "limit", "", "name of a limit per User, of which you get more, or per Tenant")
+	flags.StringVar(&amount, "amount", "", "how much more in each of the limit's periods, in the budget's currency")
+	flags.StringVar(&expires, "expires", "", "until when: a time such as 2027-01-31T00:00:00Z, or a duration from now, such as 24h or 7d")
+	flags.StringVar(&reason, "reason", "", "reason, in one line")
+	o.addFlags(cmd, c)
+	return cmd
+}
+
+// requestList are requests, newest first.
+type requestList struct {
+	Tenant   string          `json:"tenant"`
+	Requests []budgetRequest `json:"requests"`
+	// More is whether there are more than are listed.
+	More bool `json:"more"`
+}
+
+func (l requestList) write(w io.Writer) {
+	if len(l.Requests) == 0 {
+		fmt.Fprintf(w, "No such requests of tenant %s that you may see.\n", l.Tenant)
+		return
+	}
+	all := table{cells("REQUEST", "AT", "USER", "LIMIT", "MORE", "UNTIL", "STATE", "REASON")}
+	for _, r := range l.Requests {
+		all = append(all, cells(r.ID, moment(r.RequestedAt), r.User, r.Limit, r.Amount, moment(r.ExpiresAt), r.State, r.Reason))
+	}
+	all.write(w)
+	if l.More {
+		fmt.Fprintln(w, "There are more: raise --limit.")
+	}
+}
+
+func newRequestList(c *cluster) *cobra.Command {
+	var o requestOptions
+	var open bool
+	var limit int
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List requests for more: your own or, as an admin, those of the tenant",
+		Example: `  kubectl budget request list --open
+  kubectl budget request list --tenant acme -o json`,
+		Args: exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, about, err := o.open(cmd, c)
+			if err != nil {
+				return err
+			}
+			about.Set("open", strconv.FormatBool(open))
+			about.Set("limit", strconv.Itoa(limit))
+			var page struct {
+				requestList
+				Next string
+			}
+			if err := client.get(cmd.Context(), "/requests", about, &page); err != nil {
+				return err
+			}
+			page.More = page.Next != ""
+			return writeFound(cmd.OutOrStdout(), o.format, page.requestList)
+		},
+	}
+	cmd.Flags().BoolVar(&open, "open", false, "only requests that nobody has decided")
+	cmd.Flags().IntVar(&limit, "limit", 50, "how many requests to list at most, up to 1000")
+	o.addFlags(cmd, c)
+	return cmd
+}
+
+// newRequestDecide makes the command that approves or declines a request.
+func newRequestDecide(c *cluster, what, short string) *cobra.Command {
+	var o requestOptions
+	var reason string
+	cmd := &cobra.Command{
+		Use:     what + " REQUEST-ID",
+		Short:   short,
+		Long:    short + ". Admins of the tenant decide about limits per User, admins of the platform about all.",
+		Example: "  kubectl budget request " + what + ` 0b8e0f0e-6a0f-4c0c-9d1c-0f8c1d6b9f3a --tenant acme --reason "until the launch"`,
+		Args:    exactly(1, "the id of one request"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, about, err := o.open(cmd, c)
+			if err != nil {
+				return err
+			}
+			var decided budgetRequest
+			if err := client.ask(cmd.Context(), http.MethodPost, "/requests/"+url.PathEscape(args[0])+"/"+what, about, map[string]string{"reason": reason}, &decided); err != nil {
+				return err
+			}
+			return writeFound(cmd.OutOrStdout(), o.format, decided)
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "what to tell who asked, in one line")
+	o.addFlags(cmd, c)
+	return cmd
+}
