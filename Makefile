@@ -46,7 +46,7 @@ slowest-tests := ./hack/e2e ./enforcer/cmd/enforcer ./controllers/setup ./enforc
 test: build tools parts browser ## Run all tests, with the race detector, on real parts
 	go test -race -timeout 20m $(slowest-tests) ./...
 	cd hack/tools/promcheck && go test -count=1 ./...
-	cd hack/release && go test -count=1 ./...
+	cd hack/release && go test -count=1 -timeout 20m ./...
 
 .PHONY: run
 run: build tools parts ## Run everything until Ctrl-C; DEV_DIR=... puts its files elsewhere than .dev
@@ -81,6 +81,34 @@ ARCHITECTURES ?= amd64,arm64
 .PHONY: images
 images: ## Make the images of manager, enforcer and console in dist/, without Docker; VERSION=v0.1.0, REGISTRY=registry.example.com/ai pushes
 	@cd hack/release && go run ./cmd/images -version '$(VERSION)' -push '$(REGISTRY)' -architectures '$(ARCHITECTURES)'
+
+# The file with minisign's private key, by which the checksums of a release are signed; its
+# password is in BURSAR_SIGNING_PASSWORD. Without it, they are not signed.
+SIGNING_KEY ?=
+PUSH ?=
+
+.PHONY: release
+release: $(kubernetes) ## Make all of a release in dist/, which is removed first; VERSION=v0.1.0 REGISTRY=... SIGNING_KEY=... PUSH=yes
+	rm -rf dist
+	@cd hack/release && go run ./cmd/release -version '$(VERSION)' -registry '$(REGISTRY)' -architectures '$(ARCHITECTURES)' \
+		-kubectl '$(KUBEBUILDER_ASSETS)/kubectl' -sign '$(SIGNING_KEY)' $(if $(PUSH),-push)
+
+.PHONY: release-twice
+release-twice: $(kubernetes) ## Make a release twice, from clones and caches of their own, and compare
+	hack/release/twice.sh
+
+.PHONY: licenses
+licenses: ## Check the licences of all that the programs are made of
+	cd hack/release && go test -count=1 ./licenses
+
+# A directory or URL with the Go vulnerability database, where vuln.go.dev cannot be reached.
+GOVULNDB ?=
+
+.PHONY: vulncheck
+vulncheck: ## Look for known vulnerabilities that the programs reach; needs vuln.go.dev, or GOVULNDB=...
+	@mkdir -p bin/hack
+	@cd hack/release && CGO_ENABLED=0 go build -trimpath -o ../../bin/hack/govulncheck golang.org/x/vuln/cmd/govulncheck
+	bin/hack/govulncheck $(if $(GOVULNDB),-db $(GOVULNDB)) ./controllers/... ./enforcer/... ./console/... ./webhook/...
 
 .PHONY: generate
 generate: $(controller-gen) ## Generate deep copies, apply configurations, CRDs, RBAC, webhooks and docs/reference from the Go code

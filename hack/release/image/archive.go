@@ -1,7 +1,7 @@
 package image
 
 import (
-	"archive/tar"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/match"
+
+	"github.com/bursar-dev/bursar/hack/release/archive"
 )
 
 // Archive writes an image into a file, in OCI's layout, as `ctr images import`, `podman load`
@@ -34,41 +36,27 @@ func Archive(index v1.ImageIndex, name, tag string, at time.Time, to string) (er
 	return pack(directory, at, to)
 }
 
-// pack packs a directory, in the order of its files' names, all of the time given.
+// pack packs the files of a directory, in the order of their names, all of the time given.
 func pack(directory string, at time.Time, to string) (err error) {
-	archive, err := os.Create(to)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if closed := archive.Close(); err == nil {
-			err = closed
-		}
-	}()
-	out := tar.NewWriter(archive)
+	var files []archive.File
 	err = filepath.WalkDir(directory, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || path == directory {
+		if err != nil || entry.IsDir() {
 			return err
 		}
 		name, err := filepath.Rel(directory, path)
 		if err != nil {
 			return err
 		}
-		if entry.IsDir() {
-			return out.WriteHeader(header(name+"/", tar.TypeDir, 0o755, 0, at))
-		}
 		content, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		if err := out.WriteHeader(header(name, tar.TypeReg, 0o644, len(content), at)); err != nil {
-			return err
-		}
-		_, err = out.Write(content)
+		files = append(files, archive.File{Name: filepath.ToSlash(name), Mode: 0o644, Content: content})
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return out.Close()
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	return errors.Join(archive.Tar(out, at, files...), out.Close())
 }

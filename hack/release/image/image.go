@@ -27,9 +27,9 @@ var titles = map[string]string{
 // homepage is where the source is.
 const homepage = "https://github.com/bursar-dev/bursar"
 
-// Build makes the image of a program, for each of the architectures. What it compiles, it
-// leaves in a directory, as NAME-linux-ARCH.
-func Build(ctx context.Context, from source.Source, name, directory string, architectures ...string) (v1.ImageIndex, error) {
+// Build makes the image of a program, for each of the architectures, with the notices of those
+// whose work is in it. What it compiles, it leaves in a directory, as NAME-linux-ARCH.
+func Build(ctx context.Context, from source.Source, name, directory string, notices []byte, architectures ...string) (v1.ImageIndex, error) {
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, architecture := range architectures {
 		platform := source.Platform{OS: "linux", Arch: architecture}
@@ -40,7 +40,7 @@ func Build(ctx context.Context, from source.Source, name, directory string, arch
 		if err := from.Build(ctx, name, platform, path); err != nil {
 			return nil, err
 		}
-		image, err := one(from, name, path, platform)
+		image, err := one(from, name, path, notices, platform)
 		if err != nil {
 			return nil, err
 		}
@@ -52,8 +52,8 @@ func Build(ctx context.Context, from source.Source, name, directory string, arch
 }
 
 // one is the image for one architecture.
-func one(from source.Source, name, path string, platform source.Platform) (v1.Image, error) {
-	lower, err := layer(base(), from.Date)
+func one(from source.Source, name, path string, notices []byte, platform source.Platform) (v1.Image, error) {
+	lower, err := layer(base(notices), from.Date)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func one(from source.Source, name, path string, platform source.Platform) (v1.Im
 		return v1.History{Created: v1.Time{Time: from.Date}, CreatedBy: "hack/release: " + what}
 	}
 	if image, err = mutate.Append(image,
-		mutate.Addendum{Layer: lower, History: history("certificate authorities and a user"), MediaType: types.OCILayer},
+		mutate.Addendum{Layer: lower, History: history("certificate authorities, a user and licences"), MediaType: types.OCILayer},
 		mutate.Addendum{Layer: upper, History: history(name), MediaType: types.OCILayer},
 	); err != nil {
 		return nil, err

@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 
 	"github.com/bursar-dev/bursar/hack/release/image"
+	"github.com/bursar-dev/bursar/hack/release/licenses"
 	"github.com/bursar-dev/bursar/hack/release/sbom"
 	"github.com/bursar-dev/bursar/hack/release/source"
 )
@@ -45,7 +46,7 @@ func TestImage(t *testing.T) {
 	var compiled string
 	for range 2 {
 		directory := t.TempDir()
-		index := must(image.Build(t.Context(), from, program, directory, runtime.GOARCH))(t)
+		index := must(image.Build(t.Context(), from, program, directory, []byte("as is"), runtime.GOARCH))(t)
 		digests = append(digests, must(index.Digest())(t))
 		archive := filepath.Join(directory, "image.tar")
 		if err := image.Archive(index, "bursar-"+program, from.Version, from.Date, archive); err != nil {
@@ -125,7 +126,7 @@ func hasFiles(t *testing.T, one v1.Image) {
 			found[name] = content
 		}
 	}
-	want := []string{program, "etc/group", "etc/passwd", "etc/ssl/certs/ca-certificates.crt"}
+	want := []string{program, "etc/group", "etc/passwd", "etc/ssl/certs/ca-certificates.crt", "licenses/THIRD_PARTY_LICENSES.txt"}
 	for name := range found {
 		if !slices.Contains(want, name) {
 			t.Errorf("the image has %s", name)
@@ -152,12 +153,16 @@ func saysItsVersion(t *testing.T, compiled string, from source.Source) {
 func isListed(t *testing.T, compiled string, from source.Source) {
 	t.Helper()
 	var list bytes.Buffer
-	if err := sbom.Write(&list, from, program, compiled); err != nil {
+	modules := must(licenses.Of(t.Context(), from, []source.Platform{{OS: "linux", Arch: runtime.GOARCH}}, program))(t)
+	if err := sbom.Write(&list, from, modules, program, compiled); err != nil {
 		t.Fatal(err)
 	}
 	var read struct {
 		BOMFormat  string `json:"bomFormat"`
-		Components []struct{ Name, Version, PURL string }
+		Components []struct {
+			Name, Version, PURL string
+			Licenses            []struct{ Expression string }
+		}
 	}
 	if err := json.Unmarshal(list.Bytes(), &read); err != nil {
 		t.Fatal(err)
@@ -165,10 +170,11 @@ func isListed(t *testing.T, compiled string, from source.Source) {
 	for _, name := range []string{"std", "github.com/jackc/pgx/v5", "github.com/redis/go-redis/v9"} {
 		found := false
 		for _, component := range read.Components {
-			found = found || component.Name == name && component.Version != "" && component.PURL == "pkg:golang/"+name+"@"+component.Version
+			found = found || component.Name == name && component.Version != "" && component.PURL == "pkg:golang/"+name+"@"+component.Version &&
+				len(component.Licenses) == 1 && component.Licenses[0].Expression != ""
 		}
 		if !found {
-			t.Errorf("the list does not have %s", name)
+			t.Errorf("the list does not have %s, or not its licence", name)
 		}
 	}
 }

@@ -16,11 +16,13 @@ import (
 	"github.com/CycloneDX/cyclonedx-go"
 	"github.com/google/uuid"
 
+	"github.com/bursar-dev/bursar/hack/release/licenses"
 	"github.com/bursar-dev/bursar/hack/release/source"
 )
 
-// Write writes the list of a program in a file. The same program has the same list.
-func Write(to io.Writer, from source.Source, name, file string) error {
+// Write writes the list of a program in a file, with the licences of the modules. The same
+// program has the same list.
+func Write(to io.Writer, from source.Source, modules []licenses.Module, name, file string) error {
 	content, err := os.ReadFile(file)
 	if err != nil {
 		return err
@@ -41,7 +43,7 @@ func Write(to io.Writer, from source.Source, name, file string) error {
 			Properties: &[]cyclonedx.Property{{Name: "bursar:commit", Value: from.Commit}},
 		},
 	}
-	components := components(built)
+	components := components(built, modules)
 	bom.Components = &components
 	var refs []string
 	for _, component := range components {
@@ -52,13 +54,19 @@ func Write(to io.Writer, from source.Source, name, file string) error {
 }
 
 // components are the standard library and the modules that are linked in, in order.
-func components(built *buildinfo.BuildInfo) []cyclonedx.Component {
+func components(built *buildinfo.BuildInfo, modules []licenses.Module) []cyclonedx.Component {
 	all := []cyclonedx.Component{component("std", strings.TrimPrefix(built.GoVersion, "go"), "")}
 	for _, module := range built.Deps {
 		if module.Replace != nil {
 			module = module.Replace
 		}
 		all = append(all, component(module.Path, module.Version, module.Sum))
+	}
+	for i, c := range all {
+		at := slices.IndexFunc(modules, func(m licenses.Module) bool { return m.Path == c.Name })
+		if at >= 0 {
+			all[i].Licenses = &cyclonedx.Licenses{{Expression: strings.Join(modules[at].Licenses, " AND ")}}
+		}
 	}
 	slices.SortFunc(all, func(a, b cyclonedx.Component) int { return strings.Compare(a.BOMRef, b.BOMRef) })
 	return all

@@ -2,11 +2,16 @@
 package source
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -70,6 +75,9 @@ type Platform struct{ OS, Arch string }
 // String is such as "linux/amd64".
 func (p Platform) String() string { return p.OS + "/" + p.Arch }
 
+// Released are the platforms for which the plugin is released.
+var Released = []Platform{{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "amd64"}, {"darwin", "arm64"}, {"windows", "amd64"}}
+
 // Programs are the packages of all programs, by their names.
 var Programs = map[string]string{
 	"manager":        "./controllers/cmd/manager",
@@ -77,6 +85,54 @@ var Programs = map[string]string{
 	"console":        "./console/cmd/console",
 	"kubectl-budget": "./controllers/cmd/kubectl-budget",
 }
+
+// Package is a package of which programs are made, and the module that has it.
+type Package struct {
+	Dir      string
+	Standard bool
+	Module   struct{ Path, Version, Dir string }
+}
+
+// Packages are the packages of which programs are made on a platform, except Bursar's own.
+// Those that come with Go are of the module "std".
+func (s Source) Packages(ctx context.Context, platform Platform, programs ...string) ([]Package, error) {
+	args := []string{"list", "-deps", "-json=Dir,Standard,Module"}
+	for _, program := range programs {
+		args = append(args, Programs[program])
+	}
+	var listed bytes.Buffer
+	command := s.goCommand(ctx, platform, args...)
+	command.Stdout = &listed
+	if err := command.Run(); err != nil {
+		return nil, fmt.Errorf("list the packages of %s: %w", strings.Join(programs, ", "), err)
+	}
+	var packages []Package
+	for in := json.NewDecoder(&listed); ; {
+		var p Package
+		if err := in.Decode(&p); errors.Is(err, io.EOF) {
+			return packages, nil
+		} else if err != nil {
+			return nil, err
+		}
+		if p.Standard {
+			p.Module.Path, p.Module.Version = "std", strings.TrimPrefix(runtime.Version(), "go")
+			p.Dir = rootOfGo(p.Dir) // BoringCrypto, which has a licence of its own, is linked only where an experiment asks for it
+			p.Module.Dir = p.Dir
+		}
+		if p.Module.Path != module {
+			packages = append(packages, p)
+		}
+	}
+}
+
+// rootOfGo is the directory of Go, which has its licence, by that of one of its packages.
+func rootOfGo(directory string) string {
+	root, _, _ := strings.Cut(filepath.ToSlash(directory), "/src/")
+	return filepath.FromSlash(root)
+}
+
+// Imaged are the programs that have images.
+var Imaged = []string{"manager", "enforcer", "console"}
 
 // Build compiles a program into a file. The same commit, version and Go make the same bytes,
 // on any machine and in any directory.
@@ -88,13 +144,20 @@ func (s Source) Build(ctx context.Context, program string, platform Platform, fi
 	const stamped = module + "/api/version"
 	ldflags := fmt.Sprintf("-s -w -buildid= -X %[1]s.version=%[2]s -X %[1]s.commit=%[3]s -X %[1]s.date=%[4]s",
 		stamped, s.Version, s.Commit, s.Date.Format(time.RFC3339))
-	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", ldflags, "-o", file, packaged)
-	command.Dir, command.Stdout, command.Stderr = s.Root, os.Stderr, os.Stderr
-	command.Env = append(os.Environ(),
-		"CGO_ENABLED=0", "GOOS="+platform.OS, "GOARCH="+platform.Arch, "GOFLAGS=", "GOWORK=off",
-		"GOAMD64=v1", "GOARM64=v8.0", "GOEXPERIMENT=")
+	command := s.goCommand(ctx, platform, "build", "-trimpath", "-buildvcs=false", "-ldflags", ldflags, "-o", file, packaged)
+	command.Stdout = os.Stderr
 	if err := command.Run(); err != nil {
 		return fmt.Errorf("build %s for %s: %w", program, platform, err)
 	}
 	return nil
+}
+
+// goCommand is the go command for a platform, whatever the environment says.
+func (s Source) goCommand(ctx context.Context, platform Platform, args ...string) *exec.Cmd {
+	command := exec.CommandContext(ctx, "go", args...)
+	command.Dir, command.Stderr = s.Root, os.Stderr
+	command.Env = append(os.Environ(),
+		"CGO_ENABLED=0", "GOOS="+platform.OS, "GOARCH="+platform.Arch, "GOFLAGS=", "GOWORK=off",
+		"GOAMD64=v1", "GOARM64=v8.0", "GOEXPERIMENT=")
+	return command
 }
