@@ -92,9 +92,11 @@ found calls that would be refused.`,
 	prices.AddCommand(newImport())
 	key := groups(&cobra.Command{Use: "key", Short: "Work with API keys"})
 	key.AddCommand(newKeyCreate(cluster), newKeyRotate(cluster), newKeyRevoke(cluster))
+	imports := groups(&cobra.Command{Use: "import", Short: "Turn the configuration of other gateways into resources"})
+	imports.AddCommand(newImportLiteLLM())
 	root.AddCommand(
 		newTop(cluster), newReport(cluster), newUsage(cluster), newCalls(cluster), newExplain(cluster), newAlerts(cluster), newHistory(cluster), newReplay(cluster), newShadow(cluster),
-		newCheck(cluster), newGrant(cluster), newRequest(cluster), key, prices, newVersion(),
+		newCheck(cluster), newGrant(cluster), newRequest(cluster), key, prices, imports, newVersion(),
 	)
 	return root
 }

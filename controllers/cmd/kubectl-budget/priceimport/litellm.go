@@ -246,3 +246,15 @@ func number(raw json.RawMessage) (n json.Number) {
 	_ = json.Unmarshal(raw, &n) // What is no number is none.
 	return n
 }
+
+// LiteLLMModel is the model of a row of LiteLLM's table, or of the same members in its
+// configuration, and which parts of it are not in the model.
+func LiteLLMModel(name string, members map[string]json.RawMessage) (v1alpha1.Model, []string, error) {
+	return readLiteRow(name, members)
+}
+
+// IsLiteLLMPrice is whether a member of a row is about prices.
+func IsLiteLLMPrice(member string) bool {
+	of, _, _ := litePrice(member)
+	return of != nil || strings.Contains(member, "cost") || member == "tiered_pricing"
+}

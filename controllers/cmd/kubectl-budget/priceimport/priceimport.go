@@ -173,7 +173,7 @@ func addModels(provider *v1alpha1.ModelProvider, rows []row) []Problem {
 		case taken[row.model.Name]:
 			err = errors.New("another row has the same name")
 		default:
-			err = acceptable(*provider, row.model)
+			err = Acceptable(*provider, row.model)
 		}
 		if err != nil {
 			problems = append(problems, Problem{Row: row.name, Refused: true, Reason: err.Error()})
@@ -188,9 +188,9 @@ func addModels(provider *v1alpha1.ModelProvider, rows []row) []Problem {
 	return problems
 }
 
-// acceptable is what is wrong with a provider of one model: what the control plane
+// Acceptable is what is wrong with a provider of one model: what the control plane
 // would refuse, and prices that can be written but not meant.
-func acceptable(provider v1alpha1.ModelProvider, model v1alpha1.Model) error {
+func Acceptable(provider v1alpha1.ModelProvider, model v1alpha1.Model) error {
 	if !limiterv1.IsModelName(model.Name) {
 		return errors.New("its name is not a model name: use only letters, digits and . _ : / @ ~ -, and begin with a letter, a digit, @ or ~")
 	}
