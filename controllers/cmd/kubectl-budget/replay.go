@@ -22,6 +22,7 @@ type replayOptions struct {
 	file, since, format string
 	exitCode            bool
 	ledger              database
+	console             console
 }
 
 func newReplay(c *cluster) *cobra.Command {
@@ -39,7 +40,10 @@ What is unknown is assumed in favour of the calls: the buckets of rate limits st
 and a call takes from them the tokens that it used. Calls that a money limit refused then
 are tried again, at a cost estimated from calls to their model. Calls keep the model that
 they were made with: Downgrade rungs, virtual models and fallbacks are not replayed.
-Grants of that time are applied to the limits of the same names.`,
+Grants of that time are applied to the limits of the same names.
+
+With a console (--console or BURSAR_CONSOLE), your own rights are enough. It replays 1 to 30
+whole days, a budget's limits and ladder, and the limits of each policy, one after the other.`,
 		Example: `  kubectl budget replay -f new.yaml --since 7d
   git show HEAD:acme.yaml | kubectl budget replay -f - -n acme --since 30d -o json
   kubectl budget replay -f new.yaml --exit-code || echo "would refuse calls"`,
@@ -53,6 +57,7 @@ Grants of that time are applied to the limits of the same names.`,
 	flags.StringVar(&o.since, "since", "7d", "how far back to start: a duration such as 12h, 7d or 2w")
 	flags.BoolVar(&o.exitCode, "exit-code", false, "exit with code 3 if calls would be refused")
 	o.ledger.addFlag(cmd)
+	o.console.addFlags(cmd)
 	addOutput(cmd, &o.format, formatTable, formatJSON, formatYAML)
 	return cmd
 }
@@ -78,14 +83,12 @@ func runReplay(cmd *cobra.Command, c *cluster, o replayOptions) error {
 	if err := changed.check(); err != nil {
 		return err
 	}
-	ctx := cmd.Context()
-	reader, closeIt, err := o.ledger.open(ctx)
-	if err != nil {
-		return err
+	var reports []replayReport
+	if o.console.isNamed(o.ledger) {
+		reports, err = o.previews(cmd, c, changed, length)
+	} else {
+		reports, err = o.replays(cmd.Context(), c, changed, namespace, length)
 	}
-	defer closeIt()
-	to := time.Now().UTC().Truncate(time.Millisecond)
-	reports, err := replayAll(ctx, c, reader, changed, namespace, to.Add(-length), to)
 	if err != nil {
 		return err
 	}
@@ -109,6 +112,17 @@ func runReplay(cmd *cobra.Command, c *cluster, o replayOptions) error {
 		}
 	}
 	return nil
+}
+
+// replays replays what is changed with the calls of the ledger.
+func (o *replayOptions) replays(ctx context.Context, c *cluster, changed resources, namespace string, length time.Duration) ([]replayReport, error) {
+	reader, closeIt, err := o.ledger.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer closeIt()
+	to := time.Now().UTC().Truncate(time.Millisecond)
+	return replayAll(ctx, c, reader, changed, namespace, to.Add(-length), to)
 }
 
 // replayAll replays each budget that is changed.
@@ -174,7 +188,9 @@ func parseLength(text string) (time.Duration, error) {
 
 // replayReport is what is told of one budget's replay.
 type replayReport struct {
-	Budget string    `json:"budget"`
+	Budget string `json:"budget"`
+	// Policy is the RateLimitPolicy, where it alone is replayed otherwise than it is.
+	Policy string    `json:"policy,omitempty"`
 	Tenant string    `json:"tenant"`
 	From   time.Time `json:"from"`
 	To     time.Time `json:"to"`

@@ -14,7 +14,11 @@ const rowsShown = 20
 
 // write writes the report for people.
 func (r replayReport) write(w io.Writer) {
-	fmt.Fprintf(w, "TenantBudget %s, tenant %s, from %s to %s\n\n", r.Budget, r.Tenant, moment(r.From), moment(r.To))
+	of := "TenantBudget " + r.Budget
+	if r.Policy != "" {
+		of = "RateLimitPolicy " + r.Policy + ", " + of
+	}
+	fmt.Fprintf(w, "%s, tenant %s, from %s to %s\n\n", of, r.Tenant, moment(r.From), moment(r.To))
 	refused := "would be refused"
 	if r.Shadow {
 		refused += ", without Shadow"
@@ -51,7 +55,7 @@ func (r replayReport) limits() table {
 		for _, reason := range slices.Sorted(maps.Keys(l.Reasons)) {
 			reasons = append(reasons, fmt.Sprintf("%s %d", reason, l.Reasons[reason]))
 		}
-		row := cells(l.Limit, orDash(l.Per), l.Size, fmt.Sprint(l.Refused.Calls), l.Refused.Cost,
+		row := cells(l.Limit, orDash(l.Per), orDash(l.Size), fmt.Sprint(l.Refused.Calls), l.Refused.Cost,
 			orDash(strings.Join(reasons, ", ")), at(l.TrippedAt), at(l.ExhaustedAt))
 		if l.Refused.Calls > 0 {
 			row[3].color = red
