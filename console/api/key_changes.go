@@ -140,6 +140,21 @@ func (a *api) keeping(ctx context.Context, who auth.Who, tenant string) (keeper,
 	return k, nil
 }
 
+// rules are which keys they make.
+func (k keeper) rules() *KeyRules {
+	if k.isAdmin() {
+		return &KeyRules{ForOthers: true}
+	}
+	return &KeyRules{MaxDays: ptr.To(ptr.Deref(k.budget.Spec.MemberKeys.MaxDays, defaultMemberKeyDays))}
+}
+
+// changed is a key that they have just made or replaced.
+func (a *api) changed(key *v1alpha1.APIKey) Key {
+	k := keyOf(key, a.Now())
+	k.MayChange = true
+	return k
+}
+
 func (a *api) createKey(ctx context.Context, who auth.Who, in *NewKeyInput) (*KeyShown, error) {
 	k, err := a.keeping(ctx, who, in.Tenant)
 	if err != nil {
@@ -168,7 +183,7 @@ func (a *api) createKey(ctx context.Context, who auth.Who, in *NewKeyInput) (*Ke
 	if err != nil {
 		return nil, err
 	}
-	return &KeyShown{Tenant: k.tenant, Secret: secret, APIKey: keyOf(key, a.Now()), Warnings: append([]string{}, warnings...)}, nil
+	return &KeyShown{Tenant: k.tenant, Secret: secret, APIKey: a.changed(key), Warnings: append([]string{}, warnings...)}, nil
 }
 
 // ifFew makes a key of a member who has fewer than they may have in the cluster, of whom no other is made meanwhile.
@@ -264,7 +279,7 @@ func (a *api) checkMember(k keeper, own bool, asked *NewKey) error {
 	if !same {
 		return forbidden("your keys have your own tier, groups and labels, and all models: leave these out")
 	}
-	latest := a.Now().AddDate(0, 0, int(ptr.Deref(k.budget.Spec.MemberKeys.MaxDays, defaultMemberKeyDays)))
+	latest := a.Now().AddDate(0, 0, int(*k.rules().MaxDays))
 	if asked.ExpiresAt == nil {
 		asked.ExpiresAt = &latest
 	}
@@ -322,5 +337,5 @@ func (a *api) rotateKey(ctx context.Context, who auth.Who, in *RotateInput) (*Ke
 	if err != nil {
 		return nil, err
 	}
-	return &KeyShown{Tenant: k.tenant, Secret: secret, APIKey: keyOf(key, a.Now()), Previous: utc(&until.Time), Warnings: append([]string{}, warnings...)}, nil
+	return &KeyShown{Tenant: k.tenant, Secret: secret, APIKey: a.changed(key), Previous: utc(&until.Time), Warnings: append([]string{}, warnings...)}, nil
 }

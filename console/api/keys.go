@@ -14,8 +14,15 @@ import (
 
 // Keys are API keys. None of them says what a key is: only its hash is kept, and that is not told.
 type Keys struct {
-	Tenant string `json:"tenant"`
-	Keys   []Key  `json:"keys" nullable:"false" doc:"By their names."`
+	Tenant string    `json:"tenant"`
+	Keys   []Key     `json:"keys" nullable:"false" doc:"By their names."`
+	Making *KeyRules `json:"making,omitempty" doc:"Which keys you may make. Absent: none."`
+}
+
+// KeyRules are which keys somebody may make.
+type KeyRules struct {
+	ForOthers bool   `json:"forOthers" doc:"Whether you make keys for anybody in the tenant, of any tier."`
+	MaxDays   *int32 `json:"maxDays,omitempty" doc:"After how many days at the latest a key that you make stops working. Absent: never."`
 }
 
 // Key is an APIKey.
@@ -28,6 +35,8 @@ type Key struct {
 	Expired   bool       `json:"expired"`
 	LastUsed  *time.Time `json:"lastUsed,omitempty" doc:"The hour in which somebody last called with it; it follows within half an hour, as a rule. Absent: nobody has since this is recorded."`
 	Ready     Condition  `json:"ready" doc:"Whether it works as written."`
+	Previous  *time.Time `json:"previousUntil,omitempty" doc:"Until when the last of the keys works that it had before. Absent: none does."`
+	MayChange bool       `json:"mayChange" doc:"Whether you may replace and delete it, unless others manage it, such as GitOps."`
 }
 
 func (a *api) registerKeys(routes huma.API) {
@@ -42,9 +51,15 @@ func (a *api) registerKeys(routes huma.API) {
 				return nil, err
 			}
 			answer := &Keys{Tenant: v.tenant, Keys: []Key{}}
+			k, refused := a.keeping(ctx, who, v.tenant)
+			if refused == nil {
+				answer.Making = k.rules()
+			}
 			for i := range found {
 				if v.isAdmin() || found[i].Spec.User == v.user {
-					answer.Keys = append(answer.Keys, keyOf(&found[i], a.Now()))
+					key := keyOf(&found[i], a.Now())
+					key.MayChange = refused == nil && k.may(&found[i])
+					answer.Keys = append(answer.Keys, key)
 				}
 			}
 			return answer, nil
@@ -61,6 +76,11 @@ func keyOf(key *v1alpha1.APIKey, now time.Time) Key {
 	}
 	if used := key.Status.LastUsedTime; used != nil {
 		k.LastUsed = utc(&used.Time)
+	}
+	for _, before := range key.Spec.PreviousKeys {
+		if until := before.ExpiresAt; until.After(now) && (k.Previous == nil || until.After(*k.Previous)) {
+			k.Previous = utc(&until.Time)
+		}
 	}
 	return k
 }

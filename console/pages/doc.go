@@ -8,5 +8,6 @@
 //
 // Its files: pages.go routes and answers, frame.go has what all pages share, words.go the
 // texts in Spanish, locale.go numbers, money and dates, span.go the stretch of time that a page is
-// about, chart.go the charts; every other file is a page, with its template in templates/.
+// about, chart.go the charts, forms.go what forms share, and wrong.go what is said of one that was
+// not taken; every other file is a page, with its template in templates/.
 package pages

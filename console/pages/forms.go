@@ -32,6 +32,7 @@ var successes = map[string]string{
 	"granted":      phrase("It is given, and is listed here when it is in force, within seconds."),
 	"ended":        phrase("The grant has ended. What was spent of it stays spent."),
 	"changed":      phrase("It is saved, and is in force within seconds."),
+	"deleted":      phrase("The key is deleted."),
 	"sent":         phrase("A message is on its way to everybody who is told. Below is how far it has come."),
 }
 

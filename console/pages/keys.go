@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"net/url"
 	"time"
 
 	"github.com/bursar-dev/bursar/console/api"
@@ -14,40 +15,70 @@ type keyRow struct {
 	Name, User, Tier, Created, Expires, ExpiresIn, LastUsed string
 	State, Class                                            string
 	Message                                                 string
+	// To is the page of the key, and Previous until when the key before it works.
+	To, Previous string
 }
 
 // keysPage are the API keys of a tenant.
 type keysPage struct {
 	Rows     []keyRow
 	Kinds    []link
-	IsUnused bool
+	Kind     string
 	HasUsers bool
 	Facts    facts
+	Success  string
+	// Make is where a key is made; nil where it is not asked for. New leads there; empty for who
+	// may make none.
+	Make *newKeyForm
+	New  string
 }
 
 // keys is the page of API keys.
 func (p *Pages) keys(q *request) (view, error) {
-	page := &keysPage{IsUnused: q.URL.Query().Get("kind") == "unused", HasUsers: q.tenant.isAdmin}
-	found, err := p.ask.keys(q.ctx, q.who, &api.TenantParameter{Tenant: q.tenant.Name})
+	page, found, err := p.keysOf(q)
 	if err != nil {
 		return view{}, err
 	}
-	unused := 0
+	if found.Making != nil && q.URL.Query().Has(makeParameter) {
+		page.Make, page.New = q.newKeyForm(found.Making), ""
+	}
+	return view{template: "keys", title: q.l.say("Keys"), body: page}, nil
+}
+
+// keysOf are the keys that somebody sees.
+func (p *Pages) keysOf(q *request) (*keysPage, *api.Keys, error) {
+	page := &keysPage{Kind: q.URL.Query().Get("kind"), HasUsers: q.tenant.isAdmin, Success: q.success()}
+	found, err := p.ask.keys(q.ctx, q.who, &api.TenantParameter{Tenant: q.tenant.Name})
+	if err != nil {
+		return nil, nil, err
+	}
+	of := map[string]int{}
 	for _, key := range found.Keys {
-		isUnused := q.isUnused(key)
-		if isUnused {
-			unused++
+		kinds := map[string]bool{"": true, "mine": key.User == q.tenant.user, "unused": q.isUnused(key)}
+		for kind, is := range kinds {
+			if is {
+				of[kind]++
+			}
 		}
-		if isUnused || !page.IsUnused {
-			page.Rows = append(page.Rows, q.keyRow(key, isUnused))
+		if is, known := kinds[page.Kind]; is || !known {
+			page.Rows = append(page.Rows, q.keyRow(key, kinds["unused"]))
 		}
 	}
-	page.Kinds = []link{
-		{Title: q.l.say("All (%s)", len(found.Keys)), To: q.with("kind", ""), Current: !page.IsUnused},
-		{Title: q.l.say("Unused for 90 days (%s)", unused), To: q.with("kind", "unused"), Current: page.IsUnused},
+	for _, kind := range []struct {
+		name, title string
+		shown       bool
+	}{
+		{"", phrase("All (%s)"), true}, {"mine", phrase("Mine (%s)"), q.tenant.user != ""}, {"unused", phrase("Unused for 90 days (%s)"), true},
+	} {
+		if kind.shown {
+			page.Kinds = append(page.Kinds, link{Title: q.l.say(kind.title, of[kind.name]), To: q.with("kind", kind.name, makeParameter, doneParameter), Current: page.Kind == kind.name})
+		}
+	}
+	if found.Making != nil {
+		page.New = q.path("/keys", url.Values{makeParameter: {"1"}})
 	}
 	page.Facts = facts{Tenant: found.Tenant, AsOf: q.l.moment(q.now.In(q.tenant.zone)), Zone: q.tenant.zone.String(), NoMoney: true}
-	return view{template: "keys", title: q.l.say("Keys"), body: page}, nil
+	return page, found, nil
 }
 
 func (q *request) isUnused(key api.Key) bool {
@@ -61,13 +92,16 @@ func (q *request) isUnused(key api.Key) bool {
 func (q *request) keyRow(key api.Key, isUnused bool) keyRow {
 	zone := q.tenant.zone
 	row := keyRow{
-		Name: key.Name, User: key.User, Tier: key.Tier, Created: q.l.day(key.CreatedAt.In(zone)), State: q.l.say("Works"), Class: "good",
+		Name: key.Name, User: key.User, Tier: key.Tier, Created: q.l.day(key.CreatedAt.In(zone)), State: q.l.say("Works"), Class: "good", To: q.keyPath(key),
 	}
 	if key.LastUsed != nil {
 		row.LastUsed = q.l.moment(key.LastUsed.In(zone))
 	}
 	if key.ExpiresAt != nil {
 		row.Expires, row.ExpiresIn = q.l.moment(key.ExpiresAt.In(zone)), q.l.until(q.now, *key.ExpiresAt)
+	}
+	if key.Previous != nil {
+		row.Previous = q.l.moment(key.Previous.In(zone))
 	}
 	switch {
 	case key.Expired:

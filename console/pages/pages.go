@@ -77,6 +77,9 @@ func (p *Pages) route() {
 	p.page("POST /alerts/{id}", p.markAlert)
 	p.page("POST /alerts", p.testAlerts)
 	p.page("GET /keys", p.keys)
+	p.page("POST /keys", p.makeKey)
+	p.page("GET /keys/{name}", p.key)
+	p.page("POST /keys/{name}", p.changeKey)
 	p.page("GET /budgets", p.budgets)
 	for path, change := range map[string]func(*request) (view, error){
 		"/budgets/limits": p.change("change-limits", p.editLimits), "/budgets/ladder": p.change("change-ladder", p.editLadder),
@@ -243,6 +246,10 @@ type questions struct {
 	previewRates  api.Question[api.RatesPreviewInput, api.Preview]
 	makeGrant     api.Question[api.NewGrantInput, api.MadeGrant]
 	endGrant      api.Question[api.GrantInput, api.Removed]
+
+	createKey api.Question[api.NewKeyInput, api.KeyShown]
+	rotateKey api.Question[api.RotateInput, api.KeyShown]
+	deleteKey api.Question[api.KeyInput, api.Removed]
 }
 
 func newQuestions(a *api.API) (q questions, err error) {
@@ -256,6 +263,7 @@ func newQuestions(a *api.API) (q questions, err error) {
 		resolve(a, "budget", &q.budget), resolve(a, "changeBudget", &q.changeBudget), resolve(a, "previewBudget", &q.previewBudget),
 		resolve(a, "changeRates", &q.changeRates), resolve(a, "previewRates", &q.previewRates),
 		resolve(a, "makeGrant", &q.makeGrant), resolve(a, "deleteGrant", &q.endGrant),
+		resolve(a, "createKey", &q.createKey), resolve(a, "rotateKey", &q.rotateKey), resolve(a, "deleteKey", &q.deleteKey),
 	}
 	return q, errors.Join(errs...)
 }

@@ -23,8 +23,8 @@ var everybody = []struct {
 	who   person
 	paths []string
 }{
-	{employee, []string{"/usage", "/calls?kind=refused", "/calls/call_re_r001", "/alerts", "/keys", "/requests", "/requests/new?limit=daily"}},
-	{admin, []string{"/usage?span=7d", "/costs?by=user&span=month", "/calls?user=ana&model=gpt-4o", "/alerts?kind=open", "/keys?kind=unused", "/budgets", "/budgets?grants=all", "/requests", "/grants/new?limit=each-user"}},
+	{employee, []string{"/usage", "/calls?kind=refused", "/calls/call_re_r001", "/alerts", "/keys", "/keys?make=1", "/keys/ana-laptop", "/requests", "/requests/new?limit=daily"}},
+	{admin, []string{"/usage?span=7d", "/costs?by=user&span=month", "/calls?user=ana&model=gpt-4o", "/alerts?kind=open", "/keys?kind=unused", "/keys?make=1", "/keys/ana-laptop", "/budgets", "/budgets?grants=all", "/requests", "/grants/new?limit=each-user"}},
 	{above, []string{"/costs", "/costs?tenant=research", "/budgets?tenant=sales"}},
 	{platform, []string{"/costs?tenant=sales&limit=daily", "/usage", "/nothing"}},
 	{person{}, []string{"/usage"}},
@@ -132,7 +132,7 @@ func TestWhoSeesWhat(t *testing.T) {
 		{employee, "/requests", 200}, {employee, "/requests/new", 200}, {employee, "/grants/new", 403}, {employee, "/requests?tenant=support", 403}, {employee, "/requests/new?tenant=support", 403},
 		{admin, "/requests", 200}, {admin, "/requests?after=x", 422}, {admin, "/grants/new", 200}, {admin, "/grants/new?tenant=support", 403}, {above, "/requests?tenant=research", 403}, {above, "/grants/new?tenant=research", 403},
 		{platform, "/requests?tenant=sales", 200}, {platform, "/requests/new?tenant=sales", 403}, {platform, "/grants/new?tenant=sales", 200}, {person{}, "/requests", 401}, {person{user: "stranger"}, "/requests?tenant=research", 403},
-		{employee, "/calls?user=luis", 403}, {employee, "/calls?tenant=support", 403}, {employee, "/alerts?tenant=support", 403}, {employee, "/keys?tenant=support", 403},
+		{employee, "/calls?user=luis", 403}, {employee, "/calls?tenant=support", 403}, {employee, "/alerts?tenant=support", 403}, {employee, "/keys?tenant=support", 403}, {employee, "/keys/ana-laptop", 200}, {employee, "/keys/mei-laptop", 404}, {employee, "/keys/%00", 404}, {employee, "/keys/pablo-laptop?tenant=support", 403},
 		{employee, "/costs?tenant=support", 403}, {employee, "/budgets?tenant=support", 403}, {employee, "/calls/nothing", 404}, {employee, "/calls/%00", 404}, {employee, "/calls/%FF", 404},
 		{admin, "/costs", 200}, {admin, "/costs?tenant=support", 403}, {admin, "/costs?tenant=northwind", 403}, {admin, "/budgets?tenant=sales", 403},
 		{admin, "/costs?tenant=nothing", 403}, {admin, "/calls?user=luis", 200}, {admin, "/calls?after=x", 422}, {admin, "/calls?user=%00", 422}, {admin, "/costs?by=colour&span=x&from=y", 200},
@@ -225,7 +225,7 @@ INSERT INTO budget_requests (tenant_id, user_id, requested_by, limit_name, amoun
 	sofia, escaped := person{user: "sofia"}.token(), 0
 	for _, path := range []string{
 		"/costs", "/costs?by=user", "/costs?by=group", "/costs?by=provider", "/costs?by=model", "/costs?user=" + quoted, "/calls", "/calls?kind=refused", "/calls?user=" + quoted + "&model=" + quoted,
-		"/calls/evil", "/calls/evil-refused", "/calls/" + url.PathEscape(evil), "/alerts", "/budgets", "/keys", "/usage?x=" + quoted, "/costs?tenant=" + quoted, "/" + url.PathEscape(evil), "/costs?limit=" + quoted + "&span=" + quoted,
+		"/calls/evil", "/calls/evil-refused", "/calls/" + url.PathEscape(evil), "/alerts", "/budgets", "/keys", "/keys?make=1&kind=" + quoted, "/keys/" + url.PathEscape(evil), "/usage?x=" + quoted, "/costs?tenant=" + quoted, "/" + url.PathEscape(evil), "/costs?limit=" + quoted + "&span=" + quoted,
 		"/requests", "/requests/new?limit=" + quoted, "/grants/new?limit=" + quoted + "&user=" + quoted + "&group=" + quoted + "&key=" + quoted + "&amount=" + quoted + "&reason=" + quoted,
 	} {
 		for _, language := range []string{"en", "es", evil} {

@@ -1,6 +1,7 @@
 package pages_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -39,8 +41,9 @@ var begin = time.Date(2026, 11, 18, 20, 4, 5, 0, time.UTC)
 var shared struct {
 	*showcase.Showcase
 	url string
-	// errors is how many errors the console has logged.
+	// errors is how many errors the console has logged, and logged all that it has.
 	errors atomic.Int64
+	logged logs
 }
 
 func TestMain(m *testing.M) {
@@ -104,7 +107,7 @@ func now() time.Time { return begin.Add(time.Since(started)) }
 
 // console is the API and the pages of a console.
 func console(watched *cluster.Cluster, reader *pgxpool.Pool) (http.Handler, error) {
-	log := slog.New(countErrors{slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})})
+	log := slog.New(countErrors{slog.NewTextHandler(&shared.logged, &slog.HandlerOptions{Level: slog.LevelDebug})})
 	routes, err := api.New(api.Options{
 		Auth: auth.New(auth.Options{
 			Identifier: identify.New(identify.Options{Config: watched, Now: now}), Tenants: watched,
@@ -136,6 +139,28 @@ func (c countErrors) Handle(ctx context.Context, record slog.Record) error {
 		shared.errors.Add(1)
 	}
 	return c.Handler.Handle(ctx, record)
+}
+
+// logs keep what is logged, and show what is wrong in it.
+type logs struct {
+	mu   sync.Mutex
+	kept bytes.Buffer
+}
+
+func (l *logs) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !bytes.Contains(line, []byte("level=DEBUG")) && !bytes.Contains(line, []byte("level=INFO")) {
+		_, _ = os.Stderr.Write(line)
+	}
+	return l.kept.Write(line)
+}
+
+// Bytes are all that was logged.
+func (l *logs) Bytes() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return bytes.Clone(l.kept.Bytes())
 }
 
 // person is somebody who looks at pages.

@@ -117,6 +117,9 @@ func (s *Showcase) makeTenant(ctx context.Context, t tenant) error {
 			Ladder: []v1alpha1.Rung{{AtPercent: 80, Action: "Warn"}, {AtPercent: 90, Action: "Trip"}},
 		},
 	}
+	if t.name == "research" {
+		budget.Spec.MemberKeys = &v1alpha1.MemberKeys{}
+	}
 	if t.parent != "" {
 		budget.Spec.ParentRef = &v1alpha1.ParentRef{Namespace: t.parent, Name: t.parent}
 	}

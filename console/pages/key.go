@@ -1,0 +1,139 @@
+package pages
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/bursar-dev/bursar/console/api"
+)
+
+// keyPage is one API key, and what may be done to it.
+type keyPage struct {
+	Row       keyRow
+	MayChange bool
+	Overlaps  []option
+	Form      form
+	Back      string
+	Wrong     *wrong
+	Facts     facts
+}
+
+// overlaps are for how many hours a key works on that is replaced.
+var overlaps = []struct {
+	hours int
+	title string
+}{{0, phrase("not at all")}, {1, phrase("for 1 hour")}, {24, phrase("for 24 hours")}, {168, phrase("for 7 days")}}
+
+// pathOfKey is what names of APIKeys look like in a path.
+var pathOfKey = regexp.MustCompile(`^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$`)
+
+// keyPath is the page of a key.
+func (q *request) keyPath(key api.Key) string {
+	return q.path("/keys/"+url.PathEscape(nameOfKey(key)), nil)
+}
+
+// nameOfKey is the name of an APIKey without its namespace.
+func nameOfKey(key api.Key) string { return key.Name[strings.LastIndexByte(key.Name, '/')+1:] }
+
+// keyInput names the APIKey of a URL.
+func (q *request) keyInput() (api.KeyInput, error) {
+	name := q.PathValue("name")
+	if !pathOfKey.MatchString(name) {
+		return api.KeyInput{}, &api.Problem{Status: http.StatusNotFound, Code: "not_found"}
+	}
+	return api.KeyInput{TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, Name: name}, nil
+}
+
+// key is the page of a key.
+func (p *Pages) key(q *request) (view, error) {
+	in, err := q.keyInput()
+	if err != nil {
+		return view{}, err
+	}
+	return p.keyView(q, in, nil)
+}
+
+func (p *Pages) keyView(q *request, in api.KeyInput, w *wrong) (view, error) {
+	found, err := p.ask.keys(q.ctx, q.who, &in.TenantParameter)
+	if err != nil {
+		return view{}, err
+	}
+	at := slices.IndexFunc(found.Keys, func(key api.Key) bool { return nameOfKey(key) == in.Name })
+	if at < 0 {
+		return view{}, &api.Problem{Status: http.StatusNotFound, Code: "not_found"}
+	}
+	key := found.Keys[at]
+	page := &keyPage{
+		Row: q.keyRow(key, q.isUnused(key)), MayChange: key.MayChange, Form: q.form(), Back: q.path("/keys", nil), Wrong: w,
+		Facts: facts{Tenant: found.Tenant, AsOf: q.l.moment(q.now.In(q.tenant.zone)), Zone: q.tenant.zone.String(), NoMoney: true},
+	}
+	for _, one := range overlaps {
+		page.Overlaps = append(page.Overlaps, option{q.l.say(one.title), strconv.Itoa(one.hours), one.hours == 24})
+	}
+	v := view{template: "key", title: q.l.say("Key"), body: page}
+	if w != nil {
+		v.status = w.status
+	}
+	return v, nil
+}
+
+// changeKey replaces a key, or deletes it.
+func (p *Pages) changeKey(q *request) (v view, err error) {
+	in, err := q.keyInput()
+	if err != nil {
+		return view{}, err
+	}
+	switch q.field("do") {
+	case "rotate":
+		v, err = p.rotateKey(q, in)
+	case "delete":
+		v, err = p.deleteKey(q, in)
+	default:
+		err = wrongParameter("do", "must be rotate or delete")
+	}
+	if w := q.wrongOf(err, nil); w != nil && w.status != http.StatusNotFound {
+		if shown, failed := p.keyView(q, in, w); failed == nil {
+			return shown, nil
+		}
+	}
+	return v, err
+}
+
+func (p *Pages) rotateKey(q *request, in api.KeyInput) (view, error) {
+	rotate := api.RotateInput{KeyInput: in}
+	for _, one := range overlaps {
+		if strconv.Itoa(one.hours) == q.field("overlap") {
+			rotate.Body.OverlapHours = &one.hours
+		}
+	}
+	if rotate.Body.OverlapHours == nil {
+		return view{}, wrongParameter("overlap", "must be one of those that there are to choose")
+	}
+	shown, err := p.ask.rotateKey(q.ctx, q.who, &rotate)
+	if err != nil {
+		return view{}, err
+	}
+	return q.keyShown(shown), nil
+}
+
+// goneWithin is how long the console may take to know that a key is gone.
+const goneWithin = 2 * time.Second
+
+// deleteKey deletes a key, and waits until the page of keys does not show it any more.
+func (p *Pages) deleteKey(q *request, in api.KeyInput) (view, error) {
+	if _, err := p.ask.deleteKey(q.ctx, q.who, &in); err != nil {
+		return view{}, err
+	}
+	for began := time.Now(); time.Since(began) < goneWithin; time.Sleep(50 * time.Millisecond) {
+		found, err := p.ask.keys(q.ctx, q.who, &in.TenantParameter)
+		if err != nil || !slices.ContainsFunc(found.Keys, func(key api.Key) bool { return nameOfKey(key) == in.Name }) {
+			break
+		}
+	}
+	return q.done("/keys", "deleted"), nil
+}
