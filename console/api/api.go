@@ -12,6 +12,7 @@ import (
 
 	"github.com/bursar-dev/bursar/console/auth"
 	"github.com/bursar-dev/bursar/console/cluster"
+	"github.com/bursar-dev/bursar/console/health"
 	"github.com/bursar-dev/bursar/console/marks"
 	"github.com/bursar-dev/bursar/console/requests"
 	"github.com/bursar-dev/bursar/console/said"
@@ -34,7 +35,9 @@ type Options struct {
 	Requests *requests.Requests
 	// Locks have requests wait for each other that must not be answered at the same time.
 	Locks *said.Locks
-	Log   *slog.Logger
+	// Health is what Postgres knows of Bursar's own health.
+	Health *health.Health
+	Log    *slog.Logger
 	// Now is the clock; nil is that of this machine.
 	Now func() time.Time
 	// Version is that of the program.
@@ -119,6 +122,7 @@ func (a *api) register(routes huma.API) {
 	a.registerRequests(routes)
 	a.registerKeys(routes)
 	a.registerKeyChanges(routes)
+	a.registerHealth(routes)
 }
 
 // get is the operation of a route that reads.

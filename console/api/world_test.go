@@ -19,6 +19,7 @@ import (
 	"github.com/bursar-dev/bursar/console/api"
 	"github.com/bursar-dev/bursar/console/auth"
 	"github.com/bursar-dev/bursar/console/cluster"
+	"github.com/bursar-dev/bursar/console/health"
 	"github.com/bursar-dev/bursar/console/marks"
 	"github.com/bursar-dev/bursar/console/requests"
 	"github.com/bursar-dev/bursar/console/said"
@@ -30,7 +31,7 @@ import (
 func options(watched *cluster.Cluster, log *slog.Logger) api.Options {
 	return api.Options{
 		Auth:    auth.New(auth.Options{Identifier: knownTo(watched), Tenants: watched, AdminTiers: []string{"corporativo"}, PlatformAdmins: platformAdmins}),
-		Cluster: watched, Ledger: history.NewReader(shared.reader), Marks: marks.New(shared.reader), Requests: requests.New(shared.reader), Locks: said.NewLocks(shared.reader), Log: log, Now: clock, Version: "test",
+		Cluster: watched, Ledger: history.NewReader(shared.reader), Marks: marks.New(shared.reader), Requests: requests.New(shared.reader), Locks: said.NewLocks(shared.reader), Health: health.New(shared.reader), Log: log, Now: clock, Version: "test",
 	}
 }
 

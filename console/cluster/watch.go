@@ -46,8 +46,12 @@ func (c *Cluster) index(ctx context.Context) error {
 		}
 	}
 	// No controller watches these: their cache is to be full before the first who asks.
-	_, err := c.manager.GetCache().GetInformer(ctx, &v1alpha1.RateLimitPolicy{})
-	return err
+	for _, object := range []client.Object{&v1alpha1.RateLimitPolicy{}, &v1alpha1.ModelProvider{}} {
+		if _, err := c.manager.GetCache().GetInformer(ctx, object); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // register has a namespace taken in again whenever an object in it that says who may ask has

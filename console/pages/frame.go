@@ -129,6 +129,7 @@ func (q *request) nav() (all []link) {
 		{phrase("Budgets"), "/budgets", sees},
 		{phrase("Requests"), "/requests", q.tenant.isAdmin || q.tenant.user != ""},
 		{phrase("Keys"), "/keys", q.tenant.isAdmin || q.tenant.user != ""},
+		{phrase("Health"), "/health", q.me.PlatformAdmin},
 	} {
 		if page.shown {
 			all = append(all, link{

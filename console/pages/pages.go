@@ -95,6 +95,7 @@ func (p *Pages) route() {
 	p.page("GET /grants/new", p.newGrant)
 	p.page("POST /grants/new", p.makeGrant)
 	p.page("POST /grants/{name}/end", p.endGrant)
+	p.page("GET /health", p.health)
 	p.mux.HandleFunc("GET /costs/live", p.live.serve)
 	p.page("GET /", func(*request) (view, error) {
 		return view{}, &api.Problem{Status: http.StatusNotFound, Code: "not_found"}
@@ -250,6 +251,7 @@ type questions struct {
 	createKey api.Question[api.NewKeyInput, api.KeyShown]
 	rotateKey api.Question[api.RotateInput, api.KeyShown]
 	deleteKey api.Question[api.KeyInput, api.Removed]
+	health    api.Question[struct{}, api.Health]
 }
 
 func newQuestions(a *api.API) (q questions, err error) {
@@ -263,7 +265,7 @@ func newQuestions(a *api.API) (q questions, err error) {
 		resolve(a, "budget", &q.budget), resolve(a, "changeBudget", &q.changeBudget), resolve(a, "previewBudget", &q.previewBudget),
 		resolve(a, "changeRates", &q.changeRates), resolve(a, "previewRates", &q.previewRates),
 		resolve(a, "makeGrant", &q.makeGrant), resolve(a, "deleteGrant", &q.endGrant),
-		resolve(a, "createKey", &q.createKey), resolve(a, "rotateKey", &q.rotateKey), resolve(a, "deleteKey", &q.deleteKey),
+		resolve(a, "createKey", &q.createKey), resolve(a, "rotateKey", &q.rotateKey), resolve(a, "deleteKey", &q.deleteKey), resolve(a, "health", &q.health),
 	}
 	return q, errors.Join(errs...)
 }

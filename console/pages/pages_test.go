@@ -26,7 +26,7 @@ var everybody = []struct {
 	{employee, []string{"/usage", "/calls?kind=refused", "/calls/call_re_r001", "/alerts", "/keys", "/keys?make=1", "/keys/ana-laptop", "/requests", "/requests/new?limit=daily"}},
 	{admin, []string{"/usage?span=7d", "/costs?by=user&span=month", "/calls?user=ana&model=gpt-4o", "/alerts?kind=open", "/keys?kind=unused", "/keys?make=1", "/keys/ana-laptop", "/budgets", "/budgets?grants=all", "/requests", "/grants/new?limit=each-user"}},
 	{above, []string{"/costs", "/costs?tenant=research", "/budgets?tenant=sales"}},
-	{platform, []string{"/costs?tenant=sales&limit=daily", "/usage", "/nothing"}},
+	{platform, []string{"/costs?tenant=sales&limit=daily", "/usage", "/health", "/nothing"}},
 	{person{}, []string{"/usage"}},
 }
 
@@ -137,6 +137,7 @@ func TestWhoSeesWhat(t *testing.T) {
 		{admin, "/costs", 200}, {admin, "/costs?tenant=support", 403}, {admin, "/costs?tenant=northwind", 403}, {admin, "/budgets?tenant=sales", 403},
 		{admin, "/costs?tenant=nothing", 403}, {admin, "/calls?user=luis", 200}, {admin, "/calls?after=x", 422}, {admin, "/calls?user=%00", 422}, {admin, "/costs?by=colour&span=x&from=y", 200},
 		{above, "/costs?tenant=research", 200}, {above, "/costs?tenant=research&user=ana", 422}, {above, "/calls?tenant=research", 403}, {above, "/budgets?tenant=research", 200}, {above, "/keys?tenant=research", 403},
+		{platform, "/health", 200}, {person{}, "/health", 401}, {employee, "/health", 403}, {admin, "/health", 403}, {above, "/health?tenant=research", 403}, {person{user: "stranger"}, "/health", 403},
 		{platform, "/", 303}, {platform, "/costs?tenant=research&by=user&scope=alone", 200}, {platform, "/budgets?tenant=sales", 200}, {platform, "/calls?tenant=sales", 200},
 		{person{user: "stranger"}, "/usage", 200}, {person{user: "stranger"}, "/costs", 403}, {person{user: "stranger"}, "/calls?tenant=research", 403},
 	} {

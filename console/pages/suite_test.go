@@ -24,6 +24,7 @@ import (
 	"github.com/bursar-dev/bursar/console/api"
 	"github.com/bursar-dev/bursar/console/auth"
 	"github.com/bursar-dev/bursar/console/cluster"
+	"github.com/bursar-dev/bursar/console/health"
 	"github.com/bursar-dev/bursar/console/marks"
 	"github.com/bursar-dev/bursar/console/pages"
 	"github.com/bursar-dev/bursar/console/requests"
@@ -113,7 +114,7 @@ func console(watched *cluster.Cluster, reader *pgxpool.Pool) (http.Handler, erro
 			Identifier: identify.New(identify.Options{Config: watched, Now: now}), Tenants: watched,
 			PlatformAdmins: []auth.PlatformAdmin{{Provider: "company", Group: showcase.PlatformGroup}},
 		}),
-		Cluster: watched, Ledger: history.NewReader(reader), Marks: marks.New(reader), Requests: requests.New(reader), Locks: said.NewLocks(reader), Log: log, Now: now, Version: "test",
+		Cluster: watched, Ledger: history.NewReader(reader), Marks: marks.New(reader), Requests: requests.New(reader), Locks: said.NewLocks(reader), Health: health.New(reader), Log: log, Now: now, Version: "test",
 	})
 	if err != nil {
 		return nil, err

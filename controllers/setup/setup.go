@@ -261,7 +261,7 @@ func (r *registration) addTasks() error {
 		anomaly.New(budgetstore.NewAnomalies(r.Database), budgetstore.NewAlerts(r.Database), r.client, r.alerts),
 		request.New(budgetstore.NewRequests(r.Database), budgetstore.NewAlerts(r.Database), r.client, r.alerts),
 		sweep.New(r.client, r.documents, r.limits, r.grants, r.orphans),
-		audit.New(r.documents, r.counters, limiterstore.NewFindings(r.Redis), r.ledger, r.recorder, r.AuditPause),
+		audit.New(r.documents, r.counters, limiterstore.NewFindings(r.Redis), r.ledger, r.recorder, r.AuditPause).Summarizing(budgetstore.NewAudits(r.Database)),
 	} {
 		if err := r.mgr.Add(task); err != nil {
 			return err

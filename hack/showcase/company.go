@@ -64,7 +64,13 @@ func (s *Showcase) makeCompany(ctx context.Context) error {
 			return fmt.Errorf("tenant %s: %w", t.name, err)
 		}
 	}
+	if err := s.makeProviders(ctx); err != nil {
+		return err
+	}
 	if err := s.makeHistory(ctx); err != nil {
+		return err
+	}
+	if err := s.recordHealth(ctx, provider); err != nil {
 		return err
 	}
 	for _, t := range tenants() {
@@ -226,6 +232,6 @@ func (s *Showcase) tellStatus(ctx context.Context, t tenant) error {
 		at := slices.IndexFunc(budget.Status.Limits, func(l v1alpha1.MoneyLimitStatus) bool { return l.Name == trips })
 		budget.Status.Breaker = &v1alpha1.BreakerStatus{State: v1alpha1.BreakerOpen, Limit: trips, Since: &since, ClosesAt: &budget.Status.Limits[at].ResetsAt}
 	}
-	budget.Status.Enforcers = &v1alpha1.EnforcerCount{Ready: 2, Total: 2}
+	budget.Status.Revision, budget.Status.Enforcers = 412, &v1alpha1.EnforcerCount{Ready: 2, Total: 2}
 	return s.Cluster.Status().Update(ctx, &budget)
 }

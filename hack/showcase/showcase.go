@@ -55,13 +55,13 @@ func Start(ctx context.Context, now time.Time) (s *Showcase, err error) {
 		}
 	}()
 	if s.key, err = issuer.NewKey("k1", jose.ES256); err != nil {
-		return nil, err
+		return s, err
 	}
 	if err := s.startCluster(ctx); err != nil {
-		return nil, err
+		return s, err
 	}
 	if err := s.startLedger(ctx); err != nil {
-		return nil, err
+		return s, err
 	}
 	return s, s.makeCompany(ctx)
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/bursar-dev/bursar/console/api"
 	"github.com/bursar-dev/bursar/console/auth"
 	"github.com/bursar-dev/bursar/console/cluster"
+	"github.com/bursar-dev/bursar/console/health"
 	"github.com/bursar-dev/bursar/console/marks"
 	"github.com/bursar-dev/bursar/console/pages"
 	"github.com/bursar-dev/bursar/console/requests"
@@ -55,7 +56,7 @@ func run(ctx context.Context, options options, log *slog.Logger) error {
 		Tenants:    watched, AdminTiers: options.adminTiers, PlatformAdmins: options.platformAdmins,
 	})
 	routes, err := api.New(api.Options{
-		Auth: callers, Cluster: watched, Ledger: history.NewReader(database), Marks: marks.New(database), Requests: requests.New(database), Locks: said.NewLocks(database), Log: log, Version: version.Get().Version,
+		Auth: callers, Cluster: watched, Ledger: history.NewReader(database), Marks: marks.New(database), Requests: requests.New(database), Locks: said.NewLocks(database), Health: health.New(database), Log: log, Version: version.Get().Version,
 	})
 	if err != nil {
 		return err

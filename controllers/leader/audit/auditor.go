@@ -67,8 +67,18 @@ type LedgerReader interface {
 	UsedOn(ctx context.Context, tenant string, day time.Time) (recorded, summed budgetstore.Used, err error)
 }
 
+// Summaries is where it is kept how all tenants compare, for who may not read the findings.
+type Summaries interface {
+	Keep(ctx context.Context, summary budgetstore.AuditSummary) error
+}
+
 // Auditor audits one tenant after another.
 type Auditor struct {
+	summaries Summaries
+	// summary is the last one that was kept, and tenants how many there are.
+	summary budgetstore.AuditSummary
+	tenants int
+
 	documents Documents
 	counters  Counters
 	kept      KeptFindings
@@ -93,6 +103,12 @@ func New(documents Documents, counters Counters, kept KeptFindings, ledger Ledge
 	}
 }
 
+// Summarizing has the auditor keep summaries, too.
+func (a *Auditor) Summarizing(summaries Summaries) *Auditor {
+	a.summaries = summaries
+	return a
+}
+
 // NeedLeaderElection keeps all but the leader out.
 func (a *Auditor) NeedLeaderElection() bool { return true }
 
@@ -107,6 +123,7 @@ func (a *Auditor) Start(ctx context.Context) error {
 		if len(tenants) > 0 {
 			pause = min(max(round/time.Duration(len(tenants)), shortest), a.longest)
 		}
+		a.tenants = len(tenants)
 		rand.Shuffle(len(tenants), func(i, j int) { tenants[i], tenants[j] = tenants[j], tenants[i] })
 		for _, tenant := range append(tenants, "") {
 			select {
@@ -117,6 +134,7 @@ func (a *Auditor) Start(ctx context.Context) error {
 			if tenant != "" {
 				a.note(ctx, tenant, a.Audit(ctx, tenant))
 			}
+			a.summarize(ctx, tenant == "" && err == nil)
 		}
 	}
 }

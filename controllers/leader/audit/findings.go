@@ -9,11 +9,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout/events"
+	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 )
 
 // recall reads the findings that were told, by this manager or another.
@@ -59,24 +61,46 @@ func (a *Auditor) keep(ctx context.Context, tenant string, findings []Finding) e
 
 // measure sets the metrics of what is known.
 func (a *Auditor) measure() {
-	var total float64
-	var tenants, withWrongSums int
+	s := a.summaryNow()
+	tenantsWithDrift.Set(float64(s.WithDrift))
+	tenantsWithWrongSums.Set(float64(s.WithWrongSums))
+	drift.Set(float64(s.Drift) / float64(money.USD))
+}
+
+// summaryNow is how all tenants compare, as far as is known.
+func (a *Auditor) summaryNow() budgetstore.AuditSummary {
+	s := budgetstore.AuditSummary{Tenants: a.tenants}
 	for _, findings := range a.known {
 		if hasDrift(findings) {
-			tenants++
+			s.WithDrift++
 		}
 		if hasWrongSums(findings) {
-			withWrongSums++
+			s.WithWrongSums++
 		}
 		for _, finding := range findings {
 			if finding.Sums == "" {
-				total += float64(finding.drift()) / float64(money.USD)
+				s.Drift += finding.drift()
 			}
 		}
 	}
-	tenantsWithDrift.Set(float64(tenants))
-	tenantsWithWrongSums.Set(float64(withWrongSums))
-	drift.Set(total)
+	return s
+}
+
+// summarize keeps a summary when a round has ended, and when something else is known than before.
+func (a *Auditor) summarize(ctx context.Context, roundEnded bool) {
+	s := a.summaryNow()
+	if a.summaries == nil || a.known == nil || !roundEnded && s == a.summary {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if err := a.summaries.Keep(ctx, s); err != nil {
+		if ctx.Err() == nil {
+			log.FromContext(ctx).V(1).Info("Failed to keep a summary of audits", "error", err.Error())
+		}
+		return
+	}
+	a.summary = s
 }
 
 // hasDrift reports whether a counter is away from the ledger now. That one was broken is
