@@ -25,7 +25,7 @@ func Family(document limiterv1.Tenant, budgets []v1alpha1.TenantBudget) []Tenant
 	}
 	family := []Tenant{self}
 	for _, budget := range budgets {
-		tenant := Tenant{Name: budget.Spec.Tenant, Ancestors: ancestorsOf(budget, budgets)}
+		tenant := Tenant{Name: budget.Spec.Tenant, Ancestors: AncestorsOf(budget, budgets)}
 		isBelow := slices.ContainsFunc(top, func(t string) bool { return t == tenant.Name || slices.Contains(tenant.Ancestors, t) })
 		isKnown := slices.ContainsFunc(family, func(t Tenant) bool { return t.Name == tenant.Name })
 		if isBelow && !isKnown {
@@ -35,8 +35,8 @@ func Family(document limiterv1.Tenant, budgets []v1alpha1.TenantBudget) []Tenant
 	return family
 }
 
-// ancestorsOf are the tenants above a budget, nearest first, as far as budgets are known.
-func ancestorsOf(budget v1alpha1.TenantBudget, budgets []v1alpha1.TenantBudget) (ancestors []string) {
+// AncestorsOf are the tenants above a budget, nearest first, as far as budgets are known.
+func AncestorsOf(budget v1alpha1.TenantBudget, budgets []v1alpha1.TenantBudget) (ancestors []string) {
 	for at := budget; at.Spec.ParentRef != nil && len(ancestors) < limiterv1.MaxDepth; {
 		parent := slices.IndexFunc(budgets, func(b v1alpha1.TenantBudget) bool {
 			return client.ObjectKeyFromObject(&b) == at.ParentKey()

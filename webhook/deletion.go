@@ -3,14 +3,18 @@ package webhook
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
 	"github.com/bursar-dev/bursar/controllers/rules/change"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
 // warnOfDeletion says what else ends with a budget: its children's rollout, its keys, and what
@@ -25,13 +29,40 @@ func (b tenantBudgets) warnOfDeletion(ctx context.Context, budget *v1alpha1.Tena
 		warnings = append(warnings, fmt.Sprintf("TenantBudgets that name this one as their parent keep the limits that they have, "+
 			"and changes of them have no effect until it exists again: %s", acceptance.Some(named)))
 	}
-	var keys v1alpha1.APIKeyList
-	err = b.reader.List(ctx, &keys, client.UnsafeDisableDeepCopy,
-		client.InNamespace(budget.Namespace), client.MatchingFields{index.KeyBudget: budget.Name})
-	if err == nil && len(keys.Items) > 0 {
-		warnings = append(warnings, fmt.Sprintf("calls with the %d APIKeys that name this TenantBudget are refused", len(keys.Items)))
-	}
+	warnings = append(warnings, b.lockedOut(ctx, budget)...)
 	return append(warnings, b.made(ctx, budget)...)
+}
+
+// lockedOut are the warnings of who calls no more without a budget: its keys and its members.
+func (b tenantBudgets) lockedOut(ctx context.Context, budget *v1alpha1.TenantBudget) (warnings []string) {
+	for _, naming := range []struct {
+		list client.ObjectList
+		by   string
+		says string
+	}{
+		{&v1alpha1.APIKeyList{}, index.KeyBudget, "calls with the APIKeys that name this TenantBudget are refused: "},
+		{&v1alpha1.MembershipList{}, index.MembershipBudget, "calls of the members in Memberships that name this TenantBudget are refused: "},
+	} {
+		err := b.reader.List(ctx, naming.list, client.UnsafeDisableDeepCopy,
+			client.InNamespace(budget.Namespace), client.MatchingFields{naming.by: budget.Name})
+		if names := namesOf(naming.list); err == nil && len(names) > 0 {
+			warnings = append(warnings, naming.says+verdict.Some(names, mostNamed))
+		}
+	}
+	return warnings
+}
+
+// mostNamed is how many names a warning has.
+const mostNamed = 5
+
+// namesOf are the names of the objects of a list.
+func namesOf(list client.ObjectList) (names []string) {
+	_ = meta.EachListItem(list, func(object runtime.Object) error {
+		names = append(names, object.(client.Object).GetName())
+		return nil
+	})
+	slices.Sort(names)
+	return names
 }
 
 // made is the warning of how many calls were made of the last days of the tenant, and of those
@@ -60,7 +91,11 @@ func (p rateLimitPolicies) warnOfDeletion(ctx context.Context, policy *v1alpha1.
 
 // warnOfDeletion says that a provider's models are refused.
 func (modelProviders) warnOfDeletion(_ context.Context, provider *v1alpha1.ModelProvider) []string {
-	return []string{fmt.Sprintf("calls of its %d models are refused, and limits that name them count nothing", len(provider.Spec.Models))}
+	var models []string
+	for _, model := range provider.Spec.Models {
+		models = append(models, model.Name)
+	}
+	return []string{"calls of its models are refused, and limits that name these count nothing: " + verdict.Some(models, mostNamed)}
 }
 
 func (apiKeys) warnOfDeletion(context.Context, *v1alpha1.APIKey) []string { return nil }
@@ -69,7 +104,7 @@ func (budgetGrants) warnOfDeletion(context.Context, *v1alpha1.BudgetGrant) []str
 
 // warnOfDeletion says that the members lose access.
 func (memberships) warnOfDeletion(_ context.Context, membership *v1alpha1.Membership) []string {
-	return []string{fmt.Sprintf("its members lose access: %d", len(membership.Spec.Members))}
+	return []string{fmt.Sprintf("calls of its %s are refused, unless another Membership names them", verdict.Count(len(membership.Spec.Members), "member"))}
 }
 
 // warnOfDeletion says that the issuer's tokens are refused.

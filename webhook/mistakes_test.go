@@ -126,7 +126,7 @@ func TestDeletion(t *testing.T) {
 		{parent, []string{
 			"TenantBudgets that name this one as their parent keep the limits that they have, and changes of them have no effect until it exists again: " +
 				child.Namespace + "/budget",
-			"calls with the 1 APIKeys that name this TenantBudget are refused",
+			"calls with the APIKeys that name this TenantBudget are refused: " + key.Name,
 			"its limits counted 8 calls of the last 7 days, for 4.00 USD",
 		}},
 	} {

@@ -2,12 +2,14 @@ package webhook
 
 import (
 	"context"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
 	"github.com/bursar-dev/bursar/controllers/rules/analysis"
+	"github.com/bursar-dev/bursar/controllers/rules/change"
 )
 
 //+kubebuilder:webhook:path=/validate-bursar-dev-v1alpha1-modelprovider,mutating=false,failurePolicy=ignore,sideEffects=None,timeoutSeconds=3,groups=bursar.dev,versions=v1alpha1,resources=modelproviders,verbs=create;update;delete,name=modelproviders.bursar.dev,admissionReviewVersions=v1,serviceName=bursar-webhook,serviceNamespace=bursar-system,patch=`{"matchConditions":[{"name":"spec-is-new","expression":"request.operation != 'UPDATE' || object.spec != oldObject.spec"}]}`
@@ -26,7 +28,7 @@ func (m modelProviders) decide(ctx context.Context, provider *v1alpha1.ModelProv
 	return decided.Decision, err
 }
 
-func (m modelProviders) warn(ctx context.Context, _, is *v1alpha1.ModelProvider) []string {
+func (m modelProviders) warn(ctx context.Context, was, is *v1alpha1.ModelProvider) []string {
 	found, err := m.analyzer.ModelProvider(ctx, is)
-	return possibleMistakes(ctx, found, err)
+	return append(change.Prices(was, is, time.Now()), possibleMistakes(ctx, found, err)...)
 }

@@ -152,7 +152,9 @@ func (v validator[T]) answer(ctx context.Context, was, is T) (admission.Warnings
 	defer func() { <-recorded }()
 	var warnings []string
 	if decided.Status == metav1.ConditionFalse {
-		warnings = append(warnings, "has no effect yet: "+decided.Message)
+		for _, why := range decided.Whys() {
+			warnings = append(warnings, "has no effect yet: "+why)
+		}
 	}
 	warnCtx, cancel := context.WithTimeout(ctx, warnWithin)
 	defer cancel()

@@ -61,7 +61,7 @@ var _ = Describe("A BudgetGrant", func() {
 		grant := newGrant(tenant, "grant", time.Hour)
 		create(ctx, grant)
 		expectCondition(ctx, grant, v1alpha1.ConditionAccepted, "False TargetNotFound")
-		Expect(message(grant, v1alpha1.ConditionAccepted)).To(Equal(`spec.budgetRef.name: Not found: "budget"`))
+		Expect(message(grant, v1alpha1.ConditionAccepted)).To(Equal(`spec.budgetRef.name: Not found: "budget": namespace ` + tenant + ` has no TenantBudget of this name`))
 		Expect(condition(ctx, grant, v1alpha1.ConditionStalled)()).To(Equal("False Reconciling"))
 
 		budget := objects.TenantBudget(tenant)

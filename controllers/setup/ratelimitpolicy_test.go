@@ -41,7 +41,7 @@ var _ = Describe("A RateLimitPolicy", func() {
 		early := objects.RateLimitPolicy(tenant, "early")
 		create(ctx, early)
 		expectCondition(ctx, early, v1alpha1.ConditionAccepted, "False TargetNotFound")
-		Expect(message(early, v1alpha1.ConditionAccepted)).To(Equal(`spec.targetRef.name: Not found: "budget"`))
+		Expect(message(early, v1alpha1.ConditionAccepted)).To(Equal(`spec.targetRef.name: Not found: "budget": namespace ` + tenant + ` has no TenantBudget of this name`))
 		expectCondition(ctx, early, v1alpha1.ConditionProgrammed, "False NotAccepted")
 
 		budget := objects.TenantBudget(tenant)

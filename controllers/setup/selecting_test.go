@@ -50,7 +50,7 @@ var _ = Describe("A RateLimitPolicy with a targetSelector", func() {
 		create(ctx, policy)
 		expectCondition(ctx, policy, v1alpha1.ConditionAccepted, "False TargetNotFound")
 		Expect(message(policy, v1alpha1.ConditionAccepted)).To(HavePrefix(
-			`spec.targetSelector: Not found: "no TenantBudget in the selected namespaces matches these labels"`))
+			`spec.targetSelector: Invalid value: no TenantBudget in the selected namespaces has these labels`))
 		Expect(condition(ctx, policy, v1alpha1.ConditionStalled)()).To(Equal("False Reconciling"), "some may come")
 
 		By("two that come, and one that has not the labels")

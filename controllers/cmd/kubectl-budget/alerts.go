@@ -66,6 +66,8 @@ type alertList struct {
 	Deliveries []listedDelivery `json:"deliveries,omitempty"`
 
 	isOne bool
+	// which are those that are listed: empty for all.
+	which string
 }
 
 // listedAlert is an alert. Amounts are US dollars.
@@ -113,6 +115,9 @@ func (o *alertOptions) run(ctx context.Context, c *cluster, now time.Time) (list
 		return list, err
 	}
 	list = alertList{Tenant: tenant, Alerts: []listedAlert{}, isOne: o.id != ""}
+	if o.open {
+		list.which = " open"
+	}
 	as := history.As{Tenant: tenant, Admin: true}
 	if list.isOne {
 		alert, deliveries, err := reader.Alert(ctx, as, o.id, now)
@@ -163,7 +168,7 @@ func newListedDelivery(d history.AlertDelivery) listedDelivery {
 
 func (l alertList) write(w io.Writer) {
 	if len(l.Alerts) == 0 {
-		fmt.Fprintf(w, "No such alerts of tenant %s.\n", l.Tenant)
+		fmt.Fprintf(w, "Tenant %s has no%s alerts. Those of a limit per User, Group or Key come within a minute of the call.\n", l.Tenant, l.which)
 		return
 	}
 	all := table{cells("RAISED", "ALERT", "LIMIT", "WHOSE", "ACTION", "AT", "SPENT (USD)", "AMOUNT (USD)", "STATE")}

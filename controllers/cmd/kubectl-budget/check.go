@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,13 +17,14 @@ import (
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
 	"github.com/bursar-dev/bursar/controllers/rules/analysis"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
 // errFlawed is that something in the file is wrong, or can have no effect.
-var errFlawed = errors.New("the file has what is wrong or can have no effect: see above")
+var errFlawed = errors.New("something is wrong, or can have no effect: see above")
 
 type checkOptions struct {
-	file          string
+	files         []string
 	local, strict bool
 	ledger        database
 }
@@ -29,30 +32,32 @@ type checkOptions struct {
 func newCheck(c *cluster) *cobra.Command {
 	var o checkOptions
 	cmd := &cobra.Command{
-		Use:   "check -f FILE",
+		Use:   "check -f FILE...",
 		Short: "Find mistakes in YAML before it is applied",
-		Long: `Find what is wrong, and what is valid and surely not meant, in the resources of a file:
+		Long: `Find what is wrong, and what is valid and surely not meant, in the resources of files:
 the errors that the webhook would refuse them with, and what their condition Warning
-would say. What is not in the file is read from the cluster, which is not changed; budgets
-are compared with those of the cluster, to warn of what changes, such as a limit that is
-raised, removed, or spent already. With ` + databaseVariable + `, limits that change are held
-against the calls of the last seven days, too. Bounds of single fields come from the API
-server: kubectl apply --dry-run=server.
+would say. Of a directory, all .yaml, .yml and .json files are read, together. What is
+in no file is read from the cluster, which is not changed; budgets are compared with
+those of the cluster, to warn of what changes, such as a limit that is raised, removed, or
+spent already. With ` + databaseVariable + `, limits that change are held
+against the calls of the last seven days, too. Bounds of single fields are the API
+server's to check: kubectl apply --dry-run=server.
 
 The exit code is 1 if something is wrong or can have no effect at all, such as a limit on
 a model that no ModelProvider lists; with --strict, if there is any warning.`,
 		Example: `  kubectl budget check -f acme.yaml
+  kubectl budget check -f budgets/ -f keys/
   kustomize build . | kubectl budget check -f - --local --strict`,
 		Args: exactly(0, "no arguments except -f FILE"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if o.file == "" {
+			if len(o.files) == 0 {
 				return usageError{errors.New("-f is required")}
 			}
 			return runCheck(cmd, c, o)
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&o.file, "file", "f", "", "file with the YAML to check; - is standard input")
+	flags.StringArrayVarP(&o.files, "file", "f", nil, "file or directory with the YAML to check, may be repeated; - is standard input")
 	flags.BoolVar(&o.local, "local", false, "do not read the cluster")
 	o.ledger.addFlag(cmd)
 	flags.BoolVar(&o.strict, "strict", false, "exit with code 1 if there is any warning")
@@ -70,14 +75,9 @@ func runCheck(cmd *cobra.Command, c *cluster, o checkOptions) error {
 			return err
 		}
 	}
-	file, err := openFile(o.file, cmd.InOrStdin())
+	inFile, err := readFiles(o.files, cmd.InOrStdin(), namespace)
 	if err != nil {
 		return err
-	}
-	defer func() { _ = file.Close() }()
-	inFile, err := readObjects(file, namespace)
-	if err != nil {
-		return fmt.Errorf("%s, %w", o.file, err)
 	}
 	reader, err := newObjectReader(cmd.Context(), inFile, there)
 	if err != nil {
@@ -104,7 +104,7 @@ func runCheck(cmd *cobra.Command, c *cluster, o checkOptions) error {
 	if flawed {
 		return errFlawed
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "%d resources checked\n", len(inFile))
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s checked\n", verdict.Count(len(inFile), "resource"))
 	return nil
 }
 
@@ -116,15 +116,68 @@ func everyFlaw(ctx context.Context, reader client.Reader, compared *changes, obj
 	}
 	now := time.Now()
 	flaws, err := flawsOf(ctx, reader, object, now)
-	budget, isBudget := object.(*v1alpha1.TenantBudget)
-	if err != nil || local || !isBudget {
+	if err != nil || local {
 		return flaws, err
 	}
-	warnings, err := compared.of(ctx, budget, now)
+	warnings, err := compared.of(ctx, object, now)
 	for _, text := range warnings {
 		flaws = append(flaws, flaw{text: text})
 	}
 	return flaws, err
+}
+
+// readFiles reads the objects of files, and of the files in directories.
+func readFiles(paths []string, stdin io.Reader, namespace string) (all []client.Object, err error) {
+	files, err := filesIn(paths)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range files {
+		some, err := readFile(name, stdin, namespace)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+// filesIn are the files, and in the place of each directory those in it that kubectl would apply.
+func filesIn(paths []string) (files []string, err error) {
+	for _, path := range paths {
+		if info, err := os.Stat(path); err != nil || !info.IsDir() {
+			files = append(files, path) // opening it says what is wrong with it
+			continue
+		}
+		entries, err := os.ReadDir(path)
+		if err != nil {
+			return nil, err
+		}
+		before := len(files)
+		for _, entry := range entries {
+			isRead := slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(entry.Name()))
+			if isRead && !entry.IsDir() {
+				files = append(files, filepath.Join(path, entry.Name()))
+			}
+		}
+		if len(files) == before {
+			return nil, fmt.Errorf("directory %s has no .yaml, .yml or .json file: directories in it are not read, so name them with -f", path)
+		}
+	}
+	return files, nil
+}
+
+func readFile(path string, stdin io.Reader, namespace string) ([]client.Object, error) {
+	file, err := openFile(path, stdin)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	objects, err := readObjects(file, namespace)
+	if err != nil {
+		return nil, fmt.Errorf("%s, %w", path, err)
+	}
+	return objects, nil
 }
 
 func openFile(path string, stdin io.Reader) (io.ReadCloser, error) {
@@ -157,7 +210,9 @@ func flawsOf(ctx context.Context, reader client.Reader, object client.Object, no
 	}
 	var flaws []flaw
 	if decision.Status == metav1.ConditionFalse {
-		flaws = append(flaws, flaw{text: decision.Message, fatal: true, wrong: true})
+		for _, why := range decision.Whys() {
+			flaws = append(flaws, flaw{text: why, fatal: true, wrong: true})
+		}
 	}
 	for _, w := range warnings {
 		flaws = append(flaws, flaw{text: w.String(), fatal: w.NoEffect})

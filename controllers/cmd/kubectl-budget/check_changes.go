@@ -19,10 +19,11 @@ import (
 
 // changes find what is surely not meant in how budgets of a file change those of the cluster.
 type changes struct {
-	// reader has the objects of the file, and those beside them; were are the budgets of the
-	// cluster, by their keys.
-	reader client.Reader
-	were   map[client.ObjectKey]*v1alpha1.TenantBudget
+	// reader has the objects of the file, and those beside them; were are the budgets and
+	// ModelProviders of the cluster, by their keys.
+	reader    client.Reader
+	were      map[client.ObjectKey]*v1alpha1.TenantBudget
+	providers map[string]*v1alpha1.ModelProvider
 	// ledger is nil where none is known.
 	ledger *history.Reader
 	// unreplayed is why the effect of changed limits on the calls of the last days was not looked
@@ -32,10 +33,13 @@ type changes struct {
 
 // newChanges compares with what is in the cluster.
 func newChanges(reader client.Reader, there []client.Object) *changes {
-	c := &changes{reader: reader, were: map[client.ObjectKey]*v1alpha1.TenantBudget{}}
+	c := &changes{reader: reader, were: map[client.ObjectKey]*v1alpha1.TenantBudget{}, providers: map[string]*v1alpha1.ModelProvider{}}
 	for _, object := range there {
-		if budget, is := object.(*v1alpha1.TenantBudget); is {
-			c.were[client.ObjectKeyFromObject(budget)] = budget
+		switch object := object.(type) {
+		case *v1alpha1.TenantBudget:
+			c.were[client.ObjectKeyFromObject(object)] = object
+		case *v1alpha1.ModelProvider:
+			c.providers[object.Name] = object
 		}
 	}
 	return c
@@ -50,8 +54,18 @@ func (c *changes) openLedger(ctx context.Context, o checkOptions) (closeIt func(
 	return closeIt, err
 }
 
-// of are the warnings of a budget that is not there, or is changed.
-func (c *changes) of(ctx context.Context, is *v1alpha1.TenantBudget, now time.Time) ([]string, error) {
+// of are the warnings of an object that is not there, or is changed.
+func (c *changes) of(ctx context.Context, object client.Object, now time.Time) ([]string, error) {
+	switch object := object.(type) {
+	case *v1alpha1.TenantBudget:
+		return c.ofBudget(ctx, object, now)
+	case *v1alpha1.ModelProvider:
+		return change.Prices(c.providers[object.Name], object, now), nil
+	}
+	return nil, nil
+}
+
+func (c *changes) ofBudget(ctx context.Context, is *v1alpha1.TenantBudget, now time.Time) ([]string, error) {
 	was := c.were[client.ObjectKeyFromObject(is)]
 	warnings := change.Warnings(was, is)
 	decided, err := acceptance.DecideTenantBudget(ctx, c.reader, is)

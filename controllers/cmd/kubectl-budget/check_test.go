@@ -65,6 +65,11 @@ func TestCheckLocally(t *testing.T) {
 			old: `budgetRef: {name: budget}`, new: `budgetRef: {name: bugdet}`, fails: true,
 			want: `APIKey acme/ana: error: spec.budgetRef.name: Not found: "bugdet"`,
 		},
+		"a model of two providers": {
+			old: "kind: ConfigMap\nmetadata: {name: other}", fails: true,
+			new:  "kind: ConfigMap\nmetadata: {name: other}\n---\n" + `{apiVersion: bursar.dev/v1alpha1, kind: ModelProvider, metadata: {name: second}, spec: {endpoint: "https://llm.example.com/v1", models: [{name: gpt-4o, maxOutputTokens: 16384, prices: {input: "2.50", output: "10.00"}}]}}`,
+			want: `ModelProvider second: error: spec.models[0].name: Invalid value: "gpt-4o": already governed by the older ModelProvider openai`,
+		},
 		"a budget of another tenant": {
 			old: `tenant: acme`, new: `tenant: emea`, fails: true,
 			want: `TenantBudget acme/budget: error: spec.tenant: Forbidden: must equal the namespace, "acme", unless that is labelled bursar.dev/delegated=true`,
@@ -189,5 +194,49 @@ func TestCheckChanges(t *testing.T) {
 				t.Errorf("printed %s%s, error %v; want %q and %q", stdout, stderr, err, tc.want, tc.left)
 			}
 		})
+	}
+}
+
+// TestCheckUnfit: what the API server would not read is told with its place, and how to write it.
+func TestCheckUnfit(t *testing.T) {
+	for name, tc := range map[string]struct{ old, new, want string }{
+		"an amount without quotes": {`amount: "5.00"`, `amount: 5.50`, `document 2: TenantBudget budget: spec.limits[0].amount: 5.5 is a number to YAML, and must be text: write it in quotes, as "5.5"`},
+		"a word that YAML reads":   {`tier: senior`, `tier: on`, `document 3: APIKey ana: spec.tier: true is true or false to YAML, and must be text: write it in quotes, as "true"`},
+		"a misspelt field":         {"tenant: acme", "tenant: acme\n  parentref: {name: a}", `document 2: TenantBudget budget: spec.parentref: no such field; did you mean "parentRef"?`},
+		"a field of nothing":       {`{name: budget}, user`, `{name: budget, kind: TenantBudget}, user`, `document 3: APIKey ana: spec.budgetRef.kind: no such field; there are name`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "acme.yaml")
+			if err := os.WriteFile(file, []byte(strings.Replace(checkedYAML, tc.old, tc.new, 1)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := budgeted(t, "check", "-f", file, "--local"); err == nil || !strings.HasSuffix(err.Error(), tc.want) {
+				t.Errorf("got %v, want %s", err, tc.want)
+			}
+		})
+	}
+}
+
+// TestCheckDirectories: the files of a directory are checked together, and so are several.
+func TestCheckDirectories(t *testing.T) {
+	one, other := t.TempDir(), t.TempDir()
+	documents := strings.Split(checkedYAML, "---\n")
+	for name, content := range map[string]string{
+		filepath.Join(one, "provider.yaml"): documents[0], filepath.Join(one, "budget.yml"): documents[1],
+		filepath.Join(one, "README.md"): "# not YAML: [", filepath.Join(other, "key.yaml"): documents[2],
+	} {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stdout, stderr, err := budgeted(t, "check", "--local", "-f", one, "-f", filepath.Join(other, "key.yaml"))
+	if err != nil || stdout != "" || !strings.HasSuffix(stderr, "3 resources checked\n") {
+		t.Errorf("printed %s%s, error %v", stdout, stderr, err)
+	}
+	if stdout, _, err := budgeted(t, "check", "--local", "-f", other); err == nil || !strings.Contains(stdout, "namespace acme has no TenantBudget of this name") {
+		t.Errorf("without the budget: printed %s, error %v", stdout, err)
+	}
+	if _, _, err := budgeted(t, "check", "--local", "-f", t.TempDir()); err == nil || !strings.Contains(err.Error(), "has no .yaml, .yml or .json file") {
+		t.Errorf("of an empty directory: %v", err)
 	}
 }

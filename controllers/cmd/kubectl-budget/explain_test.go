@@ -8,6 +8,9 @@ import (
 
 	ledgerv1 "github.com/bursar-dev/bursar/api/ledger/v1"
 	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/hack/testkit"
+	"github.com/bursar-dev/bursar/hack/testkit/objects"
 	"github.com/bursar-dev/bursar/history"
 )
 
@@ -101,6 +104,29 @@ func TestExplain(t *testing.T) {
 				t.Errorf("error %v, printed\n%s", err, stdout)
 			}
 		})
+	}
+}
+
+// TestExplainBelow: the limits of the tenants above stand beside those of a call that was refused.
+func TestExplainBelow(t *testing.T) {
+	namespace(t, "company")
+	budget(t, "company")
+	namespace(t, "department")
+	child := objects.TenantBudget("department")
+	child.Name, child.Spec.ParentRef = "department", &v1alpha1.ParentRef{Namespace: "company", Name: "company"}
+	testkit.Must(t, api.Create(t.Context(), child))
+	for _, tenant := range []string{"company", "department"} {
+		_, err := ledger.Exec(t.Context(), `INSERT INTO tenants (tenant_id, namespace, budget, budget_uid, generation, time_zone) VALUES ($1, $1, $1, 'u', 1, 'UTC')`, tenant)
+		testkit.Must(t, err)
+		_, err = ledger.Exec(t.Context(), `
+INSERT INTO budget_limits (tenant_id, limit_name, per, period, time_zone, amount_nanos, budget_uid, generation, valid_from, trip_nanos)
+VALUES ($1, 'daily', 'Tenant', 'Year', 'UTC', 1000000000, 'u', 1, now() - interval '1 day', 900000000)`, tenant)
+		testkit.Must(t, err)
+	}
+	refusedCall(t, "department-1", "department", time.Now().Add(-time.Minute))
+	stdout, _, err := budgeted(t, "explain", "department-1", "-n", "department")
+	if err != nil || !strings.Contains(stdout, "department/daily") || !strings.Contains(stdout, "company/daily") {
+		t.Errorf("error %v, printed\n%s", err, stdout)
 	}
 }
 

@@ -40,7 +40,7 @@ print it as YAML, ready for Git. The cluster is not changed unless --apply is se
 	flags.StringVar(&o.user, "user", "", "user who gets more, for a limit per User (default: every user)")
 	flags.StringVar(&o.group, "group", "", "group that gets more, for a limit per Group (default: every group)")
 	flags.StringVar(&o.key, "key", "", "name of the APIKey that gets more, for a limit per Key (default: every APIKey)")
-	flags.StringVar(&o.amount, "amount", "", "amount in US dollars to add in each of the limit's periods")
+	flags.StringVar(&o.amount, "amount", "", "amount to add in each of the limit's periods, in US dollars or, if the budget has a currency, in that")
 	flags.StringVar(&o.reason, "reason", "", "reason, for the record")
 	flags.StringVar(&o.starts, "starts", "", "start: a time, or a duration from now (default: now)")
 	flags.StringVar(&o.expires, "expires", "", "end: a time such as 2027-01-31T00:00:00Z, or a duration from now, such as 24h or 7d")

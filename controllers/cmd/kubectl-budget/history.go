@@ -60,7 +60,9 @@ earlier one. It is "-" for grants, of which it is not recorded.`,
 
 // limitHistory is how a tenant's limits were changed.
 type limitHistory struct {
-	Tenant  string        `json:"tenant"`
+	Tenant string `json:"tenant"`
+	// Since is where the history begins; nil for the beginning.
+	Since   *time.Time    `json:"since,omitempty"`
 	Changes []limitChange `json:"changes"`
 }
 
@@ -100,6 +102,9 @@ func readHistory(ctx context.Context, c *cluster, who *whose, ledger *database, 
 	}
 	changes, err := reader.Changes(ctx, tenant, from)
 	h := limitHistory{Tenant: tenant, Changes: make([]limitChange, 0, len(changes))}
+	if !from.IsZero() {
+		h.Since = &from
+	}
 	for _, change := range changes {
 		h.Changes = append(h.Changes, newLimitChange(change))
 	}
@@ -120,7 +125,11 @@ func newLimitChange(c history.LimitChange) limitChange {
 // write writes the history for people, the latest change last.
 func (h limitHistory) write(w io.Writer, now time.Time) {
 	if len(h.Changes) == 0 {
-		fmt.Fprintf(w, "No limit of tenant %s was changed.\n", h.Tenant)
+		since := ""
+		if h.Since != nil {
+			since = " since " + moment(*h.Since) + "; without --since, all changes are shown"
+		}
+		fmt.Fprintf(w, "No limit of tenant %s was changed%s.\n", h.Tenant, since)
 		return
 	}
 	all := table{cells("AT", "AGO", "LIMIT", "BY", "CLIENT", "GENERATION", "CHANGE")}

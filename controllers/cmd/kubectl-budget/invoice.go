@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/controllers/rules/nearest"
 	"github.com/bursar-dev/bursar/history"
 )
 
@@ -129,6 +130,8 @@ type invoiceReport struct {
 	TimeZone string       `json:"timeZone"`
 	Rows     []invoiceRow `json:"rows"`
 	Total    invoiceRow   `json:"total"`
+	// NoCalls are the providers that an invoice names and the ledger has no calls of.
+	NoCalls []string `json:"noCalls,omitempty"`
 	// NoInvoice are the providers that the ledger has and no invoice names, with their cost.
 	NoInvoice map[string]string `json:"noInvoice,omitempty"`
 }
@@ -182,6 +185,9 @@ func (r *invoiceReport) compare(spent []history.Spend, billed map[string]invoice
 	var total history.Spend
 	sum := new(big.Rat)
 	for _, provider := range slices.Sorted(maps.Keys(billed)) {
+		if byProvider[provider] == nil {
+			r.NoCalls = append(r.NoCalls, provider)
+		}
 		models := slices.Concat(slices.Collect(maps.Keys(billed[provider])), slices.Collect(maps.Keys(byProvider[provider])))
 		slices.Sort(models)
 		for _, model := range slices.Compact(models) {
@@ -249,7 +255,11 @@ func (r *invoiceReport) print(w io.Writer, format string) error {
 		all = append(all, shown)
 	}
 	all.write(w)
-	for _, provider := range slices.Sorted(maps.Keys(r.NoInvoice)) {
+	providers := slices.Sorted(maps.Keys(r.NoInvoice))
+	for _, provider := range r.NoCalls {
+		fmt.Fprintf(w, "\nThe ledger has no calls of a ModelProvider %s in this time%s\n", provider, cmp.Or(nearest.DidYouMean(provider, providers), "."))
+	}
+	for _, provider := range providers {
 		fmt.Fprintf(w, "\nNo invoice is given for %s, which cost %s.\n", provider, r.NoInvoice[provider])
 	}
 	return nil

@@ -7,11 +7,13 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rules/nearest"
 )
 
 // dryRunClient is the value of --dry-run that changes nothing, as kubectl has it.
@@ -57,21 +59,36 @@ func (k *keyChange) read(cmd *cobra.Command, c *cluster, name string) (*v1alpha1
 		return nil, err
 	}
 	key := &v1alpha1.APIKey{}
-	if err := api.Get(cmd.Context(), client.ObjectKey{Namespace: namespace, Name: name}, key); err != nil {
+	err = api.Get(cmd.Context(), client.ObjectKey{Namespace: namespace, Name: name}, key)
+	if apierrors.IsNotFound(err) {
+		return nil, noKey(cmd.Context(), api, namespace, name)
+	}
+	if err != nil {
 		return nil, mended(err)
 	}
 	return key, nil
 }
 
+// noKey is the error of an APIKey that is not there, with those that are.
+func noKey(ctx context.Context, api client.Client, namespace, name string) error {
+	var keys v1alpha1.APIKeyList
+	if err := api.List(ctx, &keys, client.InNamespace(namespace)); err != nil {
+		return mended(err)
+	}
+	var names []string
+	for _, key := range keys.Items {
+		names = append(names, key.Name)
+	}
+	if len(names) == 0 {
+		return fmt.Errorf("namespace %s has no APIKey: select another namespace with -n", namespace)
+	}
+	return fmt.Errorf("namespace %s has no APIKey %s%s", namespace, name, nearest.DidYouMeanOr("; it has ", name, names))
+}
+
 func (k *keyChange) readFile(cmd *cobra.Command, namespace, name string) (*v1alpha1.APIKey, error) {
-	file, err := openFile(k.file, cmd.InOrStdin())
+	objects, err := readFile(k.file, cmd.InOrStdin(), namespace)
 	if err != nil {
 		return nil, err
-	}
-	defer func() { _ = file.Close() }()
-	objects, err := readObjects(file, namespace)
-	if err != nil {
-		return nil, fmt.Errorf("%s, %w", k.file, err)
 	}
 	for _, object := range objects {
 		if key, isKey := object.(*v1alpha1.APIKey); isKey && key.Name == name {
@@ -139,10 +156,16 @@ func runKeyRotate(cmd *cobra.Command, c *cluster, o rotateOptions, name string) 
 	if err != nil {
 		return err
 	}
+	now := time.Now()
+	if ended := object.Spec.ExpiresAt; ended != nil && !ended.After(now) {
+		return fmt.Errorf("APIKey %s/%s has ended (spec.expiresAt: %s), and so would the new key: make another APIKey with "+
+			"kubectl budget key create, or remove spec.expiresAt and rotate with --overlap 0, so that the key before does not work again",
+			object.Namespace, object.Name, moment(ended.Time))
+	}
 	key, hash := limiterv1.MakeKey(object.Namespace)
-	until, ok := object.Spec.ReplaceKey(hash, overlap, time.Now())
+	until, ok := object.Spec.ReplaceKey(hash, overlap, now)
 	if !ok {
-		return fmt.Errorf("spec.previousKeys: %d keys of before still work, and there may be no more: "+
+		return fmt.Errorf("spec.previousKeys: %d keys that were replaced still work, and there may be no more: "+
 			"end them with kubectl budget key revoke --previous", v1alpha1.MaxPreviousKeys)
 	}
 	if err := keepKey(o.keyFile, key); err != nil {

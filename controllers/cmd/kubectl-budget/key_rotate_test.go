@@ -64,6 +64,16 @@ func TestKeyRotate(t *testing.T) {
 	if is := apiKey(t, "rotated", "ci"); is.Spec.ExpiresAt == nil || is.Spec.ExpiresAt.After(time.Now()) {
 		t.Errorf("after revoke: %+v", is.Spec)
 	}
+	ended := apiKey(t, "rotated", "ci")
+	if _, _, err := budgeted(t, "key", "rotate", "ci", "-n", "rotated"); err == nil || !strings.Contains(err.Error(), "APIKey rotated/ci has ended") {
+		t.Errorf("a key that was revoked is rotated: %v", err)
+	}
+	if is := apiKey(t, "rotated", "ci"); is.Spec.SHA256 != ended.Spec.SHA256 || len(is.Spec.PreviousKeys) > 0 {
+		t.Errorf("a key that was revoked works again: %+v", is.Spec)
+	}
+	if _, _, err := budgeted(t, "key", "rotate", "cy", "-n", "rotated"); err == nil || err.Error() != `namespace rotated has no APIKey cy; did you mean "ci"?` {
+		t.Errorf("of a key that is not there: %v", err)
+	}
 }
 
 // TestKeyRotateForGit: an APIKey of a file, or of the cluster with --dry-run=client, is written changed,

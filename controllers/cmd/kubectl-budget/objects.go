@@ -10,6 +10,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -92,7 +93,7 @@ func decode(scheme *kruntime.Scheme, document []byte, namespace string) ([]clien
 	if object == nil {
 		return nil, nil
 	}
-	if err := yaml.UnmarshalStrict(document, object); err != nil {
+	if err := unmarshal(document, object); err != nil {
 		return nil, fmt.Errorf("%s %s: %w", header.Kind, header.Name, err)
 	}
 	switch object := object.(type) {
@@ -171,6 +172,9 @@ type objectReader struct {
 	indexes map[string]client.IndexerFunc
 }
 
+// aboutToBe is when an object was created that is not there yet: after all that are.
+var aboutToBe = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // newObjectReader makes a reader of the objects of a file, and of those that are there beside
 // them. Budgets and IdentityProviders of the file are taken to be accepted: they are decided on by
 // themselves.
@@ -187,6 +191,8 @@ func newObjectReader(ctx context.Context, inFile, there []client.Object) (*objec
 			object.SetUID(was.GetUID())
 			object.SetCreationTimestamp(was.GetCreationTimestamp())
 			delete(uids, name)
+		} else {
+			object.SetCreationTimestamp(metav1.NewTime(aboutToBe)) // what is there is older
 		}
 		accepted := metav1.Condition{Type: v1alpha1.ConditionAccepted, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAccepted}
 		switch object := object.(type) {

@@ -156,7 +156,7 @@ func TestReplayOfWrongYAML(t *testing.T) {
 		"amount":        {`"5.00"`, `"5,00"`, `TenantBudget wrong/replayed: spec.limits[0].amount: Invalid value: "5,00"`},
 		"period":        {"Year", "Decade", "spec.limits[0].period"},
 		"policy":        {"window: 1h", "window: long", `RateLimitPolicy wrong/policy: spec.limits[0].window: Invalid value: "long"`},
-		"unknown field": {"ladder: []", "laddder: []", `document 1: TenantBudget replayed: error unmarshaling JSON: while decoding JSON: json: unknown field "laddder"`},
+		"unknown field": {"ladder: []", "laddder: []", `document 1: TenantBudget replayed: spec.laddder: no such field; did you mean "ladder"?`},
 		"no YAML":       {"apiVersion: v1", "a: b: c", "document 2"},
 		"no parent":     {"ladder: []", "ladder: []\n  parentRef: {name: nobody}", "spec.parentRef: TenantBudget wrong/nobody is neither in the file nor in the cluster"},
 		"own parent":    {"ladder: []", "ladder: []\n  parentRef: {name: replayed}", "wrong/replayed -> wrong/replayed"},

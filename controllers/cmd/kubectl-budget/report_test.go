@@ -151,6 +151,10 @@ func TestInvoices(t *testing.T) {
 	if err != nil || !strings.Contains(stdout, "No invoice is given for anthropic, which cost 0.50.") {
 		t.Errorf("error %v, printed\n%s\nwant to be told of the provider without an invoice", err, stdout)
 	}
+	stdout, _, err = budgetedAs(t, financeURL, "report", "-A", "--month", "2025-10", "--invoice", "opnai=4.00")
+	if err != nil || !strings.Contains(stdout, `The ledger has no calls of a ModelProvider opnai in this time; did you mean "openai"?`) {
+		t.Errorf("error %v, printed\n%s\nwant to be told of a provider that the ledger has not", err, stdout)
+	}
 	for name, tc := range map[string]struct{ content, want string }{
 		"no amount":        {"provider,model\nopenai,gpt\n", "the columns provider and amount are required"},
 		"empty":            {"", "read its header"},

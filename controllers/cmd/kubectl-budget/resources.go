@@ -68,7 +68,7 @@ func (r *resources) add(document []byte, namespace string, left func(kind, name 
 	switch object.Kind {
 	case "TenantBudget":
 		var budget v1alpha1.TenantBudget
-		if err := yaml.UnmarshalStrict(document, &budget); err != nil {
+		if err := unmarshal(document, &budget); err != nil {
 			return fmt.Errorf("TenantBudget %s: %w", object.Name, err)
 		}
 		setDefaultLadder(&budget)
@@ -76,7 +76,7 @@ func (r *resources) add(document []byte, namespace string, left func(kind, name 
 		r.budgets = append(r.budgets, budget)
 	case "RateLimitPolicy":
 		var policy v1alpha1.RateLimitPolicy
-		if err := yaml.UnmarshalStrict(document, &policy); err != nil {
+		if err := unmarshal(document, &policy); err != nil {
 			return fmt.Errorf("RateLimitPolicy %s: %w", object.Name, err)
 		}
 		policy.Namespace = cmp.Or(policy.Namespace, namespace)

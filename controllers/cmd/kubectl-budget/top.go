@@ -40,7 +40,8 @@ status, with the end of its period and the time at which it will be exhausted at
 of the last minutes. Amounts are in US dollars, or in the currency that AMOUNT names if
 the budget has one. BREAKER is Open on the limit that has opened it, or on all limits if
 it is forced open or a parent's. Of a limit per User, Group or Key, the one that has used
-most of it is shown, from the ledger, if ` + databaseVariable + ` is set.
+most of it is shown, from the ledger, if ` + databaseVariable + ` is set; BREAKER is Open
+there if calls of that one alone are refused.
 
 On a terminal the view refreshes every two seconds, until Ctrl-C, and what there is no
 room for is left out: columns first.`,
@@ -230,7 +231,10 @@ func (l usedLimit) isOpen() bool { return strings.HasPrefix(l.Breaker, string(v1
 // breakerAt is what is shown of the breaker beside a limit: what opens it, and not what it
 // opens on, and everything where that is no limit of the tenant's.
 func (l usedLimit) breakerAt() string {
-	if l.Per != "" || l.isOpen() && l.OpenedBy != "" && l.OpenedBy != l.Limit {
+	switch {
+	case l.Per != "" && l.Rung == string(v1alpha1.ActionTrip) && !strings.HasPrefix(l.Breaker, string(v1alpha1.BreakerClosed)+" ("):
+		return string(v1alpha1.BreakerOpen) // for the one that is shown
+	case l.Per != "" || l.isOpen() && l.OpenedBy != "" && l.OpenedBy != l.Limit:
 		return "-"
 	}
 	return orDash(l.Breaker)

@@ -124,9 +124,9 @@ func (w *whose) candidates(ctx context.Context, c *cluster) (tenants []string, b
 
 // ancestorsOf are the tenants above a tenant, as far as can be seen.
 func (t tree) ancestorsOf(tenant string) []string {
-	for _, member := range history.Family(limiterv1.Tenant{Level: limiterv1.Level{Tenant: tenant}}, t.budgets) {
-		if member.Name == tenant {
-			return member.Ancestors
+	for _, budget := range t.budgets {
+		if budget.Spec.Tenant == tenant {
+			return history.AncestorsOf(budget, t.budgets)
 		}
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/bursar-dev/bursar/api/precedence"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
+	"github.com/bursar-dev/bursar/controllers/rules/nearest"
 )
 
 // APIKey is what was decided of an APIKey.
@@ -95,9 +96,34 @@ func target(
 	err := reader.Get(ctx, key, budget)
 	switch {
 	case apierrors.IsNotFound(err), err == nil && !budget.DeletionTimestamp.IsZero():
-		return nil, reject(v1alpha1.ReasonTargetNotFound, field.NotFound(path, key.Name)), nil
+		missing, err := noBudget(ctx, reader, key, path)
+		if err != nil {
+			return nil, nil, err
+		}
+		return nil, reject(v1alpha1.ReasonTargetNotFound, missing), nil
 	case err != nil:
 		return nil, nil, err
 	}
 	return budget, nil, nil
+}
+
+// noBudget is the error of an object that, at path, names a TenantBudget of its own namespace that
+// is not there. It has the name that was meant.
+func noBudget(ctx context.Context, reader client.Reader, key types.NamespacedName, path *field.Path) (*field.Error, error) {
+	var there v1alpha1.TenantBudgetList
+	if err := reader.List(ctx, &there, client.UnsafeDisableDeepCopy, client.InNamespace(key.Namespace)); err != nil {
+		return nil, err
+	}
+	var names []string
+	for i := range there.Items {
+		if budget := &there.Items[i]; budget.DeletionTimestamp.IsZero() {
+			names = append(names, budget.Name)
+		}
+	}
+	missing := field.NotFound(path, key.Name)
+	missing.Detail = fmt.Sprintf("namespace %s has no TenantBudget of this name", key.Namespace)
+	if len(names) > 0 {
+		missing.Detail += nearest.DidYouMeanOr("; it has ", key.Name, names)
+	}
+	return missing, nil
 }

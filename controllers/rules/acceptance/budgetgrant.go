@@ -12,6 +12,7 @@ import (
 	"github.com/bursar-dev/bursar/api/compile"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rules/nearest"
 )
 
 // BudgetGrant is what was decided of a BudgetGrant.
@@ -34,8 +35,13 @@ func DecideBudgetGrant(ctx context.Context, reader client.Reader, grant *v1alpha
 		return BudgetGrant{Decision: *rejection}, nil
 	}
 	if _, errs := compile.Grant(grant, budget); len(errs) > 0 {
+		noLimit := errs[0].Type == field.ErrorTypeNotFound
+		if noLimit {
+			errs[0].Detail = fmt.Sprintf("TenantBudget %s has no limit of this name%s", budget.Name,
+				nearest.DidYouMeanOr("; it has ", grant.Spec.Limit, limitsOf(budget)))
+		}
 		decided := invalid(errs)
-		if errs[0].Type == field.ErrorTypeNotFound {
+		if noLimit {
 			decided.Reason = v1alpha1.ReasonLimitNotFound
 		}
 		return BudgetGrant{Decision: decided, Budget: budget}, nil
@@ -56,4 +62,12 @@ func DecideBudgetGrant(ctx context.Context, reader client.Reader, grant *v1alpha
 			"already has %d older unexpired grants: delete those that are not needed", limiterv1.MaxGrants)))}, nil
 	}
 	return BudgetGrant{Decision: accepted(), Budget: budget}, nil
+}
+
+// limitsOf are the names of a budget's limits.
+func limitsOf(budget *v1alpha1.TenantBudget) (names []string) {
+	for _, limit := range budget.Spec.Limits {
+		names = append(names, limit.Name)
+	}
+	return names
 }

@@ -1,6 +1,9 @@
 package acceptance
 
 import (
+	"slices"
+	"strings"
+
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
@@ -19,7 +22,34 @@ func accepted() Decision { return Decision{Verdict: verdict.Accepted()} }
 
 func rejected(reason string, errs ...*field.Error) Decision {
 	list := field.ErrorList(errs)
-	return Decision{Verdict: verdict.Rejected(reason, list.ToAggregate().Error()), Errors: list}
+	return Decision{Verdict: verdict.Rejected(reason, strings.Join(texts(list), "; ")), Errors: list}
+}
+
+// Whys are the reasons why an object that is not accepted is not, in words: one for each error.
+func (d Decision) Whys() []string {
+	if len(d.Errors) == 0 {
+		return []string{d.Message}
+	}
+	return texts(d.Errors)
+}
+
+// texts are the errors in words, each once.
+func texts(errs field.ErrorList) (texts []string) {
+	for _, err := range errs {
+		if text := err.Error(); !slices.Contains(texts, text) {
+			texts = append(texts, text)
+		}
+	}
+	return texts
+}
+
+// and is the decision by two objects that an object needs, of which the first is not as it has to
+// be: where both are wrong, both are told.
+func (d Decision) and(other Decision) Decision {
+	if len(d.Errors) == 0 || len(other.Errors) == 0 {
+		return d
+	}
+	return rejected(d.Reason, append(slices.Clone(d.Errors), other.Errors...)...)
 }
 
 func invalid(errs field.ErrorList) Decision { return rejected(v1alpha1.ReasonInvalid, errs...) }

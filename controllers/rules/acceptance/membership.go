@@ -15,6 +15,7 @@ import (
 	"github.com/bursar-dev/bursar/api/callers"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rules/nearest"
 	"github.com/bursar-dev/bursar/controllers/rules/reach"
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
@@ -50,7 +51,7 @@ func DecideMembership(ctx context.Context, reader client.Reader, membership *v1a
 	case len(errs) > 0:
 		decided.Decision = invalid(firstOf(errs))
 	case !byBudget.Holds():
-		decided.Decision = byBudget.Decision
+		decided.Decision = byBudget.and(byProvider.Decision)
 	case byProvider.Forfeited:
 		decided.Decision = byProvider.Decision
 	default:
@@ -107,10 +108,35 @@ func decideMembersProvider(ctx context.Context, reader client.Reader, membership
 		}
 	}
 	if allowance.AllowsNobody() {
-		return allowance, byOne{rejected(v1alpha1.ReasonIdentityProviderNotFound, field.Invalid(path, name, fmt.Sprintf(
-			"no IdentityProvider of this name allows Memberships in namespace %s: allow them in its spec.allowedMemberships", membership.Namespace))), true}, nil
+		rejection, err := noProvider(ctx, reader, membership, path)
+		return allowance, byOne{rejection, true}, err
 	}
 	return allowance, byOne{Decision: Decision{Verdict: providerVerdict(provider, path)}}, nil
+}
+
+// noProvider is the decision on a Membership whose namespace the IdentityProvider that it names does
+// not allow, or which is not there. It has the name that was meant, if that one allows it.
+func noProvider(ctx context.Context, reader client.Reader, membership *v1alpha1.Membership, path *field.Path) (Decision, error) {
+	var there v1alpha1.IdentityProviderList
+	if err := reader.List(ctx, &there, client.UnsafeDisableDeepCopy); err != nil {
+		return Decision{}, err
+	}
+	var allowing []string
+	for i := range there.Items {
+		allowance, err := reach.AllowanceOf(&there.Items[i], membership.Namespace, labelsIn(ctx, reader))
+		if err != nil {
+			return Decision{}, err
+		}
+		if !allowance.AllowsNobody() {
+			allowing = append(allowing, there.Items[i].Name)
+		}
+	}
+	name, hint := membership.Spec.IdentityProviderRef.Name, ": allow them in its spec.allowedMemberships"
+	if question := nearest.DidYouMean(name, allowing); question != "" {
+		hint = question
+	}
+	return rejected(v1alpha1.ReasonIdentityProviderNotFound, field.Invalid(path, name, fmt.Sprintf(
+		"no IdentityProvider of this name allows Memberships in namespace %s%s", membership.Namespace, hint))), nil
 }
 
 // providerVerdict is the verdict on a Membership that is valid itself: it is as good as its

@@ -129,7 +129,7 @@ func judge(selected []*v1alpha1.TenantBudget, path *field.Path) RateLimitPolicy 
 	switch {
 	case len(selected) == 0:
 		decided.Decision = rejected(v1alpha1.ReasonTargetNotFound,
-			field.NotFound(path, "no TenantBudget in the selected namespaces matches these labels"))
+			field.Invalid(path, field.OmitValueType{}, "no TenantBudget in the selected namespaces has these labels"))
 	case len(decided.Targets) > 0:
 		decided.Decision = accepted()
 		if len(worse) > 0 {

@@ -131,13 +131,23 @@ func said(t *testing.T, name string, m mistake) string {
 	}
 	decision, warnings := analyzed(t, reader, object)
 	if len(decision.Errors) > 0 {
-		return "refused: " + decision.Message
+		return answer(decision) + strings.Join(decision.Whys(), "\n"+answer(decision))
 	}
 	var lines []string
 	for _, w := range warnings {
 		lines = append(lines, w.String())
 	}
 	return strings.Join(lines, "\n")
+}
+
+// answer begins what the API server says of an object that is not accepted: one that names what is
+// not there is stored, as that may yet be created.
+func answer(decision acceptance.Decision) string {
+	switch decision.Reason {
+	case v1alpha1.ReasonTargetNotFound, v1alpha1.ReasonLimitNotFound, v1alpha1.ReasonParentNotFound, v1alpha1.ReasonIdentityProviderNotFound:
+		return "has no effect yet: "
+	}
+	return "refused: "
 }
 
 func analyzed(t *testing.T, reader client.Reader, object client.Object) (acceptance.Decision, []analysis.Warning) {
@@ -169,9 +179,11 @@ func analyzed(t *testing.T, reader client.Reader, object client.Object) (accepta
 		testkit.Must(t, err)
 		return decided.Decision, found
 	case *v1alpha1.Membership:
+		decided, err := acceptance.DecideMembership(ctx, reader, object)
+		testkit.Must(t, err)
 		found, err := analyzer.Membership(ctx, object)
 		testkit.Must(t, err)
-		return acceptance.Decision{}, found
+		return decided.Decision, found
 	case *v1alpha1.BudgetGrant:
 		decided, err := acceptance.DecideBudgetGrant(ctx, reader, object)
 		testkit.Must(t, err)
@@ -242,10 +254,13 @@ func kindOf(object client.Object) string {
 func stored(object client.Object) client.Object {
 	object.SetUID(types.UID(object.GetNamespace() + "/" + object.GetName()))
 	object.SetCreationTimestamp(metav1.NewTime(now))
+	accepted := []metav1.Condition{{Type: v1alpha1.ConditionAccepted, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAccepted}}
 	switch object := object.(type) {
 	case *v1alpha1.TenantBudget:
 		object.Namespace = cmp.Or(object.Namespace, "acme")
-		object.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionAccepted, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAccepted}}
+		object.Status.Conditions = accepted
+	case *v1alpha1.IdentityProvider:
+		object.Status.Conditions = accepted
 	case *v1alpha1.ModelProvider:
 		object.Spec.Protocol = cmp.Or(object.Spec.Protocol, "OpenAI")
 	}

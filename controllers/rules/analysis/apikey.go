@@ -9,6 +9,7 @@ import (
 	"github.com/bursar-dev/bursar/api/identity"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rules/nearest"
 )
 
 // known are hashes of keys that everybody knows, and what they are the hashes of.
@@ -71,10 +72,10 @@ func (f *found) tier(path *field.Path, tier string, document limiterv1.Tenant) {
 	names := tiersIn(document)
 	switch why := unlimited(tier, document); {
 	case document.RefusesTier(tier) != "":
-		f.warn(path, "calls are refused: no limit of RateLimitPolicy %s selects tier %q%s", document.RefusesTier(tier), tier, didYouMean(tier, names))
+		f.warn(path, "calls are refused: no limit of RateLimitPolicy %s selects tier %q%s", document.RefusesTier(tier), tier, nearest.DidYouMean(tier, names))
 	case why != "":
 		f.warn(path, "is %s", why)
-	case !slices.Contains(names, tier) && nearest(tier, names) != "":
-		f.warn(path, "is %q, which no limit names%s", tier, didYouMean(tier, names))
+	case !slices.Contains(names, tier) && nearest.Name(tier, names) != "":
+		f.warn(path, "is %q, which no limit names%s", tier, nearest.DidYouMean(tier, names))
 	}
 }

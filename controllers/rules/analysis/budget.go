@@ -11,6 +11,7 @@ import (
 	"github.com/bursar-dev/bursar/api/compile"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rules/nearest"
 )
 
 // Around is what there is beside an object that what it says depends on.
@@ -37,6 +38,9 @@ func OfTenantBudget(budget *v1alpha1.TenantBudget, document *limiterv1.Tenant, a
 		f.neverFits(*document, spec, around.Catalogue)
 	}
 	f.neverReached(spec, field.NewPath("spec", "limits"))
+	if document != nil {
+		f.neverReachedBelow(*document, spec, field.NewPath("spec", "limits"))
+	}
 	f.ladder(spec, around.Catalogue)
 	f.virtualModels(spec.VirtualModels, around.Catalogue)
 	f.output(spec, around.Catalogue)
@@ -62,7 +66,7 @@ func (f *found) filters(spec v1alpha1.TenantBudgetSpec) {
 	for i, filter := range spec.Alerts.Filters {
 		for j, limit := range filter.Limits {
 			if !slices.Contains(names, limit) {
-				f.noEffect(path.Index(i).Child("limits").Index(j), "the budget has no limit %q%s", limit, didYouMeanOr(": it has ", limit, names))
+				f.noEffect(path.Index(i).Child("limits").Index(j), "the budget has no limit %q%s", limit, nearest.DidYouMeanOr(": it has ", limit, names))
 			}
 		}
 	}
@@ -77,7 +81,7 @@ func (f *found) unlistedModels(path *field.Path, models []v1alpha1.ModelName, ca
 
 func (f *found) unlistedModel(path *field.Path, model v1alpha1.ModelName, catalogue Catalogue) {
 	if !catalogue.has(string(model)) {
-		f.noEffect(path, "no ModelProvider lists model %q%s", model, didYouMean(string(model), catalogue.names))
+		f.noEffect(path, "no ModelProvider lists model %q%s", model, nearest.DidYouMean(string(model), catalogue.names))
 	}
 }
 
@@ -147,7 +151,7 @@ func (f *found) unknownTiers(path *field.Path, tiers []v1alpha1.Tier, known sets
 	names := sets.List(known)
 	for i, tier := range tiers {
 		if !known.Has(string(tier)) {
-			f.warn(path.Index(i), "no APIKey or member whose calls count here has tier %q%s", tier, didYouMeanOr(": they have ", string(tier), names))
+			f.warn(path.Index(i), "no APIKey or member whose calls count here has tier %q%s", tier, nearest.DidYouMeanOr(": they have ", string(tier), names))
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rules/nearest"
 )
 
 const (
@@ -33,8 +34,8 @@ func OfBudgetGrant(grant *v1alpha1.BudgetGrant, budget *v1alpha1.TenantBudget, u
 		f.warn(path.Child("expiresAt"), "the grant lasts %d days: to add to a limit for good, raise its amount in the TenantBudget", int(length/(24*time.Hour)))
 	}
 	// Members' users come with their tokens: only a name that is like another is surely not meant.
-	if spec.User != "" && !slices.Contains(users, spec.User) && nearest(spec.User, users) != "" {
-		f.warn(path.Child("user"), "no APIKey that counts against the budget is of user %q%s", spec.User, didYouMean(spec.User, users))
+	if spec.User != "" && !slices.Contains(users, spec.User) && nearest.Name(spec.User, users) != "" {
+		f.warn(path.Child("user"), "no APIKey that counts against the budget is of user %q%s", spec.User, nearest.DidYouMean(spec.User, users))
 	}
 	if budget == nil {
 		return f

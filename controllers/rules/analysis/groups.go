@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rules/nearest"
 )
 
 // Groups are those that callers are known to be in.
@@ -52,12 +53,12 @@ func (f *found) groupsOf(spec v1alpha1.TenantBudgetSpec, groups Groups) {
 func (f *found) unknownGroups(path *field.Path, named []v1alpha1.Group, groups Groups) {
 	known := sets.List(groups.Known)
 	for i, group := range named {
-		if groups.Known.Has(string(group)) || groups.Any && nearest(string(group), known) == "" {
+		if groups.Known.Has(string(group)) || groups.Any && nearest.Name(string(group), known) == "" {
 			continue
 		}
 		hint := ": they are in no group"
 		if len(known) > 0 {
-			hint = didYouMeanOr(": they are in ", string(group), known)
+			hint = nearest.DidYouMeanOr(": they are in ", string(group), known)
 		}
 		f.warn(path.Index(i), "no APIKey or member whose calls count here is in group %q%s", group, hint)
 	}

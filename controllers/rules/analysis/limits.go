@@ -76,6 +76,36 @@ func (f *found) neverReached(spec v1alpha1.TenantBudgetSpec, path *field.Path) {
 	}
 }
 
+// neverReachedBelow finds limits that a longer one of a tenant above keeps from ever being reached.
+// Those of the same period are told by what all children have together.
+func (f *found) neverReachedBelow(document limiterv1.Tenant, spec v1alpha1.TenantBudgetSpec, path *field.Path) {
+	for i, limit := range spec.Limits {
+		amount, ok := compile.Dollars(limit.Amount, spec.Currency)
+		above, tenant := lowestAbove(document, lengthOf(limit.Period))
+		if ok && tenant != "" && amount > above.Amount {
+			f.noEffect(path.Index(i).Child("amount"), "%s USD per %s is never reached: limit %s of tenant %s allows at most %s USD per %s",
+				amount, limit.Period, above.Name, tenant, above.Amount, above.Period)
+		}
+	}
+}
+
+// lowestAbove is the lowest limit of those that count all calls of a tenant above, in longer
+// periods; the tenant is empty where there is none.
+func lowestAbove(document limiterv1.Tenant, period time.Duration) (lowest limiterv1.MoneyLimit, tenant string) {
+	for _, level := range document.Ancestors {
+		for _, limit := range level.Money {
+			countsAll := len(limit.Tiers)+len(limit.Models)+len(limit.Groups)+len(limit.Labels) == 0
+			if level.Waives() || !countsAll || period == 0 || lengthOf(string(limit.Period)) <= period {
+				continue
+			}
+			if tenant == "" || limit.Amount < lowest.Amount {
+				lowest, tenant = limit, level.Tenant
+			}
+		}
+	}
+	return lowest, tenant
+}
+
 // countsAllOf is whether all that counts against a limit counts against another one, too.
 func countsAllOf(other, limit v1alpha1.MoneyLimit) bool {
 	per := cmp.Or(other.Per, v1alpha1.ScopeTenant)

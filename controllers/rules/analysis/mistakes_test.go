@@ -22,7 +22,7 @@ The tables have objects of ` + "`config/samples`" + ` with one mistake each, and
 type mistake struct {
 	// change has a field of the spec in each line, "path: value".
 	change string
-	// says is a warning in each line, or "refused: " and why.
+	// says is a warning in each line, or "refused: " or "has no effect yet: " and why.
 	says string
 	// beside are further objects that are there, in YAML.
 	beside string
@@ -49,6 +49,15 @@ spec:
   tenant: team
   parentRef: {name: acme}
   limits: [{name: daily, period: Day, amount: "1.00"}]
+`
+
+// company is a budget that the sample may be below, with less than it has.
+const company = `
+kind: TenantBudget
+metadata: {name: company, namespace: acme}
+spec:
+  tenant: company
+  limits: [{name: monthly, period: Month, amount: "3.00"}]
 `
 
 // prodOf is a second budget beside the sample, of a tenant.
@@ -398,6 +407,16 @@ var mistakes = []struct {
 			beside: claude,
 		},
 		{
+			change: `parentRef: {name: company}`,
+			beside: company,
+			says:   `spec.limits[0].amount: 5.00 USD per Day is never reached: limit monthly of tenant company allows at most 3.00 USD per Month`,
+		},
+		{
+			change: `parentRef: {name: compny}`,
+			beside: company,
+			says:   `has no effect yet: spec.parentRef: Not found: "acme/compny"`,
+		},
+		{
 			change: `limits[0].period: 24h`,
 			says:   `spec.limits[0].period: 24h begins at midnight in UTC; write Day for midnight in America/Argentina/Buenos_Aires`,
 			beside: claude,
@@ -515,10 +534,14 @@ var mistakes = []struct {
 		},
 		{
 			change: `targetSelector: {matchLabels: {plan: free}}`,
-			says:   `refused: spec.targetSelector: Not found: "no TenantBudget in the selected namespaces matches these labels"`,
+			says:   `has no effect yet: spec.targetSelector: Invalid value: no TenantBudget in the selected namespaces has these labels`,
 		},
 	}},
 	{"Keys", "Of APIKey `gerente-1`.", "APIKey/gerente-1", []mistake{
+		{
+			change: `budgetRef: {name: acne}`,
+			says:   `has no effect yet: spec.budgetRef.name: Not found: "acne": namespace acme has no TenantBudget of this name; did you mean "acme"?`,
+		},
 		{
 			change: `tier: gerant`,
 			says:   `spec.tier: is "gerant", which no rate limit selects; did you mean "gerente"?`,
@@ -550,6 +573,15 @@ var mistakes = []struct {
 	}},
 	{"Members", "Of Membership `workloads`.", "Membership/workloads", []mistake{
 		{
+			change: "budgetRef: {name: acne}\nidentityProviderRef: {name: clutser}",
+			says: `has no effect yet: spec.budgetRef.name: Not found: "acne": namespace acme has no TenantBudget of this name; did you mean "acme"?` + "\n" +
+				`has no effect yet: spec.identityProviderRef.name: Invalid value: "clutser": no IdentityProvider of this name allows Memberships in namespace acme; did you mean "cluster"?`,
+		},
+		{
+			change: `members[0].subject: system:serviceaccount:other:reports`,
+			says:   `refused: spec.members[0].subject: Forbidden: IdentityProvider cluster does not allow this namespace to name this subject: extend its spec.allowedMemberships, or remove the member`,
+		},
+		{
 			change: `members[0].tier: gerent`,
 			says:   `spec.members[0].tier: is "gerent", which no rate limit selects; did you mean "gerente"?`,
 		},
@@ -573,7 +605,7 @@ var mistakes = []struct {
 		},
 		{
 			change: `limit: dayly`,
-			says:   `refused: spec.limit: Not found: "dayly"`,
+			says:   `has no effect yet: spec.limit: Not found: "dayly": TenantBudget acme has no limit of this name; did you mean "daily"?`,
 		},
 	}},
 }

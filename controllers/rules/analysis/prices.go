@@ -13,6 +13,7 @@ import (
 	"github.com/bursar-dev/bursar/api/money"
 	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rules/nearest"
 )
 
 // Prices per million tokens that no provider has: below leastPrice, and leastCached of what is
@@ -218,7 +219,7 @@ func (f *found) multipliers(protocol limiterv1.Protocol, multipliers []v1alpha1.
 		case len(known) == 0:
 			f.noEffect(path.Child("property"), "no call of protocol %s has a property that changes its price: leave it out", protocol)
 		case !isKnown:
-			f.noEffect(path.Child("property"), "no call of protocol %s has the property %q%s", protocol, m.Property, didYouMeanOr(": it has ", m.Property, known))
+			f.noEffect(path.Child("property"), "no call of protocol %s has the property %q%s", protocol, m.Property, nearest.DidYouMeanOr(": it has ", m.Property, known))
 		case slices.Contains(usual, m.Value):
 			f.noEffect(path.Child("value"), "%q does not change the price: leave it out", m.Value)
 		case factor == 0:
@@ -240,7 +241,7 @@ func (f *found) fees(protocol limiterv1.Protocol, fees []v1alpha1.Fee, path *fie
 		f.memberOfUsage(path.Child("name"), fee.Name)
 		meant := snake(fee.Name)
 		if !slices.Contains(known, meant) {
-			meant = nearest(meant, known)
+			meant = nearest.Name(meant, known)
 		}
 		if meant != "" && !slices.Contains(known, fee.Name) {
 			f.warn(path.Child("name"), "no request of protocol %s asks for %q; did you mean %q?", protocol, fee.Name, meant)

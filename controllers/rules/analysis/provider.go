@@ -10,6 +10,7 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
+	"github.com/bursar-dev/bursar/controllers/rules/nearest"
 )
 
 // OfModelProvider finds what is surely not meant in a ModelProvider.
@@ -34,7 +35,7 @@ func (f *found) model(spec v1alpha1.ModelProviderSpec, model v1alpha1.Model, pat
 		upstream = strings.ToLower(model.UpstreamName)
 	}
 	f.tokens(path, model.MaxOutputTokens, model.ContextWindow)
-	f.tokenizer(path.Child("tokenizer"), model.Tokenizer, base(upstream))
+	f.tokenizer(path.Child("tokenizer"), model.Tokenizer, nearest.Base(upstream))
 	for i, name := range model.AnsweredAs {
 		if name == model.Name || name == model.UpstreamName {
 			f.noEffect(path.Child("answeredAs").Index(i), "%q is the model's own name, which needs no other: leave it out", name)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
+	"github.com/bursar-dev/bursar/controllers/rules/nearest"
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
@@ -77,7 +78,7 @@ func (f *found) successor(budget *v1alpha1.TenantBudget, s *Succession) {
 		f.noEffect(path, "names this TenantBudget itself: name the one that takes over, or leave successorRef out")
 	case s.Tenant == "":
 		f.warn(path, "there is no TenantBudget %s of this tenant yet: this one governs it until there is%s",
-			s.Key, didYouMean(budget.Spec.SuccessorRef.Name, s.Others))
+			s.Key, nearest.DidYouMean(budget.Spec.SuccessorRef.Name, s.Others))
 	case s.Tenant != budget.Spec.Tenant:
 		f.noEffect(path, "TenantBudget %s has spec.tenant %q: it takes over only with %q", s.Key, s.Tenant, budget.Spec.Tenant)
 	}

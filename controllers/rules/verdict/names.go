@@ -13,3 +13,11 @@ func Some(names []string, most int) string {
 	}
 	return words
 }
+
+// Count is how many there are of what a noun names: "1 key", "2 keys".
+func Count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

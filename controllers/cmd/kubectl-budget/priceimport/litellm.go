@@ -54,8 +54,11 @@ func readLiteLLM(top map[string]json.RawMessage, provider string) ([]row, error)
 
 func readLiteRow(name string, members map[string]json.RawMessage) (v1alpha1.Model, []string, error) {
 	hasOutput, ok := liteModes[text(members["mode"])]
-	if !ok {
-		return v1alpha1.Model{}, nil, fmt.Errorf("calls of its mode %q are not supported", text(members["mode"]))
+	switch mode := text(members["mode"]); {
+	case mode == "":
+		return v1alpha1.Model{}, nil, errors.New(`it does not say what calls it has: give it a mode, such as "chat"`)
+	case !ok:
+		return v1alpha1.Model{}, nil, fmt.Errorf("calls of its mode %q are not supported", mode)
 	}
 	tariffs := liteTariffs{"": {}}
 	for _, key := range slices.Sorted(maps.Keys(members)) {

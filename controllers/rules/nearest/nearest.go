@@ -1,4 +1,4 @@
-package analysis
+package nearest
 
 import (
 	"fmt"
@@ -8,26 +8,29 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
-// didYouMean is the question whether the nearest of the known names was meant, to be put
-// after a warning; empty where none is near.
-func didYouMean(name string, known []string) string {
-	if near := nearest(name, known); near != "" {
+// named is how many names are told where there may be many.
+const named = 3
+
+// DidYouMean is the question whether the nearest of the known names was meant, to be put
+// after what is wrong; empty where none is near.
+func DidYouMean(name string, known []string) string {
+	if near := Name(name, known); near != "" {
 		return fmt.Sprintf("; did you mean %q?", near)
 	}
 	return ""
 }
 
-// didYouMeanOr is the question whether the nearest of the known names was meant or, where none is
+// DidYouMeanOr is the question whether the nearest of the known names was meant or, where none is
 // near, the known names after what leads to them.
-func didYouMeanOr(lead, name string, known []string) string {
-	if question := didYouMean(name, known); question != "" {
+func DidYouMeanOr(lead, name string, known []string) string {
+	if question := DidYouMean(name, known); question != "" {
 		return question
 	}
 	return lead + verdict.Some(known, named)
 }
 
-// nearest is the known name that is most like the given one; empty where none is like it.
-func nearest(name string, known []string) string {
+// Name is the known name that is most like the given one; empty where none is like it.
+func Name(name string, known []string) string {
 	best, least := "", farthest(name)+1
 	for _, other := range slices.Sorted(slices.Values(known)) {
 		if other == name {
@@ -47,14 +50,14 @@ func farthest(name string) int { return max(1, min(3, len(name)/3)) }
 // what is before a slash, or in the version after the last hyphen alone are one edit apart.
 func unlikeness(name, other string) int {
 	a, b := strings.ToLower(name), strings.ToLower(other)
-	if a == b || base(a) == base(b) || strings.HasPrefix(a, b+"-20") || strings.HasPrefix(b, a+"-20") {
+	if a == b || Base(a) == Base(b) || strings.HasPrefix(a, b+"-20") || strings.HasPrefix(b, a+"-20") {
 		return 1
 	}
 	return distance(a, b)
 }
 
-// base is a model's name without the provider before it.
-func base(name string) string { return name[strings.LastIndex(name, "/")+1:] }
+// Base is a model's name without the provider before it.
+func Base(name string) string { return name[strings.LastIndex(name, "/")+1:] }
 
 // distance is the optimal string alignment distance (Damerau-Levenshtein, with no substring
 // edited twice): the number of characters to insert, delete, replace or swap with the next.
