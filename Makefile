@@ -149,6 +149,15 @@ histories: parts ## Hold the scripts against their model in 20,000 random histor
 exact: build tools parts ## Make 1,000 calls at once through four enforcers, 50 times, where exactly 100 fit
 	BURSAR_EXACT_RUNS=50 go test -count=1 -v -timeout 30m -run '^TestAsManyCallsAreAdmittedAsFit$$' ./hack/e2e
 
+# The version that `make upgrade` upgrades from: a tag or commit; by default, the last release,
+# or else the commit before.
+PREVIOUS ?=
+
+.PHONY: upgrade
+upgrade: build tools parts ## Run managers and enforcers of PREVIOUS beside those of today, in both orders and back, under calls
+	hack/e2e/previous.sh '$(PREVIOUS)' bin/previous
+	BURSAR_PREVIOUS=$(CURDIR)/bin/previous go test -count=1 -v -timeout 30m -run '^TestUpgrade$$' ./hack/e2e
+
 .PHONY: calendar
 calendar: ## Walk through every period of five years in sixteen zones
 	go test -count=1 -v ./api/period

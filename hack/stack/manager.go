@@ -100,7 +100,7 @@ func (s *Stack) StartManager(ctx context.Context, name string) (*Manager, error)
 	webhooks := s.freeWebhooks()
 	program := child{
 		name:    name,
-		program: "manager",
+		program: "manager", directory: s.Programs,
 		args: []string{
 			"--kubeconfig", s.managerKubeconfig,
 			"--leader-elect-namespace", managerNamespace,

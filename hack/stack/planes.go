@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
 	"github.com/bursar-dev/bursar/hack/parts/process"
@@ -24,7 +27,7 @@ func (s *Stack) prepareDatabase(ctx context.Context) (err error) {
 	if s.DatabaseURL, err = withPassword(s.DatabaseURL); err != nil {
 		return err
 	}
-	if err := budgetstore.Migrate(ctx, s.DatabaseURL); err != nil {
+	if err := s.prepareSchema(ctx); err != nil {
 		return err
 	}
 	for group, dsn := range map[string]*string{
@@ -38,6 +41,24 @@ func (s *Stack) prepareDatabase(ctx context.Context) (err error) {
 		}
 	}
 	return nil
+}
+
+// prepareSchema migrates the database, or makes the roles alone where it is the manager that is
+// to migrate.
+func (s *Stack) prepareSchema(ctx context.Context) error {
+	if s.opts.Programs == "" {
+		return budgetstore.Migrate(ctx, s.DatabaseURL)
+	}
+	bootstrap, err := os.ReadFile(filepath.Join(s.root, "controllers", "stores", "budgetstore", "bootstrap.sql"))
+	if err != nil {
+		return err
+	}
+	conn, err := pgx.Connect(ctx, s.DatabaseURL)
+	if err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, string(bootstrap))
+	return errors.Join(err, conn.Close(ctx))
 }
 
 // withPassword is a DSN with DatabasePassword.
@@ -108,7 +129,7 @@ func (s *Stack) startEnforcer(ctx context.Context, name, redisURL, dsn string) (
 	}
 	p, err := s.startChild(ctx, child{
 		name:    name,
-		program: "enforcer",
+		program: "enforcer", directory: s.Programs,
 		args: []string{
 			"--listen-address", loopback(listen),
 			"--health-address", loopback(health),
@@ -130,9 +151,9 @@ func loopback(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
 // child is one of our own programs, to be run in the stack.
 type child struct {
-	// name is that of its log file; program is the binary in bin/, name by default.
-	name, program string
-	args, env     []string
+	// name is that of its log file; program is the binary in directory, name by default.
+	name, program, directory string
+	args, env                []string
 	// ready is the URL that answers 200 when the child works.
 	ready string
 }
@@ -156,7 +177,7 @@ func (s *Stack) launch(c child) (*process.Process, error) {
 	if c.program == "" {
 		c.program = c.name
 	}
-	path := filepath.Join(s.root, "bin", c.program)
+	path := filepath.Join(cmp.Or(c.directory, s.Built()), c.program)
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("%s does not exist: run `make build`", path)
 	}

@@ -42,6 +42,9 @@ type Options struct {
 	Dir string
 	// Enforcers is how many enforcers run.
 	Enforcers int
+	// Programs is the directory of the programs that it begins with: bin/ by default. Where
+	// it is set, the ledger's schema is as they make it.
+	Programs string
 	// RedisClock gives Redis a clock that SetRedisClock sets, for which a C compiler is wanted.
 	RedisClock bool
 	// Progress is told what happens, line by line.
@@ -74,6 +77,8 @@ type Stack struct {
 	ReaderURL string
 	// Kubectl is the path of a kubectl that fits.
 	Kubectl string
+	// Programs is the directory of the programs that are started from now on.
+	Programs string
 
 	opts     Options
 	root     string
@@ -106,6 +111,7 @@ func (s *Stack) start(ctx context.Context) (err error) {
 	if s.root, err = kubernetes.Root(); err != nil {
 		return err
 	}
+	s.Programs = cmp.Or(s.opts.Programs, s.Built())
 	if s.opts.Dir, err = filepath.Abs(s.opts.Dir); err != nil {
 		return err
 	}
@@ -131,6 +137,9 @@ func (s *Stack) start(ctx context.Context) (err error) {
 	}
 	return nil
 }
+
+// Built is the directory of the programs that `make build` makes.
+func (s *Stack) Built() string { return filepath.Join(s.root, "bin") }
 
 func (s *Stack) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(s.opts.Progress, format+"\n", args...)

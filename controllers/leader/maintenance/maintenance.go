@@ -54,7 +54,9 @@ func (m *Maintenance) Start(ctx context.Context) error {
 		if m.ownerDSN == "" {
 			return nil
 		}
-		return budgetstore.Migrate(ctx, m.ownerDSN)
+		return budgetstore.Migrate(ctx, m.ownerDSN, func(from, to int64) {
+			log.FromContext(ctx).Info("Migrating the ledger, which is not taken back; managers and enforcers of the version before go on with it", "from", from, "to", to)
+		})
 	})
 	wait.UntilWithContext(ctx, func(ctx context.Context) {
 		m.untilDone(ctx, "make partitions", func(ctx context.Context) error {

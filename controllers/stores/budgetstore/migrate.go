@@ -35,8 +35,9 @@ const lockTries = 60
 // an advisory lock lets one at a time through, and the others find nothing to do.
 //
 // The login of the DSN must be able to become bursar_owner or, where the roles are
-// not there yet, to create them.
-func Migrate(ctx context.Context, ownerDSN string) error {
+// not there yet, to create them. Before a schema that is there is changed, which nothing takes
+// back, announce is told from which version to which.
+func Migrate(ctx context.Context, ownerDSN string, announce ...func(from, to int64)) error {
 	config, err := postgresclient.Parse(ownerDSN)
 	if err != nil {
 		return fmt.Errorf("owner's database URL: %w", err)
@@ -46,7 +47,7 @@ func Migrate(ctx context.Context, ownerDSN string) error {
 	}
 	config.RuntimeParams["role"] = owner
 	db := stdlib.OpenDB(*config)
-	if err := errors.Join(up(ctx, db), db.Close()); err != nil {
+	if err := errors.Join(up(ctx, db, announce), db.Close()); err != nil {
 		return fmt.Errorf("migrate the database: %w", err)
 	}
 	return nil
@@ -62,7 +63,7 @@ func prepare(ctx context.Context, config *pgx.ConnConfig) error {
 	return errors.Join(err, conn.Close(ctx))
 }
 
-func up(ctx context.Context, db *sql.DB) error {
+func up(ctx context.Context, db *sql.DB, announce []func(from, to int64)) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
@@ -75,6 +76,15 @@ func up(ctx context.Context, db *sql.DB) error {
 		goose.WithTableName(versionsTable), goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return err
+	}
+	from, to, err := provider.GetVersions(ctx)
+	if err != nil {
+		return err
+	}
+	if from > 0 && from < to {
+		for _, tell := range announce {
+			tell(from, to)
+		}
 	}
 	_, err = provider.Up(ctx)
 	return err
