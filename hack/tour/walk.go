@@ -33,8 +33,8 @@ examples; those that print tables have ` + "`-o json`" + ` and ` + "`-o yaml`" +
 func (t *tour) walk(ctx context.Context) error {
 	t.say("%s", strings.TrimSpace(opening))
 	for _, stop := range []func(context.Context) error{
-		t.findMistakes, t.makeAKey, t.seeWhatIsSpent, t.askWhy, t.askWhoSpentWhat, t.giveMore, t.askWhoChangedWhat,
-		t.replayThePast, t.watchInShadow, t.importPrices,
+		t.findMistakes, t.makeAKey, t.seeWhatIsSpent, t.askWhy, t.askWhatWasUsed, t.askWhoWasTold, t.askWhoSpentWhat, t.giveMore,
+		t.askWhoChangedWhat, t.replayThePast, t.watchInShadow, t.replaceTheKey, t.importPrices,
 	} {
 		if err := stop(ctx); err != nil {
 			return err
@@ -66,6 +66,24 @@ func (t *tour) findMistakes(ctx context.Context) error {
 	}
 	t.say("In a pipeline that cannot reach the cluster, it says what it cannot tell.")
 	return t.shell(ctx, "kubectl budget check -f mistaken.yaml --local 2>&1 | tail -n 2")
+}
+
+func (t *tour) askWhatWasUsed(ctx context.Context) error {
+	t.say("## See what was used")
+	t.say("`usage` adds up calls, tokens, cost, refused calls and savings of one tenant; `calls` lists them.")
+	if err := t.shell(ctx, "kubectl budget usage -n acme --by user"); err != nil {
+		return err
+	}
+	if err := t.shell(ctx, "kubectl budget calls -n acme --limit 3"); err != nil {
+		return err
+	}
+	return t.shell(ctx, "kubectl budget calls -n acme --refused")
+}
+
+func (t *tour) askWhoWasTold(ctx context.Context) error {
+	t.say("## See who was told")
+	t.say("`alerts` lists the rungs that were reached; with the id of one it says who was told of it.")
+	return t.recorded(ctx, "kubectl budget alerts -n acme", "daily")
 }
 
 func (t *tour) askWhoSpentWhat(ctx context.Context) error {
@@ -141,6 +159,23 @@ func (t *tour) makeAKey(ctx context.Context) error {
 		"cat ana.yaml",
 		"kubectl apply -f ana.yaml",
 		"kubectl wait -n acme --for=condition=Programmed apikey/ana",
+	} {
+		if err := t.shell(ctx, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tour) replaceTheKey(ctx context.Context) error {
+	t.say("## Replace a key")
+	t.say("A key is replaced without an outage: the one before works on for a day, or for `--overlap`. `revoke` ends a key at once, and with\n" +
+		"`--previous` only those that were replaced.")
+	for _, line := range []string{
+		"kubectl budget key rotate ana -n acme --overlap 1h --key-file ana-2.key",
+		"kubectl wait -n acme --for=condition=Programmed apikey/ana",
+		"kubectl get apikey ana -n acme",
+		"kubectl budget key revoke ana -n acme --previous",
 	} {
 		if err := t.shell(ctx, line); err != nil {
 			return err
