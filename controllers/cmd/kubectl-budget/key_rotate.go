@@ -240,7 +240,11 @@ func runKeyRevoke(cmd *cobra.Command, c *cluster, o keyChange, previous bool, na
 	if err := o.write(cmd.Context(), cmd, c, object); err != nil {
 		return err
 	}
-	if !o.prints() {
+	switch {
+	case o.prints():
+	case previous:
+		fmt.Fprintf(cmd.ErrOrStderr(), "The keys that %s/%s has replaced are revoked; its key works on.\n", object.Namespace, object.Name)
+	default:
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s/%s revoked\n", object.Namespace, object.Name)
 	}
 	return nil
