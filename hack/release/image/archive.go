@@ -18,6 +18,8 @@ import (
 
 // Archive writes an image into a file, in OCI's layout, as `ctr images import`, `podman load`
 // and `skopeo copy oci-archive:FILE` read it, under a name such as "bursar-enforcer:v0.1.0".
+// Containerd is told the whole name, docker.io/library/bursar-enforcer:v0.1.0: that is what a pod
+// with the short one asks a node for, as with Docker's own archives.
 func Archive(index v1.ImageIndex, name, tag string, at time.Time, to string) (err error) {
 	directory, err := os.MkdirTemp("", "bursar-image-")
 	if err != nil {
@@ -29,7 +31,7 @@ func Archive(index v1.ImageIndex, name, tag string, at time.Time, to string) (er
 		return fmt.Errorf("write the layout: %w", err)
 	}
 	// containerd and docker take the whole name, others the tag.
-	names := map[string]string{"io.containerd.image.name": name + ":" + tag, "org.opencontainers.image.ref.name": tag}
+	names := map[string]string{"io.containerd.image.name": "docker.io/library/" + name + ":" + tag, "org.opencontainers.image.ref.name": tag}
 	if err := path.ReplaceIndex(index, match.Name(tag), layout.WithAnnotations(names)); err != nil {
 		return fmt.Errorf("write the image: %w", err)
 	}

@@ -45,7 +45,8 @@ func TestImage(t *testing.T) {
 	var archives [][]byte
 	var compiled string
 	for range 2 {
-		directory := t.TempDir()
+		// Relative to where the test runs, which is not where the build does.
+		directory := must(filepath.Rel(must(os.Getwd())(t), t.TempDir()))(t)
 		index := must(image.Build(t.Context(), from, program, directory, []byte("as is"), runtime.GOARCH))(t)
 		digests = append(digests, must(index.Digest())(t))
 		archive := filepath.Join(directory, "image.tar")
@@ -76,6 +77,10 @@ func open(t *testing.T, archive []byte, digest v1.Hash) v1.Image {
 		}
 	}
 	root := must(layout.ImageIndexFromPath(directory))(t)
+	named := must(root.IndexManifest())(t).Manifests[0].Annotations["io.containerd.image.name"]
+	if want := "docker.io/library/bursar-" + program + ":v0.0.0-test"; named != want {
+		t.Errorf("for containerd the image is %q, want %q, as pods ask for it", named, want)
+	}
 	index := must(root.ImageIndex(digest))(t)
 	manifest := must(index.IndexManifest())(t)
 	if len(manifest.Manifests) != 1 || manifest.Manifests[0].Platform.Architecture != runtime.GOARCH {

@@ -141,6 +141,10 @@ func (s Source) Build(ctx context.Context, program string, platform Platform, fi
 	if !found {
 		return fmt.Errorf("no program %q", program)
 	}
+	file, err := filepath.Abs(file) // the build runs in the clone, wherever this does
+	if err != nil {
+		return err
+	}
 	const stamped = module + "/api/version"
 	ldflags := fmt.Sprintf("-s -w -buildid= -X %[1]s.version=%[2]s -X %[1]s.commit=%[3]s -X %[1]s.date=%[4]s",
 		stamped, s.Version, s.Commit, s.Date.Format(time.RFC3339))
