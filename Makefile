@@ -22,7 +22,7 @@ endif
 
 # What `make generate` writes.
 GENERATED := api/v1alpha1/zz_generated.deepcopy.go api/v1alpha1/applyconfiguration config/crd/bases config/rbac/role.yaml config/webhook/manifests.yaml docs/reference
-MODULES := . hack/tools hack/tools/golangci-lint hack/tools/promcheck hack/clients/gosdk hack/release
+MODULES := . hack/tools hack/tools/golangci-lint hack/tools/helm hack/tools/promcheck hack/clients/gosdk hack/release
 
 # With the flags of `make build`, so that nothing is compiled twice.
 go-run := CGO_ENABLED=0 go run -trimpath
@@ -199,6 +199,17 @@ soak: build tools parts ## Make calls for an hour (SOAK) while one thing after a
 # The specs of the control plane whose long forms have targets of their own.
 control-plane := go test -race -count=1 -v -timeout 5h -run '^TestControlPlane$$' ./controllers/setup -ginkgo.v -ginkgo.timeout=5h
 
+# What a node runs beside the parts that tests of the control plane have.
+node := $(addprefix $(TOOLS)/,kube-controller-manager kube-scheduler kubelet kube-proxy)
+
+# The version that is upgraded from; by default the last tag, or else the commit before.
+BEFORE ?=
+
+.PHONY: e2e
+e2e: tools parts $(node) $(TOOLS)/helm ## Install, upgrade, disturb and remove Bursar on a whole Kubernetes of two nodes on this machine, as root on Debian; BEFORE=REVISION is upgraded from
+	@hack/cluster/build.sh '$(BEFORE)'
+	@hack/cluster/run.sh $(E2E)
+
 .PHONY: resources
 resources: tools parts ## Apply 2,000 generated resources, right and wrong; BURSAR_SEED=... makes others
 	BURSAR_RESOURCES=2000 $(control-plane) -ginkgo.focus='Generated resources'
@@ -243,6 +254,9 @@ browser: ## Install Chromium and axe-core where they are missing, for the tests 
 	@hack/parts/browser.sh
 
 $(TOOLS)/golangci-lint: hack/tools/golangci-lint/go.mod hack/tools/golangci-lint/go.sum
+	@hack/tools/build.sh $(@F)
+
+$(TOOLS)/helm: hack/tools/helm/go.mod hack/tools/helm/go.sum
 	@hack/tools/build.sh $(@F)
 
 $(TOOLS)/%: hack/tools/go.mod hack/tools/go.sum

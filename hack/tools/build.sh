@@ -10,7 +10,7 @@ export GOTOOLCHAIN=local GOWORK=off GOFLAGS=
 name=${1:?which tool?}
 module=. ldflags=
 case $name in
-kube-apiserver | kubectl)
+kube-apiserver | kube-controller-manager | kube-scheduler | kubelet | kube-proxy | kubectl)
 	package=k8s.io/kubernetes/cmd/$name
 	# The version of k8s.io/kubernetes in go.mod, as v1.37.2. Unstamped, the
 	# server would say that it is version 0.
@@ -22,8 +22,9 @@ kube-apiserver | kubectl)
 etcd) package=go.etcd.io/etcd/server/v3 ;;
 controller-gen) package=sigs.k8s.io/controller-tools/cmd/controller-gen ;;
 golangci-lint) package=github.com/golangci/golangci-lint/v2/cmd/golangci-lint module=golangci-lint ;;
+helm) package=helm.sh/helm/v3/cmd/helm module=helm ;;
 *)
-	echo "error: unknown tool $name; there are kube-apiserver, kubectl, etcd, controller-gen and golangci-lint" >&2
+	echo "error: unknown tool $name; there are the programs of Kubernetes, etcd, helm, controller-gen and golangci-lint" >&2
 	exit 1
 	;;
 esac
@@ -31,6 +32,7 @@ esac
 case $name in
 kube-apiserver) hint='about 6 minutes the first time on 2 cores' ;;
 golangci-lint) hint='about 4 minutes the first time on 2 cores' ;;
+kube-controller-manager | kubelet | helm) hint='about 2 minutes the first time on 2 cores' ;;
 *) hint='about a minute the first time on 2 cores' ;;
 esac
 echo "building $name: $hint" >&2

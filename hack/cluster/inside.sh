@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Usage: hack/cluster/inside.sh COMMAND...
+#
+# The first process of the namespaces that run.sh makes: gives them mounts and a network of
+# their own, and runs a command in them. Reaps what the command leaves behind.
+set -euo pipefail
+: "${BURSAR_E2E_DIR:?}" "${BURSAR_E2E_DEBIAN:?}"
+
+# /usr has Debian's packages; what would be written to /run and /var goes to the work directory.
+mount -t overlay overlay -o "lowerdir=$BURSAR_E2E_DEBIAN/root/usr:/usr" /usr
+mkdir -p "$BURSAR_E2E_DIR"/{run/{netns,lock},var/{lib,log,tmp}}
+mount --bind "$BURSAR_E2E_DIR/run" /run
+mount --bind "$BURSAR_E2E_DIR/var" /var
+ln -s /run /var/run
+
+ip link set lo up
+# The machine's address lies on a bridge: not every kernel has dummies.
+ip link add machine type bridge
+for node in 1 2; do ip address add 10.9.0.$node/24 dev machine; done
+ip link set machine up
+ip route add default via 10.9.0.254
+echo 1 >/proc/sys/net/ipv4/ip_forward
+# Pods of one bridge reach Services only so.
+if [ -e /proc/sys/net/bridge ]; then echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables; fi
+
+"$@" &
+trap 'kill -TERM $!' TERM INT
+status=0
+wait $! || status=$?
+exit $status
