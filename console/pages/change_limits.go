@@ -147,7 +147,7 @@ func (p *Pages) editLimits(q *request, isEntered bool) (*editor, error) {
 		for i, f := range sent {
 			of := fmt.Sprintf("body.limits[%d]", i)
 			all[of], all[of+".name"], all[of+".amount"], all[of+".period"], all[of+".per"] = &f.Amount, &f.Name, &f.Amount, &f.Period, &f.Per
-			f.selectionFields.fields(of, all)
+			f.fields(of, all)
 		}
 		return all
 	}

@@ -144,7 +144,7 @@ func (p *Pages) ofPolicy(q *request, tenant string, policy api.WrittenRates, row
 				of := fmt.Sprintf("body.limits[%d]", i)
 				all[of], all[of+".name"], all[of+".per"], all[of+".window"], all[of+".burst"] = &f.Count, &f.Name, &f.Per, &f.Window, &f.Burst
 				all[of+".requests"], all[of+".tokens"], all[of+".concurrent"] = &f.Count, &f.Count, &f.Count
-				f.selectionFields.fields(of, all)
+				f.fields(of, all)
 			}
 			return all
 		},

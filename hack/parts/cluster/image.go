@@ -105,7 +105,7 @@ type layer struct {
 
 // tree adds a file, with the libraries that it needs, or a directory with all that is in it.
 func (l *layer) tree(from, at string) error {
-	return filepath.WalkDir(from, func(found string, entry fs.DirEntry, err error) error {
+	return filepath.WalkDir(from, func(found string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
