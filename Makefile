@@ -117,6 +117,7 @@ generate: $(controller-gen) ## Generate deep copies, apply configurations, CRDs,
 	$(controller-gen) webhook paths=./webhook output:webhook:dir=config/webhook
 	@# The API server's default, which controller-gen cannot write: without it, server-side apply finds a conflict with kubectl apply.
 	@sed -i "s/^    resources:$$/    scope: '*'\n&/" config/webhook/manifests.yaml
+	@$(MAKE) --no-print-directory build
 	@$(go-run) ./hack/reference
 
 .PHONY: fmt
@@ -188,6 +189,15 @@ clients: build tools parts ## Call Bursar with the providers' own clients; needs
 .PHONY: faults
 faults: build tools parts ## Kill enforcers and managers, lose Redis and Postgres again and again, set clocks; end with a table. FAULTS=losses runs that group
 	hack/faults/run.sh $(FAULTS)
+
+.PHONY: pgbouncer
+pgbouncer: build tools parts ## Run what needs Postgres with PgBouncer before it, in transaction mode
+	BURSAR_PGBOUNCER=$$(hack/parts/pgbouncer.sh bin/pgbouncer) go test -count=1 -v -timeout 30m ./hack/e2e \
+		-run '^(TestPostgresIsAway|TestAudit|TestGrant|TestAlerts|TestRefusedCallIsOnRecord|TestRedisForgetsEverything|TestReplayOfWhatWas|TestMixedCalls)$$'
+
+.PHONY: restore
+restore: build tools parts ## Bring Postgres and Redis back from earlier times, and say what that costs
+	go test -count=1 -v -timeout 15m -run '^(TestPostgresComesBackOld|TestRedisComesBackOld)$$' ./hack/e2e
 
 # How long `make soak` goes on.
 SOAK ?= 1h

@@ -1,5 +1,6 @@
-// Command reference writes docs/reference: a page for each resource, from its CRD, and one of
-// conditions, their reasons and Events, from the constants in api/v1alpha1.
+// Command reference writes docs/reference: a page for each resource, from its CRD, one of
+// conditions, their reasons and Events, from the constants in api/v1alpha1, and one of flags and
+// environment variables, as the programs in bin say them.
 package main
 
 import (
@@ -34,7 +35,10 @@ func run() error {
 			return fmt.Errorf("%s: %w", definition, err)
 		}
 	}
-	return writeConditions("api/v1alpha1/conditions.go")
+	if err := writeConditions("api/v1alpha1/conditions.go"); err != nil {
+		return err
+	}
+	return writeFlags("bin")
 }
 
 func writePage(name, content string) error {
