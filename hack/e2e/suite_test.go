@@ -28,7 +28,8 @@ var bursar *stack.Stack
 
 func TestMain(m *testing.M) {
 	soaks := os.Getenv(soakVariable) != ""
-	os.Exit(stack.Use(stack.Options{Enforcers: 2, RedisClock: soaks, Programs: os.Getenv(previousVariable)}, func(ctx context.Context, s *stack.Stack) int {
+	options := stack.Options{Enforcers: 2, RedisClock: soaks, Programs: os.Getenv(previousVariable), PgBouncer: os.Getenv("BURSAR_PGBOUNCER")}
+	os.Exit(stack.Use(options, func(ctx context.Context, s *stack.Stack) int {
 		bursar = s
 		if err := bursar.Apply(ctx, fmt.Sprintf(common, bursar.ProviderURL)); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/bursar-dev/bursar/controllers/stores/budgetstore"
+	"github.com/bursar-dev/bursar/hack/parts/pgbouncer"
 	"github.com/bursar-dev/bursar/hack/parts/process"
 	"github.com/bursar-dev/bursar/hack/parts/relay"
 )
@@ -30,13 +31,34 @@ func (s *Stack) prepareDatabase(ctx context.Context) (err error) {
 	if err := s.prepareSchema(ctx); err != nil {
 		return err
 	}
-	for group, dsn := range map[string]*string{
-		"bursar_manager": &s.managerDSN, "bursar_enforcer": &s.enforcerDSN, "bursar_reader": &s.ReaderURL,
-	} {
+	for group, dsn := range s.logins() {
 		if *dsn, err = s.postgres.NewLogin(ctx, s.DatabaseURL, group); err != nil {
 			return err
 		}
 		if *dsn, err = withPassword(*dsn); err != nil {
+			return err
+		}
+	}
+	return s.startPgBouncer(ctx)
+}
+
+// logins are the DSNs of those who act as a role, by its name.
+func (s *Stack) logins() map[string]*string {
+	return map[string]*string{"bursar_manager": &s.managerDSN, "bursar_enforcer": &s.enforcerDSN, "bursar_reader": &s.ReaderURL}
+}
+
+// startPgBouncer leads the logins through a PgBouncer, if there is to be one.
+func (s *Stack) startPgBouncer(ctx context.Context) error {
+	if s.opts.PgBouncer == "" {
+		return nil
+	}
+	pool, err := pgbouncer.Start(ctx, s.opts.PgBouncer, s.dir("pgbouncer"), s.managerDSN, s.enforcerDSN, s.ReaderURL)
+	if err != nil {
+		return err
+	}
+	s.onStop(pool.Stop)
+	for _, dsn := range s.logins() {
+		if *dsn, err = pool.Through(*dsn); err != nil {
 			return err
 		}
 	}

@@ -45,6 +45,9 @@ type Options struct {
 	// Programs is the directory of the programs that it begins with: bin/ by default. Where
 	// it is set, the ledger's schema is as they make it.
 	Programs string
+	// PgBouncer is a program of PgBouncer that is to stand between all but the owner and
+	// Postgres, in transaction mode; empty for none.
+	PgBouncer string
 	// RedisClock gives Redis a clock that SetRedisClock sets, for which a C compiler is wanted.
 	RedisClock bool
 	// Progress is told what happens, line by line.
@@ -297,6 +300,31 @@ func (s *Stack) StartPostgres(ctx context.Context) error {
 		return err
 	}
 	*s.postgres = *again // which the stack stops
+	return nil
+}
+
+// BackUpPostgres copies the data of Postgres, which ends and starts again for that.
+func (s *Stack) BackUpPostgres(ctx context.Context) error {
+	return s.withoutPostgres(ctx, func() error { return copied(ctx, s.dir("postgres"), s.dir("postgres-backup")) })
+}
+
+// RestorePostgres puts the copy in the place of the data of Postgres, which ends at once.
+func (s *Stack) RestorePostgres(ctx context.Context) error {
+	return s.withoutPostgres(ctx, func() error { return copied(ctx, s.dir("postgres-backup"), s.dir("postgres")) })
+}
+
+func (s *Stack) withoutPostgres(ctx context.Context, do func() error) error {
+	return errors.Join(s.CrashPostgres(), do(), s.StartPostgres(ctx))
+}
+
+// copied copies a directory into the place of another, with the owners of its files.
+func copied(ctx context.Context, from, to string) error {
+	if err := os.RemoveAll(to); err != nil {
+		return err
+	}
+	if out, err := exec.CommandContext(ctx, "cp", "-a", from, to).CombinedOutput(); err != nil {
+		return fmt.Errorf("copy %s: %w: %s", from, err, out)
+	}
 	return nil
 }
 

@@ -59,7 +59,7 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	account, err := unprivileged()
+	account, err := Unprivileged()
 	if err != nil {
 		return nil, err
 	}
@@ -108,8 +108,8 @@ func binaries() (string, error) {
 	return filepath.Dir(newest), nil
 }
 
-// unprivileged is the account to run as. Postgres refuses to run as root.
-func unprivileged() (*process.User, error) {
+// Unprivileged is the account to run as, or nil for the present one. Postgres refuses to run as root.
+func Unprivileged() (*process.User, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
 	}

@@ -1,0 +1,53 @@
+package e2e
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/bursar-dev/bursar/hack/testkit"
+)
+
+// TestPostgresComesBackOld: Postgres is restored to an earlier time while Redis goes on. What was
+// recorded since is lost to the ledger; calls go on, and what was lost is all by which a limit can
+// be passed. Then Redis is lost, too, and rebuilt from that ledger.
+func TestPostgresComesBackOld(t *testing.T) {
+	const tenant = "restored"
+	newTenant(t, tenant, "1.00")
+	inLedger := func(n int) func() bool { return func() bool { calls, _ := ledger(t, tenant); return calls == n } }
+	spend(t, tenant, 30)
+	eventually(t, "30 calls are in the ledger", inLedger(30))
+	testkit.Must(t, bursar.BackUpPostgres(t.Context()))
+	spend(t, tenant, 20)
+	eventually(t, "50 calls are in the ledger", inLedger(50))
+
+	begun := time.Now()
+	testkit.Must(t, bursar.RestorePostgres(t.Context()))
+	if !inLedger(30)() {
+		t.Fatal("the ledger is not that of before")
+	}
+	spend(t, tenant, 1)
+	t.Logf("Postgres was stopped, restored and started in %s, and the next call was admitted", time.Since(begun).Round(100*time.Millisecond))
+	eventually(t, "the ledger goes on", inLedger(31))
+	begun = time.Now()
+	eventually(t, "the counters say what the ledger says", func() bool { return statusOf(t, tenant) == "0.31 0.00 True" })
+	t.Logf("the counters were set by the ledger %s later", time.Since(begun).Round(100*time.Millisecond))
+
+	testkit.Must(t, redisClient(t).FlushAll(t.Context()).Err())
+	l := startLoad(t, tenant, 4, 20*time.Millisecond)
+	eventually(t, "the limit refuses", func() bool { return l.count(http.StatusTooManyRequests) > 0 })
+	l.end()
+	eventually(t, "the ledger has the dollar, and no more", inLedger(100))
+	t.Logf("in all, %d calls of a cent were admitted where 100 fit: the 20 that the ledger has lost are beyond", 51+l.count(http.StatusOK))
+	if got := 51 + l.count(http.StatusOK); got != 120 {
+		t.Errorf("%d calls were admitted, want 100 and the 20 that were lost", got)
+	}
+}
+
+// spend makes so many calls of a cent, each of which must be admitted in the end.
+func spend(t *testing.T, tenant string, calls int) {
+	t.Helper()
+	for range calls {
+		eventually(t, "a call is admitted", func() bool { status, _ := penny(t, tenant); return status == http.StatusOK })
+	}
+}
