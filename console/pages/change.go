@@ -115,7 +115,7 @@ func (p *Pages) act(q *request, e *editor, page *changePage) (done bool, err err
 		if page.Version != e.version {
 			return false, &api.Problem{Status: http.StatusPreconditionFailed, Code: "stale"}
 		}
-		if err := e.check(); err != nil {
+		if err := e.check(); err != nil || e.preview == nil {
 			return false, err
 		}
 		return false, p.tryOut(q, e, page)

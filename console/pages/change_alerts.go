@@ -71,7 +71,7 @@ func (p *Pages) editAlerts(q *request, isEntered bool) (*editor, error) {
 	rows.Email = linesField("email", q.l.say("Addresses"), alerts.Email)
 	rows.Email.Hint = q.l.say("One per line. Empty: nobody is told by e-mail.")
 	e := p.ofBudget(q, budget, "alerts", &api.BudgetSpec{Alerts: alerts})
-	e.title, e.path, e.rows, e.preview = q.l.say("Who is told of %s", budget.Tenant), "/budgets/alerts", rows, nil
+	e.title, e.path, e.rows, e.preview = q.l.say("Alerts of %s", budget.Tenant), "/budgets/alerts", rows, nil
 	e.lines = func() []string {
 		lines := append([]string{}, alerts.Email...)
 		for _, f := range alerts.Filters {

@@ -89,6 +89,9 @@ func (p *Pages) limitRow(q *request, row rowFields, limit api.WrittenLimit, amou
 	f := &limitFields{rowFields: row, selectionFields: q.selectionOf(row.Row, limit.Selection)}
 	f.Name = p.nameField(q, &f.rowFields, "changeBudget", limit.Name)
 	f.Amount = q.amountField(at("limit", row.Row, "amount"), q.l.say("Amount, %s", currency), amount)
+	if !row.IsNew {
+		f.Amount.Hint = ""
+	}
 	f.Period = field(at("limit", row.Row, "period"), "select", q.l.say("Period"), "")
 	known := periods
 	if limit.Period != "" && !slices.Contains(known, limit.Period) {

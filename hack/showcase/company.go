@@ -35,6 +35,16 @@ type tenant struct {
 	people []string
 	// perDay is how many calls it makes on a day of work.
 	perDay int
+	// byConsole is whether its budget was made in the console; that of others comes from files.
+	byConsole bool
+}
+
+// owner is who manages the fields of the tenant's objects.
+func (t tenant) owner() client.FieldOwner {
+	if t.byConsole {
+		return "bursar-console"
+	}
+	return "kubectl-client-side-apply"
 }
 
 // tenants are those of the company, those above first.
@@ -43,8 +53,8 @@ func tenants() []tenant {
 		{name: "northwind", daily: "40.00", monthly: "600.00", each: "5.00", admin: "carla", people: []string{"bruno"}, perDay: 6},
 		{name: "research", parent: "northwind", daily: "18.00", monthly: "360.00", each: "2.50", admin: "rita", people: []string{"ana", "luis", "mei", "tomas", "ines", "oscar", "vera", "hugo", "nora"}, perDay: 130},
 		{name: "support", parent: "northwind", daily: "11.00", monthly: "250.00", each: "5.00", admin: "sofia", people: []string{"pablo", "lucia", "marco"}, perDay: 85},
-		{name: "sales", parent: "northwind", daily: "3.60", monthly: "90.00", each: "4.00", admin: "diego", people: []string{"elena", "raul"}, perDay: 26},
-		{name: "emea-sales", parent: "sales", daily: "2.00", monthly: "25.00", each: "2.00", admin: "fleur", people: []string{"jan"}, perDay: 9},
+		{name: "sales", parent: "northwind", daily: "3.60", monthly: "90.00", each: "4.00", admin: "diego", people: []string{"elena", "raul"}, perDay: 26, byConsole: true},
+		{name: "emea-sales", parent: "sales", daily: "2.00", monthly: "25.00", each: "2.00", admin: "fleur", people: []string{"jan"}, perDay: 9, byConsole: true},
 	}
 }
 
@@ -56,7 +66,7 @@ func (s *Showcase) makeCompany(ctx context.Context) error {
 			ClaimMappings: v1alpha1.ClaimMappings{User: v1alpha1.ClaimMapping{Claim: "sub"}, Groups: &v1alpha1.ClaimMapping{Claim: "groups"}},
 		},
 	}
-	if err := s.create(ctx, provider); err != nil {
+	if err := s.create(ctx, provider, tenant{}.owner()); err != nil {
 		return err
 	}
 	for _, t := range tenants() {
@@ -82,8 +92,8 @@ func (s *Showcase) makeCompany(ctx context.Context) error {
 }
 
 // create makes an object that the manager has accepted.
-func (s *Showcase) create(ctx context.Context, object client.Object) error {
-	if err := s.Cluster.Create(ctx, object, client.FieldOwner("kubectl-client-side-apply")); err != nil {
+func (s *Showcase) create(ctx context.Context, object client.Object, by client.FieldOwner) error {
+	if err := s.Cluster.Create(ctx, object, by); err != nil {
 		return err
 	}
 	return s.accept(ctx, object)
@@ -129,7 +139,7 @@ func (s *Showcase) makeTenant(ctx context.Context, t tenant) error {
 	if t.parent != "" {
 		budget.Spec.ParentRef = &v1alpha1.ParentRef{Namespace: t.parent, Name: t.parent}
 	}
-	if err := s.create(ctx, budget); err != nil {
+	if err := s.create(ctx, budget, t.owner()); err != nil {
 		return err
 	}
 	if err := s.recordBudget(ctx, t, string(budget.UID)); err != nil {
@@ -159,7 +169,7 @@ func (s *Showcase) makeTenant(ctx context.Context, t tenant) error {
 			},
 		},
 	} {
-		if err := s.create(ctx, object); err != nil {
+		if err := s.create(ctx, object, t.owner()); err != nil {
 			return err
 		}
 	}
@@ -180,7 +190,7 @@ func (s *Showcase) makeKeys(ctx context.Context, t tenant) error {
 			expires := metav1.NewTime(s.Now.AddDate(0, 0, 9))
 			key.Spec.ExpiresAt = &expires
 		}
-		if err := s.create(ctx, key); err != nil {
+		if err := s.create(ctx, key, t.owner()); err != nil {
 			return err
 		}
 		used := metav1.NewTime(s.Now.Add(-time.Duration(1+i*i*i) * 5 * time.Hour).Truncate(time.Hour))
