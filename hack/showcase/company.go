@@ -39,13 +39,16 @@ type tenant struct {
 	byConsole bool
 }
 
-// owner is who manages the fields of the tenant's objects.
+// owner is who manages the fields of the tenant's budget and rate limits.
 func (t tenant) owner() client.FieldOwner {
 	if t.byConsole {
 		return "bursar-console"
 	}
-	return "kubectl-client-side-apply"
+	return kubectl
 }
+
+// kubectl is who manages what comes from files.
+const kubectl client.FieldOwner = "kubectl-client-side-apply"
 
 // tenants are those of the company, those above first.
 func tenants() []tenant {
@@ -66,7 +69,7 @@ func (s *Showcase) makeCompany(ctx context.Context) error {
 			ClaimMappings: v1alpha1.ClaimMappings{User: v1alpha1.ClaimMapping{Claim: "sub"}, Groups: &v1alpha1.ClaimMapping{Claim: "groups"}},
 		},
 	}
-	if err := s.create(ctx, provider, tenant{}.owner()); err != nil {
+	if err := s.create(ctx, provider); err != nil {
 		return err
 	}
 	for _, t := range tenants() {
@@ -92,7 +95,12 @@ func (s *Showcase) makeCompany(ctx context.Context) error {
 }
 
 // create makes an object that the manager has accepted.
-func (s *Showcase) create(ctx context.Context, object client.Object, by client.FieldOwner) error {
+func (s *Showcase) create(ctx context.Context, object client.Object) error {
+	return s.createBy(ctx, object, kubectl)
+}
+
+// createBy is create, of an object whose fields somebody manages.
+func (s *Showcase) createBy(ctx context.Context, object client.Object, by client.FieldOwner) error {
 	if err := s.Cluster.Create(ctx, object, by); err != nil {
 		return err
 	}
@@ -139,7 +147,7 @@ func (s *Showcase) makeTenant(ctx context.Context, t tenant) error {
 	if t.parent != "" {
 		budget.Spec.ParentRef = &v1alpha1.ParentRef{Namespace: t.parent, Name: t.parent}
 	}
-	if err := s.create(ctx, budget, t.owner()); err != nil {
+	if err := s.createBy(ctx, budget, t.owner()); err != nil {
 		return err
 	}
 	if err := s.recordBudget(ctx, t, string(budget.UID)); err != nil {
@@ -169,7 +177,7 @@ func (s *Showcase) makeTenant(ctx context.Context, t tenant) error {
 			},
 		},
 	} {
-		if err := s.create(ctx, object, t.owner()); err != nil {
+		if err := s.createBy(ctx, object, t.owner()); err != nil {
 			return err
 		}
 	}
@@ -190,7 +198,7 @@ func (s *Showcase) makeKeys(ctx context.Context, t tenant) error {
 			expires := metav1.NewTime(s.Now.AddDate(0, 0, 9))
 			key.Spec.ExpiresAt = &expires
 		}
-		if err := s.create(ctx, key, t.owner()); err != nil {
+		if err := s.create(ctx, key); err != nil {
 			return err
 		}
 		used := metav1.NewTime(s.Now.Add(-time.Duration(1+i*i*i) * 5 * time.Hour).Truncate(time.Hour))
