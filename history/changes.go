@@ -30,10 +30,12 @@ type LimitChange struct {
 	// FieldManager is the name that the client gave itself, which proves nothing.
 	FieldManager string
 	// Namespace, Budget, Generation and ResourceVersion name the object, and which state of it
-	// brought the change.
+	// brought the change: the TenantBudget or the BudgetGrant, or the RateLimitPolicy if IsRate.
 	Namespace, Budget string
-	Generation        int64
-	ResourceVersion   string
+	// IsRate is whether it is about a limit of a RateLimitPolicy.
+	IsRate          bool
+	Generation      int64
+	ResourceVersion string
 }
 
 const limitsOf = `
@@ -79,7 +81,11 @@ func (r *Reader) Changes(ctx context.Context, tenant string, since time.Time) (a
 			return err
 		}
 		granted, err := collect(ctx, tx, grantsSince, args, scanGranted)
-		all = slices.Concat(limitChanges(limits, changes), budgetChanges(changes), slices.Concat(granted...))
+		if err != nil {
+			return err
+		}
+		rates, err := collect(ctx, tx, ratesOf, args, scanRateRow)
+		all = slices.Concat(limitChanges(limits, changes), rateChanges(rates), budgetChanges(changes), slices.Concat(granted...))
 		return err
 	})
 	if err != nil {

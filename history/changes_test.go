@@ -90,3 +90,22 @@ VALUES ('1', 'acme', 'acme', 'more', 'daily', 'ana', 500000000, 'The report is d
 		t.Errorf("error %v (-want +got):\n%s", err, diff)
 	}
 }
+
+// TestChangesOfRates: a rate limit is told as changes from what to what, by whom, with its policy.
+func TestChangesOfRates(t *testing.T) {
+	admin, reader := ledger(t, "bursar_reader")
+	later := noon.Add(time.Hour)
+	exec(t, admin, "INSERT INTO tenants (tenant_id, namespace, budget, budget_uid, generation, time_zone) VALUES ('acme', 'acme', 'main', 'u', 1, 'UTC')")
+	exec(t, admin, `INSERT INTO rate_limits (tenant_id, limit_name, terms, namespace, policy, policy_uid, generation, seen_generation, opened_by, closed_by, valid_from, valid_to)
+VALUES ('acme', 'chat/each', '20 requests per 1m', 'acme', 'chat', 'p', 1, 1, '{ana}', '{bo}', $1, $2), ('acme', 'chat/each', '50 requests per 1m', 'acme', 'chat', 'p', 2, 2, '{bo}', '{cy}', $2, $3)`,
+		noon, later, later.Add(time.Hour))
+	changes, err := reader.Changes(t.Context(), "acme", time.Time{})
+	want := []history.LimitChange{
+		{At: noon, Limit: "chat/each", To: "20 requests per 1m", By: []string{"ana"}, Namespace: "acme", Budget: "chat", IsRate: true, Generation: 1},
+		{At: later, Limit: "chat/each", From: "20 requests per 1m", To: "50 requests per 1m", By: []string{"bo"}, Namespace: "acme", Budget: "chat", IsRate: true, Generation: 2},
+		{At: later.Add(time.Hour), Limit: "chat/each", From: "50 requests per 1m", By: []string{"cy"}, Namespace: "acme", Budget: "chat", IsRate: true, Generation: 2},
+	}
+	if diff := cmp.Diff(want, changes, sameMoment); err != nil || diff != "" {
+		t.Errorf("error %v (-want +got):\n%s", err, diff)
+	}
+}

@@ -2,13 +2,16 @@ package webhook_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bursar-dev/bursar/api/v1alpha1"
@@ -108,4 +111,42 @@ func updateAs(t *testing.T, c client.Client, budget *v1alpha1.TenantBudget, owne
 		change()
 		return c.Update(t.Context(), budget, owner)
 	})
+}
+
+// TestWhoChangedARateLimit: it is on record who asked for each rate limit that came into force, for
+// its change and for its end; who only tries is not.
+func TestWhoChangedARateLimit(t *testing.T) {
+	namespace := newNamespace(t)
+	ana, bo := clientOf(t, "ana"), clientOf(t, "bo", "company/zoe")
+	testkit.Must(t, ana.Create(t.Context(), objects.TenantBudget(namespace)))
+	policy := objects.RateLimitPolicy(namespace, "chat")
+	testkit.Must(t, ana.Create(t.Context(), policy.DeepCopy(), client.DryRunAll))
+	testkit.Must(t, bo.Create(t.Context(), policy))
+	limit := "chat/" + policy.Spec.Limits[0].Name
+	want := []string{limit + " by company/zoe via bo until "}
+	await := func() {
+		t.Helper()
+		var got []string
+		testkit.Eventually(t, fmt.Sprintf("the rate limits %q are on record", want), func() bool {
+			rows, err := superuser.Query(t.Context(), `
+SELECT concat(limit_name, ' by ', array_to_string(opened_by, ','), ' until ', array_to_string(closed_by, ',')) FROM rate_limits WHERE tenant_id = $1 ORDER BY limit_name, valid_from`, namespace)
+			testkit.Must(t, err)
+			got, err = pgx.CollectRows(rows, pgx.RowTo[string])
+			testkit.Must(t, err)
+			return slices.Equal(got, want)
+		})
+	}
+	await()
+	testkit.EventuallySucceeds(t, "the policy is updated", func() error {
+		if err := ana.Get(t.Context(), client.ObjectKeyFromObject(policy), policy); err != nil {
+			return err
+		}
+		policy.Spec.Limits[0].Requests = ptr.To(*policy.Spec.Limits[0].Requests + 1)
+		return ana.Update(t.Context(), policy)
+	})
+	want = []string{want[0] + "ana", limit + " by ana until "}
+	await()
+	testkit.Must(t, bo.Delete(t.Context(), policy))
+	want[1] += "company/zoe via bo"
+	await()
 }

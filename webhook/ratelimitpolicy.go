@@ -15,7 +15,7 @@ import (
 	"github.com/bursar-dev/bursar/controllers/rules/analysis"
 )
 
-//+kubebuilder:webhook:path=/validate-bursar-dev-v1alpha1-ratelimitpolicy,mutating=false,failurePolicy=ignore,sideEffects=None,timeoutSeconds=3,groups=bursar.dev,versions=v1alpha1,resources=ratelimitpolicies,verbs=create;update;delete,name=ratelimitpolicies.bursar.dev,admissionReviewVersions=v1,serviceName=bursar-webhook,serviceNamespace=bursar-system,patch=`{"matchConditions":[{"name":"spec-is-new","expression":"request.operation != 'UPDATE' || object.spec != oldObject.spec"}]}`
+//+kubebuilder:webhook:path=/validate-bursar-dev-v1alpha1-ratelimitpolicy,mutating=false,failurePolicy=ignore,sideEffects=NoneOnDryRun,timeoutSeconds=3,groups=bursar.dev,versions=v1alpha1,resources=ratelimitpolicies,verbs=create;update;delete,name=ratelimitpolicies.bursar.dev,admissionReviewVersions=v1,serviceName=bursar-webhook,serviceNamespace=bursar-system,patch=`{"matchConditions":[{"name":"spec-is-new","expression":"request.operation != 'UPDATE' || object.spec != oldObject.spec"}]}`
 
 type rateLimitPolicies struct {
 	reader   client.Reader

@@ -33,7 +33,7 @@ func Register(mgr ctrl.Manager, counters Counters, ledger history.PastCalls, cha
 	analyzer := analysis.NewAnalyzer(reader, time.Now)
 	return errors.Join(
 		register(mgr, &v1alpha1.TenantBudget{}, tenantBudgets{reader, analyzer, counters, ledger}, changes),
-		register(mgr, &v1alpha1.RateLimitPolicy{}, rateLimitPolicies{reader, analyzer}, nil),
+		register(mgr, &v1alpha1.RateLimitPolicy{}, rateLimitPolicies{reader, analyzer}, changes),
 		register(mgr, &v1alpha1.ModelProvider{}, modelProviders{reader, analyzer}, nil),
 		register(mgr, &v1alpha1.APIKey{}, apiKeys{reader, analyzer}, nil),
 		register(mgr, &v1alpha1.BudgetGrant{}, budgetGrants{reader, analyzer}, changes),

@@ -229,12 +229,12 @@ type Changes struct {
 // Change is a change of a limit, or of what a budget does with its limits.
 type Change struct {
 	At           time.Time `json:"at" doc:"When it came into force."`
-	Limit        string    `json:"limit,omitempty" doc:"The limit. Absent: the whole budget."`
+	Limit        string    `json:"limit,omitempty" doc:"The limit; of a RateLimitPolicy, with the policy before it. Absent: the whole budget."`
 	From         string    `json:"from,omitempty" doc:"What it was. Absent: it is new."`
 	To           string    `json:"to,omitempty" doc:"What it is. Absent: it is no more."`
 	By           []string  `json:"by" nullable:"false" doc:"Who asked for it, as the API server authenticated them. Empty: that is not on record."`
 	FieldManager string    `json:"fieldManager,omitempty" doc:"What the client called itself, which proves nothing."`
-	Object       string    `json:"object" doc:"The TenantBudget or BudgetGrant, as namespace/name."`
+	Object       string    `json:"object" doc:"The TenantBudget, BudgetGrant or RateLimitPolicy, as namespace/name."`
 	Generation   int64     `json:"generation"`
 }
 

@@ -74,9 +74,30 @@ func (c *Controller) record(ctx context.Context, s *scope) error {
 			Generation: own.Generation,
 			Level:      s.inForce.Level,
 			Change:     changeTo(s.Object, own),
+			Policies:   c.policiesOf(ctx, s.inForce),
 		}, s.Now, c.limits.Record)
 	}
 	return nil
+}
+
+// policiesOf are the policies whose limits are in a document, those of its ancestors left out.
+func (c *Controller) policiesOf(ctx context.Context, document *limiterv1.Tenant) (policies []budgetstore.Policy) {
+	for _, source := range document.Sources[1:] {
+		if source.Kind == document.Sources[0].Kind {
+			return policies // the first of an ancestor's part
+		}
+		if source.Kind != "RateLimitPolicy" {
+			continue
+		}
+		p := budgetstore.Policy{Namespace: source.Namespace, Name: source.Name, UID: source.UID, Generation: source.Generation}
+		var policy v1alpha1.RateLimitPolicy
+		err := c.client.Get(ctx, types.NamespacedName{Namespace: source.Namespace, Name: source.Name}, &policy)
+		if err == nil && string(policy.UID) == source.UID && policy.Generation == source.Generation {
+			p.Gist = budgetstore.Gist(policy.Spec)
+		}
+		policies = append(policies, p)
+	}
+	return policies
 }
 
 // changeTo is how the budget became what is in force; nil if it says something else by now.

@@ -61,6 +61,7 @@ func TestWhatManagersChange(t *testing.T) {
 		"cost_alerts":      {"budget_uid", "resolved_at", "resolution"},
 		"alert_deliveries": {"attempts", "next_attempt_at", "delivered_at", "abandoned_at", "last_error", "bundle"},
 		"alert_marks":      nil,
+		"rate_limits":      {"seen_generation", "closed_by", "valid_to"},
 		"budget_requests":  nil,
 		"budget_decisions": nil,
 		"ai_usage_logs":    nil,

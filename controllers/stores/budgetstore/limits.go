@@ -30,6 +30,8 @@ type Budget struct {
 	limiterv1.Level
 	// Change is how the budget became what it is; nil where that is not known.
 	Change *Change `json:"-"`
+	// Policies are those that its rate limits are of.
+	Policies []Policy
 }
 
 const recordTenant = `
@@ -104,9 +106,10 @@ func (l *Limits) Record(ctx context.Context, budget Budget) error {
 		"tenant": budget.Tenant, "namespace": budget.Namespace, "name": budget.Name, "uid": budget.UID,
 		"generation": budget.Generation, "zone": budget.TimeZone,
 		"names": names, "pers": pers, "periods": periods, "amounts": amounts, "trips": trips, "tiers": asJSON(tiers), "models": asJSON(models), "groups": asJSON(groups), "labels": asJSON(labels),
+		"rates": budget.rates(), "policies": budget.policies(), "deletion": GistOfDeletion,
 		"written": written, "currency": currency.Code, "rate": currency.USDPerUnit, "asof": currency.AsOf, "known": budget.Change != nil,
 	}
-	statements := []string{recordTenant, closeChangedLimits, openMissingLimits}
+	statements := append([]string{recordTenant, closeChangedLimits, openMissingLimits}, recordRates...)
 	if change := budget.Change; change != nil {
 		args["version"], args["gist"] = change.ResourceVersion, change.Gist
 		args["manager"], args["managed"] = storable(change.FieldManager), nilIfZero(change.ManagedAt)
@@ -140,7 +143,7 @@ WHERE tenant_id = @tenant AND budget_uid = @uid AND valid_to IS NULL`
 // Rows of another budget, which has taken over the tenant, stay open.
 func (l *Limits) Close(ctx context.Context, tenant, uid string) error {
 	args := pgx.NamedArgs{"tenant": tenant, "uid": uid, "resolution": ledgerv1.BudgetRemoved, "deletion": GistOfDeletion}
-	if err := inOrder(ctx, l.pool, args, recordDeletion, withdrawTenant, closeLimits, removeAlerts); err != nil {
+	if err := inOrder(ctx, l.pool, args, recordDeletion, withdrawTenant, closeLimits, closeRates, removeAlerts); err != nil {
 		return fmt.Errorf("close the limits of tenant %s: %w", tenant, err)
 	}
 	return nil
