@@ -5,6 +5,10 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -35,6 +39,7 @@ func TestUpgrade(t *testing.T) {
 
 	bursar.Programs = u.now
 	u.replaceManager(t, "managers first")
+	eventually(t, "the ledger is migrated", func() bool { return u.schema(t) == newest(t) })
 	u.replaceEnforcers(t, "then enforcers")
 	bursar.Programs = u.before
 	u.replaceEnforcers(t, "back: enforcers first")
@@ -79,6 +84,20 @@ func (u *upgrade) schema(t *testing.T) (version int64) {
 	}
 	defer func() { _ = conn.Close(t.Context()) }()
 	if err := conn.QueryRow(t.Context(), "SELECT max(version_id) FROM bursar_schema_versions").Scan(&version); err != nil {
+		t.Fatal(err)
+	}
+	return version
+}
+
+// newest is the version of the newest migration of today.
+func newest(t *testing.T) (version int64) {
+	t.Helper()
+	files, err := filepath.Glob("../../controllers/stores/budgetstore/migrations/*.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no migrations: %v", err)
+	}
+	name, _, _ := strings.Cut(filepath.Base(slices.Max(files)), "_")
+	if version, err = strconv.ParseInt(name, 10, 64); err != nil {
 		t.Fatal(err)
 	}
 	return version
