@@ -60,6 +60,7 @@ type KindHealth struct {
 	Total         int    `json:"total"`
 	NotAccepted   int    `json:"notAccepted"`
 	NotProgrammed int    `json:"notProgrammed" doc:"Accepted, and not run by every enforcer."`
+	NotReady      int    `json:"notReady" doc:"Not enforced as written, for these reasons or others."`
 	Warned        int    `json:"warned" doc:"With something that looks like a mistake."`
 }
 
@@ -241,6 +242,9 @@ func (h *Health) count(o *cluster.Observed) {
 	case !meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionProgrammed):
 		of.NotProgrammed++
 		worst = v1alpha1.ConditionProgrammed
+	}
+	if worst != "" && worst != v1alpha1.ConditionWarning {
+		of.NotReady++
 	}
 	if c := meta.FindStatusCondition(conditions, worst); c != nil && len(h.Troubles) < mostTroubles {
 		h.Troubles = append(h.Troubles, Trouble{o.Kind, o.Name, c.Type, c.Reason, c.Message, c.LastTransitionTime.UTC()})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -335,7 +336,20 @@ func (a *api) rotateKey(ctx context.Context, who auth.Who, in *RotateInput) (*Ke
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, notToCommit(err)
 	}
 	return &KeyShown{Tenant: k.tenant, Secret: secret, APIKey: a.changed(key), Previous: utc(&until.Time), Warnings: append([]string{}, warnings...)}, nil
+}
+
+// notToCommit is the error of a key that others manage, without the change to commit: that has the
+// hash of a key which nobody was shown.
+func notToCommit(err error) error {
+	var managed *cluster.ManagedError
+	if !errors.As(err, &managed) {
+		return err
+	}
+	p := ofManaged(managed)
+	p.Patch = ""
+	p.Detail = "The APIKey is managed elsewhere, and a key that is made here would be set back: make one with \"kubectl budget key rotate\", and commit its hash there."
+	return p
 }

@@ -1,5 +1,5 @@
-// Package pages is what people see of the console: pages of usage, costs, calls, alerts, keys
-// and budgets.
+// Package pages is what people see of the console: pages of usage, costs, calls, alerts,
+// budgets, keys and Bursar's own health.
 //
 // A page asks what the API's routes ask (console/api, QuestionOf), as whoever the request is of:
 // it reads neither the ledger nor the cluster by itself, and shows nothing that the API would
@@ -8,6 +8,6 @@
 //
 // Its files: pages.go routes and answers, frame.go has what all pages share, words.go the
 // texts in Spanish, locale.go numbers, money and dates, span.go the stretch of time that a page is
-// about, chart.go the charts, forms.go what forms share, and wrong.go what is said of one that was
-// not taken; every other file is a page, with its template in templates/.
+// about, chart.go the charts, forms.go and fields.go what forms share; every other file is a page, with
+// its template in templates/.
 package pages

@@ -92,7 +92,7 @@ func (q *request) healthTiles(h *api.Health) []healthTile {
 	objects := healthTile{q.l.say("Objects not as written"), "0", q.l.say("All are enforced"), "good"}
 	total, wrong := 0, 0
 	for _, kind := range h.Objects {
-		total, wrong = total+kind.Total, wrong+kind.NotAccepted+kind.NotProgrammed
+		total, wrong = total+kind.Total, wrong+kind.NotReady
 	}
 	if wrong > 0 {
 		objects.Figure, objects.Text, objects.Class = q.l.number(int64(wrong)), q.l.say("of %s", total), "warn"

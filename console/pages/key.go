@@ -19,7 +19,6 @@ type keyPage struct {
 	Overlaps  []option
 	Form      form
 	Back      string
-	Wrong     *wrong
 	Facts     facts
 }
 
@@ -55,10 +54,6 @@ func (p *Pages) key(q *request) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	return p.keyView(q, in, nil)
-}
-
-func (p *Pages) keyView(q *request, in api.KeyInput, w *wrong) (view, error) {
 	found, err := p.ask.keys(q.ctx, q.who, &in.TenantParameter)
 	if err != nil {
 		return view{}, err
@@ -69,39 +64,28 @@ func (p *Pages) keyView(q *request, in api.KeyInput, w *wrong) (view, error) {
 	}
 	key := found.Keys[at]
 	page := &keyPage{
-		Row: q.keyRow(key, q.isUnused(key)), MayChange: key.MayChange, Form: q.form(), Back: q.path("/keys", nil), Wrong: w,
+		Row: q.keyRow(key, q.isUnused(key)), MayChange: key.MayChange, Form: q.form(), Back: q.path("/keys", nil),
 		Facts: facts{Tenant: found.Tenant, AsOf: q.l.moment(q.now.In(q.tenant.zone)), Zone: q.tenant.zone.String(), NoMoney: true},
 	}
 	for _, one := range overlaps {
 		page.Overlaps = append(page.Overlaps, option{q.l.say(one.title), strconv.Itoa(one.hours), one.hours == 24})
 	}
-	v := view{template: "key", title: q.l.say("Key"), body: page}
-	if w != nil {
-		v.status = w.status
-	}
-	return v, nil
+	return view{template: "key", title: q.l.say("Key"), body: page}, nil
 }
 
 // changeKey replaces a key, or deletes it.
-func (p *Pages) changeKey(q *request) (v view, err error) {
+func (p *Pages) changeKey(q *request) (view, error) {
 	in, err := q.keyInput()
 	if err != nil {
 		return view{}, err
 	}
 	switch q.field("do") {
 	case "rotate":
-		v, err = p.rotateKey(q, in)
+		return p.rotateKey(q, in)
 	case "delete":
-		v, err = p.deleteKey(q, in)
-	default:
-		err = wrongParameter("do", "must be rotate or delete")
+		return p.deleteKey(q, in)
 	}
-	if w := q.wrongOf(err, nil); w != nil && w.status != http.StatusNotFound {
-		if shown, failed := p.keyView(q, in, w); failed == nil {
-			return shown, nil
-		}
-	}
-	return v, err
+	return view{}, missing("do", "must be rotate or delete")
 }
 
 func (p *Pages) rotateKey(q *request, in api.KeyInput) (view, error) {
@@ -112,7 +96,7 @@ func (p *Pages) rotateKey(q *request, in api.KeyInput) (view, error) {
 		}
 	}
 	if rotate.Body.OverlapHours == nil {
-		return view{}, wrongParameter("overlap", "must be one of those that there are to choose")
+		return view{}, missing("overlap", "must be one of those that there are to choose")
 	}
 	shown, err := p.ask.rotateKey(q.ctx, q.who, &rotate)
 	if err != nil {

@@ -14,16 +14,20 @@ const makeParameter = "make"
 
 // newKeyForm is where a key is made.
 type newKeyForm struct {
-	Form      form
-	To        string
-	ForOthers bool
-	Values    keyValues
-	Expiries  []option
-	Wrong     *wrong
+	To         string
+	Form       form
+	Complaints *complaints
+	ForOthers  bool
+
+	Name, User, Tier, Groups, Labels, Models, Expires input
 }
 
-// keyValues are the fields of the form, as they were sent.
-type keyValues struct{ Name, User, Tier, Groups, Labels, Models string }
+// fields are those of the form, by their names in the API.
+func (f *newKeyForm) fields() map[string]*input {
+	return map[string]*input{
+		"body.name": &f.Name, "body.user": &f.User, "body.tier": &f.Tier, "body.groups": &f.Groups, "body.labels": &f.Labels, "body.models": &f.Models, "body.expiresAt": &f.Expires,
+	}
+}
 
 // keyShownPage shows a key, this once.
 type keyShownPage struct {
@@ -40,78 +44,81 @@ var keyExpiries = []struct {
 	title string
 }{{7, phrase("in 7 days")}, {30, phrase("in 30 days")}, {90, phrase("in 90 days")}, {365, phrase("in a year")}, {0, phrase("never")}}
 
-// keyFields are the titles of the fields, by what the API calls them.
-var keyFields = map[string]string{
-	"body.name": phrase("Name"), "body.user": phrase("User"), "body.tier": phrase("Tier"), "body.groups": phrase("Groups"), "body.labels": phrase("Labels"),
-	"body.models": phrase("Models"), "body.expiresAt": phrase("Expires"),
+// newKeyForm is the form, as it was sent or empty.
+func (p *Pages) newKeyForm(q *request, rules *api.KeyRules) *newKeyForm {
+	f := &newKeyForm{To: q.path("/keys", nil), Form: q.form(), ForOthers: rules.ForOthers}
+	text := func(name, label, hint string) input {
+		in := field(name, "text", q.l.say(label), q.field(name))
+		in.Hint = q.l.say(hint)
+		return in
+	}
+	f.Name = p.bounded(text("name", phrase("Name"), phrase("For what it is, such as nightly-report: lower-case letters, digits and -. Without one, it is named after its user.")), "createKey", "name")
+	f.User = p.bounded(text("user", phrase("User"), phrase("Whose calls they are, in limits and figures.")), "createKey", "user")
+	f.Tier = p.bounded(text("tier", phrase("Tier"), phrase("By which rates and limits select, such as empleado. For yourself, yours is taken.")), "createKey", "tier")
+	f.Groups = text("groups", phrase("Groups"), phrase("With commas between them."))
+	f.Labels = text("labels", phrase("Labels"), phrase("Such as team=search, with commas between them."))
+	f.Models = text("models", phrase("Models"), phrase("Those that may be asked for, such as gpt-4o*, with commas between them. Without any, all."))
+	f.Expires = field("expires", "select", q.l.say("Expires"), "")
+	f.Expires.Options = q.keyExpiries(rules)
+	if f.ForOthers && q.Method != http.MethodPost {
+		f.User.Value = q.tenant.user
+	}
+	return f
 }
 
-// newKeyForm is the form, as it was sent or empty.
-func (q *request) newKeyForm(rules *api.KeyRules) *newKeyForm {
-	f := &newKeyForm{
-		Form: q.form(), To: q.path("/keys", nil), ForOthers: rules.ForOthers,
-		Values: keyValues{Name: q.field("name"), User: q.field("user"), Tier: q.field("tier"), Groups: q.field("groups"), Labels: q.field("labels"), Models: q.field("models")},
-	}
-	if f.ForOthers && q.Method != http.MethodPost {
-		f.Values.User = q.tenant.user
-	}
+// keyExpiries are the choices of when a key expires.
+func (q *request) keyExpiries(rules *api.KeyRules) (options []pick) {
 	chosen, most := q.field("expires"), 0
 	if rules.MaxDays != nil {
 		most = int(*rules.MaxDays)
 	}
 	for _, one := range keyExpiries {
 		if most == 0 || one.days > 0 && one.days < most {
-			f.Expiries = append(f.Expiries, option{q.l.say(one.title), strconv.Itoa(one.days), chosen == strconv.Itoa(one.days)})
+			options = append(options, pick{Name: q.l.say(one.title), Value: strconv.Itoa(one.days)})
 		}
 	}
 	if most > 0 {
-		f.Expiries = append(f.Expiries, option{q.l.say("in %s days, the latest", most), "", chosen == ""})
-	} else if chosen == "" {
-		f.Expiries[2].Selected = true
+		return choose(append(options, pick{Name: q.l.say("in %s days, the latest", most)}), chosen)
 	}
-	return f
+	if chosen == "" {
+		chosen = "90"
+	}
+	return choose(options, chosen)
 }
 
 // makeKey makes a key and shows it. A page that is loaded again shows none: the browser asks
 // whether to send the form again.
 func (p *Pages) makeKey(q *request) (view, error) {
 	asked, err := q.newKey()
-	var shown *api.KeyShown
 	if err == nil {
-		shown, err = p.ask.createKey(q.ctx, q.who, &api.NewKeyInput{TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, Body: asked})
+		err = p.API.CheckBody("createKey", asked)
 	}
 	if err == nil {
-		return q.keyShown(shown), nil
-	}
-	w := q.wrongOf(err, keyFields)
-	if w == nil {
-		return view{}, err
+		var shown *api.KeyShown
+		if shown, err = p.ask.createKey(q.ctx, q.who, &api.NewKeyInput{TenantParameter: api.TenantParameter{Tenant: q.tenant.Name}, Body: asked}); err == nil {
+			return q.keyShown(shown), nil
+		}
 	}
 	page, found, failed := p.keysOf(q)
 	if failed != nil || found.Making == nil {
 		return view{}, err
 	}
-	page.Make, page.New = q.newKeyForm(found.Making), ""
-	page.Make.Wrong = w
-	return view{template: "keys", title: q.l.say("Keys"), body: page, status: w.status}, nil
+	page.Make, page.New = p.newKeyForm(q, found.Making), ""
+	v := view{template: "keys", title: q.l.say("Keys"), body: page, status: statusOf(err)}
+	page.Make.Complaints, err = q.complain(err, page.Make.fields())
+	return v, err
 }
 
-// keyName is what names of APIKeys look like, and labelOfKey a label of one.
-var (
-	keyName    = regexp.MustCompile(`^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$`)
-	labelOfKey = regexp.MustCompile(`^([^=\s]+)\s*=\s*(\S+)$`)
-)
+// labelOfKey is a label of a key, as it is entered.
+var labelOfKey = regexp.MustCompile(`^([^=\s]+)\s*=\s*(\S+)$`)
 
 // newKey is the key that the form asks for.
 func (q *request) newKey() (asked api.NewKey, err error) {
 	asked = api.NewKey{Name: q.word("name"), User: q.word("user"), Tier: q.word("tier"), Groups: list(q.field("groups")), Models: list(q.field("models"))}
-	if !keyName.MatchString(asked.Name) {
-		return asked, wrongParameter("body.name", "must be at most 63 lower-case letters, digits and -, and begin and end with a letter or digit")
-	}
 	for _, text := range list(q.field("labels")) {
 		parts := labelOfKey.FindStringSubmatch(text)
 		if parts == nil {
-			return asked, wrongParameter("body.labels", "must be such as team=search, with commas between them")
+			return asked, missing("body.labels", phrase("must be such as team=search, with commas between them"))
 		}
 		if asked.Labels == nil {
 			asked.Labels = map[string]string{}
@@ -123,10 +130,6 @@ func (q *request) newKey() (asked api.NewKey, err error) {
 		asked.ExpiresAt = &expires
 	}
 	return asked, nil
-}
-
-func wrongParameter(parameter, message string) *api.Problem {
-	return &api.Problem{Status: http.StatusUnprocessableEntity, Code: "invalid_parameter", Errors: []api.ParameterError{{Parameter: parameter, Message: message}}}
 }
 
 // word is a field of a form without what stands around it.

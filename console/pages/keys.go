@@ -40,7 +40,7 @@ func (p *Pages) keys(q *request) (view, error) {
 		return view{}, err
 	}
 	if found.Making != nil && q.URL.Query().Has(makeParameter) {
-		page.Make, page.New = q.newKeyForm(found.Making), ""
+		page.Make, page.New = p.newKeyForm(q, found.Making), ""
 	}
 	return view{template: "keys", title: q.l.say("Keys"), body: page}, nil
 }

@@ -30,6 +30,8 @@ func TestNobodySeesForeignRows(t *testing.T) {
 		{role: "bursar_manager", tenant: "*", user: "*"},
 		{role: "bursar_finance", tenant: "*", user: "*"},
 		{role: "bursar_console"},
+		{role: "bursar_console", settings: map[string]string{"bursar.tells_health": "on"}},
+		{role: "bursar_enforcer", settings: map[string]string{"bursar.tells_health": "on"}},
 		{role: "bursar_reader"},
 		{"bursar_reader", map[string]string{"bursar.late_call": "g1"}, "", ""},
 		{"bursar_reader", map[string]string{"bursar.tenant_id": "acme"}, "acme", ""},
@@ -169,4 +171,36 @@ func failsAs(t *testing.T, admin *pgxpool.Pool, role, statement string) (fails b
 		fails = err != nil
 	})
 	return fails
+}
+
+// TestHealthIsTheConsoles: the console alone reads what of all tenants together its page of health
+// tells, and nothing of one.
+func TestHealthIsTheConsoles(t *testing.T) {
+	admin := connectTo(t, twoTenants(t))
+	exec(t, admin, "INSERT INTO limiter_sessions (session) VALUES ('s1')")
+	for _, function := range []string{"health_of_enforcers()", "health_of_stores()", "health_of_calls('-infinity')"} {
+		for _, role := range []string{"bursar_manager", "bursar_enforcer", "bursar_reader", "bursar_finance"} {
+			if !failsAs(t, admin, role, "SELECT * FROM "+function) {
+				t.Errorf("%s may ask %s", role, function)
+			}
+		}
+		as(t, admin, "bursar_console", nil, func(ctx context.Context, tx pgx.Tx) {
+			rows, err := tx.Query(ctx, "SELECT to_jsonb(h)::text FROM "+function+" AS h")
+			if err != nil {
+				t.Fatal(err)
+			}
+			all, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			if err != nil || len(all) == 0 {
+				t.Errorf("%s as the console: %d rows, %v", function, len(all), err)
+			}
+			for _, row := range all {
+				if strings.Contains(row, "acme") || strings.Contains(row, "globex") || strings.Contains(row, "gerente") {
+					t.Errorf("%s tells of a tenant or a user: %s", function, row)
+				}
+			}
+			if got, err := tx.Exec(ctx, "SELECT 1 FROM limiter_sessions"); err == nil {
+				t.Errorf("after %s, the console reads the table: %s", function, got)
+			}
+		})
+	}
 }
