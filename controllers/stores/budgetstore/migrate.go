@@ -72,7 +72,9 @@ func up(ctx context.Context, db *sql.DB, announce []func(from, to int64)) error 
 	if err != nil {
 		return err
 	}
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, files,
+	// Of migrations that were written side by side, one may land after another of a higher number
+	// that somebody has run: it is run then, too. Each stands by itself.
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithAllowOutofOrder(true),
 		goose.WithTableName(versionsTable), goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return err
@@ -81,7 +83,11 @@ func up(ctx context.Context, db *sql.DB, announce []func(from, to int64)) error 
 	if err != nil {
 		return err
 	}
-	if from > 0 && from < to {
+	pending, err := provider.HasPending(ctx)
+	if err != nil {
+		return err
+	}
+	if from > 0 && pending {
 		for _, tell := range announce {
 			tell(from, to)
 		}
