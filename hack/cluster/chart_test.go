@@ -33,6 +33,7 @@ func byChart() {
 		step("samples", func() { samples(ctx) })
 		step("calls of a pod, and a refusal", func() { callUntilRefused(ctx) })
 		figure("from the beginning of the run to a refused call: %.1f s", time.Since(started).Seconds())
+		loadTenant(ctx)
 	})
 
 	It("is seen from outside by kubectl budget", NodeTimeout(2*time.Minute), func(ctx SpecContext) {
@@ -47,10 +48,9 @@ func byChart() {
 	})
 
 	It("is upgraded without a call that fails, is lost or is made twice", NodeTimeout(6*time.Minute), func(ctx SpecContext) {
-		loadTenant(ctx)
 		var took time.Duration
 		l := under(ctx, func() {
-			took = step("upgrade", func() { helm(ctx, "upgrade", nowSource, now) })
+			took = step("upgrade, until the pods before have ended", func() { helm(ctx, "upgrade", nowSource, now); rolledOut(ctx) })
 		})
 		l.noneFailed()
 		l.booked(ctx)
@@ -64,11 +64,29 @@ func byChart() {
 	It("leaves what it says when it is uninstalled", NodeTimeout(4*time.Minute), func(ctx SpecContext) {
 		Expect(forbidden()).To(BeEmpty())
 		step("uninstall", func() { run(ctx, "helm", "uninstall", "bursar", "-n", system, "--wait", "--timeout", "3m") })
-		Expect(left(ctx)).To(ConsistOf("secret/bursar-embedded", "secret/bursar-provider-credentials",
-			"persistentvolumeclaim/data-bursar-postgres-0", "persistentvolumeclaim/data-bursar-redis-0"))
+		eventually(ctx, "all is gone but what docs/operate.md says", func(g Gomega) {
+			g.Expect(left(ctx)).To(ConsistOf("secret/bursar-embedded", "secret/bursar-provider-credentials",
+				"persistentvolumeclaim/data-bursar-postgres-0", "persistentvolumeclaim/data-bursar-redis-0",
+				"lease/bursar-manager", "configmap/bursar-manager"))
+		})
 		Expect(definitions(ctx)).To(Equal(definitionsIn(nowSource)), "the CRDs are kept, and with them the budgets")
 		Expect(fields(ctx, "{.items[*].metadata.name}", "tenantbudgets", "-A")).To(ConsistOf("acme", "load"))
-		step("remove the namespace", func() { kubectl(ctx, "delete", "namespace", system, "--timeout=120s") })
+	})
+
+	It("goes on with what was left when it is installed again", NodeTimeout(4*time.Minute), func(ctx SpecContext) {
+		step("install again", func() { helm(ctx, "install", nowSource, now) })
+		l := under(ctx, func() {})
+		l.noneFailed()
+		l.booked(ctx)
+	})
+
+	It("is removed without a trace, in the order that docs/operate.md says", NodeTimeout(4*time.Minute), func(ctx SpecContext) {
+		Expect(forbidden()).To(BeEmpty())
+		step("remove", func() {
+			kubectl(ctx, "delete", "bursar", "--all", "-A", "--timeout=60s")
+			run(ctx, "helm", "uninstall", "bursar", "-n", system, "--wait", "--timeout", "3m")
+			removeRest(ctx)
+		})
 	})
 }
 
@@ -134,6 +152,15 @@ func definitionsIn(source string) (names []string) {
 		names = append(names, resource+"."+group)
 	}
 	return names
+}
+
+// removeRest removes what the programs stood on, and expects that nothing is left.
+func removeRest(ctx context.Context) {
+	GinkgoHelper()
+	kubectl(ctx, "delete", "-k", "config/crd", "--timeout=60s")
+	kubectl(ctx, "delete", "namespace", system, "--timeout=120s")
+	Expect(left(ctx)).To(BeEmpty())
+	Expect(definitions(ctx)).To(BeEmpty())
 }
 
 // left is what there is of Bursar in the cluster, apart from its CRDs and what users applied.

@@ -61,11 +61,15 @@ func serviceAccount(ctx context.Context, namespace string) {
 	})
 }
 
-// rolledOut waits until all pods of Bursar's programs are those of the newest template.
+// rolledOut waits until all pods of Bursar's programs are those of the newest template, and the
+// others have ended.
 func rolledOut(ctx context.Context) {
 	GinkgoHelper()
 	for _, program := range []string{"manager", "enforcer"} {
 		kubectl(ctx, "-n", system, "rollout", "status", "--timeout=180s", "deployment/bursar-"+program)
+		eventually(ctx, "the pods before have ended", func(g Gomega) {
+			g.Expect(fields(ctx, "{.items[*].metadata.name}", "-n", system, "pods", "-l", component(program))).To(HaveLen(2))
+		})
 	}
 }
 

@@ -36,6 +36,7 @@ finish() {
 	if [ $status -eq 0 ]; then rm -rf "$work"; else echo "make e2e: logs are in $work/log" >&2; fi
 }
 trap finish EXIT
+trap 'exit 130' INT TERM
 
 colours=()
 [ -t 1 ] || colours=(-ginkgo.no-color)

@@ -1,6 +1,8 @@
 #!/bin/sh
 # Does what the entrypoint of Postgres' official image does with these variables and scripts.
 set -eu
+mkdir -p "$PGDATA"
+chmod 700 "$PGDATA" # a pod with an fsGroup finds it open to the group, and Postgres then does not start
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
 	printf %s "$POSTGRES_PASSWORD" >/tmp/password
 	initdb -U postgres --auth-local=trust --auth-host=scram-sha-256 --pwfile=/tmp/password --locale=C --encoding=UTF8
