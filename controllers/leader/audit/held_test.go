@@ -153,3 +153,38 @@ func TestCountersAreAuditedWithoutSums(t *testing.T) {
 	h.recount(t)
 	h.holds(5 * money.Cent)
 }
+
+// TestOlderData: a Redis that has come back with older data, in which the epoch is as valid as it was
+// then, is about to be rebuilt: what it counts is compared with nothing, and nothing is told.
+func TestOlderData(t *testing.T) {
+	ctx := t.Context()
+	newHolding(t, money.Cent) // begins an epoch where there is none
+	is, err := client.Get(ctx, limiterv1.EpochKey).Result()
+	testkit.Must(t, err)
+	t.Cleanup(func() { client.Set(context.Background(), limiterv1.EpochKey, is, 0) })
+	var epoch limiterv1.Epoch
+	testkit.Must(t, json.Unmarshal([]byte(is), &epoch))
+	otherRun, rebuilt, newer := epoch, epoch, epoch
+	otherRun.Runs = []string{"the run before"}
+	rebuilt.State = limiterv1.EpochRebuilding
+	newer.Number++
+	for name, epoch := range map[string]limiterv1.Epoch{
+		"valid in the run before": otherRun, "being rebuilt": rebuilt, "a newer epoch is valid": newer,
+	} {
+		t.Run(name, func(t *testing.T) {
+			testkit.Must(t, client.Set(ctx, limiterv1.EpochKey, is, 0).Err())
+			h := newHolding(t, 5*money.Cent)
+			h.hold(20 * money.Cent)
+			raw, err := json.Marshal(epoch)
+			testkit.Must(t, err)
+			testkit.Must(t, client.Set(ctx, limiterv1.EpochKey, raw, 0).Err())
+			if err := h.audit(ctx); !errors.Is(err, limiterstore.ErrNotValid) {
+				t.Errorf("the audit: %v, want that the counters are not valid", err)
+			}
+			if told := h.recorded.Take(); len(told) > 0 {
+				t.Errorf("told %q", told)
+			}
+			h.holds(25 * money.Cent)
+		})
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/redisclient"
 )
 
 // ErrBusy means that there is no moment at which everything could be read at once.
@@ -60,7 +61,8 @@ func decodeBroken(fields map[string]string) map[string]int64 {
 
 // Snapshot reads the counters of money limits of a tenant in the budget tree with the root,
 // and of owners there. It is ErrNotValid when some of them are being set, or wait for that, as
-// they do if they are of another epoch than is open: calls have ended that do not count there.
+// they do if they are of another epoch than is open, or that one is not valid in this run of Redis,
+// which may have come back with older data: calls have ended that do not count there.
 // It is ErrBusy when they cannot be read at one moment.
 func (c *Counters) Snapshot(ctx context.Context, root, tenant string, limits []limiterv1.MoneyLimit, owners []limiterv1.Owner) (Snapshot, error) {
 	fields := map[limiterv1.Scope][]string{}
@@ -105,6 +107,9 @@ func (c *Counters) Snapshot(ctx context.Context, root, tenant string, limits []l
 	case !sameNames(sessions, after):
 		return Snapshot{}, ErrBusy // one that came has calls that were not read
 	}
+	if err := c.stillValid(ctx, token); err != nil {
+		return Snapshot{}, fmt.Errorf("tenant %s: %w", tenant, err)
+	}
 	milliseconds, _ := answer[0].(int64)
 	snapshot := Snapshot{Now: time.UnixMilli(milliseconds).UTC(), Epoch: token, Counters: map[limiterv1.Owner]map[string]limiterv1.MoneyCounter{}}
 	snapshot.Broken = decodeBroken(all.Val())
@@ -124,6 +129,24 @@ func (c *Counters) Snapshot(ctx context.Context, root, tenant string, limits []l
 	calls, err := NewCalls(c.client).InOtherShards(ctx, shard, snapshot.Formers)
 	snapshot.Calls = append(snapshot.Calls, calls...)
 	return snapshot, err
+}
+
+// stillValid is ErrNotValid unless the epoch with the token is valid in the run of every master. It
+// is asked after something was read: what says that it was valid may be as old as the rest.
+func (c *Counters) stillValid(ctx context.Context, token string) error {
+	servers, err := redisclient.Masters(ctx, c.client)
+	if err != nil {
+		return err
+	}
+	epoch, _, err := readEpoch(ctx, c.client)
+	if err != nil {
+		return err
+	}
+	isOther := func(server redisclient.Server) bool { return !epoch.ValidIn(server.Run) }
+	if epoch.Token() != token || slices.ContainsFunc(servers, isOther) {
+		return ErrNotValid
+	}
+	return nil
 }
 
 // unreadableBodies is how many of the calls are open and do not say where they are counted.
