@@ -44,6 +44,12 @@ func AncestorsOf(budget v1alpha1.TenantBudget, budgets []v1alpha1.TenantBudget) 
 		if parent < 0 {
 			break
 		}
+		if successor, ok := budgets[parent].HandedOverTo(); ok {
+			next := slices.IndexFunc(budgets, func(b v1alpha1.TenantBudget) bool { return client.ObjectKeyFromObject(&b) == successor })
+			if next >= 0 {
+				parent = next
+			}
+		}
 		at = budgets[parent]
 		ancestors = append(ancestors, at.Spec.Tenant)
 	}

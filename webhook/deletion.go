@@ -26,8 +26,12 @@ func (b tenantBudgets) warnOfDeletion(ctx context.Context, budget *v1alpha1.Tena
 		for i := range children {
 			named = append(named, &children[i])
 		}
+		until := "it exists again"
+		if successor, ok := budget.HandedOverTo(); ok {
+			until = "their spec.parentRef names " + successor.String()
+		}
 		warnings = append(warnings, fmt.Sprintf("TenantBudgets that name this one as their parent keep the limits that they have, "+
-			"and changes of them have no effect until it exists again: %s", acceptance.Some(named)))
+			"and changes of them have no effect until %s: %s", until, acceptance.Some(named)))
 	}
 	warnings = append(warnings, b.lockedOut(ctx, budget)...)
 	return append(warnings, b.made(ctx, budget)...)

@@ -30,6 +30,7 @@ var refused = sets.New(
 	v1alpha1.ReasonNamespaceNotDelegated,
 	v1alpha1.ReasonParentCycle,
 	v1alpha1.ReasonParentTooDeep,
+	v1alpha1.ReasonParentChanged,
 	v1alpha1.ReasonAncestorRequired,
 	v1alpha1.ReasonMemberNotAllowed,
 )

@@ -78,6 +78,8 @@ const (
 	ReasonParentCycle = "ParentCycle"
 	// ReasonParentTooDeep is that there are too many budgets above this one.
 	ReasonParentTooDeep = "ParentTooDeep"
+	// ReasonParentChanged is that spec.parentRef leads to another tenant than the one that the budget is below.
+	ReasonParentChanged = "ParentChanged"
 	// ReasonNotAllowedByParent is that the parent does not allow this budget to be its child.
 	ReasonNotAllowedByParent = "NotAllowedByParent"
 	// ReasonAncestorRequired is that the namespace may only have budgets below another budget.

@@ -341,7 +341,7 @@ type ServiceTierPrices struct {
 
 // PriceChange is a change of a model's prices at a given time.
 type PriceChange struct {
-	// effectiveFrom is when the prices come into force.
+	// effectiveFrom is when the prices come into force, such as "2027-01-01T00:00:00Z". Calls that were made before the change was applied keep what they cost.
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:Format=date-time
 	// +kubebuilder:validation:MaxLength=64

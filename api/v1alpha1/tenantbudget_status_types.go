@@ -6,6 +6,9 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 type TenantBudgetStatus struct {
 	ProgrammedStatus `json:",inline"`
 
+	// path is the tenants from the top of the budget tree down to this one, such as "acme/sales", as the budget was last accepted. Unset: it was not accepted yet.
+	// +optional
+	Path string `json:"path,omitempty"`
 	// limits are the tenant's own limits with per: Tenant, and how much of each is used.
 	// +listType=map
 	// +listMapKey=name

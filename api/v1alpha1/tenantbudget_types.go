@@ -3,6 +3,7 @@ package v1alpha1
 import (
 	"cmp"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -46,6 +47,17 @@ func (b *TenantBudget) ParentKey() types.NamespacedName {
 	return types.NamespacedName{Namespace: cmp.Or(ref.Namespace, b.Namespace), Name: ref.Name}
 }
 
+// HandedOverTo names the budget that has taken over the tenant as this one's successor; ok is false
+// while there is none.
+func (b *TenantBudget) HandedOverTo() (successor types.NamespacedName, ok bool) {
+	accepted := meta.FindStatusCondition(b.Status.Conditions, ConditionAccepted)
+	ref := b.Spec.SuccessorRef
+	if ref == nil || accepted == nil || accepted.Status != metav1.ConditionFalse || accepted.Reason != ReasonHandedOver {
+		return types.NamespacedName{}, false
+	}
+	return types.NamespacedName{Namespace: cmp.Or(ref.Namespace, b.Namespace), Name: ref.Name}, true
+}
+
 // TenantBudgetList is a list of TenantBudgets.
 //
 // +kubebuilder:object:root=true
@@ -58,7 +70,7 @@ type TenantBudgetList struct {
 // TenantBudgetSpec is what a tenant may spend.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.storeLossPercent) || self.onStoreLoss == 'AllowBounded'",message="requires onStoreLoss: AllowBounded; without it nothing is reserved, so leave it out",fieldPath=".storeLossPercent"
-// +kubebuilder:validation:XValidation:rule="has(self.parentRef) == has(oldSelf.parentRef) && (!has(self.parentRef) || self.parentRef == oldSelf.parentRef)",message="cannot be changed, because it decides where the tenant's counters are kept: delete the TenantBudget and create it again",fieldPath=".parentRef"
+// +kubebuilder:validation:XValidation:rule="has(self.parentRef) == has(oldSelf.parentRef)",message="cannot be added or removed, because it decides where the tenant's spending is counted: delete the TenantBudget and create it again",fieldPath=".parentRef"
 type TenantBudgetSpec struct {
 	// tenant is the name of the organisation that pays. It is unique in the cluster and cannot be changed. It must equal the namespace, unless the namespace has the label bursar.dev/delegated=true.
 	// +kubebuilder:validation:MinLength=1
@@ -68,11 +80,11 @@ type TenantBudgetSpec struct {
 	// +required
 	Tenant string `json:"tenant"`
 
-	// parentRef names the TenantBudget of which this tenant is a part, such as the company of a department. What the tenant spends also counts against the per: Tenant limits of its parent, its parent's parent, and so on, and their ladders and breakers apply to it. The parent must allow it (allowedChildren). It cannot be changed. If the namespace has the label bursar.dev/required-ancestor, the tenant that the label names must be among the tenant's ancestors. Unset: the tenant has no parent.
+	// parentRef names the TenantBudget of which this tenant is a part, such as the company of a department. What the tenant spends also counts against the per: Tenant limits of its parent, its parent's parent, and so on, and their ladders and breakers apply to it. The parent must allow it (allowedChildren). A parent that has named its successor (successorRef) is followed to that one. It cannot be added or removed, and once the budget was accepted it can be changed only to another TenantBudget of the same tenant, such as that successor. If the namespace has the label bursar.dev/required-ancestor, the tenant that the label names must be among the tenant's ancestors. Unset: the tenant has no parent.
 	// +optional
 	ParentRef *ParentRef `json:"parentRef,omitempty"`
 
-	// successorRef names the TenantBudget that takes over this one's tenant, to rename this budget or to move it to another namespace without an outage. As soon as a budget of that name has the same spec.tenant, it governs the tenant, whose spending counts on, and this one may be deleted. The successor's namespace must be allowed to name the tenant. Not for budgets that others name as their parent, because parentRef cannot be changed. Unset: the tenant stays with this budget until it is deleted.
+	// successorRef names the TenantBudget that takes over this one's tenant, to rename this budget or to move it to another namespace without an outage. As soon as a budget of that name has the same spec.tenant, it governs the tenant, whose spending counts on, and this one may be deleted. The successor's namespace must be allowed to name the tenant. Budgets that name this one as their parent follow to the successor, if it allows them; name it in their parentRef before this one is deleted. Unset: the tenant stays with this budget until it is deleted.
 	// +optional
 	SuccessorRef *SuccessorRef `json:"successorRef,omitempty"`
 

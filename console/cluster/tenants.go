@@ -65,8 +65,7 @@ func (c *Cluster) Ancestors(ctx context.Context, tenant string) (ancestors []str
 // not accepted.
 func (c *Cluster) AncestorBudgets(ctx context.Context, budget *v1alpha1.TenantBudget) (above []v1alpha1.TenantBudget, err error) {
 	for at := budget; at.Spec.ParentRef != nil && len(above) < limiterv1.MaxDepth; {
-		parent := &v1alpha1.TenantBudget{}
-		err := c.client.Get(ctx, at.ParentKey(), parent)
+		parent, err := c.parent(ctx, at.ParentKey())
 		if apierrors.IsNotFound(err) || err == nil && !isGoverning(parent) {
 			return above, nil
 		}
@@ -78,6 +77,42 @@ func (c *Cluster) AncestorBudgets(ctx context.Context, budget *v1alpha1.TenantBu
 	return above, nil
 }
 
+// parent is the TenantBudget with the key of a parent, or the successor that it was handed over to.
+func (c *Cluster) parent(ctx context.Context, key types.NamespacedName) (*v1alpha1.TenantBudget, error) {
+	parent := &v1alpha1.TenantBudget{}
+	if err := c.client.Get(ctx, key, parent); err != nil {
+		return nil, err
+	}
+	successor, ok := parent.HandedOverTo()
+	if !ok {
+		return parent, nil
+	}
+	parent = &v1alpha1.TenantBudget{}
+	err := c.client.Get(ctx, successor, parent)
+	return parent, err
+}
+
+// children are the TenantBudgets that name one as their parent, or one that was handed over to it.
+func (c *Cluster) children(ctx context.Context, budget *v1alpha1.TenantBudget) (children []v1alpha1.TenantBudget, err error) {
+	key := client.ObjectKeyFromObject(budget)
+	var ofTenant v1alpha1.TenantBudgetList
+	if err := c.client.List(ctx, &ofTenant, client.MatchingFields{byTenant: budget.Spec.Tenant}); err != nil {
+		return nil, err
+	}
+	for _, parent := range ofTenant.Items {
+		successor, _ := parent.HandedOverTo()
+		if client.ObjectKeyFromObject(&parent) != key && successor != key {
+			continue
+		}
+		var list v1alpha1.TenantBudgetList
+		if err := c.client.List(ctx, &list, client.MatchingFields{byParent: client.ObjectKeyFromObject(&parent).String()}); err != nil {
+			return nil, err
+		}
+		children = append(children, list.Items...)
+	}
+	return children, nil
+}
+
 // Below are the TenantBudgets below that of a tenant, by the names of their tenants.
 func (c *Cluster) Below(ctx context.Context, tenant string) ([]v1alpha1.TenantBudget, error) {
 	top, err := c.Budget(ctx, tenant)
@@ -85,17 +120,17 @@ func (c *Cluster) Below(ctx context.Context, tenant string) ([]v1alpha1.TenantBu
 		return nil, err
 	}
 	var below []v1alpha1.TenantBudget
-	at := []types.NamespacedName{client.ObjectKeyFromObject(top)}
-	seen := map[types.NamespacedName]bool{at[0]: true}
+	at := []v1alpha1.TenantBudget{*top}
+	seen := map[types.NamespacedName]bool{client.ObjectKeyFromObject(top): true}
 	for i := 0; i < len(at); i++ {
-		var children v1alpha1.TenantBudgetList
-		if err := c.client.List(ctx, &children, client.MatchingFields{byParent: at[i].String()}); err != nil {
+		children, err := c.children(ctx, &at[i])
+		if err != nil {
 			return nil, err
 		}
-		for _, child := range children.Items {
+		for _, child := range children {
 			if key := client.ObjectKeyFromObject(&child); !seen[key] && isGoverning(&child) {
 				seen[key] = true
-				at, below = append(at, key), append(below, child)
+				at, below = append(at, child), append(below, child)
 			}
 		}
 	}

@@ -37,7 +37,7 @@ var _ = Describe("A child", func() {
 		expectCondition(ctx, team, v1alpha1.ConditionAccepted, "False NotAllowedByParent")
 		Expect(message(team, v1alpha1.ConditionAccepted)).To(Equal(fmt.Sprintf(
 			`spec.parentRef: Invalid value: "%[1]s/budget": is not there, or does not allow this TenantBudget as a child: `+
-				`include namespace %[2]s in spec.allowedChildren.namespaces of TenantBudget %[1]s/budget; a configuration that was accepted before, if any, stays in force`,
+				`include namespace %[2]s in spec.allowedChildren.namespaces of TenantBudget %[1]s/budget`,
 			company.Namespace, team.Namespace)))
 		expectCondition(ctx, part, v1alpha1.ConditionAccepted, "False NotAllowedByParent")
 		Expect(message(part, v1alpha1.ConditionAccepted)).To(ContainSubstring("does not allow %s/budget as a child", team.Namespace))
@@ -66,6 +66,84 @@ var _ = Describe("A child", func() {
 		update(ctx, company, allow(v1alpha1.Namespaces{From: v1alpha1.NamespacesAll}))
 		expectProgrammed(ctx, team)
 		Expect(documentOf(ctx, team).Money[0].Amount.String()).To(Equal("1000.00"))
+	})
+
+	It("follows a parent that is renamed, whichever is applied first, and goes to no other tenant", func(ctx SpecContext) {
+		startEnforcer(true)
+		company := objects.TenantBudget(newNamespace(ctx))
+		early, late := newChild(ctx, company), newChild(ctx, company)
+		part := newChild(ctx, late)
+		all := []*v1alpha1.TenantBudget{company, early, late, part}
+		for _, budget := range all {
+			create(ctx, budget)
+		}
+		for _, budget := range all {
+			expectProgrammed(ctx, budget)
+		}
+		Expect(part.Status.Path).To(Equal(company.Spec.Tenant + "/" + late.Spec.Tenant + "/" + part.Spec.Tenant))
+		stays := func() {
+			GinkgoHelper()
+			for _, child := range []*v1alpha1.TenantBudget{early, late, part} {
+				Expect(documentOf(ctx, child).Root()).To(Equal(company.Spec.Tenant))
+			}
+		}
+
+		By("one child naming the successor before there is one: it keeps what it has")
+		update(ctx, company, func(b *v1alpha1.TenantBudget) { b.Spec.SuccessorRef = &v1alpha1.SuccessorRef{Name: "renamed"} })
+		rename := func(b *v1alpha1.TenantBudget) { b.Spec.ParentRef.Name = "renamed" }
+		update(ctx, early, rename)
+		expectCondition(ctx, early, v1alpha1.ConditionAccepted, "False NotAllowedByParent")
+		Expect(message(early, v1alpha1.ConditionAccepted)).To(HaveSuffix("; the configuration that was accepted last stays in force"))
+		stays()
+
+		By("the successor taking over: all children are below it, also those that name the old one")
+		renamed := objects.TenantBudget(company.Namespace)
+		renamed.Name = "renamed"
+		create(ctx, renamed)
+		for _, budget := range []*v1alpha1.TenantBudget{renamed, early, late, part} {
+			expectProgrammed(ctx, budget)
+		}
+		expectCondition(ctx, company, v1alpha1.ConditionAccepted, "False HandedOver")
+		stays()
+		update(ctx, renamed, func(b *v1alpha1.TenantBudget) { b.Spec.Limits[0].Amount = "3.00" })
+		for _, child := range []*v1alpha1.TenantBudget{early, late} {
+			Eventually(ctx, inherited(ctx, child)).Should(Equal([]string{company.Spec.Tenant + " daily=3.00 monthly=100.00"}))
+		}
+
+		By("the old one being pruned before the other child names the successor")
+		remove(ctx, company)
+		expectCondition(ctx, late, v1alpha1.ConditionAccepted, "False NotAllowedByParent")
+		Expect(message(late, v1alpha1.ConditionAccepted)).To(ContainSubstring("is not there, or does not allow this TenantBudget as a child"))
+		stays()
+		update(ctx, late, rename)
+		for _, child := range []*v1alpha1.TenantBudget{early, late, part} {
+			expectProgrammed(ctx, child)
+		}
+		stays()
+
+		By("a child naming a budget of another tenant")
+		other := objects.TenantBudget(newNamespace(ctx))
+		create(ctx, other)
+		expectProgrammed(ctx, other)
+		update(ctx, late, func(b *v1alpha1.TenantBudget) {
+			b.Spec.ParentRef = &v1alpha1.ParentRef{Namespace: other.Namespace, Name: other.Name}
+		})
+		expectCondition(ctx, late, v1alpha1.ConditionAccepted, "False ParentChanged")
+		stays()
+	})
+
+	It("that named a parent which is not there may name another", func(ctx SpecContext) {
+		startEnforcer(true)
+		company := objects.TenantBudget(newNamespace(ctx))
+		create(ctx, company)
+		team := newChild(ctx, company)
+		team.Spec.ParentRef.Name = "budgte"
+		create(ctx, team)
+		expectCondition(ctx, team, v1alpha1.ConditionAccepted, "False NotAllowedByParent")
+		Expect(message(team, v1alpha1.ConditionAccepted)).To(HaveSuffix(
+			`is not there, or does not allow this TenantBudget as a child; did you mean "` + company.Namespace + `/budget"?`))
+		update(ctx, team, func(b *v1alpha1.TenantBudget) { b.Spec.ParentRef.Name = company.Name })
+		expectProgrammed(ctx, team)
 	})
 
 	It("cannot leave the ancestor that its namespace demands", func(ctx SpecContext) {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -92,6 +93,66 @@ spec:
 			tenantYAML("sh-kept", "0.03", "ladder: []", under("sh-lenient")))
 		wantAnswers(t, "calls", answers(t, "sh-kept", 4), ok, ok, ok, refused)
 	})
+}
+
+// TestParentIsRenamed: a budget with a child is renamed by apply-then-prune while the child calls: no
+// call is refused meanwhile, what was spent stays spent, and the successor's limit holds.
+func TestParentIsRenamed(t *testing.T) {
+	t.Parallel()
+	const under = "parentRef: {name: %s}"
+	budget := func(name, limit string, more ...string) string {
+		return fmt.Sprintf(`---
+apiVersion: bursar.dev/v1alpha1
+kind: TenantBudget
+metadata: {name: %s, namespace: e2e}
+spec:
+  tenant: ren-parent
+  limits: [{name: yearly, period: Year, amount: "%s"}]
+  %s
+`, name, limit, strings.Join(append(more, "ladder: []"), "\n  "))
+	}
+	apply(t, budget("ren-old", "0.30")+tenantYAML("ren-child", "1.00", "ladder: []", fmt.Sprintf(under, "ren-old")))
+	wantAnswers(t, "calls below the old one", answers(t, "ren-child", 4), ok, ok, ok, ok)
+
+	calling, stop := context.WithCancel(t.Context())
+	defer stop()
+	statuses := map[int]int{}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for calling.Err() == nil && statuses[ok] < 16 {
+			response, err := chat(t.Context(), bursar.EnforcerURLs[0], "ren-child", map[string]any{"model": "penny", "messages": prompt("Hello")})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = response.Body.Close()
+			statuses[response.StatusCode]++
+			time.Sleep(250 * time.Millisecond)
+		}
+	}()
+	apply(t, budget("ren-old", "0.30", "successorRef: {name: ren-new}"))
+	apply(t, budget("ren-new", "0.30")+tenantYAML("ren-child", "1.00", "ladder: []", fmt.Sprintf(under, "ren-new")))
+	if _, err := bursar.RunKubectl(t.Context(), "-n", "e2e", "delete", "tb", "ren-old"); err != nil {
+		t.Fatal(err)
+	}
+	programmed(t)
+	stop()
+	<-done
+	if len(statuses) != 1 || statuses[ok] == 0 {
+		t.Errorf("answers while the parent was renamed: %v, want %d alone", statuses, ok)
+	}
+	made := 4 + statuses[ok]
+	eventually(t, "all calls are settled", func() bool { settled, _ := ledger(t, "ren-child"); return settled == made })
+	got := answers(t, "ren-child", 31-made)
+	for i, status := range got[:30-made] {
+		if status != ok {
+			t.Errorf("call %d of 30 below the successor: %d", made+i+1, status)
+		}
+	}
+	if last := got[30-made]; last != refused {
+		t.Errorf("a call beyond what the parent has: %d, want %d", last, refused)
+	}
 }
 
 // TestFallbackKeepsToTheParentsRung: what a parent's Trip rung keeps back, the fallback of

@@ -10,7 +10,6 @@ import (
 var updateFlaws = map[string][]flaw{
 	"TenantBudget": all(budgetFlaws,
 		is("spec.tenant", "another-tenant"),
-		is("spec.parentRef", map[string]any{"name": "another-parent"}),
 		is("spec.timeZone", wrongZones...),
 	),
 	"RateLimitPolicy":  policyFlaws,

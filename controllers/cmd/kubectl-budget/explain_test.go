@@ -109,13 +109,13 @@ func TestExplain(t *testing.T) {
 
 // TestExplainBelow: the limits of the tenants above stand beside those of a call that was refused.
 func TestExplainBelow(t *testing.T) {
-	namespace(t, "company")
-	budget(t, "company")
+	namespace(t, "holding")
+	budget(t, "holding")
 	namespace(t, "department")
 	child := objects.TenantBudget("department")
-	child.Name, child.Spec.ParentRef = "department", &v1alpha1.ParentRef{Namespace: "company", Name: "company"}
+	child.Name, child.Spec.ParentRef = "department", &v1alpha1.ParentRef{Namespace: "holding", Name: "holding"}
 	testkit.Must(t, api.Create(t.Context(), child))
-	for _, tenant := range []string{"company", "department"} {
+	for _, tenant := range []string{"holding", "department"} {
 		_, err := ledger.Exec(t.Context(), `INSERT INTO tenants (tenant_id, namespace, budget, budget_uid, generation, time_zone) VALUES ($1, $1, $1, 'u', 1, 'UTC')`, tenant)
 		testkit.Must(t, err)
 		_, err = ledger.Exec(t.Context(), `
@@ -125,7 +125,7 @@ VALUES ($1, 'daily', 'Tenant', 'Year', 'UTC', 1000000000, 'u', 1, now() - interv
 	}
 	refusedCall(t, "department-1", "department", time.Now().Add(-time.Minute))
 	stdout, _, err := budgeted(t, "explain", "department-1", "-n", "department")
-	if err != nil || !strings.Contains(stdout, "department/daily") || !strings.Contains(stdout, "company/daily") {
+	if err != nil || !strings.Contains(stdout, "department/daily") || !strings.Contains(stdout, "holding/daily") {
 		t.Errorf("error %v, printed\n%s", err, stdout)
 	}
 }

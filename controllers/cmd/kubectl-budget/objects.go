@@ -186,21 +186,8 @@ func newObjectReader(ctx context.Context, inFile, there []client.Object) (*objec
 	}
 	for _, object := range inFile {
 		name := kindOf(object) + " " + nameOf(object)
-		object.SetUID(types.UID(name))
-		if was, found := uids[name]; found {
-			object.SetUID(was.GetUID())
-			object.SetCreationTimestamp(was.GetCreationTimestamp())
-			delete(uids, name)
-		} else {
-			object.SetCreationTimestamp(metav1.NewTime(aboutToBe)) // what is there is older
-		}
-		accepted := metav1.Condition{Type: v1alpha1.ConditionAccepted, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAccepted}
-		switch object := object.(type) {
-		case *v1alpha1.TenantBudget:
-			meta.SetStatusCondition(&object.Status.Conditions, accepted)
-		case *v1alpha1.IdentityProvider:
-			meta.SetStatusCondition(&object.Status.Conditions, accepted)
-		}
+		succeed(object, uids[name], name)
+		delete(uids, name)
 		r.objects = append(r.objects, object)
 	}
 	for _, object := range there {
@@ -209,6 +196,27 @@ func newObjectReader(ctx context.Context, inFile, there []client.Object) (*objec
 		}
 	}
 	return r, index.Register(ctx, r)
+}
+
+// succeed makes an object of a file what it is about to be: the one that is there, changed, or one that
+// is younger than all that are.
+func succeed(object, was client.Object, name string) {
+	object.SetUID(types.UID(name))
+	object.SetCreationTimestamp(metav1.NewTime(aboutToBe))
+	if was != nil {
+		object.SetUID(was.GetUID())
+		object.SetCreationTimestamp(was.GetCreationTimestamp())
+	}
+	accepted := metav1.Condition{Type: v1alpha1.ConditionAccepted, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAccepted}
+	switch object := object.(type) {
+	case *v1alpha1.TenantBudget:
+		if was, is := was.(*v1alpha1.TenantBudget); is {
+			object.Status.Path = was.Status.Path
+		}
+		meta.SetStatusCondition(&object.Status.Conditions, accepted)
+	case *v1alpha1.IdentityProvider:
+		meta.SetStatusCondition(&object.Status.Conditions, accepted)
+	}
 }
 
 // IndexField keeps how the values of a field are found.

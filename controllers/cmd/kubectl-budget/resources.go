@@ -249,6 +249,18 @@ func wrong(kind string, object client.Object, errs field.ErrorList) error {
 	return fmt.Errorf("%s %s: %w", kind, client.ObjectKeyFromObject(object), errs.ToAggregate())
 }
 
+// parent is the budget with the key of a parent, or the successor that it was handed over to.
+func (r resources) parent(key client.ObjectKey) (*v1alpha1.TenantBudget, error) {
+	parent, err := r.budget(key)
+	if err != nil {
+		return nil, err
+	}
+	if successor, ok := parent.HandedOverTo(); ok {
+		return r.budget(successor)
+	}
+	return parent, nil
+}
+
 // compile compiles the document of a budget, under the parents that it has. Grants
 // are not compiled: those of the past are on record.
 func (r resources) compile(budget *v1alpha1.TenantBudget) (limiterv1.Tenant, error) {
@@ -262,7 +274,7 @@ func (r resources) compile(budget *v1alpha1.TenantBudget) (limiterv1.Tenant, err
 			return limiterv1.Tenant{}, fmt.Errorf("TenantBudget %s: spec.parentRef: must neither form a cycle nor have more than %d levels: %s",
 				way[0], limiterv1.MaxDepth, strings.Join(way, " -> "))
 		}
-		parent, err := r.budget(key)
+		parent, err := r.parent(key)
 		if err != nil {
 			return limiterv1.Tenant{}, fmt.Errorf("TenantBudget %s: spec.parentRef: %w", way[0], err)
 		}

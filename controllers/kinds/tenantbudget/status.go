@@ -49,6 +49,7 @@ func (s *scope) status() v1alpha1.TenantBudgetStatus {
 	status := v1alpha1.TenantBudgetStatus{
 		ProgrammedStatus: s.Rollout.Common(s.Object, s.Now, s.Accepted, programmed, s.ready(programmed), further...),
 	}
+	status.Path = s.path()
 	switch {
 	case s.usage != nil:
 		status.Limits = s.limits()
@@ -62,6 +63,22 @@ func (s *scope) status() v1alpha1.TenantBudgetStatus {
 		status.Breaker = s.Object.Status.Breaker
 	}
 	return status
+}
+
+// path is the way from the top of the budget tree to the tenant, as the budget was accepted last. What
+// has no configuration in force any more may be put elsewhere.
+func (s *scope) path() string {
+	switch {
+	case s.forfeited:
+		return ""
+	case s.document == nil:
+		return s.Object.Status.Path
+	}
+	var tenants []string
+	for _, level := range slices.Backward(s.document.Levels()) {
+		tenants = append(tenants, level.Tenant)
+	}
+	return strings.Join(tenants, "/")
 }
 
 // ready is as for any kind, except that it names Shadow as the reason of a tenant in shadow.
@@ -224,7 +241,7 @@ func (s *scope) RequeueAfter() time.Duration {
 // spent, held and forecast, how many enforcers there are, and which period it is of
 // a limit that is below its first rung, or is of nothing.
 func differInFigures(before, after v1alpha1.TenantBudgetStatus) bool {
-	return conditions.DifferInFigures(before.ProgrammedStatus, after.ProgrammedStatus) &&
+	return conditions.DifferInFigures(before.ProgrammedStatus, after.ProgrammedStatus) && before.Path == after.Path &&
 		equality.Semantic.DeepEqual(before.Breaker, after.Breaker) &&
 		slices.EqualFunc(before.Limits, after.Limits, func(a, b v1alpha1.MoneyLimitStatus) bool {
 			return a.Name == b.Name && a.Amount == b.Amount && a.Rung == b.Rung &&

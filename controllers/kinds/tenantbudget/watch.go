@@ -76,12 +76,16 @@ func promiseChanged(e event.UpdateEvent) bool {
 }
 
 // parentOf is the parent of a budget.
-func (c *Controller) parentOf(_ context.Context, object client.Object) []reconcile.Request {
+func (c *Controller) parentOf(ctx context.Context, object client.Object) []reconcile.Request {
 	budget := object.(*v1alpha1.TenantBudget)
 	if budget.Spec.ParentRef == nil {
 		return nil
 	}
-	return requests(budget.ParentKey())
+	_, key, err := acceptance.ParentOf(ctx, c.client, budget)
+	if client.IgnoreNotFound(err) != nil {
+		log.FromContext(ctx).Error(err, "Failed to find the parent of a TenantBudget", "budget", client.ObjectKeyFromObject(budget))
+	}
+	return requests(key)
 }
 
 // targetOf is the budget that a policy names, and all that inherit from it.
@@ -155,8 +159,8 @@ func (c *Controller) above(ctx context.Context, object client.Object) []reconcil
 	var above []types.NamespacedName
 	at := object.(*v1alpha1.TenantBudget)
 	for at.Spec.ParentRef != nil && len(above) < limiterv1.MaxDepth {
-		key, parent := at.ParentKey(), &v1alpha1.TenantBudget{}
-		if err := c.client.Get(ctx, key, parent); err != nil {
+		parent, key, err := acceptance.ParentOf(ctx, c.client, at)
+		if err != nil {
 			break // it is gone, and so is what it had above
 		}
 		above, at = append(above, key), parent

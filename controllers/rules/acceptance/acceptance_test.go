@@ -60,6 +60,23 @@ func budget(namespace string, reason string) *v1alpha1.TenantBudget {
 	return b
 }
 
+// handedOver are a budget of tenant acme and its successor in namespace platform, which allows children.
+func handedOver(children v1alpha1.NamespacesFrom) []client.Object {
+	successor := with(budget("platform", v1alpha1.ReasonAccepted), func(b *v1alpha1.TenantBudget) {
+		b.Spec.Tenant = "acme"
+		b.Spec.AllowedChildren = &v1alpha1.AllowedChildren{Namespaces: v1alpha1.Namespaces{From: children}}
+	})
+	old := with(budget("acme", v1alpha1.ReasonHandedOver), func(b *v1alpha1.TenantBudget) {
+		b.Spec.SuccessorRef = &v1alpha1.SuccessorRef{Name: objects.Budget, Namespace: "platform"}
+	})
+	return []client.Object{namespace("platform", map[string]string{v1alpha1.DelegatedLabel: "true"}), aged(0, old), aged(2, successor)}
+}
+
+// at gives a budget the path that it had when it was accepted last.
+func at(path string) func(*v1alpha1.TenantBudget) {
+	return func(b *v1alpha1.TenantBudget) { b.Status.Path = path }
+}
+
 func child(namespace, parent string) *v1alpha1.TenantBudget {
 	b := objects.TenantBudget(namespace)
 	b.Spec.ParentRef = &v1alpha1.ParentRef{Namespace: parent, Name: objects.Budget}
@@ -162,6 +179,23 @@ func TestOfTenantBudget(t *testing.T) {
 		"a parent that allows nobody": {
 			[]client.Object{aged(0, with(budget("emea", v1alpha1.ReasonAccepted), func(b *v1alpha1.TenantBudget) { b.Spec.AllowedChildren = nil }))},
 			child("acme", "emea"), "False NotAllowedByParent spec.parentRef", false,
+		},
+		"a parent that was handed over": {handedOver(v1alpha1.NamespacesAll), child("team", "acme"), accepted, false},
+		"a parent that was handed over to one that does not allow it": {
+			handedOver(v1alpha1.NamespacesSame), child("team", "acme"), "False NotAllowedByParent spec.parentRef", false,
+		},
+		"another budget of the same tenant for a parent": {
+			handedOver(v1alpha1.NamespacesAll), with(child("team", "platform"), at("group/acme/team")), accepted, false,
+		},
+		"a budget of another tenant for a parent": {
+			handedOver(v1alpha1.NamespacesAll), with(child("team", "platform"), at("emea/team")), "False ParentChanged spec.parentRef", false,
+		},
+		"below one that names a budget of another tenant for a parent": {
+			append(handedOver(v1alpha1.NamespacesAll), aged(0, with(with(child("team", "platform"), at("emea/team")), func(b *v1alpha1.TenantBudget) {
+				b.Spec.AllowedChildren = &v1alpha1.AllowedChildren{Namespaces: v1alpha1.Namespaces{From: v1alpha1.NamespacesAll}}
+				b.Status.Conditions = budget("team", v1alpha1.ReasonAccepted).Status.Conditions
+			}))),
+			child("part", "team"), "False ParentNotAccepted spec.parentRef", false,
 		},
 		"the parent that its namespace demands": {
 			[]client.Object{below, aged(0, budget("group", v1alpha1.ReasonAccepted))}, child("acme", "group"), accepted, false,

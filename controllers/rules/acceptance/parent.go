@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -13,6 +14,7 @@ import (
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
+	"github.com/bursar-dev/bursar/controllers/rules/nearest"
 	"github.com/bursar-dev/bursar/controllers/rules/reach"
 )
 
@@ -22,6 +24,9 @@ var parentPath = field.NewPath("spec", "parentRef")
 // effect with the parents it has.
 func ancestors(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget) ([]compile.Ancestor, *Decision, error) {
 	parents, rejection, err := parents(ctx, reader, budget)
+	if rejection == nil && err == nil {
+		rejection = anyMoved(budget, parents)
+	}
 	if rejection == nil && err == nil {
 		rejection, err = required(ctx, reader, budget, parents)
 	}
@@ -40,12 +45,47 @@ func ancestors(ctx context.Context, reader client.Reader, budget *v1alpha1.Tenan
 		}
 		if len(errs) > 0 {
 			// Its own status will say so.
-			return nil, reject(v1alpha1.ReasonParentNotAccepted, field.Invalid(parentPath, index.KeyOf(parent),
-				fmt.Sprintf("TenantBudget %s is not accepted: %s", index.KeyOf(parent), v1alpha1.ReasonInvalid))), nil
+			return nil, parentRejected(parent, v1alpha1.ReasonInvalid), nil
 		}
 		ancestors[i] = ancestor
 	}
 	return ancestors, nil, nil
+}
+
+// anyMoved is why the budget must not have effect where it, or a budget above it, is below another tenant
+// than before. The status of one above may not say so yet.
+func anyMoved(budget *v1alpha1.TenantBudget, parents []*v1alpha1.TenantBudget) *Decision {
+	if rejection := moved(budget, parents); rejection != nil {
+		return rejection
+	}
+	for i, parent := range parents {
+		if moved(parent, parents[i+1:]) != nil {
+			return parentRejected(parent, v1alpha1.ReasonParentChanged)
+		}
+	}
+	return nil
+}
+
+// parentRejected is the decision on a budget below one that is not accepted, for a reason.
+func parentRejected(parent *v1alpha1.TenantBudget, reason string) *Decision {
+	return reject(v1alpha1.ReasonParentNotAccepted, field.Invalid(parentPath, index.KeyOf(parent),
+		fmt.Sprintf("TenantBudget %s is not accepted: %s", index.KeyOf(parent), reason)))
+}
+
+// moved is why the budget must not have effect below another tenant than before; nil when it is below
+// the same, or was not accepted yet. What a tenant has spent is counted in its budget tree.
+func moved(budget *v1alpha1.TenantBudget, parents []*v1alpha1.TenantBudget) *Decision {
+	path := strings.Split(budget.Status.Path, "/")
+	if len(path) < 2 || len(parents) == 0 {
+		return nil // the API server lets nobody add or remove a parent
+	}
+	was, is := path[len(path)-2], parents[0].Spec.Tenant
+	if was == is {
+		return nil
+	}
+	return reject(v1alpha1.ReasonParentChanged, field.Invalid(parentPath, budget.ParentKey().String(), fmt.Sprintf(
+		"is of tenant %s, and this budget is below tenant %s, where its spending is counted: name a TenantBudget of tenant %[2]s, "+
+			"or delete this one and create it again", is, was)))
 }
 
 // required is why the budget must not have effect without an ancestor that its namespace
@@ -81,15 +121,36 @@ func AncestorOf(
 	return ancestor, errs, nil
 }
 
-// ChildrenOf are the budgets that name the given one as their parent and are accepted.
+// ChildrenOf are the budgets that have the given one as their parent and are accepted.
 // They are the reader's own: REQUIRES that nobody changes them.
 func ChildrenOf(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget) ([]v1alpha1.TenantBudget, error) {
-	var children v1alpha1.TenantBudgetList
-	err := reader.List(ctx, &children, client.UnsafeDisableDeepCopy,
-		client.MatchingFields{index.BudgetParent: index.KeyOf(budget)})
-	return slices.DeleteFunc(slices.Clone(children.Items), func(child v1alpha1.TenantBudget) bool {
+	children, err := index.Children(ctx, reader, client.ObjectKeyFromObject(budget), client.UnsafeDisableDeepCopy)
+	return slices.DeleteFunc(children, func(child v1alpha1.TenantBudget) bool {
 		return !child.DeletionTimestamp.IsZero() || !TargetVerdict(&child, nil).Holds()
 	}), err
+}
+
+// ParentOf is the budget that one names as its parent, or the successor that this was handed over to.
+// The key is that of what is there or missing; the error is that of reading it. REQUIRES: the budget
+// has a parent.
+func ParentOf(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget) (*v1alpha1.TenantBudget, types.NamespacedName, error) {
+	key, parent := budget.ParentKey(), &v1alpha1.TenantBudget{}
+	if err := reader.Get(ctx, key, parent); err != nil {
+		return nil, key, err
+	}
+	next, ok := parent.HandedOverTo()
+	if !ok {
+		return parent, key, nil
+	}
+	successor := &v1alpha1.TenantBudget{}
+	err := reader.Get(ctx, next, successor)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, next, err
+	}
+	if err != nil || !Succeeds(successor, parent) {
+		return parent, key, nil
+	}
+	return successor, next, nil
 }
 
 // parents are the budget's parent, that one's parent, and so on.
@@ -97,7 +158,7 @@ func parents(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantB
 	var parents []*v1alpha1.TenantBudget
 	chain := []string{index.KeyOf(budget)}
 	for at := budget; at.Spec.ParentRef != nil; at = parents[len(parents)-1] {
-		key := at.ParentKey()
+		parent, key, err := ParentOf(ctx, reader, at)
 		isCycle := slices.Contains(chain, key.String())
 		chain = append(chain, key.String())
 		way := strings.Join(chain, " -> ")
@@ -108,27 +169,18 @@ func parents(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantB
 			return nil, reject(v1alpha1.ReasonParentTooDeep, field.Invalid(parentPath, chain[1],
 				fmt.Sprintf("must not have more than %d budgets above it: %s", limiterv1.MaxDepth, way))), nil
 		}
-		parent := &v1alpha1.TenantBudget{}
-		err := reader.Get(ctx, key, parent)
-		isThere := err == nil && parent.DeletionTimestamp.IsZero()
-		switch {
-		case client.IgnoreNotFound(err) != nil:
+		if client.IgnoreNotFound(err) != nil {
 			return nil, nil, err
-		case !isThere && key.Namespace != at.Namespace:
-			return nil, notAllowed(key, at, len(parents) == 0), nil
-		case !isThere:
-			rejection := reject(v1alpha1.ReasonParentNotFound, field.NotFound(parentPath, key.String()))
-			if len(parents) > 0 {
-				rejection.Message += ", of " + way
-			}
-			return nil, rejection, nil
 		}
-		allowed, err := allows(ctx, reader, parent, at)
-		switch {
-		case err != nil:
-			return nil, nil, err
-		case !allowed:
-			return nil, notAllowed(key, at, len(parents) == 0), nil
+		isThere := err == nil && parent.DeletionTimestamp.IsZero()
+		if isThere {
+			if isThere, err = allows(ctx, reader, parent, at); err != nil {
+				return nil, nil, err
+			}
+		}
+		if !isThere {
+			rejection, err := noParent(ctx, reader, budget, at, key, parent != nil && parent.DeletionTimestamp.IsZero())
+			return nil, rejection, err
 		}
 		parents = append(parents, parent)
 		if parent.Spec.Tenant == budget.Spec.Tenant {
@@ -148,21 +200,73 @@ func allows(ctx context.Context, reader client.Reader, parent, child *v1alpha1.T
 	return reach.Includes(namespaces, parent.Namespace, child.Namespace, labelsIn(ctx, reader))
 }
 
-// notAllowed is the decision on a budget that is, or is below, a child that its parent
-// does not allow, or whose parent is not there. Who may not be its child must not learn which
-// it is: whether a budget of another namespace exists is for that namespace to tell.
-func notAllowed(parent client.ObjectKey, child *v1alpha1.TenantBudget, isOwn bool) *Decision {
-	whose, missing := "this TenantBudget", "is not there, or "
-	if !isOwn {
-		whose = index.KeyOf(child)
+// noParent is the decision on a budget that is, or is below, a child whose parent, by the key, is not
+// there, or is and does not allow it. Who may not be its child must not learn which it is: whether a
+// budget of another namespace exists is for that namespace to tell. It has the name that was meant, of
+// those that allow the child.
+func noParent(
+	ctx context.Context, reader client.Reader, budget, child *v1alpha1.TenantBudget, parent client.ObjectKey, isThere bool,
+) (*Decision, error) {
+	whose, named := "this TenantBudget", ""
+	if child.UID != budget.UID {
+		whose, named = index.KeyOf(child), ", which "+index.KeyOf(child)+" names"
 	}
-	if parent.Namespace == child.Namespace {
-		missing = ""
+	hint, err := meantParent(ctx, reader, child, parent)
+	if err != nil {
+		return nil, err
 	}
-	return reject(v1alpha1.ReasonNotAllowedByParent, field.Invalid(parentPath, parent.String(), fmt.Sprintf(
-		"%[4]sdoes not allow %[1]s as a child: include namespace %[3]s in spec.allowedChildren.namespaces of TenantBudget %[2]s; "+
-			"a configuration that was accepted before, if any, stays in force", whose, parent, child.Namespace, missing)))
+	rest := ""
+	if budget.Status.Path != "" {
+		rest = "; the configuration that was accepted last stays in force"
+	}
+	if parent.Namespace == child.Namespace && !isThere {
+		missing := field.NotFound(parentPath, parent.String())
+		missing.Detail = fmt.Sprintf("namespace %s has no TenantBudget of this name%s%s%s", parent.Namespace, named, hint, rest)
+		return reject(v1alpha1.ReasonParentNotFound, missing), nil
+	}
+	why := "does not allow"
+	if parent.Namespace != child.Namespace {
+		why = "is not there, or does not allow"
+	}
+	if hint == "" {
+		hint = fmt.Sprintf(": include namespace %s in spec.allowedChildren.namespaces of TenantBudget %s", child.Namespace, parent)
+	}
+	return reject(v1alpha1.ReasonNotAllowedByParent,
+		field.Invalid(parentPath, parent.String(), fmt.Sprintf("%s %s as a child%s%s", why, whose, hint, rest))), nil
 }
+
+// meantParent is the question whether another budget was meant by the key of a child's parent, one
+// that allows the child: one of nearly the same key, or of that name where the namespace was left out.
+// It is empty where there is none.
+func meantParent(ctx context.Context, reader client.Reader, child *v1alpha1.TenantBudget, parent client.ObjectKey) (string, error) {
+	var all v1alpha1.TenantBudgetList
+	if err := reader.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+		return "", err
+	}
+	var near []string
+	for i := range all.Items {
+		other := &all.Items[i]
+		isForgotten := parent.Namespace == child.Namespace && parent.Name == other.Name
+		isNear := nearest.Name(oneWord(parent), []string{oneWord(client.ObjectKeyFromObject(other))}) != ""
+		if other.UID == child.UID || !other.DeletionTimestamp.IsZero() || !isForgotten && !isNear {
+			continue
+		}
+		allowed, err := allows(ctx, reader, other, child)
+		if err != nil {
+			return "", err
+		}
+		if allowed {
+			near = append(near, index.KeyOf(other))
+		}
+	}
+	if len(near) == 0 {
+		return "", nil
+	}
+	return fmt.Sprintf("; did you mean %q?", slices.Min(near)), nil
+}
+
+// oneWord is a key without what tells a provider from its model.
+func oneWord(key client.ObjectKey) string { return key.Namespace + "." + key.Name }
 
 func reject(reason string, err *field.Error) *Decision {
 	rejection := rejected(reason, err)

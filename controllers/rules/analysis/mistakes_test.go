@@ -414,7 +414,7 @@ var mistakes = []struct {
 		{
 			change: `parentRef: {name: compny}`,
 			beside: company,
-			says:   `has no effect yet: spec.parentRef: Not found: "acme/compny"`,
+			says:   `has no effect yet: spec.parentRef: Not found: "acme/compny": namespace acme has no TenantBudget of this name; did you mean "acme/company"?`,
 		},
 		{
 			change: `limits[0].period: 24h`,
@@ -483,7 +483,7 @@ var mistakes = []struct {
 			change: `successorRef: {name: acme-prod}`,
 			beside: prodOf("acme-prod") + child,
 			says: `spec.successorRef: TenantBudget acme/acme-prod has spec.tenant "acme-prod": it takes over only with "acme"` + "\n" +
-				`spec.successorRef: its children cannot follow, because parentRef cannot be changed, and keep the limits that they have: delete acme/team and create them again below acme/acme-prod`,
+				`spec.successorRef: its children follow to acme/acme-prod: name that in spec.parentRef of acme/team before this one is deleted`,
 		},
 		{
 			change: `alerts: {email: [ops@example.com], filters: [{recipients: [ops@example.com], limits: [dayly]}]}`,

@@ -67,7 +67,7 @@ func (a *Analyzer) beside(ctx context.Context, budget *v1alpha1.TenantBudget) (n
 	return names, nil
 }
 
-// successor finds a successor that cannot take the tenant over, and children that cannot follow.
+// successor finds a successor that cannot take the tenant over, and children that still name this one.
 func (f *found) successor(budget *v1alpha1.TenantBudget, s *Succession) {
 	if s == nil {
 		return
@@ -83,7 +83,6 @@ func (f *found) successor(budget *v1alpha1.TenantBudget, s *Succession) {
 		f.noEffect(path, "TenantBudget %s has spec.tenant %q: it takes over only with %q", s.Key, s.Tenant, budget.Spec.Tenant)
 	}
 	if len(s.Children) > 0 {
-		f.warn(path, "its children cannot follow, because parentRef cannot be changed, and keep the limits that they have: "+
-			"delete %s and create them again below %s", verdict.Some(s.Children, named), s.Key)
+		f.warn(path, "its children follow to %s: name that in spec.parentRef of %s before this one is deleted", s.Key, verdict.Some(s.Children, named))
 	}
 }

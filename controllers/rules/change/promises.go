@@ -50,8 +50,8 @@ func promisedBy(ctx context.Context, reader client.Reader, was, is *v1alpha1.Ten
 	if is.Spec.ParentRef == nil {
 		return nil, nil
 	}
-	parent := &v1alpha1.TenantBudget{}
-	if err := reader.Get(ctx, is.ParentKey(), parent); err != nil {
+	parent, key, err := acceptance.ParentOf(ctx, reader, is)
+	if err != nil {
 		return nil, err
 	}
 	others, err := acceptance.ChildrenOf(ctx, reader, parent)
@@ -60,8 +60,10 @@ func promisedBy(ctx context.Context, reader client.Reader, was, is *v1alpha1.Ten
 	}
 	others = slices.DeleteFunc(others, func(child v1alpha1.TenantBudget) bool { return child.UID == is.UID })
 	before := others
-	if was != nil && was.Spec.ParentRef != nil && was.ParentKey() == is.ParentKey() {
-		before = append(slices.Clone(others), *was)
+	if was != nil && was.Spec.ParentRef != nil {
+		if _, former, err := acceptance.ParentOf(ctx, reader, was); err == nil && former == key {
+			before = append(slices.Clone(others), *was)
+		}
 	}
 	var warnings []string
 	for _, o := range worse(compile.Overcommitted(parent, before), compile.Overcommitted(parent, append(slices.Clone(others), *is))) {

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -19,6 +20,8 @@ const (
 	BudgetTenant = "spec.tenant"
 	// BudgetParent finds TenantBudgets by the "namespace/name" of their parent.
 	BudgetParent = "spec.parentRef"
+	// BudgetSuccessor finds TenantBudgets by the "namespace/name" of their successor.
+	BudgetSuccessor = "spec.successorRef"
 	// PolicyTarget finds RateLimitPolicies by the name of their target.
 	PolicyTarget = "spec.targetRef.name"
 	// PolicySelects finds RateLimitPolicies that select their targets by the namespace
@@ -61,6 +64,13 @@ func Register(ctx context.Context, indexer client.FieldIndexer) error {
 		{&v1alpha1.TenantBudget{}, BudgetParent, func(o client.Object) []string {
 			if budget := o.(*v1alpha1.TenantBudget); budget.Spec.ParentRef != nil {
 				return []string{budget.ParentKey().String()}
+			}
+			return nil
+		}},
+		{&v1alpha1.TenantBudget{}, BudgetSuccessor, func(o client.Object) []string {
+			budget := o.(*v1alpha1.TenantBudget)
+			if ref := budget.Spec.SuccessorRef; ref != nil {
+				return []string{types.NamespacedName{Namespace: cmp.Or(ref.Namespace, budget.Namespace), Name: ref.Name}.String()}
 			}
 			return nil
 		}},
@@ -129,6 +139,33 @@ func selects(policy *v1alpha1.RateLimitPolicy) []string {
 // KeyOf is the "namespace/name" of an object.
 func KeyOf(object client.Object) string { return client.ObjectKeyFromObject(object).String() }
 
+// Children are the budgets that name the one with the key as their parent, or a budget that was handed
+// over to it.
+func Children(
+	ctx context.Context, reader client.Reader, key types.NamespacedName, options ...client.ListOption,
+) ([]v1alpha1.TenantBudget, error) {
+	parents := []string{key.String()}
+	var before v1alpha1.TenantBudgetList
+	err := reader.List(ctx, &before, client.UnsafeDisableDeepCopy, client.MatchingFields{BudgetSuccessor: key.String()})
+	if err != nil {
+		return nil, err
+	}
+	for i := range before.Items {
+		if successor, ok := before.Items[i].HandedOverTo(); ok && successor == key {
+			parents = append(parents, KeyOf(&before.Items[i]))
+		}
+	}
+	var children []v1alpha1.TenantBudget
+	for _, parent := range parents {
+		var list v1alpha1.TenantBudgetList
+		if err := reader.List(ctx, &list, append(slices.Clone(options), client.MatchingFields{BudgetParent: parent})...); err != nil {
+			return nil, err
+		}
+		children = append(children, list.Items...)
+	}
+	return children, nil
+}
+
 // Below are the descendants of the budgets with the keys: children, their children, and so
 // on. Each is there once, and none that has one of the keys.
 func Below(ctx context.Context, reader client.Reader, keys ...types.NamespacedName) ([]v1alpha1.TenantBudget, error) {
@@ -136,11 +173,11 @@ func Below(ctx context.Context, reader client.Reader, keys ...types.NamespacedNa
 	at := slices.Clone(keys)
 	seen := sets.New(keys...)
 	for i := 0; i < len(at); i++ {
-		var children v1alpha1.TenantBudgetList
-		if err := reader.List(ctx, &children, client.MatchingFields{BudgetParent: at[i].String()}); err != nil {
+		children, err := Children(ctx, reader, at[i])
+		if err != nil {
 			return nil, err
 		}
-		for _, child := range children.Items {
+		for _, child := range children {
 			// Where parents lead back, so would this.
 			if key := client.ObjectKeyFromObject(&child); !seen.Has(key) {
 				seen.Insert(key)

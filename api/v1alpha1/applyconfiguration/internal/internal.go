@@ -1687,6 +1687,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: observedGeneration
       type:
         scalar: numeric
+    - name: path
+      type:
+        scalar: string
     - name: revision
       type:
         scalar: numeric

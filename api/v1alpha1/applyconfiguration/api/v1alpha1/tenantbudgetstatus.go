@@ -12,6 +12,8 @@ import (
 // TenantBudgetStatus is the observed state of a TenantBudget.
 type TenantBudgetStatusApplyConfiguration struct {
 	ProgrammedStatusApplyConfiguration `json:""`
+	// path is the tenants from the top of the budget tree down to this one, such as "acme/sales", as the budget was last accepted. Unset: it was not accepted yet.
+	Path *string `json:"path,omitempty"`
 	// limits are the tenant's own limits with per: Tenant, and how much of each is used.
 	Limits []MoneyLimitStatusApplyConfiguration `json:"limits,omitempty"`
 	// nearest is the limit of which the largest percentage is used, for the columns of kubectl get.
@@ -60,6 +62,14 @@ func (b *TenantBudgetStatusApplyConfiguration) WithConditions(values ...*v1.Cond
 		}
 		b.ProgrammedStatusApplyConfiguration.Conditions = append(b.ProgrammedStatusApplyConfiguration.Conditions, *values[i])
 	}
+	return b
+}
+
+// WithPath sets the Path field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Path field is set to the value of the last call.
+func (b *TenantBudgetStatusApplyConfiguration) WithPath(value string) *TenantBudgetStatusApplyConfiguration {
+	b.Path = &value
 	return b
 }
 
