@@ -143,7 +143,7 @@ var _ = Describe("A ModelProvider", func() {
 		create(ctx, newer)
 		expectCondition(ctx, newer, v1alpha1.ConditionAccepted, "False Conflicted")
 		Expect(message(newer, v1alpha1.ConditionAccepted)).To(Equal(
-			`spec.models[0].name: Invalid value: "shared": already governed by the older ModelProvider ` + older.Name))
+			`spec.models[0].name: Invalid value: "shared": already governed by the older ModelProvider ` + older.Name + `: remove the model from one of the two`))
 		Expect(document(ctx, newer)()).To(BeEmpty())
 		Expect(newer.Finalizers).To(BeEmpty())
 

@@ -106,7 +106,7 @@ func sentence(text string) string {
 
 func noBudget(subject admission.Subject) *Problem {
 	return refuseWith(protocol.StatusForbidden, protocol.PermissionDenied, "no_budget", "No budget",
-		fmt.Sprintf("Tenant %s has no budget.", subject.Tenant))
+		fmt.Sprintf("Tenant %s has no budget in force, so its calls are refused. Your request did not cause this: whoever manages the TenantBudget can correct it.", subject.Tenant))
 }
 
 // unlimitedTier is the refusal of a call of a user whose tier a policy does not limit, though it

@@ -82,8 +82,8 @@ func TestRefusals(t *testing.T) {
 		},
 		"no budget": {
 			key: "key-without-budget", wantStatus: 403, wantHeader: http.Header{},
-			wantBody: `{"error":{"message":"Tenant poor has no budget.","type":"permission_error","param":null,"code":"no_budget"},` +
-				`"type":"urn:bursar:problem:no-budget","title":"No budget","status":403,"detail":"Tenant poor has no budget."}`,
+			wantBody: `{"error":{"message":"Tenant poor has no budget in force, so its calls are refused. Your request did not cause this: whoever manages the TenantBudget can correct it.","type":"permission_error","param":null,"code":"no_budget"},` +
+				`"type":"urn:bursar:problem:no-budget","title":"No budget","status":403,"detail":"Tenant poor has no budget in force, so its calls are refused. Your request did not cause this: whoever manages the TenantBudget can correct it."}`,
 		},
 		"a tier that is not limited": {
 			change: func(d *door) {

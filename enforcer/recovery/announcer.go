@@ -125,7 +125,7 @@ func (a *Announcer) Hear(begun, opened int64) {
 
 // tell tells of an epoch. REQUIRES: mu is locked.
 func (a *Announcer) tell(next announcement) {
-	a.Log.Info("epoch", "number", next.Number, "state", next.State, "reason", next.Reason, "byPostgres", next.byPostgres)
+	a.Log.Info("the limiter has a new epoch", "number", next.Number, "state", next.State, "reason", next.Reason, "byPostgres", next.byPostgres)
 	a.over()
 	if next.State != limiterv1.EpochRebuilding && next.Number != 0 && next.Number != a.valid && next.Number != a.announced.Load() {
 		a.Calls.ForgetShares() // nobody has announced them

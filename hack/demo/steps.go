@@ -67,7 +67,7 @@ kind: TenantBudget
 metadata: {name: second, namespace: acme}
 spec: {tenant: acme, limits: [{name: daily, period: Day, amount: "500.00"}]}
 `)
-	const want = `The TenantBudget "second" is invalid: spec.tenant: Invalid value: "acme": already governed by the older TenantBudget acme/acme`
+	const want = `The TenantBudget "second" is invalid: spec.tenant: Invalid value: "acme": already governed by the older TenantBudget acme/acme: only one may name a tenant, so remove this one, or name it in spec.successorRef of the other`
 	switch {
 	case err == nil:
 		return fmt.Errorf("it was accepted, want %s", want)

@@ -104,5 +104,5 @@ func (s *scope) untried(condition string, counts map[limiterv1.ProviderTrouble]i
 	default:
 		return verdict.Verdict{Status: before.Status, Reason: before.Reason, Message: before.Message}
 	}
-	return verdict.Unknown(v1alpha1.ReasonUntried, "no enforcer has called the provider yet")
+	return verdict.Unknown(v1alpha1.ReasonUntried, "no enforcer has called the provider yet: make a call, or set spec.checkInterval to have it asked without one")
 }

@@ -19,9 +19,9 @@ func failure(err error) verdict.Verdict {
 	case errors.Is(err, limiterstore.ErrNotValid):
 		return verdict.False(v1alpha1.ReasonLimiterSuspended, "the limiter's counters are being set: calls are refused until that is done")
 	case errors.Is(err, budgetstore.ErrUnavailable):
-		return verdict.Unknown(v1alpha1.ReasonStoreUnavailable, "Postgres does not answer: what was spent is not known")
+		return verdict.Unknown(v1alpha1.ReasonStoreUnavailable, "Postgres does not answer the manager, so what was spent is not known: check Postgres, and database-url in the Secret bursar-manager")
 	case errors.Is(err, limiterstore.ErrUnavailable):
-		return verdict.Unknown(v1alpha1.ReasonStoreUnavailable, "Redis does not answer")
+		return verdict.Unknown(v1alpha1.ReasonStoreUnavailable, "Redis does not answer the manager: check Redis, and redis-url in the Secret bursar-manager")
 	}
 	return Undetermined("whether the object is programmed")
 }

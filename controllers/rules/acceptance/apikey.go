@@ -39,7 +39,7 @@ func DecideAPIKey(ctx context.Context, reader client.Reader, key *v1alpha1.APIKe
 		}
 		if older != nil {
 			return APIKey{Forfeited: true, Decision: rejected(v1alpha1.ReasonConflicted,
-				field.Invalid(pathOfHash(i), hash, fmt.Sprintf("already governed by the older APIKey %s in this namespace", older.Name)))}, nil
+				field.Invalid(pathOfHash(i), hash, fmt.Sprintf("already governed by the older APIKey %s in this namespace: make a key of its own with kubectl budget key create", older.Name)))}, nil
 		}
 	}
 	path := field.NewPath("spec", "budgetRef", "name")

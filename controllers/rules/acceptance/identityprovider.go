@@ -95,7 +95,7 @@ func issuersOfOthers(ctx context.Context, reader client.Reader, provider *v1alph
 		}
 		if holder.Name != provider.Name {
 			errs = append(errs, field.Invalid(issuerPath(provider, i), name,
-				fmt.Sprintf("already governed by the older IdentityProvider %s", holder.Name)))
+				fmt.Sprintf("already governed by the older IdentityProvider %s: list the audiences of both in one of the two", holder.Name)))
 		}
 	}
 	return errs, nil

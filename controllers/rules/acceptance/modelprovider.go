@@ -117,7 +117,7 @@ func lostTo(provider *v1alpha1.ModelProvider, holders map[string]*v1alpha1.Model
 	for i, model := range provider.Spec.Models {
 		if holder, found := holders[model.Name]; found {
 			errs = append(errs, field.Invalid(path.Index(i).Child("name"), model.Name,
-				fmt.Sprintf("already governed by the older ModelProvider %s", holder.Name)))
+				fmt.Sprintf("already governed by the older ModelProvider %s: remove the model from one of the two", holder.Name)))
 		}
 	}
 	return errs

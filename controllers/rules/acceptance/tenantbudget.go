@@ -99,7 +99,7 @@ func contest(budget, holder *v1alpha1.TenantBudget) *Decision {
 		if holder.Namespace == budget.Namespace {
 			by = "the older TenantBudget " + index.KeyOf(holder)
 		}
-		rejection := rejected(v1alpha1.ReasonConflicted, field.Invalid(path, budget.Spec.Tenant, "already governed by "+by))
+		rejection := rejected(v1alpha1.ReasonConflicted, field.Invalid(path, budget.Spec.Tenant, "already governed by "+by+": only one may name a tenant, so remove this one, or name it in spec.successorRef of the other"))
 		return &rejection
 	}
 	return nil
@@ -158,8 +158,10 @@ func Succeeds(budget, predecessor *v1alpha1.TenantBudget) bool {
 
 // handedOver is the decision on a budget whose tenant another governs, as it says itself.
 func handedOver(successor *v1alpha1.TenantBudget) Decision {
-	return rejected(v1alpha1.ReasonHandedOver, field.Forbidden(field.NewPath("spec", "successorRef"),
-		"TenantBudget "+index.KeyOf(successor)+" has taken over the tenant: delete this one"))
+	why := "TenantBudget " + index.KeyOf(successor) + " has taken over the tenant: delete this one"
+	decided := rejected(v1alpha1.ReasonHandedOver, field.Forbidden(field.NewPath("spec", "successorRef"), why))
+	decided.Message = "spec.successorRef: " + why // nothing is wrong
+	return decided
 }
 
 // mayNameTenant reports whether the budget's namespace lets it name its tenant.

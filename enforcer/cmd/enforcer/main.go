@@ -56,7 +56,7 @@ func run(options options, log *slog.Logger) error {
 	if options.requestMemoryBytes == 0 {
 		options.requestMemoryBytes = limit / requestMemoryPart
 	}
-	log.Info("memory", "limit", limit, "requests", options.requestMemoryBytes)
+	log.Info("memory that may be used, in bytes", "limit", limit, "requests", options.requestMemoryBytes)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	context.AfterFunc(ctx, stop) // the next signal ends the process
 	e, err := newEnforcer(options, log)
