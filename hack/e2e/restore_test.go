@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,8 +10,9 @@ import (
 )
 
 // TestPostgresComesBackOld: Postgres is restored to an earlier time while Redis goes on. What was
-// recorded since is lost to the ledger; calls go on, and what was lost is all by which a limit can
-// be passed. Then Redis is lost, too, and rebuilt from that ledger.
+// recorded since is lost to the ledger; calls go on, Redis counts what was lost, and an Event tells
+// it. Only when Redis is lost, too, and rebuilt from that ledger, is the limit passed, by what was
+// lost and no more.
 func TestPostgresComesBackOld(t *testing.T) {
 	const tenant = "restored"
 	newTenant(t, tenant, "1.00")
@@ -30,10 +32,15 @@ func TestPostgresComesBackOld(t *testing.T) {
 	t.Logf("Postgres was stopped, restored and started in %s, and the next call was admitted", time.Since(begun).Round(100*time.Millisecond))
 	eventually(t, "the ledger goes on", inLedger(31))
 	begun = time.Now()
-	eventually(t, "the counters say what the ledger says", func() bool { return statusOf(t, tenant) == "0.31 0.00 True" })
-	t.Logf("the counters were set by the ledger %s later", time.Since(begun).Round(100*time.Millisecond))
+	eventually(t, "somebody is told what the ledger lacks", func() bool {
+		out, err := bursar.RunKubectl(t.Context(), "-n", "e2e", "get", "events", "-o", `jsonpath={range .items[?(@.reason=="DriftFound")]}{.regarding.name}{.involvedObject.name}{" "}{end}`)
+		return err == nil && strings.Contains(out, tenant)
+	})
+	t.Logf("the Event DriftFound told what the ledger lacks after %s", time.Since(begun).Round(100*time.Millisecond))
+	eventually(t, "the status is what Redis remembers", func() bool { return statusOf(t, tenant) == "0.51 0.00 True" })
 
 	testkit.Must(t, redisClient(t).FlushAll(t.Context()).Err())
+	eventually(t, "the counters are those of the ledger", func() bool { return statusOf(t, tenant) == "0.31 0.00 True" })
 	l := startLoad(t, tenant, 4, 20*time.Millisecond)
 	eventually(t, "the limit refuses", func() bool { return l.count(http.StatusTooManyRequests) > 0 })
 	l.end()

@@ -38,15 +38,15 @@ func TestUpgrade(t *testing.T) {
 	u.call(t, 4)
 
 	bursar.Programs = u.now
-	u.replaceManager(t, "managers first")
-	eventually(t, "the ledger is migrated", func() bool { return u.schema(t) == newest(t) })
-	u.replaceEnforcers(t, "then enforcers")
-	bursar.Programs = u.before
-	u.replaceEnforcers(t, "back: enforcers first")
+	u.replaceEnforcers(t, "enforcers first, before the ledger is migrated")
 	u.replaceManager(t, "then managers")
+	eventually(t, "the ledger is migrated", func() bool { return u.schema(t) == newest(t) })
+	bursar.Programs = u.before
+	u.replaceManager(t, "back: managers first")
+	u.replaceEnforcers(t, "then enforcers")
 	bursar.Programs = u.now
-	u.replaceEnforcers(t, "again: enforcers first")
-	u.replaceManager(t, "and managers last")
+	u.replaceManager(t, "again: managers first")
+	u.replaceEnforcers(t, "and enforcers last")
 
 	u.end()
 	t.Logf("the schema went from version %d to %d, and stayed there", from, u.schema(t))
