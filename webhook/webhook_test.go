@@ -149,7 +149,7 @@ func TestCreate(t *testing.T) {
 			object: objects.SelectingPolicy(delegated, "policy", func(s *v1alpha1.TargetSelector) {
 				s.MatchLabels, s.Namespaces.From = map[string]string{"plan": "nobody-s"}, v1alpha1.NamespacesAll
 			}),
-			wantWarnings: []string{`has no effect yet: spec.targetSelector: Not found`},
+			wantWarnings: []string{`has no effect yet: spec.targetSelector: Invalid value: no TenantBudget`},
 		},
 		"a policy by no label": {
 			object: objects.SelectingPolicy(namespace, "policy", func(s *v1alpha1.TargetSelector) {
@@ -390,7 +390,7 @@ func TestSelectingOthers(t *testing.T) {
 		"these TenantBudgets lose these limits: "+namespace+"/budget")
 	changed.Spec.TargetSelector.MatchLabels["plan"] = "nobody-s"
 	expectAnswer(t, api.Patch(t.Context(), changed, client.MergeFrom(policy), client.DryRunAll), "",
-		"has no effect yet: spec.targetSelector: Not found", "these TenantBudgets lose these limits: "+namespace+"/budget")
+		"has no effect yet: spec.targetSelector: Invalid value: no TenantBudget", "these TenantBudgets lose these limits: "+namespace+"/budget")
 	expectAnswer(t, update(t, policy, func(p *v1alpha1.RateLimitPolicy) { p.Spec.Limits[0].Name = "renamed" }), "")
 }
 
