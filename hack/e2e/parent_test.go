@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
 // answers are the statuses of calls of a cent, one after another, each settled before the
@@ -132,7 +134,9 @@ spec:
 		}
 	}()
 	apply(t, budget("ren-old", "0.30", "successorRef: {name: ren-new}"))
-	apply(t, budget("ren-new", "0.30")+tenantYAML("ren-child", "1.00", "ladder: []", fmt.Sprintf(under, "ren-new")))
+	// The old one is not programmed any more until it is deleted, so nothing waits for it.
+	err := bursar.Apply(t.Context(), budget("ren-new", "0.30")+tenantYAML("ren-child", "1.00", "ladder: []", fmt.Sprintf(under, "ren-new")))
+	testkit.Must(t, err)
 	if _, err := bursar.RunKubectl(t.Context(), "-n", "e2e", "delete", "tb", "ren-old"); err != nil {
 		t.Fatal(err)
 	}
