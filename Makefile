@@ -184,7 +184,9 @@ mixed: build tools parts ## Make 5,000 calls of all protocols, a third of them c
 .PHONY: clients
 clients: build tools parts ## Call Bursar with the providers' own clients; needs Node.js 20 or newer, and npm's network
 	@cd hack/clients/gosdk && ../../gobuild.sh 'the clients for Go' bin/gosdk .
+	@cd hack/clients/openapi && ../../gobuild.sh 'the check of the OpenAPI document' bin/openapi .
 	go test -tags clients -count=1 -v -timeout 30m ./hack/clients
+	go test -count=1 -v -timeout 10m -run '^TestDocument$$' ./hack/e2e/ask
 
 .PHONY: faults
 faults: build tools parts ## Kill enforcers and managers, lose Redis and Postgres again and again, set clocks; end with a table. FAULTS=losses runs that group

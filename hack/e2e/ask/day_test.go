@@ -34,7 +34,7 @@ type answeredDay struct {
 // TestADayHasOneSum: of a day on which clocks are put back, with calls in both hours that are called
 // 2 o'clock and in the last half hour of the day, the API says the same sum as JSON and as CSV, by day
 // and by hour, kubectl budget by the console and by the ledger, the TenantBudget's status, and the
-// provider's bill.
+// provider's bill. It puts the clock of Redis ahead, which the limiter never takes back: it is the last test.
 func TestADayHasOneSum(t *testing.T) {
 	zone, err := time.LoadLocation(zoneName)
 	testkit.Must(t, err)
