@@ -211,14 +211,14 @@ soak: build tools parts ## Make calls for an hour (SOAK) while one thing after a
 # The specs of the control plane whose long forms have targets of their own.
 control-plane := go test -race -count=1 -v -timeout 5h -run '^TestControlPlane$$' ./controllers/setup -ginkgo.v -ginkgo.timeout=5h
 
-# What a node runs beside the parts that tests of the control plane have.
-node := $(addprefix $(TOOLS)/,kube-controller-manager kube-scheduler kubelet kube-proxy)
+# All of Kubernetes; those that KUBEBUILDER_ASSETS may name are a part of it.
+whole-kubernetes := $(addprefix $(TOOLS)/,etcd kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl)
 
 # The version that is upgraded from; by default the last tag, or else the commit before.
 BEFORE ?=
 
 .PHONY: e2e
-e2e: tools parts $(node) $(TOOLS)/helm ## Install, upgrade, disturb and remove Bursar on a whole Kubernetes of two nodes on this machine, as root on Debian; BEFORE=REVISION is upgraded from
+e2e: parts $(whole-kubernetes) $(TOOLS)/helm ## Install, upgrade, disturb and remove Bursar on a whole Kubernetes of two nodes on this machine, as root on Debian; BEFORE=REVISION is upgraded from
 	@hack/cluster/build.sh '$(BEFORE)'
 	@hack/cluster/run.sh $(E2E)
 
