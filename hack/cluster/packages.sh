@@ -16,7 +16,8 @@ trap 'rm -rf "$new"' EXIT
 mkdir -p "$new/archives" "$new/root"
 (cd "$new/archives" && { apt-get -q download "${packages[@]}" || { apt-get -q update && apt-get -q download "${packages[@]}"; }; }) >&2
 for archive in "$new"/archives/*.deb; do dpkg -x "$archive" "$new/root"; done
-rm -rf "$new/archives"
+# Of manuals nothing is needed, and tests follow the links of all pages that they find here.
+rm -rf "$new/archives" "$new/root/usr/share"
 # Installing would choose among the two: of legacy, kernels have less and less.
 for name in {iptables,ip6tables}{,-save,-restore}; do ln -s xtables-nft-multi "$new/root/usr/sbin/$name"; done
 echo "${packages[*]}" >"$new/.packages"
