@@ -9,7 +9,11 @@ import (
 )
 
 func byKustomize() {
+	// Managers that the chart's end left without rights have been refused.
+	var refused int
+
 	It("is installed from nothing", NodeTimeout(6*time.Minute), func(ctx SpecContext) {
+		refused = len(forbidden())
 		bill(ctx, http.MethodDelete)
 		took := step("install, with Redis and Postgres", func() {
 			prepare(ctx, "kustomize")
@@ -22,7 +26,7 @@ func byKustomize() {
 	It("admits calls of a pod by its ServiceAccount, records them, and refuses what is over", NodeTimeout(4*time.Minute), func(ctx SpecContext) {
 		step("samples", func() { samples(ctx) })
 		step("calls of a pod, and a refusal", func() { callUntilRefused(ctx) })
-		Expect(forbidden()).To(BeEmpty())
+		Expect(forbidden()[refused:]).To(BeEmpty())
 	})
 
 	It("is removed without a trace, in the order that docs/operate.md says", NodeTimeout(4*time.Minute), func(ctx SpecContext) {
