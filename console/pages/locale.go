@@ -3,6 +3,7 @@ package pages
 import (
 	"fmt"
 	"html/template"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -71,8 +72,10 @@ func (l *locale) count(n int64, one, several string) string {
 
 func (l *locale) number(n int64) string { return l.printer.Sprint(number.Decimal(n)) }
 
-// anyNumber is a number of a template, which may be of any type of integers.
-func (l *locale) anyNumber(n any) string { return l.printer.Sprint(number.Decimal(n)) }
+// anyNumber is a number of a template, which may be of any type of integers, or point to one.
+func (l *locale) anyNumber(n any) string {
+	return l.printer.Sprint(number.Decimal(reflect.Indirect(reflect.ValueOf(n)).Interface()))
+}
 
 // percent is a whole percentage, or one with a digit where it is below ten.
 func (l *locale) percent(ratio float64) string {

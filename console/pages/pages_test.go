@@ -47,6 +47,11 @@ func TestAxe(t *testing.T) {
 					if over := value[int](tb, `document.scrollingElement.scrollWidth - innerWidth`); over > 0 {
 						t.Errorf("%s: %d px are beyond the right edge", path, over)
 					}
+					for _, wrong := range []string{"NaN", "%!", "<nil>", "undefined"} {
+						if strings.Contains(value[string](tb, `document.body.innerText`), wrong) {
+							t.Errorf("%s says %q", path, wrong)
+						}
+					}
 				}
 				for _, complaint := range tb.complaints() {
 					t.Errorf("the browser complains: %s", complaint)

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/chromedp/chromedp"
+
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
@@ -25,23 +27,34 @@ func TestPictures(t *testing.T) {
 		who  person
 		how  look
 		path string
+		then func(tb *tab)
 	}{
-		"usage":         {employee, wide, "/usage"},
-		"usage-dark":    {employee, dark, "/usage"},
-		"usage-narrow":  {employee, narrow, "/usage"},
-		"costs":         {above, wide, "/costs"},
-		"costs-dark":    {above, dark, "/costs"},
-		"costs-narrow":  {above, narrow, "/costs"},
-		"costs-spanish": {admin, spanish, "/costs?by=user"},
-		"alerts":        {person{user: "diego"}, wide, "/alerts"},
-		"budgets":       {above, wide, "/budgets"},
-		"why":           {employee, wide, "/calls/call_re_r001"},
-		"requests":      {admin, wide, "/requests"},
+		"usage":         {employee, wide, "/usage", nil},
+		"usage-dark":    {employee, dark, "/usage", nil},
+		"usage-narrow":  {employee, narrow, "/usage", nil},
+		"costs":         {above, wide, "/costs", nil},
+		"costs-dark":    {above, dark, "/costs", nil},
+		"costs-narrow":  {above, narrow, "/costs", nil},
+		"costs-spanish": {admin, spanish, "/costs?by=user", nil},
+		"alerts":        {person{user: "diego"}, wide, "/alerts", nil},
+		"budgets":       {above, wide, "/budgets", nil},
+		"why":           {employee, wide, "/calls/call_re_r001", nil},
+		"requests":      {admin, wide, "/requests", nil},
+		"change":        {person{user: "diego"}, wide, "/budgets/limits", tryLess},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tb := open(t, shot.who, shot.how)
 			tb.visit(shot.path)
+			if shot.then != nil {
+				shot.then(tb)
+			}
 			testkit.Must(t, os.WriteFile(filepath.Join(dir, name+".png"), tb.picture(), 0o644)) //nolint:gosec // a picture for docs
 		})
 	}
+}
+
+// tryLess has the page of a budget's limits try less of the first.
+func tryLess(tb *tab) {
+	tb.do(chromedp.Clear(chromedp.CSS(`#limit-0-amount`)), chromedp.SendKeys(chromedp.CSS(`#limit-0-amount`), "4\r"))
+	testkit.Eventually(tb.t, "it is tried", func() bool { return value[int](tb, `document.querySelectorAll(".preview").length`) == 2 })
 }
