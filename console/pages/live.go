@@ -71,7 +71,7 @@ func (l *live) serve(w http.ResponseWriter, r *http.Request) {
 	q := &request{Request: r, ctx: r.Context(), l: l.pages.locales[languageOf(r)], now: l.pages.Now(), me: &api.Me{}}
 	q.Request = r.Clone(r.Context())
 	q.URL.Path = strings.TrimSuffix(r.URL.Path, "/live")
-	if err := l.pages.know(q); err != nil || !q.tenant.isAdmin && !q.tenant.isAbove {
+	if err := l.pages.begin(q); err != nil || !q.tenant.isAdmin && !q.tenant.isAbove {
 		w.WriteHeader(http.StatusNoContent) // the browser does not ask again
 		return
 	}

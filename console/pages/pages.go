@@ -137,7 +137,7 @@ func (p *Pages) page(pattern string, answer func(*request) (view, error)) {
 			return
 		}
 		q := &request{Request: r, ctx: r.Context(), l: p.locales[languageOf(r)], now: p.Now(), me: &api.Me{}}
-		err := p.know(q)
+		err := p.begin(q)
 		var v view
 		if err == nil {
 			v, err = answer(q)
@@ -153,11 +153,25 @@ func (p *Pages) page(pattern string, answer func(*request) (view, error)) {
 	})
 }
 
-// know finds out who asks, and about which tenant.
+// begin finds out who asks, unless that was just done to sign them in, and about which tenant.
+func (p *Pages) begin(q *request) error {
+	if who, ok := signin.Caller(q.ctx); ok {
+		q.who = who
+		return p.learn(q)
+	}
+	return p.know(q)
+}
+
+// know finds out who asks, whatever was known before, and about which tenant.
 func (p *Pages) know(q *request) (err error) {
 	if q.who, err = p.API.Identify(q.ctx, q.Header); err != nil {
 		return err
 	}
+	return p.learn(q)
+}
+
+// learn finds out about which tenant somebody asks, and what they may see of it.
+func (p *Pages) learn(q *request) (err error) {
 	if q.me, err = p.ask.me(q.ctx, q.who, &struct{}{}); err != nil {
 		return err
 	}

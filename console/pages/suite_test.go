@@ -45,6 +45,8 @@ var shared struct {
 	// errors is how many errors the console has logged, and logged all that it has.
 	errors atomic.Int64
 	logged logs
+	api    *api.API
+	pages  *pages.Pages
 }
 
 func TestMain(m *testing.M) {
@@ -123,6 +125,7 @@ func console(watched *cluster.Cluster, reader *pgxpool.Pool) (http.Handler, erro
 	if err != nil {
 		return nil, err
 	}
+	shared.api, shared.pages = routes, all
 	serving, err := server.New(server.Options{
 		Address: "127.0.0.1:0", HealthAddress: "127.0.0.1:0", API: routes, Pages: all, Ready: func() error { return nil }, Registry: prometheus.NewRegistry(), Log: log,
 	})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/bursar-dev/bursar/api/identity"
 	"github.com/bursar-dev/bursar/api/identity/identify"
+	"github.com/bursar-dev/bursar/console/auth"
 )
 
 // Middleware serves what is this package's, and has every other request come with the bearer
@@ -48,6 +49,19 @@ func (s *SignIn) toAPI(w http.ResponseWriter, r *http.Request, next http.Handler
 	next.ServeHTTP(w, r)
 }
 
+type callerKey struct{}
+
+// WithCaller is the context of a request of somebody who is known.
+func WithCaller(ctx context.Context, who auth.Who) context.Context {
+	return context.WithValue(ctx, callerKey{}, who)
+}
+
+// Caller is whose a request for a page is, as the middleware has just found out by its credential.
+func Caller(ctx context.Context) (who auth.Who, ok bool) {
+	who, ok = ctx.Value(callerKey{}).(auth.Who)
+	return who, ok
+}
+
 // toPage passes on a request for a page of who is signed in. What answers for longer than the
 // token holds, ends with it.
 func (s *SignIn) toPage(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -77,7 +91,7 @@ func (s *SignIn) toPage(w http.ResponseWriter, r *http.Request, next http.Handle
 		s.show(w, r, http.StatusServiceUnavailable, textUnavailable)
 		return
 	}
-	ctx := context.WithValue(r.Context(), formTokenKey{}, s.Keys.formToken(who.Subject()))
+	ctx := WithCaller(context.WithValue(r.Context(), formTokenKey{}, s.Keys.formToken(who.Subject())), who)
 	if who.Claims != nil {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, who.Claims.Until.Sub(s.Now()))

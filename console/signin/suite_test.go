@@ -271,6 +271,11 @@ func (w *world) whoAsks(callers *auth.Auth) http.Handler {
 			http.Error(answer, err.Error(), http.StatusUnauthorized)
 			return
 		}
+		known, isKnown := signin.Caller(r.Context())
+		if isPage := !strings.HasPrefix(r.URL.Path, "/api/"); isKnown != isPage || isPage && known.Subject() != who.Subject() {
+			http.Error(answer, "a page is not told whose the request is, or the API is", http.StatusInternalServerError)
+			return
+		}
 		_, _ = io.WriteString(answer, "you are "+who.Claims.User+" at "+r.URL.RequestURI()+" with the form token "+signin.FormToken(r.Context()))
 	})
 }
