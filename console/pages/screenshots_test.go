@@ -55,6 +55,6 @@ func TestPictures(t *testing.T) {
 
 // tryLess has the page of a budget's limits try less of the first.
 func tryLess(tb *tab) {
-	tb.do(chromedp.Clear(chromedp.CSS(`#limit-0-amount`)), chromedp.SendKeys(chromedp.CSS(`#limit-0-amount`), "4\r"))
+	tb.do(chromedp.Clear(chromedp.CSS(`#limit-0-amount`)), chromedp.SendKeys(chromedp.CSS(`#limit-0-amount`), "3\r"))
 	testkit.Eventually(tb.t, "it is tried", func() bool { return value[int](tb, `document.querySelectorAll(".preview").length`) == 2 })
 }
