@@ -131,19 +131,15 @@ spec: {sha256: %[2]s, budgetRef: {name: %[1]s}, user: user, tier: tier}
 			t.Fatal(err)
 		}
 	}
-	add(-1)
+	add(1) // too much is left alone, as a ledger may have been restored from a backup; too little is counted anew
 	// The manager audits as well: whoever finds it tells of it.
 	audited(auditor)
-	tells := func() (found []string) {
+	tells := func() (manager, own []string) {
 		out, err := bursar.RunKubectl(t.Context(), "-n", "e2e", "get", "events", "-o", `jsonpath={range .items[?(@.reason=="DriftFound")]}{.message}{"\n"}{end}`)
 		if err != nil {
 			t.Fatal(err)
 		}
-		found = strings.Fields(strings.ReplaceAll(out, " ", "_"))
-		for _, event := range events.Take() {
-			found = append(found, strings.ReplaceAll(event, " ", "_"))
-		}
-		return found
+		return strings.Split(strings.TrimSpace(out), "\n"), events.Take()
 	}
 	if kept, err := client.HGetAll(t.Context(), "bursar:{config}:audit-findings").Result(); err != nil || !strings.Contains(kept[tenant], `"limit":"yearly"`) {
 		t.Fatalf("findings %v, %v; want one of limit yearly", kept, err)
@@ -153,10 +149,14 @@ spec: {sha256: %[2]s, budgetRef: {name: %[1]s}, user: user, tier: tier}
 	if again := anothers.Take(); len(again) > 0 {
 		t.Errorf("another manager tells of it again: %q", again)
 	}
-	if found := tells(); len(found) > 1 || len(found) == 1 && !strings.Contains(found[0], "limit_yearly_counts_") {
-		t.Errorf("told %v, want limit yearly once", found)
+	// Both may look at the same moment, and know nothing of each other: where one leads, one looks.
+	manager, own := tells()
+	for _, found := range [][]string{manager, own} {
+		if len(found) > 1 || len(found) == 1 && found[0] != "" && !strings.Contains(found[0], "limit yearly counts ") {
+			t.Errorf("told %q, want limit yearly once", found)
+		}
 	}
-	add(1)
+	add(-1)
 	audited(another)
 	eventually(t, "nothing is left of it", func() bool {
 		return client.HLen(t.Context(), "bursar:{config}:audit-findings").Val() == 0
