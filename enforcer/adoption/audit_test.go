@@ -56,20 +56,21 @@ func (w *world) countAnew(t testkit.T) {
 	w.recount(t)
 }
 
-// isDriftTold checks that a counter that says that almost nothing is spent is told of.
+// isDriftTold checks that a counter that says that far too much is spent is told of. Such a one is
+// left alone; one that says too little would be counted anew.
 func (w *world) isDriftTold(t testkit.T) {
 	t.Helper()
 	ctx := context.Background()
 	key := limiterv1.TenantCountersKey(w.doc.Tenant, w.doc.Tenant)
 	field := limiterv1.MoneyField(limiterv1.MoneyLimit{Period: period.Year})
 	is := counterOf(t, key)
-	short := is
+	wrong := is
 	w.wrong++
-	short.Spent = w.wrong // another each time: what is told twice is one Event
-	testkit.Must(t, client.HSet(ctx, key, field, short.Encode()).Err())
+	wrong.Spent = 100*money.USD + w.wrong // another each time: what is told twice is one Event
+	testkit.Must(t, client.HSet(ctx, key, field, wrong.Encode()).Err())
 	told, err := w.auditor.Audit(ctx, w.doc.Tenant)
 	testkit.Must(t, err)
-	if len(told) != 1 || !strings.HasPrefix(told[0], "Warning DriftFound limit yearly counts "+short.Spent.String()+" USD as spent since ") {
+	if len(told) != 1 || !strings.HasPrefix(told[0], "Warning DriftFound limit yearly counts "+wrong.Spent.String()+" USD as spent since ") {
 		t.Fatalf("of a counter that is wrong is told %q", told)
 	}
 	testkit.Must(t, client.HSet(ctx, key, field, is.Encode()).Err())

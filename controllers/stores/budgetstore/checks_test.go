@@ -22,6 +22,8 @@ const checkViolation = "23514"
 // is added a moment later, and must never be stuck.
 func TestNoAmountIsNegative(t *testing.T) {
 	admin := connectTo(t, twoTenants(t))
+	_, err := admin.Exec(t.Context(), "INSERT INTO limiter_audits (tenants, tenants_with_drift, drift_nanos, tenants_with_wrong_sums) VALUES (2, 0, 0, 0)")
+	testkit.Must(t, err)
 	rows, err := admin.Query(t.Context(), `
 SELECT c.relname, quote_ident(attname)
 FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid JOIN pg_namespace n ON n.oid = relnamespace

@@ -6,10 +6,10 @@
 CREATE TABLE limiter_audits (
   singleton               boolean PRIMARY KEY DEFAULT true CHECK (singleton),
   audited_at              timestamptz NOT NULL DEFAULT now(),
-  tenants                 integer NOT NULL,
-  tenants_with_drift      integer NOT NULL,
-  drift_nanos             bigint NOT NULL,
-  tenants_with_wrong_sums integer NOT NULL
+  tenants                 integer NOT NULL CHECK (tenants >= 0),
+  tenants_with_drift      integer NOT NULL CHECK (tenants_with_drift >= 0),
+  drift_nanos             bigint NOT NULL CHECK (drift_nanos >= 0),
+  tenants_with_wrong_sums integer NOT NULL CHECK (tenants_with_wrong_sums >= 0)
 );
 COMMENT ON COLUMN limiter_audits.audited_at IS 'when a round of audits of all tenants ended, or one of them found something new';
 COMMENT ON COLUMN limiter_audits.tenants IS 'how many tenants the round was about';
