@@ -251,6 +251,7 @@ func (a *Auditor) confirm(ctx context.Context, document limiterv1.Tenant, findin
 }
 
 // explained is why the counters differ from the ledger without a fault; empty if they should not.
+// Counters with estimates say too much, and never too little.
 func (a *Auditor) explained(ctx context.Context, document limiterv1.Tenant, findings []Finding, estimated bool) (why string, err error) {
 	oldest := slices.MinFunc(findings, func(a, b Finding) int { return a.Start.Compare(b.Start) }).Start
 	last, err := a.lastUnseen(ctx, document, oldest)
@@ -262,7 +263,7 @@ func (a *Auditor) explained(ctx context.Context, document limiterv1.Tenant, find
 		a.unseen[document.Tenant] = last
 	}
 	switch {
-	case estimated:
+	case estimated && !slices.ContainsFunc(findings, Finding.isMended):
 		return "calls have ended that its counters count with their bound", nil
 	case isNew:
 		return "the ledger has what its counters could not see", nil

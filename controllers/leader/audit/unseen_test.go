@@ -70,6 +70,17 @@ func (u *unseen) recount(t *testing.T) {
 	testkit.EventuallySucceeds(t, "the tenant is counted", func() error { return u.recounter.Recount(t.Context(), u.document) })
 }
 
+// takes has the ledger take a call of the tenant, in the budget tree of ancestors.
+func (u *unseen) takes(t *testing.T, call string, at time.Time, held, cost money.Nanos, ancestors ...string) {
+	t.Helper()
+	_, err := u.enforcer.Exec(t.Context(), `
+INSERT INTO ai_usage_logs (call_id, tenant_id, ancestors, user_id, tier, credential, provider, model, model_asked, model_used,
+  endpoint, streamed, admitted_at, outcome, held_nanos, cost_nanos, session)
+VALUES ($1, $2, coalesce($3::text[], '{}'), 'u', '', 'c', 'p', 'm', 'm', 'm', '/', false, $4, 'Settled', $5, $6, 's')`,
+		call, u.document.Tenant, ancestors, at.Truncate(time.Millisecond), int64(held), int64(cost))
+	testkit.Must(t, err)
+}
+
 // isPutRight checks that the next audit has the tenant counted anew, after which it has
 // spent what the ledger says; that nothing is told of that; and that a counter that is
 // wrong afterwards is told of.
@@ -136,12 +147,7 @@ func TestEndedElsewhere(t *testing.T) {
 	u := newUnseen(t, "moved", limiterv1.Level{Tenant: "new-parent", TimeZone: "UTC"})
 	u.recount(t)
 	testkit.Must(t, u.audit(t.Context()))
-	_, err := u.enforcer.Exec(t.Context(), `
-INSERT INTO ai_usage_logs (call_id, tenant_id, ancestors, user_id, tier, credential, provider, model, model_asked, model_used,
-  endpoint, streamed, admitted_at, outcome, held_nanos, cost_nanos, session)
-VALUES ('call', 'moved', '{old-parent}', 'u', '', 'c', 'p', 'm', 'm', 'm', '/', false, $1, 'Settled', 500, 200, 's')`,
-		time.Now().Truncate(time.Millisecond))
-	testkit.Must(t, err)
+	u.takes(t, "call", time.Now(), 500, 200, "old-parent")
 	u.isPutRight(t, 200)
 }
 
@@ -174,12 +180,7 @@ func TestOpenElsewhere(t *testing.T) {
 			t.Errorf("told %q of a call elsewhere, settled %t", told, is.settled)
 		}
 	}
-	_, err := u.enforcer.Exec(ctx, `
-INSERT INTO ai_usage_logs (call_id, tenant_id, ancestors, user_id, tier, credential, provider, model, model_asked, model_used,
-  endpoint, streamed, admitted_at, outcome, held_nanos, cost_nanos, session)
-VALUES ($1, $2, ARRAY[$3], 'u', '', 'c', 'p', 'm', 'm', 'm', '/', false, $4, 'Settled', $5, $6, 's')`,
-		entry.CallID, tenant, old, now, int64(entry.Held), int64(2*money.Cent))
-	testkit.Must(t, err)
+	u.takes(t, entry.CallID, now, entry.Held, 2*money.Cent, old)
 	testkit.Must(t, u.audit(ctx))
 	testkit.Must(t, client.HDel(ctx, calls, entry.CallID).Err())
 	u.isPutRight(t, 2*money.Cent)
@@ -201,11 +202,7 @@ func TestCountedTooLittle(t *testing.T) {
 			h := newHolding(t, 5*money.Cent)
 			counter := h.counter()
 			spent := counter.Spent
-			_, err := h.enforcer.Exec(t.Context(), `
-INSERT INTO ai_usage_logs (call_id, tenant_id, user_id, tier, credential, provider, model, model_asked, model_used,
-  endpoint, streamed, admitted_at, outcome, held_nanos, cost_nanos, session)
-VALUES ($1, $1, 'u', '', 'c', 'p', 'm', 'm', 'm', '/', false, now(), 'Settled', 500, 200, 's')`, h.document.Tenant)
-			testkit.Must(t, err)
+			h.takes(t, "call", time.Now(), 500, 200)
 			counter.Spent += 200 + tc.off
 			testkit.Must(t, client.HSet(t.Context(), h.key, h.field, counter.Encode()).Err())
 			if told := h.audited(); len(told) != 1 || !strings.HasSuffix(told[0], tc.then) {
@@ -216,6 +213,17 @@ VALUES ($1, $1, 'u', '', 'c', 'p', 'm', 'm', 'm', '/', false, now(), 'Settled', 
 				t.Errorf("$%s is counted, want $%s", is, 200+tc.left)
 			}
 		})
+	}
+}
+
+// TestEstimatesDoNotExplainTooLittle: a counter that has less than the ledger is told of, also where
+// calls are counted with their bound.
+func TestEstimatesDoNotExplainTooLittle(t *testing.T) {
+	h := newHolding(t, 5*money.Cent)
+	testkit.Must(t, client.HSet(t.Context(), h.key, limiterv1.EstimatedField, 1).Err())
+	h.takes(t, "call", time.Now(), 500, 200)
+	if told := h.audited(); len(told) != 1 || !strings.HasSuffix(told[0], ": the tenant is recounted") {
+		t.Errorf("told %q, want one Event", told)
 	}
 }
 
@@ -243,10 +251,6 @@ func TestLimitAddedWhileCallsAreOpen(t *testing.T) {
 	counter.Held, counter.Spent = 0, counter.Spent+cost
 	testkit.Must(t, client.HSet(ctx, h.key, h.field, counter.Encode()).Err())
 	testkit.Must(t, client.HDel(ctx, h.calls, "open").Err())
-	_, err = h.enforcer.Exec(ctx, `
-INSERT INTO ai_usage_logs (call_id, tenant_id, user_id, tier, credential, provider, model, model_asked, model_used,
-  endpoint, streamed, admitted_at, outcome, held_nanos, cost_nanos, session)
-VALUES ('open', $1, 'u', '', 'c', 'p', 'm', 'm', 'm', '/', false, now(), 'Settled', $2, $3, 's')`, h.document.Tenant, int64(held), int64(cost))
-	testkit.Must(t, err)
+	h.takes(t, "open", time.Now(), held, cost)
 	h.isPutRight(t, cost)
 }
