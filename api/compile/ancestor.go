@@ -57,13 +57,13 @@ func under(tenant limiterv1.Tenant, ancestors []Ancestor) limiterv1.Tenant {
 }
 
 // Inherit puts what an ancestor is now in the place of what the document, which was
-// compiled earlier, has of it. All else stays.
+// compiled earlier, has of its tenant, be it of another budget. All else stays.
 func Inherit(document limiterv1.Tenant, ancestor Ancestor) limiterv1.Tenant {
 	parts := partsOf(document.Sources)
 	document.Ancestors = slices.Clone(document.Ancestors)
 	for i := range document.Ancestors {
-		if part := &parts[i+1]; (*part)[0].UID == ancestor.sources[0].UID {
-			*part, document.Ancestors[i] = ancestor.sources, ancestor.level
+		if document.Ancestors[i].Tenant == ancestor.level.Tenant {
+			parts[i+1], document.Ancestors[i] = ancestor.sources, ancestor.level
 		}
 	}
 	document.Sources = slices.Concat(parts...)

@@ -2,6 +2,7 @@ package setup_test
 
 import (
 	"fmt"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -130,6 +131,43 @@ var _ = Describe("A child", func() {
 		})
 		expectCondition(ctx, late, v1alpha1.ConditionAccepted, "False ParentChanged")
 		stays()
+	})
+
+	It("does not escape what governs its parent's tenant by naming a parent that is not there", func(ctx SpecContext) {
+		startEnforcer(true)
+		company := objects.TenantBudget(newNamespace(ctx))
+		team := newChild(ctx, company)
+		part := newChild(ctx, team)
+		for _, budget := range []*v1alpha1.TenantBudget{company, team, part} {
+			create(ctx, budget)
+		}
+		for _, budget := range []*v1alpha1.TenantBudget{company, team, part} {
+			expectProgrammed(ctx, budget)
+		}
+		inherits := func(ofCompany string) {
+			GinkgoHelper()
+			ofCompany = company.Spec.Tenant + " " + ofCompany
+			Eventually(ctx, inherited(ctx, team)).WithTimeout(5 * time.Second).Should(Equal([]string{ofCompany}))
+			Eventually(ctx, inherited(ctx, part)).Should(Equal([]string{team.Spec.Tenant + " daily=5.00 monthly=100.00", ofCompany}))
+		}
+		update(ctx, team, func(b *v1alpha1.TenantBudget) { b.Spec.ParentRef.Name = "gone" })
+		expectCondition(ctx, team, v1alpha1.ConditionAccepted, "False NotAllowedByParent")
+
+		By("the parent changing: it follows at once, as if it had named it still")
+		update(ctx, company, func(b *v1alpha1.TenantBudget) { b.Spec.Limits[0].Amount = "3.00" })
+		inherits("daily=3.00 monthly=100.00")
+
+		By("a successor taking over the parent's tenant")
+		renamed := objects.TenantBudget(company.Namespace)
+		renamed.Name, renamed.Spec.Limits[0].Amount = "renamed", "2.00"
+		update(ctx, company, func(b *v1alpha1.TenantBudget) { b.Spec.SuccessorRef = &v1alpha1.SuccessorRef{Name: "renamed"} })
+		create(ctx, renamed)
+		expectProgrammed(ctx, renamed)
+		remove(ctx, company)
+		inherits("daily=2.00 monthly=100.00")
+		update(ctx, renamed, func(b *v1alpha1.TenantBudget) { b.Spec.Breaker = &v1alpha1.Breaker{Forced: v1alpha1.BreakerOpen} })
+		inherits("daily=2.00 monthly=100.00 Open")
+		expectCondition(ctx, team, v1alpha1.ConditionAccepted, "False NotAllowedByParent")
 	})
 
 	It("that named a parent which is not there may name another", func(ctx SpecContext) {

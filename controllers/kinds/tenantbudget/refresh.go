@@ -4,13 +4,13 @@ import (
 	"context"
 	"encoding/json"
 
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/bursar-dev/bursar/api/compile"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/acceptance"
+	"github.com/bursar-dev/bursar/controllers/rules/index"
 )
 
 // refresh brings up to date what the document of a budget that is not accepted
@@ -30,8 +30,8 @@ func (c *Controller) refresh(ctx context.Context, budget *v1alpha1.TenantBudget)
 	if len(ancestors) == 0 {
 		return c.recounter.Recount(ctx, document)
 	}
-	for _, source := range ancestors {
-		ancestor, isFit, err := c.ancestor(ctx, source)
+	for i, source := range ancestors {
+		ancestor, isFit, err := c.ancestor(ctx, source, document.Ancestors[i].Tenant)
 		if err != nil {
 			return err
 		}
@@ -42,18 +42,29 @@ func (c *Controller) refresh(ctx context.Context, budget *v1alpha1.TenantBudget)
 	return c.put(ctx, budget, document)
 }
 
-// ancestor compiles a budget that a document was compiled from, unless it is gone or
-// is not to have effect itself.
-func (c *Controller) ancestor(ctx context.Context, source limiterv1.Source) (compile.Ancestor, bool, error) {
-	var budget v1alpha1.TenantBudget
-	err := c.client.Get(ctx, types.NamespacedName{Namespace: source.Namespace, Name: source.Name}, &budget)
-	if err != nil {
-		return compile.Ancestor{}, false, client.IgnoreNotFound(err)
+// ancestor compiles the budget that governs an ancestor's tenant: the one that a document was
+// compiled from, or else one that has taken the tenant over. A child does not escape the limits
+// of that one by not following it. There is none where both are gone or are not to have effect.
+func (c *Controller) ancestor(ctx context.Context, source limiterv1.Source, tenant string) (compile.Ancestor, bool, error) {
+	var budgets v1alpha1.TenantBudgetList
+	if err := c.client.List(ctx, &budgets, client.MatchingFields{index.BudgetTenant: tenant}); err != nil {
+		return compile.Ancestor{}, false, err
 	}
-	isSame := string(budget.UID) == source.UID && budget.DeletionTimestamp.IsZero()
-	if !isSame || !acceptance.ParentVerdict(&budget, nil).Holds() {
+	var governing *v1alpha1.TenantBudget
+	for i := range budgets.Items {
+		budget := &budgets.Items[i]
+		isSame := string(budget.UID) == source.UID
+		switch {
+		case !budget.DeletionTimestamp.IsZero():
+		case isSame && acceptance.ParentVerdict(budget, nil).Holds():
+			governing = budget
+		case !isSame && governing == nil && acceptance.TargetVerdict(budget, nil).Holds():
+			governing = budget
+		}
+	}
+	if governing == nil {
 		return compile.Ancestor{}, false, nil
 	}
-	ancestor, errs, err := acceptance.AncestorOf(ctx, c.client, &budget)
+	ancestor, errs, err := acceptance.AncestorOf(ctx, c.client, governing)
 	return ancestor, len(errs) == 0, err
 }

@@ -22,6 +22,8 @@ const (
 	BudgetParent = "spec.parentRef"
 	// BudgetSuccessor finds TenantBudgets by the "namespace/name" of their successor.
 	BudgetSuccessor = "spec.successorRef"
+	// BudgetAbove finds TenantBudgets by each tenant above them, as they were last accepted.
+	BudgetAbove = "status.path"
 	// PolicyTarget finds RateLimitPolicies by the name of their target.
 	PolicyTarget = "spec.targetRef.name"
 	// PolicySelects finds RateLimitPolicies that select their targets by the namespace
@@ -73,6 +75,10 @@ func Register(ctx context.Context, indexer client.FieldIndexer) error {
 				return []string{types.NamespacedName{Namespace: cmp.Or(ref.Namespace, budget.Namespace), Name: ref.Name}.String()}
 			}
 			return nil
+		}},
+		{&v1alpha1.TenantBudget{}, BudgetAbove, func(o client.Object) []string {
+			path := strings.Split(o.(*v1alpha1.TenantBudget).Status.Path, "/")
+			return path[:len(path)-1]
 		}},
 		{&v1alpha1.RateLimitPolicy{}, PolicyTarget, func(o client.Object) []string {
 			if ref := o.(*v1alpha1.RateLimitPolicy).Spec.TargetRef; ref != nil {
@@ -167,25 +173,49 @@ func Children(
 }
 
 // Below are the descendants of the budgets with the keys: children, their children, and so
-// on. Each is there once, and none that has one of the keys.
+// on, and those that were below their tenants when they were last accepted, which have the limits
+// that they inherited then in force, whatever they name as their parent by now. Each is there
+// once, and none that has one of the keys.
 func Below(ctx context.Context, reader client.Reader, keys ...types.NamespacedName) ([]v1alpha1.TenantBudget, error) {
 	var below []v1alpha1.TenantBudget
 	at := slices.Clone(keys)
 	seen := sets.New(keys...)
+	add := func(budgets []v1alpha1.TenantBudget) {
+		for _, budget := range budgets {
+			// Where parents lead back, so would this.
+			if key := client.ObjectKeyFromObject(&budget); !seen.Has(key) {
+				seen.Insert(key)
+				at, below = append(at, key), append(below, budget)
+			}
+		}
+	}
 	for i := 0; i < len(at); i++ {
 		children, err := Children(ctx, reader, at[i])
 		if err != nil {
 			return nil, err
 		}
-		for _, child := range children {
-			// Where parents lead back, so would this.
-			if key := client.ObjectKeyFromObject(&child); !seen.Has(key) {
-				seen.Insert(key)
-				at, below = append(at, key), append(below, child)
-			}
+		add(children)
+	}
+	for _, key := range keys {
+		left, err := acceptedBelow(ctx, reader, key)
+		if err != nil {
+			return nil, err
 		}
+		add(left)
 	}
 	return below, nil
+}
+
+// acceptedBelow are the budgets that were below the tenant of the one with the key when they were
+// last accepted.
+func acceptedBelow(ctx context.Context, reader client.Reader, key types.NamespacedName) ([]v1alpha1.TenantBudget, error) {
+	var budget v1alpha1.TenantBudget
+	if err := reader.Get(ctx, key, &budget); err != nil {
+		return nil, client.IgnoreNotFound(err)
+	}
+	var below v1alpha1.TenantBudgetList
+	err := reader.List(ctx, &below, client.MatchingFields{BudgetAbove: budget.Spec.Tenant})
+	return below.Items, err
 }
 
 // DocumentsBelow are the documents of the budgets below those with the keys.
