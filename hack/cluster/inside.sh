@@ -13,6 +13,14 @@ mount --bind "$BURSAR_E2E_DIR/run" /run
 mount --bind "$BURSAR_E2E_DIR/var" /var
 ln -s /run /var/run
 
+# Kubelets set these of the kernel, which is the whole machine's, unless they find them so.
+for setting in vm/overcommit_memory=1 vm/panic_on_oom=0 kernel/panic=10 kernel/panic_on_oops=1 kernel/keys/root_maxkeys=1000000 kernel/keys/root_maxbytes=25000000; do
+	found=$BURSAR_E2E_DIR/sys/${setting%=*}
+	mkdir -p "$(dirname "$found")"
+	echo "${setting#*=}" >"$found"
+	mount --bind "$found" "/proc/sys/${setting%=*}"
+done
+
 ip link set lo up
 # The machine's address lies on a bridge: not every kernel has dummies.
 ip link add machine type bridge
