@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/console/api"
 )
 
@@ -66,7 +67,7 @@ func (p *Pages) health(q *request) (view, error) {
 	}
 	for _, f := range found.Providers {
 		page.Providers = append(page.Providers, providerRow{
-			Name: f.Name, Reachable: q.verdict(f.Reachable, phrase("Answers"), phrase("Does not answer")), Key: q.verdict(f.CredentialValid, phrase("Accepted"), phrase("Rejected")),
+			Name: f.Name, Reachable: q.verdict(f.Reachable, phrase("Answers"), phrase("Does not answer")), Key: q.keyVerdict(f.CredentialValid),
 			Calls: f.Calls, WithoutCost: f.WithoutCost, CutOff: f.CutOff, Took: q.l.quantiles(f.TookP50, f.TookP95), First: q.l.quantiles(f.FirstP50, f.FirstP95),
 		})
 	}
@@ -88,6 +89,9 @@ func (q *request) healthTiles(h *api.Health) []healthTile {
 		enforcers.Text, enforcers.Class = q.l.say("None is live: no call is admitted"), "bad"
 	case h.Enforcers.Behind > 0:
 		enforcers.Text, enforcers.Class = q.l.say("Revision %s; %s objects are not everywhere yet", h.Enforcers.Revision, h.Enforcers.Behind), "warn"
+		if h.Enforcers.Behind == 1 {
+			enforcers.Text = q.l.say("Revision %s; one object is not everywhere yet", h.Enforcers.Revision)
+		}
 	}
 	objects := healthTile{q.l.say("Objects not as written"), "0", q.l.say("All are enforced"), "good"}
 	total, wrong := 0, 0
@@ -150,6 +154,14 @@ func (q *request) verdict(c api.Condition, good, bad string) verdict {
 		return verdict{q.l.say(bad), "bad", c.Message}
 	}
 	return verdict{Text: q.l.say("Not known yet"), Class: "same"}
+}
+
+// keyVerdict is what a provider makes of Bursar's key, which may not be there at all.
+func (q *request) keyVerdict(c api.Condition) verdict {
+	if c.Reason == v1alpha1.ReasonCredentialFileMissing {
+		return q.verdict(c, phrase("Accepted"), phrase("Missing"))
+	}
+	return q.verdict(c, phrase("Accepted"), phrase("Rejected"))
 }
 
 // quantiles are a median and a 95th percentile, in milliseconds; empty for none.
