@@ -70,7 +70,7 @@ func newCommand() *cobra.Command {
 		Long: `Work with the budgets of Bursar: show and add up spending, explain why a call was
 refused, replay past calls under other limits, check YAML, and make keys, grants and prices.
 
-usage, explain, replay and all of request ask a Bursar console with your own rights where there is one:
+usage, explain and replay ask a Bursar console with your own rights where there is one, and request always does:
 --console or BURSAR_CONSOLE has its URL, and BURSAR_TOKEN your API key or token.
 
 Exit codes: 0 success; 1 failure; 2 wrong usage; 3 replay --exit-code or shadow --exit-code

@@ -34,6 +34,7 @@ type requestOptions struct {
 func (o *requestOptions) addFlags(cmd *cobra.Command, c *cluster) {
 	o.whose.addFlags(cmd, c)
 	o.console.addFlags(cmd)
+	cmd.Flag("console").Usage = "URL of the Bursar console that keeps the requests, which you ask with your own API key or token in " + tokenVariable + " (default: " + consoleVariable + ")"
 	addOutput(cmd, &o.format, formatTable, formatJSON, formatYAML)
 }
 
