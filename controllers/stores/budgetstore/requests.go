@@ -50,7 +50,7 @@ WHERE CASE WHEN d.request_id IS NULL THEN r.expires_at > now() ELSE d.decided_at
   AND NOT EXISTS (
     SELECT FROM cost_alerts AS a
     WHERE a.request_id = r.request_id AND a.action = CASE WHEN d.request_id IS NULL THEN @request ELSE @decision END)
-ORDER BY r.tenant_id, r.requested_at
+ORDER BY row_number() OVER (PARTITION BY r.tenant_id ORDER BY r.requested_at), r.tenant_id
 LIMIT @most`
 
 // mostUntold is how many requests are told of at a time.
@@ -58,7 +58,8 @@ const mostUntold = 1000
 
 // Untold are requests of which people are to be told: those that are open and of which there is no
 // alert, and those that were decided and of whose decision there is none. A thousand at most are
-// returned; those of tenants that no TenantBudget has are not.
+// returned, the first of each tenant before the second of any, so that what waits for one tenant's
+// TenantBudget keeps nothing of others back; those of tenants that no TenantBudget has are not.
 func (r *Requests) Untold(ctx context.Context) ([]Request, error) {
 	rows, err := r.pool.Query(ctx, untold, pgx.NamedArgs{
 		"told_for": decisionsAreToldFor, "request": ledgerv1.Requested, "decision": ledgerv1.RequestDecided, "most": mostUntold,
