@@ -45,9 +45,10 @@ func TestGrant(t *testing.T) {
 	}
 	took := grantTo(t, "topped-up", "taken-back", "0.02", time.Now().Add(time.Hour))
 	t.Logf("a call is admitted %s after kubectl has applied the grant", took)
-	if got := countAnswers(t, "topped-up", 3); got["200"] != 1 || got["429 budget_exhausted"] != 2 {
-		t.Errorf("three calls with a cent left of the grant got %v", got)
-	}
+	eventually(t, "the cent that is left of the grant is spent", func() bool { // a probe may hold a nano-dollar of it for a moment
+		return countAnswers(t, "topped-up", 1)["200"] == 1
+	})
+	refusesAll("with nothing left of the grant")
 	if _, err := bursar.RunKubectl(t.Context(), "-n", "e2e", "delete", "budgetgrant", "taken-back"); err != nil {
 		t.Fatal(err)
 	}
