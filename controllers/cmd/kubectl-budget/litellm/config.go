@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
@@ -130,7 +130,7 @@ func (i *importer) addVirtual(where, name string, models []string) bool {
 	}
 	there := slices.ContainsFunc(i.virtual, func(v v1alpha1.VirtualModel) bool { return string(v.Name) == name })
 	switch {
-	case len(virtual.Models) == 0 || !isModelName(name):
+	case len(virtual.Models) == 0 || !limiterv1.IsModelName(name):
 		i.note(where, "it is left out")
 		return false
 	case there:
@@ -165,11 +165,11 @@ func (i *importer) expand(models []string) (names []string, all bool) {
 
 // isAnswered is whether a name, or a pattern, is of a model that can be called.
 func (i *importer) isAnswered(name string) bool {
-	before, after, isPattern := strings.Cut(name, "*")
+	pattern := []string{name}
 	for model := range i.models {
-		if model == name || isPattern && strings.HasPrefix(model, before) && strings.HasSuffix(model, after) {
+		if limiterv1.Matches(pattern, model) {
 			return true
 		}
 	}
-	return slices.ContainsFunc(i.virtual, func(v v1alpha1.VirtualModel) bool { return string(v.Name) == name })
+	return slices.ContainsFunc(i.virtual, func(v v1alpha1.VirtualModel) bool { return limiterv1.Matches(pattern, string(v.Name)) })
 }

@@ -10,6 +10,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 )
 
@@ -162,15 +163,18 @@ func (i *importer) readModels(key record, t *tenant, made *v1alpha1.APIKey) bool
 		}
 	}
 	for _, name := range names {
+		allowed := t.mayCall(name)
 		switch {
 		case !i.isAnswered(name):
 			i.note(key.where, "that it may call %s is left out: there is no such model", name)
-		case t.models != nil && !slices.Contains(t.models, name) && !strings.Contains(strings.Join(t.models, " "), "*"):
+		case len(allowed) == 0:
 			i.note(key.where, "that it may call %s is left out: its team may not", name)
 		default:
-			made.Spec.Models = append(made.Spec.Models, name)
+			made.Spec.Models = append(made.Spec.Models, allowed...)
 		}
 	}
+	slices.Sort(made.Spec.Models)
+	made.Spec.Models = slices.Compact(made.Spec.Models)
 	switch {
 	case len(made.Spec.Models) == 0:
 		i.note(key.where, "it is left out: it may call nothing that there is")
@@ -180,6 +184,16 @@ func (i *importer) readModels(key record, t *tenant, made *v1alpha1.APIKey) bool
 		return false
 	}
 	return true
+}
+
+// mayCall are the names and patterns that a key of the tenant may call of those that a name, or a
+// pattern, among the key's models stands for: itself where the team's models have it, and else
+// those of the team's models that it has. Of two patterns neither of which has the other, it is none.
+func (t *tenant) mayCall(name string) []string {
+	if t.models == nil || limiterv1.Matches(t.models, name) {
+		return []string{name}
+	}
+	return slices.DeleteFunc(slices.Clone(t.models), func(model string) bool { return !limiterv1.Matches([]string{name}, model) })
 }
 
 // readMembers makes members of the tenant of those of a team, by their e-mail addresses.

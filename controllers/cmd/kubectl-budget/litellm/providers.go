@@ -56,8 +56,6 @@ var providers = map[string]provider{
 var notOfCalls = []string{"id", "created_at", "updated_at", "created_by", "updated_by", "db_model", "description", "metadata", "tags", "base_model", "mode", "access_groups",
 	"max_tokens", "key", "litellm_provider", "custom_llm_provider"}
 
-func isModelName(name string) bool { return limiterv1.IsModelName(name) }
-
 // readPrices reads LiteLLM's table.
 func (i *importer) readPrices() (table map[string]json.RawMessage, err error) {
 	if i.Prices == nil {
@@ -153,7 +151,7 @@ func (i *importer) rowOf(params, info record, table map[string]json.RawMessage) 
 
 // deployed is the provider's name of a deployment's model, and how it is called.
 func (i *importer) deployed(name string, params record, row map[string]json.RawMessage) (model string, spec v1alpha1.ModelProviderSpec, err error) {
-	if !isModelName(name) {
+	if !limiterv1.IsModelName(name) {
 		return "", spec, fmt.Errorf("%q is not the name of one model: to admit models that are not listed, set unlistedModels of a ModelProvider", name)
 	}
 	if i.models[name] {
