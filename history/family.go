@@ -3,6 +3,7 @@ package history
 import (
 	"slices"
 
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
@@ -37,20 +38,19 @@ func Family(document limiterv1.Tenant, budgets []v1alpha1.TenantBudget) []Tenant
 
 // AncestorsOf are the tenants above a budget, nearest first, as far as budgets are known.
 func AncestorsOf(budget v1alpha1.TenantBudget, budgets []v1alpha1.TenantBudget) (ancestors []string) {
-	for at := budget; at.Spec.ParentRef != nil && len(ancestors) < limiterv1.MaxDepth; {
-		parent := slices.IndexFunc(budgets, func(b v1alpha1.TenantBudget) bool {
-			return client.ObjectKeyFromObject(&b) == at.ParentKey()
-		})
-		if parent < 0 {
+	find := func(key types.NamespacedName) (*v1alpha1.TenantBudget, error) {
+		at := slices.IndexFunc(budgets, func(b v1alpha1.TenantBudget) bool { return client.ObjectKeyFromObject(&b) == key })
+		if at < 0 {
+			return nil, nil
+		}
+		return &budgets[at], nil
+	}
+	for at := &budget; at.Spec.ParentRef != nil && len(ancestors) < limiterv1.MaxDepth; {
+		parent, _ := find(at.ParentKey())
+		if parent == nil {
 			break
 		}
-		if successor, ok := budgets[parent].HandedOverTo(); ok {
-			next := slices.IndexFunc(budgets, func(b v1alpha1.TenantBudget) bool { return client.ObjectKeyFromObject(&b) == successor })
-			if next >= 0 {
-				parent = next
-			}
-		}
-		at = budgets[parent]
+		at, _ = parent.Governing(find) // find does not fail
 		ancestors = append(ancestors, at.Spec.Tenant)
 	}
 	return ancestors

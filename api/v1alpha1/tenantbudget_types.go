@@ -3,7 +3,6 @@ package v1alpha1
 import (
 	"cmp"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -45,17 +44,6 @@ func (b *TenantBudget) GetProgrammedStatus() *ProgrammedStatus { return &b.Statu
 func (b *TenantBudget) ParentKey() types.NamespacedName {
 	ref := b.Spec.ParentRef
 	return types.NamespacedName{Namespace: cmp.Or(ref.Namespace, b.Namespace), Name: ref.Name}
-}
-
-// HandedOverTo names the budget that has taken over the tenant as this one's successor; ok is false
-// while there is none.
-func (b *TenantBudget) HandedOverTo() (successor types.NamespacedName, ok bool) {
-	accepted := meta.FindStatusCondition(b.Status.Conditions, ConditionAccepted)
-	ref := b.Spec.SuccessorRef
-	if ref == nil || accepted == nil || accepted.Status != metav1.ConditionFalse || accepted.Reason != ReasonHandedOver {
-		return types.NamespacedName{}, false
-	}
-	return types.NamespacedName{Namespace: cmp.Or(ref.Namespace, b.Namespace), Name: ref.Name}, true
 }
 
 // TenantBudgetList is a list of TenantBudgets.

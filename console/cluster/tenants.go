@@ -79,17 +79,22 @@ func (c *Cluster) AncestorBudgets(ctx context.Context, budget *v1alpha1.TenantBu
 
 // parent is the TenantBudget with the key of a parent, or the successor that it was handed over to.
 func (c *Cluster) parent(ctx context.Context, key types.NamespacedName) (*v1alpha1.TenantBudget, error) {
-	parent := &v1alpha1.TenantBudget{}
-	if err := c.client.Get(ctx, key, parent); err != nil {
+	var parent v1alpha1.TenantBudget
+	if err := c.client.Get(ctx, key, &parent); err != nil {
 		return nil, err
 	}
-	successor, ok := parent.HandedOverTo()
-	if !ok {
-		return parent, nil
-	}
-	parent = &v1alpha1.TenantBudget{}
-	err := c.client.Get(ctx, successor, parent)
-	return parent, err
+	return c.governing(ctx, &parent)
+}
+
+// governing is a TenantBudget, or the one that it was handed over to.
+func (c *Cluster) governing(ctx context.Context, budget *v1alpha1.TenantBudget) (*v1alpha1.TenantBudget, error) {
+	return budget.Governing(func(key types.NamespacedName) (*v1alpha1.TenantBudget, error) {
+		var successor v1alpha1.TenantBudget
+		if err := c.client.Get(ctx, key, &successor); err != nil {
+			return nil, client.IgnoreNotFound(err)
+		}
+		return &successor, nil
+	})
 }
 
 // children are the TenantBudgets that name one as their parent, or one that was handed over to it.
@@ -100,8 +105,11 @@ func (c *Cluster) children(ctx context.Context, budget *v1alpha1.TenantBudget) (
 		return nil, err
 	}
 	for _, parent := range ofTenant.Items {
-		successor, _ := parent.HandedOverTo()
-		if client.ObjectKeyFromObject(&parent) != key && successor != key {
+		governing, err := c.governing(ctx, &parent)
+		if err != nil {
+			return nil, err
+		}
+		if client.ObjectKeyFromObject(governing) != key {
 			continue
 		}
 		var list v1alpha1.TenantBudgetList

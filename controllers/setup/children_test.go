@@ -111,6 +111,21 @@ var _ = Describe("A child", func() {
 			Eventually(ctx, inherited(ctx, child)).Should(Equal([]string{company.Spec.Tenant + " daily=3.00 monthly=100.00"}))
 		}
 
+		By("a successor of the successor taking over: the first one's children follow it, too")
+		again := objects.TenantBudget(company.Namespace)
+		again.Name, again.Spec.Limits[0].Amount = "renamed-again", "2.00"
+		update(ctx, renamed, func(b *v1alpha1.TenantBudget) { b.Spec.SuccessorRef = &v1alpha1.SuccessorRef{Name: again.Name} })
+		create(ctx, again)
+		for _, budget := range []*v1alpha1.TenantBudget{again, early, late, part} {
+			expectProgrammed(ctx, budget)
+		}
+		for _, before := range []*v1alpha1.TenantBudget{company, renamed} {
+			expectCondition(ctx, before, v1alpha1.ConditionAccepted, "False HandedOver")
+		}
+		for _, child := range []*v1alpha1.TenantBudget{early, late} {
+			Eventually(ctx, inherited(ctx, child)).Should(Equal([]string{company.Spec.Tenant + " daily=2.00 monthly=100.00"}))
+		}
+
 		By("the old one being pruned before the other child names the successor")
 		remove(ctx, company)
 		expectCondition(ctx, late, v1alpha1.ConditionAccepted, "False NotAllowedByParent")

@@ -201,12 +201,20 @@ func (r resources) applies(policy *v1alpha1.RateLimitPolicy, budget *v1alpha1.Te
 }
 
 func (r resources) budget(key client.ObjectKey) (*v1alpha1.TenantBudget, error) {
-	for i := range r.budgets {
-		if client.ObjectKeyFromObject(&r.budgets[i]) == key {
-			return &r.budgets[i], nil
-		}
+	if budget := r.find(key); budget != nil {
+		return budget, nil
 	}
 	return nil, fmt.Errorf("TenantBudget %s is neither in the file nor in the cluster", key)
+}
+
+// find is the budget with the key; nil if it is neither in the file nor in the cluster.
+func (r resources) find(key client.ObjectKey) *v1alpha1.TenantBudget {
+	for i := range r.budgets {
+		if client.ObjectKeyFromObject(&r.budgets[i]) == key {
+			return &r.budgets[i]
+		}
+	}
+	return nil
 }
 
 func (r resources) policiesOf(budget *v1alpha1.TenantBudget) ([]v1alpha1.RateLimitPolicy, error) {
@@ -255,10 +263,7 @@ func (r resources) parent(key client.ObjectKey) (*v1alpha1.TenantBudget, error) 
 	if err != nil {
 		return nil, err
 	}
-	if successor, ok := parent.HandedOverTo(); ok {
-		return r.budget(successor)
-	}
-	return parent, nil
+	return parent.Governing(func(key client.ObjectKey) (*v1alpha1.TenantBudget, error) { return r.find(key), nil })
 }
 
 // compile compiles the document of a budget, under the parents that it has. Grants

@@ -138,19 +138,17 @@ func ParentOf(ctx context.Context, reader client.Reader, budget *v1alpha1.Tenant
 	if err := reader.Get(ctx, key, parent); err != nil {
 		return nil, key, err
 	}
-	next, ok := parent.HandedOverTo()
-	if !ok {
-		return parent, key, nil
+	parent, err := parent.Governing(func(key types.NamespacedName) (*v1alpha1.TenantBudget, error) {
+		var successor v1alpha1.TenantBudget
+		if err := reader.Get(ctx, key, &successor); err != nil {
+			return nil, client.IgnoreNotFound(err)
+		}
+		return &successor, nil
+	})
+	if err != nil {
+		return nil, key, err
 	}
-	successor := &v1alpha1.TenantBudget{}
-	err := reader.Get(ctx, next, successor)
-	if client.IgnoreNotFound(err) != nil {
-		return nil, next, err
-	}
-	if err != nil || !Succeeds(successor, parent) {
-		return parent, key, nil
-	}
-	return successor, next, nil
+	return parent, client.ObjectKeyFromObject(parent), nil
 }
 
 // parents are the budget's parent, that one's parent, and so on.

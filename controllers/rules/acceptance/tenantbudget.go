@@ -1,7 +1,6 @@
 package acceptance
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -49,11 +48,11 @@ func DocumentWith(
 func decideTenantBudget(
 	ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget, with *v1alpha1.RateLimitPolicy,
 ) (TenantBudget, error) {
-	holder, err := holder(ctx, reader, budget)
+	holder, before, err := holder(ctx, reader, budget)
 	if err != nil {
 		return TenantBudget{}, err
 	}
-	if holder != nil && Succeeds(holder, budget) {
+	if holder != nil && holder.UID != budget.UID && slices.ContainsFunc(before, func(b *v1alpha1.TenantBudget) bool { return b.UID == budget.UID }) {
 		// What it programmed stays in force until the successor has taken it over.
 		return TenantBudget{Decision: handedOver(holder)}, nil
 	}
@@ -106,15 +105,17 @@ func contest(budget, holder *v1alpha1.TenantBudget) *Decision {
 }
 
 // holder is the budget that has the tenant which the given one names: the oldest
-// of those whose namespaces let them name it. It is nil when the given budget's
-// namespace does not let it, whoever else has the tenant.
-func holder(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget) (*v1alpha1.TenantBudget, error) {
+// of those whose namespaces let them name it, or the one that it was handed over to by those before.
+// It is nil when the given budget's namespace does not let it, whoever else has the tenant.
+func holder(
+	ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBudget,
+) (holder *v1alpha1.TenantBudget, before []*v1alpha1.TenantBudget, err error) {
 	if may, err := mayNameTenant(ctx, reader, budget); err != nil || !may {
-		return nil, err
+		return nil, nil, err
 	}
 	var rivals v1alpha1.TenantBudgetList
 	if err := reader.List(ctx, &rivals, client.MatchingFields{index.BudgetTenant: budget.Spec.Tenant}); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	entitled := []*v1alpha1.TenantBudget{budget}
 	for i := range rivals.Items {
@@ -124,36 +125,29 @@ func holder(ctx context.Context, reader client.Reader, budget *v1alpha1.TenantBu
 		}
 		may, err := mayNameTenant(ctx, reader, rival)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if may {
 			entitled = append(entitled, rival)
 		}
 	}
 	oldest := slices.MinFunc(entitled, func(a, b *v1alpha1.TenantBudget) int { return precedence.Compare(a, b) })
-	return successor(oldest, entitled), nil
+	holder, before = successor(oldest, entitled)
+	return holder, before, nil
 }
 
-// successor is the budget that the tenant was handed over to, by one after the other; the
-// holder itself if it was not. Each of them is asked once, so that those that name one another
-// in a circle leave the tenant with one of them.
-func successor(holder *v1alpha1.TenantBudget, entitled []*v1alpha1.TenantBudget) *v1alpha1.TenantBudget {
+// successor is the budget that the tenant was handed over to, by those before, one after the other;
+// the holder itself if it was not. Each of them is asked once, so that those that name one another in
+// a circle leave the tenant with one of them.
+func successor(holder *v1alpha1.TenantBudget, entitled []*v1alpha1.TenantBudget) (last *v1alpha1.TenantBudget, before []*v1alpha1.TenantBudget) {
 	for range entitled {
-		next := slices.IndexFunc(entitled, func(b *v1alpha1.TenantBudget) bool { return Succeeds(b, holder) })
+		next := slices.IndexFunc(entitled, func(b *v1alpha1.TenantBudget) bool { return b.Succeeds(holder) })
 		if next < 0 {
 			break
 		}
-		holder = entitled[next]
+		holder, before = entitled[next], append(before, holder)
 	}
-	return holder
-}
-
-// Succeeds reports whether a budget is the one that another names as its successor, for the
-// same tenant.
-func Succeeds(budget, predecessor *v1alpha1.TenantBudget) bool {
-	ref := predecessor.Spec.SuccessorRef
-	return ref != nil && ref.Name == budget.Name && cmp.Or(ref.Namespace, predecessor.Namespace) == budget.Namespace &&
-		predecessor.UID != budget.UID && predecessor.Spec.Tenant == budget.Spec.Tenant
+	return holder, before
 }
 
 // handedOver is the decision on a budget whose tenant another governs, as it says itself.

@@ -150,26 +150,39 @@ func KeyOf(object client.Object) string { return client.ObjectKeyFromObject(obje
 func Children(
 	ctx context.Context, reader client.Reader, key types.NamespacedName, options ...client.ListOption,
 ) ([]v1alpha1.TenantBudget, error) {
-	parents := []string{key.String()}
-	var before v1alpha1.TenantBudgetList
-	err := reader.List(ctx, &before, client.UnsafeDisableDeepCopy, client.MatchingFields{BudgetSuccessor: key.String()})
+	parents, err := withPredecessors(ctx, reader, key)
 	if err != nil {
 		return nil, err
-	}
-	for i := range before.Items {
-		if successor, ok := before.Items[i].HandedOverTo(); ok && successor == key {
-			parents = append(parents, KeyOf(&before.Items[i]))
-		}
 	}
 	var children []v1alpha1.TenantBudget
 	for _, parent := range parents {
 		var list v1alpha1.TenantBudgetList
-		if err := reader.List(ctx, &list, append(slices.Clone(options), client.MatchingFields{BudgetParent: parent})...); err != nil {
+		if err := reader.List(ctx, &list, append(slices.Clone(options), client.MatchingFields{BudgetParent: parent.String()})...); err != nil {
 			return nil, err
 		}
 		children = append(children, list.Items...)
 	}
 	return children, nil
+}
+
+// withPredecessors are the key of a budget, and those of the budgets that were handed over to it, by one
+// after the other.
+func withPredecessors(ctx context.Context, reader client.Reader, key types.NamespacedName) ([]types.NamespacedName, error) {
+	keys := []types.NamespacedName{key}
+	for i := 0; i < len(keys); i++ {
+		var before v1alpha1.TenantBudgetList
+		err := reader.List(ctx, &before, client.UnsafeDisableDeepCopy, client.MatchingFields{BudgetSuccessor: keys[i].String()})
+		if err != nil {
+			return nil, err
+		}
+		for j := range before.Items {
+			predecessor := client.ObjectKeyFromObject(&before.Items[j])
+			if successor, ok := before.Items[j].HandedOverTo(); ok && successor == keys[i] && !slices.Contains(keys, predecessor) {
+				keys = append(keys, predecessor)
+			}
+		}
+	}
+	return keys, nil
 }
 
 // Below are the descendants of the budgets with the keys: children, their children, and so
