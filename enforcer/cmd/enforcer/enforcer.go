@@ -151,7 +151,7 @@ func newEnforcer(options options, log *slog.Logger) (e *enforcer, err error) {
 		MaxRequestBytes: options.maxRequestBytes, RequestMemory: options.requestMemoryBytes, DrainTimeout: options.drainTimeout, AllowedOrigins: options.corsAllowedOrigins,
 	})
 	e.registerMetrics(registry, running)
-	e.server, e.health = e.newServer(e.proxy), e.newServer(e.healthHandler(registry))
+	e.server, e.health = e.newServer(e.closing(e.proxy)), e.newServer(e.healthHandler(registry))
 	if e.callsAt, err = net.Listen("tcp", options.listenAddress); err != nil {
 		return nil, err
 	}
@@ -266,6 +266,17 @@ func (l *limiter) Forget(ctx context.Context, root string, callIDs []string) err
 	return l.Load().Forget(ctx, root, callIDs)
 }
 
+// closing is a handler that has clients close their connections with the next answer, once the enforcer
+// is told to end. A call that comes on a connection just as that is closed would fail.
+func (e *enforcer) closing(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if e.shuttingDown.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		handler.ServeHTTP(w, r)
+	})
+}
+
 // Settled is that of the store.
 func (l *limiter) Settled(ctx context.Context, take func(entries [][]byte) error) error {
 	return l.Load().Settled(ctx, take)
@@ -283,10 +294,14 @@ func (l *limiter) SettleAdopted(
 	return l.Load().SettleAdopted(ctx, dead, call, cost, entry)
 }
 
-// shutdown lets answers that are under way finish, settles their calls, writes
+// shutdown serves calls until nobody sends any, lets answers that are under way finish, settles their calls, writes
 // them to the ledger, and leaves. An error means that some calls are left in Redis.
 func (e *enforcer) shutdown() error {
 	e.shuttingDown.Store(true)
+	if delay := e.options.shutdownDelay; delay > 0 {
+		e.log.Info("shutting down: serving calls until others get them", "for", delay.String())
+		time.Sleep(delay)
+	}
 	e.log.Info("shutting down: waiting for answers in progress", "within", e.options.shutdownGrace.String())
 	e.stopServing()
 	e.stopProbes()

@@ -232,6 +232,8 @@ func (r *running) shutDown() error {
 type answer struct {
 	status int
 	header http.Header
+	// closes is whether the connection ends with it.
+	closes bool
 	body   string
 	err    error
 }
@@ -240,6 +242,7 @@ type answer struct {
 type opened struct {
 	status int
 	header http.Header
+	closes bool
 	body   io.ReadCloser
 }
 
@@ -249,14 +252,14 @@ func open(client *http.Client, request *http.Request) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &opened{response.StatusCode, response.Header, response.Body}, nil
+	return &opened{response.StatusCode, response.Header, response.Close, response.Body}, nil
 }
 
 // read is the answer to its end.
 func (o *opened) read() answer {
 	defer o.hangUp()
 	body, err := io.ReadAll(o.body)
-	return answer{o.status, o.header, string(body), err}
+	return answer{o.status, o.header, o.closes, string(body), err}
 }
 
 func (o *opened) hangUp() { _ = o.body.Close() } // there is nothing to do about an error

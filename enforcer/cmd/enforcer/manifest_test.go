@@ -32,7 +32,7 @@ func TestPodLivesAsLongAsItsShutdown(t *testing.T) {
 		t.Fatal(err)
 	}
 	lives := seconds(`terminationGracePeriodSeconds: (\d+)`)
-	needs := seconds(`preStop: {sleep: {seconds: (\d+)}}`) + options.shutdownGrace + cutGrace + settleGrace + flushGrace + leaveGrace
+	needs := seconds(`--shutdown-delay=(\d+)s`) + options.shutdownGrace + cutGrace + settleGrace + flushGrace + leaveGrace
 	if lives < needs {
 		t.Errorf("the pod lives %s after it is told to end, and needs up to %s", lives, needs)
 	}

@@ -21,9 +21,10 @@ type options struct {
 	// redisURL and databaseURL may hold passwords: they are not to be logged.
 	redisURL, databaseURL string
 	credentialsDir        string
-	shutdownGrace         time.Duration
-	drainTimeout          time.Duration
-	maxRequestBytes       int64
+	// shutdownDelay comes before shutdownGrace.
+	shutdownDelay, shutdownGrace time.Duration
+	drainTimeout                 time.Duration
+	maxRequestBytes              int64
 	// requestMemoryBytes is 0 for a part of what the process may take.
 	requestMemoryBytes int64
 	answerCacheBytes   int64
@@ -67,7 +68,8 @@ func parseOptions(args []string, getenv func(string) string) (options, error) {
 	flags.StringVar(&o.healthAddress, "health-address", ":8081", "address to serve /healthz, /readyz and /metrics on")
 	flags.StringVar(&o.redisURL, "redis-url", "", "URL of Redis, if it contains no password; otherwise use "+redisVariable)
 	flags.StringVar(&o.credentialsDir, "provider-credentials-dir", "/etc/bursar/providers", "directory with the providers' API keys, one per file")
-	flags.DurationVar(&o.shutdownGrace, "shutdown-grace", 2*time.Minute, "how long answers in progress may take to finish after SIGTERM; settling their calls may take 30s more")
+	flags.DurationVar(&o.shutdownDelay, "shutdown-delay", 0, "how long to go on serving calls after SIGTERM, not ready, while each answer has its client close the connection; a Service needs some seconds to send calls elsewhere")
+	flags.DurationVar(&o.shutdownGrace, "shutdown-grace", 2*time.Minute, "how long answers in progress may then take to finish; settling their calls may take 30s more")
 	flags.DurationVar(&o.drainTimeout, "drain-timeout", time.Minute, "how long to keep reading an answer after its client has disconnected, where it is read on to learn its cost")
 	flags.Int64Var(&o.maxRequestBytes, "max-request-bytes", 32<<20, "maximum size of a request body")
 	flags.Int64Var(&o.requestMemoryBytes, "request-memory-bytes", 0, "maximum memory for the bodies of all requests in progress until their providers answer; one tenant gets at most half of it, one API key a third, and no body may be larger than that; 0 is a quarter of the memory limit (GOMEMLIMIT, or 90% of the container's), or 128 MiB without one")
@@ -121,8 +123,8 @@ func (o options) validate() error {
 		return errors.New("--answer-cache-bytes and --replay-cache-bytes must not be negative")
 	case o.idempotencyWindow < time.Second || o.idempotencyWindow > idempotency.MaxWindow:
 		return errors.New("--idempotency-window must be between 1s and 24h")
-	case o.drainTimeout < 0 || o.shutdownGrace < 0:
-		return errors.New("--drain-timeout and --shutdown-grace must not be negative")
+	case o.drainTimeout < 0 || o.shutdownDelay < 0 || o.shutdownGrace < 0:
+		return errors.New("--drain-timeout, --shutdown-delay and --shutdown-grace must not be negative")
 	}
 	return nil
 }

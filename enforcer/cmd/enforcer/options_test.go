@@ -29,13 +29,13 @@ func TestParseOptions(t *testing.T) {
 
 	got, err = parseOptions([]string{
 		"--listen-address", "a:1", "--health-address=b:2", "--redis-url", "redis://r:3/4", "--provider-credentials-dir", "c",
-		"--shutdown-grace", "5s", "--drain-timeout", "6s", "--max-request-bytes", "7",
+		"--shutdown-delay", "3s", "--shutdown-grace", "5s", "--drain-timeout", "6s", "--max-request-bytes", "7",
 		"--answer-cache-bytes", "8", "--idempotency-window", "9s", "--replay-cache-bytes", "0", "--log-level", "debug",
 		"--cors-allowed-origins", "https://App.example.com,http://localhost:3000",
 	}, getenv)
 	want = options{
 		listenAddress: "a:1", healthAddress: "b:2", redisURL: "redis://r:3/4", databaseURL: environment[databaseVariable],
-		credentialsDir: "c", shutdownGrace: 5 * time.Second, drainTimeout: 6 * time.Second, maxRequestBytes: 7,
+		credentialsDir: "c", shutdownDelay: 3 * time.Second, shutdownGrace: 5 * time.Second, drainTimeout: 6 * time.Second, maxRequestBytes: 7,
 		answerCacheBytes: 8, idempotencyWindow: 9 * time.Second, replayCacheBytes: 0, logLevel: slog.LevelDebug,
 		corsAllowedOrigins: []string{"https://app.example.com", "http://localhost:3000"}, settleGrace: settleGrace, flushGrace: flushGrace,
 	}
@@ -61,6 +61,7 @@ func TestParseOptionsRefuses(t *testing.T) {
 		"no window":               {[]string{"--idempotency-window", "0s"}, "redis://r", "postgres://p", "between 1s and 24h"},
 		"too long a window":       {[]string{"--idempotency-window", "25h"}, "redis://r", "postgres://p", "between 1s and 24h"},
 		"no bytes":                {[]string{"--max-request-bytes", "0"}, "redis://r", "postgres://p", "at least 1"},
+		"a negative delay":        {[]string{"--shutdown-delay", "-1s"}, "redis://r", "postgres://p", "negative"},
 		"a negative grace":        {[]string{"--shutdown-grace", "-1s"}, "redis://r", "postgres://p", "negative"},
 		"every origin":            {[]string{"--cors-allowed-origins", "*"}, "redis://r", "postgres://p", "is not an origin"},
 		"a page":                  {[]string{"--cors-allowed-origins", "https://app.example.com/"}, "redis://r", "postgres://p", "is not an origin"},

@@ -52,6 +52,32 @@ func TestShutdownMidStream(t *testing.T) {
 	}
 }
 
+// TestShutdownDelay: calls are served for a while after the enforcer is told to end, while it is not
+// ready, and each has its client close the connection, so that none meets the end of it.
+func TestShutdownDelay(t *testing.T) {
+	w := newWorld(t)
+	w.configure()
+	e := w.start(func(o *options) { o.shutdownDelay = 3 * time.Second })
+	testkit.Eventually(t, "the enforcer is configured", func() bool { return e.call("gerente-1", "{}").status == 400 })
+	if got := e.call("gerente-1", chat("gpt-4o", "hello")); got.status != 200 || got.closes {
+		t.Fatalf("before: %d, closes the connection: %t, want 200 and an open one", got.status, got.closes)
+	}
+	e.stop()
+	testkit.Eventually(t, "the enforcer is not ready", func() bool { return e.probe("/readyz").status == 503 })
+	for _, request := range []string{chat("gpt-4o", "hello"), chat("gpt-4o", "hello", `"stream":true`), "{}"} {
+		if got := e.call("gerente-1", request); got.status == 0 || got.status >= 500 || !got.closes {
+			t.Errorf("%s: %d %v, closes the connection: %t, want an answer that does", request, got.status, got.err, got.closes)
+		}
+	}
+	if err := e.shutDown(); err != nil {
+		t.Error(err)
+	}
+	if listens(e.callsAt.Addr().String()) {
+		t.Error("the port is open")
+	}
+	w.likeTheBill(w.rows(3))
+}
+
 // TestShutdownCannotWait: answers that take longer than the grace are cut, and charged by
 // what was seen of them.
 func TestShutdownCannotWait(t *testing.T) {
