@@ -195,7 +195,7 @@ faults: build tools parts ## Kill enforcers and managers, lose Redis and Postgre
 .PHONY: pgbouncer
 pgbouncer: build tools parts ## Run what needs Postgres with PgBouncer before it, in transaction mode
 	BURSAR_PGBOUNCER=$$(hack/parts/pgbouncer.sh bin/pgbouncer) go test -count=1 -v -timeout 30m ./hack/e2e \
-		-run '^(TestPostgresIsAway|TestGrant|TestAlerts|TestRefusedCallIsOnRecord|TestRedisForgetsEverything|TestReplayOfWhatWas)$$'
+		-run '^(TestAudit|TestPostgresIsAway|TestGrant|TestAlerts|TestRefusedCallIsOnRecord|TestRedisForgetsEverything|TestReplayOfWhatWas)$$'
 
 .PHONY: restore
 restore: build tools parts ## Bring Postgres and Redis back from earlier times, and say what that costs
