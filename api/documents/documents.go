@@ -29,6 +29,8 @@ type Position struct {
 	Incarnation string
 	// Revision is that of the newest change that was read.
 	Revision int64
+	// Pruned is the revision up to which withdrawn documents were missing from the changes then.
+	Pruned int64
 }
 
 // Page is the changes after a Position, or the first part of them.
@@ -45,6 +47,12 @@ type Page struct {
 	Changes []Change
 }
 
+// IsEarlier reports whether the page is of an earlier state of the configuration than a position,
+// rather than the first one of what is read anew because of pruning.
+func (p Page) IsEarlier(than Position) bool {
+	return p.Incarnation == than.Incarnation && p.Revision < than.Revision && p.Pruned <= than.Revision
+}
+
 // Change is a document that was put or withdrawn.
 type Change struct {
 	ID limiterv1.DocumentID
@@ -52,12 +60,12 @@ type Change struct {
 	Document string
 }
 
-// Read reads the changes after a position. Where Redis has another incarnation, or an
-// earlier state of the same one, it reads everything anew; where it has none, the page is
+// Read reads the changes after a position. Where Redis has another incarnation, an earlier
+// state of the same one, or one that was pruned beyond the position, it reads everything anew; where it has none, the page is
 // empty, and so is its incarnation.
 func Read(ctx context.Context, client redis.UniversalClient, after Position) (Page, error) {
-	keys := []string{limiterv1.DocumentsKey, limiterv1.ChangesKey, limiterv1.RevisionKey, limiterv1.IncarnationKey, limiterv1.CompleteKey}
-	answer, err := changesScript.Run(ctx, client, keys, after.Incarnation, after.Revision, PageSize).Slice()
+	keys := []string{limiterv1.DocumentsKey, limiterv1.ChangesKey, limiterv1.RevisionKey, limiterv1.IncarnationKey, limiterv1.CompleteKey, limiterv1.PrunedKey}
+	answer, err := changesScript.Run(ctx, client, keys, after.Incarnation, after.Revision, PageSize, after.Pruned).Slice()
 	if err != nil {
 		return Page{}, fmt.Errorf("read changes: %w", err)
 	}
@@ -69,7 +77,7 @@ func Read(ctx context.Context, client redis.UniversalClient, after Position) (Pa
 }
 
 func readAnswer(answer []any) (p Page, err error) {
-	const head = 5
+	const head = 6
 	if len(answer) < head || (len(answer)-head)%2 != 0 {
 		return Page{}, fmt.Errorf("unexpected reply of %d values", len(answer))
 	}
@@ -80,7 +88,8 @@ func readAnswer(answer []any) (p Page, err error) {
 	p.From, ok[2] = answer[2].(int64)
 	p.Revision, ok[3] = answer[3].(int64)
 	more, ok[4] = answer[4].(int64)
-	if ok != [head]bool{true, true, true, true, true} {
+	p.Pruned, ok[5] = answer[5].(int64)
+	if ok != [head]bool{true, true, true, true, true, true} {
 		return Page{}, fmt.Errorf("unexpected reply that starts with %v", answer[:head])
 	}
 	p.Complete, p.More = complete == 1, more == 1

@@ -40,7 +40,7 @@ type Follower struct {
 	onEpoch func(limiterv1.Epoch)
 
 	// seen is how far the changes were read.
-	seen Running
+	seen documents.Position
 	// held are the documents that the Config has something of, stale are those of
 	// them that were not seen again since everything is read anew.
 	held, stale map[limiterv1.DocumentID]struct{}
@@ -131,7 +131,7 @@ func (f *Follower) noteFailure(err error) {
 func (f *Follower) readPage(ctx context.Context) (more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
-	page, err := documents.Read(ctx, f.client, documents.Position(f.seen))
+	page, err := documents.Read(ctx, f.client, f.seen)
 	if err != nil {
 		return false, err
 	}
@@ -154,7 +154,7 @@ func (f *Follower) apply(p documents.Page) {
 		delete(f.stale, c.ID)
 		f.applyChange(c, p.From+1)
 	}
-	f.seen = Running(p.Position)
+	f.seen = p.Position
 	if p.More {
 		return
 	}
@@ -203,7 +203,7 @@ func (f *Follower) withdraw(id limiterv1.DocumentID) {
 
 // running is what is run in full: everything before the first broken document.
 func (f *Follower) running() Running {
-	running := f.seen
+	running := Running{Incarnation: f.seen.Incarnation, Revision: f.seen.Revision}
 	for _, revision := range f.broken {
 		running.Revision = min(running.Revision, revision-1)
 	}

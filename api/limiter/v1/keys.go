@@ -15,8 +15,11 @@ const (
 	// DocumentsKey is a hash: DocumentID -> "<revision> <JSON body>".
 	DocumentsKey = "bursar:{config}:documents"
 	// ChangesKey is a sorted set: DocumentID -> revision of its last change. A
-	// withdrawn document stays in it, without a body in the documents hash.
+	// withdrawn document stays in it for some minutes at least, without a body in the documents hash.
 	ChangesKey = "bursar:{config}:changes"
+	// PrunedKey is "<incarnation> <revision>": documents of the incarnation that were withdrawn
+	// up to the revision may be missing from the changes.
+	PrunedKey = "bursar:{config}:pruned"
 	// RevisionKey is the revision of the newest change.
 	RevisionKey = "bursar:{config}:revision"
 	// IncarnationKey is a random name for one life of the configuration. Revisions

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/bursar-dev/bursar/api/documents"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/leader/sweep"
@@ -107,6 +108,16 @@ type stores struct {
 	withdrawn   []string
 	// asked is how often the incarnation was, and swept how often what is in force.
 	asked, swept atomic.Int64
+	// at is the newest change, and pruned up to where withdrawn documents were pruned.
+	at     documents.Position
+	pruned []documents.Position
+}
+
+func (s *stores) Position(context.Context) (documents.Position, error) { return s.at, nil }
+
+func (s *stores) Prune(_ context.Context, upTo documents.Position) (int64, error) {
+	s.pruned = append(s.pruned, upTo)
+	return 0, nil
 }
 
 // Incarnation is another once it was asked for, as where the configuration is restored.
@@ -315,5 +326,21 @@ func TestSweepKeepsWhatIsOfAnUnknownKind(t *testing.T) {
 	err := sweep.New(&view{objects: everyone}, s, limitRows{s}, grantRows{s}, rollout.NewOrphans(live, events.NewRecorder(&eventlog.Events{}, nil))).Sweep(t.Context())
 	if err == nil || len(s.withdrawn) > 0 || live.asked > 0 {
 		t.Errorf("withdrawn %q, %v; want an error that names the kind", s.withdrawn, err)
+	}
+}
+
+// TestSweepPrunes: each sweep prunes up to where the changes were at the sweep before, so that every
+// enforcer has read so far.
+func TestSweepPrunes(t *testing.T) {
+	s := inForce()
+	sweeper := sweep.New(&view{objects: everyone}, s, limitRows{s}, grantRows{s}, rollout.NewOrphans(&view{objects: everyone}, events.NewRecorder(&eventlog.Events{}, nil)))
+	var at []documents.Position
+	for revision := range int64(3) {
+		s.at = documents.Position{Incarnation: "first", Revision: revision + 1}
+		at = append(at, s.at)
+		testkit.Must(t, sweeper.Sweep(t.Context()))
+	}
+	if !slices.Equal(s.pruned, at[:2]) {
+		t.Errorf("pruned up to %v, want %v", s.pruned, at[:2])
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/bursar-dev/bursar/api/documents"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rollout"
@@ -34,6 +35,8 @@ const (
 type Documents interface {
 	Owners(ctx context.Context) (map[limiterv1.DocumentID]limiterv1.Source, error)
 	Incarnation(ctx context.Context) (string, error)
+	Position(ctx context.Context) (documents.Position, error)
+	Prune(ctx context.Context, upTo documents.Position) (pruned int64, err error)
 	Withdraw(ctx context.Context, id limiterv1.DocumentID, uid string) (bool, error)
 }
 
@@ -58,11 +61,14 @@ type Sweeper struct {
 	orphans   rollout.Orphans
 	// swept is the incarnation of the configuration that was swept last.
 	swept string
+	// prunable is up to where withdrawn documents are pruned by the next sweep: every enforcer that is
+	// alive has read so far by then.
+	prunable documents.Position
 }
 
 // New makes a Sweeper.
-func New(cache client.Reader, documents Documents, limits Limits, grants Grants, orphans rollout.Orphans) *Sweeper {
-	return &Sweeper{cache: cache, documents: documents, limits: limits, grants: grants, orphans: orphans}
+func New(cache client.Reader, inForce Documents, limits Limits, grants Grants, orphans rollout.Orphans) *Sweeper {
+	return &Sweeper{cache: cache, documents: inForce, limits: limits, grants: grants, orphans: orphans}
 }
 
 // NeedLeaderElection keeps all but the leader out.
@@ -113,11 +119,11 @@ type owned struct {
 func (s *Sweeper) Sweep(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	documents, documentsErr := s.ofDocuments(ctx)
+	ofDocuments, documentsErr := s.ofDocuments(ctx)
 	rows, rowsErr := s.ofRows(ctx)
 	failed := []error{documentsErr, rowsErr}
 	present := map[string]sets.Set[types.UID]{}
-	for _, o := range append(documents, rows...) {
+	for _, o := range append(ofDocuments, rows...) {
 		known, found := present[o.Kind]
 		if !found {
 			var err error
@@ -132,14 +138,32 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 		object := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Name, UID: types.UID(o.UID)}}
 		failed = append(failed, s.orphans.Withdraw(ctx, o.Kind, object, o.withdraw))
 	}
-	failed = append(failed, s.sweepKeys(ctx, documents))
+	failed = append(failed, s.sweepKeys(ctx, ofDocuments), s.prune(ctx))
 	return errors.Join(failed...)
+}
+
+// prune takes documents out of the changes that were withdrawn before the sweep before.
+func (s *Sweeper) prune(ctx context.Context) error {
+	now, err := s.documents.Position(ctx)
+	if err != nil {
+		return err
+	}
+	upTo := s.prunable
+	s.prunable = now
+	if upTo.Incarnation == "" {
+		return nil
+	}
+	pruned, err := s.documents.Prune(ctx, upTo)
+	if pruned > 0 {
+		log.FromContext(ctx).Info("Pruned documents that were withdrawn from the changes of the configuration", "documents", pruned)
+	}
+	return err
 }
 
 // sweepKeys withdraws the keys that their APIKeys do not have any more. The controller does
 // that itself, unless the manager died after it had programmed a key and before it had said
 // so in the status.
-func (s *Sweeper) sweepKeys(ctx context.Context, documents []owned) error {
+func (s *Sweeper) sweepKeys(ctx context.Context, ofDocuments []owned) error {
 	var keys v1alpha1.APIKeyList
 	if err := s.cache.List(ctx, &keys, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("list the APIKeys: %w", err)
@@ -153,7 +177,7 @@ func (s *Sweeper) sweepKeys(ctx context.Context, documents []owned) error {
 		has[string(keys.Items[i].UID)] = names
 	}
 	var failed []error
-	for _, o := range documents {
+	for _, o := range ofDocuments {
 		if names, found := has[o.UID]; found && !names.Has(o.document.Name) {
 			_, err := o.withdraw(ctx)
 			failed = append(failed, err)

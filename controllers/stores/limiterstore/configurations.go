@@ -53,7 +53,7 @@ func (c *Configurations) Update(ctx context.Context, copied *Configuration) erro
 		if err != nil {
 			return err
 		}
-		if page.Incarnation == "" || page.Incarnation == copied.Incarnation && page.Revision < copied.Revision {
+		if page.Incarnation == "" || page.IsEarlier(copied.Position) {
 			return ErrConfigurationLost
 		}
 		copied.apply(page)

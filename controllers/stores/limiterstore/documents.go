@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/bursar-dev/bursar/api/documents"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 )
 
@@ -23,10 +24,13 @@ var (
 	withdrawLua string
 	//go:embed release.lua
 	releaseLua string
+	//go:embed prune.lua
+	pruneLua string
 
 	putScript      = redis.NewScript(putLua)
 	withdrawScript = redis.NewScript(withdrawLua)
 	releaseScript  = redis.NewScript(releaseLua)
+	pruneScript    = redis.NewScript(pruneLua)
 )
 
 // Documents are the compiled documents that enforcers run, under revisions.
@@ -249,6 +253,49 @@ func (d *Documents) Incarnation(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("read the incarnation of the configuration: %w", unanswered(err))
 	}
 	return incarnation, nil
+}
+
+// Position is the newest change that there is.
+func (d *Documents) Position(ctx context.Context) (documents.Position, error) {
+	values, err := d.client.MGet(ctx, limiterv1.IncarnationKey, limiterv1.RevisionKey).Result()
+	if err != nil {
+		return documents.Position{}, fmt.Errorf("read the revision of the configuration: %w", unanswered(err))
+	}
+	incarnation, _ := values[0].(string)
+	number, _ := values[1].(string)
+	if incarnation == "" || number == "" {
+		return documents.Position{}, nil // nothing was put yet
+	}
+	revision, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		return documents.Position{}, fmt.Errorf("read the revision of the configuration: %w", err)
+	}
+	return documents.Position{Incarnation: incarnation, Revision: revision}, nil
+}
+
+// pruneFrom is how many withdrawn documents there must be among the changes to take them out.
+const pruneFrom = 1000
+
+// Prune takes documents out of the changes that were withdrawn up to a position, if there are many,
+// and returns how many.
+func (d *Documents) Prune(ctx context.Context, upTo documents.Position) (pruned int64, err error) {
+	pipe := d.client.Pipeline()
+	changed, kept := pipe.ZCard(ctx, limiterv1.ChangesKey), pipe.HLen(ctx, limiterv1.DocumentsKey)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return 0, fmt.Errorf("prune the changes: %w", unanswered(err))
+	}
+	if changed.Val()-kept.Val() < pruneFrom {
+		return 0, nil
+	}
+	keys := []string{limiterv1.DocumentsKey, limiterv1.ChangesKey, limiterv1.PrunedKey, limiterv1.IncarnationKey}
+	for after, more := int64(0), true; more; more = after > 0 {
+		answer, err := d.change(ctx, pruneScript, keys, upTo.Incarnation, upTo.Revision, after, batch).Int64Slice()
+		if err != nil {
+			return pruned, fmt.Errorf("prune the changes: %w", err)
+		}
+		after, pruned = answer[0], pruned+answer[1]
+	}
+	return pruned, nil
 }
 
 // Roots are the roots of the budget trees in which tenants are by their documents, by
