@@ -5,6 +5,9 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/enforcer/admission"
 )
 
 // BenchmarkCall is a call from its arrival to the end of its answer, with the fake
@@ -25,6 +28,28 @@ func BenchmarkCall(b *testing.B) {
 				w := &discard{header: http.Header{}}
 				d.proxy.ServeHTTP(w, d.request(http.MethodPost, "/v1/chat/completions", of.body))
 				if w.status != http.StatusOK {
+					b.Fatalf("status %d", w.status)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkRefusal is a call that a limit of money refuses which is known to refuse all: one that is
+// spent, and one that never has room for the call, so that its caller is told what to do.
+func BenchmarkRefusal(b *testing.B) {
+	for name, reply := range map[string]admission.AdmitReply{
+		"spent":     {Refusing: 1, Spent: 95 * money.Cent, Debts: left(200_000, 20)},
+		"too large": {Refusing: 1, Spent: money.USD - 100_000, Debts: left(200_000, 20)},
+	} {
+		b.Run(name, func(b *testing.B) {
+			d := newDoor(b, nil)
+			refusing(reply)(d)
+			b.ReportAllocs()
+			for b.Loop() {
+				w := &discard{header: http.Header{}}
+				d.proxy.ServeHTTP(w, d.request(http.MethodPost, "/v1/chat/completions", chat))
+				if w.status != http.StatusTooManyRequests {
 					b.Fatalf("status %d", w.status)
 				}
 			}
