@@ -53,6 +53,7 @@ func main() {
 
 func run(options options, log *slog.Logger) error {
 	limit := limitMemory(os.DirFS("/sys/fs/cgroup"))
+	leaveHeap(limit / heapFloorPart)
 	if options.requestMemoryBytes == 0 {
 		options.requestMemoryBytes = limit / requestMemoryPart
 	}

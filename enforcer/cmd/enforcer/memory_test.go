@@ -9,6 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,6 +39,66 @@ func TestContainerLimit(t *testing.T) {
 			t.Errorf("%s: got %d, %t", name, got, ok)
 		}
 	}
+}
+
+func TestPercentFor(t *testing.T) {
+	const floor = 64 << 20
+	for name, tc := range map[string]struct {
+		live int64
+		want int
+	}{
+		"before the first collection": {0, 1500},
+		"little lives":                {8 << 20, 700},
+		"half of the floor lives":     {32 << 20, 100},
+		"more lives":                  {400 << 20, 100},
+	} {
+		if got := percentFor(tc.live, floor); got != tc.want {
+			t.Errorf("%s: got %d, want %d", name, got, tc.want)
+		}
+	}
+}
+
+// TestHeapIsLeft: the collector leaves a heap alone that is smaller than its floor, whatever lives,
+// and does as GOGC says where that is set.
+func TestHeapIsLeft(t *testing.T) {
+	const floor = 1 << 30
+	before := debug.SetGCPercent(100)
+	t.Cleanup(func() { debug.SetGCPercent(before) })
+
+	t.Setenv("GOGC", "100")
+	leaveHeap(floor)
+	if got := gcPercent(); got != 100 {
+		t.Errorf("GOGC is 100, and the collector keeps to %d", got)
+	}
+	t.Setenv("GOGC", "")
+	leaveHeap(floor)
+	for _, live := range []int{128 << 20, 1 << 20} {
+		kept = make([]byte, live)
+		runtime.GC()
+		testkit.Eventually(t, "the percentage is that of what lives", func() bool {
+			return (gcPercent() < 1000) == (live > 100<<20)
+		})
+		begun := collections()
+		for range floor / 4 >> 20 {
+			garbage = make([]byte, 1<<20)
+		}
+		if n := collections() - begun; n > 0 {
+			t.Errorf("with %d bytes alive: %d collections for a quarter of the floor", live, n)
+		}
+	}
+	kept, garbage = nil, nil
+}
+
+var kept, garbage []byte
+
+func gcPercent() uint64 { return readMetric("/gc/gogc:percent") }
+
+func collections() uint64 { return readMetric("/gc/cycles/total:gc-cycles") }
+
+func readMetric(name string) uint64 {
+	sample := []metrics.Sample{{Name: name}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
 }
 
 // resident is how much memory the child has ever had, in bytes.
