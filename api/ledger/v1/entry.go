@@ -74,15 +74,6 @@ func (e Entry) maxOutput() *int64 {
 // reported more than its bounds allow.
 func (e Entry) Overrun() money.Nanos { return max(0, e.Cost-e.Held) }
 
-// Encode writes the entry as JSON: the body of a limiterv1.CallRecord.
-func (e Entry) Encode() []byte {
-	encoded, err := json.Marshal(e)
-	if err != nil {
-		panic(fmt.Sprintf("ledger: an entry is always JSON: %v", err)) // strings, numbers and times of this era
-	}
-	return encoded
-}
-
 // Decode reads what Encode has written, in this version or one before.
 func Decode(encoded []byte) (Entry, error) {
 	var e Entry
