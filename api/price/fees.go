@@ -41,8 +41,11 @@ func AtMost(counts map[string]int64) Uses {
 	return Uses(query.Encode())
 }
 
-// Counts are how often each thing was used. The error is ErrUsage.
+// Counts are how often each thing was used; nil where nothing was. The error is ErrUsage.
 func (u Uses) Counts() (map[string]int64, error) {
+	if u == "" {
+		return nil, nil
+	}
 	pairs, err := parsePairs("uses", string(u))
 	if err != nil {
 		return nil, err
