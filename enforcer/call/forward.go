@@ -159,13 +159,16 @@ func (c *Call) Pass(piece []byte) []byte {
 // providers send a stream of events as another type of content, or an object as one.
 func (c *Call) recognize(piece []byte) []byte {
 	f := &c.forward
-	first := slices.Concat(f.first, piece)
+	first := piece
+	if len(f.first) > 0 {
+		first = append(f.first, piece...)
+	}
 	form := protocol.FormOf(first)
 	if form == protocol.Undecided {
 		if len(bytes.TrimSpace(first)) == 0 {
 			return piece // the client may wait for a sign of life
 		}
-		f.first = first
+		f.first = slices.Clone(first)
 		return nil
 	}
 	if form == protocol.Events && !f.head.Streamed {

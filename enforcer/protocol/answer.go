@@ -108,11 +108,32 @@ func (a *wholeAnswer) Seen(Cut) (price.Usage, bool) { return price.Usage{}, fals
 type numbers struct {
 	of    gjson.Result
 	doubt string
+	// members are those of the object that it is of, once one of them was asked for.
+	members []member
+}
+
+// get is what is at a path.
+func (n *numbers) get(path string) gjson.Result {
+	if n.members == nil {
+		n.of.ForEach(func(key, value gjson.Result) bool {
+			n.members = append(n.members, member{name: key.Str, value: value})
+			return true
+		})
+	}
+	name, within, nested := strings.Cut(path, ".")
+	for i := range n.members {
+		if m := &n.members[i]; m.name == name && nested {
+			return m.value.Get(within)
+		} else if m.name == name {
+			return m.value
+		}
+	}
+	return gjson.Result{}
 }
 
 // must is a number that must be there.
 func (n *numbers) must(path string) int64 {
-	number := n.of.Get(path)
+	number := n.get(path)
 	if !number.Exists() {
 		n.doubtOf("it has no %s", path)
 	}
@@ -138,7 +159,7 @@ func (n *numbers) readNamed(name string, number gjson.Result) int64 {
 
 // may is a number that may be absent, or null, which is 0.
 func (n *numbers) may(path string) int64 {
-	number := n.of.Get(path)
+	number := n.get(path)
 	if number.Type == gjson.Null {
 		return 0
 	}
@@ -167,7 +188,7 @@ func (n *numbers) spelled(paths ...string) (value int64) {
 
 // modality is how many tokens of a modality an array of {modality, tokenCount} has.
 func (n *numbers) modality(path, modality string) (tokens int64) {
-	n.of.Get(path).ForEach(func(_, part gjson.Result) bool {
+	n.get(path).ForEach(func(_, part gjson.Result) bool {
 		if part.Get("modality").Str == modality {
 			tokens += n.readIfAny(part.Get("tokenCount"))
 		}
@@ -178,6 +199,6 @@ func (n *numbers) modality(path, modality string) (tokens int64) {
 
 // mayElse0 is a number on which no money depends.
 func (n *numbers) mayElse0(path string) int64 {
-	value, _ := wholeNumber(n.of.Get(path))
+	value, _ := wholeNumber(n.get(path))
 	return value
 }

@@ -1,9 +1,6 @@
 package protocol
 
-import (
-	"bytes"
-	"strings"
-)
+import "bytes"
 
 // Form is what an answer is, by its first bytes.
 type Form int
@@ -23,12 +20,12 @@ const (
 const blank = " \t\r\n"
 
 // beginnings are how a stream of events may begin: with a field, or with a comment.
-var beginnings = []string{"data:", "event:", "id:", "retry:", ":"}
+var beginnings = [][]byte{[]byte("data:"), []byte("event:"), []byte("id:"), []byte("retry:"), []byte(":")}
 
 // FormOf is the form of an answer of which the first bytes are there.
 func FormOf(first []byte) Form {
-	rest := string(bytes.TrimLeft(bytes.TrimPrefix(first, byteOrderMark), blank))
-	if rest == "" || bytes.HasPrefix(byteOrderMark, first) {
+	rest := bytes.TrimLeft(bytes.TrimPrefix(first, byteOrderMark), blank)
+	if len(rest) == 0 || bytes.HasPrefix(byteOrderMark, first) {
 		return Undecided
 	}
 	if rest[0] == '{' || rest[0] == '[' {
@@ -36,9 +33,9 @@ func FormOf(first []byte) Form {
 	}
 	for _, beginning := range beginnings {
 		switch {
-		case strings.HasPrefix(rest, beginning):
+		case bytes.HasPrefix(rest, beginning):
 			return Events
-		case strings.HasPrefix(beginning, rest):
+		case bytes.HasPrefix(beginning, rest):
 			return Undecided
 		}
 	}

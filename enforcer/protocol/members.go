@@ -28,11 +28,14 @@ type memberScanner struct {
 	inString bool
 	escaped  bool
 	state    scanState
-	// key is the last key at depth 1, with its quotes, and value what has come of
-	// the value that is being kept.
+	// key is the last key at depth 1, with its quotes, name the one of names that it is, if it is
+	// one, and value what has come of the value that is being kept.
 	key, value []byte
+	name       string
 	keeping    bool
 	broken     bool
+	// room is where values are kept, one behind the other, as long as they fit.
+	room []byte
 	// marked is how much of a byte order mark has come.
 	marked int
 	// maxOutput is the size of the largest of outputs that is kept.
@@ -58,15 +61,21 @@ func newMemberScanner(names ...string) *memberScanner {
 	return &memberScanner{names: names, found: map[string][]byte{}, maxOutput: maxOutput}
 }
 
+// membersSize is more than what is kept of most answers.
+const membersSize = 1 << 10
+
 // scan takes the next piece.
 func (s *memberScanner) scan(piece []byte) {
 	for len(piece) > 0 && !s.broken {
-		if s.inString {
+		switch {
+		case s.inString:
 			piece = piece[s.scanString(piece):]
-			continue
+		case s.state == inValue:
+			piece = piece[s.scanValue(piece):]
+		default:
+			s.scanByte(piece[0])
+			piece = piece[1:]
 		}
-		s.scanByte(piece[0])
-		piece = piece[1:]
 	}
 }
 
@@ -85,7 +94,7 @@ func (s *memberScanner) scanString(piece []byte) int {
 		}
 		n++
 	}
-	s.keep(piece[:n]...)
+	s.keep(piece[:n])
 	if !s.inString && s.state == inKey {
 		s.state = afterKey
 	}
@@ -93,11 +102,11 @@ func (s *memberScanner) scanString(piece []byte) int {
 }
 
 // keep keeps what belongs to a key, or to a value that is wanted.
-func (s *memberScanner) keep(b ...byte) {
+func (s *memberScanner) keep(b []byte) {
 	switch {
 	case s.keeping && s.output && len(s.value)+len(b) > s.maxOutput:
 		s.keeping = false
-		s.tooLong = append(s.tooLong, gjson.ParseBytes(s.key).Str)
+		s.tooLong = append(s.tooLong, s.name)
 	case s.state == inKey && len(s.key)+len(b) <= maxMember:
 		s.key = append(s.key, b...)
 	case s.keeping && (s.output || len(s.value)+len(b) <= maxMember):
@@ -107,19 +116,17 @@ func (s *memberScanner) keep(b ...byte) {
 	}
 }
 
+// scanByte takes a byte that is outside of strings and values.
 func (s *memberScanner) scanByte(b byte) {
 	space := b == ' ' || b == '\t' || b == '\r' || b == '\n'
 	switch {
-	case s.state == inValue:
-		s.scanValue(b)
 	case space:
 	case s.state == beforeObject && s.marked < len(byteOrderMark) && b == byteOrderMark[s.marked]:
 		s.marked++
 	case s.state == beforeObject && b == '{':
 		s.depth, s.state = 1, beforeKey
 	case s.state == beforeKey && b == '"':
-		s.state, s.inString, s.key = inKey, true, s.key[:0]
-		s.keep(b)
+		s.state, s.inString, s.key = inKey, true, append(s.key[:0], b)
 	case s.state == beforeKey && b == '}':
 		s.depth, s.state = 0, afterObject
 	case s.state == afterKey && b == ':':
@@ -131,35 +138,68 @@ func (s *memberScanner) scanByte(b byte) {
 
 // begin begins a value.
 func (s *memberScanner) begin() {
-	name := gjson.ParseBytes(s.key).Str
-	s.state, s.value = inValue, nil
-	s.keeping, s.output = slices.Contains(s.names, name), slices.Contains(outputs, name)
-	if _, twice := s.found[name]; twice || s.long(name) {
+	s.name, s.keeping = s.wanted()
+	s.state, s.output = inValue, slices.Contains(outputs, s.name)
+	if !s.keeping {
+		return
+	}
+	if s.room == nil {
+		s.room = make([]byte, 0, membersSize)
+	}
+	s.value = s.room[len(s.room):]
+	if _, twice := s.found[s.name]; twice || s.long(s.name) {
 		s.broken = true // parsers differ in which they take
 	}
 }
 
-func (s *memberScanner) scanValue(b byte) {
-	if s.depth == 1 && (b == ',' || b == '}') {
-		s.endValue(b)
-		return
+// wanted is the one of the names that the key is, if it is one.
+func (s *memberScanner) wanted() (name string, ok bool) {
+	key := s.key[1 : len(s.key)-1]
+	if bytes.IndexByte(key, '\\') >= 0 {
+		key = []byte(gjson.ParseBytes(s.key).Str)
 	}
-	switch b {
-	case '"':
-		s.inString = true
-	case '{', '[':
-		s.depth++
-	case '}', ']':
-		s.depth--
+	for _, name := range s.names {
+		if string(key) == name {
+			return name, true
+		}
 	}
-	s.keep(b)
+	return "", false
+}
+
+// scanValue takes the bytes of a value up to the beginning of a string, the end of the value or
+// that of the piece, and returns how many they are.
+func (s *memberScanner) scanValue(piece []byte) int {
+	for n, b := range piece {
+		switch b {
+		case '"':
+			s.inString = true
+			s.keep(piece[:n+1])
+			return n + 1
+		case '{', '[':
+			s.depth++
+		case '}', ']', ',':
+			if s.depth == 1 && b != ']' {
+				s.keep(piece[:n])
+				s.endValue(b)
+				return n + 1
+			}
+			if b != ',' {
+				s.depth--
+			}
+		}
+	}
+	s.keep(piece)
+	return len(piece)
 }
 
 // endValue takes the byte after a value.
 func (s *memberScanner) endValue(b byte) {
 	if s.keeping {
-		s.found[gjson.ParseBytes(s.key).Str] = bytes.TrimSpace(s.value)
+		s.found[s.name] = bytes.TrimSpace(s.value)
 		s.keeping = false
+		if end := len(s.room) + len(s.value); end <= cap(s.room) {
+			s.room = s.room[:end]
+		}
 	}
 	if s.state = beforeKey; b == '}' {
 		s.depth, s.state = 0, afterObject

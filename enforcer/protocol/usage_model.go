@@ -57,5 +57,8 @@ func plainName(name string) string {
 	if before, variant, found := strings.Cut(name, ":"); found && variants[variant] {
 		name = before
 	}
-	return strings.TrimSuffix(strings.NewReplacer(".", "-", "_", "-", "@", "-").Replace(name), "-latest")
+	return strings.TrimSuffix(separators.Replace(name), "-latest")
 }
+
+// separators are what some write for a hyphen.
+var separators = strings.NewReplacer(".", "-", "_", "-", "@", "-")
