@@ -29,10 +29,12 @@ type Options struct {
 type Proxy struct {
 	Options
 	endpoints []endpoint
-	timeouts  timeouts
-	maxBody   int64
-	bodies    *bodies
-	failures  *failures
+	// known is what find finds at the paths that have no wildcards.
+	known    map[asked]endpoint
+	timeouts timeouts
+	maxBody  int64
+	bodies   *bodies
+	failures *failures
 
 	// ending ends when requests are to be read no longer.
 	ending      context.Context
@@ -62,6 +64,7 @@ func New(options Options) *Proxy {
 	for _, spoken := range options.Calls.Protocols {
 		p.endpoints = append(p.endpoints, p.endpointsOf(spoken)...)
 	}
+	p.known = p.findAll()
 	return p
 }
 
