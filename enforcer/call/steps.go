@@ -68,7 +68,7 @@ func (c *Call) Admit(ctx context.Context) (*Forward, *Response) {
 	maps.Copy(header, c.bounded.Header)
 	return &Forward{
 		Protocol: p, Provider: c.route.Provider, Path: c.bounded.Path,
-		Header: header, Body: c.bounded.Body,
+		Header: header, Body: c.bounded.Body(),
 		ToItsEnd: c.claim != nil || c.route.Provider.OnClientGone == limiterv1.Drain,
 	}, nil
 }

@@ -338,7 +338,7 @@ func (r *messagesRequest) For(model limiterv1.Model, limits OutputLimits) (Bound
 	usage := newMessagesUsage(newBill(model, r.tier), r.writesFor(model), r.maxTokens == 0) // answers must not hold the request
 	seen := messagesSeen{seen: seen{outlook: messagesOutlook(r.body, bound, model)}}
 	return BoundedCall{
-		Path: "/messages", Header: r.headerFor(model), Body: changed.bytes(), Output: output, Bound: bound, Cost: cost,
+		Path: "/messages", Header: r.headerFor(model), Body: changed.bytes, Output: output, Bound: bound, Cost: cost,
 		Dearest: dearestOf(model, r.tier, bounded), Hidden: seen.hidden,
 		Whole: func() Answer {
 			return newWholeAnswer(usage.bill, "model", func(members *memberScanner) reading {

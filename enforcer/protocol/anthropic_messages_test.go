@@ -140,8 +140,8 @@ func TestMessagesToolsWithoutMaxUses(t *testing.T) {
 				return
 			}
 			call, err := request.For(model, protocol.OutputLimits{})
-			if err != nil || string(call.Body) != body(tc.sent) || call.Bound.Uses != tc.want {
-				t.Fatalf("uses %q, sends %s, %v; want %q and %s", call.Bound.Uses, call.Body, err, tc.want, body(tc.sent))
+			if err != nil || string(call.Body()) != body(tc.sent) || call.Bound.Uses != tc.want {
+				t.Fatalf("uses %q, sends %s, %v; want %q and %s", call.Bound.Uses, call.Body(), err, tc.want, body(tc.sent))
 			}
 			tokens := call.Bound
 			tokens.Uses = "web_search=0"

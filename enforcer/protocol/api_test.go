@@ -127,8 +127,8 @@ func checkBounded(t *testing.T, endpoint protocol.Endpoint, path string, cases m
 			if tc.wantBody == "" {
 				tc.wantBody = tc.body
 			}
-			if call.Path != path || string(call.Body) != tc.wantBody {
-				t.Errorf("asks %s\n got %s\nwant %s\n     %s", call.Path, call.Body, path, tc.wantBody)
+			if call.Path != path || string(call.Body()) != tc.wantBody {
+				t.Errorf("asks %s\n got %s\nwant %s\n     %s", call.Path, call.Body(), path, tc.wantBody)
 			}
 			if call.Bound != tc.want {
 				t.Errorf("bound\n got %+v\nwant %+v", call.Bound, tc.want)

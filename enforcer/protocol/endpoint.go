@@ -152,8 +152,8 @@ type BoundedCall struct {
 	// Header are fields that the provider is to be sent beside those of every call, in the
 	// place of the client's; nil is none.
 	Header Header
-	// Body is what the provider is to be sent.
-	Body []byte
+	// Body makes what the provider is to be sent. It holds the request.
+	Body func() []byte
 	// Output is what bounds the output, which is in Bound as often as answers are asked for.
 	Output OutputBound
 	// Bound is the most tokens that the call can use.

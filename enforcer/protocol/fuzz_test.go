@@ -43,16 +43,16 @@ func fuzzRead(f *testing.F, endpoint protocol.Endpoint, seeds ...string) {
 			t.Fatalf("an error that is not the request's: %v", err)
 		case call.Cost < 0 || call.Bound.Validate() != nil || call.Bound.TotalInput() == 0:
 			t.Fatalf("bound %+v, cost %s", call.Bound, call.Cost)
-		case !gjson.ValidBytes(call.Body):
-			t.Fatalf("%s becomes %s", body, call.Body)
+		case !gjson.ValidBytes(call.Body()):
+			t.Fatalf("%s becomes %s", body, call.Body())
 		}
 		before := unpriced
-		again, err := read(bytes.Clone(call.Body))
+		again, err := read(bytes.Clone(call.Body()))
 		if err != nil {
-			t.Fatalf("%s becomes %s, which is refused: %v", body, call.Body, err)
+			t.Fatalf("%s becomes %s, which is refused: %v", body, call.Body(), err)
 		}
-		if !bytes.Equal(again.Body, call.Body) || again.Bound.Output != call.Bound.Output || again.Path != call.Path {
-			t.Fatalf("%s becomes %s, which becomes %s", body, call.Body, again.Body)
+		if !bytes.Equal(again.Body(), call.Body()) || again.Bound.Output != call.Bound.Output || again.Path != call.Path {
+			t.Fatalf("%s becomes %s, which becomes %s", body, call.Body(), again.Body())
 		}
 		if !slices.Equal(unpriced, before) {
 			t.Fatalf("%s has unpriced %+v, and what it becomes %+v", body, before, unpriced)
@@ -96,12 +96,12 @@ func FuzzReadHelpers(f *testing.F) {
 				continue
 			}
 			call, err := request.For(model, protocol.OutputLimits{})
-			if err != nil || call.Cost != 0 || call.Bound.Total() != 0 || !gjson.ValidBytes(call.Body) {
-				t.Fatalf("%s: %s becomes %s at %s, %v", endpoint.Path(), body, call.Body, call.Cost, err)
+			if err != nil || call.Cost != 0 || call.Bound.Total() != 0 || !gjson.ValidBytes(call.Body()) {
+				t.Fatalf("%s: %s becomes %s at %s, %v", endpoint.Path(), body, call.Body(), call.Cost, err)
 			}
-			again, err := endpoint.Read(protocol.Incoming{Model: "maxi", Body: bytes.Clone(call.Body)})
+			again, err := endpoint.Read(protocol.Incoming{Model: "maxi", Body: bytes.Clone(call.Body())})
 			if err != nil || request.Model() != "" && again.Model() != "maxi" && again.Model() != "omni-moderation-latest" {
-				t.Fatalf("%s: %s becomes %s: %v", endpoint.Path(), body, call.Body, err)
+				t.Fatalf("%s: %s becomes %s: %v", endpoint.Path(), body, call.Body(), err)
 			}
 		}
 	})

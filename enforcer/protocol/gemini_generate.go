@@ -331,7 +331,7 @@ func (r *generateRequest) For(model limiterv1.Model, limits OutputLimits) (Bound
 	usage := generateUsage{bill: newBill(model, r.tier), searches: bound.Uses != ""}
 	seen := generateSeen{seen{outlook: generateOutlook(bound, model)}}
 	return BoundedCall{
-		Path: path, Body: r.rewritten(output.Tokens, model), Output: output, Bound: bound, Cost: cost,
+		Path: path, Body: func() []byte { return r.rewritten(output.Tokens, model) }, Output: output, Bound: bound, Cost: cost,
 		Dearest: dearestOf(model, r.tier, bound.Uses), Hidden: seen.hidden,
 		Whole:  func() Answer { return newWholeGenerated(usage) },
 		Stream: func() Answer { return newGenerateStream(candidates, usage, seen) },

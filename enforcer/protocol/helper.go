@@ -50,16 +50,21 @@ func (r *helper) Model() string  { return r.model }
 func (r *helper) Streamed() bool { return false }
 
 func (r *helper) For(model limiterv1.Model, _ OutputLimits) (BoundedCall, error) {
+	tier := serviceTier{asked: price.Default}
+	body := func() []byte { return r.rewritten(model) }
+	return BoundedCall{Path: r.path(model.UpstreamName), Body: body, Dearest: dearestOf(model, tier, ""), Whole: unbilled, Stream: unbilled}, nil
+}
+
+// rewritten is the body for the provider, which names the model as the provider does.
+func (r *helper) rewritten(model limiterv1.Model) []byte {
 	changed := rewrite{body: r.body}
 	if !r.inPath && model.UpstreamName != r.model {
 		changed.set(&r.member, gjson.AppendJSONString(nil, model.UpstreamName))
 	}
-	body := changed.bytes()
 	if r.rename != nil {
-		body = r.rename(body, model.UpstreamName)
+		return r.rename(changed.bytes(), model.UpstreamName)
 	}
-	tier := serviceTier{asked: price.Default}
-	return BoundedCall{Path: r.path(model.UpstreamName), Body: body, Dearest: dearestOf(model, tier, ""), Whole: unbilled, Stream: unbilled}, nil
+	return changed.bytes()
 }
 
 // unbilled reads an answer that costs nothing, whatever it says.

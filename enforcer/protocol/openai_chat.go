@@ -318,7 +318,7 @@ func (r *chatRequest) For(model limiterv1.Model, limits OutputLimits) (BoundedCa
 	seen := chatSeen{seen: seen{outlook: outlookOf(r.body, bound, model)}}
 	return BoundedCall{
 		Path:    r.path(model.UpstreamName),
-		Body:    r.rewritten(model, output.Tokens),
+		Body:    func() []byte { return r.rewritten(model, output.Tokens) },
 		Output:  output,
 		Bound:   bound,
 		Cost:    cost,

@@ -219,8 +219,8 @@ func TestBound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			call := callFor(t, tc.body, tc.model)
-			if string(call.Body) != tc.wantBody {
-				t.Errorf("body\n got %s\nwant %s", call.Body, tc.wantBody)
+			if string(call.Body()) != tc.wantBody {
+				t.Errorf("body\n got %s\nwant %s", call.Body(), tc.wantBody)
 			}
 			input := int64(len(tc.body))
 			if window := tc.model.ContextWindow; window > 0 {

@@ -129,7 +129,7 @@ func (r *embeddingsRequest) For(model limiterv1.Model, _ OutputLimits) (BoundedC
 	bill := newBill(model, serviceTier{asked: price.Default}) // answers must not hold the request
 	bill.anyModel = r.deployment != ""
 	whole := func() Answer { return wholeEmbeddings(bill) }
-	return BoundedCall{Path: r.path(model.UpstreamName), Body: changed.bytes(), Bound: bound, Cost: cost, Dearest: dearestOf(model, serviceTier{asked: price.Default}, bound.Uses), Whole: whole, Stream: whole}, nil
+	return BoundedCall{Path: r.path(model.UpstreamName), Body: changed.bytes, Bound: bound, Cost: cost, Dearest: dearestOf(model, serviceTier{asked: price.Default}, bound.Uses), Whole: whole, Stream: whole}, nil
 }
 
 // embeddingsKnown are the members of OpenAI's usage, and what others add that is the same.

@@ -270,7 +270,7 @@ func (r *responsesRequest) For(model limiterv1.Model, limits OutputLimits) (Boun
 		whole = func() Answer { return wholeCompaction(bill) }
 	}
 	return BoundedCall{
-		Path: r.path, Body: changed.bytes(), Output: output, Bound: bound, Cost: cost,
+		Path: r.path, Body: changed.bytes, Output: output, Bound: bound, Cost: cost,
 		Dearest: dearestOf(model, r.tier, bounded), Hidden: seen.hidden,
 		Whole: whole, Stream: func() Answer { return newResponsesStream(bill, seen) },
 	}, nil

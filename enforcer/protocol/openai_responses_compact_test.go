@@ -41,7 +41,7 @@ func TestCompactIsNotLowered(t *testing.T) {
 		model := maxi
 		model.ContextWindow = 5000
 		call, err := request.For(model, protocol.OutputLimits{Assumed: 10, Cap: 20})
-		if err != nil || call.Output != (protocol.OutputBound{}) || call.Bound.Output != 100 || !call.Hidden || strings.Contains(string(call.Body), "max_output_tokens") {
+		if err != nil || call.Output != (protocol.OutputBound{}) || call.Bound.Output != 100 || !call.Hidden || strings.Contains(string(call.Body()), "max_output_tokens") {
 			t.Errorf("got %+v, %v", call, err)
 		}
 		if _, ok := request.Message(protocol.Text{Content: "no"}); ok {

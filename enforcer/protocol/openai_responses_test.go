@@ -207,8 +207,8 @@ func TestSearchesAsTheFeeSays(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := strings.Replace(body, `{"model":"maxi"`, `{`+tc.sent+`"model":"maxi-2026"`, 1)
-			if string(call.Body) != want || call.Bound.Uses != tc.uses {
-				t.Errorf("sent on:\n%s, uses %s; want\n%s, %s", call.Body, call.Bound.Uses, want, tc.uses)
+			if string(call.Body()) != want || call.Bound.Uses != tc.uses {
+				t.Errorf("sent on:\n%s, uses %s; want\n%s, %s", call.Body(), call.Bound.Uses, want, tc.uses)
 			}
 			counts, err := tc.uses.Counts()
 			if err != nil {

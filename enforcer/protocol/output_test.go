@@ -95,8 +95,8 @@ func TestOutputLimits(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if string(call.Body) != tc.wantBody {
-				t.Errorf("\n got %s\nwant %s", call.Body, tc.wantBody)
+			if string(call.Body()) != tc.wantBody {
+				t.Errorf("\n got %s\nwant %s", call.Body(), tc.wantBody)
 			}
 			if call.Output != tc.want || call.Bound.Output != tc.wantOutput {
 				t.Errorf("\n got %+v, %d of output\nwant %+v, %d", call.Output, call.Bound.Output, tc.want, tc.wantOutput)

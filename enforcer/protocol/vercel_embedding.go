@@ -99,7 +99,7 @@ func (r *vercelEmbeddingRequest) For(model limiterv1.Model, _ OutputLimits) (Bou
 	return BoundedCall{
 		Path:   r.path,
 		Header: Header{vercelEmbeddingModel: {model.UpstreamName}, vercelEmbeddingVersion: {r.specification}},
-		Body:   r.body, Bound: bound, Cost: cost, Dearest: dearestOf(model, tier, bound.Uses), Whole: whole, Stream: whole,
+		Body:   func() []byte { return r.body }, Bound: bound, Cost: cost, Dearest: dearestOf(model, tier, bound.Uses), Whole: whole, Stream: whole,
 	}, nil
 }
 

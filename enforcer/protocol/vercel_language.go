@@ -337,7 +337,7 @@ func (r *vercelRequest) For(model limiterv1.Model, limits OutputLimits) (Bounded
 	bill := newBill(model, r.tier) // answers must not hold the request
 	seen := vercelSeen{seen: seen{outlook: r.outlook(bound, model)}}
 	return BoundedCall{
-		Path: r.path, Header: r.header(model), Body: changed.bytes(), Output: output, Bound: bound, Cost: cost,
+		Path: r.path, Header: r.header(model), Body: changed.bytes, Output: output, Bound: bound, Cost: cost,
 		Dearest: dearestOf(model, r.tier, bound.Uses), Hidden: seen.hidden,
 		Whole:  func() Answer { return wholeVercel(bill) },
 		Stream: func() Answer { return newVercelStream(bill, seen) },

@@ -97,7 +97,7 @@ func (r *sayRequest) For(model limiterv1.Model, _ protocol.OutputLimits) (protoc
 	asked.Voice = model.UpstreamName
 	body, err := json.Marshal(asked)
 	return protocol.BoundedCall{
-		Path: "/say", Body: body, Bound: bound, Cost: cost,
+		Path: "/say", Body: func() []byte { return body }, Bound: bound, Cost: cost,
 		Dearest: func(used price.Usage) (money.Nanos, error) { return model.Prices.Dearest(used) },
 		Whole:   func() protocol.Answer { return &said{} },
 		Stream:  func() protocol.Answer { return &said{streamed: true} },
