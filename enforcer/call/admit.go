@@ -75,11 +75,11 @@ func (c *Call) askOnLadder(ctx context.Context) (admission.Result, error) {
 // ask asks the limiter. While counters are set it is suspended, as a rule for a
 // moment: it is asked again.
 func (c *Call) ask(ctx context.Context) (admission.Result, error) {
-	for waited := time.After(suspendedWait); ; {
-		decision, err := c.askOnce(ctx)
-		if !errors.Is(err, admission.ErrSuspended) {
-			return decision, err
-		}
+	decision, err := c.askOnce(ctx)
+	if !errors.Is(err, admission.ErrSuspended) {
+		return decision, err
+	}
+	for waited := time.After(suspendedWait); errors.Is(err, admission.ErrSuspended); {
 		select {
 		case <-waited:
 			return decision, err
@@ -88,7 +88,9 @@ func (c *Call) ask(ctx context.Context) (admission.Result, error) {
 		if tenant, ok := c.calls.Config.Tenant(c.subject.Tenant); ok {
 			c.tenant = tenant // its limits may be others by now
 		}
+		decision, err = c.askOnce(ctx)
 	}
+	return decision, err
 }
 
 func (c *Call) askOnce(ctx context.Context) (admission.Result, error) {
