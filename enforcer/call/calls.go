@@ -113,6 +113,7 @@ type Calls struct {
 	giveUp   context.CancelFunc
 
 	withheld withheldFields
+	refusals refusals
 }
 
 // New makes Calls.

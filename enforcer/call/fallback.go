@@ -24,11 +24,7 @@ import (
 // their order, and refuses the call where none has an answer. Where one makes
 // another call, that one is admitted. The refusal is put on record either way.
 func (c *Call) fallBack(ctx context.Context, refused *admission.Refusal) *Problem {
-	why := notAdmitted(refused, c.advice(refused))
-	why.Message += c.ownersWords(refused)
-	if refused.ByMoney() {
-		why.Status = cmp.Or(int(c.tenant.Document().BudgetRefusalStatus), why.Status)
-	}
+	why := c.refusal(refused)
 	record := c.refusalRecord(refused) // of the call as it was refused: a fallback may bind it anew
 	defer func() { c.calls.Refusals.Add(record) }()
 	if !refused.ByMoney() {
@@ -42,6 +38,19 @@ func (c *Call) fallBack(ctx context.Context, refused *admission.Refusal) *Proble
 		}
 	}
 	return why
+}
+
+// refusal is the refusal of the call by a limit. One for money is built once for all calls that
+// are refused with the same words.
+func (c *Call) refusal(refused *admission.Refusal) *Problem {
+	words := refusalWords{
+		refusal: *refused, advice: c.advice(refused), owners: c.ownersWords(refused),
+		status: int(c.tenant.Document().BudgetRefusalStatus), protocol: c.Endpoint.Protocol().Name(),
+	}
+	if !refused.ByMoney() {
+		return words.build()
+	}
+	return c.calls.refusals.of(words, c.Endpoint.Protocol())
 }
 
 // ownersWords are what the owner of the budget that has refused has callers told: why its

@@ -68,9 +68,9 @@ type tooLarge struct {
 	refusal    *admission.Refusal
 }
 
-// noteRefusal adds the call as it is bound, if it was refused.
+// noteRefusal adds the call as it is bound, if it was refused and may be fitted.
 func (c *Call) noteRefusal(to []tooLarge, decision admission.Result) []tooLarge {
-	if decision.Refusal == nil || decision.Hold != nil {
+	if decision.Refusal == nil || decision.Hold != nil || c.tenant.Document().FitOutputTokens == 0 {
 		return to
 	}
 	return append(to, tooLarge{c.route.Model.Name, c.downgraded, c.size(), decision.Refusal})

@@ -33,6 +33,9 @@ type Problem struct {
 	Header protocol.Header
 	// afterwards is whether the call had been admitted.
 	afterwards bool
+	// encoded is the body, with the end of its line, where that was built already for the
+	// protocol of the caller.
+	encoded []byte
 }
 
 // refuseWith is a Problem that has only an error.
@@ -71,7 +74,15 @@ func (r *Problem) response(header protocol.Header, p protocol.Protocol) *Respons
 	if r.Final {
 		header.Set("X-Should-Retry", "false")
 	}
-	return &Response{Status: r.Status, Header: header, Body: append(r.body(p), '\n'), Problem: r}
+	return &Response{Status: r.Status, Header: header, Body: r.line(p), Problem: r}
+}
+
+// line is the body, with the end of its line.
+func (r *Problem) line(p protocol.Protocol) []byte {
+	if r.encoded != nil {
+		return r.encoded
+	}
+	return append(r.body(p), '\n')
 }
 
 // body is the refusal in the shape of a protocol, in one line of JSON.

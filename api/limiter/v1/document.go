@@ -368,7 +368,10 @@ func (t Tenant) ForcedOpen() string {
 // LevelOf is the level of a tenant, of this one and its ancestors; the zero Level if it is
 // none of them.
 func (t Tenant) LevelOf(tenant string) Level {
-	for _, level := range t.Levels() {
+	if t.Tenant == tenant {
+		return t.Level
+	}
+	for _, level := range t.Ancestors {
 		if level.Tenant == tenant {
 			return level
 		}
