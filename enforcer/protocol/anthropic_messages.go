@@ -523,14 +523,14 @@ var (
 	contentDelta = []byte(`"content_block_delta"`)
 )
 
-func (s *messagesStream) read(data []byte) []byte {
+func (s *messagesStream) read(data []byte) hidden {
 	s.since = s.since || s.told && bytes.Contains(data, contentDelta)
 	if !bytes.Contains(data, usageName) && !bytes.Contains(data, messageStop) && !bytes.Contains(data, messageDelta) {
-		return data
+		return hidden{}
 	}
 	event, err := parseObject(data)
 	if err != nil {
-		return data
+		return hidden{}
 	}
 	switch event.Get("type").Str {
 	case "message_start":
@@ -548,7 +548,7 @@ func (s *messagesStream) read(data []byte) []byte {
 	case "message_stop":
 		s.done = true
 	}
-	return data
+	return hidden{}
 }
 
 // Problem is an error event.

@@ -452,18 +452,18 @@ var (
 	errorName         = []byte(`"error"`)
 )
 
-func (s *generateStream) read(data []byte) []byte {
+func (s *generateStream) read(data []byte) hidden {
 	s.told = bytes.Contains(data, usageMetadataName) && s.readUsage(data)
 	speaks := (!s.said.spoke || !s.told) && textSign.Match(data)
 	s.said.spoke = s.said.spoke || speaks
 	s.since = !s.told && (s.since || speaks && s.said.usage.Exists())
 	s.said.searched = s.said.searched || s.said.searches && searchSign.Match(data)
 	if !bytes.Contains(data, finishReasonName) && !bytes.Contains(data, blockReasonName) && !bytes.Contains(data, errorName) {
-		return data
+		return hidden{}
 	}
 	chunk, err := parseObject(data)
 	if err != nil {
-		return data
+		return hidden{}
 	}
 	s.failed = s.failed || chunk.Get("error").IsObject()
 	s.blocked = s.blocked || chunk.Get("promptFeedback.blockReason").Type == gjson.String
@@ -473,7 +473,7 @@ func (s *generateStream) read(data []byte) []byte {
 		}
 		return true
 	})
-	return data
+	return hidden{}
 }
 
 // readUsage reads the usage so far, unless it counts less than an earlier one: it is a total.

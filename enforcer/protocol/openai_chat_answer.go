@@ -154,7 +154,7 @@ type chatStream struct {
 func newChatStream(hideUsage bool, b bill, choices int64, seen chatSeen) *chatStream {
 	s := &chatStream{seen: seen, hide: hideUsage, bill: b, choices: endsOf(choices)}
 	s.seen.choices = endsOf(choices)
-	s.events = eventStream{read: s.read, changing: hideUsage, tap: s.seen.chunk}
+	s.events = eventStream{read: s.read, hiding: hideUsage, tap: s.seen.chunk}
 	return s
 }
 
@@ -211,7 +211,7 @@ var (
 	finishReason = []byte(`"finish_reason"`)
 )
 
-func (s *chatStream) read(data []byte) []byte {
+func (s *chatStream) read(data []byte) hidden {
 	if bytes.Equal(bytes.TrimSpace(data), doneData) {
 		s.done = true
 	}
@@ -219,11 +219,11 @@ func (s *chatStream) read(data []byte) []byte {
 	if s.spoke && !finishes(data) { // nearly all chunks
 		if !counts {
 			s.since = s.since || s.usage.Exists() && speaksIn(gjson.ParseBytes(data))
-			return data
+			return hidden{}
 		}
 		if usage := gjson.GetBytes(data, "usage"); usage.Raw == "null" {
 			s.since = s.since || s.usage.Exists() && speaksIn(gjson.ParseBytes(data))
-			return s.withoutNull(data, usage)
+			return s.nullIn(data, usage)
 		}
 	}
 	if chunk, err := parseObject(data); err == nil {
@@ -232,7 +232,7 @@ func (s *chatStream) read(data []byte) []byte {
 			return s.readUsage(chunk, data)
 		}
 	}
-	return data
+	return hidden{}
 }
 
 // finishes is whether a chunk may say that a choice has come to its end.
@@ -268,8 +268,8 @@ func (s *chatStream) readChunk(chunk gjson.Result) {
 	})
 }
 
-// readUsage reads the usage in a chunk, and returns what the client is to see of it.
-func (s *chatStream) readUsage(chunk gjson.Result, data []byte) []byte {
+// readUsage reads the usage in a chunk, and returns what of it the client is not to see.
+func (s *chatStream) readUsage(chunk gjson.Result, data []byte) hidden {
 	if isTwice(chunk, "usage") {
 		s.doubt = doubtTwice
 	}
@@ -279,16 +279,13 @@ func (s *chatStream) readUsage(chunk gjson.Result, data []byte) []byte {
 		if s.choices.of > 1 && choices.Get("0.usage").IsObject() {
 			s.doubt = "it stands in one of several choices"
 		}
-		return s.withoutNull(data, usage)
+		return s.nullIn(data, usage)
 	} else if !usage.IsObject() {
-		return data
+		return hidden{}
 	}
 	s.take(chunk.Get("usage"))
 	s.last = choices.IsArray() && !hasSomething(choices)
-	if s.last && s.hide {
-		return nil
-	}
-	return data
+	return hidden{all: s.last && s.hide}
 }
 
 // take takes a usage in the place of the one before it, unless it says nothing, and that one
@@ -305,11 +302,12 @@ func (s *chatStream) take(usage gjson.Result) {
 	s.usage, s.since = usage, false
 }
 
-// withoutNull takes "usage":null out of a chunk, in place.
-func (s *chatStream) withoutNull(data []byte, null gjson.Result) []byte {
+// nullIn is where "usage":null stands in a chunk of a client that did not ask for usage, with the
+// comma that goes with it.
+func (s *chatStream) nullIn(data []byte, null gjson.Result) hidden {
 	start, end := bytes.LastIndex(data[:null.Index], usageName), null.Index+len(null.Raw)
 	if !s.hide || null.Raw != "null" || start < 0 || len(bytes.Trim(data[start+len(usageName):null.Index], ": \t")) > 0 {
-		return data
+		return hidden{}
 	}
 	before, after := bytes.TrimRight(data[:start], " \t"), bytes.TrimLeft(data[end:], " \t")
 	switch {
@@ -318,5 +316,5 @@ func (s *chatStream) withoutNull(data []byte, null gjson.Result) []byte {
 	case bytes.HasPrefix(after, []byte{','}):
 		end = len(data) - len(after) + 1
 	}
-	return append(data[:start], data[end:]...)
+	return hidden{from: start, to: end}
 }

@@ -183,20 +183,20 @@ var (
 	responseEnds = regexp.MustCompile(`"response\.(created|completed|incomplete|failed|cancelled)"`)
 )
 
-func (s *responsesStream) read(data []byte) []byte {
+func (s *responsesStream) read(data []byte) hidden {
 	if !bytes.Contains(data, responseEvent) {
-		return data
+		return hidden{}
 	}
 	if bytes.Contains(data, deltaEvent) {
 		s.spoke = true
-		return data
+		return hidden{}
 	}
 	if !responseEnds.Match(data) && !bytes.Contains(data, searchDone) {
-		return data
+		return hidden{}
 	}
 	event, err := parseObject(data)
 	if err != nil {
-		return data
+		return hidden{}
 	}
 	switch event.Get("type").Str {
 	case "response.output_item.done":
@@ -209,7 +209,7 @@ func (s *responsesStream) read(data []byte) []byte {
 		}
 		s.take(event.Get("response"))
 	}
-	return data
+	return hidden{}
 }
 
 // noteSearch notes an item that is at its end, which some providers tell twice.

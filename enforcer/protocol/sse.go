@@ -9,20 +9,20 @@ const maxFrame = 16 << 20
 // eventStream is a stream of server-sent events on its way through: frames of
 // lines that end in LF, CR or CRLF, each frame closed by a blank line.
 //
-// Bytes pass as they come, unless frames may be changed: then each is held back
-// until it is whole. Wherever the stream is cut into chunks, the same bytes come
+// Bytes pass as they come, unless parts of frames may be hidden: then each is held back
+// until it is whole. Frames that come whole are read where they are; the others are
+// put together first. Wherever the stream is cut into chunks, the same bytes come
 // out and the same frames are read.
 type eventStream struct {
-	// read is given the data of each frame and returns what the client is to see of
-	// it: the same slice, or the start of it after a change in place, or nil to
-	// leave the frame out.
-	read func(data []byte) []byte
-	// changing is whether what read returns matters.
-	changing bool
+	// read is given the data of each frame, which it is neither to change nor to keep, and
+	// returns what of it the client is not to see.
+	read func(data []byte) hidden
+	// hiding is whether what read returns matters.
+	hiding bool
 	// tap, if set, is given the data of each frame that has come to its end, before read is.
 	tap func(data []byte)
 
-	frame    []byte // the frame so far, unless it is too large
+	frame    []byte // the frame so far, unless it is too large or has come whole
 	line     int    // the length of its last line so far
 	tooLarge bool   // the frame is passing unread
 	afterCR  bool   // the last byte was a CR, whose LF may follow
@@ -36,16 +36,66 @@ type eventStream struct {
 	largest  int   // the size of the largest frame that was read
 }
 
+// hidden is what of a frame the client is not to see.
+type hidden struct {
+	// all is whether it sees nothing of the frame.
+	all bool
+	// from and to are where it is in the data: nowhere if they are equal.
+	from, to int
+}
+
 // pass takes a chunk of the stream and returns what the client is to see now.
 func (s *eventStream) pass(chunk []byte) []byte {
 	s.out = s.out[:0]
 	for rest := chunk; len(rest) > 0; {
+		if frame := s.wholeFrame(rest); len(frame) > 0 {
+			s.endFrame(frame)
+			rest = rest[len(frame):]
+			continue
+		}
 		rest = rest[s.take(rest):]
 	}
-	if !s.changing {
+	if !s.hiding {
 		return chunk
 	}
 	return s.out
+}
+
+// wholeFrame is the frame that begins with b, if all of it is there, and its lines end in LF or
+// CRLF; else nothing.
+func (s *eventStream) wholeFrame(b []byte) []byte {
+	if s.open() || s.afterCR {
+		return nil
+	}
+	b = b[:min(len(b), maxFrame)]
+	for length := 0; ; {
+		end := endOfLine(b[length:])
+		if end < 0 {
+			return nil
+		}
+		length += end + 1
+		if b[length-1] == '\r' {
+			if length == len(b) || b[length] != '\n' {
+				return nil
+			}
+			length++
+		}
+		if end == 0 {
+			return b[:length]
+		}
+	}
+}
+
+// endOfLine is where the first LF or CR is; -1 where there is none.
+func endOfLine(b []byte) int {
+	lf := bytes.IndexByte(b, '\n')
+	if lf >= 0 {
+		b = b[:lf]
+	}
+	if cr := bytes.IndexByte(b, '\r'); cr >= 0 {
+		return cr
+	}
+	return lf
 }
 
 // take takes the next bytes, up to and including the end of a line, and returns
@@ -56,7 +106,7 @@ func (s *eventStream) take(b []byte) int {
 		s.lineFeed()
 		return 1
 	}
-	end := bytes.IndexAny(b, "\r\n")
+	end := endOfLine(b)
 	if end < 0 {
 		s.add(b)
 		s.line += len(b)
@@ -66,7 +116,8 @@ func (s *eventStream) take(b []byte) int {
 	s.add(b[:end+1])
 	s.afterCR = b[end] == '\r'
 	if s.line+end == 0 {
-		s.endFrame()
+		s.endFrame(s.frame)
+		s.frame, s.tooLarge = s.frame[:0], false
 	}
 	s.line = 0
 	return end + 1
@@ -102,38 +153,48 @@ func (s *eventStream) add(b []byte) {
 	s.copied += int64(len(b))
 }
 
-// emit lets the client see b, where frames may be changed; else it sees what comes.
+// emit lets the client see b, where something may be hidden; else it sees what comes.
 func (s *eventStream) emit(b []byte) {
-	if s.changing {
+	if s.hiding {
 		s.out = append(s.out, b...)
 		s.copied += int64(len(b))
 	}
 }
 
-func (s *eventStream) endFrame() {
-	s.largest = max(s.largest, len(s.frame))
-	seen := s.readFrame()
-	s.leftOut = seen == nil && !s.tooLarge
-	s.emit(seen)
-	s.frame, s.tooLarge = s.frame[:0], false
+// endFrame takes a frame that is whole.
+func (s *eventStream) endFrame(frame []byte) {
+	s.largest = max(s.largest, len(frame))
+	s.leftOut = s.show(frame)
+}
+
+// show reads a frame, lets the client see of it what it is to see, and returns whether that is
+// nothing.
+func (s *eventStream) show(frame []byte) (leftOut bool) {
+	hide := s.readFrame(frame)
+	if hide.all {
+		return true
+	}
+	s.emit(frame[:hide.from])
+	s.emit(frame[hide.to:])
+	return false
 }
 
 // end takes the end of the stream and returns what the client is still to see: a
 // last frame without its blank line, if the stream was not cut off in it.
 func (s *eventStream) end(cut bool) []byte {
-	s.cut = cut
-	seen := s.readFrame()
-	if cut || !s.changing {
+	s.cut, s.out = cut, s.out[:0]
+	s.show(s.frame)
+	if cut {
 		return nil
 	}
-	return seen
+	return s.out
 }
 
 // interject is a frame with the given event, if any, and data, for a client in the
 // midst of a stream.
 func (s *eventStream) interject(event string, data []byte) []byte {
 	var frame []byte
-	if s.tooLarge || !s.changing && s.open() {
+	if s.tooLarge || !s.hiding && s.open() {
 		frame = append(frame, "\n\n"...) // close the frame that the client has begun to see
 	}
 	if event != "" {
@@ -143,24 +204,23 @@ func (s *eventStream) interject(event string, data []byte) []byte {
 	return append(frame, "\n\n"...)
 }
 
-// readFrame reads the frame and returns what the client is to see of it.
-func (s *eventStream) readFrame() []byte {
-	data, at := s.data()
+// readFrame reads a frame and returns what of it the client is not to see.
+func (s *eventStream) readFrame(frame []byte) hidden {
+	data, at := s.data(frame)
 	if data == nil {
-		return s.frame
+		return hidden{}
 	}
 	if s.tap != nil && !s.cut {
 		s.tap(data)
 	}
-	seen := s.read(data)
-	switch {
-	case seen == nil:
-		return nil
-	case len(seen) == len(data) || at < 0:
-		return s.frame
+	switch hide := s.read(data); {
+	case hide.all:
+		return hide
+	case at < 0:
+		return hidden{}
+	default:
+		return hidden{from: at + hide.from, to: at + hide.to}
 	}
-	n := copy(s.frame[at+len(seen):], s.frame[at+len(data):])
-	return s.frame[:at+len(seen)+n]
 }
 
 var (
@@ -170,14 +230,14 @@ var (
 
 // data is the data of the frame, nil when it has none, and where in the frame it
 // is: -1 when it stands on several lines, or has names written with escapes, which no known
-// provider does, and is then read and left out like any other, but not changed.
-func (s *eventStream) data() (data []byte, at int) {
-	for rest := bytes.TrimPrefix(s.frame, byteOrderMark); len(rest) > 0; {
+// provider does, and is then read and left out like any other, but no part of it is hidden.
+func (s *eventStream) data(frame []byte) (data []byte, at int) {
+	for rest := bytes.TrimPrefix(frame, byteOrderMark); len(rest) > 0; {
 		line, next := cutLine(rest)
 		if value, found := bytes.CutPrefix(line, dataField); found {
 			value = bytes.TrimPrefix(value, []byte{' '})
 			if data == nil {
-				data, at = value, cap(s.frame)-cap(value)
+				data, at = value, cap(frame)-cap(value)
 			} else {
 				s.joined = append(append(append(s.joined[:0], data...), '\n'), value...)
 				data, at = s.joined, -1
@@ -196,7 +256,7 @@ func (s *eventStream) data() (data []byte, at int) {
 
 // cutLine cuts off the first line, without what ends it.
 func cutLine(b []byte) (line, rest []byte) {
-	i := bytes.IndexAny(b, "\r\n")
+	i := endOfLine(b)
 	switch {
 	case i < 0:
 		return b, nil

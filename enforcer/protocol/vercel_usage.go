@@ -164,13 +164,13 @@ var (
 	vercelMetadata = []byte(`"response-metadata"`)
 )
 
-func (s *vercelStream) read(data []byte) []byte {
+func (s *vercelStream) read(data []byte) hidden {
 	if !bytes.Contains(data, vercelFinish) && !bytes.Contains(data, vercelMetadata) {
-		return data
+		return hidden{}
 	}
 	part, err := parseObject(data)
 	if err != nil {
-		return data
+		return hidden{}
 	}
 	switch part.Get("type").Str {
 	case "response-metadata":
@@ -187,7 +187,7 @@ func (s *vercelStream) read(data []byte) []byte {
 			s.answer.metadata = metadata
 		}
 	}
-	return data
+	return hidden{}
 }
 
 // take takes a usage in the place of the one before it, unless it says nothing, and that one
