@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/bursar-dev/bursar/api/money"
-	"github.com/bursar-dev/bursar/controllers/rules/nearest"
+	"github.com/bursar-dev/bursar/api/nearest"
 	"github.com/bursar-dev/bursar/history"
 )
 

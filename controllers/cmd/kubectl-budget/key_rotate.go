@@ -13,7 +13,7 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rules/nearest"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
 // dryRunClient is the value of --dry-run that changes nothing, as kubectl has it.
@@ -82,7 +82,7 @@ func noKey(ctx context.Context, api client.Client, namespace, name string) error
 	if len(names) == 0 {
 		return fmt.Errorf("namespace %s has no APIKey: select another namespace with -n", namespace)
 	}
-	return fmt.Errorf("namespace %s has no APIKey %s%s", namespace, name, nearest.DidYouMeanOr("; it has ", name, names))
+	return fmt.Errorf("namespace %s has no APIKey %s%s", namespace, name, verdict.DidYouMeanOr("; it has ", name, names))
 }
 
 func (k *keyChange) readFile(cmd *cobra.Command, namespace, name string) (*v1alpha1.APIKey, error) {

@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/yaml"
 
-	"github.com/bursar-dev/bursar/controllers/rules/nearest"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
 // unmarshal reads an object in YAML as strictly as the API server does: it has no field that its kind
@@ -68,7 +68,7 @@ func member(path *field.Path, name string, value any, of reflect.Type) error {
 		fields := fieldsOf(of)
 		is, known := fields[name]
 		if !known {
-			return fmt.Errorf("%s: no such field%s", path, nearest.DidYouMeanOr("; there are ", name, slices.Sorted(maps.Keys(fields))))
+			return fmt.Errorf("%s: no such field%s", path, verdict.DidYouMeanOr("; there are ", name, slices.Sorted(maps.Keys(fields))))
 		}
 		return misfit(path, value, is)
 	}

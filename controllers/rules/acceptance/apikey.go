@@ -14,7 +14,7 @@ import (
 	"github.com/bursar-dev/bursar/api/precedence"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
 	"github.com/bursar-dev/bursar/controllers/rules/index"
-	"github.com/bursar-dev/bursar/controllers/rules/nearest"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
 // APIKey is what was decided of an APIKey.
@@ -123,7 +123,7 @@ func noBudget(ctx context.Context, reader client.Reader, key types.NamespacedNam
 	missing := field.NotFound(path, key.Name)
 	missing.Detail = fmt.Sprintf("namespace %s has no TenantBudget of this name", key.Namespace)
 	if len(names) > 0 {
-		missing.Detail += nearest.DidYouMeanOr("; it has ", key.Name, names)
+		missing.Detail += verdict.DidYouMeanOr("; it has ", key.Name, names)
 	}
 	return missing, nil
 }

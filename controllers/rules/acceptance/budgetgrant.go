@@ -12,7 +12,7 @@ import (
 	"github.com/bursar-dev/bursar/api/compile"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rules/nearest"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
 // BudgetGrant is what was decided of a BudgetGrant.
@@ -38,7 +38,7 @@ func DecideBudgetGrant(ctx context.Context, reader client.Reader, grant *v1alpha
 		noLimit := errs[0].Type == field.ErrorTypeNotFound
 		if noLimit {
 			errs[0].Detail = fmt.Sprintf("TenantBudget %s has no limit of this name%s", budget.Name,
-				nearest.DidYouMeanOr("; it has ", grant.Spec.Limit, limitsOf(budget)))
+				verdict.DidYouMeanOr("; it has ", grant.Spec.Limit, limitsOf(budget)))
 		}
 		decided := invalid(errs)
 		if noLimit {

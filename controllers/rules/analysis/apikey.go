@@ -8,8 +8,8 @@ import (
 
 	"github.com/bursar-dev/bursar/api/identity"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/nearest"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rules/nearest"
 )
 
 // known are hashes of keys that everybody knows, and what they are the hashes of.

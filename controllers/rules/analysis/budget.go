@@ -10,8 +10,9 @@ import (
 
 	"github.com/bursar-dev/bursar/api/compile"
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
+	"github.com/bursar-dev/bursar/api/nearest"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rules/nearest"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
 // Around is what there is beside an object that what it says depends on.
@@ -66,7 +67,7 @@ func (f *found) filters(spec v1alpha1.TenantBudgetSpec) {
 	for i, filter := range spec.Alerts.Filters {
 		for j, limit := range filter.Limits {
 			if !slices.Contains(names, limit) {
-				f.noEffect(path.Index(i).Child("limits").Index(j), "the budget has no limit %q%s", limit, nearest.DidYouMeanOr(": it has ", limit, names))
+				f.noEffect(path.Index(i).Child("limits").Index(j), "the budget has no limit %q%s", limit, verdict.DidYouMeanOr(": it has ", limit, names))
 			}
 		}
 	}
@@ -151,7 +152,7 @@ func (f *found) unknownTiers(path *field.Path, tiers []v1alpha1.Tier, known sets
 	names := sets.List(known)
 	for i, tier := range tiers {
 		if !known.Has(string(tier)) {
-			f.warn(path.Index(i), "no APIKey or member whose calls count here has tier %q%s", tier, nearest.DidYouMeanOr(": they have ", string(tier), names))
+			f.warn(path.Index(i), "no APIKey or member whose calls count here has tier %q%s", tier, verdict.DidYouMeanOr(": they have ", string(tier), names))
 		}
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/nearest"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rules/nearest"
 )
 
 const (

@@ -8,8 +8,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/bursar-dev/bursar/api/nearest"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rules/nearest"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
 // Groups are those that callers are known to be in.
@@ -58,7 +59,7 @@ func (f *found) unknownGroups(path *field.Path, named []v1alpha1.Group, groups G
 		}
 		hint := ": they are in no group"
 		if len(known) > 0 {
-			hint = nearest.DidYouMeanOr(": they are in ", string(group), known)
+			hint = verdict.DidYouMeanOr(": they are in ", string(group), known)
 		}
 		f.warn(path.Index(i), "no APIKey or member whose calls count here is in group %q%s", group, hint)
 	}

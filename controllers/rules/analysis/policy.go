@@ -10,7 +10,7 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rules/nearest"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
 // Target is a tenant that a policy applies to.
@@ -157,7 +157,7 @@ func unlimited(tier string, document limiterv1.Tenant) string {
 	if tiers.Len() == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%q, which no rate limit selects%s", tier, nearest.DidYouMeanOr(": they select ", tier, sets.List(tiers)))
+	return fmt.Sprintf("%q, which no rate limit selects%s", tier, verdict.DidYouMeanOr(": they select ", tier, sets.List(tiers)))
 }
 
 // tiersIn are the tiers that the limits and caps of a tenant name.

@@ -11,9 +11,10 @@ import (
 
 	limiterv1 "github.com/bursar-dev/bursar/api/limiter/v1"
 	"github.com/bursar-dev/bursar/api/money"
+	"github.com/bursar-dev/bursar/api/nearest"
 	"github.com/bursar-dev/bursar/api/price"
 	"github.com/bursar-dev/bursar/api/v1alpha1"
-	"github.com/bursar-dev/bursar/controllers/rules/nearest"
+	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
 
 // Prices per million tokens that no provider has: below leastPrice, and leastCached of what is
@@ -219,7 +220,7 @@ func (f *found) multipliers(protocol limiterv1.Protocol, multipliers []v1alpha1.
 		case len(known) == 0:
 			f.noEffect(path.Child("property"), "no call of protocol %s has a property that changes its price: leave it out", protocol)
 		case !isKnown:
-			f.noEffect(path.Child("property"), "no call of protocol %s has the property %q%s", protocol, m.Property, nearest.DidYouMeanOr(": it has ", m.Property, known))
+			f.noEffect(path.Child("property"), "no call of protocol %s has the property %q%s", protocol, m.Property, verdict.DidYouMeanOr(": it has ", m.Property, known))
 		case slices.Contains(usual, m.Value):
 			f.noEffect(path.Child("value"), "%q does not change the price: leave it out", m.Value)
 		case factor == 0:

@@ -3,7 +3,21 @@ package verdict
 import (
 	"fmt"
 	"strings"
+
+	"github.com/bursar-dev/bursar/api/nearest"
 )
+
+// named is how many names DidYouMeanOr tells.
+const named = 3
+
+// DidYouMeanOr is the question whether the nearest of the known names was meant or, where none is
+// near, the known names after what leads to them.
+func DidYouMeanOr(lead, name string, known []string) string {
+	if question := nearest.DidYouMean(name, known); question != "" {
+		return question
+	}
+	return lead + Some(known, named)
+}
 
 // Some names the first of the names, so many at the most, and says how many more there are.
 func Some(names []string, most int) string {

@@ -4,12 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/bursar-dev/bursar/controllers/rules/verdict"
 )
-
-// named is how many names are told where there may be many.
-const named = 3
 
 // DidYouMean is the question whether the nearest of the known names was meant, to be put
 // after what is wrong; empty where none is near.
@@ -20,15 +15,6 @@ func DidYouMean(name string, known []string) string {
 	return ""
 }
 
-// DidYouMeanOr is the question whether the nearest of the known names was meant or, where none is
-// near, the known names after what leads to them.
-func DidYouMeanOr(lead, name string, known []string) string {
-	if question := DidYouMean(name, known); question != "" {
-		return question
-	}
-	return lead + verdict.Some(known, named)
-}
-
 // Name is the known name that is most like the given one; empty where none is like it.
 func Name(name string, known []string) string {
 	best, least := "", farthest(name)+1
@@ -36,7 +22,7 @@ func Name(name string, known []string) string {
 		if other == name {
 			continue
 		}
-		if d := unlikeness(name, other); d < least {
+		if d := unlikeness(name, other, least); d < least {
 			best, least = other, d
 		}
 	}
@@ -46,12 +32,16 @@ func Name(name string, known []string) string {
 // farthest is how many edits make a name another one that was not meant.
 func farthest(name string) int { return max(1, min(3, len(name)/3)) }
 
-// unlikeness is how many edits make one name of another. Names that differ in their case, in
-// what is before a slash, or in the version after the last hyphen alone are one edit apart.
-func unlikeness(name, other string) int {
+// unlikeness is how many edits make one name of another, as far as they are fewer than enough.
+// Names that differ in their case, in what is before a slash, or in the version after the last
+// hyphen alone are one edit apart.
+func unlikeness(name, other string, enough int) int {
 	a, b := strings.ToLower(name), strings.ToLower(other)
 	if a == b || Base(a) == Base(b) || strings.HasPrefix(a, b+"-20") || strings.HasPrefix(b, a+"-20") {
 		return 1
+	}
+	if longer := len([]rune(a)) - len([]rune(b)); max(longer, -longer) >= enough {
+		return enough
 	}
 	return distance(a, b)
 }
