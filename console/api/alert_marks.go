@@ -90,22 +90,21 @@ func (a *api) registerAlertMarks(routes huma.API) {
 		func(ctx context.Context, who auth.Who, in *AlertInput) (*AlertDetail, error) {
 			return a.mark(ctx, who, in, ledgerv1.Acknowledge, time.Time{})
 		})
-	handle(a, routes, marking("muteAlert", "/alerts/{id}/mute", "Tell nobody for some time",
-		"Nobody is told of the alert, nor of others of the same limit, rung and user, group or APIKey in any period, until then. Messages that were not sent yet wait; they are sent then if the cause is still there. For admins of the tenant."),
+	handle(a, routes, bounded(marking("muteAlert", "/alerts/{id}/mute", "Tell nobody for some time",
+		"Nobody is told of the alert, nor of others of the same limit, rung and user, group or APIKey in any period, until then. Messages that were not sent yet wait; they are sent then if the cause is still there. For admins of the tenant.")),
 		func(ctx context.Context, who auth.Who, in *MuteInput) (*AlertDetail, error) {
 			if until := in.Body.Until; !until.After(a.Now()) || until.After(a.Now().AddDate(1, 0, 0)) {
 				return nil, invalid("body.until", "must be in the future, and within a year")
 			}
 			return a.mark(ctx, who, &in.AlertInput, ledgerv1.Mute, in.Body.Until)
 		})
-	handle(a, routes, marking("unmuteAlert", "/alerts/{id}/unmute", "Tell people again", "Takes back a mute of the alert, or of another that is muted with it. For admins of the tenant."),
+	handle(a, routes, bounded(marking("unmuteAlert", "/alerts/{id}/unmute", "Tell people again", "Takes back a mute of the alert, or of another that is muted with it. For admins of the tenant.")),
 		func(ctx context.Context, who auth.Who, in *AlertInput) (*AlertDetail, error) {
 			return a.mark(ctx, who, in, ledgerv1.Unmute, time.Time{})
 		})
-	sends := marking("testAlerts", "/alerts/test", "Send me one now",
-		"Has a message sent to everyone who is told of the tenant's alerts, whatever the filters, by the channels that alerts go by. At most ten an hour. For admins of the tenant.")
-	sends.Errors = append(sends.Errors, http.StatusTooManyRequests)
-	handle(a, routes, sends, a.testAlerts)
+	handle(a, routes, bounded(marking("testAlerts", "/alerts/test", "Send me one now",
+		"Has a message sent to everyone who is told of the tenant's alerts, whatever the filters, by the channels that alerts go by. At most ten an hour. For admins of the tenant.")),
+		a.testAlerts)
 }
 
 // marking is the operation of a route by which somebody says something of alerts.

@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -78,7 +81,7 @@ func New(options Options) (*API, error) {
 	a := &api{Options: options, questions: map[string]any{}, replaying: make(chan struct{}, 1)}
 	mux := http.NewServeMux()
 	routes := humago.New(mux, config(options.Version))
-	routes.UseMiddleware(a.identified)
+	routes.UseMiddleware(a.identified, unrepeated)
 	a.register(routes)
 	document, err := json.MarshalIndent(routes.OpenAPI(), "", "  ")
 	if err != nil {
@@ -99,7 +102,7 @@ func config(version string) huma.Config {
 	c.Info.Description = "What was spent on models, what is left, and why a call was refused. All figures are those of the ledger, which is what providers bill."
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath, c.CreateHooks = "", "", "", nil
 	c.RejectUnknownQueryParameters = true
-	c.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat, mediaCSV: csvFormat}
+	c.Formats = map[string]huma.Format{mediaJSON: huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat, mediaCSV: csvFormat}
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"bearer": {Type: "http", Scheme: "bearer", Description: "An API key, or a token of an IdentityProvider, as for calls of models."},
 	}
@@ -140,6 +143,7 @@ func get(id, path, tag, summary, description string) huma.Operation {
 func handle[I, O any](a *api, routes huma.API, operation huma.Operation, answer func(ctx context.Context, who auth.Who, in *I) (*O, error)) {
 	ask := question(a, answer)
 	a.questions[operation.OperationID] = ask
+	operation.Responses = describe[O](operation)
 	huma.Register(routes, operation, func(ctx context.Context, in *I) (*body[O], error) {
 		out, err := ask(ctx, whoOf(ctx), in)
 		if err != nil {
@@ -147,6 +151,24 @@ func handle[I, O any](a *api, routes huma.API, operation huma.Operation, answer 
 		}
 		return &body[O]{ETag: versionOf(out), Body: out}, nil
 	})
+}
+
+// describe is what the document says of the answers of a route beyond what huma says by itself: that reads are
+// answered with 304 where there is nothing new, and tables as CSV, too.
+func describe[O any](operation huma.Operation) map[string]*huma.Response {
+	if operation.Method != http.MethodGet {
+		return nil
+	}
+	responses := map[string]*huma.Response{
+		strconv.Itoa(http.StatusNotModified): {Description: "What has the ETag that If-None-Match names is still the answer."},
+	}
+	if _, ok := any(new(O)).(table); ok {
+		responses[strconv.Itoa(http.StatusOK)] = &huma.Response{Content: map[string]*huma.MediaType{
+			mediaJSON: {},
+			mediaCSV:  {Schema: &huma.Schema{Type: huma.TypeString, Description: "The same rows, with a first line that names the columns (RFC 4180)."}},
+		}}
+	}
+	return responses
 }
 
 // inTurn answers when it is the turn of who asks.
@@ -178,6 +200,20 @@ func (a *api) identified(ctx huma.Context, next func(huma.Context)) {
 		return
 	}
 	next(huma.WithValue(ctx, whoKey{}, who))
+}
+
+// unrepeated refuses a parameter that is given twice: huma would take the first and leave out the others, and an
+// answer about less than was asked for is a wrong figure.
+func unrepeated(ctx huma.Context, next func(huma.Context)) {
+	request, w := humago.Unwrap(ctx)
+	query := request.URL.Query()
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		if len(query[name]) > 1 {
+			write(w, invalid("query."+name, "is given more than once: separate several values with commas"))
+			return
+		}
+	}
+	next(ctx)
 }
 
 // write answers with a problem, outside of huma.

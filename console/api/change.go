@@ -30,7 +30,13 @@ func personOf(who auth.Who) string { return cluster.Printable(who.Person()) }
 func changing(method, id, path, tag, summary, description string) huma.Operation {
 	operation := get(id, path, tag, summary, description)
 	operation.Method = method
-	operation.Errors = append(operation.Errors, http.StatusConflict, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	operation.Errors = append(operation.Errors, http.StatusBadRequest, http.StatusConflict, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	return operation
+}
+
+// bounded is the operation of a route that somebody can take only so many times.
+func bounded(operation huma.Operation) huma.Operation {
+	operation.Errors = append(operation.Errors, http.StatusTooManyRequests)
 	return operation
 }
 

@@ -17,7 +17,7 @@ type table interface {
 	rows() [][]string
 }
 
-const mediaCSV = "text/csv"
+const mediaJSON, mediaCSV = "application/json", "text/csv"
 
 // csvFormat writes tables as CSV (RFC 4180), and whatever is none, such as a Problem, as JSON.
 var csvFormat = huma.Format{

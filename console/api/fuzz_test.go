@@ -115,3 +115,16 @@ func TestCredentialsBreakNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestRepeatedParameter: a parameter that is given twice is refused, because to leave out the second would answer
+// with less than was asked for.
+func TestRepeatedParameter(t *testing.T) {
+	for query, parameter := range map[string]string{
+		"by=day&by=model": "query.by", "user=ana.acme&user=zoe.acme": "query.user", "tenant=acme&tenant=acme": "query.tenant",
+	} {
+		got := do(t, http.MethodGet, "/api/ai/usage?"+query, token("adam.acme"), nil)
+		if _, named := got.problem(t); got.status != http.StatusUnprocessableEntity || named != parameter {
+			t.Errorf("%s: %d %s, want 422 that names %s", query, got.status, got.body, parameter)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -16,10 +17,19 @@ func asCSV(next http.Handler) http.Handler {
 		case "csv":
 			r.Header.Set("Accept", mediaCSV)
 		case "json":
-			r.Header.Set("Accept", "application/json")
+			r.Header.Set("Accept", mediaJSON)
+		default:
+			r.Header.Set("Accept", mediaRanges(r.Header.Values("Accept")))
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// mediaRanges are those of a header field Accept, without what is none because it has no subtype: huma would
+// answer to "json" with that as the content type.
+func mediaRanges(accept []string) string {
+	ranges := strings.Split(strings.Join(accept, ","), ",")
+	return strings.Join(slices.DeleteFunc(ranges, func(one string) bool { return !strings.Contains(one, "/") }), ",")
 }
 
 // tagged gives answers to reads an ETag, and answers 304 to who has them already.

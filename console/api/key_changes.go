@@ -75,15 +75,12 @@ type RotateInput struct {
 }
 
 func (a *api) registerKeyChanges(routes huma.API) {
-	makes := changing(http.MethodPost, "createKey", "/keys", "Keys", "Make an API key",
-		"Makes an APIKey, and shows its key once. Admins of the tenant make keys for anybody in it. Where spec.memberKeys of the TenantBudget allows it, a user who asks with a token makes keys for themselves, with their own tier, groups and labels.")
+	makes := bounded(changing(http.MethodPost, "createKey", "/keys", "Keys", "Make an API key",
+		"Makes an APIKey, and shows its key once. Admins of the tenant make keys for anybody in it. Where spec.memberKeys of the TenantBudget allows it, a user who asks with a token makes keys for themselves, with their own tier, groups and labels."))
 	makes.DefaultStatus = http.StatusCreated
-	makes.Errors = append(makes.Errors, http.StatusTooManyRequests)
 	handle(a, routes, makes, a.createKey)
-	replaces := changing(http.MethodPost, "rotateKey", "/keys/{name}/rotate", "Keys", "Replace an API key",
-		"Makes another key of an APIKey, and shows it once. The key before works on for some time. For who may make the key.")
-	replaces.Errors = append(replaces.Errors, http.StatusTooManyRequests)
-	handle(a, routes, replaces, a.rotateKey)
+	handle(a, routes, bounded(changing(http.MethodPost, "rotateKey", "/keys/{name}/rotate", "Keys", "Replace an API key",
+		"Makes another key of an APIKey, and shows it once. The key before works on for some time. For who may make the key.")), a.rotateKey)
 	handle(a, routes, changing(http.MethodDelete, "deleteKey", "/keys/{name}", "Keys", "Delete an API key",
 		"Deletes an APIKey: its key stops working. For who may make the key."),
 		func(ctx context.Context, who auth.Who, in *KeyInput) (*Removed, error) {

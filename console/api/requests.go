@@ -81,10 +81,9 @@ type DecisionInput struct {
 }
 
 func (a *api) registerRequests(routes huma.API) {
-	operation := changing(http.MethodPost, "makeRequest", "/requests", "Requests", "Ask for more",
-		"Asks the admins for more of a limit, for a time and a reason. At most five requests of a user can be open; one that expires undecided counts for a day after it was made.")
+	operation := bounded(changing(http.MethodPost, "makeRequest", "/requests", "Requests", "Ask for more",
+		"Asks the admins for more of a limit, for a time and a reason. At most five requests of a user can be open; one that expires undecided counts for a day after it was made."))
 	operation.DefaultStatus = http.StatusCreated
-	operation.Errors = append(operation.Errors, http.StatusTooManyRequests)
 	handle(a, routes, operation, a.makeRequest)
 	handle(a, routes, get("requests", "/requests", "Requests", "What was asked for", "Requests, newest first, page by page. A user sees their own, an admin those of the tenant."),
 		func(ctx context.Context, who auth.Who, in *RequestsInput) (*Requests, error) {

@@ -49,7 +49,9 @@ func send(t testkit.T, request *http.Request) answer {
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	testkit.Must(t, err)
-	return answer{response.StatusCode, response.Header, string(body)}
+	got := answer{response.StatusCode, response.Header, string(body)}
+	checkDescribed(t, request, got)
+	return got
 }
 
 // read takes the body for JSON.

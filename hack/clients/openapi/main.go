@@ -132,9 +132,6 @@ func (c *checker) ask(path string, given map[string]string) {
 		c.failed = append(c.failed, fmt.Errorf("GET %s: %d %.200s %w", request.URL, response.StatusCode, body, err))
 		return
 	}
-	if strings.HasPrefix(response.Header.Get("Content-Type"), "text/csv") {
-		return // which the document has no schema of
-	}
 	response.Body = io.NopCloser(bytes.NewReader(body))
 	if ok, wrong := c.valid.ValidateHttpResponse(request, response); !ok {
 		for _, one := range wrong {
