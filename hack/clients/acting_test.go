@@ -14,8 +14,10 @@ import (
 	"github.com/bursar-dev/bursar/hack/testkit"
 )
 
-// shop is a tenant whose server speaks for its users.
-var shop = tenant("shop", "100") + `---
+// shop is a tenant whose server speaks for its users, each of whom has a limit.
+var shop = strings.Replace(tenant("shop", "100"), `amount: "100"}]
+  ladder: []`, `amount: "100"}, {name: each-user, per: User, period: Year, amount: "0.01"}]
+  ladder: [{atPercent: 1, action: Warn}]`, 1) + `---
 apiVersion: bursar.dev/v1alpha1
 kind: APIKey
 metadata: {name: shop-server, namespace: clients}

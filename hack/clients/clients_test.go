@@ -29,7 +29,7 @@ var bursar *stack.Stack
 func TestMain(m *testing.M) {
 	os.Exit(stack.Use(stack.Options{Enforcers: 1}, func(ctx context.Context, s *stack.Stack) int {
 		bursar = s
-		if err := errors.Join(install(ctx), configure(ctx)); err != nil {
+		if err := errors.Join(install(ctx), configure(ctx), s.StartSignIn(), s.StartConsole(ctx)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
